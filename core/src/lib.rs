@@ -1,0 +1,25 @@
+//! What a credential is, and when it holds.
+//!
+//! This crate is the ground that the three programs stand on. It does no I/O, reads no clock, draws
+//! no randomness of its own and keeps no global state: the time is a [`time::Timestamp`] that the
+//! caller passes in, randomness is a [`Rng`], documents come through [`did::Resolve`].
+//!
+//! Bytes from outside are parsed once, strictly ([`json`]), and what comes out of [`verify`] is a
+//! [`verify::Report`] of named checks; only a report in which nothing failed yields a
+//! [`verify::Verified`] value, and nothing else can make one.
+
+pub mod credential;
+pub mod did;
+pub mod json;
+pub mod keys;
+pub mod presentation;
+pub mod problem;
+pub mod query;
+pub mod secure;
+pub mod time;
+pub mod verify;
+
+pub use problem::{Code, Problem};
+
+/// The randomness that a caller passes in: a cryptographically secure generator.
+pub type Rng<'a> = &'a mut dyn rand_core::CryptoRngCore;

@@ -1,0 +1,100 @@
+//! Verifiable presentations (VCDM 2.0 section 4.13): their form, and the making of one.
+
+use serde_json::{Map, Value, json};
+
+use crate::{
+    Code, Problem,
+    credential::{CONTEXT_V2, check_context, id_of, types_of},
+    did::Purpose,
+    keys::Signer,
+    secure::data_integrity::{ProofOptions, eddsa_jcs::EddsaJcs2022, secure},
+    time::Timestamp,
+};
+
+const BASE_TYPE: &str = "VerifiablePresentation";
+
+/// A presentation whose form obeys VCDM 2.0. Nothing is said about its proof, nor about its credentials.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Presentation {
+    holder: String,
+    credentials: Vec<Map<String, Value>>,
+}
+
+impl Presentation {
+    /// Holds a document to the data model.
+    ///
+    /// # Errors
+    /// `context_missing`, `type_missing`, `malformed_value` (no holder, or a credential that is not
+    /// an object: a string there would be a credential that nobody has verified).
+    pub fn parse(document: &Map<String, Value>) -> Result<Self, Problem> {
+        // Credentials carry contexts of their own, so only the presentation's own members are looked at here.
+        let own: Map<String, Value> = document
+            .iter()
+            .filter(|(name, _)| name.as_str() != "verifiableCredential")
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect();
+        check_context(&own)?;
+        types_of(document, BASE_TYPE)?;
+        let holder = id_of(document.get("holder"), "holder")?;
+        let credentials = match document.get("verifiableCredential") {
+            Some(Value::Array(many)) => many.iter().map(credential).collect::<Result<_, _>>()?,
+            Some(one) => vec![credential(one)?],
+            None => Vec::new(),
+        };
+        Ok(Self { holder, credentials })
+    }
+
+    /// Who presents: a DID.
+    #[must_use]
+    pub fn holder(&self) -> &str {
+        &self.holder
+    }
+
+    /// What is presented, each still to be verified.
+    #[must_use]
+    pub fn credentials(&self) -> &[Map<String, Value>] {
+        &self.credentials
+    }
+}
+
+fn credential(value: &Value) -> Result<Map<String, Value>, Problem> {
+    value
+        .as_object()
+        .cloned()
+        .ok_or_else(|| Problem::new(Code::MalformedValue, "an entry of verifiableCredential is not an object"))
+}
+
+/// Makes a presentation of credentials with Data Integrity proofs, signed for one asker and one nonce.
+///
+/// `holder` is the DID of the credentials' subject and `method` the DID URL of its key.
+///
+/// # Errors
+/// `proof_generation`, or what the cryptosuite refuses.
+pub fn present(
+    credentials: &[Value],
+    holder: &str,
+    method: &str,
+    nonce: &str,
+    audience: &str,
+    now: Timestamp,
+    signer: &dyn Signer,
+) -> Result<String, Problem> {
+    let Value::Object(document) = json!({
+        "@context": [CONTEXT_V2],
+        "type": [BASE_TYPE],
+        "holder": holder,
+        "verifiableCredential": credentials,
+    }) else {
+        return Err(Code::ProofGeneration.into());
+    };
+    let options = ProofOptions {
+        verification_method: method,
+        purpose: Purpose::Authentication,
+        created: Some(now),
+        expires: None,
+        challenge: Some(nonce),
+        domain: Some(audience),
+    };
+    let secured = secure(&document, &EddsaJcs2022, &options, signer)?;
+    serde_json::to_string(&secured).map_err(|_| Code::ProofGeneration.into())
+}

@@ -1,0 +1,184 @@
+//! Problems: what was refused, under a stable code, with the specification's problem type.
+
+use std::fmt;
+
+macro_rules! codes {
+    ($($variant:ident, $code:literal, $problem_type:expr, $doc:literal;)*) => {
+        /// A stable name for one kind of refusal. The string form never changes once released.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[non_exhaustive]
+        pub enum Code { $(#[doc = $doc] $variant,)* }
+
+        impl Code {
+            /// Every code there is, for documentation and tests.
+            pub const ALL: &'static [Code] = &[$(Code::$variant,)*];
+
+            /// The stable name, in `snake_case`; it is the `reason` on the wire (upper-cased there).
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Code::$variant => $code,)* }
+            }
+
+            /// The problem type that VCDM 2.0 section 7.1 or Data Integrity 1.0 section 4.7 gives for it.
+            #[must_use]
+            pub const fn problem_type(self) -> &'static str {
+                match self { $(Code::$variant => $problem_type,)* }
+            }
+
+            /// One sentence on what the code means.
+            #[must_use]
+            pub const fn meaning(self) -> &'static str {
+                match self { $(Code::$variant => $doc,)* }
+            }
+        }
+    };
+}
+
+const PARSING: &str = "https://www.w3.org/TR/vc-data-model#PARSING_ERROR";
+const CRYPTO: &str = "https://www.w3.org/TR/vc-data-model#CRYPTOGRAPHIC_SECURITY_ERROR";
+const MALFORMED: &str = "https://www.w3.org/TR/vc-data-model#MALFORMED_VALUE_ERROR";
+const RANGE: &str = "https://www.w3.org/TR/vc-data-model#RANGE_ERROR";
+const PROOF: &str = "https://w3id.org/security#PROOF_VERIFICATION_ERROR";
+const TRANSFORM: &str = "https://w3id.org/security#PROOF_TRANSFORMATION_ERROR";
+const GENERATION: &str = "https://w3id.org/security#PROOF_GENERATION_ERROR";
+const DOMAIN: &str = "https://w3id.org/security#INVALID_DOMAIN_ERROR";
+const CHALLENGE: &str = "https://w3id.org/security#INVALID_CHALLENGE_ERROR";
+const METHOD: &str = "https://w3id.org/security#INVALID_VERIFICATION_METHOD";
+const RELATIONSHIP: &str = "https://w3id.org/security#INVALID_RELATIONSHIP_FOR_VERIFICATION_METHOD";
+const OURS: &str = "about:blank";
+
+codes! {
+    // Bytes and JSON
+    TooLarge, "too_large", PARSING, "The input is larger than its limit.";
+    TooDeep, "too_deep", PARSING, "The JSON nests deeper than its limit.";
+    InvalidJson, "invalid_json", PARSING, "The input is not JSON.";
+    DuplicateKey, "duplicate_key", PARSING, "A JSON object has the same name twice.";
+    NumberRange, "number_range", PARSING, "A number is outside the I-JSON range (RFC 7493).";
+    InvalidUnicode, "invalid_unicode", PARSING, "A string has a lone surrogate or is not UTF-8.";
+    InvalidEncoding, "invalid_encoding", PARSING, "Text is not in the base64url, base58 or multibase form it must have.";
+    UnknownFormat, "unknown_format", PARSING, "The input is in no format that is accepted here.";
+    // The data model
+    ContextMissing, "context_missing", MALFORMED, "The first @context is not the one of VCDM 2.0.";
+    ContextUnknown, "context_unknown", MALFORMED, "A context is not one of the bundled ones.";
+    ContextNested, "context_nested", MALFORMED, "An @context stands below the top of the document.";
+    ContextTampered, "context_tampered", MALFORMED, "A bundled context does not have its pinned digest.";
+    TermUndefined, "term_undefined", MALFORMED, "A term is not defined by any context.";
+    TypeMissing, "type_missing", MALFORMED, "A mandatory type is missing.";
+    MalformedValue, "malformed_value", MALFORMED, "A property has a value that the data model does not allow.";
+    SubjectEmpty, "subject_empty", MALFORMED, "A credential subject makes no claim.";
+    DateMalformed, "date_malformed", MALFORMED, "A date is not a dateTimeStamp with an offset.";
+    ValidityReversed, "validity_reversed", MALFORMED, "validFrom is after validUntil.";
+    // Keys and DIDs
+    KeyInvalid, "key_invalid", CRYPTO, "A key is malformed, or of a kind that is not accepted.";
+    PrivateKeyExposed, "private_key_exposed", CRYPTO, "Private key material stands where a public key belongs.";
+    DidMalformed, "did_malformed", MALFORMED, "A DID or DID URL is malformed.";
+    DidUnsupported, "did_unsupported", METHOD, "The DID method is not supported.";
+    DidUnresolved, "did_unresolved", METHOD, "The DID's document could not be had.";
+    DidDocumentInvalid, "did_document_invalid", METHOD, "The DID's document is not valid for that DID.";
+    MethodUnknown, "method_unknown", METHOD, "The verification method is not in the controller's document.";
+    MethodController, "method_controller", METHOD, "The verification method has another controller.";
+    MethodRelationship, "method_relationship", RELATIONSHIP, "The key is not listed for this purpose.";
+    MethodOfOther, "method_of_other", METHOD, "The verification method belongs to another party than the one that is named.";
+    AddressForbidden, "address_forbidden", METHOD, "The address is one that may not be fetched from here.";
+    // Signatures and tokens
+    SignatureInvalid, "signature_invalid", CRYPTO, "The signature does not hold.";
+    AlgorithmForbidden, "algorithm_forbidden", CRYPTO, "The algorithm is not accepted.";
+    AlgorithmMismatch, "algorithm_mismatch", CRYPTO, "The algorithm does not fit the key.";
+    TokenMalformed, "token_malformed", PARSING, "The token is not a well-formed JWS or SD-JWT.";
+    TokenType, "token_type", CRYPTO, "The token's typ is missing or another one than is needed here.";
+    HeaderKeyUnanchored, "header_key_unanchored", CRYPTO, "A key in the header is not anchored to the issuer.";
+    HeaderKeyAmbiguous, "header_key_ambiguous", CRYPTO, "The header names its key in more than one way, or in none.";
+    HeaderCritical, "header_critical", CRYPTO, "The header has a critical extension that is not understood.";
+    ClaimForbidden, "claim_forbidden", MALFORMED, "The token has a claim that may not be there.";
+    ClaimMissing, "claim_missing", MALFORMED, "The token lacks a claim that it must have.";
+    IssuerMismatch, "issuer_mismatch", CRYPTO, "The token's iss differs from the credential's issuer.";
+    Expired, "expired", RANGE, "It is past its end.";
+    NotYetValid, "not_yet_valid", RANGE, "Its time has not come yet.";
+    // Data Integrity
+    ProofMissing, "proof_missing", PROOF, "There is no proof.";
+    ProofMalformed, "proof_malformed", PROOF, "The proof is malformed.";
+    ProofPurpose, "proof_purpose", PROOF, "The proof was made for another purpose.";
+    ProofExpired, "proof_expired", PROOF, "The proof is past its own end.";
+    ProofChain, "proof_chain", PROOF, "previousProof points to no proof that holds.";
+    ProofContext, "proof_context", PROOF, "The document's contexts differ from those that were signed.";
+    CryptosuiteUnknown, "cryptosuite_unknown", PROOF, "The cryptosuite is not supported.";
+    Transformation, "transformation", TRANSFORM, "The document could not be canonicalised.";
+    ProofGeneration, "proof_generation", GENERATION, "The proof could not be made.";
+    ChallengeMissing, "challenge_missing", CHALLENGE, "The presentation has no challenge or nonce.";
+    ChallengeMismatch, "challenge_mismatch", CHALLENGE, "The challenge or nonce is another one than was asked for.";
+    DomainMissing, "domain_missing", DOMAIN, "The presentation names no audience.";
+    DomainMismatch, "domain_mismatch", DOMAIN, "The presentation was made for another audience.";
+    // SD-JWT
+    DisclosureMalformed, "disclosure_malformed", PARSING, "A disclosure is malformed.";
+    DisclosureDuplicate, "disclosure_duplicate", CRYPTO, "A digest or a disclosure occurs twice.";
+    DisclosureUnreferenced, "disclosure_unreferenced", CRYPTO, "A disclosure belongs to no digest in the credential.";
+    DisclosureName, "disclosure_name", CRYPTO, "A disclosure has a reserved name.";
+    DisclosureOverrides, "disclosure_overrides", CRYPTO, "A disclosure would replace a claim that is there.";
+    DisclosureForbidden, "disclosure_forbidden", CRYPTO, "A claim that security needs is selectively disclosable.";
+    DigestAlgorithm, "digest_algorithm", CRYPTO, "The digest algorithm is not accepted.";
+    KeyBindingMissing, "key_binding_missing", CRYPTO, "The holder did not prove possession of the key.";
+    KeyBindingUnexpected, "key_binding_unexpected", CRYPTO, "There is a key binding where there may be none.";
+    KeyBindingKey, "key_binding_key", CRYPTO, "The key binding is by another key than the credential names.";
+    KeyBindingHash, "key_binding_hash", CRYPTO, "The key binding is over other disclosures than these.";
+    KeyBindingStale, "key_binding_stale", CRYPTO, "The key binding is too old, or from the future.";
+    HolderMismatch, "holder_mismatch", CRYPTO, "The holder is not the one the credential is about.";
+    // Trust, status, query, exchange
+    IssuerUntrusted, "issuer_untrusted", OURS, "The issuer is not accepted for this type.";
+    TypeUnknown, "type_unknown", OURS, "The credential's type is not in the catalogue.";
+    SchemaViolation, "schema_violation", OURS, "The credential does not fit its type's schema.";
+    SchemaIndeterminate, "schema_indeterminate", OURS, "The schema could not be applied; that counts as a failure.";
+    StatusUnsupported, "status_unsupported", OURS, "The credential has a status that cannot be checked here.";
+    QueryMalformed, "query_malformed", OURS, "The query is malformed.";
+    QueryUnmet, "query_unmet", OURS, "What was presented does not answer the query.";
+    ClaimUnrequested, "claim_unrequested", OURS, "Something was presented that nobody asked for.";
+    RequestMalformed, "request_malformed", OURS, "The request is malformed.";
+    ClientIdMismatch, "client_id_mismatch", OURS, "The request inside is from another party than the one outside.";
+    TransactionDataUnsupported, "transaction_data_unsupported", OURS, "The request carries transaction data that is not supported.";
+    NonceReplayed, "nonce_replayed", OURS, "The nonce was used before, or was never given out.";
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A refusal: a stable [`Code`] and a sentence for a person.
+///
+/// The detail never holds a claim's value or a secret: it names places, not contents.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{code}: {detail}")]
+pub struct Problem {
+    /// The stable name of what went wrong.
+    pub code: Code,
+    /// What happened and where, for a person; names a path or a property, never its value.
+    pub detail: String,
+}
+
+impl Problem {
+    /// Makes a problem out of a code and a sentence.
+    #[must_use]
+    pub fn new(code: Code, detail: impl Into<String>) -> Self {
+        Self { code, detail: detail.into() }
+    }
+}
+
+impl From<Code> for Problem {
+    fn from(code: Code) -> Self {
+        Self::new(code, code.meaning())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_unique_and_snake_case() {
+        let mut seen = std::collections::HashSet::new();
+        for code in Code::ALL {
+            assert!(seen.insert(code.as_str()), "{code} twice");
+            assert!(code.as_str().chars().all(|c| c.is_ascii_lowercase() || c == '_'));
+        }
+    }
+}

@@ -1,0 +1,217 @@
+//! DCQL (OpenID4VP 1.0 section 6): parse a query, match it against credentials.
+
+use serde_json::{Map, Value};
+
+use crate::{
+    Code, Problem,
+    secure::sd_jwt::{ClaimPath, Step},
+};
+
+mod parse;
+mod path;
+
+pub use path::{parse_path, path_to_json, path_to_text, values_at};
+
+/// A query that was parsed and found well-formed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Query {
+    /// The credentials asked for; ids are unique.
+    pub credentials: Vec<CredentialQuery>,
+    /// The combinations that answer; empty: all credentials are needed.
+    pub credential_sets: Vec<CredentialSet>,
+}
+
+/// One credential that is asked for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CredentialQuery {
+    /// Its name in the query and in the answer.
+    pub id: String,
+    /// `vc+sd-jwt`, `dc+sd-jwt`, `ldp_vc`, or `di_vc+jcs` (Carnet's own, for eddsa-jcs-2022).
+    pub format: String,
+    /// For `dc+sd-jwt`: the `vct` values that are accepted.
+    pub vct_values: Vec<String>,
+    /// For the W3C formats: sets of types, one of which the credential must have all of.
+    pub type_values: Vec<Vec<String>>,
+    /// Whether more than one may be presented.
+    pub multiple: bool,
+    /// `require_cryptographic_holder_binding`; a verifier of Carnet demands it whatever stands here.
+    pub holder_binding: bool,
+    /// The claims asked for; none: no disclosable claim.
+    pub claims: Vec<ClaimQuery>,
+    /// Which combinations of claims (by id) answer, best first; empty: all of them are needed.
+    pub claim_sets: Vec<Vec<String>>,
+}
+
+/// One claim that is asked for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ClaimQuery {
+    /// Its name, for claim sets.
+    pub id: Option<String>,
+    /// Where it is, from the credential's root.
+    pub path: ClaimPath,
+    /// The values that are accepted; empty: any.
+    pub values: Vec<Value>,
+}
+
+/// A set of alternatives.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CredentialSet {
+    /// Alternatives, best first; each a list of credential query ids.
+    pub options: Vec<Vec<String>>,
+    /// Whether one of them is needed.
+    pub required: bool,
+}
+
+/// One credential to be matched: in a wallet with all of its claims open, in a verifier as it was shown.
+#[derive(Debug, Clone, Copy)]
+pub struct Candidate<'a> {
+    /// Its format.
+    pub format: &'a str,
+    /// Its payload with the disclosed claims in their places.
+    pub payload: &'a Map<String, Value>,
+}
+
+/// One part of an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Choice {
+    /// The credential query that it answers.
+    pub query_id: String,
+    /// The index of the candidate.
+    pub candidate: usize,
+    /// What to show: concrete paths.
+    pub paths: Vec<ClaimPath>,
+}
+
+impl Query {
+    /// The credential query with this id.
+    #[must_use]
+    pub fn credential(&self, id: &str) -> Option<&CredentialQuery> {
+        self.credentials.iter().find(|credential| credential.id == id)
+    }
+
+    /// Answers the query: of each required set the first option that can be met, for each
+    /// credential the first candidate that meets it, and of that the first claim set.
+    ///
+    /// Sets that are not required are left unanswered: nothing goes that is not needed.
+    ///
+    /// # Errors
+    /// `query_unmet` if a required part cannot be met; then nothing is returned at all.
+    pub fn answer(&self, candidates: &[Candidate<'_>]) -> Result<Vec<Choice>, Problem> {
+        let choices: Vec<Option<Choice>> =
+            self.credentials.iter().map(|credential| credential.choose(candidates)).collect();
+        let met = |id: &str| choices.iter().flatten().any(|choice| choice.query_id == id);
+        let wanted: Vec<&str> = self.needed(met)?;
+        Ok(choices.iter().flatten().filter(|choice| wanted.contains(&choice.query_id.as_str())).cloned().collect())
+    }
+
+    /// Whether the presented credentials, by query id, are what the query needs, and no more than it asks for.
+    ///
+    /// # Errors
+    /// `claim_unrequested` for an id that the query does not have; `query_unmet` if a required part is missing.
+    pub fn satisfied_by(&self, presented: &[&str]) -> Result<(), Problem> {
+        if presented.iter().any(|id| self.credential(id).is_none()) {
+            return Err(Problem::new(Code::ClaimUnrequested, "a credential was presented that nobody asked for"));
+        }
+        self.needed(|id| presented.contains(&id)).map(|_| ())
+    }
+
+    /// The ids that a full answer has, given which can be had.
+    fn needed(&self, met: impl Fn(&str) -> bool) -> Result<Vec<&str>, Problem> {
+        let unmet = |ids: &[&str]| Problem::new(Code::QueryUnmet, format!("nothing answers {}", ids.join(", ")));
+        if self.credential_sets.is_empty() {
+            let missing: Vec<&str> = self.credentials.iter().map(|c| c.id.as_str()).filter(|id| !met(id)).collect();
+            return if missing.is_empty() {
+                Ok(self.credentials.iter().map(|c| c.id.as_str()).collect())
+            } else {
+                Err(unmet(&missing))
+            };
+        }
+        let mut needed = Vec::new();
+        for set in self.credential_sets.iter().filter(|set| set.required) {
+            let option = set.options.iter().find(|option| option.iter().all(|id| met(id))).ok_or_else(|| {
+                let first: Vec<&str> = set.options.iter().flatten().map(String::as_str).collect();
+                unmet(&first)
+            })?;
+            needed.extend(option.iter().map(String::as_str));
+        }
+        Ok(needed)
+    }
+}
+
+impl CredentialQuery {
+    /// Whether format and type fit.
+    #[must_use]
+    pub fn fits(&self, candidate: Candidate<'_>) -> bool {
+        if candidate.format != self.format {
+            return false;
+        }
+        if self.format == "dc+sd-jwt" {
+            let vct = candidate.payload.get("vct").and_then(Value::as_str);
+            return vct.is_some_and(|vct| self.vct_values.iter().any(|accepted| accepted == vct));
+        }
+        let has = |name: &str| match candidate.payload.get("type") {
+            Some(Value::String(one)) => one == name,
+            Some(Value::Array(many)) => many.iter().any(|entry| entry.as_str() == Some(name)),
+            _ => false,
+        };
+        self.type_values.iter().any(|set| set.iter().all(|name| has(name)))
+    }
+
+    /// The concrete paths that answer it, from the first claim set that the candidate meets; `None` if it meets none.
+    #[must_use]
+    pub fn paths_in(&self, candidate: Candidate<'_>) -> Option<Vec<ClaimPath>> {
+        if !self.fits(candidate) {
+            return None;
+        }
+        if self.claim_sets.is_empty() {
+            return self.claims.iter().map(|claim| claim.paths_in(candidate.payload)).collect::<Option<Vec<_>>>().map(flat);
+        }
+        self.claim_sets.iter().find_map(|set| {
+            let claims = set.iter().map(|id| self.claims.iter().find(|claim| claim.id.as_deref() == Some(id)));
+            claims.map(|claim| claim?.paths_in(candidate.payload)).collect::<Option<Vec<_>>>().map(flat)
+        })
+    }
+
+    /// Whether a path that was disclosed was asked for: it is one of the query's, leads to one, or lies below one.
+    #[must_use]
+    pub fn asks_for(&self, path: &[Step]) -> bool {
+        self.claims.iter().any(|claim| path::overlaps(&claim.path, path))
+    }
+
+    fn choose(&self, candidates: &[Candidate<'_>]) -> Option<Choice> {
+        candidates.iter().enumerate().find_map(|(index, candidate)| {
+            let paths = self.paths_in(*candidate)?;
+            Some(Choice { query_id: self.id.clone(), candidate: index, paths })
+        })
+    }
+}
+
+impl ClaimQuery {
+    /// Where the claim stands in a document with an accepted value; `None` if nowhere.
+    fn paths_in(&self, document: &Map<String, Value>) -> Option<Vec<ClaimPath>> {
+        let paths: Vec<ClaimPath> = values_at(document, &self.path)
+            .into_iter()
+            .filter(|(_, value)| self.values.is_empty() || self.values.iter().any(|accepted| same(accepted, value)))
+            .map(|(path, _)| path)
+            .collect();
+        (!paths.is_empty()).then_some(paths)
+    }
+}
+
+fn flat(paths: Vec<Vec<ClaimPath>>) -> Vec<ClaimPath> {
+    let mut flat: Vec<ClaimPath> = paths.into_iter().flatten().collect();
+    flat.sort();
+    flat.dedup();
+    flat
+}
+
+/// Equality of strings, booleans and integers; numbers by value, since serde_json may keep their text.
+fn same(a: &Value, b: &Value) -> bool {
+    match (a.as_i64(), b.as_i64()) {
+        (Some(a), Some(b)) => a == b,
+        _ => a == b,
+    }
+}
+
+#[cfg(test)]
+mod tests;

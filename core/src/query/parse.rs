@@ -1,0 +1,224 @@
+//! From DCQL's JSON to a [`Query`], and back.
+
+use std::collections::HashSet;
+
+use serde_json::{Map, Value, json};
+
+use super::{ClaimQuery, CredentialQuery, CredentialSet, Query, parse_path, path_to_json};
+use crate::{Code, Problem};
+
+/// The most credentials, claims, sets or options that a query may have.
+const MAX_ENTRIES: usize = 64;
+
+fn malformed(detail: impl Into<String>) -> Problem {
+    Problem::new(Code::QueryMalformed, detail)
+}
+
+impl Query {
+    /// Parses a `dcql_query` (OpenID4VP 1.0 section 6).
+    ///
+    /// # Errors
+    /// `query_malformed`, also for `trusted_authorities`, which nothing here can judge yet: to
+    /// ignore it would be to answer a question that was not asked.
+    pub fn parse(value: &Value) -> Result<Self, Problem> {
+        let members = value.as_object().ok_or_else(|| malformed("the query is not an object"))?;
+        let credentials = list(members, "credentials")?
+            .ok_or_else(|| malformed("the query asks for no credentials"))?
+            .iter()
+            .map(credential)
+            .collect::<Result<Vec<_>, _>>()?;
+        let mut ids = HashSet::new();
+        if !credentials.iter().all(|credential| ids.insert(credential.id.as_str())) {
+            return Err(malformed("two credentials have the same id"));
+        }
+        let credential_sets = list(members, "credential_sets")?
+            .unwrap_or_default()
+            .iter()
+            .map(|set| credential_set(set, &ids))
+            .collect::<Result<Vec<_>, _>>()?;
+        Ok(Self { credential_sets, credentials })
+    }
+
+    /// Back to DCQL's JSON.
+    #[must_use]
+    pub fn to_json(&self) -> Value {
+        let credentials: Vec<Value> = self.credentials.iter().map(credential_to_json).collect();
+        let mut query = Map::from_iter([("credentials".to_owned(), Value::from(credentials))]);
+        if !self.credential_sets.is_empty() {
+            let sets: Vec<Value> = self
+                .credential_sets
+                .iter()
+                .map(|set| json!({"options": set.options, "required": set.required}))
+                .collect();
+            query.insert("credential_sets".to_owned(), sets.into());
+        }
+        query.into()
+    }
+}
+
+/// A member that, where present, is an array of 1 to [`MAX_ENTRIES`] entries.
+fn list<'a>(members: &'a Map<String, Value>, name: &str) -> Result<Option<&'a [Value]>, Problem> {
+    match members.get(name) {
+        None => Ok(None),
+        Some(Value::Array(entries)) if !entries.is_empty() && entries.len() <= MAX_ENTRIES => Ok(Some(entries)),
+        Some(_) => Err(malformed(format!("{name} is not an array of 1 to {MAX_ENTRIES} entries"))),
+    }
+}
+
+fn identifier(value: Option<&Value>, what: &str) -> Result<String, Problem> {
+    value
+        .and_then(Value::as_str)
+        .filter(|id| {
+            !id.is_empty() && id.len() <= 128 && id.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-')
+        })
+        .map(str::to_owned)
+        .ok_or_else(|| malformed(format!("{what} has no id of letters, digits, _ and -")))
+}
+
+fn boolean(members: &Map<String, Value>, name: &str, default: bool) -> Result<bool, Problem> {
+    match members.get(name) {
+        None => Ok(default),
+        Some(Value::Bool(value)) => Ok(*value),
+        Some(_) => Err(malformed(format!("{name} is not true or false"))),
+    }
+}
+
+fn strings(value: &Value, what: &str) -> Result<Vec<String>, Problem> {
+    let all: Option<Vec<String>> =
+        value.as_array().and_then(|many| many.iter().map(|entry| entry.as_str().map(str::to_owned)).collect());
+    all.filter(|all| !all.is_empty()).ok_or_else(|| malformed(format!("{what} is not an array of strings")))
+}
+
+fn credential(value: &Value) -> Result<CredentialQuery, Problem> {
+    let members = value.as_object().ok_or_else(|| malformed("a credential query is not an object"))?;
+    let id = identifier(members.get("id"), "a credential query")?;
+    if members.contains_key("trusted_authorities") {
+        return Err(malformed(format!("{id}: trusted_authorities is not supported")));
+    }
+    let format = members
+        .get("format")
+        .and_then(Value::as_str)
+        .ok_or_else(|| malformed(format!("{id}: there is no format")))?
+        .to_owned();
+    let meta = members
+        .get("meta")
+        .and_then(Value::as_object)
+        .ok_or_else(|| malformed(format!("{id}: there is no meta object")))?;
+    let vct_values = match list(meta, "vct_values")? {
+        Some(_) => strings(meta.get("vct_values").unwrap_or(&Value::Null), "vct_values")?,
+        None => Vec::new(),
+    };
+    let type_values = list(meta, "type_values")?
+        .unwrap_or_default()
+        .iter()
+        .map(|set| strings(set, "type_values"))
+        .collect::<Result<Vec<_>, _>>()?;
+    let (needed, given) = if format == "dc+sd-jwt" {
+        ("vct_values", !vct_values.is_empty())
+    } else {
+        ("type_values", !type_values.is_empty())
+    };
+    if !given {
+        return Err(malformed(format!("{id}: meta has no {needed}")));
+    }
+    let claims = list(members, "claims")?.unwrap_or_default().iter().map(claim).collect::<Result<Vec<_>, _>>()?;
+    let claim_sets = list(members, "claim_sets")?
+        .unwrap_or_default()
+        .iter()
+        .map(|set| strings(set, "claim_sets"))
+        .collect::<Result<Vec<_>, _>>()?;
+    check_claim_sets(&id, &claims, &claim_sets)?;
+    Ok(CredentialQuery {
+        multiple: boolean(members, "multiple", false)?,
+        holder_binding: boolean(members, "require_cryptographic_holder_binding", true)?,
+        id,
+        format,
+        vct_values,
+        type_values,
+        claims,
+        claim_sets,
+    })
+}
+
+fn check_claim_sets(id: &str, claims: &[ClaimQuery], sets: &[Vec<String>]) -> Result<(), Problem> {
+    let mut ids = HashSet::new();
+    for claim in claims {
+        match &claim.id {
+            Some(name) if !ids.insert(name.as_str()) => {
+                return Err(malformed(format!("{id}: two claims have the same id")));
+            }
+            None if !sets.is_empty() => {
+                return Err(malformed(format!("{id}: there are claim_sets, and a claim without an id")));
+            }
+            _ => {}
+        }
+    }
+    if sets.iter().flatten().any(|name| !ids.contains(name.as_str())) {
+        return Err(malformed(format!("{id}: claim_sets names a claim that is not there")));
+    }
+    Ok(())
+}
+
+fn claim(value: &Value) -> Result<ClaimQuery, Problem> {
+    let members = value.as_object().ok_or_else(|| malformed("a claim query is not an object"))?;
+    let id = match members.get("id") {
+        None => None,
+        given => Some(identifier(given, "a claim query")?),
+    };
+    let path = parse_path(members.get("path").ok_or_else(|| malformed("a claim query has no path"))?)?;
+    let values = list(members, "values")?.unwrap_or_default().to_vec();
+    if values.iter().any(|value| !(value.is_string() || value.is_boolean() || value.as_i64().is_some())) {
+        return Err(malformed("values holds something else than strings, integers and booleans"));
+    }
+    Ok(ClaimQuery { id, path, values })
+}
+
+fn credential_set(value: &Value, ids: &HashSet<&str>) -> Result<CredentialSet, Problem> {
+    let members = value.as_object().ok_or_else(|| malformed("a credential set is not an object"))?;
+    let options = list(members, "options")?
+        .ok_or_else(|| malformed("a credential set has no options"))?
+        .iter()
+        .map(|option| strings(option, "options"))
+        .collect::<Result<Vec<_>, _>>()?;
+    if options.iter().flatten().any(|id| !ids.contains(id.as_str())) {
+        return Err(malformed("a credential set names a credential that is not there"));
+    }
+    Ok(CredentialSet { options, required: boolean(members, "required", true)? })
+}
+
+fn credential_to_json(query: &CredentialQuery) -> Value {
+    let meta = if query.format == "dc+sd-jwt" {
+        json!({"vct_values": query.vct_values})
+    } else {
+        json!({"type_values": query.type_values})
+    };
+    let mut members = Map::from_iter([
+        ("id".to_owned(), query.id.as_str().into()),
+        ("format".to_owned(), query.format.as_str().into()),
+        ("meta".to_owned(), meta),
+    ]);
+    if query.multiple {
+        members.insert("multiple".to_owned(), true.into());
+    }
+    if !query.holder_binding {
+        members.insert("require_cryptographic_holder_binding".to_owned(), false.into());
+    }
+    if !query.claims.is_empty() {
+        members.insert("claims".to_owned(), query.claims.iter().map(claim_to_json).collect());
+    }
+    if !query.claim_sets.is_empty() {
+        members.insert("claim_sets".to_owned(), json!(query.claim_sets));
+    }
+    members.into()
+}
+
+fn claim_to_json(claim: &ClaimQuery) -> Value {
+    let mut members = Map::from_iter([("path".to_owned(), path_to_json(&claim.path))]);
+    if let Some(id) = &claim.id {
+        members.insert("id".to_owned(), id.as_str().into());
+    }
+    if !claim.values.is_empty() {
+        members.insert("values".to_owned(), claim.values.clone().into());
+    }
+    members.into()
+}

@@ -1,0 +1,132 @@
+//! Claim paths (OpenID4VP 1.0 section 7): how a query points at a claim.
+
+use serde_json::{Map, Value};
+
+use crate::{
+    Code, Problem,
+    secure::sd_jwt::{ClaimPath, Step},
+};
+
+/// The longest path that is read.
+const MAX_STEPS: usize = 16;
+
+/// Reads a claim path as DCQL writes it: a non-empty array of strings (a member), nulls (every
+/// element) and non-negative integers (one element).
+///
+/// # Errors
+/// `query_malformed` for anything else.
+pub fn parse_path(value: &Value) -> Result<ClaimPath, Problem> {
+    let malformed = |detail: &str| Problem::new(Code::QueryMalformed, format!("a claim path {detail}"));
+    let steps = value.as_array().ok_or_else(|| malformed("is not an array"))?;
+    if steps.is_empty() || steps.len() > MAX_STEPS {
+        return Err(malformed("is empty or too long"));
+    }
+    steps
+        .iter()
+        .map(|step| match step {
+            Value::String(name) => Ok(Step::Name(name.clone())),
+            Value::Null => Ok(Step::All),
+            Value::Number(index) => index
+                .as_u64()
+                .and_then(|index| usize::try_from(index).ok())
+                .map(Step::Index)
+                .ok_or_else(|| malformed("has a number that is no index")),
+            _ => Err(malformed("has a step that is neither a string, a number nor null")),
+        })
+        .collect()
+}
+
+/// The same path, back in DCQL's form.
+#[must_use]
+pub fn path_to_json(path: &[Step]) -> Value {
+    path.iter()
+        .map(|step| match step {
+            Step::Name(name) => Value::from(name.as_str()),
+            Step::Index(index) => Value::from(*index),
+            Step::All => Value::Null,
+        })
+        .collect()
+}
+
+/// A path for people and logs: `credentialSubject.rightToWork`, `a[0].b`, `a[].b`.
+#[must_use]
+pub fn path_to_text(path: &[Step]) -> String {
+    let mut text = String::new();
+    for step in path {
+        match step {
+            Step::Name(name) => {
+                if !text.is_empty() {
+                    text.push('.');
+                }
+                text.push_str(name);
+            }
+            Step::Index(index) => text.push_str(&format!("[{index}]")),
+            Step::All => text.push_str("[]"),
+        }
+    }
+    text
+}
+
+/// Every value that a path leads to in a document, each with its own concrete path.
+#[must_use]
+pub fn values_at<'a>(document: &'a Map<String, Value>, path: &[Step]) -> Vec<(ClaimPath, &'a Value)> {
+    let Some((Step::Name(first), rest)) = path.split_first() else { return Vec::new() };
+    let Some(value) = document.get(first) else { return Vec::new() };
+    let mut found = vec![(vec![Step::Name(first.clone())], value)];
+    for step in rest {
+        found = found.into_iter().flat_map(|(at, value)| follow(at, value, step)).collect();
+    }
+    found
+}
+
+fn follow<'a>(at: ClaimPath, value: &'a Value, step: &Step) -> Vec<(ClaimPath, &'a Value)> {
+    let longer = |step: Step| at.iter().cloned().chain([step]).collect::<ClaimPath>();
+    match (step, value) {
+        (Step::Name(name), Value::Object(members)) => {
+            members.get(name).map(|value| (longer(step.clone()), value)).into_iter().collect()
+        }
+        (Step::Index(index), Value::Array(items)) => {
+            items.get(*index).map(|value| (longer(step.clone()), value)).into_iter().collect()
+        }
+        (Step::All, Value::Array(items)) => {
+            items.iter().enumerate().map(|(index, value)| (longer(Step::Index(index)), value)).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// Whether one of two paths is a prefix of the other, where `All` stands for any index.
+pub(super) fn overlaps(asked: &[Step], path: &[Step]) -> bool {
+    asked.iter().zip(path).all(|(a, b)| match (a, b) {
+        (Step::All, Step::Index(_)) | (Step::Index(_), Step::All) => true,
+        (a, b) => a == b,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_path_is_read_and_written() {
+        let json = json!(["a", null, 3, "b"]);
+        let path = parse_path(&json).unwrap();
+        assert_eq!(path_to_json(&path), json);
+        assert_eq!(path_to_text(&path), "a[][3].b");
+        for bad in [json!([]), json!("a"), json!([true]), json!([-1]), json!([1.5]), json!(vec!["a"; 17])] {
+            assert_eq!(parse_path(&bad).unwrap_err().code, Code::QueryMalformed, "{bad}");
+        }
+    }
+
+    #[test]
+    fn values_are_found_with_concrete_paths() {
+        let document = json!({"a": [{"b": 1}, {"c": 2}, {"b": 3}]});
+        let path = parse_path(&json!(["a", null, "b"])).unwrap();
+        let found = values_at(document.as_object().unwrap(), &path);
+        let texts: Vec<_> = found.iter().map(|(path, value)| (path_to_text(path), value.as_i64().unwrap())).collect();
+        assert_eq!(texts, [("a[0].b".to_owned(), 1), ("a[2].b".to_owned(), 3)]);
+        assert!(values_at(document.as_object().unwrap(), &[Step::All]).is_empty());
+    }
+}

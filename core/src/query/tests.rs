@@ -1,0 +1,98 @@
+use serde_json::json;
+
+use super::*;
+
+fn query() -> Value {
+    json!({
+        "credentials": [
+            {"id": "q", "format": "vc+sd-jwt", "meta": {"type_values": [["Q"]]},
+             "claims": [{"id": "a", "path": ["s", "a"]}, {"id": "b", "path": ["s", "b", null], "values": ["x", 2]}],
+             "claim_sets": [["a"], ["b"]]},
+            {"id": "r", "format": "dc+sd-jwt", "meta": {"vct_values": ["urn:r"]}, "claims": [{"path": ["c"]}]}
+        ],
+        "credential_sets": [{"options": [["q", "r"], ["q"]]}, {"options": [["r"]], "required": false}]
+    })
+}
+
+fn object(value: Value) -> Map<String, Value> {
+    value.as_object().unwrap().clone()
+}
+
+#[test]
+fn a_query_is_read_and_written() {
+    let parsed = Query::parse(&query()).unwrap();
+    assert_eq!(Query::parse(&parsed.to_json()).unwrap(), parsed);
+}
+
+#[test]
+fn a_malformed_query_is_refused() {
+    type Fault = fn(&mut Value);
+    let faults: [Fault; 13] = [
+        |q| q["credentials"] = json!([]),
+        |q| q["credentials"][1]["id"] = json!("q"),
+        |q| q["credentials"][0]["id"] = json!("a b"),
+        |q| q["credentials"][0]["format"] = json!(1),
+        |q| q["credentials"][0]["meta"] = json!({}),
+        |q| q["credentials"][1]["meta"] = json!({"type_values": [["R"]]}),
+        |q| q["credentials"][0]["claims"] = json!([]),
+        |q| q["credentials"][0]["claims"][0]["path"] = json!([]),
+        |q| q["credentials"][0]["claims"][0]["id"] = json!("b"),
+        |q| q["credentials"][0]["claim_sets"] = json!([["nothing"]]),
+        |q| q["credentials"][0]["trusted_authorities"] = json!([{"type": "aki", "values": ["x"]}]),
+        |q| q["credentials"][0]["claims"][1]["values"] = json!([{}]),
+        |q| q["credential_sets"][0]["options"] = json!([["nothing"]]),
+    ];
+    for (at, fault) in faults.iter().enumerate() {
+        let mut value = query();
+        assert!(Query::parse(&value).is_ok());
+        fault(&mut value);
+        assert_eq!(Query::parse(&value).unwrap_err().code, Code::QueryMalformed, "fault {at}");
+    }
+}
+
+#[test]
+fn the_first_option_that_can_be_met_answers() {
+    let query = Query::parse(&query()).unwrap();
+    let q = object(json!({"type": ["VerifiableCredential", "Q"], "s": {"b": ["w", "x", 2]}}));
+    let r = object(json!({"vct": "urn:r", "c": true}));
+    let (q, r) = (Candidate { format: "vc+sd-jwt", payload: &q }, Candidate { format: "dc+sd-jwt", payload: &r });
+    let both = query.answer(&[q, r]).unwrap();
+    assert_eq!(both.iter().map(|choice| choice.query_id.as_str()).collect::<Vec<_>>(), ["q", "r"]);
+    let texts: Vec<_> = both[0].paths.iter().map(|path| path_to_text(path)).collect();
+    assert_eq!(texts, ["s.b[1]", "s.b[2]"]);
+    assert_eq!(query.answer(&[q]).unwrap().len(), 1);
+    assert_eq!(query.answer(&[r]).unwrap_err().code, Code::QueryUnmet);
+}
+
+#[test]
+fn a_candidate_of_another_format_or_type_does_not_fit() {
+    let query = Query::parse(&query()).unwrap();
+    let credential = query.credential("q").unwrap();
+    let payload = object(json!({"type": ["VerifiableCredential", "Q"], "s": {"a": 1}}));
+    assert!(credential.paths_in(Candidate { format: "vc+sd-jwt", payload: &payload }).is_some());
+    assert!(credential.paths_in(Candidate { format: "ldp_vc", payload: &payload }).is_none());
+    let other = object(json!({"type": ["VerifiableCredential"], "s": {"a": 1}}));
+    assert!(credential.paths_in(Candidate { format: "vc+sd-jwt", payload: &other }).is_none());
+}
+
+#[test]
+fn what_was_asked_for_includes_the_way_there_and_what_lies_below() {
+    let query = Query::parse(&query()).unwrap();
+    let credential = query.credential("q").unwrap();
+    let path = |value: Value| parse_path(&value).unwrap();
+    for asked in [json!(["s"]), json!(["s", "b"]), json!(["s", "b", 4]), json!(["s", "a", "deep"])] {
+        assert!(credential.asks_for(&path(asked.clone())), "{asked}");
+    }
+    for not in [json!(["t"]), json!(["s", "c"])] {
+        assert!(!credential.asks_for(&path(not.clone())), "{not}");
+    }
+}
+
+#[test]
+fn satisfied_means_all_that_is_required_and_nothing_unknown() {
+    let query = Query::parse(&query()).unwrap();
+    assert!(query.satisfied_by(&["q"]).is_ok());
+    assert!(query.satisfied_by(&["q", "r"]).is_ok());
+    assert_eq!(query.satisfied_by(&["r"]).unwrap_err().code, Code::QueryUnmet);
+    assert_eq!(query.satisfied_by(&["q", "z"]).unwrap_err().code, Code::ClaimUnrequested);
+}

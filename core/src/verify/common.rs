@@ -1,0 +1,46 @@
+//! The checks that every format shares.
+
+use serde_json::{Map, Value};
+
+use super::{CheckName, Environment, Held, Report};
+use crate::{Code, Problem, time::Timestamp};
+
+/// When a credential is valid, from all that says so in it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Times {
+    pub(super) from: Option<Timestamp>,
+    pub(super) until: Timestamp,
+}
+
+/// Validity, status, schema and trust: independent of each other, so all of them are reported.
+pub(super) fn finish(
+    report: &mut Report,
+    about: &str,
+    held: &Held,
+    payload: &Map<String, Value>,
+    times: Times,
+    env: &Environment<'_>,
+) -> Option<()> {
+    let valid = report.note(CheckName::Validity, about, validity(times, env));
+    let status = if held.credential.has_status() {
+        report.note(CheckName::Status, about, Err(Code::StatusUnsupported.into()))
+    } else {
+        report.skip(CheckName::Status, about, "the credential has no status");
+        Some(())
+    };
+    let schema = report.note(CheckName::Schema, about, env.types.check(&held.type_name, payload));
+    let trust =
+        report.note(CheckName::IssuerTrust, about, env.issuers.accepts(held.credential.issuer(), &held.type_name));
+    valid.and(status).and(schema).and(trust)
+}
+
+fn validity(times: Times, env: &Environment<'_>) -> Result<(), Problem> {
+    if times.from.is_some_and(|from| env.now.plus(env.skew) < from) {
+        return Err(Problem::new(Code::NotYetValid, "the credential's time has not come yet"));
+    }
+    // validUntil is the last instant at which it holds.
+    if env.now.plus(env.skew.saturating_neg()) > times.until {
+        return Err(Problem::new(Code::Expired, "the credential is past its end"));
+    }
+    Ok(())
+}

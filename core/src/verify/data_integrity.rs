@@ -1,0 +1,167 @@
+//! The pipeline's way through credentials with embedded proofs, alone or in a presentation.
+
+use serde_json::{Map, Value};
+
+use super::{Asked, CheckName, Environment, Held, Report, common, sd_jwt::Shown};
+use crate::{
+    Code, Problem,
+    credential::Credential,
+    did::Purpose,
+    json::{self, Limits},
+    presentation::Presentation,
+    query::values_at,
+    secure::{
+        data_integrity::{Expected, verify as verify_proofs},
+        sd_jwt::{ClaimPath, Step},
+    },
+    time::Timestamp,
+};
+
+/// Reads JSON text that must be one object.
+fn object(text: &[u8]) -> Result<Map<String, Value>, Problem> {
+    match json::parse(text, Limits::DOCUMENT)? {
+        Value::Object(document) => Ok(document),
+        _ => Err(Problem::new(Code::UnknownFormat, "the JSON is not an object")),
+    }
+}
+
+/// Verifies a credential's JSON text.
+pub(super) fn verify_text(report: &mut Report, about: &str, text: &[u8], env: &Environment<'_>) -> Option<Shown> {
+    let document = report.note(CheckName::Format, about, object(text))?;
+    verify(report, about, &document, None, env)
+}
+
+/// Verifies a VerifiablePresentation's JSON text that must be bound to a request and hold one credential.
+pub(super) fn verify_presented(
+    report: &mut Report,
+    about: &str,
+    text: &[u8],
+    asked: &Asked<'_>,
+    env: &Environment<'_>,
+) -> Option<Shown> {
+    let parsed = object(text).and_then(|document| Presentation::parse(&document).map(|form| (document, form)));
+    let (document, form) = report.note(CheckName::Format, about, parsed)?;
+    let expected = Expected {
+        purpose: Purpose::Authentication,
+        controller: form.holder(),
+        binding: Some((asked.nonce, asked.audience)),
+        now: env.now,
+        skew: env.skew,
+    };
+    let bound = verify_proofs(&document, env.suites, env.resolver, &expected)
+        .and_then(|_| fresh(&document, asked, env))
+        .and_then(|()| match form.credentials() {
+            [one] => Ok(one),
+            _ => Err(Problem::new(Code::QueryUnmet, "a presentation holds exactly one credential")),
+        });
+    let credential = report.note(CheckName::HolderBinding, about, bound)?;
+    verify(report, about, credential, Some(form.holder()), env)
+}
+
+/// Every proof of a presentation says when it was made, and that is not long ago.
+fn fresh(document: &Map<String, Value>, asked: &Asked<'_>, env: &Environment<'_>) -> Result<(), Problem> {
+    let oldest = env.now.plus(asked.max_age.saturating_neg()).plus(env.skew.saturating_neg());
+    for proof in proofs(document) {
+        let created = proof
+            .get("created")
+            .and_then(Value::as_str)
+            .ok_or_else(|| Problem::new(Code::KeyBindingStale, "the presentation's proof does not say when it was made"))?;
+        let created = Timestamp::parse(created)?;
+        if created < oldest || created > env.now.plus(env.skew) {
+            return Err(Problem::new(Code::KeyBindingStale, "the presentation's proof is too old, or from the future"));
+        }
+    }
+    Ok(())
+}
+
+fn proofs(document: &Map<String, Value>) -> impl Iterator<Item = &Value> {
+    match document.get("proof") {
+        Some(Value::Array(many)) => many.as_slice(),
+        Some(one) => std::slice::from_ref(one),
+        None => &[],
+    }
+    .iter()
+}
+
+/// The format that a credential's proofs make it.
+fn format_of(document: &Map<String, Value>) -> Result<&'static str, Problem> {
+    let mut found = None;
+    for proof in proofs(document) {
+        let format = match proof.get("cryptosuite").and_then(Value::as_str) {
+            Some("eddsa-jcs-2022") => "di_vc+jcs",
+            Some("eddsa-rdfc-2022") => "ldp_vc",
+            _ => return Err(Code::CryptosuiteUnknown.into()),
+        };
+        if found.is_some_and(|other| other != format) {
+            return Err(Problem::new(Code::UnknownFormat, "the credential mixes proofs of different formats"));
+        }
+        found = Some(format);
+    }
+    found.ok_or_else(|| Code::ProofMissing.into())
+}
+
+fn verify(
+    report: &mut Report,
+    about: &str,
+    document: &Map<String, Value>,
+    holder: Option<&str>,
+    env: &Environment<'_>,
+) -> Option<Shown> {
+    let proved = format_of(document).and_then(|format| {
+        let issuer = crate::credential::id_of(document.get("issuer"), "issuer")?;
+        let expected = Expected {
+            purpose: Purpose::AssertionMethod,
+            controller: &issuer,
+            binding: None,
+            now: env.now,
+            skew: env.skew,
+        };
+        verify_proofs(document, env.suites, env.resolver, &expected).map(|verified| (format, verified))
+    });
+    let (format, payload) = report.note(CheckName::Proof, about, proved)?;
+    let model = report.note(CheckName::Model, about, model(&payload, env))?;
+    let (credential, type_name, until) = model;
+    match holder {
+        Some(holder) => {
+            let mut ids = credential.subject_ids().peekable();
+            let same = if ids.peek().is_some() && ids.all(|id| id == holder) {
+                Ok(())
+            } else {
+                Err(Problem::new(Code::HolderMismatch, "the holder is not the credential's subject"))
+            };
+            report.note(CheckName::HolderSubject, about, same);
+        }
+        None => report.skip(CheckName::HolderSubject, about, "it was handed over directly, without its holder"),
+    }
+    let times = common::Times { from: credential.valid_from(), until };
+    let disclosed = shown_paths(&payload);
+    let held = Held { credential, type_name, disclosed, format: format.to_owned() };
+    common::finish(report, about, &held, &payload, times, env)?;
+    Some(Shown { held, payload })
+}
+
+fn model(payload: &Map<String, Value>, env: &Environment<'_>) -> Result<(Credential, String, Timestamp), Problem> {
+    let credential = Credential::parse(payload.clone())?;
+    let until = credential
+        .valid_until()
+        .ok_or_else(|| Problem::new(Code::ClaimMissing, "the credential has no validUntil"))?;
+    let types: Vec<&str> = credential.types().collect();
+    let type_name = env.types.type_name(&types, None)?;
+    Ok((credential, type_name, until))
+}
+
+/// All of the subject's claims: such a credential is shown as a whole.
+fn shown_paths(payload: &Map<String, Value>) -> Vec<ClaimPath> {
+    let subject = [Step::Name("credentialSubject".to_owned())];
+    values_at(payload, &subject)
+        .into_iter()
+        .filter_map(|(path, value)| value.as_object().map(|members| (path, members)))
+        .flat_map(|(path, members)| {
+            members
+                .keys()
+                .filter(|name| name.as_str() != "id")
+                .map(move |name| path.iter().cloned().chain([Step::Name(name.clone())]).collect())
+                .collect::<Vec<ClaimPath>>()
+        })
+        .collect()
+}

@@ -1,0 +1,137 @@
+//! What was checked, how it ended, and the value that only a clean report gives.
+
+use crate::Problem;
+
+/// A check, by its stable name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum CheckName {
+    /// The bytes are well-formed and in a format that is accepted.
+    Format,
+    /// The issuer's key was resolved, and may assert.
+    IssuerKey,
+    /// The issuer's signature or proof holds.
+    Proof,
+    /// The data model is obeyed.
+    Model,
+    /// The holder's key binding: nonce, audience, freshness, and exactly these disclosures.
+    HolderBinding,
+    /// The holder is the one the credential is about.
+    HolderSubject,
+    /// The validity period includes now.
+    Validity,
+    /// The status, where the credential has one.
+    Status,
+    /// The type is in the catalogue, and what was disclosed fits its schema.
+    Schema,
+    /// The issuer is accepted for the type.
+    IssuerTrust,
+    /// It answers what was asked, and no more.
+    Query,
+}
+
+impl CheckName {
+    /// The stable text, in `snake_case`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Format => "format",
+            Self::IssuerKey => "issuer_key",
+            Self::Proof => "proof",
+            Self::Model => "model",
+            Self::HolderBinding => "holder_binding",
+            Self::HolderSubject => "holder_subject",
+            Self::Validity => "validity",
+            Self::Status => "status",
+            Self::Schema => "schema",
+            Self::IssuerTrust => "issuer_trust",
+            Self::Query => "query",
+        }
+    }
+}
+
+/// How a check ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// It holds.
+    Passed,
+    /// It does not.
+    Failed(Problem),
+    /// It does not apply, and why.
+    NotApplicable(&'static str),
+}
+
+/// One check of a report.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Check {
+    /// What was checked.
+    pub name: CheckName,
+    /// Which credential query it is about; empty for the whole.
+    pub about: String,
+    /// How it ended.
+    pub outcome: Outcome,
+}
+
+/// What was checked and how it ended, in order. A check that depends on one that failed is absent:
+/// nothing is said of what could not be looked at.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Report {
+    checks: Vec<Check>,
+}
+
+impl Report {
+    /// The checks in order.
+    #[must_use]
+    pub fn checks(&self) -> &[Check] {
+        &self.checks
+    }
+
+    /// The first failure.
+    #[must_use]
+    pub fn failure(&self) -> Option<&Problem> {
+        self.checks.iter().find_map(|check| match &check.outcome {
+            Outcome::Failed(problem) => Some(problem),
+            _ => None,
+        })
+    }
+
+    /// Notes how a check ended, and hands on its value if it passed.
+    pub(super) fn note<T>(&mut self, name: CheckName, about: &str, result: Result<T, Problem>) -> Option<T> {
+        let (outcome, value) = match result {
+            Ok(value) => (Outcome::Passed, Some(value)),
+            Err(problem) => (Outcome::Failed(problem), None),
+        };
+        self.checks.push(Check { name, about: about.to_owned(), outcome });
+        value
+    }
+
+    /// Notes that a check does not apply.
+    pub(super) fn skip(&mut self, name: CheckName, about: &str, why: &'static str) {
+        self.checks.push(Check { name, about: about.to_owned(), outcome: Outcome::NotApplicable(why) });
+    }
+
+    /// The value as a verified one, if something was checked and nothing failed.
+    pub(super) fn seal<T>(&self, value: Option<T>) -> Option<Verified<T>> {
+        match (self.checks.is_empty(), self.failure()) {
+            (false, None) => value.map(Verified),
+            _ => None,
+        }
+    }
+}
+
+/// A value that passed every check. Only [`super::credential`] and [`super::presentation`] make one.
+#[derive(Debug, Clone)]
+pub struct Verified<T>(T);
+
+impl<T> Verified<T> {
+    /// The value.
+    #[must_use]
+    pub fn get(&self) -> &T {
+        &self.0
+    }
+
+    /// The value, taken out.
+    #[must_use]
+    pub fn into_inner(self) -> T {
+        self.0
+    }
+}

@@ -1,0 +1,193 @@
+//! The pipeline's way through an SD-JWT: VCDM 2.0 (`vc+sd-jwt`) and SD-JWT VC (`dc+sd-jwt`).
+
+use serde_json::{Map, Value, json};
+
+use super::{Asked, CheckName, Environment, Held, Report};
+use crate::{
+    Code, Problem,
+    credential::{CONTEXT_V2, Credential},
+    did::{self, Did, Purpose},
+    keys::PublicKey,
+    secure::{
+        jose::{KeyRef, numeric_date},
+        sd_jwt::{Disclosed, KeyBinding, SdJwt},
+    },
+    time::Timestamp,
+};
+
+pub(super) const VC: &str = "vc+sd-jwt";
+pub(super) const DC: &str = "dc+sd-jwt";
+
+/// A verified credential beside the payload that queries are matched against.
+pub(super) struct Shown {
+    pub(super) held: Held,
+    pub(super) payload: Map<String, Value>,
+}
+
+/// Verifies one SD-JWT. With `asked` it must be bound to that request; without, it may not be bound at all.
+pub(super) fn verify(
+    report: &mut Report,
+    about: &str,
+    compact: &str,
+    asked: Option<&Asked<'_>>,
+    env: &Environment<'_>,
+) -> Option<Shown> {
+    let (token, format) = report.note(CheckName::Format, about, parse(compact, asked.is_some()))?;
+    let key = report.note(CheckName::IssuerKey, about, issuer_key(&token, format, env))?;
+    let disclosed =
+        report.note(CheckName::Proof, about, token.verify_signature(&key).and_then(|()| token.disclosed()))?;
+    let holder = match asked {
+        Some(asked) => {
+            let binding = KeyBinding {
+                nonce: asked.nonce,
+                audience: asked.audience,
+                now: env.now,
+                max_age: asked.max_age,
+                skew: env.skew,
+            };
+            let bound = token.verify_key_binding(&binding).and_then(|_| token.holder_key());
+            report.note(CheckName::HolderBinding, about, bound)?
+        }
+        None => {
+            report.skip(CheckName::HolderBinding, about, "it was handed over directly, without its holder");
+            None
+        }
+    };
+    let Disclosed { payload, paths } = disclosed;
+    let model = report.note(CheckName::Model, about, model(&token, format, &payload, env))?;
+    match (holder, model.credential.subject_ids().next()) {
+        (Some(key), Some(_)) if format == VC => {
+            report.note(CheckName::HolderSubject, about, holder_is_subject(&key, &model.credential));
+        }
+        (Some(_), _) => report.skip(CheckName::HolderSubject, about, "the holder's key is all that names the subject"),
+        (None, _) => report.skip(CheckName::HolderSubject, about, "there is no holder here"),
+    }
+    let held = Held { credential: model.credential, type_name: model.type_name, disclosed: paths, format: format.to_owned() };
+    super::common::finish(report, about, &held, &payload, model.times, env)?;
+    Some(Shown { held, payload })
+}
+
+fn parse(compact: &str, binding_expected: bool) -> Result<(SdJwt, &'static str), Problem> {
+    let token = SdJwt::parse(compact)?;
+    let format = match token.jws().typ() {
+        Some(VC) => VC,
+        Some(DC) => DC,
+        _ => return Err(Problem::new(Code::TokenType, "the credential's typ is neither vc+sd-jwt nor dc+sd-jwt")),
+    };
+    // An issuer has no holder's key: what comes bound from there was shown by somebody before.
+    if !binding_expected && token.has_key_binding() {
+        return Err(Problem::new(Code::KeyBindingUnexpected, "a credential that is handed over directly has a key binding"));
+    }
+    Ok((token, format))
+}
+
+/// The issuer's key: `kid` is a DID URL of the issuer, listed for assertion. A key by value in the
+/// header says nothing about whose it is (VC-JOSE-COSE section 4.1).
+fn issuer_key(token: &SdJwt, format: &str, env: &Environment<'_>) -> Result<PublicKey, Problem> {
+    let payload = token.jws().payload();
+    let KeyRef::Kid(kid) = token.jws().key_ref() else {
+        return Err(Problem::new(Code::HeaderKeyUnanchored, "the header has no kid that leads to the issuer"));
+    };
+    let claimed = if format == VC {
+        crate::credential::id_of(payload.get("issuer"), "issuer")?
+    } else {
+        crate::credential::id_of(payload.get("iss"), "iss")?
+    };
+    let issuer = claimed.as_str();
+    let url = did::DidUrl::parse(kid)?;
+    if url.did().as_str() != issuer {
+        return Err(Problem::new(Code::MethodOfOther, "kid names a key of another party than the issuer"));
+    }
+    did::key_for(env.resolver, kid, Purpose::AssertionMethod).map(|(_, key)| key)
+}
+
+struct Model {
+    credential: Credential,
+    type_name: String,
+    times: super::common::Times,
+}
+
+fn model(token: &SdJwt, format: &str, payload: &Map<String, Value>, env: &Environment<'_>) -> Result<Model, Problem> {
+    for claim in ["vc", "vp"] {
+        if payload.contains_key(claim) {
+            return Err(Problem::new(Code::ClaimForbidden, format!("the payload has a {claim} claim")));
+        }
+    }
+    let nbf = numeric_date(payload, "nbf")?;
+    let exp = numeric_date(payload, "exp")?;
+    let credential =
+        if format == VC { Credential::parse(document_of(payload))? } else { sd_jwt_vc(token, payload, nbf, exp)? };
+    if let Some(iss) = payload.get("iss")
+        && iss.as_str() != Some(credential.issuer())
+    {
+        return Err(Problem::new(Code::IssuerMismatch, "iss differs from the issuer"));
+    }
+    let until = credential
+        .valid_until()
+        .ok_or_else(|| Problem::new(Code::ClaimMissing, "the credential has no end (validUntil, or exp)"))?;
+    let types: Vec<&str> = credential.types().collect();
+    let type_name = env.types.type_name(&types, payload.get("vct").and_then(Value::as_str))?;
+    let times = super::common::Times {
+        from: credential.valid_from().into_iter().chain(nbf).max(),
+        until: exp.map_or(until, |exp| until.min(exp)),
+    };
+    Ok(Model { credential, type_name, times })
+}
+
+/// The VCDM document in a `vc+sd-jwt` payload: all but the claims that JOSE adds.
+fn document_of(payload: &Map<String, Value>) -> Map<String, Value> {
+    let mut document = payload.clone();
+    for claim in ["cnf", "iss", "iat", "nbf", "exp"] {
+        document.remove(claim);
+    }
+    document
+}
+
+/// An SD-JWT VC seen as a VCDM credential, so that what comes behind needs to know one form only.
+fn sd_jwt_vc(
+    token: &SdJwt,
+    payload: &Map<String, Value>,
+    nbf: Option<Timestamp>,
+    exp: Option<Timestamp>,
+) -> Result<Credential, Problem> {
+    let missing = |claim: &str| Problem::new(Code::ClaimMissing, format!("the payload has no {claim}"));
+    let exp = exp.ok_or_else(|| missing("exp"))?;
+    let issuer = payload.get("iss").ok_or_else(|| missing("iss"))?;
+    payload.get("vct").and_then(Value::as_str).ok_or_else(|| missing("vct"))?;
+    let mut subject: Map<String, Value> = payload
+        .iter()
+        .filter(|(name, _)| !matches!(name.as_str(), "iss" | "vct" | "vct#integrity" | "nbf" | "exp" | "iat" | "cnf" | "status" | "sub"))
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect();
+    if let Some(key) = token.holder_key()? {
+        subject.insert("id".to_owned(), Did::jwk(&key).as_str().into());
+    }
+    if subject.is_empty() {
+        // All claims are withheld: VCDM asks for at least one, and this is what can be said.
+        subject.insert("type".to_owned(), "Subject".into());
+    }
+    let mut document = json!({
+        "@context": [CONTEXT_V2], "type": ["VerifiableCredential"], "issuer": issuer,
+        "validUntil": exp.to_string(), "credentialSubject": subject,
+    });
+    if let (Some(nbf), Some(members)) = (nbf, document.as_object_mut()) {
+        members.insert("validFrom".to_owned(), nbf.to_string().into());
+    }
+    if let (Some(status), Some(members)) = (payload.get("status"), document.as_object_mut()) {
+        members.insert("credentialStatus".to_owned(), json!({"type": "TokenStatusList", "status": status}));
+    }
+    match document {
+        Value::Object(document) => Credential::parse(document),
+        _ => Err(Code::MalformedValue.into()),
+    }
+}
+
+/// The key that presented is the key that names the subject (did:jwk or did:key).
+fn holder_is_subject(key: &PublicKey, credential: &Credential) -> Result<(), Problem> {
+    let (jwk, multikey) = (Did::jwk(key), Did::key(key));
+    if credential.subject_ids().all(|id| id == jwk.as_str() || id == multikey.as_str()) {
+        Ok(())
+    } else {
+        Err(Problem::new(Code::HolderMismatch, "the key that presented is not the subject's"))
+    }
+}
