@@ -1,0 +1,229 @@
+//! DID documents, held to DID Core 1.0 and the retrieval rules of Controlled Identifiers 1.0 section 3.3.
+
+use serde_json::{Map, Value, json};
+
+use super::{Did, DidUrl, Purpose};
+use crate::{Code, Problem, keys::PublicKey, time::Timestamp};
+
+const PURPOSES: [Purpose; 2] = [Purpose::AssertionMethod, Purpose::Authentication];
+/// More methods than any party has keys for; it bounds the work that a document can cause.
+const MAX_METHODS: usize = 100;
+
+/// A DID document that was checked against its DID.
+#[derive(Debug, Clone)]
+pub struct DidDocument {
+    did: Did,
+    methods: Vec<Method>,
+}
+
+#[derive(Debug, Clone)]
+struct Method {
+    /// The absolute DID URL, as text.
+    id: String,
+    controller: String,
+    /// A method of a kind that is not accepted is kept with the reason: it hinders nobody who names another.
+    key: Result<PublicKey, Problem>,
+    purposes: Vec<Purpose>,
+    expires: Option<Timestamp>,
+}
+
+fn invalid(what: impl Into<String>) -> Problem {
+    Problem::new(Code::DidDocumentInvalid, what)
+}
+
+impl DidDocument {
+    /// Parses a resolved document and holds it to the rules of Controlled Identifiers: its `id` is the DID, each
+    /// method has an id (absolute, or relative to the DID), a type and a controller, and no id occurs twice.
+    /// Methods of kinds that are not accepted are allowed to be there, but not to be used.
+    ///
+    /// # Errors
+    /// `did_document_invalid`, `private_key_exposed`.
+    pub fn parse(did: &Did, document: &Value) -> Result<Self, Problem> {
+        let members = document.as_object().ok_or_else(|| invalid("the DID document is not an object"))?;
+        if members.get("id").and_then(Value::as_str) != Some(did.as_str()) {
+            return Err(invalid("the DID document's id is not the DID"));
+        }
+        let mut parsed = Self { did: did.clone(), methods: Vec::new() };
+        for method in array(members, "verificationMethod")? {
+            parsed.add(method, None)?;
+        }
+        for purpose in PURPOSES {
+            for entry in array(members, purpose.as_str())? {
+                match entry {
+                    // A reference to another document's method names nothing here, and is passed over.
+                    Value::String(reference) => {
+                        let id = absolute(did, reference);
+                        if let Some(method) = parsed.methods.iter_mut().find(|method| method.id == id) {
+                            method.purposes.push(purpose);
+                        }
+                    }
+                    embedded => parsed.add(embedded, Some(purpose))?,
+                }
+            }
+        }
+        Ok(parsed)
+    }
+
+    fn add(&mut self, value: &Value, purpose: Option<Purpose>) -> Result<(), Problem> {
+        let members = value.as_object().ok_or_else(|| invalid("a verification method is not an object"))?;
+        let text = |name: &str| {
+            members
+                .get(name)
+                .and_then(Value::as_str)
+                .ok_or_else(|| invalid(format!("a verification method has no {name}")))
+        };
+        let id = absolute(&self.did, text("id")?);
+        if self.methods.iter().any(|method| method.id == id) {
+            return Err(invalid("two verification methods have the same id"));
+        }
+        if self.methods.len() >= MAX_METHODS {
+            return Err(invalid("the DID document has too many verification methods"));
+        }
+        let key = key(text("type")?, members);
+        if let Err(problem) = &key
+            && problem.code == Code::PrivateKeyExposed
+        {
+            return Err(problem.clone());
+        }
+        self.methods.push(Method {
+            id,
+            controller: text("controller")?.to_owned(),
+            key,
+            purposes: purpose.into_iter().collect(),
+            expires: date(members, "expires")?,
+        });
+        Ok(())
+    }
+
+    /// The document of a DID that is made of one key, listed for both purposes.
+    pub(super) fn of_one_key(did: &Did, fragment: &str, key: PublicKey) -> Self {
+        let method = Method {
+            id: format!("{did}#{fragment}"),
+            controller: did.as_str().to_owned(),
+            key: Ok(key),
+            purposes: PURPOSES.to_vec(),
+            expires: None,
+        };
+        Self { did: did.clone(), methods: vec![method] }
+    }
+
+    /// The DID that the document is about.
+    #[must_use]
+    pub fn did(&self) -> &Did {
+        &self.did
+    }
+
+    fn method(&self, method: &DidUrl) -> Option<&Method> {
+        let id = method.to_string();
+        self.methods.iter().find(|method| method.id == id)
+    }
+
+    /// The key that `method` names, if it may be used for `purpose`.
+    ///
+    /// # Errors
+    /// `method_unknown`, `method_controller`, `method_relationship`; `key_invalid` if the key is malformed, revoked, or of a kind
+    /// that is not accepted.
+    pub fn key_for(&self, method: &DidUrl, purpose: Purpose) -> Result<PublicKey, Problem> {
+        let found = self.method(method).filter(|_| *method.did() == self.did).ok_or(Code::MethodUnknown)?;
+        if found.controller != self.did.as_str() {
+            return Err(Code::MethodController.into());
+        }
+        if !found.purposes.contains(&purpose) {
+            return Err(Problem::new(
+                Code::MethodRelationship,
+                format!("the key is not listed under {}", purpose.as_str()),
+            ));
+        }
+        found.key.clone()
+    }
+
+    /// When the key that `method` names stops being usable, where the document says so (`expires`,
+    /// Controlled Identifiers 1.0 section 2.2).
+    #[must_use]
+    pub fn expires(&self, method: &DidUrl) -> Option<Timestamp> {
+        self.method(method).and_then(|method| method.expires)
+    }
+
+    /// Makes the document that a did:web issuer publishes: a Multikey for each key, named by its fragment and listed
+    /// for assertion and authentication.
+    #[must_use]
+    pub fn render(did: &Did, keys: &[(String, PublicKey)]) -> Value {
+        let ids: Vec<String> = keys.iter().map(|(fragment, _)| format!("{did}#{fragment}")).collect();
+        let methods: Vec<Value> = keys
+            .iter()
+            .zip(&ids)
+            .map(|((_, key), id)| {
+                json!({"id": id, "type": "Multikey", "controller": did.as_str(), "publicKeyMultibase": key.to_multikey()})
+            })
+            .collect();
+        json!({
+            "@context": ["https://www.w3.org/ns/did/v1", "https://w3id.org/security/multikey/v1"],
+            "id": did.as_str(),
+            "verificationMethod": methods,
+            "assertionMethod": ids,
+            "authentication": ids,
+        })
+    }
+}
+
+/// A relative DID URL is one to the document's own DID (DID Core 1.0 section 3.2.2).
+fn absolute(did: &Did, id: &str) -> String {
+    if id.starts_with('#') { format!("{did}{id}") } else { id.to_owned() }
+}
+
+fn array<'a>(members: &'a Map<String, Value>, name: &str) -> Result<&'a [Value], Problem> {
+    match members.get(name) {
+        None => Ok(&[]),
+        Some(Value::Array(entries)) => Ok(entries),
+        Some(_) => Err(invalid(format!("the DID document's {name} is not an array"))),
+    }
+}
+
+fn date(members: &Map<String, Value>, name: &str) -> Result<Option<Timestamp>, Problem> {
+    match members.get(name) {
+        None => Ok(None),
+        Some(value) => value
+            .as_str()
+            .and_then(|text| Timestamp::parse(text).ok())
+            .map(Some)
+            .ok_or_else(|| invalid(format!("a verification method's {name} is not a dateTimeStamp"))),
+    }
+}
+
+/// The key of a verification method, by the method's type.
+fn key(kind: &str, members: &Map<String, Value>) -> Result<PublicKey, Problem> {
+    if members.keys().any(|name| name.starts_with("secretKey") || name.starts_with("privateKey")) {
+        return Err(Code::PrivateKeyExposed.into());
+    }
+    let jwk = members.get("publicKeyJwk");
+    let multikey = members.get("publicKeyMultibase");
+    // Looked at whatever the type is: a document that shows a secret is not to be relied on.
+    let from_jwk = jwk.map(PublicKey::from_jwk);
+    let from_multikey = multikey.and_then(Value::as_str).map(PublicKey::from_multikey);
+    for exposed in [&from_jwk, &from_multikey].into_iter().flatten() {
+        if let Err(problem) = exposed
+            && problem.code == Code::PrivateKeyExposed
+        {
+            return Err(problem.clone());
+        }
+    }
+    let unusable = |what: &str| Err(Problem::new(Code::KeyInvalid, what));
+    // A key with a time of revocation is not used, whichever the time: there is no reason to announce one.
+    if members.contains_key("revoked") {
+        return unusable("the verification method is revoked");
+    }
+    match (kind, from_jwk, from_multikey) {
+        (_, Some(_), Some(_)) => unusable("a verification method has two keys"),
+        ("Multikey" | "Ed25519VerificationKey2020", None, Some(key)) => match key {
+            Ok(key) if kind != "Multikey" && key.algorithm() != crate::keys::Algorithm::EdDsa => {
+                unusable("an Ed25519VerificationKey2020 has another kind of key")
+            }
+            key => key,
+        },
+        ("JsonWebKey" | "JsonWebKey2020", Some(key), None) => key,
+        ("Multikey" | "Ed25519VerificationKey2020" | "JsonWebKey" | "JsonWebKey2020", _, _) => {
+            unusable("a verification method has no key of its type")
+        }
+        _ => unusable("a verification method is of a type that is not accepted"),
+    }
+}

@@ -1,0 +1,13 @@
+//! did:key: the Multikey is the identifier, and the fragment of the one method.
+
+use super::{Did, DidDocument, malformed};
+use crate::{Code, Problem, keys::PublicKey};
+
+pub(super) fn document(did: &Did) -> Result<DidDocument, Problem> {
+    let multikey = did.id();
+    let key = PublicKey::from_multikey(multikey).map_err(|problem| match problem.code {
+        Code::InvalidEncoding => malformed("a did:key is not base58btc multibase"),
+        _ => problem,
+    })?;
+    Ok(DidDocument::of_one_key(did, multikey, key))
+}

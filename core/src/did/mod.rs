@@ -1,0 +1,220 @@
+//! Decentralised identifiers (DID Core 1.0): did:key, did:jwk and did:web, from document to key for a purpose.
+
+use std::{fmt, sync::Arc};
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+
+use crate::{Code, Problem, keys::PublicKey};
+
+mod document;
+mod jwk;
+mod key;
+#[cfg(test)]
+mod tests;
+pub mod web;
+
+pub use document::DidDocument;
+
+/// Longer text is no DID here: a did:jwk of a P-256 key has about 200 characters.
+const MAX_TEXT: usize = 2_048;
+
+fn malformed(what: &str) -> Problem {
+    Problem::new(Code::DidMalformed, what)
+}
+
+/// A DID, without path, query or fragment. Two are the same if their text is (DID Core 1.0 section 3.1).
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Did(String);
+
+impl Did {
+    /// Parses `did:method:method-specific-id` (DID Core 1.0 section 3.1), of any method.
+    ///
+    /// # Errors
+    /// `did_malformed`.
+    pub fn parse(text: &str) -> Result<Self, Problem> {
+        if text.len() > MAX_TEXT {
+            return Err(malformed("a DID is too long"));
+        }
+        let (method, id) =
+            text.strip_prefix("did:").and_then(|rest| rest.split_once(':')).ok_or_else(|| malformed("not a DID"))?;
+        if method.is_empty() || !method.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit()) {
+            return Err(malformed("a DID's method is malformed"));
+        }
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_' | b':');
+        if id.is_empty() || id.ends_with(':') || !percent_encoded(id, allowed) {
+            return Err(malformed("a DID's identifier is malformed"));
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    fn parts(&self) -> (&str, &str) {
+        self.0.strip_prefix("did:").and_then(|rest| rest.split_once(':')).unwrap_or(("", ""))
+    }
+
+    /// `key`, `jwk`, `web`...
+    #[must_use]
+    pub fn method(&self) -> &str {
+        self.parts().0
+    }
+
+    /// What follows the method: the method-specific identifier.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        self.parts().1
+    }
+
+    /// The did:jwk of a key. The JWK inside is canonical (RFC 8785), so a key has one such DID of ours.
+    #[must_use]
+    pub fn jwk(key: &PublicKey) -> Self {
+        Self(format!("did:jwk:{}", URL_SAFE_NO_PAD.encode(key.to_jwk_text())))
+    }
+
+    /// The did:key of a key.
+    #[must_use]
+    pub fn key(key: &PublicKey) -> Self {
+        Self(format!("did:key:{}", key.to_multikey()))
+    }
+
+    /// The DID URL of one of this DID's verification methods.
+    ///
+    /// # Errors
+    /// `did_malformed` if the fragment is empty or has a character that may not be there.
+    pub fn with_fragment(&self, fragment: &str) -> Result<DidUrl, Problem> {
+        DidUrl::new(self.clone(), fragment)
+    }
+}
+
+impl fmt::Display for Did {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::str::FromStr for Did {
+    type Err = Problem;
+
+    fn from_str(text: &str) -> Result<Self, Problem> {
+        Self::parse(text)
+    }
+}
+
+/// Whether all bytes are allowed ones or part of a well-formed percent-encoding.
+fn percent_encoded(text: &str, allowed: impl Fn(u8) -> bool) -> bool {
+    let mut bytes = text.bytes();
+    while let Some(byte) = bytes.next() {
+        let holds = if byte == b'%' {
+            bytes.next().is_some_and(|b| b.is_ascii_hexdigit()) && bytes.next().is_some_and(|b| b.is_ascii_hexdigit())
+        } else {
+            allowed(byte)
+        };
+        if !holds {
+            return false;
+        }
+    }
+    true
+}
+
+/// A DID URL with a fragment: the name of a verification method.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct DidUrl {
+    did: Did,
+    fragment: String,
+}
+
+impl DidUrl {
+    fn new(did: Did, fragment: &str) -> Result<Self, Problem> {
+        // RFC 3986 section 3.5.
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@/?".contains(&byte);
+        if fragment.is_empty() || fragment.len() > MAX_TEXT || !percent_encoded(fragment, allowed) {
+            return Err(malformed("a DID URL's fragment is malformed"));
+        }
+        Ok(Self { did, fragment: fragment.to_owned() })
+    }
+
+    /// Parses `did#fragment`.
+    ///
+    /// # Errors
+    /// `did_malformed` (no fragment, or a path or query).
+    pub fn parse(text: &str) -> Result<Self, Problem> {
+        let (did, fragment) = text.split_once('#').ok_or_else(|| malformed("a DID URL has no fragment"))?;
+        Self::new(Did::parse(did)?, fragment)
+    }
+
+    /// The DID.
+    #[must_use]
+    pub fn did(&self) -> &Did {
+        &self.did
+    }
+
+    /// After the `#`.
+    #[must_use]
+    pub fn fragment(&self) -> &str {
+        &self.fragment
+    }
+}
+
+impl fmt::Display for DidUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}#{}", self.did, self.fragment)
+    }
+}
+
+/// What a key is used for: the verification relationship it must be listed under.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Purpose {
+    /// Issuing credentials.
+    AssertionMethod,
+    /// Presenting them.
+    Authentication,
+}
+
+impl Purpose {
+    /// `assertionMethod` or `authentication`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::AssertionMethod => "assertionMethod",
+            Self::Authentication => "authentication",
+        }
+    }
+}
+
+/// From a DID to its document. Fetching is the caller's: an implementation answers from what it has.
+pub trait Resolve: Send + Sync {
+    /// The document of `did`.
+    ///
+    /// # Errors
+    /// `did_unsupported`, `did_unresolved`, `did_document_invalid`; for methods that carry their document in the DID
+    /// also `did_malformed`, `key_invalid` and `private_key_exposed`.
+    fn resolve(&self, did: &Did) -> Result<Arc<DidDocument>, Problem>;
+}
+
+/// Resolves did:key and did:jwk, which carry their own document, and nothing else.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SelfContained;
+
+impl Resolve for SelfContained {
+    fn resolve(&self, did: &Did) -> Result<Arc<DidDocument>, Problem> {
+        match did.method() {
+            "key" => key::document(did).map(Arc::new),
+            "jwk" => jwk::document(did).map(Arc::new),
+            method => Err(Problem::new(Code::DidUnsupported, format!("did:{method} is not supported here"))),
+        }
+    }
+}
+
+/// The key that a verification method names, resolved and checked for a purpose.
+///
+/// # Errors
+/// What [`DidUrl::parse`], [`Resolve::resolve`] and [`DidDocument::key_for`] refuse.
+pub fn key_for(resolver: &dyn Resolve, method: &str, purpose: Purpose) -> Result<(DidUrl, PublicKey), Problem> {
+    let url = DidUrl::parse(method)?;
+    let key = resolver.resolve(url.did())?.key_for(&url, purpose)?;
+    Ok((url, key))
+}

@@ -1,0 +1,75 @@
+//! did:web: where the document is, and what it must say. Fetching it is the service's work.
+
+use super::{Did, malformed};
+use crate::{Code, Problem};
+
+/// The HTTPS URL of a did:web DID's document (`/.well-known/did.json`, or `/path/did.json`).
+///
+/// The host is a name in lower case, as it must be in the certificate (`localhost` is one), never an IP address in
+/// any spelling; a port follows as `%3A8443`. Whether the name may be reached from here is for the fetcher to say.
+///
+/// # Errors
+/// `did_malformed` (IP address, bad port, path traversal...), `did_unsupported` (another method).
+pub fn url(did: &Did) -> Result<String, Problem> {
+    if did.method() != "web" {
+        return Err(Code::DidUnsupported.into());
+    }
+    let mut segments = did.id().split(':');
+    let (host, port) = authority(segments.next().unwrap_or(""))?;
+    let path: Vec<&str> = segments.map(segment).collect::<Result<_, _>>()?;
+    let port = port.map(|port| format!(":{port}")).unwrap_or_default();
+    let text = if path.is_empty() {
+        format!("https://{host}{port}/.well-known/did.json")
+    } else {
+        format!("https://{host}{port}/{}/did.json", path.join("/"))
+    };
+    // The URL parser that the fetcher will use must see the same host: it reads some names as addresses.
+    let parsed = url::Url::parse(&text).map_err(|_| malformed("a did:web is no URL"))?;
+    match parsed.host() {
+        Some(url::Host::Domain(seen)) if seen == host => Ok(text),
+        _ => Err(malformed("a did:web's host is not a plain name")),
+    }
+}
+
+fn authority(text: &str) -> Result<(&str, Option<u16>), Problem> {
+    let (host, port) = match text.split_once('%') {
+        None => (text, None),
+        Some((host, encoded)) => {
+            let digits = encoded
+                .strip_prefix("3A")
+                .or_else(|| encoded.strip_prefix("3a"))
+                .filter(|digits| !digits.starts_with('0') && digits.bytes().all(|byte| byte.is_ascii_digit()))
+                .ok_or_else(|| malformed("a did:web's port is malformed"))?;
+            (host, Some(digits.parse().map_err(|_| malformed("a did:web's port is malformed"))?))
+        }
+    };
+    let labels_hold = host.split('.').all(|label| {
+        !label.is_empty()
+            && label.len() <= 63
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+            && label.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+    });
+    // No top-level domain begins with a digit, and every spelling of an IPv4 address ends in a number.
+    let numeric = host.rsplit('.').next().is_some_and(|last| last.starts_with(|c: char| c.is_ascii_digit()));
+    if host.len() > 253 || !labels_hold || numeric {
+        return Err(malformed("a did:web's host is not a name in lower case"));
+    }
+    Ok((host, port))
+}
+
+/// One segment of the path. What would change the path's meaning once decoded may not be there.
+fn segment(text: &str) -> Result<&str, Problem> {
+    let mut rest = text;
+    while let Some((_, encoded)) = rest.split_once('%') {
+        let byte = encoded.get(..2).and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        if byte.is_none_or(|byte| byte.is_ascii_control() || b"./\\%?#:".contains(&byte)) {
+            return Err(malformed("a did:web's path has an encoding that may not be there"));
+        }
+        rest = encoded;
+    }
+    if text.is_empty() || text == "." || text == ".." {
+        return Err(malformed("a did:web's path is malformed"));
+    }
+    Ok(text)
+}

@@ -1,0 +1,365 @@
+//! Strict JSON in, canonical JSON (RFC 8785) out.
+//!
+//! The parser is our own, and single-pass, for three reasons. `serde_json` keeps the last of two
+//! members with the same name; without its `float_roundtrip` feature it may be one unit in the
+//! last place off, which would change what is signed; and with its `arbitrary_precision` feature
+//! (which a JSON-LD library may turn on for the whole build) it hands numbers to a visitor as
+//! objects with a private name, so that an object from outside could pose as a number. Here text
+//! becomes the same [`Value`] whichever features are on.
+
+use serde_json::{Map, Number, Value};
+
+use crate::{Code, Problem};
+
+/// The greatest integer of I-JSON, 2^53 - 1 (RFC 7493 section 2.2).
+const MAX_INTEGER: u64 = 9_007_199_254_740_991;
+
+/// Nesting beyond which nothing is canonicalised, so that no value can exhaust the stack. It is also
+/// `serde_json`'s own recursion limit, less one: what is written can be read again.
+const MAX_DEPTH: usize = 127;
+
+/// How much JSON is accepted.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// The most bytes of text.
+    pub max_bytes: usize,
+    /// The deepest nesting of arrays and objects; more than 127 counts as 127.
+    pub max_depth: usize,
+}
+
+impl Limits {
+    /// For a credential, a presentation or a DID document: 256 KiB, 32 deep.
+    pub const DOCUMENT: Limits = Limits { max_bytes: 262_144, max_depth: 32 };
+    /// For a token's header, a disclosure, a query: 64 KiB, 16 deep.
+    pub const SMALL: Limits = Limits { max_bytes: 65_536, max_depth: 16 };
+}
+
+/// Parses JSON text (RFC 8259) strictly, in the sense of I-JSON (RFC 7493): no name twice in an
+/// object, no integer beyond 2^53 - 1 either way, no lone surrogate, nothing after the value.
+///
+/// # Errors
+/// `too_large`, `too_deep`, `invalid_json`, `duplicate_key`, `number_range`, `invalid_unicode`.
+/// The detail gives the place in bytes, never the text.
+pub fn parse(bytes: &[u8], limits: Limits) -> Result<Value, Problem> {
+    if bytes.len() > limits.max_bytes {
+        return Err(Problem::new(
+            Code::TooLarge,
+            format!("{} bytes of JSON, and at most {} are accepted", bytes.len(), limits.max_bytes),
+        ));
+    }
+    let text = std::str::from_utf8(bytes)
+        .map_err(|error| Problem::new(Code::InvalidUnicode, format!("not UTF-8 at byte {}", error.valid_up_to())))?;
+    let mut parser = Parser { text, at: 0 };
+    parser.skip_blanks();
+    let value = parser.value(limits.max_depth.min(MAX_DEPTH))?;
+    parser.skip_blanks();
+    if parser.at < text.len() {
+        return Err(parser.invalid("something follows the value"));
+    }
+    Ok(value)
+}
+
+/// [`parse`], for text that must be an object.
+///
+/// # Errors
+/// Those of [`parse`], and `invalid_json` if it is another kind of value.
+pub fn parse_object(bytes: &[u8], limits: Limits) -> Result<Map<String, Value>, Problem> {
+    match parse(bytes, limits)? {
+        Value::Object(members) => Ok(members),
+        _ => Err(Problem::new(Code::InvalidJson, "not a JSON object")),
+    }
+}
+
+/// The canonical form of RFC 8785 (JCS).
+///
+/// # Errors
+/// `number_range` for an integer beyond 2^53 - 1 either way or a number that is not finite, neither of which
+/// has a canonical form that says the same; `too_deep` for a value nested deeper than 127.
+pub fn canonicalize(value: &Value) -> Result<Vec<u8>, Problem> {
+    check_canonicalizable(value, MAX_DEPTH)?;
+    serde_jcs::to_vec(value).map_err(|_| Problem::new(Code::NumberRange, "a number has no canonical form"))
+}
+
+/// [`canonicalize`], for an object.
+///
+/// # Errors
+/// Those of [`canonicalize`].
+pub fn canonicalize_object(members: &Map<String, Value>) -> Result<Vec<u8>, Problem> {
+    for value in members.values() {
+        check_canonicalizable(value, MAX_DEPTH)?;
+    }
+    serde_jcs::to_vec(members).map_err(|_| Problem::new(Code::NumberRange, "a number has no canonical form"))
+}
+
+fn check_canonicalizable(value: &Value, depth: usize) -> Result<(), Problem> {
+    let below = || depth.checked_sub(1).ok_or(Code::TooDeep);
+    match value {
+        Value::Number(number) => {
+            let exact = number.is_f64()
+                || number.as_i64().is_some_and(|n| n.unsigned_abs() <= MAX_INTEGER)
+                || number.as_u64().is_some_and(|n| n <= MAX_INTEGER);
+            if exact && number.as_f64().is_some_and(f64::is_finite) { Ok(()) } else { Err(Code::NumberRange.into()) }
+        }
+        Value::Array(items) => {
+            let below = below()?;
+            items.iter().try_for_each(|item| check_canonicalizable(item, below))
+        }
+        Value::Object(members) => {
+            let below = below()?;
+            members.values().try_for_each(|member| check_canonicalizable(member, below))
+        }
+        Value::Null | Value::Bool(_) | Value::String(_) => Ok(()),
+    }
+}
+
+struct Parser<'a> {
+    text: &'a str,
+    at: usize,
+}
+
+impl<'a> Parser<'a> {
+    fn problem(&self, code: Code, what: &str) -> Problem {
+        Problem::new(code, format!("{what}, at byte {}", self.at))
+    }
+
+    fn invalid(&self, what: &str) -> Problem {
+        self.problem(Code::InvalidJson, what)
+    }
+
+    fn peek(&self) -> Option<u8> {
+        self.text.as_bytes().get(self.at).copied()
+    }
+
+    /// Moves on; never past the end by more than one byte, since callers peek first.
+    fn advance(&mut self, bytes: usize) {
+        self.at = self.at.saturating_add(bytes);
+    }
+
+    fn rest(&self) -> &'a str {
+        self.text.get(self.at..).unwrap_or("")
+    }
+
+    fn skip_blanks(&mut self) {
+        while matches!(self.peek(), Some(b' ' | b'\n' | b'\r' | b'\t')) {
+            self.advance(1);
+        }
+    }
+
+    fn expect(&mut self, byte: u8, what: &str) -> Result<(), Problem> {
+        if self.peek() == Some(byte) {
+            self.advance(1);
+            Ok(())
+        } else {
+            Err(self.invalid(what))
+        }
+    }
+
+    /// `depth` is how many levels of nesting may still be opened.
+    fn value(&mut self, depth: usize) -> Result<Value, Problem> {
+        match self.peek() {
+            Some(b'"') => self.string().map(Value::String),
+            Some(b'{') => self.object(depth).map(Value::Object),
+            Some(b'[') => self.array(depth).map(Value::Array),
+            Some(b'-' | b'0'..=b'9') => self.number().map(Value::Number),
+            Some(b't') => self.literal("true", Value::Bool(true)),
+            Some(b'f') => self.literal("false", Value::Bool(false)),
+            Some(b'n') => self.literal("null", Value::Null),
+            _ => Err(self.invalid("no value")),
+        }
+    }
+
+    fn literal(&mut self, literal: &str, value: Value) -> Result<Value, Problem> {
+        if self.rest().starts_with(literal) {
+            self.advance(literal.len());
+            Ok(value)
+        } else {
+            Err(self.invalid("no value"))
+        }
+    }
+
+    fn open(&mut self, depth: usize) -> Result<usize, Problem> {
+        let below = depth.checked_sub(1).ok_or_else(|| self.problem(Code::TooDeep, "nested too deep"))?;
+        self.advance(1);
+        self.skip_blanks();
+        Ok(below)
+    }
+
+    fn array(&mut self, depth: usize) -> Result<Vec<Value>, Problem> {
+        let below = self.open(depth)?;
+        let mut items = Vec::new();
+        if self.peek() == Some(b']') {
+            self.advance(1);
+            return Ok(items);
+        }
+        loop {
+            items.push(self.value(below)?);
+            self.skip_blanks();
+            match self.peek() {
+                Some(b',') => self.advance(1),
+                Some(b']') => {
+                    self.advance(1);
+                    return Ok(items);
+                }
+                _ => return Err(self.invalid("an array is not closed")),
+            }
+            self.skip_blanks();
+        }
+    }
+
+    fn object(&mut self, depth: usize) -> Result<Map<String, Value>, Problem> {
+        let below = self.open(depth)?;
+        let mut members = Map::new();
+        if self.peek() == Some(b'}') {
+            self.advance(1);
+            return Ok(members);
+        }
+        loop {
+            let name_at = self.at;
+            let name = self.string()?;
+            self.skip_blanks();
+            self.expect(b':', "a member has no value")?;
+            self.skip_blanks();
+            let value = self.value(below)?;
+            if members.insert(name, value).is_some() {
+                self.at = name_at;
+                return Err(self.problem(Code::DuplicateKey, "a name occurs twice in an object"));
+            }
+            self.skip_blanks();
+            match self.peek() {
+                Some(b',') => self.advance(1),
+                Some(b'}') => {
+                    self.advance(1);
+                    return Ok(members);
+                }
+                _ => return Err(self.invalid("an object is not closed")),
+            }
+            self.skip_blanks();
+        }
+    }
+
+    fn string(&mut self) -> Result<String, Problem> {
+        self.expect(b'"', "a string is missing")?;
+        let mut text = String::new();
+        loop {
+            let rest = self.rest();
+            let plain = rest
+                .bytes()
+                .position(|byte| matches!(byte, b'"' | b'\\' | 0..=0x1f))
+                .ok_or_else(|| self.invalid("a string is not closed"))?;
+            text.push_str(rest.get(..plain).unwrap_or(""));
+            self.advance(plain);
+            match self.peek() {
+                Some(b'"') => {
+                    self.advance(1);
+                    return Ok(text);
+                }
+                Some(b'\\') => {
+                    self.advance(1);
+                    text.push(self.escape()?);
+                }
+                _ => return Err(self.invalid("a control character stands in a string")),
+            }
+        }
+    }
+
+    fn escape(&mut self) -> Result<char, Problem> {
+        let escaped = match self.peek() {
+            Some(b'"') => '"',
+            Some(b'\\') => '\\',
+            Some(b'/') => '/',
+            Some(b'b') => '\u{8}',
+            Some(b'f') => '\u{c}',
+            Some(b'n') => '\n',
+            Some(b'r') => '\r',
+            Some(b't') => '\t',
+            Some(b'u') => {
+                self.advance(1);
+                return self.unicode_escape();
+            }
+            _ => return Err(self.invalid("an escape is unknown")),
+        };
+        self.advance(1);
+        Ok(escaped)
+    }
+
+    fn unicode_escape(&mut self) -> Result<char, Problem> {
+        let lone = |parser: &Self| parser.problem(Code::InvalidUnicode, "a surrogate stands alone");
+        let first = self.hex4()?;
+        if !(0xD800..=0xDBFF).contains(&first) {
+            return char::from_u32(first).ok_or_else(|| lone(self));
+        }
+        if !self.rest().starts_with("\\u") {
+            return Err(lone(self));
+        }
+        self.advance(2);
+        let second = self.hex4()?;
+        if !(0xDC00..=0xDFFF).contains(&second) {
+            return Err(lone(self));
+        }
+        let scalar = (((first & 0x3FF) << 10) | (second & 0x3FF)).saturating_add(0x1_0000);
+        char::from_u32(scalar).ok_or_else(|| lone(self))
+    }
+
+    fn hex4(&mut self) -> Result<u32, Problem> {
+        let digits = self
+            .rest()
+            .get(..4)
+            .filter(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()))
+            .ok_or_else(|| self.invalid("an escape has no four hexadecimal digits"))?;
+        self.advance(4);
+        u32::from_str_radix(digits, 16).map_err(|_| self.invalid("an escape has no four hexadecimal digits"))
+    }
+
+    fn digits(&mut self) -> Result<(), Problem> {
+        if !matches!(self.peek(), Some(b'0'..=b'9')) {
+            return Err(self.invalid("a number lacks a digit"));
+        }
+        while matches!(self.peek(), Some(b'0'..=b'9')) {
+            self.advance(1);
+        }
+        Ok(())
+    }
+
+    fn number(&mut self) -> Result<Number, Problem> {
+        let from = self.at;
+        let mut integer = true;
+        if self.peek() == Some(b'-') {
+            self.advance(1);
+        }
+        if self.peek() == Some(b'0') {
+            self.advance(1);
+            if matches!(self.peek(), Some(b'0'..=b'9')) {
+                return Err(self.invalid("a number begins with a zero"));
+            }
+        } else {
+            self.digits()?;
+        }
+        if self.peek() == Some(b'.') {
+            integer = false;
+            self.advance(1);
+            self.digits()?;
+        }
+        if matches!(self.peek(), Some(b'e' | b'E')) {
+            integer = false;
+            self.advance(1);
+            if matches!(self.peek(), Some(b'+' | b'-')) {
+                self.advance(1);
+            }
+            self.digits()?;
+        }
+        let text = self.text.get(from..self.at).unwrap_or("");
+        let number = if integer {
+            // "-0" becomes 0 here: the two are the same number, and JCS writes both as 0.
+            text.parse::<i64>().ok().filter(|n| n.unsigned_abs() <= MAX_INTEGER).map(Number::from)
+        } else {
+            text.parse::<f64>().ok().and_then(Number::from_f64)
+        };
+        number.ok_or_else(|| {
+            self.at = from;
+            self.problem(Code::NumberRange, "a number is outside the I-JSON range")
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

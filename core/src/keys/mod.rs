@@ -1,0 +1,235 @@
+//! Keys: signing behind a trait, public keys as JWK (RFC 7517, RFC 8037) and Multikey
+//! (Controlled Identifiers 1.0 section 2.2.2).
+
+use serde_json::{Map, Value};
+use zeroize::Zeroizing;
+
+use crate::{Code, Problem, Rng};
+
+mod ed25519;
+mod jwk;
+mod multikey;
+mod p256;
+#[cfg(test)]
+mod tests;
+
+/// A signature algorithm, by its JOSE name (RFC 8037, RFC 7518).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Algorithm {
+    /// Ed25519, strict verification.
+    EdDsa,
+    /// ECDSA on P-256 with SHA-256, 64-byte r||s.
+    Es256,
+}
+
+impl Algorithm {
+    /// The `alg` value: `EdDSA` or `ES256`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::EdDsa => "EdDSA",
+            Self::Es256 => "ES256",
+        }
+    }
+
+    /// From an `alg` value.
+    ///
+    /// # Errors
+    /// `algorithm_forbidden` for anything but `EdDSA` and `ES256`: `none` and the HMACs above all.
+    pub fn parse(alg: &str) -> Result<Self, Problem> {
+        match alg {
+            "EdDSA" => Ok(Self::EdDsa),
+            "ES256" => Ok(Self::Es256),
+            _ => Err(Code::AlgorithmForbidden.into()),
+        }
+    }
+}
+
+/// A public key that may verify signatures. Equality is equality of the key, whatever form it came in.
+///
+/// There is no way to make one but through the checks of [`Self::from_jwk`], [`Self::from_multikey`] and
+/// [`Self::from_bytes`]: an Ed25519 key here is canonically encoded and not of small order, a P-256 key is on the curve.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PublicKey(Inner);
+
+/// The point is decompressed once, when the key is made, and not at each verification.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Inner {
+    Ed25519(ed25519_dalek::VerifyingKey),
+    P256(::p256::ecdsa::VerifyingKey),
+}
+
+impl PublicKey {
+    /// The only algorithm it verifies.
+    #[must_use]
+    pub fn algorithm(&self) -> Algorithm {
+        match &self.0 {
+            Inner::Ed25519(_) => Algorithm::EdDsa,
+            Inner::P256(_) => Algorithm::Es256,
+        }
+    }
+
+    /// Verifies a signature of 64 bytes: for Ed25519 strictly (RFC 8032 with small-order points refused),
+    /// for P-256 `r||s` with SHA-256.
+    ///
+    /// Both `s` and `-s` are accepted for P-256, as RFC 7518 has it: peers make either, and nothing in Carnet takes
+    /// a signature's bytes for an identity. Carnet itself makes the lower one.
+    ///
+    /// # Errors
+    /// `signature_invalid`.
+    pub fn verify(&self, message: &[u8], signature: &[u8]) -> Result<(), Problem> {
+        match &self.0 {
+            Inner::Ed25519(key) => ed25519::verify(key, message, signature),
+            Inner::P256(key) => p256::verify(key, message, signature),
+        }
+    }
+
+    /// From the raw key: 32 bytes of Ed25519, or 33 or 65 of P-256 (SEC 1).
+    ///
+    /// # Errors
+    /// `key_invalid`.
+    pub fn from_bytes(algorithm: Algorithm, bytes: &[u8]) -> Result<Self, Problem> {
+        match algorithm {
+            Algorithm::EdDsa => ed25519::public(bytes).map(Inner::Ed25519),
+            Algorithm::Es256 => p256::public(bytes).map(Inner::P256),
+        }
+        .map(Self)
+    }
+
+    /// The raw key: 32 bytes of Ed25519, or 33 of P-256 (SEC 1, compressed).
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        match &self.0 {
+            Inner::Ed25519(key) => key.as_bytes().to_vec(),
+            Inner::P256(key) => key.to_encoded_point(true).as_bytes().to_vec(),
+        }
+    }
+
+    /// As a public JWK (only `kty`, `crv`, `x` and, for P-256, `y`).
+    #[must_use]
+    pub fn to_jwk(&self) -> Map<String, Value> {
+        jwk::members(self).into_iter().map(|(name, value)| (name.to_owned(), Value::String(value))).collect()
+    }
+
+    /// From a public JWK. Members that say nothing about the key (`kid`, `x5t`, unknown ones) are passed over.
+    ///
+    /// # Errors
+    /// `key_invalid`, `private_key_exposed`, `algorithm_mismatch` (its `alg` member does not fit).
+    pub fn from_jwk(jwk: &Value) -> Result<Self, Problem> {
+        jwk::parse(jwk)
+    }
+
+    /// As Multikey (`z6Mk...`, `zDn...`).
+    #[must_use]
+    pub fn to_multikey(&self) -> String {
+        multikey::encode(self)
+    }
+
+    /// From Multikey.
+    ///
+    /// # Errors
+    /// `invalid_encoding` (not base58btc multibase), `key_invalid`, `private_key_exposed`.
+    pub fn from_multikey(text: &str) -> Result<Self, Problem> {
+        multikey::decode(text)
+    }
+
+    /// The JWK thumbprint with SHA-256 in base64url (RFC 7638).
+    #[must_use]
+    pub fn thumbprint(&self) -> String {
+        jwk::thumbprint(self)
+    }
+
+    /// The JWK as text in the order of RFC 7638, which is also its canonical form (RFC 8785).
+    pub(crate) fn to_jwk_text(&self) -> String {
+        jwk::text(self)
+    }
+}
+
+/// Something that signs: a key in memory, later a hardware module.
+pub trait Signer: Send + Sync {
+    /// The public half.
+    fn public_key(&self) -> PublicKey;
+
+    /// Signs the message (not its hash); the signature has 64 bytes.
+    ///
+    /// # Errors
+    /// `proof_generation`.
+    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, Problem>;
+
+    /// The algorithm.
+    fn algorithm(&self) -> Algorithm {
+        self.public_key().algorithm()
+    }
+}
+
+/// A secret key in memory. It is zeroized when dropped (by the libraries that hold it), and its `Debug` shows nothing.
+pub struct SecretKey(Secret);
+
+enum Secret {
+    Ed25519(ed25519_dalek::SigningKey),
+    P256(::p256::ecdsa::SigningKey),
+}
+
+impl SecretKey {
+    /// Draws a new key.
+    pub fn generate(algorithm: Algorithm, mut rng: Rng<'_>) -> Self {
+        Self(match algorithm {
+            Algorithm::EdDsa => Secret::Ed25519(ed25519_dalek::SigningKey::generate(rng)),
+            Algorithm::Es256 => Secret::P256(::p256::ecdsa::SigningKey::random(&mut rng)),
+        })
+    }
+
+    /// From the 32 secret bytes.
+    ///
+    /// # Errors
+    /// `key_invalid`: not 32 bytes, or for P-256 zero or not below the group's order.
+    pub fn from_bytes(algorithm: Algorithm, bytes: &[u8]) -> Result<Self, Problem> {
+        match algorithm {
+            Algorithm::EdDsa => ed25519::secret(bytes).map(Secret::Ed25519),
+            Algorithm::Es256 => p256::secret(bytes).map(Secret::P256),
+        }
+        .map(Self)
+    }
+
+    /// The 32 secret bytes, to be stored encrypted.
+    #[must_use]
+    pub fn to_bytes(&self) -> Zeroizing<[u8; 32]> {
+        Zeroizing::new(match &self.0 {
+            Secret::Ed25519(key) => key.to_bytes(),
+            Secret::P256(key) => key.to_bytes().into(),
+        })
+    }
+}
+
+impl std::fmt::Debug for SecretKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SecretKey(redacted)")
+    }
+}
+
+impl Signer for SecretKey {
+    fn public_key(&self) -> PublicKey {
+        PublicKey(match &self.0 {
+            Secret::Ed25519(key) => Inner::Ed25519(key.verifying_key()),
+            Secret::P256(key) => Inner::P256(*key.verifying_key()),
+        })
+    }
+
+    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, Problem> {
+        match &self.0 {
+            Secret::Ed25519(key) => ed25519::sign(key, message),
+            Secret::P256(key) => p256::sign(key, message),
+        }
+    }
+
+    fn algorithm(&self) -> Algorithm {
+        match &self.0 {
+            Secret::Ed25519(_) => Algorithm::EdDsa,
+            Secret::P256(_) => Algorithm::Es256,
+        }
+    }
+}
+
+fn invalid(what: &str) -> Problem {
+    Problem::new(Code::KeyInvalid, what)
+}

@@ -1,0 +1,33 @@
+//! ECDSA on P-256 with SHA-256 (`ES256`, RFC 7518 section 3.4).
+
+use p256::ecdsa::{
+    Signature, SigningKey, VerifyingKey,
+    signature::{Signer as _, Verifier as _},
+};
+
+use super::invalid;
+use crate::{Code, Problem};
+
+/// From a SEC 1 point, compressed or not.
+pub(super) fn public(bytes: &[u8]) -> Result<VerifyingKey, Problem> {
+    VerifyingKey::from_sec1_bytes(bytes).map_err(|_| invalid("a P-256 key is not a point on the curve"))
+}
+
+pub(super) fn secret(bytes: &[u8]) -> Result<SigningKey, Problem> {
+    // The library would pad 24 to 31 bytes with zeros.
+    if bytes.len() != 32 {
+        return Err(invalid("a P-256 secret has not 32 bytes"));
+    }
+    SigningKey::from_slice(bytes).map_err(|_| invalid("a P-256 secret is out of range"))
+}
+
+pub(super) fn verify(key: &VerifyingKey, message: &[u8], signature: &[u8]) -> Result<(), Problem> {
+    let signature = Signature::from_slice(signature).map_err(|_| Code::SignatureInvalid)?;
+    key.verify(message, &signature).map_err(|_| Code::SignatureInvalid.into())
+}
+
+/// Deterministic (RFC 6979), with the lower of the two `s`.
+pub(super) fn sign(key: &SigningKey, message: &[u8]) -> Result<Vec<u8>, Problem> {
+    let signature: Signature = key.try_sign(message).map_err(|_| Code::ProofGeneration)?;
+    Ok(signature.normalize_s().unwrap_or(signature).to_bytes().to_vec())
+}
