@@ -1,0 +1,220 @@
+//! Compact JWS (RFC 7515) with the rules that Carnet's tokens need.
+//!
+//! Nothing is negotiated here: the algorithms are those of [`Algorithm`], no critical extension is
+//! understood, and a key in a header is never used by this module. Who may have signed is said by
+//! the caller, who passes the key to [`Jws::verify`].
+
+use std::fmt;
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde_json::{Map, Value};
+
+use crate::{
+    Code, Problem,
+    json::{self, Limits},
+    keys::{Algorithm, PublicKey, Signer},
+    time::Timestamp,
+};
+
+/// The most bytes of a compact JWS: a document at its own limit, in base64url, with header and signature.
+pub(crate) const MAX_TOKEN: usize = 393_216;
+
+/// Header members that point at a key by means that Carnet has no anchor for (RFC 7515 section 4.1).
+const UNANCHORED: [&str; 5] = ["x5c", "x5u", "x5t", "x5t#S256", "jku"];
+
+/// A JWS that was parsed and not yet verified.
+#[derive(Clone)]
+pub struct Jws {
+    /// The compact form as it came; the signature is over its own text up to the last dot.
+    text: String,
+    header: Map<String, Value>,
+    payload: Map<String, Value>,
+    signature: Vec<u8>,
+    algorithm: Algorithm,
+    key_ref: KeyRef,
+}
+
+/// How a header names its key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KeyRef {
+    /// `kid`, a DID URL or another name.
+    Kid(String),
+    /// `jwk`, a public key by value.
+    Jwk(PublicKey),
+    /// Neither.
+    None,
+}
+
+impl Jws {
+    /// Parses `header.payload.signature`; the payload must be a JSON object.
+    ///
+    /// # Errors
+    /// `too_large`, `token_malformed`, `invalid_encoding`, those of [`json::parse`],
+    /// `algorithm_forbidden`, `header_critical` (a `crit`, or the `b64` of RFC 7797),
+    /// `private_key_exposed`, `key_invalid`, `header_key_ambiguous` (`kid` with `jwk` or another key),
+    /// `header_key_unanchored` (a certificate or a URL for a key).
+    pub fn parse(token: &str) -> Result<Self, Problem> {
+        if token.len() > MAX_TOKEN {
+            return Err(Code::TooLarge.into());
+        }
+        let mut parts = token.split('.');
+        let (Some(header), Some(payload), Some(signature), None) =
+            (parts.next(), parts.next(), parts.next(), parts.next())
+        else {
+            return Err(Problem::new(Code::TokenMalformed, "a compact JWS has three parts"));
+        };
+        let header = object(header, "header", Limits::SMALL)?;
+        let algorithm = algorithm(&header)?;
+        let key_ref = key_ref(&header)?;
+        let payload = object(payload, "payload", Limits::DOCUMENT)?;
+        let signature = decode(signature, "signature")?;
+        Ok(Self { text: token.to_owned(), header, payload, signature, algorithm, key_ref })
+    }
+
+    /// `typ`.
+    #[must_use]
+    pub fn typ(&self) -> Option<&str> {
+        self.header.get("typ").and_then(Value::as_str)
+    }
+
+    /// Holds the token to a type, so that one made for another purpose cannot stand in (RFC 8725 section 3.11).
+    ///
+    /// # Errors
+    /// `token_type` if `typ` is missing or differs in any letter.
+    pub fn require_typ(&self, typ: &str) -> Result<(), Problem> {
+        if self.typ() == Some(typ) {
+            return Ok(());
+        }
+        Err(Problem::new(Code::TokenType, format!("the token's typ is not {typ}")))
+    }
+
+    /// `alg`.
+    #[must_use]
+    pub fn algorithm(&self) -> Algorithm {
+        self.algorithm
+    }
+
+    /// The key that the header names. It is a claim of the token's, nothing more.
+    #[must_use]
+    pub fn key_ref(&self) -> &KeyRef {
+        &self.key_ref
+    }
+
+    /// The header.
+    #[must_use]
+    pub fn header(&self) -> &Map<String, Value> {
+        &self.header
+    }
+
+    /// The payload, unverified.
+    #[must_use]
+    pub fn payload(&self) -> &Map<String, Value> {
+        &self.payload
+    }
+
+    /// The compact form, exactly as it came.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// Verifies the signature by a key that the caller trusts for this token.
+    ///
+    /// # Errors
+    /// `algorithm_mismatch` if `alg` is not the key's own, `signature_invalid`.
+    pub fn verify(&self, key: &PublicKey) -> Result<(), Problem> {
+        if key.algorithm() != self.algorithm {
+            return Err(Code::AlgorithmMismatch.into());
+        }
+        // parse found two dots, so there is always something before the last.
+        let signed = self.text.rsplit_once('.').map_or("", |(signed, _)| signed);
+        key.verify(signed.as_bytes(), &self.signature)
+    }
+}
+
+impl fmt::Debug for Jws {
+    /// Shows the header alone: the payload has claims, and those do not belong in logs.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Jws").field("typ", &self.typ()).field("algorithm", &self.algorithm).finish_non_exhaustive()
+    }
+}
+
+/// Signs a payload; `alg` is put into the header. Returns the compact form.
+///
+/// # Errors
+/// `proof_generation`
+pub fn sign(header: Map<String, Value>, payload: &Map<String, Value>, signer: &dyn Signer) -> Result<String, Problem> {
+    let mut header = header;
+    header.insert("alg".to_owned(), signer.algorithm().as_str().into());
+    let text = |value: &Map<String, Value>| {
+        serde_json::to_vec(value).map_err(|_| Problem::new(Code::ProofGeneration, "the token could not be written"))
+    };
+    let mut token = String::with_capacity(1024);
+    URL_SAFE_NO_PAD.encode_string(text(&header)?, &mut token);
+    token.push('.');
+    URL_SAFE_NO_PAD.encode_string(text(payload)?, &mut token);
+    let signature = signer.sign(token.as_bytes())?;
+    token.push('.');
+    URL_SAFE_NO_PAD.encode_string(signature, &mut token);
+    Ok(token)
+}
+
+/// Reads a NumericDate claim (RFC 7519 section 2), in seconds since the Unix epoch: an integer; a
+/// string or a fraction is refused. `None` if it is not there.
+///
+/// # Errors
+/// `malformed_value`
+pub fn numeric_date(payload: &Map<String, Value>, name: &str) -> Result<Option<Timestamp>, Problem> {
+    match payload.get(name) {
+        None => Ok(None),
+        Some(value) => match value.as_i64() {
+            Some(seconds) => Ok(Some(Timestamp::from_unix(seconds))),
+            None => Err(Problem::new(Code::MalformedValue, format!("{name} is not a whole number of seconds"))),
+        },
+    }
+}
+
+/// Decodes base64url without padding; unused bits must be zero, so that a text has one meaning and a meaning one text.
+pub(crate) fn decode(text: &str, what: &str) -> Result<Vec<u8>, Problem> {
+    URL_SAFE_NO_PAD
+        .decode(text)
+        .map_err(|_| Problem::new(Code::InvalidEncoding, format!("the {what} is not base64url without padding")))
+}
+
+fn object(text: &str, what: &str, limits: Limits) -> Result<Map<String, Value>, Problem> {
+    match json::parse(&decode(text, what)?, limits)? {
+        Value::Object(members) => Ok(members),
+        _ => Err(Problem::new(Code::TokenMalformed, format!("the {what} is not a JSON object"))),
+    }
+}
+
+fn algorithm(header: &Map<String, Value>) -> Result<Algorithm, Problem> {
+    let alg = header.get("alg").and_then(Value::as_str);
+    let algorithm = Algorithm::parse(alg.ok_or_else(|| Problem::new(Code::AlgorithmForbidden, "the header has no alg"))?)?;
+    if header.contains_key("crit") || header.contains_key("b64") {
+        return Err(Code::HeaderCritical.into());
+    }
+    Ok(algorithm)
+}
+
+fn key_ref(header: &Map<String, Value>) -> Result<KeyRef, Problem> {
+    let kid = match header.get("kid") {
+        None => None,
+        Some(Value::String(kid)) => Some(kid),
+        Some(_) => return Err(Problem::new(Code::TokenMalformed, "kid is not a string")),
+    };
+    // The key is read even where it is refused for other reasons: a private one must be called that.
+    let jwk = header.get("jwk").map(PublicKey::from_jwk).transpose()?;
+    let unanchored = UNANCHORED.iter().any(|name| header.contains_key(*name));
+    match (kid, jwk, unanchored) {
+        (Some(_), Some(_), _) | (Some(_), None, true) | (None, Some(_), true) => Err(Code::HeaderKeyAmbiguous.into()),
+        (None, None, true) => Err(Code::HeaderKeyUnanchored.into()),
+        (Some(kid), None, false) => Ok(KeyRef::Kid(kid.clone())),
+        (None, Some(key), false) => Ok(KeyRef::Jwk(key)),
+        (None, None, false) => Ok(KeyRef::None),
+    }
+}
+
+#[cfg(test)]
+#[path = "jose_tests.rs"]
+mod tests;

@@ -1,0 +1,124 @@
+//! Key binding (RFC 9901 sections 4.3 and 7.3): the holder proves possession, to one asker, for one request.
+
+use serde_json::{Map, Value};
+
+use super::{SdJwt, parse::digest_of};
+use crate::{
+    Code, Problem,
+    keys::Signer,
+    secure::jose::{self, numeric_date},
+    time::Timestamp,
+};
+
+/// The `typ` of a key-binding JWT.
+const TYP: &str = "kb+jwt";
+
+/// What a key binding must say; none of it is optional.
+#[derive(Debug, Clone, Copy)]
+pub struct KeyBinding<'a> {
+    /// The nonce that was given out.
+    pub nonce: &'a str,
+    /// The full client id of the asker, with its prefix.
+    pub audience: &'a str,
+    /// The time of verification.
+    pub now: Timestamp,
+    /// The greatest age of `iat`, in seconds.
+    pub max_age: i64,
+    /// How far clocks may differ, in seconds.
+    pub skew: i64,
+}
+
+impl SdJwt {
+    /// Verifies the key-binding JWT (RFC 9901 section 7.3): `typ`, `alg`, signature by the key in
+    /// `cnf`, nonce, audience, `iat` no older than `max_age` and no further ahead than `skew`,
+    /// `sd_hash`, and `exp` and `nbf` where they are there. Returns its payload.
+    ///
+    /// The key is the one in `cnf` and no other, whatever the key binding's own header names; so this
+    /// says something only beside [`SdJwt::verify_signature`].
+    ///
+    /// # Errors
+    /// `key_binding_missing`; `token_type`; `key_binding_key` (no `cnf`, or another key's
+    /// signature); `challenge_missing`, `challenge_mismatch` (the nonce); `domain_missing`,
+    /// `domain_mismatch` (the audience, which is one string); `claim_missing` (`iat` or `sd_hash`);
+    /// `key_binding_stale`; `key_binding_hash`; `expired`, `not_yet_valid`, `malformed_value`;
+    /// `digest_algorithm`.
+    pub fn verify_key_binding(&self, expected: &KeyBinding<'_>) -> Result<Map<String, Value>, Problem> {
+        let binding = self.key_binding.as_ref().ok_or(Code::KeyBindingMissing)?;
+        binding.require_typ(TYP)?;
+        self.check_digest_algorithm()?;
+        let key = self.holder_key()?.ok_or_else(no_holder)?;
+        binding.verify(&key).map_err(|_| Problem::from(Code::KeyBindingKey))?;
+
+        let payload = binding.payload();
+        same(payload, "nonce", expected.nonce, Code::ChallengeMissing, Code::ChallengeMismatch)?;
+        same(payload, "aud", expected.audience, Code::DomainMissing, Code::DomainMismatch)?;
+        check_times(payload, expected)?;
+        let hash = digest_of(&self.text);
+        match payload.get("sd_hash").map(Value::as_str) {
+            None => Err(Problem::new(Code::ClaimMissing, "the key binding has no sd_hash")),
+            Some(Some(given)) if given.as_bytes() == hash => Ok(payload.clone()),
+            Some(_) => Err(Code::KeyBindingHash.into()),
+        }
+    }
+
+    /// Appends a key-binding JWT over what is here, and returns the compact SD-JWT+KB.
+    ///
+    /// # Errors
+    /// `key_binding_unexpected` (there is one already), `key_binding_key` (the signer's key is not
+    /// `cnf`), `challenge_missing`, `domain_missing` (bound to nothing), `proof_generation`
+    pub fn bind(&self, nonce: &str, audience: &str, now: Timestamp, holder: &dyn Signer) -> Result<String, Problem> {
+        self.require_no_key_binding()?;
+        if nonce.is_empty() {
+            return Err(Code::ChallengeMissing.into());
+        }
+        if audience.is_empty() {
+            return Err(Code::DomainMissing.into());
+        }
+        if self.holder_key()?.ok_or_else(no_holder)? != holder.public_key() {
+            return Err(Code::KeyBindingKey.into());
+        }
+        let hash = digest_of(&self.text);
+        let header = Map::from_iter([("typ".to_owned(), Value::from(TYP))]);
+        let payload = Map::from_iter([
+            ("iat".to_owned(), Value::from(now.unix())),
+            ("aud".to_owned(), Value::from(audience)),
+            ("nonce".to_owned(), Value::from(nonce)),
+            ("sd_hash".to_owned(), Value::from(String::from_utf8_lossy(&hash))),
+        ]);
+        let binding = jose::sign(header, &payload, holder)?;
+        let mut compact = String::with_capacity(self.text.len().saturating_add(binding.len()));
+        compact.push_str(&self.text);
+        compact.push_str(&binding);
+        Ok(compact)
+    }
+}
+
+fn no_holder() -> Problem {
+    Problem::new(Code::KeyBindingKey, "the credential names no holder's key")
+}
+
+/// A claim that must be there and equal; an empty expectation is met by nothing, since it would bind to nothing.
+fn same(payload: &Map<String, Value>, name: &str, expected: &str, missing: Code, mismatch: Code) -> Result<(), Problem> {
+    match payload.get(name) {
+        None => Err(missing.into()),
+        Some(_) if expected.is_empty() => Err(missing.into()),
+        Some(Value::String(given)) if given == expected => Ok(()),
+        Some(_) => Err(mismatch.into()),
+    }
+}
+
+fn check_times(payload: &Map<String, Value>, expected: &KeyBinding<'_>) -> Result<(), Problem> {
+    let (now, skew) = (expected.now, expected.skew.max(0));
+    let issued = numeric_date(payload, "iat")?
+        .ok_or_else(|| Problem::new(Code::ClaimMissing, "the key binding has no iat"))?;
+    if issued > now.plus(skew) || issued.plus(expected.max_age.max(0)) < now {
+        return Err(Code::KeyBindingStale.into());
+    }
+    if numeric_date(payload, "exp")?.is_some_and(|end| end.plus(skew) <= now) {
+        return Err(Problem::new(Code::Expired, "the key binding is past its exp"));
+    }
+    if numeric_date(payload, "nbf")?.is_some_and(|start| start > now.plus(skew)) {
+        return Err(Problem::new(Code::NotYetValid, "the key binding's nbf has not come yet"));
+    }
+    Ok(())
+}

@@ -1,0 +1,228 @@
+//! From digests to claims (RFC 9901 section 7.1, steps 3 to 5), and the choice of what to show.
+
+use std::fmt;
+
+use serde_json::{Map, Value};
+
+use super::{ClaimPath, DIGEST_ALGORITHM, DIGESTS, ELEMENT, MAX_DEPTH, SdJwt, Step, never_hidden, parse::Disclosure};
+use crate::{Code, Problem, query};
+
+/// What an SD-JWT shows once its digests are resolved.
+#[derive(Clone)]
+pub struct Disclosed {
+    /// The payload with every disclosed claim in its place, and no `_sd`, `_sd_alg` or `...` left.
+    pub payload: Map<String, Value>,
+    /// The path of each disclosure that came along, in the order of the disclosures, with concrete
+    /// indices in the *original* array, where elements that were not disclosed count too.
+    pub paths: Vec<ClaimPath>,
+}
+
+impl fmt::Debug for Disclosed {
+    /// Shows the paths alone: the payload's values do not belong in logs.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Disclosed").field("paths", &self.paths).finish_non_exhaustive()
+    }
+}
+
+impl SdJwt {
+    /// Resolves every digest (RFC 9901 section 7.1, steps 3 to 5) WITHOUT checking the signature.
+    ///
+    /// # Errors
+    /// `digest_algorithm`, `disclosure_malformed` (digests where none belong, or of a wrong type),
+    /// `disclosure_duplicate`, `disclosure_unreferenced`, `disclosure_overrides`,
+    /// `disclosure_forbidden` (see [`never_hidden`]), `too_deep`
+    pub fn disclosed(&self) -> Result<Disclosed, Problem> {
+        let (payload, places) = self.resolve()?;
+        let paths = places.iter().map(|place| place.iter().map(Place::original).collect()).collect();
+        Ok(Disclosed { payload, paths })
+    }
+
+    /// Keeps only the disclosures needed to show `paths`, in their original order, and drops any key binding.
+    ///
+    /// Needed are the disclosure of the claim itself, those of the claims around it, and, for a claim
+    /// that is an object or an array, those of everything within it. Indices are those of the
+    /// payload as [`SdJwt::disclosed`] shows it here; `All` stands for each element. What is in the
+    /// clear may be named too, and needs no disclosure. Without paths no disclosure is kept.
+    ///
+    /// # Errors
+    /// `query_unmet` when a path leads to nothing; those of [`SdJwt::disclosed`].
+    pub fn select(&self, paths: &[ClaimPath]) -> Result<SdJwt, Problem> {
+        let (payload, places) = self.resolve()?;
+        let mut wanted = Vec::new();
+        for path in paths {
+            let found = query::values_at(&payload, path);
+            if found.is_empty() {
+                return Err(Problem::new(Code::QueryUnmet, format!("there is no {}", query::path_to_text(path))));
+            }
+            wanted.extend(found.into_iter().map(|(path, _)| path));
+        }
+        let mut text = self.jws().as_str().to_owned();
+        text.push('~');
+        let mut kept = Vec::new();
+        let texts = self.text.split('~').skip(1);
+        for ((disclosure, place), written) in self.disclosures.iter().zip(&places).zip(texts) {
+            if wanted.iter().any(|path| path.iter().zip(place).all(|(step, place)| place.is_at(step))) {
+                kept.push(disclosure.clone());
+                text.push_str(written);
+                text.push('~');
+            }
+        }
+        Self::from_parts(self.jws().clone(), text, kept, None)
+    }
+
+    /// The payload with everything in its place, and the place of each disclosure.
+    fn resolve(&self) -> Result<(Map<String, Value>, Vec<Vec<Place<'_>>>), Problem> {
+        self.check_digest_algorithm()?;
+        let mut resolver = Resolver {
+            token: self,
+            places: self.disclosures.iter().map(|_| None).collect(),
+            seen: Vec::with_capacity(self.disclosures.len().saturating_mul(2)),
+            path: Vec::new(),
+        };
+        let payload = resolver.object(self.jws().payload(), 0)?;
+        resolver.check_duplicates()?;
+        let places = resolver.places.into_iter().collect::<Option<_>>();
+        Ok((payload, places.ok_or(Code::DisclosureUnreferenced)?))
+    }
+}
+
+/// A step on the way to a disclosure; an array's element has one index among all and one among those that are shown.
+#[derive(Clone, Copy)]
+enum Place<'a> {
+    Name(&'a str),
+    Index { original: usize, shown: usize },
+}
+
+impl Place<'_> {
+    fn original(&self) -> Step {
+        match *self {
+            Place::Name(name) => Step::Name(name.to_owned()),
+            Place::Index { original, .. } => Step::Index(original),
+        }
+    }
+
+    fn is_at(&self, step: &Step) -> bool {
+        match (self, step) {
+            (Place::Name(name), Step::Name(wanted)) => name == wanted,
+            (Place::Index { shown, .. }, Step::Index(wanted)) => shown == wanted,
+            _ => false,
+        }
+    }
+}
+
+struct Resolver<'a> {
+    token: &'a SdJwt,
+    /// Where each disclosure belongs; `None` as long as no digest referred to it.
+    places: Vec<Option<Vec<Place<'a>>>>,
+    /// Every digest that was met, also those without a disclosure.
+    seen: Vec<&'a str>,
+    path: Vec<Place<'a>>,
+}
+
+impl<'a> Resolver<'a> {
+    fn value(&mut self, value: &'a Value) -> Result<Value, Problem> {
+        // The path is as long as the value is deep, disclosures within disclosures included.
+        let depth = self.path.len();
+        match value {
+            Value::Object(_) | Value::Array(_) if depth >= MAX_DEPTH => Err(Code::TooDeep.into()),
+            Value::Object(members) => self.object(members, depth).map(Value::Object),
+            Value::Array(items) => self.array(items).map(Value::Array),
+            other => Ok(other.clone()),
+        }
+    }
+
+    fn object(&mut self, members: &'a Map<String, Value>, depth: usize) -> Result<Map<String, Value>, Problem> {
+        let mut shown = Map::new();
+        for (name, value) in members {
+            match name.as_str() {
+                DIGESTS => continue,
+                DIGEST_ALGORITHM if depth == 0 => continue,
+                DIGEST_ALGORITHM => return Err(Problem::new(Code::DigestAlgorithm, "_sd_alg stands below the top")),
+                ELEMENT => return Err(Problem::new(Code::DisclosureMalformed, "... stands where no array's element is")),
+                _ => {}
+            }
+            let value = self.at(Place::Name(name), |this| this.value(value))?;
+            shown.insert(name.clone(), value);
+        }
+        let Some(digests) = members.get(DIGESTS) else {
+            return Ok(shown);
+        };
+        let digests = digests.as_array().ok_or_else(|| malformed("_sd is not an array"))?;
+        for digest in digests {
+            let digest = digest.as_str().ok_or_else(|| malformed("_sd holds something else than digests"))?;
+            let Some((index, disclosure)) = self.lookup(digest) else { continue };
+            let name = disclosure.name.as_deref().ok_or_else(|| malformed("an object's claim has no name"))?;
+            if shown.contains_key(name) {
+                return Err(Code::DisclosureOverrides.into());
+            }
+            let value = self.at(Place::Name(name), |this| this.reveal(index, disclosure))?;
+            shown.insert(name.to_owned(), value);
+        }
+        Ok(shown)
+    }
+
+    fn array(&mut self, items: &'a [Value]) -> Result<Vec<Value>, Problem> {
+        let mut shown = Vec::with_capacity(items.len());
+        for (original, item) in items.iter().enumerate() {
+            let place = Place::Index { original, shown: shown.len() };
+            let Some(digest) = item.get(ELEMENT) else {
+                shown.push(self.at(place, |this| this.value(item))?);
+                continue;
+            };
+            // An object with more in it than the digest is not for a verifier to make sense of.
+            if item.as_object().is_none_or(|members| members.len() != 1) {
+                return Err(malformed("an array's element has more than a digest"));
+            }
+            let digest = digest.as_str().ok_or_else(|| malformed("... is not a digest"))?;
+            let Some((index, disclosure)) = self.lookup(digest) else { continue };
+            if disclosure.name.is_some() {
+                return Err(malformed("an array's element has a name"));
+            }
+            shown.push(self.at(place, |this| this.reveal(index, disclosure))?);
+        }
+        Ok(shown)
+    }
+
+    /// The disclosure that a digest refers to; the digest is noted either way.
+    fn lookup(&mut self, digest: &'a str) -> Option<(usize, &'a Disclosure)> {
+        self.seen.push(digest);
+        let token = self.token;
+        let of = |index: &usize| token.disclosures.get(*index);
+        let found = token.by_digest.binary_search_by(|index| of(index).map(|d| &d.digest[..]).cmp(&Some(digest.as_bytes())));
+        let index = *token.by_digest.get(found.ok()?)?;
+        Some((index, of(&index)?))
+    }
+
+    /// Puts a disclosure where the path has come to. Each goes to one place, so this ends however they refer to one another.
+    fn reveal(&mut self, index: usize, disclosure: &'a Disclosure) -> Result<Value, Problem> {
+        let path: ClaimPath = self.path.iter().take(3).map(Place::original).collect();
+        if never_hidden(self.token.jws().typ(), &path) {
+            return Err(Problem::new(Code::DisclosureForbidden, format!("{} is hidden", query::path_to_text(&path))));
+        }
+        match self.places.get_mut(index) {
+            Some(place @ None) => *place = Some(self.path.clone()),
+            _ => return Err(Code::DisclosureDuplicate.into()),
+        }
+        self.value(&disclosure.value)
+    }
+
+    fn at<T>(&mut self, place: Place<'a>, then: impl FnOnce(&mut Self) -> T) -> T {
+        self.path.push(place);
+        let result = then(self);
+        self.path.pop();
+        result
+    }
+
+    fn check_duplicates(&mut self) -> Result<(), Problem> {
+        self.seen.sort_unstable();
+        let mut following = self.seen.iter().skip(1);
+        if self.seen.iter().any(|digest| following.next() == Some(digest)) {
+            return Err(Code::DisclosureDuplicate.into());
+        }
+        Ok(())
+    }
+}
+
+fn malformed(detail: &str) -> Problem {
+    Problem::new(Code::DisclosureMalformed, detail)
+}

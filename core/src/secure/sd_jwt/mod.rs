@@ -1,0 +1,194 @@
+//! SD-JWT (RFC 9901): selective disclosure by salted digests, with key binding.
+//!
+//! [`issue`] makes one, [`SdJwt::select`] and [`SdJwt::bind`] show a part of it to somebody, and
+//! [`SdJwt::verify_signature`], [`SdJwt::disclosed`] and [`SdJwt::verify_key_binding`] are what a
+//! verifier asks, all three. Disclosures are hashed as the text that came, never written anew.
+
+use std::{fmt, sync::OnceLock};
+
+use serde_json::{Map, Value};
+
+use crate::{
+    Code, Problem,
+    keys::PublicKey,
+    secure::jose::Jws,
+};
+
+mod binding;
+mod disclose;
+mod issue;
+mod parse;
+#[cfg(test)]
+mod tests;
+
+pub use binding::KeyBinding;
+pub use disclose::Disclosed;
+pub use issue::{IssueOptions, issue};
+
+use parse::Disclosure;
+
+/// One step of a path: an object's member, an array's element, or every element.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Step {
+    /// A member of an object.
+    Name(String),
+    /// An element of an array, from zero.
+    Index(usize),
+    /// Every element of an array.
+    All,
+}
+
+/// A path to a claim in the credential (the form of DCQL's `path`, OpenID4VP 1.0 section 7).
+pub type ClaimPath = Vec<Step>;
+
+/// The deepest nesting of a payload with its disclosures in place: that of
+/// [`Limits::DOCUMENT`](crate::json::Limits::DOCUMENT), whatever the disclosures add up to.
+const MAX_DEPTH: usize = 32;
+
+/// The member that holds an object's digests (RFC 9901 section 4.2.4.1).
+const DIGESTS: &str = "_sd";
+/// The member of an array's element that holds a digest (RFC 9901 section 4.2.4.2).
+const ELEMENT: &str = "...";
+/// The member that names the digest algorithm (RFC 9901 section 4.1.1).
+const DIGEST_ALGORITHM: &str = "_sd_alg";
+/// The one digest algorithm that is accepted, and the one that is meant where none is named.
+const SHA_256: &str = "sha-256";
+
+/// What must be visible to everyone in an SD-JWT VC (draft-ietf-oauth-sd-jwt-vc section 2.2.2.2, and Carnet's profile).
+const NEVER_HIDDEN: [&str; 9] =
+    ["iss", "nbf", "exp", "iat", "cnf", "vct", "vct#integrity", "status", DIGEST_ALGORITHM];
+
+/// What must be visible besides in a credential of VCDM 2.0. Not so in an SD-JWT VC, whose claims
+/// stand at the top, where `validUntil` may be a residence permit's own.
+const NEVER_HIDDEN_VCDM: [&str; 7] =
+    ["@context", "type", "issuer", "validFrom", "validUntil", "credentialStatus", "credentialSchema"];
+
+/// Whether a claim must be in the clear in a token of this `typ`: it, or something around it, is
+/// what security rests on. Below such a claim nothing may be hidden either.
+///
+/// `credentialSubject` must be there as such, and its `id` visible; its other claims may be hidden.
+#[must_use]
+pub fn never_hidden(typ: Option<&str>, path: &[Step]) -> bool {
+    let Some((Step::Name(first), rest)) = path.split_first() else {
+        return true;
+    };
+    let first = first.as_str();
+    if NEVER_HIDDEN.contains(&first) {
+        return true;
+    }
+    if typ == Some("dc+sd-jwt") {
+        return false;
+    }
+    if first == "credentialSubject" {
+        return match rest {
+            [] | [Step::Index(_) | Step::All] => true,
+            [Step::Name(name), ..] | [Step::Index(_) | Step::All, Step::Name(name), ..] => name == "id",
+            _ => false,
+        };
+    }
+    NEVER_HIDDEN_VCDM.contains(&first)
+}
+
+/// An SD-JWT or SD-JWT+KB that was parsed and not verified: structure only.
+#[derive(Clone)]
+pub struct SdJwt {
+    jws: Jws,
+    /// The text up to and with the last tilde: what `sd_hash` is over.
+    text: String,
+    /// The disclosures in the order of the text.
+    disclosures: Vec<Disclosure>,
+    /// Indices into `disclosures`, sorted by digest.
+    by_digest: Vec<usize>,
+    key_binding: Option<Jws>,
+    holder: OnceLock<Result<Option<PublicKey>, Problem>>,
+}
+
+impl SdJwt {
+    /// The issuer-signed JWT.
+    #[must_use]
+    pub fn jws(&self) -> &Jws {
+        &self.jws
+    }
+
+    /// Whether a key-binding JWT stands at the end.
+    #[must_use]
+    pub fn has_key_binding(&self) -> bool {
+        self.key_binding.is_some()
+    }
+
+    /// The key-binding JWT, unverified.
+    #[must_use]
+    pub fn key_binding(&self) -> Option<&Jws> {
+        self.key_binding.as_ref()
+    }
+
+    /// Refuses an SD-JWT+KB where an SD-JWT belongs: what an issuer hands out is bound to no asker
+    /// yet (RFC 9901 section 7.2).
+    ///
+    /// # Errors
+    /// `key_binding_unexpected`
+    pub fn require_no_key_binding(&self) -> Result<(), Problem> {
+        if self.has_key_binding() { Err(Code::KeyBindingUnexpected.into()) } else { Ok(()) }
+    }
+
+    /// How many disclosures came along.
+    #[must_use]
+    pub fn disclosure_count(&self) -> usize {
+        self.disclosures.len()
+    }
+
+    /// Verifies the issuer's signature (RFC 9901 section 7.1, step 2).
+    ///
+    /// # Errors
+    /// `algorithm_mismatch`, `signature_invalid`
+    pub fn verify_signature(&self, issuer: &PublicKey) -> Result<(), Problem> {
+        self.jws.verify(issuer)
+    }
+
+    /// The holder's key from `cnf.jwk` of the payload (RFC 7800); `None` if there is no `cnf`. It is
+    /// worth as much as the issuer's signature.
+    ///
+    /// # Errors
+    /// `claim_missing` (a `cnf` without a `jwk`), `key_invalid`, `private_key_exposed`
+    pub fn holder_key(&self) -> Result<Option<PublicKey>, Problem> {
+        self.holder.get_or_init(|| holder_key(self.jws.payload())).clone()
+    }
+
+    /// The digest algorithm that the payload names is SHA-256, which it also is if none is named.
+    fn check_digest_algorithm(&self) -> Result<(), Problem> {
+        match self.jws.payload().get(DIGEST_ALGORITHM) {
+            None => Ok(()),
+            Some(Value::String(name)) if name == SHA_256 => Ok(()),
+            Some(_) => Err(Code::DigestAlgorithm.into()),
+        }
+    }
+}
+
+fn holder_key(payload: &Map<String, Value>) -> Result<Option<PublicKey>, Problem> {
+    let Some(confirmation) = payload.get("cnf") else {
+        return Ok(None);
+    };
+    match confirmation.get("jwk") {
+        Some(jwk) => PublicKey::from_jwk(jwk).map(Some),
+        None => Err(Problem::new(Code::ClaimMissing, "cnf has no jwk")),
+    }
+}
+
+impl fmt::Display for SdJwt {
+    /// The compact form.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)?;
+        self.key_binding.as_ref().map_or(Ok(()), |binding| f.write_str(binding.as_str()))
+    }
+}
+
+impl fmt::Debug for SdJwt {
+    /// Shows the shape alone: the disclosures are claims, and those do not belong in logs.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SdJwt")
+            .field("jws", &self.jws)
+            .field("disclosures", &self.disclosures.len())
+            .field("key_binding", &self.key_binding)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,104 @@
+//! From the compact form to its parts (RFC 9901 section 4).
+
+use std::sync::OnceLock;
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+
+use super::{DIGESTS, ELEMENT, SdJwt};
+use crate::{
+    Code, Problem,
+    json::{self, Limits},
+    secure::jose::{Jws, MAX_TOKEN, decode},
+};
+
+/// The most bytes of a compact SD-JWT with its disclosures and key binding.
+const MAX_COMPACT: usize = MAX_TOKEN.saturating_mul(2);
+
+/// A SHA-256 digest as it is written: 43 characters of base64url.
+pub(super) type DigestText = [u8; 43];
+
+/// The digest of a text as `_sd`, `...` and `sd_hash` write it.
+pub(super) fn digest_of(text: &str) -> DigestText {
+    let mut written = [0; 43];
+    // 32 bytes make 43 characters, so this always fits; a failure would leave zeros, which match no digest.
+    let _ = URL_SAFE_NO_PAD.encode_slice(Sha256::digest(text.as_bytes()), &mut written);
+    written
+}
+
+/// One disclosure: a claim with its name, or an array's element without one. The salt is no longer
+/// of use once the text was hashed.
+#[derive(Clone)]
+pub(super) struct Disclosure {
+    pub(super) digest: DigestText,
+    pub(super) name: Option<String>,
+    pub(super) value: Value,
+}
+
+impl Disclosure {
+    fn parse(text: &str) -> Result<Self, Problem> {
+        let malformed = |detail: &str| Problem::new(Code::DisclosureMalformed, detail);
+        if text.is_empty() {
+            return Err(malformed("a disclosure is empty"));
+        }
+        let Value::Array(parts) = json::parse(&decode(text, "disclosure")?, Limits::SMALL)? else {
+            return Err(malformed("a disclosure is not an array"));
+        };
+        let mut parts = parts.into_iter();
+        let (salt, name, value) = match (parts.next(), parts.next(), parts.next(), parts.next()) {
+            (Some(salt), Some(value), None, None) => (salt, None, value),
+            (Some(salt), Some(Value::String(name)), Some(value), None) => (salt, Some(name), value),
+            (Some(_), Some(_), Some(_), None) => return Err(malformed("a disclosure's name is not a string")),
+            _ => return Err(malformed("a disclosure has neither two nor three elements")),
+        };
+        if !salt.is_string() {
+            return Err(malformed("a disclosure's salt is not a string"));
+        }
+        if name.as_deref().is_some_and(|name| name == DIGESTS || name == ELEMENT) {
+            return Err(Code::DisclosureName.into());
+        }
+        Ok(Self { digest: digest_of(text), name, value })
+    }
+}
+
+impl SdJwt {
+    /// Parses the compact form: `jwt~disclosure~...~`, with a key-binding JWT after the last tilde or
+    /// nothing.
+    ///
+    /// # Errors
+    /// `too_large`, `token_malformed`, those of [`Jws::parse`] for both tokens, and for the
+    /// disclosures `disclosure_malformed`, `disclosure_name`, `disclosure_duplicate`,
+    /// `invalid_encoding` and those of [`json::parse`].
+    pub fn parse(compact: &str) -> Result<Self, Problem> {
+        if compact.len() > MAX_COMPACT {
+            return Err(Code::TooLarge.into());
+        }
+        let (head, tail) = compact
+            .rsplit_once('~')
+            .ok_or_else(|| Problem::new(Code::TokenMalformed, "an SD-JWT has a tilde after each of its parts"))?;
+        let mut parts = head.split('~');
+        let jws = Jws::parse(parts.next().unwrap_or_default())?;
+        let disclosures = parts.map(Disclosure::parse).collect::<Result<Vec<_>, _>>()?;
+        let key_binding = if tail.is_empty() { None } else { Some(Jws::parse(tail)?) };
+        let text = compact.strip_suffix(tail).unwrap_or(compact).to_owned();
+        Self::from_parts(jws, text, disclosures, key_binding)
+    }
+
+    /// Puts the parts together; `text` is that of the token and the disclosures, with the last tilde.
+    pub(super) fn from_parts(
+        jws: Jws,
+        text: String,
+        disclosures: Vec<Disclosure>,
+        key_binding: Option<Jws>,
+    ) -> Result<Self, Problem> {
+        let mut sorted: Vec<(&DigestText, usize)> = disclosures.iter().map(|d| &d.digest).zip(0..).collect();
+        sorted.sort_unstable();
+        let mut following = sorted.iter().skip(1);
+        if sorted.iter().any(|(digest, _)| following.next().is_some_and(|(next, _)| next == digest)) {
+            return Err(Problem::new(Code::DisclosureDuplicate, "a disclosure came twice"));
+        }
+        let by_digest = sorted.into_iter().map(|(_, at)| at).collect();
+        Ok(Self { jws, text, disclosures, by_digest, key_binding, holder: OnceLock::new() })
+    }
+}
