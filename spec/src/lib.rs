@@ -1,1 +1,25 @@
-//! Stub.
+//! The Carnet profile as data: credential types and request templates, embedded and read into core's types.
+//!
+//! A type is a folder (`type.toml`, `schema.json`, `context.jsonld`, `display/<lang>.ftl`, `example.json`) and a
+//! request template is a file. Neither needs code: [`Catalogue::embedded`] has those that come with Carnet,
+//! [`Catalogue::load`] adds those of a folder on disk. What is inconsistent is refused when it is loaded, so that
+//! what a catalogue holds can be relied upon.
+
+mod catalogue;
+mod claims;
+mod computed;
+mod credential_type;
+mod display;
+mod error;
+mod folder;
+mod template;
+
+pub use catalogue::Catalogue;
+pub use credential_type::CredentialType;
+pub use display::{ClaimDisplay, Display};
+pub use error::SpecError;
+pub use template::RequestTemplate;
+
+mod embedded {
+    include!(concat!(env!("OUT_DIR"), "/embedded.rs"));
+}

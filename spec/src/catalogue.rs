@@ -1,0 +1,158 @@
+//! The catalogue: every type and every request template, held to each other.
+
+use std::path::Path;
+
+use carnet_core::{Code, Problem, query::CredentialQuery, verify::TypeRules};
+use serde_json::{Map, Value};
+
+use crate::{
+    CredentialType, RequestTemplate, SpecError, embedded,
+    folder::{self, Folder},
+};
+
+/// Every credential type and request template that a program knows.
+#[derive(Debug, Clone)]
+pub struct Catalogue {
+    types: Vec<CredentialType>,
+    templates: Vec<RequestTemplate>,
+}
+
+impl Catalogue {
+    /// What comes with Carnet.
+    ///
+    /// # Errors
+    /// [`SpecError`] if the embedded data is inconsistent, which the tests of this crate rule out.
+    pub fn embedded() -> Result<Catalogue, SpecError> {
+        let mut catalogue = Catalogue { types: Vec::new(), templates: Vec::new() };
+        for (name, files) in embedded::TYPES {
+            catalogue.add_type(&Folder::embedded(name, files))?;
+        }
+        for (name, text) in embedded::REQUESTS {
+            catalogue.add_template(&format!("requests/{name}"), text)?;
+        }
+        Ok(catalogue)
+    }
+
+    /// What comes with Carnet, and a folder's own `types/` and `requests/` (either may be absent).
+    ///
+    /// # Errors
+    /// [`SpecError`] names the file that could not be read, or is inconsistent, or repeats a name.
+    pub fn load(dir: &Path) -> Result<Catalogue, SpecError> {
+        if !dir.is_dir() {
+            return Err(SpecError::file(
+                dir.display().to_string(),
+                "is not a folder",
+                "Name a folder with types/ or requests/ in it",
+            ));
+        }
+        let mut catalogue = Self::embedded()?;
+        for path in folder::entries(&dir.join("types"))?.iter().filter(|path| path.is_dir()) {
+            catalogue.add_type(&Folder::read(path)?)?;
+        }
+        for path in
+            folder::entries(&dir.join("requests"))?.iter().filter(|path| folder::file_name(path).ends_with(".toml"))
+        {
+            catalogue.add_template(&path.display().to_string(), &folder::read_text(path)?)?;
+        }
+        Ok(catalogue)
+    }
+
+    /// Every type.
+    pub fn types(&self) -> impl Iterator<Item = &CredentialType> {
+        self.types.iter()
+    }
+
+    /// The type of this name, such as `QualificationCredential`.
+    #[must_use]
+    pub fn credential_type(&self, name: &str) -> Option<&CredentialType> {
+        self.types.iter().find(|known| known.name == name)
+    }
+
+    /// The type of this `vct`.
+    #[must_use]
+    pub fn by_vct(&self, vct: &str) -> Option<&CredentialType> {
+        self.types.iter().find(|known| known.vct == vct)
+    }
+
+    /// Every request template.
+    pub fn templates(&self) -> impl Iterator<Item = &RequestTemplate> {
+        self.templates.iter()
+    }
+
+    /// The request template of this id.
+    #[must_use]
+    pub fn template(&self, id: &str) -> Option<&RequestTemplate> {
+        self.templates.iter().find(|known| known.id == id)
+    }
+
+    fn add_type(&mut self, folder: &Folder) -> Result<(), SpecError> {
+        let new = CredentialType::read(folder)?;
+        if self
+            .types
+            .iter()
+            .any(|known| known.name == new.name || known.vct == new.vct || known.context_url == new.context_url)
+        {
+            return Err(SpecError::file(
+                folder.path("type.toml"),
+                "another type has its name, vct or context",
+                "Give it names of its own",
+            ));
+        }
+        self.types.push(new);
+        Ok(())
+    }
+
+    fn add_template(&mut self, path: &str, text: &str) -> Result<(), SpecError> {
+        let new = RequestTemplate::read(path, text)?;
+        if self.template(&new.id).is_some() {
+            return Err(SpecError::file(path, "another request has its id", "Give it an id of its own"));
+        }
+        new.check(path, |query| self.types_asked(query))?;
+        self.templates.push(new);
+        Ok(())
+    }
+
+    /// The types that a credential query accepts; none in the place of one that is not known.
+    fn types_asked(&self, query: &CredentialQuery) -> Vec<Option<&CredentialType>> {
+        let by_name = query.type_values.iter().map(|types| {
+            let own: Vec<&str> = types.iter().map(String::as_str).filter(|name| *name != GENERIC).collect();
+            self.credential_type(own.first().filter(|_| own.len() == 1)?)
+        });
+        by_name.chain(query.vct_values.iter().map(|vct| self.by_vct(vct))).collect()
+    }
+}
+
+/// The type that every credential of VCDM 2.0 has.
+const GENERIC: &str = "VerifiableCredential";
+
+impl TypeRules for Catalogue {
+    fn type_name(&self, types: &[&str], vct: Option<&str>) -> Result<String, Problem> {
+        let unknown = |what: &str| Problem::new(Code::TypeUnknown, what);
+        let mut own = types.iter().filter(|name| **name != GENERIC);
+        let named = match (own.next(), own.next()) {
+            (Some(name), None) => {
+                Some(self.credential_type(name).ok_or_else(|| unknown("the type is not in the catalogue"))?)
+            }
+            (Some(_), Some(_)) => {
+                return Err(unknown("a credential of the catalogue has one type of its own, and this one has several"));
+            }
+            (None, _) => None,
+        };
+        let typed =
+            vct.map(|vct| self.by_vct(vct).ok_or_else(|| unknown("the vct is not in the catalogue"))).transpose()?;
+        match (named, typed) {
+            (Some(named), Some(typed)) if named.name != typed.name => Err(unknown("type and vct name different types")),
+            (Some(found), _) | (None, Some(found)) => Ok(found.name.clone()),
+            (None, None) => Err(unknown("the credential names no type of its own")),
+        }
+    }
+
+    fn check(&self, type_name: &str, disclosed: &Map<String, Value>) -> Result<(), Problem> {
+        let found = self.credential_type(type_name).ok_or_else(|| Problem::from(Code::TypeUnknown))?;
+        if disclosed.contains_key("vct") {
+            found.check_disclosed_sd_jwt_vc(disclosed)
+        } else {
+            found.check_disclosed(disclosed)
+        }
+    }
+}

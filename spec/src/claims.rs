@@ -1,0 +1,114 @@
+//! Which claims a type has: read from its schema, and written as paths (`learningOutcomes[].title`).
+
+use carnet_core::secure::sd_jwt::{ClaimPath, Step};
+use serde_json::{Map, Value};
+
+/// A claim of credentialSubject, as the schema has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Claim {
+    /// `a`, `a[]`, `a[].b`.
+    pub(crate) path: String,
+    /// The member's name in JSON; none for an array's element.
+    pub(crate) name: Option<String>,
+    /// The texts that the schema allows, if it lists them.
+    pub(crate) allowed: Vec<String>,
+}
+
+/// Every claim below an object's schema. An error is a sentence about the schema.
+pub(crate) fn of_schema(subject: &Value) -> Result<Vec<Claim>, String> {
+    let mut claims = Vec::new();
+    of_object(subject, "", &mut claims)?;
+    Ok(claims)
+}
+
+fn of_object(schema: &Value, parent: &str, claims: &mut Vec<Claim>) -> Result<(), String> {
+    // A claim that the schema does not list could not be made disclosable.
+    if schema.get("additionalProperties") != Some(&Value::Bool(false)) {
+        return Err(format!("the object at \"{parent}\" lacks \"additionalProperties\": false"));
+    }
+    let properties = schema.get("properties").and_then(Value::as_object);
+    for (name, schema) in properties.into_iter().flatten() {
+        if parent.is_empty() && name == "id" {
+            continue;
+        }
+        if name.is_empty() || !name.chars().all(|c| c.is_ascii_alphanumeric()) {
+            return Err(format!("a claim below \"{parent}\" has a name with other characters than letters and digits"));
+        }
+        let path = if parent.is_empty() { name.clone() } else { format!("{parent}.{name}") };
+        let allowed = schema.get("enum").and_then(Value::as_array).into_iter().flatten();
+        let allowed = allowed.filter_map(Value::as_str).map(str::to_owned).collect();
+        claims.push(Claim { path: path.clone(), name: Some(name.clone()), allowed });
+        of_value(schema, &path, claims)?;
+    }
+    Ok(())
+}
+
+fn of_value(schema: &Value, path: &str, claims: &mut Vec<Claim>) -> Result<(), String> {
+    match schema.get("type").and_then(Value::as_str) {
+        Some("object") => of_object(schema, path, claims),
+        Some("array") => {
+            let path = format!("{path}[]");
+            claims.push(Claim { path: path.clone(), name: None, allowed: Vec::new() });
+            schema.get("items").map_or(Ok(()), |items| of_value(items, &path, claims))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Reads `a[].b` into steps, after the steps of `prefix`. None if it is not such a path.
+pub(crate) fn parse_path(text: &str, prefix: &[&str]) -> Option<ClaimPath> {
+    let mut path: ClaimPath = prefix.iter().map(|name| Step::Name((*name).to_owned())).collect();
+    for part in text.split('.') {
+        let name = part.trim_end_matches("[]");
+        if name.is_empty() || !name.chars().all(|c| c.is_ascii_alphanumeric()) {
+            return None;
+        }
+        path.push(Step::Name(name.to_owned()));
+        let arrays = part.matches("[]").count();
+        path.extend(std::iter::repeat_n(Step::All, arrays));
+    }
+    Some(path)
+}
+
+/// Writes steps as `a[].b`; which element of an array is left out.
+pub(crate) fn path_text(path: &[Step]) -> String {
+    let mut text = String::new();
+    for step in path {
+        match step {
+            Step::Name(name) => {
+                if !text.is_empty() {
+                    text.push('.');
+                }
+                text.push_str(name);
+            }
+            Step::Index(_) | Step::All => text.push_str("[]"),
+        }
+    }
+    text
+}
+
+/// The members of a SD-JWT VC payload that are not claims about the subject
+/// (RFC 7519 section 4.1; SD-JWT VC section 2.2.2).
+const REGISTERED: [&str; 12] =
+    ["iss", "sub", "aud", "exp", "nbf", "iat", "jti", "cnf", "vct", "vct#integrity", "status", "_sd_alg"];
+
+/// The claims of a SD-JWT VC payload: its members but those that JWT and SD-JWT VC register.
+pub(crate) fn of_sd_jwt_vc(payload: &Map<String, Value>) -> Map<String, Value> {
+    let claims = payload.iter().filter(|(name, _)| !REGISTERED.contains(&name.as_str()));
+    claims.map(|(name, value)| (name.clone(), value.clone())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_read_and_written() {
+        let path = parse_path("learningOutcomes[].title", &["credentialSubject"]).unwrap();
+        assert_eq!(path_text(&path), "credentialSubject.learningOutcomes[].title");
+        assert_eq!(path.get(2), Some(&Step::All));
+        for wrong in ["", ".", "a.", "a..b", "[]", "a b", "a[0]", "a[]b"] {
+            assert_eq!(parse_path(wrong, &[]), None, "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! Claims that follow from others, so that a verifier can ask for less.
+
+use carnet_core::{Code, Problem};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+/// A computed claim as `type.toml` writes it.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ComputedText {
+    pub(crate) claim: String,
+    always: Option<bool>,
+    from: Option<String>,
+    any_of: Option<Vec<String>>,
+    copy_of: Option<String>,
+}
+
+/// A computed claim and its rule.
+#[derive(Debug, Clone)]
+pub(crate) struct Computed {
+    pub(crate) claim: String,
+    rule: Rule,
+}
+
+#[derive(Debug, Clone)]
+enum Rule {
+    /// The issuer says it: no other claim implies it.
+    Stated,
+    /// The same in every credential of the type.
+    Constant(bool),
+    /// Whether another claim is one of these.
+    AnyOf { from: String, values: Vec<String> },
+    /// What another claim says.
+    CopyOf(String),
+}
+
+impl Computed {
+    /// An error is a sentence about the rule.
+    pub(crate) fn new(text: ComputedText) -> Result<Self, String> {
+        let rule = match (text.always, text.from, text.any_of, text.copy_of) {
+            (None, None, None, None) => Rule::Stated,
+            (Some(value), None, None, None) => Rule::Constant(value),
+            (None, Some(from), Some(values), None) => Rule::AnyOf { from, values },
+            (None, None, None, Some(from)) => Rule::CopyOf(from),
+            _ => {
+                return Err(format!(
+                    "the rule of \"{}\" is not one of: none, always, from with any_of, copy_of",
+                    text.claim
+                ));
+            }
+        };
+        Ok(Self { claim: text.claim, rule })
+    }
+
+    /// The claim that the rule reads.
+    pub(crate) fn source(&self) -> Option<&str> {
+        match &self.rule {
+            Rule::AnyOf { from, .. } | Rule::CopyOf(from) => Some(from),
+            Rule::Stated | Rule::Constant(_) => None,
+        }
+    }
+
+    /// What the rule yields for these claims; none if it has nothing to go by.
+    pub(crate) fn value(&self, claims: &Map<String, Value>) -> Option<Value> {
+        match &self.rule {
+            Rule::Stated => None,
+            Rule::Constant(value) => Some(Value::Bool(*value)),
+            Rule::AnyOf { from, values } => {
+                let text = claims.get(from)?.as_str()?;
+                Some(Value::Bool(values.iter().any(|value| value == text)))
+            }
+            Rule::CopyOf(from) => claims.get(from).cloned(),
+        }
+    }
+
+    /// Refuses a claim that says otherwise than its rule, or that its rule has nothing to go by.
+    pub(crate) fn check(&self, claims: &Map<String, Value>) -> Result<(), Problem> {
+        match claims.get(&self.claim) {
+            Some(stated) if !matches!(self.rule, Rule::Stated) && self.value(claims).as_ref() != Some(stated) => {
+                Err(Problem::new(
+                    Code::SchemaViolation,
+                    format!("the claim {} does not follow from the other claims", self.claim),
+                ))
+            }
+            _ => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! What people read: the names of types and claims, from Fluent files.
+
+use std::collections::BTreeMap;
+
+use fluent_bundle::{FluentBundle, FluentResource};
+
+use crate::{SpecError, claims::Claim, folder::Folder};
+
+/// The language that every type has, and that others fall back to.
+pub(crate) const FALLBACK: &str = "en";
+
+/// A claim's words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClaimDisplay {
+    /// Its name.
+    pub label: String,
+    /// One line for somebody who does not know it.
+    pub description: String,
+}
+
+/// A type's words in one language; what that language lacks is in English.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Display {
+    /// The language tag of the file, such as `de`.
+    pub language: String,
+    /// The type's name.
+    pub name: String,
+    /// One line for somebody who does not know it.
+    pub description: String,
+    /// The claims' words, by dotted path below credentialSubject without array brackets: `learningOutcomes.title`.
+    pub claims: BTreeMap<String, ClaimDisplay>,
+    values: BTreeMap<(String, String), String>,
+}
+
+impl Display {
+    /// The label of a claim by its path: `title`, `credentialSubject.title`, `learningOutcomes[0].title` and
+    /// `learningOutcomes[].title` are all understood. None if the type has no such claim.
+    #[must_use]
+    pub fn label(&self, path: &str) -> Option<&str> {
+        self.claims.get(&plain(path)).map(|claim| claim.label.as_str())
+    }
+
+    /// The one-line description of a claim, by its path as in [`Display::label`].
+    #[must_use]
+    pub fn claim_description(&self, path: &str) -> Option<&str> {
+        self.claims.get(&plain(path)).map(|claim| claim.description.as_str())
+    }
+
+    /// The words for one of the values that a claim can have, if the type has words for it (`study`: `Study`).
+    #[must_use]
+    pub fn value(&self, path: &str, value: &str) -> Option<&str> {
+        self.values.get(&(plain(path), value.to_owned())).map(String::as_str)
+    }
+
+    /// Reads `display/en.ftl`, which has to be whole.
+    pub(crate) fn read_english(folder: &Folder, claims: &[Claim]) -> Result<Display, SpecError> {
+        Self::read(folder, FALLBACK, folder.text("display/en.ftl")?, claims, None)
+    }
+
+    /// Reads every other `display/<lang>.ftl`.
+    pub(crate) fn read_others(
+        folder: &Folder,
+        claims: &[Claim],
+        english: &Display,
+    ) -> Result<BTreeMap<String, Display>, SpecError> {
+        let mut others = BTreeMap::new();
+        for (file, text) in &folder.files {
+            let language = file.strip_prefix("display/").and_then(|file| file.strip_suffix(".ftl"));
+            if let Some(language) = language.filter(|language| *language != FALLBACK) {
+                others.insert(language.to_owned(), Self::read(folder, language, text, claims, Some(english))?);
+            }
+        }
+        Ok(others)
+    }
+
+    fn read(
+        folder: &Folder,
+        language: &str,
+        text: &str,
+        claims: &[Claim],
+        fallback: Option<&Display>,
+    ) -> Result<Self, SpecError> {
+        let path = folder.path(&format!("display/{language}.ftl"));
+        let wrong = |what: String| SpecError::file(path.clone(), what, "Correct the Fluent file");
+        let resource = FluentResource::try_new(text.to_owned())
+            .map_err(|(_, errors)| wrong(format!("{} lines are not Fluent", errors.len())))?;
+        let mut bundle = FluentBundle::default();
+        bundle.set_use_isolating(false);
+        bundle.add_resource(resource).map_err(|_| wrong("a message stands there twice".to_owned()))?;
+        let words = Words { bundle };
+        let required = |message: &str, attribute: Option<&str>, fallback: Option<String>| {
+            words.text(message, attribute).or(fallback).ok_or_else(|| {
+                wrong(format!(
+                    "\"{message}{}\" is missing",
+                    attribute.map(|name| format!(".{name}")).unwrap_or_default()
+                ))
+            })
+        };
+        let mut display = Display {
+            language: language.to_owned(),
+            name: required("name", None, fallback.map(|d| d.name.clone()))?,
+            description: required("description", None, fallback.map(|d| d.description.clone()))?,
+            claims: BTreeMap::new(),
+            values: BTreeMap::new(),
+        };
+        for claim in claims.iter().filter(|claim| claim.name.is_some()) {
+            let plain = plain(&claim.path);
+            let dashed = plain.replace('.', "-");
+            let other = fallback.and_then(|d| d.claims.get(&plain));
+            let message = format!("claim-{dashed}");
+            let label = required(&message, None, other.map(|c| c.label.clone()))?;
+            let description = required(&message, Some("description"), other.map(|c| c.description.clone()))?;
+            for value in &claim.allowed {
+                let key = (plain.clone(), value.clone());
+                let other = fallback.and_then(|d| d.values.get(&key)).cloned();
+                if let Some(text) = words.text(&format!("value-{dashed}-{value}"), None).or(other) {
+                    display.values.insert(key, text);
+                }
+            }
+            display.claims.insert(plain, ClaimDisplay { label, description });
+        }
+        Ok(display)
+    }
+}
+
+struct Words {
+    bundle: FluentBundle<FluentResource>,
+}
+
+impl Words {
+    fn text(&self, message: &str, attribute: Option<&str>) -> Option<String> {
+        let message = self.bundle.get_message(message)?;
+        let pattern = match attribute {
+            Some(attribute) => message.get_attribute(attribute)?.value(),
+            None => message.value()?,
+        };
+        let mut errors = Vec::new();
+        let text = self.bundle.format_pattern(pattern, None, &mut errors).into_owned();
+        (errors.is_empty() && !text.trim().is_empty()).then_some(text)
+    }
+}
+
+/// A path without `credentialSubject.` and without brackets.
+fn plain(path: &str) -> String {
+    let path = path.strip_prefix("credentialSubject.").unwrap_or(path);
+    let mut depth = 0_u32;
+    let outside = |c: &char| {
+        match c {
+            '[' => depth = depth.saturating_add(1),
+            ']' => {
+                depth = depth.saturating_sub(1);
+                return false;
+            }
+            _ => {}
+        }
+        depth == 0
+    };
+    path.chars().filter(outside).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::plain;
+
+    #[test]
+    fn brackets_and_the_subject_are_left_out() {
+        assert_eq!(plain("credentialSubject.learningOutcomes[12].title"), "learningOutcomes.title");
+        assert_eq!(plain("learningOutcomes[]"), "learningOutcomes");
+        assert_eq!(plain("title"), "title");
+    }
+}

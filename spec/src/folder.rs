@@ -1,0 +1,99 @@
+//! The files of a type, from the program itself or from disk.
+
+use std::{
+    collections::BTreeMap,
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use carnet_core::json::{self, Limits};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::SpecError;
+
+/// The most bytes that one file of a catalogue may have.
+const MAX_FILE: u64 = 1_048_576;
+
+/// A type's files by their names below its folder, such as `display/en.ftl`.
+#[derive(Debug)]
+pub(crate) struct Folder {
+    /// `types/<name>`, for messages.
+    pub(crate) name: String,
+    pub(crate) files: BTreeMap<String, String>,
+}
+
+impl Folder {
+    pub(crate) fn embedded(name: &str, files: &[(&str, &str)]) -> Self {
+        Self {
+            name: format!("types/{name}"),
+            files: files.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect(),
+        }
+    }
+
+    pub(crate) fn read(path: &Path) -> Result<Self, SpecError> {
+        let mut files = BTreeMap::new();
+        for (folder, prefix) in [(path.to_owned(), ""), (path.join("display"), "display/")] {
+            if !folder.is_dir() {
+                continue;
+            }
+            for file in entries(&folder)?.into_iter().filter(|path| path.is_file()) {
+                files.insert(format!("{prefix}{}", file_name(&file)), read_text(&file)?);
+            }
+        }
+        Ok(Self { name: path.display().to_string(), files })
+    }
+
+    /// The path of a file, for messages.
+    pub(crate) fn path(&self, file: &str) -> String {
+        format!("{}/{file}", self.name)
+    }
+
+    pub(crate) fn text(&self, file: &str) -> Result<&str, SpecError> {
+        self.files
+            .get(file)
+            .map(String::as_str)
+            .ok_or_else(|| SpecError::file(self.path(file), "is missing", "Add it: every type has one"))
+    }
+
+    pub(crate) fn json(&self, file: &str) -> Result<Value, SpecError> {
+        json::parse(self.text(file)?.as_bytes(), Limits::DOCUMENT).map_err(|problem| {
+            SpecError::file(self.path(file), format!("is not JSON ({})", problem.detail), "Correct it")
+        })
+    }
+
+    pub(crate) fn toml<T: DeserializeOwned>(&self, file: &str) -> Result<T, SpecError> {
+        parse_toml(self.path(file), self.text(file)?)
+    }
+}
+
+pub(crate) fn parse_toml<T: DeserializeOwned>(path: String, text: &str) -> Result<T, SpecError> {
+    toml::from_str(text).map_err(|error| SpecError::file(path, error.message().to_owned(), "Correct the TOML"))
+}
+
+/// A folder's entries in the order of their names, hidden ones left out; none if there is no such folder.
+pub(crate) fn entries(folder: &Path) -> Result<Vec<PathBuf>, SpecError> {
+    if !folder.exists() {
+        return Ok(Vec::new());
+    }
+    let failed = |source: io::Error| SpecError::Read { path: folder.to_owned(), source };
+    let mut paths = Vec::new();
+    for entry in fs::read_dir(folder).map_err(failed)? {
+        paths.push(entry.map_err(failed)?.path());
+    }
+    paths.retain(|path| !file_name(path).starts_with('.'));
+    paths.sort();
+    Ok(paths)
+}
+
+pub(crate) fn read_text(path: &Path) -> Result<String, SpecError> {
+    let failed = |source: io::Error| SpecError::Read { path: path.to_owned(), source };
+    if fs::metadata(path).map_err(failed)?.len() > MAX_FILE {
+        return Err(failed(io::Error::other("it is too large")));
+    }
+    fs::read_to_string(path).map_err(failed)
+}
+
+pub(crate) fn file_name(path: &Path) -> String {
+    path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+}

@@ -1,0 +1,358 @@
+//! What comes with Carnet is complete, and holds credentials to what it says.
+
+use std::collections::BTreeSet;
+
+use carnet_core::{Code, credential::CONTEXT_V2, verify::TypeRules};
+use carnet_spec::{Catalogue, CredentialType, RequestTemplate};
+use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
+
+const LANGUAGES: [&str; 4] = ["en", "de", "fr", "ar"];
+
+fn catalogue() -> Catalogue {
+    Catalogue::embedded().unwrap()
+}
+
+fn example(of: &CredentialType) -> Map<String, Value> {
+    of.example.as_object().unwrap().clone()
+}
+
+fn subject(document: &mut Map<String, Value>) -> &mut Map<String, Value> {
+    document["credentialSubject"].as_object_mut().unwrap()
+}
+
+/// The claims of a type as its schema lists them: (path with brackets, dotted path, last name).
+fn schema_claims(of: &CredentialType) -> Vec<(String, String, Option<String>)> {
+    fn walk(schema: &Value, bracketed: &str, dotted: &str, out: &mut Vec<(String, String, Option<String>)>) {
+        for (name, schema) in schema["properties"].as_object().into_iter().flatten() {
+            if bracketed.is_empty() && name == "id" {
+                continue;
+            }
+            let join = |to: &str| if to.is_empty() { name.clone() } else { format!("{to}.{name}") };
+            let (bracketed, dotted) = (join(bracketed), join(dotted));
+            out.push((bracketed.clone(), dotted.clone(), Some(name.clone())));
+            if schema["type"] == "array" {
+                out.push((format!("{bracketed}[]"), dotted.clone(), None));
+                walk(&schema["items"], &format!("{bracketed}[]"), &dotted, out);
+            }
+        }
+    }
+    let mut out = Vec::new();
+    walk(&of.schema["properties"]["credentialSubject"], "", "", &mut out);
+    out
+}
+
+#[test]
+fn both_types_and_both_requests_are_there() {
+    let catalogue = catalogue();
+    let names: BTreeSet<_> =
+        catalogue.types().map(|t| (t.name.as_str(), t.vct.as_str(), t.context_url.as_str())).collect();
+    assert_eq!(
+        names,
+        BTreeSet::from([
+            (
+                "QualificationCredential",
+                "urn:carnet:type:qualification:1",
+                "https://carnet.example/ns/qualification/v1"
+            ),
+            (
+                "ResidencePermitCredential",
+                "urn:carnet:type:residence-permit:1",
+                "https://carnet.example/ns/residence-permit/v1"
+            ),
+        ])
+    );
+    for id in ["university-admission", "job-right-to-work"] {
+        assert!(catalogue.template(id).is_some(), "{id}");
+    }
+    assert_eq!(catalogue.by_vct("urn:carnet:type:qualification:1").unwrap().name, "QualificationCredential");
+    assert!(catalogue.credential_type("Qualification").is_none());
+}
+
+#[test]
+fn every_example_holds_in_both_forms() {
+    for known in catalogue().types() {
+        known.check_disclosed(&example(known)).unwrap();
+        known.validate_claims(&known.example_claims()).unwrap();
+        let mut payload = known.example_claims();
+        for (name, value) in [
+            ("iss", json!("did:web:a.example")),
+            ("vct", json!(known.vct)),
+            ("nbf", json!(1)),
+            ("exp", json!(2)),
+            ("cnf", json!({})),
+        ] {
+            payload.insert(name.to_owned(), value);
+        }
+        known.check_disclosed_sd_jwt_vc(&payload).unwrap();
+        catalogue().check(&known.name, &payload).unwrap();
+        catalogue().check(&known.name, &example(known)).unwrap();
+    }
+}
+
+#[test]
+fn a_credential_with_everything_withheld_holds() {
+    for known in catalogue().types() {
+        let mut document = example(known);
+        subject(&mut document).retain(|name, _| name == "id");
+        known.check_disclosed(&document).unwrap();
+        known.check_disclosed_sd_jwt_vc(json!({"vct": known.vct}).as_object().unwrap()).unwrap();
+        subject(&mut document).remove("id");
+        assert_eq!(known.check_disclosed(&document).unwrap_err().code, Code::SchemaViolation);
+    }
+}
+
+#[test]
+fn each_single_claim_may_be_withheld() {
+    for known in catalogue().types() {
+        for name in known.example_claims().keys() {
+            let mut document = example(known);
+            subject(&mut document).remove(name);
+            known.check_disclosed(&document).unwrap_or_else(|problem| panic!("{name}: {problem}"));
+        }
+    }
+    let catalogue = catalogue();
+    let qualification = catalogue.credential_type("QualificationCredential").unwrap();
+    for outcomes in [json!([]), json!([{}]), json!([{"title": "x"}])] {
+        let mut document = example(qualification);
+        subject(&mut document)["learningOutcomes"] = outcomes;
+        qualification.check_disclosed(&document).unwrap();
+    }
+}
+
+#[test]
+fn every_claim_has_words_a_term_and_a_place() {
+    for known in catalogue().types() {
+        let disclosable: BTreeSet<String> =
+            known.disclosable.iter().map(|path| carnet_core::query::path_to_text(path)).collect();
+        for (bracketed, dotted, name) in schema_claims(known) {
+            let always = known.always.contains(&format!("credentialSubject.{bracketed}"));
+            assert!(disclosable.contains(&format!("credentialSubject.{bracketed}")) != always, "{bracketed}");
+            assert!(known.has_claim(&bracketed));
+            let Some(name) = name else { continue };
+            assert!(known.context["@context"].get(&name).is_some(), "{name} is not in the context");
+            for language in LANGUAGES {
+                let display = known.display(language);
+                assert_eq!(display.language, language);
+                assert!(!display.name.is_empty() && !display.description.is_empty());
+                assert!(display.label(&dotted).is_some_and(|text| !text.is_empty()), "{language}: {dotted}");
+                assert!(
+                    display.claim_description(&dotted).is_some_and(|text| text.ends_with('.')),
+                    "{language}: {dotted}"
+                );
+            }
+        }
+        assert_eq!(known.disclosable.len(), known.disclosable_in_sd_jwt_vc().len());
+    }
+}
+
+#[test]
+fn no_language_leans_on_english() {
+    // A message that is absent falls back to English, so the files themselves are compared.
+    let ids = |text: &str| -> Vec<String> {
+        text.lines().filter_map(|line| line.split_once(" = ")).map(|(id, _)| id.to_owned()).collect()
+    };
+    for folder in ["qualification", "residence-permit"] {
+        let read = |language: &str| {
+            std::fs::read_to_string(format!("{}/types/{folder}/display/{language}.ftl", env!("CARGO_MANIFEST_DIR")))
+                .unwrap()
+        };
+        let english = ids(&read("en"));
+        for language in LANGUAGES {
+            assert_eq!(ids(&read(language)), english, "{folder} {language}");
+        }
+    }
+}
+
+#[test]
+fn values_that_the_schema_lists_have_words() {
+    let catalogue = catalogue();
+    let permit = catalogue.credential_type("ResidencePermitCredential").unwrap();
+    for claim in ["permitType", "workPermission"] {
+        for value in permit.schema["properties"]["credentialSubject"]["properties"][claim]["enum"].as_array().unwrap() {
+            for language in LANGUAGES {
+                assert!(
+                    permit.display(language).value(claim, value.as_str().unwrap()).is_some(),
+                    "{language} {claim} {value}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn languages_fall_back_to_their_primary_one_and_then_to_english() {
+    let catalogue = catalogue();
+    let permit = catalogue.credential_type("ResidencePermitCredential").unwrap();
+    assert_eq!(permit.display("de-AT").language, "de");
+    assert_eq!(permit.display("ti").language, "en");
+    assert_eq!(permit.display("de").label("credentialSubject.rightToWork"), Some("Recht zu arbeiten"));
+    let texts = &catalogue.template("job-right-to-work").unwrap().purpose;
+    assert_eq!(RequestTemplate::text(texts, "fr_FR"), texts["fr"]);
+    assert_eq!(RequestTemplate::text(texts, "ti"), texts["en"]);
+}
+
+#[test]
+fn context_digests_are_those_of_the_files() {
+    for known in catalogue().types() {
+        let digest: String = Sha256::digest(&known.context_bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(digest, known.context_sha256);
+        assert_eq!(serde_json::from_slice::<Value>(&known.context_bytes).unwrap(), known.context);
+    }
+}
+
+#[test]
+fn requests_ask_for_what_their_type_has_and_for_little() {
+    let catalogue = catalogue();
+    let asked = |id: &str| -> Vec<String> {
+        let template = catalogue.template(id).unwrap();
+        template
+            .query
+            .credentials
+            .iter()
+            .flat_map(|query| &query.claims)
+            .map(|claim| carnet_core::query::path_to_text(&claim.path))
+            .collect()
+    };
+    let below =
+        |names: &[&str]| -> Vec<String> { names.iter().map(|name| format!("credentialSubject.{name}")).collect() };
+    assert_eq!(asked("university-admission"), below(&["title", "eqfLevel", "awardingBody", "awardingDate"]));
+    assert_eq!(asked("job-right-to-work"), below(&["rightToWork", "legalResidence"]));
+    for template in catalogue.templates() {
+        assert!(template.retention_days > 0);
+        assert_eq!(template.query.to_json(), template.query_json);
+        for texts in [&template.title, &template.purpose, &template.legal_basis, &template.retention] {
+            assert_eq!(
+                texts.keys().map(String::as_str).collect::<BTreeSet<_>>(),
+                BTreeSet::from(LANGUAGES),
+                "{}",
+                template.id
+            );
+        }
+        for language in LANGUAGES {
+            assert!(
+                template.retention[language].contains(&template.retention_days.to_string()),
+                "{} {language}",
+                template.id
+            );
+        }
+    }
+}
+
+#[test]
+fn wrong_values_are_refused_without_being_repeated() {
+    let catalogue = catalogue();
+    let cases = [
+        ("QualificationCredential", "eqfLevel", json!(9)),
+        ("QualificationCredential", "eqfLevel", json!("6")),
+        ("QualificationCredential", "eqfLevel", json!(6.5)),
+        ("QualificationCredential", "awardingDate", json!("2021-02-30")),
+        ("QualificationCredential", "iscedfCode", json!("nursing")),
+        ("QualificationCredential", "credits", json!(-1)),
+        ("QualificationCredential", "title", json!("secret\u{202e}value")),
+        ("QualificationCredential", "title", json!("")),
+        ("QualificationCredential", "learningOutcomes", json!([{"relatedSkill": "https://elsewhere.example/skill"}])),
+        ("QualificationCredential", "learningOutcomes", json!([{"secretvalue": 1}])),
+        ("QualificationCredential", "isRecognisedQualification", json!("true")),
+        ("ResidencePermitCredential", "permitType", json!("secretvalue")),
+        ("ResidencePermitCredential", "validUntil", json!("2028-02-29")),
+        ("ResidencePermitCredential", "nationality", json!("Syria")),
+        ("ResidencePermitCredential", "documentNumber", json!("secret value")),
+        ("ResidencePermitCredential", "secretvalue", json!(true)),
+    ];
+    for (name, claim, wrong) in cases {
+        let known = catalogue.credential_type(name).unwrap();
+        let mut claims = known.example_claims();
+        known.validate_claims(&claims).unwrap();
+        claims.insert(claim.to_owned(), wrong.clone());
+        let problem = known.validate_claims(&claims).unwrap_err();
+        assert_eq!(problem.code, Code::SchemaViolation, "{claim} {wrong}");
+        assert!(!problem.detail.contains("secret"), "{}", problem.detail);
+        let mut document = example(known);
+        subject(&mut document).insert(claim.to_owned(), wrong);
+        assert_eq!(known.check_disclosed(&document).unwrap_err().code, Code::SchemaViolation);
+    }
+}
+
+#[test]
+fn claims_to_issue_have_what_the_type_needs_and_no_id() {
+    for known in catalogue().types() {
+        let whole = known.example_claims();
+        for required in &known.required_at_issuance {
+            let mut claims = whole.clone();
+            claims.remove(required);
+            assert_eq!(known.validate_claims(&claims).unwrap_err().code, Code::SchemaViolation, "{required}");
+        }
+        let mut claims = whole.clone();
+        claims.insert("id".to_owned(), json!("did:jwk:abc"));
+        assert_eq!(known.validate_claims(&claims).unwrap_err().code, Code::SchemaViolation);
+        known.validate_claims(&whole).unwrap();
+    }
+}
+
+#[test]
+fn computed_claims_follow_from_the_others() {
+    let catalogue = catalogue();
+    let permit = catalogue.credential_type("ResidencePermitCredential").unwrap();
+    let mut claims = permit.example_claims();
+    for computed in &permit.computed {
+        claims.remove(computed);
+    }
+    assert_eq!(permit.complete(&claims).unwrap(), permit.example_claims());
+    claims.insert("workPermission".to_owned(), json!("restricted"));
+    assert_eq!(permit.complete(&claims).unwrap()["rightToWork"], json!(false));
+    for (claim, wrong) in [("rightToWork", json!(true)), ("legalResidence", json!(false)), ("residentIn", json!("FR"))]
+    {
+        let mut claims = claims.clone();
+        claims.insert(claim.to_owned(), wrong);
+        assert_eq!(permit.validate_claims(&claims).unwrap_err().code, Code::SchemaViolation, "{claim}");
+        assert!(permit.complete(&claims).is_err());
+    }
+    // The qualification's own computed claim is the issuer's word alone.
+    let qualification = catalogue.credential_type("QualificationCredential").unwrap();
+    let mut claims = qualification.example_claims();
+    claims.insert("isRecognisedQualification".to_owned(), json!(false));
+    qualification.validate_claims(&claims).unwrap();
+}
+
+#[test]
+fn row_26_an_unknown_context_is_refused() {
+    for known in catalogue().types() {
+        let mut document = example(known);
+        known.check_disclosed(&document).unwrap();
+        document["@context"].as_array_mut().unwrap().push(json!("https://elsewhere.example/v1"));
+        assert_eq!(known.check_disclosed(&document).unwrap_err().code, Code::ContextUnknown);
+        document["@context"] = json!([CONTEXT_V2]);
+        assert_eq!(known.check_disclosed(&document).unwrap_err().code, Code::SchemaViolation);
+        document["@context"] = json!([CONTEXT_V2, {"title": "https://elsewhere.example/title"}]);
+        assert_eq!(known.check_disclosed(&document).unwrap_err().code, Code::ContextUnknown);
+    }
+}
+
+#[test]
+fn row_71_a_type_claimed_under_another_name_is_refused() {
+    let catalogue = catalogue();
+    let qualification = catalogue.credential_type("QualificationCredential").unwrap();
+    let permit = catalogue.credential_type("ResidencePermitCredential").unwrap();
+    let generic = "VerifiableCredential";
+    assert_eq!(catalogue.type_name(&[generic, &permit.name], None).unwrap(), permit.name);
+    assert_eq!(catalogue.type_name(&[], Some(&permit.vct)).unwrap(), permit.name);
+    assert_eq!(catalogue.type_name(&[generic, &permit.name], Some(&permit.vct)).unwrap(), permit.name);
+    for (types, vct) in [
+        (vec![generic], None),
+        (vec![generic, "EmployeeCredential"], None),
+        (vec![generic, &permit.name, &qualification.name], None),
+        (vec![generic, &permit.name], Some(qualification.vct.as_str())),
+        (vec![], Some("urn:carnet:type:residence-permit:2")),
+        (vec![], None),
+    ] {
+        assert_eq!(catalogue.type_name(&types, vct).unwrap_err().code, Code::TypeUnknown, "{types:?} {vct:?}");
+    }
+    // A qualification that calls itself a permit does not fit the permit's schema.
+    let mut document = example(qualification);
+    catalogue.check(&qualification.name, &document).unwrap();
+    document["type"] = json!([generic, permit.name]);
+    document["@context"] = json!([CONTEXT_V2, permit.context_url]);
+    assert_eq!(catalogue.check(&permit.name, &document).unwrap_err().code, Code::SchemaViolation);
+    assert_eq!(catalogue.check("EmployeeCredential", &document).unwrap_err().code, Code::TypeUnknown);
+}

@@ -1,0 +1,224 @@
+//! A new type is a folder of data, and what is wrong with such a folder is said when it is loaded.
+
+use std::{fs, path::Path};
+
+use carnet_core::Code;
+use carnet_core::verify::TypeRules;
+use carnet_spec::{Catalogue, SpecError};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use tempfile::TempDir;
+
+const NAME: &str = "LanguageCertificateCredential";
+const CONTEXT: &str = r#"{"@context": {"@protected": true,
+  "LanguageCertificateCredential": "https://carnet.example/vocab#LanguageCertificateCredential",
+  "language": "https://carnet.example/vocab#language",
+  "cefrLevel": "https://carnet.example/vocab#cefrLevel",
+  "skills": "https://carnet.example/vocab#skills"}}"#;
+const DISPLAY: &str = "name = Language certificate
+description = Says how well you know a language.
+claim-language = Language
+    .description = Which language it is about.
+claim-cefrLevel = Level
+    .description = From A1 to C2.
+claim-skills = Skills
+    .description = What was tested.
+";
+const REQUEST: &str = r#"
+id = "integration-course"
+retention_days = 30
+dcql = '{"credentials":[{"id":"language","format":"dc+sd-jwt","meta":{"vct_values":["urn:example:language:1"]},"claims":[{"path":["cefrLevel"]}]}]}'
+[title]
+en = "Integration course"
+[purpose]
+en = "To find the course that fits you."
+[legal_basis]
+en = "Your consent: Article 6(1)(a) GDPR."
+[retention]
+en = "Only the outcome is kept, for 30 days."
+"#;
+
+fn schema(language: Value) -> Value {
+    json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "type": "object",
+        "required": ["@context", "type", "issuer", "validFrom", "validUntil", "credentialSubject"],
+        "properties": {
+            "@context": {"const": ["https://www.w3.org/ns/credentials/v2", "https://example.org/ns/language/v1"]},
+            "type": {"const": ["VerifiableCredential", NAME]},
+            "credentialSubject": {"type": "object", "required": ["id"], "additionalProperties": false, "properties": {
+                "id": {"type": "string"},
+                "language": language,
+                "cefrLevel": {"enum": ["A1", "A2", "B1", "B2", "C1", "C2"]},
+                "skills": {"type": "array", "items": {"type": "string"}}
+            }}
+        }
+    })
+}
+
+fn example() -> Value {
+    json!({
+        "@context": ["https://www.w3.org/ns/credentials/v2", "https://example.org/ns/language/v1"],
+        "type": ["VerifiableCredential", NAME],
+        "issuer": "did:web:school.example",
+        "validFrom": "2026-01-01T00:00:00Z",
+        "validUntil": "2027-01-01T00:00:00Z",
+        "credentialSubject": {"id": "did:jwk:abc", "language": "de", "cefrLevel": "B1", "skills": ["speaking", "writing"]}
+    })
+}
+
+fn type_toml() -> String {
+    let digest: String = Sha256::digest(CONTEXT).iter().map(|byte| format!("{byte:02x}")).collect();
+    format!(
+        r#"
+name = "{NAME}"
+vct = "urn:example:language:1"
+context = "https://example.org/ns/language/v1"
+context_sha256 = "{digest}"
+validity_days = 365
+always = ["@context", "type", "issuer", "validFrom", "validUntil", "cnf", "credentialSubject.id"]
+disclosable = ["language", "cefrLevel", "skills", "skills[]"]
+required_at_issuance = ["language", "cefrLevel"]
+"#
+    )
+}
+
+/// A catalogue's folder with the new type and a request for it.
+fn folder() -> TempDir {
+    let dir = TempDir::new().unwrap();
+    fs::create_dir_all(dir.path().join("types/language/display")).unwrap();
+    fs::create_dir_all(dir.path().join("requests")).unwrap();
+    write(dir.path(), "types/language/type.toml", &type_toml());
+    write(
+        dir.path(),
+        "types/language/schema.json",
+        &schema(json!({"type": "string", "pattern": "^[a-z]{2}$"})).to_string(),
+    );
+    write(dir.path(), "types/language/context.jsonld", CONTEXT);
+    write(dir.path(), "types/language/example.json", &example().to_string());
+    write(dir.path(), "types/language/display/en.ftl", DISPLAY);
+    write(dir.path(), "types/language/display/de.ftl", "name = Sprachzertifikat\n");
+    write(dir.path(), "requests/integration-course.toml", REQUEST);
+    dir
+}
+
+fn write(dir: &Path, file: &str, text: &str) {
+    fs::write(dir.join(file), text).unwrap();
+}
+
+/// Loads the folder with one file changed, which must fail and name that file.
+fn refused(file: &str, text: &str) -> String {
+    let dir = folder();
+    write(dir.path(), file, text);
+    let error = Catalogue::load(dir.path()).unwrap_err();
+    assert!(matches!(error, SpecError::File { .. }));
+    let message = error.to_string();
+    assert!(message.contains(file.rsplit('/').next().unwrap()), "{message}");
+    message
+}
+
+#[test]
+fn a_new_type_is_a_folder_of_data() {
+    let dir = folder();
+    let catalogue = Catalogue::load(dir.path()).unwrap();
+    assert_eq!(catalogue.types().count(), Catalogue::embedded().unwrap().types().count() + 1);
+    let language = catalogue.credential_type(NAME).unwrap();
+    assert_eq!(catalogue.by_vct("urn:example:language:1").unwrap().name, NAME);
+    assert_eq!(language.disclosable.len(), 4);
+    language.validate_claims(&language.example_claims()).unwrap();
+
+    let mut document = example().as_object().unwrap().clone();
+    assert_eq!(catalogue.type_name(&["VerifiableCredential", NAME], None).unwrap(), NAME);
+    catalogue.check(NAME, &document).unwrap();
+    document["credentialSubject"].as_object_mut().unwrap().remove("language");
+    catalogue.check(NAME, &document).unwrap();
+    catalogue.check(NAME, json!({"vct": "urn:example:language:1", "cefrLevel": "B1"}).as_object().unwrap()).unwrap();
+    document["credentialSubject"]["cefrLevel"] = json!("D1");
+    assert_eq!(catalogue.check(NAME, &document).unwrap_err().code, Code::SchemaViolation);
+
+    assert_eq!(language.display("de").name, "Sprachzertifikat");
+    assert_eq!(language.display("de").label("cefrLevel"), Some("Level"), "what a language lacks is in English");
+    assert!(catalogue.template("integration-course").is_some());
+}
+
+#[test]
+fn what_is_wrong_with_a_folder_is_said() {
+    let toml = type_toml();
+    for (from, to, says) in [
+        ("\"skills[]\"", "\"skill[]\"", "has to stand in disclosable"),
+        ("\"skills\", \"skills[]\"", "\"skills\", \"skills[]\", \"score\"", "is not in the schema"),
+        ("\"cnf\", ", "", "always lacks"),
+        ("validity_days = 365", "validity_days = 0", "validity_days"),
+        ("[\"language\", \"cefrLevel\"]", "[]", "required_at_issuance"),
+        ("urn:example:language:1", "urn:carnet:type:qualification:1", "another type has its name"),
+        ("validity_days = 365", "validity_days = 365\nsurprise = 1", "unknown field"),
+    ] {
+        assert!(toml.contains(from));
+        let message = refused("types/language/type.toml", &toml.replace(from, to));
+        assert!(message.contains(says), "{message}");
+    }
+    let open = schema(json!({"type": "string"})).to_string().replace("\"additionalProperties\":false,", "");
+    assert!(refused("types/language/schema.json", &open).contains("additionalProperties"));
+    let remote = schema(json!({"$ref": "https://elsewhere.example/schema.json"})).to_string();
+    assert!(refused("types/language/schema.json", &remote).contains("is not a JSON Schema"));
+    assert!(refused("types/language/schema.json", "{").contains("is not JSON"));
+    assert!(refused("types/language/example.json", &example().to_string().replace("B1", "D1")).contains("enum"));
+    assert!(
+        refused("types/language/display/en.ftl", &DISPLAY.replace("claim-cefrLevel", "claim-level"))
+            .contains("claim-cefrLevel")
+    );
+    assert!(Catalogue::load(Path::new("/nonexistent-folder")).is_err());
+    Catalogue::load(folder().path()).unwrap();
+}
+
+#[test]
+fn requests_are_held_to_the_catalogue() {
+    for (from, to, says) in [
+        ("cefrLevel", "grade", "has no claim"),
+        ("urn:example:language:1", "urn:example:language:2", "not in the catalogue"),
+        (",\"claims\":[{\"path\":[\"cefrLevel\"]}]", "", "names no claims"),
+        ("\"id\":\"language\"", "\"id\":\"\"", "not a query"),
+        ("id = \"integration-course\"", "id = \"other\"", "not the file's name"),
+        ("en = \"To find the course that fits you.\"", "de = \"Um den passenden Kurs zu finden.\"", "[purpose] lacks"),
+    ] {
+        assert!(REQUEST.contains(from), "{from}");
+        let message = refused("requests/integration-course.toml", &REQUEST.replace(from, to));
+        assert!(message.contains(says), "{message}");
+    }
+    let dir = folder();
+    let toml = type_toml() + "never_mandatory = [\"cefrLevel\"]\n";
+    write(dir.path(), "types/language/type.toml", &toml);
+    assert!(Catalogue::load(dir.path()).unwrap_err().to_string().contains("never_mandatory"));
+    let optional = REQUEST
+        .replace(
+            "{\"path\":[\"cefrLevel\"]}",
+            "{\"id\":\"l\",\"path\":[\"cefrLevel\"]},{\"id\":\"n\",\"path\":[\"language\"]}",
+        )
+        .replace("}]}]}'", "}],\"claim_sets\":[[\"l\",\"n\"],[\"n\"]]}]}'");
+    write(dir.path(), "requests/integration-course.toml", &optional);
+    Catalogue::load(dir.path()).unwrap();
+}
+
+#[test]
+fn row_27_a_context_without_its_pinned_digest_is_refused() {
+    Catalogue::load(folder().path()).unwrap();
+    let tampered = CONTEXT.replace("vocab#cefrLevel", "vocab#language");
+    assert!(refused("types/language/context.jsonld", &tampered).contains("SHA-256"));
+}
+
+#[test]
+fn row_72_a_schema_that_cannot_be_applied_is_not_a_success() {
+    // A pattern that needs a backtracking engine and runs into its limit on one text, though not on another.
+    let dir = folder();
+    let pattern = json!({"type": "string", "pattern": "^(?=((a|b|ab)*))(a|b|ab)*(?!x)$"});
+    write(dir.path(), "types/language/schema.json", &schema(json!({"anyOf": [pattern, {"const": "de"}]})).to_string());
+    let catalogue = Catalogue::load(dir.path()).unwrap();
+    let mut document = example().as_object().unwrap().clone();
+    document["credentialSubject"]["language"] = json!("ab".repeat(2_000) + "c");
+    assert_eq!(catalogue.check(NAME, &document).unwrap_err().code, Code::SchemaIndeterminate);
+    document["credentialSubject"]["language"] = json!("ab");
+    catalogue.check(NAME, &document).unwrap();
+    // A schema that does not compile is no catalogue at all.
+    let invalid = schema(json!({"type": "strung"})).to_string();
+    assert!(refused("types/language/schema.json", &invalid).contains("is not a JSON Schema"));
+}
