@@ -1,0 +1,303 @@
+//! Data Integrity 1.0: embedded proofs, with eddsa-jcs-2022 as core's own cryptosuite.
+
+use serde_json::{Map, Value};
+
+use crate::{
+    Code, Problem,
+    did::{DidUrl, Purpose, Resolve},
+    keys::{PublicKey, Signer},
+    time::Timestamp,
+};
+
+pub mod eddsa_jcs;
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+mod vectors;
+
+/// The one `type` of proofs that are accepted (section 2.2 of the cryptosuites' specifications).
+const PROOF_TYPE: &str = "DataIntegrityProof";
+/// More proofs than any document needs; it bounds the work that one can cause.
+const MAX_PROOFS: usize = 16;
+
+fn malformed(what: impl Into<String>) -> Problem {
+    Problem::new(Code::ProofMalformed, what)
+}
+
+/// One cryptosuite: from a document and a proof's options to the bytes that are signed.
+/// core brings [`eddsa_jcs::EddsaJcs2022`]; the JSON-LD ones are handed in by the programs.
+pub trait Cryptosuite: Send + Sync {
+    /// The `cryptosuite` value.
+    fn name(&self) -> &'static str;
+
+    /// Makes `proofValue` for the unsecured document and the proof options (no proofValue in it; the suite may
+    /// add `@context` to the options). Returns the finished proof. In a proof chain, the document has the earlier proofs
+    /// that this one points to as its `proof`.
+    ///
+    /// # Errors
+    /// `proof_generation`, `algorithm_mismatch`, `transformation`, `term_undefined`, `context_unknown`.
+    fn create(
+        &self,
+        document: &Map<String, Value>,
+        options: Map<String, Value>,
+        signer: &dyn Signer,
+    ) -> Result<Map<String, Value>, Problem>;
+
+    /// Verifies one proof over the unsecured document (in a chain, as in [`Self::create`]); returns the document that was verified.
+    ///
+    /// # Errors
+    /// `proof_malformed`, `proof_context`, `signature_invalid`, `transformation`, `term_undefined`, `context_unknown`,
+    /// `algorithm_mismatch`.
+    fn verify(
+        &self,
+        document: &Map<String, Value>,
+        proof: &Map<String, Value>,
+        key: &PublicKey,
+    ) -> Result<Map<String, Value>, Problem>;
+}
+
+/// What a proof says about itself, to be made.
+#[derive(Debug, Clone)]
+pub struct ProofOptions<'a> {
+    /// The key's DID URL.
+    pub verification_method: &'a str,
+    /// assertionMethod or authentication.
+    pub purpose: Purpose,
+    /// `created`, if it is to be said.
+    pub created: Option<Timestamp>,
+    /// `expires`.
+    pub expires: Option<Timestamp>,
+    /// `challenge`.
+    pub challenge: Option<&'a str>,
+    /// `domain`.
+    pub domain: Option<&'a str>,
+}
+
+/// What proofs must say.
+#[derive(Clone, Copy)]
+pub struct Expected<'a> {
+    /// The purpose that every proof must have.
+    pub purpose: Purpose,
+    /// Whose key it must be: the issuer's or the holder's DID.
+    pub controller: &'a str,
+    /// For presentations: challenge and domain, which then are not optional.
+    pub binding: Option<(&'a str, &'a str)>,
+    /// The time.
+    pub now: Timestamp,
+    /// How far clocks may differ, in seconds.
+    pub skew: i64,
+}
+
+/// Adds a proof to a document (beside those that it has, as a proof set). `document` is an object without or with `proof`.
+///
+/// # Errors
+/// `proof_generation`, `malformed_value` (its `proof` is neither an object nor an array), and what the suite refuses.
+pub fn secure(
+    document: &Map<String, Value>,
+    suite: &dyn Cryptosuite,
+    options: &ProofOptions<'_>,
+    signer: &dyn Signer,
+) -> Result<Map<String, Value>, Problem> {
+    let mut secured = document.clone();
+    let earlier = secured.remove("proof");
+    let method = DidUrl::parse(options.verification_method)
+        .map_err(|problem| Problem::new(Code::ProofGeneration, problem.detail))?;
+    let mut config: Map<String, Value> = Map::new();
+    let mut set = |name: &str, value: Option<String>| {
+        if let Some(value) = value {
+            config.insert(name.to_owned(), Value::String(value));
+        }
+    };
+    set("type", Some(PROOF_TYPE.to_owned()));
+    set("cryptosuite", Some(suite.name().to_owned()));
+    set("created", options.created.map(|at| at.to_string()));
+    set("expires", options.expires.map(|at| at.to_string()));
+    set("verificationMethod", Some(method.to_string()));
+    set("proofPurpose", Some(options.purpose.as_str().to_owned()));
+    set("challenge", options.challenge.map(str::to_owned));
+    set("domain", options.domain.map(str::to_owned));
+    let proof = Value::Object(suite.create(&secured, config, signer)?);
+    let proofs = match earlier {
+        None => proof,
+        Some(Value::Array(mut earlier)) => {
+            earlier.push(proof);
+            Value::Array(earlier)
+        }
+        Some(one @ Value::Object(_)) => Value::Array(vec![one, proof]),
+        Some(_) => return Err(Problem::new(Code::MalformedValue, "proof is neither an object nor an array")),
+    };
+    secured.insert("proof".to_owned(), proofs);
+    Ok(secured)
+}
+
+/// Verifies every proof of a document (a set or a chain, section 4.5): none = refused, one bad = refused.
+/// Returns the verified document without its proofs.
+///
+/// This is stricter than the Recommendation in one thing: contexts that were appended after signing are refused, and not
+/// cut off, so that what a reader sees is what was signed.
+///
+/// # Errors
+/// `proof_missing`, `proof_malformed`, `proof_purpose`, `proof_expired`, `proof_chain`, `proof_context`, `cryptosuite_unknown`,
+/// `date_malformed`, `not_yet_valid` (made in the future), `did_*`, `method_*`, `key_*`, `challenge_*`, `domain_*`, `signature_invalid`, and
+/// what the suite refuses.
+pub fn verify(
+    document: &Map<String, Value>,
+    suites: &[&dyn Cryptosuite],
+    resolver: &dyn Resolve,
+    expected: &Expected<'_>,
+) -> Result<Map<String, Value>, Problem> {
+    let mut unsecured = document.clone();
+    let secured = unsecured.remove("proof").ok_or(Code::ProofMissing)?;
+    let proofs = proofs(&secured)?;
+    for proof in &proofs {
+        let suite = check_proof(proof, suites, expected)?;
+        let url = method(proof, expected)?;
+        let controller = resolver.resolve(url.did())?;
+        let key = controller.key_for(&url, expected.purpose)?;
+        if controller.expires(&url).is_some_and(|end| end.plus(expected.skew) <= expected.now) {
+            return Err(Problem::new(Code::KeyInvalid, "the verification method is past its end"));
+        }
+        let earlier = earlier(proof, &proofs)?;
+        let input = if earlier.is_empty() {
+            suite.verify(&unsecured, proof, &key)?
+        } else {
+            let mut chained = unsecured.clone();
+            chained.insert("proof".to_owned(), Value::Array(earlier));
+            let mut verified = suite.verify(&chained, proof, &key)?;
+            verified.remove("proof");
+            verified
+        };
+        if input.get("@context") != unsecured.get("@context") {
+            return Err(Code::ProofContext.into());
+        }
+        if input != unsecured {
+            return Err(Problem::new(Code::Transformation, "the cryptosuite verified another document"));
+        }
+    }
+    Ok(unsecured)
+}
+
+fn proofs(secured: &Value) -> Result<Vec<&Map<String, Value>>, Problem> {
+    let entries: Vec<&Value> = match secured {
+        Value::Array(entries) => entries.iter().collect(),
+        one => vec![one],
+    };
+    if entries.is_empty() {
+        return Err(Code::ProofMissing.into());
+    }
+    if entries.len() > MAX_PROOFS {
+        return Err(malformed(format!("there are more than {MAX_PROOFS} proofs")));
+    }
+    let proofs: Vec<&Map<String, Value>> = entries
+        .into_iter()
+        .map(|entry| entry.as_object().ok_or_else(|| malformed("a proof is not an object")))
+        .collect::<Result<_, _>>()?;
+    for (at, proof) in proofs.iter().enumerate() {
+        let id = text(proof, "id")?;
+        if id.is_some() && proofs.iter().take(at).any(|other| other.get("id").and_then(Value::as_str) == id) {
+            return Err(malformed("two proofs have the same id"));
+        }
+    }
+    Ok(proofs)
+}
+
+fn text<'a>(proof: &'a Map<String, Value>, name: &str) -> Result<Option<&'a str>, Problem> {
+    match proof.get(name) {
+        None => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text)),
+        Some(_) => Err(malformed(format!("the proof's {name} is not a string"))),
+    }
+}
+
+fn required<'a>(proof: &'a Map<String, Value>, name: &str) -> Result<&'a str, Problem> {
+    text(proof, name)?.ok_or_else(|| malformed(format!("the proof has no {name}")))
+}
+
+/// All that a proof says about itself and that needs no key; returns its cryptosuite.
+fn check_proof<'s>(
+    proof: &Map<String, Value>,
+    suites: &[&'s dyn Cryptosuite],
+    expected: &Expected<'_>,
+) -> Result<&'s dyn Cryptosuite, Problem> {
+    if required(proof, "type")? != PROOF_TYPE {
+        return Err(malformed("the proof's type is not DataIntegrityProof"));
+    }
+    let name = required(proof, "cryptosuite")?;
+    let suite = suites.iter().find(|suite| suite.name() == name).ok_or(Code::CryptosuiteUnknown)?;
+    required(proof, "proofValue")?;
+    if required(proof, "proofPurpose")? != expected.purpose.as_str() {
+        return Err(Code::ProofPurpose.into());
+    }
+    if time(proof, "created")?.is_some_and(|created| created > expected.now.plus(expected.skew)) {
+        return Err(Problem::new(Code::NotYetValid, "the proof was made in the future"));
+    }
+    if time(proof, "expires")?.is_some_and(|end| end.plus(expected.skew) <= expected.now) {
+        return Err(Code::ProofExpired.into());
+    }
+    if let Some((challenge, domain)) = expected.binding {
+        if text(proof, "challenge")?.ok_or(Code::ChallengeMissing)? != challenge {
+            return Err(Code::ChallengeMismatch.into());
+        }
+        check_domain(proof.get("domain"), domain)?;
+    }
+    Ok(*suite)
+}
+
+fn time(proof: &Map<String, Value>, name: &str) -> Result<Option<Timestamp>, Problem> {
+    text(proof, name)?
+        .map(|text| {
+            Timestamp::parse(text)
+                .map_err(|problem| Problem::new(problem.code, format!("the proof's {name}: {}", problem.detail)))
+        })
+        .transpose()
+}
+
+/// The proof's set of domains is the one that is expected, no more and no less (section 4.4).
+fn check_domain(domain: Option<&Value>, expected: &str) -> Result<(), Problem> {
+    let domains = match domain {
+        None => return Err(Code::DomainMissing.into()),
+        Some(Value::Array(domains)) if domains.is_empty() => return Err(Code::DomainMissing.into()),
+        Some(Value::Array(domains)) => domains.as_slice(),
+        Some(one) => std::slice::from_ref(one),
+    };
+    if !domains.iter().all(Value::is_string) {
+        return Err(malformed("the proof's domain is neither a string nor an array of strings"));
+    }
+    if domains.iter().all(|domain| domain.as_str() == Some(expected)) {
+        Ok(())
+    } else {
+        Err(Code::DomainMismatch.into())
+    }
+}
+
+/// The proof's verification method, which must be the expected party's own.
+fn method(proof: &Map<String, Value>, expected: &Expected<'_>) -> Result<DidUrl, Problem> {
+    let url = DidUrl::parse(required(proof, "verificationMethod")?)?;
+    if url.did().as_str() == expected.controller { Ok(url) } else { Err(Code::MethodOfOther.into()) }
+}
+
+/// The proofs that this one was made over, in the document's order (section 4.3 step 4). They are verified
+/// as all others are, so that a chain holds as a whole or not at all.
+fn earlier(proof: &Map<String, Value>, proofs: &[&Map<String, Value>]) -> Result<Vec<Value>, Problem> {
+    let wanted: Vec<&str> = match proof.get("previousProof") {
+        None => return Ok(Vec::new()),
+        Some(Value::String(one)) => vec![one],
+        Some(Value::Array(many)) if !many.is_empty() => many
+            .iter()
+            .map(|id| id.as_str().ok_or_else(|| malformed("previousProof has an entry that is not a string")))
+            .collect::<Result<_, _>>()?,
+        Some(_) => return Err(malformed("previousProof is neither a string nor an array of strings")),
+    };
+    let id = |proof: &Map<String, Value>| proof.get("id").and_then(Value::as_str).map(str::to_owned);
+    let own = id(proof);
+    for name in &wanted {
+        if own.as_deref() == Some(*name) || !proofs.iter().any(|proof| id(proof).as_deref() == Some(*name)) {
+            return Err(Code::ProofChain.into());
+        }
+    }
+    Ok(proofs
+        .iter()
+        .filter(|proof| id(proof).is_some_and(|id| wanted.contains(&id.as_str())))
+        .map(|proof| Value::Object((*proof).clone()))
+        .collect())
+}
