@@ -1,0 +1,357 @@
+//! RDF Dataset Canonicalization (RDFC-1.0, W3C Recommendation, 21 May 2024) with SHA-256 and a budget of work.
+//!
+//! Our own, because the one that comes with ssi is the older URDNA2015: it has no bound, so that a small poison
+//! graph keeps it busy for ever, and it writes control characters otherwise than RDFC-1.0 does.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    fmt::Write,
+};
+
+use carnet_core::{Code, Problem};
+use sha2::{Digest, Sha256};
+
+use crate::contexts::hex;
+
+/// How many steps of the hash-N-degree algorithm one document may cost: one for each call and for each blank node
+/// of each permutation that is tried. A credential costs none or a few; the hardest graph of the official suite
+/// that is not poison stays well below it.
+pub const WORK_LIMIT: u32 = 50_000;
+/// How deep that algorithm may call itself.
+pub const DEPTH_LIMIT: u32 = 64;
+
+/// A subject, an object or a graph name.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Term {
+    /// A blank node's label, without `_:`.
+    Blank(String),
+    /// An IRI or a literal in its canonical N-Quads form.
+    Ground(String),
+}
+
+impl Term {
+    /// An IRI.
+    #[must_use]
+    pub fn iri(iri: &str) -> Self {
+        Self::Ground(format!("<{iri}>"))
+    }
+
+    /// A literal with a datatype.
+    #[must_use]
+    pub fn typed(value: &str, datatype: &str) -> Self {
+        const XSD_STRING: &str = "http://www.w3.org/2001/XMLSchema#string";
+        let literal = quoted(value);
+        Self::Ground(if datatype == XSD_STRING { literal } else { format!("{literal}^^<{datatype}>") })
+    }
+
+    /// A string with its language.
+    #[must_use]
+    pub fn in_language(value: &str, tag: &str) -> Self {
+        Self::Ground(format!("{}@{tag}", quoted(value)))
+    }
+
+    fn blank(&self) -> Option<&str> {
+        match self {
+            Self::Blank(label) => Some(label),
+            Self::Ground(_) => None,
+        }
+    }
+}
+
+/// A statement.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Quad {
+    /// What it is about.
+    pub subject: Term,
+    /// The property's IRI, without brackets.
+    pub predicate: String,
+    /// The value.
+    pub object: Term,
+    /// The named graph; none for the default graph.
+    pub graph: Option<Term>,
+}
+
+impl Quad {
+    /// The blank nodes with their positions, as the hash algorithms name these.
+    fn blanks(&self) -> impl Iterator<Item = (&str, char)> {
+        let graph = self.graph.as_ref().and_then(Term::blank).map(|label| (label, 'g'));
+        let subject = self.subject.blank().map(|label| (label, 's'));
+        let object = self.object.blank().map(|label| (label, 'o'));
+        subject.into_iter().chain(object).chain(graph)
+    }
+
+    /// The canonical N-Quads line, with blank nodes named by `name`.
+    fn line<'a>(&'a self, name: impl Fn(&'a str) -> String) -> String {
+        let term = |term: &'a Term| match term {
+            Term::Blank(label) => format!("_:{}", name(label)),
+            Term::Ground(text) => text.clone(),
+        };
+        let (subject, object) = (term(&self.subject), term(&self.object));
+        match &self.graph {
+            None => format!("{subject} <{}> {object} .\n", self.predicate),
+            Some(graph) => format!("{subject} <{}> {object} {} .\n", self.predicate, term(graph)),
+        }
+    }
+}
+
+/// The canonical form of a string literal (RDF 1.2 N-Quads, "Canonical N-Quads").
+fn quoted(value: &str) -> String {
+    let mut text = String::with_capacity(value.len().saturating_add(2));
+    text.push('"');
+    for character in value.chars() {
+        match character {
+            '\u{8}' => text.push_str("\\b"),
+            '\t' => text.push_str("\\t"),
+            '\n' => text.push_str("\\n"),
+            '\u{c}' => text.push_str("\\f"),
+            '\r' => text.push_str("\\r"),
+            '"' => text.push_str("\\\""),
+            '\\' => text.push_str("\\\\"),
+            '\0'..='\u{1f}' | '\u{7f}' => {
+                // Writing to a String does not fail.
+                let _ = write!(text, "\\u{:04X}", u32::from(character));
+            }
+            other => text.push(other),
+        }
+    }
+    text.push('"');
+    text
+}
+
+/// The canonical N-Quads of a dataset: section 4.4.3 of RDFC-1.0.
+///
+/// # Errors
+/// transformation: the graph needs more than [`WORK_LIMIT`] or [`DEPTH_LIMIT`] allows
+pub fn canonicalize(quads: &[Quad]) -> Result<String, Problem> {
+    let issued = State::new(quads).run()?;
+    let lines: BTreeSet<String> =
+        quads.iter().map(|quad| quad.line(|label| issued.get(label).unwrap_or_default().to_owned())).collect();
+    Ok(lines.into_iter().collect())
+}
+
+/// The canonical labels (`c14n0`...) of a dataset's blank nodes, by their labels in the input.
+///
+/// # Errors
+/// As [`canonicalize`].
+pub fn canonical_labels(quads: &[Quad]) -> Result<BTreeMap<String, String>, Problem> {
+    let issued = State::new(quads).run()?;
+    Ok(issued.labels.into_iter().map(|(old, new)| (old.to_owned(), new)).collect())
+}
+
+/// Gives out labels in order: section 4.5.
+#[derive(Clone)]
+struct Issuer<'a> {
+    prefix: &'static str,
+    labels: HashMap<&'a str, String>,
+    order: Vec<&'a str>,
+}
+
+impl<'a> Issuer<'a> {
+    fn new(prefix: &'static str) -> Self {
+        Self { prefix, labels: HashMap::new(), order: Vec::new() }
+    }
+
+    fn get(&self, label: &str) -> Option<&str> {
+        self.labels.get(label).map(String::as_str)
+    }
+
+    fn issue(&mut self, label: &'a str) -> String {
+        if let Some(issued) = self.labels.get(label) {
+            return issued.clone();
+        }
+        let issued = format!("{}{}", self.prefix, self.order.len());
+        self.labels.insert(label, issued.clone());
+        self.order.push(label);
+        issued
+    }
+}
+
+struct State<'a> {
+    quads_of: BTreeMap<&'a str, Vec<&'a Quad>>,
+    first_degree: HashMap<&'a str, String>,
+    canonical: Issuer<'a>,
+    work_left: u32,
+}
+
+impl<'a> State<'a> {
+    fn new(quads: &'a [Quad]) -> Self {
+        let mut quads_of: BTreeMap<&str, Vec<&Quad>> = BTreeMap::new();
+        let distinct: std::collections::HashSet<&Quad> = quads.iter().collect();
+        let mut distinct: Vec<&Quad> = distinct.into_iter().collect();
+        distinct.sort_by_cached_key(|quad| quad.line(str::to_owned));
+        for quad in distinct {
+            let labels: BTreeSet<&str> = quad.blanks().map(|(label, _)| label).collect();
+            for label in labels {
+                quads_of.entry(label).or_default().push(quad);
+            }
+        }
+        let first_degree = quads_of.iter().map(|(label, quads)| (*label, hash_first_degree(label, quads))).collect();
+        Self { quads_of, first_degree, canonical: Issuer::new("c14n"), work_left: WORK_LIMIT }
+    }
+
+    fn run(mut self) -> Result<Issuer<'a>, Problem> {
+        let mut by_hash: BTreeMap<String, Vec<&'a str>> = BTreeMap::new();
+        for label in self.quads_of.keys() {
+            let hash = self.first_degree.get(label).cloned().unwrap_or_default();
+            by_hash.entry(hash).or_default().push(label);
+        }
+        by_hash.retain(|_, labels| match labels.as_slice() {
+            [only] => {
+                self.canonical.issue(only);
+                false
+            }
+            _ => true,
+        });
+        for labels in by_hash.into_values() {
+            let mut paths = Vec::new();
+            for label in labels {
+                if self.canonical.get(label).is_some() {
+                    continue;
+                }
+                let mut issuer = Issuer::new("b");
+                issuer.issue(label);
+                paths.push(self.hash_n_degree(label, issuer, 1)?);
+            }
+            paths.sort_by(|a, b| a.0.cmp(&b.0));
+            for (_, issuer) in paths {
+                for label in issuer.order {
+                    self.canonical.issue(label);
+                }
+            }
+        }
+        Ok(self.canonical)
+    }
+
+    fn spend(&mut self, work: usize) -> Result<(), Problem> {
+        let left = u32::try_from(work).ok().and_then(|work| self.work_left.checked_sub(work));
+        self.work_left = left.ok_or_else(too_complex)?;
+        Ok(())
+    }
+
+    /// Section 4.7.
+    fn hash_related(&self, related: &str, quad: &Quad, issuer: &Issuer<'a>, position: char) -> String {
+        let mut input = String::from(position);
+        if position != 'g' {
+            let _ = write!(input, "<{}>", quad.predicate);
+        }
+        match self.canonical.get(related).or_else(|| issuer.get(related)) {
+            Some(issued) => {
+                let _ = write!(input, "_:{issued}");
+            }
+            None => input.push_str(self.first_degree.get(related).map_or("", String::as_str)),
+        }
+        hex(&Sha256::digest(input))
+    }
+
+    /// Section 4.8.
+    fn hash_n_degree(
+        &mut self,
+        label: &'a str,
+        mut issuer: Issuer<'a>,
+        depth: u32,
+    ) -> Result<(String, Issuer<'a>), Problem> {
+        if depth > DEPTH_LIMIT {
+            return Err(too_complex());
+        }
+        let mut related_by_hash: BTreeMap<String, Vec<&'a str>> = BTreeMap::new();
+        let quads = self.quads_of.get(label).cloned().unwrap_or_default();
+        self.spend(quads.len().saturating_add(1))?;
+        for quad in quads {
+            for (related, position) in quad.blanks() {
+                if related != label {
+                    let hash = self.hash_related(related, quad, &issuer, position);
+                    related_by_hash.entry(hash).or_default().push(related);
+                }
+            }
+        }
+        let mut data = String::new();
+        for (hash, related) in related_by_hash {
+            data.push_str(&hash);
+            let mut chosen: Option<(String, Issuer<'a>)> = None;
+            let mut order: Vec<usize> = (0..related.len()).collect();
+            loop {
+                self.spend(order.len())?;
+                let permutation = order.iter().filter_map(|index| related.get(*index).copied());
+                let best = chosen.as_ref().map(|(path, _)| path.as_str());
+                if let Some(better) = self.path(permutation, &issuer, best, depth)? {
+                    chosen = Some(better);
+                }
+                if !next_permutation(&mut order) {
+                    break;
+                }
+            }
+            if let Some((path, of_path)) = chosen {
+                data.push_str(&path);
+                issuer = of_path;
+            }
+        }
+        Ok((hex(&Sha256::digest(data)), issuer))
+    }
+
+    /// Steps 5.4.1 to 5.4.6 of section 4.8: the path of one permutation, unless it is no better than the best.
+    fn path(
+        &mut self,
+        permutation: impl Iterator<Item = &'a str>,
+        issuer: &Issuer<'a>,
+        best: Option<&str>,
+        depth: u32,
+    ) -> Result<Option<(String, Issuer<'a>)>, Problem> {
+        let worse = |path: &str| best.is_some_and(|best| path.len() >= best.len() && path > best);
+        let mut issuer = issuer.clone();
+        let mut path = String::new();
+        let mut recursion = Vec::new();
+        for related in permutation {
+            let issued = if let Some(issued) = self.canonical.get(related) {
+                issued.to_owned()
+            } else {
+                if issuer.get(related).is_none() {
+                    recursion.push(related);
+                }
+                issuer.issue(related)
+            };
+            let _ = write!(path, "_:{issued}");
+            if worse(&path) {
+                return Ok(None);
+            }
+        }
+        for related in recursion {
+            let (hash, of_result) = self.hash_n_degree(related, issuer.clone(), depth.saturating_add(1))?;
+            let issued = issuer.issue(related);
+            let _ = write!(path, "_:{issued}<{hash}>");
+            issuer = of_result;
+            if worse(&path) {
+                return Ok(None);
+            }
+        }
+        Ok(best.is_none_or(|best| path.as_str() < best).then_some((path, issuer)))
+    }
+}
+
+fn too_complex() -> Problem {
+    Problem::new(
+        Code::Transformation,
+        "the graph's blank nodes are too alike to be told apart within the limit of work",
+    )
+}
+
+/// Section 4.6.
+fn hash_first_degree(label: &str, quads: &[&Quad]) -> String {
+    let mut lines: Vec<String> =
+        quads.iter().map(|quad| quad.line(|other| if other == label { "a" } else { "z" }.to_owned())).collect();
+    lines.sort();
+    hex(&Sha256::digest(lines.concat()))
+}
+
+/// Steps to the next permutation in lexicographic order; false after the last.
+fn next_permutation(order: &mut [usize]) -> bool {
+    let Some(pivot) = order.windows(2).rposition(|pair| matches!(pair, [a, b] if a < b)) else {
+        return false;
+    };
+    let (head, tail) = order.split_at_mut(pivot.saturating_add(1));
+    let Some(last) = head.last_mut() else { return false };
+    if let Some(successor) = tail.iter_mut().rev().find(|candidate| **candidate > *last) {
+        std::mem::swap(last, successor);
+    }
+    tail.reverse();
+    true
+}

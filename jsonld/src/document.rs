@@ -1,0 +1,189 @@
+//! The one plain shape in which a document is signed and verified.
+//!
+//! Two JSON texts can have the same RDF and yet say different things to a program that reads the JSON. Each rule
+//! here takes away one way to do that after signing:
+//!
+//! - `@context` stands at the top only, and names bundled contexts by URL.
+//! - Properties go by their terms: a key is neither an IRI nor a keyword, so that no property can be moved where
+//!   the data model does not look for it. The exception is a string with its language, `@value` + `@language`.
+//!   `@direction` is not signed by this suite and so is refused.
+//! - Types go by their terms too.
+//! - No null, no empty list, no list in a list, no value twice in a list: JSON-LD drops or merges these.
+//! - No blank node labels, and a node with an id is described in one place: nodes with the same id are merged.
+//! - Numbers are integers, or decimals of at most 15 digits: beyond that, implementations round differently.
+
+use std::collections::HashSet;
+
+use carnet_core::{Code, Problem, json::Limits};
+use serde_json::{Map, Value};
+
+use crate::contexts::Contexts;
+
+/// Checks the shape, and returns the JSON text from which RDF is made.
+/// Errors: context_unknown, context_nested, transformation, too_large, too_deep
+pub(crate) fn plain_text(document: &Map<String, Value>, contexts: &Contexts) -> Result<String, Problem> {
+    top_context(document, contexts)?;
+    let mut checker = Checker { described: HashSet::new() };
+    let plain = checker.object(document, Place { depth: 1, top: true })?;
+    let text = serde_json::to_string(&plain)
+        .map_err(|_| Problem::new(Code::Transformation, "the document cannot be written as JSON"))?;
+    if text.len() > Limits::DOCUMENT.max_bytes {
+        return Err(Code::TooLarge.into());
+    }
+    Ok(text)
+}
+
+fn top_context(document: &Map<String, Value>, contexts: &Contexts) -> Result<(), Problem> {
+    let urls = match document.get("@context") {
+        Some(Value::Array(urls)) if !urls.is_empty() => urls.as_slice(),
+        Some(url @ Value::String(_)) => std::slice::from_ref(url),
+        _ => return Err(Code::ContextMissing.into()),
+    };
+    let mut seen = HashSet::new();
+    for url in urls {
+        let Value::String(url) = url else {
+            return Err(Problem::new(
+                Code::ContextUnknown,
+                "a context in @context is given by value; only bundled ones, named by URL, are accepted",
+            ));
+        };
+        if !contexts.has(url) {
+            return Err(Problem::new(
+                Code::ContextUnknown,
+                format!("the context {url} is not bundled, and none is fetched"),
+            ));
+        }
+        if !seen.insert(url) {
+            return Err(shape("@context", "names a context twice"));
+        }
+    }
+    Ok(())
+}
+
+fn shape(name: &str, what: &str) -> Problem {
+    Problem::new(Code::Transformation, format!("`{name}` {what}, which the signature would not cover"))
+}
+
+#[derive(Clone, Copy)]
+struct Place {
+    depth: usize,
+    top: bool,
+}
+
+struct Checker {
+    described: HashSet<String>,
+}
+
+impl Checker {
+    fn object(&mut self, object: &Map<String, Value>, place: Place) -> Result<Map<String, Value>, Problem> {
+        if place.depth > Limits::DOCUMENT.max_depth {
+            return Err(Code::TooDeep.into());
+        }
+        if object.contains_key("@value") {
+            return language_string(object);
+        }
+        if let Some(Value::String(id)) = object.get("id") {
+            let only_a_reference = object.len() == 1;
+            if !only_a_reference && !self.described.insert(id.clone()) {
+                return Err(shape("id", "describes the same thing in two places"));
+            }
+        }
+        let mut plain = Map::new();
+        for (name, value) in object {
+            if name == "@context" {
+                if !place.top {
+                    return Err(Code::ContextNested.into());
+                }
+                plain.insert(name.clone(), value.clone());
+                continue;
+            }
+            if name.starts_with('@') || name.contains(':') {
+                return Err(shape(name, "is a keyword or an IRI where a term belongs"));
+            }
+            if name == "type" {
+                types(value)?;
+            }
+            let inner = Place { depth: place.depth.saturating_add(1), top: false };
+            plain.insert(name.clone(), self.value(name, value, inner)?);
+        }
+        Ok(plain)
+    }
+
+    fn value(&mut self, name: &str, value: &Value, place: Place) -> Result<Value, Problem> {
+        match value {
+            Value::Null => Err(shape(name, "is null")),
+            Value::Bool(_) => Ok(value.clone()),
+            Value::Number(number) => plain_number(name, number),
+            Value::String(text) if text.starts_with("_:") => Err(shape(name, "is a blank node label")),
+            Value::String(_) => Ok(value.clone()),
+            Value::Object(object) => self.object(object, place).map(Value::Object),
+            Value::Array(items) => self.list(name, items, place),
+        }
+    }
+
+    fn list(&mut self, name: &str, items: &[Value], place: Place) -> Result<Value, Problem> {
+        if items.is_empty() {
+            return Err(shape(name, "is an empty list"));
+        }
+        let inner = Place { depth: place.depth.saturating_add(1), top: false };
+        let mut seen = HashSet::new();
+        let mut plain = Vec::with_capacity(items.len());
+        for item in items {
+            if item.is_array() {
+                return Err(shape(name, "has a list in a list"));
+            }
+            let item = self.value(name, item, inner)?;
+            if !seen.insert(item.to_string()) {
+                return Err(shape(name, "has the same value twice"));
+            }
+            plain.push(item);
+        }
+        Ok(Value::Array(plain))
+    }
+}
+
+/// `@value` with `@language`, both strings, and nothing else. Without a language it would be an ordinary string
+/// in disguise.
+fn language_string(object: &Map<String, Value>) -> Result<Map<String, Value>, Problem> {
+    let is_string = |name| object.get(name).is_some_and(Value::is_string);
+    if object.len() == 2 && is_string("@value") && is_string("@language") {
+        return Ok(object.clone());
+    }
+    if object.contains_key("@context") {
+        return Err(Code::ContextNested.into());
+    }
+    Err(shape("@value", "stands with something else than @language"))
+}
+
+fn types(value: &Value) -> Result<(), Problem> {
+    let one = |value: &Value| match value {
+        Value::String(name) if !name.contains(':') && !name.starts_with('@') => Ok(()),
+        _ => Err(shape("type", "is not named by its term")),
+    };
+    match value {
+        Value::Array(names) => names.iter().try_for_each(one),
+        name => one(name),
+    }
+}
+
+/// The greatest integer that I-JSON lets a number be (RFC 7493 section 2.2).
+const MAX_INTEGER: f64 = 9_007_199_254_740_991.0;
+
+/// The number as JSON-LD peers see it: 1, 1.0 and 1e0 are the same integer.
+fn plain_number(name: &str, number: &serde_json::Number) -> Result<Value, Problem> {
+    let refuse =
+        || Problem::new(Code::Transformation, format!("`{name}` is a number that has no single canonical form"));
+    let value = number.as_f64().filter(|value| value.is_finite()).ok_or_else(refuse)?;
+    if value.fract() == 0.0 {
+        if value.abs() > MAX_INTEGER {
+            return Err(refuse());
+        }
+        #[allow(clippy::cast_possible_truncation, reason = "an integer within 53 bits, as checked above")]
+        return Ok(Value::from(value as i64));
+    }
+    let digits = format!("{value:e}").chars().take_while(|c| *c != 'e').filter(char::is_ascii_digit).count();
+    if digits > 15 {
+        return Err(refuse());
+    }
+    serde_json::Number::from_f64(value).map(Value::Number).ok_or_else(refuse)
+}

@@ -1,0 +1,113 @@
+//! From JSON-LD to RDF, with nothing dropped on the way.
+
+use std::{
+    future::Future,
+    pin::pin,
+    task::{Context, Poll, Waker},
+};
+
+use carnet_core::{Code, Problem};
+use serde_json::{Map, Value};
+use ssi_json_ld::{
+    BlankIdBuf, Expand, ExpandedDocument, IriBuf, LdQuads, RdfQuads, ValidId,
+    context_processing::algorithm::Action,
+    expansion,
+    json_ld::rdf_types::{LiteralType, generator},
+    rdf::Value as RdfValue,
+    syntax::{Parse, Value as SyntaxValue},
+};
+
+use crate::{
+    canonical::{Quad, Term},
+    contexts::Contexts,
+    document::plain_text,
+};
+
+/// The RDF dataset of a JSON-LD document.
+/// Errors: those of [`plain_text`], term_undefined, transformation
+pub(crate) fn quads(document: &Map<String, Value>, contexts: &Contexts) -> Result<Vec<Quad>, Problem> {
+    let text = plain_text(document, contexts)?;
+    let (value, _) =
+        SyntaxValue::parse_str(&text).map_err(|_| Problem::new(Code::Transformation, "the document is not JSON"))?;
+    let mut generator = generator::Blank::new();
+    let mut expanded: ExpandedDocument = expand(&value, contexts)?;
+    expanded.relabel_and_canonicalize(&mut generator);
+
+    // RDF conversion skips what is no absolute IRI or no well-formed language tag. Every statement of the expanded
+    // document must come out again (the cells of lists come in addition).
+    let statements = expanded.quads().count();
+    let mut quads = Vec::with_capacity(statements);
+    let mut list_cells = 0_usize;
+    for quad in expanded.rdf_quads(&mut generator, None).cloned() {
+        let predicate = match quad.1 {
+            ValidId::Iri(iri) => iri.into_string(),
+            ValidId::Blank(_) => return Err(dropped()),
+        };
+        if predicate == RDF_FIRST || predicate == RDF_REST {
+            list_cells = list_cells.saturating_add(1);
+        }
+        quads.push(Quad { subject: node(quad.0), predicate, object: object(quad.2), graph: quad.3.map(node) });
+    }
+    if quads.len() != statements.saturating_add(list_cells) {
+        return Err(dropped());
+    }
+    Ok(quads)
+}
+
+const RDF_FIRST: &str = "http://www.w3.org/1999/02/22-rdf-syntax-ns#first";
+const RDF_REST: &str = "http://www.w3.org/1999/02/22-rdf-syntax-ns#rest";
+
+fn dropped() -> Problem {
+    Problem::new(
+        Code::TermUndefined,
+        "a reference or language tag is not absolute or not well formed, and would be left out of what is signed",
+    )
+}
+
+fn expand(value: &SyntaxValue, contexts: &Contexts) -> Result<ExpandedDocument, Problem> {
+    let options = expansion::Options {
+        policy: expansion::Policy { invalid: Action::Reject, allow_undefined: false, ..expansion::Policy::default() },
+        ..expansion::Options::default()
+    };
+    let expansion = value.expand_full(
+        ssi_json_ld::json_ld::rdf_types::vocabulary::no_vocabulary_mut(),
+        ssi_json_ld::Context::default(),
+        None,
+        contexts,
+        options,
+        (),
+    );
+    let expanded = ready(expansion).ok_or_else(|| Problem::new(Code::Transformation, "expansion did not finish"))?;
+    expanded.map_err(|error| match error {
+        expansion::Error::KeyExpansionFailed(name) => {
+            Problem::new(Code::TermUndefined, format!("the term `{name}` is not defined by any context"))
+        }
+        expansion::Error::InvalidTypeValue => Problem::new(Code::TermUndefined, "a type is not defined by any context"),
+        other => Problem::new(Code::Transformation, format!("the document cannot be expanded: {:?}", other.code())),
+    })
+}
+
+/// The value of a future that waits for nothing: the contexts are in memory, so one poll is all that it takes.
+fn ready<T>(future: impl Future<Output = T>) -> Option<T> {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(value) => Some(value),
+        Poll::Pending => None,
+    }
+}
+
+fn node(id: ValidId<IriBuf, BlankIdBuf>) -> Term {
+    match id {
+        ValidId::Iri(iri) => Term::iri(iri.as_str()),
+        ValidId::Blank(label) => Term::Blank(label.suffix().to_owned()),
+    }
+}
+
+fn object(value: RdfValue<IriBuf, BlankIdBuf, ssi_json_ld::json_ld::rdf_types::Literal>) -> Term {
+    match value {
+        RdfValue::Id(id) => node(id),
+        RdfValue::Literal(literal) => match &literal.type_ {
+            LiteralType::Any(datatype) => Term::typed(&literal.value, datatype.as_str()),
+            LiteralType::LangString(tag) => Term::in_language(&literal.value, tag.as_str()),
+        },
+    }
+}

@@ -1,0 +1,127 @@
+//! eddsa-rdfc-2022 (Data Integrity EdDSA Cryptosuites 1.0, section 3.2).
+
+use carnet_core::{
+    Code, Problem,
+    keys::{Algorithm, PublicKey, Signer},
+    secure::data_integrity::Cryptosuite,
+};
+use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
+
+use crate::{canonical::canonicalize, contexts::Contexts, rdf::quads};
+
+const NAME: &str = "eddsa-rdfc-2022";
+const PROOF_TYPE: &str = "DataIntegrityProof";
+const SIGNATURE_BYTES: usize = 64;
+/// 64 bytes are at most 88 digits of base58; no need to decode anything longer.
+const LONGEST_PROOF_VALUE: usize = 89;
+
+/// The cryptosuite: Ed25519 over the SHA-256 of the canonical proof options and that of the canonical document.
+///
+/// The returned document of [`Cryptosuite::verify`] is the one that was handed in; see the crate's documentation
+/// on why it then says what was signed. Lists are sets in RDF unless their context says otherwise, so their order
+/// is not signed; neither is the difference between a value and a list of that one value.
+#[derive(Clone)]
+pub struct EddsaRdfc2022 {
+    contexts: Contexts,
+}
+
+impl std::fmt::Debug for EddsaRdfc2022 {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("EddsaRdfc2022").finish_non_exhaustive()
+    }
+}
+
+impl EddsaRdfc2022 {
+    /// The suite, with the VCDM 2.0 base context and these others: (URL, JSON text, SHA-256 of the text in hex).
+    ///
+    /// # Errors
+    /// context_tampered: a text does not have its digest, is no context, or stands there twice (the base context
+    /// cannot be replaced); context_unknown: a URL is none.
+    pub fn new(contexts: Vec<(String, String, String)>) -> Result<Self, Problem> {
+        Ok(Self { contexts: Contexts::new(&contexts)? })
+    }
+
+    /// The canonical N-Quads (RDFC-1.0) of a document, which is what gets hashed.
+    ///
+    /// # Errors
+    /// context_missing, context_unknown, context_nested, term_undefined, transformation, too_large, too_deep
+    pub fn canonical_form(&self, document: &Map<String, Value>) -> Result<String, Problem> {
+        canonicalize(&quads(document, &self.contexts)?)
+    }
+
+    /// SHA256(canonical proof options) || SHA256(canonical document): sections 3.2.4 and 3.2.5.
+    fn hash_data(&self, document: &Map<String, Value>, options: &Map<String, Value>) -> Result<[u8; 64], Problem> {
+        let mut config = options.clone();
+        config.remove("proofValue");
+        match (config.get("@context"), document.get("@context")) {
+            (Some(own), of_document) if Some(own) != of_document => return Err(Code::ProofContext.into()),
+            (_, Some(of_document)) => {
+                let of_document = of_document.clone();
+                config.insert("@context".to_owned(), of_document);
+            }
+            (_, None) => return Err(Code::ContextMissing.into()),
+        }
+        let options_hash = Sha256::digest(self.canonical_form(&config)?);
+        let document_hash = Sha256::digest(self.canonical_form(document)?);
+        let mut data = [0; 64];
+        let (first, second) = data.split_at_mut(32);
+        first.copy_from_slice(&options_hash);
+        second.copy_from_slice(&document_hash);
+        Ok(data)
+    }
+}
+
+impl Cryptosuite for EddsaRdfc2022 {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn create(
+        &self,
+        document: &Map<String, Value>,
+        options: Map<String, Value>,
+        signer: &dyn Signer,
+    ) -> Result<Map<String, Value>, Problem> {
+        if signer.algorithm() != Algorithm::EdDsa {
+            return Err(Problem::new(Code::AlgorithmMismatch, "eddsa-rdfc-2022 needs an Ed25519 key"));
+        }
+        let mut proof = options;
+        proof.insert("type".to_owned(), PROOF_TYPE.into());
+        proof.insert("cryptosuite".to_owned(), NAME.into());
+        let signature = signer.sign(&self.hash_data(document, &proof)?)?;
+        let proof_value = format!("z{}", bs58::encode(signature).into_string());
+        proof.insert("proofValue".to_owned(), proof_value.into());
+        Ok(proof)
+    }
+
+    fn verify(
+        &self,
+        document: &Map<String, Value>,
+        proof: &Map<String, Value>,
+        key: &PublicKey,
+    ) -> Result<Map<String, Value>, Problem> {
+        let says = |name: &str, expected: &str| proof.get(name).and_then(Value::as_str) == Some(expected);
+        if !says("type", PROOF_TYPE) || !says("cryptosuite", NAME) {
+            return Err(Problem::new(Code::ProofMalformed, "the proof is not an eddsa-rdfc-2022 DataIntegrityProof"));
+        }
+        let signature = signature(proof)?;
+        if key.algorithm() != Algorithm::EdDsa {
+            return Err(Problem::new(Code::AlgorithmMismatch, "eddsa-rdfc-2022 needs an Ed25519 key"));
+        }
+        key.verify(&self.hash_data(document, proof)?, &signature)?;
+        Ok(document.clone())
+    }
+}
+
+/// The 64 bytes of `proofValue`, which is in base58btc multibase (`z`).
+fn signature(proof: &Map<String, Value>) -> Result<[u8; SIGNATURE_BYTES], Problem> {
+    let malformed = |what: &str| Problem::new(Code::ProofMalformed, format!("proofValue {what}"));
+    let text = proof.get("proofValue").and_then(Value::as_str).ok_or_else(|| malformed("is missing"))?;
+    let digits = text
+        .strip_prefix('z')
+        .filter(|_| text.len() <= LONGEST_PROOF_VALUE)
+        .ok_or_else(|| malformed("is not 64 bytes in base58btc (z...)"))?;
+    let bytes = bs58::decode(digits).into_vec().map_err(|_| malformed("is not base58"))?;
+    bytes.try_into().map_err(|_| malformed("is not 64 bytes long"))
+}
