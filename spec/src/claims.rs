@@ -87,12 +87,10 @@ pub(crate) fn path_text(path: &[Step]) -> String {
     text
 }
 
-/// The members of a SD-JWT VC payload that are not claims about the subject
-/// (RFC 7519 section 4.1; SD-JWT VC section 2.2.2).
-const REGISTERED: [&str; 12] =
-    ["iss", "sub", "aud", "exp", "nbf", "iat", "jti", "cnf", "vct", "vct#integrity", "status", "_sd_alg"];
+/// The members of an SD-JWT VC payload that are not claims about the subject (SD-JWT VC section 2.2.2.2).
+const REGISTERED: [&str; 9] = ["iss", "sub", "exp", "nbf", "iat", "cnf", "vct", "vct#integrity", "status"];
 
-/// The claims of a SD-JWT VC payload: its members but those that JWT and SD-JWT VC register.
+/// The claims of an SD-JWT VC payload: its members but those that JWT and SD-JWT VC register.
 pub(crate) fn of_sd_jwt_vc(payload: &Map<String, Value>) -> Map<String, Value> {
     let claims = payload.iter().filter(|(name, _)| !REGISTERED.contains(&name.as_str()));
     claims.map(|(name, value)| (name.clone(), value.clone())).collect()

@@ -1,5 +1,7 @@
 //! A new type is a folder of data, and what is wrong with such a folder is said when it is loaded.
 
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test may fail by panicking")]
+
 use std::{fs, path::Path};
 
 use carnet_core::Code;
