@@ -1,0 +1,66 @@
+//! `init`.
+
+use std::path::PathBuf;
+
+use carnet_core::keys::Algorithm;
+use clap::{Args, ValueEnum};
+use serde_json::json;
+
+use super::{Failure, print};
+use crate::setup;
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum KeyAlgorithm {
+    /// Ed25519; needed for the formats with a Data Integrity proof.
+    Eddsa,
+    /// ECDSA on P-256; SD-JWT formats only.
+    Es256,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct InitArgs {
+    /// The directory to make.
+    #[arg(long)]
+    data: PathBuf,
+    /// The issuer's DID, such as did:web:university.example.
+    #[arg(long)]
+    did: String,
+    /// The name that wallets show, such as "University of Example".
+    #[arg(long)]
+    name: Option<String>,
+    /// The signing key's algorithm.
+    #[arg(long, value_enum, default_value = "eddsa")]
+    algorithm: KeyAlgorithm,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) async fn run(args: InitArgs) -> Result<(), Failure> {
+    let algorithm = match args.algorithm {
+        KeyAlgorithm::Eddsa => Algorithm::EdDsa,
+        KeyAlgorithm::Es256 => Algorithm::Es256,
+    };
+    let made = setup::init(&args.data, &args.did, args.name.as_deref(), algorithm).await?;
+    let document = made.document.display().to_string();
+    let value = json!({
+        "did": made.did.as_str(),
+        "data": args.data.display().to_string(),
+        "did_document": document,
+        "publish_at": made.publish_at,
+        "staff_token": made.staff_token.as_str(),
+    });
+    print(args.json, &value, || {
+        format!(
+            "The issuer {did} is set up in {data}.\n\
+             Publish {document} at {url}, unchanged.\n\n\
+             Staff token (shown this once, keep it secret):\n{token}\n\n\
+             Next: carnet-issuer serve --data {data}",
+            did = made.did,
+            data = args.data.display(),
+            url = made.publish_at,
+            token = made.staff_token.as_str(),
+        )
+    });
+    Ok(())
+}

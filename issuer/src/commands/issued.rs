@@ -1,0 +1,98 @@
+//! `issued list`, `issued show`.
+
+use carnet_proto::issuer::v1::{self as proto, offer_service_client::OfferServiceClient};
+use carnet_service::client::{self, StaffArgs};
+use clap::Subcommand;
+use serde_json::{Value, json};
+
+use super::{Failure, format_name, print, time};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum IssuedVerb {
+    /// List what was issued, newest first.
+    List {
+        /// Only from this offer.
+        #[arg(long, default_value = "")]
+        offer: String,
+        #[command(flatten)]
+        staff: StaffArgs,
+    },
+    /// Show one record.
+    Show {
+        /// The record's id.
+        id: String,
+        #[command(flatten)]
+        staff: StaffArgs,
+    },
+}
+
+pub(super) async fn run(verb: IssuedVerb) -> Result<(), Failure> {
+    match verb {
+        IssuedVerb::List { offer, staff } => list(offer, &staff).await,
+        IssuedVerb::Show { id, staff } => {
+            let (channel, token) = client::connect(&staff).await?;
+            let request = proto::ReadIssuedRequest { issued_id: id };
+            let answer = OfferServiceClient::with_interceptor(channel, token).read_issued(request).await?;
+            let record = issued_json(&answer.into_inner().issued.unwrap_or_default());
+            print(staff.json, &record, || line(&record));
+            Ok(())
+        }
+    }
+}
+
+async fn list(offer_id: String, staff: &StaffArgs) -> Result<(), Failure> {
+    let (channel, token) = client::connect(staff).await?;
+    let mut client = OfferServiceClient::with_interceptor(channel, token);
+    let mut records = Vec::new();
+    let mut page_token = String::new();
+    loop {
+        let request = proto::ListIssuedRequest { page_size: 500, page_token, offer_id: offer_id.clone() };
+        let page = client.list_issued(request).await?.into_inner();
+        records.extend(page.issued.iter().map(issued_json));
+        page_token = page.next_page_token;
+        if page_token.is_empty() {
+            break;
+        }
+    }
+    print(staff.json, &json!({ "issued": records }), || match records.as_slice() {
+        [] => "Nothing was issued.".to_owned(),
+        records => records.iter().map(line).collect::<Vec<_>>().join("\n"),
+    });
+    Ok(())
+}
+
+fn notification_name(event: i32) -> &'static str {
+    match proto::NotificationEvent::try_from(event) {
+        Ok(proto::NotificationEvent::CredentialAccepted) => "credential_accepted",
+        Ok(proto::NotificationEvent::CredentialFailure) => "credential_failure",
+        Ok(proto::NotificationEvent::CredentialDeleted) => "credential_deleted",
+        Ok(proto::NotificationEvent::Unspecified) | Err(_) => "none",
+    }
+}
+
+fn issued_json(record: &proto::IssuedRecord) -> Value {
+    json!({
+        "issued_id": record.issued_id,
+        "offer_id": record.offer_id,
+        "credential_type": record.credential_type,
+        "format": format_name(record.format),
+        "status_index": record.status_index,
+        "issued_at": time(record.issued_at.as_ref()),
+        "valid_until": time(record.valid_until.as_ref()),
+        "notification": notification_name(record.notification),
+    })
+}
+
+fn line(record: &Value) -> String {
+    let text = |name: &str| record.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+    format!(
+        "{}  {} ({}), issued {}, valid until {}, index {}, wallet: {}",
+        text("issued_id"),
+        text("credential_type"),
+        text("format"),
+        text("issued_at"),
+        text("valid_until"),
+        record.get("status_index").cloned().unwrap_or_default(),
+        text("notification")
+    )
+}

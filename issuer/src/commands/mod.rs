@@ -1,0 +1,116 @@
+//! The command line: one file a verb.
+
+mod init;
+mod issued;
+mod offer;
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use carnet_service::{config::StartError, wire};
+use clap::{Parser, Subcommand};
+use serde_json::Value;
+use tonic::Code;
+
+use crate::server;
+
+/// Issues credentials to the wallets of the people they are about.
+#[derive(Debug, Parser)]
+#[command(name = "carnet-issuer", version, after_help = "Exit codes: 0 ok, 1 problem, 2 usage, 3 try again.")]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Make a data directory with a key, a DID document and a staff token.
+    Init(init::InitArgs),
+    /// Serve wallets and staff.
+    Serve {
+        /// The data directory that `init` made.
+        #[arg(long)]
+        data: PathBuf,
+        /// A TOML file whose fields are laid over DIR/config.toml.
+        #[arg(long)]
+        config: Option<PathBuf>,
+        /// Where to listen; port 0 lets the system pick.
+        #[arg(long)]
+        listen: Option<SocketAddr>,
+    },
+    /// Offers to holders.
+    Offer {
+        #[command(subcommand)]
+        verb: offer::OfferVerb,
+    },
+    /// What was issued, without claims.
+    Issued {
+        #[command(subcommand)]
+        verb: issued::IssuedVerb,
+    },
+}
+
+/// Why a verb failed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    #[error(transparent)]
+    Start(#[from] StartError),
+    #[error("{}", describe(.0))]
+    Refused(Box<tonic::Status>),
+    #[error("{0}")]
+    Input(String),
+}
+
+impl From<tonic::Status> for Failure {
+    fn from(status: tonic::Status) -> Self {
+        Self::Refused(Box::new(status))
+    }
+}
+
+impl Failure {
+    /// 1 problem, 3 try again.
+    pub(crate) fn exit_code(&self) -> u8 {
+        match self {
+            Self::Refused(status) => match status.code() {
+                Code::Unavailable | Code::ResourceExhausted | Code::DeadlineExceeded | Code::Aborted => 3,
+                _ => 1,
+            },
+            Self::Start(_) | Self::Input(_) => 1,
+        }
+    }
+}
+
+fn describe(status: &tonic::Status) -> String {
+    match wire::reason(status) {
+        Some(reason) => format!("{} ({reason})", status.message()),
+        None => format!("{} ({:?})", status.message(), status.code()),
+    }
+}
+
+/// Runs a verb.
+pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
+    match arguments.verb {
+        Verb::Init(args) => init::run(args).await,
+        Verb::Serve { data, config, listen } => Ok(server::serve(&data, config.as_deref(), listen).await?),
+        Verb::Offer { verb } => offer::run(verb).await,
+        Verb::Issued { verb } => issued::run(verb).await,
+    }
+}
+
+/// Prints one answer: JSON for programs, lines for people.
+fn print(json: bool, value: &Value, text: impl FnOnce() -> String) {
+    if json {
+        println!("{value}");
+    } else {
+        println!("{}", text());
+    }
+}
+
+/// A protobuf time in text.
+fn time(at: Option<&prost_types::Timestamp>) -> String {
+    at.and_then(|at| wire::from_timestamp(at).ok()).map(|at| at.to_string()).unwrap_or_default()
+}
+
+/// A format's identifier, from the wire.
+fn format_name(format: i32) -> &'static str {
+    crate::format::Format::from_wire(format).map_or("unknown", crate::format::Format::as_str)
+}

@@ -1,0 +1,213 @@
+//! `offer create`, `offer list`, `offer cancel`, `offer release`.
+
+use std::path::{Path, PathBuf};
+
+use carnet_core::{
+    json::{self, Limits},
+    time::Timestamp,
+};
+use carnet_proto::issuer::v1::{self as proto, offer_service_client::OfferServiceClient};
+use carnet_service::{
+    client::{self, StaffArgs},
+    wire,
+};
+use clap::{Args, Subcommand};
+use serde_json::{Map, Value, json};
+
+use super::{Failure, format_name, print, time};
+use crate::{format::Format, secrets};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum OfferVerb {
+    /// Create an offer for one person.
+    Create(CreateArgs),
+    /// List offers, newest first.
+    List {
+        #[command(flatten)]
+        staff: StaffArgs,
+    },
+    /// Cancel an offer that was not collected, and erase its claims.
+    Cancel {
+        /// The offer's id.
+        id: String,
+        #[command(flatten)]
+        staff: StaffArgs,
+    },
+    /// Let a deferred offer be collected.
+    Release {
+        /// The offer's id.
+        id: String,
+        #[command(flatten)]
+        staff: StaffArgs,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CreateArgs {
+    /// The credential type, such as QualificationCredential.
+    #[arg(long = "type")]
+    credential_type: String,
+    /// vc+sd-jwt, dc+sd-jwt, ldp_vc or di_vc+jcs.
+    #[arg(long, default_value = "vc+sd-jwt", value_parser = parse_format)]
+    format: Format,
+    /// A JSON file with the claims of credentialSubject; `-` reads standard input.
+    #[arg(long)]
+    claims: PathBuf,
+    /// Ask for a PIN, which goes to the holder by another way.
+    #[arg(long)]
+    pin: bool,
+    /// Hold it back until `offer release`.
+    #[arg(long)]
+    deferred: bool,
+    /// The first day on which the credential holds: a date or a time with offset; by default today.
+    #[arg(long, value_parser = parse_date)]
+    valid_from: Option<Timestamp>,
+    /// The day on which it ends; by default the type's own.
+    #[arg(long, value_parser = parse_date)]
+    valid_until: Option<Timestamp>,
+    /// How long the offer may be redeemed, in seconds; by default what the issuer's configuration says.
+    #[arg(long)]
+    ttl: Option<u32>,
+    /// Makes a repeat safe: the same id gives the same offer.
+    #[arg(long)]
+    request_id: Option<String>,
+    #[command(flatten)]
+    staff: StaffArgs,
+}
+
+fn parse_format(text: &str) -> Result<Format, String> {
+    Format::parse(text).ok_or_else(|| "one of vc+sd-jwt, dc+sd-jwt, ldp_vc, di_vc+jcs".to_owned())
+}
+
+/// `2026-11-22` (in UTC) or `2026-11-22T10:00:00Z`.
+fn parse_date(text: &str) -> Result<Timestamp, String> {
+    let full = if text.len() == 10 { format!("{text}T00:00:00Z") } else { text.to_owned() };
+    Timestamp::parse(&full).map_err(|_| "a date such as 2028-11-22".to_owned())
+}
+
+pub(super) async fn run(verb: OfferVerb) -> Result<(), Failure> {
+    match verb {
+        OfferVerb::Create(args) => create(args).await,
+        OfferVerb::List { staff } => list(&staff).await,
+        OfferVerb::Cancel { id, staff } => {
+            let (channel, token) = client::connect(&staff).await?;
+            let request = proto::CancelOfferRequest { offer_id: id, request_id: secrets::draw_id() };
+            let answer = OfferServiceClient::with_interceptor(channel, token).cancel_offer(request).await?;
+            let offer = offer_json(&answer.into_inner().offer.unwrap_or_default());
+            print(staff.json, &offer, || format!("Cancelled; its claims are erased.\n{}", line(&offer)));
+            Ok(())
+        }
+        OfferVerb::Release { id, staff } => {
+            let (channel, token) = client::connect(&staff).await?;
+            let request = proto::ReleaseOfferRequest { offer_id: id, request_id: secrets::draw_id() };
+            let answer = OfferServiceClient::with_interceptor(channel, token).release_offer(request).await?;
+            let offer = offer_json(&answer.into_inner().offer.unwrap_or_default());
+            print(staff.json, &offer, || format!("Released: its holder can collect it now.\n{}", line(&offer)));
+            Ok(())
+        }
+    }
+}
+
+async fn create(args: CreateArgs) -> Result<(), Failure> {
+    let claims = read_claims(&args.claims)?;
+    let (channel, token) = client::connect(&args.staff).await?;
+    let request = proto::CreateOfferRequest {
+        request_id: args.request_id.unwrap_or_else(secrets::draw_id),
+        credential_type: args.credential_type,
+        format: args.format.to_wire().into(),
+        claims: Some(wire::to_struct(&claims)),
+        with_pin: args.pin,
+        offer_ttl_seconds: args.ttl.unwrap_or_default(),
+        valid_until: args.valid_until.map(wire::timestamp),
+        deferred: args.deferred,
+        valid_from: args.valid_from.map(wire::timestamp),
+    };
+    let made = OfferServiceClient::with_interceptor(channel, token).create_offer(request).await?.into_inner();
+    let mut value = offer_json(&made.offer.unwrap_or_default());
+    if let Some(members) = value.as_object_mut() {
+        for (name, secret) in [("offer_uri", &made.offer_uri), ("pin", &made.pin)] {
+            members.insert(name.to_owned(), if secret.is_empty() { Value::Null } else { json!(secret) });
+        }
+    }
+    print(args.staff.json, &value, || {
+        let mut text = line(&value);
+        if made.offer_uri.is_empty() {
+            text.push_str("\nThis request_id made the offer before; its secrets were shown then and are not known any more.");
+        } else {
+            text.push_str(&format!("\n\nFor the holder, shown this once:\n{}", made.offer_uri));
+        }
+        if !made.pin.is_empty() {
+            text.push_str(&format!("\n\nPIN, to hand over by another way: {}", made.pin));
+        }
+        text
+    });
+    Ok(())
+}
+
+async fn list(staff: &StaffArgs) -> Result<(), Failure> {
+    let (channel, token) = client::connect(staff).await?;
+    let mut client = OfferServiceClient::with_interceptor(channel, token);
+    let mut offers = Vec::new();
+    let mut page_token = String::new();
+    loop {
+        let request = proto::ListOffersRequest { page_size: 500, page_token, ..Default::default() };
+        let page = client.list_offers(request).await?.into_inner();
+        offers.extend(page.offers.iter().map(offer_json));
+        page_token = page.next_page_token;
+        if page_token.is_empty() {
+            break;
+        }
+    }
+    print(staff.json, &json!({ "offers": offers }), || match offers.as_slice() {
+        [] => "No offers.".to_owned(),
+        offers => offers.iter().map(line).collect::<Vec<_>>().join("\n"),
+    });
+    Ok(())
+}
+
+fn read_claims(path: &Path) -> Result<Map<String, Value>, Failure> {
+    let failed = |what: String| Failure::Input(format!("the claims in {} are refused: {what}\nhint: give a JSON object of the type's claims", path.display()));
+    let read = if path.as_os_str() == "-" { std::io::read_to_string(std::io::stdin()) } else { std::fs::read_to_string(path) };
+    let text = zeroize::Zeroizing::new(read.map_err(|error| failed(error.to_string()))?);
+    match json::parse(text.as_bytes(), Limits::DOCUMENT) {
+        Ok(Value::Object(claims)) => Ok(claims),
+        Ok(_) => Err(failed("not a JSON object".to_owned())),
+        Err(problem) => Err(failed(problem.to_string())),
+    }
+}
+
+fn state_name(state: i32) -> &'static str {
+    match proto::OfferState::try_from(state) {
+        Ok(proto::OfferState::Open) => "open",
+        Ok(proto::OfferState::Redeemed) => "redeemed",
+        Ok(proto::OfferState::Collected) => "collected",
+        Ok(proto::OfferState::Cancelled) => "cancelled",
+        Ok(proto::OfferState::Expired) => "expired",
+        Ok(proto::OfferState::Unspecified) | Err(_) => "unknown",
+    }
+}
+
+fn offer_json(offer: &proto::Offer) -> Value {
+    json!({
+        "offer_id": offer.offer_id,
+        "credential_type": offer.credential_type,
+        "format": format_name(offer.format),
+        "state": state_name(offer.state),
+        "deferred": offer.deferred,
+        "created_at": time(offer.created_at.as_ref()),
+        "expires_at": time(offer.expires_at.as_ref()),
+    })
+}
+
+fn line(offer: &Value) -> String {
+    let text = |name: &str| offer.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let deferred = if offer.get("deferred") == Some(&Value::Bool(true)) { ", deferred" } else { "" };
+    format!(
+        "{}  {}  {} ({}{deferred}), until {}",
+        text("offer_id"),
+        text("state"),
+        text("credential_type"),
+        text("format"),
+        text("expires_at")
+    )
+}

@@ -1,0 +1,145 @@
+//! The issuer's configuration: `config.toml` in the data directory, and a file of the operator's over it.
+
+use std::{collections::BTreeMap, path::Path};
+
+use carnet_service::config::{self, ServeConfig, StartError};
+use serde::Deserialize;
+
+const DAY: u32 = 86_400;
+
+/// What the operator decides. An unknown field is refused.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct IssuerConfig {
+    /// The issuer's DID.
+    pub(crate) did: String,
+    /// Display name by language tag.
+    #[serde(default)]
+    pub(crate) name: BTreeMap<String, String>,
+    /// The most copies in one batch.
+    #[serde(default = "default_batch")]
+    pub(crate) max_batch_size: usize,
+    /// How long an offer may be redeemed, in days.
+    #[serde(default = "default_offer_days")]
+    pub(crate) offer_days: u32,
+    /// How long a deferred offer waits, in days.
+    #[serde(default = "default_deferred_days")]
+    pub(crate) deferred_days: u32,
+    /// How long a wallet waits before it asks again, in seconds.
+    #[serde(default = "default_interval")]
+    pub(crate) deferred_interval_seconds: u32,
+    /// The types that are issued; empty: all of the catalogue.
+    #[serde(default)]
+    pub(crate) types: Vec<String>,
+    /// Address, TLS, limits.
+    #[serde(default)]
+    pub(crate) serve: ServeConfig,
+}
+
+const fn default_batch() -> usize {
+    10
+}
+const fn default_offer_days() -> u32 {
+    7
+}
+const fn default_deferred_days() -> u32 {
+    30
+}
+const fn default_interval() -> u32 {
+    5
+}
+
+impl IssuerConfig {
+    /// Reads `DIR/config.toml` and lays the fields of `over` on it.
+    ///
+    /// # Errors
+    /// A file is missing, is not TOML, has an unknown field, or a value is out of its range.
+    pub(crate) fn load(data: &Path, over: Option<&Path>) -> Result<Self, StartError> {
+        let base = data.join("config.toml");
+        if !base.is_file() {
+            return Err(StartError::new(
+                format!("{} is not an issuer's data directory: it has no config.toml", data.display()),
+                "run `carnet-issuer init --data DIR --did did:web:...` first",
+            ));
+        }
+        let mut table: toml::Table = config::read(&base)?;
+        if let Some(path) = over {
+            lay_over(&mut table, config::read(path)?);
+        }
+        let config: Self = table.try_into().map_err(|error: toml::de::Error| {
+            StartError::new(format!("the configuration is refused: {}", error.message()), "correct the field and start again")
+        })?;
+        config.check()?;
+        Ok(config)
+    }
+
+    fn check(&self) -> Result<(), StartError> {
+        let ranges = [
+            ("max_batch_size", self.max_batch_size, 1..=100),
+            ("offer_days", self.offer_days as usize, 1..=365),
+            ("deferred_days", self.deferred_days as usize, 1..=365),
+            ("deferred_interval_seconds", self.deferred_interval_seconds as usize, 1..=86_400),
+        ];
+        for (field, value, range) in ranges {
+            if !range.contains(&value) {
+                return Err(StartError::new(
+                    format!("the configuration is refused: {field} is {value}"),
+                    format!("set it to {} to {}", range.start(), range.end()),
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// How long an offer may be redeemed, in seconds.
+    pub(crate) fn offer_ttl(&self) -> u32 {
+        self.offer_days.saturating_mul(DAY)
+    }
+
+    /// How long a deferred offer waits, in seconds.
+    pub(crate) fn deferred_ttl(&self) -> u32 {
+        self.deferred_days.saturating_mul(DAY)
+    }
+}
+
+/// Fields of `over` win; tables are laid over each other.
+fn lay_over(base: &mut toml::Table, over: toml::Table) {
+    for (name, value) in over {
+        match (base.get_mut(&name), value) {
+            (Some(toml::Value::Table(base)), toml::Value::Table(over)) => lay_over(base, over),
+            (_, value) => {
+                base.insert(name, value);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(base: &str, over: &str) -> Result<IssuerConfig, StartError> {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("config.toml"), base).unwrap();
+        let file = dir.path().join("over.toml");
+        std::fs::write(&file, over).unwrap();
+        IssuerConfig::load(dir.path(), Some(&file))
+    }
+
+    #[test]
+    fn an_operators_file_lies_over_the_one_of_init() {
+        let base = "did = \"did:web:a.example\"\n[name]\nen = \"A\"\n";
+        let config = load(base, "max_batch_size = 3\n[name]\nde = \"B\"\n[serve]\nlisten = \"127.0.0.1:7401\"\n").unwrap();
+        assert_eq!((config.did.as_str(), config.max_batch_size, config.name.len()), ("did:web:a.example", 3, 2));
+        assert_eq!(config.serve.listen.port(), 7401);
+    }
+
+    #[test]
+    fn unknown_fields_and_values_out_of_range_are_refused() {
+        let base = "did = \"did:web:a.example\"\n";
+        assert!(load(base, "").is_ok());
+        for wrong in ["batch = 3", "max_batch_size = 0", "max_batch_size = 1000", "[serve]\nport = 1", "did = 3", "="] {
+            assert!(load(base, wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! What can go wrong, and the single mapping to a status on the wire.
+
+use std::time::Duration;
+
+use carnet_core::Problem;
+use carnet_service::wire;
+use tonic::{Code, Status};
+
+/// A refusal or a failure of the issuer. No variant holds a claim's value or a secret.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    /// The caller sent something that cannot be accepted.
+    #[error("{field}: {description}")]
+    Invalid { reason: &'static str, field: String, description: String },
+    #[error("This offer's code is not known here. Ask the issuer for a new offer.")]
+    OfferUnknown,
+    #[error("This offer was used already; an offer works once. If it was not you, tell the issuer.")]
+    OfferUsed,
+    #[error("This offer is past its end, and its data is erased. Ask the issuer for a new one.")]
+    OfferExpired,
+    #[error("The issuer cancelled this offer, and its data is erased. Ask the issuer for a new one.")]
+    OfferCancelled,
+    #[error("Too many wrong PINs: the offer is locked, and its data is erased. Ask the issuer for a new one.")]
+    OfferLocked,
+    #[error("The PIN is wrong; {left} more tries are left. Nothing is lost.")]
+    PinWrong { left: i64 },
+    #[error("This offer needs its PIN, which the issuer handed over by another way.")]
+    PinMissing,
+    #[error("This offer has no PIN; send none.")]
+    PinUnexpected,
+    #[error("The access token is missing, unknown or past its end. Redeem a new offer.")]
+    TokenInvalid,
+    #[error("This offer's credentials were asked for already, with other proofs.")]
+    AlreadyCollected,
+    #[error("The offer is not for this credential configuration.")]
+    NotOffered,
+    #[error("proof {index} is refused: {problem}")]
+    ProofInvalid { index: usize, problem: Problem },
+    #[error("The nonce was used before, is past its end, or was never given out. Ask for a new one and try again.")]
+    NonceInvalid,
+    #[error("Too many nonces are outstanding. Try again in a moment.")]
+    NoncesExhausted,
+    #[error("No credentials wait under this transaction id.")]
+    TransactionUnknown,
+    #[error("No issuance is known under this notification id.")]
+    NotificationUnknown,
+    #[error("This request_id was used for an offer with other content. Nothing was changed; use a new request_id.")]
+    RequestIdReused,
+    #[error("There is no {what} with this id.")]
+    NotFound { what: &'static str },
+    #[error("The offer is {state}, so it cannot be {verb}. Nothing was changed.")]
+    WrongState { state: &'static str, verb: &'static str },
+    #[error("The offer is not deferred: it needs no release.")]
+    NotDeferred,
+    #[error("This issuer cannot secure credentials as {format}: {why}.")]
+    FormatUnavailable { format: &'static str, why: &'static str },
+    #[error("The store is busy. Nothing was changed; try again.")]
+    Busy,
+    #[error("The store failed. What was acknowledged is safe; try again, and look at the service's log.")]
+    Store(#[source] sqlx::Error),
+    #[error("The credential could not be signed. Nothing was given out; look at the service's log.")]
+    Signing(#[source] Problem),
+    #[error("A stored record cannot be read. Nothing was given out; look at the service's log.")]
+    Corrupt(&'static str),
+}
+
+impl Error {
+    pub(crate) fn invalid(field: impl Into<String>, description: impl Into<String>) -> Self {
+        Self::Invalid { reason: "INVALID_ARGUMENT", field: field.into(), description: description.into() }
+    }
+
+    /// The status code and the stable reason.
+    fn kind(&self) -> (Code, &'static str) {
+        match self {
+            Self::Invalid { reason, .. } => (Code::InvalidArgument, reason),
+            Self::OfferUnknown | Self::PinWrong { .. } => (Code::PermissionDenied, "INVALID_GRANT"),
+            Self::OfferUsed => (Code::FailedPrecondition, "OFFER_ALREADY_USED"),
+            Self::OfferExpired => (Code::FailedPrecondition, "INVALID_GRANT"),
+            Self::OfferCancelled => (Code::FailedPrecondition, "OFFER_CANCELLED"),
+            Self::OfferLocked => (Code::FailedPrecondition, "OFFER_LOCKED"),
+            Self::PinMissing | Self::PinUnexpected => (Code::InvalidArgument, "INVALID_REQUEST"),
+            Self::TokenInvalid => (Code::Unauthenticated, "INVALID_TOKEN"),
+            Self::AlreadyCollected => (Code::FailedPrecondition, "OFFER_ALREADY_COLLECTED"),
+            Self::NotOffered => (Code::PermissionDenied, "CONFIGURATION_NOT_OFFERED"),
+            Self::ProofInvalid { .. } => (Code::InvalidArgument, "INVALID_PROOF"),
+            Self::NonceInvalid => (Code::InvalidArgument, "INVALID_NONCE"),
+            Self::NoncesExhausted => (Code::ResourceExhausted, "TOO_MANY_NONCES"),
+            Self::TransactionUnknown => (Code::NotFound, "INVALID_TRANSACTION_ID"),
+            Self::NotificationUnknown => (Code::NotFound, "INVALID_NOTIFICATION_ID"),
+            Self::RequestIdReused => (Code::AlreadyExists, "REQUEST_ID_REUSED"),
+            Self::NotFound { .. } => (Code::NotFound, "NOT_FOUND"),
+            Self::WrongState { .. } => (Code::FailedPrecondition, "OFFER_STATE"),
+            Self::NotDeferred => (Code::FailedPrecondition, "OFFER_NOT_DEFERRED"),
+            Self::FormatUnavailable { .. } => (Code::FailedPrecondition, "FORMAT_UNAVAILABLE"),
+            Self::Busy => (Code::Unavailable, "STORE_BUSY"),
+            Self::Store(_) => (Code::Internal, "STORE_FAILED"),
+            Self::Signing(_) => (Code::Internal, "SIGNING_FAILED"),
+            Self::Corrupt(_) => (Code::Internal, "STORE_CORRUPT"),
+        }
+    }
+}
+
+impl From<sqlx::Error> for Error {
+    fn from(error: sqlx::Error) -> Self {
+        let busy = match &error {
+            sqlx::Error::PoolTimedOut => true,
+            // SQLITE_BUSY and SQLITE_LOCKED, with their extended codes.
+            sqlx::Error::Database(inner) => {
+                matches!(inner.code().as_deref(), Some("5" | "6" | "261" | "517" | "262" | "518" | "773"))
+            }
+            _ => false,
+        };
+        if busy { Self::Busy } else { Self::Store(error) }
+    }
+}
+
+impl From<Error> for Status {
+    fn from(error: Error) -> Self {
+        match &error {
+            // SQLite's messages name tables and columns, not values: every value is bound.
+            Error::Store(source) => tracing::error!(error = %source, "the store failed"),
+            Error::Signing(source) => tracing::error!(error = %source, "signing failed"),
+            Error::Corrupt(what) => tracing::error!(what, "a stored record cannot be read"),
+            _ => {}
+        }
+        let (code, reason) = error.kind();
+        match &error {
+            Error::Invalid { field, description, .. } => wire::bad_request(reason, field, description),
+            Error::ProofInvalid { index, problem } => {
+                wire::bad_request(reason, &format!("proofs[{index}]"), &problem.to_string())
+            }
+            Error::PinMissing | Error::PinUnexpected => wire::bad_request(reason, "tx_code", &error.to_string()),
+            Error::Busy | Error::NoncesExhausted => wire::retry(code, reason, &error.to_string(), Duration::from_secs(1)),
+            _ => wire::status(code, reason, &error.to_string()),
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! `carnet.issuer.v1.IssuanceService`: what wallets talk to.
+
+use std::sync::Arc;
+
+use carnet_proto::issuer::v1 as proto;
+use carnet_service::{staff::bearer, wire};
+use tonic::{Request, Response, Status};
+
+use crate::{
+    error::Error,
+    format::configuration_id,
+    issuance::Collected,
+    issuer::Issuer,
+    offers::check_id,
+    store::Store,
+};
+
+/// The service over one issuer.
+pub(crate) struct Issuance<S>(pub(crate) Arc<Issuer<S>>);
+
+#[tonic::async_trait]
+impl<S: Store> proto::issuance_service_server::IssuanceService for Issuance<S> {
+    async fn read_metadata(
+        &self,
+        _: Request<proto::ReadMetadataRequest>,
+    ) -> Result<Response<proto::ReadMetadataResponse>, Status> {
+        let issuer = &self.0;
+        let configurations = issuer.configurations().map(|known| proto::CredentialConfiguration {
+            id: known.id,
+            credential_type: known.credential_type.name.clone(),
+            format: known.format.to_wire().into(),
+            vct: match known.format {
+                crate::format::Format::DcSdJwt => known.credential_type.vct.clone(),
+                _ => String::new(),
+            },
+        });
+        Ok(Response::new(proto::ReadMetadataResponse {
+            issuer: issuer.did.to_string(),
+            display_name: issuer.settings.display_name.clone().into_iter().collect(),
+            configurations: configurations.collect(),
+            max_batch_size: u32::try_from(issuer.settings.max_batch_size).unwrap_or(u32::MAX),
+        }))
+    }
+
+    async fn redeem_offer(
+        &self,
+        request: Request<proto::RedeemOfferRequest>,
+    ) -> Result<Response<proto::RedeemOfferResponse>, Status> {
+        let request = request.into_inner();
+        let grant = self.0.redeem_offer(&request.pre_authorized_code, request.tx_code.as_deref()).await?;
+        Ok(Response::new(proto::RedeemOfferResponse {
+            access_token: grant.access_token.to_string(),
+            expires_at: Some(wire::timestamp(grant.expires_at)),
+            credential_configuration_ids: vec![configuration_id(&grant.offer.credential_type, grant.offer.format)],
+        }))
+    }
+
+    async fn issue_nonce(
+        &self,
+        _: Request<proto::IssueNonceRequest>,
+    ) -> Result<Response<proto::IssueNonceResponse>, Status> {
+        let nonce = self.0.issue_nonce().await?;
+        Ok(Response::new(proto::IssueNonceResponse {
+            c_nonce: nonce.nonce.to_string(),
+            expires_at: Some(wire::timestamp(nonce.expires_at)),
+        }))
+    }
+
+    async fn collect_credentials(
+        &self,
+        request: Request<proto::CollectCredentialsRequest>,
+    ) -> Result<Response<proto::CollectCredentialsResponse>, Status> {
+        let token = zeroize::Zeroizing::new(bearer(&request)?.to_owned());
+        let request = request.into_inner();
+        check_id("credential_configuration_id", &request.credential_configuration_id)?;
+        let collected = self.0.collect(&token, &request.credential_configuration_id, &request.proofs).await?;
+        Ok(Response::new(match collected {
+            Collected::Issued { .. } => {
+                let (credentials, notification_id) = copies(&collected);
+                proto::CollectCredentialsResponse { credentials, notification_id, ..Default::default() }
+            }
+            Collected::Deferred { transaction_id, interval } => proto::CollectCredentialsResponse {
+                transaction_id: transaction_id.to_string(),
+                interval_seconds: interval,
+                ..Default::default()
+            },
+        }))
+    }
+
+    async fn collect_deferred(
+        &self,
+        request: Request<proto::CollectDeferredRequest>,
+    ) -> Result<Response<proto::CollectDeferredResponse>, Status> {
+        let request = request.into_inner();
+        check_id("transaction_id", &request.transaction_id)?;
+        let collected = self.0.collect_deferred(&request.transaction_id).await?;
+        Ok(Response::new(match collected {
+            Collected::Issued { .. } => {
+                let (credentials, notification_id) = copies(&collected);
+                proto::CollectDeferredResponse { credentials, notification_id, ..Default::default() }
+            }
+            Collected::Deferred { interval, .. } => {
+                proto::CollectDeferredResponse { interval_seconds: interval, ..Default::default() }
+            }
+        }))
+    }
+
+    async fn notify(&self, request: Request<proto::NotifyRequest>) -> Result<Response<proto::NotifyResponse>, Status> {
+        let request = request.into_inner();
+        check_id("notification_id", &request.notification_id)?;
+        match proto::NotificationEvent::try_from(request.event) {
+            Ok(proto::NotificationEvent::Unspecified) | Err(_) => {
+                return Err(Error::invalid("event", "must be one of the events").into());
+            }
+            Ok(_) => {}
+        }
+        self.0.notify(&request.notification_id, request.event).await?;
+        Ok(Response::new(proto::NotifyResponse {}))
+    }
+}
+
+/// The copies and the notification id of an answer.
+fn copies(collected: &Collected) -> (Vec<proto::IssuedCopy>, String) {
+    let Collected::Issued { format, copies, notification_id } = collected else {
+        return Default::default();
+    };
+    let format = format.to_wire().into();
+    let copies = copies.iter().map(|credential| proto::IssuedCopy { format, credential: credential.clone() });
+    (copies.collect(), notification_id.to_string())
+}

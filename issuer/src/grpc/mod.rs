@@ -1,0 +1,4 @@
+//! The gRPC wire: wire to domain and back, and nothing else.
+
+pub(crate) mod issuance;
+pub(crate) mod offers;

@@ -1,0 +1,167 @@
+//! `carnet.issuer.v1.OfferService`: what staff and their systems talk to.
+
+use std::sync::Arc;
+
+use carnet_core::time::Timestamp;
+use carnet_proto::issuer::v1 as proto;
+use carnet_service::wire::{self, Page};
+use tonic::{Request, Response, Status};
+
+use crate::{
+    error::Error,
+    format::Format,
+    issuer::Issuer,
+    offers::{ClaimsIn, OfferRequest, check_id},
+    store::{IssuedRecord, OfferRecord, OfferState, Slice, Store},
+};
+
+/// The service over one issuer; who may call is decided before it.
+pub(crate) struct Offers<S>(pub(crate) Arc<Issuer<S>>);
+
+#[tonic::async_trait]
+impl<S: Store> proto::offer_service_server::OfferService for Offers<S> {
+    async fn create_offer(
+        &self,
+        request: Request<proto::CreateOfferRequest>,
+    ) -> Result<Response<proto::CreateOfferResponse>, Status> {
+        let request = request.into_inner();
+        let format = Format::from_wire(request.format)
+            .ok_or_else(|| Error::invalid("format", "must be one of the credential formats"))?;
+        let claims = request.claims.as_ref().ok_or_else(|| Error::invalid("claims", "missing"))?;
+        let claims = wire::from_struct(claims).map_err(|problem| Error::invalid("claims", problem.to_string()))?;
+        let made = self
+            .0
+            .create_offer(OfferRequest {
+                request_id: request.request_id,
+                credential_type: request.credential_type,
+                format,
+                claims: ClaimsIn(claims),
+                with_pin: request.with_pin,
+                ttl: request.offer_ttl_seconds,
+                valid_from: instant("valid_from", request.valid_from.as_ref())?,
+                valid_until: instant("valid_until", request.valid_until.as_ref())?,
+                deferred: request.deferred,
+            })
+            .await?;
+        Ok(Response::new(proto::CreateOfferResponse {
+            offer: Some(offer(&made.offer)),
+            offer_uri: made.uri.map(|uri| uri.to_string()).unwrap_or_default(),
+            pin: made.pin.map(|pin| pin.to_string()).unwrap_or_default(),
+        }))
+    }
+
+    async fn list_offers(
+        &self,
+        request: Request<proto::ListOffersRequest>,
+    ) -> Result<Response<proto::ListOffersResponse>, Status> {
+        let request = request.into_inner();
+        let page = wire::page(request.page_size, &request.page_token)?;
+        let state = match proto::OfferState::try_from(request.state) {
+            Ok(proto::OfferState::Unspecified) => None,
+            Ok(proto::OfferState::Open) => Some(OfferState::Open),
+            Ok(proto::OfferState::Redeemed) => Some(OfferState::Redeemed),
+            Ok(proto::OfferState::Collected) => Some(OfferState::Collected),
+            Ok(proto::OfferState::Cancelled) => Some(OfferState::Cancelled),
+            Ok(proto::OfferState::Expired) => Some(OfferState::Expired),
+            Err(_) => return Err(Error::invalid("state", "must be one of the offer states").into()),
+        };
+        // What is past its end is erased before anyone reads that it is still open.
+        self.0.store.erase_expired(self.0.now()).await?;
+        let rows = self.0.store.offers(state, slice(page)).await?;
+        let (rows, next_page_token) = one_page(rows, page, |row| row.seq);
+        Ok(Response::new(proto::ListOffersResponse { offers: rows.iter().map(offer).collect(), next_page_token }))
+    }
+
+    async fn cancel_offer(
+        &self,
+        request: Request<proto::CancelOfferRequest>,
+    ) -> Result<Response<proto::CancelOfferResponse>, Status> {
+        let request = request.into_inner();
+        let cancelled = self.0.cancel_offer(&request.offer_id, &request.request_id).await?;
+        Ok(Response::new(proto::CancelOfferResponse { offer: Some(offer(&cancelled)) }))
+    }
+
+    async fn release_offer(
+        &self,
+        request: Request<proto::ReleaseOfferRequest>,
+    ) -> Result<Response<proto::ReleaseOfferResponse>, Status> {
+        let request = request.into_inner();
+        let released = self.0.release_offer(&request.offer_id, &request.request_id).await?;
+        Ok(Response::new(proto::ReleaseOfferResponse { offer: Some(offer(&released)) }))
+    }
+
+    async fn list_issued(
+        &self,
+        request: Request<proto::ListIssuedRequest>,
+    ) -> Result<Response<proto::ListIssuedResponse>, Status> {
+        let request = request.into_inner();
+        let page = wire::page(request.page_size, &request.page_token)?;
+        if !request.offer_id.is_empty() {
+            check_id("offer_id", &request.offer_id)?;
+        }
+        let rows = self.0.store.issued(&request.offer_id, slice(page)).await?;
+        let (rows, next_page_token) = one_page(rows, page, |row| row.seq);
+        Ok(Response::new(proto::ListIssuedResponse { issued: rows.iter().map(issued).collect(), next_page_token }))
+    }
+
+    async fn read_issued(
+        &self,
+        request: Request<proto::ReadIssuedRequest>,
+    ) -> Result<Response<proto::ReadIssuedResponse>, Status> {
+        let request = request.into_inner();
+        check_id("issued_id", &request.issued_id)?;
+        let record = self.0.store.issued_by_id(&request.issued_id).await?;
+        Ok(Response::new(proto::ReadIssuedResponse { issued: Some(issued(&record)) }))
+    }
+}
+
+fn instant(field: &'static str, at: Option<&prost_types::Timestamp>) -> Result<Option<Timestamp>, Error> {
+    at.map(wire::from_timestamp).transpose().map_err(|problem| Error::invalid(field, problem.to_string()))
+}
+
+/// One row more than the page has, to know whether another page follows.
+fn slice(page: Page) -> Slice {
+    Slice { before: page.before, limit: page.size.saturating_add(1) }
+}
+
+fn one_page<T>(mut rows: Vec<T>, page: Page, seq: impl Fn(&T) -> i64) -> (Vec<T>, String) {
+    let size = usize::try_from(page.size).unwrap_or_default();
+    if rows.len() <= size {
+        return (rows, String::new());
+    }
+    rows.truncate(size);
+    let token = rows.last().map(|row| wire::page_token(seq(row))).unwrap_or_default();
+    (rows, token)
+}
+
+fn offer(record: &OfferRecord) -> proto::Offer {
+    let state = match record.state {
+        OfferState::Open => proto::OfferState::Open,
+        OfferState::Redeemed => proto::OfferState::Redeemed,
+        OfferState::Collected => proto::OfferState::Collected,
+        OfferState::Cancelled => proto::OfferState::Cancelled,
+        OfferState::Expired => proto::OfferState::Expired,
+    };
+    proto::Offer {
+        offer_id: record.offer_id.clone(),
+        credential_type: record.credential_type.clone(),
+        format: record.format.to_wire().into(),
+        state: state.into(),
+        created_at: Some(wire::timestamp(record.created_at)),
+        expires_at: Some(wire::timestamp(record.expires_at)),
+        deferred: record.deferred,
+    }
+}
+
+fn issued(record: &IssuedRecord) -> proto::IssuedRecord {
+    proto::IssuedRecord {
+        issued_id: record.issued_id.clone(),
+        offer_id: record.offer_id.clone(),
+        credential_type: record.credential_type.clone(),
+        format: record.format.to_wire().into(),
+        status_index: u64::try_from(record.status_index).unwrap_or_default(),
+        issued_at: Some(wire::timestamp(record.issued_at)),
+        valid_until: Some(wire::timestamp(record.valid_until)),
+        notification: record.notification,
+    }
+}

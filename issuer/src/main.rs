@@ -1,0 +1,43 @@
+//! `carnet-issuer`: issues credentials to the wallets of the people they are about.
+
+mod commands;
+mod config;
+mod credential;
+mod error;
+mod format;
+mod grpc;
+mod issuance;
+mod issuer;
+#[cfg(feature = "jsonld")]
+mod jsonld;
+mod offers;
+mod proofs;
+mod secrets;
+mod server;
+mod setup;
+mod store;
+#[cfg(test)]
+mod tests;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+fn main() -> ExitCode {
+    let arguments = commands::Arguments::parse();
+    carnet_service::telemetry::init();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("error: the program could not start: {error}\nhint: free some memory or threads and try again");
+            return ExitCode::from(3);
+        }
+    };
+    match runtime.block_on(commands::run(arguments)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("error: {failure}");
+            ExitCode::from(failure.exit_code())
+        }
+    }
+}

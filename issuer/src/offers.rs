@@ -1,0 +1,249 @@
+//! Offers: made by staff, redeemed once by a holder.
+
+use carnet_core::{json, time::Timestamp};
+use serde_json::{Map, Value, json};
+use zeroize::Zeroizing;
+
+use crate::{
+    error::Error,
+    format::Format,
+    issuer::{Issuer, TOKEN_SECONDS},
+    secrets::{self, Use},
+    store::{Claims, Creation, NewOffer, OfferRecord, Redemption, Store},
+};
+
+/// The longest identifier that a caller may choose, in bytes.
+const MOST_ID_BYTES: usize = 128;
+/// The longest claims, in bytes of JSON.
+const MOST_CLAIMS_BYTES: usize = 131_072;
+/// The longest that an offer may wait, in seconds: a year.
+const MOST_TTL: u32 = 31_536_000;
+const DAY: i64 = 86_400;
+
+/// What staff ask for.
+#[derive(Debug)]
+pub(crate) struct OfferRequest {
+    pub(crate) request_id: String,
+    pub(crate) credential_type: String,
+    pub(crate) format: Format,
+    pub(crate) claims: ClaimsIn,
+    pub(crate) with_pin: bool,
+    /// In seconds; 0: the default.
+    pub(crate) ttl: u32,
+    pub(crate) valid_from: Option<Timestamp>,
+    pub(crate) valid_until: Option<Timestamp>,
+    pub(crate) deferred: bool,
+}
+
+/// Claims as they come in; never shown.
+pub(crate) struct ClaimsIn(pub(crate) Map<String, Value>);
+
+impl std::fmt::Debug for ClaimsIn {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("ClaimsIn(redacted)")
+    }
+}
+
+/// A new offer with its secrets, or the one that its request_id made before, without them.
+pub(crate) struct MadeOffer {
+    pub(crate) offer: OfferRecord,
+    pub(crate) uri: Option<Zeroizing<String>>,
+    pub(crate) pin: Option<Zeroizing<String>>,
+}
+
+/// What a code was exchanged for.
+pub(crate) struct Grant {
+    pub(crate) access_token: Zeroizing<String>,
+    pub(crate) expires_at: Timestamp,
+    pub(crate) offer: OfferRecord,
+}
+
+impl<S: Store> Issuer<S> {
+    /// Creates an offer. The same request_id with the same content gives the same offer.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a field, [`Error::FormatUnavailable`], [`Error::RequestIdReused`], the store's.
+    pub(crate) async fn create_offer(&self, request: OfferRequest) -> Result<MadeOffer, Error> {
+        check_id("request_id", &request.request_id)?;
+        let credential_type = self.credential_type(&request.credential_type)?;
+        request.format.require_available(self.signer.algorithm())?;
+        if request.ttl > MOST_TTL {
+            return Err(Error::invalid("offer_ttl_seconds", "an offer may wait for a year at most"));
+        }
+        let refused = |problem: carnet_core::Problem| Error::Invalid {
+            reason: "CLAIMS_INVALID",
+            field: "claims".to_owned(),
+            description: problem.to_string(),
+        };
+        let claims = credential_type.complete(&request.claims.0).map_err(refused)?;
+        credential_type.validate_claims(&claims).map_err(refused)?;
+        let claims = Value::Object(claims);
+        let canonical = Zeroizing::new(
+            String::from_utf8(json::canonicalize(&claims).map_err(refused)?)
+                .map_err(|_| Error::invalid("claims", "not UTF-8"))?,
+        );
+        if canonical.len() > MOST_CLAIMS_BYTES {
+            return Err(Error::invalid("claims", format!("more than {MOST_CLAIMS_BYTES} bytes of JSON")));
+        }
+
+        let now = self.now();
+        let (valid_from, valid_until) = validity(&request, credential_type.validity_days, now)?;
+        let ttl = if request.ttl == 0 { self.settings.offer_ttl } else { request.ttl };
+        let code = secrets::draw();
+        let pin = request.with_pin.then(secrets::draw_pin);
+        let stored = self
+            .store
+            .create_offer(NewOffer {
+                offer_id: secrets::draw_id(),
+                request_id: request.request_id.clone(),
+                terms: terms(&request),
+                credential_type: credential_type.name.clone(),
+                format: request.format,
+                claims: Claims(canonical.clone()),
+                valid_from,
+                valid_until,
+                code_hash: secrets::digest(Use::Code, &[code.as_bytes()]),
+                pin_hash: pin.as_ref().map(|pin| pin_digest(&code, pin)),
+                deferred: request.deferred,
+                created_at: now,
+                expires_at: now.plus(i64::from(ttl)),
+            })
+            .await?;
+        match stored {
+            Creation::Stored(offer) => {
+                tracing::info!(offer_id = offer.offer_id, credential_type = offer.credential_type, "offer created");
+                let uri = self.offer_uri(&offer, &code, pin.is_some());
+                Ok(MadeOffer { offer, uri: Some(uri), pin })
+            }
+            // Once the claims are erased there is nothing left to compare them with, on purpose: a digest of them could
+            // be guessed back into claims.
+            Creation::Known { offer, terms: known, claims }
+                if known == terms(&request)
+                    && claims.as_ref().is_none_or(|known| secrets::same(known.0.as_bytes(), canonical.as_bytes())) =>
+            {
+                Ok(MadeOffer { offer, uri: None, pin: None })
+            }
+            Creation::Known { .. } => Err(Error::RequestIdReused),
+        }
+    }
+
+    /// Exchanges an offer's code for an access token.
+    ///
+    /// # Errors
+    /// The offer is unknown, used, expired, cancelled or locked; the PIN is wrong, missing or unexpected; the store's.
+    pub(crate) async fn redeem_offer(&self, code: &str, pin: Option<&str>) -> Result<Grant, Error> {
+        if code.is_empty() || code.len() > MOST_ID_BYTES {
+            return Err(Error::OfferUnknown);
+        }
+        if pin.is_some_and(|pin| pin.len() > MOST_ID_BYTES) {
+            return Err(Error::invalid("tx_code", format!("longer than {MOST_ID_BYTES} bytes")));
+        }
+        let now = self.now();
+        let access_token = secrets::draw();
+        let expires_at = now.plus(TOKEN_SECONDS);
+        let redemption = self
+            .store
+            .redeem(
+                secrets::digest(Use::Code, &[code.as_bytes()]),
+                pin.map(|pin| pin_digest(code, pin)),
+                secrets::digest(Use::AccessToken, &[access_token.as_bytes()]),
+                expires_at,
+                now,
+            )
+            .await?;
+        match redemption {
+            Redemption::Granted(offer) => Ok(Grant { access_token, expires_at, offer }),
+            Redemption::Refused(error) => Err(error),
+        }
+    }
+
+    /// Cancels an offer that was not collected, and erases its claims. Idempotent.
+    pub(crate) async fn cancel_offer(&self, offer_id: &str, request_id: &str) -> Result<OfferRecord, Error> {
+        check_mutation(offer_id, request_id)?;
+        self.store.cancel(offer_id).await
+    }
+
+    /// Lets a deferred offer be collected. Idempotent.
+    pub(crate) async fn release_offer(&self, offer_id: &str, request_id: &str) -> Result<OfferRecord, Error> {
+        check_mutation(offer_id, request_id)?;
+        self.store.release(offer_id).await
+    }
+
+    /// The URI that the holder gets, by value (OpenID4VCI 1.0 section 4.1).
+    fn offer_uri(&self, offer: &OfferRecord, code: &str, with_pin: bool) -> Zeroizing<String> {
+        let mut grant = json!({ "pre-authorized_code": code });
+        if let (true, Some(grant)) = (with_pin, grant.as_object_mut()) {
+            grant.insert("tx_code".to_owned(), json!({ "length": 6, "input_mode": "numeric" }));
+        }
+        let offer = json!({
+            "credential_issuer": self.endpoint,
+            "credential_configuration_ids": [crate::format::configuration_id(&offer.credential_type, offer.format)],
+            "grants": { "urn:ietf:params:oauth:grant-type:pre-authorized_code": grant },
+        });
+        let text = Zeroizing::new(offer.to_string());
+        Zeroizing::new(format!("openid-credential-offer://?credential_offer={}", percent_encode(&text)))
+    }
+}
+
+/// Every byte but the unreserved ones of RFC 3986 section 2.3.
+fn percent_encode(text: &str) -> String {
+    use std::fmt::Write as _;
+    text.bytes().fold(String::new(), |mut encoded, byte| {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => encoded.push(char::from(byte)),
+            // Writing to a string cannot fail.
+            _ => write!(encoded, "%{byte:02X}").unwrap_or_default(),
+        }
+        encoded
+    })
+}
+
+fn pin_digest(code: &str, pin: &str) -> secrets::Hash {
+    secrets::digest(Use::Pin, &[code.as_bytes(), pin.as_bytes()])
+}
+
+/// From when until when the credential holds: whole days, the same for all who were issued that day.
+fn validity(request: &OfferRequest, default_days: u32, now: Timestamp) -> Result<(Timestamp, Timestamp), Error> {
+    let today = now.start_of_day();
+    let from = request.valid_from.map_or(today, Timestamp::start_of_day);
+    let default = || from.max(today).plus(i64::from(default_days).saturating_mul(DAY));
+    // An end that is past already is allowed when it is asked for: records of what once held.
+    let until = request.valid_until.map_or_else(default, Timestamp::start_of_day);
+    for (field, at) in [("valid_from", from), ("valid_until", until)] {
+        if carnet_core::time::Timestamp::parse(&at.to_string()).is_err() {
+            return Err(Error::invalid(field, "outside the years that a date can say"));
+        }
+    }
+    if until <= from {
+        return Err(Error::invalid("valid_until", "must be at least a day after valid_from"));
+    }
+    Ok((from, until))
+}
+
+/// What a request says besides its claims, in one fixed form.
+fn terms(request: &OfferRequest) -> String {
+    json!([
+        request.credential_type,
+        request.format.as_str(),
+        request.with_pin,
+        request.ttl,
+        request.valid_from.map(Timestamp::unix),
+        request.valid_until.map(Timestamp::unix),
+        request.deferred,
+    ])
+    .to_string()
+}
+
+fn check_mutation(offer_id: &str, request_id: &str) -> Result<(), Error> {
+    check_id("offer_id", offer_id)?;
+    // These calls are idempotent by what they do; the request_id may be left out.
+    if request_id.is_empty() { Ok(()) } else { check_id("request_id", request_id) }
+}
+
+/// Refuses an identifier that is empty, long, or holds control characters.
+pub(crate) fn check_id(field: &'static str, id: &str) -> Result<(), Error> {
+    if id.is_empty() || id.len() > MOST_ID_BYTES || id.chars().any(char::is_control) {
+        return Err(Error::invalid(field, format!("must be 1 to {MOST_ID_BYTES} bytes of text")));
+    }
+    Ok(())
+}

@@ -1,0 +1,89 @@
+//! Proofs of possession: that whoever asks for a copy has its key (OpenID4VCI 1.0 appendix F.1).
+
+use std::collections::HashSet;
+
+use carnet_core::{
+    Code, Problem,
+    keys::PublicKey,
+    secure::jose::{Jws, KeyRef, numeric_date},
+    time::Timestamp,
+};
+
+use crate::error::Error;
+
+const TYP: &str = "openid4vci-proof+jwt";
+/// How old a proof may be, and how far clocks may differ, in seconds.
+const MOST_AGE: i64 = 300;
+const SKEW: i64 = 60;
+/// The longest proof, in bytes.
+const MOST_BYTES: usize = 8_192;
+
+/// What proofs show: a key for each copy, and the nonce that all of them have.
+#[derive(Debug)]
+pub(crate) struct Proven {
+    pub(crate) keys: Vec<PublicKey>,
+    pub(crate) nonce: String,
+}
+
+/// Verifies the proofs of one request.
+///
+/// # Errors
+/// [`Error::ProofInvalid`] names the first proof that does not hold; [`Error::Invalid`] for none, or too many.
+pub(crate) fn verify(proofs: &[String], audience: &str, most: usize, now: Timestamp) -> Result<Proven, Error> {
+    if proofs.is_empty() || proofs.len() > most {
+        return Err(Error::Invalid {
+            reason: "BATCH_SIZE",
+            field: "proofs".to_owned(),
+            description: format!("1 to {most} proofs in one call"),
+        });
+    }
+    let mut keys = Vec::with_capacity(proofs.len());
+    let mut thumbprints = HashSet::new();
+    let mut shared: Option<String> = None;
+    for (index, proof) in proofs.iter().enumerate() {
+        let refuse = |problem| Error::ProofInvalid { index, problem };
+        let (key, nonce) = verify_one(proof, audience, now).map_err(refuse)?;
+        if !thumbprints.insert(key.thumbprint()) {
+            return Err(refuse(Problem::new(Code::KeyInvalid, "two copies may not have the same key")));
+        }
+        if shared.get_or_insert_with(|| nonce.clone()) != &nonce {
+            return Err(refuse(Problem::new(Code::ChallengeMismatch, "all proofs of a request have the same nonce")));
+        }
+        keys.push(key);
+    }
+    Ok(Proven { keys, nonce: shared.unwrap_or_default() })
+}
+
+fn verify_one(proof: &str, audience: &str, now: Timestamp) -> Result<(PublicKey, String), Problem> {
+    if proof.len() > MOST_BYTES {
+        return Err(Problem::new(Code::TooLarge, format!("a proof is at most {MOST_BYTES} bytes")));
+    }
+    let jws = Jws::parse(proof)?;
+    jws.require_typ(TYP)?;
+    // The key stands in the header by value: a kid would have to be resolved, and copies have keys that nobody knows yet.
+    let KeyRef::Jwk(key) = jws.key_ref() else {
+        return Err(Problem::new(Code::HeaderKeyAmbiguous, "the header must have exactly the copy's key, as jwk"));
+    };
+    jws.verify(key)?;
+    let payload = jws.payload();
+    match payload.get("aud").map(|aud| aud.as_str()) {
+        Some(Some(aud)) if aud == audience => {}
+        Some(_) => return Err(Problem::new(Code::DomainMismatch, "aud must be this issuer's DID")),
+        None => return Err(Problem::from(Code::DomainMissing)),
+    }
+    let issued = numeric_date(payload, "iat")?.ok_or_else(|| Problem::new(Code::ClaimMissing, "iat is missing"))?;
+    if issued > now.plus(SKEW) || issued < now.plus(-MOST_AGE) {
+        return Err(Problem::new(Code::KeyBindingStale, "iat must be of the last five minutes"));
+    }
+    let end = numeric_date(payload, "exp")?;
+    if end.is_some_and(|end| end <= now.plus(-SKEW)) {
+        return Err(Problem::from(Code::Expired));
+    }
+    let begin = numeric_date(payload, "nbf")?;
+    if begin.is_some_and(|begin| begin > now.plus(SKEW)) {
+        return Err(Problem::from(Code::NotYetValid));
+    }
+    let nonce = payload.get("nonce").ok_or_else(|| Problem::from(Code::ChallengeMissing))?;
+    let nonce = nonce.as_str().ok_or_else(|| Problem::new(Code::MalformedValue, "nonce must be a string"))?;
+    Ok((key.clone(), nonce.to_owned()))
+}

@@ -1,0 +1,154 @@
+//! Codes, PINs, tokens and nonces: how they are drawn, and the only form in which they are stored.
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use chacha20poly1305::{
+    XChaCha20Poly1305, XNonce,
+    aead::{Aead as _, KeyInit as _},
+};
+use rand_core::{OsRng, RngCore as _};
+use sha2::{Digest as _, Sha256};
+use subtle::ConstantTimeEq as _;
+use zeroize::Zeroizing;
+
+/// The stored form of a secret.
+pub(crate) type Hash = [u8; 32];
+
+const NONCE_BYTES: usize = 24;
+
+/// What a digest is for: two uses of one secret never give the same digest.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Use {
+    Code,
+    Pin,
+    AccessToken,
+    Nonce,
+    Request,
+    TransactionId,
+    TransactionHash,
+    NotificationId,
+    NotificationHash,
+    Answer,
+}
+
+impl Use {
+    const fn tag(self) -> &'static str {
+        match self {
+            Self::Code => "carnet-issuer-code/1",
+            Self::Pin => "carnet-issuer-pin/1",
+            Self::AccessToken => "carnet-issuer-access-token/1",
+            Self::Nonce => "carnet-issuer-nonce/1",
+            Self::Request => "carnet-issuer-request/1",
+            Self::TransactionId => "carnet-issuer-transaction-id/1",
+            Self::TransactionHash => "carnet-issuer-transaction-hash/1",
+            Self::NotificationId => "carnet-issuer-notification-id/1",
+            Self::NotificationHash => "carnet-issuer-notification-hash/1",
+            Self::Answer => "carnet-issuer-answer/1",
+        }
+    }
+}
+
+/// SHA-256 over the use and the parts, each preceded by its length.
+///
+/// The secrets that go through here have 256 bits of entropy, so that a fast hash is enough. A PIN has 20; it is hashed
+/// together with its offer's code, which the store does not hold.
+pub(crate) fn digest(what: Use, parts: &[&[u8]]) -> Hash {
+    let mut hasher = Sha256::new();
+    hasher.update(what.tag());
+    for part in parts {
+        hasher.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
+        hasher.update(part);
+    }
+    hasher.finalize().into()
+}
+
+/// A secret of 256 bits, in base64url.
+pub(crate) fn draw() -> Zeroizing<String> {
+    let mut bytes = Zeroizing::new([0u8; 32]);
+    OsRng.fill_bytes(bytes.as_mut());
+    Zeroizing::new(URL_SAFE_NO_PAD.encode(bytes.as_ref()))
+}
+
+/// A public identifier of 128 random bits, in base64url.
+pub(crate) fn draw_id() -> String {
+    let mut bytes = [0u8; 16];
+    OsRng.fill_bytes(&mut bytes);
+    URL_SAFE_NO_PAD.encode(bytes)
+}
+
+/// A number below `bound`, each equally likely. `bound` is not zero.
+pub(crate) fn draw_below(bound: u32) -> u32 {
+    // The last, incomplete run of `bound` numbers would make small results more likely.
+    let Some(excess) = u32::MAX.checked_rem(bound) else { return 0 };
+    loop {
+        let number = OsRng.next_u32();
+        if number < u32::MAX.saturating_sub(excess) {
+            return number.checked_rem(bound).unwrap_or_default();
+        }
+    }
+}
+
+/// A PIN of six digits.
+pub(crate) fn draw_pin() -> Zeroizing<String> {
+    Zeroizing::new(format!("{:06}", draw_below(1_000_000)))
+}
+
+/// Whether two digests are equal, in constant time.
+pub(crate) fn same(a: &[u8], b: &[u8]) -> bool {
+    a.ct_eq(b).into()
+}
+
+/// A secret that follows from another one and a request, so that a repeat of the request gets the same.
+pub(crate) fn derive(what: Use, secret: &str, request: &Hash) -> Zeroizing<String> {
+    Zeroizing::new(URL_SAFE_NO_PAD.encode(digest(what, &[secret.as_bytes(), request])))
+}
+
+/// Encrypts an answer under a key that needs the wallet's secret: the store alone cannot open it.
+pub(crate) fn seal(secret: &str, request: &Hash, answer: &[u8]) -> Option<Vec<u8>> {
+    let mut nonce = [0u8; NONCE_BYTES];
+    OsRng.fill_bytes(&mut nonce);
+    let sealed = answer_cipher(secret, request).encrypt(&XNonce::from(nonce), answer).ok()?;
+    Some([nonce.as_slice(), &sealed].concat())
+}
+
+/// Opens what [`seal`] made.
+pub(crate) fn unseal(secret: &str, request: &Hash, sealed: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+    let (nonce, body) = sealed.split_at_checked(NONCE_BYTES)?;
+    let nonce: [u8; NONCE_BYTES] = nonce.try_into().ok()?;
+    answer_cipher(secret, request).decrypt(&XNonce::from(nonce), body).ok().map(Zeroizing::new)
+}
+
+fn answer_cipher(secret: &str, request: &Hash) -> XChaCha20Poly1305 {
+    let key = Zeroizing::new(digest(Use::Answer, &[secret.as_bytes(), request]));
+    XChaCha20Poly1305::new(key.as_ref().into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pins_have_six_digits_and_spread() {
+        let mut first_digits = [0u32; 10];
+        for _ in 0..2000 {
+            let pin = draw_pin();
+            assert_eq!(pin.len(), 6);
+            first_digits[usize::from(pin.as_bytes()[0] - b'0')] += 1;
+        }
+        assert!(first_digits.iter().all(|n| *n > 100), "{first_digits:?}");
+    }
+
+    #[test]
+    fn an_answer_opens_with_its_secret_and_request_alone() {
+        let sealed = seal("secret", &[1; 32], b"answer").unwrap();
+        assert_eq!(unseal("secret", &[1; 32], &sealed).unwrap().as_slice(), b"answer");
+        assert!(unseal("other", &[1; 32], &sealed).is_none());
+        assert!(unseal("secret", &[2; 32], &sealed).is_none());
+        assert!(unseal("secret", &[1; 32], &sealed[..10]).is_none());
+    }
+
+    #[test]
+    fn digests_keep_uses_and_parts_apart() {
+        assert_ne!(digest(Use::Code, &[b"a"]), digest(Use::Nonce, &[b"a"]));
+        assert_ne!(digest(Use::Pin, &[b"ab", b"c"]), digest(Use::Pin, &[b"a", b"bc"]));
+    }
+}

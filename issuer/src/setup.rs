@@ -1,0 +1,132 @@
+//! `init`: a data directory with a key, a DID document, a configuration, a store and a staff token.
+
+use std::{
+    io::Write as _,
+    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
+    path::{Path, PathBuf},
+};
+
+use carnet_core::{
+    did::{Did, DidDocument, web},
+    keys::{Algorithm, Signer as _},
+};
+use carnet_service::{config::StartError, keys, staff, store};
+use rand_core::OsRng;
+use zeroize::Zeroizing;
+
+use crate::{secrets::Hash, store::sqlite::MIGRATIONS};
+
+/// The fragment of the signing key's DID URL.
+pub(crate) const KEY_FRAGMENT: &str = "key-1";
+const STAFF_FILE: &str = "staff-token.sha256";
+
+/// What `init` made.
+pub(crate) struct Made {
+    pub(crate) did: Did,
+    /// The DID document.
+    pub(crate) document: PathBuf,
+    /// Where it has to be published.
+    pub(crate) publish_at: String,
+    /// Shown once, stored hashed.
+    pub(crate) staff_token: Zeroizing<String>,
+}
+
+/// Makes a data directory. Nothing that exists is overwritten.
+///
+/// # Errors
+/// The DID is not a did:web, the directory is in use, or a file cannot be written.
+pub(crate) async fn init(
+    data: &Path,
+    did: &str,
+    name: Option<&str>,
+    algorithm: Algorithm,
+) -> Result<Made, StartError> {
+    let did = Did::parse(did).and_then(|did| web::url(&did).map(|url| (did, url)));
+    let (did, publish_at) = did.map_err(|problem| {
+        StartError::new(format!("the DID is refused: {problem}"), "give a did:web whose host you control, such as did:web:university.example")
+    })?;
+    create_directory(data)?;
+    let key = keys::create(data, algorithm)?;
+    let document = data.join("did.json");
+    let rendered = DidDocument::render(&did, &[(KEY_FRAGMENT.to_owned(), key.public_key())]);
+    write_new(&document, format!("{rendered:#}\n").as_bytes(), 0o644)?;
+    let staff_token = staff::generate(&mut OsRng);
+    write_new(&data.join(STAFF_FILE), format!("{}\n", to_hex(&staff::hash(&staff_token))).as_bytes(), 0o600)?;
+    store::open(data, &MIGRATIONS).await?.close().await;
+    // The configuration comes last: without it the directory is not taken for an issuer's.
+    write_new(&data.join("config.toml"), config_text(&did, name).as_bytes(), 0o600)?;
+    Ok(Made { did, document, publish_at, staff_token })
+}
+
+/// The stored hash of the staff token.
+///
+/// # Errors
+/// The file is missing or not what `init` wrote.
+pub(crate) fn staff_hash(data: &Path) -> Result<Hash, StartError> {
+    let path = data.join(STAFF_FILE);
+    let broken = |what: String| StartError::new(what, "restore the file from a backup; staff calls are refused without it");
+    let text = std::fs::read_to_string(&path)
+        .map_err(|error| broken(format!("{} could not be read: {error}", path.display())))?;
+    from_hex(text.trim()).ok_or_else(|| broken(format!("{} does not hold a SHA-256 in hex", path.display())))
+}
+
+fn create_directory(data: &Path) -> Result<(), StartError> {
+    let failed = |error: std::io::Error| {
+        StartError::new(format!("{} could not be made: {error}", data.display()), "name a directory that you may write to")
+    };
+    if data.exists() {
+        let mut entries = std::fs::read_dir(data).map_err(failed)?;
+        if entries.next().is_some() {
+            return Err(StartError::new(
+                format!("{} is not empty; nothing was changed", data.display()),
+                "name a new directory: init never overwrites a key",
+            ));
+        }
+        use std::os::unix::fs::PermissionsExt as _;
+        return std::fs::set_permissions(data, std::fs::Permissions::from_mode(0o700)).map_err(failed);
+    }
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(data).map_err(failed)
+}
+
+fn write_new(path: &Path, bytes: &[u8], mode: u32) -> Result<(), StartError> {
+    let write = || {
+        let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;
+        file.write_all(bytes)?;
+        file.sync_all()
+    };
+    write().map_err(|error: std::io::Error| {
+        StartError::new(
+            format!("{} could not be written: {error}", path.display()),
+            "remove the directory if init just made it, and run init again",
+        )
+    })
+}
+
+fn config_text(did: &Did, name: Option<&str>) -> String {
+    let mut text = String::from("# Made by `carnet-issuer init`. `carnet-issuer serve --config FILE` lays another file over it.\n");
+    text.push_str(&format!("did = {}\n", quoted(did.as_str())));
+    if let Some(name) = name {
+        text.push_str(&format!("\n[name]\nen = {}\n", quoted(name)));
+    }
+    text
+}
+
+/// A TOML basic string: JSON's escapes are among TOML's.
+fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string().replace('\u{7f}', "\\u007F")
+}
+
+fn to_hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn from_hex(text: &str) -> Option<Hash> {
+    let mut hash = Hash::default();
+    if text.len() != 64 || !text.is_ascii() {
+        return None;
+    }
+    for (byte, pair) in hash.iter_mut().zip(text.as_bytes().chunks(2)) {
+        *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
+    }
+    Some(hash)
+}

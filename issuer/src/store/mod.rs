@@ -1,0 +1,226 @@
+//! What the issuer remembers, as whole transactions.
+//!
+//! One collection takes two transactions with the signatures between them:
+//!
+//! 1. `intend` takes the nonce, draws a status index for each copy and writes a row for it;
+//! 2. the copies are signed;
+//! 3. `finish` erases the claims, marks the copies as issued and keeps the answer, sealed for the wallet;
+//! 4. the answer goes out.
+//!
+//! A power cut before 1 changes nothing. Between 1 and 3 the offer stays redeemed and its claims are there: the wallet repeats
+//! its request and gets copies under the same indices. After 3 the repeat gets the sealed answer. So no index is given out twice,
+//! and an answer that was lost on its way can be had again until the wallet acknowledges it or its token ends.
+
+pub(crate) mod sqlite;
+
+use carnet_core::time::Timestamp;
+use zeroize::Zeroizing;
+
+use crate::{error::Error, format::Format, secrets::Hash};
+
+pub(crate) use sqlite::SqliteStore;
+
+/// How many wrong PINs lock an offer.
+pub(crate) const PIN_TRIES: i64 = 5;
+
+/// A person's claims as JSON text: wiped from memory when dropped, and never shown.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Claims(pub(crate) Zeroizing<String>);
+
+impl std::fmt::Debug for Claims {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Claims(redacted)")
+    }
+}
+
+/// Where an offer stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum OfferState {
+    Open,
+    Redeemed,
+    Collected,
+    Cancelled,
+    Expired,
+}
+
+impl OfferState {
+    pub(crate) const ALL: [Self; 5] = [Self::Open, Self::Redeemed, Self::Collected, Self::Cancelled, Self::Expired];
+
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Redeemed => "redeemed",
+            Self::Collected => "collected",
+            Self::Cancelled => "cancelled",
+            Self::Expired => "expired",
+        }
+    }
+
+    pub(crate) fn parse(text: &str) -> Result<Self, Error> {
+        Self::ALL.into_iter().find(|state| state.as_str() == text).ok_or(Error::Corrupt("offers.state"))
+    }
+}
+
+/// An offer, without claims and secrets.
+#[derive(Debug, Clone)]
+pub(crate) struct OfferRecord {
+    pub(crate) seq: i64,
+    pub(crate) offer_id: String,
+    pub(crate) credential_type: String,
+    pub(crate) format: Format,
+    pub(crate) state: OfferState,
+    pub(crate) deferred: bool,
+    pub(crate) created_at: Timestamp,
+    pub(crate) expires_at: Timestamp,
+}
+
+/// An offer to be stored.
+#[derive(Debug)]
+pub(crate) struct NewOffer {
+    pub(crate) offer_id: String,
+    pub(crate) request_id: String,
+    /// What was asked for besides the claims, in canonical form: to know a request_id that is used for something else.
+    pub(crate) terms: String,
+    pub(crate) credential_type: String,
+    pub(crate) format: Format,
+    pub(crate) claims: Claims,
+    pub(crate) valid_from: Timestamp,
+    pub(crate) valid_until: Timestamp,
+    pub(crate) code_hash: Hash,
+    pub(crate) pin_hash: Option<Hash>,
+    pub(crate) deferred: bool,
+    pub(crate) created_at: Timestamp,
+    pub(crate) expires_at: Timestamp,
+}
+
+/// What became of a new offer.
+#[derive(Debug)]
+pub(crate) enum Creation {
+    Stored(OfferRecord),
+    /// The request_id is known; the claims are gone if they were erased since.
+    Known { offer: OfferRecord, terms: String, claims: Option<Claims> },
+}
+
+/// What became of a code.
+#[derive(Debug)]
+pub(crate) enum Redemption {
+    Granted(OfferRecord),
+    Refused(Error),
+}
+
+/// A request for copies, whose proofs hold.
+#[derive(Debug)]
+pub(crate) struct Intent {
+    pub(crate) token_hash: Hash,
+    pub(crate) request_digest: Hash,
+    pub(crate) nonce_hash: Hash,
+    pub(crate) transaction_hash: Hash,
+    pub(crate) notification_hash: Hash,
+    pub(crate) configuration_id: String,
+    pub(crate) copies: usize,
+    /// The copies' public keys as a JSON array; stored only if the offer is deferred.
+    pub(crate) holder_keys: String,
+    pub(crate) now: Timestamp,
+    /// Until when a deferred offer waits.
+    pub(crate) deferred_until: Timestamp,
+}
+
+/// What is to be done about a request for copies.
+#[derive(Debug)]
+pub(crate) enum Intended {
+    /// Sign these; the intent is stored.
+    Sign(Work),
+    /// It was answered before: this is the sealed answer.
+    Answered(Vec<u8>),
+    /// Staff must release it first.
+    Deferred,
+}
+
+/// Copies that are to be signed.
+#[derive(Debug)]
+pub(crate) struct Work {
+    pub(crate) collection: i64,
+    pub(crate) offer_id: String,
+    pub(crate) credential_type: String,
+    pub(crate) format: Format,
+    pub(crate) claims: Claims,
+    pub(crate) valid_from: Timestamp,
+    pub(crate) valid_until: Timestamp,
+    /// The digest of the request that began it.
+    pub(crate) request_digest: Hash,
+    /// Only for a deferred collection: the copies' public keys.
+    pub(crate) holder_keys: Option<String>,
+}
+
+/// An issued copy, without claims and without its holder's key.
+#[derive(Debug, Clone)]
+pub(crate) struct IssuedRecord {
+    pub(crate) seq: i64,
+    pub(crate) issued_id: String,
+    pub(crate) offer_id: String,
+    pub(crate) credential_type: String,
+    pub(crate) format: Format,
+    pub(crate) status_index: i64,
+    pub(crate) issued_at: Timestamp,
+    pub(crate) valid_until: Timestamp,
+    /// The last notification, by its number on the wire.
+    pub(crate) notification: i32,
+}
+
+/// Which rows of a list: newest first, `before` a row, at most `limit`.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Slice {
+    pub(crate) before: i64,
+    pub(crate) limit: i64,
+}
+
+/// The issuer's memory. Each method is one transaction: it happens wholly or not at all.
+pub(crate) trait Store: Send + Sync + 'static {
+    /// Stores an offer, once for each request_id.
+    fn create_offer(&self, offer: NewOffer) -> impl Future<Output = Result<Creation, Error>> + Send;
+    /// Takes an offer's code; counts wrong PINs.
+    fn redeem(
+        &self,
+        code_hash: Hash,
+        pin_hash: Option<Hash>,
+        token_hash: Hash,
+        token_until: Timestamp,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<Redemption, Error>> + Send;
+    /// Remembers a nonce, if not too many are outstanding.
+    fn add_nonce(&self, hash: Hash, until: Timestamp, now: Timestamp) -> impl Future<Output = Result<(), Error>> + Send;
+    /// Stores what is about to be signed.
+    fn intend(&self, intent: Intent) -> impl Future<Output = Result<Intended, Error>> + Send;
+    /// The same for a collection that was deferred.
+    fn intend_deferred(
+        &self,
+        transaction_hash: Hash,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<(Hash, Format, Intended), Error>> + Send;
+    /// Erases the claims, marks the copies as issued, keeps the sealed answer. False: another call was first.
+    fn finish(
+        &self,
+        collection: i64,
+        sealed: Vec<u8>,
+        sealed_until: Timestamp,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<bool, Error>> + Send;
+    /// Records a wallet's notification and erases the sealed answer.
+    fn notify(&self, notification_hash: Hash, event: i32) -> impl Future<Output = Result<(), Error>> + Send;
+    /// Cancels an offer that was not collected and erases its claims.
+    fn cancel(&self, offer_id: &str) -> impl Future<Output = Result<OfferRecord, Error>> + Send;
+    /// Lets a deferred offer be collected.
+    fn release(&self, offer_id: &str) -> impl Future<Output = Result<OfferRecord, Error>> + Send;
+    /// Offers, newest first.
+    fn offers(
+        &self,
+        state: Option<OfferState>,
+        slice: Slice,
+    ) -> impl Future<Output = Result<Vec<OfferRecord>, Error>> + Send;
+    /// Issued copies, newest first; an empty offer id means all.
+    fn issued(&self, offer_id: &str, slice: Slice) -> impl Future<Output = Result<Vec<IssuedRecord>, Error>> + Send;
+    /// One issued copy.
+    fn issued_by_id(&self, issued_id: &str) -> impl Future<Output = Result<IssuedRecord, Error>> + Send;
+    /// Erases what is past its end: claims, nonces, sealed answers. Returns how many offers it closed.
+    fn erase_expired(&self, now: Timestamp) -> impl Future<Output = Result<u64, Error>> + Send;
+}
