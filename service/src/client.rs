@@ -1,0 +1,172 @@
+//! The staff verbs' connection to a running service.
+
+use std::{path::PathBuf, time::Duration};
+
+use tonic::{
+    Request, Status,
+    metadata::{Ascii, MetadataValue},
+    transport::{Certificate, Channel, ClientTlsConfig, Endpoint},
+};
+use url::{Host, Url};
+use zeroize::Zeroizing;
+
+use crate::config::StartError;
+
+/// Arguments that every staff verb has; flatten into clap.
+#[derive(Debug, Clone, clap::Args)]
+pub struct StaffArgs {
+    /// The service's URL.
+    #[arg(long, env = "CARNET_SERVER", default_value = "http://127.0.0.1:7401")]
+    pub server: String,
+    /// A file that holds the staff token.
+    #[arg(long, env = "CARNET_STAFF_TOKEN_FILE")]
+    pub token_file: Option<PathBuf>,
+    /// A CA certificate (PEM) to trust.
+    #[arg(long, env = "CARNET_CA")]
+    pub ca: Option<PathBuf>,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Adds the token to every call.
+#[derive(Clone)]
+pub struct WithToken {
+    header: MetadataValue<Ascii>,
+}
+
+impl std::fmt::Debug for WithToken {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("WithToken(redacted)")
+    }
+}
+
+impl tonic::service::Interceptor for WithToken {
+    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
+        request.metadata_mut().insert("authorization", self.header.clone());
+        Ok(request)
+    }
+}
+
+/// Connects. The token comes from `--token-file` or the environment variable `CARNET_STAFF_TOKEN`.
+///
+/// # Errors
+/// No token; a URL that is not `https`, or `http` on loopback; a CA that cannot be read; no answer.
+pub async fn connect(args: &StaffArgs) -> Result<(Channel, WithToken), StartError> {
+    let token = token(args)?;
+    let mut header =
+        Zeroizing::new(format!("Bearer {}", token.trim())).parse::<MetadataValue<Ascii>>().map_err(|_| {
+            StartError::new("The staff token has characters that no token has.", "Use the token that `init` showed.")
+        })?;
+    header.set_sensitive(true);
+    let channel = channel(args).await?;
+    Ok((channel, WithToken { header }))
+}
+
+fn token(args: &StaffArgs) -> Result<Zeroizing<String>, StartError> {
+    let text = match &args.token_file {
+        Some(path) => std::fs::read_to_string(path).map_err(|error| {
+            StartError::new(
+                format!("The token file {} cannot be read: {error}.", path.display()),
+                "Check the path and that this user may read it. Nothing was sent.",
+            )
+        })?,
+        None => std::env::var("CARNET_STAFF_TOKEN").unwrap_or_default(),
+    };
+    let text = Zeroizing::new(text);
+    if text.trim().is_empty() {
+        return Err(StartError::new(
+            "This needs the staff token, and there is none. Nothing was sent.",
+            "Give --token-file FILE, or set CARNET_STAFF_TOKEN; `init` showed the token once.",
+        ));
+    }
+    Ok(text)
+}
+
+async fn channel(args: &StaffArgs) -> Result<Channel, StartError> {
+    let server = &args.server;
+    let odd = |why: &str| {
+        StartError::new(
+            format!("The server URL {server} {why}. Nothing was sent."),
+            "Give --server with https://HOST:PORT, or http:// with a loopback address.",
+        )
+    };
+    let url = Url::parse(server).map_err(|_| odd("is not a URL"))?;
+    let tls = match url.scheme() {
+        "https" => true,
+        "http" if is_loopback(&url) => false,
+        "http" => return Err(odd("would send the staff token over the network in clear")),
+        _ => return Err(odd("is neither https nor http")),
+    };
+    let mut endpoint = Endpoint::from_shared(server.trim_end_matches('/').to_owned())
+        .map_err(|_| odd("is not a URL"))?
+        .connect_timeout(Duration::from_secs(10));
+    if tls {
+        // Another crate in the same program may bring a second provider; then rustls wants to be told.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let mut config = ClientTlsConfig::new().with_native_roots();
+        if let Some(path) = &args.ca {
+            let pem = std::fs::read(path).map_err(|error| {
+                StartError::new(
+                    format!("The CA certificate {} cannot be read: {error}.", path.display()),
+                    "Check the path. Nothing was sent.",
+                )
+            })?;
+            config = config.ca_certificate(Certificate::from_pem(pem));
+        }
+        endpoint = endpoint.tls_config(config).map_err(|error| {
+            StartError::new(
+                format!("TLS cannot be set up: {error}."),
+                "Check that --ca is a PEM file. Nothing was sent.",
+            )
+        })?;
+    }
+    endpoint.connect().await.map_err(|error| {
+        let cause = std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
+        StartError::new(
+            format!("No service answers at {server}: {cause}. Nothing was changed."),
+            "Start it with `serve`, and give its URL with --server.",
+        )
+    })
+}
+
+/// Whether a URL's host is this machine for certain, whatever a name server says.
+pub(crate) fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(Host::Ipv6(ip)) => ip.is_loopback(),
+        Some(Host::Domain(name)) => name == "localhost",
+        None => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn args(server: &str, token: &str) -> (tempfile::TempDir, StaffArgs) {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("token");
+        std::fs::write(&file, token).unwrap();
+        (dir, StaffArgs { server: server.to_owned(), token_file: Some(file), ca: None, json: false })
+    }
+
+    #[tokio::test]
+    async fn the_token_is_not_sent_in_clear_over_a_network() {
+        for server in
+            ["http://192.0.2.1:1", "http://issuer.example", "ftp://127.0.0.1", "issuer", "http://localhost.example"]
+        {
+            let (_dir, args) = args(server, "carnet_staff_x\n");
+            let error = connect(&args).await.unwrap_err();
+            assert!(error.message.contains("Nothing was sent"), "{error}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_missing_token_and_a_silent_server_are_told_apart() {
+        let (_dir, empty) = args("http://127.0.0.1:1", " \n");
+        assert!(connect(&empty).await.unwrap_err().hint.contains("--token-file"));
+        let (_dir, silent) = args("http://127.0.0.1:1", "carnet_staff_x\n");
+        assert!(connect(&silent).await.unwrap_err().hint.contains("serve"));
+    }
+}

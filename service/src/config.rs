@@ -1,0 +1,126 @@
+//! Configuration: TOML that rejects unknown fields.
+
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
+
+use serde::{Deserialize, de::DeserializeOwned};
+
+/// Why a service could not start. Its text says what happened, whether data is safe, and what to do.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}\nhint: {hint}")]
+pub struct StartError {
+    /// What happened.
+    pub message: String,
+    /// What to do.
+    pub hint: String,
+}
+
+impl StartError {
+    /// Makes one of what happened and what to do.
+    pub fn new(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { message: message.into(), hint: hint.into() }
+    }
+}
+
+/// The part of the configuration that both services have.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ServeConfig {
+    /// Where to listen; loopback by default, port 0 lets the system pick.
+    pub listen: SocketAddr,
+    /// The URL under which wallets reach it; by default made from the address.
+    pub public_url: Option<String>,
+    /// Certificate and key (PEM files); needed off loopback.
+    pub tls: Option<TlsFiles>,
+    /// The largest message, in bytes.
+    pub max_message_bytes: usize,
+    /// Requests at the same time on one connection.
+    pub concurrency: usize,
+    /// The longest a call may take, in seconds.
+    pub timeout_seconds: u64,
+    /// More CA certificates for did:web (PEM file).
+    pub extra_ca: Option<PathBuf>,
+    /// Host names that may be on private addresses, for did:web.
+    pub private_hosts: Vec<String>,
+    /// A folder with more types/ and requests/.
+    pub catalogue: Option<PathBuf>,
+}
+
+impl Default for ServeConfig {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            public_url: None,
+            tls: None,
+            max_message_bytes: 1_048_576,
+            concurrency: 256,
+            timeout_seconds: 30,
+            extra_ca: None,
+            private_hosts: Vec::new(),
+            catalogue: None,
+        }
+    }
+}
+
+/// A server's certificate and key, both PEM files.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TlsFiles {
+    /// Certificate chain, the server's own first.
+    pub cert: PathBuf,
+    /// Private key.
+    pub key: PathBuf,
+}
+
+/// Reads a TOML file.
+///
+/// # Errors
+/// The file cannot be read, is no TOML, lacks a field, or has one that is not known.
+pub fn read<T: DeserializeOwned>(path: &Path) -> Result<T, StartError> {
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        StartError::new(
+            format!("The configuration {} cannot be read: {error}.", path.display()),
+            "Check the path and that this user may read the file. Nothing was started or changed.",
+        )
+    })?;
+    toml::from_str(&text).map_err(|error| {
+        StartError::new(
+            format!("The configuration {} is not valid: {}", path.display(), error.to_string().trim_end()),
+            "Correct the line it names. Nothing was started or changed.",
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<ServeConfig, StartError> {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("config.toml");
+        std::fs::write(&path, text).unwrap();
+        read(&path)
+    }
+
+    #[test]
+    fn an_unknown_field_is_refused_and_named() {
+        assert_eq!(parse("concurrency = 3").unwrap().concurrency, 3);
+        let error = parse("concurency = 3").unwrap_err();
+        assert!(error.message.contains("concurency"), "{error}");
+        assert!(error.to_string().contains("\nhint: "));
+    }
+
+    #[test]
+    fn an_empty_file_gives_the_defaults_on_loopback() {
+        let config = parse("").unwrap();
+        assert!(config.listen.ip().is_loopback());
+        assert!(config.tls.is_none());
+    }
+
+    #[test]
+    fn a_missing_file_is_an_error() {
+        assert!(read::<ServeConfig>(Path::new("no/such/file")).unwrap_err().message.contains("no/such/file"));
+    }
+}

@@ -1,0 +1,205 @@
+//! The service's own signing key in its data directory: created 0600, never overwritten.
+//!
+//! The file is a private JWK (RFC 7517; RFC 8037 for Ed25519, RFC 7518 section 6.2 for P-256).
+
+use std::{
+    fs::{File, OpenOptions},
+    io::{ErrorKind, Read as _, Write as _},
+    path::Path,
+};
+
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
+use carnet_core::keys::{Algorithm, PublicKey, SecretKey, Signer as _};
+use serde::Deserialize;
+use serde_json::Value;
+use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
+
+use crate::config::StartError;
+
+const FILE: &str = "key.json";
+/// Far above a private JWK; a larger file is something else.
+const MAX_BYTES: u64 = 4096;
+
+#[derive(Deserialize, Zeroize, ZeroizeOnDrop)]
+#[serde(deny_unknown_fields)]
+struct PrivateJwk {
+    kty: String,
+    crv: String,
+    x: String,
+    y: Option<String>,
+    d: String,
+}
+
+/// Creates `DIR/key.json`, mode 0600, with a key drawn from the system's generator.
+///
+/// # Errors
+/// There is a key already (it stays as it is), or the file cannot be written.
+pub fn create(data: &Path, algorithm: Algorithm) -> Result<SecretKey, StartError> {
+    let path = data.join(FILE);
+    let key = SecretKey::generate(algorithm, &mut rand_core::OsRng);
+    let text = render(&key);
+    let failed = |error: std::io::Error| {
+        if error.kind() == ErrorKind::AlreadyExists {
+            return StartError::new(
+                format!("There is a key already: {}. It was not touched.", path.display()),
+                "Use another data directory, or go on with this one without `init`.",
+            );
+        }
+        StartError::new(
+            format!("The key {} cannot be written: {error}. No key is in use yet.", path.display()),
+            "Check that the directory exists, is writable and has room, then run `init` again.",
+        )
+    };
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(&path).map_err(failed)?;
+    let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).and_then(|()| sync_directory(data));
+    if let Err(error) = written {
+        // This call made the file, and nobody has the key: a half-written one would only be in the way.
+        let _ = std::fs::remove_file(&path);
+        return Err(failed(error));
+    }
+    Ok(key)
+}
+
+/// Loads `DIR/key.json`.
+///
+/// # Errors
+/// The file is missing, may be read by other users, or holds no key of a kind that is accepted.
+pub fn load(data: &Path) -> Result<SecretKey, StartError> {
+    let path = data.join(FILE);
+    let unreadable = |error: std::io::Error| {
+        let hint = if error.kind() == ErrorKind::NotFound {
+            "Run `init` with this data directory first, or check the path."
+        } else {
+            "Check that this user may read the file."
+        };
+        StartError::new(format!("The key {} cannot be read: {error}. Nothing was changed.", path.display()), hint)
+    };
+    let file = File::open(&path).map_err(unreadable)?;
+    #[cfg(unix)]
+    {
+        let metadata = file.metadata().map_err(unreadable)?;
+        if std::os::unix::fs::MetadataExt::mode(&metadata) & 0o077 != 0 {
+            return Err(StartError::new(
+                format!("The key {} can be read or written by other users, so it was not used.", path.display()),
+                format!(
+                    "Make sure that nobody else has had it, then run `chmod 600 {}`. If somebody may have, make a new key.",
+                    path.display()
+                ),
+            ));
+        }
+    }
+    let mut text = Zeroizing::new(Vec::with_capacity(MAX_BYTES as usize));
+    file.take(MAX_BYTES).read_to_end(&mut text).map_err(unreadable)?;
+    parse(&text).ok_or_else(|| {
+        StartError::new(
+            format!("The key {} is damaged, or of a kind that is not accepted. Nothing was changed.", path.display()),
+            "Restore the file from a backup. Credentials that were signed with this key stay valid.",
+        )
+    })
+}
+
+fn render(key: &SecretKey) -> Zeroizing<String> {
+    let jwk = key.public_key().to_jwk();
+    // Reserved at once, so that no half-written copy of the secret is left behind by growth.
+    let mut text = Zeroizing::new(String::with_capacity(512));
+    text.push('{');
+    for (name, value) in &jwk {
+        // The values of a public JWK are names and base64url: nothing in them needs escaping.
+        for part in ["\"", name.as_str(), "\":\"", value.as_str().unwrap_or_default(), "\","] {
+            text.push_str(part);
+        }
+    }
+    text.push_str("\"d\":\"");
+    BASE64_URL_SAFE_NO_PAD.encode_string(key.to_bytes().as_slice(), &mut text);
+    text.push_str("\"}\n");
+    text
+}
+
+fn parse(text: &[u8]) -> Option<SecretKey> {
+    // The parser's own error is dropped: it could quote what it read.
+    let jwk: PrivateJwk = serde_json::from_slice(text).ok()?;
+    let algorithm = match (jwk.kty.as_str(), jwk.crv.as_str()) {
+        ("OKP", "Ed25519") => Algorithm::EdDsa,
+        ("EC", "P-256") => Algorithm::Es256,
+        _ => return None,
+    };
+    let mut bytes = Zeroizing::new(Vec::with_capacity(64));
+    BASE64_URL_SAFE_NO_PAD.decode_vec(&jwk.d, &mut bytes).ok()?;
+    let key = SecretKey::from_bytes(algorithm, &bytes).ok()?;
+    let mut public = serde_json::Map::new();
+    for (name, value) in [("kty", Some(&jwk.kty)), ("crv", Some(&jwk.crv)), ("x", Some(&jwk.x)), ("y", jwk.y.as_ref())]
+    {
+        if let Some(value) = value {
+            public.insert(name.to_owned(), Value::String(value.clone()));
+        }
+    }
+    // A file whose halves do not fit was damaged or swapped: its signatures would verify nowhere.
+    (PublicKey::from_jwk(&Value::Object(public)).ok()? == key.public_key()).then_some(key)
+}
+
+fn sync_directory(directory: &Path) -> std::io::Result<()> {
+    // The file's name must be on the disk too before anybody relies on the key.
+    File::open(directory)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_comes_back_and_is_never_overwritten() {
+        for algorithm in [Algorithm::EdDsa, Algorithm::Es256] {
+            let dir = tempfile::tempdir().unwrap();
+            assert!(load(dir.path()).unwrap_err().hint.contains("init"));
+            let key = create(dir.path(), algorithm).unwrap();
+            assert_eq!(load(dir.path()).unwrap().public_key(), key.public_key());
+            let before = std::fs::read(dir.path().join(FILE)).unwrap();
+            assert!(create(dir.path(), algorithm).unwrap_err().message.contains("already"));
+            assert_eq!(std::fs::read(dir.path().join(FILE)).unwrap(), before);
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn the_file_is_for_its_owner_only() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let dir = tempfile::tempdir().unwrap();
+        create(dir.path(), Algorithm::EdDsa).unwrap();
+        let path = dir.path().join(FILE);
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).unwrap();
+        assert!(load(dir.path()).unwrap_err().hint.contains("chmod 600"));
+    }
+
+    #[test]
+    fn a_damaged_file_is_refused_and_not_quoted() {
+        let dir = tempfile::tempdir().unwrap();
+        create(dir.path(), Algorithm::EdDsa).unwrap();
+        let path = dir.path().join(FILE);
+        let good = std::fs::read_to_string(&path).unwrap();
+        let other = {
+            let key = SecretKey::generate(Algorithm::EdDsa, &mut rand_core::OsRng);
+            render(&key).to_string()
+        };
+        let secret = good.split("\"d\":\"").nth(1).unwrap().trim_end_matches("\"}\n").to_owned();
+        let swapped = other.replace(other.split("\"d\":\"").nth(1).unwrap(), &format!("{secret}\"}}\n"));
+        for text in [
+            "",
+            "{}",
+            &good[..good.len() / 2],
+            &swapped,
+            &good.replace("Ed25519", "X25519"),
+            &good.replace("\"d\"", "\"k\""),
+        ] {
+            std::fs::write(&path, text).unwrap();
+            let error = load(dir.path()).unwrap_err().to_string();
+            assert!(error.contains("damaged") && !error.contains(&secret), "{error}");
+        }
+        std::fs::write(&path, good).unwrap();
+        load(dir.path()).unwrap();
+    }
+}

@@ -1,0 +1,12 @@
+//! What the two services share: configuration, staff identity, the store's ground, limits, the wire's errors.
+
+pub mod client;
+pub mod config;
+pub mod keys;
+mod panics;
+pub mod serve;
+pub mod staff;
+pub mod store;
+pub mod telemetry;
+pub mod time;
+pub mod wire;

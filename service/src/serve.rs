@@ -1,0 +1,236 @@
+//! Running a gRPC server: listen, TLS, limits, health, reflection, the ready line, drain on SIGTERM.
+//!
+//! Limits that are set here: calls at once on one connection (more are refused with
+//! RESOURCE_EXHAUSTED, not queued), the time a call may take, the size of headers. The size of
+//! messages is set on each generated service, not on a server: the programs call
+//! `max_decoding_message_size(config.max_message_bytes)` on every service they add.
+
+use std::{net::SocketAddr, time::Duration};
+
+use serde_json::json;
+use tokio::{net::TcpListener, sync::watch};
+use tonic::{
+    service::Routes,
+    transport::{Identity, Server, ServerTlsConfig, server::TcpIncoming},
+};
+use url::Url;
+
+use crate::{
+    client::is_loopback,
+    config::{ServeConfig, StartError, TlsFiles},
+    panics::CatchPanics,
+};
+
+/// How long calls that are under way may take to end once the service was asked to stop.
+const GRACE: Duration = Duration::from_secs(10);
+const KEEPALIVE: Duration = Duration::from_secs(30);
+const MAX_HEADER_BYTES: u32 = 16_384;
+
+/// A bound listener, so that the address is known before the services are made.
+#[derive(Debug)]
+pub struct Bound {
+    /// The listener.
+    pub listener: TcpListener,
+    /// The public URL, no trailing slash.
+    pub public_url: String,
+}
+
+/// Binds; refuses an address off loopback without TLS.
+///
+/// # Errors
+/// The address is off loopback without TLS, or in use; the public URL is missing where it cannot
+/// be made from the address, or is not one.
+pub async fn bind(config: &ServeConfig) -> Result<Bound, StartError> {
+    if !config.listen.ip().is_loopback() && config.tls.is_none() {
+        return Err(StartError::new(
+            format!(
+                "{} is not a loopback address, and there is no TLS certificate. Nothing was started.",
+                config.listen
+            ),
+            "Configure tls.cert and tls.key, or listen on 127.0.0.1 behind a proxy that does TLS.",
+        ));
+    }
+    let given = config.public_url.as_deref().map(public_url).transpose()?;
+    let listener = TcpListener::bind(config.listen).await.map_err(|error| {
+        StartError::new(
+            format!("{} cannot be listened on: {error}. Nothing was started.", config.listen),
+            "Stop what uses that port, or choose another with --listen (port 0 picks a free one).",
+        )
+    })?;
+    let address = local_address(&listener)?;
+    let public_url = match given {
+        Some(url) => url,
+        None if address.ip().is_unspecified() => {
+            return Err(StartError::new(
+                format!(
+                    "{address} stands for every address of this machine, so that wallets cannot be told a URL. Nothing was started."
+                ),
+                "Set public_url in the configuration.",
+            ));
+        }
+        None => format!("{}://{address}", if config.tls.is_some() { "https" } else { "http" }),
+    };
+    Ok(Bound { listener, public_url })
+}
+
+fn public_url(text: &str) -> Result<String, StartError> {
+    let odd = |why: &str| {
+        StartError::new(
+            format!("The public_url {text} {why}. Nothing was started."),
+            "Set it to https://HOST or https://HOST:PORT; http:// only with a loopback address.",
+        )
+    };
+    let url = Url::parse(text).map_err(|_| odd("is not a URL"))?;
+    match url.scheme() {
+        "https" => {}
+        "http" if is_loopback(&url) => {}
+        _ => return Err(odd("is not https")),
+    }
+    // The origin alone can be a gRPC endpoint, and a wallet derives it from longer URLs.
+    if !matches!(url.path(), "" | "/")
+        || url.query().is_some()
+        || url.fragment().is_some()
+        || !url.username().is_empty()
+    {
+        return Err(odd("has more than a host and a port"));
+    }
+    Ok(url.origin().ascii_serialization())
+}
+
+fn local_address(listener: &TcpListener) -> Result<SocketAddr, StartError> {
+    listener.local_addr().map_err(|error| {
+        StartError::new(format!("The listener has no address: {error}. Nothing was started."), "Try again.")
+    })
+}
+
+/// Serves until SIGTERM or SIGINT, then drains for at most ten seconds.
+///
+/// Prints `{"event":"ready","address":"127.0.0.1:1234","url":"http://..."}` on stdout once it accepts.
+/// `routes` has the services; health (the service names in `names` are set to serving) and
+/// reflection are added here, and so are the limits that the module's text names. A panic in a
+/// handler fails its call with INTERNAL and no other.
+///
+/// # Errors
+/// The certificate cannot be used, or the listener failed.
+pub async fn run(bound: Bound, config: &ServeConfig, names: &[&str], routes: Routes) -> Result<(), StartError> {
+    let stop = stop_signal()?;
+    serve(bound, config, names, routes, (stop, GRACE), |line| println!("{line}")).await
+}
+
+async fn serve(
+    bound: Bound,
+    config: &ServeConfig,
+    names: &[&str],
+    routes: Routes,
+    (stop, grace): (impl Future<Output = ()> + Send + 'static, Duration),
+    ready: impl FnOnce(String),
+) -> Result<(), StartError> {
+    let address = local_address(&bound.listener)?;
+    let mut server = Server::builder()
+        .timeout(Duration::from_secs(config.timeout_seconds))
+        .concurrency_limit_per_connection(config.concurrency)
+        .load_shed(true)
+        .max_concurrent_streams(u32::try_from(config.concurrency).unwrap_or(u32::MAX))
+        .http2_max_header_list_size(MAX_HEADER_BYTES)
+        .http2_keepalive_interval(Some(KEEPALIVE))
+        .http2_keepalive_timeout(Some(KEEPALIVE))
+        .layer(CatchPanics);
+    if let Some(files) = &config.tls {
+        server = server.tls_config(tls(files)?).map_err(|error| {
+            StartError::new(
+                format!("The TLS certificate {} cannot be used: {error}. Nothing was started.", files.cert.display()),
+                "Check that tls.cert and tls.key are PEM files that belong together.",
+            )
+        })?;
+    }
+    let (health, health_service) = tonic_health::server::health_reporter();
+    for name in names {
+        health.set_service_status(*name, tonic_health::ServingStatus::Serving).await;
+    }
+    let reflection = tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(carnet_proto::DESCRIPTORS)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        .build_v1()
+        .map_err(|error| {
+            StartError::new(format!("Reflection cannot be set up: {error}."), "This is a bug: tell us.")
+        })?;
+    let routes = routes.add_service(health_service).add_service(reflection);
+
+    // One signal, two that wait for it: the server, to drain, and the clock that bounds the drain.
+    let (stopping, mut stopped) = watch::channel(false);
+    let mut told = stopped.clone();
+    let names: Vec<String> = names.iter().map(ToString::to_string).collect();
+    let waiter = tokio::spawn(async move {
+        stop.await;
+        // Whoever watches health learns first, and sends its next call elsewhere.
+        for name in names {
+            health.set_service_status(name, tonic_health::ServingStatus::NotServing).await;
+        }
+        tracing::info!("stopping: no new calls, waiting for those under way");
+        let _ = stopping.send(true);
+    });
+    let incoming = TcpIncoming::from(bound.listener).with_nodelay(Some(true));
+    let serving = server.add_routes(routes).serve_with_incoming_shutdown(incoming, async move {
+        let _ = told.wait_for(|stop| *stop).await;
+    });
+    ready(json!({"event": "ready", "address": address.to_string(), "url": bound.public_url}).to_string());
+    tracing::info!(%address, url = bound.public_url, "ready");
+    let grace_over = async move {
+        let _ = stopped.wait_for(|stop| *stop).await;
+        tokio::time::sleep(grace).await;
+    };
+    let ended = tokio::select! {
+        served = serving => served.map_err(|error| {
+            StartError::new(format!("The server failed: {error}. What was acknowledged is stored."), "See the log, and start it again.")
+        }),
+        () = grace_over => {
+            tracing::warn!("some calls did not end in time and were cut off");
+            Ok(())
+        }
+    };
+    waiter.abort();
+    ended
+}
+
+fn tls(files: &TlsFiles) -> Result<ServerTlsConfig, StartError> {
+    // Another crate in the same program may bring a second provider; then rustls wants to be told.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let read = |path: &std::path::Path| {
+        std::fs::read(path).map_err(|error| {
+            StartError::new(
+                format!("The TLS file {} cannot be read: {error}. Nothing was started.", path.display()),
+                "Check tls.cert and tls.key in the configuration, and that this user may read them.",
+            )
+        })
+    };
+    let key = zeroize::Zeroizing::new(read(&files.key)?);
+    Ok(ServerTlsConfig::new().identity(Identity::from_pem(read(&files.cert)?, key.as_slice())))
+}
+
+/// Registered before the ready line: who reads it may send a signal at once.
+#[cfg(unix)]
+fn stop_signal() -> Result<impl Future<Output = ()> + Send + 'static, StartError> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let on = |kind: SignalKind| {
+        signal(kind).map_err(|error| {
+            StartError::new(format!("Signals cannot be received: {error}."), "Try again. Nothing was started.")
+        })
+    };
+    let (mut terminate, mut interrupt) = (on(SignalKind::terminate())?, on(SignalKind::interrupt())?);
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}
+
+#[cfg(not(unix))]
+fn stop_signal() -> Result<impl Future<Output = ()> + Send + 'static, StartError> {
+    Ok(async {
+        let _ = tokio::signal::ctrl_c().await;
+    })
+}
+
+#[cfg(test)]
+mod tests;

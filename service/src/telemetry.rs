@@ -1,0 +1,26 @@
+//! Logs on stderr; never a claim, a token, a request's body or a secret.
+//!
+//! What may stand in a log: method names, codes, durations, counts, identifiers that were drawn at random.
+
+use tracing_subscriber::EnvFilter;
+
+/// Starts logging on stderr.
+///
+/// The environment variable `CARNET_LOG` filters (default `info`; the syntax of
+/// `tracing_subscriber::EnvFilter`), `CARNET_LOG_FORMAT=json` writes one JSON object a line.
+/// A second call does nothing.
+pub fn init() {
+    let filter = EnvFilter::try_from_env("CARNET_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    // An error means that logging was started before, which is what is wanted.
+    let _ = if std::env::var("CARNET_LOG_FORMAT").is_ok_and(|format| format == "json") {
+        builder.json().try_init()
+    } else {
+        builder.with_ansi(false).try_init()
+    };
+    std::panic::set_hook(Box::new(|panic| {
+        // The place and not the message: a message may quote what was being worked on.
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        tracing::error!(place, "a bug: the program panicked");
+    }));
+}

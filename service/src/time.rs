@@ -1,0 +1,24 @@
+//! The edge where the time enters: everything below takes it as a value.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use carnet_core::time::Timestamp;
+
+/// Now, in whole seconds.
+#[must_use]
+pub fn now() -> Timestamp {
+    let seconds = match SystemTime::now().duration_since(UNIX_EPOCH) {
+        Ok(since) => i64::try_from(since.as_secs()).unwrap_or(i64::MAX),
+        // A machine whose clock stands before 1970.
+        Err(before) => i64::try_from(before.duration().as_secs()).unwrap_or(i64::MAX).saturating_neg(),
+    };
+    Timestamp::from_unix(seconds)
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn now_is_after_this_was_written() {
+        assert!(super::now() > carnet_core::time::Timestamp::from_unix(1_700_000_000));
+    }
+}
