@@ -99,7 +99,8 @@ impl Credential {
 }
 
 /// The first context is VCDM 2.0's, and no other stands below the top: one there could give a
-/// claim another meaning than the one that its reader sees.
+/// claim another meaning than the one that its reader sees. A proof may repeat the document's
+/// (Data Integrity EdDSA section 3.3); it is held to that where proofs are verified.
 pub(crate) fn check_context(document: &Map<String, Value>) -> Result<(), Problem> {
     let first = match document.get("@context") {
         Some(Value::Array(contexts)) => contexts.first(),
@@ -108,7 +109,7 @@ pub(crate) fn check_context(document: &Map<String, Value>) -> Result<(), Problem
     if first.and_then(Value::as_str) != Some(CONTEXT_V2) {
         return Err(Code::ContextMissing.into());
     }
-    if document.iter().any(|(name, value)| name != "@context" && has_context(value)) {
+    if document.iter().any(|(name, value)| !matches!(name.as_str(), "@context" | "proof") && has_context(value)) {
         return Err(Code::ContextNested.into());
     }
     Ok(())

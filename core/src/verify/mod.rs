@@ -188,3 +188,6 @@ fn answers(query: &CredentialQuery, shown: &sd_jwt::Shown) -> Result<(), Problem
 fn text(bytes: &[u8]) -> Result<&str, Problem> {
     std::str::from_utf8(bytes).map(str::trim).map_err(|_| Problem::new(Code::InvalidUnicode, "the input is not UTF-8"))
 }
+
+#[cfg(test)]
+mod tests;

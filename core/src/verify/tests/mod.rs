@@ -1,0 +1,146 @@
+//! The pipeline as a whole: what an honest holder shows passes, and each fault has its code.
+
+use std::collections::BTreeMap;
+
+use rand_core::OsRng;
+use serde_json::{Map, Value, json};
+
+use super::*;
+use crate::{
+    credential::CONTEXT_V2,
+    did::{Did, SelfContained},
+    keys::{Algorithm, SecretKey, Signer},
+    secure::{
+        data_integrity::eddsa_jcs::EddsaJcs2022,
+        sd_jwt::{IssueOptions, SdJwt, Step, issue},
+    },
+};
+
+mod data_integrity;
+mod sd_jwt;
+
+const NONCE: &str = "n-0S6_WzA2Mj";
+const AUDIENCE: &str = "decentralized_identifier:did:web:agency.example";
+
+/// Accepts one issuer for one type.
+struct Only(String);
+impl IssuerPolicy for Only {
+    fn accepts(&self, issuer: &str, credential_type: &str) -> Result<(), Problem> {
+        if issuer == self.0 && credential_type == "Permit" { Ok(()) } else { Err(Code::IssuerUntrusted.into()) }
+    }
+}
+
+/// A catalogue of one type.
+struct OneType;
+impl TypeRules for OneType {
+    fn type_name(&self, types: &[&str], vct: Option<&str>) -> Result<String, Problem> {
+        if types == ["Permit"] || vct == Some("urn:permit") { Ok("Permit".into()) } else { Err(Code::TypeUnknown.into()) }
+    }
+    fn check(&self, _: &str, _: &Map<String, Value>) -> Result<(), Problem> {
+        Ok(())
+    }
+}
+
+/// An issuer, a holder and a verifier.
+struct World {
+    issuer: SecretKey,
+    holder: SecretKey,
+    now: Timestamp,
+    query: Value,
+    trusted: String,
+}
+
+impl World {
+    fn new() -> Self {
+        let issuer = SecretKey::generate(Algorithm::EdDsa, &mut OsRng);
+        let trusted = Did::jwk(&issuer.public_key()).to_string();
+        Self {
+            issuer,
+            trusted,
+            holder: SecretKey::generate(Algorithm::EdDsa, &mut OsRng),
+            now: Timestamp::parse("2026-11-22T12:00:00Z").unwrap(),
+            query: json!({"credentials": [{"id": "permit", "format": "vc+sd-jwt",
+                "meta": {"type_values": [["Permit"]]},
+                "claims": [{"path": ["credentialSubject", "rightToWork"]}]}]}),
+        }
+    }
+
+    fn did(&self) -> String {
+        Did::jwk(&self.issuer.public_key()).to_string()
+    }
+
+    fn holder_did(&self) -> String {
+        Did::jwk(&self.holder.public_key()).to_string()
+    }
+
+    fn document(&self) -> Map<String, Value> {
+        object(json!({
+            "@context": [CONTEXT_V2], "type": ["VerifiableCredential", "Permit"], "issuer": self.did(),
+            "validFrom": "2026-01-01T00:00:00Z", "validUntil": "2027-01-01T00:00:00Z",
+            "credentialSubject": {"id": self.holder_did(), "rightToWork": true, "permitType": "student"}
+        }))
+    }
+
+    fn verify(&self, presentation: &str) -> (Report, Option<Verified<BTreeMap<String, Vec<Held>>>>) {
+        self.verify_answer(&BTreeMap::from([("permit".to_owned(), vec![presentation.to_owned()])]))
+    }
+
+    fn verify_answer(
+        &self,
+        answer: &BTreeMap<String, Vec<String>>,
+    ) -> (Report, Option<Verified<BTreeMap<String, Vec<Held>>>>) {
+        let query = Query::parse(&self.query).unwrap();
+        let asked = Asked { query: &query, nonce: NONCE, audience: AUDIENCE, max_age: 300 };
+        self.with_environment(|env| presentation(answer, &asked, env))
+    }
+
+    fn verify_alone(&self, bytes: &[u8]) -> (Report, Option<Verified<Held>>) {
+        self.with_environment(|env| credential(bytes, env))
+    }
+
+    fn with_environment<T>(&self, run: impl FnOnce(&Environment<'_>) -> T) -> T {
+        let issuers = Only(self.trusted.clone());
+        run(&Environment {
+            now: self.now,
+            skew: 60,
+            resolver: &SelfContained,
+            suites: &[&EddsaJcs2022],
+            issuers: &issuers,
+            types: &OneType,
+        })
+    }
+}
+
+fn object(value: Value) -> Map<String, Value> {
+    value.as_object().unwrap().clone()
+}
+
+fn path(names: &[&str]) -> ClaimPath {
+    names.iter().map(|name| Step::Name((*name).to_owned())).collect()
+}
+
+/// The report has a failure of this code, and nothing came out verified.
+#[track_caller]
+fn refused<T>((report, verified): (Report, Option<Verified<T>>), code: Code) {
+    assert_eq!(report.failure().map(|problem| problem.code), Some(code), "{report:#?}");
+    assert!(verified.is_none());
+}
+
+#[track_caller]
+fn accepted<T>((report, verified): (Report, Option<Verified<T>>)) -> T {
+    assert_eq!(report.failure(), None);
+    verified.unwrap().into_inner()
+}
+
+#[test]
+fn an_empty_report_seals_nothing() {
+    assert!(Report::default().seal(Some(())).is_none());
+}
+
+#[test]
+fn every_check_has_its_own_name() {
+    use CheckName::*;
+    let all = [Format, IssuerKey, Proof, Model, HolderBinding, HolderSubject, Validity, Status, Schema, IssuerTrust, Query];
+    let names: std::collections::HashSet<_> = all.iter().map(|name| name.as_str()).collect();
+    assert_eq!(names.len(), all.len());
+}
