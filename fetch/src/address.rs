@@ -1,0 +1,158 @@
+//! Which addresses may be reached: the public ones, and private ones for hosts that were named.
+
+use std::{
+    collections::BTreeSet,
+    error::Error,
+    fmt,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    sync::Arc,
+};
+
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+
+/// What an address is to us.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Anybody's.
+    Public,
+    /// Loopback or private: only for hosts that the configuration names.
+    Private,
+    /// Nobody's web server: link-local (with the cloud's metadata service), multicast, reserved.
+    Never,
+}
+
+/// By the registries of special-purpose addresses (RFC 6890).
+pub(crate) fn kind(ip: IpAddr) -> Kind {
+    match ip {
+        IpAddr::V4(ip) => kind_v4(ip),
+        IpAddr::V6(ip) => kind_v6(ip),
+    }
+}
+
+fn kind_v4(ip: Ipv4Addr) -> Kind {
+    match ip.octets() {
+        [127 | 10, ..] | [172, 16..=31, ..] | [192, 168, ..] => Kind::Private,
+        // Shared address space (RFC 6598): carriers and private overlays.
+        [100, 64..=127, ..] => Kind::Private,
+        // "This network", link-local, protocol assignments, documentation, benchmarks.
+        [0, ..] | [169, 254, ..] | [192, 0, 0 | 2, _] | [198, 18 | 19, ..] | [198, 51, 100, _] | [203, 0, 113, _] => {
+            Kind::Never
+        }
+        // Anycast for 6to4 relays; multicast; reserved and broadcast.
+        [192, 88, 99, _] | [224..=255, ..] => Kind::Never,
+        _ => Kind::Public,
+    }
+}
+
+fn kind_v6(ip: Ipv6Addr) -> Kind {
+    if ip.is_loopback() {
+        return Kind::Private;
+    }
+    let [a, b, c, d, e, f, high, low] = ip.segments();
+    let embedded = |high: u16, low: u16| {
+        let ([h1, h2], [l1, l2]) = (high.to_be_bytes(), low.to_be_bytes());
+        kind_v4(Ipv4Addr::new(h1, h2, l1, l2))
+    };
+    match [a, b, c, d, e, f] {
+        // v4-mapped, and the well-known prefix of NAT64 (RFC 6052): what counts is the v4 address inside.
+        [0, 0, 0, 0, 0, 0xffff] | [0x64, 0xff9b, 0, 0, 0, 0] => embedded(high, low),
+        // 6to4 (RFC 3056) has one inside, too.
+        [0x2002, ..] => embedded(b, c),
+        // Unique local addresses (RFC 4193).
+        [0xfc00..=0xfdff, ..] => Kind::Private,
+        // Teredo and other protocol assignments, documentation (two blocks).
+        [0x2001, 0..=0x01ff | 0x0db8, ..] | [0x3fff, 0..=0x0fff, ..] => Kind::Never,
+        // Global unicast is 2000::/3; everything else is unspecified, link-local, multicast, reserved.
+        [0x2000..=0x3fff, ..] => Kind::Public,
+        _ => Kind::Never,
+    }
+}
+
+/// The name resolved to an address that may not be fetched from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Forbidden;
+
+impl fmt::Display for Forbidden {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the host is on an address that may not be fetched from")
+    }
+}
+
+impl Error for Forbidden {}
+
+/// Resolves names with the system's resolver and passes on permitted addresses alone.
+///
+/// It is the one that connects who asks it, so that a name cannot point elsewhere between the check and the connection.
+#[derive(Debug, Clone)]
+pub(crate) struct Guarded {
+    pub(crate) private_hosts: Arc<BTreeSet<String>>,
+}
+
+impl Resolve for Guarded {
+    fn resolve(&self, name: Name) -> Resolving {
+        let private = self.private_hosts.contains(&normalized(name.as_str()));
+        Box::pin(async move {
+            let found: Vec<SocketAddr> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
+            Ok(Box::new(permitted(found, private)?.into_iter()) as Addrs)
+        })
+    }
+}
+
+/// One forbidden address refuses the whole name: who mixes them is up to something.
+fn permitted(found: Vec<SocketAddr>, private: bool) -> Result<Vec<SocketAddr>, Forbidden> {
+    let fine = |address: &SocketAddr| match kind(address.ip()) {
+        Kind::Public => true,
+        Kind::Private => private,
+        Kind::Never => false,
+    };
+    if found.iter().all(fine) { Ok(found) } else { Err(Forbidden) }
+}
+
+/// A host name as it is compared: lower case, without the root's dot.
+pub(crate) fn normalized(host: &str) -> String {
+    host.trim_end_matches('.').to_ascii_lowercase()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn all(kind_of: Kind, addresses: &[&str]) {
+        for address in addresses {
+            assert_eq!(kind(address.parse().unwrap()), kind_of, "{address}");
+        }
+    }
+
+    #[test]
+    fn addresses_are_told_apart() {
+        all(
+            Kind::Public,
+            &["1.1.1.1", "172.32.0.1", "100.128.0.1", "2606:4700::1111", "::ffff:1.1.1.1", "64:ff9b::101:101"],
+        );
+        all(
+            Kind::Private,
+            &["127.0.0.1", "127.9.9.9", "10.0.0.1", "172.16.0.1", "172.31.255.255", "192.168.1.1", "100.64.0.1"],
+        );
+        all(
+            Kind::Private,
+            &["::1", "fc00::1", "fd12::1", "::ffff:127.0.0.1", "::ffff:10.1.2.3", "64:ff9b::7f00:1", "2002:7f00:1::"],
+        );
+        all(
+            Kind::Never,
+            &["169.254.169.254", "0.0.0.0", "224.0.0.1", "255.255.255.255", "240.0.0.1", "192.0.2.1", "198.18.0.1"],
+        );
+        all(
+            Kind::Never,
+            &["::", "fe80::1", "fec0::1", "ff02::1", "2001:db8::1", "2001::1", "::ffff:169.254.169.254", "::7f00:1"],
+        );
+    }
+
+    #[test]
+    fn one_bad_address_refuses_the_name() {
+        let at = |text: &str| SocketAddr::new(text.parse().unwrap(), 0);
+        assert!(permitted(vec![at("1.1.1.1"), at("10.0.0.1")], true).is_ok());
+        assert!(permitted(vec![at("1.1.1.1"), at("10.0.0.1")], false).is_err());
+        assert!(permitted(vec![at("169.254.169.254")], true).is_err());
+        assert_eq!(normalized("LocalHost."), "localhost");
+    }
+}

@@ -1,0 +1,169 @@
+//! The fetcher: HTTPS alone, one host, one request, in bounded time and space.
+
+use std::{collections::BTreeSet, error::Error, sync::Arc, time::Duration};
+
+use carnet_core::{
+    Code, Problem,
+    did::{Did, DidDocument},
+    json::{self, Limits},
+};
+use reqwest::{Client, Response, StatusCode, header::ACCEPT, redirect::Policy};
+use rustls::{
+    ClientConfig, RootCertStore,
+    crypto::ring,
+    pki_types::{CertificateDer, pem::PemObject as _},
+};
+use url::{Host, Url};
+
+use crate::address::{Forbidden, Guarded, normalized};
+
+/// What may be fetched, and how.
+#[derive(Debug, Clone)]
+pub struct FetchOptions {
+    /// Certificates (PEM) that are trusted beside the system's.
+    pub extra_ca_pem: Option<Vec<u8>>,
+    /// Host names that may resolve to loopback or private addresses. Link-local and reserved ones stay refused.
+    pub private_hosts: BTreeSet<String>,
+    /// For the whole fetch, from the name's resolution to the last byte.
+    pub timeout: Duration,
+    /// The largest document, in bytes.
+    pub max_bytes: usize,
+}
+
+impl Default for FetchOptions {
+    /// No more certificates, no private hosts, five seconds, 64 KiB.
+    fn default() -> Self {
+        Self { extra_ca_pem: None, private_hosts: BTreeSet::new(), timeout: Duration::from_secs(5), max_bytes: 65_536 }
+    }
+}
+
+/// Fetches did:web documents. Cheap to clone; clones share their connections.
+#[derive(Debug, Clone)]
+pub struct HttpsFetcher {
+    client: Client,
+    max_bytes: usize,
+}
+
+impl HttpsFetcher {
+    /// Makes a fetcher that trusts the system's certificates and those of the options.
+    ///
+    /// # Errors
+    /// key_invalid: an extra certificate cannot be read, or there is no certificate at all.
+    pub fn new(options: FetchOptions) -> Result<Self, Problem> {
+        let tls = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .map_err(|error| Problem::new(Code::KeyInvalid, format!("TLS cannot be set up: {error}")))?
+            .with_root_certificates(roots(options.extra_ca_pem.as_deref())?)
+            .with_no_client_auth();
+        let private_hosts = options.private_hosts.iter().map(|host| normalized(host)).collect();
+        let client = Client::builder()
+            .tls_backend_preconfigured(tls)
+            .https_only(true)
+            .http1_only()
+            // A redirect could lead to another host; a DID's document is where the DID says, or nowhere.
+            .redirect(Policy::none())
+            // A proxy would resolve the name by itself, past the guard.
+            .no_proxy()
+            .referer(false)
+            .dns_resolver(Guarded { private_hosts: Arc::new(private_hosts) })
+            .timeout(options.timeout)
+            .build()
+            .map_err(|error| Problem::new(Code::KeyInvalid, format!("TLS cannot be set up: {error}")))?;
+        Ok(Self { client, max_bytes: options.max_bytes })
+    }
+
+    /// Fetches the document of a did:web DID and holds it to the rules.
+    ///
+    /// # Errors
+    /// did_unsupported, did_malformed; address_forbidden; did_unresolved (no answer in time, TLS,
+    /// a status other than 200, a redirect); too_large; did_document_invalid
+    pub async fn did_web(&self, did: &Did) -> Result<Arc<DidDocument>, Problem> {
+        let url = parse_url(&carnet_core::did::web::url(did)?)?;
+        let response = self
+            .client
+            .get(url)
+            .header(ACCEPT, "application/did+json, application/json")
+            .send()
+            .await
+            .map_err(unresolved)?;
+        if response.status() != StatusCode::OK {
+            return Err(Problem::new(
+                Code::DidUnresolved,
+                format!(
+                    "the document's server answered {}; only 200 counts, redirects are not followed",
+                    response.status()
+                ),
+            ));
+        }
+        let bytes = read(response, self.max_bytes).await?;
+        let limits = Limits { max_bytes: self.max_bytes, ..Limits::DOCUMENT };
+        let document = json::parse(&bytes, limits).map_err(|problem| {
+            Problem::new(Code::DidDocumentInvalid, format!("the document is not acceptable JSON ({problem})"))
+        })?;
+        DidDocument::parse(did, &document).map(Arc::new)
+    }
+}
+
+/// The DID's rules say so already; this is the last door before the network, so that it looks again.
+fn parse_url(text: &str) -> Result<Url, Problem> {
+    let url = Url::parse(text).map_err(|_| Problem::new(Code::DidMalformed, "the DID names no URL"))?;
+    if url.scheme() != "https" || !url.username().is_empty() || url.password().is_some() {
+        return Err(Problem::new(Code::DidMalformed, "the DID names no plain https URL"));
+    }
+    match url.host() {
+        Some(Host::Domain(_)) => Ok(url),
+        _ => Err(Problem::new(Code::AddressForbidden, "a did:web DID names a host, not an IP address")),
+    }
+}
+
+async fn read(mut response: Response, max_bytes: usize) -> Result<Vec<u8>, Problem> {
+    let too_large = || Problem::new(Code::TooLarge, format!("the DID's document has more than {max_bytes} bytes"));
+    if response.content_length().is_some_and(|length| usize::try_from(length).map_or(true, |length| length > max_bytes))
+    {
+        return Err(too_large());
+    }
+    let mut bytes = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(unresolved)? {
+        if bytes.len().saturating_add(chunk.len()) > max_bytes {
+            return Err(too_large());
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok(bytes)
+}
+
+/// By value: it is what `map_err` hands over.
+#[allow(clippy::needless_pass_by_value)]
+fn unresolved(error: reqwest::Error) -> Problem {
+    let mut cause: Option<&(dyn Error + 'static)> = Some(&error);
+    let mut last = error.to_string();
+    while let Some(inner) = cause {
+        if inner.is::<Forbidden>() {
+            return Problem::new(Code::AddressForbidden, Forbidden.to_string());
+        }
+        last = inner.to_string();
+        cause = inner.source();
+    }
+    if error.is_timeout() {
+        return Problem::new(Code::DidUnresolved, "the document's server did not answer in time");
+    }
+    Problem::new(Code::DidUnresolved, format!("the document's server could not be reached: {last}"))
+}
+
+fn roots(extra: Option<&[u8]>) -> Result<RootCertStore, Problem> {
+    let mut roots = RootCertStore::empty();
+    // A system may have a few that cannot be read; those are not trusted, the others are.
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    if let Some(pem) = extra {
+        let unreadable = || Problem::new(Code::KeyInvalid, "an extra CA certificate cannot be read as PEM");
+        let mut any = false;
+        for certificate in CertificateDer::pem_slice_iter(pem) {
+            roots.add(certificate.map_err(|_| unreadable())?).map_err(|_| unreadable())?;
+            any = true;
+        }
+        if !any {
+            return Err(unreadable());
+        }
+    }
+    Ok(roots)
+}

@@ -1,0 +1,8 @@
+//! Fetching DID documents over HTTPS, with a time limit, a size limit and no way into private networks.
+
+mod address;
+mod cache;
+mod https;
+
+pub use cache::DidCache;
+pub use https::{FetchOptions, HttpsFetcher};

@@ -1,0 +1,215 @@
+//! The fetcher against a real HTTPS server on loopback, whose certificate a CA of the test's own signed.
+
+use std::{sync::Arc, time::Duration};
+
+use carnet_core::{
+    Code, Problem,
+    did::{Did, DidDocument, Resolve as _},
+    keys::{Algorithm, SecretKey, Signer as _},
+};
+use carnet_fetch::{DidCache, FetchOptions, HttpsFetcher};
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rustls::pki_types::PrivateKeyDer;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpListener,
+};
+use tokio_rustls::TlsAcceptor;
+
+/// What the server does, after the request.
+#[derive(Clone)]
+enum Answer {
+    /// Sends this, whole.
+    Send(String),
+    /// Sends a body of this many bytes without saying how many.
+    Endless(usize),
+    /// Sends the head and one byte a time, never to the end.
+    Slow,
+}
+
+struct Site {
+    did: Did,
+    ca_pem: String,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+fn ok(body: &str) -> String {
+    format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}", body.len())
+}
+
+fn document(did: &Did) -> String {
+    let key = SecretKey::generate(Algorithm::EdDsa, &mut rand_core::OsRng);
+    DidDocument::render(did, &[("key-1".to_owned(), key.public_key())]).to_string()
+}
+
+async fn serve(answer: impl Fn(&Did) -> Answer) -> Site {
+    let ca_key = KeyPair::generate().unwrap();
+    let mut ca = CertificateParams::new(Vec::<String>::new()).unwrap();
+    ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let ca_pem = ca.self_signed(&ca_key).unwrap().pem();
+    let key = KeyPair::generate().unwrap();
+    let issuer = Issuer::new(ca, ca_key);
+    let cert = CertificateParams::new(["localhost".to_owned()]).unwrap().signed_by(&key, &issuer).unwrap();
+    let config = rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![cert.der().clone()], PrivateKeyDer::Pkcs8(key.serialize_der().into()))
+        .unwrap();
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let did = Did::parse(&format!("did:web:localhost%3A{}", listener.local_addr().unwrap().port())).unwrap();
+    let answer = answer(&did);
+    let task = tokio::spawn(async move {
+        while let Ok((socket, _)) = listener.accept().await {
+            let (acceptor, answer) = (acceptor.clone(), answer.clone());
+            tokio::spawn(async move {
+                // A client that does not trust the certificate hangs up here.
+                let Ok(mut stream) = acceptor.accept(socket).await else { return };
+                let mut request = [0_u8; 2048];
+                let n = stream.read(&mut request).await.unwrap();
+                assert!(request[..n].starts_with(b"GET /.well-known/did.json HTTP/1.1\r\n"));
+                // A client that has enough hangs up, which is no failure of the server.
+                match answer {
+                    Answer::Send(text) => drop(stream.write_all(text.as_bytes()).await),
+                    Answer::Endless(bytes) => {
+                        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n").await;
+                        let _ = stream.write_all(&vec![b' '; bytes]).await;
+                    }
+                    Answer::Slow => {
+                        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n").await;
+                        while stream.write_all(b" ").await.is_ok() && stream.flush().await.is_ok() {
+                            tokio::time::sleep(Duration::from_millis(20)).await;
+                        }
+                    }
+                }
+                let _ = stream.shutdown().await;
+            });
+        }
+    });
+    Site { did, ca_pem, task }
+}
+
+fn options(site: &Site) -> FetchOptions {
+    FetchOptions {
+        extra_ca_pem: Some(site.ca_pem.clone().into_bytes()),
+        private_hosts: ["localhost".to_owned()].into(),
+        ..FetchOptions::default()
+    }
+}
+
+async fn fetch(site: &Site, options: FetchOptions) -> Result<Arc<DidDocument>, Problem> {
+    HttpsFetcher::new(options)?.did_web(&site.did).await
+}
+
+async fn refused(site: &Site, options: FetchOptions) -> Code {
+    fetch(site, options).await.unwrap_err().code
+}
+
+#[tokio::test]
+async fn a_document_is_fetched_and_only_from_a_server_that_is_trusted() {
+    let site = serve(|did| Answer::Send(ok(&document(did)))).await;
+    fetch(&site, options(&site)).await.unwrap();
+    let other = serve(|did| Answer::Send(ok(&document(did)))).await;
+    assert_eq!(refused(&site, options(&other)).await, Code::DidUnresolved);
+    let system_only = FetchOptions { extra_ca_pem: None, ..options(&site) };
+    assert_eq!(refused(&site, system_only).await, Code::DidUnresolved);
+}
+
+#[tokio::test]
+async fn private_addresses_are_refused() {
+    let site = serve(|did| Answer::Send(ok(&document(did)))).await;
+    fetch(&site, options(&site)).await.unwrap();
+    for hosts in [vec![], vec!["other.example".to_owned()], vec!["127.0.0.1".to_owned()]] {
+        let options = FetchOptions { private_hosts: hosts.into_iter().collect(), ..options(&site) };
+        assert_eq!(refused(&site, options).await, Code::AddressForbidden);
+    }
+}
+
+#[tokio::test]
+async fn redirects_and_other_statuses_are_refused() {
+    for head in
+        ["301 Moved\r\nlocation: https://localhost/did.json", "302 Found\r\nlocation: /did.json", "404 No", "204 No"]
+    {
+        let site = serve(|_| Answer::Send(format!("HTTP/1.1 {head}\r\ncontent-length: 0\r\n\r\n"))).await;
+        assert_eq!(refused(&site, options(&site)).await, Code::DidUnresolved, "{head}");
+    }
+}
+
+#[tokio::test]
+async fn a_document_over_its_limit_is_refused_announced_or_not() {
+    let site = serve(|did| Answer::Send(ok(&document(did)))).await;
+    assert_eq!(refused(&site, FetchOptions { max_bytes: 100, ..options(&site) }).await, Code::TooLarge);
+    fetch(&site, options(&site)).await.unwrap();
+    let endless = serve(|_| Answer::Endless(1_000_000)).await;
+    assert_eq!(refused(&endless, options(&endless)).await, Code::TooLarge);
+}
+
+#[tokio::test]
+async fn the_time_limit_holds_for_the_whole_fetch() {
+    let site = serve(|_| Answer::Slow).await;
+    let start = std::time::Instant::now();
+    let options = FetchOptions { timeout: Duration::from_millis(400), ..options(&site) };
+    assert_eq!(refused(&site, options).await, Code::DidUnresolved);
+    assert!(start.elapsed() < Duration::from_secs(4));
+}
+
+#[tokio::test]
+async fn wrong_content_is_refused() {
+    for body in ["", "<html></html>", "[]", "{\"id\":\"a\",\"id\":\"b\"}"] {
+        let site = serve(|_| Answer::Send(ok(body))).await;
+        assert_eq!(refused(&site, options(&site)).await, Code::DidDocumentInvalid, "{body}");
+    }
+    let other = Did::parse("did:web:other.example").unwrap();
+    let site = serve(|_| Answer::Send(ok(&document(&other)))).await;
+    assert_eq!(refused(&site, options(&site)).await, Code::DidDocumentInvalid);
+    let cut = serve(|did| Answer::Send(ok(&document(did)).trim_end_matches('}').to_owned())).await;
+    assert!(matches!(refused(&cut, options(&cut)).await, Code::DidUnresolved | Code::DidDocumentInvalid));
+}
+
+#[test]
+fn a_ca_that_is_none_is_refused() {
+    for pem in ["", "no certificate", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"] {
+        let options = FetchOptions { extra_ca_pem: Some(pem.as_bytes().to_vec()), ..FetchOptions::default() };
+        assert_eq!(HttpsFetcher::new(options).unwrap_err().code, Code::KeyInvalid, "{pem}");
+    }
+}
+
+#[tokio::test]
+async fn the_cache_keeps_a_fresh_document_and_drops_a_stale_one_that_cannot_be_had_anew() {
+    let site = serve(|did| Answer::Send(ok(&document(did)))).await;
+    let fetcher = HttpsFetcher::new(options(&site)).unwrap();
+    let cache = DidCache::default();
+    assert_eq!(cache.resolve(&site.did).unwrap_err().code, Code::DidUnresolved);
+    let hour = Duration::from_secs(3600);
+    cache.refresh(&fetcher, &site.did, hour).await.unwrap();
+    cache.clone().resolve(&site.did).unwrap();
+
+    let did = site.did.clone();
+    drop(site);
+    let gone =
+        HttpsFetcher::new(FetchOptions { timeout: Duration::from_millis(300), ..FetchOptions::default() }).unwrap();
+    cache.refresh(&gone, &did, hour).await.unwrap();
+    cache.refresh(&gone, &did, Duration::ZERO).await.unwrap_err();
+    assert_eq!(cache.resolve(&did).unwrap_err().code, Code::DidUnresolved);
+}
+
+#[tokio::test]
+async fn did_key_and_did_jwk_need_no_network_and_other_methods_are_refused() {
+    let cache = DidCache::default();
+    let fetcher = HttpsFetcher::new(FetchOptions::default()).unwrap();
+    let key = SecretKey::generate(Algorithm::EdDsa, &mut rand_core::OsRng).public_key();
+    for did in [Did::key(&key), Did::jwk(&key)] {
+        cache.refresh(&fetcher, &did, Duration::ZERO).await.unwrap();
+        cache.resolve(&did).unwrap();
+    }
+    let other = Did::parse("did:example:abc").unwrap();
+    assert_eq!(cache.resolve(&other).unwrap_err().code, Code::DidUnsupported);
+    assert_eq!(cache.refresh(&fetcher, &other, Duration::ZERO).await.unwrap_err().code, Code::DidUnsupported);
+}
