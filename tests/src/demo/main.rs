@@ -1,0 +1,80 @@
+//! `cargo demo`: a university and an authority issue to a wallet, an agency asks for proof, the
+//! holder approves what it sees, and five forgeries are refused. All of it really happens, between
+//! real processes on loopback, and all of it is thrown away afterwards.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use serde_json::json;
+
+mod refusals;
+mod story;
+
+/// Shows Carnet's main job from end to end.
+#[derive(Debug, Parser)]
+#[command(name = "cargo demo")]
+struct Arguments {
+    /// Print one JSON object instead of a story.
+    #[arg(long)]
+    json: bool,
+    /// Leave everybody running, and print how to go on by hand.
+    #[arg(long)]
+    keep: bool,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let mut telling = Telling::new(arguments.json);
+    let ended = story::tell(&mut telling, arguments.keep).await;
+    telling.end(ended)
+}
+
+/// What was told so far.
+struct Telling {
+    json: bool,
+    steps: Vec<(String, bool)>,
+    refusals: Vec<(String, String)>,
+}
+
+impl Telling {
+    fn new(json: bool) -> Self {
+        Self { json, steps: Vec::new(), refusals: Vec::new() }
+    }
+
+    /// A line of the story.
+    fn say(&self, line: impl AsRef<str>) {
+        if !self.json {
+            println!("{}", line.as_ref());
+        }
+    }
+
+    /// Notes a step; one that failed ends the story.
+    fn step<T>(&mut self, name: &str, result: carnet_tests::Result<T>) -> carnet_tests::Result<T> {
+        self.steps.push((name.to_owned(), result.is_ok()));
+        result.map_err(|error| format!("{name}: {error}").into())
+    }
+
+    /// Notes a refusal.
+    fn refused(&mut self, name: &str, reason: &str) {
+        self.say(format!("   refused  {name:<32} {reason}"));
+        self.refusals.push((name.to_owned(), reason.to_owned()));
+    }
+
+    fn end(self, ended: carnet_tests::Result<()>) -> ExitCode {
+        if self.json {
+            let steps: Vec<_> = self.steps.iter().map(|(name, ok)| json!({"name": name, "ok": ok})).collect();
+            let refusals: Vec<_> =
+                self.refusals.iter().map(|(name, reason)| json!({"name": name, "reason": reason})).collect();
+            println!("{}", json!({"steps": steps, "refusals": refusals}));
+        }
+        match ended {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                eprintln!("The demonstration stopped: {error}");
+                eprintln!("No data of yours is concerned. hint: run it again; if it stops at the same place, please report it.");
+                ExitCode::FAILURE
+            }
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! The story: two credentials, two requests, five forgeries.
+
+use carnet_tests::{
+    Result,
+    stage::{Stage, qualification, residence_permit},
+};
+use serde_json::Value;
+
+use super::{Telling, refusals};
+
+pub(crate) async fn tell(telling: &mut Telling, keep: bool) -> Result<()> {
+    telling.say("Carnet, shown from end to end. Everything runs on this machine and is thrown away afterwards.\n");
+    let stage = Stage::set(keep).await;
+    let stage = telling.step("start", stage)?;
+    for office in [&stage.university, &stage.authority, &stage.agency] {
+        telling.say(format!("   {:<24} {}", office.name, short(&office.did)));
+    }
+    telling.step("wallet", stage.make_wallet())?;
+    telling.say("   A wallet                 one encrypted file, with nothing in it\n");
+
+    receive(telling, &stage, "qualification")?;
+    receive(telling, &stage, "residence permit")?;
+    show_wallet(telling, &stage)?;
+    present(telling, &stage, "university-admission")?;
+    present(telling, &stage, "job-right-to-work")?;
+    show_log(telling, &stage)?;
+
+    telling.say("Now five who should not get through. What the verifier says of each:");
+    let refused = refusals::all(telling, &stage).await;
+    telling.step("refusals", refused)?;
+    if keep {
+        go_on_by_hand(telling, &stage);
+        tokio::signal::ctrl_c().await?;
+    }
+    let stopped = stop(stage);
+    telling.step("stop", stopped)?;
+    telling.say("\nAll of it happened, and everything has stopped.");
+    Ok(())
+}
+
+fn receive(telling: &mut Telling, stage: &Stage, what: &str) -> Result<()> {
+    let qualification_offered = what == "qualification";
+    let (office, kind, claims, extra): (_, _, _, &[&str]) = if qualification_offered {
+        (&stage.university, "QualificationCredential", qualification(), &[])
+    } else {
+        (&stage.authority, "ResidencePermitCredential", residence_permit(), &["--pin"])
+    };
+    let offered = stage.offer(office, kind, &claims, extra);
+    let offered = telling.step(&format!("offer {what}"), offered)?;
+    let mut args = vec!["receive", offered.uri.as_str(), "--yes"];
+    if let Some(pin) = &offered.pin {
+        args.extend(["--pin", pin]);
+    }
+    let received = stage.carnet(&args).and_then(|said| said.ok()?.json());
+    let received = telling.step(&format!("receive {what}"), received)?;
+    let pin = if offered.pin.is_some() { ", with a PIN handed over apart" } else { "" };
+    let copies = received.get("copies").and_then(Value::as_u64).unwrap_or_default();
+    telling.say(format!("{} offers a {what}{pin}.", office.name));
+    telling.say(format!("   The wallet draws {copies} keys, collects {copies} copies, and checks each before it keeps it."));
+    let issued = office.staff(&["issued", "list"]).and_then(|said| said.ok()?.json());
+    let issued = telling.step(&format!("records of {what}"), issued)?;
+    let count = issued.get("issued").and_then(Value::as_array).map_or(0, Vec::len);
+    telling.say(format!("   {} now keeps {count} records of status indices, and none of the claims.\n", office.name));
+    Ok(())
+}
+
+fn show_wallet(telling: &mut Telling, stage: &Stage) -> Result<()> {
+    let listed = stage.carnet_on("wallet.age", &["list"], &["--no-input"], "").and_then(carnet_tests::programs::Said::ok);
+    let listed = telling.step("list", listed)?;
+    telling.say("$ carnet list");
+    telling.say(&listed.stdout);
+    Ok(())
+}
+
+fn present(telling: &mut Telling, stage: &Stage, template: &str) -> Result<()> {
+    let asked = stage.request(template);
+    let (id, uri) = telling.step(&format!("request {template}"), asked)?;
+    let declined = stage.carnet_on("wallet.age", &["present", &uri], &[], "\n")?;
+    telling.say(format!("{} asks: {template}. The holder sees this, and a bare Enter means No:\n", stage.agency.name));
+    telling.say(indent(&declined.stdout));
+    let approved = stage.approve(&uri).and_then(|(_, said)| said.ok()?.json());
+    telling.step(&format!("present {template}"), approved)?;
+    let result = stage.agency.staff(&["result", &id]).and_then(|said| said.ok()?.json());
+    let result = telling.step(&format!("verdict {template}"), result)?;
+    let verdict = result.get("verdict").cloned().unwrap_or_default();
+    telling.say(format!("The holder approves this very request, by its digest. {} keeps:", stage.agency.name));
+    let accepted = verdict.get("accepted").and_then(Value::as_bool).unwrap_or_default();
+    telling.say(format!("   accepted  {accepted}"));
+    for credential in verdict.get("credentials").and_then(Value::as_array).into_iter().flatten() {
+        for path in credential.get("disclosed_paths").and_then(Value::as_array).into_iter().flatten() {
+            telling.say(format!("   saw       {}", path.as_str().unwrap_or_default()));
+        }
+    }
+    telling.say("   and no value of it.\n");
+    telling.step(&format!("accepted {template}"), if accepted { Ok(()) } else { Err(verdict.to_string().into()) })
+}
+
+fn show_log(telling: &mut Telling, stage: &Stage) -> Result<()> {
+    let log = stage.carnet_on("wallet.age", &["log"], &["--no-input"], "").and_then(carnet_tests::programs::Said::ok);
+    let log = telling.step("log", log)?;
+    telling.say("$ carnet log");
+    telling.say(&log.stdout);
+    Ok(())
+}
+
+fn go_on_by_hand(telling: &Telling, stage: &Stage) {
+    let folder = stage.folder.display();
+    telling.say(format!("\nEverybody is still there, in {folder}. In another terminal:\n"));
+    let programs = carnet_tests::programs::directory().map(|path| path.display().to_string()).unwrap_or_default();
+    telling.say(format!("   export PATH={programs}:$PATH CARNET_WALLET={folder}/wallet.age CARNET_CA={folder}/ca.pem CARNET_PRIVATE_HOSTS=localhost"));
+    telling.say(format!("   carnet list --passphrase-file {folder}/passphrase"));
+    telling.say(format!(
+        "   carnet-verifier request create --template job-right-to-work --server {} --token-file {}",
+        stage.agency.service.url,
+        stage.agency.token_file.display()
+    ));
+    telling.say(format!("   carnet present 'openid4vp://...' --passphrase-file {folder}/passphrase"));
+    telling.say(format!(
+        "   carnet-issuer offer list --server {} --token-file {}",
+        stage.university.service.url,
+        stage.university.token_file.display()
+    ));
+    telling.say("\nCtrl-C stops them.");
+}
+
+fn stop(stage: Stage) -> Result<()> {
+    for office in [stage.university, stage.authority, stage.agency] {
+        let (name, code) = (office.name, office.service.stop()?);
+        if code != 0 {
+            return Err(format!("{name} ended with {code}").into());
+        }
+    }
+    Ok(())
+}
+
+fn short(did: &str) -> String {
+    if did.chars().count() > 60 { did.chars().take(57).chain("...".chars()).collect() } else { did.to_owned() }
+}
+
+fn indent(text: &str) -> String {
+    text.lines().map(|line| format!("   | {line}\n")).collect()
+}

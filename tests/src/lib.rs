@@ -1,0 +1,17 @@
+//! The house seen from outside: the real programs as processes on loopback, for the demo and the
+//! end-to-end tests.
+//!
+//! [`programs`] builds, starts and stops them, [`site`] plays the web sites where issuers publish
+//! their DID documents, and [`visitor`] is a holder without a wallet, who can do what a wallet
+//! would not: forge.
+
+pub mod programs;
+pub mod site;
+pub mod stage;
+pub mod visitor;
+
+/// An error in the house: a sentence.
+pub type Error = Box<dyn std::error::Error + Send + Sync>;
+
+/// What most of it returns.
+pub type Result<T> = std::result::Result<T, Error>;

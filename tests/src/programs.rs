@@ -1,0 +1,212 @@
+//! The three programs as processes: built, started, asked, stopped.
+
+use std::{
+    ffi::OsStr,
+    io::{BufRead as _, BufReader, Write as _},
+    path::{Path, PathBuf},
+    process::{Child, Command, Output, Stdio},
+};
+
+use serde_json::Value;
+
+use crate::Result;
+
+/// Where the programs are: beside the executable that runs.
+///
+/// # Errors
+/// If the path of the running executable is not known.
+pub fn directory() -> Result<PathBuf> {
+    let exe = std::env::current_exe()?;
+    let mut folder = exe.parent().ok_or("the executable has no folder")?;
+    if folder.file_name() == Some(OsStr::new("deps")) {
+        folder = folder.parent().ok_or("the executable has no folder")?;
+    }
+    Ok(folder.to_owned())
+}
+
+/// Builds the three programs into the folder of the running executable, with the same profile.
+///
+/// # Errors
+/// If they do not build.
+pub fn build() -> Result<()> {
+    let folder = directory()?;
+    // A folder of programs that was built by somebody else (an installed release) is used as it is.
+    if std::env::var_os("CARNET_PREBUILT").is_some() {
+        return Ok(());
+    }
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
+    cargo.args(["build", "--quiet", "--workspace", "--bins"]);
+    if folder.file_name() == Some(OsStr::new("release")) {
+        cargo.arg("--release");
+    }
+    let status = cargo.stdout(Stdio::null()).status()?;
+    if status.success() { Ok(()) } else { Err("the programs did not build".into()) }
+}
+
+/// What a program printed and how it ended.
+#[derive(Debug)]
+pub struct Said {
+    /// The exit code; -1 if a signal ended it.
+    pub code: i32,
+    /// Standard output.
+    pub stdout: String,
+    /// Standard error.
+    pub stderr: String,
+}
+
+impl Said {
+    /// Standard output as JSON.
+    ///
+    /// # Errors
+    /// If it is not JSON; the error shows both outputs.
+    pub fn json(&self) -> Result<Value> {
+        serde_json::from_str(&self.stdout)
+            .map_err(|error| format!("{error}: {}\n{}", self.stdout, self.stderr).into())
+    }
+
+    /// This, if the program ended with 0.
+    ///
+    /// # Errors
+    /// If it did not; the error shows both outputs.
+    pub fn ok(self) -> Result<Self> {
+        if self.code == 0 {
+            Ok(self)
+        } else {
+            Err(format!("exit code {}\n{}\n{}", self.code, self.stdout, self.stderr).into())
+        }
+    }
+}
+
+impl From<Output> for Said {
+    fn from(output: Output) -> Self {
+        Self {
+            code: output.status.code().unwrap_or(-1),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+}
+
+/// Runs a program to its end, with nothing on its standard input.
+///
+/// # Errors
+/// If it cannot be started.
+pub fn run<I, S>(program: &str, args: I, env: &[(&str, &str)]) -> Result<Said>
+where
+    I: IntoIterator<Item = S>,
+    S: AsRef<OsStr>,
+{
+    run_with_input(program, args, env, "")
+}
+
+/// Runs a program to its end, with `input` on its standard input.
+///
+/// # Errors
+/// If it cannot be started.
+pub fn run_with_input<I, S>(program: &str, args: I, env: &[(&str, &str)], input: &str) -> Result<Said>
+where
+    I: IntoIterator<Item = S>,
+    S: AsRef<OsStr>,
+{
+    let mut child = Command::new(directory()?.join(program))
+        .args(args)
+        .env_clear()
+        .env("LANG", "en_GB.UTF-8")
+        .envs(env.iter().copied())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(|error| format!("{program}: {error}"))?;
+    if let Some(mut stdin) = child.stdin.take() {
+        // A program that does not read its input may be gone by now.
+        stdin.write_all(input.as_bytes()).ok();
+    }
+    Ok(child.wait_with_output()?.into())
+}
+
+/// A service that runs until it is dropped or stopped.
+#[derive(Debug)]
+pub struct Service {
+    child: Child,
+    /// Where it listens: `http://127.0.0.1:PORT`.
+    pub url: String,
+    /// Its data directory.
+    pub data: PathBuf,
+}
+
+impl Service {
+    /// Starts `PROGRAM serve --data DIR --listen 127.0.0.1:0` and waits for its ready line.
+    ///
+    /// # Errors
+    /// If it ends before it is ready, or says something else first.
+    pub fn start(program: &str, data: &Path) -> Result<Self> {
+        let log = std::fs::File::create(data.join("log"))?;
+        let mut child = Command::new(directory()?.join(program))
+            .args(["serve", "--listen", "127.0.0.1:0", "--data"])
+            .arg(data)
+            .env_clear()
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(log)
+            .spawn()
+            .map_err(|error| format!("{program}: {error}"))?;
+        let mut line = String::new();
+        if let Some(stdout) = child.stdout.take() {
+            BufReader::new(stdout).read_line(&mut line)?;
+        }
+        let mut service = Self { child, url: String::new(), data: data.to_owned() };
+        let ready: Value = serde_json::from_str(&line)
+            .map_err(|_| format!("{program} did not become ready: {line}{}", service.log()))?;
+        let url = ready.get("url").and_then(Value::as_str).ok_or("the ready line has no url")?;
+        url.clone_into(&mut service.url);
+        Ok(service)
+    }
+
+    /// What it has logged so far.
+    #[must_use]
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.data.join("log")).unwrap_or_default()
+    }
+
+    /// Its process id.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Ends it with SIGTERM and waits; the exit code.
+    ///
+    /// # Errors
+    /// If it cannot be signalled.
+    pub fn stop(mut self) -> Result<i32> {
+        self.signal(rustix::process::Signal::TERM)?;
+        Ok(self.child.wait()?.code().unwrap_or(-1))
+    }
+
+    /// Ends it with SIGKILL, as a power cut would.
+    ///
+    /// # Errors
+    /// If it cannot be signalled.
+    pub fn kill(mut self) -> Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
+    }
+
+    fn signal(&self, signal: rustix::process::Signal) -> Result<()> {
+        let id = i32::try_from(self.child.id())?;
+        let id = rustix::process::Pid::from_raw(id).ok_or("the process has no id")?;
+        Ok(rustix::process::kill_process(id, signal)?)
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        if matches!(self.child.try_wait(), Ok(None)) {
+            self.child.kill().ok();
+            self.child.wait().ok();
+        }
+    }
+}

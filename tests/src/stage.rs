@@ -1,0 +1,247 @@
+//! A university, a residency authority, an agency and a wallet, set up as their owners would.
+
+use std::{
+    ffi::OsStr,
+    path::{Path, PathBuf},
+};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::{
+    Result,
+    programs::{self, Said, Service},
+    site::Site,
+};
+
+/// The passphrase of the wallet on the stage.
+const PASSPHRASE: &str = "correct horse battery staple\n";
+
+/// A service with its staff.
+#[derive(Debug)]
+pub struct Office {
+    program: &'static str,
+    /// What it is called.
+    pub name: String,
+    /// Its DID.
+    pub did: String,
+    /// The running service.
+    pub service: Service,
+    /// The file with the staff token.
+    pub token_file: PathBuf,
+}
+
+impl Office {
+    /// Runs a staff verb as a client of the running service; the answer is JSON.
+    ///
+    /// # Errors
+    /// If the program cannot be started.
+    pub fn staff<S: AsRef<OsStr>>(&self, args: &[S]) -> Result<Said> {
+        let mut all: Vec<&OsStr> = args.iter().map(AsRef::as_ref).collect();
+        all.extend(["--json", "--server", &self.service.url, "--token-file"].map(OsStr::new));
+        all.push(self.token_file.as_os_str());
+        programs::run(self.program, all, &[])
+    }
+
+    /// The staff token.
+    ///
+    /// # Errors
+    /// If its file cannot be read.
+    pub fn token(&self) -> Result<String> {
+        Ok(std::fs::read_to_string(&self.token_file)?.trim().to_owned())
+    }
+
+    /// Stops the service and starts it again on its data.
+    ///
+    /// # Errors
+    /// If it does not become ready.
+    pub fn restart(self) -> Result<Self> {
+        let data = self.service.data.clone();
+        self.service.stop()?;
+        Ok(Self { service: Service::start(self.program, &data)?, ..self })
+    }
+}
+
+/// An offer, as staff hands it over.
+#[derive(Debug, Clone)]
+pub struct Offered {
+    /// The link.
+    pub uri: String,
+    /// The PIN, handed over by another way.
+    pub pin: Option<String>,
+    /// The offer's id.
+    pub id: String,
+}
+
+/// Everybody, in one folder that goes when the stage goes.
+#[derive(Debug)]
+pub struct Stage {
+    /// Where everything lies.
+    pub folder: PathBuf,
+    _temporary: Option<TempDir>,
+    /// The web site where the issuers' DID documents are.
+    pub site: Site,
+    /// Issues qualifications.
+    pub university: Office,
+    /// Issues residence permits.
+    pub authority: Office,
+    /// Asks for proof.
+    pub agency: Office,
+}
+
+impl Stage {
+    /// Builds the programs, makes the folder and starts everybody. The wallet is not made yet.
+    ///
+    /// With `keep` the folder stays when the stage goes.
+    ///
+    /// # Errors
+    /// If anything of it fails.
+    pub async fn set(keep: bool) -> Result<Self> {
+        programs::build()?;
+        let temporary = TempDir::with_prefix("carnet-")?;
+        let (folder, temporary) =
+            if keep { (temporary.keep(), None) } else { (temporary.path().to_owned(), Some(temporary)) };
+        let site = Site::open().await?;
+        site.write_ca(&folder.join("ca.pem"))?;
+        std::fs::write(folder.join("passphrase"), PASSPHRASE)?;
+        let university = open_issuer(&folder, &site, "university", "University of Coimbra")?;
+        let authority = open_issuer(&folder, &site, "authority", "Residency Authority")?;
+        let trusted = [(university.did.as_str(), "QualificationCredential"), (&authority.did, "ResidencePermitCredential")];
+        let agency = open_verifier(&folder, "agency", "City Job Centre", &trusted)?;
+        Ok(Self { folder, _temporary: temporary, site, university, authority, agency })
+    }
+
+    /// Runs `carnet` on the stage's wallet, without asking for input, with JSON as its answer.
+    ///
+    /// # Errors
+    /// If it cannot be started.
+    pub fn carnet<S: AsRef<OsStr>>(&self, args: &[S]) -> Result<Said> {
+        self.carnet_on("wallet.age", args, &["--json", "--no-input"], "")
+    }
+
+    /// Runs `carnet` on a wallet of the stage as a person would, with `input` typed into it.
+    ///
+    /// # Errors
+    /// If it cannot be started.
+    pub fn carnet_on<S: AsRef<OsStr>>(&self, wallet: &str, args: &[S], flags: &[&str], input: &str) -> Result<Said> {
+        let wallet = self.folder.join(wallet);
+        let (passphrase, ca) = (self.folder.join("passphrase"), self.folder.join("ca.pem"));
+        let mut all: Vec<&OsStr> = args.iter().map(AsRef::as_ref).collect();
+        all.extend([OsStr::new("--wallet"), wallet.as_os_str(), OsStr::new("--passphrase-file"), passphrase.as_os_str()]);
+        all.extend([OsStr::new("--ca"), ca.as_os_str(), OsStr::new("--private-host"), OsStr::new("localhost")]);
+        all.extend(flags.iter().map(OsStr::new));
+        programs::run_with_input("carnet", all, &[], input)
+    }
+
+    /// Makes the wallet, with as little key stretching as is allowed, since the stage is thrown away.
+    ///
+    /// # Errors
+    /// If it cannot be made.
+    pub fn make_wallet(&self) -> Result<()> {
+        self.carnet(&["init", "--work-factor", "10"])?.ok().map(drop)
+    }
+
+    /// Creates an offer.
+    ///
+    /// # Errors
+    /// If staff's program refuses.
+    pub fn offer(&self, office: &Office, kind: &str, claims: &Value, extra: &[&str]) -> Result<Offered> {
+        let file = self.folder.join(format!("claims-{kind}.json"));
+        std::fs::write(&file, serde_json::to_vec(claims)?)?;
+        let file = file.display().to_string();
+        let mut args = vec!["offer", "create", "--type", kind, "--claims", &file];
+        args.extend(extra);
+        let said = office.staff(&args)?.ok()?.json()?;
+        let text = |name: &str| said.get(name).and_then(Value::as_str).map(str::to_owned);
+        Ok(Offered {
+            uri: text("offer_uri").ok_or("the answer has no offer_uri")?,
+            pin: text("pin").filter(|pin| !pin.is_empty()),
+            id: text("offer_id").ok_or("the answer has no offer_id")?,
+        })
+    }
+
+    /// Creates a request from a template: its id and its link.
+    ///
+    /// # Errors
+    /// If staff's program refuses.
+    pub fn request(&self, template: &str) -> Result<(String, String)> {
+        let said = self.agency.staff(&["request", "create", "--template", template])?.ok()?.json()?;
+        let text = |name: &str| said.get(name).and_then(Value::as_str).map(str::to_owned);
+        Ok((text("id").ok_or("the answer has no id")?, text("request_uri").ok_or("the answer has no request_uri")?))
+    }
+
+    /// Lets the wallet show what is asked, and approves exactly that.
+    ///
+    /// # Errors
+    /// If the consent has no digest, or the answer is not JSON.
+    pub fn approve(&self, request_uri: &str) -> Result<(Value, Said)> {
+        let consent = self.carnet(&["present", request_uri])?.json()?;
+        let digest = consent.get("digest").and_then(Value::as_str).ok_or("the consent has no digest")?.to_owned();
+        let answer = self.carnet(&["present", request_uri, "--yes", &digest])?;
+        Ok((consent, answer))
+    }
+}
+
+fn open_issuer(folder: &Path, site: &Site, short: &str, name: &str) -> Result<Office> {
+    let data = folder.join(short);
+    let did = site.did(short);
+    let data_text = data.display().to_string();
+    let said = programs::run("carnet-issuer", ["init", "--data", &data_text, "--did", &did, "--name", name, "--json"], &[])?;
+    let token_file = keep_token(folder, short, &said.ok()?.json()?)?;
+    site.publish(short, &std::fs::read_to_string(data.join("did.json"))?);
+    let service = Service::start("carnet-issuer", &data)?;
+    Ok(Office { program: "carnet-issuer", name: name.to_owned(), did, service, token_file })
+}
+
+/// Sets up and starts a verifier that trusts these issuers, each for one type.
+fn open_verifier(folder: &Path, short: &str, name: &str, trusted: &[(&str, &str)]) -> Result<Office> {
+    let data = folder.join(short);
+    let data_text = data.display().to_string();
+    let said = programs::run("carnet-verifier", ["init", "--data", &data_text, "--name", name, "--json"], &[])?;
+    let said = said.ok()?.json()?;
+    let token_file = keep_token(folder, short, &said)?;
+    let did = said.get("did").and_then(Value::as_str).ok_or("init does not say the DID")?.to_owned();
+    let path = data.join("config.toml");
+    let mut config = std::fs::read_to_string(&path)?;
+    let ca = folder.join("ca.pem").display().to_string();
+    config.push_str(&format!("\n[serve]\nextra_ca = {ca:?}\nprivate_hosts = [\"localhost\"]\n"));
+    for (issuer, kind) in trusted {
+        config.push_str(&format!("\n[[issuers]]\ndid = {issuer:?}\ntypes = [{kind:?}]\n"));
+    }
+    std::fs::write(path, config)?;
+    let service = Service::start("carnet-verifier", &data)?;
+    Ok(Office { program: "carnet-verifier", name: name.to_owned(), did, service, token_file })
+}
+
+fn keep_token(folder: &Path, short: &str, said: &Value) -> Result<PathBuf> {
+    let token = said.get("staff_token").and_then(Value::as_str).ok_or("init does not show the staff token")?;
+    let file = folder.join(format!("{short}.token"));
+    std::fs::write(&file, token)?;
+    Ok(file)
+}
+
+/// The claims of a qualification, as a registrar would enter them.
+#[must_use]
+pub fn qualification() -> Value {
+    claims_of("QualificationCredential")
+}
+
+/// The claims of a residence permit.
+#[must_use]
+pub fn residence_permit() -> Value {
+    claims_of("ResidencePermitCredential")
+}
+
+/// The claims of the catalogue's own example, without the subject's id.
+fn claims_of(kind: &str) -> Value {
+    let catalogue = carnet_spec::Catalogue::embedded().ok();
+    let example = catalogue.as_ref().and_then(|catalogue| catalogue.credential_type(kind)).map(|kind| kind.example.clone());
+    let subject = example.and_then(|example| example.get("credentialSubject").cloned()).unwrap_or(json!({}));
+    match subject {
+        Value::Object(mut members) => {
+            members.remove("id");
+            members.into()
+        }
+        other => other,
+    }
+}

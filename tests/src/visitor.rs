@@ -1,0 +1,235 @@
+//! A holder without a wallet: collects credentials over gRPC and presents them as it likes, so that
+//! what a wallet would never send can be sent.
+
+use std::collections::HashMap;
+
+use carnet_core::{
+    keys::{Algorithm, SecretKey, Signer},
+    secure::{
+        jose::{self, Jws},
+        sd_jwt::{ClaimPath, SdJwt},
+    },
+    time::Timestamp,
+};
+use carnet_proto::{
+    issuer::v1::{
+        CollectCredentialsRequest, IssueNonceRequest, ReadMetadataRequest, RedeemOfferRequest,
+        issuance_service_client::IssuanceServiceClient,
+    },
+    verifier::v1::{
+        PresentationList, ReadRequestRequest, SubmitPresentationRequest, SubmitPresentationResponse,
+        presentation_service_client::PresentationServiceClient,
+    },
+};
+use rand_core::OsRng;
+use serde_json::{Map, Value, json};
+use tonic::{Request, Status, transport::Channel};
+use tonic_types::StatusExt as _;
+
+use crate::Result;
+
+/// A credential and its key.
+#[derive(Debug)]
+pub struct Copy {
+    /// The credential as it was issued.
+    pub credential: String,
+    /// The key that it is bound to.
+    pub key: SecretKey,
+}
+
+/// What an offer says.
+#[derive(Debug, Clone)]
+pub struct Offer {
+    /// The issuer's endpoint.
+    pub endpoint: String,
+    /// The code.
+    pub code: String,
+    /// What is offered.
+    pub configuration: String,
+}
+
+impl Offer {
+    /// Reads an `openid-credential-offer://` URI.
+    ///
+    /// # Errors
+    /// If it is not one.
+    pub fn parse(uri: &str) -> Result<Self> {
+        let (_, encoded) = uri.split_once("credential_offer=").ok_or("the URI has no credential_offer")?;
+        let offer: Value = serde_json::from_str(&percent_decode(encoded)?)?;
+        let text = |pointer: &str| {
+            let value = offer.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
+            value.ok_or_else(|| format!("the offer has no {pointer}"))
+        };
+        Ok(Self {
+            endpoint: text("/credential_issuer")?,
+            code: text("/grants/urn:ietf:params:oauth:grant-type:pre-authorized_code/pre-authorized_code")?,
+            configuration: text("/credential_configuration_ids/0")?,
+        })
+    }
+}
+
+fn percent_decode(text: &str) -> Result<String> {
+    let mut bytes = Vec::new();
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        bytes.push(match byte {
+            b'%' => {
+                let digits: Vec<u8> = rest.by_ref().take(2).collect();
+                u8::from_str_radix(std::str::from_utf8(&digits)?, 16)?
+            }
+            b'+' => b' ',
+            byte => byte,
+        });
+    }
+    Ok(String::from_utf8(bytes)?)
+}
+
+/// A proof of possession for a key.
+///
+/// # Errors
+/// If it cannot be signed.
+pub fn proof(key: &SecretKey, issuer: &str, nonce: &str, now: Timestamp) -> Result<String> {
+    let header = object(json!({"typ": "openid4vci-proof+jwt", "jwk": key.public_key().to_jwk()}));
+    let payload = object(json!({"aud": issuer, "iat": now.unix(), "nonce": nonce}));
+    Ok(jose::sign(header, &payload, key)?)
+}
+
+/// Collects one copy.
+///
+/// # Errors
+/// What the issuer refuses.
+pub async fn collect(offer_uri: &str, pin: Option<&str>, now: Timestamp) -> Result<Copy> {
+    let offer = Offer::parse(offer_uri)?;
+    let mut issuer = IssuanceServiceClient::connect(offer.endpoint).await?;
+    let did = issuer.read_metadata(ReadMetadataRequest {}).await?.into_inner().issuer;
+    let redeem = RedeemOfferRequest { pre_authorized_code: offer.code, tx_code: pin.map(str::to_owned) };
+    let token = issuer.redeem_offer(redeem).await?.into_inner().access_token;
+    let nonce = issuer.issue_nonce(IssueNonceRequest {}).await?.into_inner().c_nonce;
+    let key = SecretKey::generate(Algorithm::EdDsa, &mut OsRng);
+    let collect = CollectCredentialsRequest {
+        credential_configuration_id: offer.configuration,
+        proofs: vec![proof(&key, &did, &nonce, now)?],
+    };
+    let answer = issuer.collect_credentials(with_bearer(collect, &token)?).await?.into_inner();
+    let copy = answer.credentials.into_iter().next().ok_or("the issuer gave no credential")?;
+    Ok(Copy { credential: copy.credential, key })
+}
+
+/// A request with a bearer token.
+///
+/// # Errors
+/// If the token is not ASCII.
+pub fn with_bearer<T>(message: T, token: &str) -> Result<Request<T>> {
+    let mut request = Request::new(message);
+    request.metadata_mut().insert("authorization", format!("Bearer {token}").parse()?);
+    Ok(request)
+}
+
+/// What a verifier asks.
+#[derive(Debug, Clone)]
+pub struct Asked {
+    /// The verifier's endpoint.
+    pub endpoint: String,
+    /// The request's id.
+    pub id: String,
+    /// The nonce to be bound to.
+    pub nonce: String,
+    /// The verifier's full client id, the audience.
+    pub audience: String,
+    /// The first credential query's id.
+    pub query_id: String,
+    /// The paths that it asks for.
+    pub paths: Vec<ClaimPath>,
+}
+
+/// Reads a request from its `openid4vp://` URI.
+///
+/// # Errors
+/// If it is not one, or the verifier does not know it.
+pub async fn read_request(uri: &str) -> Result<Asked> {
+    let (_, encoded) = uri.split_once("request_uri=").ok_or("the URI has no request_uri")?;
+    let request_uri = percent_decode(encoded.split('&').next().unwrap_or_default())?;
+    let (endpoint, id) = request_uri.split_once("/requests/").ok_or("request_uri has no id")?;
+    let mut verifier = PresentationServiceClient::connect(endpoint.to_owned()).await?;
+    let object = verifier.read_request(ReadRequestRequest { id: id.to_owned() }).await?.into_inner().request_object;
+    let jws = Jws::parse(&object)?;
+    let text = |name: &str| jws.payload().get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let query = jws.payload().get("dcql_query").ok_or("the request has no dcql_query")?;
+    let query = carnet_core::query::Query::parse(query)?;
+    let first = query.credentials.first().ok_or("the query asks for nothing")?;
+    Ok(Asked {
+        endpoint: endpoint.to_owned(),
+        id: id.to_owned(),
+        nonce: text("nonce"),
+        audience: text("client_id"),
+        query_id: first.id.clone(),
+        paths: first.claims.iter().map(|claim| claim.path.clone()).collect(),
+    })
+}
+
+/// An honest presentation of what is asked.
+///
+/// # Errors
+/// If the copy does not have it.
+pub fn present(copy: &Copy, asked: &Asked, now: Timestamp) -> Result<String> {
+    let selected = SdJwt::parse(&copy.credential)?.select(&asked.paths)?;
+    Ok(selected.bind(&asked.nonce, &asked.audience, now, &copy.key)?)
+}
+
+/// A key binding by any key, over any text: what [`SdJwt::bind`] would not make.
+///
+/// # Errors
+/// If it cannot be signed.
+pub fn bind_with(shown: &str, asked: &Asked, now: Timestamp, key: &SecretKey) -> Result<String> {
+    use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+    use sha2::{Digest as _, Sha256};
+    let header = object(json!({"typ": "kb+jwt"}));
+    let payload = object(json!({
+        "nonce": asked.nonce, "aud": asked.audience, "iat": now.unix(),
+        "sd_hash": URL_SAFE_NO_PAD.encode(Sha256::digest(shown.as_bytes())),
+    }));
+    Ok(format!("{shown}{}", jose::sign(header, &payload, key)?))
+}
+
+/// Submits one presentation.
+///
+/// # Errors
+/// The verifier's status, where it does not even look at it.
+pub async fn submit(asked: &Asked, presentation: String) -> std::result::Result<SubmitPresentationResponse, Status> {
+    let channel = Channel::from_shared(asked.endpoint.clone())
+        .map_err(|error| Status::invalid_argument(error.to_string()))?
+        .connect()
+        .await
+        .map_err(|error| Status::unavailable(error.to_string()))?;
+    let list = PresentationList { presentations: vec![presentation] };
+    let message = SubmitPresentationRequest {
+        id: asked.id.clone(),
+        vp_token: HashMap::from([(asked.query_id.clone(), list)]),
+    };
+    PresentationServiceClient::new(channel).submit_presentation(message).await.map(tonic::Response::into_inner)
+}
+
+/// Why a submission was refused, in lower case; `None` if it was accepted.
+#[must_use]
+pub fn refusal(answer: &std::result::Result<SubmitPresentationResponse, Status>) -> Option<String> {
+    match answer {
+        Ok(response) if response.accepted => None,
+        Ok(response) => Some(response.reason.to_lowercase()),
+        Err(status) => Some(reason(status)),
+    }
+}
+
+/// The stable reason of a status, in lower case.
+#[must_use]
+pub fn reason(status: &Status) -> String {
+    status.get_error_details().error_info().map_or_else(|| status.code().to_string(), |info| info.reason.to_lowercase())
+}
+
+/// The members of a JSON object; none, of anything else.
+#[must_use]
+pub fn object(value: Value) -> Map<String, Value> {
+    match value {
+        Value::Object(members) => members,
+        _ => Map::new(),
+    }
+}
