@@ -190,7 +190,8 @@ fn object(text: &str, what: &str, limits: Limits) -> Result<Map<String, Value>, 
 
 fn algorithm(header: &Map<String, Value>) -> Result<Algorithm, Problem> {
     let alg = header.get("alg").and_then(Value::as_str);
-    let algorithm = Algorithm::parse(alg.ok_or_else(|| Problem::new(Code::AlgorithmForbidden, "the header has no alg"))?)?;
+    let algorithm =
+        Algorithm::parse(alg.ok_or_else(|| Problem::new(Code::AlgorithmForbidden, "the header has no alg"))?)?;
     if header.contains_key("crit") || header.contains_key("b64") {
         return Err(Code::HeaderCritical.into());
     }
@@ -216,5 +217,170 @@ fn key_ref(header: &Map<String, Value>) -> Result<KeyRef, Problem> {
 }
 
 #[cfg(test)]
-#[path = "jose_tests.rs"]
-mod tests;
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::keys::SecretKey;
+
+    fn key(algorithm: Algorithm, byte: u8) -> SecretKey {
+        SecretKey::from_bytes(algorithm, &[byte; 32]).unwrap()
+    }
+
+    /// A token with exactly this header and payload, signed in earnest.
+    fn token(header: &Value, payload: &Value, signer: &SecretKey) -> String {
+        let part = |value: &Value| URL_SAFE_NO_PAD.encode(serde_json::to_vec(value).unwrap());
+        let signed = format!("{}.{}", part(header), part(payload));
+        let signature = signer.sign(signed.as_bytes()).unwrap();
+        format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature))
+    }
+
+    fn refused(header: Value, code: Code) {
+        let signer = key(Algorithm::EdDsa, 7);
+        let good = json!({"alg": "EdDSA", "typ": "vc+sd-jwt", "kid": "did:web:a.example#1"});
+        Jws::parse(&token(&good, &json!({}), &signer)).unwrap().verify(&signer.public_key()).unwrap();
+        assert_eq!(Jws::parse(&token(&header, &json!({}), &signer)).unwrap_err().code, code, "{header}");
+    }
+
+    #[test]
+    fn what_is_signed_verifies_and_reads_back() {
+        for algorithm in [Algorithm::EdDsa, Algorithm::Es256] {
+            let signer = key(algorithm, 7);
+            let header = Map::from_iter([("typ".to_owned(), json!("t+jwt")), ("kid".to_owned(), json!("did:a:b#c"))]);
+            let payload = Map::from_iter([("a".to_owned(), json!(1))]);
+            let jws = Jws::parse(&sign(header, &payload, &signer).unwrap()).unwrap();
+            jws.verify(&signer.public_key()).unwrap();
+            assert_eq!(jws.payload(), &payload);
+            assert_eq!(jws.algorithm(), algorithm);
+            assert_eq!(jws.key_ref(), &KeyRef::Kid("did:a:b#c".to_owned()));
+            assert_eq!(jws.verify(&key(algorithm, 8).public_key()).unwrap_err().code, Code::SignatureInvalid);
+        }
+    }
+
+    #[test]
+    fn row_01_alg_none_is_refused() {
+        for alg in [json!("none"), json!("None"), json!("NONE"), json!(""), json!(null), json!(["EdDSA"])] {
+            refused(json!({"alg": alg, "typ": "vc+sd-jwt", "kid": "did:web:a.example#1"}), Code::AlgorithmForbidden);
+        }
+        refused(json!({"typ": "vc+sd-jwt"}), Code::AlgorithmForbidden);
+        // And without a signature at all, as alg none has it.
+        let header = URL_SAFE_NO_PAD.encode(r#"{"alg":"none"}"#);
+        assert_eq!(Jws::parse(&format!("{header}.e30.")).unwrap_err().code, Code::AlgorithmForbidden);
+    }
+
+    #[test]
+    fn row_02_hmac_with_the_public_key_is_refused() {
+        for alg in ["HS256", "HS384", "HS512", "RS256", "ES384", "Ed448"] {
+            refused(json!({"alg": alg, "kid": "did:web:a.example#1"}), Code::AlgorithmForbidden);
+        }
+    }
+
+    #[test]
+    fn row_03_an_algorithm_that_does_not_fit_the_key_is_refused() {
+        let (ed, p256) = (key(Algorithm::EdDsa, 7), key(Algorithm::Es256, 7));
+        let jws = Jws::parse(&token(&json!({"alg": "ES256"}), &json!({}), &ed)).unwrap();
+        assert_eq!(jws.verify(&ed.public_key()).unwrap_err().code, Code::AlgorithmMismatch);
+        let jws = Jws::parse(&token(&json!({"alg": "EdDSA"}), &json!({}), &ed)).unwrap();
+        assert_eq!(jws.verify(&p256.public_key()).unwrap_err().code, Code::AlgorithmMismatch);
+        jws.verify(&ed.public_key()).unwrap();
+    }
+
+    #[test]
+    fn row_04_a_wrong_or_missing_typ_is_refused() {
+        let signer = key(Algorithm::EdDsa, 7);
+        let with = |header: Value| Jws::parse(&token(&header, &json!({}), &signer)).unwrap();
+        with(json!({"alg": "EdDSA", "typ": "vc+sd-jwt"})).require_typ("vc+sd-jwt").unwrap();
+        for header in [
+            json!({"alg": "EdDSA"}),
+            json!({"alg": "EdDSA", "typ": "dc+sd-jwt"}),
+            json!({"alg": "EdDSA", "typ": "VC+SD-JWT"}),
+            json!({"alg": "EdDSA", "typ": ["vc+sd-jwt"]}),
+        ] {
+            assert_eq!(with(header).require_typ("vc+sd-jwt").unwrap_err().code, Code::TokenType);
+        }
+    }
+
+    #[test]
+    fn row_05_a_proof_or_key_binding_is_no_credential() {
+        let signer = key(Algorithm::EdDsa, 7);
+        let with = |typ: &str| Jws::parse(&token(&json!({"alg": "EdDSA", "typ": typ}), &json!({}), &signer)).unwrap();
+        with("vc+sd-jwt").require_typ("vc+sd-jwt").unwrap();
+        for typ in ["kb+jwt", "openid4vci-proof+jwt", "oauth-authz-req+jwt", "JWT", "vp+jwt"] {
+            assert_eq!(with(typ).require_typ("vc+sd-jwt").unwrap_err().code, Code::TokenType);
+        }
+    }
+
+    #[test]
+    fn row_06_a_key_from_a_certificate_or_a_url_is_refused() {
+        for name in UNANCHORED {
+            refused(json!({"alg": "EdDSA", name: ["MIIB"]}), Code::HeaderKeyUnanchored);
+        }
+        // A key by value parses, and is told apart, so that only a proof of possession may use it.
+        let signer = key(Algorithm::EdDsa, 7);
+        let jws =
+            Jws::parse(&token(&json!({"alg": "EdDSA", "jwk": signer.public_key().to_jwk()}), &json!({}), &signer));
+        assert_eq!(jws.unwrap().key_ref(), &KeyRef::Jwk(signer.public_key()));
+    }
+
+    #[test]
+    fn row_07_kid_and_jwk_together_are_refused() {
+        let jwk = key(Algorithm::EdDsa, 7).public_key().to_jwk();
+        refused(json!({"alg": "EdDSA", "kid": "did:a:b#c", "jwk": jwk}), Code::HeaderKeyAmbiguous);
+        refused(json!({"alg": "EdDSA", "kid": "did:a:b#c", "x5c": ["MIIB"]}), Code::HeaderKeyAmbiguous);
+        refused(json!({"alg": "EdDSA", "jwk": jwk, "x5c": ["MIIB"]}), Code::HeaderKeyAmbiguous);
+    }
+
+    #[test]
+    fn row_08_a_private_key_in_a_header_is_refused() {
+        let mut jwk = key(Algorithm::EdDsa, 7).public_key().to_jwk();
+        jwk.insert("d".to_owned(), json!(URL_SAFE_NO_PAD.encode([7; 32])));
+        refused(json!({"alg": "EdDSA", "jwk": jwk}), Code::PrivateKeyExposed);
+        refused(json!({"alg": "EdDSA", "kid": "did:a:b#c", "jwk": jwk}), Code::PrivateKeyExposed);
+    }
+
+    #[test]
+    fn row_09_exp_as_a_string_is_refused() {
+        let read = |value: Value| numeric_date(value.as_object().unwrap(), "exp");
+        assert_eq!(read(json!({"exp": 1_900_000_000})).unwrap(), Some(Timestamp::from_unix(1_900_000_000)));
+        assert_eq!(read(json!({})).unwrap(), None);
+        for exp in [json!("1900000000"), json!(1.5), json!(null), json!([1]), json!(u64::MAX)] {
+            assert_eq!(read(json!({"exp": exp})).unwrap_err().code, Code::MalformedValue, "{exp}");
+        }
+    }
+
+    #[test]
+    fn critical_extensions_are_refused() {
+        refused(json!({"alg": "EdDSA", "crit": ["x"], "x": 1}), Code::HeaderCritical);
+        refused(json!({"alg": "EdDSA", "crit": []}), Code::HeaderCritical);
+        refused(json!({"alg": "EdDSA", "b64": false, "crit": ["b64"]}), Code::HeaderCritical);
+        refused(json!({"alg": "EdDSA", "b64": false}), Code::HeaderCritical);
+        refused(json!({"alg": "EdDSA", "kid": 42}), Code::TokenMalformed);
+    }
+
+    #[test]
+    fn only_the_strict_compact_form_is_read() {
+        let signer = key(Algorithm::EdDsa, 7);
+        let good = token(&json!({"alg": "EdDSA"}), &json!({}), &signer);
+        Jws::parse(&good).unwrap();
+        let code = |text: &str| Jws::parse(text).unwrap_err().code;
+        for text in ["", "a", "a.b", &format!("{good}."), &format!("{good}.e30")] {
+            assert_eq!(code(text), Code::TokenMalformed, "{text}");
+        }
+        for text in [format!("{good}="), format!(" {good}"), format!("{good}\n"), good.replace('.', "=.")] {
+            assert_eq!(code(&text), Code::InvalidEncoding, "{text}");
+        }
+        // "e31" decodes to the same bytes as "e30" if the unused bits are let pass.
+        assert_eq!(code(&good.replace(".e30.", ".e31.")), Code::InvalidEncoding);
+        assert_eq!(code(&token(&json!({"alg": "EdDSA"}), &json!([]), &signer)), Code::TokenMalformed);
+        assert_eq!(code(&"a".repeat(MAX_TOKEN + 1)), Code::TooLarge);
+        let twice = URL_SAFE_NO_PAD.encode(r#"{"alg":"EdDSA","alg":"none"}"#);
+        assert_eq!(code(&format!("{twice}.e30.AA")), Code::DuplicateKey);
+    }
+
+    #[test]
+    fn debug_shows_no_claims() {
+        let signer = key(Algorithm::EdDsa, 7);
+        let jws = Jws::parse(&token(&json!({"alg": "EdDSA"}), &json!({"name": "Amira"}), &signer)).unwrap();
+        assert!(!format!("{jws:?}").contains("Amira"));
+    }
+}

@@ -98,7 +98,13 @@ fn no_holder() -> Problem {
 }
 
 /// A claim that must be there and equal; an empty expectation is met by nothing, since it would bind to nothing.
-fn same(payload: &Map<String, Value>, name: &str, expected: &str, missing: Code, mismatch: Code) -> Result<(), Problem> {
+fn same(
+    payload: &Map<String, Value>,
+    name: &str,
+    expected: &str,
+    missing: Code,
+    mismatch: Code,
+) -> Result<(), Problem> {
     match payload.get(name) {
         None => Err(missing.into()),
         Some(_) if expected.is_empty() => Err(missing.into()),
@@ -109,8 +115,8 @@ fn same(payload: &Map<String, Value>, name: &str, expected: &str, missing: Code,
 
 fn check_times(payload: &Map<String, Value>, expected: &KeyBinding<'_>) -> Result<(), Problem> {
     let (now, skew) = (expected.now, expected.skew.max(0));
-    let issued = numeric_date(payload, "iat")?
-        .ok_or_else(|| Problem::new(Code::ClaimMissing, "the key binding has no iat"))?;
+    let issued =
+        numeric_date(payload, "iat")?.ok_or_else(|| Problem::new(Code::ClaimMissing, "the key binding has no iat"))?;
     if issued > now.plus(skew) || issued.plus(expected.max_age.max(0)) < now {
         return Err(Code::KeyBindingStale.into());
     }

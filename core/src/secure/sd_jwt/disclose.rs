@@ -71,7 +71,7 @@ impl SdJwt {
     }
 
     /// The payload with everything in its place, and the place of each disclosure.
-    fn resolve(&self) -> Result<(Map<String, Value>, Vec<Vec<Place<'_>>>), Problem> {
+    fn resolve(&self) -> Result<Resolved<'_>, Problem> {
         self.check_digest_algorithm()?;
         let mut resolver = Resolver {
             token: self,
@@ -85,6 +85,9 @@ impl SdJwt {
         Ok((payload, places.ok_or(Code::DisclosureUnreferenced)?))
     }
 }
+
+/// A payload with everything in its place, and the place of each disclosure.
+type Resolved<'a> = (Map<String, Value>, Vec<Vec<Place<'a>>>);
 
 /// A step on the way to a disclosure; an array's element has one index among all and one among those that are shown.
 #[derive(Clone, Copy)]
@@ -138,7 +141,9 @@ impl<'a> Resolver<'a> {
                 DIGESTS => continue,
                 DIGEST_ALGORITHM if depth == 0 => continue,
                 DIGEST_ALGORITHM => return Err(Problem::new(Code::DigestAlgorithm, "_sd_alg stands below the top")),
-                ELEMENT => return Err(Problem::new(Code::DisclosureMalformed, "... stands where no array's element is")),
+                ELEMENT => {
+                    return Err(Problem::new(Code::DisclosureMalformed, "... stands where no array's element is"));
+                }
                 _ => {}
             }
             let value = self.at(Place::Name(name), |this| this.value(value))?;
@@ -150,7 +155,7 @@ impl<'a> Resolver<'a> {
         let digests = digests.as_array().ok_or_else(|| malformed("_sd is not an array"))?;
         for digest in digests {
             let digest = digest.as_str().ok_or_else(|| malformed("_sd holds something else than digests"))?;
-            let Some((index, disclosure)) = self.lookup(digest) else { continue };
+            let Some((index, disclosure)) = self.lookup(digest)? else { continue };
             let name = disclosure.name.as_deref().ok_or_else(|| malformed("an object's claim has no name"))?;
             if shown.contains_key(name) {
                 return Err(Code::DisclosureOverrides.into());
@@ -174,7 +179,7 @@ impl<'a> Resolver<'a> {
                 return Err(malformed("an array's element has more than a digest"));
             }
             let digest = digest.as_str().ok_or_else(|| malformed("... is not a digest"))?;
-            let Some((index, disclosure)) = self.lookup(digest) else { continue };
+            let Some((index, disclosure)) = self.lookup(digest)? else { continue };
             if disclosure.name.is_some() {
                 return Err(malformed("an array's element has a name"));
             }
@@ -183,25 +188,31 @@ impl<'a> Resolver<'a> {
         Ok(shown)
     }
 
-    /// The disclosure that a digest refers to; the digest is noted either way.
-    fn lookup(&mut self, digest: &'a str) -> Option<(usize, &'a Disclosure)> {
+    /// The disclosure that a digest refers to, if it came along; the digest is noted either way.
+    ///
+    /// Each goes to one place, so resolving ends however disclosures refer to one another.
+    fn lookup(&mut self, digest: &'a str) -> Result<Option<(usize, &'a Disclosure)>, Problem> {
         self.seen.push(digest);
         let token = self.token;
-        let of = |index: &usize| token.disclosures.get(*index);
-        let found = token.by_digest.binary_search_by(|index| of(index).map(|d| &d.digest[..]).cmp(&Some(digest.as_bytes())));
-        let index = *token.by_digest.get(found.ok()?)?;
-        Some((index, of(&index)?))
+        let digest_at = |index: &usize| token.disclosures.get(*index).map(|disclosure| &disclosure.digest[..]);
+        let found = token.by_digest.binary_search_by(|index| digest_at(index).cmp(&Some(digest.as_bytes())));
+        let Some(index) = found.ok().and_then(|at| token.by_digest.get(at).copied()) else {
+            return Ok(None);
+        };
+        if self.places.get(index).is_some_and(Option::is_some) {
+            return Err(Code::DisclosureDuplicate.into());
+        }
+        Ok(token.disclosures.get(index).map(|disclosure| (index, disclosure)))
     }
 
-    /// Puts a disclosure where the path has come to. Each goes to one place, so this ends however they refer to one another.
+    /// Puts a disclosure where the path has come to.
     fn reveal(&mut self, index: usize, disclosure: &'a Disclosure) -> Result<Value, Problem> {
         let path: ClaimPath = self.path.iter().take(3).map(Place::original).collect();
         if never_hidden(self.token.jws().typ(), &path) {
             return Err(Problem::new(Code::DisclosureForbidden, format!("{} is hidden", query::path_to_text(&path))));
         }
-        match self.places.get_mut(index) {
-            Some(place @ None) => *place = Some(self.path.clone()),
-            _ => return Err(Code::DisclosureDuplicate.into()),
+        if let Some(place) = self.places.get_mut(index) {
+            *place = Some(self.path.clone());
         }
         self.value(&disclosure.value)
     }

@@ -55,7 +55,8 @@ pub fn issue(
         return Err(Problem::new(Code::MalformedValue, "digests can be padded to a multiple of 256 at most"));
     }
     let paths: Vec<&[Step]> = options.disclosable.iter().map(Vec::as_slice).collect();
-    let mut sealer = Sealer { rng, decoys: options.decoys_to_multiple_of, disclosures: Vec::with_capacity(paths.len()) };
+    let mut sealer =
+        Sealer { rng, decoys: options.decoys_to_multiple_of, disclosures: Vec::with_capacity(paths.len()) };
     let mut payload = sealer.object(payload, &paths, 0)?;
     if let Some(key) = options.holder {
         let confirmation = Map::from_iter([("jwk".to_owned(), Value::Object(key.to_jwk()))]);
@@ -64,10 +65,8 @@ pub fn issue(
         }
     }
     payload.insert(DIGEST_ALGORITHM.to_owned(), SHA_256.into());
-    let header = Map::from_iter([
-        ("typ".to_owned(), Value::from(options.typ)),
-        ("kid".to_owned(), Value::from(options.kid)),
-    ]);
+    let header =
+        Map::from_iter([("typ".to_owned(), Value::from(options.typ)), ("kid".to_owned(), Value::from(options.kid))]);
     let mut compact = jose::sign(header, &payload, signer)?;
     compact.push('~');
     for disclosure in sealer.disclosures {
@@ -95,7 +94,12 @@ impl Sealer<'_> {
         }
     }
 
-    fn object(&mut self, members: &Map<String, Value>, paths: &[&[Step]], depth: usize) -> Result<Map<String, Value>, Problem> {
+    fn object(
+        &mut self,
+        members: &Map<String, Value>,
+        paths: &[&[Step]],
+        depth: usize,
+    ) -> Result<Map<String, Value>, Problem> {
         let mut sealed = Map::new();
         let mut digests = Vec::new();
         for (name, value) in members {
@@ -149,8 +153,7 @@ impl Sealer<'_> {
             Some(name) => serde_json::to_vec(&(&salt, name, value)),
             None => serde_json::to_vec(&(&salt, value)),
         };
-        let written =
-            written.map_err(|_| Problem::new(Code::ProofGeneration, "a disclosure could not be written"))?;
+        let written = written.map_err(|_| Problem::new(Code::ProofGeneration, "a disclosure could not be written"))?;
         let disclosure = URL_SAFE_NO_PAD.encode(written);
         let digest = digest_of(&disclosure);
         self.disclosures.push(disclosure);

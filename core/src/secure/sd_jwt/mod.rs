@@ -8,11 +8,7 @@ use std::{fmt, sync::OnceLock};
 
 use serde_json::{Map, Value};
 
-use crate::{
-    Code, Problem,
-    keys::PublicKey,
-    secure::jose::Jws,
-};
+use crate::{Code, Problem, keys::PublicKey, secure::jose::Jws};
 
 mod binding;
 mod disclose;
@@ -55,8 +51,7 @@ const DIGEST_ALGORITHM: &str = "_sd_alg";
 const SHA_256: &str = "sha-256";
 
 /// What must be visible to everyone in an SD-JWT VC (draft-ietf-oauth-sd-jwt-vc section 2.2.2.2, and Carnet's profile).
-const NEVER_HIDDEN: [&str; 9] =
-    ["iss", "nbf", "exp", "iat", "cnf", "vct", "vct#integrity", "status", DIGEST_ALGORITHM];
+const NEVER_HIDDEN: [&str; 9] = ["iss", "nbf", "exp", "iat", "cnf", "vct", "vct#integrity", "status", DIGEST_ALGORITHM];
 
 /// What must be visible besides in a credential of VCDM 2.0. Not so in an SD-JWT VC, whose claims
 /// stand at the top, where `validUntil` may be a residence permit's own.

@@ -1,0 +1,4 @@
+//! From bytes to what was signed: JOSE, SD-JWT and Data Integrity.
+pub mod data_integrity;
+pub mod jose;
+pub mod sd_jwt;

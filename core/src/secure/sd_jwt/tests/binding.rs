@@ -1,0 +1,198 @@
+//! The rows of negative-cases that concern key binding.
+
+use super::*;
+use crate::secure::jose;
+
+const NONCE: &str = "n-0S6_WzA2Mj";
+
+fn expected() -> KeyBinding<'static> {
+    KeyBinding { nonce: NONCE, audience: AUDIENCE, now: NOW, max_age: 300, skew: 60 }
+}
+
+fn check(compact: &str, expected: &KeyBinding<'_>) -> Result<Map<String, Value>, Problem> {
+    let token = SdJwt::parse(compact)?;
+    token.verify_signature(&issuer().public_key())?;
+    token.disclosed()?;
+    token.verify_key_binding(expected)
+}
+
+fn refused(compact: &str) -> Code {
+    check(compact, &expected()).unwrap_err().code
+}
+
+/// A presentation as it should be.
+fn bound() -> String {
+    let shown = issued(4).select(&[path(json!(["credentialSubject", "address"]))]).unwrap();
+    shown.bind(NONCE, AUDIENCE, NOW, &holder()).unwrap()
+}
+
+/// A presentation whose key binding says and is signed with what one likes; `null` takes a claim away.
+fn bound_with(header: Value, payload: Value, signer: &SecretKey) -> String {
+    let good = bound();
+    let token = SdJwt::parse(&good).unwrap();
+    let mut claims = token.key_binding().unwrap().payload().clone();
+    claims.extend(map(payload));
+    claims.retain(|_, value| !value.is_null());
+    let mut compact = token.text.clone();
+    compact.push_str(&jose::sign(map(header), &claims, signer).unwrap());
+    compact
+}
+
+fn refused_with(payload: Value) -> Code {
+    refused(&bound_with(json!({"typ": "kb+jwt"}), payload, &holder()))
+}
+
+/// That the hand-made one is right but for what is changed in it.
+fn twin() {
+    check(&bound_with(json!({"typ": "kb+jwt"}), json!({}), &holder()), &expected()).unwrap();
+}
+
+#[test]
+fn a_presentation_holds() {
+    let payload = check(&bound(), &expected()).unwrap();
+    assert_eq!(payload["nonce"], NONCE);
+    assert_eq!(payload.keys().collect::<Vec<_>>(), ["aud", "iat", "nonce", "sd_hash"]);
+    twin();
+}
+
+#[test]
+fn row_05_a_key_binding_of_another_type_is_refused() {
+    twin();
+    for header in
+        [json!({}), json!({"typ": "vc+sd-jwt"}), json!({"typ": "openid4vci-proof+jwt"}), json!({"typ": "KB+JWT"})]
+    {
+        assert_eq!(refused(&bound_with(header, json!({}), &holder())), Code::TokenType);
+    }
+}
+
+#[test]
+fn row_42_a_nonce_that_was_not_given_out_is_refused() {
+    twin();
+    assert_eq!(refused_with(json!({"nonce": "another"})), Code::ChallengeMismatch);
+    assert_eq!(refused_with(json!({"nonce": [NONCE]})), Code::ChallengeMismatch);
+    assert_eq!(refused_with(json!({"nonce": null})), Code::ChallengeMissing);
+}
+
+#[test]
+fn row_43_a_nonce_of_another_session_is_refused() {
+    check(&bound(), &expected()).unwrap();
+    let elsewhere = KeyBinding { nonce: "of-another-session", ..expected() };
+    assert_eq!(check(&bound(), &elsewhere).unwrap_err().code, Code::ChallengeMismatch);
+    // A verifier that expects nothing is satisfied by nothing.
+    let careless = KeyBinding { nonce: "", ..expected() };
+    let nothing = bound_with(json!({"typ": "kb+jwt"}), json!({"nonce": ""}), &holder());
+    assert_eq!(check(&nothing, &careless).unwrap_err().code, Code::ChallengeMissing);
+}
+
+#[test]
+fn row_44_an_audience_without_its_prefix_is_refused() {
+    twin();
+    assert_eq!(refused_with(json!({"aud": "did:web:agency.example"})), Code::DomainMismatch);
+    assert_eq!(refused_with(json!({"aud": [AUDIENCE]})), Code::DomainMismatch);
+    assert_eq!(refused_with(json!({"aud": null})), Code::DomainMissing);
+    let careless = KeyBinding { audience: "", ..expected() };
+    assert_eq!(check(&bound(), &careless).unwrap_err().code, Code::DomainMissing);
+}
+
+#[test]
+fn row_45_a_stripped_key_binding_is_refused() {
+    let good = bound();
+    check(&good, &expected()).unwrap();
+    let stripped = &good[..=good.rfind('~').unwrap()];
+    assert_eq!(refused(stripped), Code::KeyBindingMissing);
+}
+
+#[test]
+fn row_46_a_key_binding_by_another_key_is_refused() {
+    twin();
+    let thief = key(3);
+    assert_eq!(refused(&bound_with(json!({"typ": "kb+jwt"}), json!({}), &thief)), Code::KeyBindingKey);
+    // Naming its own key does not help.
+    let named = json!({"typ": "kb+jwt", "jwk": thief.public_key().to_jwk()});
+    assert_eq!(refused(&bound_with(named, json!({}), &thief)), Code::KeyBindingKey);
+    let p256 = SecretKey::from_bytes(Algorithm::Es256, &[2; 32]).unwrap();
+    assert_eq!(refused(&bound_with(json!({"typ": "kb+jwt"}), json!({}), &p256)), Code::KeyBindingKey);
+    assert_eq!(issued(0).bind(NONCE, AUDIENCE, NOW, &thief).unwrap_err().code, Code::KeyBindingKey);
+    // The holder's own key may be named; it is not what counts.
+    let harmless = json!({"typ": "kb+jwt", "jwk": thief.public_key().to_jwk()});
+    check(&bound_with(harmless, json!({}), &holder()), &expected()).unwrap();
+    let twice = json!({"typ": "kb+jwt", "kid": "a", "jwk": holder().public_key().to_jwk()});
+    assert_eq!(refused(&bound_with(twice, json!({}), &holder())), Code::HeaderKeyAmbiguous);
+    // A credential that is bound to nobody cannot be shown by anybody.
+    let bearer = SdJwt::parse(&made(&json!({}), &[])).unwrap();
+    assert_eq!(bearer.holder_key().unwrap(), None);
+    assert_eq!(bearer.bind(NONCE, AUDIENCE, NOW, &thief).unwrap_err().code, Code::KeyBindingKey);
+}
+
+#[test]
+fn row_47_disclosures_changed_after_binding_are_refused() {
+    let good = bound();
+    check(&good, &expected()).unwrap();
+    let parts: Vec<&str> = good.split('~').collect();
+    // The city is one of three disclosures, and nothing else depends on it.
+    let removed = (1..parts.len() - 1).filter_map(|at| {
+        let mut fewer = parts.clone();
+        fewer.remove(at);
+        check(&fewer.join("~"), &expected()).err()
+    });
+    let codes: Vec<_> = removed.map(|problem| problem.code).collect();
+    assert_eq!(codes.len(), 3);
+    assert!(codes.contains(&Code::KeyBindingHash), "{codes:?}");
+    assert!(codes.iter().all(|code| matches!(code, Code::KeyBindingHash | Code::DisclosureUnreferenced)));
+
+    let whole = issued(4).to_string();
+    let another = whole.split('~').skip(1).find(|text| !text.is_empty() && !parts.contains(text)).unwrap();
+    let token = issued(4);
+    let name = token.select(&[path(json!(["credentialSubject", "givenName"]))]).unwrap().to_string();
+    let name = name.split('~').nth(1).unwrap();
+    assert!(!parts.contains(&name) && !another.is_empty());
+    let mut more = parts.clone();
+    more.insert(1, name);
+    assert_eq!(refused(&more.join("~")), Code::KeyBindingHash);
+
+    let mut swapped = parts;
+    swapped.swap(1, 2);
+    assert_eq!(refused(&swapped.join("~")), Code::KeyBindingHash);
+    assert_eq!(refused_with(json!({"sd_hash": null})), Code::ClaimMissing);
+    assert_eq!(refused_with(json!({"sd_hash": 1})), Code::KeyBindingHash);
+}
+
+#[test]
+fn row_48_a_stale_key_binding_is_refused() {
+    twin();
+    let at = |offset: i64| check(&bound(), &KeyBinding { now: NOW.plus(offset), ..expected() }).err().map(|p| p.code);
+    assert_eq!(at(0), None);
+    assert_eq!(at(300), None);
+    assert_eq!(at(301), Some(Code::KeyBindingStale));
+    assert_eq!(at(-60), None);
+    assert_eq!(at(-61), Some(Code::KeyBindingStale));
+    assert_eq!(refused_with(json!({"iat": null})), Code::ClaimMissing);
+    assert_eq!(refused_with(json!({"iat": "1800000000"})), Code::MalformedValue);
+    assert_eq!(refused_with(json!({"iat": -9_007_199_254_740_991_i64})), Code::KeyBindingStale);
+    assert_eq!(refused_with(json!({"iat": i64::MIN})), Code::NumberRange);
+    assert_eq!(refused_with(json!({"exp": NOW.unix() - 61})), Code::Expired);
+    assert_eq!(refused_with(json!({"nbf": NOW.unix() + 61})), Code::NotYetValid);
+    check(&bound_with(json!({"typ": "kb+jwt"}), json!({"exp": NOW.unix(), "nbf": NOW.unix()}), &holder()), &expected())
+        .unwrap();
+}
+
+#[test]
+fn binding_twice_or_to_nothing_is_refused() {
+    let token = SdJwt::parse(&bound()).unwrap();
+    assert!(token.has_key_binding());
+    assert_eq!(token.bind(NONCE, AUDIENCE, NOW, &holder()).unwrap_err().code, Code::KeyBindingUnexpected);
+    assert_eq!(issued(0).bind("", AUDIENCE, NOW, &holder()).unwrap_err().code, Code::ChallengeMissing);
+    assert_eq!(issued(0).bind(NONCE, "", NOW, &holder()).unwrap_err().code, Code::DomainMissing);
+    // Selecting drops the binding, since it would be over other disclosures.
+    assert!(!token.select(&[]).unwrap().has_key_binding());
+}
+
+#[test]
+fn a_private_key_in_cnf_is_refused() {
+    let mut jwk = holder().public_key().to_jwk();
+    jwk.insert("d".to_owned(), json!("AAAA"));
+    let token = SdJwt::parse(&made(&json!({"cnf": {"jwk": jwk}}), &[])).unwrap();
+    assert_eq!(token.holder_key().unwrap_err().code, Code::PrivateKeyExposed);
+    let token = SdJwt::parse(&made(&json!({"cnf": {"kid": "a"}}), &[])).unwrap();
+    assert_eq!(token.holder_key().unwrap_err().code, Code::ClaimMissing);
+}
