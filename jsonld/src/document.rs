@@ -3,7 +3,8 @@
 //! Two JSON texts can have the same RDF and yet say different things to a program that reads the JSON. Each rule
 //! here takes away one way to do that after signing:
 //!
-//! - `@context` stands at the top only, and names bundled contexts by URL.
+//! - `@context` stands at the top only, and names bundled contexts by URL. The credentials in a presentation are
+//!   documents of their own here: each brings its context, and has its own graph.
 //! - Properties go by their terms: a key is neither an IRI nor a keyword, so that no property can be moved where
 //!   the data model does not look for it. The exception is a string with its language, `@value` + `@language`.
 //!   `@direction` is not signed by this suite and so is refused.
@@ -22,9 +23,10 @@ use crate::contexts::Contexts;
 /// Checks the shape, and returns the JSON text from which RDF is made.
 /// Errors: context_unknown, context_nested, transformation, too_large, too_deep
 pub(crate) fn plain_text(document: &Map<String, Value>, contexts: &Contexts) -> Result<String, Problem> {
-    top_context(document, contexts)?;
-    let mut checker = Checker { described: HashSet::new() };
-    let plain = checker.object(document, Place { depth: 1, top: true })?;
+    if !document.contains_key("@context") {
+        return Err(Code::ContextMissing.into());
+    }
+    let plain = Checker::default().object(document, Place { depth: 1, contexts: Some(contexts) })?;
     let text = serde_json::to_string(&plain)
         .map_err(|_| Problem::new(Code::Transformation, "the document cannot be written as JSON"))?;
     if text.len() > Limits::DOCUMENT.max_bytes {
@@ -64,18 +66,27 @@ fn shape(name: &str, what: &str) -> Problem {
     Problem::new(Code::Transformation, format!("`{name}` {what}, which the signature would not cover"))
 }
 
+/// Where a value stands. The contexts are there at the top of a document only, where `@context` is allowed.
 #[derive(Clone, Copy)]
-struct Place {
+struct Place<'a> {
     depth: usize,
-    top: bool,
+    contexts: Option<&'a Contexts>,
 }
 
+impl Place<'_> {
+    fn below(self) -> Self {
+        Self { depth: self.depth.saturating_add(1), contexts: None }
+    }
+}
+
+/// The checks over one graph, for it is within a graph that nodes with the same id are merged.
+#[derive(Default)]
 struct Checker {
     described: HashSet<String>,
 }
 
 impl Checker {
-    fn object(&mut self, object: &Map<String, Value>, place: Place) -> Result<Map<String, Value>, Problem> {
+    fn object(&mut self, object: &Map<String, Value>, place: Place<'_>) -> Result<Map<String, Value>, Problem> {
         if place.depth > Limits::DOCUMENT.max_depth {
             return Err(Code::TooDeep.into());
         }
@@ -91,9 +102,8 @@ impl Checker {
         let mut plain = Map::new();
         for (name, value) in object {
             if name == "@context" {
-                if !place.top {
-                    return Err(Code::ContextNested.into());
-                }
+                let contexts = place.contexts.ok_or(Code::ContextNested)?;
+                top_context(object, contexts)?;
                 plain.insert(name.clone(), value.clone());
                 continue;
             }
@@ -103,13 +113,20 @@ impl Checker {
             if name == "type" {
                 types(value)?;
             }
-            let inner = Place { depth: place.depth.saturating_add(1), top: false };
-            plain.insert(name.clone(), self.value(name, value, inner)?);
+            let value = match (name.as_str(), place.contexts) {
+                ("verifiableCredential", Some(_)) => each(name, value, |credential| {
+                    let place = Place { contexts: place.contexts, ..place.below() };
+                    Self::default().value(name, credential, place)
+                })?,
+                ("proof", _) => each(name, value, |proof| Self::default().value(name, proof, place.below()))?,
+                _ => self.value(name, value, place.below())?,
+            };
+            plain.insert(name.clone(), value);
         }
         Ok(plain)
     }
 
-    fn value(&mut self, name: &str, value: &Value, place: Place) -> Result<Value, Problem> {
+    fn value(&mut self, name: &str, value: &Value, place: Place<'_>) -> Result<Value, Problem> {
         match value {
             Value::Null => Err(shape(name, "is null")),
             Value::Bool(_) => Ok(value.clone()),
@@ -117,29 +134,40 @@ impl Checker {
             Value::String(text) if text.starts_with("_:") => Err(shape(name, "is a blank node label")),
             Value::String(_) => Ok(value.clone()),
             Value::Object(object) => self.object(object, place).map(Value::Object),
-            Value::Array(items) => self.list(name, items, place),
+            Value::Array(items) => list(name, items, |item| self.value(name, item, place.below())),
         }
     }
+}
 
-    fn list(&mut self, name: &str, items: &[Value], place: Place) -> Result<Value, Problem> {
-        if items.is_empty() {
-            return Err(shape(name, "is an empty list"));
-        }
-        let inner = Place { depth: place.depth.saturating_add(1), top: false };
-        let mut seen = HashSet::new();
-        let mut plain = Vec::with_capacity(items.len());
-        for item in items {
-            if item.is_array() {
-                return Err(shape(name, "has a list in a list"));
-            }
-            let item = self.value(name, item, inner)?;
-            if !seen.insert(item.to_string()) {
-                return Err(shape(name, "has the same value twice"));
-            }
-            plain.push(item);
-        }
-        Ok(Value::Array(plain))
+/// A value, or each value of a list.
+fn each(name: &str, value: &Value, mut check: impl FnMut(&Value) -> Result<Value, Problem>) -> Result<Value, Problem> {
+    match value {
+        Value::Array(items) => list(name, items, check),
+        one => check(one),
     }
+}
+
+fn list(
+    name: &str,
+    items: &[Value],
+    mut check: impl FnMut(&Value) -> Result<Value, Problem>,
+) -> Result<Value, Problem> {
+    if items.is_empty() {
+        return Err(shape(name, "is an empty list"));
+    }
+    let mut seen = HashSet::new();
+    let mut plain = Vec::with_capacity(items.len());
+    for item in items {
+        if item.is_array() {
+            return Err(shape(name, "has a list in a list"));
+        }
+        let item = check(item)?;
+        if !seen.insert(item.to_string()) {
+            return Err(shape(name, "has the same value twice"));
+        }
+        plain.push(item);
+    }
+    Ok(Value::Array(plain))
 }
 
 /// `@value` with `@language`, both strings, and nothing else. Without a language it would be an ordinary string

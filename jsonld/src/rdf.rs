@@ -23,12 +23,30 @@ use crate::{
     document::plain_text,
 };
 
+/// JSON-LD expansion takes more than 100 KiB of stack for each level of nesting, so that a document within the
+/// limit of depth would overflow the 2 MiB of an ordinary thread. This is eight times what the deepest one takes.
+const STACK_BYTES: usize = 32 << 20;
+
 /// The RDF dataset of a JSON-LD document.
 /// Errors: those of [`plain_text`], term_undefined, transformation
 pub(crate) fn quads(document: &Map<String, Value>, contexts: &Contexts) -> Result<Vec<Quad>, Problem> {
     let text = plain_text(document, contexts)?;
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new()
+            .name("jsonld-expansion".to_owned())
+            .stack_size(STACK_BYTES)
+            .spawn_scoped(scope, || quads_of_text(&text, contexts))
+            .map_err(|_| {
+                Problem::new(Code::Transformation, "no thread could be had for JSON-LD expansion; try again")
+            })?;
+        // A panic in the JSON-LD crates is a refusal of this document, and not the end of the program.
+        thread.join().unwrap_or_else(|_| Err(Problem::new(Code::Transformation, "JSON-LD expansion failed")))
+    })
+}
+
+fn quads_of_text(text: &str, contexts: &Contexts) -> Result<Vec<Quad>, Problem> {
     let (value, _) =
-        SyntaxValue::parse_str(&text).map_err(|_| Problem::new(Code::Transformation, "the document is not JSON"))?;
+        SyntaxValue::parse_str(text).map_err(|_| Problem::new(Code::Transformation, "the document is not JSON"))?;
     let mut generator = generator::Blank::new();
     let mut expanded: ExpandedDocument = expand(&value, contexts)?;
     expanded.relabel_and_canonicalize(&mut generator);
