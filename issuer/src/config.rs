@@ -67,7 +67,10 @@ impl IssuerConfig {
             lay_over(&mut table, config::read(path)?);
         }
         let config: Self = table.try_into().map_err(|error: toml::de::Error| {
-            StartError::new(format!("the configuration is refused: {}", error.message()), "correct the field and start again")
+            StartError::new(
+                format!("the configuration is refused: {}", error.message()),
+                "correct the field and start again",
+            )
         })?;
         config.check()?;
         Ok(config)
@@ -129,7 +132,8 @@ mod tests {
     #[test]
     fn an_operators_file_lies_over_the_one_of_init() {
         let base = "did = \"did:web:a.example\"\n[name]\nen = \"A\"\n";
-        let config = load(base, "max_batch_size = 3\n[name]\nde = \"B\"\n[serve]\nlisten = \"127.0.0.1:7401\"\n").unwrap();
+        let config =
+            load(base, "max_batch_size = 3\n[name]\nde = \"B\"\n[serve]\nlisten = \"127.0.0.1:7401\"\n").unwrap();
         assert_eq!((config.did.as_str(), config.max_batch_size, config.name.len()), ("did:web:a.example", 3, 2));
         assert_eq!(config.serve.listen.port(), 7401);
     }

@@ -130,7 +130,9 @@ impl From<Error> for Status {
                 wire::bad_request(reason, &format!("proofs[{index}]"), &problem.to_string())
             }
             Error::PinMissing | Error::PinUnexpected => wire::bad_request(reason, "tx_code", &error.to_string()),
-            Error::Busy | Error::NoncesExhausted => wire::retry(code, reason, &error.to_string(), Duration::from_secs(1)),
+            Error::Busy | Error::NoncesExhausted => {
+                wire::retry(code, reason, &error.to_string(), Duration::from_secs(1))
+            }
             _ => wire::status(code, reason, &error.to_string()),
         }
     }

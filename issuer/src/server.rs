@@ -103,7 +103,7 @@ fn assemble<S>(
 
 /// Refuses to sign with a key that the DID document beside it does not list: nobody could verify what it signs.
 fn check_document(data: &Path, did: &str, key: &carnet_core::keys::SecretKey) -> Result<(), StartError> {
-    let path = data.join("did.json");
+    let path = data.join(setup::DOCUMENT_FILE);
     let holds = || -> Option<bool> {
         let text = std::fs::read(&path).ok()?;
         let document = carnet_core::json::parse(&text, carnet_core::json::Limits::DOCUMENT).ok()?;

@@ -18,6 +18,7 @@ use crate::{secrets::Hash, store::sqlite::MIGRATIONS};
 
 /// The fragment of the signing key's DID URL.
 pub(crate) const KEY_FRAGMENT: &str = "key-1";
+pub(crate) const DOCUMENT_FILE: &str = "did.json";
 const STAFF_FILE: &str = "staff-token.sha256";
 
 /// What `init` made.
@@ -35,19 +36,17 @@ pub(crate) struct Made {
 ///
 /// # Errors
 /// The DID is not a did:web, the directory is in use, or a file cannot be written.
-pub(crate) async fn init(
-    data: &Path,
-    did: &str,
-    name: Option<&str>,
-    algorithm: Algorithm,
-) -> Result<Made, StartError> {
+pub(crate) async fn init(data: &Path, did: &str, name: Option<&str>, algorithm: Algorithm) -> Result<Made, StartError> {
     let did = Did::parse(did).and_then(|did| web::url(&did).map(|url| (did, url)));
     let (did, publish_at) = did.map_err(|problem| {
-        StartError::new(format!("the DID is refused: {problem}"), "give a did:web whose host you control, such as did:web:university.example")
+        StartError::new(
+            format!("the DID is refused: {problem}"),
+            "give a did:web whose host you control, such as did:web:university.example",
+        )
     })?;
     create_directory(data)?;
     let key = keys::create(data, algorithm)?;
-    let document = data.join("did.json");
+    let document = data.join(DOCUMENT_FILE);
     let rendered = DidDocument::render(&did, &[(KEY_FRAGMENT.to_owned(), key.public_key())]);
     write_new(&document, format!("{rendered:#}\n").as_bytes(), 0o644)?;
     let staff_token = staff::generate(&mut OsRng);
@@ -64,7 +63,8 @@ pub(crate) async fn init(
 /// The file is missing or not what `init` wrote.
 pub(crate) fn staff_hash(data: &Path) -> Result<Hash, StartError> {
     let path = data.join(STAFF_FILE);
-    let broken = |what: String| StartError::new(what, "restore the file from a backup; staff calls are refused without it");
+    let broken =
+        |what: String| StartError::new(what, "restore the file from a backup; staff calls are refused without it");
     let text = std::fs::read_to_string(&path)
         .map_err(|error| broken(format!("{} could not be read: {error}", path.display())))?;
     from_hex(text.trim()).ok_or_else(|| broken(format!("{} does not hold a SHA-256 in hex", path.display())))
@@ -72,7 +72,10 @@ pub(crate) fn staff_hash(data: &Path) -> Result<Hash, StartError> {
 
 fn create_directory(data: &Path) -> Result<(), StartError> {
     let failed = |error: std::io::Error| {
-        StartError::new(format!("{} could not be made: {error}", data.display()), "name a directory that you may write to")
+        StartError::new(
+            format!("{} could not be made: {error}", data.display()),
+            "name a directory that you may write to",
+        )
     };
     if data.exists() {
         let mut entries = std::fs::read_dir(data).map_err(failed)?;
@@ -103,7 +106,9 @@ fn write_new(path: &Path, bytes: &[u8], mode: u32) -> Result<(), StartError> {
 }
 
 fn config_text(did: &Did, name: Option<&str>) -> String {
-    let mut text = String::from("# Made by `carnet-issuer init`. `carnet-issuer serve --config FILE` lays another file over it.\n");
+    let mut text = String::from(
+        "# Made by `carnet-issuer init`. `carnet-issuer serve --config FILE` lays another file over it.\n",
+    );
     text.push_str(&format!("did = {}\n", quoted(did.as_str())));
     if let Some(name) = name {
         text.push_str(&format!("\n[name]\nen = {}\n", quoted(name)));

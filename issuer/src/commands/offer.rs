@@ -132,7 +132,9 @@ async fn create(args: CreateArgs) -> Result<(), Failure> {
     print(args.staff.json, &value, || {
         let mut text = line(&value);
         if made.offer_uri.is_empty() {
-            text.push_str("\nThis request_id made the offer before; its secrets were shown then and are not known any more.");
+            text.push_str(
+                "\nThis request_id made the offer before; its secrets were shown then and are not known any more.",
+            );
         } else {
             text.push_str(&format!("\n\nFor the holder, shown this once:\n{}", made.offer_uri));
         }
@@ -166,8 +168,14 @@ async fn list(staff: &StaffArgs) -> Result<(), Failure> {
 }
 
 fn read_claims(path: &Path) -> Result<Map<String, Value>, Failure> {
-    let failed = |what: String| Failure::Input(format!("the claims in {} are refused: {what}\nhint: give a JSON object of the type's claims", path.display()));
-    let read = if path.as_os_str() == "-" { std::io::read_to_string(std::io::stdin()) } else { std::fs::read_to_string(path) };
+    let failed = |what: String| {
+        Failure::Input(format!(
+            "the claims in {} are refused: {what}\nhint: give a JSON object of the type's claims",
+            path.display()
+        ))
+    };
+    let read =
+        if path.as_os_str() == "-" { std::io::read_to_string(std::io::stdin()) } else { std::fs::read_to_string(path) };
     let text = zeroize::Zeroizing::new(read.map_err(|error| failed(error.to_string()))?);
     match json::parse(text.as_bytes(), Limits::DOCUMENT) {
         Ok(Value::Object(claims)) => Ok(claims),

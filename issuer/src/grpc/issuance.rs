@@ -7,12 +7,7 @@ use carnet_service::{staff::bearer, wire};
 use tonic::{Request, Response, Status};
 
 use crate::{
-    error::Error,
-    format::configuration_id,
-    issuance::Collected,
-    issuer::Issuer,
-    offers::check_id,
-    store::Store,
+    error::Error, format::configuration_id, issuance::Collected, issuer::Issuer, offers::check_id, store::Store,
 };
 
 /// The service over one issuer.

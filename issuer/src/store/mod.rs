@@ -98,7 +98,11 @@ pub(crate) struct NewOffer {
 pub(crate) enum Creation {
     Stored(OfferRecord),
     /// The request_id is known; the claims are gone if they were erased since.
-    Known { offer: OfferRecord, terms: String, claims: Option<Claims> },
+    Known {
+        offer: OfferRecord,
+        terms: String,
+        claims: Option<Claims>,
+    },
 }
 
 /// What became of a code.
@@ -188,7 +192,8 @@ pub(crate) trait Store: Send + Sync + 'static {
         now: Timestamp,
     ) -> impl Future<Output = Result<Redemption, Error>> + Send;
     /// Remembers a nonce, if not too many are outstanding.
-    fn add_nonce(&self, hash: Hash, until: Timestamp, now: Timestamp) -> impl Future<Output = Result<(), Error>> + Send;
+    fn add_nonce(&self, hash: Hash, until: Timestamp, now: Timestamp)
+    -> impl Future<Output = Result<(), Error>> + Send;
     /// Stores what is about to be signed.
     fn intend(&self, intent: Intent) -> impl Future<Output = Result<Intended, Error>> + Send;
     /// The same for a collection that was deferred.

@@ -1,7 +1,7 @@
 //! The store in SQLite.
 
 use carnet_core::time::Timestamp;
-use carnet_service::store::begin;
+use carnet_service::store::{begin, checkpoint};
 use sqlx::{Row as _, Sqlite, SqlitePool, Transaction, migrate::Migrator, sqlite::SqliteRow};
 use zeroize::Zeroizing;
 
@@ -22,6 +22,8 @@ pub(crate) static MIGRATIONS: Migrator = sqlx::migrate!();
 const MOST_NONCES: i64 = 100_000;
 /// The entries of one status list (Bitstring Status List 1.0, section 6.1: the least there may be).
 const LIST_ENTRIES: u32 = 131_072;
+/// How many indices are drawn from one list before the next one begins.
+const LIST_FILL: i64 = 98_304;
 
 /// SQLite in WAL mode.
 #[derive(Debug, Clone)]
@@ -36,18 +38,10 @@ impl SqliteStore {
         Self { pool }
     }
 
-    /// Begins a transaction that erases: what it frees is overwritten in the file.
-    async fn begin_erasing(&self, name: &'static str) -> Result<Tx, Error> {
-        let mut tx = begin(&self.pool, name).await?;
-        sqlx::query("PRAGMA secure_delete = ON").fetch_optional(&mut *tx).await?;
-        Ok(tx)
-    }
-
-    /// Moves the log into the file and cuts it to nothing, since the log still has pages from before an erasure.
-    /// When a reader is in the way, the next sweep does it.
+    /// Takes what was just erased out of the write-ahead log too. When that fails, the next sweep does it.
     async fn truncate_log(&self) {
-        if let Err(error) = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").fetch_optional(&self.pool).await {
-            tracing::warn!(%error, "the write-ahead log could not be truncated; the next sweep tries again");
+        if let Err(error) = checkpoint(&self.pool).await {
+            tracing::warn!(%error, "the write-ahead log could not be emptied; the next sweep tries again");
         }
     }
 }
@@ -92,10 +86,12 @@ async fn close(tx: &mut Tx, offer_id: &str, state: OfferState) -> Result<(), Err
         .bind(offer_id)
         .execute(&mut **tx)
         .await?;
-    sqlx::query("UPDATE collections SET holder_keys = NULL, state = 'intended' WHERE offer_id = ? AND state = 'deferred'")
-        .bind(offer_id)
-        .execute(&mut **tx)
-        .await?;
+    sqlx::query(
+        "UPDATE collections SET holder_keys = NULL, state = 'intended' WHERE offer_id = ? AND state = 'deferred'",
+    )
+    .bind(offer_id)
+    .execute(&mut **tx)
+    .await?;
     Ok(())
 }
 
@@ -106,7 +102,7 @@ async fn close(tx: &mut Tx, offer_id: &str, state: OfferState) -> Result<(), Err
 async fn draw_status_index(tx: &mut Tx) -> Result<i64, Error> {
     let given: i64 = sqlx::query_scalar("SELECT coalesce(max(seq), 0) FROM issued").fetch_one(&mut **tx).await?;
     let entries = i64::from(LIST_ENTRIES);
-    let list = given.saturating_mul(4) / 3 / entries;
+    let list = given.checked_div(LIST_FILL).unwrap_or_default();
     loop {
         let index = list.saturating_mul(entries).saturating_add(i64::from(secrets::draw_below(LIST_ENTRIES)));
         let taken: Option<i64> = sqlx::query_scalar("SELECT seq FROM issued WHERE status_index = ?")
@@ -224,7 +220,7 @@ impl Store for SqliteStore {
         token_until: Timestamp,
         now: Timestamp,
     ) -> Result<Redemption, Error> {
-        let mut tx = self.begin_erasing("redeem_offer").await?;
+        let mut tx = begin(&self.pool, "redeem_offer").await?;
         let Some(row) = sqlx::query("SELECT * FROM offers WHERE code_hash = ?")
             .bind(code_hash.as_slice())
             .fetch_optional(&mut *tx)
@@ -417,7 +413,7 @@ impl Store for SqliteStore {
         sealed_until: Timestamp,
         now: Timestamp,
     ) -> Result<bool, Error> {
-        let mut tx = self.begin_erasing("finish_issuance").await?;
+        let mut tx = begin(&self.pool, "finish_issuance").await?;
         let closed = sqlx::query(
             "UPDATE offers SET state = 'collected', claims = NULL \
              WHERE offer_id = (SELECT offer_id FROM collections WHERE seq = ?) AND state = 'redeemed'",
@@ -447,7 +443,7 @@ impl Store for SqliteStore {
     }
 
     async fn notify(&self, notification_hash: Hash, event: i32) -> Result<(), Error> {
-        let mut tx = self.begin_erasing("notify").await?;
+        let mut tx = begin(&self.pool, "notify").await?;
         let known = sqlx::query(
             "UPDATE collections SET notification = ?, sealed = NULL, sealed_until = NULL \
              WHERE notification_hash = ? AND state = 'signed'",
@@ -464,7 +460,7 @@ impl Store for SqliteStore {
     }
 
     async fn cancel(&self, offer_id: &str) -> Result<OfferRecord, Error> {
-        let mut tx = self.begin_erasing("cancel_offer").await?;
+        let mut tx = begin(&self.pool, "cancel_offer").await?;
         let row = sqlx::query(OFFER)
             .bind(offer_id)
             .fetch_optional(&mut *tx)
@@ -553,7 +549,7 @@ impl Store for SqliteStore {
     }
 
     async fn erase_expired(&self, now: Timestamp) -> Result<u64, Error> {
-        let mut tx = self.begin_erasing("erase_expired").await?;
+        let mut tx = begin(&self.pool, "erase_expired").await?;
         let ended: Vec<String> = sqlx::query_scalar(
             "SELECT offer_id FROM offers WHERE (state = 'open' AND expires_at <= ?) \
              OR (state = 'redeemed' AND collect_until <= ?)",

@@ -1,1 +1,7 @@
 //! The services in one process, over loopback, on a real store.
+
+mod erasure;
+mod harness;
+mod issuing;
+mod offering;
+mod proving;

@@ -1,0 +1,269 @@
+//! A running issuer with clients, and a wallet's side of the calls.
+
+use std::{
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+};
+
+use carnet_core::{
+    did::{Did, DidDocument},
+    keys::{Algorithm, PublicKey, SecretKey, Signer as _},
+    secure::jose,
+    time::Timestamp,
+};
+use carnet_proto::issuer::v1::{
+    self as proto, issuance_service_client::IssuanceServiceClient, offer_service_client::OfferServiceClient,
+};
+use carnet_service::{staff, wire};
+use carnet_spec::Catalogue;
+use rand_core::OsRng;
+use serde_json::{Map, Value, json};
+use tonic::{Request, Status, transport::Channel};
+
+use crate::{
+    issuer::{Issuer, Settings},
+    server::routes,
+    setup::KEY_FRAGMENT,
+    store::{SqliteStore, sqlite::MIGRATIONS},
+};
+
+pub(crate) const DID: &str = "did:web:university.example";
+/// A value that stands in every test offer, to be looked for where it may not be.
+pub(crate) const MARK: &str = "Zubaydah-Claim-Marker";
+/// 2026-11-22T12:00:00Z.
+pub(crate) const NOW: i64 = 1_795_348_800;
+
+pub(crate) struct Running {
+    pub(crate) issuance: IssuanceServiceClient<Channel>,
+    pub(crate) channel: Channel,
+    pub(crate) issuer: Arc<Issuer<SqliteStore>>,
+    pub(crate) data: tempfile::TempDir,
+    staff_token: String,
+    clock: Arc<AtomicI64>,
+}
+
+pub(crate) async fn start() -> Running {
+    start_with(Algorithm::EdDsa).await
+}
+
+pub(crate) async fn start_with(algorithm: Algorithm) -> Running {
+    let data = tempfile::tempdir().unwrap();
+    let pool = carnet_service::store::open(data.path(), &MIGRATIONS).await.unwrap();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    let clock = Arc::new(AtomicI64::new(NOW));
+    let time = clock.clone();
+    let catalogue = Catalogue::embedded().unwrap();
+    let issuer = Arc::new(Issuer {
+        store: SqliteStore::new(pool),
+        signer: Box::new(SecretKey::generate(algorithm, &mut OsRng)),
+        did: Did::parse(DID).unwrap(),
+        kid: format!("{DID}#{KEY_FRAGMENT}"),
+        #[cfg(feature = "jsonld")]
+        rdfc: crate::jsonld::suite(&catalogue).unwrap(),
+        catalogue,
+        settings: Settings {
+            display_name: [("en".to_owned(), "University".to_owned())].into(),
+            max_batch_size: 10,
+            offer_ttl: 7 * 86_400,
+            deferred_ttl: 30 * 86_400,
+            deferred_interval: 5,
+            types: Vec::new(),
+        },
+        endpoint: endpoint.clone(),
+        clock: Arc::new(move || Timestamp::from_unix(time.load(Ordering::SeqCst))),
+    });
+    let staff_token = staff::generate(&mut OsRng).to_string();
+    let routes = routes(issuer.clone(), staff::hash(&staff_token), 1_048_576);
+    let incoming = tonic::transport::server::TcpIncoming::from(listener);
+    tokio::spawn(tonic::transport::Server::builder().add_routes(routes).serve_with_incoming(incoming));
+    let channel = Channel::from_shared(endpoint).unwrap().connect().await.unwrap();
+    let issuance = IssuanceServiceClient::new(channel.clone());
+    Running { issuance, channel, issuer, data, staff_token, clock }
+}
+
+/// The reason of a refusal.
+pub(crate) fn reason<T: std::fmt::Debug>(answer: Result<T, Status>) -> String {
+    wire::reason(&answer.unwrap_err()).expect("every refusal has a reason")
+}
+
+pub(crate) fn claims() -> Map<String, Value> {
+    let mut claims =
+        Catalogue::embedded().unwrap().credential_type("QualificationCredential").unwrap().example_claims();
+    claims.insert("familyName".to_owned(), json!(MARK));
+    claims
+}
+
+pub(crate) fn offer_request(request_id: &str) -> proto::CreateOfferRequest {
+    proto::CreateOfferRequest {
+        request_id: request_id.to_owned(),
+        credential_type: "QualificationCredential".to_owned(),
+        format: proto::CredentialFormat::VcSdJwt.into(),
+        claims: Some(wire::to_struct(&claims())),
+        ..Default::default()
+    }
+}
+
+/// What a holder reads in an offer.
+#[derive(Debug, Clone)]
+pub(crate) struct HolderOffer {
+    pub(crate) id: String,
+    pub(crate) code: String,
+    pub(crate) pin: Option<String>,
+    pub(crate) configuration: String,
+    pub(crate) has_tx_code: bool,
+}
+
+/// A proof's parts, each of which a test may bend.
+pub(crate) struct ProofParts {
+    pub(crate) header: Map<String, Value>,
+    pub(crate) payload: Map<String, Value>,
+}
+
+pub(crate) fn proof_parts(key: &SecretKey, nonce: &str, now: i64) -> ProofParts {
+    let object = |value: Value| value.as_object().unwrap().clone();
+    ProofParts {
+        header: object(json!({ "typ": "openid4vci-proof+jwt", "jwk": key.public_key().to_jwk() })),
+        payload: object(json!({ "aud": DID, "iat": now, "nonce": nonce })),
+    }
+}
+
+pub(crate) fn signed(parts: ProofParts, key: &SecretKey) -> String {
+    jose::sign(parts.header, &parts.payload, key).unwrap()
+}
+
+pub(crate) fn holder_keys(count: usize) -> Vec<SecretKey> {
+    (0..count).map(|_| SecretKey::generate(Algorithm::EdDsa, &mut OsRng)).collect()
+}
+
+impl Running {
+    pub(crate) fn now(&self) -> i64 {
+        self.clock.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn pass(&self, seconds: i64) {
+        self.clock.fetch_add(seconds, Ordering::SeqCst);
+    }
+
+    pub(crate) fn staff(
+        &self,
+    ) -> OfferServiceClient<tonic::service::interceptor::InterceptedService<Channel, impl tonic::service::Interceptor>>
+    {
+        let header: tonic::metadata::MetadataValue<_> = format!("Bearer {}", self.staff_token).parse().unwrap();
+        OfferServiceClient::with_interceptor(self.channel.clone(), move |mut request: Request<()>| {
+            request.metadata_mut().insert("authorization", header.clone());
+            Ok(request)
+        })
+    }
+
+    pub(crate) async fn create(&self, request: proto::CreateOfferRequest) -> HolderOffer {
+        let made = self.staff().create_offer(request).await.unwrap().into_inner();
+        let query = made.offer_uri.strip_prefix("openid-credential-offer://?credential_offer=").unwrap();
+        let text = percent_decode(query);
+        let offer: Value = serde_json::from_str(&text).unwrap();
+        let grant = &offer["grants"]["urn:ietf:params:oauth:grant-type:pre-authorized_code"];
+        HolderOffer {
+            id: made.offer.unwrap().offer_id,
+            code: grant["pre-authorized_code"].as_str().unwrap().to_owned(),
+            pin: Some(made.pin).filter(|pin| !pin.is_empty()),
+            configuration: offer["credential_configuration_ids"][0].as_str().unwrap().to_owned(),
+            has_tx_code: grant.get("tx_code").is_some(),
+        }
+    }
+
+    pub(crate) async fn redeem(&self, offer: &HolderOffer) -> Result<String, Status> {
+        self.redeem_with(&offer.code, offer.pin.as_deref()).await
+    }
+
+    pub(crate) async fn redeem_with(&self, code: &str, pin: Option<&str>) -> Result<String, Status> {
+        let request =
+            proto::RedeemOfferRequest { pre_authorized_code: code.to_owned(), tx_code: pin.map(str::to_owned) };
+        Ok(self.issuance.clone().redeem_offer(request).await?.into_inner().access_token)
+    }
+
+    pub(crate) async fn nonce(&self) -> String {
+        self.issuance.clone().issue_nonce(proto::IssueNonceRequest {}).await.unwrap().into_inner().c_nonce
+    }
+
+    pub(crate) fn proofs(&self, keys: &[SecretKey], nonce: &str) -> Vec<String> {
+        keys.iter().map(|key| signed(proof_parts(key, nonce, self.now()), key)).collect()
+    }
+
+    pub(crate) async fn collect(
+        &self,
+        token: &str,
+        configuration: &str,
+        proofs: Vec<String>,
+    ) -> Result<proto::CollectCredentialsResponse, Status> {
+        let mut request = Request::new(proto::CollectCredentialsRequest {
+            credential_configuration_id: configuration.to_owned(),
+            proofs,
+        });
+        request.metadata_mut().insert("authorization", format!("Bearer {token}").parse().unwrap());
+        Ok(self.issuance.clone().collect_credentials(request).await?.into_inner())
+    }
+
+    /// The whole way from an offer to its copies.
+    pub(crate) async fn receive(
+        &self,
+        offer: &HolderOffer,
+        keys: &[SecretKey],
+    ) -> Result<proto::CollectCredentialsResponse, Status> {
+        let token = self.redeem(offer).await?;
+        let proofs = self.proofs(keys, &self.nonce().await);
+        self.collect(&token, &offer.configuration, proofs).await
+    }
+
+    pub(crate) async fn state(&self, offer_id: &str) -> proto::OfferState {
+        let request = proto::ListOffersRequest::default();
+        let offers = self.staff().list_offers(request).await.unwrap().into_inner().offers;
+        offers.iter().find(|offer| offer.offer_id == offer_id).unwrap().state()
+    }
+
+    pub(crate) async fn issued(&self) -> Vec<proto::IssuedRecord> {
+        let request = proto::ListIssuedRequest::default();
+        self.staff().list_issued(request).await.unwrap().into_inner().issued
+    }
+
+    /// The issuer's public key, as its DID document publishes it.
+    pub(crate) fn issuer_key(&self) -> PublicKey {
+        let key = self.issuer.signer.public_key();
+        let document = DidDocument::render(&self.issuer.did, &[(KEY_FRAGMENT.to_owned(), key)]);
+        DidDocument::parse(&self.issuer.did, &document)
+            .unwrap()
+            .key_for(
+                &carnet_core::did::DidUrl::parse(&self.issuer.kid).unwrap(),
+                carnet_core::did::Purpose::AssertionMethod,
+            )
+            .unwrap()
+    }
+
+    /// Whether a text stands in any file of the data directory.
+    pub(crate) fn on_disk(&self, text: &str) -> bool {
+        on_disk(self.data.path(), text)
+    }
+}
+
+fn on_disk(dir: &Path, text: &str) -> bool {
+    std::fs::read_dir(dir).unwrap().any(|entry| {
+        let bytes = std::fs::read(entry.unwrap().path()).unwrap();
+        bytes.windows(text.len()).any(|window| window == text.as_bytes())
+    })
+}
+
+fn percent_decode(text: &str) -> String {
+    let mut bytes = Vec::new();
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        if byte == b'%' {
+            let hex = [rest.next().unwrap(), rest.next().unwrap()];
+            bytes.push(u8::from_str_radix(std::str::from_utf8(&hex).unwrap(), 16).unwrap());
+        } else {
+            bytes.push(byte);
+        }
+    }
+    String::from_utf8(bytes).unwrap()
+}

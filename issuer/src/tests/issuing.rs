@@ -1,0 +1,273 @@
+//! What comes out: each format, batches, deferral, repeats, notifications, and what staff read of it.
+
+use std::collections::HashSet;
+
+use carnet_core::{
+    did::Did,
+    keys::{Algorithm, Signer as _},
+    secure::sd_jwt::SdJwt,
+};
+use carnet_proto::issuer::v1 as proto;
+use serde_json::{Value, json};
+
+use super::harness::{DID, MARK, holder_keys, offer_request, reason, start, start_with};
+
+fn with_format(id: &str, format: proto::CredentialFormat) -> proto::CreateOfferRequest {
+    proto::CreateOfferRequest { format: format.into(), ..offer_request(id) }
+}
+
+#[tokio::test]
+async fn copies_differ_in_key_salts_index_and_signature_and_in_nothing_else() {
+    let issuer = start().await;
+    let offer = issuer.create(offer_request("a")).await;
+    let keys = holder_keys(3);
+    let answer = issuer.receive(&offer, &keys).await.unwrap();
+    assert_eq!(answer.credentials.len(), 3);
+    let mut digests = HashSet::new();
+    for (copy, key) in answer.credentials.iter().zip(&keys) {
+        assert_eq!(copy.format(), proto::CredentialFormat::VcSdJwt);
+        let credential = SdJwt::parse(&copy.credential).unwrap();
+        credential.verify_signature(&issuer.issuer_key()).unwrap();
+        assert!(!credential.has_key_binding());
+        assert_eq!(credential.holder_key().unwrap().unwrap(), key.public_key());
+        assert_eq!(credential.jws().header()["typ"], json!("vc+sd-jwt"));
+        assert_eq!(credential.jws().header()["kid"], json!(format!("{DID}#key-1")));
+        let payload = credential.disclosed().unwrap().payload;
+        assert_eq!(payload["issuer"], json!(DID));
+        assert_eq!(payload["validFrom"], json!("2026-11-22T00:00:00Z"));
+        assert_eq!(payload["validUntil"], json!("2028-11-21T00:00:00Z"));
+        assert_eq!(payload["credentialSubject"]["id"], json!(Did::jwk(&key.public_key()).as_str()));
+        assert_eq!(payload["credentialSubject"]["familyName"], json!(MARK));
+        assert!(payload.get("id").is_none() && payload.get("credentialStatus").is_none());
+        // Nothing but the copy's own key is visible about the subject.
+        let visible = credential.jws().payload()["credentialSubject"].as_object().unwrap();
+        assert_eq!(visible.keys().filter(|name| *name != "_sd").collect::<Vec<_>>(), ["id"]);
+        for digest in visible["_sd"].as_array().unwrap() {
+            assert!(digests.insert(digest.to_string()));
+        }
+        issuer
+            .issuer
+            .catalogue
+            .credential_type("QualificationCredential")
+            .unwrap()
+            .check_disclosed(&{
+                let mut document = payload.clone();
+                document.remove("cnf");
+                document
+            })
+            .unwrap();
+    }
+    let indices: HashSet<u64> = issuer.issued().await.iter().map(|record| record.status_index).collect();
+    assert_eq!(indices.len(), 3);
+}
+
+#[tokio::test]
+async fn an_sd_jwt_vc_has_its_claims_at_the_top() {
+    let issuer = start().await;
+    let offer = issuer.create(with_format("a", proto::CredentialFormat::DcSdJwt)).await;
+    assert_eq!(offer.configuration, "QualificationCredential_dc+sd-jwt");
+    let keys = holder_keys(1);
+    let answer = issuer.receive(&offer, &keys).await.unwrap();
+    let credential = SdJwt::parse(&answer.credentials[0].credential).unwrap();
+    credential.verify_signature(&issuer.issuer_key()).unwrap();
+    let payload = credential.disclosed().unwrap().payload;
+    assert_eq!(payload["iss"], json!(DID));
+    assert_eq!(payload["vct"], json!("urn:carnet:type:qualification:1"));
+    assert!(payload["exp"].as_i64() > payload["nbf"].as_i64());
+    assert_eq!(payload["familyName"], json!(MARK));
+    assert_eq!(credential.holder_key().unwrap().unwrap(), keys[0].public_key());
+    assert!(!credential.jws().payload().contains_key("familyName"));
+}
+
+#[tokio::test]
+async fn a_data_integrity_credential_verifies() {
+    use carnet_core::{
+        did::{DidDocument, Purpose, Resolve},
+        secure::data_integrity::{self, Expected, eddsa_jcs::EddsaJcs2022},
+        time::Timestamp,
+    };
+    struct One(std::sync::Arc<DidDocument>);
+    impl Resolve for One {
+        fn resolve(&self, _: &Did) -> Result<std::sync::Arc<DidDocument>, carnet_core::Problem> {
+            Ok(self.0.clone())
+        }
+    }
+    let issuer = start().await;
+    let document = DidDocument::render(&issuer.issuer.did, &[("key-1".to_owned(), issuer.issuer_key())]);
+    let resolver = One(std::sync::Arc::new(DidDocument::parse(&issuer.issuer.did, &document).unwrap()));
+    let expected = Expected {
+        purpose: Purpose::AssertionMethod,
+        controller: DID,
+        binding: None,
+        now: Timestamp::from_unix(issuer.now()),
+        skew: 60,
+    };
+    let offer = issuer.create(with_format("a", proto::CredentialFormat::DiVcJcs)).await;
+    let answer = issuer.receive(&offer, &holder_keys(1)).await.unwrap();
+    let credential: Value = serde_json::from_str(&answer.credentials[0].credential).unwrap();
+    let verified =
+        data_integrity::verify(credential.as_object().unwrap(), &[&EddsaJcs2022], &resolver, &expected).unwrap();
+    assert_eq!(verified["credentialSubject"]["familyName"], json!(MARK));
+    assert_eq!(credential["proof"]["created"], json!("2026-11-22T00:00:00Z"));
+
+    #[cfg(feature = "jsonld")]
+    for (id, name) in [("r", "QualificationCredential"), ("s", "ResidencePermitCredential")] {
+        let claims = issuer.issuer.catalogue.credential_type(name).unwrap().example_claims();
+        let request = proto::CreateOfferRequest {
+            credential_type: name.to_owned(),
+            claims: Some(carnet_service::wire::to_struct(&claims)),
+            ..with_format(id, proto::CredentialFormat::LdpVc)
+        };
+        let offer = issuer.create(request).await;
+        let answer = issuer.receive(&offer, &holder_keys(1)).await.unwrap();
+        let credential: Value = serde_json::from_str(&answer.credentials[0].credential).unwrap();
+        data_integrity::verify(credential.as_object().unwrap(), &[&issuer.issuer.rdfc], &resolver, &expected).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn what_a_key_or_a_build_cannot_make_is_not_listed_and_is_refused() {
+    let formats = |metadata: proto::ReadMetadataResponse| -> HashSet<i32> {
+        metadata.configurations.iter().map(|known| known.format).collect()
+    };
+    let issuer = start_with(Algorithm::Es256).await;
+    let metadata = issuer.issuance.clone().read_metadata(proto::ReadMetadataRequest {}).await.unwrap().into_inner();
+    assert_eq!(metadata.issuer, DID);
+    assert_eq!(metadata.max_batch_size, 10);
+    assert_eq!(
+        formats(metadata),
+        [proto::CredentialFormat::VcSdJwt.into(), proto::CredentialFormat::DcSdJwt.into()].into()
+    );
+    let refused = issuer.staff().create_offer(with_format("a", proto::CredentialFormat::DiVcJcs)).await;
+    assert_eq!(reason(refused), "FORMAT_UNAVAILABLE");
+    let offer = issuer.create(offer_request("b")).await;
+    let answer = issuer.receive(&offer, &holder_keys(1)).await.unwrap();
+    SdJwt::parse(&answer.credentials[0].credential).unwrap().verify_signature(&issuer.issuer_key()).unwrap();
+
+    let issuer = start().await;
+    let metadata = issuer.issuance.clone().read_metadata(proto::ReadMetadataRequest {}).await.unwrap().into_inner();
+    let listed = formats(metadata).contains(&proto::CredentialFormat::LdpVc.into());
+    assert_eq!(listed, cfg!(feature = "jsonld"));
+    if !listed {
+        let refused = issuer.staff().create_offer(with_format("a", proto::CredentialFormat::LdpVc)).await;
+        assert_eq!(reason(refused), "FORMAT_UNAVAILABLE");
+    }
+}
+
+#[tokio::test]
+async fn a_repeat_gets_the_same_answer_until_it_is_acknowledged() {
+    let issuer = start().await;
+    let offer = issuer.create(offer_request("a")).await;
+    let token = issuer.redeem(&offer).await.unwrap();
+    let proofs = issuer.proofs(&holder_keys(2), &issuer.nonce().await);
+    let first = issuer.collect(&token, &offer.configuration, proofs.clone()).await.unwrap();
+    let again = issuer.collect(&token, &offer.configuration, proofs.clone()).await.unwrap();
+    assert_eq!(first, again);
+    assert_eq!(issuer.issued().await.len(), 2);
+    let others = issuer.proofs(&holder_keys(2), &issuer.nonce().await);
+    assert_eq!(reason(issuer.collect(&token, &offer.configuration, others).await), "OFFER_ALREADY_COLLECTED");
+
+    let notify = |event: proto::NotificationEvent| proto::NotifyRequest {
+        notification_id: first.notification_id.clone(),
+        event: event.into(),
+    };
+    for _ in 0..2 {
+        issuer.issuance.clone().notify(notify(proto::NotificationEvent::CredentialAccepted)).await.unwrap();
+    }
+    assert!(issuer.issued().await.iter().all(|r| r.notification() == proto::NotificationEvent::CredentialAccepted));
+    assert_eq!(reason(issuer.collect(&token, &offer.configuration, proofs).await), "OFFER_ALREADY_COLLECTED");
+    let unspecified = issuer.issuance.clone().notify(notify(proto::NotificationEvent::Unspecified)).await;
+    assert_eq!(reason(unspecified), "INVALID_ARGUMENT");
+    let unknown = proto::NotifyRequest { notification_id: "unknown".to_owned(), event: 1 };
+    assert_eq!(reason(issuer.issuance.clone().notify(unknown).await), "INVALID_NOTIFICATION_ID");
+}
+
+#[tokio::test]
+async fn two_requests_at_once_give_one_batch() {
+    let issuer = start().await;
+    let offer = issuer.create(offer_request("a")).await;
+    let token = issuer.redeem(&offer).await.unwrap();
+    let one = issuer.proofs(&holder_keys(1), &issuer.nonce().await);
+    let two = issuer.proofs(&holder_keys(1), &issuer.nonce().await);
+    let (a, b) = tokio::join!(
+        issuer.collect(&token, &offer.configuration, one),
+        issuer.collect(&token, &offer.configuration, two)
+    );
+    assert!(a.is_ok() != b.is_ok(), "{a:?} {b:?}");
+    assert_eq!(issuer.issued().await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_deferred_offer_waits_for_its_release() {
+    let issuer = start().await;
+    let offer = issuer.create(proto::CreateOfferRequest { deferred: true, ..offer_request("a") }).await;
+    let token = issuer.redeem(&offer).await.unwrap();
+    let keys = holder_keys(2);
+    let proofs = issuer.proofs(&keys, &issuer.nonce().await);
+    let waiting = issuer.collect(&token, &offer.configuration, proofs.clone()).await.unwrap();
+    assert!(waiting.credentials.is_empty() && waiting.interval_seconds > 0);
+    // A repeat finds the same transaction, and the transaction id is not stored.
+    let again = issuer.collect(&token, &offer.configuration, proofs).await.unwrap();
+    assert_eq!(again.transaction_id, waiting.transaction_id);
+    assert!(!issuer.on_disk(&waiting.transaction_id));
+
+    let ask = || proto::CollectDeferredRequest { transaction_id: waiting.transaction_id.clone() };
+    let mut wallet = issuer.issuance.clone();
+    // Days pass: neither the token's end nor a sweep ends the wait.
+    issuer.pass(3 * 86_400);
+    assert_eq!(issuer.state(&offer.id).await, proto::OfferState::Redeemed);
+    let early = wallet.collect_deferred(ask()).await.unwrap().into_inner();
+    assert!(early.credentials.is_empty() && early.interval_seconds > 0);
+    assert!(issuer.issued().await.is_empty());
+    for _ in 0..2 {
+        let release = proto::ReleaseOfferRequest { offer_id: offer.id.clone(), request_id: "r".to_owned() };
+        issuer.staff().release_offer(release).await.unwrap();
+    }
+    let ready = wallet.collect_deferred(ask()).await.unwrap().into_inner();
+    assert_eq!(ready.credentials.len(), 2);
+    let credential = SdJwt::parse(&ready.credentials[1].credential).unwrap();
+    assert_eq!(credential.holder_key().unwrap().unwrap(), keys[1].public_key());
+    assert_eq!(wallet.collect_deferred(ask()).await.unwrap().into_inner(), ready);
+    assert_eq!(issuer.issued().await.len(), 2);
+    assert!(!issuer.on_disk(MARK));
+    let x = keys[0].public_key().to_jwk()["x"].as_str().unwrap().to_owned();
+    assert!(!issuer.on_disk(&x), "the holder's keys are erased with the claims");
+
+    let notify = proto::NotifyRequest { notification_id: ready.notification_id, event: 1 };
+    wallet.notify(notify).await.unwrap();
+    assert_eq!(reason(wallet.collect_deferred(ask()).await), "INVALID_TRANSACTION_ID");
+    let unknown = proto::CollectDeferredRequest { transaction_id: "unknown".to_owned() };
+    assert_eq!(reason(wallet.collect_deferred(unknown).await), "INVALID_TRANSACTION_ID");
+}
+
+#[tokio::test]
+async fn release_is_for_deferred_offers_and_may_come_first() {
+    let issuer = start().await;
+    let plain = issuer.create(offer_request("a")).await;
+    let release = |id: &str| proto::ReleaseOfferRequest { offer_id: id.to_owned(), request_id: String::new() };
+    assert_eq!(reason(issuer.staff().release_offer(release(&plain.id)).await), "OFFER_NOT_DEFERRED");
+    assert_eq!(reason(issuer.staff().release_offer(release("unknown")).await), "NOT_FOUND");
+    let deferred = issuer.create(proto::CreateOfferRequest { deferred: true, ..offer_request("b") }).await;
+    issuer.staff().release_offer(release(&deferred.id)).await.unwrap();
+    assert_eq!(issuer.receive(&deferred, &holder_keys(1)).await.unwrap().credentials.len(), 1);
+}
+
+#[tokio::test]
+async fn staff_read_what_was_issued_without_claims() {
+    let issuer = start().await;
+    let offer = issuer.create(offer_request("a")).await;
+    issuer.receive(&offer, &holder_keys(3)).await.unwrap();
+    let list = proto::ListIssuedRequest { page_size: 2, offer_id: offer.id.clone(), ..Default::default() };
+    let page = issuer.staff().list_issued(list).await.unwrap().into_inner();
+    assert_eq!(page.issued.len(), 2);
+    assert!(!page.next_page_token.is_empty());
+    let read = proto::ReadIssuedRequest { issued_id: page.issued[0].issued_id.clone() };
+    let record = issuer.staff().read_issued(read).await.unwrap().into_inner().issued.unwrap();
+    assert_eq!(record, page.issued[0]);
+    assert_eq!(record.offer_id, offer.id);
+    assert_eq!(record.valid_until.unwrap().seconds % 86_400, 0);
+    let unknown = proto::ReadIssuedRequest { issued_id: "unknown".to_owned() };
+    assert_eq!(reason(issuer.staff().read_issued(unknown).await), "NOT_FOUND");
+    let none = proto::ListIssuedRequest { offer_id: "other".to_owned(), ..Default::default() };
+    assert!(issuer.staff().list_issued(none).await.unwrap().into_inner().issued.is_empty());
+}
