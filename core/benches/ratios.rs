@@ -114,11 +114,7 @@ fn hashes(compact: &str) -> u8 {
     each ^ Sha256::digest(&compact[..=head.len()])[0]
 }
 
-fn options<'a>(
-    kid: &'a str,
-    disclosable: &'a [ClaimPath],
-    holder: &'a carnet_core::keys::PublicKey,
-) -> IssueOptions<'a> {
+fn options<'a>(kid: &'a str, disclosable: &'a [ClaimPath], holder: &'a PublicKey) -> IssueOptions<'a> {
     IssueOptions { typ: "vc+sd-jwt", kid, disclosable, holder: Some(holder), decoys_to_multiple_of: 4 }
 }
 
