@@ -1,0 +1,150 @@
+//! The command line: one file a verb.
+
+mod init;
+mod request;
+mod result;
+mod show;
+mod verify;
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use carnet_proto::verifier::v1::verification_service_client::VerificationServiceClient;
+use carnet_service::{
+    client::{self, StaffArgs, WithToken},
+    config::StartError,
+    wire,
+};
+use clap::{Parser, Subcommand};
+use tonic::{Code, service::interceptor::InterceptedService, transport::Channel};
+
+/// Asks holders for proof, verifies what they show, and keeps the verdict and not the claims.
+#[derive(Debug, Parser)]
+#[command(
+    name = "carnet-verifier",
+    version,
+    after_help = "Exit codes: 0 ok, 1 problem or refused, 2 usage, 3 try again."
+)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Make a data directory with a key, a configuration and a staff token.
+    Init(init::InitArgs),
+    /// Serve wallets and staff.
+    Serve {
+        /// The data directory that `init` made.
+        #[arg(long)]
+        data: PathBuf,
+        /// A TOML file whose fields are laid over DIR/config.toml.
+        #[arg(long)]
+        config: Option<PathBuf>,
+        /// Where to listen; port 0 lets the system pick.
+        #[arg(long)]
+        listen: Option<SocketAddr>,
+    },
+    /// Requests to holders.
+    Request {
+        #[command(subcommand)]
+        verb: request::RequestVerb,
+    },
+    /// What came of a request.
+    Result(result::ResultArgs),
+    /// Verify a credential or a presentation that was handed over directly.
+    Verify(verify::VerifyArgs),
+}
+
+/// Why a verb failed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    #[error(transparent)]
+    Start(#[from] StartError),
+    #[error("{}", describe(.0))]
+    Refused(Box<tonic::Status>),
+    #[error("{0}")]
+    Input(String),
+}
+
+impl From<tonic::Status> for Failure {
+    fn from(status: tonic::Status) -> Self {
+        Self::Refused(Box::new(status))
+    }
+}
+
+impl Failure {
+    /// 1 problem, 3 try again.
+    pub(crate) fn exit_code(&self) -> u8 {
+        match self {
+            Self::Refused(status) => match status.code() {
+                Code::Unavailable | Code::ResourceExhausted | Code::DeadlineExceeded | Code::Aborted => 3,
+                _ => 1,
+            },
+            Self::Start(_) | Self::Input(_) => 1,
+        }
+    }
+}
+
+fn describe(status: &tonic::Status) -> String {
+    match wire::reason(status) {
+        Some(reason) => format!("{} ({reason})", status.message()),
+        None => format!("{} ({:?})", status.message(), status.code()),
+    }
+}
+
+/// Runs a verb; the exit code.
+pub(crate) async fn run(arguments: Arguments) -> Result<u8, Failure> {
+    match arguments.verb {
+        Verb::Init(args) => init::run(args).await,
+        Verb::Serve { data, config, listen } => {
+            crate::server::run(&data, config.as_deref(), listen).await?;
+            Ok(0)
+        }
+        Verb::Request { verb } => request::run(verb).await,
+        Verb::Result(args) => result::run(args).await,
+        Verb::Verify(args) => verify::run(args).await,
+    }
+}
+
+type Client = VerificationServiceClient<InterceptedService<Channel, WithToken>>;
+
+async fn client(staff: &StaffArgs) -> Result<Client, Failure> {
+    let (channel, token) = client::connect(staff).await?;
+    Ok(VerificationServiceClient::with_interceptor(channel, token))
+}
+
+/// Reads a file, or standard input for `-`.
+fn read(path: &std::path::Path) -> Result<Vec<u8>, Failure> {
+    use std::io::Read as _;
+    let mut bytes = Vec::new();
+    let read = if path.as_os_str() == "-" {
+        std::io::stdin().lock().read_to_end(&mut bytes)
+    } else {
+        std::fs::File::open(path).and_then(|mut file| file.read_to_end(&mut bytes))
+    };
+    match read {
+        Ok(_) => Ok(bytes),
+        Err(error) => Err(Failure::Input(format!(
+            "{} cannot be read: {error}. Nothing was sent.\nhint: check the path",
+            path.display()
+        ))),
+    }
+}
+
+/// Reads a DCQL query from a file; checked here, so that what is wrong with it is said before anything is sent.
+fn read_query(path: &std::path::Path) -> Result<prost_types::Struct, Failure> {
+    use carnet_core::json::{self, Limits};
+    let bytes = read(path)?;
+    json::parse_object(&bytes, Limits::SMALL)
+        .and_then(|query| {
+            let value = serde_json::Value::Object(query.clone());
+            carnet_core::query::Query::parse(&value).map(|_| wire::to_struct(&query))
+        })
+        .map_err(|problem| {
+            Failure::Input(format!(
+                "{} is not a DCQL query: {problem}. Nothing was sent.\nhint: see OpenID4VP 1.0 section 6",
+                path.display()
+            ))
+        })
+}

@@ -1,0 +1,115 @@
+//! `request create` and `request list`.
+
+use std::{collections::HashMap, path::PathBuf};
+
+use carnet_proto::verifier::v1::{
+    CreateRequestRequest, CustomQuery, ListRequestsRequest, create_request_request::What,
+};
+use carnet_service::client::StaffArgs;
+use clap::{Args, Subcommand};
+use rand_core::OsRng;
+use serde_json::json;
+
+use super::{Failure, client, read_query, show};
+use crate::ids::RequestId;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum RequestVerb {
+    /// Create a request; prints the link for the holder.
+    Create(Box<CreateArgs>),
+    /// List requests, newest first.
+    List {
+        #[command(flatten)]
+        staff: StaffArgs,
+        /// The most that are listed; at most 500.
+        #[arg(long, default_value_t = 50)]
+        limit: u32,
+        /// Goes on where another page ended.
+        #[arg(long, default_value = "")]
+        page_token: String,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CreateArgs {
+    #[command(flatten)]
+    staff: StaffArgs,
+    /// A request template's id, such as job-right-to-work.
+    #[arg(long, required_unless_present = "query", conflicts_with = "query")]
+    template: Option<String>,
+    /// A file with a DCQL query of your own; `-` is standard input.
+    #[arg(long, requires_all = ["purpose", "legal_basis", "retention"])]
+    query: Option<PathBuf>,
+    /// Why you ask, in English.
+    #[arg(long, requires = "query")]
+    purpose: Option<String>,
+    /// By what law, in English.
+    #[arg(long, requires = "query")]
+    legal_basis: Option<String>,
+    /// What you keep, and for how long, in English.
+    #[arg(long, requires = "query")]
+    retention: Option<String>,
+    /// How long it may be answered, in seconds; by default as the verifier is configured.
+    #[arg(long, default_value_t = 0)]
+    ttl: u32,
+    /// Your own name for this call: the same one gives the same request.
+    #[arg(long)]
+    request_id: Option<String>,
+}
+
+pub(super) async fn run(verb: RequestVerb) -> Result<u8, Failure> {
+    match verb {
+        RequestVerb::Create(args) => create(*args).await,
+        RequestVerb::List { staff, limit, page_token } => list(staff, limit, page_token).await,
+    }
+}
+
+async fn create(args: CreateArgs) -> Result<u8, Failure> {
+    let english = |text: Option<String>| HashMap::from([("en".to_owned(), text.unwrap_or_default())]);
+    let what = match (args.template, &args.query) {
+        (Some(template), _) => What::Template(template),
+        (None, Some(file)) => What::Query(CustomQuery {
+            dcql_query: Some(read_query(file)?),
+            purpose: english(args.purpose),
+            legal_basis: english(args.legal_basis),
+            retention: english(args.retention),
+        }),
+        (None, None) => return Err(Failure::Input("give --template or --query".to_owned())),
+    };
+    let request_id = args.request_id.unwrap_or_else(|| RequestId::draw(&mut OsRng).as_str().to_owned());
+    let message = CreateRequestRequest { request_id, what: Some(what), ttl_seconds: args.ttl };
+    let made = client(&args.staff).await?.create_request(message).await?.into_inner();
+    let expires_at = show::time(made.expires_at.as_ref());
+    if args.staff.json {
+        println!("{}", json!({"id": made.id, "request_uri": made.request_uri, "expires_at": expires_at}));
+    } else {
+        println!(
+            "Request {} can be answered until {expires_at}. Hand this link to the holder:\n{}\n\n\
+             Next: carnet-verifier result {} --watch",
+            made.id, made.request_uri, made.id
+        );
+    }
+    Ok(0)
+}
+
+async fn list(staff: StaffArgs, limit: u32, page_token: String) -> Result<u8, Failure> {
+    let message = ListRequestsRequest { page_size: limit, page_token };
+    let page = client(&staff).await?.list_requests(message).await?.into_inner();
+    if staff.json {
+        let results: Vec<_> = page.results.iter().map(show::result).collect();
+        println!("{}", json!({"requests": results, "next_page_token": page.next_page_token}));
+        return Ok(0);
+    }
+    if page.results.is_empty() {
+        println!("There are no requests.");
+    }
+    for result in &page.results {
+        let template = if result.template.is_empty() { "(own query)" } else { &result.template };
+        let created = show::time(result.created_at.as_ref());
+        println!("{}  {:<8}  {created}  {template}", result.id, show::state(result.state));
+    }
+    if !page.next_page_token.is_empty() {
+        println!("There are more: --page-token {}", page.next_page_token);
+    }
+    Ok(0)
+}

@@ -1,0 +1,103 @@
+//! Answers of the service, as JSON for programs and as lines for people.
+
+use std::fmt::Write as _;
+
+use carnet_proto::verifier::v1::{Check, CheckOutcome, CredentialSummary, RequestResult, RequestState, Verdict};
+use carnet_service::wire;
+use serde_json::{Value, json};
+
+/// A protobuf time in text; empty if it is not set.
+pub(super) fn time(at: Option<&prost_types::Timestamp>) -> String {
+    at.and_then(|at| wire::from_timestamp(at).ok()).map(|at| at.to_string()).unwrap_or_default()
+}
+
+pub(super) fn state(state: i32) -> &'static str {
+    match RequestState::try_from(state) {
+        Ok(RequestState::Open) => "open",
+        Ok(RequestState::Accepted) => "accepted",
+        Ok(RequestState::Refused) => "refused",
+        Ok(RequestState::Expired) => "expired",
+        Ok(RequestState::Unspecified) | Err(_) => "unknown",
+    }
+}
+
+fn outcome(outcome: i32) -> &'static str {
+    match CheckOutcome::try_from(outcome) {
+        Ok(CheckOutcome::Passed) => "passed",
+        Ok(CheckOutcome::Failed) => "failed",
+        Ok(CheckOutcome::NotApplicable) => "not_applicable",
+        Ok(CheckOutcome::Unspecified) | Err(_) => "unknown",
+    }
+}
+
+/// A Struct as JSON; null if it holds what JSON of ours does not.
+pub(super) fn structure(wire: &prost_types::Struct) -> Value {
+    wire::from_struct(wire).map_or(Value::Null, Value::Object)
+}
+
+pub(super) fn result(result: &RequestResult) -> Value {
+    json!({
+        "id": result.id,
+        "state": state(result.state),
+        "template": result.template,
+        "created_at": time(result.created_at.as_ref()),
+        "expires_at": time(result.expires_at.as_ref()),
+        "verdict": result.verdict.as_ref().map(verdict),
+    })
+}
+
+pub(super) fn verdict(verdict: &Verdict) -> Value {
+    json!({
+        "accepted": verdict.accepted,
+        "reason": verdict.reason,
+        "checks": verdict.checks.iter().map(check).collect::<Vec<_>>(),
+        "verified_at": time(verdict.verified_at.as_ref()),
+        "credentials": verdict.credentials.iter().map(summary).collect::<Vec<_>>(),
+    })
+}
+
+fn check(check: &Check) -> Value {
+    json!({
+        "name": check.name,
+        "outcome": outcome(check.outcome),
+        "code": check.code,
+        "detail": check.detail,
+        "about": check.about,
+        "problem_type": check.problem_type,
+    })
+}
+
+fn summary(summary: &CredentialSummary) -> Value {
+    json!({
+        "query_id": summary.query_id,
+        "credential_type": summary.credential_type,
+        "issuer": summary.issuer,
+        "format": summary.format,
+        "disclosed_paths": summary.disclosed_paths,
+    })
+}
+
+/// A verdict for a person, one check a line.
+pub(super) fn verdict_text(verdict: &Verdict) -> String {
+    let mut text = String::new();
+    // Writing to a String does not fail.
+    if verdict.accepted {
+        writeln!(text, "ACCEPTED at {}", time(verdict.verified_at.as_ref())).ok();
+    } else {
+        writeln!(text, "REFUSED ({}) at {}", verdict.reason, time(verdict.verified_at.as_ref())).ok();
+    }
+    for check in &verdict.checks {
+        let about = if check.about.is_empty() { String::new() } else { format!(" [{}]", check.about) };
+        let why = match (check.code.as_str(), check.detail.as_str()) {
+            ("", "") => String::new(),
+            ("", detail) => format!(": {detail}"),
+            (code, detail) => format!(": {code}: {detail}"),
+        };
+        writeln!(text, "  {:<14} {}{about}{why}", outcome(check.outcome), check.name).ok();
+    }
+    for credential in &verdict.credentials {
+        let CredentialSummary { credential_type, issuer, format, disclosed_paths, .. } = credential;
+        writeln!(text, "  {credential_type} ({format}) from {issuer}; shown: {}", disclosed_paths.join(", ")).ok();
+    }
+    text
+}

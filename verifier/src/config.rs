@@ -1,0 +1,219 @@
+//! The verifier's configuration: `config.toml` in the data directory, and a file of the operator's over it.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
+
+use carnet_core::did::Did;
+use carnet_service::config::{self, ServeConfig, StartError};
+use carnet_spec::Catalogue;
+use serde::Deserialize;
+
+/// What the operator decides. An unknown field is refused.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct VerifierConfig {
+    /// The verifier's DID.
+    pub(crate) did: String,
+    /// What holders are shown as the asker's name.
+    pub(crate) name: String,
+    /// How long a request may be answered, in seconds.
+    #[serde(default = "default_request_ttl")]
+    pub(crate) request_ttl: u32,
+    /// The greatest age of a holder's key binding, in seconds.
+    #[serde(default = "default_key_binding_max_age")]
+    pub(crate) key_binding_max_age: u32,
+    /// How long the verdict on a query of one's own is kept, in days; a template says it itself.
+    #[serde(default = "default_verdict_days")]
+    pub(crate) verdict_days: u32,
+    /// The issuers that are accepted. There are no others.
+    #[serde(default)]
+    pub(crate) issuers: Vec<IssuerEntry>,
+    /// Address, TLS, limits.
+    #[serde(default)]
+    pub(crate) serve: ServeConfig,
+}
+
+/// One issuer, and what it is accepted for.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct IssuerEntry {
+    /// Its DID.
+    pub(crate) did: String,
+    /// The catalogue's names of the types.
+    pub(crate) types: Vec<String>,
+}
+
+/// The fields that are not `serve`'s.
+const OWN: [&str; 7] = ["did", "name", "request_ttl", "key_binding_max_age", "verdict_days", "issuers", "serve"];
+
+const fn default_request_ttl() -> u32 {
+    600
+}
+const fn default_key_binding_max_age() -> u32 {
+    300
+}
+const fn default_verdict_days() -> u32 {
+    365
+}
+
+fn refused(what: impl std::fmt::Display) -> StartError {
+    StartError::new(
+        format!("The configuration is refused: {what}. Nothing was started."),
+        "Correct the field and start again.",
+    )
+}
+
+impl VerifierConfig {
+    /// Reads `DIR/config.toml` and lays the fields of `over` on it.
+    ///
+    /// # Errors
+    /// A file is missing, is not TOML, has an unknown field, or a value is out of its range.
+    pub(crate) fn load(data: &Path, over: Option<&Path>) -> Result<Self, StartError> {
+        let base = data.join("config.toml");
+        if !base.is_file() {
+            return Err(StartError::new(
+                format!(
+                    "{} is not a verifier's data directory: it has no config.toml. Nothing was started.",
+                    data.display()
+                ),
+                "Run `carnet-verifier init --data DIR` first.",
+            ));
+        }
+        let mut table = with_serve(config::read(&base)?);
+        if let Some(path) = over {
+            lay_over(&mut table, with_serve(config::read(path)?));
+        }
+        let config: Self = table.try_into().map_err(|error: toml::de::Error| refused(error.message()))?;
+        config.check()?;
+        Ok(config)
+    }
+
+    fn check(&self) -> Result<(), StartError> {
+        for (field, value, range) in [
+            ("request_ttl", self.request_ttl, 5..=86_400),
+            ("key_binding_max_age", self.key_binding_max_age, 1..=3_600),
+            ("verdict_days", self.verdict_days, 1..=3_650),
+        ] {
+            if !range.contains(&value) {
+                return Err(refused(format!(
+                    "{field} is {value}, and it must be from {} to {}",
+                    range.start(),
+                    range.end()
+                )));
+            }
+        }
+        if self.name.trim().is_empty() || self.name.chars().count() > 200 || self.name.chars().any(char::is_control) {
+            return Err(refused("name must be from 1 to 200 characters: holders read it"));
+        }
+        Ok(())
+    }
+
+    /// The accepted issuers, with their types held to the catalogue.
+    ///
+    /// # Errors
+    /// A DID is none, or of a method that is not supported; a type is not in the catalogue.
+    pub(crate) fn accepted(&self, catalogue: &Catalogue) -> Result<BTreeMap<Did, BTreeSet<String>>, StartError> {
+        let mut accepted: BTreeMap<Did, BTreeSet<String>> = BTreeMap::new();
+        for entry in &self.issuers {
+            let did =
+                Did::parse(&entry.did).map_err(|problem| refused(format!("issuers: {}: {problem}", entry.did)))?;
+            if !matches!(did.method(), "web" | "jwk" | "key") {
+                return Err(refused(format!("issuers: {did}: only did:web, did:jwk and did:key are supported")));
+            }
+            if entry.types.is_empty() {
+                return Err(refused(format!("issuers: {did} is accepted for no type; name one")));
+            }
+            if let Some(unknown) = entry.types.iter().find(|name| catalogue.credential_type(name).is_none()) {
+                let known: Vec<&str> = catalogue.types().map(|known| known.name.as_str()).collect();
+                return Err(refused(format!(
+                    "issuers: {did}: there is no type {unknown}; there are {}",
+                    known.join(", ")
+                )));
+            }
+            accepted.entry(did).or_default().extend(entry.types.iter().cloned());
+        }
+        Ok(accepted)
+    }
+}
+
+/// The fields of `[serve]` may also stand at the top.
+fn with_serve(table: toml::Table) -> toml::Table {
+    let (mut own, serve): (toml::Table, toml::Table) =
+        table.into_iter().partition(|(name, _)| OWN.contains(&name.as_str()));
+    if !serve.is_empty() {
+        let merged = toml::Table::from_iter([("serve".to_owned(), toml::Value::Table(serve))]);
+        lay_over(&mut own, merged);
+    }
+    own
+}
+
+/// Fields of `over` win; tables are laid over each other.
+fn lay_over(base: &mut toml::Table, over: toml::Table) {
+    for (name, value) in over {
+        match (base.get_mut(&name), value) {
+            (Some(toml::Value::Table(base)), toml::Value::Table(over)) => lay_over(base, over),
+            (_, value) => {
+                base.insert(name, value);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BASE: &str = "did = \"did:web:a.example\"\nname = \"A\"\n";
+
+    fn load(base: &str, over: &str) -> Result<VerifierConfig, StartError> {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("config.toml"), base).unwrap();
+        let file = dir.path().join("over.toml");
+        std::fs::write(&file, over).unwrap();
+        VerifierConfig::load(dir.path(), Some(&file))
+    }
+
+    #[test]
+    fn an_operators_file_lies_over_the_one_of_init() {
+        let config =
+            load(BASE, "request_ttl = 60\nprivate_hosts = [\"localhost\"]\n[serve]\nlisten = \"127.0.0.1:7402\"\n")
+                .unwrap();
+        assert_eq!((config.request_ttl, config.key_binding_max_age, config.name.as_str()), (60, 300, "A"));
+        assert_eq!((config.serve.listen.port(), config.serve.private_hosts.len()), (7402, 1));
+    }
+
+    #[test]
+    fn unknown_fields_and_values_out_of_range_are_refused() {
+        assert!(load(BASE, "").is_ok());
+        for wrong in [
+            "trust_everybody = true",
+            "request_ttl = 0",
+            "key_binding_max_age = 999999",
+            "name = \"\"",
+            "[serve]\nport = 1",
+            "[[issuers]]\ndid = \"did:web:b.example\"\ntype = \"X\"",
+            "did = 3",
+            "=",
+        ] {
+            assert!(load(BASE, wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn issuers_are_held_to_the_catalogue() {
+        let catalogue = Catalogue::embedded().unwrap();
+        let accepted = |did: &str, kind: &str| {
+            load(BASE, &format!("[[issuers]]\ndid = \"{did}\"\ntypes = [\"{kind}\"]")).unwrap().accepted(&catalogue)
+        };
+        assert_eq!(accepted("did:web:uni.example", "QualificationCredential").unwrap().len(), 1);
+        for (did, kind) in [
+            ("did:web:uni.example", "Qualification"),
+            ("https://uni.example", "QualificationCredential"),
+            ("did:ion:abc", "QualificationCredential"),
+        ] {
+            assert!(accepted(did, kind).is_err(), "{did} {kind}");
+        }
+    }
+}

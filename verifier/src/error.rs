@@ -1,0 +1,111 @@
+//! What can go wrong in the domain, and the one mapping of it to the wire.
+
+use std::time::Duration;
+
+use carnet_core::Problem;
+use carnet_service::wire;
+use tonic::{Code, Status};
+
+use crate::store::{Closed, StoreError};
+
+/// Why a call was not carried out.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    /// There is no request of that id, or none any more.
+    #[error("there is no such request")]
+    RequestUnknown,
+    /// The request can no longer be answered.
+    #[error("the request is closed")]
+    RequestClosed(Closed),
+    /// The `request_id` was used with other parameters.
+    #[error("the request_id was used for another request")]
+    RequestIdReused,
+    /// A field of the call is wrong.
+    #[error("{field}: {description}")]
+    Invalid {
+        /// The stable reason.
+        reason: &'static str,
+        /// The field's name on the wire.
+        field: &'static str,
+        /// What is wrong with it; never its value.
+        description: String,
+    },
+    /// Core refused something that the caller sent.
+    #[error(transparent)]
+    Refused(#[from] Problem),
+    /// Too many watch at the same time.
+    #[error("too many watchers")]
+    TooManyWatchers,
+    /// The service is stopping.
+    #[error("stopping")]
+    Stopping,
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A fault of ours; the text is for the log and not for the caller.
+    #[error("internal: {0}")]
+    Internal(String),
+}
+
+impl Error {
+    pub(crate) fn invalid(reason: &'static str, field: &'static str, description: impl Into<String>) -> Self {
+        Self::Invalid { reason, field, description: description.into() }
+    }
+}
+
+impl From<Error> for Status {
+    fn from(error: Error) -> Self {
+        let precondition = |reason, message| wire::status(Code::FailedPrecondition, reason, message);
+        match error {
+            Error::RequestUnknown => wire::status(
+                Code::NotFound,
+                "REQUEST_UNKNOWN",
+                "There is no such request, or it is no longer kept. Nothing was stored. Ask for a new request.",
+            ),
+            Error::RequestClosed(Closed::Answered) => precondition(
+                "NONCE_REPLAYED",
+                "The request was answered before, and a request is answered once. Nothing was stored. Ask for a new request.",
+            ),
+            Error::RequestClosed(Closed::Expired) => precondition(
+                "REQUEST_EXPIRED",
+                "The request's time is over. Nothing was stored. Ask for a new request.",
+            ),
+            Error::RequestClosed(Closed::Exhausted) => precondition(
+                "REQUEST_ATTEMPTS_EXHAUSTED",
+                "The request was answered wrongly too often. Nothing was stored. Ask for a new request.",
+            ),
+            Error::RequestIdReused => wire::status(
+                Code::AlreadyExists,
+                "REQUEST_ID_REUSED",
+                "That request_id was used for a request with other parameters, which is unchanged. Choose a new request_id.",
+            ),
+            Error::Invalid { reason, field, description } => wire::bad_request(reason, field, &description),
+            Error::Refused(problem) => wire::from_problem(&problem),
+            Error::TooManyWatchers => wire::retry(
+                Code::ResourceExhausted,
+                "WATCHERS_EXHAUSTED",
+                "Too many watch at the same time. Read the result instead, or try again.",
+                Duration::from_secs(5),
+            ),
+            Error::Stopping => wire::retry(
+                Code::Unavailable,
+                "STOPPING",
+                "The service is stopping. Nothing is lost; watch again in a moment.",
+                Duration::from_secs(2),
+            ),
+            Error::Store(error) => {
+                tracing::error!(%error, "the store failed");
+                wire::retry(
+                    Code::Unavailable,
+                    "STORE_UNAVAILABLE",
+                    "The verifier could not read or write its store. Nothing was changed. Try again in a moment.",
+                    Duration::from_secs(2),
+                )
+            }
+            Error::Internal(what) => {
+                tracing::error!(what, "internal fault");
+                wire::status(Code::Internal, "INTERNAL", "The verifier failed. Nothing was accepted. Please report it.")
+            }
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! Wire values from and to the domain's.
+
+use std::collections::HashMap;
+
+use carnet_core::time::Timestamp;
+use carnet_proto::verifier::v1 as proto;
+use carnet_service::wire;
+
+use crate::{
+    store::{State, StoredRequest},
+    verdicts::{Check, Outcome, Summary, Verdict},
+    verification::VpToken,
+};
+
+pub(super) fn vp_token(wire: HashMap<String, proto::PresentationList>) -> VpToken {
+    wire.into_iter().map(|(id, list)| (id, list.presentations)).collect()
+}
+
+pub(super) fn check(check: &Check) -> proto::Check {
+    let outcome = match check.outcome {
+        Outcome::Passed => proto::CheckOutcome::Passed,
+        Outcome::Failed => proto::CheckOutcome::Failed,
+        Outcome::NotApplicable => proto::CheckOutcome::NotApplicable,
+    };
+    proto::Check {
+        name: check.name.clone(),
+        outcome: outcome.into(),
+        code: check.code.clone(),
+        detail: check.detail.clone(),
+        about: check.about.clone(),
+        problem_type: check.problem_type.clone(),
+    }
+}
+
+fn summary(summary: &Summary) -> proto::CredentialSummary {
+    proto::CredentialSummary {
+        query_id: summary.query_id.clone(),
+        credential_type: summary.credential_type.clone(),
+        issuer: summary.issuer.clone(),
+        format: summary.format.clone(),
+        disclosed_paths: summary.disclosed_paths.clone(),
+    }
+}
+
+pub(super) fn verdict(verdict: &Verdict) -> proto::Verdict {
+    proto::Verdict {
+        accepted: verdict.accepted(),
+        reason: verdict.reason().to_owned(),
+        checks: verdict.checks().iter().map(check).collect(),
+        verified_at: Some(wire::timestamp(verdict.verified_at())),
+        credentials: verdict.credentials().iter().map(summary).collect(),
+    }
+}
+
+pub(super) fn result(request: &StoredRequest, now: Timestamp) -> proto::RequestResult {
+    let state = match request.state(now) {
+        State::Open => proto::RequestState::Open,
+        State::Accepted => proto::RequestState::Accepted,
+        State::Refused => proto::RequestState::Refused,
+        State::Expired => proto::RequestState::Expired,
+    };
+    proto::RequestResult {
+        id: request.id.as_str().to_owned(),
+        state: state.into(),
+        template: request.template.clone(),
+        created_at: Some(wire::timestamp(request.created_at)),
+        expires_at: Some(wire::timestamp(request.expires_at)),
+        verdict: request.verdict.as_ref().map(verdict),
+    }
+}

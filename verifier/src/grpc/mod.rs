@@ -1,0 +1,28 @@
+//! The gRPC services: wire to domain and back, and nothing else.
+
+mod convert;
+mod presentation;
+mod verification;
+
+use std::sync::Arc;
+
+use carnet_proto::verifier::v1::{
+    presentation_service_server::PresentationServiceServer, verification_service_server::VerificationServiceServer,
+};
+use carnet_service::staff::StaffOnly;
+use tonic::service::{Routes, interceptor::InterceptedService};
+
+use crate::{store::Store, verifier::Verifier};
+
+/// The services' names, for health checks.
+pub(crate) const NAMES: [&str; 2] =
+    ["carnet.verifier.v1.PresentationService", "carnet.verifier.v1.VerificationService"];
+
+/// Both services: the holder-facing one for anybody, the staff-facing one behind the token.
+pub(crate) fn routes<S: Store>(verifier: Arc<Verifier<S>>, staff: StaffOnly, max_message_bytes: usize) -> Routes {
+    let presentations = PresentationServiceServer::new(presentation::Presentations(Arc::clone(&verifier)))
+        .max_decoding_message_size(max_message_bytes);
+    let verifications = VerificationServiceServer::new(verification::Verifications(verifier))
+        .max_decoding_message_size(max_message_bytes);
+    Routes::new(presentations).add_service(InterceptedService::new(verifications, staff))
+}

@@ -1,0 +1,39 @@
+//! `carnet.verifier.v1.PresentationService`: what a wallet talks to.
+
+use std::sync::Arc;
+
+use carnet_proto::verifier::v1::{
+    ReadRequestRequest, ReadRequestResponse, SubmitPresentationRequest, SubmitPresentationResponse,
+    presentation_service_server::PresentationService,
+};
+use carnet_service::time::now;
+use tonic::{Request, Response, Status};
+
+use super::convert;
+use crate::{store::Store, verifier::Verifier};
+
+pub(super) struct Presentations<S>(pub(super) Arc<Verifier<S>>);
+
+#[tonic::async_trait]
+impl<S: Store> PresentationService for Presentations<S> {
+    async fn read_request(
+        &self,
+        request: Request<ReadRequestRequest>,
+    ) -> Result<Response<ReadRequestResponse>, Status> {
+        let request_object = self.0.read_request(&request.into_inner().id, now()).await?;
+        Ok(Response::new(ReadRequestResponse { request_object }))
+    }
+
+    async fn submit_presentation(
+        &self,
+        request: Request<SubmitPresentationRequest>,
+    ) -> Result<Response<SubmitPresentationResponse>, Status> {
+        let SubmitPresentationRequest { id, vp_token } = request.into_inner();
+        let verdict = self.0.submit(&id, convert::vp_token(vp_token), now()).await?;
+        Ok(Response::new(SubmitPresentationResponse {
+            accepted: verdict.accepted(),
+            reason: verdict.reason().to_owned(),
+            checks: verdict.checks().iter().map(convert::check).collect(),
+        }))
+    }
+}

@@ -1,0 +1,143 @@
+//! The issuers that this verifier accepts: those that its configuration names, for the types it names, and no others.
+//!
+//! Their documents are fetched when the service starts and again in the background, so that verifying one person's
+//! credential asks nobody anything. The DID of anyone else is never looked up: whoever presents cannot make this
+//! service send a request.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use carnet_core::{
+    Code, Problem,
+    did::{Did, DidDocument, Resolve},
+    verify::IssuerPolicy,
+};
+use carnet_fetch::{DidCache, HttpsFetcher};
+use tokio::sync::Mutex;
+
+/// How old a document may become before it is fetched again.
+pub(crate) const REFRESH_EVERY: Duration = Duration::from_secs(600);
+
+/// How soon after a failure a missing document may be asked for again because somebody presents.
+const RETRY_AFTER: Duration = Duration::from_secs(30);
+
+/// The accepted issuers and their documents.
+pub(crate) struct Issuers {
+    types: BTreeMap<Did, BTreeSet<String>>,
+    cache: DidCache,
+    fetcher: HttpsFetcher,
+    last_try: Mutex<Option<Instant>>,
+}
+
+impl Issuers {
+    pub(crate) fn new(types: BTreeMap<Did, BTreeSet<String>>, fetcher: HttpsFetcher) -> Self {
+        Self { types, cache: DidCache::default(), fetcher, last_try: Mutex::new(None) }
+    }
+
+    /// Fetches every document that is older than `max_age`. What cannot be had is warned of and tried again later;
+    /// an older copy of it stays in use.
+    pub(crate) async fn refresh(&self, max_age: Duration) {
+        for did in self.types.keys() {
+            if let Err(problem) = self.cache.refresh(&self.fetcher, did, max_age).await {
+                tracing::warn!(issuer = %did, code = %problem.code, detail = problem.detail, "an issuer's document could not be had; its credentials are refused until it can");
+            }
+        }
+    }
+
+    /// Tries for documents that are still missing, whoever presents and whatever is presented, at most every
+    /// [`RETRY_AFTER`].
+    pub(crate) async fn retry_missing(&self) {
+        if self.missing().is_empty() {
+            return;
+        }
+        let mut last_try = self.last_try.lock().await;
+        if last_try.is_some_and(|at| at.elapsed() < RETRY_AFTER) {
+            return;
+        }
+        for did in self.missing() {
+            if let Err(problem) = self.cache.refresh(&self.fetcher, did, REFRESH_EVERY).await {
+                tracing::warn!(issuer = %did, code = %problem.code, "an issuer's document is still missing");
+            }
+        }
+        *last_try = Some(Instant::now());
+    }
+
+    fn missing(&self) -> Vec<&Did> {
+        self.types.keys().filter(|did| self.cache.resolve(did).is_err()).collect()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn put(&self, did: &Did, document: Arc<DidDocument>) {
+        self.cache.insert(did, document);
+    }
+}
+
+impl IssuerPolicy for Issuers {
+    fn accepts(&self, issuer: &str, credential_type: &str) -> Result<(), Problem> {
+        let did = Did::parse(issuer).ok();
+        if did.and_then(|did| self.types.get(&did)).is_some_and(|types| types.contains(credential_type)) {
+            Ok(())
+        } else {
+            Err(Problem::new(
+                Code::IssuerUntrusted,
+                format!("this verifier does not accept {credential_type} from that issuer"),
+            ))
+        }
+    }
+}
+
+impl Resolve for Issuers {
+    fn resolve(&self, did: &Did) -> Result<Arc<DidDocument>, Problem> {
+        let self_contained = matches!(did.method(), "jwk" | "key");
+        if !self_contained && !self.types.contains_key(did) {
+            return Err(Problem::new(
+                Code::IssuerUntrusted,
+                "that DID is not one of the accepted issuers, so its document is not looked up",
+            ));
+        }
+        self.cache.resolve(did)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const QUALIFICATION: &str = "QualificationCredential";
+
+    fn issuers(did: &str) -> Issuers {
+        let types = BTreeMap::from([(Did::parse(did).unwrap(), BTreeSet::from([QUALIFICATION.to_owned()]))]);
+        Issuers::new(types, HttpsFetcher::new(carnet_fetch::FetchOptions::default()).unwrap())
+    }
+
+    #[test]
+    fn row_68_only_named_issuers_for_named_types() {
+        let issuers = issuers("did:web:uni.example");
+        assert!(issuers.accepts("did:web:uni.example", QUALIFICATION).is_ok());
+        for (did, name) in [
+            ("did:web:uni.example", "ResidencePermitCredential"),
+            ("did:web:uni.example.org", QUALIFICATION),
+            ("did:web:UNI.example", QUALIFICATION),
+            ("https://uni.example", QUALIFICATION),
+            ("", QUALIFICATION),
+        ] {
+            assert_eq!(issuers.accepts(did, name).unwrap_err().code, Code::IssuerUntrusted, "{did} {name}");
+        }
+    }
+
+    #[test]
+    fn row_73_a_did_that_is_not_configured_is_never_looked_up() {
+        let issuers = issuers("did:web:uni.example");
+        let outsider = Did::parse("did:web:internal.example").unwrap();
+        assert_eq!(issuers.resolve(&outsider).unwrap_err().code, Code::IssuerUntrusted);
+        let known = Did::parse("did:web:uni.example").unwrap();
+        let key = carnet_core::keys::SecretKey::generate(carnet_core::keys::Algorithm::EdDsa, &mut rand_core::OsRng);
+        let keys = [("key-1".to_owned(), carnet_core::keys::Signer::public_key(&key))];
+        let document = DidDocument::parse(&known, &DidDocument::render(&known, &keys)).unwrap();
+        issuers.put(&known, Arc::new(document));
+        assert!(issuers.resolve(&known).is_ok());
+    }
+}

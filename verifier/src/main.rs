@@ -1,0 +1,42 @@
+//! `carnet-verifier`: asks holders for proof, verifies what they show, and keeps the verdict and not the claims.
+
+mod commands;
+mod config;
+mod error;
+mod grpc;
+mod ids;
+mod issuers;
+mod presentations;
+mod requests;
+mod server;
+mod setup;
+mod store;
+#[cfg(test)]
+mod tests;
+mod verdicts;
+mod verification;
+mod verifier;
+mod watch;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+fn main() -> ExitCode {
+    let arguments = commands::Arguments::parse();
+    carnet_service::telemetry::init();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("error: the program could not start: {error}\nhint: free some memory or threads and try again");
+            return ExitCode::from(3);
+        }
+    };
+    match runtime.block_on(commands::run(arguments)) {
+        Ok(code) => ExitCode::from(code),
+        Err(failure) => {
+            eprintln!("error: {failure}");
+            ExitCode::from(failure.exit_code())
+        }
+    }
+}

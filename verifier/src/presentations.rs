@@ -1,0 +1,96 @@
+//! Answers: looked at only while the request is open, counted before they are verified, accepted once.
+
+use std::sync::Arc;
+
+use carnet_core::{json, query::Query, time::Timestamp};
+use serde_json::{Map, Value};
+
+use crate::{
+    error::Error,
+    ids::RequestId,
+    store::{Admission, Closed, Store},
+    verdicts::{Disclosed, Verdict},
+    verification::{Binding, VpToken},
+    verifier::Verifier,
+};
+
+impl<S: Store> Verifier<S> {
+    /// Verifies the holder's answer and records the verdict.
+    ///
+    /// An answer that does not hold leaves the request open, so that somebody who saw the link cannot spoil it with
+    /// one call; each is counted, though, and the request closes after [`crate::store::MAX_ATTEMPTS`].
+    pub(crate) async fn submit(
+        self: &Arc<Self>,
+        id: &str,
+        vp_token: VpToken,
+        now: Timestamp,
+    ) -> Result<Verdict, Error> {
+        let id = RequestId::parse(id).ok_or(Error::RequestUnknown)?;
+        let this = Arc::clone(self);
+        // A task of its own: a caller that goes away leaves nothing half done.
+        tokio::spawn(async move { this.answer(&id, vp_token, now).await })
+            .await
+            .map_err(|error| Error::Internal(error.to_string()))?
+    }
+
+    async fn answer(&self, id: &RequestId, vp_token: VpToken, now: Timestamp) -> Result<Verdict, Error> {
+        let request = match self.store.begin_answer(id, now).await? {
+            Admission::Admitted(request) => request,
+            Admission::Closed(closed) => return Err(Error::RequestClosed(closed)),
+            Admission::Unknown => return Err(Error::RequestUnknown),
+        };
+        let unreadable = |_| Error::Internal("a stored query cannot be read".to_owned());
+        let query = json::parse(request.query.as_bytes(), json::Limits::SMALL).map_err(unreadable)?;
+        let query = Query::parse(&query).map_err(unreadable)?;
+        let binding = Binding { query, nonce: request.nonce, audience: request.audience };
+        let (verdict, disclosed) = self.verification.presentation(vp_token, binding, now).await?;
+        if !self.store.conclude(id, &verdict).await? && verdict.accepted() {
+            // Another answer came first, or the time ran out: what was disclosed is dropped here.
+            let closed = self.store.request(id).await?.and_then(|request| request.closed(now));
+            return Err(Error::RequestClosed(closed.unwrap_or(Closed::Answered)));
+        }
+        tracing::info!(accepted = verdict.accepted(), reason = verdict.reason(), "a request was answered");
+        self.hub.publish(id, disclosed);
+        Ok(verdict)
+    }
+
+    /// Verifies an answer that was handed over directly, against what the caller gave out.
+    pub(crate) async fn verify_presentation(
+        &self,
+        vp_token: VpToken,
+        dcql: Map<String, Value>,
+        nonce: String,
+        audience: String,
+        now: Timestamp,
+    ) -> Result<(Verdict, Option<Disclosed>), Error> {
+        if nonce.is_empty() {
+            return Err(Error::invalid(
+                "CHALLENGE_MISSING",
+                "nonce",
+                "must be the nonce that you gave out: without one a presentation could be a replay",
+            ));
+        }
+        if audience.is_empty() {
+            return Err(Error::invalid(
+                "DOMAIN_MISSING",
+                "audience",
+                "must be your full client id: without one a presentation could be meant for another",
+            ));
+        }
+        let query = Query::parse(&Value::Object(dcql))
+            .map_err(|problem| Error::invalid("QUERY_MALFORMED", "dcql_query", problem.detail))?;
+        self.verification.presentation(vp_token, Binding { query, nonce, audience }, now).await
+    }
+
+    /// Verifies a credential that was handed over directly, without its holder.
+    pub(crate) async fn verify_credential(
+        &self,
+        bytes: Vec<u8>,
+        now: Timestamp,
+    ) -> Result<(Verdict, Option<Disclosed>), Error> {
+        if bytes.is_empty() {
+            return Err(Error::invalid("CREDENTIAL_MISSING", "credential", "must be the credential"));
+        }
+        self.verification.credential(bytes, now).await
+    }
+}

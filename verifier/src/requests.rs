@@ -1,0 +1,284 @@
+//! Requests: what is asked, why, by what law, for how long it is kept, and the signed object that says so.
+
+use std::collections::BTreeMap;
+
+use carnet_core::{json::canonicalize, query::Query, secure::jose, time::Timestamp};
+use rand_core::OsRng;
+use serde_json::{Map, Value, json};
+use sha2::{Digest as _, Sha256};
+
+use crate::{
+    error::Error,
+    ids::{self, RequestId},
+    store::{NewRequest, Store, StoredRequest},
+    verification::Verification,
+    verifier::Verifier,
+};
+
+/// The shortest and the longest time for an answer, in seconds.
+const TTL: std::ops::RangeInclusive<u32> = 5..=86_400;
+
+/// The longest text that a holder is shown, in characters, and the most languages.
+const MAX_TEXT: usize = 1_000;
+const MAX_LANGUAGES: usize = 32;
+
+/// The longest `request_id`.
+const MAX_REQUEST_ID: usize = 128;
+
+/// Texts by language tag; English is always there.
+pub(crate) type Texts = BTreeMap<String, String>;
+
+/// What is asked.
+pub(crate) enum What {
+    /// By a template of the catalogue.
+    Template(String),
+    /// By a query of one's own.
+    Query { dcql: Map<String, Value>, purpose: Texts, legal_basis: Texts, retention: Texts },
+}
+
+/// A call for a request.
+pub(crate) struct Create {
+    /// The same one gives the same request; empty: each call gives a new one.
+    pub(crate) request_id: String,
+    pub(crate) what: What,
+    /// 0: the configured one.
+    pub(crate) ttl_seconds: u32,
+}
+
+/// A request that a holder can be pointed to.
+pub(crate) struct Created {
+    pub(crate) id: RequestId,
+    /// `openid4vp://...`
+    pub(crate) uri: String,
+    pub(crate) expires_at: Timestamp,
+}
+
+/// What is asked, checked.
+struct Content {
+    template: String,
+    query: Value,
+    purpose: Texts,
+    legal_basis: Texts,
+    retention: Texts,
+    keep_days: u32,
+}
+
+impl<S: Store> Verifier<S> {
+    /// Creates a request, or finds the one that was created by the same call before.
+    pub(crate) async fn create_request(&self, call: Create, now: Timestamp) -> Result<Created, Error> {
+        check_request_id(&call.request_id)?;
+        if call.ttl_seconds != 0 && !TTL.contains(&call.ttl_seconds) {
+            let description = format!("must be 0 (the default) or from {} to {} seconds", TTL.start(), TTL.end());
+            return Err(Error::invalid("TTL_OUT_OF_RANGE", "ttl_seconds", description));
+        }
+        let ttl = if call.ttl_seconds == 0 { self.settings.request_ttl } else { call.ttl_seconds };
+        let content = self.content(call.what)?;
+        let parameters_digest = digest(&content, call.ttl_seconds)?;
+        let (id, nonce) = (RequestId::draw(&mut OsRng), ids::nonce(&mut OsRng));
+        let expires_at = now.plus(i64::from(ttl));
+        let request_object = self.request_object(&id, &nonce, &content, now, expires_at)?;
+        let new = NewRequest {
+            id,
+            request_id: Some(call.request_id).filter(|request_id| !request_id.is_empty()),
+            parameters_digest,
+            template: content.template,
+            query: content.query.to_string(),
+            audience: self.identity.client_id(),
+            nonce,
+            request_object,
+            created_at: now,
+            expires_at,
+            keep_until: expires_at.plus(i64::from(content.keep_days).saturating_mul(86_400)),
+        };
+        match self.store.create_request(&new).await? {
+            None => {
+                tracing::info!(template = new.template, "a request was created");
+                Ok(self.created(new.id, new.expires_at))
+            }
+            Some(known) if known.parameters_digest == parameters_digest => Ok(self.created(known.id, known.expires_at)),
+            Some(_) => Err(Error::RequestIdReused),
+        }
+    }
+
+    /// The signed request object, for a wallet; only while the request can be answered.
+    pub(crate) async fn read_request(&self, id: &str, now: Timestamp) -> Result<String, Error> {
+        let request = self.stored(id).await?;
+        match request.closed(now) {
+            Some(closed) => Err(Error::RequestClosed(closed)),
+            None => Ok(request.request_object),
+        }
+    }
+
+    /// A request as it is stored.
+    pub(crate) async fn stored(&self, id: &str) -> Result<StoredRequest, Error> {
+        let id = RequestId::parse(id).ok_or(Error::RequestUnknown)?;
+        self.store.request(&id).await?.ok_or(Error::RequestUnknown)
+    }
+
+    fn created(&self, id: RequestId, expires_at: Timestamp) -> Created {
+        let request_uri = format!("{}/requests/{}", self.settings.public_url, id.as_str());
+        let (client_id, request_uri) = (percent_encode(&self.identity.client_id()), percent_encode(&request_uri));
+        Created { id, uri: format!("openid4vp://?client_id={client_id}&request_uri={request_uri}"), expires_at }
+    }
+
+    fn content(&self, what: What) -> Result<Content, Error> {
+        match what {
+            What::Template(id) => {
+                let template = self.verification.catalogue.template(&id).ok_or_else(|| {
+                    let known: Vec<&str> =
+                        self.verification.catalogue.templates().map(|known| known.id.as_str()).collect();
+                    Error::invalid(
+                        "TEMPLATE_UNKNOWN",
+                        "template",
+                        format!("there is no such template; there are: {}", known.join(", ")),
+                    )
+                })?;
+                supported(&template.query, "template")?;
+                Ok(Content {
+                    template: id,
+                    query: template.query_json.clone(),
+                    purpose: template.purpose.clone(),
+                    legal_basis: template.legal_basis.clone(),
+                    retention: template.retention.clone(),
+                    keep_days: template.retention_days,
+                })
+            }
+            What::Query { dcql, purpose, legal_basis, retention } => {
+                let query = Value::Object(dcql);
+                let parsed = Query::parse(&query)
+                    .map_err(|problem| Error::invalid("QUERY_MALFORMED", "query.dcql_query", problem.detail))?;
+                supported(&parsed, "query.dcql_query")?;
+                check_texts(&purpose, "query.purpose")?;
+                check_texts(&legal_basis, "query.legal_basis")?;
+                check_texts(&retention, "query.retention")?;
+                let keep_days = self.settings.verdict_days;
+                Ok(Content { template: String::new(), query, purpose, legal_basis, retention, keep_days })
+            }
+        }
+    }
+
+    /// Signs what the wallet will show (OpenID4VP 1.0 section 5).
+    fn request_object(
+        &self,
+        id: &RequestId,
+        nonce: &str,
+        content: &Content,
+        now: Timestamp,
+        expires_at: Timestamp,
+    ) -> Result<String, Error> {
+        let header = json!({"typ": "oauth-authz-req+jwt", "kid": self.identity.kid});
+        let payload = json!({
+            "client_id": self.identity.client_id(),
+            "aud": "https://self-issued.me/v2",
+            "response_type": "vp_token",
+            "response_mode": "direct_post",
+            "response_uri": format!("{}/requests/{}/answer", self.settings.public_url, id.as_str()),
+            "nonce": nonce,
+            "dcql_query": content.query,
+            "iat": now.unix(),
+            "exp": expires_at.unix(),
+            "carnet": {
+                "verifier_name": self.identity.name,
+                "template": content.template,
+                "purpose": content.purpose,
+                "legal_basis": content.legal_basis,
+                "retention": content.retention,
+            },
+        });
+        let (Value::Object(header), Value::Object(payload)) = (header, payload) else {
+            return Err(Error::Internal("a request object is no object".to_owned()));
+        };
+        jose::sign(header, &payload, &self.identity.key).map_err(|problem| Error::Internal(problem.to_string()))
+    }
+}
+
+fn supported(query: &Query, field: &'static str) -> Result<(), Error> {
+    match query.credentials.iter().find(|asked| !Verification::formats().contains(&asked.format.as_str())) {
+        Some(asked) => Err(Error::invalid(
+            "FORMAT_UNSUPPORTED",
+            field,
+            format!("{}: this verifier verifies {}", asked.id, Verification::formats().join(", ")),
+        )),
+        None => Ok(()),
+    }
+}
+
+fn check_request_id(request_id: &str) -> Result<(), Error> {
+    if request_id.len() <= MAX_REQUEST_ID && request_id.bytes().all(|byte| byte.is_ascii_graphic()) {
+        Ok(())
+    } else {
+        let description = format!("must be at most {MAX_REQUEST_ID} printable ASCII characters, such as a UUID");
+        Err(Error::invalid("REQUEST_ID_MALFORMED", "request_id", description))
+    }
+}
+
+fn check_texts(texts: &Texts, field: &'static str) -> Result<(), Error> {
+    let invalid = |what: &str| Err(Error::invalid("TEXT_MALFORMED", field, what));
+    if texts.get("en").is_none_or(|text| text.trim().is_empty()) {
+        return Err(Error::invalid("TEXT_MISSING", field, "must say it in English (\"en\"): the holder decides by it"));
+    }
+    if texts.len() > MAX_LANGUAGES {
+        return invalid("has too many languages");
+    }
+    for (tag, text) in texts {
+        let tag_holds =
+            (2..=35).contains(&tag.len()) && tag.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+        if !tag_holds {
+            return invalid("has a language tag that is none (BCP 47)");
+        }
+        if text.trim().is_empty() || text.chars().count() > MAX_TEXT {
+            return invalid("has a text that is empty or over 1000 characters");
+        }
+        // What a person reads in order to decide must not be able to redraw the screen or turn the line around.
+        if text.chars().any(|c| c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')) {
+            return invalid("has a text with control characters");
+        }
+    }
+    Ok(())
+}
+
+fn digest(content: &Content, ttl_seconds: u32) -> Result<[u8; 32], Error> {
+    let parameters =
+        json!([content.template, content.query, content.purpose, content.legal_basis, content.retention, ttl_seconds]);
+    let bytes = canonicalize(&parameters)?;
+    Ok(Sha256::digest(bytes).into())
+}
+
+/// RFC 3986 section 2.1: everything but the unreserved characters.
+fn percent_encode(text: &str) -> String {
+    use std::fmt::Write as _;
+    text.bytes().fold(String::new(), |mut encoded, byte| {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
+            encoded.push(char::from(byte));
+        } else {
+            // Writing to a String does not fail.
+            write!(encoded, "%{byte:02X}").ok();
+        }
+        encoded
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn uris_are_percent_encoded() {
+        assert_eq!(percent_encode("http://[::1]:7/a b~é"), "http%3A%2F%2F%5B%3A%3A1%5D%3A7%2Fa%20b~%C3%A9");
+    }
+
+    #[test]
+    fn texts_need_english_and_cannot_trick_the_eye() {
+        let texts = |tag: &str, text: &str| {
+            BTreeMap::from([("en".to_owned(), "To check.".to_owned()), (tag.to_owned(), text.to_owned())])
+        };
+        assert!(check_texts(&texts("de", "Zur Prüfung."), "purpose").is_ok());
+        assert!(check_texts(&texts("ar", "للتحقق"), "purpose").is_ok());
+        for (tag, text) in
+            [("en", " "), ("de", ""), ("d", "x"), ("de de", "x"), ("de", "a\u{1b}[2J"), ("de", "a\u{202e}b")]
+        {
+            assert!(check_texts(&texts(tag, text), "purpose").is_err(), "{tag} {text:?}");
+        }
+        assert!(check_texts(&BTreeMap::new(), "purpose").is_err());
+    }
+}

@@ -1,0 +1,123 @@
+//! `serve`: from a data directory to a running service.
+
+use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
+
+use carnet_core::{did::Did, keys::SecretKey};
+use carnet_fetch::{FetchOptions, HttpsFetcher};
+use carnet_service::{
+    config::{ServeConfig, StartError},
+    keys, serve,
+    staff::StaffOnly,
+    store as ground,
+};
+use carnet_spec::Catalogue;
+
+use crate::{
+    config::VerifierConfig,
+    grpc,
+    issuers::Issuers,
+    setup,
+    store::{MIGRATIONS, Sqlite, Store},
+    verification::Verification,
+    verifier::{Identity, Settings, Verifier},
+    watch::Hub,
+};
+
+/// How long the start waits for the issuers' documents; what is not there by then follows in the background.
+const PREFETCH: Duration = Duration::from_secs(10);
+
+/// Serves until the process is told to stop.
+///
+/// # Errors
+/// The directory, the configuration or the address is refused.
+pub(crate) async fn run(data: &Path, config: Option<&Path>, listen: Option<SocketAddr>) -> Result<(), StartError> {
+    let mut config = VerifierConfig::load(data, config)?;
+    if let Some(listen) = listen {
+        config.serve.listen = listen;
+    }
+    let staff = StaffOnly::new(setup::staff_hash(data)?);
+    let key = keys::load(data)?;
+    let pool = ground::open(data, &MIGRATIONS).await?;
+    let bound = serve::bind(&config.serve).await?;
+    let verifier = Arc::new(assemble(&config, bound.public_url.clone(), key, Sqlite::new(pool.clone()))?);
+    if tokio::time::timeout(PREFETCH, verifier.verification.issuers.refresh(Duration::ZERO)).await.is_err() {
+        tracing::warn!("not every issuer's document came in time; they are fetched again in the background");
+    }
+    let background = [
+        tokio::spawn(Arc::clone(&verifier).keep_sweeping()),
+        tokio::spawn(Arc::clone(&verifier).keep_refreshing()),
+        tokio::spawn(end_watches_at_stop(Arc::clone(&verifier))),
+    ];
+    let routes = grpc::routes(Arc::clone(&verifier), staff, config.serve.max_message_bytes);
+    let served = serve::run(bound, &config.serve, &grpc::NAMES, routes).await;
+    for task in background {
+        task.abort();
+    }
+    pool.close().await;
+    served
+}
+
+/// Puts the domain together.
+///
+/// # Errors
+/// The DID is not this key's, the catalogue or an issuer in the configuration is refused.
+pub(crate) fn assemble<S: Store>(
+    config: &VerifierConfig,
+    public_url: String,
+    key: SecretKey,
+    store: S,
+) -> Result<Verifier<S>, StartError> {
+    let refused =
+        |what: String| StartError::new(what, "Correct the configuration and start again. Nothing was started.");
+    let did = Did::parse(&config.did).map_err(|problem| refused(format!("did is refused: {problem}.")))?;
+    let identity = Identity::new(did, config.name.clone(), key)
+        .ok_or_else(|| refused(format!("{} is not a DID of the key in the data directory.", config.did)))?;
+    let catalogue = match &config.serve.catalogue {
+        Some(folder) => Catalogue::load(folder),
+        None => Catalogue::embedded(),
+    }
+    .map_err(|error| refused(format!("The catalogue is refused: {error}")))?;
+    let issuers = Issuers::new(config.accepted(&catalogue)?, fetcher(&config.serve)?);
+    if config.issuers.is_empty() {
+        tracing::warn!("no issuer is configured, so that every credential is refused; add [[issuers]] to config.toml");
+    }
+    let verification = Verification::new(issuers, catalogue, i64::from(config.key_binding_max_age))
+        .map_err(|problem| refused(format!("The cryptosuites are refused: {problem}.")))?;
+    Ok(Verifier {
+        identity,
+        settings: Settings { public_url, request_ttl: config.request_ttl, verdict_days: config.verdict_days },
+        verification: Arc::new(verification),
+        store,
+        hub: Hub::new(),
+    })
+}
+
+fn fetcher(config: &ServeConfig) -> Result<HttpsFetcher, StartError> {
+    let refused = |what: String| {
+        StartError::new(format!("{what}. Nothing was started."), "Set extra_ca to a PEM file with CA certificates.")
+    };
+    let extra_ca_pem = config
+        .extra_ca
+        .as_ref()
+        .map(|path| std::fs::read(path).map_err(|error| refused(format!("{} cannot be read: {error}", path.display()))))
+        .transpose()?;
+    let options = FetchOptions {
+        extra_ca_pem,
+        private_hosts: config.private_hosts.iter().cloned().collect(),
+        ..FetchOptions::default()
+    };
+    HttpsFetcher::new(options).map_err(|problem| refused(format!("The CA certificates cannot be used: {problem}")))
+}
+
+/// Ends the watches when the process is told to stop, so that they do not hold up the drain.
+async fn end_watches_at_stop<S: Store>(verifier: Arc<Verifier<S>>) {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
+        return;
+    };
+    tokio::select! {
+        _ = term.recv() => {}
+        _ = int.recv() => {}
+    }
+    verifier.hub.stop();
+}

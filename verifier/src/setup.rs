@@ -1,0 +1,171 @@
+//! `init`: a data directory with a key, a configuration, a store, and a staff token that is shown once.
+
+use std::{
+    io::Write as _,
+    os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _},
+    path::Path,
+};
+
+use carnet_core::{
+    did::{Did, DidDocument, web},
+    keys::{Algorithm, Signer as _},
+};
+use carnet_service::{config::StartError, keys, staff, store};
+use rand_core::OsRng;
+use zeroize::Zeroizing;
+
+use crate::{store::MIGRATIONS, verifier::KEY_FRAGMENT};
+
+const STAFF_FILE: &str = "staff-token.sha256";
+
+/// What `init` made.
+pub(crate) struct Made {
+    pub(crate) did: Did,
+    /// Where `did.json` has to be published, for a did:web.
+    pub(crate) publish_at: Option<String>,
+    /// Shown once, stored hashed.
+    pub(crate) staff_token: Zeroizing<String>,
+}
+
+/// Makes a data directory. Nothing that exists is overwritten.
+///
+/// # Errors
+/// The DID is not a did:web, the directory is in use, or a file cannot be written.
+pub(crate) async fn init(data: &Path, did: Option<&str>, name: &str, algorithm: Algorithm) -> Result<Made, StartError> {
+    let chosen = did.map(published).transpose()?;
+    store::create_directory(data)?;
+    if data.join("config.toml").exists() {
+        return Err(StartError::new(
+            format!("{} is a data directory already. Nothing was changed.", data.display()),
+            "Name a new directory: init never overwrites a key.",
+        ));
+    }
+    // A directory that was there before may have been open to others.
+    std::fs::set_permissions(data, std::fs::Permissions::from_mode(0o700)).map_err(|error| {
+        StartError::new(
+            format!("{} cannot be closed to other users: {error}. Nothing was made.", data.display()),
+            "Name a directory that is yours.",
+        )
+    })?;
+    let key = keys::create(data, algorithm)?;
+    let (did, publish_at) = match chosen {
+        Some((did, url)) => {
+            let document = DidDocument::render(&did, &[(KEY_FRAGMENT.to_owned(), key.public_key())]);
+            write_new(&data.join("did.json"), &format!("{document:#}\n"), 0o644)?;
+            (did, Some(url))
+        }
+        None => (Did::jwk(&key.public_key()), None),
+    };
+    let staff_token = staff::generate(&mut OsRng);
+    let hash: String = staff::hash(&staff_token).iter().map(|byte| format!("{byte:02x}")).collect();
+    write_new(&data.join(STAFF_FILE), &format!("{hash}\n"), 0o600)?;
+    store::open(data, &MIGRATIONS).await?.close().await;
+    // The configuration comes last: without it the directory is not taken for a verifier's.
+    write_new(&data.join("config.toml"), &config_text(&did, name), 0o600)?;
+    Ok(Made { did, publish_at, staff_token })
+}
+
+fn published(did: &str) -> Result<(Did, String), StartError> {
+    Did::parse(did).and_then(|did| web::url(&did).map(|url| (did, url))).map_err(|problem| {
+        StartError::new(
+            format!("The DID is refused: {problem}. Nothing was made."),
+            "Give a did:web whose host you control, such as did:web:jobs.example; or none, and the verifier is named by its key.",
+        )
+    })
+}
+
+/// The stored hash of the staff token.
+///
+/// # Errors
+/// The file is missing, or not what `init` wrote.
+pub(crate) fn staff_hash(data: &Path) -> Result<[u8; 32], StartError> {
+    let path = data.join(STAFF_FILE);
+    let broken = |what: &str| {
+        StartError::new(
+            format!("{} {what}. Nothing was started.", path.display()),
+            "Restore it from a backup: without it no staff call could be told from a stranger's.",
+        )
+    };
+    let text = std::fs::read_to_string(&path).map_err(|error| broken(&format!("cannot be read ({error})")))?;
+    from_hex(text.trim()).ok_or_else(|| broken("does not hold a SHA-256 in hex"))
+}
+
+fn from_hex(text: &str) -> Option<[u8; 32]> {
+    if text.len() != 64 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return None;
+    }
+    let mut hash = [0; 32];
+    for (byte, pair) in hash.iter_mut().zip(text.as_bytes().chunks(2)) {
+        *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
+    }
+    Some(hash)
+}
+
+fn write_new(path: &Path, text: &str, mode: u32) -> Result<(), StartError> {
+    let write = || {
+        let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;
+        file.write_all(text.as_bytes())?;
+        file.sync_all()
+    };
+    write().map_err(|error: std::io::Error| {
+        StartError::new(
+            format!("{} cannot be written: {error}. What was there before is unchanged.", path.display()),
+            "Remove the directory if init has just made it, and run init again.",
+        )
+    })
+}
+
+fn config_text(did: &Did, name: &str) -> String {
+    format!(
+        "# Made by `carnet-verifier init`. `carnet-verifier serve --config FILE` lays another file over it.\n\
+         did = {}\nname = {}\n\n\
+         # The issuers that are accepted, each for the types that are named here; there are no others:\n\
+         #\n\
+         # [[issuers]]\n\
+         # did = \"did:web:university.example\"\n\
+         # types = [\"QualificationCredential\"]\n",
+        quoted(did.as_str()),
+        quoted(name)
+    )
+}
+
+/// A TOML basic string: JSON's escapes are among TOML's.
+fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string().replace('\u{7f}', "\\u007F")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn init_makes_a_directory_once_and_keeps_the_token_hashed() {
+        let dir = tempfile::tempdir().unwrap();
+        let data = dir.path().join("v");
+        let made = init(&data, None, "City \"Job\" Centre", Algorithm::EdDsa).await.unwrap();
+        assert_eq!(made.did.method(), "jwk");
+        let mode = |name: &str| std::fs::metadata(data.join(name)).unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode(""), mode("key.json"), mode(STAFF_FILE)), (0o700, 0o600, 0o600));
+        assert_eq!(staff_hash(&data).unwrap(), staff::hash(&made.staff_token));
+        for entry in std::fs::read_dir(&data).unwrap() {
+            let bytes = std::fs::read(entry.unwrap().path()).unwrap();
+            assert!(!bytes.windows(made.staff_token.len()).any(|window| window == made.staff_token.as_bytes()));
+        }
+        let config = crate::config::VerifierConfig::load(&data, None).unwrap();
+        assert_eq!((config.did.as_str(), config.name.as_str()), (made.did.as_str(), "City \"Job\" Centre"));
+        let key = std::fs::read(data.join("key.json")).unwrap();
+        assert!(init(&data, None, "Again", Algorithm::EdDsa).await.is_err());
+        assert_eq!(std::fs::read(data.join("key.json")).unwrap(), key);
+    }
+
+    #[tokio::test]
+    async fn a_did_web_gets_a_document_to_publish() {
+        let dir = tempfile::tempdir().unwrap();
+        let data = dir.path().join("v");
+        let made = init(&data, Some("did:web:jobs.example"), "Jobs", Algorithm::Es256).await.unwrap();
+        assert_eq!(made.publish_at.as_deref(), Some("https://jobs.example/.well-known/did.json"));
+        assert!(data.join("did.json").exists());
+        assert!(init(&dir.path().join("w"), Some("did:web:127.0.0.1"), "Jobs", Algorithm::EdDsa).await.is_err());
+        assert!(!dir.path().join("w").exists());
+    }
+}

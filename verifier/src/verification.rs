@@ -1,0 +1,127 @@
+//! Core's pipeline with this verifier's issuers, types and cryptosuites.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use carnet_core::{
+    Problem,
+    query::Query,
+    secure::data_integrity::{Cryptosuite, eddsa_jcs::EddsaJcs2022},
+    time::Timestamp,
+    verify::{self, Asked, Environment},
+};
+use carnet_spec::Catalogue;
+
+use crate::{
+    error::Error,
+    issuers::Issuers,
+    verdicts::{Disclosed, Verdict},
+};
+
+/// How far the clocks of those who sign and ours may differ, in seconds.
+const SKEW: i64 = 60;
+
+/// By credential query id: SD-JWT+KB text, or a presentation's JSON text.
+pub(crate) type VpToken = BTreeMap<String, Vec<String>>;
+
+/// Everything that a verdict depends on but the input and the time.
+pub(crate) struct Verification {
+    pub(crate) issuers: Issuers,
+    pub(crate) catalogue: Catalogue,
+    suites: Vec<Box<dyn Cryptosuite>>,
+    /// The greatest age of a key binding, in seconds.
+    max_age: i64,
+}
+
+/// What an answer must be bound to.
+pub(crate) struct Binding {
+    pub(crate) query: Query,
+    pub(crate) nonce: String,
+    pub(crate) audience: String,
+}
+
+impl Verification {
+    pub(crate) fn new(issuers: Issuers, catalogue: Catalogue, max_age: i64) -> Result<Self, Problem> {
+        let suites = suites(&catalogue)?;
+        Ok(Self { issuers, catalogue, suites, max_age })
+    }
+
+    /// The credential formats that this verifier can verify.
+    pub(crate) fn formats() -> &'static [&'static str] {
+        if cfg!(feature = "jsonld") {
+            &["vc+sd-jwt", "dc+sd-jwt", "di_vc+jcs", "ldp_vc"]
+        } else {
+            &["vc+sd-jwt", "dc+sd-jwt", "di_vc+jcs"]
+        }
+    }
+
+    /// Verifies an answer, off the threads that serve calls.
+    pub(crate) async fn presentation(
+        self: &Arc<Self>,
+        vp_token: VpToken,
+        binding: Binding,
+        now: Timestamp,
+    ) -> Result<(Verdict, Option<Disclosed>), Error> {
+        self.issuers.retry_missing().await;
+        let this = Arc::clone(self);
+        blocking(move || {
+            let asked = Asked {
+                query: &binding.query,
+                nonce: &binding.nonce,
+                audience: &binding.audience,
+                max_age: this.max_age,
+            };
+            let (report, verified) = this.with_environment(now, |env| verify::presentation(&vp_token, &asked, env));
+            Verdict::on_presentation(&report, verified, now)
+        })
+        .await
+    }
+
+    /// Verifies a credential that was handed over directly, off the threads that serve calls.
+    pub(crate) async fn credential(
+        self: &Arc<Self>,
+        bytes: Vec<u8>,
+        now: Timestamp,
+    ) -> Result<(Verdict, Option<Disclosed>), Error> {
+        self.issuers.retry_missing().await;
+        let this = Arc::clone(self);
+        blocking(move || {
+            let (report, verified) = this.with_environment(now, |env| verify::credential(&bytes, env));
+            Verdict::on_credential(&report, verified, now)
+        })
+        .await
+    }
+
+    fn with_environment<T>(&self, now: Timestamp, run: impl FnOnce(&Environment<'_>) -> T) -> T {
+        let suites: Vec<&dyn Cryptosuite> = self.suites.iter().map(AsRef::as_ref).collect();
+        run(&Environment {
+            now,
+            skew: SKEW,
+            resolver: &self.issuers,
+            suites: &suites,
+            issuers: &self.issuers,
+            types: &self.catalogue,
+        })
+    }
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
+    tokio::task::spawn_blocking(work).await.map_err(|error| Error::Internal(error.to_string()))
+}
+
+#[cfg(not(feature = "jsonld"))]
+fn suites(_catalogue: &Catalogue) -> Result<Vec<Box<dyn Cryptosuite>>, Problem> {
+    Ok(vec![Box::new(EddsaJcs2022)])
+}
+
+#[cfg(feature = "jsonld")]
+fn suites(catalogue: &Catalogue) -> Result<Vec<Box<dyn Cryptosuite>>, Problem> {
+    let contexts = catalogue
+        .types()
+        .map(|known| {
+            let text = String::from_utf8(known.context_bytes.clone())
+                .map_err(|_| Problem::from(carnet_core::Code::InvalidUnicode))?;
+            Ok((known.context_url.clone(), text, known.context_sha256.clone()))
+        })
+        .collect::<Result<Vec<_>, Problem>>()?;
+    Ok(vec![Box::new(EddsaJcs2022), Box::new(carnet_jsonld::EddsaRdfc2022::new(contexts)?)])
+}

@@ -1,0 +1,97 @@
+//! The verifier: who it is, what it keeps, and what it verifies with.
+
+use std::{sync::Arc, time::Duration};
+
+use carnet_core::{
+    did::Did,
+    keys::{SecretKey, Signer as _},
+};
+
+use crate::{error::Error, store::Store, verification::Verification, watch::Hub};
+
+/// The fragment of this verifier's key in a did:web document.
+pub(crate) const KEY_FRAGMENT: &str = "key-1";
+
+/// How often what has expired is swept.
+const SWEEP_EVERY: Duration = Duration::from_secs(60);
+
+/// Who asks.
+pub(crate) struct Identity {
+    pub(crate) did: Did,
+    /// The DID URL of the key.
+    pub(crate) kid: String,
+    /// What holders are shown.
+    pub(crate) name: String,
+    pub(crate) key: SecretKey,
+}
+
+impl Identity {
+    /// Joins a DID and its key. `None` if the DID is a did:jwk or did:key of another key, or of a method that a
+    /// wallet could not resolve.
+    pub(crate) fn new(did: Did, name: String, key: SecretKey) -> Option<Self> {
+        let public = key.public_key();
+        let fragment = match did.method() {
+            "web" => KEY_FRAGMENT.to_owned(),
+            "jwk" if did == Did::jwk(&public) => "0".to_owned(),
+            "key" if did == Did::key(&public) => public.to_multikey(),
+            _ => return None,
+        };
+        let kid = format!("{did}#{fragment}");
+        Some(Self { did, kid, name, key })
+    }
+
+    /// The full client id: also the audience of every answer (OpenID4VP 1.0 section 5.9.3).
+    pub(crate) fn client_id(&self) -> String {
+        format!("decentralized_identifier:{}", self.did)
+    }
+}
+
+/// What the configuration says.
+pub(crate) struct Settings {
+    /// Under which wallets reach the service; no slash at the end.
+    pub(crate) public_url: String,
+    /// How long a request may be answered, in seconds.
+    pub(crate) request_ttl: u32,
+    /// How long the verdict on a query of one's own is kept, in days; templates say it themselves.
+    pub(crate) verdict_days: u32,
+}
+
+/// The domain, shared by all calls.
+pub(crate) struct Verifier<S> {
+    pub(crate) identity: Identity,
+    pub(crate) settings: Settings,
+    pub(crate) verification: Arc<Verification>,
+    pub(crate) store: S,
+    pub(crate) hub: Hub,
+}
+
+impl<S: Store> Verifier<S> {
+    /// Sweeps once.
+    pub(crate) async fn sweep(&self, now: carnet_core::time::Timestamp) -> Result<(), Error> {
+        for id in self.store.sweep(now).await? {
+            self.hub.publish(&id, None);
+        }
+        Ok(())
+    }
+
+    /// Sweeps what has expired, for as long as the service runs.
+    pub(crate) async fn keep_sweeping(self: Arc<Self>) {
+        let mut every = tokio::time::interval(SWEEP_EVERY);
+        loop {
+            every.tick().await;
+            if let Err(error) = self.sweep(carnet_service::time::now()).await {
+                tracing::warn!(%error, "what has expired could not be swept; it is tried again");
+            }
+        }
+    }
+
+    /// Keeps the issuers' documents fresh, for as long as the service runs.
+    pub(crate) async fn keep_refreshing(self: Arc<Self>) {
+        let mut every = tokio::time::interval(crate::issuers::REFRESH_EVERY);
+        loop {
+            every.tick().await;
+            // A little less than the interval, so that what the last round fetched counts as old.
+            self.verification.issuers.refresh(crate::issuers::REFRESH_EVERY / 2).await;
+        }
+    }
+}

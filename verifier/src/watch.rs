@@ -1,0 +1,115 @@
+//! Those who watch a request, and what they are told.
+//!
+//! What was disclosed passes through here, from the answer to whoever watches at that moment, and stays nowhere.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use tokio::sync::{broadcast, watch};
+
+use crate::{error::Error, ids::RequestId, verdicts::Disclosed};
+
+/// The most watchers of one request.
+const PER_REQUEST: usize = 16;
+
+/// The most watchers at all.
+const IN_ALL: usize = 1_024;
+
+/// Changes that a slow watcher may lag behind; it then reads the state anew.
+const BACKLOG: usize = 16;
+
+/// A request changed; with what was disclosed, if it was accepted.
+#[derive(Debug, Clone)]
+pub(crate) struct Changed(pub(crate) Option<Arc<Disclosed>>);
+
+/// Brings changes to those who watch.
+pub(crate) struct Hub {
+    requests: Mutex<HashMap<RequestId, broadcast::Sender<Changed>>>,
+    stopping: watch::Sender<bool>,
+}
+
+impl Hub {
+    pub(crate) fn new() -> Self {
+        Self { requests: Mutex::new(HashMap::new()), stopping: watch::Sender::new(false) }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<RequestId, broadcast::Sender<Changed>>> {
+        self.requests.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Watches a request from now on.
+    pub(crate) fn watch(&self, id: &RequestId) -> Result<Watcher, Error> {
+        let mut requests = self.lock();
+        requests.retain(|_, sender| sender.receiver_count() > 0);
+        let all = requests.values().map(broadcast::Sender::receiver_count).fold(0, usize::saturating_add);
+        let here = requests.get(id).map_or(0, broadcast::Sender::receiver_count);
+        if all >= IN_ALL || here >= PER_REQUEST {
+            return Err(Error::TooManyWatchers);
+        }
+        let sender = requests.entry(id.clone()).or_insert_with(|| broadcast::Sender::new(BACKLOG));
+        Ok(Watcher { changes: sender.subscribe(), stopping: self.stopping.subscribe() })
+    }
+
+    /// Tells those who watch; with nobody there, what was disclosed is dropped here.
+    pub(crate) fn publish(&self, id: &RequestId, disclosed: Option<Disclosed>) {
+        let sender = self.lock().get(id).cloned();
+        if let Some(sender) = sender {
+            sender.send(Changed(disclosed.map(Arc::new))).ok();
+        }
+    }
+
+    /// Ends every watch, so that the service can drain.
+    pub(crate) fn stop(&self) {
+        self.stopping.send_replace(true);
+    }
+}
+
+/// One who watches.
+pub(crate) struct Watcher {
+    changes: broadcast::Receiver<Changed>,
+    stopping: watch::Receiver<bool>,
+}
+
+impl Watcher {
+    /// Waits for the next change.
+    pub(crate) async fn changed(&mut self) -> Result<Changed, Error> {
+        tokio::select! {
+            change = self.changes.recv() => match change {
+                Ok(change) => Ok(change),
+                Err(broadcast::error::RecvError::Lagged(_)) => Ok(Changed(None)),
+                Err(broadcast::error::RecvError::Closed) => Err(Error::Stopping),
+            },
+            _ = self.stopping.wait_for(|stopping| *stopping) => Err(Error::Stopping),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn watchers_are_bounded_and_forgotten_when_they_leave() {
+        let hub = Hub::new();
+        let id = RequestId::draw(&mut rand_core::OsRng);
+        let watchers: Vec<Watcher> = (0..PER_REQUEST).map(|_| hub.watch(&id).unwrap()).collect();
+        assert!(matches!(hub.watch(&id), Err(Error::TooManyWatchers)));
+        drop(watchers);
+        assert!(hub.watch(&id).is_ok());
+        assert_eq!(hub.lock().len(), 1);
+    }
+
+    #[tokio::test]
+    async fn what_was_disclosed_reaches_those_who_watch_and_nobody_later() {
+        let hub = Hub::new();
+        let id = RequestId::draw(&mut rand_core::OsRng);
+        let mut early = hub.watch(&id).unwrap();
+        hub.publish(&id, Some(Disclosed::of(serde_json::Map::new())));
+        let mut late = hub.watch(&id).unwrap();
+        assert!(early.changed().await.unwrap().0.is_some());
+        hub.stop();
+        assert!(matches!(late.changed().await, Err(Error::Stopping)));
+    }
+}
