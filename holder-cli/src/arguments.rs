@@ -1,0 +1,155 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::{
+    ui::messages::Language,
+    wallet::file::{DEFAULT_WORK_FACTOR, GREATEST_WORK_FACTOR, LEAST_WORK_FACTOR},
+};
+
+/// Your wallet: receive credentials, see what you have, and show of it what you approve and nothing else.
+///
+/// Exit codes: 0 done, 1 a problem, 2 used wrongly, 3 try again later.
+/// With --json, every command prints one object on standard output, also when it fails: {"error": {...}}.
+#[derive(Debug, Parser)]
+#[command(name = "carnet", version, verbatim_doc_comment)]
+pub(crate) struct Arguments {
+    /// What every command understands.
+    #[command(flatten)]
+    pub(crate) global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What every command understands.
+#[derive(Debug, Args)]
+pub(crate) struct Global {
+    /// The wallet's file [default: ~/.local/share/carnet/wallet.age]
+    #[arg(long, global = true, env = "CARNET_WALLET", value_name = "FILE")]
+    pub(crate) wallet: Option<PathBuf>,
+    /// Read the passphrase from the first line of this file
+    #[arg(long, global = true, value_name = "FILE", conflicts_with = "passphrase_fd")]
+    pub(crate) passphrase_file: Option<PathBuf>,
+    /// Read the passphrase from the first line of this open file descriptor
+    #[arg(long, global = true, value_name = "N")]
+    pub(crate) passphrase_fd: Option<u32>,
+    /// Print one JSON object, and never ask
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Never ask; fail instead
+    #[arg(long, global = true)]
+    pub(crate) no_input: bool,
+    /// The language of screens [default: from LANG]
+    #[arg(long, global = true, value_enum)]
+    pub(crate) lang: Option<Language>,
+    /// Trust the certificates in this file (PEM) beside the system's
+    #[arg(long, global = true, env = "CARNET_CA", value_name = "FILE")]
+    pub(crate) ca: Option<PathBuf>,
+    /// Let did:web identifiers on this host point to this machine or a private network
+    #[arg(long, global = true, env = "CARNET_PRIVATE_HOSTS", value_name = "HOST", value_delimiter = ',')]
+    pub(crate) private_host: Vec<String>,
+    /// Know the credential types in this folder (types/...) beside those that come with Carnet
+    #[arg(long, global = true, env = "CARNET_CATALOGUE", value_name = "DIR")]
+    pub(crate) catalogue: Option<PathBuf>,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Make a new wallet
+    Init(Init),
+    /// Receive a credential that somebody offers
+    Receive(Receive),
+    /// List what is in the wallet
+    List,
+    /// Show one credential to yourself
+    Show(Show),
+    /// Answer a request to show something
+    Present(Present),
+    /// Show who saw what, and when
+    Log,
+    /// Delete a credential
+    Delete(Delete),
+}
+
+/// `carnet init`.
+#[derive(Debug, Args)]
+pub(crate) struct Init {
+    /// How hard the passphrase is to guess by trying, as a power of two; 18 takes about a second
+    #[arg(long, value_name = "N", default_value_t = DEFAULT_WORK_FACTOR,
+          value_parser = clap::value_parser!(u8).range(i64::from(LEAST_WORK_FACTOR)..=i64::from(GREATEST_WORK_FACTOR)))]
+    pub(crate) work_factor: u8,
+}
+
+/// `carnet receive`.
+#[derive(Debug, Args)]
+pub(crate) struct Receive {
+    /// The offer: openid-credential-offer://...
+    #[arg(required_unless_present = "resume", conflicts_with = "resume")]
+    pub(crate) offer: Option<String>,
+    /// Collect what was not ready before
+    #[arg(long)]
+    pub(crate) resume: bool,
+    /// The PIN; others on this machine may see it, --pin-file is safer
+    #[arg(long, value_name = "PIN", conflicts_with = "pin_file")]
+    pub(crate) pin: Option<String>,
+    /// Read the PIN from the first line of this file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) pin_file: Option<PathBuf>,
+    /// Receive without asking
+    #[arg(long)]
+    pub(crate) yes: bool,
+}
+
+/// `carnet show`.
+#[derive(Debug, Args)]
+pub(crate) struct Show {
+    /// Its id, or the beginning of it
+    pub(crate) id: String,
+}
+
+/// `carnet present`.
+#[derive(Debug, Args)]
+pub(crate) struct Present {
+    /// The request: openid4vp://...
+    pub(crate) request: String,
+    /// Approve without asking: the digest of the request that you looked at before
+    #[arg(long, value_name = "DIGEST")]
+    pub(crate) yes: Option<String>,
+    /// Answer with this credential only; may be given more than once
+    #[arg(long = "use", value_name = "ID")]
+    pub(crate) only: Vec<String>,
+}
+
+/// `carnet delete`.
+#[derive(Debug, Args)]
+pub(crate) struct Delete {
+    /// Its id, or the beginning of it
+    pub(crate) id: String,
+    /// Delete without asking
+    #[arg(long)]
+    pub(crate) yes: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn a_weak_work_factor_is_refused() {
+        assert!(Arguments::try_parse_from(["carnet", "init", "--work-factor", "12"]).is_ok());
+        for bad in ["11", "0", "21"] {
+            assert!(Arguments::try_parse_from(["carnet", "init", "--work-factor", bad]).is_err());
+        }
+    }
+}

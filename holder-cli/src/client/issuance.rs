@@ -1,0 +1,91 @@
+//! The issuer's service, as a wallet uses it.
+
+use carnet_proto::issuer::v1::{
+    CollectCredentialsRequest, CollectDeferredRequest, CredentialFormat, IssueNonceRequest, IssuedCopy,
+    NotificationEvent, NotifyRequest, ReadMetadataRequest, ReadMetadataResponse, RedeemOfferRequest,
+    RedeemOfferResponse, issuance_service_client::IssuanceServiceClient,
+};
+use tonic::transport::Channel;
+
+use super::{authorised, connect};
+use crate::failure::Failure;
+
+/// A connection to an issuer.
+pub(crate) struct Issuer(IssuanceServiceClient<Channel>);
+
+/// What an issuer answers to a collection.
+pub(crate) enum Collected {
+    /// The copies, in the order of the proofs, and the name for the notification.
+    Ready(Vec<IssuedCopy>, String),
+    /// Not yet: the transaction's name (where it is new), and how long to wait in seconds.
+    NotReady(String, u32),
+}
+
+impl Issuer {
+    /// Connects.
+    pub(crate) async fn connect(origin: &str, ca: Option<&[u8]>) -> Result<Self, Failure> {
+        Ok(Self(IssuanceServiceClient::new(connect(origin, ca).await?)))
+    }
+
+    /// Who issues what.
+    pub(crate) async fn metadata(&mut self) -> Result<ReadMetadataResponse, Failure> {
+        let answer = self.0.read_metadata(ReadMetadataRequest {}).await;
+        answer.map(tonic::Response::into_inner).map_err(|status| Failure::from_status(&status, "Asking the issuer who it is"))
+    }
+
+    /// Exchanges the code.
+    pub(crate) async fn redeem(&mut self, code: &str, pin: Option<&str>) -> Result<RedeemOfferResponse, Failure> {
+        let request =
+            RedeemOfferRequest { pre_authorized_code: code.to_owned(), tx_code: pin.map(str::to_owned) };
+        let answer = self.0.redeem_offer(request).await;
+        answer.map(tonic::Response::into_inner).map_err(|status| Failure::from_status(&status, "Redeeming the offer"))
+    }
+
+    /// A nonce for the proofs.
+    pub(crate) async fn nonce(&mut self) -> Result<String, Failure> {
+        let answer = self.0.issue_nonce(IssueNonceRequest {}).await;
+        answer.map(|answer| answer.into_inner().c_nonce).map_err(|status| Failure::from_status(&status, "Getting a nonce"))
+    }
+
+    /// Collects the copies.
+    pub(crate) async fn collect(&mut self, token: &str, id: &str, proofs: Vec<String>) -> Result<Collected, Failure> {
+        let request = CollectCredentialsRequest { credential_configuration_id: id.to_owned(), proofs };
+        let answer = self.0.collect_credentials(authorised(request, token)?).await;
+        let answer = answer.map_err(|status| Failure::from_status(&status, "Collecting the credential"))?.into_inner();
+        Ok(if answer.transaction_id.is_empty() {
+            Collected::Ready(answer.credentials, answer.notification_id)
+        } else {
+            Collected::NotReady(answer.transaction_id, answer.interval_seconds)
+        })
+    }
+
+    /// Collects what was not ready.
+    pub(crate) async fn collect_deferred(&mut self, token: &str, transaction: &str) -> Result<Collected, Failure> {
+        let request = CollectDeferredRequest { transaction_id: transaction.to_owned() };
+        let answer = self.0.collect_deferred(authorised(request, token)?).await;
+        let answer = answer.map_err(|status| Failure::from_status(&status, "Collecting the credential"))?.into_inner();
+        Ok(if answer.credentials.is_empty() {
+            Collected::NotReady(String::new(), answer.interval_seconds)
+        } else {
+            Collected::Ready(answer.credentials, answer.notification_id)
+        })
+    }
+
+    /// Tells the issuer how it went.
+    pub(crate) async fn notify(&mut self, token: &str, id: &str, event: NotificationEvent) -> Result<(), Failure> {
+        let request = NotifyRequest { notification_id: id.to_owned(), event: event.into() };
+        let answer = self.0.notify(authorised(request, token)?).await;
+        answer.map(|_| ()).map_err(|status| Failure::from_status(&status, "Telling the issuer"))
+    }
+}
+
+/// The name of a format on paper.
+pub(crate) fn format_name(format: i32) -> Option<&'static str> {
+    match CredentialFormat::try_from(format).ok()? {
+        CredentialFormat::Unspecified => None,
+        CredentialFormat::VcSdJwt => Some("vc+sd-jwt"),
+        CredentialFormat::DcSdJwt => Some("dc+sd-jwt"),
+        CredentialFormat::LdpVc => Some("ldp_vc"),
+        CredentialFormat::DiVcJcs => Some("di_vc+jcs"),
+    }
+}

@@ -1,0 +1,98 @@
+//! The gRPC clients.
+
+use std::time::Duration;
+
+use tonic::{
+    metadata::{Ascii, MetadataValue},
+    transport::{Certificate, Channel, ClientTlsConfig, Endpoint},
+};
+use url::{Host, Url};
+
+use crate::failure::Failure;
+
+pub(crate) mod issuance;
+pub(crate) mod presentation;
+
+/// The longest that one call may take.
+const CALL: Duration = Duration::from_secs(30);
+/// The longest that connecting may take.
+const CONNECT: Duration = Duration::from_secs(5);
+
+/// The address of a service that somebody else gave: https, or http on this machine only.
+pub(crate) fn service_address(text: &str) -> Result<Url, Failure> {
+    let bad = |why: &str| {
+        Failure::new("address_forbidden", format!("The service's address {why}"), "do not use it; ask where it came from")
+    };
+    let url = Url::parse(text).map_err(|_| bad("is not a URL"))?;
+    let loopback = match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(Host::Ipv6(ip)) => ip.is_loopback(),
+        None => return Err(bad("has no host")),
+    };
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(bad("has a user name or a password in it"));
+    }
+    match url.scheme() {
+        "https" => Ok(url),
+        "http" if loopback => Ok(url),
+        "http" => Err(bad("is not encrypted")),
+        _ => Err(bad("is neither http nor https")),
+    }
+}
+
+/// Scheme, host and port: what a channel connects to.
+pub(crate) fn origin(url: &Url) -> String {
+    url.origin().ascii_serialization()
+}
+
+/// Connects.
+pub(crate) async fn connect(origin: &str, ca: Option<&[u8]>) -> Result<Channel, Failure> {
+    let later = |detail: String| {
+        Failure::later("unavailable", format!("{origin} cannot be reached{detail}"), "check your connection and try again")
+    };
+    let mut endpoint = Endpoint::from_shared(origin.to_owned())
+        .map_err(|_| later(String::new()))?
+        .timeout(CALL)
+        .connect_timeout(CONNECT);
+    if origin.starts_with("https:") {
+        let mut tls = ClientTlsConfig::new().with_enabled_roots();
+        if let Some(pem) = ca {
+            tls = tls.ca_certificate(Certificate::from_pem(pem));
+        }
+        endpoint = endpoint.tls_config(tls).map_err(|_| {
+            Failure::usage("ca_unreadable", "The extra certificates cannot be used", "check --ca and CARNET_CA")
+        })?;
+    }
+    endpoint.connect().await.map_err(|error| {
+        let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
+        later(crate::ui::sanitise::clean(&cause))
+    })
+}
+
+/// A request with the token that authorises it.
+fn authorised<T>(message: T, token: &str) -> Result<tonic::Request<T>, Failure> {
+    let mut value: MetadataValue<Ascii> = format!("Bearer {token}").parse().map_err(|_| {
+        Failure::new("protocol", "The issuer gave a token that cannot be sent", "tell the issuer")
+    })?;
+    value.set_sensitive(true);
+    let mut request = tonic::Request::new(message);
+    request.metadata_mut().insert("authorization", value);
+    Ok(request)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_encrypted_or_local_services_are_used() {
+        for good in ["https://issuer.example", "http://127.0.0.1:4000", "http://localhost:1/x", "http://[::1]:5"] {
+            assert!(service_address(good).is_ok(), "{good}");
+        }
+        for bad in ["http://issuer.example", "http://10.0.0.1:80", "ftp://a", "x", "https://u:p@a.example", "file:///etc"] {
+            assert_eq!(service_address(bad).unwrap_err().reason, "address_forbidden", "{bad}");
+        }
+        assert_eq!(origin(&service_address("https://a.example:8443/x/y?z").unwrap()), "https://a.example:8443");
+    }
+}

@@ -1,0 +1,46 @@
+//! The verifier's service, as a wallet uses it.
+
+use std::collections::HashMap;
+
+use carnet_proto::verifier::v1::{
+    PresentationList, ReadRequestRequest, SubmitPresentationRequest, SubmitPresentationResponse,
+    presentation_service_client::PresentationServiceClient,
+};
+use tonic::transport::Channel;
+
+use super::connect;
+use crate::failure::{Failure, Safety};
+
+/// A connection to a verifier.
+pub(crate) struct Verifier(PresentationServiceClient<Channel>);
+
+impl Verifier {
+    /// Connects.
+    pub(crate) async fn connect(origin: &str, ca: Option<&[u8]>) -> Result<Self, Failure> {
+        Ok(Self(PresentationServiceClient::new(connect(origin, ca).await?)))
+    }
+
+    /// The signed request object.
+    pub(crate) async fn read(&mut self, id: &str) -> Result<String, Failure> {
+        let answer = self.0.read_request(ReadRequestRequest { id: id.to_owned() }).await;
+        answer
+            .map(|answer| answer.into_inner().request_object)
+            .map_err(|status| Failure::from_status(&status, "Reading the request"))
+    }
+
+    /// Sends the answer: presentations by credential query id.
+    pub(crate) async fn submit(
+        &mut self,
+        id: &str,
+        presentations: Vec<(String, String)>,
+    ) -> Result<SubmitPresentationResponse, Failure> {
+        let mut vp_token: HashMap<String, PresentationList> = HashMap::new();
+        for (query, presentation) in presentations {
+            vp_token.entry(query).or_default().presentations.push(presentation);
+        }
+        let answer = self.0.submit_presentation(SubmitPresentationRequest { id: id.to_owned(), vp_token }).await;
+        answer
+            .map(tonic::Response::into_inner)
+            .map_err(|status| Failure::from_status(&status, "Sending the answer").with_safety(Safety::Sent))
+    }
+}

@@ -1,0 +1,154 @@
+//! Collecting copies: keys and proofs out, verified copies in. Nothing is stored that was not verified.
+
+use carnet_core::{
+    Code, Problem,
+    did::{Did, Resolve},
+    keys::{PublicKey, Signer},
+    secure::{
+        data_integrity::{Cryptosuite, eddsa_jcs::EddsaJcs2022},
+        jose,
+        sd_jwt::SdJwt,
+    },
+    time::Timestamp,
+    verify::{self, Environment, IssuerPolicy},
+};
+use carnet_spec::Catalogue;
+use serde_json::{Value, json};
+
+use crate::wallet::{Copy, HeldCredential, HolderKey, contents::fresh_id};
+
+/// How many copies are asked for, if the issuer gives as many.
+pub(crate) const COPIES: u32 = 10;
+/// How far clocks may differ, in seconds.
+const SKEW: i64 = 300;
+const PROOF_TYP: &str = "openid4vci-proof+jwt";
+
+/// Draws a key for each copy.
+pub(crate) fn draw_keys(max_batch_size: u32) -> Vec<HolderKey> {
+    (0..COPIES.min(max_batch_size.max(1))).map(|_| HolderKey::draw()).collect()
+}
+
+/// One proof of possession for each key (OpenID4VCI 1.0 appendix F.1).
+pub(crate) fn proofs(keys: &[HolderKey], issuer: &str, nonce: &str, now: Timestamp) -> Result<Vec<String>, Problem> {
+    keys.iter()
+        .map(|key| {
+            let key = key.open()?;
+            let header = json!({"typ": PROOF_TYP, "jwk": key.public_key().to_jwk()});
+            let payload = json!({"aud": issuer, "iat": now.unix(), "nonce": nonce});
+            match (header, payload) {
+                (Value::Object(header), Value::Object(payload)) => jose::sign(header, &payload, &key),
+                _ => Err(Code::ProofGeneration.into()),
+            }
+        })
+        .collect()
+}
+
+/// What was promised, and so what the copies are held to.
+pub(crate) struct Promise<'a> {
+    /// The issuer's DID.
+    pub(crate) issuer: &'a str,
+    /// What it calls itself.
+    pub(crate) issuer_name: &'a str,
+    /// The type's name.
+    pub(crate) type_name: &'a str,
+    /// The format.
+    pub(crate) format: &'a str,
+}
+
+/// Only the issuer that made the offer, and only for what it offered.
+impl IssuerPolicy for Promise<'_> {
+    fn accepts(&self, issuer: &str, credential_type: &str) -> Result<(), Problem> {
+        if issuer != self.issuer {
+            return Err(Problem::new(Code::IssuerMismatch, "the credential is by another issuer than the offer"));
+        }
+        if credential_type != self.type_name {
+            return Err(Problem::new(Code::TypeUnknown, "the credential is of another type than the one that was offered"));
+        }
+        Ok(())
+    }
+}
+
+/// Whether this program can verify a format.
+pub(crate) fn can_verify(format: &str) -> bool {
+    matches!(format, "vc+sd-jwt" | "dc+sd-jwt" | "di_vc+jcs") || (format == "ldp_vc" && cfg!(feature = "jsonld"))
+}
+
+/// Verifies every copy and makes one credential of them; if one does not hold, none does.
+pub(crate) fn verified(
+    copies: &[String],
+    keys: &[HolderKey],
+    promise: &Promise<'_>,
+    resolver: &dyn Resolve,
+    catalogue: &Catalogue,
+    now: Timestamp,
+) -> Result<HeldCredential, Problem> {
+    if copies.is_empty() || copies.len() != keys.len() {
+        return Err(Problem::new(Code::MalformedValue, "the issuer gave another number of copies than there are proofs"));
+    }
+    let jcs = EddsaJcs2022;
+    let mut suites: Vec<&dyn Cryptosuite> = vec![&jcs];
+    #[cfg(feature = "jsonld")]
+    let rdfc = rdfc(catalogue)?;
+    #[cfg(feature = "jsonld")]
+    suites.push(&rdfc);
+    let env =
+        Environment { now, skew: SKEW, resolver, suites: &suites, issuers: promise, types: catalogue };
+    let mut held = HeldCredential {
+        id: fresh_id(),
+        type_name: promise.type_name.to_owned(),
+        format: promise.format.to_owned(),
+        issuer: promise.issuer.to_owned(),
+        issuer_name: promise.issuer_name.to_owned(),
+        received_at: now,
+        valid_from: None,
+        valid_until: None,
+        copies: Vec::with_capacity(copies.len()),
+    };
+    for (credential, key) in copies.iter().zip(keys) {
+        let (report, verified) = verify::credential(credential.as_bytes(), &env);
+        let verified = match (verified, report.failure()) {
+            (Some(verified), None) => verified,
+            (_, Some(problem)) => return Err(problem.clone()),
+            _ => return Err(Problem::new(Code::MalformedValue, "the copy could not be verified")),
+        };
+        let seen = verified.get();
+        if seen.format != promise.format {
+            return Err(Problem::new(Code::UnknownFormat, "the copy has another format than the one that was offered"));
+        }
+        bound_to(credential, seen, &key.open()?.public_key())?;
+        held.valid_from = seen.credential.valid_from();
+        held.valid_until = seen.credential.valid_until();
+        held.copies.push(Copy { credential: credential.trim().to_owned(), key: key.clone(), shown_to: Vec::new() });
+    }
+    Ok(held)
+}
+
+/// The copy names the key that was drawn for it, and no other.
+fn bound_to(credential: &str, seen: &verify::Held, key: &PublicKey) -> Result<(), Problem> {
+    let other = || Problem::new(Code::HolderMismatch, "the copy is bound to another key than yours");
+    if seen.format.ends_with("sd-jwt") {
+        let named = SdJwt::parse(credential.trim())?.holder_key()?.ok_or_else(other)?;
+        if named != *key {
+            return Err(other());
+        }
+    }
+    let did = Did::jwk(key);
+    let mut subjects = seen.credential.subject_ids();
+    // An SD-JWT VC has no subject id; the W3C formats have exactly the copy's own.
+    match (seen.format.as_str(), subjects.next(), subjects.next()) {
+        ("dc+sd-jwt", None, None) => Ok(()),
+        (_, Some(subject), None) if subject == did.as_str() => Ok(()),
+        _ => Err(other()),
+    }
+}
+
+#[cfg(feature = "jsonld")]
+fn rdfc(catalogue: &Catalogue) -> Result<carnet_jsonld::EddsaRdfc2022, Problem> {
+    let contexts = catalogue.types().map(|known| {
+        (known.context_url.clone(), String::from_utf8_lossy(&known.context_bytes).into_owned(), known.context_sha256.clone())
+    });
+    carnet_jsonld::EddsaRdfc2022::new(contexts.collect())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,22 @@
+//! `carnet init`: make a new wallet.
+
+use serde_json::json;
+
+use crate::{arguments::Init, failure::Failure, session::Session, wallet::WalletFile};
+
+/// Makes the wallet's file.
+pub(crate) fn run(session: &Session, arguments: &Init) -> Result<(), Failure> {
+    let path = session.wallet_path()?;
+    if path.symlink_metadata().is_ok() {
+        let message = format!("There is already a file at {}", path.display());
+        return Err(Failure::new("wallet_exists", message, "use that wallet, or choose another file with --wallet"));
+    }
+    let passphrase = session.passphrase(true)?;
+    WalletFile::create(&path, passphrase, arguments.work_factor)?;
+    let text = format!(
+        "Your wallet is at {}\nKeep a copy of that file in a safe place, and do not forget the passphrase: nobody can open it without.\n",
+        path.display()
+    );
+    session.ui.result(&text, &json!({"wallet": path.display().to_string()}));
+    Ok(())
+}

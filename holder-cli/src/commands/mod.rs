@@ -1,0 +1,9 @@
+//! One file a verb.
+
+pub(crate) mod delete;
+pub(crate) mod init;
+pub(crate) mod list;
+pub(crate) mod log;
+pub(crate) mod present;
+pub(crate) mod receive;
+pub(crate) mod show;

@@ -1,0 +1,62 @@
+//! `carnet show`: one credential, on its owner's screen.
+
+use std::fmt::Write;
+
+use carnet_core::{
+    json::{Limits, parse},
+    secure::sd_jwt::SdJwt,
+};
+use serde_json::{Map, Value, json};
+
+use crate::{
+    answer::claims_of,
+    arguments::Show,
+    failure::{Failure, Safety},
+    session::Session,
+    ui::{labels::Labels, sanitise::clean},
+    wallet::HeldCredential,
+};
+
+/// Shows a credential with its values: it is the owner who looks.
+pub(crate) fn run(session: &Session, arguments: &Show) -> Result<(), Failure> {
+    let contents = session.read()?;
+    let index = contents.find(&arguments.id)?;
+    let Some(held) = contents.credentials.get(index) else { return Ok(()) };
+    let catalogue = session.catalogue()?;
+    let labels = Labels::new(&catalogue, &held.type_name, &session.ui.messages);
+    let payload = payload(held).map_err(|problem| {
+        Failure::from_problem(&problem, "This document cannot be read any more", "receive it again")
+            .with_safety(Safety::Unreadable)
+    })?;
+    let mut text = format!("{}\n", session.ui.heading(&labels.document()));
+    let until = held.valid_until.map(|until| until.to_string());
+    let _ = writeln!(text, "  issuer    {} ({})", clean(&held.issuer_name), clean(&held.issuer));
+    let _ = writeln!(text, "  format    {}", held.format);
+    let _ = writeln!(text, "  until     {}", until.as_deref().unwrap_or("no end"));
+    let _ = writeln!(text, "  copies    {}, of which {} unused\n", held.copies.len(), held.fresh_copies());
+    let mut claims = Vec::new();
+    for (name, value) in claims_of(&payload, &held.format) {
+        let (label, words) = (labels.claim(&name), labels.value(&name, value));
+        let _ = writeln!(text, "  {label}: {words}");
+        claims.push(json!({"claim": name, "label": label, "value": value, "text": words}));
+    }
+    let copies: Vec<Value> = held.copies.iter().map(|copy| json!({"shown_to": copy.shown_to})).collect();
+    let object = json!({
+        "id": held.id, "type": held.type_name, "label": labels.document(), "format": held.format,
+        "issuer": held.issuer, "issuer_name": held.issuer_name, "received_at": held.received_at.to_string(),
+        "valid_from": held.valid_from.map(|from| from.to_string()), "valid_until": until,
+        "claims": claims, "copies": copies,
+    });
+    session.ui.result(&text, &object);
+    Ok(())
+}
+
+/// What the credential says, from its first copy: all copies say the same.
+fn payload(held: &HeldCredential) -> Result<Map<String, Value>, carnet_core::Problem> {
+    let missing = || carnet_core::Problem::from(carnet_core::Code::InvalidJson);
+    let copy = held.copies.first().ok_or_else(missing)?;
+    if held.format.ends_with("sd-jwt") {
+        return Ok(SdJwt::parse(&copy.credential)?.disclosed()?.payload);
+    }
+    parse(copy.credential.as_bytes(), Limits::DOCUMENT)?.as_object().cloned().ok_or_else(missing)
+}

@@ -1,0 +1,189 @@
+//! What went wrong, said in three lines: what happened, whether the data is safe, what to do next.
+
+use carnet_core::Problem;
+use serde_json::{Value, json};
+use tonic_types::StatusExt;
+
+use crate::ui::sanitise::clean;
+
+/// Exit code: a problem.
+pub(crate) const PROBLEM: u8 = 1;
+/// Exit code: the command was used wrongly.
+pub(crate) const USAGE: u8 = 2;
+/// Exit code: the same command may work later.
+pub(crate) const TRY_AGAIN: u8 = 3;
+
+/// What became of the owner's data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Safety {
+    /// The wallet is as it was, and nothing was shown.
+    Untouched,
+    /// Nothing was shown; what was stored stays stored.
+    Stored,
+    /// What was approved was sent, or may have been.
+    Sent,
+    /// The wallet cannot be read.
+    Unreadable,
+}
+
+impl Safety {
+    fn sentence(self) -> &'static str {
+        match self {
+            Self::Untouched => "Your wallet is as it was, and none of your data was shown to anyone.",
+            Self::Stored => "Your wallet is intact, and none of your data was shown to anyone.",
+            Self::Sent => "Your wallet is intact. What you approved may have reached the asker, and nothing else.",
+            Self::Unreadable => "The wallet file was not changed. Nothing was shown to anyone.",
+        }
+    }
+
+    fn is_safe(self) -> bool {
+        matches!(self, Self::Untouched | Self::Stored)
+    }
+}
+
+/// A command that did not do what it should.
+#[derive(Debug, Clone)]
+pub(crate) struct Failure {
+    /// A stable name in `snake_case`.
+    pub(crate) reason: String,
+    /// What happened.
+    pub(crate) message: String,
+    /// What became of the data.
+    pub(crate) safety: Safety,
+    /// What to do next.
+    pub(crate) hint: String,
+    /// The process's exit code.
+    pub(crate) exit: u8,
+    /// With `--json`: the members that stand beside `error`.
+    pub(crate) beside: Option<Box<Value>>,
+}
+
+impl Failure {
+    /// A problem that left everything as it was.
+    pub(crate) fn new(reason: &str, message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self {
+            reason: reason.to_owned(),
+            message: message.into(),
+            safety: Safety::Untouched,
+            hint: hint.into(),
+            exit: PROBLEM,
+            beside: None,
+        }
+    }
+
+    /// A command used wrongly.
+    pub(crate) fn usage(reason: &str, message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { exit: USAGE, ..Self::new(reason, message, hint) }
+    }
+
+    /// Something that may work later.
+    pub(crate) fn later(reason: &str, message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { exit: TRY_AGAIN, ..Self::new(reason, message, hint) }
+    }
+
+    /// A refusal by core, with what to do about it. A DID that cannot be resolved may be a matter of the network.
+    pub(crate) fn from_problem(problem: &Problem, message: &str, hint: &str) -> Self {
+        let exit = if problem.code == carnet_core::Code::DidUnresolved { TRY_AGAIN } else { PROBLEM };
+        let message = format!("{message}: {}", clean(&problem.detail));
+        Self { exit, ..Self::new(problem.code.as_str(), message, hint) }
+    }
+
+    /// An error from a service: its stable reason if it says one, and whether trying again may help.
+    pub(crate) fn from_status(status: &tonic::Status, doing: &str) -> Self {
+        let named = status.get_details_error_info().map(|info| info.reason.to_lowercase());
+        let reason = named.map_or_else(|| code_name(status.code()).to_owned(), |reason| clean(&reason));
+        let retry = status.get_details_retry_info().and_then(|info| info.retry_delay);
+        let later = retry.is_some()
+            || matches!(
+                status.code(),
+                tonic::Code::Unavailable | tonic::Code::DeadlineExceeded | tonic::Code::ResourceExhausted
+            );
+        let message = format!("{doing} failed: {}", clean(status.message()));
+        match retry {
+            Some(wait) => Self::later(&reason, message, format!("try again in {} s", wait.as_secs().max(1))),
+            None if later => Self::later(&reason, message, "check your connection and try again"),
+            None => Self::new(&reason, message, hint_for(&reason)),
+        }
+    }
+
+    /// The same with other news about the data.
+    pub(crate) fn with_safety(self, safety: Safety) -> Self {
+        Self { safety, ..self }
+    }
+
+    /// The same, with members beside `error`.
+    pub(crate) fn beside(self, members: Value) -> Self {
+        Self { beside: Some(Box::new(members)), ..self }
+    }
+
+    /// The three lines.
+    pub(crate) fn text(&self) -> String {
+        format!("error: {} [{}]\n{}\nhint: {}\n", self.message, self.reason, self.safety.sentence(), self.hint)
+    }
+
+    /// The object for `--json`.
+    pub(crate) fn json(&self) -> Value {
+        let mut whole = match self.beside.as_deref() {
+            Some(Value::Object(members)) => members.clone(),
+            _ => serde_json::Map::new(),
+        };
+        let error = json!({
+            "reason": self.reason, "message": self.message, "data_safe": self.safety.is_safe(),
+            "data": self.safety.sentence(), "hint": self.hint,
+        });
+        whole.insert("error".to_owned(), error);
+        Value::Object(whole)
+    }
+}
+
+fn code_name(code: tonic::Code) -> &'static str {
+    match code {
+        tonic::Code::Unavailable => "unavailable",
+        tonic::Code::DeadlineExceeded => "deadline_exceeded",
+        tonic::Code::Unauthenticated => "unauthenticated",
+        tonic::Code::PermissionDenied => "permission_denied",
+        tonic::Code::NotFound => "not_found",
+        tonic::Code::InvalidArgument => "invalid_argument",
+        tonic::Code::FailedPrecondition => "failed_precondition",
+        tonic::Code::ResourceExhausted => "resource_exhausted",
+        _ => "service_error",
+    }
+}
+
+fn hint_for(reason: &str) -> &'static str {
+    match reason {
+        "invalid_grant" => "check the PIN; if the offer was used or is too old, ask the issuer for a new one",
+        "not_found" | "expired" | "request_expired" => "ask for a new one",
+        _ => "if it stays so, tell the other side the name in brackets",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tonic_types::{ErrorDetails, StatusExt};
+
+    use super::*;
+
+    #[test]
+    fn three_lines_and_one_object() {
+        let failure = Failure::new("a_reason", "It broke", "mend it");
+        let text = failure.text();
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines.len(), 3);
+        assert_eq!(lines[0], "error: It broke [a_reason]");
+        assert!(lines[2].starts_with("hint: "));
+        assert_eq!(failure.json()["error"]["data_safe"], true);
+    }
+
+    #[test]
+    fn a_status_keeps_its_reason_and_loses_its_control_characters() {
+        let mut details = ErrorDetails::new();
+        details.set_error_info("INVALID_GRANT", "carnet", std::collections::HashMap::<String, String>::new());
+        let status =
+            tonic::Status::with_error_details(tonic::Code::PermissionDenied, "no\u{1b}[31m\u{202e}", details);
+        let failure = Failure::from_status(&status, "redeeming");
+        assert_eq!((failure.reason.as_str(), failure.exit), ("invalid_grant", PROBLEM));
+        assert!(!failure.message.contains(['\u{1b}', '\u{202e}']));
+        assert_eq!(Failure::from_status(&tonic::Status::unavailable("x"), "y").exit, TRY_AGAIN);
+    }
+}

@@ -1,0 +1,74 @@
+//! `carnet`: the holder's wallet on the command line.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+mod answer;
+mod arguments;
+mod client;
+mod collect;
+mod commands;
+mod failure;
+mod offer;
+mod request;
+mod session;
+mod ui;
+mod wallet;
+
+use arguments::{Arguments, Command};
+use failure::Failure;
+use session::Session;
+
+fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return misused(&error),
+    };
+    // Both TLS clients use it; that it is there already is no problem.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let session = Session::new(arguments.global);
+    match run(&session, &arguments.command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            session.ui.failure(&failure);
+            ExitCode::from(failure.exit)
+        }
+    }
+}
+
+fn run(session: &Session, command: &Command) -> Result<(), Failure> {
+    match command {
+        Command::Init(arguments) => commands::init::run(session, arguments),
+        Command::List => commands::list::run(session),
+        Command::Show(arguments) => commands::show::run(session, arguments),
+        Command::Log => commands::log::run(session),
+        Command::Delete(arguments) => commands::delete::run(session, arguments),
+        Command::Receive(arguments) => online(commands::receive::run(session, arguments)),
+        Command::Present(arguments) => online(commands::present::run(session, arguments)),
+    }
+}
+
+/// Runs what talks to the outside.
+fn online(work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| {
+        Failure::later("system", format!("The program could not start: {error}"), "close other programs and try again")
+    })?;
+    runtime.block_on(work)
+}
+
+/// What clap refuses: exit code 2, and with `--json` an object like every other failure. Help and version are no failures.
+fn misused(error: &clap::Error) -> ExitCode {
+    if !error.use_stderr() {
+        let _ = error.print();
+        return ExitCode::SUCCESS;
+    }
+    if std::env::args_os().any(|argument| argument == "--json") {
+        let text = error.to_string();
+        let message = text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
+        println!("{}", Failure::usage("usage", message, "see: carnet --help").json());
+    } else {
+        let _ = error.print();
+    }
+    ExitCode::from(failure::USAGE)
+}

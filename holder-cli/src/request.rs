@@ -1,0 +1,183 @@
+//! Presentation requests (OpenID4VP 1.0 section 5): the link, and the signed request object behind it.
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use carnet_core::{
+    Code, Problem,
+    did::{self, Did, Purpose, Resolve},
+    query::Query,
+    secure::jose::{Jws, KeyRef, numeric_date},
+    time::Timestamp,
+};
+use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
+use url::Url;
+
+use crate::{
+    client::{origin, service_address},
+    failure::Failure,
+    ui::messages::Messages,
+};
+
+const TYP: &str = "oauth-authz-req+jwt";
+const AUDIENCE: &str = "https://self-issued.me/v2";
+const PREFIX: &str = "decentralized_identifier:";
+const LONGEST: usize = 16_384;
+const LONGEST_NONCE: usize = 512;
+/// How far clocks may differ, in seconds.
+const SKEW: i64 = 60;
+
+/// Where a request is, and from whom: what the link says, which is not to be believed yet.
+#[derive(Debug, Clone)]
+pub(crate) struct Pointer {
+    /// The full client id.
+    pub(crate) client_id: String,
+    /// The DID in it.
+    pub(crate) did: Did,
+    /// Where the verifier's service is.
+    pub(crate) endpoint: String,
+    /// The request's id there.
+    pub(crate) id: String,
+}
+
+impl Pointer {
+    /// Parses a link.
+    pub(crate) fn parse(text: &str) -> Result<Self, Failure> {
+        let malformed = |why: &str| {
+            Failure::usage("request_malformed", format!("This is not a request: {why}"), "copy the whole link that you were given")
+        };
+        if text.len() > LONGEST {
+            return Err(malformed("it is too long"));
+        }
+        let url = Url::parse(text.trim()).map_err(|_| malformed("it is not a link"))?;
+        if url.scheme() != "openid4vp" {
+            return Err(malformed("it does not begin with openid4vp://"));
+        }
+        let one = |wanted: &str| {
+            let mut values = url.query_pairs().filter(|(name, _)| name == wanted).map(|(_, value)| value.into_owned());
+            match (values.next(), values.next()) {
+                (Some(value), None) => Ok(value),
+                _ => Err(malformed(&format!("it has no {wanted}, or two"))),
+            }
+        };
+        let client_id = one("client_id")?;
+        let did = client_id.strip_prefix(PREFIX).and_then(|did| Did::parse(did).ok()).ok_or_else(|| {
+            malformed("it does not name its asker by a decentralised identifier, and no other kind is known here")
+        })?;
+        let request_uri = service_address(&one("request_uri")?)?;
+        let id = request_uri
+            .path()
+            .strip_prefix("/requests/")
+            .filter(|id| !id.is_empty() && id.len() <= 256 && !id.contains('/'))
+            .ok_or_else(|| malformed("its request_uri is not one of Carnet's"))?;
+        Ok(Self { client_id, did, endpoint: origin(&request_uri), id: id.to_owned() })
+    }
+}
+
+/// A request whose signature and rules hold.
+#[derive(Debug, Clone)]
+pub(crate) struct Request {
+    /// The full client id: the audience of what is sent.
+    pub(crate) client_id: String,
+    /// The asker's DID.
+    pub(crate) did: Did,
+    /// The nonce that the answer is bound to.
+    pub(crate) nonce: String,
+    /// What is asked.
+    pub(crate) query: Query,
+    /// SHA-256 of the request object, in base64url: what `--yes` takes.
+    pub(crate) digest: String,
+    carnet: Map<String, Value>,
+}
+
+impl Request {
+    /// Verifies a request object against the link that led to it. `resolver` has the asker's DID at hand.
+    pub(crate) fn verify(
+        token: &str,
+        pointer: &Pointer,
+        resolver: &dyn Resolve,
+        now: Timestamp,
+    ) -> Result<Self, Problem> {
+        let jws = Jws::parse(token)?;
+        jws.require_typ(TYP)?;
+        let payload = jws.payload();
+        if text(payload, "client_id")? != pointer.client_id {
+            return Err(Code::ClientIdMismatch.into());
+        }
+        let KeyRef::Kid(kid) = jws.key_ref() else {
+            return Err(Problem::new(Code::HeaderKeyAmbiguous, "the request does not name its key by kid"));
+        };
+        let (method, key) = did::key_for(resolver, kid, Purpose::Authentication)?;
+        if *method.did() != pointer.did {
+            return Err(Problem::new(Code::MethodOfOther, "the request is signed by another than it says"));
+        }
+        jws.verify(&key)?;
+        let query = check(payload, pointer, now)?;
+        Ok(Self {
+            client_id: pointer.client_id.clone(),
+            did: pointer.did.clone(),
+            nonce: text(payload, "nonce")?.to_owned(),
+            query,
+            digest: URL_SAFE_NO_PAD.encode(Sha256::digest(token)),
+            carnet: payload.get("carnet").and_then(Value::as_object).cloned().unwrap_or_default(),
+        })
+    }
+
+    /// A text that the asker wrote for people: `verifier_name`, `purpose`, `legal_basis`, `retention`.
+    pub(crate) fn words(&self, name: &str, messages: &Messages) -> Option<String> {
+        let value = self.carnet.get(name)?;
+        messages.pick(|language| value.as_str().or_else(|| value.get(language)?.as_str()))
+    }
+}
+
+/// The rules for what a request object says.
+fn check(payload: &Map<String, Value>, pointer: &Pointer, now: Timestamp) -> Result<Query, Problem> {
+    let malformed = |what: &str| Problem::new(Code::RequestMalformed, what);
+    if text(payload, "aud")? != AUDIENCE {
+        return Err(Problem::new(Code::DomainMismatch, "the request is meant for another kind of wallet"));
+    }
+    let exp = numeric_date(payload, "exp")?
+        .ok_or_else(|| Problem::new(Code::ClaimMissing, "the request does not say when it ends"))?;
+    if now > exp.plus(SKEW) {
+        return Err(Problem::new(Code::Expired, "the request is past its end"));
+    }
+    if numeric_date(payload, "iat")?.is_some_and(|iat| iat > now.plus(SKEW)) {
+        return Err(Problem::new(Code::NotYetValid, "the request comes from the future"));
+    }
+    // Anything that would have to be understood for the owner to know what is agreed to.
+    if payload.contains_key("transaction_data") {
+        return Err(Code::TransactionDataUnsupported.into());
+    }
+    if text(payload, "response_type")? != "vp_token" {
+        return Err(malformed("response_type is not vp_token"));
+    }
+    if text(payload, "response_mode")? != "direct_post" {
+        return Err(malformed("response_mode is not direct_post"));
+    }
+    if payload.contains_key("redirect_uri") {
+        return Err(malformed("redirect_uri stands beside direct_post"));
+    }
+    let response = service_address(text(payload, "response_uri")?).map_err(|failure| malformed(&failure.message))?;
+    if origin(&response) != pointer.endpoint {
+        return Err(malformed("the answer would go to another place than the request came from"));
+    }
+    let nonce = text(payload, "nonce")?;
+    if nonce.is_empty() || nonce.len() > LONGEST_NONCE || !nonce.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(malformed("the nonce is empty, too long, or not printable ASCII"));
+    }
+    if payload.contains_key("scope") {
+        return Err(malformed("a scope stands where a query belongs"));
+    }
+    let query = payload.get("dcql_query").ok_or_else(|| Problem::new(Code::ClaimMissing, "dcql_query is missing"))?;
+    Query::parse(query)
+}
+
+fn text<'a>(payload: &'a Map<String, Value>, name: &str) -> Result<&'a str, Problem> {
+    match payload.get(name) {
+        Some(Value::String(text)) => Ok(text),
+        Some(_) => Err(Problem::new(Code::RequestMalformed, format!("{name} is not a string"))),
+        None => Err(Problem::new(Code::ClaimMissing, format!("{name} is missing"))),
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

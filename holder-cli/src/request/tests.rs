@@ -1,0 +1,167 @@
+use carnet_core::{
+    did::SelfContained,
+    keys::{Algorithm, SecretKey, Signer},
+    secure::jose,
+};
+use rand_core::OsRng;
+use serde_json::json;
+
+use super::*;
+use crate::ui::messages::Language;
+
+const NOW: Timestamp = Timestamp::from_unix(1_800_000_000);
+
+/// An asker with a did:jwk, the link to its request, and the request's payload.
+pub(crate) struct Asker {
+    key: SecretKey,
+    pub(crate) pointer: Pointer,
+    pub(crate) payload: Value,
+}
+
+impl Asker {
+    pub(crate) fn new() -> Self {
+        let key = SecretKey::generate(Algorithm::EdDsa, &mut OsRng);
+        let did = Did::jwk(&key.public_key());
+        let client_id = format!("{PREFIX}{did}");
+        let mut url = Url::parse("openid4vp://").unwrap();
+        url.query_pairs_mut()
+            .append_pair("client_id", &client_id)
+            .append_pair("request_uri", "http://127.0.0.1:5000/requests/r1");
+        let payload = json!({
+            "client_id": client_id, "aud": AUDIENCE, "response_type": "vp_token", "response_mode": "direct_post",
+            "response_uri": "http://127.0.0.1:5000/requests/r1/answer", "nonce": "n-0123456789",
+            "iat": NOW.unix(), "exp": NOW.unix() + 300,
+            "dcql_query": {"credentials": [{
+                "id": "q", "format": "vc+sd-jwt", "meta": {"type_values": [["QualificationCredential"]]},
+                "claims": [{"path": ["credentialSubject", "title"]}, {"path": ["credentialSubject", "eqfLevel"]}]
+            }]},
+            "carnet": {
+                "verifier_name": "Job Agency\u{202e}\u{1b}[2J",
+                "purpose": {"en": "To find you work.", "de": "Um Arbeit für Sie zu finden."},
+                "legal_basis": {"en": "Article 6(1)(b) GDPR."}, "retention": {"en": "30 days."}
+            }
+        });
+        Self { key, pointer: Pointer::parse(url.as_str()).unwrap(), payload }
+    }
+
+    pub(crate) fn sign(&self, header: Value) -> String {
+        jose::sign(header.as_object().unwrap().clone(), self.payload.as_object().unwrap(), &self.key).unwrap()
+    }
+
+    pub(crate) fn header(&self) -> Value {
+        json!({"typ": TYP, "kid": format!("{}#0", self.pointer.did)})
+    }
+
+    pub(crate) fn request(&self) -> Result<Request, Problem> {
+        Request::verify(&self.sign(self.header()), &self.pointer, &SelfContained, NOW)
+    }
+}
+
+/// Refused with the fault, and accepted without it.
+#[track_caller]
+fn refused(code: Code, change: impl FnOnce(&mut Asker)) {
+    let mut asker = Asker::new();
+    assert!(asker.request().is_ok());
+    change(&mut asker);
+    assert_eq!(asker.request().unwrap_err().code, code);
+}
+
+fn without(name: &'static str) -> impl FnOnce(&mut Asker) {
+    move |asker| {
+        asker.payload.as_object_mut().unwrap().remove(name);
+    }
+}
+
+#[test]
+fn a_request_is_read_and_its_words_are_cleaned() {
+    let request = Asker::new().request().unwrap();
+    let german = Messages::new(Language::De);
+    assert_eq!(request.words("verifier_name", &german).unwrap(), "Job Agency[2J");
+    assert_eq!(request.words("purpose", &german).unwrap(), "Um Arbeit für Sie zu finden.");
+    assert_eq!(request.words("retention", &german).unwrap(), "30 days.");
+    assert_eq!(request.words("template", &german), None);
+    assert_eq!(request.digest.len(), 43);
+}
+
+#[test]
+fn row_04_a_request_of_another_typ() {
+    let asker = Asker::new();
+    let verify = |header: Value| Request::verify(&asker.sign(header), &asker.pointer, &SelfContained, NOW);
+    assert!(verify(asker.header()).is_ok());
+    for typ in ["JWT", "kb+jwt", "vc+sd-jwt"] {
+        let mut header = asker.header();
+        header["typ"] = json!(typ);
+        assert_eq!(verify(header).unwrap_err().code, Code::TokenType);
+    }
+}
+
+#[test]
+fn row_74_outer_client_id_differs_from_inner() {
+    refused(Code::ClientIdMismatch, |asker| asker.pointer.client_id.push('x'));
+    refused(Code::ClientIdMismatch, |asker| {
+        let other = Asker::new().pointer;
+        asker.pointer.client_id = other.client_id;
+        asker.pointer.did = other.did;
+    });
+    // Without its prefix it is another one.
+    refused(Code::ClientIdMismatch, |asker| asker.payload["client_id"] = json!(asker.pointer.did.as_str()));
+}
+
+#[test]
+fn row_75_redirect_uri_with_direct_post() {
+    refused(Code::RequestMalformed, |asker| asker.payload["redirect_uri"] = json!("https://asker.example/back"));
+    refused(Code::ClaimMissing, without("response_uri"));
+}
+
+#[test]
+fn row_76_unknown_transaction_data() {
+    refused(Code::TransactionDataUnsupported, |asker| asker.payload["transaction_data"] = json!(["eyJ0eXBlIjoieCJ9"]));
+    refused(Code::TransactionDataUnsupported, |asker| asker.payload["transaction_data"] = json!([]));
+}
+
+#[test]
+fn a_request_signed_by_another() {
+    let asker = Asker::new();
+    let mut thief = Asker::new();
+    thief.payload = asker.payload.clone();
+    let verify = |token: String| Request::verify(&token, &asker.pointer, &SelfContained, NOW);
+    assert!(verify(asker.sign(asker.header())).is_ok());
+    // With its own key named, and with the asker's key named.
+    assert_eq!(verify(thief.sign(thief.header())).unwrap_err().code, Code::MethodOfOther);
+    assert_eq!(verify(thief.sign(asker.header())).unwrap_err().code, Code::SignatureInvalid);
+    assert_eq!(verify(asker.sign(json!({"typ": TYP}))).unwrap_err().code, Code::HeaderKeyAmbiguous);
+}
+
+#[test]
+fn a_request_that_breaks_a_rule() {
+    refused(Code::DomainMismatch, |asker| asker.payload["aud"] = json!("https://wallet.example"));
+    refused(Code::Expired, |asker| asker.payload["exp"] = json!(NOW.unix() - SKEW - 1));
+    refused(Code::MalformedValue, |asker| asker.payload["exp"] = json!("1900000000"));
+    refused(Code::NotYetValid, |asker| asker.payload["iat"] = json!(NOW.unix() + SKEW + 1));
+    refused(Code::RequestMalformed, |asker| asker.payload["response_mode"] = json!("fragment"));
+    refused(Code::RequestMalformed, |asker| asker.payload["response_uri"] = json!("https://elsewhere.example/x"));
+    refused(Code::RequestMalformed, |asker| asker.payload["response_uri"] = json!("http://elsewhere.example/x"));
+    refused(Code::RequestMalformed, |asker| asker.payload["nonce"] = json!(""));
+    refused(Code::QueryMalformed, |asker| asker.payload["dcql_query"] = json!({}));
+    for name in ["client_id", "aud", "exp", "response_type", "response_mode", "nonce", "dcql_query"] {
+        refused(Code::ClaimMissing, without(name));
+    }
+}
+
+#[test]
+fn links_that_are_no_requests() {
+    let good = "openid4vp://?client_id=decentralized_identifier%3Adid%3Aweb%3Aa.example&request_uri=https%3A%2F%2Fa.example%2Frequests%2F1";
+    let pointer = Pointer::parse(good).unwrap();
+    assert_eq!((pointer.endpoint.as_str(), pointer.id.as_str()), ("https://a.example", "1"));
+    for (from, to) in [
+        ("openid4vp:", "https:"),
+        ("decentralized_identifier%3A", ""),
+        ("client_id", "client"),
+        ("%2Frequests%2F1", "%2Fother%2F1"),
+        ("%2Frequests%2F1", "%2Frequests%2F"),
+        ("&request_uri", "&client_id=x&request_uri"),
+    ] {
+        assert_eq!(Pointer::parse(&good.replace(from, to)).unwrap_err().reason, "request_malformed", "{from}");
+    }
+    assert_eq!(Pointer::parse(&good.replace("https%", "http%")).unwrap_err().reason, "address_forbidden");
+}

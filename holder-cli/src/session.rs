@@ -1,0 +1,184 @@
+//! What a command works with: the wallet's place, the passphrase, the catalogue, the way to the outside.
+
+use std::{
+    collections::BTreeSet,
+    fs::File,
+    io::{BufRead, BufReader, Read},
+    path::{Path, PathBuf},
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use age::secrecy::{ExposeSecret, SecretString};
+use carnet_core::{did::Did, time::Timestamp};
+use carnet_fetch::{DidCache, FetchOptions, HttpsFetcher};
+use carnet_spec::Catalogue;
+use zeroize::Zeroizing;
+
+use crate::{
+    arguments::Global,
+    failure::Failure,
+    ui::{Ui, messages::Language},
+    wallet::{Contents, WalletFile, read_only},
+};
+
+/// The shortest passphrase for a new wallet, in characters.
+const SHORTEST: usize = 8;
+/// How old a DID document may be within one run.
+const DID_AGE: Duration = Duration::from_secs(300);
+
+/// One run of the program.
+pub(crate) struct Session {
+    global: Global,
+    /// How it talks.
+    pub(crate) ui: Ui,
+    /// The time at which the run began.
+    pub(crate) now: Timestamp,
+    /// DID documents of this run.
+    pub(crate) dids: DidCache,
+}
+
+impl Session {
+    /// Begins a run.
+    pub(crate) fn new(global: Global) -> Self {
+        let language = global.lang.unwrap_or_else(Language::from_environment);
+        let ui = Ui::new(global.json, global.no_input, language);
+        Self { global, ui, now: now(), dids: DidCache::default() }
+    }
+
+    /// Where the wallet is.
+    pub(crate) fn wallet_path(&self) -> Result<PathBuf, Failure> {
+        if let Some(path) = &self.global.wallet {
+            return Ok(path.clone());
+        }
+        let data = std::env::var_os("XDG_DATA_HOME").filter(|value| !value.is_empty()).map(PathBuf::from);
+        let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/share"));
+        data.or_else(home).map(|data| data.join("carnet/wallet.age")).ok_or_else(|| {
+            Failure::usage("wallet_missing", "There is no home folder to keep a wallet in", "say where with --wallet FILE")
+        })
+    }
+
+    /// Opens the wallet for change.
+    pub(crate) fn open(&self) -> Result<WalletFile, Failure> {
+        let path = self.wallet_path()?;
+        self.require(&path)?;
+        WalletFile::open(&path, self.passphrase(false)?)
+    }
+
+    /// Reads the wallet.
+    pub(crate) fn read(&self) -> Result<Contents, Failure> {
+        let path = self.wallet_path()?;
+        self.require(&path)?;
+        read_only(&path, &self.passphrase(false)?)
+    }
+
+    /// Before the passphrase is asked for in vain.
+    fn require(&self, path: &Path) -> Result<(), Failure> {
+        if path.exists() {
+            return Ok(());
+        }
+        let message = format!("There is no wallet at {}", path.display());
+        Err(Failure::usage("wallet_missing", message, "make one with: carnet init"))
+    }
+
+    /// The passphrase, from where the command line says or from the person at the terminal.
+    pub(crate) fn passphrase(&self, new: bool) -> Result<SecretString, Failure> {
+        let given = match (&self.global.passphrase_file, self.global.passphrase_fd) {
+            (Some(path), _) => Some(first_line(path, "passphrase")?),
+            // The standard library opens a descriptor by number only without its guarantees; the system does it by name.
+            (None, Some(fd)) => Some(first_line(Path::new(&format!("/dev/fd/{fd}")), "passphrase")?),
+            (None, None) => None,
+        };
+        let passphrase = match given {
+            Some(passphrase) => passphrase,
+            None if self.ui.can_ask() => self.ask_passphrase(new)?,
+            None => {
+                return Err(Failure::usage(
+                    "passphrase_needed",
+                    "The wallet's passphrase is needed, and nobody can be asked",
+                    "give --passphrase-file FILE or --passphrase-fd N",
+                ));
+            }
+        };
+        if new && passphrase.expose_secret().chars().count() < SHORTEST {
+            let message = format!("The passphrase is shorter than {SHORTEST} characters");
+            return Err(Failure::usage("passphrase_short", message, "several words that you can remember are best"));
+        }
+        Ok(passphrase)
+    }
+
+    fn ask_passphrase(&self, new: bool) -> Result<SecretString, Failure> {
+        let ask = |id: &str| {
+            rpassword::prompt_password(format!("{}: ", self.ui.messages.text(id))).map(SecretString::from).map_err(|_| {
+                Failure::usage("passphrase_needed", "No passphrase was given", "give one, or use --passphrase-file FILE")
+            })
+        };
+        if !new {
+            return ask("wallet-passphrase");
+        }
+        let (first, second) = (ask("wallet-passphrase-new")?, ask("wallet-passphrase-again")?);
+        if first.expose_secret() != second.expose_secret() {
+            return Err(Failure::usage("passphrase_differs", "The two passphrases differ", "type the same one twice"));
+        }
+        Ok(first)
+    }
+
+    /// The types that this wallet knows.
+    pub(crate) fn catalogue(&self) -> Result<Catalogue, Failure> {
+        match &self.global.catalogue {
+            Some(folder) => Catalogue::load(folder),
+            None => Catalogue::embedded(),
+        }
+        .map_err(|error| Failure::usage("catalogue_invalid", error.to_string(), "correct the catalogue's folder"))
+    }
+
+    /// The extra certificates, if there are any.
+    pub(crate) fn ca(&self) -> Result<Option<Vec<u8>>, Failure> {
+        let Some(path) = &self.global.ca else { return Ok(None) };
+        std::fs::read(path).map(Some).map_err(|error| {
+            let message = format!("The certificates in {} cannot be read: {error}", path.display());
+            Failure::usage("ca_unreadable", message, "check --ca and CARNET_CA")
+        })
+    }
+
+    /// Has the document of a DID at hand in [`Session::dids`], fetched if need be.
+    pub(crate) async fn resolve(&self, did: &Did, whose: &str) -> Result<(), Failure> {
+        let options = FetchOptions {
+            extra_ca_pem: self.ca()?,
+            private_hosts: self.global.private_host.iter().cloned().collect::<BTreeSet<_>>(),
+            ..FetchOptions::default()
+        };
+        let failed = |problem: &carnet_core::Problem| {
+            Failure::from_problem(
+                problem,
+                &format!("The identifier of {whose} ({did}) could not be looked up"),
+                "check your connection; for a test on this machine, --ca and --private-host",
+            )
+        };
+        let fetcher = HttpsFetcher::new(options).map_err(|problem| failed(&problem))?;
+        self.dids.refresh(&fetcher, did, DID_AGE).await.map_err(|problem| failed(&problem))
+    }
+}
+
+/// The first line of a small file, without its end; for passphrases and PINs.
+pub(crate) fn first_line(path: &Path, what: &str) -> Result<SecretString, Failure> {
+    let read = || -> std::io::Result<SecretString> {
+        let mut line = Zeroizing::new(String::with_capacity(4_096));
+        BufReader::new(File::open(path)?.take(4_096)).read_line(&mut line)?;
+        Ok(SecretString::from(line.trim_end_matches(['\r', '\n']).to_owned()))
+    };
+    let secret = read().map_err(|error| {
+        let message = format!("The {what} cannot be read from {}: {error}", path.display());
+        Failure::usage(&format!("{what}_unreadable"), message, "check that the file exists and is yours")
+    })?;
+    if secret.expose_secret().is_empty() {
+        let message = format!("The first line of {} is empty", path.display());
+        return Err(Failure::usage(&format!("{what}_needed"), message, format!("put the {what} there")));
+    }
+    Ok(secret)
+}
+
+/// The time: read once at the edge, a value everywhere else.
+fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp::from_unix(i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
+}

@@ -1,0 +1,55 @@
+//! Names that people know: of document types, of claims, of values.
+
+use carnet_spec::{Catalogue, Display};
+use serde_json::Value;
+
+use super::{messages::Messages, sanitise::clean};
+
+/// The words of one type in the owner's language, or its bare names for a type that is not in the catalogue.
+pub(crate) struct Labels<'a> {
+    display: Option<&'a Display>,
+    type_name: &'a str,
+    messages: &'a Messages,
+}
+
+impl<'a> Labels<'a> {
+    /// For a type.
+    pub(crate) fn new(catalogue: &'a Catalogue, type_name: &'a str, messages: &'a Messages) -> Self {
+        let display = catalogue.credential_type(type_name).map(|known| known.display(messages.language().tag()));
+        Self { display, type_name, messages }
+    }
+
+    /// The type's name.
+    pub(crate) fn document(&self) -> String {
+        self.display.map_or_else(|| clean(self.type_name), |display| display.name.clone())
+    }
+
+    /// A claim's name, by its path below the subject.
+    pub(crate) fn claim(&self, path: &str) -> String {
+        self.display.and_then(|display| display.label(path)).map_or_else(|| clean(path), str::to_owned)
+    }
+
+    /// A value for a person.
+    pub(crate) fn value(&self, path: &str, value: &Value) -> String {
+        match value {
+            Value::Bool(true) => self.messages.text("answer-yes"),
+            Value::Bool(false) => self.messages.text("answer-no"),
+            Value::String(text) => {
+                let known = self.display.and_then(|display| display.value(path, text));
+                known.map_or_else(|| clean(text), str::to_owned)
+            }
+            Value::Array(items) => {
+                items.iter().map(|item| self.value(path, item)).collect::<Vec<_>>().join("; ")
+            }
+            Value::Object(members) => members
+                .iter()
+                .map(|(name, value)| {
+                    let path = format!("{path}.{name}");
+                    format!("{}: {}", self.claim(&path), self.value(&path, value))
+                })
+                .collect::<Vec<_>>()
+                .join(", "),
+            other => clean(&other.to_string()),
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! Screens: what is printed, what is asked, in which language.
+
+use std::io::{self, IsTerminal, Write};
+
+use serde_json::Value;
+
+use crate::failure::Failure;
+
+pub(crate) mod consent;
+pub(crate) mod labels;
+pub(crate) mod messages;
+pub(crate) mod sanitise;
+
+use messages::{Language, Messages};
+
+/// How the program talks: one object of JSON, or text for a person.
+pub(crate) struct Ui {
+    /// One JSON object on standard output, and no questions.
+    pub(crate) json: bool,
+    ask: bool,
+    bold: bool,
+    /// The words.
+    pub(crate) messages: Messages,
+}
+
+impl Ui {
+    /// For this run: questions are asked only of a person at a terminal.
+    pub(crate) fn new(json: bool, no_input: bool, language: Language) -> Self {
+        let colour = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+        Self {
+            json,
+            ask: !json && !no_input && io::stdin().is_terminal(),
+            bold: !json && colour && io::stdout().is_terminal(),
+            messages: Messages::new(language),
+        }
+    }
+
+    /// Whether there is a person to ask.
+    pub(crate) fn can_ask(&self) -> bool {
+        self.ask
+    }
+
+    /// A heading, stronger where the terminal can.
+    pub(crate) fn heading(&self, text: &str) -> String {
+        if self.bold { format!("\u{1b}[1m{text}\u{1b}[0m") } else { text.to_owned() }
+    }
+
+    /// Prints a result: the text for a person, the object for a program.
+    pub(crate) fn result(&self, text: &str, object: &Value) {
+        if self.json { print(&format!("{object}\n")) } else { print(text) }
+    }
+
+    /// Prints text for a person only.
+    pub(crate) fn say(&self, text: &str) {
+        if !self.json {
+            print(text);
+        }
+    }
+
+    /// A word on the way, apart from the result.
+    pub(crate) fn note(&self, text: &str) {
+        if !self.json {
+            eprintln!("{text}");
+        }
+    }
+
+    /// Prints what went wrong.
+    pub(crate) fn failure(&self, failure: &Failure) {
+        if self.json { print(&format!("{}\n", failure.json())) } else { eprint!("{}", failure.text()) }
+    }
+
+    /// Asks a question whose answer is no unless somebody says yes.
+    pub(crate) fn confirm(&self, question: &str) -> bool {
+        if !self.ask {
+            return false;
+        }
+        eprint!("{question} ");
+        let mut line = String::new();
+        if io::stdin().read_line(&mut line).is_err() {
+            return false;
+        }
+        let answer = line.trim().to_lowercase();
+        answer == self.messages.text("answer-yes") || answer == "yes"
+    }
+}
+
+/// To standard output; a reader that went away is no error of ours.
+fn print(text: &str) {
+    let mut out = io::stdout().lock();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}

@@ -1,0 +1,261 @@
+//! What is in a wallet.
+
+use std::fmt;
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use carnet_core::{
+    Problem,
+    keys::{Algorithm, SecretKey},
+    time::Timestamp,
+};
+use rand_core::{OsRng, RngCore};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use zeroize::Zeroizing;
+
+use crate::failure::Failure;
+
+/// The version of the contents that this program reads and writes.
+pub(crate) const VERSION: u32 = 1;
+
+/// Everything in a wallet.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Contents {
+    /// [`VERSION`].
+    pub(crate) version: u32,
+    /// log2 of scrypt's work factor for this file.
+    pub(crate) work_factor: u8,
+    /// What the owner holds.
+    pub(crate) credentials: Vec<HeldCredential>,
+    /// What is on its way.
+    pub(crate) pending: Vec<Pending>,
+    /// Who saw what, when; oldest first.
+    pub(crate) log: Vec<Entry>,
+}
+
+impl Contents {
+    /// An empty wallet.
+    pub(crate) fn new(work_factor: u8) -> Self {
+        Self { version: VERSION, work_factor, credentials: Vec::new(), pending: Vec::new(), log: Vec::new() }
+    }
+
+    /// The credential that an id, or the unambiguous beginning of one, names.
+    pub(crate) fn find(&self, id: &str) -> Result<usize, Failure> {
+        let matches: Vec<usize> = self
+            .credentials
+            .iter()
+            .enumerate()
+            .filter(|(_, held)| held.id == id || (id.len() >= 4 && held.id.starts_with(id)))
+            .map(|(index, _)| index)
+            .collect();
+        match matches.as_slice() {
+            [one] => Ok(*one),
+            [] => Err(Failure::new("not_found", "There is no such document in this wallet", "see the ids with: carnet list")),
+            _ => Err(Failure::usage("ambiguous_id", "More than one document has an id that begins so", "give more of the id")),
+        }
+    }
+}
+
+/// One credential, of which there are several one-time copies.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct HeldCredential {
+    /// The wallet's own name for it; it never leaves the wallet.
+    pub(crate) id: String,
+    /// Its type in the catalogue.
+    pub(crate) type_name: String,
+    /// `vc+sd-jwt`, `dc+sd-jwt`, `ldp_vc` or `di_vc+jcs`.
+    pub(crate) format: String,
+    /// The issuer's DID.
+    pub(crate) issuer: String,
+    /// What the issuer calls itself.
+    pub(crate) issuer_name: String,
+    /// When it came.
+    pub(crate) received_at: Timestamp,
+    /// Its validFrom.
+    pub(crate) valid_from: Option<Timestamp>,
+    /// Its validUntil.
+    pub(crate) valid_until: Option<Timestamp>,
+    /// The copies.
+    pub(crate) copies: Vec<Copy>,
+}
+
+impl HeldCredential {
+    /// How many copies nobody has seen.
+    pub(crate) fn fresh_copies(&self) -> usize {
+        self.copies.iter().filter(|copy| copy.shown_to.is_empty()).count()
+    }
+}
+
+/// One copy, with the key that it is bound to.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Copy {
+    /// The credential as it is secured.
+    pub(crate) credential: String,
+    /// The holder's secret key of this copy.
+    pub(crate) key: HolderKey,
+    /// The client ids of those who saw it.
+    pub(crate) shown_to: Vec<String>,
+}
+
+/// A collection that the issuer was not ready for.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Pending {
+    /// SHA-256 of the offer's code, in base64url: tells the same offer when it comes again.
+    pub(crate) offer: String,
+    /// The issuer's address.
+    pub(crate) endpoint: String,
+    /// The issuer's DID when the offer was redeemed.
+    pub(crate) issuer: String,
+    /// What was asked for.
+    pub(crate) configuration_id: String,
+    /// The issuer's name for the transaction.
+    pub(crate) transaction_id: Secret,
+    /// What authorises the collection.
+    pub(crate) access_token: Secret,
+    /// The keys that were drawn, in the order of the proofs.
+    pub(crate) keys: Vec<HolderKey>,
+    /// When it was asked for.
+    pub(crate) since: Timestamp,
+}
+
+/// What happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum EntryKind {
+    /// A credential was received.
+    Received,
+    /// A credential was offered and not stored.
+    ReceiveFailed,
+    /// A presentation was decided and is about to be sent; what came of it is not known.
+    Sending,
+    /// A presentation was sent, and the asker accepted it.
+    Accepted,
+    /// A presentation was sent, and the asker refused it.
+    RefusedByAsker,
+    /// The owner said no. Nothing was sent.
+    RefusedByOwner,
+    /// The request was not in order, or could not be answered. Nothing was sent.
+    RequestFailed,
+    /// A credential was deleted.
+    Deleted,
+}
+
+/// One line of the log. It has no field that could hold a claim's value.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Entry {
+    /// When.
+    pub(crate) at: Timestamp,
+    /// What.
+    pub(crate) kind: EntryKind,
+    /// The other side's client id or DID.
+    pub(crate) party: String,
+    /// What the other side calls itself.
+    pub(crate) party_name: String,
+    /// The request's digest; empty where there was no request.
+    pub(crate) request: String,
+    /// The purpose that was stated.
+    pub(crate) purpose: String,
+    /// The stable reason, if it failed.
+    pub(crate) reason: String,
+    /// Which claims of which document.
+    pub(crate) parts: Vec<ShownPart>,
+}
+
+/// What of one credential was shown.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ShownPart {
+    /// The wallet's id of the credential.
+    pub(crate) id: String,
+    /// Its type.
+    pub(crate) type_name: String,
+    /// The paths that went.
+    pub(crate) paths: Vec<String>,
+}
+
+/// Text that is wiped from memory and never printed.
+#[derive(Clone)]
+pub(crate) struct Secret(Zeroizing<String>);
+
+impl Secret {
+    /// Wraps the text.
+    pub(crate) fn new(text: String) -> Self {
+        Self(Zeroizing::new(text))
+    }
+
+    /// The text.
+    pub(crate) fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(redacted)")
+    }
+}
+
+impl Serialize for Secret {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Secret {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(Self::new)
+    }
+}
+
+/// The secret key of one copy: Ed25519, 32 bytes in base64url.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct HolderKey(Secret);
+
+impl HolderKey {
+    /// Draws a new key.
+    pub(crate) fn draw() -> Self {
+        let key = SecretKey::generate(Algorithm::EdDsa, &mut OsRng);
+        Self(Secret::new(URL_SAFE_NO_PAD.encode(key.to_bytes().as_slice())))
+    }
+
+    /// The key, ready to sign.
+    pub(crate) fn open(&self) -> Result<SecretKey, Problem> {
+        let mut bytes = Zeroizing::new(Vec::with_capacity(64));
+        URL_SAFE_NO_PAD
+            .decode_vec(self.0.expose(), &mut bytes)
+            .map_err(|_| Problem::new(carnet_core::Code::KeyInvalid, "a holder key in the wallet is damaged"))?;
+        SecretKey::from_bytes(Algorithm::EdDsa, &bytes)
+    }
+}
+
+/// A fresh id: 64 random bits in hexadecimal.
+pub(crate) fn fresh_id() -> String {
+    format!("{:016x}", OsRng.next_u64())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_are_not_printed() {
+        let secret = Secret::new("hunter2".to_owned());
+        assert!(!format!("{secret:?}").contains("hunter2"));
+        assert_eq!(serde_json::to_string(&secret).unwrap(), "\"hunter2\"");
+    }
+
+    #[test]
+    fn unknown_members_are_refused() {
+        let text = serde_json::to_string(&Contents::new(12)).unwrap();
+        assert!(serde_json::from_str::<Contents>(&text).is_ok());
+        let more = text.replacen('{', "{\"surprise\":1,", 1);
+        assert!(serde_json::from_str::<Contents>(&more).is_err());
+        let twice = text.replacen('{', "{\"log\":[],", 1);
+        assert!(serde_json::from_str::<Contents>(&twice).is_err());
+    }
+}

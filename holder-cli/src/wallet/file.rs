@@ -1,0 +1,237 @@
+//! The wallet's file: age with a passphrase, replaced atomically, under a lock.
+
+use std::{
+    fs::{self, File, OpenOptions, TryLockError},
+    io::{self, Read, Write},
+    iter,
+    path::{Path, PathBuf},
+    thread,
+    time::{Duration, Instant},
+};
+
+use age::{DecryptError, Decryptor, Encryptor, scrypt, secrecy::SecretString};
+use serde::Deserialize;
+use zeroize::Zeroizing;
+
+use super::contents::{Contents, VERSION};
+use crate::failure::{Failure, Safety};
+
+/// log2 of scrypt's work factor unless told otherwise: about a second.
+pub(crate) const DEFAULT_WORK_FACTOR: u8 = 18;
+/// The least work factor that is allowed.
+pub(crate) const LEAST_WORK_FACTOR: u8 = 12;
+/// The greatest work factor that is allowed, and so the most work that a file from elsewhere can make: 1 GiB of memory.
+pub(crate) const GREATEST_WORK_FACTOR: u8 = 20;
+/// The largest file that is read.
+const LARGEST: u64 = 128 * 1024 * 1024;
+/// How long to wait for another command that has the wallet.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// A wallet that is open for change. Nobody else can change it while this lives.
+pub(crate) struct WalletFile {
+    path: PathBuf,
+    passphrase: SecretString,
+    /// Held, not used: closing it lets go of the lock.
+    _lock: File,
+    /// What is in it.
+    pub(crate) contents: Contents,
+}
+
+impl WalletFile {
+    /// Makes a new wallet; refuses to replace one.
+    pub(crate) fn create(path: &Path, passphrase: SecretString, work_factor: u8) -> Result<(), Failure> {
+        let exists = || {
+            Failure::new(
+                "wallet_exists",
+                format!("There is already a file at {}", path.display()),
+                "use that wallet, or choose another file with --wallet",
+            )
+        };
+        if let Some(folder) = folder_of(path) {
+            make_folder(folder).map_err(|error| unwritable(path, &error))?;
+        }
+        if path.symlink_metadata().is_ok() {
+            return Err(exists());
+        }
+        let _lock = lock(path)?;
+        let contents = Contents::new(work_factor);
+        let temporary = write_encrypted(path, &contents, &passphrase)?;
+        temporary.persist_noclobber(path).map_err(|error| match error.error.kind() {
+            io::ErrorKind::AlreadyExists => exists(),
+            _ => unwritable(path, &error.error),
+        })?;
+        sync_folder(path).map_err(|error| unwritable(path, &error))
+    }
+
+    /// Opens a wallet for change.
+    pub(crate) fn open(path: &Path, passphrase: SecretString) -> Result<Self, Failure> {
+        require(path)?;
+        let lock = lock(path)?;
+        let contents = read_only(path, &passphrase)?;
+        Ok(Self { path: path.to_owned(), passphrase, _lock: lock, contents })
+    }
+
+    /// Stores the contents: all of them, or, if it fails, none; then the file is the one from before.
+    pub(crate) fn save(&self) -> Result<(), Failure> {
+        let temporary = write_encrypted(&self.path, &self.contents, &self.passphrase)?;
+        temporary.persist(&self.path).map_err(|error| unwritable(&self.path, &error.error))?;
+        sync_folder(&self.path).map_err(|error| unwritable(&self.path, &error))
+    }
+}
+
+/// Reads a wallet. No lock is needed: a change replaces the file as a whole.
+pub(crate) fn read_only(path: &Path, passphrase: &SecretString) -> Result<Contents, Failure> {
+    require(path)?;
+    let unreadable = |error: io::Error| {
+        Failure::new(
+            "wallet_unreadable",
+            format!("The wallet {} cannot be read: {error}", path.display()),
+            "check that the file is yours and may be read",
+        )
+        .with_safety(Safety::Unreadable)
+    };
+    let file = File::open(path).map_err(unreadable)?;
+    let mut sealed = Vec::new();
+    file.take(LARGEST.saturating_add(1)).read_to_end(&mut sealed).map_err(unreadable)?;
+    if u64::try_from(sealed.len()).unwrap_or(u64::MAX) > LARGEST {
+        return Err(corrupted("it is larger than any wallet"));
+    }
+    let plain = decrypt(&sealed, passphrase)?;
+    parse(&plain)
+}
+
+fn decrypt(sealed: &[u8], passphrase: &SecretString) -> Result<Zeroizing<Vec<u8>>, Failure> {
+    let mut identity = scrypt::Identity::new(passphrase.clone());
+    identity.set_max_work_factor(GREATEST_WORK_FACTOR);
+    let decryptor = Decryptor::new_buffered(sealed).map_err(undecryptable)?;
+    let mut reader = decryptor.decrypt(iter::once(&identity as &dyn age::Identity)).map_err(undecryptable)?;
+    // As much as can come out, so that no copy is left behind where the buffer grew.
+    let mut plain = Zeroizing::new(Vec::with_capacity(sealed.len()));
+    reader.read_to_end(&mut plain).map_err(|_| corrupted("its contents were changed"))?;
+    Ok(plain)
+}
+
+fn parse(plain: &[u8]) -> Result<Contents, Failure> {
+    #[derive(Deserialize)]
+    struct Head {
+        version: u32,
+    }
+    let head: Head = serde_json::from_slice(plain).map_err(|_| corrupted("it holds no wallet"))?;
+    if head.version != VERSION {
+        return Err(Failure::new(
+            "wallet_version",
+            format!("The wallet has version {}, and this program knows version {VERSION}", head.version),
+            "use the program that made it, or a newer one",
+        )
+        .with_safety(Safety::Unreadable));
+    }
+    // The parser's own words could hold a piece of the contents.
+    serde_json::from_slice(plain).map_err(|_| corrupted("its contents are not those of a wallet"))
+}
+
+fn undecryptable(error: DecryptError) -> Failure {
+    match error {
+        DecryptError::DecryptionFailed | DecryptError::KeyDecryptionFailed => Failure::new(
+            "wrong_passphrase",
+            "This passphrase does not open the wallet",
+            "try again, and mind capitals and the keyboard's language",
+        ),
+        DecryptError::ExcessiveWork { .. } => Failure::new(
+            "work_factor",
+            "Opening this file would take more work than any wallet of ours",
+            "do not use a wallet file that somebody else gave you",
+        ),
+        _ => corrupted("it is not a wallet file, or its beginning is damaged"),
+    }
+}
+
+fn corrupted(why: &str) -> Failure {
+    Failure::new("wallet_corrupted", format!("The wallet file is damaged: {why}"), "put back a copy of the file that you kept")
+        .with_safety(Safety::Unreadable)
+}
+
+fn unwritable(path: &Path, error: &io::Error) -> Failure {
+    Failure::new(
+        "wallet_unwritable",
+        format!("The wallet {} cannot be written: {error}", path.display()),
+        "check that there is space and that the folder is yours",
+    )
+}
+
+fn require(path: &Path) -> Result<(), Failure> {
+    if path.exists() {
+        return Ok(());
+    }
+    let message = format!("There is no wallet at {}", path.display());
+    Err(Failure::usage("wallet_missing", message, "make one with: carnet init"))
+}
+
+/// Writes the encrypted contents to a file beside the wallet, through to the disk. It vanishes unless it is persisted.
+fn write_encrypted(
+    path: &Path,
+    contents: &Contents,
+    passphrase: &SecretString,
+) -> Result<tempfile::NamedTempFile, Failure> {
+    let folder = folder_of(path).unwrap_or(Path::new("."));
+    let seal = || -> io::Result<tempfile::NamedTempFile> {
+        // Files of `tempfile` are made with mode 0600.
+        let mut temporary = tempfile::Builder::new().prefix(".carnet-").suffix(".tmp").tempfile_in(folder)?;
+        let mut recipient = scrypt::Recipient::new(passphrase.clone());
+        recipient.set_work_factor(contents.work_factor.clamp(LEAST_WORK_FACTOR, GREATEST_WORK_FACTOR));
+        let encryptor = Encryptor::with_recipients(iter::once(&recipient as &dyn age::Recipient))
+            .map_err(|_| io::Error::other("the passphrase cannot be used"))?;
+        let mut writer = encryptor.wrap_output(temporary.as_file_mut())?;
+        // Straight into the cipher: the plain text is never in one place.
+        serde_json::to_writer(&mut writer, contents)?;
+        writer.finish()?.flush()?;
+        temporary.as_file().sync_all()?;
+        Ok(temporary)
+    };
+    seal().map_err(|error| unwritable(path, &error))
+}
+
+fn folder_of(path: &Path) -> Option<&Path> {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty())
+}
+
+fn make_folder(folder: &Path) -> io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder)
+}
+
+/// Makes the rename itself outlast a power cut.
+fn sync_folder(path: &Path) -> io::Result<()> {
+    if cfg!(unix) { File::open(folder_of(path).unwrap_or(Path::new(".")))?.sync_all() } else { Ok(()) }
+}
+
+/// The lock's file stands beside the wallet and stays there: removing it would let two in.
+fn lock(path: &Path) -> Result<File, Failure> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".lock");
+    let mut options = OpenOptions::new();
+    options.create(true).truncate(false).write(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let file = options.open(PathBuf::from(name)).map_err(|error| unwritable(path, &error))?;
+    let began = Instant::now();
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) if began.elapsed() < PATIENCE => thread::sleep(Duration::from_millis(50)),
+            Err(TryLockError::WouldBlock) => {
+                return Err(Failure::later(
+                    "wallet_busy",
+                    "Another command is using this wallet",
+                    "wait until it is done and try again",
+                ));
+            }
+            Err(TryLockError::Error(error)) => return Err(unwritable(path, &error)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

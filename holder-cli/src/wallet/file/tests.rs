@@ -1,0 +1,129 @@
+use std::os::unix::fs::PermissionsExt;
+
+use super::*;
+use crate::{
+    failure::TRY_AGAIN,
+    wallet::contents::{Copy, HeldCredential, HolderKey},
+};
+
+fn passphrase(text: &str) -> SecretString {
+    SecretString::from(text.to_owned())
+}
+
+fn made() -> (tempfile::TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("deep/er/wallet.age");
+    WalletFile::create(&path, passphrase("correct horse"), LEAST_WORK_FACTOR).unwrap();
+    (folder, path)
+}
+
+fn open(path: &Path) -> Result<WalletFile, Failure> {
+    WalletFile::open(path, passphrase("correct horse"))
+}
+
+fn credential(id: &str) -> HeldCredential {
+    let copies = (0..10).map(|_| Copy {
+        credential: "x".repeat(2_000),
+        key: HolderKey::draw(),
+        shown_to: Vec::new(),
+    });
+    HeldCredential {
+        id: id.to_owned(),
+        type_name: "T".to_owned(),
+        format: "vc+sd-jwt".to_owned(),
+        issuer: "did:web:a.example".to_owned(),
+        issuer_name: "A".to_owned(),
+        received_at: carnet_core::time::Timestamp::from_unix(0),
+        valid_from: None,
+        valid_until: None,
+        copies: copies.collect(),
+    }
+}
+
+#[test]
+fn what_is_stored_is_read_again_and_only_the_owner_may_read_it() {
+    let (_folder, path) = made();
+    let mut wallet = open(&path).unwrap();
+    wallet.contents.credentials.push(credential("abcd"));
+    wallet.save().unwrap();
+    drop(wallet);
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&path), 0o600);
+    assert_eq!(mode(path.parent().unwrap()), 0o700);
+    let read = read_only(&path, &passphrase("correct horse")).unwrap();
+    assert_eq!(read.credentials[0].copies.len(), 10);
+    let sealed = fs::read(&path).unwrap();
+    assert!(sealed.starts_with(b"age-encryption.org/v1\n"));
+    assert!(!sealed.windows(16).any(|bytes| bytes == b"xxxxxxxxxxxxxxxx"));
+}
+
+#[test]
+fn a_wallet_is_not_overwritten() {
+    let (_folder, path) = made();
+    let before = fs::read(&path).unwrap();
+    let failure = WalletFile::create(&path, passphrase("another one"), LEAST_WORK_FACTOR).unwrap_err();
+    assert_eq!(failure.reason, "wallet_exists");
+    assert_eq!(fs::read(&path).unwrap(), before);
+}
+
+#[test]
+fn a_wrong_passphrase_is_told_from_a_damaged_file() {
+    let (_folder, path) = made();
+    assert!(open(&path).is_ok());
+    assert_eq!(read_only(&path, &passphrase("correct hors")).unwrap_err().reason, "wrong_passphrase");
+    let good = fs::read(&path).unwrap();
+    for (at, flip) in [(0, 1), (good.len() - 1, 1), (good.len() - 40, 128)] {
+        let mut bad = good.clone();
+        bad[at] ^= flip;
+        fs::write(&path, &bad).unwrap();
+        assert_eq!(open(&path).err().unwrap().reason, "wallet_corrupted", "{at}");
+    }
+    for cut in [0, 10, good.len() - 5] {
+        fs::write(&path, &good[..cut]).unwrap();
+        assert_eq!(open(&path).err().unwrap().reason, "wallet_corrupted", "{cut}");
+    }
+}
+
+#[test]
+fn an_unknown_version_is_refused() {
+    let (_folder, path) = made();
+    let mut wallet = open(&path).unwrap();
+    wallet.contents.version = VERSION + 1;
+    wallet.save().unwrap();
+    drop(wallet);
+    assert_eq!(open(&path).err().unwrap().reason, "wallet_version");
+}
+
+#[test]
+fn two_cannot_change_it_at_once_but_reading_goes_on() {
+    let (_folder, path) = made();
+    let first = open(&path).unwrap();
+    let failure = open(&path).err().unwrap();
+    assert_eq!((failure.reason.as_str(), failure.exit), ("wallet_busy", TRY_AGAIN));
+    assert!(read_only(&path, &passphrase("correct horse")).is_ok());
+    drop(first);
+    assert!(open(&path).is_ok());
+}
+
+#[test]
+fn a_store_that_fails_leaves_the_old_file() {
+    let (_folder, path) = made();
+    let before = fs::read(&path).unwrap();
+    let mut wallet = open(&path).unwrap();
+    wallet.contents.credentials.push(credential("abcd"));
+    // The place where the new file would be written is gone.
+    let hidden = path.parent().unwrap().with_file_name("hidden");
+    fs::rename(path.parent().unwrap(), &hidden).unwrap();
+    assert_eq!(wallet.save().unwrap_err().reason, "wallet_unwritable");
+    fs::rename(&hidden, path.parent().unwrap()).unwrap();
+    assert_eq!(fs::read(&path).unwrap(), before);
+    let left: Vec<_> = fs::read_dir(path.parent().unwrap()).unwrap().map(|e| e.unwrap().file_name()).collect();
+    assert_eq!(left.len(), 2, "{left:?}");
+}
+
+#[test]
+fn a_missing_wallet_says_how_to_make_one() {
+    let failure = read_only(Path::new("/nonexistent/wallet.age"), &passphrase("x")).unwrap_err();
+    assert_eq!(failure.reason, "wallet_missing");
+    assert!(failure.hint.contains("carnet init"));
+}

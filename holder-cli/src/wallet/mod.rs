@@ -1,0 +1,7 @@
+//! The wallet: one encrypted file, its lock, what is in it.
+
+pub(crate) mod contents;
+pub(crate) mod file;
+
+pub(crate) use contents::{Contents, Copy, Entry, EntryKind, HeldCredential, HolderKey, Pending, ShownPart};
+pub(crate) use file::{WalletFile, read_only};
