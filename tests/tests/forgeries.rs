@@ -71,17 +71,25 @@ async fn presentations_that_must_not_pass() -> Result<()> {
     // Row 11: expired.
     let past = collect(&stage, &["--valid-from", "2020-01-01", "--valid-until", "2024-01-01"]).await?;
     assert_eq!(refused(visitor::present(&past, &asked, now())?).await.as_deref(), Some("expired"));
-    // No credential at all.
-    for nonsense in ["", "~", "a.b.c", "{}", "\u{0}", "{\"@context\":"] {
-        assert!(refused(nonsense.to_owned()).await.is_some(), "{nonsense:?}");
-    }
-
     // The twin of all of these.
     assert_eq!(refused(honest.clone()).await, None);
     // Row 42: the same again.
     assert!(refused(honest.clone()).await.is_some());
     // Row 43: in another session.
     assert_eq!(outcome(&ask(&stage).await?, honest).await.as_deref(), Some("challenge_mismatch"));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_is_no_credential_at_all() -> Result<()> {
+    let stage = Stage::set(false).await?;
+    let asked = ask(&stage).await?;
+    for nonsense in ["", "~", "a.b.c", "{}", "\u{0}", "{\"@context\":"] {
+        assert!(outcome(&asked, nonsense.to_owned()).await.is_some(), "{nonsense:?}");
+    }
+    // A stranger's nonsense did not use up the request.
+    let mine = collect(&stage, &[]).await?;
+    assert_eq!(outcome(&asked, visitor::present(&mine, &asked, now())?).await, None);
     Ok(())
 }
 
