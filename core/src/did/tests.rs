@@ -1,0 +1,351 @@
+use serde_json::{Value, json};
+
+use super::*;
+use crate::{
+    json as strict,
+    keys::{Algorithm, SecretKey, Signer as _},
+};
+
+fn key(seed: u8) -> PublicKey {
+    SecretKey::from_bytes(Algorithm::EdDsa, &[seed; 32]).unwrap().public_key()
+}
+
+fn web() -> Did {
+    Did::parse("did:web:university.example").unwrap()
+}
+
+fn code<T: std::fmt::Debug>(result: Result<T, Problem>) -> Code {
+    result.unwrap_err().code
+}
+
+fn rendered() -> Value {
+    DidDocument::render(&web(), &[("key-1".to_owned(), key(1)), ("key-2".to_owned(), key(2))])
+}
+
+fn ask(document: &Value, method: &str, purpose: Purpose) -> Result<PublicKey, Problem> {
+    DidDocument::parse(&web(), document)?.key_for(&DidUrl::parse(method).unwrap(), purpose)
+}
+
+const KEY_1: &str = "did:web:university.example#key-1";
+
+#[test]
+fn dids_and_did_urls_are_parsed() {
+    for text in ["did:web:a.example", "did:web:localhost%3A8443:issuers:a", "did:a1:x:y::z", "did:example:a_b-c.d"] {
+        let did = Did::parse(text).unwrap();
+        assert_eq!(did.to_string(), text);
+        assert_eq!(DidUrl::parse(&format!("{text}#k?/1")).unwrap().to_string(), format!("{text}#k?/1"));
+    }
+    assert_eq!(web().method(), "web");
+    assert_eq!(web().id(), "university.example");
+    let long = format!("did:web:{}", "a".repeat(3_000));
+    for text in [
+        "",
+        "did",
+        "did:",
+        "did:web",
+        "did:web:",
+        "did::a",
+        "did:Web:a",
+        "DID:web:a",
+        "did:web:a:",
+        "did:web:a/b",
+        "did:web:a?b",
+        "did:web:a#b",
+        "did:web:a b",
+        "did:web:é",
+        "did:web:a%",
+        "did:web:a%2",
+        "did:web:a%zz",
+        " did:web:a",
+        "did:web:a\n",
+        long.as_str(),
+    ] {
+        assert_eq!(code(Did::parse(text)), Code::DidMalformed, "{text}");
+    }
+    for text in [
+        "did:web:a",
+        "did:web:a#",
+        "did:web:a/p#k",
+        "did:web:a?q#k",
+        "did:web:a#k#l",
+        "did:web:a#k l",
+        "#k",
+        "did:web:a#%4",
+    ] {
+        assert_eq!(code(DidUrl::parse(text)), Code::DidMalformed, "{text}");
+    }
+}
+
+#[test]
+fn did_key_and_did_jwk_carry_their_document() {
+    let p256 = SecretKey::from_bytes(Algorithm::Es256, &[5; 32]).unwrap().public_key();
+    for key in [key(1), p256] {
+        let (did_key, did_jwk) = (Did::key(&key), Did::jwk(&key));
+        let methods = [did_key.with_fragment(&key.to_multikey()).unwrap(), did_jwk.with_fragment("0").unwrap()];
+        for (did, method) in [did_key, did_jwk].iter().zip(methods) {
+            assert_eq!(&Did::parse(did.as_str()).unwrap(), did);
+            for purpose in [Purpose::AssertionMethod, Purpose::Authentication] {
+                let (url, found) = key_for(&SelfContained, &method.to_string(), purpose).unwrap();
+                assert_eq!((url, found), (method.clone(), key.clone()));
+                let other = did.with_fragment("1").unwrap().to_string();
+                assert_eq!(code(key_for(&SelfContained, &other, purpose)), Code::MethodUnknown);
+            }
+        }
+    }
+    // did:jwk specification, example of P-256.
+    let example = "did:jwk:eyJjcnYiOiJQLTI1NiIsImt0eSI6IkVDIiwieCI6ImFjYklRaXVNczNpOF91c3pFakoydHBUdFJNNEVVM3l6OTFQSDZDZEgyVjAiLCJ5IjoiX0tjeUxqOXZXTXB0bm1LdG00NkdxRHo4d2Y3NEk1TEtncmwyR3pIM25TRSJ9";
+    let document = SelfContained.resolve(&Did::parse(example).unwrap()).unwrap();
+    let key = document.key_for(&DidUrl::parse(&format!("{example}#0")).unwrap(), Purpose::AssertionMethod).unwrap();
+    assert_eq!(Did::jwk(&key).as_str(), example);
+}
+
+#[test]
+fn did_key_and_did_jwk_are_refused_if_malformed() {
+    let jwk = |text: &str| format!("did:jwk:{}", URL_SAFE_NO_PAD.encode(text));
+    let good = Did::jwk(&key(1));
+    let text = String::from_utf8(URL_SAFE_NO_PAD.decode(good.id()).unwrap()).unwrap();
+    for (did, expected) in [
+        ("did:web:a.example".to_owned(), Code::DidUnsupported),
+        ("did:peer:2abc".to_owned(), Code::DidUnsupported),
+        ("did:key:6Mk".to_owned(), Code::DidMalformed),
+        (format!("did:key:1.1:{}", key(1).to_multikey()), Code::DidMalformed),
+        ("did:key:z6Mk".to_owned(), Code::KeyInvalid),
+        ("did:jwk:a.b".to_owned(), Code::DidMalformed),
+        (jwk("{"), Code::InvalidJson),
+        (jwk("[]"), Code::KeyInvalid),
+        (jwk(&text.replace('}', r#","d":"AA"}"#)), Code::PrivateKeyExposed),
+        (jwk(&text.replace('}', r#","use":"enc"}"#)), Code::KeyInvalid),
+        (jwk(&text.replace('}', r#","kty":"OKP"}"#)), Code::DuplicateKey),
+    ] {
+        assert_eq!(code(SelfContained.resolve(&Did::parse(&did).unwrap())), expected, "{did}");
+    }
+    assert!(SelfContained.resolve(&Did::parse(&jwk(&text.replace('}', r#","use":"sig"}"#))).unwrap()).is_ok());
+}
+
+#[test]
+fn a_rendered_document_gives_its_keys() {
+    let document = rendered();
+    for purpose in [Purpose::AssertionMethod, Purpose::Authentication] {
+        assert_eq!(ask(&document, KEY_1, purpose).unwrap(), key(1));
+        assert_eq!(ask(&document, "did:web:university.example#key-2", purpose).unwrap(), key(2));
+        assert_eq!(code(ask(&document, "did:web:university.example#key-3", purpose)), Code::MethodUnknown);
+        assert_eq!(code(ask(&document, "did:web:other.example#key-1", purpose)), Code::MethodUnknown);
+    }
+}
+
+#[test]
+fn method_types_and_relative_ids() {
+    let jwk = Value::Object(key(1).to_jwk());
+    for (kind, name, value) in [
+        ("JsonWebKey", "publicKeyJwk", jwk.clone()),
+        ("JsonWebKey2020", "publicKeyJwk", jwk),
+        ("Multikey", "publicKeyMultibase", json!(key(1).to_multikey())),
+        ("Ed25519VerificationKey2020", "publicKeyMultibase", json!(key(1).to_multikey())),
+    ] {
+        for id in [KEY_1, "#key-1"] {
+            let method = json!({"id": id, "type": kind, "controller": web().as_str(), name: value});
+            let referenced =
+                json!({"id": web().as_str(), "verificationMethod": [method], "assertionMethod": ["#key-1"]});
+            let embedded = json!({"id": web().as_str(), "assertionMethod": [method]});
+            for document in [referenced, embedded] {
+                assert_eq!(ask(&document, KEY_1, Purpose::AssertionMethod).unwrap(), key(1));
+                assert_eq!(code(ask(&document, KEY_1, Purpose::Authentication)), Code::MethodRelationship);
+            }
+        }
+    }
+}
+
+#[test]
+fn row_16_a_method_in_a_document_of_another_did() {
+    assert!(ask(&rendered(), KEY_1, Purpose::AssertionMethod).is_ok());
+    let mut document = rendered();
+    document["verificationMethod"][0]["id"] = json!("did:web:other.example#key-1");
+    document["assertionMethod"][0] = json!("did:web:other.example#key-1");
+    assert_eq!(code(ask(&document, "did:web:other.example#key-1", Purpose::AssertionMethod)), Code::MethodUnknown);
+}
+
+#[test]
+fn row_17_a_method_with_another_controller() {
+    let mut document = rendered();
+    assert!(ask(&document, KEY_1, Purpose::AssertionMethod).is_ok());
+    document["verificationMethod"][0]["controller"] = json!("did:web:other.example");
+    assert_eq!(code(ask(&document, KEY_1, Purpose::AssertionMethod)), Code::MethodController);
+}
+
+#[test]
+fn row_18_a_key_listed_for_authentication_only() {
+    let mut document = rendered();
+    assert!(ask(&document, KEY_1, Purpose::AssertionMethod).is_ok());
+    document["assertionMethod"] = json!(["did:web:university.example#key-2"]);
+    assert_eq!(code(ask(&document, KEY_1, Purpose::AssertionMethod)), Code::MethodRelationship);
+    assert!(ask(&document, KEY_1, Purpose::Authentication).is_ok());
+    document.as_object_mut().unwrap().remove("assertionMethod");
+    assert_eq!(code(ask(&document, KEY_1, Purpose::AssertionMethod)), Code::MethodRelationship);
+}
+
+#[test]
+fn documents_that_break_a_rule_are_refused() {
+    type Change = fn(&mut Value);
+    let changes: [Change; 11] = [
+        |d| *d = json!([]),
+        |d| d["id"] = json!("did:web:university.example/"),
+        |d| d["id"] = json!(null),
+        |d| d["verificationMethod"] = json!({}),
+        |d| d["verificationMethod"][0] = json!("#key-1"),
+        |d| d["verificationMethod"][0]["id"] = json!("#key-2"),
+        |d| d["verificationMethod"][0]["type"] = json!(["Multikey"]),
+        |d| d["verificationMethod"][0]["controller"] = json!(null),
+        |d| d["verificationMethod"][0]["expires"] = json!("tomorrow"),
+        |d| d["assertionMethod"] = json!(KEY_1),
+        |d| d["assertionMethod"] = json!([1]),
+    ];
+    for (at, change) in changes.iter().enumerate() {
+        let mut document = rendered();
+        change(&mut document);
+        assert_eq!(code(DidDocument::parse(&web(), &document)), Code::DidDocumentInvalid, "change {at}");
+    }
+    let mut document = rendered();
+    document["verificationMethod"] =
+        (0..101).map(|n| json!({"id": format!("#{n}"), "type": "X", "controller": web().as_str()})).collect();
+    assert_eq!(code(DidDocument::parse(&web(), &document)), Code::DidDocumentInvalid);
+}
+
+#[test]
+fn a_secret_in_a_document_spoils_it() {
+    let secret = |name: &str, value: Value| {
+        let mut document = rendered();
+        document["verificationMethod"][1][name] = value;
+        code(DidDocument::parse(&web(), &document))
+    };
+    assert_eq!(secret("secretKeyMultibase", json!("z3u2")), Code::PrivateKeyExposed);
+    assert_eq!(secret("privateKeyJwk", json!({})), Code::PrivateKeyExposed);
+    assert_eq!(secret("publicKeyJwk", json!({"kty": "OKP", "d": "AA"})), Code::PrivateKeyExposed);
+}
+
+#[test]
+fn unusable_methods_hinder_only_themselves() {
+    type Change = fn(&mut Value);
+    let changes: [Change; 6] = [
+        |m| m["type"] = json!("EcdsaSecp256k1VerificationKey2019"),
+        |m| m["publicKeyMultibase"] = json!("z6Mk"),
+        |m| m["revoked"] = json!("2030-01-01T00:00:00Z"),
+        |m| m["publicKeyJwk"] = json!({}),
+        |m| m["type"] = json!("JsonWebKey"),
+        |m| drop(m.as_object_mut().unwrap().remove("publicKeyMultibase")),
+    ];
+    for change in changes {
+        let mut document = rendered();
+        change(&mut document["verificationMethod"][0]);
+        assert_eq!(code(ask(&document, KEY_1, Purpose::AssertionMethod)), Code::KeyInvalid);
+        assert!(ask(&document, "did:web:university.example#key-2", Purpose::AssertionMethod).is_ok());
+    }
+    let p256 = SecretKey::from_bytes(Algorithm::Es256, &[5; 32]).unwrap().public_key();
+    let mut document = rendered();
+    document["verificationMethod"][0]["publicKeyMultibase"] = json!(p256.to_multikey());
+    assert_eq!(ask(&document, KEY_1, Purpose::AssertionMethod).unwrap(), p256);
+    document["verificationMethod"][0]["type"] = json!("Ed25519VerificationKey2020");
+    assert_eq!(code(ask(&document, KEY_1, Purpose::AssertionMethod)), Code::KeyInvalid);
+}
+
+#[test]
+fn a_methods_end_is_told() {
+    let mut document = rendered();
+    document["verificationMethod"][0]["expires"] = json!("2030-01-01T00:00:00Z");
+    let parsed = DidDocument::parse(&web(), &document).unwrap();
+    assert_eq!(parsed.expires(&DidUrl::parse(KEY_1).unwrap()).unwrap().to_string(), "2030-01-01T00:00:00Z");
+    assert!(parsed.expires(&web().with_fragment("key-2").unwrap()).is_none());
+}
+
+#[test]
+fn did_web_has_an_https_address() {
+    for (did, expected) in [
+        ("did:web:university.example", "https://university.example/.well-known/did.json"),
+        ("did:web:localhost%3A8443", "https://localhost:8443/.well-known/did.json"),
+        ("did:web:localhost%3a8443:issuers:a", "https://localhost:8443/issuers/a/did.json"),
+        ("did:web:xn--bcher-kva.example:a-b_c.d:%C3%A9", "https://xn--bcher-kva.example/a-b_c.d/%C3%A9/did.json"),
+        ("did:web:3com.example", "https://3com.example/.well-known/did.json"),
+    ] {
+        assert_eq!(web::url(&Did::parse(did).unwrap()).unwrap(), expected);
+    }
+    assert_eq!(code(web::url(&Did::key(&key(1)))), Code::DidUnsupported);
+}
+
+#[test]
+fn row_73_a_did_web_that_is_an_address_or_climbs() {
+    assert!(web::url(&Did::parse("did:web:a.example:b").unwrap()).is_ok());
+    for id in [
+        "127.0.0.1",
+        "127.0.0.1%3A8443",
+        "127.1",
+        "2130706433",
+        "0x7f.1",
+        "0x7f000001",
+        "0177.0.0.1",
+        "a.0x7f",
+        "%5B%3A%3A1%5D",
+        "169.254.169.254",
+        "A.example",
+        "a..example",
+        ".example",
+        "a.example.",
+        "-a.example",
+        "a-.example",
+        "a_b.example",
+        "a.example%3A",
+        "a.example%3A0",
+        "a.example%3A080",
+        "a.example%3A65536",
+        "a.example%3A+80",
+        "a.example%3A80%3A81",
+        "a.example%2F",
+        "a%40b.example",
+        "user%3Apw%40a.example",
+        "a.example::b",
+        "a.example:..:b",
+        "a.example:.",
+        "a.example:%2e%2e:b",
+        "a.example:b%2Fc",
+        "a.example:b%5cc",
+        "a.example:b%3Fc",
+        "a.example:b%23c",
+        "a.example:b%00",
+        "a.example:%252e",
+    ] {
+        let did = Did::parse(&format!("did:web:{id}"));
+        assert_eq!(code(did.and_then(|did| web::url(&did))), Code::DidMalformed, "{id}");
+    }
+    let long = format!("did:web:{}.example", "a".repeat(64));
+    assert_eq!(code(web::url(&Did::parse(&long).unwrap())), Code::DidMalformed);
+}
+
+/// Peer output: the documents that another implementation makes of a did:key.
+#[test]
+#[cfg_attr(not(carnet_vectors), ignore = "CARNET_VECTORS is not set")]
+fn did_key_documents_of_a_peer() {
+    let path = std::path::Path::new(&std::env::var_os("CARNET_VECTORS").unwrap())
+        .join("generated-npm/did-key-multikey-documents.json");
+    let file = strict::parse(&std::fs::read(path).unwrap(), strict::Limits::DOCUMENT).unwrap();
+    let mut usable = 0;
+    for (did, document) in file["documents"].as_object().unwrap() {
+        let did = Did::parse(did).unwrap();
+        let theirs = DidDocument::parse(&did, document).unwrap();
+        let method = DidUrl::parse(document["verificationMethod"][0]["id"].as_str().unwrap()).unwrap();
+        match SelfContained.resolve(&did) {
+            Ok(ours) => {
+                for purpose in [Purpose::AssertionMethod, Purpose::Authentication] {
+                    let key = ours.key_for(&method, purpose).unwrap();
+                    assert_eq!(key, theirs.key_for(&method, purpose).unwrap());
+                    assert_eq!(Did::key(&key), did);
+                }
+                usable += 1;
+            }
+            // P-384 is not accepted, in either form.
+            Err(problem) => {
+                assert_eq!(problem.code, Code::KeyInvalid);
+                assert!(did.id().starts_with("z82"));
+                assert_eq!(code(theirs.key_for(&method, Purpose::AssertionMethod)), Code::KeyInvalid);
+            }
+        }
+    }
+    assert_eq!(usable, 4);
+}

@@ -18,7 +18,8 @@ fn refused(text: &str, code: Code) {
 
 #[test]
 fn every_kind_of_value_is_read() {
-    let text = " {\"a\" : [ null , true , false , 1 , -2.5 , \"\\u00e9\\ud83d\\ude00\\n\\/\" ] ,\"b\":{},\"c\":[]}\r\n\t";
+    let text =
+        " {\"a\" : [ null , true , false , 1 , -2.5 , \"\\u00e9\\ud83d\\ude00\\n\\/\" ] ,\"b\":{},\"c\":[]}\r\n\t";
     assert_eq!(read(text).unwrap(), json!({"a": [null, true, false, 1, -2.5, "é😀\n/"], "b": {}, "c": []}));
     // Each plane of Unicode through its surrogates.
     for plane in 1_u32..=16 {
@@ -32,9 +33,47 @@ fn every_kind_of_value_is_read() {
 #[test]
 fn what_is_not_json_is_refused() {
     for text in [
-        "", " ", "{", "[", "\"", "{\"a\"}", "{\"a\":}", "{\"a\":1,}", "{,}", "[1,]", "[,]", "[1 2]", "{a:1}", "{'a':1}", "tru", "nul",
-        "truee", "1 2", "{} {}", "+1", ".5", "1.", "-", "01", "-01", "1e", "1e+", "0x1", "NaN", "Infinity", "\"\t\"", "\"\\x\"",
-        "\"\\u12\"", "\"\\u12g4\"", "\"\\u+123\"", "\u{feff}{}", "/**/1", "[1]]", "\"\\", "\"\\u", "\"\u{0}\"",
+        "",
+        " ",
+        "{",
+        "[",
+        "\"",
+        "{\"a\"}",
+        "{\"a\":}",
+        "{\"a\":1,}",
+        "{,}",
+        "[1,]",
+        "[,]",
+        "[1 2]",
+        "{a:1}",
+        "{'a':1}",
+        "tru",
+        "nul",
+        "truee",
+        "1 2",
+        "{} {}",
+        "+1",
+        ".5",
+        "1.",
+        "-",
+        "01",
+        "-01",
+        "1e",
+        "1e+",
+        "0x1",
+        "NaN",
+        "Infinity",
+        "\"\t\"",
+        "\"\\x\"",
+        "\"\\u12\"",
+        "\"\\u12g4\"",
+        "\"\\u+123\"",
+        "\u{feff}{}",
+        "/**/1",
+        "[1]]",
+        "\"\\",
+        "\"\\u",
+        "\"\u{0}\"",
     ] {
         refused(text, Code::InvalidJson);
     }
@@ -59,8 +98,19 @@ fn row_33_numbers_outside_of_i_json() {
     assert_eq!(canonical("-9007199254740991"), "-9007199254740991");
     // One number, several spellings, one canonical form.
     for (text, expected) in [
-        ("1.0", "1"), ("1e0", "1"), ("10e-1", "1"), ("-0", "0"), ("-0.0", "0"), ("0e5", "0"), ("-0e-5", "0"), ("1E30", "1e+30"),
-        ("1e-400", "0"), ("4.50", "4.5"), ("2e-3", "0.002"), ("1e21", "1e+21"), ("100000000000000000000e0", "100000000000000000000"),
+        ("1.0", "1"),
+        ("1e0", "1"),
+        ("10e-1", "1"),
+        ("-0", "0"),
+        ("-0.0", "0"),
+        ("0e5", "0"),
+        ("-0e-5", "0"),
+        ("1E30", "1e+30"),
+        ("1e-400", "0"),
+        ("4.50", "4.5"),
+        ("2e-3", "0.002"),
+        ("1e21", "1e+21"),
+        ("100000000000000000000e0", "100000000000000000000"),
     ] {
         assert_eq!(canonical(text), expected, "{text}");
     }
@@ -73,7 +123,15 @@ fn row_33_numbers_outside_of_i_json() {
 
 #[test]
 fn row_34_lone_surrogates() {
-    for text in [r#""\ud800""#, r#""\udc00""#, r#""\ud800\ud800""#, r#""\ud800x""#, r#""\ud800\n""#, r#"{"\udfff":1}"#, r#""\udc00\ud800""#] {
+    for text in [
+        r#""\ud800""#,
+        r#""\udc00""#,
+        r#""\ud800\ud800""#,
+        r#""\ud800x""#,
+        r#""\ud800\n""#,
+        r#"{"\udfff":1}"#,
+        r#""\udc00\ud800""#,
+    ] {
         refused(text, Code::InvalidUnicode);
     }
     assert_eq!(read(r#""\ud800\udc00""#).unwrap(), json!("\u{10000}"));
@@ -120,7 +178,14 @@ fn an_object_does_not_pose_as_a_number() {
 /// The printed number is the nearest double, which `serde_json` itself does not always give.
 #[test]
 fn numbers_are_read_exactly() {
-    for text in ["0.1", "333333333.3333333", "1.7976931348623157e+308", "5e-324", "2.2250738585072014e-308", "51.24817837550540400000001"] {
+    for text in [
+        "0.1",
+        "333333333.3333333",
+        "1.7976931348623157e+308",
+        "5e-324",
+        "2.2250738585072014e-308",
+        "51.24817837550540400000001",
+    ] {
         let number = read(text).unwrap().as_f64().unwrap();
         assert_eq!(number.to_bits(), text.parse::<f64>().unwrap().to_bits(), "{text}");
     }
@@ -179,7 +244,8 @@ fn any_value() -> impl Strategy<Value = Value> {
     leaf.prop_recursive(4, 40, 6, |inner| {
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..6).prop_map(Value::from),
-            prop::collection::btree_map(any::<String>(), inner, 0..6).prop_map(|m| Value::Object(m.into_iter().collect())),
+            prop::collection::btree_map(any::<String>(), inner, 0..6)
+                .prop_map(|m| Value::Object(m.into_iter().collect())),
         ]
     })
 }

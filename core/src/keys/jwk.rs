@@ -1,8 +1,8 @@
 //! Public keys as JWK (RFC 7517; OKP: RFC 8037 section 2, EC: RFC 7518 section 6.2).
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use sha2::{Digest as _, Sha256};
 use serde_json::{Map, Value};
+use sha2::{Digest as _, Sha256};
 
 use super::{Algorithm, Inner, PublicKey, invalid};
 use crate::{Code, Problem};

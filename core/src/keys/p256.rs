@@ -10,7 +10,12 @@ use crate::{Code, Problem};
 
 /// From a SEC 1 point, compressed or not.
 pub(super) fn public(bytes: &[u8]) -> Result<VerifyingKey, Problem> {
-    VerifyingKey::from_sec1_bytes(bytes).map_err(|_| invalid("a P-256 key is not a point on the curve"))
+    // The library would take SEC 1's compact form too, which leaves out the sign of y.
+    match (bytes.first(), bytes.len()) {
+        (Some(2 | 3), 33) | (Some(4), 65) => VerifyingKey::from_sec1_bytes(bytes).ok(),
+        _ => None,
+    }
+    .ok_or_else(|| invalid("a P-256 key is not a point on the curve"))
 }
 
 pub(super) fn secret(bytes: &[u8]) -> Result<SigningKey, Problem> {
