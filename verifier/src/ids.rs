@@ -10,9 +10,15 @@ pub(crate) struct RequestId(String);
 impl RequestId {
     /// Draws a new one.
     pub(crate) fn draw(rng: Rng<'_>) -> Self {
-        let mut bytes = [0; 16];
-        rng.fill_bytes(&mut bytes);
-        Self(URL_SAFE_NO_PAD.encode(bytes))
+        loop {
+            let mut bytes = [0; 16];
+            rng.fill_bytes(&mut bytes);
+            let text = URL_SAFE_NO_PAD.encode(bytes);
+            // An id that begins with a hyphen would be taken for an option where somebody types it.
+            if !text.starts_with('-') {
+                return Self(text);
+            }
+        }
     }
 
     /// Reads one; `None` for what cannot be an id, which is no more than an id that nobody has.

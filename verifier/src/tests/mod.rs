@@ -1,1 +1,5 @@
-//! The services in one process, over loopback.
+//! The services in one process, over loopback, with a real store, real keys and real credentials.
+
+mod exchange;
+mod limits;
+mod world;
