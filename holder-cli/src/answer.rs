@@ -16,8 +16,20 @@ use crate::wallet::{Contents, Copy, HeldCredential};
 
 /// Members at the top of a VCDM credential that are not claims about its owner: they go along always.
 const VC_FRAME: [&str; 14] = [
-    "@context", "type", "id", "issuer", "validFrom", "validUntil", "cnf", "iss", "iat", "nbf", "exp",
-    "credentialStatus", "credentialSchema", "proof",
+    "@context",
+    "type",
+    "id",
+    "issuer",
+    "validFrom",
+    "validUntil",
+    "cnf",
+    "iss",
+    "iat",
+    "nbf",
+    "exp",
+    "credentialStatus",
+    "credentialSchema",
+    "proof",
 ];
 /// The same for an SD-JWT VC, where the claims stand beside them.
 const DC_FRAME: [&str; 9] = ["iss", "sub", "iat", "nbf", "exp", "cnf", "vct", "vct#integrity", "status"];
@@ -146,11 +158,7 @@ fn exposure(copy: &Copy, asker: &str) -> Exposure {
 }
 
 /// Takes what is shown from the very thing that will be sent, so that the screen cannot say something else.
-fn part(
-    query_id: String,
-    opened: &Opened,
-    paths: &[carnet_core::secure::sd_jwt::ClaimPath],
-) -> Result<Part, Problem> {
+fn part(query_id: String, opened: &Opened, paths: &[carnet_core::secure::sd_jwt::ClaimPath]) -> Result<Part, Problem> {
     let (shown, visible, paths, everything) = match &opened.source {
         Shown::Selected(token) => {
             let selected = token.select(paths)?;
@@ -159,7 +167,10 @@ fn part(
             (Shown::Selected(selected), disclosed.payload, paths, false)
         }
         Shown::Whole(document) => {
-            let names = claims_of(&opened.payload, &opened.format).into_iter().map(|(name, _)| format!("{SUBJECT}.{name}")).collect();
+            let names = claims_of(&opened.payload, &opened.format)
+                .into_iter()
+                .map(|(name, _)| format!("{SUBJECT}.{name}"))
+                .collect();
             (Shown::Whole(document.clone()), opened.payload.clone(), names, true)
         }
     };
@@ -194,7 +205,9 @@ pub(crate) fn claims_of<'a>(payload: &'a Map<String, Value>, format: &str) -> Ve
     for (name, value) in payload {
         match (name.as_str(), value) {
             (SUBJECT, Value::Object(members)) if format != "dc+sd-jwt" => {
-                claims.extend(members.iter().filter(|(name, _)| *name != "id").map(|(name, value)| (name.clone(), value)));
+                claims.extend(
+                    members.iter().filter(|(name, _)| *name != "id").map(|(name, value)| (name.clone(), value)),
+                );
             }
             (known, _) if frame.contains(&known) => {}
             _ => claims.push((name.clone(), value)),

@@ -62,7 +62,10 @@ impl IssuerPolicy for Promise<'_> {
             return Err(Problem::new(Code::IssuerMismatch, "the credential is by another issuer than the offer"));
         }
         if credential_type != self.type_name {
-            return Err(Problem::new(Code::TypeUnknown, "the credential is of another type than the one that was offered"));
+            return Err(Problem::new(
+                Code::TypeUnknown,
+                "the credential is of another type than the one that was offered",
+            ));
         }
         Ok(())
     }
@@ -83,16 +86,20 @@ pub(crate) fn verified(
     now: Timestamp,
 ) -> Result<HeldCredential, Problem> {
     if copies.is_empty() || copies.len() != keys.len() {
-        return Err(Problem::new(Code::MalformedValue, "the issuer gave another number of copies than there are proofs"));
+        return Err(Problem::new(
+            Code::MalformedValue,
+            "the issuer gave another number of copies than there are proofs",
+        ));
     }
     let jcs = EddsaJcs2022;
-    let mut suites: Vec<&dyn Cryptosuite> = vec![&jcs];
     #[cfg(feature = "jsonld")]
     let rdfc = rdfc(catalogue)?;
-    #[cfg(feature = "jsonld")]
-    suites.push(&rdfc);
-    let env =
-        Environment { now, skew: SKEW, resolver, suites: &suites, issuers: promise, types: catalogue };
+    let suites: &[&dyn Cryptosuite] = &[
+        &jcs,
+        #[cfg(feature = "jsonld")]
+        &rdfc,
+    ];
+    let env = Environment { now, skew: SKEW, resolver, suites, issuers: promise, types: catalogue };
     let mut held = HeldCredential {
         id: fresh_id(),
         type_name: promise.type_name.to_owned(),
@@ -145,7 +152,11 @@ fn bound_to(credential: &str, seen: &verify::Held, key: &PublicKey) -> Result<()
 #[cfg(feature = "jsonld")]
 fn rdfc(catalogue: &Catalogue) -> Result<carnet_jsonld::EddsaRdfc2022, Problem> {
     let contexts = catalogue.types().map(|known| {
-        (known.context_url.clone(), String::from_utf8_lossy(&known.context_bytes).into_owned(), known.context_sha256.clone())
+        (
+            known.context_url.clone(),
+            String::from_utf8_lossy(&known.context_bytes).into_owned(),
+            known.context_sha256.clone(),
+        )
     });
     carnet_jsonld::EddsaRdfc2022::new(contexts.collect())
 }

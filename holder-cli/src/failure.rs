@@ -179,8 +179,7 @@ mod tests {
     fn a_status_keeps_its_reason_and_loses_its_control_characters() {
         let mut details = ErrorDetails::new();
         details.set_error_info("INVALID_GRANT", "carnet", std::collections::HashMap::<String, String>::new());
-        let status =
-            tonic::Status::with_error_details(tonic::Code::PermissionDenied, "no\u{1b}[31m\u{202e}", details);
+        let status = tonic::Status::with_error_details(tonic::Code::PermissionDenied, "no\u{1b}[31m\u{202e}", details);
         let failure = Failure::from_status(&status, "redeeming");
         assert_eq!((failure.reason.as_str(), failure.exit), ("invalid_grant", PROBLEM));
         assert!(!failure.message.contains(['\u{1b}', '\u{202e}']));

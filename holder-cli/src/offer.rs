@@ -86,7 +86,11 @@ impl Offer {
 }
 
 fn malformed(why: &str) -> Failure {
-    Failure::usage("offer_malformed", format!("This is not an offer: {why}"), "copy the whole link that the issuer gave you")
+    Failure::usage(
+        "offer_malformed",
+        format!("This is not an offer: {why}"),
+        "copy the whole link that the issuer gave you",
+    )
 }
 
 #[cfg(test)]
@@ -132,7 +136,9 @@ mod tests {
         assert_eq!(change("/grants", json!({"authorization_code": {}})), "grant_unsupported");
         let by_reference = "openid-credential-offer://?credential_offer_uri=https%3A%2F%2Fa.example";
         assert_eq!(Offer::parse(by_reference).unwrap_err().reason, "offer_by_reference");
-        for bad in ["", "x", "openid4vp://?a=b", "openid-credential-offer://", "openid-credential-offer://?credential_offer={"] {
+        for bad in
+            ["", "x", "openid4vp://?a=b", "openid-credential-offer://", "openid-credential-offer://?credential_offer={"]
+        {
             assert_eq!(Offer::parse(bad).unwrap_err().reason, "offer_malformed", "{bad}");
         }
     }

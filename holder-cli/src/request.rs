@@ -43,7 +43,11 @@ impl Pointer {
     /// Parses a link.
     pub(crate) fn parse(text: &str) -> Result<Self, Failure> {
         let malformed = |why: &str| {
-            Failure::usage("request_malformed", format!("This is not a request: {why}"), "copy the whole link that you were given")
+            Failure::usage(
+                "request_malformed",
+                format!("This is not a request: {why}"),
+                "copy the whole link that you were given",
+            )
         };
         if text.len() > LONGEST {
             return Err(malformed("it is too long"));

@@ -53,7 +53,11 @@ impl Session {
         let data = std::env::var_os("XDG_DATA_HOME").filter(|value| !value.is_empty()).map(PathBuf::from);
         let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/share"));
         data.or_else(home).map(|data| data.join("carnet/wallet.age")).ok_or_else(|| {
-            Failure::usage("wallet_missing", "There is no home folder to keep a wallet in", "say where with --wallet FILE")
+            Failure::usage(
+                "wallet_missing",
+                "There is no home folder to keep a wallet in",
+                "say where with --wallet FILE",
+            )
         })
     }
 
@@ -108,9 +112,15 @@ impl Session {
 
     fn ask_passphrase(&self, new: bool) -> Result<SecretString, Failure> {
         let ask = |id: &str| {
-            rpassword::prompt_password(format!("{}: ", self.ui.messages.text(id))).map(SecretString::from).map_err(|_| {
-                Failure::usage("passphrase_needed", "No passphrase was given", "give one, or use --passphrase-file FILE")
-            })
+            rpassword::prompt_password(format!("{}: ", self.ui.messages.text(id))).map(SecretString::from).map_err(
+                |_| {
+                    Failure::usage(
+                        "passphrase_needed",
+                        "No passphrase was given",
+                        "give one, or use --passphrase-file FILE",
+                    )
+                },
+            )
         };
         if !new {
             return ask("wallet-passphrase");

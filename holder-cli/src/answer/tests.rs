@@ -1,0 +1,212 @@
+use carnet_core::{
+    keys::{Algorithm, PublicKey, SecretKey},
+    secure::{
+        data_integrity::{ProofOptions, eddsa_jcs::EddsaJcs2022, secure},
+        sd_jwt::{self, IssueOptions},
+    },
+};
+use carnet_spec::Catalogue;
+use rand_core::OsRng;
+use serde_json::json;
+
+use super::*;
+use crate::wallet::HolderKey;
+
+pub(crate) const NOW: Timestamp = Timestamp::from_unix(1_800_000_000);
+const TYPE: &str = "QualificationCredential";
+
+/// An issuer with a did:jwk of its own.
+pub(crate) struct Issuer {
+    pub(crate) key: SecretKey,
+    pub(crate) did: Did,
+    pub(crate) catalogue: Catalogue,
+}
+
+impl Issuer {
+    pub(crate) fn new() -> Self {
+        let key = SecretKey::generate(Algorithm::EdDsa, &mut OsRng);
+        let did = Did::jwk(&key.public_key());
+        Self { key, did, catalogue: Catalogue::embedded().unwrap() }
+    }
+
+    fn method(&self) -> String {
+        format!("{}#0", self.did)
+    }
+
+    /// One copy of the catalogue's example, valid for a year around [`NOW`].
+    pub(crate) fn copy(&self, format: &str, holder: &PublicKey) -> String {
+        let known = self.catalogue.credential_type(TYPE).unwrap();
+        let mut document = known.example.clone();
+        document["issuer"] = json!(self.did.as_str());
+        document["validFrom"] = json!(NOW.plus(-86_400).start_of_day().to_string());
+        document["validUntil"] = json!(NOW.plus(365 * 86_400).start_of_day().to_string());
+        document["credentialSubject"]["id"] = json!(Did::jwk(holder).as_str());
+        let (payload, disclosable) = match format {
+            "dc+sd-jwt" => {
+                let mut flat = known.example_claims();
+                flat.insert("iss".to_owned(), json!(self.did.as_str()));
+                flat.insert("vct".to_owned(), json!(known.vct));
+                flat.insert("nbf".to_owned(), json!(NOW.plus(-86_400).start_of_day().unix()));
+                flat.insert("exp".to_owned(), json!(NOW.plus(365 * 86_400).start_of_day().unix()));
+                (flat, known.disclosable_in_sd_jwt_vc())
+            }
+            _ => (document.as_object().unwrap().clone(), known.disclosable.clone()),
+        };
+        if format == "di_vc+jcs" {
+            let options = ProofOptions {
+                verification_method: &self.method(),
+                purpose: carnet_core::did::Purpose::AssertionMethod,
+                created: None,
+                expires: None,
+                challenge: None,
+                domain: None,
+            };
+            let secured = secure(&payload, &EddsaJcs2022, &options, &self.key).unwrap();
+            return Value::Object(secured).to_string();
+        }
+        let options = IssueOptions {
+            typ: format,
+            kid: &self.method(),
+            disclosable: &disclosable,
+            holder: Some(holder),
+            decoys_to_multiple_of: 0,
+        };
+        sd_jwt::issue(&payload, &options, &self.key, &mut OsRng).unwrap()
+    }
+
+    /// A credential of so many copies, as the wallet holds it.
+    pub(crate) fn held(&self, id: &str, format: &str, copies: usize) -> HeldCredential {
+        let copy = |_| {
+            let key = HolderKey::draw();
+            let credential = self.copy(format, &key.open().unwrap().public_key());
+            Copy { credential, key, shown_to: Vec::new() }
+        };
+        HeldCredential {
+            id: id.to_owned(),
+            type_name: TYPE.to_owned(),
+            format: format.to_owned(),
+            issuer: self.did.to_string(),
+            issuer_name: "University of Example".to_owned(),
+            received_at: NOW,
+            valid_from: Some(NOW.plus(-86_400)),
+            valid_until: Some(NOW.plus(86_400)),
+            copies: (0..copies).map(copy).collect(),
+        }
+    }
+}
+
+pub(crate) fn query(format: &str, claims: Value) -> Query {
+    let meta = if format == "dc+sd-jwt" {
+        json!({"vct_values": ["urn:carnet:type:qualification:1"]})
+    } else {
+        json!({"type_values": [[TYPE]]})
+    };
+    Query::parse(&json!({"credentials": [{"id": "q", "format": format, "meta": meta, "claims": claims}]})).unwrap()
+}
+
+fn subject(names: &[&str]) -> Value {
+    names.iter().map(|name| json!({"path": ["credentialSubject", name]})).collect()
+}
+
+fn names(part: &Part) -> Vec<&str> {
+    part.goes.iter().map(|claim| claim.name.as_str()).collect()
+}
+
+#[test]
+fn what_is_asked_goes_and_the_rest_stays() {
+    let issuer = Issuer::new();
+    let mut contents = Contents::new(12);
+    contents.credentials.push(issuer.held("aaaa", "vc+sd-jwt", 2));
+    let query = query("vc+sd-jwt", subject(&["title", "eqfLevel"]));
+    let parts = answer(&contents, &query, "asker", NOW, &[]).unwrap();
+    assert_eq!(names(&parts[0]), ["eqfLevel", "title"]);
+    assert!(parts[0].stays.contains(&"grade".to_owned()) && parts[0].stays.contains(&"familyName".to_owned()));
+    assert_eq!(parts[0].stays.len() + 2, issuer.catalogue.credential_type(TYPE).unwrap().example_claims().len());
+    let bound = parts[0].bind(&contents.credentials[0].copies[0], "nonce", "asker", NOW).unwrap();
+    let sent = SdJwt::parse(&bound).unwrap();
+    assert!(sent.has_key_binding());
+    assert_eq!(claims_of(&sent.disclosed().unwrap().payload, "vc+sd-jwt").len(), 2);
+}
+
+#[test]
+fn an_sd_jwt_vc_is_shown_claim_by_claim() {
+    let issuer = Issuer::new();
+    let mut contents = Contents::new(12);
+    contents.credentials.push(issuer.held("aaaa", "dc+sd-jwt", 1));
+    let parts = answer(&contents, &query("dc+sd-jwt", json!([{"path": ["title"]}])), "asker", NOW, &[]).unwrap();
+    assert_eq!(names(&parts[0]), ["title"]);
+    assert!(!parts[0].everything);
+}
+
+#[test]
+fn part_of_a_claim_goes_and_is_called_a_part() {
+    let issuer = Issuer::new();
+    let mut contents = Contents::new(12);
+    contents.credentials.push(issuer.held("aaaa", "vc+sd-jwt", 1));
+    let claims = json!([{"path": ["credentialSubject", "learningOutcomes", 1, "title"]}]);
+    let parts = answer(&contents, &query("vc+sd-jwt", claims), "asker", NOW, &[]).unwrap();
+    assert_eq!(names(&parts[0]), ["learningOutcomes"]);
+    assert!(parts[0].goes[0].in_part);
+    assert!(!parts[0].goes[0].value.to_string().contains("Plans and gives"));
+}
+
+#[test]
+fn a_data_integrity_credential_goes_as_a_whole_and_says_so() {
+    let issuer = Issuer::new();
+    let mut contents = Contents::new(12);
+    contents.credentials.push(issuer.held("aaaa", "di_vc+jcs", 1));
+    let parts = answer(&contents, &query("di_vc+jcs", subject(&["title"])), "asker", NOW, &[]).unwrap();
+    assert!(parts[0].everything && parts[0].stays.is_empty());
+    assert!(names(&parts[0]).contains(&"grade"));
+    let bound = parts[0].bind(&contents.credentials[0].copies[0], "nonce", "asker", NOW).unwrap();
+    let presentation: Value = serde_json::from_str(&bound).unwrap();
+    assert_eq!(presentation["proof"]["challenge"], "nonce");
+    assert_eq!(presentation["proof"]["domain"], "asker");
+}
+
+#[test]
+fn a_fresh_copy_goes_first_then_one_that_this_asker_knows_then_the_least_seen() {
+    let issuer = Issuer::new();
+    let mut contents = Contents::new(12);
+    contents.credentials.push(issuer.held("aaaa", "vc+sd-jwt", 3));
+    let query = query("vc+sd-jwt", subject(&["title"]));
+    let mut used = |seen: [&[&str]; 3]| {
+        for (copy, seen) in contents.credentials[0].copies.iter_mut().zip(seen) {
+            copy.shown_to = seen.iter().map(|&name| name.to_owned()).collect();
+        }
+        let parts = answer(&contents, &query, "me", NOW, &[]).unwrap();
+        (parts[0].copy, parts[0].exposure.clone())
+    };
+    assert_eq!(used([&["x"], &["me"], &[]]), (2, Exposure::Fresh));
+    assert_eq!(used([&["x"], &["me"], &["y"]]), (1, Exposure::SameAsker));
+    assert_eq!(used([&["x", "y"], &["x", "z"], &["y"]]), (2, Exposure::Others(vec!["y".to_owned()])));
+}
+
+#[test]
+fn a_credential_with_fresh_copies_goes_before_a_newer_one_without() {
+    let issuer = Issuer::new();
+    let mut contents = Contents::new(12);
+    contents.credentials.push(issuer.held("aaaa", "vc+sd-jwt", 1));
+    contents.credentials.push(issuer.held("bbbb", "vc+sd-jwt", 1));
+    contents.credentials[1].received_at = NOW.plus(10);
+    let query = query("vc+sd-jwt", subject(&["title"]));
+    let chosen = |contents: &Contents, only: &[usize]| answer(contents, &query, "me", NOW, only).unwrap()[0].credential;
+    assert_eq!(chosen(&contents, &[]), 1);
+    assert_eq!(chosen(&contents, &[0]), 0);
+    contents.credentials[1].copies[0].shown_to.push("x".to_owned());
+    assert_eq!(chosen(&contents, &[]), 0);
+}
+
+#[test]
+fn what_has_expired_or_is_missing_is_not_an_answer() {
+    let issuer = Issuer::new();
+    let mut contents = Contents::new(12);
+    contents.credentials.push(issuer.held("aaaa", "vc+sd-jwt", 1));
+    let good = query("vc+sd-jwt", subject(&["title"]));
+    assert!(answer(&contents, &good, "me", NOW, &[]).is_ok());
+    let unmet = |contents: &Contents, query: &Query| answer(contents, query, "me", NOW, &[]).unwrap_err().code;
+    assert_eq!(unmet(&contents, &query("vc+sd-jwt", subject(&["title", "shoeSize"]))), Code::QueryUnmet);
+    assert_eq!(unmet(&contents, &query("di_vc+jcs", subject(&["title"]))), Code::QueryUnmet);
+    contents.credentials[0].valid_until = Some(NOW.plus(-1));
+    assert_eq!(unmet(&contents, &good), Code::QueryUnmet);
+}

@@ -30,13 +30,14 @@ impl Issuer {
     /// Who issues what.
     pub(crate) async fn metadata(&mut self) -> Result<ReadMetadataResponse, Failure> {
         let answer = self.0.read_metadata(ReadMetadataRequest {}).await;
-        answer.map(tonic::Response::into_inner).map_err(|status| Failure::from_status(&status, "Asking the issuer who it is"))
+        answer
+            .map(tonic::Response::into_inner)
+            .map_err(|status| Failure::from_status(&status, "Asking the issuer who it is"))
     }
 
     /// Exchanges the code.
     pub(crate) async fn redeem(&mut self, code: &str, pin: Option<&str>) -> Result<RedeemOfferResponse, Failure> {
-        let request =
-            RedeemOfferRequest { pre_authorized_code: code.to_owned(), tx_code: pin.map(str::to_owned) };
+        let request = RedeemOfferRequest { pre_authorized_code: code.to_owned(), tx_code: pin.map(str::to_owned) };
         let answer = self.0.redeem_offer(request).await;
         answer.map(tonic::Response::into_inner).map_err(|status| Failure::from_status(&status, "Redeeming the offer"))
     }
@@ -44,7 +45,9 @@ impl Issuer {
     /// A nonce for the proofs.
     pub(crate) async fn nonce(&mut self) -> Result<String, Failure> {
         let answer = self.0.issue_nonce(IssueNonceRequest {}).await;
-        answer.map(|answer| answer.into_inner().c_nonce).map_err(|status| Failure::from_status(&status, "Getting a nonce"))
+        answer
+            .map(|answer| answer.into_inner().c_nonce)
+            .map_err(|status| Failure::from_status(&status, "Getting a nonce"))
     }
 
     /// Collects the copies.

@@ -21,7 +21,11 @@ const CONNECT: Duration = Duration::from_secs(5);
 /// The address of a service that somebody else gave: https, or http on this machine only.
 pub(crate) fn service_address(text: &str) -> Result<Url, Failure> {
     let bad = |why: &str| {
-        Failure::new("address_forbidden", format!("The service's address {why}"), "do not use it; ask where it came from")
+        Failure::new(
+            "address_forbidden",
+            format!("The service's address {why}"),
+            "do not use it; ask where it came from",
+        )
     };
     let url = Url::parse(text).map_err(|_| bad("is not a URL"))?;
     let loopback = match url.host() {
@@ -49,7 +53,11 @@ pub(crate) fn origin(url: &Url) -> String {
 /// Connects.
 pub(crate) async fn connect(origin: &str, ca: Option<&[u8]>) -> Result<Channel, Failure> {
     let later = |detail: String| {
-        Failure::later("unavailable", format!("{origin} cannot be reached{detail}"), "check your connection and try again")
+        Failure::later(
+            "unavailable",
+            format!("{origin} cannot be reached{detail}"),
+            "check your connection and try again",
+        )
     };
     let mut endpoint = Endpoint::from_shared(origin.to_owned())
         .map_err(|_| later(String::new()))?
@@ -72,9 +80,9 @@ pub(crate) async fn connect(origin: &str, ca: Option<&[u8]>) -> Result<Channel, 
 
 /// A request with the token that authorises it.
 fn authorised<T>(message: T, token: &str) -> Result<tonic::Request<T>, Failure> {
-    let mut value: MetadataValue<Ascii> = format!("Bearer {token}").parse().map_err(|_| {
-        Failure::new("protocol", "The issuer gave a token that cannot be sent", "tell the issuer")
-    })?;
+    let mut value: MetadataValue<Ascii> = format!("Bearer {token}")
+        .parse()
+        .map_err(|_| Failure::new("protocol", "The issuer gave a token that cannot be sent", "tell the issuer"))?;
     value.set_sensitive(true);
     let mut request = tonic::Request::new(message);
     request.metadata_mut().insert("authorization", value);
@@ -90,7 +98,9 @@ mod tests {
         for good in ["https://issuer.example", "http://127.0.0.1:4000", "http://localhost:1/x", "http://[::1]:5"] {
             assert!(service_address(good).is_ok(), "{good}");
         }
-        for bad in ["http://issuer.example", "http://10.0.0.1:80", "ftp://a", "x", "https://u:p@a.example", "file:///etc"] {
+        for bad in
+            ["http://issuer.example", "http://10.0.0.1:80", "ftp://a", "x", "https://u:p@a.example", "file:///etc"]
+        {
             assert_eq!(service_address(bad).unwrap_err().reason, "address_forbidden", "{bad}");
         }
         assert_eq!(origin(&service_address("https://a.example:8443/x/y?z").unwrap()), "https://a.example:8443");

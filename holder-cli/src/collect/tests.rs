@@ -1,0 +1,125 @@
+use carnet_core::did::SelfContained;
+
+use super::*;
+use crate::answer::tests::{Issuer, NOW};
+
+const FORMATS: [&str; 3] = ["vc+sd-jwt", "dc+sd-jwt", "di_vc+jcs"];
+
+struct Delivery {
+    issuer: Issuer,
+    format: &'static str,
+    keys: Vec<HolderKey>,
+    copies: Vec<String>,
+    promised_issuer: String,
+    promised_type: &'static str,
+    promised_format: &'static str,
+    now: Timestamp,
+}
+
+impl Delivery {
+    fn new(format: &'static str) -> Self {
+        let issuer = Issuer::new();
+        let keys = draw_keys(3);
+        let copies = keys.iter().map(|key| issuer.copy(format, &key.open().unwrap().public_key())).collect();
+        let promised_issuer = issuer.did.to_string();
+        Self {
+            issuer,
+            format,
+            keys,
+            copies,
+            promised_issuer,
+            promised_type: "QualificationCredential",
+            promised_format: format,
+            now: NOW,
+        }
+    }
+
+    fn receive(&self) -> Result<HeldCredential, Problem> {
+        let promise = Promise {
+            issuer: &self.promised_issuer,
+            issuer_name: "University",
+            type_name: self.promised_type,
+            format: self.promised_format,
+        };
+        verified(&self.copies, &self.keys, &promise, &SelfContained, &self.issuer.catalogue, self.now)
+    }
+}
+
+#[track_caller]
+fn refused(code: Code, change: impl Fn(&mut Delivery)) {
+    for format in FORMATS {
+        let mut delivery = Delivery::new(format);
+        assert!(delivery.receive().is_ok(), "{format}: {:?}", delivery.receive().err());
+        change(&mut delivery);
+        assert_eq!(delivery.receive().unwrap_err().code, code, "{}", delivery.format);
+    }
+}
+
+#[test]
+fn what_holds_is_kept() {
+    for format in FORMATS {
+        let held = Delivery::new(format).receive().unwrap();
+        assert_eq!(held.copies.len(), 3);
+        assert_eq!(held.fresh_copies(), 3);
+        assert!(held.valid_until.unwrap() > NOW, "{format}");
+    }
+}
+
+#[test]
+fn a_copy_for_another_key() {
+    refused(Code::HolderMismatch, |delivery| delivery.keys.swap(0, 1));
+    refused(Code::HolderMismatch, |delivery| delivery.keys[2] = HolderKey::draw());
+}
+
+#[test]
+fn a_copy_by_another_issuer_or_of_another_type_or_format() {
+    refused(Code::IssuerMismatch, |delivery| delivery.promised_issuer = Issuer::new().did.to_string());
+    refused(Code::TypeUnknown, |delivery| delivery.promised_type = "ResidencePermitCredential");
+    refused(Code::UnknownFormat, |delivery| delivery.promised_format = "ldp_vc");
+}
+
+#[test]
+fn another_number_of_copies() {
+    refused(Code::MalformedValue, |delivery| {
+        delivery.copies.pop();
+    });
+    refused(Code::MalformedValue, |delivery| delivery.copies.clear());
+}
+
+#[test]
+fn row_11_an_expired_copy() {
+    refused(Code::Expired, |delivery| delivery.now = NOW.plus(366 * 86_400));
+}
+
+#[test]
+fn row_12_a_copy_whose_time_has_not_come() {
+    refused(Code::NotYetValid, |delivery| delivery.now = NOW.plus(-3 * 86_400));
+}
+
+#[test]
+fn a_copy_whose_signature_does_not_hold() {
+    for format in ["vc+sd-jwt", "dc+sd-jwt"] {
+        let mut delivery = Delivery::new(format);
+        assert!(delivery.receive().is_ok());
+        let (jwt, rest) = delivery.copies[1].split_once('~').unwrap();
+        let (signed, signature) = jwt.rsplit_once('.').unwrap();
+        let other = if signature.starts_with('A') { "B" } else { "A" };
+        delivery.copies[1] = format!("{signed}.{other}{}~{rest}", &signature[1..]);
+        assert_eq!(delivery.receive().unwrap_err().code, Code::SignatureInvalid);
+    }
+    let mut delivery = Delivery::new("di_vc+jcs");
+    delivery.copies[1] = delivery.copies[1].replace("Nursing", "Surgery");
+    assert_eq!(delivery.receive().unwrap_err().code, Code::SignatureInvalid);
+}
+
+#[test]
+fn proofs_are_one_for_each_key() {
+    let keys = draw_keys(0);
+    assert_eq!(keys.len(), 1);
+    assert_eq!(draw_keys(500).len(), 10);
+    let proofs = proofs(&keys, "did:web:a.example", "n", NOW).unwrap();
+    let proof = jose::Jws::parse(&proofs[0]).unwrap();
+    assert_eq!(proof.typ(), Some(PROOF_TYP));
+    assert_eq!(proof.payload()["aud"], "did:web:a.example");
+    proof.verify(&keys[0].open().unwrap().public_key()).unwrap();
+}

@@ -19,7 +19,11 @@ pub(crate) fn run(session: &Session, arguments: &Delete) -> Result<(), Failure> 
         let catalogue = session.catalogue()?;
         session.ui.note(&Labels::new(&catalogue, &name, &session.ui.messages).document());
         if !session.ui.can_ask() {
-            return Err(Failure::usage("approval_needed", "Deleting needs a yes, and nobody can be asked", "add --yes"));
+            return Err(Failure::usage(
+                "approval_needed",
+                "Deleting needs a yes, and nobody can be asked",
+                "add --yes",
+            ));
         }
         if !session.ui.confirm(&session.ui.messages.text("delete-question")) {
             return Err(Failure::new("declined", "You said no", "nothing more to do"));

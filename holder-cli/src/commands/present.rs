@@ -104,7 +104,11 @@ async fn send(
         let held = wallet.contents.credentials.get_mut(part.credential);
         let Some(copy) = held.and_then(|held| held.copies.get_mut(part.copy)) else { continue };
         let bound = part.bind(copy, &request.nonce, &request.client_id, session.now).map_err(|problem| {
-            Failure::from_problem(&problem, "The presentation could not be made", "try again, or receive the document again")
+            Failure::from_problem(
+                &problem,
+                "The presentation could not be made",
+                "try again, or receive the document again",
+            )
         })?;
         presentations.push((part.query_id.clone(), bound));
         if !copy.shown_to.contains(&request.client_id) {

@@ -42,12 +42,7 @@ pub(crate) async fn run(session: &Session, arguments: &Receive) -> Result<(), Fa
 }
 
 /// Asks the owner, redeems the code, collects.
-async fn accept(
-    session: &Session,
-    arguments: &Receive,
-    offer: &Offer,
-    mut wallet: WalletFile,
-) -> Result<(), Failure> {
+async fn accept(session: &Session, arguments: &Receive, offer: &Offer, mut wallet: WalletFile) -> Result<(), Failure> {
     let catalogue = session.catalogue()?;
     let mut issuer = Issuer::connect(&offer.endpoint, session.ca()?.as_deref()).await?;
     let metadata = issuer.metadata().await?;
@@ -106,7 +101,11 @@ async fn resume(session: &Session, offer: Option<&str>) -> Result<(), Failure> {
         .cloned()
         .collect();
     if wanted.is_empty() {
-        return Err(Failure::new("nothing_pending", "Nothing is on its way", "receive an offer with: carnet receive OFFER"));
+        return Err(Failure::new(
+            "nothing_pending",
+            "Nothing is on its way",
+            "receive an offer with: carnet receive OFFER",
+        ));
     }
     let mut received = Vec::new();
     let mut waiting = None;
@@ -178,8 +177,12 @@ async fn store(
             wallet.contents.log.push(entry);
             wallet.save()?;
             let hint = "tell the issuer the name in brackets, and ask for a new offer";
-            return Err(Failure::from_problem(&problem, "What the issuer sent does not hold, and was not stored", hint)
-                .with_safety(Safety::Stored));
+            return Err(Failure::from_problem(
+                &problem,
+                "What the issuer sent does not hold, and was not stored",
+                hint,
+            )
+            .with_safety(Safety::Stored));
         }
     };
     let summary = json!({
@@ -326,8 +329,12 @@ fn consent(session: &Session, arguments: &Receive, catalogue: &Catalogue, orders
     }
     ui.say(&screen);
     if !ui.can_ask() {
-        return Err(Failure::new("approval_needed", "Receiving needs a yes, and nobody can be asked", "look at the offer, and add --yes")
-            .beside(json!({"offered": offered})));
+        return Err(Failure::new(
+            "approval_needed",
+            "Receiving needs a yes, and nobody can be asked",
+            "look at the offer, and add --yes",
+        )
+        .beside(json!({"offered": offered})));
     }
     if ui.confirm(&ui.messages.text("receive-question")) {
         return Ok(());
@@ -346,7 +353,13 @@ fn pin(session: &Session, arguments: &Receive, offer: &Offer) -> Result<Option<S
     if let Some(path) = &arguments.pin_file {
         return first_line(path, "pin").map(Some);
     }
-    let needed = || Failure::usage("pin_needed", "The offer needs a PIN, which the issuer gave you by another way", "add --pin-file FILE or --pin PIN");
+    let needed = || {
+        Failure::usage(
+            "pin_needed",
+            "The offer needs a PIN, which the issuer gave you by another way",
+            "add --pin-file FILE or --pin PIN",
+        )
+    };
     if !session.ui.can_ask() {
         return Err(needed());
     }

@@ -30,7 +30,7 @@ impl Asker {
         let payload = json!({
             "client_id": client_id, "aud": AUDIENCE, "response_type": "vp_token", "response_mode": "direct_post",
             "response_uri": "http://127.0.0.1:5000/requests/r1/answer", "nonce": "n-0123456789",
-            "iat": NOW.unix(), "exp": NOW.unix() + 300,
+            "iat": NOW.unix(), "exp": NOW.plus(300).unix(),
             "dcql_query": {"credentials": [{
                 "id": "q", "format": "vc+sd-jwt", "meta": {"type_values": [["QualificationCredential"]]},
                 "claims": [{"path": ["credentialSubject", "title"]}, {"path": ["credentialSubject", "eqfLevel"]}]

@@ -38,9 +38,7 @@ impl<'a> Labels<'a> {
                 let known = self.display.and_then(|display| display.value(path, text));
                 known.map_or_else(|| clean(text), str::to_owned)
             }
-            Value::Array(items) => {
-                items.iter().map(|item| self.value(path, item)).collect::<Vec<_>>().join("; ")
-            }
+            Value::Array(items) => items.iter().map(|item| self.value(path, item)).collect::<Vec<_>>().join("; "),
             Value::Object(members) => members
                 .iter()
                 .map(|(name, value)| {

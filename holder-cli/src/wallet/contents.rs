@@ -50,8 +50,16 @@ impl Contents {
             .collect();
         match matches.as_slice() {
             [one] => Ok(*one),
-            [] => Err(Failure::new("not_found", "There is no such document in this wallet", "see the ids with: carnet list")),
-            _ => Err(Failure::usage("ambiguous_id", "More than one document has an id that begins so", "give more of the id")),
+            [] => Err(Failure::new(
+                "not_found",
+                "There is no such document in this wallet",
+                "see the ids with: carnet list",
+            )),
+            _ => Err(Failure::usage(
+                "ambiguous_id",
+                "More than one document has an id that begins so",
+                "give more of the id",
+            )),
         }
     }
 }

@@ -146,8 +146,12 @@ fn undecryptable(error: DecryptError) -> Failure {
 }
 
 fn corrupted(why: &str) -> Failure {
-    Failure::new("wallet_corrupted", format!("The wallet file is damaged: {why}"), "put back a copy of the file that you kept")
-        .with_safety(Safety::Unreadable)
+    Failure::new(
+        "wallet_corrupted",
+        format!("The wallet file is damaged: {why}"),
+        "put back a copy of the file that you kept",
+    )
+    .with_safety(Safety::Unreadable)
 }
 
 fn unwritable(path: &Path, error: &io::Error) -> Failure {

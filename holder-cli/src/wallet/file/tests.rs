@@ -22,11 +22,7 @@ fn open(path: &Path) -> Result<WalletFile, Failure> {
 }
 
 fn credential(id: &str) -> HeldCredential {
-    let copies = (0..10).map(|_| Copy {
-        credential: "x".repeat(2_000),
-        key: HolderKey::draw(),
-        shown_to: Vec::new(),
-    });
+    let copies = (0..10).map(|_| Copy { credential: "x".repeat(2_000), key: HolderKey::draw(), shown_to: Vec::new() });
     HeldCredential {
         id: id.to_owned(),
         type_name: "T".to_owned(),
