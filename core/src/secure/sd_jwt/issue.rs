@@ -118,7 +118,7 @@ impl Sealer<'_> {
             if self.decoys > 0 {
                 let padded = digests.len().checked_next_multiple_of(self.decoys).unwrap_or(digests.len());
                 while digests.len() < padded {
-                    // Like RFC 9901: the digest of randomness, so that no one, its maker included, can tell it from another.
+                    // The digest of randomness (RFC 9901 section 4.2.5), which nobody can tell from another.
                     digests.push(digest_of(&self.random::<32>()?));
                 }
             }

@@ -157,10 +157,7 @@ proptest! {
     }
 
     #[test]
-    fn any_payload_is_resolved_or_refused(mut payload in payload(), digests in vec(claim(), 0..4), at in any::<Index>()) {
-        let mut all = Vec::new();
-        places(&Value::Object(payload.clone()), Vec::new(), &mut all);
-        let _ = at.index(all.len().max(1));
+    fn any_payload_is_resolved_or_refused(mut payload in payload(), digests in vec(claim(), 0..4)) {
         payload.insert("_sd".to_owned(), digests.into());
         let token = SdJwt::parse(&made(&Value::Object(payload.clone()), &[])).unwrap();
         if let Ok(disclosed) = token.disclosed() {
