@@ -1,0 +1,181 @@
+//! The doors through which bytes from outside come in, each as a function of bytes that must not panic.
+//!
+//! The fuzz targets and the property tests of core (`core/tests/parsers.rs`) share this file. Where
+//! something parses, what it says of itself must hold.
+
+use std::collections::BTreeMap;
+
+use carnet_core::{
+    Problem,
+    credential::Credential,
+    did::{Did, DidDocument, DidUrl, Purpose, SelfContained},
+    json::{self, Limits},
+    keys::PublicKey,
+    presentation::Presentation,
+    query::Query,
+    secure::{
+        data_integrity::{self, Expected, eddsa_jcs::EddsaJcs2022},
+        jose::Jws,
+        sd_jwt::{SdJwt, Step},
+    },
+    time::Timestamp,
+    verify::{self, Asked, Environment, IssuerPolicy, TypeRules},
+};
+use serde_json::{Map, Value, json};
+
+/// 2026-11-22T00:00:00Z.
+pub(crate) const NOW: Timestamp = Timestamp::from_unix(1_795_305_600);
+/// The nonce and the audience that presentations are held to.
+pub(crate) const NONCE: &str = "n-0S6_WzA2Mj";
+/// See [`NONCE`].
+pub(crate) const AUDIENCE: &str = "decentralized_identifier:did:web:agency.example";
+
+/// Every door with its name.
+pub(crate) const ALL: &[(&str, fn(&[u8]))] = &[
+    ("json", json_text),
+    ("jws", jws),
+    ("sd_jwt", sd_jwt),
+    ("did_url", did_url),
+    ("did_document", did_document),
+    ("dcql", dcql),
+    ("data_integrity", data_integrity),
+    ("credential", credential),
+];
+
+/// Strict JSON; what parses has one canonical form, which parses to itself.
+pub(crate) fn json_text(bytes: &[u8]) {
+    let Ok(value) = json::parse(bytes, Limits::DOCUMENT) else { return };
+    let Ok(canonical) = json::canonicalize(&value) else { return };
+    let again = json::parse(&canonical, Limits { max_bytes: usize::MAX, ..Limits::DOCUMENT });
+    let again = again.expect("the canonical form parses");
+    assert_eq!(json::canonicalize(&again).expect("it has a canonical form"), canonical);
+}
+
+/// A JWS; what parses keeps its text.
+pub(crate) fn jws(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    if let Ok(jws) = Jws::parse(text) {
+        assert_eq!(jws.as_str(), text);
+        let _ = (jws.typ(), jws.algorithm(), jws.key_ref());
+    }
+}
+
+/// An SD-JWT with or without key binding, its disclosures put in their places, and everything selected anew.
+pub(crate) fn sd_jwt(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    let Ok(token) = SdJwt::parse(text) else { return };
+    let _ = (token.holder_key(), token.require_no_key_binding());
+    if let Ok(disclosed) = token.disclosed() {
+        assert_eq!(disclosed.paths.len(), token.disclosure_count(), "each disclosure stands in one place");
+        let everything: Vec<_> = disclosed.payload.keys().map(|name| vec![Step::Name(name.clone())]).collect();
+        let selected = token.select(&everything).expect("what is disclosed can be selected");
+        assert_eq!(selected.disclosure_count(), token.disclosure_count());
+        let none = token.select(&[]).expect("nothing can be selected");
+        assert_eq!(none.disclosure_count(), 0);
+    }
+}
+
+/// DIDs, DID URLs, where did:web documents are, and did:key and did:jwk resolved; what parses keeps its text.
+pub(crate) fn did_url(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    if let Ok(url) = DidUrl::parse(text) {
+        assert_eq!(url.to_string(), text);
+        let _ = carnet_core::did::key_for(&SelfContained, text, Purpose::Authentication);
+    }
+    if let Ok(did) = Did::parse(text) {
+        assert_eq!(did.as_str(), text);
+        if let Ok(url) = carnet_core::did::web::url(&did) {
+            assert!(url.starts_with("https://") && url.ends_with("/did.json"), "{url}");
+            assert!(!url.contains("/../") && !url.contains('@') && !url.contains('?') && !url.contains('#'), "{url}");
+        }
+        let _ = carnet_core::did::Resolve::resolve(&SelfContained, &did);
+    }
+    if let Ok(key) = PublicKey::from_multikey(text) {
+        assert_eq!(key.to_multikey(), text);
+    }
+}
+
+/// A DID document for `did:web:issuer.example`, and a JWK.
+pub(crate) fn did_document(bytes: &[u8]) {
+    let Ok(value) = json::parse(bytes, Limits::DOCUMENT) else { return };
+    let did = Did::parse("did:web:issuer.example").expect("a DID");
+    if let Ok(document) = DidDocument::parse(&did, &value) {
+        let method = DidUrl::parse("did:web:issuer.example#key-1").expect("a DID URL");
+        let _ = document.key_for(&method, Purpose::AssertionMethod);
+    }
+    if let Ok(key) = PublicKey::from_jwk(&value) {
+        assert_eq!(PublicKey::from_jwk(&Value::Object(key.to_jwk())).expect("its own form"), key);
+    }
+}
+
+/// A DCQL query; what parses can be written and read again.
+pub(crate) fn dcql(bytes: &[u8]) {
+    let Ok(value) = json::parse(bytes, Limits::SMALL) else { return };
+    if let Ok(query) = Query::parse(&value) {
+        Query::parse(&query.to_json()).expect("what was written can be read");
+        let _ = query.satisfied_by(&[]);
+        let _ = query.answer(&[]);
+    }
+}
+
+/// A document with Data Integrity proofs, as a credential and as a presentation; and the data model's rules.
+pub(crate) fn data_integrity(bytes: &[u8]) {
+    let Ok(document) = json::parse_object(bytes, Limits::DOCUMENT) else { return };
+    for (purpose, party, binding) in
+        [(Purpose::AssertionMethod, "issuer", None), (Purpose::Authentication, "holder", Some((NONCE, AUDIENCE)))]
+    {
+        let controller = document.get(party).and_then(Value::as_str).unwrap_or_default();
+        let expected = Expected { purpose, controller, binding, now: NOW, skew: 60 };
+        if let Ok(verified) = data_integrity::verify(&document, &[&EddsaJcs2022], &SelfContained, &expected) {
+            assert!(!verified.contains_key("proof"));
+        }
+    }
+    let _ = Presentation::parse(&document);
+    let _ = Credential::parse(document);
+}
+
+/// Accepts every issuer and every type: whatever can be refused later stays reachable.
+struct Anything;
+
+impl IssuerPolicy for Anything {
+    fn accepts(&self, _: &str, _: &str) -> Result<(), Problem> {
+        Ok(())
+    }
+}
+
+impl TypeRules for Anything {
+    fn type_name(&self, _: &[&str], _: Option<&str>) -> Result<String, Problem> {
+        Ok("Anything".to_owned())
+    }
+    fn check(&self, _: &str, _: &Map<String, Value>) -> Result<(), Problem> {
+        Ok(())
+    }
+}
+
+/// The whole pipeline: the bytes as a credential that was handed over, and as the answer to a request.
+pub(crate) fn credential(bytes: &[u8]) {
+    let env = Environment {
+        now: NOW,
+        skew: 60,
+        resolver: &SelfContained,
+        suites: &[&EddsaJcs2022],
+        issuers: &Anything,
+        types: &Anything,
+    };
+    let (report, verified) = verify::credential(bytes, &env);
+    assert_eq!(report.failure().is_none(), verified.is_some(), "the report and the value agree");
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    for format in ["vc+sd-jwt", "dc+sd-jwt", "di_vc+jcs"] {
+        let meta = if format == "dc+sd-jwt" {
+            json!({"vct_values": ["urn:carnet:type:anything:1"]})
+        } else {
+            json!({"type_values": [["Anything"]]})
+        };
+        let query = json!({"credentials": [{"id": "one", "format": format, "meta": meta}]});
+        let query = Query::parse(&query).expect("a query");
+        let asked = Asked { query: &query, nonce: NONCE, audience: AUDIENCE, max_age: 600 };
+        let answer = BTreeMap::from([("one".to_owned(), vec![text.to_owned()])]);
+        let (report, verified) = verify::presentation(&answer, &asked, &env);
+        assert_eq!(report.failure().is_none(), verified.is_some(), "the report and the value agree");
+    }
+}
