@@ -82,7 +82,7 @@ fn presentations_show_the_verified_contents() {
             bound += 1;
         }
     }
-    assert!(bound >= 8, "{bound}");
+    assert!(bound >= 7, "{bound}");
 }
 
 /// The payload with each digest replaced by the same word, and the order of digests so forgotten.
@@ -141,5 +141,5 @@ fn issuing_the_same_claims_makes_the_same_structure() {
         };
         assert_eq!(sorted(ours.paths), sorted(disclosed.paths), "{case:?}");
     }
-    assert!(decoys <= 6, "{decoys}");
+    assert!(decoys <= 1, "{decoys}");
 }
