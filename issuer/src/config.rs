@@ -36,6 +36,10 @@ pub(crate) struct IssuerConfig {
     pub(crate) serve: ServeConfig,
 }
 
+/// The fields that are not `serve`'s.
+const OWN: [&str; 8] =
+    ["did", "name", "max_batch_size", "offer_days", "deferred_days", "deferred_interval_seconds", "types", "serve"];
+
 const fn default_batch() -> usize {
     10
 }
@@ -62,9 +66,9 @@ impl IssuerConfig {
                 "run `carnet-issuer init --data DIR --did did:web:...` first",
             ));
         }
-        let mut table: toml::Table = config::read(&base)?;
+        let mut table = with_serve(config::read(&base)?);
         if let Some(path) = over {
-            lay_over(&mut table, config::read(path)?);
+            lay_over(&mut table, with_serve(config::read(path)?));
         }
         let config: Self = table.try_into().map_err(|error: toml::de::Error| {
             StartError::new(
@@ -105,6 +109,18 @@ impl IssuerConfig {
     }
 }
 
+/// The fields of `serve` may also stand at the top, as in `listen = "127.0.0.1:7401"`; the table wins.
+fn with_serve(table: toml::Table) -> toml::Table {
+    let (mut own, serve): (toml::Table, toml::Table) =
+        table.into_iter().partition(|(name, _)| OWN.contains(&name.as_str()));
+    if !serve.is_empty() {
+        let mut joined = toml::Table::from_iter([("serve".to_owned(), toml::Value::Table(serve))]);
+        lay_over(&mut joined, own);
+        own = joined;
+    }
+    own
+}
+
 /// Fields of `over` win; tables are laid over each other.
 fn lay_over(base: &mut toml::Table, over: toml::Table) {
     for (name, value) in over {
@@ -136,6 +152,7 @@ mod tests {
             load(base, "max_batch_size = 3\n[name]\nde = \"B\"\n[serve]\nlisten = \"127.0.0.1:7401\"\n").unwrap();
         assert_eq!((config.did.as_str(), config.max_batch_size, config.name.len()), ("did:web:a.example", 3, 2));
         assert_eq!(config.serve.listen.port(), 7401);
+        assert_eq!(load(base, "listen = \"127.0.0.1:7402\"").unwrap().serve.listen.port(), 7402);
     }
 
     #[test]

@@ -113,3 +113,23 @@ async fn nonces_and_sealed_answers_are_swept() {
     issuer.issuer.store.erase_expired(Timestamp::from_unix(issuer.now())).await.unwrap();
     assert_eq!(left().await, (0, 0));
 }
+
+#[tokio::test]
+async fn status_indices_are_random_and_unique_over_many_copies() {
+    let issuer = start().await;
+    let mut indices = Vec::new();
+    for number in 0..8 {
+        let offer = issuer.create(offer_request(&format!("r{number}"))).await;
+        issuer.receive(&offer, &holder_keys(10)).await.unwrap();
+    }
+    let list = proto::ListIssuedRequest { page_size: 500, ..Default::default() };
+    for record in issuer.staff().list_issued(list).await.unwrap().into_inner().issued {
+        assert!(record.status_index < 131_072);
+        indices.push(record.status_index);
+    }
+    assert_eq!(indices.len(), 80);
+    assert!(!indices.is_sorted() && !indices.iter().rev().is_sorted());
+    indices.sort_unstable();
+    indices.dedup();
+    assert_eq!(indices.len(), 80);
+}
