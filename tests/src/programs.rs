@@ -61,8 +61,7 @@ impl Said {
     /// # Errors
     /// If it is not JSON; the error shows both outputs.
     pub fn json(&self) -> Result<Value> {
-        serde_json::from_str(&self.stdout)
-            .map_err(|error| format!("{error}: {}\n{}", self.stdout, self.stderr).into())
+        serde_json::from_str(&self.stdout).map_err(|error| format!("{error}: {}\n{}", self.stdout, self.stderr).into())
     }
 
     /// This, if the program ended with 0.

@@ -106,7 +106,8 @@ impl Stage {
         std::fs::write(folder.join("passphrase"), PASSPHRASE)?;
         let university = open_issuer(&folder, &site, "university", "University of Coimbra")?;
         let authority = open_issuer(&folder, &site, "authority", "Residency Authority")?;
-        let trusted = [(university.did.as_str(), "QualificationCredential"), (&authority.did, "ResidencePermitCredential")];
+        let trusted =
+            [(university.did.as_str(), "QualificationCredential"), (&authority.did, "ResidencePermitCredential")];
         let agency = open_verifier(&folder, "agency", "City Job Centre", &trusted)?;
         Ok(Self { folder, _temporary: temporary, site, university, authority, agency })
     }
@@ -127,7 +128,12 @@ impl Stage {
         let wallet = self.folder.join(wallet);
         let (passphrase, ca) = (self.folder.join("passphrase"), self.folder.join("ca.pem"));
         let mut all: Vec<&OsStr> = args.iter().map(AsRef::as_ref).collect();
-        all.extend([OsStr::new("--wallet"), wallet.as_os_str(), OsStr::new("--passphrase-file"), passphrase.as_os_str()]);
+        all.extend([
+            OsStr::new("--wallet"),
+            wallet.as_os_str(),
+            OsStr::new("--passphrase-file"),
+            passphrase.as_os_str(),
+        ]);
         all.extend([OsStr::new("--ca"), ca.as_os_str(), OsStr::new("--private-host"), OsStr::new("localhost")]);
         all.extend(flags.iter().map(OsStr::new));
         programs::run_with_input("carnet", all, &[], input)
@@ -138,7 +144,7 @@ impl Stage {
     /// # Errors
     /// If it cannot be made.
     pub fn make_wallet(&self) -> Result<()> {
-        self.carnet(&["init", "--work-factor", "10"])?.ok().map(drop)
+        self.carnet(&["init", "--work-factor", "12"])?.ok().map(drop)
     }
 
     /// Creates an offer.
@@ -186,7 +192,8 @@ fn open_issuer(folder: &Path, site: &Site, short: &str, name: &str) -> Result<Of
     let data = folder.join(short);
     let did = site.did(short);
     let data_text = data.display().to_string();
-    let said = programs::run("carnet-issuer", ["init", "--data", &data_text, "--did", &did, "--name", name, "--json"], &[])?;
+    let said =
+        programs::run("carnet-issuer", ["init", "--data", &data_text, "--did", &did, "--name", name, "--json"], &[])?;
     let token_file = keep_token(folder, short, &said.ok()?.json()?)?;
     site.publish(short, &std::fs::read_to_string(data.join("did.json"))?);
     let service = Service::start("carnet-issuer", &data)?;
@@ -235,7 +242,8 @@ pub fn residence_permit() -> Value {
 /// The claims of the catalogue's own example, without the subject's id.
 fn claims_of(kind: &str) -> Value {
     let catalogue = carnet_spec::Catalogue::embedded().ok();
-    let example = catalogue.as_ref().and_then(|catalogue| catalogue.credential_type(kind)).map(|kind| kind.example.clone());
+    let example =
+        catalogue.as_ref().and_then(|catalogue| catalogue.credential_type(kind)).map(|kind| kind.example.clone());
     let subject = example.and_then(|example| example.get("credentialSubject").cloned()).unwrap_or(json!({}));
     match subject {
         Value::Object(mut members) => {

@@ -202,10 +202,8 @@ pub async fn submit(asked: &Asked, presentation: String) -> std::result::Result<
         .await
         .map_err(|error| Status::unavailable(error.to_string()))?;
     let list = PresentationList { presentations: vec![presentation] };
-    let message = SubmitPresentationRequest {
-        id: asked.id.clone(),
-        vp_token: HashMap::from([(asked.query_id.clone(), list)]),
-    };
+    let message =
+        SubmitPresentationRequest { id: asked.id.clone(), vp_token: HashMap::from([(asked.query_id.clone(), list)]) };
     PresentationServiceClient::new(channel).submit_presentation(message).await.map(tonic::Response::into_inner)
 }
 

@@ -112,7 +112,8 @@ async fn two_answers_at_the_same_time_are_one_success() -> Result<()> {
     let asked = ask(&stage).await?;
     let honest = visitor::present(&mine, &asked, now())?;
     let answers: Vec<_> = (0..8).map(|_| (asked.clone(), honest.clone())).collect();
-    let tasks: Vec<_> = answers.into_iter().map(|(asked, shown)| tokio::spawn(async move { outcome(&asked, shown).await })).collect();
+    let tasks: Vec<_> =
+        answers.into_iter().map(|(asked, shown)| tokio::spawn(async move { outcome(&asked, shown).await })).collect();
     let mut accepted = 0;
     for task in tasks {
         accepted += usize::from(task.await?.is_none());
@@ -166,9 +167,18 @@ async fn row_81_an_issuance_nonce_replayed_and_proofs_that_are_none() -> Result<
         signed(json!({"typ": "kb+jwt", "jwk": jwk}), claims.clone())?,
         signed(json!({"typ": "openid4vci-proof+jwt"}), claims.clone())?,
         signed(json!({"typ": "openid4vci-proof+jwt", "jwk": jwk, "kid": "did:jwk:abc#0"}), claims.clone())?,
-        signed(json!({"typ": "openid4vci-proof+jwt", "jwk": jwk}), json!({"aud": "did:web:other.example", "iat": now().unix(), "nonce": nonce}))?,
-        signed(json!({"typ": "openid4vci-proof+jwt", "jwk": jwk}), json!({"aud": did, "iat": now().plus(-3600).unix(), "nonce": nonce}))?,
-        signed(json!({"typ": "openid4vci-proof+jwt", "jwk": jwk}), json!({"aud": did, "iat": now().unix(), "nonce": "made-up"}))?,
+        signed(
+            json!({"typ": "openid4vci-proof+jwt", "jwk": jwk}),
+            json!({"aud": "did:web:other.example", "iat": now().unix(), "nonce": nonce}),
+        )?,
+        signed(
+            json!({"typ": "openid4vci-proof+jwt", "jwk": jwk}),
+            json!({"aud": did, "iat": now().plus(-3600).unix(), "nonce": nonce}),
+        )?,
+        signed(
+            json!({"typ": "openid4vci-proof+jwt", "jwk": jwk}),
+            json!({"aud": did, "iat": now().unix(), "nonce": "made-up"}),
+        )?,
         "not a token".to_owned(),
     ];
     for proof in bad {

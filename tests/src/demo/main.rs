@@ -72,7 +72,9 @@ impl Telling {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {
                 eprintln!("The demonstration stopped: {error}");
-                eprintln!("No data of yours is concerned. hint: run it again; if it stops at the same place, please report it.");
+                eprintln!(
+                    "No data of yours is concerned. hint: run it again; if it stops at the same place, please report it."
+                );
                 ExitCode::FAILURE
             }
         }

@@ -54,9 +54,11 @@ fn receive(telling: &mut Telling, stage: &Stage, what: &str) -> Result<()> {
     let received = stage.carnet(&args).and_then(|said| said.ok()?.json());
     let received = telling.step(&format!("receive {what}"), received)?;
     let pin = if offered.pin.is_some() { ", with a PIN handed over apart" } else { "" };
-    let copies = received.get("copies").and_then(Value::as_u64).unwrap_or_default();
+    let copies = received.pointer("/received/0/copies").and_then(Value::as_u64).unwrap_or_default();
     telling.say(format!("{} offers a {what}{pin}.", office.name));
-    telling.say(format!("   The wallet draws {copies} keys, collects {copies} copies, and checks each before it keeps it."));
+    telling.say(format!(
+        "   The wallet draws {copies} keys, collects {copies} copies, and checks each before it keeps it."
+    ));
     let issued = office.staff(&["issued", "list"]).and_then(|said| said.ok()?.json());
     let issued = telling.step(&format!("records of {what}"), issued)?;
     let count = issued.get("issued").and_then(Value::as_array).map_or(0, Vec::len);
@@ -65,7 +67,8 @@ fn receive(telling: &mut Telling, stage: &Stage, what: &str) -> Result<()> {
 }
 
 fn show_wallet(telling: &mut Telling, stage: &Stage) -> Result<()> {
-    let listed = stage.carnet_on("wallet.age", &["list"], &["--no-input"], "").and_then(carnet_tests::programs::Said::ok);
+    let listed =
+        stage.carnet_on("wallet.age", &["list"], &["--no-input"], "").and_then(carnet_tests::programs::Said::ok);
     let listed = telling.step("list", listed)?;
     telling.say("$ carnet list");
     telling.say(&listed.stdout);
@@ -75,9 +78,12 @@ fn show_wallet(telling: &mut Telling, stage: &Stage) -> Result<()> {
 fn present(telling: &mut Telling, stage: &Stage, template: &str) -> Result<()> {
     let asked = stage.request(template);
     let (id, uri) = telling.step(&format!("request {template}"), asked)?;
-    let declined = stage.carnet_on("wallet.age", &["present", &uri], &[], "\n")?;
-    telling.say(format!("{} asks: {template}. The holder sees this, and a bare Enter means No:\n", stage.agency.name));
-    telling.say(indent(&declined.stdout));
+    let shown = stage.carnet_on("wallet.age", &["present", &uri], &["--no-input"], "")?;
+    telling.say(format!(
+        "{} asks: {template}. The holder sees this first, and nothing has gone yet:\n",
+        stage.agency.name
+    ));
+    telling.say(indent(&shown.stdout));
     let approved = stage.approve(&uri).and_then(|(_, said)| said.ok()?.json());
     telling.step(&format!("present {template}"), approved)?;
     let result = stage.agency.staff(&["result", &id]).and_then(|said| said.ok()?.json());
