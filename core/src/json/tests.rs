@@ -191,6 +191,19 @@ fn numbers_are_read_exactly() {
     }
 }
 
+/// Every byte at every place of a long string: the search by words finds what one by bytes finds.
+#[test]
+fn strings_end_where_they_end() {
+    for before in 0..20 {
+        for byte in 0..=255_u8 {
+            let text: Vec<u8> = [&vec![b'a'; before][..], &[byte], b"\"bbbbbbbbbbbbbbbb"].concat();
+            let expected = text.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..=0x1f));
+            assert_eq!(plain_length(&text), expected);
+            assert_eq!(plain_length(&[&vec![0xff; before][..], &[0x7f; 9]].concat()), None);
+        }
+    }
+}
+
 #[test]
 #[cfg_attr(not(carnet_vectors), ignore = "CARNET_VECTORS is not set")]
 fn jcs_vectors() {
