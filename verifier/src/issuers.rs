@@ -18,8 +18,12 @@ use carnet_core::{
 use carnet_fetch::{DidCache, HttpsFetcher};
 use tokio::sync::Mutex;
 
-/// How old a document may become before it is fetched again.
+/// How often documents are looked at in the background.
 pub(crate) const REFRESH_EVERY: Duration = Duration::from_secs(600);
+
+/// From which age on a document is then fetched again: less than [`REFRESH_EVERY`], so that what the last round
+/// fetched is old, and what the start has just fetched is not.
+pub(crate) const OLD_AFTER: Duration = Duration::from_secs(300);
 
 /// How soon after a failure a missing document may be asked for again because somebody presents.
 const RETRY_AFTER: Duration = Duration::from_secs(30);

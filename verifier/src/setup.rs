@@ -119,6 +119,8 @@ fn config_text(did: &Did, name: &str) -> String {
     format!(
         "# Made by `carnet-verifier init`. `carnet-verifier serve --config FILE` lays another file over it.\n\
          did = {}\nname = {}\n\n\
+         # [serve]\n\
+         # listen = \"127.0.0.1:7402\"\n\n\
          # The issuers that are accepted, each for the types that are named here; there are no others:\n\
          #\n\
          # [[issuers]]\n\

@@ -115,6 +115,12 @@ fn suites(_catalogue: &Catalogue) -> Result<Vec<Box<dyn Cryptosuite>>, Problem> 
 
 #[cfg(feature = "jsonld")]
 fn suites(catalogue: &Catalogue) -> Result<Vec<Box<dyn Cryptosuite>>, Problem> {
+    Ok(vec![Box::new(EddsaJcs2022), Box::new(rdfc(catalogue)?)])
+}
+
+/// eddsa-rdfc-2022 over the catalogue's contexts, which are bundled and pinned.
+#[cfg(feature = "jsonld")]
+pub(crate) fn rdfc(catalogue: &Catalogue) -> Result<carnet_jsonld::EddsaRdfc2022, Problem> {
     let contexts = catalogue
         .types()
         .map(|known| {
@@ -123,5 +129,5 @@ fn suites(catalogue: &Catalogue) -> Result<Vec<Box<dyn Cryptosuite>>, Problem> {
             Ok((known.context_url.clone(), text, known.context_sha256.clone()))
         })
         .collect::<Result<Vec<_>, Problem>>()?;
-    Ok(vec![Box::new(EddsaJcs2022), Box::new(carnet_jsonld::EddsaRdfc2022::new(contexts)?)])
+    carnet_jsonld::EddsaRdfc2022::new(contexts)
 }

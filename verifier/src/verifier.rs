@@ -90,8 +90,7 @@ impl<S: Store> Verifier<S> {
         let mut every = tokio::time::interval(crate::issuers::REFRESH_EVERY);
         loop {
             every.tick().await;
-            // A little less than the interval, so that what the last round fetched counts as old.
-            self.verification.issuers.refresh(crate::issuers::REFRESH_EVERY / 2).await;
+            self.verification.issuers.refresh(crate::issuers::OLD_AFTER).await;
         }
     }
 }

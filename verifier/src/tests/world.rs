@@ -8,7 +8,7 @@ use carnet_core::{
     presentation,
     query::Query,
     secure::{
-        data_integrity::{ProofOptions, eddsa_jcs::EddsaJcs2022, secure},
+        data_integrity::{Cryptosuite, ProofOptions, eddsa_jcs::EddsaJcs2022, secure},
         jose::Jws,
         sd_jwt::{ClaimPath, IssueOptions, SdJwt, Step, issue},
     },
@@ -176,6 +176,10 @@ impl World {
 
     /// The same permit with an embedded proof.
     pub(super) fn embedded(&self) -> Value {
+        self.embedded_by(&EddsaJcs2022)
+    }
+
+    pub(super) fn embedded_by(&self, suite: &dyn Cryptosuite) -> Value {
         let method = format!("{}#0", did(&self.issuer));
         let options = ProofOptions {
             verification_method: &method,
@@ -185,14 +189,18 @@ impl World {
             challenge: None,
             domain: None,
         };
-        Value::Object(secure(&self.document(), &EddsaJcs2022, &options, &self.issuer).unwrap())
+        Value::Object(secure(&self.document(), suite, &options, &self.issuer).unwrap())
     }
 
     /// A presentation of credentials with embedded proofs.
     pub(super) fn present_embedded(&self, nonce: &str, audience: &str) -> String {
+        self.present_document(self.embedded(), nonce, audience)
+    }
+
+    pub(super) fn present_document(&self, document: Value, nonce: &str, audience: &str) -> String {
         let holder = did(&self.holder);
         let method = format!("{holder}#0");
-        presentation::present(&[self.embedded()], &holder, &method, nonce, audience, now(), &self.holder).unwrap()
+        presentation::present(&[document], &holder, &method, nonce, audience, now(), &self.holder).unwrap()
     }
 
     /// An honest answer.
@@ -275,5 +283,5 @@ pub(super) fn reason<T>(answer: Result<T, Status>) -> String {
 
 /// A time long before now.
 pub(super) fn hours_ago(hours: i64) -> Timestamp {
-    now().plus(hours * -3_600)
+    now().plus(hours.saturating_mul(-3_600))
 }
