@@ -108,7 +108,7 @@ impl Stage {
         let authority = open_issuer(&folder, &site, "authority", "Residency Authority")?;
         let trusted =
             [(university.did.as_str(), "QualificationCredential"), (&authority.did, "ResidencePermitCredential")];
-        let agency = open_verifier(&folder, "agency", "City Job Centre", &trusted)?;
+        let agency = open_verifier(&folder, "agency", "City Welcome Office", &trusted)?;
         Ok(Self { folder, _temporary: temporary, site, university, authority, agency })
     }
 

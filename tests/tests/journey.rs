@@ -59,7 +59,7 @@ async fn a_credential_travels_from_issuer_to_verifier_and_both_forget() -> Resul
 
     let (id, uri) = stage.request("job-right-to-work")?;
     let (consent, answer) = stage.approve(&uri)?;
-    assert_eq!(text(&consent, "/asker/name"), "City Job Centre");
+    assert_eq!(text(&consent, "/asker/name"), "City Welcome Office");
     let answer = answer.ok()?.json()?;
     assert_eq!(answer.get("accepted"), Some(&Value::Bool(true)), "{answer}");
 

@@ -126,7 +126,9 @@ fn model(token: &SdJwt, format: &str, payload: &Map<String, Value>, env: &Enviro
         .valid_until()
         .ok_or_else(|| Problem::new(Code::ClaimMissing, "the credential has no end (validUntil, or exp)"))?;
     let types: Vec<&str> = credential.types().collect();
-    let type_name = env.types.type_name(&types, payload.get("vct").and_then(Value::as_str))?;
+    // A vct counts in the format that has one; elsewhere it would be a second name for the type.
+    let vct = if format == DC { payload.get("vct").and_then(Value::as_str) } else { None };
+    let type_name = env.types.type_name(&types, vct)?;
     let times = super::common::Times {
         from: credential.valid_from().into_iter().chain(nbf).max(),
         until: exp.map_or(until, |exp| until.min(exp)),

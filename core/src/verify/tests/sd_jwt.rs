@@ -246,6 +246,14 @@ fn a_type_that_the_catalogue_does_not_know() {
 }
 
 #[test]
+fn row_71_a_vct_gives_a_vcdm_credential_no_second_name() {
+    document_refused(Code::TypeUnknown, |_, d| {
+        d.insert("type".into(), json!(["VerifiableCredential", "Passport"]));
+        d.insert("vct".into(), "urn:permit".into());
+    });
+}
+
+#[test]
 fn an_sd_jwt_vc_is_seen_as_a_credential() {
     let mut world = World::new();
     world.query = json!({"credentials": [{"id": "permit", "format": "dc+sd-jwt", "meta": {"vct_values": ["urn:permit"]},
