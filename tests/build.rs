@@ -1,9 +1,12 @@
-//! Lets the test of the Python client be reported as ignored where there is no Python for it.
+//! Lets the tests that need more than a plain build be reported as ignored where it is not there.
 
 fn main() {
-    println!("cargo::rustc-check-cfg=cfg(carnet_python)");
-    println!("cargo::rerun-if-env-changed=CARNET_PYTHON");
-    if std::env::var_os("CARNET_PYTHON").is_some() {
-        println!("cargo::rustc-cfg=carnet_python");
+    // A Python with grpcio-tools; programs that were built with the JSON-LD formats.
+    for (variable, cfg) in [("CARNET_PYTHON", "carnet_python"), ("CARNET_JSONLD", "carnet_jsonld")] {
+        println!("cargo::rustc-check-cfg=cfg({cfg})");
+        println!("cargo::rerun-if-env-changed={variable}");
+        if std::env::var_os(variable).is_some() {
+            println!("cargo::rustc-cfg={cfg}");
+        }
     }
 }
