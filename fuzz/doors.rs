@@ -30,8 +30,11 @@ pub(crate) const NONCE: &str = "n-0S6_WzA2Mj";
 /// See [`NONCE`].
 pub(crate) const AUDIENCE: &str = "decentralized_identifier:did:web:agency.example";
 
+/// A parser of core's, fed with any bytes.
+pub(crate) type Door = fn(&[u8]);
+
 /// Every door with its name.
-pub(crate) const ALL: &[(&str, fn(&[u8]))] = &[
+pub(crate) const ALL: &[(&str, Door)] = &[
     ("json", json_text),
     ("jws", jws),
     ("sd_jwt", sd_jwt),

@@ -1,5 +1,10 @@
 //! The fetcher against a real HTTPS server on loopback, whose certificate a CA of the test's own signed.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::arithmetic_side_effects, reason = "a test may fail by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "a test may fail by panicking"
+)]
 
 use std::{sync::Arc, time::Duration};
 
