@@ -150,7 +150,7 @@ fn bound_to(credential: &str, seen: &verify::Held, key: &PublicKey) -> Result<()
 }
 
 #[cfg(feature = "jsonld")]
-fn rdfc(catalogue: &Catalogue) -> Result<carnet_jsonld::EddsaRdfc2022, Problem> {
+pub(crate) fn rdfc(catalogue: &Catalogue) -> Result<carnet_jsonld::EddsaRdfc2022, Problem> {
     let contexts = catalogue.types().map(|known| {
         (
             known.context_url.clone(),

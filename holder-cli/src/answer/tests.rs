@@ -1,7 +1,7 @@
 use carnet_core::{
     keys::{Algorithm, PublicKey, SecretKey},
     secure::{
-        data_integrity::{ProofOptions, eddsa_jcs::EddsaJcs2022, secure},
+        data_integrity::{Cryptosuite, ProofOptions, eddsa_jcs::EddsaJcs2022, secure},
         sd_jwt::{self, IssueOptions},
     },
 };
@@ -52,7 +52,7 @@ impl Issuer {
             }
             _ => (document.as_object().unwrap().clone(), known.disclosable.clone()),
         };
-        if format == "di_vc+jcs" {
+        if !format.ends_with("sd-jwt") {
             let options = ProofOptions {
                 verification_method: &self.method(),
                 purpose: carnet_core::did::Purpose::AssertionMethod,
@@ -61,7 +61,14 @@ impl Issuer {
                 challenge: None,
                 domain: None,
             };
-            let secured = secure(&payload, &EddsaJcs2022, &options, &self.key).unwrap();
+            #[cfg(feature = "jsonld")]
+            let rdfc = crate::collect::rdfc(&self.catalogue).unwrap();
+            let suite: &dyn Cryptosuite = match format {
+                #[cfg(feature = "jsonld")]
+                "ldp_vc" => &rdfc,
+                _ => &EddsaJcs2022,
+            };
+            let secured = secure(&payload, suite, &options, &self.key).unwrap();
             return Value::Object(secured).to_string();
         }
         let options = IssueOptions {

@@ -3,7 +3,13 @@ use carnet_core::did::SelfContained;
 use super::*;
 use crate::answer::tests::{Issuer, NOW};
 
-const FORMATS: [&str; 3] = ["vc+sd-jwt", "dc+sd-jwt", "di_vc+jcs"];
+const FORMATS: &[&str] = &[
+    "vc+sd-jwt",
+    "dc+sd-jwt",
+    "di_vc+jcs",
+    #[cfg(feature = "jsonld")]
+    "ldp_vc",
+];
 
 struct Delivery {
     issuer: Issuer,
@@ -47,7 +53,7 @@ impl Delivery {
 
 #[track_caller]
 fn refused(code: Code, change: impl Fn(&mut Delivery)) {
-    for format in FORMATS {
+    for &format in FORMATS {
         let mut delivery = Delivery::new(format);
         assert!(delivery.receive().is_ok(), "{format}: {:?}", delivery.receive().err());
         change(&mut delivery);
@@ -57,7 +63,7 @@ fn refused(code: Code, change: impl Fn(&mut Delivery)) {
 
 #[test]
 fn what_holds_is_kept() {
-    for format in FORMATS {
+    for &format in FORMATS {
         let held = Delivery::new(format).receive().unwrap();
         assert_eq!(held.copies.len(), 3);
         assert_eq!(held.fresh_copies(), 3);
@@ -75,7 +81,7 @@ fn a_copy_for_another_key() {
 fn a_copy_by_another_issuer_or_of_another_type_or_format() {
     refused(Code::IssuerMismatch, |delivery| delivery.promised_issuer = Issuer::new().did.to_string());
     refused(Code::TypeUnknown, |delivery| delivery.promised_type = "ResidencePermitCredential");
-    refused(Code::UnknownFormat, |delivery| delivery.promised_format = "ldp_vc");
+    refused(Code::UnknownFormat, |delivery| delivery.promised_format = "jwt_vc_json");
 }
 
 #[test]

@@ -17,6 +17,10 @@ use crate::{
     wallet::{Entry, EntryKind, HolderKey, Pending, ShownPart, WalletFile, contents::Secret},
 };
 
+/// What an issuer says of a transaction that will never be ready.
+const GONE: [&str; 5] =
+    ["invalid_transaction_id", "not_found", "offer_cancelled", "offer_expired", "credential_request_denied"];
+
 /// One thing to collect, with all that is known of it.
 struct Order {
     endpoint: String,
@@ -56,37 +60,46 @@ async fn accept(session: &Session, arguments: &Receive, offer: &Offer, mut walle
     let pin = pin(session, arguments, offer)?;
     let redeemed = issuer.redeem(offer.code.expose(), pin.as_ref().map(ExposeSecret::expose_secret)).await?;
     let token = Secret::new(redeemed.access_token);
-    let mut received = Vec::new();
-    let mut waiting = None;
+    let mut progress = Progress::default();
     for mut order in orders {
         order.token = token.clone();
         let keys = draw_keys(metadata.max_batch_size);
-        let nonce = issuer.nonce().await?;
-        let proofs = proofs(&keys, &order.issuer, &nonce, session.now)
-            .map_err(|problem| Failure::from_problem(&problem, "Your keys could not sign", "try again"))?;
-        match issuer.collect(token.expose(), &order.configuration_id, proofs).await? {
-            Collected::Ready(copies, notification) => {
-                received.push(
-                    store(session, &catalogue, &mut wallet, &mut issuer, &order, &keys, &copies, &notification).await?,
-                );
-            }
-            Collected::NotReady(transaction, interval) => {
-                wallet.contents.pending.push(Pending {
-                    offer: order.offer,
-                    endpoint: order.endpoint,
-                    issuer: order.issuer,
-                    configuration_id: order.configuration_id,
-                    transaction_id: Secret::new(transaction),
-                    access_token: token.clone(),
-                    keys,
-                    since: session.now,
-                });
-                wallet.save()?;
-                waiting = Some(interval);
-            }
+        progress.add(collect(session, &catalogue, &mut wallet, &mut issuer, &order, keys).await);
+    }
+    progress.finish(session)
+}
+
+/// Collects one thing: its summary, or how long to wait.
+async fn collect(
+    session: &Session,
+    catalogue: &Catalogue,
+    wallet: &mut WalletFile,
+    issuer: &mut Issuer,
+    order: &Order,
+    keys: Vec<HolderKey>,
+) -> Result<Step, Failure> {
+    let nonce = issuer.nonce().await?;
+    let proofs = proofs(&keys, &order.issuer, &nonce, session.now)
+        .map_err(|problem| Failure::from_problem(&problem, "Your keys could not sign", "try again"))?;
+    match issuer.collect(order.token.expose(), &order.configuration_id, proofs).await? {
+        Collected::Ready(copies, notification) => {
+            store(session, catalogue, wallet, issuer, order, &keys, &copies, &notification).await
+        }
+        Collected::NotReady(transaction, interval) => {
+            wallet.contents.pending.push(Pending {
+                offer: order.offer.clone(),
+                endpoint: order.endpoint.clone(),
+                issuer: order.issuer.clone(),
+                configuration_id: order.configuration_id.clone(),
+                transaction_id: Secret::new(transaction),
+                access_token: order.token.clone(),
+                keys,
+                since: session.now,
+            });
+            wallet.save()?;
+            Ok(Step::Wait(interval))
         }
     }
-    finish(session, &received, waiting)
 }
 
 /// Collects what was not ready: all of it, or that of one offer.
@@ -107,36 +120,57 @@ async fn resume(session: &Session, offer: Option<&str>) -> Result<(), Failure> {
             "receive an offer with: carnet receive OFFER",
         ));
     }
-    let mut received = Vec::new();
-    let mut waiting = None;
+    let mut progress = Progress::default();
     for pending in wanted {
-        let mut issuer = Issuer::connect(&pending.endpoint, session.ca()?.as_deref()).await?;
-        let metadata = issuer.metadata().await?;
-        if metadata.issuer != pending.issuer {
-            return Err(Failure::new(
-                "issuer_mismatch",
-                "Another issuer answers at that address than the one that made the offer",
-                "ask the issuer",
-            ));
+        let step = resume_one(session, &catalogue, &mut wallet, &pending).await;
+        // What the issuer does not know any more will not come.
+        if step.as_ref().is_err_and(|failure| GONE.contains(&failure.reason.as_str())) {
+            wallet.contents.pending.retain(|other| other.transaction_id.expose() != pending.transaction_id.expose());
+            wallet.contents.log.push(Entry {
+                at: session.now,
+                kind: EntryKind::ReceiveFailed,
+                party: pending.issuer.clone(),
+                party_name: String::new(),
+                request: String::new(),
+                purpose: String::new(),
+                reason: step.as_ref().err().map(|failure| failure.reason.clone()).unwrap_or_default(),
+                parts: Vec::new(),
+            });
+            wallet.save()?;
         }
-        let mut order = configured(&metadata, &catalogue, &pending.configuration_id, &issuer_name(session, &metadata))?;
-        order.endpoint = pending.endpoint.clone();
-        order.offer = pending.offer.clone();
-        order.token = pending.access_token.clone();
-        resolve(session, &order.issuer).await?;
-        match issuer.collect_deferred(order.token.expose(), pending.transaction_id.expose()).await? {
-            Collected::Ready(copies, notification) => {
-                let done = pending.transaction_id.expose();
-                wallet.contents.pending.retain(|other| other.transaction_id.expose() != done);
-                received.push(
-                    store(session, &catalogue, &mut wallet, &mut issuer, &order, &pending.keys, &copies, &notification)
-                        .await?,
-                );
-            }
-            Collected::NotReady(_, interval) => waiting = Some(interval),
-        }
+        progress.add(step);
     }
-    finish(session, &received, waiting)
+    progress.finish(session)
+}
+
+async fn resume_one(
+    session: &Session,
+    catalogue: &Catalogue,
+    wallet: &mut WalletFile,
+    pending: &Pending,
+) -> Result<Step, Failure> {
+    let mut issuer = Issuer::connect(&pending.endpoint, session.ca()?.as_deref()).await?;
+    let metadata = issuer.metadata().await?;
+    if metadata.issuer != pending.issuer {
+        return Err(Failure::new(
+            "issuer_mismatch",
+            "Another issuer answers at that address than the one that made the offer",
+            "ask the issuer",
+        ));
+    }
+    let mut order = configured(&metadata, catalogue, &pending.configuration_id, &issuer_name(session, &metadata))?;
+    order.endpoint.clone_from(&pending.endpoint);
+    order.offer.clone_from(&pending.offer);
+    order.token = pending.access_token.clone();
+    resolve(session, &order.issuer).await?;
+    match issuer.collect_deferred(order.token.expose(), pending.transaction_id.expose()).await? {
+        Collected::Ready(copies, notification) => {
+            let done = pending.transaction_id.expose();
+            wallet.contents.pending.retain(|other| other.transaction_id.expose() != done);
+            store(session, catalogue, wallet, &mut issuer, &order, &pending.keys, &copies, &notification).await
+        }
+        Collected::NotReady(_, interval) => Ok(Step::Wait(interval)),
+    }
 }
 
 /// Verifies the copies, stores them all at once, and tells the issuer.
@@ -150,7 +184,7 @@ async fn store(
     keys: &[HolderKey],
     copies: &[IssuedCopy],
     notification: &str,
-) -> Result<Value, Failure> {
+) -> Result<Step, Failure> {
     let promise = Promise {
         issuer: &order.issuer,
         issuer_name: &order.issuer_name,
@@ -195,6 +229,9 @@ async fn store(
     wallet.contents.credentials.push(held);
     wallet.contents.log.push(entry);
     if let Err(failure) = wallet.save() {
+        // What the issuer hears has failed must not be stored by a later save.
+        wallet.contents.credentials.pop();
+        wallet.contents.log.pop();
         let _ = issuer.notify(order.token.expose(), notification, NotificationEvent::CredentialFailure).await;
         return Err(failure);
     }
@@ -202,31 +239,60 @@ async fn store(
     if issuer.notify(order.token.expose(), notification, NotificationEvent::CredentialAccepted).await.is_err() {
         session.ui.note("note: the issuer could not be told that it arrived");
     }
-    Ok(summary)
+    Ok(Step::Received(summary))
 }
 
-fn finish(session: &Session, received: &[Value], waiting: Option<u32>) -> Result<(), Failure> {
-    let object = json!({"received": received});
-    let mut text = String::new();
-    for one in received {
-        let word = |name: &str| clean(one.get(name).and_then(Value::as_str).unwrap_or_default());
-        text.push_str(&format!(
-            "{} {} ({}), {}\n",
-            session.ui.messages.text("receive-done"),
-            word("label"),
-            word("id"),
-            word("issuer_name")
-        ));
+/// How one collection ended.
+enum Step {
+    /// It is stored; what it is.
+    Received(Value),
+    /// It is not ready; how many seconds to wait.
+    Wait(u32),
+}
+
+/// How all of them ended: one that fails does not keep the others from coming.
+#[derive(Default)]
+struct Progress {
+    received: Vec<Value>,
+    waiting: Option<u32>,
+    failure: Option<Failure>,
+}
+
+impl Progress {
+    fn add(&mut self, step: Result<Step, Failure>) {
+        match step {
+            Ok(Step::Received(summary)) => self.received.push(summary),
+            Ok(Step::Wait(interval)) => self.waiting = Some(interval.max(1)),
+            Err(failure) => {
+                self.failure.get_or_insert(failure);
+            }
+        }
     }
-    let Some(interval) = waiting else {
-        session.ui.result(&text, &object);
-        return Ok(());
-    };
-    session.ui.say(&text);
-    let hint = format!("try again in {} s with: carnet receive --resume", interval.max(1));
-    Err(Failure::later("not_ready", "The issuer is not ready yet; your keys for it are kept", hint)
-        .with_safety(Safety::Stored)
-        .beside(json!({"received": received, "retry_after_seconds": interval.max(1)})))
+
+    fn finish(self, session: &Session) -> Result<(), Failure> {
+        let mut text = String::new();
+        for one in &self.received {
+            let word = |name: &str| clean(one.get(name).and_then(Value::as_str).unwrap_or_default());
+            let done = session.ui.messages.text("receive-done");
+            text.push_str(&format!("{done} {} ({}), {}\n", word("label"), word("id"), word("issuer_name")));
+        }
+        let object = json!({"received": self.received, "retry_after_seconds": self.waiting});
+        let failure = match (self.failure, self.waiting) {
+            (Some(failure), _) if self.received.is_empty() => failure,
+            (Some(failure), _) => failure.with_safety(Safety::Stored),
+            (None, Some(interval)) => {
+                let hint = format!("try again in {interval} s with: carnet receive --resume");
+                Failure::later("not_ready", "The issuer is not ready yet; your keys for it are kept", hint)
+                    .with_safety(Safety::Stored)
+            }
+            (None, None) => {
+                session.ui.result(&text, &object);
+                return Ok(());
+            }
+        };
+        session.ui.say(&text);
+        Err(failure.beside(object))
+    }
 }
 
 fn order(
