@@ -128,11 +128,12 @@ pub(crate) fn types_of(document: &Map<String, Value>, needed: &str) -> Result<Ve
     let missing = || Problem::new(Code::TypeMissing, format!("type does not include {needed}"));
     let types: Vec<String> = match document.get("type") {
         Some(Value::String(one)) => vec![one.clone()],
-        Some(Value::Array(many)) => many
-            .iter()
-            .map(|entry| entry.as_str().map(str::to_owned))
-            .collect::<Option<_>>()
-            .ok_or_else(|| Problem::new(Code::MalformedValue, "type has an entry that is not a string"))?,
+        Some(Value::Array(many)) => {
+            many.iter()
+                .map(|entry| entry.as_str().map(str::to_owned))
+                .collect::<Option<_>>()
+                .ok_or_else(|| Problem::new(Code::MalformedValue, "type has an entry that is not a string"))?
+        }
         _ => return Err(missing()),
     };
     if types.iter().any(|name| name == needed) { Ok(types) } else { Err(missing()) }
@@ -180,9 +181,7 @@ fn check_typed(property: &str, at: usize, entry: &Value) -> Result<(), Problem> 
     }
     match members.get("id") {
         Some(id) => url(id, property).map(|_| ()),
-        None if property == "credentialSchema" => {
-            Err(Problem::new(Code::MalformedValue, "credentialSchema has no id"))
-        }
+        None if property == "credentialSchema" => Err(Problem::new(Code::MalformedValue, "credentialSchema has no id")),
         None => Ok(()),
     }
 }
@@ -287,7 +286,9 @@ mod tests {
     #[test]
     fn row_29_a_nested_context() {
         refused(Code::ContextNested, |d| d["credentialSubject"]["@context"] = json!({"title": "urn:x"}));
-        refused(Code::ContextNested, |d| d["evidence"] = json!([{"type": "E", "a": {"@context": "https://a.example"}}]));
+        refused(Code::ContextNested, |d| {
+            d["evidence"] = json!([{"type": "E", "a": {"@context": "https://a.example"}}])
+        });
     }
 
     #[test]

@@ -70,12 +70,18 @@ mod tests {
         for text in ["2026-11-22T10:00:00", "2026-11-22", "2026-11-22 10:00:00Z", "2026-11-22T10:00:00z", ""] {
             assert_eq!(Timestamp::parse(text).unwrap_err().code, Code::DateMalformed, "{text}");
         }
-        assert_eq!(Timestamp::parse("2026-11-22T10:00:00Z").unwrap(), Timestamp::parse("2026-11-22T11:00:00+01:00").unwrap());
+        assert_eq!(
+            Timestamp::parse("2026-11-22T10:00:00Z").unwrap(),
+            Timestamp::parse("2026-11-22T11:00:00+01:00").unwrap()
+        );
     }
 
     #[test]
     fn a_day_starts_at_midnight_also_before_the_epoch() {
         assert_eq!(Timestamp::from_unix(-1).start_of_day().unix(), -86_400);
-        assert_eq!(Timestamp::parse("2026-11-22T23:59:59Z").unwrap().start_of_day().to_string(), "2026-11-22T00:00:00Z");
+        assert_eq!(
+            Timestamp::parse("2026-11-22T23:59:59Z").unwrap().start_of_day().to_string(),
+            "2026-11-22T00:00:00Z"
+        );
     }
 }

@@ -127,6 +127,7 @@ async fn channel(args: &StaffArgs) -> Result<Channel, StartError> {
             format!("No service answers at {server}: {cause}. Nothing was changed."),
             "Start it with `serve`, and give its URL with --server.",
         )
+        .passing()
     })
 }
 

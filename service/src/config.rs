@@ -15,12 +15,20 @@ pub struct StartError {
     pub message: String,
     /// What to do.
     pub hint: String,
+    /// Whether the same may go well later, as it is: nobody answered, or a lock was held.
+    pub try_again: bool,
 }
 
 impl StartError {
     /// Makes one of what happened and what to do.
     pub fn new(message: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self { message: message.into(), hint: hint.into() }
+        Self { message: message.into(), hint: hint.into(), try_again: false }
+    }
+
+    /// The same, where trying again later may help.
+    #[must_use]
+    pub fn passing(self) -> Self {
+        Self { try_again: true, ..self }
     }
 }
 

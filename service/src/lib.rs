@@ -2,6 +2,7 @@
 
 pub mod client;
 pub mod config;
+pub mod failure;
 pub mod keys;
 mod panics;
 pub mod serve;

@@ -1,11 +1,8 @@
 //! What must be refused at the real verifier's and issuer's doors, each with the twin that passes.
 
-use std::time::SystemTime;
-
 use carnet_core::{
     keys::{Algorithm, SecretKey, Signer as _},
     secure::{jose, sd_jwt::SdJwt},
-    time::Timestamp,
 };
 use carnet_proto::issuer::v1::{
     CollectCredentialsRequest, IssueNonceRequest, RedeemOfferRequest, issuance_service_client::IssuanceServiceClient,
@@ -13,17 +10,12 @@ use carnet_proto::issuer::v1::{
 use carnet_tests::{
     Result,
     stage::{Stage, residence_permit},
-    visitor::{self, Asked, Copy, Offer, object},
+    visitor::{self, Asked, Copy, Offer, now, object},
 };
 use rand_core::OsRng;
 use serde_json::json;
 
 const PERMIT: &str = "ResidencePermitCredential";
-
-fn now() -> Timestamp {
-    let seconds = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
-    Timestamp::from_unix(i64::try_from(seconds).unwrap())
-}
 
 async fn collect(stage: &Stage, extra: &[&str]) -> Result<Copy> {
     let offered = stage.offer(&stage.authority, PERMIT, &residence_permit(), extra)?;

@@ -164,7 +164,12 @@ impl CredentialQuery {
             return None;
         }
         if self.claim_sets.is_empty() {
-            return self.claims.iter().map(|claim| claim.paths_in(candidate.payload)).collect::<Option<Vec<_>>>().map(flat);
+            return self
+                .claims
+                .iter()
+                .map(|claim| claim.paths_in(candidate.payload))
+                .collect::<Option<Vec<_>>>()
+                .map(flat);
         }
         self.claim_sets.iter().find_map(|set| {
             let claims = set.iter().map(|id| self.claims.iter().find(|claim| claim.id.as_deref() == Some(id)));

@@ -62,10 +62,9 @@ pub(super) fn verify_presented(
 fn fresh(document: &Map<String, Value>, asked: &Asked<'_>, env: &Environment<'_>) -> Result<(), Problem> {
     let oldest = env.now.plus(asked.max_age.saturating_neg()).plus(env.skew.saturating_neg());
     for proof in proofs(document) {
-        let created = proof
-            .get("created")
-            .and_then(Value::as_str)
-            .ok_or_else(|| Problem::new(Code::KeyBindingStale, "the presentation's proof does not say when it was made"))?;
+        let created = proof.get("created").and_then(Value::as_str).ok_or_else(|| {
+            Problem::new(Code::KeyBindingStale, "the presentation's proof does not say when it was made")
+        })?;
         let created = Timestamp::parse(created)?;
         if created < oldest || created > env.now.plus(env.skew) {
             return Err(Problem::new(Code::KeyBindingStale, "the presentation's proof is too old, or from the future"));
@@ -142,9 +141,8 @@ fn verify(
 
 fn model(payload: &Map<String, Value>, env: &Environment<'_>) -> Result<(Credential, String, Timestamp), Problem> {
     let credential = Credential::parse(payload.clone())?;
-    let until = credential
-        .valid_until()
-        .ok_or_else(|| Problem::new(Code::ClaimMissing, "the credential has no validUntil"))?;
+    let until =
+        credential.valid_until().ok_or_else(|| Problem::new(Code::ClaimMissing, "the credential has no validUntil"))?;
     let types: Vec<&str> = credential.types().collect();
     let type_name = env.types.type_name(&types, None)?;
     Ok((credential, type_name, until))

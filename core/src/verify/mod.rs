@@ -108,6 +108,9 @@ pub fn credential(bytes: &[u8], env: &Environment<'_>) -> (Report, Option<Verifi
     (report, verified)
 }
 
+/// The credentials of an answer, by credential query id.
+pub type Answer = BTreeMap<String, Vec<Held>>;
+
 /// Verifies the answer to a request: from credential query id to presentations, each SD-JWT+KB text
 /// or a VerifiablePresentation's JSON text (OpenID4VP 1.0 section 8.1).
 ///
@@ -117,9 +120,9 @@ pub fn presentation(
     vp_token: &BTreeMap<String, Vec<String>>,
     asked: &Asked<'_>,
     env: &Environment<'_>,
-) -> (Report, Option<Verified<BTreeMap<String, Vec<Held>>>>) {
+) -> (Report, Option<Verified<Answer>>) {
     let mut report = Report::default();
-    let mut answer: BTreeMap<String, Vec<Held>> = BTreeMap::new();
+    let mut answer: Answer = BTreeMap::new();
     if let Err(problem) = admissible(vp_token, asked) {
         report.note::<()>(CheckName::Query, "", Err(problem));
         return (report, None);

@@ -62,7 +62,8 @@ pub(super) fn verify(
         (Some(_), _) => report.skip(CheckName::HolderSubject, about, "the holder's key is all that names the subject"),
         (None, _) => report.skip(CheckName::HolderSubject, about, "there is no holder here"),
     }
-    let held = Held { credential: model.credential, type_name: model.type_name, disclosed: paths, format: format.to_owned() };
+    let held =
+        Held { credential: model.credential, type_name: model.type_name, disclosed: paths, format: format.to_owned() };
     super::common::finish(report, about, &held, &payload, model.times, env)?;
     Some(Shown { held, payload })
 }
@@ -76,7 +77,10 @@ fn parse(compact: &str, binding_expected: bool) -> Result<(SdJwt, &'static str),
     };
     // An issuer has no holder's key: what comes bound from there was shown by somebody before.
     if !binding_expected && token.has_key_binding() {
-        return Err(Problem::new(Code::KeyBindingUnexpected, "a credential that is handed over directly has a key binding"));
+        return Err(Problem::new(
+            Code::KeyBindingUnexpected,
+            "a credential that is handed over directly has a key binding",
+        ));
     }
     Ok((token, format))
 }
@@ -98,7 +102,11 @@ fn issuer_key(token: &SdJwt, format: &str, env: &Environment<'_>) -> Result<Publ
     if url.did().as_str() != issuer {
         return Err(Problem::new(Code::MethodOfOther, "kid names a key of another party than the issuer"));
     }
-    did::key_for(env.resolver, kid, Purpose::AssertionMethod).map(|(_, key)| key)
+    let document = env.resolver.resolve(url.did())?;
+    if document.expires(&url).is_some_and(|end| env.now > end) {
+        return Err(Problem::new(Code::KeyInvalid, "the issuer's key is past its own end"));
+    }
+    document.key_for(&url, Purpose::AssertionMethod)
 }
 
 struct Model {
@@ -158,7 +166,9 @@ fn sd_jwt_vc(
     payload.get("vct").and_then(Value::as_str).ok_or_else(|| missing("vct"))?;
     let mut subject: Map<String, Value> = payload
         .iter()
-        .filter(|(name, _)| !matches!(name.as_str(), "iss" | "vct" | "vct#integrity" | "nbf" | "exp" | "iat" | "cnf" | "status" | "sub"))
+        .filter(|(name, _)| {
+            !matches!(name.as_str(), "iss" | "vct" | "vct#integrity" | "nbf" | "exp" | "iat" | "cnf" | "status" | "sub")
+        })
         .map(|(name, value)| (name.clone(), value.clone()))
         .collect();
     if let Some(key) = token.holder_key()? {
@@ -186,8 +196,8 @@ fn sd_jwt_vc(
 
 /// The key that presented is the key that names the subject (did:jwk or did:key).
 fn holder_is_subject(key: &PublicKey, credential: &Credential) -> Result<(), Problem> {
-    let (jwk, multikey) = (Did::jwk(key), Did::key(key));
-    if credential.subject_ids().all(|id| id == jwk.as_str() || id == multikey.as_str()) {
+    let jwk = Did::jwk(key);
+    if credential.subject_ids().all(|id| id == jwk.as_str() || id == Did::key(key).as_str()) {
         Ok(())
     } else {
         Err(Problem::new(Code::HolderMismatch, "the key that presented is not the subject's"))

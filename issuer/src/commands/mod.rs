@@ -6,10 +6,10 @@ mod offer;
 
 use std::{net::SocketAddr, path::PathBuf};
 
-use carnet_service::{config::StartError, wire};
+pub(crate) use carnet_service::failure::Failure;
+use carnet_service::wire;
 use clap::{Parser, Subcommand};
 use serde_json::Value;
-use tonic::Code;
 
 use crate::server;
 
@@ -47,43 +47,6 @@ enum Verb {
         #[command(subcommand)]
         verb: issued::IssuedVerb,
     },
-}
-
-/// Why a verb failed.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum Failure {
-    #[error(transparent)]
-    Start(#[from] StartError),
-    #[error("{}", describe(.0))]
-    Refused(Box<tonic::Status>),
-    #[error("{0}")]
-    Input(String),
-}
-
-impl From<tonic::Status> for Failure {
-    fn from(status: tonic::Status) -> Self {
-        Self::Refused(Box::new(status))
-    }
-}
-
-impl Failure {
-    /// 1 problem, 3 try again.
-    pub(crate) fn exit_code(&self) -> u8 {
-        match self {
-            Self::Refused(status) => match status.code() {
-                Code::Unavailable | Code::ResourceExhausted | Code::DeadlineExceeded | Code::Aborted => 3,
-                _ => 1,
-            },
-            Self::Start(_) | Self::Input(_) => 1,
-        }
-    }
-}
-
-fn describe(status: &tonic::Status) -> String {
-    match wire::reason(status) {
-        Some(reason) => format!("{} ({reason})", status.message()),
-        None => format!("{} ({:?})", status.message(), status.code()),
-    }
 }
 
 /// Runs a verb.

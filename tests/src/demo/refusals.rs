@@ -1,7 +1,5 @@
 //! Five who should not get through.
 
-use std::time::SystemTime;
-
 use carnet_core::{
     keys::{Algorithm, SecretKey},
     secure::sd_jwt::SdJwt,
@@ -19,7 +17,7 @@ use super::Telling;
 const TEMPLATE: &str = "job-right-to-work";
 
 pub(crate) async fn all(telling: &mut Telling, stage: &Stage) -> Result<()> {
-    let now = now()?;
+    let now = visitor::now();
     let mine = collect(stage, &[], now).await?;
 
     let asked = ask(stage).await?;
@@ -73,9 +71,4 @@ fn tampered(presentation: &str) -> Result<String> {
     let (head, _) = text.rsplit_once(',').ok_or("the disclosure has no value")?;
     let changed = URL_SAFE_NO_PAD.encode(format!("{head},\"anything\"]"));
     Ok(presentation.replacen(disclosure, &changed, 1))
-}
-
-fn now() -> Result<Timestamp> {
-    let seconds = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?.as_secs();
-    Ok(Timestamp::from_unix(i64::try_from(seconds)?))
 }

@@ -9,13 +9,11 @@ mod verify;
 use std::{net::SocketAddr, path::PathBuf};
 
 use carnet_proto::verifier::v1::verification_service_client::VerificationServiceClient;
-use carnet_service::{
-    client::{self, StaffArgs, WithToken},
-    config::StartError,
-    wire,
-};
+use carnet_service::client::{self, StaffArgs, WithToken};
+pub(crate) use carnet_service::failure::Failure;
+use carnet_service::wire;
 use clap::{Parser, Subcommand};
-use tonic::{Code, service::interceptor::InterceptedService, transport::Channel};
+use tonic::{service::interceptor::InterceptedService, transport::Channel};
 
 /// Asks holders for proof, verifies what they show, and keeps the verdict and not the claims.
 #[derive(Debug, Parser)]
@@ -54,43 +52,6 @@ enum Verb {
     Result(result::ResultArgs),
     /// Verify a credential or a presentation that was handed over directly.
     Verify(verify::VerifyArgs),
-}
-
-/// Why a verb failed.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum Failure {
-    #[error(transparent)]
-    Start(#[from] StartError),
-    #[error("{}", describe(.0))]
-    Refused(Box<tonic::Status>),
-    #[error("{0}")]
-    Input(String),
-}
-
-impl From<tonic::Status> for Failure {
-    fn from(status: tonic::Status) -> Self {
-        Self::Refused(Box::new(status))
-    }
-}
-
-impl Failure {
-    /// 1 problem, 3 try again.
-    pub(crate) fn exit_code(&self) -> u8 {
-        match self {
-            Self::Refused(status) => match status.code() {
-                Code::Unavailable | Code::ResourceExhausted | Code::DeadlineExceeded | Code::Aborted => 3,
-                _ => 1,
-            },
-            Self::Start(_) | Self::Input(_) => 1,
-        }
-    }
-}
-
-fn describe(status: &tonic::Status) -> String {
-    match wire::reason(status) {
-        Some(reason) => format!("{} ({reason})", status.message()),
-        None => format!("{} ({:?})", status.message(), status.code()),
-    }
 }
 
 /// Runs a verb; the exit code.

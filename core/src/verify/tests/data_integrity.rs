@@ -24,13 +24,15 @@ fn issued(world: &World, document: &Map<String, Value>) -> Value {
 
 fn world() -> World {
     let mut world = World::new();
-    world.query = json!({"credentials": [{"id": "permit", "format": "di_vc+jcs", "meta": {"type_values": [["Permit"]]}}]});
+    world.query =
+        json!({"credentials": [{"id": "permit", "format": "di_vc+jcs", "meta": {"type_values": [["Permit"]]}}]});
     world
 }
 
 fn show(world: &World, credential: &Value, nonce: &str, audience: &str) -> String {
     let holder = world.holder_did();
-    present(std::slice::from_ref(credential), &holder, &method(&holder), nonce, audience, world.now, &world.holder).unwrap()
+    present(std::slice::from_ref(credential), &holder, &method(&holder), nonce, audience, world.now, &world.holder)
+        .unwrap()
 }
 
 fn honest(world: &World) -> String {
@@ -38,7 +40,11 @@ fn honest(world: &World) -> String {
 }
 
 /// Changes the presentation's JSON, and signs it anew if `sign` is set.
-fn changed(world: &World, sign: Option<(Option<&str>, Option<Value>)>, change: impl FnOnce(&mut Map<String, Value>)) -> String {
+fn changed(
+    world: &World,
+    sign: Option<(Option<&str>, Option<Value>)>,
+    change: impl FnOnce(&mut Map<String, Value>),
+) -> String {
     let mut document: Map<String, Value> = serde_json::from_str(&honest(world)).unwrap();
     if let Some((challenge, domain)) = sign {
         document.remove("proof");
@@ -95,7 +101,10 @@ fn row_39_a_superset_of_the_domain() {
     let world = world();
     let sign = |domain: Value| changed(&world, Some((Some(NONCE), Some(domain))), |_| {});
     accepted(world.verify(&sign(json!([AUDIENCE]))));
-    refused(world.verify(&sign(json!([AUDIENCE, "decentralized_identifier:did:web:other.example"]))), Code::DomainMismatch);
+    refused(
+        world.verify(&sign(json!([AUDIENCE, "decentralized_identifier:did:web:other.example"]))),
+        Code::DomainMismatch,
+    );
 }
 
 #[test]

@@ -1,5 +1,8 @@
 //! The pipeline as a whole: what an honest holder shows passes, and each fault has its code.
 
+// Tests are a caller of core's, and a caller has randomness.
+#![allow(clippy::disallowed_types)]
+
 use std::collections::BTreeMap;
 
 use rand_core::OsRng;
@@ -34,7 +37,11 @@ impl IssuerPolicy for Only {
 struct OneType;
 impl TypeRules for OneType {
     fn type_name(&self, types: &[&str], vct: Option<&str>) -> Result<String, Problem> {
-        if types == ["Permit"] || vct == Some("urn:permit") { Ok("Permit".into()) } else { Err(Code::TypeUnknown.into()) }
+        if types == ["Permit"] || vct == Some("urn:permit") {
+            Ok("Permit".into())
+        } else {
+            Err(Code::TypeUnknown.into())
+        }
     }
     fn check(&self, _: &str, _: &Map<String, Value>) -> Result<(), Problem> {
         Ok(())
@@ -81,14 +88,11 @@ impl World {
         }))
     }
 
-    fn verify(&self, presentation: &str) -> (Report, Option<Verified<BTreeMap<String, Vec<Held>>>>) {
+    fn verify(&self, presentation: &str) -> (Report, Option<Verified<Answer>>) {
         self.verify_answer(&BTreeMap::from([("permit".to_owned(), vec![presentation.to_owned()])]))
     }
 
-    fn verify_answer(
-        &self,
-        answer: &BTreeMap<String, Vec<String>>,
-    ) -> (Report, Option<Verified<BTreeMap<String, Vec<Held>>>>) {
+    fn verify_answer(&self, answer: &BTreeMap<String, Vec<String>>) -> (Report, Option<Verified<Answer>>) {
         let query = Query::parse(&self.query).unwrap();
         let asked = Asked { query: &query, nonce: NONCE, audience: AUDIENCE, max_age: 300 };
         self.with_environment(|env| presentation(answer, &asked, env))
@@ -140,7 +144,8 @@ fn an_empty_report_seals_nothing() {
 #[test]
 fn every_check_has_its_own_name() {
     use CheckName::*;
-    let all = [Format, IssuerKey, Proof, Model, HolderBinding, HolderSubject, Validity, Status, Schema, IssuerTrust, Query];
+    let all =
+        [Format, IssuerKey, Proof, Model, HolderBinding, HolderSubject, Validity, Status, Schema, IssuerTrust, Query];
     let names: std::collections::HashSet<_> = all.iter().map(|name| name.as_str()).collect();
     assert_eq!(names.len(), all.len());
 }

@@ -49,7 +49,10 @@ fn an_honest_presentation_shows_what_was_asked_and_no_more() {
 fn row_04_a_credential_with_another_typ() {
     let world = World::new();
     accepted(world.verify(&honest(&world)));
-    refused(world.verify(&show(&world, &issued(&world, "vc+jwt", &world.document()), &[RIGHT_TO_WORK])), Code::TokenType);
+    refused(
+        world.verify(&show(&world, &issued(&world, "vc+jwt", &world.document()), &[RIGHT_TO_WORK])),
+        Code::TokenType,
+    );
 }
 
 #[test]
@@ -90,10 +93,15 @@ fn row_10_an_end_is_missing_where_the_profile_requires_it() {
     let mut world = World::new();
     world.query = json!({"credentials": [{"id": "permit", "format": "dc+sd-jwt", "meta": {"vct_values": ["urn:permit"]},
         "claims": [{"path": ["rightToWork"]}]}]});
-    let mut payload = object(json!({"iss": world.did(), "vct": "urn:permit", "exp": 1_800_000_000, "rightToWork": true, "permitType": "s"}));
+    let mut payload = object(
+        json!({"iss": world.did(), "vct": "urn:permit", "exp": 1_800_000_000, "rightToWork": true, "permitType": "s"}),
+    );
     accepted(world.verify(&show(&world, &issued(&world, "dc+sd-jwt", &payload), &[&["rightToWork"]])));
     payload.remove("exp");
-    refused(world.verify(&show(&world, &issued(&world, "dc+sd-jwt", &payload), &[&["rightToWork"]])), Code::ClaimMissing);
+    refused(
+        world.verify(&show(&world, &issued(&world, "dc+sd-jwt", &payload), &[&["rightToWork"]])),
+        Code::ClaimMissing,
+    );
 }
 
 #[test]
@@ -146,7 +154,10 @@ fn a_status_that_cannot_be_checked_is_not_valid() {
 fn row_40_the_holder_is_not_the_subject() {
     document_refused(Code::HolderMismatch, |_, d| {
         let other = SecretKey::generate(Algorithm::EdDsa, &mut OsRng);
-        d.insert("credentialSubject".into(), json!({"id": Did::jwk(&other.public_key()).as_str(), "rightToWork": true}));
+        d.insert(
+            "credentialSubject".into(),
+            json!({"id": Did::jwk(&other.public_key()).as_str(), "rightToWork": true}),
+        );
     });
 }
 
@@ -232,7 +243,8 @@ fn row_78_claims_that_nobody_asked_for() {
     accepted(world.verify(&asked_for));
     let more = show(&world, &credential, &[RIGHT_TO_WORK, &["credentialSubject", "permitType"]]);
     refused(world.verify(&more), Code::ClaimUnrequested);
-    let unknown = BTreeMap::from([("permit".to_owned(), vec![asked_for.clone()]), ("z".to_owned(), vec![asked_for.clone()])]);
+    let unknown =
+        BTreeMap::from([("permit".to_owned(), vec![asked_for.clone()]), ("z".to_owned(), vec![asked_for.clone()])]);
     refused(world.verify_answer(&unknown), Code::ClaimUnrequested);
     let twice = BTreeMap::from([("permit".to_owned(), vec![asked_for.clone(), asked_for])]);
     refused(world.verify_answer(&twice), Code::ClaimUnrequested);
