@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use carnet_core::{
-    Problem,
+    Code, Problem,
     credential::Credential,
     did::{Did, DidDocument, DidUrl, Purpose, SelfContained},
     json::{self, Limits},
@@ -46,11 +46,18 @@ pub(crate) const ALL: &[(&str, Door)] = &[
 ];
 
 /// Strict JSON; what parses has one canonical form, which parses to itself.
+///
+/// With one exception: 90071992547409930.5 is written without its fraction in the canonical form, and is
+/// an integer outside the I-JSON range there, which is refused.
 pub(crate) fn json_text(bytes: &[u8]) {
     let Ok(value) = json::parse(bytes, Limits::DOCUMENT) else { return };
     let Ok(canonical) = json::canonicalize(&value) else { return };
     let again = json::parse(&canonical, Limits { max_bytes: usize::MAX, ..Limits::DOCUMENT });
-    let again = again.expect("the canonical form parses");
+    let again = match again {
+        Ok(again) => again,
+        Err(problem) if problem.code == Code::NumberRange => return,
+        Err(problem) => panic!("the canonical form does not parse: {problem}"),
+    };
     assert_eq!(json::canonicalize(&again).expect("it has a canonical form"), canonical);
 }
 
