@@ -188,7 +188,7 @@ impl Service {
     ///
     /// # Errors
     /// If it cannot be signalled.
-    pub fn kill(mut self) -> Result<()> {
+    pub fn kill(&mut self) -> Result<()> {
         self.child.kill()?;
         self.child.wait()?;
         Ok(())

@@ -51,6 +51,16 @@ impl Office {
         Ok(std::fs::read_to_string(&self.token_file)?.trim().to_owned())
     }
 
+    /// Kills the service as a power cut would, and starts it again on what is on the disk.
+    ///
+    /// # Errors
+    /// If it does not become ready.
+    pub fn cut_power(&mut self) -> Result<()> {
+        self.service.kill()?;
+        self.service = Service::start(self.program, &self.service.data.clone())?;
+        Ok(())
+    }
+
     /// Stops the service and starts it again on its data.
     ///
     /// # Errors
