@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, path::Path};
 
-use carnet_service::config::{self, ServeConfig, StartError};
+use carnet_service::config::{self, ServeConfig, StartError, refused};
 use serde::Deserialize;
 
 const DAY: u32 = 86_400;
@@ -36,10 +36,6 @@ pub(crate) struct IssuerConfig {
     pub(crate) serve: ServeConfig,
 }
 
-/// The fields that are not `serve`'s.
-const OWN: [&str; 8] =
-    ["did", "name", "max_batch_size", "offer_days", "deferred_days", "deferred_interval_seconds", "types", "serve"];
-
 const fn default_batch() -> usize {
     10
 }
@@ -59,23 +55,7 @@ impl IssuerConfig {
     /// # Errors
     /// A file is missing, is not TOML, has an unknown field, or a value is out of its range.
     pub(crate) fn load(data: &Path, over: Option<&Path>) -> Result<Self, StartError> {
-        let base = data.join("config.toml");
-        if !base.is_file() {
-            return Err(StartError::new(
-                format!("{} is not an issuer's data directory: it has no config.toml", data.display()),
-                "run `carnet-issuer init --data DIR --did did:web:...` first",
-            ));
-        }
-        let mut table = with_serve(config::read(&base)?);
-        if let Some(path) = over {
-            lay_over(&mut table, with_serve(config::read(path)?));
-        }
-        let config: Self = table.try_into().map_err(|error: toml::de::Error| {
-            StartError::new(
-                format!("the configuration is refused: {}", error.message()),
-                "correct the field and start again",
-            )
-        })?;
+        let config: Self = config::layered("carnet-issuer", data, over)?;
         config.check()?;
         Ok(config)
     }
@@ -89,10 +69,8 @@ impl IssuerConfig {
         ];
         for (field, value, range) in ranges {
             if !range.contains(&value) {
-                return Err(StartError::new(
-                    format!("the configuration is refused: {field} is {value}"),
-                    format!("set it to {} to {}", range.start(), range.end()),
-                ));
+                let (least, most) = (range.start(), range.end());
+                return Err(refused(format!("{field} is {value}, and it must be from {least} to {most}")));
             }
         }
         Ok(())
@@ -106,30 +84,6 @@ impl IssuerConfig {
     /// How long a deferred offer waits, in seconds.
     pub(crate) fn deferred_ttl(&self) -> u32 {
         self.deferred_days.saturating_mul(DAY)
-    }
-}
-
-/// The fields of `serve` may also stand at the top, as in `listen = "127.0.0.1:7401"`; the table wins.
-fn with_serve(table: toml::Table) -> toml::Table {
-    let (mut own, serve): (toml::Table, toml::Table) =
-        table.into_iter().partition(|(name, _)| OWN.contains(&name.as_str()));
-    if !serve.is_empty() {
-        let mut joined = toml::Table::from_iter([("serve".to_owned(), toml::Value::Table(serve))]);
-        lay_over(&mut joined, own);
-        own = joined;
-    }
-    own
-}
-
-/// Fields of `over` win; tables are laid over each other.
-fn lay_over(base: &mut toml::Table, over: toml::Table) {
-    for (name, value) in over {
-        match (base.get_mut(&name), value) {
-            (Some(toml::Value::Table(base)), toml::Value::Table(over)) => lay_over(base, over),
-            (_, value) => {
-                base.insert(name, value);
-            }
-        }
     }
 }
 
@@ -152,7 +106,6 @@ mod tests {
             load(base, "max_batch_size = 3\n[name]\nde = \"B\"\n[serve]\nlisten = \"127.0.0.1:7401\"\n").unwrap();
         assert_eq!((config.did.as_str(), config.max_batch_size, config.name.len()), ("did:web:a.example", 3, 2));
         assert_eq!(config.serve.listen.port(), 7401);
-        assert_eq!(load(base, "listen = \"127.0.0.1:7402\"").unwrap().serve.listen.port(), 7402);
     }
 
     #[test]

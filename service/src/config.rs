@@ -101,6 +101,48 @@ pub fn read<T: DeserializeOwned>(path: &Path) -> Result<T, StartError> {
     })
 }
 
+/// Reads `DIR/config.toml`, which `init` wrote, and lays the fields of the operator's file `over` on it: they win, and
+/// tables are laid over each other.
+///
+/// # Errors
+/// A file is missing or is no TOML, or a field is unknown or of the wrong type.
+pub fn layered<T: DeserializeOwned>(program: &str, data: &Path, over: Option<&Path>) -> Result<T, StartError> {
+    let base = data.join("config.toml");
+    if !base.is_file() {
+        return Err(StartError::new(
+            format!(
+                "{} is no data directory of {program}: it has no config.toml. Nothing was started.",
+                data.display()
+            ),
+            format!("Run `{program} init --data DIR` first."),
+        ));
+    }
+    let mut table: toml::Table = read(&base)?;
+    if let Some(path) = over {
+        lay_over(&mut table, read(path)?);
+    }
+    table.try_into().map_err(|error: toml::de::Error| refused(error.message()))
+}
+
+/// A configuration that says something it may not.
+pub fn refused(what: impl std::fmt::Display) -> StartError {
+    StartError::new(
+        format!("The configuration is refused: {what}. Nothing was started."),
+        "Correct the field and start again.",
+    )
+}
+
+fn lay_over(base: &mut toml::Table, over: toml::Table) {
+    for (name, value) in over {
+        match (base.get_mut(&name), value) {
+            (Some(toml::Value::Table(base)), toml::Value::Table(over)) => lay_over(base, over),
+            (_, value) => {
+                base.insert(name, value);
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -6,7 +6,7 @@ use std::{
 };
 
 use carnet_core::did::Did;
-use carnet_service::config::{self, ServeConfig, StartError};
+use carnet_service::config::{self, ServeConfig, StartError, refused};
 use carnet_spec::Catalogue;
 use serde::Deserialize;
 
@@ -45,9 +45,6 @@ pub(crate) struct IssuerEntry {
     pub(crate) types: Vec<String>,
 }
 
-/// The fields that are not `serve`'s.
-const OWN: [&str; 7] = ["did", "name", "request_ttl", "key_binding_max_age", "verdict_days", "issuers", "serve"];
-
 const fn default_request_ttl() -> u32 {
     600
 }
@@ -58,34 +55,13 @@ const fn default_verdict_days() -> u32 {
     365
 }
 
-fn refused(what: impl std::fmt::Display) -> StartError {
-    StartError::new(
-        format!("The configuration is refused: {what}. Nothing was started."),
-        "Correct the field and start again.",
-    )
-}
-
 impl VerifierConfig {
     /// Reads `DIR/config.toml` and lays the fields of `over` on it.
     ///
     /// # Errors
     /// A file is missing, is not TOML, has an unknown field, or a value is out of its range.
     pub(crate) fn load(data: &Path, over: Option<&Path>) -> Result<Self, StartError> {
-        let base = data.join("config.toml");
-        if !base.is_file() {
-            return Err(StartError::new(
-                format!(
-                    "{} is not a verifier's data directory: it has no config.toml. Nothing was started.",
-                    data.display()
-                ),
-                "Run `carnet-verifier init --data DIR` first.",
-            ));
-        }
-        let mut table = with_serve(config::read(&base)?);
-        if let Some(path) = over {
-            lay_over(&mut table, with_serve(config::read(path)?));
-        }
-        let config: Self = table.try_into().map_err(|error: toml::de::Error| refused(error.message()))?;
+        let config: Self = config::layered("carnet-verifier", data, over)?;
         config.check()?;
         Ok(config)
     }
@@ -138,29 +114,6 @@ impl VerifierConfig {
     }
 }
 
-/// The fields of `[serve]` may also stand at the top.
-fn with_serve(table: toml::Table) -> toml::Table {
-    let (mut own, serve): (toml::Table, toml::Table) =
-        table.into_iter().partition(|(name, _)| OWN.contains(&name.as_str()));
-    if !serve.is_empty() {
-        let merged = toml::Table::from_iter([("serve".to_owned(), toml::Value::Table(serve))]);
-        lay_over(&mut own, merged);
-    }
-    own
-}
-
-/// Fields of `over` win; tables are laid over each other.
-fn lay_over(base: &mut toml::Table, over: toml::Table) {
-    for (name, value) in over {
-        match (base.get_mut(&name), value) {
-            (Some(toml::Value::Table(base)), toml::Value::Table(over)) => lay_over(base, over),
-            (_, value) => {
-                base.insert(name, value);
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -178,7 +131,7 @@ mod tests {
     #[test]
     fn an_operators_file_lies_over_the_one_of_init() {
         let config =
-            load(BASE, "request_ttl = 60\nprivate_hosts = [\"localhost\"]\n[serve]\nlisten = \"127.0.0.1:7402\"\n")
+            load(BASE, "request_ttl = 60\n[serve]\nprivate_hosts = [\"localhost\"]\nlisten = \"127.0.0.1:7402\"\n")
                 .unwrap();
         assert_eq!((config.request_ttl, config.key_binding_max_age, config.name.as_str()), (60, 300, "A"));
         assert_eq!((config.serve.listen.port(), config.serve.private_hosts.len()), (7402, 1));
