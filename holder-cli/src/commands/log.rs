@@ -49,7 +49,8 @@ fn line(entry: &Entry, text: &mut String) {
     }
     for part in &entry.parts {
         let paths: Vec<String> = part.paths.iter().map(|path| clean(path)).collect();
-        let _ = writeln!(text, "    {} {}: {}", part.id, clean(&part.type_name), paths.join(", "));
+        let shown = if paths.is_empty() { String::new() } else { format!(": {}", paths.join(", ")) };
+        let _ = writeln!(text, "    {} {}{shown}", part.id, clean(&part.type_name));
     }
 }
 
