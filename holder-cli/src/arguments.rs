@@ -117,7 +117,8 @@ pub(crate) struct Present {
     /// The request: openid4vp://...
     pub(crate) request: String,
     /// Approve without asking: the digest of the request that you looked at before
-    #[arg(long, value_name = "DIGEST")]
+    // One digest in 64 begins with a hyphen, and is no option for that.
+    #[arg(long, value_name = "DIGEST", allow_hyphen_values = true)]
     pub(crate) yes: Option<String>,
     /// Answer with this credential only; may be given more than once
     #[arg(long = "use", value_name = "ID")]
@@ -143,6 +144,16 @@ mod tests {
     #[test]
     fn the_command_line_is_well_formed() {
         Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn a_digest_may_begin_with_a_hyphen() {
+        for digest in ["5dc3J_1j_3YQwZ292w8hc-Nr7QyDOx-_dZtlC1klnmE", "-0c3J_1j_3YQwZ292w8hc-Nr7QyDOx-_dZtlC1klnmE"] {
+            let arguments =
+                Arguments::try_parse_from(["carnet", "present", "openid4vp://x", "--yes", digest, "--json"]);
+            let Command::Present(present) = arguments.unwrap().command else { panic!("another command") };
+            assert_eq!(present.yes.as_deref(), Some(digest));
+        }
     }
 
     #[test]

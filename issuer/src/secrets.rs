@@ -70,9 +70,15 @@ pub(crate) fn draw() -> Zeroizing<String> {
 
 /// A public identifier of 128 random bits, in base64url.
 pub(crate) fn draw_id() -> String {
-    let mut bytes = [0u8; 16];
-    OsRng.fill_bytes(&mut bytes);
-    URL_SAFE_NO_PAD.encode(bytes)
+    loop {
+        let mut bytes = [0u8; 16];
+        OsRng.fill_bytes(&mut bytes);
+        let text = URL_SAFE_NO_PAD.encode(bytes);
+        // An id that begins with a hyphen would be taken for an option where somebody types it.
+        if !text.starts_with('-') {
+            return text;
+        }
+    }
 }
 
 /// A number below `bound`, each equally likely. `bound` is not zero.
@@ -150,5 +156,11 @@ mod tests {
     fn digests_keep_uses_and_parts_apart() {
         assert_ne!(digest(Use::Code, &[b"a"]), digest(Use::Nonce, &[b"a"]));
         assert_ne!(digest(Use::Pin, &[b"ab", b"c"]), digest(Use::Pin, &[b"a", b"bc"]));
+    }
+
+    #[test]
+    fn no_id_looks_like_an_option() {
+        // One in 64 would, so that a thousand without are no chance.
+        assert!((0..1000).all(|_| !draw_id().starts_with('-')));
     }
 }
