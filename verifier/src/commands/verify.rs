@@ -22,7 +22,7 @@ pub(crate) struct VerifyArgs {
     #[arg(long, requires = "presentation")]
     query: Option<PathBuf>,
     /// The nonce that you gave out.
-    #[arg(long, requires = "presentation")]
+    #[arg(long, requires = "presentation", allow_hyphen_values = true)]
     nonce: Option<String>,
     /// Your full client id.
     #[arg(long, requires = "presentation")]
