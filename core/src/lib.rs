@@ -8,6 +8,7 @@
 //! [`verify::Report`] of named checks; only a report in which nothing failed yields a
 //! [`verify::Verified`] value, and nothing else can make one.
 
+pub mod at_least;
 pub mod credential;
 pub mod did;
 pub mod json;

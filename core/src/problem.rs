@@ -122,6 +122,10 @@ codes! {
     KeyBindingHash, "key_binding_hash", CRYPTO, "The key binding is over other disclosures than these.";
     KeyBindingStale, "key_binding_stale", CRYPTO, "The key binding is too old, or from the future.";
     HolderMismatch, "holder_mismatch", CRYPTO, "The holder is not the one the credential is about.";
+    // At-least proofs
+    ThresholdInvalid, "threshold_invalid", RANGE, "A value or a threshold is outside the range that can be compared.";
+    ThresholdUnmet, "threshold_unmet", OURS, "The value is on the other side of the threshold, so nothing can show otherwise.";
+    ThresholdUnproven, "threshold_unproven", CRYPTO, "What was shown does not prove the threshold.";
     // Trust, status, query, exchange
     IssuerUntrusted, "issuer_untrusted", OURS, "The issuer is not accepted for this type.";
     TypeUnknown, "type_unknown", OURS, "The credential's type is not in the catalogue.";

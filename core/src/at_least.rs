@@ -1,0 +1,264 @@
+//! At-least and at-most proofs: a hidden number is shown to be on one side of a threshold, and no more
+//! of it, with hashes alone (spec/at-least.md).
+//!
+//! The issuer makes [`commitments`] from the salt of the value's own disclosure, the wallet finds them
+//! again with [`positions`] and answers a threshold with [`prove`], and a verifier runs [`verify`] on
+//! the one commitment that was disclosed. Proving takes at most 64 SHA-256 blocks, verifying at most
+//! 63, whatever the value and the threshold.
+
+mod chain;
+mod proof;
+#[cfg(test)]
+mod tests;
+mod value;
+
+use std::{fmt, str::FromStr};
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+
+use self::{
+    chain::{DIGITS, Hash},
+    value::{digits, dominates},
+};
+pub use self::{
+    proof::{MAX_PROOFS, MEMBER, Proof},
+    value::{MAX, Ordered, date_of, days_since_1900},
+};
+use crate::{Code, Problem, secure::jose};
+
+/// How many elements an issuer's array of commitments has, decoys included (spec/at-least.md 3.3).
+pub const ENTRIES: usize = 4;
+
+/// Which side of a threshold a value is on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Direction {
+    /// The value is the threshold or more.
+    AtLeast,
+    /// The value is the threshold or less.
+    AtMost,
+}
+
+impl Direction {
+    /// Both of them.
+    pub const ALL: [Self; 2] = [Self::AtLeast, Self::AtMost];
+
+    /// `at_least` or `at_most`: the member of a proof that holds the threshold (spec/at-least.md 6.2).
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::AtLeast => "at_least",
+            Self::AtMost => "at_most",
+        }
+    }
+
+    /// The direction that [`as_str`](Self::as_str) writes so; `None` for any other text.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|direction| direction.as_str() == text)
+    }
+
+    /// The member of a claims query that asks for this (spec/at-least.md 5.1).
+    #[must_use]
+    pub const fn query_member(self) -> &'static str {
+        match self {
+            Self::AtLeast => "carnet_at_least",
+            Self::AtMost => "carnet_at_most",
+        }
+    }
+
+    /// The name of the array of commitments that stands beside a claim, such as `validUntilAtLeast`
+    /// (spec/at-least.md 3.1).
+    #[must_use]
+    pub fn commitments_claim(self, claim: &str) -> String {
+        match self {
+            Self::AtLeast => format!("{claim}AtLeast"),
+            Self::AtMost => format!("{claim}AtMost"),
+        }
+    }
+}
+
+/// What an issuer publishes for one dominating value: the hash over the ends of its four chains.
+///
+/// Its text, an element of the array claim, is base64url without padding, 43 characters.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Commitment(Hash);
+
+/// What a holder shows for one threshold: a point of each of the four chains.
+///
+/// Its text is base64url without padding, 171 characters, most significant digit first. It is for the
+/// verifier alone, and `Debug` does not print it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Witness([Hash; DIGITS]);
+
+/// One dominating value of a hidden value, and the commitment to it (spec/at-least.md 2.1).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// Its number, 0 to 3.
+    pub entry: u8,
+    /// The number that the chains are made for. For at most it is mirrored: 65,535 less the claim's.
+    pub value: Ordered,
+    /// What goes into the array claim.
+    pub commitment: Commitment,
+}
+
+/// What answers one threshold: the entry whose element is to be disclosed, and the witness for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Opening {
+    /// The number of the entry, 0 to 3; [`positions`] says which element it is.
+    pub entry: u8,
+    /// What goes into the key-binding JWT.
+    pub witness: Witness,
+}
+
+/// The commitments of a value, by entry: one to four. The issuer shuffles them and pads with decoys.
+///
+/// `salt` is the text of the salt in the value's own disclosure. At most 268 SHA-256 blocks for a salt of
+/// 128 bits (22 characters).
+#[must_use]
+pub fn commitments(direction: Direction, salt: &str, value: Ordered) -> Vec<Entry> {
+    dominating(direction, value)
+        .map(|(entry, value)| {
+            let ends = digits(value).map(|(place, digit)| {
+                let seed = chain::seed(direction, salt, entry, place);
+                chain::steps(direction, &seed, digit)
+            });
+            let ends = ends.each_ref().map(|end| **end);
+            Entry { entry, value, commitment: Commitment(chain::root(direction, &ends)) }
+        })
+        .collect()
+}
+
+/// Where the commitment of each entry stands among the disclosed `elements` of the array claim, by
+/// entry; `None` for an entry that the value does not have.
+///
+/// A wallet calls it when it receives a copy, which is the check that the issuer committed to the value
+/// that it wrote and to nothing else, and keeps the positions beside the copy (or finds them again
+/// when it loads it): finding the element costs more hashes than the proof.
+///
+/// # Errors
+/// `threshold_unproven` if the elements are not exactly the value's commitments: one is missing,
+/// is there twice, or belongs to nothing.
+pub fn positions(
+    direction: Direction,
+    salt: &str,
+    value: Ordered,
+    elements: &[&str],
+) -> Result<[Option<usize>; ENTRIES], Problem> {
+    let foreign = || Problem::new(Code::ThresholdUnproven, "the commitments are not those of the value beside them");
+    let entries = commitments(direction, salt, value);
+    if entries.len() != elements.len() {
+        return Err(foreign());
+    }
+    let mut positions = [None; ENTRIES];
+    for entry in entries {
+        let text = entry.commitment.to_string();
+        let position = elements.iter().position(|element| *element == text).ok_or_else(foreign)?;
+        *positions.get_mut(usize::from(entry.entry)).ok_or_else(foreign)? = Some(position);
+    }
+    Ok(positions)
+}
+
+/// Shows that the value is on the right side of the threshold. At most 64 SHA-256 blocks for a salt of
+/// 128 bits.
+///
+/// Two openings of one copy can be combined into one for a threshold that was never agreed to: a
+/// wallet opens a copy's claim for one threshold only (spec/at-least.md 4.5).
+///
+/// # Errors
+/// `threshold_unmet` if it is on the other side: there is no such proof.
+pub fn prove(direction: Direction, salt: &str, value: Ordered, threshold: Ordered) -> Result<Opening, Problem> {
+    let threshold = value::chained(direction, threshold);
+    let (entry, value) = dominating(direction, value)
+        .find(|(_, value)| dominates(*value, threshold))
+        .ok_or_else(|| Problem::from(Code::ThresholdUnmet))?;
+    let wanted = digits(threshold);
+    let points = digits(value).map(|(place, digit)| {
+        let seed = chain::seed(direction, salt, entry, place);
+        let least = wanted.iter().find(|(other, _)| *other == place).map_or(0, |(_, digit)| *digit);
+        chain::steps(direction, &seed, digit.saturating_sub(least))
+    });
+    Ok(Opening { entry, witness: Witness(points.each_ref().map(|point| **point)) })
+}
+
+/// Checks that the value behind a commitment is on the right side of the threshold. At most 63 SHA-256
+/// blocks.
+///
+/// It is as good as the commitment: the caller has it from a disclosed element of the claim's own array,
+/// under the issuer's signature, and the witness and the threshold from the key-binding JWT.
+///
+/// # Errors
+/// `threshold_unproven` if the witness does not lead to the commitment.
+pub fn verify(
+    direction: Direction,
+    threshold: Ordered,
+    commitment: &Commitment,
+    witness: &Witness,
+) -> Result<(), Problem> {
+    let wanted = digits(value::chained(direction, threshold));
+    let mut ends = witness.0;
+    for (end, (_, digit)) in ends.iter_mut().zip(wanted) {
+        *end = *chain::steps(direction, end, digit);
+    }
+    if chain::root(direction, &ends) == commitment.0 { Ok(()) } else { Err(Code::ThresholdUnproven.into()) }
+}
+
+/// The dominating values of a value, by entry (spec/at-least.md 2.1).
+fn dominating(direction: Direction, value: Ordered) -> impl Iterator<Item = (u8, Ordered)> {
+    value::dominating(value::chained(direction, value))
+}
+
+/// Reads base64url text of exactly `N` bytes.
+fn decode<const N: usize>(text: &str, what: &str) -> Result<[u8; N], Problem> {
+    let wrong_length = || Problem::new(Code::ThresholdUnproven, format!("the {what} has not {N} bytes"));
+    // Looked at before decoding: what comes from outside can be long.
+    if Some(text.len()) != base64::encoded_len(N, false) {
+        return Err(wrong_length());
+    }
+    jose::decode(text, what)?.try_into().map_err(|_| wrong_length())
+}
+
+impl fmt::Display for Commitment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&URL_SAFE_NO_PAD.encode(self.0))
+    }
+}
+
+impl fmt::Debug for Commitment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Commitment({self})")
+    }
+}
+
+impl FromStr for Commitment {
+    type Err = Problem;
+
+    /// `threshold_unproven` if it has not 32 bytes, `invalid_encoding` if it is not base64url without padding.
+    fn from_str(text: &str) -> Result<Self, Problem> {
+        decode(text, "commitment").map(Self)
+    }
+}
+
+impl fmt::Display for Witness {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&URL_SAFE_NO_PAD.encode(self.0.as_flattened()))
+    }
+}
+
+impl fmt::Debug for Witness {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Witness(..)")
+    }
+}
+
+impl FromStr for Witness {
+    type Err = Problem;
+
+    /// `threshold_unproven` if it has not 128 bytes, `invalid_encoding` if it is not base64url without padding.
+    fn from_str(text: &str) -> Result<Self, Problem> {
+        const BYTES: usize = DIGITS * size_of::<Hash>();
+        let bytes: [u8; BYTES] = decode(text, "witness")?;
+        let mut points = [Hash::default(); DIGITS];
+        points.as_flattened_mut().copy_from_slice(&bytes);
+        Ok(Self(points))
+    }
+}

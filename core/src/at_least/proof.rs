@@ -1,0 +1,90 @@
+//! A proof as the key-binding JWT carries it (spec/at-least.md 6).
+
+use serde_json::{Map, Value};
+
+use super::{Direction, Ordered, Witness};
+use crate::{
+    Code, Problem,
+    query::{parse_path, path_to_json},
+    secure::sd_jwt::{ClaimPath, Step},
+};
+
+/// The member of the key-binding JWT that holds the proofs.
+pub const MEMBER: &str = "carnet_witnesses";
+
+/// The most proofs that one key-binding JWT may hold.
+pub const MAX_PROOFS: usize = 16;
+
+/// That the claim at a path is on one side of a threshold: an element of `carnet_witnesses`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Proof {
+    /// The path of the value, not of its commitments.
+    pub path: ClaimPath,
+    /// Which side.
+    pub direction: Direction,
+    /// Of what.
+    pub threshold: Ordered,
+    /// Why that is so.
+    pub witness: Witness,
+}
+
+impl Proof {
+    /// Its JSON: `{"path": [...], "at_least": 46021, "witness": "..."}`.
+    #[must_use]
+    pub fn to_json(&self) -> Value {
+        Value::Object(Map::from_iter([
+            ("path".to_owned(), path_to_json(&self.path)),
+            (self.direction.as_str().to_owned(), self.threshold.number().into()),
+            ("witness".to_owned(), self.witness.to_string().into()),
+        ]))
+    }
+
+    /// Reads the value of `carnet_witnesses`: one to 16 proofs, no two for the same claim and direction.
+    ///
+    /// # Errors
+    /// `token_malformed` if it has another shape, has a claim and direction twice, or in one
+    /// proof neither or both of `at_least` and `at_most`; `threshold_invalid` if a threshold is no whole number from 0 to 65,535;
+    /// `threshold_unproven` or `invalid_encoding` for the witness's text.
+    pub fn parse_all(value: &Value) -> Result<Vec<Self>, Problem> {
+        let items = value.as_array().filter(|items| (1..=MAX_PROOFS).contains(&items.len()));
+        let items = items.ok_or_else(|| malformed("is not an array of one to sixteen proofs"))?;
+        let mut proofs: Vec<Self> = Vec::with_capacity(items.len());
+        for item in items {
+            let proof = Self::parse(item)?;
+            if proofs.iter().any(|other| other.path == proof.path && other.direction == proof.direction) {
+                return Err(malformed("has two proofs of one direction for one claim"));
+            }
+            proofs.push(proof);
+        }
+        Ok(proofs)
+    }
+
+    fn parse(value: &Value) -> Result<Self, Problem> {
+        let members = value.as_object().ok_or_else(|| malformed("holds what is not an object"))?;
+        let shape = || malformed("has a proof that is not path, witness and one of at_least and at_most");
+        let threshold = |direction: Direction| members.get(direction.as_str()).map(|threshold| (direction, threshold));
+        let (direction, threshold) = match (threshold(Direction::AtLeast), threshold(Direction::AtMost)) {
+            (Some(only), None) | (None, Some(only)) => only,
+            _ => return Err(shape()),
+        };
+        let (Some(path), Some(Value::String(witness)), 3) =
+            (members.get("path"), members.get("witness"), members.len())
+        else {
+            return Err(shape());
+        };
+        let path = parse_path(path).map_err(|problem| Problem::new(Code::TokenMalformed, problem.detail))?;
+        if path.contains(&Step::All) {
+            return Err(malformed("has a path that points at more than one claim"));
+        }
+        Ok(Self {
+            path,
+            direction,
+            threshold: Ordered::try_from(threshold.as_i64().unwrap_or(-1))?,
+            witness: witness.parse()?,
+        })
+    }
+}
+
+fn malformed(detail: &str) -> Problem {
+    Problem::new(Code::TokenMalformed, format!("{MEMBER} {detail}"))
+}
