@@ -115,7 +115,7 @@ fn hashes(compact: &str) -> u8 {
 }
 
 fn options<'a>(kid: &'a str, disclosable: &'a [ClaimPath], holder: &'a PublicKey) -> IssueOptions<'a> {
-    IssueOptions { typ: "vc+sd-jwt", kid, disclosable, holder: Some(holder), decoys_to_multiple_of: 4 }
+    IssueOptions { typ: "vc+sd-jwt", kid, disclosable, ordered: &[], holder: Some(holder), decoys_to_multiple_of: 4 }
 }
 
 /// The services' side of verification at no cost: the issuer's document is at hand, one issuer is

@@ -107,8 +107,14 @@ fn issued(typ: &str) -> String {
         path(&[name("skills"), Step::All, name("code")]),
     ];
     let key = holder().public_key();
-    let options =
-        IssueOptions { typ, kid: &kid, disclosable: &disclosable, holder: Some(&key), decoys_to_multiple_of: 4 };
+    let options = IssueOptions {
+        typ,
+        kid: &kid,
+        disclosable: &disclosable,
+        ordered: &[],
+        holder: Some(&key),
+        decoys_to_multiple_of: 4,
+    };
     sd_jwt::issue(&payload, &options, &issuer(), &mut Fixed(1)).unwrap()
 }
 

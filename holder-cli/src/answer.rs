@@ -117,7 +117,7 @@ pub(crate) fn answer(
         a.exposure.cmp(&b.exposure).then_with(|| received(b).cmp(&received(a)))
     });
     let candidates: Vec<Candidate<'_>> =
-        opened.iter().map(|opened| Candidate { format: &opened.format, payload: &opened.payload }).collect();
+        opened.iter().map(|opened| Candidate { format: &opened.format, payload: &opened.payload, proved: &[] }).collect();
     let choices = query.answer(&candidates)?;
     choices
         .into_iter()

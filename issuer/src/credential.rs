@@ -102,6 +102,7 @@ impl<S> Issuer<S> {
             typ,
             kid: &self.kid,
             disclosable,
+            ordered: &[],
             holder: Some(holder),
             decoys_to_multiple_of: DECOYS_TO_MULTIPLE_OF,
         };

@@ -19,6 +19,7 @@ fn issued(payload: &Map<String, Value>, typ: &str, disclosable: &[ClaimPath]) ->
         typ,
         kid: "did:web:issuer.example#1",
         disclosable,
+        ordered: &[],
         holder: Some(&holder),
         decoys_to_multiple_of: 4,
     };
@@ -91,7 +92,7 @@ fn the_requests_are_met_by_the_examples_and_show_what_they_ask() {
         for query in &template.query.credentials {
             let known = catalogue.credential_type(&query.type_values[0][0]).unwrap();
             let payload = known.example.as_object().unwrap();
-            let candidate = carnet_core::query::Candidate { format: "vc+sd-jwt", payload };
+            let candidate = carnet_core::query::Candidate { format: "vc+sd-jwt", payload, proved: &[] };
             let paths = query.paths_in(candidate).unwrap();
             let copy = issued(payload, "vc+sd-jwt", &known.disclosable).select(&paths).unwrap();
             assert_eq!(copy.disclosure_count(), query.claims.len());

@@ -4,13 +4,16 @@ use serde_json::{Map, Value};
 
 use crate::{
     Code, Problem,
+    at_least::{Direction, Ordered},
     secure::sd_jwt::{ClaimPath, Step},
 };
 
 mod parse;
 mod path;
+mod threshold;
 
 pub use path::{parse_path, path_to_json, path_to_text, values_at};
+pub use threshold::{Threshold, commitments_path};
 
 /// A query that was parsed and found well-formed.
 #[derive(Debug, Clone, PartialEq)]
@@ -51,6 +54,8 @@ pub struct ClaimQuery {
     pub path: ClaimPath,
     /// The values that are accepted; empty: any.
     pub values: Vec<Value>,
+    /// What the claim is asked to reach; its value need not be shown then.
+    pub threshold: Option<Threshold>,
 }
 
 /// A set of alternatives.
@@ -69,6 +74,19 @@ pub struct Candidate<'a> {
     pub format: &'a str,
     /// Its payload with the disclosed claims in their places.
     pub payload: &'a Map<String, Value>,
+    /// The thresholds that a witness was verified for; in a wallet, where the values are open, none.
+    pub proved: &'a [Proved],
+}
+
+/// A threshold that was proved of a claim whose value may stay hidden.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Proved {
+    /// The claim, not its array of commitments.
+    pub path: ClaimPath,
+    /// What it reaches.
+    pub direction: Direction,
+    /// The bound, as a number.
+    pub bound: Ordered,
 }
 
 /// One part of an answer.
@@ -164,23 +182,18 @@ impl CredentialQuery {
             return None;
         }
         if self.claim_sets.is_empty() {
-            return self
-                .claims
-                .iter()
-                .map(|claim| claim.paths_in(candidate.payload))
-                .collect::<Option<Vec<_>>>()
-                .map(flat);
+            return self.claims.iter().map(|claim| claim.paths_in(candidate)).collect::<Option<Vec<_>>>().map(flat);
         }
         self.claim_sets.iter().find_map(|set| {
             let claims = set.iter().map(|id| self.claims.iter().find(|claim| claim.id.as_deref() == Some(id)));
-            claims.map(|claim| claim?.paths_in(candidate.payload)).collect::<Option<Vec<_>>>().map(flat)
+            claims.map(|claim| claim?.paths_in(candidate)).collect::<Option<Vec<_>>>().map(flat)
         })
     }
 
     /// Whether a path that was disclosed was asked for: it is one of the query's, leads to one, or lies below one.
     #[must_use]
     pub fn asks_for(&self, path: &[Step]) -> bool {
-        self.claims.iter().any(|claim| path::overlaps(&claim.path, path))
+        self.claims.iter().any(|claim| path::overlaps(&claim.path, path) || claim.asks_for_commitments(path))
     }
 
     fn choose(&self, candidates: &[Candidate<'_>]) -> Option<Choice> {
@@ -192,14 +205,44 @@ impl CredentialQuery {
 }
 
 impl ClaimQuery {
-    /// Where the claim stands in a document with an accepted value; `None` if nowhere.
-    fn paths_in(&self, document: &Map<String, Value>) -> Option<Vec<ClaimPath>> {
-        let paths: Vec<ClaimPath> = values_at(document, &self.path)
+    /// Where the claim stands in a document with an accepted value; `None` if nowhere. A threshold that was proved
+    /// answers it without a value, and so without a path.
+    fn paths_in(&self, candidate: Candidate<'_>) -> Option<Vec<ClaimPath>> {
+        if self.is_proved_by(candidate.proved) {
+            return Some(Vec::new());
+        }
+        let paths: Vec<ClaimPath> = values_at(candidate.payload, &self.path)
             .into_iter()
-            .filter(|(_, value)| self.values.is_empty() || self.values.iter().any(|accepted| same(accepted, value)))
+            .filter(|(_, value)| self.accepts(value))
             .map(|(path, _)| path)
             .collect();
         (!paths.is_empty()).then_some(paths)
+    }
+
+    /// Whether a value, shown, answers it.
+    #[must_use]
+    pub fn accepts(&self, value: &Value) -> bool {
+        (self.values.is_empty() || self.values.iter().any(|accepted| same(accepted, value)))
+            && self.threshold.as_ref().is_none_or(|threshold| threshold.is_met_by(value))
+    }
+
+    /// Whether exactly its threshold was proved: a witness for another one is no answer, even for a higher one.
+    pub(crate) fn is_proved_by(&self, proved: &[Proved]) -> bool {
+        self.threshold.as_ref().is_some_and(|threshold| {
+            proved.iter().any(|proved| {
+                proved.direction == threshold.direction()
+                    && proved.bound == threshold.number()
+                    && proved.path == self.path
+            })
+        })
+    }
+
+    /// Whether a disclosed path is that of the commitments which its threshold is proved by.
+    fn asks_for_commitments(&self, path: &[Step]) -> bool {
+        self.threshold
+            .as_ref()
+            .and_then(|threshold| commitments_path(&self.path, threshold.direction()))
+            .is_some_and(|commitments| path::overlaps(&commitments, path))
     }
 }
 

@@ -4,8 +4,8 @@ use std::collections::HashSet;
 
 use serde_json::{Map, Value, json};
 
-use super::{ClaimQuery, CredentialQuery, CredentialSet, Query, parse_path, path_to_json};
-use crate::{Code, Problem};
+use super::{ClaimQuery, CredentialQuery, CredentialSet, Query, Threshold, parse_path, path_to_json};
+use crate::{Code, Problem, secure::sd_jwt::Step};
 
 /// The most credentials, claims, sets or options that a query may have.
 const MAX_ENTRIES: usize = 64;
@@ -170,7 +170,14 @@ fn claim(value: &Value) -> Result<ClaimQuery, Problem> {
     if values.iter().any(|value| !(value.is_string() || value.is_boolean() || value.as_i64().is_some())) {
         return Err(malformed("values holds something else than strings, integers and booleans"));
     }
-    Ok(ClaimQuery { id, path, values })
+    let threshold = Threshold::of_query(members)?;
+    if threshold.is_some() && !values.is_empty() {
+        return Err(malformed("a claim is asked for by values and by a threshold"));
+    }
+    if threshold.is_some() && !path.iter().all(|step| matches!(step, Step::Name(_))) {
+        return Err(malformed("a threshold is asked of a path that leads through an array"));
+    }
+    Ok(ClaimQuery { id, path, values, threshold })
 }
 
 fn credential_set(value: &Value, ids: &HashSet<&str>) -> Result<CredentialSet, Problem> {
@@ -219,6 +226,9 @@ fn claim_to_json(claim: &ClaimQuery) -> Value {
     }
     if !claim.values.is_empty() {
         members.insert("values".to_owned(), claim.values.clone().into());
+    }
+    if let Some(threshold) = &claim.threshold {
+        members.insert(threshold.direction().query_member().to_owned(), threshold.bound().clone());
     }
     members.into()
 }

@@ -55,7 +55,10 @@ fn the_first_option_that_can_be_met_answers() {
     let query = Query::parse(&query()).unwrap();
     let q = object(json!({"type": ["VerifiableCredential", "Q"], "s": {"b": ["w", "x", 2]}}));
     let r = object(json!({"vct": "urn:r", "c": true}));
-    let (q, r) = (Candidate { format: "vc+sd-jwt", payload: &q }, Candidate { format: "dc+sd-jwt", payload: &r });
+    let (q, r) = (
+        Candidate { format: "vc+sd-jwt", payload: &q, proved: &[] },
+        Candidate { format: "dc+sd-jwt", payload: &r, proved: &[] },
+    );
     let both = query.answer(&[q, r]).unwrap();
     assert_eq!(both.iter().map(|choice| choice.query_id.as_str()).collect::<Vec<_>>(), ["q", "r"]);
     let texts: Vec<_> = both[0].paths.iter().map(|path| path_to_text(path)).collect();
@@ -69,10 +72,10 @@ fn a_candidate_of_another_format_or_type_does_not_fit() {
     let query = Query::parse(&query()).unwrap();
     let credential = query.credential("q").unwrap();
     let payload = object(json!({"type": ["VerifiableCredential", "Q"], "s": {"a": 1}}));
-    assert!(credential.paths_in(Candidate { format: "vc+sd-jwt", payload: &payload }).is_some());
-    assert!(credential.paths_in(Candidate { format: "ldp_vc", payload: &payload }).is_none());
+    assert!(credential.paths_in(Candidate { format: "vc+sd-jwt", payload: &payload, proved: &[] }).is_some());
+    assert!(credential.paths_in(Candidate { format: "ldp_vc", payload: &payload, proved: &[] }).is_none());
     let other = object(json!({"type": ["VerifiableCredential"], "s": {"a": 1}}));
-    assert!(credential.paths_in(Candidate { format: "vc+sd-jwt", payload: &other }).is_none());
+    assert!(credential.paths_in(Candidate { format: "vc+sd-jwt", payload: &other, proved: &[] }).is_none());
 }
 
 #[test]

@@ -134,7 +134,7 @@ fn verify(
     }
     let times = common::Times { from: credential.valid_from(), until };
     let disclosed = shown_paths(&payload);
-    let held = Held { credential, type_name, disclosed, format: format.to_owned() };
+    let held = Held { credential, type_name, disclosed, proved: Vec::new(), format: format.to_owned() };
     common::finish(report, about, &held, &payload, times, env)?;
     Some(Shown { held, payload })
 }

@@ -11,7 +11,7 @@ use crate::{
     Code, Problem,
     credential::Credential,
     did::Resolve,
-    query::{Candidate, CredentialQuery, Query},
+    query::{Candidate, CredentialQuery, Proved, Query},
     secure::{data_integrity::Cryptosuite, sd_jwt::ClaimPath},
     time::Timestamp,
 };
@@ -90,6 +90,8 @@ pub struct Held {
     pub type_name: String,
     /// Which claims were disclosed, by their paths in the secured payload.
     pub disclosed: Vec<ClaimPath>,
+    /// The thresholds that were proved of claims whose values may be hidden.
+    pub proved: Vec<Proved>,
     /// Its format: `vc+sd-jwt`, `dc+sd-jwt`, `ldp_vc` or `di_vc+jcs`.
     pub format: String,
 }
@@ -182,7 +184,12 @@ fn answers(query: &CredentialQuery, shown: &sd_jwt::Shown) -> Result<(), Problem
         let path = crate::query::path_to_text(path);
         return Err(Problem::new(Code::ClaimUnrequested, format!("nobody asked for {path}")));
     }
-    match query.paths_in(Candidate { format, payload: &shown.payload }) {
+    let asked = |proved: &Proved| query.claims.iter().any(|claim| claim.is_proved_by(std::slice::from_ref(proved)));
+    if let Some(proved) = shown.held.proved.iter().find(|proved| !asked(proved)) {
+        let path = crate::query::path_to_text(&proved.path);
+        return Err(Problem::new(Code::ClaimUnrequested, format!("nobody asked for this threshold of {path}")));
+    }
+    match query.paths_in(Candidate { format, payload: &shown.payload, proved: &shown.held.proved }) {
         Some(_) => Ok(()),
         None => Err(Problem::new(Code::QueryUnmet, format!("what was shown does not answer {}", query.id))),
     }

@@ -15,6 +15,8 @@ pub enum CheckName {
     Model,
     /// The holder's key binding: nonce, audience, freshness, and exactly these disclosures.
     HolderBinding,
+    /// The witnesses for thresholds, where there are any.
+    Thresholds,
     /// The holder is the one the credential is about.
     HolderSubject,
     /// The validity period includes now.
@@ -39,6 +41,7 @@ impl CheckName {
             Self::Proof => "proof",
             Self::Model => "model",
             Self::HolderBinding => "holder_binding",
+            Self::Thresholds => "thresholds",
             Self::HolderSubject => "holder_subject",
             Self::Validity => "validity",
             Self::Status => "status",

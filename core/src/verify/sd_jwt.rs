@@ -4,13 +4,13 @@ use serde_json::{Map, Value, json};
 
 use super::{Asked, CheckName, Environment, Held, Report};
 use crate::{
-    Code, Problem,
+    Code, Problem, at_least,
     credential::{CONTEXT_V2, Credential},
     did::{self, Did, Purpose},
     keys::PublicKey,
     secure::{
         jose::{KeyRef, numeric_date},
-        sd_jwt::{Disclosed, KeyBinding, SdJwt},
+        sd_jwt::{self, Disclosed, KeyBinding, SdJwt},
     },
     time::Timestamp,
 };
@@ -36,6 +36,7 @@ pub(super) fn verify(
     let key = report.note(CheckName::IssuerKey, about, issuer_key(&token, format, env))?;
     let disclosed =
         report.note(CheckName::Proof, about, token.verify_signature(&key).and_then(|()| token.disclosed()))?;
+    let mut proved = Vec::new();
     let holder = match asked {
         Some(asked) => {
             let binding = KeyBinding {
@@ -45,8 +46,13 @@ pub(super) fn verify(
                 max_age: asked.max_age,
                 skew: env.skew,
             };
-            let bound = token.verify_key_binding(&binding).and_then(|_| token.holder_key());
-            report.note(CheckName::HolderBinding, about, bound)?
+            let bound = token.verify_key_binding(&binding).and_then(|said| Ok((said, token.holder_key()?)));
+            let (said, holder) = report.note(CheckName::HolderBinding, about, bound)?;
+            if said.contains_key(at_least::MEMBER) {
+                let holds = sd_jwt::proved(&said, &disclosed.payload);
+                proved = report.note(CheckName::Thresholds, about, holds)?;
+            }
+            holder
         }
         None => {
             report.skip(CheckName::HolderBinding, about, "it was handed over directly, without its holder");
@@ -62,8 +68,13 @@ pub(super) fn verify(
         (Some(_), _) => report.skip(CheckName::HolderSubject, about, "the holder's key is all that names the subject"),
         (None, _) => report.skip(CheckName::HolderSubject, about, "there is no holder here"),
     }
-    let held =
-        Held { credential: model.credential, type_name: model.type_name, disclosed: paths, format: format.to_owned() };
+    let held = Held {
+        credential: model.credential,
+        type_name: model.type_name,
+        disclosed: paths,
+        proved,
+        format: format.to_owned(),
+    };
     super::common::finish(report, about, &held, &payload, model.times, env)?;
     Some(Shown { held, payload })
 }

@@ -75,6 +75,7 @@ impl Issuer {
             typ: format,
             kid: &self.method(),
             disclosable: &disclosable,
+            ordered: &[],
             holder: Some(holder),
             decoys_to_multiple_of: 0,
         };

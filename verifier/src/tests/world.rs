@@ -169,6 +169,7 @@ impl World {
             kid: &format!("{}#0", did(&self.issuer)),
             disclosable: &self.permit().disclosable,
             holder: Some(&self.holder.public_key()),
+            ordered: &[],
             decoys_to_multiple_of: 0,
         };
         SdJwt::parse(&issue(document, &options, &self.issuer, &mut OsRng).unwrap()).unwrap()

@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 use super::{SdJwt, parse::digest_of};
 use crate::{
     Code, Problem,
+    at_least::{MEMBER, Proof},
     keys::Signer,
     secure::jose::{self, numeric_date},
     time::Timestamp,
@@ -67,6 +68,21 @@ impl SdJwt {
     /// `key_binding_unexpected` (there is one already), `key_binding_key` (the signer's key is not
     /// `cnf`), `challenge_missing`, `domain_missing` (bound to nothing), `proof_generation`
     pub fn bind(&self, nonce: &str, audience: &str, now: Timestamp, holder: &dyn Signer) -> Result<String, Problem> {
+        self.bind_proving(&[], nonce, audience, now, holder)
+    }
+
+    /// [`SdJwt::bind`] with proofs of thresholds in the key binding (spec/at-least.md section 6).
+    ///
+    /// # Errors
+    /// As [`SdJwt::bind`].
+    pub fn bind_proving(
+        &self,
+        proofs: &[Proof],
+        nonce: &str,
+        audience: &str,
+        now: Timestamp,
+        holder: &dyn Signer,
+    ) -> Result<String, Problem> {
         self.require_no_key_binding()?;
         if nonce.is_empty() {
             return Err(Code::ChallengeMissing.into());
@@ -79,12 +95,15 @@ impl SdJwt {
         }
         let hash = digest_of(&self.text);
         let header = Map::from_iter([("typ".to_owned(), Value::from(TYP))]);
-        let payload = Map::from_iter([
+        let mut payload = Map::from_iter([
             ("iat".to_owned(), Value::from(now.unix())),
             ("aud".to_owned(), Value::from(audience)),
             ("nonce".to_owned(), Value::from(nonce)),
             ("sd_hash".to_owned(), Value::from(String::from_utf8_lossy(&hash))),
         ]);
+        if !proofs.is_empty() {
+            payload.insert(MEMBER.to_owned(), proofs.iter().map(Proof::to_json).collect());
+        }
         let binding = jose::sign(header, &payload, holder)?;
         let mut compact = String::with_capacity(self.text.len().saturating_add(binding.len()));
         compact.push_str(&self.text);

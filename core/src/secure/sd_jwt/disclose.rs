@@ -71,7 +71,7 @@ impl SdJwt {
     }
 
     /// The payload with everything in its place, and the place of each disclosure.
-    fn resolve(&self) -> Result<Resolved<'_>, Problem> {
+    pub(super) fn resolve(&self) -> Result<Resolved<'_>, Problem> {
         self.check_digest_algorithm()?;
         let mut resolver = Resolver {
             token: self,
@@ -87,11 +87,11 @@ impl SdJwt {
 }
 
 /// A payload with everything in its place, and the place of each disclosure.
-type Resolved<'a> = (Map<String, Value>, Vec<Vec<Place<'a>>>);
+pub(super) type Resolved<'a> = (Map<String, Value>, Vec<Vec<Place<'a>>>);
 
 /// A step on the way to a disclosure; an array's element has one index among all and one among those that are shown.
 #[derive(Clone, Copy)]
-enum Place<'a> {
+pub(super) enum Place<'a> {
     Name(&'a str),
     Index { original: usize, shown: usize },
 }
@@ -104,7 +104,7 @@ impl Place<'_> {
         }
     }
 
-    fn is_at(&self, step: &Step) -> bool {
+    pub(super) fn is_at(&self, step: &Step) -> bool {
         match (self, step) {
             (Place::Name(name), Step::Name(wanted)) => name == wanted,
             (Place::Index { shown, .. }, Step::Index(wanted)) => shown == wanted,

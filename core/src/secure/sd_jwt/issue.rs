@@ -4,11 +4,12 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Map, Value};
 
 use super::{
-    ClaimPath, DIGEST_ALGORITHM, DIGESTS, ELEMENT, MAX_DEPTH, SHA_256, Step, never_hidden,
+    ClaimPath, DIGEST_ALGORITHM, DIGESTS, ELEMENT, MAX_DEPTH, OrderedClaim, SHA_256, Step, never_hidden,
     parse::{DigestText, digest_of},
 };
 use crate::{
     Code, Problem, Rng,
+    at_least::{self, Direction, Ordered},
     keys::{PublicKey, Signer},
     secure::jose,
 };
@@ -26,6 +27,9 @@ pub struct IssueOptions<'a> {
     /// members can both be. `All` matches each element. A path that leads to nothing in this payload
     /// is passed over: a type lists the claims that a credential may have.
     pub disclosable: &'a [ClaimPath],
+    /// Claims with an order, whose thresholds can be proved; each is among the disclosable. A claim that is absent
+    /// or has no place in the order (spec/at-least.md section 1) gets no commitments.
+    pub ordered: &'a [OrderedClaim],
     /// The holder's key, put in `cnf`.
     pub holder: Option<&'a PublicKey>,
     /// How many digests each `_sd` array is padded to a multiple of, with decoys (RFC 9901 section
@@ -54,10 +58,13 @@ pub fn issue(
     if options.decoys_to_multiple_of > MAX_DECOYS {
         return Err(Problem::new(Code::MalformedValue, "digests can be padded to a multiple of 256 at most"));
     }
-    let paths: Vec<&[Step]> = options.disclosable.iter().map(Vec::as_slice).collect();
-    let mut sealer =
-        Sealer { rng, decoys: options.decoys_to_multiple_of, disclosures: Vec::with_capacity(paths.len()) };
-    let mut payload = sealer.object(payload, &paths, 0)?;
+    let seen = Seen {
+        disclosable: options.disclosable.iter().map(Vec::as_slice).collect(),
+        ordered: options.ordered.iter().map(|claim| (claim.direction, claim.path.as_slice())).collect(),
+    };
+    let count = options.disclosable.len();
+    let mut sealer = Sealer { rng, decoys: options.decoys_to_multiple_of, disclosures: Vec::with_capacity(count) };
+    let mut payload = sealer.object(payload, &seen, 0)?;
     if let Some(key) = options.holder {
         let confirmation = Map::from_iter([("jwk".to_owned(), Value::Object(key.to_jwk()))]);
         if payload.insert("cnf".to_owned(), confirmation.into()).is_some() {
@@ -76,6 +83,33 @@ pub fn issue(
     Ok(compact)
 }
 
+/// The paths that lead on from a value.
+struct Seen<'p> {
+    disclosable: Vec<&'p [Step]>,
+    ordered: Vec<(Direction, &'p [Step])>,
+}
+
+impl<'p> Seen<'p> {
+    /// The rest of each path whose first step leads on.
+    fn below(&self, leads: impl Fn(&Step) -> bool) -> Self {
+        let rest = |path: &'p [Step]| path.split_first().filter(|(step, _)| leads(step)).map(|(_, rest)| rest);
+        Self {
+            disclosable: self.disclosable.iter().filter_map(|path| rest(path)).collect(),
+            ordered: self.ordered.iter().filter_map(|(direction, path)| Some((*direction, rest(path)?))).collect(),
+        }
+    }
+
+    /// Whether this very value is disclosable.
+    fn hides(&self) -> bool {
+        self.disclosable.iter().any(|path| path.is_empty())
+    }
+
+    /// The sides on which thresholds of this very value can be proved.
+    fn directions(&self) -> impl Iterator<Item = Direction> {
+        self.ordered.iter().filter(|(_, path)| path.is_empty()).map(|(direction, _)| *direction)
+    }
+}
+
 /// Puts digests in the place of what is disclosable.
 struct Sealer<'a> {
     rng: Rng<'a>,
@@ -84,12 +118,12 @@ struct Sealer<'a> {
 }
 
 impl Sealer<'_> {
-    /// `paths` are those of the disclosable claims, as seen from this value.
-    fn value(&mut self, value: &Value, paths: &[&[Step]], depth: usize) -> Result<Value, Problem> {
+    /// `seen` has the paths of the disclosable claims as seen from this value.
+    fn value(&mut self, value: &Value, seen: &Seen<'_>, depth: usize) -> Result<Value, Problem> {
         match value {
             Value::Object(_) | Value::Array(_) if depth >= MAX_DEPTH => Err(Code::TooDeep.into()),
-            Value::Object(members) => self.object(members, paths, depth).map(Value::Object),
-            Value::Array(items) => self.array(items, paths, depth).map(Value::Array),
+            Value::Object(members) => self.object(members, seen, depth).map(Value::Object),
+            Value::Array(items) => self.array(items, seen, depth).map(Value::Array),
             other => Ok(other.clone()),
         }
     }
@@ -97,7 +131,7 @@ impl Sealer<'_> {
     fn object(
         &mut self,
         members: &Map<String, Value>,
-        paths: &[&[Step]],
+        seen: &Seen<'_>,
         depth: usize,
     ) -> Result<Map<String, Value>, Problem> {
         let mut sealed = Map::new();
@@ -106,10 +140,18 @@ impl Sealer<'_> {
             if [DIGESTS, ELEMENT, DIGEST_ALGORITHM].contains(&name.as_str()) {
                 return Err(Problem::new(Code::DisclosureName, format!("a claim cannot be named {name}")));
             }
-            let below = below(paths, |step| matches!(step, Step::Name(wanted) if wanted == name));
+            let below = seen.below(|step| matches!(step, Step::Name(wanted) if wanted == name));
             let value = self.value(value, &below, depth.saturating_add(1))?;
-            if below.iter().any(|path| path.is_empty()) {
-                digests.push(self.disclose(Some(name), &value)?);
+            if below.hides() {
+                let salt = self.random::<16>()?;
+                digests.push(self.disclose(&salt, Some(name), &value)?);
+                for direction in below.directions() {
+                    let beside = direction.commitments_claim(name);
+                    if members.contains_key(&beside) {
+                        return Err(Problem::new(Code::ClaimForbidden, format!("the payload has a {beside} already")));
+                    }
+                    digests.extend(self.commitments(direction, &salt, &beside, &value)?);
+                }
             } else {
                 sealed.insert(name.clone(), value);
             }
@@ -129,29 +171,53 @@ impl Sealer<'_> {
         Ok(sealed)
     }
 
-    fn array(&mut self, items: &[Value], paths: &[&[Step]], depth: usize) -> Result<Vec<Value>, Problem> {
+    fn array(&mut self, items: &[Value], seen: &Seen<'_>, depth: usize) -> Result<Vec<Value>, Problem> {
         let mut sealed = Vec::with_capacity(items.len());
         for (index, item) in items.iter().enumerate() {
-            let below = below(paths, |step| match step {
+            let below = seen.below(|step| match step {
                 Step::Index(wanted) => *wanted == index,
                 Step::All => true,
                 Step::Name(_) => false,
             });
             let mut value = self.value(item, &below, depth.saturating_add(1))?;
-            if below.iter().any(|path| path.is_empty()) {
-                let digest = self.disclose(None, &value)?;
-                value = Value::Object(Map::from_iter([(ELEMENT.to_owned(), Value::from(text(&digest)))]));
+            if below.hides() {
+                let salt = self.random::<16>()?;
+                value = element(&self.disclose(&salt, None, &value)?);
             }
             sealed.push(value);
         }
         Ok(sealed)
     }
 
-    fn disclose(&mut self, name: Option<&str>, value: &Value) -> Result<DigestText, Problem> {
-        let salt = self.random::<16>()?;
+    /// The commitments to a value, as an array of disclosable elements that is itself disclosable; shuffled, and
+    /// with decoys in the place of those that the value does not have.
+    fn commitments(
+        &mut self,
+        direction: Direction,
+        salt: &str,
+        name: &str,
+        value: &Value,
+    ) -> Result<Option<DigestText>, Problem> {
+        let Ok(value) = Ordered::of_claim(direction, value) else { return Ok(None) };
+        let mut elements = Vec::with_capacity(at_least::ENTRIES);
+        for entry in at_least::commitments(direction, salt, value) {
+            let own = self.random::<16>()?;
+            elements.push(self.disclose(&own, None, &entry.commitment.to_string().into())?);
+        }
+        while elements.len() < at_least::ENTRIES {
+            elements.push(digest_of(&self.random::<32>()?));
+        }
+        // The order of digests of fresh salts is random, and says nothing of the entries.
+        elements.sort_unstable();
+        let array = elements.iter().map(element).collect();
+        let own = self.random::<16>()?;
+        self.disclose(&own, Some(name), &array).map(Some)
+    }
+
+    fn disclose(&mut self, salt: &str, name: Option<&str>, value: &Value) -> Result<DigestText, Problem> {
         let written = match name {
-            Some(name) => serde_json::to_vec(&(&salt, name, value)),
-            None => serde_json::to_vec(&(&salt, value)),
+            Some(name) => serde_json::to_vec(&(salt, name, value)),
+            None => serde_json::to_vec(&(salt, value)),
         };
         let written = written.map_err(|_| Problem::new(Code::ProofGeneration, "a disclosure could not be written"))?;
         let disclosure = URL_SAFE_NO_PAD.encode(written);
@@ -169,9 +235,9 @@ impl Sealer<'_> {
     }
 }
 
-/// The rest of each path whose first step leads on.
-fn below<'p>(paths: &[&'p [Step]], leads: impl Fn(&Step) -> bool) -> Vec<&'p [Step]> {
-    paths.iter().filter_map(|path| path.split_first().filter(|(step, _)| leads(step)).map(|(_, rest)| rest)).collect()
+/// An array's element that is disclosable (RFC 9901 section 4.2.4.2).
+fn element(digest: &DigestText) -> Value {
+    Value::Object(Map::from_iter([(ELEMENT.to_owned(), Value::from(text(digest)))]))
 }
 
 fn text(digest: &DigestText) -> &str {

@@ -16,10 +16,14 @@ mod issue;
 mod parse;
 #[cfg(test)]
 mod tests;
+mod thresholds;
 
 pub use binding::KeyBinding;
 pub use disclose::Disclosed;
 pub use issue::{IssueOptions, issue};
+pub use thresholds::{OrderedClaim, Positions};
+
+pub(crate) use thresholds::proved;
 
 use parse::Disclosure;
 

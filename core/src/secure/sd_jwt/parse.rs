@@ -27,11 +27,12 @@ pub(super) fn digest_of(text: &str) -> DigestText {
     written
 }
 
-/// One disclosure: a claim with its name, or an array's element without one. The salt is no longer
-/// of use once the text was hashed.
+/// One disclosure: a claim with its name, or an array's element without one.
 #[derive(Clone)]
 pub(super) struct Disclosure {
     pub(super) digest: DigestText,
+    /// What proofs of thresholds grow from, in a wallet.
+    pub(super) salt: String,
     pub(super) name: Option<String>,
     pub(super) value: Value,
 }
@@ -52,13 +53,13 @@ impl Disclosure {
             (Some(_), Some(_), Some(_), None) => return Err(malformed("a disclosure's name is not a string")),
             _ => return Err(malformed("a disclosure has neither two nor three elements")),
         };
-        if !salt.is_string() {
+        let Value::String(salt) = salt else {
             return Err(malformed("a disclosure's salt is not a string"));
-        }
+        };
         if name.as_deref().is_some_and(|name| name == DIGESTS || name == ELEMENT) {
             return Err(Code::DisclosureName.into());
         }
-        Ok(Self { digest: digest_of(text), name, value })
+        Ok(Self { digest: digest_of(text), salt, name, value })
     }
 }
 

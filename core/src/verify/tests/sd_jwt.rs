@@ -7,8 +7,14 @@ fn issued(world: &World, typ: &str, payload: &Map<String, Value>) -> String {
     let prefix: &[&str] = if typ == "vc+sd-jwt" { &["credentialSubject"] } else { &[] };
     let disclosable = ["rightToWork", "permitType"].map(|name| path(&[prefix, &[name]].concat()));
     let holder = world.holder.public_key();
-    let options =
-        IssueOptions { typ, kid: &kid, disclosable: &disclosable, holder: Some(&holder), decoys_to_multiple_of: 4 };
+    let options = IssueOptions {
+        typ,
+        kid: &kid,
+        disclosable: &disclosable,
+        ordered: &[],
+        holder: Some(&holder),
+        decoys_to_multiple_of: 4,
+    };
     issue(payload, &options, &world.issuer, &mut OsRng).unwrap()
 }
 

@@ -135,6 +135,7 @@ fn issued(decoys_to_multiple_of: usize) -> SdJwt {
         typ: "vc+sd-jwt",
         kid: "did:web:uni.example#1",
         disclosable: &disclosable,
+        ordered: &[],
         holder: Some(&holder),
         decoys_to_multiple_of,
     };
@@ -148,6 +149,7 @@ fn issue_refusal(payload: Value, disclosable: &[Value], typ: &str) -> Option<Cod
         typ,
         kid: "did:a:b#c",
         disclosable: &disclosable,
+        ordered: &[],
         holder: Some(&holder),
         decoys_to_multiple_of: 0,
     };
@@ -276,6 +278,7 @@ fn what_cannot_be_issued_is_refused() {
         deep = json!([deep]);
     }
     assert_eq!(issue_refusal(json!({"a": deep}), &[], "vc+sd-jwt"), Some(Code::TooDeep));
-    let options = IssueOptions { typ: "t", kid: "k", disclosable: &[], holder: None, decoys_to_multiple_of: 257 };
+    let options =
+        IssueOptions { typ: "t", kid: "k", disclosable: &[], ordered: &[], holder: None, decoys_to_multiple_of: 257 };
     assert_eq!(issue(&Map::new(), &options, &issuer(), &mut Seeded(0)).unwrap_err().code, Code::MalformedValue);
 }

@@ -99,7 +99,7 @@ proptest! {
         let shown = some(&all, &shown);
         let key = holder().public_key();
         let options = IssueOptions {
-            typ: "vc+sd-jwt", kid: "did:a:b#c", disclosable: &disclosable, holder: Some(&key), decoys_to_multiple_of: decoys,
+            typ: "vc+sd-jwt", kid: "did:a:b#c", disclosable: &disclosable, ordered: &[], holder: Some(&key), decoys_to_multiple_of: decoys,
         };
         let compact = issue(&payload, &options, &issuer(), &mut Seeded(u64::from(seed) << 32)).unwrap();
         let token = SdJwt::parse(&compact).unwrap();

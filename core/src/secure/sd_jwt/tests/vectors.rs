@@ -116,6 +116,7 @@ fn issuing_the_same_claims_makes_the_same_structure() {
             typ: "example+sd-jwt",
             kid: "did:web:a.example#1",
             disclosable: &disclosed.paths,
+            ordered: &[],
             holder: None,
             decoys_to_multiple_of: 0,
         };

@@ -1,0 +1,154 @@
+//! Thresholds in a query: `carnet_at_least` and `carnet_at_most` beside a claim's path (spec/at-least.md section 5).
+//!
+//! They are extension members of DCQL's claims query: a wallet that does not know them shows or hides the value.
+
+use serde_json::{Map, Value};
+
+use crate::{
+    Code, Problem,
+    at_least::{Direction, Ordered},
+    secure::sd_jwt::{ClaimPath, Step},
+};
+
+/// What a claim is asked to reach, in place of its value.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Threshold {
+    direction: Direction,
+    bound: Value,
+    number: Ordered,
+}
+
+impl Threshold {
+    /// A threshold at `bound`, which has the form of the claim itself: a date, a whole number or a CEFR level.
+    ///
+    /// # Errors
+    /// `threshold_invalid`, `date_malformed`
+    pub fn new(direction: Direction, bound: Value) -> Result<Self, Problem> {
+        let number = Ordered::of_threshold(&bound)?;
+        Ok(Self { direction, bound, number })
+    }
+
+    /// The threshold among the members of a claims query; `None` where there is none.
+    ///
+    /// # Errors
+    /// `query_malformed`: two of them, or a bound that is none.
+    pub(super) fn of_query(members: &Map<String, Value>) -> Result<Option<Self>, Problem> {
+        let bound = |direction: Direction| members.get(direction.query_member()).map(|bound| (direction, bound));
+        let (direction, bound) = match (bound(Direction::AtLeast), bound(Direction::AtMost)) {
+            (None, None) => return Ok(None),
+            (Some(only), None) | (None, Some(only)) => only,
+            (Some(_), Some(_)) => {
+                return Err(Problem::new(Code::QueryMalformed, "a claim is asked for by two thresholds"));
+            }
+        };
+        let malformed = |problem: Problem| {
+            Problem::new(Code::QueryMalformed, format!("{}: {}", direction.query_member(), problem.detail))
+        };
+        Self::new(direction, bound.clone()).map(Some).map_err(malformed)
+    }
+
+    /// At least or at most.
+    #[must_use]
+    pub fn direction(&self) -> Direction {
+        self.direction
+    }
+
+    /// The bound, in the form of the claim.
+    #[must_use]
+    pub fn bound(&self) -> &Value {
+        &self.bound
+    }
+
+    /// The bound as a number.
+    #[must_use]
+    pub fn number(&self) -> Ordered {
+        self.number
+    }
+
+    /// Whether a value that is shown reaches it; one of another form does not.
+    #[must_use]
+    pub fn is_met_by(&self, value: &Value) -> bool {
+        form(value) == form(&self.bound)
+            && Ordered::of_claim(self.direction, value).is_ok_and(|number| match self.direction {
+                Direction::AtLeast => number >= self.number,
+                Direction::AtMost => number <= self.number,
+            })
+    }
+}
+
+/// The array of commitments that stands beside an ordered claim: `validUntil` has `validUntilAtLeast`.
+/// `None` for a path that does not end in a member.
+#[must_use]
+pub fn commitments_path(path: &[Step], direction: Direction) -> Option<ClaimPath> {
+    let (Step::Name(name), around) = path.split_last()? else { return None };
+    let beside = Step::Name(direction.commitments_claim(name));
+    Some(around.iter().cloned().chain([beside]).collect())
+}
+
+#[derive(PartialEq, Eq)]
+enum Form {
+    Number,
+    Level,
+    Day,
+    None,
+}
+
+/// What a value counts, told by its form: an integer is no date, whatever its number.
+fn form(value: &Value) -> Form {
+    match value {
+        Value::Number(_) => Form::Number,
+        Value::String(text) if text.contains('-') => Form::Day,
+        Value::String(_) => Form::Level,
+        _ => Form::None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn values_are_compared_in_their_own_order() {
+        let cases = [
+            (Direction::AtLeast, json!("2027-03-01"), json!("2027-03-01"), json!("2027-02-28")),
+            (Direction::AtMost, json!("2008-11-22"), json!("1990-01-01"), json!("2008-11-23")),
+            (Direction::AtLeast, json!(6), json!(7), json!(5)),
+            (Direction::AtLeast, json!("B2"), json!("C1"), json!("B1")),
+        ];
+        for (direction, bound, reaches, misses) in cases {
+            let threshold = Threshold::new(direction, bound.clone()).unwrap();
+            assert!(threshold.is_met_by(&bound));
+            assert!(threshold.is_met_by(&reaches), "{reaches} {bound}");
+            assert!(!threshold.is_met_by(&misses), "{misses} {bound}");
+        }
+        let date = Threshold::new(Direction::AtLeast, json!("1900-01-02")).unwrap();
+        for other in [json!(60_000), json!("C2"), json!(true), json!(null), json!("2027-3-1")] {
+            assert!(!date.is_met_by(&other), "{other}");
+        }
+    }
+
+    #[test]
+    fn row_86_an_absurd_threshold_is_no_query() {
+        let of = |bound: Value| Threshold::of_query(json!({"carnet_at_least": bound}).as_object().unwrap());
+        for bad in
+            [json!(-1), json!(65_536), json!(1.5), json!("1899-12-31"), json!("2027-02-30"), json!("D1"), json!([])]
+        {
+            assert_eq!(of(bad.clone()).unwrap_err().code, Code::QueryMalformed, "{bad}");
+        }
+        for good in [json!(0), json!(65_535), json!("1900-01-01"), json!("2027-02-28"), json!("A1")] {
+            assert!(of(good).unwrap().is_some());
+        }
+        let both = json!({"carnet_at_least": 1, "carnet_at_most": 2});
+        assert_eq!(Threshold::of_query(both.as_object().unwrap()).unwrap_err().code, Code::QueryMalformed);
+    }
+
+    #[test]
+    fn commitments_stand_beside_their_claim() {
+        let path = [Step::Name("credentialSubject".to_owned()), Step::Name("validUntil".to_owned())];
+        let beside = commitments_path(&path, Direction::AtMost).unwrap();
+        assert_eq!(super::super::path_to_text(&beside), "credentialSubject.validUntilAtMost");
+        assert!(commitments_path(&[Step::Index(0)], Direction::AtMost).is_none());
+    }
+}

@@ -1,0 +1,134 @@
+//! At-least and at-most proofs over an SD-JWT's own disclosures (spec/at-least.md sections 3, 4 and 6).
+
+use serde_json::{Map, Value};
+
+use super::{ClaimPath, SdJwt, Step, disclose::Place};
+use crate::{
+    Code, Problem,
+    at_least::{self, Commitment, Direction, ENTRIES, MEMBER, Ordered, Proof},
+    query::{self, Proved, Threshold, commitments_path},
+};
+
+/// A claim with an order, and the side of thresholds that can be proved of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OrderedClaim {
+    /// The path of the value; it is selectively disclosable.
+    pub path: ClaimPath,
+    /// At least or at most.
+    pub direction: Direction,
+}
+
+/// Where the commitments to a claim of one copy stand in their array: what a wallet keeps, so that it need
+/// not search for the element to show.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Positions {
+    /// The claim that they commit to.
+    pub claim: OrderedClaim,
+    /// For each entry, its index in the array; `None` for an entry that the value does not have.
+    pub at: [Option<usize>; ENTRIES],
+}
+
+impl SdJwt {
+    /// Finds the commitments to each ordered claim that the credential has, and checks that they are those of
+    /// its value: an issuer that committed to something else, or to more, could mark a copy with it.
+    ///
+    /// # Errors
+    /// `threshold_unproven` if they are other ones; those of [`SdJwt::disclosed`].
+    pub fn commitments(&self, ordered: &[OrderedClaim]) -> Result<Vec<Positions>, Problem> {
+        let (payload, places) = self.resolve()?;
+        let mut found = Vec::new();
+        for claim in ordered {
+            let beside = commitments_path(&claim.path, claim.direction);
+            let array = beside.as_deref().and_then(|path| one(&payload, path)).and_then(Value::as_array);
+            let committed = one(&payload, &claim.path).and_then(|value| {
+                Some((Ordered::of_claim(claim.direction, value).ok()?, self.salt(&places, &claim.path)?))
+            });
+            let foreign = || {
+                let path = query::path_to_text(&claim.path);
+                Problem::new(
+                    Code::ThresholdUnproven,
+                    format!("the commitments beside {path} are not those of its value"),
+                )
+            };
+            match (array, committed) {
+                (None, _) => {}
+                (Some(_), None) => return Err(foreign()),
+                (Some(array), Some((value, salt))) => {
+                    let elements: Vec<&str> = array.iter().filter_map(Value::as_str).collect();
+                    if elements.len() != array.len() {
+                        return Err(foreign());
+                    }
+                    let at = at_least::positions(claim.direction, salt, value, &elements).map_err(|_| foreign())?;
+                    found.push(Positions { claim: claim.clone(), at });
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    /// Proves a threshold of a claim that stays hidden: the path of the one commitment to disclose, and the proof
+    /// for the key binding.
+    ///
+    /// # Errors
+    /// `threshold_unmet` if the value is on the other side; `query_unmet` if there is no such claim or it is not
+    /// hidden; those of [`SdJwt::disclosed`].
+    pub fn prove(&self, positions: &Positions, threshold: &Threshold) -> Result<(ClaimPath, Proof), Problem> {
+        let OrderedClaim { path, direction } = &positions.claim;
+        let (payload, places) = self.resolve()?;
+        let missing = || Problem::new(Code::QueryUnmet, format!("{} proves no threshold", query::path_to_text(path)));
+        if *direction != threshold.direction() {
+            return Err(missing());
+        }
+        let value = one(&payload, path).ok_or_else(missing)?;
+        let salt = self.salt(&places, path).ok_or_else(missing)?;
+        let value = Ordered::of_claim(*direction, value)?;
+        let opening = at_least::prove(*direction, salt, value, threshold.number())?;
+        let at = positions.at.get(usize::from(opening.entry)).copied().flatten().ok_or_else(missing)?;
+        let mut element = commitments_path(path, *direction).ok_or_else(missing)?;
+        element.push(Step::Index(at));
+        let proof = Proof {
+            path: path.clone(),
+            direction: *direction,
+            threshold: threshold.number(),
+            witness: opening.witness,
+        };
+        Ok((element, proof))
+    }
+
+    /// The salt of the disclosure that stands at a path.
+    fn salt(&self, places: &[Vec<Place<'_>>], path: &[Step]) -> Option<&str> {
+        let at = places.iter().position(|place| {
+            place.len() == path.len() && place.iter().zip(path).all(|(place, step)| place.is_at(step))
+        })?;
+        self.disclosures.get(at).map(|disclosure| disclosure.salt.as_str())
+    }
+}
+
+/// The thresholds that a verified key binding proves of what was disclosed under a verified signature.
+///
+/// # Errors
+/// `threshold_unproven`: a witness that does not lead to the one commitment that was disclosed for it, or none
+/// or several that were; those of [`Proof::parse_all`].
+pub(crate) fn proved(binding: &Map<String, Value>, payload: &Map<String, Value>) -> Result<Vec<Proved>, Problem> {
+    let Some(proofs) = binding.get(MEMBER) else { return Ok(Vec::new()) };
+    let proofs = Proof::parse_all(proofs)?;
+    proofs
+        .into_iter()
+        .map(|proof| {
+            let beside = commitments_path(&proof.path, proof.direction);
+            let elements = beside.as_deref().and_then(|path| one(payload, path)).and_then(Value::as_array);
+            let [element] = elements.map(Vec::as_slice).unwrap_or_default() else {
+                let path = query::path_to_text(&proof.path);
+                let detail = format!("a witness for {path} comes without the one commitment that it opens");
+                return Err(Problem::new(Code::ThresholdUnproven, detail));
+            };
+            let commitment: Commitment = element.as_str().unwrap_or_default().parse()?;
+            at_least::verify(proof.direction, proof.threshold, &commitment, &proof.witness)?;
+            Ok(Proved { path: proof.path, direction: proof.direction, bound: proof.threshold })
+        })
+        .collect()
+}
+
+fn one<'a>(payload: &'a Map<String, Value>, path: &[Step]) -> Option<&'a Value> {
+    query::values_at(payload, path).into_iter().map(|(_, value)| value).next()
+}
