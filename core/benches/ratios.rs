@@ -21,6 +21,7 @@ use std::{
 
 use carnet_core::{
     Problem,
+    at_least::{self, Direction, Ordered},
     did::{Did, DidDocument, Purpose, Resolve, SelfContained},
     keys::{Algorithm, PublicKey, SecretKey, Signer},
     query::{Query, parse_path, path_to_json},
@@ -44,7 +45,8 @@ const NONCE: &str = "n-0S6_WzA2Mj-ksjd8231";
 const AUDIENCE: &str = "decentralized_identifier:did:web:agency.example";
 
 fn main() {
-    let ratios = [presentation(), eddsa_jcs(), issuing()];
+    let [proving, proof_checking] = at_least();
+    let ratios = [presentation(), eddsa_jcs(), issuing(), proving, proof_checking];
     for (name, ratio) in ratios {
         println!("ratio {name} {ratio:.2}");
     }
@@ -243,6 +245,26 @@ fn issuing() -> (&'static str, f64) {
         black_box(issuer.sign(black_box(&signed)).unwrap());
     };
     compare("sd-jwt-issue", ours, floor)
+}
+
+/// Proving and checking a threshold, each at its most expensive, over one strict verification: what the
+/// proof adds to a presentation is no more than one more signature would.
+fn at_least() -> [(&'static str, f64); 2] {
+    let issuer = key(1);
+    let issuer_key = issuer.public_key();
+    let signature = issuer.sign(&[0; 64]).unwrap();
+    let floor = || issuer_key.verify(black_box(&[0; 64]), &signature).unwrap();
+
+    let (salt, direction) = ("2GLC42sKQveCfGfryNRN9w", Direction::AtLeast);
+    // The holder steps from the seeds down to the threshold, the verifier from there up to the ends: 60 steps between them.
+    let [low, high] = [0, u16::MAX].map(Ordered::from);
+    let commitment = at_least::commitments(direction, salt, high)[0].commitment;
+    let opening = at_least::prove(direction, salt, high, high).unwrap();
+    let prove = || {
+        black_box(at_least::prove(direction, black_box(salt), high, black_box(low)).unwrap());
+    };
+    let verify = || at_least::verify(direction, black_box(high), &commitment, black_box(&opening.witness)).unwrap();
+    [compare("at-least-prove", prove, floor), compare("at-least-verify", verify, floor)]
 }
 
 /// Numbers that cost nothing: how fast the machine draws randomness is not what is measured.

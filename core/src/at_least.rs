@@ -112,7 +112,7 @@ pub struct Opening {
 
 /// The commitments of a value, by entry: one to four. The issuer shuffles them and pads with decoys.
 ///
-/// `salt` is the text of the salt in the value's own disclosure. At most 268 SHA-256 blocks for a salt of
+/// `salt` is the text of the salt in the value's own disclosure. At most 264 SHA-256 blocks for a salt of
 /// 128 bits (22 characters).
 #[must_use]
 pub fn commitments(direction: Direction, salt: &str, value: Ordered) -> Vec<Entry> {

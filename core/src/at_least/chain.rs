@@ -56,7 +56,7 @@ fn hash(tag: &str, parts: &[&[u8]]) -> Hash {
         hasher.update(part);
     }
     #[cfg(test)]
-    count::add(tag.len() + 1 + parts.iter().map(|part| part.len()).sum::<usize>());
+    count::add([tag.as_bytes(), &[0]].iter().chain(parts).map(|part| part.len()).sum());
     hasher.finalize().into()
 }
 
@@ -69,13 +69,13 @@ pub(super) mod count {
 
     /// A message's blocks, with SHA-256's own padding of at least nine bytes (FIPS 180-4 section 5.1.1).
     pub(super) fn add(bytes: usize) {
-        BLOCKS.set(BLOCKS.get() + (bytes + 9).div_ceil(64));
+        BLOCKS.set(BLOCKS.get().saturating_add(bytes.saturating_add(9).div_ceil(64)));
     }
 
     /// The blocks of SHA-256 that `work` takes on this thread.
     pub(crate) fn blocks<T>(work: impl FnOnce() -> T) -> (T, usize) {
         let before = BLOCKS.get();
         let result = work();
-        (result, BLOCKS.get() - before)
+        (result, BLOCKS.get().saturating_sub(before))
     }
 }

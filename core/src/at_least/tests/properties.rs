@@ -1,0 +1,121 @@
+//! What holds for every value and every threshold.
+
+use proptest::prelude::*;
+
+use super::*;
+
+/// Values around which carries, lowered digits and fifteens begin and end.
+const BOUNDARIES: [u16; 20] = [
+    0, 1, 14, 15, 16, 17, 0xfe, 0xff, 0x100, 0x0f0f, 0xfff, 0x1000, 0x1001, 0x10ff, 0x1f00, 0xb508, 0xf0f0, 0xfff0,
+    0xfffe, 0xffff,
+];
+
+/// Numbers of which many have digits of zero or fifteen, and neighbours.
+fn number() -> impl Strategy<Value = u16> {
+    prop_oneof![
+        any::<u16>(),
+        prop::sample::select(&BOUNDARIES[..]),
+        (0..16_u16, prop::sample::select(&[0, 4, 8, 12][..])).prop_map(|(digit, bits)| digit << bits)
+    ]
+}
+
+#[test]
+fn for_boundary_values_every_threshold_up_to_them_is_dominated_and_none_above() {
+    for value in BOUNDARIES {
+        let entries: Vec<_> = value::dominating(value.into()).collect();
+        assert!(entries.len() <= ENTRIES);
+        for threshold in 0..=u16::MAX {
+            let dominated = entries.iter().any(|(_, entry)| dominates(*entry, threshold.into()));
+            assert_eq!(dominated, threshold <= value, "{threshold} of {value}");
+        }
+    }
+}
+
+#[test]
+fn for_every_value_the_value_is_dominated_and_the_next_number_is_not() {
+    for value in 0..u16::MAX {
+        let dominated =
+            |threshold: u16| value::dominating(value.into()).any(|(_, entry)| dominates(entry, threshold.into()));
+        assert!(dominated(value) && dominated(value / 2) && !dominated(value + 1), "{value}");
+    }
+}
+
+#[test]
+fn around_a_carry_every_threshold_is_proved_or_refused_to_the_last_hash() {
+    for value in [0xef_u16, 0xff, 0x100, 0x101] {
+        let entries = commitments(Direction::AtLeast, SALT, value.into());
+        for threshold in 0..=0x111_u16 {
+            let opening = prove(Direction::AtLeast, SALT, value.into(), threshold.into());
+            assert_eq!(opening.is_ok(), threshold <= value, "{threshold} of {value}");
+            let Ok(Opening { entry, witness }) = opening else { continue };
+            for of in &entries {
+                let verdict = verify(Direction::AtLeast, threshold.into(), &of.commitment, &witness);
+                assert_eq!(verdict.is_ok(), of.entry == entry, "{threshold} of {value}");
+            }
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn a_proof_exists_exactly_for_what_is_true(value in number(), threshold in number(), salt in "[A-Za-z0-9_-]{22}") {
+        for direction in Direction::ALL {
+            let holds = match direction {
+                Direction::AtLeast => value >= threshold,
+                Direction::AtMost => value <= threshold,
+            };
+            let (opening, proving) = blocks(|| prove(direction, &salt, value.into(), threshold.into()));
+            prop_assert!(proving <= 64);
+            prop_assert_eq!(opening.is_ok(), holds);
+            if let Ok(opening) = opening {
+                let commitment = commitment(direction, &salt, value, &opening);
+                let (verdict, verifying) =
+                    blocks(|| verify(direction, threshold.into(), &commitment, &opening.witness));
+                prop_assert!(verdict.is_ok() && verifying <= 63);
+            }
+        }
+    }
+
+    #[test]
+    fn a_witness_is_good_for_its_threshold_entry_and_direction_alone(
+        value in number(), threshold in number(), other in number()
+    ) {
+        for direction in Direction::ALL {
+            let Ok(opening) = prove(direction, SALT, value.into(), threshold.into()) else { continue };
+            for of in Direction::ALL {
+                for entry in commitments(of, SALT, value.into()) {
+                    for claimed in [threshold, other] {
+                        let own = (of, entry.entry, claimed) == (direction, opening.entry, threshold);
+                        let verdict = verify(of, claimed.into(), &entry.commitment, &opening.witness);
+                        prop_assert_eq!(verdict.is_ok(), own);
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn an_altered_bit_is_refused(value in number(), byte in 0..128_usize, bit in 0..8_u8) {
+        let mut opening = prove(Direction::AtLeast, SALT, value.into(), (value / 2).into()).unwrap();
+        let commitment = commitment(Direction::AtLeast, SALT, value, &opening);
+        opening.witness.0.as_flattened_mut()[byte] ^= 1 << bit;
+        let verdict = verify(Direction::AtLeast, (value / 2).into(), &commitment, &opening.witness);
+        prop_assert_eq!(refused(verdict), Code::ThresholdUnproven);
+    }
+
+    #[test]
+    fn no_commitment_of_two_copies_is_the_same(value in number()) {
+        let all = Direction::ALL.into_iter().flat_map(|direction| {
+            [SALT, OTHER_SALT].into_iter().flat_map(move |salt| commitments(direction, salt, value.into()))
+        });
+        let texts: Vec<_> = all.map(|entry| entry.commitment.to_string()).collect();
+        let distinct: std::collections::HashSet<_> = texts.iter().collect();
+        prop_assert_eq!(distinct.len(), texts.len());
+    }
+
+    #[test]
+    fn reading_never_panics(text in "\\PC{0,200}") {
+        let _ = (text.parse::<Witness>(), text.parse::<Commitment>(), days_since_1900(&text));
+        let _ = Ordered::of_claim(Direction::AtLeast, &text.into());
+    }
+}

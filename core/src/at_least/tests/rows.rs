@@ -1,0 +1,111 @@
+//! The negative cases, each with its passing twin.
+
+use serde_json::{Value, json};
+
+use super::*;
+
+#[test]
+fn row_84_no_proof_of_a_threshold_above_the_value() {
+    for (direction, value, met, unmet) in [
+        (Direction::AtLeast, 0x2345, [0, 0x2344, 0x2345], [0x2346, 0x2400, 65_535]),
+        (Direction::AtMost, 0x2345, [0x2345, 0x2346, 65_535], [0x2344, 0x1fff, 0]),
+    ] {
+        let entries = commitments(direction, SALT, value.into());
+        for threshold in met {
+            let opening = prove(direction, SALT, value.into(), threshold.into()).unwrap();
+            let commitment = entries[usize::from(opening.entry)].commitment;
+            verify(direction, threshold.into(), &commitment, &opening.witness).unwrap();
+        }
+        for threshold in unmet {
+            assert_eq!(refused(prove(direction, SALT, value.into(), threshold.into())), Code::ThresholdUnmet);
+            // The nearest that a holder gets: the seeds, which nobody can step back from.
+            for Entry { entry, value, commitment } in &entries {
+                let seeds = digits(*value).map(|(place, _)| *chain::seed(direction, SALT, *entry, place));
+                let outcome = verify(direction, threshold.into(), commitment, &Witness(seeds));
+                assert_eq!(refused(outcome), Code::ThresholdUnproven);
+            }
+        }
+    }
+}
+
+#[test]
+fn row_85_a_witness_of_another_claim_copy_or_direction() {
+    let [value, threshold] = [Ordered::from(0x7fff), Ordered::from(0x7000)];
+    let own = prove(Direction::AtLeast, SALT, value, threshold).unwrap();
+    let commitment = commitment(Direction::AtLeast, SALT, 0x7fff, &own);
+    let check = |witness: &Witness| verify(Direction::AtLeast, threshold, &commitment, witness);
+    check(&own.witness).unwrap();
+
+    // Another claim of the copy, or the same claim of another copy, has another salt.
+    let of_other_salt = prove(Direction::AtLeast, OTHER_SALT, value, threshold).unwrap();
+    // What lies 0x8000 below 65,535 is mirrored onto the value and the threshold themselves.
+    let mirrored = [!value.number(), !threshold.number()].map(Ordered::from);
+    let of_other_direction = prove(Direction::AtMost, SALT, mirrored[0], mirrored[1]).unwrap();
+    let of_other_entry = Witness(digits(value).map(|(place, _)| *chain::seed(Direction::AtLeast, SALT, 3, place)));
+    for witness in [of_other_salt.witness, of_other_direction.witness, of_other_entry] {
+        assert_eq!(refused(check(&witness)), Code::ThresholdUnproven);
+    }
+    let as_at_most = verify(Direction::AtMost, mirrored[1], &commitment, &own.witness);
+    assert_eq!(refused(as_at_most), Code::ThresholdUnproven);
+}
+
+#[test]
+fn row_86_a_negative_or_absurd_threshold() {
+    for number in [0, 1, 65_535] {
+        assert_eq!(i64::from(Ordered::try_from(number).unwrap().number()), number);
+    }
+    for number in [-1, 65_536, i64::MIN, i64::MAX] {
+        assert_eq!(refused(Ordered::try_from(number)), Code::ThresholdInvalid, "{number}");
+    }
+
+    let proof = |threshold: Value| {
+        let witness = prove(Direction::AtLeast, SALT, 9.into(), 3.into()).unwrap().witness;
+        Proof::parse_all(&json!([{"path": ["level"], "at_least": threshold, "witness": witness.to_string()}]))
+    };
+    for good in [json!(3), json!("B1")] {
+        assert_eq!(Ordered::of_threshold(&good).unwrap(), 3.into());
+    }
+    assert_eq!(proof(json!(3)).unwrap()[0].threshold, 3.into());
+    for bad in [json!(-1), json!(-0.5), json!(65_536), json!(1e300), json!(u64::MAX), json!(3.5)] {
+        assert_eq!(refused(Ordered::of_threshold(&bad)), Code::ThresholdInvalid, "{bad}");
+        assert_eq!(refused(proof(bad.clone())), Code::ThresholdInvalid, "{bad}");
+    }
+    for (bad, code) in [
+        (json!(null), Code::ThresholdInvalid),
+        (json!(true), Code::ThresholdInvalid),
+        (json!([3]), Code::ThresholdInvalid),
+        (json!("1899-12-31"), Code::ThresholdInvalid),
+        (json!("2079-06-07"), Code::ThresholdInvalid),
+        (json!("2027-02-29"), Code::DateMalformed),
+        (json!("2027-02-28T00:00:00Z"), Code::DateMalformed),
+        (json!("3"), Code::DateMalformed),
+        (json!("b1"), Code::DateMalformed),
+    ] {
+        assert_eq!(refused(Ordered::of_threshold(&bad)), code, "{bad}");
+        assert_eq!(refused(proof(bad.clone())), Code::ThresholdInvalid, "{bad}");
+    }
+}
+
+#[test]
+fn row_87_a_witness_of_the_wrong_length() {
+    let opening = prove(Direction::AtLeast, SALT, 46_344.into(), 46_021.into()).unwrap();
+    let bytes = opening.witness.0.as_flattened();
+    let text = opening.witness.to_string();
+    assert_eq!(text.parse::<Witness>().unwrap(), opening.witness);
+
+    let longer = [bytes, &[0]].concat();
+    for wrong in [&bytes[..0], &bytes[..96], &bytes[..127], &longer, &[bytes, bytes].concat()] {
+        let wrong = URL_SAFE_NO_PAD.encode(wrong);
+        assert_eq!(refused(wrong.parse::<Witness>()), Code::ThresholdUnproven, "{} characters", wrong.len());
+    }
+    // The right number of characters, but padded, in the other alphabet, or with unused bits that are not zero.
+    for wrong in [format!("{}=", &text[..170]), format!("+{}", &text[1..]), format!("{}_", &text[..170])] {
+        assert_eq!(refused(wrong.parse::<Witness>()), Code::InvalidEncoding, "{wrong}");
+    }
+
+    let commitment = commitment(Direction::AtLeast, SALT, 46_344, &opening).to_string();
+    assert_eq!(commitment.parse::<Commitment>().unwrap().to_string(), commitment);
+    for wrong in [&commitment[1..], "", &text] {
+        assert_eq!(refused(wrong.parse::<Commitment>()), Code::ThresholdUnproven);
+    }
+}
