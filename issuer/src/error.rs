@@ -16,6 +16,8 @@ pub(crate) enum Error {
     OfferUnknown,
     #[error("This offer was used already; an offer works once. If it was not you, tell the issuer.")]
     OfferUsed,
+    #[error("This offer is being collected. If that fails, it can be redeemed again in {seconds} seconds.")]
+    OfferHeld { seconds: u32 },
     #[error("This offer is past its end, and its data is erased. Ask the issuer for a new one.")]
     OfferExpired,
     #[error("The issuer cancelled this offer, and its data is erased. Ask the issuer for a new one.")]
@@ -38,8 +40,6 @@ pub(crate) enum Error {
     ProofInvalid { index: usize, problem: Problem },
     #[error("The nonce was used before, is past its end, or was never given out. Ask for a new one and try again.")]
     NonceInvalid,
-    #[error("Too many nonces are outstanding. Try again in a moment.")]
-    NoncesExhausted,
     #[error("No credentials wait under this transaction id.")]
     TransactionUnknown,
     #[error("No issuance is known under this notification id.")]
@@ -56,6 +56,8 @@ pub(crate) enum Error {
     FormatUnavailable { format: &'static str, why: &'static str },
     #[error("The store is busy. Nothing was changed; try again.")]
     Busy,
+    #[error("The service is stopping. Nothing was given out; try again.")]
+    Stopping,
     #[error("The store failed. What was acknowledged is safe; try again, and look at the service's log.")]
     Store(#[source] sqlx::Error),
     #[error("The credential could not be signed. Nothing was given out; look at the service's log.")]
@@ -74,7 +76,7 @@ impl Error {
         match self {
             Self::Invalid { reason, .. } => (Code::InvalidArgument, reason),
             Self::OfferUnknown | Self::PinWrong { .. } => (Code::PermissionDenied, "INVALID_GRANT"),
-            Self::OfferUsed => (Code::FailedPrecondition, "OFFER_ALREADY_USED"),
+            Self::OfferUsed | Self::OfferHeld { .. } => (Code::FailedPrecondition, "OFFER_ALREADY_USED"),
             Self::OfferExpired => (Code::FailedPrecondition, "INVALID_GRANT"),
             Self::OfferCancelled => (Code::FailedPrecondition, "OFFER_CANCELLED"),
             Self::OfferLocked => (Code::FailedPrecondition, "OFFER_LOCKED"),
@@ -84,7 +86,6 @@ impl Error {
             Self::NotOffered => (Code::PermissionDenied, "CONFIGURATION_NOT_OFFERED"),
             Self::ProofInvalid { .. } => (Code::InvalidArgument, "INVALID_PROOF"),
             Self::NonceInvalid => (Code::InvalidArgument, "INVALID_NONCE"),
-            Self::NoncesExhausted => (Code::ResourceExhausted, "TOO_MANY_NONCES"),
             Self::TransactionUnknown => (Code::NotFound, "INVALID_TRANSACTION_ID"),
             Self::NotificationUnknown => (Code::NotFound, "INVALID_NOTIFICATION_ID"),
             Self::RequestIdReused => (Code::AlreadyExists, "REQUEST_ID_REUSED"),
@@ -93,6 +94,7 @@ impl Error {
             Self::NotDeferred => (Code::FailedPrecondition, "OFFER_NOT_DEFERRED"),
             Self::FormatUnavailable { .. } => (Code::FailedPrecondition, "FORMAT_UNAVAILABLE"),
             Self::Busy => (Code::Unavailable, "STORE_BUSY"),
+            Self::Stopping => (Code::Unavailable, "STOPPING"),
             Self::Store(_) => (Code::Internal, "STORE_FAILED"),
             Self::Signing(_) => (Code::Internal, "SIGNING_FAILED"),
             Self::Corrupt(_) => (Code::Internal, "STORE_CORRUPT"),
@@ -130,8 +132,11 @@ impl From<Error> for Status {
                 wire::bad_request(reason, &format!("proofs[{index}]"), &problem.to_string())
             }
             Error::PinMissing | Error::PinUnexpected => wire::bad_request(reason, "tx_code", &error.to_string()),
-            Error::Busy | Error::NoncesExhausted => {
+            Error::Busy | Error::Stopping | Error::NonceInvalid => {
                 wire::retry(code, reason, &error.to_string(), Duration::from_secs(1))
+            }
+            Error::OfferHeld { seconds } => {
+                wire::retry(code, reason, &error.to_string(), Duration::from_secs((*seconds).into()))
             }
             _ => wire::status(code, reason, &error.to_string()),
         }

@@ -1,5 +1,7 @@
 //! Issuance: nonces, and copies against proofs of possession. [`crate::store`] says what a power cut does at each step.
 
+use std::sync::Arc;
+
 use carnet_core::{
     json::{self, Limits},
     keys::PublicKey,
@@ -18,12 +20,6 @@ use crate::{
     store::{Intended, Intent, Store, Work},
 };
 
-/// A nonce for proofs.
-pub(crate) struct Nonce {
-    pub(crate) nonce: Zeroizing<String>,
-    pub(crate) expires_at: Timestamp,
-}
-
 /// What a request for copies gives.
 pub(crate) enum Collected {
     Issued { format: Format, copies: Zeroizing<Vec<String>>, notification_id: Zeroizing<String> },
@@ -31,13 +27,10 @@ pub(crate) enum Collected {
 }
 
 impl<S: Store> Issuer<S> {
-    /// A fresh nonce.
-    pub(crate) async fn issue_nonce(&self) -> Result<Nonce, Error> {
-        let now = self.now();
-        let expires_at = now.plus(NONCE_SECONDS);
-        let nonce = secrets::draw();
-        self.store.add_nonce(secrets::digest(Use::Nonce, &[nonce.as_bytes()]), expires_at, now).await?;
-        Ok(Nonce { nonce, expires_at })
+    /// A fresh nonce for proofs, and its end. Nothing is stored, so that nobody can fill the store by asking.
+    pub(crate) fn give_nonce(&self) -> (Zeroizing<String>, Timestamp) {
+        let until = self.now().plus(NONCE_SECONDS);
+        (self.nonces.give(until), until)
     }
 
     /// Collects one copy for each proof. A repeat with the same token and proofs gets the same answer.
@@ -45,26 +38,31 @@ impl<S: Store> Issuer<S> {
     /// # Errors
     /// The token, the configuration, a proof or the nonce is refused; the store's; signing failed.
     pub(crate) async fn collect(
-        &self,
+        self: &Arc<Self>,
         access_token: &str,
         configuration_id: &str,
-        proofs: &[String],
+        proofs: Vec<String>,
     ) -> Result<Collected, Error> {
         let now = self.now();
+        let token_hash = secrets::digest(Use::AccessToken, &[access_token.as_bytes()]);
+        // What costs little comes first: without a token nobody gets signatures verified.
+        self.store.check_access(token_hash, configuration_id, now).await?;
         let configuration = self
             .configurations()
             .find(|known| known.id == configuration_id)
             .ok_or_else(|| Error::invalid("credential_configuration_id", "this issuer has no such configuration"))?;
-        let proven = proofs::verify(proofs, self.did.as_str(), self.settings.max_batch_size, now)?;
-        let request = request_digest(access_token, configuration_id, proofs);
+        let request = request_digest(access_token, configuration_id, &proofs);
+        let issuer = self.clone();
+        let proven =
+            on_cpu(move || proofs::verify(&proofs, issuer.did.as_str(), issuer.settings.max_batch_size, now)).await??;
         let transaction_id = secrets::derive(Use::TransactionId, access_token, &request);
         let format = configuration.format;
         let intended = self
             .store
             .intend(Intent {
-                token_hash: secrets::digest(Use::AccessToken, &[access_token.as_bytes()]),
+                token_hash,
                 request_digest: request,
-                nonce_hash: secrets::digest(Use::Nonce, &[proven.nonce.as_bytes()]),
+                nonce: self.nonces.recognize(&proven.nonce, now),
                 transaction_hash: secrets::digest(Use::TransactionHash, &[transaction_id.as_bytes()]),
                 // Deferred copies are acknowledged by a handle made from the transaction id, since that is what the wallet has then.
                 notification_hash: notification_hash(&notification_id(&transaction_id, &request)),
@@ -79,7 +77,7 @@ impl<S: Store> Issuer<S> {
         match intended {
             Intended::Deferred => Ok(Collected::Deferred { transaction_id, interval }),
             Intended::Answered(sealed) => open_answer(format, &transaction_id, &request, &sealed),
-            Intended::Sign(work) => self.sign(&work, &proven.keys, &transaction_id, now).await,
+            Intended::Sign(work) => self.sign(work, proven.keys, &transaction_id, now).await,
         }
     }
 
@@ -87,7 +85,7 @@ impl<S: Store> Issuer<S> {
     ///
     /// # Errors
     /// [`Error::TransactionUnknown`]; the store's; signing failed.
-    pub(crate) async fn collect_deferred(&self, transaction_id: &str) -> Result<Collected, Error> {
+    pub(crate) async fn collect_deferred(self: &Arc<Self>, transaction_id: &str) -> Result<Collected, Error> {
         let now = self.now();
         let hash = secrets::digest(Use::TransactionHash, &[transaction_id.as_bytes()]);
         let (request, format, intended) = self.store.intend_deferred(hash, now).await?;
@@ -99,7 +97,7 @@ impl<S: Store> Issuer<S> {
             Intended::Answered(sealed) => open_answer(format, transaction_id, &request, &sealed),
             Intended::Sign(work) => {
                 let keys = keys_from_text(work.holder_keys.as_deref().unwrap_or_default())?;
-                self.sign(&work, &keys, transaction_id, now).await
+                self.sign(work, keys, transaction_id, now).await
             }
         }
     }
@@ -110,7 +108,34 @@ impl<S: Store> Issuer<S> {
     }
 
     /// Signs the copies whose intent is stored, and then closes the offer.
-    async fn sign(&self, work: &Work, keys: &[PublicKey], handle: &str, now: Timestamp) -> Result<Collected, Error> {
+    async fn sign(
+        self: &Arc<Self>,
+        work: Work,
+        keys: Vec<PublicKey>,
+        handle: &str,
+        now: Timestamp,
+    ) -> Result<Collected, Error> {
+        let issuer = self.clone();
+        let (work, copies) = on_cpu(move || {
+            let copies = issuer.make_copies(&work, &keys, now);
+            (work, copies)
+        })
+        .await?;
+        let copies = copies?;
+        let text = Zeroizing::new(serde_json::to_vec(&*copies).map_err(|_| Error::Corrupt("answer"))?);
+        let sealed = secrets::seal(handle, &work.request_digest, &text).ok_or(Error::Corrupt("answer"))?;
+        let until = now.plus(TOKEN_SECONDS);
+        if !self.store.finish(work.collection, sealed, until, now).await? {
+            // Another call for this offer was first; what was signed here goes nowhere.
+            return Err(Error::AlreadyCollected);
+        }
+        tracing::info!(offer_id = work.offer_id, copies = copies.len(), "credentials issued");
+        let notification_id = notification_id(handle, &work.request_digest);
+        Ok(Collected::Issued { format: work.format, copies, notification_id })
+    }
+
+    /// A copy for each key.
+    fn make_copies(&self, work: &Work, keys: &[PublicKey], now: Timestamp) -> Result<Zeroizing<Vec<String>>, Error> {
         let claims = parse_claims(&work.claims.0)?;
         let content = Content {
             credential_type: self
@@ -123,17 +148,19 @@ impl<S: Store> Issuer<S> {
         };
         let copies: Result<Vec<String>, _> =
             keys.iter().map(|key| self.secure(work.format, &content, key, now)).collect();
-        let copies = Zeroizing::new(copies.map_err(Error::Signing)?);
-        let text = Zeroizing::new(serde_json::to_vec(&*copies).map_err(|_| Error::Corrupt("answer"))?);
-        let sealed = secrets::seal(handle, &work.request_digest, &text).ok_or(Error::Corrupt("answer"))?;
-        let until = now.plus(TOKEN_SECONDS);
-        if !self.store.finish(work.collection, sealed, until, now).await? {
-            // Another call for this offer was first; what was signed here goes nowhere.
-            return Err(Error::AlreadyCollected);
-        }
-        tracing::info!(offer_id = work.offer_id, copies = copies.len(), "credentials issued");
-        let notification_id = notification_id(handle, &work.request_digest);
-        Ok(Collected::Issued { format: work.format, copies, notification_id })
+        Ok(Zeroizing::new(copies.map_err(Error::Signing)?))
+    }
+}
+
+/// Runs what keeps a processor busy apart from the calls that wait for the network and the disk.
+async fn on_cpu<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => Ok(done),
+        Err(error) => match error.try_into_panic() {
+            // As if it had not been apart: the call fails, and no other.
+            Ok(panic) => std::panic::resume_unwind(panic),
+            Err(_) => Err(Error::Stopping),
+        },
     }
 }
 

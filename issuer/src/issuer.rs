@@ -8,6 +8,7 @@ use carnet_spec::{Catalogue, CredentialType};
 use crate::{
     error::Error,
     format::{Format, configuration_id},
+    nonces::Nonces,
 };
 
 /// Where the time comes from: the system's clock, or a test's.
@@ -39,6 +40,7 @@ pub(crate) struct Settings {
 pub(crate) struct Issuer<S> {
     pub(crate) store: S,
     pub(crate) signer: Box<dyn Signer>,
+    pub(crate) nonces: Nonces,
     pub(crate) did: Did,
     /// The DID URL of the signing key.
     pub(crate) kid: String,

@@ -10,6 +10,7 @@ mod issuance;
 mod issuer;
 #[cfg(feature = "jsonld")]
 mod jsonld;
+mod nonces;
 mod offers;
 mod proofs;
 mod secrets;

@@ -20,6 +20,7 @@ use crate::{
     config::IssuerConfig,
     grpc::{issuance::Issuance, offers::Offers},
     issuer::{Issuer, Settings},
+    nonces::Nonces,
     secrets::Hash,
     setup::{self, KEY_FRAGMENT},
     store::{SqliteStore, Store, sqlite::MIGRATIONS},
@@ -84,6 +85,7 @@ fn assemble<S>(
         store,
         kid: format!("{did}#{KEY_FRAGMENT}"),
         signer: Box::new(key),
+        nonces: Nonces::new(),
         did,
         #[cfg(feature = "jsonld")]
         rdfc: crate::jsonld::suite(&catalogue)?,

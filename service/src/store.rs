@@ -123,14 +123,50 @@ pub async fn begin(pool: &SqlitePool, name: &'static str) -> Result<Transaction<
     begun
 }
 
-/// Moves the write-ahead log into the file and empties it, so that what was erased is nowhere any more.
-///
-/// It does what it can beside other readers and writers; call it after erasures, and now and then.
+/// Why what was erased may still stand in the write-ahead log.
+#[derive(Debug, thiserror::Error)]
+pub enum CheckpointError {
+    /// A reader, a writer or another checkpoint kept the log in use.
+    #[error("the write-ahead log is in use")]
+    Busy,
+    /// The database's.
+    #[error(transparent)]
+    Database(#[from] sqlx::Error),
+}
+
+/// Moves the write-ahead log into the file and empties it, so that what was erased is nowhere any more. Call it after
+/// erasures, and now and then.
 ///
 /// # Errors
-/// The database's.
-pub async fn checkpoint(pool: &SqlitePool) -> Result<(), sqlx::Error> {
-    sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(pool).await.map(|_| ())
+/// [`CheckpointError::Busy`]: the log was not emptied, and what was erased may still be in it; the database's.
+pub async fn checkpoint(pool: &SqlitePool) -> Result<(), CheckpointError> {
+    empty_log(pool, || tokio::time::sleep(Duration::from_millis(25))).await
+}
+
+/// Tries to empty the log, with a pause before each further try.
+///
+/// SQLite waits for readers and writers, as long as for any lock, but not for another checkpoint: two calls may erase at
+/// the same time, and SQLite begins one of its own when the log is long.
+async fn empty_log<F: Future<Output = ()>>(
+    pool: &SqlitePool,
+    mut pause: impl FnMut() -> F,
+) -> Result<(), CheckpointError> {
+    const TRIES: usize = 20;
+    const LONGEST: Duration = Duration::from_secs(2);
+    let start = Instant::now();
+    for _ in 0..TRIES {
+        // SQLite answers with a row, and calls that success, also where the log stays as it was.
+        let (busy, _in_log, _moved): (i64, i64, i64) =
+            sqlx::query_as("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(pool).await?;
+        if busy == 0 {
+            return Ok(());
+        }
+        if start.elapsed() > LONGEST {
+            break;
+        }
+        pause().await;
+    }
+    Err(CheckpointError::Busy)
 }
 
 #[cfg(test)]
@@ -236,20 +272,57 @@ mod tests {
         assert_eq!(count, 20);
     }
 
+    const SECRET: &str = "Amina-Okafor-1999";
+
+    fn on_disk(dir: &Path) -> bool {
+        std::fs::read_dir(dir).unwrap().any(|entry| {
+            let bytes = std::fs::read(entry.unwrap().path()).unwrap();
+            bytes.windows(SECRET.len()).any(|window| window == SECRET.as_bytes())
+        })
+    }
+
     #[tokio::test]
     async fn what_was_erased_is_in_no_file_after_a_checkpoint() {
         let dir = tempfile::tempdir().unwrap();
         let pool = open(dir.path(), &migrator(&[FIRST]).await).await.unwrap();
-        sqlx::query("INSERT INTO a VALUES ('Amina-Okafor-1999')").execute(&pool).await.unwrap();
+        sqlx::query("INSERT INTO a VALUES (?)").bind(SECRET).execute(&pool).await.unwrap();
         checkpoint(&pool).await.unwrap();
-        let found = || {
-            std::fs::read_dir(dir.path()).unwrap().any(|entry| {
-                std::fs::read(entry.unwrap().path()).unwrap().windows(17).any(|bytes| bytes == b"Amina-Okafor-1999")
-            })
-        };
-        assert!(found());
+        assert!(on_disk(dir.path()));
         sqlx::query("DELETE FROM a").execute(&pool).await.unwrap();
         checkpoint(&pool).await.unwrap();
-        assert!(!found());
+        assert!(!on_disk(dir.path()));
+    }
+
+    /// A reader keeps the log in use: that is an error, and a further try after it has gone succeeds.
+    #[tokio::test]
+    async fn a_checkpoint_that_left_something_in_the_log_says_so_and_tries_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let pool = open(dir.path(), &migrator(&[FIRST]).await).await.unwrap();
+        sqlx::query("INSERT INTO a VALUES (?)").bind(SECRET).execute(&pool).await.unwrap();
+        // Waits for nobody, so that the test does not either.
+        let connect = SqliteConnectOptions::new().filename(dir.path().join(FILE)).busy_timeout(Duration::ZERO);
+        let impatient = SqlitePool::connect_with(connect).await.unwrap();
+        let mut reader = pool.begin().await.unwrap();
+        sqlx::query("SELECT x FROM a").fetch_all(&mut *reader).await.unwrap();
+        sqlx::query("DELETE FROM a").execute(&pool).await.unwrap();
+
+        let mut pauses = 0;
+        let refused = empty_log(&impatient, || {
+            pauses += 1;
+            std::future::ready(())
+        })
+        .await;
+        assert!(matches!(refused, Err(CheckpointError::Busy)), "{refused:?}");
+        assert!(pauses > 1);
+        assert!(on_disk(dir.path()));
+
+        let mut reader = Some(reader);
+        empty_log(&impatient, || {
+            let reader = reader.take();
+            async move { reader.unwrap().rollback().await.unwrap() }
+        })
+        .await
+        .unwrap();
+        assert!(!on_disk(dir.path()));
     }
 }

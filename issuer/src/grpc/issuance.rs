@@ -54,10 +54,10 @@ impl<S: Store> proto::issuance_service_server::IssuanceService for Issuance<S> {
         &self,
         _: Request<proto::IssueNonceRequest>,
     ) -> Result<Response<proto::IssueNonceResponse>, Status> {
-        let nonce = self.0.issue_nonce().await?;
+        let (nonce, until) = self.0.give_nonce();
         Ok(Response::new(proto::IssueNonceResponse {
-            c_nonce: nonce.nonce.to_string(),
-            expires_at: Some(wire::timestamp(nonce.expires_at)),
+            c_nonce: nonce.to_string(),
+            expires_at: Some(wire::timestamp(until)),
         }))
     }
 
@@ -68,7 +68,7 @@ impl<S: Store> proto::issuance_service_server::IssuanceService for Issuance<S> {
         let token = zeroize::Zeroizing::new(bearer(&request)?.to_owned());
         let request = request.into_inner();
         check_id("credential_configuration_id", &request.credential_configuration_id)?;
-        let collected = self.0.collect(&token, &request.credential_configuration_id, &request.proofs).await?;
+        let collected = self.0.collect(&token, &request.credential_configuration_id, request.proofs).await?;
         Ok(Response::new(match collected {
             Collected::Issued { .. } => {
                 let (credentials, notification_id) = copies(&collected);

@@ -2,21 +2,23 @@
 //!
 //! One collection takes two transactions with the signatures between them:
 //!
-//! 1. `intend` takes the nonce, draws a status index for each copy and writes a row for it;
+//! 1. `intend` uses the nonce up, draws a status index for each copy and writes a row for it;
 //! 2. the copies are signed;
 //! 3. `finish` erases the claims, marks the copies as issued and keeps the answer, sealed for the wallet;
 //! 4. the answer goes out.
 //!
-//! A power cut before 1 changes nothing. Between 1 and 3 the offer stays redeemed and its claims are there: the wallet repeats
-//! its request and gets copies under the same indices. After 3 the repeat gets the sealed answer. So no index is given out twice,
-//! and an answer that was lost on its way can be had again until the wallet acknowledges it or its token ends.
+//! A power cut before 1 changes nothing. Between 1 and 3 the offer stays redeemed and its claims are there. While the token
+//! lives, the wallet repeats its request and gets copies under the same indices, or sends new proofs and gets copies
+//! under new ones; when it has ended, the code can be redeemed again until the offer's own end. After 3 the repeat gets the
+//! sealed answer. So no index is given out twice, and an answer that was lost on its way can be had again until the
+//! wallet acknowledges it or its token ends.
 
 pub(crate) mod sqlite;
 
 use carnet_core::time::Timestamp;
 use zeroize::Zeroizing;
 
-use crate::{error::Error, format::Format, secrets::Hash};
+use crate::{error::Error, format::Format, nonces::Nonce, secrets::Hash};
 
 pub(crate) use sqlite::SqliteStore;
 
@@ -117,7 +119,8 @@ pub(crate) enum Redemption {
 pub(crate) struct Intent {
     pub(crate) token_hash: Hash,
     pub(crate) request_digest: Hash,
-    pub(crate) nonce_hash: Hash,
+    /// The proofs' nonce; `None` if it does not hold (any more), and then only a repeat is answered.
+    pub(crate) nonce: Option<Nonce>,
     pub(crate) transaction_hash: Hash,
     pub(crate) notification_hash: Hash,
     pub(crate) configuration_id: String,
@@ -178,11 +181,33 @@ pub(crate) struct Slice {
     pub(crate) limit: i64,
 }
 
-/// The issuer's memory. Each method is one transaction: it happens wholly or not at all.
-pub(crate) trait Store: Send + Sync + 'static {
+/// The issuer's memory. Each method of it, and of the traits that it is made of, is one transaction: it happens wholly or
+/// not at all.
+pub(crate) trait Store: OfferStore + AccessStore + IssuanceStore + RecordStore + Send + Sync + 'static {
+    /// Erases what is past its end: claims, used nonces, sealed answers. Returns how many offers it closed.
+    fn erase_expired(&self, now: Timestamp) -> impl Future<Output = Result<u64, Error>> + Send;
+}
+
+/// Offers, as staff see them.
+pub(crate) trait OfferStore {
     /// Stores an offer, once for each request_id.
     fn create_offer(&self, offer: NewOffer) -> impl Future<Output = Result<Creation, Error>> + Send;
-    /// Takes an offer's code; counts wrong PINs.
+    /// Cancels an offer that was not collected and erases its claims.
+    fn cancel(&self, offer_id: &str) -> impl Future<Output = Result<OfferRecord, Error>> + Send;
+    /// Lets a deferred offer be collected.
+    fn release(&self, offer_id: &str) -> impl Future<Output = Result<OfferRecord, Error>> + Send;
+    /// Offers, newest first.
+    fn offers(
+        &self,
+        state: Option<OfferState>,
+        slice: Slice,
+    ) -> impl Future<Output = Result<Vec<OfferRecord>, Error>> + Send;
+}
+
+/// Who may collect: codes, PINs and tokens.
+pub(crate) trait AccessStore {
+    /// Takes an offer's code; counts wrong PINs. The code works once, and again where an issuance was intended, nothing was
+    /// signed and the token has ended.
     fn redeem(
         &self,
         code_hash: Hash,
@@ -191,10 +216,19 @@ pub(crate) trait Store: Send + Sync + 'static {
         token_until: Timestamp,
         now: Timestamp,
     ) -> impl Future<Output = Result<Redemption, Error>> + Send;
-    /// Remembers a nonce, if not too many are outstanding.
-    fn add_nonce(&self, hash: Hash, until: Timestamp, now: Timestamp)
-    -> impl Future<Output = Result<(), Error>> + Send;
-    /// Stores what is about to be signed.
+    /// Refuses a token that is unknown or has ended, or that is not for this configuration. It reads only:
+    /// `intend` decides.
+    fn check_access(
+        &self,
+        token_hash: Hash,
+        configuration_id: &str,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<(), Error>> + Send;
+}
+
+/// Requests for copies.
+pub(crate) trait IssuanceStore {
+    /// Stores what is about to be signed, and that the nonce was used.
     fn intend(&self, intent: Intent) -> impl Future<Output = Result<Intended, Error>> + Send;
     /// The same for a collection that was deferred.
     fn intend_deferred(
@@ -212,20 +246,12 @@ pub(crate) trait Store: Send + Sync + 'static {
     ) -> impl Future<Output = Result<bool, Error>> + Send;
     /// Records a wallet's notification and erases the sealed answer.
     fn notify(&self, notification_hash: Hash, event: i32) -> impl Future<Output = Result<(), Error>> + Send;
-    /// Cancels an offer that was not collected and erases its claims.
-    fn cancel(&self, offer_id: &str) -> impl Future<Output = Result<OfferRecord, Error>> + Send;
-    /// Lets a deferred offer be collected.
-    fn release(&self, offer_id: &str) -> impl Future<Output = Result<OfferRecord, Error>> + Send;
-    /// Offers, newest first.
-    fn offers(
-        &self,
-        state: Option<OfferState>,
-        slice: Slice,
-    ) -> impl Future<Output = Result<Vec<OfferRecord>, Error>> + Send;
+}
+
+/// What was issued.
+pub(crate) trait RecordStore {
     /// Issued copies, newest first; an empty offer id means all.
     fn issued(&self, offer_id: &str, slice: Slice) -> impl Future<Output = Result<Vec<IssuedRecord>, Error>> + Send;
     /// One issued copy.
     fn issued_by_id(&self, issued_id: &str) -> impl Future<Output = Result<IssuedRecord, Error>> + Send;
-    /// Erases what is past its end: claims, nonces, sealed answers. Returns how many offers it closed.
-    fn erase_expired(&self, now: Timestamp) -> impl Future<Output = Result<u64, Error>> + Send;
 }

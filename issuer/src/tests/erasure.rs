@@ -3,10 +3,10 @@
 use carnet_core::time::Timestamp;
 use carnet_proto::issuer::v1 as proto;
 
-use super::harness::{MARK, holder_keys, offer_request, start};
+use super::harness::{HolderOffer, MARK, Running, holder_keys, offer_request, reason, start};
 use crate::{
     secrets::{self, Use},
-    store::{Intended, Intent, Store as _},
+    store::{Intended, Intent, IssuanceStore as _, Store as _},
 };
 
 #[tokio::test]
@@ -17,6 +17,20 @@ async fn claims_are_nowhere_on_disk_once_they_are_collected() {
     issuer.receive(&offer, &holder_keys(2)).await.unwrap();
     assert!(!issuer.on_disk(MARK));
     assert_eq!(issuer.state(&offer.id).await, proto::OfferState::Collected);
+}
+
+/// An erasure whose checkpoint could not be had, since somebody was reading, leaves the claims in the write-ahead log.
+#[tokio::test]
+async fn the_sweep_empties_a_log_that_an_erasure_could_not_empty() {
+    let issuer = start().await;
+    issuer.create(offer_request("a")).await;
+    let pool = carnet_service::store::open(issuer.data.path(), &crate::store::sqlite::MIGRATIONS).await.unwrap();
+    sqlx::query("UPDATE offers SET claims = NULL, state = 'cancelled'").execute(&pool).await.unwrap();
+    assert!(issuer.on_disk(MARK));
+    // Nothing is past its end, and yet.
+    let closed = issuer.issuer.store.erase_expired(Timestamp::from_unix(issuer.now())).await.unwrap();
+    assert_eq!(closed, 0);
+    assert!(!issuer.on_disk(MARK));
 }
 
 #[tokio::test]
@@ -46,6 +60,29 @@ async fn a_deferred_offer_that_is_never_released_is_erased_with_its_keys() {
     assert!(issuer.issuance.clone().collect_deferred(ask).await.is_err());
 }
 
+/// The first transaction of a collection alone, as the service makes it: then the power goes.
+async fn intend(issuer: &Running, offer: &HolderOffer, token: &str, nonce: &str, proofs: &[String]) -> Intended {
+    let mut parts = vec![token.as_bytes(), offer.configuration.as_bytes()];
+    parts.extend(proofs.iter().map(String::as_bytes));
+    let request = secrets::digest(Use::Request, &parts);
+    let handle = secrets::derive(Use::TransactionId, token, &request);
+    let notification = secrets::derive(Use::NotificationId, &handle, &request);
+    let now = Timestamp::from_unix(issuer.now());
+    let intent = Intent {
+        token_hash: secrets::digest(Use::AccessToken, &[token.as_bytes()]),
+        request_digest: request,
+        nonce: issuer.issuer.nonces.recognize(nonce, now),
+        transaction_hash: secrets::digest(Use::TransactionHash, &[handle.as_bytes()]),
+        notification_hash: secrets::digest(Use::NotificationHash, &[notification.as_bytes()]),
+        configuration_id: offer.configuration.clone(),
+        copies: proofs.len(),
+        holder_keys: "[]".to_owned(),
+        now,
+        deferred_until: now,
+    };
+    issuer.issuer.store.intend(intent).await.unwrap()
+}
+
 /// The power goes between the intent and the signature, and between the signature and the answer.
 #[tokio::test]
 async fn a_power_cut_gives_no_index_out_twice_and_loses_no_copy() {
@@ -53,35 +90,14 @@ async fn a_power_cut_gives_no_index_out_twice_and_loses_no_copy() {
     let offer = issuer.create(offer_request("a")).await;
     let token = issuer.redeem(&offer).await.unwrap();
     let nonce = issuer.nonce().await;
-    let keys = holder_keys(2);
-    let proofs = issuer.proofs(&keys, &nonce);
-    // The first transaction alone, as the service makes it: then the power goes.
-    let mut parts = vec![token.as_bytes(), offer.configuration.as_bytes()];
-    parts.extend(proofs.iter().map(String::as_bytes));
-    let request = secrets::digest(Use::Request, &parts);
-    let handle = secrets::derive(Use::TransactionId, &token, &request);
-    let notification = secrets::derive(Use::NotificationId, &handle, &request);
-    let intended = issuer
-        .issuer
-        .store
-        .intend(Intent {
-            token_hash: secrets::digest(Use::AccessToken, &[token.as_bytes()]),
-            request_digest: request,
-            nonce_hash: secrets::digest(Use::Nonce, &[nonce.as_bytes()]),
-            transaction_hash: secrets::digest(Use::TransactionHash, &[handle.as_bytes()]),
-            notification_hash: secrets::digest(Use::NotificationHash, &[notification.as_bytes()]),
-            configuration_id: offer.configuration.clone(),
-            copies: 2,
-            holder_keys: "[]".to_owned(),
-            now: Timestamp::from_unix(issuer.now()),
-            deferred_until: Timestamp::from_unix(issuer.now()),
-        })
-        .await
-        .unwrap();
+    let proofs = issuer.proofs(&holder_keys(2), &nonce);
+    let intended = intend(&issuer, &offer, &token, &nonce, &proofs).await;
     assert!(matches!(intended, Intended::Sign(_)));
     assert!(issuer.issued().await.is_empty(), "what was not signed does not count as issued");
 
-    // The wallet asks again with the same proofs: the nonce is not asked for twice, and the rows are the same.
+    // The wallet asks again with the same proofs: the nonce is not asked for twice, and the rows are the same. The service
+    // that answers is another process, which does not know the nonce.
+    let issuer = issuer.restarted().await;
     let answer = issuer.collect(&token, &offer.configuration, proofs.clone()).await.unwrap();
     assert_eq!(answer.credentials.len(), 2);
     let issued = issuer.issued().await;
@@ -93,6 +109,73 @@ async fn a_power_cut_gives_no_index_out_twice_and_loses_no_copy() {
     assert_eq!(issuer.issued().await, issued);
 }
 
+/// The power goes between the intent and the signature, and the wallet has lost its token, or comes too late with it.
+#[tokio::test]
+async fn an_offer_that_was_left_unsigned_can_be_redeemed_again_once_its_token_ended() {
+    let issuer = start().await;
+    let offer = issuer.create(proto::CreateOfferRequest { with_pin: true, ..offer_request("a") }).await;
+    let lost = issuer.redeem(&offer).await.unwrap();
+    let nonce = issuer.nonce().await;
+    let proofs = issuer.proofs(&holder_keys(2), &nonce);
+    let Intended::Sign(work) = intend(&issuer, &offer, &lost, &nonce, &proofs).await else {
+        panic!("nothing to sign");
+    };
+    drop(work);
+    // As long as the token lives, whoever has it comes first; the other is told when to come back.
+    issuer.pass(299);
+    let early = issuer.redeem(&offer).await;
+    let wait = tonic_types::StatusExt::get_details_retry_info(early.as_ref().unwrap_err()).unwrap();
+    assert_eq!(wait.retry_delay.unwrap().as_secs(), 1);
+    assert_eq!(reason(early), "OFFER_ALREADY_USED");
+    issuer.pass(1);
+    // The sweep leaves it, and the PIN is asked for as before.
+    assert_eq!(issuer.state(&offer.id).await, proto::OfferState::Redeemed);
+    assert!(issuer.on_disk(MARK));
+    assert_eq!(reason(issuer.redeem_with(&offer.code, None).await), "INVALID_REQUEST");
+    assert_eq!(reason(issuer.redeem_with(&offer.code, Some("wrong")).await), "INVALID_GRANT");
+    let token = issuer.redeem(&offer).await.unwrap();
+    assert_eq!(reason(issuer.collect(&lost, &offer.configuration, proofs).await), "INVALID_TOKEN");
+    let fresh = issuer.proofs(&holder_keys(2), &issuer.nonce().await);
+    assert_eq!(issuer.collect(&token, &offer.configuration, fresh).await.unwrap().credentials.len(), 2);
+    assert!(!issuer.on_disk(MARK));
+    assert_eq!(issuer.issued().await.len(), 2);
+    let pool = carnet_service::store::open(issuer.data.path(), &crate::store::sqlite::MIGRATIONS).await.unwrap();
+    let drawn: i64 =
+        sqlx::query_scalar("SELECT count(DISTINCT status_index) FROM issued").fetch_one(&pool).await.unwrap();
+    assert_eq!(drawn, 4, "the indices of the first time are spent");
+    // It was signed now, so that its code is used for good.
+    issuer.pass(300);
+    assert_eq!(reason(issuer.redeem(&offer).await), "OFFER_ALREADY_USED");
+}
+
+#[tokio::test]
+async fn an_offer_that_was_left_unsigned_waits_no_longer_than_its_own_end() {
+    let issuer = start().await;
+    let request = |id: &str| proto::CreateOfferRequest { offer_ttl_seconds: 600, ..offer_request(id) };
+    let left = async |id: &str| {
+        let offer = issuer.create(request(id)).await;
+        let token = issuer.redeem(&offer).await.unwrap();
+        let nonce = issuer.nonce().await;
+        intend(&issuer, &offer, &token, &nonce, &issuer.proofs(&holder_keys(1), &nonce)).await;
+        offer
+    };
+    let [swept, asked, again] = [left("a").await, left("b").await, left("c").await];
+    let unintended = issuer.create(request("d")).await;
+    issuer.redeem(&unintended).await.unwrap();
+    issuer.pass(599);
+    assert_eq!(issuer.state(&swept.id).await, proto::OfferState::Redeemed);
+    // A code whose token brought no intent stays used.
+    assert_eq!(issuer.state(&unintended.id).await, proto::OfferState::Expired);
+    // The second token lives its whole time, past the offer's end, and ends the wait with it.
+    let token = issuer.redeem(&again).await.unwrap();
+    issuer.pass(1);
+    assert_eq!(reason(issuer.redeem(&asked).await), "INVALID_GRANT");
+    assert_eq!(issuer.state(&swept.id).await, proto::OfferState::Expired);
+    let proofs = issuer.proofs(&holder_keys(1), &issuer.nonce().await);
+    assert_eq!(issuer.collect(&token, &again.configuration, proofs).await.unwrap().credentials.len(), 1);
+    assert!(!issuer.on_disk(MARK));
+}
+
 #[tokio::test]
 async fn nonces_and_sealed_answers_are_swept() {
     let issuer = start().await;
@@ -101,14 +184,14 @@ async fn nonces_and_sealed_answers_are_swept() {
     issuer.nonce().await;
     let pool = carnet_service::store::open(issuer.data.path(), &crate::store::sqlite::MIGRATIONS).await.unwrap();
     let left = || async {
-        let nonces: i64 = sqlx::query_scalar("SELECT count(*) FROM nonces").fetch_one(&pool).await.unwrap();
+        let nonces: i64 = sqlx::query_scalar("SELECT count(*) FROM used_nonces").fetch_one(&pool).await.unwrap();
         let sealed: i64 = sqlx::query_scalar("SELECT count(*) FROM collections WHERE sealed IS NOT NULL")
             .fetch_one(&pool)
             .await
             .unwrap();
         (nonces, sealed)
     };
-    assert_eq!(left().await, (1, 1));
+    assert_eq!(left().await, (1, 1), "a nonce is stored when it is used, not when it is given out");
     issuer.pass(300);
     issuer.issuer.store.erase_expired(Timestamp::from_unix(issuer.now())).await.unwrap();
     assert_eq!(left().await, (0, 0));

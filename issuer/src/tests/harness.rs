@@ -1,7 +1,8 @@
 //! A running issuer with clients, and a wallet's side of the calls.
 
 use std::{
-    path::Path,
+    collections::BTreeMap,
+    path::PathBuf,
     sync::{
         Arc,
         atomic::{AtomicI64, Ordering},
@@ -10,7 +11,7 @@ use std::{
 
 use carnet_core::{
     did::{Did, DidDocument},
-    keys::{Algorithm, PublicKey, SecretKey, Signer as _},
+    keys::{Algorithm, PublicKey, SecretKey, Signer},
     secure::jose,
     time::Timestamp,
 };
@@ -25,6 +26,7 @@ use tonic::{Request, Status, transport::Channel};
 
 use crate::{
     issuer::{Issuer, Settings},
+    nonces::Nonces,
     server::routes,
     setup::KEY_FRAGMENT,
     store::{SqliteStore, sqlite::MIGRATIONS},
@@ -40,7 +42,7 @@ pub(crate) struct Running {
     pub(crate) issuance: IssuanceServiceClient<Channel>,
     pub(crate) channel: Channel,
     pub(crate) issuer: Arc<Issuer<SqliteStore>>,
-    pub(crate) data: tempfile::TempDir,
+    pub(crate) data: Arc<tempfile::TempDir>,
     staff_token: String,
     clock: Arc<AtomicI64>,
 }
@@ -50,16 +52,29 @@ pub(crate) async fn start() -> Running {
 }
 
 pub(crate) async fn start_with(algorithm: Algorithm) -> Running {
-    let data = tempfile::tempdir().unwrap();
+    start_signing(Box::new(SecretKey::generate(algorithm, &mut OsRng))).await
+}
+
+pub(crate) async fn start_signing(signer: Box<dyn Signer>) -> Running {
+    let data = Arc::new(tempfile::tempdir().unwrap());
+    serve(data, signer, staff::generate(&mut OsRng).to_string(), Arc::new(AtomicI64::new(NOW))).await
+}
+
+async fn serve(
+    data: Arc<tempfile::TempDir>,
+    signer: Box<dyn Signer>,
+    staff_token: String,
+    clock: Arc<AtomicI64>,
+) -> Running {
     let pool = carnet_service::store::open(data.path(), &MIGRATIONS).await.unwrap();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
-    let clock = Arc::new(AtomicI64::new(NOW));
     let time = clock.clone();
     let catalogue = Catalogue::embedded().unwrap();
     let issuer = Arc::new(Issuer {
         store: SqliteStore::new(pool),
-        signer: Box::new(SecretKey::generate(algorithm, &mut OsRng)),
+        signer,
+        nonces: Nonces::new(),
         did: Did::parse(DID).unwrap(),
         kid: format!("{DID}#{KEY_FRAGMENT}"),
         #[cfg(feature = "jsonld")]
@@ -76,7 +91,6 @@ pub(crate) async fn start_with(algorithm: Algorithm) -> Running {
         endpoint: endpoint.clone(),
         clock: Arc::new(move || Timestamp::from_unix(time.load(Ordering::SeqCst))),
     });
-    let staff_token = staff::generate(&mut OsRng).to_string();
     let routes = routes(issuer.clone(), staff::hash(&staff_token), 1_048_576);
     let incoming = tonic::transport::server::TcpIncoming::from(listener);
     tokio::spawn(tonic::transport::Server::builder().add_routes(routes).serve_with_incoming(incoming));
@@ -140,6 +154,12 @@ pub(crate) fn holder_keys(count: usize) -> Vec<SecretKey> {
 }
 
 impl Running {
+    /// What another process finds that serves the same data: the store, and nothing that was in memory alone.
+    pub(crate) async fn restarted(&self) -> Self {
+        let signer = Box::new(SecretKey::generate(Algorithm::EdDsa, &mut OsRng));
+        serve(self.data.clone(), signer, self.staff_token.clone(), self.clock.clone()).await
+    }
+
     pub(crate) fn now(&self) -> i64 {
         self.clock.load(Ordering::SeqCst)
     }
@@ -243,15 +263,14 @@ impl Running {
 
     /// Whether a text stands in any file of the data directory.
     pub(crate) fn on_disk(&self, text: &str) -> bool {
-        on_disk(self.data.path(), text)
+        self.files().values().any(|bytes| bytes.windows(text.len()).any(|window| window == text.as_bytes()))
     }
-}
 
-fn on_disk(dir: &Path, text: &str) -> bool {
-    std::fs::read_dir(dir).unwrap().any(|entry| {
-        let bytes = std::fs::read(entry.unwrap().path()).unwrap();
-        bytes.windows(text.len()).any(|window| window == text.as_bytes())
-    })
+    /// Every file of the data directory, as it is.
+    pub(crate) fn files(&self) -> BTreeMap<PathBuf, Vec<u8>> {
+        let paths = std::fs::read_dir(self.data.path()).unwrap().map(|entry| entry.unwrap().path());
+        paths.map(|path| (path.clone(), std::fs::read(path).unwrap())).collect()
+    }
 }
 
 fn percent_decode(text: &str) -> String {

@@ -1,16 +1,21 @@
 //! What comes out: each format, batches, deferral, repeats, notifications, and what staff read of it.
 
-use std::collections::HashSet;
+use std::{
+    collections::HashSet,
+    sync::{Arc, Mutex},
+    thread::ThreadId,
+};
 
 use carnet_core::{
     did::Did,
-    keys::{Algorithm, Signer as _},
+    keys::{Algorithm, PublicKey, SecretKey, Signer},
     secure::sd_jwt::SdJwt,
 };
 use carnet_proto::issuer::v1 as proto;
 use serde_json::{Value, json};
 
-use super::harness::{DID, MARK, holder_keys, offer_request, reason, start, start_with};
+use super::harness::{DID, MARK, holder_keys, offer_request, reason, start, start_signing, start_with};
+use crate::store::Store as _;
 
 fn with_format(id: &str, format: proto::CredentialFormat) -> proto::CreateOfferRequest {
     proto::CreateOfferRequest { format: format.into(), ..offer_request(id) }
@@ -180,6 +185,66 @@ async fn a_repeat_gets_the_same_answer_until_it_is_acknowledged() {
     assert_eq!(reason(unspecified), "INVALID_ARGUMENT");
     let unknown = proto::NotifyRequest { notification_id: "unknown".to_owned(), event: 1 };
     assert_eq!(reason(issuer.issuance.clone().notify(unknown).await), "INVALID_NOTIFICATION_ID");
+}
+
+#[tokio::test]
+async fn a_repeat_is_answered_though_its_nonce_was_used_ended_and_is_forgotten() {
+    let issuer = start().await;
+    let nonce = issuer.nonce().await;
+    issuer.pass(10);
+    let offer = issuer.create(offer_request("a")).await;
+    let token = issuer.redeem(&offer).await.unwrap();
+    let proofs = issuer.proofs(&holder_keys(2), &nonce);
+    let first = issuer.collect(&token, &offer.configuration, proofs.clone()).await.unwrap();
+    // Used.
+    assert_eq!(issuer.collect(&token, &offer.configuration, proofs.clone()).await.unwrap(), first);
+    // Ended and swept, while the token still lives; and after a restart, where it was never given out.
+    issuer.pass(299);
+    issuer.issuer.store.erase_expired(carnet_core::time::Timestamp::from_unix(issuer.now())).await.unwrap();
+    assert_eq!(issuer.collect(&token, &offer.configuration, proofs.clone()).await.unwrap(), first);
+    let issuer = issuer.restarted().await;
+    assert_eq!(issuer.collect(&token, &offer.configuration, proofs.clone()).await.unwrap(), first);
+    assert_eq!(issuer.issued().await.len(), 2);
+    // In anything but a repeat the same nonce is refused.
+    let other = issuer.create(offer_request("b")).await;
+    let other_token = issuer.redeem(&other).await.unwrap();
+    let refused = issuer.collect(&other_token, &other.configuration, proofs.clone()).await;
+    assert_eq!(reason(refused), "INVALID_NONCE");
+    issuer.pass(1);
+    assert_eq!(reason(issuer.collect(&token, &offer.configuration, proofs).await), "INVALID_TOKEN");
+}
+
+/// A signer that says on which threads it signed.
+struct OnThreads(SecretKey, Arc<Mutex<HashSet<ThreadId>>>);
+
+impl Signer for OnThreads {
+    fn public_key(&self) -> PublicKey {
+        self.0.public_key()
+    }
+
+    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, carnet_core::Problem> {
+        self.1.lock().unwrap().insert(std::thread::current().id());
+        self.0.sign(message)
+    }
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn signing_keeps_no_other_call_waiting() {
+    let threads = Arc::new(Mutex::new(HashSet::new()));
+    let key = SecretKey::generate(Algorithm::EdDsa, &mut rand_core::OsRng);
+    let issuer = start_signing(Box::new(OnThreads(key, threads.clone()))).await;
+    let offer = issuer.create(offer_request("a")).await;
+    issuer.receive(&offer, &holder_keys(3)).await.unwrap();
+    let deferred = issuer.create(proto::CreateOfferRequest { deferred: true, ..offer_request("b") }).await;
+    let waiting = issuer.receive(&deferred, &holder_keys(3)).await.unwrap();
+    let release = proto::ReleaseOfferRequest { offer_id: deferred.id.clone(), request_id: String::new() };
+    issuer.staff().release_offer(release).await.unwrap();
+    let ask = proto::CollectDeferredRequest { transaction_id: waiting.transaction_id };
+    assert_eq!(issuer.issuance.clone().collect_deferred(ask).await.unwrap().into_inner().credentials.len(), 3);
+    let threads = threads.lock().unwrap();
+    assert!(!threads.is_empty());
+    // Every call is served on this thread.
+    assert!(!threads.contains(&std::thread::current().id()));
 }
 
 #[tokio::test]

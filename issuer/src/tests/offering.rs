@@ -255,5 +255,7 @@ async fn secrets_are_stored_hashed_only() {
     let token = issuer.redeem(&offer).await.unwrap();
     assert!(!issuer.on_disk(&token));
     let nonce = issuer.nonce().await;
+    let proofs = issuer.proofs(&holder_keys(1), &nonce);
+    issuer.collect(&token, &offer.configuration, proofs).await.unwrap();
     assert!(!issuer.on_disk(&nonce));
 }

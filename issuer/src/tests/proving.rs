@@ -193,6 +193,69 @@ async fn a_nonce_past_its_end_is_refused() {
 }
 
 #[tokio::test]
+async fn row_81_a_nonce_works_once_for_two_at_the_same_time() {
+    let issuer = start().await;
+    let nonce = issuer.nonce().await;
+    let mut calls = Vec::new();
+    for id in ["a", "b"] {
+        let offer = issuer.create(offer_request(id)).await;
+        let token = issuer.redeem(&offer).await.unwrap();
+        calls.push((token, offer.configuration, issuer.proofs(&holder_keys(1), &nonce)));
+    }
+    let [one, two] = calls.try_into().unwrap();
+    let (one, two) = tokio::join!(issuer.collect(&one.0, &one.1, one.2), issuer.collect(&two.0, &two.1, two.2));
+    let refused = if one.is_ok() { two } else { one };
+    assert_eq!(reason(refused), "INVALID_NONCE");
+    assert_eq!(issuer.issued().await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_nonce_of_before_a_restart_is_refused_as_passing() {
+    let issuer = start().await;
+    let offer = issuer.create(offer_request("a")).await;
+    let token = issuer.redeem(&offer).await.unwrap();
+    let nonce = issuer.nonce().await;
+    let issuer = issuer.restarted().await;
+    let keys = holder_keys(1);
+    let refused = issuer.collect(&token, &offer.configuration, issuer.proofs(&keys, &nonce)).await;
+    // With a RetryInfo, so that a wallet says that trying again helps.
+    let retry = tonic_types::StatusExt::get_details_retry_info(refused.as_ref().unwrap_err());
+    assert!(retry.is_some_and(|info| info.retry_delay.is_some()));
+    assert_eq!(reason(refused), "INVALID_NONCE");
+    let fresh = issuer.proofs(&keys, &issuer.nonce().await);
+    assert!(issuer.collect(&token, &offer.configuration, fresh).await.is_ok());
+}
+
+#[tokio::test]
+async fn asking_for_nonces_fills_nothing() {
+    let issuer = start().await;
+    let before = issuer.files();
+    for _ in 0..100 {
+        issuer.nonce().await;
+    }
+    assert!(issuer.files() == before, "a nonce was written");
+    // The same look finds what is written: a nonce that is used.
+    let offer = issuer.create(offer_request("a")).await;
+    issuer.receive(&offer, &holder_keys(1)).await.unwrap();
+    assert!(issuer.files() != before);
+}
+
+/// Verifying signatures costs, so that nobody gets it without a token.
+#[tokio::test]
+async fn the_token_is_looked_at_before_the_proofs() {
+    let issuer = start().await;
+    let offer = issuer.create(offer_request("a")).await;
+    let token = issuer.redeem(&offer).await.unwrap();
+    let broken = || vec!["no proof".to_owned()];
+    assert_eq!(reason(issuer.collect("wrong", &offer.configuration, broken()).await), "INVALID_TOKEN");
+    let other = issuer.collect(&token, "ResidencePermitCredential_vc+sd-jwt", broken()).await;
+    assert_eq!(reason(other), "CONFIGURATION_NOT_OFFERED");
+    assert_eq!(reason(issuer.collect(&token, &offer.configuration, broken()).await), "INVALID_PROOF");
+    issuer.pass(300);
+    assert_eq!(reason(issuer.collect(&token, &offer.configuration, broken()).await), "INVALID_TOKEN");
+}
+
+#[tokio::test]
 async fn a_batch_has_one_nonce_distinct_keys_and_a_limit() {
     let issuer = start().await;
     let offer = issuer.create(offer_request("a")).await;

@@ -1,0 +1,132 @@
+//! Nonces for proofs of possession (OpenID4VCI 1.0 section 7), of which nothing is stored until one is used.
+//!
+//! Anyone may ask for a nonce, so giving one out must cost nothing that can be used up. A nonce is base64url of
+//!
+//! | bytes | what |
+//! |---|---|
+//! | 8 | its end, in Unix seconds, big endian |
+//! | 16 | random |
+//! | 16 | HMAC-SHA-256 over the two, cut to its left half, under a key of this process |
+//!
+//! The store keeps the digest of a nonce that was used until the nonce's end; that is why it works once. The key is in
+//! memory alone: after a restart the nonces of before do not hold, and wallets ask for new ones.
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use carnet_core::time::Timestamp;
+use hmac::{Hmac, Mac as _};
+use rand_core::{OsRng, RngCore as _};
+use sha2::Sha256;
+use zeroize::Zeroizing;
+
+use crate::secrets::{self, Hash, Use};
+
+const RANDOM_BYTES: usize = 16;
+const TAG_BYTES: usize = 16;
+/// 40 bytes in base64url.
+const TEXT_BYTES: usize = 54;
+
+/// Gives nonces out, and knows them again.
+pub(crate) struct Nonces {
+    /// As long as a block of SHA-256, which HMAC takes as it is.
+    key: Zeroizing<[u8; 64]>,
+}
+
+/// A nonce that was given out here and whose end is to come. Whether it was used, the store knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Nonce {
+    pub(crate) hash: Hash,
+    pub(crate) until: Timestamp,
+}
+
+impl Nonces {
+    /// Draws the key.
+    pub(crate) fn new() -> Self {
+        let mut key = Zeroizing::new([0; 64]);
+        OsRng.fill_bytes(key.as_mut());
+        Self { key }
+    }
+
+    /// A new nonce that holds until then.
+    pub(crate) fn give(&self, until: Timestamp) -> Zeroizing<String> {
+        let until = until.unix().to_be_bytes();
+        let mut random = [0; RANDOM_BYTES];
+        OsRng.fill_bytes(&mut random);
+        let tag = self.mac(&until, &random).finalize().into_bytes();
+        let bytes: Vec<u8> = until.iter().chain(&random).chain(tag.iter().take(TAG_BYTES)).copied().collect();
+        Zeroizing::new(URL_SAFE_NO_PAD.encode(bytes))
+    }
+
+    /// Knows a nonce that [`Self::give`] made and that has not ended; the comparison takes constant time.
+    pub(crate) fn recognize(&self, nonce: &str, now: Timestamp) -> Option<Nonce> {
+        if nonce.len() != TEXT_BYTES {
+            return None;
+        }
+        // The decoder takes exactly one text for the same bytes, so that no other spelling works a second time.
+        let bytes = URL_SAFE_NO_PAD.decode(nonce).ok()?;
+        let (until, rest) = bytes.split_first_chunk::<8>()?;
+        let (random, tag) = rest.split_first_chunk::<RANDOM_BYTES>()?;
+        let tag: &[u8; TAG_BYTES] = tag.try_into().ok()?;
+        self.mac(until, random).verify_truncated_left(tag).ok()?;
+        let until = Timestamp::from_unix(i64::from_be_bytes(*until));
+        (now < until).then(|| Nonce { hash: secrets::digest(Use::Nonce, &[nonce.as_bytes()]), until })
+    }
+
+    fn mac(&self, until: &[u8; 8], random: &[u8; RANDOM_BYTES]) -> Hmac<Sha256> {
+        let key: &[u8; 64] = &self.key;
+        Hmac::new(key.into()).chain_update(until).chain_update(random)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_unix(1_795_348_800);
+    const END: Timestamp = Timestamp::from_unix(1_795_349_100);
+
+    #[test]
+    fn a_nonce_holds_until_its_end_in_its_own_process() {
+        let nonces = Nonces::new();
+        let nonce = nonces.give(END);
+        assert_eq!(nonce.len(), TEXT_BYTES);
+        assert_eq!(nonces.recognize(&nonce, NOW).unwrap().until, END);
+        assert!(nonces.recognize(&nonce, END.plus(-1)).is_some());
+        assert!(nonces.recognize(&nonce, END).is_none());
+        assert!(Nonces::new().recognize(&nonce, NOW).is_none());
+        let other = nonces.give(END);
+        assert_ne!(nonces.recognize(&nonce, NOW), nonces.recognize(&other, NOW));
+    }
+
+    #[test]
+    fn a_nonce_with_any_bit_changed_is_not_known() {
+        let nonces = Nonces::new();
+        let nonce = nonces.give(END);
+        let bytes = URL_SAFE_NO_PAD.decode(nonce.as_bytes()).unwrap();
+        for bit in 0..bytes.len() * 8 {
+            let mut bent = bytes.clone();
+            bent[bit / 8] ^= 1 << (bit % 8);
+            assert!(nonces.recognize(&URL_SAFE_NO_PAD.encode(&bent), NOW).is_none(), "bit {bit}");
+        }
+        assert!(nonces.recognize(&nonce, NOW).is_some());
+    }
+
+    #[test]
+    fn a_nonce_has_one_spelling() {
+        let nonces = Nonces::new();
+        let nonce = nonces.give(END);
+        // 40 bytes leave the last character two bits that mean nothing.
+        let (start, last) = nonce.split_at(TEXT_BYTES - 1);
+        let alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+        let known: Vec<String> = alphabet
+            .chars()
+            .map(|end| format!("{start}{end}"))
+            .filter(|text| nonces.recognize(text, NOW).is_some())
+            .collect();
+        assert_eq!(known, [format!("{start}{last}")]);
+        for other in [format!("{}=", *nonce), format!("{}==", *nonce), format!(" {start}"), start.to_owned()] {
+            assert!(nonces.recognize(&other, NOW).is_none(), "{other}");
+        }
+        assert!(nonces.recognize("", NOW).is_none());
+        assert!(nonces.recognize(&"ä".repeat(TEXT_BYTES / 2), NOW).is_none());
+    }
+}

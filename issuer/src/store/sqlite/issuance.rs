@@ -1,0 +1,219 @@
+//! Requests for copies: the intent before the signature, the erasure after it.
+
+use carnet_core::time::Timestamp;
+use carnet_service::store::begin;
+use sqlx::{Row as _, sqlite::SqliteRow};
+
+use super::{OFFER, SqliteStore, Tx, claims_of, indices::write_intents, offer_of};
+use crate::{
+    error::Error,
+    format::{Format, configuration_id},
+    nonces::Nonce,
+    secrets::Hash,
+    store::{Intended, Intent, IssuanceStore, OfferRecord, OfferState, Work},
+};
+
+impl IssuanceStore for SqliteStore {
+    async fn intend(&self, intent: Intent) -> Result<Intended, Error> {
+        let mut tx = begin(&self.pool, "intend_issuance").await?;
+        let now = intent.now;
+        let offer = sqlx::query("SELECT * FROM offers WHERE token_hash = ? AND token_until > ?")
+            .bind(intent.token_hash.as_slice())
+            .bind(now.unix())
+            .fetch_optional(&mut *tx)
+            .await?
+            .ok_or(Error::TokenInvalid)?;
+        let record = offer_of(&offer)?;
+        if configuration_id(&record.credential_type, record.format) != intent.configuration_id {
+            return Err(Error::NotOffered);
+        }
+        let known = sqlx::query("SELECT * FROM collections WHERE offer_id = ? AND request_digest = ?")
+            .bind(&record.offer_id)
+            .bind(intent.request_digest.as_slice())
+            .fetch_optional(&mut *tx)
+            .await?;
+        if let Some(row) = known {
+            return repeated(&offer, record.state, &row, &intent);
+        }
+        require_collectable(&mut tx, &record).await?;
+        use_up(&mut tx, intent.nonce.ok_or(Error::NonceInvalid)?).await?;
+        let wait = record.deferred && !offer.try_get::<bool, _>("released")?;
+        let collection: i64 = sqlx::query_scalar(
+            "INSERT INTO collections (offer_id, request_digest, state, transaction_hash, notification_hash, holder_keys) \
+             VALUES (?, ?, ?, ?, ?, ?) RETURNING seq",
+        )
+        .bind(&record.offer_id)
+        .bind(intent.request_digest.as_slice())
+        .bind(if wait { "deferred" } else { "intended" })
+        .bind(wait.then_some(intent.transaction_hash.as_slice()))
+        .bind(intent.notification_hash.as_slice())
+        .bind(wait.then_some(&intent.holder_keys))
+        .fetch_one(&mut *tx)
+        .await?;
+        write_intents(&mut tx, collection, &record.offer_id, intent.copies, now).await?;
+        // From here on the claims stay as long as the offer would have waited: if the power goes before the signature, the
+        // code can be redeemed again.
+        let collect_until = if wait { intent.deferred_until } else { record.expires_at };
+        sqlx::query("UPDATE offers SET collect_until = max(coalesce(collect_until, 0), ?) WHERE offer_id = ?")
+            .bind(collect_until.unix())
+            .bind(&record.offer_id)
+            .execute(&mut *tx)
+            .await?;
+        let work = work_of(&offer, collection, intent.request_digest, None)?;
+        tx.commit().await?;
+        Ok(if wait { Intended::Deferred } else { Intended::Sign(work) })
+    }
+
+    async fn intend_deferred(&self, transaction_hash: Hash, now: Timestamp) -> Result<(Hash, Format, Intended), Error> {
+        // Nothing is written: the indices were drawn, and their rows stored, when the collection was deferred.
+        let mut tx = begin(&self.pool, "intend_deferred_issuance").await?;
+        let row = sqlx::query("SELECT * FROM collections WHERE transaction_hash = ?")
+            .bind(transaction_hash.as_slice())
+            .fetch_optional(&mut *tx)
+            .await?
+            .ok_or(Error::TransactionUnknown)?;
+        let digest = hash_of(&row, "request_digest")?;
+        let offer = sqlx::query(OFFER).bind(row.try_get::<String, _>("offer_id")?).fetch_one(&mut *tx).await?;
+        let OfferRecord { state, format, .. } = offer_of(&offer)?;
+        match row.try_get::<String, _>("state")?.as_str() {
+            "signed" => {
+                let sealed = sealed_of(&row, now)?.ok_or(Error::TransactionUnknown)?;
+                Ok((digest, format, Intended::Answered(sealed)))
+            }
+            "deferred" => {
+                let waits: Option<i64> = offer.try_get("collect_until")?;
+                if state != OfferState::Redeemed || waits.is_none_or(|until| until <= now.unix()) {
+                    return Err(Error::TransactionUnknown);
+                }
+                if !offer.try_get::<bool, _>("released")? {
+                    return Ok((digest, format, Intended::Deferred));
+                }
+                let keys = row.try_get("holder_keys")?;
+                Ok((digest, format, Intended::Sign(work_of(&offer, row.try_get("seq")?, digest, keys)?)))
+            }
+            _ => Err(Error::TransactionUnknown),
+        }
+    }
+
+    async fn finish(
+        &self,
+        collection: i64,
+        sealed: Vec<u8>,
+        sealed_until: Timestamp,
+        now: Timestamp,
+    ) -> Result<bool, Error> {
+        let mut tx = begin(&self.pool, "finish_issuance").await?;
+        let closed = sqlx::query(
+            "UPDATE offers SET state = 'collected', claims = NULL \
+             WHERE offer_id = (SELECT offer_id FROM collections WHERE seq = ?) AND state = 'redeemed'",
+        )
+        .bind(collection)
+        .execute(&mut *tx)
+        .await?;
+        if closed.rows_affected() != 1 {
+            return Ok(false);
+        }
+        sqlx::query(
+            "UPDATE collections SET state = 'signed', holder_keys = NULL, sealed = ?, sealed_until = ? WHERE seq = ?",
+        )
+        .bind(sealed)
+        .bind(sealed_until.unix())
+        .bind(collection)
+        .execute(&mut *tx)
+        .await?;
+        sqlx::query("UPDATE issued SET issued_at = ? WHERE collection = ?")
+            .bind(now.unix())
+            .bind(collection)
+            .execute(&mut *tx)
+            .await?;
+        tx.commit().await?;
+        self.truncate_log().await;
+        Ok(true)
+    }
+
+    async fn notify(&self, notification_hash: Hash, event: i32) -> Result<(), Error> {
+        let mut tx = begin(&self.pool, "notify").await?;
+        let known = sqlx::query(
+            "UPDATE collections SET notification = ?, sealed = NULL, sealed_until = NULL \
+             WHERE notification_hash = ? AND state = 'signed'",
+        )
+        .bind(event)
+        .bind(notification_hash.as_slice())
+        .execute(&mut *tx)
+        .await?;
+        if known.rows_affected() != 1 {
+            return Err(Error::NotificationUnknown);
+        }
+        tx.commit().await?;
+        Ok(())
+    }
+}
+
+/// The same request again. Its nonce was used up the first time, so that it is not looked at.
+fn repeated(offer: &SqliteRow, state: OfferState, known: &SqliteRow, intent: &Intent) -> Result<Intended, Error> {
+    match known.try_get::<String, _>("state")?.as_str() {
+        "signed" => Ok(Intended::Answered(sealed_of(known, intent.now)?.ok_or(Error::AlreadyCollected)?)),
+        "deferred" => Ok(Intended::Deferred),
+        _ if state == OfferState::Redeemed => {
+            Ok(Intended::Sign(work_of(offer, known.try_get("seq")?, intent.request_digest, None)?))
+        }
+        _ => Err(Error::TokenInvalid),
+    }
+}
+
+/// Refuses an offer whose copies went out, or wait for their release, under another request.
+async fn require_collectable(tx: &mut Tx, offer: &OfferRecord) -> Result<(), Error> {
+    match offer.state {
+        OfferState::Redeemed => {}
+        OfferState::Collected => return Err(Error::AlreadyCollected),
+        OfferState::Cancelled => return Err(Error::OfferCancelled),
+        OfferState::Open | OfferState::Expired => return Err(Error::TokenInvalid),
+    }
+    let waiting: Option<i64> =
+        sqlx::query_scalar("SELECT seq FROM collections WHERE offer_id = ? AND state = 'deferred'")
+            .bind(&offer.offer_id)
+            .fetch_optional(&mut **tx)
+            .await?;
+    if waiting.is_some() { Err(Error::AlreadyCollected) } else { Ok(()) }
+}
+
+/// Remembers a nonce until its end, and refuses one that is remembered.
+async fn use_up(tx: &mut Tx, nonce: Nonce) -> Result<(), Error> {
+    let new = sqlx::query("INSERT INTO used_nonces (hash, expires_at) VALUES (?, ?) ON CONFLICT (hash) DO NOTHING")
+        .bind(nonce.hash.as_slice())
+        .bind(nonce.until.unix())
+        .execute(&mut **tx)
+        .await?;
+    if new.rows_affected() == 1 { Ok(()) } else { Err(Error::NonceInvalid) }
+}
+
+fn work_of(
+    offer: &SqliteRow,
+    collection: i64,
+    request_digest: Hash,
+    holder_keys: Option<String>,
+) -> Result<Work, Error> {
+    let record = offer_of(offer)?;
+    Ok(Work {
+        collection,
+        offer_id: record.offer_id,
+        credential_type: record.credential_type,
+        format: record.format,
+        claims: claims_of(offer)?.ok_or(Error::Corrupt("offers.claims"))?,
+        valid_from: Timestamp::from_unix(offer.try_get("valid_from")?),
+        valid_until: Timestamp::from_unix(offer.try_get("valid_until")?),
+        request_digest,
+        holder_keys,
+    })
+}
+
+fn hash_of(row: &SqliteRow, column: &'static str) -> Result<Hash, Error> {
+    row.try_get::<Vec<u8>, _>(column)?.try_into().map_err(|_| Error::Corrupt(column))
+}
+
+/// The sealed answer of a collection that was signed, if its time is not over.
+fn sealed_of(row: &SqliteRow, now: Timestamp) -> Result<Option<Vec<u8>>, Error> {
+    let until: Option<i64> = row.try_get("sealed_until")?;
+    let sealed: Option<Vec<u8>> = row.try_get("sealed")?;
+    Ok(sealed.filter(|_| until.is_some_and(|until| now.unix() < until)))
+}

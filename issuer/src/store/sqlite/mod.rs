@@ -1,0 +1,99 @@
+//! The store in SQLite: one file for each subject, and here what they share.
+
+mod access;
+mod indices;
+mod issuance;
+mod offers;
+mod records;
+
+use carnet_core::time::Timestamp;
+use carnet_service::store::{begin, checkpoint};
+use sqlx::{Row as _, Sqlite, SqlitePool, Transaction, migrate::Migrator, sqlite::SqliteRow};
+use zeroize::Zeroizing;
+
+use super::{Claims, OfferRecord, OfferState, Store};
+use crate::{error::Error, format::Format};
+
+/// The schema.
+pub(crate) static MIGRATIONS: Migrator = sqlx::migrate!();
+
+/// SQLite in WAL mode.
+#[derive(Debug, Clone)]
+pub(crate) struct SqliteStore {
+    pool: SqlitePool,
+}
+
+type Tx = Transaction<'static, Sqlite>;
+
+impl SqliteStore {
+    pub(crate) fn new(pool: SqlitePool) -> Self {
+        Self { pool }
+    }
+
+    /// Takes what was just erased out of the write-ahead log too. When that fails, the next sweep does it.
+    async fn truncate_log(&self) {
+        if let Err(error) = checkpoint(&self.pool).await {
+            tracing::warn!(%error, "what was erased may still be in the write-ahead log; the next sweep tries again");
+        }
+    }
+}
+
+impl Store for SqliteStore {
+    async fn erase_expired(&self, now: Timestamp) -> Result<u64, Error> {
+        let mut tx = begin(&self.pool, "erase_expired").await?;
+        let ended: Vec<String> = sqlx::query_scalar(
+            "SELECT offer_id FROM offers WHERE (state = 'open' AND expires_at <= ?) \
+             OR (state = 'redeemed' AND collect_until <= ?)",
+        )
+        .bind(now.unix())
+        .bind(now.unix())
+        .fetch_all(&mut *tx)
+        .await?;
+        for offer_id in &ended {
+            close(&mut tx, offer_id, OfferState::Expired).await?;
+        }
+        sqlx::query("DELETE FROM used_nonces WHERE expires_at <= ?").bind(now.unix()).execute(&mut *tx).await?;
+        sqlx::query("UPDATE collections SET sealed = NULL, sealed_until = NULL WHERE sealed_until <= ?")
+            .bind(now.unix())
+            .execute(&mut *tx)
+            .await?;
+        tx.commit().await?;
+        self.truncate_log().await;
+        Ok(u64::try_from(ended.len()).unwrap_or(u64::MAX))
+    }
+}
+
+const OFFER: &str = "SELECT * FROM offers WHERE offer_id = ?";
+
+fn offer_of(row: &SqliteRow) -> Result<OfferRecord, Error> {
+    Ok(OfferRecord {
+        seq: row.try_get("seq")?,
+        offer_id: row.try_get("offer_id")?,
+        credential_type: row.try_get("credential_type")?,
+        format: Format::parse(row.try_get("format")?).ok_or(Error::Corrupt("offers.format"))?,
+        state: OfferState::parse(row.try_get("state")?)?,
+        deferred: row.try_get("deferred")?,
+        created_at: Timestamp::from_unix(row.try_get("created_at")?),
+        expires_at: Timestamp::from_unix(row.try_get("expires_at")?),
+    })
+}
+
+fn claims_of(row: &SqliteRow) -> Result<Option<Claims>, Error> {
+    Ok(row.try_get::<Option<String>, _>("claims")?.map(|text| Claims(Zeroizing::new(text))))
+}
+
+/// Closes an offer: its claims, and the keys that waited with it, are gone after this.
+async fn close(tx: &mut Tx, offer_id: &str, state: OfferState) -> Result<(), Error> {
+    sqlx::query("UPDATE offers SET state = ?, claims = NULL WHERE offer_id = ?")
+        .bind(state.as_str())
+        .bind(offer_id)
+        .execute(&mut **tx)
+        .await?;
+    sqlx::query(
+        "UPDATE collections SET holder_keys = NULL, state = 'intended' WHERE offer_id = ? AND state = 'deferred'",
+    )
+    .bind(offer_id)
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}

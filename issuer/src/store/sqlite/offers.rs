@@ -1,0 +1,108 @@
+//! Offers, as staff see them.
+
+use carnet_service::store::begin;
+use sqlx::Row as _;
+
+use super::{OFFER, SqliteStore, claims_of, close, offer_of};
+use crate::{
+    error::Error,
+    store::{Creation, NewOffer, OfferRecord, OfferState, OfferStore, Slice},
+};
+
+impl OfferStore for SqliteStore {
+    async fn create_offer(&self, offer: NewOffer) -> Result<Creation, Error> {
+        let mut tx = begin(&self.pool, "create_offer").await?;
+        if let Some(row) = sqlx::query("SELECT * FROM offers WHERE request_id = ?")
+            .bind(&offer.request_id)
+            .fetch_optional(&mut *tx)
+            .await?
+        {
+            return Ok(Creation::Known {
+                offer: offer_of(&row)?,
+                terms: row.try_get("terms")?,
+                claims: claims_of(&row)?,
+            });
+        }
+        sqlx::query(
+            "INSERT INTO offers (offer_id, request_id, terms, credential_type, format, claims, valid_from, valid_until, \
+             code_hash, pin_hash, state, deferred, created_at, expires_at) \
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'open', ?, ?, ?)",
+        )
+        .bind(&offer.offer_id)
+        .bind(&offer.request_id)
+        .bind(&offer.terms)
+        .bind(&offer.credential_type)
+        .bind(offer.format.as_str())
+        .bind(offer.claims.0.as_str())
+        .bind(offer.valid_from.unix())
+        .bind(offer.valid_until.unix())
+        .bind(offer.code_hash.as_slice())
+        .bind(offer.pin_hash.as_ref().map(<[u8; 32]>::as_slice))
+        .bind(offer.deferred)
+        .bind(offer.created_at.unix())
+        .bind(offer.expires_at.unix())
+        .execute(&mut *tx)
+        .await?;
+        let row = sqlx::query(OFFER).bind(&offer.offer_id).fetch_one(&mut *tx).await?;
+        let record = offer_of(&row)?;
+        tx.commit().await?;
+        Ok(Creation::Stored(record))
+    }
+
+    async fn cancel(&self, offer_id: &str) -> Result<OfferRecord, Error> {
+        let mut tx = begin(&self.pool, "cancel_offer").await?;
+        let row = sqlx::query(OFFER)
+            .bind(offer_id)
+            .fetch_optional(&mut *tx)
+            .await?
+            .ok_or(Error::NotFound { what: "offer" })?;
+        let offer = offer_of(&row)?;
+        match offer.state {
+            OfferState::Cancelled => return Ok(offer),
+            OfferState::Open | OfferState::Redeemed => {}
+            state @ (OfferState::Collected | OfferState::Expired) => {
+                return Err(Error::WrongState { state: state.as_str(), verb: "cancelled" });
+            }
+        }
+        close(&mut tx, offer_id, OfferState::Cancelled).await?;
+        tx.commit().await?;
+        self.truncate_log().await;
+        Ok(OfferRecord { state: OfferState::Cancelled, ..offer })
+    }
+
+    async fn release(&self, offer_id: &str) -> Result<OfferRecord, Error> {
+        let mut tx = begin(&self.pool, "release_offer").await?;
+        let row = sqlx::query(OFFER)
+            .bind(offer_id)
+            .fetch_optional(&mut *tx)
+            .await?
+            .ok_or(Error::NotFound { what: "offer" })?;
+        let offer = offer_of(&row)?;
+        if !offer.deferred {
+            return Err(Error::NotDeferred);
+        }
+        if row.try_get::<bool, _>("released")? {
+            return Ok(offer);
+        }
+        if !matches!(offer.state, OfferState::Open | OfferState::Redeemed) {
+            return Err(Error::WrongState { state: offer.state.as_str(), verb: "released" });
+        }
+        sqlx::query("UPDATE offers SET released = 1 WHERE offer_id = ?").bind(offer_id).execute(&mut *tx).await?;
+        tx.commit().await?;
+        Ok(offer)
+    }
+
+    async fn offers(&self, state: Option<OfferState>, slice: Slice) -> Result<Vec<OfferRecord>, Error> {
+        let state = state.map(OfferState::as_str);
+        sqlx::query("SELECT * FROM offers WHERE seq < ? AND (? IS NULL OR state = ?) ORDER BY seq DESC LIMIT ?")
+            .bind(slice.before)
+            .bind(state)
+            .bind(state)
+            .bind(slice.limit)
+            .fetch_all(&self.pool)
+            .await?
+            .iter()
+            .map(offer_of)
+            .collect()
+    }
+}

@@ -1,0 +1,59 @@
+//! What was issued, without claims.
+
+use carnet_core::time::Timestamp;
+use sqlx::{Row as _, sqlite::SqliteRow};
+
+use super::SqliteStore;
+use crate::{
+    error::Error,
+    format::Format,
+    store::{IssuedRecord, RecordStore, Slice},
+};
+
+impl RecordStore for SqliteStore {
+    async fn issued(&self, offer_id: &str, slice: Slice) -> Result<Vec<IssuedRecord>, Error> {
+        sqlx::query(
+            "SELECT i.seq, i.issued_id, i.offer_id, i.status_index, i.issued_at, o.credential_type, o.format, \
+             o.valid_until, c.notification \
+             FROM issued i JOIN offers o USING (offer_id) JOIN collections c ON c.seq = i.collection \
+             WHERE i.issued_at IS NOT NULL AND i.seq < ? AND (? = '' OR i.offer_id = ?) ORDER BY i.seq DESC LIMIT ?",
+        )
+        .bind(slice.before)
+        .bind(offer_id)
+        .bind(offer_id)
+        .bind(slice.limit)
+        .fetch_all(&self.pool)
+        .await?
+        .iter()
+        .map(issued_of)
+        .collect()
+    }
+
+    async fn issued_by_id(&self, issued_id: &str) -> Result<IssuedRecord, Error> {
+        let row = sqlx::query(
+            "SELECT i.seq, i.issued_id, i.offer_id, i.status_index, i.issued_at, o.credential_type, o.format, \
+             o.valid_until, c.notification \
+             FROM issued i JOIN offers o USING (offer_id) JOIN collections c ON c.seq = i.collection \
+             WHERE i.issued_at IS NOT NULL AND i.issued_id = ?",
+        )
+        .bind(issued_id)
+        .fetch_optional(&self.pool)
+        .await?
+        .ok_or(Error::NotFound { what: "issued credential" })?;
+        issued_of(&row)
+    }
+}
+
+fn issued_of(row: &SqliteRow) -> Result<IssuedRecord, Error> {
+    Ok(IssuedRecord {
+        seq: row.try_get("seq")?,
+        issued_id: row.try_get("issued_id")?,
+        offer_id: row.try_get("offer_id")?,
+        credential_type: row.try_get("credential_type")?,
+        format: Format::parse(row.try_get("format")?).ok_or(Error::Corrupt("offers.format"))?,
+        status_index: row.try_get("status_index")?,
+        issued_at: Timestamp::from_unix(row.try_get("issued_at")?),
+        valid_until: Timestamp::from_unix(row.try_get("valid_until")?),
+        notification: row.try_get("notification")?,
+    })
+}
