@@ -21,6 +21,7 @@ use crate::{
 
 mod data_integrity;
 mod sd_jwt;
+mod thresholds;
 
 const NONCE: &str = "n-0S6_WzA2Mj";
 const AUDIENCE: &str = "decentralized_identifier:did:web:agency.example";
@@ -144,8 +145,20 @@ fn an_empty_report_seals_nothing() {
 #[test]
 fn every_check_has_its_own_name() {
     use CheckName::*;
-    let all =
-        [Format, IssuerKey, Proof, Model, HolderBinding, HolderSubject, Validity, Status, Schema, IssuerTrust, Query];
+    let all = [
+        Format,
+        IssuerKey,
+        Proof,
+        Model,
+        HolderBinding,
+        Thresholds,
+        HolderSubject,
+        Validity,
+        Status,
+        Schema,
+        IssuerTrust,
+        Query,
+    ];
     let names: std::collections::HashSet<_> = all.iter().map(|name| name.as_str()).collect();
     assert_eq!(names.len(), all.len());
 }

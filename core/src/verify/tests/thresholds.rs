@@ -1,0 +1,180 @@
+//! Thresholds through the whole pipeline: issued, found again by the wallet, proved, verified.
+
+use super::*;
+use crate::{
+    at_least::{Direction, Proof},
+    query::Threshold,
+    secure::sd_jwt::OrderedClaim,
+};
+
+const UNTIL: &[&str] = &["credentialSubject", "validUntil"];
+const BORN: &[&str] = &["credentialSubject", "dateOfBirth"];
+
+fn ordered() -> [OrderedClaim; 2] {
+    [
+        OrderedClaim { path: path(UNTIL), direction: Direction::AtLeast },
+        OrderedClaim { path: path(BORN), direction: Direction::AtMost },
+    ]
+}
+
+/// A world whose verifier asks for `validUntil` to be at least a day, and a permit that ends on 2027-03-14.
+fn world(bound: &str) -> World {
+    let mut world = World::new();
+    world.query = json!({"credentials": [{"id": "permit", "format": "vc+sd-jwt", "meta": {"type_values": [["Permit"]]},
+        "claims": [{"path": UNTIL, "carnet_at_least": bound}]}]});
+    world
+}
+
+fn issued(world: &World) -> SdJwt {
+    let mut document = world.document();
+    let subject = document.get_mut("credentialSubject").unwrap().as_object_mut().unwrap();
+    subject.insert("validUntil".into(), "2027-03-14".into());
+    subject.insert("dateOfBirth".into(), "1998-05-06".into());
+    let options = IssueOptions {
+        typ: "vc+sd-jwt",
+        kid: &format!("{}#0", world.did()),
+        disclosable: &[path(UNTIL), path(BORN), path(&["credentialSubject", "permitType"])],
+        ordered: &ordered(),
+        holder: Some(&world.holder.public_key()),
+        decoys_to_multiple_of: 4,
+    };
+    SdJwt::parse(&issue(&document, &options, &world.issuer, &mut OsRng).unwrap()).unwrap()
+}
+
+/// The element to show and the proof, for one claim of a copy.
+fn proof(copy: &SdJwt, claim: &[&str], threshold: &Threshold) -> Result<(ClaimPath, Proof), Problem> {
+    let positions = copy.commitments(&ordered()).unwrap();
+    copy.prove(positions.iter().find(|positions| positions.claim.path == path(claim)).unwrap(), threshold)
+}
+
+fn shown(world: &World, copy: &SdJwt, element: ClaimPath, proofs: &[Proof]) -> String {
+    copy.select(&[element]).unwrap().bind_proving(proofs, NONCE, AUDIENCE, world.now, &world.holder).unwrap()
+}
+
+fn at_least(bound: &str) -> Threshold {
+    Threshold::new(Direction::AtLeast, bound.into()).unwrap()
+}
+
+#[test]
+fn a_threshold_is_proved_and_the_value_stays_hidden() {
+    let world = world("2026-11-22");
+    let copy = issued(&world);
+    let (element, proof) = proof(&copy, UNTIL, &at_least("2026-11-22")).unwrap();
+    let presentation = shown(&world, &copy, element, &[proof]);
+    let held = &accepted(world.verify(&presentation))["permit"][0];
+    let subject = held.credential.document()["credentialSubject"].as_object().unwrap();
+    let mut names: Vec<&str> = subject.keys().map(String::as_str).collect();
+    names.sort_unstable();
+    assert_eq!(names, ["id", "rightToWork", "validUntilAtLeast"]);
+    assert_eq!(subject["validUntilAtLeast"].as_array().unwrap().len(), 1);
+    assert_eq!(held.proved.len(), 1);
+    // The disclosures are the array and one of its elements, and nothing in them says when the permit ends.
+    assert_eq!(SdJwt::parse(&presentation).unwrap().disclosure_count(), 2);
+    assert!(!held.credential.document().values().any(|value| value.to_string().contains("2027-03")));
+}
+
+#[test]
+fn a_wallet_that_knows_no_thresholds_shows_the_value() {
+    let world = world("2026-11-22");
+    let value = |world: &World| {
+        issued(world).select(&[path(UNTIL)]).unwrap().bind(NONCE, AUDIENCE, world.now, &world.holder).unwrap()
+    };
+    accepted(world.verify(&value(&world)));
+    // A value that does not reach it is no answer.
+    let stricter = self::world("2027-03-15");
+    refused(stricter.verify(&value(&stricter)), Code::QueryUnmet);
+}
+
+#[test]
+fn row_84_a_threshold_above_the_value() {
+    let honest = world("2027-03-14");
+    let copy = issued(&honest);
+    let (element, truth) = proof(&copy, UNTIL, &at_least("2027-03-14")).unwrap();
+    accepted(honest.verify_lent(&copy, &element, &truth));
+    // The same copy cannot prove a day more, and a true proof of less is none of more.
+    let day_more = at_least("2027-03-15");
+    assert_eq!(proof(&copy, UNTIL, &day_more).unwrap_err().code, Code::ThresholdUnmet);
+    let asks_more = World { query: world("2027-03-15").query, ..honest };
+    let lie = Proof { threshold: day_more.number(), ..truth };
+    refused(asks_more.verify_lent(&copy, &element, &lie), Code::ThresholdUnproven);
+}
+
+impl World {
+    fn verify_lent(&self, copy: &SdJwt, element: &ClaimPath, proof: &Proof) -> (Report, Option<Verified<Answer>>) {
+        self.verify(&shown(self, copy, element.clone(), std::slice::from_ref(proof)))
+    }
+}
+
+#[test]
+fn row_85_a_witness_of_another_copy_claim_or_direction() {
+    let world = world("2026-11-22");
+    let (copy, other) = (issued(&world), issued(&world));
+    let (element, honest) = proof(&copy, UNTIL, &at_least("2026-11-22")).unwrap();
+    accepted(world.verify_lent(&copy, &element, &honest));
+    let (_, of_other_copy) = proof(&other, UNTIL, &at_least("2026-11-22")).unwrap();
+    refused(world.verify_lent(&copy, &element, &of_other_copy), Code::ThresholdUnproven);
+    let at_most = Threshold::new(Direction::AtMost, "2008-11-22".into()).unwrap();
+    let (_, of_other_claim) = proof(&copy, BORN, &at_most).unwrap();
+    let swapped = Proof { witness: of_other_claim.witness, ..honest.clone() };
+    refused(world.verify_lent(&copy, &element, &swapped), Code::ThresholdUnproven);
+    let reversed = Proof { direction: Direction::AtMost, ..honest.clone() };
+    refused(world.verify_lent(&copy, &element, &reversed), Code::ThresholdUnproven);
+    let elsewhere = Proof { path: path(BORN), ..honest };
+    refused(world.verify_lent(&copy, &element, &elsewhere), Code::ThresholdUnproven);
+}
+
+#[test]
+fn a_threshold_that_nobody_asked_for_is_refused_even_if_it_says_more() {
+    let world = world("2026-11-22");
+    let copy = issued(&world);
+    let (element, more) = proof(&copy, UNTIL, &at_least("2027-03-14")).unwrap();
+    refused(world.verify_lent(&copy, &element, &more), Code::ClaimUnrequested);
+    let (element, exact) = proof(&copy, UNTIL, &at_least("2026-11-22")).unwrap();
+    accepted(world.verify_lent(&copy, &element, &exact));
+}
+
+#[test]
+fn commitments_without_a_witness_answer_nothing() {
+    let world = world("2026-11-22");
+    let copy = issued(&world);
+    let (element, honest) = proof(&copy, UNTIL, &at_least("2026-11-22")).unwrap();
+    refused(world.verify(&shown(&world, &copy, element, &[])), Code::QueryUnmet);
+    // Nor does a witness beside all of the commitments: only one of them is needed.
+    let all = crate::query::commitments_path(&path(UNTIL), Direction::AtLeast).unwrap();
+    refused(world.verify_lent(&copy, &all, &honest), Code::ThresholdUnproven);
+}
+
+#[test]
+fn a_wallet_finds_out_when_the_commitments_are_not_those_of_the_value() {
+    let world = world("2026-11-22");
+    let copy = issued(&world);
+    assert_eq!(copy.commitments(&ordered()).unwrap().len(), 2);
+    // Without one of the elements, as an issuer that keeps it to itself would hand the copy out. A value's
+    // commitments are the only array elements here.
+    let text = copy.to_string();
+    let parts: Vec<&str> = text.split('~').collect();
+    let elements = parts.iter().enumerate().skip(1).filter(|(_, part)| part.len() == 96);
+    let mut dropped = 0;
+    for (at, _) in elements {
+        let kept: Vec<&str> = parts.iter().enumerate().filter(|(other, _)| *other != at).map(|(_, p)| *p).collect();
+        let lacking = SdJwt::parse(&kept.join("~")).unwrap();
+        assert_eq!(lacking.commitments(&ordered()).unwrap_err().code, Code::ThresholdUnproven);
+        dropped += 1;
+    }
+    assert!(dropped >= 2, "each of the two values has one commitment at least");
+}
+
+#[test]
+fn every_copy_commits_with_four_elements_and_hides_how_many_count() {
+    let world = world("2026-11-22");
+    for _ in 0..8 {
+        let copy = issued(&world);
+        let text = copy.to_string();
+        let arrays = text.split('~').skip(1).filter_map(|part| {
+            use base64::Engine as _;
+            let bytes = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(part).ok()?;
+            serde_json::from_slice::<Vec<Value>>(&bytes).ok()?.pop()?.as_array().map(Vec::len)
+        });
+        assert_eq!(arrays.collect::<Vec<_>>(), [4, 4]);
+    }
+}
