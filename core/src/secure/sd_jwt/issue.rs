@@ -28,7 +28,8 @@ pub struct IssueOptions<'a> {
     /// is passed over: a type lists the claims that a credential may have.
     pub disclosable: &'a [ClaimPath],
     /// Claims with an order, whose thresholds can be proved; each is among the disclosable. A claim that is absent
-    /// or has no place in the order (spec/at-least.md section 1) gets no commitments.
+    /// or has no place in the order (spec/at-least.md section 1) gets decoys for commitments, so that the array
+    /// says nothing of it.
     pub ordered: &'a [OrderedClaim],
     /// The holder's key, put in `cnf`.
     pub holder: Option<&'a PublicKey>,
@@ -104,9 +105,12 @@ impl<'p> Seen<'p> {
         self.disclosable.iter().any(|path| path.is_empty())
     }
 
-    /// The sides on which thresholds of this very value can be proved.
-    fn directions(&self) -> impl Iterator<Item = Direction> {
-        self.ordered.iter().filter(|(_, path)| path.is_empty()).map(|(direction, _)| *direction)
+    /// The members of this very object that have an order.
+    fn ordered_members(&self) -> impl Iterator<Item = (Direction, &'p str)> {
+        self.ordered.iter().filter_map(|(direction, path)| match path {
+            [Step::Name(name)] => Some((*direction, name.as_str())),
+            _ => None,
+        })
     }
 }
 
@@ -136,6 +140,7 @@ impl Sealer<'_> {
     ) -> Result<Map<String, Value>, Problem> {
         let mut sealed = Map::new();
         let mut digests = Vec::new();
+        let mut salts = Vec::new();
         for (name, value) in members {
             if [DIGESTS, ELEMENT, DIGEST_ALGORITHM].contains(&name.as_str()) {
                 return Err(Problem::new(Code::DisclosureName, format!("a claim cannot be named {name}")));
@@ -145,15 +150,21 @@ impl Sealer<'_> {
             if below.hides() {
                 let salt = self.random::<16>()?;
                 digests.push(self.disclose(&salt, Some(name), &value)?);
-                for direction in below.directions() {
-                    let beside = direction.commitments_claim(name);
-                    if members.contains_key(&beside) {
-                        return Err(Problem::new(Code::ClaimForbidden, format!("the payload has a {beside} already")));
-                    }
-                    digests.extend(self.commitments(direction, &salt, &beside, &value)?);
-                }
+                salts.push((name.as_str(), salt));
             } else {
                 sealed.insert(name.clone(), value);
+            }
+        }
+        for (direction, name) in seen.ordered_members() {
+            let beside = direction.commitments_claim(name);
+            let salt = salts.iter().find(|(hidden, _)| *hidden == name).map(|(_, salt)| salt.as_str());
+            let hidden = members.get(name).zip(salt);
+            if hidden.is_none() && members.contains_key(name) {
+                return Err(Problem::new(Code::DisclosureForbidden, format!("{name} has an order and is not hidden")));
+            }
+            let array = self.commitments(direction, hidden)?;
+            if members.contains_key(&beside) || sealed.insert(beside.clone(), array).is_some() {
+                return Err(Problem::new(Code::ClaimForbidden, format!("the payload has a {beside} already")));
             }
         }
         if !digests.is_empty() {
@@ -189,29 +200,24 @@ impl Sealer<'_> {
         Ok(sealed)
     }
 
-    /// The commitments to a value, as an array of disclosable elements that is itself disclosable; shuffled, and
-    /// with decoys in the place of those that the value does not have.
-    fn commitments(
-        &mut self,
-        direction: Direction,
-        salt: &str,
-        name: &str,
-        value: &Value,
-    ) -> Result<Option<DigestText>, Problem> {
-        let Ok(value) = Ordered::of_claim(direction, value) else { return Ok(None) };
+    /// The commitments to a hidden value and its salt, as an array of disclosable elements, with decoys in the
+    /// place of those that the value does not have.
+    fn commitments(&mut self, direction: Direction, hidden: Option<(&Value, &str)>) -> Result<Value, Problem> {
         let mut elements = Vec::with_capacity(at_least::ENTRIES);
-        for entry in at_least::commitments(direction, salt, value) {
-            let own = self.random::<16>()?;
-            elements.push(self.disclose(&own, None, &entry.commitment.to_string().into())?);
+        if let Some((value, salt)) = hidden
+            && let Ok(value) = Ordered::of_claim(direction, value)
+        {
+            for entry in at_least::commitments(direction, salt, value) {
+                let own = self.random::<16>()?;
+                elements.push(self.disclose(&own, None, &entry.commitment.to_string().into())?);
+            }
         }
         while elements.len() < at_least::ENTRIES {
             elements.push(digest_of(&self.random::<32>()?));
         }
         // The order of digests of fresh salts is random, and says nothing of the entries.
         elements.sort_unstable();
-        let array = elements.iter().map(element).collect();
-        let own = self.random::<16>()?;
-        self.disclose(&own, Some(name), &array).map(Some)
+        Ok(elements.iter().map(element).collect())
     }
 
     fn disclose(&mut self, salt: &str, name: Option<&str>, value: &Value) -> Result<DigestText, Problem> {

@@ -52,6 +52,8 @@ impl SdJwt {
             };
             match (array, committed) {
                 (None, _) => {}
+                // Decoys stand in the place of commitments to what is not there.
+                (Some(array), None) if array.is_empty() => {}
                 (Some(_), None) => return Err(foreign()),
                 (Some(array), Some((value, salt))) => {
                     let elements: Vec<&str> = array.iter().filter_map(Value::as_str).collect();
