@@ -30,6 +30,8 @@ pub struct Limits {
 impl Limits {
     /// For a credential, a presentation or a DID document: 256 KiB, 32 deep.
     pub const DOCUMENT: Limits = Limits { max_bytes: 262_144, max_depth: 32 };
+    /// For a status list: 4 MiB, 16 deep.
+    pub const LIST: Limits = Limits { max_bytes: 4_194_304, max_depth: 16 };
     /// For a token's header, a disclosure, a query: 64 KiB, 16 deep.
     pub const SMALL: Limits = Limits { max_bytes: 65_536, max_depth: 16 };
 }

@@ -17,6 +17,7 @@ pub mod presentation;
 pub mod problem;
 pub mod query;
 pub mod secure;
+pub mod status;
 pub mod time;
 pub mod verify;
 

@@ -45,6 +45,9 @@ const DOMAIN: &str = "https://w3id.org/security#INVALID_DOMAIN_ERROR";
 const CHALLENGE: &str = "https://w3id.org/security#INVALID_CHALLENGE_ERROR";
 const METHOD: &str = "https://w3id.org/security#INVALID_VERIFICATION_METHOD";
 const RELATIONSHIP: &str = "https://w3id.org/security#INVALID_RELATIONSHIP_FOR_VERIFICATION_METHOD";
+const RETRIEVAL: &str = "https://www.w3.org/ns/credentials/status-list#STATUS_RETRIEVAL_ERROR";
+const LIST: &str = "https://www.w3.org/ns/credentials/status-list#STATUS_VERIFICATION_ERROR";
+const LENGTH: &str = "https://www.w3.org/ns/credentials/status-list#STATUS_LIST_LENGTH_ERROR";
 const OURS: &str = "about:blank";
 
 codes! {
@@ -131,6 +134,16 @@ codes! {
     TypeUnknown, "type_unknown", OURS, "The credential's type is not in the catalogue.";
     SchemaViolation, "schema_violation", OURS, "The credential does not fit its type's schema.";
     SchemaIndeterminate, "schema_indeterminate", OURS, "The schema could not be applied; that counts as a failure.";
+    StatusListInvalid, "status_list_invalid", LIST, "A status list is malformed.";
+    StatusListMismatch, "status_list_mismatch", LIST, "A status list is another one than the credential names.";
+    StatusListLength, "status_list_length", LENGTH, "A status list is too short to hide whose entry is looked at.";
+    StatusListStale, "status_list_stale", RETRIEVAL, "A status list is too old to be believed.";
+    StatusListUnavailable, "status_list_unavailable", RETRIEVAL, "A status list could not be had; that counts as a failure.";
+    StatusListIssuer, "status_list_issuer", LIST, "A status list is by somebody who may not speak for the credential's issuer.";
+    StatusPurpose, "status_purpose", LIST, "A status list has another purpose than the credential says.";
+    StatusIndex, "status_index", RANGE, "A status index is outside its list.";
+    Revoked, "revoked", OURS, "The credential was withdrawn.";
+    Suspended, "suspended", OURS, "The credential does not hold for now.";
     StatusUnsupported, "status_unsupported", OURS, "The credential has a status that cannot be checked here.";
     QueryMalformed, "query_malformed", OURS, "The query is malformed.";
     QueryUnmet, "query_unmet", OURS, "What was presented does not answer the query.";

@@ -54,7 +54,17 @@ impl Jws {
     /// `private_key_exposed`, `key_invalid`, `header_key_ambiguous` (`kid` with `jwk` or another key),
     /// `header_key_unanchored` (a certificate or a URL for a key).
     pub fn parse(token: &str) -> Result<Self, Problem> {
-        if token.len() > MAX_TOKEN {
+        Self::parse_within(token, Limits::DOCUMENT)
+    }
+
+    /// [`Jws::parse`] for a payload of another size than a document's.
+    ///
+    /// # Errors
+    /// As [`Jws::parse`].
+    pub fn parse_within(token: &str, limits: Limits) -> Result<Self, Problem> {
+        // Base64 makes four characters of three bytes; the rest is for header and signature.
+        let most = limits.max_bytes.saturating_mul(3) / 2;
+        if token.len() > most {
             return Err(Code::TooLarge.into());
         }
         let mut parts = token.split('.');
@@ -66,7 +76,7 @@ impl Jws {
         let header = object(header, "header", Limits::SMALL)?;
         let algorithm = algorithm(&header)?;
         let key_ref = key_ref(&header)?;
-        let payload = object(payload, "payload", Limits::DOCUMENT)?;
+        let payload = object(payload, "payload", limits)?;
         let signature = decode(signature, "signature")?;
         Ok(Self { text: token.to_owned(), header, payload, signature, algorithm, key_ref })
     }

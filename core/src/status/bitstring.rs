@@ -1,0 +1,195 @@
+//! Bitstring Status List 1.0: the list as a verifiable credential.
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde_json::{Map, Value, json};
+
+use super::{Freshness, MIN_ENTRIES, Order, Purpose, StatusList, list::Packing};
+use crate::{
+    Code, Problem,
+    credential::{CONTEXT_V2, Credential},
+    secure::jose,
+};
+
+/// The type of the list's credential.
+pub const CREDENTIAL_TYPE: &str = "BitstringStatusListCredential";
+const LIST_TYPE: &str = "BitstringStatusList";
+const ENTRY_TYPE: &str = "BitstringStatusListEntry";
+/// How long a list may be used where it does not say (section 2.2), in milliseconds.
+const DEFAULT_TTL: i64 = 300_000;
+
+/// Where a credential's status is: an entry of `credentialStatus` (section 2.1).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reference {
+    /// What the entry is about.
+    pub purpose: Purpose,
+    /// The URL of the list's credential.
+    pub url: String,
+    /// The entry.
+    pub index: u64,
+    /// How many bits it has.
+    pub bits: u8,
+}
+
+impl Reference {
+    /// Reads one entry of `credentialStatus`.
+    ///
+    /// # Errors
+    /// `status_unsupported`: of another type or purpose; `status_index`: the index is no base-10 string of a
+    /// non-negative integer; `malformed_value`.
+    pub fn parse(entry: &Value) -> Result<Self, Problem> {
+        let text = |name: &str| entry.get(name).and_then(Value::as_str);
+        if text("type") != Some(ENTRY_TYPE) {
+            return Err(Code::StatusUnsupported.into());
+        }
+        let malformed = |what: &str| Problem::new(Code::MalformedValue, format!("credentialStatus has no {what}"));
+        let purpose = text("statusPurpose").ok_or_else(|| malformed("statusPurpose"))?;
+        let purpose = Purpose::parse(purpose).ok_or(Code::StatusUnsupported)?;
+        let url = text("statusListCredential").ok_or_else(|| malformed("statusListCredential"))?.to_owned();
+        let index = text("statusListIndex").filter(|index| index.bytes().all(|byte| byte.is_ascii_digit()));
+        let index = index.and_then(|index| index.parse().ok()).ok_or(Code::StatusIndex)?;
+        let bits = match entry.get("statusSize") {
+            None => 1,
+            Some(size) => {
+                size.as_u64().and_then(|size| u8::try_from(size).ok()).ok_or_else(|| malformed("statusSize"))?
+            }
+        };
+        Ok(Self { purpose, url, index, bits })
+    }
+
+    /// The entry. It has no `id`, which would be one more thing to join on.
+    #[must_use]
+    pub fn to_json(&self) -> Value {
+        let mut entry = json!({
+            "type": ENTRY_TYPE, "statusPurpose": self.purpose.as_str(), "statusListIndex": self.index.to_string(),
+            "statusListCredential": self.url,
+        });
+        if let (true, Some(members)) = (self.bits > 1, entry.as_object_mut()) {
+            members.insert("statusSize".to_owned(), self.bits.into());
+        }
+        entry
+    }
+}
+
+/// Reads `encodedList`: `u`, and base64url of GZIP (section 3.3).
+///
+/// # Errors
+/// `status_list_invalid`, `invalid_encoding`; `status_list_length`: fewer entries than [`MIN_ENTRIES`].
+pub fn decode(encoded: &str, bits: u8) -> Result<StatusList, Problem> {
+    let text = encoded.strip_prefix('u').ok_or_else(|| {
+        Problem::new(
+            Code::StatusListInvalid,
+            "encodedList is not in multibase base64url (it begins with another letter than u)",
+        )
+    })?;
+    let packed = jose::decode(text, "encodedList")?;
+    let list = StatusList::unpack(&packed, Packing::Gzip, bits, Order::MostSignificantFirst)?;
+    if list.entries() < MIN_ENTRIES {
+        return Err(Code::StatusListLength.into());
+    }
+    Ok(list)
+}
+
+/// Writes `encodedList`.
+///
+/// # Errors
+/// `proof_generation`
+pub fn encode(list: &StatusList) -> Result<String, Problem> {
+    Ok(format!("u{}", URL_SAFE_NO_PAD.encode(list.pack(Packing::Gzip)?)))
+}
+
+/// A list's credential, before it is secured or after it was verified.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Published {
+    /// The issuer's DID.
+    pub issuer: String,
+    /// Where the credential is.
+    pub url: String,
+    /// What its entries are about.
+    pub purpose: Purpose,
+    /// For how long it may be used.
+    pub freshness: Freshness,
+}
+
+impl Published {
+    /// The credential that publishes the list, to be secured with a Data Integrity proof.
+    ///
+    /// # Errors
+    /// `proof_generation`
+    pub fn document(&self, list: &StatusList) -> Result<Map<String, Value>, Problem> {
+        let mut subject = json!({
+            "id": format!("{}#list", self.url), "type": LIST_TYPE, "statusPurpose": self.purpose.as_str(),
+            "encodedList": encode(list)?,
+        });
+        if let Some(members) = subject.as_object_mut() {
+            if let Some(ttl) = self.freshness.ttl {
+                members.insert("ttl".to_owned(), ttl.saturating_mul(1_000).into());
+            }
+            if list.bits() > 1 {
+                members.insert("statusSize".to_owned(), list.bits().into());
+            }
+        }
+        let mut document = Map::from_iter([
+            ("@context".to_owned(), json!([CONTEXT_V2])),
+            ("id".to_owned(), self.url.as_str().into()),
+            ("type".to_owned(), json!(["VerifiableCredential", CREDENTIAL_TYPE])),
+            ("issuer".to_owned(), self.issuer.as_str().into()),
+            ("validFrom".to_owned(), self.freshness.issued.to_string().into()),
+            ("credentialSubject".to_owned(), subject),
+        ]);
+        if let Some(until) = self.freshness.until {
+            document.insert("validUntil".to_owned(), until.to_string().into());
+        }
+        Ok(document)
+    }
+
+    /// Reads the list out of a credential whose proof was verified, as the one that a reference names.
+    ///
+    /// # Errors
+    /// `status_list_mismatch`: another URL; `status_purpose`: another purpose; `status_list_invalid`, `claim_missing`,
+    /// those of [`decode`].
+    pub fn read(credential: &Credential, reference: &Reference) -> Result<(Self, StatusList), Problem> {
+        let invalid = |what: &str| Problem::new(Code::StatusListInvalid, what.to_owned());
+        if !credential.types().any(|name| name == CREDENTIAL_TYPE) {
+            return Err(invalid("it is no BitstringStatusListCredential"));
+        }
+        let document = credential.document();
+        if document.get("id").and_then(Value::as_str) != Some(reference.url.as_str()) {
+            return Err(Problem::new(Code::StatusListMismatch, "it is the list of another URL"));
+        }
+        let subject = document.get("credentialSubject").and_then(Value::as_object);
+        let subject = subject.ok_or_else(|| invalid("it has not one subject"))?;
+        let text = |name: &str| subject.get(name).and_then(Value::as_str);
+        if text("type") != Some(LIST_TYPE) {
+            return Err(invalid("its subject is no BitstringStatusList"));
+        }
+        let named = |purpose: &Value| purpose.as_str() == Some(reference.purpose.as_str());
+        let matches = match subject.get("statusPurpose") {
+            Some(Value::Array(several)) => several.iter().any(named),
+            Some(one) => named(one),
+            None => false,
+        };
+        if !matches {
+            return Err(Code::StatusPurpose.into());
+        }
+        let bits = subject.get("statusSize").map_or(Some(1), Value::as_u64);
+        if bits != Some(u64::from(reference.bits)) {
+            return Err(invalid("its entries have another size than the credential says"));
+        }
+        let ttl = subject.get("ttl").map_or(Some(DEFAULT_TTL), Value::as_i64).filter(|ttl| *ttl >= 0);
+        let ttl = ttl.ok_or_else(|| invalid("its ttl is none"))?;
+        let issued = credential.valid_from();
+        let issued =
+            issued.ok_or_else(|| Problem::new(Code::ClaimMissing, "the list does not say when it was made"))?;
+        let list = decode(text("encodedList").ok_or_else(|| invalid("it has no encodedList"))?, reference.bits)?;
+        // Rounded up to whole seconds: a list without a second of life could never be used.
+        let ttl = Some(ttl.saturating_add(999) / 1_000);
+        let freshness = Freshness { issued, until: credential.valid_until(), ttl };
+        let published = Self {
+            issuer: credential.issuer().to_owned(),
+            url: reference.url.clone(),
+            purpose: reference.purpose,
+            freshness,
+        };
+        Ok((published, list))
+    }
+}

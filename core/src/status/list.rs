@@ -1,0 +1,179 @@
+//! The bits of a list.
+
+use std::io::{Read as _, Write as _};
+
+use flate2::{
+    Compression,
+    read::{MultiGzDecoder, ZlibDecoder},
+    write::{GzEncoder, ZlibEncoder},
+};
+
+use super::MAX_BYTES;
+use crate::{Code, Problem};
+
+/// From which end of a byte its entries are numbered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// The first entry is the left-most, most significant one (Bitstring Status List).
+    MostSignificantFirst,
+    /// The first entry is the right-most, least significant one (Token Status List).
+    LeastSignificantFirst,
+}
+
+/// How the bytes are packed for the wire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Packing {
+    /// RFC 1952.
+    Gzip,
+    /// RFC 1950.
+    Zlib,
+}
+
+/// The level of compression for lists that are published, 0 to 9.
+const LEVEL: u32 = 6;
+
+/// Entries of one, two, four or eight bits. It takes as much memory as its entries have bits, and one byte more or less.
+#[derive(Clone, PartialEq, Eq)]
+pub struct StatusList {
+    bytes: Vec<u8>,
+    /// Bits of an entry: 1, 2, 4 or 8.
+    bits: u8,
+    order: Order,
+}
+
+impl std::fmt::Debug for StatusList {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("StatusList")
+            .field("entries", &self.entries())
+            .field("bits", &self.bits)
+            .field("order", &self.order)
+            .finish_non_exhaustive()
+    }
+}
+
+impl StatusList {
+    /// A list of at least so many entries, all zero.
+    ///
+    /// # Errors
+    /// `status_list_invalid` if `bits` is none of 1, 2, 4 and 8, or the list would be over [`MAX_BYTES`].
+    pub fn new(entries: u64, bits: u8, order: Order) -> Result<Self, Problem> {
+        let bytes = entries.checked_mul(u64::from(bits)).map(|all| all.div_ceil(8));
+        let bytes = bytes.and_then(|bytes| usize::try_from(bytes).ok()).filter(|bytes| *bytes <= MAX_BYTES);
+        let bytes = bytes.ok_or_else(|| Problem::new(Code::StatusListInvalid, "the list would be too long"))?;
+        Self::from_bytes(vec![0; bytes], bits, order)
+    }
+
+    /// A list of these bytes.
+    ///
+    /// # Errors
+    /// `status_list_invalid` if `bits` is none of 1, 2, 4 and 8, or the list is over [`MAX_BYTES`].
+    pub fn from_bytes(bytes: Vec<u8>, bits: u8, order: Order) -> Result<Self, Problem> {
+        if !matches!(bits, 1 | 2 | 4 | 8) {
+            return Err(Problem::new(Code::StatusListInvalid, "an entry has neither 1, 2, 4 nor 8 bits"));
+        }
+        if bytes.len() > MAX_BYTES {
+            return Err(Problem::new(Code::StatusListInvalid, "the list is too long"));
+        }
+        Ok(Self { bytes, bits, order })
+    }
+
+    /// How many entries there are.
+    #[must_use]
+    pub fn entries(&self) -> u64 {
+        let bytes = u64::try_from(self.bytes.len()).unwrap_or(u64::MAX);
+        bytes.saturating_mul(8).checked_div(u64::from(self.bits)).unwrap_or_default()
+    }
+
+    /// How many bits an entry has.
+    #[must_use]
+    pub fn bits(&self) -> u8 {
+        self.bits
+    }
+
+    /// The bytes as they are packed.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// The value of an entry: constant time, no lock, no allocation.
+    ///
+    /// # Errors
+    /// `status_index`: there is no such entry.
+    pub fn value(&self, index: u64) -> Result<u8, Problem> {
+        let (at, shift) = self.place(index)?;
+        let byte = self.bytes.get(at).copied().ok_or(Code::StatusIndex)?;
+        Ok(byte.checked_shr(shift).unwrap_or_default() & self.mask())
+    }
+
+    /// Sets an entry.
+    ///
+    /// # Errors
+    /// `status_index`: there is no such entry; `status_list_invalid`: the value has more bits than an entry.
+    pub fn set(&mut self, index: u64, value: u8) -> Result<(), Problem> {
+        let mask = self.mask();
+        if value & !mask != 0 {
+            return Err(Problem::new(Code::StatusListInvalid, "the value has more bits than an entry"));
+        }
+        let (at, shift) = self.place(index)?;
+        let byte = self.bytes.get_mut(at).ok_or(Code::StatusIndex)?;
+        let (mask, value) = (mask.checked_shl(shift), value.checked_shl(shift));
+        *byte = (*byte & !mask.unwrap_or_default()) | value.unwrap_or_default();
+        Ok(())
+    }
+
+    /// Packs the list for the wire.
+    ///
+    /// # Errors
+    /// `proof_generation`: it cannot be packed.
+    pub(super) fn pack(&self, packing: Packing) -> Result<Vec<u8>, Problem> {
+        let level = Compression::new(LEVEL);
+        let packed = match packing {
+            Packing::Gzip => {
+                let mut encoder = GzEncoder::new(Vec::new(), level);
+                encoder.write_all(&self.bytes).and_then(|()| encoder.finish())
+            }
+            Packing::Zlib => {
+                let mut encoder = ZlibEncoder::new(Vec::new(), level);
+                encoder.write_all(&self.bytes).and_then(|()| encoder.finish())
+            }
+        };
+        packed.map_err(|_| Problem::new(Code::ProofGeneration, "the list could not be packed"))
+    }
+
+    /// Unpacks a list from the wire. What unpacks to more than [`MAX_BYTES`] is an error, and no more than that
+    /// is ever unpacked.
+    ///
+    /// # Errors
+    /// `status_list_invalid`
+    pub(super) fn unpack(packed: &[u8], packing: Packing, bits: u8, order: Order) -> Result<Self, Problem> {
+        let limit = u64::try_from(MAX_BYTES).unwrap_or(u64::MAX).saturating_add(1);
+        let mut bytes = Vec::new();
+        let read = match packing {
+            Packing::Gzip => MultiGzDecoder::new(packed).take(limit).read_to_end(&mut bytes),
+            Packing::Zlib => ZlibDecoder::new(packed).take(limit).read_to_end(&mut bytes),
+        };
+        read.map_err(|_| Problem::new(Code::StatusListInvalid, "the list cannot be unpacked"))?;
+        Self::from_bytes(bytes, bits, order)
+    }
+
+    fn mask(&self) -> u8 {
+        u8::MAX.checked_shr(8_u32.saturating_sub(u32::from(self.bits))).unwrap_or(u8::MAX)
+    }
+
+    /// The byte of an entry, and how far left in it the entry stands.
+    fn place(&self, index: u64) -> Result<(usize, u32), Problem> {
+        if index >= self.entries() {
+            return Err(Code::StatusIndex.into());
+        }
+        let bits = u64::from(self.bits);
+        let first = index.checked_mul(bits).ok_or(Code::StatusIndex)?;
+        let (at, within) = (first / 8, first % 8);
+        let shift = match self.order {
+            Order::LeastSignificantFirst => within,
+            Order::MostSignificantFirst => 8_u64.saturating_sub(bits).saturating_sub(within),
+        };
+        let at = usize::try_from(at).map_err(|_| Code::StatusIndex)?;
+        Ok((at, u32::try_from(shift).map_err(|_| Code::StatusIndex)?))
+    }
+}

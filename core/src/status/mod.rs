@@ -1,0 +1,86 @@
+//! Status lists: what an issuer says of its credentials after it issued them, for all of them at once, so that
+//! nobody needs to ask about one.
+//!
+//! One [`StatusList`] holds the bits; [`bitstring`] and [`token`] are the two forms in which they are published
+//! (W3C Bitstring Status List 1.0; IETF Token Status List). The two number the bits of a byte from opposite ends,
+//! so a list knows its [`Order`], and an entry cannot be read in the wrong one.
+
+pub mod bitstring;
+mod list;
+pub mod token;
+
+pub use list::{Order, StatusList};
+
+use crate::{Code, Problem, time::Timestamp};
+
+/// The fewest entries of a published list: fewer would tell too well whose entry it is (Bitstring Status List 1.0
+/// section 3.2).
+pub const MIN_ENTRIES: u64 = 131_072;
+
+/// The most bytes of a list once it is unpacked: ten million entries of eight bits, and some room.
+pub const MAX_BYTES: usize = 16 * 1024 * 1024;
+
+/// What an entry is about (Bitstring Status List 1.0 section 2.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Purpose {
+    /// Set: withdrawn for good. It cannot be undone.
+    Revocation,
+    /// Set: does not hold for now.
+    Suspension,
+    /// The value is a message, which the list explains.
+    Message,
+}
+
+impl Purpose {
+    /// Every purpose.
+    pub const ALL: [Self; 3] = [Self::Revocation, Self::Suspension, Self::Message];
+
+    /// Its name in `statusPurpose`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Revocation => "revocation",
+            Self::Suspension => "suspension",
+            Self::Message => "message",
+        }
+    }
+
+    /// The purpose of that name.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|purpose| purpose.as_str() == text)
+    }
+}
+
+/// For how long a list that was fetched may be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Freshness {
+    /// When the list was made.
+    pub issued: Timestamp,
+    /// After this instant it is stale.
+    pub until: Option<Timestamp>,
+    /// It is to be fetched again so many seconds after it was fetched.
+    pub ttl: Option<i64>,
+}
+
+impl Freshness {
+    /// Whether a list that was fetched at `fetched` may be used at `now`: the whole second in which it ends still counts.
+    ///
+    /// # Errors
+    /// `status_list_stale`: past its end or its time to live, or from further ahead than `skew`.
+    pub fn check(&self, fetched: Timestamp, now: Timestamp, skew: i64) -> Result<(), Problem> {
+        if self.issued > now.plus(skew) {
+            return Err(Problem::new(Code::StatusListStale, "the list is from the future"));
+        }
+        if self.until.is_some_and(|until| now > until.plus(skew)) {
+            return Err(Problem::new(Code::StatusListStale, "the list is past its end"));
+        }
+        if self.ttl.is_some_and(|ttl| now > fetched.plus(ttl)) {
+            return Err(Problem::new(Code::StatusListStale, "the list is past its time to live"));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

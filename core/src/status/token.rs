@@ -1,0 +1,168 @@
+//! Token Status List (draft-ietf-oauth-status-list-21) as a JWT.
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde_json::{Map, Value, json};
+
+use super::{Freshness, Order, StatusList, list::Packing};
+use crate::{
+    Code, Problem,
+    json::Limits,
+    keys::{PublicKey, Signer},
+    secure::jose::{self, Jws, KeyRef, numeric_date},
+    time::Timestamp,
+};
+
+/// The `typ` of a status list token (section 5.1).
+pub const TYP: &str = "statuslist+jwt";
+/// The `typ` as a media type, for HTTP (section 8.1).
+pub const MEDIA_TYPE: &str = "application/statuslist+jwt";
+
+/// The statuses that the specification names (section 7.1); others belong to the application.
+pub const VALID: u8 = 0;
+/// Withdrawn for good.
+pub const INVALID: u8 = 1;
+/// Does not hold for now.
+pub const SUSPENDED: u8 = 2;
+
+/// Where a credential's status is: `status.status_list` of the referenced token (section 6.2).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reference {
+    /// The list, by its URI.
+    pub uri: String,
+    /// The entry.
+    pub index: u64,
+}
+
+impl Reference {
+    /// Reads the `status` claim.
+    ///
+    /// # Errors
+    /// `status_unsupported` if it holds no status list; `status_index` if the index is no non-negative integer;
+    /// `malformed_value` for another shape.
+    pub fn parse(status: &Value) -> Result<Self, Problem> {
+        let members =
+            status.as_object().ok_or_else(|| Problem::new(Code::MalformedValue, "status is not an object"))?;
+        let reference = members.get("status_list").ok_or(Code::StatusUnsupported)?;
+        let uri = reference.get("uri").and_then(Value::as_str).filter(|uri| !uri.is_empty());
+        let uri = uri.ok_or_else(|| Problem::new(Code::MalformedValue, "status_list has no uri"))?;
+        let index = reference.get("idx").and_then(Value::as_u64).ok_or(Code::StatusIndex)?;
+        Ok(Self { uri: uri.to_owned(), index })
+    }
+
+    /// The `status` claim.
+    #[must_use]
+    pub fn to_json(&self) -> Value {
+        json!({"status_list": {"idx": self.index, "uri": self.uri}})
+    }
+}
+
+/// Reads the `status_list` member: `bits`, and `lst` in base64url of ZLIB (section 4.2).
+///
+/// # Errors
+/// `status_list_invalid`, `invalid_encoding`
+pub fn parse_list(value: &Value) -> Result<StatusList, Problem> {
+    let malformed = |what: &str| Problem::new(Code::StatusListInvalid, format!("status_list has no {what}"));
+    let bits = value.get("bits").and_then(Value::as_u64).and_then(|bits| u8::try_from(bits).ok());
+    let bits = bits.ok_or_else(|| malformed("bits"))?;
+    let packed = value.get("lst").and_then(Value::as_str).ok_or_else(|| malformed("lst"))?;
+    let packed = jose::decode(packed, "lst")?;
+    StatusList::unpack(&packed, Packing::Zlib, bits, Order::LeastSignificantFirst)
+}
+
+/// Writes the `status_list` member.
+///
+/// # Errors
+/// `proof_generation`
+pub fn list_to_json(list: &StatusList) -> Result<Value, Problem> {
+    Ok(json!({"bits": list.bits(), "lst": URL_SAFE_NO_PAD.encode(list.pack(Packing::Zlib)?)}))
+}
+
+/// What a status list token says besides the list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Published {
+    /// The issuer's DID URL of the key.
+    pub kid: String,
+    /// The list's URI.
+    pub uri: String,
+    /// For how long it may be used.
+    pub freshness: Freshness,
+}
+
+/// Makes a status list token.
+///
+/// # Errors
+/// `proof_generation`
+pub fn issue(list: &StatusList, published: &Published, signer: &dyn Signer) -> Result<String, Problem> {
+    let header =
+        Map::from_iter([("typ".to_owned(), Value::from(TYP)), ("kid".to_owned(), Value::from(published.kid.as_str()))]);
+    let mut payload = Map::from_iter([
+        ("sub".to_owned(), Value::from(published.uri.as_str())),
+        ("iat".to_owned(), published.freshness.issued.unix().into()),
+        ("status_list".to_owned(), list_to_json(list)?),
+    ]);
+    if let Some(until) = published.freshness.until {
+        payload.insert("exp".to_owned(), until.unix().into());
+    }
+    if let Some(ttl) = published.freshness.ttl {
+        payload.insert("ttl".to_owned(), ttl.into());
+    }
+    jose::sign(header, &payload, signer)
+}
+
+/// A status list token that was parsed and not verified.
+#[derive(Debug, Clone)]
+pub struct Token(Jws);
+
+impl Token {
+    /// Parses a token: structure, `typ`, and a `kid`.
+    ///
+    /// # Errors
+    /// Those of [`Jws::parse`]; `token_type`; `header_key_unanchored` without a `kid`.
+    pub fn parse(compact: &str) -> Result<Self, Problem> {
+        let jws = Jws::parse_within(compact, Limits::LIST)?;
+        jws.require_typ(TYP)?;
+        if !matches!(jws.key_ref(), KeyRef::Kid(_)) {
+            return Err(Problem::new(Code::HeaderKeyUnanchored, "the list's token has no kid"));
+        }
+        Ok(Self(jws))
+    }
+
+    /// The `kid`.
+    #[must_use]
+    pub fn kid(&self) -> &str {
+        match self.0.key_ref() {
+            KeyRef::Kid(kid) => kid,
+            _ => "",
+        }
+    }
+
+    /// Verifies the token as the list of that URI: signature, `sub`, `iat`, `exp`. Freshness over time is the
+    /// caller's, with [`Freshness::check`].
+    ///
+    /// # Errors
+    /// `signature_invalid`, `algorithm_mismatch`; `status_list_mismatch` (`sub` is another URI); `claim_missing`;
+    /// those of [`parse_list`] and [`Freshness::check`].
+    pub fn verify(
+        &self,
+        key: &PublicKey,
+        uri: &str,
+        now: Timestamp,
+        skew: i64,
+    ) -> Result<(StatusList, Freshness), Problem> {
+        self.0.verify(key)?;
+        let payload = self.0.payload();
+        if payload.get("sub").and_then(Value::as_str) != Some(uri) {
+            return Err(Problem::new(Code::StatusListMismatch, "the token is the list of another URI"));
+        }
+        let missing = |claim: &str| Problem::new(Code::ClaimMissing, format!("the list's token has no {claim}"));
+        let ttl = match payload.get("ttl") {
+            None => None,
+            Some(ttl) => Some(ttl.as_i64().filter(|ttl| *ttl > 0).ok_or_else(|| missing("ttl that is one"))?),
+        };
+        let issued = numeric_date(payload, "iat")?.ok_or_else(|| missing("iat"))?;
+        let freshness = Freshness { issued, until: numeric_date(payload, "exp")?, ttl };
+        freshness.check(now, now, skew)?;
+        let list = parse_list(payload.get("status_list").ok_or_else(|| missing("status_list"))?)?;
+        Ok((list, freshness))
+    }
+}
