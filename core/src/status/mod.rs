@@ -6,6 +6,7 @@
 //! so a list knows its [`Order`], and an entry cannot be read in the wrong one.
 
 pub mod bitstring;
+pub mod freshness;
 mod list;
 pub mod token;
 
