@@ -10,8 +10,10 @@ pub(crate) struct Claim {
     pub(crate) path: String,
     /// The member's name in JSON; none for an array's element.
     pub(crate) name: Option<String>,
-    /// The texts that the schema allows, if it lists them.
+    /// The texts that the schema allows, or allows an array's elements to be, if it lists them.
     pub(crate) allowed: Vec<String>,
+    /// Whether it is a yes or a no.
+    pub(crate) boolean: bool,
 }
 
 /// Every claim below an object's schema. An error is a sentence about the schema.
@@ -35,9 +37,11 @@ fn of_object(schema: &Value, parent: &str, claims: &mut Vec<Claim>) -> Result<()
             return Err(format!("a claim below \"{parent}\" has a name with other characters than letters and digits"));
         }
         let path = if parent.is_empty() { name.clone() } else { format!("{parent}.{name}") };
-        let allowed = schema.get("enum").and_then(Value::as_array).into_iter().flatten();
+        let allowed = schema.get("enum").or_else(|| schema.pointer("/items/enum"));
+        let allowed = allowed.and_then(Value::as_array).into_iter().flatten();
         let allowed = allowed.filter_map(Value::as_str).map(str::to_owned).collect();
-        claims.push(Claim { path: path.clone(), name: Some(name.clone()), allowed });
+        let boolean = schema.get("type").and_then(Value::as_str) == Some("boolean");
+        claims.push(Claim { path: path.clone(), name: Some(name.clone()), allowed, boolean });
         of_value(schema, &path, claims)?;
     }
     Ok(())
@@ -48,11 +52,19 @@ fn of_value(schema: &Value, path: &str, claims: &mut Vec<Claim>) -> Result<(), S
         Some("object") => of_object(schema, path, claims),
         Some("array") => {
             let path = format!("{path}[]");
-            claims.push(Claim { path: path.clone(), name: None, allowed: Vec::new() });
+            claims.push(Claim { path: path.clone(), name: None, allowed: Vec::new(), boolean: false });
             schema.get("items").map_or(Ok(()), |items| of_value(items, &path, claims))
         }
         _ => Ok(()),
     }
+}
+
+/// Whether a path is one of these, or below one.
+pub(crate) fn is_within(path: &str, listed: &[String]) -> bool {
+    let below = |known: &String| {
+        path.strip_prefix(known.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+    };
+    listed.iter().any(below)
 }
 
 /// Reads `a[].b` into steps, after the steps of `prefix`. None if it is not such a path.

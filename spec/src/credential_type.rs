@@ -2,7 +2,12 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use carnet_core::{Code, Problem, credential::CONTEXT_V2, secure::sd_jwt::ClaimPath};
+use carnet_core::{
+    Code, Problem,
+    credential::CONTEXT_V2,
+    query::Threshold,
+    secure::sd_jwt::{ClaimPath, OrderedClaim},
+};
 use jsonschema::{Draft, ValidationError, Validator, error::ValidationErrorKind};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -14,6 +19,7 @@ use crate::{
     computed::{Computed, ComputedText},
     display::FALLBACK,
     folder::Folder,
+    ordered::{self, Order, OrderedText},
 };
 
 /// What every type keeps visible: without these nothing could be verified.
@@ -35,10 +41,14 @@ pub struct CredentialType {
     pub context_bytes: Vec<u8>,
     /// The pinned SHA-256 of those bytes, in lower-case hex.
     pub context_sha256: String,
-    /// Its JSON Schema (2020-12), which a credential obeys whichever of its claims are withheld.
+    /// Its JSON Schema (2020-12), which a credential obeys whichever of its claims are withheld. It is that of
+    /// `schema.json`, with the arrays of commitments of the ordered claims.
     pub schema: Value,
     /// The paths that are selectively disclosable in `vc+sd-jwt`, from the credential's root.
     pub disclosable: Vec<ClaimPath>,
+    /// The claims whose thresholds can be proved (spec/at-least.md section 3), each with its direction, by their
+    /// paths in `vc+sd-jwt` from the credential's root.
+    pub ordered: Vec<OrderedClaim>,
     /// What is always visible, and why nothing else is: security needs it. Paths as text.
     pub always: Vec<String>,
     /// How long a credential holds unless its offer says otherwise, in days.
@@ -51,8 +61,13 @@ pub struct CredentialType {
     pub never_mandatory: Vec<String>,
     /// The claims without which the issuer may not issue, below credentialSubject.
     pub required_at_issuance: Vec<String>,
+    /// The claims that many people share, below credentialSubject.
+    pub coarse: Vec<String>,
+    /// The claims that single a person out, or tell what few have to know, below credentialSubject.
+    pub fine: Vec<String>,
     paths: Vec<String>,
     rules: Vec<Computed>,
+    orders: Vec<Order>,
     english: Display,
     displays: BTreeMap<String, Display>,
     validator: Arc<Validator>,
@@ -73,19 +88,32 @@ struct Text {
     required_at_issuance: Vec<String>,
     #[serde(default)]
     computed: Vec<ComputedText>,
+    #[serde(default)]
+    ordered: Vec<OrderedText>,
+    #[serde(default)]
+    coarse: Vec<String>,
+    #[serde(default)]
+    fine: Vec<String>,
 }
 
 impl CredentialType {
     /// Holds the claims of a credential that is to be issued to the type: all of credentialSubject but its `id`.
     ///
     /// # Errors
-    /// schema_violation: an unknown claim, a value of the wrong form, a required claim missing, or a computed claim
-    /// that does not follow from the others. schema_indeterminate: the schema could not be applied.
+    /// schema_violation: an unknown claim, a value of the wrong form, a required claim missing, a computed claim
+    /// that does not follow from the others, or commitments, which are for the issuer to make.
+    /// schema_indeterminate: the schema could not be applied.
     pub fn validate_claims(&self, claims: &Map<String, Value>) -> Result<(), Problem> {
         if claims.contains_key("id") {
             return Err(Problem::new(
                 Code::SchemaViolation,
                 "the claims have an id; issuance sets it, from the holder's key",
+            ));
+        }
+        if let Some(name) = claims.keys().find(|name| self.is_commitments(name)) {
+            return Err(Problem::new(
+                Code::SchemaViolation,
+                format!("the claim {name} is for commitments, which issuance makes"),
             ));
         }
         if let Some(name) = self.required_at_issuance.iter().find(|name| !claims.contains_key(*name)) {
@@ -144,6 +172,28 @@ impl CredentialType {
         self.disclosable.iter().map(|path| path.iter().skip(1).cloned().collect()).collect()
     }
 
+    /// The ordered claims by their paths in `dc+sd-jwt`, where the claims stand at the top.
+    #[must_use]
+    pub fn ordered_in_sd_jwt_vc(&self) -> Vec<OrderedClaim> {
+        let at_top = |claim: &OrderedClaim| OrderedClaim {
+            path: claim.path.iter().skip(1).cloned().collect(),
+            direction: claim.direction,
+        };
+        self.ordered.iter().map(at_top).collect()
+    }
+
+    /// Whether a member of credentialSubject is an array of commitments, which says nothing to people.
+    #[must_use]
+    pub fn is_commitments(&self, name: &str) -> bool {
+        self.orders.iter().any(|order| order.commitments() == name)
+    }
+
+    /// Whether a threshold can be proved of a claim: a path below credentialSubject as text.
+    #[must_use]
+    pub fn proves(&self, path: &str, threshold: &Threshold) -> bool {
+        self.orders.iter().any(|order| order.proves(path, threshold))
+    }
+
     /// The type's words in a language: for that tag, for its primary language, or in English.
     #[must_use]
     pub fn display(&self, language: &str) -> &Display {
@@ -173,10 +223,7 @@ impl CredentialType {
     /// Whether no request may make this claim (or what is below it) a condition.
     #[must_use]
     pub fn is_never_mandatory(&self, path: &str) -> bool {
-        let below = |known: &String| {
-            path.strip_prefix(known.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
-        };
-        self.never_mandatory.iter().any(below)
+        claims::is_within(path, &self.never_mandatory)
     }
 
     /// A document of this type around some claims, to apply the schema to.
@@ -225,8 +272,8 @@ impl CredentialType {
 
     /// Reads a type's folder and holds its files to each other.
     pub(crate) fn read(folder: &Folder) -> Result<Self, SpecError> {
-        let text: Text = folder.toml("type.toml")?;
-        let schema = folder.json("schema.json")?;
+        let mut text: Text = folder.toml("type.toml")?;
+        let mut schema = folder.json("schema.json")?;
         let claims = schema
             .pointer("/properties/credentialSubject")
             .ok_or_else(|| "it has no properties.credentialSubject".to_owned())
@@ -241,7 +288,7 @@ impl CredentialType {
                 .ok_or_else(|| wrong(format!("\"{path}\" is not a path"), "Write it as a.b or a[].b"))
         };
         let disclosable = text.disclosable.iter().map(parse).collect::<Result<Vec<_>, _>>()?;
-        let rules = text.computed.into_iter().map(Computed::new).collect::<Result<Vec<_>, _>>();
+        let rules = std::mem::take(&mut text.computed).into_iter().map(Computed::new).collect::<Result<Vec<_>, _>>();
         let rules = rules.map_err(|what| wrong(what, "Correct the rule"))?;
         let paths: Vec<String> = claims.iter().map(|claim| claim.path.clone()).collect();
         for name in rules.iter().flat_map(|rule| rule.source().into_iter().chain([rule.claim.as_str()])) {
@@ -252,6 +299,9 @@ impl CredentialType {
                 ));
             }
         }
+        let orders = Order::read_all(&text.ordered, &text.disclosable, &claims, &schema)
+            .map_err(|what| wrong(what, "Mark what can be compared, or take the mark away"))?;
+        ordered::allow_commitments(&mut schema, &orders);
         let validator = jsonschema::options()
             .with_draft(Draft::Draft202012)
             .should_validate_formats(true)
@@ -265,10 +315,10 @@ impl CredentialType {
                     "Correct it",
                 )
             })?;
-        let (context, context_bytes) = read_context(folder, &text.context_sha256, &text.name, &claims)?;
-        let english = Display::read_english(folder, &claims)?;
+        let (context, context_bytes) = read_context(folder, &text, &claims, &orders)?;
+        let english = Display::read_english(folder, &claims, &orders)?;
         let read = Self {
-            displays: Display::read_others(folder, &claims, &english)?,
+            displays: Display::read_others(folder, &claims, &orders, &english)?,
             english,
             example: folder.json("example.json")?,
             name: text.name,
@@ -279,13 +329,17 @@ impl CredentialType {
             context_sha256: text.context_sha256,
             schema,
             disclosable,
+            ordered: orders.iter().map(Order::path).collect(),
             always: text.always,
             validity_days: text.validity_days,
             computed: rules.iter().map(|rule| rule.claim.clone()).collect(),
             never_mandatory: text.never_mandatory,
             required_at_issuance: text.required_at_issuance,
+            coarse: text.coarse,
+            fine: text.fine,
             paths,
             rules,
+            orders,
             validator: Arc::new(validator),
         };
         let example = read.example.as_object().ok_or_else(|| Problem::from(Code::InvalidJson));
@@ -345,10 +399,25 @@ fn consistent(text: &Text, claims: &[Claim]) -> Result<(), (String, &'static str
         }
     }
     let known = |path: &String| claims.iter().any(|claim| claim.path == *path);
-    for path in text.disclosable.iter().chain(&text.never_mandatory).chain(&text.required_at_issuance) {
+    let classed = || text.coarse.iter().chain(&text.fine);
+    let listed = text.disclosable.iter().chain(&text.never_mandatory).chain(&text.required_at_issuance);
+    for path in listed.chain(classed()) {
         if !known(path) {
             return Err((format!("\"{path}\" is not in the schema"), "Correct the name, or add it to schema.json"));
         }
+    }
+    if let Some(path) = text.coarse.iter().find(|path| text.fine.contains(path)) {
+        return Err((format!("\"{path}\" stands in coarse and in fine"), "Choose one"));
+    }
+    let answers = |path: &&String| {
+        text.computed.iter().any(|computed| computed.claim == **path)
+            && claims.iter().any(|claim| claim.path == **path && claim.boolean)
+    };
+    if let Some(path) = classed().find(answers) {
+        return Err((format!("\"{path}\" is a computed yes or no"), "Leave it out of coarse and fine"));
+    }
+    if let Some(path) = text.never_mandatory.iter().find(|path| !claims::is_within(path, &text.fine)) {
+        return Err((format!("\"{path}\" is never_mandatory and not fine"), "Put it into fine: it tells much"));
     }
     if text.required_at_issuance.is_empty() {
         return Err((
@@ -360,11 +429,16 @@ fn consistent(text: &Text, claims: &[Claim]) -> Result<(), (String, &'static str
 }
 
 /// The context, if it has its pinned digest and defines every term.
-fn read_context(folder: &Folder, pinned: &str, name: &str, claims: &[Claim]) -> Result<(Value, Vec<u8>), SpecError> {
+fn read_context(
+    folder: &Folder,
+    text: &Text,
+    claims: &[Claim],
+    orders: &[Order],
+) -> Result<(Value, Vec<u8>), SpecError> {
     let wrong = |what: String, hint: String| SpecError::file(folder.path("context.jsonld"), what, hint);
     let bytes = folder.text("context.jsonld")?.as_bytes().to_vec();
     let digest: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
-    if digest != pinned {
+    if digest != text.context_sha256 {
         return Err(wrong(
             "does not have the SHA-256 that type.toml pins".to_owned(),
             format!(
@@ -377,9 +451,13 @@ fn read_context(folder: &Folder, pinned: &str, name: &str, claims: &[Claim]) -> 
     if terms.and_then(|terms| terms.get("@protected")) != Some(&Value::Bool(true)) {
         return Err(wrong("is not @protected".to_owned(), "Add \"@protected\": true".to_owned()));
     }
-    let mut names = claims.iter().filter_map(|claim| claim.name.as_deref()).chain([name]);
-    if let Some(missing) = names.find(|name| terms.and_then(|terms| terms.get(*name)).is_none()) {
-        return Err(wrong(format!("does not define \"{missing}\""), "Define every claim and the type".to_owned()));
+    let names = claims.iter().filter_map(|claim| claim.name.clone()).chain([text.name.clone()]);
+    let mut names = names.chain(orders.iter().map(Order::commitments));
+    if let Some(missing) = names.find(|name| terms.and_then(|terms| terms.get(name)).is_none()) {
+        return Err(wrong(
+            format!("does not define \"{missing}\""),
+            "Define every claim, its commitments, and the type".to_owned(),
+        ));
     }
     Ok((context, bytes))
 }

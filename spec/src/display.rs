@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use fluent_bundle::{FluentBundle, FluentResource};
 
-use crate::{SpecError, claims::Claim, folder::Folder};
+use crate::{SpecError, claims::Claim, folder::Folder, ordered::Order};
 
 /// The language that every type has, and that others fall back to.
 pub(crate) const FALLBACK: &str = "en";
@@ -30,20 +30,28 @@ pub struct Display {
     /// The claims' words, by dotted path below credentialSubject without array brackets: `learningOutcomes.title`.
     pub claims: BTreeMap<String, ClaimDisplay>,
     values: BTreeMap<(String, String), String>,
+    /// From the name of an array of commitments to the claim that it stands beside.
+    commitments: BTreeMap<String, String>,
 }
 
 impl Display {
     /// The label of a claim by its path: `title`, `credentialSubject.title`, `learningOutcomes[0].title` and
-    /// `learningOutcomes[].title` are all understood. None if the type has no such claim.
+    /// `learningOutcomes[].title` are all understood. Commitments (`validUntilAtLeast`) have the label of their claim.
+    /// None if the type has no such claim.
     #[must_use]
     pub fn label(&self, path: &str) -> Option<&str> {
-        self.claims.get(&plain(path)).map(|claim| claim.label.as_str())
+        self.claim(path).map(|claim| claim.label.as_str())
     }
 
     /// The one-line description of a claim, by its path as in [`Display::label`].
     #[must_use]
     pub fn claim_description(&self, path: &str) -> Option<&str> {
-        self.claims.get(&plain(path)).map(|claim| claim.description.as_str())
+        self.claim(path).map(|claim| claim.description.as_str())
+    }
+
+    fn claim(&self, path: &str) -> Option<&ClaimDisplay> {
+        let path = plain(path);
+        self.claims.get(self.commitments.get(&path).unwrap_or(&path))
     }
 
     /// The words for one of the values that a claim can have, if the type has words for it (`study`: `Study`).
@@ -53,21 +61,23 @@ impl Display {
     }
 
     /// Reads `display/en.ftl`, which has to be whole.
-    pub(crate) fn read_english(folder: &Folder, claims: &[Claim]) -> Result<Display, SpecError> {
-        Self::read(folder, FALLBACK, folder.text("display/en.ftl")?, claims, None)
+    pub(crate) fn read_english(folder: &Folder, claims: &[Claim], orders: &[Order]) -> Result<Display, SpecError> {
+        Self::read(folder, FALLBACK, folder.text("display/en.ftl")?, (claims, orders), None)
     }
 
     /// Reads every other `display/<lang>.ftl`.
     pub(crate) fn read_others(
         folder: &Folder,
         claims: &[Claim],
+        orders: &[Order],
         english: &Display,
     ) -> Result<BTreeMap<String, Display>, SpecError> {
         let mut others = BTreeMap::new();
         for (file, text) in &folder.files {
             let language = file.strip_prefix("display/").and_then(|file| file.strip_suffix(".ftl"));
             if let Some(language) = language.filter(|language| *language != FALLBACK) {
-                others.insert(language.to_owned(), Self::read(folder, language, text, claims, Some(english))?);
+                let read = Self::read(folder, language, text, (claims, orders), Some(english))?;
+                others.insert(language.to_owned(), read);
             }
         }
         Ok(others)
@@ -77,7 +87,7 @@ impl Display {
         folder: &Folder,
         language: &str,
         text: &str,
-        claims: &[Claim],
+        (claims, orders): (&[Claim], &[Order]),
         fallback: Option<&Display>,
     ) -> Result<Self, SpecError> {
         let path = folder.path(&format!("display/{language}.ftl"));
@@ -102,6 +112,7 @@ impl Display {
             description: required("description", None, fallback.map(|d| d.description.clone()))?,
             claims: BTreeMap::new(),
             values: BTreeMap::new(),
+            commitments: orders.iter().map(|order| (order.commitments(), order.claim.clone())).collect(),
         };
         for claim in claims.iter().filter(|claim| claim.name.is_some()) {
             let plain = plain(&claim.path);

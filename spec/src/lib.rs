@@ -5,6 +5,7 @@
 //! [`Catalogue::load`] adds those of a folder on disk. What is inconsistent is refused when it is loaded, so that
 //! what a catalogue holds can be relied upon.
 
+mod bounds;
 mod catalogue;
 mod claims;
 mod computed;
@@ -12,12 +13,15 @@ mod credential_type;
 mod display;
 mod error;
 mod folder;
+mod keep;
+mod ordered;
 mod template;
 
 pub use catalogue::Catalogue;
 pub use credential_type::CredentialType;
 pub use display::{ClaimDisplay, Display};
 pub use error::SpecError;
+pub use keep::Keep;
 pub use template::RequestTemplate;
 
 mod embedded {

@@ -3,14 +3,16 @@
 use std::collections::BTreeMap;
 
 use carnet_core::{
+    Problem,
     json::{self, Limits},
     query::{CredentialQuery, Query},
     secure::sd_jwt::{ClaimPath, Step},
+    time::Timestamp,
 };
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::{CredentialType, SpecError, claims, display::FALLBACK, folder};
+use crate::{CredentialType, Keep, SpecError, bounds, claims, display::FALLBACK, folder, keep::KeepText};
 
 /// What a service asks for. Texts are by language tag; English is always there.
 #[derive(Debug, Clone)]
@@ -27,9 +29,12 @@ pub struct RequestTemplate {
     pub retention: BTreeMap<String, String>,
     /// For how long the outcome is kept, in days.
     pub retention_days: u32,
-    /// The query, parsed.
+    /// The claims that are kept beside the outcome; by default none.
+    pub keep: Vec<Keep>,
+    /// The query, parsed. Bounds that move with the day are those of the first day that the template was tried on:
+    /// [`query_at`](Self::query_at) has the ones to send and to verify.
     pub query: Query,
-    /// The query as DCQL (OpenID4VP 1.0 section 6).
+    /// The query as the template has it: DCQL (OpenID4VP 1.0 section 6), but for bounds that move with the day.
     pub query_json: Value,
 }
 
@@ -43,6 +48,8 @@ struct Text {
     purpose: BTreeMap<String, String>,
     legal_basis: BTreeMap<String, String>,
     retention: BTreeMap<String, String>,
+    #[serde(default)]
+    keep: Vec<KeepText>,
 }
 
 impl RequestTemplate {
@@ -51,6 +58,16 @@ impl RequestTemplate {
     pub fn text<'a>(texts: &'a BTreeMap<String, String>, language: &str) -> &'a str {
         let primary = language.split(['-', '_']).next().unwrap_or_default();
         [language, primary, FALLBACK].iter().find_map(|tag| texts.get(*tag)).map_or("", String::as_str)
+    }
+
+    /// The query to send at `now`, parsed and as DCQL: bounds that move with the day (`today-18y`) have become dates
+    /// (credential-types.md section 7).
+    ///
+    /// # Errors
+    /// `query_malformed` or `threshold_invalid`, if a bound of that day is out of range (spec/at-least.md 1.3). From
+    /// 2025 to 2069 no template that was loaded has such a bound.
+    pub fn query_at(&self, now: Timestamp) -> Result<(Query, Value), Problem> {
+        query_at(&self.query_json, now)
     }
 
     /// Reads `requests/<id>.toml`.
@@ -76,10 +93,18 @@ impl RequestTemplate {
         }
         let query_json = json::parse(text.dcql.as_bytes(), Limits::SMALL)
             .map_err(|p| wrong(format!("dcql is not JSON ({})", p.detail), "Correct it"))?;
-        let query = Query::parse(&query_json)
-            .map_err(|p| wrong(format!("dcql is not a query ({})", p.detail), "See OpenID4VP 1.0 section 6"))?;
-        let Text { id, retention_days, title, purpose, legal_basis, retention, .. } = text;
-        Ok(Self { id, title, purpose, legal_basis, retention, retention_days, query, query_json })
+        let on = |day: Timestamp| {
+            query_at(&query_json, day).map(|(query, _)| query).map_err(|p| {
+                wrong(format!("dcql is not a query on {day} ({})", p.detail), "See OpenID4VP 1.0 section 6")
+            })
+        };
+        let [first, last] = bounds::HORIZON;
+        let query = on(first)?;
+        on(last)?;
+        let Text { id, retention_days, title, purpose, legal_basis, retention, keep, .. } = text;
+        let keep = Keep::read_all(keep, &query)
+            .map_err(|what| wrong(what, "Keep what is asked for, for a reason, and no longer than it is needed"))?;
+        Ok(Self { id, title, purpose, legal_basis, retention, retention_days, keep, query, query_json })
     }
 
     /// Holds the query to the catalogue: known types, known claims, and none of those that may not be a condition.
@@ -108,10 +133,26 @@ impl RequestTemplate {
                     );
                 };
                 for claim in &query.claims {
-                    if !credential_type.has_claim(&subject_path(query, &claim.path)) {
+                    let own = subject_path(query, &claim.path);
+                    let text = claims::path_text(&claim.path);
+                    if !credential_type.has_claim(&own) {
                         return wrong(
-                            format!("{} has no claim \"{}\"", credential_type.name, claims::path_text(&claim.path)),
+                            format!("{} has no claim \"{text}\"", credential_type.name),
                             "Ask for claims that the type has",
+                        );
+                    }
+                    let provable = |threshold| selective(query) && credential_type.proves(&own, threshold);
+                    if claim.threshold.as_ref().is_some_and(|threshold| !provable(threshold)) {
+                        return wrong(
+                            format!("{} proves no such threshold of \"{text}\"", credential_type.name),
+                            "Ask in an SD-JWT format for a bound of the claim's own form that type.toml marks as ordered",
+                        );
+                    }
+                    let kept = self.keep.iter().any(|keep| keep.credential == query.id && keep.path == claim.path);
+                    if kept && credential_type.is_never_mandatory(&own) {
+                        return wrong(
+                            format!("keeps \"{text}\", which {} marks never_mandatory", credential_type.name),
+                            "Keep what tells less",
                         );
                     }
                 }
@@ -128,6 +169,16 @@ impl RequestTemplate {
         }
         Ok(())
     }
+}
+
+fn query_at(template: &Value, now: Timestamp) -> Result<(Query, Value), Problem> {
+    let json = bounds::resolve(template, now)?;
+    Ok((Query::parse(&json)?, json))
+}
+
+/// Whether the format discloses claims one by one.
+fn selective(query: &CredentialQuery) -> bool {
+    matches!(query.format.as_str(), "vc+sd-jwt" | "dc+sd-jwt")
 }
 
 /// The path below credentialSubject, as text. Formats of the W3C model begin at the credential's root.

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use carnet_core::{Code, credential::CONTEXT_V2, verify::TypeRules};
+use carnet_core::{Code, credential::CONTEXT_V2, time::Timestamp, verify::TypeRules};
 use carnet_spec::{Catalogue, CredentialType, RequestTemplate};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
@@ -25,9 +25,10 @@ fn subject(document: &mut Map<String, Value>) -> &mut Map<String, Value> {
 
 /// The claims of a type as its schema lists them: (path with brackets, dotted path, last name).
 fn schema_claims(of: &CredentialType) -> Vec<(String, String, Option<String>)> {
-    fn walk(schema: &Value, bracketed: &str, dotted: &str, out: &mut Vec<(String, String, Option<String>)>) {
+    type Claims = Vec<(String, String, Option<String>)>;
+    fn walk(of: &CredentialType, schema: &Value, bracketed: &str, dotted: &str, out: &mut Claims) {
         for (name, schema) in schema["properties"].as_object().into_iter().flatten() {
-            if bracketed.is_empty() && name == "id" {
+            if bracketed.is_empty() && (name == "id" || of.is_commitments(name)) {
                 continue;
             }
             let join = |to: &str| if to.is_empty() { name.clone() } else { format!("{to}.{name}") };
@@ -35,23 +36,28 @@ fn schema_claims(of: &CredentialType) -> Vec<(String, String, Option<String>)> {
             out.push((bracketed.clone(), dotted.clone(), Some(name.clone())));
             if schema["type"] == "array" {
                 out.push((format!("{bracketed}[]"), dotted.clone(), None));
-                walk(&schema["items"], &format!("{bracketed}[]"), &dotted, out);
+                walk(of, &schema["items"], &format!("{bracketed}[]"), &dotted, out);
             }
         }
     }
     let mut out = Vec::new();
-    walk(&of.schema["properties"]["credentialSubject"], "", "", &mut out);
+    walk(of, &of.schema["properties"]["credentialSubject"], "", "", &mut out);
     out
 }
 
 #[test]
-fn both_types_and_both_requests_are_there() {
+fn the_types_and_the_requests_are_there() {
     let catalogue = catalogue();
     let names: BTreeSet<_> =
         catalogue.types().map(|t| (t.name.as_str(), t.vct.as_str(), t.context_url.as_str())).collect();
     assert_eq!(
         names,
         BTreeSet::from([
+            (
+                "LanguageCertificateCredential",
+                "urn:carnet:type:language-certificate:1",
+                "https://carnet.example/ns/language-certificate/v1"
+            ),
             (
                 "QualificationCredential",
                 "urn:carnet:type:qualification:1",
@@ -64,7 +70,7 @@ fn both_types_and_both_requests_are_there() {
             ),
         ])
     );
-    for id in ["university-admission", "job-right-to-work"] {
+    for id in ["university-admission", "job-right-to-work", "work-permit-today", "language-course"] {
         assert!(catalogue.template(id).is_some(), "{id}");
     }
     assert_eq!(catalogue.by_vct("urn:carnet:type:qualification:1").unwrap().name, "QualificationCredential");
@@ -154,27 +160,34 @@ fn no_language_leans_on_english() {
     let ids = |text: &str| -> Vec<String> {
         text.lines().filter_map(|line| line.split_once(" = ")).map(|(id, _)| id.to_owned()).collect()
     };
-    for folder in ["qualification", "residence-permit"] {
-        let read = |language: &str| {
-            std::fs::read_to_string(format!("{}/types/{folder}/display/{language}.ftl", env!("CARGO_MANIFEST_DIR")))
-                .unwrap()
-        };
+    let mut folders = 0;
+    for folder in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/types")).unwrap() {
+        let folder = folder.unwrap().path();
+        let read = |language: &str| std::fs::read_to_string(folder.join(format!("display/{language}.ftl"))).unwrap();
         let english = ids(&read("en"));
         for language in LANGUAGES {
-            assert_eq!(ids(&read(language)), english, "{folder} {language}");
+            assert_eq!(ids(&read(language)), english, "{} {language}", folder.display());
         }
+        folders += 1;
     }
+    assert_eq!(folders, catalogue().types().count());
 }
 
 #[test]
 fn values_that_the_schema_lists_have_words() {
     let catalogue = catalogue();
-    let permit = catalogue.credential_type("ResidencePermitCredential").unwrap();
-    for claim in ["permitType", "workPermission"] {
-        for value in permit.schema["properties"]["credentialSubject"]["properties"][claim]["enum"].as_array().unwrap() {
+    for (name, claim, values) in [
+        ("ResidencePermitCredential", "permitType", "/enum"),
+        ("ResidencePermitCredential", "workPermission", "/enum"),
+        ("LanguageCertificateCredential", "level", "/enum"),
+        ("LanguageCertificateCredential", "skills", "/items/enum"),
+    ] {
+        let known = catalogue.credential_type(name).unwrap();
+        let schema = &known.schema["properties"]["credentialSubject"]["properties"][claim];
+        for value in schema.pointer(values).unwrap().as_array().unwrap() {
             for language in LANGUAGES {
                 assert!(
-                    permit.display(language).value(claim, value.as_str().unwrap()).is_some(),
+                    known.display(language).value(claim, value.as_str().unwrap()).is_some(),
                     "{language} {claim} {value}"
                 );
             }
@@ -220,9 +233,14 @@ fn requests_ask_for_what_their_type_has_and_for_little() {
         |names: &[&str]| -> Vec<String> { names.iter().map(|name| format!("credentialSubject.{name}")).collect() };
     assert_eq!(asked("university-admission"), below(&["title", "eqfLevel", "awardingBody", "awardingDate"]));
     assert_eq!(asked("job-right-to-work"), below(&["rightToWork", "legalResidence"]));
+    assert_eq!(asked("work-permit-today"), below(&["rightToWork", "validUntil"]));
+    assert_eq!(asked("language-course"), below(&["language", "level", "dateOfBirth"]));
+    let now = Timestamp::parse("2026-11-23T12:00:00Z").unwrap();
     for template in catalogue.templates() {
         assert!(template.retention_days > 0);
-        assert_eq!(template.query.to_json(), template.query_json);
+        let (query, json) = template.query_at(now).unwrap();
+        assert_eq!(query.to_json(), json);
+        assert!(template.keep.is_empty(), "{} keeps claims, and says that it does not", template.id);
         for texts in [&template.title, &template.purpose, &template.legal_basis, &template.retention] {
             assert_eq!(
                 texts.keys().map(String::as_str).collect::<BTreeSet<_>>(),
@@ -256,6 +274,9 @@ fn wrong_values_are_refused_without_being_repeated() {
         ("QualificationCredential", "learningOutcomes", json!([{"relatedSkill": "https://elsewhere.example/skill"}])),
         ("QualificationCredential", "learningOutcomes", json!([{"secretvalue": 1}])),
         ("QualificationCredential", "isRecognisedQualification", json!("true")),
+        ("LanguageCertificateCredential", "level", json!("secretvalue")),
+        ("LanguageCertificateCredential", "language", json!("secret value")),
+        ("LanguageCertificateCredential", "skills", json!(["secretvalue"])),
         ("ResidencePermitCredential", "permitType", json!("secretvalue")),
         ("ResidencePermitCredential", "validUntil", json!("2028-02-29")),
         ("ResidencePermitCredential", "nationality", json!("Syria")),

@@ -1,54 +1,85 @@
-//! The paths that the types call disclosable are those that SD-JWT hides and shows, in both forms.
+//! The paths that the types call disclosable are those that SD-JWT hides and shows, in both forms, and those that they
+//! call ordered prove thresholds.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may fail by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::arithmetic_side_effects,
+    reason = "a test may fail by panicking"
+)]
 
 use carnet_core::{
+    Code,
+    at_least::{self, Direction},
     keys::{Algorithm, SecretKey, Signer},
-    query::values_at,
-    secure::sd_jwt::{self, ClaimPath, IssueOptions, SdJwt},
+    query::{Candidate, Threshold, values_at},
+    secure::sd_jwt::{self, ClaimPath, IssueOptions, OrderedClaim, SdJwt, Step},
+    time::Timestamp,
     verify::TypeRules,
 };
 use carnet_spec::{Catalogue, CredentialType};
 use rand_core::OsRng;
 use serde_json::{Map, Value, json};
 
-fn issued(payload: &Map<String, Value>, typ: &str, disclosable: &[ClaimPath]) -> SdJwt {
+/// A type's example in one of its forms, and what issuance has to know of it.
+struct Form {
+    typ: &'static str,
+    payload: Map<String, Value>,
+    disclosable: Vec<ClaimPath>,
+    ordered: Vec<OrderedClaim>,
+}
+
+fn issued(form: &Form) -> SdJwt {
     let key = SecretKey::generate(Algorithm::EdDsa, &mut OsRng);
     let holder = SecretKey::generate(Algorithm::EdDsa, &mut OsRng).public_key();
     let options = IssueOptions {
-        typ,
+        typ: form.typ,
         kid: "did:web:issuer.example#1",
-        disclosable,
-        ordered: &[],
+        disclosable: &form.disclosable,
+        ordered: &form.ordered,
         holder: Some(&holder),
         decoys_to_multiple_of: 4,
     };
-    SdJwt::parse(&sd_jwt::issue(payload, &options, &key, &mut OsRng).unwrap()).unwrap()
+    SdJwt::parse(&sd_jwt::issue(&form.payload, &options, &key, &mut OsRng).unwrap()).unwrap()
 }
 
-/// Both forms of a type's example: (typ, payload, disclosable paths).
-fn forms(of: &CredentialType) -> [(&'static str, Map<String, Value>, Vec<ClaimPath>); 2] {
+/// Both forms of a type's example.
+fn forms(of: &CredentialType) -> [Form; 2] {
     let mut flat = of.example_claims();
     flat.insert("iss".to_owned(), json!("did:web:issuer.example"));
     flat.insert("vct".to_owned(), json!(of.vct));
     flat.insert("exp".to_owned(), json!(2_000_000_000));
-    let document = of.example.as_object().unwrap().clone();
-    [("vc+sd-jwt", document, of.disclosable.clone()), ("dc+sd-jwt", flat, of.disclosable_in_sd_jwt_vc())]
+    [
+        Form {
+            typ: "vc+sd-jwt",
+            payload: of.example.as_object().unwrap().clone(),
+            disclosable: of.disclosable.clone(),
+            ordered: of.ordered.clone(),
+        },
+        Form {
+            typ: "dc+sd-jwt",
+            payload: flat,
+            disclosable: of.disclosable_in_sd_jwt_vc(),
+            ordered: of.ordered_in_sd_jwt_vc(),
+        },
+    ]
 }
 
 #[test]
 fn nothing_but_what_security_needs_is_visible_in_a_copy() {
     let catalogue = Catalogue::embedded().unwrap();
     for known in catalogue.types() {
-        for (typ, payload, disclosable) in forms(known) {
-            let copy = issued(&payload, typ, &disclosable);
-            let shown = copy.select(&[]).unwrap().disclosed().unwrap().payload;
-            for path in &disclosable {
-                assert!(values_at(&shown, path).is_empty(), "{typ} {path:?}");
+        for form in forms(known) {
+            let shown = issued(&form).select(&[]).unwrap().disclosed().unwrap().payload;
+            for path in &form.disclosable {
+                assert!(values_at(&shown, path).is_empty(), "{} {path:?}", form.typ);
             }
             catalogue.check(&known.name, &shown).unwrap();
-            if typ == "vc+sd-jwt" {
-                assert_eq!(shown["credentialSubject"].as_object().unwrap().keys().collect::<Vec<_>>(), ["id"]);
+            if form.typ == "vc+sd-jwt" {
+                for (name, value) in shown["credentialSubject"].as_object().unwrap() {
+                    assert!(name == "id" || known.is_commitments(name) && *value == json!([]), "{name}");
+                }
             }
         }
     }
@@ -58,20 +89,101 @@ fn nothing_but_what_security_needs_is_visible_in_a_copy() {
 fn each_claim_can_be_shown_alone_and_all_together() {
     let catalogue = Catalogue::embedded().unwrap();
     for known in catalogue.types() {
-        for (typ, payload, disclosable) in forms(known) {
-            let copy = issued(&payload, typ, &disclosable);
+        for form in forms(known) {
+            let copy = issued(&form);
             let whole = copy.disclosed().unwrap().payload;
             catalogue.check(&known.name, &whole).unwrap();
-            for path in &disclosable {
+            for path in &form.disclosable {
                 for (concrete, value) in values_at(&whole, path) {
                     let shown = copy.select(std::slice::from_ref(&concrete)).unwrap().disclosed().unwrap().payload;
                     catalogue.check(&known.name, &shown).unwrap();
                     let found = values_at(&shown, path);
-                    assert!(found.iter().any(|(_, shown)| kind(shown) == kind(value)), "{typ} {path:?}");
+                    assert!(found.iter().any(|(_, shown)| kind(shown) == kind(value)), "{} {path:?}", form.typ);
                 }
             }
         }
     }
+}
+
+#[test]
+fn every_ordered_claim_proves_its_thresholds_and_what_is_shown_for_them_fits_the_type() {
+    let catalogue = Catalogue::embedded().unwrap();
+    let mut proved = 0;
+    for known in catalogue.types() {
+        for form in forms(known) {
+            let copy = issued(&form);
+            let found = copy.commitments(&form.ordered).unwrap();
+            assert_eq!(found.len(), form.ordered.len(), "the example has a value for every ordered claim");
+            for positions in &found {
+                let claim = &positions.claim;
+                let value = values_at(&form.payload, &claim.path)[0].1;
+                // A bound that an instant can be held to is a date.
+                let bound = value.as_str().map_or(value.clone(), |text| text.split('T').next().unwrap().into());
+                let threshold = Threshold::new(claim.direction, bound.clone()).unwrap();
+                assert!(known.proves(&own_name(&claim.path), &threshold), "{:?}", claim.path);
+                let (element, proof) = copy.prove(positions, &threshold).unwrap();
+                let shown = copy.select(std::slice::from_ref(&element)).unwrap();
+                assert_eq!(shown.disclosure_count(), 1);
+                let shown = shown.disclosed().unwrap().payload;
+                catalogue.check(&known.name, &shown).unwrap();
+                assert!(values_at(&shown, &claim.path).is_empty(), "the value stays hidden");
+                let commitment = values_at(&shown, &element[..element.len() - 1])[0].1[0].as_str().unwrap().parse();
+                at_least::verify(claim.direction, proof.threshold, &commitment.unwrap(), &proof.witness).unwrap();
+                proved += 1;
+
+                let beyond = Threshold::new(claim.direction, beyond(claim.direction, &bound)).unwrap();
+                assert_eq!(copy.prove(positions, &beyond).unwrap_err().code, Code::ThresholdUnmet);
+            }
+        }
+    }
+    assert_eq!(proved, 2 * 7);
+}
+
+/// A bound that a value at `bound` misses.
+fn beyond(direction: Direction, bound: &Value) -> Value {
+    match (direction, bound) {
+        (Direction::AtLeast, Value::String(text)) if text.contains('-') => json!("2079-06-06"),
+        (Direction::AtLeast, Value::String(_)) => json!("C2"),
+        (Direction::AtLeast, _) => json!(65_535),
+        (Direction::AtMost, _) => json!("1900-01-01"),
+    }
+}
+
+fn own_name(path: &[Step]) -> String {
+    match path.last() {
+        Some(Step::Name(name)) => name.clone(),
+        _ => panic!("an ordered claim ends in a name"),
+    }
+}
+
+#[test]
+fn commitments_of_other_shapes_break_the_schema() {
+    let catalogue = Catalogue::embedded().unwrap();
+    let permit = catalogue.credential_type("ResidencePermitCredential").unwrap();
+    let with = |commitments: Value| {
+        let mut document = permit.example.as_object().unwrap().clone();
+        document["credentialSubject"]["validUntilAtLeast"] = commitments;
+        catalogue.check(&permit.name, &document)
+    };
+    let one = |letter: &str| letter.repeat(43);
+    with(json!([])).unwrap();
+    with(json!([one("A"), one("B"), one("-"), one("_")])).unwrap();
+    for bad in [
+        json!("x"),
+        json!([7]),
+        json!(["A".repeat(42)]),
+        json!(["A".repeat(44)]),
+        json!([format!("{}=", "A".repeat(42))]),
+        json!([one("A"), one("A")]),
+        json!([one("A"), one("B"), one("C"), one("D"), one("E")]),
+    ] {
+        assert_eq!(with(bad.clone()).unwrap_err().code, Code::SchemaViolation, "{bad}");
+    }
+    // Staff cannot offer them: the issuer makes them from the salt.
+    let mut claims = permit.example_claims();
+    permit.validate_claims(&claims).unwrap();
+    claims.insert("validUntilAtLeast".to_owned(), json!([]));
+    assert_eq!(permit.validate_claims(&claims).unwrap_err().code, Code::SchemaViolation);
 }
 
 fn kind(value: &Value) -> u8 {
@@ -88,13 +200,25 @@ fn kind(value: &Value) -> u8 {
 #[test]
 fn the_requests_are_met_by_the_examples_and_show_what_they_ask() {
     let catalogue = Catalogue::embedded().unwrap();
+    let now = Timestamp::parse("2026-11-23T12:00:00Z").unwrap();
     for template in catalogue.templates() {
-        for query in &template.query.credentials {
+        for query in &template.query_at(now).unwrap().0.credentials {
             let known = catalogue.credential_type(&query.type_values[0][0]).unwrap();
-            let payload = known.example.as_object().unwrap();
-            let candidate = carnet_core::query::Candidate { format: "vc+sd-jwt", payload, proved: &[] };
-            let paths = query.paths_in(candidate).unwrap();
-            let copy = issued(payload, "vc+sd-jwt", &known.disclosable).select(&paths).unwrap();
+            let [form, _] = forms(known);
+            let candidate = Candidate { format: form.typ, payload: &form.payload, proved: &[] };
+            let mut paths = query.paths_in(candidate).unwrap();
+            let copy = issued(&form);
+            let positions = copy.commitments(&form.ordered).unwrap();
+            for claim in &query.claims {
+                let Some(threshold) = &claim.threshold else { continue };
+                let positions = positions
+                    .iter()
+                    .find(|at| at.claim.path == claim.path && at.claim.direction == threshold.direction());
+                let (element, _) = copy.prove(positions.unwrap(), threshold).unwrap();
+                paths.retain(|path| *path != claim.path);
+                paths.push(element);
+            }
+            let copy = copy.select(&paths).unwrap();
             assert_eq!(copy.disclosure_count(), query.claims.len());
             catalogue.check(&known.name, &copy.disclosed().unwrap().payload).unwrap();
         }

@@ -4,20 +4,21 @@
 
 use std::{fs, path::Path};
 
-use carnet_core::Code;
-use carnet_core::verify::TypeRules;
+use carnet_core::{Code, query::path_to_text, verify::TypeRules};
 use carnet_spec::{Catalogue, SpecError};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
-const NAME: &str = "LanguageCertificateCredential";
+const NAME: &str = "PlacementTestCredential";
 const CONTEXT: &str = r#"{"@context": {"@protected": true,
-  "LanguageCertificateCredential": "https://carnet.example/vocab#LanguageCertificateCredential",
+  "PlacementTestCredential": "https://carnet.example/vocab#PlacementTestCredential",
   "language": "https://carnet.example/vocab#language",
   "cefrLevel": "https://carnet.example/vocab#cefrLevel",
+  "cefrLevelAtLeast": "https://carnet.example/vocab#cefrLevelAtLeast",
+  "passed": "https://carnet.example/vocab#passed",
   "skills": "https://carnet.example/vocab#skills"}}"#;
-const DISPLAY: &str = "name = Language certificate
+const DISPLAY: &str = "name = Placement test
 description = Says how well you know a language.
 claim-language = Language
     .description = Which language it is about.
@@ -25,6 +26,8 @@ claim-cefrLevel = Level
     .description = From A1 to C2.
 claim-skills = Skills
     .description = What was tested.
+claim-passed = Passed
+    .description = Yes if you passed.
 ";
 const REQUEST: &str = r#"
 id = "integration-course"
@@ -52,7 +55,8 @@ fn schema(language: Value) -> Value {
                 "id": {"type": "string"},
                 "language": language,
                 "cefrLevel": {"enum": ["A1", "A2", "B1", "B2", "C1", "C2"]},
-                "skills": {"type": "array", "items": {"type": "string"}}
+                "skills": {"type": "array", "items": {"type": "string"}},
+                "passed": {"type": "boolean"}
             }}
         }
     })
@@ -79,8 +83,17 @@ context = "https://example.org/ns/language/v1"
 context_sha256 = "{digest}"
 validity_days = 365
 always = ["@context", "type", "issuer", "validFrom", "validUntil", "cnf", "credentialSubject.id"]
-disclosable = ["language", "cefrLevel", "skills", "skills[]"]
+disclosable = ["language", "cefrLevel", "skills", "skills[]", "passed"]
 required_at_issuance = ["language", "cefrLevel"]
+never_mandatory = []
+coarse = ["cefrLevel"]
+fine = ["skills"]
+[[computed]]
+claim = "passed"
+always = true
+[[ordered]]
+claim = "cefrLevel"
+at_least = true
 "#
     )
 }
@@ -99,7 +112,7 @@ fn folder() -> TempDir {
     write(dir.path(), "types/language/context.jsonld", CONTEXT);
     write(dir.path(), "types/language/example.json", &example().to_string());
     write(dir.path(), "types/language/display/en.ftl", DISPLAY);
-    write(dir.path(), "types/language/display/de.ftl", "name = Sprachzertifikat\n");
+    write(dir.path(), "types/language/display/de.ftl", "name = Einstufungstest\n");
     write(dir.path(), "requests/integration-course.toml", REQUEST);
     dir
 }
@@ -126,7 +139,7 @@ fn a_new_type_is_a_folder_of_data() {
     assert_eq!(catalogue.types().count(), Catalogue::embedded().unwrap().types().count() + 1);
     let language = catalogue.credential_type(NAME).unwrap();
     assert_eq!(catalogue.by_vct("urn:example:language:1").unwrap().name, NAME);
-    assert_eq!(language.disclosable.len(), 4);
+    assert_eq!(language.disclosable.len(), 5);
     language.validate_claims(&language.example_claims()).unwrap();
 
     let mut document = example().as_object().unwrap().clone();
@@ -138,9 +151,18 @@ fn a_new_type_is_a_folder_of_data() {
     document["credentialSubject"]["cefrLevel"] = json!("D1");
     assert_eq!(catalogue.check(NAME, &document).unwrap_err().code, Code::SchemaViolation);
 
-    assert_eq!(language.display("de").name, "Sprachzertifikat");
+    assert_eq!(language.display("de").name, "Einstufungstest");
     assert_eq!(language.display("de").label("cefrLevel"), Some("Level"), "what a language lacks is in English");
+    assert_eq!(language.display("de").label("credentialSubject.cefrLevelAtLeast[2]"), Some("Level"));
+    assert_eq!(language.display("de").label("cefrLevelAtMost"), None);
     assert!(catalogue.template("integration-course").is_some());
+
+    assert_eq!(language.ordered.len(), 1);
+    assert_eq!(path_to_text(&language.ordered[0].path), "credentialSubject.cefrLevel");
+    assert_eq!(path_to_text(&language.ordered_in_sd_jwt_vc()[0].path), "cefrLevel");
+    assert!(language.is_commitments("cefrLevelAtLeast") && !language.is_commitments("cefrLevelAtMost"));
+    let commitments = json!({"vct": "urn:example:language:1", "cefrLevelAtLeast": ["A".repeat(43)]});
+    catalogue.check(NAME, commitments.as_object().unwrap()).unwrap();
 }
 
 #[test]
@@ -154,6 +176,20 @@ fn what_is_wrong_with_a_folder_is_said() {
         ("[\"language\", \"cefrLevel\"]", "[]", "required_at_issuance"),
         ("urn:example:language:1", "urn:carnet:type:qualification:1", "another type has its name"),
         ("validity_days = 365", "validity_days = 365\nsurprise = 1", "unknown field"),
+        ("claim = \"cefrLevel\"", "claim = \"level\"", "\"level\" is not disclosable"),
+        ("claim = \"cefrLevel\"", "claim = \"language\"", "is neither a number, a date nor a CEFR level"),
+        ("claim = \"cefrLevel\"", "claim = \"skills\"", "is neither a number, a date nor a CEFR level"),
+        ("claim = \"cefrLevel\"", "claim = \"skills[]\"", "is not a plain member"),
+        ("at_least = true", "", "has neither at_least nor at_most"),
+        (
+            "at_least = true",
+            "at_least = true\n[[ordered]]\nclaim = \"cefrLevel\"\nat_most = true",
+            "stands there twice",
+        ),
+        ("coarse = [\"cefrLevel\"]", "coarse = [\"level\"]", "is not in the schema"),
+        ("coarse = [\"cefrLevel\"]", "coarse = [\"skills\"]", "stands in coarse and in fine"),
+        ("never_mandatory = []", "never_mandatory = [\"cefrLevel\"]", "is never_mandatory and not fine"),
+        ("fine = [\"skills\"]", "fine = [\"passed\"]", "is a computed yes or no"),
     ] {
         assert!(toml.contains(from));
         let message = refused("types/language/type.toml", &toml.replace(from, to));
@@ -188,9 +224,11 @@ fn requests_are_held_to_the_catalogue() {
         assert!(message.contains(says), "{message}");
     }
     let dir = folder();
-    let toml = type_toml() + "never_mandatory = [\"cefrLevel\"]\n";
-    write(dir.path(), "types/language/type.toml", &toml);
-    assert!(Catalogue::load(dir.path()).unwrap_err().to_string().contains("never_mandatory"));
+    write(dir.path(), "types/language/type.toml", &never_mandatory());
+    for asked in ["[\"cefrLevel\"]", "[\"cefrLevel\"], \"carnet_at_least\": \"B1\""] {
+        write(dir.path(), "requests/integration-course.toml", &REQUEST.replace("[\"cefrLevel\"]", asked));
+        assert!(Catalogue::load(dir.path()).unwrap_err().to_string().contains("makes a claim a condition"), "{asked}");
+    }
     let optional = REQUEST
         .replace(
             "{\"path\":[\"cefrLevel\"]}",
@@ -199,6 +237,119 @@ fn requests_are_held_to_the_catalogue() {
         .replace("}]}]}'", "}],\"claim_sets\":[[\"l\",\"n\"],[\"n\"]]}]}'");
     write(dir.path(), "requests/integration-course.toml", &optional);
     Catalogue::load(dir.path()).unwrap();
+}
+
+/// The type, with a level that tells much.
+fn never_mandatory() -> String {
+    type_toml()
+        .replace("never_mandatory = []", "never_mandatory = [\"cefrLevel\"]")
+        .replace("coarse = [\"cefrLevel\"]", "coarse = []")
+        .replace("fine = [\"skills\"]", "fine = [\"skills\", \"cefrLevel\"]")
+}
+
+#[test]
+fn names_of_commitments_are_reserved_and_have_terms() {
+    let dir = folder();
+    Catalogue::load(dir.path()).unwrap();
+    let taken = schema(json!({"type": "string"}))
+        .to_string()
+        .replace("\"passed\":", "\"cefrLevelAtLeast\":{\"type\":\"string\"},\"passed\":");
+    write(dir.path(), "types/language/schema.json", &taken);
+    write(
+        dir.path(),
+        "types/language/type.toml",
+        &type_toml().replace("\"skills[]\"", "\"skills[]\", \"cefrLevelAtLeast\""),
+    );
+    assert!(Catalogue::load(dir.path()).unwrap_err().to_string().contains("needs the name cefrLevelAtLeast"));
+
+    let dir = folder();
+    write(dir.path(), "types/language/type.toml", &type_toml().replace("at_least = true", "at_most = true"));
+    assert!(Catalogue::load(dir.path()).unwrap_err().to_string().contains("does not define \"cefrLevelAtMost\""));
+}
+
+#[test]
+fn thresholds_are_asked_of_claims_that_have_that_order() {
+    let asking = |of: &str, bound: &str| {
+        REQUEST.replace("{\"path\":[\"cefrLevel\"]}", &format!("{{\"path\":[\"{of}\"],{bound}}}"))
+    };
+    let load = |request: &str| {
+        let dir = folder();
+        write(dir.path(), "requests/integration-course.toml", request);
+        Catalogue::load(dir.path()).map_err(|error| error.to_string())
+    };
+    load(&asking("cefrLevel", "\"carnet_at_least\":\"B1\"")).unwrap();
+    for (of, bound) in [
+        ("cefrLevel", "\"carnet_at_most\":\"B1\""),
+        ("cefrLevel", "\"carnet_at_least\":3"),
+        ("cefrLevel", "\"carnet_at_least\":\"today\""),
+        ("cefrLevel", "\"carnet_at_least\":\"2027-01-01\""),
+        ("language", "\"carnet_at_least\":\"B1\""),
+    ] {
+        assert!(load(&asking(of, bound)).unwrap_err().contains("proves no such threshold"), "{of} {bound}");
+    }
+    let whole = asking("cefrLevel", "\"carnet_at_least\":\"B1\"")
+        .replace("dc+sd-jwt", "di_vc+jcs")
+        .replace("\"vct_values\":[\"urn:example:language:1\"]", &format!("\"type_values\":[[\"{NAME}\"]]"))
+        .replace("[\"cefrLevel\"]", "[\"credentialSubject\",\"cefrLevel\"]");
+    assert!(load(&whole).unwrap_err().contains("proves no such threshold"), "the format hides nothing");
+    load(&whole.replace(",\"carnet_at_least\":\"B1\"", "")).unwrap();
+    for bound in ["today-18m", "today+10y", "today-126y", "2079-06-07"] {
+        let message = load(&asking("cefrLevel", &format!("\"carnet_at_least\":\"{bound}\""))).unwrap_err();
+        assert!(message.contains("is not a query on"), "{message}");
+    }
+    // Commitments are never asked for by themselves.
+    assert!(load(&REQUEST.replace("[\"cefrLevel\"]", "[\"cefrLevelAtLeast\"]")).unwrap_err().contains("has no claim"));
+}
+
+#[test]
+fn what_is_kept_is_asked_for_has_a_reason_and_an_end() {
+    const KEEP: &str = r#"
+[[keep]]
+credential = "language"
+path = "cefrLevel"
+days = 3650
+why = { en = "To show who was let in.", de = "Als Nachweis der Zulassung." }
+"#;
+    let load = |request: &str, type_toml: &str| {
+        let dir = folder();
+        write(dir.path(), "requests/integration-course.toml", request);
+        write(dir.path(), "types/language/type.toml", type_toml);
+        Catalogue::load(dir.path()).map_err(|error| error.to_string())
+    };
+    let whole = format!("{REQUEST}{KEEP}");
+    let catalogue = load(&whole, &type_toml()).unwrap();
+    let [kept] = catalogue.template("integration-course").unwrap().keep.as_slice() else { panic!("one is kept") };
+    assert_eq!((kept.credential.as_str(), kept.days, kept.why.len()), ("language", 3_650, 2));
+    assert_eq!(path_to_text(&kept.path), "cefrLevel");
+    assert!(load(REQUEST, &type_toml()).unwrap().template("integration-course").unwrap().keep.is_empty());
+
+    for (from, to, says) in [
+        ("credential = \"language\"", "credential = \"other\"", "is no claim whose value the query asks for"),
+        ("path = \"cefrLevel\"", "path = \"skills\"", "is no claim whose value the query asks for"),
+        ("path = \"cefrLevel\"", "path = \"cefrLevel[\"", "is no claim whose value the query asks for"),
+        (
+            "{\"path\":[\"cefrLevel\"]}",
+            "{\"path\":[\"cefrLevel\"],\"carnet_at_least\":\"B1\"}",
+            "is no claim whose value the query asks for",
+        ),
+        ("days = 3650", "days = 3651", "is not kept for"),
+        ("days = 3650", "days = 0", "is not kept for"),
+        ("en = \"To show who was let in.\", ", "", "does not say why"),
+    ] {
+        assert!(whole.contains(from), "{from}");
+        let message = load(&whole.replace(from, to), &type_toml()).unwrap_err();
+        assert!(message.contains(says), "{message}");
+    }
+    assert!(load(&format!("{whole}{KEEP}"), &type_toml()).unwrap_err().contains("stands there twice"));
+    // Not even where another claim set does without it.
+    let optional = whole
+        .replace(
+            "{\"path\":[\"cefrLevel\"]}",
+            "{\"id\":\"l\",\"path\":[\"cefrLevel\"]},{\"id\":\"n\",\"path\":[\"language\"]}",
+        )
+        .replace("}]}]}'", "}],\"claim_sets\":[[\"l\",\"n\"],[\"n\"]]}]}'");
+    load(&optional, &type_toml()).unwrap();
+    assert!(load(&optional, &never_mandatory()).unwrap_err().contains("keeps \"cefrLevel\""));
 }
 
 #[test]

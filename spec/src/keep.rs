@@ -1,0 +1,68 @@
+//! Claims that an asker keeps beyond the verdict: which, why, and for how long (credential-types.md section 7).
+
+use std::collections::BTreeMap;
+
+use carnet_core::{
+    query::{CredentialQuery, Query},
+    secure::sd_jwt::ClaimPath,
+};
+use serde::Deserialize;
+
+use crate::{claims, display::FALLBACK};
+
+/// The longest time for which a claim may be kept: ten years.
+const MAX_DAYS: u32 = 3_650;
+
+/// A claim that the asker keeps. By default it keeps none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Keep {
+    /// The id of the credential query that asks for it.
+    pub credential: String,
+    /// Its path, which is one of that query's.
+    pub path: ClaimPath,
+    /// Why it is kept, by language tag; English is always there.
+    pub why: BTreeMap<String, String>,
+    /// For how long, in days from the answer: 1 to 3,650. Then it is erased.
+    pub days: u32,
+}
+
+/// `[[keep]]` as a template writes it.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct KeepText {
+    credential: String,
+    path: String,
+    days: u32,
+    why: BTreeMap<String, String>,
+}
+
+impl Keep {
+    /// Reads what a template keeps of the claims that its query asks for. An error is a sentence about one of them.
+    pub(crate) fn read_all(texts: Vec<KeepText>, query: &Query) -> Result<Vec<Self>, String> {
+        let mut kept: Vec<Self> = Vec::with_capacity(texts.len());
+        for KeepText { credential, path, days, why } in texts {
+            let wrong = |what: &str| Err(format!("[[keep]] \"{path}\" of \"{credential}\" {what}"));
+            let asked = query.credential(&credential).zip(claims::parse_path(&path, &[]));
+            let Some((asked, steps)) = asked.filter(|(asked, steps)| asks_for_value(asked, steps)) else {
+                return wrong("is no claim whose value the query asks for");
+            };
+            if !(1..=MAX_DAYS).contains(&days) {
+                return wrong("is not kept for 1 to 3,650 days");
+            }
+            if why.get(FALLBACK).is_none_or(|text| text.trim().is_empty()) {
+                return wrong("does not say why in English");
+            }
+            if kept.iter().any(|other| other.credential == asked.id && other.path == steps) {
+                return wrong("stands there twice");
+            }
+            kept.push(Self { path: steps, credential, why, days });
+        }
+        Ok(kept)
+    }
+}
+
+/// Of a threshold there is no value to keep.
+fn asks_for_value(query: &CredentialQuery, path: &ClaimPath) -> bool {
+    query.claims.iter().any(|claim| claim.path == *path && claim.threshold.is_none())
+}

@@ -1,0 +1,142 @@
+//! Claims that have an order, so that thresholds can be proved of them (spec/at-least.md sections 1 and 3).
+
+use carnet_core::{
+    at_least::{Direction, ENTRIES, Ordered},
+    query::Threshold,
+    secure::sd_jwt::{OrderedClaim, Step},
+};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use crate::claims::Claim;
+
+/// An ordered claim as `type.toml` writes it.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct OrderedText {
+    claim: String,
+    #[serde(default)]
+    at_least: bool,
+    #[serde(default)]
+    at_most: bool,
+}
+
+/// A claim of credentialSubject with an order, for one direction.
+#[derive(Debug, Clone)]
+pub(crate) struct Order {
+    /// The claim's name, which is its path.
+    pub(crate) claim: String,
+    direction: Direction,
+    form: Form,
+}
+
+/// What a threshold has to look like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Number,
+    Level,
+    Day,
+}
+
+impl Order {
+    /// Reads the marks of a type and holds them to its schema. An error is a sentence about a mark.
+    pub(crate) fn read_all(
+        marks: &[OrderedText],
+        disclosable: &[String],
+        claims: &[Claim],
+        schema: &Value,
+    ) -> Result<Vec<Self>, String> {
+        let mut orders: Vec<Self> = Vec::new();
+        for OrderedText { claim, at_least, at_most } in marks {
+            let wrong = |what: &str| Err(format!("[[ordered]] \"{claim}\" {what}"));
+            if orders.iter().any(|order| order.claim == *claim) {
+                return wrong("stands there twice");
+            }
+            if claim.contains(['.', '[']) {
+                return wrong("is not a plain member of credentialSubject");
+            }
+            // Its salt is what the commitments are made from: without a disclosure there is none.
+            if !disclosable.contains(claim) {
+                return wrong("is not disclosable");
+            }
+            let Some(form) = form_of(schema, claim) else {
+                return wrong("is neither a number, a date nor a CEFR level in the schema");
+            };
+            let directions = [(Direction::AtLeast, *at_least), (Direction::AtMost, *at_most)];
+            if !directions.iter().any(|(_, marked)| *marked) {
+                return wrong("has neither at_least nor at_most");
+            }
+            for (direction, _) in directions.into_iter().filter(|(_, marked)| *marked) {
+                let beside = direction.commitments_claim(claim);
+                if claims.iter().any(|known| known.path == beside) {
+                    return wrong(&format!("needs the name {beside}, which another claim has"));
+                }
+                orders.push(Self { claim: claim.clone(), direction, form });
+            }
+        }
+        Ok(orders)
+    }
+
+    /// The name of the array of commitments that stands beside the claim.
+    pub(crate) fn commitments(&self) -> String {
+        self.direction.commitments_claim(&self.claim)
+    }
+
+    /// Core's form, from the credential's root.
+    pub(crate) fn path(&self) -> OrderedClaim {
+        let steps = ["credentialSubject", &self.claim];
+        OrderedClaim {
+            path: steps.iter().map(|name| Step::Name((*name).to_owned())).collect(),
+            direction: self.direction,
+        }
+    }
+
+    /// Whether a threshold is one that can be proved of the claim: its direction is marked, and it has the claim's form.
+    pub(crate) fn proves(&self, claim: &str, threshold: &Threshold) -> bool {
+        let form = match threshold.bound() {
+            Value::Number(_) => Form::Number,
+            bound if is_level(bound) => Form::Level,
+            _ => Form::Day,
+        };
+        self.claim == claim && self.direction == threshold.direction() && self.form == form
+    }
+}
+
+/// Adds the arrays of commitments to the claims that a type's schema allows: at most four texts of 32 bytes each, and
+/// fewer where elements were not disclosed.
+pub(crate) fn allow_commitments(schema: &mut Value, orders: &[Order]) {
+    let properties = schema.pointer_mut("/properties/credentialSubject/properties").and_then(Value::as_object_mut);
+    let array = json!({
+        "description": "Commitments, which the issuer makes; see at-least.md.",
+        "type": "array",
+        "maxItems": ENTRIES,
+        "uniqueItems": true,
+        "items": {"type": "string", "pattern": "^[-_A-Za-z0-9]{43}$"},
+    });
+    if let Some(properties) = properties {
+        properties.extend(orders.iter().map(|order| (order.commitments(), array.clone())));
+    }
+}
+
+/// The form of a claim's values, from its schema; none if they have no order.
+fn form_of(schema: &Value, claim: &str) -> Option<Form> {
+    let own = schema.pointer("/properties/credentialSubject/properties")?.get(claim)?.as_object()?;
+    let meant = match own.get("$ref").and_then(Value::as_str) {
+        Some(elsewhere) => schema.pointer(elsewhere.strip_prefix('#')?)?.as_object()?,
+        None => own,
+    };
+    let text = |rules: &Map<String, Value>, name: &str| rules.get(name).and_then(Value::as_str).map(str::to_owned);
+    match (text(meant, "type").as_deref(), text(meant, "format").as_deref()) {
+        (Some("integer" | "number"), _) => Some(Form::Number),
+        (Some("string"), Some("date" | "date-time")) => Some(Form::Day),
+        _ => {
+            let levels = meant.get("enum")?.as_array()?;
+            (!levels.is_empty() && levels.iter().all(is_level)).then_some(Form::Level)
+        }
+    }
+}
+
+/// Whether it is a CEFR level: of the texts that can be a threshold, those that are no date.
+fn is_level(value: &Value) -> bool {
+    value.as_str().is_some_and(|text| !text.contains('-')) && Ordered::of_threshold(value).is_ok()
+}

@@ -1,0 +1,30 @@
+name = شهادة لغة
+description = مدى إتقانك للغة ما، كما تثبته المدرسة أو الجهة التي اختبرتك.
+
+claim-givenName = الاسم الشخصي
+    .description = اسمك الأول وأسماؤك الأخرى.
+claim-familyName = اسم العائلة
+    .description = لقبك أو كنيتك.
+claim-dateOfBirth = تاريخ الميلاد
+    .description = اليوم الذي وُلدت فيه.
+claim-language = اللغة
+    .description = اللغة التي اختُبرت فيها.
+claim-level = المستوى (CEFR)
+    .description = مدى إتقانك للغة، من A1 (مبتدئ) إلى C2 (قريب من مستوى اللغة الأم).
+claim-skills = المهارات المختبرة
+    .description = ما اختُبرت فيه.
+claim-awardingBody = الجهة المانحة
+    .description = المدرسة أو الجهة التي اختبرتك.
+claim-awardingDate = تاريخ المنح
+    .description = اليوم الذي مُنحت فيه الشهادة.
+
+value-level-A1 = A1 (مبتدئ)
+value-level-A2 = A2 (أساسي)
+value-level-B1 = B1 (متوسط)
+value-level-B2 = B2 (فوق المتوسط)
+value-level-C1 = C1 (متقدم)
+value-level-C2 = C2 (متقن)
+value-skills-listening = الاستماع
+value-skills-reading = القراءة
+value-skills-speaking = المحادثة
+value-skills-writing = الكتابة

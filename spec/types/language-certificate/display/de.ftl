@@ -1,0 +1,30 @@
+name = Sprachzertifikat
+description = Wie gut Sie eine Sprache können, bestätigt von der Schule oder Stelle, die Sie geprüft hat.
+
+claim-givenName = Vornamen
+    .description = Ihr Vorname und Ihre weiteren Vornamen.
+claim-familyName = Familienname
+    .description = Ihr Nachname.
+claim-dateOfBirth = Geburtsdatum
+    .description = Der Tag, an dem Sie geboren sind.
+claim-language = Sprache
+    .description = Die Sprache, in der Sie geprüft wurden.
+claim-level = Niveau (GER)
+    .description = Wie gut Sie die Sprache können, von A1 (Anfänger) bis C2 (fast wie die Muttersprache).
+claim-skills = Geprüfte Fertigkeiten
+    .description = Worin Sie geprüft wurden.
+claim-awardingBody = Verliehen von
+    .description = Die Schule oder Stelle, die Sie geprüft hat.
+claim-awardingDate = Verliehen am
+    .description = Der Tag, an dem Sie das Zertifikat erhalten haben.
+
+value-level-A1 = A1 (Anfänger)
+value-level-A2 = A2 (Grundkenntnisse)
+value-level-B1 = B1 (Mittelstufe)
+value-level-B2 = B2 (gute Mittelstufe)
+value-level-C1 = C1 (fortgeschritten)
+value-level-C2 = C2 (sehr weit fortgeschritten)
+value-skills-listening = Hören
+value-skills-reading = Lesen
+value-skills-speaking = Sprechen
+value-skills-writing = Schreiben

@@ -1,0 +1,30 @@
+name = Language certificate
+description = How well you know a language, as the school or body that tested you states it.
+
+claim-givenName = Given names
+    .description = Your first name, and other given names.
+claim-familyName = Family name
+    .description = Your surname.
+claim-dateOfBirth = Date of birth
+    .description = The day you were born.
+claim-language = Language
+    .description = The language that you were tested in.
+claim-level = Level (CEFR)
+    .description = How well you know it, from A1 (beginner) to C2 (nearly like a native speaker).
+claim-skills = Skills tested
+    .description = What you were tested in.
+claim-awardingBody = Awarded by
+    .description = The school or body that tested you.
+claim-awardingDate = Awarded on
+    .description = The day the certificate was awarded to you.
+
+value-level-A1 = A1 (beginner)
+value-level-A2 = A2 (elementary)
+value-level-B1 = B1 (intermediate)
+value-level-B2 = B2 (upper intermediate)
+value-level-C1 = C1 (advanced)
+value-level-C2 = C2 (proficient)
+value-skills-listening = Listening
+value-skills-reading = Reading
+value-skills-speaking = Speaking
+value-skills-writing = Writing

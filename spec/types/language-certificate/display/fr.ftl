@@ -1,0 +1,30 @@
+name = Certificat de langue
+description = Votre niveau dans une langue, attesté par l’école ou l’organisme qui vous a évalué(e).
+
+claim-givenName = Prénoms
+    .description = Votre prénom et vos autres prénoms.
+claim-familyName = Nom de famille
+    .description = Votre nom.
+claim-dateOfBirth = Date de naissance
+    .description = Le jour où vous êtes né(e).
+claim-language = Langue
+    .description = La langue dans laquelle vous avez été évalué(e).
+claim-level = Niveau (CECR)
+    .description = Votre niveau, de A1 (débutant) à C2 (presque comme une langue maternelle).
+claim-skills = Compétences évaluées
+    .description = Ce qui a été évalué.
+claim-awardingBody = Délivré par
+    .description = L’école ou l’organisme qui vous a évalué(e).
+claim-awardingDate = Délivré le
+    .description = Le jour où vous avez obtenu le certificat.
+
+value-level-A1 = A1 (débutant)
+value-level-A2 = A2 (élémentaire)
+value-level-B1 = B1 (intermédiaire)
+value-level-B2 = B2 (intermédiaire avancé)
+value-level-C1 = C1 (avancé)
+value-level-C2 = C2 (maîtrise)
+value-skills-listening = Compréhension orale
+value-skills-reading = Compréhension écrite
+value-skills-speaking = Expression orale
+value-skills-writing = Expression écrite
