@@ -28,6 +28,9 @@ pub(crate) struct IssuerConfig {
     /// How long a wallet waits before it asks again, in seconds.
     #[serde(default = "default_interval")]
     pub(crate) deferred_interval_seconds: u32,
+    /// The most copies by refill in a day, for one offer.
+    #[serde(default = "default_refill")]
+    pub(crate) refill_copies_per_day: u32,
     /// The types that are issued; empty: all of the catalogue.
     #[serde(default)]
     pub(crate) types: Vec<String>,
@@ -44,6 +47,9 @@ const fn default_offer_days() -> u32 {
 }
 const fn default_deferred_days() -> u32 {
     30
+}
+const fn default_refill() -> u32 {
+    200
 }
 const fn default_interval() -> u32 {
     5
@@ -66,6 +72,7 @@ impl IssuerConfig {
             ("offer_days", self.offer_days as usize, 1..=365),
             ("deferred_days", self.deferred_days as usize, 1..=365),
             ("deferred_interval_seconds", self.deferred_interval_seconds as usize, 1..=86_400),
+            ("refill_copies_per_day", self.refill_copies_per_day as usize, 1..=100_000),
         ];
         for (field, value, range) in ranges {
             if !range.contains(&value) {
@@ -112,7 +119,15 @@ mod tests {
     fn unknown_fields_and_values_out_of_range_are_refused() {
         let base = "did = \"did:web:a.example\"\n";
         assert!(load(base, "").is_ok());
-        for wrong in ["batch = 3", "max_batch_size = 0", "max_batch_size = 1000", "[serve]\nport = 1", "did = 3", "="] {
+        for wrong in [
+            "batch = 3",
+            "max_batch_size = 0",
+            "max_batch_size = 1000",
+            "refill_copies_per_day = 0",
+            "[serve]\nport = 1",
+            "did = 3",
+            "=",
+        ] {
             assert!(load(base, wrong).is_err(), "{wrong}");
         }
     }

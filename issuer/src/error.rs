@@ -1,6 +1,6 @@
 //! What can go wrong, and the single mapping to a status on the wire.
 
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
 use carnet_core::Problem;
 use carnet_service::wire;
@@ -38,6 +38,18 @@ pub(crate) enum Error {
     NotOffered,
     #[error("proof {index} is refused: {problem}")]
     ProofInvalid { index: usize, problem: Problem },
+    #[error("A key of the proofs has a copy already. Nothing was given out; draw a new key for each copy.")]
+    KeyUsed,
+    #[error("{0}")]
+    PresentationInvalid(Problem),
+    #[error("The copy is none that can be refilled here. What you have still holds; the issuer can make a new offer.")]
+    CopyUnknown,
+    #[error(
+        "Only SD-JWT copies are refilled; a copy of this format shows everything, so that more of them hide nothing."
+    )]
+    RefillUnsupported,
+    #[error("No more than {per_day} copies of a credential are refilled a day. Those that you have still hold.")]
+    RefillLimit { per_day: u32, seconds: u32 },
     #[error("The nonce was used before, is past its end, or was never given out. Ask for a new one and try again.")]
     NonceInvalid,
     #[error("No credentials wait under this transaction id.")]
@@ -72,9 +84,17 @@ impl Error {
     }
 
     /// The status code and the stable reason.
-    fn kind(&self) -> (Code, &'static str) {
-        match self {
-            Self::Invalid { reason, .. } => (Code::InvalidArgument, reason),
+    fn kind(&self) -> (Code, Cow<'static, str>) {
+        let (code, reason) = match self {
+            // The reason is the check's own code (spec/protocol.md 7.2).
+            Self::PresentationInvalid(problem) => {
+                return (Code::InvalidArgument, problem.code.as_str().to_ascii_uppercase().into());
+            }
+            Self::KeyUsed => (Code::InvalidArgument, "INVALID_PROOF"),
+            Self::CopyUnknown => (Code::NotFound, "COPY_UNKNOWN"),
+            Self::RefillUnsupported => (Code::InvalidArgument, "REFILL_UNSUPPORTED"),
+            Self::RefillLimit { .. } => (Code::ResourceExhausted, "REFILL_LIMIT"),
+            Self::Invalid { reason, .. } => (Code::InvalidArgument, *reason),
             Self::OfferUnknown | Self::PinWrong { .. } => (Code::PermissionDenied, "INVALID_GRANT"),
             Self::OfferUsed | Self::OfferHeld { .. } => (Code::FailedPrecondition, "OFFER_ALREADY_USED"),
             Self::OfferExpired => (Code::FailedPrecondition, "INVALID_GRANT"),
@@ -98,7 +118,8 @@ impl Error {
             Self::Store(_) => (Code::Internal, "STORE_FAILED"),
             Self::Signing(_) => (Code::Internal, "SIGNING_FAILED"),
             Self::Corrupt(_) => (Code::Internal, "STORE_CORRUPT"),
-        }
+        };
+        (code, reason.into())
     }
 }
 
@@ -126,16 +147,21 @@ impl From<Error> for Status {
             _ => {}
         }
         let (code, reason) = error.kind();
+        let reason = reason.as_ref();
         match &error {
             Error::Invalid { field, description, .. } => wire::bad_request(reason, field, description),
             Error::ProofInvalid { index, problem } => {
                 wire::bad_request(reason, &format!("proofs[{index}]"), &problem.to_string())
             }
+            Error::KeyUsed => wire::bad_request(reason, "proofs", &error.to_string()),
+            Error::PresentationInvalid(_) | Error::RefillUnsupported => {
+                wire::bad_request(reason, "presentation", &error.to_string())
+            }
             Error::PinMissing | Error::PinUnexpected => wire::bad_request(reason, "tx_code", &error.to_string()),
             Error::Busy | Error::Stopping | Error::NonceInvalid => {
                 wire::retry(code, reason, &error.to_string(), Duration::from_secs(1))
             }
-            Error::OfferHeld { seconds } => {
+            Error::OfferHeld { seconds } | Error::RefillLimit { seconds, .. } => {
                 wire::retry(code, reason, &error.to_string(), Duration::from_secs((*seconds).into()))
             }
             _ => wire::status(code, reason, &error.to_string()),

@@ -67,7 +67,7 @@ impl<S: Store> Issuer<S> {
                 // Deferred copies are acknowledged by a handle made from the transaction id, since that is what the wallet has then.
                 notification_hash: notification_hash(&notification_id(&transaction_id, &request)),
                 configuration_id: configuration.id,
-                copies: proven.keys.len(),
+                thumbprints: proven.keys.iter().map(PublicKey::thumbprint).collect(),
                 holder_keys: keys_to_text(&proven.keys),
                 now,
                 deferred_until: now.plus(i64::from(self.settings.deferred_ttl)),
@@ -117,7 +117,7 @@ impl<S: Store> Issuer<S> {
     ) -> Result<Collected, Error> {
         let issuer = self.clone();
         let (work, copies) = on_cpu(move || {
-            let copies = issuer.make_copies(&work, &keys, now);
+            let copies = issuer.make_offered(&work, &keys, now);
             (work, copies)
         })
         .await?;
@@ -134,8 +134,8 @@ impl<S: Store> Issuer<S> {
         Ok(Collected::Issued { format: work.format, copies, notification_id })
     }
 
-    /// A copy for each key.
-    fn make_copies(&self, work: &Work, keys: &[PublicKey], now: Timestamp) -> Result<Zeroizing<Vec<String>>, Error> {
+    /// The copies of an offer.
+    fn make_offered(&self, work: &Work, keys: &[PublicKey], now: Timestamp) -> Result<Zeroizing<Vec<String>>, Error> {
         let claims = parse_claims(&work.claims.0)?;
         let content = Content {
             credential_type: self
@@ -146,14 +146,24 @@ impl<S: Store> Issuer<S> {
             valid_from: work.valid_from,
             valid_until: work.valid_until,
         };
-        let copies: Result<Vec<String>, _> =
-            keys.iter().map(|key| self.secure(work.format, &content, key, now)).collect();
+        self.make_copies(work.format, &content, keys, now)
+    }
+
+    /// A copy for each key.
+    pub(crate) fn make_copies(
+        &self,
+        format: Format,
+        content: &Content<'_>,
+        keys: &[PublicKey],
+        now: Timestamp,
+    ) -> Result<Zeroizing<Vec<String>>, Error> {
+        let copies: Result<Vec<String>, _> = keys.iter().map(|key| self.secure(format, content, key, now)).collect();
         Ok(Zeroizing::new(copies.map_err(Error::Signing)?))
     }
 }
 
 /// Runs what keeps a processor busy apart from the calls that wait for the network and the disk.
-async fn on_cpu<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
+pub(crate) async fn on_cpu<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
     match tokio::task::spawn_blocking(work).await {
         Ok(done) => Ok(done),
         Err(error) => match error.try_into_panic() {
@@ -176,7 +186,7 @@ fn notification_id(handle: &str, request: &Hash) -> Zeroizing<String> {
     secrets::derive(Use::NotificationId, handle, request)
 }
 
-fn notification_hash(notification_id: &str) -> Hash {
+pub(crate) fn notification_hash(notification_id: &str) -> Hash {
     secrets::digest(Use::NotificationHash, &[notification_id.as_bytes()])
 }
 

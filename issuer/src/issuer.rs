@@ -32,6 +32,8 @@ pub(crate) struct Settings {
     pub(crate) deferred_ttl: u32,
     /// How long a wallet is told to wait before it asks again for what was deferred, in seconds.
     pub(crate) deferred_interval: u32,
+    /// The most copies by refill in a day, for one offer.
+    pub(crate) refill_copies_per_day: u32,
     /// The types that are issued; empty: all of the catalogue.
     pub(crate) types: Vec<String>,
 }

@@ -13,6 +13,7 @@ mod jsonld;
 mod nonces;
 mod offers;
 mod proofs;
+mod refill;
 mod secrets;
 mod server;
 mod setup;

@@ -12,9 +12,10 @@ use carnet_core::{
 use crate::error::Error;
 
 const TYP: &str = "openid4vci-proof+jwt";
-/// How old a proof may be, and how far clocks may differ, in seconds.
-const MOST_AGE: i64 = 300;
-const SKEW: i64 = 60;
+/// How old a proof may be, in seconds.
+pub(crate) const MOST_AGE: i64 = 300;
+/// How far clocks may differ, in seconds.
+pub(crate) const SKEW: i64 = 60;
 /// The longest proof, in bytes.
 const MOST_BYTES: usize = 8_192;
 

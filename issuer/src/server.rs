@@ -96,6 +96,7 @@ fn assemble<S>(
             offer_ttl: config.offer_ttl(),
             deferred_ttl: config.deferred_ttl(),
             deferred_interval: config.deferred_interval_seconds,
+            refill_copies_per_day: config.refill_copies_per_day,
             types: config.types.clone(),
         },
         endpoint: bound.public_url.clone(),

@@ -100,6 +100,17 @@ impl<S: Store> proto::issuance_service_server::IssuanceService for Issuance<S> {
         }))
     }
 
+    async fn refill_credentials(
+        &self,
+        request: Request<proto::RefillCredentialsRequest>,
+    ) -> Result<Response<proto::RefillCredentialsResponse>, Status> {
+        let request = request.into_inner();
+        let presentation = zeroize::Zeroizing::new(request.presentation);
+        let refilled = self.0.refill(presentation, request.proofs).await?;
+        let (credentials, notification_id) = copies(&refilled);
+        Ok(Response::new(proto::RefillCredentialsResponse { credentials, notification_id }))
+    }
+
     async fn notify(&self, request: Request<proto::NotifyRequest>) -> Result<Response<proto::NotifyResponse>, Status> {
         let request = request.into_inner();
         check_id("notification_id", &request.notification_id)?;

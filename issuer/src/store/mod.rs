@@ -124,7 +124,8 @@ pub(crate) struct Intent {
     pub(crate) transaction_hash: Hash,
     pub(crate) notification_hash: Hash,
     pub(crate) configuration_id: String,
-    pub(crate) copies: usize,
+    /// The thumbprints of the copies' keys.
+    pub(crate) thumbprints: Vec<String>,
     /// The copies' public keys as a JSON array; stored only if the offer is deferred.
     pub(crate) holder_keys: String,
     pub(crate) now: Timestamp,
@@ -159,6 +160,32 @@ pub(crate) struct Work {
     pub(crate) holder_keys: Option<String>,
 }
 
+/// A request for new copies of a credential of which one copy was shown; the copy, its key binding and the proofs hold.
+#[derive(Debug)]
+pub(crate) struct RefillIntent {
+    /// The thumbprint of the key of the copy that was shown.
+    pub(crate) thumbprint: String,
+    pub(crate) credential_type: String,
+    pub(crate) format: Format,
+    pub(crate) nonce: Nonce,
+    pub(crate) request_digest: Hash,
+    pub(crate) notification_hash: Hash,
+    /// The thumbprints of the new copies' keys.
+    pub(crate) thumbprints: Vec<String>,
+    /// The most copies by refill in a day, for one offer.
+    pub(crate) per_day: u32,
+    pub(crate) now: Timestamp,
+}
+
+/// What a refill signs besides the claims, which are not stored.
+#[derive(Debug)]
+pub(crate) struct Refill {
+    pub(crate) collection: i64,
+    pub(crate) offer_id: String,
+    pub(crate) valid_from: Timestamp,
+    pub(crate) valid_until: Timestamp,
+}
+
 /// An issued copy, without claims and without its holder's key.
 #[derive(Debug, Clone)]
 pub(crate) struct IssuedRecord {
@@ -183,8 +210,10 @@ pub(crate) struct Slice {
 
 /// The issuer's memory. Each method of it, and of the traits that it is made of, is one transaction: it happens wholly or
 /// not at all.
-pub(crate) trait Store: OfferStore + AccessStore + IssuanceStore + RecordStore + Send + Sync + 'static {
-    /// Erases what is past its end: claims, used nonces, sealed answers. Returns how many offers it closed.
+pub(crate) trait Store:
+    OfferStore + AccessStore + IssuanceStore + RefillStore + RecordStore + Send + Sync + 'static
+{
+    /// Erases what is past its end: claims, used nonces, sealed answers, thumbprints. Returns how many offers it closed.
     fn erase_expired(&self, now: Timestamp) -> impl Future<Output = Result<u64, Error>> + Send;
 }
 
@@ -246,6 +275,21 @@ pub(crate) trait IssuanceStore {
     ) -> impl Future<Output = Result<bool, Error>> + Send;
     /// Records a wallet's notification and erases the sealed answer.
     fn notify(&self, notification_hash: Hash, event: i32) -> impl Future<Output = Result<(), Error>> + Send;
+}
+
+/// Requests for more copies of what was issued.
+pub(crate) trait RefillStore {
+    /// Refuses a copy that was not issued here. It reads only: `intend_refill` decides.
+    fn require_copy(
+        &self,
+        thumbprint: &str,
+        credential_type: &str,
+        format: Format,
+    ) -> impl Future<Output = Result<(), Error>> + Send;
+    /// Stores what is about to be signed, under the offer of the copy that was shown, and that the nonce was used.
+    fn intend_refill(&self, intent: RefillIntent) -> impl Future<Output = Result<Refill, Error>> + Send;
+    /// Marks the copies as issued.
+    fn finish_refill(&self, collection: i64, now: Timestamp) -> impl Future<Output = Result<(), Error>> + Send;
 }
 
 /// What was issued.

@@ -68,6 +68,7 @@ async fn intend(issuer: &Running, offer: &HolderOffer, token: &str, nonce: &str,
     let handle = secrets::derive(Use::TransactionId, token, &request);
     let notification = secrets::derive(Use::NotificationId, &handle, &request);
     let now = Timestamp::from_unix(issuer.now());
+    let keys = crate::proofs::verify(proofs, super::harness::DID, 10, now).unwrap().keys;
     let intent = Intent {
         token_hash: secrets::digest(Use::AccessToken, &[token.as_bytes()]),
         request_digest: request,
@@ -75,7 +76,7 @@ async fn intend(issuer: &Running, offer: &HolderOffer, token: &str, nonce: &str,
         transaction_hash: secrets::digest(Use::TransactionHash, &[handle.as_bytes()]),
         notification_hash: secrets::digest(Use::NotificationHash, &[notification.as_bytes()]),
         configuration_id: offer.configuration.clone(),
-        copies: proofs.len(),
+        thumbprints: keys.iter().map(carnet_core::keys::PublicKey::thumbprint).collect(),
         holder_keys: "[]".to_owned(),
         now,
         deferred_until: now,

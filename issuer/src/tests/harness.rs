@@ -86,6 +86,7 @@ async fn serve(
             offer_ttl: 7 * 86_400,
             deferred_ttl: 30 * 86_400,
             deferred_interval: 5,
+            refill_copies_per_day: 12,
             types: Vec::new(),
         },
         endpoint: endpoint.clone(),

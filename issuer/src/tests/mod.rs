@@ -5,3 +5,4 @@ mod harness;
 mod issuing;
 mod offering;
 mod proving;
+mod refilling;

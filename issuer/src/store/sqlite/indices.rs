@@ -10,19 +10,29 @@ const LIST_ENTRIES: u32 = 131_072;
 /// How many indices are drawn from one list before the next one begins.
 const LIST_FILL: i64 = 98_304;
 
-/// Writes a row for each copy, before it is signed.
+/// Writes a row for each copy, before it is signed: one for each holder's key, by its thumbprint. A key that has a copy
+/// already is refused.
 pub(super) async fn write_intents(
     tx: &mut Tx,
     collection: i64,
     offer_id: &str,
-    copies: usize,
+    thumbprints: &[String],
     now: Timestamp,
 ) -> Result<(), Error> {
-    for position in 0..copies {
+    for (position, thumbprint) in thumbprints.iter().enumerate() {
+        let used: bool = sqlx::query_scalar(
+            "SELECT EXISTS (SELECT 1 FROM issued WHERE holder_thumbprint = ? AND issued_at IS NOT NULL)",
+        )
+        .bind(thumbprint)
+        .fetch_one(&mut **tx)
+        .await?;
+        if used {
+            return Err(Error::KeyUsed);
+        }
         let index = draw_status_index(tx).await?;
         sqlx::query(
-            "INSERT INTO issued (issued_id, offer_id, collection, position, status_index, intended_at) \
-             VALUES (?, ?, ?, ?, ?, ?)",
+            "INSERT INTO issued (issued_id, offer_id, collection, position, status_index, intended_at, holder_thumbprint) \
+             VALUES (?, ?, ?, ?, ?, ?, ?)",
         )
         .bind(secrets::draw_id())
         .bind(offer_id)
@@ -30,6 +40,7 @@ pub(super) async fn write_intents(
         .bind(i64::try_from(position).unwrap_or(i64::MAX))
         .bind(index)
         .bind(now.unix())
+        .bind(thumbprint)
         .execute(&mut **tx)
         .await?;
     }

@@ -4,7 +4,7 @@ use carnet_core::time::Timestamp;
 use carnet_service::store::begin;
 use sqlx::{Row as _, sqlite::SqliteRow};
 
-use super::{OFFER, SqliteStore, Tx, claims_of, indices::write_intents, offer_of};
+use super::{OFFER, SqliteStore, Tx, claims_of, forget_unsigned, indices::write_intents, offer_of};
 use crate::{
     error::Error,
     format::{Format, configuration_id},
@@ -50,7 +50,7 @@ impl IssuanceStore for SqliteStore {
         .bind(wait.then_some(&intent.holder_keys))
         .fetch_one(&mut *tx)
         .await?;
-        write_intents(&mut tx, collection, &record.offer_id, intent.copies, now).await?;
+        write_intents(&mut tx, collection, &record.offer_id, &intent.thumbprints, now).await?;
         // From here on the claims stay as long as the offer would have waited: if the power goes before the signature, the
         // code can be redeemed again.
         let collect_until = if wait { intent.deferred_until } else { record.expires_at };
@@ -121,11 +121,17 @@ impl IssuanceStore for SqliteStore {
         .bind(collection)
         .execute(&mut *tx)
         .await?;
+        let offer_id: String = sqlx::query_scalar("SELECT offer_id FROM collections WHERE seq = ?")
+            .bind(collection)
+            .fetch_one(&mut *tx)
+            .await?;
         sqlx::query("UPDATE issued SET issued_at = ? WHERE collection = ?")
             .bind(now.unix())
             .bind(collection)
             .execute(&mut *tx)
-            .await?;
+            .await
+            .map_err(used_key)?;
+        forget_unsigned(&mut tx, &offer_id).await?;
         tx.commit().await?;
         self.truncate_log().await;
         Ok(true)
@@ -178,13 +184,21 @@ async fn require_collectable(tx: &mut Tx, offer: &OfferRecord) -> Result<(), Err
 }
 
 /// Remembers a nonce until its end, and refuses one that is remembered.
-async fn use_up(tx: &mut Tx, nonce: Nonce) -> Result<(), Error> {
+pub(super) async fn use_up(tx: &mut Tx, nonce: Nonce) -> Result<(), Error> {
     let new = sqlx::query("INSERT INTO used_nonces (hash, expires_at) VALUES (?, ?) ON CONFLICT (hash) DO NOTHING")
         .bind(nonce.hash.as_slice())
         .bind(nonce.until.unix())
         .execute(&mut **tx)
         .await?;
     if new.rows_affected() == 1 { Ok(()) } else { Err(Error::NonceInvalid) }
+}
+
+/// Tells a key that got a copy in the meantime from what else may fail when copies are marked as issued.
+pub(super) fn used_key(error: sqlx::Error) -> Error {
+    match &error {
+        sqlx::Error::Database(inner) if inner.is_unique_violation() => Error::KeyUsed,
+        _ => error.into(),
+    }
 }
 
 fn work_of(

@@ -5,6 +5,7 @@ mod indices;
 mod issuance;
 mod offers;
 mod records;
+mod refill;
 
 use carnet_core::time::Timestamp;
 use carnet_service::store::{begin, checkpoint};
@@ -12,7 +13,7 @@ use sqlx::{Row as _, Sqlite, SqlitePool, Transaction, migrate::Migrator, sqlite:
 use zeroize::Zeroizing;
 
 use super::{Claims, OfferRecord, OfferState, Store};
-use crate::{error::Error, format::Format};
+use crate::{error::Error, format::Format, proofs::SKEW};
 
 /// The schema.
 pub(crate) static MIGRATIONS: Migrator = sqlx::migrate!();
@@ -57,6 +58,14 @@ impl Store for SqliteStore {
             .bind(now.unix())
             .execute(&mut *tx)
             .await?;
+        // A copy whose time is over cannot be refilled, so that nothing asks for its key any more.
+        sqlx::query(
+            "UPDATE issued SET holder_thumbprint = NULL WHERE holder_thumbprint IS NOT NULL \
+             AND offer_id IN (SELECT offer_id FROM offers WHERE valid_until <= ?)",
+        )
+        .bind(now.plus(-SKEW).unix())
+        .execute(&mut *tx)
+        .await?;
         tx.commit().await?;
         self.truncate_log().await;
         Ok(u64::try_from(ended.len()).unwrap_or(u64::MAX))
@@ -95,5 +104,14 @@ async fn close(tx: &mut Tx, offer_id: &str, state: OfferState) -> Result<(), Err
     .bind(offer_id)
     .execute(&mut **tx)
     .await?;
+    forget_unsigned(tx, offer_id).await
+}
+
+/// Forgets the keys of copies that will not be signed any more.
+async fn forget_unsigned(tx: &mut Tx, offer_id: &str) -> Result<(), Error> {
+    sqlx::query("UPDATE issued SET holder_thumbprint = NULL WHERE offer_id = ? AND issued_at IS NULL")
+        .bind(offer_id)
+        .execute(&mut **tx)
+        .await?;
     Ok(())
 }

@@ -1,0 +1,188 @@
+//! Refill: one copy, shown whole, is exchanged for new ones of the same credential (spec/protocol.md section 3).
+//!
+//! The issuer erased the claims when the first batch was collected, so the holder brings them, under the issuer's own
+//! signature. They are in memory for as long as it takes to sign, and nowhere else. What a refill tells the issuer is that
+//! the holder wants more copies, and when; never where any of them was shown.
+
+use std::sync::Arc;
+
+use carnet_core::{
+    Code, Problem,
+    did::{Did, DidDocument, Resolve},
+    secure::sd_jwt::{KeyBinding, SdJwt},
+    time::Timestamp,
+    verify::{self, Environment, Held, IssuerPolicy},
+};
+use serde_json::{Map, Value};
+use zeroize::Zeroizing;
+
+use crate::{
+    credential::Content,
+    error::Error,
+    format::Format,
+    issuance::{Collected, notification_hash, on_cpu},
+    issuer::Issuer,
+    nonces::Nonce,
+    proofs::{self, MOST_AGE, SKEW},
+    secrets::{self, Use},
+    setup::KEY_FRAGMENT,
+    store::{RefillIntent, Store},
+};
+
+/// A copy that holds, shown by whoever has its key.
+struct Shown {
+    /// The thumbprint of that key.
+    thumbprint: String,
+    credential_type: String,
+    format: Format,
+    claims: Map<String, Value>,
+    /// The nonce that it was shown for, and its text.
+    nonce: (Nonce, String),
+}
+
+impl<S: Store> Issuer<S> {
+    /// Signs a new copy for each proof, with the claims of the copy that is shown and its time.
+    ///
+    /// # Errors
+    /// The copy, its key binding, a proof or the nonce is refused; [`Error::CopyUnknown`]; [`Error::RefillUnsupported`];
+    /// [`Error::RefillLimit`]; the store's; signing failed.
+    pub(crate) async fn refill(
+        self: &Arc<Self>,
+        presentation: Zeroizing<String>,
+        proofs: Vec<String>,
+    ) -> Result<Collected, Error> {
+        let now = self.now();
+        let per_day = self.settings.refill_copies_per_day;
+        let mut parts = vec![presentation.as_bytes()];
+        parts.extend(proofs.iter().map(String::as_bytes));
+        let request_digest = secrets::digest(Use::Request, &parts);
+        let issuer = self.clone();
+        let shown = on_cpu(move || issuer.shown(&presentation, now)).await??;
+        // Only who shows a copy of this issuer's gets proofs verified.
+        self.store.require_copy(&shown.thumbprint, &shown.credential_type, shown.format).await?;
+        let issuer = self.clone();
+        let most = self.settings.max_batch_size.min(usize::try_from(per_day).unwrap_or(usize::MAX));
+        let (shown, keys) = on_cpu(move || {
+            let proven = proofs::verify(&proofs, issuer.did.as_str(), most, now)?;
+            if proven.nonce != shown.nonce.1 {
+                let what = "the key binding and the proofs must have the same nonce";
+                return Err(Error::PresentationInvalid(Problem::new(Code::ChallengeMismatch, what)));
+            }
+            Ok((shown, proven.keys))
+        })
+        .await??;
+        let notification_id = secrets::draw();
+        let refill = self
+            .store
+            .intend_refill(RefillIntent {
+                thumbprint: shown.thumbprint,
+                credential_type: shown.credential_type.clone(),
+                format: shown.format,
+                nonce: shown.nonce.0,
+                request_digest,
+                notification_hash: notification_hash(&notification_id),
+                thumbprints: keys.iter().map(carnet_core::keys::PublicKey::thumbprint).collect(),
+                per_day,
+                now,
+            })
+            .await?;
+        let issuer = self.clone();
+        let format = shown.format;
+        let copies = on_cpu(move || {
+            let content = Content {
+                credential_type: issuer.credential_type(&shown.credential_type)?,
+                claims: &shown.claims,
+                valid_from: refill.valid_from,
+                valid_until: refill.valid_until,
+            };
+            issuer.make_copies(format, &content, &keys, now)
+        })
+        .await??;
+        self.store.finish_refill(refill.collection, now).await?;
+        tracing::info!(offer_id = refill.offer_id, copies = copies.len(), "credentials refilled");
+        Ok(Collected::Issued { format, copies, notification_id })
+    }
+
+    /// Verifies a copy that is shown: the one pipeline for the copy, and beside it the key binding to a nonce of ours.
+    fn shown(&self, presentation: &str, now: Timestamp) -> Result<Shown, Error> {
+        let refuse = Error::PresentationInvalid;
+        if presentation.trim_start().starts_with('{') {
+            return Err(Error::RefillUnsupported);
+        }
+        let token = SdJwt::parse(presentation).map_err(refuse)?;
+        let binding = token.key_binding().ok_or(Error::PresentationInvalid(Code::KeyBindingMissing.into()))?;
+        let nonce_text = match binding.payload().get("nonce").map(Value::as_str) {
+            Some(Some(nonce)) => nonce.to_owned(),
+            _ => return Err(refuse(Code::ChallengeMissing.into())),
+        };
+        let nonce = self.nonces.recognize(&nonce_text, now).ok_or(Error::NonceInvalid)?;
+        let held = self.held(presentation, now).map_err(refuse)?;
+        let expected =
+            KeyBinding { nonce: &nonce_text, audience: self.did.as_str(), now, max_age: MOST_AGE, skew: SKEW };
+        token.verify_key_binding(&expected).map_err(refuse)?;
+        let key = token.holder_key().map_err(refuse)?;
+        let key = key.ok_or_else(|| refuse(Problem::from(Code::KeyBindingKey)))?;
+        let claims = self.claims(&held).map_err(refuse)?;
+        Ok(Shown {
+            thumbprint: key.thumbprint(),
+            format: Format::parse(&held.format).ok_or(Error::RefillUnsupported)?,
+            credential_type: held.type_name,
+            claims,
+            nonce: (nonce, nonce_text),
+        })
+    }
+
+    /// The copy alone, without its key binding, through the pipeline.
+    fn held(&self, presentation: &str, now: Timestamp) -> Result<Held, Problem> {
+        let copy = presentation.rfind('~').and_then(|end| presentation.get(..=end)).unwrap_or_default();
+        let own = Own(self);
+        let environment =
+            Environment { now, skew: SKEW, resolver: &own, suites: &[], issuers: &own, types: &self.catalogue };
+        let (report, verified) = verify::credential(copy.as_bytes(), &environment);
+        verified.map(verify::Verified::into_inner).ok_or_else(|| {
+            report.failure().cloned().unwrap_or_else(|| Problem::new(Code::ProofMissing, "nothing was checked"))
+        })
+    }
+
+    /// The claims as staff gave them: those of the subject, without its id and without commitments, all that the type needs.
+    fn claims(&self, held: &Held) -> Result<Map<String, Value>, Problem> {
+        let credential_type =
+            self.catalogue.credential_type(&held.type_name).ok_or_else(|| Problem::from(Code::TypeUnknown))?;
+        let subject = held.credential.document().get("credentialSubject").and_then(Value::as_object);
+        let mut claims =
+            subject.cloned().ok_or_else(|| Problem::new(Code::MalformedValue, "the copy has not one subject"))?;
+        claims.remove("id");
+        credential_type.validate_claims(&claims)?;
+        Ok(claims)
+    }
+}
+
+/// This issuer as the only one that there is.
+struct Own<'a, S>(&'a Issuer<S>);
+
+impl<S: Send + Sync> Resolve for Own<'_, S> {
+    fn resolve(&self, did: &Did) -> Result<Arc<DidDocument>, Problem> {
+        let issuer = self.0;
+        if *did != issuer.did {
+            return Err(not_ours());
+        }
+        let document = DidDocument::render(did, &[(KEY_FRAGMENT.to_owned(), issuer.signer.public_key())]);
+        DidDocument::parse(did, &document).map(Arc::new)
+    }
+}
+
+impl<S: Send + Sync> IssuerPolicy for Own<'_, S> {
+    fn accepts(&self, issuer: &str, credential_type: &str) -> Result<(), Problem> {
+        if issuer != self.0.did.as_str() {
+            return Err(not_ours());
+        }
+        self.0
+            .credential_type(credential_type)
+            .map(drop)
+            .map_err(|_| Problem::new(Code::TypeUnknown, "this issuer does not issue this type any more"))
+    }
+}
+
+fn not_ours() -> Problem {
+    Problem::new(Code::IssuerUntrusted, "the copy is of another issuer; ask that one")
+}

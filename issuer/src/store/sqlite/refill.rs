@@ -1,0 +1,99 @@
+//! Refills: which copy is shown, how many of its offer went out today, and the intent.
+
+use carnet_core::time::Timestamp;
+use carnet_service::store::begin;
+use sqlx::Row as _;
+
+use super::{
+    SqliteStore, Tx,
+    indices::write_intents,
+    issuance::{use_up, used_key},
+};
+use crate::{
+    error::Error,
+    format::Format,
+    store::{Refill, RefillIntent, RefillStore},
+};
+
+const DAY: i64 = 86_400;
+/// The offer of a copy that was signed, known by its holder's key.
+const COPY: &str = "SELECT o.offer_id, o.valid_from, o.valid_until FROM issued i JOIN offers o USING (offer_id) \
+     WHERE i.holder_thumbprint = ? AND i.issued_at IS NOT NULL AND o.credential_type = ? AND o.format = ?";
+
+impl RefillStore for SqliteStore {
+    async fn require_copy(&self, thumbprint: &str, credential_type: &str, format: Format) -> Result<(), Error> {
+        sqlx::query(COPY)
+            .bind(thumbprint)
+            .bind(credential_type)
+            .bind(format.as_str())
+            .fetch_optional(&self.pool)
+            .await?
+            .map(drop)
+            .ok_or(Error::CopyUnknown)
+    }
+
+    async fn intend_refill(&self, intent: RefillIntent) -> Result<Refill, Error> {
+        let mut tx = begin(&self.pool, "intend_refill").await?;
+        let offer = sqlx::query(COPY)
+            .bind(&intent.thumbprint)
+            .bind(&intent.credential_type)
+            .bind(intent.format.as_str())
+            .fetch_optional(&mut *tx)
+            .await?
+            .ok_or(Error::CopyUnknown)?;
+        let offer_id: String = offer.try_get("offer_id")?;
+        use_up(&mut tx, intent.nonce).await?;
+        require_room(&mut tx, &offer_id, &intent).await?;
+        let collection: i64 = sqlx::query_scalar(
+            "INSERT INTO collections (offer_id, request_digest, state, notification_hash, refill) \
+             VALUES (?, ?, 'intended', ?, 1) RETURNING seq",
+        )
+        .bind(&offer_id)
+        .bind(intent.request_digest.as_slice())
+        .bind(intent.notification_hash.as_slice())
+        .fetch_one(&mut *tx)
+        .await?;
+        write_intents(&mut tx, collection, &offer_id, &intent.thumbprints, intent.now).await?;
+        tx.commit().await?;
+        Ok(Refill {
+            collection,
+            offer_id,
+            valid_from: Timestamp::from_unix(offer.try_get("valid_from")?),
+            valid_until: Timestamp::from_unix(offer.try_get("valid_until")?),
+        })
+    }
+
+    async fn finish_refill(&self, collection: i64, now: Timestamp) -> Result<(), Error> {
+        let mut tx = begin(&self.pool, "finish_refill").await?;
+        sqlx::query("UPDATE collections SET state = 'signed' WHERE seq = ?").bind(collection).execute(&mut *tx).await?;
+        sqlx::query("UPDATE issued SET issued_at = ? WHERE collection = ?")
+            .bind(now.unix())
+            .bind(collection)
+            .execute(&mut *tx)
+            .await
+            .map_err(used_key)?;
+        tx.commit().await?;
+        Ok(())
+    }
+}
+
+/// Refuses more copies by refill than an offer may have in a day, and says when there is room again.
+async fn require_room(tx: &mut Tx, offer_id: &str, intent: &RefillIntent) -> Result<(), Error> {
+    let since = intent.now.plus(-DAY).unix();
+    // What was meant to be signed counts, too: its indices are spent.
+    let times: Vec<i64> = sqlx::query_scalar(
+        "SELECT i.intended_at FROM issued i JOIN collections c ON c.seq = i.collection \
+         WHERE i.offer_id = ? AND c.refill = 1 AND i.intended_at > ? ORDER BY i.intended_at",
+    )
+    .bind(offer_id)
+    .bind(since)
+    .fetch_all(&mut **tx)
+    .await?;
+    let most = usize::try_from(intent.per_day).unwrap_or(usize::MAX);
+    let excess = times.len().saturating_add(intent.thumbprints.len()).saturating_sub(most);
+    let Some(last) = excess.checked_sub(1) else { return Ok(()) };
+    // There is room again when as many as are too much are a day old.
+    let at = times.get(last).or(times.last()).copied().unwrap_or_else(|| intent.now.unix());
+    let seconds = u32::try_from(at.saturating_sub(since)).unwrap_or(u32::MAX);
+    Err(Error::RefillLimit { per_day: intent.per_day, seconds })
+}
