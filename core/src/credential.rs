@@ -88,7 +88,8 @@ impl Credential {
     /// Whether the issuer says where the status can be looked up.
     #[must_use]
     pub fn has_status(&self) -> bool {
-        self.document.contains_key("credentialStatus")
+        // `status` is where a token says it; core checks neither there, so either makes it unknown.
+        self.document.contains_key("credentialStatus") || self.document.contains_key("status")
     }
 
     /// The whole document.

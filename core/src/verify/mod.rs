@@ -156,6 +156,10 @@ fn admissible(vp_token: &BTreeMap<String, Vec<String>>, asked: &Asked<'_>) -> Re
     if asked.audience.is_empty() {
         return Err(Problem::new(Code::DomainMissing, "there is no audience, so nothing can be bound to it"));
     }
+    if vp_token.is_empty() {
+        // Even where nothing is required: an answer in which nothing was shown proves nothing.
+        return Err(Problem::new(Code::QueryUnmet, "nothing was presented"));
+    }
     let mut count = 0_usize;
     for (id, presentations) in vp_token {
         let query = asked

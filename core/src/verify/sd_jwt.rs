@@ -61,12 +61,19 @@ pub(super) fn verify(
     };
     let Disclosed { payload, paths } = disclosed;
     let model = report.note(CheckName::Model, about, model(&token, format, &payload, env))?;
-    match (holder, model.credential.subject_ids().next()) {
-        (Some(key), Some(_)) if format == VC => {
-            report.note(CheckName::HolderSubject, about, holder_is_subject(&key, &model.credential));
+    let named: Vec<&str> = if format == VC {
+        model.credential.subject_ids().collect()
+    } else {
+        payload.get("sub").and_then(Value::as_str).into_iter().collect()
+    };
+    match holder {
+        None => report.skip(CheckName::HolderSubject, about, "there is no holder here"),
+        Some(_) if format == DC && named.is_empty() => {
+            report.skip(CheckName::HolderSubject, about, "the holder's key is all that names the subject");
         }
-        (Some(_), _) => report.skip(CheckName::HolderSubject, about, "the holder's key is all that names the subject"),
-        (None, _) => report.skip(CheckName::HolderSubject, about, "there is no holder here"),
+        Some(key) => {
+            report.note(CheckName::HolderSubject, about, holder_is_subject(&key, &named));
+        }
     }
     let held = Held {
         credential: model.credential,
@@ -206,9 +213,9 @@ fn sd_jwt_vc(
 }
 
 /// The key that presented is the key that names the subject (did:jwk or did:key).
-fn holder_is_subject(key: &PublicKey, credential: &Credential) -> Result<(), Problem> {
-    let jwk = Did::jwk(key);
-    if credential.subject_ids().all(|id| id == jwk.as_str() || id == Did::key(key).as_str()) {
+fn holder_is_subject(key: &PublicKey, named: &[&str]) -> Result<(), Problem> {
+    let (jwk, multikey) = (Did::jwk(key), Did::key(key));
+    if !named.is_empty() && named.iter().all(|id| *id == jwk.as_str() || *id == multikey.as_str()) {
         Ok(())
     } else {
         Err(Problem::new(Code::HolderMismatch, "the key that presented is not the subject's"))

@@ -59,8 +59,8 @@ const NEVER_HIDDEN: [&str; 9] = ["iss", "nbf", "exp", "iat", "cnf", "vct", "vct#
 
 /// What must be visible besides in a credential of VCDM 2.0. Not so in an SD-JWT VC, whose claims
 /// stand at the top, where `validUntil` may be a residence permit's own.
-const NEVER_HIDDEN_VCDM: [&str; 7] =
-    ["@context", "type", "issuer", "validFrom", "validUntil", "credentialStatus", "credentialSchema"];
+const NEVER_HIDDEN_VCDM: [&str; 9] =
+    ["@context", "id", "proof", "type", "issuer", "validFrom", "validUntil", "credentialStatus", "credentialSchema"];
 
 /// Whether a claim must be in the clear in a token of this `typ`: it, or something around it, is
 /// what security rests on. Below such a claim nothing may be hidden either.
@@ -72,6 +72,10 @@ pub fn never_hidden(typ: Option<&str>, path: &[Step]) -> bool {
         return true;
     };
     let first = first.as_str();
+    // A credential's subject is its holder's key, and no claim to be shown or not. (In a plain SD-JWT it may be one.)
+    if first == "sub" && matches!(typ, Some("vc+sd-jwt" | "dc+sd-jwt")) {
+        return true;
+    }
     if NEVER_HIDDEN.contains(&first) {
         return true;
     }

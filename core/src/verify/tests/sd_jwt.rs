@@ -150,6 +150,44 @@ fn vc_and_vp_claims_may_not_appear() {
 }
 
 #[test]
+fn a_presentation_of_nothing_answers_not_even_what_is_optional() {
+    let mut world = World::new();
+    world.query["credential_sets"] = json!([{"options": [["permit"]], "required": false}]);
+    refused(world.verify_answer(&BTreeMap::new()), Code::QueryUnmet);
+    accepted(world.verify(&honest(&world)));
+}
+
+#[test]
+fn row_40_a_subject_that_is_nobody_or_somebody_else() {
+    document_refused(Code::HolderMismatch, |_, document| {
+        document["credentialSubject"].as_object_mut().unwrap().remove("id");
+    });
+    document_refused(Code::HolderMismatch, |_, document| {
+        document["credentialSubject"]["id"] = "did:example:other".into();
+    });
+    let mut world = World::new();
+    world.query = json!({"credentials": [{"id": "permit", "format": "dc+sd-jwt", "meta": {"vct_values": ["urn:permit"]},
+        "claims": [{"path": ["rightToWork"]}]}]});
+    let show_with = |sub: Option<String>| {
+        let mut payload = object(
+            json!({"iss": world.did(), "vct": "urn:permit", "exp": 1_800_000_000, "rightToWork": true, "permitType": "s"}),
+        );
+        payload.extend(sub.map(|sub| ("sub".to_owned(), Value::from(sub))));
+        world.verify(&show(&world, &issued(&world, "dc+sd-jwt", &payload), &[&["rightToWork"]]))
+    };
+    accepted(show_with(None));
+    accepted(show_with(Some(world.holder_did())));
+    refused(show_with(Some("somebody".to_owned())), Code::HolderMismatch);
+}
+
+#[test]
+fn a_status_of_the_tokens_own_is_not_overlooked() {
+    document_refused(Code::StatusUnsupported, |_, document| {
+        document.insert("status".into(), json!({"status_list": {"idx": 0, "uri": "https://issuer.example/1"}}));
+    });
+}
+
+#[test]
 fn a_status_that_cannot_be_checked_is_not_valid() {
     document_refused(Code::StatusUnsupported, |_, d| {
         d.insert("credentialStatus".into(), json!({"type": "BitstringStatusListEntry"}));

@@ -116,7 +116,7 @@ fn row_55_what_security_needs_is_never_hidden() {
     for typ in ["vc+sd-jwt", "dc+sd-jwt"] {
         assert_eq!(hidden(typ, "givenName"), None);
         assert_eq!(issue_refusal(json!({"givenName": 1}), &[json!(["givenName"])], typ), None);
-        for name in NEVER_HIDDEN {
+        for name in NEVER_HIDDEN.into_iter().chain(["sub"]) {
             assert_eq!(hidden(typ, name), forbidden, "{typ} {name}");
             assert_eq!(issue_refusal(json!({}), &[json!([name])], typ), forbidden, "{typ} {name}");
         }
