@@ -1,38 +1,29 @@
 //! From a query to an answer: which copy, what goes, what stays, who could link it.
 
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use carnet_core::{
     Code, Problem,
     did::Did,
-    json::{Limits, parse},
+    json::{Limits, canonicalize, parse},
     keys::Signer,
     presentation,
     query::{Candidate, Query, path_to_text},
     secure::sd_jwt::SdJwt,
     time::Timestamp,
 };
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
 
 use crate::wallet::{Contents, Copy, HeldCredential};
 
-/// Members at the top of a VCDM credential that are not claims about its owner: they go along always.
-const VC_FRAME: [&str; 14] = [
-    "@context",
-    "type",
-    "id",
-    "issuer",
-    "validFrom",
-    "validUntil",
-    "cnf",
-    "iss",
-    "iat",
-    "nbf",
-    "exp",
-    "credentialStatus",
-    "credentialSchema",
-    "proof",
-];
+/// What always goes along and is not listed: who issued it, what kind it is, when it is valid, the copy's own key, and the
+/// signature. Everything else that goes is on the screen, also what nobody asked for and the issuer put in.
+const VC_FRAME: [&str; 10] =
+    ["@context", "type", "issuer", "validFrom", "validUntil", "cnf", "iss", "iat", "nbf", "exp"];
 /// The same for an SD-JWT VC, where the claims stand beside them.
-const DC_FRAME: [&str; 9] = ["iss", "sub", "iat", "nbf", "exp", "cnf", "vct", "vct#integrity", "status"];
+const DC_FRAME: [&str; 7] = ["iss", "iat", "nbf", "exp", "cnf", "vct", "vct#integrity"];
+/// The signature of a Data Integrity credential.
+const PROOF: &str = "proof";
 const SUBJECT: &str = "credentialSubject";
 
 /// A claim as a person sees it: one member of the subject.
@@ -116,8 +107,10 @@ pub(crate) fn answer(
         let received = |opened: &Opened| contents.credentials.get(opened.credential).map(|held| held.received_at);
         a.exposure.cmp(&b.exposure).then_with(|| received(b).cmp(&received(a)))
     });
-    let candidates: Vec<Candidate<'_>> =
-        opened.iter().map(|opened| Candidate { format: &opened.format, payload: &opened.payload, proved: &[] }).collect();
+    let candidates: Vec<Candidate<'_>> = opened
+        .iter()
+        .map(|opened| Candidate { format: &opened.format, payload: &opened.payload, proved: &[] })
+        .collect();
     let choices = query.answer(&candidates)?;
     choices
         .into_iter()
@@ -126,6 +119,28 @@ pub(crate) fn answer(
             part(choice.query_id, opened, &choice.paths)
         })
         .collect()
+}
+
+/// What an approval without a screen (`--yes`) names: base64url of SHA-256 over the request object's text and the canonical
+/// JSON (RFC 8785) of what goes, which is for each presentation its query's id, the wallet's id of the credential, its
+/// format, and the paths, sorted (protocol 5.2). So it approves this request and this answer, and no other, whatever has
+/// come into the wallet since.
+///
+/// # Errors
+/// If the answer cannot be written as JSON.
+pub(crate) fn digest(object: &str, parts: &[Part], contents: &Contents) -> Result<String, Problem> {
+    let goes: Vec<Value> = parts
+        .iter()
+        .map(|part| {
+            let held = contents.credentials.get(part.credential).ok_or_else(|| Problem::from(Code::QueryUnmet))?;
+            let mut paths = part.paths.clone();
+            paths.sort_unstable();
+            Ok(json!([part.query_id, held.id, held.format, paths]))
+        })
+        .collect::<Result<_, Problem>>()?;
+    // A bracket is no letter of the request object's text: where the one ends and the other begins is certain.
+    let digest = Sha256::new_with_prefix(object).chain_update(canonicalize(&Value::Array(goes))?);
+    Ok(URL_SAFE_NO_PAD.encode(digest.finalize()))
 }
 
 /// The best copy of a credential for this asker: one that nobody has seen, else one that only this asker has, else the least seen.
@@ -201,6 +216,7 @@ fn part(query_id: String, opened: &Opened, paths: &[carnet_core::secure::sd_jwt:
 /// The claims of a payload: the members of the subject, and whatever else stands at the top.
 pub(crate) fn claims_of<'a>(payload: &'a Map<String, Value>, format: &str) -> Vec<(String, &'a Value)> {
     let frame: &[&str] = if format == "dc+sd-jwt" { &DC_FRAME } else { &VC_FRAME };
+    let signature = |name: &str| name == PROOF && !format.ends_with("sd-jwt");
     let mut claims = Vec::new();
     for (name, value) in payload {
         match (name.as_str(), value) {
@@ -209,7 +225,7 @@ pub(crate) fn claims_of<'a>(payload: &'a Map<String, Value>, format: &str) -> Ve
                     members.iter().filter(|(name, _)| *name != "id").map(|(name, value)| (name.clone(), value)),
                 );
             }
-            (known, _) if frame.contains(&known) => {}
+            (known, _) if frame.contains(&known) || signature(known) => {}
             _ => claims.push((name.clone(), value)),
         }
     }

@@ -90,7 +90,7 @@ pub(crate) struct Receive {
     /// The offer: openid-credential-offer://...
     #[arg(required_unless_present = "resume", conflicts_with = "resume")]
     pub(crate) offer: Option<String>,
-    /// Collect what was not ready before
+    /// Go on with what was not ready, or whose answer was lost
     #[arg(long)]
     pub(crate) resume: bool,
     /// The PIN; others on this machine may see it, --pin-file is safer

@@ -10,17 +10,19 @@ use carnet_core::{
         sd_jwt::SdJwt,
     },
     time::Timestamp,
-    verify::{self, Environment, IssuerPolicy},
+    verify::{self, Environment},
 };
 use carnet_spec::Catalogue;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
-use crate::wallet::{Copy, HeldCredential, HolderKey, contents::fresh_id};
+use crate::{
+    promise::Promise,
+    session::CLOCK_SKEW,
+    wallet::{Copy, HeldCredential, HolderKey, contents::fresh_id},
+};
 
 /// How many copies are asked for, if the issuer gives as many.
 pub(crate) const COPIES: u32 = 10;
-/// How far clocks may differ, in seconds.
-const SKEW: i64 = 300;
 const PROOF_TYP: &str = "openid4vci-proof+jwt";
 
 /// Draws a key for each copy.
@@ -43,44 +45,11 @@ pub(crate) fn proofs(keys: &[HolderKey], issuer: &str, nonce: &str, now: Timesta
         .collect()
 }
 
-/// What was promised, and so what the copies are held to.
-pub(crate) struct Promise<'a> {
-    /// The issuer's DID.
-    pub(crate) issuer: &'a str,
-    /// What it calls itself.
-    pub(crate) issuer_name: &'a str,
-    /// The type's name.
-    pub(crate) type_name: &'a str,
-    /// The format.
-    pub(crate) format: &'a str,
-}
-
-/// Only the issuer that made the offer, and only for what it offered.
-impl IssuerPolicy for Promise<'_> {
-    fn accepts(&self, issuer: &str, credential_type: &str) -> Result<(), Problem> {
-        if issuer != self.issuer {
-            return Err(Problem::new(Code::IssuerMismatch, "the credential is by another issuer than the offer"));
-        }
-        if credential_type != self.type_name {
-            return Err(Problem::new(
-                Code::TypeUnknown,
-                "the credential is of another type than the one that was offered",
-            ));
-        }
-        Ok(())
-    }
-}
-
-/// Whether this program can verify a format.
-pub(crate) fn can_verify(format: &str) -> bool {
-    matches!(format, "vc+sd-jwt" | "dc+sd-jwt" | "di_vc+jcs") || (format == "ldp_vc" && cfg!(feature = "jsonld"))
-}
-
 /// Verifies every copy and makes one credential of them; if one does not hold, none does.
 pub(crate) fn verified(
     copies: &[String],
     keys: &[HolderKey],
-    promise: &Promise<'_>,
+    promise: &Promise,
     resolver: &dyn Resolve,
     catalogue: &Catalogue,
     now: Timestamp,
@@ -99,13 +68,13 @@ pub(crate) fn verified(
         #[cfg(feature = "jsonld")]
         &rdfc,
     ];
-    let env = Environment { now, skew: SKEW, resolver, suites, issuers: promise, types: catalogue };
+    let env = Environment { now, skew: CLOCK_SKEW, resolver, suites, issuers: promise, types: catalogue };
     let mut held = HeldCredential {
         id: fresh_id(),
-        type_name: promise.type_name.to_owned(),
+        type_name: promise.type_name.clone(),
         format: promise.format.to_owned(),
-        issuer: promise.issuer.to_owned(),
-        issuer_name: promise.issuer_name.to_owned(),
+        issuer: promise.issuer.clone(),
+        issuer_name: promise.issuer_name.clone(),
         received_at: now,
         valid_from: None,
         valid_until: None,
@@ -130,22 +99,38 @@ pub(crate) fn verified(
     Ok(held)
 }
 
-/// The copy names the key that was drawn for it, and no other.
+/// The copy names the key that was drawn for it, and no other; and it has no name of its own besides, which would make the
+/// copies of one person known to be one person's.
 fn bound_to(credential: &str, seen: &verify::Held, key: &PublicKey) -> Result<(), Problem> {
     let other = || Problem::new(Code::HolderMismatch, "the copy is bound to another key than yours");
+    let did = Did::jwk(key);
     if seen.format.ends_with("sd-jwt") {
-        let named = SdJwt::parse(credential.trim())?.holder_key()?.ok_or_else(other)?;
-        if named != *key {
+        let token = SdJwt::parse(credential.trim())?;
+        if token.holder_key()?.ok_or_else(other)? != *key {
             return Err(other());
         }
+        let payload = token.disclosed()?.payload;
+        if payload.get("sub").is_some_and(|sub| sub.as_str() != Some(did.as_str())) {
+            return Err(Problem::new(Code::HolderMismatch, "sub is another than the copy's own key"));
+        }
+        forbidden(&payload, &["id", "proof"])?;
+    } else {
+        forbidden(seen.credential.document(), &["id"])?;
     }
-    let did = Did::jwk(key);
     let mut subjects = seen.credential.subject_ids();
     // An SD-JWT VC has no subject id; the W3C formats have exactly the copy's own.
     match (seen.format.as_str(), subjects.next(), subjects.next()) {
         ("dc+sd-jwt", None, None) => Ok(()),
         (_, Some(subject), None) if subject == did.as_str() => Ok(()),
         _ => Err(other()),
+    }
+}
+
+/// Refuses members at the top that Carnet's profile does not have.
+fn forbidden(members: &Map<String, Value>, names: &[&str]) -> Result<(), Problem> {
+    match names.iter().find(|name| members.contains_key(**name)) {
+        Some(name) => Err(Problem::new(Code::ClaimForbidden, format!("the copy has a {name} of its own"))),
+        None => Ok(()),
     }
 }
 

@@ -11,6 +11,8 @@ mod collect;
 mod commands;
 mod failure;
 mod offer;
+mod pending;
+mod promise;
 mod request;
 mod session;
 mod ui;

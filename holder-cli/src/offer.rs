@@ -1,5 +1,7 @@
 //! Credential offers (OpenID4VCI 1.0 section 4.1): untrusted input, by value.
 
+use std::collections::HashSet;
+
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use carnet_core::json::{Limits, parse};
 use serde_json::Value;
@@ -60,7 +62,9 @@ impl Offer {
             .and_then(Value::as_array)
             .and_then(|ids| ids.iter().map(|id| id.as_str().map(str::to_owned)).collect())
             .filter(|ids: &Vec<String>| !ids.is_empty() && ids.len() <= MOST_CONFIGURATIONS)
-            .ok_or_else(|| malformed("it offers nothing, or too much"))?;
+            // A collection is known by its offer and what was asked for.
+            .filter(|ids| ids.iter().collect::<HashSet<_>>().len() == ids.len())
+            .ok_or_else(|| malformed("it offers nothing, too much, or the same twice"))?;
         let grant = json.get("grants").and_then(|grants| grants.get(GRANT)).ok_or_else(|| {
             Failure::new(
                 "grant_unsupported",
@@ -133,6 +137,7 @@ mod tests {
         assert_eq!(change("/credential_issuer", json!(7)), "offer_malformed");
         assert_eq!(change("/credential_configuration_ids", json!([])), "offer_malformed");
         assert_eq!(change("/credential_configuration_ids", json!([1])), "offer_malformed");
+        assert_eq!(change("/credential_configuration_ids", json!(["a", "a"])), "offer_malformed");
         assert_eq!(change("/grants", json!({"authorization_code": {}})), "grant_unsupported");
         let by_reference = "openid-credential-offer://?credential_offer_uri=https%3A%2F%2Fa.example";
         assert_eq!(Offer::parse(by_reference).unwrap_err().reason, "offer_by_reference");

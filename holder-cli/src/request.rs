@@ -1,20 +1,19 @@
 //! Presentation requests (OpenID4VP 1.0 section 5): the link, and the signed request object behind it.
 
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use carnet_core::{
     Code, Problem,
-    did::{self, Did, Purpose, Resolve},
+    did::{Did, DidUrl, Purpose, Resolve},
     query::Query,
     secure::jose::{Jws, KeyRef, numeric_date},
     time::Timestamp,
 };
 use serde_json::{Map, Value};
-use sha2::{Digest, Sha256};
 use url::Url;
 
 use crate::{
     client::{origin, service_address},
     failure::Failure,
+    session::CLOCK_SKEW,
     ui::messages::Messages,
 };
 
@@ -23,8 +22,6 @@ const AUDIENCE: &str = "https://self-issued.me/v2";
 const PREFIX: &str = "decentralized_identifier:";
 const LONGEST: usize = 16_384;
 const LONGEST_NONCE: usize = 512;
-/// How far clocks may differ, in seconds.
-const SKEW: i64 = 60;
 
 /// Where a request is, and from whom: what the link says, which is not to be believed yet.
 #[derive(Debug, Clone)]
@@ -88,8 +85,8 @@ pub(crate) struct Request {
     pub(crate) nonce: String,
     /// What is asked.
     pub(crate) query: Query,
-    /// SHA-256 of the request object, in base64url: what `--yes` takes.
-    pub(crate) digest: String,
+    /// The request object's text, as it was signed.
+    pub(crate) object: String,
     carnet: Map<String, Value>,
 }
 
@@ -110,18 +107,22 @@ impl Request {
         let KeyRef::Kid(kid) = jws.key_ref() else {
             return Err(Problem::new(Code::HeaderKeyAmbiguous, "the request does not name its key by kid"));
         };
-        let (method, key) = did::key_for(resolver, kid, Purpose::Authentication)?;
+        let method = DidUrl::parse(kid)?;
         if *method.did() != pointer.did {
             return Err(Problem::new(Code::MethodOfOther, "the request is signed by another than it says"));
         }
-        jws.verify(&key)?;
+        let document = resolver.resolve(method.did())?;
+        if document.expires(&method).is_some_and(|end| now > end) {
+            return Err(Problem::new(Code::KeyInvalid, "the asker's key is past its own end"));
+        }
+        jws.verify(&document.key_for(&method, Purpose::Authentication)?)?;
         let query = check(payload, pointer, now)?;
         Ok(Self {
             client_id: pointer.client_id.clone(),
             did: pointer.did.clone(),
             nonce: text(payload, "nonce")?.to_owned(),
             query,
-            digest: URL_SAFE_NO_PAD.encode(Sha256::digest(token)),
+            object: token.to_owned(),
             carnet: payload.get("carnet").and_then(Value::as_object).cloned().unwrap_or_default(),
         })
     }
@@ -141,10 +142,10 @@ fn check(payload: &Map<String, Value>, pointer: &Pointer, now: Timestamp) -> Res
     }
     let exp = numeric_date(payload, "exp")?
         .ok_or_else(|| Problem::new(Code::ClaimMissing, "the request does not say when it ends"))?;
-    if now > exp.plus(SKEW) {
+    if now > exp.plus(CLOCK_SKEW) {
         return Err(Problem::new(Code::Expired, "the request is past its end"));
     }
-    if numeric_date(payload, "iat")?.is_some_and(|iat| iat > now.plus(SKEW)) {
+    if numeric_date(payload, "iat")?.is_some_and(|iat| iat > now.plus(CLOCK_SKEW)) {
         return Err(Problem::new(Code::NotYetValid, "the request comes from the future"));
     }
     // Anything that would have to be understood for the owner to know what is agreed to.

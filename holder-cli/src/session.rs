@@ -23,6 +23,8 @@ use crate::{
 
 /// The shortest passphrase for a new wallet, in characters.
 const SHORTEST: usize = 8;
+/// How far clocks may differ, in seconds (protocol 1.6).
+pub(crate) const CLOCK_SKEW: i64 = 60;
 /// How old a DID document may be within one run.
 const DID_AGE: Duration = Duration::from_secs(300);
 
@@ -94,7 +96,7 @@ impl Session {
         };
         let passphrase = match given {
             Some(passphrase) => passphrase,
-            None if self.ui.can_ask() => self.ask_passphrase(new)?,
+            None if self.ui.can_prompt() => self.ask_passphrase(new)?,
             None => {
                 return Err(Failure::usage(
                     "passphrase_needed",
@@ -148,6 +150,14 @@ impl Session {
             let message = format!("The certificates in {} cannot be read: {error}", path.display());
             Failure::usage("ca_unreadable", message, "check --ca and CARNET_CA")
         })
+    }
+
+    /// Has the document of an issuer's DID at hand in [`Session::dids`], fetched if need be.
+    pub(crate) async fn resolve_issuer(&self, issuer: &str) -> Result<(), Failure> {
+        let did = Did::parse(issuer).map_err(|problem| {
+            Failure::from_problem(&problem, "The issuer has no valid identifier", "tell the issuer")
+        })?;
+        self.resolve(&did, "the issuer").await
     }
 
     /// Has the document of a DID at hand in [`Session::dids`], fetched if need be.

@@ -116,6 +116,24 @@ async fn nothing_goes_without_the_digest_of_this_very_request() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_approval_is_of_the_document_that_was_described() -> Result<()> {
+    let stage = stage_with_wallet().await?;
+    let first = receive(&stage, "QualificationCredential", &[])?;
+    let (id, uri) = stage.request("university-admission")?;
+    let described = text(&stage.carnet(&["present", &uri])?.json()?, "/digest").to_owned();
+    // Now another document would answer the same request.
+    receive(&stage, "QualificationCredential", &[])?;
+    stage.carnet(&["delete", text(&first, "/received/0/id"), "--yes"])?.ok()?;
+    let refused = stage.carnet(&["present", &uri, "--yes", &described])?;
+    assert_eq!(refused.code, 1, "{refused:?}");
+    let refused = refused.json()?;
+    assert_eq!(text(&refused, "/error/reason"), "approval_mismatch");
+    assert_eq!(text(&stage.agency.staff(&["result", &id])?.json()?, "/state"), "open");
+    stage.carnet(&["present", &uri, "--yes", text(&refused, "/digest")])?.ok()?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn without_a_terminal_nothing_is_approved() -> Result<()> {
     let stage = stage_with_wallet().await?;
     receive(&stage, "ResidencePermitCredential", &[])?;

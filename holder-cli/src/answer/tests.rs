@@ -35,13 +35,23 @@ impl Issuer {
 
     /// One copy of the catalogue's example, valid for a year around [`NOW`].
     pub(crate) fn copy(&self, format: &str, holder: &PublicKey) -> String {
+        self.copy_with(format, holder, |_| {})
+    }
+
+    /// The same with something done to it before it is signed.
+    pub(crate) fn copy_with(
+        &self,
+        format: &str,
+        holder: &PublicKey,
+        change: impl FnOnce(&mut Map<String, Value>),
+    ) -> String {
         let known = self.catalogue.credential_type(TYPE).unwrap();
         let mut document = known.example.clone();
         document["issuer"] = json!(self.did.as_str());
         document["validFrom"] = json!(NOW.plus(-86_400).start_of_day().to_string());
         document["validUntil"] = json!(NOW.plus(365 * 86_400).start_of_day().to_string());
         document["credentialSubject"]["id"] = json!(Did::jwk(holder).as_str());
-        let (payload, disclosable) = match format {
+        let (mut payload, disclosable) = match format {
             "dc+sd-jwt" => {
                 let mut flat = known.example_claims();
                 flat.insert("iss".to_owned(), json!(self.did.as_str()));
@@ -52,6 +62,7 @@ impl Issuer {
             }
             _ => (document.as_object().unwrap().clone(), known.disclosable.clone()),
         };
+        change(&mut payload);
         if !format.ends_with("sd-jwt") {
             let options = ProofOptions {
                 verification_method: &self.method(),
@@ -217,4 +228,61 @@ fn what_has_expired_or_is_missing_is_not_an_answer() {
     assert_eq!(unmet(&contents, &query("di_vc+jcs", subject(&["title"]))), Code::QueryUnmet);
     contents.credentials[0].valid_until = Some(NOW.plus(-1));
     assert_eq!(unmet(&contents, &good), Code::QueryUnmet);
+}
+
+#[test]
+fn whatever_goes_is_listed_except_issuer_kind_and_dates() {
+    let issuer = Issuer::new();
+    for (format, names) in [("vc+sd-jwt", ["sub", "id", "proof"]), ("dc+sd-jwt", ["sub", "id", "status"])] {
+        let mut contents = Contents::new(12);
+        contents.credentials.push(issuer.held("aaaa", format, 1));
+        let title = if format == "dc+sd-jwt" { json!([{"path": ["title"]}]) } else { subject(&["title"]) };
+        let listed = |contents: &Contents| {
+            let parts = answer(contents, &query(format, title.clone()), "asker", NOW, &[]).unwrap();
+            parts[0].goes.iter().map(|claim| claim.name.clone()).collect::<Vec<_>>()
+        };
+        assert_eq!(listed(&contents), ["title"], "{format}");
+        let copy = &mut contents.credentials[0].copies[0];
+        let holder = copy.key.open().unwrap().public_key();
+        copy.credential = issuer.copy_with(format, &holder, |payload| {
+            for name in names {
+                payload.insert(name.to_owned(), json!({"id": "urn:uuid:6c3b", "type": "Person"}));
+            }
+        });
+        let listed = listed(&contents);
+        assert!(names.iter().all(|name| listed.iter().any(|listed| listed == name)), "{format}: {listed:?}");
+    }
+}
+
+#[test]
+fn an_approval_is_of_this_request_and_this_answer() {
+    let issuer = Issuer::new();
+    let mut contents = Contents::new(12);
+    contents.credentials.push(issuer.held("aaaa", "vc+sd-jwt", 2));
+    let approved = |contents: &Contents, object: &str, names: &[&str]| {
+        let parts = answer(contents, &query("vc+sd-jwt", subject(names)), "me", NOW, &[]).unwrap();
+        digest(object, &parts, contents).unwrap()
+    };
+    let seen = approved(&contents, "a.b.c", &["title", "eqfLevel"]);
+    assert_eq!(seen.len(), 43);
+    // The same whichever copy goes and in whichever order it is asked.
+    contents.credentials[0].copies[0].shown_to.push("x".to_owned());
+    assert_eq!(approved(&contents, "a.b.c", &["eqfLevel", "title"]), seen);
+    assert_ne!(approved(&contents, "a.b.d", &["title", "eqfLevel"]), seen);
+    assert_ne!(approved(&contents, "a.b.c", &["title", "eqfLevel", "grade"]), seen);
+    // Another credential that answers the same request.
+    contents.credentials.push(issuer.held("bbbb", "vc+sd-jwt", 1));
+    contents.credentials[1].received_at = NOW.plus(10);
+    assert_ne!(approved(&contents, "a.b.c", &["title", "eqfLevel"]), seen);
+}
+
+#[test]
+fn the_digest_is_the_one_that_is_documented() {
+    let issuer = Issuer::new();
+    let mut contents = Contents::new(12);
+    contents.credentials.push(issuer.held("aaaa", "vc+sd-jwt", 1));
+    let parts = answer(&contents, &query("vc+sd-jwt", subject(&["title", "eqfLevel"])), "me", NOW, &[]).unwrap();
+    let text = r#"a.b.c[["q","aaaa","vc+sd-jwt",["credentialSubject.eqfLevel","credentialSubject.title"]]]"#;
+    assert_eq!(digest("a.b.c", &parts, &contents).unwrap(), URL_SAFE_NO_PAD.encode(Sha256::digest(text)));
+    assert_eq!(digest("a.b.c", &[], &contents).unwrap(), URL_SAFE_NO_PAD.encode(Sha256::digest("a.b.c[]")));
 }

@@ -8,7 +8,7 @@ use carnet_proto::issuer::v1::{
 use tonic::transport::Channel;
 
 use super::{authorised, connect};
-use crate::failure::Failure;
+use crate::{failure::Failure, wallet::contents::Secret};
 
 /// A connection to an issuer.
 pub(crate) struct Issuer(IssuanceServiceClient<Channel>);
@@ -18,7 +18,7 @@ pub(crate) enum Collected {
     /// The copies, in the order of the proofs, and the name for the notification.
     Ready(Vec<IssuedCopy>, String),
     /// Not yet: the transaction's name (where it is new), and how long to wait in seconds.
-    NotReady(String, u32),
+    NotReady(Option<Secret>, u32),
 }
 
 impl Issuer {
@@ -58,7 +58,7 @@ impl Issuer {
         Ok(if answer.transaction_id.is_empty() {
             Collected::Ready(answer.credentials, answer.notification_id)
         } else {
-            Collected::NotReady(answer.transaction_id, answer.interval_seconds)
+            Collected::NotReady(Some(Secret::new(answer.transaction_id)), answer.interval_seconds)
         })
     }
 
@@ -68,7 +68,7 @@ impl Issuer {
         let answer = self.0.collect_deferred(authorised(request, token)?).await;
         let answer = answer.map_err(|status| Failure::from_status(&status, "Collecting the credential"))?.into_inner();
         Ok(if answer.credentials.is_empty() {
-            Collected::NotReady(String::new(), answer.interval_seconds)
+            Collected::NotReady(None, answer.interval_seconds)
         } else {
             Collected::Ready(answer.credentials, answer.notification_id)
         })

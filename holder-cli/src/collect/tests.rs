@@ -42,9 +42,10 @@ impl Delivery {
 
     fn receive(&self) -> Result<HeldCredential, Problem> {
         let promise = Promise {
-            issuer: &self.promised_issuer,
-            issuer_name: "University",
-            type_name: self.promised_type,
+            issuer: self.promised_issuer.clone(),
+            issuer_name: "University".to_owned(),
+            configuration_id: String::new(),
+            type_name: self.promised_type.to_owned(),
             format: self.promised_format,
         };
         verified(&self.copies, &self.keys, &promise, &SelfContained, &self.issuer.catalogue, self.now)
@@ -100,6 +101,43 @@ fn row_11_an_expired_copy() {
 #[test]
 fn row_12_a_copy_whose_time_has_not_come() {
     refused(Code::NotYetValid, |delivery| delivery.now = NOW.plus(-3 * 86_400));
+    let begin = NOW.plus(-86_400).start_of_day();
+    for &format in FORMATS {
+        let mut delivery = Delivery::new(format);
+        delivery.now = begin.plus(-60);
+        assert!(delivery.receive().is_ok(), "{format}: clocks may differ by a minute");
+        delivery.now = begin.plus(-61);
+        assert_eq!(delivery.receive().unwrap_err().code, Code::NotYetValid, "{format}");
+    }
+}
+
+#[test]
+fn a_copy_with_a_name_of_its_own() {
+    let with = |format: &'static str, name: &str, value: Option<&str>| {
+        let mut delivery = Delivery::new(format);
+        let keys = delivery.keys.iter().map(|key| key.open().unwrap().public_key());
+        let copy = |key: PublicKey| {
+            let own = Did::jwk(&key);
+            let value = value.unwrap_or(own.as_str());
+            delivery.issuer.copy_with(format, &key, |payload| {
+                payload.insert(name.to_owned(), json!(value));
+            })
+        };
+        delivery.copies = keys.map(copy).collect();
+        delivery.receive().map(|_| ()).map_err(|problem| problem.code)
+    };
+    for format in ["vc+sd-jwt", "dc+sd-jwt"] {
+        assert_eq!(with(format, "sub", None), Ok(()), "{format}: its own key");
+        assert_eq!(with(format, "sub", Some("urn:citizen:4711")), Err(Code::HolderMismatch), "{format}");
+    }
+    for format in FORMATS.iter().filter(|format| **format != "dc+sd-jwt") {
+        assert_eq!(with(format, "id", Some("urn:uuid:6c3b0d0e")), Err(Code::ClaimForbidden), "{format}");
+    }
+    assert_eq!(with("vc+sd-jwt", "proof", Some("x")), Err(Code::ClaimForbidden));
+    // Where claims stand at the top, they are claims that the type does not have.
+    for name in ["id", "proof"] {
+        assert_eq!(with("dc+sd-jwt", name, Some("x")), Err(Code::SchemaViolation));
+    }
 }
 
 #[test]

@@ -5,7 +5,7 @@ use carnet_proto::verifier::v1::{Check, CheckOutcome, SubmitPresentationResponse
 use serde_json::{Value, json};
 
 use crate::{
-    answer::{Part, answer},
+    answer::{Part, answer, digest},
     arguments::Present,
     client::presentation::Verifier,
     failure::{Failure, Safety},
@@ -23,16 +23,7 @@ pub(crate) async fn run(session: &Session, arguments: &Present) -> Result<(), Fa
     let mut verifier = Verifier::connect(&pointer.endpoint, session.ca()?.as_deref()).await?;
     let token = verifier.read(&pointer.id).await?;
     session.resolve(&pointer.did, "the asker").await?;
-    let mut entry = Entry {
-        at: session.now,
-        kind: EntryKind::RequestFailed,
-        party: pointer.client_id.clone(),
-        party_name: String::new(),
-        request: String::new(),
-        purpose: String::new(),
-        reason: String::new(),
-        parts: Vec::new(),
-    };
+    let mut entry = Entry::new(session.now, EntryKind::RequestFailed, &pointer.client_id);
     let request = match Request::verify(&token, &pointer, &session.dids, session.now) {
         Ok(request) => request,
         Err(problem) => {
@@ -41,18 +32,23 @@ pub(crate) async fn run(session: &Session, arguments: &Present) -> Result<(), Fa
             return Err(Failure::from_problem(&problem, "The request is not in order", hint));
         }
     };
-    entry.request.clone_from(&request.digest);
     entry.party_name = request.words("verifier_name", &session.ui.messages).unwrap_or_default();
     entry.purpose = request.words("purpose", &session.ui.messages).unwrap_or_default();
-    let parts = match answer(&wallet.contents, &request.query, &request.client_id, session.now, &only) {
+    let answered = answer(&wallet.contents, &request.query, &request.client_id, session.now, &only)
+        .map_err(|problem| unanswerable(&problem))
+        .and_then(something_goes);
+    let described = |parts: &[Part]| digest(&request.object, parts, &wallet.contents).map_err(|e| unanswerable(&e));
+    let parts = match answered {
         Ok(parts) => parts,
-        Err(problem) => {
-            note(&mut wallet, Entry { reason: problem.code.to_string(), ..entry })?;
-            return Err(unanswerable(&problem));
+        Err(failure) => {
+            entry.request = described(&[])?;
+            note(&mut wallet, Entry { reason: failure.reason.clone(), ..entry })?;
+            return Err(failure);
         }
     };
+    entry.request = described(&parts)?;
     entry.parts = parts.iter().filter_map(|part| shown_part(&wallet, part)).collect();
-    if !approved(session, arguments, &wallet, &pointer, &request, &parts)? {
+    if !approved(session, arguments, &wallet, &pointer, &request, &parts, &entry.request)? {
         note(&mut wallet, Entry { kind: EntryKind::RefusedByOwner, ..entry })?;
         return Err(Failure::new("declined", "You said no; nothing was sent", "nothing more to do"));
     }
@@ -67,20 +63,21 @@ fn approved(
     pointer: &Pointer,
     request: &Request,
     parts: &[Part],
+    digest: &str,
 ) -> Result<bool, Failure> {
     let ui = &session.ui;
     let catalogue = session.catalogue()?;
-    let consent =
-        Consent { request, parts, endpoint: &pointer.endpoint, contents: &wallet.contents, catalogue: &catalogue };
-    if arguments.yes.as_deref() == Some(request.digest.as_str()) {
+    let (contents, endpoint) = (&wallet.contents, pointer.endpoint.as_str());
+    let consent = Consent { request, digest, parts, endpoint, contents, catalogue: &catalogue };
+    if arguments.yes.as_deref() == Some(digest) {
         return Ok(true);
     }
     let needed = |reason: &str, message: &str| {
-        let hint = format!("read what is asked, and if you agree: --yes {}", request.digest);
+        let hint = format!("read what is asked, and if you agree: --yes {digest}");
         Failure::new(reason, message, hint).beside(consent.json(ui))
     };
     if arguments.yes.is_some() {
-        return Err(needed("approval_mismatch", "The digest that you approved is not this request's"));
+        return Err(needed("approval_mismatch", "What you approved is not this request, or not what would go now"));
     }
     ui.say(&consent.text(ui));
     if !ui.can_ask() {
@@ -99,6 +96,7 @@ async fn send(
     parts: &[Part],
     entry: Entry,
 ) -> Result<(), Failure> {
+    let digest = entry.request.clone();
     let mut presentations = Vec::with_capacity(parts.len());
     for part in parts {
         let held = wallet.contents.credentials.get_mut(part.credential);
@@ -131,13 +129,13 @@ async fn send(
     let saved = wallet.save();
     let answer = outcome?;
     saved.map_err(|failure| failure.with_safety(Safety::Sent))?;
-    report(session, wallet, request, parts, &answer)
+    report(session, wallet, &digest, parts, &answer)
 }
 
 fn report(
     session: &Session,
     wallet: &WalletFile,
-    request: &Request,
+    digest: &str,
     parts: &[Part],
     answer: &SubmitPresentationResponse,
 ) -> Result<(), Failure> {
@@ -152,7 +150,7 @@ fn report(
     let reason = clean(&answer.reason).to_lowercase();
     let object = json!({
         "accepted": answer.accepted, "reason": if answer.accepted { Value::Null } else { json!(reason) },
-        "digest": request.digest, "shown": shown, "checks": checks,
+        "digest": digest, "shown": shown, "checks": checks,
     });
     if answer.accepted {
         session.ui.result(&format!("{}\n", session.ui.messages.text("result-accepted")), &object);
@@ -194,10 +192,53 @@ fn note(wallet: &mut WalletFile, entry: Entry) -> Result<(), Failure> {
     wallet.save()
 }
 
+/// Refuses an answer of nothing: there is no document to choose, nothing to approve, and still it would be answered.
+fn something_goes(parts: Vec<Part>) -> Result<Vec<Part>, Failure> {
+    if parts.is_empty() {
+        return Err(Failure::new(
+            Code::QueryUnmet.as_str(),
+            "Nothing is asked that must be answered; nothing was sent",
+            "ask them for a request that says what they need",
+        ));
+    }
+    Ok(parts)
+}
+
 fn unanswerable(problem: &carnet_core::Problem) -> Failure {
     let hint = "see what you have with: carnet list; what is missing, its issuer can offer you";
     if problem.code == Code::QueryUnmet {
         return Failure::new("query_unmet", "You have no valid document that answers this; nothing was sent", hint);
     }
     Failure::from_problem(problem, "This request cannot be answered; nothing was sent", hint)
+}
+
+#[cfg(test)]
+mod tests {
+    use carnet_core::query::Query;
+
+    use super::*;
+    use crate::{
+        answer::tests::{Issuer, NOW},
+        wallet::Contents,
+    };
+
+    #[test]
+    fn a_request_that_needs_nothing_gets_nothing() {
+        let mut contents = Contents::new(12);
+        contents.credentials.push(Issuer::new().held("aaaa", "vc+sd-jwt", 1));
+        let asked = |required: bool| {
+            let query = Query::parse(&json!({
+                "credentials": [{
+                    "id": "q", "format": "vc+sd-jwt", "meta": {"type_values": [["QualificationCredential"]]},
+                    "claims": [{"path": ["credentialSubject", "title"]}]
+                }],
+                "credential_sets": [{"options": [["q"]], "required": required}]
+            }));
+            something_goes(answer(&contents, &query.unwrap(), "me", NOW, &[]).unwrap())
+        };
+        assert_eq!(asked(true).unwrap().len(), 1);
+        let refused = asked(false).unwrap_err();
+        assert_eq!((refused.reason.as_str(), refused.exit), ("query_unmet", crate::failure::PROBLEM));
+        assert!(refused.message.contains("Nothing is asked that must be answered"));
+    }
 }

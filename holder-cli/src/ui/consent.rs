@@ -16,6 +16,8 @@ use crate::{
 pub(crate) struct Consent<'a> {
     /// The request.
     pub(crate) request: &'a Request,
+    /// The digest of the request and of what would be sent.
+    pub(crate) digest: &'a str,
     /// What would be sent.
     pub(crate) parts: &'a [Part],
     /// Where it would be sent.
@@ -49,7 +51,7 @@ impl Consent<'_> {
         for part in self.parts {
             self.part(ui, part, &mut screen);
         }
-        let _ = writeln!(screen, "\n{}\n{}: {}", say("consent-always"), say("consent-digest"), self.request.digest);
+        let _ = writeln!(screen, "\n{}\n{}: {}", say("consent-always"), say("consent-digest"), self.digest);
         screen
     }
 
@@ -101,7 +103,7 @@ impl Consent<'_> {
         let stated = |name: &str| self.request.words(name, &ui.messages);
         let parts: Vec<Value> = self.parts.iter().filter_map(|part| self.part_json(ui, part)).collect();
         json!({
-            "digest": self.request.digest,
+            "digest": self.digest,
             "asker": {
                 "name": stated("verifier_name"),
                 "did": self.request.did.as_str(),

@@ -18,6 +18,7 @@ pub(crate) struct Ui {
     /// One JSON object on standard output, and no questions.
     pub(crate) json: bool,
     ask: bool,
+    prompt: bool,
     bold: bool,
     /// The words.
     pub(crate) messages: Messages,
@@ -27,17 +28,26 @@ impl Ui {
     /// For this run: questions are asked only of a person at a terminal.
     pub(crate) fn new(json: bool, no_input: bool, language: Language) -> Self {
         let colour = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+        let (input, screen) = (io::stdin().is_terminal(), io::stdout().is_terminal());
+        let may_ask = !json && !no_input;
         Self {
             json,
-            ask: !json && !no_input && io::stdin().is_terminal(),
-            bold: !json && colour && io::stdout().is_terminal(),
+            ask: may_ask && somebody_reads(input, screen),
+            prompt: may_ask && input,
+            bold: !json && colour && screen,
             messages: Messages::new(language),
         }
     }
 
-    /// Whether there is a person to ask.
+    /// Whether there is a person to ask: one who sees the screen that a question is about, and can answer it.
     pub(crate) fn can_ask(&self) -> bool {
         self.ask
+    }
+
+    /// Whether there is a person to ask for the passphrase, which no screen comes before: the question and the answer go
+    /// over the terminal itself, wherever standard output goes.
+    pub(crate) fn can_prompt(&self) -> bool {
+        self.prompt
     }
 
     /// A heading, stronger where the terminal can.
@@ -74,7 +84,8 @@ impl Ui {
         if !self.ask {
             return false;
         }
-        eprint!("{question} ");
+        // Where the screen is that it is about.
+        print(&format!("{question} "));
         let mut line = String::new();
         if io::stdin().read_line(&mut line).is_err() {
             return false;
@@ -84,8 +95,27 @@ impl Ui {
     }
 }
 
+/// Whether what is asked is seen by the one who answers. If either end is a file or another program, what comes back is
+/// nobody's yes.
+const fn somebody_reads(input_is_terminal: bool, screen_is_terminal: bool) -> bool {
+    input_is_terminal && screen_is_terminal
+}
+
 /// To standard output; a reader that went away is no error of ours.
 fn print(text: &str) {
     let mut out = io::stdout().lock();
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_question_that_nobody_sees_is_not_asked() {
+        assert!(somebody_reads(true, true));
+        for (input, screen) in [(true, false), (false, true), (false, false)] {
+            assert!(!somebody_reads(input, screen), "{input} {screen}");
+        }
+    }
 }

@@ -12,7 +12,7 @@ use rand_core::{OsRng, RngCore};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use zeroize::Zeroizing;
 
-use crate::failure::Failure;
+use crate::{failure::Failure, session::CLOCK_SKEW};
 
 /// The version of the contents that this program reads and writes.
 pub(crate) const VERSION: u32 = 1;
@@ -107,7 +107,8 @@ pub(crate) struct Copy {
     pub(crate) shown_to: Vec<String>,
 }
 
-/// A collection that the issuer was not ready for.
+/// A collection that was begun and is not done. It is in the file before the issuer is asked, so that an answer that is
+/// lost on its way can be asked for again.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Pending {
@@ -119,14 +120,45 @@ pub(crate) struct Pending {
     pub(crate) issuer: String,
     /// What was asked for.
     pub(crate) configuration_id: String,
-    /// The issuer's name for the transaction.
-    pub(crate) transaction_id: Secret,
     /// What authorises the collection.
     pub(crate) access_token: Secret,
     /// The keys that were drawn, in the order of the proofs.
     pub(crate) keys: Vec<HolderKey>,
     /// When it was asked for.
     pub(crate) since: Timestamp,
+    /// How far it came.
+    pub(crate) stage: Stage,
+}
+
+/// How far a collection came.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub(crate) enum Stage {
+    /// The copies are being asked for, and no answer came. The very same call gets the same answer while the access token
+    /// lives (protocol 3.17).
+    Asked {
+        /// One for each key, as they were sent.
+        proofs: Vec<String>,
+        /// When the access token ends.
+        until: Timestamp,
+    },
+    /// The issuer was not ready. How long it keeps the transaction is for the issuer to say.
+    Deferred {
+        /// The issuer's name for the transaction.
+        transaction_id: Secret,
+    },
+}
+
+impl Pending {
+    /// Whether it is the same collection, however far it came.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        self.offer == other.offer && self.configuration_id == other.configuration_id
+    }
+
+    /// Whether no answer can come any more.
+    pub(crate) fn is_over(&self, now: Timestamp) -> bool {
+        matches!(self.stage, Stage::Asked { until, .. } if now > until.plus(CLOCK_SKEW))
+    }
 }
 
 /// What happened.
@@ -163,7 +195,7 @@ pub(crate) struct Entry {
     pub(crate) party: String,
     /// What the other side calls itself.
     pub(crate) party_name: String,
-    /// The request's digest; empty where there was no request.
+    /// The digest of the request and of what was to go; empty where there was no request.
     pub(crate) request: String,
     /// The purpose that was stated.
     pub(crate) purpose: String,
@@ -171,6 +203,22 @@ pub(crate) struct Entry {
     pub(crate) reason: String,
     /// Which claims of which document.
     pub(crate) parts: Vec<ShownPart>,
+}
+
+impl Entry {
+    /// An entry that says when, what and with whom, and nothing more yet.
+    pub(crate) fn new(at: Timestamp, kind: EntryKind, party: &str) -> Self {
+        Self {
+            at,
+            kind,
+            party: party.to_owned(),
+            party_name: String::new(),
+            request: String::new(),
+            purpose: String::new(),
+            reason: String::new(),
+            parts: Vec::new(),
+        }
+    }
 }
 
 /// What of one credential was shown.

@@ -3,5 +3,5 @@
 pub(crate) mod contents;
 pub(crate) mod file;
 
-pub(crate) use contents::{Contents, Copy, Entry, EntryKind, HeldCredential, HolderKey, Pending, ShownPart};
+pub(crate) use contents::{Contents, Copy, Entry, EntryKind, HeldCredential, HolderKey, Pending, ShownPart, Stage};
 pub(crate) use file::{WalletFile, read_only};

@@ -20,14 +20,11 @@ fn screen(language: Language, shown_to: &[&[&str]]) -> String {
     }
     let parts = answer::answer(&contents, &request.query, &request.client_id, NOW, &[]).unwrap();
     let catalogue = &issuer.catalogue;
+    let endpoint = "https://a.example";
     let consent =
-        Consent { request: &request, parts: &parts, endpoint: "https://a.example", contents: &contents, catalogue };
+        Consent { request: &request, digest: "DIGEST", parts: &parts, endpoint, contents: &contents, catalogue };
     let ui = Ui::new(false, true, language);
-    consent
-        .text(&ui)
-        .replace(request.did.as_str(), "ASKER-DID")
-        .replace(issuer.did.as_str(), "ISSUER-DID")
-        .replace(&request.digest, "DIGEST")
+    consent.text(&ui).replace(request.did.as_str(), "ASKER-DID").replace(issuer.did.as_str(), "ISSUER-DID")
 }
 
 /// The whole screen, word for word. To change it on purpose, run with UPDATE_SCREENS=1 and read the difference.

@@ -1,0 +1,297 @@
+//! Collections that were begun: asked for, asked for again when the answer was lost, waited for when the issuer was not
+//! ready. Each is in the wallet's file before the issuer is asked, and stays there until it is stored, refused, or over.
+
+use carnet_core::time::Timestamp;
+use carnet_proto::issuer::v1::{IssuedCopy, NotificationEvent};
+use carnet_spec::Catalogue;
+use serde_json::{Value, json};
+
+use crate::{
+    client::issuance::{Collected, Issuer},
+    collect::{proofs, verified},
+    failure::{Failure, Safety, TRY_AGAIN},
+    promise::Promise,
+    session::Session,
+    ui::{labels::Labels, sanitise::clean},
+    wallet::{Entry, EntryKind, HolderKey, Pending, ShownPart, Stage, WalletFile},
+};
+
+/// What an issuer says of a collection of which nothing will come any more.
+const REFUSED: [&str; 10] = [
+    "batch_size",
+    "configuration_not_offered",
+    "credential_request_denied",
+    "invalid_proof",
+    "invalid_token",
+    "invalid_transaction_id",
+    "not_found",
+    "offer_already_collected",
+    "offer_cancelled",
+    "offer_expired",
+];
+
+/// What an issuer says of proofs over a nonce that it does not know. Of a call that it knows it does not look at the nonce,
+/// so nothing was made for these proofs.
+const NONCE_REFUSED: &str = "invalid_nonce";
+
+/// How one collection ended for now.
+enum Step {
+    /// It is stored; what it is.
+    Received(Value),
+    /// It is not ready; how many seconds to wait.
+    Wait(u32),
+}
+
+/// What a collection works with.
+pub(crate) struct Collecting<'a> {
+    /// This run.
+    pub(crate) session: &'a Session,
+    /// The types that this wallet knows.
+    pub(crate) catalogue: &'a Catalogue,
+    /// Where it is stored.
+    pub(crate) wallet: &'a mut WalletFile,
+}
+
+/// Proofs of possession over a fresh nonce.
+pub(crate) async fn fresh_proofs(
+    issuer: &mut Issuer,
+    audience: &str,
+    keys: &[HolderKey],
+    now: Timestamp,
+) -> Result<Vec<String>, Failure> {
+    let nonce = issuer.nonce().await?;
+    proofs(keys, audience, &nonce, now)
+        .map_err(|problem| Failure::from_problem(&problem, "Your keys could not sign", "try again"))
+}
+
+/// Goes on with what was begun: all of it, or that of one offer.
+pub(crate) async fn resume(session: &Session, mut wallet: WalletFile, offer: Option<&str>) -> Result<(), Failure> {
+    let catalogue = session.catalogue()?;
+    let of_offer = |pending: &&Pending| offer.is_none_or(|offer| pending.offer == offer);
+    let wanted: Vec<Pending> = wallet.contents.pending.iter().filter(of_offer).cloned().collect();
+    if wanted.is_empty() {
+        let hint = "receive an offer with: carnet receive OFFER";
+        return Err(Failure::new("nothing_pending", "Nothing is on its way", hint));
+    }
+    let mut collecting = Collecting { session, catalogue: &catalogue, wallet: &mut wallet };
+    let mut progress = Progress::default();
+    for pending in wanted {
+        let step = collecting.resume_one(pending).await;
+        progress.add(step);
+    }
+    progress.finish(session)
+}
+
+impl Collecting<'_> {
+    async fn resume_one(&mut self, pending: Pending) -> Result<Step, Failure> {
+        if pending.is_over(self.session.now) {
+            let failure = Failure::new(
+                "collection_expired",
+                "The issuer's answer was lost, and the time to ask for it again is over",
+                "ask the issuer for a new offer",
+            );
+            return Err(self.given_up(&pending, "", failure));
+        }
+        let mut issuer = Issuer::connect(&pending.endpoint, self.session.ca()?.as_deref()).await?;
+        let metadata = issuer.metadata().await?;
+        if metadata.issuer != pending.issuer {
+            return Err(Failure::new(
+                "issuer_mismatch",
+                "Another issuer answers at that address than the one that made the offer",
+                "ask the issuer",
+            ));
+        }
+        let messages = &self.session.ui.messages;
+        let promise = Promise::read(&metadata, &pending.configuration_id, self.catalogue, messages)?;
+        self.session.resolve_issuer(&promise.issuer).await?;
+        self.advance(&mut issuer, &promise, pending).await
+    }
+
+    /// Begins collections whose proofs are made: stores them before the first is asked for.
+    pub(crate) async fn begin(
+        &mut self,
+        issuer: &mut Issuer,
+        begun: Vec<(Promise, Pending)>,
+    ) -> Result<Progress, Failure> {
+        self.wallet.contents.pending.extend(begun.iter().map(|(_, pending)| pending.clone()));
+        // The code is used up, and without the token in the file nothing is asked for.
+        let hint = || "make room for the wallet, and ask the issuer for a new offer".to_owned();
+        self.wallet.save().map_err(|failure| Failure { hint: hint(), ..failure })?;
+        let mut progress = Progress::default();
+        for (promise, pending) in begun {
+            let step = self.advance(issuer, &promise, pending).await;
+            progress.add(step);
+        }
+        Ok(progress)
+    }
+
+    /// Takes a collection, which is in the wallet's file, as far as it goes now.
+    async fn advance(&mut self, issuer: &mut Issuer, promise: &Promise, mut pending: Pending) -> Result<Step, Failure> {
+        match self.ask(issuer, promise, &mut pending).await {
+            Ok(Collected::Ready(copies, notification)) => {
+                self.store(issuer, promise, &pending, &copies, &notification).await
+            }
+            Ok(Collected::NotReady(transaction_id, interval)) => {
+                if let (Stage::Asked { .. }, Some(transaction_id)) = (&pending.stage, transaction_id) {
+                    pending.stage = Stage::Deferred { transaction_id };
+                    self.keep(&pending).map_err(still_pending)?;
+                }
+                Ok(Step::Wait(interval))
+            }
+            Err(failure) if REFUSED.contains(&failure.reason.as_str()) => {
+                Err(self.given_up(&pending, &promise.issuer_name, failure))
+            }
+            Err(failure) => Err(still_pending(failure)),
+        }
+    }
+
+    /// One question to the issuer: the very call that was made before, if there was one.
+    async fn ask(
+        &mut self,
+        issuer: &mut Issuer,
+        promise: &Promise,
+        pending: &mut Pending,
+    ) -> Result<Collected, Failure> {
+        let token = pending.access_token.clone();
+        let (sent, until) = match &pending.stage {
+            Stage::Deferred { transaction_id } => {
+                return issuer.collect_deferred(token.expose(), transaction_id.expose()).await;
+            }
+            Stage::Asked { proofs, until } => (proofs.clone(), *until),
+        };
+        match issuer.collect(token.expose(), &pending.configuration_id, sent).await {
+            Err(failure) if failure.reason == NONCE_REFUSED => {}
+            answered => return answered,
+        }
+        let proofs = fresh_proofs(issuer, &promise.issuer, &pending.keys, self.session.now).await?;
+        pending.stage = Stage::Asked { proofs: proofs.clone(), until };
+        self.keep(pending)?;
+        issuer.collect(token.expose(), &pending.configuration_id, proofs).await
+    }
+
+    /// Stores how far a collection came.
+    fn keep(&mut self, pending: &Pending) -> Result<(), Failure> {
+        if let Some(stored) = self.wallet.contents.pending.iter_mut().find(|stored| stored.is(pending)) {
+            stored.clone_from(pending);
+        }
+        self.wallet.save()
+    }
+
+    /// Forgets a collection of which nothing will come, and notes why.
+    fn given_up(&mut self, pending: &Pending, issuer_name: &str, failure: Failure) -> Failure {
+        let contents = &mut self.wallet.contents;
+        contents.pending.retain(|stored| !stored.is(pending));
+        contents.log.push(Entry {
+            party_name: issuer_name.to_owned(),
+            reason: failure.reason.clone(),
+            ..Entry::new(self.session.now, EntryKind::ReceiveFailed, &pending.issuer)
+        });
+        match self.wallet.save() {
+            Ok(()) => failure.with_safety(Safety::Stored),
+            Err(unsaved) => unsaved,
+        }
+    }
+
+    /// Verifies the copies, stores them all at once, and tells the issuer.
+    async fn store(
+        &mut self,
+        issuer: &mut Issuer,
+        promise: &Promise,
+        pending: &Pending,
+        copies: &[IssuedCopy],
+        notification: &str,
+    ) -> Result<Step, Failure> {
+        let (session, token) = (self.session, pending.access_token.expose());
+        let texts: Vec<String> = copies.iter().map(|copy| copy.credential.clone()).collect();
+        let held = match verified(&texts, &pending.keys, promise, &session.dids, self.catalogue, session.now) {
+            Ok(held) => held,
+            Err(problem) => {
+                let _ = issuer.notify(token, notification, NotificationEvent::CredentialFailure).await;
+                let message = "What the issuer sent does not hold, and was not stored";
+                let hint = "tell the issuer the name in brackets, and ask for a new offer";
+                let failure = Failure::from_problem(&problem, message, hint);
+                return Err(self.given_up(pending, &promise.issuer_name, failure));
+            }
+        };
+        let summary = json!({
+            "id": held.id, "type": held.type_name, "format": held.format, "issuer": held.issuer,
+            "issuer_name": held.issuer_name, "copies": held.copies.len(),
+            "label": Labels::new(self.catalogue, &held.type_name, &session.ui.messages).document(),
+            "valid_until": held.valid_until.map(|until| until.to_string()),
+        });
+        let before = self.wallet.contents.clone();
+        let contents = &mut self.wallet.contents;
+        contents.pending.retain(|stored| !stored.is(pending));
+        contents.log.push(Entry {
+            party_name: promise.issuer_name.clone(),
+            parts: vec![ShownPart { id: held.id.clone(), type_name: held.type_name.clone(), paths: Vec::new() }],
+            ..Entry::new(session.now, EntryKind::Received, &promise.issuer)
+        });
+        contents.credentials.push(held);
+        if let Err(failure) = self.wallet.save() {
+            // The file still has the collection, and the issuer, which is told nothing, still has the answer.
+            self.wallet.contents = before;
+            return Err(still_pending(failure));
+        }
+        // Stored is stored; whether the issuer hears of it changes nothing for the owner.
+        if issuer.notify(token, notification, NotificationEvent::CredentialAccepted).await.is_err() {
+            session.ui.note("note: the issuer could not be told that it arrived");
+        }
+        Ok(Step::Received(summary))
+    }
+}
+
+/// What went wrong did not end the collection.
+fn still_pending(failure: Failure) -> Failure {
+    let hint = "what was begun is kept; go on soon with: carnet receive --resume".to_owned();
+    Failure { hint, exit: TRY_AGAIN, safety: Safety::Stored, ..failure }
+}
+
+/// How all collections of a run ended: one that fails does not keep the others from coming.
+#[derive(Default)]
+pub(crate) struct Progress {
+    received: Vec<Value>,
+    waiting: Option<u32>,
+    failure: Option<Failure>,
+}
+
+impl Progress {
+    fn add(&mut self, step: Result<Step, Failure>) {
+        match step {
+            Ok(Step::Received(summary)) => self.received.push(summary),
+            Ok(Step::Wait(interval)) => self.waiting = Some(interval.max(1)),
+            Err(failure) => {
+                self.failure.get_or_insert(failure);
+            }
+        }
+    }
+
+    /// Says how it ended.
+    pub(crate) fn finish(self, session: &Session) -> Result<(), Failure> {
+        let mut text = String::new();
+        for one in &self.received {
+            let word = |name: &str| clean(one.get(name).and_then(Value::as_str).unwrap_or_default());
+            let done = session.ui.messages.text("receive-done");
+            text.push_str(&format!("{done} {} ({}), {}\n", word("label"), word("id"), word("issuer_name")));
+        }
+        let object = json!({"received": self.received, "retry_after_seconds": self.waiting});
+        let failure = match (self.failure, self.waiting) {
+            (Some(failure), _) if self.received.is_empty() => failure,
+            (Some(failure), _) => failure.with_safety(Safety::Stored),
+            (None, Some(interval)) => {
+                let hint = format!("try again in {interval} s with: carnet receive --resume");
+                Failure::later("not_ready", "The issuer is not ready yet; your keys for it are kept", hint)
+                    .with_safety(Safety::Stored)
+            }
+            (None, None) => {
+                session.ui.result(&text, &object);
+                return Ok(());
+            }
+        };
+        session.ui.say(&text);
+        Err(failure.beside(object))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,372 @@
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex},
+};
+
+use carnet_core::secure::jose::{Jws, KeyRef};
+use carnet_proto::issuer::v1::{
+    CollectCredentialsRequest, CollectCredentialsResponse, CollectDeferredRequest, CollectDeferredResponse,
+    CredentialConfiguration, CredentialFormat, IssueNonceRequest, IssueNonceResponse, NotifyRequest, NotifyResponse,
+    ReadMetadataRequest, ReadMetadataResponse, RedeemOfferRequest, RedeemOfferResponse, RefillCredentialsRequest,
+    RefillCredentialsResponse,
+    issuance_service_server::{IssuanceService, IssuanceServiceServer},
+};
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tonic::{Request, Response, Status, transport::server::TcpIncoming};
+use tonic_types::{ErrorDetails, StatusExt};
+
+use super::*;
+use crate::{
+    answer::tests::{self as issuing, NOW},
+    arguments::{Global, Receive},
+    commands::receive,
+    failure::PROBLEM,
+    ui::messages::Language,
+    wallet::{Contents, file::LEAST_WORK_FACTOR},
+};
+
+const CONFIGURATION: &str = "QualificationCredential_vc+sd-jwt";
+
+/// What comes of a call for copies, other than the copies.
+enum Fate {
+    /// They are made, and the answer does not arrive.
+    Lost,
+    /// Refused for this reason, and nothing is made.
+    Refused(&'static str),
+    /// They are not ready.
+    Deferred,
+    /// They are made for keys that nobody proved.
+    Spoiled,
+}
+
+#[derive(Default)]
+struct Record {
+    redeemed: usize,
+    nonces: usize,
+    fates: VecDeque<Fate>,
+    /// The proofs of every call.
+    calls: Vec<Vec<String>>,
+    /// The proofs of the call that was taken.
+    taken: Vec<String>,
+    events: Vec<i32>,
+}
+
+/// An issuer that keeps the rules of protocol 3.17: the same call gets the same answer, another one none.
+struct Desk {
+    issuer: issuing::Issuer,
+    record: Mutex<Record>,
+}
+
+impl Desk {
+    fn copies(&self, proofs: &[String]) -> Vec<IssuedCopy> {
+        let copy = |proof: &String| {
+            let proof = Jws::parse(proof).unwrap();
+            let KeyRef::Jwk(key) = proof.key_ref() else { panic!("a proof without its key") };
+            IssuedCopy { format: CredentialFormat::VcSdJwt.into(), credential: self.issuer.copy("vc+sd-jwt", key) }
+        };
+        proofs.iter().map(copy).collect()
+    }
+}
+
+fn refused(reason: &str) -> Status {
+    let mut details = ErrorDetails::new();
+    details.set_error_info(reason, "carnet", std::collections::HashMap::<String, String>::new());
+    Status::with_error_details(tonic::Code::FailedPrecondition, "refused", details)
+}
+
+#[tonic::async_trait]
+impl IssuanceService for Desk {
+    async fn read_metadata(&self, _: Request<ReadMetadataRequest>) -> Result<Response<ReadMetadataResponse>, Status> {
+        let configuration = CredentialConfiguration {
+            id: CONFIGURATION.to_owned(),
+            format: CredentialFormat::VcSdJwt.into(),
+            credential_type: "QualificationCredential".to_owned(),
+            ..CredentialConfiguration::default()
+        };
+        Ok(Response::new(ReadMetadataResponse {
+            issuer: self.issuer.did.to_string(),
+            configurations: vec![configuration],
+            max_batch_size: 3,
+            ..ReadMetadataResponse::default()
+        }))
+    }
+
+    async fn redeem_offer(&self, _: Request<RedeemOfferRequest>) -> Result<Response<RedeemOfferResponse>, Status> {
+        let mut record = self.record.lock().unwrap();
+        record.redeemed = record.redeemed.saturating_add(1);
+        let mut answer =
+            RedeemOfferResponse { access_token: format!("token-{}", record.redeemed), ..Default::default() };
+        answer.expires_at.get_or_insert_default().seconds = NOW.plus(300).unix();
+        Ok(Response::new(answer))
+    }
+
+    async fn issue_nonce(&self, _: Request<IssueNonceRequest>) -> Result<Response<IssueNonceResponse>, Status> {
+        let mut record = self.record.lock().unwrap();
+        record.nonces = record.nonces.saturating_add(1);
+        let c_nonce = format!("nonce-{}", record.nonces);
+        Ok(Response::new(IssueNonceResponse { c_nonce, ..IssueNonceResponse::default() }))
+    }
+
+    async fn collect_credentials(
+        &self,
+        request: Request<CollectCredentialsRequest>,
+    ) -> Result<Response<CollectCredentialsResponse>, Status> {
+        let proofs = request.into_inner().proofs;
+        let mut record = self.record.lock().unwrap();
+        record.calls.push(proofs.clone());
+        let fate = record.fates.pop_front();
+        if let Some(Fate::Refused(reason)) = fate {
+            return Err(refused(reason));
+        }
+        if !record.taken.is_empty() && record.taken != proofs {
+            return Err(refused("OFFER_ALREADY_COLLECTED"));
+        }
+        record.taken.clone_from(&proofs);
+        let mut answer = CollectCredentialsResponse { notification_id: "n".to_owned(), ..Default::default() };
+        match fate {
+            Some(Fate::Lost) => return Err(Status::unavailable("the connection broke")),
+            Some(Fate::Deferred) => (answer.transaction_id, answer.interval_seconds) = ("t".to_owned(), 5),
+            Some(Fate::Spoiled) => {
+                answer.credentials = self.copies(&proofs);
+                answer.credentials.swap(0, 1);
+            }
+            _ => answer.credentials = self.copies(&proofs),
+        }
+        Ok(Response::new(answer))
+    }
+
+    async fn collect_deferred(
+        &self,
+        request: Request<CollectDeferredRequest>,
+    ) -> Result<Response<CollectDeferredResponse>, Status> {
+        assert_eq!(request.into_inner().transaction_id, "t");
+        let record = self.record.lock().unwrap();
+        let credentials = self.copies(&record.taken);
+        Ok(Response::new(CollectDeferredResponse { credentials, ..Default::default() }))
+    }
+
+    async fn refill_credentials(
+        &self,
+        _: Request<RefillCredentialsRequest>,
+    ) -> Result<Response<RefillCredentialsResponse>, Status> {
+        Err(Status::unimplemented("nothing is refilled here"))
+    }
+
+    async fn notify(&self, request: Request<NotifyRequest>) -> Result<Response<NotifyResponse>, Status> {
+        self.record.lock().unwrap().events.push(request.into_inner().event);
+        Ok(Response::new(NotifyResponse {}))
+    }
+}
+
+/// A wallet, and an issuer on loopback that offers it something.
+struct Scene {
+    _folder: TempDir,
+    desk: Arc<Desk>,
+    session: Session,
+    offer: String,
+}
+
+impl Scene {
+    async fn set(fates: impl IntoIterator<Item = Fate>) -> Self {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let folder = tempfile::tempdir().unwrap();
+        let (wallet, passphrase) = (folder.path().join("wallet.age"), folder.path().join("passphrase"));
+        std::fs::write(&passphrase, "correct horse\n").unwrap();
+        let record = Record { fates: fates.into_iter().collect(), ..Record::default() };
+        let desk = Arc::new(Desk { issuer: issuing::Issuer::new(), record: Mutex::new(record) });
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let endpoint = format!("http://{}", listener.local_addr().unwrap());
+        let service = IssuanceServiceServer::from_arc(desk.clone());
+        let server = tonic::transport::Server::builder().add_service(service);
+        tokio::spawn(server.serve_with_incoming(TcpIncoming::from(listener)));
+        let offer = json!({
+            "credential_issuer": endpoint, "credential_configuration_ids": [CONFIGURATION],
+            "grants": {"urn:ietf:params:oauth:grant-type:pre-authorized_code": {"pre-authorized_code": "c0de"}}
+        });
+        let mut link = url::Url::parse("openid-credential-offer://").unwrap();
+        link.query_pairs_mut().append_pair("credential_offer", &offer.to_string());
+        let mut session = Session::new(Global {
+            wallet: Some(wallet.clone()),
+            passphrase_file: Some(passphrase),
+            passphrase_fd: None,
+            json: false,
+            no_input: true,
+            lang: Some(Language::En),
+            ca: None,
+            private_host: Vec::new(),
+            catalogue: None,
+        });
+        session.now = NOW;
+        WalletFile::create(&wallet, session.passphrase(true).unwrap(), LEAST_WORK_FACTOR).unwrap();
+        Self { _folder: folder, desk, session, offer: link.to_string() }
+    }
+
+    async fn run(&self, offer: Option<&str>) -> Result<(), Failure> {
+        let offer = offer.map(str::to_owned);
+        let resume = offer.is_none();
+        receive::run(&self.session, &Receive { offer, resume, pin: None, pin_file: None, yes: true }).await
+    }
+
+    async fn receive(&self) -> Result<(), Failure> {
+        self.run(Some(&self.offer)).await
+    }
+
+    fn contents(&self) -> Contents {
+        self.session.read().unwrap()
+    }
+
+    fn record<T>(&self, read: impl FnOnce(&Record) -> T) -> T {
+        read(&self.desk.record.lock().unwrap())
+    }
+
+    /// Everything is there, once, and nothing is on its way.
+    #[track_caller]
+    fn has_received(&self) {
+        let contents = self.contents();
+        assert_eq!(contents.credentials.iter().map(|held| held.copies.len()).collect::<Vec<_>>(), [3]);
+        assert!(contents.pending.is_empty());
+        assert_eq!(self.record(|record| record.events.clone()), [NotificationEvent::CredentialAccepted as i32]);
+    }
+
+    /// Nothing is there, and nothing is on its way; the log says why.
+    #[track_caller]
+    fn has_given_up(&self, reason: &str) {
+        let contents = self.contents();
+        assert!(contents.credentials.is_empty() && contents.pending.is_empty());
+        let last = contents.log.last().unwrap();
+        assert_eq!((last.kind, last.reason.as_str()), (EntryKind::ReceiveFailed, reason));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_answer_is_asked_for_again_by_the_same_call() {
+    for by_offer in [true, false] {
+        let scene = Scene::set([Fate::Lost, Fate::Lost]).await;
+        let again = if by_offer { Some(scene.offer.as_str()) } else { None };
+        for attempt in 1..=2 {
+            let lost = if attempt == 1 { scene.receive().await } else { scene.run(again).await }.unwrap_err();
+            assert_eq!((lost.exit, lost.safety), (TRY_AGAIN, Safety::Stored), "{lost:?}");
+            assert!(lost.hint.contains("--resume"));
+            assert_eq!(scene.contents().pending.len(), 1);
+        }
+        scene.run(again).await.unwrap();
+        scene.has_received();
+        let (redeemed, calls) = scene.record(|record| (record.redeemed, record.calls.clone()));
+        assert_eq!((redeemed, calls.len()), (1, 3));
+        assert!(calls[0].len() == 3 && calls.iter().all(|call| *call == calls[0]));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_could_not_be_stored_can_be_had_again() {
+    let scene = Scene::set([]).await;
+    let mut wallet = scene.session.open().unwrap();
+    let keys = crate::collect::draw_keys(3);
+    let proofs = proofs(&keys, scene.desk.issuer.did.as_str(), "nonce", NOW).unwrap();
+    let endpoint = crate::offer::Offer::parse(&scene.offer).unwrap().endpoint;
+    let pending = Pending {
+        offer: "o".to_owned(),
+        endpoint: endpoint.clone(),
+        issuer: scene.desk.issuer.did.to_string(),
+        configuration_id: CONFIGURATION.to_owned(),
+        access_token: crate::wallet::contents::Secret::new("token".to_owned()),
+        keys,
+        since: NOW,
+        stage: Stage::Asked { proofs, until: NOW.plus(300) },
+    };
+    wallet.contents.pending.push(pending.clone());
+    wallet.save().unwrap();
+    let folder = scene._folder.path().to_owned();
+    // The folder goes away under the open wallet, so that it cannot be written.
+    let elsewhere = folder.with_extension("elsewhere");
+    std::fs::rename(&folder, &elsewhere).unwrap();
+    let catalogue = scene.session.catalogue().unwrap();
+    let mut collecting = Collecting { session: &scene.session, catalogue: &catalogue, wallet: &mut wallet };
+    let unstored = collecting.resume_one(pending).await.err().unwrap();
+    assert_eq!((unstored.reason.as_str(), unstored.exit), ("wallet_unwritable", TRY_AGAIN));
+    assert!(wallet.contents.credentials.is_empty() && wallet.contents.pending.len() == 1);
+    assert!(scene.record(|record| record.events.is_empty()), "the issuer keeps its answer until it is told");
+    drop(wallet);
+    std::fs::rename(&elsewhere, &folder).unwrap();
+    scene.run(None).await.unwrap();
+    scene.has_received();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_refused_for_good_is_forgotten() {
+    let scene = Scene::set([Fate::Refused("INVALID_TOKEN")]).await;
+    assert_eq!(scene.receive().await.unwrap_err().reason, "invalid_token");
+    scene.has_given_up("invalid_token");
+    let scene = Scene::set([Fate::Lost, Fate::Refused("OFFER_ALREADY_COLLECTED")]).await;
+    scene.receive().await.unwrap_err();
+    assert_eq!(scene.receive().await.unwrap_err().reason, "offer_already_collected");
+    scene.has_given_up("offer_already_collected");
+    // What may be otherwise next time is kept.
+    let scene = Scene::set([Fate::Refused("STORE_FAILED")]).await;
+    assert_eq!(scene.receive().await.unwrap_err().exit, TRY_AGAIN);
+    scene.receive().await.unwrap();
+    scene.has_received();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn copies_that_do_not_hold_are_refused_and_not_asked_for_again() {
+    let scene = Scene::set([Fate::Spoiled]).await;
+    let refused = scene.receive().await.unwrap_err();
+    assert_eq!((refused.reason.as_str(), refused.exit), ("holder_mismatch", PROBLEM));
+    scene.has_given_up("holder_mismatch");
+    assert_eq!(scene.record(|record| record.events.clone()), [NotificationEvent::CredentialFailure as i32]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn proofs_over_a_nonce_that_was_forgotten_are_made_anew_with_the_same_keys() {
+    let scene = Scene::set([Fate::Refused("INVALID_NONCE")]).await;
+    scene.receive().await.unwrap();
+    scene.has_received();
+    let (redeemed, calls) = scene.record(|record| (record.redeemed, record.calls.clone()));
+    assert_eq!((redeemed, calls.len()), (1, 2));
+    assert_ne!(calls[0], calls[1]);
+    let keys = |call: &[String]| {
+        let key = |proof: &String| match Jws::parse(proof).unwrap().key_ref() {
+            KeyRef::Jwk(key) => key.thumbprint(),
+            _ => panic!("a proof without its key"),
+        };
+        call.iter().map(key).collect::<Vec<_>>()
+    };
+    assert_eq!(keys(&calls[0]), keys(&calls[1]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_deferred_outlives_its_token() {
+    let mut scene = Scene::set([Fate::Lost, Fate::Deferred]).await;
+    scene.receive().await.unwrap_err();
+    assert_eq!(scene.receive().await.unwrap_err().reason, "not_ready");
+    assert!(matches!(scene.contents().pending[0].stage, Stage::Deferred { .. }));
+    scene.session.now = NOW.plus(29 * 86_400);
+    scene.receive().await.unwrap();
+    scene.has_received();
+    assert_eq!(scene.record(|record| record.calls.len()), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_lost_for_too_long_is_over() {
+    let lost = async || {
+        let mut scene = Scene::set([Fate::Lost]).await;
+        scene.receive().await.unwrap_err();
+        scene.session.now = NOW.plus(300 + crate::session::CLOCK_SKEW);
+        scene
+    };
+    // Just before the end it is asked for, after it no more.
+    lost().await.run(None).await.unwrap();
+    let mut scene = lost().await;
+    scene.session.now = scene.session.now.plus(1);
+    assert_eq!(scene.run(None).await.unwrap_err().reason, "collection_expired");
+    scene.has_given_up("collection_expired");
+    // With the offer at hand it is tried anew: an issuer that signed nothing takes the code again.
+    let mut scene = lost().await;
+    scene.session.now = scene.session.now.plus(1);
+    scene.desk.record.lock().unwrap().taken.clear();
+    scene.receive().await.unwrap();
+    scene.has_received();
+    assert_eq!(scene.record(|record| record.redeemed), 2);
+}

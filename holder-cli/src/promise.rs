@@ -1,0 +1,88 @@
+//! What an issuer promises: its own word on what it will send, and so what the copies are held to.
+
+use carnet_core::{Code, Problem, verify::IssuerPolicy};
+use carnet_proto::issuer::v1::ReadMetadataResponse;
+use carnet_spec::Catalogue;
+
+use crate::{
+    client::issuance::format_name,
+    failure::Failure,
+    ui::{messages::Messages, sanitise::clean},
+};
+
+/// One credential that an issuer says it will send.
+#[derive(Debug, Clone)]
+pub(crate) struct Promise {
+    /// The issuer's DID.
+    pub(crate) issuer: String,
+    /// What it calls itself.
+    pub(crate) issuer_name: String,
+    /// Its name for what is promised.
+    pub(crate) configuration_id: String,
+    /// The type's name.
+    pub(crate) type_name: String,
+    /// The format.
+    pub(crate) format: &'static str,
+}
+
+impl Promise {
+    /// What a configuration id stands for in an issuer's metadata, if this wallet can hold it.
+    pub(crate) fn read(
+        metadata: &ReadMetadataResponse,
+        id: &str,
+        catalogue: &Catalogue,
+        messages: &Messages,
+    ) -> Result<Self, Failure> {
+        let unknown = |what: &str| {
+            Failure::new("configuration_unknown", format!("The issuer {what}"), "ask the issuer for another offer")
+        };
+        let found = metadata.configurations.iter().find(|configuration| configuration.id == id);
+        let found = found.ok_or_else(|| unknown("does not issue what the offer names"))?;
+        let format = format_name(found.format).ok_or_else(|| unknown("offers a format that is not known here"))?;
+        if !can_verify(format) {
+            return Err(Failure::new(
+                "format_unsupported",
+                format!("This program was built without what is needed to check {format}"),
+                "use a build with the feature jsonld, or ask for the format vc+sd-jwt",
+            ));
+        }
+        if catalogue.credential_type(&found.credential_type).is_none() {
+            return Err(Failure::new(
+                "type_unknown",
+                format!("The type {} is not in this wallet's catalogue", clean(&found.credential_type)),
+                "get the type's folder from somebody you trust, and give it with --catalogue DIR",
+            ));
+        }
+        let issuer_name = messages
+            .pick(|language| metadata.display_name.get(language).map(String::as_str))
+            .unwrap_or_else(|| clean(&metadata.issuer));
+        Ok(Self {
+            issuer: metadata.issuer.clone(),
+            issuer_name,
+            configuration_id: found.id.clone(),
+            type_name: found.credential_type.clone(),
+            format,
+        })
+    }
+}
+
+/// Only the issuer that made the offer, and only for what it offered.
+impl IssuerPolicy for Promise {
+    fn accepts(&self, issuer: &str, credential_type: &str) -> Result<(), Problem> {
+        if issuer != self.issuer {
+            return Err(Problem::new(Code::IssuerMismatch, "the credential is by another issuer than the offer"));
+        }
+        if credential_type != self.type_name {
+            return Err(Problem::new(
+                Code::TypeUnknown,
+                "the credential is of another type than the one that was offered",
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// Whether this program can verify a format.
+fn can_verify(format: &str) -> bool {
+    matches!(format, "vc+sd-jwt" | "dc+sd-jwt" | "di_vc+jcs") || (format == "ldp_vc" && cfg!(feature = "jsonld"))
+}
