@@ -25,6 +25,25 @@ use crate::{
 /// What every type keeps visible: without these nothing could be verified.
 const NEEDED: [&str; 7] = ["@context", "type", "issuer", "validFrom", "validUntil", "cnf", "credentialSubject.id"];
 
+/// What a credential may have at its top, in each of the W3C formats: the data model's members that Carnet reads,
+/// and those that JOSE adds. What else an issuer put there nobody would be asked about.
+const TOP: [&str; 14] = [
+    "@context",
+    "type",
+    "issuer",
+    "validFrom",
+    "validUntil",
+    "credentialSubject",
+    "credentialStatus",
+    "status",
+    "proof",
+    "cnf",
+    "iss",
+    "iat",
+    "nbf",
+    "exp",
+];
+
 /// A type of the catalogue.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -150,6 +169,12 @@ impl CredentialType {
         let known = |context: &Value| context.as_str().is_some_and(|url| url == CONTEXT_V2 || url == self.context_url);
         if contexts.is_some_and(|contexts| !contexts.iter().all(known)) {
             return Err(Problem::new(Code::ContextUnknown, format!("{} has its own context and no other", self.name)));
+        }
+        if let Some(name) = document.keys().find(|name| !TOP.contains(&name.as_str())) {
+            return Err(Problem::new(
+                Code::SchemaViolation,
+                format!("\"{name}\" at the top belongs to no credential of {}", self.name),
+            ));
         }
         self.apply(&Value::Object(document.clone()))
     }

@@ -298,6 +298,22 @@ fn wrong_values_are_refused_without_being_repeated() {
 }
 
 #[test]
+fn nothing_stands_at_the_top_that_nobody_would_be_asked_about() {
+    for of in catalogue().types() {
+        let mut document = example(of);
+        for known in ["iat", "nbf", "exp", "cnf"] {
+            document.insert(known.to_owned(), json!(1));
+        }
+        of.check_disclosed(&document).unwrap();
+        for planted in ["id", "name", "evidence", "visitedDoctor"] {
+            let mut document = document.clone();
+            document.insert(planted.to_owned(), json!("did:example:track-me"));
+            assert_eq!(of.check_disclosed(&document).unwrap_err().code, Code::SchemaViolation, "{planted}");
+        }
+    }
+}
+
+#[test]
 fn claims_to_issue_have_what_the_type_needs_and_no_id() {
     for known in catalogue().types() {
         let whole = known.example_claims();
