@@ -16,9 +16,11 @@ pub mod keys;
 pub mod presentation;
 pub mod problem;
 pub mod query;
+pub mod receipt;
 pub mod secure;
 pub mod status;
 pub mod time;
+pub mod trust;
 pub mod verify;
 
 pub use problem::{Code, Problem};

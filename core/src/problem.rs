@@ -152,6 +152,13 @@ codes! {
     ClientIdMismatch, "client_id_mismatch", OURS, "The request inside is from another party than the one outside.";
     TransactionDataUnsupported, "transaction_data_unsupported", OURS, "The request carries transaction data that is not supported.";
     NonceReplayed, "nonce_replayed", OURS, "The nonce was used before, or was never given out.";
+    // Registrations, receipts and erasure
+    RegistrationInvalid, "registration_invalid", OURS, "The registration has not the form or the content of one.";
+    RegistrarUntrusted, "registrar_untrusted", OURS, "The registration is not by a registrar that is pinned here.";
+    RegistrationMismatch, "registration_mismatch", OURS, "The registration is that of another asker.";
+    ReceiptInvalid, "receipt_invalid", OURS, "The receipt or confirmation has not the form or the content of one.";
+    ReceiptMismatch, "receipt_mismatch", OURS, "The receipt or confirmation is of another verifier, or for another request or receipt.";
+    ErasureUnproven, "erasure_unproven", OURS, "The erasure request is not proved by the receipt and a key that presented.";
 }
 
 impl fmt::Display for Code {

@@ -1,0 +1,193 @@
+//! Asking for erasure with a receipt, and the signed answer (spec/receipts.md sections 4 and 5).
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use super::{Receipt, by};
+use crate::{
+    Code, Problem,
+    did::{DidUrl, Resolve},
+    keys::Signer,
+    secure::jose::{self, Jws, KeyRef, numeric_date},
+    time::Timestamp,
+    trust::statement::{Clock, Kind, instant},
+};
+
+/// The `typ` of an erasure request.
+pub const ERASURE_TYP: &str = "carnet-erasure+jwt";
+
+const CONFIRMATION: Kind = Kind { type_name: "ErasureConfirmation", invalid: Code::ReceiptInvalid };
+
+fn unproven(what: &str) -> Problem {
+    Problem::new(Code::ErasureUnproven, what)
+}
+
+/// A request for erasure that holds: it was signed by a key that presented. To honour it twice does no harm, so it has
+/// no nonce.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ErasureRequest {
+    receipt_digest: String,
+    made: Timestamp,
+}
+
+impl ErasureRequest {
+    /// Asks the verifier of a receipt to erase what it has. `signer` is the key of a copy that was presented.
+    ///
+    /// # Errors
+    /// `erasure_unproven` if the receipt does not name the key; `proof_generation`.
+    pub fn make(receipt: &Receipt, signer: &dyn Signer, now: Timestamp) -> Result<String, Problem> {
+        let key = signer.public_key();
+        if !receipt.content().holder_keys.contains(&key.thumbprint()) {
+            return Err(unproven("the receipt does not name this key"));
+        }
+        let header =
+            Map::from_iter([("typ".to_owned(), ERASURE_TYP.into()), ("jwk".to_owned(), Value::Object(key.to_jwk()))]);
+        let payload = Map::from_iter([
+            ("aud".to_owned(), receipt.verifier().into()),
+            ("iat".to_owned(), now.unix().into()),
+            ("receipt_digest".to_owned(), receipt.digest().into()),
+        ]);
+        jose::sign(header, &payload, signer)
+    }
+
+    /// Verifies a request against the receipt that came with it, which the verifier [recognised](Receipt::recognise) as its
+    /// own. `max_age` and `skew` in seconds.
+    ///
+    /// # Errors
+    /// `token_type`, `erasure_unproven` (a key that the receipt does not name, or for another receipt), `domain_mismatch` (to another
+    /// verifier), `domain_missing`, `claim_missing` (no `iat`), `expired`, `not_yet_valid`, and what [`Jws::parse`] and [`Jws::verify`] refuse.
+    pub fn verify(token: &str, receipt: &Receipt, now: Timestamp, max_age: i64, skew: i64) -> Result<Self, Problem> {
+        let jws = Jws::parse(token)?;
+        jws.require_typ(ERASURE_TYP)?;
+        let KeyRef::Jwk(key) = jws.key_ref() else {
+            return Err(unproven("the header does not have the key that signed it"));
+        };
+        if !receipt.content().holder_keys.contains(&key.thumbprint()) {
+            return Err(unproven("it is signed by a key that did not present"));
+        }
+        jws.verify(key)?;
+        let claim = |name: &str| jws.payload().get(name);
+        if claim("aud").ok_or(Code::DomainMissing)? != &json!(receipt.verifier()) {
+            return Err(Problem::new(Code::DomainMismatch, "the erasure request is to another verifier"));
+        }
+        if claim("receipt_digest") != Some(&json!(receipt.digest())) {
+            return Err(unproven("it is for another receipt"));
+        }
+        let made = numeric_date(jws.payload(), "iat")?
+            .ok_or_else(|| Problem::new(Code::ClaimMissing, "the erasure request has no iat"))?;
+        let clock = Clock { now, skew };
+        clock.has_come(made, "its iat")?;
+        clock.has_not_passed(made.plus(max_age), "the time to bring it")?;
+        Ok(Self { receipt_digest: receipt.digest().to_owned(), made })
+    }
+
+    /// The receipt's digest.
+    #[must_use]
+    pub fn receipt_digest(&self) -> &str {
+        &self.receipt_digest
+    }
+
+    /// When it was made.
+    #[must_use]
+    pub fn made(&self) -> Timestamp {
+        self.made
+    }
+}
+
+/// A verifier's word that it has erased what a receipt was for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ErasureConfirmation {
+    content: Content,
+    document: Map<String, Value>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Content {
+    receipt_digest: String,
+    request: String,
+    #[serde(with = "instant")]
+    erased_at: Timestamp,
+}
+
+impl ErasureConfirmation {
+    /// Confirms the erasure of what `receipt` was for. `kid` is a verification method of the receipt's verifier, of an
+    /// Ed25519 key.
+    ///
+    /// # Errors
+    /// `receipt_mismatch` for a `kid` of another verifier; `receipt_invalid` if it was erased before it was verified, or
+    /// after `now`; `algorithm_mismatch`, `proof_generation`.
+    pub fn issue(
+        receipt: &Receipt,
+        erased_at: Timestamp,
+        kid: &DidUrl,
+        signer: &dyn Signer,
+        now: Timestamp,
+    ) -> Result<Self, Problem> {
+        by(kid.did().as_str(), receipt.verifier())?;
+        let content = Content {
+            receipt_digest: receipt.digest().to_owned(),
+            request: receipt.content().request.clone(),
+            erased_at,
+        };
+        content.check(receipt)?;
+        CONFIRMATION.require(erased_at <= now, "erased_at", "is in the future")?;
+        let document = CONFIRMATION.sign(&content, (now, None), kid, signer)?;
+        Ok(Self { content, document })
+    }
+
+    /// Verifies a confirmation for the holder of a receipt; `skew` in seconds.
+    ///
+    /// # Errors
+    /// `receipt_mismatch` (of another verifier, or for another receipt or request), `receipt_invalid`, `not_yet_valid`, and what
+    /// [`data_integrity::verify`](crate::secure::data_integrity::verify) and
+    /// [`Credential::parse`](crate::credential::Credential::parse) refuse.
+    pub fn verify(
+        document: &Map<String, Value>,
+        receipt: &Receipt,
+        now: Timestamp,
+        skew: i64,
+        resolver: &dyn Resolve,
+    ) -> Result<Self, Problem> {
+        let clock = Clock { now, skew };
+        let accept = |issuer: &str| by(issuer, receipt.verifier());
+        let content = CONFIRMATION.verify::<Content>(document, accept, clock, resolver)?.subject;
+        content.check(receipt)?;
+        clock.has_come(content.erased_at, "its erased_at")?;
+        Ok(Self { content, document: document.clone() })
+    }
+
+    /// The digest of the receipt.
+    #[must_use]
+    pub fn receipt_digest(&self) -> &str {
+        &self.content.receipt_digest
+    }
+
+    /// The verifier's id of the request.
+    #[must_use]
+    pub fn request(&self) -> &str {
+        &self.content.request
+    }
+
+    /// When it was erased.
+    #[must_use]
+    pub fn erased_at(&self) -> Timestamp {
+        self.content.erased_at
+    }
+
+    /// The signed document, to be kept.
+    #[must_use]
+    pub fn document(&self) -> &Map<String, Value> {
+        &self.document
+    }
+}
+
+impl Content {
+    fn check(&self, receipt: &Receipt) -> Result<(), Problem> {
+        if self.receipt_digest != receipt.digest() || self.request != receipt.content().request {
+            return Err(Problem::new(Code::ReceiptMismatch, "the confirmation is for another receipt"));
+        }
+        let in_order = self.erased_at >= receipt.content().verified_at;
+        CONFIRMATION.require(in_order, "erased_at", "is before the presentation was verified")
+    }
+}

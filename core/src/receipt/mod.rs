@@ -1,0 +1,325 @@
+//! Receipts: what a verifier signs after a presentation, so that the holder can prove what was taken and ask for it
+//! back (spec/receipts.md).
+//!
+//! The verifier [issues](Receipt::issue) a [`Receipt`], the wallet [verifies](Receipt::verify) it against the request that it
+//! answered. Later the wallet makes an [`ErasureRequest`] with it; the verifier [recognises](Receipt::recognise) its own
+//! receipt, verifies the request, and answers with an [`ErasureConfirmation`].
+
+use std::collections::BTreeMap;
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use sha2::{Digest as _, Sha256};
+
+use crate::{
+    Code, Problem,
+    at_least::Direction,
+    did::{DidUrl, Resolve},
+    json::canonicalize_object,
+    keys::Signer,
+    query::{Threshold, path_to_text},
+    secure::{jose, sd_jwt::Step},
+    time::Timestamp,
+    trust::statement::{Clock, Kind, Statement, instant},
+};
+
+mod erasure;
+#[cfg(test)]
+mod tests;
+
+pub use erasure::{ERASURE_TYP, ErasureConfirmation, ErasureRequest};
+
+const RECEIPT: Kind = Kind { type_name: "PresentationReceipt", invalid: Code::ReceiptInvalid };
+
+/// The most credentials shown, and keys that showed them.
+const MAX_SHOWN: usize = crate::verify::MAX_PRESENTATIONS;
+/// The most paths, thresholds and kept claims.
+const MAX_PATHS: usize = 256;
+/// The longest path, type or issuer, in characters.
+const MAX_NAME: usize = 1_000;
+
+/// What a receipt says. There is no field in it for a claim's value.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReceiptContent {
+    /// The verifier's id of the request.
+    pub request: String,
+    /// The [digest](request_digest) of the request object that was answered.
+    pub request_digest: String,
+    /// What it was asked for: the intended use, which is the request's template. Empty for a query of the verifier's own.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub intended_use: String,
+    /// Why, by language tag; English is always there.
+    pub purpose: BTreeMap<String, String>,
+    /// The verdict.
+    pub accepted: bool,
+    /// The stable code of the first check that failed; none if accepted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// What was shown, as the verifier saw it.
+    pub shown: Vec<Shown>,
+    /// The thumbprints (RFC 7638, SHA-256) of the keys that presented: who has one of them may ask for erasure.
+    pub holder_keys: Vec<String>,
+    /// When it was verified.
+    #[serde(with = "instant")]
+    pub verified_at: Timestamp,
+    /// When the verdict is erased.
+    #[serde(with = "instant")]
+    pub erase_at: Timestamp,
+    /// The claims whose values are kept; normally none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub keeps: Vec<Kept>,
+}
+
+/// One credential that was shown.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Shown {
+    /// The credential query that it answers.
+    pub query_id: String,
+    /// Its type, by its name in the catalogue.
+    #[serde(rename = "type")]
+    pub credential_type: String,
+    /// Its issuer's DID, if that was made out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub issuer: Option<String>,
+    /// The claims whose values were shown, as [`path_to_text`] writes paths.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub paths: Vec<String>,
+    /// The thresholds that were proved.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub thresholds: Vec<ShownThreshold>,
+}
+
+/// A threshold that was proved: the claim, and the bound as it was asked for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ShownThreshold {
+    path: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    at_least: Option<Value>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    at_most: Option<Value>,
+}
+
+/// A claim whose value the verifier keeps, by its policy.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Kept {
+    /// The claim, as [`path_to_text`] writes paths.
+    pub path: String,
+    /// When its value is erased.
+    #[serde(with = "instant")]
+    pub erase_at: Timestamp,
+}
+
+/// What a receipt must be, for the holder.
+#[derive(Debug, Clone, Copy)]
+pub struct Expected<'a> {
+    /// The DID of the verifier that was answered.
+    pub verifier: &'a str,
+    /// The [digest](request_digest) of the request object that was answered.
+    pub request_digest: &'a str,
+    /// The time.
+    pub now: Timestamp,
+    /// How far clocks may differ, in seconds.
+    pub skew: i64,
+}
+
+/// A receipt that holds.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Receipt {
+    content: ReceiptContent,
+    verifier: String,
+    document: Map<String, Value>,
+    digest: String,
+}
+
+/// base64url of the SHA-256 of a request object's text: what a receipt, an approval and a log name a request by.
+#[must_use]
+pub fn request_digest(request_object: &str) -> String {
+    digest(request_object.as_bytes())
+}
+
+impl Receipt {
+    /// Signs a receipt with a key of the verifier's: `kid` is a verification method of its DID, of an Ed25519 key.
+    ///
+    /// # Errors
+    /// `receipt_invalid` for content that is out of bounds; `algorithm_mismatch`, `proof_generation`.
+    pub fn issue(content: ReceiptContent, kid: &DidUrl, signer: &dyn Signer, now: Timestamp) -> Result<Self, Problem> {
+        content.check()?;
+        let document = RECEIPT.sign(&content, (now, None), kid, signer)?;
+        Self::of(content, kid.did().as_str().to_owned(), document)
+    }
+
+    /// Verifies a receipt for the holder.
+    ///
+    /// # Errors
+    /// `receipt_mismatch` (of another verifier, or for another request), `receipt_invalid`, `not_yet_valid`, and what
+    /// [`data_integrity::verify`](crate::secure::data_integrity::verify) and
+    /// [`Credential::parse`](crate::credential::Credential::parse) refuse.
+    pub fn verify(
+        document: &Map<String, Value>,
+        expected: &Expected<'_>,
+        resolver: &dyn Resolve,
+    ) -> Result<Self, Problem> {
+        let clock = Clock { now: expected.now, skew: expected.skew };
+        let receipt = Self::read(document, expected.verifier, clock, resolver)?;
+        if receipt.content.request_digest == expected.request_digest {
+            Ok(receipt)
+        } else {
+            Err(Problem::new(Code::ReceiptMismatch, "the receipt is for another request"))
+        }
+    }
+
+    /// Verifies a receipt that the verifier is shown again: that it is its own. Which request it is for, it says itself.
+    ///
+    /// # Errors
+    /// As [`Self::verify`], but for the request.
+    pub fn recognise(
+        document: &Map<String, Value>,
+        verifier: &str,
+        now: Timestamp,
+        skew: i64,
+        resolver: &dyn Resolve,
+    ) -> Result<Self, Problem> {
+        Self::read(document, verifier, Clock { now, skew }, resolver)
+    }
+
+    fn read(
+        document: &Map<String, Value>,
+        verifier: &str,
+        clock: Clock,
+        resolver: &dyn Resolve,
+    ) -> Result<Self, Problem> {
+        let statement = RECEIPT.verify::<ReceiptContent>(document, |issuer| by(issuer, verifier), clock, resolver)?;
+        let Statement { issuer, subject: content, .. } = statement;
+        content.check()?;
+        clock.has_come(content.verified_at, "its verified_at")?;
+        Self::of(content, issuer, document.clone())
+    }
+
+    fn of(content: ReceiptContent, verifier: String, document: Map<String, Value>) -> Result<Self, Problem> {
+        let digest = digest(&canonicalize_object(&document)?);
+        Ok(Self { content, verifier, document, digest })
+    }
+
+    /// What it says.
+    #[must_use]
+    pub fn content(&self) -> &ReceiptContent {
+        &self.content
+    }
+
+    /// The verifier's DID.
+    #[must_use]
+    pub fn verifier(&self) -> &str {
+        &self.verifier
+    }
+
+    /// The signed document, to be kept and shown again.
+    #[must_use]
+    pub fn document(&self) -> &Map<String, Value> {
+        &self.document
+    }
+
+    /// base64url of the SHA-256 of the document's canonical text (RFC 8785), proof and all.
+    #[must_use]
+    pub fn digest(&self) -> &str {
+        &self.digest
+    }
+}
+
+impl ReceiptContent {
+    fn check(&self) -> Result<(), Problem> {
+        RECEIPT.identifier(&self.request, "request")?;
+        check_digest(&self.request_digest, "request_digest")?;
+        if !self.intended_use.is_empty() {
+            RECEIPT.identifier(&self.intended_use, "intended_use")?;
+        }
+        RECEIPT.texts(&self.purpose, "purpose")?;
+        match &self.reason {
+            None => RECEIPT.require(self.accepted, "reason", "is missing for what was not accepted")?,
+            Some(reason) => {
+                RECEIPT.require(!self.accepted, "reason", "stands there for what was accepted")?;
+                RECEIPT.identifier(reason, "reason")?;
+            }
+        }
+        RECEIPT.count(self.shown.len(), 0..=MAX_SHOWN, "shown")?;
+        self.shown.iter().try_for_each(Shown::check)?;
+        RECEIPT.count(self.holder_keys.len(), 0..=MAX_SHOWN, "holder_keys")?;
+        self.holder_keys.iter().try_for_each(|thumbprint| check_digest(thumbprint, "holder_keys"))?;
+        let in_order = |end: Timestamp| end >= self.verified_at;
+        RECEIPT.require(in_order(self.erase_at), "erase_at", "is before verified_at")?;
+        RECEIPT.count(self.keeps.len(), 0..=MAX_PATHS, "keeps")?;
+        self.keeps.iter().try_for_each(|kept| {
+            RECEIPT.text(&kept.path, "keeps", MAX_NAME)?;
+            RECEIPT.require(in_order(kept.erase_at), "keeps", "has an erase_at before verified_at")
+        })
+    }
+}
+
+impl Shown {
+    fn check(&self) -> Result<(), Problem> {
+        RECEIPT.identifier(&self.query_id, "query_id")?;
+        RECEIPT.text(&self.credential_type, "type", MAX_NAME)?;
+        if let Some(issuer) = &self.issuer {
+            RECEIPT.did(issuer, "issuer")?;
+        }
+        RECEIPT.count(self.paths.len(), 0..=MAX_PATHS, "paths")?;
+        self.paths.iter().try_for_each(|path| RECEIPT.text(path, "paths", MAX_NAME))?;
+        RECEIPT.count(self.thresholds.len(), 0..=MAX_PATHS, "thresholds")?;
+        self.thresholds.iter().try_for_each(ShownThreshold::check)
+    }
+}
+
+impl ShownThreshold {
+    /// The threshold that was proved of the claim at `path`.
+    #[must_use]
+    pub fn new(path: &[Step], threshold: &Threshold) -> Self {
+        let bound = |direction| (threshold.direction() == direction).then(|| threshold.bound().clone());
+        Self { path: path_to_text(path), at_least: bound(Direction::AtLeast), at_most: bound(Direction::AtMost) }
+    }
+
+    /// The claim, as [`path_to_text`] writes paths.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// What was proved.
+    ///
+    /// # Errors
+    /// `receipt_invalid`: not one bound, or one that is none. A receipt that holds has no such threshold.
+    pub fn threshold(&self) -> Result<Threshold, Problem> {
+        let (direction, bound) = match (&self.at_least, &self.at_most) {
+            (Some(bound), None) => (Direction::AtLeast, bound),
+            (None, Some(bound)) => (Direction::AtMost, bound),
+            _ => return Err(RECEIPT.problem("a threshold has not one of at_least and at_most")),
+        };
+        Threshold::new(direction, bound.clone()).map_err(|problem| RECEIPT.problem(problem.detail))
+    }
+
+    fn check(&self) -> Result<(), Problem> {
+        RECEIPT.text(&self.path, "thresholds", MAX_NAME)?;
+        self.threshold().map(|_| ())
+    }
+}
+
+/// Whether it was signed by the one that it must be of.
+fn by(issuer: &str, verifier: &str) -> Result<(), Problem> {
+    if issuer == verifier {
+        Ok(())
+    } else {
+        Err(Problem::new(Code::ReceiptMismatch, "it was signed by another verifier"))
+    }
+}
+
+fn digest(bytes: &[u8]) -> String {
+    URL_SAFE_NO_PAD.encode(Sha256::digest(bytes))
+}
+
+fn check_digest(text: &str, what: &str) -> Result<(), Problem> {
+    let holds = text.len() == 43 && jose::decode(text, what).is_ok();
+    RECEIPT.require(holds, what, "is not a SHA-256 in base64url")
+}

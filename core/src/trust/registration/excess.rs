@@ -1,0 +1,163 @@
+//! Over-asking: what a query asks beyond what is registered (spec/registration.md section 5).
+
+use super::{IntendedUse, RegisteredClaim, RegisteredCredential};
+use crate::{
+    at_least::Direction,
+    query::{ClaimQuery, CredentialQuery, Query},
+    secure::sd_jwt::{ClaimPath, Step},
+};
+
+/// The formats in which claims are disclosed one by one. In any other a credential is shown as a whole, whatever
+/// claims are asked for.
+const SELECTIVE: [&str; 2] = ["vc+sd-jwt", "dc+sd-jwt"];
+
+/// Something that is asked for beyond what is registered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Excess {
+    /// The credential query that asks for it.
+    pub query_id: String,
+    /// The claim, as the query has its path; `None`: the credential itself.
+    pub path: Option<ClaimPath>,
+    /// Whether the claim is asked for by a threshold, and which; `None`: its value.
+    pub threshold: Option<Direction>,
+    /// What it is beyond.
+    pub beyond: Beyond,
+}
+
+/// What something is beyond.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Beyond {
+    /// Nothing is registered of this asker.
+    Registration,
+    /// The asker is registered, but not for this use.
+    IntendedUse,
+    /// Credentials of this type, or in this format, are not registered for this use.
+    Credential,
+    /// The claim is not registered.
+    Claim,
+    /// Of the claim only a threshold proof is registered: not its value, nor a proof in the other direction.
+    ThresholdOnly,
+}
+
+impl Beyond {
+    /// A stable name in `snake_case`, for JSON.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Registration => "registration",
+            Self::IntendedUse => "intended_use",
+            Self::Credential => "credential",
+            Self::Claim => "claim",
+            Self::ThresholdOnly => "threshold_only",
+        }
+    }
+}
+
+/// What an asker of whom nothing is registered asks for in excess: everything.
+#[must_use]
+pub fn unregistered(query: &Query) -> Vec<Excess> {
+    everything(query, Beyond::Registration)
+}
+
+pub(super) fn everything(query: &Query, beyond: Beyond) -> Vec<Excess> {
+    query.credentials.iter().flat_map(|credential| all_of(credential, beyond)).collect()
+}
+
+/// The credential itself, and each claim of it.
+fn all_of(query: &CredentialQuery, beyond: Beyond) -> Vec<Excess> {
+    let itself = Excess { query_id: query.id.clone(), path: None, threshold: None, beyond };
+    std::iter::once(itself).chain(query.claims.iter().map(|claim| excess_claim(query, claim, beyond))).collect()
+}
+
+fn excess_claim(query: &CredentialQuery, claim: &ClaimQuery, beyond: Beyond) -> Excess {
+    Excess {
+        query_id: query.id.clone(),
+        path: Some(claim.path.clone()),
+        threshold: claim.threshold.as_ref().map(|threshold| threshold.direction()),
+        beyond,
+    }
+}
+
+impl IntendedUse {
+    pub(super) fn excess(&self, query: &Query) -> Vec<Excess> {
+        query.credentials.iter().flat_map(|credential| self.excess_of(credential)).collect()
+    }
+
+    fn excess_of(&self, query: &CredentialQuery) -> Vec<Excess> {
+        let Some(alternatives) = self.registered_for(query) else { return all_of(query, Beyond::Credential) };
+        let beyond = |claim: &ClaimQuery| {
+            let asked = claim.threshold.as_ref().map(|threshold| threshold.direction());
+            alternatives.iter().find_map(|registered| beyond(registered, &claim.path, asked))
+        };
+        query.claims.iter().filter_map(|claim| beyond(claim).map(|beyond| excess_claim(query, claim, beyond))).collect()
+    }
+
+    pub(super) fn registers_value(&self, query: &CredentialQuery, path: &[Step]) -> bool {
+        self.registered_for(query)
+            .is_some_and(|alternatives| alternatives.iter().all(|registered| beyond(registered, path, None).is_none()))
+    }
+
+    /// For each type that would answer the query, what is registered of it; `None` if that is nothing for one of them.
+    /// A query with two types asks for its claims of both, so they have to be registered for both.
+    fn registered_for(&self, query: &CredentialQuery) -> Option<Vec<Vec<&RegisteredCredential>>> {
+        let fits = |is_meant: &dyn Fn(&RegisteredCredential) -> bool| {
+            let fitting: Vec<_> = self
+                .credentials
+                .iter()
+                .filter(|registered| registered.includes_format(&query.format) && is_meant(registered))
+                .collect();
+            (!fitting.is_empty()).then_some(fitting)
+        };
+        let alternatives: Vec<_> = if query.format == "dc+sd-jwt" {
+            let of_type = |vct: &String| fits(&|registered| registered.meta.vct_values.contains(vct));
+            query.vct_values.iter().map(of_type).collect::<Option<_>>()?
+        } else {
+            // What has all of the types that are asked for has all of a smaller set as well.
+            let within = |set: &[String], types: &[String]| set.iter().all(|name| types.contains(name));
+            let of_types = |types: &Vec<String>| {
+                fits(&|registered| registered.meta.type_values.iter().any(|set| within(set, types)))
+            };
+            query.type_values.iter().map(of_types).collect::<Option<_>>()?
+        };
+        (!alternatives.is_empty()).then_some(alternatives)
+    }
+}
+
+impl RegisteredCredential {
+    fn includes_format(&self, format: &str) -> bool {
+        match &self.format {
+            Some(registered) => registered == format,
+            None => SELECTIVE.contains(&format),
+        }
+    }
+}
+
+/// What a claim that is asked for (`asked`: by a threshold) is beyond; `None` if it is within.
+fn beyond(registered: &[&RegisteredCredential], path: &[Step], asked: Option<Direction>) -> Option<Beyond> {
+    let claims = registered.iter().flat_map(|credential| &credential.claims);
+    let mut covering = claims.filter(|claim| leads_to(&claim.path, path)).peekable();
+    if covering.peek().is_none() {
+        return Some(Beyond::Claim);
+    }
+    if covering.any(|claim| claim.includes(asked)) { None } else { Some(Beyond::ThresholdOnly) }
+}
+
+impl RegisteredClaim {
+    fn includes(&self, asked: Option<Direction>) -> bool {
+        match asked {
+            _ if !self.at_least && !self.at_most => true,
+            Some(Direction::AtLeast) => self.at_least,
+            Some(Direction::AtMost) => self.at_most,
+            None => false,
+        }
+    }
+}
+
+/// Whether a registered path is the one that is asked for, or one above it. Every element includes each one.
+fn leads_to(registered: &[Step], asked: &[Step]) -> bool {
+    registered.len() <= asked.len()
+        && registered.iter().zip(asked).all(|(registered, asked)| match (registered, asked) {
+            (Step::All, Step::Index(_)) => true,
+            (registered, asked) => registered == asked,
+        })
+}

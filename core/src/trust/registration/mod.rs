@@ -1,0 +1,205 @@
+//! Relying-party registrations: an asker introduces itself by a credential from a registrar, which says who it is, why
+//! it asks, and for what it may ask (spec/registration.md).
+//!
+//! An asker makes a [`RegistrationRequest`], signed with the key of its own DID; a registrar looks at it and
+//! [issues](Registration::issue) a [`Registration`], which comes by value with every request that the asker makes. The
+//! wallet [verifies](Registration::verify) it and warns of every [`Excess`].
+
+use serde_json::{Map, Value};
+
+use crate::{
+    Code, Problem,
+    did::{DidUrl, Resolve},
+    keys::Signer,
+    query::{CredentialQuery, Query},
+    secure::sd_jwt::Step,
+    time::Timestamp,
+    trust::statement::{Clock, Kind},
+};
+
+mod excess;
+mod relying_party;
+#[cfg(test)]
+mod tests;
+
+pub use excess::{Beyond, Excess, unregistered};
+pub use relying_party::{IntendedUse, Meta, RegisteredClaim, RegisteredCredential, RelyingParty, SupervisoryAuthority};
+
+/// The longest time for which a registration holds: twelve months, one of them in a leap year (ETSI TS 119 475,
+/// GEN-5.2.4-08).
+const MAX_VALIDITY: i64 = 366 * 86_400;
+
+const REQUEST: Kind = Kind { type_name: "RelyingPartyRegistrationRequest", invalid: Code::RegistrationInvalid };
+const REGISTRATION: Kind = Kind { type_name: "RelyingPartyRegistration", invalid: Code::RegistrationInvalid };
+
+/// An asker's request to be registered, verified: it was signed with the key of the DID that it is about.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RegistrationRequest {
+    relying_party: RelyingParty,
+    made: Timestamp,
+}
+
+impl RegistrationRequest {
+    /// Signs a request with the asker's own key: `kid` is a verification method of `relying_party.id`, listed under
+    /// `assertionMethod`, and an Ed25519 key.
+    ///
+    /// # Errors
+    /// `registration_invalid` for content that is out of bounds; `registration_mismatch` for a `kid` of another DID;
+    /// `algorithm_mismatch`, `proof_generation`.
+    pub fn make(
+        relying_party: &RelyingParty,
+        kid: &DidUrl,
+        signer: &dyn Signer,
+        now: Timestamp,
+    ) -> Result<Map<String, Value>, Problem> {
+        relying_party.check(&REQUEST)?;
+        same_asker(&relying_party.id, kid.did().as_str())?;
+        REQUEST.sign(relying_party, (now, None), kid, signer)
+    }
+
+    /// Verifies a request; `skew` in seconds.
+    ///
+    /// # Errors
+    /// `registration_invalid`, `registration_mismatch` (signed by another than it is about), `not_yet_valid`, and what
+    /// [`data_integrity::verify`](crate::secure::data_integrity::verify) refuses.
+    pub fn verify(
+        document: &Map<String, Value>,
+        now: Timestamp,
+        skew: i64,
+        resolver: &dyn Resolve,
+    ) -> Result<Self, Problem> {
+        let statement = REQUEST.verify::<RelyingParty>(document, |_| Ok(()), Clock { now, skew }, resolver)?;
+        statement.subject.check(&REQUEST)?;
+        same_asker(&statement.subject.id, &statement.issuer)?;
+        Ok(Self { relying_party: statement.subject, made: statement.from })
+    }
+
+    /// What is to be registered.
+    #[must_use]
+    pub fn relying_party(&self) -> &RelyingParty {
+        &self.relying_party
+    }
+
+    /// When it was made.
+    #[must_use]
+    pub fn made(&self) -> Timestamp {
+        self.made
+    }
+}
+
+/// What a registration must be.
+#[derive(Clone, Copy)]
+pub struct Expected<'a> {
+    /// The DID of the asker whose request it came with.
+    pub asker: &'a str,
+    /// Whether a DID is that of a registrar which the wallet has pinned. No other DID is resolved.
+    pub registrars: &'a dyn Fn(&str) -> bool,
+    /// The time.
+    pub now: Timestamp,
+    /// How far clocks may differ, in seconds.
+    pub skew: i64,
+}
+
+/// A registration that holds.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Registration {
+    relying_party: RelyingParty,
+    registrar: String,
+    valid_from: Timestamp,
+    valid_until: Timestamp,
+}
+
+impl Registration {
+    /// Registers what a verified request asks for, from `from` to `until`, at most 366 days later. `kid` is a
+    /// verification method of the registrar's DID, of an Ed25519 key.
+    ///
+    /// # Errors
+    /// `registration_invalid` for a longer time; `validity_reversed`, `algorithm_mismatch`, `proof_generation`.
+    pub fn issue(
+        request: &RegistrationRequest,
+        kid: &DidUrl,
+        signer: &dyn Signer,
+        from: Timestamp,
+        until: Timestamp,
+    ) -> Result<Map<String, Value>, Problem> {
+        check_validity(from, until)?;
+        REGISTRATION.sign(&request.relying_party, (from, Some(until)), kid, signer)
+    }
+
+    /// Verifies a registration that came with a request.
+    ///
+    /// # Errors
+    /// `registrar_untrusted`, `registration_mismatch` (of another asker), `registration_invalid`, `expired`, `not_yet_valid`, and
+    /// what [`data_integrity::verify`](crate::secure::data_integrity::verify) and
+    /// [`Credential::parse`](crate::credential::Credential::parse) refuse.
+    pub fn verify(
+        document: &Map<String, Value>,
+        expected: &Expected<'_>,
+        resolver: &dyn Resolve,
+    ) -> Result<Self, Problem> {
+        let pinned = |issuer: &str| match (expected.registrars)(issuer) {
+            true => Ok(()),
+            false => Err(Problem::from(Code::RegistrarUntrusted)),
+        };
+        let clock = Clock { now: expected.now, skew: expected.skew };
+        let statement = REGISTRATION.verify::<RelyingParty>(document, pinned, clock, resolver)?;
+        statement.subject.check(&REGISTRATION)?;
+        same_asker(&statement.subject.id, expected.asker)?;
+        let valid_until = statement.until.ok_or_else(|| REGISTRATION.problem("it has no validUntil"))?;
+        check_validity(statement.from, valid_until)?;
+        Ok(Self {
+            relying_party: statement.subject,
+            registrar: statement.issuer,
+            valid_from: statement.from,
+            valid_until,
+        })
+    }
+
+    /// Who is registered, and for what.
+    #[must_use]
+    pub fn relying_party(&self) -> &RelyingParty {
+        &self.relying_party
+    }
+
+    /// The DID of the registrar, which is a pinned one.
+    #[must_use]
+    pub fn registrar(&self) -> &str {
+        &self.registrar
+    }
+
+    /// From when it holds.
+    #[must_use]
+    pub fn valid_from(&self) -> Timestamp {
+        self.valid_from
+    }
+
+    /// The last instant at which it holds.
+    #[must_use]
+    pub fn valid_until(&self) -> Timestamp {
+        self.valid_until
+    }
+
+    /// What a query asks beyond what is registered for an intended use, in the query's order; nothing if it is within.
+    #[must_use]
+    pub fn excess(&self, intended_use: &str, query: &Query) -> Vec<Excess> {
+        match self.relying_party.intended_use(intended_use) {
+            Some(intended) => intended.excess(query),
+            None => excess::everything(query, Beyond::IntendedUse),
+        }
+    }
+
+    /// Whether the value at `path` is registered for the credentials that `query` asks for. A claim that is asked for by a
+    /// threshold may be answered by its value only then.
+    #[must_use]
+    pub fn registers_value(&self, intended_use: &str, query: &CredentialQuery, path: &[Step]) -> bool {
+        self.relying_party.intended_use(intended_use).is_some_and(|intended| intended.registers_value(query, path))
+    }
+}
+
+fn same_asker(registered: &str, asker: &str) -> Result<(), Problem> {
+    if registered == asker { Ok(()) } else { Err(Code::RegistrationMismatch.into()) }
+}
+
+fn check_validity(from: Timestamp, until: Timestamp) -> Result<(), Problem> {
+    REGISTRATION.require(until <= from.plus(MAX_VALIDITY), "its validity", "is longer than twelve months")
+}

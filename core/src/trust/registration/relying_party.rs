@@ -1,0 +1,227 @@
+//! What is registered of an asker: who it is, and what it may ask for (spec/registration.md section 2).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Problem,
+    at_least::Direction,
+    query::{CredentialQuery, Query},
+    secure::sd_jwt::ClaimPath,
+    trust::statement::{Kind, path},
+};
+
+/// The most intended uses, and the most credentials, claims and types of one.
+const MAX_USES: usize = 32;
+const MAX_ENTRIES: usize = 64;
+/// The longest name of an organisation, and the longest legal identifier or type, in characters.
+const MAX_NAME: usize = 200;
+/// The longest time for which an outcome may be kept: a hundred years.
+const MAX_RETENTION_DAYS: u32 = 36_525;
+
+/// An asker, as it is registered. The members are those of a registration certificate (ETSI TS 119 475 section 5.2.4),
+/// with the intended uses by value and in one document.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RelyingParty {
+    /// Its DID.
+    pub id: String,
+    /// The name that it is known by.
+    pub name: String,
+    /// Its legal identifier (ETSI EN 319 412-1), such as `VATDE-123456789`.
+    #[serde(rename = "sub", default, skip_serializing_if = "Option::is_none")]
+    pub legal_identifier: Option<String>,
+    /// Its country (ISO 3166-1 alpha-2).
+    pub country: String,
+    /// The register that it stands in, an https URL.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub registry_uri: Option<String>,
+    /// Its privacy policy, an https URL.
+    pub privacy_policy: String,
+    /// Where people ask for erasure and have their questions answered: an https URL or `mailto:` with an address.
+    pub support_uri: String,
+    /// Who watches over its handling of data.
+    pub supervisory_authority: SupervisoryAuthority,
+    /// What it may ask for, by purpose; ids are unique.
+    pub intended_uses: Vec<IntendedUse>,
+}
+
+/// A data protection authority. It has an address of one kind at least, or nobody could turn to it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SupervisoryAuthority {
+    /// Its name.
+    pub name: String,
+    /// Its email address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub email: Option<String>,
+    /// Its page for complaints, an https URL.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uri: Option<String>,
+}
+
+/// One purpose, and what may be asked for it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct IntendedUse {
+    /// Its name in requests: the id of a request template, such as `job-right-to-work`.
+    pub id: String,
+    /// Why, by language tag; English is always there.
+    pub purpose: BTreeMap<String, String>,
+    /// By what law, by language tag; English is always there.
+    pub legal_basis: BTreeMap<String, String>,
+    /// For how long the outcome may be kept, in days.
+    pub retention_days: u32,
+    /// What may be asked for.
+    pub credentials: Vec<RegisteredCredential>,
+}
+
+/// A credential that may be asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RegisteredCredential {
+    /// In which format; `None`: in any that discloses claims one by one. Others show a credential as a whole, and
+    /// have to be named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub format: Option<String>,
+    /// Of which types.
+    pub meta: Meta,
+    /// Which claims; none: only that the holder has such a credential.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub claims: Vec<RegisteredClaim>,
+}
+
+/// Types, as DCQL names them: exactly one of the two lists is there.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Meta {
+    /// Sets of types; a credential is meant that has all types of one of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub type_values: Vec<Vec<String>>,
+    /// The `vct` values that are meant.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub vct_values: Vec<String>,
+}
+
+/// A claim that may be asked for: its value, unless only threshold proofs of it are registered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RegisteredClaim {
+    /// Where it is, from the credential's root; what lies below it is registered with it.
+    #[serde(with = "path")]
+    pub path: ClaimPath,
+    /// That it is at least something may be asked for, but not its value.
+    #[serde(rename = "carnet_at_least", default, skip_serializing_if = "std::ops::Not::not")]
+    pub at_least: bool,
+    /// That it is at most something may be asked for, but not its value.
+    #[serde(rename = "carnet_at_most", default, skip_serializing_if = "std::ops::Not::not")]
+    pub at_most: bool,
+}
+
+impl RelyingParty {
+    /// The intended use of this id.
+    #[must_use]
+    pub fn intended_use(&self, id: &str) -> Option<&IntendedUse> {
+        self.intended_uses.iter().find(|intended| intended.id == id)
+    }
+
+    /// Holds it to its bounds.
+    pub(super) fn check(&self, kind: &Kind) -> Result<(), Problem> {
+        kind.did(&self.id, "id")?;
+        kind.text(&self.name, "name", MAX_NAME)?;
+        if let Some(identifier) = &self.legal_identifier {
+            kind.text(identifier, "sub", MAX_NAME)?;
+        }
+        let country = self.country.len() == 2 && self.country.bytes().all(|byte| byte.is_ascii_uppercase());
+        kind.require(country, "country", "is not two capital letters (ISO 3166-1)")?;
+        if let Some(uri) = &self.registry_uri {
+            kind.https(uri, "registry_uri")?;
+        }
+        kind.https(&self.privacy_policy, "privacy_policy")?;
+        match self.support_uri.strip_prefix("mailto:") {
+            Some(address) => kind.email(address, "support_uri")?,
+            None => kind.https(&self.support_uri, "support_uri")?,
+        }
+        self.supervisory_authority.check(kind)?;
+        kind.count(self.intended_uses.len(), 1..=MAX_USES, "intended_uses")?;
+        let mut ids = BTreeSet::new();
+        let unique = self.intended_uses.iter().all(|intended| ids.insert(intended.id.as_str()));
+        kind.require(unique, "intended_uses", "has an id twice")?;
+        self.intended_uses.iter().try_for_each(|intended| intended.check(kind))
+    }
+}
+
+impl SupervisoryAuthority {
+    fn check(&self, kind: &Kind) -> Result<(), Problem> {
+        kind.text(&self.name, "supervisory_authority.name", MAX_NAME)?;
+        if let Some(email) = &self.email {
+            kind.email(email, "supervisory_authority.email")?;
+        }
+        if let Some(uri) = &self.uri {
+            kind.https(uri, "supervisory_authority.uri")?;
+        }
+        let reachable = self.email.is_some() || self.uri.is_some();
+        kind.require(reachable, "supervisory_authority", "has neither email nor uri")
+    }
+}
+
+impl IntendedUse {
+    fn check(&self, kind: &Kind) -> Result<(), Problem> {
+        kind.identifier(&self.id, "an intended use's id")?;
+        kind.texts(&self.purpose, "purpose")?;
+        kind.texts(&self.legal_basis, "legal_basis")?;
+        kind.require(self.retention_days <= MAX_RETENTION_DAYS, "retention_days", "is more than a hundred years")?;
+        kind.count(self.credentials.len(), 1..=MAX_ENTRIES, "credentials")?;
+        self.credentials.iter().try_for_each(|credential| credential.check(kind))
+    }
+}
+
+impl RegisteredCredential {
+    /// What has to be registered so that a query can be asked: exactly what it asks for.
+    #[must_use]
+    pub fn of_query(query: &Query) -> Vec<Self> {
+        query.credentials.iter().map(Self::of_credential).collect()
+    }
+
+    fn of_credential(query: &CredentialQuery) -> Self {
+        let by_vct = query.format == "dc+sd-jwt";
+        let claims = query.claims.iter().map(|claim| {
+            let direction = claim.threshold.as_ref().map(|threshold| threshold.direction());
+            RegisteredClaim {
+                path: claim.path.clone(),
+                at_least: direction == Some(Direction::AtLeast),
+                at_most: direction == Some(Direction::AtMost),
+            }
+        });
+        Self {
+            format: Some(query.format.clone()),
+            meta: Meta {
+                type_values: if by_vct { Vec::new() } else { query.type_values.clone() },
+                vct_values: if by_vct { query.vct_values.clone() } else { Vec::new() },
+            },
+            claims: claims.collect(),
+        }
+    }
+
+    fn check(&self, kind: &Kind) -> Result<(), Problem> {
+        if let Some(format) = &self.format {
+            kind.text(format, "format", MAX_NAME)?;
+        }
+        let Meta { type_values, vct_values } = &self.meta;
+        kind.require(
+            type_values.is_empty() != vct_values.is_empty(),
+            "meta",
+            "has not one of type_values and vct_values",
+        )?;
+        kind.count(type_values.len().max(vct_values.len()), 1..=MAX_ENTRIES, "meta")?;
+        for types in type_values {
+            kind.count(types.len(), 1..=MAX_ENTRIES, "type_values")?;
+            // Every credential has this type, so by itself it would register all of them.
+            let names_one = types.iter().any(|name| name != "VerifiableCredential");
+            kind.require(names_one, "type_values", "names no type but VerifiableCredential")?;
+        }
+        type_values.iter().flatten().chain(vct_values).try_for_each(|name| kind.text(name, "meta", MAX_NAME))?;
+        kind.count(self.claims.len(), 0..=MAX_ENTRIES, "claims")
+    }
+}

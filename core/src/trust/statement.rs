@@ -1,0 +1,264 @@
+//! Signed statements: the public documents by which the parties of Carnet vouch for something to each other, such as
+//! registrations and receipts. Each is a credential of VCDM 2.0 with one type, one subject, and one proof of
+//! eddsa-jcs-2022; a member that is not expected refuses it, since nothing here would heed what it says.
+
+use std::collections::BTreeMap;
+
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::{Map, Value, json};
+
+use crate::{
+    Code, Problem,
+    credential::{CONTEXT_V2, Credential},
+    did::{Did, DidUrl, Purpose, Resolve},
+    keys::Signer,
+    secure::data_integrity::{self, Expected, ProofOptions, eddsa_jcs::EddsaJcs2022},
+    time::Timestamp,
+};
+
+/// Where the terms are defined that VCDM 2.0 does not have.
+const VOCABULARY: &str = "https://carnet.example/vocab#";
+/// All that may stand at the top of a statement.
+const MEMBERS: [&str; 7] = ["@context", "type", "issuer", "validFrom", "validUntil", "credentialSubject", "proof"];
+/// The most languages of a text.
+const MAX_LANGUAGES: usize = 32;
+/// The longest text in one language, in characters.
+const MAX_TEXT: usize = 1_000;
+/// The longest URI.
+const MAX_URI: usize = 2_048;
+
+/// One kind of statement.
+pub(crate) struct Kind {
+    /// Its type beside `VerifiableCredential`.
+    pub(crate) type_name: &'static str,
+    /// What one is refused with that has not the form of its kind.
+    pub(crate) invalid: Code,
+}
+
+/// A statement whose form and proof hold, and whose time it is.
+pub(crate) struct Statement<T> {
+    pub(crate) issuer: String,
+    pub(crate) subject: T,
+    pub(crate) from: Timestamp,
+    pub(crate) until: Option<Timestamp>,
+}
+
+/// The time of verification, and how far clocks may differ, in seconds.
+#[derive(Clone, Copy)]
+pub(crate) struct Clock {
+    pub(crate) now: Timestamp,
+    pub(crate) skew: i64,
+}
+
+impl Clock {
+    /// Refuses a time that has not come yet.
+    pub(crate) fn has_come(self, at: Timestamp, what: &str) -> Result<(), Problem> {
+        if self.now.plus(self.skew) < at {
+            return Err(Problem::new(Code::NotYetValid, format!("{what} has not come yet")));
+        }
+        Ok(())
+    }
+
+    /// Refuses a last instant that has passed.
+    pub(crate) fn has_not_passed(self, at: Timestamp, what: &str) -> Result<(), Problem> {
+        if self.now.plus(self.skew.saturating_neg()) > at {
+            return Err(Problem::new(Code::Expired, format!("{what} has passed")));
+        }
+        Ok(())
+    }
+}
+
+fn context() -> Value {
+    json!([CONTEXT_V2, {"@vocab": VOCABULARY}])
+}
+
+impl Kind {
+    /// Makes a statement. Whose it is, is said by the key.
+    ///
+    /// # Errors
+    /// `algorithm_mismatch` unless the key is one of Ed25519; `proof_generation`, `date_malformed`, `validity_reversed`.
+    pub(crate) fn sign<T: Serialize>(
+        &self,
+        subject: &T,
+        (from, until): (Timestamp, Option<Timestamp>),
+        kid: &DidUrl,
+        signer: &dyn Signer,
+    ) -> Result<Map<String, Value>, Problem> {
+        let subject = serde_json::to_value(subject).map_err(|_| Problem::from(Code::ProofGeneration))?;
+        let mut document = Map::from_iter([
+            ("@context".to_owned(), context()),
+            ("type".to_owned(), json!(["VerifiableCredential", self.type_name])),
+            ("issuer".to_owned(), kid.did().as_str().into()),
+            ("validFrom".to_owned(), from.to_string().into()),
+            ("credentialSubject".to_owned(), subject),
+        ]);
+        if let Some(until) = until {
+            document.insert("validUntil".to_owned(), until.to_string().into());
+        }
+        Credential::parse(document.clone())?;
+        let options = ProofOptions {
+            verification_method: &kid.to_string(),
+            purpose: Purpose::AssertionMethod,
+            created: Some(from),
+            expires: None,
+            challenge: None,
+            domain: None,
+        };
+        data_integrity::secure(&document, &EddsaJcs2022, &options, signer)
+    }
+
+    /// Verifies a statement by an issuer that `accept` accepts. It is asked first: no other DID is ever resolved.
+    ///
+    /// # Errors
+    /// What `accept` refuses with; the kind's own code for another form; `expired`, `not_yet_valid`; what
+    /// [`Credential::parse`] and [`data_integrity::verify`] refuse.
+    pub(crate) fn verify<T: DeserializeOwned>(
+        &self,
+        document: &Map<String, Value>,
+        accept: impl FnOnce(&str) -> Result<(), Problem>,
+        clock: Clock,
+        resolver: &dyn Resolve,
+    ) -> Result<Statement<T>, Problem> {
+        let credential = Credential::parse(document.clone())?;
+        let member = |name: &str| document.get(name);
+        if member("type") != Some(&json!(["VerifiableCredential", self.type_name])) {
+            return Err(self.problem(format!("it is no {}", self.type_name)));
+        }
+        if member("@context") != Some(&context()) {
+            return Err(self.problem("its @context is not that of Carnet's statements"));
+        }
+        if let Some(name) = document.keys().find(|name| !MEMBERS.contains(&name.as_str())) {
+            // A status, an evidence or terms that are not looked at must not be passed over.
+            let known = ["id", "credentialStatus", "termsOfUse", "evidence", "credentialSchema", "refreshService"];
+            let named = known.iter().find(|known| *known == name).copied().unwrap_or("a member that is not known");
+            return Err(self.problem(format!("{named} may not stand in it")));
+        }
+        if !member("issuer").is_some_and(Value::is_string) {
+            return Err(self.problem("its issuer is not a DID"));
+        }
+        let issuer = credential.issuer().to_owned();
+        accept(&issuer)?;
+        if member("proof").is_some_and(|proof| !proof.is_object()) {
+            return Err(self.problem("it has not one proof"));
+        }
+        let purpose = Purpose::AssertionMethod;
+        let Clock { now, skew } = clock;
+        let expected = Expected { purpose, controller: &issuer, binding: None, now, skew };
+        let mut verified = data_integrity::verify(document, &[&EddsaJcs2022], resolver, &expected)?;
+        let from = credential.valid_from().ok_or_else(|| self.problem("it has no validFrom"))?;
+        let until = credential.valid_until();
+        clock.has_come(from, "its validFrom")?;
+        if let Some(until) = until {
+            clock.has_not_passed(until, "its validUntil")?;
+        }
+        let subject = verified.remove("credentialSubject").unwrap_or_default();
+        // What serde says of a fault may quote a value, so it is not passed on.
+        let subject = serde_json::from_value(subject)
+            .map_err(|_| self.problem(format!("its subject has not the members of a {}", self.type_name)))?;
+        Ok(Statement { issuer, subject, from, until })
+    }
+
+    pub(crate) fn problem(&self, detail: impl Into<String>) -> Problem {
+        Problem::new(self.invalid, detail)
+    }
+
+    pub(crate) fn require(&self, holds: bool, what: &str, must: &str) -> Result<(), Problem> {
+        if holds { Ok(()) } else { Err(self.problem(format!("{what} {must}"))) }
+    }
+
+    /// A text for people: something in it, nothing that moves a cursor, not too long.
+    pub(crate) fn text(&self, text: &str, what: &str, max: usize) -> Result<(), Problem> {
+        let holds = !text.trim().is_empty() && text.chars().count() <= max && !text.chars().any(char::is_control);
+        self.require(holds, what, &format!("is not a text of 1 to {max} characters"))
+    }
+
+    /// A text by language tag; English is always there.
+    pub(crate) fn texts(&self, texts: &BTreeMap<String, String>, what: &str) -> Result<(), Problem> {
+        self.require(texts.contains_key("en"), what, "has no English text")?;
+        self.require(texts.len() <= MAX_LANGUAGES, what, "has too many languages")?;
+        for (language, text) in texts {
+            let tag = (2..=35).contains(&language.len())
+                && language.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+            self.require(tag, what, "has a language that is no language tag")?;
+            self.text(text, what, MAX_TEXT)?;
+        }
+        Ok(())
+    }
+
+    /// A name for programs: letters, digits, `_` and `-`.
+    pub(crate) fn identifier(&self, id: &str, what: &str) -> Result<(), Problem> {
+        let holds = (1..=128).contains(&id.len())
+            && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'));
+        self.require(holds, what, "is not 1 to 128 letters, digits, _ and -")
+    }
+
+    /// How many entries a list may have.
+    pub(crate) fn count(
+        &self,
+        count: usize,
+        range: std::ops::RangeInclusive<usize>,
+        what: &str,
+    ) -> Result<(), Problem> {
+        let must = format!("has not {} to {} entries", range.start(), range.end());
+        self.require(range.contains(&count), what, &must)
+    }
+
+    pub(crate) fn did(&self, did: &str, what: &str) -> Result<(), Problem> {
+        self.require(Did::parse(did).is_ok(), what, "is not a DID")
+    }
+
+    /// An https URL of a host, with no user in it.
+    pub(crate) fn https(&self, text: &str, what: &str) -> Result<(), Problem> {
+        let plain = text.len() <= MAX_URI && text.bytes().all(|byte| byte.is_ascii_graphic());
+        let holds = plain
+            && url::Url::parse(text).is_ok_and(|url| {
+                url.scheme() == "https" && url.has_host() && url.username().is_empty() && url.password().is_none()
+            });
+        self.require(holds, what, "is not an https URL")
+    }
+
+    /// A plain address, with nothing in it that a mail program would take for more.
+    pub(crate) fn email(&self, text: &str, what: &str) -> Result<(), Problem> {
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b".!#$'*+-/=^_`{|}~".contains(&byte);
+        let holds = text.len() <= 254
+            && text.split_once('@').is_some_and(|(local, domain)| {
+                [local, domain].iter().all(|part| !part.is_empty() && part.bytes().all(allowed))
+            });
+        self.require(holds, what, "is not an email address")
+    }
+}
+
+/// [`Timestamp`]s as `dateTimeStamp` text, for serde.
+pub(crate) mod instant {
+    use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
+
+    use crate::time::Timestamp;
+
+    pub(crate) fn serialize<S: Serializer>(at: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(at)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Timestamp::parse(&text).map_err(D::Error::custom)
+    }
+}
+
+/// Claim paths in the form of DCQL, for serde.
+pub(crate) mod path {
+    use serde::{Deserialize as _, Deserializer, Serialize as _, Serializer, de::Error as _};
+    use serde_json::Value;
+
+    use crate::{
+        query::{parse_path, path_to_json},
+        secure::sd_jwt::{ClaimPath, Step},
+    };
+
+    pub(crate) fn serialize<S: Serializer>(path: &[Step], serializer: S) -> Result<S::Ok, S::Error> {
+        path_to_json(path).serialize(serializer)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ClaimPath, D::Error> {
+        parse_path(&Value::deserialize(deserializer)?).map_err(D::Error::custom)
+    }
+}
