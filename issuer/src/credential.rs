@@ -7,7 +7,7 @@ use carnet_core::{
     keys::PublicKey,
     secure::{
         data_integrity::{self, Cryptosuite, ProofOptions, eddsa_jcs::EddsaJcs2022},
-        sd_jwt::{self, ClaimPath, IssueOptions},
+        sd_jwt::{self, ClaimPath, IssueOptions, OrderedClaim},
     },
     time::Timestamp,
 };
@@ -28,6 +28,12 @@ pub(crate) struct Content<'a> {
     pub(crate) valid_until: Timestamp,
 }
 
+/// What a holder may withhold, and of what of it thresholds can be proved.
+struct Hidden<'a> {
+    disclosable: &'a [ClaimPath],
+    ordered: &'a [OrderedClaim],
+}
+
 impl<S> Issuer<S> {
     /// Makes one copy for one key.
     ///
@@ -43,11 +49,19 @@ impl<S> Issuer<S> {
         match format {
             Format::VcSdJwt => {
                 let payload = self.document(content, holder);
-                self.sd_jwt("vc+sd-jwt", &payload, &content.credential_type.disclosable, holder)
+                let hidden = Hidden {
+                    disclosable: &content.credential_type.disclosable,
+                    ordered: &content.credential_type.ordered,
+                };
+                self.sd_jwt("vc+sd-jwt", &payload, hidden, holder)
             }
             Format::DcSdJwt => {
                 let payload = self.sd_jwt_vc_payload(content);
-                self.sd_jwt("dc+sd-jwt", &payload, &content.credential_type.disclosable_in_sd_jwt_vc(), holder)
+                let hidden = Hidden {
+                    disclosable: &content.credential_type.disclosable_in_sd_jwt_vc(),
+                    ordered: &content.credential_type.ordered_in_sd_jwt_vc(),
+                };
+                self.sd_jwt("dc+sd-jwt", &payload, hidden, holder)
             }
             Format::DiVcJcs => self.data_integrity(&EddsaJcs2022, content, holder, now),
             Format::LdpVc => {
@@ -95,14 +109,14 @@ impl<S> Issuer<S> {
         &self,
         typ: &str,
         payload: &Map<String, Value>,
-        disclosable: &[ClaimPath],
+        hidden: Hidden<'_>,
         holder: &PublicKey,
     ) -> Result<String, Problem> {
         let options = IssueOptions {
             typ,
             kid: &self.kid,
-            disclosable,
-            ordered: &[],
+            disclosable: hidden.disclosable,
+            ordered: hidden.ordered,
             holder: Some(holder),
             decoys_to_multiple_of: DECOYS_TO_MULTIPLE_OF,
         };

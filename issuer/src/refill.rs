@@ -152,13 +152,14 @@ impl<S: Store> Issuer<S> {
         let mut claims =
             subject.cloned().ok_or_else(|| Problem::new(Code::MalformedValue, "the copy has not one subject"))?;
         claims.remove("id");
+        claims.retain(|name, _| !credential_type.is_commitments(name));
         credential_type.validate_claims(&claims)?;
         Ok(claims)
     }
 }
 
 /// This issuer as the only one that there is.
-struct Own<'a, S>(&'a Issuer<S>);
+pub(crate) struct Own<'a, S>(pub(crate) &'a Issuer<S>);
 
 impl<S: Send + Sync> Resolve for Own<'_, S> {
     fn resolve(&self, did: &Did) -> Result<Arc<DidDocument>, Problem> {

@@ -6,3 +6,4 @@ mod issuing;
 mod offering;
 mod proving;
 mod refilling;
+mod thresholds;
