@@ -3,6 +3,7 @@
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use carnet_core::{
     Code, Problem,
+    at_least::Direction,
     did::Did,
     json::{Limits, canonicalize, parse},
     keys::Signer,
@@ -193,10 +194,13 @@ fn part(query_id: String, opened: &Opened, paths: &[carnet_core::secure::sd_jwt:
     let mut goes = Vec::new();
     let mut stays = Vec::new();
     for (name, whole) in claims_of(&opened.payload, &opened.format) {
-        match visible.iter().find(|(shown, _)| *shown == name) {
-            Some((_, value)) => {
-                goes.push(Claim { name, value: (*value).clone(), in_part: *value != whole });
-            }
+        let shown = visible.iter().find(|(shown, _)| *shown == name).map(|(_, value)| *value);
+        // Commitments that are all hidden say nothing of the owner: there is nothing to go, and nothing to stay.
+        if are_commitments(&name) && shown.is_none_or(|shown| shown.as_array().is_some_and(Vec::is_empty)) {
+            continue;
+        }
+        match shown {
+            Some(value) => goes.push(Claim { name, value: value.clone(), in_part: value != whole }),
             None => stays.push(name),
         }
     }
@@ -230,6 +234,11 @@ pub(crate) fn claims_of<'a>(payload: &'a Map<String, Value>, format: &str) -> Ve
         }
     }
     claims
+}
+
+/// Whether a member has the name of an array of commitments, such as `validUntilAtLeast` (spec/at-least.md 3.1).
+pub(crate) fn are_commitments(name: &str) -> bool {
+    Direction::ALL.iter().any(|direction| name.ends_with(&direction.commitments_claim("")))
 }
 
 impl Part {

@@ -109,13 +109,9 @@ fn bound_to(credential: &str, seen: &verify::Held, key: &PublicKey) -> Result<()
         if token.holder_key()?.ok_or_else(other)? != *key {
             return Err(other());
         }
-        let payload = token.disclosed()?.payload;
-        if payload.get("sub").is_some_and(|sub| sub.as_str() != Some(did.as_str())) {
-            return Err(Problem::new(Code::HolderMismatch, "sub is another than the copy's own key"));
-        }
-        forbidden(&payload, &["id", "proof"])?;
+        nameless(&token.disclosed()?.payload, &seen.format, &did)?;
     } else {
-        forbidden(seen.credential.document(), &["id"])?;
+        nameless(seen.credential.document(), &seen.format, &did)?;
     }
     let mut subjects = seen.credential.subject_ids();
     // An SD-JWT VC has no subject id; the W3C formats have exactly the copy's own.
@@ -126,9 +122,15 @@ fn bound_to(credential: &str, seen: &verify::Held, key: &PublicKey) -> Result<()
     }
 }
 
-/// Refuses members at the top that Carnet's profile does not have.
-fn forbidden(members: &Map<String, Value>, names: &[&str]) -> Result<(), Problem> {
-    match names.iter().find(|name| members.contains_key(**name)) {
+/// Refuses members at the top by which a copy could be known again: Carnet's profile has none. The catalogue's schemas do not
+/// allow them either; those of a folder from elsewhere may.
+fn nameless(members: &Map<String, Value>, format: &str, did: &Did) -> Result<(), Problem> {
+    if members.get("sub").is_some_and(|sub| sub.as_str() != Some(did.as_str())) {
+        return Err(Problem::new(Code::HolderMismatch, "sub is another than the copy's own key"));
+    }
+    // The signature of a Data Integrity credential is its proof; in an SD-JWT it would be something else.
+    let forbidden = |name: &&&str| members.contains_key(**name) && (**name != "proof" || format.ends_with("sd-jwt"));
+    match ["id", "proof"].iter().find(forbidden) {
         Some(name) => Err(Problem::new(Code::ClaimForbidden, format!("the copy has a {name} of its own"))),
         None => Ok(()),
     }

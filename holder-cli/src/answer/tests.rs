@@ -51,16 +51,16 @@ impl Issuer {
         document["validFrom"] = json!(NOW.plus(-86_400).start_of_day().to_string());
         document["validUntil"] = json!(NOW.plus(365 * 86_400).start_of_day().to_string());
         document["credentialSubject"]["id"] = json!(Did::jwk(holder).as_str());
-        let (mut payload, disclosable) = match format {
+        let (mut payload, disclosable, ordered) = match format {
             "dc+sd-jwt" => {
                 let mut flat = known.example_claims();
                 flat.insert("iss".to_owned(), json!(self.did.as_str()));
                 flat.insert("vct".to_owned(), json!(known.vct));
                 flat.insert("nbf".to_owned(), json!(NOW.plus(-86_400).start_of_day().unix()));
                 flat.insert("exp".to_owned(), json!(NOW.plus(365 * 86_400).start_of_day().unix()));
-                (flat, known.disclosable_in_sd_jwt_vc())
+                (flat, known.disclosable_in_sd_jwt_vc(), known.ordered_in_sd_jwt_vc())
             }
-            _ => (document.as_object().unwrap().clone(), known.disclosable.clone()),
+            _ => (document.as_object().unwrap().clone(), known.disclosable.clone(), known.ordered.clone()),
         };
         change(&mut payload);
         if !format.ends_with("sd-jwt") {
@@ -86,7 +86,7 @@ impl Issuer {
             typ: format,
             kid: &self.method(),
             disclosable: &disclosable,
-            ordered: &[],
+            ordered: &ordered,
             holder: Some(holder),
             decoys_to_multiple_of: 0,
         };
@@ -144,7 +144,9 @@ fn what_is_asked_goes_and_the_rest_stays() {
     let bound = parts[0].bind(&contents.credentials[0].copies[0], "nonce", "asker", NOW).unwrap();
     let sent = SdJwt::parse(&bound).unwrap();
     assert!(sent.has_key_binding());
-    assert_eq!(claims_of(&sent.disclosed().unwrap().payload, "vc+sd-jwt").len(), 2);
+    let sent = sent.disclosed().unwrap().payload;
+    let seen: Vec<_> = claims_of(&sent, "vc+sd-jwt").into_iter().filter(|(_, value)| **value != json!([])).collect();
+    assert_eq!(seen.len(), 2, "{seen:?}");
 }
 
 #[test]
@@ -285,4 +287,26 @@ fn the_digest_is_the_one_that_is_documented() {
     let text = r#"a.b.c[["q","aaaa","vc+sd-jwt",["credentialSubject.eqfLevel","credentialSubject.title"]]]"#;
     assert_eq!(digest("a.b.c", &parts, &contents).unwrap(), URL_SAFE_NO_PAD.encode(Sha256::digest(text)));
     assert_eq!(digest("a.b.c", &[], &contents).unwrap(), URL_SAFE_NO_PAD.encode(Sha256::digest("a.b.c[]")));
+}
+
+#[test]
+fn commitments_that_stay_hidden_are_neither_shown_nor_hidden_claims() {
+    let issuer = Issuer::new();
+    for format in ["vc+sd-jwt", "dc+sd-jwt"] {
+        let mut contents = Contents::new(12);
+        contents.credentials.push(issuer.held("aaaa", format, 1));
+        let path = |name: &str| if format == "dc+sd-jwt" { json!([name]) } else { json!(["credentialSubject", name]) };
+        let ask = |path: Value| {
+            answer(&contents, &query(format, json!([{"path": path}])), "asker", NOW, &[]).unwrap().remove(0)
+        };
+        let part = ask(path("title"));
+        let copy = SdJwt::parse(&contents.credentials[0].copies[0].credential).unwrap().disclosed().unwrap().payload;
+        assert!(claims_of(&copy, format).iter().any(|(name, _)| name == "eqfLevelAtLeast"), "{format}");
+        assert_eq!(names(&part), ["title"], "{format}");
+        assert!(part.stays.iter().all(|name| !are_commitments(name)), "{format}: {:?}", part.stays);
+        // One that does go is on the screen.
+        let mut one = path("eqfLevelAtLeast");
+        one.as_array_mut().unwrap().push(json!(0));
+        assert_eq!(names(&ask(one)), ["eqfLevelAtLeast"], "{format}");
+    }
 }

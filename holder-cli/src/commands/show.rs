@@ -9,7 +9,7 @@ use carnet_core::{
 use serde_json::{Map, Value, json};
 
 use crate::{
-    answer::claims_of,
+    answer::{are_commitments, claims_of},
     arguments::Show,
     failure::{Failure, Safety},
     session::Session,
@@ -35,7 +35,7 @@ pub(crate) fn run(session: &Session, arguments: &Show) -> Result<(), Failure> {
     let _ = writeln!(text, "  until     {}", until.as_deref().unwrap_or("no end"));
     let _ = writeln!(text, "  copies    {}, of which {} unused\n", held.copies.len(), held.fresh_copies());
     let mut claims = Vec::new();
-    for (name, value) in claims_of(&payload, &held.format) {
+    for (name, value) in claims_of(&payload, &held.format).into_iter().filter(|(name, _)| !are_commitments(name)) {
         let (label, words) = (labels.claim(&name), labels.value(&name, value));
         let _ = writeln!(text, "  {label}: {words}");
         claims.push(json!({"claim": name, "label": label, "value": value, "text": words}));
