@@ -16,7 +16,7 @@ use crate::{
 /// The `typ` of an erasure request.
 pub const ERASURE_TYP: &str = "carnet-erasure+jwt";
 
-const CONFIRMATION: Kind = Kind { type_name: "ErasureConfirmation", invalid: Code::ReceiptInvalid };
+pub(super) const CONFIRMATION: Kind = Kind { type_name: "ErasureConfirmation", invalid: Code::ReceiptInvalid };
 
 fn unproven(what: &str) -> Problem {
     Problem::new(Code::ErasureUnproven, what)

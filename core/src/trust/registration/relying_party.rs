@@ -167,7 +167,7 @@ impl SupervisoryAuthority {
 }
 
 impl IntendedUse {
-    fn check(&self, kind: &Kind) -> Result<(), Problem> {
+    pub(super) fn check(&self, kind: &Kind) -> Result<(), Problem> {
         kind.identifier(&self.id, "an intended use's id")?;
         kind.texts(&self.purpose, "purpose")?;
         kind.texts(&self.legal_basis, "legal_basis")?;
