@@ -8,22 +8,12 @@ use carnet_core::{
     query::Threshold,
     secure::sd_jwt::{ClaimPath, OrderedClaim},
 };
-use jsonschema::{Draft, ValidationError, Validator, error::ValidationErrorKind};
-use serde::Deserialize;
+use jsonschema::{ValidationError, Validator, error::ValidationErrorKind};
 use serde_json::{Map, Value, json};
-use sha2::{Digest, Sha256};
 
-use crate::{
-    Display, SpecError,
-    claims::{self, Claim},
-    computed::{Computed, ComputedText},
-    display::FALLBACK,
-    folder::Folder,
-    ordered::{self, Order, OrderedText},
-};
+use crate::{Display, claims, computed::Computed, display::FALLBACK, ordered::Order};
 
-/// What every type keeps visible: without these nothing could be verified.
-const NEEDED: [&str; 7] = ["@context", "type", "issuer", "validFrom", "validUntil", "cnf", "credentialSubject.id"];
+mod read;
 
 /// What a credential may have at its top, in each of the W3C formats: the data model's members that Carnet reads,
 /// and those that JOSE adds. What else an issuer put there nobody would be asked about.
@@ -90,29 +80,6 @@ pub struct CredentialType {
     english: Display,
     displays: BTreeMap<String, Display>,
     validator: Arc<Validator>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Text {
-    name: String,
-    vct: String,
-    context: String,
-    context_sha256: String,
-    validity_days: u32,
-    always: Vec<String>,
-    disclosable: Vec<String>,
-    #[serde(default)]
-    never_mandatory: Vec<String>,
-    required_at_issuance: Vec<String>,
-    #[serde(default)]
-    computed: Vec<ComputedText>,
-    #[serde(default)]
-    ordered: Vec<OrderedText>,
-    #[serde(default)]
-    coarse: Vec<String>,
-    #[serde(default)]
-    fine: Vec<String>,
 }
 
 impl CredentialType {
@@ -294,88 +261,6 @@ impl CredentialType {
             format!("{place} breaks the rule \"{}\" of {}", error.kind().keyword(), self.name),
         )
     }
-
-    /// Reads a type's folder and holds its files to each other.
-    pub(crate) fn read(folder: &Folder) -> Result<Self, SpecError> {
-        let mut text: Text = folder.toml("type.toml")?;
-        let mut schema = folder.json("schema.json")?;
-        let claims = schema
-            .pointer("/properties/credentialSubject")
-            .ok_or_else(|| "it has no properties.credentialSubject".to_owned())
-            .and_then(claims::of_schema)
-            .map_err(|what| {
-                SpecError::file(folder.path("schema.json"), what, "List every claim, each object closed")
-            })?;
-        let wrong = |what: String, hint: &str| SpecError::file(folder.path("type.toml"), what, hint);
-        consistent(&text, &claims).map_err(|(what, hint)| wrong(what, hint))?;
-        let parse = |path: &String| {
-            claims::parse_path(path, &["credentialSubject"])
-                .ok_or_else(|| wrong(format!("\"{path}\" is not a path"), "Write it as a.b or a[].b"))
-        };
-        let disclosable = text.disclosable.iter().map(parse).collect::<Result<Vec<_>, _>>()?;
-        let rules = std::mem::take(&mut text.computed).into_iter().map(Computed::new).collect::<Result<Vec<_>, _>>();
-        let rules = rules.map_err(|what| wrong(what, "Correct the rule"))?;
-        let paths: Vec<String> = claims.iter().map(|claim| claim.path.clone()).collect();
-        for name in rules.iter().flat_map(|rule| rule.source().into_iter().chain([rule.claim.as_str()])) {
-            if !paths.iter().any(|path| path == name) {
-                return Err(wrong(
-                    format!("[[computed]] names \"{name}\", which the schema does not have"),
-                    "Correct the name",
-                ));
-            }
-        }
-        let orders = Order::read_all(&text.ordered, &text.disclosable, &claims, &schema)
-            .map_err(|what| wrong(what, "Mark what can be compared, or take the mark away"))?;
-        ordered::allow_commitments(&mut schema, &orders);
-        let validator = jsonschema::options()
-            .with_draft(Draft::Draft202012)
-            .should_validate_formats(true)
-            .should_ignore_unknown_formats(false)
-            .offline()
-            .build(&schema)
-            .map_err(|error| {
-                SpecError::file(
-                    folder.path("schema.json"),
-                    format!("is not a JSON Schema 2020-12 ({error})"),
-                    "Correct it",
-                )
-            })?;
-        let (context, context_bytes) = read_context(folder, &text, &claims, &orders)?;
-        let english = Display::read_english(folder, &claims, &orders)?;
-        let read = Self {
-            displays: Display::read_others(folder, &claims, &orders, &english)?,
-            english,
-            example: folder.json("example.json")?,
-            name: text.name,
-            vct: text.vct,
-            context_url: text.context,
-            context,
-            context_bytes,
-            context_sha256: text.context_sha256,
-            schema,
-            disclosable,
-            ordered: orders.iter().map(Order::path).collect(),
-            always: text.always,
-            validity_days: text.validity_days,
-            computed: rules.iter().map(|rule| rule.claim.clone()).collect(),
-            never_mandatory: text.never_mandatory,
-            required_at_issuance: text.required_at_issuance,
-            coarse: text.coarse,
-            fine: text.fine,
-            paths,
-            rules,
-            orders,
-            validator: Arc::new(validator),
-        };
-        let example = read.example.as_object().ok_or_else(|| Problem::from(Code::InvalidJson));
-        example
-            .and_then(|example| read.check_disclosed(example))
-            .and_then(|()| read.validate_claims(&read.example_claims()))
-            .map_err(|problem| {
-                SpecError::file(folder.path("example.json"), problem.detail, "Correct the example, or the schema")
-            })?;
-        Ok(read)
-    }
 }
 
 /// Errors that say that the schema could not be applied, rather than that the document breaks it.
@@ -396,93 +281,4 @@ fn is_indeterminate(kind: &ValidationErrorKind) -> bool {
         Kind::PropertyNames { error } => is_indeterminate(error.kind()),
         _ => false,
     }
-}
-
-/// Every claim is either disclosable or always visible; what is always visible is what security needs.
-fn consistent(text: &Text, claims: &[Claim]) -> Result<(), (String, &'static str)> {
-    if text.name.is_empty() || !text.name.chars().all(|c| c.is_ascii_alphanumeric()) {
-        return Err((
-            "the name has other characters than letters and digits".to_owned(),
-            "Name it like QualificationCredential",
-        ));
-    }
-    if text.validity_days == 0 {
-        return Err(("validity_days is 0".to_owned(), "Say for how many days a credential holds"));
-    }
-    for needed in NEEDED {
-        if !text.always.iter().any(|name| name == needed) {
-            return Err((format!("always lacks \"{needed}\""), "Add it: security needs it"));
-        }
-    }
-    for claim in claims {
-        let always = text.always.contains(&format!("credentialSubject.{}", claim.path));
-        if always == text.disclosable.contains(&claim.path) {
-            return Err((
-                format!("\"{}\" has to stand in disclosable, or in always, and not in both", claim.path),
-                "Put it into disclosable unless security needs it",
-            ));
-        }
-    }
-    let known = |path: &String| claims.iter().any(|claim| claim.path == *path);
-    let classed = || text.coarse.iter().chain(&text.fine);
-    let listed = text.disclosable.iter().chain(&text.never_mandatory).chain(&text.required_at_issuance);
-    for path in listed.chain(classed()) {
-        if !known(path) {
-            return Err((format!("\"{path}\" is not in the schema"), "Correct the name, or add it to schema.json"));
-        }
-    }
-    if let Some(path) = text.coarse.iter().find(|path| text.fine.contains(path)) {
-        return Err((format!("\"{path}\" stands in coarse and in fine"), "Choose one"));
-    }
-    let answers = |path: &&String| {
-        text.computed.iter().any(|computed| computed.claim == **path)
-            && claims.iter().any(|claim| claim.path == **path && claim.boolean)
-    };
-    if let Some(path) = classed().find(answers) {
-        return Err((format!("\"{path}\" is a computed yes or no"), "Leave it out of coarse and fine"));
-    }
-    if let Some(path) = text.never_mandatory.iter().find(|path| !claims::is_within(path, &text.fine)) {
-        return Err((format!("\"{path}\" is never_mandatory and not fine"), "Put it into fine: it tells much"));
-    }
-    if text.required_at_issuance.is_empty() {
-        return Err((
-            "required_at_issuance is empty".to_owned(),
-            "Name the claims without which the credential says nothing",
-        ));
-    }
-    Ok(())
-}
-
-/// The context, if it has its pinned digest and defines every term.
-fn read_context(
-    folder: &Folder,
-    text: &Text,
-    claims: &[Claim],
-    orders: &[Order],
-) -> Result<(Value, Vec<u8>), SpecError> {
-    let wrong = |what: String, hint: String| SpecError::file(folder.path("context.jsonld"), what, hint);
-    let bytes = folder.text("context.jsonld")?.as_bytes().to_vec();
-    let digest: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
-    if digest != text.context_sha256 {
-        return Err(wrong(
-            "does not have the SHA-256 that type.toml pins".to_owned(),
-            format!(
-                "If the change is meant, set context_sha256 = \"{digest}\", and a new context URL once the type is in use"
-            ),
-        ));
-    }
-    let context = folder.json("context.jsonld")?;
-    let terms = context.get("@context");
-    if terms.and_then(|terms| terms.get("@protected")) != Some(&Value::Bool(true)) {
-        return Err(wrong("is not @protected".to_owned(), "Add \"@protected\": true".to_owned()));
-    }
-    let names = claims.iter().filter_map(|claim| claim.name.clone()).chain([text.name.clone()]);
-    let mut names = names.chain(orders.iter().map(Order::commitments));
-    if let Some(missing) = names.find(|name| terms.and_then(|terms| terms.get(name)).is_none()) {
-        return Err(wrong(
-            format!("does not define \"{missing}\""),
-            "Define every claim, its commitments, and the type".to_owned(),
-        ));
-    }
-    Ok((context, bytes))
 }
