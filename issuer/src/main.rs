@@ -14,6 +14,7 @@ mod nonces;
 mod offers;
 mod proofs;
 mod refill;
+mod registrar;
 mod secrets;
 mod server;
 mod setup;

@@ -70,7 +70,7 @@ pub(crate) fn staff_hash(data: &Path) -> Result<Hash, StartError> {
     from_hex(text.trim()).ok_or_else(|| broken(format!("{} does not hold a SHA-256 in hex", path.display())))
 }
 
-fn create_directory(data: &Path) -> Result<(), StartError> {
+pub(crate) fn create_directory(data: &Path) -> Result<(), StartError> {
     let failed = |error: std::io::Error| {
         StartError::new(
             format!("{} could not be made: {error}", data.display()),
@@ -91,7 +91,7 @@ fn create_directory(data: &Path) -> Result<(), StartError> {
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(data).map_err(failed)
 }
 
-fn write_new(path: &Path, bytes: &[u8], mode: u32) -> Result<(), StartError> {
+pub(crate) fn write_new(path: &Path, bytes: &[u8], mode: u32) -> Result<(), StartError> {
     let write = || {
         let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;
         file.write_all(bytes)?;
@@ -117,7 +117,7 @@ fn config_text(did: &Did, name: Option<&str>) -> String {
 }
 
 /// A TOML basic string: JSON's escapes are among TOML's.
-fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string().replace('\u{7f}', "\\u007F")
 }
 

@@ -3,6 +3,7 @@
 mod init;
 mod issued;
 mod offer;
+pub(crate) mod registrar;
 
 use std::{net::SocketAddr, path::PathBuf};
 
@@ -42,6 +43,11 @@ enum Verb {
         #[command(subcommand)]
         verb: offer::OfferVerb,
     },
+    /// Sign what askers register, for wallets that have pinned this registrar. Needs no issuer and no network.
+    Registrar {
+        #[command(subcommand)]
+        verb: registrar::RegistrarVerb,
+    },
     /// What was issued, without claims.
     Issued {
         #[command(subcommand)]
@@ -55,6 +61,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         Verb::Init(args) => init::run(args).await,
         Verb::Serve { data, config, listen } => Ok(server::serve(&data, config.as_deref(), listen).await?),
         Verb::Offer { verb } => offer::run(verb).await,
+        Verb::Registrar { verb } => registrar::run(verb),
         Verb::Issued { verb } => issued::run(verb).await,
     }
 }

@@ -1,0 +1,221 @@
+//! `registrar init`, `registrar show`, `registrar sign`.
+
+use std::{
+    io::{IsTerminal as _, Write as _},
+    path::PathBuf,
+};
+
+use carnet_core::{
+    query::path_to_text,
+    trust::registration::{IntendedUse, RegisteredCredential, RelyingParty},
+};
+use carnet_service::time;
+use clap::Subcommand;
+use serde_json::{Value, json};
+
+use super::{Failure, print};
+use crate::registrar::{self, Application, Refusal, Registrar};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum RegistrarVerb {
+    /// Make a registrar's directory with a key; its DID is what wallets pin.
+    Init {
+        /// The directory to make.
+        #[arg(long)]
+        data: PathBuf,
+        /// The registrar's name.
+        #[arg(long)]
+        name: String,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show the registrar's name and DID.
+    Show {
+        /// The directory that `registrar init` made.
+        #[arg(long)]
+        data: PathBuf,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show what an asker's request for registration would allow, and sign it.
+    Sign(SignArgs),
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct SignArgs {
+    /// The directory that `registrar init` made.
+    #[arg(long)]
+    data: PathBuf,
+    /// The asker's request, signed by the asker itself.
+    file: PathBuf,
+    /// For how many days the registration holds, from today on.
+    #[arg(long, default_value_t = 365)]
+    days: u32,
+    /// The asker's DID document, for a did:web.
+    #[arg(long)]
+    did_document: Option<PathBuf>,
+    /// Where to write the registration; by default to standard output.
+    #[arg(long)]
+    out: Option<PathBuf>,
+    /// Approves without a question; DIGEST is that of the request, as it was shown before.
+    #[arg(long, value_name = "DIGEST", allow_hyphen_values = true)]
+    yes: Option<String>,
+    /// Print JSON, and ask nothing.
+    #[arg(long)]
+    json: bool,
+}
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        Self::Input(format!("{refusal}; nothing was given out ({})\nhint: {}", refusal.reason(), refusal.hint()))
+    }
+}
+
+pub(super) fn run(verb: RegistrarVerb) -> Result<(), Failure> {
+    match verb {
+        RegistrarVerb::Init { data, name, json } => {
+            let registrar = Registrar::init(&data, &name)?;
+            print(json, &described(&registrar), || {
+                format!(
+                    "The registrar {name:?} is set up in {data}.\nIts DID, for wallets to pin:\n{did}\n\n\
+                     Next: carnet-issuer registrar sign --data {data} REQUEST",
+                    data = data.display(),
+                    did = registrar.did,
+                )
+            });
+            Ok(())
+        }
+        RegistrarVerb::Show { data, json } => {
+            let registrar = Registrar::open(&data)?;
+            print(json, &described(&registrar), || format!("{:?}\n{}", registrar.name, registrar.did));
+            Ok(())
+        }
+        RegistrarVerb::Sign(args) => sign(&args),
+    }
+}
+
+fn described(registrar: &Registrar) -> Value {
+    json!({ "name": registrar.name, "did": registrar.did.as_str() })
+}
+
+fn sign(args: &SignArgs) -> Result<(), Failure> {
+    let registrar = Registrar::open(&args.data)?;
+    let request = registrar::read(&args.file)?;
+    let document = args.did_document.as_deref().map(registrar::read).transpose()?;
+    let application = Registrar::consider(&request, document.as_deref(), args.days, time::now())?;
+    let shown = summary(&registrar, &application);
+    if !args.json {
+        // Apart from the registration, which may go into a file.
+        eprintln!("{shown}");
+    }
+    if let Err(refusal) = approve(args, &application) {
+        if args.json {
+            println!("{}", object(&registrar, &application, &Value::Null));
+        }
+        return Err(refusal.into());
+    }
+    let registration = Value::Object(registrar.sign(&application)?);
+    let text = format!("{registration:#}\n");
+    if let Some(path) = &args.out {
+        registrar::write(path, &text)?;
+    }
+    match (args.json, &args.out) {
+        (true, _) => println!("{}", object(&registrar, &application, &registration)),
+        (false, Some(path)) => println!("Signed; the registration is in {}.", path.display()),
+        (false, None) => print!("{text}"),
+    }
+    Ok(())
+}
+
+fn approve(args: &SignArgs, application: &Application) -> Result<(), Refusal> {
+    if application.approved_by(args.yes.as_deref())? {
+        return Ok(());
+    }
+    // The question is about what stands on standard error; if that, or the answer, is not a person's, it is nobody's yes.
+    if args.json || !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
+        return Err(Refusal::ApprovalNeeded { digest: application.digest.clone() });
+    }
+    eprint!("Sign this? [y/N] ");
+    let mut line = String::new();
+    let read = std::io::stderr().flush().and_then(|()| std::io::stdin().read_line(&mut line));
+    match (read, line.trim()) {
+        (Ok(_), "y" | "Y" | "yes" | "Yes") => Ok(()),
+        _ => Err(Refusal::Declined),
+    }
+}
+
+/// What was looked at, and the registration if it was signed.
+fn object(registrar: &Registrar, application: &Application, registration: &Value) -> Value {
+    json!({
+        "registrar": described(registrar),
+        "digest": application.digest,
+        "made": application.request.made().to_string(),
+        "valid_from": application.valid_from.to_string(),
+        "valid_until": application.valid_until.to_string(),
+        "relying_party": application.request.relying_party(),
+        "signed": !registration.is_null(),
+        "registration": registration,
+    })
+}
+
+/// What a registration would allow, for a person. An asker's own words stand in quotes, with every character that does not
+/// show escaped, so that none of them can pass for a line of this program's.
+pub(crate) fn summary(registrar: &Registrar, application: &Application) -> String {
+    let asker: &RelyingParty = application.request.relying_party();
+    let authority = &asker.supervisory_authority;
+    let reached = [&authority.email, &authority.uri].into_iter().flatten().map(String::as_str).collect::<Vec<_>>();
+    let mut lines = vec![
+        format!("{} asks to be registered (request of {}):", asker.id, application.request.made()),
+        format!("  name            {:?}", asker.name),
+        format!(
+            "  legal id        {}",
+            asker.legal_identifier.as_ref().map_or("none".to_owned(), |id| format!("{id:?}"))
+        ),
+        format!("  country         {}", asker.country),
+        format!("  register        {}", asker.registry_uri.as_deref().unwrap_or("none")),
+        format!("  privacy policy  {}", asker.privacy_policy),
+        format!("  erasure         {}", asker.support_uri),
+        format!("  supervision     {:?}, {}", authority.name, reached.join(", ")),
+        "It could then ask, without a warning:".to_owned(),
+    ];
+    lines.extend(asker.intended_uses.iter().flat_map(intended_use));
+    lines.push(format!("From {} until {},", application.valid_from, application.valid_until));
+    lines.push(format!("on the word of {:?}, {}.", registrar.name, registrar.did));
+    lines.push(format!("Digest of the request: {}", application.digest));
+    lines.join("\n")
+}
+
+fn intended_use(intended: &IntendedUse) -> Vec<String> {
+    let mut lines = vec![format!("- {}, the outcome kept for {} days", intended.id, intended.retention_days)];
+    for (what, texts) in [("why", &intended.purpose), ("by what law", &intended.legal_basis)] {
+        lines.extend(texts.iter().map(|(language, text)| format!("    {what} ({language})  {text:?}")));
+    }
+    lines.extend(intended.credentials.iter().flat_map(credential));
+    lines
+}
+
+fn credential(registered: &RegisteredCredential) -> Vec<String> {
+    let sets = registered
+        .meta
+        .type_values
+        .iter()
+        .map(|set| set.iter().map(|name| format!("{name:?}")).collect::<Vec<_>>().join(" and "));
+    let types: Vec<String> = sets.chain(registered.meta.vct_values.iter().map(|vct| format!("{vct:?}"))).collect();
+    let format = registered.format.as_ref().map_or("any selective format".to_owned(), |format| format!("{format:?}"));
+    let mut lines = vec![format!("    of {} ({format}):", types.join(" or "))];
+    if registered.claims.is_empty() {
+        lines.push("      no claim, only that the person has one".to_owned());
+    }
+    lines.extend(registered.claims.iter().map(|claim| {
+        let only = match (claim.at_least, claim.at_most) {
+            (false, false) => "",
+            (true, false) => " (only whether it is at least something)",
+            (false, true) => " (only whether it is at most something)",
+            (true, true) => " (only whether it is at least or at most something)",
+        };
+        format!("      {:?}{only}", path_to_text(&claim.path))
+    }));
+    lines
+}

@@ -1,0 +1,270 @@
+//! A registrar: it signs what askers register, so that wallets that have pinned its DID know them (spec/registration.md).
+//!
+//! Its directory holds a key and a name, and no more: it serves nobody, and its machine needs no network.
+
+use std::path::{Path, PathBuf};
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use carnet_core::{
+    Problem,
+    did::{Did, DidDocument, DidUrl, Resolve, SelfContained, web},
+    json::{self, Limits},
+    keys::{Algorithm, SecretKey, Signer as _},
+    time::Timestamp,
+    trust::registration::{Registration, RegistrationRequest},
+};
+use carnet_service::{
+    config::{self, StartError},
+    keys,
+};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use sha2::{Digest as _, Sha256};
+use std::sync::Arc;
+
+use crate::{
+    proofs::SKEW,
+    setup::{create_directory, quoted, write_new},
+};
+
+const FILE: &str = "registrar.toml";
+/// The longest name, in characters.
+const MOST_NAME: usize = 200;
+/// For how many days a registration holds at most (spec/registration.md).
+pub(crate) const MOST_DAYS: u32 = 366;
+const DAY: i64 = 86_400;
+
+/// Why nothing was signed, by a stable reason.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Refusal {
+    #[error("{path} cannot be read: {error}")]
+    Unreadable { path: String, error: std::io::Error },
+    #[error("The request is refused: {0}")]
+    Request(Problem),
+    #[error("{did} publishes its keys at {url}, and a registrar does not fetch")]
+    DocumentMissing { did: String, url: String },
+    #[error("The DID document is refused: {0}")]
+    Document(Problem),
+    #[error("A registration holds for 1 to {MOST_DAYS} days, and not for {0}")]
+    Days(u32),
+    #[error("Signing this needs a yes, and nobody can be asked")]
+    ApprovalNeeded { digest: String },
+    #[error("What was approved is not this request")]
+    ApprovalMismatch { digest: String },
+    #[error("You said no")]
+    Declined,
+    #[error("{path} cannot be written: {error}")]
+    Unwritable { path: String, error: std::io::Error },
+    #[error("The registration could not be signed: {0}")]
+    Signing(Problem),
+}
+
+impl Refusal {
+    /// The stable reason: that of the check, where one failed.
+    pub(crate) fn reason(&self) -> &'static str {
+        match self {
+            Self::Unreadable { .. } => "file_unreadable",
+            Self::Request(problem) | Self::Document(problem) | Self::Signing(problem) => problem.code.as_str(),
+            Self::DocumentMissing { .. } => "did_document_needed",
+            Self::Days(_) => "days_out_of_range",
+            Self::ApprovalNeeded { .. } => "approval_needed",
+            Self::ApprovalMismatch { .. } => "approval_mismatch",
+            Self::Declined => "declined",
+            Self::Unwritable { .. } => "file_unwritable",
+        }
+    }
+
+    /// What to do.
+    pub(crate) fn hint(&self) -> String {
+        match self {
+            Self::Unreadable { .. } => "check the path".to_owned(),
+            Self::Request(_) => "ask the asker for a new request".to_owned(),
+            Self::DocumentMissing { url, .. } => format!("get {url} yourself, and name the file with --did-document"),
+            Self::Document(_) => "get the document again from where the asker publishes it".to_owned(),
+            Self::Days(_) => format!("give --days from 1 to {MOST_DAYS}"),
+            Self::ApprovalNeeded { digest } | Self::ApprovalMismatch { digest } => {
+                format!("read what it would allow, and if you agree: --yes {digest}")
+            }
+            Self::Declined => "nothing more to do".to_owned(),
+            Self::Unwritable { .. } => "name a new file with --out: what is there is never overwritten".to_owned(),
+            Self::Signing(_) => "a registrar's key is one of Ed25519; restore it from a backup".to_owned(),
+        }
+    }
+}
+
+/// A registrar with its key.
+pub(crate) struct Registrar {
+    pub(crate) name: String,
+    pub(crate) did: Did,
+    kid: DidUrl,
+    key: SecretKey,
+}
+
+/// What an asker wants to have registered: verified, and not signed yet.
+pub(crate) struct Application {
+    pub(crate) request: RegistrationRequest,
+    /// Base64url of SHA-256 over the file's bytes: what a yes is about.
+    pub(crate) digest: String,
+    pub(crate) valid_from: Timestamp,
+    pub(crate) valid_until: Timestamp,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Config {
+    name: String,
+}
+
+impl Registrar {
+    /// Makes a registrar's directory. Nothing that exists is overwritten.
+    ///
+    /// # Errors
+    /// The name is none, the directory is in use, or a file cannot be written.
+    pub(crate) fn init(data: &Path, name: &str) -> Result<Self, StartError> {
+        if name.trim().is_empty() || name.chars().count() > MOST_NAME || name.chars().any(char::is_control) {
+            return Err(StartError::new(
+                format!("The name is refused: it is not a text of 1 to {MOST_NAME} characters. Nothing was made."),
+                "Give the name by which people know the registrar.",
+            ));
+        }
+        create_directory(data)?;
+        let key = keys::create(data, Algorithm::EdDsa)?;
+        // The name comes last: without it the directory is not taken for a registrar's.
+        let text = format!("# Made by `carnet-issuer registrar init`.\nname = {}\n", quoted(name));
+        write_new(&data.join(FILE), text.as_bytes(), 0o600)?;
+        Self::of_key(name.to_owned(), key)
+    }
+
+    /// Opens what [`Self::init`] made.
+    ///
+    /// # Errors
+    /// It is no registrar's directory, or its key cannot be used.
+    pub(crate) fn open(data: &Path) -> Result<Self, StartError> {
+        let path = data.join(FILE);
+        if !path.is_file() {
+            return Err(StartError::new(
+                format!("{} is no registrar's directory: it has no {FILE}. Nothing was changed.", data.display()),
+                "Run `carnet-issuer registrar init --data DIR --name NAME` first.",
+            ));
+        }
+        let Config { name } = config::read(&path)?;
+        Self::of_key(name, keys::load(data)?)
+    }
+
+    fn of_key(name: String, key: SecretKey) -> Result<Self, StartError> {
+        let did = Did::key(&key.public_key());
+        // The one method of a did:key is named by the key itself.
+        let kid = did.with_fragment(did.id()).map_err(|problem| {
+            StartError::new(format!("The key gives no DID: {problem}."), "Restore the key from a backup.")
+        })?;
+        Ok(Self { name, did, kid, key })
+    }
+
+    /// Verifies a request for registration, and says for when it would hold. `document`: the DID document of an asker
+    /// whose DID does not carry it.
+    ///
+    /// # Errors
+    /// [`Refusal::Days`], [`Refusal::Request`], [`Refusal::Document`], [`Refusal::DocumentMissing`].
+    pub(crate) fn consider(
+        bytes: &[u8],
+        document: Option<&[u8]>,
+        days: u32,
+        now: Timestamp,
+    ) -> Result<Application, Refusal> {
+        if days == 0 || days > MOST_DAYS {
+            return Err(Refusal::Days(days));
+        }
+        let request = json::parse(bytes, Limits::DOCUMENT).map_err(Refusal::Request)?;
+        let request = request.as_object().ok_or_else(|| {
+            Refusal::Request(Problem::new(carnet_core::Code::RegistrationInvalid, "it is not a JSON object"))
+        })?;
+        let given = Given::of(request, document)?;
+        let request = RegistrationRequest::verify(request, now, SKEW, &given).map_err(Refusal::Request)?;
+        let valid_from = now.start_of_day();
+        Ok(Application {
+            request,
+            digest: URL_SAFE_NO_PAD.encode(Sha256::digest(bytes)),
+            valid_from,
+            valid_until: valid_from.plus(i64::from(days).saturating_mul(DAY)),
+        })
+    }
+
+    /// Signs a registration.
+    ///
+    /// # Errors
+    /// [`Refusal::Signing`]
+    pub(crate) fn sign(&self, application: &Application) -> Result<Map<String, Value>, Refusal> {
+        let Application { request, valid_from, valid_until, .. } = application;
+        Registration::issue(request, &self.kid, &self.key, *valid_from, *valid_until).map_err(Refusal::Signing)
+    }
+}
+
+impl Application {
+    /// Whether a yes that was given in advance is about this request; false: somebody has to be asked.
+    ///
+    /// # Errors
+    /// [`Refusal::ApprovalMismatch`]
+    pub(crate) fn approved_by(&self, yes: Option<&str>) -> Result<bool, Refusal> {
+        match yes {
+            Some(digest) if digest == self.digest => Ok(true),
+            Some(_) => Err(Refusal::ApprovalMismatch { digest: self.digest.clone() }),
+            None => Ok(false),
+        }
+    }
+}
+
+/// DIDs that carry their document, and the one whose document was handed over.
+struct Given(Option<Arc<DidDocument>>);
+
+impl Given {
+    fn of(request: &Map<String, Value>, document: Option<&[u8]>) -> Result<Self, Refusal> {
+        let Some(did) = request.get("issuer").and_then(Value::as_str).and_then(|did| Did::parse(did).ok()) else {
+            // Verification says what is wrong with it.
+            return Ok(Self(None));
+        };
+        match document {
+            Some(bytes) => {
+                let document = json::parse(bytes, Limits::DOCUMENT).map_err(Refusal::Document)?;
+                let document = DidDocument::parse(&did, &document).map_err(Refusal::Document)?;
+                Ok(Self(Some(Arc::new(document))))
+            }
+            None => match web::url(&did) {
+                Ok(url) => Err(Refusal::DocumentMissing { did: did.to_string(), url }),
+                Err(_) => Ok(Self(None)),
+            },
+        }
+    }
+}
+
+impl Resolve for Given {
+    fn resolve(&self, did: &Did) -> Result<Arc<DidDocument>, Problem> {
+        match &self.0 {
+            Some(document) if document.did() == did && did.method() == "web" => Ok(document.clone()),
+            _ => SelfContained.resolve(did),
+        }
+    }
+}
+
+/// Reads a file whole.
+///
+/// # Errors
+/// [`Refusal::Unreadable`]
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Refusal> {
+    std::fs::read(path).map_err(|error| Refusal::Unreadable { path: path.display().to_string(), error })
+}
+
+/// Writes a registration to a new file.
+///
+/// # Errors
+/// [`Refusal::Unwritable`], also if there is a file already.
+pub(crate) fn write(path: &PathBuf, registration: &str) -> Result<(), Refusal> {
+    use std::io::Write as _;
+    let written = std::fs::OpenOptions::new().write(true).create_new(true).open(path).and_then(|mut file| {
+        file.write_all(registration.as_bytes())?;
+        file.sync_all()
+    });
+    written.map_err(|error| Refusal::Unwritable { path: path.display().to_string(), error })
+}
+
+#[cfg(test)]
+mod tests;
