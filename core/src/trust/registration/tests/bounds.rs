@@ -114,6 +114,13 @@ fn a_request_out_of_bounds_is_not_even_signed() {
     make(&relying_party()).unwrap();
     refused(make(&RelyingParty { country: "Germany".to_owned(), ..relying_party() }), Code::RegistrationInvalid);
     refused(make(&RelyingParty { intended_uses: Vec::new(), ..relying_party() }), Code::RegistrationInvalid);
+    // And one that somebody signed nevertheless is no request.
+    let signed =
+        |subject: &Value| verify_request(&REQUEST.sign(subject, (now(), None), &asker_kid(), &asker()).unwrap());
+    signed(&subject()).unwrap();
+    let mut faulty = subject();
+    faulty["country"] = json!("Germany");
+    refused(signed(&faulty), Code::RegistrationInvalid);
 }
 
 #[test]

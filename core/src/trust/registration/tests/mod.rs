@@ -132,7 +132,15 @@ fn changed(change: impl FnOnce(&mut Map<String, Value>)) -> Map<String, Value> {
 
 /// A registration whose proof is made anew, by another key or for another purpose.
 fn signed_by(kid: &DidUrl, signer: &SecretKey, purpose: Purpose) -> Map<String, Value> {
-    let mut document = registration();
+    signed_anew(registration(), kid, signer, purpose)
+}
+
+fn signed_anew(
+    mut document: Map<String, Value>,
+    kid: &DidUrl,
+    signer: &SecretKey,
+    purpose: Purpose,
+) -> Map<String, Value> {
     document.remove("proof");
     let options = ProofOptions {
         verification_method: &kid.to_string(),
@@ -149,14 +157,14 @@ fn signed_by(kid: &DidUrl, signer: &SecretKey, purpose: Purpose) -> Map<String, 
 fn an_asker_is_registered() {
     let asked = verify_request(&request()).unwrap();
     assert_eq!((asked.relying_party(), asked.made()), (&relying_party(), now()));
-    let registration = verify(&registration()).unwrap();
-    assert_eq!(registration.relying_party(), &relying_party());
-    assert_eq!(registration.registrar(), Did::key(&registrar().public_key()).as_str());
-    assert_eq!((registration.valid_from(), registration.valid_until()), (now(), day(365)));
+    let held = verify(&registration()).unwrap();
+    assert_eq!(held.relying_party(), &relying_party());
+    assert_eq!(held.registrar(), Did::key(&registrar().public_key()).as_str());
+    assert_eq!((held.valid_from(), held.valid_until()), (now(), day(365)));
     // It can go over the wire.
-    let text = serde_json::to_vec(&super::tests::registration()).unwrap();
+    let text = serde_json::to_vec(&registration()).unwrap();
     let read = crate::json::parse_object(&text, crate::json::Limits::DOCUMENT).unwrap();
-    assert_eq!(verify(&read).unwrap(), registration);
+    assert_eq!(verify(&read).unwrap(), held);
 }
 
 #[test]
@@ -193,6 +201,14 @@ fn row_11_an_expired_registration() {
 fn row_12_a_registration_whose_time_has_not_come() {
     verify_at(&registration(), ASKER, now().plus(-SKEW)).unwrap();
     refused(verify_at(&registration(), ASKER, now().plus(-SKEW - 1)), Code::NotYetValid);
+    // Also if it was signed before that.
+    let from = |from: &str| {
+        let mut document = registration();
+        document["validFrom"] = json!(from);
+        verify(&signed_anew(document, &did_key(&registrar()), &registrar(), Purpose::AssertionMethod))
+    };
+    from("2026-11-22T12:01:00Z").unwrap();
+    refused(from("2026-11-22T12:01:01Z"), Code::NotYetValid);
 }
 
 #[test]
