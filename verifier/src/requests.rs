@@ -2,7 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use carnet_core::{json::canonicalize, query::Query, secure::jose, time::Timestamp};
+use carnet_core::{
+    Problem,
+    json::{self, Limits, canonicalize},
+    query::{CredentialQuery, Query},
+    secure::{jose, sd_jwt::Step},
+    time::Timestamp,
+};
 use rand_core::OsRng;
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
@@ -144,10 +150,7 @@ impl<S: Store> Verifier<S> {
                 })
             }
             What::Query { dcql, purpose, legal_basis, retention } => {
-                let query = Value::Object(dcql);
-                let parsed = Query::parse(&query)
-                    .map_err(|problem| Error::invalid("QUERY_MALFORMED", "query.dcql_query", problem.detail))?;
-                supported(&parsed, "query.dcql_query")?;
+                let (query, _) = own_query(dcql, "query.dcql_query")?;
                 check_texts(&purpose, "query.purpose")?;
                 check_texts(&legal_basis, "query.legal_basis")?;
                 check_texts(&retention, "query.retention")?;
@@ -192,15 +195,48 @@ impl<S: Store> Verifier<S> {
     }
 }
 
+/// Reads a DCQL query of the caller's own, as its text and as what it asks.
+///
+/// It is stored and signed as text, and whoever reads that again holds it to these limits: what is beyond them is
+/// refused before there is a request that nobody could answer.
+pub(crate) fn own_query(dcql: Map<String, Value>, field: &'static str) -> Result<(Value, Query), Error> {
+    let malformed = |problem: Problem| Error::invalid("QUERY_MALFORMED", field, problem.detail);
+    let text = Value::Object(dcql).to_string();
+    let value = json::parse(text.as_bytes(), Limits::SMALL).map_err(malformed)?;
+    let query = Query::parse(&value).map_err(malformed)?;
+    supported(&query, field)?;
+    Ok((value, query))
+}
+
+/// Whether this verifier could verify an answer, and would know something by it.
 fn supported(query: &Query, field: &'static str) -> Result<(), Error> {
-    match query.credentials.iter().find(|asked| !Verification::formats().contains(&asked.format.as_str())) {
-        Some(asked) => Err(Error::invalid(
+    let unsupported = |description| Err(Error::invalid("QUERY_UNSUPPORTED", field, description));
+    if let Some(asked) =
+        query.credentials.iter().find(|asked| !Verification::formats().contains(&asked.format.as_str()))
+    {
+        return Err(Error::invalid(
             "FORMAT_UNSUPPORTED",
             field,
             format!("{}: this verifier verifies {}", asked.id, Verification::formats().join(", ")),
-        )),
-        None => Ok(()),
+        ));
     }
+    // Elements that are withheld leave no gap, so that those after them have another index when they are shown.
+    let indexed = |asked: &&CredentialQuery| {
+        asked.claims.iter().flat_map(|claim| &claim.path).any(|step| matches!(step, Step::Index(_)))
+    };
+    if let Some(asked) = query.credentials.iter().find(indexed) {
+        return unsupported(format!(
+            "{}: a path has the index of an array's element, which cannot be told in what is shown; use null (all elements)",
+            asked.id
+        ));
+    }
+    if !query.credential_sets.is_empty() && query.credential_sets.iter().all(|set| !set.required) {
+        return unsupported(
+            "every credential set is optional, so that an answer would prove nothing; make one of them required"
+                .to_owned(),
+        );
+    }
+    Ok(())
 }
 
 fn check_request_id(request_id: &str) -> Result<(), Error> {
@@ -280,5 +316,86 @@ mod tests {
             assert!(check_texts(&texts(tag, text), "purpose").is_err(), "{tag} {text:?}");
         }
         assert!(check_texts(&BTreeMap::new(), "purpose").is_err());
+    }
+
+    const FIELD: &str = "query.dcql_query";
+
+    fn refused(query: &Value) -> (&'static str, String) {
+        match own_query(query.as_object().unwrap().clone(), FIELD) {
+            Err(Error::Invalid { reason, field: FIELD, description }) => (reason, description),
+            other => panic!("{:?}", other.map(|(_, query)| query)),
+        }
+    }
+
+    fn accepted(query: &Value) {
+        let (text, parsed) = own_query(query.as_object().unwrap().clone(), FIELD).unwrap();
+        assert_eq!((&text, parsed), (query, Query::parse(query).unwrap()));
+    }
+
+    /// A query for one claim, by its path.
+    fn asking(path: &Value) -> Value {
+        json!({"credentials": [{
+            "id": "permit",
+            "format": "vc+sd-jwt",
+            "meta": {"type_values": [["ResidencePermitCredential"]]},
+            "claims": [{"path": path}],
+        }]})
+    }
+
+    #[test]
+    fn a_query_beyond_its_limits_is_refused_when_the_request_is_made() {
+        let mut query = asking(&json!(["credentialSubject", "familyName"]));
+        accepted(&query);
+        // As JSON text it is over by these bytes, or one level too deep; neither would be read again by the answer.
+        query["padding"] = "x".repeat(Limits::SMALL.max_bytes).into();
+        assert_eq!(refused(&query).0, "QUERY_MALFORMED");
+        query["padding"] = "x".repeat(Limits::SMALL.max_bytes / 2).into();
+        accepted(&query);
+        let nested = |levels: usize| (0..levels).fold(json!(1), |inner, _| json!([inner]));
+        query["padding"] = nested(Limits::SMALL.max_depth);
+        assert_eq!(refused(&query).0, "QUERY_MALFORMED");
+        query["padding"] = nested(Limits::SMALL.max_depth / 2);
+        accepted(&query);
+    }
+
+    #[test]
+    fn a_query_that_is_none_is_refused_when_the_request_is_made() {
+        accepted(&asking(&json!(["credentialSubject", "familyName"])));
+        for path in [json!([]), json!("familyName"), json!(["credentialSubject", -1]), json!(["a", {"b": 1}])] {
+            let (reason, description) = refused(&asking(&path));
+            assert_eq!(reason, "QUERY_MALFORMED", "{path}");
+            assert!(!description.is_empty());
+        }
+    }
+
+    #[test]
+    fn an_index_into_an_array_is_refused_and_all_elements_are_not() {
+        for (index, all) in [
+            (json!(["credentialSubject", "nationality", 0]), json!(["credentialSubject", "nationality", null])),
+            (json!(["credentialSubject", 3, "name"]), json!(["credentialSubject", null, "name"])),
+        ] {
+            let (reason, description) = refused(&asking(&index));
+            assert_eq!(reason, "QUERY_UNSUPPORTED", "{index}");
+            assert!(description.starts_with("permit: ") && description.contains("use null"), "{description}");
+            accepted(&asking(&all));
+        }
+    }
+
+    #[test]
+    fn a_query_that_an_empty_answer_meets_is_refused() {
+        let with = |required: &[bool]| {
+            let mut query = asking(&json!(["credentialSubject", "familyName"]));
+            query["credential_sets"] =
+                required.iter().map(|required| json!({"options": [["permit"]], "required": required})).collect();
+            query
+        };
+        for optional in [with(&[false]), with(&[false, false])] {
+            let (reason, description) = refused(&optional);
+            assert_eq!(reason, "QUERY_UNSUPPORTED");
+            assert!(description.contains("required"), "{description}");
+        }
+        for fine in [with(&[true]), with(&[false, true])] {
+            accepted(&fine);
+        }
     }
 }

@@ -344,6 +344,15 @@ async fn requests_of_ones_own_are_held_to_their_rules() {
     assert!(create(custom(&good)).await.is_ok());
     assert_eq!(reason(create(custom(&query("mso_mdoc", &["rightToWork"]))).await), "FORMAT_UNSUPPORTED");
     assert_eq!(reason(create(custom(&json!({"credentials": []}))).await), "QUERY_MALFORMED");
+    let mut optional = good.clone();
+    optional["credential_sets"] = json!([{"options": [["permit"]], "required": false}]);
+    assert_eq!(reason(create(custom(&optional)).await), "QUERY_UNSUPPORTED");
+    // What is over its limit as text, and not as a message.
+    let mut large = good.clone();
+    large["padding"] = "\u{1}".repeat(12_000).into();
+    assert_eq!(reason(create(custom(&large)).await), "QUERY_MALFORMED");
+    large["padding"] = "\u{1}".repeat(8_000).into();
+    assert!(create(custom(&large)).await.is_ok());
     assert_eq!(reason(create(What::Template("nothing".to_owned())).await), "TEMPLATE_UNKNOWN");
     let What::Query(mut silent) = custom(&good) else { panic!() };
     silent.purpose.clear();
