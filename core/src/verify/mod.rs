@@ -12,7 +12,10 @@ use crate::{
     credential::Credential,
     did::Resolve,
     query::{Candidate, CredentialQuery, Proved, Query},
-    secure::{data_integrity::Cryptosuite, sd_jwt::ClaimPath},
+    secure::{
+        data_integrity::Cryptosuite,
+        sd_jwt::{ClaimPath, Step},
+    },
     time::Timestamp,
 };
 
@@ -184,6 +187,11 @@ fn admissible(vp_token: &BTreeMap<String, Vec<String>>, asked: &Asked<'_>) -> Re
 fn answers(query: &CredentialQuery, shown: &sd_jwt::Shown) -> Result<(), Problem> {
     let format = shown.held.format.as_str();
     let selective = matches!(format, sd_jwt::VC | sd_jwt::DC);
+    // Where elements may be withheld, those that are shown move up: at the index that was asked for another may stand.
+    let by_index = |path: &ClaimPath| path.iter().any(|step| matches!(step, Step::Index(_)));
+    if selective && query.claims.iter().any(|claim| by_index(&claim.path)) {
+        return Err(Problem::new(Code::QueryMalformed, "an array's element is asked for by its index"));
+    }
     if selective && let Some(path) = shown.held.disclosed.iter().find(|path| !query.asks_for(path)) {
         let path = crate::query::path_to_text(path);
         return Err(Problem::new(Code::ClaimUnrequested, format!("nobody asked for {path}")));

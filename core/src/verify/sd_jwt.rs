@@ -61,11 +61,12 @@ pub(super) fn verify(
     };
     let Disclosed { payload, paths } = disclosed;
     let model = report.note(CheckName::Model, about, model(&token, format, &payload, env))?;
-    let named: Vec<&str> = if format == VC {
-        model.credential.subject_ids().collect()
-    } else {
-        payload.get("sub").and_then(Value::as_str).into_iter().collect()
-    };
+    // A `sub` that is no text names somebody who cannot be the holder.
+    let sub = payload.get("sub").map(|sub| sub.as_str().unwrap_or_default());
+    let ids: Vec<&str> = if format == VC { model.credential.subject_ids().collect() } else { Vec::new() };
+    // A VCDM credential whose subject has no id is nobody's, whatever its sub says.
+    let named: Vec<&str> =
+        if format == VC && ids.is_empty() { Vec::new() } else { ids.into_iter().chain(sub).collect() };
     match holder {
         None => report.skip(CheckName::HolderSubject, about, "there is no holder here"),
         Some(_) if format == DC && named.is_empty() => {

@@ -168,16 +168,62 @@ fn row_40_a_subject_that_is_nobody_or_somebody_else() {
     let mut world = World::new();
     world.query = json!({"credentials": [{"id": "permit", "format": "dc+sd-jwt", "meta": {"vct_values": ["urn:permit"]},
         "claims": [{"path": ["rightToWork"]}]}]});
-    let show_with = |sub: Option<String>| {
+    let show_with = |sub: Option<Value>| {
         let mut payload = object(
             json!({"iss": world.did(), "vct": "urn:permit", "exp": 1_800_000_000, "rightToWork": true, "permitType": "s"}),
         );
-        payload.extend(sub.map(|sub| ("sub".to_owned(), Value::from(sub))));
+        payload.extend(sub.map(|sub| ("sub".to_owned(), sub)));
         world.verify(&show(&world, &issued(&world, "dc+sd-jwt", &payload), &[&["rightToWork"]]))
     };
     accepted(show_with(None));
-    accepted(show_with(Some(world.holder_did())));
-    refused(show_with(Some("somebody".to_owned())), Code::HolderMismatch);
+    accepted(show_with(Some(world.holder_did().into())));
+    accepted(show_with(Some(Did::key(&world.holder.public_key()).as_str().into())));
+    for other in [json!("somebody"), json!(""), json!(5), json!(null)] {
+        refused(show_with(Some(other)), Code::HolderMismatch);
+    }
+}
+
+#[test]
+fn row_40_a_sub_beside_the_subject_is_the_same() {
+    document_refused(Code::HolderMismatch, |_, document| drop(document.insert("sub".into(), "somebody".into())));
+    document_refused(Code::HolderMismatch, |world, document| {
+        document["credentialSubject"].as_object_mut().unwrap().remove("id");
+        document.insert("sub".into(), world.holder_did().into());
+    });
+}
+
+#[test]
+fn an_element_that_is_asked_for_by_index_is_not_taken_for_another() {
+    let mut world = World::new();
+    let mut document = world.document();
+    document["credentialSubject"]["skills"] = json!(["reading", "welding"]);
+    let skills = |step: Step| path(&["credentialSubject", "skills"]).into_iter().chain([step]).collect::<ClaimPath>();
+    let (kid, holder) = (format!("{}#0", world.did()), world.holder.public_key());
+    let options = IssueOptions {
+        typ: "vc+sd-jwt",
+        kid: &kid,
+        disclosable: &[skills(Step::All)],
+        ordered: &[],
+        holder: Some(&holder),
+        decoys_to_multiple_of: 4,
+    };
+    let credential = SdJwt::parse(&issue(&document, &options, &world.issuer, &mut OsRng).unwrap()).unwrap();
+    // Of the two the second alone is shown; in what the verifier sees, it stands first.
+    let second = credential.select(&[skills(Step::Index(1))]).unwrap();
+    let shown = second.bind(NONCE, AUDIENCE, world.now, &world.holder).unwrap();
+    let mut asked = |step: Value| {
+        let path = json!(["credentialSubject", "skills", step]);
+        world.query["credentials"][0]["claims"] = json!([
+            {"id": "first", "path": path, "values": ["welding"]},
+            {"id": "second", "path": ["credentialSubject", "skills", null]},
+            {"id": "more", "path": ["credentialSubject", "rightToWork"], "values": [false]},
+        ]);
+        world.query["credentials"][0]["claim_sets"] = json!([["first"], ["second", "more"]]);
+        world.verify(&shown)
+    };
+    accepted(asked(json!(null)));
+    refused(asked(json!(0)), Code::QueryMalformed);
+    refused(asked(json!(1)), Code::QueryMalformed);
 }
 
 #[test]

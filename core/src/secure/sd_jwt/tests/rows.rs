@@ -121,7 +121,7 @@ fn row_55_what_security_needs_is_never_hidden() {
             assert_eq!(issue_refusal(json!({}), &[json!([name])], typ), forbidden, "{typ} {name}");
         }
     }
-    for name in NEVER_HIDDEN_VCDM.into_iter().chain(["credentialSubject"]) {
+    for name in NEVER_HIDDEN_VCDM.into_iter().chain(["credentialSubject", "id", "proof"]) {
         assert_eq!(hidden("vc+sd-jwt", name), forbidden, "{name}");
         assert_eq!(issue_refusal(json!({}), &[json!([name])], "vc+sd-jwt"), forbidden, "{name}");
         // There the claims of the subject stand at the top, and this is one like any other.
