@@ -146,7 +146,8 @@ pub(crate) fn digest(object: &str, parts: &[Part], contents: &Contents) -> Resul
 
 /// The best copy of a credential for this asker: one that nobody has seen, else one that only this asker has, else the least seen.
 fn open(credential: usize, held: &HeldCredential, asker: &str) -> Result<Option<Opened>, Problem> {
-    let rated = held.copies.iter().enumerate().map(|(index, copy)| (exposure(copy, asker), index, copy));
+    let kept = held.copies.iter().enumerate().filter(|(_, copy)| copy.is_kept());
+    let rated = kept.map(|(index, copy)| (exposure(copy, asker), index, copy));
     let rank = |exposure: &Exposure| match exposure {
         Exposure::Fresh => 0,
         Exposure::SameAsker => 1,

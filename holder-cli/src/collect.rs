@@ -18,7 +18,10 @@ use serde_json::{Map, Value, json};
 use crate::{
     promise::Promise,
     session::CLOCK_SKEW,
-    wallet::{Copy, HeldCredential, HolderKey, contents::fresh_id},
+    wallet::{
+        Copy, HeldCredential, HolderKey,
+        contents::{default_low_water, fresh_id},
+    },
 };
 
 /// How many copies are asked for, if the issuer gives as many.
@@ -79,6 +82,8 @@ pub(crate) fn verified(
         valid_from: None,
         valid_until: None,
         copies: Vec::with_capacity(copies.len()),
+        endpoint: None,
+        low_water: default_low_water(),
     };
     for (credential, key) in copies.iter().zip(keys) {
         let (report, verified) = verify::credential(credential.as_bytes(), &env);
@@ -94,7 +99,7 @@ pub(crate) fn verified(
         bound_to(credential, seen, &key.open()?.public_key())?;
         held.valid_from = seen.credential.valid_from();
         held.valid_until = seen.credential.valid_until();
-        held.copies.push(Copy { credential: credential.trim().to_owned(), key: key.clone(), shown_to: Vec::new() });
+        held.copies.push(Copy::new(credential.trim().to_owned(), key.clone()));
     }
     Ok(held)
 }

@@ -98,7 +98,7 @@ impl Issuer {
         let copy = |_| {
             let key = HolderKey::draw();
             let credential = self.copy(format, &key.open().unwrap().public_key());
-            Copy { credential, key, shown_to: Vec::new() }
+            Copy::new(credential, key)
         };
         HeldCredential {
             id: id.to_owned(),
@@ -110,6 +110,8 @@ impl Issuer {
             valid_from: Some(NOW.plus(-86_400)),
             valid_until: Some(NOW.plus(86_400)),
             copies: (0..copies).map(copy).collect(),
+            endpoint: None,
+            low_water: 3,
         }
     }
 }

@@ -30,10 +30,11 @@ fn listing(contents: &Contents, catalogue: &Catalogue, ui: &Ui, now: Timestamp) 
         let expired = held.valid_until.is_some_and(|until| now > until);
         let until = held.valid_until.map(|until| until.to_string());
         let day = until.as_deref().and_then(|until| until.get(..10)).unwrap_or("no end");
-        let fresh = held.fresh_copies();
+        let (fresh, low) = (held.fresh_copies(), held.is_low());
+        let refill = if low && !expired && held.is_refillable() { "  LOW: carnet refill" } else { "" };
         let _ = writeln!(
             text,
-            "{}  {}  from {}  {} {day}  {fresh} of {} copies unused",
+            "{}  {}  from {}  {} {day}  {fresh} of {} copies unused{refill}",
             held.id,
             ui.heading(&label),
             clean(&held.issuer_name),
@@ -46,6 +47,7 @@ fn listing(contents: &Contents, catalogue: &Catalogue, ui: &Ui, now: Timestamp) 
             "received_at": held.received_at.to_string(),
             "valid_from": held.valid_from.map(|from| from.to_string()), "valid_until": until, "expired": expired,
             "copies": held.copies.len(), "copies_unused": fresh,
+            "low": low, "refillable": held.is_refillable(),
         }));
     }
     let pending: Vec<Value> = contents

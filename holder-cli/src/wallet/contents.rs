@@ -12,6 +12,7 @@ use rand_core::{OsRng, RngCore};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use zeroize::Zeroizing;
 
+use super::thresholds::{Commitments, Opened};
 use crate::{failure::Failure, session::CLOCK_SKEW};
 
 /// The version of the contents that this program reads and writes.
@@ -86,12 +87,34 @@ pub(crate) struct HeldCredential {
     pub(crate) valid_until: Option<Timestamp>,
     /// The copies.
     pub(crate) copies: Vec<Copy>,
+    /// Where the issuer's service is. A wallet from before it was kept has none, and cannot refill the credential.
+    #[serde(default)]
+    pub(crate) endpoint: Option<String>,
+    /// With how many fresh copies left it is refilled. It is drawn for each credential, so that from the moment of a refill
+    /// the issuer cannot tell how many were shown.
+    #[serde(default = "default_low_water")]
+    pub(crate) low_water: u8,
+}
+
+/// For credentials from before it was drawn.
+pub(crate) const fn default_low_water() -> u8 {
+    3
 }
 
 impl HeldCredential {
     /// How many copies nobody has seen.
     pub(crate) fn fresh_copies(&self) -> usize {
-        self.copies.iter().filter(|copy| copy.shown_to.is_empty()).count()
+        self.copies.iter().filter(|copy| copy.is_fresh()).count()
+    }
+
+    /// Whether its fresh copies run out.
+    pub(crate) fn is_low(&self) -> bool {
+        self.fresh_copies() <= usize::from(self.low_water)
+    }
+
+    /// Whether its issuer can be asked for more copies: one whose address is known, and of a format that hides something.
+    pub(crate) fn is_refillable(&self) -> bool {
+        self.endpoint.is_some() && self.format.ends_with("sd-jwt")
     }
 }
 
@@ -99,12 +122,35 @@ impl HeldCredential {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Copy {
-    /// The credential as it is secured.
+    /// The credential as it is secured; empty where only the key is left (see [`Copy::is_kept`]).
     pub(crate) credential: String,
     /// The holder's secret key of this copy.
     pub(crate) key: HolderKey,
     /// The client ids of those who saw it.
     pub(crate) shown_to: Vec<String>,
+    /// Where the commitments to its ordered claims stand.
+    #[serde(default)]
+    pub(crate) commitments: Vec<Commitments>,
+    /// The thresholds that it was opened for.
+    #[serde(default)]
+    pub(crate) opened: Vec<Opened>,
+}
+
+impl Copy {
+    /// A copy that nobody has seen.
+    pub(crate) fn new(credential: String, key: HolderKey) -> Self {
+        Self { credential, key, shown_to: Vec::new(), commitments: Vec::new(), opened: Vec::new() }
+    }
+
+    /// Whether it can still be shown. Of copies that were shown long ago only the key is kept, for receipts.
+    pub(crate) fn is_kept(&self) -> bool {
+        !self.credential.is_empty()
+    }
+
+    /// Whether nobody has seen it.
+    pub(crate) fn is_fresh(&self) -> bool {
+        self.shown_to.is_empty() && self.is_kept()
+    }
 }
 
 /// A collection that was begun and is not done. It is in the file before the issuer is asked, so that an answer that is

@@ -22,7 +22,7 @@ fn open(path: &Path) -> Result<WalletFile, Failure> {
 }
 
 fn credential(id: &str) -> HeldCredential {
-    let copies = (0..10).map(|_| Copy { credential: "x".repeat(2_000), key: HolderKey::draw(), shown_to: Vec::new() });
+    let copies = (0..10).map(|_| Copy::new("x".repeat(2_000), HolderKey::draw()));
     HeldCredential {
         id: id.to_owned(),
         type_name: "T".to_owned(),
@@ -33,6 +33,8 @@ fn credential(id: &str) -> HeldCredential {
         valid_from: None,
         valid_until: None,
         copies: copies.collect(),
+        endpoint: None,
+        low_water: 3,
     }
 }
 

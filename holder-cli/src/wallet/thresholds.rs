@@ -1,0 +1,126 @@
+//! What a wallet keeps of the thresholds of a copy: where its commitments stand, and which it was opened for
+//! (spec/at-least.md 3.5 and 4.5).
+
+use carnet_core::{
+    at_least::{Direction, ENTRIES},
+    query::Proved,
+    secure::sd_jwt::{ClaimPath, OrderedClaim, Positions},
+};
+use serde::{Deserialize, Serialize};
+
+/// Where the commitments to one ordered claim of one copy stand, so that the element to show need not be searched for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Commitments {
+    /// The path of the value.
+    #[serde(with = "path")]
+    pub(crate) path: ClaimPath,
+    /// At least or at most.
+    #[serde(with = "direction")]
+    pub(crate) direction: Direction,
+    /// For each entry its index in the array, if the value has that entry.
+    pub(crate) at: [Option<usize>; ENTRIES],
+}
+
+impl From<Positions> for Commitments {
+    fn from(positions: Positions) -> Self {
+        let OrderedClaim { path, direction } = positions.claim;
+        Self { path, direction, at: positions.at }
+    }
+}
+
+impl From<&Commitments> for Positions {
+    fn from(commitments: &Commitments) -> Self {
+        let claim = OrderedClaim { path: commitments.path.clone(), direction: commitments.direction };
+        Self { claim, at: commitments.at }
+    }
+}
+
+/// A threshold that a copy was opened for. For another one of the same claim and direction it must not be used.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Opened {
+    /// The path of the value, which was not shown.
+    #[serde(with = "path")]
+    pub(crate) path: ClaimPath,
+    /// At least or at most.
+    #[serde(with = "direction")]
+    pub(crate) direction: Direction,
+    /// The threshold as a number (spec/at-least.md 1.1).
+    pub(crate) bound: u16,
+}
+
+impl From<&Proved> for Opened {
+    fn from(proved: &Proved) -> Self {
+        Self { path: proved.path.clone(), direction: proved.direction, bound: proved.bound.number() }
+    }
+}
+
+impl From<&Opened> for Proved {
+    fn from(opened: &Opened) -> Self {
+        Self { path: opened.path.clone(), direction: opened.direction, bound: opened.bound.into() }
+    }
+}
+
+/// A claim path as DCQL writes it.
+mod path {
+    use carnet_core::{
+        query::{parse_path, path_to_json},
+        secure::sd_jwt::ClaimPath,
+    };
+    use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
+    use serde_json::Value;
+
+    pub(super) fn serialize<S: Serializer>(path: &ClaimPath, serializer: S) -> Result<S::Ok, S::Error> {
+        path_to_json(path).serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ClaimPath, D::Error> {
+        parse_path(&Value::deserialize(deserializer)?).map_err(|problem| D::Error::custom(problem.code))
+    }
+}
+
+/// A direction by its name.
+mod direction {
+    use carnet_core::at_least::Direction;
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    pub(super) fn serialize<S: Serializer>(direction: &Direction, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(direction.as_str())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Direction, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Direction::parse(&text).ok_or_else(|| D::Error::custom("no such direction"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use carnet_core::secure::sd_jwt::Step;
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_is_stored_is_what_is_read() {
+        let path = vec![Step::Name("credentialSubject".to_owned()), Step::Name("validUntil".to_owned())];
+        let claim = OrderedClaim { path: path.clone(), direction: Direction::AtLeast };
+        let positions = Positions { claim, at: [Some(3), None, Some(0), None] };
+        let stored = serde_json::to_value(Commitments::from(positions.clone())).unwrap();
+        let expected = json!({
+            "path": ["credentialSubject", "validUntil"], "direction": "at_least", "at": [3, null, 0, null]
+        });
+        assert_eq!(stored, expected);
+        let read: Commitments = serde_json::from_value(stored).unwrap();
+        assert_eq!(Positions::from(&read), positions);
+
+        let proved = Proved { path, direction: Direction::AtMost, bound: 39_773.into() };
+        let stored = serde_json::to_value(Opened::from(&proved)).unwrap();
+        assert_eq!(stored["bound"], 39_773);
+        assert_eq!(Proved::from(&serde_json::from_value::<Opened>(stored.clone()).unwrap()), proved);
+        let mut sideways = stored;
+        sideways["direction"] = json!("sideways");
+        assert!(serde_json::from_value::<Opened>(sideways).is_err());
+    }
+}
