@@ -310,6 +310,10 @@ fn nothing_stands_at_the_top_that_nobody_would_be_asked_about() {
             document.insert(planted.to_owned(), json!("did:example:track-me"));
             assert_eq!(of.check_disclosed(&document).unwrap_err().code, Code::SchemaViolation, "{planted}");
         }
+        document.insert("issuer".to_owned(), json!({"id": "did:web:issuer.example"}));
+        of.check_disclosed(&document).unwrap();
+        document.insert("issuer".to_owned(), json!({"id": "did:web:issuer.example", "visitedDoctor": true}));
+        assert_eq!(of.check_disclosed(&document).unwrap_err().code, Code::SchemaViolation);
     }
 }
 
