@@ -77,6 +77,7 @@ pub struct CredentialType {
     paths: Vec<String>,
     rules: Vec<Computed>,
     orders: Vec<Order>,
+    answers: Vec<String>,
     english: Display,
     displays: BTreeMap<String, Display>,
     validator: Arc<Validator>,
@@ -216,6 +217,24 @@ impl CredentialType {
     #[must_use]
     pub fn is_never_mandatory(&self, path: &str) -> bool {
         claims::is_within(path, &self.never_mandatory)
+    }
+
+    /// Whether a claim is a computed yes or no, which tells least: a path below credentialSubject as text.
+    #[must_use]
+    pub fn is_answer(&self, path: &str) -> bool {
+        self.answers.iter().any(|known| known == path)
+    }
+
+    /// Whether many people share what this claim (or the one that it lies in) says.
+    #[must_use]
+    pub fn is_coarse(&self, path: &str) -> bool {
+        claims::is_within(path, &self.coarse)
+    }
+
+    /// Whether this claim (or the one that it lies in) singles a person out, or tells what few have to know.
+    #[must_use]
+    pub fn is_fine(&self, path: &str) -> bool {
+        claims::is_within(path, &self.fine)
     }
 
     /// A document of this type around some claims, to apply the schema to.

@@ -359,6 +359,30 @@ fn computed_claims_follow_from_the_others() {
 }
 
 #[test]
+fn claims_tell_less_or_more() {
+    let catalogue = catalogue();
+    let told = |name: &str, path: &str| {
+        let known = catalogue.credential_type(name).unwrap();
+        [known.is_answer(path), known.is_coarse(path), known.is_fine(path)]
+    };
+    let (permit, qualification) = ("ResidencePermitCredential", "QualificationCredential");
+    for (name, path, [answer, coarse, fine]) in [
+        (permit, "rightToWork", [true, false, false]),
+        // Computed, and no yes or no.
+        (permit, "residentIn", [false, true, false]),
+        (permit, "validUntil", [false, false, false]),
+        (permit, "documentNumber", [false, false, true]),
+        (qualification, "isRecognisedQualification", [true, false, false]),
+        (qualification, "eqfLevel", [false, true, false]),
+        (qualification, "learningOutcomes[].relatedSkill", [false, false, true]),
+        (qualification, "awardingBody", [false, false, false]),
+        ("LanguageCertificateCredential", "level", [false, true, false]),
+    ] {
+        assert_eq!(told(name, path), [answer, coarse, fine], "{name} {path}");
+    }
+}
+
+#[test]
 fn row_26_an_unknown_context_is_refused() {
     for known in catalogue().types() {
         let mut document = example(known);

@@ -61,6 +61,7 @@ impl CredentialType {
             claims::parse_path(path, &["credentialSubject"])
                 .ok_or_else(|| wrong(format!("\"{path}\" is not a path"), "Write it as a.b or a[].b"))
         };
+        let answers = answers(&text, &claims);
         let disclosable = text.disclosable.iter().map(parse).collect::<Result<Vec<_>, _>>()?;
         let rules = std::mem::take(&mut text.computed).into_iter().map(Computed::new).collect::<Result<Vec<_>, _>>();
         let rules = rules.map_err(|what| wrong(what, "Correct the rule"))?;
@@ -114,6 +115,7 @@ impl CredentialType {
             paths,
             rules,
             orders,
+            answers,
             validator: Arc::new(validator),
         };
         let example = read.example.as_object().ok_or_else(|| Problem::from(Code::InvalidJson));
@@ -163,11 +165,8 @@ fn consistent(text: &Text, claims: &[Claim]) -> Result<(), (String, &'static str
     if let Some(path) = text.coarse.iter().find(|path| text.fine.contains(path)) {
         return Err((format!("\"{path}\" stands in coarse and in fine"), "Choose one"));
     }
-    let answers = |path: &&String| {
-        text.computed.iter().any(|computed| computed.claim == **path)
-            && claims.iter().any(|claim| claim.path == **path && claim.boolean)
-    };
-    if let Some(path) = classed().find(answers) {
+    let answers = answers(text, claims);
+    if let Some(path) = classed().find(|path| answers.contains(path)) {
         return Err((format!("\"{path}\" is a computed yes or no"), "Leave it out of coarse and fine"));
     }
     if let Some(path) = text.never_mandatory.iter().find(|path| !claims::is_within(path, &text.fine)) {
@@ -180,6 +179,12 @@ fn consistent(text: &Text, claims: &[Claim]) -> Result<(), (String, &'static str
         ));
     }
     Ok(())
+}
+
+/// The computed claims that are a yes or no.
+fn answers(text: &Text, claims: &[Claim]) -> Vec<String> {
+    let boolean = |path: &String| claims.iter().any(|claim| claim.boolean && claim.path == *path);
+    text.computed.iter().map(|computed| computed.claim.clone()).filter(boolean).collect()
 }
 
 /// The context, if it has its pinned digest and defines every term.
