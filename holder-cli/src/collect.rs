@@ -1,5 +1,7 @@
 //! Collecting copies: keys and proofs out, verified copies in. Nothing is stored that was not verified.
 
+use std::collections::BTreeMap;
+
 use carnet_core::{
     Code, Problem,
     did::{Did, Resolve},
@@ -12,7 +14,7 @@ use carnet_core::{
     time::Timestamp,
     verify::{self, Environment},
 };
-use carnet_spec::Catalogue;
+use carnet_spec::{Catalogue, CredentialType};
 use serde_json::{Map, Value, json};
 
 use crate::{
@@ -21,11 +23,14 @@ use crate::{
     wallet::{
         Copy, HeldCredential, HolderKey,
         contents::{default_low_water, fresh_id},
+        thresholds::Commitments,
     },
 };
 
 /// How many copies are asked for, if the issuer gives as many.
 pub(crate) const COPIES: u32 = 10;
+/// What of a copy is its own: its key and names, its place in the status list, when it was signed, its signature.
+const OWN: [&str; 6] = ["cnf", "credentialStatus", "iat", "proof", "status", "sub"];
 const PROOF_TYP: &str = "openid4vci-proof+jwt";
 
 /// Draws a key for each copy.
@@ -71,6 +76,7 @@ pub(crate) fn verified(
         #[cfg(feature = "jsonld")]
         &rdfc,
     ];
+    let known = catalogue.credential_type(&promise.type_name).ok_or_else(|| Problem::from(Code::TypeUnknown))?;
     let env = Environment { now, skew: CLOCK_SKEW, resolver, suites, issuers: promise, types: catalogue };
     let mut held = HeldCredential {
         id: fresh_id(),
@@ -85,7 +91,9 @@ pub(crate) fn verified(
         endpoint: None,
         low_water: default_low_water(),
     };
+    let mut first: Option<Said> = None;
     for (credential, key) in copies.iter().zip(keys) {
+        let credential = credential.trim();
         let (report, verified) = verify::credential(credential.as_bytes(), &env);
         let verified = match (verified, report.failure()) {
             (Some(verified), None) => verified,
@@ -96,28 +104,99 @@ pub(crate) fn verified(
         if seen.format != promise.format {
             return Err(Problem::new(Code::UnknownFormat, "the copy has another format than the one that was offered"));
         }
-        bound_to(credential, seen, &key.open()?.public_key())?;
+        let opened = Opened::of(credential, seen)?;
+        bound_to(&opened, seen, &key.open()?.public_key())?;
+        let commitments = opened.commitments(&seen.format, known)?;
+        let said = Said::of(&opened.members, known);
+        if *first.get_or_insert_with(|| said.clone()) != said {
+            return Err(Problem::new(Code::MalformedValue, "the copies of one credential say different things"));
+        }
         held.valid_from = seen.credential.valid_from();
         held.valid_until = seen.credential.valid_until();
-        held.copies.push(Copy::new(credential.trim().to_owned(), key.clone()));
+        held.copies.push(Copy { commitments, ..Copy::new(credential.to_owned(), key.clone()) });
     }
     Ok(held)
 }
 
+/// A copy with all its disclosures in place.
+struct Opened {
+    token: Option<SdJwt>,
+    members: Map<String, Value>,
+}
+
+impl Opened {
+    fn of(credential: &str, seen: &verify::Held) -> Result<Self, Problem> {
+        if !seen.format.ends_with("sd-jwt") {
+            return Ok(Self { token: None, members: seen.credential.document().clone() });
+        }
+        let token = SdJwt::parse(credential)?;
+        let members = token.disclosed()?.payload;
+        Ok(Self { token: Some(token), members })
+    }
+
+    /// Where the commitments to the ordered claims stand, once it is sure that they are those of the claims' values
+    /// (spec/at-least.md 3.5).
+    fn commitments(&self, format: &str, known: &CredentialType) -> Result<Vec<Commitments>, Problem> {
+        let Some(token) = &self.token else { return Ok(Vec::new()) };
+        let positions = if format == "dc+sd-jwt" {
+            token.commitments(&known.ordered_in_sd_jwt_vc())?
+        } else {
+            token.commitments(&known.ordered)?
+        };
+        Ok(positions.into_iter().map(Commitments::from).collect())
+    }
+}
+
+/// What a copy says, without what is this copy's own: key, status, signature and salts. It is the same in all copies of a
+/// credential, or the issuer could know one by it.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Said {
+    /// The members, but for the arrays of commitments.
+    pub(crate) members: Map<String, Value>,
+    /// How many commitments each array has.
+    commitments: BTreeMap<String, usize>,
+}
+
+impl Said {
+    /// Of a copy with all its disclosures in place.
+    pub(crate) fn of(members: &Map<String, Value>, known: &CredentialType) -> Self {
+        let mut members = members.clone();
+        for own in OWN {
+            members.remove(own);
+        }
+        let mut commitments = BTreeMap::new();
+        let mut take = |claims: &mut Map<String, Value>| {
+            claims.retain(|name, value| {
+                let array = value.as_array().filter(|_| known.is_commitments(name));
+                array.is_none_or(|array| {
+                    commitments.insert(name.clone(), array.len());
+                    false
+                })
+            });
+        };
+        match members.get_mut("credentialSubject").and_then(Value::as_object_mut) {
+            Some(subject) => {
+                subject.remove("id");
+                take(subject);
+            }
+            // In an SD-JWT VC the claims stand at the top.
+            None => take(&mut members),
+        }
+        Self { members, commitments }
+    }
+}
+
 /// The copy names the key that was drawn for it, and no other; and it has no name of its own besides, which would make the
 /// copies of one person known to be one person's.
-fn bound_to(credential: &str, seen: &verify::Held, key: &PublicKey) -> Result<(), Problem> {
+fn bound_to(opened: &Opened, seen: &verify::Held, key: &PublicKey) -> Result<(), Problem> {
     let other = || Problem::new(Code::HolderMismatch, "the copy is bound to another key than yours");
     let did = Did::jwk(key);
-    if seen.format.ends_with("sd-jwt") {
-        let token = SdJwt::parse(credential.trim())?;
-        if token.holder_key()?.ok_or_else(other)? != *key {
-            return Err(other());
-        }
-        nameless(&token.disclosed()?.payload, &seen.format, &did)?;
-    } else {
-        nameless(seen.credential.document(), &seen.format, &did)?;
+    if let Some(token) = &opened.token
+        && token.holder_key()?.ok_or_else(other)? != *key
+    {
+        return Err(other());
     }
+    nameless(&opened.members, &seen.format, &did)?;
     let mut subjects = seen.credential.subject_ids();
     // An SD-JWT VC has no subject id; the W3C formats have exactly the copy's own.
     match (seen.format.as_str(), subjects.next(), subjects.next()) {

@@ -1,4 +1,9 @@
-use carnet_core::did::SelfContained;
+use carnet_core::{
+    did::SelfContained,
+    query::parse_path,
+    secure::sd_jwt::{self, IssueOptions, Step},
+};
+use rand_core::OsRng;
 
 use super::*;
 use crate::answer::tests::{Issuer, NOW};
@@ -162,6 +167,102 @@ fn a_copy_whose_signature_does_not_hold() {
     let mut delivery = Delivery::new("di_vc+jcs");
     delivery.copies[1] = delivery.copies[1].replace("Nursing", "Surgery");
     assert_eq!(delivery.receive().unwrap_err().code, Code::SignatureInvalid);
+}
+
+/// Signs a copy anew with other elements in the array of commitments to its credits.
+fn with_commitments(delivery: &Delivery, at: usize, change: impl FnOnce(&mut Vec<Value>)) -> String {
+    let key = delivery.keys[at].open().unwrap().public_key();
+    let known = delivery.issuer.catalogue.credential_type("QualificationCredential").unwrap();
+    let mut payload = SdJwt::parse(&delivery.copies[at]).unwrap().disclosed().unwrap().payload;
+    payload.remove("cnf");
+    let flat = delivery.format == "dc+sd-jwt";
+    let claims = if flat { &mut payload } else { payload["credentialSubject"].as_object_mut().unwrap() };
+    change(claims["creditsAtLeast"].as_array_mut().unwrap());
+    let mut disclosable = if flat { known.disclosable_in_sd_jwt_vc() } else { known.disclosable.clone() };
+    for array in ["creditsAtLeast", "eqfLevelAtLeast", "dateOfBirthAtMost"] {
+        let path = if flat { json!([array, null]) } else { json!(["credentialSubject", array, null]) };
+        disclosable.push(parse_path(&path).unwrap());
+    }
+    let options = IssueOptions {
+        typ: delivery.format,
+        kid: &format!("{}#0", delivery.issuer.did),
+        disclosable: &disclosable,
+        ordered: &[],
+        holder: Some(&key),
+        decoys_to_multiple_of: 0,
+    };
+    sd_jwt::issue(&payload, &options, &delivery.issuer.key, &mut OsRng).unwrap()
+}
+
+#[test]
+fn where_the_commitments_stand_is_kept() {
+    for &format in FORMATS {
+        let held = Delivery::new(format).receive().unwrap();
+        let claims = if format.ends_with("sd-jwt") { 3 } else { 0 };
+        assert!(held.copies.iter().all(|copy| copy.commitments.len() == claims), "{format}");
+    }
+    let held = Delivery::new("vc+sd-jwt").receive().unwrap();
+    let credits =
+        held.copies[0].commitments.iter().find(|kept| kept.path.last() == Some(&Step::Name("credits".into())));
+    // 180 is 0x00b4: itself, and 0x00af below it.
+    let at = credits.unwrap().at;
+    assert_eq!(at.map(|place| place.is_some()), [true, true, false, false]);
+    let stored = serde_json::to_string(&held).unwrap();
+    assert_eq!(
+        serde_json::from_str::<HeldCredential>(&stored).unwrap().copies[0].commitments,
+        held.copies[0].commitments
+    );
+}
+
+#[test]
+fn a_copy_whose_commitments_are_not_those_of_its_values() {
+    type Change = fn(&mut Vec<Value>);
+    let changes: [(&str, Change); 3] = [
+        ("it lacks one", |elements| drop(elements.pop())),
+        ("one more", |elements| elements.push(json!("A".repeat(43)))),
+        ("a foreign one", |elements| elements[1] = json!("A".repeat(43))),
+    ];
+    for format in ["vc+sd-jwt", "dc+sd-jwt"] {
+        for (what, change) in changes {
+            let mut delivery = Delivery::new(format);
+            // The salt of the value is another one in a copy that is signed anew, and so these are foreign, too.
+            for at in 0..3 {
+                assert!(delivery.receive().is_ok(), "{format}");
+                let changed = with_commitments(&delivery, at, change);
+                let whole = std::mem::replace(&mut delivery.copies[at], changed);
+                assert_eq!(delivery.receive().unwrap_err().code, Code::ThresholdUnproven, "{format} {what}");
+                delivery.copies[at] = whole;
+            }
+        }
+        // Only the disclosure is missing: signature and digests are those of a copy that holds.
+        let mut delivery = Delivery::new(format);
+        let whole = SdJwt::parse(&delivery.copies[1]).unwrap().disclosed().unwrap();
+        let element = whole
+            .paths
+            .iter()
+            .position(|path| path.iter().any(|step| matches!(step, Step::Name(name) if name == "creditsAtLeast")));
+        let mut parts: Vec<&str> = delivery.copies[1].split('~').collect();
+        parts.remove(element.unwrap() + 1);
+        let less = parts.join("~");
+        assert!(delivery.receive().is_ok());
+        delivery.copies[1] = less;
+        assert_eq!(delivery.receive().unwrap_err().code, Code::ThresholdUnproven, "{format}");
+    }
+}
+
+#[test]
+fn copies_that_say_different_things() {
+    refused(Code::MalformedValue, |delivery| {
+        let key = delivery.keys[2].open().unwrap().public_key();
+        let change = |payload: &mut Map<String, Value>| {
+            let claims = match payload.get_mut("credentialSubject") {
+                Some(subject) => subject.as_object_mut().unwrap(),
+                None => payload,
+            };
+            claims.insert("title".to_owned(), json!("Nursing 4711"));
+        };
+        delivery.copies[2] = delivery.issuer.copy_with(delivery.format, &key, change);
+    });
 }
 
 #[test]
