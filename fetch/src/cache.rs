@@ -16,6 +16,10 @@ use crate::HttpsFetcher;
 /// The most documents that are kept; beyond it the oldest goes.
 const CAPACITY: usize = 1024;
 
+/// How long a document is believed that cannot be had anew: a day. A site that is down for a night stops nobody, and a
+/// key that may have been withdrawn does not verify for ever.
+pub const MAX_STALE: Duration = Duration::from_secs(86_400);
+
 #[derive(Debug, Clone)]
 struct Entry {
     document: Arc<DidDocument>,
@@ -24,9 +28,8 @@ struct Entry {
 
 /// DID documents that were fetched before; resolves did:key and did:jwk by itself. Cheap to clone and share.
 ///
-/// It holds at most 1,024 documents. [`Resolve::resolve`] answers from memory whatever the age;
-/// the age is [`DidCache::refresh`]'s matter, which takes a document out when it is too old and
-/// cannot be had anew: a key that may have been withdrawn verifies nothing.
+/// It holds at most 1,024 documents. [`Resolve::resolve`] answers from memory and never fetches; [`DidCache::refresh`]
+/// fetches, and leaves the document in place that it could not have anew. After [`MAX_STALE`] it is refused.
 #[derive(Debug, Clone, Default)]
 pub struct DidCache {
     entries: Arc<RwLock<HashMap<Did, Entry>>>,
@@ -48,24 +51,33 @@ impl DidCache {
     /// Fetches one DID's document unless it is self-contained, or cached and younger than `max_age`.
     ///
     /// # Errors
-    /// What [`HttpsFetcher::did_web`] refuses; a document that is too old is gone then.
+    /// What [`HttpsFetcher::did_web`] refuses; the document that was there stays.
     pub async fn refresh(&self, fetcher: &HttpsFetcher, did: &Did, max_age: Duration) -> Result<(), Problem> {
         if matches!(did.method(), "key" | "jwk") || self.is_fresh(did, max_age) {
             return Ok(());
         }
-        match fetcher.did_web(did).await {
-            Ok(document) => {
-                self.insert(did, document);
-                Ok(())
-            }
-            Err(problem) => {
-                // Unless another call had it in the meantime.
-                if !self.is_fresh(did, max_age) {
-                    self.entries.write().unwrap_or_else(PoisonError::into_inner).remove(did);
-                }
-                Err(problem)
-            }
+        let document = fetcher.did_web(did).await?;
+        self.insert(did, document);
+        Ok(())
+    }
+
+    /// What [`Resolve::resolve`] answers at an instant.
+    ///
+    /// # Errors
+    /// `did_unresolved`: it was never fetched, or not for longer than [`MAX_STALE`]; `did_unsupported`.
+    pub fn resolve_at(&self, did: &Did, now: Instant) -> Result<Arc<DidDocument>, Problem> {
+        match did.method() {
+            "key" | "jwk" => return SelfContained.resolve(did),
+            "web" => {}
+            _ => return Err(Code::DidUnsupported.into()),
         }
+        let unresolved = |why: &str| Problem::new(Code::DidUnresolved, format!("the document of {did} {why}"));
+        let entries = self.entries.read().unwrap_or_else(PoisonError::into_inner);
+        let entry = entries.get(did).ok_or_else(|| unresolved("has not been fetched"))?;
+        if now.saturating_duration_since(entry.at) > MAX_STALE {
+            return Err(unresolved("could not be fetched again for a day"));
+        }
+        Ok(Arc::clone(&entry.document))
     }
 
     fn is_fresh(&self, did: &Did, max_age: Duration) -> bool {
@@ -76,15 +88,6 @@ impl DidCache {
 
 impl Resolve for DidCache {
     fn resolve(&self, did: &Did) -> Result<Arc<DidDocument>, Problem> {
-        match did.method() {
-            "key" | "jwk" => SelfContained.resolve(did),
-            "web" => {
-                let entries = self.entries.read().unwrap_or_else(PoisonError::into_inner);
-                entries.get(did).map(|entry| Arc::clone(&entry.document)).ok_or_else(|| {
-                    Problem::new(Code::DidUnresolved, format!("the document of {did} has not been fetched"))
-                })
-            }
-            _ => Err(Code::DidUnsupported.into()),
-        }
+        self.resolve_at(did, Instant::now())
     }
 }

@@ -4,5 +4,5 @@ mod address;
 mod cache;
 mod https;
 
-pub use cache::DidCache;
+pub use cache::{DidCache, MAX_STALE};
 pub use https::{FetchOptions, HttpsFetcher};

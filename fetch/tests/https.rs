@@ -188,7 +188,7 @@ fn a_ca_that_is_none_is_refused() {
 }
 
 #[tokio::test]
-async fn the_cache_keeps_a_fresh_document_and_drops_a_stale_one_that_cannot_be_had_anew() {
+async fn a_document_that_cannot_be_had_anew_is_believed_for_a_day_and_no_longer() {
     let site = serve(|did| Answer::Send(ok(&document(did)))).await;
     let fetcher = HttpsFetcher::new(options(&site)).unwrap();
     let cache = DidCache::default();
@@ -203,7 +203,11 @@ async fn the_cache_keeps_a_fresh_document_and_drops_a_stale_one_that_cannot_be_h
         HttpsFetcher::new(FetchOptions { timeout: Duration::from_millis(300), ..FetchOptions::default() }).unwrap();
     cache.refresh(&gone, &did, hour).await.unwrap();
     cache.refresh(&gone, &did, Duration::ZERO).await.unwrap_err();
-    assert_eq!(cache.resolve(&did).unwrap_err().code, Code::DidUnresolved);
+    cache.resolve(&did).unwrap();
+    let now = std::time::Instant::now();
+    cache.resolve_at(&did, now + carnet_fetch::MAX_STALE - hour).unwrap();
+    let later = now + carnet_fetch::MAX_STALE + hour;
+    assert_eq!(cache.resolve_at(&did, later).unwrap_err().code, Code::DidUnresolved);
 }
 
 #[tokio::test]

@@ -127,7 +127,9 @@ pub fn to_struct(m: &Map<String, Value>) -> Struct {
     Struct { fields: m.iter().map(|(name, v)| (name.clone(), to_value(v))).collect() }
 }
 
-fn to_value(v: &Value) -> prost_types::Value {
+/// JSON as a protobuf value; numbers become doubles.
+#[must_use]
+pub fn to_value(v: &Value) -> prost_types::Value {
     let kind = match v {
         Value::Null => Kind::NullValue(0),
         Value::Bool(b) => Kind::BoolValue(*b),

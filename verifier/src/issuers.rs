@@ -7,7 +7,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use carnet_core::{
@@ -16,61 +16,33 @@ use carnet_core::{
     verify::IssuerPolicy,
 };
 use carnet_fetch::{DidCache, HttpsFetcher};
-use tokio::sync::Mutex;
 
-/// How often documents are looked at in the background.
-pub(crate) const REFRESH_EVERY: Duration = Duration::from_secs(600);
+/// How often it is looked in the background whether a document is due, and how soon a missing one is tried again.
+pub(crate) const LOOK_EVERY: Duration = Duration::from_secs(30);
 
-/// From which age on a document is then fetched again: less than [`REFRESH_EVERY`], so that what the last round
-/// fetched is old, and what the start has just fetched is not.
-pub(crate) const OLD_AFTER: Duration = Duration::from_secs(300);
-
-/// How soon after a failure a missing document may be asked for again because somebody presents.
-const RETRY_AFTER: Duration = Duration::from_secs(30);
+/// From which age on a document is fetched again.
+pub(crate) const OLD_AFTER: Duration = Duration::from_secs(600);
 
 /// The accepted issuers and their documents.
 pub(crate) struct Issuers {
     types: BTreeMap<Did, BTreeSet<String>>,
     cache: DidCache,
     fetcher: HttpsFetcher,
-    last_try: Mutex<Option<Instant>>,
 }
 
 impl Issuers {
     pub(crate) fn new(types: BTreeMap<Did, BTreeSet<String>>, fetcher: HttpsFetcher) -> Self {
-        Self { types, cache: DidCache::default(), fetcher, last_try: Mutex::new(None) }
+        Self { types, cache: DidCache::default(), fetcher }
     }
 
-    /// Fetches every document that is older than `max_age`. What cannot be had is warned of and tried again later;
-    /// an older copy of it stays in use.
+    /// Fetches every document that is missing or older than `max_age`. What cannot be had is warned of and tried again
+    /// later; an older copy of it stays in use for a day.
     pub(crate) async fn refresh(&self, max_age: Duration) {
         for did in self.types.keys() {
             if let Err(problem) = self.cache.refresh(&self.fetcher, did, max_age).await {
-                tracing::warn!(issuer = %did, code = %problem.code, detail = problem.detail, "an issuer's document could not be had; its credentials are refused until it can");
+                tracing::warn!(issuer = %did, code = %problem.code, detail = problem.detail, "an issuer's document could not be had; it is tried again, and a copy older than a day is not believed");
             }
         }
-    }
-
-    /// Tries for documents that are still missing, whoever presents and whatever is presented, at most every
-    /// [`RETRY_AFTER`].
-    pub(crate) async fn retry_missing(&self) {
-        if self.missing().is_empty() {
-            return;
-        }
-        let mut last_try = self.last_try.lock().await;
-        if last_try.is_some_and(|at| at.elapsed() < RETRY_AFTER) {
-            return;
-        }
-        for did in self.missing() {
-            if let Err(problem) = self.cache.refresh(&self.fetcher, did, REFRESH_EVERY).await {
-                tracing::warn!(issuer = %did, code = %problem.code, "an issuer's document is still missing");
-            }
-        }
-        *last_try = Some(Instant::now());
-    }
-
-    fn missing(&self) -> Vec<&Did> {
-        self.types.keys().filter(|did| self.cache.resolve(did).is_err()).collect()
     }
 
     #[cfg(test)]

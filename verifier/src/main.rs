@@ -7,6 +7,8 @@ mod grpc;
 mod ids;
 mod issuers;
 mod presentations;
+mod receipts;
+mod registration;
 mod requests;
 mod server;
 mod setup;

@@ -8,11 +8,20 @@ use serde_json::{Map, Value};
 use crate::{
     error::Error,
     ids::RequestId,
+    requests::own_query,
     store::{Admission, Closed, Store},
     verdicts::{Disclosed, Verdict},
     verification::{Binding, VpToken},
     verifier::Verifier,
 };
+
+/// What the holder is told.
+#[derive(Debug)]
+pub(crate) struct Answered {
+    pub(crate) verdict: Verdict,
+    /// The signed receipt, as JSON text; none if this verifier's key cannot sign one.
+    pub(crate) receipt: Option<String>,
+}
 
 impl<S: Store> Verifier<S> {
     /// Verifies the holder's answer and records the verdict.
@@ -24,7 +33,7 @@ impl<S: Store> Verifier<S> {
         id: &str,
         vp_token: VpToken,
         now: Timestamp,
-    ) -> Result<Verdict, Error> {
+    ) -> Result<Answered, Error> {
         let id = RequestId::parse(id).ok_or(Error::RequestUnknown)?;
         let this = Arc::clone(self);
         // A task of its own: a caller that goes away leaves nothing half done.
@@ -33,7 +42,7 @@ impl<S: Store> Verifier<S> {
             .map_err(|error| Error::Internal(error.to_string()))?
     }
 
-    async fn answer(&self, id: &RequestId, vp_token: VpToken, now: Timestamp) -> Result<Verdict, Error> {
+    async fn answer(&self, id: &RequestId, vp_token: VpToken, now: Timestamp) -> Result<Answered, Error> {
         let request = match self.store.begin_answer(id, now).await? {
             Admission::Admitted(request) => request,
             Admission::Closed(closed) => return Err(Error::RequestClosed(closed)),
@@ -42,16 +51,20 @@ impl<S: Store> Verifier<S> {
         let unreadable = |_| Error::Internal("a stored query cannot be read".to_owned());
         let query = json::parse(request.query.as_bytes(), json::Limits::SMALL).map_err(unreadable)?;
         let query = Query::parse(&query).map_err(unreadable)?;
-        let binding = Binding { query, nonce: request.nonce, audience: request.audience };
+        let binding = Binding { query, nonce: request.nonce.clone(), audience: request.audience.clone() };
         let (verdict, disclosed) = self.verification.presentation(vp_token, binding, now).await?;
-        if !self.store.conclude(id, &verdict).await? && verdict.accepted() {
+        let template = self.verification.catalogue.template(&request.template);
+        let keep = template.map(|template| template.keep.as_slice()).unwrap_or_default();
+        let kept = disclosed.as_ref().map(|disclosed| disclosed.keep(keep, now)).unwrap_or_default();
+        if !self.store.conclude(id, &verdict, &kept).await? && verdict.accepted() {
             // Another answer came first, or the time ran out: what was disclosed is dropped here.
             let closed = self.store.request(id).await?.and_then(|request| request.closed(now));
             return Err(Error::RequestClosed(closed.unwrap_or(Closed::Answered)));
         }
         tracing::info!(accepted = verdict.accepted(), reason = verdict.reason(), "a request was answered");
+        let receipt = self.receipt(&request, &verdict, disclosed.as_ref(), &kept, now);
         self.hub.publish(id, disclosed);
-        Ok(verdict)
+        Ok(Answered { verdict, receipt })
     }
 
     /// Verifies an answer that was handed over directly, against what the caller gave out.
@@ -77,8 +90,7 @@ impl<S: Store> Verifier<S> {
                 "must be your full client id: without one a presentation could be meant for another",
             ));
         }
-        let query = Query::parse(&Value::Object(dcql))
-            .map_err(|problem| Error::invalid("QUERY_MALFORMED", "dcql_query", problem.detail))?;
+        let (_, query) = own_query(dcql, "dcql_query")?;
         self.verification.presentation(vp_token, Binding { query, nonce, audience }, now).await
     }
 

@@ -39,7 +39,14 @@ pub(crate) enum What {
     /// By a template of the catalogue.
     Template(String),
     /// By a query of one's own.
-    Query { dcql: Map<String, Value>, purpose: Texts, legal_basis: Texts, retention: Texts },
+    Query {
+        dcql: Map<String, Value>,
+        purpose: Texts,
+        legal_basis: Texts,
+        retention: Texts,
+        /// The intended use of the registration that it falls under; empty: none.
+        intended_use: String,
+    },
 }
 
 /// A call for a request.
@@ -62,6 +69,7 @@ pub(crate) struct Created {
 /// What is asked, checked.
 struct Content {
     template: String,
+    intended_use: String,
     query: Value,
     purpose: Texts,
     legal_basis: Texts,
@@ -78,7 +86,7 @@ impl<S: Store> Verifier<S> {
             return Err(Error::invalid("TTL_OUT_OF_RANGE", "ttl_seconds", description));
         }
         let ttl = if call.ttl_seconds == 0 { self.settings.request_ttl } else { call.ttl_seconds };
-        let content = self.content(call.what)?;
+        let content = self.content(call.what, now)?;
         let parameters_digest = digest(&content, call.ttl_seconds)?;
         let (id, nonce) = (RequestId::draw(&mut OsRng), ids::nonce(&mut OsRng));
         let expires_at = now.plus(i64::from(ttl));
@@ -127,7 +135,7 @@ impl<S: Store> Verifier<S> {
         Created { id, uri: format!("openid4vp://?client_id={client_id}&request_uri={request_uri}"), expires_at }
     }
 
-    fn content(&self, what: What) -> Result<Content, Error> {
+    fn content(&self, what: What, now: Timestamp) -> Result<Content, Error> {
         match what {
             What::Template(id) => {
                 let template = self.verification.catalogue.template(&id).ok_or_else(|| {
@@ -139,23 +147,30 @@ impl<S: Store> Verifier<S> {
                         format!("there is no such template; there are: {}", known.join(", ")),
                     )
                 })?;
-                supported(&template.query, "template")?;
+                let (query, query_json) = template.query_at(now)?;
+                supported(&query, "template")?;
+                let longest = template.keep.iter().map(|keep| keep.days).max().unwrap_or_default();
                 Ok(Content {
+                    intended_use: id.clone(),
                     template: id,
-                    query: template.query_json.clone(),
+                    query: query_json,
                     purpose: template.purpose.clone(),
                     legal_basis: template.legal_basis.clone(),
                     retention: template.retention.clone(),
-                    keep_days: template.retention_days,
+                    // What is kept longer than the verdict keeps its request, or nobody could have it erased.
+                    keep_days: template.retention_days.max(longest),
                 })
             }
-            What::Query { dcql, purpose, legal_basis, retention } => {
+            What::Query { dcql, purpose, legal_basis, retention, intended_use } => {
+                if !intended_use.is_empty() {
+                    check_identifier(&intended_use)?;
+                }
                 let (query, _) = own_query(dcql, "query.dcql_query")?;
                 check_texts(&purpose, "query.purpose")?;
                 check_texts(&legal_basis, "query.legal_basis")?;
                 check_texts(&retention, "query.retention")?;
                 let keep_days = self.settings.verdict_days;
-                Ok(Content { template: String::new(), query, purpose, legal_basis, retention, keep_days })
+                Ok(Content { template: String::new(), intended_use, query, purpose, legal_basis, retention, keep_days })
             }
         }
     }
@@ -170,7 +185,7 @@ impl<S: Store> Verifier<S> {
         expires_at: Timestamp,
     ) -> Result<String, Error> {
         let header = json!({"typ": "oauth-authz-req+jwt", "kid": self.identity.kid});
-        let payload = json!({
+        let mut payload = json!({
             "client_id": self.identity.client_id(),
             "aud": "https://self-issued.me/v2",
             "response_type": "vp_token",
@@ -183,11 +198,16 @@ impl<S: Store> Verifier<S> {
             "carnet": {
                 "verifier_name": self.identity.name,
                 "template": content.template,
+                "intended_use": content.intended_use,
                 "purpose": content.purpose,
                 "legal_basis": content.legal_basis,
                 "retention": content.retention,
             },
         });
+        if let (Some(registration), Some(members)) = (&self.registration, payload.as_object_mut()) {
+            let info = json!([{"format": "di_vc+jcs", "data": registration}]);
+            members.insert("verifier_info".to_owned(), info);
+        }
         let (Value::Object(header), Value::Object(payload)) = (header, payload) else {
             return Err(Error::Internal("a request object is no object".to_owned()));
         };
@@ -239,6 +259,13 @@ fn supported(query: &Query, field: &'static str) -> Result<(), Error> {
     Ok(())
 }
 
+fn check_identifier(intended_use: &str) -> Result<(), Error> {
+    let holds = intended_use.len() <= MAX_REQUEST_ID
+        && intended_use.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'));
+    let description = format!("must be at most {MAX_REQUEST_ID} letters, digits, -, _ and .");
+    if holds { Ok(()) } else { Err(Error::invalid("INTENDED_USE_MALFORMED", "query.intended_use", description)) }
+}
+
 fn check_request_id(request_id: &str) -> Result<(), Error> {
     if request_id.len() <= MAX_REQUEST_ID && request_id.bytes().all(|byte| byte.is_ascii_graphic()) {
         Ok(())
@@ -274,8 +301,15 @@ fn check_texts(texts: &Texts, field: &'static str) -> Result<(), Error> {
 }
 
 fn digest(content: &Content, ttl_seconds: u32) -> Result<[u8; 32], Error> {
-    let parameters =
-        json!([content.template, content.query, content.purpose, content.legal_basis, content.retention, ttl_seconds]);
+    let parameters = json!([
+        content.template,
+        content.intended_use,
+        content.query,
+        content.purpose,
+        content.legal_basis,
+        content.retention,
+        ttl_seconds
+    ]);
     let bytes = canonicalize(&parameters)?;
     Ok(Sha256::digest(bytes).into())
 }

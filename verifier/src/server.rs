@@ -16,7 +16,7 @@ use crate::{
     config::VerifierConfig,
     grpc,
     issuers::Issuers,
-    setup,
+    registration, setup,
     store::{MIGRATIONS, Sqlite, Store},
     verification::Verification,
     verifier::{Identity, Settings, Verifier},
@@ -39,7 +39,9 @@ pub(crate) async fn run(data: &Path, config: Option<&Path>, listen: Option<Socke
     let key = keys::load(data)?;
     let pool = ground::open(data, &MIGRATIONS).await?;
     let bound = serve::bind(&config.serve).await?;
-    let verifier = Arc::new(assemble(&config, bound.public_url.clone(), key, Sqlite::new(pool.clone()))?);
+    let mut verifier = assemble(&config, bound.public_url.clone(), key, Sqlite::new(pool.clone()))?;
+    verifier.registration = registration::installed(data)?;
+    let verifier = Arc::new(verifier);
     if tokio::time::timeout(PREFETCH, verifier.verification.issuers.refresh(Duration::ZERO)).await.is_err() {
         tracing::warn!("not every issuer's document came in time; they are fetched again in the background");
     }
@@ -87,6 +89,7 @@ pub(crate) fn assemble<S: Store>(
         identity,
         settings: Settings { public_url, request_ttl: config.request_ttl, verdict_days: config.verdict_days },
         verification: Arc::new(verification),
+        registration: None,
         store,
         hub: Hub::new(),
     })

@@ -3,19 +3,24 @@
 //! The two are different types on purpose: a [`Verdict`] has no place for a value, and a [`Disclosed`] has no way
 //! to be stored. It does not serialise, does not print, and wipes itself when it is dropped.
 
-use std::{collections::BTreeMap, fmt};
+use std::fmt;
 
 use carnet_core::{
-    query::path_to_text,
+    at_least::{Commitment, Direction},
+    json,
+    query::{CredentialQuery, Query, commitments_path, path_to_text, values_at},
+    receipt::ShownThreshold,
+    secure::sd_jwt::{ClaimPath, Step},
     time::Timestamp,
-    verify::{Held, Outcome as CoreOutcome, Report, Verified},
+    verify::{Answer, Held, Outcome as CoreOutcome, Report, Verified},
 };
+use carnet_spec::Keep;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use zeroize::Zeroize as _;
 
 /// What came of verifying: named checks, codes, and the paths that were shown. Never a claim's value.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Verdict {
     accepted: bool,
@@ -50,7 +55,7 @@ pub(crate) enum Outcome {
 }
 
 /// Which credential answered.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Summary {
     pub(crate) query_id: String,
@@ -58,23 +63,30 @@ pub(crate) struct Summary {
     pub(crate) issuer: String,
     pub(crate) format: String,
     pub(crate) disclosed_paths: Vec<String>,
+    /// The thresholds that were proved of claims whose values stayed hidden.
+    #[serde(default)]
+    pub(crate) thresholds: Vec<ShownThreshold>,
 }
 
 impl Verdict {
     /// The verdict on an answer to a request, and what it disclosed.
     pub(crate) fn on_presentation(
         report: &Report,
-        verified: Option<Verified<BTreeMap<String, Vec<Held>>>>,
+        verified: Option<Verified<Answer>>,
+        query: &Query,
         now: Timestamp,
     ) -> (Self, Option<Disclosed>) {
         let Some(verified) = verified else { return (Self::refusing(report, now), None) };
         let mut credentials = Vec::new();
-        let mut shown = Map::new();
+        let mut disclosed = Disclosed::default();
         for (query_id, held) in verified.into_inner() {
-            credentials.extend(held.iter().map(|held| summary(&query_id, held)));
-            shown.insert(query_id, Value::Array(held.iter().map(|held| Value::Object(document(held))).collect()));
+            let asked = query.credential(&query_id);
+            credentials.extend(held.iter().map(|held| summary(&query_id, held, asked)));
+            disclosed.holder_keys.extend(held.iter().filter_map(|held| Some(held.holder.as_ref()?.thumbprint())));
+            let documents = held.iter().map(|held| Value::Object(document(held))).collect();
+            disclosed.members.insert(query_id, Value::Array(documents));
         }
-        (Self::accepting(report, credentials, now), Some(Disclosed(shown)))
+        (Self::accepting(report, credentials, now), Some(disclosed))
     }
 
     /// The verdict on a credential that was handed over directly, and what it disclosed.
@@ -85,7 +97,8 @@ impl Verdict {
     ) -> (Self, Option<Disclosed>) {
         let Some(verified) = verified else { return (Self::refusing(report, now), None) };
         let held = verified.get();
-        (Self::accepting(report, vec![summary("", held)], now), Some(Disclosed(document(held))))
+        let disclosed = Disclosed { members: document(held), holder_keys: Vec::new() };
+        (Self::accepting(report, vec![summary("", held, None)], now), Some(disclosed))
     }
 
     fn accepting(report: &Report, credentials: Vec<Summary>, now: Timestamp) -> Self {
@@ -155,47 +168,151 @@ fn checks(report: &Report) -> Vec<Check> {
     report.checks().iter().map(check).collect()
 }
 
-fn summary(query_id: &str, held: &Held) -> Summary {
+fn summary(query_id: &str, held: &Held, asked: Option<&CredentialQuery>) -> Summary {
+    let commitments: Vec<ClaimPath> =
+        held.proved.iter().filter_map(|proved| commitments_path(&proved.path, proved.direction)).collect();
+    let is_claim = |path: &&ClaimPath| !commitments.iter().any(|beside| path.starts_with(beside));
+    let thresholds = held.proved.iter().filter_map(|proved| {
+        let mut claims = asked?.claims.iter().filter(|claim| claim.path == proved.path);
+        let threshold = claims.find_map(|claim| {
+            let threshold = claim.threshold.as_ref()?;
+            (threshold.direction() == proved.direction && threshold.number() == proved.bound).then_some(threshold)
+        })?;
+        Some(ShownThreshold::new(&proved.path, threshold))
+    });
     Summary {
+        thresholds: thresholds.collect(),
         query_id: query_id.to_owned(),
         credential_type: held.type_name.clone(),
         issuer: held.credential.issuer().to_owned(),
         format: held.format.clone(),
-        disclosed_paths: held.disclosed.iter().map(|path| path_to_text(path)).collect(),
+        disclosed_paths: held.disclosed.iter().filter(is_claim).map(|path| path_to_text(path)).collect(),
     }
 }
 
 /// The credential as it was shown, without what is unique to this copy and says nothing: two answers of one
-/// person could be joined by the subject's id (EU ARF, OIA_16).
+/// person could be joined by the subject's id, or by a commitment (EU ARF, OIA_16).
 fn document(held: &Held) -> Map<String, Value> {
     let mut document = held.credential.document().clone();
     document.remove("proof");
-    match document.get_mut("credentialSubject") {
-        Some(Value::Object(subject)) => {
-            subject.remove("id");
-        }
-        Some(Value::Array(subjects)) => {
-            for subject in subjects.iter_mut().filter_map(Value::as_object_mut) {
-                subject.remove("id");
-            }
-        }
-        _ => {}
+    let subjects = match document.get_mut("credentialSubject") {
+        Some(Value::Array(subjects)) => subjects.iter_mut().filter_map(Value::as_object_mut).collect(),
+        Some(Value::Object(subject)) => vec![subject],
+        _ => Vec::new(),
+    };
+    for subject in subjects {
+        subject.retain(|name, value| name != "id" && !is_commitments(name, value));
     }
     document
 }
 
+/// An array of commitments by its name and its form (spec/at-least.md 3.1).
+fn is_commitments(name: &str, value: &Value) -> bool {
+    let named = Direction::ALL.iter().any(|direction| name.ends_with(&direction.commitments_claim("")));
+    let commitment = |item: &Value| item.as_str().is_some_and(|text| text.parse::<Commitment>().is_ok());
+    named && value.as_array().is_some_and(|items| items.iter().all(commitment))
+}
+
+/// A claim that a template says must be kept: the one form in which a value can be stored.
+#[derive(PartialEq, Eq)]
+pub(crate) struct KeptClaim {
+    query_id: String,
+    path: String,
+    value: Value,
+    erase_at: Timestamp,
+}
+
+impl KeptClaim {
+    pub(crate) fn query_id(&self) -> &str {
+        &self.query_id
+    }
+
+    pub(crate) fn path(&self) -> &str {
+        &self.path
+    }
+
+    pub(crate) fn value(&self) -> &Value {
+        &self.value
+    }
+
+    pub(crate) fn erase_at(&self) -> Timestamp {
+        self.erase_at
+    }
+
+    /// The form in which the value is kept.
+    pub(crate) fn to_stored(&self) -> String {
+        self.value.to_string()
+    }
+
+    /// From the form in which it is kept.
+    pub(crate) fn from_stored(query_id: String, path: String, value: &str, erase_at: Timestamp) -> Option<Self> {
+        let value = json::parse(value.as_bytes(), json::Limits::DOCUMENT).ok()?;
+        Some(Self { query_id, path, value, erase_at })
+    }
+}
+
+impl Drop for KeptClaim {
+    fn drop(&mut self) {
+        wipe(&mut self.value);
+    }
+}
+
+impl fmt::Debug for KeptClaim {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KeptClaim").field("path", &self.path).field("erase_at", &self.erase_at).finish_non_exhaustive()
+    }
+}
+
+/// The values at a path of a query. Those of an SD-JWT VC begin at the top, and here its claims stand in the subject.
+fn find<'a>(document: &'a Map<String, Value>, path: &ClaimPath) -> Vec<(ClaimPath, &'a Value)> {
+    let found = values_at(document, path);
+    if !found.is_empty() {
+        return found;
+    }
+    let below: ClaimPath =
+        std::iter::once(Step::Name("credentialSubject".to_owned())).chain(path.iter().cloned()).collect();
+    values_at(document, &below)
+}
+
 /// What a holder showed: for the eyes of those who watch, and gone after them.
-pub(crate) struct Disclosed(Map<String, Value>);
+#[derive(Default)]
+pub(crate) struct Disclosed {
+    members: Map<String, Value>,
+    /// The thumbprints of the keys that presented, for the holder's receipt.
+    holder_keys: Vec<String>,
+}
 
 impl Disclosed {
     /// For the wire, and for nothing else.
     pub(crate) fn to_struct(&self) -> prost_types::Struct {
-        carnet_service::wire::to_struct(&self.0)
+        carnet_service::wire::to_struct(&self.members)
+    }
+
+    /// The thumbprints (RFC 7638) of the keys that presented.
+    pub(crate) fn holder_keys(&self) -> &[String] {
+        &self.holder_keys
+    }
+
+    /// What a template says must be kept of it, and nothing else.
+    pub(crate) fn keep(&self, keep: &[Keep], now: Timestamp) -> Vec<KeptClaim> {
+        let mut kept = Vec::new();
+        for wanted in keep {
+            let shown = self.members.get(&wanted.credential).and_then(Value::as_array).into_iter().flatten();
+            for (path, value) in shown.filter_map(Value::as_object).flat_map(|document| find(document, &wanted.path)) {
+                kept.push(KeptClaim {
+                    query_id: wanted.credential.clone(),
+                    path: path_to_text(&path),
+                    value: value.clone(),
+                    erase_at: now.plus(i64::from(wanted.days).saturating_mul(86_400)),
+                });
+            }
+        }
+        kept
     }
 
     #[cfg(test)]
     pub(crate) fn of(members: Map<String, Value>) -> Self {
-        Self(members)
+        Self { members, holder_keys: Vec::new() }
     }
 }
 
@@ -207,7 +324,7 @@ impl fmt::Debug for Disclosed {
 
 impl Drop for Disclosed {
     fn drop(&mut self) {
-        self.0.values_mut().for_each(wipe);
+        self.members.values_mut().for_each(wipe);
     }
 }
 
@@ -224,6 +341,12 @@ fn wipe(value: &mut Value) {
 mod tests {
     use super::*;
 
+    fn query() -> Query {
+        let asked =
+            serde_json::json!({"credentials": [{"id": "a", "format": "vc+sd-jwt", "meta": {"type_values": [["A"]]}}]});
+        Query::parse(&asked).unwrap()
+    }
+
     #[test]
     fn what_was_disclosed_does_not_print() {
         let members = serde_json::json!({"a": [{"familyName": "Okonkwo"}]}).as_object().unwrap().clone();
@@ -239,7 +362,8 @@ mod tests {
 
     #[test]
     fn a_verdict_comes_back_from_the_store_as_it_was() {
-        let (verdict, disclosed) = Verdict::on_presentation(&Report::default(), None, Timestamp::from_unix(7));
+        let (verdict, disclosed) =
+            Verdict::on_presentation(&Report::default(), None, &query(), Timestamp::from_unix(7));
         assert!(disclosed.is_none() && !verdict.accepted());
         assert_eq!(Verdict::from_stored(&verdict.to_stored().unwrap()), Some(verdict));
         assert_eq!(Verdict::from_stored(r#"{"accepted":true}"#), None);

@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// How far the clocks of those who sign and ours may differ, in seconds.
-const SKEW: i64 = 60;
+pub(crate) const SKEW: i64 = 60;
 
 /// By credential query id: SD-JWT+KB text, or a presentation's JSON text.
 pub(crate) type VpToken = BTreeMap<String, Vec<String>>;
@@ -61,7 +61,6 @@ impl Verification {
         binding: Binding,
         now: Timestamp,
     ) -> Result<(Verdict, Option<Disclosed>), Error> {
-        self.issuers.retry_missing().await;
         let this = Arc::clone(self);
         blocking(move || {
             let asked = Asked {
@@ -71,7 +70,7 @@ impl Verification {
                 max_age: this.max_age,
             };
             let (report, verified) = this.with_environment(now, |env| verify::presentation(&vp_token, &asked, env));
-            Verdict::on_presentation(&report, verified, now)
+            Verdict::on_presentation(&report, verified, &binding.query, now)
         })
         .await
     }
@@ -82,7 +81,6 @@ impl Verification {
         bytes: Vec<u8>,
         now: Timestamp,
     ) -> Result<(Verdict, Option<Disclosed>), Error> {
-        self.issuers.retry_missing().await;
         let this = Arc::clone(self);
         blocking(move || {
             let (report, verified) = this.with_environment(now, |env| verify::credential(&bytes, env));

@@ -7,6 +7,8 @@ use carnet_core::{
     keys::{SecretKey, Signer as _},
 };
 
+use serde_json::{Map, Value};
+
 use crate::{error::Error, store::Store, verification::Verification, watch::Hub};
 
 /// The fragment of this verifier's key in a did:web document.
@@ -60,6 +62,8 @@ pub(crate) struct Settings {
 pub(crate) struct Verifier<S> {
     pub(crate) identity: Identity,
     pub(crate) settings: Settings,
+    /// The registration that goes with every request (spec/registration.md); none if there is none.
+    pub(crate) registration: Option<Map<String, Value>>,
     pub(crate) verification: Arc<Verification>,
     pub(crate) store: S,
     pub(crate) hub: Hub,
@@ -71,6 +75,7 @@ impl<S: Store> Verifier<S> {
         for id in self.store.sweep(now).await? {
             self.hub.publish(&id, None);
         }
+        self.store.settle().await;
         Ok(())
     }
 
@@ -87,7 +92,7 @@ impl<S: Store> Verifier<S> {
 
     /// Keeps the issuers' documents fresh, for as long as the service runs.
     pub(crate) async fn keep_refreshing(self: Arc<Self>) {
-        let mut every = tokio::time::interval(crate::issuers::REFRESH_EVERY);
+        let mut every = tokio::time::interval(crate::issuers::LOOK_EVERY);
         loop {
             every.tick().await;
             self.verification.issuers.refresh(crate::issuers::OLD_AFTER).await;

@@ -6,8 +6,9 @@ use super::{Asked, CheckName, Environment, Held, Report, common, sd_jwt::Shown};
 use crate::{
     Code, Problem,
     credential::Credential,
-    did::Purpose,
+    did::{DidUrl, Purpose},
     json::{self, Limits},
+    keys::PublicKey,
     presentation::Presentation,
     query::values_at,
     secure::{
@@ -55,7 +56,15 @@ pub(super) fn verify_presented(
             _ => Err(Problem::new(Code::QueryUnmet, "a presentation holds exactly one credential")),
         });
     let credential = report.note(CheckName::HolderBinding, about, bound)?;
-    verify(report, about, credential, Some(form.holder()), env)
+    let mut shown = verify(report, about, credential, Some(form.holder()), env)?;
+    shown.held.holder = proofs(&document).find_map(|proof| key_of(proof, env));
+    Some(shown)
+}
+
+/// The key of a presentation's proof that was verified.
+fn key_of(proof: &Value, env: &Environment<'_>) -> Option<PublicKey> {
+    let url = DidUrl::parse(proof.get("verificationMethod")?.as_str()?).ok()?;
+    env.resolver.resolve(url.did()).ok()?.key_for(&url, Purpose::Authentication).ok()
 }
 
 /// Every proof of a presentation says when it was made, and that is not long ago.
@@ -134,7 +143,7 @@ fn verify(
     }
     let times = common::Times { from: credential.valid_from(), until };
     let disclosed = shown_paths(&payload);
-    let held = Held { credential, type_name, disclosed, proved: Vec::new(), format: format.to_owned() };
+    let held = Held { credential, type_name, disclosed, holder: None, proved: Vec::new(), format: format.to_owned() };
     common::finish(report, about, &held, &payload, times, env)?;
     Some(Shown { held, payload })
 }

@@ -11,6 +11,7 @@ use crate::{
     Code, Problem,
     credential::Credential,
     did::Resolve,
+    keys::PublicKey,
     query::{Candidate, CredentialQuery, Proved, Query},
     secure::{
         data_integrity::Cryptosuite,
@@ -93,6 +94,8 @@ pub struct Held {
     pub type_name: String,
     /// Which claims were disclosed, by their paths in the secured payload.
     pub disclosed: Vec<ClaimPath>,
+    /// The key that presented it; none if it was handed over directly.
+    pub holder: Option<PublicKey>,
     /// The thresholds that were proved of claims whose values may be hidden.
     pub proved: Vec<Proved>,
     /// Its format: `vc+sd-jwt`, `dc+sd-jwt`, `ldp_vc` or `di_vc+jcs`.

@@ -67,19 +67,20 @@ pub(super) fn verify(
     // A VCDM credential whose subject has no id is nobody's, whatever its sub says.
     let named: Vec<&str> =
         if format == VC && ids.is_empty() { Vec::new() } else { ids.into_iter().chain(sub).collect() };
-    match holder {
+    match &holder {
         None => report.skip(CheckName::HolderSubject, about, "there is no holder here"),
         Some(_) if format == DC && named.is_empty() => {
             report.skip(CheckName::HolderSubject, about, "the holder's key is all that names the subject");
         }
         Some(key) => {
-            report.note(CheckName::HolderSubject, about, holder_is_subject(&key, &named));
+            report.note(CheckName::HolderSubject, about, holder_is_subject(key, &named));
         }
     }
     let held = Held {
         credential: model.credential,
         type_name: model.type_name,
         disclosed: paths,
+        holder,
         proved,
         format: format.to_owned(),
     };

@@ -1,6 +1,7 @@
 //! The command line: one file a verb.
 
 mod init;
+mod registration;
 mod request;
 mod result;
 mod show;
@@ -43,6 +44,11 @@ enum Verb {
         #[arg(long)]
         listen: Option<SocketAddr>,
     },
+    /// Registration as somebody who may ask: make the request, install what a registrar signed.
+    Registration {
+        #[command(subcommand)]
+        verb: registration::RegistrationVerb,
+    },
     /// Requests to holders.
     Request {
         #[command(subcommand)]
@@ -62,6 +68,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<u8, Failure> {
             crate::server::run(&data, config.as_deref(), listen).await?;
             Ok(0)
         }
+        Verb::Registration { verb } => registration::run(verb),
         Verb::Request { verb } => request::run(verb).await,
         Verb::Result(args) => result::run(args).await,
         Verb::Verify(args) => verify::run(args).await,

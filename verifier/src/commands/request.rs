@@ -49,6 +49,9 @@ pub(crate) struct CreateArgs {
     /// What you keep, and for how long, in English.
     #[arg(long, requires = "query")]
     retention: Option<String>,
+    /// The intended use of your registration that the query falls under.
+    #[arg(long, requires = "query")]
+    intended_use: Option<String>,
     /// How long it may be answered, in seconds; by default as the verifier is configured.
     #[arg(long, default_value_t = 0)]
     ttl: u32,
@@ -73,6 +76,7 @@ async fn create(args: CreateArgs) -> Result<u8, Failure> {
             purpose: english(args.purpose),
             legal_basis: english(args.legal_basis),
             retention: english(args.retention),
+            intended_use: args.intended_use.unwrap_or_default(),
         }),
         (None, None) => return Err(Failure::Input("give --template or --query".to_owned())),
     };

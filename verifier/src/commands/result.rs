@@ -36,11 +36,11 @@ pub(super) async fn run(args: ResultArgs) -> Result<u8, Failure> {
     Ok(code)
 }
 
-/// 0 accepted, 1 refused or expired, 3 not answered yet.
+/// 0 accepted, 1 refused, expired or erased, 3 not answered yet.
 fn exit_code(result: &RequestResult) -> u8 {
     match RequestState::try_from(result.state) {
         Ok(RequestState::Accepted) => 0,
-        Ok(RequestState::Refused | RequestState::Expired) => 1,
+        Ok(RequestState::Refused | RequestState::Expired | RequestState::Erased) => 1,
         Ok(RequestState::Open | RequestState::Unspecified) | Err(_) => 3,
     }
 }

@@ -2,7 +2,10 @@
 
 use std::fmt::Write as _;
 
-use carnet_proto::verifier::v1::{Check, CheckOutcome, CredentialSummary, RequestResult, RequestState, Verdict};
+use carnet_proto::verifier::v1::{
+    Check, CheckOutcome, CredentialSummary, KeptClaim, ProvedThreshold, RequestResult, RequestState, Verdict,
+    proved_threshold::Bound,
+};
 use carnet_service::wire;
 use serde_json::{Value, json};
 
@@ -17,6 +20,7 @@ pub(super) fn state(state: i32) -> &'static str {
         Ok(RequestState::Accepted) => "accepted",
         Ok(RequestState::Refused) => "refused",
         Ok(RequestState::Expired) => "expired",
+        Ok(RequestState::Erased) => "erased",
         Ok(RequestState::Unspecified) | Err(_) => "unknown",
     }
 }
@@ -43,6 +47,8 @@ pub(super) fn result(result: &RequestResult) -> Value {
         "created_at": time(result.created_at.as_ref()),
         "expires_at": time(result.expires_at.as_ref()),
         "verdict": result.verdict.as_ref().map(verdict),
+        "kept": result.kept.iter().map(kept).collect::<Vec<_>>(),
+        "erased_at": result.erased_at.as_ref().map(|at| time(Some(at))),
     })
 }
 
@@ -74,6 +80,27 @@ fn summary(summary: &CredentialSummary) -> Value {
         "issuer": summary.issuer,
         "format": summary.format,
         "disclosed_paths": summary.disclosed_paths,
+        "proved_thresholds": summary.proved_thresholds.iter().map(|proved| Value::from(threshold(proved))).collect::<Vec<_>>(),
+    })
+}
+
+/// `credentialSubject.validUntil >= 2026-11-22`
+fn threshold(proved: &ProvedThreshold) -> String {
+    match &proved.bound {
+        Some(Bound::AtLeast(bound)) => format!("{} >= {bound}", proved.path),
+        Some(Bound::AtMost(bound)) => format!("{} <= {bound}", proved.path),
+        None => proved.path.clone(),
+    }
+}
+
+fn kept(claim: &KeptClaim) -> Value {
+    let value = claim.value.clone().map(|value| prost_types::Struct { fields: [("value".to_owned(), value)].into() });
+    let value = value.as_ref().map(structure).and_then(|mut members| members.get_mut("value").map(Value::take));
+    json!({
+        "query_id": claim.query_id,
+        "path": claim.path,
+        "value": value,
+        "erase_at": time(claim.erase_at.as_ref()),
     })
 }
 
@@ -97,7 +124,9 @@ pub(super) fn verdict_text(verdict: &Verdict) -> String {
     }
     for credential in &verdict.credentials {
         let CredentialSummary { credential_type, issuer, format, disclosed_paths, .. } = credential;
-        writeln!(text, "  {credential_type} ({format}) from {issuer}; shown: {}", disclosed_paths.join(", ")).ok();
+        let proved = credential.proved_thresholds.iter().map(threshold);
+        let shown: Vec<String> = disclosed_paths.iter().cloned().chain(proved).collect();
+        writeln!(text, "  {credential_type} ({format}) from {issuer}; shown: {}", shown.join(", ")).ok();
     }
     text
 }

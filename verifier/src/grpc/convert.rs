@@ -2,13 +2,13 @@
 
 use std::collections::HashMap;
 
-use carnet_core::time::Timestamp;
+use carnet_core::{at_least::Direction, receipt::ShownThreshold, time::Timestamp};
 use carnet_proto::verifier::v1 as proto;
 use carnet_service::wire;
 
 use crate::{
     store::{State, StoredRequest},
-    verdicts::{Check, Outcome, Summary, Verdict},
+    verdicts::{Check, KeptClaim, Outcome, Summary, Verdict},
     verification::VpToken,
 };
 
@@ -39,6 +39,27 @@ fn summary(summary: &Summary) -> proto::CredentialSummary {
         issuer: summary.issuer.clone(),
         format: summary.format.clone(),
         disclosed_paths: summary.disclosed_paths.clone(),
+        proved_thresholds: summary.thresholds.iter().filter_map(threshold).collect(),
+    }
+}
+
+/// None for one that this version would not have stored.
+fn threshold(shown: &ShownThreshold) -> Option<proto::ProvedThreshold> {
+    let threshold = shown.threshold().ok()?;
+    let bound = threshold.bound().as_str().map_or_else(|| threshold.bound().to_string(), str::to_owned);
+    let bound = match threshold.direction() {
+        Direction::AtLeast => proto::proved_threshold::Bound::AtLeast(bound),
+        Direction::AtMost => proto::proved_threshold::Bound::AtMost(bound),
+    };
+    Some(proto::ProvedThreshold { path: shown.path().to_owned(), bound: Some(bound) })
+}
+
+fn kept(claim: &KeptClaim) -> proto::KeptClaim {
+    proto::KeptClaim {
+        query_id: claim.query_id().to_owned(),
+        path: claim.path().to_owned(),
+        value: Some(wire::to_value(claim.value())),
+        erase_at: Some(wire::timestamp(claim.erase_at())),
     }
 }
 
@@ -52,12 +73,13 @@ pub(super) fn verdict(verdict: &Verdict) -> proto::Verdict {
     }
 }
 
-pub(super) fn result(request: &StoredRequest, now: Timestamp) -> proto::RequestResult {
+pub(super) fn result(request: &StoredRequest, kept_claims: &[KeptClaim], now: Timestamp) -> proto::RequestResult {
     let state = match request.state(now) {
         State::Open => proto::RequestState::Open,
         State::Accepted => proto::RequestState::Accepted,
         State::Refused => proto::RequestState::Refused,
         State::Expired => proto::RequestState::Expired,
+        State::Erased => proto::RequestState::Erased,
     };
     proto::RequestResult {
         id: request.id.as_str().to_owned(),
@@ -66,5 +88,7 @@ pub(super) fn result(request: &StoredRequest, now: Timestamp) -> proto::RequestR
         created_at: Some(wire::timestamp(request.created_at)),
         expires_at: Some(wire::timestamp(request.expires_at)),
         verdict: request.verdict.as_ref().map(verdict),
+        kept: kept_claims.iter().map(kept).collect(),
+        erased_at: request.erased_at.map(wire::timestamp),
     }
 }

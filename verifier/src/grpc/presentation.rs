@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use carnet_proto::verifier::v1::{
-    ReadRequestRequest, ReadRequestResponse, SubmitPresentationRequest, SubmitPresentationResponse,
-    presentation_service_server::PresentationService,
+    ReadRequestRequest, ReadRequestResponse, RequestErasureRequest, RequestErasureResponse, SubmitPresentationRequest,
+    SubmitPresentationResponse, presentation_service_server::PresentationService,
 };
 use carnet_service::time::now;
 use tonic::{Request, Response, Status};
 
 use super::convert;
-use crate::{store::Store, verifier::Verifier};
+use crate::{presentations::Answered, store::Store, verifier::Verifier};
 
 pub(super) struct Presentations<S>(pub(super) Arc<Verifier<S>>);
 
@@ -29,11 +29,21 @@ impl<S: Store> PresentationService for Presentations<S> {
         request: Request<SubmitPresentationRequest>,
     ) -> Result<Response<SubmitPresentationResponse>, Status> {
         let SubmitPresentationRequest { id, vp_token } = request.into_inner();
-        let verdict = self.0.submit(&id, convert::vp_token(vp_token), now()).await?;
+        let Answered { verdict, receipt } = self.0.submit(&id, convert::vp_token(vp_token), now()).await?;
         Ok(Response::new(SubmitPresentationResponse {
+            receipt: receipt.unwrap_or_default(),
             accepted: verdict.accepted(),
             reason: verdict.reason().to_owned(),
             checks: verdict.checks().iter().map(convert::check).collect(),
         }))
+    }
+
+    async fn request_erasure(
+        &self,
+        request: Request<RequestErasureRequest>,
+    ) -> Result<Response<RequestErasureResponse>, Status> {
+        let RequestErasureRequest { receipt, proof } = request.into_inner();
+        let confirmation = self.0.erase(&receipt, &proof, now()).await?;
+        Ok(Response::new(RequestErasureResponse { confirmation }))
     }
 }

@@ -41,6 +41,7 @@ impl<S: Store> VerificationService for Verifications<S> {
                 purpose: query.purpose.into_iter().collect(),
                 legal_basis: query.legal_basis.into_iter().collect(),
                 retention: query.retention.into_iter().collect(),
+                intended_use: query.intended_use,
             },
             None => return Err(Error::invalid("QUERY_MISSING", "what", "must be a template or a query").into()),
         };
@@ -53,8 +54,9 @@ impl<S: Store> VerificationService for Verifications<S> {
     }
 
     async fn read_result(&self, request: Request<ReadResultRequest>) -> Result<Response<ReadResultResponse>, Status> {
-        let stored = self.0.stored(&request.into_inner().id).await?;
-        Ok(Response::new(ReadResultResponse { result: Some(convert::result(&stored, now())) }))
+        let (stored, now) = (self.0.stored(&request.into_inner().id).await?, now());
+        let kept = self.0.store.kept(stored.number, now).await.map_err(Error::from)?;
+        Ok(Response::new(ReadResultResponse { result: Some(convert::result(&stored, &kept, now)) }))
     }
 
     async fn watch_result(
@@ -116,7 +118,7 @@ impl<S: Store> VerificationService for Verifications<S> {
         let last = stored.last().filter(|_| full).map(|last| wire::page_token(last.number));
         let now = now();
         Ok(Response::new(ListRequestsResponse {
-            results: stored.iter().map(|stored| convert::result(stored, now)).collect(),
+            results: stored.iter().map(|stored| convert::result(stored, &[], now)).collect(),
             next_page_token: last.unwrap_or_default(),
         }))
     }
@@ -142,7 +144,7 @@ async fn watch<S: Store>(
         let (stored, at) = (verifier.stored(id).await?, now());
         let done = stored.is_final(at);
         let shown = disclosed.take().map(|disclosed: Arc<Disclosed>| disclosed.to_struct());
-        let message = WatchResultResponse { result: Some(convert::result(&stored, at)), disclosed: shown };
+        let message = WatchResultResponse { result: Some(convert::result(&stored, &[], at)), disclosed: shown };
         if sender.send(Ok(message)).await.is_err() || done {
             return Ok(());
         }

@@ -1,4 +1,4 @@
-//! What the verifier keeps: requests and verdicts. Nothing here can hold a claim.
+//! What the verifier keeps: requests, verdicts, and of claims those alone that a template says must be kept.
 //!
 //! [`Store`] is what a database has to offer; each method is one named transaction. SQLite is the first, and
 //! PostgreSQL can be the second: nothing in the trait is of one of them.
@@ -7,7 +7,10 @@ use std::future::Future;
 
 use carnet_core::time::Timestamp;
 
-use crate::{ids::RequestId, verdicts::Verdict};
+use crate::{
+    ids::RequestId,
+    verdicts::{KeptClaim, Verdict},
+};
 
 mod sqlite;
 #[cfg(test)]
@@ -41,6 +44,8 @@ pub(crate) enum State {
     Refused,
     /// Nobody answered in time. Final.
     Expired,
+    /// The holder had what was kept of it erased. Final.
+    Erased,
 }
 
 impl State {
@@ -50,11 +55,12 @@ impl State {
             Self::Accepted => "accepted",
             Self::Refused => "refused",
             Self::Expired => "expired",
+            Self::Erased => "erased",
         }
     }
 
     pub(super) fn parse(text: &str) -> Result<Self, StoreError> {
-        [Self::Open, Self::Accepted, Self::Refused, Self::Expired]
+        [Self::Open, Self::Accepted, Self::Refused, Self::Expired, Self::Erased]
             .into_iter()
             .find(|state| state.as_str() == text)
             .ok_or(StoreError::Unreadable)
@@ -94,8 +100,12 @@ pub(crate) struct StoredRequest {
     pub(crate) request_object: String,
     pub(crate) created_at: Timestamp,
     pub(crate) expires_at: Timestamp,
+    /// When it is forgotten, verdict and all.
+    pub(crate) keep_until: Timestamp,
     pub(crate) attempts: i64,
     pub(crate) verdict: Option<Verdict>,
+    /// When the holder had it erased.
+    pub(crate) erased_at: Option<Timestamp>,
     stored_state: State,
 }
 
@@ -112,7 +122,7 @@ impl StoredRequest {
     pub(crate) fn is_final(&self, now: Timestamp) -> bool {
         match self.state(now) {
             State::Open => false,
-            State::Accepted | State::Expired => true,
+            State::Accepted | State::Expired | State::Erased => true,
             State::Refused => now >= self.expires_at || self.attempts >= MAX_ATTEMPTS,
         }
     }
@@ -120,7 +130,7 @@ impl StoredRequest {
     /// Why it cannot be answered at `now`, if so.
     pub(crate) fn closed(&self, now: Timestamp) -> Option<Closed> {
         match self.state(now) {
-            State::Accepted => Some(Closed::Answered),
+            State::Accepted | State::Erased => Some(Closed::Answered),
             State::Expired => Some(Closed::Expired),
             State::Open | State::Refused if now >= self.expires_at => Some(Closed::Expired),
             State::Open | State::Refused if self.attempts >= MAX_ATTEMPTS => Some(Closed::Exhausted),
@@ -170,11 +180,31 @@ pub(crate) trait Store: Send + Sync + 'static {
 
     /// Records a verdict. False if the request was accepted or expired meanwhile: then nothing changed, and the
     /// answer does not count. Of two answers at the same time exactly one gets true for an accepting verdict.
-    fn conclude(&self, id: &RequestId, verdict: &Verdict) -> impl Future<Output = Result<bool, StoreError>> + Send;
+    /// What the template says must be kept of the claims is stored with it, or neither is.
+    fn conclude(
+        &self,
+        id: &RequestId,
+        verdict: &Verdict,
+        kept: &[KeptClaim],
+    ) -> impl Future<Output = Result<bool, StoreError>> + Send;
+
+    /// The claims that are kept of an answer, and not yet due, in the order of their paths.
+    fn kept(&self, number: i64, now: Timestamp) -> impl Future<Output = Result<Vec<KeptClaim>, StoreError>> + Send;
+
+    /// Erases verdict, claims and all else of a request but its id, and records when. The time of the first erasure;
+    /// none if there is no such request.
+    fn erase(
+        &self,
+        id: &RequestId,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<Option<Timestamp>, StoreError>> + Send;
 
     /// Requests with a number below `before`, newest first, at most `size`.
     fn requests(&self, before: i64, size: i64) -> impl Future<Output = Result<Vec<StoredRequest>, StoreError>> + Send;
 
-    /// Erases nonce and object of what has expired, and forgets what is past its keeping. The ids of those that expired.
+    /// Takes what was erased out of the database's log too, as far as that can be had now; the next sweep tries again.
+    fn settle(&self) -> impl Future<Output = ()> + Send;
+
+    /// Erases query, nonce and object of what has expired and kept claims that are due, and forgets what is past its keeping. The ids of those that expired.
     fn sweep(&self, now: Timestamp) -> impl Future<Output = Result<Vec<RequestId>, StoreError>> + Send;
 }

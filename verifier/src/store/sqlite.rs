@@ -1,11 +1,14 @@
 //! The SQLite store.
 
 use carnet_core::time::Timestamp;
-use carnet_service::store::begin;
+use carnet_service::store::{begin, checkpoint};
 use sqlx::{Row as _, SqlitePool, sqlite::SqliteRow};
 
 use super::{Admission, NewRequest, State, Store, StoreError, StoredRequest};
-use crate::{ids::RequestId, verdicts::Verdict};
+use crate::{
+    ids::RequestId,
+    verdicts::{KeptClaim, Verdict},
+};
 
 /// The migrations, oldest first.
 pub(crate) static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("./migrations");
@@ -43,8 +46,10 @@ fn read(row: &SqliteRow) -> Result<StoredRequest, StoreError> {
         request_object: row.try_get("request_object")?,
         created_at: at("created_at")?,
         expires_at: at("expires_at")?,
+        keep_until: at("keep_until")?,
         attempts: row.try_get("attempts")?,
         verdict: verdict.map(|text| Verdict::from_stored(&text).ok_or(StoreError::Unreadable)).transpose()?,
+        erased_at: row.try_get::<Option<i64>, _>("erased_at")?.map(Timestamp::from_unix),
         stored_state: State::parse(&state)?,
     })
 }
@@ -108,13 +113,13 @@ impl Store for Sqlite {
         Ok(Admission::Admitted(Box::new(request)))
     }
 
-    async fn conclude(&self, id: &RequestId, verdict: &Verdict) -> Result<bool, StoreError> {
+    async fn conclude(&self, id: &RequestId, verdict: &Verdict, kept: &[KeptClaim]) -> Result<bool, StoreError> {
         let text = verdict.to_stored().ok_or(StoreError::Unreadable)?;
         let mut transaction = begin(&self.pool, "conclude_answer").await?;
         // The condition on the state is what makes an answer count once.
         let changed = if verdict.accepted() {
             sqlx::query(
-                "UPDATE requests SET state = 'accepted', verdict = ?, nonce = '', request_object = '' \
+                "UPDATE requests SET state = 'accepted', verdict = ?, query = '', nonce = '', request_object = '' \
                  WHERE id = ? AND state IN ('open', 'refused')",
             )
         } else {
@@ -127,8 +132,58 @@ impl Store for Sqlite {
         .execute(&mut *transaction)
         .await?
         .rows_affected();
+        if changed == 1 {
+            for claim in kept {
+                sqlx::query(
+                    "INSERT INTO kept_claims (request, query_id, path, value, erase_at) \
+                     SELECT number, ?, ?, ?, ? FROM requests WHERE id = ?",
+                )
+                .bind(claim.query_id())
+                .bind(claim.path())
+                .bind(claim.to_stored())
+                .bind(claim.erase_at().unix())
+                .bind(id.as_str())
+                .execute(&mut *transaction)
+                .await?;
+            }
+        }
         transaction.commit().await?;
         Ok(changed == 1)
+    }
+
+    async fn kept(&self, number: i64, now: Timestamp) -> Result<Vec<KeptClaim>, StoreError> {
+        let rows = sqlx::query("SELECT * FROM kept_claims WHERE request = ? AND erase_at > ? ORDER BY query_id, path")
+            .bind(number)
+            .bind(now.unix())
+            .fetch_all(&self.pool)
+            .await?;
+        rows.iter()
+            .map(|row| {
+                let value: String = row.try_get("value")?;
+                let erase_at = Timestamp::from_unix(row.try_get("erase_at")?);
+                KeptClaim::from_stored(row.try_get("query_id")?, row.try_get("path")?, &value, erase_at)
+                    .ok_or(StoreError::Unreadable)
+            })
+            .collect()
+    }
+
+    async fn erase(&self, id: &RequestId, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
+        let mut transaction = begin(&self.pool, "erase_request").await?;
+        sqlx::query("DELETE FROM kept_claims WHERE request = (SELECT number FROM requests WHERE id = ?)")
+            .bind(id.as_str())
+            .execute(&mut *transaction)
+            .await?;
+        let row = sqlx::query(
+            "UPDATE requests SET state = 'erased', erased_at = coalesce(erased_at, ?), verdict = NULL, template = '', \
+             query = '', nonce = '', request_object = '', request_id = NULL, parameters_digest = zeroblob(32) \
+             WHERE id = ? RETURNING erased_at",
+        )
+        .bind(now.unix())
+        .bind(id.as_str())
+        .fetch_optional(&mut *transaction)
+        .await?;
+        transaction.commit().await?;
+        row.map(|row| Ok(Timestamp::from_unix(row.try_get("erased_at")?))).transpose()
     }
 
     async fn requests(&self, before: i64, size: i64) -> Result<Vec<StoredRequest>, StoreError> {
@@ -140,15 +195,22 @@ impl Store for Sqlite {
         rows.iter().map(read).collect()
     }
 
+    async fn settle(&self) {
+        if let Err(error) = checkpoint(&self.pool).await {
+            tracing::warn!(%error, "what was erased could not be taken out of the log yet; it is tried again");
+        }
+    }
+
     async fn sweep(&self, now: Timestamp) -> Result<Vec<RequestId>, StoreError> {
         let mut transaction = begin(&self.pool, "sweep_requests").await?;
         let rows = sqlx::query(
-            "UPDATE requests SET nonce = '', request_object = '', state = CASE state WHEN 'open' THEN 'expired' ELSE state END \
+            "UPDATE requests SET query = '', nonce = '', request_object = '', state = CASE state WHEN 'open' THEN 'expired' ELSE state END \
              WHERE nonce <> '' AND expires_at <= ? RETURNING id",
         )
         .bind(now.unix())
         .fetch_all(&mut *transaction)
         .await?;
+        sqlx::query("DELETE FROM kept_claims WHERE erase_at <= ?").bind(now.unix()).execute(&mut *transaction).await?;
         sqlx::query("DELETE FROM requests WHERE keep_until <= ?").bind(now.unix()).execute(&mut *transaction).await?;
         transaction.commit().await?;
         let mut expired = Vec::new();

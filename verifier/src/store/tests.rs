@@ -31,7 +31,7 @@ fn request(request_id: Option<&str>) -> NewRequest {
 }
 
 fn verdict(accepted: bool) -> Verdict {
-    let (refused, _) = Verdict::on_presentation(&Report::default(), None, START);
+    let (refused, _) = Verdict::on_credential(&Report::default(), None, START);
     let text = refused.to_stored().unwrap();
     Verdict::from_stored(&text.replace("\"accepted\":false", &format!("\"accepted\":{accepted}"))).unwrap()
 }
@@ -65,12 +65,93 @@ async fn an_accepting_verdict_counts_once() {
     store.create_request(&new).await.unwrap();
     assert_eq!(admitted(&store, &new.id, START).await, Ok(()));
     assert_eq!(admitted(&store, &new.id, START).await, Ok(()));
-    assert!(store.conclude(&new.id, &verdict(true)).await.unwrap());
-    assert!(!store.conclude(&new.id, &verdict(true)).await.unwrap());
-    assert!(!store.conclude(&new.id, &verdict(false)).await.unwrap());
+    assert!(store.conclude(&new.id, &verdict(true), &[]).await.unwrap());
+    assert!(!store.conclude(&new.id, &verdict(true), &[]).await.unwrap());
+    assert!(!store.conclude(&new.id, &verdict(false), &[]).await.unwrap());
     assert_eq!(admitted(&store, &new.id, START).await, Err(Closed::Answered));
     let stored = store.request(&new.id).await.unwrap().unwrap();
     assert_eq!((stored.state(START), stored.nonce.as_str(), stored.request_object.as_str()), (State::Accepted, "", ""));
+}
+
+fn kept(path: &str, days: i64) -> KeptClaim {
+    let erase_at = START.plus(days.saturating_mul(86_400));
+    KeptClaim::from_stored("q".to_owned(), path.to_owned(), "\"Okonkwo\"", erase_at).unwrap()
+}
+
+/// Whether a text stands in any file of the store.
+fn on_disk(dir: &TempDir, text: &str) -> bool {
+    let files = std::fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().path());
+    files
+        .filter(|path| path.is_file())
+        .any(|path| std::fs::read(path).unwrap().windows(text.len()).any(|window| window == text.as_bytes()))
+}
+
+#[tokio::test]
+async fn what_must_be_kept_is_kept_until_its_end_and_no_longer() {
+    let (dir, store) = store().await;
+    let new = NewRequest { keep_until: START.plus(2_592_000), ..request(None) };
+    store.create_request(&new).await.unwrap();
+    assert!(store.conclude(&new.id, &verdict(true), &[kept("a.b", 10), kept("a.c", 20)]).await.unwrap());
+    let number = store.request(&new.id).await.unwrap().unwrap().number;
+    let paths = async |now: Timestamp| {
+        store.kept(number, now).await.unwrap().iter().map(|claim| claim.path().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(paths(START).await, ["a.b", "a.c"]);
+    assert!(on_disk(&dir, "Okonkwo"));
+    // Due claims are gone whether or not a sweep has passed, and a sweep takes them out of the files.
+    let first_end = START.plus(864_000);
+    assert_eq!(paths(first_end.plus(-1)).await, ["a.b", "a.c"]);
+    assert_eq!(paths(first_end).await, ["a.c"]);
+    store.sweep(START.plus(1_728_000)).await.unwrap();
+    assert_eq!(paths(START).await, Vec::<String>::new());
+    store.settle().await;
+    assert!(!on_disk(&dir, "Okonkwo"));
+    assert!(store.request(&new.id).await.unwrap().unwrap().verdict.is_some());
+}
+
+#[tokio::test]
+async fn an_answer_that_does_not_count_leaves_no_claim() {
+    let (_dir, store) = store().await;
+    let new = request(None);
+    store.create_request(&new).await.unwrap();
+    assert!(store.conclude(&new.id, &verdict(true), &[]).await.unwrap());
+    assert!(!store.conclude(&new.id, &verdict(true), &[kept("a.b", 10)]).await.unwrap());
+    let number = store.request(&new.id).await.unwrap().unwrap().number;
+    assert!(store.kept(number, START).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn erasing_leaves_an_id_and_a_time() {
+    let (dir, store) = store().await;
+    let new = request(Some("r-1"));
+    store.create_request(&new).await.unwrap();
+    store.conclude(&new.id, &verdict(true), &[kept("a.b", 10)]).await.unwrap();
+    assert_eq!(store.erase(&new.id, START.plus(5)).await.unwrap(), Some(START.plus(5)));
+    // Again: the first time stays.
+    assert_eq!(store.erase(&new.id, START.plus(9)).await.unwrap(), Some(START.plus(5)));
+    let stored = store.request(&new.id).await.unwrap().unwrap();
+    assert_eq!((stored.state(START), stored.erased_at), (State::Erased, Some(START.plus(5))));
+    assert!(stored.verdict.is_none() && stored.template.is_empty() && stored.query.is_empty());
+    assert!(store.kept(stored.number, START).await.unwrap().is_empty());
+    store.settle().await;
+    assert!(!on_disk(&dir, "Okonkwo") && !on_disk(&dir, "job-right-to-work"));
+    assert_eq!(admitted(&store, &new.id, START).await, Err(Closed::Answered));
+    assert_eq!(store.erase(&RequestId::draw(&mut OsRng), START).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn what_was_asked_is_erased_when_it_can_no_longer_be_answered() {
+    let (_dir, store) = store().await;
+    let (answered, expired) = (request(None), request(None));
+    for new in [&answered, &expired] {
+        store.create_request(new).await.unwrap();
+        assert_eq!(store.request(&new.id).await.unwrap().unwrap().query, "{}");
+    }
+    store.conclude(&answered.id, &verdict(true), &[]).await.unwrap();
+    store.sweep(START.plus(600)).await.unwrap();
+    for new in [&answered, &expired] {
+        assert_eq!(store.request(&new.id).await.unwrap().unwrap().query, "");
+    }
 }
 
 #[tokio::test]
@@ -80,7 +161,7 @@ async fn wrong_answers_leave_it_open_until_there_were_too_many() {
     store.create_request(&new).await.unwrap();
     for _ in 0..MAX_ATTEMPTS {
         assert_eq!(admitted(&store, &new.id, START).await, Ok(()));
-        assert!(store.conclude(&new.id, &verdict(false)).await.unwrap());
+        assert!(store.conclude(&new.id, &verdict(false), &[]).await.unwrap());
     }
     assert_eq!(admitted(&store, &new.id, START).await, Err(Closed::Exhausted));
     let stored = store.request(&new.id).await.unwrap().unwrap();
@@ -102,7 +183,7 @@ async fn time_closes_it_before_and_after_the_sweep() {
     assert!(store.sweep(end).await.unwrap().is_empty());
     assert_eq!(admitted(&store, &new.id, end).await, Err(Closed::Expired));
     // What was verified too late does not count.
-    assert!(!store.conclude(&new.id, &verdict(true)).await.unwrap());
+    assert!(!store.conclude(&new.id, &verdict(true), &[]).await.unwrap());
     store.sweep(START.plus(86_400)).await.unwrap();
     assert!(store.request(&new.id).await.unwrap().is_none());
 }
@@ -127,7 +208,7 @@ async fn a_row_that_this_version_does_not_write_is_an_error_and_no_verdict() {
     let (_dir, store) = store().await;
     let new = request(None);
     store.create_request(&new).await.unwrap();
-    store.conclude(&new.id, &verdict(true)).await.unwrap();
+    store.conclude(&new.id, &verdict(true), &[]).await.unwrap();
     sqlx::query("UPDATE requests SET verdict = '{\"accepted\":true,\"name\":\"x\"}'")
         .execute(store.pool())
         .await

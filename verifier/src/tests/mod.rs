@@ -2,4 +2,5 @@
 
 mod exchange;
 mod limits;
+mod receipts;
 mod world;

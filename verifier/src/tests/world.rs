@@ -155,7 +155,7 @@ impl World {
         document
     }
 
-    fn permit(&self) -> &carnet_spec::CredentialType {
+    pub(super) fn permit(&self) -> &carnet_spec::CredentialType {
         self.verifier.verification.catalogue.credential_type(TYPE).unwrap()
     }
 
@@ -169,7 +169,7 @@ impl World {
             kid: &format!("{}#0", did(&self.issuer)),
             disclosable: &self.permit().disclosable,
             holder: Some(&self.holder.public_key()),
-            ordered: &[],
+            ordered: &self.permit().ordered,
             decoys_to_multiple_of: 0,
         };
         SdJwt::parse(&issue(document, &options, &self.issuer, &mut OsRng).unwrap()).unwrap()
@@ -273,6 +273,7 @@ pub(super) fn custom(query: &Value) -> What {
         purpose: english(),
         legal_basis: english(),
         retention: english(),
+        intended_use: String::new(),
     })
 }
 

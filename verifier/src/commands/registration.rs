@@ -1,0 +1,99 @@
+//! `registration request` and `registration install`.
+
+use std::path::{Path, PathBuf};
+
+use carnet_service::{config::StartError, keys};
+use carnet_spec::Catalogue;
+use clap::Subcommand;
+use serde_json::{Value, json};
+
+use super::Failure;
+use crate::{
+    config::VerifierConfig,
+    registration::{self, About},
+    verifier::Identity,
+};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum RegistrationVerb {
+    /// Make a request for registration, to be signed by a registrar; prints it.
+    Request {
+        /// The data directory that `init` made.
+        #[arg(long)]
+        data: PathBuf,
+        #[command(flatten)]
+        about: About,
+        /// Where to write it; by default to standard output.
+        #[arg(long)]
+        out: Option<PathBuf>,
+    },
+    /// Install the registration that a registrar signed; it takes effect at the next start.
+    Install {
+        /// The data directory that `init` made.
+        #[arg(long)]
+        data: PathBuf,
+        /// The registration.
+        file: PathBuf,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+pub(super) fn run(verb: RegistrationVerb) -> Result<u8, Failure> {
+    match verb {
+        RegistrationVerb::Request { data, about, out } => {
+            let request = made(&data, &about)?;
+            match out {
+                Some(path) => write(&path, &request)?,
+                None => println!("{request:#}"),
+            }
+        }
+        RegistrationVerb::Install { data, file, json } => {
+            let config = VerifierConfig::load(&data, None)?;
+            let registration = registration::install(&data, &config.did, &file)?;
+            let uses: Vec<&str> =
+                registration.relying_party().intended_uses.iter().map(|intended| intended.id.as_str()).collect();
+            if json {
+                let until = registration.valid_until().to_string();
+                println!(
+                    "{}",
+                    json!({"registrar": registration.registrar(), "valid_until": until, "intended_uses": uses})
+                );
+            } else {
+                println!(
+                    "Registered by {} until {} for: {}. It takes effect at the next start.",
+                    registration.registrar(),
+                    registration.valid_until(),
+                    uses.join(", ")
+                );
+            }
+        }
+    }
+    Ok(0)
+}
+
+/// The request of the verifier in a data directory.
+pub(super) fn made(data: &Path, about: &About) -> Result<Value, Failure> {
+    let config = VerifierConfig::load(data, None)?;
+    let broken = |what: String| StartError::new(format!("{what} Nothing was made."), "Correct the configuration.");
+    let did =
+        carnet_core::did::Did::parse(&config.did).map_err(|problem| broken(format!("did is refused: {problem}.")))?;
+    let identity = Identity::new(did, config.name.clone(), keys::load(data)?)
+        .ok_or_else(|| broken(format!("{} is not a DID of the key in the data directory.", config.did)))?;
+    let catalogue = match &config.serve.catalogue {
+        Some(folder) => Catalogue::load(folder),
+        None => Catalogue::embedded(),
+    };
+    let catalogue = catalogue.map_err(|error| broken(format!("The catalogue is refused: {error}")))?;
+    Ok(Value::Object(registration::request(&identity, about, &catalogue)?))
+}
+
+pub(super) fn write(path: &Path, request: &Value) -> Result<(), Failure> {
+    std::fs::write(path, format!("{request:#}\n")).map_err(|error| {
+        Failure::Input(format!(
+            "{} cannot be written: {error}. Nothing was made.\nhint: check the path",
+            path.display()
+        ))
+    })
+}

@@ -1,0 +1,129 @@
+//! Receipts for holders, and erasure on their word (spec/receipts.md).
+
+use std::sync::Arc;
+
+use carnet_core::{
+    Code, Problem,
+    did::{Did, DidDocument, DidUrl, Resolve, SelfContained},
+    json::{self, Limits},
+    keys::Signer as _,
+    receipt::{ErasureConfirmation, ErasureRequest, Kept, Receipt, ReceiptContent, Shown, request_digest},
+    secure::jose::Jws,
+    time::Timestamp,
+};
+use serde_json::Value;
+
+use crate::{
+    error::Error,
+    ids::RequestId,
+    requests::Texts,
+    store::{Store, StoredRequest},
+    verdicts::{Disclosed, KeptClaim, Summary, Verdict},
+    verification::SKEW,
+    verifier::{Identity, KEY_FRAGMENT, Verifier},
+};
+
+/// The greatest age of an erasure request, in seconds.
+const MAX_AGE: i64 = 300;
+
+impl<S: Store> Verifier<S> {
+    /// Signs what the holder may prove later: what was shown, what came of it, and when it is gone. None if it cannot
+    /// be signed; the verdict stands all the same.
+    pub(crate) fn receipt(
+        &self,
+        request: &StoredRequest,
+        verdict: &Verdict,
+        disclosed: Option<&Disclosed>,
+        kept: &[KeptClaim],
+        now: Timestamp,
+    ) -> Option<String> {
+        let content = content(request, verdict, disclosed, kept, now);
+        let signed = content
+            .and_then(|content| Receipt::issue(content, &DidUrl::parse(&self.identity.kid)?, &self.identity.key, now));
+        match signed {
+            Ok(receipt) => Some(Value::Object(receipt.document().clone()).to_string()),
+            Err(problem) => {
+                tracing::warn!(code = %problem.code, detail = problem.detail, "no receipt could be signed");
+                None
+            }
+        }
+    }
+
+    /// Erases what is kept of a presentation, for the holder who has the receipt and a key that presented.
+    pub(crate) async fn erase(&self, receipt: &str, proof: &str, now: Timestamp) -> Result<String, Error> {
+        let own = self.identity.resolver()?;
+        let document = json::parse_object(receipt.as_bytes(), Limits::DOCUMENT)?;
+        let receipt = Receipt::recognise(&document, self.identity.did.as_str(), now, SKEW, &own)?;
+        ErasureRequest::verify(proof, &receipt, now, MAX_AGE, SKEW)?;
+        let id = RequestId::parse(&receipt.content().request).ok_or(Error::RequestUnknown)?;
+        // A request that is no longer there was forgotten at its time, which the receipt has.
+        let erased_at = self.store.erase(&id, now).await?.unwrap_or_else(|| now.min(receipt.content().erase_at));
+        self.store.settle().await;
+        tracing::info!("a presentation was erased on its holder's word");
+        self.hub.publish(&id, None);
+        let kid = DidUrl::parse(&self.identity.kid)?;
+        let confirmation = ErasureConfirmation::issue(&receipt, erased_at, &kid, &self.identity.key, now)?;
+        Ok(Value::Object(confirmation.document().clone()).to_string())
+    }
+}
+
+fn content(
+    request: &StoredRequest,
+    verdict: &Verdict,
+    disclosed: Option<&Disclosed>,
+    kept: &[KeptClaim],
+    now: Timestamp,
+) -> Result<ReceiptContent, Problem> {
+    let object = Jws::parse(&request.request_object)?;
+    let stated = object.payload().get("carnet");
+    let purpose = stated.and_then(|stated| stated.get("purpose")).and_then(Value::as_object).into_iter().flatten();
+    let purpose: Texts = purpose.filter_map(|(tag, text)| Some((tag.clone(), text.as_str()?.to_owned()))).collect();
+    let intended_use = stated.and_then(|stated| stated.get("intended_use")).and_then(Value::as_str);
+    Ok(ReceiptContent {
+        request: request.id.as_str().to_owned(),
+        request_digest: request_digest(&request.request_object),
+        intended_use: intended_use.unwrap_or_default().to_owned(),
+        purpose,
+        accepted: verdict.accepted(),
+        reason: (!verdict.accepted()).then(|| verdict.reason().to_owned()),
+        shown: verdict.credentials().iter().map(shown).collect(),
+        holder_keys: disclosed.map(|disclosed| disclosed.holder_keys().to_vec()).unwrap_or_default(),
+        verified_at: now,
+        erase_at: request.keep_until.max(now),
+        keeps: kept.iter().map(|claim| Kept { path: claim.path().to_owned(), erase_at: claim.erase_at() }).collect(),
+    })
+}
+
+fn shown(summary: &Summary) -> Shown {
+    Shown {
+        query_id: summary.query_id.clone(),
+        credential_type: summary.credential_type.clone(),
+        issuer: Some(summary.issuer.clone()),
+        paths: summary.disclosed_paths.clone(),
+        thresholds: summary.thresholds.clone(),
+    }
+}
+
+/// This verifier's own document, which nobody needs to fetch.
+pub(crate) struct Own {
+    did: Did,
+    document: Arc<DidDocument>,
+}
+
+impl Resolve for Own {
+    fn resolve(&self, did: &Did) -> Result<Arc<DidDocument>, Problem> {
+        if *did == self.did { Ok(Arc::clone(&self.document)) } else { Err(Code::DidUnresolved.into()) }
+    }
+}
+
+impl Identity {
+    fn resolver(&self) -> Result<Own, Problem> {
+        let document = if self.did.method() == "web" {
+            let keys = [(KEY_FRAGMENT.to_owned(), self.key.public_key())];
+            Arc::new(DidDocument::parse(&self.did, &DidDocument::render(&self.did, &keys))?)
+        } else {
+            SelfContained.resolve(&self.did)?
+        };
+        Ok(Own { did: self.did.clone(), document })
+    }
+}

@@ -1,0 +1,155 @@
+//! This verifier's registration as a relying party: the request for one, and the one that a registrar signed
+//! (spec/registration.md).
+
+use std::path::{Path, PathBuf};
+
+use carnet_core::{
+    did::{Did, DidUrl, SelfContained},
+    json::{self, Limits},
+    trust::registration::{
+        Expected, IntendedUse, RegisteredCredential, Registration, RegistrationRequest, RelyingParty,
+        SupervisoryAuthority,
+    },
+};
+use carnet_service::{config::StartError, time::now};
+use carnet_spec::Catalogue;
+use serde_json::{Map, Value};
+
+use crate::{verification::SKEW, verifier::Identity};
+
+/// The registration in a data directory.
+const FILE: &str = "registration.json";
+
+/// What the operator says of itself.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct About {
+    /// Your country, two letters.
+    #[arg(long)]
+    pub(crate) country: String,
+    /// Your privacy policy, an https URL.
+    #[arg(long)]
+    pub(crate) privacy_policy: String,
+    /// Where people ask for erasure: an https URL or mailto:ADDRESS.
+    #[arg(long)]
+    pub(crate) support: String,
+    /// The data protection authority that watches over you.
+    #[arg(long)]
+    pub(crate) authority: String,
+    /// Its page for complaints, an https URL.
+    #[arg(long, required_unless_present = "authority_email")]
+    pub(crate) authority_uri: Option<String>,
+    /// Its email address.
+    #[arg(long)]
+    pub(crate) authority_email: Option<String>,
+    /// Your legal identifier, such as VATPT-501617582.
+    #[arg(long)]
+    pub(crate) legal_identifier: Option<String>,
+    /// A request template that you use; may be repeated. Without one: all of the catalogue.
+    #[arg(long = "use")]
+    pub(crate) uses: Vec<String>,
+}
+
+fn refused(what: String, hint: &str) -> StartError {
+    StartError::new(format!("{what}. Nothing was changed."), hint)
+}
+
+/// A request for registration, signed with this verifier's key: exactly what the templates ask for.
+///
+/// # Errors
+/// A template is not in the catalogue, a text is refused, or the key is not an Ed25519 one.
+pub(crate) fn request(
+    identity: &Identity,
+    about: &About,
+    catalogue: &Catalogue,
+) -> Result<Map<String, Value>, StartError> {
+    let mut intended_uses = Vec::new();
+    for id in &about.uses {
+        if catalogue.template(id).is_none() {
+            return Err(refused(format!("There is no request template {id}"), "Name one of the catalogue."));
+        }
+    }
+    for template in catalogue.templates().filter(|template| about.uses.is_empty() || about.uses.contains(&template.id))
+    {
+        let query =
+            template.query_at(now()).map_err(|problem| refused(problem.to_string(), "Correct the template."))?;
+        intended_uses.push(IntendedUse {
+            id: template.id.clone(),
+            purpose: template.purpose.clone(),
+            legal_basis: template.legal_basis.clone(),
+            retention_days: template.retention_days,
+            credentials: RegisteredCredential::of_query(&query.0),
+        });
+    }
+    let relying_party = RelyingParty {
+        id: identity.did.to_string(),
+        name: identity.name.clone(),
+        legal_identifier: about.legal_identifier.clone(),
+        country: about.country.clone(),
+        registry_uri: None,
+        privacy_policy: about.privacy_policy.clone(),
+        support_uri: about.support.clone(),
+        supervisory_authority: SupervisoryAuthority {
+            name: about.authority.clone(),
+            email: about.authority_email.clone(),
+            uri: about.authority_uri.clone(),
+        },
+        intended_uses,
+    };
+    let signed = DidUrl::parse(&identity.kid)
+        .and_then(|kid| RegistrationRequest::make(&relying_party, &kid, &identity.key, now()));
+    signed.map_err(|problem| {
+        refused(
+            format!("No request for registration can be made: {problem}"),
+            "Correct what you said of yourself; a registration needs an Ed25519 key.",
+        )
+    })
+}
+
+/// Installs a registration that a registrar signed: from the next start on it goes with every request.
+///
+/// # Errors
+/// It is not readable, not this verifier's, does not hold now, or cannot be written.
+pub(crate) fn install(data: &Path, did: &str, file: &Path) -> Result<Registration, StartError> {
+    let bytes = std::fs::read(file)
+        .map_err(|error| refused(format!("{} cannot be read: {error}", file.display()), "Check the path."))?;
+    let registration = json::parse_object(&bytes, Limits::DOCUMENT).and_then(|document| {
+        // Which registrars count is the wallets' matter; here it is enough that the signature is its issuer's.
+        let expected = Expected { asker: did, registrars: &|issuer| is_self_contained(issuer), now: now(), skew: SKEW };
+        Registration::verify(&document, &expected, &SelfContained)
+    });
+    let registration = registration.map_err(|problem| {
+        refused(
+            format!("{} is no registration of {did}: {problem}", file.display()),
+            "Have a registrar sign this verifier's own request.",
+        )
+    })?;
+    let path = data.join(FILE);
+    let written = std::fs::write(path.with_extension("new"), &bytes)
+        .and_then(|()| std::fs::rename(path.with_extension("new"), &path));
+    written
+        .map_err(|error| refused(format!("{} cannot be written: {error}", path.display()), "Check the directory."))?;
+    Ok(registration)
+}
+
+fn is_self_contained(issuer: &str) -> bool {
+    Did::parse(issuer).is_ok_and(|did| matches!(did.method(), "key" | "jwk"))
+}
+
+/// The registration that is installed, if there is one.
+///
+/// # Errors
+/// The file is there, and is not JSON.
+pub(crate) fn installed(data: &Path) -> Result<Option<Map<String, Value>>, StartError> {
+    let path: PathBuf = data.join(FILE);
+    let bytes = match std::fs::read(&path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            tracing::warn!("this verifier is not registered: wallets will warn their owners of each claim");
+            return Ok(None);
+        }
+        Err(error) => return Err(refused(format!("{} cannot be read: {error}", path.display()), "Check the file.")),
+    };
+    json::parse_object(&bytes, Limits::DOCUMENT).map(Some).map_err(|problem| {
+        refused(format!("{} is damaged: {problem}", path.display()), "Install the registration again.")
+    })
+}

@@ -1,0 +1,201 @@
+//! Receipts, erasure on the holder's word, thresholds, and the registration that goes with a request.
+
+use carnet_core::{
+    did::{DidUrl, SelfContained},
+    json,
+    keys::SecretKey,
+    query::Threshold,
+    receipt::{ErasureConfirmation, ErasureRequest, Expected, Receipt, request_digest},
+    secure::{jose, sd_jwt::OrderedClaim},
+    trust::registration::{Registration, RegistrationRequest},
+};
+use carnet_proto::verifier::v1::{
+    CreateRequestRequest, ReadRequestRequest, RequestErasureRequest, RequestState, SubmitPresentationRequest,
+    create_request_request::What, proved_threshold::Bound,
+};
+use carnet_service::time::now;
+use serde_json::{Map, Value, json};
+use tonic::Status;
+
+use super::world::{Asked, SECRETS, World, did, key, reason, token};
+
+/// Answers a request and reads the receipt as a wallet does.
+async fn receipted(world: &World, asked: &Asked, answer: String) -> Receipt {
+    let object = world.wallet().read_request(ReadRequestRequest { id: asked.id.clone() }).await.unwrap();
+    let digest = request_digest(&object.into_inner().request_object);
+    let message = SubmitPresentationRequest { id: asked.id.clone(), vp_token: token(&asked.query, answer) };
+    let said = world.wallet().submit_presentation(message).await.unwrap().into_inner();
+    let document = json::parse_object(said.receipt.as_bytes(), json::Limits::DOCUMENT).unwrap();
+    let verifier = world.verifier.identity.did.to_string();
+    let expected = Expected { verifier: &verifier, request_digest: &digest, now: now(), skew: 0 };
+    let receipt = Receipt::verify(&document, &expected, &SelfContained).unwrap();
+    assert_eq!(receipt.content().accepted, said.accepted);
+    receipt
+}
+
+async fn erase(world: &World, receipt: &Receipt, by: &SecretKey) -> Result<ErasureConfirmation, Status> {
+    let proof = ErasureRequest::make(receipt, by, now()).unwrap();
+    erase_with(world, receipt, proof).await
+}
+
+async fn erase_with(world: &World, receipt: &Receipt, proof: String) -> Result<ErasureConfirmation, Status> {
+    let receipt_text = Value::Object(receipt.document().clone()).to_string();
+    let message = RequestErasureRequest { receipt: receipt_text, proof };
+    let said = world.wallet().request_erasure(message).await?.into_inner().confirmation;
+    let document = json::parse_object(said.as_bytes(), json::Limits::DOCUMENT).unwrap();
+    Ok(ErasureConfirmation::verify(&document, receipt, now(), 0, &SelfContained).unwrap())
+}
+
+#[tokio::test]
+async fn a_receipt_says_what_was_shown_and_when_it_is_gone() {
+    let world = World::new().await;
+    let asked = world.request().await;
+    let receipt = receipted(&world, &asked, world.answer(&asked)).await;
+    let content = receipt.content();
+    assert_eq!((content.accepted, content.intended_use.as_str()), (true, "job-right-to-work"));
+    assert!(content.purpose.contains_key("en") && content.reason.is_none() && content.keeps.is_empty());
+    let mut paths = content.shown[0].paths.clone();
+    paths.sort();
+    assert_eq!(paths, ["credentialSubject.legalResidence", "credentialSubject.rightToWork"]);
+    assert_eq!(content.holder_keys, [carnet_core::keys::Signer::public_key(&world.holder).thumbprint()]);
+    let days = (content.erase_at.unix() - content.verified_at.unix()) / 86_400;
+    assert_eq!(days, 365);
+    let text = Value::Object(receipt.document().clone()).to_string();
+    assert!(SECRETS.iter().all(|secret| !text.contains(secret)));
+}
+
+#[tokio::test]
+async fn a_refused_answer_has_a_receipt_too() {
+    let world = World::new().await;
+    let asked = world.request().await;
+    let receipt = receipted(&world, &asked, world.credential().to_string()).await;
+    assert_eq!(receipt.content().reason.as_deref(), Some("key_binding_missing"));
+    assert!(receipt.content().shown.is_empty());
+}
+
+#[tokio::test]
+async fn a_holder_with_receipt_and_key_has_it_erased() {
+    let world = World::new().await;
+    let asked = world.request().await;
+    let receipt = receipted(&world, &asked, world.answer(&asked)).await;
+    // Somebody who saw the receipt has not the key; nor does a proof for another receipt serve.
+    let stranger = key();
+    let jwk = carnet_core::keys::Signer::public_key(&stranger).to_jwk();
+    let header = json!({"typ": "carnet-erasure+jwt", "jwk": jwk});
+    let payload = json!({"aud": receipt.verifier(), "iat": now().unix(), "receipt_digest": receipt.digest()});
+    let (Value::Object(header), Value::Object(payload)) = (header, payload) else { panic!() };
+    let forged = jose::sign(header, &payload, &stranger).unwrap();
+    assert_eq!(reason(erase_with(&world, &receipt, forged).await), "ERASURE_UNPROVEN");
+    let another = world.request().await;
+    let other = receipted(&world, &another, world.answer(&another)).await;
+    let for_other = ErasureRequest::make(&other, &world.holder, now()).unwrap();
+    assert_eq!(reason(erase_with(&world, &receipt, for_other).await), "ERASURE_UNPROVEN");
+    assert_eq!(world.result(&asked.id).await.state, i32::from(RequestState::Accepted));
+
+    let confirmation = erase(&world, &receipt, &world.holder).await.unwrap();
+    assert_eq!(confirmation.request(), asked.id);
+    let result = world.result(&asked.id).await;
+    assert_eq!(result.state, i32::from(RequestState::Erased));
+    assert!(result.verdict.is_none() && result.template.is_empty() && result.erased_at.is_some());
+    // Asked again, it says the same; the other answer is as it was.
+    assert_eq!(erase(&world, &receipt, &world.holder).await.unwrap().erased_at(), confirmation.erased_at());
+    assert_eq!(world.result(&another.id).await.state, i32::from(RequestState::Accepted));
+}
+
+#[tokio::test]
+async fn a_receipt_that_was_changed_or_is_anothers_erases_nothing() {
+    let (world, elsewhere) = (World::new().await, World::new().await);
+    let asked = elsewhere.request().await;
+    let foreign = receipted(&elsewhere, &asked, elsewhere.answer(&asked)).await;
+    assert_eq!(reason(erase(&world, &foreign, &elsewhere.holder).await), "RECEIPT_MISMATCH");
+    let asked = world.request().await;
+    let receipt = receipted(&world, &asked, world.answer(&asked)).await;
+    let mut document = receipt.document().clone();
+    document["credentialSubject"]["erase_at"] = "2020-01-01T00:00:00Z".into();
+    let proof = ErasureRequest::make(&receipt, &world.holder, now()).unwrap();
+    let message = RequestErasureRequest { receipt: Value::Object(document).to_string(), proof: proof.clone() };
+    assert_eq!(reason(world.wallet().request_erasure(message).await), "SIGNATURE_INVALID");
+    for nonsense in ["", "{", "[]", "{}"] {
+        let message = RequestErasureRequest { receipt: nonsense.to_owned(), proof: proof.clone() };
+        assert!(world.wallet().request_erasure(message).await.is_err(), "{nonsense}");
+    }
+    assert!(erase(&world, &receipt, &world.holder).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_threshold_is_proved_and_only_that_is_told() {
+    let world = World::new().await;
+    let what = What::Template("work-permit-today".to_owned());
+    let asked = world.ask(CreateRequestRequest { what: Some(what), ..Default::default() }).await;
+    let copy = world.credential();
+    let ordered: &[OrderedClaim] = &world.permit().ordered;
+    let mut proofs = Vec::new();
+    let mut paths = Vec::new();
+    for claim in &asked.query.credentials[0].claims {
+        let Some(threshold) = &claim.threshold else {
+            paths.push(claim.path.clone());
+            continue;
+        };
+        let positions = copy.commitments(ordered).unwrap();
+        let of_claim = positions.iter().find(|positions| positions.claim.path == claim.path).unwrap();
+        let threshold: &Threshold = threshold;
+        let (element, proof) = copy.prove(of_claim, threshold).unwrap();
+        paths.push(element);
+        proofs.push(proof);
+    }
+    assert_eq!(proofs.len(), 1);
+    let answer =
+        copy.select(&paths).unwrap().bind_proving(&proofs, &asked.nonce, &asked.audience, now(), &world.holder);
+    let receipt = receipted(&world, &asked, answer.unwrap()).await;
+    assert!(receipt.content().accepted);
+    let shown = &receipt.content().shown[0];
+    assert_eq!(shown.paths, ["credentialSubject.rightToWork"]);
+    assert_eq!(shown.thresholds[0].path(), "credentialSubject.validUntil");
+    let verdict = world.result(&asked.id).await.verdict.unwrap();
+    let proved = &verdict.credentials[0].proved_thresholds[0];
+    let today = now().start_of_day().to_string();
+    assert_eq!(proved.bound, Some(Bound::AtLeast(today.get(..10).unwrap().to_owned())));
+}
+
+fn register(world: &World, uses: &[&str]) -> Map<String, Value> {
+    let about = crate::registration::About {
+        country: "PT".to_owned(),
+        privacy_policy: "https://jobs.example/privacy".to_owned(),
+        support: "mailto:privacy@jobs.example".to_owned(),
+        authority: "Data Protection Commission".to_owned(),
+        authority_uri: Some("https://dpa.example/complaints".to_owned()),
+        authority_email: None,
+        legal_identifier: None,
+        uses: uses.iter().map(|id| (*id).to_owned()).collect(),
+    };
+    let catalogue = &world.verifier.verification.catalogue;
+    let request = crate::registration::request(&world.verifier.identity, &about, catalogue).unwrap();
+    let request = RegistrationRequest::verify(&request, now(), 0, &SelfContained).unwrap();
+    let registrar = key();
+    let kid = DidUrl::parse(&format!("{}#0", did(&registrar))).unwrap();
+    Registration::issue(&request, &kid, &registrar, now(), now().plus(86_400)).unwrap()
+}
+
+#[tokio::test]
+async fn what_is_registered_for_a_template_is_what_it_asks() {
+    let world = World::new().await;
+    let document = register(&world, &["job-right-to-work", "work-permit-today"]);
+    let asker = world.verifier.identity.did.to_string();
+    let expected =
+        carnet_core::trust::registration::Expected { asker: &asker, registrars: &|_| true, now: now(), skew: 0 };
+    let registration = Registration::verify(&document, &expected, &SelfContained).unwrap();
+    let asked = world.request().await;
+    assert!(registration.excess("job-right-to-work", &asked.query).is_empty());
+    assert!(!registration.excess("university-admission", &asked.query).is_empty());
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("signed.json");
+    std::fs::write(&file, Value::Object(document.clone()).to_string()).unwrap();
+    assert!(crate::registration::installed(dir.path()).unwrap().is_none());
+    crate::registration::install(dir.path(), &asker, &file).unwrap();
+    assert_eq!(crate::registration::installed(dir.path()).unwrap().unwrap(), document);
+    // Another's is refused, and the one that is there stays.
+    let other = World::new().await;
+    std::fs::write(&file, Value::Object(register(&other, &[])).to_string()).unwrap();
+    assert!(crate::registration::install(dir.path(), &asker, &file).is_err());
+    assert_eq!(crate::registration::installed(dir.path()).unwrap().unwrap(), document);
+}
