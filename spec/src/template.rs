@@ -31,11 +31,10 @@ pub struct RequestTemplate {
     pub retention_days: u32,
     /// The claims that are kept beside the outcome; by default none.
     pub keep: Vec<Keep>,
-    /// The query, parsed. Bounds that move with the day are those of the first day that the template was tried on:
-    /// [`query_at`](Self::query_at) has the ones to send and to verify.
-    pub query: Query,
-    /// The query as the template has it: DCQL (OpenID4VP 1.0 section 6), but for bounds that move with the day.
-    pub query_json: Value,
+    /// The query on the first day that it was tried on, whose shape is that of every day.
+    query: Query,
+    /// DCQL (OpenID4VP 1.0 section 6), but for bounds that move with the day.
+    dcql: Value,
 }
 
 #[derive(Deserialize)]
@@ -67,7 +66,7 @@ impl RequestTemplate {
     /// `query_malformed` or `threshold_invalid`, if a bound of that day is out of range (spec/at-least.md 1.3). From
     /// 2025 to 2069 no template that was loaded has such a bound.
     pub fn query_at(&self, now: Timestamp) -> Result<(Query, Value), Problem> {
-        query_at(&self.query_json, now)
+        query_at(&self.dcql, now)
     }
 
     /// Reads `requests/<id>.toml`.
@@ -91,10 +90,10 @@ impl RequestTemplate {
                 ));
             }
         }
-        let query_json = json::parse(text.dcql.as_bytes(), Limits::SMALL)
+        let dcql = json::parse(text.dcql.as_bytes(), Limits::SMALL)
             .map_err(|p| wrong(format!("dcql is not JSON ({})", p.detail), "Correct it"))?;
         let on = |day: Timestamp| {
-            query_at(&query_json, day).map(|(query, _)| query).map_err(|p| {
+            query_at(&dcql, day).map(|(query, _)| query).map_err(|p| {
                 wrong(format!("dcql is not a query on {day} ({})", p.detail), "See OpenID4VP 1.0 section 6")
             })
         };
@@ -104,7 +103,7 @@ impl RequestTemplate {
         let Text { id, retention_days, title, purpose, legal_basis, retention, keep, .. } = text;
         let keep = Keep::read_all(keep, &query)
             .map_err(|what| wrong(what, "Keep what is asked for, for a reason, and no longer than it is needed"))?;
-        Ok(Self { id, title, purpose, legal_basis, retention, retention_days, keep, query, query_json })
+        Ok(Self { id, title, purpose, legal_basis, retention, retention_days, keep, query, dcql })
     }
 
     /// Holds the query to the catalogue: known types, known claims, and none of those that may not be a condition.

@@ -219,10 +219,10 @@ fn context_digests_are_those_of_the_files() {
 #[test]
 fn requests_ask_for_what_their_type_has_and_for_little() {
     let catalogue = catalogue();
+    let now = Timestamp::parse("2026-11-23T12:00:00Z").unwrap();
     let asked = |id: &str| -> Vec<String> {
-        let template = catalogue.template(id).unwrap();
-        template
-            .query
+        let (query, _) = catalogue.template(id).unwrap().query_at(now).unwrap();
+        query
             .credentials
             .iter()
             .flat_map(|query| &query.claims)
@@ -235,7 +235,6 @@ fn requests_ask_for_what_their_type_has_and_for_little() {
     assert_eq!(asked("job-right-to-work"), below(&["rightToWork", "legalResidence"]));
     assert_eq!(asked("work-permit-today"), below(&["rightToWork", "validUntil"]));
     assert_eq!(asked("language-course"), below(&["language", "level", "dateOfBirth"]));
-    let now = Timestamp::parse("2026-11-23T12:00:00Z").unwrap();
     for template in catalogue.templates() {
         assert!(template.retention_days > 0);
         let (query, json) = template.query_at(now).unwrap();
