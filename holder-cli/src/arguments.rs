@@ -63,6 +63,8 @@ pub(crate) enum Command {
     Init(Init),
     /// Receive a credential that somebody offers
     Receive(Receive),
+    /// Get fresh copies from the issuers, so that no two askers are shown the same one
+    Refill(Refill),
     /// List what is in the wallet
     List,
     /// Show one credential to yourself
@@ -82,6 +84,17 @@ pub(crate) struct Init {
     #[arg(long, value_name = "N", default_value_t = DEFAULT_WORK_FACTOR,
           value_parser = clap::value_parser!(u8).range(i64::from(LEAST_WORK_FACTOR)..=i64::from(GREATEST_WORK_FACTOR)))]
     pub(crate) work_factor: u8,
+}
+
+/// `carnet refill`.
+#[derive(Debug, Args)]
+pub(crate) struct Refill {
+    /// Which credentials [default: those of which few fresh copies are left]
+    #[arg(value_name = "ID")]
+    pub(crate) ids: Vec<String>,
+    /// All that can be refilled, however many copies are left
+    #[arg(long, conflicts_with = "ids")]
+    pub(crate) all: bool,
 }
 
 /// `carnet receive`.

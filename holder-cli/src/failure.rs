@@ -22,6 +22,8 @@ pub(crate) enum Safety {
     Stored,
     /// What was approved was sent, or may have been.
     Sent,
+    /// A copy may have been shown to the issuer that made it, and to nobody else.
+    Issuer,
     /// The wallet cannot be read.
     Unreadable,
 }
@@ -32,12 +34,13 @@ impl Safety {
             Self::Untouched => "Your wallet is as it was, and none of your data was shown to anyone.",
             Self::Stored => "Your wallet is intact, and none of your data was shown to anyone.",
             Self::Sent => "Your wallet is intact. What you approved may have reached the asker, and nothing else.",
+            Self::Issuer => "Your wallet is intact. A copy may have been shown to its own issuer, and to nobody else.",
             Self::Unreadable => "The wallet file was not changed. Nothing was shown to anyone.",
         }
     }
 
     fn is_safe(self) -> bool {
-        matches!(self, Self::Untouched | Self::Stored)
+        matches!(self, Self::Untouched | Self::Stored | Self::Issuer)
     }
 }
 

@@ -13,6 +13,7 @@ mod failure;
 mod offer;
 mod pending;
 mod promise;
+mod refill;
 mod request;
 mod session;
 mod ui;
@@ -47,6 +48,7 @@ fn run(session: &Session, command: &Command) -> Result<(), Failure> {
         Command::Log => commands::log::run(session),
         Command::Delete(arguments) => commands::delete::run(session, arguments),
         Command::Receive(arguments) => online(commands::receive::run(session, arguments)),
+        Command::Refill(arguments) => online(commands::refill::run(session, arguments)),
         Command::Present(arguments) => online(commands::present::run(session, arguments)),
     }
 }

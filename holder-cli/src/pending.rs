@@ -11,9 +11,10 @@ use crate::{
     collect::{proofs, verified},
     failure::{Failure, Safety, TRY_AGAIN},
     promise::Promise,
+    refill::draw_low_water,
     session::Session,
     ui::{labels::Labels, sanitise::clean},
-    wallet::{Entry, EntryKind, HolderKey, Pending, ShownPart, Stage, WalletFile},
+    wallet::{Entry, EntryKind, HeldCredential, HolderKey, Pending, ShownPart, Stage, WalletFile},
 };
 
 /// What an issuer says of a collection of which nothing will come any more.
@@ -204,9 +205,13 @@ impl Collecting<'_> {
         let (session, token) = (self.session, pending.access_token.expose());
         let texts: Vec<String> = copies.iter().map(|copy| copy.credential.clone()).collect();
         let held = match verified(&texts, &pending.keys, promise, &session.dids, self.catalogue, session.now) {
-            Ok(held) => held,
+            Ok(held) => HeldCredential {
+                endpoint: Some(pending.endpoint.clone()),
+                low_water: draw_low_water(held.copies.len()),
+                ..held
+            },
             Err(problem) => {
-                let _ = issuer.notify(token, notification, NotificationEvent::CredentialFailure).await;
+                let _ = issuer.notify(Some(token), notification, NotificationEvent::CredentialFailure).await;
                 let message = "What the issuer sent does not hold, and was not stored";
                 let hint = "tell the issuer the name in brackets, and ask for a new offer";
                 let failure = Failure::from_problem(&problem, message, hint);
@@ -234,7 +239,7 @@ impl Collecting<'_> {
             return Err(still_pending(failure));
         }
         // Stored is stored; whether the issuer hears of it changes nothing for the owner.
-        if issuer.notify(token, notification, NotificationEvent::CredentialAccepted).await.is_err() {
+        if issuer.notify(Some(token), notification, NotificationEvent::CredentialAccepted).await.is_err() {
             session.ui.note("note: the issuer could not be told that it arrived");
         }
         Ok(Step::Received(summary))

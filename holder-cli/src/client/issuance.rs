@@ -3,7 +3,7 @@
 use carnet_proto::issuer::v1::{
     CollectCredentialsRequest, CollectDeferredRequest, CredentialFormat, IssueNonceRequest, IssuedCopy,
     NotificationEvent, NotifyRequest, ReadMetadataRequest, ReadMetadataResponse, RedeemOfferRequest,
-    RedeemOfferResponse, issuance_service_client::IssuanceServiceClient,
+    RedeemOfferResponse, RefillCredentialsRequest, issuance_service_client::IssuanceServiceClient,
 };
 use tonic::transport::Channel;
 
@@ -74,10 +74,30 @@ impl Issuer {
         })
     }
 
-    /// Tells the issuer how it went.
-    pub(crate) async fn notify(&mut self, token: &str, id: &str, event: NotificationEvent) -> Result<(), Failure> {
+    /// Exchanges a copy that is shown for one copy for each proof, and the name for the notification.
+    pub(crate) async fn refill(
+        &mut self,
+        presentation: String,
+        proofs: Vec<String>,
+    ) -> Result<(Vec<IssuedCopy>, String), Failure> {
+        let answer = self.0.refill_credentials(RefillCredentialsRequest { presentation, proofs }).await;
+        let answer = answer.map_err(|status| Failure::from_status(&status, "Getting fresh copies"))?.into_inner();
+        Ok((answer.credentials, answer.notification_id))
+    }
+
+    /// Tells the issuer how it went; after a refill there is no token.
+    pub(crate) async fn notify(
+        &mut self,
+        token: Option<&str>,
+        id: &str,
+        event: NotificationEvent,
+    ) -> Result<(), Failure> {
         let request = NotifyRequest { notification_id: id.to_owned(), event: event.into() };
-        let answer = self.0.notify(authorised(request, token)?).await;
+        let request = match token {
+            Some(token) => authorised(request, token)?,
+            None => tonic::Request::new(request),
+        };
+        let answer = self.0.notify(request).await;
         answer.map(|_| ()).map_err(|status| Failure::from_status(&status, "Telling the issuer"))
     }
 }

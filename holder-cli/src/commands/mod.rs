@@ -6,4 +6,5 @@ pub(crate) mod list;
 pub(crate) mod log;
 pub(crate) mod present;
 pub(crate) mod receive;
+pub(crate) mod refill;
 pub(crate) mod show;

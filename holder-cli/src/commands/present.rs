@@ -9,6 +9,7 @@ use crate::{
     arguments::Present,
     client::presentation::Verifier,
     failure::{Failure, Safety},
+    refill,
     request::{Pointer, Request},
     session::Session,
     ui::{consent::Consent, sanitise::clean},
@@ -52,7 +53,10 @@ pub(crate) async fn run(session: &Session, arguments: &Present) -> Result<(), Fa
         note(&mut wallet, Entry { kind: EntryKind::RefusedByOwner, ..entry })?;
         return Err(Failure::new("declined", "You said no; nothing was sent", "nothing more to do"));
     }
-    send(session, &mut wallet, &mut verifier, &pointer, &request, &parts, entry).await
+    let sent = send(session, &mut wallet, &mut verifier, &pointer, &request, &parts, entry).await;
+    // Whatever the asker says of it, copies were spent.
+    refill::when_low(session, &mut wallet).await;
+    sent
 }
 
 /// Whether the owner said yes: on the screen, or by naming the digest of what was looked at before.

@@ -1,0 +1,98 @@
+//! `carnet refill`: fresh copies from the issuers, so that no two askers are shown the same one.
+
+use carnet_spec::Catalogue;
+use serde_json::{Value, json};
+
+use crate::{
+    arguments::Refill,
+    failure::{Failure, Safety},
+    refill::{refill, unrefillable},
+    session::Session,
+    ui::{labels::Labels, sanitise::clean},
+    wallet::WalletFile,
+};
+
+/// Refills what is named, or all that runs low.
+pub(crate) async fn run(session: &Session, arguments: &Refill) -> Result<(), Failure> {
+    let mut wallet = session.open()?;
+    let catalogue = session.catalogue()?;
+    let mut outcome = Outcome::default();
+    let mut chosen = arguments.ids.iter().map(|id| wallet.contents.find(id)).collect::<Result<Vec<_>, _>>()?;
+    chosen.sort_unstable();
+    chosen.dedup();
+    if chosen.is_empty() {
+        for (index, held) in wallet.contents.credentials.iter().enumerate() {
+            match unrefillable(held, session.now) {
+                _ if !arguments.all && !held.is_low() => {}
+                Some(why) => outcome.skip(&held.id, &why),
+                None => chosen.push(index),
+            }
+        }
+    }
+    for index in chosen {
+        let answered = refill(session, &catalogue, &mut wallet, index).await;
+        outcome.add(session, &catalogue, &wallet, index, answered);
+    }
+    outcome.finish(session)
+}
+
+/// How all refills of a run ended: one that fails does not keep the others from coming.
+#[derive(Default)]
+struct Outcome {
+    text: String,
+    refilled: Vec<Value>,
+    skipped: Vec<Value>,
+    failed: Vec<Value>,
+    failure: Option<Failure>,
+}
+
+impl Outcome {
+    fn skip(&mut self, id: &str, why: &Failure) {
+        self.text.push_str(&format!("{id}: {} [{}]\n", why.message, why.reason));
+        self.skipped.push(json!({"id": id, "reason": why.reason}));
+    }
+
+    fn add(
+        &mut self,
+        session: &Session,
+        catalogue: &Catalogue,
+        wallet: &WalletFile,
+        index: usize,
+        answered: Result<usize, Failure>,
+    ) {
+        let Some(held) = wallet.contents.credentials.get(index) else { return };
+        match answered {
+            Ok(added) => {
+                let label = Labels::new(catalogue, &held.type_name, &session.ui.messages).document();
+                let (id, fresh, name) = (&held.id, held.fresh_copies(), clean(&held.issuer_name));
+                let done = session.ui.messages.text("refill-done");
+                self.text.push_str(&format!("{done} {label} ({id}), {name}: +{added}, {fresh}\n"));
+                self.refilled.push(json!({
+                    "id": id, "type": held.type_name, "label": label, "issuer": held.issuer,
+                    "issuer_name": held.issuer_name, "copies_added": added, "copies": held.copies.len(),
+                    "copies_unused": fresh,
+                }));
+            }
+            Err(failure) => {
+                self.failed.push(json!({"id": held.id, "reason": failure.reason, "message": failure.message}));
+                // The one that may work later is not hidden by one that never will, nor the other way round: the first counts.
+                self.failure.get_or_insert(failure);
+            }
+        }
+    }
+
+    fn finish(mut self, session: &Session) -> Result<(), Failure> {
+        let object = json!({"refilled": self.refilled, "skipped": self.skipped, "failed": self.failed});
+        if let Some(failure) = self.failure {
+            session.ui.say(&self.text);
+            let stored = !self.refilled.is_empty() && failure.safety == Safety::Untouched;
+            let failure = if stored { failure.with_safety(Safety::Issuer) } else { failure };
+            return Err(failure.beside(object));
+        }
+        if self.text.is_empty() {
+            self.text = format!("{}\n", session.ui.messages.text("refill-nothing"));
+        }
+        session.ui.result(&self.text, &object);
+        Ok(())
+    }
+}

@@ -1,0 +1,268 @@
+//! Refill: one copy, shown whole to its issuer, is exchanged for fresh ones of the same credential (spec/protocol.md section 3).
+//!
+//! Nothing is stored before the answer is: a lost one is asked for again with a new nonce and new keys, since the issuer signs
+//! a key once.
+
+use std::time::Duration;
+
+use carnet_core::{Problem, secure::sd_jwt::SdJwt, time::Timestamp};
+use carnet_proto::issuer::v1::{IssuedCopy, NotificationEvent};
+use carnet_spec::{Catalogue, CredentialType};
+use rand_core::{OsRng, RngCore};
+
+use crate::{
+    client::{issuance::Issuer, service_address},
+    collect::{Said, draw_keys, proofs, verified},
+    failure::{Failure, Safety, TRY_AGAIN},
+    promise::Promise,
+    session::Session,
+    ui::{labels::Labels, sanitise::clean},
+    wallet::{Copy, Entry, EntryKind, HeldCredential, HolderKey, ShownPart, WalletFile},
+};
+
+/// How many copies that were shown stay whole: each can be shown again to whoever saw it. Of older ones only the key stays.
+const SHOWN_KEPT: usize = 50;
+/// How long a refill that nobody asked for may keep the owner waiting.
+const PATIENCE: Duration = Duration::from_secs(10);
+const NONCE_REFUSED: &str = "invalid_nonce";
+
+/// With how many fresh copies left a credential is refilled the next time: 2 to 4 at random, or half of a small batch. It is
+/// drawn anew for each refill, so that the issuer cannot count from one to the next.
+pub(crate) fn draw_low_water(fresh: usize) -> u8 {
+    let drawn = u8::try_from(OsRng.next_u32() % 3).unwrap_or_default().saturating_add(2);
+    u8::try_from(fresh / 2).map_or(drawn, |half| half.min(drawn))
+}
+
+/// Why a credential cannot be refilled, if it cannot: its reason and the words for it.
+pub(crate) fn unrefillable(held: &HeldCredential, now: Timestamp) -> Option<Failure> {
+    let failure = |reason: &str, message: &str, hint: &str| Some(Failure::new(reason, message, hint));
+    let offer = "what you have still holds; its issuer can make you a new offer";
+    if format_of(held).is_none() {
+        let message = "A document of this format shows everything to everybody, so that more copies hide nothing";
+        return failure("refill_unsupported", message, "nothing is missing");
+    }
+    if held.valid_until.is_some_and(|until| now > until) {
+        return failure("expired", "The document is past its end", "ask its issuer for a new offer");
+    }
+    if held.endpoint.is_none() {
+        let message =
+            "Where its issuer's service is was not kept when the document came, so that no more can be asked for";
+        return failure("endpoint_unknown", message, offer);
+    }
+    if to_show(held).is_none() {
+        return failure("copy_missing", "There is no copy left to show to the issuer", offer);
+    }
+    None
+}
+
+/// Refills every credential that runs low, all in one go. It never fails: what goes wrong is a note.
+pub(crate) async fn when_low(session: &Session, wallet: &mut WalletFile) {
+    let low = low(wallet, session.now);
+    if low.is_empty() {
+        return;
+    }
+    let Ok(catalogue) = session.catalogue() else { return };
+    for index in low {
+        let name = wallet.contents.credentials.get(index).map(|held| held.type_name.clone()).unwrap_or_default();
+        let label = Labels::new(&catalogue, &name, &session.ui.messages).document();
+        // Broken off, it leaves the wallet as it was: nothing is stored before the copies are.
+        match tokio::time::timeout(PATIENCE, refill(session, &catalogue, wallet, index)).await {
+            Ok(Ok(added)) => session.ui.note(&format!("note: {added} fresh copies of {label}")),
+            Ok(Err(failure)) => {
+                session.ui.note(&format!("note: no fresh copies of {label} [{}]; {}", failure.reason, failure.hint));
+            }
+            Err(_) => session.ui.note(&format!("note: no fresh copies of {label}; try later: carnet refill")),
+        }
+    }
+}
+
+/// Which credentials run low and can be refilled.
+fn low(wallet: &WalletFile, now: Timestamp) -> Vec<usize> {
+    let all = wallet.contents.credentials.iter().enumerate();
+    all.filter(|(_, held)| held.is_low() && unrefillable(held, now).is_none()).map(|(index, _)| index).collect()
+}
+
+/// Gets fresh copies of one credential, stores them, and says how many.
+pub(crate) async fn refill(
+    session: &Session,
+    catalogue: &Catalogue,
+    wallet: &mut WalletFile,
+    index: usize,
+) -> Result<usize, Failure> {
+    let gone =
+        || Failure::new("not_found", "There is no such document in this wallet", "see the ids with: carnet list");
+    let held = wallet.contents.credentials.get(index).cloned().ok_or_else(gone)?;
+    if let Some(failure) = unrefillable(&held, session.now) {
+        return Err(failure);
+    }
+    let (Some(format), Some(endpoint), Some(shown)) = (format_of(&held), &held.endpoint, to_show(&held)) else {
+        return Err(gone());
+    };
+    let known = catalogue.credential_type(&held.type_name).ok_or_else(|| {
+        let message = format!("The type {} is not in this wallet's catalogue", clean(&held.type_name));
+        Failure::new("type_unknown", message, "give the folder that the document came with: --catalogue DIR")
+    })?;
+    service_address(endpoint)?;
+    let mut issuer = Issuer::connect(endpoint, session.ca()?.as_deref()).await?;
+    let metadata = issuer.metadata().await?;
+    // Before a whole copy goes there.
+    if metadata.issuer != held.issuer {
+        let message = "Another issuer answers at that address than the one that this document came from";
+        return Err(Failure::new("issuer_mismatch", message, "ask the issuer for a new offer"));
+    }
+    session.resolve_issuer(&held.issuer).await?;
+    let copy = held.copies.get(shown).ok_or_else(gone)?;
+    let token = SdJwt::parse(&copy.credential).map_err(|problem| damaged(&problem))?;
+    if copy.is_fresh() {
+        // Stored before it goes, so that a fresh copy is spent once, however often it takes.
+        if let Some(copy) = wallet.contents.credentials.get_mut(index).and_then(|held| held.copies.get_mut(shown)) {
+            copy.shown_to.push(held.issuer.clone());
+        }
+        wallet.save()?;
+    }
+    let showing = Showing { session, held: &held, copy, token: &token };
+    let answered = showing.exchange(&mut issuer, metadata.max_batch_size).await;
+    let (keys, copies, notification) = answered.map_err(explained)?;
+    let promise = Promise {
+        issuer: held.issuer.clone(),
+        issuer_name: held.issuer_name.clone(),
+        configuration_id: String::new(),
+        type_name: held.type_name.clone(),
+        format,
+    };
+    let texts: Vec<String> = copies.into_iter().map(|copy| copy.credential).collect();
+    let checked = verified(&texts, &keys, &promise, &session.dids, catalogue, session.now)
+        .map_err(|problem| {
+            let message = "What the issuer sent does not hold, and was not stored";
+            Failure::from_problem(&problem, message, "what you have still holds; tell the issuer the name in brackets")
+        })
+        .and_then(|fresh| unchanged(&held, &token, fresh, known));
+    let fresh = match checked {
+        Ok(fresh) => fresh,
+        Err(failure) => {
+            let _ = issuer.notify(None, &notification, NotificationEvent::CredentialFailure).await;
+            return Err(failure.with_safety(Safety::Issuer));
+        }
+    };
+    let added = fresh.copies.len();
+    add(wallet, index, fresh.copies, session.now).map_err(|failure| failure.with_safety(Safety::Issuer))?;
+    // Stored is stored; whether the issuer hears of it changes nothing for the owner.
+    let _ = issuer.notify(None, &notification, NotificationEvent::CredentialAccepted).await;
+    Ok(added)
+}
+
+/// What an issuer answers: the keys that it was asked for, their copies, and the name for the notification.
+type Exchanged = (Vec<HolderKey>, Vec<IssuedCopy>, String);
+
+/// A copy that is shown to its issuer.
+struct Showing<'a> {
+    session: &'a Session,
+    held: &'a HeldCredential,
+    copy: &'a Copy,
+    token: &'a SdJwt,
+}
+
+impl Showing<'_> {
+    /// Asks, and once more if the nonce came too late.
+    async fn exchange(&self, issuer: &mut Issuer, most: u32) -> Result<Exchanged, Failure> {
+        match self.once(issuer, most).await {
+            Err(failure) if failure.reason == NONCE_REFUSED => self.once(issuer, most).await,
+            answered => answered,
+        }
+    }
+
+    async fn once(&self, issuer: &mut Issuer, most: u32) -> Result<Exchanged, Failure> {
+        let (did, now) = (self.held.issuer.as_str(), self.session.now);
+        let nonce = issuer.nonce().await?;
+        let keys = draw_keys(most);
+        let signed = || -> Result<(String, Vec<String>), Problem> {
+            let shown = self.token.bind(&nonce, did, now, &self.copy.key.open()?)?;
+            Ok((shown, proofs(&keys, did, &nonce, now)?))
+        };
+        let (shown, proofs) = signed().map_err(|problem| damaged(&problem))?;
+        let (copies, notification) = issuer.refill(shown, proofs).await?;
+        Ok((keys, copies, notification))
+    }
+}
+
+/// The same claims and the same time as before: more copies are no way to change what a document says.
+fn unchanged(
+    held: &HeldCredential,
+    before: &SdJwt,
+    fresh: HeldCredential,
+    known: &CredentialType,
+) -> Result<HeldCredential, Failure> {
+    let said = |token: &SdJwt| token.disclosed().map(|disclosed| Said::of(&disclosed.payload, known).members);
+    let first = fresh.copies.first().map(|copy| copy.credential.as_str()).unwrap_or_default();
+    let same = || -> Result<bool, Problem> {
+        let time = |held: &HeldCredential| (held.valid_from, held.valid_until);
+        Ok(time(held) == time(&fresh) && said(before)? == said(&SdJwt::parse(first)?)?)
+    };
+    if same().map_err(|problem| damaged(&problem))? {
+        return Ok(fresh);
+    }
+    Err(Failure::new(
+        "claims_changed",
+        "The new copies say something else than those that you have, and were not stored",
+        "what you have still holds; if something did change, ask the issuer for a new offer",
+    ))
+}
+
+/// Stores fresh copies with a credential.
+fn add(wallet: &mut WalletFile, index: usize, copies: Vec<Copy>, now: Timestamp) -> Result<(), Failure> {
+    let before = wallet.contents.clone();
+    let contents = &mut wallet.contents;
+    if let Some(held) = contents.credentials.get_mut(index) {
+        held.copies.extend(copies);
+        held.low_water = draw_low_water(held.fresh_copies());
+        forget_shown(&mut held.copies);
+        contents.log.push(Entry {
+            party_name: held.issuer_name.clone(),
+            parts: vec![ShownPart { id: held.id.clone(), type_name: held.type_name.clone(), paths: Vec::new() }],
+            ..Entry::new(now, EntryKind::Received, &held.issuer)
+        });
+    }
+    wallet.save().inspect_err(|_| wallet.contents = before)
+}
+
+/// Drops the text of copies that were shown, the oldest first, so that the wallet does not grow for ever. Their keys and who
+/// saw them stay: receipts need them.
+fn forget_shown(copies: &mut [Copy]) {
+    let shown = copies.iter_mut().filter(|copy| copy.is_kept() && !copy.shown_to.is_empty());
+    let mut shown: Vec<&mut Copy> = shown.collect();
+    let excess = shown.len().saturating_sub(SHOWN_KEPT);
+    for copy in shown.iter_mut().take(excess) {
+        copy.credential.clear();
+        copy.commitments.clear();
+        copy.opened.clear();
+    }
+}
+
+/// Which copy is shown: one that the issuer or somebody else has seen, so that no fresh one is spent.
+fn to_show(held: &HeldCredential) -> Option<usize> {
+    let kept = held.copies.iter().enumerate().filter(|(_, copy)| copy.is_kept());
+    kept.min_by_key(|(_, copy)| (copy.is_fresh(), !copy.shown_to.contains(&held.issuer))).map(|(index, _)| index)
+}
+
+/// The format, if it is one that is refilled.
+fn format_of(held: &HeldCredential) -> Option<&'static str> {
+    ["vc+sd-jwt", "dc+sd-jwt"].into_iter().find(|format| *format == held.format)
+}
+
+/// What an issuer's refusal means for the owner.
+fn explained(failure: Failure) -> Failure {
+    let failure = failure.with_safety(Safety::Issuer);
+    let offer = "what you have still holds; its issuer can make you a new offer";
+    match failure.reason.as_str() {
+        "copy_unknown" | "refill_unsupported" => Failure { hint: offer.to_owned(), ..failure },
+        NONCE_REFUSED => Failure { hint: "try again".to_owned(), exit: TRY_AGAIN, ..failure },
+        _ => failure,
+    }
+}
+
+fn damaged(problem: &Problem) -> Failure {
+    Failure::from_problem(problem, "The copy in the wallet cannot be shown", "ask the issuer for a new offer")
+}
+
+#[cfg(test)]
+mod tests;
