@@ -1,9 +1,13 @@
 use std::{
-    collections::VecDeque,
+    collections::{BTreeSet, VecDeque},
     sync::{Arc, Mutex},
 };
 
-use carnet_core::secure::jose::{Jws, KeyRef};
+use carnet_core::keys::PublicKey;
+use carnet_core::secure::{
+    jose::{Jws, KeyRef},
+    sd_jwt::{KeyBinding, SdJwt},
+};
 use carnet_proto::issuer::v1::{
     CollectCredentialsRequest, CollectCredentialsResponse, CollectDeferredRequest, CollectDeferredResponse,
     CredentialConfiguration, CredentialFormat, IssueNonceRequest, IssueNonceResponse, NotifyRequest, NotifyResponse,
@@ -11,6 +15,7 @@ use carnet_proto::issuer::v1::{
     RefillCredentialsResponse,
     issuance_service_server::{IssuanceService, IssuanceServiceServer},
 };
+use serde_json::Map;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tonic::{Request, Response, Status, transport::server::TcpIncoming};
@@ -29,7 +34,7 @@ use crate::{
 const CONFIGURATION: &str = "QualificationCredential_vc+sd-jwt";
 
 /// What comes of a call for copies, other than the copies.
-enum Fate {
+pub(crate) enum Fate {
     /// They are made, and the answer does not arrive.
     Lost,
     /// Refused for this reason, and nothing is made.
@@ -38,40 +43,69 @@ enum Fate {
     Deferred,
     /// They are made for keys that nobody proved.
     Spoiled,
+    /// They say something else than before.
+    Changed,
+    /// They end at another time than before.
+    Prolonged,
 }
 
 #[derive(Default)]
-struct Record {
+pub(crate) struct Record {
     redeemed: usize,
-    nonces: usize,
-    fates: VecDeque<Fate>,
+    pub(crate) nonces: usize,
+    pub(crate) fates: VecDeque<Fate>,
+    /// What was shown for a refill.
+    pub(crate) shown: Vec<String>,
+    /// The keys that have a copy by refill.
+    refilled: BTreeSet<String>,
+    /// What the metadata say; the issuer's own DID if empty.
+    pub(crate) claimed_issuer: String,
     /// The proofs of every call.
     calls: Vec<Vec<String>>,
     /// The proofs of the call that was taken.
     taken: Vec<String>,
-    events: Vec<i32>,
+    pub(crate) events: Vec<i32>,
 }
 
 /// An issuer that keeps the rules of protocol 3.17: the same call gets the same answer, another one none.
-struct Desk {
-    issuer: issuing::Issuer,
-    record: Mutex<Record>,
+pub(crate) struct Desk {
+    pub(crate) issuer: issuing::Issuer,
+    pub(crate) record: Mutex<Record>,
 }
 
 impl Desk {
     fn copies(&self, proofs: &[String]) -> Vec<IssuedCopy> {
         let copy = |proof: &String| {
-            let proof = Jws::parse(proof).unwrap();
-            let KeyRef::Jwk(key) = proof.key_ref() else { panic!("a proof without its key") };
-            IssuedCopy { format: CredentialFormat::VcSdJwt.into(), credential: self.issuer.copy("vc+sd-jwt", key) }
+            let credential = self.issuer.copy("vc+sd-jwt", &proven_key(proof));
+            IssuedCopy { format: CredentialFormat::VcSdJwt.into(), credential }
         };
         proofs.iter().map(copy).collect()
+    }
+
+    /// The same with something done to each.
+    fn other_copies(&self, proofs: &[String], change: fn(&mut Map<String, Value>)) -> Vec<IssuedCopy> {
+        let copy = |proof: &String| {
+            let key = proven_key(proof);
+            let credential = self.issuer.copy_with("vc+sd-jwt", &key, change);
+            IssuedCopy { format: CredentialFormat::VcSdJwt.into(), credential }
+        };
+        proofs.iter().map(copy).collect()
+    }
+}
+
+fn proven_key(proof: &str) -> PublicKey {
+    match Jws::parse(proof).unwrap().key_ref() {
+        KeyRef::Jwk(key) => key.clone(),
+        _ => panic!("a proof without its key"),
     }
 }
 
 fn refused(reason: &str) -> Status {
     let mut details = ErrorDetails::new();
     details.set_error_info(reason, "carnet", std::collections::HashMap::<String, String>::new());
+    if ["REFILL_LIMIT", "STORE_BUSY"].contains(&reason) {
+        details.set_retry_info(Some(std::time::Duration::from_secs(7)));
+    }
     Status::with_error_details(tonic::Code::FailedPrecondition, "refused", details)
 }
 
@@ -85,7 +119,10 @@ impl IssuanceService for Desk {
             ..CredentialConfiguration::default()
         };
         Ok(Response::new(ReadMetadataResponse {
-            issuer: self.issuer.did.to_string(),
+            issuer: match self.record.lock().unwrap().claimed_issuer.as_str() {
+                "" => self.issuer.did.to_string(),
+                other => other.to_owned(),
+            },
             configurations: vec![configuration],
             max_batch_size: 3,
             ..ReadMetadataResponse::default()
@@ -148,9 +185,43 @@ impl IssuanceService for Desk {
 
     async fn refill_credentials(
         &self,
-        _: Request<RefillCredentialsRequest>,
+        request: Request<RefillCredentialsRequest>,
     ) -> Result<Response<RefillCredentialsResponse>, Status> {
-        Err(Status::unimplemented("nothing is refilled here"))
+        let RefillCredentialsRequest { presentation, proofs } = request.into_inner();
+        let mut record = self.record.lock().unwrap();
+        // What an issuer asks of it: every disclosure, our own nonce and name, and the same nonce in each proof.
+        let token = SdJwt::parse(&presentation).unwrap();
+        let nonce = format!("nonce-{}", record.nonces);
+        let audience = self.issuer.did.as_str();
+        let expected = KeyBinding { nonce: &nonce, audience, now: NOW, max_age: 60, skew: 60 };
+        token.verify_key_binding(&expected).unwrap();
+        let whole = SdJwt::parse(&self.issuer.copy("vc+sd-jwt", &token.holder_key().unwrap().unwrap())).unwrap();
+        assert_eq!(token.disclosure_count(), whole.disclosure_count());
+        assert!(proofs.iter().all(|proof| Jws::parse(proof).unwrap().payload()["nonce"] == json!(nonce)));
+        record.shown.push(presentation);
+        let fate = record.fates.pop_front();
+        if let Some(Fate::Refused(reason)) = fate {
+            return Err(refused(reason));
+        }
+        for proof in &proofs {
+            if !record.refilled.insert(proven_key(proof).thumbprint()) {
+                return Err(refused("INVALID_PROOF"));
+            }
+        }
+        let mut credentials = match fate {
+            Some(Fate::Lost) => return Err(Status::unavailable("the connection broke")),
+            Some(Fate::Changed) => self.other_copies(&proofs, |payload| {
+                payload["credentialSubject"]["title"] = json!("Surgery");
+            }),
+            Some(Fate::Prolonged) => self.other_copies(&proofs, |payload| {
+                payload["validUntil"] = json!(NOW.plus(400 * 86_400).start_of_day().to_string());
+            }),
+            _ => self.copies(&proofs),
+        };
+        if matches!(fate, Some(Fate::Spoiled)) {
+            credentials.swap(0, 1);
+        }
+        Ok(Response::new(RefillCredentialsResponse { credentials, notification_id: "r".to_owned() }))
     }
 
     async fn notify(&self, request: Request<NotifyRequest>) -> Result<Response<NotifyResponse>, Status> {
@@ -160,15 +231,15 @@ impl IssuanceService for Desk {
 }
 
 /// A wallet, and an issuer on loopback that offers it something.
-struct Scene {
+pub(crate) struct Scene {
     _folder: TempDir,
-    desk: Arc<Desk>,
-    session: Session,
+    pub(crate) desk: Arc<Desk>,
+    pub(crate) session: Session,
     offer: String,
 }
 
 impl Scene {
-    async fn set(fates: impl IntoIterator<Item = Fate>) -> Self {
+    pub(crate) async fn set(fates: impl IntoIterator<Item = Fate>) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let folder = tempfile::tempdir().unwrap();
         let (wallet, passphrase) = (folder.path().join("wallet.age"), folder.path().join("passphrase"));
@@ -208,15 +279,15 @@ impl Scene {
         receive::run(&self.session, &Receive { offer, resume, pin: None, pin_file: None, yes: true }).await
     }
 
-    async fn receive(&self) -> Result<(), Failure> {
+    pub(crate) async fn receive(&self) -> Result<(), Failure> {
         self.run(Some(&self.offer)).await
     }
 
-    fn contents(&self) -> Contents {
+    pub(crate) fn contents(&self) -> Contents {
         self.session.read().unwrap()
     }
 
-    fn record<T>(&self, read: impl FnOnce(&Record) -> T) -> T {
+    pub(crate) fn record<T>(&self, read: impl FnOnce(&Record) -> T) -> T {
         read(&self.desk.record.lock().unwrap())
     }
 

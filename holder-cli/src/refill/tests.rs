@@ -1,1 +1,225 @@
+use super::*;
+use crate::{
+    answer::tests::{self as issuing, NOW},
+    arguments::Refill,
+    commands,
+    failure::PROBLEM,
+    pending::tests::{Fate, Scene},
+    wallet::Contents,
+};
 
+/// A wallet that received three copies, of which some were shown, and an issuer with something in mind.
+async fn received(shown: usize, fates: impl IntoIterator<Item = Fate>) -> Scene {
+    let scene = Scene::set([]).await;
+    scene.receive().await.unwrap();
+    scene.desk.record.lock().unwrap().fates.extend(fates);
+    scene.desk.record.lock().unwrap().events.clear();
+    let mut wallet = scene.session.open().unwrap();
+    for copy in wallet.contents.credentials[0].copies.iter_mut().take(shown) {
+        copy.shown_to.push("asker".to_owned());
+    }
+    wallet.save().unwrap();
+    scene
+}
+
+async fn refilled(scene: &Scene, ids: &[&str], all: bool) -> Result<(), Failure> {
+    let ids = ids.iter().map(|id| (*id).to_owned()).collect();
+    commands::refill::run(&scene.session, &Refill { ids, all }).await
+}
+
+fn counts(contents: &Contents) -> (usize, usize) {
+    let held = &contents.credentials[0];
+    (held.copies.len(), held.fresh_copies())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_runs_low_is_refilled_with_a_copy_that_was_seen() {
+    let scene = received(2, []).await;
+    let before = scene.contents().credentials[0].clone();
+    assert!(before.is_low() && before.is_refillable());
+    assert!(before.copies.iter().all(|copy| copy.commitments.len() == 3));
+    refilled(&scene, &[], false).await.unwrap();
+    let contents = scene.contents();
+    assert_eq!(counts(&contents), (6, 4));
+    let held = &contents.credentials[0];
+    assert!(!held.is_low() && held.low_water <= 2);
+    assert_eq!((held.id.as_str(), held.valid_until), (before.id.as_str(), before.valid_until));
+    // The one that was shown is one that an asker saw, and no fresh one is spent.
+    let shown = scene.record(|record| record.shown[0].clone());
+    assert!(before.copies.iter().take(2).any(|copy| shown.starts_with(&copy.credential)));
+    // The new copies are ready for thresholds, have keys of their own, and the issuer hears of it.
+    assert!(held.copies.iter().all(|copy| copy.commitments.len() == 3 && copy.opened.is_empty()));
+    let keys: std::collections::BTreeSet<_> =
+        held.copies.iter().map(|copy| copy.key.open().map(|key| *key.to_bytes()).unwrap().to_vec()).collect();
+    assert_eq!(keys.len(), 6);
+    assert_eq!(scene.record(|record| record.events.clone()), [NotificationEvent::CredentialAccepted as i32]);
+    // Now nothing is low: the issuer is not asked.
+    refilled(&scene, &[], false).await.unwrap();
+    assert_eq!(scene.record(|record| record.shown.len()), 1);
+    // By name and with --all it is asked all the same.
+    refilled(&scene, &[before.id.as_str()], false).await.unwrap();
+    refilled(&scene, &[], true).await.unwrap();
+    assert_eq!(counts(&scene.contents()), (12, 10));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fresh_copy_is_spent_once_if_there_is_no_other() {
+    let scene = received(0, [Fate::Lost]).await;
+    let id = scene.contents().credentials[0].id.clone();
+    for expected in [(3, 2), (6, 5), (9, 8)] {
+        let _ = refilled(&scene, &[&id], false).await;
+        assert_eq!(counts(&scene.contents()), expected);
+    }
+    let contents = scene.contents();
+    let spent: Vec<_> = contents.credentials[0].copies.iter().filter(|copy| !copy.is_fresh()).collect();
+    assert_eq!(spent.len(), 1);
+    assert_eq!(spent[0].shown_to, [scene.desk.issuer.did.to_string()]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_answer_is_asked_for_again_with_other_keys() {
+    let scene = received(3, [Fate::Lost]).await;
+    let lost = refilled(&scene, &[], false).await.unwrap_err();
+    assert_eq!((lost.reason.as_str(), lost.exit, lost.safety), ("unavailable", TRY_AGAIN, Safety::Issuer));
+    assert_eq!(lost.json()["failed"][0]["reason"], "unavailable");
+    assert_eq!(counts(&scene.contents()), (3, 0));
+    // The issuer refuses a key that has a copy.
+    refilled(&scene, &[], false).await.unwrap();
+    assert_eq!(counts(&scene.contents()), (6, 3));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_nonce_that_came_too_late_is_replaced_once() {
+    let scene = received(2, [Fate::Refused("INVALID_NONCE")]).await;
+    refilled(&scene, &[], false).await.unwrap();
+    assert_eq!(counts(&scene.contents()), (6, 4));
+    let scene = received(2, [Fate::Refused("INVALID_NONCE"), Fate::Refused("INVALID_NONCE")]).await;
+    let refused = refilled(&scene, &[], false).await.unwrap_err();
+    assert_eq!((refused.reason.as_str(), refused.exit), ("invalid_nonce", TRY_AGAIN));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_issuer_refuses_is_said_and_changes_nothing() {
+    for (reason, exit) in [
+        ("COPY_UNKNOWN", PROBLEM),
+        ("REFILL_UNSUPPORTED", PROBLEM),
+        ("REFILL_LIMIT", TRY_AGAIN),
+        ("STORE_BUSY", TRY_AGAIN),
+    ] {
+        let scene = received(2, [Fate::Refused(reason)]).await;
+        let before = serde_json::to_string(&scene.contents()).unwrap();
+        let refused = refilled(&scene, &[], false).await.unwrap_err();
+        assert_eq!((refused.reason.as_str(), refused.exit), (reason.to_lowercase().as_str(), exit));
+        assert_eq!(refused.safety, Safety::Issuer);
+        assert_eq!(serde_json::to_string(&scene.contents()).unwrap(), before);
+        refilled(&scene, &[], false).await.unwrap();
+        assert_eq!(counts(&scene.contents()), (6, 4));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn copies_that_do_not_hold_or_say_something_else_are_not_stored() {
+    for (fate, reason) in
+        [(Fate::Spoiled, "holder_mismatch"), (Fate::Changed, "claims_changed"), (Fate::Prolonged, "claims_changed")]
+    {
+        let scene = received(2, [fate]).await;
+        let before = serde_json::to_string(&scene.contents()).unwrap();
+        let refused = refilled(&scene, &[], false).await.unwrap_err();
+        assert_eq!((refused.reason.as_str(), refused.exit, refused.safety), (reason, PROBLEM, Safety::Issuer));
+        assert_eq!(serde_json::to_string(&scene.contents()).unwrap(), before);
+        assert_eq!(scene.record(|record| record.events.clone()), [NotificationEvent::CredentialFailure as i32]);
+        refilled(&scene, &[], false).await.unwrap();
+        assert_eq!(counts(&scene.contents()), (6, 4));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_issuer_at_the_address_is_shown_nothing() {
+    let scene = received(2, []).await;
+    let other = issuing::Issuer::new().did.to_string();
+    scene.desk.record.lock().unwrap().claimed_issuer = other;
+    let refused = refilled(&scene, &[], false).await.unwrap_err();
+    assert_eq!((refused.reason.as_str(), refused.safety), ("issuer_mismatch", Safety::Untouched));
+    assert!(scene.record(|record| record.shown.is_empty() && record.nonces == 1));
+    scene.desk.record.lock().unwrap().claimed_issuer.clear();
+    refilled(&scene, &[], false).await.unwrap();
+    assert_eq!(counts(&scene.contents()), (6, 4));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_refilled_is_not_asked_for() {
+    let scene = received(3, []).await;
+    let mut wallet = scene.session.open().unwrap();
+    let template = wallet.contents.credentials.remove(0);
+    for (id, format, endpoint, now_past) in [
+        ("aaaa", "di_vc+jcs", template.endpoint.clone(), false),
+        ("bbbb", "vc+sd-jwt", None, false),
+        ("cccc", "vc+sd-jwt", template.endpoint.clone(), true),
+    ] {
+        let until = if now_past { Some(NOW.plus(-1)) } else { template.valid_until };
+        wallet.contents.credentials.push(HeldCredential {
+            id: id.to_owned(),
+            format: format.to_owned(),
+            endpoint,
+            valid_until: until,
+            ..template.clone()
+        });
+    }
+    wallet.save().unwrap();
+    drop(wallet);
+    for (id, reason) in [("aaaa", "refill_unsupported"), ("bbbb", "endpoint_unknown"), ("cccc", "expired")] {
+        let refused = refilled(&scene, &[id], false).await.unwrap_err();
+        assert_eq!((refused.reason.as_str(), refused.exit, refused.safety), (reason, PROBLEM, Safety::Untouched));
+    }
+    // Unnamed, they are passed over, and the automatic refill passes them over in silence.
+    refilled(&scene, &[], false).await.unwrap();
+    let mut wallet = scene.session.open().unwrap();
+    when_low(&scene.session, &mut wallet).await;
+    assert!(scene.record(|record| record.shown.is_empty()));
+    // The twin that can.
+    wallet.contents.credentials.push(template);
+    when_low(&scene.session, &mut wallet).await;
+    assert_eq!(scene.record(|record| record.shown.len()), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_a_showing_only_what_runs_low_is_refilled_and_a_failure_is_no_failure() {
+    let scene = received(1, []).await;
+    let mut wallet = scene.session.open().unwrap();
+    when_low(&scene.session, &mut wallet).await;
+    assert_eq!(counts(&wallet.contents), (3, 2), "two are left, and it is low at one");
+    wallet.contents.credentials[0].copies[1].shown_to.push("asker".to_owned());
+    scene.desk.record.lock().unwrap().fates.push_back(Fate::Refused("COPY_UNKNOWN"));
+    when_low(&scene.session, &mut wallet).await;
+    assert_eq!(counts(&wallet.contents), (3, 1));
+    when_low(&scene.session, &mut wallet).await;
+    assert_eq!(counts(&wallet.contents), (6, 4));
+    drop(wallet);
+    assert_eq!(counts(&scene.contents()), (6, 4), "and it is in the file");
+}
+
+#[test]
+fn of_old_copies_that_were_shown_only_the_key_stays() {
+    let fresh = || Copy::new("x~".to_owned(), HolderKey::draw());
+    let mut copies: Vec<Copy> = (0..SHOWN_KEPT + 4).map(|_| fresh()).collect();
+    for copy in &mut copies[2..] {
+        copy.shown_to.push("asker".to_owned());
+    }
+    forget_shown(&mut copies);
+    let gone =
+        |copies: &[Copy]| copies.iter().enumerate().filter(|(_, copy)| !copy.is_kept()).map(|(at, _)| at).collect();
+    let first: Vec<usize> = gone(&copies);
+    assert_eq!(first, [2, 3], "the oldest that were shown, and no fresh one");
+    assert!(copies.iter().all(|copy| copy.key.open().is_ok()));
+    assert_eq!(copies[2].shown_to, ["asker"]);
+    assert_eq!(copies.iter().filter(|copy| copy.is_fresh()).count(), 2);
+    forget_shown(&mut copies);
+    assert_eq!(gone(&copies), first);
+}
+
+#[test]
+fn the_mark_is_drawn_and_never_most_of_a_batch() {
+    let drawn: std::collections::BTreeSet<u8> = (0..200).map(|_| draw_low_water(10)).collect();
+    assert_eq!(drawn.into_iter().collect::<Vec<_>>(), [2, 3, 4]);
+    assert!((0..50).all(|_| draw_low_water(3) == 1 && draw_low_water(1) == 0));
+}
