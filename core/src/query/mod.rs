@@ -10,6 +10,7 @@ use crate::{
 
 mod parse;
 mod path;
+pub mod plan;
 mod threshold;
 
 pub use path::{parse_path, path_to_json, path_to_text, values_at};
