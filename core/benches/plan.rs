@@ -2,7 +2,13 @@
 //! fresh one. Prints milliseconds: there is no floor to compare it with but the five that a person will not notice.
 
 // A benchmark ends where something does not hold.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    clippy::disallowed_methods
+)]
 
 use std::{hint::black_box, time::Instant};
 
@@ -34,7 +40,7 @@ impl Classes for Flat {
 fn payload(index: usize) -> Map<String, Value> {
     let kind = ["Permit", "Degree", "Certificate"][index % 3];
     let mut claims = json!({
-        "givenName": "Amina", "familyName": format!("Haddad {index}"), "rightToWork": index % 2 == 0, "residentIn": "PT",
+        "givenName": "Amina", "familyName": format!("Haddad {index}"), "rightToWork": index.is_multiple_of(2), "residentIn": "PT",
         "documentNumber": format!("YZ{index}"), "validUntil": "2027-03-14", "title": "BSc", "eqfLevel": index % 8,
         "outcomes": (0..index % 7).map(|outcome| json!({"title": outcome})).collect::<Vec<_>>(),
     });
@@ -86,7 +92,7 @@ fn main() {
                 candidate,
                 provable: &[],
                 exposure,
-                known: document % 5 == 0,
+                known: document.is_multiple_of(5),
             })
         })
         .collect();

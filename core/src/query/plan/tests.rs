@@ -292,11 +292,13 @@ fn brute_force(query: &Query, wallet: &[Holding<'_>]) -> Option<u64> {
                 let mut documents = std::collections::BTreeMap::new();
                 for offer in chosen.into_iter().flatten() {
                     let (document, copy) = offer::holding_cost(&wallet[offer.holding], &weights());
-                    let shows: &mut std::collections::BTreeMap<_, _> =
-                        &mut documents.entry(offer.holding).or_insert((document + copy, Default::default())).1;
+                    let shows: &mut std::collections::BTreeMap<_, _> = &mut documents
+                        .entry(offer.holding)
+                        .or_insert((document.saturating_add(copy), Default::default()))
+                        .1;
                     shows.extend(offer.shows.iter().map(|(key, weighed)| (key.clone(), weighed.cost)));
                 }
-                let cost = documents.values().map(|(cost, shows)| cost + shows.values().sum::<u64>()).sum();
+                let cost = documents.values().map(|(cost, shows)| cost.saturating_add(shows.values().sum())).sum();
                 best = Some(best.map_or(cost, |best: u64| best.min(cost)));
             }
         }
