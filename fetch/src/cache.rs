@@ -3,12 +3,13 @@
 use std::{
     collections::HashMap,
     sync::{Arc, PoisonError, RwLock},
-    time::{Duration, Instant},
+    time::{Duration, SystemTime},
 };
 
 use carnet_core::{
     Code, Problem,
     did::{Did, DidDocument, Resolve, SelfContained},
+    time::Timestamp,
 };
 
 use crate::HttpsFetcher;
@@ -23,7 +24,8 @@ pub const MAX_STALE: Duration = Duration::from_secs(86_400);
 #[derive(Debug, Clone)]
 struct Entry {
     document: Arc<DidDocument>,
-    at: Instant,
+    /// By the calendar and not by a monotonic clock, which stands still while a machine sleeps.
+    at: Timestamp,
 }
 
 /// DID documents that were fetched before; resolves did:key and did:jwk by itself. Cheap to clone and share.
@@ -36,8 +38,8 @@ pub struct DidCache {
 }
 
 impl DidCache {
-    /// Puts a document in, as if it had been fetched now.
-    pub fn insert(&self, did: &Did, document: Arc<DidDocument>) {
+    /// Puts a document in, as if it had been fetched at that time.
+    pub fn insert(&self, did: &Did, document: Arc<DidDocument>, at: Timestamp) {
         let mut entries = self.entries.write().unwrap_or_else(PoisonError::into_inner);
         if entries.len() >= CAPACITY && !entries.contains_key(did) {
             let oldest = entries.iter().min_by_key(|(_, entry)| entry.at).map(|(did, _)| did.clone());
@@ -45,7 +47,7 @@ impl DidCache {
                 entries.remove(&oldest);
             }
         }
-        entries.insert(did.clone(), Entry { document, at: Instant::now() });
+        entries.insert(did.clone(), Entry { document, at });
     }
 
     /// Fetches one DID's document unless it is self-contained, or cached and younger than `max_age`.
@@ -57,7 +59,7 @@ impl DidCache {
             return Ok(());
         }
         let document = fetcher.did_web(did).await?;
-        self.insert(did, document);
+        self.insert(did, document, now());
         Ok(())
     }
 
@@ -65,7 +67,7 @@ impl DidCache {
     ///
     /// # Errors
     /// `did_unresolved`: it was never fetched, or not for longer than [`MAX_STALE`]; `did_unsupported`.
-    pub fn resolve_at(&self, did: &Did, now: Instant) -> Result<Arc<DidDocument>, Problem> {
+    pub fn resolve_at(&self, did: &Did, now: Timestamp) -> Result<Arc<DidDocument>, Problem> {
         match did.method() {
             "key" | "jwk" => return SelfContained.resolve(did),
             "web" => {}
@@ -74,7 +76,7 @@ impl DidCache {
         let unresolved = |why: &str| Problem::new(Code::DidUnresolved, format!("the document of {did} {why}"));
         let entries = self.entries.read().unwrap_or_else(PoisonError::into_inner);
         let entry = entries.get(did).ok_or_else(|| unresolved("has not been fetched"))?;
-        if now.saturating_duration_since(entry.at) > MAX_STALE {
+        if apart(now, entry.at) > MAX_STALE {
             return Err(unresolved("could not be fetched again for a day"));
         }
         Ok(Arc::clone(&entry.document))
@@ -82,12 +84,25 @@ impl DidCache {
 
     fn is_fresh(&self, did: &Did, max_age: Duration) -> bool {
         let entries = self.entries.read().unwrap_or_else(PoisonError::into_inner);
-        entries.get(did).is_some_and(|entry| entry.at.elapsed() < max_age)
+        entries.get(did).is_some_and(|entry| apart(now(), entry.at) < max_age)
     }
 }
 
 impl Resolve for DidCache {
     fn resolve(&self, did: &Did) -> Result<Arc<DidDocument>, Problem> {
-        self.resolve_at(did, Instant::now())
+        self.resolve_at(did, now())
     }
+}
+
+/// How far two times are from each other, whichever comes first: after a clock was set back, a document from its
+/// future is old as well.
+fn apart(a: Timestamp, b: Timestamp) -> Duration {
+    Duration::from_secs(a.unix().abs_diff(b.unix()))
+}
+
+/// The edge where the time enters for those who do not pass it in. A clock that stands before 1970 makes all that is
+/// cached old.
+fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    Timestamp::from_unix(i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
 }

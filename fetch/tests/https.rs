@@ -12,8 +12,9 @@ use carnet_core::{
     Code, Problem,
     did::{Did, DidDocument, Resolve as _},
     keys::{Algorithm, SecretKey, Signer as _},
+    time::Timestamp,
 };
-use carnet_fetch::{DidCache, FetchOptions, HttpsFetcher};
+use carnet_fetch::{DidCache, FetchOptions, HttpsFetcher, MAX_STALE};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::pki_types::PrivateKeyDer;
 use tokio::{
@@ -204,10 +205,18 @@ async fn a_document_that_cannot_be_had_anew_is_believed_for_a_day_and_no_longer(
     cache.refresh(&gone, &did, hour).await.unwrap();
     cache.refresh(&gone, &did, Duration::ZERO).await.unwrap_err();
     cache.resolve(&did).unwrap();
-    let now = std::time::Instant::now();
-    cache.resolve_at(&did, now + carnet_fetch::MAX_STALE - hour).unwrap();
-    let later = now + carnet_fetch::MAX_STALE + hour;
-    assert_eq!(cache.resolve_at(&did, later).unwrap_err().code, Code::DidUnresolved);
+    // By a clock that is passed in; the document is put in anew so that its time is known.
+    let (document, at) = (cache.resolve(&did).unwrap(), Timestamp::from_unix(1_795_305_600));
+    cache.insert(&did, document, at);
+    let day = i64::try_from(MAX_STALE.as_secs()).unwrap();
+    for fine in [at, at.plus(day), at.plus(-day)] {
+        cache.resolve_at(&did, fine).unwrap();
+    }
+    for stale in [at.plus(day + 1), at.plus(-day - 1), Timestamp::from_unix(i64::MAX), Timestamp::from_unix(i64::MIN)] {
+        let problem = cache.resolve_at(&did, stale).unwrap_err();
+        assert_eq!(problem.code, Code::DidUnresolved);
+        assert!(problem.detail.contains("for a day"), "{}", problem.detail);
+    }
 }
 
 #[tokio::test]

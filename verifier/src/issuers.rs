@@ -13,6 +13,7 @@ use std::{
 use carnet_core::{
     Code, Problem,
     did::{Did, DidDocument, Resolve},
+    time::Timestamp,
     verify::IssuerPolicy,
 };
 use carnet_fetch::{DidCache, HttpsFetcher};
@@ -45,10 +46,21 @@ impl Issuers {
         }
     }
 
-    #[cfg(test)]
-    pub(crate) fn put(&self, did: &Did, document: Arc<DidDocument>) {
-        self.cache.insert(did, document);
+    /// What their documents say at `now`, from memory: no verdict waits for a fetch or causes one.
+    pub(crate) fn at(&self, now: Timestamp) -> IssuersAt<'_> {
+        IssuersAt { issuers: self, now }
     }
+
+    #[cfg(test)]
+    pub(crate) fn put(&self, did: &Did, document: Arc<DidDocument>, at: Timestamp) {
+        self.cache.insert(did, document, at);
+    }
+}
+
+/// The accepted issuers at the time of one verdict.
+pub(crate) struct IssuersAt<'a> {
+    issuers: &'a Issuers,
+    now: Timestamp,
 }
 
 impl IssuerPolicy for Issuers {
@@ -65,16 +77,16 @@ impl IssuerPolicy for Issuers {
     }
 }
 
-impl Resolve for Issuers {
+impl Resolve for IssuersAt<'_> {
     fn resolve(&self, did: &Did) -> Result<Arc<DidDocument>, Problem> {
         let self_contained = matches!(did.method(), "jwk" | "key");
-        if !self_contained && !self.types.contains_key(did) {
+        if !self_contained && !self.issuers.types.contains_key(did) {
             return Err(Problem::new(
                 Code::IssuerUntrusted,
                 "that DID is not one of the accepted issuers, so its document is not looked up",
             ));
         }
-        self.cache.resolve(did)
+        self.issuers.cache.resolve_at(did, self.now)
     }
 }
 
@@ -108,12 +120,13 @@ mod tests {
     fn row_73_a_did_that_is_not_configured_is_never_looked_up() {
         let issuers = issuers("did:web:uni.example");
         let outsider = Did::parse("did:web:internal.example").unwrap();
-        assert_eq!(issuers.resolve(&outsider).unwrap_err().code, Code::IssuerUntrusted);
+        let now = Timestamp::from_unix(1_795_305_600);
+        assert_eq!(issuers.at(now).resolve(&outsider).unwrap_err().code, Code::IssuerUntrusted);
         let known = Did::parse("did:web:uni.example").unwrap();
         let key = carnet_core::keys::SecretKey::generate(carnet_core::keys::Algorithm::EdDsa, &mut rand_core::OsRng);
         let keys = [("key-1".to_owned(), carnet_core::keys::Signer::public_key(&key))];
         let document = DidDocument::parse(&known, &DidDocument::render(&known, &keys)).unwrap();
-        issuers.put(&known, Arc::new(document));
-        assert!(issuers.resolve(&known).is_ok());
+        issuers.put(&known, Arc::new(document), now);
+        assert!(issuers.at(now).resolve(&known).is_ok());
     }
 }

@@ -94,7 +94,7 @@ impl Verification {
         run(&Environment {
             now,
             skew: SKEW,
-            resolver: &self.issuers,
+            resolver: &self.issuers.at(now),
             suites: &suites,
             issuers: &self.issuers,
             types: &self.catalogue,

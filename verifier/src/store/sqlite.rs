@@ -4,7 +4,7 @@ use carnet_core::time::Timestamp;
 use carnet_service::store::{begin, checkpoint};
 use sqlx::{Row as _, SqlitePool, sqlite::SqliteRow};
 
-use super::{Admission, NewRequest, State, Store, StoreError, StoredRequest};
+use super::{Admission, MAX_ATTEMPTS, NewRequest, State, Store, StoreError, StoredRequest};
 use crate::{
     ids::RequestId,
     verdicts::{KeptClaim, Verdict},
@@ -132,6 +132,12 @@ impl Store for Sqlite {
         .execute(&mut *transaction)
         .await?
         .rows_affected();
+        // The last wrong answer that it takes closes it: nobody needs to know any more what was asked.
+        sqlx::query("UPDATE requests SET query = '', nonce = '', request_object = '' WHERE id = ? AND attempts >= ?")
+            .bind(id.as_str())
+            .bind(MAX_ATTEMPTS)
+            .execute(&mut *transaction)
+            .await?;
         if changed == 1 {
             for claim in kept {
                 sqlx::query(

@@ -159,10 +159,16 @@ async fn wrong_answers_leave_it_open_until_there_were_too_many() {
     let (_dir, store) = store().await;
     let new = request(None);
     store.create_request(&new).await.unwrap();
+    let asked = async || {
+        let stored = store.request(&new.id).await.unwrap().unwrap();
+        [stored.query, stored.nonce, stored.request_object]
+    };
     for _ in 0..MAX_ATTEMPTS {
+        assert_eq!(asked().await, ["{}", "the-nonce", "a.b.c"]);
         assert_eq!(admitted(&store, &new.id, START).await, Ok(()));
         assert!(store.conclude(&new.id, &verdict(false), &[]).await.unwrap());
     }
+    assert_eq!(asked().await, ["", "", ""]);
     assert_eq!(admitted(&store, &new.id, START).await, Err(Closed::Exhausted));
     let stored = store.request(&new.id).await.unwrap().unwrap();
     assert_eq!(stored.state(START), State::Refused);

@@ -292,6 +292,32 @@ async fn no_claim_is_found_in_the_database_afterwards() {
 }
 
 #[tokio::test]
+async fn a_value_that_was_asked_for_is_in_no_file_once_the_request_is_closed() {
+    let world = World::new().await;
+    let on_disk = || {
+        std::fs::read_dir(world.dir.path()).unwrap().any(|entry| {
+            let bytes = std::fs::read(entry.unwrap().path()).unwrap();
+            bytes.windows(6).any(|window| window == b"Haddad")
+        })
+    };
+    let mut query = query("vc+sd-jwt", &["familyName"]);
+    query["credentials"][0]["claims"][0]["values"] = json!(["Haddad"]);
+    let asked = world.request_for(&query).await;
+    assert!(on_disk(), "the open request has it");
+    let shown = world.show(&["familyName"]);
+    World::accepted(world.submit(&asked, world.bind(&shown, &asked)).await);
+    let unanswered = world.request_for(&query).await;
+    world.verifier.sweep(now()).await.unwrap();
+    assert!(on_disk(), "the other request is open");
+    world.verifier.sweep(now().plus(601)).await.unwrap();
+    assert!(!on_disk());
+    // What is left answers as it should.
+    assert_eq!(reason(world.submit(&asked, world.bind(&shown, &asked)).await), "NONCE_REPLAYED");
+    assert_eq!(world.result(&asked.id).await.state, i32::from(RequestState::Accepted));
+    assert_eq!(world.result(&unanswered.id).await.state, i32::from(RequestState::Expired));
+}
+
+#[tokio::test]
 async fn a_credential_that_is_handed_over_directly() {
     let world = World::new().await;
     let verify = async |text: String| {
