@@ -51,12 +51,28 @@ pub(crate) fn run(session: &Session, arguments: &Show) -> Result<(), Failure> {
     Ok(())
 }
 
-/// What the credential says, from its first copy: all copies say the same.
+/// What the credential says, from the first copy of which more than the key is kept: all copies say the same.
 fn payload(held: &HeldCredential) -> Result<Map<String, Value>, carnet_core::Problem> {
     let missing = || carnet_core::Problem::from(carnet_core::Code::InvalidJson);
-    let copy = held.copies.first().ok_or_else(missing)?;
+    let copy = held.copies.iter().find(|copy| copy.is_kept()).ok_or_else(missing)?;
     if held.format.ends_with("sd-jwt") {
         return Ok(SdJwt::parse(&copy.credential)?.disclosed()?.payload);
     }
     parse(copy.credential.as_bytes(), Limits::DOCUMENT)?.as_object().cloned().ok_or_else(missing)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::answer::tests::Issuer;
+
+    #[test]
+    fn a_copy_of_which_only_the_key_is_left_is_passed_over() {
+        let mut held = Issuer::new().held("aaaa", "vc+sd-jwt", 2);
+        let whole = payload(&held).unwrap();
+        held.copies[0].credential.clear();
+        assert_eq!(payload(&held).unwrap()["credentialSubject"]["title"], whole["credentialSubject"]["title"]);
+        held.copies[1].credential.clear();
+        assert!(payload(&held).is_err());
+    }
 }
