@@ -2,12 +2,17 @@
 
 use std::path::Path;
 
-use carnet_core::{Code, Problem, query::CredentialQuery, verify::TypeRules};
+use carnet_core::{
+    Code, Problem,
+    query::{CredentialQuery, plan::Weights},
+    verify::TypeRules,
+};
 use serde_json::{Map, Value};
 
 use crate::{
     CredentialType, RequestTemplate, SpecError, embedded,
     folder::{self, Folder},
+    weights,
 };
 
 /// Every credential type and request template that a program knows.
@@ -15,6 +20,7 @@ use crate::{
 pub struct Catalogue {
     types: Vec<CredentialType>,
     templates: Vec<RequestTemplate>,
+    pub(crate) weights: Weights,
 }
 
 impl Catalogue {
@@ -23,7 +29,8 @@ impl Catalogue {
     /// # Errors
     /// [`SpecError`] if the embedded data is inconsistent, which the tests of this crate rule out.
     pub fn embedded() -> Result<Catalogue, SpecError> {
-        let mut catalogue = Catalogue { types: Vec::new(), templates: Vec::new() };
+        let weights = weights::read("weights.toml", weights::EMBEDDED)?;
+        let mut catalogue = Catalogue { types: Vec::new(), templates: Vec::new(), weights };
         for (name, files) in embedded::TYPES {
             catalogue.add_type(&Folder::embedded(name, files))?;
         }

@@ -220,20 +220,17 @@ impl CredentialType {
     }
 
     /// Whether a claim is a computed yes or no, which tells least: a path below credentialSubject as text.
-    #[must_use]
-    pub fn is_answer(&self, path: &str) -> bool {
+    pub(crate) fn is_answer(&self, path: &str) -> bool {
         self.answers.iter().any(|known| known == path)
     }
 
     /// Whether many people share what this claim (or the one that it lies in) says.
-    #[must_use]
-    pub fn is_coarse(&self, path: &str) -> bool {
+    pub(crate) fn is_coarse(&self, path: &str) -> bool {
         claims::is_within(path, &self.coarse)
     }
 
     /// Whether this claim (or the one that it lies in) singles a person out, or tells what few have to know.
-    #[must_use]
-    pub fn is_fine(&self, path: &str) -> bool {
+    pub(crate) fn is_fine(&self, path: &str) -> bool {
         claims::is_within(path, &self.fine)
     }
 

@@ -16,6 +16,7 @@ mod folder;
 mod keep;
 mod ordered;
 mod template;
+mod weights;
 
 pub use catalogue::Catalogue;
 pub use credential_type::CredentialType;

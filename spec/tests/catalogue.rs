@@ -4,7 +4,16 @@
 
 use std::collections::BTreeSet;
 
-use carnet_core::{Code, credential::CONTEXT_V2, time::Timestamp, verify::TypeRules};
+use carnet_core::{
+    Code,
+    credential::CONTEXT_V2,
+    query::{
+        Candidate, path_to_text,
+        plan::{Class, Classes, Exposure, Holding, Show},
+    },
+    time::Timestamp,
+    verify::TypeRules,
+};
 use carnet_spec::{Catalogue, CredentialType, RequestTemplate};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
@@ -131,8 +140,7 @@ fn each_single_claim_may_be_withheld() {
 #[test]
 fn every_claim_has_words_a_term_and_a_place() {
     for known in catalogue().types() {
-        let disclosable: BTreeSet<String> =
-            known.disclosable.iter().map(|path| carnet_core::query::path_to_text(path)).collect();
+        let disclosable: BTreeSet<String> = known.disclosable.iter().map(|path| path_to_text(path)).collect();
         for (bracketed, dotted, name) in schema_claims(known) {
             let always = known.always.contains(&format!("credentialSubject.{bracketed}"));
             assert!(disclosable.contains(&format!("credentialSubject.{bracketed}")) != always, "{bracketed}");
@@ -222,12 +230,7 @@ fn requests_ask_for_what_their_type_has_and_for_little() {
     let now = Timestamp::parse("2026-11-23T12:00:00Z").unwrap();
     let asked = |id: &str| -> Vec<String> {
         let (query, _) = catalogue.template(id).unwrap().query_at(now).unwrap();
-        query
-            .credentials
-            .iter()
-            .flat_map(|query| &query.claims)
-            .map(|claim| carnet_core::query::path_to_text(&claim.path))
-            .collect()
+        query.credentials.iter().flat_map(|query| &query.claims).map(|claim| path_to_text(&claim.path)).collect()
     };
     let below =
         |names: &[&str]| -> Vec<String> { names.iter().map(|name| format!("credentialSubject.{name}")).collect() };
@@ -360,25 +363,68 @@ fn computed_claims_follow_from_the_others() {
 #[test]
 fn claims_tell_less_or_more() {
     let catalogue = catalogue();
-    let told = |name: &str, path: &str| {
-        let known = catalogue.credential_type(name).unwrap();
-        [known.is_answer(path), known.is_coarse(path), known.is_fine(path)]
-    };
     let (permit, qualification) = ("ResidencePermitCredential", "QualificationCredential");
-    for (name, path, [answer, coarse, fine]) in [
-        (permit, "rightToWork", [true, false, false]),
+    for (name, path, class) in [
+        (permit, "rightToWork", Class::Computed),
         // Computed, and no yes or no.
-        (permit, "residentIn", [false, true, false]),
-        (permit, "validUntil", [false, false, false]),
-        (permit, "documentNumber", [false, false, true]),
-        (qualification, "isRecognisedQualification", [true, false, false]),
-        (qualification, "eqfLevel", [false, true, false]),
-        (qualification, "learningOutcomes[].relatedSkill", [false, false, true]),
-        (qualification, "awardingBody", [false, false, false]),
-        ("LanguageCertificateCredential", "level", [false, true, false]),
+        (permit, "residentIn", Class::Coarse),
+        (permit, "validUntil", Class::Value),
+        (permit, "documentNumber", Class::Fine),
+        (qualification, "isRecognisedQualification", Class::Computed),
+        (qualification, "eqfLevel", Class::Coarse),
+        (qualification, "learningOutcomes[].relatedSkill", Class::Fine),
+        (qualification, "awardingBody", Class::Value),
+        ("LanguageCertificateCredential", "level", Class::Coarse),
+        // What is not known is not taken for harmless.
+        (permit, "shoeSize", Class::Fine),
+        ("EmployeeCredential", "title", Class::Fine),
     ] {
-        assert_eq!(told(name, path), [answer, coarse, fine], "{name} {path}");
+        assert_eq!(catalogue.class_of(name, path), class, "{name} {path}");
     }
+}
+
+#[test]
+fn the_plan_asks_the_catalogue_in_both_forms() {
+    let catalogue = catalogue();
+    let permit = catalogue.credential_type("ResidencePermitCredential").unwrap();
+    let mut flat = permit.example_claims();
+    flat.insert("vct".to_owned(), json!(permit.vct));
+    let document = example(permit);
+    let class = |format: &str, payload: &Map<String, Value>, path: Value| {
+        let candidate = Candidate { format, payload, proved: &[] };
+        let exposure = Exposure::Nobody;
+        let holding = Holding { document: 0, candidate, provable: &[], exposure, known: false };
+        catalogue.class(&holding, &carnet_core::query::parse_path(&path).unwrap())
+    };
+    for (claim, expected) in
+        [("rightToWork", Class::Computed), ("residentIn", Class::Coarse), ("documentNumber", Class::Fine)]
+    {
+        assert_eq!(class("vc+sd-jwt", &document, json!(["credentialSubject", claim])), expected);
+        assert_eq!(class("dc+sd-jwt", &flat, json!([claim])), expected);
+    }
+    assert_eq!(class("vc+sd-jwt", &flat, json!(["rightToWork"])), Class::Fine, "a vct names no type there");
+    let qualification = catalogue.credential_type("QualificationCredential").unwrap();
+    let skill = json!(["credentialSubject", "learningOutcomes", 0, "title"]);
+    assert_eq!(class("vc+sd-jwt", &example(qualification), skill), Class::Fine);
+}
+
+#[test]
+fn the_plan_proves_a_threshold_and_shows_no_date() {
+    let catalogue = catalogue();
+    let permit = catalogue.credential_type("ResidencePermitCredential").unwrap();
+    let document = example(permit);
+    let now = Timestamp::parse("2026-11-23T12:00:00Z").unwrap();
+    let (query, _) = catalogue.template("work-permit-today").unwrap().query_at(now).unwrap();
+    let candidate = Candidate { format: "vc+sd-jwt", payload: &document, proved: &[] };
+    let exposure = Exposure::Nobody;
+    let with = |provable| Holding { document: 0, candidate, provable, exposure, known: false };
+    let shown = |holding| query.plan(&[holding], &catalogue, catalogue.weights()).unwrap().parts[0].shows.clone();
+    let until =
+        |show: &Show| matches!(show, Show::Threshold { path, .. } if path_to_text(path).ends_with("validUntil"));
+    let shows = shown(with(&permit.ordered));
+    assert_eq!(shows.len(), 2);
+    assert!(shows.iter().any(until));
+    assert!(!shown(with(&[])).iter().any(until), "a copy without commitments shows the date");
 }
 
 #[test]

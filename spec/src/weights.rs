@@ -1,0 +1,101 @@
+//! How much a showing tells: the weights of the least-disclosure plan, and the classes of claims (credential-types.md
+//! section 9).
+
+use carnet_core::{
+    query::plan::{Class, Classes, Holding, Weights},
+    secure::sd_jwt::Step,
+    verify::TypeRules,
+};
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::{Catalogue, SpecError, claims, folder};
+
+/// What comes with Carnet.
+pub(crate) const EMBEDDED: &str = include_str!("../weights.toml");
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Text {
+    computed: u32,
+    threshold: u32,
+    coarse: u32,
+    value: u32,
+    fine: u32,
+    document: u32,
+    new_document: u32,
+    fresh_copy: u32,
+    shared_copy: u32,
+}
+
+/// Reads `weights.toml`, which has to put what tells less before what tells more.
+pub(crate) fn read(path: &str, toml: &str) -> Result<Weights, SpecError> {
+    let text: Text = folder::parse_toml(path.to_owned(), toml)?;
+    let rising = [text.computed, text.threshold, text.coarse, text.value, text.fine];
+    if !rising.is_sorted_by(|less, more| less < more) {
+        return Err(SpecError::file(
+            path,
+            "does not rise from computed over threshold, coarse and value to fine",
+            "Give what tells more the greater weight",
+        ));
+    }
+    let Text { computed, threshold, coarse, value, fine, document, new_document, fresh_copy, shared_copy } = text;
+    Ok(Weights { computed, threshold, coarse, value, fine, document, new_document, fresh_copy, shared_copy })
+}
+
+impl Classes for Catalogue {
+    fn class(&self, holding: &Holding<'_>, path: &[Step]) -> Class {
+        let payload = holding.candidate.payload;
+        let types = payload.get("type").and_then(Value::as_array).into_iter().flatten();
+        let types: Vec<&str> = types.filter_map(Value::as_str).collect();
+        let flat = holding.candidate.format == "dc+sd-jwt";
+        let vct = payload.get("vct").and_then(Value::as_str).filter(|_| flat);
+        let below = match path.split_first() {
+            Some((Step::Name(first), rest)) if !flat && first == "credentialSubject" => rest,
+            _ => path,
+        };
+        self.type_name(&types, vct).map_or(Class::Fine, |name| self.class_of(&name, &claims::path_text(below)))
+    }
+}
+
+impl Catalogue {
+    /// What each showing weighs in the least-disclosure plan.
+    #[must_use]
+    pub fn weights(&self) -> &Weights {
+        &self.weights
+    }
+
+    /// How much a claim of a type tells: a path below credentialSubject as text. What is not known counts as fine.
+    #[must_use]
+    pub fn class_of(&self, type_name: &str, path: &str) -> Class {
+        match self.credential_type(type_name) {
+            Some(known) if known.is_answer(path) => Class::Computed,
+            Some(known) if known.is_coarse(path) => Class::Coarse,
+            Some(known) if known.is_fine(path) => Class::Fine,
+            Some(known) if known.has_claim(path) => Class::Value,
+            _ => Class::Fine,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn weights_rise_with_what_is_told() {
+        let weights = read("weights.toml", EMBEDDED).unwrap();
+        assert!(weights.computed < weights.fine && weights.fine < weights.shared_copy);
+        for (from, to, says) in [
+            ("threshold = 5", "threshold = 10", "does not rise"),
+            ("fine = 100", "fine = 1", "does not rise"),
+            ("computed = 1", "computed = -1", "weights.toml"),
+            ("computed = 1", "surprise = 1", "unknown field"),
+            ("fresh_copy = 2", "", "fresh_copy"),
+        ] {
+            assert!(EMBEDDED.contains(from), "{from}");
+            let message = read("weights.toml", &EMBEDDED.replace(from, to)).unwrap_err().to_string();
+            assert!(message.contains(says), "{message}");
+        }
+    }
+}
