@@ -1,0 +1,40 @@
+//! Fresh copies from the real issuer: by hand, and by themselves when few are left.
+
+use carnet_tests::{
+    Result,
+    stage::{Stage, residence_permit},
+};
+use serde_json::Value;
+
+fn number(value: &Value, pointer: &str) -> u64 {
+    value.pointer(pointer).and_then(Value::as_u64).unwrap_or(u64::MAX)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wallet_is_refilled_by_hand_and_never_runs_dry() -> Result<()> {
+    let stage = Stage::set(false).await?;
+    stage.make_wallet()?;
+    let offered = stage.offer(&stage.authority, "ResidencePermitCredential", &residence_permit(), &[])?;
+    let mut args = vec!["receive", offered.uri.as_str(), "--yes"];
+    args.extend(offered.pin.iter().flat_map(|pin| ["--pin", pin.as_str()]));
+    stage.carnet(&args)?.ok()?;
+    // At two to four left it refills itself, once in these showings: with two left after the last at the latest.
+    let (mut fresh, mut refills) = (10, 0);
+    for _ in 0..8 {
+        let (_, uri) = stage.request("job-right-to-work")?;
+        stage.approve(&uri)?.1.ok()?;
+        let listed = stage.carnet(&["list"])?.ok()?.json()?;
+        assert_eq!(listed.pointer("/credentials/0/low"), Some(&Value::Bool(false)), "{listed}");
+        let left = number(&listed, "/credentials/0/copies_unused");
+        refills += u32::from(left > fresh);
+        fresh = left;
+    }
+    assert_eq!((refills, fresh), (1, 12));
+    // By hand: nothing is low, and with --all it is refilled all the same. A copy that was shown goes, and no fresh one.
+    let nothing = stage.carnet(&["refill"])?.ok()?.json()?;
+    assert_eq!(nothing.pointer("/refilled"), Some(&Value::Array(Vec::new())), "{nothing}");
+    let refilled = stage.carnet(&["refill", "--all"])?.ok()?.json()?;
+    assert_eq!(number(&refilled, "/refilled/0/copies_added"), 10, "{refilled}");
+    assert_eq!(number(&refilled, "/refilled/0/copies_unused"), 22, "{refilled}");
+    Ok(())
+}
