@@ -95,8 +95,10 @@ pub struct Stage {
     pub university: Office,
     /// Issues residence permits.
     pub authority: Office,
-    /// Asks for proof.
+    /// Asks for proof, and is registered for what the catalogue's templates ask.
     pub agency: Office,
+    /// The DID of the registrar, which the wallet pins.
+    pub registrar: String,
 }
 
 impl Stage {
@@ -118,8 +120,21 @@ impl Stage {
         let authority = open_issuer(&folder, &site, "authority", "Residency Authority")?;
         let trusted =
             [(university.did.as_str(), "QualificationCredential"), (&authority.did, "ResidencePermitCredential")];
-        let agency = open_verifier(&folder, "agency", "City Welcome Office", &trusted)?;
-        Ok(Self { folder, _temporary: temporary, site, university, authority, agency })
+        let registrar = open_registrar(&folder)?;
+        let agency = open_verifier(&folder, "agency", "City Welcome Office", &trusted, true)?;
+        Ok(Self { folder, _temporary: temporary, site, university, authority, agency, registrar })
+    }
+
+    /// Another agency, which nobody has registered.
+    ///
+    /// # Errors
+    /// If it does not become ready.
+    pub fn open_stranger(&self) -> Result<Office> {
+        let trusted = [
+            (self.university.did.as_str(), "QualificationCredential"),
+            (&self.authority.did, "ResidencePermitCredential"),
+        ];
+        open_verifier(&self.folder, "stranger", "Friendly Data Collectors", &trusted, false)
     }
 
     /// Runs `carnet` on the stage's wallet, without asking for input, with JSON as its answer.
@@ -181,7 +196,16 @@ impl Stage {
     /// # Errors
     /// If staff's program refuses.
     pub fn request(&self, template: &str) -> Result<(String, String)> {
-        let said = self.agency.staff(&["request", "create", "--template", template])?.ok()?.json()?;
+        self.request_of(&self.agency, &["--template", template])
+    }
+
+    /// Creates a request of an agency's own making: its id and its link.
+    ///
+    /// # Errors
+    /// If staff's program refuses.
+    pub fn request_of(&self, agency: &Office, what: &[&str]) -> Result<(String, String)> {
+        let args: Vec<&str> = ["request", "create"].into_iter().chain(what.iter().copied()).collect();
+        let said = agency.staff(&args)?.ok()?.json()?;
         let text = |name: &str| said.get(name).and_then(Value::as_str).map(str::to_owned);
         Ok((text("id").ok_or("the answer has no id")?, text("request_uri").ok_or("the answer has no request_uri")?))
     }
@@ -210,12 +234,52 @@ fn open_issuer(folder: &Path, site: &Site, short: &str, name: &str) -> Result<Of
     Ok(Office { program: "carnet-issuer", name: name.to_owned(), did, service, token_file })
 }
 
+/// Sets up a registrar; its DID.
+fn open_registrar(folder: &Path) -> Result<String> {
+    let data = folder.join("registrar").display().to_string();
+    let args = ["registrar", "init", "--data", &data, "--name", "Register of Askers", "--json"];
+    let said = programs::run("carnet-issuer", args, &[])?.ok()?.json()?;
+    Ok(said.get("did").and_then(Value::as_str).ok_or("registrar init does not say the DID")?.to_owned())
+}
+
+/// Has the registrar look at an asker's request and sign it, and installs the registration.
+fn register(folder: &Path, data: &str, request: &str) -> Result<()> {
+    let registrar = folder.join("registrar").display().to_string();
+    let signed = folder.join("registration.json").display().to_string();
+    let sign = ["registrar", "sign", "--data", &registrar, request, "--out", &signed, "--json"];
+    let seen = programs::run("carnet-issuer", sign, &[])?.json()?;
+    let digest = seen.get("digest").and_then(Value::as_str).ok_or("registrar sign shows no digest")?;
+    let approved = sign.into_iter().chain(["--yes", digest]);
+    programs::run("carnet-issuer", approved, &[])?.ok()?;
+    programs::run("carnet-verifier", ["registration", "install", "--data", data, &signed], &[])?.ok().map(drop)
+}
+
+/// What an agency says of itself to be registered.
+const ABOUT: [&str; 10] = [
+    "--country",
+    "PT",
+    "--privacy-policy",
+    "https://welcome.example/privacy",
+    "--support",
+    "mailto:privacy@welcome.example",
+    "--authority",
+    "National Data Protection Commission",
+    "--authority-uri",
+    "https://dpa.example/complaints",
+];
+
 /// Sets up and starts a verifier that trusts these issuers, each for one type.
-fn open_verifier(folder: &Path, short: &str, name: &str, trusted: &[(&str, &str)]) -> Result<Office> {
+fn open_verifier(folder: &Path, short: &str, name: &str, trusted: &[(&str, &str)], registered: bool) -> Result<Office> {
     let data = folder.join(short);
     let data_text = data.display().to_string();
-    let said = programs::run("carnet-verifier", ["init", "--data", &data_text, "--name", name, "--json"], &[])?;
-    let said = said.ok()?.json()?;
+    let mut init = vec!["init", "--data", &data_text, "--name", name, "--json"];
+    if registered {
+        init.extend(ABOUT);
+    }
+    let said = programs::run("carnet-verifier", init, &[])?.ok()?.json()?;
+    if let Some(request) = said.get("registration_request").and_then(Value::as_str) {
+        register(folder, &data_text, request)?;
+    }
     let token_file = keep_token(folder, short, &said)?;
     let did = said.get("did").and_then(Value::as_str).ok_or("init does not say the DID")?.to_owned();
     let path = data.join("config.toml");

@@ -99,20 +99,28 @@ pub fn proof(key: &SecretKey, issuer: &str, nonce: &str, now: Timestamp) -> Resu
 /// # Errors
 /// What the issuer refuses.
 pub async fn collect(offer_uri: &str, pin: Option<&str>, now: Timestamp) -> Result<Copy> {
+    let copies = collect_copies(offer_uri, pin, 1, now).await?;
+    copies.into_iter().next().ok_or_else(|| "the issuer gave no credential".into())
+}
+
+/// Collects so many copies.
+///
+/// # Errors
+/// What the issuer refuses.
+pub async fn collect_copies(offer_uri: &str, pin: Option<&str>, count: usize, now: Timestamp) -> Result<Vec<Copy>> {
     let offer = Offer::parse(offer_uri)?;
     let mut issuer = IssuanceServiceClient::connect(offer.endpoint).await?;
     let did = issuer.read_metadata(ReadMetadataRequest {}).await?.into_inner().issuer;
     let redeem = RedeemOfferRequest { pre_authorized_code: offer.code, tx_code: pin.map(str::to_owned) };
     let token = issuer.redeem_offer(redeem).await?.into_inner().access_token;
     let nonce = issuer.issue_nonce(IssueNonceRequest {}).await?.into_inner().c_nonce;
-    let key = SecretKey::generate(Algorithm::EdDsa, &mut OsRng);
+    let keys: Vec<SecretKey> = (0..count).map(|_| SecretKey::generate(Algorithm::EdDsa, &mut OsRng)).collect();
     let collect = CollectCredentialsRequest {
         credential_configuration_id: offer.configuration,
-        proofs: vec![proof(&key, &did, &nonce, now)?],
+        proofs: keys.iter().map(|key| proof(key, &did, &nonce, now)).collect::<Result<_>>()?,
     };
     let answer = issuer.collect_credentials(with_bearer(collect, &token)?).await?.into_inner();
-    let copy = answer.credentials.into_iter().next().ok_or("the issuer gave no credential")?;
-    Ok(Copy { credential: copy.credential, key })
+    Ok(answer.credentials.into_iter().zip(keys).map(|(copy, key)| Copy { credential: copy.credential, key }).collect())
 }
 
 /// A request with a bearer token.

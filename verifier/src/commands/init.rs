@@ -17,6 +17,50 @@ enum KeyAlgorithm {
     Es256,
 }
 
+/// [`About`], of which all is given or nothing.
+#[derive(Debug, Clone, Args)]
+struct AboutIfGiven {
+    /// Your country, two letters. With it and what follows a request for registration is made too.
+    #[arg(long, requires_all = ["privacy_policy", "support", "authority"])]
+    country: Option<String>,
+    /// Your privacy policy, an https URL.
+    #[arg(long, requires = "country")]
+    privacy_policy: Option<String>,
+    /// Where people ask for erasure: an https URL or mailto:ADDRESS.
+    #[arg(long, requires = "country")]
+    support: Option<String>,
+    /// The data protection authority that watches over you.
+    #[arg(long, requires = "country")]
+    authority: Option<String>,
+    /// Its page for complaints, an https URL.
+    #[arg(long, requires = "authority")]
+    authority_uri: Option<String>,
+    /// Its email address.
+    #[arg(long, requires = "authority")]
+    authority_email: Option<String>,
+    /// Your legal identifier, such as VATPT-501617582.
+    #[arg(long, requires = "country")]
+    legal_identifier: Option<String>,
+    /// A request template that you use; may be repeated. Without one: all of the catalogue.
+    #[arg(long = "use", requires = "country")]
+    uses: Vec<String>,
+}
+
+impl AboutIfGiven {
+    fn given(self) -> Option<About> {
+        Some(About {
+            country: self.country?,
+            privacy_policy: self.privacy_policy?,
+            support: self.support?,
+            authority: self.authority?,
+            authority_uri: self.authority_uri,
+            authority_email: self.authority_email,
+            legal_identifier: self.legal_identifier,
+            uses: self.uses,
+        })
+    }
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct InitArgs {
     /// The directory to make.
@@ -31,9 +75,8 @@ pub(crate) struct InitArgs {
     /// The signing key's algorithm.
     #[arg(long, value_enum, default_value = "eddsa")]
     algorithm: KeyAlgorithm,
-    /// What registrars need to know; with it a request for registration is made too.
     #[command(flatten)]
-    about: Option<About>,
+    about: AboutIfGiven,
     /// Print JSON.
     #[arg(long)]
     json: bool,
@@ -46,7 +89,7 @@ pub(super) async fn run(args: InitArgs) -> Result<u8, Failure> {
     };
     let made = setup::init(&args.data, args.did.as_deref(), &args.name, algorithm).await?;
     let data = args.data.display();
-    let requested = match &args.about {
+    let requested = match &args.about.given() {
         Some(about) => {
             let path = args.data.join("registration-request.json");
             registration::write(&path, &registration::made(&args.data, about)?)?;

@@ -1,0 +1,155 @@
+//! What two verifiers could put together of one person, with everything that each of them was sent and has stored.
+
+use std::collections::BTreeSet;
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use carnet_core::secure::{jose::Jws, sd_jwt::SdJwt};
+use carnet_tests::{
+    Result,
+    stage::{Office, Stage, residence_permit},
+    visitor,
+};
+use serde_json::Value;
+
+/// Every string and number in a JSON value, and every name.
+fn atoms(value: &Value, found: &mut BTreeSet<String>) {
+    match value {
+        Value::Null | Value::Bool(_) => {}
+        Value::Number(number) => drop(found.insert(number.to_string())),
+        Value::String(text) => drop(found.insert(text.clone())),
+        Value::Array(items) => items.iter().for_each(|item| atoms(item, found)),
+        Value::Object(members) => {
+            for (name, value) in members {
+                found.insert(name.clone());
+                atoms(value, found);
+            }
+        }
+    }
+}
+
+/// Everything in a presentation: both tokens with their signatures, and every disclosure with its salt.
+fn sent(presentation: &str) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    let mut token = |text: &str| {
+        for (part, json) in text.split('.').zip([true, true, false]) {
+            if json {
+                let bytes = URL_SAFE_NO_PAD.decode(part).unwrap();
+                atoms(&serde_json::from_slice(&bytes).unwrap(), &mut found);
+            } else {
+                found.insert(part.to_owned());
+            }
+        }
+    };
+    let parts: Vec<&str> = presentation.split('~').collect();
+    token(parts[0]);
+    token(parts[parts.len() - 1]);
+    for disclosure in &parts[1..parts.len() - 1] {
+        found.insert((*disclosure).to_owned());
+        let bytes = URL_SAFE_NO_PAD.decode(disclosure).unwrap();
+        atoms(&serde_json::from_slice(&bytes).unwrap(), &mut found);
+    }
+    found
+}
+
+/// Every run of letters, digits and what stands in identifiers, in the files of a service's store.
+fn stored(office: &Office) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    for entry in std::fs::read_dir(&office.service.data).unwrap() {
+        let path = entry.unwrap().path();
+        if path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("store.sqlite")) {
+            let bytes = std::fs::read(path).unwrap();
+            let runs = bytes.split(|byte| !(byte.is_ascii_alphanumeric() || b"-_:/#.+=%@".contains(byte)));
+            let texts = runs.filter(|run| run.len() >= 12).filter_map(|run| std::str::from_utf8(run).ok());
+            found.extend(texts.map(str::to_owned));
+        }
+    }
+    found
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_verifiers_have_nothing_in_common_but_what_was_disclosed() -> Result<()> {
+    let stage = Stage::set(false).await?;
+    let other = stage.open_stranger()?;
+    let offered = stage.offer(&stage.authority, "ResidencePermitCredential", &residence_permit(), &[])?;
+    let now = visitor::now();
+    let copies = visitor::collect_copies(&offered.uri, None, 2, now).await?;
+    let mut seen = Vec::new();
+    for (office, copy) in [&stage.agency, &other].into_iter().zip(&copies) {
+        let asked = visitor::read_request(&stage.request_of(office, &["--template", "job-right-to-work"])?.1).await?;
+        let presentation = visitor::present(copy, &asked, now)?;
+        assert_eq!(visitor::refusal(&visitor::submit(&asked, presentation.clone()).await), None);
+        seen.push((office, presentation, asked));
+    }
+    let [(first, shown, asked), (second, shown_too, asked_too)] = &seen[..] else { panic!("there are two") };
+
+    // What is in the clear of any copy of this batch, whoever holds it: issuer, type, days, names of members, the algorithm.
+    let mut of_the_batch = BTreeSet::new();
+    let token = SdJwt::parse(shown)?;
+    let mut frame = token.jws().payload().clone();
+    frame.remove("cnf");
+    if let Some(subject) = frame.get_mut("credentialSubject").and_then(Value::as_object_mut) {
+        subject.retain(|_, _| false);
+    }
+    atoms(&Value::Object(frame), &mut of_the_batch);
+    let names = [
+        "alg",
+        "EdDSA",
+        "typ",
+        "kid",
+        "vc+sd-jwt",
+        "kb+jwt",
+        "cnf",
+        "jwk",
+        "kty",
+        "OKP",
+        "crv",
+        "Ed25519",
+        "x",
+        "id",
+        "_sd",
+        "...",
+        "iat",
+        "aud",
+        "nonce",
+        "sd_hash",
+        "validUntilAtLeast",
+        "dateOfBirthAtMost",
+    ];
+    of_the_batch.extend(names.map(str::to_owned));
+    let issuer_kid = format!("{}#key-1", stage.authority.did);
+    of_the_batch.insert(issuer_kid);
+    // What was disclosed: two names, and a yes each, which is no atom.
+    of_the_batch.extend(["rightToWork", "legalResidence"].map(str::to_owned));
+    // The second at which they presented may be the same.
+    of_the_batch.insert(now.unix().to_string());
+
+    let (here, there) = (sent(shown), sent(shown_too));
+    assert!(here.len() > 30 && there.len() > 30, "everything was taken apart");
+    let common: BTreeSet<&String> = here.intersection(&there).filter(|atom| !of_the_batch.contains(*atom)).collect();
+    assert!(common.is_empty(), "both were sent {common:?}");
+
+    // Of what each has stored, nothing that only a copy could have brought is in the other's store, or was sent to the other.
+    let (kept, kept_too) = (stored(first), stored(second));
+    assert!(
+        kept.iter().any(|text| text.contains(&asked.id)) && kept_too.iter().any(|text| text.contains(&asked_too.id))
+    );
+    let own = |sent: &BTreeSet<String>| -> BTreeSet<String> {
+        sent.iter().filter(|atom| atom.len() >= 12 && !of_the_batch.contains(*atom)).cloned().collect()
+    };
+    for (mine, theirs) in [(own(&here), &kept_too), (own(&there), &kept)] {
+        let leaked: Vec<&String> = mine.iter().filter(|atom| theirs.iter().any(|text| text.contains(*atom))).collect();
+        assert!(leaked.is_empty(), "{leaked:?}");
+    }
+    // Nor does a verifier keep of its own what would know the copy again: key, salts, digests, signatures.
+    let mut of_the_request: BTreeSet<String> = BTreeSet::new();
+    of_the_request.extend([asked.nonce.clone(), asked.audience.clone()]);
+    for atom in own(&here).iter().filter(|atom| !of_the_request.contains(*atom)) {
+        assert!(!kept.iter().any(|text| text.contains(atom)), "the verifier keeps {atom}");
+    }
+    // The test would see it if there were something: a copy that is shown twice has its key in common.
+    let asked = visitor::read_request(&stage.request_of(&other, &["--template", "job-right-to-work"])?.1).await?;
+    let again = sent(&visitor::present(&copies[0], &asked, now)?);
+    assert!(here.intersection(&again).any(|atom| !of_the_batch.contains(atom)));
+    assert!(Jws::parse(shown.split('~').next().unwrap_or_default()).is_ok());
+    Ok(())
+}
