@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use carnet_core::secure::{jose::Jws, sd_jwt::SdJwt};
+use carnet_core::secure::sd_jwt::SdJwt;
 use carnet_tests::{
     Result,
     stage::{Office, Stage, residence_permit},
@@ -27,43 +27,38 @@ fn atoms(value: &Value, found: &mut BTreeSet<String>) {
     }
 }
 
+/// The JSON behind base64url; null for what is none.
+fn json(text: &str) -> Value {
+    URL_SAFE_NO_PAD.decode(text).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
+}
+
 /// Everything in a presentation: both tokens with their signatures, and every disclosure with its salt.
 fn sent(presentation: &str) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
-    let mut token = |text: &str| {
-        for (part, json) in text.split('.').zip([true, true, false]) {
-            if json {
-                let bytes = URL_SAFE_NO_PAD.decode(part).unwrap();
-                atoms(&serde_json::from_slice(&bytes).unwrap(), &mut found);
-            } else {
-                found.insert(part.to_owned());
-            }
+    for part in presentation.split('~') {
+        found.insert(part.to_owned());
+        // A token has a header, a payload and a signature, which is no JSON; a disclosure has one part.
+        for part in part.split('.') {
+            found.insert(part.to_owned());
+            atoms(&json(part), &mut found);
         }
-    };
-    let parts: Vec<&str> = presentation.split('~').collect();
-    token(parts[0]);
-    token(parts[parts.len() - 1]);
-    for disclosure in &parts[1..parts.len() - 1] {
-        found.insert((*disclosure).to_owned());
-        let bytes = URL_SAFE_NO_PAD.decode(disclosure).unwrap();
-        atoms(&serde_json::from_slice(&bytes).unwrap(), &mut found);
     }
     found
 }
 
 /// Every run of letters, digits and what stands in identifiers, in the files of a service's store.
-fn stored(office: &Office) -> BTreeSet<String> {
+fn stored(office: &Office) -> Result<BTreeSet<String>> {
     let mut found = BTreeSet::new();
-    for entry in std::fs::read_dir(&office.service.data).unwrap() {
-        let path = entry.unwrap().path();
+    for entry in std::fs::read_dir(&office.service.data)? {
+        let path = entry?.path();
         if path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("store.sqlite")) {
-            let bytes = std::fs::read(path).unwrap();
+            let bytes = std::fs::read(path)?;
             let runs = bytes.split(|byte| !(byte.is_ascii_alphanumeric() || b"-_:/#.+=%@".contains(byte)));
             let texts = runs.filter(|run| run.len() >= 12).filter_map(|run| std::str::from_utf8(run).ok());
             found.extend(texts.map(str::to_owned));
         }
     }
-    found
+    Ok(found)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -91,6 +86,10 @@ async fn two_verifiers_have_nothing_in_common_but_what_was_disclosed() -> Result
         subject.retain(|_, _| false);
     }
     atoms(&Value::Object(frame), &mut of_the_batch);
+    // The headers of both tokens are the same in all of them.
+    for token in [shown.split('~').next(), shown.split('~').next_back()].into_iter().flatten() {
+        of_the_batch.extend(token.split('.').next().map(str::to_owned));
+    }
     let names = [
         "alg",
         "EdDSA",
@@ -129,7 +128,7 @@ async fn two_verifiers_have_nothing_in_common_but_what_was_disclosed() -> Result
     assert!(common.is_empty(), "both were sent {common:?}");
 
     // Of what each has stored, nothing that only a copy could have brought is in the other's store, or was sent to the other.
-    let (kept, kept_too) = (stored(first), stored(second));
+    let (kept, kept_too) = (stored(first)?, stored(second)?);
     assert!(
         kept.iter().any(|text| text.contains(&asked.id)) && kept_too.iter().any(|text| text.contains(&asked_too.id))
     );
@@ -150,6 +149,5 @@ async fn two_verifiers_have_nothing_in_common_but_what_was_disclosed() -> Result
     let asked = visitor::read_request(&stage.request_of(&other, &["--template", "job-right-to-work"])?.1).await?;
     let again = sent(&visitor::present(&copies[0], &asked, now)?);
     assert!(here.intersection(&again).any(|atom| !of_the_batch.contains(atom)));
-    assert!(Jws::parse(shown.split('~').next().unwrap_or_default()).is_ok());
     Ok(())
 }
