@@ -1,31 +1,33 @@
-//! From a query to an answer: which copy, what goes, what stays, who could link it.
+//! From a query to an answer: the least that answers it, which copies, what goes, what stays, who could link it.
 
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use carnet_core::{
     Code, Problem,
-    at_least::Direction,
+    at_least::Proof,
     did::Did,
-    json::{Limits, canonicalize, parse},
     keys::Signer,
     presentation,
-    query::{Candidate, Query, path_to_text},
-    secure::sd_jwt::SdJwt,
+    query::{
+        Query, Threshold,
+        plan::{Line, Plan, Show},
+        values_at,
+    },
+    secure::sd_jwt::{ClaimPath, SdJwt},
     time::Timestamp,
 };
-use serde_json::{Map, Value, json};
-use sha2::{Digest, Sha256};
+use carnet_spec::Catalogue;
+use serde_json::Value;
 
-use crate::wallet::{Contents, Copy, HeldCredential};
+use crate::wallet::{Contents, Copy};
 
-/// What always goes along and is not listed: who issued it, what kind it is, when it is valid, the copy's own key, and the
-/// signature. Everything else that goes is on the screen, also what nobody asked for and the issuer put in.
-const VC_FRAME: [&str; 10] =
-    ["@context", "type", "issuer", "validFrom", "validUntil", "cnf", "iss", "iat", "nbf", "exp"];
-/// The same for an SD-JWT VC, where the claims stand beside them.
-const DC_FRAME: [&str; 7] = ["iss", "iat", "nbf", "exp", "cnf", "vct", "vct#integrity"];
-/// The signature of a Data Integrity credential.
-const PROOF: &str = "proof";
-const SUBJECT: &str = "credentialSubject";
+mod asked;
+mod digest;
+mod holdings;
+mod part;
+
+pub(crate) use asked::{Asked, Claimed, asked, named, threshold_text, without};
+pub(crate) use digest::digest;
+use holdings::{Opened, open_all};
+pub(crate) use part::{are_commitments, claims_of};
 
 /// A claim as a person sees it: one member of the subject.
 #[derive(Debug, Clone, PartialEq)]
@@ -38,6 +40,17 @@ pub(crate) struct Claim {
     pub(crate) in_part: bool,
 }
 
+/// That a claim reaches a threshold, which is proved while its value stays hidden.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Proving {
+    /// Its name below the subject.
+    pub(crate) name: String,
+    /// Its path.
+    pub(crate) path: ClaimPath,
+    /// What it reaches.
+    pub(crate) threshold: Threshold,
+}
+
 /// Who has seen the copy that is going to be used.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Exposure {
@@ -47,6 +60,33 @@ pub(crate) enum Exposure {
     SameAsker,
     /// These others.
     Others(Vec<String>),
+}
+
+/// What an answer is bound by, beside the query.
+pub(crate) struct Bounds<'a> {
+    /// The asker's client id.
+    pub(crate) asker: &'a str,
+    /// The time.
+    pub(crate) now: Timestamp,
+    /// Which credentials of the wallet may answer; none: all.
+    pub(crate) only: &'a [usize],
+    /// What the owner withholds. It is answered as if it were absent.
+    pub(crate) withheld: &'a [Asked],
+    /// The claims of which a threshold may be proved and the value must not go.
+    pub(crate) proofs_only: &'a [Claimed],
+}
+
+/// The answer that shows least.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    /// What would be sent.
+    pub(crate) parts: Vec<Part>,
+    /// What it weighs.
+    pub(crate) cost: u64,
+    /// Why it is this one.
+    pub(crate) lines: Vec<Line>,
+    /// For each holding that the lines speak of, the credential of the wallet.
+    pub(crate) holdings: Vec<usize>,
 }
 
 /// One presentation of the answer, ready to be bound.
@@ -62,184 +102,75 @@ pub(crate) struct Part {
     pub(crate) exposure: Exposure,
     /// What the asker will see.
     pub(crate) goes: Vec<Claim>,
+    /// What will be proved to it of claims whose values it will not see.
+    pub(crate) proves: Vec<Proving>,
     /// The names of what it will not see.
     pub(crate) stays: Vec<String>,
     /// Whether the format can hide nothing.
     pub(crate) everything: bool,
-    /// Every path that goes, for the log.
+    /// Every path that goes and every threshold that is proved, for the log: `credentialSubject.rightToWork`,
+    /// `credentialSubject.validUntil >= 2026-11-22`.
     pub(crate) paths: Vec<String>,
     shown: Shown,
 }
 
 #[derive(Debug)]
 enum Shown {
-    Selected(SdJwt),
+    Selected(SdJwt, Vec<Proof>),
     Whole(Value),
 }
 
-/// A credential of the wallet, opened for matching.
-struct Opened {
-    credential: usize,
-    format: String,
-    copy: usize,
-    exposure: Exposure,
-    payload: Map<String, Value>,
-    source: Shown,
-}
-
-/// Answers a query from the wallet, or not at all. `only` limits it to some credentials of the wallet, if not empty.
-pub(crate) fn answer(
-    contents: &Contents,
-    query: &Query,
-    asker: &str,
-    now: Timestamp,
-    only: &[usize],
-) -> Result<Vec<Part>, Problem> {
-    let mut opened = Vec::new();
-    for (index, held) in contents.credentials.iter().enumerate() {
-        let wanted = query.credentials.iter().any(|credential| credential.format == held.format);
-        let holds = held.valid_until.is_none_or(|until| now <= until);
-        if wanted && holds && (only.is_empty() || only.contains(&index)) {
-            opened.extend(open(index, held, asker)?);
-        }
-    }
-    // A copy that nobody has seen, of whichever credential answers, goes before one that somebody has; then the newest.
-    opened.sort_by(|a, b| {
-        let received = |opened: &Opened| contents.credentials.get(opened.credential).map(|held| held.received_at);
-        a.exposure.cmp(&b.exposure).then_with(|| received(b).cmp(&received(a)))
-    });
-    let candidates: Vec<Candidate<'_>> = opened
-        .iter()
-        .map(|opened| Candidate { format: &opened.format, payload: &opened.payload, proved: &[] })
-        .collect();
-    let choices = query.answer(&candidates)?;
-    choices
-        .into_iter()
-        .map(|choice| {
-            let opened = opened.get(choice.candidate).ok_or_else(|| Problem::from(Code::QueryUnmet))?;
-            part(choice.query_id, opened, &choice.paths)
-        })
-        .collect()
-}
-
-/// What an approval without a screen (`--yes`) names: base64url of SHA-256 over the request object's text and the canonical
-/// JSON (RFC 8785) of what goes, which is for each presentation its query's id, the wallet's id of the credential, its
-/// format, and the paths, sorted (protocol 5.2). So it approves this request and this answer, and no other, whatever has
-/// come into the wallet since.
+/// Answers a query from the wallet with the least that can be shown, or not at all.
 ///
 /// # Errors
-/// If the answer cannot be written as JSON.
-pub(crate) fn digest(object: &str, parts: &[Part], contents: &Contents) -> Result<String, Problem> {
-    let goes: Vec<Value> = parts
-        .iter()
-        .map(|part| {
-            let held = contents.credentials.get(part.credential).ok_or_else(|| Problem::from(Code::QueryUnmet))?;
-            let mut paths = part.paths.clone();
-            paths.sort_unstable();
-            Ok(json!([part.query_id, held.id, held.format, paths]))
+/// `query_unmet` if nothing answers.
+pub(crate) fn answer(
+    contents: &Contents,
+    catalogue: &Catalogue,
+    query: &Query,
+    bounds: &Bounds<'_>,
+) -> Result<Answer, Problem> {
+    let query = without(query, bounds.withheld);
+    let opened = open_all(contents, &query, bounds)?;
+    let holdings: Vec<_> = opened.iter().map(Opened::holding).collect();
+    let Plan { parts: planned, cost, lines } = query.plan(&holdings, catalogue, catalogue.weights())?;
+    let mut parts = Vec::with_capacity(planned.len());
+    for planned in planned {
+        let opened = opened.get(planned.holding).ok_or(Code::QueryUnmet)?;
+        let part = part::part(planned.query_id, opened, &planned.shows)?;
+        keeps_back(&part, bounds.withheld)?;
+        parts.push(part);
+    }
+    opens_no_claim_twice(&parts)?;
+    Ok(Answer { parts, cost, lines, holdings: opened.iter().map(|opened| opened.credential).collect() })
+}
+
+/// That nothing which was withheld goes along: with something around it, or because the issuer put it in the clear.
+fn keeps_back(part: &Part, withheld: &[Asked]) -> Result<(), Problem> {
+    let Shown::Selected(token, _) = &part.shown else { return Ok(()) };
+    let payload = token.disclosed()?.payload;
+    let mut values = withheld.iter().filter(|asked| asked.query_id == part.query_id && asked.threshold.is_none());
+    if values.any(|asked| asked.path.as_deref().is_some_and(|path| !values_at(&payload, path).is_empty())) {
+        return Err(Problem::new(Code::QueryUnmet, "what is withheld cannot be kept apart from what goes"));
+    }
+    Ok(())
+}
+
+/// That no claim of one copy is opened for two thresholds of one direction (spec/at-least.md 4.5).
+fn opens_no_claim_twice(parts: &[Part]) -> Result<(), Problem> {
+    let proved = || parts.iter().flat_map(|part| part.proves.iter().map(move |proving| (part, proving)));
+    let clash = proved().any(|(part, one)| {
+        proved().any(|(other_part, other)| {
+            (part.credential, part.copy) == (other_part.credential, other_part.copy)
+                && one.path == other.path
+                && one.threshold.direction() == other.threshold.direction()
+                && one.threshold.number() != other.threshold.number()
         })
-        .collect::<Result<_, Problem>>()?;
-    // A bracket is no letter of the request object's text: where the one ends and the other begins is certain.
-    let digest = Sha256::new_with_prefix(object).chain_update(canonicalize(&Value::Array(goes))?);
-    Ok(URL_SAFE_NO_PAD.encode(digest.finalize()))
-}
-
-/// The best copy of a credential for this asker: one that nobody has seen, else one that only this asker has, else the least seen.
-fn open(credential: usize, held: &HeldCredential, asker: &str) -> Result<Option<Opened>, Problem> {
-    let kept = held.copies.iter().enumerate().filter(|(_, copy)| copy.is_kept());
-    let rated = kept.map(|(index, copy)| (exposure(copy, asker), index, copy));
-    let rank = |exposure: &Exposure| match exposure {
-        Exposure::Fresh => 0,
-        Exposure::SameAsker => 1,
-        Exposure::Others(others) => others.len().saturating_add(1),
-    };
-    let Some((exposure, copy, chosen)) = rated.min_by_key(|(exposure, ..)| rank(exposure)) else { return Ok(None) };
-    let (payload, source) = if held.format.ends_with("sd-jwt") {
-        let token = SdJwt::parse(&chosen.credential)?;
-        (token.disclosed()?.payload, Shown::Selected(token))
-    } else {
-        let document = parse(chosen.credential.as_bytes(), Limits::DOCUMENT)?;
-        let members = document.as_object().cloned().ok_or_else(|| Problem::from(Code::InvalidJson))?;
-        (members, Shown::Whole(document))
-    };
-    Ok(Some(Opened { credential, format: held.format.clone(), copy, exposure, payload, source }))
-}
-
-fn exposure(copy: &Copy, asker: &str) -> Exposure {
-    let others: Vec<String> = copy.shown_to.iter().filter(|seen| *seen != asker).cloned().collect();
-    match (copy.shown_to.is_empty(), others.is_empty()) {
-        (true, _) => Exposure::Fresh,
-        (false, true) => Exposure::SameAsker,
-        (false, false) => Exposure::Others(others),
+    });
+    if clash {
+        return Err(Problem::new(Code::QueryUnmet, "one claim is asked for by two thresholds of one direction"));
     }
-}
-
-/// Takes what is shown from the very thing that will be sent, so that the screen cannot say something else.
-fn part(query_id: String, opened: &Opened, paths: &[carnet_core::secure::sd_jwt::ClaimPath]) -> Result<Part, Problem> {
-    let (shown, visible, paths, everything) = match &opened.source {
-        Shown::Selected(token) => {
-            let selected = token.select(paths)?;
-            let disclosed = selected.disclosed()?;
-            let paths = disclosed.paths.iter().map(|path| path_to_text(path)).collect();
-            (Shown::Selected(selected), disclosed.payload, paths, false)
-        }
-        Shown::Whole(document) => {
-            let names = claims_of(&opened.payload, &opened.format)
-                .into_iter()
-                .map(|(name, _)| format!("{SUBJECT}.{name}"))
-                .collect();
-            (Shown::Whole(document.clone()), opened.payload.clone(), names, true)
-        }
-    };
-    let visible = claims_of(&visible, &opened.format);
-    let mut goes = Vec::new();
-    let mut stays = Vec::new();
-    for (name, whole) in claims_of(&opened.payload, &opened.format) {
-        let shown = visible.iter().find(|(shown, _)| *shown == name).map(|(_, value)| *value);
-        // Commitments that are all hidden say nothing of the owner: there is nothing to go, and nothing to stay.
-        if are_commitments(&name) && shown.is_none_or(|shown| shown.as_array().is_some_and(Vec::is_empty)) {
-            continue;
-        }
-        match shown {
-            Some(value) => goes.push(Claim { name, value: value.clone(), in_part: value != whole }),
-            None => stays.push(name),
-        }
-    }
-    Ok(Part {
-        query_id,
-        credential: opened.credential,
-        copy: opened.copy,
-        exposure: opened.exposure.clone(),
-        goes,
-        stays,
-        everything,
-        paths,
-        shown,
-    })
-}
-
-/// The claims of a payload: the members of the subject, and whatever else stands at the top.
-pub(crate) fn claims_of<'a>(payload: &'a Map<String, Value>, format: &str) -> Vec<(String, &'a Value)> {
-    let frame: &[&str] = if format == "dc+sd-jwt" { &DC_FRAME } else { &VC_FRAME };
-    let signature = |name: &str| name == PROOF && !format.ends_with("sd-jwt");
-    let mut claims = Vec::new();
-    for (name, value) in payload {
-        match (name.as_str(), value) {
-            (SUBJECT, Value::Object(members)) if format != "dc+sd-jwt" => {
-                claims.extend(
-                    members.iter().filter(|(name, _)| *name != "id").map(|(name, value)| (name.clone(), value)),
-                );
-            }
-            (known, _) if frame.contains(&known) || signature(known) => {}
-            _ => claims.push((name.clone(), value)),
-        }
-    }
-    claims
-}
-
-/// Whether a member has the name of an array of commitments, such as `validUntilAtLeast` (spec/at-least.md 3.1).
-pub(crate) fn are_commitments(name: &str) -> bool {
-    Direction::ALL.iter().any(|direction| name.ends_with(&direction.commitments_claim("")))
+    Ok(())
 }
 
 impl Part {
@@ -247,7 +178,7 @@ impl Part {
     pub(crate) fn bind(&self, copy: &Copy, nonce: &str, audience: &str, now: Timestamp) -> Result<String, Problem> {
         let key = copy.key.open()?;
         match &self.shown {
-            Shown::Selected(token) => token.bind(nonce, audience, now, &key),
+            Shown::Selected(token, proofs) => token.bind_proving(proofs, nonce, audience, now, &key),
             Shown::Whole(document) => {
                 let did = Did::jwk(&key.public_key());
                 let method = format!("{did}#0");
@@ -255,6 +186,39 @@ impl Part {
             }
         }
     }
+
+    /// Notes on a copy who is about to see it, and which thresholds it is opened for. It has to be stored before anything is
+    /// sent: a power cut must not make the copy look unused.
+    pub(crate) fn spend(&self, copy: &mut Copy, asker: &str) {
+        if !copy.shown_to.iter().any(|seen| seen == asker) {
+            copy.shown_to.push(asker.to_owned());
+        }
+        if let Shown::Selected(_, proofs) = &self.shown {
+            for proof in proofs {
+                let opened = crate::wallet::thresholds::Opened {
+                    path: proof.path.clone(),
+                    direction: proof.direction,
+                    bound: proof.threshold.number(),
+                };
+                if !copy.opened.contains(&opened) {
+                    copy.opened.push(opened);
+                }
+            }
+        }
+    }
+}
+
+/// What a plan's part shows, told apart.
+fn split(shows: &[Show]) -> (Vec<ClaimPath>, Vec<(&ClaimPath, &Threshold)>) {
+    let mut values = Vec::new();
+    let mut thresholds = Vec::new();
+    for show in shows {
+        match show {
+            Show::Value(path) => values.push(path.clone()),
+            Show::Threshold { path, threshold } => thresholds.push((path, threshold)),
+        }
+    }
+    (values, thresholds)
 }
 
 #[cfg(test)]

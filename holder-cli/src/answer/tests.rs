@@ -1,3 +1,4 @@
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use carnet_core::{
     keys::{Algorithm, PublicKey, SecretKey},
     secure::{
@@ -7,10 +8,11 @@ use carnet_core::{
 };
 use carnet_spec::Catalogue;
 use rand_core::OsRng;
-use serde_json::json;
+use serde_json::{Map, json};
+use sha2::{Digest, Sha256};
 
 use super::*;
-use crate::wallet::HolderKey;
+use crate::wallet::{HeldCredential, HolderKey, thresholds::Commitments};
 
 pub(crate) const NOW: Timestamp = Timestamp::from_unix(1_800_000_000);
 const TYPE: &str = "QualificationCredential";
@@ -93,12 +95,25 @@ impl Issuer {
         sd_jwt::issue(&payload, &options, &self.key, &mut OsRng).unwrap()
     }
 
+    /// Where the commitments of a copy stand, as the wallet finds them on receipt.
+    fn commitments(&self, format: &str, credential: &str) -> Vec<Commitments> {
+        let known = self.catalogue.credential_type(TYPE).unwrap();
+        let ordered = match format {
+            "dc+sd-jwt" => known.ordered_in_sd_jwt_vc(),
+            "vc+sd-jwt" => known.ordered.clone(),
+            _ => return Vec::new(),
+        };
+        let positions = SdJwt::parse(credential).unwrap().commitments(&ordered).unwrap();
+        positions.into_iter().map(Commitments::from).collect()
+    }
+
     /// A credential of so many copies, as the wallet holds it.
     pub(crate) fn held(&self, id: &str, format: &str, copies: usize) -> HeldCredential {
         let copy = |_| {
             let key = HolderKey::draw();
             let credential = self.copy(format, &key.open().unwrap().public_key());
-            Copy::new(credential, key)
+            let commitments = self.commitments(format, &credential);
+            Copy { commitments, ..Copy::new(credential, key) }
         };
         HeldCredential {
             id: id.to_owned(),
@@ -125,6 +140,17 @@ pub(crate) fn query(format: &str, claims: Value) -> Query {
     Query::parse(&json!({"credentials": [{"id": "q", "format": format, "meta": meta, "claims": claims}]})).unwrap()
 }
 
+/// The answer to an asker of whom nothing is withheld.
+pub(crate) fn answer(contents: &Contents, query: &Query, asker: &str) -> Result<Answer, Problem> {
+    let bounds = Bounds { asker, now: NOW, only: &[], withheld: &[], proofs_only: &[] };
+    super::answer(contents, &Catalogue::embedded().unwrap(), query, &bounds)
+}
+
+fn parts_of(contents: &Contents, query: &Query, asker: &str, only: &[usize]) -> Result<Vec<Part>, Problem> {
+    let bounds = Bounds { asker, now: NOW, only, withheld: &[], proofs_only: &[] };
+    Ok(super::answer(contents, &Catalogue::embedded().unwrap(), query, &bounds)?.parts)
+}
+
 fn subject(names: &[&str]) -> Value {
     names.iter().map(|name| json!({"path": ["credentialSubject", name]})).collect()
 }
@@ -139,7 +165,7 @@ fn what_is_asked_goes_and_the_rest_stays() {
     let mut contents = Contents::new(12);
     contents.credentials.push(issuer.held("aaaa", "vc+sd-jwt", 2));
     let query = query("vc+sd-jwt", subject(&["title", "eqfLevel"]));
-    let parts = answer(&contents, &query, "asker", NOW, &[]).unwrap();
+    let parts = parts_of(&contents, &query, "asker", &[]).unwrap();
     assert_eq!(names(&parts[0]), ["eqfLevel", "title"]);
     assert!(parts[0].stays.contains(&"grade".to_owned()) && parts[0].stays.contains(&"familyName".to_owned()));
     assert_eq!(parts[0].stays.len() + 2, issuer.catalogue.credential_type(TYPE).unwrap().example_claims().len());
@@ -156,7 +182,7 @@ fn an_sd_jwt_vc_is_shown_claim_by_claim() {
     let issuer = Issuer::new();
     let mut contents = Contents::new(12);
     contents.credentials.push(issuer.held("aaaa", "dc+sd-jwt", 1));
-    let parts = answer(&contents, &query("dc+sd-jwt", json!([{"path": ["title"]}])), "asker", NOW, &[]).unwrap();
+    let parts = parts_of(&contents, &query("dc+sd-jwt", json!([{"path": ["title"]}])), "asker", &[]).unwrap();
     assert_eq!(names(&parts[0]), ["title"]);
     assert!(!parts[0].everything);
 }
@@ -167,7 +193,7 @@ fn part_of_a_claim_goes_and_is_called_a_part() {
     let mut contents = Contents::new(12);
     contents.credentials.push(issuer.held("aaaa", "vc+sd-jwt", 1));
     let claims = json!([{"path": ["credentialSubject", "learningOutcomes", 1, "title"]}]);
-    let parts = answer(&contents, &query("vc+sd-jwt", claims), "asker", NOW, &[]).unwrap();
+    let parts = parts_of(&contents, &query("vc+sd-jwt", claims), "asker", &[]).unwrap();
     assert_eq!(names(&parts[0]), ["learningOutcomes"]);
     assert!(parts[0].goes[0].in_part);
     assert!(!parts[0].goes[0].value.to_string().contains("Plans and gives"));
@@ -178,7 +204,7 @@ fn a_data_integrity_credential_goes_as_a_whole_and_says_so() {
     let issuer = Issuer::new();
     let mut contents = Contents::new(12);
     contents.credentials.push(issuer.held("aaaa", "di_vc+jcs", 1));
-    let parts = answer(&contents, &query("di_vc+jcs", subject(&["title"])), "asker", NOW, &[]).unwrap();
+    let parts = parts_of(&contents, &query("di_vc+jcs", subject(&["title"])), "asker", &[]).unwrap();
     assert!(parts[0].everything && parts[0].stays.is_empty());
     assert!(names(&parts[0]).contains(&"grade"));
     let bound = parts[0].bind(&contents.credentials[0].copies[0], "nonce", "asker", NOW).unwrap();
@@ -188,7 +214,7 @@ fn a_data_integrity_credential_goes_as_a_whole_and_says_so() {
 }
 
 #[test]
-fn a_fresh_copy_goes_first_then_one_that_this_asker_knows_then_the_least_seen() {
+fn the_copy_that_this_asker_knows_goes_first_then_a_fresh_one_then_the_least_seen() {
     let issuer = Issuer::new();
     let mut contents = Contents::new(12);
     contents.credentials.push(issuer.held("aaaa", "vc+sd-jwt", 3));
@@ -197,10 +223,11 @@ fn a_fresh_copy_goes_first_then_one_that_this_asker_knows_then_the_least_seen() 
         for (copy, seen) in contents.credentials[0].copies.iter_mut().zip(seen) {
             copy.shown_to = seen.iter().map(|&name| name.to_owned()).collect();
         }
-        let parts = answer(&contents, &query, "me", NOW, &[]).unwrap();
+        let parts = parts_of(&contents, &query, "me", &[]).unwrap();
         (parts[0].copy, parts[0].exposure.clone())
     };
-    assert_eq!(used([&["x"], &["me"], &[]]), (2, Exposure::Fresh));
+    assert_eq!(used([&["x"], &["me"], &[]]), (1, Exposure::SameAsker));
+    assert_eq!(used([&["x"], &["x", "me"], &[]]), (2, Exposure::Fresh));
     assert_eq!(used([&["x"], &["me"], &["y"]]), (1, Exposure::SameAsker));
     assert_eq!(used([&["x", "y"], &["x", "z"], &["y"]]), (2, Exposure::Others(vec!["y".to_owned()])));
 }
@@ -213,7 +240,7 @@ fn a_credential_with_fresh_copies_goes_before_a_newer_one_without() {
     contents.credentials.push(issuer.held("bbbb", "vc+sd-jwt", 1));
     contents.credentials[1].received_at = NOW.plus(10);
     let query = query("vc+sd-jwt", subject(&["title"]));
-    let chosen = |contents: &Contents, only: &[usize]| answer(contents, &query, "me", NOW, only).unwrap()[0].credential;
+    let chosen = |contents: &Contents, only: &[usize]| parts_of(contents, &query, "me", only).unwrap()[0].credential;
     assert_eq!(chosen(&contents, &[]), 1);
     assert_eq!(chosen(&contents, &[0]), 0);
     contents.credentials[1].copies[0].shown_to.push("x".to_owned());
@@ -226,8 +253,8 @@ fn what_has_expired_or_is_missing_is_not_an_answer() {
     let mut contents = Contents::new(12);
     contents.credentials.push(issuer.held("aaaa", "vc+sd-jwt", 1));
     let good = query("vc+sd-jwt", subject(&["title"]));
-    assert!(answer(&contents, &good, "me", NOW, &[]).is_ok());
-    let unmet = |contents: &Contents, query: &Query| answer(contents, query, "me", NOW, &[]).unwrap_err().code;
+    assert!(parts_of(&contents, &good, "me", &[]).is_ok());
+    let unmet = |contents: &Contents, query: &Query| parts_of(contents, query, "me", &[]).unwrap_err().code;
     assert_eq!(unmet(&contents, &query("vc+sd-jwt", subject(&["title", "shoeSize"]))), Code::QueryUnmet);
     assert_eq!(unmet(&contents, &query("di_vc+jcs", subject(&["title"]))), Code::QueryUnmet);
     contents.credentials[0].valid_until = Some(NOW.plus(-1));
@@ -242,7 +269,7 @@ fn whatever_goes_is_listed_except_issuer_kind_and_dates() {
         contents.credentials.push(issuer.held("aaaa", format, 1));
         let title = if format == "dc+sd-jwt" { json!([{"path": ["title"]}]) } else { subject(&["title"]) };
         let listed = |contents: &Contents| {
-            let parts = answer(contents, &query(format, title.clone()), "asker", NOW, &[]).unwrap();
+            let parts = parts_of(contents, &query(format, title.clone()), "asker", &[]).unwrap();
             parts[0].goes.iter().map(|claim| claim.name.clone()).collect::<Vec<_>>()
         };
         assert_eq!(listed(&contents), ["title"], "{format}");
@@ -264,7 +291,7 @@ fn an_approval_is_of_this_request_and_this_answer() {
     let mut contents = Contents::new(12);
     contents.credentials.push(issuer.held("aaaa", "vc+sd-jwt", 2));
     let approved = |contents: &Contents, object: &str, names: &[&str]| {
-        let parts = answer(contents, &query("vc+sd-jwt", subject(names)), "me", NOW, &[]).unwrap();
+        let parts = parts_of(contents, &query("vc+sd-jwt", subject(names)), "me", &[]).unwrap();
         digest(object, &parts, contents).unwrap()
     };
     let seen = approved(&contents, "a.b.c", &["title", "eqfLevel"]);
@@ -285,7 +312,7 @@ fn the_digest_is_the_one_that_is_documented() {
     let issuer = Issuer::new();
     let mut contents = Contents::new(12);
     contents.credentials.push(issuer.held("aaaa", "vc+sd-jwt", 1));
-    let parts = answer(&contents, &query("vc+sd-jwt", subject(&["title", "eqfLevel"])), "me", NOW, &[]).unwrap();
+    let parts = parts_of(&contents, &query("vc+sd-jwt", subject(&["title", "eqfLevel"])), "me", &[]).unwrap();
     let text = r#"a.b.c[["q","aaaa","vc+sd-jwt",["credentialSubject.eqfLevel","credentialSubject.title"]]]"#;
     assert_eq!(digest("a.b.c", &parts, &contents).unwrap(), URL_SAFE_NO_PAD.encode(Sha256::digest(text)));
     assert_eq!(digest("a.b.c", &[], &contents).unwrap(), URL_SAFE_NO_PAD.encode(Sha256::digest("a.b.c[]")));
@@ -298,9 +325,8 @@ fn commitments_that_stay_hidden_are_neither_shown_nor_hidden_claims() {
         let mut contents = Contents::new(12);
         contents.credentials.push(issuer.held("aaaa", format, 1));
         let path = |name: &str| if format == "dc+sd-jwt" { json!([name]) } else { json!(["credentialSubject", name]) };
-        let ask = |path: Value| {
-            answer(&contents, &query(format, json!([{"path": path}])), "asker", NOW, &[]).unwrap().remove(0)
-        };
+        let ask =
+            |path: Value| parts_of(&contents, &query(format, json!([{"path": path}])), "asker", &[]).unwrap().remove(0);
         let part = ask(path("title"));
         let copy = SdJwt::parse(&contents.credentials[0].copies[0].credential).unwrap().disclosed().unwrap().payload;
         assert!(claims_of(&copy, format).iter().any(|(name, _)| name == "eqfLevelAtLeast"), "{format}");

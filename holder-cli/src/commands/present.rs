@@ -5,7 +5,7 @@ use carnet_proto::verifier::v1::{Check, CheckOutcome, SubmitPresentationResponse
 use serde_json::{Value, json};
 
 use crate::{
-    answer::{Part, answer, digest},
+    answer::{Answer, Bounds, Part, answer, digest},
     arguments::Present,
     client::presentation::Verifier,
     failure::{Failure, Safety},
@@ -35,12 +35,14 @@ pub(crate) async fn run(session: &Session, arguments: &Present) -> Result<(), Fa
     };
     entry.party_name = request.words("verifier_name", &session.ui.messages).unwrap_or_default();
     entry.purpose = request.words("purpose", &session.ui.messages).unwrap_or_default();
-    let answered = answer(&wallet.contents, &request.query, &request.client_id, session.now, &only)
+    let catalogue = session.catalogue()?;
+    let bounds = Bounds { asker: &request.client_id, now: session.now, only: &only, withheld: &[], proofs_only: &[] };
+    let answered = answer(&wallet.contents, &catalogue, &request.query, &bounds)
         .map_err(|problem| unanswerable(&problem))
         .and_then(something_goes);
     let described = |parts: &[Part]| digest(&request.object, parts, &wallet.contents).map_err(|e| unanswerable(&e));
     let parts = match answered {
-        Ok(parts) => parts,
+        Ok(answer) => answer.parts,
         Err(failure) => {
             entry.request = described(&[])?;
             note(&mut wallet, Entry { reason: failure.reason.clone(), ..entry })?;
@@ -113,9 +115,7 @@ async fn send(
             )
         })?;
         presentations.push((part.query_id.clone(), bound));
-        if !copy.shown_to.contains(&request.client_id) {
-            copy.shown_to.push(request.client_id.clone());
-        }
+        part.spend(copy, &request.client_id);
     }
     wallet.contents.log.push(Entry { kind: EntryKind::Sending, ..entry });
     wallet.save()?;
@@ -197,15 +197,15 @@ fn note(wallet: &mut WalletFile, entry: Entry) -> Result<(), Failure> {
 }
 
 /// Refuses an answer of nothing: there is no document to choose, nothing to approve, and still it would be answered.
-fn something_goes(parts: Vec<Part>) -> Result<Vec<Part>, Failure> {
-    if parts.is_empty() {
+fn something_goes(answer: Answer) -> Result<Answer, Failure> {
+    if answer.parts.is_empty() {
         return Err(Failure::new(
             Code::QueryUnmet.as_str(),
             "Nothing is asked that must be answered; nothing was sent",
             "ask them for a request that says what they need",
         ));
     }
-    Ok(parts)
+    Ok(answer)
 }
 
 fn unanswerable(problem: &carnet_core::Problem) -> Failure {
@@ -222,7 +222,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        answer::tests::{Issuer, NOW},
+        answer::tests::{Issuer, answer},
         wallet::Contents,
     };
 
@@ -238,9 +238,9 @@ mod tests {
                 }],
                 "credential_sets": [{"options": [["q"]], "required": required}]
             }));
-            something_goes(answer(&contents, &query.unwrap(), "me", NOW, &[]).unwrap())
+            something_goes(answer(&contents, &query.unwrap(), "me").unwrap())
         };
-        assert_eq!(asked(true).unwrap().len(), 1);
+        assert_eq!(asked(true).unwrap().parts.len(), 1);
         let refused = asked(false).unwrap_err();
         assert_eq!((refused.reason.as_str(), refused.exit), ("query_unmet", crate::failure::PROBLEM));
         assert!(refused.message.contains("Nothing is asked that must be answered"));

@@ -1,9 +1,6 @@
 use super::*;
 use crate::{
-    answer::{
-        self,
-        tests::{Issuer, NOW},
-    },
+    answer::tests::{Issuer, answer},
     request::tests::Asker,
     ui::messages::Language,
 };
@@ -18,7 +15,7 @@ fn screen(language: Language, shown_to: &[&[&str]]) -> String {
     for (copy, seen) in contents.credentials[0].copies.iter_mut().zip(shown_to) {
         copy.shown_to = seen.iter().map(|&name| name.replace("ASKER", &request.client_id)).collect();
     }
-    let parts = answer::answer(&contents, &request.query, &request.client_id, NOW, &[]).unwrap();
+    let parts = answer(&contents, &request.query, &request.client_id).unwrap().parts;
     let catalogue = &issuer.catalogue;
     let endpoint = "https://a.example";
     let consent =

@@ -1,0 +1,189 @@
+//! What is asked, claim by claim: what each is called on the command line, and the query without what the owner withholds.
+
+use carnet_core::{
+    at_least::Direction,
+    query::{ClaimQuery, CredentialQuery, Query, Threshold, path_to_text},
+    secure::sd_jwt::{ClaimPath, Step},
+    trust::registration::{Beyond, Excess},
+};
+use serde_json::Value;
+
+use crate::{failure::Failure, ui::sanitise::clean};
+
+/// The formats in which claims go one by one.
+const SELECTIVE: [&str; 2] = ["vc+sd-jwt", "dc+sd-jwt"];
+
+/// One thing that is asked for: a claim's value, a threshold of it, or the document itself.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Asked {
+    /// The credential query.
+    pub(crate) query_id: String,
+    /// The claim; `None`: the document itself.
+    pub(crate) path: Option<ClaimPath>,
+    /// What the claim is asked to reach, in the place of its value.
+    pub(crate) threshold: Option<Threshold>,
+    /// What it is beyond, if it is beyond what is registered.
+    pub(crate) beyond: Option<Beyond>,
+    /// Whether the owner has to approve it apart from the rest: it is in excess, and nothing below it is asked about instead.
+    pub(crate) needs_approval: bool,
+}
+
+/// A claim of a credential query.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Claimed {
+    /// The credential query.
+    pub(crate) query_id: String,
+    /// The claim.
+    pub(crate) path: ClaimPath,
+}
+
+impl Claimed {
+    pub(super) fn is(&self, query_id: &str, path: &[Step]) -> bool {
+        self.query_id == query_id && self.path == path
+    }
+}
+
+/// Everything that a query asks for, with what of it is in excess.
+pub(crate) fn asked(query: &Query, excess: &[Excess]) -> Vec<Asked> {
+    let beyond = |id: &str, path: Option<&ClaimPath>, direction: Option<Direction>| {
+        let same =
+            |excess: &&Excess| excess.query_id == id && excess.path.as_ref() == path && excess.threshold == direction;
+        excess.iter().find(same).map(|excess| excess.beyond)
+    };
+    let mut all = Vec::new();
+    for credential in &query.credentials {
+        let itself = beyond(&credential.id, None, None);
+        all.push(Asked {
+            query_id: credential.id.clone(),
+            path: None,
+            threshold: None,
+            beyond: itself,
+            // Who is asked about each claim need not be asked about the document around them, unless it goes as a whole.
+            needs_approval: itself.is_some() && (credential.claims.is_empty() || !selective(credential)),
+        });
+        for claim in &credential.claims {
+            let direction = claim.threshold.as_ref().map(Threshold::direction);
+            let beyond = beyond(&credential.id, Some(&claim.path), direction);
+            let asked = Asked {
+                query_id: credential.id.clone(),
+                path: Some(claim.path.clone()),
+                threshold: claim.threshold.clone(),
+                beyond,
+                needs_approval: beyond.is_some(),
+            };
+            if !all.contains(&asked) {
+                all.push(asked);
+            }
+        }
+    }
+    all
+}
+
+impl Asked {
+    /// How it is called on the command line: `residence`, `residence:credentialSubject.rightToWork`,
+    /// `residence:credentialSubject.validUntil >= 2026-11-22`.
+    pub(crate) fn name(&self) -> String {
+        match (&self.path, &self.threshold) {
+            (None, _) => self.query_id.clone(),
+            (Some(path), None) => format!("{}:{}", self.query_id, path_to_text(path)),
+            (Some(path), Some(threshold)) => format!("{}:{}", self.query_id, threshold_text(path, threshold)),
+        }
+    }
+
+    /// The same without the threshold.
+    fn short_name(&self) -> String {
+        Self { threshold: None, ..self.clone() }.name()
+    }
+
+    /// Whether a claim query falls with this one: it is the same, or could not go without the value that is withheld.
+    fn covers(&self, claim: &ClaimQuery) -> bool {
+        self.path.as_ref().is_some_and(|path| {
+            let same = *path == claim.path && self.threshold == claim.threshold;
+            same || (self.threshold.is_none() && claim.threshold.is_none() && overlaps(path, &claim.path))
+        })
+    }
+}
+
+/// What of all that is asked has these names. A name without a threshold means the claim in whichever way it is asked;
+/// where `exact`, it must be clear which.
+///
+/// # Errors
+/// `claim_unknown`: nothing of that name is asked; `claim_ambiguous`.
+pub(crate) fn named(all: &[Asked], names: &[String], exact: bool) -> Result<Vec<Asked>, Failure> {
+    let mut found = Vec::new();
+    for name in names {
+        let full: Vec<&Asked> = all.iter().filter(|asked| asked.name() == *name).collect();
+        let short: Vec<&Asked> = all.iter().filter(|asked| asked.short_name() == *name).collect();
+        if short.is_empty() && full.is_empty() {
+            let known: Vec<String> = all.iter().map(|asked| format!("\"{}\"", clean(&asked.name()))).collect();
+            let message = format!("Nothing of the name \"{}\" is asked for", clean(name));
+            return Err(Failure::usage("claim_unknown", message, format!("what is asked: {}", known.join(", "))));
+        }
+        if exact && short.len() > 1 && full.len() != 1 {
+            let known: Vec<String> = short.iter().map(|asked| format!("\"{}\"", clean(&asked.name()))).collect();
+            let message = format!("\"{}\" is asked for in more than one way", clean(name));
+            return Err(Failure::usage("claim_ambiguous", message, format!("name one of: {}", known.join(", "))));
+        }
+        // What is withheld without a word on the threshold is withheld in every form.
+        let meant = if exact && !full.is_empty() { full } else { full.into_iter().chain(short).collect() };
+        found.extend(meant.into_iter().cloned());
+    }
+    Ok(found)
+}
+
+/// The query as it stands where what is withheld is absent: claim sets that need it cannot be met, and a credential query
+/// without another way to answer it is one that nothing fits.
+pub(crate) fn without(query: &Query, withheld: &[Asked]) -> Query {
+    let mut query = query.clone();
+    for credential in &mut query.credentials {
+        let own: Vec<&Asked> = withheld.iter().filter(|asked| asked.query_id == credential.id).collect();
+        if own.is_empty() {
+            continue;
+        }
+        let gone: Vec<&ClaimQuery> =
+            credential.claims.iter().filter(|claim| own.iter().any(|asked| asked.covers(claim))).collect();
+        let whole = own.iter().any(|asked| asked.path.is_none()) || !selective(credential);
+        let unmet = if credential.claim_sets.is_empty() {
+            whole || !gone.is_empty()
+        } else {
+            let gone: Vec<String> = gone.iter().filter_map(|claim| claim.id.clone()).collect();
+            credential.claim_sets.retain(|set| !set.iter().any(|id| gone.contains(id)));
+            whole || credential.claim_sets.is_empty()
+        };
+        if unmet {
+            // No type is accepted: nothing fits.
+            credential.type_values.clear();
+            credential.vct_values.clear();
+        }
+    }
+    query
+}
+
+/// A threshold as text: `credentialSubject.validUntil >= 2026-11-22`.
+pub(crate) fn threshold_text(path: &[Step], threshold: &Threshold) -> String {
+    let sign = match threshold.direction() {
+        Direction::AtLeast => ">=",
+        Direction::AtMost => "<=",
+    };
+    format!("{} {sign} {}", path_to_text(path), bound_text(threshold))
+}
+
+/// The bound of a threshold as text.
+pub(crate) fn bound_text(threshold: &Threshold) -> String {
+    match threshold.bound() {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+fn selective(credential: &CredentialQuery) -> bool {
+    SELECTIVE.contains(&credential.format.as_str())
+}
+
+/// Whether one of two paths leads to the other, where every element stands for any.
+fn overlaps(one: &[Step], other: &[Step]) -> bool {
+    one.iter().zip(other).all(|(a, b)| match (a, b) {
+        (Step::All, Step::Index(_)) | (Step::Index(_), Step::All) => true,
+        (a, b) => a == b,
+    })
+}

@@ -1,0 +1,198 @@
+//! What of the wallet could answer: up to two copies of each document, opened.
+
+use carnet_core::{
+    Code, Problem,
+    json::{Limits, parse},
+    query::{
+        Candidate, Query,
+        plan::{self, Holding},
+    },
+    secure::sd_jwt::{ClaimPath, OrderedClaim, Positions, SdJwt, Step},
+};
+use serde_json::{Map, Value};
+
+use super::{Bounds, Exposure};
+use crate::wallet::{Contents, Copy, HeldCredential};
+
+/// A copy of the wallet, opened for matching.
+pub(super) struct Opened {
+    pub(super) credential: usize,
+    pub(super) format: String,
+    pub(super) copy: usize,
+    pub(super) exposure: Exposure,
+    /// All of its claims.
+    pub(super) payload: Map<String, Value>,
+    /// The same without what must not go by its value, where that is less.
+    reduced: Option<Map<String, Value>>,
+    pub(super) source: Source,
+    provable: Vec<OrderedClaim>,
+    known: bool,
+}
+
+/// What a presentation is made from.
+pub(super) enum Source {
+    /// With where the commitments of its ordered claims stand.
+    Selective(SdJwt, Vec<Positions>),
+    /// A document that shows all or nothing.
+    Whole(Value),
+}
+
+impl Opened {
+    /// As the plan takes it.
+    pub(super) fn holding(&self) -> Holding<'_> {
+        let payload = self.reduced.as_ref().unwrap_or(&self.payload);
+        Holding {
+            document: self.credential,
+            candidate: Candidate { format: &self.format, payload, proved: &[] },
+            provable: &self.provable,
+            exposure: match &self.exposure {
+                Exposure::Fresh => plan::Exposure::Nobody,
+                Exposure::SameAsker => plan::Exposure::SameAsker,
+                Exposure::Others(others) => plan::Exposure::Others(others.len()),
+            },
+            known: self.known,
+        }
+    }
+}
+
+/// Of each credential that is valid and of a format that is asked for: the copy that this asker alone has seen, and a fresh
+/// one or, where there is none, the least seen. The newest credential comes first, and so goes before one that would show
+/// as little.
+pub(super) fn open_all(contents: &Contents, query: &Query, bounds: &Bounds<'_>) -> Result<Vec<Opened>, Problem> {
+    let mut order: Vec<(usize, &HeldCredential)> = contents.credentials.iter().enumerate().collect();
+    order.sort_by(|(_, a), (_, b)| b.received_at.cmp(&a.received_at));
+    let mut opened = Vec::new();
+    for (index, held) in order {
+        let wanted = query.credentials.iter().any(|credential| credential.format == held.format);
+        let holds = held.valid_until.is_none_or(|until| bounds.now <= until);
+        if !wanted || !holds || !(bounds.only.is_empty() || bounds.only.contains(&index)) {
+            continue;
+        }
+        let known = held.copies.iter().any(|copy| copy.shown_to.iter().any(|seen| seen == bounds.asker));
+        for copy in copies(held, query, bounds.asker) {
+            opened.push(open(index, held, copy, known, query, bounds)?);
+        }
+    }
+    Ok(opened)
+}
+
+/// The copies to choose from, by index.
+fn copies(held: &HeldCredential, query: &Query, asker: &str) -> Vec<usize> {
+    let kept = || held.copies.iter().enumerate().filter(|(_, copy)| copy.is_kept());
+    // Of copies that are seen alike, the one that can prove the most goes.
+    let best = |wanted: &dyn Fn(&Exposure) -> bool| {
+        kept()
+            .map(|(index, copy)| (index, copy, exposure(copy, asker)))
+            .filter(|(_, _, exposure)| wanted(exposure))
+            .min_by_key(|(_, copy, exposure)| (seen_by(exposure), std::cmp::Reverse(provable(copy, query).len())))
+            .map(|(index, ..)| index)
+    };
+    let own = best(&|exposure| *exposure == Exposure::SameAsker);
+    let other = best(&|exposure| *exposure == Exposure::Fresh)
+        .or_else(|| best(&|exposure| matches!(exposure, Exposure::Others(_))));
+    own.into_iter().chain(other).collect()
+}
+
+fn seen_by(exposure: &Exposure) -> usize {
+    match exposure {
+        Exposure::Fresh => 0,
+        Exposure::SameAsker => 1,
+        Exposure::Others(others) => others.len().saturating_add(1),
+    }
+}
+
+fn exposure(copy: &Copy, asker: &str) -> Exposure {
+    let others: Vec<String> = copy.shown_to.iter().filter(|seen| *seen != asker).cloned().collect();
+    match (copy.shown_to.is_empty(), others.is_empty()) {
+        (true, _) => Exposure::Fresh,
+        (false, true) => Exposure::SameAsker,
+        (false, false) => Exposure::Others(others),
+    }
+}
+
+/// The claims of a copy whose thresholds it can prove for this query: those with commitments, but for one that was opened
+/// for another threshold of that direction before (spec/at-least.md 4.5).
+fn provable(copy: &Copy, query: &Query) -> Vec<OrderedClaim> {
+    let thresholds = || {
+        let claims = query.credentials.iter().flat_map(|credential| &credential.claims);
+        claims.filter_map(|claim| Some((&claim.path, claim.threshold.as_ref()?)))
+    };
+    let spent = |path: &ClaimPath, direction| {
+        let before = copy.opened.iter().filter(|opened| opened.path == *path && opened.direction == direction);
+        let mut bounds = before.map(|opened| opened.bound);
+        bounds.any(|bound| {
+            thresholds().any(|(asked, threshold)| {
+                asked == path && threshold.direction() == direction && threshold.number().number() != bound
+            })
+        })
+    };
+    copy.commitments
+        .iter()
+        .filter(|known| !spent(&known.path, known.direction))
+        .map(|known| OrderedClaim { path: known.path.clone(), direction: known.direction })
+        .collect()
+}
+
+fn open(
+    credential: usize,
+    held: &HeldCredential,
+    index: usize,
+    known: bool,
+    query: &Query,
+    bounds: &Bounds<'_>,
+) -> Result<Opened, Problem> {
+    let copy = held.copies.get(index).ok_or(Code::QueryUnmet)?;
+    let (payload, source, provable) = if held.format.ends_with("sd-jwt") {
+        let token = SdJwt::parse(&copy.credential)?;
+        let positions = copy.commitments.iter().map(Positions::from).collect();
+        (token.disclosed()?.payload, Source::Selective(token, positions), provable(copy, query))
+    } else {
+        let document = parse(copy.credential.as_bytes(), Limits::DOCUMENT)?;
+        let members = document.as_object().cloned().ok_or(Code::InvalidJson)?;
+        (members, Source::Whole(document), Vec::new())
+    };
+    let reduced = reduced(&held.format, &payload, &provable, query, bounds);
+    let exposure = exposure(copy, bounds.asker);
+    let format = held.format.clone();
+    Ok(Opened { credential, format, copy: index, exposure, payload, reduced, source, provable, known })
+}
+
+/// The payload without the claims whose value must not stand in for a proof that this copy cannot give; `None` if it is
+/// the same.
+fn reduced(
+    format: &str,
+    payload: &Map<String, Value>,
+    provable: &[OrderedClaim],
+    query: &Query,
+    bounds: &Bounds<'_>,
+) -> Option<Map<String, Value>> {
+    let mut reduced: Option<Map<String, Value>> = None;
+    let candidate = Candidate { format, payload, proved: &[] };
+    for credential in query.credentials.iter().filter(|credential| credential.fits(candidate)) {
+        for claim in &credential.claims {
+            let Some(threshold) = &claim.threshold else { continue };
+            let hidden = bounds.proofs_only.iter().any(|only| only.is(&credential.id, &claim.path));
+            let proves =
+                provable.iter().any(|known| known.path == claim.path && known.direction == threshold.direction());
+            if hidden && !proves {
+                remove(reduced.get_or_insert_with(|| payload.clone()), &claim.path);
+            }
+        }
+    }
+    reduced
+}
+
+/// Removes a claim; the path of one with a threshold is of names alone (spec/at-least.md 5.2).
+fn remove(payload: &mut Map<String, Value>, path: &[Step]) {
+    match path {
+        [Step::Name(last)] => {
+            payload.remove(last);
+        }
+        [Step::Name(name), rest @ ..] => {
+            if let Some(members) = payload.get_mut(name).and_then(Value::as_object_mut) {
+                remove(members, rest);
+            }
+        }
+        _ => {}
+    }
+}

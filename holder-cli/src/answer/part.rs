@@ -1,0 +1,121 @@
+//! What one presentation shows, taken from the very thing that will be sent.
+
+use carnet_core::{
+    Code, Problem,
+    at_least::Direction,
+    query::{commitments_path, path_to_text, plan::Show},
+    secure::sd_jwt::{ClaimPath, Positions, Step},
+};
+use serde_json::{Map, Value};
+
+use super::{Claim, Part, Proving, Shown, holdings::Opened, holdings::Source, split, threshold_text};
+
+/// What always goes along and is not listed: who issued it, what kind it is, when it is valid, the copy's own key, and the
+/// signature. Everything else that goes is on the screen, also what nobody asked for and the issuer put in.
+const VC_FRAME: [&str; 10] =
+    ["@context", "type", "issuer", "validFrom", "validUntil", "cnf", "iss", "iat", "nbf", "exp"];
+/// The same for an SD-JWT VC, where the claims stand beside them.
+const DC_FRAME: [&str; 7] = ["iss", "iat", "nbf", "exp", "cnf", "vct", "vct#integrity"];
+/// The signature of a Data Integrity credential.
+const PROOF: &str = "proof";
+const SUBJECT: &str = "credentialSubject";
+
+/// Takes what is shown from the very thing that will be sent, so that the screen cannot say something else.
+pub(super) fn part(query_id: String, opened: &Opened, shows: &[Show]) -> Result<Part, Problem> {
+    let mut proves = Vec::new();
+    // The one element of each array of commitments that goes for a proof; it stands for the proof and for nothing else.
+    let mut openings: Vec<ClaimPath> = Vec::new();
+    let (shown, visible, paths, everything) = match &opened.source {
+        Source::Selective(token, positions) => {
+            let (mut values, thresholds) = split(shows);
+            let mut proofs = Vec::with_capacity(thresholds.len());
+            for (path, threshold) in thresholds {
+                let known =
+                    |known: &&Positions| known.claim.path == *path && known.claim.direction == threshold.direction();
+                let positions = positions.iter().find(known).ok_or(Code::QueryUnmet)?;
+                let (element, proof) = token.prove(positions, threshold)?;
+                values.push(element);
+                proofs.push(proof);
+                openings.extend(commitments_path(path, threshold.direction()));
+                let name = match path.last() {
+                    Some(Step::Name(name)) => name.clone(),
+                    _ => path_to_text(path),
+                };
+                proves.push(Proving { name, path: path.clone(), threshold: threshold.clone() });
+            }
+            let selected = token.select(&values)?;
+            let disclosed = selected.disclosed()?;
+            // An array from which more goes than the one element is a claim like any other.
+            openings.retain(|array| {
+                let below = disclosed.paths.iter().filter(|path| path.len() > array.len() && path.starts_with(array));
+                below.count() == 1
+            });
+            let is_opening =
+                |path: &ClaimPath| openings.iter().any(|array| path.len() > array.len() && path.starts_with(array));
+            let listed = disclosed.paths.iter().filter(|path| !is_opening(path)).map(|path| path_to_text(path));
+            let proved = proves.iter().map(|proving| threshold_text(&proving.path, &proving.threshold));
+            let paths = listed.chain(proved).collect();
+            (Shown::Selected(selected, proofs), disclosed.payload, paths, false)
+        }
+        Source::Whole(document) => {
+            let names = claims_of(&opened.payload, &opened.format)
+                .into_iter()
+                .map(|(name, _)| format!("{SUBJECT}.{name}"))
+                .collect();
+            (Shown::Whole(document.clone()), opened.payload.clone(), names, true)
+        }
+    };
+    let visible = claims_of(&visible, &opened.format);
+    let mut goes = Vec::new();
+    let mut stays = Vec::new();
+    for (name, whole) in claims_of(&opened.payload, &opened.format) {
+        let shown = visible.iter().find(|(shown, _)| *shown == name).map(|(_, value)| *value);
+        let opened_by_proof = || openings.iter().any(|array| array.last() == Some(&Step::Name(name.clone())));
+        // Commitments that are all hidden say nothing of the owner: there is nothing to go, and nothing to stay.
+        if are_commitments(&name)
+            && (opened_by_proof() || shown.is_none_or(|shown| shown.as_array().is_some_and(Vec::is_empty)))
+        {
+            continue;
+        }
+        match shown {
+            Some(value) => goes.push(Claim { name, value: value.clone(), in_part: value != whole }),
+            None => stays.push(name),
+        }
+    }
+    Ok(Part {
+        query_id,
+        credential: opened.credential,
+        copy: opened.copy,
+        exposure: opened.exposure.clone(),
+        goes,
+        proves,
+        stays,
+        everything,
+        paths,
+        shown,
+    })
+}
+
+/// The claims of a payload: the members of the subject, and whatever else stands at the top.
+pub(crate) fn claims_of<'a>(payload: &'a Map<String, Value>, format: &str) -> Vec<(String, &'a Value)> {
+    let frame: &[&str] = if format == "dc+sd-jwt" { &DC_FRAME } else { &VC_FRAME };
+    let signature = |name: &str| name == PROOF && !format.ends_with("sd-jwt");
+    let mut claims = Vec::new();
+    for (name, value) in payload {
+        match (name.as_str(), value) {
+            (SUBJECT, Value::Object(members)) if format != "dc+sd-jwt" => {
+                claims.extend(
+                    members.iter().filter(|(name, _)| *name != "id").map(|(name, value)| (name.clone(), value)),
+                );
+            }
+            (known, _) if frame.contains(&known) || signature(known) => {}
+            _ => claims.push((name.clone(), value)),
+        }
+    }
+    claims
+}
+
+/// Whether a member has the name of an array of commitments, such as `validUntilAtLeast` (spec/at-least.md 3.1).
+pub(crate) fn are_commitments(name: &str) -> bool {
+    Direction::ALL.iter().any(|direction| name.ends_with(&direction.commitments_claim("")))
+}
