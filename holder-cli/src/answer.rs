@@ -24,7 +24,7 @@ mod digest;
 mod holdings;
 mod part;
 
-pub(crate) use asked::{Asked, Claimed, asked, named, threshold_text, without};
+pub(crate) use asked::{Asked, Claimed, asked, bound_text, named, threshold_text, without};
 pub(crate) use digest::digest;
 use holdings::{Opened, open_all};
 pub(crate) use part::{are_commitments, claims_of};

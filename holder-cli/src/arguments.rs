@@ -75,6 +75,9 @@ pub(crate) enum Command {
     Log,
     /// Delete a credential
     Delete(Delete),
+    /// Say whose word you take on who asks: registrars, whose registrations your wallet accepts
+    #[command(subcommand)]
+    Registrar(RegistrarCommand),
 }
 
 /// `carnet init`.
@@ -136,6 +139,43 @@ pub(crate) struct Present {
     /// Answer with this credential only; may be given more than once
     #[arg(long = "use", value_name = "ID")]
     pub(crate) only: Vec<String>,
+    /// Approve a claim that goes beyond what the asker is registered for; may be given more than once
+    #[arg(long, value_name = "QUERY_ID:PATH")]
+    pub(crate) approve: Vec<String>,
+    /// Answer as if you had not this claim; may be given more than once
+    #[arg(long, value_name = "QUERY_ID:PATH")]
+    pub(crate) withhold: Vec<String>,
+    /// Say why it is these documents and claims that would go
+    #[arg(long)]
+    pub(crate) explain: bool,
+}
+
+/// `carnet registrar`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum RegistrarCommand {
+    /// Accept the registrations of a registrar
+    Add(AddRegistrar),
+    /// List the registrars that you accept
+    List,
+    /// Accept them no more
+    Remove(RemoveRegistrar),
+}
+
+/// `carnet registrar add`.
+#[derive(Debug, Args)]
+pub(crate) struct AddRegistrar {
+    /// Its identifier: did:...
+    pub(crate) did: String,
+    /// Your name for it
+    #[arg(long, value_name = "NAME")]
+    pub(crate) name: Option<String>,
+}
+
+/// `carnet registrar remove`.
+#[derive(Debug, Args)]
+pub(crate) struct RemoveRegistrar {
+    /// Its identifier: did:...
+    pub(crate) did: String,
 }
 
 /// `carnet delete`.

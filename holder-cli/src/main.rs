@@ -10,6 +10,7 @@ mod client;
 mod collect;
 mod commands;
 mod failure;
+mod introduction;
 mod offer;
 mod pending;
 mod promise;
@@ -47,6 +48,7 @@ fn run(session: &Session, command: &Command) -> Result<(), Failure> {
         Command::Show(arguments) => commands::show::run(session, arguments),
         Command::Log => commands::log::run(session),
         Command::Delete(arguments) => commands::delete::run(session, arguments),
+        Command::Registrar(command) => commands::registrar::run(session, command),
         Command::Receive(arguments) => online(commands::receive::run(session, arguments)),
         Command::Refill(arguments) => online(commands::refill::run(session, arguments)),
         Command::Present(arguments) => online(commands::present::run(session, arguments)),

@@ -20,6 +20,8 @@ use crate::{
 const TYP: &str = "oauth-authz-req+jwt";
 const AUDIENCE: &str = "https://self-issued.me/v2";
 const PREFIX: &str = "decentralized_identifier:";
+/// The `format` of a registration in `verifier_info`.
+const REGISTRATION_FORMAT: &str = "di_vc+jcs";
 const LONGEST: usize = 16_384;
 const LONGEST_NONCE: usize = 512;
 
@@ -87,6 +89,10 @@ pub(crate) struct Request {
     pub(crate) query: Query,
     /// The request object's text, as it was signed.
     pub(crate) object: String,
+    /// The registrations that came along, not verified.
+    pub(crate) registrations: Vec<Value>,
+    /// The part of the asker's registration that the request says it falls under; empty if it says none.
+    pub(crate) intended_use: String,
     carnet: Map<String, Value>,
 }
 
@@ -117,13 +123,16 @@ impl Request {
         }
         jws.verify(&document.key_for(&method, Purpose::Authentication)?)?;
         let query = check(payload, pointer, now)?;
+        let carnet = payload.get("carnet").and_then(Value::as_object).cloned().unwrap_or_default();
         Ok(Self {
             client_id: pointer.client_id.clone(),
             did: pointer.did.clone(),
             nonce: text(payload, "nonce")?.to_owned(),
             query,
             object: token.to_owned(),
-            carnet: payload.get("carnet").and_then(Value::as_object).cloned().unwrap_or_default(),
+            registrations: registrations(payload),
+            intended_use: carnet.get("intended_use").and_then(Value::as_str).unwrap_or_default().to_owned(),
+            carnet,
         })
     }
 
@@ -174,6 +183,19 @@ fn check(payload: &Map<String, Value>, pointer: &Pointer, now: Timestamp) -> Res
     }
     let query = payload.get("dcql_query").ok_or_else(|| Problem::new(Code::ClaimMissing, "dcql_query is missing"))?;
     Query::parse(query)
+}
+
+/// The registrations in `verifier_info` (protocol 4.9). What stands there beside them, in whichever form, is for others:
+/// nothing that it could say is believed.
+fn registrations(payload: &Map<String, Value>) -> Vec<Value> {
+    let entries = payload.get("verifier_info").and_then(Value::as_array).into_iter().flatten();
+    let registration = |entry: &Value| {
+        let format = entry.get("format").and_then(Value::as_str);
+        // One that is limited to some of the credentials (`credential_ids`) says nothing of the request as a whole.
+        let whole = entry.get("credential_ids").is_none();
+        if format == Some(REGISTRATION_FORMAT) && whole { entry.get("data").cloned() } else { None }
+    };
+    entries.filter_map(registration).collect()
 }
 
 fn text<'a>(payload: &'a Map<String, Value>, name: &str) -> Result<&'a str, Problem> {

@@ -140,12 +140,6 @@ pub(crate) fn query(format: &str, claims: Value) -> Query {
     Query::parse(&json!({"credentials": [{"id": "q", "format": format, "meta": meta, "claims": claims}]})).unwrap()
 }
 
-/// The answer to an asker of whom nothing is withheld.
-pub(crate) fn answer(contents: &Contents, query: &Query, asker: &str) -> Result<Answer, Problem> {
-    let bounds = Bounds { asker, now: NOW, only: &[], withheld: &[], proofs_only: &[] };
-    super::answer(contents, &Catalogue::embedded().unwrap(), query, &bounds)
-}
-
 fn parts_of(contents: &Contents, query: &Query, asker: &str, only: &[usize]) -> Result<Vec<Part>, Problem> {
     let bounds = Bounds { asker, now: NOW, only, withheld: &[], proofs_only: &[] };
     Ok(super::answer(contents, &Catalogue::embedded().unwrap(), query, &bounds)?.parts)

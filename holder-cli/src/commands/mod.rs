@@ -7,4 +7,5 @@ pub(crate) mod log;
 pub(crate) mod present;
 pub(crate) mod receive;
 pub(crate) mod refill;
+pub(crate) mod registrar;
 pub(crate) mod show;

@@ -1,20 +1,25 @@
 //! `carnet present`: show what the owner approves to who asks, and nothing else.
 
-use carnet_core::Code;
+use carnet_core::did::Did;
 use carnet_proto::verifier::v1::{Check, CheckOutcome, SubmitPresentationResponse};
 use serde_json::{Value, json};
 
 use crate::{
-    answer::{Answer, Bounds, Part, answer, digest},
+    answer::Part,
     arguments::Present,
     client::presentation::Verifier,
     failure::{Failure, Safety},
+    introduction::{Introduction, registrar},
     refill,
     request::{Pointer, Request},
     session::Session,
-    ui::{consent::Consent, sanitise::clean},
+    ui::sanitise::clean,
     wallet::{Entry, EntryKind, ShownPart, WalletFile},
 };
+
+mod decide;
+
+use decide::{Decided, Decision, Word};
 
 /// Answers a request.
 pub(crate) async fn run(session: &Session, arguments: &Present) -> Result<(), Failure> {
@@ -33,63 +38,53 @@ pub(crate) async fn run(session: &Session, arguments: &Present) -> Result<(), Fa
             return Err(Failure::from_problem(&problem, "The request is not in order", hint));
         }
     };
-    entry.party_name = request.words("verifier_name", &session.ui.messages).unwrap_or_default();
-    entry.purpose = request.words("purpose", &session.ui.messages).unwrap_or_default();
+    if let Some(registrar) = registrar(&request, &wallet.contents)
+        && let Ok(did) = Did::parse(&registrar.did)
+    {
+        // One that cannot be looked up is no registrar for now: the registration is refused, and the owner told why.
+        let _ = session.resolve(&did, "the registrar").await;
+    }
+    let introduction = Introduction::read(&request, &wallet.contents, session.now, &session.dids);
+    let own = |name: &str| request.words(name, &session.ui.messages).unwrap_or_default();
+    entry.party_name =
+        introduction.relying_party().map_or_else(|| own("verifier_name"), |registered| clean(&registered.name));
+    entry.purpose = introduction
+        .intended_use()
+        .and_then(|known| session.ui.messages.pick(|language| known.purpose.get(language).map(String::as_str)))
+        .unwrap_or_else(|| own("purpose"));
     let catalogue = session.catalogue()?;
-    let bounds = Bounds { asker: &request.client_id, now: session.now, only: &only, withheld: &[], proofs_only: &[] };
-    let answered = answer(&wallet.contents, &catalogue, &request.query, &bounds)
-        .map_err(|problem| unanswerable(&problem))
-        .and_then(something_goes);
-    let described = |parts: &[Part]| digest(&request.object, parts, &wallet.contents).map_err(|e| unanswerable(&e));
-    let parts = match answered {
-        Ok(answer) => answer.parts,
+    let decision = Decision {
+        session,
+        arguments,
+        contents: &wallet.contents,
+        catalogue: &catalogue,
+        pointer: &pointer,
+        request: &request,
+        introduction: &introduction,
+        only: &only,
+    };
+    let Decided { digest, outcome } = decision.decide()?;
+    entry.request = digest;
+    let (parts, word) = match outcome {
+        Ok(decided) => decided,
         Err(failure) => {
-            entry.request = described(&[])?;
             note(&mut wallet, Entry { reason: failure.reason.clone(), ..entry })?;
             return Err(failure);
         }
     };
-    entry.request = described(&parts)?;
     entry.parts = parts.iter().filter_map(|part| shown_part(&wallet, part)).collect();
-    if !approved(session, arguments, &wallet, &pointer, &request, &parts, &entry.request)? {
-        note(&mut wallet, Entry { kind: EntryKind::RefusedByOwner, ..entry })?;
-        return Err(Failure::new("declined", "You said no; nothing was sent", "nothing more to do"));
+    match word {
+        Word::Yes => {}
+        Word::No => {
+            note(&mut wallet, Entry { kind: EntryKind::RefusedByOwner, ..entry })?;
+            return Err(Failure::new("declined", "You said no; nothing was sent", "nothing more to do"));
+        }
+        Word::Missing(failure) => return Err(failure),
     }
     let sent = send(session, &mut wallet, &mut verifier, &pointer, &request, &parts, entry).await;
     // Whatever the asker says of it, copies were spent.
     refill::when_low(session, &mut wallet).await;
     sent
-}
-
-/// Whether the owner said yes: on the screen, or by naming the digest of what was looked at before.
-fn approved(
-    session: &Session,
-    arguments: &Present,
-    wallet: &WalletFile,
-    pointer: &Pointer,
-    request: &Request,
-    parts: &[Part],
-    digest: &str,
-) -> Result<bool, Failure> {
-    let ui = &session.ui;
-    let catalogue = session.catalogue()?;
-    let (contents, endpoint) = (&wallet.contents, pointer.endpoint.as_str());
-    let consent = Consent { request, digest, parts, endpoint, contents, catalogue: &catalogue };
-    if arguments.yes.as_deref() == Some(digest) {
-        return Ok(true);
-    }
-    let needed = |reason: &str, message: &str| {
-        let hint = format!("read what is asked, and if you agree: --yes {digest}");
-        Failure::new(reason, message, hint).beside(consent.json(ui))
-    };
-    if arguments.yes.is_some() {
-        return Err(needed("approval_mismatch", "What you approved is not this request, or not what would go now"));
-    }
-    ui.say(&consent.text(ui));
-    if !ui.can_ask() {
-        return Err(needed("approval_needed", "Showing this needs your yes, and nobody can be asked"));
-    }
-    Ok(ui.confirm(&ui.messages.text("consent-question")))
 }
 
 /// Binds and sends. That the copies are used is stored first: a power cut must not make them look unused.
@@ -194,55 +189,4 @@ fn shown_part(wallet: &WalletFile, part: &Part) -> Option<ShownPart> {
 fn note(wallet: &mut WalletFile, entry: Entry) -> Result<(), Failure> {
     wallet.contents.log.push(entry);
     wallet.save()
-}
-
-/// Refuses an answer of nothing: there is no document to choose, nothing to approve, and still it would be answered.
-fn something_goes(answer: Answer) -> Result<Answer, Failure> {
-    if answer.parts.is_empty() {
-        return Err(Failure::new(
-            Code::QueryUnmet.as_str(),
-            "Nothing is asked that must be answered; nothing was sent",
-            "ask them for a request that says what they need",
-        ));
-    }
-    Ok(answer)
-}
-
-fn unanswerable(problem: &carnet_core::Problem) -> Failure {
-    let hint = "see what you have with: carnet list; what is missing, its issuer can offer you";
-    if problem.code == Code::QueryUnmet {
-        return Failure::new("query_unmet", "You have no valid document that answers this; nothing was sent", hint);
-    }
-    Failure::from_problem(problem, "This request cannot be answered; nothing was sent", hint)
-}
-
-#[cfg(test)]
-mod tests {
-    use carnet_core::query::Query;
-
-    use super::*;
-    use crate::{
-        answer::tests::{Issuer, answer},
-        wallet::Contents,
-    };
-
-    #[test]
-    fn a_request_that_needs_nothing_gets_nothing() {
-        let mut contents = Contents::new(12);
-        contents.credentials.push(Issuer::new().held("aaaa", "vc+sd-jwt", 1));
-        let asked = |required: bool| {
-            let query = Query::parse(&json!({
-                "credentials": [{
-                    "id": "q", "format": "vc+sd-jwt", "meta": {"type_values": [["QualificationCredential"]]},
-                    "claims": [{"path": ["credentialSubject", "title"]}]
-                }],
-                "credential_sets": [{"options": [["q"]], "required": required}]
-            }));
-            something_goes(answer(&contents, &query.unwrap(), "me").unwrap())
-        };
-        assert_eq!(asked(true).unwrap().parts.len(), 1);
-        let refused = asked(false).unwrap_err();
-        assert_eq!((refused.reason.as_str(), refused.exit), ("query_unmet", crate::failure::PROBLEM));
-        assert!(refused.message.contains("Nothing is asked that must be answered"));
-    }
 }

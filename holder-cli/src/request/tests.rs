@@ -11,11 +11,11 @@ use serde_json::json;
 use super::*;
 use crate::ui::messages::Language;
 
-const NOW: Timestamp = Timestamp::from_unix(1_800_000_000);
+pub(crate) const NOW: Timestamp = Timestamp::from_unix(1_800_000_000);
 
 /// An asker with a did:jwk, the link to its request, and the request's payload.
 pub(crate) struct Asker {
-    key: SecretKey,
+    pub(crate) key: SecretKey,
     pub(crate) pointer: Pointer,
     pub(crate) payload: Value,
 }

@@ -3,56 +3,78 @@
 use std::fmt::Write;
 
 use carnet_spec::Catalogue;
-use serde_json::{Value, json};
 
 use super::{Ui, labels::Labels, sanitise::clean};
 use crate::{
-    answer::{Exposure, Part},
+    answer::{Answer, Asked, Exposure, Part},
+    introduction::Introduction,
     request::Request,
     wallet::Contents,
 };
+
+mod asker;
+mod excess;
+mod json;
+mod plan;
 
 /// Everything that the decision is about.
 pub(crate) struct Consent<'a> {
     /// The request.
     pub(crate) request: &'a Request,
+    /// What is known of the asker.
+    pub(crate) introduction: &'a Introduction,
+    /// Everything that is asked for.
+    pub(crate) asked: &'a [Asked],
+    /// What of it the owner withholds, or has not approved.
+    pub(crate) withheld: &'a [Asked],
     /// The digest of the request and of what would be sent.
     pub(crate) digest: &'a str,
-    /// What would be sent.
-    pub(crate) parts: &'a [Part],
+    /// What would be sent; `None` if nothing would.
+    pub(crate) answer: Option<&'a Answer>,
     /// Where it would be sent.
     pub(crate) endpoint: &'a str,
     /// The wallet.
     pub(crate) contents: &'a Contents,
     /// The words for types and claims.
     pub(crate) catalogue: &'a Catalogue,
+    /// Whether to say why it is this answer.
+    pub(crate) explain: bool,
 }
 
 impl Consent<'_> {
-    /// The screen.
+    /// The whole screen.
+    #[cfg(test)]
     pub(crate) fn text(&self, ui: &Ui) -> String {
-        let say = |id: &str| ui.messages.text(id);
-        let stated = |name: &str| self.request.words(name, &ui.messages).unwrap_or_else(|| say("consent-not-stated"));
+        self.introduced(ui) + &self.answered(ui)
+    }
+
+    /// The screen's first half: who asks, and what goes beyond what that asker is registered for.
+    pub(crate) fn introduced(&self, ui: &Ui) -> String {
         let mut screen = String::new();
         // Writing to a string does not fail.
-        let _ = writeln!(screen, "{}\n", ui.heading(&say("consent-title")));
-        for (id, value) in [
-            ("consent-asker", stated("verifier_name")),
-            ("consent-asker-id", clean(self.request.did.as_str())),
-            ("consent-purpose", stated("purpose")),
-            ("consent-legal-basis", stated("legal_basis")),
-            ("consent-retention", stated("retention")),
-        ] {
-            let _ = writeln!(screen, "{}:\n  {value}", ui.heading(&say(id)));
-            if id == "consent-asker-id" {
-                let _ = writeln!(screen, "  ({})", say("consent-name-note"));
-            }
-        }
-        for part in self.parts {
+        let _ = writeln!(screen, "{}\n", ui.heading(&ui.messages.text("consent-title")));
+        self.asker_text(ui, &mut screen);
+        self.excess_text(ui, &mut screen);
+        screen
+    }
+
+    /// Its second half: what would go, and what would stay.
+    pub(crate) fn answered(&self, ui: &Ui) -> String {
+        let say = |id: &str| ui.messages.text(id);
+        let mut screen = String::new();
+        self.withheld_text(ui, &mut screen);
+        for part in self.parts() {
             self.part(ui, part, &mut screen);
+        }
+        if self.explain {
+            self.plan_text(ui, &mut screen);
         }
         let _ = writeln!(screen, "\n{}\n{}: {}", say("consent-always"), say("consent-digest"), self.digest);
         screen
+    }
+
+    fn parts(&self) -> &[Part] {
+        self.answer.map_or(&[], |answer| &answer.parts)
     }
 
     fn part(&self, ui: &Ui, part: &Part, screen: &mut String) {
@@ -68,7 +90,10 @@ impl Consent<'_> {
             let value = labels.value(&claim.name, &claim.value);
             let _ = writeln!(screen, "  + {}{some}: {value}", labels.claim(&claim.name));
         }
-        if part.goes.is_empty() {
+        for proving in &part.proves {
+            let _ = writeln!(screen, "  + {}: {}", labels.claim(&proving.name), labels.threshold(&proving.threshold));
+        }
+        if part.goes.is_empty() && part.proves.is_empty() {
             let _ = writeln!(screen, "  {}", say("consent-nothing"));
         }
         let _ = writeln!(screen, "{}:", ui.heading(&say("consent-stays")));
@@ -96,54 +121,6 @@ impl Consent<'_> {
                 }
             }
         }
-    }
-
-    /// The same for a program.
-    pub(crate) fn json(&self, ui: &Ui) -> Value {
-        let stated = |name: &str| self.request.words(name, &ui.messages);
-        let parts: Vec<Value> = self.parts.iter().filter_map(|part| self.part_json(ui, part)).collect();
-        json!({
-            "digest": self.digest,
-            "asker": {
-                "name": stated("verifier_name"),
-                "did": self.request.did.as_str(),
-                "client_id": self.request.client_id,
-                "endpoint": self.endpoint,
-            },
-            "purpose": stated("purpose"),
-            "legal_basis": stated("legal_basis"),
-            "retention": stated("retention"),
-            "language": ui.messages.language().tag(),
-            "credentials": parts,
-        })
-    }
-
-    fn part_json(&self, ui: &Ui, part: &Part) -> Option<Value> {
-        let held = self.contents.credentials.get(part.credential)?;
-        let labels = Labels::new(self.catalogue, &held.type_name, &ui.messages);
-        let goes: Vec<Value> = part
-            .goes
-            .iter()
-            .map(|claim| {
-                json!({
-                    "claim": claim.name, "label": labels.claim(&claim.name),
-                    "value": claim.value, "text": labels.value(&claim.name, &claim.value), "in_part": claim.in_part,
-                })
-            })
-            .collect();
-        let stays: Vec<Value> =
-            part.stays.iter().map(|name| json!({"claim": name, "label": labels.claim(name)})).collect();
-        let (exposure, seen_by): (&str, &[String]) = match &part.exposure {
-            Exposure::Fresh => ("fresh", &[]),
-            Exposure::SameAsker => ("same_asker", &[]),
-            Exposure::Others(others) => ("seen_by_others", others),
-        };
-        Some(json!({
-            "query_id": part.query_id, "id": held.id, "type": held.type_name, "label": labels.document(),
-            "format": held.format, "issuer": held.issuer, "issuer_name": held.issuer_name,
-            "goes": goes, "stays": stays, "paths": part.paths, "everything": part.everything,
-            "copy": exposure, "copy_seen_by": seen_by,
-        }))
     }
 }
 

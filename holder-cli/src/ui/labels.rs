@@ -1,9 +1,11 @@
 //! Names that people know: of document types, of claims, of values.
 
+use carnet_core::{at_least::Direction, query::Threshold};
 use carnet_spec::{Catalogue, Display};
 use serde_json::Value;
 
 use super::{messages::Messages, sanitise::clean};
+use crate::answer::bound_text;
 
 /// The words of one type in the owner's language, or its bare names for a type that is not in the catalogue.
 pub(crate) struct Labels<'a> {
@@ -27,6 +29,18 @@ impl<'a> Labels<'a> {
     /// A claim's name, by its path below the subject.
     pub(crate) fn claim(&self, path: &str) -> String {
         self.display.and_then(|display| display.label(path)).map_or_else(|| clean(path), str::to_owned)
+    }
+
+    /// What is proved in the place of a value.
+    pub(crate) fn threshold(&self, threshold: &Threshold) -> String {
+        let date = threshold.bound().as_str().is_some_and(|bound| bound.contains('-'));
+        let id = match (date, threshold.direction()) {
+            (true, Direction::AtLeast) => "threshold-date-at-least",
+            (true, Direction::AtMost) => "threshold-date-at-most",
+            (false, Direction::AtLeast) => "threshold-value-at-least",
+            (false, Direction::AtMost) => "threshold-value-at-most",
+        };
+        self.messages.with(id, &[("bound", &clean(&bound_text(threshold)))])
     }
 
     /// A value for a person.

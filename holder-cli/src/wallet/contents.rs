@@ -32,12 +32,25 @@ pub(crate) struct Contents {
     pub(crate) pending: Vec<Pending>,
     /// Who saw what, when; oldest first.
     pub(crate) log: Vec<Entry>,
+    /// Whose word is taken on who asks.
+    #[serde(default)]
+    pub(crate) registrars: Vec<Registrar>,
+}
+
+/// A registrar whose registrations the owner accepts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Registrar {
+    /// Its DID.
+    pub(crate) did: String,
+    /// The owner's name for it; may be empty.
+    pub(crate) name: String,
 }
 
 impl Contents {
     /// An empty wallet.
     pub(crate) fn new(work_factor: u8) -> Self {
-        Self { version: VERSION, work_factor, credentials: Vec::new(), pending: Vec::new(), log: Vec::new() }
+        Self { version: VERSION, work_factor, credentials: Vec::new(), pending: Vec::new(), log: Vec::new(), registrars: Vec::new() }
     }
 
     /// The credential that an id, or the unambiguous beginning of one, names.

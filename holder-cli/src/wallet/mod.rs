@@ -4,5 +4,7 @@ pub(crate) mod contents;
 pub(crate) mod file;
 pub(crate) mod thresholds;
 
-pub(crate) use contents::{Contents, Copy, Entry, EntryKind, HeldCredential, HolderKey, Pending, ShownPart, Stage};
+pub(crate) use contents::{
+    Contents, Copy, Entry, EntryKind, HeldCredential, HolderKey, Pending, Registrar, ShownPart, Stage,
+};
 pub(crate) use file::{WalletFile, read_only};

@@ -1,62 +1,272 @@
+use carnet_core::did::SelfContained;
+use serde_json::{Value, json};
+
 use super::*;
 use crate::{
-    answer::tests::{Issuer, answer},
+    answer::{
+        Bounds, answer, asked,
+        tests::{Issuer, NOW},
+    },
+    introduction::tests::{Authority, both, introduce},
     request::tests::Asker,
     ui::messages::Language,
 };
 
-/// The screen with what differs from run to run replaced.
-fn screen(language: Language, shown_to: &[&[&str]]) -> String {
-    let asker = Asker::new();
-    let request = asker.request().unwrap();
-    let issuer = Issuer::new();
-    let mut contents = Contents::new(12);
-    contents.credentials.push(issuer.held("aaaa", "vc+sd-jwt", 1));
-    for (copy, seen) in contents.credentials[0].copies.iter_mut().zip(shown_to) {
-        copy.shown_to = seen.iter().map(|&name| name.replace("ASKER", &request.client_id)).collect();
-    }
-    let parts = answer(&contents, &request.query, &request.client_id).unwrap().parts;
-    let catalogue = &issuer.catalogue;
-    let endpoint = "https://a.example";
-    let consent =
-        Consent { request: &request, digest: "DIGEST", parts: &parts, endpoint, contents: &contents, catalogue };
-    let ui = Ui::new(false, true, language);
-    consent.text(&ui).replace(request.did.as_str(), "ASKER-DID").replace(issuer.did.as_str(), "ISSUER-DID")
+/// Something that an owner could see.
+#[derive(Default)]
+struct Scene {
+    /// The claims that are registered of the asker; `None`: it sends no registration.
+    registered: Option<Value>,
+    /// What is asked in the place of title and EQF level.
+    claims: Option<Value>,
+    /// What the owner approves.
+    approved: Vec<&'static str>,
+    /// Who has seen the one copy.
+    seen: Vec<&'static str>,
 }
 
-/// The whole screen, word for word. To change it on purpose, run with UPDATE_SCREENS=1 and read the difference.
+/// The screen with what differs from run to run replaced, and the JSON of the same.
+fn seen(scene: &Scene, language: Language) -> (String, Value) {
+    let (mut asker, authority, issuer) = (Asker::new(), Authority::new(), Issuer::new());
+    let mut contents = Contents::new(12);
+    authority.pin(&mut contents);
+    if let Some(claims) = &scene.claims {
+        asker.payload["dcql_query"]["credentials"][0]["claims"] = claims.clone();
+    }
+    if let Some(claims) = &scene.registered {
+        let registration = authority.register(&asker, claims.clone(), 30);
+        introduce(&mut asker, &registration);
+    }
+    let request = asker.request().unwrap();
+    contents.credentials.push(issuer.held("aaaa", "vc+sd-jwt", 1));
+    contents.credentials[0].copies[0].shown_to =
+        scene.seen.iter().map(|&name| name.replace("ASKER", &request.client_id)).collect();
+    let introduction = Introduction::read(&request, &contents, NOW, &SelfContained);
+    let asked = asked(&request.query, &introduction.excess(&request.query));
+    let withheld: Vec<Asked> = asked
+        .iter()
+        .filter(|asked| asked.needs_approval && !scene.approved.contains(&asked.name().as_str()))
+        .cloned()
+        .collect();
+    let proofs_only = introduction.proofs_only(&request.query);
+    let asker = &request.client_id;
+    let bounds = Bounds { asker, now: NOW, only: &[], withheld: &withheld, proofs_only: &proofs_only };
+    let answer = answer(&contents, &issuer.catalogue, &request.query, &bounds).ok();
+    let consent = Consent {
+        request: &request,
+        introduction: &introduction,
+        asked: &asked,
+        withheld: &withheld,
+        digest: "DIGEST",
+        answer: answer.as_ref(),
+        endpoint: "https://a.example",
+        contents: &contents,
+        catalogue: &issuer.catalogue,
+        explain: true,
+    };
+    let ui = Ui::new(false, true, language);
+    let named = |text: String| {
+        let text = text.replace(request.did.as_str(), "ASKER-DID").replace(issuer.did.as_str(), "ISSUER-DID");
+        text.replace(authority.did.as_str(), "REGISTRAR-DID")
+    };
+    (named(consent.text(&ui)), serde_json::from_str(&named(consent.json(&ui).to_string())).unwrap())
+}
+
+const TITLE: &str = "q:credentialSubject.title";
+const LEVEL: &str = "q:credentialSubject.eqfLevel";
+
+fn level_at_least(bound: i64) -> Value {
+    json!([{"path": ["credentialSubject", "eqfLevel"], "carnet_at_least": bound}])
+}
+
+fn date_of_birth() -> Value {
+    json!([
+        {"path": ["credentialSubject", "eqfLevel"], "carnet_at_least": 6},
+        {"path": ["credentialSubject", "dateOfBirth"], "carnet_at_most": "2008-11-22"}
+    ])
+}
+
+/// What can be seen, by name.
+fn scenes() -> Vec<(&'static str, Scene)> {
+    let title_only = || json!([{"path": ["credentialSubject", "title"]}]);
+    let proofs = || {
+        json!([
+            {"path": ["credentialSubject", "eqfLevel"], "carnet_at_least": true},
+            {"path": ["credentialSubject", "dateOfBirth"], "carnet_at_most": true}
+        ])
+    };
+    vec![
+        ("registered", Scene { registered: Some(both()), ..Scene::default() }),
+        ("over-asking", Scene { registered: Some(title_only()), ..Scene::default() }),
+        ("over-asking-allowed", Scene { registered: Some(title_only()), approved: vec![LEVEL], ..Scene::default() }),
+        ("unregistered", Scene { approved: vec![TITLE, LEVEL], ..Scene::default() }),
+        ("threshold", Scene { registered: Some(proofs()), claims: Some(date_of_birth()), ..Scene::default() }),
+        (
+            "reused",
+            Scene {
+                registered: Some(both()),
+                seen: vec!["decentralized_identifier:did:web:shop.example", "ASKER"],
+                ..Scene::default()
+            },
+        ),
+    ]
+}
+
+/// The whole screens, word for word. To change them on purpose, run with UPDATE_SCREENS=1 and read the difference.
 #[test]
-fn the_screen_in_every_language() {
-    for language in Language::ALL {
-        let file = format!("{}/tests/screens/consent.{}.txt", env!("CARGO_MANIFEST_DIR"), language.tag());
-        let screen = screen(language, &[]);
-        if std::env::var_os("UPDATE_SCREENS").is_some() {
-            std::fs::create_dir_all(std::path::Path::new(&file).parent().unwrap()).unwrap();
-            std::fs::write(&file, &screen).unwrap();
+fn the_screens_in_every_language() {
+    for (name, scene) in scenes() {
+        for language in Language::ALL {
+            let file = format!("{}/tests/screens/{name}.{}.txt", env!("CARGO_MANIFEST_DIR"), language.tag());
+            let (screen, _) = seen(&scene, language);
+            if std::env::var_os("UPDATE_SCREENS").is_some() {
+                std::fs::create_dir_all(std::path::Path::new(&file).parent().unwrap()).unwrap();
+                std::fs::write(&file, &screen).unwrap();
+            }
+            assert_eq!(screen, std::fs::read_to_string(&file).unwrap(), "{file}");
         }
-        assert_eq!(screen, std::fs::read_to_string(&file).unwrap(), "{file}");
+    }
+}
+
+/// Members that are names for programs; what they say stands in another member in words.
+const FOR_PROGRAMS: [&str; 19] = [
+    "client_id",
+    "language",
+    "query_id",
+    "id",
+    "type",
+    "format",
+    "claim",
+    "path",
+    "paths",
+    "value",
+    "at_least",
+    "at_most",
+    "copy",
+    "beyond",
+    "approved",
+    "what",
+    "reason",
+    "intended_use",
+    "retention_days",
+];
+/// Flags, with the message that says them where they are true.
+const FLAGS: [(&str, &str); 2] = [("everything", "consent-everything"), ("in_part", "consent-in-part")];
+
+/// Every fact of the JSON, as the text that the screen has to have.
+fn facts(name: &str, value: &Value, ui: &Ui, facts: &mut Vec<String>) {
+    match value {
+        _ if FOR_PROGRAMS.contains(&name) => {}
+        Value::Null => {}
+        Value::Object(members) => members.iter().for_each(|(name, value)| super::tests::facts(name, value, ui, facts)),
+        Value::Array(items) => items.iter().for_each(|item| super::tests::facts(name, item, ui, facts)),
+        Value::String(text) => facts.push(clean(text)),
+        Value::Number(number) => facts.push(number.to_string()),
+        Value::Bool(flag) => {
+            let message = match name {
+                "registered" if *flag => Some("consent-registered-by"),
+                "registered" => Some("unregistered-warning"),
+                "within" if !flag => Some("excess-warning"),
+                "within" => None,
+                _ => {
+                    let said = FLAGS.iter().find(|(flag, _)| *flag == name);
+                    let (_, message) = said.unwrap_or_else(|| panic!("{name} is not on the screen"));
+                    flag.then_some(*message)
+                }
+            };
+            facts.extend(message.map(|id| ui.messages.text(id)));
+        }
+    }
+}
+
+#[test]
+fn the_screen_has_every_fact_of_the_json() {
+    for (name, scene) in scenes() {
+        for language in Language::ALL {
+            let (screen, json) = seen(&scene, language);
+            let ui = Ui::new(false, true, language);
+            let mut wanted = Vec::new();
+            facts("", &json, &ui, &mut wanted);
+            assert!(wanted.len() > 20, "{name}");
+            for credential in json["credentials"].as_array().unwrap() {
+                let reuse = match credential["copy"].as_str().unwrap() {
+                    "same_asker" => Some("consent-reuse-same"),
+                    "seen_by_others" => Some("consent-reuse-other"),
+                    _ => None,
+                };
+                wanted.extend(reuse.map(|id| ui.messages.text(id)));
+            }
+            for fact in wanted {
+                assert!(screen.contains(&fact), "{name} {language:?}: {fact}\n{screen}");
+            }
+        }
     }
 }
 
 #[test]
 fn nothing_from_outside_steers_the_terminal() {
-    let screen = screen(Language::En, &[&["decentralized_identifier:did:web:evil.example\u{1b}[2J\u{202e}"]]);
+    let scene = Scene {
+        approved: vec![TITLE, LEVEL],
+        seen: vec!["decentralized_identifier:did:web:evil.example\u{1b}[2J\u{202e}"],
+        ..Scene::default()
+    };
+    let (screen, _) = seen(&scene, Language::En);
     assert!(!screen.contains(['\u{1b}', '\u{202e}']));
     assert!(screen.contains("Job Agency[2J"));
 }
 
 #[test]
 fn reuse_names_who_could_link() {
-    let fresh = screen(Language::En, &[]);
-    assert!(!fresh.contains("! "));
-    assert!(screen(Language::En, &[&["ASKER"]]).contains("This asker has seen this copy before"));
-    let others = screen(Language::En, &[&["decentralized_identifier:did:web:shop.example", "ASKER"]]);
+    let screen = |names: &[&'static str]| {
+        seen(&Scene { registered: Some(both()), seen: names.to_vec(), ..Scene::default() }, Language::En).0
+    };
+    assert!(!screen(&[]).contains("! "));
+    assert!(screen(&["ASKER"]).contains("This asker has seen this copy before"));
+    let others = screen(&["decentralized_identifier:did:web:shop.example", "ASKER"]);
     assert!(others.contains("    decentralized_identifier:did:web:shop.example\n"), "{others}");
 }
 
 #[test]
 fn values_that_stay_are_not_on_the_screen() {
-    let screen = screen(Language::En, &[]);
+    let (screen, _) = seen(&Scene { registered: Some(both()), ..Scene::default() }, Language::En);
     assert!(screen.contains("+ Title: Bachelor of Science in Nursing"));
     assert!(screen.contains("- Family name\n") && !screen.contains("Haddad"));
+}
+
+#[test]
+fn a_proof_is_told_from_a_value() {
+    let proved = Scene { registered: Some(both()), claims: Some(level_at_least(5)), ..Scene::default() };
+    let (screen, json) = seen(&proved, Language::En);
+    assert!(screen.contains("+ European level (EQF): at least 5 (the value itself stays hidden)"), "{screen}");
+    assert!(screen.contains("- European level (EQF)\n"), "{screen}");
+    let credential = &json["credentials"][0];
+    assert_eq!(credential["paths"], json!(["credentialSubject.eqfLevel >= 5"]));
+    assert_eq!(credential["goes"], json!([]));
+    assert_eq!(credential["proves"][0]["at_least"], 5);
+}
+
+#[test]
+fn the_registered_words_are_shown_and_not_the_own_ones() {
+    let (screen, json) = seen(&Scene { registered: Some(both()), ..Scene::default() }, Language::De);
+    assert!(screen.contains("City Job Centre") && screen.contains("Um Sie in Arbeit zu vermitteln."));
+    assert!(!screen.contains("Job Agency") && !screen.contains("Um Arbeit für Sie zu finden."));
+    assert_eq!(json["asker"]["name"], "City Job Centre");
+    assert_eq!(json["registration"]["support_uri"], "mailto:data@agency.example");
+}
+
+#[test]
+fn nothing_is_preselected_of_what_is_beyond() {
+    let scene = |approved: &[&'static str]| Scene {
+        registered: Some(json!([{"path": ["credentialSubject", "title"]}])),
+        approved: approved.to_vec(),
+        ..Scene::default()
+    };
+    let (screen, json) = seen(&scene(&[]), Language::En);
+    assert_eq!(json["credentials"], json!([]));
+    assert_eq!(json["excess"][0]["name"], LEVEL);
+    assert_eq!((json["excess"][0]["approved"].as_bool(), json["excess"].as_array().unwrap().len()), (Some(false), 1));
+    assert!(screen.contains("! Qualification, European level (EQF): not registered, withheld"), "{screen}");
+    let (_, json) = seen(&scene(&[LEVEL]), Language::En);
+    assert_eq!(json["excess"][0]["approved"], true);
+    assert_eq!(json["credentials"][0]["goes"].as_array().unwrap().len(), 2);
 }

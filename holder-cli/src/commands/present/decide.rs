@@ -1,0 +1,207 @@
+//! What the owner decides: what is withheld, and whether the rest goes.
+
+use carnet_core::{Code, Problem};
+use carnet_spec::Catalogue;
+
+use crate::{
+    answer::{Answer, Asked, Bounds, Claimed, Part, answer, asked, digest, named},
+    arguments::Present,
+    failure::Failure,
+    introduction::Introduction,
+    request::{Pointer, Request},
+    session::Session,
+    ui::{Ui, consent::Consent},
+    wallet::Contents,
+};
+
+/// A request that is in order, and all that the decision needs.
+pub(super) struct Decision<'a> {
+    pub(super) session: &'a Session,
+    pub(super) arguments: &'a Present,
+    pub(super) contents: &'a Contents,
+    pub(super) catalogue: &'a Catalogue,
+    pub(super) pointer: &'a Pointer,
+    pub(super) request: &'a Request,
+    pub(super) introduction: &'a Introduction,
+    /// Which credentials may answer; none: all.
+    pub(super) only: &'a [usize],
+}
+
+/// What came of it.
+pub(super) struct Decided {
+    /// The digest of the request and of what goes.
+    pub(super) digest: String,
+    /// What goes, and the owner's word.
+    pub(super) outcome: Result<(Vec<Part>, Word), Failure>,
+}
+
+/// The owner's word on what would go.
+pub(super) enum Word {
+    /// It may go.
+    Yes,
+    /// It may not.
+    No,
+    /// Nobody could be asked, or what was approved is something else. Nothing has happened.
+    Missing(Failure),
+}
+
+impl Decision<'_> {
+    /// Asks what has to be asked, and finds the answer that shows least.
+    ///
+    /// # Errors
+    /// What is wrong on the command line.
+    pub(super) fn decide(&self) -> Result<Decided, Failure> {
+        let ui = &self.session.ui;
+        let all = asked(&self.request.query, &self.introduction.excess(&self.request.query));
+        let mut withheld = named(&all, &self.arguments.withhold, false)?;
+        let approved = named(&all, &self.arguments.approve, true)?;
+        // Whoever cannot answer anyway is not asked.
+        if let Err(problem) = self.answer(&[]) {
+            return self.nothing(unanswerable(&problem));
+        }
+        let open: Vec<&Asked> = all
+            .iter()
+            .filter(|asked| asked.needs_approval && !approved.contains(asked) && !withheld.contains(asked))
+            .collect();
+        let mut introduced = false;
+        if self.arguments.yes.is_none() && ui.can_ask() && !open.is_empty() {
+            let none: Vec<Asked> = withheld.iter().chain(open.iter().copied()).cloned().collect();
+            let consent = self.consent(&all, &none, "", None);
+            ui.say(&consent.introduced(ui));
+            introduced = true;
+            withheld.extend(open.into_iter().filter(|asked| !allow(ui, &consent, asked)).cloned());
+        } else {
+            withheld.extend(open.into_iter().cloned());
+        }
+        let answer = match self.answer(&withheld) {
+            Ok(answer) => answer,
+            Err(problem) if withheld.is_empty() => return self.nothing(unanswerable(&problem)),
+            Err(_) => {
+                let digest = self.digest(&[])?;
+                let consent = self.consent(&all, &withheld, &digest, None);
+                if !introduced {
+                    ui.say(&consent.introduced(ui));
+                }
+                let failure = if consent.excess().next().is_some() { over_asked() } else { all_withheld() };
+                return self.nothing(failure.beside(consent.json(ui)));
+            }
+        };
+        if answer.parts.is_empty() {
+            return self.nothing(nothing_is_asked());
+        }
+        let digest = self.digest(&answer.parts)?;
+        let word = self.word(&self.consent(&all, &withheld, &digest, Some(&answer)), introduced);
+        Ok(Decided { digest, outcome: Ok((answer.parts, word)) })
+    }
+
+    /// The owner's word: on the screen, or by naming the digest of what was looked at before.
+    fn word(&self, consent: &Consent<'_>, introduced: bool) -> Word {
+        let ui = &self.session.ui;
+        if self.arguments.yes.as_deref() == Some(consent.digest) {
+            return Word::Yes;
+        }
+        let missing = |reason: &str, message: &str| {
+            let hint = format!("read what is asked, and if you agree: --yes {}", consent.digest);
+            Word::Missing(Failure::new(reason, message, hint).beside(consent.json(ui)))
+        };
+        if self.arguments.yes.is_some() {
+            return missing("approval_mismatch", "What you approved is not this request, or not what would go now");
+        }
+        if !introduced {
+            ui.say(&consent.introduced(ui));
+        }
+        ui.say(&consent.answered(ui));
+        if !ui.can_ask() {
+            return missing("approval_needed", "Showing this needs your yes, and nobody can be asked");
+        }
+        if ui.confirm(&ui.messages.text("consent-question")) { Word::Yes } else { Word::No }
+    }
+
+    fn answer(&self, withheld: &[Asked]) -> Result<Answer, Problem> {
+        // A value that is withheld must not come in the place of its proof either.
+        let values = withheld
+            .iter()
+            .filter(|asked| asked.threshold.is_none())
+            .filter_map(|asked| asked.path.clone().map(|path| Claimed { query_id: asked.query_id.clone(), path }));
+        let mut proofs_only = self.introduction.proofs_only(&self.request.query);
+        proofs_only.extend(values);
+        let bounds = Bounds {
+            asker: &self.request.client_id,
+            now: self.session.now,
+            only: self.only,
+            withheld,
+            proofs_only: &proofs_only,
+        };
+        answer(self.contents, self.catalogue, &self.request.query, &bounds)
+    }
+
+    fn digest(&self, parts: &[Part]) -> Result<String, Failure> {
+        digest(&self.request.object, parts, self.contents).map_err(|problem| unanswerable(&problem))
+    }
+
+    fn nothing(&self, failure: Failure) -> Result<Decided, Failure> {
+        Ok(Decided { digest: self.digest(&[])?, outcome: Err(failure) })
+    }
+
+    fn consent<'c>(
+        &'c self,
+        asked: &'c [Asked],
+        withheld: &'c [Asked],
+        digest: &'c str,
+        answer: Option<&'c Answer>,
+    ) -> Consent<'c> {
+        Consent {
+            request: self.request,
+            introduction: self.introduction,
+            asked,
+            withheld,
+            digest,
+            answer,
+            endpoint: &self.pointer.endpoint,
+            contents: self.contents,
+            catalogue: self.catalogue,
+            explain: self.arguments.explain,
+        }
+    }
+}
+
+/// One question about one claim; no, unless the owner says yes.
+fn allow(ui: &Ui, consent: &Consent<'_>, asked: &Asked) -> bool {
+    ui.confirm(&ui.messages.with("excess-question", &[("claim", &consent.words_of(ui, asked))]))
+}
+
+fn over_asked() -> Failure {
+    Failure::new(
+        "over_asked",
+        "It asks for more than it is registered for; without what you did not allow nothing answers it, and nothing was sent",
+        "if you agree to something of it, name each: --approve QUERY_ID:PATH",
+    )
+}
+
+fn all_withheld() -> Failure {
+    Failure::new(
+        Code::QueryUnmet.as_str(),
+        "Without what you withhold nothing answers this; nothing was sent",
+        "ask them what they need it for",
+    )
+}
+
+/// An answer of nothing is refused: there is no document to choose, nothing to approve, and still it would be answered.
+fn nothing_is_asked() -> Failure {
+    Failure::new(
+        Code::QueryUnmet.as_str(),
+        "Nothing is asked that must be answered; nothing was sent",
+        "ask them for a request that says what they need",
+    )
+}
+
+fn unanswerable(problem: &Problem) -> Failure {
+    let hint = "see what you have with: carnet list; what is missing, its issuer can offer you";
+    if problem.code == Code::QueryUnmet {
+        return Failure::new("query_unmet", "You have no valid document that answers this; nothing was sent", hint);
+    }
+    Failure::from_problem(problem, "This request cannot be answered; nothing was sent", hint)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,211 @@
+use carnet_core::did::SelfContained;
+use clap::Parser;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::{
+    answer::tests::{Issuer, NOW},
+    arguments::{Arguments, Command},
+    introduction::tests::{Authority, both, introduce},
+    request::tests::Asker,
+};
+
+/// A wallet with one qualification, and an asker of whom some claims are registered; with no terminal.
+struct Scene {
+    asker: Asker,
+    contents: Contents,
+    catalogue: Catalogue,
+}
+
+impl Scene {
+    fn new(registered: Option<Value>) -> Self {
+        let (mut asker, issuer, authority) = (Asker::new(), Issuer::new(), Authority::new());
+        let mut contents = Contents::new(12);
+        contents.credentials.push(issuer.held("aaaa", "vc+sd-jwt", 2));
+        authority.pin(&mut contents);
+        if let Some(claims) = registered {
+            let registration = authority.register(&asker, claims, 30);
+            introduce(&mut asker, &registration);
+        }
+        Self { asker, contents, catalogue: issuer.catalogue }
+    }
+
+    fn ask(&mut self, claims: Value) -> &mut Self {
+        self.asker.payload["dcql_query"]["credentials"][0]["claims"] = claims;
+        self
+    }
+
+    fn decide(&self, options: &[&str]) -> Result<Decided, Failure> {
+        let line = ["carnet", "--json", "present", "openid4vp://x"].iter().chain(options);
+        let Arguments { global, command } = Arguments::try_parse_from(line).unwrap();
+        let Command::Present(arguments) = command else { panic!("another command") };
+        let mut session = Session::new(global);
+        session.now = NOW;
+        let request = self.asker.request().unwrap();
+        let introduction = Introduction::read(&request, &self.contents, NOW, &SelfContained);
+        let decision = Decision {
+            session: &session,
+            arguments: &arguments,
+            contents: &self.contents,
+            catalogue: &self.catalogue,
+            pointer: &self.asker.pointer,
+            request: &request,
+            introduction: &introduction,
+            only: &[],
+        };
+        decision.decide()
+    }
+
+    /// The reason for which nothing goes.
+    fn refused(&self, options: &[&str]) -> Failure {
+        self.decide(options).unwrap().outcome.err().unwrap()
+    }
+
+    /// What would go, and the digest that approves it.
+    fn would_go(&self, options: &[&str]) -> (Vec<String>, String) {
+        let decided = self.decide(options).unwrap();
+        let (parts, word) = decided.outcome.unwrap();
+        let Word::Missing(failure) = word else { panic!("nobody said yes") };
+        assert_eq!(failure.reason, "approval_needed");
+        (parts.into_iter().flat_map(|part| part.paths).collect(), decided.digest)
+    }
+}
+
+fn title() -> Value {
+    json!([{"path": ["credentialSubject", "title"]}])
+}
+
+const LEVEL: &str = "q:credentialSubject.eqfLevel";
+const TITLE: &str = "q:credentialSubject.title";
+
+#[test]
+fn what_is_within_a_registration_goes_with_one_yes() {
+    let scene = Scene::new(Some(both()));
+    let (paths, digest) = scene.would_go(&[]);
+    assert_eq!(paths, ["credentialSubject.eqfLevel", "credentialSubject.title"]);
+    let yes = scene.decide(&["--yes", &digest]).unwrap().outcome.unwrap().1;
+    assert!(matches!(yes, Word::Yes));
+    let other = scene.decide(&["--yes", "x"]).unwrap().outcome.unwrap().1;
+    assert!(matches!(other, Word::Missing(failure) if failure.reason == "approval_mismatch"));
+}
+
+#[test]
+fn what_is_beyond_is_approved_one_by_one() {
+    for (registered, names) in [(Some(title()), vec![LEVEL]), (None, vec![TITLE, LEVEL])] {
+        let scene = Scene::new(registered);
+        let refused = scene.refused(&[]);
+        assert_eq!((refused.reason.as_str(), refused.exit), ("over_asked", crate::failure::PROBLEM));
+        let asked: Vec<Value> = refused.json()["excess"].as_array().unwrap().clone();
+        assert_eq!(asked.iter().map(|excess| excess["name"].as_str().unwrap()).collect::<Vec<_>>(), names);
+        let mut options = Vec::new();
+        for name in &names {
+            assert_eq!(scene.refused(&options).reason, "over_asked");
+            options.extend(["--approve", name]);
+        }
+        let (paths, digest) = scene.would_go(&options);
+        assert_eq!(paths.len(), 2);
+        // A digest alone does not approve what was not approved by name.
+        assert_eq!(scene.refused(&["--yes", &digest]).reason, "over_asked");
+        options.extend(["--yes", &digest]);
+        assert!(matches!(scene.decide(&options).unwrap().outcome.unwrap().1, Word::Yes));
+    }
+}
+
+#[test]
+fn whoever_has_no_such_document_is_not_asked() {
+    let mut scene = Scene::new(None);
+    scene.contents.credentials.clear();
+    let refused = scene.refused(&[]);
+    assert_eq!((refused.reason.as_str(), refused.exit), ("query_unmet", crate::failure::PROBLEM));
+}
+
+#[test]
+fn what_is_withheld_is_absent() {
+    let mut scene = Scene::new(Some(both()));
+    assert_eq!(scene.refused(&["--withhold", LEVEL]).reason, "query_unmet");
+    assert_eq!(scene.refused(&["--withhold", "q"]).reason, "query_unmet");
+    // With another way to answer, that one is taken.
+    scene.ask(json!([
+        {"id": "t", "path": ["credentialSubject", "title"]}, {"id": "l", "path": ["credentialSubject", "eqfLevel"]}
+    ]));
+    scene.asker.payload["dcql_query"]["credentials"][0]["claim_sets"] = json!([["t", "l"], ["t"]]);
+    let (paths, digest) = scene.would_go(&["--withhold", LEVEL]);
+    assert_eq!(paths, ["credentialSubject.title"]);
+    assert!(matches!(scene.decide(&["--withhold", LEVEL, "--yes", &digest]).unwrap().outcome.unwrap().1, Word::Yes));
+    // Withheld goes before approved.
+    assert_eq!(
+        Scene::new(None).refused(&["--approve", TITLE, "--approve", LEVEL, "--withhold", TITLE]).reason,
+        "over_asked"
+    );
+}
+
+#[test]
+fn what_is_withheld_does_not_go_within_something_else() {
+    let mut scene = Scene::new(Some(json!([{"path": ["credentialSubject", "learningOutcomes"]}])));
+    scene.ask(json!([
+        {"id": "all", "path": ["credentialSubject", "learningOutcomes"]},
+        {"id": "part", "path": ["credentialSubject", "learningOutcomes", null, "description"]},
+    ]));
+    scene.asker.payload["dcql_query"]["credentials"][0]["claim_sets"] = json!([["all"], ["part"]]);
+    let (paths, _) = scene.would_go(&[]);
+    assert!(!paths.is_empty());
+    let part = "q:credentialSubject.learningOutcomes[].description";
+    assert_eq!(scene.refused(&["--withhold", part]).reason, "query_unmet");
+}
+
+#[test]
+fn a_name_that_is_not_asked_for_is_a_mistake() {
+    let scene = Scene::new(Some(both()));
+    for option in ["--approve", "--withhold"] {
+        let refused = scene.decide(&[option, "q:credentialSubject.grade"]).err().unwrap();
+        assert_eq!((refused.reason.as_str(), refused.exit), ("claim_unknown", crate::failure::USAGE));
+    }
+}
+
+#[test]
+fn a_threshold_is_approved_apart_from_the_value() {
+    let mut scene = Scene::new(None);
+    let at_least = json!({"path": ["credentialSubject", "eqfLevel"], "carnet_at_least": 5});
+    scene.ask(json!([at_least]));
+    // By the name without the bound, which moves with the day in some requests, and by the whole one.
+    for name in [LEVEL, "q:credentialSubject.eqfLevel >= 5"] {
+        assert_eq!(scene.would_go(&["--approve", name]).0, ["credentialSubject.eqfLevel >= 5"]);
+    }
+    scene.ask(json!([at_least, {"path": ["credentialSubject", "eqfLevel"]}]));
+    assert_eq!(scene.refused(&["--approve", "q:credentialSubject.eqfLevel >= 5"]).reason, "over_asked");
+    // A value and its threshold have one short name, which means the value.
+    assert_eq!(scene.refused(&["--approve", LEVEL]).reason, "over_asked");
+    scene.ask(json!([at_least, {"path": ["credentialSubject", "eqfLevel"], "carnet_at_most": 7}]));
+    assert_eq!(scene.decide(&["--approve", LEVEL]).err().unwrap().reason, "claim_ambiguous");
+}
+
+#[test]
+fn a_proof_that_cannot_be_given_is_not_replaced_by_a_value_that_is_not_registered() {
+    let ask = json!([{"path": ["credentialSubject", "eqfLevel"], "carnet_at_least": 5}]);
+    let threshold_only = json!([{"path": ["credentialSubject", "eqfLevel"], "carnet_at_least": true}]);
+    for (registered, options) in [(Some(threshold_only), vec![]), (None, vec!["--approve", LEVEL])] {
+        let mut scene = Scene::new(registered);
+        scene.ask(ask.clone());
+        assert_eq!(scene.would_go(&options).0, ["credentialSubject.eqfLevel >= 5"]);
+        scene.contents.credentials[0].copies.iter_mut().for_each(|copy| copy.commitments.clear());
+        assert_eq!(scene.refused(&options).reason, "query_unmet");
+    }
+    // Where the value is registered, it goes: that is DCQL's own answer.
+    let mut scene = Scene::new(Some(both()));
+    scene.ask(ask);
+    scene.contents.credentials[0].copies.iter_mut().for_each(|copy| copy.commitments.clear());
+    assert_eq!(scene.would_go(&[]).0, ["credentialSubject.eqfLevel"]);
+}
+
+#[test]
+fn a_request_that_needs_nothing_gets_nothing() {
+    let asked = |required: bool| {
+        let mut scene = Scene::new(Some(both()));
+        scene.asker.payload["dcql_query"]["credential_sets"] = json!([{"options": [["q"]], "required": required}]);
+        scene
+    };
+    assert_eq!(asked(true).would_go(&[]).0.len(), 2);
+    let refused = asked(false).refused(&[]);
+    assert_eq!((refused.reason.as_str(), refused.exit), ("query_unmet", crate::failure::PROBLEM));
+    assert!(refused.message.contains("Nothing is asked that must be answered"));
+}

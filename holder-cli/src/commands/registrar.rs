@@ -1,0 +1,112 @@
+//! `carnet registrar`: whose word the wallet takes on who asks, and for what.
+
+use std::fmt::Write;
+
+use carnet_core::did::Did;
+use serde_json::{Value, json};
+
+use crate::{
+    arguments::{AddRegistrar, RegistrarCommand, RemoveRegistrar},
+    failure::Failure,
+    session::Session,
+    ui::sanitise::clean,
+    wallet::{Contents, Registrar},
+};
+
+/// The longest name, in characters.
+const LONGEST_NAME: usize = 200;
+
+/// Runs one of its verbs.
+pub(crate) fn run(session: &Session, command: &RegistrarCommand) -> Result<(), Failure> {
+    let messages = &session.ui.messages;
+    match command {
+        RegistrarCommand::Add(AddRegistrar { did, name }) => {
+            let mut wallet = session.open()?;
+            let registrar = add(&mut wallet.contents, did, name.as_deref().unwrap_or_default())?;
+            wallet.save()?;
+            let text = messages.with("registrar-added", &[("registrar", &title(&registrar))]);
+            session.ui.result(&format!("{text}\n"), &json!({"added": registrar_json(&registrar)}));
+        }
+        RegistrarCommand::List => {
+            let contents = session.read()?;
+            let mut text = String::new();
+            for registrar in &contents.registrars {
+                // Writing to a string does not fail.
+                let _ = writeln!(text, "{}", title(registrar));
+            }
+            if contents.registrars.is_empty() {
+                let _ = writeln!(text, "{}", messages.text("registrar-none"));
+            }
+            let all: Vec<Value> = contents.registrars.iter().map(registrar_json).collect();
+            session.ui.result(&text, &json!({"registrars": all}));
+        }
+        RegistrarCommand::Remove(RemoveRegistrar { did }) => {
+            let mut wallet = session.open()?;
+            let registrar = remove(&mut wallet.contents, did)?;
+            wallet.save()?;
+            let text = messages.with("registrar-removed", &[("registrar", &title(&registrar))]);
+            session.ui.result(&format!("{text}\n"), &json!({"removed": registrar_json(&registrar)}));
+        }
+    }
+    Ok(())
+}
+
+/// Pins a registrar, or gives one that is pinned another name.
+fn add(contents: &mut Contents, did: &str, name: &str) -> Result<Registrar, Failure> {
+    let hint = "copy the whole identifier from where the registrar publishes it, such as did:web:registrar.example";
+    let parsed = Did::parse(did).map_err(|problem| Failure {
+        exit: crate::failure::USAGE,
+        ..Failure::from_problem(&problem, "No DID", hint)
+    })?;
+    let name: String = clean(name).chars().take(LONGEST_NAME).collect();
+    let registrar = Registrar { did: parsed.to_string(), name };
+    match contents.registrars.iter_mut().find(|known| known.did == registrar.did) {
+        Some(known) => known.clone_from(&registrar),
+        None => contents.registrars.push(registrar.clone()),
+    }
+    Ok(registrar)
+}
+
+fn remove(contents: &mut Contents, did: &str) -> Result<Registrar, Failure> {
+    let missing = || {
+        let message = format!("{} is not one of your registrars", clean(did));
+        Failure::new("not_found", message, "see them with: carnet registrar list")
+    };
+    let at = contents.registrars.iter().position(|known| known.did == did).ok_or_else(missing)?;
+    Ok(contents.registrars.remove(at))
+}
+
+fn title(registrar: &Registrar) -> String {
+    if registrar.name.is_empty() {
+        return clean(&registrar.did);
+    }
+    format!("{}  {}", clean(&registrar.name), clean(&registrar.did))
+}
+
+fn registrar_json(registrar: &Registrar) -> Value {
+    json!({"did": registrar.did, "name": registrar.name})
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn registrars_are_pinned_renamed_and_removed() {
+        let mut contents = Contents::new(12);
+        add(&mut contents, "did:web:registrar.example", "").unwrap();
+        add(&mut contents, "did:web:registrar.example", "The Registrar\u{1b}[2J").unwrap();
+        assert_eq!(contents.registrars.len(), 1);
+        assert_eq!(title(&contents.registrars[0]), "The Registrar[2J  did:web:registrar.example");
+        assert_eq!(remove(&mut contents, "did:web:other.example").unwrap_err().reason, "not_found");
+        remove(&mut contents, "did:web:registrar.example").unwrap();
+        assert!(contents.registrars.is_empty());
+    }
+
+    #[test]
+    fn what_is_no_did_is_not_pinned() {
+        let mut contents = Contents::new(12);
+        assert_eq!(add(&mut contents, "registrar.example", "x").unwrap_err().exit, crate::failure::USAGE);
+        assert!(contents.registrars.is_empty());
+    }
+}

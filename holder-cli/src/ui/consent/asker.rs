@@ -1,0 +1,157 @@
+//! Who asks, why, by what law and for how long: as it is registered, or else in the asker's own words.
+
+use std::fmt::Write;
+
+use carnet_core::{Code, trust::registration::Registration};
+use serde_json::{Value, json};
+
+use super::Consent;
+use crate::{
+    introduction::Unregistered,
+    ui::{Ui, sanitise::clean},
+};
+
+/// What the asker says of itself, or a registrar says of it.
+struct Words {
+    name: Option<String>,
+    purpose: Option<String>,
+    legal_basis: Option<String>,
+    retention: Option<String>,
+}
+
+impl Consent<'_> {
+    fn words(&self, ui: &Ui) -> Words {
+        let messages = &ui.messages;
+        let own = |name: &str| self.request.words(name, messages);
+        let name = match self.introduction.relying_party() {
+            Some(registered) => Some(clean(&registered.name)),
+            None => own("verifier_name"),
+        };
+        match self.introduction.intended_use() {
+            Some(intended) => Words {
+                name,
+                purpose: messages.pick(|language| intended.purpose.get(language).map(String::as_str)),
+                legal_basis: messages.pick(|language| intended.legal_basis.get(language).map(String::as_str)),
+                retention: Some(messages.with("consent-days", &[("days", &intended.retention_days.to_string())])),
+            },
+            None => {
+                Words { name, purpose: own("purpose"), legal_basis: own("legal_basis"), retention: own("retention") }
+            }
+        }
+    }
+
+    pub(super) fn asker_text(&self, ui: &Ui, screen: &mut String) {
+        let say = |id: &str| ui.messages.text(id);
+        let mut row = |id: &str, values: &[String]| {
+            let _ = writeln!(screen, "{}:", ui.heading(&say(id)));
+            for value in values.iter().filter(|value| !value.is_empty()) {
+                let _ = writeln!(screen, "  {value}");
+            }
+        };
+        let Words { name, purpose, legal_basis, retention } = self.words(ui);
+        let stated = |words: Option<String>| words.unwrap_or_else(|| say("consent-not-stated"));
+        let registered = self.introduction.relying_party();
+        let mut names = vec![stated(name)];
+        if let Some(registered) = registered {
+            names.push(registered.legal_identifier.as_deref().map(clean).unwrap_or_default());
+            names.push(clean(&registered.country));
+        }
+        row("consent-asker", &names);
+        let note = if registered.is_some() { "consent-name-registered" } else { "consent-name-note" };
+        row("consent-asker-id", &[clean(self.request.did.as_str()), format!("({})", say(note))]);
+        row("consent-endpoint", &[clean(self.endpoint)]);
+        if let Some(registration) = self.introduction.registration() {
+            let until = ui.messages.with("consent-registered-until", &[("date", &day(registration))]);
+            let registrar = [clean(self.introduction.registrar_name()), clean(registration.registrar()), until];
+            row("consent-registered-by", &registrar);
+        }
+        row("consent-purpose", &[stated(purpose)]);
+        row("consent-legal-basis", &[stated(legal_basis)]);
+        let own_words = match (registered, self.introduction.intended_use()) {
+            (Some(_), None) => format!("({})", say("consent-own-words")),
+            _ => String::new(),
+        };
+        row("consent-retention", &[stated(retention), own_words]);
+        if let Some(registered) = registered {
+            if let Some(register) = &registered.registry_uri {
+                row("consent-register", &[clean(register)]);
+            }
+            row("consent-privacy-policy", &[clean(&registered.privacy_policy)]);
+            row("consent-contact", &[clean(&registered.support_uri)]);
+            let authority = &registered.supervisory_authority;
+            let address = |part: &Option<String>| part.as_deref().map(clean).unwrap_or_default();
+            row("consent-authority", &[clean(&authority.name), address(&authority.email), address(&authority.uri)]);
+        }
+        if let Some(why) = self.why_unregistered(ui) {
+            let _ = writeln!(screen, "\n! {} {why}", say("unregistered-warning"));
+            let _ = writeln!(screen, "  {}", say("consent-own-words"));
+        }
+    }
+
+    /// Why the asker counts as one that is not registered, in words.
+    fn why_unregistered(&self, ui: &Ui) -> Option<String> {
+        let id = match self.introduction.unregistered()? {
+            Unregistered::None => "unregistered-none",
+            Unregistered::Refused(code) => match code {
+                Code::RegistrarUntrusted => "unregistered-registrar",
+                Code::RegistrationMismatch => "unregistered-mismatch",
+                Code::Expired => "unregistered-expired",
+                Code::NotYetValid => "unregistered-not-yet",
+                Code::DidUnresolved => "unregistered-unresolved",
+                _ => return Some(ui.messages.with("unregistered-refused", &[("code", code.as_str())])),
+            },
+        };
+        Some(ui.messages.text(id))
+    }
+
+    /// The members `asker`, `registration`, `purpose`, `legal_basis` and `retention`.
+    pub(super) fn asker_json(&self, ui: &Ui) -> Value {
+        let Words { name, purpose, legal_basis, retention } = self.words(ui);
+        let registered = self.introduction.relying_party();
+        let reason = self.introduction.unregistered().map(|why| match why {
+            Unregistered::None => "none",
+            Unregistered::Refused(code) => code.as_str(),
+        });
+        let mut registration = json!({
+            "registered": registered.is_some(), "reason": reason, "text": self.why_unregistered(ui),
+            "intended_use": self.request.intended_use,
+            "within": self.asked.iter().all(|asked| asked.beyond.is_none()),
+        });
+        if let (Some(registered), Some(known), Some(members)) =
+            (registered, self.introduction.registration(), registration.as_object_mut())
+        {
+            let authority = &registered.supervisory_authority;
+            members.extend([
+                ("registrar".to_owned(), json!(known.registrar())),
+                ("registrar_name".to_owned(), json!(self.introduction.registrar_name())),
+                ("valid_until".to_owned(), json!(day(known))),
+                ("legal_identifier".to_owned(), json!(registered.legal_identifier)),
+                ("country".to_owned(), json!(registered.country)),
+                ("registry_uri".to_owned(), json!(registered.registry_uri)),
+                ("privacy_policy".to_owned(), json!(registered.privacy_policy)),
+                ("support_uri".to_owned(), json!(registered.support_uri)),
+                (
+                    "supervisory_authority".to_owned(),
+                    json!({"name": authority.name, "email": authority.email, "uri": authority.uri}),
+                ),
+                (
+                    "retention_days".to_owned(),
+                    json!(self.introduction.intended_use().map(|intended| intended.retention_days)),
+                ),
+            ]);
+        }
+        json!({
+            "asker": {
+                "name": name, "did": self.request.did.as_str(), "client_id": self.request.client_id,
+                "endpoint": self.endpoint,
+            },
+            "registration": registration,
+            "purpose": purpose, "legal_basis": legal_basis, "retention": retention,
+        })
+    }
+}
+
+/// The last day of a registration.
+fn day(registration: &Registration) -> String {
+    registration.valid_until().to_string().chars().take("YYYY-MM-DD".len()).collect()
+}

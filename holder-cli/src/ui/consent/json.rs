@@ -1,0 +1,70 @@
+//! The same facts for a program.
+
+use carnet_core::{at_least::Direction, query::path_to_text};
+use serde_json::{Value, json};
+
+use super::Consent;
+use crate::{
+    answer::{Exposure, Part, Proving},
+    ui::{Ui, labels::Labels},
+};
+
+impl Consent<'_> {
+    /// The same for a program.
+    pub(crate) fn json(&self, ui: &Ui) -> Value {
+        let parts: Vec<Value> = self.parts().iter().filter_map(|part| self.part_json(ui, part)).collect();
+        let mut whole = self.asker_json(ui);
+        if let Some(members) = whole.as_object_mut() {
+            members.extend([
+                ("digest".to_owned(), json!(self.digest)),
+                ("language".to_owned(), json!(ui.messages.language().tag())),
+                ("excess".to_owned(), self.excess_json(ui)),
+                ("withheld".to_owned(), self.withheld_json(ui)),
+                ("credentials".to_owned(), json!(parts)),
+                ("plan".to_owned(), self.plan_json(ui)),
+            ]);
+        }
+        whole
+    }
+
+    fn part_json(&self, ui: &Ui, part: &Part) -> Option<Value> {
+        let held = self.contents.credentials.get(part.credential)?;
+        let labels = Labels::new(self.catalogue, &held.type_name, &ui.messages);
+        let goes: Vec<Value> = part
+            .goes
+            .iter()
+            .map(|claim| {
+                json!({
+                    "claim": claim.name, "label": labels.claim(&claim.name),
+                    "value": claim.value, "text": labels.value(&claim.name, &claim.value), "in_part": claim.in_part,
+                })
+            })
+            .collect();
+        let proves: Vec<Value> = part.proves.iter().map(|proving| proving_json(&labels, proving)).collect();
+        let stays: Vec<Value> =
+            part.stays.iter().map(|name| json!({"claim": name, "label": labels.claim(name)})).collect();
+        let (exposure, seen_by): (&str, &[String]) = match &part.exposure {
+            Exposure::Fresh => ("fresh", &[]),
+            Exposure::SameAsker => ("same_asker", &[]),
+            Exposure::Others(others) => ("seen_by_others", others),
+        };
+        Some(json!({
+            "query_id": part.query_id, "id": held.id, "type": held.type_name, "label": labels.document(),
+            "format": held.format, "issuer": held.issuer, "issuer_name": held.issuer_name,
+            "goes": goes, "proves": proves, "stays": stays, "paths": part.paths, "everything": part.everything,
+            "copy": exposure, "copy_seen_by": seen_by,
+        }))
+    }
+}
+
+fn proving_json(labels: &Labels<'_>, proving: &Proving) -> Value {
+    let bound = proving.threshold.bound();
+    let (at_least, at_most) = match proving.threshold.direction() {
+        Direction::AtLeast => (Some(bound), None),
+        Direction::AtMost => (None, Some(bound)),
+    };
+    json!({
+        "claim": proving.name, "label": labels.claim(&proving.name), "path": path_to_text(&proving.path),
+        "at_least": at_least, "at_most": at_most, "text": labels.threshold(&proving.threshold),
+    })
+}

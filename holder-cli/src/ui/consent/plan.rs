@@ -1,0 +1,87 @@
+//! Why it is this answer, line by line.
+
+use std::fmt::Write;
+
+use carnet_core::{
+    query::{
+        path_to_text,
+        plan::{Class, Exposure, Line, What},
+    },
+    secure::sd_jwt::{ClaimPath, Step},
+};
+use serde_json::{Value, json};
+
+use super::Consent;
+use crate::ui::{Ui, labels::Labels};
+
+impl Consent<'_> {
+    pub(super) fn plan_text(&self, ui: &Ui, screen: &mut String) {
+        let Some(answer) = self.answer else { return };
+        let _ = writeln!(screen, "\n{}:", ui.heading(&ui.messages.text("plan-title")));
+        for line in &answer.lines {
+            let _ = writeln!(screen, "  {:>7}  {}", line.cost, self.line(ui, line));
+        }
+        let _ = writeln!(screen, "  {:>7}  {}", answer.cost, ui.messages.text("plan-sum"));
+    }
+
+    pub(super) fn plan_json(&self, ui: &Ui) -> Value {
+        let Some(answer) = self.answer else { return Value::Null };
+        let line = |line: &Line| {
+            let what = match line.what {
+                What::Document { .. } => "document",
+                What::Copy(_) => "copy",
+                What::Value(..) => "value",
+                What::Threshold(_) => "threshold",
+                What::PassedOver { .. } => "passed_over",
+            };
+            json!({"query_id": line.query_id, "what": what, "cost": line.cost, "text": self.line(ui, line)})
+        };
+        json!({"cost": answer.cost, "lines": answer.lines.iter().map(line).collect::<Vec<_>>()})
+    }
+
+    fn line(&self, ui: &Ui, line: &Line) -> String {
+        let messages = &ui.messages;
+        let document = |holding: usize| self.document(ui, holding);
+        let claim = |path: &ClaimPath| self.claim(ui, &line.query_id, path);
+        match &line.what {
+            What::Document { holding, known } => {
+                let id = if *known { "plan-document-known" } else { "plan-document-new" };
+                messages.with(id, &[("document", &document(*holding))])
+            }
+            What::Copy(Exposure::Nobody) => messages.text("plan-copy-fresh"),
+            What::Copy(Exposure::SameAsker) => messages.text("plan-copy-same"),
+            What::Copy(Exposure::Others(others)) => {
+                messages.with("plan-copy-others", &[("count", &others.to_string())])
+            }
+            What::Value(path, class) => {
+                let id = match class {
+                    Class::Computed => "plan-value-computed",
+                    Class::Coarse => "plan-value-coarse",
+                    Class::Value => "plan-value-plain",
+                    Class::Fine => "plan-value-fine",
+                };
+                messages.with(id, &[("claim", &claim(path))])
+            }
+            What::Threshold(path) => messages.with("plan-threshold", &[("claim", &claim(path))]),
+            What::PassedOver { holding } => messages.with("plan-passed-over", &[("document", &document(*holding))]),
+        }
+    }
+
+    /// The document of a holding: what it is, and the wallet's id of it.
+    fn document(&self, ui: &Ui, holding: usize) -> String {
+        let index = self.answer.and_then(|answer| answer.holdings.get(holding));
+        let Some(held) = index.and_then(|index| self.contents.credentials.get(*index)) else { return String::new() };
+        format!("{} {}", Labels::new(self.catalogue, &held.type_name, &ui.messages).document(), held.id)
+    }
+
+    fn claim(&self, ui: &Ui, query_id: &str, path: &[Step]) -> String {
+        let part = self.parts().iter().find(|part| part.query_id == query_id);
+        let held = part.and_then(|part| self.contents.credentials.get(part.credential));
+        let type_name = held.map_or("", |held| held.type_name.as_str());
+        let below = match path.split_first() {
+            Some((Step::Name(first), rest)) if first == "credentialSubject" && !rest.is_empty() => rest,
+            _ => path,
+        };
+        Labels::new(self.catalogue, type_name, &ui.messages).claim(&path_to_text(below))
+    }
+}
