@@ -130,11 +130,19 @@ impl Stage {
     /// # Errors
     /// If it does not become ready.
     pub fn open_stranger(&self) -> Result<Office> {
+        self.open_agency("stranger", "Friendly Data Collectors", false)
+    }
+
+    /// Another agency.
+    ///
+    /// # Errors
+    /// If it does not become ready.
+    pub fn open_agency(&self, short: &str, name: &str, registered: bool) -> Result<Office> {
         let trusted = [
             (self.university.did.as_str(), "QualificationCredential"),
             (&self.authority.did, "ResidencePermitCredential"),
         ];
-        open_verifier(&self.folder, "stranger", "Friendly Data Collectors", &trusted, false)
+        open_verifier(&self.folder, short, name, &trusted, registered)
     }
 
     /// Runs `carnet` on the stage's wallet, without asking for input, with JSON as its answer.
@@ -169,7 +177,8 @@ impl Stage {
     /// # Errors
     /// If it cannot be made.
     pub fn make_wallet(&self) -> Result<()> {
-        self.carnet(&["init", "--work-factor", "12"])?.ok().map(drop)
+        self.carnet(&["init", "--work-factor", "12"])?.ok()?;
+        self.carnet(&["registrar", "add", &self.registrar, "--name", "Register of Askers"])?.ok().map(drop)
     }
 
     /// Creates an offer.
@@ -245,7 +254,7 @@ fn open_registrar(folder: &Path) -> Result<String> {
 /// Has the registrar look at an asker's request and sign it, and installs the registration.
 fn register(folder: &Path, data: &str, request: &str) -> Result<()> {
     let registrar = folder.join("registrar").display().to_string();
-    let signed = folder.join("registration.json").display().to_string();
+    let signed = Path::new(data).with_extension("signed.json").display().to_string();
     let sign = ["registrar", "sign", "--data", &registrar, request, "--out", &signed, "--json"];
     let seen = programs::run("carnet-issuer", sign, &[])?.json()?;
     let digest = seen.get("digest").and_then(Value::as_str).ok_or("registrar sign shows no digest")?;

@@ -174,16 +174,20 @@ async fn services_drain_on_sigterm_and_find_their_data_again() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_presentation_takes_a_copy_that_nobody_has_seen() -> Result<()> {
+async fn one_copy_for_each_asker() -> Result<()> {
     let stage = stage_with_wallet().await?;
     receive(&stage, "ResidencePermitCredential", &[])?;
     let wallets = stage.carnet(&["list"])?.ok()?.json()?;
     assert_eq!(wallets.pointer("/credentials/0/copies").and_then(Value::as_u64), Some(10), "{wallets}");
-    for _ in 0..2 {
-        let (_, uri) = stage.request("job-right-to-work")?;
-        stage.approve(&uri)?.1.ok()?;
+    let other = stage.open_agency("other", "Another Office", true)?;
+    // Who has seen a copy gets the same one again, and so learns nothing new; another asker gets a fresh one.
+    for (agency, left) in [(&stage.agency, 9), (&stage.agency, 9), (&other, 8), (&stage.agency, 8)] {
+        let (_, uri) = stage.request_of(agency, &["--template", "job-right-to-work"])?;
+        let (consent, said) = stage.approve(&uri)?;
+        said.ok()?;
+        assert!(consent.pointer("/credentials/0/copy_seen_by").and_then(Value::as_array).is_some_and(Vec::is_empty));
+        let wallets = stage.carnet(&["list"])?.ok()?.json()?;
+        assert_eq!(wallets.pointer("/credentials/0/copies_unused").and_then(Value::as_u64), Some(left), "{wallets}");
     }
-    let wallets = stage.carnet(&["list"])?.ok()?.json()?;
-    assert_eq!(wallets.pointer("/credentials/0/copies_unused").and_then(Value::as_u64), Some(8), "{wallets}");
     Ok(())
 }
