@@ -49,8 +49,7 @@ impl Introduction {
     /// Verifies the registration that came with a request: the one by a registrar that is pinned, if there are several.
     pub(crate) fn read(request: &Request, contents: &Contents, now: Timestamp, resolver: &dyn Resolve) -> Self {
         let pinned = |did: &str| contents.registrars.iter().any(|registrar| registrar.did == did);
-        let by_pinned =
-            |document: &&Value| document.get("issuer").and_then(Value::as_str).is_some_and(|issuer| pinned(issuer));
+        let by_pinned = |document: &&Value| document.get("issuer").and_then(Value::as_str).is_some_and(&pinned);
         let document = request.registrations.iter().find(by_pinned).or(request.registrations.first());
         let expected = Expected { asker: request.did.as_str(), registrars: &pinned, now, skew: CLOCK_SKEW };
         let registration = match document {

@@ -60,7 +60,7 @@ impl Opened {
 /// as little.
 pub(super) fn open_all(contents: &Contents, query: &Query, bounds: &Bounds<'_>) -> Result<Vec<Opened>, Problem> {
     let mut order: Vec<(usize, &HeldCredential)> = contents.credentials.iter().enumerate().collect();
-    order.sort_by(|(_, a), (_, b)| b.received_at.cmp(&a.received_at));
+    order.sort_by_key(|(_, held)| std::cmp::Reverse(held.received_at));
     let mut opened = Vec::new();
     for (index, held) in order {
         let wanted = query.credentials.iter().any(|credential| credential.format == held.format);

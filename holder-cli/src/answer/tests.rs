@@ -14,6 +14,8 @@ use sha2::{Digest, Sha256};
 use super::*;
 use crate::wallet::{HeldCredential, HolderKey, thresholds::Commitments};
 
+mod least;
+
 pub(crate) const NOW: Timestamp = Timestamp::from_unix(1_800_000_000);
 const TYPE: &str = "QualificationCredential";
 
@@ -22,13 +24,15 @@ pub(crate) struct Issuer {
     pub(crate) key: SecretKey,
     pub(crate) did: Did,
     pub(crate) catalogue: Catalogue,
+    /// The type that it issues.
+    pub(crate) type_name: &'static str,
 }
 
 impl Issuer {
     pub(crate) fn new() -> Self {
         let key = SecretKey::generate(Algorithm::EdDsa, &mut OsRng);
         let did = Did::jwk(&key.public_key());
-        Self { key, did, catalogue: Catalogue::embedded().unwrap() }
+        Self { key, did, catalogue: Catalogue::embedded().unwrap(), type_name: TYPE }
     }
 
     fn method(&self) -> String {
@@ -47,7 +51,7 @@ impl Issuer {
         holder: &PublicKey,
         change: impl FnOnce(&mut Map<String, Value>),
     ) -> String {
-        let known = self.catalogue.credential_type(TYPE).unwrap();
+        let known = self.catalogue.credential_type(self.type_name).unwrap();
         let mut document = known.example.clone();
         document["issuer"] = json!(self.did.as_str());
         document["validFrom"] = json!(NOW.plus(-86_400).start_of_day().to_string());
@@ -97,7 +101,7 @@ impl Issuer {
 
     /// Where the commitments of a copy stand, as the wallet finds them on receipt.
     fn commitments(&self, format: &str, credential: &str) -> Vec<Commitments> {
-        let known = self.catalogue.credential_type(TYPE).unwrap();
+        let known = self.catalogue.credential_type(self.type_name).unwrap();
         let ordered = match format {
             "dc+sd-jwt" => known.ordered_in_sd_jwt_vc(),
             "vc+sd-jwt" => known.ordered.clone(),
@@ -117,7 +121,7 @@ impl Issuer {
         };
         HeldCredential {
             id: id.to_owned(),
-            type_name: TYPE.to_owned(),
+            type_name: self.type_name.to_owned(),
             format: format.to_owned(),
             issuer: self.did.to_string(),
             issuer_name: "University of Example".to_owned(),

@@ -47,7 +47,7 @@ impl Authority {
         let from = NOW.plus(-DAY);
         let request = RegistrationRequest::make(&relying_party, &kid(&asker.pointer.did), &asker.key, from).unwrap();
         let request = RegistrationRequest::verify(&request, NOW, 60, &SelfContained).unwrap();
-        let until = NOW.plus(days * DAY);
+        let until = NOW.plus(days.saturating_mul(DAY));
         Value::Object(Registration::issue(&request, &kid(&self.did), &self.key, from, until).unwrap())
     }
 }
@@ -124,7 +124,6 @@ fn a_registration_that_does_not_hold_is_none() {
         refused(&|asker, _| {
             let ended = authority.register(asker, both(), -1);
             introduce(asker, &ended);
-            // To the second before its beginning it held.
         }),
         code(Code::Expired)
     );

@@ -1,0 +1,217 @@
+//! That what goes is the least, and that thresholds are proved in the place of values.
+
+use carnet_core::{
+    at_least::{self, Commitment, Direction},
+    query::{Candidate, Proved, commitments_path, path_to_text},
+    secure::sd_jwt::Step,
+};
+use serde_json::{Map, Value, json};
+
+use super::*;
+
+const TYPES: [&str; 3] = ["QualificationCredential", "ResidencePermitCredential", "LanguageCertificateCredential"];
+
+/// A wallet with everything in it: every type in every format, with copies to spare.
+fn full() -> Contents {
+    let mut contents = Contents::new(12);
+    for type_name in TYPES {
+        let issuer = Issuer { type_name, ..Issuer::new() };
+        for format in ["vc+sd-jwt", "dc+sd-jwt", "di_vc+jcs"] {
+            contents.credentials.push(issuer.held(&format!("{type_name} {format}"), format, 2));
+        }
+    }
+    contents
+}
+
+fn at_least(name: &str, bound: Value) -> Value {
+    json!({"path": ["credentialSubject", name], "carnet_at_least": bound})
+}
+
+/// What an asker gets, and what was proved to it: witnesses are checked as it would check them.
+fn received(part: &Part, contents: &Contents) -> (Map<String, Value>, Vec<ClaimPath>, Vec<Proved>) {
+    let copy = &contents.credentials[part.credential].copies[part.copy];
+    let sent = SdJwt::parse(&part.bind(copy, "nonce", "asker", NOW).unwrap()).unwrap();
+    let disclosed = sent.disclosed().unwrap();
+    let Shown::Selected(_, proofs) = &part.shown else { panic!("shown as a whole") };
+    let proved = proofs.iter().map(|proof| {
+        let array = commitments_path(&proof.path, proof.direction).unwrap();
+        let elements = values_at(&disclosed.payload, &array)[0].1.as_array().unwrap().clone();
+        assert_eq!(elements.len(), 1);
+        let commitment: Commitment = elements[0].as_str().unwrap().parse().unwrap();
+        at_least::verify(proof.direction, proof.threshold, &commitment, &proof.witness).unwrap();
+        Proved { path: proof.path.clone(), direction: proof.direction, bound: proof.threshold }
+    });
+    let proved = proved.collect();
+    let named = sent.key_binding().unwrap().payload().get("carnet_witnesses").and_then(Value::as_array).map(Vec::len);
+    assert_eq!(named.unwrap_or_default(), proofs.len());
+    (disclosed.payload, disclosed.paths, proved)
+}
+
+/// The payload without what stands at a path.
+fn removed(payload: &Map<String, Value>, path: &ClaimPath) -> Map<String, Value> {
+    let (last, around) = path.split_last().unwrap();
+    let mut whole = Value::Object(payload.clone());
+    let mut inner = &mut whole;
+    for step in around {
+        inner = match step {
+            Step::Name(name) => inner.get_mut(name.as_str()).unwrap(),
+            Step::Index(index) => inner.get_mut(*index).unwrap(),
+            Step::All => panic!("a concrete path"),
+        };
+    }
+    match last {
+        Step::Name(name) => drop(inner.as_object_mut().unwrap().remove(name)),
+        Step::Index(index) => drop(inner.as_array_mut().unwrap().remove(*index)),
+        Step::All => panic!("a concrete path"),
+    }
+    whole.as_object().unwrap().clone()
+}
+
+/// That nothing can be taken away from an answer.
+fn is_least(query: &Query, contents: &Contents) {
+    let parts = parts_of(contents, query, "me", &[]).unwrap();
+    assert_eq!(parts.len(), query.credentials.len());
+    for part in &parts {
+        let credential = query.credential(&part.query_id).unwrap();
+        let (payload, paths, proved) = received(part, contents);
+        let met = |payload: &Map<String, Value>, proved: &[Proved]| {
+            credential.paths_in(Candidate { format: &credential.format, payload, proved }).is_some()
+        };
+        assert!(met(&payload, &proved), "{}", part.query_id);
+        let is_commitment = |path: &ClaimPath| {
+            proved.iter().any(|proved| path.starts_with(&commitments_path(&proved.path, proved.direction).unwrap()))
+        };
+        // One commitment for each proof, and of the rest each is needed.
+        assert_eq!(paths.iter().filter(|path| is_commitment(path)).count(), proved.len());
+        // What lies within a claim that is asked for as a whole is that claim.
+        let is_within = |path: &ClaimPath| {
+            credential.claims.iter().any(|claim| path.len() > claim.path.len() && path.starts_with(&claim.path))
+        };
+        for path in paths.iter().filter(|path| !is_commitment(path) && !is_within(path)) {
+            assert!(!met(&removed(&payload, path), &proved), "{} is not needed", path_to_text(path));
+        }
+        for at in 0..proved.len() {
+            let mut fewer = proved.clone();
+            let left_out = fewer.remove(at);
+            assert!(!met(&payload, &fewer), "the value of {} is there too", path_to_text(&left_out.path));
+        }
+    }
+}
+
+#[test]
+fn no_claim_goes_that_a_template_does_not_need() {
+    let (contents, catalogue) = (full(), Catalogue::embedded().unwrap());
+    let mut count = 0_usize;
+    for template in catalogue.templates() {
+        is_least(&template.query_at(NOW).unwrap().0, &contents);
+        count = count.saturating_add(1);
+    }
+    assert!(count >= 4);
+}
+
+/// Every claim of a type alone, and every pair of them: as values, and where that can be as thresholds.
+#[test]
+fn no_claim_goes_that_a_query_does_not_need() {
+    let contents = full();
+    let copy = SdJwt::parse(&contents.credentials[0].copies[0].credential).unwrap().disclosed().unwrap().payload;
+    let names: Vec<String> =
+        claims_of(&copy, "vc+sd-jwt").into_iter().map(|(name, _)| name).filter(|name| !are_commitments(name)).collect();
+    assert!(names.len() > 8);
+    let asked: Vec<Value> = names
+        .iter()
+        .map(|name| json!({"path": ["credentialSubject", name]}))
+        .chain([at_least("eqfLevel", json!(5)), at_least("eqfLevel", json!(6))])
+        .collect();
+    for (at, one) in asked.iter().enumerate() {
+        is_least(&query("vc+sd-jwt", json!([one])), &contents);
+        for other in &asked[..at] {
+            // What holds one claim twice, as a value and by a proof, shows both: it was asked for both.
+            if one["path"] != other["path"] {
+                is_least(&query("vc+sd-jwt", json!([one, other])), &contents);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_threshold_is_proved_and_the_value_stays() {
+    let issuer = Issuer::new();
+    for format in ["vc+sd-jwt", "dc+sd-jwt"] {
+        let mut contents = Contents::new(12);
+        contents.credentials.push(issuer.held("aaaa", format, 1));
+        let path = if format == "dc+sd-jwt" { json!(["eqfLevel"]) } else { json!(["credentialSubject", "eqfLevel"]) };
+        let query = query(format, json!([{"path": path, "carnet_at_least": 6}]));
+        let part = parts_of(&contents, &query, "me", &[]).unwrap().remove(0);
+        let text = if format == "dc+sd-jwt" { "eqfLevel >= 6" } else { "credentialSubject.eqfLevel >= 6" };
+        assert_eq!(part.paths, [text], "{format}");
+        assert!(part.goes.is_empty() && part.stays.contains(&"eqfLevel".to_owned()), "{format}: {part:?}");
+        assert_eq!(received(&part, &contents).2.len(), 1);
+        // The digest is the same whichever copy goes, and another for another bound.
+        assert!(digest("a.b.c", &[part], &contents).is_ok());
+        let unmet = json!([{"path": path, "carnet_at_least": 7}]);
+        assert_eq!(parts_of(&contents, &super::query(format, unmet), "me", &[]).unwrap_err().code, Code::QueryUnmet);
+    }
+}
+
+#[test]
+fn the_digest_does_not_tell_copies_apart_and_tells_bounds_apart() {
+    let issuer = Issuer::new();
+    let mut contents = Contents::new(12);
+    contents.credentials.push(issuer.held("aaaa", "vc+sd-jwt", 4));
+    let digest_of = |contents: &Contents, bound: i64| {
+        let query = query("vc+sd-jwt", json!([at_least("eqfLevel", json!(bound))]));
+        digest("a.b.c", &parts_of(contents, &query, "me", &[]).unwrap(), contents).unwrap()
+    };
+    let first = digest_of(&contents, 5);
+    for at in 0..3 {
+        contents.credentials[0].copies[at].shown_to.push("x".to_owned());
+        assert_eq!(digest_of(&contents, 5), first);
+    }
+    assert_ne!(digest_of(&contents, 4), first);
+}
+
+#[test]
+fn a_copy_is_opened_for_one_threshold() {
+    let issuer = Issuer::new();
+    let mut contents = Contents::new(12);
+    contents.credentials.push(issuer.held("aaaa", "vc+sd-jwt", 2));
+    let ask = |contents: &Contents, bound: i64| {
+        parts_of(contents, &query("vc+sd-jwt", json!([at_least("eqfLevel", json!(bound))])), "me", &[])
+            .unwrap()
+            .remove(0)
+    };
+    let first = ask(&contents, 5);
+    first.spend(&mut contents.credentials[0].copies[first.copy], "me");
+    assert_eq!(contents.credentials[0].copies[first.copy].opened[0].bound, 5);
+    assert_eq!(contents.credentials[0].copies[first.copy].opened[0].direction, Direction::AtLeast);
+    // The same again, from the copy that this asker knows; another one from a fresh copy.
+    let again = ask(&contents, 5);
+    assert_eq!((again.copy, again.exposure.clone()), (first.copy, Exposure::SameAsker));
+    again.spend(&mut contents.credentials[0].copies[first.copy], "me");
+    assert_eq!(contents.credentials[0].copies[first.copy].opened.len(), 1);
+    let other = ask(&contents, 4);
+    assert_eq!(other.exposure, Exposure::Fresh);
+    other.spend(&mut contents.credentials[0].copies[other.copy], "me");
+    // With no copy left that can prove it, the value goes where it may (the owner sees that it does), or nothing.
+    let last = ask(&contents, 3);
+    assert!(last.proves.is_empty() && names(&last) == ["eqfLevel"]);
+    let only = [Claimed {
+        query_id: "q".to_owned(),
+        path: vec![Step::Name("credentialSubject".to_owned()), Step::Name("eqfLevel".to_owned())],
+    }];
+    let bounds = Bounds { asker: "me", now: NOW, only: &[], withheld: &[], proofs_only: &only };
+    let query = query("vc+sd-jwt", json!([at_least("eqfLevel", json!(3))]));
+    let refused = super::super::answer(&contents, &issuer.catalogue, &query, &bounds);
+    assert_eq!(refused.unwrap_err().code, Code::QueryUnmet);
+}
+
+#[test]
+fn two_thresholds_of_one_direction_are_not_answered_from_one_copy() {
+    let issuer = Issuer::new();
+    let mut contents = Contents::new(12);
+    contents.credentials.push(issuer.held("aaaa", "vc+sd-jwt", 2));
+    let ask = |claims: Value| parts_of(&contents, &query("vc+sd-jwt", claims), "me", &[]);
+    assert!(ask(json!([at_least("eqfLevel", json!(5))])).is_ok());
+    let both = json!([at_least("eqfLevel", json!(5)), at_least("eqfLevel", json!(4))]);
+    assert_eq!(ask(both).unwrap_err().code, Code::QueryUnmet);
+}
