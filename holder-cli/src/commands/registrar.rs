@@ -56,7 +56,7 @@ fn add(contents: &mut Contents, did: &str, name: &str) -> Result<Registrar, Fail
     let hint = "copy the whole identifier from where the registrar publishes it, such as did:web:registrar.example";
     let parsed = Did::parse(did).map_err(|problem| Failure {
         exit: crate::failure::USAGE,
-        ..Failure::from_problem(&problem, "No DID", hint)
+        ..Failure::from_problem(&problem, "This is no identifier of a registrar", hint)
     })?;
     let name: String = clean(name).chars().take(LONGEST_NAME).collect();
     let registrar = Registrar { did: parsed.to_string(), name };
