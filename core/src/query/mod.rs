@@ -90,37 +90,11 @@ pub struct Proved {
     pub bound: Ordered,
 }
 
-/// One part of an answer.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Choice {
-    /// The credential query that it answers.
-    pub query_id: String,
-    /// The index of the candidate.
-    pub candidate: usize,
-    /// What to show: concrete paths.
-    pub paths: Vec<ClaimPath>,
-}
-
 impl Query {
     /// The credential query with this id.
     #[must_use]
     pub fn credential(&self, id: &str) -> Option<&CredentialQuery> {
         self.credentials.iter().find(|credential| credential.id == id)
-    }
-
-    /// Answers the query: of each required set the first option that can be met, for each
-    /// credential the first candidate that meets it, and of that the first claim set.
-    ///
-    /// Sets that are not required are left unanswered: nothing goes that is not needed.
-    ///
-    /// # Errors
-    /// `query_unmet` if a required part cannot be met; then nothing is returned at all.
-    pub fn answer(&self, candidates: &[Candidate<'_>]) -> Result<Vec<Choice>, Problem> {
-        let choices: Vec<Option<Choice>> =
-            self.credentials.iter().map(|credential| credential.choose(candidates)).collect();
-        let met = |id: &str| choices.iter().flatten().any(|choice| choice.query_id == id);
-        let wanted: Vec<&str> = self.needed(met)?;
-        Ok(choices.iter().flatten().filter(|choice| wanted.contains(&choice.query_id.as_str())).cloned().collect())
     }
 
     /// Whether the presented credentials, by query id, are what the query needs, and no more than it asks for.
@@ -195,13 +169,6 @@ impl CredentialQuery {
     #[must_use]
     pub fn asks_for(&self, path: &[Step]) -> bool {
         self.claims.iter().any(|claim| path::overlaps(&claim.path, path) || claim.asks_for_commitments(path))
-    }
-
-    fn choose(&self, candidates: &[Candidate<'_>]) -> Option<Choice> {
-        candidates.iter().enumerate().find_map(|(index, candidate)| {
-            let paths = self.paths_in(*candidate)?;
-            Some(Choice { query_id: self.id.clone(), candidate: index, paths })
-        })
     }
 }
 
