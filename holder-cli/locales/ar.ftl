@@ -86,3 +86,6 @@ answer-no = لا
 wallet-passphrase = عبارة المرور لمحفظتك
 wallet-passphrase-new = عبارة مرور جديدة (8 أحرف على الأقل)
 wallet-passphrase-again = مرة أخرى
+receipt-kept = وقّعوا إيصالًا. يجب أن يُمحى ما يحتفظون به في: { $time }
+receipt-missing = لم يعطوا إيصالًا، فلا يمكن طلب المحو بإيصال. ذلك مدوّن في السجل.
+receipt-false = إيصالهم غير صالح أو يقول غير ما أُرسل [{ $reason }]. ذلك مدوّن في السجل.

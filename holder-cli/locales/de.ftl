@@ -86,3 +86,6 @@ answer-no = nein
 wallet-passphrase = Passwort Ihrer Brieftasche
 wallet-passphrase-new = Neues Passwort (mindestens 8 Zeichen)
 wallet-passphrase-again = Noch einmal
+receipt-kept = Eine Quittung wurde unterschrieben. Was aufbewahrt wird, muss gelöscht sein bis: { $time }
+receipt-missing = Es kam keine Quittung; mit einer Quittung lässt sich daher keine Löschung verlangen. Es steht im Protokoll.
+receipt-false = Die Quittung ist ungültig oder sagt anderes, als gesendet wurde [{ $reason }]. Es steht im Protokoll.

@@ -86,3 +86,6 @@ answer-no = no
 wallet-passphrase = Passphrase of your wallet
 wallet-passphrase-new = New passphrase (at least 8 characters)
 wallet-passphrase-again = The same again
+receipt-kept = They signed a receipt. What they keep is due to be gone: { $time }
+receipt-missing = They gave no receipt, so that asking for erasure with one is not possible. The log says so.
+receipt-false = Their receipt does not hold or says something else than what was sent [{ $reason }]. The log says so.

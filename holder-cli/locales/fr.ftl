@@ -86,3 +86,6 @@ answer-no = non
 wallet-passphrase = Phrase secrète de votre portefeuille
 wallet-passphrase-new = Nouvelle phrase secrète (au moins 8 caractères)
 wallet-passphrase-again = Encore une fois
+receipt-kept = Un reçu a été signé. Ce qui est conservé doit être effacé le : { $time }
+receipt-missing = Aucun reçu n’a été donné ; il n’est donc pas possible de demander l’effacement avec un reçu. Le journal le dit.
+receipt-false = Le reçu n’est pas valable ou dit autre chose que ce qui a été envoyé [{ $reason }]. Le journal le dit.

@@ -229,7 +229,7 @@ impl Collecting<'_> {
         contents.pending.retain(|stored| !stored.is(pending));
         contents.log.push(Entry {
             party_name: promise.issuer_name.clone(),
-            parts: vec![ShownPart { id: held.id.clone(), type_name: held.type_name.clone(), paths: Vec::new() }],
+            parts: vec![ShownPart::named(&held.id, &held.type_name)],
             ..Entry::new(session.now, EntryKind::Received, &promise.issuer)
         });
         contents.credentials.push(held);

@@ -218,7 +218,7 @@ fn add(wallet: &mut WalletFile, index: usize, copies: Vec<Copy>, now: Timestamp)
         forget_shown(&mut held.copies);
         contents.log.push(Entry {
             party_name: held.issuer_name.clone(),
-            parts: vec![ShownPart { id: held.id.clone(), type_name: held.type_name.clone(), paths: Vec::new() }],
+            parts: vec![ShownPart::named(&held.id, &held.type_name)],
             ..Entry::new(now, EntryKind::Received, &held.issuer)
         });
     }

@@ -5,7 +5,7 @@ use std::{
     fs::File,
     io::{BufRead, BufReader, Read},
     path::{Path, PathBuf},
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use age::secrecy::{ExposeSecret, SecretString};
@@ -35,6 +35,7 @@ pub(crate) struct Session {
     pub(crate) ui: Ui,
     /// The time at which the run began.
     pub(crate) now: Timestamp,
+    began: Instant,
     /// DID documents of this run.
     pub(crate) dids: DidCache,
 }
@@ -44,7 +45,12 @@ impl Session {
     pub(crate) fn new(global: Global) -> Self {
         let language = global.lang.unwrap_or_else(Language::from_environment);
         let ui = Ui::new(global.json, global.no_input, language);
-        Self { global, ui, now: now(), dids: DidCache::default() }
+        Self { global, ui, now: now(), began: Instant::now(), dids: DidCache::default() }
+    }
+
+    /// The time by now: the owner may have looked at a screen for long.
+    pub(crate) fn time(&self) -> Timestamp {
+        self.now.plus(i64::try_from(self.began.elapsed().as_secs()).unwrap_or(i64::MAX))
     }
 
     /// Where the wallet is.

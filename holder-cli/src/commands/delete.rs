@@ -1,4 +1,5 @@
-//! `carnet delete`: a credential and its keys, for good. Its log stays.
+//! `carnet delete`: a credential and its keys, for good. Its log stays, and the keys with which its owner can still ask
+//! for erasure.
 
 use serde_json::json;
 
@@ -7,7 +8,10 @@ use crate::{
     failure::Failure,
     session::Session,
     ui::labels::Labels,
-    wallet::{Entry, EntryKind, ShownPart},
+    wallet::{
+        Contents, Entry, EntryKind, HeldCredential, ShownPart,
+        presentations::{presentations, thumbprint},
+    },
 };
 
 /// Deletes a credential.
@@ -30,17 +34,24 @@ pub(crate) fn run(session: &Session, arguments: &Delete) -> Result<(), Failure> 
         }
     }
     let held = wallet.contents.credentials.remove(index);
+    retire_keys(&mut wallet.contents, &held);
     wallet.contents.log.push(Entry {
-        at: session.now,
-        kind: EntryKind::Deleted,
-        party: held.issuer,
         party_name: held.issuer_name,
-        request: String::new(),
-        purpose: String::new(),
-        reason: String::new(),
-        parts: vec![ShownPart { id: held.id.clone(), type_name: held.type_name, paths: Vec::new() }],
+        parts: vec![ShownPart::named(&held.id, &held.type_name)],
+        ..Entry::new(session.now, EntryKind::Deleted, &held.issuer)
     });
     wallet.save()?;
     session.ui.result("Deleted.\n", &json!({"deleted": held.id}));
     Ok(())
+}
+
+/// Keeps the keys that presented something for which there is a receipt and no confirmation of erasure.
+fn retire_keys(contents: &mut Contents, deleted: &HeldCredential) {
+    let open: Vec<String> = presentations(&contents.log)
+        .into_iter()
+        .filter(|presentation| presentation.can_be_erased())
+        .flat_map(|presentation| presentation.sent.parts.iter().map(|part| part.key.clone()))
+        .collect();
+    let keys = deleted.copies.iter().map(|copy| &copy.key);
+    contents.retired.extend(keys.filter(|key| thumbprint(key).is_some_and(|key| open.contains(&key))).cloned());
 }

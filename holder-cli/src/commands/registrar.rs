@@ -10,7 +10,7 @@ use crate::{
     failure::Failure,
     session::Session,
     ui::sanitise::clean,
-    wallet::{Contents, Registrar},
+    wallet::{Contents, Entry, EntryKind, Registrar},
 };
 
 /// The longest name, in characters.
@@ -23,6 +23,7 @@ pub(crate) fn run(session: &Session, command: &RegistrarCommand) -> Result<(), F
         RegistrarCommand::Add(AddRegistrar { did, name }) => {
             let mut wallet = session.open()?;
             let registrar = add(&mut wallet.contents, did, name.as_deref().unwrap_or_default())?;
+            wallet.contents.log.push(noted(session, EntryKind::RegistrarAdded, &registrar));
             wallet.save()?;
             let text = messages.with("registrar-added", &[("registrar", &title(&registrar))]);
             session.ui.result(&format!("{text}\n"), &json!({"added": registrar_json(&registrar)}));
@@ -43,12 +44,18 @@ pub(crate) fn run(session: &Session, command: &RegistrarCommand) -> Result<(), F
         RegistrarCommand::Remove(RemoveRegistrar { did }) => {
             let mut wallet = session.open()?;
             let registrar = remove(&mut wallet.contents, did)?;
+            wallet.contents.log.push(noted(session, EntryKind::RegistrarRemoved, &registrar));
             wallet.save()?;
             let text = messages.with("registrar-removed", &[("registrar", &title(&registrar))]);
             session.ui.result(&format!("{text}\n"), &json!({"removed": registrar_json(&registrar)}));
         }
     }
     Ok(())
+}
+
+/// What the log says of it.
+fn noted(session: &Session, kind: EntryKind, registrar: &Registrar) -> Entry {
+    Entry { party_name: registrar.name.clone(), ..Entry::new(session.now, kind, &registrar.did) }
 }
 
 /// Pins a registrar, or gives one that is pinned another name.

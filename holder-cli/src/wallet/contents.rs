@@ -12,11 +12,14 @@ use rand_core::{OsRng, RngCore};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use zeroize::Zeroizing;
 
-use super::thresholds::{Commitments, Opened};
+use super::{
+    log::Log,
+    thresholds::{Commitments, Opened},
+};
 use crate::{failure::Failure, session::CLOCK_SKEW};
 
-/// The version of the contents that this program reads and writes.
-pub(crate) const VERSION: u32 = 1;
+/// The version of the contents that this program reads and writes: 2 since the log is a chain.
+pub(crate) const VERSION: u32 = 2;
 
 /// Everything in a wallet.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -31,7 +34,9 @@ pub(crate) struct Contents {
     /// What is on its way.
     pub(crate) pending: Vec<Pending>,
     /// Who saw what, when; oldest first.
-    pub(crate) log: Vec<Entry>,
+    pub(crate) log: Log,
+    /// Keys of deleted copies that presented: with one of them its owner can still ask for erasure.
+    pub(crate) retired: Vec<HolderKey>,
     /// Whose word is taken on who asks.
     #[serde(default)]
     pub(crate) registrars: Vec<Registrar>,
@@ -50,7 +55,15 @@ pub(crate) struct Registrar {
 impl Contents {
     /// An empty wallet.
     pub(crate) fn new(work_factor: u8) -> Self {
-        Self { version: VERSION, work_factor, credentials: Vec::new(), pending: Vec::new(), log: Vec::new(), registrars: Vec::new() }
+        Self {
+            version: VERSION,
+            work_factor,
+            credentials: Vec::new(),
+            pending: Vec::new(),
+            log: Log::default(),
+            retired: Vec::new(),
+            registrars: Vec::new(),
+        }
     }
 
     /// The credential that an id, or the unambiguous beginning of one, names.
@@ -218,78 +231,6 @@ impl Pending {
     pub(crate) fn is_over(&self, now: Timestamp) -> bool {
         matches!(self.stage, Stage::Asked { until, .. } if now > until.plus(CLOCK_SKEW))
     }
-}
-
-/// What happened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum EntryKind {
-    /// A credential was received.
-    Received,
-    /// A credential was offered and not stored.
-    ReceiveFailed,
-    /// A presentation was decided and is about to be sent; what came of it is not known.
-    Sending,
-    /// A presentation was sent, and the asker accepted it.
-    Accepted,
-    /// A presentation was sent, and the asker refused it.
-    RefusedByAsker,
-    /// The owner said no. Nothing was sent.
-    RefusedByOwner,
-    /// The request was not in order, or could not be answered. Nothing was sent.
-    RequestFailed,
-    /// A credential was deleted.
-    Deleted,
-}
-
-/// One line of the log. It has no field that could hold a claim's value.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Entry {
-    /// When.
-    pub(crate) at: Timestamp,
-    /// What.
-    pub(crate) kind: EntryKind,
-    /// The other side's client id or DID.
-    pub(crate) party: String,
-    /// What the other side calls itself.
-    pub(crate) party_name: String,
-    /// The digest of the request and of what was to go; empty where there was no request.
-    pub(crate) request: String,
-    /// The purpose that was stated.
-    pub(crate) purpose: String,
-    /// The stable reason, if it failed.
-    pub(crate) reason: String,
-    /// Which claims of which document.
-    pub(crate) parts: Vec<ShownPart>,
-}
-
-impl Entry {
-    /// An entry that says when, what and with whom, and nothing more yet.
-    pub(crate) fn new(at: Timestamp, kind: EntryKind, party: &str) -> Self {
-        Self {
-            at,
-            kind,
-            party: party.to_owned(),
-            party_name: String::new(),
-            request: String::new(),
-            purpose: String::new(),
-            reason: String::new(),
-            parts: Vec::new(),
-        }
-    }
-}
-
-/// What of one credential was shown.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct ShownPart {
-    /// The wallet's id of the credential.
-    pub(crate) id: String,
-    /// Its type.
-    pub(crate) type_name: String,
-    /// The paths that went.
-    pub(crate) paths: Vec<String>,
 }
 
 /// Text that is wiped from memory and never printed.

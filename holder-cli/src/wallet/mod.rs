@@ -2,9 +2,10 @@
 
 pub(crate) mod contents;
 pub(crate) mod file;
+pub(crate) mod log;
+pub(crate) mod presentations;
 pub(crate) mod thresholds;
 
-pub(crate) use contents::{
-    Contents, Copy, Entry, EntryKind, HeldCredential, HolderKey, Pending, Registrar, ShownPart, Stage,
-};
+pub(crate) use contents::{Contents, Copy, HeldCredential, HolderKey, Pending, Registrar, Stage};
 pub(crate) use file::{WalletFile, read_only};
+pub(crate) use log::{Entry, EntryKind, ShownPart};

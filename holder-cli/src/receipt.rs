@@ -1,0 +1,200 @@
+//! The asker's receipts: that they hold and say what was sent, when they come and ever after (spec/log.md section 3).
+
+use std::sync::Arc;
+
+use carnet_core::{
+    Code, Problem,
+    did::{Did, DidDocument, DidUrl, Purpose, Resolve},
+    json::{Limits, parse_object},
+    keys::PublicKey,
+    receipt::{ErasureConfirmation, Expected, Receipt, ReceiptContent, ShownThreshold},
+    time::Timestamp,
+};
+use serde_json::{Map, Value};
+
+use crate::{
+    session::CLOCK_SKEW,
+    wallet::{
+        Entry, EntryKind, ShownPart,
+        log::{Broken, Kept, Log},
+    },
+};
+
+/// Reads a receipt that came for what an entry says was sent.
+///
+/// # Errors
+/// What [`Receipt::verify`] refuses; `receipt_mismatch` if it says something else than was sent.
+pub(crate) fn receive(
+    text: &str,
+    sent: &Entry,
+    accepted: bool,
+    now: Timestamp,
+    resolver: &dyn Resolve,
+) -> Result<(Receipt, Kept), Problem> {
+    let document = parse_object(text.as_bytes(), Limits::DOCUMENT)?;
+    let receipt = verify(&document, sent, now, resolver)?;
+    if receipt.content().accepted != accepted {
+        return Err(mismatch("it says another verdict than the answer"));
+    }
+    compare(receipt.content(), &sent.parts)?;
+    let key = key_of(&document, resolver)?.to_multikey();
+    Ok((receipt, Kept { document, key }))
+}
+
+/// Reads a confirmation that came for a receipt.
+///
+/// # Errors
+/// What [`ErasureConfirmation::verify`] refuses.
+pub(crate) fn confirm(
+    text: &str,
+    receipt: &Receipt,
+    now: Timestamp,
+    resolver: &dyn Resolve,
+) -> Result<(ErasureConfirmation, Kept), Problem> {
+    let document = parse_object(text.as_bytes(), Limits::DOCUMENT)?;
+    let confirmation = ErasureConfirmation::verify(&document, receipt, now, CLOCK_SKEW, resolver)?;
+    let key = key_of(&document, resolver)?.to_multikey();
+    Ok((confirmation, Kept { document, key }))
+}
+
+/// The receipt that an entry keeps, verified with the key that was recorded with it.
+///
+/// # Errors
+/// What [`Receipt::verify`] refuses; `receipt_invalid` if the entry keeps none.
+pub(crate) fn kept(entry: &Entry) -> Result<Receipt, Problem> {
+    let statement = entry.statement.as_ref().ok_or_else(|| none("the entry has no receipt"))?;
+    verify(&statement.document, entry, entry.at, &Pinned::new(statement)?)
+}
+
+/// How many signed statements of others a whole log has.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Count {
+    /// Receipts.
+    pub(crate) receipts: usize,
+    /// Confirmations of erasure.
+    pub(crate) confirmations: usize,
+}
+
+/// Recomputes a log's chain, and verifies every receipt and confirmation in it with the key that was recorded with it.
+///
+/// # Errors
+/// The first entry that does not hold.
+pub(crate) fn check(log: &Log) -> Result<Count, Broken> {
+    log.check_chain()?;
+    let mut count = Count::default();
+    for entry in log.entries() {
+        let broken = |problem: Problem| Broken { number: entry.number, what: problem.to_string() };
+        match entry.kind {
+            EntryKind::Receipt => {
+                check_receipt(log, entry).map_err(broken)?;
+                count.receipts = count.receipts.saturating_add(1);
+            }
+            EntryKind::Erased => {
+                check_confirmation(log, entry).map_err(broken)?;
+                count.confirmations = count.confirmations.saturating_add(1);
+            }
+            _ => {}
+        }
+    }
+    Ok(count)
+}
+
+fn check_receipt(log: &Log, entry: &Entry) -> Result<(), Problem> {
+    let sent = entry.of.and_then(|number| log.entry(number)).filter(|sent| sent.kind == EntryKind::Sending);
+    let sent = sent.ok_or_else(|| none("what it is for is not in the log"))?;
+    let receipt = kept(entry)?;
+    if (sent.party.as_str(), sent.request.as_str()) != (entry.party.as_str(), entry.request.as_str()) {
+        return Err(mismatch("it is for another request"));
+    }
+    compare(receipt.content(), &sent.parts)
+}
+
+fn check_confirmation(log: &Log, entry: &Entry) -> Result<(), Problem> {
+    let of = entry.of.and_then(|number| log.entry(number)).filter(|of| of.kind == EntryKind::Receipt);
+    let receipt = kept(of.ok_or_else(|| none("what it is for is not in the log"))?)?;
+    let statement = entry.statement.as_ref().ok_or_else(|| none("the entry has no confirmation"))?;
+    let pinned = Pinned::new(statement)?;
+    ErasureConfirmation::verify(&statement.document, &receipt, entry.at, CLOCK_SKEW, &pinned).map(|_| ())
+}
+
+fn verify(
+    document: &Map<String, Value>,
+    sent: &Entry,
+    now: Timestamp,
+    resolver: &dyn Resolve,
+) -> Result<Receipt, Problem> {
+    let expected = Expected { verifier: sent.did(), request_digest: &sent.request, now, skew: CLOCK_SKEW };
+    Receipt::verify(document, &expected, resolver)
+}
+
+/// Whether a receipt says no more and no less than what was sent. An asker that refused may not have come to look at all of
+/// it, so then it may say less.
+fn compare(content: &ReceiptContent, sent: &[ShownPart]) -> Result<(), Problem> {
+    let text = |threshold: &ShownThreshold| serde_json::to_string(threshold).unwrap_or_default();
+    let facts = |query_id: &str, paths: &[String], thresholds: &[ShownThreshold]| {
+        let (mut paths, mut thresholds) = (paths.to_vec(), thresholds.iter().map(text).collect::<Vec<_>>());
+        paths.sort_unstable();
+        thresholds.sort_unstable();
+        (query_id.to_owned(), paths, thresholds)
+    };
+    let mut left: Vec<_> = sent.iter().map(|part| facts(&part.query_id, &part.paths, &part.thresholds)).collect();
+    for shown in &content.shown {
+        let said = facts(&shown.query_id, &shown.paths, &shown.thresholds);
+        let at = left.iter().position(|part| *part == said);
+        left.swap_remove(at.ok_or_else(|| mismatch("it names something else than what was sent"))?);
+    }
+    let known = |thumbprint: &String| sent.iter().any(|part| part.key == *thumbprint);
+    if !content.holder_keys.iter().all(known) {
+        return Err(mismatch("it names a key that did not present"));
+    }
+    if !content.accepted {
+        return Ok(());
+    }
+    if !left.is_empty() {
+        return Err(mismatch("it does not name all that was sent"));
+    }
+    if sent.iter().all(|part| content.holder_keys.contains(&part.key)) {
+        return Ok(());
+    }
+    Err(mismatch("it does not name every key that presented"))
+}
+
+/// The key that signed a statement, as the resolver knows it.
+fn key_of(document: &Map<String, Value>, resolver: &dyn Resolve) -> Result<PublicKey, Problem> {
+    let method = method_of(document)?;
+    resolver.resolve(method.did())?.key_for(&method, Purpose::AssertionMethod)
+}
+
+fn method_of(document: &Map<String, Value>) -> Result<DidUrl, Problem> {
+    let method = document.get("proof").and_then(|proof| proof.get("verificationMethod")).and_then(Value::as_str);
+    DidUrl::parse(method.ok_or(Code::ProofMissing)?)
+}
+
+fn mismatch(what: &str) -> Problem {
+    Problem::new(Code::ReceiptMismatch, what)
+}
+
+fn none(what: &str) -> Problem {
+    Problem::new(Code::ReceiptInvalid, what)
+}
+
+/// The signer of a statement as it was when the statement came: whatever its DID says by now, nobody is asked.
+struct Pinned(Arc<DidDocument>);
+
+impl Pinned {
+    fn new(statement: &Kept) -> Result<Self, Problem> {
+        let method = method_of(&statement.document)?;
+        let key = PublicKey::from_multikey(&statement.key)?;
+        let document = DidDocument::render(method.did(), &[(method.fragment().to_owned(), key)]);
+        DidDocument::parse(method.did(), &document).map(|document| Self(Arc::new(document)))
+    }
+}
+
+impl Resolve for Pinned {
+    fn resolve(&self, did: &Did) -> Result<Arc<DidDocument>, Problem> {
+        if did == self.0.did() { Ok(Arc::clone(&self.0)) } else { Err(Code::DidUnresolved.into()) }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

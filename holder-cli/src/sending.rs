@@ -1,0 +1,231 @@
+//! Sending what the owner approved, and keeping what comes back: the verdict and the receipt.
+
+use carnet_core::{
+    keys::Signer as _,
+    query::path_to_text,
+    receipt::{ShownThreshold, request_digest},
+    trust::registration::Excess,
+};
+use carnet_proto::verifier::v1::{Check, CheckOutcome, SubmitPresentationResponse};
+use serde_json::{Value, json};
+
+use crate::{
+    answer::{Part, threshold_text},
+    client::presentation::Verifier,
+    failure::{Failure, Safety},
+    introduction::Introduction,
+    receipt,
+    request::{Pointer, Request},
+    session::Session,
+    ui::sanitise::clean,
+    wallet::{Entry, EntryKind, ShownPart, WalletFile, log::Asker},
+};
+
+/// What the asker's receipt is worth.
+enum Receipted {
+    /// It holds; by then what was sent is due to be gone.
+    Kept { number: u64, digest: String, erase_at: String },
+    /// There is none.
+    Missing,
+    /// It does not hold, for this reason.
+    False(String),
+}
+
+/// Says in an entry what the asker is reached by and what it asks beyond its registration.
+pub(crate) fn describe(entry: &mut Entry, pointer: &Pointer, request: &Request, introduction: &Introduction) {
+    let registered = introduction.relying_party();
+    entry.request = request_digest(&request.object);
+    entry.intended_use.clone_from(&request.intended_use);
+    entry.asker = Some(Asker {
+        endpoint: pointer.endpoint.clone(),
+        registrar: introduction.registration().map(|registration| registration.registrar().to_owned()),
+        support: registered.map(|registered| registered.support_uri.clone()),
+        authority: registered.map(|registered| registered.supervisory_authority.clone()),
+    });
+    let excess = introduction.excess(&request.query);
+    let path = |excess: &Excess| excess.path.as_ref().map_or_else(|| "*".to_owned(), |path| path_to_text(path));
+    entry.beyond = excess.iter().map(|excess| format!("{}: {}", excess.query_id, path(excess))).collect();
+    entry.beyond.dedup();
+}
+
+/// Notes that a request came which is in order, unless that was noted before. What becomes of it refers to that entry, as
+/// the one that is given back does.
+pub(crate) fn received(wallet: &mut WalletFile, entry: Entry) -> Result<Entry, Failure> {
+    let requested = Entry { kind: EntryKind::Requested, reason: String::new(), ..entry.clone() };
+    let earlier = wallet.contents.log.entries().iter().rev().find(|earlier| {
+        (earlier.kind, &earlier.party, &earlier.request) == (EntryKind::Requested, &entry.party, &entry.request)
+    });
+    let number = match earlier {
+        Some(earlier) => earlier.number,
+        None => {
+            let number = wallet.contents.log.push(requested);
+            wallet.save()?;
+            number
+        }
+    };
+    Ok(Entry { of: Some(number), ..entry })
+}
+
+/// Adds an entry to the log and stores it.
+pub(crate) fn note(wallet: &mut WalletFile, entry: Entry) -> Result<(), Failure> {
+    wallet.contents.log.push(entry);
+    wallet.save()
+}
+
+/// Binds and sends. That the copies are used is stored first: a power cut must not make them look unused.
+pub(crate) async fn send(
+    session: &Session,
+    wallet: &mut WalletFile,
+    verifier: &mut Verifier,
+    pointer: &Pointer,
+    request: &Request,
+    parts: &[Part],
+    entry: Entry,
+) -> Result<(), Failure> {
+    let shown = parts.iter().map(|part| shown_part(wallet, part)).collect::<Result<Vec<_>, _>>()?;
+    let mut presentations = Vec::with_capacity(parts.len());
+    for part in parts {
+        let held = wallet.contents.credentials.get_mut(part.credential);
+        let Some(copy) = held.and_then(|held| held.copies.get_mut(part.copy)) else { continue };
+        let bound =
+            part.bind(copy, &request.nonce, &request.client_id, session.now).map_err(|problem| unmade(&problem))?;
+        presentations.push((part.query_id.clone(), bound));
+        part.spend(copy, &request.client_id);
+    }
+    let number = wallet.contents.log.push(Entry { kind: EntryKind::Sending, parts: shown, ..entry });
+    let sent = wallet.contents.log.entry(number).cloned();
+    let sent = sent.ok_or_else(|| Failure::new("system", "The log could not be written", "try again"))?;
+    wallet.save()?;
+    let answer = match verifier.submit(&pointer.id, presentations).await {
+        Ok(answer) => answer,
+        Err(failure) => {
+            let reason = failure.reason.clone();
+            let unanswered = Entry { reason, ..Entry::about(&sent, session.time(), EntryKind::Unanswered) };
+            // The failure says more than that it could not be noted.
+            let _ = note(wallet, unanswered);
+            return Err(failure);
+        }
+    };
+    let receipted = conclude(session, wallet, &sent, &answer);
+    wallet.save().map_err(|failure| failure.with_safety(Safety::Sent))?;
+    report(session, &sent, &answer, &receipted)
+}
+
+/// Adds the verdict and the receipt to the log.
+fn conclude(
+    session: &Session,
+    wallet: &mut WalletFile,
+    sent: &Entry,
+    answer: &SubmitPresentationResponse,
+) -> Receipted {
+    let (now, log) = (session.time(), &mut wallet.contents.log);
+    let (kind, reason) = if answer.accepted {
+        (EntryKind::Accepted, String::new())
+    } else {
+        (EntryKind::RefusedByAsker, clean(&answer.reason).to_lowercase())
+    };
+    log.push(Entry { reason, ..Entry::about(sent, now, kind) });
+    let about = |kind| Entry { request: sent.request.clone(), ..Entry::about(sent, now, kind) };
+    if answer.receipt.is_empty() {
+        log.push(about(EntryKind::ReceiptMissing));
+        return Receipted::Missing;
+    }
+    match receipt::receive(&answer.receipt, sent, answer.accepted, now, &session.dids) {
+        Ok((receipt, kept)) => {
+            let number = log.push(Entry { statement: Some(kept), ..about(EntryKind::Receipt) });
+            let erase_at = receipt.content().erase_at.to_string();
+            Receipted::Kept { number, digest: receipt.digest().to_owned(), erase_at }
+        }
+        Err(problem) => {
+            let reason = problem.code.to_string();
+            log.push(Entry { reason: reason.clone(), ..about(EntryKind::ReceiptFalse) });
+            Receipted::False(reason)
+        }
+    }
+}
+
+/// Tells the owner what came of it. The verdict decides how the command ends, and not the receipt.
+fn report(
+    session: &Session,
+    sent: &Entry,
+    answer: &SubmitPresentationResponse,
+    receipted: &Receipted,
+) -> Result<(), Failure> {
+    let messages = &session.ui.messages;
+    let shown: Vec<Value> = sent
+        .parts
+        .iter()
+        .map(|part| {
+            json!({
+                "query_id": part.query_id, "id": part.id, "type": part.type_name, "paths": part.paths,
+                "thresholds": part.thresholds,
+            })
+        })
+        .collect();
+    let (said, receipt) = match receipted {
+        Receipted::Kept { number, digest, erase_at } => (
+            messages.with("receipt-kept", &[("time", erase_at)]),
+            json!({"state": "kept", "entry": number, "digest": digest, "erase_at": erase_at}),
+        ),
+        Receipted::Missing => (messages.text("receipt-missing"), json!({"state": "missing"})),
+        Receipted::False(reason) => {
+            (messages.with("receipt-false", &[("reason", reason)]), json!({"state": "false", "reason": reason}))
+        }
+    };
+    let checks: Vec<Value> = answer.checks.iter().map(check).collect();
+    let reason = clean(&answer.reason).to_lowercase();
+    let object = json!({
+        "accepted": answer.accepted, "reason": if answer.accepted { Value::Null } else { json!(reason) },
+        "digest": sent.approval, "shown": shown, "checks": checks, "receipt": receipt,
+    });
+    if answer.accepted {
+        session.ui.result(&format!("{}\n{said}\n", messages.text("result-accepted")), &object);
+        return Ok(());
+    }
+    session.ui.note(&said);
+    let failed: Vec<String> = answer
+        .checks
+        .iter()
+        .filter(|check| check.outcome == i32::from(CheckOutcome::Failed))
+        .map(|check| clean(&check.detail))
+        .collect();
+    let message = format!("{} {}", messages.text("result-refused"), failed.join("; "));
+    let reason = if reason.is_empty() { "refused" } else { reason.as_str() };
+    Err(Failure::new(reason, message.trim(), "ask them for a new request, and tell them the name in brackets")
+        .with_safety(Safety::Sent)
+        .beside(object))
+}
+
+fn check(check: &Check) -> Value {
+    let outcome = match CheckOutcome::try_from(check.outcome) {
+        Ok(CheckOutcome::Passed) => "passed",
+        Ok(CheckOutcome::Failed) => "failed",
+        Ok(CheckOutcome::NotApplicable) => "not_applicable",
+        _ => "unknown",
+    };
+    json!({
+        "name": clean(&check.name), "about": clean(&check.about), "outcome": outcome,
+        "code": clean(&check.code), "detail": clean(&check.detail),
+    })
+}
+
+/// What of a presentation the log keeps.
+fn shown_part(wallet: &WalletFile, part: &Part) -> Result<ShownPart, Failure> {
+    let held = wallet.contents.credentials.get(part.credential);
+    let Some((held, copy)) = held.and_then(|held| Some((held, held.copies.get(part.copy)?))) else {
+        return Err(Failure::new("copy_missing", "A copy that was chosen is not there", "try again"));
+    };
+    // What is proved stands apart here, as it does in receipts.
+    let proved: Vec<String> = part.proves.iter().map(|proof| threshold_text(&proof.path, &proof.threshold)).collect();
+    Ok(ShownPart {
+        query_id: part.query_id.clone(),
+        paths: part.paths.iter().filter(|path| !proved.contains(path)).cloned().collect(),
+        thresholds: part.proves.iter().map(|proof| ShownThreshold::new(&proof.path, &proof.threshold)).collect(),
+        key: copy.key.open().map_err(|problem| unmade(&problem))?.public_key().thumbprint(),
+        ..ShownPart::named(&held.id, &held.type_name)
+    })
+}
+
+fn unmade(problem: &carnet_core::Problem) -> Failure {
+    Failure::from_problem(problem, "The presentation could not be made", "try again, or receive the document again")
+}

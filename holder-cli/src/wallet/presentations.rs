@@ -1,0 +1,134 @@
+//! What was shown to whom, and what became of it: the log's entries of each presentation put together.
+
+use carnet_core::{keys::Signer as _, receipt::ReceiptContent, time::Timestamp};
+use serde_json::{Value, json};
+
+use super::{Contents, Entry, EntryKind, HolderKey, log::Log};
+use crate::{failure::Failure, ui::sanitise::clean};
+
+/// One presentation, and what the log says of it.
+#[derive(Debug, Clone)]
+pub(crate) struct Presentation<'a> {
+    /// What was sent.
+    pub(crate) sent: &'a Entry,
+    /// The verdict, or that none came.
+    pub(crate) outcome: Option<&'a Entry>,
+    /// The receipt, or that there is none that holds.
+    pub(crate) receipt: Option<&'a Entry>,
+    /// Every time that erasure was asked for.
+    pub(crate) asked: Vec<&'a Entry>,
+    /// What came of the last time, if it was not erased.
+    pub(crate) failed: Option<&'a Entry>,
+    /// The confirmation.
+    pub(crate) erased: Option<&'a Entry>,
+}
+
+/// All presentations of a log, oldest first.
+pub(crate) fn presentations(log: &Log) -> Vec<Presentation<'_>> {
+    let sent = log.entries().iter().filter(|entry| entry.kind == EntryKind::Sending);
+    sent.map(|sent| Presentation::of(log, sent)).collect()
+}
+
+/// The thumbprint of a key of the wallet, if the key is not damaged.
+pub(crate) fn thumbprint(key: &HolderKey) -> Option<String> {
+    Some(key.open().ok()?.public_key().thumbprint())
+}
+
+impl<'a> Presentation<'a> {
+    fn of(log: &'a Log, sent: &'a Entry) -> Self {
+        let one = |number: u64, kinds: &[EntryKind]| kinds.iter().find_map(|kind| log.about(number, *kind).last());
+        let outcome = one(sent.number, &[EntryKind::Accepted, EntryKind::RefusedByAsker, EntryKind::Unanswered]);
+        let receipt = one(sent.number, &[EntryKind::Receipt, EntryKind::ReceiptMissing, EntryKind::ReceiptFalse]);
+        let number = receipt.filter(|entry| entry.kind == EntryKind::Receipt).map_or(0, |entry| entry.number);
+        Self {
+            sent,
+            outcome,
+            receipt,
+            asked: log.about(number, EntryKind::ErasureRequested).collect(),
+            failed: one(number, &[EntryKind::ErasureFailed]),
+            erased: one(number, &[EntryKind::Erased]),
+        }
+    }
+
+    /// The receipt, if there is one that held when it came.
+    pub(crate) fn receipt(&self) -> Option<&'a Entry> {
+        self.receipt.filter(|entry| entry.kind == EntryKind::Receipt)
+    }
+
+    /// What the receipt says.
+    pub(crate) fn content(&self) -> Option<ReceiptContent> {
+        let statement = self.receipt()?.statement.as_ref()?;
+        serde_json::from_value(statement.document.get("credentialSubject")?.clone()).ok()
+    }
+
+    /// By when all of it is due to be gone: the verdict, and the claims that are kept.
+    pub(crate) fn due(&self) -> Option<Timestamp> {
+        let content = self.content()?;
+        content.keeps.iter().map(|kept| kept.erase_at).chain([content.erase_at]).max()
+    }
+
+    /// Whether erasure can be asked for with a receipt that names a key, and was not confirmed yet.
+    pub(crate) fn can_be_erased(&self) -> bool {
+        self.erased.is_none() && self.content().is_some_and(|content| !content.holder_keys.is_empty())
+    }
+
+    /// The members of it that programs see.
+    pub(crate) fn json(&self, now: Timestamp) -> Value {
+        let text = |entry: Option<&Entry>| entry.map(|entry| entry.at.to_string());
+        let content = self.content();
+        let keeps = content.as_ref().map(|content| json!(content.keeps));
+        json!({
+            "entry": self.sent.number, "at": self.sent.at.to_string(), "party": self.sent.party,
+            "party_name": self.sent.party_name, "intended_use": self.sent.intended_use, "purpose": self.sent.purpose,
+            "outcome": self.outcome.map(|entry| entry.kind.name()), "parts": self.sent.parts, "beyond": self.sent.beyond,
+            "receipt": self.receipt.map(|entry| entry.kind.name()), "receipt_entry": self.receipt().map(|entry| entry.number),
+            "erase_at": content.map(|content| content.erase_at.to_string()), "keeps": keeps,
+            "due": self.due().map(|due| due.to_string()), "already_due": self.due().map(|due| due <= now),
+            "erasure_requested_at": text(self.asked.last().copied()), "erased_at": text(self.erased),
+        })
+    }
+}
+
+/// The presentations to somebody: by client id, DID, a name that only one has, or the number of a log entry.
+///
+/// # Errors
+/// `not_found`, `ambiguous_name`.
+pub(crate) fn shown_to<'a>(log: &'a Log, who: &str) -> Result<Vec<Presentation<'a>>, Failure> {
+    let missing = |message: String| Failure::new("not_found", message, "see who saw what with: carnet log");
+    let all = presentations(log);
+    if let Ok(number) = who.parse::<u64>() {
+        let entry = log.entry(number).ok_or_else(|| missing(format!("The log has no entry {number}")))?;
+        // The presentation that the entry is of, or about, or about the receipt of.
+        let mut entry = Some(entry);
+        while let Some(found) = entry.filter(|entry| entry.kind != EntryKind::Sending) {
+            entry = found.of.filter(|of| *of < found.number).and_then(|of| log.entry(of));
+        }
+        let sent = entry.ok_or_else(|| missing(format!("Entry {number} is not about something that was shown")))?;
+        return Ok(vec![Presentation::of(log, sent)]);
+    }
+    let is = |presentation: &&Presentation<'_>| presentation.sent.party == who || presentation.sent.did() == who;
+    let mut found: Vec<Presentation<'a>> = all.iter().filter(is).cloned().collect();
+    if found.is_empty() {
+        let named: Vec<_> = all.into_iter().filter(|presentation| presentation.sent.party_name == who).collect();
+        let mut parties: Vec<&str> = named.iter().map(|presentation| presentation.sent.party.as_str()).collect();
+        parties.sort_unstable();
+        parties.dedup();
+        if parties.len() > 1 {
+            let hint = format!("name one by its identifier: {}", clean(&parties.join(", ")));
+            return Err(Failure::usage("ambiguous_name", "More than one asker has that name", hint));
+        }
+        found = named;
+    }
+    if found.is_empty() {
+        return Err(missing(format!("Nothing was shown to {}", clean(who))));
+    }
+    Ok(found)
+}
+
+impl Contents {
+    /// The key of a thumbprint: of a copy that is there, or of a deleted one that presented.
+    pub(crate) fn key(&self, wanted: &str) -> Option<&HolderKey> {
+        let copies = self.credentials.iter().flat_map(|held| held.copies.iter().map(|copy| &copy.key));
+        copies.chain(&self.retired).find(|key| thumbprint(key).is_some_and(|thumbprint| thumbprint == wanted))
+    }
+}
