@@ -8,8 +8,11 @@ use super::{
 };
 use crate::{Code, Problem, query::Query};
 
-/// The most combinations that are looked at. What people have and agencies ask stays below a hundredth of it.
-const MAX_NODES: u32 = 200_000;
+/// The most offers that are weighed on the way. What people have and agencies ask stays below a hundredth of it.
+const MAX_STEPS: u64 = 2_000_000;
+
+/// The most combinations of a query's credential sets.
+const MAX_COMBINATIONS: usize = 4_096;
 
 pub(super) fn plan(
     query: &Query,
@@ -35,7 +38,7 @@ pub(super) fn plan(
         .collect();
     query.needed(|id| can_be_met.contains(&id))?;
     let costs: Vec<(u64, u64)> = holdings.iter().map(|holding| holding_cost(holding, weights)).collect();
-    let mut search = Search { holdings, costs, offered: undominated(offered, holdings, weights), best: None, nodes: 0 };
+    let mut search = Search { holdings, costs, offered: undominated(offered, holdings, weights), best: None, steps: 0 };
     for wanted in wanted(query, &can_be_met)? {
         search.assign(&wanted, &mut State::default())?;
     }
@@ -50,20 +53,23 @@ fn wanted(query: &Query, can_be_met: &[&str]) -> Result<Vec<BTreeSet<usize>>, Pr
     }
     let index = |id: &String| query.credentials.iter().position(|credential| credential.id == *id);
     let mut combinations: Vec<BTreeSet<usize>> = vec![BTreeSet::new()];
+    let too_many = || Problem::new(Code::TooLarge, "the query's sets have too many combinations");
     for set in query.credential_sets.iter().filter(|set| set.required) {
         let options = set.options.iter().filter(|option| option.iter().all(|id| can_be_met.contains(&id.as_str())));
         let options: Vec<BTreeSet<usize>> = options.map(|option| option.iter().filter_map(index).collect()).collect();
+        if combinations.len().saturating_mul(options.len()) > MAX_COMBINATIONS {
+            return Err(too_many());
+        }
+        // In the asker's order, each once.
+        let mut seen = BTreeSet::new();
         let mut longer: Vec<BTreeSet<usize>> = Vec::new();
         for combination in &combinations {
             for option in &options {
                 let both: BTreeSet<usize> = combination.union(option).copied().collect();
-                if !longer.contains(&both) {
+                if seen.insert(both.clone()) {
                     longer.push(both);
                 }
             }
-        }
-        if longer.len() > 4_096 {
-            return Err(Problem::new(Code::TooLarge, "the query's sets have too many combinations"));
         }
         combinations = longer;
     }
@@ -71,7 +77,8 @@ fn wanted(query: &Query, can_be_met: &[&str]) -> Result<Vec<BTreeSet<usize>>, Pr
 }
 
 /// Leaves out holdings that offer nothing which another one does not offer for as little: whatever answer has
-/// one of them weighs no less than the same answer with the other.
+/// one of them weighs no less than the same answer with the other. That is so for two copies of one document, and for
+/// documents of which there is one copy each; a document with several copies may be shown for the sake of another copy.
 fn undominated(offered: Vec<Vec<Offer>>, holdings: &[Holding<'_>], weights: &Weights) -> Vec<Vec<Offer>> {
     // What a holding offers, whichever holding it is: for each query and claim set what is shown and what it weighs.
     type Shape<'a> = Vec<(usize, usize, Vec<(&'a Key, u64)>)>;
@@ -86,15 +93,27 @@ fn undominated(offered: Vec<Vec<Offer>>, holdings: &[Holding<'_>], weights: &Wei
         let (document, copy) = holdings.get(index).map_or((u64::MAX, 0), |holding| holding_cost(holding, weights));
         document.saturating_add(copy)
     };
-    let mut kept: Vec<(&Shape<'_>, usize)> = Vec::new();
-    for (index, shape) in &shapes {
-        match kept.iter_mut().find(|(known, _)| *known == shape) {
-            Some((_, best)) if cost(*index) < cost(*best) => *best = *index,
-            Some(_) => {}
-            None => kept.push((shape, *index)),
+    let document = |index: usize| holdings.get(index).map(|holding| holding.document);
+    // The lightest of those that are alike and of one kind; the first in the wallet of those that weigh the same.
+    let lightest = |indices: &BTreeSet<usize>, kind: &dyn Fn(usize) -> Option<usize>| -> BTreeSet<usize> {
+        let mut kept: BTreeMap<(Option<usize>, Option<&Shape<'_>>), usize> = BTreeMap::new();
+        for index in indices {
+            let best = kept.entry((kind(*index), shapes.get(index))).or_insert(*index);
+            if cost(*index) < cost(*best) {
+                *best = *index;
+            }
         }
+        kept.into_values().collect()
+    };
+    let kept = lightest(&shapes.keys().copied().collect(), &document);
+    let mut copies: BTreeMap<Option<usize>, usize> = BTreeMap::new();
+    for index in &kept {
+        let count = copies.entry(document(*index)).or_default();
+        *count = count.saturating_add(1);
     }
-    let kept: BTreeSet<usize> = kept.into_iter().map(|(_, index)| index).collect();
+    let single = |index: usize| copies.get(&document(index)) == Some(&1);
+    // What has other copies is of its own kind.
+    let kept = lightest(&kept, &|index| if single(index) { None } else { Some(index) });
     offered
         .into_iter()
         .map(|offers| offers.into_iter().filter(|offer| kept.contains(&offer.holding)).collect())
@@ -114,15 +133,11 @@ struct Search<'a> {
     costs: Vec<(u64, u64)>,
     offered: Vec<Vec<Offer>>,
     best: Option<State>,
-    nodes: u32,
+    steps: u64,
 }
 
 impl Search<'_> {
     fn assign(&mut self, wanted: &BTreeSet<usize>, state: &mut State) -> Result<(), Problem> {
-        self.nodes = self.nodes.saturating_add(1);
-        if self.nodes > MAX_NODES {
-            return Err(Problem::new(Code::TooLarge, "the query can be answered in too many ways to compare them all"));
-        }
         // What was chosen only gets heavier; of two that weigh the same the earlier one stays.
         if self.best.as_ref().is_some_and(|best| state.cost >= best.cost) {
             return Ok(());
@@ -132,6 +147,12 @@ impl Search<'_> {
             return Ok(());
         };
         let count = self.offered.get(next).map_or(0, Vec::len);
+        // Weighing an offer looks at what was chosen before.
+        let each = u64::try_from(state.chosen.len().saturating_add(1)).unwrap_or(u64::MAX);
+        self.steps = self.steps.saturating_add(u64::try_from(count).unwrap_or(u64::MAX).saturating_mul(each));
+        if self.steps > MAX_STEPS {
+            return Err(Problem::new(Code::TooLarge, "the query can be answered in too many ways to compare them all"));
+        }
         let mut ways: Vec<(u64, usize)> = (0..count).map(|offer| (self.added(state, next, offer), offer)).collect();
         ways.sort();
         for (added, offer) in ways {

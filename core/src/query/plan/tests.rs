@@ -234,7 +234,9 @@ fn any_query() -> impl Strategy<Value = Query> {
         .prop_map(|(p, q, r, sets)| query(json!([p, q, r]), sets))
 }
 
-type Document = (&'static str, Vec<&'static str>, u8, bool);
+/// Its type, its claims, who saw this copy, whether the asker knows it, and whether it is another copy of the document
+/// before it, of which some claims are out of use.
+type Document = (&'static str, Vec<&'static str>, u8, bool, bool);
 
 fn any_wallet() -> impl Strategy<Value = Vec<Document>> {
     let document = (
@@ -242,8 +244,9 @@ fn any_wallet() -> impl Strategy<Value = Vec<Document>> {
         prop::sample::subsequence(NAMES.to_vec(), 0..=4),
         0..3_u8,
         any::<bool>(),
+        any::<bool>(),
     );
-    prop::collection::vec(document, 0..5)
+    prop::collection::vec(document, 0..6)
 }
 
 fn open(documents: &[Document]) -> Vec<Map<String, Value>> {
@@ -252,14 +255,20 @@ fn open(documents: &[Document]) -> Vec<Map<String, Value>> {
 }
 
 fn held<'a>(documents: &[Document], payloads: &'a [Map<String, Value>]) -> Vec<Holding<'a>> {
-    let each = documents.iter().zip(payloads).enumerate();
-    each.map(|(index, ((_, _, exposure, known), payload))| {
+    let mut document = 0_usize;
+    let mut is_known = false;
+    let each = documents.iter().zip(payloads);
+    each.map(|((_, _, exposure, known, same), payload)| {
+        if !same || document == 0 {
+            document = document.saturating_add(1);
+            is_known = *known;
+        }
         let exposure = match exposure {
             0 => Exposure::Nobody,
             1 => Exposure::SameAsker,
             _ => Exposure::Others(1),
         };
-        Holding { exposure, known: *known, ..holding(index, payload, &[]) }
+        Holding { exposure, known: is_known, ..holding(document, payload, &[]) }
     })
     .collect()
 }
@@ -290,15 +299,17 @@ fn brute_force(query: &Query, wallet: &[Holding<'_>]) -> Option<u64> {
                     continue;
                 }
                 let mut documents = std::collections::BTreeMap::new();
+                let mut copies = std::collections::BTreeMap::new();
+                let mut shows = std::collections::BTreeMap::new();
                 for offer in chosen.into_iter().flatten() {
-                    let (document, copy) = offer::holding_cost(&wallet[offer.holding], &weights());
-                    let shows: &mut std::collections::BTreeMap<_, _> = &mut documents
-                        .entry(offer.holding)
-                        .or_insert((document.saturating_add(copy), Default::default()))
-                        .1;
-                    shows.extend(offer.shows.iter().map(|(key, weighed)| (key.clone(), weighed.cost)));
+                    let held = &wallet[offer.holding];
+                    let (document, copy) = offer::holding_cost(held, &weights());
+                    documents.insert(held.document, document);
+                    copies.insert(offer.holding, copy);
+                    let each = offer.shows.iter().map(|(key, weighed)| ((held.document, key.clone()), weighed.cost));
+                    shows.extend(each);
                 }
-                let cost = documents.values().map(|(cost, shows)| cost.saturating_add(shows.values().sum())).sum();
+                let cost = documents.values().chain(copies.values()).chain(shows.values()).sum();
                 best = Some(best.map_or(cost, |best: u64| best.min(cost)));
             }
         }
