@@ -71,8 +71,12 @@ pub(crate) enum Command {
     Show(Show),
     /// Answer a request to show something
     Present(Present),
-    /// Show who saw what, and when
-    Log,
+    /// Show who saw what, when and why, and when it is due to be gone
+    Log(LogArguments),
+    /// Ask somebody to erase what you showed, with the receipt
+    Erase(Erase),
+    /// Write a complaint to the supervisory authority, for you to send
+    Report(Report),
     /// Delete a credential
     Delete(Delete),
     /// Say whose word you take on who asks: registrars, whose registrations your wallet accepts
@@ -176,6 +180,45 @@ pub(crate) struct AddRegistrar {
 pub(crate) struct RemoveRegistrar {
     /// Its identifier: did:...
     pub(crate) did: String,
+}
+
+/// `carnet log`.
+#[derive(Debug, Args)]
+pub(crate) struct LogArguments {
+    /// Recompute the log's chain and verify every receipt in it; prints its head and how many entries it has
+    ///
+    /// It shows that no entry was changed, removed, put in or moved by chance or by somebody who could not write the rest
+    /// anew. Whoever holds the passphrase could write the whole log anew or cut its end off: only a head that you noted
+    /// elsewhere shows that, with --noted.
+    #[arg(long, conflicts_with = "export")]
+    pub(crate) verify: bool,
+    /// A head that you noted before: verify that the log goes on from there
+    // A digest may begin with a hyphen.
+    #[arg(long, value_name = "HEAD", requires = "verify", allow_hyphen_values = true)]
+    pub(crate) noted: Option<String>,
+    /// Write log.json, and log.html for printing, into this folder
+    #[arg(long, value_name = "DIR")]
+    pub(crate) export: Option<PathBuf>,
+}
+
+/// `carnet erase`.
+#[derive(Debug, Args)]
+pub(crate) struct Erase {
+    /// Who: a client id, a DID, a name that only one has, or the number of a log entry
+    pub(crate) who: String,
+    /// Ask them without asking you
+    #[arg(long)]
+    pub(crate) yes: bool,
+}
+
+/// `carnet report`.
+#[derive(Debug, Args)]
+pub(crate) struct Report {
+    /// About whom: a client id, a DID, a name that only one has, or the number of a log entry
+    pub(crate) who: String,
+    /// Write it to this new file: text, or with --json the JSON object
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
 }
 
 /// `carnet delete`.

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use carnet_proto::verifier::v1::{
-    PresentationList, ReadRequestRequest, SubmitPresentationRequest, SubmitPresentationResponse,
+    PresentationList, ReadRequestRequest, RequestErasureRequest, SubmitPresentationRequest, SubmitPresentationResponse,
     presentation_service_client::PresentationServiceClient,
 };
 use tonic::transport::Channel;
@@ -42,5 +42,13 @@ impl Verifier {
         answer
             .map(tonic::Response::into_inner)
             .map_err(|status| Failure::from_status(&status, "Sending the answer").with_safety(Safety::Sent))
+    }
+
+    /// Asks for erasure with a receipt, and gives the signed confirmation.
+    pub(crate) async fn erase(&mut self, receipt: String, proof: String) -> Result<String, Failure> {
+        let answer = self.0.request_erasure(RequestErasureRequest { receipt, proof }).await;
+        answer
+            .map(|answer| answer.into_inner().confirmation)
+            .map_err(|status| Failure::from_status(&status, "Asking for erasure"))
     }
 }

@@ -1,31 +1,182 @@
-//! `carnet log`: who saw what, and when; refusals and failures too.
+//! `carnet log`: who saw what, when and why, and when it is due to be gone; refusals and failures too.
 
 use std::fmt::Write;
 
 use serde_json::{Value, json};
 
-use crate::{failure::Failure, session::Session, ui::sanitise::clean, wallet::Entry};
+use crate::{
+    arguments::LogArguments,
+    failure::Failure,
+    receipt,
+    session::Session,
+    ui::{messages::Messages, sanitise::clean},
+    wallet::{
+        Entry, EntryKind,
+        log::{Broken, Log},
+        presentations::{Presentation, presentations},
+    },
+};
 
-/// Shows the log, oldest first.
-pub(crate) fn run(session: &Session) -> Result<(), Failure> {
-    let contents = session.read()?;
+pub(crate) mod export;
+
+/// Shows the log oldest first, verifies it, or writes it out.
+pub(crate) fn run(session: &Session, arguments: &LogArguments) -> Result<(), Failure> {
+    let log = session.read()?.log;
+    if let Some(folder) = &arguments.export {
+        return export::run(session, &log, folder);
+    }
+    if arguments.verify {
+        return verify(session, &log, arguments.noted.as_deref());
+    }
     let mut text = String::new();
-    for entry in contents.log.entries() {
-        line(entry, &mut text);
+    for view in views(&log) {
+        write(&view, session, &mut text);
     }
     if text.is_empty() {
-        text.push_str("Nothing has happened yet.\n");
+        let _ = writeln!(text, "{}", session.ui.messages.text("log-nothing"));
     }
-    // Entries have no values in them, by their type.
-    let entries = serde_json::to_value(contents.log.entries()).unwrap_or(Value::Null);
-    session.ui.result(&text, &json!({"entries": entries}));
+    session.ui.result(&text, &whole(session, &log));
     Ok(())
 }
 
-fn line(entry: &Entry, text: &mut String) {
-    let _ =
-        writeln!(text, "{}  {}  {} <{}>", entry.at, entry.kind.name(), clean(&entry.party_name), clean(&entry.party));
-    for part in &entry.parts {
-        let _ = writeln!(text, "    {} {}: {}", part.id, clean(&part.type_name), clean(&part.paths.join(", ")));
+/// The whole log for programs. Entries have no values in them, by their type.
+fn whole(session: &Session, log: &Log) -> Value {
+    let shown: Vec<Value> = presentations(log).iter().map(|known| known.json(session.now)).collect();
+    json!({"entries": log.entries(), "presentations": shown, "head": log.head(), "count": log.entries().len()})
+}
+
+fn verify(session: &Session, log: &Log, noted: Option<&str>) -> Result<(), Failure> {
+    let count = receipt::check(log).map_err(|broken| broken_log(log, &broken))?;
+    let is_noted = |noted: &str| noted == Log::default().head() || log.entries().iter().any(|it| it.digest() == noted);
+    if noted.is_some_and(|noted| !is_noted(noted)) {
+        let what = "the head that you noted is not in it: its end was cut off, or all of it was written anew";
+        let number = u64::try_from(log.entries().len()).unwrap_or(u64::MAX).saturating_add(1);
+        return Err(broken_log(log, &Broken { number, what: what.to_owned() }));
+    }
+    let messages = &session.ui.messages;
+    let head = log.head();
+    let text = format!(
+        "{}\n{}: {}\n{}: {head}\n{}\n",
+        messages.text("log-whole"),
+        messages.text("log-count"),
+        log.entries().len(),
+        messages.text("log-head"),
+        messages.text("log-head-note")
+    );
+    let object = json!({
+        "whole": true, "head": head, "count": log.entries().len(), "receipts": count.receipts,
+        "confirmations": count.confirmations,
+    });
+    session.ui.result(&text, &object);
+    Ok(())
+}
+
+fn broken_log(log: &Log, broken: &Broken) -> Failure {
+    let message = format!("The log is not whole, {}", clean(&broken.to_string()));
+    let hint =
+        "somebody who has the passphrase, or another program, changed the wallet; compare it with a copy that you kept";
+    Failure::new("log_broken", message, hint).beside(json!({
+        "whole": false, "first_bad": broken.number, "head": log.head(), "count": log.entries().len(),
+    }))
+}
+
+/// An entry as a person sees it. What came of a presentation stands with the presentation.
+struct View<'a> {
+    entry: &'a Entry,
+    /// Its outcome, if the entry is of something that was sent.
+    kind: EntryKind,
+    presentation: Option<Presentation<'a>>,
+}
+
+fn views(log: &Log) -> Vec<View<'_>> {
+    let answered = |entry: &Entry| log.entries().iter().any(|later| later.of == Some(entry.number));
+    let told_elsewhere = |entry: &Entry| match entry.kind {
+        EntryKind::Accepted | EntryKind::RefusedByAsker | EntryKind::Unanswered | EntryKind::Receipt => true,
+        EntryKind::Requested => answered(entry),
+        _ => false,
+    };
+    let mut known = presentations(log).into_iter();
+    let entries = log.entries().iter().filter(|entry| !told_elsewhere(entry));
+    entries
+        .map(|entry| {
+            let presentation = if entry.kind == EntryKind::Sending { known.next() } else { None };
+            let outcome = presentation.as_ref().and_then(|known| known.outcome);
+            View { entry, kind: outcome.map_or(entry.kind, |outcome| outcome.kind), presentation }
+        })
+        .collect()
+}
+
+impl View<'_> {
+    fn what(&self, messages: &Messages) -> String {
+        messages.text(&format!("log-kind-{}", self.kind.name().replace('_', "-")))
+    }
+
+    fn who(&self) -> String {
+        format!("{} <{}>", clean(&self.entry.party_name), clean(&self.entry.party)).trim_start().to_owned()
+    }
+
+    /// The stable reason of what failed.
+    fn reason(&self) -> String {
+        let outcome = self.presentation.as_ref().and_then(|known| known.outcome);
+        clean(&outcome.unwrap_or(self.entry).reason)
+    }
+
+    /// The lines below: a label and what it says.
+    fn details(&self, session: &Session) -> Vec<(String, String)> {
+        let messages = &session.ui.messages;
+        let mut details = Vec::new();
+        let mut add = |label: &str, text: String| details.push((messages.text(label), text));
+        if !self.entry.purpose.is_empty() {
+            add("log-why", clean(&self.entry.purpose));
+        }
+        for part in &self.entry.parts {
+            let document = format!("{} {}", part.id, clean(&part.type_name));
+            let paths: Vec<String> = part.paths.iter().map(|path| clean(path)).collect();
+            if !paths.is_empty() || part.thresholds.is_empty() {
+                add("log-claims", format!("{document}: {}", paths.join(", ")).trim_end_matches([':', ' ']).to_owned());
+            }
+            let proved: Vec<String> = part.thresholds.iter().map(threshold).collect();
+            if !proved.is_empty() {
+                add("log-proved", format!("{document}: {}", proved.join(", ")));
+            }
+        }
+        if !self.entry.beyond.is_empty() {
+            let beyond: Vec<String> = self.entry.beyond.iter().map(|beyond| clean(beyond)).collect();
+            add("log-beyond", beyond.join(", "));
+        }
+        let Some(known) = &self.presentation else { return details };
+        match (known.erased, known.due()) {
+            (Some(erased), _) => add("log-gone", erased.at.to_string()),
+            (None, Some(due)) if due <= session.now => add("log-due-past", due.to_string()),
+            (None, Some(due)) => add("log-due", due.to_string()),
+            (None, None) => add("log-due", messages.text("log-no-receipt")),
+        }
+        details
     }
 }
+
+/// A threshold as text.
+pub(crate) fn threshold(threshold: &carnet_core::receipt::ShownThreshold) -> String {
+    let bound = serde_json::to_value(threshold).unwrap_or_default();
+    let (sign, bound) = match (bound.get("at_least"), bound.get("at_most")) {
+        (Some(bound), _) => (">=", bound.clone()),
+        (None, bound) => ("<=", bound.cloned().unwrap_or_default()),
+    };
+    let bound = bound.as_str().map_or_else(|| bound.to_string(), str::to_owned);
+    clean(&format!("{} {sign} {bound}", threshold.path()))
+}
+
+/// Writing to a string does not fail.
+fn write(view: &View<'_>, session: &Session, text: &mut String) {
+    let messages = &session.ui.messages;
+    let _ = write!(text, "{:>4}  {}  {} {}", view.entry.number, view.entry.at, view.what(messages), view.who());
+    let reason = view.reason();
+    let reason = if reason.is_empty() { reason } else { format!("  [{reason}]") };
+    let _ = writeln!(text, "{reason}");
+    for (label, said) in view.details(session) {
+        let _ = writeln!(text, "      {label}: {said}");
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,7 @@
 //! One file a verb.
 
 pub(crate) mod delete;
+pub(crate) mod erase;
 pub(crate) mod init;
 pub(crate) mod list;
 pub(crate) mod log;
@@ -8,4 +9,5 @@ pub(crate) mod present;
 pub(crate) mod receive;
 pub(crate) mod refill;
 pub(crate) mod registrar;
+pub(crate) mod report;
 pub(crate) mod show;

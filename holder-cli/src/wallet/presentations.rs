@@ -84,6 +84,7 @@ impl<'a> Presentation<'a> {
             "receipt": self.receipt.map(|entry| entry.kind.name()), "receipt_entry": self.receipt().map(|entry| entry.number),
             "erase_at": content.map(|content| content.erase_at.to_string()), "keeps": keeps,
             "due": self.due().map(|due| due.to_string()), "already_due": self.due().map(|due| due <= now),
+            "erasure_failed": self.failed.filter(|_| self.erased.is_none()).map(|entry| &entry.reason),
             "erasure_requested_at": text(self.asked.last().copied()), "erased_at": text(self.erased),
         })
     }

@@ -1,0 +1,196 @@
+//! `carnet erase`: asks an asker to erase what it was shown, with its receipt and the key that presented, and keeps the
+//! signed answer (spec/log.md section 5).
+
+use carnet_core::{
+    did::Did,
+    keys::SecretKey,
+    receipt::{ErasureRequest, Receipt},
+};
+use serde_json::{Value, json};
+
+use crate::{
+    arguments::Erase,
+    client::{origin, presentation::Verifier, service_address},
+    failure::{Failure, PROBLEM, Safety, TRY_AGAIN},
+    receipt,
+    session::Session,
+    ui::sanitise::clean,
+    wallet::{
+        Contents, Entry, EntryKind, WalletFile,
+        presentations::{Presentation, presentations, shown_to},
+    },
+};
+
+/// One presentation of which erasure can be asked for.
+struct Open {
+    sent: Entry,
+    entry: Entry,
+    receipt: Receipt,
+    key: SecretKey,
+}
+
+/// Asks for the erasure of everything that somebody was shown and has not erased.
+pub(crate) async fn run(session: &Session, arguments: &Erase) -> Result<(), Failure> {
+    let mut wallet = session.open()?;
+    let known = shown_to(&wallet.contents.log, &arguments.who)?;
+    let mut skipped = Vec::new();
+    let mut open = Vec::new();
+    for presentation in &known {
+        match opened(&wallet.contents, presentation) {
+            Ok(found) => open.push(found),
+            Err(reason) => skipped.push(json!({"entry": presentation.sent.number, "reason": reason})),
+        }
+    }
+    if open.is_empty() {
+        return Err(nothing(&known, &skipped));
+    }
+    agree(session, arguments, &open)?;
+    let (mut erased, mut failed) = (Vec::new(), Vec::new());
+    let mut failure: Option<Failure> = None;
+    for one in &open {
+        match ask(session, &mut wallet, one).await {
+            Ok(confirmed) => erased.push(confirmed),
+            Err(found) => {
+                failed.push(json!({"entry": one.sent.number, "reason": found.reason}));
+                failure.get_or_insert(found);
+            }
+        }
+    }
+    retire(&mut wallet)?;
+    let object = json!({"erased": erased, "failed": failed, "skipped": skipped});
+    if let Some(failure) = failure {
+        return Err(failure.beside(object));
+    }
+    let mut text = format!("{}\n", session.ui.messages.text("erase-done"));
+    for one in &open {
+        text.push_str(&line(&one.sent));
+    }
+    session.ui.result(&text, &object);
+    Ok(())
+}
+
+/// What is needed to ask, or why it is not there.
+fn opened(contents: &Contents, presentation: &Presentation<'_>) -> Result<Open, &'static str> {
+    if presentation.erased.is_some() {
+        return Err("already_erased");
+    }
+    let entry = presentation.receipt().ok_or("no_receipt")?;
+    let receipt = receipt::kept(entry).map_err(|_| "receipt_false")?;
+    if receipt.content().holder_keys.is_empty() {
+        return Err("receipt_without_key");
+    }
+    let key = receipt.content().holder_keys.iter().find_map(|thumbprint| contents.key(thumbprint)).ok_or("key_gone")?;
+    let key = key.open().map_err(|_| "key_gone")?;
+    Ok(Open { sent: presentation.sent.clone(), entry: entry.clone(), receipt, key })
+}
+
+fn nothing(known: &[Presentation<'_>], skipped: &[Value]) -> Failure {
+    let all = |reason: &str| skipped.iter().all(|one| one.get("reason").and_then(Value::as_str) == Some(reason));
+    let hint = contact(known.last().map(|presentation| presentation.sent));
+    let (reason, message) = if all("already_erased") {
+        ("already_erased", "They have confirmed already that everything is erased")
+    } else if all("no_receipt") {
+        ("no_receipt", "They gave no receipt that holds, and without one it cannot be asked for in this way")
+    } else {
+        ("nothing_to_erase", "There is nothing that can be asked for with a receipt and a key of this wallet")
+    };
+    Failure::new(reason, message, hint).beside(json!({"erased": [], "failed": [], "skipped": skipped}))
+}
+
+/// Asks the owner.
+fn agree(session: &Session, arguments: &Erase, open: &[Open]) -> Result<(), Failure> {
+    if arguments.yes {
+        return Ok(());
+    }
+    let ui = &session.ui;
+    let lines: String = open.iter().map(|one| line(&one.sent)).collect();
+    ui.say(&format!("{}:\n{lines}", ui.heading(&ui.messages.text("erase-asked"))));
+    if !ui.can_ask() {
+        return Err(Failure::usage("approval_needed", "Asking needs a yes, and nobody can be asked", "add --yes"));
+    }
+    if ui.confirm(&ui.messages.text("erase-question")) {
+        return Ok(());
+    }
+    Err(Failure::new("declined", "You said no; nothing was asked for", "nothing more to do"))
+}
+
+/// Asks for one. What was asked is in the log before it is, and what came of it after.
+async fn ask(session: &Session, wallet: &mut WalletFile, open: &Open) -> Result<Value, Failure> {
+    let about = |kind| Entry {
+        asker: open.sent.asker.clone(),
+        request: open.sent.request.clone(),
+        ..Entry::about(&open.entry, session.time(), kind)
+    };
+    wallet.contents.log.push(about(EntryKind::ErasureRequested));
+    wallet.save()?;
+    match answer(session, open).await {
+        Ok((statement, erased_at)) => {
+            let number = wallet.contents.log.push(Entry { statement: Some(statement), ..about(EntryKind::Erased) });
+            wallet.save()?;
+            Ok(json!({
+                "entry": open.sent.number, "receipt_entry": open.entry.number, "confirmation_entry": number,
+                "party": open.sent.party, "party_name": open.sent.party_name, "erased_at": erased_at,
+            }))
+        }
+        Err(failure) => {
+            let reason = failure.reason.clone();
+            wallet.contents.log.push(Entry { reason, ..about(EntryKind::ErasureFailed) });
+            wallet.save()?;
+            let hint = if failure.exit == TRY_AGAIN { "try again later; " } else { "" };
+            let hint = format!("{hint}{}", contact(Some(&open.sent)));
+            Err(Failure { hint, ..failure }.with_safety(Safety::Stored))
+        }
+    }
+}
+
+/// The signed answer, verified.
+async fn answer(session: &Session, open: &Open) -> Result<(crate::wallet::log::Kept, String), Failure> {
+    let unsent = |problem: &_| Failure::from_problem(problem, "Erasure could not be asked for", "");
+    let did = Did::parse(open.receipt.verifier()).map_err(|problem| unsent(&problem))?;
+    let endpoint = open.sent.asker.as_ref().map(|asker| asker.endpoint.as_str()).unwrap_or_default();
+    let endpoint = origin(&service_address(endpoint)?);
+    session.resolve(&did, "the asker").await?;
+    let mut verifier = Verifier::connect(&endpoint, session.ca()?.as_deref()).await?;
+    let proof = ErasureRequest::make(&open.receipt, &open.key, session.time()).map_err(|problem| unsent(&problem))?;
+    let document = Value::Object(open.receipt.document().clone()).to_string();
+    let said = verifier.erase(document, proof).await?;
+    let (confirmation, kept) =
+        receipt::confirm(&said, &open.receipt, session.time(), &session.dids).map_err(|problem| Failure {
+            exit: PROBLEM,
+            ..Failure::from_problem(&problem, "Their confirmation of the erasure does not hold", "")
+        })?;
+    Ok((kept, confirmation.erased_at().to_string()))
+}
+
+/// Lets go of the keys of deleted copies that nothing can be asked for with any more.
+fn retire(wallet: &mut WalletFile) -> Result<(), Failure> {
+    if wallet.contents.retired.is_empty() {
+        return Ok(());
+    }
+    let needed: Vec<String> = presentations(&wallet.contents.log)
+        .iter()
+        .filter(|presentation| presentation.can_be_erased())
+        .flat_map(|presentation| presentation.sent.parts.iter().map(|part| part.key.clone()))
+        .collect();
+    let before = wallet.contents.retired.len();
+    wallet.contents.retired.retain(|key| {
+        crate::wallet::presentations::thumbprint(key).is_some_and(|thumbprint| needed.contains(&thumbprint))
+    });
+    if wallet.contents.retired.len() == before { Ok(()) } else { wallet.save() }
+}
+
+/// Whom to turn to instead.
+fn contact(sent: Option<&Entry>) -> String {
+    let asker = sent.and_then(|sent| sent.asker.as_ref());
+    match asker.and_then(|asker| asker.support.as_deref()) {
+        Some(support) => format!("write to them: {}", clean(support)),
+        None => "write to them; they are not registered, so no address of theirs is known here".to_owned(),
+    }
+}
+
+fn line(sent: &Entry) -> String {
+    format!("{:>4}  {}  {} <{}>\n", sent.number, sent.at, clean(&sent.party_name), clean(&sent.party))
+}
+
+#[cfg(test)]
+mod tests;

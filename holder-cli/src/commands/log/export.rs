@@ -1,0 +1,121 @@
+//! `carnet log --export`: the log as JSON, and as a page that prints well. The page has no script and loads nothing.
+
+use std::{
+    fmt::Write,
+    fs::{self, OpenOptions},
+    io::Write as _,
+    path::Path,
+};
+
+use serde_json::json;
+
+use super::{views, whole};
+use crate::{
+    failure::Failure,
+    session::Session,
+    ui::{messages::Language, sanitise::clean},
+    wallet::log::Log,
+};
+
+const STYLE: &str = "body{font:11pt/1.4 serif;margin:2em;color:#000;background:#fff}h1{font-size:16pt}\
+table{border-collapse:collapse;width:100%}th,td{border:1px solid #888;padding:.3em .5em;text-align:start;\
+vertical-align:top;overflow-wrap:anywhere}thead{display:table-header-group}tr{break-inside:avoid}dl{margin:.3em 0 0}\
+dt{font-weight:bold}dd{margin:0 0 .2em}code{font:9pt monospace;overflow-wrap:anywhere}\
+@media print{@page{margin:15mm}body{margin:0;font-size:9pt}}";
+
+/// Writes `log.json` and `log.html` into a folder, which is made if need be.
+pub(super) fn run(session: &Session, log: &Log, folder: &Path) -> Result<(), Failure> {
+    fs::create_dir_all(folder).map_err(|error| unwritable(folder, &error))?;
+    let text = serde_json::to_string_pretty(&whole(session, log)).unwrap_or_default();
+    let files = [("log.json", text + "\n"), ("log.html", page(session, log))].map(|(name, text)| {
+        let path = folder.join(name);
+        write_private(&path, &text, true).map(|()| path.display().to_string())
+    });
+    let files = files.into_iter().collect::<Result<Vec<_>, _>>()?;
+    let text = format!("{} {}\n", session.ui.messages.text("log-exported"), files.join(" "));
+    session.ui.result(&text, &json!({"files": files, "head": log.head(), "count": log.entries().len()}));
+    Ok(())
+}
+
+/// Writes a file that only its owner may read.
+pub(crate) fn write_private(path: &Path, text: &str, replace: bool) -> Result<(), Failure> {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true).create_new(!replace);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(path).map_err(|error| unwritable(path, &error))?;
+    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(|error| unwritable(path, &error))
+}
+
+fn unwritable(path: &Path, error: &std::io::Error) -> Failure {
+    let message = format!("{} cannot be written: {error}", path.display());
+    Failure::new("file_unwritable", message, "choose another place")
+}
+
+/// The page. All text in it comes through [`escape`].
+pub(super) fn page(session: &Session, log: &Log) -> String {
+    let messages = &session.ui.messages;
+    let word = |id: &str| escape(&messages.text(id));
+    let language = messages.language();
+    let direction = if language == Language::Ar { "rtl" } else { "ltr" };
+    let mut page = format!(
+        "<!doctype html>\n<html lang=\"{}\" dir=\"{direction}\">\n<head>\n<meta charset=\"utf-8\">\n<meta \
+         http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n<title>{title}</title>\n\
+         <style>{STYLE}</style>\n</head>\n<body>\n<h1>{title}</h1>\n<p>{}: {}<br>{}: {}<br>{}: <code dir=\"ltr\">{}</code></p>\n\
+         <p>{}</p>\n<table>\n<thead><tr><th>#</th><th>{}</th><th>{}</th><th>{}</th></tr></thead>\n<tbody>\n",
+        language.tag(),
+        word("log-when"),
+        escape(&session.now.to_string()),
+        word("log-count"),
+        log.entries().len(),
+        word("log-head"),
+        escape(log.head()),
+        word("log-head-note"),
+        word("log-when"),
+        word("log-what"),
+        word("log-who"),
+        title = word("log-title"),
+    );
+    for view in views(log) {
+        // Writing to a string does not fail.
+        let _ = write!(
+            page,
+            "<tr><td>{}</td><td dir=\"ltr\">{}</td><td>{}",
+            view.entry.number,
+            escape(&view.entry.at.to_string()),
+            escape(&view.what(messages)),
+        );
+        let reason = view.reason();
+        if !reason.is_empty() {
+            let _ = write!(page, " [{}]", escape(&reason));
+        }
+        let details = view.details(session);
+        if !details.is_empty() {
+            page.push_str("<dl>");
+            for (label, said) in details {
+                let _ = write!(page, "<dt>{}</dt><dd dir=\"auto\">{}</dd>", escape(&label), escape(&said));
+            }
+            page.push_str("</dl>");
+        }
+        let (name, party) = (escape(&clean(&view.entry.party_name)), escape(&clean(&view.entry.party)));
+        let _ = writeln!(page, "</td><td><bdi>{name}</bdi><br><code dir=\"ltr\">{party}</code></td></tr>");
+    }
+    page.push_str("</tbody>\n</table>\n</body>\n</html>\n");
+    page
+}
+
+/// Text for HTML, in elements and in quoted attributes.
+pub(super) fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            '\'' => escaped.push_str("&#39;"),
+            c => escaped.push(c),
+        }
+    }
+    escaped
+}

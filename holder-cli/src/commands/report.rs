@@ -1,0 +1,134 @@
+//! `carnet report`: a complaint to the supervisory authority, made from the log. Nothing is sent, and no value is in it.
+
+use std::fmt::Write;
+
+use serde_json::{Value, json};
+
+use super::log::{export::write_private, threshold};
+use crate::{
+    arguments::Report,
+    failure::Failure,
+    receipt,
+    session::Session,
+    ui::{messages::Messages, sanitise::clean},
+    wallet::presentations::{Presentation, shown_to},
+};
+
+/// Articles of Regulation (EU) 2016/679 that the complaint rests on.
+const ARTICLES: [u8; 3] = [12, 17, 77];
+
+/// Writes the complaint.
+pub(crate) fn run(session: &Session, arguments: &Report) -> Result<(), Failure> {
+    let log = session.read()?.log;
+    let shown = shown_to(&log, &arguments.who)?;
+    let text = text(&session.ui.messages, &shown);
+    let object = object(session, &shown);
+    let Some(path) = &arguments.out else {
+        session.ui.result(&text, &json!({"complaint": object, "text": text}));
+        session.ui.note(&session.ui.messages.text("report-not-sent"));
+        return Ok(());
+    };
+    let content =
+        if session.ui.json { format!("{}\n", serde_json::to_string_pretty(&object).unwrap_or_default()) } else { text };
+    write_private(path, &content, false)?;
+    let file = path.display().to_string();
+    let said = format!("{} {file}\n", session.ui.messages.text("report-written"));
+    session.ui.result(&said, &json!({"written": file}));
+    Ok(())
+}
+
+fn object(session: &Session, shown: &[Presentation<'_>]) -> Value {
+    let last = shown.last().map(|known| known.sent);
+    let asker = last.and_then(|sent| sent.asker.as_ref());
+    let presentations: Vec<Value> = shown
+        .iter()
+        .map(|known| {
+            let mut members = known.json(session.now);
+            if let Some(members) = members.as_object_mut() {
+                members.insert("receipt_digest".to_owned(), digest(known).into());
+                members.insert("erasure_unanswered".to_owned(), unanswered(known).is_some().into());
+            }
+            members
+        })
+        .collect();
+    json!({
+        "complainant": "", "authority": asker.and_then(|asker| asker.authority.as_ref()),
+        "about": {
+            "client_id": last.map(|sent| &sent.party), "name": last.map(|sent| &sent.party_name),
+            "endpoint": asker.map(|asker| &asker.endpoint), "support": asker.and_then(|asker| asker.support.as_ref()),
+            "registrar": asker.and_then(|asker| asker.registrar.as_ref()),
+        },
+        "regulation": "(EU) 2016/679", "articles": ARTICLES, "made_at": session.now.to_string(),
+        "presentations": presentations,
+    })
+}
+
+fn digest(known: &Presentation<'_>) -> Option<String> {
+    receipt::kept(known.receipt()?).ok().map(|receipt| receipt.digest().to_owned())
+}
+
+/// When erasure was asked for that was not confirmed.
+fn unanswered(known: &Presentation<'_>) -> Option<String> {
+    let last = known.asked.last().filter(|_| known.erased.is_none())?;
+    Some(last.at.to_string())
+}
+
+/// Writing to a string does not fail.
+fn text(messages: &Messages, shown: &[Presentation<'_>]) -> String {
+    let word = |id: &str| messages.text(id);
+    let mut text = format!("{}\n\n", word("report-title"));
+    let last = shown.last().map(|known| known.sent);
+    let asker = last.and_then(|sent| sent.asker.as_ref());
+    let authority = asker.and_then(|asker| asker.authority.as_ref()).map(|authority| {
+        let parts = [Some(&authority.name), authority.email.as_ref(), authority.uri.as_ref()];
+        parts.into_iter().flatten().map(|part| clean(part)).collect::<Vec<_>>().join(", ")
+    });
+    let _ =
+        writeln!(text, "{}: {}", word("report-to"), authority.unwrap_or_else(|| "______________________".to_owned()));
+    let _ = writeln!(text, "{}: ______________________ {}", word("report-from"), word("report-blank"));
+    if let Some(sent) = last {
+        let contacts = asker.map(|asker| [Some(&asker.endpoint), asker.support.as_ref()]);
+        let contacts: String =
+            contacts.into_iter().flatten().flatten().map(|contact| format!(", {}", clean(contact))).collect();
+        let _ =
+            writeln!(text, "{}: {} <{}>{contacts}", word("report-about"), clean(&sent.party_name), clean(&sent.party));
+    }
+    let _ = writeln!(text, "\n{}", word("report-facts"));
+    for known in shown {
+        one(messages, known, &mut text);
+    }
+    let _ = writeln!(text, "\n{}\n\n{}: ______________________", word("report-law"), word("report-signed"));
+    text
+}
+
+fn one(messages: &Messages, known: &Presentation<'_>, text: &mut String) {
+    let sent = known.sent;
+    let _ = writeln!(text, "\n{}", sent.at);
+    let mut line = |id: &str, said: &str| {
+        if !said.is_empty() {
+            let _ = writeln!(text, "  {}: {said}", messages.text(id));
+        }
+    };
+    line("log-why", &clean(&sent.purpose));
+    for part in &sent.parts {
+        let paths: Vec<String> = part.paths.iter().map(|path| clean(path)).collect();
+        if !paths.is_empty() {
+            line("log-claims", &format!("{}: {}", clean(&part.type_name), paths.join(", ")));
+        }
+        let proved: Vec<String> = part.thresholds.iter().map(threshold).collect();
+        if !proved.is_empty() {
+            line("log-proved", &format!("{}: {}", clean(&part.type_name), proved.join(", ")));
+        }
+    }
+    line("log-beyond", &sent.beyond.iter().map(|beyond| clean(beyond)).collect::<Vec<_>>().join(", "));
+    line("report-receipt", &digest(known).unwrap_or_default());
+    match (known.erased, known.due()) {
+        (Some(erased), _) => line("log-gone", &erased.at.to_string()),
+        (None, Some(due)) => line("log-due", &due.to_string()),
+        (None, None) => line("log-due", &messages.text("log-no-receipt")),
+    }
+    line("report-unanswered", &unanswered(known).unwrap_or_default());
+}
+
+#[cfg(test)]
+mod tests;
