@@ -47,6 +47,9 @@ impl Keep {
             let Some((asked, steps)) = asked.filter(|(asked, steps)| asks_for_value(asked, steps)) else {
                 return wrong("is no claim whose value the query asks for");
             };
+            if asked.multiple {
+                return wrong("is of a credential that may come more than once, of which none could be told apart");
+            }
             if !(1..=MAX_DAYS).contains(&days) {
                 return wrong("is not kept for 1 to 3,650 days");
             }

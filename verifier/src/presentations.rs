@@ -10,7 +10,7 @@ use crate::{
     ids::RequestId,
     requests::own_query,
     store::{Admission, Closed, Store},
-    verdicts::{Disclosed, Verdict},
+    verdicts::{Disclosed, Judged, Verdict},
     verification::{Binding, VpToken},
     verifier::Verifier,
 };
@@ -52,7 +52,7 @@ impl<S: Store> Verifier<S> {
         let query = json::parse(request.query.as_bytes(), json::Limits::SMALL).map_err(unreadable)?;
         let query = Query::parse(&query).map_err(unreadable)?;
         let binding = Binding { query, nonce: request.nonce.clone(), audience: request.audience.clone() };
-        let (verdict, disclosed) = self.verification.presentation(vp_token, binding, now).await?;
+        let Judged { verdict, disclosed, taken } = self.verification.presentation(vp_token, binding, now).await?;
         let template = self.verification.catalogue.template(&request.template);
         let keep = template.map(|template| template.keep.as_slice()).unwrap_or_default();
         let kept = disclosed.as_ref().map(|disclosed| disclosed.keep(keep, now)).unwrap_or_default();
@@ -62,7 +62,7 @@ impl<S: Store> Verifier<S> {
             return Err(Error::RequestClosed(closed.unwrap_or(Closed::Answered)));
         }
         tracing::info!(accepted = verdict.accepted(), reason = verdict.reason(), "a request was answered");
-        let receipt = self.receipt(&request, &verdict, disclosed.as_ref(), &kept, now);
+        let receipt = self.receipt(&request, &verdict, &taken, &kept, now);
         self.hub.publish(id, disclosed);
         Ok(Answered { verdict, receipt })
     }
@@ -91,7 +91,8 @@ impl<S: Store> Verifier<S> {
             ));
         }
         let (_, query) = own_query(dcql, "dcql_query")?;
-        self.verification.presentation(vp_token, Binding { query, nonce, audience }, now).await
+        let judged = self.verification.presentation(vp_token, Binding { query, nonce, audience }, now).await?;
+        Ok((judged.verdict, judged.disclosed))
     }
 
     /// Verifies a credential that was handed over directly, without its holder.

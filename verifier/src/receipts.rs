@@ -18,7 +18,7 @@ use crate::{
     ids::RequestId,
     requests::Texts,
     store::{Store, StoredRequest},
-    verdicts::{Disclosed, KeptClaim, Summary, Verdict},
+    verdicts::{KeptClaim, Summary, Taken, Verdict},
     verification::SKEW,
     verifier::{Identity, KEY_FRAGMENT, Verifier},
 };
@@ -33,11 +33,11 @@ impl<S: Store> Verifier<S> {
         &self,
         request: &StoredRequest,
         verdict: &Verdict,
-        disclosed: Option<&Disclosed>,
+        taken: &Taken,
         kept: &[KeptClaim],
         now: Timestamp,
     ) -> Option<String> {
-        let content = content(request, verdict, disclosed, kept, now);
+        let content = content(request, verdict, taken, kept, now);
         let signed = content
             .and_then(|content| Receipt::issue(content, &DidUrl::parse(&self.identity.kid)?, &self.identity.key, now));
         match signed {
@@ -56,8 +56,19 @@ impl<S: Store> Verifier<S> {
         let receipt = Receipt::recognise(&document, self.identity.did.as_str(), now, SKEW, &own)?;
         ErasureRequest::verify(proof, &receipt, now, MAX_AGE, SKEW)?;
         let id = RequestId::parse(&receipt.content().request).ok_or(Error::RequestUnknown)?;
-        // A request that is no longer there was forgotten at its time, which the receipt has.
-        let erased_at = self.store.erase(&id, now).await?.unwrap_or_else(|| now.min(receipt.content().erase_at));
+        let content = receipt.content();
+        // A receipt is good for its own verdict and no other: a stranger's refused answer must not erase an accepted one
+        // that came after it. The verdict that it was for is gone then, as is one whose time is over.
+        let same =
+            |verdict: &Verdict| verdict.accepted() == content.accepted && verdict.verified_at() == content.verified_at;
+        let stored = self.store.request(&id).await?;
+        let erased_at = match stored {
+            Some(stored) if stored.erased_at.is_some() || stored.verdict.as_ref().is_some_and(same) => {
+                self.store.erase(&id, now).await?.unwrap_or(now)
+            }
+            Some(_) => now,
+            None => now.min(content.erase_at),
+        };
         self.store.settle().await;
         tracing::info!("a presentation was erased on its holder's word");
         self.hub.publish(&id, None);
@@ -70,7 +81,7 @@ impl<S: Store> Verifier<S> {
 fn content(
     request: &StoredRequest,
     verdict: &Verdict,
-    disclosed: Option<&Disclosed>,
+    taken: &Taken,
     kept: &[KeptClaim],
     now: Timestamp,
 ) -> Result<ReceiptContent, Problem> {
@@ -86,8 +97,8 @@ fn content(
         purpose,
         accepted: verdict.accepted(),
         reason: (!verdict.accepted()).then(|| verdict.reason().to_owned()),
-        shown: verdict.credentials().iter().map(shown).collect(),
-        holder_keys: disclosed.map(|disclosed| disclosed.holder_keys().to_vec()).unwrap_or_default(),
+        shown: taken.shown.iter().map(shown).collect(),
+        holder_keys: taken.holder_keys.clone(),
         verified_at: now,
         erase_at: request.keep_until.max(now),
         keeps: kept.iter().map(|claim| Kept { path: claim.path().to_owned(), erase_at: claim.erase_at() }).collect(),

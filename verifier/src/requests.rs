@@ -261,8 +261,8 @@ fn supported(query: &Query, field: &'static str) -> Result<(), Error> {
 
 fn check_identifier(intended_use: &str) -> Result<(), Error> {
     let holds = intended_use.len() <= MAX_REQUEST_ID
-        && intended_use.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'));
-    let description = format!("must be at most {MAX_REQUEST_ID} letters, digits, -, _ and .");
+        && intended_use.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
+    let description = format!("must be at most {MAX_REQUEST_ID} letters, digits, - and _");
     if holds { Ok(()) } else { Err(Error::invalid("INTENDED_USE_MALFORMED", "query.intended_use", description)) }
 }
 
@@ -301,10 +301,12 @@ fn check_texts(texts: &Texts, field: &'static str) -> Result<(), Error> {
 }
 
 fn digest(content: &Content, ttl_seconds: u32) -> Result<[u8; 32], Error> {
+    // A template's own query may move with the day; that it is the same template is what makes the call the same.
+    let query = if content.template.is_empty() { &content.query } else { &Value::Null };
     let parameters = json!([
         content.template,
         content.intended_use,
-        content.query,
+        query,
         content.purpose,
         content.legal_basis,
         content.retention,

@@ -8,11 +8,11 @@ use std::fmt;
 use carnet_core::{
     at_least::{Commitment, Direction},
     json,
-    query::{CredentialQuery, Query, commitments_path, path_to_text, values_at},
+    query::{Query, commitments_path, path_to_text, values_at},
     receipt::ShownThreshold,
     secure::sd_jwt::{ClaimPath, Step},
     time::Timestamp,
-    verify::{Answer, Held, Outcome as CoreOutcome, Report, Verified},
+    verify::{Answer, Held, Outcome as CoreOutcome, Report, Seen, Verified},
 };
 use carnet_spec::Keep;
 use serde::{Deserialize, Serialize};
@@ -69,24 +69,27 @@ pub(crate) struct Summary {
 }
 
 impl Verdict {
-    /// The verdict on an answer to a request, and what it disclosed.
+    /// The verdict on an answer to a request, what it disclosed, and what was taken of it either way.
     pub(crate) fn on_presentation(
         report: &Report,
         verified: Option<Verified<Answer>>,
         query: &Query,
         now: Timestamp,
-    ) -> (Self, Option<Disclosed>) {
-        let Some(verified) = verified else { return (Self::refusing(report, now), None) };
-        let mut credentials = Vec::new();
+    ) -> Judged {
+        let taken = Taken {
+            shown: report.seen().iter().map(|seen| summary(seen, query)).collect(),
+            holder_keys: report.seen().iter().map(|seen| seen.holder.thumbprint()).collect(),
+        };
+        let Some(verified) = verified else {
+            return Judged { verdict: Self::refusing(report, now), disclosed: None, taken };
+        };
         let mut disclosed = Disclosed::default();
         for (query_id, held) in verified.into_inner() {
-            let asked = query.credential(&query_id);
-            credentials.extend(held.iter().map(|held| summary(&query_id, held, asked)));
-            disclosed.holder_keys.extend(held.iter().filter_map(|held| Some(held.holder.as_ref()?.thumbprint())));
             let documents = held.iter().map(|held| Value::Object(document(held))).collect();
-            disclosed.members.insert(query_id, Value::Array(documents));
+            disclosed.0.insert(query_id, Value::Array(documents));
         }
-        (Self::accepting(report, credentials, now), Some(disclosed))
+        let verdict = Self::accepting(report, taken.shown.clone(), now);
+        Judged { verdict, disclosed: Some(disclosed), taken }
     }
 
     /// The verdict on a credential that was handed over directly, and what it disclosed.
@@ -97,8 +100,15 @@ impl Verdict {
     ) -> (Self, Option<Disclosed>) {
         let Some(verified) = verified else { return (Self::refusing(report, now), None) };
         let held = verified.get();
-        let disclosed = Disclosed { members: document(held), holder_keys: Vec::new() };
-        (Self::accepting(report, vec![summary("", held, None)], now), Some(disclosed))
+        let summary = Summary {
+            query_id: String::new(),
+            credential_type: held.type_name.clone(),
+            issuer: held.credential.issuer().to_owned(),
+            format: held.format.clone(),
+            disclosed_paths: held.disclosed.iter().map(|path| path_to_text(path)).collect(),
+            thresholds: Vec::new(),
+        };
+        (Self::accepting(report, vec![summary], now), Some(Disclosed(document(held))))
     }
 
     fn accepting(report: &Report, credentials: Vec<Summary>, now: Timestamp) -> Self {
@@ -161,33 +171,61 @@ fn checks(report: &Report) -> Vec<Check> {
             about: check.about.clone(),
             outcome,
             code: code.to_owned(),
-            detail: detail.to_owned(),
+            detail: printable(detail),
             problem_type: problem_type.to_owned(),
         }
     };
     report.checks().iter().map(check).collect()
 }
 
-fn summary(query_id: &str, held: &Held, asked: Option<&CredentialQuery>) -> Summary {
+/// A detail can name what came from outside, which must not be able to redraw a terminal or fill a store.
+fn printable(detail: &str) -> String {
+    const MOST: usize = 200;
+    let turns = |c: char| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let mut text = String::new();
+    for c in detail.chars().take(MOST) {
+        if c.is_control() || turns(c) { text.extend(c.escape_unicode()) } else { text.push(c) }
+    }
+    text
+}
+
+fn summary(seen: &Seen, query: &Query) -> Summary {
     let commitments: Vec<ClaimPath> =
-        held.proved.iter().filter_map(|proved| commitments_path(&proved.path, proved.direction)).collect();
+        seen.proved.iter().filter_map(|proved| commitments_path(&proved.path, proved.direction)).collect();
     let is_claim = |path: &&ClaimPath| !commitments.iter().any(|beside| path.starts_with(beside));
-    let thresholds = held.proved.iter().filter_map(|proved| {
-        let mut claims = asked?.claims.iter().filter(|claim| claim.path == proved.path);
-        let threshold = claims.find_map(|claim| {
+    let claims = query.credential(&seen.query_id).map(|asked| asked.claims.as_slice()).unwrap_or_default();
+    let thresholds = seen.proved.iter().filter_map(|proved| {
+        let mut asked = claims.iter().filter(|claim| claim.path == proved.path);
+        let threshold = asked.find_map(|claim| {
             let threshold = claim.threshold.as_ref()?;
             (threshold.direction() == proved.direction && threshold.number() == proved.bound).then_some(threshold)
         })?;
         Some(ShownThreshold::new(&proved.path, threshold))
     });
     Summary {
+        query_id: seen.query_id.clone(),
+        credential_type: seen.type_name.clone(),
+        issuer: seen.issuer.clone(),
+        format: seen.format.clone(),
+        disclosed_paths: seen.disclosed.iter().filter(is_claim).map(|path| path_to_text(path)).collect(),
         thresholds: thresholds.collect(),
-        query_id: query_id.to_owned(),
-        credential_type: held.type_name.clone(),
-        issuer: held.credential.issuer().to_owned(),
-        format: held.format.clone(),
-        disclosed_paths: held.disclosed.iter().filter(is_claim).map(|path| path_to_text(path)).collect(),
     }
+}
+
+/// What came of an answer.
+pub(crate) struct Judged {
+    pub(crate) verdict: Verdict,
+    /// None if it was refused.
+    pub(crate) disclosed: Option<Disclosed>,
+    pub(crate) taken: Taken,
+}
+
+/// What this verifier has seen of an answer, accepted or not, for the holder's receipt. It is not stored.
+#[derive(Debug, Default)]
+pub(crate) struct Taken {
+    pub(crate) shown: Vec<Summary>,
+    /// The thumbprints (RFC 7638) of the keys that presented.
+    pub(crate) holder_keys: Vec<String>,
 }
 
 /// The credential as it was shown, without what is unique to this copy and says nothing: two answers of one
@@ -276,28 +314,19 @@ fn find<'a>(document: &'a Map<String, Value>, path: &ClaimPath) -> Vec<(ClaimPat
 
 /// What a holder showed: for the eyes of those who watch, and gone after them.
 #[derive(Default)]
-pub(crate) struct Disclosed {
-    members: Map<String, Value>,
-    /// The thumbprints of the keys that presented, for the holder's receipt.
-    holder_keys: Vec<String>,
-}
+pub(crate) struct Disclosed(Map<String, Value>);
 
 impl Disclosed {
     /// For the wire, and for nothing else.
     pub(crate) fn to_struct(&self) -> prost_types::Struct {
-        carnet_service::wire::to_struct(&self.members)
-    }
-
-    /// The thumbprints (RFC 7638) of the keys that presented.
-    pub(crate) fn holder_keys(&self) -> &[String] {
-        &self.holder_keys
+        carnet_service::wire::to_struct(&self.0)
     }
 
     /// What a template says must be kept of it, and nothing else.
     pub(crate) fn keep(&self, keep: &[Keep], now: Timestamp) -> Vec<KeptClaim> {
         let mut kept = Vec::new();
         for wanted in keep {
-            let shown = self.members.get(&wanted.credential).and_then(Value::as_array).into_iter().flatten();
+            let shown = self.0.get(&wanted.credential).and_then(Value::as_array).into_iter().flatten();
             for (path, value) in shown.filter_map(Value::as_object).flat_map(|document| find(document, &wanted.path)) {
                 kept.push(KeptClaim {
                     query_id: wanted.credential.clone(),
@@ -312,7 +341,7 @@ impl Disclosed {
 
     #[cfg(test)]
     pub(crate) fn of(members: Map<String, Value>) -> Self {
-        Self { members, holder_keys: Vec::new() }
+        Self(members)
     }
 }
 
@@ -324,7 +353,7 @@ impl fmt::Debug for Disclosed {
 
 impl Drop for Disclosed {
     fn drop(&mut self) {
-        self.members.values_mut().for_each(wipe);
+        self.0.values_mut().for_each(wipe);
     }
 }
 
@@ -348,6 +377,13 @@ mod tests {
     }
 
     #[test]
+    fn a_detail_cannot_redraw_a_terminal() {
+        assert_eq!(printable("a \u{1b}[2J b\u{202e}c"), "a \\u{1b}[2J b\\u{202e}c");
+        assert_eq!(printable(&"x".repeat(5_000)).len(), 200);
+        assert_eq!(printable("\"name\" at the top: Größe"), "\"name\" at the top: Größe");
+    }
+
+    #[test]
     fn what_was_disclosed_does_not_print() {
         let members = serde_json::json!({"a": [{"familyName": "Okonkwo"}]}).as_object().unwrap().clone();
         assert_eq!(format!("{:?}", Disclosed::of(members)), "Disclosed(redacted)");
@@ -362,9 +398,9 @@ mod tests {
 
     #[test]
     fn a_verdict_comes_back_from_the_store_as_it_was() {
-        let (verdict, disclosed) =
-            Verdict::on_presentation(&Report::default(), None, &query(), Timestamp::from_unix(7));
-        assert!(disclosed.is_none() && !verdict.accepted());
+        let judged = Verdict::on_presentation(&Report::default(), None, &query(), Timestamp::from_unix(7));
+        let verdict = judged.verdict;
+        assert!(judged.disclosed.is_none() && !verdict.accepted());
         assert_eq!(Verdict::from_stored(&verdict.to_stored().unwrap()), Some(verdict));
         assert_eq!(Verdict::from_stored(r#"{"accepted":true}"#), None);
     }

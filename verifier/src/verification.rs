@@ -14,7 +14,7 @@ use carnet_spec::Catalogue;
 use crate::{
     error::Error,
     issuers::Issuers,
-    verdicts::{Disclosed, Verdict},
+    verdicts::{Disclosed, Judged, Verdict},
 };
 
 /// How far the clocks of those who sign and ours may differ, in seconds.
@@ -60,7 +60,7 @@ impl Verification {
         vp_token: VpToken,
         binding: Binding,
         now: Timestamp,
-    ) -> Result<(Verdict, Option<Disclosed>), Error> {
+    ) -> Result<Judged, Error> {
         let this = Arc::clone(self);
         blocking(move || {
             let asked = Asked {

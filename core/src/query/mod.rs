@@ -80,7 +80,7 @@ pub struct Candidate<'a> {
 }
 
 /// A threshold that was proved of a claim whose value may stay hidden.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Proved {
     /// The claim, not its array of commitments.
     pub path: ClaimPath,

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::{Asked, CheckName, Environment, Held, Report, common, sd_jwt::Shown};
+use super::{Asked, CheckName, Environment, Held, Report, Seen, common, sd_jwt::Shown};
 use crate::{
     Code, Problem,
     credential::Credential,
@@ -56,9 +56,14 @@ pub(super) fn verify_presented(
             _ => Err(Problem::new(Code::QueryUnmet, "a presentation holds exactly one credential")),
         });
     let credential = report.note(CheckName::HolderBinding, about, bound)?;
-    let mut shown = verify(report, about, credential, Some(form.holder()), env)?;
-    shown.held.holder = proofs(&document).find_map(|proof| key_of(proof, env));
-    Some(shown)
+    let key = proofs(&document).find_map(|proof| key_of(proof, env));
+    verify(report, about, credential, Some(Holder { did: form.holder(), key }), env)
+}
+
+/// Who presents.
+struct Holder<'a> {
+    did: &'a str,
+    key: Option<PublicKey>,
 }
 
 /// The key of a presentation's proof that was verified.
@@ -112,7 +117,7 @@ fn verify(
     report: &mut Report,
     about: &str,
     document: &Map<String, Value>,
-    holder: Option<&str>,
+    holder: Option<Holder<'_>>,
     env: &Environment<'_>,
 ) -> Option<Shown> {
     let proved = format_of(document).and_then(|format| {
@@ -129,10 +134,10 @@ fn verify(
     let (format, payload) = report.note(CheckName::Proof, about, proved)?;
     let model = report.note(CheckName::Model, about, model(&payload, env))?;
     let (credential, type_name, until) = model;
-    match holder {
+    match &holder {
         Some(holder) => {
             let mut ids = credential.subject_ids().peekable();
-            let same = if ids.peek().is_some() && ids.all(|id| id == holder) {
+            let same = if ids.peek().is_some() && ids.all(|id| id == holder.did) {
                 Ok(())
             } else {
                 Err(Problem::new(Code::HolderMismatch, "the holder is not the credential's subject"))
@@ -143,7 +148,18 @@ fn verify(
     }
     let times = common::Times { from: credential.valid_from(), until };
     let disclosed = shown_paths(&payload);
-    let held = Held { credential, type_name, disclosed, holder: None, proved: Vec::new(), format: format.to_owned() };
+    if let Some(holder) = holder.and_then(|holder| holder.key) {
+        report.see(Seen {
+            query_id: about.to_owned(),
+            type_name: type_name.clone(),
+            issuer: credential.issuer().to_owned(),
+            format: format.to_owned(),
+            disclosed: disclosed.clone(),
+            proved: Vec::new(),
+            holder,
+        });
+    }
+    let held = Held { credential, type_name, disclosed, proved: Vec::new(), format: format.to_owned() };
     common::finish(report, about, &held, &payload, times, env)?;
     Some(Shown { held, payload })
 }

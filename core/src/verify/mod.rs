@@ -11,7 +11,6 @@ use crate::{
     Code, Problem,
     credential::Credential,
     did::Resolve,
-    keys::PublicKey,
     query::{Candidate, CredentialQuery, Proved, Query},
     secure::{
         data_integrity::Cryptosuite,
@@ -25,7 +24,7 @@ mod data_integrity;
 mod report;
 mod sd_jwt;
 
-pub use report::{Check, CheckName, Outcome, Report, Verified};
+pub use report::{Check, CheckName, Outcome, Report, Seen, Verified};
 
 /// The most presentations in one answer: what a verifier works through for a stranger is bounded.
 pub const MAX_PRESENTATIONS: usize = 32;
@@ -94,8 +93,6 @@ pub struct Held {
     pub type_name: String,
     /// Which claims were disclosed, by their paths in the secured payload.
     pub disclosed: Vec<ClaimPath>,
-    /// The key that presented it; none if it was handed over directly.
-    pub holder: Option<PublicKey>,
     /// The thresholds that were proved of claims whose values may be hidden.
     pub proved: Vec<Proved>,
     /// Its format: `vc+sd-jwt`, `dc+sd-jwt`, `ldp_vc` or `di_vc+jcs`.

@@ -1,6 +1,6 @@
 //! What was checked, how it ended, and the value that only a clean report gives.
 
-use crate::Problem;
+use crate::{Problem, keys::PublicKey, query::Proved, secure::sd_jwt::ClaimPath};
 
 /// A check, by its stable name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -79,6 +79,26 @@ pub struct Check {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Report {
     checks: Vec<Check>,
+    seen: Vec<Seen>,
+}
+
+/// What of one credential was seen: its proof and its holder's binding hold, whatever else may not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seen {
+    /// The credential query that it came for.
+    pub query_id: String,
+    /// The name of its type in the catalogue.
+    pub type_name: String,
+    /// Its issuer.
+    pub issuer: String,
+    /// Its format.
+    pub format: String,
+    /// Which claims were disclosed; never their values.
+    pub disclosed: Vec<ClaimPath>,
+    /// The thresholds that were proved.
+    pub proved: Vec<Proved>,
+    /// The key that presented it.
+    pub holder: PublicKey,
 }
 
 impl Report {
@@ -86,6 +106,17 @@ impl Report {
     #[must_use]
     pub fn checks(&self) -> &[Check] {
         &self.checks
+    }
+
+    /// What was seen, accepted or not: whoever refuses has read it all the same.
+    #[must_use]
+    pub fn seen(&self) -> &[Seen] {
+        &self.seen
+    }
+
+    /// Notes what was seen.
+    pub(super) fn see(&mut self, seen: Seen) {
+        self.seen.push(seen);
     }
 
     /// The first failure.

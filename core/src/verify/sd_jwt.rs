@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Asked, CheckName, Environment, Held, Report};
+use super::{Asked, CheckName, Environment, Held, Report, Seen};
 use crate::{
     Code, Problem, at_least,
     credential::{CONTEXT_V2, Credential},
@@ -51,6 +51,8 @@ pub(super) fn verify(
             if said.contains_key(at_least::MEMBER) {
                 let holds = sd_jwt::proved(&said, &disclosed.payload);
                 proved = report.note(CheckName::Thresholds, about, holds)?;
+            } else {
+                report.skip(CheckName::Thresholds, about, "there is no witness for any");
             }
             holder
         }
@@ -76,11 +78,21 @@ pub(super) fn verify(
             report.note(CheckName::HolderSubject, about, holder_is_subject(key, &named));
         }
     }
+    if let Some(holder) = holder {
+        report.see(Seen {
+            query_id: about.to_owned(),
+            type_name: model.type_name.clone(),
+            issuer: model.credential.issuer().to_owned(),
+            format: format.to_owned(),
+            disclosed: paths.clone(),
+            proved: proved.clone(),
+            holder,
+        });
+    }
     let held = Held {
         credential: model.credential,
         type_name: model.type_name,
         disclosed: paths,
-        holder,
         proved,
         format: format.to_owned(),
     };

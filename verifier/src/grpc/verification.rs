@@ -17,7 +17,7 @@ use super::convert;
 use crate::{
     error::Error,
     requests::{Create, What},
-    store::Store,
+    store::{State, Store},
     verdicts::Disclosed,
     verifier::Verifier,
     watch::Watcher,
@@ -124,6 +124,9 @@ impl<S: Store> VerificationService for Verifications<S> {
     }
 }
 
+/// How long what was disclosed may come after its verdict.
+const BEHIND: Duration = Duration::from_millis(500);
+
 fn structure(
     wire: Option<&prost_types::Struct>,
     field: &'static str,
@@ -142,6 +145,12 @@ async fn watch<S: Store>(
     let mut disclosed = None;
     loop {
         let (stored, at) = (verifier.stored(id).await?, now());
+        if stored.state(at) == State::Accepted && disclosed.is_none() {
+            // What was disclosed comes right behind the verdict, which a wrong answer's wake-up can show first.
+            if let Ok(Ok(change)) = tokio::time::timeout(BEHIND, watcher.changed()).await {
+                disclosed = change.0;
+            }
+        }
         let done = stored.is_final(at);
         let shown = disclosed.take().map(|disclosed: Arc<Disclosed>| disclosed.to_struct());
         let message = WatchResultResponse { result: Some(convert::result(&stored, &[], at)), disclosed: shown };

@@ -70,7 +70,50 @@ async fn a_refused_answer_has_a_receipt_too() {
     let asked = world.request().await;
     let receipt = receipted(&world, &asked, world.credential().to_string()).await;
     assert_eq!(receipt.content().reason.as_deref(), Some("key_binding_missing"));
-    assert!(receipt.content().shown.is_empty());
+    // Whose it is was not proved, so nobody could ask for its erasure.
+    assert!(receipt.content().shown.is_empty() && receipt.content().holder_keys.is_empty());
+}
+
+#[tokio::test]
+async fn what_was_read_and_refused_is_in_the_receipt_and_can_be_erased() {
+    let world = World::with(|config| config.issuers.clear()).await;
+    let asked = world.request().await;
+    let receipt = receipted(&world, &asked, world.answer(&asked)).await;
+    assert_eq!(receipt.content().reason.as_deref(), Some("issuer_untrusted"));
+    assert_eq!(receipt.content().shown[0].paths.len(), 2);
+    assert_eq!(receipt.content().holder_keys.len(), 1);
+    erase(&world, &receipt, &world.holder).await.unwrap();
+    assert_eq!(world.result(&asked.id).await.state, i32::from(RequestState::Erased));
+}
+
+#[tokio::test]
+async fn a_strangers_refused_answer_does_not_erase_the_accepted_one() {
+    let world = World::new().await;
+    let asked = world.request().await;
+    // The stranger saw the link, and presents a permit by an issuer of its own making.
+    let stranger = World::new().await;
+    let foreign = stranger.bind(&stranger.show(&["rightToWork", "legalResidence"]), &asked);
+    let theirs = receipted(&world, &asked, foreign).await;
+    assert_eq!(theirs.content().reason.as_deref(), Some("issuer_untrusted"));
+    let mine = receipted(&world, &asked, world.answer(&asked)).await;
+    assert!(mine.content().accepted);
+    erase(&world, &theirs, &stranger.holder).await.unwrap();
+    assert_eq!(world.result(&asked.id).await.state, i32::from(RequestState::Accepted));
+    erase(&world, &mine, &world.holder).await.unwrap();
+    assert_eq!(world.result(&asked.id).await.state, i32::from(RequestState::Erased));
+}
+
+#[tokio::test]
+async fn the_same_call_after_midnight_gives_the_same_request() {
+    let world = World::new().await;
+    let call = || crate::requests::Create {
+        request_id: "r-1".to_owned(),
+        what: crate::requests::What::Template("work-permit-today".to_owned()),
+        ttl_seconds: 0,
+    };
+    let first = world.verifier.create_request(call(), now()).await.unwrap();
+    let next_day = world.verifier.create_request(call(), now().plus(86_400)).await.unwrap();
+    assert!(first.id == next_day.id);
 }
 
 #[tokio::test]
