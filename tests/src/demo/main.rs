@@ -1,5 +1,6 @@
 //! `cargo demo`: a university and an authority issue to a wallet, an agency asks for proof, the
-//! holder approves what it sees, and five forgeries are refused. All of it really happens, between
+//! holder approves what it sees, refuses what goes too far, has the agency's records erased, and five
+//! forgeries are refused. All of it really happens, between
 //! real processes on loopback, and all of it is thrown away afterwards.
 
 use std::process::ExitCode;
@@ -8,6 +9,7 @@ use clap::Parser;
 use serde_json::json;
 
 mod refusals;
+mod rights;
 mod story;
 
 /// Shows Carnet's main job from end to end.

@@ -1,4 +1,6 @@
-//! The story: two credentials, two requests, five forgeries.
+//! The story: two credentials, three requests, an asker that oversteps, receipts and erasure, five forgeries.
+
+use std::collections::BTreeSet;
 
 use carnet_tests::{
     Result,
@@ -6,7 +8,7 @@ use carnet_tests::{
 };
 use serde_json::Value;
 
-use super::{Telling, refusals};
+use super::{Telling, refusals, rights};
 
 pub(crate) async fn tell(telling: &mut Telling, keep: bool) -> Result<()> {
     telling.say("Carnet, shown from end to end. Everything runs on this machine and is thrown away afterwards.\n");
@@ -21,9 +23,11 @@ pub(crate) async fn tell(telling: &mut Telling, keep: bool) -> Result<()> {
     receive(telling, &stage, "qualification")?;
     receive(telling, &stage, "residence permit")?;
     show_wallet(telling, &stage)?;
-    present(telling, &stage, "university-admission")?;
-    present(telling, &stage, "job-right-to-work")?;
-    show_log(telling, &stage)?;
+    present(telling, &stage, "university-admission", &["title", "eqfLevel", "awardingBody", "awardingDate"])?;
+    present(telling, &stage, "job-right-to-work", &["rightToWork", "legalResidence"])?;
+    present(telling, &stage, "work-permit-today", &["rightToWork", "validUntil >= today"])?;
+    rights::overstep(telling, &stage)?;
+    rights::receipts(telling, &stage)?;
 
     telling.say("Now five who should not get through. What the verifier says of each:");
     let refused = refusals::all(telling, &stage).await;
@@ -75,7 +79,8 @@ fn show_wallet(telling: &mut Telling, stage: &Stage) -> Result<()> {
     Ok(())
 }
 
-fn present(telling: &mut Telling, stage: &Stage, template: &str) -> Result<()> {
+/// `visible` is what the agency may have seen, and nothing else: claims of the subject, and thresholds.
+fn present(telling: &mut Telling, stage: &Stage, template: &str, visible: &[&str]) -> Result<()> {
     let asked = stage.request(template);
     let (id, uri) = telling.step(&format!("request {template}"), asked)?;
     let shown = stage.carnet_on("wallet.age", &["present", &uri], &["--no-input"], "")?;
@@ -92,21 +97,34 @@ fn present(telling: &mut Telling, stage: &Stage, template: &str) -> Result<()> {
     telling.say(format!("The holder approves this very request, by its digest. {} keeps:", stage.agency.name));
     let accepted = verdict.get("accepted").and_then(Value::as_bool).unwrap_or_default();
     telling.say(format!("   accepted  {accepted}"));
+    let mut seen = BTreeSet::new();
     for credential in verdict.get("credentials").and_then(Value::as_array).into_iter().flatten() {
-        for path in credential.get("disclosed_paths").and_then(Value::as_array).into_iter().flatten() {
-            telling.say(format!("   saw       {}", path.as_str().unwrap_or_default()));
+        for (what, member) in [("saw", "disclosed_paths"), ("knows", "proved_thresholds")] {
+            for path in credential.get(member).and_then(Value::as_array).into_iter().flatten() {
+                let path = path.as_str().unwrap_or_default();
+                telling.say(format!("   {what:<9} {path}"));
+                seen.insert(claim_of(path));
+            }
         }
     }
+    let expected: BTreeSet<String> = visible.iter().map(|claim| (*claim).to_owned()).collect();
+    let exact = if seen == expected { Ok(()) } else { Err(format!("{seen:?} was seen, and not {expected:?}").into()) };
+    telling.step(&format!("only that {template}"), exact)?;
     telling.say("   and no value of it.\n");
     telling.step(&format!("accepted {template}"), if accepted { Ok(()) } else { Err(verdict.to_string().into()) })
 }
 
-fn show_log(telling: &mut Telling, stage: &Stage) -> Result<()> {
-    let log = stage.carnet_on("wallet.age", &["log"], &["--no-input"], "").and_then(carnet_tests::programs::Said::ok);
-    let log = telling.step("log", log)?;
-    telling.say("$ carnet log");
-    telling.say(&log.stdout);
-    Ok(())
+/// The claim's name below the subject; of a threshold at the day of the request, that it is today's.
+fn claim_of(path: &str) -> String {
+    let name = path.strip_prefix("credentialSubject.").unwrap_or(path);
+    match name.split_once(" >= ") {
+        Some((name, bound)) if bound == today() => format!("{name} >= today"),
+        _ => name.to_owned(),
+    }
+}
+
+fn today() -> String {
+    carnet_tests::visitor::now().to_string().chars().take(10).collect()
 }
 
 fn go_on_by_hand(telling: &Telling, stage: &Stage) {
@@ -143,6 +161,6 @@ fn short(did: &str) -> String {
     if did.chars().count() > 60 { did.chars().take(57).chain("...".chars()).collect() } else { did.to_owned() }
 }
 
-fn indent(text: &str) -> String {
+pub(crate) fn indent(text: &str) -> String {
     text.lines().map(|line| format!("   | {line}\n")).collect()
 }
