@@ -1,1 +1,366 @@
+use std::sync::{Arc, Mutex};
 
+use carnet_core::{
+    did::SelfContained,
+    keys::{Algorithm, SecretKey, Signer},
+    receipt::{ErasureRequest, Shown, request_digest},
+    secure::sd_jwt::SdJwt,
+};
+use carnet_proto::verifier::v1::{
+    ReadRequestRequest, ReadRequestResponse, RequestErasureRequest, RequestErasureResponse, SubmitPresentationRequest,
+    SubmitPresentationResponse,
+    presentation_service_server::{PresentationService, PresentationServiceServer},
+};
+use rand_core::OsRng;
+use serde_json::json;
+use tempfile::TempDir;
+use tokio::{net::TcpListener, task::JoinHandle};
+use tonic::{Request, Response, Status, transport::server::TcpIncoming};
+
+use super::*;
+use crate::{
+    answer::tests::Issuer,
+    arguments::{Global, Present},
+    commands::present,
+    failure::Failure,
+    request::{
+        Pointer,
+        tests::{Asker, NOW},
+    },
+    session::Session,
+    ui::messages::Language,
+    wallet::{Contents, WalletFile, file::LEAST_WORK_FACTOR},
+};
+
+/// What is wrong with a receipt, or with the answer that it comes with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fault {
+    None,
+    Missing,
+    Garbage,
+    OtherVerifier,
+    OtherRequest,
+    MorePaths,
+    FewerPaths,
+    OtherQuery,
+    OtherKey,
+    NoKey,
+    OtherVerdict,
+    Altered,
+    Refused,
+    ErasureOfAnother,
+    ErasureByAnother,
+    ErasureRefused,
+}
+
+/// An asker on loopback.
+pub(crate) struct Desk {
+    asker: Asker,
+    object: String,
+    pub(crate) fault: Mutex<Fault>,
+    pub(crate) erased: Mutex<Vec<String>>,
+}
+
+fn kid(key: &SecretKey) -> DidUrl {
+    DidUrl::parse(&format!("{}#0", Did::jwk(&key.public_key()))).unwrap()
+}
+
+fn stranger() -> SecretKey {
+    SecretKey::generate(Algorithm::EdDsa, &mut OsRng)
+}
+
+impl Desk {
+    fn receipt(&self, presented: &SdJwt, fault: Fault) -> String {
+        let paths = presented.disclosed().unwrap().paths;
+        let mut shown = Shown {
+            query_id: "q".to_owned(),
+            credential_type: "QualificationCredential".to_owned(),
+            issuer: None,
+            paths: paths.iter().map(|path| carnet_core::query::path_to_text(path)).collect(),
+            thresholds: Vec::new(),
+        };
+        let mut holder_keys = vec![presented.holder_key().unwrap().unwrap().thumbprint()];
+        let mut digest = request_digest(&self.object);
+        let mut accepted = fault != Fault::Refused;
+        let mut key = &self.asker.key;
+        let other = stranger();
+        match fault {
+            Fault::OtherVerifier => key = &other,
+            Fault::OtherRequest => digest = request_digest("another"),
+            Fault::MorePaths => shown.paths.push("credentialSubject.dateOfBirth".to_owned()),
+            Fault::FewerPaths => drop(shown.paths.pop()),
+            Fault::OtherQuery => shown.query_id = "p".to_owned(),
+            Fault::OtherKey => holder_keys.push(other.public_key().thumbprint()),
+            Fault::NoKey => holder_keys.clear(),
+            Fault::OtherVerdict => accepted = false,
+            _ => {}
+        }
+        let content = ReceiptContent {
+            request: "r1".to_owned(),
+            request_digest: digest,
+            intended_use: String::new(),
+            purpose: [("en".to_owned(), "To find you work.".to_owned())].into(),
+            accepted,
+            reason: (!accepted).then(|| "expired".to_owned()),
+            // As a verifier does that did not come to look at it.
+            shown: if accepted { vec![shown] } else { Vec::new() },
+            holder_keys: if accepted { holder_keys } else { Vec::new() },
+            verified_at: NOW,
+            erase_at: NOW.plus(30 * 86_400),
+            keeps: Vec::new(),
+        };
+        let receipt = Receipt::issue(content, &kid(key), key, NOW).unwrap();
+        let mut document = receipt.document().clone();
+        if fault == Fault::Altered {
+            document["credentialSubject"]["erase_at"] = json!(NOW.plus(86_400).to_string());
+        }
+        Value::Object(document).to_string()
+    }
+}
+
+#[tonic::async_trait]
+impl PresentationService for Desk {
+    async fn read_request(&self, _: Request<ReadRequestRequest>) -> Result<Response<ReadRequestResponse>, Status> {
+        Ok(Response::new(ReadRequestResponse { request_object: self.object.clone() }))
+    }
+
+    async fn submit_presentation(
+        &self,
+        request: Request<SubmitPresentationRequest>,
+    ) -> Result<Response<SubmitPresentationResponse>, Status> {
+        let presented = SdJwt::parse(&request.into_inner().vp_token["q"].presentations[0]).unwrap();
+        let fault = *self.fault.lock().unwrap();
+        let receipt = match fault {
+            Fault::Missing => String::new(),
+            Fault::Garbage => "{\"a\":1,\"a\":2}".to_owned(),
+            _ => self.receipt(&presented, fault),
+        };
+        let reason = if fault == Fault::Refused { "expired".to_owned() } else { String::new() };
+        let accepted = fault != Fault::Refused;
+        Ok(Response::new(SubmitPresentationResponse { accepted, reason, checks: Vec::new(), receipt }))
+    }
+
+    async fn request_erasure(
+        &self,
+        request: Request<RequestErasureRequest>,
+    ) -> Result<Response<RequestErasureResponse>, Status> {
+        let RequestErasureRequest { receipt, proof } = request.into_inner();
+        let document = parse_object(receipt.as_bytes(), Limits::DOCUMENT).unwrap();
+        let verifier = self.asker.pointer.did.as_str();
+        let receipt = Receipt::recognise(&document, verifier, NOW, 60, &SelfContained).unwrap();
+        ErasureRequest::verify(&proof, &receipt, NOW, 300, 60).unwrap();
+        self.erased.lock().unwrap().push(receipt.digest().to_owned());
+        let fault = *self.fault.lock().unwrap();
+        let key = &self.asker.key;
+        let confirmation = match fault {
+            Fault::ErasureRefused => return Err(Status::failed_precondition("no")),
+            Fault::ErasureOfAnother => {
+                let content = ReceiptContent { request: "r2".to_owned(), ..receipt.content().clone() };
+                let other = Receipt::issue(content, &kid(key), key, NOW).unwrap();
+                ErasureConfirmation::issue(&other, NOW, &kid(key), key, NOW).unwrap()
+            }
+            Fault::ErasureByAnother => {
+                let other = stranger();
+                let forged = Receipt::issue(receipt.content().clone(), &kid(&other), &other, NOW).unwrap();
+                ErasureConfirmation::issue(&forged, NOW, &kid(&other), &other, NOW).unwrap()
+            }
+            _ => ErasureConfirmation::issue(&receipt, NOW, &kid(key), key, NOW).unwrap(),
+        };
+        let confirmation = Value::Object(confirmation.document().clone()).to_string();
+        Ok(Response::new(RequestErasureResponse { confirmation }))
+    }
+}
+
+/// A wallet with a qualification in it, and an asker that is not registered.
+pub(crate) struct Scene {
+    pub(crate) folder: TempDir,
+    pub(crate) desk: Arc<Desk>,
+    pub(crate) session: Session,
+    pub(crate) client_id: String,
+    link: String,
+    server: JoinHandle<()>,
+}
+
+impl Scene {
+    pub(crate) async fn set(fault: Fault) -> Self {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let folder = tempfile::tempdir().unwrap();
+        let (wallet, passphrase) = (folder.path().join("wallet.age"), folder.path().join("passphrase"));
+        std::fs::write(&passphrase, "correct horse\n").unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let endpoint = format!("http://{}", listener.local_addr().unwrap());
+        let mut asker = Asker::new();
+        let client_id = asker.pointer.client_id.clone();
+        let mut link = url::Url::parse("openid4vp://").unwrap();
+        link.query_pairs_mut()
+            .append_pair("client_id", &client_id)
+            .append_pair("request_uri", &format!("{endpoint}/requests/r1"));
+        asker.pointer = Pointer::parse(link.as_str()).unwrap();
+        asker.payload["response_uri"] = json!(format!("{endpoint}/requests/r1/answer"));
+        asker.payload["carnet"]["verifier_name"] = json!("Job <b>Agency</b>");
+        let object = asker.sign(asker.header());
+        let desk = Arc::new(Desk { asker, object, fault: Mutex::new(fault), erased: Mutex::default() });
+        let service = PresentationServiceServer::from_arc(desk.clone());
+        let serving = tonic::transport::Server::builder().add_service(service);
+        let serving = serving.serve_with_incoming(TcpIncoming::from(listener));
+        let server = tokio::spawn(async move { drop(serving.await) });
+        let mut session = Session::new(Global {
+            wallet: Some(wallet.clone()),
+            passphrase_file: Some(passphrase),
+            passphrase_fd: None,
+            json: false,
+            no_input: true,
+            lang: Some(Language::En),
+            ca: None,
+            private_host: Vec::new(),
+            catalogue: None,
+        });
+        session.now = NOW;
+        WalletFile::create(&wallet, session.passphrase(true).unwrap(), LEAST_WORK_FACTOR).unwrap();
+        let mut opened = session.open().unwrap();
+        opened.contents.credentials.push(Issuer::new().held("aaaa", "vc+sd-jwt", 3));
+        opened.save().unwrap();
+        Self { folder, desk, session, client_id, link: link.to_string(), server }
+    }
+
+    /// A scene in which something was shown.
+    pub(crate) async fn shown(fault: Fault) -> Self {
+        let scene = Self::set(fault).await;
+        let _ = scene.present().await;
+        scene
+    }
+
+    pub(crate) async fn present(&self) -> Result<(), Failure> {
+        let claims = ["q:credentialSubject.title", "q:credentialSubject.eqfLevel"].map(str::to_owned);
+        let mut present = Present {
+            request: self.link.clone(),
+            yes: None,
+            only: Vec::new(),
+            approve: claims.to_vec(),
+            withhold: Vec::new(),
+            explain: false,
+        };
+        let seen = present::run(&self.session, &present).await.unwrap_err();
+        assert_eq!(seen.reason, "approval_needed", "{seen:?}");
+        present.yes = Some(seen.beside.unwrap()["digest"].as_str().unwrap().to_owned());
+        present::run(&self.session, &present).await
+    }
+
+    pub(crate) fn contents(&self) -> Contents {
+        self.session.read().unwrap()
+    }
+
+    /// Does something to the wallet behind the commands' back.
+    pub(crate) fn change(&self, change: impl FnOnce(&mut Contents)) {
+        let mut wallet = self.session.open().unwrap();
+        change(&mut wallet.contents);
+        wallet.save().unwrap();
+    }
+
+    /// The asker goes away.
+    pub(crate) async fn close(&mut self) {
+        self.server.abort();
+        let _ = (&mut self.server).await;
+    }
+
+    pub(crate) fn kinds(&self) -> Vec<EntryKind> {
+        self.contents().log.entries().iter().map(|entry| entry.kind).collect()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_receipt_that_holds_is_kept_and_holds_ever_after() {
+    let scene = Scene::set(Fault::None).await;
+    scene.present().await.unwrap();
+    let kinds = [EntryKind::Requested, EntryKind::Sending, EntryKind::Accepted, EntryKind::Receipt];
+    assert_eq!(scene.kinds(), kinds);
+    let log = scene.contents().log;
+    let sent = log.entry(2).unwrap();
+    assert_eq!((sent.of, log.entry(3).unwrap().of, log.entry(4).unwrap().of), (Some(1), Some(2), Some(2)));
+    assert_eq!(sent.request, request_digest(&scene.desk.object));
+    assert!(sent.asker.as_ref().unwrap().endpoint.starts_with("http://127.0.0.1:"));
+    assert!(!sent.beyond.is_empty() && sent.approval.len() == 43);
+    assert_eq!(check(&log).unwrap(), Count { receipts: 1, confirmations: 0 });
+    // Nothing of what was shown is in the log.
+    let text = serde_json::to_string(&log).unwrap();
+    let example = Issuer::new().catalogue.credential_type("QualificationCredential").unwrap().example.clone();
+    let title = example["credentialSubject"]["title"].as_str().unwrap();
+    assert!(text.contains("credentialSubject.title") && !text.contains(title));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_receipt_that_says_something_else_is_noted_and_the_verdict_stands() {
+    let cases = [
+        (Fault::Missing, ""),
+        (Fault::Garbage, "duplicate_key"),
+        (Fault::OtherVerifier, "receipt_mismatch"),
+        (Fault::OtherRequest, "receipt_mismatch"),
+        (Fault::MorePaths, "receipt_mismatch"),
+        (Fault::FewerPaths, "receipt_mismatch"),
+        (Fault::OtherQuery, "receipt_mismatch"),
+        (Fault::OtherKey, "receipt_mismatch"),
+        (Fault::NoKey, "receipt_mismatch"),
+        (Fault::OtherVerdict, "receipt_mismatch"),
+        (Fault::Altered, "signature_invalid"),
+    ];
+    for (fault, reason) in cases {
+        let scene = Scene::set(fault).await;
+        scene.present().await.unwrap();
+        let log = scene.contents().log;
+        let last = log.last().unwrap();
+        let kind = if fault == Fault::Missing { EntryKind::ReceiptMissing } else { EntryKind::ReceiptFalse };
+        assert_eq!((last.kind, last.reason.as_str(), last.of), (kind, reason, Some(2)), "{fault:?}");
+        assert!(last.statement.is_none());
+        assert_eq!(check(&log).unwrap(), Count::default());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_has_a_receipt_that_may_say_less() {
+    let scene = Scene::set(Fault::Refused).await;
+    let refused = scene.present().await.unwrap_err();
+    assert_eq!(refused.reason, "expired");
+    assert_eq!(refused.beside.unwrap()["receipt"]["state"], "kept");
+    assert_eq!(scene.kinds()[2..], [EntryKind::RefusedByAsker, EntryKind::Receipt]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kept_receipt_that_was_changed_is_named_also_where_the_chain_was_written_anew() {
+    let scene = Scene::shown(Fault::None).await;
+    let log = scene.contents().log;
+    check(&log).unwrap();
+    let rewritten = |change: &dyn Fn(&mut Entry)| {
+        let mut other = Log::default();
+        for entry in log.entries() {
+            let mut entry = entry.clone();
+            change(&mut entry);
+            other.push(entry);
+        }
+        other.check_chain().unwrap();
+        check(&other).map_err(|broken| broken.number)
+    };
+    rewritten(&|_| {}).unwrap();
+    let erase_at = |entry: &mut Entry| {
+        if let Some(statement) = &mut entry.statement {
+            statement.document["credentialSubject"]["erase_at"] = json!(NOW.plus(86_400).to_string());
+        }
+    };
+    assert_eq!(rewritten(&erase_at), Err(4));
+    let key = |entry: &mut Entry| {
+        if let Some(statement) = &mut entry.statement {
+            statement.key = stranger().public_key().to_multikey();
+        }
+    };
+    assert_eq!(rewritten(&key), Err(4));
+    let less = |entry: &mut Entry| entry.parts.iter_mut().for_each(|part| part.paths.clear());
+    assert_eq!(rewritten(&less), Err(4));
+    let none = |entry: &mut Entry| entry.statement = None;
+    assert_eq!(rewritten(&none), Err(4));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_is_looked_at_twice_is_noted_once() {
+    let scene = Scene::shown(Fault::None).await;
+    let requested = scene.kinds().into_iter().filter(|kind| *kind == EntryKind::Requested).count();
+    assert_eq!(requested, 1);
+}

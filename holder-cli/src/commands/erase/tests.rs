@@ -1,1 +1,116 @@
+use super::*;
+use crate::{
+    arguments::Delete,
+    commands::delete,
+    receipt::{
+        check,
+        tests::{Fault, Scene},
+    },
+};
 
+async fn erase(scene: &Scene, who: &str) -> Result<(), Failure> {
+    run(&scene.session, &Erase { who: who.to_owned(), yes: true }).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_shown_is_erased_and_the_confirmation_kept() {
+    for by in ["client id", "did", "name", "entry", "receipt"] {
+        let scene = Scene::shown(Fault::None).await;
+        let who = match by {
+            "client id" => scene.client_id.clone(),
+            "did" => scene.client_id.trim_start_matches("decentralized_identifier:").to_owned(),
+            "name" => "Job <b>Agency</b>".to_owned(),
+            "entry" => "2".to_owned(),
+            _ => "4".to_owned(),
+        };
+        erase(&scene, &who).await.unwrap();
+        let log = scene.contents().log;
+        assert_eq!(scene.kinds()[4..], [EntryKind::ErasureRequested, EntryKind::Erased], "{by}");
+        assert_eq!(check(&log).unwrap().confirmations, 1);
+        assert_eq!(scene.desk.erased.lock().unwrap().len(), 1);
+        // It is not asked for twice.
+        assert_eq!(erase(&scene, &who).await.unwrap_err().reason, "already_erased");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_is_asked_without_a_yes() {
+    let scene = Scene::shown(Fault::None).await;
+    let asked = run(&scene.session, &Erase { who: scene.client_id.clone(), yes: false }).await.unwrap_err();
+    assert_eq!(asked.reason, "approval_needed");
+    assert!(scene.desk.erased.lock().unwrap().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_confirmation_that_does_not_hold_is_none() {
+    let cases = [
+        (Fault::ErasureOfAnother, "receipt_mismatch"),
+        (Fault::ErasureByAnother, "receipt_mismatch"),
+        (Fault::ErasureRefused, "failed_precondition"),
+    ];
+    for (fault, reason) in cases {
+        let scene = Scene::shown(Fault::None).await;
+        *scene.desk.fault.lock().unwrap() = fault;
+        let failed = erase(&scene, &scene.client_id).await.unwrap_err();
+        assert_eq!((failed.reason.as_str(), failed.exit), (reason, PROBLEM), "{fault:?}");
+        assert_eq!(scene.kinds()[4..], [EntryKind::ErasureRequested, EntryKind::ErasureFailed]);
+        // It can be asked for again.
+        *scene.desk.fault.lock().unwrap() = Fault::None;
+        erase(&scene, &scene.client_id).await.unwrap();
+        assert_eq!(check(&scene.contents().log).unwrap().confirmations, 1);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_asker_that_is_not_there_can_be_asked_later_and_written_to() {
+    let mut scene = Scene::shown(Fault::None).await;
+    scene.close().await;
+    scene.change(|contents| {
+        // The address of a registered asker, by an entry of the same presentation written anew.
+        let mut log = crate::wallet::log::Log::default();
+        for entry in contents.log.entries() {
+            let mut entry = entry.clone();
+            if let Some(asker) = &mut entry.asker {
+                asker.support = Some("mailto:privacy@agency.example".to_owned());
+            }
+            log.push(entry);
+        }
+        contents.log = log;
+    });
+    let failed = erase(&scene, &scene.client_id).await.unwrap_err();
+    assert_eq!((failed.reason.as_str(), failed.exit), ("unavailable", TRY_AGAIN));
+    assert!(failed.hint.contains("mailto:privacy@agency.example"), "{}", failed.hint);
+    assert_eq!(scene.kinds()[4..], [EntryKind::ErasureRequested, EntryKind::ErasureFailed]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_key_of_a_deleted_document_still_erases_what_it_showed_and_is_then_gone() {
+    let scene = Scene::shown(Fault::None).await;
+    delete::run(&scene.session, &Delete { id: "aaaa".to_owned(), yes: true }).unwrap();
+    // Only the one that presented is kept.
+    assert_eq!(scene.contents().retired.len(), 1);
+    erase(&scene, &scene.client_id).await.unwrap();
+    assert!(scene.contents().retired.is_empty());
+    let without = Scene::shown(Fault::None).await;
+    delete::run(&without.session, &Delete { id: "aaaa".to_owned(), yes: true }).unwrap();
+    without.change(|contents| contents.retired.clear());
+    let failed = erase(&without, &without.client_id).await.unwrap_err();
+    assert_eq!(failed.beside.unwrap()["skipped"][0]["reason"], "key_gone");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_receipt_there_is_nothing_to_ask_with() {
+    let scene = Scene::shown(Fault::Missing).await;
+    let failed = erase(&scene, &scene.client_id).await.unwrap_err();
+    assert_eq!((failed.reason.as_str(), failed.exit), ("no_receipt", PROBLEM));
+    assert_eq!(erase(&scene, "nobody").await.unwrap_err().reason, "not_found");
+    assert_eq!(erase(&scene, "99").await.unwrap_err().reason, "not_found");
+    assert_eq!(erase(&scene, "1").await.unwrap_err().reason, "not_found");
+    // A name that two have names neither.
+    scene.change(|contents| {
+        let mut other = contents.log.entry(2).unwrap().clone();
+        other.party = "did:web:other.example".to_owned();
+        contents.log.push(other);
+    });
+    assert_eq!(erase(&scene, "Job <b>Agency</b>").await.unwrap_err().reason, "ambiguous_name");
+}

@@ -1,1 +1,112 @@
+use super::*;
+use crate::{
+    receipt::tests::{Fault, Scene},
+    session::Session,
+    ui::{Ui, messages::Language},
+};
 
+fn text(session: &Session, log: &Log) -> String {
+    let mut text = String::new();
+    views(log).iter().for_each(|view| write(view, session, &mut text));
+    text
+}
+
+fn arguments(verify: bool, noted: Option<&str>) -> LogArguments {
+    LogArguments { verify, noted: noted.map(str::to_owned), export: None }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_says_who_saw_what_why_and_until_when() {
+    let mut scene = Scene::shown(Fault::None).await;
+    let log = scene.contents().log;
+    let said = text(&scene.session, &log);
+    for part in ["shown to Job", "To find you work.", "credentialSubject.title", "Due to be gone: 2027-02-14T08:00:00Z"]
+    {
+        assert!(said.contains(part), "{part}\n{said}");
+    }
+    assert_eq!(said.lines().filter(|line| !line.starts_with("      ")).count(), 1, "{said}");
+    let known = whole(&scene.session, &log);
+    assert_eq!(known["presentations"][0]["already_due"], false);
+    assert_eq!((&known["count"], known["entries"].as_array().unwrap().len()), (&json!(4), 4));
+    scene.session.now = scene.session.now.plus(31 * 86_400);
+    assert!(text(&scene.session, &log).contains("Due to be gone already since: 2027-02-14T08:00:00Z"));
+    assert_eq!(whole(&scene.session, &log)["presentations"][0]["already_due"], true);
+    let without = Scene::shown(Fault::Missing).await;
+    let said = text(&without.session, &without.contents().log);
+    assert!(said.contains("no receipt that holds") && said.contains("no receipt from Job"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_whole_log_is_verified_and_a_broken_one_names_its_first_bad_entry() {
+    let scene = Scene::shown(Fault::None).await;
+    run(&scene.session, &arguments(true, None)).unwrap();
+    let head = scene.contents().log.head().to_owned();
+    // A head that was noted stays valid while the log grows, and one that it never had is not.
+    scene.present().await.unwrap();
+    run(&scene.session, &arguments(true, Some(&head))).unwrap();
+    let cut = run(&scene.session, &arguments(true, Some("AAAA"))).unwrap_err();
+    assert_eq!(cut.reason, "log_broken");
+    let stored = serde_json::to_value(&scene.contents().log).unwrap();
+    let mut altered = stored.clone();
+    altered["entries"][1]["purpose"] = json!("Another.");
+    scene.change(|contents| contents.log = serde_json::from_value(altered).unwrap());
+    let broken = run(&scene.session, &arguments(true, None)).unwrap_err();
+    assert_eq!((broken.reason.as_str(), broken.exit), ("log_broken", crate::failure::PROBLEM));
+    assert_eq!(broken.beside.as_ref().unwrap()["first_bad"], 2);
+    assert!(broken.message.contains("entry 2"), "{}", broken.message);
+    scene.change(|contents| contents.log = serde_json::from_value(stored).unwrap());
+    run(&scene.session, &arguments(true, None)).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_exported_can_be_checked_and_holds_no_markup_of_others() {
+    let mut scene = Scene::shown(Fault::None).await;
+    let folder = scene.folder.path().join("out");
+    let export = LogArguments { verify: false, noted: None, export: Some(folder.clone()) };
+    run(&scene.session, &export).unwrap();
+    let written: Value = serde_json::from_slice(&std::fs::read(folder.join("log.json")).unwrap()).unwrap();
+    let log = scene.contents().log;
+    let again = json!({"head": written["head"], "entries": written["entries"]});
+    crate::receipt::check(&serde_json::from_value::<Log>(again).unwrap()).unwrap();
+    let page = std::fs::read_to_string(folder.join("log.html")).unwrap();
+    assert!(
+        page.contains("<html lang=\"en\" dir=\"ltr\">") && page.contains(log.head()) && page.contains("@media print")
+    );
+    assert!(page.contains("Job &lt;b&gt;Agency&lt;/b&gt;") && !page.contains("<b>"), "{page}");
+    for forbidden in ["<script", "src=", "href=", "@import", "http://127"] {
+        assert!(!page.contains(forbidden), "{forbidden}");
+    }
+    scene.session.ui = Ui::new(false, true, Language::Ar);
+    assert!(export::page(&scene.session, &log).contains("<html lang=\"ar\" dir=\"rtl\">"));
+    assert_eq!(export::escape("<a href=\"x\" title='y'>&"), "&lt;a href=&quot;x&quot; title=&#39;y&#39;&gt;&amp;");
+}
+
+#[test]
+fn every_kind_has_its_words() {
+    for language in Language::ALL {
+        let messages = Messages::new(language);
+        for kind in [
+            EntryKind::Received,
+            EntryKind::ReceiveFailed,
+            EntryKind::Requested,
+            EntryKind::RequestFailed,
+            EntryKind::RefusedByOwner,
+            EntryKind::Sending,
+            EntryKind::Accepted,
+            EntryKind::RefusedByAsker,
+            EntryKind::Unanswered,
+            EntryKind::Receipt,
+            EntryKind::ReceiptMissing,
+            EntryKind::ReceiptFalse,
+            EntryKind::ErasureRequested,
+            EntryKind::Erased,
+            EntryKind::ErasureFailed,
+            EntryKind::Deleted,
+            EntryKind::RegistrarAdded,
+            EntryKind::RegistrarRemoved,
+        ] {
+            let id = format!("log-kind-{}", kind.name().replace('_', "-"));
+            assert_ne!(messages.text(&id), id);
+        }
+    }
+}

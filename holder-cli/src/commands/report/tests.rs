@@ -1,1 +1,49 @@
+use super::*;
+use crate::{
+    commands::erase,
+    receipt::tests::{Fault, Scene},
+    ui::messages::Language,
+};
 
+#[tokio::test(flavor = "multi_thread")]
+async fn it_names_law_facts_and_what_was_not_answered_and_no_value() {
+    let scene = Scene::shown(Fault::None).await;
+    *scene.desk.fault.lock().unwrap() = Fault::ErasureRefused;
+    let asked = crate::arguments::Erase { who: scene.client_id.clone(), yes: true };
+    erase::run(&scene.session, &asked).await.unwrap_err();
+    let log = scene.contents().log;
+    let shown = shown_to(&log, &scene.client_id).unwrap();
+    for language in Language::ALL {
+        let said = text(&Messages::new(language), &shown);
+        for part in ["12", "17", "77", "credentialSubject.title", "To find you work.", "______", &scene.client_id] {
+            assert!(said.contains(part), "{part}\n{said}");
+        }
+    }
+    let english = text(&Messages::new(Language::En), &shown);
+    assert!(english.contains("Asked beyond what is registered: q: *, q: credentialSubject.title"), "{english}");
+    assert!(english.contains("Erasure was asked for and not confirmed"), "{english}");
+    let object = object(&scene.session, &shown);
+    assert_eq!(object["articles"], json!([12, 17, 77]));
+    assert_eq!((&object["complainant"], &object["authority"]), (&json!(""), &Value::Null));
+    assert_eq!(object["presentations"][0]["erasure_unanswered"], true);
+    assert_eq!(object["presentations"][0]["receipt_digest"].as_str().unwrap().len(), 43);
+    let catalogue = scene.session.catalogue().unwrap();
+    let example = &catalogue.credential_type("QualificationCredential").unwrap().example;
+    let title = example["credentialSubject"]["title"].as_str().unwrap();
+    assert!(!english.contains(title) && !object.to_string().contains(title));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_confirmed_erasure_is_no_complaint_of_its_own_and_a_file_is_not_replaced() {
+    let scene = Scene::shown(Fault::None).await;
+    let asked = crate::arguments::Erase { who: scene.client_id.clone(), yes: true };
+    erase::run(&scene.session, &asked).await.unwrap();
+    let log = scene.contents().log;
+    let english = text(&Messages::new(Language::En), &shown_to(&log, "2").unwrap());
+    assert!(!english.contains("not confirmed") && english.contains("Erased, as they confirmed"), "{english}");
+    let out = scene.folder.path().join("complaint.txt");
+    let report = Report { who: "2".to_owned(), out: Some(out.clone()) };
+    run(&scene.session, &report).unwrap();
+    assert_eq!(std::fs::read_to_string(&out).unwrap(), english);
+    assert_eq!(run(&scene.session, &report).unwrap_err().reason, "file_unwritable");
+}
