@@ -37,16 +37,42 @@ fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// The numbers in the names of tests: `row_42_43_a_nonce` stands for rows 42 and 43.
+/// The numbers in the names of tests: `row_42_43_a_nonce` stands for rows 42 and 43. A function counts if it is a test that
+/// runs: with `#[test]` or `#[tokio::test]` right above it, and no `#[ignore]`.
 fn tested() -> BTreeSet<u8> {
     let mut files = Vec::new();
     sources(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/..")), &mut files);
     let texts: Vec<String> = files.iter().filter_map(|file| std::fs::read_to_string(file).ok()).collect();
-    texts
-        .iter()
-        .flat_map(|text| text.split("fn row_").skip(1))
-        .flat_map(|name| name.split('_').map_while(|part| part.parse::<u8>().ok()))
-        .collect()
+    texts.iter().flat_map(|text| rows_in(text)).collect()
+}
+
+fn rows_in(text: &str) -> Vec<u8> {
+    let mut rows = Vec::new();
+    let mut attributes: Vec<&str> = Vec::new();
+    for line in text.lines().map(str::trim) {
+        if line.starts_with("#[") {
+            attributes.push(line);
+            continue;
+        }
+        let name = line.strip_prefix("async ").unwrap_or(line).strip_prefix("fn row_");
+        let runs = attributes.iter().any(|line| line.starts_with("#[test]") || line.starts_with("#[tokio::test"))
+            && !attributes.iter().any(|line| line.starts_with("#[ignore"));
+        if let Some(name) = name.filter(|_| runs) {
+            rows.extend(name.split('_').map_while(|part| part.parse::<u8>().ok()));
+        }
+        attributes.clear();
+    }
+    rows
+}
+
+#[test]
+fn only_tests_that_run_count() {
+    let counts = |text: &str| !rows_in(text).is_empty();
+    assert!(counts("#[test]\nfn row_07_both() {"));
+    assert!(counts("#[tokio::test(flavor = \"multi_thread\")]\nasync fn row_07_both() {"));
+    for text in ["fn row_07_both() {", "// #[test]\n// fn row_07_both() {", "#[test]\n#[ignore]\nfn row_07_both() {"] {
+        assert!(!counts(text), "{text}");
+    }
 }
 
 #[test]
