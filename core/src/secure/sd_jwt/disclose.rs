@@ -70,8 +70,18 @@ impl SdJwt {
         Self::from_parts(self.jws().clone(), text, kept, None)
     }
 
-    /// The payload with everything in its place, and the place of each disclosure.
-    pub(super) fn resolve(&self) -> Result<Resolved<'_>, Problem> {
+    /// Every digest of `_sd` and `...`, also those of decoys and within disclosures: one that stands in two copies
+    /// joins them, whatever they show.
+    ///
+    /// # Errors
+    /// Those of [`SdJwt::disclosed`].
+    pub fn digests(&self) -> Result<Vec<&str>, Problem> {
+        let (_, resolver) = self.resolver()?;
+        Ok(resolver.seen)
+    }
+
+    /// The payload with everything in its place, and what was met on the way.
+    fn resolver(&self) -> Result<(Map<String, Value>, Resolver<'_>), Problem> {
         self.check_digest_algorithm()?;
         let mut resolver = Resolver {
             token: self,
@@ -81,6 +91,12 @@ impl SdJwt {
         };
         let payload = resolver.object(self.jws().payload(), 0)?;
         resolver.check_duplicates()?;
+        Ok((payload, resolver))
+    }
+
+    /// The payload with everything in its place, and the place of each disclosure.
+    pub(super) fn resolve(&self) -> Result<Resolved<'_>, Problem> {
+        let (payload, resolver) = self.resolver()?;
         let places = resolver.places.into_iter().collect::<Option<_>>();
         Ok((payload, places.ok_or(Code::DisclosureUnreferenced)?))
     }

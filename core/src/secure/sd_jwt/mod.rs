@@ -106,6 +106,13 @@ pub struct SdJwt {
     holder: OnceLock<Result<Option<PublicKey>, Problem>>,
 }
 
+impl Drop for SdJwt {
+    /// The text has every disclosed claim in it.
+    fn drop(&mut self) {
+        zeroize::Zeroize::zeroize(&mut self.text);
+    }
+}
+
 impl SdJwt {
     /// The issuer-signed JWT.
     #[must_use]

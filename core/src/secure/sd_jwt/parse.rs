@@ -5,6 +5,7 @@ use std::sync::OnceLock;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
+use zeroize::Zeroize as _;
 
 use super::{DIGESTS, ELEMENT, SdJwt};
 use crate::{
@@ -35,6 +36,14 @@ pub(super) struct Disclosure {
     pub(super) salt: String,
     pub(super) name: Option<String>,
     pub(super) value: Value,
+}
+
+impl Drop for Disclosure {
+    /// A claim, and what its thresholds grow from.
+    fn drop(&mut self) {
+        self.salt.zeroize();
+        crate::wipe(&mut self.value);
+    }
 }
 
 impl Disclosure {

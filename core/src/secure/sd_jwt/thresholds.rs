@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::{ClaimPath, SdJwt, Step, disclose::Place};
+use super::{ClaimPath, ELEMENT, SdJwt, Step, disclose::Place};
 use crate::{
     Code, Problem,
     at_least::{self, Commitment, Direction, ENTRIES, MEMBER, Ordered, Proof},
@@ -18,6 +18,9 @@ pub struct OrderedClaim {
     pub direction: Direction,
 }
 
+/// The shortest salt that can have the 128 bits of randomness that proofs grow from, in characters of base64url.
+const SHORTEST_SALT: usize = 22;
+
 /// Where the commitments to a claim of one copy stand in their array: what a wallet keeps, so that it need
 /// not search for the element to show.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,7 +33,9 @@ pub struct Positions {
 
 impl SdJwt {
     /// Finds the commitments to each ordered claim that the credential has, and checks that they are those of
-    /// its value: an issuer that committed to something else, or to more, could mark a copy with it.
+    /// its value: an issuer that committed to something else, or to more, could mark a copy with it. So it could
+    /// with an array that is missing, longer or partly in the clear, or with a salt that can be guessed
+    /// (spec/at-least.md 2.2, 3.2 and 3.3).
     ///
     /// # Errors
     /// `threshold_unproven` if they are other ones; those of [`SdJwt::disclosed`].
@@ -50,12 +55,23 @@ impl SdJwt {
                     format!("the commitments beside {path} are not those of its value"),
                 )
             };
+            if !self.hides_commitments(&payload, claim) {
+                let path = query::path_to_text(&claim.path);
+                let detail = format!("beside {path} there are not {ENTRIES} hidden commitments");
+                return Err(Problem::new(Code::ThresholdUnproven, detail));
+            }
             match (array, committed) {
+                // There is no object that the claim could stand in.
                 (None, _) => {}
                 // Decoys stand in the place of commitments to what is not there.
                 (Some(array), None) if array.is_empty() => {}
                 (Some(_), None) => return Err(foreign()),
                 (Some(array), Some((value, salt))) => {
+                    if salt.len() < SHORTEST_SALT {
+                        let path = query::path_to_text(&claim.path);
+                        let detail = format!("the salt of {path} is shorter than 128 bits");
+                        return Err(Problem::new(Code::ThresholdUnproven, detail));
+                    }
                     let elements: Vec<&str> = array.iter().filter_map(Value::as_str).collect();
                     if elements.len() != array.len() {
                         return Err(foreign());
@@ -95,6 +111,20 @@ impl SdJwt {
             witness: opening.witness,
         };
         Ok((element, proof))
+    }
+
+    /// Whether the array of commitments to a claim stands in the signed payload with all its elements hidden, if
+    /// there is an object that the claim could stand in.
+    fn hides_commitments(&self, payload: &Map<String, Value>, claim: &OrderedClaim) -> bool {
+        let around = claim.path.split_last().map(|(_, around)| around).unwrap_or_default();
+        if !around.is_empty() && one(payload, around).is_none() {
+            return true;
+        }
+        let beside = commitments_path(&claim.path, claim.direction);
+        let signed = beside.as_deref().and_then(|path| one(self.jws().payload(), path)).and_then(Value::as_array);
+        signed.is_some_and(|elements| {
+            elements.len() == ENTRIES && elements.iter().all(|element| element.get(ELEMENT).is_some())
+        })
     }
 
     /// The salt of the disclosure that stands at a path.

@@ -1,10 +1,13 @@
 //! Thresholds through the whole pipeline: issued, found again by the wallet, proved, verified.
 
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use sha2::{Digest as _, Sha256};
+
 use super::*;
 use crate::{
-    at_least::{Direction, Proof},
+    at_least::{self, Direction, Ordered, Proof},
     query::Threshold,
-    secure::sd_jwt::OrderedClaim,
+    secure::{jose, sd_jwt::OrderedClaim},
 };
 
 const UNTIL: &[&str] = &["credentialSubject", "validUntil"];
@@ -51,7 +54,7 @@ fn shown(world: &World, copy: &SdJwt, element: ClaimPath, proofs: &[Proof]) -> S
     copy.select(&[element]).unwrap().bind_proving(proofs, NONCE, AUDIENCE, world.now, &world.holder).unwrap()
 }
 
-fn at_least(bound: &str) -> Threshold {
+fn no_less(bound: &str) -> Threshold {
     Threshold::new(Direction::AtLeast, bound.into()).unwrap()
 }
 
@@ -59,7 +62,7 @@ fn at_least(bound: &str) -> Threshold {
 fn a_threshold_is_proved_and_the_value_stays_hidden() {
     let world = world("2026-11-22");
     let copy = issued(&world);
-    let (element, proof) = proof(&copy, UNTIL, &at_least("2026-11-22")).unwrap();
+    let (element, proof) = proof(&copy, UNTIL, &no_less("2026-11-22")).unwrap();
     let presentation = shown(&world, &copy, element, &[proof]);
     let held = &accepted(world.verify(&presentation))["permit"][0];
     let subject = held.credential.document()["credentialSubject"].as_object().unwrap();
@@ -90,10 +93,10 @@ fn a_wallet_that_knows_no_thresholds_shows_the_value() {
 fn row_84_a_threshold_above_the_value() {
     let honest = world("2027-03-14");
     let copy = issued(&honest);
-    let (element, truth) = proof(&copy, UNTIL, &at_least("2027-03-14")).unwrap();
+    let (element, truth) = proof(&copy, UNTIL, &no_less("2027-03-14")).unwrap();
     accepted(honest.verify_lent(&copy, &element, &truth));
     // The same copy cannot prove a day more, and a true proof of less is none of more.
-    let day_more = at_least("2027-03-15");
+    let day_more = no_less("2027-03-15");
     assert_eq!(proof(&copy, UNTIL, &day_more).unwrap_err().code, Code::ThresholdUnmet);
     let asks_more = World { query: world("2027-03-15").query, ..honest };
     let lie = Proof { threshold: day_more.number(), ..truth };
@@ -110,9 +113,9 @@ impl World {
 fn row_85_a_witness_of_another_copy_claim_or_direction() {
     let world = world("2026-11-22");
     let (copy, other) = (issued(&world), issued(&world));
-    let (element, honest) = proof(&copy, UNTIL, &at_least("2026-11-22")).unwrap();
+    let (element, honest) = proof(&copy, UNTIL, &no_less("2026-11-22")).unwrap();
     accepted(world.verify_lent(&copy, &element, &honest));
-    let (_, of_other_copy) = proof(&other, UNTIL, &at_least("2026-11-22")).unwrap();
+    let (_, of_other_copy) = proof(&other, UNTIL, &no_less("2026-11-22")).unwrap();
     refused(world.verify_lent(&copy, &element, &of_other_copy), Code::ThresholdUnproven);
     let at_most = Threshold::new(Direction::AtMost, "2008-11-22".into()).unwrap();
     let (_, of_other_claim) = proof(&copy, BORN, &at_most).unwrap();
@@ -128,9 +131,9 @@ fn row_85_a_witness_of_another_copy_claim_or_direction() {
 fn a_threshold_that_nobody_asked_for_is_refused_even_if_it_says_more() {
     let world = world("2026-11-22");
     let copy = issued(&world);
-    let (element, more) = proof(&copy, UNTIL, &at_least("2027-03-14")).unwrap();
+    let (element, more) = proof(&copy, UNTIL, &no_less("2027-03-14")).unwrap();
     refused(world.verify_lent(&copy, &element, &more), Code::ClaimUnrequested);
-    let (element, exact) = proof(&copy, UNTIL, &at_least("2026-11-22")).unwrap();
+    let (element, exact) = proof(&copy, UNTIL, &no_less("2026-11-22")).unwrap();
     accepted(world.verify_lent(&copy, &element, &exact));
 }
 
@@ -138,7 +141,7 @@ fn a_threshold_that_nobody_asked_for_is_refused_even_if_it_says_more() {
 fn commitments_without_a_witness_answer_nothing() {
     let world = world("2026-11-22");
     let copy = issued(&world);
-    let (element, honest) = proof(&copy, UNTIL, &at_least("2026-11-22")).unwrap();
+    let (element, honest) = proof(&copy, UNTIL, &no_less("2026-11-22")).unwrap();
     refused(world.verify(&shown(&world, &copy, element, &[])), Code::QueryUnmet);
     // Nor does a witness beside all of the commitments: only one of them is needed.
     let all = crate::query::commitments_path(&path(UNTIL), Direction::AtLeast).unwrap();
@@ -165,22 +168,91 @@ fn a_wallet_finds_out_when_the_commitments_are_not_those_of_the_value() {
     assert!(dropped >= 2, "each of the two values has one commitment at least");
 }
 
+/// A copy of the document without the claims that have an order: every element of their arrays is a decoy.
+fn without_values(world: &World) -> SdJwt {
+    let options = IssueOptions {
+        typ: "vc+sd-jwt",
+        kid: &format!("{}#0", world.did()),
+        disclosable: &[path(UNTIL), path(BORN)],
+        ordered: &ordered(),
+        holder: Some(&world.holder.public_key()),
+        decoys_to_multiple_of: 4,
+    };
+    SdJwt::parse(&issue(&world.document(), &options, &world.issuer, &mut OsRng).unwrap()).unwrap()
+}
+
+/// Signs the subject of a copy anew with something done to it, with these disclosures.
+fn signed_anew(
+    world: &World,
+    copy: &SdJwt,
+    disclosures: &[String],
+    change: impl FnOnce(&mut Map<String, Value>),
+) -> SdJwt {
+    let mut payload = copy.jws().payload().clone();
+    change(payload["credentialSubject"].as_object_mut().unwrap());
+    let header = json!({"typ": "vc+sd-jwt", "kid": format!("{}#0", world.did())});
+    let jwt = jose::sign(header.as_object().unwrap().clone(), &payload, &world.issuer).unwrap();
+    let parts: Vec<&str> = std::iter::once(jwt.as_str()).chain(disclosures.iter().map(String::as_str)).collect();
+    SdJwt::parse(&format!("{}~", parts.join("~"))).unwrap()
+}
+
+#[test]
+fn an_array_that_is_missing_longer_shorter_or_in_the_clear_is_refused() {
+    let world = world("2026-11-22");
+    let copy = without_values(&world);
+    type Change = fn(&mut Vec<Value>);
+    let changes: [Change; 5] = [
+        Vec::clear,
+        |elements| drop(elements.pop()),
+        |elements| elements.push(json!({"...": "A".repeat(43)})),
+        |elements| elements[0] = json!("A".repeat(43)),
+        |elements| elements[0] = json!({}),
+    ];
+    for name in ["validUntilAtLeast", "dateOfBirthAtMost"] {
+        let twin = signed_anew(&world, &copy, &[], |_| {});
+        assert_eq!(twin.commitments(&ordered()).unwrap(), []);
+        let missing = signed_anew(&world, &copy, &[], |subject| drop(subject.remove(name)));
+        assert_eq!(missing.commitments(&ordered()).unwrap_err().code, Code::ThresholdUnproven);
+        for change in changes {
+            let changed = signed_anew(&world, &copy, &[], |subject| change(subject[name].as_array_mut().unwrap()));
+            assert_eq!(changed.commitments(&ordered()).unwrap_err().code, Code::ThresholdUnproven);
+        }
+    }
+}
+
+#[test]
+fn a_salt_that_can_be_guessed_is_refused() {
+    let world = world("2026-11-22");
+    let copy = without_values(&world);
+    let written = |parts: Value| URL_SAFE_NO_PAD.encode(parts.to_string());
+    let digest = |disclosure: &String| URL_SAFE_NO_PAD.encode(Sha256::digest(disclosure));
+    let salted = |salt: &str| {
+        let value = written(json!([salt, "validUntil", "2027-03-14"]));
+        let number = Ordered::of_claim(Direction::AtLeast, &"2027-03-14".into()).unwrap();
+        let entries = at_least::commitments(Direction::AtLeast, salt, number);
+        let elements = entries.iter().zip('a'..);
+        let elements = elements.map(|(entry, own)| written(json!([own, entry.commitment.to_string()])));
+        let disclosures: Vec<String> = elements.chain([value.clone()]).collect();
+        let changed = signed_anew(&world, &copy, &disclosures, |subject| {
+            subject.insert("_sd".into(), json!([digest(&value)]));
+            let array = subject["validUntilAtLeast"].as_array_mut().unwrap();
+            for (element, disclosure) in array.iter_mut().zip(&disclosures[..disclosures.len() - 1]) {
+                *element = json!({"...": digest(disclosure)});
+            }
+        });
+        changed.commitments(&self::ordered()).map(|found| found.len()).map_err(|problem| problem.code)
+    };
+    assert_eq!(salted(&"s".repeat(22)), Ok(1));
+    assert_eq!(salted(&"s".repeat(21)), Err(Code::ThresholdUnproven));
+    assert_eq!(salted(""), Err(Code::ThresholdUnproven));
+}
+
 #[test]
 fn the_arrays_look_the_same_whether_or_not_there_is_a_value() {
     let world = world("2026-11-22");
     let with = issued(&world);
     let subject = |copy: &SdJwt| copy.jws().payload()["credentialSubject"].as_object().unwrap().clone();
-    let without = {
-        let options = IssueOptions {
-            typ: "vc+sd-jwt",
-            kid: &format!("{}#0", world.did()),
-            disclosable: &[path(UNTIL), path(BORN)],
-            ordered: &ordered(),
-            holder: Some(&world.holder.public_key()),
-            decoys_to_multiple_of: 4,
-        };
-        SdJwt::parse(&issue(&world.document(), &options, &world.issuer, &mut OsRng).unwrap()).unwrap()
-    };
+    let without = without_values(&world);
     for copy in [&with, &without] {
         for name in ["validUntilAtLeast", "dateOfBirthAtMost"] {
             let subject = subject(copy);
