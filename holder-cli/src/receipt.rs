@@ -7,7 +7,7 @@ use carnet_core::{
     did::{Did, DidDocument, DidUrl, Purpose, Resolve},
     json::{Limits, parse_object},
     keys::PublicKey,
-    receipt::{ErasureConfirmation, Expected, Receipt, ReceiptContent, ShownThreshold},
+    receipt::{ErasureConfirmation, Expected, Receipt, ReceiptContent, Shown},
     time::Timestamp,
 };
 use serde_json::{Map, Value};
@@ -130,17 +130,10 @@ fn verify(
 /// Whether a receipt says no more and no less than what was sent. An asker that refused may not have come to look at all of
 /// it, so then it may say less.
 fn compare(content: &ReceiptContent, sent: &[ShownPart]) -> Result<(), Problem> {
-    let text = |threshold: &ShownThreshold| serde_json::to_string(threshold).unwrap_or_default();
-    let facts = |query_id: &str, paths: &[String], thresholds: &[ShownThreshold]| {
-        let (mut paths, mut thresholds) = (paths.to_vec(), thresholds.iter().map(text).collect::<Vec<_>>());
-        paths.sort_unstable();
-        thresholds.sort_unstable();
-        (query_id.to_owned(), paths, thresholds)
-    };
-    let mut left: Vec<_> = sent.iter().map(|part| facts(&part.query_id, &part.paths, &part.thresholds)).collect();
-    for shown in &content.shown {
-        let said = facts(&shown.query_id, &shown.paths, &shown.thresholds);
-        let at = left.iter().position(|part| *part == said);
+    let mut left: Vec<&ShownPart> = sent.iter().collect();
+    for said in &content.shown {
+        let at =
+            left.iter().position(|part| says_no_more(said, part) && (!content.accepted || says_no_less(said, part)));
         left.swap_remove(at.ok_or_else(|| mismatch("it names something else than what was sent"))?);
     }
     let known = |thumbprint: &String| sent.iter().any(|part| part.key == *thumbprint);
@@ -157,6 +150,17 @@ fn compare(content: &ReceiptContent, sent: &[ShownPart]) -> Result<(), Problem> 
         return Ok(());
     }
     Err(mismatch("it does not name every key that presented"))
+}
+
+fn says_no_more(said: &Shown, sent: &ShownPart) -> bool {
+    said.query_id == sent.query_id
+        && said.paths.iter().all(|path| sent.paths.contains(path))
+        && said.thresholds.iter().all(|threshold| sent.thresholds.contains(threshold))
+}
+
+fn says_no_less(said: &Shown, sent: &ShownPart) -> bool {
+    sent.paths.iter().all(|path| said.paths.contains(path))
+        && sent.thresholds.iter().all(|threshold| said.thresholds.contains(threshold))
 }
 
 /// The key that signed a statement, as the resolver knows it.

@@ -3,7 +3,7 @@ use std::sync::{Arc, Mutex};
 use carnet_core::{
     did::SelfContained,
     keys::{Algorithm, SecretKey, Signer},
-    receipt::{ErasureRequest, Shown, request_digest},
+    receipt::{ErasureRequest, request_digest},
     secure::sd_jwt::SdJwt,
 };
 use carnet_proto::verifier::v1::{
@@ -48,6 +48,8 @@ pub(crate) enum Fault {
     OtherVerdict,
     Altered,
     Refused,
+    RefusedInPart,
+    RefusedAndMore,
     ErasureOfAnother,
     ErasureByAnother,
     ErasureRefused,
@@ -59,6 +61,12 @@ pub(crate) struct Desk {
     object: String,
     pub(crate) fault: Mutex<Fault>,
     pub(crate) erased: Mutex<Vec<String>>,
+}
+
+impl Fault {
+    fn refuses(self) -> bool {
+        matches!(self, Self::Refused | Self::RefusedInPart | Self::RefusedAndMore)
+    }
 }
 
 fn kid(key: &SecretKey) -> DidUrl {
@@ -81,14 +89,14 @@ impl Desk {
         };
         let mut holder_keys = vec![presented.holder_key().unwrap().unwrap().thumbprint()];
         let mut digest = request_digest(&self.object);
-        let mut accepted = fault != Fault::Refused;
+        let mut accepted = !fault.refuses();
         let mut key = &self.asker.key;
         let other = stranger();
         match fault {
             Fault::OtherVerifier => key = &other,
             Fault::OtherRequest => digest = request_digest("another"),
-            Fault::MorePaths => shown.paths.push("credentialSubject.dateOfBirth".to_owned()),
-            Fault::FewerPaths => drop(shown.paths.pop()),
+            Fault::MorePaths | Fault::RefusedAndMore => shown.paths.push("credentialSubject.dateOfBirth".to_owned()),
+            Fault::FewerPaths | Fault::RefusedInPart => drop(shown.paths.pop()),
             Fault::OtherQuery => shown.query_id = "p".to_owned(),
             Fault::OtherKey => holder_keys.push(other.public_key().thumbprint()),
             Fault::NoKey => holder_keys.clear(),
@@ -103,8 +111,8 @@ impl Desk {
             accepted,
             reason: (!accepted).then(|| "expired".to_owned()),
             // As a verifier does that did not come to look at it.
-            shown: if accepted { vec![shown] } else { Vec::new() },
-            holder_keys: if accepted { holder_keys } else { Vec::new() },
+            shown: if fault == Fault::Refused { Vec::new() } else { vec![shown] },
+            holder_keys: if fault == Fault::Refused { Vec::new() } else { holder_keys },
             verified_at: NOW,
             erase_at: NOW.plus(30 * 86_400),
             keeps: Vec::new(),
@@ -135,8 +143,8 @@ impl PresentationService for Desk {
             Fault::Garbage => "{\"a\":1,\"a\":2}".to_owned(),
             _ => self.receipt(&presented, fault),
         };
-        let reason = if fault == Fault::Refused { "expired".to_owned() } else { String::new() };
-        let accepted = fault != Fault::Refused;
+        let reason = if fault.refuses() { "expired".to_owned() } else { String::new() };
+        let accepted = !fault.refuses();
         Ok(Response::new(SubmitPresentationResponse { accepted, reason, checks: Vec::new(), receipt }))
     }
 
@@ -317,11 +325,18 @@ async fn a_receipt_that_says_something_else_is_noted_and_the_verdict_stands() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refusal_has_a_receipt_that_may_say_less() {
-    let scene = Scene::set(Fault::Refused).await;
-    let refused = scene.present().await.unwrap_err();
-    assert_eq!(refused.reason, "expired");
-    assert_eq!(refused.beside.unwrap()["receipt"]["state"], "kept");
-    assert_eq!(scene.kinds()[2..], [EntryKind::RefusedByAsker, EntryKind::Receipt]);
+    for (fault, state, kind) in [
+        (Fault::Refused, "kept", EntryKind::Receipt),
+        (Fault::RefusedInPart, "kept", EntryKind::Receipt),
+        (Fault::RefusedAndMore, "false", EntryKind::ReceiptFalse),
+    ] {
+        let scene = Scene::set(fault).await;
+        let refused = scene.present().await.unwrap_err();
+        assert_eq!(refused.reason, "expired");
+        assert_eq!(refused.beside.unwrap()["receipt"]["state"], state, "{fault:?}");
+        assert_eq!(scene.kinds()[2..], [EntryKind::RefusedByAsker, kind]);
+        check(&scene.contents().log).unwrap();
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
