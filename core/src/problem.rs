@@ -152,6 +152,12 @@ codes! {
     ClientIdMismatch, "client_id_mismatch", OURS, "The request inside is from another party than the one outside.";
     TransactionDataUnsupported, "transaction_data_unsupported", OURS, "The request carries transaction data that is not supported.";
     NonceReplayed, "nonce_replayed", OURS, "The nonce was used before, or was never given out.";
+    // Trust lists
+    TrustListInvalid, "trust_list_invalid", OURS, "The trust list has not the form or the content of one, or is another than is pinned.";
+    TrustListOperator, "trust_list_operator", OURS, "A signature of the trust list is by nobody who is pinned, or the second of one operator.";
+    TrustListQuorum, "trust_list_quorum", OURS, "Too few operators have signed the trust list.";
+    TrustListRollback, "trust_list_rollback", OURS, "The trust list is older than one that was seen before.";
+    TrustListConflict, "trust_list_conflict", OURS, "The trust list contradicts or does not follow one that was seen before.";
     // Registrations, receipts and erasure
     RegistrationInvalid, "registration_invalid", OURS, "The registration has not the form or the content of one.";
     RegistrarUntrusted, "registrar_untrusted", OURS, "The registration is not by a registrar that is pinned here.";

@@ -1,0 +1,189 @@
+//! What a trust list says (spec/trust.md section 2).
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Problem,
+    time::Timestamp,
+    trust::statement::{Kind, instant},
+};
+
+/// The greatest number of a list: the greatest integer of I-JSON.
+const MAX_SEQUENCE: u64 = 9_007_199_254_740_991;
+/// The most issuers, and the most registrars.
+const MAX_ENTRIES: usize = 20_000;
+/// The most accreditations of one party.
+const MAX_ACCREDITATIONS: usize = 256;
+/// The most types of one accreditation, and the most jurisdictions.
+const MAX_TYPES: usize = 256;
+/// The longest name of a party or a type, in characters.
+const MAX_NAME: usize = 200;
+/// The longest reason, in characters.
+const MAX_REASON: usize = 1_000;
+/// A SHA-256 digest in base64url.
+const DIGEST_LENGTH: usize = 43;
+
+/// The content of a trust list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Contents {
+    /// Its number, from 1; each list has a greater one than all before it.
+    pub sequence: u64,
+    /// The [digest](super::TrustList::digest) of the list before it; the first, and only that, has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous: Option<String>,
+    /// Who may issue, or was allowed to once; by DID, in ascending order of its bytes.
+    pub issuers: Vec<Entry>,
+    /// Who may register relying parties, or was allowed to once; by DID, in ascending order of its bytes.
+    pub registrars: Vec<Entry>,
+}
+
+/// One party, with all its accreditations, also those that are over.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Entry {
+    /// Its DID.
+    pub id: String,
+    /// The name that it is known by.
+    pub name: String,
+    /// What it may do, and since when.
+    pub accreditations: Vec<Accreditation>,
+}
+
+/// That a party may do something for some time. It is never taken out of the list: it ends, or it is withdrawn.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Accreditation {
+    /// The types that an issuer may issue, by their names in the catalogue; none for a registrar.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub types: Vec<String>,
+    /// The countries (ISO 3166-1 alpha-2) under whose law it may issue, or whose relying parties it may register; `None`:
+    /// wherever it may be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jurisdictions: Option<Vec<String>>,
+    /// The highest level of the European Qualifications Framework that an issuer may confirm, 1 to 8; `None`: no limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_level: Option<u8>,
+    /// The first instant at which it holds.
+    #[serde(with = "instant")]
+    pub from: Timestamp,
+    /// The last instant at which it holds; what was issued until then stays good.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "optional_instant")]
+    pub until: Option<Timestamp>,
+    /// That the party was struck off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub withdrawal: Option<Withdrawal>,
+}
+
+/// That an accreditation was withdrawn.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Withdrawal {
+    /// The first instant at which the accreditation no longer holds.
+    #[serde(with = "instant")]
+    pub withdrawn_from: Timestamp,
+    /// What becomes of what was issued before that instant.
+    pub earlier_credentials: EarlierCredentials,
+    /// Why, in English.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// What becomes of the credentials, or registrations, that were issued before a withdrawal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EarlierCredentials {
+    /// They stay good. Only for a party whose dates can be believed: it could date back what it issues now.
+    Stand,
+    /// They are good no more from the withdrawal on.
+    Fall,
+}
+
+impl Contents {
+    /// Puts the entries in order.
+    pub(super) fn sort(&mut self) {
+        self.issuers.sort_by(|one, other| one.id.cmp(&other.id));
+        self.registrars.sort_by(|one, other| one.id.cmp(&other.id));
+    }
+
+    pub(super) fn issuer(&self, id: &str) -> Option<&Entry> {
+        find(&self.issuers, id)
+    }
+
+    pub(super) fn registrar(&self, id: &str) -> Option<&Entry> {
+        find(&self.registrars, id)
+    }
+
+    /// Holds it to its bounds.
+    pub(super) fn check(&self, kind: &Kind) -> Result<(), Problem> {
+        kind.require((1..=MAX_SEQUENCE).contains(&self.sequence), "sequence", "is not 1 to 2^53 - 1")?;
+        let first = self.sequence == 1;
+        kind.require(first == self.previous.is_none(), "previous", "stands in every list but the first")?;
+        if let Some(previous) = &self.previous {
+            let digest = previous.len() == DIGEST_LENGTH
+                && previous.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
+            kind.require(digest, "previous", "is not a SHA-256 digest in base64url")?;
+        }
+        for (entries, what) in [(&self.issuers, "issuers"), (&self.registrars, "registrars")] {
+            kind.count(entries.len(), 0..=MAX_ENTRIES, what)?;
+            let ordered = entries.is_sorted_by(|one, next| one.id < next.id);
+            kind.require(ordered, what, "are not in ascending order of their DIDs, each once")?;
+        }
+        self.issuers.iter().try_for_each(|entry| entry.check(kind, true))?;
+        self.registrars.iter().try_for_each(|entry| entry.check(kind, false))
+    }
+}
+
+fn find<'a>(entries: &'a [Entry], id: &str) -> Option<&'a Entry> {
+    entries.binary_search_by(|entry| entry.id.as_str().cmp(id)).ok().and_then(|at| entries.get(at))
+}
+
+impl Entry {
+    fn check(&self, kind: &Kind, issuer: bool) -> Result<(), Problem> {
+        kind.did(&self.id, "id")?;
+        kind.text(&self.name, "name", MAX_NAME)?;
+        kind.count(self.accreditations.len(), 1..=MAX_ACCREDITATIONS, "accreditations")?;
+        self.accreditations.iter().try_for_each(|accreditation| accreditation.check(kind, issuer))
+    }
+}
+
+impl Accreditation {
+    fn check(&self, kind: &Kind, issuer: bool) -> Result<(), Problem> {
+        kind.count(self.types.len(), if issuer { 1..=MAX_TYPES } else { 0..=0 }, "types")?;
+        self.types.iter().try_for_each(|name| kind.text(name, "types", MAX_NAME))?;
+        if let Some(countries) = &self.jurisdictions {
+            kind.count(countries.len(), 1..=MAX_TYPES, "jurisdictions")?;
+            let country = |text: &String| text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_uppercase());
+            kind.require(
+                countries.iter().all(country),
+                "jurisdictions",
+                "are not of two capital letters (ISO 3166-1)",
+            )?;
+        }
+        let level = self.max_level.is_none_or(|level| issuer && (1..=8).contains(&level));
+        kind.require(level, "max_level", "is not 1 to 8, or stands with a registrar")?;
+        kind.require(self.until.is_none_or(|until| self.from <= until), "until", "is before from")?;
+        let Some(withdrawal) = &self.withdrawal else { return Ok(()) };
+        kind.require(self.from <= withdrawal.withdrawn_from, "withdrawn_from", "is before from")?;
+        withdrawal.reason.as_ref().map_or(Ok(()), |reason| kind.text(reason, "reason", MAX_REASON))
+    }
+}
+
+/// Instants that may be absent; there is no `null`.
+mod optional_instant {
+    use serde::{Deserializer, Serializer};
+
+    use super::instant;
+    use crate::time::Timestamp;
+
+    pub(super) fn serialize<S: Serializer>(at: &Option<Timestamp>, serializer: S) -> Result<S::Ok, S::Error> {
+        match at {
+            Some(at) => instant::serialize(at, serializer),
+            None => serializer.serialize_none(),
+        }
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>, D::Error> {
+        instant::deserialize(deserializer).map(Some)
+    }
+}

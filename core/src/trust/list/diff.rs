@@ -1,0 +1,103 @@
+//! What one trust list has otherwise than another.
+
+use std::{cmp::Ordering, fmt};
+
+use super::{Contents, Entry};
+
+/// One party that the two lists do not have in the same way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Difference<'a> {
+    /// Whether it is a registrar; else it is an issuer. One DID may be both, and then is told twice.
+    pub registrar: bool,
+    /// What became of its entry.
+    pub change: Change<'a>,
+}
+
+/// What became of an entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change<'a> {
+    /// It is new.
+    Added(&'a Entry),
+    /// It is gone.
+    Removed(&'a Entry),
+    /// It is another.
+    Changed {
+        /// As it was.
+        before: &'a Entry,
+        /// As it is.
+        after: &'a Entry,
+    },
+}
+
+impl Difference<'_> {
+    /// The party's DID.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        match &self.change {
+            Change::Added(entry) | Change::Removed(entry) | Change::Changed { after: entry, .. } => &entry.id,
+        }
+    }
+
+    /// Whether history is lost or told otherwise than before: an accreditation is gone, or is another in more than that it
+    /// got or changed an end or was withdrawn, or a withdrawal is other than it was. Operators should sign such a list only
+    /// to correct an error.
+    #[must_use]
+    pub fn rewrites_history(&self) -> bool {
+        match &self.change {
+            Change::Added(_) => false,
+            Change::Removed(_) => true,
+            Change::Changed { before, after } => !before.accreditations.iter().all(|old| {
+                after.accreditations.iter().any(|new| {
+                    let same = (&old.types, &old.jurisdictions, old.max_level, old.from)
+                        == (&new.types, &new.jurisdictions, new.max_level, new.from);
+                    same && (old.withdrawal.is_none() || (&old.withdrawal, old.until) == (&new.withdrawal, new.until))
+                })
+            }),
+        }
+    }
+}
+
+impl fmt::Display for Difference<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (what, entry) = match self.change {
+            Change::Added(entry) => ("added", entry),
+            Change::Removed(entry) => ("removed", entry),
+            Change::Changed { after, .. } => ("changed", after),
+        };
+        let role = if self.registrar { "registrar" } else { "issuer" };
+        write!(f, "{what}: {role} {} ({})", entry.id, entry.name)?;
+        if self.rewrites_history() { f.write_str("; its history is not what it was") } else { Ok(()) }
+    }
+}
+
+pub(super) fn diff<'a>(before: &'a Contents, after: &'a Contents) -> Vec<Difference<'a>> {
+    let mut found = Vec::new();
+    for (registrar, before, after) in
+        [(false, &before.issuers, &after.issuers), (true, &before.registrars, &after.registrars)]
+    {
+        found.extend(changes(before, after).into_iter().map(|change| Difference { registrar, change }));
+    }
+    found
+}
+
+/// Merges two slices that are in ascending order of their ids.
+fn changes<'a>(before: &'a [Entry], after: &'a [Entry]) -> Vec<Change<'a>> {
+    let mut found = Vec::new();
+    let (mut old, mut new) = (before.iter().peekable(), after.iter().peekable());
+    loop {
+        let order = match (old.peek(), new.peek()) {
+            (None, None) => return found,
+            (Some(_), None) => Ordering::Less,
+            (None, Some(_)) => Ordering::Greater,
+            (Some(old), Some(new)) => old.id.cmp(&new.id),
+        };
+        let was = if order.is_le() { old.next() } else { None };
+        let is = if order.is_ge() { new.next() } else { None };
+        match (was, is) {
+            (Some(before), Some(after)) if before != after => found.push(Change::Changed { before, after }),
+            (Some(entry), None) => found.push(Change::Removed(entry)),
+            (None, Some(entry)) => found.push(Change::Added(entry)),
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,379 @@
+//! Trust lists: who may issue what, and who may register askers, in one numbered and dated document that a quorum of
+//! operators has signed (spec/trust.md). No program reads one yet.
+//!
+//! Operators [draft](TrustList::draft) a list and [sign](TrustList::sign) it one after the other. Whoever relies on it
+//! pins the operators and [verifies](TrustList::verify) it, given the [`Seen`] of the last one, so that nobody can
+//! bring an older one back. [`TrustList::why`] then decides about one party, and says by which entry and rule;
+//! [`ListedIssuers`] brings that into the pipeline; [`TrustList::diff`] tells two lists apart.
+
+use std::collections::BTreeSet;
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+use sha2::{Digest as _, Sha256};
+
+use crate::{
+    Code, Problem,
+    credential::{CONTEXT_V2, Credential},
+    did::{self, Did, DidUrl, Purpose, Resolve},
+    json,
+    keys::Signer,
+    secure::data_integrity::{self, Expected, ProofOptions, eddsa_jcs::EddsaJcs2022},
+    time::Timestamp,
+    trust::statement::{Clock, Kind},
+};
+
+mod contents;
+mod diff;
+#[cfg(test)]
+mod tests;
+mod why;
+
+pub use contents::{Accreditation, Contents, EarlierCredentials, Entry, Withdrawal};
+pub use diff::{Change, Difference};
+pub use why::{Act, ListedIssuers, Question, Rule, Why};
+
+const LIST: Kind = Kind { type_name: "TrustList", invalid: Code::TrustListInvalid };
+/// Where the terms are defined that VCDM 2.0 does not have: the vocabulary of all statements.
+const VOCABULARY: &str = "https://carnet.example/vocab#";
+/// All that may stand at the top of a list.
+const MEMBERS: [&str; 7] = ["@context", "type", "issuer", "validFrom", "validUntil", "credentialSubject", "proof"];
+/// The most operators: as many as there may be proofs in a document.
+const MAX_OPERATORS: usize = 16;
+/// The longest time for which a list holds, in seconds. Without a bound, its end would protect nobody.
+const MAX_VALIDITY: i64 = 366 * 86_400;
+
+/// The operators of one list, as they are pinned by whoever relies on it, and how many of them must have signed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Operators {
+    list: String,
+    operators: BTreeSet<String>,
+    quorum: usize,
+}
+
+impl Operators {
+    /// Pins `quorum` of `operators` (DIDs, at most 16, each once) for the list that has the DID `list` as its issuer.
+    /// A quorum of more than half keeps two halves of the operators from signing two lists of one number.
+    ///
+    /// # Errors
+    /// `did_malformed`; `malformed_value` for no, too many or repeated operators, or a quorum that is not 1 to their
+    /// number.
+    pub fn pin<'a>(list: &str, operators: impl IntoIterator<Item = &'a str>, quorum: usize) -> Result<Self, Problem> {
+        let list = Did::parse(list)?.to_string();
+        let mut pinned = BTreeSet::new();
+        for operator in operators {
+            if !pinned.insert(Did::parse(operator)?.to_string()) {
+                return Err(Problem::new(Code::MalformedValue, "an operator of a trust list is pinned twice"));
+            }
+        }
+        if pinned.len() > MAX_OPERATORS {
+            return Err(Problem::new(Code::MalformedValue, format!("there are more than {MAX_OPERATORS} operators")));
+        }
+        if !(1..=pinned.len()).contains(&quorum) {
+            return Err(Problem::new(Code::MalformedValue, "the quorum is not 1 to the number of operators"));
+        }
+        Ok(Self { list, operators: pinned, quorum })
+    }
+}
+
+/// What to remember of the newest list that was ever accepted; one that is older, or another of its number, is refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Seen {
+    /// Its number.
+    pub sequence: u64,
+    /// Its [digest](TrustList::digest).
+    pub digest: String,
+}
+
+/// What a list must be.
+#[derive(Debug, Clone, Copy)]
+pub struct Pinned<'a> {
+    /// Whose list, and signed by whom.
+    pub operators: &'a Operators,
+    /// The newest one that was accepted before; `None` only if there never was one.
+    pub seen: Option<&'a Seen>,
+    /// The time.
+    pub now: Timestamp,
+    /// How far clocks may differ, in seconds.
+    pub skew: i64,
+}
+
+/// A trust list that holds: a quorum has signed it, its time it was, and it is not older than what was seen before.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TrustList {
+    contents: Contents,
+    list: String,
+    valid_from: Timestamp,
+    valid_until: Timestamp,
+    skew: i64,
+    digest: String,
+    signed_by: BTreeSet<String>,
+}
+
+/// A list whose form holds; nobody need have signed it.
+struct Draft {
+    contents: Contents,
+    list: String,
+    from: Timestamp,
+    until: Timestamp,
+    unsecured: Map<String, Value>,
+    proofs: Vec<Value>,
+}
+
+impl TrustList {
+    /// A list that nobody has signed yet: `list` is the DID that names it, from `from` to `until`, at most 366 days
+    /// later. Its entries are put in order.
+    ///
+    /// # Errors
+    /// `trust_list_invalid` for content that is out of bounds, `validity_reversed`, `date_malformed`.
+    pub fn draft(
+        list: &Did,
+        contents: &Contents,
+        from: Timestamp,
+        until: Timestamp,
+    ) -> Result<Map<String, Value>, Problem> {
+        let mut contents = contents.clone();
+        contents.sort();
+        let subject = serde_json::to_value(contents).map_err(|_| LIST.problem("its content cannot be written"))?;
+        let document = Map::from_iter([
+            ("@context".to_owned(), context()),
+            ("type".to_owned(), json!(["VerifiableCredential", LIST.type_name])),
+            ("issuer".to_owned(), list.as_str().into()),
+            ("validFrom".to_owned(), from.to_string().into()),
+            ("validUntil".to_owned(), until.to_string().into()),
+            ("credentialSubject".to_owned(), subject),
+        ]);
+        read(&document)?;
+        Ok(document)
+    }
+
+    /// Adds one operator's signature to a list. `kid` is a verification method of the operator's DID, of an Ed25519 key.
+    /// What is signed is what [`Self::preview`] shows.
+    ///
+    /// # Errors
+    /// `trust_list_operator` if that operator has signed it already; what [`Self::preview`] refuses;
+    /// `algorithm_mismatch`, `proof_generation`.
+    pub fn sign(
+        document: &Map<String, Value>,
+        kid: &DidUrl,
+        signer: &dyn Signer,
+        now: Timestamp,
+    ) -> Result<Map<String, Value>, Problem> {
+        let draft = read(document)?;
+        for proof in &draft.proofs {
+            if operator(proof)?.did() == kid.did() {
+                return Err(Problem::new(Code::TrustListOperator, "this operator has signed the list already"));
+            }
+        }
+        let options = ProofOptions {
+            verification_method: &kid.to_string(),
+            purpose: Purpose::AssertionMethod,
+            created: Some(now),
+            expires: None,
+            challenge: None,
+            domain: None,
+        };
+        data_integrity::secure(document, &EddsaJcs2022, &options, signer)
+    }
+
+    /// What a list says, for those who are to sign it. Nothing is known of its signatures: never decide by it.
+    ///
+    /// # Errors
+    /// `trust_list_invalid`, and what [`Credential::parse`] refuses.
+    pub fn preview(document: &Map<String, Value>) -> Result<Contents, Problem> {
+        read(document).map(|draft| draft.contents)
+    }
+
+    /// Verifies a list. Read its text with [`Limits::LIST`](json::Limits::LIST).
+    ///
+    /// # Errors
+    /// `trust_list_invalid`; `trust_list_operator` (a signature by somebody who is not pinned, who is never resolved, or
+    /// a second one of the same operator or key); `trust_list_quorum` (too few); `expired`, `not_yet_valid`;
+    /// `trust_list_rollback` (older than the one seen), `trust_list_conflict` (another of the same number, or one that does
+    /// not follow the one seen); what [`data_integrity::verify`] and [`Credential::parse`] refuse.
+    pub fn verify(document: &Map<String, Value>, pinned: &Pinned<'_>, resolver: &dyn Resolve) -> Result<Self, Problem> {
+        let Draft { contents, list, from, until, unsecured, proofs } = read(document)?;
+        if list != pinned.operators.list {
+            return Err(LIST.problem("it is another list than the one that is pinned here"));
+        }
+        let signed_by = quorum(&unsecured, &proofs, pinned, resolver)?;
+        let clock = Clock { now: pinned.now, skew: pinned.skew };
+        clock.has_come(from, "the trust list's validFrom")?;
+        clock.has_not_passed(until, "the trust list's validUntil")?;
+        let digest = digest(&unsecured)?;
+        if let Some(seen) = pinned.seen {
+            follows(&contents, &digest, seen)?;
+        }
+        let (valid_from, valid_until) = (from, until);
+        Ok(Self { contents, list, valid_from, valid_until, skew: pinned.skew, digest, signed_by })
+    }
+
+    /// What it says.
+    #[must_use]
+    pub fn contents(&self) -> &Contents {
+        &self.contents
+    }
+
+    /// The DID that names the list.
+    #[must_use]
+    pub fn list(&self) -> &str {
+        &self.list
+    }
+
+    /// From when it holds.
+    #[must_use]
+    pub fn valid_from(&self) -> Timestamp {
+        self.valid_from
+    }
+
+    /// The last instant at which it holds.
+    #[must_use]
+    pub fn valid_until(&self) -> Timestamp {
+        self.valid_until
+    }
+
+    /// The DIDs of the operators who signed it.
+    pub fn signed_by(&self) -> impl Iterator<Item = &str> {
+        self.signed_by.iter().map(String::as_str)
+    }
+
+    /// base64url of SHA-256 over its RFC 8785 text without proofs: one more signature does not make it another list.
+    #[must_use]
+    pub fn digest(&self) -> &str {
+        &self.digest
+    }
+
+    /// What to remember of it, durably and before anything is decided by it.
+    #[must_use]
+    pub fn seen(&self) -> Seen {
+        Seen { sequence: self.contents.sequence, digest: self.digest.clone() }
+    }
+
+    /// The content that the next list starts from: this one's, with the next number and this one's digest.
+    #[must_use]
+    pub fn successor(&self) -> Contents {
+        Contents {
+            sequence: self.contents.sequence.saturating_add(1),
+            previous: Some(self.digest.clone()),
+            ..self.contents.clone()
+        }
+    }
+
+    /// What the list `later` has otherwise than this one: first the issuers, then the registrars, each by DID.
+    #[must_use]
+    pub fn diff<'a>(&'a self, later: &'a Self) -> Vec<Difference<'a>> {
+        diff::diff(&self.contents, &later.contents)
+    }
+
+    fn clock(&self, now: Timestamp) -> Clock {
+        Clock { now, skew: self.skew }
+    }
+}
+
+fn context() -> Value {
+    json!([CONTEXT_V2, {"@vocab": VOCABULARY}])
+}
+
+/// Holds a document to the form of a list.
+fn read(document: &Map<String, Value>) -> Result<Draft, Problem> {
+    let credential = Credential::parse(document.clone())?;
+    let is = |name: &str, value: &Value| document.get(name) == Some(value);
+    LIST.require(is("type", &json!(["VerifiableCredential", LIST.type_name])), "its type", "is not TrustList")?;
+    LIST.require(is("@context", &context()), "its @context", "is not that of Carnet's statements")?;
+    // A status or terms that are not looked at must not be passed over.
+    let expected = document.keys().all(|name| MEMBERS.contains(&name.as_str()));
+    LIST.require(expected, "the document", "has a member that may not stand in it")?;
+    LIST.require(document.get("issuer").is_some_and(Value::is_string), "its issuer", "is not a DID")?;
+    LIST.did(credential.issuer(), "its issuer")?;
+    let missing = |name: &str| LIST.problem(format!("it has no {name}"));
+    let from = credential.valid_from().ok_or_else(|| missing("validFrom"))?;
+    let until = credential.valid_until().ok_or_else(|| missing("validUntil"))?;
+    LIST.require(until <= from.plus(MAX_VALIDITY), "its validity", "is longer than 366 days")?;
+    let mut unsecured = document.clone();
+    let proofs = match unsecured.remove("proof") {
+        None => Vec::new(),
+        Some(Value::Array(many)) => many,
+        Some(one) => vec![one],
+    };
+    let subject = unsecured.get("credentialSubject").cloned().unwrap_or_default();
+    // What serde says of a fault may quote a value, so it is not passed on.
+    let contents: Contents =
+        serde_json::from_value(subject).map_err(|_| LIST.problem("its subject has not the members of a trust list"))?;
+    contents.check(&LIST)?;
+    Ok(Draft { contents, list: credential.issuer().to_owned(), from, until, unsecured, proofs })
+}
+
+/// Whose proof it says that it is.
+fn operator(proof: &Value) -> Result<DidUrl, Problem> {
+    let method = proof.get("verificationMethod").and_then(Value::as_str);
+    DidUrl::parse(method.ok_or_else(|| Problem::new(Code::ProofMalformed, "a proof has no verificationMethod"))?)
+}
+
+/// Verifies each proof by itself, as that of its own operator. That all are of pinned ones, and none twice, is found out
+/// before anything is resolved.
+fn quorum(
+    unsecured: &Map<String, Value>,
+    proofs: &[Value],
+    pinned: &Pinned<'_>,
+    resolver: &dyn Resolve,
+) -> Result<BTreeSet<String>, Problem> {
+    if proofs.is_empty() {
+        return Err(Code::ProofMissing.into());
+    }
+    let mut operators = BTreeSet::new();
+    for proof in proofs {
+        let did = operator(proof)?.did().to_string();
+        if !pinned.operators.operators.contains(&did) {
+            return Err(Problem::new(Code::TrustListOperator, "a signature is by nobody who is pinned here"));
+        }
+        if !operators.insert(did) {
+            return Err(Problem::new(Code::TrustListOperator, "one operator has signed twice"));
+        }
+    }
+    if operators.len() < pinned.operators.quorum {
+        let (signed, needed) = (operators.len(), pinned.operators.quorum);
+        return Err(Problem::new(Code::TrustListQuorum, format!("{signed} operators have signed, of {needed} needed")));
+    }
+    let mut keys = BTreeSet::new();
+    let mut document = unsecured.clone();
+    for proof in proofs {
+        let method = operator(proof)?;
+        document.insert("proof".to_owned(), proof.clone());
+        let expected = Expected {
+            purpose: Purpose::AssertionMethod,
+            controller: method.did().as_str(),
+            binding: None,
+            now: pinned.now,
+            skew: pinned.skew,
+        };
+        data_integrity::verify(&document, &[&EddsaJcs2022], resolver, &expected)?;
+        // Two DIDs may have one key; whoever has it is still only one.
+        let (_, key) = did::key_for(resolver, &method.to_string(), Purpose::AssertionMethod)?;
+        if !keys.insert(key.thumbprint()) {
+            return Err(Problem::new(Code::TrustListOperator, "two operators have signed with one key"));
+        }
+    }
+    Ok(operators)
+}
+
+fn digest(unsecured: &Map<String, Value>) -> Result<String, Problem> {
+    Ok(URL_SAFE_NO_PAD.encode(Sha256::digest(json::canonicalize_object(unsecured)?)))
+}
+
+/// Holds a list against the newest that was seen before. Some between the two may have been missed.
+fn follows(contents: &Contents, digest: &str, seen: &Seen) -> Result<(), Problem> {
+    let conflict = |what: &str| Err(Problem::new(Code::TrustListConflict, what));
+    if contents.sequence < seen.sequence {
+        let (old, newest) = (contents.sequence, seen.sequence);
+        return Err(Problem::new(Code::TrustListRollback, format!("it is number {old}, and {newest} was seen before")));
+    }
+    if contents.sequence == seen.sequence && digest != seen.digest {
+        return conflict("another list with the same number was seen before");
+    }
+    if Some(contents.sequence) == seen.sequence.checked_add(1) && contents.previous.as_deref() != Some(&seen.digest) {
+        return conflict("it does not follow the list that was seen before");
+    }
+    Ok(())
+}

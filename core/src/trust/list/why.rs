@@ -1,0 +1,301 @@
+//! What a trust list decides about one party, and why (spec/trust.md section 5).
+
+use std::fmt;
+
+use super::{Accreditation, EarlierCredentials, Entry, TrustList};
+use crate::{Code, Problem, time::Timestamp, verify::IssuerPolicy};
+
+/// What a party did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Act {
+    /// It issued a credential of this type, by the catalogue's name.
+    Issue(String),
+    /// It registered a relying party.
+    Register,
+}
+
+/// What is asked of a trust list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Question {
+    /// The DID of the issuer or registrar.
+    pub party: String,
+    /// What it did.
+    pub act: Act,
+    /// When: the `validFrom` of what it issued. If that is not known, it is judged as if it were issued now.
+    pub issued: Option<Timestamp>,
+    /// Under which country's law (ISO 3166-1 alpha-2). Where an accreditation is for some countries only, one must be given.
+    pub jurisdiction: Option<String>,
+    /// The level of the European Qualifications Framework that is relied on. Where an accreditation has a limit, one must
+    /// be given.
+    pub level: Option<u8>,
+}
+
+impl Question {
+    /// Whether `issuer` may issue a type; nothing else is known of the credential.
+    #[must_use]
+    pub fn issue(issuer: &str, credential_type: &str) -> Self {
+        Self::about(issuer, Act::Issue(credential_type.to_owned()))
+    }
+
+    /// Whether `registrar` may register relying parties; nothing else is known of the registration.
+    #[must_use]
+    pub fn register(registrar: &str) -> Self {
+        Self::about(registrar, Act::Register)
+    }
+
+    fn about(party: &str, act: Act) -> Self {
+        Self { party: party.to_owned(), act, issued: None, jurisdiction: None, level: None }
+    }
+}
+
+macro_rules! rules {
+    ($($variant:ident, $name:literal, $doc:literal;)*) => {
+        /// The rule that decided. Of several accreditations the one counts that comes furthest in this order; the last three
+        /// accept, all others refuse.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Rule { $(#[doc = $doc] $variant,)* }
+
+        impl Rule {
+            /// Every rule there is.
+            pub const ALL: &'static [Rule] = &[$(Rule::$variant,)*];
+
+            /// Its stable name, in `snake_case`.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Rule::$variant => $name,)* }
+            }
+
+            /// What it says, in one sentence.
+            #[must_use]
+            pub const fn meaning(self) -> &'static str {
+                match self { $(Rule::$variant => $doc,)* }
+            }
+        }
+    };
+}
+
+rules! {
+    ListNotYetValid, "list_not_yet_valid", "The trust list's time has not come yet.";
+    ListExpired, "list_expired", "The trust list is past its end; a newer one is needed.";
+    NotListed, "not_listed", "It is not in the trust list.";
+    TypeNotListed, "type_not_listed", "It is listed, but not for this type.";
+    NotYetAccredited, "not_yet_accredited", "Its accreditation had not begun.";
+    Ended, "ended", "Its accreditation had ended before.";
+    Withdrawn, "withdrawn", "Its accreditation had been withdrawn before.";
+    Fallen, "fallen", "Its accreditation was withdrawn since, and what it issued before fell with it.";
+    JurisdictionUnknown, "jurisdiction_unknown", "Its accreditation is for some countries only, and the country is not known.";
+    OutsideJurisdiction, "outside_jurisdiction", "Its accreditation is not for this country.";
+    LevelUnknown, "level_unknown", "Its accreditation is up to some level only, and the level is not known.";
+    AboveLevel, "above_level", "The level is higher than its accreditation allows.";
+    IssueDateUnknown, "issue_date_unknown", "Some of what it issued has fallen, and it is not known whether this was issued then.";
+    WithdrawnSince, "withdrawn_since", "It was accredited; that was withdrawn since, and what it issued before stands.";
+    EndedSince, "ended_since", "It was accredited; that has ended since.";
+    Accredited, "accredited", "It is accredited.";
+}
+
+impl Rule {
+    /// Whether it accepts.
+    #[must_use]
+    pub const fn accepts(self) -> bool {
+        matches!(self, Self::Accredited | Self::EndedSince | Self::WithdrawnSince)
+    }
+}
+
+/// A decision, and why it is so. As text it is a sentence or two in English.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Why {
+    /// The number of the trust list.
+    pub sequence: u64,
+    /// What was asked.
+    pub question: Question,
+    /// The time for which it was decided.
+    pub now: Timestamp,
+    /// The name in the party's entry, if it has one.
+    pub name: Option<String>,
+    /// The accreditation that decided, and its place in the entry, if one did.
+    pub accreditation: Option<(usize, Accreditation)>,
+    /// The rule that decided.
+    pub rule: Rule,
+}
+
+impl Why {
+    /// Whether the party is accepted.
+    #[must_use]
+    pub const fn accepted(&self) -> bool {
+        self.rule.accepts()
+    }
+
+    /// The decision as a result.
+    ///
+    /// # Errors
+    /// `issuer_untrusted` or `registrar_untrusted`, unless the party is accepted.
+    pub fn check(&self) -> Result<(), Problem> {
+        let code = match self.question.act {
+            Act::Issue(_) => Code::IssuerUntrusted,
+            Act::Register => Code::RegistrarUntrusted,
+        };
+        if self.accepted() { Ok(()) } else { Err(Problem::new(code, self.rule.meaning())) }
+    }
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The question is a stranger's text: nothing in it moves a cursor or turns the line around.
+        let party = self.question.party.escape_debug();
+        let verdict = if self.accepted() { "accepted" } else { "refused" };
+        match &self.question.act {
+            Act::Issue(name) => write!(f, "{party} as issuer of {}: {verdict}.", name.escape_debug())?,
+            Act::Register => write!(f, "{party} as registrar: {verdict}.")?,
+        }
+        write!(f, " {} (rule {}, trust list {}", self.rule.meaning(), self.rule.as_str(), self.sequence)?;
+        if let Some(name) = &self.name {
+            write!(f, ", entry \"{}\"", name.escape_debug())?;
+        }
+        if let Some((at, accreditation)) = &self.accreditation {
+            write!(f, ", accreditation {}: {accreditation}", at.saturating_add(1))?;
+        }
+        f.write_str(")")
+    }
+}
+
+impl fmt::Display for Accreditation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "from {}", self.from)?;
+        if let Some(until) = self.until {
+            write!(f, " until {until}")?;
+        }
+        if let Some(countries) = &self.jurisdictions {
+            write!(f, ", for {}", countries.join(", "))?;
+        }
+        if let Some(level) = self.max_level {
+            write!(f, ", up to level {level}")?;
+        }
+        let Some(withdrawal) = &self.withdrawal else { return Ok(()) };
+        let earlier = match withdrawal.earlier_credentials {
+            EarlierCredentials::Stand => "stands",
+            EarlierCredentials::Fall => "falls",
+        };
+        write!(f, ", withdrawn from {} on (what was issued before {earlier})", withdrawal.withdrawn_from)?;
+        withdrawal.reason.as_ref().map_or(Ok(()), |reason| write!(f, ": {}", reason.escape_debug()))
+    }
+}
+
+impl TrustList {
+    /// Decides, for the time `now`. Of what the question leaves open nothing is taken for granted.
+    #[must_use]
+    pub fn why(&self, question: &Question, now: Timestamp) -> Why {
+        let entry = match question.act {
+            Act::Issue(_) => self.contents.issuer(&question.party),
+            Act::Register => self.contents.registrar(&question.party),
+        };
+        let (mut rule, accreditation) = match entry {
+            None => (Rule::NotListed, None),
+            Some(entry) => entry.judge(question, now),
+        };
+        // The list may have been verified long ago: its end counts at every decision.
+        let clock = self.clock(now);
+        if clock.has_come(self.valid_from, "").is_err() {
+            rule = Rule::ListNotYetValid;
+        }
+        if clock.has_not_passed(self.valid_until, "").is_err() {
+            rule = Rule::ListExpired;
+        }
+        Why {
+            sequence: self.contents.sequence,
+            question: question.clone(),
+            now,
+            name: entry.map(|entry| entry.name.clone()),
+            accreditation: accreditation.map(|(at, accreditation)| (at, accreditation.clone())),
+            rule,
+        }
+    }
+}
+
+impl Entry {
+    /// The rule that decides, and the accreditation that it was applied to.
+    fn judge(&self, question: &Question, now: Timestamp) -> (Rule, Option<(usize, &Accreditation)>) {
+        let covers = |accreditation: &Accreditation| match &question.act {
+            Act::Issue(name) => accreditation.types.contains(name),
+            Act::Register => true,
+        };
+        let judged = self.accreditations.iter().enumerate().filter(|(_, accreditation)| covers(accreditation));
+        let fallen = judged.clone().any(|(_, accreditation)| accreditation.has_fallen(now));
+        match judged.map(|of| (of.1.judge(question, now), Some(of))).max_by_key(|(rule, _)| *rule) {
+            None => (Rule::TypeNotListed, None),
+            Some((rule, of)) if rule.accepts() && fallen && question.issued.is_none() => (Rule::IssueDateUnknown, of),
+            Some(decided) => decided,
+        }
+    }
+}
+
+impl Accreditation {
+    /// Whether what was issued under it has fallen.
+    fn has_fallen(&self, now: Timestamp) -> bool {
+        self.withdrawal.as_ref().is_some_and(|withdrawal| {
+            withdrawal.withdrawn_from <= now && withdrawal.earlier_credentials == EarlierCredentials::Fall
+        })
+    }
+
+    /// It is no matter of clocks that differ, since others than the verifier wrote both instants: each boundary is exact.
+    fn judge(&self, question: &Question, now: Timestamp) -> Rule {
+        let issued = question.issued.unwrap_or(now);
+        if issued < self.from || now < self.from {
+            return Rule::NotYetAccredited;
+        }
+        let withdrawn_from = self.withdrawal.as_ref().map(|withdrawal| withdrawal.withdrawn_from);
+        if withdrawn_from.is_some_and(|from| from <= issued) {
+            return Rule::Withdrawn;
+        }
+        if self.has_fallen(now) {
+            return Rule::Fallen;
+        }
+        if self.until.is_some_and(|until| until < issued) {
+            return Rule::Ended;
+        }
+        match (&self.jurisdictions, &question.jurisdiction) {
+            (Some(_), None) => return Rule::JurisdictionUnknown,
+            (Some(countries), Some(country)) if !countries.contains(country) => return Rule::OutsideJurisdiction,
+            _ => {}
+        }
+        match (self.max_level, question.level) {
+            (Some(_), None) => return Rule::LevelUnknown,
+            (Some(max), Some(level)) if level > max => return Rule::AboveLevel,
+            _ => {}
+        }
+        if withdrawn_from.is_some_and(|from| from <= now) {
+            Rule::WithdrawnSince
+        } else if self.until.is_some_and(|until| until < now) {
+            Rule::EndedSince
+        } else {
+            Rule::Accredited
+        }
+    }
+}
+
+/// A trust list as the pipeline's policy. The pipeline asks with an issuer and a type alone, so what else is known of the
+/// credential is given here, before; what is not given is refused where the list has a limit for it.
+#[derive(Debug, Clone, Copy)]
+pub struct ListedIssuers<'a> {
+    /// The list.
+    pub list: &'a TrustList,
+    /// The time of verification.
+    pub now: Timestamp,
+    /// The `validFrom` of the credential, if there is one credential and it is known; see [`Question::issued`].
+    pub issued: Option<Timestamp>,
+    /// Under which country's law; see [`Question::jurisdiction`].
+    pub jurisdiction: Option<&'a str>,
+    /// The level that is relied on; see [`Question::level`].
+    pub level: Option<u8>,
+}
+
+impl IssuerPolicy for ListedIssuers<'_> {
+    fn accepts(&self, issuer: &str, credential_type: &str) -> Result<(), Problem> {
+        let question = Question {
+            issued: self.issued,
+            jurisdiction: self.jurisdiction.map(str::to_owned),
+            level: self.level,
+            ..Question::issue(issuer, credential_type)
+        };
+        self.list.why(&question, self.now).check()
+    }
+}
