@@ -17,7 +17,7 @@ use crate::{
     issuer::{Issuer, NONCE_SECONDS, TOKEN_SECONDS},
     proofs,
     secrets::{self, Hash, Use},
-    store::{Intended, Intent, Store, Work},
+    store::{Finished, Intended, Intent, Store, Work},
 };
 
 /// What a request for copies gives.
@@ -125,9 +125,9 @@ impl<S: Store> Issuer<S> {
         let text = Zeroizing::new(serde_json::to_vec(&*copies).map_err(|_| Error::Corrupt("answer"))?);
         let sealed = secrets::seal(handle, &work.request_digest, &text).ok_or(Error::Corrupt("answer"))?;
         let until = now.plus(TOKEN_SECONDS);
-        if !self.store.finish(work.collection, sealed, until, now).await? {
-            // Another call for this offer was first; what was signed here goes nowhere.
-            return Err(Error::AlreadyCollected);
+        // A wallet that lost its connection repeats its call while the first still signs: both get what is stored first.
+        if let Finished::Answered(first) = self.store.finish(work.collection, sealed, until, now).await? {
+            return open_answer(work.format, handle, &work.request_digest, &first);
         }
         tracing::info!(offer_id = work.offer_id, copies = copies.len(), "credentials issued");
         let notification_id = notification_id(handle, &work.request_digest);

@@ -144,6 +144,16 @@ pub(crate) enum Intended {
     Deferred,
 }
 
+/// What became of a signed answer.
+#[derive(Debug)]
+pub(crate) enum Finished {
+    /// It is stored, and may go out.
+    Stored,
+    /// The same request was answered by another call meanwhile: this is its sealed answer, and what was signed here goes
+    /// nowhere.
+    Answered(Vec<u8>),
+}
+
 /// Copies that are to be signed.
 #[derive(Debug)]
 pub(crate) struct Work {
@@ -265,14 +275,15 @@ pub(crate) trait IssuanceStore {
         transaction_hash: Hash,
         now: Timestamp,
     ) -> impl Future<Output = Result<(Hash, Format, Intended), Error>> + Send;
-    /// Erases the claims, marks the copies as issued, keeps the sealed answer. False: another call was first.
+    /// Erases the claims, marks the copies as issued, keeps the sealed answer. If the offer was closed since the intent, it
+    /// changes nothing, and answers or refuses as the same request would be if it came now.
     fn finish(
         &self,
         collection: i64,
         sealed: Vec<u8>,
         sealed_until: Timestamp,
         now: Timestamp,
-    ) -> impl Future<Output = Result<bool, Error>> + Send;
+    ) -> impl Future<Output = Result<Finished, Error>> + Send;
     /// Records a wallet's notification and erases the sealed answer.
     fn notify(&self, notification_hash: Hash, event: i32) -> impl Future<Output = Result<(), Error>> + Send;
 }

@@ -6,7 +6,7 @@ use carnet_proto::issuer::v1 as proto;
 use super::harness::{HolderOffer, MARK, Running, holder_keys, offer_request, reason, start};
 use crate::{
     secrets::{self, Use},
-    store::{Intended, Intent, IssuanceStore as _, Store as _},
+    store::{Intended, Intent, IssuanceStore as _, OfferStore as _, Store as _},
 };
 
 #[tokio::test]
@@ -108,6 +108,31 @@ async fn a_power_cut_gives_no_index_out_twice_and_loses_no_copy() {
     assert!(!issuer.on_disk(MARK));
     assert_eq!(issuer.collect(&token, &offer.configuration, proofs).await.unwrap(), answer);
     assert_eq!(issuer.issued().await, issued);
+}
+
+/// The offer is closed while a call signs: the signature goes nowhere, and the refusal says why.
+#[tokio::test]
+async fn what_was_signed_too_late_is_refused() {
+    for (cancelled, refusal) in [(true, "OFFER_CANCELLED"), (false, "OFFER_ALREADY_COLLECTED")] {
+        let issuer = start().await;
+        let offer = issuer.create(offer_request("a")).await;
+        let token = issuer.redeem(&offer).await.unwrap();
+        let nonce = issuer.nonce().await;
+        let proofs = issuer.proofs(&holder_keys(1), &nonce);
+        let Intended::Sign(work) = intend(&issuer, &offer, &token, &nonce, &proofs).await else {
+            panic!("nothing to sign");
+        };
+        if cancelled {
+            issuer.issuer.store.cancel(&offer.id).await.unwrap();
+        } else {
+            // The same request was answered, and the wallet acknowledged the answer.
+            let first = issuer.collect(&token, &offer.configuration, proofs).await.unwrap();
+            issuer.issuer.notify(&first.notification_id, 1).await.unwrap();
+        }
+        let now = Timestamp::from_unix(issuer.now());
+        let late = issuer.issuer.store.finish(work.collection, vec![1], now.plus(300), now).await;
+        assert_eq!(reason(late.map_err(Into::into)), refusal);
+    }
 }
 
 /// The power goes between the intent and the signature, and the wallet has lost its token, or comes too late with it.

@@ -10,7 +10,7 @@ use crate::{
     format::{Format, configuration_id},
     nonces::Nonce,
     secrets::Hash,
-    store::{Intended, Intent, IssuanceStore, OfferRecord, OfferState, Work},
+    store::{Finished, Intended, Intent, IssuanceStore, OfferRecord, OfferState, Work},
 };
 
 impl IssuanceStore for SqliteStore {
@@ -101,7 +101,7 @@ impl IssuanceStore for SqliteStore {
         sealed: Vec<u8>,
         sealed_until: Timestamp,
         now: Timestamp,
-    ) -> Result<bool, Error> {
+    ) -> Result<Finished, Error> {
         let mut tx = begin(&self.pool, "finish_issuance").await?;
         let closed = sqlx::query(
             "UPDATE offers SET state = 'collected', claims = NULL \
@@ -111,7 +111,7 @@ impl IssuanceStore for SqliteStore {
         .execute(&mut *tx)
         .await?;
         if closed.rows_affected() != 1 {
-            return Ok(false);
+            return answered_meanwhile(&mut tx, collection, now).await.map(Finished::Answered);
         }
         sqlx::query(
             "UPDATE collections SET state = 'signed', holder_keys = NULL, sealed = ?, sealed_until = ? WHERE seq = ?",
@@ -134,7 +134,7 @@ impl IssuanceStore for SqliteStore {
         forget_unsigned(&mut tx, &offer_id).await?;
         tx.commit().await?;
         self.truncate_log().await;
-        Ok(true)
+        Ok(Finished::Stored)
     }
 
     async fn notify(&self, notification_hash: Hash, event: i32) -> Result<(), Error> {
@@ -165,6 +165,20 @@ fn repeated(offer: &SqliteRow, state: OfferState, known: &SqliteRow, intent: &In
         }
         _ => Err(Error::TokenInvalid),
     }
+}
+
+/// The answer that another call gave to the same request while this one signed; or why there is none.
+async fn answered_meanwhile(tx: &mut Tx, collection: i64, now: Timestamp) -> Result<Vec<u8>, Error> {
+    let row = sqlx::query("SELECT * FROM collections WHERE seq = ?").bind(collection).fetch_one(&mut **tx).await?;
+    if let Some(sealed) = sealed_of(&row, now)? {
+        return Ok(sealed);
+    }
+    if row.try_get::<Option<Vec<u8>>, _>("transaction_hash")?.is_some() {
+        return Err(Error::TransactionUnknown);
+    }
+    let offer = sqlx::query(OFFER).bind(row.try_get::<String, _>("offer_id")?).fetch_one(&mut **tx).await?;
+    require_collectable(tx, &offer_of(&offer)?).await?;
+    Err(Error::AlreadyCollected)
 }
 
 /// Refuses an offer whose copies went out, or wait for their release, under another request.
