@@ -1,6 +1,6 @@
 //! What a trust list says (spec/trust.md section 2).
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::{
     Problem,
@@ -30,7 +30,7 @@ pub struct Contents {
     /// Its number, from 1; each list has a greater one than all before it.
     pub sequence: u64,
     /// The [digest](super::TrustList::digest) of the list before it; the first, and only that, has none.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub previous: Option<String>,
     /// Who may issue, or was allowed to once; by DID, in ascending order of its bytes.
     pub issuers: Vec<Entry>,
@@ -59,10 +59,10 @@ pub struct Accreditation {
     pub types: Vec<String>,
     /// The countries (ISO 3166-1 alpha-2) under whose law it may issue, or whose relying parties it may register; `None`:
     /// wherever it may be.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub jurisdictions: Option<Vec<String>>,
     /// The highest level of the European Qualifications Framework that an issuer may confirm, 1 to 8; `None`: no limit.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub max_level: Option<u8>,
     /// The first instant at which it holds.
     #[serde(with = "instant")]
@@ -71,7 +71,7 @@ pub struct Accreditation {
     #[serde(default, skip_serializing_if = "Option::is_none", with = "optional_instant")]
     pub until: Option<Timestamp>,
     /// That the party was struck off.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub withdrawal: Option<Withdrawal>,
 }
 
@@ -85,7 +85,7 @@ pub struct Withdrawal {
     /// What becomes of what was issued before that instant.
     pub earlier_credentials: EarlierCredentials,
     /// Why, in English.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
 }
 
@@ -169,7 +169,12 @@ impl Accreditation {
     }
 }
 
-/// Instants that may be absent; there is no `null`.
+/// A member that is there has a value: `null` could be read as no limit, or as none allowed.
+fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
+}
+
+/// Instants that may be absent.
 mod optional_instant {
     use serde::{Deserializer, Serializer};
 

@@ -1,1 +1,224 @@
+use std::sync::{Arc, Mutex};
 
+use serde_json::Value;
+
+use super::*;
+use crate::{
+    did::{DidDocument, SelfContained},
+    keys::{Algorithm, SecretKey},
+};
+
+mod decisions;
+mod form;
+mod properties;
+mod signatures;
+
+const LIST_DID: &str = "did:web:trust.example";
+const UNI: &str = "did:web:uni.example";
+const QUALIFICATION: &str = "QualificationCredential";
+const SKEW: i64 = 60;
+
+/// The operator with this number.
+fn secret(number: u8) -> SecretKey {
+    SecretKey::from_bytes(Algorithm::EdDsa, &[number; 32]).unwrap()
+}
+
+/// The did:key of a key, and its one verification method.
+fn kid(key: &SecretKey) -> DidUrl {
+    let did = Did::key(&key.public_key());
+    did.with_fragment(did.id()).unwrap()
+}
+
+fn did_of(number: u8) -> String {
+    kid(&secret(number)).did().to_string()
+}
+
+fn at(text: &str) -> Timestamp {
+    Timestamp::parse(text).unwrap()
+}
+
+fn now() -> Timestamp {
+    at("2026-11-22T12:00:00Z")
+}
+
+fn day(offset: i64) -> Timestamp {
+    now().plus(offset * 86_400)
+}
+
+/// Takes down what it is asked for.
+#[derive(Default)]
+struct Resolver(Mutex<Vec<String>>);
+
+impl Resolve for Resolver {
+    fn resolve(&self, did: &Did) -> Result<Arc<DidDocument>, Problem> {
+        self.0.lock().unwrap().push(did.to_string());
+        SelfContained.resolve(did)
+    }
+}
+
+/// Accredited without any limit or end.
+fn accreditation() -> Accreditation {
+    Accreditation {
+        types: vec![QUALIFICATION.to_owned()],
+        jurisdictions: None,
+        max_level: None,
+        from: at("2020-01-01T00:00:00Z"),
+        until: None,
+        withdrawal: None,
+    }
+}
+
+fn withdrawn(from: &str, earlier_credentials: EarlierCredentials) -> Accreditation {
+    let withdrawal = Withdrawal { withdrawn_from: at(from), earlier_credentials, reason: None };
+    Accreditation { withdrawal: Some(withdrawal), ..accreditation() }
+}
+
+fn entry(id: &str, accreditations: Vec<Accreditation>) -> Entry {
+    Entry { id: id.to_owned(), name: "University of Example".to_owned(), accreditations }
+}
+
+/// The first list: the university, and a registrar for two countries.
+fn contents() -> Contents {
+    let registrar = Accreditation {
+        types: Vec::new(),
+        jurisdictions: Some(vec!["DE".to_owned(), "AT".to_owned()]),
+        ..accreditation()
+    };
+    Contents {
+        sequence: 1,
+        previous: None,
+        issuers: vec![entry(UNI, vec![accreditation()])],
+        registrars: vec![entry("did:web:registrar.example", vec![registrar])],
+    }
+}
+
+fn with_issuer(accreditations: Vec<Accreditation>) -> Contents {
+    Contents { issuers: vec![entry(UNI, accreditations)], ..contents() }
+}
+
+fn draft(contents: &Contents) -> Map<String, Value> {
+    TrustList::draft(&Did::parse(LIST_DID).unwrap(), contents, now(), day(30)).unwrap()
+}
+
+fn signed_by(mut document: Map<String, Value>, numbers: &[u8]) -> Map<String, Value> {
+    for number in numbers {
+        let key = secret(*number);
+        document = TrustList::sign(&document, &kid(&key), &key, now()).unwrap();
+    }
+    document
+}
+
+/// Two of the three operators 1, 2 and 3.
+fn operators() -> Operators {
+    let dids = [did_of(1), did_of(2), did_of(3)];
+    Operators::pin(LIST_DID, dids.iter().map(String::as_str), 2).unwrap()
+}
+
+fn verify_at(document: &Map<String, Value>, seen: Option<&Seen>, now: Timestamp) -> Result<TrustList, Problem> {
+    let operators = operators();
+    TrustList::verify(document, &Pinned { operators: &operators, seen, now, skew: SKEW }, &SelfContained)
+}
+
+fn verify(document: &Map<String, Value>) -> Result<TrustList, Problem> {
+    verify_at(document, None, now())
+}
+
+/// A list of this content, signed by two operators and verified.
+fn list(contents: &Contents) -> TrustList {
+    verify(&signed_by(draft(contents), &[1, 2])).unwrap()
+}
+
+#[track_caller]
+fn refused<T: std::fmt::Debug>(result: Result<T, Problem>, code: Code) {
+    assert_eq!(result.unwrap_err().code, code);
+}
+
+#[test]
+fn a_list_is_drafted_signed_and_verified() {
+    let document = signed_by(draft(&contents()), &[3, 1]);
+    let held = verify(&document).unwrap();
+    assert_eq!(held.contents(), &contents());
+    assert_eq!((held.list(), held.valid_from(), held.valid_until()), (LIST_DID, now(), day(30)));
+    assert_eq!(held.signed_by().map(str::to_owned).collect::<BTreeSet<_>>(), BTreeSet::from([did_of(1), did_of(3)]));
+    assert_eq!(TrustList::preview(&document).unwrap(), contents());
+    // It can go over the wire.
+    let text = serde_json::to_vec(&document).unwrap();
+    assert_eq!(verify(&json::parse_object(&text, json::Limits::LIST).unwrap()).unwrap(), held);
+}
+
+#[test]
+fn its_context_is_that_of_all_statements() {
+    let statement = LIST.sign(&json!({"a": 1}), (now(), None), &kid(&secret(1)), &secret(1)).unwrap();
+    assert_eq!(draft(&contents())["@context"], statement["@context"]);
+}
+
+#[test]
+fn row_70_an_older_trust_list() {
+    let first = list(&contents());
+    let second = list(&first.successor());
+    let third = list(&second.successor());
+    assert_eq!((third.contents().sequence, third.contents().previous.as_deref()), (3, Some(second.digest())));
+    let after = |list: &TrustList, seen: &TrustList| {
+        let document = signed_by(draft(list.contents()), &[1, 2]);
+        verify_at(&document, Some(&seen.seen()), now()).map(|list| list.contents().sequence)
+    };
+    assert_eq!(after(&second, &first).unwrap(), 2);
+    assert_eq!(after(&second, &second).unwrap(), 2, "the same one again");
+    assert_eq!(after(&third, &first).unwrap(), 3, "one may have been missed");
+    refused(after(&first, &second), Code::TrustListRollback);
+    refused(after(&first, &third), Code::TrustListRollback);
+    refused(after(&second, &third), Code::TrustListRollback);
+}
+
+#[test]
+fn a_list_that_contradicts_the_one_seen_is_refused() {
+    let first = list(&contents());
+    let second = list(&first.successor());
+    let after = |contents: &Contents, seen: &TrustList| {
+        verify_at(&signed_by(draft(contents), &[1, 2]), Some(&seen.seen()), now())
+    };
+    let other = with_issuer(vec![withdrawn("2026-01-01T00:00:00Z", EarlierCredentials::Fall)]);
+    after(&contents(), &first).unwrap();
+    refused(after(&other, &first), Code::TrustListConflict);
+    // The next one names the one before; one further on cannot be held to that.
+    let elsewhere = Contents { previous: Some(list(&other).digest().to_owned()), ..first.successor() };
+    after(&first.successor(), &first).unwrap();
+    refused(after(&elsewhere, &first), Code::TrustListConflict);
+    after(&Contents { sequence: 3, ..elsewhere }, &first).unwrap();
+    // More signatures do not make it another list, another time does.
+    let seen = second.seen();
+    let more = signed_by(draft(second.contents()), &[3, 2, 1]);
+    verify_at(&more, Some(&seen), now()).unwrap();
+    let longer = TrustList::draft(&Did::parse(LIST_DID).unwrap(), second.contents(), now(), day(31)).unwrap();
+    refused(verify_at(&signed_by(longer, &[1, 2]), Some(&seen), now()), Code::TrustListConflict);
+    // What is remembered can be kept as JSON.
+    assert_eq!(serde_json::from_str::<Seen>(&serde_json::to_string(&seen).unwrap()).unwrap(), seen);
+}
+
+#[test]
+fn two_lists_are_told_apart() {
+    let before = list(&Contents {
+        issuers: ["did:web:a.example", "did:web:b.example", "did:web:c.example"]
+            .map(|id| entry(id, vec![accreditation()]))
+            .to_vec(),
+        ..contents()
+    });
+    let mut contents = before.successor();
+    assert_eq!(before.diff(&list(&contents)), []);
+    contents.issuers[1].accreditations = vec![withdrawn("2026-03-01T00:00:00Z", EarlierCredentials::Stand)];
+    contents.issuers[2].id = "did:web:d.example".to_owned();
+    contents.registrars.clear();
+    let after = list(&contents);
+    let told: Vec<_> = before.diff(&after).iter().map(|d| (d.to_string(), d.rewrites_history())).collect();
+    let expected = [
+        ("changed: issuer did:web:b.example (University of Example)", false),
+        ("removed: issuer did:web:c.example (University of Example); its history is not what it was", true),
+        ("added: issuer did:web:d.example (University of Example)", false),
+        ("removed: registrar did:web:registrar.example (University of Example); its history is not what it was", true),
+    ];
+    assert_eq!(told, expected.map(|(text, rewrites)| (text.to_owned(), rewrites)));
+    // Back again, what was added is removed, and a withdrawal is taken back, which is no history.
+    let back: Vec<_> = after.diff(&before).iter().map(|d| (d.id().to_owned(), d.rewrites_history())).collect();
+    let expected = [("b", true), ("c", false), ("d", true), ("registrar", false)];
+    assert_eq!(back, expected.map(|(name, rewrites)| (format!("did:web:{name}.example"), rewrites)));
+}

@@ -1,0 +1,228 @@
+//! What is decided by a list, and why.
+
+use super::*;
+use crate::verify::IssuerPolicy as _;
+
+const MARCH: &str = "2026-03-01T00:00:00Z";
+
+fn question(issued: Option<Timestamp>) -> Question {
+    Question { issued, ..Question::issue(UNI, QUALIFICATION) }
+}
+
+#[track_caller]
+fn decided(accreditations: Vec<Accreditation>, question: &Question) -> Rule {
+    let why = list(&with_issuer(accreditations)).why(question, now());
+    assert_eq!(why.check().map_err(|p| p.code), if why.accepted() { Ok(()) } else { Err(Code::IssuerUntrusted) });
+    why.rule
+}
+
+#[test]
+fn row_68_an_issuer_that_is_not_listed_for_the_type() {
+    let list = list(&contents());
+    let policy = ListedIssuers { list: &list, now: now(), issued: None, jurisdiction: None, level: None };
+    policy.accepts(UNI, QUALIFICATION).unwrap();
+    refused(policy.accepts(UNI, "ResidencePermitCredential"), Code::IssuerUntrusted);
+    refused(policy.accepts("did:web:uni.example.other", QUALIFICATION), Code::IssuerUntrusted);
+    // A registrar is no issuer, and an issuer no registrar.
+    refused(policy.accepts("did:web:registrar.example", QUALIFICATION), Code::IssuerUntrusted);
+    let rule = |question| list.why(&question, now()).rule;
+    assert_eq!(rule(Question::issue("did:web:registrar.example", QUALIFICATION)), Rule::NotListed);
+    assert_eq!(rule(Question::register(UNI)), Rule::NotListed);
+    assert_eq!(rule(Question::issue(UNI, "ResidencePermitCredential")), Rule::TypeNotListed);
+}
+
+#[test]
+fn row_69_an_issuer_that_is_listed_but_withdrawn() {
+    let accepts = |accreditation: Accreditation, issued: Option<&str>| {
+        let list = list(&with_issuer(vec![accreditation]));
+        let policy = ListedIssuers { list: &list, now: now(), issued: issued.map(at), jurisdiction: None, level: None };
+        policy.accepts(UNI, QUALIFICATION)
+    };
+    let (february, april) = (Some("2026-02-01T00:00:00Z"), Some("2026-04-01T00:00:00Z"));
+    let stand = || withdrawn(MARCH, EarlierCredentials::Stand);
+    let fall = || withdrawn(MARCH, EarlierCredentials::Fall);
+    for issued in [february, april, None] {
+        accepts(accreditation(), issued).unwrap();
+    }
+    // Struck off in March: what was issued in February stays good, if the entry says so.
+    accepts(stand(), february).unwrap();
+    refused(accepts(stand(), april), Code::IssuerUntrusted);
+    refused(accepts(stand(), None), Code::IssuerUntrusted);
+    for issued in [february, april, None] {
+        refused(accepts(fall(), issued), Code::IssuerUntrusted);
+    }
+}
+
+/// How a boundary was crossed: -1 d, -5 min, -1 s, at it, +1 s, +5 min, +1 d.
+const OFFSETS: [i64; 7] = [-86_400, -300, -1, 0, 1, 300, 86_400];
+
+#[track_caller]
+fn table(accreditation: &Accreditation, boundary: Timestamp, expected: [Rule; 7], judged: fn(Timestamp) -> Question) {
+    let list = list(&with_issuer(vec![accreditation.clone()]));
+    let rules = OFFSETS.map(|offset| list.why(&judged(boundary.plus(offset)), now()).rule);
+    assert_eq!(rules, expected);
+}
+
+#[test]
+fn the_boundaries_for_what_was_issued_to_the_second() {
+    use Rule::{Accredited, Ended, EndedSince, Fallen, NotYetAccredited, Withdrawn, WithdrawnSince};
+    let issued = |at| question(Some(at));
+    let (n, a) = (NotYetAccredited, Accredited);
+    table(&accreditation(), accreditation().from, [n, n, n, a, a, a, a], issued);
+    let until = at(MARCH);
+    let ended = Accreditation { until: Some(until), ..accreditation() };
+    let (s, e) = (EndedSince, Ended);
+    table(&ended, until, [s, s, s, s, e, e, e], issued);
+    let (s, w) = (WithdrawnSince, Withdrawn);
+    table(&withdrawn(MARCH, EarlierCredentials::Stand), at(MARCH), [s, s, s, w, w, w, w], issued);
+    let f = Fallen;
+    table(&withdrawn(MARCH, EarlierCredentials::Fall), at(MARCH), [f, f, f, w, w, w, w], issued);
+}
+
+#[test]
+fn the_boundaries_for_the_time_of_the_decision_to_the_second() {
+    use Rule::{Accredited, Ended, EndedSince, Fallen, NotYetAccredited, Withdrawn, WithdrawnSince};
+    // Within the list's own time, so that nothing but the accreditation decides.
+    let boundary = day(15);
+    let decide = |accreditation: &Accreditation, issued: Option<Timestamp>| {
+        let list = list(&with_issuer(vec![accreditation.clone()]));
+        OFFSETS.map(|offset| list.why(&question(issued), boundary.plus(offset)).rule)
+    };
+    let (a, before, at_it) = (Accredited, Some(day(-1)), Some(boundary));
+    let until = Accreditation { until: Some(boundary), ..accreditation() };
+    assert_eq!(decide(&until, None), [a, a, a, a, Ended, Ended, Ended]);
+    assert_eq!(decide(&until, before), [a, a, a, a, EndedSince, EndedSince, EndedSince]);
+    let from = Accreditation { from: boundary, ..accreditation() };
+    let n = NotYetAccredited;
+    assert_eq!(decide(&from, None), [n, n, n, a, a, a, a]);
+    assert_eq!(decide(&from, at_it), [n, n, n, a, a, a, a], "an accreditation that is announced is none yet");
+    let announced = |earlier_credentials| {
+        let withdrawal = Withdrawal { withdrawn_from: boundary, earlier_credentials, reason: None };
+        Accreditation { withdrawal: Some(withdrawal), ..accreditation() }
+    };
+    let (stand, fall) = (announced(EarlierCredentials::Stand), announced(EarlierCredentials::Fall));
+    let (s, w, f) = (WithdrawnSince, Withdrawn, Fallen);
+    assert_eq!(decide(&stand, None), [a, a, a, w, w, w, w]);
+    assert_eq!(decide(&stand, before), [a, a, a, s, s, s, s]);
+    assert_eq!(decide(&stand, at_it), [w; 7]);
+    assert_eq!(decide(&fall, None), [a, a, a, w, w, w, w]);
+    assert_eq!(decide(&fall, before), [a, a, a, f, f, f, f]);
+}
+
+#[test]
+fn what_ended_long_ago_can_still_be_withdrawn() {
+    let until = Some(at("2024-01-01T00:00:00Z"));
+    let issued = question(Some(at("2023-01-01T00:00:00Z")));
+    let ended = Accreditation { until, ..accreditation() };
+    assert_eq!(decided(vec![ended], &issued), Rule::EndedSince);
+    let fallen = Accreditation { until, ..withdrawn(MARCH, EarlierCredentials::Fall) };
+    assert_eq!(decided(vec![fallen], &issued), Rule::Fallen);
+}
+
+#[test]
+fn an_issuer_that_came_back() {
+    let again = Accreditation { from: at("2026-06-01T00:00:00Z"), ..accreditation() };
+    let issued = |earlier, issued: Option<&str>| {
+        decided(vec![withdrawn(MARCH, earlier), again.clone()], &question(issued.map(at)))
+    };
+    let (february, april, july) = ("2026-02-01T00:00:00Z", "2026-04-01T00:00:00Z", "2026-07-01T00:00:00Z");
+    for (earlier, in_february, undated) in [
+        (EarlierCredentials::Stand, Rule::WithdrawnSince, Rule::Accredited),
+        // What has no date may be of the time before.
+        (EarlierCredentials::Fall, Rule::Fallen, Rule::IssueDateUnknown),
+    ] {
+        assert_eq!(issued(earlier, Some(february)), in_february);
+        assert_eq!(issued(earlier, Some(april)), Rule::Withdrawn);
+        assert_eq!(issued(earlier, Some(july)), Rule::Accredited);
+        assert_eq!(issued(earlier, None), undated);
+    }
+    // That another type fell says nothing of this one.
+    let other = Accreditation { types: vec!["X".to_owned()], ..withdrawn(MARCH, EarlierCredentials::Fall) };
+    assert_eq!(decided(vec![other, accreditation()], &question(None)), Rule::Accredited);
+}
+
+#[test]
+fn countries_and_levels_are_limits() {
+    let limited = Accreditation {
+        jurisdictions: Some(vec!["DE".to_owned(), "AT".to_owned()]),
+        max_level: Some(6),
+        ..accreditation()
+    };
+    let asked = |jurisdiction: Option<&str>, level| Question {
+        jurisdiction: jurisdiction.map(str::to_owned),
+        level,
+        ..question(None)
+    };
+    let rule = |jurisdiction, level| decided(vec![limited.clone()], &asked(jurisdiction, level));
+    assert_eq!(rule(Some("DE"), Some(6)), Rule::Accredited);
+    assert_eq!(rule(Some("AT"), Some(1)), Rule::Accredited);
+    assert_eq!(rule(Some("FR"), Some(6)), Rule::OutsideJurisdiction);
+    assert_eq!(rule(Some("de"), Some(6)), Rule::OutsideJurisdiction);
+    assert_eq!(rule(Some("DE"), Some(7)), Rule::AboveLevel);
+    // What is not known is not within a limit.
+    assert_eq!(rule(None, Some(6)), Rule::JurisdictionUnknown);
+    assert_eq!(rule(Some("DE"), None), Rule::LevelUnknown);
+    assert_eq!(decided(vec![accreditation()], &asked(Some("FR"), Some(8))), Rule::Accredited);
+    // Two limits are not mixed: up to 6 in Germany and 8 in France is not 8 in Germany.
+    let france = Accreditation { jurisdictions: Some(vec!["FR".to_owned()]), max_level: Some(8), ..accreditation() };
+    let both =
+        |jurisdiction, level| decided(vec![limited.clone(), france.clone()], &asked(Some(jurisdiction), Some(level)));
+    assert_eq!((both("FR", 8), both("DE", 6)), (Rule::Accredited, Rule::Accredited));
+    assert_eq!(both("DE", 8), Rule::AboveLevel);
+    // And the adapter hands them on.
+    let list = list(&with_issuer(vec![limited]));
+    let policy = |level| ListedIssuers { list: &list, now: now(), issued: None, jurisdiction: Some("DE"), level };
+    policy(Some(6)).accepts(UNI, QUALIFICATION).unwrap();
+    refused(policy(Some(7)).accepts(UNI, QUALIFICATION), Code::IssuerUntrusted);
+    refused(policy(None).accepts(UNI, QUALIFICATION), Code::IssuerUntrusted);
+}
+
+#[test]
+fn registrars_are_judged_as_issuers_are() {
+    let list = list(&contents());
+    let asked = |jurisdiction: Option<&str>| {
+        let jurisdiction = jurisdiction.map(str::to_owned);
+        list.why(&Question { jurisdiction, ..Question::register("did:web:registrar.example") }, now())
+    };
+    asked(Some("AT")).check().unwrap();
+    refused(asked(Some("FR")).check(), Code::RegistrarUntrusted);
+    assert_eq!(asked(None).rule, Rule::JurisdictionUnknown);
+}
+
+#[test]
+fn a_decision_tells_its_reason() {
+    let limited = Accreditation { jurisdictions: Some(vec!["DE".to_owned()]), max_level: Some(6), ..accreditation() };
+    let mut fallen = withdrawn(MARCH, EarlierCredentials::Fall);
+    fallen.withdrawal.as_mut().unwrap().reason = Some("Diplomas were sold.".to_owned());
+    let list = list(&with_issuer(vec![fallen.clone(), limited]));
+    let why = list.why(&question(Some(at("2026-02-01T00:00:00Z"))), now());
+    assert_eq!(
+        (why.sequence, why.rule, why.name.as_deref()),
+        (1, Rule::JurisdictionUnknown, Some("University of Example"))
+    );
+    assert_eq!(why.accreditation.as_ref().map(|(at, _)| *at), Some(1));
+    assert_eq!(
+        why.to_string(),
+        "did:web:uni.example as issuer of QualificationCredential: refused. Its accreditation is for some countries only, \
+         and the country is not known. (rule jurisdiction_unknown, trust list 1, entry \"University of Example\", \
+         accreditation 2: from 2020-01-01T00:00:00Z, for DE, up to level 6)"
+    );
+    let why = self::list(&with_issuer(vec![fallen.clone()])).why(&question(Some(at("2026-02-01T00:00:00Z"))), now());
+    assert_eq!(why.accreditation, Some((0, fallen)));
+    assert!(why.to_string().ends_with(
+        "accreditation 1: from 2020-01-01T00:00:00Z, withdrawn from 2026-03-01T00:00:00Z on (what was issued before \
+         falls): Diplomas were sold.)"
+    ));
+    // A stranger's text does nothing to the line that it stands in.
+    let stranger = list.why(&Question::issue("did:web:a\u{202e}\u{1b}[2J", "X\n"), now());
+    assert_eq!(stranger.rule, Rule::NotListed);
+    assert!(!stranger.to_string().contains(['\u{202e}', '\u{1b}', '\n']));
+}
+
+#[test]
+fn rules_have_names_of_their_own() {
+    let names: BTreeSet<&str> = Rule::ALL.iter().map(|rule| rule.as_str()).collect();
+    assert_eq!(names.len(), Rule::ALL.len());
+    let accepting: Vec<Rule> = Rule::ALL.iter().copied().filter(|rule| rule.accepts()).collect();
+    assert_eq!(accepting, Rule::ALL[Rule::ALL.len() - 3..], "acceptance is last in the order");
+}
