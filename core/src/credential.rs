@@ -27,6 +27,13 @@ pub struct Credential {
     valid_until: Option<Timestamp>,
 }
 
+impl Drop for Credential {
+    /// Claims do not outlive their use.
+    fn drop(&mut self) {
+        self.document.values_mut().for_each(crate::wipe);
+    }
+}
+
 impl Credential {
     /// Holds a document to the data model (VCDM 2.0 section 4).
     ///

@@ -22,8 +22,10 @@ pub mod status;
 pub mod time;
 pub mod trust;
 pub mod verify;
+mod wipe;
 
 pub use problem::{Code, Problem};
+pub use wipe::wipe;
 
 /// The randomness that a caller passes in: a cryptographically secure generator.
 pub type Rng<'a> = &'a mut dyn rand_core::CryptoRngCore;

@@ -224,9 +224,19 @@ impl Stage {
     /// # Errors
     /// If the consent has no digest, or the answer is not JSON.
     pub fn approve(&self, request_uri: &str) -> Result<(Value, Said)> {
-        let consent = self.carnet(&["present", request_uri])?.json()?;
+        self.approve_with(request_uri, &[])
+    }
+
+    /// [`Self::approve`], with what the owner decides besides.
+    ///
+    /// # Errors
+    /// If the consent has no digest, or the answer is not JSON.
+    pub fn approve_with(&self, request_uri: &str, besides: &[&str]) -> Result<(Value, Said)> {
+        let args: Vec<&str> = ["present", request_uri].into_iter().chain(besides.iter().copied()).collect();
+        let consent = self.carnet(&args)?.json()?;
         let digest = consent.get("digest").and_then(Value::as_str).ok_or("the consent has no digest")?.to_owned();
-        let answer = self.carnet(&["present", request_uri, "--yes", &digest])?;
+        let approved: Vec<&str> = args.into_iter().chain(["--yes", &digest]).collect();
+        let answer = self.carnet(&approved)?;
         Ok((consent, answer))
     }
 }

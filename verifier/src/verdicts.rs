@@ -13,11 +13,11 @@ use carnet_core::{
     secure::sd_jwt::{ClaimPath, Step},
     time::Timestamp,
     verify::{Answer, Held, Outcome as CoreOutcome, Report, Seen, Verified},
+    wipe,
 };
 use carnet_spec::Keep;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use zeroize::Zeroize as _;
 
 /// What came of verifying: named checks, codes, and the paths that were shown. Never a claim's value.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -357,15 +357,6 @@ impl Drop for Disclosed {
     }
 }
 
-fn wipe(value: &mut Value) {
-    match value {
-        Value::String(text) => text.zeroize(),
-        Value::Array(items) => items.iter_mut().for_each(wipe),
-        Value::Object(members) => members.values_mut().for_each(wipe),
-        Value::Null | Value::Bool(_) | Value::Number(_) => *value = Value::Null,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -387,13 +378,6 @@ mod tests {
     fn what_was_disclosed_does_not_print() {
         let members = serde_json::json!({"a": [{"familyName": "Okonkwo"}]}).as_object().unwrap().clone();
         assert_eq!(format!("{:?}", Disclosed::of(members)), "Disclosed(redacted)");
-    }
-
-    #[test]
-    fn wiping_leaves_no_value() {
-        let mut value = serde_json::json!({"a": ["secret", 7, true, {"b": "x"}]});
-        wipe(&mut value);
-        assert_eq!(value, serde_json::json!({"a": ["", null, null, {"b": ""}]}));
     }
 
     #[test]

@@ -57,7 +57,7 @@ impl Verification {
     /// Verifies an answer, off the threads that serve calls.
     pub(crate) async fn presentation(
         self: &Arc<Self>,
-        vp_token: VpToken,
+        mut vp_token: VpToken,
         binding: Binding,
         now: Timestamp,
     ) -> Result<Judged, Error> {
@@ -70,6 +70,7 @@ impl Verification {
                 max_age: this.max_age,
             };
             let (report, verified) = this.with_environment(now, |env| verify::presentation(&vp_token, &asked, env));
+            vp_token.values_mut().flatten().for_each(zeroize::Zeroize::zeroize);
             Verdict::on_presentation(&report, verified, &binding.query, now)
         })
         .await
@@ -78,12 +79,13 @@ impl Verification {
     /// Verifies a credential that was handed over directly, off the threads that serve calls.
     pub(crate) async fn credential(
         self: &Arc<Self>,
-        bytes: Vec<u8>,
+        mut bytes: Vec<u8>,
         now: Timestamp,
     ) -> Result<(Verdict, Option<Disclosed>), Error> {
         let this = Arc::clone(self);
         blocking(move || {
             let (report, verified) = this.with_environment(now, |env| verify::credential(&bytes, env));
+            zeroize::Zeroize::zeroize(&mut bytes);
             Verdict::on_credential(&report, verified, now)
         })
         .await

@@ -5,6 +5,15 @@ use serde_json::{Map, Value};
 use super::{CheckName, Environment, Held, Report};
 use crate::{Code, Problem, time::Timestamp};
 
+/// A payload with its disclosed claims in their places, which is wiped when it is no longer needed.
+pub(super) struct Opened(pub(super) Map<String, Value>);
+
+impl Drop for Opened {
+    fn drop(&mut self) {
+        self.0.values_mut().for_each(crate::wipe);
+    }
+}
+
 /// When a credential is valid, from all that says so in it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Times {

@@ -2,7 +2,11 @@
 
 use serde_json::{Map, Value};
 
-use super::{Asked, CheckName, Environment, Held, Report, Seen, common, sd_jwt::Shown};
+use super::{
+    Asked, CheckName, Environment, Held, Report, Seen,
+    common::{self, Opened},
+    sd_jwt::Shown,
+};
 use crate::{
     Code, Problem,
     credential::Credential,
@@ -132,7 +136,8 @@ fn verify(
         verify_proofs(document, env.suites, env.resolver, &expected).map(|verified| (format, verified))
     });
     let (format, payload) = report.note(CheckName::Proof, about, proved)?;
-    let model = report.note(CheckName::Model, about, model(&payload, env))?;
+    let payload = Opened(payload);
+    let model = report.note(CheckName::Model, about, model(&payload.0, env))?;
     let (credential, type_name, until) = model;
     match &holder {
         Some(holder) => {
@@ -147,7 +152,7 @@ fn verify(
         None => report.skip(CheckName::HolderSubject, about, "it was handed over directly, without its holder"),
     }
     let times = common::Times { from: credential.valid_from(), until };
-    let disclosed = shown_paths(&payload);
+    let disclosed = shown_paths(&payload.0);
     if let Some(holder) = holder.and_then(|holder| holder.key) {
         report.see(Seen {
             query_id: about.to_owned(),
@@ -160,7 +165,7 @@ fn verify(
         });
     }
     let held = Held { credential, type_name, disclosed, proved: Vec::new(), format: format.to_owned() };
-    common::finish(report, about, &held, &payload, times, env)?;
+    common::finish(report, about, &held, &payload.0, times, env)?;
     Some(Shown { held, payload })
 }
 

@@ -201,7 +201,7 @@ fn answers(query: &CredentialQuery, shown: &sd_jwt::Shown) -> Result<(), Problem
         let path = crate::query::path_to_text(&proved.path);
         return Err(Problem::new(Code::ClaimUnrequested, format!("nobody asked for this threshold of {path}")));
     }
-    match query.paths_in(Candidate { format, payload: &shown.payload, proved: &shown.held.proved }) {
+    match query.paths_in(Candidate { format, payload: &shown.payload.0, proved: &shown.held.proved }) {
         Some(_) => Ok(()),
         None => Err(Problem::new(Code::QueryUnmet, format!("what was shown does not answer {}", query.id))),
     }

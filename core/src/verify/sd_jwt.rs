@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Asked, CheckName, Environment, Held, Report, Seen};
+use super::{Asked, CheckName, Environment, Held, Report, Seen, common::Opened};
 use crate::{
     Code, Problem, at_least,
     credential::{CONTEXT_V2, Credential},
@@ -21,7 +21,7 @@ pub(super) const DC: &str = "dc+sd-jwt";
 /// A verified credential beside the payload that queries are matched against.
 pub(super) struct Shown {
     pub(super) held: Held,
-    pub(super) payload: Map<String, Value>,
+    pub(super) payload: Opened,
 }
 
 /// Verifies one SD-JWT. With `asked` it must be bound to that request; without, it may not be bound at all.
@@ -62,9 +62,10 @@ pub(super) fn verify(
         }
     };
     let Disclosed { payload, paths } = disclosed;
-    let model = report.note(CheckName::Model, about, model(&token, format, &payload, env))?;
+    let payload = Opened(payload);
+    let model = report.note(CheckName::Model, about, model(&token, format, &payload.0, env))?;
     // A `sub` that is no text names somebody who cannot be the holder.
-    let sub = payload.get("sub").map(|sub| sub.as_str().unwrap_or_default());
+    let sub = payload.0.get("sub").map(|sub| sub.as_str().unwrap_or_default());
     let ids: Vec<&str> = if format == VC { model.credential.subject_ids().collect() } else { Vec::new() };
     // A VCDM credential whose subject has no id is nobody's, whatever its sub says.
     let named: Vec<&str> =
@@ -96,7 +97,7 @@ pub(super) fn verify(
         proved,
         format: format.to_owned(),
     };
-    super::common::finish(report, about, &held, &payload, model.times, env)?;
+    super::common::finish(report, about, &held, &payload.0, model.times, env)?;
     Some(Shown { held, payload })
 }
 
