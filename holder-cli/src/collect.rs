@@ -1,6 +1,6 @@
 //! Collecting copies: keys and proofs out, verified copies in. Nothing is stored that was not verified.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use carnet_core::{
     Code, Problem,
@@ -53,9 +53,11 @@ pub(crate) fn proofs(keys: &[HolderKey], issuer: &str, nonce: &str, now: Timesta
         .collect()
 }
 
-/// Verifies every copy and makes one credential of them; if one does not hold, none does.
+/// Verifies every copy and makes one credential of them; if one does not hold, none does. `earlier` are the copies of the
+/// same credential that are there already.
 pub(crate) fn verified(
     copies: &[String],
+    earlier: &[Copy],
     keys: &[HolderKey],
     promise: &Promise,
     resolver: &dyn Resolve,
@@ -106,6 +108,7 @@ pub(crate) fn verified(
         }
         let opened = Opened::of(credential, seen)?;
         bound_to(&opened, seen, &key.open()?.public_key())?;
+        coarse(&opened.members, &seen.format)?;
         let commitments = opened.commitments(&seen.format, known)?;
         let said = Said::of(&opened.members, known);
         if *first.get_or_insert_with(|| said.clone()) != said {
@@ -114,6 +117,9 @@ pub(crate) fn verified(
         held.valid_from = seen.credential.valid_from();
         held.valid_until = seen.credential.valid_until();
         held.copies.push(Copy { commitments, ..Copy::new(credential.to_owned(), key.clone()) });
+    }
+    if promise.format.ends_with("sd-jwt") {
+        unjoined(earlier, &held.copies)?;
     }
     Ok(held)
 }
@@ -218,6 +224,51 @@ fn nameless(members: &Map<String, Value>, format: &str, did: &Did) -> Result<(),
         Some(name) => Err(Problem::new(Code::ClaimForbidden, format!("the copy has a {name} of its own"))),
         None => Ok(()),
     }
+}
+
+/// Refuses times that are no whole days, and the time of the signature: by a second, an issuer would know one person's copies
+/// again, and so would everybody else (spec/credential-types.md 3.1).
+fn coarse(members: &Map<String, Value>, format: &str) -> Result<(), Problem> {
+    let fine =
+        |name: &str| Problem::new(Code::MalformedValue, format!("{name} of the copy is not the beginning of a day"));
+    if members.contains_key("iat") {
+        return Err(Problem::new(Code::MalformedValue, "the copy says when it was signed"));
+    }
+    for name in ["nbf", "exp"] {
+        let whole = |at: i64| Timestamp::from_unix(at).start_of_day().unix() == at;
+        if members.get(name).is_some_and(|at| !at.as_i64().is_some_and(whole)) {
+            return Err(fine(name));
+        }
+    }
+    // In an SD-JWT VC these are claims, as the type has them.
+    if format == "dc+sd-jwt" {
+        return Ok(());
+    }
+    for name in ["validFrom", "validUntil"] {
+        let Some(at) = members.get(name) else { continue };
+        // There is one way to write it: an offset or a fraction would tell copies apart as well as a second does.
+        let text = at.as_str().unwrap_or_default();
+        if Timestamp::parse(text)?.start_of_day().to_string() != text {
+            return Err(fine(name));
+        }
+    }
+    Ok(())
+}
+
+/// Refuses copies that have a digest in common with another, be it a decoy's: whoever saw both would know.
+fn unjoined(earlier: &[Copy], fresh: &[Copy]) -> Result<(), Problem> {
+    let mut seen = BTreeSet::new();
+    let mut repeated = false;
+    for copy in earlier.iter().filter(|copy| copy.is_kept()).chain(fresh) {
+        let token = SdJwt::parse(&copy.credential)?;
+        for digest in token.digests()? {
+            repeated |= !seen.insert(digest.to_owned());
+        }
+    }
+    if repeated {
+        return Err(Problem::new(Code::MalformedValue, "two copies have a digest in common"));
+    }
+    Ok(())
 }
 
 #[cfg(feature = "jsonld")]

@@ -1,13 +1,15 @@
 //! Collections that were begun: asked for, asked for again when the answer was lost, waited for when the issuer was not
 //! ready. Each is in the wallet's file before the issuer is asked, and stays there until it is stored, refused, or over.
 
-use carnet_core::time::Timestamp;
 use carnet_proto::issuer::v1::{IssuedCopy, NotificationEvent};
 use carnet_spec::Catalogue;
 use serde_json::{Value, json};
 
 use crate::{
-    client::issuance::{Collected, Issuer},
+    client::{
+        is_of,
+        issuance::{Collected, Issuer},
+    },
     collect::{proofs, verified},
     failure::{Failure, Safety, TRY_AGAIN},
     promise::Promise,
@@ -58,10 +60,10 @@ pub(crate) async fn fresh_proofs(
     issuer: &mut Issuer,
     audience: &str,
     keys: &[HolderKey],
-    now: Timestamp,
+    session: &Session,
 ) -> Result<Vec<String>, Failure> {
     let nonce = issuer.nonce().await?;
-    proofs(keys, audience, &nonce, now)
+    proofs(keys, audience, &nonce, session.now())
         .map_err(|problem| Failure::from_problem(&problem, "Your keys could not sign", "try again"))
 }
 
@@ -85,7 +87,7 @@ pub(crate) async fn resume(session: &Session, mut wallet: WalletFile, offer: Opt
 
 impl Collecting<'_> {
     async fn resume_one(&mut self, pending: Pending) -> Result<Step, Failure> {
-        if pending.is_over(self.session.now) {
+        if pending.is_over(self.session.now()) {
             let failure = Failure::new(
                 "collection_expired",
                 "The issuer's answer was lost, and the time to ask for it again is over",
@@ -164,7 +166,7 @@ impl Collecting<'_> {
             Err(failure) if failure.reason == NONCE_REFUSED => {}
             answered => return answered,
         }
-        let proofs = fresh_proofs(issuer, &promise.issuer, &pending.keys, self.session.now).await?;
+        let proofs = fresh_proofs(issuer, &promise.issuer, &pending.keys, self.session).await?;
         pending.stage = Stage::Asked { proofs: proofs.clone(), until };
         self.keep(pending)?;
         issuer.collect(token.expose(), &pending.configuration_id, proofs).await
@@ -185,7 +187,7 @@ impl Collecting<'_> {
         contents.log.push(Entry {
             party_name: issuer_name.to_owned(),
             reason: failure.reason.clone(),
-            ..Entry::new(self.session.now, EntryKind::ReceiveFailed, &pending.issuer)
+            ..Entry::new(self.session.now(), EntryKind::ReceiveFailed, &pending.issuer)
         });
         match self.wallet.save() {
             Ok(()) => failure.with_safety(Safety::Stored),
@@ -204,9 +206,9 @@ impl Collecting<'_> {
     ) -> Result<Step, Failure> {
         let (session, token) = (self.session, pending.access_token.expose());
         let texts: Vec<String> = copies.iter().map(|copy| copy.credential.clone()).collect();
-        let held = match verified(&texts, &pending.keys, promise, &session.dids, self.catalogue, session.now) {
+        let held = match verified(&texts, &[], &pending.keys, promise, &session.dids, self.catalogue, session.now()) {
             Ok(held) => HeldCredential {
-                endpoint: Some(pending.endpoint.clone()),
+                endpoint: Some(pending.endpoint.clone()).filter(|endpoint| is_of(endpoint, &pending.issuer)),
                 low_water: draw_low_water(held.copies.len()),
                 ..held
             },
@@ -230,7 +232,7 @@ impl Collecting<'_> {
         contents.log.push(Entry {
             party_name: promise.issuer_name.clone(),
             parts: vec![ShownPart::named(&held.id, &held.type_name)],
-            ..Entry::new(session.now, EntryKind::Received, &promise.issuer)
+            ..Entry::new(session.now(), EntryKind::Received, &promise.issuer)
         });
         contents.credentials.push(held);
         if let Err(failure) = self.wallet.save() {

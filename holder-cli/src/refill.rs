@@ -11,7 +11,7 @@ use carnet_spec::{Catalogue, CredentialType};
 use rand_core::{OsRng, RngCore};
 
 use crate::{
-    client::{issuance::Issuer, service_address},
+    client::{is_of, issuance::Issuer, service_address},
     collect::{Said, draw_keys, proofs, verified},
     failure::{Failure, Safety, TRY_AGAIN},
     promise::Promise,
@@ -44,9 +44,10 @@ pub(crate) fn unrefillable(held: &HeldCredential, now: Timestamp) -> Option<Fail
     if held.valid_until.is_some_and(|until| now > until) {
         return failure("expired", "The document is past its end", "ask its issuer for a new offer");
     }
-    if held.endpoint.is_none() {
+    // What a wallet of before kept is held to the same.
+    if !held.endpoint.as_deref().is_some_and(|endpoint| is_of(endpoint, &held.issuer)) {
         let message =
-            "Where its issuer's service is was not kept when the document came, so that no more can be asked for";
+            "Where its issuer's service is was not proven when the document came, so that no more can be asked for";
         return failure("endpoint_unknown", message, offer);
     }
     if to_show(held).is_none() {
@@ -57,7 +58,7 @@ pub(crate) fn unrefillable(held: &HeldCredential, now: Timestamp) -> Option<Fail
 
 /// Refills every credential that runs low, all in one go. It never fails: what goes wrong is a note.
 pub(crate) async fn when_low(session: &Session, wallet: &mut WalletFile) {
-    let low = low(wallet, session.now);
+    let low = low(wallet, session.now());
     if low.is_empty() {
         return;
     }
@@ -92,7 +93,7 @@ pub(crate) async fn refill(
     let gone =
         || Failure::new("not_found", "There is no such document in this wallet", "see the ids with: carnet list");
     let held = wallet.contents.credentials.get(index).cloned().ok_or_else(gone)?;
-    if let Some(failure) = unrefillable(&held, session.now) {
+    if let Some(failure) = unrefillable(&held, session.now()) {
         return Err(failure);
     }
     let (Some(format), Some(endpoint), Some(shown)) = (format_of(&held), &held.endpoint, to_show(&held)) else {
@@ -131,7 +132,7 @@ pub(crate) async fn refill(
         format,
     };
     let texts: Vec<String> = copies.into_iter().map(|copy| copy.credential).collect();
-    let checked = verified(&texts, &keys, &promise, &session.dids, catalogue, session.now)
+    let checked = verified(&texts, &held.copies, &keys, &promise, &session.dids, catalogue, session.now())
         .map_err(|problem| {
             let message = "What the issuer sent does not hold, and was not stored";
             Failure::from_problem(&problem, message, "what you have still holds; tell the issuer the name in brackets")
@@ -145,7 +146,7 @@ pub(crate) async fn refill(
         }
     };
     let added = fresh.copies.len();
-    add(wallet, index, fresh.copies, session.now).map_err(|failure| failure.with_safety(Safety::Issuer))?;
+    add(wallet, index, fresh.copies, session.now()).map_err(|failure| failure.with_safety(Safety::Issuer))?;
     // Stored is stored; whether the issuer hears of it changes nothing for the owner.
     let _ = issuer.notify(None, &notification, NotificationEvent::CredentialAccepted).await;
     Ok(added)
@@ -172,8 +173,9 @@ impl Showing<'_> {
     }
 
     async fn once(&self, issuer: &mut Issuer, most: u32) -> Result<Exchanged, Failure> {
-        let (did, now) = (self.held.issuer.as_str(), self.session.now);
+        let did = self.held.issuer.as_str();
         let nonce = issuer.nonce().await?;
+        let now = self.session.now();
         let keys = draw_keys(most);
         let signed = || -> Result<(String, Vec<String>), Problem> {
             let shown = self.token.bind(&nonce, did, now, &self.copy.key.open()?)?;

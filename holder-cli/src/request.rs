@@ -93,6 +93,7 @@ pub(crate) struct Request {
     pub(crate) registrations: Vec<Value>,
     /// The part of the asker's registration that the request says it falls under; empty if it says none.
     pub(crate) intended_use: String,
+    expires: Timestamp,
     carnet: Map<String, Value>,
 }
 
@@ -122,7 +123,7 @@ impl Request {
             return Err(Problem::new(Code::KeyInvalid, "the asker's key is past its own end"));
         }
         jws.verify(&document.key_for(&method, Purpose::Authentication)?)?;
-        let query = check(payload, pointer, now)?;
+        let (query, expires) = check(payload, pointer, now)?;
         let carnet = payload.get("carnet").and_then(Value::as_object).cloned().unwrap_or_default();
         Ok(Self {
             client_id: pointer.client_id.clone(),
@@ -132,8 +133,17 @@ impl Request {
             object: token.to_owned(),
             registrations: registrations(payload),
             intended_use: carnet.get("intended_use").and_then(Value::as_str).unwrap_or_default().to_owned(),
+            expires,
             carnet,
         })
+    }
+
+    /// Refuses a request that is past its end: nobody looks at an answer to it any more.
+    ///
+    /// # Errors
+    /// `expired`
+    pub(crate) fn require_open(&self, now: Timestamp) -> Result<(), Problem> {
+        open_until(self.expires, now)
     }
 
     /// A text that the asker wrote for people: `verifier_name`, `purpose`, `legal_basis`, `retention`.
@@ -143,17 +153,22 @@ impl Request {
     }
 }
 
-/// The rules for what a request object says.
-fn check(payload: &Map<String, Value>, pointer: &Pointer, now: Timestamp) -> Result<Query, Problem> {
+fn open_until(expires: Timestamp, now: Timestamp) -> Result<(), Problem> {
+    if now > expires.plus(CLOCK_SKEW) {
+        return Err(Problem::new(Code::Expired, "the request is past its end"));
+    }
+    Ok(())
+}
+
+/// The rules for what a request object says: what it asks, and until when.
+fn check(payload: &Map<String, Value>, pointer: &Pointer, now: Timestamp) -> Result<(Query, Timestamp), Problem> {
     let malformed = |what: &str| Problem::new(Code::RequestMalformed, what);
     if text(payload, "aud")? != AUDIENCE {
         return Err(Problem::new(Code::DomainMismatch, "the request is meant for another kind of wallet"));
     }
     let exp = numeric_date(payload, "exp")?
         .ok_or_else(|| Problem::new(Code::ClaimMissing, "the request does not say when it ends"))?;
-    if now > exp.plus(CLOCK_SKEW) {
-        return Err(Problem::new(Code::Expired, "the request is past its end"));
-    }
+    open_until(exp, now)?;
     if numeric_date(payload, "iat")?.is_some_and(|iat| iat > now.plus(CLOCK_SKEW)) {
         return Err(Problem::new(Code::NotYetValid, "the request comes from the future"));
     }
@@ -182,7 +197,7 @@ fn check(payload: &Map<String, Value>, pointer: &Pointer, now: Timestamp) -> Res
         return Err(malformed("a scope stands where a query belongs"));
     }
     let query = payload.get("dcql_query").ok_or_else(|| Problem::new(Code::ClaimMissing, "dcql_query is missing"))?;
-    Query::parse(query)
+    Ok((Query::parse(query)?, exp))
 }
 
 /// The registrations in `verifier_info` (protocol 4.9). What stands there beside them, in whichever form, is for others:

@@ -83,15 +83,15 @@ pub(crate) async fn send(
     entry: Entry,
 ) -> Result<(), Failure> {
     let shown = parts.iter().map(|part| shown_part(wallet, part)).collect::<Result<Vec<_>, _>>()?;
-    let mut presentations = Vec::with_capacity(parts.len());
-    for part in parts {
-        let held = wallet.contents.credentials.get_mut(part.credential);
-        let Some(copy) = held.and_then(|held| held.copies.get_mut(part.copy)) else { continue };
-        let bound =
-            part.bind(copy, &request.nonce, &request.client_id, session.now).map_err(|problem| unmade(&problem))?;
-        presentations.push((part.query_id.clone(), bound));
-        part.spend(copy, &request.client_id);
-    }
+    // By now: a question may have stood open for long.
+    let entry = Entry { at: session.now(), ..entry };
+    let presentations = match bind(session, wallet, request, parts) {
+        Ok(presentations) => presentations,
+        Err(failure) => {
+            note(wallet, Entry { reason: failure.reason.clone(), ..entry })?;
+            return Err(failure);
+        }
+    };
     let number = wallet.contents.log.push(Entry { kind: EntryKind::Sending, parts: shown, ..entry });
     let sent = wallet.contents.log.entry(number).cloned();
     let sent = sent.ok_or_else(|| Failure::new("system", "The log could not be written", "try again"))?;
@@ -100,7 +100,7 @@ pub(crate) async fn send(
         Ok(answer) => answer,
         Err(failure) => {
             let reason = failure.reason.clone();
-            let unanswered = Entry { reason, ..Entry::about(&sent, session.time(), EntryKind::Unanswered) };
+            let unanswered = Entry { reason, ..Entry::about(&sent, session.now(), EntryKind::Unanswered) };
             // The failure says more than that it could not be noted.
             let _ = note(wallet, unanswered);
             return Err(failure);
@@ -111,6 +111,29 @@ pub(crate) async fn send(
     report(session, &sent, &answer, &receipted)
 }
 
+/// Binds each part to the request, and marks its copy as used. Past the request's end no copy is spent.
+fn bind(
+    session: &Session,
+    wallet: &mut WalletFile,
+    request: &Request,
+    parts: &[Part],
+) -> Result<Vec<(String, String)>, Failure> {
+    let now = session.now();
+    request.require_open(now).map_err(|problem| {
+        let message = "The request ended while you were asked; nothing was sent";
+        Failure::from_problem(&problem, message, "ask them for a new request")
+    })?;
+    let mut presentations = Vec::with_capacity(parts.len());
+    for part in parts {
+        let held = wallet.contents.credentials.get_mut(part.credential);
+        let Some(copy) = held.and_then(|held| held.copies.get_mut(part.copy)) else { continue };
+        let bound = part.bind(copy, &request.nonce, &request.client_id, now).map_err(|problem| unmade(&problem))?;
+        presentations.push((part.query_id.clone(), bound));
+        part.spend(copy, &request.client_id);
+    }
+    Ok(presentations)
+}
+
 /// Adds the verdict and the receipt to the log.
 fn conclude(
     session: &Session,
@@ -118,7 +141,7 @@ fn conclude(
     sent: &Entry,
     answer: &SubmitPresentationResponse,
 ) -> Receipted {
-    let (now, log) = (session.time(), &mut wallet.contents.log);
+    let (now, log) = (session.now(), &mut wallet.contents.log);
     let (kind, reason) = if answer.accepted {
         (EntryKind::Accepted, String::new())
     } else {
@@ -228,4 +251,34 @@ fn shown_part(wallet: &WalletFile, part: &Part) -> Result<ShownPart, Failure> {
 
 fn unmade(problem: &carnet_core::Problem) -> Failure {
     Failure::from_problem(problem, "The presentation could not be made", "try again, or receive the document again")
+}
+
+#[cfg(test)]
+mod tests {
+    use carnet_core::secure::sd_jwt::SdJwt;
+
+    use crate::{
+        answer::{Bounds, answer},
+        receipt::tests::{Fault, Scene},
+        request::tests::{Asker, NOW},
+    };
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_is_bound_is_of_when_it_goes_and_nothing_is_spent_after_the_end() {
+        let mut scene = Scene::set(Fault::None).await;
+        let (mut wallet, request) = (scene.session.open().unwrap(), Asker::new().request().unwrap());
+        let bounds = Bounds { asker: &request.client_id, now: NOW, only: &[], withheld: &[], proofs_only: &[] };
+        let catalogue = scene.session.catalogue().unwrap();
+        let parts = answer(&wallet.contents, &catalogue, &request.query, &bounds).unwrap().parts;
+        // The request was looked at when it came; it ends 300 seconds later, and clocks may differ by a minute.
+        scene.session.clock = Box::new(|| NOW.plus(361));
+        let over = super::bind(&scene.session, &mut wallet, &request, &parts).unwrap_err();
+        assert_eq!(over.reason, "expired");
+        assert_eq!(wallet.contents.credentials[0].fresh_copies(), 3);
+        scene.session.clock = Box::new(|| NOW.plus(360));
+        let bound = super::bind(&scene.session, &mut wallet, &request, &parts).unwrap();
+        let binding = SdJwt::parse(&bound[0].1).unwrap().key_binding().unwrap().payload()["iat"].clone();
+        assert_eq!(binding, NOW.plus(360).unix());
+        assert_eq!(wallet.contents.credentials[0].fresh_copies(), 2);
+    }
 }

@@ -5,7 +5,7 @@ use std::{
     fs::File,
     io::{BufRead, BufReader, Read},
     path::{Path, PathBuf},
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use age::secrecy::{ExposeSecret, SecretString};
@@ -33,9 +33,8 @@ pub(crate) struct Session {
     global: Global,
     /// How it talks.
     pub(crate) ui: Ui,
-    /// The time at which the run began.
-    pub(crate) now: Timestamp,
-    began: Instant,
+    /// What the time is read from.
+    pub(crate) clock: Box<dyn Fn() -> Timestamp + Send + Sync>,
     /// DID documents of this run.
     pub(crate) dids: DidCache,
 }
@@ -45,12 +44,13 @@ impl Session {
     pub(crate) fn new(global: Global) -> Self {
         let language = global.lang.unwrap_or_else(Language::from_environment);
         let ui = Ui::new(global.json, global.no_input, language);
-        Self { global, ui, now: now(), began: Instant::now(), dids: DidCache::default() }
+        Self { global, ui, clock: Box::new(system_time), dids: DidCache::default() }
     }
 
-    /// The time by now: the owner may have looked at a screen for long.
-    pub(crate) fn time(&self) -> Timestamp {
-        self.now.plus(i64::try_from(self.began.elapsed().as_secs()).unwrap_or(i64::MAX))
+    /// The time by now. It is read where it is needed: the owner may have looked at a screen for long, and a proof of
+    /// before that is too old.
+    pub(crate) fn now(&self) -> Timestamp {
+        (self.clock)()
     }
 
     /// Where the wallet is.
@@ -203,8 +203,8 @@ pub(crate) fn first_line(path: &Path, what: &str) -> Result<SecretString, Failur
     Ok(secret)
 }
 
-/// The time: read once at the edge, a value everywhere else.
-fn now() -> Timestamp {
+/// The time of the system's clock, which goes on while the machine sleeps.
+fn system_time() -> Timestamp {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Timestamp::from_unix(i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
 }

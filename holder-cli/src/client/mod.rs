@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use carnet_core::did::{self, Did};
 use tonic::{
     metadata::{Ascii, MetadataValue},
     transport::{Certificate, Channel, ClientTlsConfig, Endpoint},
@@ -28,21 +29,36 @@ pub(crate) fn service_address(text: &str) -> Result<Url, Failure> {
         )
     };
     let url = Url::parse(text).map_err(|_| bad("is not a URL"))?;
-    let loopback = match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(ip)) => ip.is_loopback(),
-        Some(Host::Ipv6(ip)) => ip.is_loopback(),
-        None => return Err(bad("has no host")),
-    };
+    if url.host().is_none() {
+        return Err(bad("has no host"));
+    }
     if !url.username().is_empty() || url.password().is_some() {
         return Err(bad("has a user name or a password in it"));
     }
     match url.scheme() {
         "https" => Ok(url),
-        "http" if loopback => Ok(url),
+        "http" if is_loopback(&url) => Ok(url),
         "http" => Err(bad("is not encrypted")),
         _ => Err(bad("is neither http nor https")),
     }
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(Host::Ipv6(ip)) => ip.is_loopback(),
+        None => false,
+    }
+}
+
+/// Whether a service's address is proven to be an issuer's: it is on the host of its did:web, on whichever port, or on this
+/// machine. An offer's link names any address, and copies that hold do not prove it: a relay hands on the issuer's own.
+pub(crate) fn is_of(endpoint: &str, issuer: &str) -> bool {
+    let Ok(endpoint) = service_address(endpoint) else { return false };
+    let host = |text: String| Url::parse(&text).ok()?.host_str().map(str::to_owned);
+    let named = Did::parse(issuer).and_then(|did| did::web::url(&did)).ok().and_then(host);
+    is_loopback(&endpoint) || (named.is_some() && named.as_deref() == endpoint.host_str())
 }
 
 /// Scheme, host and port: what a channel connects to.
@@ -92,6 +108,27 @@ fn authorised<T>(message: T, token: &str) -> Result<tonic::Request<T>, Failure> 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_address_is_the_issuers_on_the_host_of_its_did() {
+        let issuer = "did:web:issuer.example%3A8443:schools:one";
+        for own in ["https://issuer.example", "https://issuer.example:9443", "http://127.0.0.1:4000", "http://[::1]:5"]
+        {
+            assert!(is_of(own, issuer), "{own}");
+        }
+        for other in [
+            "https://relay.example",
+            "https://issuer.example.relay.example",
+            "https://a.issuer.example",
+            "https://issuer.example@relay.example",
+            "http://issuer.example",
+            "x",
+        ] {
+            assert!(!is_of(other, issuer), "{other}");
+        }
+        assert!(is_of("http://127.0.0.1:4000", "did:web:localhost%3A4001"));
+        assert!(!is_of("https://issuer.example", "did:jwk:e30") && is_of("http://localhost:1", "did:jwk:e30"));
+    }
 
     #[test]
     fn only_encrypted_or_local_services_are_used() {

@@ -21,6 +21,7 @@ struct Delivery {
     format: &'static str,
     keys: Vec<HolderKey>,
     copies: Vec<String>,
+    earlier: Vec<Copy>,
     promised_issuer: String,
     promised_type: &'static str,
     promised_format: &'static str,
@@ -38,6 +39,7 @@ impl Delivery {
             format,
             keys,
             copies,
+            earlier: Vec::new(),
             promised_issuer,
             promised_type: "QualificationCredential",
             promised_format: format,
@@ -53,7 +55,7 @@ impl Delivery {
             type_name: self.promised_type.to_owned(),
             format: self.promised_format,
         };
-        verified(&self.copies, &self.keys, &promise, &SelfContained, &self.issuer.catalogue, self.now)
+        verified(&self.copies, &self.earlier, &self.keys, &promise, &SelfContained, &self.issuer.catalogue, self.now)
     }
 }
 
@@ -263,6 +265,90 @@ fn copies_that_say_different_things() {
         };
         delivery.copies[2] = delivery.issuer.copy_with(delivery.format, &key, change);
     });
+}
+
+#[test]
+fn a_copy_that_is_marked_by_a_time() {
+    let day = NOW.start_of_day().plus(365 * 86_400);
+    let text = |at: Timestamp| json!(at.to_string());
+    let begun = NOW.plus(-86_400).start_of_day();
+    let in_w3c = [
+        ("validUntil", text(day.plus(1))),
+        ("validUntil", text(day.plus(-1))),
+        ("validUntil", json!(text(day).as_str().unwrap().replace('Z', "+00:00"))),
+        ("validUntil", json!(text(day).as_str().unwrap().replace('Z', ".000000001Z"))),
+        ("validFrom", text(begun.plus(1))),
+        ("iat", json!(begun.unix())),
+    ];
+    let in_jwt =
+        [("exp", json!(day.unix() + 1)), ("nbf", json!(begun.unix() + 1)), ("exp", json!(1.5)), ("iat", json!(0))];
+    let cases = |format: &str| match format {
+        "dc+sd-jwt" => in_jwt.to_vec(),
+        "vc+sd-jwt" => [&in_w3c[..], &in_jwt].concat(),
+        _ => in_w3c.to_vec(),
+    };
+    for &format in FORMATS {
+        let twin = Delivery::new(format);
+        let members = |copy: &str| match format.ends_with("sd-jwt") {
+            true => SdJwt::parse(copy).unwrap().disclosed().unwrap().payload,
+            false => serde_json::from_str(copy).unwrap(),
+        };
+        for (name, value) in cases(format) {
+            let mut marked = members(&twin.copies[0]);
+            assert_eq!(coarse(&marked, format), Ok(()), "{format}");
+            marked.insert(name.to_owned(), value.clone());
+            assert_eq!(coarse(&marked, format).unwrap_err().code, Code::MalformedValue, "{format} {name} {value}");
+        }
+        // On the way in.
+        let mut delivery = Delivery::new(format);
+        assert!(delivery.receive().is_ok());
+        let change = |payload: &mut Map<String, Value>| match format {
+            "dc+sd-jwt" => drop(payload.insert("exp".to_owned(), json!(day.unix() + 1))),
+            _ => drop(payload.insert("validUntil".to_owned(), text(day.plus(1)))),
+        };
+        let keys = delivery.keys.iter().map(|key| key.open().unwrap().public_key());
+        delivery.copies = keys.map(|key| delivery.issuer.copy_with(format, &key, change)).collect();
+        assert_eq!(delivery.receive().unwrap_err().code, Code::MalformedValue, "{format}");
+    }
+}
+
+/// Signs a copy of its own with one more decoy.
+fn with_decoy(delivery: &Delivery, at: usize, decoy: &str) -> String {
+    let (jwt, disclosures) = delivery.copies[at].split_once('~').unwrap();
+    let mut payload = jose::Jws::parse(jwt).unwrap().payload().clone();
+    let around = if delivery.format == "dc+sd-jwt" {
+        &mut payload
+    } else {
+        payload["credentialSubject"].as_object_mut().unwrap()
+    };
+    around["_sd"].as_array_mut().unwrap().push(json!(decoy));
+    let header = json!({"typ": delivery.format, "kid": format!("{}#0", delivery.issuer.did)});
+    let jwt = jose::sign(header.as_object().unwrap().clone(), &payload, &delivery.issuer.key).unwrap();
+    format!("{jwt}~{disclosures}")
+}
+
+#[test]
+fn copies_with_a_digest_in_common() {
+    for format in ["vc+sd-jwt", "dc+sd-jwt"] {
+        let (first, second) = ("A".repeat(43), "B".repeat(43));
+        let mut delivery = Delivery::new(format);
+        delivery.copies[0] = with_decoy(&delivery, 0, &first);
+        let one = delivery.copies[1].clone();
+        delivery.copies[1] = with_decoy(&delivery, 1, &second);
+        let held = delivery.receive().unwrap();
+        delivery.copies[1] = one;
+        delivery.copies[2] = with_decoy(&delivery, 2, &first);
+        assert_eq!(delivery.receive().unwrap_err().code, Code::MalformedValue, "{format}");
+        // And with those that were there before.
+        let mut fresh = Delivery::new(format);
+        fresh.earlier = held.copies;
+        assert!(fresh.receive().is_ok());
+        fresh.copies[2] = with_decoy(&fresh, 2, &second);
+        assert_eq!(fresh.receive().unwrap_err().code, Code::MalformedValue, "{format}");
+        // Of a copy that was forgotten nothing is left to compare with.
+        fresh.earlier.iter_mut().for_each(|copy| copy.credential.clear());
+        assert!(fresh.receive().is_ok());
+    }
 }
 
 #[test]

@@ -38,7 +38,7 @@ pub(crate) fn run(session: &Session, arguments: &Delete) -> Result<(), Failure> 
     wallet.contents.log.push(Entry {
         party_name: held.issuer_name,
         parts: vec![ShownPart::named(&held.id, &held.type_name)],
-        ..Entry::new(session.now, EntryKind::Deleted, &held.issuer)
+        ..Entry::new(session.now(), EntryKind::Deleted, &held.issuer)
     });
     wallet.save()?;
     session.ui.result("Deleted.\n", &json!({"deleted": held.id}));

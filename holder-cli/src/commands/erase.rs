@@ -119,7 +119,7 @@ async fn ask(session: &Session, wallet: &mut WalletFile, open: &Open) -> Result<
     let about = |kind| Entry {
         asker: open.sent.asker.clone(),
         request: open.sent.request.clone(),
-        ..Entry::about(&open.entry, session.time(), kind)
+        ..Entry::about(&open.entry, session.now(), kind)
     };
     wallet.contents.log.push(about(EntryKind::ErasureRequested));
     wallet.save()?;
@@ -151,11 +151,11 @@ async fn answer(session: &Session, open: &Open) -> Result<(crate::wallet::log::K
     let endpoint = origin(&service_address(endpoint)?);
     session.resolve(&did, "the asker").await?;
     let mut verifier = Verifier::connect(&endpoint, session.ca()?.as_deref()).await?;
-    let proof = ErasureRequest::make(&open.receipt, &open.key, session.time()).map_err(|problem| unsent(&problem))?;
+    let proof = ErasureRequest::make(&open.receipt, &open.key, session.now()).map_err(|problem| unsent(&problem))?;
     let document = Value::Object(open.receipt.document().clone()).to_string();
     let said = verifier.erase(document, proof).await?;
     let (confirmation, kept) =
-        receipt::confirm(&said, &open.receipt, session.time(), &session.dids).map_err(|problem| Failure {
+        receipt::confirm(&said, &open.receipt, session.now(), &session.dids).map_err(|problem| Failure {
             exit: PROBLEM,
             ..Failure::from_problem(&problem, "Their confirmation of the erasure does not hold", "")
         })?;

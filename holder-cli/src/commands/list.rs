@@ -16,7 +16,7 @@ use crate::{
 /// Lists the credentials.
 pub(crate) fn run(session: &Session) -> Result<(), Failure> {
     let contents = session.read()?;
-    let (text, object) = listing(&contents, &session.catalogue()?, &session.ui, session.now);
+    let (text, object) = listing(&contents, &session.catalogue()?, &session.ui, session.now());
     session.ui.result(&text, &object);
     Ok(())
 }

@@ -41,7 +41,7 @@ pub(crate) fn run(session: &Session, arguments: &LogArguments) -> Result<(), Fai
 
 /// The whole log for programs. Entries have no values in them, by their type.
 fn whole(session: &Session, log: &Log) -> Value {
-    let shown: Vec<Value> = presentations(log).iter().map(|known| known.json(session.now)).collect();
+    let shown: Vec<Value> = presentations(log).iter().map(|known| known.json(session.now())).collect();
     json!({"entries": log.entries(), "presentations": shown, "head": log.head(), "count": log.entries().len()})
 }
 
@@ -147,7 +147,7 @@ impl View<'_> {
         let Some(known) = &self.presentation else { return details };
         match (known.erased, known.due()) {
             (Some(erased), _) => add("log-gone", erased.at.to_string()),
-            (None, Some(due)) if due <= session.now => add("log-due-past", due.to_string()),
+            (None, Some(due)) if due <= session.now() => add("log-due-past", due.to_string()),
             (None, Some(due)) => add("log-due", due.to_string()),
             (None, None) => add("log-due", messages.text("log-no-receipt")),
         }

@@ -27,8 +27,8 @@ pub(crate) async fn run(session: &Session, arguments: &Present) -> Result<(), Fa
     let mut verifier = Verifier::connect(&pointer.endpoint, session.ca()?.as_deref()).await?;
     let token = verifier.read(&pointer.id).await?;
     session.resolve(&pointer.did, "the asker").await?;
-    let mut entry = Entry::new(session.now, EntryKind::RequestFailed, &pointer.client_id);
-    let request = match Request::verify(&token, &pointer, &session.dids, session.now) {
+    let mut entry = Entry::new(session.now(), EntryKind::RequestFailed, &pointer.client_id);
+    let request = match Request::verify(&token, &pointer, &session.dids, session.now()) {
         Ok(request) => request,
         Err(problem) => {
             note(&mut wallet, Entry { reason: problem.code.to_string(), ..entry })?;
@@ -42,7 +42,7 @@ pub(crate) async fn run(session: &Session, arguments: &Present) -> Result<(), Fa
         // One that cannot be looked up is no registrar for now: the registration is refused, and the owner told why.
         let _ = session.resolve(&did, "the registrar").await;
     }
-    let introduction = Introduction::read(&request, &wallet.contents, session.now, &session.dids);
+    let introduction = Introduction::read(&request, &wallet.contents, session.now(), &session.dids);
     let own = |name: &str| request.words(name, &session.ui.messages).unwrap_or_default();
     entry.party_name =
         introduction.relying_party().map_or_else(|| own("verifier_name"), |registered| clean(&registered.name));

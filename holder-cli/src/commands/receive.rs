@@ -28,7 +28,7 @@ pub(crate) async fn run(session: &Session, arguments: &Receive) -> Result<(), Fa
     let digest = offer.digest();
     let mut wallet = session.open()?;
     // What is over is no reason not to try the offer anew: an issuer that signed nothing lets it be redeemed again.
-    wallet.contents.pending.retain(|pending| pending.offer != digest || !pending.is_over(session.now));
+    wallet.contents.pending.retain(|pending| pending.offer != digest || !pending.is_over(session.now()));
     if wallet.contents.pending.iter().any(|pending| pending.offer == digest) {
         return resume(session, wallet, Some(&digest)).await;
     }
@@ -50,12 +50,12 @@ async fn accept(session: &Session, arguments: &Receive, offer: &Offer, mut walle
     let mut proven: Vec<(Promise, Vec<HolderKey>, Vec<String>)> = Vec::with_capacity(promises.len());
     for promise in promises {
         let keys = draw_keys(metadata.max_batch_size);
-        let proofs = fresh_proofs(&mut issuer, &promise.issuer, &keys, session.now).await?;
+        let proofs = fresh_proofs(&mut issuer, &promise.issuer, &keys, session).await?;
         proven.push((promise, keys, proofs));
     }
     let redeemed = issuer.redeem(offer.code.expose(), pin.as_ref().map(ExposeSecret::expose_secret)).await?;
     let until = redeemed.expires_at.map(|end| Timestamp::from_unix(end.seconds));
-    let until = until.unwrap_or_else(|| session.now.plus(TOKEN_SECONDS));
+    let until = until.unwrap_or_else(|| session.now().plus(TOKEN_SECONDS));
     let token = Secret::new(redeemed.access_token);
     let begun = proven.into_iter().map(|(promise, keys, proofs)| {
         let pending = Pending {
@@ -65,7 +65,7 @@ async fn accept(session: &Session, arguments: &Receive, offer: &Offer, mut walle
             configuration_id: promise.configuration_id.clone(),
             access_token: token.clone(),
             keys,
-            since: session.now,
+            since: session.now(),
             stage: Stage::Asked { proofs, until },
         };
         (promise, pending)

@@ -22,7 +22,7 @@ pub(crate) async fn run(session: &Session, arguments: &Refill) -> Result<(), Fai
     chosen.dedup();
     if chosen.is_empty() {
         for (index, held) in wallet.contents.credentials.iter().enumerate() {
-            match unrefillable(held, session.now) {
+            match unrefillable(held, session.now()) {
                 _ if !arguments.all && !held.is_low() => {}
                 Some(why) => outcome.skip(&held.id, &why),
                 None => chosen.push(index),

@@ -55,7 +55,7 @@ pub(crate) fn run(session: &Session, command: &RegistrarCommand) -> Result<(), F
 
 /// What the log says of it.
 fn noted(session: &Session, kind: EntryKind, registrar: &Registrar) -> Entry {
-    Entry { party_name: registrar.name.clone(), ..Entry::new(session.now, kind, &registrar.did) }
+    Entry { party_name: registrar.name.clone(), ..Entry::new(session.now(), kind, &registrar.did) }
 }
 
 /// Pins a registrar, or gives one that is pinned another name.

@@ -43,7 +43,7 @@ fn object(session: &Session, shown: &[Presentation<'_>]) -> Value {
     let presentations: Vec<Value> = shown
         .iter()
         .map(|known| {
-            let mut members = known.json(session.now);
+            let mut members = known.json(session.now());
             if let Some(members) = members.as_object_mut() {
                 members.insert("receipt_digest".to_owned(), digest(known).into());
                 members.insert("erasure_unanswered".to_owned(), unanswered(known).is_some().into());
@@ -58,7 +58,7 @@ fn object(session: &Session, shown: &[Presentation<'_>]) -> Value {
             "endpoint": asker.map(|asker| &asker.endpoint), "support": asker.and_then(|asker| asker.support.as_ref()),
             "registrar": asker.and_then(|asker| asker.registrar.as_ref()),
         },
-        "regulation": "(EU) 2016/679", "articles": ARTICLES, "made_at": session.now.to_string(),
+        "regulation": "(EU) 2016/679", "articles": ARTICLES, "made_at": session.now().to_string(),
         "presentations": presentations,
     })
 }

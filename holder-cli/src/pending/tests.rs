@@ -1,13 +1,16 @@
 use std::{
     collections::{BTreeSet, VecDeque},
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicI64, Ordering},
+    },
 };
 
-use carnet_core::keys::PublicKey;
 use carnet_core::secure::{
     jose::{Jws, KeyRef},
     sd_jwt::{KeyBinding, SdJwt},
 };
+use carnet_core::{keys::PublicKey, time::Timestamp};
 use carnet_proto::issuer::v1::{
     CollectCredentialsRequest, CollectCredentialsResponse, CollectDeferredRequest, CollectDeferredResponse,
     CredentialConfiguration, CredentialFormat, IssueNonceRequest, IssueNonceResponse, NotifyRequest, NotifyResponse,
@@ -65,15 +68,23 @@ pub(crate) struct Record {
     /// The proofs of the call that was taken.
     taken: Vec<String>,
     pub(crate) events: Vec<i32>,
+    /// For how many seconds the owner looks at what it says of itself.
+    pub(crate) pause: i64,
 }
 
 /// An issuer that keeps the rules of protocol 3.17: the same call gets the same answer, another one none.
 pub(crate) struct Desk {
     pub(crate) issuer: issuing::Issuer,
     pub(crate) record: Mutex<Record>,
+    /// The time, for it and the wallet.
+    clock: Arc<AtomicI64>,
 }
 
 impl Desk {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_unix(self.clock.load(Ordering::SeqCst))
+    }
+
     fn copies(&self, proofs: &[String]) -> Vec<IssuedCopy> {
         let copy = |proof: &String| {
             let credential = self.issuer.copy("vc+sd-jwt", &proven_key(proof));
@@ -112,6 +123,7 @@ fn refused(reason: &str) -> Status {
 #[tonic::async_trait]
 impl IssuanceService for Desk {
     async fn read_metadata(&self, _: Request<ReadMetadataRequest>) -> Result<Response<ReadMetadataResponse>, Status> {
+        self.clock.fetch_add(self.record.lock().unwrap().pause, Ordering::SeqCst);
         let configuration = CredentialConfiguration {
             id: CONFIGURATION.to_owned(),
             format: CredentialFormat::VcSdJwt.into(),
@@ -134,7 +146,7 @@ impl IssuanceService for Desk {
         record.redeemed = record.redeemed.saturating_add(1);
         let mut answer =
             RedeemOfferResponse { access_token: format!("token-{}", record.redeemed), ..Default::default() };
-        answer.expires_at.get_or_insert_default().seconds = NOW.plus(300).unix();
+        answer.expires_at.get_or_insert_default().seconds = self.now().plus(300).unix();
         Ok(Response::new(answer))
     }
 
@@ -193,7 +205,7 @@ impl IssuanceService for Desk {
         let token = SdJwt::parse(&presentation).unwrap();
         let nonce = format!("nonce-{}", record.nonces);
         let audience = self.issuer.did.as_str();
-        let expected = KeyBinding { nonce: &nonce, audience, now: NOW, max_age: 60, skew: 60 };
+        let expected = KeyBinding { nonce: &nonce, audience, now: self.now(), max_age: 60, skew: 60 };
         token.verify_key_binding(&expected).unwrap();
         let whole = SdJwt::parse(&self.issuer.copy("vc+sd-jwt", &token.holder_key().unwrap().unwrap())).unwrap();
         assert_eq!(token.disclosure_count(), whole.disclosure_count());
@@ -245,7 +257,8 @@ impl Scene {
         let (wallet, passphrase) = (folder.path().join("wallet.age"), folder.path().join("passphrase"));
         std::fs::write(&passphrase, "correct horse\n").unwrap();
         let record = Record { fates: fates.into_iter().collect(), ..Record::default() };
-        let desk = Arc::new(Desk { issuer: issuing::Issuer::new(), record: Mutex::new(record) });
+        let clock = Arc::new(AtomicI64::new(NOW.unix()));
+        let desk = Arc::new(Desk { issuer: issuing::Issuer::new(), record: Mutex::new(record), clock });
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
         let service = IssuanceServiceServer::from_arc(desk.clone());
@@ -268,7 +281,8 @@ impl Scene {
             private_host: Vec::new(),
             catalogue: None,
         });
-        session.now = NOW;
+        let clock = desk.clock.clone();
+        session.clock = Box::new(move || Timestamp::from_unix(clock.load(Ordering::SeqCst)));
         WalletFile::create(&wallet, session.passphrase(true).unwrap(), LEAST_WORK_FACTOR).unwrap();
         Self { _folder: folder, desk, session, offer: link.to_string() }
     }
@@ -281,6 +295,10 @@ impl Scene {
 
     pub(crate) async fn receive(&self) -> Result<(), Failure> {
         self.run(Some(&self.offer)).await
+    }
+
+    fn set_clock(&self, now: Timestamp) {
+        self.desk.clock.store(now.unix(), Ordering::SeqCst);
     }
 
     pub(crate) fn contents(&self) -> Contents {
@@ -326,6 +344,22 @@ async fn a_lost_answer_is_asked_for_again_by_the_same_call() {
         let (redeemed, calls) = scene.record(|record| (record.redeemed, record.calls.clone()));
         assert_eq!((redeemed, calls.len()), (1, 3));
         assert!(calls[0].len() == 3 && calls.iter().all(|call| *call == calls[0]));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn proofs_are_of_when_they_are_made_however_long_the_owner_thinks() {
+    for pause in [0, 360] {
+        let scene = Scene::set([Fate::Refused("INVALID_NONCE")]).await;
+        scene.desk.record.lock().unwrap().pause = pause;
+        scene.receive().await.unwrap();
+        let calls = scene.record(|record| record.calls.clone());
+        assert_eq!(calls.len(), 2, "made, and made anew");
+        for proof in calls.iter().flatten() {
+            assert_eq!(Jws::parse(proof).unwrap().payload()["iat"], json!(NOW.plus(pause).unix()));
+        }
+        scene.has_received();
+        assert_eq!(scene.contents().credentials[0].received_at, NOW.plus(pause));
     }
 }
 
@@ -409,11 +443,11 @@ async fn proofs_over_a_nonce_that_was_forgotten_are_made_anew_with_the_same_keys
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_deferred_outlives_its_token() {
-    let mut scene = Scene::set([Fate::Lost, Fate::Deferred]).await;
+    let scene = Scene::set([Fate::Lost, Fate::Deferred]).await;
     scene.receive().await.unwrap_err();
     assert_eq!(scene.receive().await.unwrap_err().reason, "not_ready");
     assert!(matches!(scene.contents().pending[0].stage, Stage::Deferred { .. }));
-    scene.session.now = NOW.plus(29 * 86_400);
+    scene.set_clock(NOW.plus(29 * 86_400));
     scene.receive().await.unwrap();
     scene.has_received();
     assert_eq!(scene.record(|record| record.calls.len()), 2);
@@ -422,20 +456,20 @@ async fn what_is_deferred_outlives_its_token() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_lost_for_too_long_is_over() {
     let lost = async || {
-        let mut scene = Scene::set([Fate::Lost]).await;
+        let scene = Scene::set([Fate::Lost]).await;
         scene.receive().await.unwrap_err();
-        scene.session.now = NOW.plus(300 + crate::session::CLOCK_SKEW);
+        scene.set_clock(NOW.plus(300 + crate::session::CLOCK_SKEW));
         scene
     };
     // Just before the end it is asked for, after it no more.
     lost().await.run(None).await.unwrap();
-    let mut scene = lost().await;
-    scene.session.now = scene.session.now.plus(1);
+    let scene = lost().await;
+    scene.set_clock(scene.session.now().plus(1));
     assert_eq!(scene.run(None).await.unwrap_err().reason, "collection_expired");
     scene.has_given_up("collection_expired");
     // With the offer at hand it is tried anew: an issuer that signed nothing takes the code again.
-    let mut scene = lost().await;
-    scene.session.now = scene.session.now.plus(1);
+    let scene = lost().await;
+    scene.set_clock(scene.session.now().plus(1));
     scene.desk.record.lock().unwrap().taken.clear();
     scene.receive().await.unwrap();
     scene.has_received();

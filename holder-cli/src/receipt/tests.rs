@@ -223,7 +223,7 @@ impl Scene {
             private_host: Vec::new(),
             catalogue: None,
         });
-        session.now = NOW;
+        session.clock = Box::new(|| NOW);
         WalletFile::create(&wallet, session.passphrase(true).unwrap(), LEAST_WORK_FACTOR).unwrap();
         let mut opened = session.open().unwrap();
         opened.contents.credentials.push(Issuer::new().held("aaaa", "vc+sd-jwt", 3));

@@ -77,6 +77,19 @@ async fn a_fresh_copy_is_spent_once_if_there_is_no_other() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_copy_is_shown_with_the_time_of_when_it_is() {
+    for pause in [0, 360] {
+        let scene = received(2, []).await;
+        scene.desk.record.lock().unwrap().pause = pause;
+        // The issuer refuses a key binding that is more than a minute old.
+        refilled(&scene, &[], false).await.unwrap();
+        let shown = scene.record(|record| record.shown[0].clone());
+        let binding = SdJwt::parse(&shown).unwrap().key_binding().unwrap().payload()["iat"].clone();
+        assert_eq!(binding, NOW.plus(pause).unix());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_lost_answer_is_asked_for_again_with_other_keys() {
     let scene = received(3, [Fate::Lost]).await;
     let lost = refilled(&scene, &[], false).await.unwrap_err();
@@ -155,6 +168,7 @@ async fn what_cannot_be_refilled_is_not_asked_for() {
         ("aaaa", "di_vc+jcs", template.endpoint.clone(), false),
         ("bbbb", "vc+sd-jwt", None, false),
         ("cccc", "vc+sd-jwt", template.endpoint.clone(), true),
+        ("dddd", "vc+sd-jwt", Some("https://relay.example".to_owned()), false),
     ] {
         let until = if now_past { Some(NOW.plus(-1)) } else { template.valid_until };
         wallet.contents.credentials.push(HeldCredential {
@@ -167,7 +181,12 @@ async fn what_cannot_be_refilled_is_not_asked_for() {
     }
     wallet.save().unwrap();
     drop(wallet);
-    for (id, reason) in [("aaaa", "refill_unsupported"), ("bbbb", "endpoint_unknown"), ("cccc", "expired")] {
+    for (id, reason) in [
+        ("aaaa", "refill_unsupported"),
+        ("bbbb", "endpoint_unknown"),
+        ("cccc", "expired"),
+        ("dddd", "endpoint_unknown"),
+    ] {
         let refused = refilled(&scene, &[id], false).await.unwrap_err();
         assert_eq!((refused.reason.as_str(), refused.exit, refused.safety), (reason, PROBLEM, Safety::Untouched));
     }

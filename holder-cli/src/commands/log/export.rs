@@ -65,7 +65,7 @@ pub(super) fn page(session: &Session, log: &Log) -> String {
          <p>{}</p>\n<table>\n<thead><tr><th>#</th><th>{}</th><th>{}</th><th>{}</th></tr></thead>\n<tbody>\n",
         language.tag(),
         word("log-when"),
-        escape(&session.now.to_string()),
+        escape(&session.now().to_string()),
         word("log-count"),
         log.entries().len(),
         word("log-head"),

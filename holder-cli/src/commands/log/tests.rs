@@ -28,7 +28,8 @@ async fn it_says_who_saw_what_why_and_until_when() {
     let known = whole(&scene.session, &log);
     assert_eq!(known["presentations"][0]["already_due"], false);
     assert_eq!((&known["count"], known["entries"].as_array().unwrap().len()), (&json!(4), 4));
-    scene.session.now = scene.session.now.plus(31 * 86_400);
+    let later = scene.session.now().plus(31 * 86_400);
+    scene.session.clock = Box::new(move || later);
     assert!(text(&scene.session, &log).contains("Due to be gone already since: 2027-02-14T08:00:00Z"));
     assert_eq!(whole(&scene.session, &log)["presentations"][0]["already_due"], true);
     let without = Scene::shown(Fault::Missing).await;

@@ -127,7 +127,7 @@ impl Decision<'_> {
         proofs_only.extend(values);
         let bounds = Bounds {
             asker: &self.request.client_id,
-            now: self.session.now,
+            now: self.session.now(),
             only: self.only,
             withheld,
             proofs_only: &proofs_only,

@@ -40,7 +40,7 @@ impl Scene {
         let Arguments { global, command } = Arguments::try_parse_from(line).unwrap();
         let Command::Present(arguments) = command else { panic!("another command") };
         let mut session = Session::new(global);
-        session.now = NOW;
+        session.clock = Box::new(|| NOW);
         let request = self.asker.request().unwrap();
         let introduction = Introduction::read(&request, &self.contents, NOW, &SelfContained);
         let decision = Decision {
