@@ -42,7 +42,7 @@ fn now() -> Timestamp {
 }
 
 fn day(offset: i64) -> Timestamp {
-    now().plus(offset * 86_400)
+    now().plus(offset.saturating_mul(86_400))
 }
 
 /// Takes down what it is asked for.
