@@ -1,0 +1,75 @@
+//! What the holder has besides the screen: a log that can be checked, receipts, erasure, a complaint.
+
+use carnet_tests::{
+    Result,
+    stage::{Stage, residence_permit},
+};
+use serde_json::{Value, json};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_shown_is_proved_by_receipt_and_erased_on_request() -> Result<()> {
+    let stage = Stage::set(false).await?;
+    stage.make_wallet()?;
+    let offered = stage.offer(&stage.authority, "ResidencePermitCredential", &residence_permit(), &[])?;
+    stage.carnet(&["receive", &offered.uri, "--yes"])?.ok()?;
+    let (id, uri) = stage.request("work-permit-today")?;
+    let answer = stage.approve(&uri)?.1.ok()?.json()?;
+    assert_eq!(answer.pointer("/receipt/state"), Some(&json!("kept")), "{answer}");
+
+    let whole = stage.carnet(&["log", "--verify"])?.ok()?.json()?;
+    assert_eq!((whole.get("whole"), whole.get("receipts")), (Some(&json!(true)), Some(&json!(1))), "{whole}");
+    let page = stage.folder.join("page");
+    stage.carnet(&["log", "--export", &page.display().to_string()])?.ok()?;
+    let html = std::fs::read_to_string(page.join("log.html"))?;
+    assert!(html.contains(&stage.agency.name) && !html.contains("<script"));
+    let number = residence_permit().get("documentNumber").and_then(Value::as_str).unwrap_or_default().to_owned();
+    assert!(!number.is_empty() && !html.contains(&number), "the page has no values");
+
+    let complaint = stage.carnet(&["report", &stage.agency.name])?.ok()?.json()?;
+    let authority = complaint.pointer("/complaint/authority/name").and_then(Value::as_str);
+    assert_eq!(authority, Some("National Data Protection Commission"), "{complaint}");
+
+    // Without a yes nothing is erased.
+    assert_ne!(stage.carnet(&["erase", &stage.agency.name])?.code, 0);
+    assert_eq!(stage.agency.staff(&["result", &id])?.ok()?.json()?.get("state"), Some(&json!("accepted")));
+    let erased = stage.carnet(&["erase", &stage.agency.name, "--yes"])?.ok()?.json()?;
+    assert_eq!(erased.get("erased").and_then(Value::as_array).map(Vec::len), Some(1), "{erased}");
+    let left = stage.agency.staff(&["result", &id])?.json()?;
+    assert_eq!((left.get("state"), left.get("verdict")), (Some(&json!("erased")), Some(&Value::Null)), "{left}");
+    let whole = stage.carnet(&["log", "--verify"])?.ok()?.json()?;
+    assert_eq!(whole.get("confirmations"), Some(&json!(1)), "{whole}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_asker_that_nobody_registered_gets_only_what_its_owner_allows_claim_by_claim() -> Result<()> {
+    let stage = Stage::set(false).await?;
+    stage.make_wallet()?;
+    let offered = stage.offer(&stage.authority, "ResidencePermitCredential", &residence_permit(), &[])?;
+    stage.carnet(&["receive", &offered.uri, "--yes"])?.ok()?;
+    let stranger = stage.open_stranger()?;
+    let ask = || stage.request_of(&stranger, &["--template", "job-right-to-work"]);
+    let (id, uri) = ask()?;
+    let refused = stage.carnet(&["present", &uri])?;
+    let said = refused.json()?;
+    assert_eq!((refused.code, said.pointer("/error/reason")), (1, Some(&json!("over_asked"))), "{said}");
+    assert_eq!(said.get("excess").and_then(Value::as_array).map(Vec::len), Some(2), "each claim by its name: {said}");
+    // One of two that are required is not enough, and nothing goes.
+    let one = ["present", &uri, "--approve", "residence:credentialSubject.rightToWork"];
+    assert_eq!(stage.carnet(&one)?.code, 1);
+    assert_eq!(stranger.staff(&["result", &id])?.json()?.get("state"), Some(&json!("open")));
+    let both = [
+        "--approve",
+        "residence:credentialSubject.rightToWork",
+        "--approve",
+        "residence:credentialSubject.legalResidence",
+    ];
+    let (_, answer) = stage.approve_with(&uri, &both)?;
+    assert_eq!(answer.ok()?.json()?.get("accepted"), Some(&json!(true)));
+    // What a registered asker asks for can be kept back too.
+    let (id, uri) = stage.request("job-right-to-work")?;
+    let kept_back = stage.carnet(&["present", &uri, "--withhold", "residence:credentialSubject.legalResidence"])?;
+    assert_eq!(kept_back.json()?.pointer("/error/reason"), Some(&json!("query_unmet")));
+    assert_eq!(stage.agency.staff(&["result", &id])?.json()?.get("state"), Some(&json!("open")));
+    Ok(())
+}
