@@ -1,23 +1,35 @@
 //! The least-disclosure plan: of all answers to a query that a wallet could give, the one that shows least.
 //!
 //! What a showing weighs is data ([`Weights`], `spec/weights.toml`); what a claim tells is the catalogue's word
-//! ([`Classes`]). The plan is exact: it is found by branch and bound over all combinations of credential sets, documents
-//! and claim sets, after documents were left out that offer the same as another one and weigh more. It is
-//! deterministic: of answers that weigh the same it is the one that the asker prefers, then the one that comes first in
-//! the wallet.
+//! ([`Classes`]). A claim weighs as much as its parts; what stands in the clear anyway weighs nothing, and what answers two
+//! queries with one document weighs once. The plan is exact: it is found by branch and bound over all combinations of
+//! credential sets, documents and claim sets, after documents were left out that offer the same as another one and weigh
+//! more. It is deterministic: of answers that weigh the same it is the one that the asker prefers (credential sets first,
+//! then claim sets), then the one that comes first in the wallet. No copy is opened for two thresholds of one
+//! claim (spec/at-least.md 4.5).
 
-use std::fmt;
+use std::{collections::BTreeSet, fmt};
 
+use self::{
+    explain::Choice,
+    offer::{Offer, Offers, holding_cost},
+    search::{Answer, Search},
+};
 use super::{Candidate, Query, Threshold, path_to_text};
 use crate::{
-    Problem,
+    Code, Problem,
     secure::sd_jwt::{ClaimPath, OrderedClaim, Step},
 };
 
+mod dominance;
+mod explain;
 mod offer;
 mod search;
 #[cfg(test)]
 mod tests;
+
+/// The most combinations of a query's credential sets.
+const MAX_COMBINATIONS: usize = 4_096;
 
 /// One copy that could be shown.
 #[derive(Debug, Clone, Copy)]
@@ -31,7 +43,7 @@ pub struct Holding<'a> {
     pub provable: &'a [OrderedClaim],
     /// Who saw this copy.
     pub exposure: Exposure,
-    /// Whether this asker has seen the document, in whichever copy.
+    /// Whether this asker has seen the document, in whichever copy: the same for all of its copies.
     pub known: bool,
 }
 
@@ -131,7 +143,8 @@ pub struct Line {
     pub query_id: String,
     /// What is shown or used.
     pub what: What,
-    /// What that weighs.
+    /// What that weighs; nothing for what a line before it counted. All but those of what was passed over add up to
+    /// the plan's cost.
     pub cost: u64,
 }
 
@@ -151,7 +164,8 @@ pub enum What {
     Value(ClaimPath, Class),
     /// A threshold is proved, in the place of a value.
     Threshold(ClaimPath),
-    /// The best other way to answer this query alone, which weighs more or comes later.
+    /// The best other way to answer this query alone, with another document or other claims. In the answer as a
+    /// whole it would weigh more, or come later.
     PassedOver {
         /// The index of the holding that it would have shown.
         holding: usize,
@@ -165,7 +179,61 @@ impl Query {
     /// `query_unmet` if a required part cannot be met: then nothing is shown at all. `too_large` for a query and a
     /// wallet with more combinations than can be looked at: that is no answer, rather than one which is not the least.
     pub fn plan(&self, holdings: &[Holding<'_>], classes: &dyn Classes, weights: &Weights) -> Result<Plan, Problem> {
-        search::plan(self, holdings, classes, weights)
+        let mut offers = Offers::new(self, classes, weights);
+        let offered: Vec<Vec<Offer>> =
+            self.credentials.iter().map(|credential| offers.of(credential, holdings)).collect::<Result<_, _>>()?;
+        // That there is an answer at all is the query's own matter, and so is what is missing where there is none.
+        let each = self.credentials.iter().zip(&offered);
+        let can_be_met: BTreeSet<&str> =
+            each.filter(|(_, offers)| !offers.is_empty()).map(|(credential, _)| credential.id.as_str()).collect();
+        self.needed(|id| can_be_met.contains(id))?;
+        let costs: Vec<(u64, u64)> = holdings.iter().map(|holding| holding_cost(holding, weights)).collect();
+        let kept = dominance::undominated(&offered, holdings, |index| {
+            costs.get(index).map_or(u64::MAX, |(document, copy)| document.saturating_add(*copy))
+        });
+        let mut search = Search::new(&offered, &kept, holdings, &costs);
+        let mut lightest: Vec<(BTreeSet<usize>, Answer)> = Vec::new();
+        for wanted in self.combinations(&can_be_met)? {
+            let Some(answer) = search.answer(&wanted)? else { continue };
+            let least = lightest.first().map(|(_, least)| least.cost);
+            if least.is_none_or(|least| answer.cost <= least) {
+                lightest.retain(|(_, other)| other.cost <= answer.cost);
+                lightest.push((wanted, answer));
+            }
+        }
+        // Of those that weigh the same the asker's first choice, but for one that answers more than another.
+        let fewer = |wanted: &BTreeSet<usize>| {
+            lightest.iter().any(|(other, _)| other.len() < wanted.len() && other.is_subset(wanted))
+        };
+        let first = lightest.iter().find(|(wanted, _)| !fewer(wanted)).ok_or_else(|| {
+            Problem::new(Code::QueryUnmet, "one copy would have to prove two thresholds of one claim")
+        })?;
+        let choice = Choice { query: self, holdings, offered: &offered, costs: &costs };
+        Ok(choice.plan(first.1.clone()))
+    }
+
+    /// The combinations of credential queries that answer, as indices in the query's order, the asker's first choices
+    /// first, each once.
+    fn combinations(&self, can_be_met: &BTreeSet<&str>) -> Result<Vec<BTreeSet<usize>>, Problem> {
+        if self.credential_sets.is_empty() {
+            return Ok(vec![(0..self.credentials.len()).collect()]);
+        }
+        let index = |id: &String| self.credentials.iter().position(|credential| credential.id == *id);
+        let mut combinations: Vec<BTreeSet<usize>> = vec![BTreeSet::new()];
+        for set in self.credential_sets.iter().filter(|set| set.required) {
+            let options = set.options.iter().filter(|option| option.iter().all(|id| can_be_met.contains(id.as_str())));
+            let options: Vec<BTreeSet<usize>> =
+                options.map(|option| option.iter().filter_map(index).collect()).collect();
+            if combinations.len().saturating_mul(options.len()) > MAX_COMBINATIONS {
+                return Err(Problem::new(Code::TooLarge, "the query's sets have too many combinations"));
+            }
+            let mut seen = BTreeSet::new();
+            let longer = combinations.iter().flat_map(|combination| {
+                options.iter().map(|option| combination.union(option).copied().collect::<BTreeSet<usize>>())
+            });
+            combinations = longer.filter(|longer| seen.insert(longer.clone())).collect();
+        }
+        Ok(combinations)
     }
 }
 

@@ -1,17 +1,23 @@
 //! What each holding offers for each credential query.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
 use super::{Class, Classes, Exposure, Holding, Show, Weights};
 use crate::{
-    query::{ClaimQuery, CredentialQuery, values_at},
-    secure::sd_jwt::{ClaimPath, Step},
+    Code, Problem,
+    at_least::{Direction, Ordered},
+    query::{ClaimQuery, CredentialQuery, Query, values_at},
+    secure::sd_jwt::{ClaimPath, Step, never_hidden},
 };
 
 /// The formats in which claims are disclosed one by one; in any other a credential is shown as a whole.
 const SELECTIVE: [&str; 2] = ["vc+sd-jwt", "dc+sd-jwt"];
+
+/// The most that is looked at to see what there is to choose from, in claims without parts. What people have and
+/// agencies ask stays below a tenth of it.
+const MAX_LOOKS: u64 = 2_000_000;
 
 /// One way to answer a credential query.
 #[derive(Debug, Clone)]
@@ -20,29 +26,45 @@ pub(super) struct Offer {
     pub(super) holding: usize,
     /// Which claim set, in the asker's order.
     pub(super) set: usize,
-    /// What is shown, with its weight, by path and kind, so that what two queries ask of one copy counts once.
-    pub(super) shows: BTreeMap<Key, Weighed>,
+    /// What is shown, in the order of paths.
+    pub(super) shows: Vec<Shown>,
+    /// All that its showings tell, each once.
+    pub(super) told: BTreeMap<usize, u64>,
+    /// The thresholds that it opens, of the claims that the query asks for more than one of.
+    pub(super) opens: Vec<(Side, Ordered)>,
 }
 
-/// A claim and the kind of showing; a threshold is told apart by its direction and bound.
-pub(super) type Key = (ClaimPath, Option<String>);
+/// A claim, and the side of thresholds that is proved of it.
+pub(super) type Side = (ClaimPath, Direction);
 
-/// A showing and what it weighs.
+/// One showing and what it tells: the [`Told`] by their numbers, each with its weight.
 #[derive(Debug, Clone)]
-pub(super) struct Weighed {
+pub(super) struct Shown {
     pub(super) show: Show,
     pub(super) class: Class,
-    pub(super) cost: u64,
+    pub(super) told: BTreeMap<usize, u64>,
 }
 
-impl Offer {
-    /// What its claims weigh.
-    pub(super) fn claims_cost(&self) -> u64 {
-        self.shows.values().fold(0, |sum, weighed| sum.saturating_add(weighed.cost))
-    }
+/// What a showing tells. A claim that has parts tells each of them, so that it weighs the same whether it is asked for
+/// as a whole or part by part.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Told {
+    /// The value of a claim without parts.
+    Value(ClaimPath),
+    /// That a claim reaches a threshold.
+    Reaches(ClaimPath, Direction, Ordered),
 }
 
-/// What using a holding at all weighs, without its claims.
+/// Finds offers, and numbers what they tell.
+pub(super) struct Offers<'a> {
+    classes: &'a dyn Classes,
+    weights: &'a Weights,
+    told: BTreeMap<Told, usize>,
+    contested: BTreeSet<Side>,
+    looks: u64,
+}
+
+/// What using a holding at all weighs, without its claims: the document, and the copy of it.
 pub(super) fn holding_cost(holding: &Holding<'_>, weights: &Weights) -> (u64, u64) {
     let new = if holding.known { 0 } else { u64::from(weights.new_document) };
     let copy = match holding.exposure {
@@ -55,69 +77,74 @@ pub(super) fn holding_cost(holding: &Holding<'_>, weights: &Weights) -> (u64, u6
     (u64::from(weights.document).saturating_add(new), copy)
 }
 
-/// Every way in which a holding answers a query: one for each claim set that it meets.
-pub(super) fn offers(
-    query: &CredentialQuery,
-    index: usize,
-    holding: &Holding<'_>,
-    classes: &dyn Classes,
-    weights: &Weights,
-) -> Vec<Offer> {
-    if !query.fits(holding.candidate) {
-        return Vec::new();
-    }
-    let all: Vec<&ClaimQuery> = query.claims.iter().collect();
-    let named = |set: &Vec<String>| -> Option<Vec<&ClaimQuery>> {
-        set.iter().map(|id| query.claims.iter().find(|claim| claim.id.as_deref() == Some(id))).collect()
-    };
-    let sets: Vec<Vec<&ClaimQuery>> = if query.claim_sets.is_empty() {
-        vec![all]
-    } else {
-        query.claim_sets.iter().map(|set| named(set).unwrap_or_default()).collect()
-    };
-    let weigh = |show: Show, path: &ClaimPath| {
-        let class = classes.class(holding, path);
-        let cost = match (&show, class) {
-            (Show::Threshold { .. }, _) => weights.threshold,
-            (_, Class::Computed) => weights.computed,
-            (_, Class::Coarse) => weights.coarse,
-            (_, Class::Value) => weights.value,
-            (_, Class::Fine) => weights.fine,
-        };
-        Weighed { show, class, cost: cost.into() }
-    };
-    let mut offers = Vec::new();
-    for (set, claims) in sets.into_iter().enumerate() {
-        let Some(mut shows) = showing(holding, &claims) else { continue };
-        if !SELECTIVE.contains(&holding.candidate.format) {
-            // Whatever was asked for, everything goes.
-            shows = leaves(holding);
+impl<'a> Offers<'a> {
+    pub(super) fn new(query: &Query, classes: &'a dyn Classes, weights: &'a Weights) -> Self {
+        let mut bounds: BTreeMap<Side, BTreeSet<Ordered>> = BTreeMap::new();
+        for claim in query.credentials.iter().flat_map(|credential| &credential.claims) {
+            if let Some(threshold) = &claim.threshold {
+                let side = (claim.path.clone(), threshold.direction());
+                bounds.entry(side).or_default().insert(threshold.number());
+            }
         }
-        let shows = shows
-            .into_iter()
-            .map(|show| match &show {
-                Show::Value(path) => ((path.clone(), None), weigh(show.clone(), path)),
-                Show::Threshold { path, threshold } => {
-                    let bound = format!("{} {}", threshold.direction().as_str(), threshold.bound());
-                    ((path.clone(), Some(bound)), weigh(show.clone(), path))
-                }
-            })
-            .collect();
-        offers.push(Offer { holding: index, set, shows });
+        let contested = bounds.into_iter().filter(|(_, bounds)| bounds.len() > 1).map(|(side, _)| side).collect();
+        Self { classes, weights, told: BTreeMap::new(), contested, looks: 0 }
     }
-    offers
-}
 
-/// How a holding shows some claims; `None` if it lacks one.
-fn showing(holding: &Holding<'_>, claims: &[&ClaimQuery]) -> Option<Vec<Show>> {
-    let mut shows = Vec::new();
-    for claim in claims {
+    /// Every way in which the holdings answer a credential query: of each one for each claim set that it meets, but for
+    /// those that tell all that another one of it does, and more.
+    ///
+    /// # Errors
+    /// `too_large` if there is more to look at than anybody has.
+    pub(super) fn of(&mut self, query: &CredentialQuery, holdings: &[Holding<'_>]) -> Result<Vec<Offer>, Problem> {
+        let sets = sets(query);
+        let mut offers = Vec::new();
+        for (index, holding) in holdings.iter().enumerate().filter(|(_, holding)| query.fits(holding.candidate)) {
+            let claims: Vec<Option<Vec<Shown>>> =
+                query.claims.iter().map(|claim| self.claim(holding, claim)).collect::<Result<_, _>>()?;
+            // Whatever was asked for, everything goes.
+            let whole = if SELECTIVE.contains(&holding.candidate.format) { None } else { Some(self.whole(holding)?) };
+            let mut own: Vec<Offer> = Vec::new();
+            for (set, asked) in sets.iter().enumerate() {
+                let Some(asked) = asked else { continue };
+                let met: Option<Vec<&Vec<Shown>>> =
+                    asked.iter().map(|claim| claims.get(*claim).and_then(Option::as_ref)).collect();
+                let Some(met) = met else { continue };
+                let shows = match &whole {
+                    Some(whole) => whole.clone(),
+                    None => without_repetition(met.into_iter().flatten()),
+                };
+                let mut told = BTreeMap::new();
+                for shown in &shows {
+                    self.look(shown.told.len())?;
+                    told.extend(shown.told.iter().map(|(told, cost)| (*told, *cost)));
+                }
+                let opens = self.opens(&shows);
+                // One copy does not prove two thresholds of one side (spec/at-least.md 4.5).
+                if !clash(&opens, &opens) {
+                    own.push(Offer { holding: index, set, shows, told, opens });
+                }
+            }
+            self.look(own.len().saturating_mul(own.len()))?;
+            let tells_more = |offer: &Offer| {
+                own.iter().any(|less| {
+                    less.told.len() < offer.told.len() && less.told.keys().all(|told| offer.told.contains_key(told))
+                })
+            };
+            let least: Vec<bool> = own.iter().map(|offer| !tells_more(offer)).collect();
+            offers.extend(own.into_iter().zip(least).filter(|(_, least)| *least).map(|(offer, _)| offer));
+        }
+        Ok(offers)
+    }
+
+    /// How a holding shows a claim; `None` if it lacks it.
+    fn claim(&mut self, holding: &Holding<'_>, claim: &ClaimQuery) -> Result<Option<Vec<Shown>>, Problem> {
         let met: Vec<(ClaimPath, &Value)> = values_at(holding.candidate.payload, &claim.path)
             .into_iter()
             .filter(|(_, value)| claim.accepts(value))
             .collect();
+        self.look(met.len())?;
         if met.is_empty() {
-            return None;
+            return Ok(None);
         }
         let provable = claim.threshold.as_ref().filter(|threshold| {
             holding
@@ -125,19 +152,135 @@ fn showing(holding: &Holding<'_>, claims: &[&ClaimQuery]) -> Option<Vec<Show>> {
                 .iter()
                 .any(|ordered| ordered.path == claim.path && ordered.direction == threshold.direction())
         });
-        match provable {
-            Some(threshold) => {
-                shows.push(Show::Threshold { path: claim.path.clone(), threshold: threshold.clone() });
-            }
-            None => shows.extend(met.into_iter().map(|(path, _)| Show::Value(path))),
+        if let Some(threshold) = provable {
+            let path = claim.path.clone();
+            let told = self.number(Told::Reaches(path.clone(), threshold.direction(), threshold.number()));
+            let class = self.classes.class(holding, &path);
+            let show = Show::Threshold { path, threshold: threshold.clone() };
+            let told = BTreeMap::from([(told, u64::from(self.weights.threshold))]);
+            return Ok(Some(vec![Shown { show, class, told }]));
         }
+        met.into_iter().map(|(path, value)| self.value(holding, path, value)).collect::<Result<_, _>>().map(Some)
     }
-    Some(shows)
+
+    /// A value that is shown with all that is in it. What stands in the clear whatever is shown tells nothing more.
+    fn value(&mut self, holding: &Holding<'_>, path: ClaimPath, value: &Value) -> Result<Shown, Problem> {
+        let mut parts = Vec::new();
+        parts_of(path.clone(), value, &mut parts);
+        self.look(parts.len())?;
+        let mut told = BTreeMap::new();
+        let mut most = None;
+        for part in parts.into_iter().filter(|part| !never_hidden(Some(holding.candidate.format), part)) {
+            let class = self.classes.class(holding, &part);
+            most = most.max(Some(class));
+            let cost = match class {
+                Class::Computed => self.weights.computed,
+                Class::Coarse => self.weights.coarse,
+                Class::Value => self.weights.value,
+                Class::Fine => self.weights.fine,
+            };
+            told.insert(self.number(Told::Value(part)), cost.into());
+        }
+        let class = most.unwrap_or_else(|| self.classes.class(holding, &path));
+        Ok(Shown { show: Show::Value(path), class, told })
+    }
+
+    /// Every claim of a credential that can hide none: the subject's, and what else is not in every credential.
+    fn whole(&mut self, holding: &Holding<'_>) -> Result<Vec<Shown>, Problem> {
+        let mut claims: Vec<(ClaimPath, &Value)> = Vec::new();
+        for (name, value) in holding.candidate.payload {
+            let at = vec![Step::Name(name.clone())];
+            if name == "credentialSubject" {
+                let subjects = match value {
+                    Value::Array(many) => {
+                        many.iter().enumerate().map(|(index, one)| (below(&at, Step::Index(index)), one)).collect()
+                    }
+                    one => vec![(at, one)],
+                };
+                for (at, subject) in subjects {
+                    let members = subject.as_object().into_iter().flatten();
+                    claims.extend(members.map(|(name, value)| (below(&at, Step::Name(name.clone())), value)));
+                }
+            } else {
+                claims.push((at, value));
+            }
+        }
+        claims.retain(|(path, _)| !never_hidden(Some(holding.candidate.format), path));
+        claims.into_iter().map(|(path, value)| self.value(holding, path, value)).collect()
+    }
+
+    fn opens(&self, shows: &[Shown]) -> Vec<(Side, Ordered)> {
+        let thresholds = shows.iter().filter_map(|shown| match &shown.show {
+            Show::Threshold { path, threshold } => Some(((path.clone(), threshold.direction()), threshold.number())),
+            Show::Value(_) => None,
+        });
+        thresholds.filter(|(side, _)| self.contested.contains(side)).collect()
+    }
+
+    fn number(&mut self, told: Told) -> usize {
+        let next = self.told.len();
+        *self.told.entry(told).or_insert(next)
+    }
+
+    fn look(&mut self, at: usize) -> Result<(), Problem> {
+        self.looks = self.looks.saturating_add(u64::try_from(at).unwrap_or(u64::MAX)).saturating_add(1);
+        if self.looks > MAX_LOOKS {
+            return Err(Problem::new(Code::TooLarge, "the query asks for more than can be compared"));
+        }
+        Ok(())
+    }
 }
 
-/// Every claim of a credential that can hide none.
-fn leaves(holding: &Holding<'_>) -> Vec<Show> {
-    let subject = holding.candidate.payload.get("credentialSubject").and_then(Value::as_object);
-    let names = subject.into_iter().flatten().map(|(name, _)| name).filter(|name| *name != "id");
-    names.map(|name| Show::Value(vec![Step::Name("credentialSubject".to_owned()), Step::Name(name.clone())])).collect()
+/// Whether one copy would open a claim for two thresholds of one side.
+pub(super) fn clash(some: &[(Side, Ordered)], others: &[(Side, Ordered)]) -> bool {
+    some.iter().any(|(side, bound)| others.iter().any(|(other, another)| side == other && bound != another))
+}
+
+/// The claims of each claim set, by index; `None` for a set that names one which is not there.
+fn sets(query: &CredentialQuery) -> Vec<Option<BTreeSet<usize>>> {
+    if query.claim_sets.is_empty() {
+        return vec![Some((0..query.claims.len()).collect())];
+    }
+    let by_id: BTreeMap<&str, usize> =
+        query.claims.iter().enumerate().filter_map(|(index, claim)| Some((claim.id.as_deref()?, index))).collect();
+    query.claim_sets.iter().map(|set| set.iter().map(|id| by_id.get(id.as_str()).copied()).collect()).collect()
+}
+
+/// Each showing once, and none of what another one shows already: a value is shown with all that is in it, and
+/// a threshold that it reaches need not be proved then.
+fn without_repetition<'s>(shows: impl Iterator<Item = &'s Shown>) -> Vec<Shown> {
+    let path_of = |shown: &'s Shown| match &shown.show {
+        Show::Value(path) => (path.as_slice(), None),
+        Show::Threshold { path, threshold } => (path.as_slice(), Some((threshold.direction(), threshold.number()))),
+    };
+    let once: BTreeMap<_, &Shown> = shows.map(|shown| (path_of(shown), shown)).collect();
+    let is_within_another = |path: &[Step], or_same: bool| {
+        let lengths = 1..path.len().saturating_add(usize::from(or_same));
+        lengths.filter_map(|length| path.get(..length)).any(|around| once.contains_key(&(around, None)))
+    };
+    once.iter()
+        .filter(|((path, threshold), _)| !is_within_another(path, threshold.is_some()))
+        .map(|(_, shown)| (*shown).clone())
+        .collect()
+}
+
+/// The paths of the claims without parts that a value consists of.
+fn parts_of(path: ClaimPath, value: &Value, parts: &mut Vec<ClaimPath>) {
+    match value {
+        Value::Object(members) if !members.is_empty() => {
+            for (name, value) in members {
+                parts_of(below(&path, Step::Name(name.clone())), value, parts);
+            }
+        }
+        Value::Array(items) if !items.is_empty() => {
+            for (index, value) in items.iter().enumerate() {
+                parts_of(below(&path, Step::Index(index)), value, parts);
+            }
+        }
+        _ => parts.push(path),
+    }
+}
+
+fn below(path: &[Step], step: Step) -> ClaimPath {
+    path.iter().cloned().chain([step]).collect()
 }

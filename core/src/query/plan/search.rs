@@ -1,233 +1,295 @@
-//! Branch and bound over credential sets, documents and claim sets.
+//! Branch and bound over documents and claim sets, for credential queries that documents of the wallet join.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    Classes, Holding, Line, Part, Plan, Weights, What,
-    offer::{Key, Offer, holding_cost, offers},
+    Holding,
+    offer::{Offer, Side, clash},
 };
-use crate::{Code, Problem, query::Query};
+use crate::{Code, Problem, at_least::Ordered};
 
-/// The most offers that are weighed on the way. What people have and agencies ask stays below a hundredth of it.
-const MAX_STEPS: u64 = 2_000_000;
+/// The most that is weighed on the way, in documents, copies and claims. What people have and agencies ask stays below a
+/// tenth of it (see the tests).
+const MAX_STEPS: u64 = 5_000_000;
 
-/// The most combinations of a query's credential sets.
-const MAX_COMBINATIONS: usize = 4_096;
-
-pub(super) fn plan(
-    query: &Query,
-    holdings: &[Holding<'_>],
-    classes: &dyn Classes,
-    weights: &Weights,
-) -> Result<Plan, Problem> {
-    let offered: Vec<Vec<Offer>> = query
-        .credentials
-        .iter()
-        .map(|credential| {
-            let each = holdings.iter().enumerate();
-            each.flat_map(|(index, holding)| offers(credential, index, holding, classes, weights)).collect()
-        })
-        .collect();
-    // That there is an answer at all is the query's own matter, and so is what is missing where there is none.
-    let can_be_met: Vec<&str> = query
-        .credentials
-        .iter()
-        .zip(&offered)
-        .filter(|(_, offers)| !offers.is_empty())
-        .map(|(credential, _)| credential.id.as_str())
-        .collect();
-    query.needed(|id| can_be_met.contains(&id))?;
-    let costs: Vec<(u64, u64)> = holdings.iter().map(|holding| holding_cost(holding, weights)).collect();
-    let mut search = Search { holdings, costs, offered: undominated(offered, holdings, weights), best: None, steps: 0 };
-    for wanted in wanted(query, &can_be_met)? {
-        search.assign(&wanted, &mut State::default())?;
-    }
-    let best = search.best.take().ok_or(Code::QueryUnmet)?;
-    Ok(search.describe(query, best))
+/// One thing that weighs once, however many queries it answers.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+enum Item {
+    Document(usize),
+    Copy(usize),
+    /// Of a document, a thing told, by its number.
+    Told(usize, usize),
 }
 
-/// The combinations of credential queries that answer, as indices in the query's order, the asker's first choices first.
-fn wanted(query: &Query, can_be_met: &[&str]) -> Result<Vec<BTreeSet<usize>>, Problem> {
-    if query.credential_sets.is_empty() {
-        return Ok(vec![(0..query.credentials.len()).collect()]);
-    }
-    let index = |id: &String| query.credentials.iter().position(|credential| credential.id == *id);
-    let mut combinations: Vec<BTreeSet<usize>> = vec![BTreeSet::new()];
-    let too_many = || Problem::new(Code::TooLarge, "the query's sets have too many combinations");
-    for set in query.credential_sets.iter().filter(|set| set.required) {
-        let options = set.options.iter().filter(|option| option.iter().all(|id| can_be_met.contains(&id.as_str())));
-        let options: Vec<BTreeSet<usize>> = options.map(|option| option.iter().filter_map(index).collect()).collect();
-        if combinations.len().saturating_mul(options.len()) > MAX_COMBINATIONS {
-            return Err(too_many());
-        }
-        // In the asker's order, each once.
-        let mut seen = BTreeSet::new();
-        let mut longer: Vec<BTreeSet<usize>> = Vec::new();
-        for combination in &combinations {
-            for option in &options {
-                let both: BTreeSet<usize> = combination.union(option).copied().collect();
-                if seen.insert(both.clone()) {
-                    longer.push(both);
-                }
-            }
-        }
-        combinations = longer;
-    }
-    Ok(combinations)
+/// An offer as the search sees it.
+struct Way<'a> {
+    /// Which of its query's offers.
+    offer: usize,
+    holding: usize,
+    set: usize,
+    items: Vec<usize>,
+    opens: &'a [(Side, Ordered)],
 }
 
-/// Leaves out holdings that offer nothing which another one does not offer for as little: whatever answer has
-/// one of them weighs no less than the same answer with the other. That is so for two copies of one document, and for
-/// documents of which there is one copy each; a document with several copies may be shown for the sake of another copy.
-fn undominated(offered: Vec<Vec<Offer>>, holdings: &[Holding<'_>], weights: &Weights) -> Vec<Vec<Offer>> {
-    // What a holding offers, whichever holding it is: for each query and claim set what is shown and what it weighs.
-    type Shape<'a> = Vec<(usize, usize, Vec<(&'a Key, u64)>)>;
-    let mut shapes: BTreeMap<usize, Shape<'_>> = BTreeMap::new();
-    for (at, offers) in offered.iter().enumerate() {
-        for offer in offers {
-            let shows = offer.shows.iter().map(|(key, weighed)| (key, weighed.cost)).collect();
-            shapes.entry(offer.holding).or_default().push((at, offer.set, shows));
-        }
-    }
-    let cost = |index: usize| {
-        let (document, copy) = holdings.get(index).map_or((u64::MAX, 0), |holding| holding_cost(holding, weights));
-        document.saturating_add(copy)
-    };
-    let document = |index: usize| holdings.get(index).map(|holding| holding.document);
-    // The lightest of those that are alike and of one kind; the first in the wallet of those that weigh the same.
-    let lightest = |indices: &BTreeSet<usize>, kind: &dyn Fn(usize) -> Option<usize>| -> BTreeSet<usize> {
-        let mut kept: BTreeMap<(Option<usize>, Option<&Shape<'_>>), usize> = BTreeMap::new();
-        for index in indices {
-            let best = kept.entry((kind(*index), shapes.get(index))).or_insert(*index);
-            if cost(*index) < cost(*best) {
-                *best = *index;
-            }
-        }
-        kept.into_values().collect()
-    };
-    let kept = lightest(&shapes.keys().copied().collect(), &document);
-    let mut copies: BTreeMap<Option<usize>, usize> = BTreeMap::new();
-    for index in &kept {
-        let count = copies.entry(document(*index)).or_default();
-        *count = count.saturating_add(1);
-    }
-    let single = |index: usize| copies.get(&document(index)) == Some(&1);
-    // What has other copies is of its own kind.
-    let kept = lightest(&kept, &|index| if single(index) { None } else { Some(index) });
-    offered
-        .into_iter()
-        .map(|offers| offers.into_iter().filter(|offer| kept.contains(&offer.holding)).collect())
-        .collect()
+/// The answer of some credential queries that shows least.
+#[derive(Debug, Clone)]
+pub(super) struct Answer {
+    pub(super) cost: u64,
+    /// For each query which of its offers, by their indices.
+    pub(super) chosen: Vec<(usize, usize)>,
 }
 
-/// What was chosen so far, and what it weighs.
-#[derive(Default, Clone)]
-struct State {
-    /// The query, and which of its offers.
-    chosen: Vec<(usize, usize)>,
-    cost: u64,
-}
-
-struct Search<'a> {
-    holdings: &'a [Holding<'a>],
-    costs: Vec<(u64, u64)>,
-    offered: Vec<Vec<Offer>>,
-    best: Option<State>,
+/// Finds the lightest answer of sets of credential queries.
+pub(super) struct Search<'a> {
+    /// For each query the ways to answer it.
+    ways: Vec<Vec<Way<'a>>>,
+    /// What each item weighs.
+    costs: Vec<u64>,
+    /// For each query those that a document of the wallet could answer too.
+    joined: Vec<BTreeSet<usize>>,
+    /// What was found, by the queries.
+    found: BTreeMap<Vec<usize>, Option<Answer>>,
     steps: u64,
 }
 
-impl Search<'_> {
-    fn assign(&mut self, wanted: &BTreeSet<usize>, state: &mut State) -> Result<(), Problem> {
-        // What was chosen only gets heavier; of two that weigh the same the earlier one stays.
-        if self.best.as_ref().is_some_and(|best| state.cost >= best.cost) {
-            return Ok(());
+impl<'a> Search<'a> {
+    /// `kept` are the holdings to be looked at, `costs` what each holding's document and copy weigh.
+    pub(super) fn new(
+        offered: &'a [Vec<Offer>],
+        kept: &BTreeSet<usize>,
+        holdings: &[Holding<'_>],
+        costs: &[(u64, u64)],
+    ) -> Self {
+        let mut items: BTreeMap<Item, usize> = BTreeMap::new();
+        let mut weights = Vec::new();
+        let mut numbered = |item: Item, cost: u64| {
+            *items.entry(item).or_insert_with(|| {
+                weights.push(cost);
+                weights.len().saturating_sub(1)
+            })
+        };
+        let mut ways = Vec::with_capacity(offered.len());
+        let mut documents: Vec<BTreeSet<usize>> = Vec::with_capacity(offered.len());
+        for offers in offered {
+            let mut own = Vec::new();
+            let mut shown = BTreeSet::new();
+            for (index, offer) in offers.iter().enumerate().filter(|(_, offer)| kept.contains(&offer.holding)) {
+                let Some(document) = holdings.get(offer.holding).map(|holding| holding.document) else { continue };
+                let (of_document, of_copy) = costs.get(offer.holding).copied().unwrap_or((u64::MAX, 0));
+                shown.insert(document);
+                let frame = [(Item::Document(document), of_document), (Item::Copy(offer.holding), of_copy)];
+                let told = offer.told.iter().map(|(told, cost)| (Item::Told(document, *told), *cost));
+                let items = frame.into_iter().chain(told).map(|(item, cost)| numbered(item, cost)).collect();
+                own.push(Way { offer: index, holding: offer.holding, set: offer.set, items, opens: &offer.opens });
+            }
+            ways.push(own);
+            documents.push(shown);
         }
-        let Some(next) = wanted.iter().copied().find(|at| !state.chosen.iter().any(|(done, _)| done == at)) else {
-            self.best = Some(state.clone());
+        let joined = documents
+            .iter()
+            .map(|one| {
+                let others = documents.iter().enumerate();
+                others.filter(|(_, other)| !one.is_disjoint(other)).map(|(index, _)| index).collect()
+            })
+            .collect();
+        Self { ways, costs: weights, joined, found: BTreeMap::new(), steps: 0 }
+    }
+
+    /// The answer of some queries that shows least. Those that no document joins are independent of each other, so
+    /// that each group of them is answered for itself.
+    ///
+    /// # Errors
+    /// `too_large` if it would take too long to find.
+    pub(super) fn answer(&mut self, wanted: &BTreeSet<usize>) -> Result<Option<Answer>, Problem> {
+        let mut whole = Answer { cost: 0, chosen: Vec::with_capacity(wanted.len()) };
+        for group in self.groups(wanted) {
+            let part = match self.found.get(&group) {
+                Some(found) => found.clone(),
+                None => {
+                    let mut branch = Branch::new(self, &group);
+                    branch.descend(0, 0, 0)?;
+                    let (best, steps) = (branch.best.map(|best| best.answer), branch.steps);
+                    self.steps = steps;
+                    self.found.insert(group, best.clone());
+                    best
+                }
+            };
+            let Some(part) = part else { return Ok(None) };
+            whole.cost = whole.cost.saturating_add(part.cost);
+            whole.chosen.extend(part.chosen);
+        }
+        whole.chosen.sort_unstable();
+        Ok(Some(whole))
+    }
+
+    /// The queries in groups, such that no document answers queries of two groups.
+    fn groups(&self, wanted: &BTreeSet<usize>) -> Vec<Vec<usize>> {
+        let mut left = wanted.clone();
+        let mut groups = Vec::new();
+        while let Some(first) = left.pop_first() {
+            let mut group = BTreeSet::from([first]);
+            let mut open = vec![first];
+            while let Some(query) = open.pop() {
+                for joined in self.joined.get(query).into_iter().flatten() {
+                    if left.remove(joined) {
+                        group.insert(*joined);
+                        open.push(*joined);
+                    }
+                }
+            }
+            groups.push(group.into_iter().collect());
+        }
+        groups
+    }
+}
+
+/// The best answer of a group so far, with what decides between answers that weigh the same.
+struct Best {
+    answer: Answer,
+    /// The claim sets, by query: the asker's order.
+    sets: Vec<usize>,
+    /// The holdings, by query: the wallet's order.
+    holdings: Vec<usize>,
+}
+
+/// The search for one group of queries.
+struct Branch<'s, 'a> {
+    search: &'s Search<'a>,
+    group: &'s [usize],
+    /// For each query of the group, each way's share: what it weighs if whatever it has in common with ways
+    /// of other queries is split evenly between them. An answer weighs no less than the shares of its ways.
+    shares: Vec<Vec<u64>>,
+    /// The least that the queries from each one on add to the shares.
+    ahead: Vec<u64>,
+    /// For each query the first claim set that can be met.
+    first_sets: Vec<usize>,
+    /// How often each item was chosen.
+    used: Vec<u32>,
+    chosen: Vec<&'s Way<'a>>,
+    best: Option<Best>,
+    steps: u64,
+}
+
+impl<'s, 'a> Branch<'s, 'a> {
+    fn new(search: &'s Search<'a>, group: &'s [usize]) -> Self {
+        let ways = |query: &usize| search.ways.get(*query).map(Vec::as_slice).unwrap_or_default();
+        let mut sharers = vec![0_u64; search.costs.len()];
+        for query in group {
+            let items: BTreeSet<usize> = ways(query).iter().flat_map(|way| way.items.iter().copied()).collect();
+            for item in items {
+                if let Some(sharers) = sharers.get_mut(item) {
+                    *sharers = sharers.saturating_add(1);
+                }
+            }
+        }
+        let share = |way: &Way<'_>| {
+            way.items.iter().fold(0_u64, |sum, item| {
+                let cost = search.costs.get(*item).copied().unwrap_or_default();
+                let sharers = sharers.get(*item).copied().unwrap_or(1).max(1);
+                sum.saturating_add(cost.checked_div(sharers).unwrap_or_default())
+            })
+        };
+        let shares: Vec<Vec<u64>> = group.iter().map(|query| ways(query).iter().map(share).collect()).collect();
+        let mut ahead = vec![0_u64];
+        for shares in shares.iter().rev() {
+            let least = shares.iter().copied().min().unwrap_or_default();
+            ahead.push(least.saturating_add(ahead.last().copied().unwrap_or_default()));
+        }
+        ahead.reverse();
+        let first_set = |query| ways(query).iter().map(|way| way.set).min().unwrap_or_default();
+        Self {
+            search,
+            group,
+            shares,
+            ahead,
+            first_sets: group.iter().map(first_set).collect(),
+            used: vec![0; search.costs.len()],
+            chosen: Vec::with_capacity(group.len()),
+            best: None,
+            steps: search.steps,
+        }
+    }
+
+    /// Tries every way for the query at `depth` that may lead to a better answer. `cost` is what the ways chosen
+    /// before it weigh, `shared` the sum of their shares.
+    fn descend(&mut self, depth: usize, cost: u64, shared: u64) -> Result<(), Problem> {
+        let Some(query) = self.group.get(depth) else {
+            self.keep(cost);
             return Ok(());
         };
-        let count = self.offered.get(next).map_or(0, Vec::len);
-        // Weighing an offer looks at what was chosen before.
-        let each = u64::try_from(state.chosen.len().saturating_add(1)).unwrap_or(u64::MAX);
-        self.steps = self.steps.saturating_add(u64::try_from(count).unwrap_or(u64::MAX).saturating_mul(each));
+        let search = self.search;
+        let ways = search.ways.get(*query).map(Vec::as_slice).unwrap_or_default();
+        let ahead = self.ahead.get(depth.saturating_add(1)).copied().unwrap_or_default();
+        let shares = self.shares.get(depth).cloned().unwrap_or_default();
+        let mut open = Vec::with_capacity(ways.len());
+        for (way, share) in ways.iter().zip(shares) {
+            self.steps = self.steps.saturating_add(u64::try_from(way.items.len()).unwrap_or(u64::MAX));
+            let opened_before = |other: &&Way<'_>| other.holding == way.holding && clash(other.opens, way.opens);
+            if self.chosen.iter().any(opened_before) {
+                continue;
+            }
+            let cost = cost.saturating_add(self.added(way));
+            let shared = shared.saturating_add(share);
+            open.push((cost.max(shared.saturating_add(ahead)), way.set, way.holding, cost, shared, way));
+        }
         if self.steps > MAX_STEPS {
             return Err(Problem::new(Code::TooLarge, "the query can be answered in too many ways to compare them all"));
         }
-        let mut ways: Vec<(u64, usize)> = (0..count).map(|offer| (self.added(state, next, offer), offer)).collect();
-        ways.sort();
-        for (added, offer) in ways {
-            let before = state.cost;
-            state.cost = before.saturating_add(added);
-            state.chosen.push((next, offer));
-            self.assign(wanted, state)?;
-            state.chosen.pop();
-            state.cost = before;
+        // What promises most comes first, so that there soon is something to compare the rest with.
+        open.sort_unstable_by_key(|(bound, set, holding, ..)| (*bound, *set, *holding));
+        for (bound, _, _, cost, shared, way) in open {
+            self.chosen.push(way);
+            if self.may_be_better(bound) {
+                self.count(way, |used| used.saturating_add(1));
+                self.descend(depth.saturating_add(1), cost, shared)?;
+                self.count(way, |used| used.saturating_sub(1));
+            }
+            self.chosen.pop();
         }
         Ok(())
     }
 
-    /// What one more offer adds: what is shown or used already counts once.
-    fn added(&self, state: &State, query: usize, offer: usize) -> u64 {
-        let Some(offer) = self.offer(query, offer) else { return u64::MAX };
-        let chosen: Vec<&Offer> = state.chosen.iter().filter_map(|(query, offer)| self.offer(*query, *offer)).collect();
-        let (document, copy) = self.costs.get(offer.holding).copied().unwrap_or((u64::MAX, 0));
-        let of = |offer: &Offer| self.holdings.get(offer.holding).map(|holding| holding.document);
-        let mut added = 0_u64;
-        if !chosen.iter().any(|other| of(other) == of(offer)) {
-            added = added.saturating_add(document);
-        }
-        if !chosen.iter().any(|other| other.holding == offer.holding) {
-            added = added.saturating_add(copy);
-        }
-        for (key, weighed) in &offer.shows {
-            let shown = chosen.iter().any(|other| of(other) == of(offer) && other.shows.contains_key(key));
-            if !shown {
-                added = added.saturating_add(weighed.cost);
-            }
-        }
-        added
+    /// What one more way adds: what is shown or used already counts once.
+    fn added(&self, way: &Way<'_>) -> u64 {
+        let unused = way.items.iter().filter(|item| self.used.get(**item) == Some(&0));
+        unused.fold(0, |sum, item| sum.saturating_add(self.search.costs.get(*item).copied().unwrap_or_default()))
     }
 
-    fn offer(&self, query: usize, offer: usize) -> Option<&Offer> {
-        self.offered.get(query)?.get(offer)
-    }
-
-    fn describe(&self, query: &Query, best: State) -> Plan {
-        let mut parts = Vec::new();
-        let mut lines = Vec::new();
-        let mut chosen = best.chosen;
-        chosen.sort_unstable();
-        for (at, index) in chosen {
-            let (Some(credential), Some(offer)) = (query.credentials.get(at), self.offer(at, index)) else { continue };
-            let Some(holding) = self.holdings.get(offer.holding) else { continue };
-            let (document, copy) = self.costs.get(offer.holding).copied().unwrap_or_default();
-            let mut say = |what: What, cost: u64| lines.push(Line { query_id: credential.id.clone(), what, cost });
-            say(What::Document { holding: offer.holding, known: holding.known }, document);
-            say(What::Copy(holding.exposure), copy);
-            for ((path, threshold), weighed) in &offer.shows {
-                let what = match threshold {
-                    Some(_) => What::Threshold(path.clone()),
-                    None => What::Value(path.clone(), weighed.class),
-                };
-                say(what, weighed.cost);
+    fn count(&mut self, way: &Way<'_>, change: impl Fn(u32) -> u32) {
+        for item in &way.items {
+            if let Some(used) = self.used.get_mut(*item) {
+                *used = change(*used);
             }
-            if let Some((cost, other)) = self.passed_over(at, index) {
-                say(What::PassedOver { holding: other }, cost);
-            }
-            let shows = offer.shows.values().map(|weighed| weighed.show.clone()).collect();
-            parts.push(Part { query_id: credential.id.clone(), holding: offer.holding, shows });
         }
-        Plan { parts, cost: best.cost, lines }
     }
 
-    /// What the best other way to answer one query alone weighs, and with which holding.
-    fn passed_over(&self, query: usize, taken: usize) -> Option<(u64, usize)> {
-        let others = self.offered.get(query)?.iter().enumerate().filter(|(index, _)| *index != taken);
-        others
-            .map(|(_, offer)| {
-                let (document, copy) = self.costs.get(offer.holding).copied().unwrap_or((u64::MAX, 0));
-                (offer.claims_cost().saturating_add(document).saturating_add(copy), offer.holding)
-            })
-            .min()
+    /// Whether an answer that begins with what was chosen and weighs at least `bound` can come before the best one.
+    fn may_be_better(&self, bound: u64) -> bool {
+        let Some(best) = &self.best else { return true };
+        if bound != best.answer.cost {
+            return bound < best.answer.cost;
+        }
+        // It can weigh the same at the least. Then the asker's order decides, and then the wallet's.
+        let ahead = self.first_sets.iter().skip(self.chosen.len()).copied();
+        let sets = self.chosen.iter().map(|way| way.set).chain(ahead);
+        match sets.cmp(best.sets.iter().copied()) {
+            std::cmp::Ordering::Less => true,
+            std::cmp::Ordering::Greater => false,
+            std::cmp::Ordering::Equal => {
+                let known = best.holdings.iter().take(self.chosen.len());
+                self.chosen.iter().map(|way| &way.holding).cmp(known).is_le()
+            }
+        }
+    }
+
+    /// Notes a whole answer, if it comes before the best one.
+    fn keep(&mut self, cost: u64) {
+        let sets: Vec<usize> = self.chosen.iter().map(|way| way.set).collect();
+        let holdings: Vec<usize> = self.chosen.iter().map(|way| way.holding).collect();
+        let key = (cost, &sets, &holdings);
+        if self.best.as_ref().is_none_or(|best| key < (best.answer.cost, &best.sets, &best.holdings)) {
+            let chosen = self.group.iter().copied().zip(self.chosen.iter().map(|way| way.offer)).collect();
+            self.best = Some(Best { answer: Answer { cost, chosen }, sets, holdings });
+        }
     }
 }

@@ -1,0 +1,54 @@
+//! Which offers need not be looked at, since another one is never worse.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Holding, offer::Offer};
+
+/// What a holding offers, whichever holding it is: for each query and claim set, what it tells for which weight.
+type Shape<'a> = Vec<(usize, usize, &'a BTreeMap<usize, u64>)>;
+
+/// The holdings that are left without those that offer nothing which another one does not offer for as little:
+/// whatever answer has one of them weighs no less than the same answer with the other. That is so for two
+/// copies of one document, and for documents of which there is one copy each; a document with several copies may be
+/// shown for the sake of another copy. Where a query asks for several thresholds of one claim, two copies that are alike
+/// can do what one cannot.
+///
+/// `cost` is what using a holding weighs.
+pub(super) fn undominated(
+    offered: &[Vec<Offer>],
+    holdings: &[Holding<'_>],
+    cost: impl Fn(usize) -> u64,
+) -> BTreeSet<usize> {
+    let mut shapes: BTreeMap<usize, Shape<'_>> = BTreeMap::new();
+    let mut contested: BTreeSet<usize> = BTreeSet::new();
+    for (query, offers) in offered.iter().enumerate() {
+        for offer in offers {
+            shapes.entry(offer.holding).or_default().push((query, offer.set, &offer.told));
+            if !offer.opens.is_empty() {
+                contested.insert(offer.holding);
+            }
+        }
+    }
+    let document = |index: usize| holdings.get(index).map(|holding| holding.document);
+    // The lightest of those that are alike and of one kind; the first in the wallet of those that weigh the same.
+    let lightest = |indices: BTreeSet<usize>, kind: &dyn Fn(usize) -> Option<usize>| -> BTreeSet<usize> {
+        let mut kept: BTreeMap<(bool, Option<usize>, Option<&Shape<'_>>), usize> = BTreeMap::new();
+        for index in indices {
+            let own = contested.contains(&index);
+            let kind = if own { Some(index) } else { kind(index) };
+            let best = kept.entry((own, kind, shapes.get(&index))).or_insert(index);
+            if cost(index) < cost(*best) {
+                *best = index;
+            }
+        }
+        kept.into_values().collect()
+    };
+    let kept = lightest(shapes.keys().copied().collect(), &document);
+    let mut copies: BTreeMap<Option<usize>, usize> = BTreeMap::new();
+    for index in &kept {
+        let count = copies.entry(document(*index)).or_default();
+        *count = count.saturating_add(1);
+    }
+    // What has other copies is of its own kind.
+    lightest(kept, &|index| if copies.get(&document(index)) == Some(&1) { None } else { Some(index) })
+}

@@ -1,0 +1,74 @@
+//! A plan from what was chosen, with the reasons.
+
+use std::collections::BTreeSet;
+
+use super::{Holding, Line, Part, Plan, Show, What, offer::Offer, search::Answer};
+use crate::query::Query;
+
+/// What there was to choose from.
+pub(super) struct Choice<'a> {
+    pub(super) query: &'a Query,
+    pub(super) holdings: &'a [Holding<'a>],
+    /// For each credential query.
+    pub(super) offered: &'a [Vec<Offer>],
+    /// What each holding's document and copy weigh.
+    pub(super) costs: &'a [(u64, u64)],
+}
+
+impl Choice<'_> {
+    /// The plan. What answers two queries is counted for the first of them, so that the lines add up.
+    pub(super) fn plan(&self, answer: Answer) -> Plan {
+        let mut parts = Vec::new();
+        let mut lines = Vec::new();
+        let (mut documents, mut copies, mut told) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+        for (at, index) in answer.chosen {
+            let Some((credential, offers)) = self.query.credentials.get(at).zip(self.offered.get(at)) else { continue };
+            let Some((offer, holding)) = offers.get(index).and_then(|offer| Some((offer, self.holding(offer)?))) else {
+                continue;
+            };
+            let (document, copy) = self.costs.get(offer.holding).copied().unwrap_or_default();
+            let mut say = |what: What, cost: u64| lines.push(Line { query_id: credential.id.clone(), what, cost });
+            let once = |is_new: bool, cost: u64| if is_new { cost } else { 0 };
+            let what = What::Document { holding: offer.holding, known: holding.known };
+            say(what, once(documents.insert(holding.document), document));
+            say(What::Copy(holding.exposure), once(copies.insert(offer.holding), copy));
+            for shown in &offer.shows {
+                let new = shown.told.iter().filter(|(number, _)| told.insert((holding.document, **number)));
+                let cost = new.fold(0_u64, |sum, (_, cost)| sum.saturating_add(*cost));
+                let what = match &shown.show {
+                    Show::Threshold { path, .. } => What::Threshold(path.clone()),
+                    Show::Value(path) => What::Value(path.clone(), shown.class),
+                };
+                say(what, cost);
+            }
+            if let Some((cost, holding)) = self.passed_over(offers, offer) {
+                say(What::PassedOver { holding }, cost);
+            }
+            let shows = offer.shows.iter().map(|shown| shown.show.clone()).collect();
+            parts.push(Part { query_id: credential.id.clone(), holding: offer.holding, shows });
+        }
+        Plan { parts, cost: answer.cost, lines }
+    }
+
+    /// What the best other way to answer one query alone weighs, and with which holding: another document, or
+    /// other claims. Which copy is used is said by a line of its own.
+    fn passed_over(&self, offers: &[Offer], taken: &Offer) -> Option<(u64, usize)> {
+        let document = |offer: &Offer| self.holding(offer).map(|holding| holding.document);
+        let alike = |offer: &Offer| {
+            offer.holding == taken.holding && offer.set == taken.set
+                || document(offer) == document(taken) && offer.told.keys().eq(taken.told.keys())
+        };
+        let others = offers.iter().filter(|offer| !alike(offer));
+        others
+            .map(|offer| {
+                let (document, copy) = self.costs.get(offer.holding).copied().unwrap_or((u64::MAX, 0));
+                let told = offer.told.values().fold(0_u64, |sum, cost| sum.saturating_add(*cost));
+                (told.saturating_add(document).saturating_add(copy), offer.holding)
+            })
+            .min()
+    }
+
+    fn holding(&self, offer: &Offer) -> Option<&Holding<'_>> {
+        self.holdings.get(offer.holding)
+    }
+}

@@ -1,0 +1,384 @@
+//! The plan compared with every answer that there is, made and weighed by other means.
+
+// A test ends where a sum overflows.
+#![allow(clippy::arithmetic_side_effects)]
+
+use std::collections::BTreeSet;
+
+use proptest::prelude::*;
+
+use super::*;
+
+/// The claims without parts, by their paths below the subject; what each weighs.
+const PARTS: [(&[&str], u64); 6] = [
+    (&["mayWork"], 1),
+    (&["country"], 10),
+    (&["number"], 100),
+    (&["until"], 30),
+    (&["place", "name"], 30),
+    (&["place", "country"], 10),
+];
+/// The bounds that `until` is asked to reach; each can be proved beside the values.
+const BOUNDS: [&str; 2] = ["2026-01-01", "2027-01-01"];
+const PROOF: u64 = 5;
+
+/// What a claims query may ask for.
+fn any_claim() -> impl Strategy<Value = Value> {
+    let at = |path: &[&str]| json!({"path": path});
+    prop::sample::select(vec![
+        at(&["credentialSubject", "mayWork"]),
+        at(&["credentialSubject", "country"]),
+        json!({"path": ["credentialSubject", "country"], "values": ["PT"]}),
+        at(&["credentialSubject", "number"]),
+        at(&["credentialSubject", "until"]),
+        json!({"path": ["credentialSubject", "until"], "carnet_at_least": BOUNDS[0]}),
+        json!({"path": ["credentialSubject", "until"], "carnet_at_least": BOUNDS[1]}),
+        at(&["credentialSubject", "place"]),
+        at(&["credentialSubject", "place", "country"]),
+        at(&["credentialSubject"]),
+    ])
+}
+
+fn any_credential(id: &'static str) -> impl Strategy<Value = Value> {
+    let claims = prop::collection::vec(any_claim(), 0..4);
+    let sets = prop::collection::vec(prop::collection::vec(0..4_usize, 1..4), 0..4);
+    (claims, sets, prop::sample::select(vec!["Permit", "Degree"])).prop_map(move |(mut claims, sets, kind)| {
+        let count = claims.len();
+        claims.iter_mut().enumerate().for_each(|(index, claim)| claim["id"] = format!("c{index}").into());
+        let sets: Vec<Vec<String>> = sets
+            .into_iter()
+            .filter(|_| count > 0)
+            .map(|set| set.into_iter().map(|index| format!("c{}", index % count)).collect())
+            .collect();
+        let mut asked = credential(id, kind, claims.into(), if sets.is_empty() { Value::Null } else { json!(sets) });
+        if count == 0 {
+            asked.as_object_mut().unwrap().remove("claims");
+        }
+        asked
+    })
+}
+
+fn any_query() -> impl Strategy<Value = Query> {
+    let sets = prop::sample::select(vec![
+        Value::Null,
+        json!([{"options": [["p"], ["q", "r"]]}]),
+        json!([{"options": [["p", "q"], ["r"]]}, {"options": [["q"], ["p"]]}]),
+        json!([{"options": [["r", "q"], ["q"], ["p"]]}]),
+        json!([{"options": [["p"]]}, {"options": [["q"]], "required": false}]),
+    ]);
+    (any_credential("p"), any_credential("q"), any_credential("r"), sets)
+        .prop_map(|(p, q, r, sets)| query(json!([p, q, r]), sets))
+}
+
+/// One copy that was made up.
+#[derive(Debug, Clone)]
+struct Made {
+    kind: &'static str,
+    /// Which of [`PARTS`].
+    parts: Vec<usize>,
+    country: &'static str,
+    until: &'static str,
+    proves: bool,
+    exposure: u8,
+    known: bool,
+    /// Whether it is another copy of the document before it, of which some claims may be out of use.
+    another_copy: bool,
+}
+
+fn any_wallet() -> impl Strategy<Value = Vec<Made>> {
+    let part = prop::sample::subsequence((0..PARTS.len()).collect::<Vec<_>>(), 0..=PARTS.len());
+    let values = (prop::sample::select(vec!["PT", "FR"]), prop::sample::select(vec!["2026-06-01", "2027-06-01"]));
+    let flags = (any::<bool>(), 0..3_u8, any::<bool>(), any::<bool>());
+    let made = (prop::sample::select(vec!["Permit", "Degree"]), part, values, flags).prop_map(
+        |(kind, parts, (country, until), (proves, exposure, known, another_copy))| Made {
+            kind,
+            parts,
+            country,
+            until,
+            proves,
+            exposure,
+            known,
+            another_copy,
+        },
+    );
+    prop::collection::vec(made, 0..6)
+}
+
+fn payload_of(made: &Made, parts: u32) -> Map<String, Value> {
+    let mut claims = json!({});
+    for part in made.parts.iter().filter(|part| parts >> **part & 1 == 1) {
+        let path = PARTS[*part].0;
+        let value = match path {
+            ["country"] => json!(made.country),
+            ["until"] => json!(made.until),
+            _ => json!("x"),
+        };
+        match path {
+            [name] => claims[*name] = value,
+            [around, name] => claims[*around][*name] = value,
+            _ => unreachable!(),
+        }
+    }
+    payload(made.kind, claims)
+}
+
+fn held<'a>(wallet: &[Made], payloads: &'a [Map<String, Value>], provable: &'a [OrderedClaim]) -> Vec<Holding<'a>> {
+    let (mut document, mut known) = (0, false);
+    let each = wallet.iter().zip(payloads);
+    each.map(|(made, payload)| {
+        if !made.another_copy || document == 0 {
+            document += 1;
+            known = made.known;
+        }
+        let exposure = match made.exposure {
+            0 => Exposure::Nobody,
+            1 => Exposure::SameAsker,
+            _ => Exposure::Others(1),
+        };
+        Holding { exposure, known, ..holding(document, payload, if made.proves { provable } else { &[] }) }
+    })
+    .collect()
+}
+
+/// A part of an answer: a copy, which parts of it are shown, and which bounds are proved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Showing {
+    holding: usize,
+    parts: u32,
+    bounds: u32,
+}
+
+/// The first claim set of a credential query that a showing meets, as its verifier sees it: `None` if it meets none.
+fn met(asked: &CredentialQuery, made: &Made, showing: Showing) -> Option<usize> {
+    let (visible, whole) = (payload_of(made, showing.parts), payload_of(made, u32::MAX));
+    if !asked.fits(Candidate { format: "vc+sd-jwt", payload: &whole, proved: &[] }) {
+        return None;
+    }
+    let is_shown = |claim: &ClaimQuery| {
+        let (seen, all) = (values_at(&visible, &claim.path), values_at(&whole, &claim.path));
+        // The subject as such, and an object, are shown with all that is in them.
+        seen == all && seen.iter().any(|(_, value)| claim.accepts(value))
+    };
+    let reaches = |bound: &Value| {
+        values_at(&whole, &until()[0].path)
+            .iter()
+            .any(|(_, value)| Threshold::new(Direction::AtLeast, bound.clone()).unwrap().is_met_by(value))
+    };
+    let is_met = |claim: &ClaimQuery, beside: &[&ClaimQuery]| match &claim.threshold {
+        Some(threshold) if made.proves => {
+            let bound = BOUNDS.iter().position(|bound| threshold.bound() == bound).unwrap();
+            let proved = showing.bounds >> bound & 1 == 1 && reaches(threshold.bound());
+            // The value goes in the place of a proof only where it has to go anyway.
+            let asked_for = beside.iter().any(|other| other.threshold.is_none() && claim.path.starts_with(&other.path));
+            proved || asked_for && is_shown(claim)
+        }
+        _ => is_shown(claim),
+    };
+    let sets: Vec<Vec<&ClaimQuery>> = if asked.claim_sets.is_empty() {
+        vec![asked.claims.iter().collect()]
+    } else {
+        let named = |id: &String| asked.claims.iter().find(|claim| claim.id.as_ref() == Some(id)).unwrap();
+        asked.claim_sets.iter().map(|set| set.iter().map(named).collect()).collect()
+    };
+    sets.iter().position(|set| set.iter().all(|claim| is_met(claim, set)))
+}
+
+/// Every showing that answers a credential query and of which nothing can be left out, with the claim set that it meets.
+fn showings(asked: &CredentialQuery, wallet: &[Made]) -> Vec<(Showing, usize)> {
+    let mut all = Vec::new();
+    for (holding, made) in wallet.iter().enumerate() {
+        let has = made.parts.iter().fold(0_u32, |has, part| has | 1 << part);
+        let bounds = if made.proves { 1 << BOUNDS.len() } else { 1 };
+        let mut own: Vec<(Showing, usize)> = Vec::new();
+        for parts in (0..1_u32 << PARTS.len()).filter(|parts| parts & !has == 0) {
+            for bounds in 0..bounds {
+                let showing = Showing { holding, parts, bounds };
+                own.extend(met(asked, made, showing).map(|set| (showing, set)));
+            }
+        }
+        let more = |one: &Showing, other: &Showing| {
+            one != other && other.parts & !one.parts == 0 && other.bounds & !one.bounds == 0
+        };
+        // One copy does not prove two bounds.
+        let least = own.iter().filter(|(one, _)| one.bounds != 3 && !own.iter().any(|(other, _)| more(one, other)));
+        all.extend(least.copied());
+    }
+    all
+}
+
+/// What decides between answers: the weight, the asker's order of combinations and of claim sets, the wallet's order.
+type Rank = (u64, Vec<usize>, Vec<usize>, Vec<usize>);
+
+fn cost(chosen: &[Showing], holdings: &[Holding<'_>]) -> u64 {
+    let mut counted = BTreeSet::new();
+    let mut sum = 0;
+    let mut count = |what: (usize, usize, usize), cost: u64| {
+        if counted.insert(what) {
+            sum += cost;
+        }
+    };
+    for showing in chosen {
+        let held = &holdings[showing.holding];
+        count((0, held.document, 0), if held.known { 200 } else { 220 });
+        let copy = match held.exposure {
+            Exposure::Nobody => 2,
+            Exposure::SameAsker => 0,
+            Exposure::Others(others) => 100_000 * u64::try_from(others).unwrap(),
+        };
+        count((1, showing.holding, 0), copy);
+        for (part, (_, cost)) in PARTS.iter().enumerate().filter(|(part, _)| showing.parts >> part & 1 == 1) {
+            count((2, held.document, part), *cost);
+        }
+        for bound in (0..BOUNDS.len()).filter(|bound| showing.bounds >> bound & 1 == 1) {
+            count((3, held.document, bound), PROOF);
+        }
+    }
+    sum
+}
+
+/// The least that answers, and of what weighs the same the asker's first, then the wallet's first: what it
+/// weighs, and for each credential query that is answered what is shown.
+fn brute_force(query: &Query, wallet: &[Made], holdings: &[Holding<'_>]) -> Option<(u64, Vec<(usize, Showing)>)> {
+    let all: Vec<Vec<Option<(Showing, usize)>>> = query
+        .credentials
+        .iter()
+        .map(|asked| showings(asked, wallet).into_iter().map(Some).chain([None]).collect())
+        .collect();
+    // The asker's order of combinations: which option of each required set comes first among those that are answered.
+    let order = |ids: &[&str]| -> Vec<usize> {
+        let required = query.credential_sets.iter().filter(|set| set.required);
+        required
+            .map(|set| {
+                let is_met = |option: &Vec<String>| option.iter().all(|id| ids.contains(&id.as_str()));
+                set.options.iter().position(is_met).unwrap_or(usize::MAX)
+            })
+            .collect()
+    };
+    let mut best: Option<(Rank, Vec<(usize, Showing)>)> = None;
+    for p in &all[0] {
+        for q in &all[1] {
+            for r in &all[2] {
+                let answered: Vec<(usize, Showing, usize)> = [p, q, r]
+                    .into_iter()
+                    .enumerate()
+                    .filter_map(|(index, one)| one.map(|(showing, set)| (index, showing, set)))
+                    .collect();
+                let ids: Vec<&str> = answered.iter().map(|(index, ..)| query.credentials[*index].id.as_str()).collect();
+                // Nothing that could be left out.
+                let without =
+                    |left_out: &&str| -> Vec<&str> { ids.iter().copied().filter(|id| id != left_out).collect() };
+                if query.satisfied_by(&ids).is_err() || ids.iter().any(|id| query.satisfied_by(&without(id)).is_ok()) {
+                    continue;
+                }
+                let clash = answered.iter().any(|(_, one, _)| {
+                    answered.iter().any(|(_, other, _)| {
+                        one.holding == other.holding
+                            && one.bounds != 0
+                            && other.bounds != 0
+                            && one.bounds != other.bounds
+                    })
+                });
+                if clash {
+                    continue;
+                }
+                let chosen: Vec<Showing> = answered.iter().map(|(_, showing, _)| *showing).collect();
+                let sets = answered.iter().map(|(.., set)| *set).collect();
+                let places = chosen.iter().map(|showing| showing.holding).collect();
+                let key = (cost(&chosen, holdings), order(&ids), sets, places);
+                if best.as_ref().is_none_or(|(least, _)| key < *least) {
+                    let shown = answered.iter().map(|(index, showing, _)| (*index, *showing)).collect();
+                    best = Some((key, shown));
+                }
+            }
+        }
+    }
+    best.map(|((cost, ..), shown)| (cost, shown))
+}
+
+/// A part of a plan, as brute force has it.
+fn showing_of(part: &Part, made: &Made) -> Showing {
+    let mut showing = Showing { holding: part.holding, parts: 0, bounds: 0 };
+    for show in &part.shows {
+        match show {
+            Show::Value(path) => {
+                for part in &made.parts {
+                    let names = std::iter::once(&"credentialSubject").chain(PARTS[*part].0);
+                    let whole: ClaimPath = names.map(|name| Step::Name((*name).to_owned())).collect();
+                    showing.parts |= u32::from(whole.starts_with(path)) << part;
+                }
+            }
+            Show::Threshold { threshold, .. } => {
+                let bound = BOUNDS.iter().position(|bound| threshold.bound() == bound).unwrap();
+                showing.bounds |= 1 << bound;
+            }
+        }
+    }
+    showing
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 512, ..ProptestConfig::default() })]
+
+    /// With nothing that the query does not need, and nothing at all if it cannot be met.
+    #[test]
+    fn the_plan_is_what_brute_force_finds(query in any_query(), wallet in any_wallet()) {
+        let payloads: Vec<_> = wallet.iter().map(|made| payload_of(made, u32::MAX)).collect();
+        let ordered = until();
+        let holdings = held(&wallet, &payloads, &ordered);
+        let planned = query.plan(&holdings, &Named, &weights());
+        let Some((cost, shown)) = brute_force(&query, &wallet, &holdings) else {
+            prop_assert_eq!(planned.map_err(|problem| problem.code), Err(Code::QueryUnmet));
+            return Ok(());
+        };
+        let plan = planned.unwrap();
+        prop_assert_eq!(plan.cost, cost);
+        let index = |id: &str| query.credentials.iter().position(|credential| credential.id == id).unwrap();
+        let parts: Vec<(usize, Showing)> =
+            plan.parts.iter().map(|part| (index(&part.query_id), showing_of(part, &wallet[part.holding]))).collect();
+        prop_assert_eq!(&parts, &shown);
+        // The lines add up.
+        let counted = plan.lines.iter().filter(|line| !matches!(line.what, What::PassedOver { .. }));
+        prop_assert_eq!(counted.map(|line| line.cost).sum::<u64>(), plan.cost);
+        // Whichever showing is left out, the verifier is not answered.
+        for (part, (index, _)) in plan.parts.iter().zip(&parts) {
+            for left_out in 0..part.shows.len() {
+                let mut less = part.clone();
+                less.shows.remove(left_out);
+                let made = &wallet[part.holding];
+                let less = showing_of(&less, made);
+                // An object that is empty, or that nothing is told of, is no showing.
+                let told = less != showing_of(part, made);
+                prop_assert!(!told || met(&query.credentials[*index], made, less).is_none());
+            }
+        }
+    }
+
+    #[test]
+    fn what_does_not_answer_does_not_change_the_answer(
+        query in any_query(),
+        wallet in any_wallet(),
+        at in any::<prop::sample::Index>(),
+    ) {
+        let payloads: Vec<_> = wallet.iter().map(|made| payload_of(made, u32::MAX)).collect();
+        let ordered = until();
+        let holdings = held(&wallet, &payloads, &ordered);
+        let plan = |holdings: &[Holding<'_>]| query.plan(holdings, &Named, &weights()).ok();
+        let stranger = payload("Stranger", json!({"mayWork": "x"}));
+        let at = at.index(holdings.len() + 1);
+        let mut more = holdings.clone();
+        more.insert(at, holding(99, &stranger, &[]));
+        // What stood behind it moved up by one.
+        let moved = |mut plan: Plan| {
+            let back = |holding: &mut usize| *holding -= usize::from(*holding > at);
+            plan.parts.iter_mut().for_each(|part| back(&mut part.holding));
+            for line in &mut plan.lines {
+                if let What::Document { holding, .. } | What::PassedOver { holding } = &mut line.what {
+                    back(holding);
+                }
+            }
+            plan
+        };
+        prop_assert_eq!(plan(&holdings), plan(&more).map(moved));
+        prop_assert_eq!(plan(&holdings), plan(&holdings));
+    }
+}

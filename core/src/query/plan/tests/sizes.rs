@@ -1,0 +1,84 @@
+//! How much is not too much, and that what is too much says so at once.
+
+// A test ends where a sum overflows.
+#![allow(clippy::arithmetic_side_effects)]
+
+use super::*;
+
+const NAMES: [&str; 6] = ["mayWork", "country", "name", "number", "title", "place"];
+
+/// Asks for any one of six claims of a document of some types.
+fn any_of_six(id: usize, kinds: &[String]) -> Value {
+    let claims: Vec<Value> = NAMES.iter().map(|name| claim(name, name)).collect();
+    let sets: Vec<Value> = NAMES.iter().map(|name| json!([name])).collect();
+    let mut asked = credential(&format!("q{id}"), "", claims.into(), sets.into());
+    asked["meta"] = json!({"type_values": kinds.iter().map(|kind| [kind]).collect::<Vec<_>>()});
+    asked
+}
+
+/// Documents of some types, of which no two of a type have the same of the six claims.
+fn documents(count: usize, kinds: usize) -> Vec<Map<String, Value>> {
+    let one = |index: usize| {
+        let held = index / kinds + 1;
+        let claims = NAMES.iter().enumerate().filter(|(bit, _)| held >> bit & 1 == 1);
+        let claims: Map<String, Value> = claims.map(|(_, name)| ((*name).to_owned(), json!(index))).collect();
+        payload(&format!("Kind{}", index % kinds), claims.into())
+    };
+    (0..count).map(one).collect()
+}
+
+fn copies(payloads: &[Map<String, Value>]) -> Vec<Holding<'_>> {
+    let exposures = [Exposure::SameAsker, Exposure::Nobody];
+    let of = |(document, payload)| exposures.map(|exposure| Holding { exposure, ..holding(document, payload, &[]) });
+    payloads.iter().enumerate().flat_map(of).collect()
+}
+
+#[test]
+fn queries_that_have_nothing_in_common_do_not_multiply() {
+    for kinds in [2, 4, 8, 40] {
+        let payloads = documents(200, kinds);
+        let credentials: Vec<Value> = (0..kinds).map(|kind| any_of_six(kind, &[format!("Kind{kind}")])).collect();
+        let plan = query(credentials.into(), Value::Null).plan(&copies(&payloads), &Named, &weights()).unwrap();
+        // The first document of each type has what tells least.
+        assert_eq!(plan.cost, 221 * u64::try_from(kinds).unwrap(), "{kinds}");
+    }
+}
+
+#[test]
+fn queries_that_documents_join_are_answered_too() {
+    let kinds = 4;
+    let payloads = documents(200, kinds);
+    // Each of them by a document of one type or the next: two documents answer all four.
+    let joined = |kind: usize| [format!("Kind{kind}"), format!("Kind{}", (kind + 1) % kinds)];
+    let credentials: Vec<Value> = (0..kinds).map(|kind| any_of_six(kind, &joined(kind))).collect();
+    let plan = query(credentials.into(), Value::Null).plan(&copies(&payloads), &Named, &weights()).unwrap();
+    assert_eq!(plan.cost, 221 * 2);
+}
+
+#[test]
+fn what_is_too_much_to_compare_is_no_answer() {
+    let claims: Vec<String> = (0..64).map(|index| format!("c{index}")).collect();
+    let held: Map<String, Value> = claims.iter().map(|name| (name.clone(), json!("x"))).collect();
+    let payloads: Vec<Map<String, Value>> = (0..200).map(|_| payload("Kind", held.clone().into())).collect();
+    let asked: Vec<Value> = claims.iter().map(|name| claim(name, name)).collect();
+    let of = |queries: usize, sets: usize| {
+        let one =
+            |id: usize| credential(&format!("q{id}"), "Kind", asked.clone().into(), vec![claims.clone(); sets].into());
+        let query = query((0..queries).map(one).collect(), Value::Null);
+        query.plan(&copies(&payloads), &Named, &weights()).map(|plan| plan.parts.len()).map_err(|problem| problem.code)
+    };
+    assert_eq!(of(2, 1), Ok(2));
+    assert_eq!(of(64, 64), Err(Code::TooLarge));
+    // Thirteen sets of two options each are more combinations than are looked at.
+    let pairs: Vec<Value> = (0..26).map(|id| any_of_six(id, &["Kind0".to_owned()])).collect();
+    let sets = |count: usize| {
+        (0..count).map(|set| json!({"options": [[format!("q{}", 2 * set)], [format!("q{}", 2 * set + 1)]]}))
+    };
+    let few = documents(3, 1);
+    let plan = |count: usize| {
+        let query = query(pairs.clone().into(), sets(count).collect());
+        query.plan(&copies(&few), &Named, &weights()).map(|plan| plan.cost).map_err(|problem| problem.code)
+    };
+    assert_eq!(plan(8), Ok(221));
+    assert_eq!(plan(13), Err(Code::TooLarge));
+}
