@@ -18,8 +18,9 @@ use crate::{
 
 /// Where the terms are defined that VCDM 2.0 does not have.
 const VOCABULARY: &str = "https://carnet.example/vocab#";
-/// All that may stand at the top of a statement.
-const MEMBERS: [&str; 7] = ["@context", "type", "issuer", "validFrom", "validUntil", "credentialSubject", "proof"];
+/// All that may stand at the top of a statement, and of a trust list.
+pub(crate) const MEMBERS: [&str; 7] =
+    ["@context", "type", "issuer", "validFrom", "validUntil", "credentialSubject", "proof"];
 /// The most languages of a text.
 const MAX_LANGUAGES: usize = 32;
 /// The longest text in one language, in characters.
@@ -68,7 +69,8 @@ impl Clock {
     }
 }
 
-fn context() -> Value {
+/// The `@context` of every statement, and of a trust list.
+pub(crate) fn context() -> Value {
     json!([CONTEXT_V2, {"@vocab": VOCABULARY}])
 }
 

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Deserializer, Serialize};
 
+use super::diff::{Difference, diff};
 use crate::{
     Problem,
     time::Timestamp,
@@ -100,6 +101,17 @@ pub enum EarlierCredentials {
 }
 
 impl Contents {
+    /// What `later` has otherwise than this: first the issuers, then the registrars, each by DID.
+    #[must_use]
+    pub fn diff<'a>(&'a self, later: &'a Self) -> Vec<Difference<'a>> {
+        diff(self, later)
+    }
+
+    /// The same with the next number, after the list of this digest.
+    pub(super) fn followed_by(&self, digest: &str) -> Self {
+        Self { sequence: self.sequence.saturating_add(1), previous: Some(digest.to_owned()), ..self.clone() }
+    }
+
     /// Puts the entries in order.
     pub(super) fn sort(&mut self) {
         self.issuers.sort_by(|one, other| one.id.cmp(&other.id));

@@ -1,10 +1,11 @@
 //! Trust lists: who may issue what, and who may register askers, in one numbered and dated document that a quorum of
-//! operators has signed (spec/trust.md). No program reads one yet.
+//! operators has signed (spec/trust.md).
 //!
-//! Operators [draft](TrustList::draft) a list and [sign](TrustList::sign) it one after the other. Whoever relies on it
+//! Operators [draft](TrustList::draft) a list, [look](TrustList::preview) at what it says and [sign](TrustList::sign) it,
+//! one after the other. Whoever relies on it
 //! pins the operators and [verifies](TrustList::verify) it, given the [`Seen`] of the last one, so that nobody can
 //! bring an older one back. [`TrustList::why`] then decides about one party, and says by which entry and rule;
-//! [`ListedIssuers`] brings that into the pipeline; [`TrustList::diff`] tells two lists apart.
+//! [`Question::about`] is what to ask of a credential; [`Contents::diff`] tells two lists apart.
 
 use std::collections::BTreeSet;
 
@@ -15,30 +16,28 @@ use sha2::{Digest as _, Sha256};
 
 use crate::{
     Code, Problem,
-    credential::{CONTEXT_V2, Credential},
+    credential::Credential,
     did::{self, Did, DidUrl, Purpose, Resolve},
     json,
     keys::Signer,
     secure::data_integrity::{self, Expected, ProofOptions, eddsa_jcs::EddsaJcs2022},
     time::Timestamp,
-    trust::statement::{Clock, Kind},
+    trust::statement::{Clock, Kind, MEMBERS, context},
 };
 
 mod contents;
 mod diff;
+mod relied;
 #[cfg(test)]
 mod tests;
 mod why;
 
 pub use contents::{Accreditation, Contents, EarlierCredentials, Entry, Withdrawal};
 pub use diff::{Change, Difference};
+pub use relied::LimitingClaims;
 pub use why::{Act, ListedIssuers, Question, Rule, Why};
 
 const LIST: Kind = Kind { type_name: "TrustList", invalid: Code::TrustListInvalid };
-/// Where the terms are defined that VCDM 2.0 does not have: the vocabulary of all statements.
-const VOCABULARY: &str = "https://carnet.example/vocab#";
-/// All that may stand at the top of a list.
-const MEMBERS: [&str; 7] = ["@context", "type", "issuer", "validFrom", "validUntil", "credentialSubject", "proof"];
 /// The most operators: as many as there may be proofs in a document.
 const MAX_OPERATORS: usize = 16;
 /// The longest time for which a list holds, in seconds. Without a bound, its end would protect nobody.
@@ -112,6 +111,32 @@ pub struct TrustList {
     signed_by: BTreeSet<String>,
 }
 
+/// What a list says whose form holds, for those who are to sign or to read it. Nothing is known of its signatures: never
+/// decide by it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Preview {
+    /// What it says.
+    pub contents: Contents,
+    /// The DID that names the list.
+    pub list: String,
+    /// From when it holds.
+    pub valid_from: Timestamp,
+    /// The last instant at which it holds.
+    pub valid_until: Timestamp,
+    /// Its [digest](TrustList::digest).
+    pub digest: String,
+    /// The DIDs that its proofs name, which need not be whose they are.
+    pub proofs_by: Vec<String>,
+}
+
+impl Preview {
+    /// The content that the next list starts from: this one's, with the next number and this one's digest.
+    #[must_use]
+    pub fn successor(&self) -> Contents {
+        self.contents.followed_by(&self.digest)
+    }
+}
+
 /// A list whose form holds; nobody need have signed it.
 struct Draft {
     contents: Contents,
@@ -178,12 +203,16 @@ impl TrustList {
         data_integrity::secure(document, &EddsaJcs2022, &options, signer)
     }
 
-    /// What a list says, for those who are to sign it. Nothing is known of its signatures: never decide by it.
+    /// What a list says, whoever has signed it.
     ///
     /// # Errors
-    /// `trust_list_invalid`, and what [`Credential::parse`] refuses.
-    pub fn preview(document: &Map<String, Value>) -> Result<Contents, Problem> {
-        read(document).map(|draft| draft.contents)
+    /// `trust_list_invalid`, `proof_malformed`, and what [`Credential::parse`] refuses.
+    pub fn preview(document: &Map<String, Value>) -> Result<Preview, Problem> {
+        let Draft { contents, list, from, until, unsecured, proofs } = read(document)?;
+        let signer = |proof| operator(proof).map(|method| method.did().to_string());
+        let proofs_by = proofs.iter().map(signer).collect::<Result<_, _>>()?;
+        let (valid_from, valid_until) = (from, until);
+        Ok(Preview { contents, list, valid_from, valid_until, digest: digest(&unsecured)?, proofs_by })
     }
 
     /// Verifies a list. Read its text with [`Limits::LIST`](json::Limits::LIST).
@@ -254,26 +283,12 @@ impl TrustList {
     /// The content that the next list starts from: this one's, with the next number and this one's digest.
     #[must_use]
     pub fn successor(&self) -> Contents {
-        Contents {
-            sequence: self.contents.sequence.saturating_add(1),
-            previous: Some(self.digest.clone()),
-            ..self.contents.clone()
-        }
-    }
-
-    /// What the list `later` has otherwise than this one: first the issuers, then the registrars, each by DID.
-    #[must_use]
-    pub fn diff<'a>(&'a self, later: &'a Self) -> Vec<Difference<'a>> {
-        diff::diff(&self.contents, &later.contents)
+        self.contents.followed_by(&self.digest)
     }
 
     fn clock(&self, now: Timestamp) -> Clock {
         Clock { now, skew: self.skew }
     }
-}
-
-fn context() -> Value {
-    json!([CONTEXT_V2, {"@vocab": VOCABULARY}])
 }
 
 /// Holds a document to the form of a list.

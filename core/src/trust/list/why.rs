@@ -34,16 +34,16 @@ impl Question {
     /// Whether `issuer` may issue a type; nothing else is known of the credential.
     #[must_use]
     pub fn issue(issuer: &str, credential_type: &str) -> Self {
-        Self::about(issuer, Act::Issue(credential_type.to_owned()))
+        Self::of(issuer, Act::Issue(credential_type.to_owned()))
     }
 
     /// Whether `registrar` may register relying parties; nothing else is known of the registration.
     #[must_use]
     pub fn register(registrar: &str) -> Self {
-        Self::about(registrar, Act::Register)
+        Self::of(registrar, Act::Register)
     }
 
-    fn about(party: &str, act: Act) -> Self {
+    fn of(party: &str, act: Act) -> Self {
         Self { party: party.to_owned(), act, issued: None, jurisdiction: None, level: None }
     }
 }

@@ -1,0 +1,63 @@
+//! What of a credential a decision depends on (spec/trust.md 5.1).
+
+use serde_json::Value;
+
+use super::{Act, Question};
+use crate::{
+    query::values_at,
+    secure::sd_jwt::{ClaimPath, Step},
+    verify::Held,
+};
+
+/// Which claims of a type say what an accreditation can be limited to. Paths are from the credential's root, and none of
+/// them goes through an array.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct LimitingClaims {
+    /// Each of them is the country (ISO 3166-1 alpha-2) under whose law the credential was issued.
+    pub country: Vec<ClaimPath>,
+    /// Each of them is a level of the European Qualifications Framework.
+    pub level: Vec<ClaimPath>,
+}
+
+impl Question {
+    /// Whether the issuer of `held` may have issued it: of its type, at its `validFrom`, with the country that is shown and
+    /// the level that is relied on. That is the highest of those that are shown and of the thresholds that are proved.
+    /// What is shown in more than one way, or is no country or level, is not known.
+    #[must_use]
+    pub fn about(held: &Held, claims: &LimitingClaims) -> Self {
+        Self {
+            party: held.credential.issuer().to_owned(),
+            act: Act::Issue(held.type_name.clone()),
+            issued: held.credential.valid_from(),
+            jurisdiction: country(held, claims),
+            level: level(held, claims),
+        }
+    }
+}
+
+fn country(held: &Held, claims: &LimitingClaims) -> Option<String> {
+    let mut shown = shown(held, &claims.country);
+    let country = shown.next()?.as_str()?;
+    shown.all(|other| other.as_str() == Some(country)).then(|| country.to_owned())
+}
+
+fn level(held: &Held, claims: &LimitingClaims) -> Option<u8> {
+    let relied = |path: &ClaimPath| claims.level.iter().any(|level| below_subject(level) == below_subject(path));
+    let proved = held.proved.iter().filter(|proved| relied(&proved.path));
+    let proved = proved.map(|proved| u64::from(proved.bound.number()));
+    let shown = shown(held, &claims.level).map(|value| value.as_u64().unwrap_or(u64::MAX));
+    shown.chain(proved).max().and_then(|level| u8::try_from(level).ok())
+}
+
+fn shown<'a>(held: &'a Held, paths: &'a [ClaimPath]) -> impl Iterator<Item = &'a Value> {
+    let document = held.credential.document();
+    paths.iter().flat_map(move |path| values_at(document, path)).map(|(_, value)| value)
+}
+
+/// The claims of a `dc+sd-jwt` stand at the top, and their proofs name them there.
+fn below_subject(path: &[Step]) -> &[Step] {
+    match path {
+        [Step::Name(subject), below @ ..] if subject == "credentialSubject" => below,
+        all => all,
+    }
+}
