@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::*;
 use crate::{
+    credential::CONTEXT_V2,
     did::{DidDocument, SelfContained},
     keys::{Algorithm, SecretKey},
 };
