@@ -1,0 +1,96 @@
+//! The command line: one file for verbs that belong together.
+
+mod draft;
+mod look;
+mod operate;
+
+use clap::{Parser, Subcommand};
+use serde_json::Value;
+
+use crate::refusal::Refusal;
+
+/// Makes, signs, publishes and explains trust lists: who may issue what, and who may register askers.
+#[derive(Debug, Parser)]
+#[command(name = "carnet-trust", version, after_help = "Exit codes: 0 ok, 1 problem or refused, 2 usage.")]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Make an operator's directory with a key; its DID is what verifiers and wallets pin.
+    Init(operate::InitArgs),
+    /// Show the operator's name, its DID, and which list it signed last.
+    Show(operate::ShowArgs),
+    /// Make a list that nobody has signed yet, from a readable source.
+    Create(draft::CreateArgs),
+    /// Make the next list from the one before it: renewed, or with a party struck off.
+    Edit(draft::EditArgs),
+    /// Write the readable source of a list, to change it and make the next one from it.
+    Source(draft::SourceArgs),
+    /// Make a source from a list of trusted entities (ETSI TS 119 602, JSON), for an operator to review.
+    Import(draft::ImportArgs),
+    /// Show what a list changes, and sign it.
+    Sign(operate::SignArgs),
+    /// Verify a list as those do who have pinned its operators.
+    Verify(look::VerifyArgs),
+    /// Write a verified list and its history into a folder, for a web server.
+    Publish(operate::PublishArgs),
+    /// Show what one list says otherwise than another.
+    Diff(look::DiffArgs),
+    /// Say a list in words.
+    Explain(look::ExplainArgs),
+    /// Decide about one party as a verifier would, and say by which entry and rule. Exit code 1: refused.
+    Why(look::WhyArgs),
+}
+
+/// Runs a verb; the exit code.
+pub(crate) fn run(arguments: Arguments) -> Result<u8, Refusal> {
+    match arguments.verb {
+        Verb::Init(args) => operate::init(&args),
+        Verb::Show(args) => operate::show(&args),
+        Verb::Create(args) => draft::create(&args),
+        Verb::Edit(args) => draft::edit(&args),
+        Verb::Source(args) => draft::source(&args),
+        Verb::Import(args) => draft::import(&args),
+        Verb::Sign(args) => operate::sign(&args),
+        Verb::Verify(args) => look::verify(&args),
+        Verb::Publish(args) => operate::publish(&args),
+        Verb::Diff(args) => look::diff(&args),
+        Verb::Explain(args) => look::explain(&args),
+        Verb::Why(args) => look::why(&args),
+    }
+}
+
+/// Prints one answer: JSON for programs, lines for people.
+fn print(json: bool, value: &Value, text: impl FnOnce() -> String) {
+    if json {
+        println!("{value}");
+    } else {
+        println!("{}", text());
+    }
+}
+
+/// An instant on the command line: a day is its first second in UTC.
+fn instant(text: &str) -> Result<carnet_core::time::Timestamp, String> {
+    let text = if text.len() == 10 { format!("{text}T00:00:00Z") } else { text.to_owned() };
+    carnet_core::time::Timestamp::parse(&text)
+        .map_err(|_| "it is neither YYYY-MM-DD nor YYYY-MM-DDThh:mm:ssZ".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        super::Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn a_day_is_its_first_second() {
+        assert_eq!(super::instant("2026-11-23"), super::instant("2026-11-23T00:00:00Z"));
+        assert!(super::instant("2026-11-23").is_ok() && super::instant("23.11.2026").is_err());
+    }
+}

@@ -1,0 +1,207 @@
+//! `create`, `edit`, `source`, `import`: lists that nobody has signed yet.
+
+use std::path::{Path, PathBuf};
+
+use carnet_core::{
+    did::Did,
+    time::Timestamp,
+    trust::list::{Contents, EarlierCredentials, Preview, TrustList},
+};
+use carnet_service::time;
+use clap::{Args, ValueEnum};
+use serde_json::json;
+
+use super::{instant, print};
+use crate::{
+    files::{read, read_list, text, write_new},
+    lote::{self, Mapping},
+    refusal::Refusal,
+    source::{Source, Strike, strike},
+    words,
+};
+
+/// For how many days a list holds, unless it is said.
+const DAYS: u32 = 30;
+const DAY: i64 = 86_400;
+
+/// For when a list holds, and where it is written.
+#[derive(Debug, Args)]
+struct Term {
+    /// From when it holds; by default from now on.
+    #[arg(long, value_name = "DATE", value_parser = instant)]
+    from: Option<Timestamp>,
+    /// For how many days.
+    #[arg(long, default_value_t = DAYS, value_parser = clap::value_parser!(u32).range(1..=366))]
+    days: u32,
+    /// Its number, if it is not the next one: where a list of that number was signed and never published.
+    #[arg(long, value_name = "N")]
+    number: Option<u64>,
+    /// Where to write it; a new file.
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CreateArgs {
+    /// The entries: TOML or JSON (spec/trust.md section 2).
+    #[arg(long, value_name = "FILE")]
+    source: PathBuf,
+    /// The list before it; without one it is the first.
+    #[arg(long, value_name = "LIST")]
+    after: Option<PathBuf>,
+    /// The DID that names the list; by default that of the list before it.
+    #[arg(long, value_name = "DID", required_unless_present = "after")]
+    list: Option<String>,
+    #[command(flatten)]
+    term: Term,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct EditArgs {
+    /// The list before it.
+    previous: PathBuf,
+    /// Strike this party off; without it the list is renewed as it is.
+    #[arg(long, value_name = "DID", requires_all = ["on", "earlier"])]
+    strike: Option<String>,
+    /// From when on its accreditations no longer hold.
+    #[arg(long, value_name = "DATE", value_parser = instant, requires = "strike")]
+    on: Option<Timestamp>,
+    /// What becomes of what it issued before: only the dates of a party that is honest can be believed.
+    #[arg(long, requires = "strike")]
+    earlier: Option<Earlier>,
+    /// Only what it is accredited for of this type.
+    #[arg(long = "type", value_name = "TYPE", requires = "strike")]
+    type_name: Option<String>,
+    /// Why, in English; it is public.
+    #[arg(long, value_name = "TEXT", requires = "strike")]
+    reason: Option<String>,
+    #[command(flatten)]
+    term: Term,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Earlier {
+    /// It stays good.
+    Stand,
+    /// It is good no more.
+    Fall,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SourceArgs {
+    /// The list.
+    list: PathBuf,
+    /// Where to write it; a new file.
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ImportArgs {
+    /// The list of trusted entities: the JSON object with the member LoTE. Its signature is not looked at.
+    #[arg(long, value_name = "FILE")]
+    lote: PathBuf,
+    #[command(flatten)]
+    mapping: Mapping,
+    /// Where to write the source; a new file.
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn create(args: &CreateArgs) -> Result<u8, Refusal> {
+    let previous = args.after.as_deref().map(read_list).transpose()?.map(|(_, preview)| preview);
+    let list = match (&args.list, &previous) {
+        (Some(list), Some(previous)) if *list != previous.list => {
+            let what = format!("The list before it is one of {}, and not of {list}", previous.list);
+            return Err(Refusal::new(
+                "trust_list_invalid",
+                what,
+                "leave out --list, or name the right list with --after",
+            ));
+        }
+        (Some(list), _) => list.clone(),
+        (None, previous) => previous.as_ref().map(|previous| previous.list.clone()).unwrap_or_default(),
+    };
+    let successor = previous.as_ref().map(Preview::successor);
+    let sequence = successor.as_ref().map_or(1, |next| next.sequence);
+    let contents = Source::read(&args.source)?.contents(sequence, successor.and_then(|next| next.previous))?;
+    drafted(&list, contents, previous.as_ref(), &args.term)
+}
+
+pub(super) fn edit(args: &EditArgs) -> Result<u8, Refusal> {
+    let (_, previous) = read_list(&args.previous)?;
+    let mut contents = previous.successor();
+    if let (Some(id), Some(from), Some(earlier)) = (&args.strike, args.on, args.earlier) {
+        let earlier_credentials = match earlier {
+            Earlier::Stand => EarlierCredentials::Stand,
+            Earlier::Fall => EarlierCredentials::Fall,
+        };
+        let (reason, type_name) = (args.reason.as_deref(), args.type_name.as_deref());
+        strike(&mut contents, &Strike { id, from, earlier_credentials, reason, type_name })?;
+    }
+    drafted(&previous.list, contents, Some(&previous), &args.term)
+}
+
+/// Writes a draft and says what it changes.
+fn drafted(list: &str, mut contents: Contents, previous: Option<&Preview>, term: &Term) -> Result<u8, Refusal> {
+    if let Some(number) = term.number {
+        if number < contents.sequence {
+            let what =
+                format!("Number {number} is taken: the list before it is {}", contents.sequence.saturating_sub(1));
+            return Err(Refusal::new("trust_list_rollback", what, "leave out --number"));
+        }
+        contents.sequence = number;
+    }
+    let from = term.from.unwrap_or_else(time::now);
+    let until = from.plus(i64::from(term.days).saturating_mul(DAY));
+    let draft = Did::parse(list).and_then(|list| TrustList::draft(&list, &contents, from, until));
+    let draft = draft.map_err(|problem| Refusal::of(&problem, "The list is refused", "correct the source"))?;
+    let preview =
+        TrustList::preview(&draft).map_err(|problem| Refusal::of(&problem, "The list is refused", "correct it"))?;
+    write_new(&term.out, &text(&draft))?;
+    let mut shown = words::head_json(&preview);
+    if let (Some(previous), Some(members)) = (previous, shown.as_object_mut()) {
+        members.insert("changes".to_owned(), words::changes_json(&previous.contents, &preview.contents));
+    }
+    print(term.json, &shown, || {
+        let mut lines = words::head(&preview, time::now());
+        if let Some(previous) = previous {
+            lines.extend(words::changes(&previous.contents, &preview.contents));
+        }
+        lines.push(format!("It is in {}. Next: carnet-trust sign --data DIR {0}", term.out.display()));
+        lines.join("\n")
+    });
+    Ok(0)
+}
+
+pub(super) fn source(args: &SourceArgs) -> Result<u8, Refusal> {
+    let (_, preview) = read_list(&args.list)?;
+    write_new(&args.out, &text(&Source::from(&preview.contents)))?;
+    next(&args.out, &args.list);
+    Ok(0)
+}
+
+fn next(out: &Path, list: &Path) {
+    let (out, list) = (out.display(), list.display());
+    eprintln!("The source is in {out}. Next: carnet-trust create --source {out} --after {list} --out FILE");
+}
+
+pub(super) fn import(args: &ImportArgs) -> Result<u8, Refusal> {
+    let source = lote::import(&read(&args.lote)?, &args.mapping, time::now())?;
+    write_new(&args.out, &text(&source))?;
+    let (issuers, registrars) = (source.issuers.len(), source.registrars.len());
+    print(args.json, &json!({"issuers": issuers, "registrars": registrars, "review": source.review}), || {
+        format!(
+            "{issuers} issuers and {registrars} registrars are in {}. Before a list can be made of it, review:\n- {}",
+            args.out.display(),
+            source.review.join("\n- ")
+        )
+    });
+    Ok(0)
+}

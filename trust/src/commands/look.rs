@@ -1,0 +1,147 @@
+//! `verify`, `diff`, `explain`, `why`: what is in a list, and what it decides.
+
+use std::path::PathBuf;
+
+use carnet_core::{
+    time::Timestamp,
+    trust::list::{Act, Question},
+};
+use carnet_service::time;
+use clap::Args;
+use serde_json::json;
+
+use super::{instant, print};
+use crate::{
+    files::{read_list, read_object},
+    pins::PinArgs,
+    refusal::Refusal,
+    words,
+};
+
+#[derive(Debug, Args)]
+pub(crate) struct VerifyArgs {
+    /// The list.
+    file: PathBuf,
+    #[command(flatten)]
+    pins: PinArgs,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DiffArgs {
+    /// The earlier list.
+    before: PathBuf,
+    /// The later list.
+    after: PathBuf,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExplainArgs {
+    /// The list; nobody need have signed it.
+    list: PathBuf,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct WhyArgs {
+    /// The list.
+    file: PathBuf,
+    #[command(flatten)]
+    pins: PinArgs,
+    /// The DID of the issuer, or with --registrar of the registrar.
+    #[arg(long, value_name = "DID")]
+    issuer: String,
+    /// The type of the credential, by its name in the catalogue.
+    #[arg(long = "type", value_name = "TYPE", required_unless_present = "registrar", conflicts_with = "registrar")]
+    type_name: Option<String>,
+    /// Whether it may register askers.
+    #[arg(long)]
+    registrar: bool,
+    /// When it was issued; if that is not known, it is judged as if it were issued now.
+    #[arg(long, value_name = "DATE", value_parser = instant)]
+    at: Option<Timestamp>,
+    /// For which time to decide; by default for now.
+    #[arg(long, value_name = "DATE", value_parser = instant)]
+    now: Option<Timestamp>,
+    /// Under which country's law: two capital letters.
+    #[arg(long, value_name = "CC")]
+    country: Option<String>,
+    /// The level of the European Qualifications Framework that is relied on.
+    #[arg(long, value_name = "1-8")]
+    level: Option<u8>,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn verify(args: &VerifyArgs) -> Result<u8, Refusal> {
+    let document = read_object(&args.file)?;
+    let list = args.pins.verify(&document, time::now())?;
+    let signed_by: Vec<&str> = list.signed_by().collect();
+    let shown = json!({
+        "holds": true, "list": list.list(), "sequence": list.contents().sequence, "digest": list.digest(),
+        "valid_from": list.valid_from().to_string(), "valid_until": list.valid_until().to_string(), "signed_by": signed_by,
+    });
+    print(args.json, &shown, || {
+        format!(
+            "List {} of {} holds until {}.\nDigest {}\nSigned by {}",
+            list.contents().sequence,
+            list.list(),
+            list.valid_until(),
+            list.digest(),
+            signed_by.join(", ")
+        )
+    });
+    Ok(0)
+}
+
+pub(super) fn diff(args: &DiffArgs) -> Result<u8, Refusal> {
+    let ((_, before), (_, after)) = (read_list(&args.before)?, read_list(&args.after)?);
+    let shown = json!({
+        "before": words::head_json(&before), "after": words::head_json(&after),
+        "changes": words::changes_json(&before.contents, &after.contents),
+    });
+    print(args.json, &shown, || {
+        let title = format!("From list {} to list {}:", before.contents.sequence, after.contents.sequence);
+        [vec![title], words::changes(&before.contents, &after.contents)].concat().join("\n")
+    });
+    Ok(0)
+}
+
+pub(super) fn explain(args: &ExplainArgs) -> Result<u8, Refusal> {
+    let (_, preview) = read_list(&args.list)?;
+    let mut shown = words::head_json(&preview);
+    if let Some(members) = shown.as_object_mut() {
+        members.insert("issuers".to_owned(), json!(preview.contents.issuers));
+        members.insert("registrars".to_owned(), json!(preview.contents.registrars));
+    }
+    print(args.json, &shown, || words::list(&preview, time::now()).join("\n"));
+    Ok(0)
+}
+
+pub(super) fn why(args: &WhyArgs) -> Result<u8, Refusal> {
+    let now = args.now.unwrap_or_else(time::now);
+    let list = args.pins.verify(&read_object(&args.file)?, now)?;
+    let question = Question {
+        party: args.issuer.clone(),
+        act: args.type_name.clone().map_or(Act::Register, Act::Issue),
+        issued: args.at,
+        jurisdiction: args.country.clone(),
+        level: args.level,
+    };
+    let why = list.why(&question, now);
+    let accreditation = why.accreditation.as_ref();
+    let shown = json!({
+        "accepted": why.accepted(), "rule": why.rule.as_str(), "meaning": why.rule.meaning(), "sequence": why.sequence,
+        "entry": why.name, "accreditation": accreditation.map(|(at, held)| json!({"number": at.saturating_add(1), "held": held})),
+    });
+    print(args.json, &shown, || why.to_string());
+    Ok(if why.accepted() { 0 } else { 1 })
+}

@@ -1,0 +1,217 @@
+//! `init`, `show`, `sign`, `publish`: what operators do.
+
+use std::{
+    io::{IsTerminal as _, Write as _},
+    path::PathBuf,
+};
+
+use carnet_core::trust::list::Preview;
+use carnet_service::time;
+use clap::Args;
+use serde_json::{Value, json};
+
+use super::print;
+use crate::{
+    files::{read_list, read_object, text, write_new},
+    history,
+    operator::Operator,
+    pins::PinArgs,
+    refusal::Refusal,
+    words,
+};
+
+#[derive(Debug, Args)]
+pub(crate) struct InitArgs {
+    /// The directory to make.
+    #[arg(long, value_name = "DIR")]
+    data: PathBuf,
+    /// The operator's name.
+    #[arg(long)]
+    name: String,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ShowArgs {
+    /// The directory that `init` made.
+    #[arg(long, value_name = "DIR")]
+    data: PathBuf,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SignArgs {
+    /// The directory that `init` made.
+    #[arg(long, value_name = "DIR")]
+    data: PathBuf,
+    /// The list, with the signatures that others have made.
+    list: PathBuf,
+    /// The list before it, as you have it yourself; the first list has none.
+    #[arg(long, value_name = "LIST")]
+    previous: Option<PathBuf>,
+    /// Approves without a question; DIGEST is that of the list, as it was shown before.
+    #[arg(long, value_name = "DIGEST", allow_hyphen_values = true)]
+    yes_digest: Option<String>,
+    /// Where to write the list with the signature, a new file; by default to standard output.
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Print JSON, and ask nothing.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PublishArgs {
+    /// The list.
+    file: PathBuf,
+    #[command(flatten)]
+    pins: PinArgs,
+    /// The folder: trust-list.json is the newest, history/NNN.json every one.
+    #[arg(long, value_name = "DIR")]
+    to: PathBuf,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn init(args: &InitArgs) -> Result<u8, Refusal> {
+    let operator = Operator::init(&args.data, &args.name)?;
+    print(args.json, &described(&operator), || {
+        format!(
+            "The operator {:?} is set up in {}.\nIts DID, to be pinned by verifiers and wallets:\n{}",
+            operator.name,
+            args.data.display(),
+            operator.did
+        )
+    });
+    Ok(0)
+}
+
+pub(super) fn show(args: &ShowArgs) -> Result<u8, Refusal> {
+    let operator = Operator::open(&args.data)?;
+    let signed = operator.signed()?;
+    let mut shown = described(&operator);
+    if let (Some(signed), Some(members)) = (&signed, shown.as_object_mut()) {
+        members.insert("signed".to_owned(), json!(signed));
+    }
+    print(args.json, &shown, || {
+        let signed = signed.map_or("no list".to_owned(), |list| format!("list {} ({})", list.sequence, list.digest));
+        format!("{:?}\n{}\nsigned last: {signed}", operator.name, operator.did)
+    });
+    Ok(0)
+}
+
+fn described(operator: &Operator) -> Value {
+    json!({ "name": operator.name, "did": operator.did.as_str() })
+}
+
+pub(super) fn sign(args: &SignArgs) -> Result<u8, Refusal> {
+    let operator = Operator::open(&args.data)?;
+    let (document, preview) = read_list(&args.list)?;
+    let previous = args.previous.as_deref().map(read_list).transpose()?.map(|(_, previous)| previous);
+    follows(&preview, previous.as_ref())?;
+    operator.may_sign(&preview)?;
+    let object = |signed: Value| {
+        let mut shown = words::head_json(&preview);
+        if let Some(members) = shown.as_object_mut() {
+            let changes = previous.as_ref().map(|previous| words::changes_json(&previous.contents, &preview.contents));
+            members.insert("changes".to_owned(), changes.unwrap_or_default());
+            members.insert("operator".to_owned(), described(&operator));
+            members.insert("signed".to_owned(), (!signed.is_null()).into());
+            members.insert("document".to_owned(), signed);
+        }
+        shown
+    };
+    if !args.json {
+        // Apart from the list, which may go into a file.
+        eprintln!("{}", summary(&preview, previous.as_ref()));
+    }
+    if let Err(refusal) = approve(args, &preview) {
+        if args.json {
+            println!("{}", object(Value::Null));
+        }
+        return Err(refusal);
+    }
+    let signed = Value::Object(operator.sign(&document, &preview, time::now())?);
+    if let Some(path) = &args.out {
+        write_new(path, &text(&signed))?;
+    }
+    match (args.json, &args.out) {
+        (true, _) => println!("{}", object(signed)),
+        (false, Some(path)) => println!("Signed; the list is in {}.", path.display()),
+        (false, None) => print!("{}", text(&signed)),
+    }
+    Ok(0)
+}
+
+/// What is signed, and what it changes.
+fn summary(preview: &Preview, previous: Option<&Preview>) -> String {
+    let Some(previous) = previous else { return words::list(preview, time::now()).join("\n") };
+    let mut lines = words::head(preview, time::now());
+    lines.push(format!("Against list {}:", previous.contents.sequence));
+    lines.extend(words::changes(&previous.contents, &preview.contents));
+    lines.join("\n")
+}
+
+/// The list before it is the one that it names: else what is shown as changed would not be what changes.
+fn follows(preview: &Preview, previous: Option<&Preview>) -> Result<(), Refusal> {
+    match (&preview.contents.previous, previous) {
+        (None, None) => Ok(()),
+        (Some(digest), Some(previous))
+            if *digest == previous.digest
+                && previous.list == preview.list
+                && previous.contents.sequence < preview.contents.sequence =>
+        {
+            Ok(())
+        }
+        (Some(digest), None) => Err(Refusal::new(
+            "previous_needed",
+            format!("What changes can only be shown against the list before it (digest {digest})"),
+            "name your own copy of that list with --previous",
+        )),
+        (_, Some(previous)) => Err(Refusal::new(
+            "trust_list_conflict",
+            format!("It does not follow list {} (digest {})", previous.contents.sequence, previous.digest),
+            "have it made again from the list that you know to be the newest",
+        )),
+    }
+}
+
+fn approve(args: &SignArgs, preview: &Preview) -> Result<(), Refusal> {
+    let digest = &preview.digest;
+    let hint = format!("read what it says, and if you agree: --yes-digest {digest}");
+    match &args.yes_digest {
+        Some(approved) if approved == digest => return Ok(()),
+        Some(_) => return Err(Refusal::new("approval_mismatch", "What was approved is not this list", hint)),
+        None => {}
+    }
+    // The question is about what stands on standard error; if that, or the answer, is not a person's, it is nobody's yes.
+    if args.json || !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
+        return Err(Refusal::new("approval_needed", "Signing this needs a yes, and nobody can be asked", hint));
+    }
+    eprint!("Sign this? [y/N] ");
+    let mut line = String::new();
+    let read = std::io::stderr().flush().and_then(|()| std::io::stdin().read_line(&mut line));
+    match (read, line.trim()) {
+        (Ok(_), "y" | "Y" | "yes" | "Yes") => Ok(()),
+        _ => Err(Refusal::new("declined", "You said no", "nothing more to do")),
+    }
+}
+
+pub(super) fn publish(args: &PublishArgs) -> Result<u8, Refusal> {
+    let document = read_object(&args.file)?;
+    let list = args.pins.verify(&document, time::now())?;
+    let published = history::publish(&args.to, &document, &list)?;
+    let (current, kept) = (published.current.display().to_string(), published.history.display().to_string());
+    let number = list.contents().sequence;
+    print(
+        args.json,
+        &json!({"sequence": number, "digest": list.digest(), "current": current, "history": kept}),
+        || format!("List {number} is published: {current}, and for later {kept}."),
+    );
+    Ok(0)
+}

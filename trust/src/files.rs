@@ -1,0 +1,78 @@
+//! Reading lists, and writing files so that at any instant the old or the new one is there.
+
+use std::{
+    fs::{File, OpenOptions},
+    io::{Read as _, Write as _},
+    path::Path,
+};
+
+use carnet_core::{
+    json::{self, Limits},
+    trust::list::{Preview, TrustList},
+};
+use serde_json::{Map, Value};
+
+use crate::refusal::Refusal;
+
+/// Reads a file of at most 4 MiB.
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Refusal> {
+    let most = Limits::LIST.max_bytes;
+    let mut bytes = Vec::new();
+    // One byte more than may be there: a longer file is refused where it is parsed, and not cut.
+    let limit = u64::try_from(most).unwrap_or(u64::MAX).saturating_add(1);
+    File::open(path).and_then(|file| file.take(limit).read_to_end(&mut bytes)).map_err(|error| {
+        Refusal::new("file_unreadable", format!("{} cannot be read: {error}", path.display()), "check the path")
+    })?;
+    Ok(bytes)
+}
+
+/// Reads a JSON object.
+pub(crate) fn read_object(path: &Path) -> Result<Map<String, Value>, Refusal> {
+    json::parse_object(&read(path)?, Limits::LIST).map_err(|problem| {
+        Refusal::of(&problem, &format!("{} is not acceptable JSON", path.display()), "get the file again")
+    })
+}
+
+/// Reads a list, signed or not, and what it says.
+pub(crate) fn read_list(path: &Path) -> Result<(Map<String, Value>, Preview), Refusal> {
+    let document = read_object(path)?;
+    let preview = TrustList::preview(&document).map_err(|problem| {
+        Refusal::of(&problem, &format!("{} is refused as a trust list", path.display()), "get the list again")
+    })?;
+    Ok((document, preview))
+}
+
+/// The text of a JSON file.
+pub(crate) fn text(value: &impl serde::Serialize) -> String {
+    serde_json::to_string_pretty(value).map_or_else(|_| String::new(), |text| format!("{text}\n"))
+}
+
+fn unwritable(path: &Path, error: &std::io::Error, hint: &str) -> Refusal {
+    Refusal::new("file_unwritable", format!("{} cannot be written: {error}", path.display()), hint)
+}
+
+/// Writes a new file; one that is there stays as it is.
+pub(crate) fn write_new(path: &Path, text: &str) -> Result<(), Refusal> {
+    let write = || {
+        let mut file = OpenOptions::new().write(true).create_new(true).open(path)?;
+        file.write_all(text.as_bytes())?;
+        file.sync_all()
+    };
+    write().map_err(|error| unwritable(path, &error, "name a new file: what is there is never overwritten"))
+}
+
+/// Puts a file in the place of another, whole: whoever reads it gets the old or the new one.
+pub(crate) fn replace(path: &Path, text: &str) -> Result<(), Refusal> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".new");
+    let beside = folder.join(name);
+    let write = || {
+        let mut file = OpenOptions::new().write(true).create(true).truncate(true).open(&beside)?;
+        file.write_all(text.as_bytes())?;
+        file.sync_all()?;
+        std::fs::rename(&beside, path)?;
+        File::open(folder)?.sync_all()
+    };
+    write().map_err(|error| unwritable(path, &error, "check that the folder is yours and has room, and try again"))
+}

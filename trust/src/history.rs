@@ -1,0 +1,80 @@
+//! Publishing: a folder with the newest list and every one before it.
+
+use std::path::{Path, PathBuf};
+
+use carnet_core::trust::list::{Preview, TrustList};
+use serde_json::{Map, Value};
+
+use crate::{
+    files::{read_list, replace, text},
+    refusal::Refusal,
+};
+
+/// The newest list.
+const CURRENT: &str = "trust-list.json";
+const HISTORY: &str = "history";
+
+/// Where a list was published.
+pub(crate) struct Published {
+    pub(crate) current: PathBuf,
+    pub(crate) history: PathBuf,
+}
+
+/// Writes a verified list to `history/NNN.json` and then, in one step, in the place of `trust-list.json`. Cut off between
+/// the two, the old one stays the newest, and the same call again makes it right.
+pub(crate) fn publish(folder: &Path, document: &Map<String, Value>, list: &TrustList) -> Result<Published, Refusal> {
+    let number = list.contents().sequence;
+    let current = folder.join(CURRENT);
+    let history = folder.join(HISTORY).join(format!("{number:03}.json"));
+    if current.exists() {
+        admit(&read_list(&current)?.1, list, &current)?;
+    }
+    if history.exists() {
+        let (_, there) = read_list(&history)?;
+        if there.digest != list.digest() {
+            return Err(other(&history, &there));
+        }
+    }
+    std::fs::create_dir_all(folder.join(HISTORY)).map_err(|error| {
+        let what = format!("{} cannot be made: {error}", folder.join(HISTORY).display());
+        Refusal::new("file_unwritable", what, "name a folder that you may write to")
+    })?;
+    let text = text(document);
+    replace(&history, &text)?;
+    replace(&current, &text)?;
+    Ok(Published { current, history })
+}
+
+/// Refuses what verifiers that saw the published list would refuse.
+fn admit(published: &Preview, list: &TrustList, current: &Path) -> Result<(), Refusal> {
+    let (newest, number) = (published.contents.sequence, list.contents().sequence);
+    if published.list != list.list() {
+        let what = format!("{} is a list of {}, and not of {}", current.display(), published.list, list.list());
+        return Err(Refusal::new("trust_list_invalid", what, "publish each list in a folder of its own"));
+    }
+    if number < newest {
+        let what = format!("List {newest} is published already, and this is number {number}");
+        return Err(Refusal::new(
+            "trust_list_rollback",
+            what,
+            "to take a change back, make a list with the next number",
+        ));
+    }
+    if number == newest && published.digest != list.digest() {
+        return Err(other(current, published));
+    }
+    if Some(number) == newest.checked_add(1) && list.contents().previous.as_ref() != Some(&published.digest) {
+        let what = format!("List {number} does not follow the list {newest} that is published");
+        return Err(Refusal::new("trust_list_conflict", what, "make it again from the published one (create --after)"));
+    }
+    Ok(())
+}
+
+fn other(path: &Path, there: &Preview) -> Refusal {
+    let number = there.contents.sequence;
+    Refusal::new(
+        "trust_list_conflict",
+        format!("{} is another list {number} (digest {})", path.display(), there.digest),
+        "two lists of one number make every verifier that saw the one refuse the other: give the new one the next number",
+    )
+}

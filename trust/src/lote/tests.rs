@@ -1,0 +1,134 @@
+use serde_json::json;
+
+use super::*;
+
+const ISSUES: &str = "http://uri.etsi.org/19602/SvcType/PubEAA/Issuance";
+const REVOKES: &str = "http://uri.etsi.org/19602/SvcType/PubEAA/Revocation";
+const REGISTERS: &str = "http://uri.etsi.org/19602/SvcType/Register";
+const UNI: &str = "did:web:uni.example";
+
+fn now() -> Timestamp {
+    Timestamp::parse("2026-11-23T12:00:00Z").unwrap()
+}
+
+fn mapping() -> Mapping {
+    Mapping {
+        types: vec![(ISSUES.to_owned(), "QualificationCredential".to_owned())],
+        registrars: vec![REGISTERS.to_owned()],
+        ignored: vec![REVOKES.to_owned()],
+        ..Mapping::default()
+    }
+}
+
+fn service(kind: &str, identity: Value) -> Value {
+    json!({"ServiceInformation": {
+        "ServiceName": [{"lang": "en", "value": "Diplomas"}], "ServiceTypeIdentifier": kind,
+        "ServiceDigitalIdentity": identity, "ServiceStatus": NOTIFIED, "StatusStartingTime": "2025-01-01T00:00:00Z",
+    }})
+}
+
+/// Written by hand after the tables of TS 119 602.
+fn sample() -> Value {
+    json!({"LoTE": {
+        "ListAndSchemeInformation": {
+            "LoTEVersionIdentifier": 1, "LoTESequenceNumber": 7,
+            "LoTEType": "http://uri.etsi.org/19602/LoTEType/EUPubEAAProvidersList",
+            "SchemeOperatorName": [{"lang": "pt", "value": "Autoridade"}, {"lang": "en", "value": "Authority"}],
+            "SchemeTerritory": "PT",
+            "ListIssueDateTime": "2026-11-01T00:00:00Z", "NextUpdate": "2027-04-01T00:00:00Z",
+        },
+        "TrustedEntitiesList": [
+            {
+                "TrustedEntityInformation": {
+                    "TEName": [{"lang": "en", "value": "University"}],
+                    "TEAddress": {"TEPostalAddress": [], "TEElectronicAddress": []}, "TEInformationURI": [],
+                },
+                "TrustedEntityServices": [
+                    service(ISSUES, json!({"OtherIds": [UNI], "X509Certificates": [{"val": "AA=="}]})),
+                    service(REVOKES, json!({"X509Certificates": [{"val": "AA=="}]})),
+                ],
+            },
+            {
+                "TrustedEntityInformation": {"TEName": [{"lang": "en", "value": "Register"}]},
+                "TrustedEntityServices": [service(REGISTERS, json!({"PublicKeyValues": [{
+                    "kty": "EC", "crv": "P-256",
+                    "x": "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU", "y": "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0",
+                }]}))],
+            },
+        ],
+    }})
+}
+
+fn imported(value: &Value, mapping: &Mapping) -> Result<Source, Refusal> {
+    import(value.to_string().as_bytes(), mapping, now())
+}
+
+#[track_caller]
+fn refused_after(change: impl FnOnce(&mut Value), names: &str) {
+    let mut value = sample();
+    change(&mut value["LoTE"]);
+    let refusal = imported(&value, &mapping()).unwrap_err().to_string();
+    assert!(refusal.contains(names), "{refusal}");
+}
+
+#[test]
+fn a_list_becomes_a_source_that_has_to_be_reviewed() {
+    let source = imported(&sample(), &mapping()).unwrap();
+    let [uni] = source.issuers.as_slice() else { panic!("{source:?}") };
+    assert_eq!((uni.id.as_str(), uni.name.as_str()), (UNI, "University"));
+    let [held] = uni.accreditations.as_slice() else { panic!("{uni:?}") };
+    assert_eq!(
+        (held.types.as_slice(), held.jurisdictions.as_deref()),
+        (["QualificationCredential".to_owned()].as_slice(), Some(["PT".to_owned()].as_slice()))
+    );
+    assert_eq!(held.from, Timestamp::parse("2025-01-01T00:00:00Z").unwrap());
+    assert!(source.registrars[0].id.starts_with("did:jwk:"));
+    assert!(source.review[0].contains("nobody has verified its signature"));
+    assert_eq!(source.clone().contents(1, None).unwrap_err().reason, "review_needed");
+    let reviewed = Source { review: Vec::new(), ..source };
+    assert_eq!(reviewed.contents(1, None).unwrap().issuers.len(), 1);
+}
+
+#[test]
+fn what_is_not_known_is_refused_by_name() {
+    let scheme = |lote: &mut Value, name: &str, value: Value| lote["ListAndSchemeInformation"][name] = value;
+    refused_after(|lote| scheme(lote, "PointersToOtherLoTE", json!([])), "PointersToOtherLoTE");
+    refused_after(|lote| scheme(lote, "SchemeExtensions", json!([{}])), "SchemeExtensions");
+    refused_after(|lote| scheme(lote, "LoTEVersionIdentifier", json!(2)), "LoTEVersionIdentifier");
+    refused_after(|lote| scheme(lote, "SchemeTerritory", json!("EU")), "SchemeTerritory");
+    refused_after(|lote| scheme(lote, "NextUpdate", json!("2026-11-23T11:59:59Z")), "NextUpdate");
+    let first = |lote: &mut Value, name: &str, value: Value| {
+        lote["TrustedEntitiesList"][0]["TrustedEntityServices"][0]["ServiceInformation"][name] = value;
+    };
+    refused_after(|lote| first(lote, "ServiceInformationExtensions", json!([{}])), "ServiceInformationExtensions");
+    refused_after(|lote| first(lote, "ServiceStatus", json!("urn:granted")), "urn:granted");
+    refused_after(|lote| first(lote, "ServiceTypeIdentifier", json!("urn:other")), "urn:other");
+    let certificates = json!({"X509Certificates": [{"val": "AA=="}]});
+    refused_after(|lote| first(lote, "ServiceDigitalIdentity", certificates), "--did \"University=did:...\"");
+    let two = json!({"OtherIds": [UNI, "did:web:other.example"]});
+    refused_after(|lote| first(lote, "ServiceDigitalIdentity", two), "University");
+    let signed = import(b"eyJhbGciOiJFUzI1NiJ9.e30.AA", &mapping(), now()).unwrap_err();
+    assert!(signed.to_string().contains("JAdES"), "{signed}");
+}
+
+#[test]
+fn the_operator_says_what_the_list_does_not() {
+    let mut value = sample();
+    let service = &mut value["LoTE"]["TrustedEntitiesList"][0]["TrustedEntityServices"][0];
+    service["ServiceInformation"]["ServiceDigitalIdentity"] = json!({"X509SKIs": ["AA=="]});
+    service["ServiceHistory"] = json!([{}]);
+    let mapping = Mapping {
+        dids: vec![("University".to_owned(), UNI.to_owned())],
+        countries: vec!["ES".to_owned()],
+        ..mapping()
+    };
+    let source = imported(&value, &mapping).unwrap();
+    assert_eq!(source.issuers[0].id, UNI);
+    assert_eq!(source.issuers[0].accreditations[0].jurisdictions.as_deref(), Some(["ES".to_owned()].as_slice()));
+    assert!(source.review.iter().any(|note| note.contains("history")), "{:?}", source.review);
+    // One that was withdrawn is left out, and that is said.
+    let service = &mut value["LoTE"]["TrustedEntitiesList"][0]["TrustedEntityServices"][0];
+    service["ServiceInformation"]["ServiceStatus"] = json!(WITHDRAWN);
+    let source = imported(&value, &mapping).unwrap();
+    assert!(source.issuers.is_empty() && source.review.iter().any(|note| note.contains("withdrawn")));
+}

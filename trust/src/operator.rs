@@ -1,0 +1,132 @@
+//! An operator: one of those whose signatures make a list count. Its directory holds a key, a name, and what it signed last.
+
+use std::path::{Path, PathBuf};
+
+use carnet_core::{
+    did::{Did, DidUrl},
+    keys::{Algorithm, SecretKey, Signer as _},
+    time::Timestamp,
+    trust::list::{Preview, Seen, TrustList},
+};
+use carnet_service::{
+    config::{self, StartError},
+    keys, store,
+};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use crate::{
+    files::{read, replace, text, write_new},
+    refusal::Refusal,
+};
+
+const FILE: &str = "operator.toml";
+/// The newest list that was signed here, so that no two of one number are.
+const SIGNED: &str = "signed.json";
+/// The longest name, in characters.
+const MOST_NAME: usize = 200;
+
+/// An operator with its key.
+pub(crate) struct Operator {
+    pub(crate) name: String,
+    pub(crate) did: Did,
+    kid: DidUrl,
+    key: SecretKey,
+    data: PathBuf,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Config {
+    name: String,
+}
+
+impl Operator {
+    /// Makes an operator's directory. Nothing that exists is overwritten.
+    pub(crate) fn init(data: &Path, name: &str) -> Result<Self, Refusal> {
+        if name.trim().is_empty() || name.chars().count() > MOST_NAME || name.chars().any(char::is_control) {
+            return Err(Refusal::new(
+                "name_refused",
+                format!("The name is not a text of 1 to {MOST_NAME} characters"),
+                "give the name by which people know the operator",
+            ));
+        }
+        store::create_directory(data)?;
+        let key = keys::create(data, Algorithm::EdDsa)?;
+        // The name comes last: without it the directory is not taken for an operator's.
+        let quoted = Value::from(name).to_string().replace('\u{7f}', "\\u007F");
+        write_new(&data.join(FILE), &format!("# Made by `carnet-trust init`.\nname = {quoted}\n"))?;
+        Self::of_key(data, name.to_owned(), key)
+    }
+
+    /// Opens what [`Self::init`] made.
+    pub(crate) fn open(data: &Path) -> Result<Self, Refusal> {
+        let path = data.join(FILE);
+        if !path.is_file() {
+            return Err(Refusal::new(
+                "operator_directory",
+                format!("{} is no operator's directory: it has no {FILE}", data.display()),
+                "run `carnet-trust init --data DIR --name NAME` first",
+            ));
+        }
+        let Config { name } = config::read(&path)?;
+        Self::of_key(data, name, keys::load(data)?)
+    }
+
+    fn of_key(data: &Path, name: String, key: SecretKey) -> Result<Self, Refusal> {
+        let did = Did::key(&key.public_key());
+        // The one method of a did:key is named by the key itself.
+        let kid = did.with_fragment(did.id()).map_err(|problem| {
+            StartError::new(format!("The key gives no DID: {problem}"), "restore the key from a backup")
+        })?;
+        Ok(Self { name, did, kid, key, data: data.to_owned() })
+    }
+
+    /// The newest list that was signed here, if one was.
+    pub(crate) fn signed(&self) -> Result<Option<Seen>, Refusal> {
+        let path = self.data.join(SIGNED);
+        if !path.exists() {
+            return Ok(None);
+        }
+        serde_json::from_slice(&read(&path)?).map(Some).map_err(|_| {
+            Refusal::new(
+                "operator_directory",
+                format!("{} is damaged, so it is not known what was signed here before", path.display()),
+                "restore it from a backup, or write the number and the digest of the newest list that you signed into it",
+            )
+        })
+    }
+
+    /// Refuses a list that is older than one that was signed here, or another of its number.
+    pub(crate) fn may_sign(&self, preview: &Preview) -> Result<(), Refusal> {
+        let Some(signed) = self.signed()? else { return Ok(()) };
+        let (number, last) = (preview.contents.sequence, signed.sequence);
+        if number < last || (number == last && preview.digest != signed.digest) {
+            return Err(Refusal::new(
+                "signed_before",
+                format!(
+                    "This operator signed list {last} before (digest {}), and this is another list {number}",
+                    signed.digest
+                ),
+                "two lists of one number make every verifier that saw the one refuse the other: give the new list the next \
+                 number (create --number)",
+            ));
+        }
+        Ok(())
+    }
+
+    /// Signs a list. That it was signed is on the disk before anybody gets the signature.
+    pub(crate) fn sign(
+        &self,
+        document: &Map<String, Value>,
+        preview: &Preview,
+        now: Timestamp,
+    ) -> Result<Map<String, Value>, Refusal> {
+        self.may_sign(preview)?;
+        let signed = TrustList::sign(document, &self.kid, &self.key, now)
+            .map_err(|problem| Refusal::of(&problem, "The list could not be signed", "look at the list again"))?;
+        let seen = Seen { sequence: preview.contents.sequence, digest: preview.digest.clone() };
+        replace(&self.data.join(SIGNED), &text(&seen))?;
+        Ok(signed)
+    }
+}

@@ -1,0 +1,87 @@
+//! Whose list it must be, and who must have signed it: what verifiers and wallets pin.
+
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+
+use carnet_core::{
+    Code, Problem,
+    did::{Did, DidDocument, Resolve, SelfContained},
+    time::Timestamp,
+    trust::list::{Operators, Pinned, TrustList},
+};
+use clap::Args;
+use serde_json::{Map, Value};
+
+use crate::{files::read_object, refusal::Refusal};
+
+/// How far clocks may differ, in seconds.
+const SKEW: i64 = 60;
+
+/// What is pinned.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct PinArgs {
+    /// The DID that names the list.
+    #[arg(long, value_name = "DID")]
+    list: String,
+    /// The DID of an operator; once for each.
+    #[arg(long = "operator", value_name = "DID", required = true)]
+    operators: Vec<String>,
+    /// How many of them must have signed.
+    #[arg(long, value_name = "N")]
+    quorum: usize,
+    /// The DID document of an operator whose DID does not carry it (did:web); once for each.
+    #[arg(long = "did-document", value_name = "FILE")]
+    documents: Vec<PathBuf>,
+}
+
+impl PinArgs {
+    /// Verifies a list as a verifier or a wallet would that has pinned this and never saw one.
+    pub(crate) fn verify(&self, document: &Map<String, Value>, now: Timestamp) -> Result<TrustList, Refusal> {
+        let operators = self.operators.iter().map(String::as_str);
+        let operators = Operators::pin(&self.list, operators, self.quorum).map_err(|problem| {
+            Refusal::of(&problem, "These pins are refused", "name the list, each operator once, and a quorum of them")
+        })?;
+        let given = Given::read(&self.documents)?;
+        let pinned = Pinned { operators: &operators, seen: None, now, skew: SKEW };
+        TrustList::verify(document, &pinned, &given).map_err(|problem| {
+            Refusal::of(
+                &problem,
+                "The list does not hold",
+                "have it signed by the operators that are pinned, or get the newest",
+            )
+        })
+    }
+}
+
+/// DIDs that carry their document, and those whose documents were handed over.
+struct Given(BTreeMap<Did, Arc<DidDocument>>);
+
+impl Given {
+    fn read(files: &[PathBuf]) -> Result<Self, Refusal> {
+        let mut given = BTreeMap::new();
+        for path in files {
+            let document = read_object(path)?;
+            let did = document.get("id").and_then(Value::as_str).unwrap_or_default();
+            let parsed = Did::parse(did).and_then(|did| {
+                DidDocument::parse(&did, &Value::Object(document.clone())).map(|document| (did, document))
+            });
+            let (did, document) = parsed.map_err(|problem| {
+                Refusal::of(&problem, &format!("{} is refused as a DID document", path.display()), "get it again")
+            })?;
+            given.insert(did, Arc::new(document));
+        }
+        Ok(Self(given))
+    }
+}
+
+impl Resolve for Given {
+    fn resolve(&self, did: &Did) -> Result<Arc<DidDocument>, Problem> {
+        match (did.method(), self.0.get(did)) {
+            ("key" | "jwk", _) => SelfContained.resolve(did),
+            (_, Some(document)) => Ok(Arc::clone(document)),
+            (_, None) => Err(Problem::new(
+                Code::DidUnresolved,
+                format!("this program does not fetch: hand over the document of {did} with --did-document"),
+            )),
+        }
+    }
+}

@@ -1,0 +1,43 @@
+//! Why a verb did nothing, by a stable reason.
+
+use carnet_core::Problem;
+use carnet_service::config::StartError;
+
+/// Why nothing was done. Its text says what happened, what it left as it was, and what to do.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{what}. {safe} ({reason})\nhint: {hint}")]
+pub(crate) struct Refusal {
+    /// The stable reason, in `snake_case`: that of the check, where one failed.
+    pub(crate) reason: &'static str,
+    what: String,
+    safe: &'static str,
+    hint: String,
+}
+
+impl Refusal {
+    pub(crate) fn new(reason: &'static str, what: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { reason, what: what.into(), safe: "Nothing was signed or written.", hint: hint.into() }
+    }
+
+    /// The same, with where it happened.
+    pub(crate) fn at(self, place: &str) -> Self {
+        Self { what: format!("{place}: {}", self.what), ..self }
+    }
+
+    /// A refusal by core.
+    pub(crate) fn of(problem: &Problem, what: &str, hint: impl Into<String>) -> Self {
+        Self::new(problem.code.as_str(), format!("{what}: {}", problem.detail), hint)
+    }
+}
+
+impl From<StartError> for Refusal {
+    fn from(error: StartError) -> Self {
+        // The words of the key's own part say what became of it.
+        Self {
+            reason: "operator_directory",
+            what: error.message.trim_end_matches('.').to_owned(),
+            safe: "Nothing was signed.",
+            hint: error.hint,
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! What a list is made from: a readable file, TOML or JSON, with the members of spec/trust.md section 2.
+
+use std::path::Path;
+
+use carnet_core::trust::list::{Contents, EarlierCredentials, Entry, Withdrawal};
+use carnet_core::{json, time::Timestamp};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::{files::read, refusal::Refusal};
+
+/// The entries of a list.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Source {
+    /// Set by an import: what nobody has vouched for yet. While it is there, no list is made.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) review: Vec<String>,
+    #[serde(default)]
+    pub(crate) issuers: Vec<Entry>,
+    #[serde(default)]
+    pub(crate) registrars: Vec<Entry>,
+}
+
+impl Source {
+    /// Reads a source: TOML if its name ends in `.toml`, else JSON.
+    pub(crate) fn read(path: &Path) -> Result<Self, Refusal> {
+        let invalid = |why: String| {
+            Refusal::new(
+                "source_invalid",
+                format!("{} is no source of a trust list: {why}", path.display()),
+                "correct it; its members are those of spec/trust.md section 2",
+            )
+        };
+        let bytes = read(path)?;
+        let value = if path.extension().is_some_and(|extension| extension == "toml") {
+            let text = String::from_utf8(bytes).map_err(|_| invalid("it is not UTF-8".to_owned()))?;
+            let table: toml::Table = toml::from_str(&text).map_err(|error| invalid(error.to_string()))?;
+            of_toml(toml::Value::Table(table))
+        } else {
+            json::parse(&bytes, json::Limits::LIST).map_err(|problem| invalid(problem.to_string()))?
+        };
+        serde_json::from_value(value).map_err(|error| invalid(error.to_string()))
+    }
+
+    /// The content of a list, unless something in it is not reviewed yet.
+    pub(crate) fn contents(self, sequence: u64, previous: Option<String>) -> Result<Contents, Refusal> {
+        if !self.review.is_empty() {
+            return Err(Refusal::new(
+                "review_needed",
+                format!("The source was imported and nobody has reviewed it: {}", self.review.join("; ")),
+                "hold every entry against a register that you trust, then take the member `review` out of the source",
+            ));
+        }
+        Ok(Contents { sequence, previous, issuers: self.issuers, registrars: self.registrars })
+    }
+}
+
+impl From<&Contents> for Source {
+    fn from(contents: &Contents) -> Self {
+        Self { review: Vec::new(), issuers: contents.issuers.clone(), registrars: contents.registrars.clone() }
+    }
+}
+
+/// Instants may be written as TOML has them; in JSON they are text.
+fn of_toml(value: toml::Value) -> Value {
+    match value {
+        toml::Value::String(text) => text.into(),
+        toml::Value::Integer(number) => number.into(),
+        toml::Value::Float(number) => number.into(),
+        toml::Value::Boolean(truth) => truth.into(),
+        toml::Value::Datetime(at) => at.to_string().into(),
+        toml::Value::Array(items) => items.into_iter().map(of_toml).collect(),
+        toml::Value::Table(table) => {
+            Value::Object(table.into_iter().map(|(name, value)| (name, of_toml(value))).collect::<Map<_, _>>())
+        }
+    }
+}
+
+/// A party that is struck off.
+#[derive(Debug, Clone)]
+pub(crate) struct Strike<'a> {
+    pub(crate) id: &'a str,
+    pub(crate) from: Timestamp,
+    pub(crate) earlier_credentials: EarlierCredentials,
+    pub(crate) reason: Option<&'a str>,
+    /// Only accreditations for this type; `None`: all.
+    pub(crate) type_name: Option<&'a str>,
+}
+
+/// Withdraws a party's accreditations, as an issuer and as a registrar; those that were withdrawn before stay as they are.
+pub(crate) fn strike(contents: &mut Contents, strike: &Strike<'_>) -> Result<usize, Refusal> {
+    let entries = contents.issuers.iter_mut().chain(&mut contents.registrars);
+    let accreditations = entries.filter(|entry| entry.id == strike.id).flat_map(|entry| &mut entry.accreditations);
+    let meant = |types: &[String]| strike.type_name.is_none_or(|name| types.iter().any(|known| known == name));
+    let mut struck = 0_usize;
+    for accreditation in accreditations {
+        if accreditation.withdrawal.is_some() || !meant(&accreditation.types) {
+            continue;
+        }
+        accreditation.withdrawal = Some(Withdrawal {
+            // What had not begun yet never holds.
+            withdrawn_from: strike.from.max(accreditation.from),
+            earlier_credentials: strike.earlier_credentials,
+            reason: strike.reason.map(str::to_owned),
+        });
+        struck = struck.saturating_add(1);
+    }
+    if struck == 0 {
+        let what = format!("{} has no accreditation in the list that could be withdrawn", strike.id);
+        return Err(Refusal::new("not_listed", what, "look at the list with: carnet-trust explain LIST"));
+    }
+    Ok(struck)
+}

@@ -1,0 +1,109 @@
+//! Lists in words. Names in them are strangers' texts: they stand in quotes, with every character that does not show escaped.
+
+use carnet_core::{
+    time::Timestamp,
+    trust::list::{Accreditation, Change, Contents, Difference, Entry, Preview},
+};
+use serde_json::{Value, json};
+
+/// What a list says, one line for each thing.
+pub(crate) fn list(preview: &Preview, now: Timestamp) -> Vec<String> {
+    let mut lines = head(preview, now);
+    for (what, entries) in [("issuers", &preview.contents.issuers), ("registrars", &preview.contents.registrars)] {
+        lines.push(format!("{} {what}{}", entries.len(), if entries.is_empty() { "" } else { ":" }));
+        lines.extend(entries.iter().flat_map(entry));
+    }
+    lines
+}
+
+/// Which list it is.
+pub(crate) fn head(preview: &Preview, now: Timestamp) -> Vec<String> {
+    let over = if now > preview.valid_until { " (that has passed)" } else { "" };
+    let signed = match preview.proofs_by.as_slice() {
+        [] => "nobody".to_owned(),
+        names => names.iter().map(|name| format!("{name:?}")).collect::<Vec<_>>().join(", "),
+    };
+    vec![
+        format!("Trust list {} of {}", preview.contents.sequence, preview.list),
+        format!("  holds     from {} until {}{over}", preview.valid_from, preview.valid_until),
+        format!("  follows   {}", preview.contents.previous.as_deref().unwrap_or("none: it is the first")),
+        format!("  digest    {}", preview.digest),
+        format!("  signed, as it says itself, by {signed}"),
+    ]
+}
+
+fn entry(entry: &Entry) -> Vec<String> {
+    let mut lines = vec![format!("- {:?}  {}", entry.name, entry.id)];
+    lines.extend(entry.accreditations.iter().map(|held| format!("    {}", accreditation(held))));
+    lines
+}
+
+fn accreditation(accreditation: &Accreditation) -> String {
+    let types: Vec<String> = accreditation.types.iter().map(|name| format!("{name:?}")).collect();
+    if types.is_empty() { accreditation.to_string() } else { format!("{}: {accreditation}", types.join(", ")) }
+}
+
+/// What changes from one list to the next.
+pub(crate) fn changes(before: &Contents, after: &Contents) -> Vec<String> {
+    let differences = before.diff(after);
+    if differences.is_empty() {
+        return vec!["No entry changes.".to_owned()];
+    }
+    differences.iter().flat_map(difference).collect()
+}
+
+fn difference(difference: &Difference<'_>) -> Vec<String> {
+    let role = if difference.registrar { "registrar" } else { "issuer" };
+    let title = |what: &str, entry: &Entry| format!("{what}: {role} {:?}  {}", entry.name, entry.id);
+    let marked = |mark: &str, held: &[Accreditation]| {
+        held.iter().map(|held| format!("  {mark} {}", accreditation(held))).collect::<Vec<_>>()
+    };
+    let mut lines = match difference.change {
+        Change::Added(entry) => [vec![title("added", entry)], marked("+", &entry.accreditations)].concat(),
+        Change::Removed(entry) => [vec![title("removed", entry)], marked("-", &entry.accreditations)].concat(),
+        Change::Changed { before, after } => {
+            let gone = without(&before.accreditations, &after.accreditations);
+            let new = without(&after.accreditations, &before.accreditations);
+            let renamed = (before.name != after.name).then(|| format!("  was called {:?}", before.name));
+            let title = vec![title("changed", after)];
+            [title, renamed.into_iter().collect(), marked("-", &gone), marked("+", &new)].concat()
+        }
+    };
+    if difference.rewrites_history() {
+        lines.push("  ATTENTION: its history is told otherwise than before (spec/trust.md section 6)".to_owned());
+    }
+    lines
+}
+
+fn without(all: &[Accreditation], known: &[Accreditation]) -> Vec<Accreditation> {
+    all.iter().filter(|held| !known.contains(held)).cloned().collect()
+}
+
+/// The same for programs.
+pub(crate) fn changes_json(before: &Contents, after: &Contents) -> Value {
+    let change = |difference: &Difference<'_>| {
+        let (what, was, is) = match difference.change {
+            Change::Added(entry) => ("added", None, Some(entry)),
+            Change::Removed(entry) => ("removed", Some(entry), None),
+            Change::Changed { before, after } => ("changed", Some(before), Some(after)),
+        };
+        json!({
+            "change": what, "role": if difference.registrar { "registrar" } else { "issuer" }, "id": difference.id(),
+            "before": was, "after": is, "rewrites_history": difference.rewrites_history(),
+        })
+    };
+    before.diff(after).iter().map(change).collect()
+}
+
+/// Which list it is, for programs.
+pub(crate) fn head_json(preview: &Preview) -> Value {
+    json!({
+        "list": preview.list,
+        "sequence": preview.contents.sequence,
+        "previous": preview.contents.previous,
+        "digest": preview.digest,
+        "valid_from": preview.valid_from.to_string(),
+        "valid_until": preview.valid_until.to_string(),
+        "proofs_by": preview.proofs_by,
+    })
+}
