@@ -3,6 +3,7 @@
 pub mod client;
 pub mod config;
 pub mod failure;
+pub mod fetcher;
 pub mod keys;
 mod panics;
 pub mod serve;

@@ -1,4 +1,5 @@
-//! The service's own signing key in its data directory: created 0600, never overwritten.
+//! One key in a file of its own, created 0600 and never overwritten: what a registrar has, and what services had before
+//! they kept a register.
 //!
 //! The file is a private JWK (RFC 7517; RFC 8037 for Ed25519, RFC 7518 section 6.2 for P-256).
 
@@ -14,9 +15,10 @@ use serde::Deserialize;
 use serde_json::Value;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
+use super::disk::sync_directory;
 use crate::config::StartError;
 
-const FILE: &str = "key.json";
+pub(super) const FILE: &str = "key.json";
 /// Far above a private JWK; a larger file is something else.
 const MAX_BYTES: u64 = 4096;
 
@@ -139,11 +141,6 @@ fn parse(text: &[u8]) -> Option<SecretKey> {
     }
     // A file whose halves do not fit was damaged or swapped: its signatures would verify nowhere.
     (PublicKey::from_jwk(&Value::Object(public)).ok()? == key.public_key()).then_some(key)
-}
-
-fn sync_directory(directory: &Path) -> std::io::Result<()> {
-    // The file's name must be on the disk too before anybody relies on the key.
-    File::open(directory)?.sync_all()
 }
 
 #[cfg(test)]

@@ -1,0 +1,26 @@
+//! The fetcher of a service, as its configuration says.
+
+use carnet_fetch::{FetchOptions, HttpsFetcher};
+
+use crate::config::{ServeConfig, StartError};
+
+/// Makes the fetcher of did:web documents, with the operator's own certificates and private hosts.
+///
+/// # Errors
+/// The file with certificates cannot be read or used.
+pub fn fetcher(config: &ServeConfig) -> Result<HttpsFetcher, StartError> {
+    let refused = |what: String| {
+        StartError::new(format!("{what}. Nothing was started."), "Set extra_ca to a PEM file with CA certificates.")
+    };
+    let extra_ca_pem = config
+        .extra_ca
+        .as_ref()
+        .map(|path| std::fs::read(path).map_err(|error| refused(format!("{} cannot be read: {error}", path.display()))))
+        .transpose()?;
+    let options = FetchOptions {
+        extra_ca_pem,
+        private_hosts: config.private_hosts.iter().cloned().collect(),
+        ..FetchOptions::default()
+    };
+    HttpsFetcher::new(options).map_err(|problem| refused(format!("The CA certificates cannot be used: {problem}")))
+}

@@ -1,0 +1,133 @@
+//! The DID document beside the keys: what the operator publishes, kept in step with the register.
+
+use std::path::Path;
+
+use carnet_core::{
+    did::{Did, DidDocument, Purpose},
+    json::{self, Limits},
+};
+use serde_json::{Map, Value, json};
+
+use super::{
+    disk,
+    register::{Register, State},
+};
+use crate::config::StartError;
+
+const FILE: &str = "did.json";
+/// The members of a document that are about keys.
+const METHODS: &str = "verificationMethod";
+const PURPOSES: [Purpose; 2] = [Purpose::AssertionMethod, Purpose::Authentication];
+
+/// Brings `DIR/did.json` in step with the register: its keys stand in the document as they are now. Everything else in
+/// it stays. Whether anything had to be written.
+///
+/// # Errors
+/// The document is of another DID, is not JSON, or cannot be written.
+pub(super) fn settle(data: &Path, did: &Did, register: &Register) -> Result<bool, StartError> {
+    let path = data.join(FILE);
+    let refused = |why: String| {
+        StartError::new(
+            format!("{} could not be brought in step with the keys: {why}.", path.display()),
+            "Correct that and run `keys check`; it writes the document that belongs to the keys.",
+        )
+    };
+    let before = match std::fs::read(&path) {
+        Ok(text) => {
+            let value = json::parse(&text, Limits::DOCUMENT).map_err(|problem| refused(problem.to_string()))?;
+            DidDocument::parse(did, &value).map_err(|problem| refused(problem.to_string()))?;
+            Some(value)
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+        Err(error) => return Err(refused(error.to_string())),
+    };
+    let after = merged(did, before.as_ref().and_then(Value::as_object), register);
+    if before.as_ref() == Some(&after) {
+        return Ok(false);
+    }
+    disk::replace(&path, format!("{after:#}\n").as_bytes(), 0o644).map_err(|error| refused(error.to_string()))?;
+    Ok(true)
+}
+
+/// The document with the register's keys, and with all that was in it and is not about them.
+fn merged(did: &Did, before: Option<&Map<String, Value>>, register: &Register) -> Value {
+    let keys: Vec<_> = register.keys().iter().map(|key| (key.name.clone(), key.public.clone())).collect();
+    let mut fresh = DidDocument::render(did, &keys);
+    for key in register.keys() {
+        let id = format!("{did}#{}", key.name);
+        let method = entries(&mut fresh, METHODS).find(|method| names(method, did, &id));
+        if let (Some(at), Some(Value::Object(method))) = (key.compromised, method) {
+            method.insert("revoked".to_owned(), json!(at.to_string()));
+        }
+        // One who holds a stolen key must not pass for the service itself.
+        if key.state == State::Compromised
+            && let Some(Value::Array(listed)) = fresh.get_mut(Purpose::Authentication.as_str())
+        {
+            listed.retain(|entry| entry.as_str() != Some(&id));
+        }
+    }
+    let Some(before) = before else { return fresh };
+    let mut document = before.clone();
+    let ours = |entry: &Value| register.keys().iter().any(|key| names(entry, did, &format!("{did}#{}", key.name)));
+    for member in [METHODS, PURPOSES[0].as_str(), PURPOSES[1].as_str()] {
+        let mut listed: Vec<Value> = entries(&mut fresh, member).map(|entry| entry.take()).collect();
+        let others = document.get(member).and_then(Value::as_array).into_iter().flatten();
+        listed.extend(others.filter(|entry| !ours(entry)).cloned());
+        document.insert(member.to_owned(), Value::Array(listed));
+    }
+    Value::Object(document)
+}
+
+fn entries<'a>(document: &'a mut Value, member: &str) -> impl Iterator<Item = &'a mut Value> {
+    document.get_mut(member).and_then(Value::as_array_mut).into_iter().flatten()
+}
+
+/// Whether an entry is the method of this id, or a reference to it, absolute or relative.
+fn names(entry: &Value, did: &Did, id: &str) -> bool {
+    let named = entry.as_str().or_else(|| entry.get("id").and_then(Value::as_str)).unwrap_or_default();
+    named == id || (named.starts_with('#') && format!("{did}{named}") == id)
+}
+
+/// In what a document differs from the register, for people; empty: it has every key as it is now.
+pub(super) fn differences(did: &Did, document: &DidDocument, register: &Register) -> Vec<String> {
+    let mut differences = Vec::new();
+    for key in register.keys() {
+        let found = did.with_fragment(&key.name).and_then(|method| document.key_for(&method, Purpose::AssertionMethod));
+        match (key.state, found) {
+            (State::Compromised, Ok(_)) => differences.push(format!("{} is not marked as revoked", key.name)),
+            (State::Compromised, Err(_)) => {}
+            (_, Ok(found)) if found == key.public => {}
+            (_, Ok(_)) => differences.push(format!("{} is another key there", key.name)),
+            (_, Err(_)) => differences.push(format!("{} is not listed", key.name)),
+        }
+    }
+    differences
+}
+
+/// Refuses to sign with a key that the DID document beside it does not list, or beside one that it still lists though it
+/// was marked as compromised.
+///
+/// # Errors
+/// The document is missing, of another DID, or differs.
+pub fn require_listed(data: &Path, did: &Did, keys: &super::Keyring) -> Result<(), StartError> {
+    let path = data.join(FILE);
+    let read = || -> Option<DidDocument> {
+        let text = std::fs::read(&path).ok()?;
+        DidDocument::parse(did, &json::parse(&text, Limits::DOCUMENT).ok()?).ok()
+    };
+    let differences = match read() {
+        Some(document) => differences(did, &document, keys.register()),
+        None => vec!["it is missing, damaged, or of another DID".to_owned()],
+    };
+    if differences.is_empty() {
+        return Ok(());
+    }
+    Err(StartError::new(
+        format!(
+            "{} does not fit this service's keys and its DID {did}: {}. Nothing was started.",
+            path.display(),
+            differences.join("; ")
+        ),
+        "Let `did` in the configuration be the DID that init was given, and run `keys check`: it writes the document.",
+    ))
+}

@@ -1,0 +1,48 @@
+//! A service's signing keys (spec/keys.md): the register of them in its data directory, the one that signs, and the verbs
+//! that change them.
+
+mod disk;
+mod document;
+mod register;
+mod ring;
+mod seal;
+mod single;
+mod source;
+#[cfg(test)]
+mod tests;
+pub mod verbs;
+
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+pub use document::require_listed;
+pub use register::{Act, Entry, Register, State};
+pub use ring::Keyring;
+pub use single::{create, load};
+pub use source::Source;
+
+/// The part of the configuration that is about keys: `[keys]`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct KeysConfig {
+    /// Where the passphrase is, for keys that are sealed with one: `file:PATH`, `env:NAME` or `fd:NUMBER`.
+    pub passphrase: Option<Source>,
+    /// Where the key-encryption key is (32 bytes in hex), for keys that are sealed with one.
+    pub kek: Option<Source>,
+    /// The PKCS#11 module, for keys in a token.
+    pub module: Option<PathBuf>,
+    /// The token's label.
+    pub token: Option<String>,
+    /// Where the token's PIN is.
+    pub pin: Option<Source>,
+    /// How long a new key stands in the published document before it signs, in hours.
+    pub overlap_hours: u32,
+}
+
+impl Default for KeysConfig {
+    fn default() -> Self {
+        // As long as a verifier of ours believes a document that it could not fetch anew.
+        Self { passphrase: None, kek: None, module: None, token: None, pin: None, overlap_hours: 24 }
+    }
+}

@@ -1,0 +1,487 @@
+//! The register of keys: which there are, what each is for now, and what was done to them. It is one file that is replaced
+//! as a whole, so that a power cut leaves the register from before or the one after.
+
+use std::{
+    fs::{File, OpenOptions, TryLockError},
+    io::{ErrorKind, Read as _},
+    path::Path,
+};
+
+use carnet_core::{
+    keys::{Algorithm, PublicKey, SecretKey, Signer as _},
+    time::Timestamp,
+};
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use super::{
+    disk,
+    seal::{Form, Secret},
+    single,
+};
+use crate::config::StartError;
+
+const FILE: &str = "keys.json";
+const LOCK: &str = "keys.lock";
+const VERSION: u32 = 1;
+/// Far above what a register of [`MOST_KEYS`] holds.
+const MAX_BYTES: u64 = 1 << 20;
+/// A DID document has room for 100 methods.
+const MOST_KEYS: usize = 64;
+const FIRST: &str = "key-1";
+
+/// What a key is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// In the document, and not signing yet.
+    Next,
+    /// The one that signs.
+    Active,
+    /// Signs no more; what it signed still verifies.
+    Retired,
+    /// Somebody else may have it: what it signed counts only where a statement by another key vouches for it.
+    Compromised,
+}
+
+impl State {
+    /// As in the register.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Next => "next",
+            Self::Active => "active",
+            Self::Retired => "retired",
+            Self::Compromised => "compromised",
+        }
+    }
+}
+
+/// One key.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Entry {
+    /// The fragment of its DID URL. Never given to another key.
+    pub(super) name: String,
+    pub(super) state: State,
+    #[serde(with = "jwk")]
+    pub(super) public: PublicKey,
+    /// When it was made; not known of keys from before there was a register.
+    #[serde(default, with = "at", skip_serializing_if = "Option::is_none")]
+    pub(super) created: Option<Timestamp>,
+    /// When it was first seen in the published document.
+    #[serde(default, with = "at", skip_serializing_if = "Option::is_none")]
+    pub(super) published: Option<Timestamp>,
+    #[serde(default, with = "at", skip_serializing_if = "Option::is_none")]
+    pub(super) activated: Option<Timestamp>,
+    #[serde(default, with = "at", skip_serializing_if = "Option::is_none")]
+    pub(super) retired: Option<Timestamp>,
+    #[serde(default, with = "at", skip_serializing_if = "Option::is_none")]
+    pub(super) compromised: Option<Timestamp>,
+    /// None once it signs no more: what is not there cannot leak.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) secret: Option<Secret>,
+}
+
+impl Entry {
+    /// The fragment of its DID URL.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What it is for.
+    #[must_use]
+    pub const fn state(&self) -> State {
+        self.state
+    }
+
+    /// Its public half.
+    #[must_use]
+    pub const fn public_key(&self) -> &PublicKey {
+        &self.public
+    }
+
+    /// From when on its signatures do not count by themselves.
+    #[must_use]
+    pub const fn compromised(&self) -> Option<Timestamp> {
+        self.compromised
+    }
+}
+
+/// What was done to a key.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Act {
+    #[serde(with = "at")]
+    at: Option<Timestamp>,
+    /// The verb.
+    act: String,
+    /// The key's name.
+    key: String,
+    /// Why, in the operator's words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+}
+
+impl Act {
+    /// When, what and to which key, for people.
+    #[must_use]
+    pub fn line(&self) -> String {
+        let at = self.at.map(|at| at.to_string()).unwrap_or_default();
+        let reason = self.reason.as_ref().map(|reason| format!(" ({reason:?})")).unwrap_or_default();
+        format!("{at}  {} {}{reason}", self.act, self.key)
+    }
+}
+
+/// Why a register was not changed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Refused {
+    #[error("{0} is waiting to be the next key already")]
+    NextThere(String),
+    #[error("there is no next key")]
+    NoNext,
+    #[error("there is no key {0}")]
+    Unknown(String),
+    #[error("{0} is the key that signs")]
+    Active(String),
+    #[error("{0} is {1} already")]
+    Already(String, &'static str),
+    #[error("there are {MOST_KEYS} keys already")]
+    Full,
+}
+
+impl From<Refused> for StartError {
+    fn from(refused: Refused) -> Self {
+        let hint = match &refused {
+            Refused::NextThere(_) => "Publish did.json and run `keys activate`, or `keys retire` it.",
+            Refused::NoNext => "Make one with `keys rotate`.",
+            Refused::Unknown(_) | Refused::Already(..) => "See `keys list`.",
+            Refused::Active(_) => "Make another with `keys rotate` first.",
+            Refused::Full => "The DID document has no room for more; begin with a new DID.",
+        };
+        Self::new(format!("Nothing was changed: {refused}."), hint)
+    }
+}
+
+/// All keys of a service, the oldest first, and what was done to them.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Register {
+    version: u32,
+    pub(super) keys: Vec<Entry>,
+    pub(super) history: Vec<Act>,
+}
+
+impl Register {
+    /// A register of one key, which is active.
+    pub(super) fn new(public: PublicKey, secret: Secret, now: Timestamp) -> Self {
+        let mut register = Self { version: VERSION, keys: Vec::new(), history: Vec::new() };
+        register.keys.push(Entry {
+            name: FIRST.to_owned(),
+            state: State::Active,
+            public,
+            created: Some(now),
+            published: None,
+            activated: Some(now),
+            retired: None,
+            compromised: None,
+            secret: Some(secret),
+        });
+        register.note(now, "init", FIRST, None);
+        register
+    }
+
+    /// All keys, the oldest first.
+    #[must_use]
+    pub fn keys(&self) -> &[Entry] {
+        &self.keys
+    }
+
+    /// What was done, the oldest first.
+    #[must_use]
+    pub fn history(&self) -> &[Act] {
+        &self.history
+    }
+
+    /// The key in this state; there is one at most that is active, and one that is next.
+    pub(super) fn in_state(&self, state: State) -> Option<&Entry> {
+        self.keys.iter().find(|key| key.state == state)
+    }
+
+    fn named(&mut self, name: &str) -> Result<&mut Entry, Refused> {
+        self.keys.iter_mut().find(|key| key.name == name).ok_or_else(|| Refused::Unknown(name.to_owned()))
+    }
+
+    /// The name that the next key will have.
+    ///
+    /// # Errors
+    /// [`Refused::NextThere`], [`Refused::Full`]
+    pub(super) fn next_name(&self) -> Result<String, Refused> {
+        if let Some(next) = self.in_state(State::Next) {
+            return Err(Refused::NextThere(next.name.clone()));
+        }
+        if self.keys.len() >= MOST_KEYS {
+            return Err(Refused::Full);
+        }
+        // Keys are never taken out, so that no name comes twice.
+        Ok(format!("key-{}", self.keys.len().saturating_add(1)))
+    }
+
+    /// Takes in a new key, which does not sign yet.
+    pub(super) fn add(&mut self, public: PublicKey, secret: Secret, now: Timestamp) -> Result<String, Refused> {
+        let name = self.next_name()?;
+        self.keys.push(Entry {
+            name: name.clone(),
+            state: State::Next,
+            public,
+            created: Some(now),
+            published: None,
+            activated: None,
+            retired: None,
+            compromised: None,
+            secret: Some(secret),
+        });
+        self.note(now, "rotate", &name, None);
+        Ok(name)
+    }
+
+    /// Notes that the published document has the next key; since when it has.
+    pub(super) fn seen(&mut self, now: Timestamp) -> Result<Timestamp, Refused> {
+        let next = self.keys.iter_mut().find(|key| key.state == State::Next).ok_or(Refused::NoNext)?;
+        if let Some(since) = next.published {
+            return Ok(since);
+        }
+        next.published = Some(now);
+        let name = next.name.clone();
+        self.note(now, "published", &name, None);
+        Ok(now)
+    }
+
+    /// Lets the next key sign from now on; the one before it is retired, and its secret erased.
+    pub(super) fn activate(&mut self, now: Timestamp) -> Result<String, Refused> {
+        let name = self.in_state(State::Next).ok_or(Refused::NoNext)?.name.clone();
+        for key in &mut self.keys {
+            match key.state {
+                State::Active => {
+                    (key.state, key.retired) = (State::Retired, Some(now));
+                    key.secret = None;
+                }
+                State::Next => (key.state, key.activated) = (State::Active, Some(now)),
+                State::Retired | State::Compromised => {}
+            }
+        }
+        self.note(now, "activate", &name, None);
+        Ok(name)
+    }
+
+    /// Retires a key that does not sign: a next one that is not wanted after all.
+    pub(super) fn retire(&mut self, name: &str, reason: Option<&str>, now: Timestamp) -> Result<(), Refused> {
+        let key = self.named(name)?;
+        match key.state {
+            State::Active => return Err(Refused::Active(name.to_owned())),
+            State::Retired | State::Compromised => return Err(Refused::Already(name.to_owned(), key.state.as_str())),
+            State::Next => {}
+        }
+        (key.state, key.retired) = (State::Retired, Some(now));
+        key.secret = None;
+        self.note(now, "retire", name, reason);
+        Ok(())
+    }
+
+    /// Marks a key that somebody else may have. If it is the one that signs, there has to be a next one; until that is
+    /// activated, nothing signs.
+    pub(super) fn compromise(&mut self, name: &str, reason: Option<&str>, now: Timestamp) -> Result<(), Refused> {
+        let next = self.in_state(State::Next).is_some();
+        let key = self.named(name)?;
+        match key.state {
+            State::Active if !next => return Err(Refused::Active(name.to_owned())),
+            State::Compromised => return Err(Refused::Already(name.to_owned(), key.state.as_str())),
+            State::Active | State::Next | State::Retired => {}
+        }
+        (key.state, key.compromised) = (State::Compromised, Some(now));
+        key.secret = None;
+        self.note(now, "compromised", name, reason);
+        Ok(())
+    }
+
+    pub(super) fn note(&mut self, now: Timestamp, act: &str, key: &str, reason: Option<&str>) {
+        let reason = reason.map(str::to_owned);
+        self.history.push(Act { at: Some(now), act: act.to_owned(), key: key.to_owned(), reason });
+    }
+
+    /// Whether what is written there can be.
+    fn holds(&self) -> bool {
+        let count = |state: State| self.keys.iter().filter(|key| key.state == state).count();
+        self.version == VERSION
+            && !self.keys.is_empty()
+            && self.keys.len() <= MOST_KEYS
+            && self.keys.iter().zip(1..).all(|(key, number)| key.name == format!("key-{number}"))
+            && count(State::Active) <= 1
+            && count(State::Next) <= 1
+            && self.keys.iter().all(|key| matches!(key.state, State::Active | State::Next) == key.secret.is_some())
+    }
+
+    /// Whether a directory has keys.
+    pub(super) fn exists(data: &Path) -> bool {
+        data.join(FILE).exists() || data.join(single::FILE).exists()
+    }
+
+    /// Loads `DIR/keys.json`, or what `DIR/key.json` of an older directory amounts to.
+    ///
+    /// # Errors
+    /// The file is missing, may be read by other users, or is damaged.
+    pub fn load(data: &Path) -> Result<Self, StartError> {
+        let path = data.join(FILE);
+        if !path.exists() && data.join(single::FILE).exists() {
+            return Self::of_single(&single::load(data)?);
+        }
+        let text = read(&path)?;
+        // The parser's own error is dropped: it could quote what it read.
+        serde_json::from_slice(&text).ok().filter(Self::holds).ok_or_else(|| {
+            StartError::new(
+                format!("The keys in {} are damaged. Nothing was changed.", path.display()),
+                "Restore the file from a backup. Credentials that were signed with these keys stay valid.",
+            )
+        })
+    }
+
+    fn of_single(key: &SecretKey) -> Result<Self, StartError> {
+        let secret = Secret::of(key, Form::Plain, &super::KeysConfig::default())?;
+        let mut register = Self::new(key.public_key(), secret, Timestamp::from_unix(0));
+        register.history.clear();
+        for key in &mut register.keys {
+            (key.created, key.activated) = (None, None);
+        }
+        Ok(register)
+    }
+
+    /// Writes the register as a whole. An older `key.json`, whose key it has, goes.
+    ///
+    /// # Errors
+    /// It could not be written; then the register is as it was.
+    pub(super) fn save(&self, data: &Path) -> Result<(), StartError> {
+        let path = data.join(FILE);
+        let failed = |error: std::io::Error| {
+            StartError::new(
+                format!("{} could not be written: {error}. The keys are as they were.", path.display()),
+                "Check that the disk has room and that this user may write there, then run it again.",
+            )
+        };
+        // Reserved at once, so that no copy of a secret is left behind by growth.
+        let mut text = Zeroizing::new(Vec::with_capacity(MAX_BYTES as usize));
+        serde_json::to_writer_pretty(&mut *text, self).map_err(|error| failed(error.into()))?;
+        text.push(b'\n');
+        if text.len() as u64 >= MAX_BYTES {
+            return Err(failed(std::io::Error::other("it would be too long")));
+        }
+        disk::replace(&path, &text, 0o600).map_err(failed)?;
+        match std::fs::remove_file(data.join(single::FILE)) {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(StartError::new(
+                format!("The keys are in {} now, and the old key.json could not be removed: {error}.", path.display()),
+                "Remove key.json yourself.",
+            )),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, StartError> {
+    let unreadable = |error: std::io::Error| {
+        let hint = if error.kind() == ErrorKind::NotFound {
+            "Run `init` with this data directory first, or check the path."
+        } else {
+            "Check that this user may read the file."
+        };
+        StartError::new(format!("The keys {} cannot be read: {error}. Nothing was changed.", path.display()), hint)
+    };
+    let file = File::open(path).map_err(unreadable)?;
+    #[cfg(unix)]
+    if std::os::unix::fs::MetadataExt::mode(&file.metadata().map_err(unreadable)?) & 0o077 != 0 {
+        return Err(StartError::new(
+            format!("The keys {} can be read or written by other users, so they were not used.", path.display()),
+            format!(
+                "Make sure that nobody else has had them, then run `chmod 600 {}`. If somebody may have, make a new key.",
+                path.display()
+            ),
+        ));
+    }
+    let mut text = Zeroizing::new(Vec::with_capacity(MAX_BYTES as usize));
+    file.take(MAX_BYTES).read_to_end(&mut text).map_err(unreadable)?;
+    Ok(text)
+}
+
+/// Keeps the keys as they are while a service signs with them.
+pub(super) fn lock_shared(data: &Path) -> Result<File, StartError> {
+    let (file, locked) = lock(data, File::try_lock_shared)?;
+    if locked { Ok(file) } else { Err(busy("Another program is changing these keys right now.")) }
+}
+
+/// Nobody signs with the keys while they change.
+pub(super) fn lock_exclusive(data: &Path) -> Result<File, StartError> {
+    let (file, locked) = lock(data, File::try_lock)?;
+    if locked { Ok(file) } else { Err(busy("A program is using these keys, so that nothing was changed.")) }
+}
+
+fn busy(what: &str) -> StartError {
+    StartError::new(what, "Stop the service, run this again, and start the service.").passing()
+}
+
+fn lock(data: &Path, how: impl Fn(&File) -> Result<(), TryLockError>) -> Result<(File, bool), StartError> {
+    let path = data.join(LOCK);
+    let failed = |error: std::io::Error| {
+        StartError::new(
+            format!("{} could not be used: {error}. Nothing was changed.", path.display()),
+            "Check that the directory is there and that this user may write in it.",
+        )
+    };
+    let mut options = OpenOptions::new();
+    options.create(true).truncate(false).write(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let file = options.open(&path).map_err(failed)?;
+    match how(&file) {
+        Ok(()) => Ok((file, true)),
+        Err(TryLockError::WouldBlock) => Ok((file, false)),
+        Err(TryLockError::Error(error)) => Err(failed(error)),
+    }
+}
+
+/// Draws a key in memory.
+pub(super) fn draw(algorithm: Algorithm) -> SecretKey {
+    SecretKey::generate(algorithm, &mut rand_core::OsRng)
+}
+
+/// Times as RFC 3339 text.
+mod at {
+    use carnet_core::time::Timestamp;
+    use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
+
+    pub(super) fn serialize<S: Serializer>(at: &Option<Timestamp>, serializer: S) -> Result<S::Ok, S::Error> {
+        match at {
+            Some(at) => serializer.serialize_str(&at.to_string()),
+            None => serializer.serialize_none(),
+        }
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>, D::Error> {
+        Option::<String>::deserialize(deserializer)?
+            .map(|text| Timestamp::parse(&text).map_err(|_| D::Error::custom("not a time")))
+            .transpose()
+    }
+}
+
+/// Public keys as JWK.
+mod jwk {
+    use carnet_core::keys::PublicKey;
+    use serde::{Deserialize as _, Deserializer, Serialize as _, Serializer, de::Error as _};
+    use serde_json::Value;
+
+    pub(super) fn serialize<S: Serializer>(key: &PublicKey, serializer: S) -> Result<S::Ok, S::Error> {
+        key.to_jwk().serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<PublicKey, D::Error> {
+        PublicKey::from_jwk(&Value::deserialize(deserializer)?).map_err(|_| D::Error::custom("not a public key"))
+    }
+}

@@ -1,0 +1,133 @@
+//! The keyring: the key that signs, held by its service for as long as it runs, and the public halves of all others.
+
+use std::{fs::File, path::Path};
+
+use carnet_core::{
+    Problem,
+    did::{Did, DidDocument},
+    keys::{Algorithm, PublicKey, Signer},
+};
+
+use super::{
+    KeysConfig,
+    register::{self, Entry, Register, State},
+    seal::{Form, Secret},
+};
+use crate::{config::StartError, time};
+
+/// The keys of a running service. It signs with the active one. While it lives, no verb changes the keys.
+pub struct Keyring {
+    register: Register,
+    name: String,
+    signer: Box<dyn Signer>,
+    /// Held, not used: closing it lets go of the lock.
+    _lock: File,
+}
+
+impl Keyring {
+    /// Makes the register of a new service, with one key; its public half. Keys that are there are never overwritten.
+    ///
+    /// # Errors
+    /// There are keys already, or they cannot be sealed or written.
+    pub fn create(data: &Path, algorithm: Algorithm, config: &KeysConfig) -> Result<PublicKey, StartError> {
+        let _lock = register::lock_exclusive(data)?;
+        if Register::exists(data) {
+            return Err(StartError::new(
+                format!("There are keys already in {}. They were not touched.", data.display()),
+                "Use another data directory, or go on with this one without `init`.",
+            ));
+        }
+        let key = register::draw(algorithm);
+        let secret = Secret::of(&key, config.form(), config)?;
+        Register::new(key.public_key(), secret, time::now()).save(data)?;
+        Ok(key.public_key())
+    }
+
+    /// Opens the keys of a service.
+    ///
+    /// # Errors
+    /// They are missing, damaged or being changed; no key is active; the active one cannot be opened.
+    pub fn open(data: &Path, config: &KeysConfig) -> Result<Self, StartError> {
+        let lock = register::lock_shared(data)?;
+        let register = Register::load(data)?;
+        let Some(Entry { name, public, secret: Some(secret), .. }) = register.in_state(State::Active) else {
+            return Err(StartError::new(
+                "The key that signed was marked as compromised, and no other is active. Nothing was started.",
+                "Publish did.json, then run `keys activate`.",
+            ));
+        };
+        let signer = signer(secret, public, config)?;
+        if matches!(secret, Secret::Plain(_)) {
+            tracing::warn!(key = name, "the signing key lies on the disk in plain text; `keys seal` encrypts it");
+        }
+        Ok(Self { name: name.clone(), signer, register, _lock: lock })
+    }
+
+    /// The fragment of the active key's DID URL.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// All keys, the oldest first.
+    #[must_use]
+    pub fn keys(&self) -> &[Entry] {
+        self.register.keys()
+    }
+
+    pub(super) const fn register(&self) -> &Register {
+        &self.register
+    }
+
+    /// The service's own document as far as its keys go, without those that are compromised: by it the service knows
+    /// what it signed itself.
+    ///
+    /// # Errors
+    /// did_document_invalid
+    pub fn own_document(&self, did: &Did) -> Result<DidDocument, Problem> {
+        let trusted = self.keys().iter().filter(|key| key.state() != State::Compromised);
+        let keys: Vec<_> = trusted.map(|key| (key.name().to_owned(), key.public_key().clone())).collect();
+        DidDocument::parse(did, &DidDocument::render(did, &keys))
+    }
+}
+
+impl Signer for Keyring {
+    fn public_key(&self) -> PublicKey {
+        self.signer.public_key()
+    }
+
+    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, Problem> {
+        self.signer.sign(message)
+    }
+
+    fn algorithm(&self) -> Algorithm {
+        self.signer.algorithm()
+    }
+}
+
+/// What signs with a secret.
+fn signer(secret: &Secret, public: &PublicKey, config: &KeysConfig) -> Result<Box<dyn Signer>, StartError> {
+    match secret.open(public, config)? {
+        Some(key) => Ok(Box::new(key)),
+        None => Err(StartError::new(
+            "The signing key is in a PKCS#11 token, which this build cannot use. Nothing was started.",
+            "Use a build with the feature `pkcs11`.",
+        )),
+    }
+}
+
+impl KeysConfig {
+    /// How new keys are sealed: as the configuration can open them.
+    pub(super) const fn form(&self) -> Form {
+        match (&self.kek, &self.passphrase) {
+            (Some(_), _) => Form::Kek,
+            (None, Some(_)) => Form::Age(Form::WORK_FACTOR),
+            (None, None) => Form::Plain,
+        }
+    }
+}
+
+impl Form {
+    /// log2 of scrypt's work factor: about a second.
+    pub(super) const WORK_FACTOR: u8 = 18;
+}

@@ -1,0 +1,258 @@
+//! How a secret key lies in the register: in plain text, or sealed with a passphrase (age) or a key-encryption key.
+
+use std::{io::Read as _, io::Write as _, iter};
+
+use age::{Decryptor, Encryptor, scrypt, secrecy::SecretString};
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
+use carnet_core::keys::{PublicKey, SecretKey, Signer as _};
+use chacha20poly1305::{
+    XChaCha20Poly1305, XNonce,
+    aead::{Aead as _, KeyInit as _, Payload},
+};
+use rand_core::{OsRng, RngCore as _};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use zeroize::Zeroizing;
+
+use super::{KeysConfig, Source};
+use crate::config::StartError;
+
+/// The most work that opening a file may make: 1 GiB of memory.
+const GREATEST_WORK_FACTOR: u8 = 20;
+const NONCE_BYTES: usize = 24;
+
+/// A secret in text, wiped when it goes.
+pub(super) struct Hidden(pub(super) Zeroizing<String>);
+
+impl Serialize for Hidden {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Hidden {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(|text| Self(Zeroizing::new(text)))
+    }
+}
+
+/// Where the secret half of a key is.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Secret {
+    /// The secret bytes, in base64url.
+    Plain(Hidden),
+    /// Sealed by age with a passphrase (scrypt), in base64url.
+    Age(String),
+    /// Nonce and ciphertext of XChaCha20-Poly1305 under the key-encryption key, in base64url.
+    Kek(String),
+    /// In a PKCS#11 token, under this label; it never leaves it.
+    Token(String),
+}
+
+/// How secrets are to lie.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    Plain,
+    /// With a passphrase; the number is log2 of scrypt's work factor.
+    Age(u8),
+    Kek,
+}
+
+impl Secret {
+    /// Its name in lists.
+    pub(super) const fn name(&self) -> &'static str {
+        match self {
+            Self::Plain(_) => "plain text",
+            Self::Age(_) => "sealed with a passphrase",
+            Self::Kek(_) => "sealed with a key",
+            Self::Token(_) => "in a token",
+        }
+    }
+
+    /// Seals a key.
+    ///
+    /// # Errors
+    /// The configuration does not say where the passphrase or the key-encryption key is, or it is not there.
+    pub(super) fn of(key: &SecretKey, form: Form, config: &KeysConfig) -> Result<Self, StartError> {
+        let bytes = key.to_bytes();
+        match form {
+            Form::Plain => {
+                let mut text = Zeroizing::new(String::with_capacity(64));
+                BASE64_URL_SAFE_NO_PAD.encode_string(bytes.as_slice(), &mut text);
+                Ok(Self::Plain(Hidden(text)))
+            }
+            Form::Age(work_factor) => {
+                let sealed = with_passphrase(bytes.as_slice(), passphrase(config)?, work_factor)
+                    .map_err(|error| failed(&error.to_string()))?;
+                Ok(Self::Age(BASE64_URL_SAFE_NO_PAD.encode(sealed)))
+            }
+            Form::Kek => {
+                let mut nonce = [0; NONCE_BYTES];
+                OsRng.fill_bytes(&mut nonce);
+                let payload = Payload { msg: bytes.as_slice(), aad: &bound_to(&key.public_key()) };
+                let mut sealed = nonce.to_vec();
+                let ciphertext = kek(config)?.encrypt(XNonce::from_slice(&nonce), payload);
+                sealed.extend(ciphertext.map_err(|_| failed("the cipher refused"))?);
+                Ok(Self::Kek(BASE64_URL_SAFE_NO_PAD.encode(sealed)))
+            }
+        }
+    }
+
+    /// Opens a key. None for one in a token, which never comes out.
+    ///
+    /// # Errors
+    /// The passphrase or key is missing or another one, or the register is damaged.
+    pub(super) fn open(&self, public: &PublicKey, config: &KeysConfig) -> Result<Option<SecretKey>, StartError> {
+        let bytes = match self {
+            Self::Token(_) => return Ok(None),
+            Self::Plain(text) => {
+                let mut bytes = Zeroizing::new(Vec::with_capacity(64));
+                BASE64_URL_SAFE_NO_PAD.decode_vec(&*text.0, &mut bytes).map_err(|_| damaged())?;
+                bytes
+            }
+            Self::Age(text) => {
+                let sealed = BASE64_URL_SAFE_NO_PAD.decode(text).map_err(|_| damaged())?;
+                by_passphrase(&sealed, passphrase(config)?)?
+            }
+            Self::Kek(text) => {
+                let sealed = BASE64_URL_SAFE_NO_PAD.decode(text).map_err(|_| damaged())?;
+                let (nonce, ciphertext) = sealed.split_first_chunk::<NONCE_BYTES>().ok_or_else(damaged)?;
+                let payload = Payload { msg: ciphertext, aad: &bound_to(public) };
+                let opened = kek(config)?.decrypt(XNonce::from_slice(nonce), payload);
+                Zeroizing::new(opened.map_err(|_| not_opened("key-encryption key"))?)
+            }
+        };
+        let key = SecretKey::from_bytes(public.algorithm(), &bytes).map_err(|_| damaged())?;
+        // Halves that do not fit were damaged or swapped: what they sign would verify nowhere.
+        if key.public_key() == *public { Ok(Some(key)) } else { Err(damaged()) }
+    }
+}
+
+/// What a sealed key is bound to, so that it cannot be put in another's place.
+fn bound_to(public: &PublicKey) -> Vec<u8> {
+    format!("carnet-service-key/1 {}", public.thumbprint()).into_bytes()
+}
+
+fn with_passphrase(bytes: &[u8], passphrase: SecretString, work_factor: u8) -> std::io::Result<Vec<u8>> {
+    let mut recipient = scrypt::Recipient::new(passphrase);
+    recipient.set_work_factor(work_factor);
+    let encryptor = Encryptor::with_recipients(iter::once(&recipient as &dyn age::Recipient))
+        .map_err(|_| std::io::Error::other("the passphrase cannot be used"))?;
+    let mut sealed = Vec::new();
+    let mut writer = encryptor.wrap_output(&mut sealed)?;
+    writer.write_all(bytes)?;
+    writer.finish()?;
+    Ok(sealed)
+}
+
+fn by_passphrase(sealed: &[u8], passphrase: SecretString) -> Result<Zeroizing<Vec<u8>>, StartError> {
+    let mut identity = scrypt::Identity::new(passphrase);
+    identity.set_max_work_factor(GREATEST_WORK_FACTOR);
+    let decryptor = Decryptor::new_buffered(sealed).map_err(|_| damaged())?;
+    let opened = decryptor.decrypt(iter::once(&identity as &dyn age::Identity));
+    let mut plain = Zeroizing::new(Vec::with_capacity(sealed.len()));
+    opened.map_err(|_| not_opened("passphrase"))?.read_to_end(&mut plain).map_err(|_| damaged())?;
+    Ok(plain)
+}
+
+fn passphrase(config: &KeysConfig) -> Result<SecretString, StartError> {
+    let bytes = required(config.passphrase.as_ref(), "passphrase")?.read("passphrase")?;
+    let text = std::str::from_utf8(&bytes).map_err(|_| failed("the passphrase is not UTF-8"))?;
+    Ok(SecretString::from(text))
+}
+
+fn kek(config: &KeysConfig) -> Result<XChaCha20Poly1305, StartError> {
+    let text = required(config.kek.as_ref(), "kek")?.read("key-encryption key")?;
+    let wrong = || failed("the key-encryption key is not 32 bytes in hex (64 digits)");
+    let mut key = Zeroizing::new([0_u8; 32]);
+    if text.len() != 64 || !text.is_ascii() {
+        return Err(wrong());
+    }
+    for (byte, pair) in key.iter_mut().zip(text.chunks(2)) {
+        let digits = std::str::from_utf8(pair).ok().filter(|pair| !pair.starts_with('+'));
+        *byte = digits.and_then(|pair| u8::from_str_radix(pair, 16).ok()).ok_or_else(wrong)?;
+    }
+    Ok(XChaCha20Poly1305::new(key.as_slice().into()))
+}
+
+fn required<'a>(source: Option<&'a Source>, name: &str) -> Result<&'a Source, StartError> {
+    source.ok_or_else(|| {
+        StartError::new(
+            format!("The configuration does not say where the {name} for the keys is. Nothing was started or changed."),
+            format!("Put {name} = \"file:PATH\" (or env:NAME, fd:NUMBER) under [keys] in config.toml."),
+        )
+    })
+}
+
+fn failed(why: &str) -> StartError {
+    StartError::new(
+        format!("The key could not be sealed or opened: {why}. Nothing was changed."),
+        "Correct that and run it again.",
+    )
+}
+
+fn not_opened(what: &str) -> StartError {
+    StartError::new(
+        format!("This {what} does not open the signing key. Nothing was started or changed."),
+        format!(
+            "Give the {what} that the key was sealed with; without it the key is lost, and a new one has to be made."
+        ),
+    )
+}
+
+fn damaged() -> StartError {
+    StartError::new(
+        "The signing key in keys.json is damaged. Nothing was started or changed.",
+        "Restore keys.json from a backup. Credentials that were signed with this key stay valid.",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use carnet_core::keys::Algorithm;
+
+    use super::*;
+
+    fn config(folder: &std::path::Path, passphrase: &str, kek: &str) -> KeysConfig {
+        std::fs::write(folder.join("p"), passphrase).unwrap();
+        std::fs::write(folder.join("k"), kek).unwrap();
+        KeysConfig {
+            passphrase: Some(Source::File(folder.join("p"))),
+            kek: Some(Source::File(folder.join("k"))),
+            ..KeysConfig::default()
+        }
+    }
+
+    #[test]
+    fn a_sealed_key_opens_with_its_own_secret_and_no_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let right = config(folder.path(), "correct horse\n", &"a1".repeat(32));
+        for algorithm in [Algorithm::EdDsa, Algorithm::Es256] {
+            let key = SecretKey::generate(algorithm, &mut OsRng);
+            let stranger = SecretKey::generate(algorithm, &mut OsRng);
+            for form in [Form::Plain, Form::Age(4), Form::Kek] {
+                let right = config(folder.path(), "correct horse\n", &"a1".repeat(32));
+                let sealed = Secret::of(&key, form, &right).unwrap();
+                let opened = sealed.open(&key.public_key(), &right).unwrap().unwrap();
+                assert_eq!(opened.to_bytes(), key.to_bytes());
+                // In the place of another key it opens nothing.
+                assert!(sealed.open(&stranger.public_key(), &right).is_err());
+                let text = serde_json::to_string(&sealed).unwrap();
+                let secret = BASE64_URL_SAFE_NO_PAD.encode(key.to_bytes().as_slice());
+                assert_eq!(text.contains(&secret), form == Form::Plain);
+                if form != Form::Plain {
+                    let wrong = config(folder.path(), "correct house\n", &"a2".repeat(32));
+                    let said = sealed.open(&key.public_key(), &wrong).unwrap_err();
+                    assert!(said.message.contains("does not open"), "{said}");
+                    let said = sealed.open(&key.public_key(), &KeysConfig::default()).unwrap_err();
+                    assert!(said.hint.contains("[keys]"), "{said}");
+                }
+            }
+        }
+        drop(right);
+        let key = SecretKey::generate(Algorithm::EdDsa, &mut OsRng);
+        for wrong in ["a1", &"zz".repeat(32), &"+1".repeat(32), &"a1".repeat(33)] {
+            assert!(Secret::of(&key, Form::Kek, &config(folder.path(), "x", wrong)).is_err(), "{wrong}");
+        }
+    }
+}

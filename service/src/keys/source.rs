@@ -1,0 +1,123 @@
+//! Where a secret of the operator's comes from: never the command line itself, which every process can read.
+
+use std::{
+    fs::File,
+    io::Read as _,
+    path::{Path, PathBuf},
+    str::FromStr,
+};
+
+use serde::Deserialize;
+use zeroize::Zeroizing;
+
+use crate::config::StartError;
+
+/// Far above any passphrase, PIN or key; it also bounds what is read from a device.
+const MAX_BYTES: u64 = 4096;
+
+/// Where a secret is: `file:PATH`, `env:NAME` or `fd:NUMBER`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub enum Source {
+    /// The first line of a file.
+    File(PathBuf),
+    /// An environment variable.
+    Env(String),
+    /// The first line of an open file descriptor.
+    Fd(u32),
+}
+
+impl FromStr for Source {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        // What was given is not repeated: somebody may have put the secret itself there.
+        let wrong = || "say where the secret is: file:PATH, env:NAME or fd:NUMBER".to_owned();
+        match text.split_once(':').filter(|(_, rest)| !rest.is_empty()).ok_or_else(wrong)? {
+            ("file", path) => Ok(Self::File(PathBuf::from(path))),
+            ("env", name) => Ok(Self::Env(name.to_owned())),
+            ("fd", number) => number.parse().map(Self::Fd).map_err(|_| wrong()),
+            _ => Err(wrong()),
+        }
+    }
+}
+
+impl TryFrom<String> for Source {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl std::fmt::Display for Source {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::File(path) => write!(f, "file:{}", path.display()),
+            Self::Env(name) => write!(f, "env:{name}"),
+            Self::Fd(number) => write!(f, "fd:{number}"),
+        }
+    }
+}
+
+impl Source {
+    /// The secret, without the end of its line.
+    ///
+    /// # Errors
+    /// It is not there, is empty, or is longer than 4 KiB.
+    pub fn read(&self, what: &str) -> Result<Zeroizing<Vec<u8>>, StartError> {
+        let missing = |why: &str| {
+            StartError::new(
+                format!("The {what} could not be had from {self}: {why}. Nothing was started or changed."),
+                "Check that it is there and that this user may read it.",
+            )
+        };
+        let mut bytes = match self {
+            Self::File(path) => read(path),
+            Self::Fd(number) => read(Path::new(&format!("/dev/fd/{number}"))),
+            Self::Env(name) => std::env::var(name)
+                .map(|text| Zeroizing::new(text.into_bytes()))
+                .map_err(|_| std::io::Error::other("the variable is not set")),
+        }
+        .map_err(|error| missing(&error.to_string()))?;
+        while bytes.last().is_some_and(|byte| matches!(byte, b'\n' | b'\r')) {
+            bytes.pop();
+        }
+        if bytes.is_empty() { Err(missing("it is empty")) } else { Ok(bytes) }
+    }
+}
+
+fn read(path: &Path) -> std::io::Result<Zeroizing<Vec<u8>>> {
+    // Reserved at once, so that no copy is left behind by growth.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(MAX_BYTES as usize));
+    File::open(path)?.take(MAX_BYTES).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 == MAX_BYTES {
+        return Err(std::io::Error::other("it is too long"));
+    }
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_source_names_a_place_and_never_holds_the_secret() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("secret");
+        std::fs::write(&path, "1234\n").unwrap();
+        let source: Source = format!("file:{}", path.display()).parse().unwrap();
+        assert_eq!(source.read("PIN").unwrap().as_slice(), b"1234");
+        assert_eq!(source.to_string().parse(), Ok(source));
+        for wrong in ["1234", "", "file:", "env:", "fd:x", "hsm:1234"] {
+            let said = wrong.parse::<Source>().unwrap_err();
+            assert!(!said.contains("1234"), "{said}");
+        }
+        std::fs::write(&path, "\n").unwrap();
+        let said = Source::File(path.clone()).read("PIN").unwrap_err();
+        assert!(said.message.contains("empty"), "{said}");
+        assert!(Source::Env("CARNET_NO_SUCH_VARIABLE".to_owned()).read("PIN").is_err());
+        std::fs::write(&path, vec![b'x'; 5000]).unwrap();
+        assert!(Source::File(path).read("PIN").is_err());
+    }
+}

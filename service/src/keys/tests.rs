@@ -1,0 +1,218 @@
+//! The register through its life, on a disk.
+
+use std::path::Path;
+
+use carnet_core::{
+    did::{Did, DidDocument, Purpose},
+    json::{self, Limits},
+    keys::{Algorithm, Signer as _},
+    time::Timestamp,
+};
+use serde_json::{Value, json};
+
+use super::{
+    Keyring, KeysConfig, Register, State, create, document,
+    register::{self, Refused},
+    require_listed,
+    seal::{Form, Secret},
+};
+
+const NOW: Timestamp = Timestamp::from_unix(1_800_000_000);
+
+fn plain() -> KeysConfig {
+    KeysConfig::default()
+}
+
+fn did() -> Did {
+    Did::parse("did:web:uni.example").unwrap()
+}
+
+fn add(register: &mut Register) -> Result<String, Refused> {
+    let key = register::draw(Algorithm::EdDsa);
+    register.add(key.public_key(), Secret::of(&key, Form::Plain, &plain()).unwrap(), NOW)
+}
+
+fn states(register: &Register) -> Vec<(&str, State)> {
+    register.keys().iter().map(|key| (key.name(), key.state())).collect()
+}
+
+fn published(data: &Path) -> DidDocument {
+    let text = std::fs::read(data.join("did.json")).unwrap();
+    DidDocument::parse(&did(), &json::parse(&text, Limits::DOCUMENT).unwrap()).unwrap()
+}
+
+#[test]
+fn a_key_is_next_then_active_then_retired_and_signs_only_in_between() {
+    let dir = tempfile::tempdir().unwrap();
+    let first = Keyring::create(dir.path(), Algorithm::EdDsa, &plain()).unwrap();
+    let mut register = Register::load(dir.path()).unwrap();
+    assert_eq!(register.activate(NOW), Err(Refused::NoNext));
+    assert_eq!(register.retire("key-1", None, NOW), Err(Refused::Active("key-1".to_owned())));
+    assert_eq!(register.compromise("key-1", None, NOW), Err(Refused::Active("key-1".to_owned())));
+    assert_eq!(add(&mut register).unwrap(), "key-2");
+    assert_eq!(add(&mut register), Err(Refused::NextThere("key-2".to_owned())));
+    register.save(dir.path()).unwrap();
+    // Not yet.
+    let ring = Keyring::open(dir.path(), &plain()).unwrap();
+    assert_eq!((ring.name(), ring.public_key()), ("key-1", first.clone()));
+    drop(ring);
+    register.activate(NOW).unwrap();
+    register.save(dir.path()).unwrap();
+    let ring = Keyring::open(dir.path(), &plain()).unwrap();
+    assert_eq!(ring.name(), "key-2");
+    assert_ne!(ring.public_key(), first);
+    ring.public_key().verify(b"x", &ring.sign(b"x").unwrap()).unwrap();
+    // The secret of the one before is gone from the disk.
+    let text = std::fs::read_to_string(dir.path().join("keys.json")).unwrap();
+    assert_eq!(text.matches("\"plain\"").count(), 1);
+    assert_eq!(states(ring.register()), [("key-1", State::Retired), ("key-2", State::Active)]);
+    // By its own document the service knows what both signed.
+    let own = ring.own_document(&did()).unwrap();
+    let method = did().with_fragment("key-1").unwrap();
+    assert_eq!(own.key_for(&method, Purpose::AssertionMethod).unwrap(), first);
+    let acts: Vec<String> = register.history().iter().map(super::Act::line).collect();
+    assert_eq!(acts.len(), 3, "{acts:?}");
+}
+
+#[test]
+fn after_a_compromise_nothing_signs_until_another_key_is_active() {
+    let dir = tempfile::tempdir().unwrap();
+    Keyring::create(dir.path(), Algorithm::Es256, &plain()).unwrap();
+    let mut register = Register::load(dir.path()).unwrap();
+    add(&mut register).unwrap();
+    register.compromise("key-1", Some("laptop stolen"), NOW).unwrap();
+    register.save(dir.path()).unwrap();
+    let Err(refused) = Keyring::open(dir.path(), &plain()) else { panic!("it signs") };
+    assert!(refused.hint.contains("keys activate"), "{refused}");
+    assert!(matches!(register.compromise("key-1", None, NOW), Err(Refused::Already(..))));
+    register.activate(NOW).unwrap();
+    register.save(dir.path()).unwrap();
+    let ring = Keyring::open(dir.path(), &plain()).unwrap();
+    assert_eq!(states(ring.register()), [("key-1", State::Compromised), ("key-2", State::Active)]);
+    // It is not the service's own any more.
+    let method = did().with_fragment("key-1").unwrap();
+    assert!(ring.own_document(&did()).unwrap().key_for(&method, Purpose::AssertionMethod).is_err());
+    assert!(register.history().iter().any(|act| act.line().contains("laptop stolen")));
+}
+
+#[test]
+fn a_directory_with_one_key_goes_on_as_key_1() {
+    let dir = tempfile::tempdir().unwrap();
+    let key = create(dir.path(), Algorithm::EdDsa).unwrap();
+    let ring = Keyring::open(dir.path(), &plain()).unwrap();
+    assert_eq!((ring.name(), ring.public_key()), ("key-1", key.public_key()));
+    drop(ring);
+    assert!(Keyring::create(dir.path(), Algorithm::EdDsa, &plain()).is_err(), "a key was overwritten");
+    let mut register = Register::load(dir.path()).unwrap();
+    add(&mut register).unwrap();
+    register.save(dir.path()).unwrap();
+    assert!(!dir.path().join("key.json").exists());
+    assert_eq!(Keyring::open(dir.path(), &plain()).unwrap().public_key(), key.public_key());
+    // A power cut before the old file went: the register counts.
+    std::fs::write(dir.path().join("key.json"), "{}").unwrap();
+    assert_eq!(Keyring::open(dir.path(), &plain()).unwrap().public_key(), key.public_key());
+}
+
+#[test]
+fn keys_do_not_change_under_a_service_that_signs() {
+    let dir = tempfile::tempdir().unwrap();
+    Keyring::create(dir.path(), Algorithm::EdDsa, &plain()).unwrap();
+    let ring = Keyring::open(dir.path(), &plain()).unwrap();
+    let refused = register::lock_exclusive(dir.path()).unwrap_err();
+    assert!(refused.try_again && refused.hint.contains("Stop the service"), "{refused}");
+    drop(ring);
+    let lock = register::lock_exclusive(dir.path()).unwrap();
+    assert!(Keyring::open(dir.path(), &plain()).is_err_and(|refused| refused.try_again));
+    drop(lock);
+    Keyring::open(dir.path(), &plain()).unwrap();
+}
+
+#[test]
+fn a_register_that_cannot_be_is_refused_and_not_quoted() {
+    let dir = tempfile::tempdir().unwrap();
+    Keyring::create(dir.path(), Algorithm::EdDsa, &plain()).unwrap();
+    let path = dir.path().join("keys.json");
+    let good: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    let changed = |change: &dyn Fn(&mut Value)| {
+        let mut value = good.clone();
+        change(&mut value);
+        value.to_string()
+    };
+    let secret = good["keys"][0]["secret"]["plain"].as_str().unwrap().to_owned();
+    let wrong: Vec<String> = vec![
+        String::new(),
+        "{}".to_owned(),
+        changed(&|value| value["version"] = json!(2)),
+        changed(&|value| value["keys"] = json!([])),
+        changed(&|value| value["keys"][0]["name"] = json!("key-7")),
+        changed(&|value| value["keys"][0]["state"] = json!("retired")),
+        changed(&|value| value["keys"][0]["more"] = json!(1)),
+        changed(&|value| value["keys"][0]["public"]["d"] = json!(secret)),
+        changed(&|value| {
+            let mut twin = value["keys"][0].clone();
+            twin["name"] = json!("key-2");
+            value["keys"].as_array_mut().unwrap().push(twin);
+        }),
+    ];
+    for text in wrong {
+        std::fs::write(&path, &text).unwrap();
+        let Err(refused) = Keyring::open(dir.path(), &plain()) else { panic!("taken: {text}") };
+        assert!(refused.message.contains("damaged") && !refused.to_string().contains(&secret), "{refused}");
+    }
+    std::fs::write(&path, good.to_string()).unwrap();
+    Keyring::open(dir.path(), &plain()).unwrap();
+    std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o640)).unwrap();
+    assert!(Keyring::open(dir.path(), &plain()).is_err_and(|refused| refused.hint.contains("chmod 600")));
+}
+
+#[test]
+fn the_document_follows_the_register_and_keeps_what_is_not_about_keys() {
+    let dir = tempfile::tempdir().unwrap();
+    Keyring::create(dir.path(), Algorithm::EdDsa, &plain()).unwrap();
+    let mut register = Register::load(dir.path()).unwrap();
+    assert!(document::settle(dir.path(), &did(), &register).unwrap());
+    assert!(!document::settle(dir.path(), &did(), &register).unwrap(), "written though nothing changed");
+    // The operator's own additions.
+    let path = dir.path().join("did.json");
+    let mut by_hand: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    let foreign = register::draw(Algorithm::EdDsa).public_key().to_multikey();
+    let method =
+        json!({"id": "#mail", "type": "Multikey", "controller": "did:web:uni.example", "publicKeyMultibase": foreign});
+    by_hand["service"] = json!([{"id": "#status", "type": "StatusListAggregation", "serviceEndpoint": "https://uni.example/status/lists"}]);
+    by_hand["verificationMethod"].as_array_mut().unwrap().push(method.clone());
+    std::fs::write(&path, by_hand.to_string()).unwrap();
+    add(&mut register).unwrap();
+    document::settle(dir.path(), &did(), &register).unwrap();
+    let now: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    assert_eq!(now["service"], by_hand["service"]);
+    assert_eq!(now["verificationMethod"].as_array().unwrap().len(), 3);
+    assert!(now["verificationMethod"].as_array().unwrap().contains(&method));
+    assert!(document::differences(&did(), &published(dir.path()), &register).is_empty());
+
+    // A compromised key stays, marked, and is good for nothing by itself.
+    register.compromise("key-1", None, NOW).unwrap();
+    assert_eq!(document::differences(&did(), &published(dir.path()), &register), ["key-1 is not marked as revoked"]);
+    document::settle(dir.path(), &did(), &register).unwrap();
+    assert!(document::differences(&did(), &published(dir.path()), &register).is_empty());
+    let now: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    assert_eq!(now["verificationMethod"][0]["revoked"], json!(NOW.to_string()));
+    assert!(!now["authentication"].to_string().contains("key-1"));
+    // Another DID's document is not written over.
+    let other = Did::parse("did:web:other.example").unwrap();
+    assert!(document::settle(dir.path(), &other, &register).is_err());
+    assert_eq!(serde_json::from_slice::<Value>(&std::fs::read(&path).unwrap()).unwrap(), now);
+}
+
+#[test]
+fn a_service_does_not_start_beside_a_document_that_does_not_fit() {
+    let dir = tempfile::tempdir().unwrap();
+    Keyring::create(dir.path(), Algorithm::EdDsa, &plain()).unwrap();
+    let ring = Keyring::open(dir.path(), &plain()).unwrap();
+    assert!(require_listed(dir.path(), &did(), &ring).is_err_and(|refused| refused.message.contains("missing")));
+    document::settle(dir.path(), &did(), ring.register()).unwrap();
+    require_listed(dir.path(), &did(), &ring).unwrap();
+    let other = register::draw(Algorithm::EdDsa).public_key();
+    let text = DidDocument::render(&did(), &[("key-1".to_owned(), other)]).to_string();
+    std::fs::write(dir.path().join("did.json"), text).unwrap();
+    assert!(require_listed(dir.path(), &did(), &ring).is_err_and(|refused| refused.message.contains("another key")));
+}

@@ -1,0 +1,335 @@
+//! `keys list`, `check`, `rotate`, `activate`, `retire`, `seal`, `unseal`: the same for both services.
+
+use std::path::{Path, PathBuf};
+
+use carnet_core::{
+    did::Did,
+    keys::{Algorithm, Signer as _},
+    time::Timestamp,
+};
+use carnet_fetch::HttpsFetcher;
+use clap::{Args, Subcommand, ValueEnum};
+use serde_json::{Value, json};
+
+use super::{
+    KeysConfig, document,
+    register::{self, Entry, Register, State},
+    seal::Secret,
+};
+use crate::{config::StartError, time};
+
+/// Which keys.
+#[derive(Debug, Clone, Args)]
+pub struct Place {
+    /// The data directory.
+    #[arg(long)]
+    pub data: PathBuf,
+    /// A TOML file whose fields are laid over DIR/config.toml.
+    #[arg(long)]
+    pub config: Option<PathBuf>,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// A signature algorithm on the command line.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum KeyAlgorithm {
+    /// Ed25519; needed for the formats with a Data Integrity proof.
+    Eddsa,
+    /// ECDSA on P-256; SD-JWT formats only.
+    Es256,
+}
+
+impl From<KeyAlgorithm> for Algorithm {
+    fn from(algorithm: KeyAlgorithm) -> Self {
+        match algorithm {
+            KeyAlgorithm::Eddsa => Self::EdDsa,
+            KeyAlgorithm::Es256 => Self::Es256,
+        }
+    }
+}
+
+/// What can be done with keys. What changes them needs the service stopped.
+#[derive(Debug, Subcommand)]
+pub enum KeysVerb {
+    /// List the keys, the oldest first.
+    List {
+        /// Which keys.
+        #[command(flatten)]
+        place: Place,
+        /// List what was done to them too.
+        #[arg(long)]
+        history: bool,
+    },
+    /// Bring did.json in step with the keys, and compare what is published with it.
+    Check {
+        /// Which keys.
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Make the next key and write it into did.json. It does not sign yet.
+    Rotate {
+        /// Which keys.
+        #[command(flatten)]
+        place: Place,
+        /// The new key's algorithm; by default that of the key that signs now.
+        #[arg(long, value_enum)]
+        algorithm: Option<KeyAlgorithm>,
+    },
+    /// Let the next key sign, once the published document has had it for long enough. The one before is retired.
+    Activate {
+        /// Which keys.
+        #[command(flatten)]
+        place: Place,
+        /// Do not wait until verifiers have read the new document; those that have not refuse what is issued now.
+        #[arg(long)]
+        at_once: bool,
+    },
+    /// Retire a next key that is not wanted; with --compromised, mark any key that somebody else may have.
+    Retire {
+        /// Which keys.
+        #[command(flatten)]
+        place: Place,
+        /// The key, such as key-1.
+        key: String,
+        /// Somebody else may have it: what it signed no longer counts by itself. This cannot be undone.
+        #[arg(long)]
+        compromised: bool,
+        /// Why, for the history.
+        #[arg(long)]
+        reason: Option<String>,
+    },
+}
+
+/// Whose keys they are.
+#[derive(Debug)]
+pub struct Owner {
+    /// The service's DID.
+    pub did: Did,
+    /// `[keys]` of its configuration.
+    pub config: KeysConfig,
+    /// Fetches the document that is published.
+    pub fetcher: HttpsFetcher,
+}
+
+impl KeysVerb {
+    /// Where the keys are.
+    #[must_use]
+    pub const fn place(&self) -> &Place {
+        match self {
+            Self::List { place, .. }
+            | Self::Check { place }
+            | Self::Rotate { place, .. }
+            | Self::Activate { place, .. }
+            | Self::Retire { place, .. } => place,
+        }
+    }
+}
+
+/// Runs a verb; what it says is printed.
+///
+/// # Errors
+/// It was refused, the keys are in use, or something could not be read, written or fetched.
+pub async fn run(verb: KeysVerb, owner: Owner) -> Result<(), StartError> {
+    let place = verb.place().clone();
+    let said = match verb {
+        KeysVerb::List { history, .. } => list(&place.data, history)?,
+        KeysVerb::Check { .. } => owner.check(&place.data).await?,
+        KeysVerb::Rotate { algorithm, .. } => owner.rotate(&place.data, algorithm.map(Algorithm::from))?,
+        KeysVerb::Activate { at_once, .. } => owner.activate(&place.data, at_once).await?,
+        KeysVerb::Retire { key, compromised, reason, .. } => {
+            owner.retire(&place.data, &key, compromised, reason.as_deref())?
+        }
+    };
+    println!("{}", if place.json { said.0.to_string() } else { said.1 });
+    Ok(())
+}
+
+/// What a verb says, for programs and for people.
+type Said = (Value, String);
+
+fn list(data: &Path, history: bool) -> Result<Said, StartError> {
+    let register = Register::load(data)?;
+    let keys: Vec<Value> = register.keys().iter().map(described).collect();
+    let mut lines: Vec<String> = register.keys().iter().map(line).collect();
+    if !history {
+        return Ok((json!({ "keys": keys }), lines.join("\n")));
+    }
+    lines.push(String::new());
+    lines.extend(register.history().iter().map(super::Act::line));
+    let value = json!({ "keys": keys, "history": register.history() });
+    Ok((value, lines.join("\n")))
+}
+
+fn line(key: &Entry) -> String {
+    let at = |what: &str, at: Option<Timestamp>| at.map(|at| format!(", {what} {at}")).unwrap_or_default();
+    let secret = key.secret.as_ref().map(|secret| format!(", {}", secret.name())).unwrap_or_default();
+    format!(
+        "{}  {}  {}{secret}{}{}{}{}{}",
+        key.name,
+        key.state.as_str(),
+        key.public.algorithm().as_str(),
+        at("made", key.created),
+        at("published", key.published),
+        at("active since", key.activated),
+        at("retired", key.retired),
+        at("compromised", key.compromised),
+    )
+}
+
+fn described(key: &Entry) -> Value {
+    let at = |at: Option<Timestamp>| at.map(|at| at.to_string());
+    json!({
+        "name": key.name,
+        "state": key.state.as_str(),
+        "algorithm": key.public.algorithm().as_str(),
+        "public_key": key.public.to_multikey(),
+        "secret": key.secret.as_ref().map(Secret::name),
+        "created": at(key.created),
+        "published": at(key.published),
+        "activated": at(key.activated),
+        "retired": at(key.retired),
+        "compromised": at(key.compromised),
+    })
+}
+
+/// The register, for a change that nobody else makes or sees half-done.
+struct Change<'a> {
+    data: &'a Path,
+    owner: &'a Owner,
+    register: Register,
+    _lock: std::fs::File,
+}
+
+impl Owner {
+    fn change<'a>(&'a self, data: &'a Path) -> Result<Change<'a>, StartError> {
+        if self.did.method() != "web" {
+            return Err(StartError::new(
+                format!(
+                    "{} is made of its key, so that another key would be somebody else. Nothing was changed.",
+                    self.did
+                ),
+                "Keys change only under a did:web; make a new data directory with one, and have it registered.",
+            ));
+        }
+        let lock = register::lock_exclusive(data)?;
+        let change = Change { data, owner: self, register: Register::load(data)?, _lock: lock };
+        // What a power cut left undone the last time.
+        change.settle()?;
+        Ok(change)
+    }
+
+    async fn check(&self, data: &Path) -> Result<Said, StartError> {
+        // Only did.json is written, and it is not read by a service that runs.
+        let register = Register::load(data)?;
+        let written = document::settle(data, &self.did, &register)?;
+        let differences = self.published(&register).await?;
+        let value =
+            json!({ "did_document_written": written, "published": differences.is_empty(), "differences": differences });
+        let mut text = if written { "did.json was brought in step with the keys.\n" } else { "" }.to_owned();
+        text.push_str(&if differences.is_empty() {
+            "The published document has every key as it is now.".to_owned()
+        } else {
+            format!("Publish did.json: in the published document {}.", differences.join("; "))
+        });
+        Ok((value, text))
+    }
+
+    /// In what the published document differs from the register.
+    async fn published(&self, register: &Register) -> Result<Vec<String>, StartError> {
+        let document = self.fetcher.did_web(&self.did).await.map_err(|problem| {
+            StartError::new(
+                format!("The published document of {} could not be had: {problem}.", self.did),
+                "Publish did.json, check that it can be fetched from here, and try again.",
+            )
+            .passing()
+        })?;
+        Ok(document::differences(&self.did, &document, register))
+    }
+
+    fn rotate(&self, data: &Path, algorithm: Option<Algorithm>) -> Result<Said, StartError> {
+        let mut change = self.change(data)?;
+        change.register.next_name()?;
+        let newest = change.register.keys().last().map(|key| key.public.algorithm());
+        let key = register::draw(algorithm.or(newest).unwrap_or(Algorithm::EdDsa));
+        let secret = Secret::of(&key, self.config.form(), &self.config)?;
+        let name = change.register.add(key.public_key(), secret, time::now())?;
+        change.commit()?;
+        Ok((
+            json!({ "key": name, "did_document": data.join("did.json").display().to_string() }),
+            format!(
+                "{name} was made, and does not sign yet. Publish {}, start the service, and after {} hours or more\n\
+                 stop it and run `keys activate`.",
+                data.join("did.json").display(),
+                self.config.overlap_hours
+            ),
+        ))
+    }
+
+    async fn activate(&self, data: &Path, at_once: bool) -> Result<Said, StartError> {
+        let mut change = self.change(data)?;
+        if change.register.in_state(State::Next).is_none() {
+            return Err(register::Refused::NoNext.into());
+        }
+        let differences = self.published(&change.register).await?;
+        if !differences.is_empty() {
+            return Err(StartError::new(
+                format!("Nothing was changed: in the published document {}.", differences.join("; ")),
+                "Publish did.json as it is in the data directory, then run this again.",
+            )
+            .passing());
+        }
+        let now = time::now();
+        let since = change.register.seen(now)?;
+        let from = since.plus(i64::from(self.config.overlap_hours).saturating_mul(3600));
+        if now < from && !at_once {
+            change.commit()?;
+            return Err(StartError::new(
+                format!(
+                    "The published document has the new key since {since}, and some verifiers may not have read it yet. \
+                     The key that signed before goes on signing."
+                ),
+                format!("Run this again from {from} on, or with --at-once."),
+            )
+            .passing());
+        }
+        let name = change.register.activate(now)?;
+        change.commit()?;
+        Ok((
+            json!({ "key": name }),
+            format!("{name} signs from the next start on. The key before it is retired, and its secret erased."),
+        ))
+    }
+
+    fn retire(&self, data: &Path, key: &str, compromised: bool, reason: Option<&str>) -> Result<Said, StartError> {
+        let mut change = self.change(data)?;
+        let now = time::now();
+        if compromised {
+            change.register.compromise(key, reason, now)?;
+        } else {
+            change.register.retire(key, reason, now)?;
+        }
+        change.commit()?;
+        let signing = change.register.in_state(State::Active).map(|key| key.name.clone());
+        let state = if compromised { "compromised" } else { "retired" };
+        let next = match &signing {
+            Some(active) => format!("{active} goes on signing."),
+            None => "No key signs now: publish it, then run `keys activate --at-once`.".to_owned(),
+        };
+        let value = json!({ "key": key, "state": state, "active": signing });
+        Ok((value, format!("{key} is {state}. Publish {}. {next}", data.join("did.json").display())))
+    }
+}
+
+impl Change<'_> {
+    /// The register first: it is what counts, and the document follows from it, now or at the next verb.
+    fn commit(&self) -> Result<(), StartError> {
+        self.register.save(self.data)?;
+        self.settle()
+    }
+
+    fn settle(&self) -> Result<(), StartError> {
+        document::settle(self.data, &self.owner.did, &self.register).map(drop)
+    }
+}
