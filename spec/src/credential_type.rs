@@ -7,6 +7,7 @@ use carnet_core::{
     credential::CONTEXT_V2,
     query::Threshold,
     secure::sd_jwt::{ClaimPath, OrderedClaim},
+    trust::list::LimitingClaims,
 };
 use jsonschema::{ValidationError, Validator, error::ValidationErrorKind};
 use serde_json::{Map, Value, json};
@@ -74,6 +75,8 @@ pub struct CredentialType {
     pub coarse: Vec<String>,
     /// The claims that single a person out, or tell what few have to know, below credentialSubject.
     pub fine: Vec<String>,
+    /// The claims that say what an issuer's accreditation can be limited to: country and level.
+    pub limiting: LimitingClaims,
     paths: Vec<String>,
     rules: Vec<Computed>,
     orders: Vec<Order>,

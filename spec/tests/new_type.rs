@@ -190,6 +190,9 @@ fn what_is_wrong_with_a_folder_is_said() {
         ("coarse = [\"cefrLevel\"]", "coarse = [\"skills\"]", "stands in coarse and in fine"),
         ("never_mandatory = []", "never_mandatory = [\"cefrLevel\"]", "is never_mandatory and not fine"),
         ("fine = [\"skills\"]", "fine = [\"passed\"]", "is a computed yes or no"),
+        ("fine = [\"skills\"]", "fine = [\"skills\"]\n[trust]\nlevel = [\"grade\"]", "[trust] names \"grade\""),
+        ("fine = [\"skills\"]", "fine = [\"skills\"]\n[trust]\ncountry = [\"skills[]\"]", "is in an array"),
+        ("fine = [\"skills\"]", "fine = [\"skills\"]\n[trust]\ntypes = []", "unknown field"),
     ] {
         assert!(toml.contains(from));
         let message = refused("types/language/type.toml", &toml.replace(from, to));

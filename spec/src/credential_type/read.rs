@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use carnet_core::{Code, Problem};
+use carnet_core::{Code, Problem, trust::list::LimitingClaims};
 use jsonschema::Draft;
 use serde::Deserialize;
 use serde_json::Value;
@@ -41,6 +41,18 @@ struct Text {
     coarse: Vec<String>,
     #[serde(default)]
     fine: Vec<String>,
+    #[serde(default)]
+    trust: TrustText,
+}
+
+/// Which claims say what an accreditation can be limited to.
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+struct TrustText {
+    #[serde(default)]
+    country: Vec<String>,
+    #[serde(default)]
+    level: Vec<String>,
 }
 
 impl CredentialType {
@@ -63,6 +75,10 @@ impl CredentialType {
         };
         let answers = answers(&text, &claims);
         let disclosable = text.disclosable.iter().map(parse).collect::<Result<Vec<_>, _>>()?;
+        let limiting = LimitingClaims {
+            country: text.trust.country.iter().map(parse).collect::<Result<_, _>>()?,
+            level: text.trust.level.iter().map(parse).collect::<Result<_, _>>()?,
+        };
         let rules = std::mem::take(&mut text.computed).into_iter().map(Computed::new).collect::<Result<Vec<_>, _>>();
         let rules = rules.map_err(|what| wrong(what, "Correct the rule"))?;
         let paths: Vec<String> = claims.iter().map(|claim| claim.path.clone()).collect();
@@ -112,6 +128,7 @@ impl CredentialType {
             required_at_issuance: text.required_at_issuance,
             coarse: text.coarse,
             fine: text.fine,
+            limiting,
             paths,
             rules,
             orders,
@@ -161,6 +178,14 @@ fn consistent(text: &Text, claims: &[Claim]) -> Result<(), (String, &'static str
         if !known(path) {
             return Err((format!("\"{path}\" is not in the schema"), "Correct the name, or add it to schema.json"));
         }
+    }
+    if let Some(path) =
+        text.trust.country.iter().chain(&text.trust.level).find(|path| !known(path) || path.contains("[]"))
+    {
+        return Err((
+            format!("[trust] names \"{path}\", which is not in the schema, or is in an array"),
+            "Name a claim that a credential has once",
+        ));
     }
     if let Some(path) = text.coarse.iter().find(|path| text.fine.contains(path)) {
         return Err((format!("\"{path}\" stands in coarse and in fine"), "Choose one"));
