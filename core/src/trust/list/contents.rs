@@ -118,11 +118,15 @@ impl Contents {
         self.registrars.sort_by(|one, other| one.id.cmp(&other.id));
     }
 
-    pub(super) fn issuer(&self, id: &str) -> Option<&Entry> {
+    /// The entry of an issuer, by its DID.
+    #[must_use]
+    pub fn issuer(&self, id: &str) -> Option<&Entry> {
         find(&self.issuers, id)
     }
 
-    pub(super) fn registrar(&self, id: &str) -> Option<&Entry> {
+    /// The entry of a registrar, by its DID.
+    #[must_use]
+    pub fn registrar(&self, id: &str) -> Option<&Entry> {
         find(&self.registrars, id)
     }
 

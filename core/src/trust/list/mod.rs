@@ -35,7 +35,7 @@ mod why;
 pub use contents::{Accreditation, Contents, EarlierCredentials, Entry, Withdrawal};
 pub use diff::{Change, Difference};
 pub use relied::LimitingClaims;
-pub use why::{Act, ListedIssuers, Question, Rule, Why};
+pub use why::{Act, Question, Rule, Why};
 
 const LIST: Kind = Kind { type_name: "TrustList", invalid: Code::TrustListInvalid };
 /// The most operators: as many as there may be proofs in a document.

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::{Accreditation, EarlierCredentials, Entry, TrustList};
-use crate::{Code, Problem, time::Timestamp, verify::IssuerPolicy};
+use crate::{Code, Problem, time::Timestamp};
 
 /// What a party did.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -269,33 +269,5 @@ impl Accreditation {
         } else {
             Rule::Accredited
         }
-    }
-}
-
-/// A trust list as the pipeline's policy. The pipeline asks with an issuer and a type alone, so what else is known of the
-/// credential is given here, before; what is not given is refused where the list has a limit for it.
-#[derive(Debug, Clone, Copy)]
-pub struct ListedIssuers<'a> {
-    /// The list.
-    pub list: &'a TrustList,
-    /// The time of verification.
-    pub now: Timestamp,
-    /// The `validFrom` of the credential, if there is one credential and it is known; see [`Question::issued`].
-    pub issued: Option<Timestamp>,
-    /// Under which country's law; see [`Question::jurisdiction`].
-    pub jurisdiction: Option<&'a str>,
-    /// The level that is relied on; see [`Question::level`].
-    pub level: Option<u8>,
-}
-
-impl IssuerPolicy for ListedIssuers<'_> {
-    fn accepts(&self, issuer: &str, credential_type: &str) -> Result<(), Problem> {
-        let question = Question {
-            issued: self.issued,
-            jurisdiction: self.jurisdiction.map(str::to_owned),
-            level: self.level,
-            ..Question::issue(issuer, credential_type)
-        };
-        self.list.why(&question, self.now).check()
     }
 }

@@ -1,7 +1,6 @@
 //! What is decided by a list, and why.
 
 use super::*;
-use crate::verify::IssuerPolicy as _;
 
 const MARCH: &str = "2026-03-01T00:00:00Z";
 
@@ -19,12 +18,12 @@ fn decided(accreditations: Vec<Accreditation>, question: &Question) -> Rule {
 #[test]
 fn row_68_an_issuer_that_is_not_listed_for_the_type() {
     let list = list(&contents());
-    let policy = ListedIssuers { list: &list, now: now(), issued: None, jurisdiction: None, level: None };
-    policy.accepts(UNI, QUALIFICATION).unwrap();
-    refused(policy.accepts(UNI, "ResidencePermitCredential"), Code::IssuerUntrusted);
-    refused(policy.accepts("did:web:uni.example.other", QUALIFICATION), Code::IssuerUntrusted);
+    let accepts = |issuer, name| list.why(&Question::issue(issuer, name), now()).check();
+    accepts(UNI, QUALIFICATION).unwrap();
+    refused(accepts(UNI, "ResidencePermitCredential"), Code::IssuerUntrusted);
+    refused(accepts("did:web:uni.example.other", QUALIFICATION), Code::IssuerUntrusted);
     // A registrar is no issuer, and an issuer no registrar.
-    refused(policy.accepts("did:web:registrar.example", QUALIFICATION), Code::IssuerUntrusted);
+    refused(accepts("did:web:registrar.example", QUALIFICATION), Code::IssuerUntrusted);
     let rule = |question| list.why(&question, now()).rule;
     assert_eq!(rule(Question::issue("did:web:registrar.example", QUALIFICATION)), Rule::NotListed);
     assert_eq!(rule(Question::register(UNI)), Rule::NotListed);
@@ -35,8 +34,7 @@ fn row_68_an_issuer_that_is_not_listed_for_the_type() {
 fn row_69_an_issuer_that_is_listed_but_withdrawn() {
     let accepts = |accreditation: Accreditation, issued: Option<&str>| {
         let list = list(&with_issuer(vec![accreditation]));
-        let policy = ListedIssuers { list: &list, now: now(), issued: issued.map(at), jurisdiction: None, level: None };
-        policy.accepts(UNI, QUALIFICATION)
+        list.why(&question(issued.map(at)), now()).check()
     };
     let (february, april) = (Some("2026-02-01T00:00:00Z"), Some("2026-04-01T00:00:00Z"));
     let stand = || withdrawn(MARCH, EarlierCredentials::Stand);
@@ -169,12 +167,6 @@ fn countries_and_levels_are_limits() {
         |jurisdiction, level| decided(vec![limited.clone(), france.clone()], &asked(Some(jurisdiction), Some(level)));
     assert_eq!((both("FR", 8), both("DE", 6)), (Rule::Accredited, Rule::Accredited));
     assert_eq!(both("DE", 8), Rule::AboveLevel);
-    // And the adapter hands them on.
-    let list = list(&with_issuer(vec![limited]));
-    let policy = |level| ListedIssuers { list: &list, now: now(), issued: None, jurisdiction: Some("DE"), level };
-    policy(Some(6)).accepts(UNI, QUALIFICATION).unwrap();
-    refused(policy(Some(7)).accepts(UNI, QUALIFICATION), Code::IssuerUntrusted);
-    refused(policy(None).accepts(UNI, QUALIFICATION), Code::IssuerUntrusted);
 }
 
 #[test]

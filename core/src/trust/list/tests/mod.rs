@@ -12,6 +12,7 @@ use crate::{
 mod decisions;
 mod form;
 mod properties;
+mod relied;
 mod signatures;
 
 const LIST_DID: &str = "did:web:trust.example";
