@@ -34,9 +34,32 @@ pub(crate) struct IssuerConfig {
     /// The types that are issued; empty: all of the catalogue.
     #[serde(default)]
     pub(crate) types: Vec<String>,
+    /// Status lists.
+    #[serde(default)]
+    pub(crate) status: StatusConfig,
     /// Address, TLS, limits.
     #[serde(default)]
     pub(crate) serve: ServeConfig,
+}
+
+/// How the statuses of credentials are published.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct StatusConfig {
+    /// The URL under which the lists are published, without a slash at its end; by default `/status` beside the DID's document.
+    pub(crate) url: Option<String>,
+    /// Entries of a list.
+    pub(crate) entries: u64,
+    /// After how many seconds a verifier fetches a list again.
+    pub(crate) ttl_seconds: u32,
+    /// For how many seconds a list holds after it was signed; it is signed again when half of it is over.
+    pub(crate) validity_seconds: u32,
+}
+
+impl Default for StatusConfig {
+    fn default() -> Self {
+        Self { url: None, entries: 1 << 20, ttl_seconds: 300, validity_seconds: DAY }
+    }
 }
 
 const fn default_batch() -> usize {
@@ -73,12 +96,19 @@ impl IssuerConfig {
             ("deferred_days", self.deferred_days as usize, 1..=365),
             ("deferred_interval_seconds", self.deferred_interval_seconds as usize, 1..=86_400),
             ("refill_copies_per_day", self.refill_copies_per_day as usize, 1..=100_000),
+            // From the least that hides whose entry is looked at, to what fits a list's bytes at two bits an entry.
+            ("status.entries", usize::try_from(self.status.entries).unwrap_or(usize::MAX), 131_072..=67_108_864),
+            ("status.ttl_seconds", self.status.ttl_seconds as usize, 1..=86_400),
+            ("status.validity_seconds", self.status.validity_seconds as usize, 60..=31_622_400),
         ];
         for (field, value, range) in ranges {
             if !range.contains(&value) {
                 let (least, most) = (range.start(), range.end());
                 return Err(refused(format!("{field} is {value}, and it must be from {least} to {most}")));
             }
+        }
+        if self.status.ttl_seconds > self.status.validity_seconds / 2 {
+            return Err(refused("status.ttl_seconds is more than half of status.validity_seconds".to_owned()));
         }
         Ok(())
     }
@@ -125,6 +155,12 @@ mod tests {
             "max_batch_size = 1000",
             "refill_copies_per_day = 0",
             "[serve]\nport = 1",
+            "[status]\nentries = 131071",
+            "[status]\nentries = 67108865",
+            "[status]\nttl_seconds = 0",
+            "[status]\nttl_seconds = 31\nvalidity_seconds = 60",
+            "[status]\nvalidity_seconds = 59",
+            "[status]\nlists = 1",
             "did = 3",
             "=",
         ] {

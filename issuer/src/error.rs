@@ -66,6 +66,18 @@ pub(crate) enum Error {
     NotDeferred,
     #[error("This issuer cannot secure credentials as {format}: {why}.")]
     FormatUnavailable { format: &'static str, why: &'static str },
+    #[error("{id} was revoked, and a revocation cannot be undone. Nothing was changed; make a new offer instead.")]
+    StatusRevoked { id: String },
+    #[error("There is no offer and no issued copy with the id {id}. Nothing was changed.")]
+    StatusUnknown { id: String },
+    #[error("Nothing was issued from the offer {id} yet. Nothing was changed; cancel it instead.")]
+    NotIssued { id: String },
+    #[error("It would be {found} credentials, and {expected} were expected. Nothing was changed; look again at which.")]
+    CountDiffers { expected: u64, found: u64 },
+    #[error("This issuer publishes no status lists.")]
+    NoStatusLists,
+    #[error("There is no status list at this URL.")]
+    ListUnknown,
     #[error("The store is busy. Nothing was changed; try again.")]
     Busy,
     #[error("The service is stopping. Nothing was given out; try again.")]
@@ -113,6 +125,12 @@ impl Error {
             Self::WrongState { .. } => (Code::FailedPrecondition, "OFFER_STATE"),
             Self::NotDeferred => (Code::FailedPrecondition, "OFFER_NOT_DEFERRED"),
             Self::FormatUnavailable { .. } => (Code::FailedPrecondition, "FORMAT_UNAVAILABLE"),
+            Self::StatusRevoked { .. } => (Code::FailedPrecondition, "STATUS_REVOKED"),
+            Self::StatusUnknown { .. } => (Code::NotFound, "NOT_FOUND"),
+            Self::NotIssued { .. } => (Code::FailedPrecondition, "OFFER_STATE"),
+            Self::CountDiffers { .. } => (Code::FailedPrecondition, "COUNT_DIFFERS"),
+            Self::NoStatusLists => (Code::Unimplemented, "NO_STATUS_LISTS"),
+            Self::ListUnknown => (Code::NotFound, "STATUS_LIST_UNKNOWN"),
             Self::Busy => (Code::Unavailable, "STORE_BUSY"),
             Self::Stopping => (Code::Unavailable, "STOPPING"),
             Self::Store(_) => (Code::Internal, "STORE_FAILED"),

@@ -8,6 +8,7 @@ use carnet_core::{
     time::Timestamp,
 };
 use serde_json::{Map, Value};
+use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
 use crate::{
@@ -126,7 +127,7 @@ impl<S: Store> Issuer<S> {
         let sealed = secrets::seal(handle, &work.request_digest, &text).ok_or(Error::Corrupt("answer"))?;
         let until = now.plus(TOKEN_SECONDS);
         // A wallet that lost its connection repeats its call while the first still signs: both get what is stored first.
-        if let Finished::Answered(first) = self.store.finish(work.collection, sealed, until, now).await? {
+        if let Finished::Answered(first) = self.store.finish(work.collection, &digests(work.format, &copies), sealed, until, now).await? {
             return open_answer(work.format, handle, &work.request_digest, &first);
         }
         tracing::info!(offer_id = work.offer_id, copies = copies.len(), "credentials issued");
@@ -160,6 +161,16 @@ impl<S: Store> Issuer<S> {
         let copies: Result<Vec<String>, _> = keys.iter().map(|key| self.secure(format, content, key, now)).collect();
         Ok(Zeroizing::new(copies.map_err(Error::Signing)?))
     }
+}
+
+/// What names each copy to whoever asks whether it still holds: SHA-256 of the issuer-signed JWT, of SD-JWT formats only
+/// (`carnet_core::status::freshness::digest`).
+pub(crate) fn digests(format: Format, copies: &[String]) -> Vec<Option<Hash>> {
+    let digest = |copy: &String| match format {
+        Format::VcSdJwt | Format::DcSdJwt => copy.split('~').next().map(|jwt| Sha256::digest(jwt).into()),
+        Format::LdpVc | Format::DiVcJcs => None,
+    };
+    copies.iter().map(digest).collect()
 }
 
 /// Runs what keeps a processor busy apart from the calls that wait for the network and the disk.

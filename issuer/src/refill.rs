@@ -20,7 +20,7 @@ use crate::{
     credential::Content,
     error::Error,
     format::Format,
-    issuance::{Collected, notification_hash, on_cpu},
+    issuance::{Collected, digests, notification_hash, on_cpu},
     issuer::Issuer,
     nonces::Nonce,
     proofs::{self, MOST_AGE, SKEW},
@@ -98,7 +98,7 @@ impl<S: Store> Issuer<S> {
             issuer.make_copies(format, &content, &keys, now)
         })
         .await??;
-        self.store.finish_refill(refill.collection, now).await?;
+        self.store.finish_refill(refill.collection, &digests(format, &copies), now).await?;
         tracing::info!(offer_id = refill.offer_id, copies = copies.len(), "credentials refilled");
         Ok(Collected::Issued { format, copies, notification_id })
     }

@@ -49,7 +49,7 @@ pub(crate) async fn serve(
     check_document(data, &config.did, &key)?;
     let pool = ground::open(data, &MIGRATIONS).await?;
     let bound = serve::bind(&config.serve).await?;
-    let issuer = Arc::new(assemble(&config, &bound, key, SqliteStore::new(pool.clone()))?);
+    let issuer = Arc::new(assemble(&config, &bound, key, SqliteStore::new(pool.clone(), config.status.entries))?);
     let sweeper = tokio::spawn(sweep(issuer.clone()));
     let routes = routes(issuer, staff, config.serve.max_message_bytes);
     let served = serve::run(bound, &config.serve, &NAMES, routes).await;

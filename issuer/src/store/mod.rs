@@ -14,6 +14,7 @@
 //! wallet acknowledges it or its token ends.
 
 pub(crate) mod sqlite;
+pub(crate) mod status;
 
 use carnet_core::time::Timestamp;
 use zeroize::Zeroizing;
@@ -21,6 +22,7 @@ use zeroize::Zeroizing;
 use crate::{error::Error, format::Format, nonces::Nonce, secrets::Hash};
 
 pub(crate) use sqlite::SqliteStore;
+use status::{Place, StatusStore};
 
 /// How many wrong PINs lock an offer.
 pub(crate) const PIN_TRIES: i64 = 5;
@@ -168,6 +170,8 @@ pub(crate) struct Work {
     pub(crate) request_digest: Hash,
     /// Only for a deferred collection: the copies' public keys.
     pub(crate) holder_keys: Option<String>,
+    /// Where the copies' statuses stand, in their order.
+    pub(crate) places: Vec<Place>,
 }
 
 /// A request for new copies of a credential of which one copy was shown; the copy, its key binding and the proofs hold.
@@ -192,6 +196,8 @@ pub(crate) struct RefillIntent {
 pub(crate) struct Refill {
     pub(crate) collection: i64,
     pub(crate) offer_id: String,
+    /// Where the new copies' statuses stand, in their order.
+    pub(crate) places: Vec<Place>,
     pub(crate) valid_from: Timestamp,
     pub(crate) valid_until: Timestamp,
 }
@@ -221,7 +227,7 @@ pub(crate) struct Slice {
 /// The issuer's memory. Each method of it, and of the traits that it is made of, is one transaction: it happens wholly or
 /// not at all.
 pub(crate) trait Store:
-    OfferStore + AccessStore + IssuanceStore + RefillStore + RecordStore + Send + Sync + 'static
+    OfferStore + AccessStore + IssuanceStore + RefillStore + RecordStore + StatusStore + Send + Sync + 'static
 {
     /// Erases what is past its end: claims, used nonces, sealed answers, thumbprints. Returns how many offers it closed.
     fn erase_expired(&self, now: Timestamp) -> impl Future<Output = Result<u64, Error>> + Send;
@@ -275,11 +281,12 @@ pub(crate) trait IssuanceStore {
         transaction_hash: Hash,
         now: Timestamp,
     ) -> impl Future<Output = Result<(Hash, Format, Intended), Error>> + Send;
-    /// Erases the claims, marks the copies as issued, keeps the sealed answer. If the offer was closed since the intent, it
+    /// Erases the claims, marks the copies as issued with their digests, keeps the sealed answer. If the offer was closed since the intent, it
     /// changes nothing, and answers or refuses as the same request would be if it came now.
     fn finish(
         &self,
         collection: i64,
+        digests: &[Option<Hash>],
         sealed: Vec<u8>,
         sealed_until: Timestamp,
         now: Timestamp,
@@ -299,8 +306,13 @@ pub(crate) trait RefillStore {
     ) -> impl Future<Output = Result<(), Error>> + Send;
     /// Stores what is about to be signed, under the offer of the copy that was shown, and that the nonce was used.
     fn intend_refill(&self, intent: RefillIntent) -> impl Future<Output = Result<Refill, Error>> + Send;
-    /// Marks the copies as issued.
-    fn finish_refill(&self, collection: i64, now: Timestamp) -> impl Future<Output = Result<(), Error>> + Send;
+    /// Marks the copies as issued; their digests are in their order.
+    fn finish_refill(
+        &self,
+        collection: i64,
+        digests: &[Option<Hash>],
+        now: Timestamp,
+    ) -> impl Future<Output = Result<(), Error>> + Send;
 }
 
 /// What was issued.

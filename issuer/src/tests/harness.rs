@@ -72,7 +72,7 @@ async fn serve(
     let time = clock.clone();
     let catalogue = Catalogue::embedded().unwrap();
     let issuer = Arc::new(Issuer {
-        store: SqliteStore::new(pool),
+        store: SqliteStore::new(pool, 131_072),
         signer,
         nonces: Nonces::new(),
         did: Did::parse(DID).unwrap(),

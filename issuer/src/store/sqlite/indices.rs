@@ -1,24 +1,28 @@
-//! Status indices: drawn at random, stored before they are signed, given out once.
+//! Status indices: drawn from lists that were shuffled when they were opened, stored before anything is signed, given out
+//! once.
 
 use carnet_core::time::Timestamp;
+use rand_core::{OsRng, RngCore as _};
+use sqlx::Row as _;
 
-use super::Tx;
-use crate::{error::Error, secrets};
-
-/// The entries of one status list (Bitstring Status List 1.0, section 6.1: the least there may be).
-const LIST_ENTRIES: u32 = 131_072;
-/// How many indices are drawn from one list before the next one begins.
-const LIST_FILL: i64 = 98_304;
+use super::{
+    Tx,
+    shuffle::{self, Seed},
+    status::place_of,
+};
+use crate::{error::Error, secrets, store::status::Place};
 
 /// Writes a row for each copy, before it is signed: one for each holder's key, by its thumbprint. A key that has a copy
-/// already is refused.
+/// already is refused. Says where their statuses stand.
 pub(super) async fn write_intents(
     tx: &mut Tx,
+    list_entries: u64,
     collection: i64,
     offer_id: &str,
     thumbprints: &[String],
     now: Timestamp,
-) -> Result<(), Error> {
+) -> Result<Vec<Place>, Error> {
+    open_next(tx, list_entries, now).await?;
     for (position, thumbprint) in thumbprints.iter().enumerate() {
         let used: bool = sqlx::query_scalar(
             "SELECT EXISTS (SELECT 1 FROM issued WHERE holder_thumbprint = ? AND issued_at IS NOT NULL)",
@@ -29,7 +33,7 @@ pub(super) async fn write_intents(
         if used {
             return Err(Error::KeyUsed);
         }
-        let index = draw_status_index(tx).await?;
+        let index = draw(tx).await?;
         sqlx::query(
             "INSERT INTO issued (issued_id, offer_id, collection, position, status_index, intended_at, holder_thumbprint) \
              VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -44,25 +48,63 @@ pub(super) async fn write_intents(
         .execute(&mut **tx)
         .await?;
     }
+    places(tx, collection).await
+}
+
+/// Where the statuses of a collection's copies stand, in the copies' order.
+pub(super) async fn places(tx: &mut Tx, collection: i64) -> Result<Vec<Place>, Error> {
+    sqlx::query(
+        "SELECT l.list, i.status_index - l.first_index AS position FROM issued i JOIN status_lists l \
+         ON i.status_index >= l.first_index AND i.status_index < l.first_index + l.entries \
+         WHERE i.collection = ? ORDER BY i.position",
+    )
+    .bind(collection)
+    .fetch_all(&mut **tx)
+    .await?
+    .iter()
+    .map(place_of)
+    .collect()
+}
+
+/// Opens a list if less than an eighth of one is left: verifiers fetch it long before anything is issued on it.
+pub(super) async fn open_next(tx: &mut Tx, list_entries: u64, now: Timestamp) -> Result<(), Error> {
+    let left: i64 = sqlx::query_scalar("SELECT coalesce(sum(entries - drawn), 0) FROM status_lists")
+        .fetch_one(&mut **tx)
+        .await?;
+    let entries = i64::try_from(list_entries).map_err(|_| Error::Corrupt("status_lists.entries"))?;
+    if left > entries / 8 {
+        return Ok(());
+    }
+    let mut seed = Seed::default();
+    OsRng.fill_bytes(&mut seed);
+    let list: i64 = sqlx::query_scalar(
+        "INSERT INTO status_lists (list, first_index, entries, seed, opened_at) \
+         SELECT coalesce(max(list) + 1, 0), coalesce(max(first_index + entries), 0), ?, ?, ? FROM status_lists RETURNING list",
+    )
+    .bind(entries)
+    .bind(seed.as_slice())
+    .bind(now.unix())
+    .fetch_one(&mut **tx)
+    .await?;
+    tracing::info!(list, entries, "a status list was opened");
     Ok(())
 }
 
-/// Draws a status index that was never given out.
-///
-/// Indices are drawn at random (Bitstring Status List 1.0, section 5.1) from one list's worth; once the copies would fill three
-/// quarters of the lists so far, draws go to the next list, so that drawing stays quick.
-async fn draw_status_index(tx: &mut Tx) -> Result<i64, Error> {
-    let given: i64 = sqlx::query_scalar("SELECT coalesce(max(seq), 0) FROM issued").fetch_one(&mut **tx).await?;
-    let entries = i64::from(LIST_ENTRIES);
-    let list = given.checked_div(LIST_FILL).unwrap_or_default();
-    loop {
-        let index = list.saturating_mul(entries).saturating_add(i64::from(secrets::draw_below(LIST_ENTRIES)));
-        let taken: Option<i64> = sqlx::query_scalar("SELECT seq FROM issued WHERE status_index = ?")
-            .bind(index)
-            .fetch_optional(&mut **tx)
-            .await?;
-        if taken.is_none() {
-            return Ok(index);
-        }
-    }
+/// Draws an index from the oldest list that has one.
+async fn draw(tx: &mut Tx) -> Result<i64, Error> {
+    let corrupt = || Error::Corrupt("status_lists");
+    let row = sqlx::query(
+        "UPDATE status_lists SET drawn = drawn + 1 WHERE list = (SELECT min(list) FROM status_lists WHERE drawn < entries) \
+         RETURNING first_index, entries, seed, drawn",
+    )
+    .fetch_optional(&mut **tx)
+    .await?
+    .ok_or_else(corrupt)?;
+    let number = |column: &str| -> Result<u64, Error> {
+        u64::try_from(row.try_get::<i64, _>(column)?).map_err(|_| corrupt())
+    };
+    let seed: Seed = row.try_get::<Vec<u8>, _>("seed")?.try_into().map_err(|_| corrupt())?;
+    let entry = shuffle::entry(&seed, number("entries")?, number("drawn")?.saturating_sub(1)).ok_or_else(corrupt)?;
+    let index = number("first_index")?.saturating_add(entry);
+    i64::try_from(index).map_err(|_| corrupt())
 }

@@ -4,7 +4,7 @@ use carnet_core::time::Timestamp;
 use carnet_service::store::begin;
 use sqlx::{Row as _, sqlite::SqliteRow};
 
-use super::{OFFER, SqliteStore, Tx, claims_of, forget_unsigned, indices::write_intents, offer_of};
+use super::{OFFER, SqliteStore, Tx, claims_of, forget_unsigned, indices, offer_of};
 use crate::{
     error::Error,
     format::{Format, configuration_id},
@@ -33,7 +33,7 @@ impl IssuanceStore for SqliteStore {
             .fetch_optional(&mut *tx)
             .await?;
         if let Some(row) = known {
-            return repeated(&offer, record.state, &row, &intent);
+            return repeated(&mut tx, &offer, record.state, &row, &intent).await;
         }
         require_collectable(&mut tx, &record).await?;
         use_up(&mut tx, intent.nonce.ok_or(Error::NonceInvalid)?).await?;
@@ -50,7 +50,8 @@ impl IssuanceStore for SqliteStore {
         .bind(wait.then_some(&intent.holder_keys))
         .fetch_one(&mut *tx)
         .await?;
-        write_intents(&mut tx, collection, &record.offer_id, &intent.thumbprints, now).await?;
+        let holders = &intent.thumbprints;
+        indices::write_intents(&mut tx, self.list_entries, collection, &record.offer_id, holders, now).await?;
         // From here on the claims stay as long as the offer would have waited: if the power goes before the signature, the
         // code can be redeemed again.
         let collect_until = if wait { intent.deferred_until } else { record.expires_at };
@@ -59,7 +60,7 @@ impl IssuanceStore for SqliteStore {
             .bind(&record.offer_id)
             .execute(&mut *tx)
             .await?;
-        let work = work_of(&offer, collection, intent.request_digest, None)?;
+        let work = work_of(&mut tx, &offer, collection, intent.request_digest, None).await?;
         tx.commit().await?;
         Ok(if wait { Intended::Deferred } else { Intended::Sign(work) })
     }
@@ -89,7 +90,8 @@ impl IssuanceStore for SqliteStore {
                     return Ok((digest, format, Intended::Deferred));
                 }
                 let keys = row.try_get("holder_keys")?;
-                Ok((digest, format, Intended::Sign(work_of(&offer, row.try_get("seq")?, digest, keys)?)))
+                let work = work_of(&mut tx, &offer, row.try_get("seq")?, digest, keys).await?;
+                Ok((digest, format, Intended::Sign(work)))
             }
             _ => Err(Error::TransactionUnknown),
         }
@@ -98,6 +100,7 @@ impl IssuanceStore for SqliteStore {
     async fn finish(
         &self,
         collection: i64,
+        digests: &[Option<Hash>],
         sealed: Vec<u8>,
         sealed_until: Timestamp,
         now: Timestamp,
@@ -125,12 +128,7 @@ impl IssuanceStore for SqliteStore {
             .bind(collection)
             .fetch_one(&mut *tx)
             .await?;
-        sqlx::query("UPDATE issued SET issued_at = ? WHERE collection = ?")
-            .bind(now.unix())
-            .bind(collection)
-            .execute(&mut *tx)
-            .await
-            .map_err(used_key)?;
+        mark_issued(&mut tx, collection, digests, now).await?;
         forget_unsigned(&mut tx, &offer_id).await?;
         tx.commit().await?;
         self.truncate_log().await;
@@ -156,12 +154,19 @@ impl IssuanceStore for SqliteStore {
 }
 
 /// The same request again. Its nonce was used up the first time, so that it is not looked at.
-fn repeated(offer: &SqliteRow, state: OfferState, known: &SqliteRow, intent: &Intent) -> Result<Intended, Error> {
+async fn repeated(
+    tx: &mut Tx,
+    offer: &SqliteRow,
+    state: OfferState,
+    known: &SqliteRow,
+    intent: &Intent,
+) -> Result<Intended, Error> {
     match known.try_get::<String, _>("state")?.as_str() {
         "signed" => Ok(Intended::Answered(sealed_of(known, intent.now)?.ok_or(Error::AlreadyCollected)?)),
         "deferred" => Ok(Intended::Deferred),
         _ if state == OfferState::Redeemed => {
-            Ok(Intended::Sign(work_of(offer, known.try_get("seq")?, intent.request_digest, None)?))
+            let work = work_of(tx, offer, known.try_get("seq")?, intent.request_digest, None).await?;
+            Ok(Intended::Sign(work))
         }
         _ => Err(Error::TokenInvalid),
     }
@@ -207,15 +212,36 @@ pub(super) async fn use_up(tx: &mut Tx, nonce: Nonce) -> Result<(), Error> {
     if new.rows_affected() == 1 { Ok(()) } else { Err(Error::NonceInvalid) }
 }
 
+/// Marks a collection's copies as issued, each with the digest of what was signed.
+pub(super) async fn mark_issued(
+    tx: &mut Tx,
+    collection: i64,
+    digests: &[Option<Hash>],
+    now: Timestamp,
+) -> Result<(), Error> {
+    for (position, digest) in digests.iter().enumerate() {
+        sqlx::query("UPDATE issued SET issued_at = ?, copy_digest = ? WHERE collection = ? AND position = ?")
+            .bind(now.unix())
+            .bind(digest.as_ref().map(<[u8; 32]>::as_slice))
+            .bind(collection)
+            .bind(i64::try_from(position).unwrap_or(i64::MAX))
+            .execute(&mut **tx)
+            .await
+            .map_err(used_key)?;
+    }
+    Ok(())
+}
+
 /// Tells a key that got a copy in the meantime from what else may fail when copies are marked as issued.
-pub(super) fn used_key(error: sqlx::Error) -> Error {
+fn used_key(error: sqlx::Error) -> Error {
     match &error {
         sqlx::Error::Database(inner) if inner.is_unique_violation() => Error::KeyUsed,
         _ => error.into(),
     }
 }
 
-fn work_of(
+async fn work_of(
+    tx: &mut Tx,
     offer: &SqliteRow,
     collection: i64,
     request_digest: Hash,
@@ -232,6 +258,7 @@ fn work_of(
         valid_until: Timestamp::from_unix(offer.try_get("valid_until")?),
         request_digest,
         holder_keys,
+        places: indices::places(tx, collection).await?,
     })
 }
 

@@ -6,6 +6,8 @@ mod issuance;
 mod offers;
 mod records;
 mod refill;
+mod shuffle;
+mod status;
 
 use carnet_core::time::Timestamp;
 use carnet_service::store::{begin, checkpoint};
@@ -22,13 +24,16 @@ pub(crate) static MIGRATIONS: Migrator = sqlx::migrate!();
 #[derive(Debug, Clone)]
 pub(crate) struct SqliteStore {
     pool: SqlitePool,
+    /// Entries of a status list that is opened.
+    list_entries: u64,
 }
 
 type Tx = Transaction<'static, Sqlite>;
 
 impl SqliteStore {
-    pub(crate) fn new(pool: SqlitePool) -> Self {
-        Self { pool }
+    /// Over a pool; lists that are opened have so many entries.
+    pub(crate) fn new(pool: SqlitePool, list_entries: u64) -> Self {
+        Self { pool, list_entries }
     }
 
     /// Takes what was just erased out of the write-ahead log too. When that fails, the next sweep does it.

@@ -1,24 +1,25 @@
 //! Refills: which copy is shown, how many of its offer went out today, and the intent.
 
-use carnet_core::time::Timestamp;
+use carnet_core::{Code, Problem, time::Timestamp};
 use carnet_service::store::begin;
-use sqlx::Row as _;
+use sqlx::{Row as _, sqlite::SqliteRow};
 
 use super::{
     SqliteStore, Tx,
     indices::write_intents,
-    issuance::{use_up, used_key},
+    issuance::{mark_issued, use_up},
 };
 use crate::{
     error::Error,
     format::Format,
-    store::{Refill, RefillIntent, RefillStore},
+    secrets::Hash,
+    store::{Refill, RefillIntent, RefillStore, status::State},
 };
 
 const DAY: i64 = 86_400;
 /// The offer of a copy that was signed, known by its holder's key.
-const COPY: &str = "SELECT o.offer_id, o.valid_from, o.valid_until FROM issued i JOIN offers o USING (offer_id) \
-     WHERE i.holder_thumbprint = ? AND i.issued_at IS NOT NULL AND o.credential_type = ? AND o.format = ?";
+const COPY: &str = "SELECT o.offer_id, o.valid_from, o.valid_until, coalesce(s.state, 'valid') AS state \
+     FROM issued i JOIN offers o USING (offer_id) LEFT JOIN statuses s USING (status_index) WHERE i.holder_thumbprint = ? AND i.issued_at IS NOT NULL AND o.credential_type = ? AND o.format = ?";
 
 impl RefillStore for SqliteStore {
     async fn require_copy(&self, thumbprint: &str, credential_type: &str, format: Format) -> Result<(), Error> {
@@ -28,8 +29,8 @@ impl RefillStore for SqliteStore {
             .bind(format.as_str())
             .fetch_optional(&self.pool)
             .await?
-            .map(drop)
             .ok_or(Error::CopyUnknown)
+            .and_then(|row| require_valid(&row))
     }
 
     async fn intend_refill(&self, intent: RefillIntent) -> Result<Refill, Error> {
@@ -41,6 +42,7 @@ impl RefillStore for SqliteStore {
             .fetch_optional(&mut *tx)
             .await?
             .ok_or(Error::CopyUnknown)?;
+        require_valid(&offer)?;
         let offer_id: String = offer.try_get("offer_id")?;
         use_up(&mut tx, intent.nonce).await?;
         require_room(&mut tx, &offer_id, &intent).await?;
@@ -53,28 +55,35 @@ impl RefillStore for SqliteStore {
         .bind(intent.notification_hash.as_slice())
         .fetch_one(&mut *tx)
         .await?;
-        write_intents(&mut tx, collection, &offer_id, &intent.thumbprints, intent.now).await?;
+        let holders = &intent.thumbprints;
+        let places = write_intents(&mut tx, self.list_entries, collection, &offer_id, holders, intent.now).await?;
         tx.commit().await?;
         Ok(Refill {
             collection,
             offer_id,
+            places,
             valid_from: Timestamp::from_unix(offer.try_get("valid_from")?),
             valid_until: Timestamp::from_unix(offer.try_get("valid_until")?),
         })
     }
 
-    async fn finish_refill(&self, collection: i64, now: Timestamp) -> Result<(), Error> {
+    async fn finish_refill(&self, collection: i64, digests: &[Option<Hash>], now: Timestamp) -> Result<(), Error> {
         let mut tx = begin(&self.pool, "finish_refill").await?;
         sqlx::query("UPDATE collections SET state = 'signed' WHERE seq = ?").bind(collection).execute(&mut *tx).await?;
-        sqlx::query("UPDATE issued SET issued_at = ? WHERE collection = ?")
-            .bind(now.unix())
-            .bind(collection)
-            .execute(&mut *tx)
-            .await
-            .map_err(used_key)?;
+        mark_issued(&mut tx, collection, digests, now).await?;
         tx.commit().await?;
         Ok(())
     }
+}
+
+/// Refuses a copy that was withdrawn, or that does not hold for now.
+fn require_valid(row: &SqliteRow) -> Result<(), Error> {
+    let problem = match State::parse(row.try_get("state")?)? {
+        State::Valid => return Ok(()),
+        State::Revoked => Problem::new(Code::Revoked, "the issuer withdrew this credential; ask it why"),
+        State::Suspended => Problem::new(Code::Suspended, "the credential is suspended; ask the issuer why"),
+    };
+    Err(Error::PresentationInvalid(problem))
 }
 
 /// Refuses more copies by refill than an offer may have in a day, and says when there is room again.

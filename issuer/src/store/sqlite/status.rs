@@ -1,0 +1,288 @@
+//! Statuses: acts of staff in whole transactions, and what is read of them.
+
+use std::collections::{HashMap, HashSet};
+
+use carnet_core::time::Timestamp;
+use carnet_service::store::begin;
+use sqlx::{QueryBuilder, Row as _, Sqlite, sqlite::SqliteRow};
+
+use super::{SqliteStore, Tx, indices};
+use crate::{
+    error::Error,
+    secrets::{self, Hash},
+    store::{
+        Slice,
+        status::{
+            Act, ActRecord, Acted, Changes, CopyStatus, ListRecord, Place, State, StatusStore, Verb, Whom,
+        },
+    },
+};
+
+/// A copy with its state.
+struct Target {
+    status_index: i64,
+    offer_id: String,
+    state: State,
+}
+
+impl StatusStore for SqliteStore {
+    async fn open_lists(&self, now: Timestamp) -> Result<(), Error> {
+        let mut tx = begin(&self.pool, "open_status_lists").await?;
+        indices::open_next(&mut tx, self.list_entries, now).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    async fn act(&self, act: Act) -> Result<Acted, Error> {
+        let mut tx = begin(&self.pool, "act_on_status").await?;
+        if let Some(done) = done_before(&mut tx, &act).await? {
+            return Ok(done);
+        }
+        let targets = match &act.whom {
+            Whom::Ids(ids) => named(&mut tx, ids, act.verb).await?,
+            Whom::Matching { credential_type, from, until } => {
+                matching(&mut tx, credential_type.as_deref(), *from, *until).await?
+            }
+        };
+        let changes: Vec<(i64, State, State)> = targets
+            .iter()
+            .filter_map(|target| act.verb.of(target.state).map(|after| (target.status_index, target.state, after)))
+            .collect();
+        let offers: HashSet<&str> = targets.iter().map(|target| target.offer_id.as_str()).collect();
+        let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
+        let mut acted = Acted {
+            act: None,
+            credentials: count(offers.len()),
+            copies: count(targets.len()),
+            changed: count(changes.len()),
+        };
+        if act.dry_run {
+            return Ok(acted);
+        }
+        if let Some(expected) = act.expected.filter(|expected| *expected != acted.credentials) {
+            return Err(Error::CountDiffers { expected, found: acted.credentials });
+        }
+        let seq = write(&mut tx, &act, &acted, &changes).await?;
+        tx.commit().await?;
+        acted.act = Some(seq);
+        Ok(acted)
+    }
+
+    async fn status(&self, id: &str) -> Result<Vec<CopyStatus>, Error> {
+        let rows = sqlx::query(
+            "SELECT i.issued_id, i.offer_id, i.issued_at, o.credential_type, coalesce(s.state, 'valid') AS state, s.act, \
+             l.list, i.status_index - l.first_index AS position \
+             FROM issued i JOIN offers o USING (offer_id) LEFT JOIN statuses s USING (status_index) \
+             JOIN status_lists l ON i.status_index >= l.first_index AND i.status_index < l.first_index + l.entries \
+             WHERE i.issued_at IS NOT NULL AND (i.offer_id = ? OR i.issued_id = ?) ORDER BY i.seq",
+        )
+        .bind(id)
+        .bind(id)
+        .fetch_all(&self.pool)
+        .await?;
+        if rows.is_empty() {
+            return Err(Error::NotFound { what: "issued credential" });
+        }
+        rows.iter().map(copy_of).collect()
+    }
+
+    async fn status_by_digest(&self, digests: &[Hash]) -> Result<Vec<Option<State>>, Error> {
+        // One transaction: the answers are of one instant.
+        let mut tx = self.pool.begin().await?;
+        let mut states = Vec::with_capacity(digests.len());
+        for digest in digests {
+            let state: Option<String> = sqlx::query_scalar(
+                "SELECT coalesce(s.state, 'valid') FROM issued i LEFT JOIN statuses s USING (status_index) \
+                 WHERE i.copy_digest = ? AND i.issued_at IS NOT NULL",
+            )
+            .bind(digest.as_slice())
+            .fetch_optional(&mut *tx)
+            .await?;
+            states.push(state.as_deref().map(State::parse).transpose()?);
+        }
+        Ok(states)
+    }
+
+    async fn acts(&self, id: &str, slice: Slice) -> Result<Vec<ActRecord>, Error> {
+        sqlx::query(
+            "SELECT * FROM status_acts a WHERE seq < ? AND (? = '' OR EXISTS (SELECT 1 FROM status_changes c \
+             JOIN issued i USING (status_index) WHERE c.act = a.seq AND (i.offer_id = ? OR i.issued_id = ?))) \
+             ORDER BY seq DESC LIMIT ?",
+        )
+        .bind(slice.before)
+        .bind(id)
+        .bind(id)
+        .bind(id)
+        .bind(slice.limit)
+        .fetch_all(&self.pool)
+        .await?
+        .iter()
+        .map(act_of)
+        .collect()
+    }
+
+    async fn changes_since(&self, version: i64) -> Result<Changes, Error> {
+        let mut tx = self.pool.begin().await?;
+        let upto: i64 = sqlx::query_scalar("SELECT coalesce(max(seq), 0) FROM status_acts").fetch_one(&mut *tx).await?;
+        let lists = sqlx::query("SELECT list, entries FROM status_lists ORDER BY list").fetch_all(&mut *tx).await?;
+        let entries = sqlx::query(
+            "SELECT s.state, l.list, s.status_index - l.first_index AS position FROM statuses s JOIN status_lists l \
+             ON s.status_index >= l.first_index AND s.status_index < l.first_index + l.entries WHERE s.act > ?",
+        )
+        .bind(version)
+        .fetch_all(&mut *tx)
+        .await?;
+        let lists = lists.iter().map(|row| Ok(ListRecord { list: row.try_get("list")?, entries: number(row, "entries")? }));
+        let entries = entries.iter().map(|row| Ok((place_of(row)?, State::parse(row.try_get("state")?)?)));
+        Ok(Changes {
+            version: upto,
+            lists: lists.collect::<Result<_, Error>>()?,
+            entries: entries.collect::<Result<_, Error>>()?,
+        })
+    }
+}
+
+/// What this request_id came to before, if it was used.
+async fn done_before(tx: &mut Tx, act: &Act) -> Result<Option<Acted>, Error> {
+    let row = sqlx::query("SELECT * FROM status_acts WHERE request_id = ?")
+        .bind(&act.request_id)
+        .fetch_optional(&mut **tx)
+        .await?;
+    let Some(row) = row else { return Ok(None) };
+    if !secrets::same(row.try_get::<&[u8], _>("request")?, &act.request) {
+        return Err(Error::RequestIdReused);
+    }
+    let ActRecord { seq, credentials, copies, changed, .. } = act_of(&row)?;
+    Ok(Some(Acted { act: Some(seq), credentials, copies, changed }))
+}
+
+/// The copies that ids stand for. An offer's copies count also where they are about to be signed, so that none that is under
+/// way escapes.
+async fn named(tx: &mut Tx, ids: &[String], verb: Verb) -> Result<Vec<Target>, Error> {
+    let mut targets: HashMap<i64, Target> = HashMap::new();
+    for id in ids {
+        let state: Option<String> =
+            sqlx::query_scalar("SELECT state FROM offers WHERE offer_id = ?").bind(id).fetch_optional(&mut **tx).await?;
+        let which = match state.as_deref() {
+            Some("collected") => "i.offer_id = ?",
+            // What was not collected is cancelled, and nothing comes of it.
+            Some(_) => return Err(Error::NotIssued { id: id.clone() }),
+            None => "i.issued_id = ? AND i.issued_at IS NOT NULL",
+        };
+        let sql = format!(
+            "SELECT i.status_index, i.offer_id, coalesce(s.state, 'valid') AS state \
+             FROM issued i LEFT JOIN statuses s USING (status_index) WHERE {which}"
+        );
+        let rows = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(id).fetch_all(&mut **tx).await?;
+        let found = rows.iter().map(target_of).collect::<Result<Vec<_>, Error>>()?;
+        if found.is_empty() {
+            return Err(Error::StatusUnknown { id: id.clone() });
+        }
+        if verb != Verb::Revoke && found.iter().all(|target| target.state == State::Revoked) {
+            return Err(Error::StatusRevoked { id: id.clone() });
+        }
+        targets.extend(found.into_iter().map(|target| (target.status_index, target)));
+    }
+    Ok(targets.into_values().collect())
+}
+
+/// The copies of the credentials that a filter takes, whenever each copy was made.
+async fn matching(
+    tx: &mut Tx,
+    credential_type: Option<&str>,
+    from: Option<Timestamp>,
+    until: Option<Timestamp>,
+) -> Result<Vec<Target>, Error> {
+    let mut query = QueryBuilder::<Sqlite>::new(
+        "SELECT i.status_index, i.offer_id, coalesce(s.state, 'valid') AS state \
+         FROM issued i LEFT JOIN statuses s USING (status_index) WHERE i.offer_id IN (\
+         SELECT o.offer_id FROM offers o JOIN issued f USING (offer_id) WHERE f.issued_at IS NOT NULL",
+    );
+    if let Some(name) = credential_type {
+        query.push(" AND o.credential_type = ").push_bind(name);
+    }
+    query.push(" GROUP BY o.offer_id HAVING min(f.issued_at) >= ").push_bind(from.map_or(i64::MIN, Timestamp::unix));
+    query.push(" AND min(f.issued_at) <= ").push_bind(until.map_or(i64::MAX, Timestamp::unix)).push(")");
+    query.build().fetch_all(&mut **tx).await?.iter().map(target_of).collect()
+}
+
+async fn write(tx: &mut Tx, act: &Act, acted: &Acted, changes: &[(i64, State, State)]) -> Result<i64, Error> {
+    let count = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+    let seq: i64 = sqlx::query_scalar(
+        "INSERT INTO status_acts (request_id, request, verb, reason, who, at, credentials, copies, changed) \
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING seq",
+    )
+    .bind(&act.request_id)
+    .bind(act.request.as_slice())
+    .bind(act.verb.as_str())
+    .bind(&act.reason)
+    .bind(&act.who)
+    .bind(act.now.unix())
+    .bind(count(acted.credentials))
+    .bind(count(acted.copies))
+    .bind(count(acted.changed))
+    .fetch_one(&mut **tx)
+    .await?;
+    for (status_index, before, after) in changes {
+        sqlx::query("INSERT INTO status_changes (act, status_index, before, after) VALUES (?, ?, ?, ?)")
+            .bind(seq)
+            .bind(status_index)
+            .bind(before.as_str())
+            .bind(after.as_str())
+            .execute(&mut **tx)
+            .await?;
+        sqlx::query(
+            "INSERT INTO statuses (status_index, state, act) VALUES (?, ?, ?) \
+             ON CONFLICT (status_index) DO UPDATE SET state = excluded.state, act = excluded.act",
+        )
+        .bind(status_index)
+        .bind(after.as_str())
+        .bind(seq)
+        .execute(&mut **tx)
+        .await?;
+    }
+    Ok(seq)
+}
+
+fn target_of(row: &SqliteRow) -> Result<Target, Error> {
+    Ok(Target {
+        status_index: row.try_get("status_index")?,
+        offer_id: row.try_get("offer_id")?,
+        state: State::parse(row.try_get("state")?)?,
+    })
+}
+
+fn copy_of(row: &SqliteRow) -> Result<CopyStatus, Error> {
+    Ok(CopyStatus {
+        issued_id: row.try_get("issued_id")?,
+        offer_id: row.try_get("offer_id")?,
+        credential_type: row.try_get("credential_type")?,
+        issued_at: Timestamp::from_unix(row.try_get("issued_at")?),
+        state: State::parse(row.try_get("state")?)?,
+        place: place_of(row)?,
+        act: row.try_get("act")?,
+    })
+}
+
+fn act_of(row: &SqliteRow) -> Result<ActRecord, Error> {
+    Ok(ActRecord {
+        seq: row.try_get("seq")?,
+        request_id: row.try_get("request_id")?,
+        verb: Verb::parse(row.try_get("verb")?)?,
+        reason: row.try_get("reason")?,
+        who: row.try_get("who")?,
+        at: Timestamp::from_unix(row.try_get("at")?),
+        credentials: number(row, "credentials")?,
+        copies: number(row, "copies")?,
+        changed: number(row, "changed")?,
+    })
+}
+
+/// The columns `list` and `position`.
+pub(super) fn place_of(row: &SqliteRow) -> Result<Place, Error> {
+    Ok(Place { list: row.try_get("list")?, position: number(row, "position")? })
+}
+
+fn number(row: &SqliteRow, column: &'static str) -> Result<u64, Error> {
+    u64::try_from(row.try_get::<i64, _>(column)?).map_err(|_| Error::Corrupt(column))
+}
