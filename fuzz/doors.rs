@@ -19,7 +19,7 @@ use carnet_core::{
         sd_jwt::{SdJwt, Step},
     },
     time::Timestamp,
-    verify::{self, Asked, Environment, IssuerPolicy, TypeRules},
+    verify::{self, Asked, Environment, Held, IssuerPolicy, TypeRules},
 };
 use serde_json::{Map, Value, json};
 
@@ -147,7 +147,7 @@ pub(crate) fn data_integrity(bytes: &[u8]) {
 struct Anything;
 
 impl IssuerPolicy for Anything {
-    fn accepts(&self, _: &str, _: &str) -> Result<(), Problem> {
+    fn accepts(&self, _: &Held) -> Result<(), Problem> {
         Ok(())
     }
 }

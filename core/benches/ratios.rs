@@ -30,7 +30,7 @@ use carnet_core::{
         sd_jwt::{ClaimPath, IssueOptions, SdJwt, issue},
     },
     time::Timestamp,
-    verify::{self, Asked, Environment, IssuerPolicy, TypeRules},
+    verify::{self, Asked, Environment, Held, IssuerPolicy, TypeRules},
 };
 use rand_core::{CryptoRng, RngCore};
 use serde_json::{Map, Value, json};
@@ -133,8 +133,8 @@ impl Resolve for AtHand {
     }
 }
 impl IssuerPolicy for AtHand {
-    fn accepts(&self, issuer: &str, _: &str) -> Result<(), Problem> {
-        assert_eq!(issuer, self.issuer);
+    fn accepts(&self, held: &Held) -> Result<(), Problem> {
+        assert_eq!(held.credential.issuer(), self.issuer);
         Ok(())
     }
 }

@@ -1,6 +1,9 @@
 //! What an issuer promises: its own word on what it will send, and so what the copies are held to.
 
-use carnet_core::{Code, Problem, verify::IssuerPolicy};
+use carnet_core::{
+    Code, Problem,
+    verify::{Held, IssuerPolicy},
+};
 use carnet_proto::issuer::v1::ReadMetadataResponse;
 use carnet_spec::Catalogue;
 
@@ -68,11 +71,11 @@ impl Promise {
 
 /// Only the issuer that made the offer, and only for what it offered.
 impl IssuerPolicy for Promise {
-    fn accepts(&self, issuer: &str, credential_type: &str) -> Result<(), Problem> {
-        if issuer != self.issuer {
+    fn accepts(&self, held: &Held) -> Result<(), Problem> {
+        if held.credential.issuer() != self.issuer {
             return Err(Problem::new(Code::IssuerMismatch, "the credential is by another issuer than the offer"));
         }
-        if credential_type != self.type_name {
+        if held.type_name != self.type_name {
             return Err(Problem::new(
                 Code::TypeUnknown,
                 "the credential is of another type than the one that was offered",

@@ -173,12 +173,12 @@ impl<S: Send + Sync> Resolve for Own<'_, S> {
 }
 
 impl<S: Send + Sync> IssuerPolicy for Own<'_, S> {
-    fn accepts(&self, issuer: &str, credential_type: &str) -> Result<(), Problem> {
-        if issuer != self.0.did.as_str() {
+    fn accepts(&self, held: &Held) -> Result<(), Problem> {
+        if held.credential.issuer() != self.0.did.as_str() {
             return Err(not_ours());
         }
         self.0
-            .credential_type(credential_type)
+            .credential_type(&held.type_name)
             .map(drop)
             .map_err(|_| Problem::new(Code::TypeUnknown, "this issuer does not issue this type any more"))
     }

@@ -39,7 +39,7 @@ pub(super) fn finish(
     };
     let schema = report.note(CheckName::Schema, about, env.types.check(&held.type_name, payload));
     let trust =
-        report.note(CheckName::IssuerTrust, about, env.issuers.accepts(held.credential.issuer(), &held.type_name));
+        report.note(CheckName::IssuerTrust, about, env.issuers.accepts(held));
     valid.and(status).and(schema).and(trust)
 }
 

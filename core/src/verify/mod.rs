@@ -29,13 +29,14 @@ pub use report::{Check, CheckName, Outcome, Report, Seen, Verified};
 /// The most presentations in one answer: what a verifier works through for a stranger is bounded.
 pub const MAX_PRESENTATIONS: usize = 32;
 
-/// Which issuers are accepted for which type.
+/// Which issuers are accepted for which credentials.
 pub trait IssuerPolicy: Send + Sync {
-    /// Whether `issuer` (a DID) is accepted for the catalogue's type of that name.
+    /// Whether the issuer of a credential is accepted for it: for its type, when it was issued, for what it shows. It is
+    /// asked once of each credential, in the order of their `issuer_trust` checks.
     ///
     /// # Errors
     /// `issuer_untrusted`
-    fn accepts(&self, issuer: &str, credential_type: &str) -> Result<(), Problem>;
+    fn accepts(&self, held: &Held) -> Result<(), Problem>;
 }
 
 /// What the catalogue knows of credential types.

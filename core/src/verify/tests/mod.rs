@@ -29,8 +29,8 @@ const AUDIENCE: &str = "decentralized_identifier:did:web:agency.example";
 /// Accepts one issuer for one type.
 struct Only(String);
 impl IssuerPolicy for Only {
-    fn accepts(&self, issuer: &str, credential_type: &str) -> Result<(), Problem> {
-        if issuer == self.0 && credential_type == "Permit" { Ok(()) } else { Err(Code::IssuerUntrusted.into()) }
+    fn accepts(&self, held: &Held) -> Result<(), Problem> {
+        if held.credential.issuer() == self.0 && held.type_name == "Permit" { Ok(()) } else { Err(Code::IssuerUntrusted.into()) }
     }
 }
 
