@@ -6,7 +6,10 @@ use std::{
 };
 
 use carnet_core::did::Did;
-use carnet_service::config::{self, ServeConfig, StartError, refused};
+use carnet_service::{
+    config::{self, ServeConfig, StartError, refused},
+    keys::KeysConfig,
+};
 use carnet_spec::Catalogue;
 use serde::Deserialize;
 
@@ -30,6 +33,9 @@ pub(crate) struct VerifierConfig {
     /// The issuers that are accepted. There are no others.
     #[serde(default)]
     pub(crate) issuers: Vec<IssuerEntry>,
+    /// Where what opens the keys is.
+    #[serde(default)]
+    pub(crate) keys: KeysConfig,
     /// Address, TLS, limits.
     #[serde(default)]
     pub(crate) serve: ServeConfig,

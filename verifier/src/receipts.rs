@@ -6,7 +6,6 @@ use carnet_core::{
     Code, Problem,
     did::{Did, DidDocument, DidUrl, Resolve, SelfContained},
     json::{self, Limits},
-    keys::Signer as _,
     receipt::{ErasureConfirmation, ErasureRequest, Kept, Receipt, ReceiptContent, Shown, request_digest},
     secure::jose::Jws,
     time::Timestamp,
@@ -20,7 +19,7 @@ use crate::{
     store::{Store, StoredRequest},
     verdicts::{KeptClaim, Summary, Taken, Verdict},
     verification::SKEW,
-    verifier::{Identity, KEY_FRAGMENT, Verifier},
+    verifier::{Identity, Verifier},
 };
 
 /// The greatest age of an erasure request, in seconds.
@@ -130,8 +129,8 @@ impl Resolve for Own {
 impl Identity {
     fn resolver(&self) -> Result<Own, Problem> {
         let document = if self.did.method() == "web" {
-            let keys = [(KEY_FRAGMENT.to_owned(), self.key.public_key())];
-            Arc::new(DidDocument::parse(&self.did, &DidDocument::render(&self.did, &keys))?)
+            // Receipts of a retired key are still this verifier's own; those of a compromised one may be anybody's.
+            Arc::new(self.key.own_document(&self.did)?)
         } else {
             SelfContained.resolve(&self.did)?
         };

@@ -2,11 +2,12 @@
 
 use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
-use carnet_core::{did::Did, keys::SecretKey};
-use carnet_fetch::{FetchOptions, HttpsFetcher};
+use carnet_core::did::Did;
 use carnet_service::{
-    config::{ServeConfig, StartError},
-    keys, serve,
+    config::StartError,
+    fetcher::fetcher,
+    keys::{self, Keyring},
+    serve,
     staff::StaffOnly,
     store as ground,
 };
@@ -36,11 +37,14 @@ pub(crate) async fn run(data: &Path, config: Option<&Path>, listen: Option<Socke
         config.serve.listen = listen;
     }
     let staff = StaffOnly::new(setup::staff_hash(data)?);
-    let key = keys::load(data)?;
+    let key = Keyring::open(data, &config.keys)?;
     let pool = ground::open(data, &MIGRATIONS).await?;
     let bound = serve::bind(&config.serve).await?;
     let mut verifier = assemble(&config, bound.public_url.clone(), key, Sqlite::new(pool.clone()))?;
     verifier.registration = registration::installed(data)?;
+    if verifier.identity.did.method() == "web" {
+        keys::require_listed(data, &verifier.identity.did, &verifier.identity.key)?;
+    }
     let verifier = Arc::new(verifier);
     if tokio::time::timeout(PREFETCH, verifier.verification.issuers.refresh(Duration::ZERO)).await.is_err() {
         tracing::warn!("not every issuer's document came in time; they are fetched again in the background");
@@ -66,7 +70,7 @@ pub(crate) async fn run(data: &Path, config: Option<&Path>, listen: Option<Socke
 pub(crate) fn assemble<S: Store>(
     config: &VerifierConfig,
     public_url: String,
-    key: SecretKey,
+    key: Keyring,
     store: S,
 ) -> Result<Verifier<S>, StartError> {
     let refused =
@@ -93,23 +97,6 @@ pub(crate) fn assemble<S: Store>(
         store,
         hub: Hub::new(),
     })
-}
-
-fn fetcher(config: &ServeConfig) -> Result<HttpsFetcher, StartError> {
-    let refused = |what: String| {
-        StartError::new(format!("{what}. Nothing was started."), "Set extra_ca to a PEM file with CA certificates.")
-    };
-    let extra_ca_pem = config
-        .extra_ca
-        .as_ref()
-        .map(|path| std::fs::read(path).map_err(|error| refused(format!("{} cannot be read: {error}", path.display()))))
-        .transpose()?;
-    let options = FetchOptions {
-        extra_ca_pem,
-        private_hosts: config.private_hosts.iter().cloned().collect(),
-        ..FetchOptions::default()
-    };
-    HttpsFetcher::new(options).map_err(|problem| refused(format!("The CA certificates cannot be used: {problem}")))
 }
 
 /// Ends the watches when the process is told to stop, so that they do not hold up the drain.

@@ -8,13 +8,17 @@ use std::{
 
 use carnet_core::{
     did::{Did, DidDocument, web},
-    keys::{Algorithm, Signer as _},
+    keys::Algorithm,
 };
-use carnet_service::{config::StartError, keys, staff, store};
+use carnet_service::{
+    config::StartError,
+    keys::{FIRST as FIRST_KEY, Keyring, KeysConfig},
+    staff, store,
+};
 use rand_core::OsRng;
 use zeroize::Zeroizing;
 
-use crate::{store::MIGRATIONS, verifier::KEY_FRAGMENT};
+use crate::store::MIGRATIONS;
 
 const STAFF_FILE: &str = "staff-token.sha256";
 
@@ -47,14 +51,14 @@ pub(crate) async fn init(data: &Path, did: Option<&str>, name: &str, algorithm: 
             "Name a directory that is yours.",
         )
     })?;
-    let key = keys::create(data, algorithm)?;
+    let key = Keyring::create(data, algorithm, &KeysConfig::default())?;
     let (did, publish_at) = match chosen {
         Some((did, url)) => {
-            let document = DidDocument::render(&did, &[(KEY_FRAGMENT.to_owned(), key.public_key())]);
+            let document = DidDocument::render(&did, &[(FIRST_KEY.to_owned(), key)]);
             write_new(&data.join("did.json"), &format!("{document:#}\n"), 0o644)?;
             (did, Some(url))
         }
-        None => (Did::jwk(&key.public_key()), None),
+        None => (Did::jwk(&key), None),
     };
     let staff_token = staff::generate(&mut OsRng);
     let hash: String = staff::hash(&staff_token).iter().map(|byte| format!("{byte:02x}")).collect();
@@ -147,7 +151,7 @@ mod tests {
         let made = init(&data, None, "City \"Job\" Centre", Algorithm::EdDsa).await.unwrap();
         assert_eq!(made.did.method(), "jwk");
         let mode = |name: &str| std::fs::metadata(data.join(name)).unwrap().permissions().mode() & 0o777;
-        assert_eq!((mode(""), mode("key.json"), mode(STAFF_FILE)), (0o700, 0o600, 0o600));
+        assert_eq!((mode(""), mode("keys.json"), mode(STAFF_FILE)), (0o700, 0o600, 0o600));
         assert_eq!(staff_hash(&data).unwrap(), staff::hash(&made.staff_token));
         for entry in std::fs::read_dir(&data).unwrap() {
             let bytes = std::fs::read(entry.unwrap().path()).unwrap();
@@ -155,9 +159,9 @@ mod tests {
         }
         let config = crate::config::VerifierConfig::load(&data, None).unwrap();
         assert_eq!((config.did.as_str(), config.name.as_str()), (made.did.as_str(), "City \"Job\" Centre"));
-        let key = std::fs::read(data.join("key.json")).unwrap();
+        let key = std::fs::read(data.join("keys.json")).unwrap();
         assert!(init(&data, None, "Again", Algorithm::EdDsa).await.is_err());
-        assert_eq!(std::fs::read(data.join("key.json")).unwrap(), key);
+        assert_eq!(std::fs::read(data.join("keys.json")).unwrap(), key);
     }
 
     #[tokio::test]

@@ -2,17 +2,11 @@
 
 use std::{sync::Arc, time::Duration};
 
-use carnet_core::{
-    did::Did,
-    keys::{SecretKey, Signer as _},
-};
-
+use carnet_core::{did::Did, keys::Signer as _};
+use carnet_service::keys::Keyring;
 use serde_json::{Map, Value};
 
 use crate::{error::Error, store::Store, verification::Verification, watch::Hub};
-
-/// The fragment of this verifier's key in a did:web document.
-pub(crate) const KEY_FRAGMENT: &str = "key-1";
 
 /// How often what has expired is swept.
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
@@ -24,16 +18,17 @@ pub(crate) struct Identity {
     pub(crate) kid: String,
     /// What holders are shown.
     pub(crate) name: String,
-    pub(crate) key: SecretKey,
+    /// It signs with the active one.
+    pub(crate) key: Keyring,
 }
 
 impl Identity {
-    /// Joins a DID and its key. `None` if the DID is a did:jwk or did:key of another key, or of a method that a
+    /// Joins a DID and its keys. `None` if the DID is a did:jwk or did:key of another key, or of a method that a
     /// wallet could not resolve.
-    pub(crate) fn new(did: Did, name: String, key: SecretKey) -> Option<Self> {
+    pub(crate) fn new(did: Did, name: String, key: Keyring) -> Option<Self> {
         let public = key.public_key();
         let fragment = match did.method() {
-            "web" => KEY_FRAGMENT.to_owned(),
+            "web" => key.name().to_owned(),
             "jwk" if did == Did::jwk(&public) => "0".to_owned(),
             "key" if did == Did::key(&public) => public.to_multikey(),
             _ => return None,

@@ -17,7 +17,7 @@ use std::path::PathBuf;
 use serde::Deserialize;
 
 pub use document::require_listed;
-pub use register::{Act, Entry, Register, State};
+pub use register::{Act, Entry, FIRST, Register, State};
 pub use ring::Keyring;
 pub use single::{create, load};
 pub use source::Source;

@@ -28,7 +28,8 @@ const VERSION: u32 = 1;
 const MAX_BYTES: u64 = 1 << 20;
 /// A DID document has room for 100 methods.
 const MOST_KEYS: usize = 64;
-const FIRST: &str = "key-1";
+/// The fragment of a service's first key.
+pub const FIRST: &str = "key-1";
 
 /// What a key is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -176,20 +177,28 @@ pub struct Register {
 impl Register {
     /// A register of one key, which is active.
     pub(super) fn new(public: PublicKey, secret: Secret, now: Timestamp) -> Self {
-        let mut register = Self { version: VERSION, keys: Vec::new(), history: Vec::new() };
-        register.keys.push(Entry {
+        let mut register = Self::without_secret(public);
+        if let Some(key) = register.keys.first_mut() {
+            (key.created, key.activated, key.secret) = (Some(now), Some(now), Some(secret));
+        }
+        register.note(now, "init", FIRST, None);
+        register
+    }
+
+    /// A register of one key, whose secret is elsewhere.
+    pub(super) fn without_secret(public: PublicKey) -> Self {
+        let first = Entry {
             name: FIRST.to_owned(),
             state: State::Active,
             public,
-            created: Some(now),
+            created: None,
             published: None,
-            activated: Some(now),
+            activated: None,
             retired: None,
             compromised: None,
-            secret: Some(secret),
-        });
-        register.note(now, "init", FIRST, None);
-        register
+            secret: None,
+        };
+        Self { version: VERSION, keys: vec![first], history: Vec::new() }
     }
 
     /// All keys, the oldest first.
@@ -348,10 +357,9 @@ impl Register {
 
     fn of_single(key: &SecretKey) -> Result<Self, StartError> {
         let secret = Secret::of(key, Form::Plain, &super::KeysConfig::default())?;
-        let mut register = Self::new(key.public_key(), secret, Timestamp::from_unix(0));
-        register.history.clear();
-        for key in &mut register.keys {
-            (key.created, key.activated) = (None, None);
+        let mut register = Self::without_secret(key.public_key());
+        if let Some(key) = register.keys.first_mut() {
+            key.secret = Some(secret);
         }
         Ok(register)
     }

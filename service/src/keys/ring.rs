@@ -20,8 +20,8 @@ pub struct Keyring {
     register: Register,
     name: String,
     signer: Box<dyn Signer>,
-    /// Held, not used: closing it lets go of the lock.
-    _lock: File,
+    /// Held, not used: closing it lets go of the lock. None for keys that are on no disk.
+    _lock: Option<File>,
 }
 
 impl Keyring {
@@ -60,7 +60,14 @@ impl Keyring {
         if matches!(secret, Secret::Plain(_)) {
             tracing::warn!(key = name, "the signing key lies on the disk in plain text; `keys seal` encrypts it");
         }
-        Ok(Self { name: name.clone(), signer, register, _lock: lock })
+        Ok(Self { name: name.clone(), signer, register, _lock: Some(lock) })
+    }
+
+    /// The ring of one key that is on no disk: of a signer that somebody else has, or a test's.
+    #[must_use]
+    pub fn of(signer: Box<dyn Signer>) -> Self {
+        let register = Register::without_secret(signer.public_key());
+        Self { name: register::FIRST.to_owned(), signer, register, _lock: None }
     }
 
     /// The fragment of the active key's DID URL.

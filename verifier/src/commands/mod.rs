@@ -1,6 +1,7 @@
 //! The command line: one file a verb.
 
 mod init;
+mod keys;
 mod registration;
 mod request;
 mod result;
@@ -44,6 +45,11 @@ enum Verb {
         #[arg(long)]
         listen: Option<SocketAddr>,
     },
+    /// The signing keys, of a verifier with a did:web. What changes them needs the service stopped.
+    Keys {
+        #[command(subcommand)]
+        verb: carnet_service::keys::verbs::KeysVerb,
+    },
     /// Registration as somebody who may ask: make the request, install what a registrar signed.
     Registration {
         #[command(subcommand)]
@@ -68,6 +74,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<u8, Failure> {
             crate::server::run(&data, config.as_deref(), listen).await?;
             Ok(0)
         }
+        Verb::Keys { verb } => keys::run(verb).await,
         Verb::Registration { verb } => registration::run(verb),
         Verb::Request { verb } => request::run(verb).await,
         Verb::Result(args) => result::run(args).await,

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use carnet_service::{config::StartError, keys};
+use carnet_service::{config::StartError, keys::Keyring};
 use carnet_spec::Catalogue;
 use clap::Subcommand;
 use serde_json::{Value, json};
@@ -79,7 +79,7 @@ pub(super) fn made(data: &Path, about: &About) -> Result<Value, Failure> {
     let broken = |what: String| StartError::new(format!("{what} Nothing was made."), "Correct the configuration.");
     let did =
         carnet_core::did::Did::parse(&config.did).map_err(|problem| broken(format!("did is refused: {problem}.")))?;
-    let identity = Identity::new(did, config.name.clone(), keys::load(data)?)
+    let identity = Identity::new(did, config.name.clone(), Keyring::open(data, &config.keys)?)
         .ok_or_else(|| broken(format!("{} is not a DID of the key in the data directory.", config.did)))?;
     let catalogue = match &config.serve.catalogue {
         Some(folder) => Catalogue::load(folder),

@@ -88,6 +88,7 @@ impl World {
             key_binding_max_age: 300,
             verdict_days: 30,
             issuers: vec![IssuerEntry { did: did(&issuer), types: vec![TYPE.to_owned()] }],
+            keys: carnet_service::keys::KeysConfig::default(),
             serve: carnet_service::config::ServeConfig { max_message_bytes: MAX_MESSAGE, ..Default::default() },
         };
         change(&mut config);
@@ -95,6 +96,7 @@ impl World {
         let pool = carnet_service::store::open(dir.path(), &MIGRATIONS).await.unwrap();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
+        let own = carnet_service::keys::Keyring::of(Box::new(own));
         let verifier = Arc::new(server::assemble(&config, url.clone(), own, Sqlite::new(pool)).unwrap());
         let staff = StaffOnly::new(carnet_service::staff::hash(TOKEN));
         let routes = grpc::routes(Arc::clone(&verifier), staff, config.serve.max_message_bytes);

@@ -1,0 +1,20 @@
+//! `keys ...`: the verbs that both services have.
+
+use carnet_core::did::Did;
+use carnet_service::{
+    config::refused,
+    fetcher::fetcher,
+    keys::verbs::{self, KeysVerb, Owner},
+};
+
+use super::Failure;
+use crate::config::VerifierConfig;
+
+pub(super) async fn run(verb: KeysVerb) -> Result<u8, Failure> {
+    let place = verb.place();
+    let config = VerifierConfig::load(&place.data, place.config.as_deref())?;
+    let did = Did::parse(&config.did).map_err(|problem| refused(format!("did is refused: {problem}")))?;
+    let fetcher = fetcher(&config.serve)?;
+    verbs::run(verb, Owner { did, config: config.keys, fetcher }).await?;
+    Ok(0)
+}
