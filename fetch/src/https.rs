@@ -78,29 +78,31 @@ impl HttpsFetcher {
     /// did_unsupported, did_malformed; address_forbidden; did_unresolved (no answer in time, TLS,
     /// a status other than 200, a redirect); too_large; did_document_invalid
     pub async fn did_web(&self, did: &Did) -> Result<Arc<DidDocument>, Problem> {
-        let url = parse_url(&carnet_core::did::web::url(did)?)?;
-        let response = self
-            .client
-            .get(url)
-            .header(ACCEPT, "application/did+json, application/json")
-            .send()
-            .await
-            .map_err(unresolved)?;
-        if response.status() != StatusCode::OK {
-            return Err(Problem::new(
-                Code::DidUnresolved,
-                format!(
-                    "the document's server answered {}; only 200 counts, redirects are not followed",
-                    response.status()
-                ),
-            ));
-        }
-        let bytes = read(response, self.max_bytes).await?;
+        let url = carnet_core::did::web::url(did)?;
+        let bytes = self.bytes(&url, "application/did+json, application/json", self.max_bytes).await?;
         let limits = Limits { max_bytes: self.max_bytes, ..Limits::DOCUMENT };
         let document = json::parse(&bytes, limits).map_err(|problem| {
             Problem::new(Code::DidDocumentInvalid, format!("the document is not acceptable JSON ({problem})"))
         })?;
         DidDocument::parse(did, &document).map(Arc::new)
+    }
+
+    /// Fetches what is at an https URL, under the same rules as a DID's document, with at most `max_bytes`. `accept` are
+    /// media types. For URLs that a configuration names, never for one that a stranger sent.
+    ///
+    /// # Errors
+    /// did_malformed (no plain https URL); address_forbidden; did_unresolved (no answer in time, TLS, a status other than
+    /// 200, a redirect); too_large
+    pub async fn bytes(&self, url: &str, accept: &str, max_bytes: usize) -> Result<Vec<u8>, Problem> {
+        let response = self.client.get(parse_url(url)?).header(ACCEPT, accept).send().await.map_err(unresolved)?;
+        if response.status() != StatusCode::OK {
+            let answered = response.status();
+            return Err(Problem::new(
+                Code::DidUnresolved,
+                format!("the document's server answered {answered}; only 200 counts, redirects are not followed"),
+            ));
+        }
+        read(response, max_bytes).await
     }
 }
 
@@ -117,7 +119,7 @@ fn parse_url(text: &str) -> Result<Url, Problem> {
 }
 
 async fn read(mut response: Response, max_bytes: usize) -> Result<Vec<u8>, Problem> {
-    let too_large = || Problem::new(Code::TooLarge, format!("the DID's document has more than {max_bytes} bytes"));
+    let too_large = || Problem::new(Code::TooLarge, format!("the document has more than {max_bytes} bytes"));
     if response.content_length().is_some_and(|length| usize::try_from(length).map_or(true, |length| length > max_bytes))
     {
         return Err(too_large());

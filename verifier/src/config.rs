@@ -13,6 +13,8 @@ use carnet_service::{
 use carnet_spec::Catalogue;
 use serde::Deserialize;
 
+use crate::trust::TrustConfig;
+
 /// What the operator decides. An unknown field is refused.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -30,9 +32,11 @@ pub(crate) struct VerifierConfig {
     /// How long the verdict on a query of one's own is kept, in days; a template says it itself.
     #[serde(default = "default_verdict_days")]
     pub(crate) verdict_days: u32,
-    /// The issuers that are accepted. There are no others.
+    /// The issuers that are accepted, whatever a trust list says.
     #[serde(default)]
     pub(crate) issuers: Vec<IssuerEntry>,
+    /// The trust list, for issuers beside those; none: there are no others.
+    pub(crate) trust: Option<TrustConfig>,
     /// Where what opens the keys is.
     #[serde(default)]
     pub(crate) keys: KeysConfig,

@@ -1,4 +1,5 @@
-//! The issuers that this verifier accepts: those that its configuration names, for the types it names, and no others.
+//! The issuers that this verifier accepts: those that its configuration names, for the types it names; those that its trust
+//! list accredits, if it has one; and no others.
 //!
 //! Their documents are fetched when the service starts and again in the background, so that verifying one person's
 //! credential asks nobody anything. The DID of anyone else is never looked up: whoever presents cannot make this
@@ -6,7 +7,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -14,9 +15,15 @@ use carnet_core::{
     Code, Problem,
     did::{Did, DidDocument, Resolve},
     time::Timestamp,
+    trust::list::{LimitingClaims, Question, TrustList},
     verify::{Held, IssuerPolicy},
 };
 use carnet_fetch::{DidCache, HttpsFetcher};
+
+use crate::{
+    store::TrustStore,
+    trust::{Ground, Trust},
+};
 
 /// How often it is looked in the background whether a document is due, and how soon a missing one is tried again.
 pub(crate) const LOOK_EVERY: Duration = Duration::from_secs(30);
@@ -27,29 +34,70 @@ pub(crate) const OLD_AFTER: Duration = Duration::from_secs(600);
 /// The accepted issuers and their documents.
 pub(crate) struct Issuers {
     types: BTreeMap<Did, BTreeSet<String>>,
+    trust: Option<Trust>,
+    /// By the names of all types of the catalogue.
+    limiting: BTreeMap<String, LimitingClaims>,
     cache: DidCache,
     fetcher: HttpsFetcher,
 }
 
 impl Issuers {
-    pub(crate) fn new(types: BTreeMap<Did, BTreeSet<String>>, fetcher: HttpsFetcher) -> Self {
-        Self { types, cache: DidCache::default(), fetcher }
+    pub(crate) fn new(
+        types: BTreeMap<Did, BTreeSet<String>>,
+        trust: Option<Trust>,
+        limiting: BTreeMap<String, LimitingClaims>,
+        fetcher: HttpsFetcher,
+    ) -> Self {
+        Self { types, trust, limiting, cache: DidCache::default(), fetcher }
+    }
+
+    /// Looks at the trust list's source, if there is a trust list and it is due. What is wrong is warned of.
+    pub(crate) async fn refresh_trust<S: TrustStore>(&self, store: &S, max_age: Duration, now: Timestamp) {
+        if let Some(trust) = &self.trust {
+            // It warns by itself.
+            let _ = trust.refresh(store, (&self.fetcher, &self.cache), max_age, now).await;
+        }
+    }
+
+    /// Whose documents, and status lists, are fetched before anybody presents: the issuers that the configuration names, and
+    /// those of the trust list with an accreditation for a type of the catalogue, also one that is over. They may be others
+    /// after each refresh of the trust list.
+    pub(crate) fn dids(&self) -> BTreeSet<Did> {
+        let list = self.trust.as_ref().and_then(Trust::list);
+        let listed = list.iter().flat_map(|list| &list.contents().issuers);
+        let known = |name: &String| self.limiting.contains_key(name);
+        let listed = listed.filter(|entry| entry.accreditations.iter().any(|held| held.types.iter().any(known)));
+        let supported = |did: &Did| matches!(did.method(), "web" | "jwk" | "key");
+        let listed = listed.filter_map(|entry| Did::parse(&entry.id).ok()).filter(supported);
+        self.types.keys().cloned().chain(listed).collect()
     }
 
     /// Fetches every document that is missing or older than `max_age`. What cannot be had is warned of and tried again
     /// later; an older copy of it stays in use for a day.
     pub(crate) async fn refresh(&self, max_age: Duration) {
-        for did in self.types.keys() {
+        for did in &self.dids() {
             if let Err(problem) = self.cache.refresh(&self.fetcher, did, max_age).await {
                 tracing::warn!(issuer = %did, code = %problem.code, detail = problem.detail, "an issuer's document could not be had; it is tried again, and a copy older than a day is not believed");
             }
         }
     }
 
+    /// Whether a DID is in the configuration or in the trust list that decides.
+    fn knows(&self, did: &Did) -> bool {
+        let listed = |list: Arc<TrustList>| list.contents().issuer(did.as_str()).is_some();
+        self.types.contains_key(did) || self.trust.as_ref().and_then(Trust::list).is_some_and(listed)
+    }
+
     /// Whether the configuration names an issuer for a type.
     fn names(&self, issuer: &str, credential_type: &str) -> bool {
         let did = Did::parse(issuer).ok();
         did.and_then(|did| self.types.get(&did)).is_some_and(|types| types.contains(credential_type))
+    }
+
+    /// What is to be asked about issuers at `now`, all by one trust list.
+    pub(crate) fn judging(&self, now: Timestamp) -> Judging<'_> {
+        let list = self.trust.as_ref().map(Trust::current);
+        Judging { issuers: self, list, now, grounds: Mutex::default() }
     }
 
     /// What their documents say at `now`, from memory: no verdict waits for a fetch or causes one.
@@ -69,20 +117,50 @@ pub(crate) struct IssuersAt<'a> {
     now: Timestamp,
 }
 
-impl IssuerPolicy for Issuers {
-    fn accepts(&self, held: &Held) -> Result<(), Problem> {
-        if self.names(held.credential.issuer(), &held.type_name) {
-            return Ok(());
+/// One verdict's questions about issuers, with their answers.
+pub(crate) struct Judging<'a> {
+    issuers: &'a Issuers,
+    /// None: there is no trust list. Else the one that decides, or why none does.
+    list: Option<Result<Arc<TrustList>, Problem>>,
+    now: Timestamp,
+    grounds: Mutex<Vec<Ground>>,
+}
+
+impl Judging<'_> {
+    /// Why each issuer was accepted or refused, in the order of the questions.
+    pub(crate) fn into_grounds(self) -> Vec<Ground> {
+        self.grounds.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn ground(&self, held: &Held) -> Ground {
+        let (issuer, name) = (held.credential.issuer(), held.type_name.as_str());
+        if self.issuers.names(issuer, name) {
+            return Ground::configured(issuer, name);
         }
-        let type_name = &held.type_name;
-        Err(Problem::new(Code::IssuerUntrusted, format!("this verifier does not accept {type_name} from that issuer")))
+        match &self.list {
+            None => Ground::nobody(name, "not_configured", "This verifier does not accept this type from that issuer."),
+            Some(Err(problem)) => Ground::nobody(name, problem.code.as_str(), &problem.detail),
+            Some(Ok(list)) => {
+                let limiting = self.issuers.limiting.get(name).cloned().unwrap_or_default();
+                Ground::listed(&list.why(&Question::about(held, &limiting), self.now), name)
+            }
+        }
+    }
+}
+
+impl IssuerPolicy for Judging<'_> {
+    fn accepts(&self, held: &Held) -> Result<(), Problem> {
+        let ground = self.ground(held);
+        let result = ground.check();
+        self.grounds.lock().unwrap_or_else(PoisonError::into_inner).push(ground);
+        result
     }
 }
 
 impl Resolve for IssuersAt<'_> {
     fn resolve(&self, did: &Did) -> Result<Arc<DidDocument>, Problem> {
         let self_contained = matches!(did.method(), "jwk" | "key");
-        if !self_contained && !self.issuers.types.contains_key(did) {
+        if !self_contained && !self.issuers.knows(did) {
             return Err(Problem::new(
                 Code::IssuerUntrusted,
                 "that DID is not one of the accepted issuers, so its document is not looked up",
@@ -100,7 +178,7 @@ mod tests {
 
     fn issuers(did: &str) -> Issuers {
         let types = BTreeMap::from([(Did::parse(did).unwrap(), BTreeSet::from([QUALIFICATION.to_owned()]))]);
-        Issuers::new(types, HttpsFetcher::new(carnet_fetch::FetchOptions::default()).unwrap())
+        Issuers::new(types, None, BTreeMap::new(), HttpsFetcher::new(carnet_fetch::FetchOptions::default()).unwrap())
     }
 
     #[test]

@@ -15,6 +15,7 @@ mod setup;
 mod store;
 #[cfg(test)]
 mod tests;
+mod trust;
 mod verdicts;
 mod verification;
 mod verifier;

@@ -19,6 +19,7 @@ use crate::{
     issuers::Issuers,
     registration, setup,
     store::{MIGRATIONS, Sqlite, Store},
+    trust::Trust,
     verification::Verification,
     verifier::{Identity, Settings, Verifier},
     watch::Hub,
@@ -46,7 +47,7 @@ pub(crate) async fn run(data: &Path, config: Option<&Path>, listen: Option<Socke
         keys::require_listed(data, &verifier.identity.did, &verifier.identity.key)?;
     }
     let verifier = Arc::new(verifier);
-    if tokio::time::timeout(PREFETCH, verifier.verification.issuers.refresh(Duration::ZERO)).await.is_err() {
+    if tokio::time::timeout(PREFETCH, verifier.refresh(Duration::ZERO)).await.is_err() {
         tracing::warn!("not every issuer's document came in time; they are fetched again in the background");
     }
     let background = [
@@ -83,10 +84,14 @@ pub(crate) fn assemble<S: Store>(
         None => Catalogue::embedded(),
     }
     .map_err(|error| refused(format!("The catalogue is refused: {error}")))?;
-    let issuers = Issuers::new(config.accepted(&catalogue)?, fetcher(&config.serve)?);
-    if config.issuers.is_empty() {
-        tracing::warn!("no issuer is configured, so that every credential is refused; add [[issuers]] to config.toml");
+    let trust = config.trust.as_ref().map(Trust::new).transpose()?;
+    if config.issuers.is_empty() && trust.is_none() {
+        tracing::warn!(
+            "no issuer and no trust list is configured, so that every credential is refused; add [[issuers]] or [trust] to config.toml"
+        );
     }
+    let limiting = catalogue.types().map(|known| (known.name.clone(), known.limiting.clone())).collect();
+    let issuers = Issuers::new(config.accepted(&catalogue)?, trust, limiting, fetcher(&config.serve)?);
     let verification = Verification::new(issuers, catalogue, i64::from(config.key_binding_max_age))
         .map_err(|problem| refused(format!("The cryptosuites are refused: {problem}.")))?;
     Ok(Verifier {

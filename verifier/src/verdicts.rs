@@ -12,12 +12,14 @@ use carnet_core::{
     receipt::ShownThreshold,
     secure::sd_jwt::{ClaimPath, Step},
     time::Timestamp,
-    verify::{Answer, Held, Outcome as CoreOutcome, Report, Seen, Verified},
+    verify::{Answer, CheckName, Held, Outcome as CoreOutcome, Report, Seen, Verified},
     wipe,
 };
 use carnet_spec::Keep;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+
+use crate::trust::Ground;
 
 /// What came of verifying: named checks, codes, and the paths that were shown. Never a claim's value.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -28,6 +30,9 @@ pub(crate) struct Verdict {
     checks: Vec<Check>,
     verified_at: Timestamp,
     credentials: Vec<Summary>,
+    /// Why each issuer was accepted or refused. Verdicts of before it was kept have none.
+    #[serde(default)]
+    grounds: Vec<Ground>,
 }
 
 /// One named check.
@@ -112,13 +117,39 @@ impl Verdict {
     }
 
     fn accepting(report: &Report, credentials: Vec<Summary>, now: Timestamp) -> Self {
-        Self { accepted: true, reason: String::new(), checks: checks(report), verified_at: now, credentials }
+        Self {
+            accepted: true,
+            reason: String::new(),
+            checks: checks(report),
+            verified_at: now,
+            credentials,
+            grounds: Vec::new(),
+        }
     }
 
     fn refusing(report: &Report, now: Timestamp) -> Self {
         // A report without a failure and without a verified value would be a fault of core's: unknown is never valid.
         let reason = report.failure().map_or("unknown_format", |problem| problem.code.as_str()).to_owned();
-        Self { accepted: false, reason, checks: checks(report), verified_at: now, credentials: Vec::new() }
+        Self {
+            accepted: false,
+            reason,
+            checks: checks(report),
+            verified_at: now,
+            credentials: Vec::new(),
+            grounds: Vec::new(),
+        }
+    }
+
+    /// The same with why each issuer was accepted or refused, in the order in which `report` has the checks of it.
+    pub(crate) fn on_grounds(mut self, report: &Report, grounds: Vec<Ground>) -> Self {
+        let checks = report.checks().iter().filter(|check| check.name == CheckName::IssuerTrust);
+        self.grounds = checks.zip(grounds).map(|(check, ground)| ground.of_query(&check.about)).collect();
+        self
+    }
+
+    /// Why each issuer was accepted or refused.
+    pub(crate) fn grounds(&self) -> &[Ground] {
+        &self.grounds
     }
 
     /// Whether everything held.
@@ -209,6 +240,13 @@ fn summary(seen: &Seen, query: &Query) -> Summary {
         format: seen.format.clone(),
         disclosed_paths: seen.disclosed.iter().filter(is_claim).map(|path| path_to_text(path)).collect(),
         thresholds: thresholds.collect(),
+    }
+}
+
+impl Judged {
+    /// [`Verdict::on_grounds`]
+    pub(crate) fn on_grounds(self, report: &Report, grounds: Vec<Ground>) -> Self {
+        Self { verdict: self.verdict.on_grounds(report, grounds), ..self }
     }
 }
 

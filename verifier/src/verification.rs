@@ -14,6 +14,7 @@ use carnet_spec::Catalogue;
 use crate::{
     error::Error,
     issuers::Issuers,
+    trust::Ground,
     verdicts::{Disclosed, Judged, Verdict},
 };
 
@@ -69,9 +70,10 @@ impl Verification {
                 audience: &binding.audience,
                 max_age: this.max_age,
             };
-            let (report, verified) = this.with_environment(now, |env| verify::presentation(&vp_token, &asked, env));
+            let ((report, verified), grounds) =
+                this.with_environment(now, |env| verify::presentation(&vp_token, &asked, env));
             vp_token.values_mut().flatten().for_each(zeroize::Zeroize::zeroize);
-            Verdict::on_presentation(&report, verified, &binding.query, now)
+            Verdict::on_presentation(&report, verified, &binding.query, now).on_grounds(&report, grounds)
         })
         .await
     }
@@ -84,23 +86,27 @@ impl Verification {
     ) -> Result<(Verdict, Option<Disclosed>), Error> {
         let this = Arc::clone(self);
         blocking(move || {
-            let (report, verified) = this.with_environment(now, |env| verify::credential(&bytes, env));
+            let ((report, verified), grounds) = this.with_environment(now, |env| verify::credential(&bytes, env));
             zeroize::Zeroize::zeroize(&mut bytes);
-            Verdict::on_credential(&report, verified, now)
+            let (verdict, disclosed) = Verdict::on_credential(&report, verified, now);
+            (verdict.on_grounds(&report, grounds), disclosed)
         })
         .await
     }
 
-    fn with_environment<T>(&self, now: Timestamp, run: impl FnOnce(&Environment<'_>) -> T) -> T {
+    /// Runs the pipeline, and says why each issuer was accepted or refused.
+    fn with_environment<T>(&self, now: Timestamp, run: impl FnOnce(&Environment<'_>) -> T) -> (T, Vec<Ground>) {
         let suites: Vec<&dyn Cryptosuite> = self.suites.iter().map(AsRef::as_ref).collect();
-        run(&Environment {
+        let judging = self.issuers.judging(now);
+        let ran = run(&Environment {
             now,
             skew: SKEW,
             resolver: &self.issuers.at(now),
             suites: &suites,
-            issuers: &self.issuers,
+            issuers: &judging,
             types: &self.catalogue,
-        })
+        });
+        (ran, judging.into_grounds())
     }
 }
 

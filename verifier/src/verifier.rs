@@ -85,12 +85,20 @@ impl<S: Store> Verifier<S> {
         }
     }
 
-    /// Keeps the issuers' documents fresh, for as long as the service runs.
+    /// Looks at the trust list's source, and then fetches the issuers' documents: all that are missing or older than
+    /// `max_age`.
+    pub(crate) async fn refresh(&self, max_age: Duration) {
+        let issuers = &self.verification.issuers;
+        issuers.refresh_trust(&self.store, max_age, carnet_service::time::now()).await;
+        issuers.refresh(max_age).await;
+    }
+
+    /// Keeps the trust list and the issuers' documents fresh, for as long as the service runs.
     pub(crate) async fn keep_refreshing(self: Arc<Self>) {
         let mut every = tokio::time::interval(crate::issuers::LOOK_EVERY);
         loop {
             every.tick().await;
-            self.verification.issuers.refresh(crate::issuers::OLD_AFTER).await;
+            self.refresh(crate::issuers::OLD_AFTER).await;
         }
     }
 }

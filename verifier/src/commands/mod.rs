@@ -7,6 +7,7 @@ mod request;
 mod result;
 mod show;
 mod verify;
+mod why;
 
 use std::{net::SocketAddr, path::PathBuf};
 
@@ -62,6 +63,8 @@ enum Verb {
     },
     /// What came of a request.
     Result(result::ResultArgs),
+    /// By which entry of the trust list, and which rule, the issuers of an answer were accepted or refused.
+    Why(why::WhyArgs),
     /// Verify a credential or a presentation that was handed over directly.
     Verify(verify::VerifyArgs),
 }
@@ -78,6 +81,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<u8, Failure> {
         Verb::Registration { verb } => registration::run(verb),
         Verb::Request { verb } => request::run(verb).await,
         Verb::Result(args) => result::run(args).await,
+        Verb::Why(args) => why::run(args).await,
         Verb::Verify(args) => verify::run(args).await,
     }
 }

@@ -37,7 +37,7 @@ pub(super) async fn run(args: ResultArgs) -> Result<u8, Failure> {
 }
 
 /// 0 accepted, 1 refused, expired or erased, 3 not answered yet.
-fn exit_code(result: &RequestResult) -> u8 {
+pub(super) fn exit_code(result: &RequestResult) -> u8 {
     match RequestState::try_from(result.state) {
         Ok(RequestState::Accepted) => 0,
         Ok(RequestState::Refused | RequestState::Expired | RequestState::Erased) => 1,

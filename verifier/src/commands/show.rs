@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 
 use carnet_proto::verifier::v1::{
-    Check, CheckOutcome, CredentialSummary, KeptClaim, ProvedThreshold, RequestResult, RequestState, Verdict,
-    proved_threshold::Bound,
+    Check, CheckOutcome, CredentialSummary, IssuerAuthority, IssuerDecision, KeptClaim, ProvedThreshold, RequestResult,
+    RequestState, Verdict, proved_threshold::Bound,
 };
 use carnet_service::wire;
 use serde_json::{Value, json};
@@ -59,7 +59,54 @@ pub(super) fn verdict(verdict: &Verdict) -> Value {
         "checks": verdict.checks.iter().map(check).collect::<Vec<_>>(),
         "verified_at": time(verdict.verified_at.as_ref()),
         "credentials": verdict.credentials.iter().map(summary).collect::<Vec<_>>(),
+        "issuers": verdict.issuers.iter().map(decision).collect::<Vec<_>>(),
     })
+}
+
+/// By which entry and rule an issuer was accepted or refused.
+pub(super) fn decision(decision: &IssuerDecision) -> Value {
+    json!({
+        "query_id": decision.query_id,
+        "accepted": decision.accepted,
+        "decided_by": authority(decision.decided_by),
+        "credential_type": decision.credential_type,
+        "issuer": decision.issuer,
+        "rule": decision.rule,
+        "meaning": decision.meaning,
+        "trust_list": decision.sequence,
+        "entry": decision.entry,
+        "accreditation": decision.accreditation,
+    })
+}
+
+fn authority(authority: i32) -> &'static str {
+    match IssuerAuthority::try_from(authority) {
+        Ok(IssuerAuthority::Configuration) => "configuration",
+        Ok(IssuerAuthority::TrustList) => "trust_list",
+        Ok(IssuerAuthority::Nobody) => "nobody",
+        Ok(IssuerAuthority::Unspecified) | Err(_) => "unknown",
+    }
+}
+
+/// The same for a person.
+pub(super) fn decision_text(decision: &IssuerDecision) -> String {
+    let IssuerDecision { credential_type, issuer, rule, meaning, sequence, entry, accreditation, .. } = decision;
+    let verdict = if decision.accepted { "accepted" } else { "refused" };
+    let issuer = if issuer.is_empty() { "an issuer that nobody lists" } else { issuer };
+    let mut text = format!("{credential_type} from {issuer}: {verdict}. {meaning}\n  rule           {rule}\n");
+    let by = match (authority(decision.decided_by), sequence) {
+        ("trust_list", number) => format!("trust list {number}"),
+        ("configuration", _) => "the configuration of this verifier".to_owned(),
+        _ => "nobody: neither the configuration nor a trust list that holds".to_owned(),
+    };
+    // Writing to a String does not fail.
+    writeln!(text, "  decided by     {by}").ok();
+    for (what, value) in [("entry", entry), ("accreditation", accreditation)] {
+        if !value.is_empty() {
+            writeln!(text, "  {what:<14} {}", value.escape_debug()).ok();
+        }
+    }
+    text
 }
 
 fn check(check: &Check) -> Value {

@@ -8,6 +8,7 @@ use carnet_service::wire;
 
 use crate::{
     store::{State, StoredRequest},
+    trust::{DecidedBy, Ground},
     verdicts::{Check, KeptClaim, Outcome, Summary, Verdict},
     verification::VpToken,
 };
@@ -70,6 +71,27 @@ pub(super) fn verdict(verdict: &Verdict) -> proto::Verdict {
         checks: verdict.checks().iter().map(check).collect(),
         verified_at: Some(wire::timestamp(verdict.verified_at())),
         credentials: verdict.credentials().iter().map(summary).collect(),
+        issuers: verdict.grounds().iter().map(ground).collect(),
+    }
+}
+
+fn ground(ground: &Ground) -> proto::IssuerDecision {
+    let decided_by = match ground.decided_by {
+        DecidedBy::Configuration => proto::IssuerAuthority::Configuration,
+        DecidedBy::TrustList => proto::IssuerAuthority::TrustList,
+        DecidedBy::Nobody => proto::IssuerAuthority::Nobody,
+    };
+    proto::IssuerDecision {
+        query_id: ground.query_id.clone(),
+        accepted: ground.accepted,
+        decided_by: decided_by.into(),
+        credential_type: ground.credential_type.clone(),
+        issuer: ground.issuer.clone(),
+        rule: ground.rule.clone(),
+        meaning: ground.meaning.clone(),
+        sequence: ground.sequence,
+        entry: ground.entry.clone(),
+        accreditation: ground.accreditation.clone(),
     }
 }
 

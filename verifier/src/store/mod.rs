@@ -15,8 +15,10 @@ use crate::{
 mod sqlite;
 #[cfg(test)]
 mod tests;
+mod trust;
 
 pub(crate) use sqlite::{MIGRATIONS, Sqlite};
+pub(crate) use trust::{Remembered, TrustStore};
 
 /// How often one request may be answered wrongly before it is closed: enough for a wallet's mistakes,
 /// too few to work a verifier with.
@@ -161,7 +163,7 @@ pub(crate) enum Admission {
 }
 
 /// What a database has to offer. Each method is one transaction, and leaves nothing half done.
-pub(crate) trait Store: Send + Sync + 'static {
+pub(crate) trait Store: TrustStore + Send + Sync + 'static {
     /// Stores a request. If one with its `request_id` is there, that one is returned and nothing is stored.
     fn create_request(
         &self,

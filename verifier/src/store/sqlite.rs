@@ -24,7 +24,6 @@ impl Sqlite {
         Self { pool }
     }
 
-    #[cfg(test)]
     pub(crate) fn pool(&self) -> &SqlitePool {
         &self.pool
     }

@@ -4,4 +4,5 @@ mod exchange;
 mod issuers;
 mod limits;
 mod receipts;
+mod trust;
 mod world;

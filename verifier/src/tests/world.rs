@@ -88,6 +88,7 @@ impl World {
             key_binding_max_age: 300,
             verdict_days: 30,
             issuers: vec![IssuerEntry { did: did(&issuer), types: vec![TYPE.to_owned()] }],
+            trust: None,
             keys: carnet_service::keys::KeysConfig::default(),
             serve: carnet_service::config::ServeConfig { max_message_bytes: MAX_MESSAGE, ..Default::default() },
         };

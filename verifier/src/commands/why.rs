@@ -1,0 +1,41 @@
+//! `why`: by which entry and rule the issuers of an answer were accepted or refused.
+
+use carnet_proto::verifier::v1::ReadResultRequest;
+use carnet_service::client::StaffArgs;
+use clap::Args;
+use serde_json::{Value, json};
+
+use super::{Failure, client, show};
+
+#[derive(Debug, Args)]
+pub(crate) struct WhyArgs {
+    /// The request's id.
+    id: String,
+    #[command(flatten)]
+    staff: StaffArgs,
+}
+
+/// 0: every issuer was accepted, 1: one was refused, or no verdict is kept, 3: there is no answer yet.
+pub(super) async fn run(args: WhyArgs) -> Result<u8, Failure> {
+    let mut client = client(&args.staff).await?;
+    let answer = client.read_result(ReadResultRequest { id: args.id }).await?.into_inner();
+    let result = answer.result.unwrap_or_default();
+    let verdict = result.verdict.clone().unwrap_or_default();
+    if args.staff.json {
+        let issuers: Value = verdict.issuers.iter().map(show::decision).collect();
+        println!(
+            "{}",
+            json!({"id": result.id, "state": show::state(result.state), "reason": verdict.reason, "issuers": issuers})
+        );
+    } else if verdict.issuers.is_empty() {
+        println!("Request {}: {}; no issuer was asked about.", result.id, show::state(result.state));
+    } else {
+        verdict.issuers.iter().for_each(|decision| print!("{}", show::decision_text(decision)));
+    }
+    let accepted = !verdict.issuers.is_empty() && verdict.issuers.iter().all(|decision| decision.accepted);
+    match (accepted, super::result::exit_code(&result)) {
+        (true, _) => Ok(0),
+        (false, 3) => Ok(3),
+        (false, _) => Ok(1),
+    }
+}

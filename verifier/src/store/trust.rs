@@ -1,0 +1,64 @@
+//! The newest trust list that was accepted.
+
+use std::future::Future;
+
+use carnet_core::trust::list::Seen;
+use carnet_service::store::begin;
+use sqlx::Row as _;
+
+use super::{Sqlite, StoreError};
+
+/// What is kept of the newest list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Remembered {
+    /// Its number and digest.
+    pub(crate) seen: Seen,
+    /// The list itself.
+    pub(crate) document: String,
+}
+
+/// What a database has to offer for trust lists.
+pub(crate) trait TrustStore: Send + Sync {
+    /// The newest list of that name.
+    fn remembered(&self, list: &str) -> impl Future<Output = Result<Option<Remembered>, StoreError>> + Send;
+
+    /// Keeps a list unless one is kept with its number or a greater one. Which one is kept after that.
+    fn remember(&self, list: &str, new: &Remembered) -> impl Future<Output = Result<Seen, StoreError>> + Send;
+}
+
+impl TrustStore for Sqlite {
+    async fn remembered(&self, list: &str) -> Result<Option<Remembered>, StoreError> {
+        let row = sqlx::query("SELECT sequence, digest, document FROM trust_lists WHERE list = ?")
+            .bind(list)
+            .fetch_optional(self.pool())
+            .await?;
+        let Some(row) = row else { return Ok(None) };
+        let sequence = u64::try_from(row.try_get::<i64, _>("sequence")?).map_err(|_| StoreError::Unreadable)?;
+        let seen = Seen { sequence, digest: row.try_get("digest")? };
+        Ok(Some(Remembered { seen, document: row.try_get("document")? }))
+    }
+
+    async fn remember(&self, list: &str, new: &Remembered) -> Result<Seen, StoreError> {
+        let sequence = i64::try_from(new.seen.sequence).map_err(|_| StoreError::Unreadable)?;
+        let mut transaction = begin(self.pool(), "remember_trust_list").await?;
+        sqlx::query(
+            "INSERT INTO trust_lists (list, sequence, digest, document) VALUES (?, ?, ?, ?) ON CONFLICT (list) DO UPDATE \
+             SET sequence = excluded.sequence, digest = excluded.digest, document = excluded.document \
+             WHERE excluded.sequence > trust_lists.sequence",
+        )
+        .bind(list)
+        .bind(sequence)
+        .bind(&new.seen.digest)
+        .bind(&new.document)
+        .execute(&mut *transaction)
+        .await?;
+        let row = sqlx::query("SELECT sequence, digest FROM trust_lists WHERE list = ?")
+            .bind(list)
+            .fetch_one(&mut *transaction)
+            .await?;
+        let sequence = u64::try_from(row.try_get::<i64, _>("sequence")?).map_err(|_| StoreError::Unreadable)?;
+        let seen = Seen { sequence, digest: row.try_get("digest")? };
+        transaction.commit().await?;
+        Ok(seen)
+    }
+}

@@ -1,0 +1,345 @@
+//! The trust list: who may issue what, signed by the operators that the configuration pins (spec/trust.md).
+//!
+//! It is read when the service starts and again in the background, from a file or over HTTPS. The newest that was ever
+//! accepted is in the store before anything is decided by it, and decides after a restart too, so that a source that is
+//! down stops nobody and one that brings an older list back is refused. Its end counts at every decision.
+
+use std::{
+    path::PathBuf,
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
+};
+
+use carnet_core::{
+    Code, Problem,
+    did::{Did, Resolve},
+    json::{self, Limits},
+    time::Timestamp,
+    trust::list::{Accreditation, Operators, Pinned, Seen, TrustList, Why},
+};
+use carnet_fetch::{DidCache, HttpsFetcher};
+use carnet_service::config::{StartError, refused};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use crate::{
+    store::{Remembered, TrustStore},
+    verification::SKEW,
+};
+
+/// Which list, and whose word it takes.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TrustConfig {
+    /// Where the list is: a file, or an https URL.
+    pub(crate) list: String,
+    /// The DID that names the list.
+    pub(crate) issuer: String,
+    /// The DIDs of its operators.
+    pub(crate) operators: Vec<String>,
+    /// How many of them must have signed.
+    pub(crate) quorum: usize,
+}
+
+enum Source {
+    File(PathBuf),
+    Url(String),
+}
+
+/// The list that decides, if there is one.
+pub(crate) struct Trust {
+    source: Source,
+    name: String,
+    operators: Arc<Operators>,
+    dids: Vec<Did>,
+    current: RwLock<Current>,
+}
+
+#[derive(Default)]
+struct Current {
+    list: Option<Arc<TrustList>>,
+    /// Why the source's list was refused when it was last looked at.
+    trouble: Option<Problem>,
+    /// SHA-256 of the text that was last looked at and not refused.
+    text: Option<[u8; 32]>,
+    /// When the source was last read.
+    read_at: Option<Timestamp>,
+}
+
+impl Trust {
+    /// # Errors
+    /// A DID, the quorum or the URL is none.
+    pub(crate) fn new(config: &TrustConfig) -> Result<Self, StartError> {
+        let wrong = |problem: Problem| refused(format!("trust: {problem}"));
+        let operators = config.operators.iter().map(String::as_str);
+        let operators = Operators::pin(&config.issuer, operators, config.quorum).map_err(wrong)?;
+        let dids: Vec<Did> =
+            config.operators.iter().map(|did| Did::parse(did)).collect::<Result<_, _>>().map_err(wrong)?;
+        let source = match config.list.split_once("://") {
+            Some(("https", _)) => Source::Url(config.list.clone()),
+            Some(_) => return Err(refused("trust: list is neither a file nor an https URL")),
+            None => Source::File(PathBuf::from(&config.list)),
+        };
+        if config.quorum.saturating_mul(2) <= dids.len() {
+            tracing::warn!(
+                "the trust list's quorum is not more than half of its operators, so that two halves could sign two lists"
+            );
+        }
+        Ok(Self {
+            source,
+            name: config.issuer.clone(),
+            operators: Arc::new(operators),
+            dids,
+            current: RwLock::new(Current::default()),
+        })
+    }
+
+    /// The list that decides.
+    pub(crate) fn list(&self) -> Option<Arc<TrustList>> {
+        self.read().list.clone()
+    }
+
+    fn read(&self) -> std::sync::RwLockReadGuard<'_, Current> {
+        self.current.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> std::sync::RwLockWriteGuard<'_, Current> {
+        self.current.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The list that decides, or why none does.
+    ///
+    /// # Errors
+    /// What the source's list was refused with.
+    pub(crate) fn current(&self) -> Result<Arc<TrustList>, Problem> {
+        let current = self.read();
+        let none = || current.trouble.clone().unwrap_or_else(|| problem("it was not read yet"));
+        current.list.clone().ok_or_else(none)
+    }
+
+    /// Looks at the source, a URL only if it was not read for `max_age`. What is refused changes nothing: the list that was
+    /// there goes on deciding until its end.
+    ///
+    /// # Errors
+    /// Why the source's list was refused.
+    pub(crate) async fn refresh<S: TrustStore>(
+        &self,
+        store: &S,
+        (fetcher, documents): (&HttpsFetcher, &DidCache),
+        max_age: Duration,
+        now: Timestamp,
+    ) -> Result<(), Problem> {
+        for did in &self.dids {
+            if let Err(problem) = documents.refresh(fetcher, did, max_age).await {
+                tracing::warn!(operator = %did, code = %problem.code, detail = problem.detail, "the document of a trust list's operator could not be had");
+            }
+        }
+        let looked = self.look(store, fetcher, documents, max_age, now).await;
+        let trouble = looked.as_ref().err();
+        let mut current = self.write();
+        if let Some(problem) = trouble.filter(|problem| current.trouble.as_ref() != Some(problem)) {
+            tracing::warn!(code = %problem.code, detail = problem.detail, "the trust list was refused; the one before it decides until its end");
+        }
+        current.trouble = trouble.cloned();
+        looked
+    }
+
+    async fn look<S: TrustStore>(
+        &self,
+        store: &S,
+        fetcher: &HttpsFetcher,
+        documents: &DidCache,
+        max_age: Duration,
+        now: Timestamp,
+    ) -> Result<(), Problem> {
+        let remembered = store.remembered(&self.name).await.map_err(unstored)?;
+        let seen = remembered.as_ref().map(|remembered| remembered.seen.clone());
+        if let (None, Some(remembered)) = (self.list(), remembered) {
+            // Expired, or by operators that are pinned no more: then what the source has must be better.
+            if let Ok(list) = self.verify(remembered.document.into_bytes(), seen.clone(), documents, now).await {
+                self.write().list = Some(Arc::new(list));
+            }
+        }
+        let Some(text) = self.text(fetcher, max_age, now).await? else { return Ok(()) };
+        let digest = <[u8; 32]>::from(Sha256::digest(&text));
+        if self.read().text == Some(digest) && self.list().is_some() {
+            return Ok(());
+        }
+        let list = self.verify(text.clone(), seen, documents, now).await?;
+        let document = String::from_utf8(text).map_err(|_| Problem::from(Code::InvalidUnicode))?;
+        let kept = store.remember(&self.name, &Remembered { seen: list.seen(), document }).await.map_err(unstored)?;
+        if kept != list.seen() {
+            return Err(Problem::new(
+                Code::TrustListRollback,
+                format!("number {} was accepted meanwhile", kept.sequence),
+            ));
+        }
+        tracing::info!(sequence = kept.sequence, digest = kept.digest, "the trust list was accepted");
+        let mut current = self.write();
+        current.list = Some(Arc::new(list));
+        current.text = Some(digest);
+        Ok(())
+    }
+
+    /// The source's text; none if it was read not long ago.
+    async fn text(
+        &self,
+        fetcher: &HttpsFetcher,
+        max_age: Duration,
+        now: Timestamp,
+    ) -> Result<Option<Vec<u8>>, Problem> {
+        let most = Limits::LIST.max_bytes;
+        match &self.source {
+            Source::File(path) => {
+                let read = tokio::fs::read(path).await;
+                read.map(Some).map_err(|error| problem(&format!("{} cannot be read: {error}", path.display())))
+            }
+            Source::Url(url) => {
+                let current = |at: Timestamp| now.unix().abs_diff(at.unix()) < max_age.as_secs();
+                if self.list().is_some() && self.read().read_at.is_some_and(current) {
+                    return Ok(None);
+                }
+                let text = fetcher.bytes(url, "application/vc, application/json", most).await?;
+                self.write().read_at = Some(now);
+                Ok(Some(text))
+            }
+        }
+    }
+
+    async fn verify(
+        &self,
+        text: Vec<u8>,
+        seen: Option<Seen>,
+        documents: &DidCache,
+        now: Timestamp,
+    ) -> Result<TrustList, Problem> {
+        let (operators, documents) = (Arc::clone(&self.operators), documents.clone());
+        let work = move || {
+            let document = json::parse_object(&text, Limits::LIST)?;
+            let pinned = Pinned { operators: &operators, seen: seen.as_ref(), now, skew: SKEW };
+            TrustList::verify(&document, &pinned, &At { documents: &documents, now })
+        };
+        tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| Err(problem(&error.to_string())))
+    }
+}
+
+/// Documents as they are at an instant.
+struct At<'a> {
+    documents: &'a DidCache,
+    now: Timestamp,
+}
+
+impl Resolve for At<'_> {
+    fn resolve(&self, did: &Did) -> Result<Arc<carnet_core::did::DidDocument>, Problem> {
+        self.documents.resolve_at(did, self.now)
+    }
+}
+
+fn problem(what: &str) -> Problem {
+    Problem::new(Code::TrustListInvalid, format!("there is no trust list: {what}"))
+}
+
+/// By value: it is what `map_err` hands over.
+#[allow(clippy::needless_pass_by_value)]
+fn unstored(error: crate::store::StoreError) -> Problem {
+    problem(&format!("what was seen before could not be read or kept ({error})"))
+}
+
+/// Who decided that an issuer is accepted or refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum DecidedBy {
+    /// The verifier's own configuration names it for the type.
+    Configuration,
+    /// The trust list.
+    TrustList,
+    /// Neither: nobody accepts it, or no list holds.
+    Nobody,
+}
+
+/// Why an issuer was accepted or refused: which entry, which rule. Nothing of the holder's is in it but who issued, and of
+/// an issuer that nobody lists not even that.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Ground {
+    /// The credential query; empty for a credential that was handed over.
+    pub(crate) query_id: String,
+    pub(crate) accepted: bool,
+    pub(crate) decided_by: DecidedBy,
+    pub(crate) credential_type: String,
+    /// The issuer's DID; empty for one that neither configuration nor list has.
+    pub(crate) issuer: String,
+    /// The rule by its name in spec/trust.md 5.9; `configured`, `not_configured` without a list; or, where no list holds,
+    /// the code of what is wrong with it.
+    pub(crate) rule: String,
+    /// The rule in words.
+    pub(crate) meaning: String,
+    /// The list's number; 0 without one.
+    pub(crate) sequence: u64,
+    /// The name in the issuer's entry.
+    pub(crate) entry: String,
+    /// The accreditation that decided, in words with its number in the entry; else empty.
+    pub(crate) accreditation: String,
+}
+
+impl Ground {
+    /// The configuration names the issuer for the type.
+    pub(crate) fn configured(issuer: &str, credential_type: &str) -> Self {
+        let meaning = "The verifier's configuration names it for this type.";
+        let decided_by = DecidedBy::Configuration;
+        Self {
+            accepted: true,
+            decided_by,
+            issuer: issuer.to_owned(),
+            ..Self::nobody(credential_type, "configured", meaning)
+        }
+    }
+
+    /// Nobody accepts it.
+    pub(crate) fn nobody(credential_type: &str, rule: &str, meaning: &str) -> Self {
+        Self {
+            query_id: String::new(),
+            accepted: false,
+            decided_by: DecidedBy::Nobody,
+            credential_type: credential_type.to_owned(),
+            issuer: String::new(),
+            rule: rule.to_owned(),
+            meaning: meaning.to_owned(),
+            sequence: 0,
+            entry: String::new(),
+            accreditation: String::new(),
+        }
+    }
+
+    /// What the list says.
+    pub(crate) fn listed(why: &Why, credential_type: &str) -> Self {
+        let issuer = if why.name.is_some() { why.question.party.clone() } else { String::new() };
+        let numbered = |(at, held): &(usize, Accreditation)| format!("{}: {held}", at.saturating_add(1));
+        Self {
+            accepted: why.accepted(),
+            decided_by: DecidedBy::TrustList,
+            issuer,
+            sequence: why.sequence,
+            entry: why.name.clone().unwrap_or_default(),
+            accreditation: why.accreditation.as_ref().map(numbered).unwrap_or_default(),
+            ..Self::nobody(credential_type, why.rule.as_str(), why.rule.meaning())
+        }
+    }
+
+    /// The same for a credential query.
+    pub(crate) fn of_query(self, query_id: &str) -> Self {
+        Self { query_id: query_id.to_owned(), ..self }
+    }
+
+    /// As a result for the pipeline.
+    ///
+    /// # Errors
+    /// `issuer_untrusted`
+    pub(crate) fn check(&self) -> Result<(), Problem> {
+        if self.accepted {
+            return Ok(());
+        }
+        let list = if self.sequence == 0 { String::new() } else { format!(", trust list {}", self.sequence) };
+        Err(Problem::new(Code::IssuerUntrusted, format!("{} (rule {}{list})", self.meaning, self.rule)))
+    }
+}
