@@ -10,6 +10,8 @@ mod single;
 mod source;
 #[cfg(test)]
 mod tests;
+#[cfg(feature = "pkcs11")]
+mod token;
 pub mod verbs;
 
 use std::path::PathBuf;
@@ -21,6 +23,8 @@ pub use register::{Act, Entry, FIRST, Register, State};
 pub use ring::Keyring;
 pub use single::{create, load};
 pub use source::Source;
+#[cfg(feature = "pkcs11")]
+pub use token::TokenError;
 
 /// The part of the configuration that is about keys: `[keys]`.
 #[derive(Debug, Clone, Deserialize)]

@@ -8,7 +8,7 @@ use std::{
 };
 
 use carnet_core::{
-    keys::{Algorithm, PublicKey, SecretKey, Signer as _},
+    keys::{PublicKey, SecretKey, Signer as _},
     time::Timestamp,
 };
 use serde::{Deserialize, Serialize};
@@ -453,11 +453,6 @@ fn lock(data: &Path, how: impl Fn(&File) -> Result<(), TryLockError>) -> Result<
         Err(TryLockError::WouldBlock) => Ok((file, false)),
         Err(TryLockError::Error(error)) => Err(failed(error)),
     }
-}
-
-/// Draws a key in memory.
-pub(super) fn draw(algorithm: Algorithm) -> SecretKey {
-    SecretKey::generate(algorithm, &mut rand_core::OsRng)
 }
 
 /// Times as RFC 3339 text.

@@ -5,7 +5,7 @@ use std::{fs::File, path::Path};
 use carnet_core::{
     Problem,
     did::{Did, DidDocument},
-    keys::{Algorithm, PublicKey, Signer},
+    keys::{Algorithm, PublicKey, SecretKey, Signer},
 };
 
 use super::{
@@ -37,10 +37,9 @@ impl Keyring {
                 "Use another data directory, or go on with this one without `init`.",
             ));
         }
-        let key = register::draw(algorithm);
-        let secret = Secret::of(&key, config.form(), config)?;
-        Register::new(key.public_key(), secret, time::now()).save(data)?;
-        Ok(key.public_key())
+        let (public, secret) = make(algorithm, config)?;
+        Register::new(public.clone(), secret, time::now()).save(data)?;
+        Ok(public)
     }
 
     /// Opens the keys of a service.
@@ -112,20 +111,41 @@ impl Signer for Keyring {
     }
 }
 
+/// Makes a key where and as the configuration can open it: in the token, sealed, or in plain text.
+pub(super) fn make(algorithm: Algorithm, config: &KeysConfig) -> Result<(PublicKey, Secret), StartError> {
+    if config.module.is_some() {
+        #[cfg(feature = "pkcs11")]
+        return super::token::generate(config, algorithm).map(|(label, public)| (public, Secret::Token(label)));
+        #[cfg(not(feature = "pkcs11"))]
+        return Err(no_tokens());
+    }
+    let key = SecretKey::generate(algorithm, &mut rand_core::OsRng);
+    let secret = Secret::of(&key, config.form(), config)?;
+    Ok((key.public_key(), secret))
+}
+
 /// What signs with a secret.
 fn signer(secret: &Secret, public: &PublicKey, config: &KeysConfig) -> Result<Box<dyn Signer>, StartError> {
-    match secret.open(public, config)? {
-        Some(key) => Ok(Box::new(key)),
-        None => Err(StartError::new(
-            "The signing key is in a PKCS#11 token, which this build cannot use. Nothing was started.",
-            "Use a build with the feature `pkcs11`.",
-        )),
+    if let Secret::Token(_label) = secret {
+        #[cfg(feature = "pkcs11")]
+        return super::token::TokenKey::open(config, _label, public).map(|key| Box::new(key) as Box<dyn Signer>);
+        #[cfg(not(feature = "pkcs11"))]
+        return Err(no_tokens());
     }
+    Ok(Box::new(secret.open(public, config)?))
+}
+
+#[cfg(not(feature = "pkcs11"))]
+fn no_tokens() -> StartError {
+    StartError::new(
+        "Keys in a PKCS#11 token cannot be used by this build. Nothing was started or changed.",
+        "Use a build with the feature `pkcs11`.",
+    )
 }
 
 impl KeysConfig {
     /// How new keys are sealed: as the configuration can open them.
-    pub(super) const fn form(&self) -> Form {
+    const fn form(&self) -> Form {
         match (&self.kek, &self.passphrase) {
             (Some(_), _) => Form::Kek,
             (None, Some(_)) => Form::Age(Form::WORK_FACTOR),

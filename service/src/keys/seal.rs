@@ -98,13 +98,13 @@ impl Secret {
         }
     }
 
-    /// Opens a key. None for one in a token, which never comes out.
+    /// Opens a key that is not in a token.
     ///
     /// # Errors
     /// The passphrase or key is missing or another one, or the register is damaged.
-    pub(super) fn open(&self, public: &PublicKey, config: &KeysConfig) -> Result<Option<SecretKey>, StartError> {
+    pub(super) fn open(&self, public: &PublicKey, config: &KeysConfig) -> Result<SecretKey, StartError> {
         let bytes = match self {
-            Self::Token(_) => return Ok(None),
+            Self::Token(_) => return Err(failed("it is in a token, and never comes out")),
             Self::Plain(text) => {
                 let mut bytes = Zeroizing::new(Vec::with_capacity(64));
                 BASE64_URL_SAFE_NO_PAD.decode_vec(&*text.0, &mut bytes).map_err(|_| damaged())?;
@@ -124,7 +124,7 @@ impl Secret {
         };
         let key = SecretKey::from_bytes(public.algorithm(), &bytes).map_err(|_| damaged())?;
         // Halves that do not fit were damaged or swapped: what they sign would verify nowhere.
-        if key.public_key() == *public { Ok(Some(key)) } else { Err(damaged()) }
+        if key.public_key() == *public { Ok(key) } else { Err(damaged()) }
     }
 }
 
@@ -233,7 +233,7 @@ mod tests {
             for form in [Form::Plain, Form::Age(4), Form::Kek] {
                 let right = config(folder.path(), "correct horse\n", &"a1".repeat(32));
                 let sealed = Secret::of(&key, form, &right).unwrap();
-                let opened = sealed.open(&key.public_key(), &right).unwrap().unwrap();
+                let opened = sealed.open(&key.public_key(), &right).unwrap();
                 assert_eq!(opened.to_bytes(), key.to_bytes());
                 // In the place of another key it opens nothing.
                 assert!(sealed.open(&stranger.public_key(), &right).is_err());

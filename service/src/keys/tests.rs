@@ -5,7 +5,7 @@ use std::path::Path;
 use carnet_core::{
     did::{Did, DidDocument, Purpose},
     json::{self, Limits},
-    keys::{Algorithm, Signer as _},
+    keys::{Algorithm, SecretKey, Signer as _},
     time::Timestamp,
 };
 use serde_json::{Value, json};
@@ -27,8 +27,12 @@ fn did() -> Did {
     Did::parse("did:web:uni.example").unwrap()
 }
 
+fn draw() -> SecretKey {
+    SecretKey::generate(Algorithm::EdDsa, &mut rand_core::OsRng)
+}
+
 fn add(register: &mut Register) -> Result<String, Refused> {
-    let key = register::draw(Algorithm::EdDsa);
+    let key = draw();
     register.add(key.public_key(), Secret::of(&key, Form::Plain, &plain()).unwrap(), NOW)
 }
 
@@ -175,7 +179,7 @@ fn the_document_follows_the_register_and_keeps_what_is_not_about_keys() {
     // The operator's own additions.
     let path = dir.path().join("did.json");
     let mut by_hand: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
-    let foreign = register::draw(Algorithm::EdDsa).public_key().to_multikey();
+    let foreign = draw().public_key().to_multikey();
     let method =
         json!({"id": "#mail", "type": "Multikey", "controller": "did:web:uni.example", "publicKeyMultibase": foreign});
     by_hand["service"] = json!([{"id": "#status", "type": "StatusListAggregation", "serviceEndpoint": "https://uni.example/status/lists"}]);
@@ -211,7 +215,7 @@ fn a_service_does_not_start_beside_a_document_that_does_not_fit() {
     assert!(require_listed(dir.path(), &did(), &ring).is_err_and(|refused| refused.message.contains("missing")));
     document::settle(dir.path(), &did(), ring.register()).unwrap();
     require_listed(dir.path(), &did(), &ring).unwrap();
-    let other = register::draw(Algorithm::EdDsa).public_key();
+    let other = draw().public_key();
     let text = DidDocument::render(&did(), &[("key-1".to_owned(), other)]).to_string();
     std::fs::write(dir.path().join("did.json"), text).unwrap();
     assert!(require_listed(dir.path(), &did(), &ring).is_err_and(|refused| refused.message.contains("another key")));

@@ -2,11 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use carnet_core::{
-    did::Did,
-    keys::{Algorithm, Signer as _},
-    time::Timestamp,
-};
+use carnet_core::{did::Did, keys::Algorithm, time::Timestamp};
 use carnet_fetch::HttpsFetcher;
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
@@ -14,6 +10,7 @@ use serde_json::{Value, json};
 use super::{
     KeysConfig, document,
     register::{self, Entry, Register, State},
+    ring,
     seal::Secret,
 };
 use crate::{config::StartError, time};
@@ -252,9 +249,8 @@ impl Owner {
         let mut change = self.change(data)?;
         change.register.next_name()?;
         let newest = change.register.keys().last().map(|key| key.public.algorithm());
-        let key = register::draw(algorithm.or(newest).unwrap_or(Algorithm::EdDsa));
-        let secret = Secret::of(&key, self.config.form(), &self.config)?;
-        let name = change.register.add(key.public_key(), secret, time::now())?;
+        let (public, secret) = ring::make(algorithm.or(newest).unwrap_or(Algorithm::EdDsa), &self.config)?;
+        let name = change.register.add(public, secret, time::now())?;
         change.commit()?;
         Ok((
             json!({ "key": name, "did_document": data.join("did.json").display().to_string() }),

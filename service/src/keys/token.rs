@@ -1,0 +1,331 @@
+//! Keys in a PKCS#11 token (PKCS #11 v3.0): made in it, never out of it.
+//!
+//! P-256 with CKM_ECDSA over the SHA-256 that is computed here, Ed25519 with CKM_EDDSA over the message. The private key is
+//! CKA_SENSITIVE and not CKA_EXTRACTABLE, and a token that makes it otherwise is refused. Whatever a token signs is
+//! verified before it goes anywhere, so that a faulty or swapped one gives errors and not credentials that fail elsewhere.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
+};
+
+use carnet_core::{
+    Code, Problem,
+    keys::{Algorithm, PublicKey, Signer},
+};
+use cryptoki::{
+    context::{CInitializeArgs, CInitializeFlags, Pkcs11},
+    error::{Error, RvError},
+    mechanism::{
+        Mechanism,
+        eddsa::{EddsaParams, EddsaSignatureScheme},
+    },
+    object::{Attribute, AttributeType, ObjectClass, ObjectHandle},
+    session::{Session, UserType},
+    slot::Slot,
+    types::AuthPin,
+};
+use rand_core::{OsRng, RngCore as _};
+use sha2::{Digest as _, Sha256};
+
+use super::KeysConfig;
+use crate::config::StartError;
+
+/// The curve's OID in DER: 1.2.840.10045.3.1.7.
+const P256: [u8; 10] = [0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07];
+/// The curve's OID in DER, 1.3.101.112; older tokens know it by its name as a PrintableString.
+const ED25519: [u8; 5] = [0x06, 0x03, 0x2b, 0x65, 0x70];
+const ED25519_BY_NAME: &[u8] = b"\x13\x0cedwards25519";
+/// The signatures of both algorithms.
+const SIGNATURE_BYTES: usize = 64;
+/// Sessions that are kept open for the next signature.
+const SPARE_SESSIONS: usize = 8;
+
+/// Why a token cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum TokenError {
+    /// The configuration does not name module, token and PIN.
+    #[error("the configuration does not say which {0} to use")]
+    NotConfigured(&'static str),
+    /// The module is not there, or is none.
+    #[error("the PKCS#11 module {} cannot be loaded", .0.display())]
+    Module(PathBuf),
+    /// No token of this label is plugged in.
+    #[error("there is no token {0:?}")]
+    Missing(String),
+    /// More than one has this label.
+    #[error("there are several tokens {0:?}")]
+    Several(String),
+    /// The PIN is wrong, or locked after wrong ones.
+    #[error("the token refuses the PIN ({0})")]
+    Pin(&'static str),
+    /// The token has no private key of this label, or several.
+    #[error("the token has {1} private keys {0:?}, not one")]
+    Key(String, usize),
+    /// The token has another key under this label.
+    #[error("the key {0:?} in the token is not the one of this service")]
+    OtherKey(String),
+    /// The token made a key that can leave it.
+    #[error("the token makes keys that can be taken out of it")]
+    Extractable,
+    /// The token failed.
+    #[error("the token failed: {0}")]
+    Failed(String),
+}
+
+impl From<TokenError> for StartError {
+    fn from(error: TokenError) -> Self {
+        let hint = match &error {
+            TokenError::NotConfigured(_) => "Set module, token and pin under [keys] in config.toml.",
+            TokenError::Module(_) => "Check the path of the module and that this user may read it.",
+            TokenError::Missing(_) | TokenError::Several(_) => {
+                "Plug in or start the token, and check its label: the key is in it and nowhere else. If the token is lost, \
+                 see docs/a-key-leaked.md."
+            }
+            TokenError::Pin(_) => "Correct the PIN before the token locks itself.",
+            TokenError::Key(..) | TokenError::OtherKey(_) => "Check that it is the token that the keys were made in.",
+            TokenError::Extractable => "Use another token, or change its settings.",
+            TokenError::Failed(_) => "Check the token with its own tools, then run this again.",
+        };
+        Self::new(format!("The signing key cannot be used: {error}. Nothing was started or changed."), hint)
+    }
+}
+
+impl From<Error> for TokenError {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Pkcs11(RvError::PinIncorrect, _) => Self::Pin("it is wrong"),
+            Error::Pkcs11(RvError::PinLocked, _) => Self::Pin("it is locked"),
+            Error::Pkcs11(RvError::PinLenRange | RvError::PinInvalid, _) => Self::Pin("it cannot be one"),
+            other => Self::Failed(other.to_string()),
+        }
+    }
+}
+
+/// An open token.
+struct Token {
+    context: Pkcs11,
+    slot: Slot,
+    pin: AuthPin,
+}
+
+impl Token {
+    fn open(config: &KeysConfig) -> Result<Self, StartError> {
+        let module = config.module.as_deref().ok_or(TokenError::NotConfigured("module"))?;
+        let label = config.token.as_deref().ok_or(TokenError::NotConfigured("token"))?;
+        let pin = config.pin.as_ref().ok_or(TokenError::NotConfigured("pin"))?.read("PIN")?;
+        let pin = std::str::from_utf8(&pin).map_err(|_| TokenError::Pin("it is not UTF-8"))?;
+        let context = load(module)?;
+        let slot = slot(&context, label)?;
+        Ok(Self { context, slot, pin: AuthPin::from(pin) })
+    }
+
+    /// A session that is logged in. The login is the process's, so that a second one finds it there.
+    fn session(&self, writing: bool) -> Result<Session, TokenError> {
+        let session =
+            if writing { self.context.open_rw_session(self.slot) } else { self.context.open_ro_session(self.slot) }?;
+        match session.login(UserType::User, Some(&self.pin)) {
+            Ok(()) | Err(Error::Pkcs11(RvError::UserAlreadyLoggedIn, _)) => Ok(session),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+fn load(module: &Path) -> Result<Pkcs11, TokenError> {
+    let context = Pkcs11::new(module).map_err(|_| TokenError::Module(module.to_owned()))?;
+    match context.initialize(CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK)) {
+        Ok(()) | Err(Error::Pkcs11(RvError::CryptokiAlreadyInitialized, _)) => Ok(context),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn slot(context: &Pkcs11, label: &str) -> Result<Slot, TokenError> {
+    let slots = context.get_slots_with_initialized_token()?;
+    let named = |slot: &Slot| context.get_token_info(*slot).is_ok_and(|info| info.label() == label);
+    let mut found = slots.into_iter().filter(named);
+    match (found.next(), found.next()) {
+        (Some(slot), None) => Ok(slot),
+        (None, _) => Err(TokenError::Missing(label.to_owned())),
+        (Some(_), Some(_)) => Err(TokenError::Several(label.to_owned())),
+    }
+}
+
+fn private_key(session: &Session, label: &str) -> Result<ObjectHandle, TokenError> {
+    let template = [Attribute::Class(ObjectClass::PRIVATE_KEY), Attribute::Label(label.as_bytes().to_vec())];
+    match session.find_objects(&template)?.as_slice() {
+        [key] => Ok(*key),
+        found => Err(TokenError::Key(label.to_owned(), found.len())),
+    }
+}
+
+/// Makes a key pair in the token: its label there, and its public half.
+///
+/// # Errors
+/// [`TokenError`]; or the PIN could not be had.
+pub(super) fn generate(config: &KeysConfig, algorithm: Algorithm) -> Result<(String, PublicKey), StartError> {
+    let token = Token::open(config)?;
+    let session = token.session(true)?;
+    // Drawn, so that what a power cut left in the token is in nobody's way.
+    let label = format!("carnet-{:016x}", OsRng.next_u64());
+    let (mechanism, curves): (_, &[&[u8]]) = match algorithm {
+        Algorithm::Es256 => (Mechanism::EccKeyPairGen, &[&P256]),
+        Algorithm::EdDsa => (Mechanism::EccEdwardsKeyPairGen, &[&ED25519, ED25519_BY_NAME]),
+    };
+    let mut made = Err(TokenError::Failed("it makes no keys".to_owned()));
+    for curve in curves {
+        made = pair(&session, &mechanism, curve, &label).map_err(TokenError::from);
+        if made.is_ok() {
+            break;
+        }
+    }
+    let (public, private) = made?;
+    let checked = require_unextractable(&session, private)
+        .and_then(|()| public_half(&session, public, algorithm))
+        .and_then(|key| try_out(&session, private, &key).map(|()| key));
+    match checked {
+        Ok(key) => Ok((label, key)),
+        Err(error) => {
+            // A key that nobody will use.
+            session.destroy_object(private).ok();
+            session.destroy_object(public).ok();
+            Err(error.into())
+        }
+    }
+}
+
+fn pair(
+    session: &Session,
+    mechanism: &Mechanism<'_>,
+    curve: &[u8],
+    label: &str,
+) -> Result<(ObjectHandle, ObjectHandle), Error> {
+    let named = |sign: Attribute| {
+        let label = label.as_bytes().to_vec();
+        vec![Attribute::Token(true), Attribute::Label(label.clone()), Attribute::Id(label), sign]
+    };
+    let mut public = named(Attribute::Verify(true));
+    public.extend([Attribute::Private(false), Attribute::EcParams(curve.to_vec())]);
+    let mut private = named(Attribute::Sign(true));
+    private.extend([Attribute::Private(true), Attribute::Sensitive(true), Attribute::Extractable(false)]);
+    session.generate_key_pair(mechanism, &public, &private)
+}
+
+fn require_unextractable(session: &Session, private: ObjectHandle) -> Result<(), TokenError> {
+    let kinds = [AttributeType::Sensitive, AttributeType::Extractable];
+    let said = session.get_attributes(private, &kinds)?;
+    let holds = |wanted: &Attribute| said.contains(wanted);
+    if holds(&Attribute::Sensitive(true)) && holds(&Attribute::Extractable(false)) {
+        Ok(())
+    } else {
+        Err(TokenError::Extractable)
+    }
+}
+
+/// CKA_EC_POINT is the point in a DER OCTET STRING; some tokens leave the string away.
+fn public_half(session: &Session, public: ObjectHandle, algorithm: Algorithm) -> Result<PublicKey, TokenError> {
+    let point =
+        session.get_attributes(public, &[AttributeType::EcPoint])?.into_iter().find_map(|attribute| match attribute {
+            Attribute::EcPoint(point) => Some(point),
+            _ => None,
+        });
+    let point = point.unwrap_or_default();
+    let inner = match point.as_slice() {
+        [0x04, length, inner @ ..] if usize::from(*length) == inner.len() => inner,
+        whole => whole,
+    };
+    PublicKey::from_bytes(algorithm, inner)
+        .map_err(|problem| TokenError::Failed(format!("it shows no public key of this kind ({problem})")))
+}
+
+/// One signature, held to the public half.
+fn try_out(session: &Session, private: ObjectHandle, public: &PublicKey) -> Result<(), TokenError> {
+    let mut challenge = [0_u8; 32];
+    OsRng.fill_bytes(&mut challenge);
+    let signature = sign(session, private, public.algorithm(), &challenge)?;
+    public.verify(&challenge, &signature).map_err(|_| TokenError::Failed("its signature does not verify".to_owned()))
+}
+
+fn sign(session: &Session, key: ObjectHandle, algorithm: Algorithm, message: &[u8]) -> Result<Vec<u8>, TokenError> {
+    let signature = match algorithm {
+        Algorithm::Es256 => {
+            let signature = session.sign(&Mechanism::Ecdsa, key, &Sha256::digest(message))?;
+            // Of the two signatures that are as good, the lower one, as with keys in memory.
+            p256::ecdsa::Signature::from_slice(&signature)
+                .map(|signature| signature.normalize_s().unwrap_or(signature).to_vec())
+                .map_err(|_| TokenError::Failed("it gave no P-256 signature".to_owned()))?
+        }
+        Algorithm::EdDsa => {
+            session.sign(&Mechanism::Eddsa(EddsaParams::new(EddsaSignatureScheme::Pure)), key, message)?
+        }
+    };
+    if signature.len() == SIGNATURE_BYTES {
+        Ok(signature)
+    } else {
+        Err(TokenError::Failed("its signature has not 64 bytes".to_owned()))
+    }
+}
+
+/// A key in a token, ready to sign.
+pub(super) struct TokenKey {
+    token: Token,
+    label: String,
+    public: PublicKey,
+    /// Sessions that nobody uses right now, with the key as each sees it.
+    spare: Mutex<Vec<(Session, ObjectHandle)>>,
+}
+
+impl TokenKey {
+    /// Finds the key in the token and makes sure that it is the one of `public`.
+    ///
+    /// # Errors
+    /// [`TokenError`]; or the PIN could not be had.
+    pub(super) fn open(config: &KeysConfig, label: &str, public: &PublicKey) -> Result<Self, StartError> {
+        let token = Token::open(config)?;
+        let session = token.session(false)?;
+        let key = private_key(&session, label)?;
+        require_unextractable(&session, key)?;
+        try_out(&session, key, public).map_err(|error| match error {
+            TokenError::Failed(_) => TokenError::OtherKey(label.to_owned()),
+            other => other,
+        })?;
+        Ok(Self { token, label: label.to_owned(), public: public.clone(), spare: Mutex::new(vec![(session, key)]) })
+    }
+
+    fn signed(&self, message: &[u8]) -> Result<Vec<u8>, TokenError> {
+        let spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let (session, key) = match spare {
+            Some(spare) => spare,
+            None => {
+                let session = self.token.session(false)?;
+                let key = private_key(&session, &self.label)?;
+                (session, key)
+            }
+        };
+        let signature = sign(&session, key, self.public.algorithm(), message)?;
+        let mut spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
+        if spare.len() < SPARE_SESSIONS {
+            spare.push((session, key));
+        }
+        Ok(signature)
+    }
+}
+
+impl Signer for TokenKey {
+    fn public_key(&self) -> PublicKey {
+        self.public.clone()
+    }
+
+    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, Problem> {
+        let signature = self.signed(message).or_else(|error| {
+            // A token that was away for a moment has closed the sessions; once more with a new one, and that is all.
+            tracing::warn!(%error, "the token did not sign; it is tried once more");
+            self.spare.lock().unwrap_or_else(PoisonError::into_inner).clear();
+            self.signed(message)
+        });
+        let signature = signature.map_err(|error| Problem::new(Code::ProofGeneration, error.to_string()))?;
+        self.public
+            .verify(message, &signature)
+            .map_err(|_| Problem::new(Code::ProofGeneration, "what the token signed does not verify"))?;
+        Ok(signature)
+    }
+}
