@@ -125,11 +125,19 @@ fn config_text(did: &Did, name: &str) -> String {
          did = {}\nname = {}\n\n\
          # [serve]\n\
          # listen = \"127.0.0.1:7402\"\n\n\
-         # The issuers that are accepted, each for the types that are named here; there are no others:\n\
+         # The issuers that are accepted, each for the types that are named here:\n\
          #\n\
          # [[issuers]]\n\
          # did = \"did:web:university.example\"\n\
-         # types = [\"QualificationCredential\"]\n",
+         # types = [\"QualificationCredential\"]\n\
+         #\n\
+         # And those of a trust list (a file, or an https URL), signed by at least so many of these operators:\n\
+         #\n\
+         # [trust]\n\
+         # list = \"https://trust.example/trust-list.json\"\n\
+         # issuer = \"did:web:trust.example\"\n\
+         # operators = [\"did:key:z6Mk...\", \"did:key:z6Mk...\", \"did:key:z6Mk...\"]\n\
+         # quorum = 2\n",
         quoted(did.as_str()),
         quoted(name)
     )

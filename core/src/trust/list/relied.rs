@@ -1,10 +1,10 @@
 //! What of a credential a decision depends on (spec/trust.md 5.1).
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-use super::{Act, Question};
+use super::Question;
 use crate::{
-    query::values_at,
+    query::{Proved, values_at},
     secure::sd_jwt::{ClaimPath, Step},
     verify::Held,
 };
@@ -25,32 +25,34 @@ impl Question {
     /// What is shown in more than one way, or is no country or level, is not known.
     #[must_use]
     pub fn about(held: &Held, claims: &LimitingClaims) -> Self {
-        Self {
-            party: held.credential.issuer().to_owned(),
-            act: Act::Issue(held.type_name.clone()),
-            issued: held.credential.valid_from(),
-            jurisdiction: country(held, claims),
-            level: level(held, claims),
-        }
+        let issued = held.credential.valid_from();
+        let asked = Self { issued, ..Self::issue(held.credential.issuer(), &held.type_name) };
+        asked.within(held.credential.document(), &held.proved, claims)
+    }
+
+    /// The same with the country and the level of a document, which has its claims in `credentialSubject`, and of what is
+    /// proved of it.
+    #[must_use]
+    pub fn within(self, document: &Map<String, Value>, proved: &[Proved], claims: &LimitingClaims) -> Self {
+        Self { jurisdiction: country(document, claims), level: level(document, proved, claims), ..self }
     }
 }
 
-fn country(held: &Held, claims: &LimitingClaims) -> Option<String> {
-    let mut shown = shown(held, &claims.country);
+fn country(document: &Map<String, Value>, claims: &LimitingClaims) -> Option<String> {
+    let mut shown = shown(document, &claims.country);
     let country = shown.next()?.as_str()?;
     shown.all(|other| other.as_str() == Some(country)).then(|| country.to_owned())
 }
 
-fn level(held: &Held, claims: &LimitingClaims) -> Option<u8> {
+fn level(document: &Map<String, Value>, proved: &[Proved], claims: &LimitingClaims) -> Option<u8> {
     let relied = |path: &ClaimPath| claims.level.iter().any(|level| below_subject(level) == below_subject(path));
-    let proved = held.proved.iter().filter(|proved| relied(&proved.path));
+    let proved = proved.iter().filter(|proved| relied(&proved.path));
     let proved = proved.map(|proved| u64::from(proved.bound.number()));
-    let shown = shown(held, &claims.level).map(|value| value.as_u64().unwrap_or(u64::MAX));
+    let shown = shown(document, &claims.level).map(|value| value.as_u64().unwrap_or(u64::MAX));
     shown.chain(proved).max().and_then(|level| u8::try_from(level).ok())
 }
 
-fn shown<'a>(held: &'a Held, paths: &'a [ClaimPath]) -> impl Iterator<Item = &'a Value> {
-    let document = held.credential.document();
+fn shown<'a>(document: &'a Map<String, Value>, paths: &'a [ClaimPath]) -> impl Iterator<Item = &'a Value> {
     paths.iter().flat_map(move |path| values_at(document, path)).map(|(_, value)| value)
 }
 
