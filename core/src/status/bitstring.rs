@@ -116,16 +116,21 @@ impl Published {
     /// # Errors
     /// `proof_generation`
     pub fn document(&self, list: &StatusList) -> Result<Map<String, Value>, Problem> {
+        Ok(self.document_of(encode(list)?, list.bits()))
+    }
+
+    /// The same, of a list of so many bits an entry that was encoded before.
+    pub(super) fn document_of(&self, encoded: String, bits: u8) -> Map<String, Value> {
         let mut subject = json!({
             "id": format!("{}#list", self.url), "type": LIST_TYPE, "statusPurpose": self.purpose.as_str(),
-            "encodedList": encode(list)?,
+            "encodedList": encoded,
         });
         if let Some(members) = subject.as_object_mut() {
             if let Some(ttl) = self.freshness.ttl {
                 members.insert("ttl".to_owned(), ttl.saturating_mul(1_000).into());
             }
-            if list.bits() > 1 {
-                members.insert("statusSize".to_owned(), list.bits().into());
+            if bits > 1 {
+                members.insert("statusSize".to_owned(), bits.into());
             }
         }
         let mut document = Map::from_iter([
@@ -139,7 +144,7 @@ impl Published {
         if let Some(until) = self.freshness.until {
             document.insert("validUntil".to_owned(), until.to_string().into());
         }
-        Ok(document)
+        document
     }
 
     /// Reads the list out of a credential whose proof was verified, as the one that a reference names.

@@ -30,7 +30,7 @@ pub(super) enum Packing {
 }
 
 /// The level of compression for lists that are published, 0 to 9.
-const LEVEL: u32 = 6;
+pub(super) const LEVEL: u32 = 6;
 
 /// Entries of one, two, four or eight bits. It takes as much memory as its entries have bits, and one byte more or less.
 #[derive(Clone, PartialEq, Eq)]

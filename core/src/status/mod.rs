@@ -8,6 +8,8 @@
 pub mod bitstring;
 pub mod freshness;
 mod list;
+mod packed;
+pub mod publication;
 pub mod token;
 
 pub use list::{Order, StatusList};

@@ -93,12 +93,18 @@ pub struct Published {
 /// # Errors
 /// `proof_generation`
 pub fn issue(list: &StatusList, published: &Published, signer: &dyn Signer) -> Result<String, Problem> {
+    let lst = URL_SAFE_NO_PAD.encode(list.pack(Packing::Zlib)?);
+    issue_packed(list.bits(), &lst, published, signer)
+}
+
+/// The same, of a list of so many bits an entry that was packed before.
+pub(super) fn issue_packed(bits: u8, lst: &str, published: &Published, signer: &dyn Signer) -> Result<String, Problem> {
     let header =
         Map::from_iter([("typ".to_owned(), Value::from(TYP)), ("kid".to_owned(), Value::from(published.kid.as_str()))]);
     let mut payload = Map::from_iter([
         ("sub".to_owned(), Value::from(published.uri.as_str())),
         ("iat".to_owned(), published.freshness.issued.unix().into()),
-        ("status_list".to_owned(), list_to_json(list)?),
+        ("status_list".to_owned(), json!({"bits": bits, "lst": lst})),
     ]);
     if let Some(until) = published.freshness.until {
         payload.insert("exp".to_owned(), until.unix().into());

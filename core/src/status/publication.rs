@@ -1,0 +1,235 @@
+//! What an issuer publishes of one list: the same statuses in three signed forms.
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde_json::Value;
+
+use super::{Freshness, Order, Purpose, StatusList, bitstring, list::Packing, packed::Packed, token};
+use crate::{
+    Problem,
+    did::{DidUrl, Purpose as KeyPurpose},
+    keys::Signer,
+    secure::data_integrity::{self, ProofOptions, eddsa_jcs::EddsaJcs2022},
+    time::Timestamp,
+};
+
+/// The media type of a list's credential (VCDM 2.0 section 6.1.1).
+pub const CREDENTIAL_MEDIA_TYPE: &str = "application/vc";
+
+/// The state of an entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum State {
+    /// It holds.
+    Valid,
+    /// It does not hold for now.
+    Suspended,
+    /// It was withdrawn for good.
+    Revoked,
+}
+
+/// The forms in which a list is published.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Form {
+    /// A `BitstringStatusListCredential` that says who is revoked.
+    Revocation,
+    /// The same of who is suspended.
+    Suspension,
+    /// A status list token that says both, in two bits.
+    Token,
+}
+
+impl Form {
+    /// Every form.
+    pub const ALL: [Self; 3] = [Self::Revocation, Self::Suspension, Self::Token];
+
+    /// Its name in URLs.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Revocation => "revocation",
+            Self::Suspension => "suspension",
+            Self::Token => "token",
+        }
+    }
+
+    /// Its media type.
+    #[must_use]
+    pub const fn media_type(self) -> &'static str {
+        match self {
+            Self::Revocation | Self::Suspension => CREDENTIAL_MEDIA_TYPE,
+            Self::Token => token::MEDIA_TYPE,
+        }
+    }
+}
+
+/// Under what a form is signed.
+#[derive(Debug, Clone, Copy)]
+pub struct Terms<'a> {
+    /// The DID URL of the signing key; its DID is the issuer.
+    pub kid: &'a DidUrl,
+    /// The URL at which it is published.
+    pub url: &'a str,
+    /// When it is made.
+    pub now: Timestamp,
+    /// For how many seconds it holds.
+    pub validity: i64,
+    /// After how many seconds it is to be fetched again.
+    pub ttl: i64,
+}
+
+/// One list with its three forms, kept packed while entries change.
+#[derive(Debug)]
+pub struct Publication {
+    revocation: Packed,
+    suspension: Packed,
+    token: Packed,
+}
+
+impl Publication {
+    /// A list in which every entry holds.
+    ///
+    /// # Errors
+    /// Those of [`StatusList::new`].
+    pub fn new(entries: u64) -> Result<Self, Problem> {
+        let bits = || StatusList::new(entries, 1, Order::MostSignificantFirst);
+        Ok(Self {
+            revocation: Packed::new(bits()?, Packing::Gzip),
+            suspension: Packed::new(bits()?, Packing::Gzip),
+            token: Packed::new(StatusList::new(entries, 2, Order::LeastSignificantFirst)?, Packing::Zlib),
+        })
+    }
+
+    /// The state of an entry.
+    ///
+    /// # Errors
+    /// `status_index`: there is no such entry.
+    pub fn state(&self, index: u64) -> Result<State, Problem> {
+        Ok(match self.token.list().value(index)? {
+            token::VALID => State::Valid,
+            token::SUSPENDED => State::Suspended,
+            // What is not known does not hold.
+            _ => State::Revoked,
+        })
+    }
+
+    /// Sets an entry; the forms that say something else now.
+    ///
+    /// # Errors
+    /// `status_index`: there is no such entry.
+    pub fn set(&mut self, index: u64, state: State) -> Result<Vec<Form>, Problem> {
+        let value = match state {
+            State::Valid => token::VALID,
+            State::Suspended => token::SUSPENDED,
+            State::Revoked => token::INVALID,
+        };
+        let changed = [
+            (Form::Revocation, self.revocation.set(index, u8::from(state == State::Revoked))?),
+            (Form::Suspension, self.suspension.set(index, u8::from(state == State::Suspended))?),
+            (Form::Token, self.token.set(index, value)?),
+        ];
+        Ok(changed.into_iter().filter_map(|(form, changed)| changed.then_some(form)).collect())
+    }
+
+    /// Makes and signs a form.
+    ///
+    /// # Errors
+    /// `proof_generation`; `algorithm_mismatch`: the credential's forms need an Ed25519 key.
+    pub fn sign(&mut self, form: Form, terms: &Terms<'_>, signer: &dyn Signer) -> Result<String, Problem> {
+        let until = Some(terms.now.plus(terms.validity));
+        let freshness = Freshness { issued: terms.now, until, ttl: Some(terms.ttl) };
+        let (packed, purpose) = match form {
+            Form::Revocation => (&mut self.revocation, Purpose::Revocation),
+            Form::Suspension => (&mut self.suspension, Purpose::Suspension),
+            Form::Token => {
+                let (bits, lst) = (self.token.list().bits(), URL_SAFE_NO_PAD.encode(self.token.bytes()?));
+                let published = token::Published { kid: terms.kid.to_string(), uri: terms.url.to_owned(), freshness };
+                return token::issue_packed(bits, &lst, &published, signer);
+            }
+        };
+        let encoded = format!("u{}", URL_SAFE_NO_PAD.encode(packed.bytes()?));
+        let issuer = terms.kid.did().to_string();
+        let published = bitstring::Published { issuer, url: terms.url.to_owned(), purpose, freshness };
+        let document = published.document_of(encoded, packed.list().bits());
+        let kid = terms.kid.to_string();
+        let options = ProofOptions {
+            verification_method: &kid,
+            purpose: KeyPurpose::AssertionMethod,
+            created: Some(terms.now),
+            expires: None,
+            challenge: None,
+            domain: None,
+        };
+        data_integrity::secure(&document, &EddsaJcs2022, &options, signer)
+            .map(|secured| Value::Object(secured).to_string())
+    }
+}
+
+#[cfg(test)]
+// Tests are a caller of core's, and a caller has randomness.
+#[allow(clippy::disallowed_types)]
+mod tests {
+    use rand_core::OsRng;
+
+    use super::*;
+    use crate::{
+        Code,
+        did::Did,
+        keys::{Algorithm, SecretKey},
+        status::MIN_ENTRIES,
+    };
+
+    fn decoded(text: &str) -> StatusList {
+        let document: Value = serde_json::from_str(text).unwrap();
+        bitstring::decode(document["credentialSubject"]["encodedList"].as_str().unwrap(), 1).unwrap()
+    }
+
+    fn all(publication: &mut Publication, key: &SecretKey, now: Timestamp) -> (StatusList, StatusList, StatusList) {
+        let kid = DidUrl::parse(&format!("{}#0", Did::jwk(&key.public_key()))).unwrap();
+        let mut sign = |form: Form| {
+            let url = format!("https://issuer.example/status/{}/0", form.as_str());
+            let terms = Terms { kid: &kid, url: &url, now, validity: 86_400, ttl: 300 };
+            publication.sign(form, &terms, key).unwrap()
+        };
+        let token = token::Token::parse(&sign(Form::Token)).unwrap();
+        assert_eq!(token.kid(), kid.to_string());
+        let (token, freshness) =
+            token.verify(&key.public_key(), "https://issuer.example/status/token/0", now, 0).unwrap();
+        assert_eq!((freshness.issued, freshness.until, freshness.ttl), (now, Some(now.plus(86_400)), Some(300)));
+        (decoded(&sign(Form::Revocation)), decoded(&sign(Form::Suspension)), token)
+    }
+
+    #[test]
+    fn the_three_forms_say_the_same() {
+        let key = SecretKey::generate(Algorithm::EdDsa, &mut OsRng);
+        let now = Timestamp::from_unix(1_795_348_800);
+        let mut publication = Publication::new(MIN_ENTRIES).unwrap();
+        assert_eq!(publication.set(5, State::Suspended).unwrap(), [Form::Suspension, Form::Token]);
+        assert_eq!(publication.set(5, State::Suspended).unwrap(), []);
+        assert_eq!(publication.set(7, State::Suspended).unwrap(), [Form::Suspension, Form::Token]);
+        assert_eq!(publication.set(7, State::Revoked).unwrap(), Form::ALL);
+        assert_eq!(publication.set(9, State::Suspended).unwrap(), [Form::Suspension, Form::Token]);
+        assert_eq!(publication.set(9, State::Valid).unwrap(), [Form::Suspension, Form::Token]);
+        assert_eq!(publication.set(MIN_ENTRIES, State::Revoked).unwrap_err().code, Code::StatusIndex);
+        let (revocation, suspension, token) = all(&mut publication, &key, now);
+        for index in 0..MIN_ENTRIES {
+            let state = publication.state(index).unwrap();
+            let bits =
+                (revocation.value(index).unwrap(), suspension.value(index).unwrap(), token.value(index).unwrap());
+            let expected = match index {
+                5 => (State::Suspended, (0, 1, token::SUSPENDED)),
+                7 => (State::Revoked, (1, 0, token::INVALID)),
+                _ => (State::Valid, (0, 0, token::VALID)),
+            };
+            assert_eq!((state, bits), expected, "{index}");
+        }
+    }
+
+    #[test]
+    fn a_list_of_ten_million_is_published() {
+        let key = SecretKey::generate(Algorithm::EdDsa, &mut OsRng);
+        let mut publication = Publication::new(10_000_000).unwrap();
+        publication.set(9_999_999, State::Revoked).unwrap();
+        let (revocation, _, token) = all(&mut publication, &key, Timestamp::from_unix(1_795_348_800));
+        assert_eq!((revocation.value(9_999_999).unwrap(), token.value(9_999_999).unwrap()), (1, token::INVALID));
+        assert_eq!((revocation.value(9_999_998).unwrap(), token.value(9_999_998).unwrap()), (0, token::VALID));
+    }
+}
