@@ -12,7 +12,7 @@ use carnet_core::{
 };
 use carnet_service::{
     config::StartError,
-    keys::{FIRST as FIRST_KEY, Keyring, KeysConfig},
+    keys::{FIRST as FIRST_KEY, KeyPlace, Keyring},
     staff, store,
 };
 use rand_core::OsRng;
@@ -35,7 +35,13 @@ pub(crate) struct Made {
 ///
 /// # Errors
 /// The DID is not a did:web, the directory is in use, or a file cannot be written.
-pub(crate) async fn init(data: &Path, did: Option<&str>, name: &str, algorithm: Algorithm) -> Result<Made, StartError> {
+pub(crate) async fn init(
+    data: &Path,
+    did: Option<&str>,
+    name: &str,
+    algorithm: Algorithm,
+    place: &KeyPlace,
+) -> Result<Made, StartError> {
     let chosen = did.map(published).transpose()?;
     store::create_directory(data)?;
     if data.join("config.toml").exists() {
@@ -51,7 +57,7 @@ pub(crate) async fn init(data: &Path, did: Option<&str>, name: &str, algorithm: 
             "Name a directory that is yours.",
         )
     })?;
-    let key = Keyring::create(data, algorithm, &KeysConfig::default())?;
+    let key = Keyring::create(data, algorithm, &place.config())?;
     let (did, publish_at) = match chosen {
         Some((did, url)) => {
             let document = DidDocument::render(&did, &[(FIRST_KEY.to_owned(), key)]);
@@ -65,7 +71,7 @@ pub(crate) async fn init(data: &Path, did: Option<&str>, name: &str, algorithm: 
     write_new(&data.join(STAFF_FILE), &format!("{hash}\n"), 0o600)?;
     store::open(data, &MIGRATIONS).await?.close().await;
     // The configuration comes last: without it the directory is not taken for a verifier's.
-    write_new(&data.join("config.toml"), &config_text(&did, name), 0o600)?;
+    write_new(&data.join("config.toml"), &(config_text(&did, name) + &place.toml()), 0o600)?;
     Ok(Made { did, publish_at, staff_token })
 }
 
@@ -156,7 +162,7 @@ mod tests {
     async fn init_makes_a_directory_once_and_keeps_the_token_hashed() {
         let dir = tempfile::tempdir().unwrap();
         let data = dir.path().join("v");
-        let made = init(&data, None, "City \"Job\" Centre", Algorithm::EdDsa).await.unwrap();
+        let made = init(&data, None, "City \"Job\" Centre", Algorithm::EdDsa, &KeyPlace::default()).await.unwrap();
         assert_eq!(made.did.method(), "jwk");
         let mode = |name: &str| std::fs::metadata(data.join(name)).unwrap().permissions().mode() & 0o777;
         assert_eq!((mode(""), mode("keys.json"), mode(STAFF_FILE)), (0o700, 0o600, 0o600));
@@ -168,7 +174,7 @@ mod tests {
         let config = crate::config::VerifierConfig::load(&data, None).unwrap();
         assert_eq!((config.did.as_str(), config.name.as_str()), (made.did.as_str(), "City \"Job\" Centre"));
         let key = std::fs::read(data.join("keys.json")).unwrap();
-        assert!(init(&data, None, "Again", Algorithm::EdDsa).await.is_err());
+        assert!(init(&data, None, "Again", Algorithm::EdDsa, &KeyPlace::default()).await.is_err());
         assert_eq!(std::fs::read(data.join("keys.json")).unwrap(), key);
     }
 
@@ -176,10 +182,15 @@ mod tests {
     async fn a_did_web_gets_a_document_to_publish() {
         let dir = tempfile::tempdir().unwrap();
         let data = dir.path().join("v");
-        let made = init(&data, Some("did:web:jobs.example"), "Jobs", Algorithm::Es256).await.unwrap();
+        let made =
+            init(&data, Some("did:web:jobs.example"), "Jobs", Algorithm::Es256, &KeyPlace::default()).await.unwrap();
         assert_eq!(made.publish_at.as_deref(), Some("https://jobs.example/.well-known/did.json"));
         assert!(data.join("did.json").exists());
-        assert!(init(&dir.path().join("w"), Some("did:web:127.0.0.1"), "Jobs", Algorithm::EdDsa).await.is_err());
+        assert!(
+            init(&dir.path().join("w"), Some("did:web:127.0.0.1"), "Jobs", Algorithm::EdDsa, &KeyPlace::default())
+                .await
+                .is_err()
+        );
         assert!(!dir.path().join("w").exists());
     }
 }

@@ -1,6 +1,7 @@
 //! A service's signing keys (spec/keys.md): the register of them in its data directory, the one that signs, and the verbs
 //! that change them.
 
+mod arguments;
 mod disk;
 mod document;
 mod register;
@@ -18,6 +19,7 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
+pub use arguments::KeyPlace;
 pub use document::require_listed;
 pub use register::{Act, Entry, FIRST, Register, State};
 pub use ring::Keyring;

@@ -145,7 +145,7 @@ fn no_tokens() -> StartError {
 
 impl KeysConfig {
     /// How new keys are sealed: as the configuration can open them.
-    const fn form(&self) -> Form {
+    pub(super) const fn form(&self) -> Form {
         match (&self.kek, &self.passphrase) {
             (Some(_), _) => Form::Kek,
             (None, Some(_)) => Form::Age(Form::WORK_FACTOR),

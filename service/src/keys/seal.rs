@@ -58,13 +58,28 @@ pub(super) enum Form {
     Kek,
 }
 
+impl Form {
+    /// Its name in lists.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Plain => PLAIN,
+            Self::Age(_) => AGE,
+            Self::Kek => KEK,
+        }
+    }
+}
+
+const PLAIN: &str = "in plain text";
+const AGE: &str = "sealed with a passphrase";
+const KEK: &str = "sealed with a key-encryption key";
+
 impl Secret {
     /// Its name in lists.
     pub(super) const fn name(&self) -> &'static str {
         match self {
-            Self::Plain(_) => "plain text",
-            Self::Age(_) => "sealed with a passphrase",
-            Self::Kek(_) => "sealed with a key",
+            Self::Plain(_) => PLAIN,
+            Self::Age(_) => AGE,
+            Self::Kek(_) => KEK,
             Self::Token(_) => "in a token",
         }
     }

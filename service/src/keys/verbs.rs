@@ -11,7 +11,7 @@ use super::{
     KeysConfig, document,
     register::{self, Entry, Register, State},
     ring,
-    seal::Secret,
+    seal::{Form, Secret},
 };
 use crate::{config::StartError, time};
 
@@ -97,6 +97,18 @@ pub enum KeysVerb {
         #[arg(long)]
         reason: Option<String>,
     },
+    /// Seal the keys as [keys] in the configuration says: with its kek, or else its passphrase.
+    Seal {
+        /// Which keys.
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Put the keys back in plain text, to seal them with something else.
+    Unseal {
+        /// Which keys.
+        #[command(flatten)]
+        place: Place,
+    },
 }
 
 /// Whose keys they are.
@@ -119,6 +131,8 @@ impl KeysVerb {
             | Self::Check { place }
             | Self::Rotate { place, .. }
             | Self::Activate { place, .. }
+            | Self::Seal { place }
+            | Self::Unseal { place }
             | Self::Retire { place, .. } => place,
         }
     }
@@ -135,6 +149,8 @@ pub async fn run(verb: KeysVerb, owner: Owner) -> Result<(), StartError> {
         KeysVerb::Check { .. } => owner.check(&place.data).await?,
         KeysVerb::Rotate { algorithm, .. } => owner.rotate(&place.data, algorithm.map(Algorithm::from))?,
         KeysVerb::Activate { at_once, .. } => owner.activate(&place.data, at_once).await?,
+        KeysVerb::Seal { .. } => owner.seal(&place.data, false)?,
+        KeysVerb::Unseal { .. } => owner.seal(&place.data, true)?,
         KeysVerb::Retire { key, compromised, reason, .. } => {
             owner.retire(&place.data, &key, compromised, reason.as_deref())?
         }
@@ -200,6 +216,7 @@ struct Change<'a> {
 }
 
 impl Owner {
+    /// The register, to change which keys there are.
     fn change<'a>(&'a self, data: &'a Path) -> Result<Change<'a>, StartError> {
         if self.did.method() != "web" {
             return Err(StartError::new(
@@ -210,11 +227,50 @@ impl Owner {
                 "Keys change only under a did:web; make a new data directory with one, and have it registered.",
             ));
         }
-        let lock = register::lock_exclusive(data)?;
-        let change = Change { data, owner: self, register: Register::load(data)?, _lock: lock };
+        let change = self.hold(data)?;
         // What a power cut left undone the last time.
         change.settle()?;
         Ok(change)
+    }
+
+    fn hold<'a>(&'a self, data: &'a Path) -> Result<Change<'a>, StartError> {
+        let lock = register::lock_exclusive(data)?;
+        Ok(Change { data, owner: self, register: Register::load(data)?, _lock: lock })
+    }
+
+    /// All keys at once, or none.
+    fn seal(&self, data: &Path, unsealing: bool) -> Result<Said, StartError> {
+        let form = if unsealing { Form::Plain } else { self.config.form() };
+        if form == Form::Plain && !unsealing {
+            return Err(StartError::new(
+                "The configuration does not say with what to seal the keys. Nothing was changed.",
+                "Put passphrase = \"file:PATH\" or kek = \"file:PATH\" (or env:NAME, fd:NUMBER) under [keys] in config.toml.",
+            ));
+        }
+        let mut change = self.hold(data)?;
+        let mut names = Vec::new();
+        for key in &mut change.register.keys {
+            let Some(secret) = key.secret.as_mut().filter(|secret| !matches!(secret, Secret::Token(_))) else {
+                continue;
+            };
+            *secret = Secret::of(&secret.open(&key.public, &self.config)?, form, &self.config)?;
+            names.push(key.name.clone());
+        }
+        let act = if unsealing { "unseal" } else { "seal" };
+        for name in &names {
+            change.register.note(time::now(), act, name, None);
+        }
+        change.register.save(data)?;
+        let how = form.name();
+        let value = json!({ "keys": names, "form": how });
+        let text = match names.as_slice() {
+            [] => "There is nothing to do: no key lies in the data directory.".to_owned(),
+            names => format!(
+                "{} now {how}. What was on the disk before may be in backups and on old blocks of it.",
+                names.join(", ")
+            ),
+        };
+        Ok((value, text))
     }
 
     async fn check(&self, data: &Path) -> Result<Said, StartError> {

@@ -2,20 +2,12 @@
 
 use std::path::PathBuf;
 
-use carnet_core::keys::Algorithm;
-use clap::{Args, ValueEnum};
+use carnet_service::keys::{KeyPlace, verbs::KeyAlgorithm};
+use clap::Args;
 use serde_json::json;
 
 use super::{Failure, registration};
 use crate::{registration::About, setup};
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum KeyAlgorithm {
-    /// Ed25519.
-    Eddsa,
-    /// ECDSA on P-256.
-    Es256,
-}
 
 /// [`About`], of which all is given or nothing.
 #[derive(Debug, Clone, Args)]
@@ -76,6 +68,8 @@ pub(crate) struct InitArgs {
     #[arg(long, value_enum, default_value = "eddsa")]
     algorithm: KeyAlgorithm,
     #[command(flatten)]
+    place: KeyPlace,
+    #[command(flatten)]
     about: AboutIfGiven,
     /// Print JSON.
     #[arg(long)]
@@ -83,11 +77,7 @@ pub(crate) struct InitArgs {
 }
 
 pub(super) async fn run(args: InitArgs) -> Result<u8, Failure> {
-    let algorithm = match args.algorithm {
-        KeyAlgorithm::Eddsa => Algorithm::EdDsa,
-        KeyAlgorithm::Es256 => Algorithm::Es256,
-    };
-    let made = setup::init(&args.data, args.did.as_deref(), &args.name, algorithm).await?;
+    let made = setup::init(&args.data, args.did.as_deref(), &args.name, args.algorithm.into(), &args.place).await?;
     let data = args.data.display();
     let requested = match &args.about.given() {
         Some(about) => {
