@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeMap, path::Path};
 
-use carnet_service::config::{self, ServeConfig, StartError, refused};
+use carnet_service::{
+    config::{self, ServeConfig, StartError, refused},
+    keys::KeysConfig,
+};
 use serde::Deserialize;
 
 const DAY: u32 = 86_400;
@@ -31,12 +34,18 @@ pub(crate) struct IssuerConfig {
     /// The most copies by refill in a day, for one offer.
     #[serde(default = "default_refill")]
     pub(crate) refill_copies_per_day: u32,
+    /// How long a freshness statement holds, in seconds, from the full hour in which it was made.
+    #[serde(default = "default_freshness")]
+    pub(crate) freshness_seconds: u32,
     /// The types that are issued; empty: all of the catalogue.
     #[serde(default)]
     pub(crate) types: Vec<String>,
     /// Status lists.
     #[serde(default)]
     pub(crate) status: StatusConfig,
+    /// Where what opens the keys is.
+    #[serde(default)]
+    pub(crate) keys: KeysConfig,
     /// Address, TLS, limits.
     #[serde(default)]
     pub(crate) serve: ServeConfig,
@@ -74,6 +83,9 @@ const fn default_deferred_days() -> u32 {
 const fn default_refill() -> u32 {
     200
 }
+const fn default_freshness() -> u32 {
+    DAY
+}
 const fn default_interval() -> u32 {
     5
 }
@@ -96,6 +108,8 @@ impl IssuerConfig {
             ("deferred_days", self.deferred_days as usize, 1..=365),
             ("deferred_interval_seconds", self.deferred_interval_seconds as usize, 1..=86_400),
             ("refill_copies_per_day", self.refill_copies_per_day as usize, 1..=100_000),
+            // Of the least, half is over an hour after it was made, which is as fine as its times are.
+            ("freshness_seconds", self.freshness_seconds as usize, 7_200..=604_800),
             // From the least that hides whose entry is looked at, to what fits a list's bytes at two bits an entry.
             ("status.entries", usize::try_from(self.status.entries).unwrap_or(usize::MAX), 131_072..=67_108_864),
             ("status.ttl_seconds", self.status.ttl_seconds as usize, 1..=86_400),
@@ -154,6 +168,8 @@ mod tests {
             "max_batch_size = 0",
             "max_batch_size = 1000",
             "refill_copies_per_day = 0",
+            "freshness_seconds = 7199",
+            "freshness_seconds = 604801",
             "[serve]\nport = 1",
             "[status]\nentries = 131071",
             "[status]\nentries = 67108865",

@@ -15,7 +15,7 @@ use carnet_spec::CredentialType;
 use rand_core::OsRng;
 use serde_json::{Map, Value, json};
 
-use crate::{format::Format, issuer::Issuer};
+use crate::{format::Format, issuer::Issuer, store::status::Place};
 
 /// Digests in each `_sd` array come in multiples of this: how many claims there are shows only roughly.
 const DECOYS_TO_MULTIPLE_OF: usize = 4;
@@ -35,7 +35,7 @@ struct Hidden<'a> {
 }
 
 impl<S> Issuer<S> {
-    /// Makes one copy for one key.
+    /// Makes one copy for one key; its status stands at `place`.
     ///
     /// # Errors
     /// proof_generation and what the format's own rules refuse.
@@ -44,11 +44,13 @@ impl<S> Issuer<S> {
         format: Format,
         content: &Content<'_>,
         holder: &PublicKey,
+        place: Place,
         now: Timestamp,
     ) -> Result<String, Problem> {
+        let status = self.status_member(format, place);
         match format {
             Format::VcSdJwt => {
-                let payload = self.document(content, holder);
+                let payload = self.document(content, holder, status);
                 let hidden = Hidden {
                     disclosable: &content.credential_type.disclosable,
                     ordered: &content.credential_type.ordered,
@@ -56,17 +58,17 @@ impl<S> Issuer<S> {
                 self.sd_jwt("vc+sd-jwt", &payload, hidden, holder)
             }
             Format::DcSdJwt => {
-                let payload = self.sd_jwt_vc_payload(content);
+                let payload = self.sd_jwt_vc_payload(content, status);
                 let hidden = Hidden {
                     disclosable: &content.credential_type.disclosable_in_sd_jwt_vc(),
                     ordered: &content.credential_type.ordered_in_sd_jwt_vc(),
                 };
                 self.sd_jwt("dc+sd-jwt", &payload, hidden, holder)
             }
-            Format::DiVcJcs => self.data_integrity(&EddsaJcs2022, content, holder, now),
+            Format::DiVcJcs => self.data_integrity(&EddsaJcs2022, &self.document(content, holder, status), now),
             Format::LdpVc => {
                 #[cfg(feature = "jsonld")]
-                return self.data_integrity(&self.rdfc, content, holder, now);
+                return self.data_integrity(&self.rdfc, &self.document(content, holder, status), now);
                 #[cfg(not(feature = "jsonld"))]
                 Err(Problem::new(carnet_core::Code::CryptosuiteUnknown, "built without the feature `jsonld`"))
             }
@@ -74,7 +76,12 @@ impl<S> Issuer<S> {
     }
 
     /// The document of VCDM 2.0. It has no id, and no subject id but the copy's own key.
-    fn document(&self, content: &Content<'_>, holder: &PublicKey) -> Map<String, Value> {
+    fn document(
+        &self,
+        content: &Content<'_>,
+        holder: &PublicKey,
+        status: Option<(String, Value)>,
+    ) -> Map<String, Value> {
         let mut subject = Map::new();
         subject.insert("id".to_owned(), json!(Did::jwk(holder).as_str()));
         subject.extend(content.claims.iter().map(|(name, value)| (name.clone(), value.clone())));
@@ -88,11 +95,12 @@ impl<S> Issuer<S> {
         ]
         .into_iter()
         .map(|(name, value)| (name.to_owned(), value))
+        .chain(status)
         .collect()
     }
 
     /// The payload of an SD-JWT VC: the claims stand at the top.
-    fn sd_jwt_vc_payload(&self, content: &Content<'_>) -> Map<String, Value> {
+    fn sd_jwt_vc_payload(&self, content: &Content<'_>, status: Option<(String, Value)>) -> Map<String, Value> {
         let mut payload = content.claims.clone();
         for (name, value) in [
             ("iss", json!(self.did.as_str())),
@@ -102,6 +110,7 @@ impl<S> Issuer<S> {
         ] {
             payload.insert(name.to_owned(), value);
         }
+        payload.extend(status);
         payload
     }
 
@@ -126,8 +135,7 @@ impl<S> Issuer<S> {
     fn data_integrity(
         &self,
         suite: &dyn Cryptosuite,
-        content: &Content<'_>,
-        holder: &PublicKey,
+        document: &Map<String, Value>,
         now: Timestamp,
     ) -> Result<String, Problem> {
         let options = ProofOptions {
@@ -139,8 +147,7 @@ impl<S> Issuer<S> {
             challenge: None,
             domain: None,
         };
-        let document = self.document(content, holder);
-        let secured = data_integrity::secure(&document, suite, &options, self.signer.as_ref())?;
+        let secured = data_integrity::secure(document, suite, &options, self.signer.as_ref())?;
         Ok(Value::Object(secured).to_string())
     }
 }

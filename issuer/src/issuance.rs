@@ -18,7 +18,7 @@ use crate::{
     issuer::{Issuer, NONCE_SECONDS, TOKEN_SECONDS},
     proofs,
     secrets::{self, Hash, Use},
-    store::{Finished, Intended, Intent, Store, Work},
+    store::{Finished, Intended, Intent, Store, Work, status::Place},
 };
 
 /// What a request for copies gives.
@@ -116,6 +116,7 @@ impl<S: Store> Issuer<S> {
         handle: &str,
         now: Timestamp,
     ) -> Result<Collected, Error> {
+        self.require_published(&work.places).await?;
         let issuer = self.clone();
         let (work, copies) = on_cpu(move || {
             let copies = issuer.make_offered(&work, &keys, now);
@@ -127,7 +128,9 @@ impl<S: Store> Issuer<S> {
         let sealed = secrets::seal(handle, &work.request_digest, &text).ok_or(Error::Corrupt("answer"))?;
         let until = now.plus(TOKEN_SECONDS);
         // A wallet that lost its connection repeats its call while the first still signs: both get what is stored first.
-        if let Finished::Answered(first) = self.store.finish(work.collection, &digests(work.format, &copies), sealed, until, now).await? {
+        if let Finished::Answered(first) =
+            self.store.finish(work.collection, &digests(work.format, &copies), sealed, until, now).await?
+        {
             return open_answer(work.format, handle, &work.request_digest, &first);
         }
         tracing::info!(offer_id = work.offer_id, copies = copies.len(), "credentials issued");
@@ -147,18 +150,23 @@ impl<S: Store> Issuer<S> {
             valid_from: work.valid_from,
             valid_until: work.valid_until,
         };
-        self.make_copies(work.format, &content, keys, now)
+        self.make_copies(work.format, &content, keys, &work.places, now)
     }
 
-    /// A copy for each key.
+    /// A copy for each key, with its status at the place of the same number.
     pub(crate) fn make_copies(
         &self,
         format: Format,
         content: &Content<'_>,
         keys: &[PublicKey],
+        places: &[Place],
         now: Timestamp,
     ) -> Result<Zeroizing<Vec<String>>, Error> {
-        let copies: Result<Vec<String>, _> = keys.iter().map(|key| self.secure(format, content, key, now)).collect();
+        if keys.len() != places.len() {
+            return Err(Error::Corrupt("issued.status_index"));
+        }
+        let copy = |(key, place): (&PublicKey, &Place)| self.secure(format, content, key, *place, now);
+        let copies: Result<Vec<String>, _> = keys.iter().zip(places).map(copy).collect();
         Ok(Zeroizing::new(copies.map_err(Error::Signing)?))
     }
 }

@@ -2,13 +2,18 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use carnet_core::{did::Did, keys::Signer, time::Timestamp};
+use carnet_core::{
+    did::{Did, DidDocument},
+    keys::Signer,
+    time::Timestamp,
+};
 use carnet_spec::{Catalogue, CredentialType};
 
 use crate::{
     error::Error,
     format::{Format, configuration_id},
     nonces::Nonces,
+    status::StatusLists,
 };
 
 /// Where the time comes from: the system's clock, or a test's.
@@ -34,6 +39,8 @@ pub(crate) struct Settings {
     pub(crate) deferred_interval: u32,
     /// The most copies by refill in a day, for one offer.
     pub(crate) refill_copies_per_day: u32,
+    /// How long a freshness statement holds, in seconds.
+    pub(crate) freshness_seconds: u32,
     /// The types that are issued; empty: all of the catalogue.
     pub(crate) types: Vec<String>,
 }
@@ -43,9 +50,12 @@ pub(crate) struct Issuer<S> {
     pub(crate) store: S,
     pub(crate) signer: Box<dyn Signer>,
     pub(crate) nonces: Nonces,
+    pub(crate) status: StatusLists,
     pub(crate) did: Did,
     /// The DID URL of the signing key.
     pub(crate) kid: String,
+    /// This issuer's own document, as far as its keys go: the active one and the retired ones.
+    pub(crate) own: Arc<DidDocument>,
     pub(crate) catalogue: Catalogue,
     pub(crate) settings: Settings,
     /// The URL that offers name.

@@ -5,6 +5,7 @@ mod config;
 mod credential;
 mod error;
 mod format;
+mod freshness;
 mod grpc;
 mod issuance;
 mod issuer;
@@ -18,6 +19,7 @@ mod registrar;
 mod secrets;
 mod server;
 mod setup;
+mod status;
 mod store;
 #[cfg(test)]
 mod tests;

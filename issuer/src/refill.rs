@@ -25,7 +25,6 @@ use crate::{
     nonces::Nonce,
     proofs::{self, MOST_AGE, SKEW},
     secrets::{self, Use},
-    setup::KEY_FRAGMENT,
     store::{RefillIntent, Store},
 };
 
@@ -86,6 +85,7 @@ impl<S: Store> Issuer<S> {
                 now,
             })
             .await?;
+        self.require_published(&refill.places).await?;
         let issuer = self.clone();
         let format = shown.format;
         let copies = on_cpu(move || {
@@ -95,7 +95,7 @@ impl<S: Store> Issuer<S> {
                 valid_from: refill.valid_from,
                 valid_until: refill.valid_until,
             };
-            issuer.make_copies(format, &content, &keys, now)
+            issuer.make_copies(format, &content, &keys, &refill.places, now)
         })
         .await??;
         self.store.finish_refill(refill.collection, &digests(format, &copies), now).await?;
@@ -167,8 +167,7 @@ impl<S: Send + Sync> Resolve for Own<'_, S> {
         if *did != issuer.did {
             return Err(not_ours());
         }
-        let document = DidDocument::render(did, &[(KEY_FRAGMENT.to_owned(), issuer.signer.public_key())]);
-        DidDocument::parse(did, &document).map(Arc::new)
+        Ok(Arc::clone(&issuer.own))
     }
 }
 

@@ -28,6 +28,7 @@ pub(crate) enum Use {
     NotificationId,
     NotificationHash,
     Answer,
+    StatusAct,
 }
 
 impl Use {
@@ -43,6 +44,7 @@ impl Use {
             Self::NotificationId => "carnet-issuer-notification-id/1",
             Self::NotificationHash => "carnet-issuer-notification-hash/1",
             Self::Answer => "carnet-issuer-answer/1",
+            Self::StatusAct => "carnet-issuer-status-act/1",
         }
     }
 }
@@ -65,7 +67,7 @@ pub(crate) fn digest(what: Use, parts: &[&[u8]]) -> Hash {
 pub(crate) fn draw() -> Zeroizing<String> {
     let mut bytes = Zeroizing::new([0u8; 32]);
     OsRng.fill_bytes(bytes.as_mut());
-    Zeroizing::new(URL_SAFE_NO_PAD.encode(bytes.as_ref()))
+    Zeroizing::new(URL_SAFE_NO_PAD.encode(bytes.as_slice()))
 }
 
 /// A public identifier of 128 random bits, in base64url.
@@ -125,7 +127,7 @@ pub(crate) fn unseal(secret: &str, request: &Hash, sealed: &[u8]) -> Option<Zero
 
 fn answer_cipher(secret: &str, request: &Hash) -> XChaCha20Poly1305 {
     let key = Zeroizing::new(digest(Use::Answer, &[secret.as_bytes(), request]));
-    XChaCha20Poly1305::new(key.as_ref().into())
+    XChaCha20Poly1305::new(key.as_slice().into())
 }
 
 #[cfg(test)]

@@ -2,13 +2,14 @@
 
 use std::{path::Path, sync::Arc, time::Duration};
 
-use carnet_core::{did::Did, keys::Signer as _};
+use carnet_core::did::Did;
 use carnet_proto::issuer::v1::{
     issuance_service_server::IssuanceServiceServer, offer_service_server::OfferServiceServer,
+    status_list_service_server::StatusListServiceServer, status_service_server::StatusServiceServer,
 };
 use carnet_service::{
     config::StartError,
-    keys,
+    keys::{self, Keyring},
     serve::{self, Bound},
     staff::StaffOnly,
     store as ground, time,
@@ -18,18 +19,31 @@ use tonic::service::{Routes, interceptor::InterceptedService};
 
 use crate::{
     config::IssuerConfig,
-    grpc::{issuance::Issuance, offers::Offers},
+    error::Error,
+    grpc::{
+        issuance::Issuance,
+        offers::Offers,
+        status::{Lists, Statuses},
+    },
     issuer::{Issuer, Settings},
     nonces::Nonces,
     secrets::Hash,
-    setup::{self, KEY_FRAGMENT},
-    store::{SqliteStore, Store, sqlite::MIGRATIONS},
+    setup,
+    status::{self, StatusLists},
+    store::{SqliteStore, Store, sqlite::MIGRATIONS, status::StatusStore as _},
 };
 
+/// How often lists are looked at: whether they are to be signed again, and whether all that was done is published.
+const PUBLISH: Duration = Duration::from_secs(10);
 /// How often what is past its end is erased.
 const SWEEP: Duration = Duration::from_secs(60);
 /// The services' full names, for health checks.
-const NAMES: [&str; 2] = ["carnet.issuer.v1.IssuanceService", "carnet.issuer.v1.OfferService"];
+const NAMES: [&str; 4] = [
+    "carnet.issuer.v1.IssuanceService",
+    "carnet.issuer.v1.OfferService",
+    "carnet.issuer.v1.StatusListService",
+    "carnet.issuer.v1.StatusService",
+];
 
 /// Serves until the process is told to stop.
 ///
@@ -45,34 +59,53 @@ pub(crate) async fn serve(
         config.serve.listen = listen;
     }
     let staff = setup::staff_hash(data)?;
-    let key = keys::load(data)?;
-    check_document(data, &config.did, &key)?;
+    let key = Keyring::open(data, &config.keys)?;
     let pool = ground::open(data, &MIGRATIONS).await?;
     let bound = serve::bind(&config.serve).await?;
-    let issuer = Arc::new(assemble(&config, &bound, key, SqliteStore::new(pool.clone(), config.status.entries))?);
+    let issuer = Arc::new(assemble(data, &config, &bound, key, SqliteStore::new(pool.clone(), config.status.entries))?);
+    // Before the first call: what is issued names a list that is there.
+    let unpublished = |error: Error| {
+        StartError::new(
+            format!("the status lists cannot be published: {error}"),
+            "look at the store and the key, and start again; nothing was changed",
+        )
+    };
+    issuer.store.open_lists(issuer.now()).await.map_err(unpublished)?;
+    issuer.publish().await.map_err(unpublished)?;
     let sweeper = tokio::spawn(sweep(issuer.clone()));
+    let publisher = tokio::spawn(keep_published(issuer.clone()));
     let routes = routes(issuer, staff, config.serve.max_message_bytes);
     let served = serve::run(bound, &config.serve, &NAMES, routes).await;
     sweeper.abort();
+    publisher.abort();
     pool.close().await;
     served
 }
 
-/// Both services; staff calls pass the token's check first.
+/// The services, and the status lists over HTTP beside them; staff calls pass the token's check first.
 pub(crate) fn routes<S: Store>(issuer: Arc<Issuer<S>>, staff: Hash, most_bytes: usize) -> Routes {
     let offers = OfferServiceServer::new(Offers(issuer.clone())).max_decoding_message_size(most_bytes);
-    let issuance = IssuanceServiceServer::new(Issuance(issuer)).max_decoding_message_size(most_bytes);
-    Routes::new(issuance).add_service(InterceptedService::new(offers, StaffOnly::new(staff)))
+    let statuses = StatusServiceServer::new(Statuses(issuer.clone())).max_decoding_message_size(most_bytes);
+    let lists = StatusListServiceServer::new(Lists(issuer.clone())).max_decoding_message_size(most_bytes);
+    let issuance = IssuanceServiceServer::new(Issuance(issuer.clone())).max_decoding_message_size(most_bytes);
+    let grpc = Routes::new(issuance)
+        .add_service(lists)
+        .add_service(InterceptedService::new(offers, StaffOnly::new(staff)))
+        .add_service(InterceptedService::new(statuses, StaffOnly::new(staff)));
+    Routes::from(grpc.into_axum_router().merge(status::router(issuer)))
 }
 
 fn assemble<S>(
+    data: &Path,
     config: &IssuerConfig,
     bound: &Bound,
-    key: carnet_core::keys::SecretKey,
+    key: Keyring,
     store: S,
 ) -> Result<Issuer<S>, StartError> {
     let refused = |what: String| StartError::new(what, "correct the configuration and start again");
     let did = Did::parse(&config.did).map_err(|problem| refused(format!("did is refused: {problem}")))?;
+    keys::require_listed(data, &did, &key)?;
+    let own = key.own_document(&did).map_err(|problem| refused(format!("did is refused: {problem}")))?;
     let catalogue = match &config.serve.catalogue {
         Some(folder) => Catalogue::load(folder),
         None => Catalogue::embedded(),
@@ -83,9 +116,11 @@ fn assemble<S>(
     }
     Ok(Issuer {
         store,
-        kid: format!("{did}#{KEY_FRAGMENT}"),
+        kid: format!("{did}#{}", key.name()),
+        own: Arc::new(own),
         signer: Box::new(key),
         nonces: Nonces::new(),
+        status: StatusLists::new(&config.status, &did)?,
         did,
         #[cfg(feature = "jsonld")]
         rdfc: crate::jsonld::suite(&catalogue)?,
@@ -97,32 +132,12 @@ fn assemble<S>(
             deferred_ttl: config.deferred_ttl(),
             deferred_interval: config.deferred_interval_seconds,
             refill_copies_per_day: config.refill_copies_per_day,
+            freshness_seconds: config.freshness_seconds,
             types: config.types.clone(),
         },
         endpoint: bound.public_url.clone(),
         clock: Arc::new(time::now),
     })
-}
-
-/// Refuses to sign with a key that the DID document beside it does not list: nobody could verify what it signs.
-fn check_document(data: &Path, did: &str, key: &carnet_core::keys::SecretKey) -> Result<(), StartError> {
-    let path = data.join(setup::DOCUMENT_FILE);
-    let holds = || -> Option<bool> {
-        let text = std::fs::read(&path).ok()?;
-        let document = carnet_core::json::parse(&text, carnet_core::json::Limits::DOCUMENT).ok()?;
-        let did = Did::parse(did).ok()?;
-        let method = carnet_core::did::DidUrl::parse(&format!("{did}#{KEY_FRAGMENT}")).ok()?;
-        let document = carnet_core::did::DidDocument::parse(&did, &document).ok()?;
-        let listed = document.key_for(&method, carnet_core::did::Purpose::AssertionMethod).ok()?;
-        Some(listed == key.public_key())
-    };
-    if holds() == Some(true) {
-        return Ok(());
-    }
-    Err(StartError::new(
-        format!("{} does not list this issuer's key under its DID as #{KEY_FRAGMENT}", path.display()),
-        "restore did.json from init, and let `did` in the configuration be the DID that init was given",
-    ))
 }
 
 /// Erases what is past its end, at the start and from time to time.
@@ -134,6 +149,17 @@ async fn sweep<S: Store>(issuer: Arc<Issuer<S>>) {
             Ok(0) => {}
             Ok(closed) => tracing::info!(closed, "offers past their end were closed and their claims erased"),
             Err(error) => tracing::warn!(%error, "the sweep failed; the next one tries again"),
+        }
+    }
+}
+
+/// Keeps the status lists published: signed again before they end, and caught up where an act was not published.
+async fn keep_published<S: Store>(issuer: Arc<Issuer<S>>) {
+    let mut ticks = tokio::time::interval(PUBLISH);
+    loop {
+        ticks.tick().await;
+        if let Err(error) = issuer.publish().await {
+            tracing::error!(%error, "the status lists could not be published; those of before stay until they end");
         }
     }
 }

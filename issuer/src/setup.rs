@@ -8,17 +8,19 @@ use std::{
 
 use carnet_core::{
     did::{Did, DidDocument, web},
-    keys::{Algorithm, Signer as _},
+    keys::Algorithm,
 };
-use carnet_service::{config::StartError, keys, staff, store};
+use carnet_service::{
+    config::StartError,
+    keys::{self, KeyPlace, Keyring},
+    staff, store,
+};
 use rand_core::OsRng;
 use zeroize::Zeroizing;
 
 use crate::{secrets::Hash, store::sqlite::MIGRATIONS};
 
-/// The fragment of the signing key's DID URL.
-pub(crate) const KEY_FRAGMENT: &str = "key-1";
-pub(crate) const DOCUMENT_FILE: &str = "did.json";
+const DOCUMENT_FILE: &str = "did.json";
 const STAFF_FILE: &str = "staff-token.sha256";
 
 /// What `init` made.
@@ -36,7 +38,13 @@ pub(crate) struct Made {
 ///
 /// # Errors
 /// The DID is not a did:web, the directory is in use, or a file cannot be written.
-pub(crate) async fn init(data: &Path, did: &str, name: Option<&str>, algorithm: Algorithm) -> Result<Made, StartError> {
+pub(crate) async fn init(
+    data: &Path,
+    did: &str,
+    name: Option<&str>,
+    algorithm: Algorithm,
+    place: &KeyPlace,
+) -> Result<Made, StartError> {
     let did = Did::parse(did).and_then(|did| web::url(&did).map(|url| (did, url)));
     let (did, publish_at) = did.map_err(|problem| {
         StartError::new(
@@ -45,15 +53,15 @@ pub(crate) async fn init(data: &Path, did: &str, name: Option<&str>, algorithm: 
         )
     })?;
     create_directory(data)?;
-    let key = keys::create(data, algorithm)?;
+    let key = Keyring::create(data, algorithm, &place.config())?;
     let document = data.join(DOCUMENT_FILE);
-    let rendered = DidDocument::render(&did, &[(KEY_FRAGMENT.to_owned(), key.public_key())]);
+    let rendered = DidDocument::render(&did, &[(keys::FIRST.to_owned(), key)]);
     write_new(&document, format!("{rendered:#}\n").as_bytes(), 0o644)?;
     let staff_token = staff::generate(&mut OsRng);
     write_new(&data.join(STAFF_FILE), format!("{}\n", to_hex(&staff::hash(&staff_token))).as_bytes(), 0o600)?;
     store::open(data, &MIGRATIONS).await?.close().await;
     // The configuration comes last: without it the directory is not taken for an issuer's.
-    write_new(&data.join("config.toml"), config_text(&did, name).as_bytes(), 0o600)?;
+    write_new(&data.join("config.toml"), (config_text(&did, name) + &place.toml()).as_bytes(), 0o600)?;
     Ok(Made { did, document, publish_at, staff_token })
 }
 

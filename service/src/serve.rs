@@ -127,6 +127,8 @@ async fn serve(
 ) -> Result<(), StartError> {
     let address = local_address(&bound.listener)?;
     let mut server = Server::builder()
+        // Routes may hold what is read with a plain GET, beside gRPC.
+        .accept_http1(true)
         .timeout(Duration::from_secs(config.timeout_seconds))
         .concurrency_limit_per_connection(config.concurrency)
         .load_shed(true)

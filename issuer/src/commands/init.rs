@@ -2,20 +2,12 @@
 
 use std::path::PathBuf;
 
-use carnet_core::keys::Algorithm;
-use clap::{Args, ValueEnum};
+use carnet_service::keys::{KeyPlace, verbs::KeyAlgorithm};
+use clap::Args;
 use serde_json::json;
 
 use super::{Failure, print};
 use crate::setup;
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum KeyAlgorithm {
-    /// Ed25519; needed for the formats with a Data Integrity proof.
-    Eddsa,
-    /// ECDSA on P-256; SD-JWT formats only.
-    Es256,
-}
 
 #[derive(Debug, Args)]
 pub(crate) struct InitArgs {
@@ -31,17 +23,15 @@ pub(crate) struct InitArgs {
     /// The signing key's algorithm.
     #[arg(long, value_enum, default_value = "eddsa")]
     algorithm: KeyAlgorithm,
+    #[command(flatten)]
+    place: KeyPlace,
     /// Print JSON.
     #[arg(long)]
     json: bool,
 }
 
 pub(super) async fn run(args: InitArgs) -> Result<(), Failure> {
-    let algorithm = match args.algorithm {
-        KeyAlgorithm::Eddsa => Algorithm::EdDsa,
-        KeyAlgorithm::Es256 => Algorithm::Es256,
-    };
-    let made = setup::init(&args.data, &args.did, args.name.as_deref(), algorithm).await?;
+    let made = setup::init(&args.data, &args.did, args.name.as_deref(), args.algorithm.into(), &args.place).await?;
     let document = made.document.display().to_string();
     let value = json!({
         "did": made.did.as_str(),

@@ -2,6 +2,7 @@
 
 mod init;
 mod issued;
+mod keys;
 mod offer;
 pub(crate) mod registrar;
 
@@ -48,6 +49,11 @@ enum Verb {
         #[command(subcommand)]
         verb: registrar::RegistrarVerb,
     },
+    /// The signing keys. What changes them needs the service stopped.
+    Keys {
+        #[command(subcommand)]
+        verb: carnet_service::keys::verbs::KeysVerb,
+    },
     /// What was issued, without claims.
     Issued {
         #[command(subcommand)]
@@ -62,6 +68,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         Verb::Serve { data, config, listen } => Ok(server::serve(&data, config.as_deref(), listen).await?),
         Verb::Offer { verb } => offer::run(verb).await,
         Verb::Registrar { verb } => registrar::run(verb),
+        Verb::Keys { verb } => keys::run(verb).await,
         Verb::Issued { verb } => issued::run(verb).await,
     }
 }

@@ -7,7 +7,8 @@ use carnet_service::{staff::bearer, wire};
 use tonic::{Request, Response, Status};
 
 use crate::{
-    error::Error, format::configuration_id, issuance::Collected, issuer::Issuer, offers::check_id, store::Store,
+    error::Error, format::configuration_id, freshness::Standing, issuance::Collected, issuer::Issuer, offers::check_id,
+    store::Store,
 };
 
 /// The service over one issuer.
@@ -109,6 +110,24 @@ impl<S: Store> proto::issuance_service_server::IssuanceService for Issuance<S> {
         let refilled = self.0.refill(presentation, request.proofs).await?;
         let (credentials, notification_id) = copies(&refilled);
         Ok(Response::new(proto::RefillCredentialsResponse { credentials, notification_id }))
+    }
+
+    async fn collect_freshness(
+        &self,
+        request: Request<proto::CollectFreshnessRequest>,
+    ) -> Result<Response<proto::CollectFreshnessResponse>, Status> {
+        let standings = self.0.freshness(&request.into_inner().copies).await?;
+        let copies = standings.into_iter().map(|standing| {
+            let (state, statement) = match standing {
+                Standing::Valid(statement) => (proto::CopyState::Valid, statement),
+                Standing::Suspended => (proto::CopyState::Suspended, String::new()),
+                Standing::Revoked => (proto::CopyState::Revoked, String::new()),
+                Standing::Ended => (proto::CopyState::Ended, String::new()),
+                Standing::Unknown => (proto::CopyState::Unknown, String::new()),
+            };
+            proto::CopyFreshness { state: state.into(), statement }
+        });
+        Ok(Response::new(proto::CollectFreshnessResponse { copies: copies.collect() }))
     }
 
     async fn notify(&self, request: Request<proto::NotifyRequest>) -> Result<Response<proto::NotifyResponse>, Status> {

@@ -2,3 +2,4 @@
 
 pub(crate) mod issuance;
 pub(crate) mod offers;
+pub(crate) mod status;

@@ -115,16 +115,16 @@ impl<S: Store> proto::offer_service_server::OfferService for Offers<S> {
     }
 }
 
-fn instant(field: &'static str, at: Option<&prost_types::Timestamp>) -> Result<Option<Timestamp>, Error> {
+pub(super) fn instant(field: &'static str, at: Option<&prost_types::Timestamp>) -> Result<Option<Timestamp>, Error> {
     at.map(wire::from_timestamp).transpose().map_err(|problem| Error::invalid(field, problem.to_string()))
 }
 
 /// One row more than the page has, to know whether another page follows.
-fn slice(page: Page) -> Slice {
+pub(super) fn slice(page: Page) -> Slice {
     Slice { before: page.before, limit: page.size.saturating_add(1) }
 }
 
-fn one_page<T>(mut rows: Vec<T>, page: Page, seq: impl Fn(&T) -> i64) -> (Vec<T>, String) {
+pub(super) fn one_page<T>(mut rows: Vec<T>, page: Page, seq: impl Fn(&T) -> i64) -> (Vec<T>, String) {
     let size = usize::try_from(page.size).unwrap_or_default();
     if rows.len() <= size {
         return (rows, String::new());

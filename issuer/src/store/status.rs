@@ -167,8 +167,12 @@ pub(crate) trait StatusStore {
     fn act(&self, act: Act) -> impl Future<Output = Result<Acted, Error>> + Send;
     /// The status of each copy of an offer that went out, or of one copy, by its id.
     fn status(&self, id: &str) -> impl Future<Output = Result<Vec<CopyStatus>, Error>> + Send;
-    /// The states of copies by the SHA-256 of their issuer-signed JWTs, in order; `None`: no copy of this issuer's.
-    fn status_by_digest(&self, digests: &[Hash]) -> impl Future<Output = Result<Vec<Option<State>>, Error>> + Send;
+    /// The states of copies, and when they end, by the SHA-256 of their issuer-signed JWTs, in order; `None`: no copy of this
+    /// issuer's.
+    fn status_by_digest(
+        &self,
+        digests: &[Hash],
+    ) -> impl Future<Output = Result<Vec<Option<(State, Timestamp)>>, Error>> + Send;
     /// What was done, newest first; to one offer or copy only, if an id is given.
     fn acts(&self, id: &str, slice: Slice) -> impl Future<Output = Result<Vec<ActRecord>, Error>> + Send;
     /// What changed since a version; 0: everything.

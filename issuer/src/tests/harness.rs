@@ -18,18 +18,22 @@ use carnet_core::{
 use carnet_proto::issuer::v1::{
     self as proto, issuance_service_client::IssuanceServiceClient, offer_service_client::OfferServiceClient,
 };
-use carnet_service::{staff, wire};
+use carnet_service::{
+    keys::{FIRST, Keyring},
+    staff, wire,
+};
 use carnet_spec::Catalogue;
 use rand_core::OsRng;
 use serde_json::{Map, Value, json};
 use tonic::{Request, Status, transport::Channel};
 
 use crate::{
+    config::StatusConfig,
     issuer::{Issuer, Settings},
     nonces::Nonces,
     server::routes,
-    setup::KEY_FRAGMENT,
-    store::{SqliteStore, sqlite::MIGRATIONS},
+    status::StatusLists,
+    store::{SqliteStore, sqlite::MIGRATIONS, status::StatusStore as _},
 };
 
 pub(crate) const DID: &str = "did:web:university.example";
@@ -71,12 +75,15 @@ async fn serve(
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
     let time = clock.clone();
     let catalogue = Catalogue::embedded().unwrap();
+    let keys = Keyring::of(signer);
     let issuer = Arc::new(Issuer {
         store: SqliteStore::new(pool, 131_072),
-        signer,
+        own: Arc::new(keys.own_document(&Did::parse(DID).unwrap()).unwrap()),
+        signer: Box::new(keys),
         nonces: Nonces::new(),
+        status: StatusLists::new(&StatusConfig::default(), &Did::parse(DID).unwrap()).unwrap(),
         did: Did::parse(DID).unwrap(),
-        kid: format!("{DID}#{KEY_FRAGMENT}"),
+        kid: format!("{DID}#{FIRST}"),
         #[cfg(feature = "jsonld")]
         rdfc: crate::jsonld::suite(&catalogue).unwrap(),
         catalogue,
@@ -87,14 +94,19 @@ async fn serve(
             deferred_ttl: 30 * 86_400,
             deferred_interval: 5,
             refill_copies_per_day: 12,
+            freshness_seconds: 86_400,
             types: Vec::new(),
         },
         endpoint: endpoint.clone(),
         clock: Arc::new(move || Timestamp::from_unix(time.load(Ordering::SeqCst))),
     });
+    issuer.store.open_lists(issuer.now()).await.unwrap();
+    issuer.publish().await.unwrap();
     let routes = routes(issuer.clone(), staff::hash(&staff_token), 1_048_576);
     let incoming = tonic::transport::server::TcpIncoming::from(listener);
-    tokio::spawn(tonic::transport::Server::builder().add_routes(routes).serve_with_incoming(incoming));
+    tokio::spawn(
+        tonic::transport::Server::builder().accept_http1(true).add_routes(routes).serve_with_incoming(incoming),
+    );
     let channel = Channel::from_shared(endpoint).unwrap().connect().await.unwrap();
     let issuance = IssuanceServiceClient::new(channel.clone());
     Running { issuance, channel, issuer, data, staff_token, clock }
@@ -252,7 +264,7 @@ impl Running {
     /// The issuer's public key, as its DID document publishes it.
     pub(crate) fn issuer_key(&self) -> PublicKey {
         let key = self.issuer.signer.public_key();
-        let document = DidDocument::render(&self.issuer.did, &[(KEY_FRAGMENT.to_owned(), key)]);
+        let document = DidDocument::render(&self.issuer.did, &[(FIRST.to_owned(), key)]);
         DidDocument::parse(&self.issuer.did, &document)
             .unwrap()
             .key_for(

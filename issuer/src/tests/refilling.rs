@@ -18,7 +18,7 @@ use crate::{
     credential::Content,
     format::Format,
     secrets::{self, Use},
-    store::{RefillIntent, RefillStore as _, Store as _},
+    store::{RefillIntent, RefillStore as _, Store as _, status::Place},
 };
 
 const DAY: i64 = 86_400;
@@ -167,7 +167,8 @@ async fn a_copy_that_was_never_stored_is_unknown() {
         valid_until: Timestamp::from_unix(issuer.now() + 700 * DAY).start_of_day(),
     };
     let now = Timestamp::from_unix(issuer.now());
-    let text = issuer.issuer.secure(Format::VcSdJwt, &content, &key.public_key(), now).unwrap();
+    let place = Place { list: 0, position: 1 };
+    let text = issuer.issuer.secure(Format::VcSdJwt, &content, &key.public_key(), place, now).unwrap();
     let refused = issuer.refilled(&Copy { text, key }, &holder_keys(1)).await;
     assert_eq!(refused.as_ref().unwrap_err().code(), Code::NotFound);
     assert_eq!(reason(refused), "COPY_UNKNOWN");

@@ -68,9 +68,8 @@ pub(super) async fn places(tx: &mut Tx, collection: i64) -> Result<Vec<Place>, E
 
 /// Opens a list if less than an eighth of one is left: verifiers fetch it long before anything is issued on it.
 pub(super) async fn open_next(tx: &mut Tx, list_entries: u64, now: Timestamp) -> Result<(), Error> {
-    let left: i64 = sqlx::query_scalar("SELECT coalesce(sum(entries - drawn), 0) FROM status_lists")
-        .fetch_one(&mut **tx)
-        .await?;
+    let left: i64 =
+        sqlx::query_scalar("SELECT coalesce(sum(entries - drawn), 0) FROM status_lists").fetch_one(&mut **tx).await?;
     let entries = i64::try_from(list_entries).map_err(|_| Error::Corrupt("status_lists.entries"))?;
     if left > entries / 8 {
         return Ok(());
@@ -100,9 +99,8 @@ async fn draw(tx: &mut Tx) -> Result<i64, Error> {
     .fetch_optional(&mut **tx)
     .await?
     .ok_or_else(corrupt)?;
-    let number = |column: &str| -> Result<u64, Error> {
-        u64::try_from(row.try_get::<i64, _>(column)?).map_err(|_| corrupt())
-    };
+    let number =
+        |column: &str| -> Result<u64, Error> { u64::try_from(row.try_get::<i64, _>(column)?).map_err(|_| corrupt()) };
     let seed: Seed = row.try_get::<Vec<u8>, _>("seed")?.try_into().map_err(|_| corrupt())?;
     let entry = shuffle::entry(&seed, number("entries")?, number("drawn")?.saturating_sub(1)).ok_or_else(corrupt)?;
     let index = number("first_index")?.saturating_add(entry);

@@ -57,7 +57,8 @@ mod tests {
 
     #[test]
     fn neighbours_do_not_stay_neighbours_and_another_seed_is_another_order() {
-        let order = |seed: u8| -> Vec<u64> { (0..1_000).map(|draw| entry(&[seed; 32], 131_072, draw).unwrap()).collect() };
+        let order =
+            |seed: u8| -> Vec<u64> { (0..1_000).map(|draw| entry(&[seed; 32], 131_072, draw).unwrap()).collect() };
         let (one, other) = (order(1), order(2));
         assert_ne!(one, other);
         let near = one.windows(2).filter(|pair| pair[0].abs_diff(pair[1]) < 131).count();

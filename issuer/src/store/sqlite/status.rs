@@ -12,9 +12,7 @@ use crate::{
     secrets::{self, Hash},
     store::{
         Slice,
-        status::{
-            Act, ActRecord, Acted, Changes, CopyStatus, ListRecord, Place, State, StatusStore, Verb, Whom,
-        },
+        status::{Act, ActRecord, Acted, Changes, CopyStatus, ListRecord, Place, State, StatusStore, Verb, Whom},
     },
 };
 
@@ -86,19 +84,22 @@ impl StatusStore for SqliteStore {
         rows.iter().map(copy_of).collect()
     }
 
-    async fn status_by_digest(&self, digests: &[Hash]) -> Result<Vec<Option<State>>, Error> {
+    async fn status_by_digest(&self, digests: &[Hash]) -> Result<Vec<Option<(State, Timestamp)>>, Error> {
         // One transaction: the answers are of one instant.
         let mut tx = self.pool.begin().await?;
         let mut states = Vec::with_capacity(digests.len());
         for digest in digests {
-            let state: Option<String> = sqlx::query_scalar(
-                "SELECT coalesce(s.state, 'valid') FROM issued i LEFT JOIN statuses s USING (status_index) \
-                 WHERE i.copy_digest = ? AND i.issued_at IS NOT NULL",
+            let row = sqlx::query(
+                "SELECT coalesce(s.state, 'valid') AS state, o.valid_until FROM issued i JOIN offers o USING (offer_id) \
+                 LEFT JOIN statuses s USING (status_index) WHERE i.copy_digest = ? AND i.issued_at IS NOT NULL",
             )
             .bind(digest.as_slice())
             .fetch_optional(&mut *tx)
             .await?;
-            states.push(state.as_deref().map(State::parse).transpose()?);
+            let state = |row: SqliteRow| -> Result<_, Error> {
+                Ok((State::parse(row.try_get("state")?)?, Timestamp::from_unix(row.try_get("valid_until")?)))
+            };
+            states.push(row.map(state).transpose()?);
         }
         Ok(states)
     }
@@ -132,7 +133,8 @@ impl StatusStore for SqliteStore {
         .bind(version)
         .fetch_all(&mut *tx)
         .await?;
-        let lists = lists.iter().map(|row| Ok(ListRecord { list: row.try_get("list")?, entries: number(row, "entries")? }));
+        let lists =
+            lists.iter().map(|row| Ok(ListRecord { list: row.try_get("list")?, entries: number(row, "entries")? }));
         let entries = entries.iter().map(|row| Ok((place_of(row)?, State::parse(row.try_get("state")?)?)));
         Ok(Changes {
             version: upto,
@@ -161,8 +163,10 @@ async fn done_before(tx: &mut Tx, act: &Act) -> Result<Option<Acted>, Error> {
 async fn named(tx: &mut Tx, ids: &[String], verb: Verb) -> Result<Vec<Target>, Error> {
     let mut targets: HashMap<i64, Target> = HashMap::new();
     for id in ids {
-        let state: Option<String> =
-            sqlx::query_scalar("SELECT state FROM offers WHERE offer_id = ?").bind(id).fetch_optional(&mut **tx).await?;
+        let state: Option<String> = sqlx::query_scalar("SELECT state FROM offers WHERE offer_id = ?")
+            .bind(id)
+            .fetch_optional(&mut **tx)
+            .await?;
         let which = match state.as_deref() {
             Some("collected") => "i.offer_id = ?",
             // What was not collected is cancelled, and nothing comes of it.

@@ -1,0 +1,173 @@
+//! `carnet.issuer.v1.StatusListService` for whoever verifies, and `StatusService` for staff.
+
+use std::sync::Arc;
+
+use carnet_core::status::publication::Form;
+use carnet_proto::issuer::v1 as proto;
+use carnet_service::wire;
+use tonic::{Request, Response, Status};
+
+use super::offers::{instant, one_page, slice};
+use crate::{
+    error::Error,
+    issuer::Issuer,
+    offers::check_id,
+    status,
+    store::{
+        Store,
+        status::{ActRecord, CopyStatus, State, Verb, Whom},
+    },
+};
+
+/// Who may call is everybody.
+pub(crate) struct Lists<S>(pub(crate) Arc<Issuer<S>>);
+
+/// Who may call is decided before it.
+pub(crate) struct Statuses<S>(pub(crate) Arc<Issuer<S>>);
+
+#[tonic::async_trait]
+impl<S: Store> proto::status_list_service_server::StatusListService for Lists<S> {
+    async fn list_status_lists(
+        &self,
+        _: Request<proto::ListStatusListsRequest>,
+    ) -> Result<Response<proto::ListStatusListsResponse>, Status> {
+        if self.0.status.base().is_none() {
+            return Err(Error::NoStatusLists.into());
+        }
+        let urls = self.0.status.shelf().urls().map(str::to_owned).collect();
+        Ok(Response::new(proto::ListStatusListsResponse { urls }))
+    }
+
+    async fn read_status_list(
+        &self,
+        request: Request<proto::ReadStatusListRequest>,
+    ) -> Result<Response<proto::ReadStatusListResponse>, Status> {
+        let request = request.into_inner();
+        let shelf = self.0.status.shelf();
+        let form = shelf.at(&request.url).ok_or(Error::ListUnknown)?;
+        let list = if request.if_none_match == form.etag { Vec::new() } else { form.bytes.to_vec() };
+        Ok(Response::new(proto::ReadStatusListResponse {
+            media_type: form.media_type.to_owned(),
+            list,
+            etag: form.etag.clone(),
+            ttl_seconds: self.0.status.ttl(),
+        }))
+    }
+}
+
+#[tonic::async_trait]
+impl<S: Store> proto::status_service_server::StatusService for Statuses<S> {
+    async fn change_status(
+        &self,
+        request: Request<proto::ChangeStatusRequest>,
+    ) -> Result<Response<proto::ChangeStatusResponse>, Status> {
+        let request = request.into_inner();
+        let verb = match proto::StatusVerb::try_from(request.verb) {
+            Ok(proto::StatusVerb::Revoke) => Verb::Revoke,
+            Ok(proto::StatusVerb::Suspend) => Verb::Suspend,
+            Ok(proto::StatusVerb::Reinstate) => Verb::Reinstate,
+            Ok(proto::StatusVerb::Unspecified) | Err(_) => {
+                return Err(Error::invalid("verb", "must be one of the verbs").into());
+            }
+        };
+        let whom = match request.filter {
+            None => Whom::Ids(request.ids),
+            Some(_) if !request.ids.is_empty() => {
+                return Err(Error::invalid("filter", "cannot stand beside ids").into());
+            }
+            Some(filter) => Whom::Matching {
+                from: instant("filter.from", filter.from.as_ref())?,
+                until: instant("filter.until", filter.until.as_ref())?,
+                credential_type: Some(filter.credential_type).filter(|name| !name.is_empty()),
+            },
+        };
+        let (acted, published) = self
+            .0
+            .change_status(status::Request {
+                request_id: request.request_id,
+                verb,
+                reason: request.reason,
+                whom,
+                expected: request.expected_count,
+                dry_run: request.dry_run,
+            })
+            .await?;
+        Ok(Response::new(proto::ChangeStatusResponse {
+            act: number(acted.act.unwrap_or_default()),
+            credentials: acted.credentials,
+            copies: acted.copies,
+            changed: acted.changed,
+            published,
+        }))
+    }
+
+    async fn read_status(
+        &self,
+        request: Request<proto::ReadStatusRequest>,
+    ) -> Result<Response<proto::ReadStatusResponse>, Status> {
+        let request = request.into_inner();
+        check_id("id", &request.id)?;
+        let copies = self.0.store.status(&request.id).await?;
+        let copies = copies.iter().map(|copy| self.copy(copy)).collect();
+        Ok(Response::new(proto::ReadStatusResponse { copies }))
+    }
+
+    async fn list_status_acts(
+        &self,
+        request: Request<proto::ListStatusActsRequest>,
+    ) -> Result<Response<proto::ListStatusActsResponse>, Status> {
+        let request = request.into_inner();
+        let page = wire::page(request.page_size, &request.page_token)?;
+        if !request.id.is_empty() {
+            check_id("id", &request.id)?;
+        }
+        let rows = self.0.store.acts(&request.id, slice(page)).await?;
+        let (rows, next_page_token) = one_page(rows, page, |row| row.seq);
+        Ok(Response::new(proto::ListStatusActsResponse { acts: rows.iter().map(act).collect(), next_page_token }))
+    }
+}
+
+impl<S: Store> Statuses<S> {
+    fn copy(&self, copy: &CopyStatus) -> proto::CopyStatus {
+        let state = match copy.state {
+            State::Valid => proto::CredentialStatus::Valid,
+            State::Suspended => proto::CredentialStatus::Suspended,
+            State::Revoked => proto::CredentialStatus::Revoked,
+        };
+        let shelf = self.0.status.shelf();
+        let urls = Form::ALL.into_iter().filter_map(|form| self.0.status.url(form, copy.place.list));
+        proto::CopyStatus {
+            issued_id: copy.issued_id.clone(),
+            offer_id: copy.offer_id.clone(),
+            credential_type: copy.credential_type.clone(),
+            issued_at: Some(wire::timestamp(copy.issued_at)),
+            status: state.into(),
+            lists: urls.filter(|url| shelf.at(url).is_some()).collect(),
+            index: copy.place.position,
+            act: number(copy.act.unwrap_or_default()),
+        }
+    }
+}
+
+fn act(record: &ActRecord) -> proto::StatusAct {
+    let verb = match record.verb {
+        Verb::Revoke => proto::StatusVerb::Revoke,
+        Verb::Suspend => proto::StatusVerb::Suspend,
+        Verb::Reinstate => proto::StatusVerb::Reinstate,
+    };
+    proto::StatusAct {
+        act: number(record.seq),
+        verb: verb.into(),
+        reason: record.reason.clone(),
+        who: record.who.clone(),
+        at: Some(wire::timestamp(record.at)),
+        credentials: record.credentials,
+        copies: record.copies,
+        changed: record.changed,
+        request_id: record.request_id.clone(),
+    }
+}
+
+fn number(seq: i64) -> u64 {
+    u64::try_from(seq).unwrap_or_default()
+}

@@ -1,0 +1,128 @@
+//! What staff do: revoke, suspend, reinstate.
+
+use std::sync::Arc;
+
+use carnet_core::time::Timestamp;
+
+use crate::{
+    error::Error,
+    issuer::Issuer,
+    offers::check_id,
+    secrets::{self, Use},
+    store::{
+        Store,
+        status::{Act, Acted, Verb, Whom},
+    },
+};
+
+/// The most ids in one request.
+const MOST_IDS: usize = 10_000;
+/// The most characters of a reason.
+const MOST_REASON: usize = 500;
+/// What the one staff token is called in the record.
+const STAFF: &str = "staff";
+
+/// What staff ask for.
+pub(crate) struct Request {
+    pub(crate) request_id: String,
+    pub(crate) verb: Verb,
+    pub(crate) reason: String,
+    pub(crate) whom: Whom,
+    pub(crate) expected: Option<u64>,
+    pub(crate) dry_run: bool,
+}
+
+impl<S: Store> Issuer<S> {
+    /// Does it, and publishes it: whether it is published by now is the second answer.
+    ///
+    /// # Errors
+    /// The request is refused, and nothing is changed; the store's.
+    pub(crate) async fn change_status(self: &Arc<Self>, request: Request) -> Result<(Acted, bool), Error> {
+        check_id("request_id", &request.request_id)?;
+        let reason = check_reason(&request.reason)?;
+        let several = check_whom(&request.whom)?;
+        if several && request.expected.is_none() && !request.dry_run {
+            return Err(Error::invalid(
+                "expected_count",
+                "more than one credential can be meant, so say how many it must be; a dry run tells",
+            ));
+        }
+        let dry_run = request.dry_run;
+        let act = Act {
+            request: digest(&request, &reason),
+            request_id: request.request_id,
+            verb: request.verb,
+            reason,
+            who: STAFF.to_owned(),
+            whom: request.whom,
+            expected: request.expected,
+            dry_run,
+            now: self.now(),
+        };
+        let verb = act.verb.as_str();
+        let acted = self.store.act(act).await?;
+        if dry_run {
+            return Ok((acted, false));
+        }
+        tracing::info!(
+            act = acted.act,
+            verb,
+            credentials = acted.credentials,
+            changed = acted.changed,
+            "status changed"
+        );
+        // In a task of its own: a caller who hangs up does not keep it from being published.
+        let issuer = self.clone();
+        let published = match tokio::spawn(async move { issuer.publish().await }).await {
+            Ok(Ok(())) => self.status.shelf().version >= acted.act.unwrap_or_default(),
+            Ok(Err(error)) => {
+                tracing::error!(%error, "a status that changed is not published yet; it is tried again soon");
+                false
+            }
+            Err(_) => false,
+        };
+        Ok((acted, published && self.status.base().is_some()))
+    }
+}
+
+fn check_reason(reason: &str) -> Result<String, Error> {
+    let reason = reason.trim();
+    let length = reason.chars().count();
+    if length == 0 || length > MOST_REASON || reason.chars().any(char::is_control) {
+        return Err(Error::invalid("reason", format!("must be 1 to {MOST_REASON} characters of one line")));
+    }
+    Ok(reason.to_owned())
+}
+
+/// Refuses what names nothing; says whether it can be more than one credential.
+fn check_whom(whom: &Whom) -> Result<bool, Error> {
+    match whom {
+        Whom::Ids(ids) => {
+            if ids.is_empty() || ids.len() > MOST_IDS {
+                return Err(Error::invalid("ids", format!("must be 1 to {MOST_IDS} ids, or there must be a filter")));
+            }
+            ids.iter().try_for_each(|id| check_id("ids", id))?;
+            Ok(ids.len() > 1)
+        }
+        Whom::Matching { credential_type, from, until } => {
+            if credential_type.is_none() && from.is_none() && until.is_none() {
+                return Err(Error::invalid("filter", "says nothing, so that it would be every credential"));
+            }
+            Ok(true)
+        }
+    }
+}
+
+/// What makes two requests the same one: all that decides what they change.
+fn digest(request: &Request, reason: &str) -> secrets::Hash {
+    let time = |at: &Option<Timestamp>| at.map(|at| at.unix().to_string()).unwrap_or_default();
+    let mut parts = vec![request.verb.as_str().to_owned(), reason.to_owned()];
+    match &request.whom {
+        Whom::Ids(ids) => parts.extend(ids.iter().cloned()),
+        Whom::Matching { credential_type, from, until } => {
+            parts.extend(["filter".to_owned(), credential_type.clone().unwrap_or_default(), time(from), time(until)]);
+        }
+    }
+    let parts: Vec<&[u8]> = parts.iter().map(String::as_bytes).collect();
+    secrets::digest(Use::StatusAct, &parts)
+}

@@ -1,0 +1,280 @@
+//! Status lists: what this issuer says of everything that it issued, for whoever verifies (spec/status.md).
+//!
+//! The store is the truth; what is published is made from all acts up to one that was committed, and put in the place of
+//! what was published before as a whole. So whenever the power goes, what is served afterwards is the old or the new state.
+
+mod acts;
+mod http;
+mod shelf;
+
+pub(crate) use acts::Request;
+pub(crate) use http::router;
+pub(crate) use shelf::{Form, Shelf};
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, PoisonError, RwLock},
+};
+
+use carnet_core::{
+    did::{Did, DidUrl, web},
+    keys::Algorithm,
+    status::{
+        Purpose, bitstring,
+        publication::{self, Publication, Terms},
+        token,
+    },
+    time::Timestamp,
+};
+use carnet_service::config::{StartError, refused};
+use serde_json::{Value, json};
+
+use crate::{
+    config::StatusConfig,
+    error::Error,
+    format::Format,
+    issuance::on_cpu,
+    issuer::Issuer,
+    store::{
+        Store,
+        status::{Changes, Place, State},
+    },
+};
+
+/// What is published, and what is to be published next.
+pub(crate) struct StatusLists {
+    /// The URL under which the lists are, without a slash at its end; `None`: nothing is published.
+    base: Option<String>,
+    ttl: u32,
+    validity: u32,
+    shelf: RwLock<Arc<Shelf>>,
+    /// One at a time makes what is published, so that an older version never replaces a newer one.
+    making: Arc<tokio::sync::Mutex<Making>>,
+}
+
+/// The lists as of a version of the store.
+#[derive(Default)]
+struct Making {
+    version: i64,
+    lists: BTreeMap<i64, Publication>,
+    /// Forms that say something else than what is published.
+    dirty: Vec<(i64, publication::Form)>,
+}
+
+impl StatusLists {
+    /// Lists at the configured URL, or beside the DID's document; none where there is no such URL.
+    ///
+    /// # Errors
+    /// The configured URL cannot be one of lists.
+    pub(crate) fn new(config: &StatusConfig, did: &Did) -> Result<Self, StartError> {
+        let base = match &config.url {
+            Some(url) => Some(checked(url)?),
+            None => default_base(did),
+        };
+        Ok(Self {
+            base,
+            ttl: config.ttl_seconds,
+            validity: config.validity_seconds,
+            shelf: RwLock::default(),
+            making: Arc::default(),
+        })
+    }
+
+    /// The URL under which the lists are.
+    pub(crate) fn base(&self) -> Option<&str> {
+        self.base.as_deref()
+    }
+
+    /// After how many seconds whoever fetched a list fetches it again.
+    pub(crate) fn ttl(&self) -> u32 {
+        self.ttl
+    }
+
+    /// What is published now.
+    pub(crate) fn shelf(&self) -> Arc<Shelf> {
+        self.shelf.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The URL of a list's form.
+    pub(crate) fn url(&self, form: publication::Form, list: i64) -> Option<String> {
+        self.base.as_ref().map(|base| format!("{base}/{}/{list}", form.as_str()))
+    }
+}
+
+impl Making {
+    /// Brings the lists up to what the store says.
+    fn take(&mut self, changes: Changes) -> Result<(), Error> {
+        for record in changes.lists {
+            if let std::collections::btree_map::Entry::Vacant(entry) = self.lists.entry(record.list) {
+                entry.insert(Publication::new(record.entries).map_err(Error::Signing)?);
+                self.dirty.extend(publication::Form::ALL.map(|form| (record.list, form)));
+            }
+        }
+        for (place, state) in changes.entries {
+            let list = self.lists.get_mut(&place.list).ok_or(Error::Corrupt("status_lists"))?;
+            let state = match state {
+                State::Valid => publication::State::Valid,
+                State::Suspended => publication::State::Suspended,
+                State::Revoked => publication::State::Revoked,
+            };
+            let changed = list.set(place.position, state).map_err(|_| Error::Corrupt("statuses.status_index"))?;
+            self.dirty.extend(changed.into_iter().map(|form| (place.list, form)));
+        }
+        self.version = changes.version;
+        Ok(())
+    }
+}
+
+impl<S: Store> Issuer<S> {
+    /// Publishes what the store says: what changed, what is new, and what is to be signed again.
+    ///
+    /// # Errors
+    /// The store's; a list could not be signed, and then what was published before stays.
+    pub(crate) async fn publish(self: &Arc<Self>) -> Result<(), Error> {
+        if self.status.base.is_none() {
+            return Ok(());
+        }
+        let mut making = self.status.making.clone().lock_owned().await;
+        let changes = self.store.changes_since(making.version).await?;
+        let issuer = self.clone();
+        on_cpu(move || {
+            making.take(changes)?;
+            issuer.sign_lists(&mut making)
+        })
+        .await?
+    }
+
+    /// Publishes before something is issued on a list that is not published yet.
+    ///
+    /// # Errors
+    /// Those of [`Self::publish`].
+    pub(crate) async fn require_published(self: &Arc<Self>, places: &[Place]) -> Result<(), Error> {
+        let known = |shelf: &Shelf| places.iter().all(|place| shelf.has_list(place.list));
+        if self.status.base.is_none() || known(&self.status.shelf()) {
+            return Ok(());
+        }
+        self.publish().await?;
+        if known(&self.status.shelf()) { Ok(()) } else { Err(Error::Corrupt("status_lists")) }
+    }
+
+    /// Signs what is not on the shelf as it should be, and puts all of it there at once.
+    fn sign_lists(&self, making: &mut Making) -> Result<(), Error> {
+        let now = self.now();
+        let old = self.status.shelf();
+        let mut shelf = Shelf::clone(&old);
+        shelf.version = making.version;
+        let kid = DidUrl::parse(&self.kid).map_err(Error::Signing)?;
+        let forms = publication::Form::ALL.into_iter().filter(|form| self.publishes(*form));
+        for form in forms {
+            for (number, list) in &mut making.lists {
+                let due = |there: &Form| there.is_due(&self.kid, now, self.status.validity.into());
+                let stays = old.form(form, *number).is_some_and(|there| !due(there));
+                let Some(url) =
+                    self.status.url(form, *number).filter(|_| !stays || making.dirty.contains(&(*number, form)))
+                else {
+                    continue;
+                };
+                let (validity, ttl) = (self.status.validity.into(), self.status.ttl.into());
+                let terms = Terms { kid: &kid, url: &url, now, validity, ttl };
+                let text = list.sign(form, &terms, self.signer.as_ref()).map_err(Error::Signing)?;
+                shelf.put(form, *number, Form::new(form, url, text, &self.kid, now));
+            }
+        }
+        making.dirty.clear();
+        *self.status.shelf.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(shelf);
+        Ok(())
+    }
+}
+
+impl<S> Issuer<S> {
+    /// Whether this issuer's key can sign a form: a list's credential needs eddsa-jcs-2022.
+    fn publishes(&self, form: publication::Form) -> bool {
+        form == publication::Form::Token || self.signer.algorithm() == Algorithm::EdDsa
+    }
+
+    /// The name and the value of the member that says where a copy's status stands; none where no list says it.
+    pub(crate) fn status_member(&self, format: Format, place: Place) -> Option<(String, Value)> {
+        let url = |form| self.status.url(form, place.list).filter(|_| self.publishes(form));
+        let index = place.position;
+        if format == Format::DcSdJwt {
+            let reference = token::Reference { uri: url(publication::Form::Token)?, index };
+            return Some(("status".to_owned(), reference.to_json()));
+        }
+        let entry =
+            |form, purpose| url(form).map(|url| bitstring::Reference { purpose, url, index, bits: 1 }.to_json());
+        let entries = [
+            entry(publication::Form::Revocation, Purpose::Revocation)?,
+            entry(publication::Form::Suspension, Purpose::Suspension)?,
+        ];
+        Some(("credentialStatus".to_owned(), json!(entries)))
+    }
+}
+
+/// `/status` beside the DID's document.
+pub(crate) fn default_base(did: &Did) -> Option<String> {
+    let document = web::url(did).ok()?;
+    let folder = document.strip_suffix("/did.json")?;
+    Some(format!("{}/status", folder.strip_suffix("/.well-known").unwrap_or(folder)))
+}
+
+/// A URL under which lists can be: https, a path without anything to be decoded or matched, and no more.
+fn checked(url: &str) -> Result<String, StartError> {
+    let uri: Option<axum::http::Uri> = url.parse().ok();
+    let plain = |path: &str| path.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/-._~".contains(&byte));
+    let fits = uri.as_ref().is_some_and(|uri| {
+        uri.scheme_str() == Some("https")
+            && uri.host().is_some_and(|host| !host.is_empty())
+            && uri.query().is_none()
+            && uri.authority().is_some_and(|authority| !authority.as_str().contains('@'))
+            && plain(uri.path())
+            && !url.contains('#')
+            && !url.ends_with('/')
+    });
+    if fits {
+        return Ok(url.to_owned());
+    }
+    Err(refused(format!(
+        "status.url is {url}, and it must be https://HOST/PATH, without a slash, a query or a fragment at its end"
+    )))
+}
+
+/// When a form was made, and by which key: what decides whether it is made again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Made {
+    kid: String,
+    at: Timestamp,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_stand_beside_the_did_document() {
+        for (did, base) in [
+            ("did:web:uni.example", Some("https://uni.example/status")),
+            ("did:web:localhost%3A8443:uni", Some("https://localhost:8443/uni/status")),
+            ("did:web:uni.example:a:b", Some("https://uni.example/a/b/status")),
+            ("did:jwk:eyJ4IjoxfQ", None),
+        ] {
+            assert_eq!(Did::parse(did).ok().and_then(|did| default_base(&did)).as_deref(), base, "{did}");
+        }
+    }
+
+    #[test]
+    fn a_url_that_cannot_be_one_of_lists_is_refused() {
+        assert!(checked("https://uni.example:8443/a/status").is_ok());
+        for wrong in [
+            "http://uni.example/status",
+            "https://uni.example/status/",
+            "https://uni.example/status?x",
+            "https://uni.example/status#x",
+            "https://uni.example/{a}",
+            "https://a@uni.example/status",
+            "uni.example/status",
+            "",
+        ] {
+            assert!(checked(wrong).is_err(), "{wrong}");
+        }
+    }
+}

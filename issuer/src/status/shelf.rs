@@ -1,0 +1,74 @@
+//! What is published, as bytes.
+
+use std::collections::BTreeMap;
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use carnet_core::{status::publication, time::Timestamp};
+use sha2::{Digest as _, Sha256};
+
+use super::Made;
+
+/// All forms of all lists, as they are served: one version of the store.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Shelf {
+    /// The number of the last act that it shows.
+    pub(super) version: i64,
+    forms: BTreeMap<(i64, publication::Form), Form>,
+}
+
+/// One list in one form.
+#[derive(Debug, Clone)]
+pub(crate) struct Form {
+    pub(crate) url: String,
+    pub(crate) media_type: &'static str,
+    /// An entity tag (RFC 9110 section 8.8.3), with its quotation marks: of these bytes and no others.
+    pub(crate) etag: String,
+    pub(crate) bytes: axum::body::Bytes,
+    made: Made,
+}
+
+impl Shelf {
+    /// A form of a list.
+    pub(super) fn form(&self, form: publication::Form, list: i64) -> Option<&Form> {
+        self.forms.get(&(list, form))
+    }
+
+    pub(super) fn put(&mut self, form: publication::Form, list: i64, made: Form) {
+        self.forms.insert((list, form), made);
+    }
+
+    /// Whether a list is here.
+    pub(super) fn has_list(&self, list: i64) -> bool {
+        self.forms.keys().any(|(known, _)| *known == list)
+    }
+
+    /// The URLs of everything that is here.
+    pub(crate) fn urls(&self) -> impl Iterator<Item = &str> {
+        self.forms.values().map(|form| form.url.as_str())
+    }
+
+    /// What is at a URL.
+    pub(crate) fn at(&self, url: &str) -> Option<&Form> {
+        self.forms.values().find(|form| form.url == url)
+    }
+}
+
+impl Form {
+    pub(super) fn new(form: publication::Form, url: String, text: String, kid: &str, now: Timestamp) -> Self {
+        let etag = etag(text.as_bytes());
+        let made = Made { kid: kid.to_owned(), at: now };
+        Self { url, media_type: form.media_type(), etag, bytes: text.into(), made }
+    }
+
+    /// Whether it is to be signed again: half of its time is over, by a clock that may have been set back, or another key signs
+    /// now.
+    pub(super) fn is_due(&self, kid: &str, now: Timestamp, validity: i64) -> bool {
+        self.made.kid != kid || now < self.made.at || now >= self.made.at.plus(validity / 2)
+    }
+}
+
+/// The entity tag of these bytes.
+pub(super) fn etag(bytes: &[u8]) -> String {
+    let digest = Sha256::digest(bytes);
+    format!("\"{}\"", URL_SAFE_NO_PAD.encode(digest.get(..16).unwrap_or_default()))
+}

@@ -1,0 +1,152 @@
+//! Freshness statements: what the issuer says of copies, to whoever knows their digests.
+
+use carnet_core::{
+    did::SelfContained,
+    secure::{jose::Jws, sd_jwt::SdJwt},
+    status::freshness,
+    time::Timestamp,
+};
+use carnet_proto::issuer::v1 as proto;
+use sha2::{Digest as _, Sha256};
+use tonic::Status;
+
+use super::harness::{DID, Running, holder_keys, offer_request, reason, start};
+use crate::{
+    secrets::{self, Use},
+    store::status::{Act, StatusStore as _, Verb, Whom},
+};
+
+impl Running {
+    async fn freshness(&self, copies: Vec<Vec<u8>>) -> Result<Vec<proto::CopyFreshness>, Status> {
+        let request = proto::CollectFreshnessRequest { copies };
+        Ok(self.issuance.clone().collect_freshness(request).await?.into_inner().copies)
+    }
+
+    /// What staff do to a credential.
+    async fn act(&self, verb: Verb, offer: &str) {
+        let id = secrets::draw_id();
+        let act = Act {
+            request: secrets::digest(Use::Request, &[id.as_bytes()]),
+            request_id: id,
+            verb,
+            reason: "a test".to_owned(),
+            who: "staff".to_owned(),
+            whom: Whom::Ids(vec![offer.to_owned()]),
+            expected: None,
+            dry_run: false,
+            now: Timestamp::from_unix(self.now()),
+        };
+        self.issuer.store.act(act).await.unwrap();
+    }
+}
+
+/// A new offer with its copies, and their digests.
+async fn copies(issuer: &Running, request: proto::CreateOfferRequest, count: usize) -> (String, Vec<String>) {
+    let offer = issuer.create(request).await;
+    let answer = issuer.receive(&offer, &holder_keys(count)).await.unwrap();
+    (offer.id, answer.credentials.into_iter().map(|copy| copy.credential).collect())
+}
+
+fn digest(copy: &str) -> Vec<u8> {
+    Sha256::digest(copy.split('~').next().unwrap()).to_vec()
+}
+
+fn states(said: &[proto::CopyFreshness]) -> Vec<proto::CopyState> {
+    said.iter().map(proto::CopyFreshness::state).collect()
+}
+
+#[tokio::test]
+async fn every_valid_copy_gets_a_statement_with_the_times_of_the_hour() {
+    let issuer = start().await;
+    let (_, made) = copies(&issuer, offer_request("a"), 3).await;
+    issuer.pass(1_799);
+    let said = issuer.freshness(made.iter().map(|copy| digest(copy)).collect()).await.unwrap();
+    assert_eq!(states(&said), [proto::CopyState::Valid; 3]);
+    let hour = issuer.now() - issuer.now().rem_euclid(3_600);
+    for (copy, said) in made.iter().zip(&said) {
+        let token = SdJwt::parse(copy).unwrap();
+        let now = Timestamp::from_unix(issuer.now());
+        let holds = |at| freshness::verify(&said.statement, &token, DID, at, 60, &crate::refill::Own(&*issuer.issuer));
+        let times = holds(now).unwrap();
+        assert_eq!((times.issued.unix(), times.until.unwrap().unix()), (hour, hour + 86_400));
+        assert!(holds(now.plus(86_400)).is_err());
+        assert!(freshness::verify(&said.statement, &token, DID, now, 60, &SelfContained).is_err(), "by no other's key");
+        let payload = Jws::parse(&said.statement).unwrap().payload().clone();
+        let mut names: Vec<_> = payload.keys().cloned().collect();
+        names.sort_unstable();
+        assert_eq!(names, ["copy", "exp", "iat"]);
+    }
+    // A wallet that asks later in the same hour is told the same.
+    issuer.pass(1_800);
+    let again = issuer.freshness(vec![digest(&made[0])]).await.unwrap();
+    assert_eq!(again[0], said[0]);
+    issuer.pass(1);
+    assert_ne!(issuer.freshness(vec![digest(&made[0])]).await.unwrap()[0], said[0]);
+}
+
+#[tokio::test]
+async fn what_was_taken_back_gets_none_and_its_holder_is_told() {
+    let issuer = start().await;
+    let (offer, made) = copies(&issuer, offer_request("a"), 2).await;
+    let (_, others) = copies(&issuer, offer_request("b"), 1).await;
+    let asked: Vec<_> = made.iter().chain(&others).map(|copy| digest(copy)).collect();
+    let valid = proto::CopyState::Valid;
+    for (verb, state) in [
+        (Verb::Suspend, proto::CopyState::Suspended),
+        (Verb::Reinstate, valid),
+        (Verb::Revoke, proto::CopyState::Revoked),
+    ] {
+        issuer.act(verb, &offer).await;
+        let said = issuer.freshness(asked.clone()).await.unwrap();
+        assert_eq!(states(&said), [state, state, valid]);
+        assert!(said.iter().all(|said| said.statement.is_empty() == (said.state() != valid)));
+    }
+}
+
+#[tokio::test]
+async fn a_copy_past_its_end_and_one_that_nobody_made_get_none() {
+    let issuer = start().await;
+    let day = Timestamp::from_unix(issuer.now()).start_of_day().plus(2 * 86_400);
+    let short =
+        proto::CreateOfferRequest { valid_until: Some(carnet_service::wire::timestamp(day)), ..offer_request("a") };
+    let (_, made) = copies(&issuer, short, 1).await;
+    let asked = vec![digest(&made[0]), vec![7; 32]];
+    for (now, state) in [(day.unix() + 60, proto::CopyState::Valid), (day.unix() + 61, proto::CopyState::Ended)] {
+        issuer.pass(now - issuer.now());
+        let said = issuer.freshness(asked.clone()).await.unwrap();
+        assert_eq!(states(&said), [state, proto::CopyState::Unknown], "{now}");
+        assert!(said[1].statement.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_copy_in_a_format_without_a_digest_is_not_known() {
+    let issuer = start().await;
+    let request = proto::CreateOfferRequest { format: proto::CredentialFormat::DiVcJcs.into(), ..offer_request("a") };
+    let (_, made) = copies(&issuer, request, 1).await;
+    let said = issuer.freshness(vec![Sha256::digest(&made[0]).to_vec()]).await.unwrap();
+    assert_eq!(states(&said), [proto::CopyState::Unknown]);
+}
+
+#[tokio::test]
+async fn what_is_no_list_of_digests_is_refused() {
+    let issuer = start().await;
+    let (_, made) = copies(&issuer, offer_request("a"), 1).await;
+    let own = digest(&made[0]);
+    let many = |count: u32| -> Vec<Vec<u8>> {
+        let others = (1..count).map(|n| [n.to_be_bytes().as_slice(), &[0; 28]].concat());
+        std::iter::once(own.clone()).chain(others).collect()
+    };
+    for wrong in [
+        Vec::new(),
+        vec![Vec::new()],
+        vec![own[1..].to_vec()],
+        vec![own.clone(), own.clone()],
+        vec![[own.clone(), vec![0]].concat()],
+        many(501),
+    ] {
+        assert_eq!(reason(issuer.freshness(wrong).await), "INVALID_ARGUMENT");
+    }
+    let said = issuer.freshness(many(500)).await.unwrap();
+    assert_eq!((said.len(), said[0].state()), (500, proto::CopyState::Valid));
+}
