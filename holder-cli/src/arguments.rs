@@ -84,6 +84,9 @@ pub(crate) enum Command {
     Registrar(RegistrarCommand),
 }
 
+    /// Say by which trust lists you take the word of registrars and issuers
+    #[command(subcommand)]
+    Trust(TrustCommand),
 /// `carnet init`.
 #[derive(Debug, Args)]
 pub(crate) struct Init {
@@ -192,6 +195,43 @@ pub(crate) struct LogArguments {
     /// elsewhere shows that, with --noted.
     #[arg(long, conflicts_with = "export")]
     pub(crate) verify: bool,
+/// `carnet trust`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum TrustCommand {
+    /// Accept a trust list: its registrars count as those that you accept, and of issuers you learn whether they are listed
+    Add(AddTrust),
+    /// List the trust lists that you accept, and whether they hold
+    List,
+    /// Look for newer lists where they came from
+    Update,
+    /// Accept a list no more; an older one than you have seen stays refused
+    Remove(RemoveTrust),
+}
+
+/// `carnet trust add`.
+#[derive(Debug, Args)]
+pub(crate) struct AddTrust {
+    /// Where the list is: a file, or an https URL
+    #[arg(long, value_name = "FILE|URL")]
+    pub(crate) list: String,
+    /// The identifier of the list: did:...
+    #[arg(long, value_name = "DID")]
+    pub(crate) issuer: String,
+    /// The identifier of an operator of the list; once for each
+    #[arg(long = "operator", value_name = "DID", required = true)]
+    pub(crate) operators: Vec<String>,
+    /// How many of the operators must have signed
+    #[arg(long, value_name = "N")]
+    pub(crate) quorum: usize,
+}
+
+/// `carnet trust remove`.
+#[derive(Debug, Args)]
+pub(crate) struct RemoveTrust {
+    /// The identifier of the list: did:...
+    pub(crate) issuer: String,
+}
+
     /// A head that you noted before: verify that the log goes on from there
     // A digest may begin with a hyphen.
     #[arg(long, value_name = "HEAD", requires = "verify", allow_hyphen_values = true)]

@@ -6,6 +6,7 @@ use carnet_core::{
     query::{CredentialQuery, Query},
     secure::sd_jwt::Step,
     time::Timestamp,
+    trust::list::Question,
     trust::registration::{Excess, Expected, IntendedUse, Registration, RelyingParty, unregistered},
 };
 use serde_json::Value;
@@ -14,6 +15,7 @@ use crate::{
     answer::Claimed,
     request::Request,
     session::CLOCK_SKEW,
+    trust::Lists,
     wallet::{Contents, Registrar},
 };
 
@@ -23,7 +25,7 @@ pub(crate) struct Introduction {
     /// The use that the request names; empty if it names none.
     intended_use: String,
     registration: Result<Box<Registration>, Unregistered>,
-    /// The owner's name for the registrar.
+    /// The owner's name for the registrar, or that of the trust list.
     registrar_name: String,
 }
 
@@ -36,30 +38,55 @@ pub(crate) enum Unregistered {
     Refused(Code),
 }
 
-/// The registrar of a request's registration, if the wallet has pinned it. No other DID is looked up.
-pub(crate) fn registrar<'a>(request: &Request, contents: &'a Contents) -> Option<&'a Registrar> {
-    let pinned = |document: &Value| {
-        let issuer = document.get("issuer").and_then(Value::as_str)?;
-        contents.registrars.iter().find(|registrar| registrar.did == issuer)
+/// The registrar of a request's registration, if the wallet has pinned it, or one of its trust lists has it. No other DID is
+/// looked up.
+pub(crate) fn registrar(request: &Request, contents: &Contents, lists: &Lists) -> Option<Registrar> {
+    let issuers = || request.registrations.iter().filter_map(issuer);
+    let pinned = |issuer: &str| contents.registrars.iter().find(|registrar| registrar.did == issuer).cloned();
+    let listed = |issuer: &str| {
+        let entry = lists.registrar(issuer)?;
+        Some(Registrar { did: entry.id.clone(), name: entry.name.clone() })
     };
-    request.registrations.iter().find_map(pinned)
+    issuers().find_map(pinned).or_else(|| issuers().find_map(listed))
+}
+
+fn issuer(registration: &Value) -> Option<&str> {
+    registration.get("issuer").and_then(Value::as_str)
+}
+
+/// A registrar that the owner has not pinned is one only as far as a trust list says: then, and for askers of that country.
+fn allowed(registration: Registration, contents: &Contents, lists: &Lists) -> Result<Registration, Problem> {
+    if contents.registrars.iter().any(|registrar| registrar.did == registration.registrar()) {
+        return Ok(registration);
+    }
+    let question = Question {
+        issued: Some(registration.valid_from()),
+        jurisdiction: Some(registration.relying_party().country.clone()),
+        ..Question::register(registration.registrar())
+    };
+    let (_, why) = lists.why(&question).ok_or_else(|| Problem::from(Code::RegistrarUntrusted))?;
+    why.check().map(|()| registration)
 }
 
 impl Introduction {
-    /// Verifies the registration that came with a request: the one by a registrar that is pinned, if there are several.
+    /// Verifies the registration that came with a request: the one by a registrar that is pinned, if there are several, or
+    /// else by one that a trust list has.
     pub(crate) fn read(request: &Request, contents: &Contents, now: Timestamp, resolver: &dyn Resolve) -> Self {
-        let pinned = |did: &str| contents.registrars.iter().any(|registrar| registrar.did == did);
-        let by_pinned = |document: &&Value| document.get("issuer").and_then(Value::as_str).is_some_and(&pinned);
-        let document = request.registrations.iter().find(by_pinned).or(request.registrations.first());
-        let expected = Expected { asker: request.did.as_str(), registrars: &pinned, now, skew: CLOCK_SKEW };
+        let lists = Lists::of(&contents.trust, now);
+        let registrar = registrar(request, contents, &lists);
+        let known = |did: &str| registrar.as_ref().is_some_and(|registrar| registrar.did == did);
+        let by_known = |document: &&Value| issuer(document).is_some_and(known);
+        let document = request.registrations.iter().find(by_known).or(request.registrations.first());
+        let expected = Expected { asker: request.did.as_str(), registrars: &known, now, skew: CLOCK_SKEW };
         let registration = match document {
             None => Err(Unregistered::None),
             Some(Value::Object(document)) => Registration::verify(document, &expected, resolver)
+                .and_then(|registration| allowed(registration, contents, &lists))
                 .map(Box::new)
                 .map_err(|problem: Problem| Unregistered::Refused(problem.code)),
             Some(_) => Err(Unregistered::Refused(Code::RegistrationInvalid)),
         };
-        let registrar_name = registrar(request, contents).map(|registrar| registrar.name.clone()).unwrap_or_default();
+        let registrar_name = registrar.map(|registrar| registrar.name).unwrap_or_default();
         Self { intended_use: request.intended_use.clone(), registration, registrar_name }
     }
 
@@ -73,7 +100,7 @@ impl Introduction {
         self.registration.as_ref().err().copied()
     }
 
-    /// The owner's name for the registrar; empty if it gave none.
+    /// The owner's name for the registrar, empty if it gave none; or that of the trust list.
     pub(crate) fn registrar_name(&self) -> &str {
         &self.registrar_name
     }

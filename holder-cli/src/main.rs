@@ -20,6 +20,7 @@ mod request;
 mod sending;
 mod session;
 mod ui;
+mod trust;
 mod wallet;
 
 use arguments::{Arguments, Command};
@@ -54,6 +55,7 @@ fn run(session: &Session, command: &Command) -> Result<(), Failure> {
         Command::Delete(arguments) => commands::delete::run(session, arguments),
         Command::Registrar(command) => commands::registrar::run(session, command),
         Command::Receive(arguments) => online(commands::receive::run(session, arguments)),
+        Command::Trust(command) => online(commands::trust::run(session, command)),
         Command::Refill(arguments) => online(commands::refill::run(session, arguments)),
         Command::Present(arguments) => online(commands::present::run(session, arguments)),
     }

@@ -15,6 +15,7 @@ use crate::{
     promise::Promise,
     refill::draw_low_water,
     session::Session,
+    trust,
     ui::{labels::Labels, sanitise::clean},
     wallet::{Entry, EntryKind, HeldCredential, HolderKey, Pending, ShownPart, Stage, WalletFile},
 };
@@ -225,6 +226,7 @@ impl Collecting<'_> {
             "issuer_name": held.issuer_name, "copies": held.copies.len(),
             "label": Labels::new(self.catalogue, &held.type_name, &session.ui.messages).document(),
             "valid_until": held.valid_until.map(|until| until.to_string()),
+            "trust": trust::noted(&self.wallet.contents.trust, &held, self.catalogue, session.now()),
         });
         let before = self.wallet.contents.clone();
         let contents = &mut self.wallet.contents;
@@ -245,6 +247,17 @@ impl Collecting<'_> {
             session.ui.note("note: the issuer could not be told that it arrived");
         }
         Ok(Step::Received(summary))
+    }
+}
+
+/// Whether the issuer is on a trust list of the owner's; nothing without one.
+fn trust_text(session: &Session, trust: &Value) -> String {
+    let word = |name: &str| clean(trust.get(name).and_then(Value::as_str).unwrap_or_default());
+    let messages = &session.ui.messages;
+    match trust.get("accepted").and_then(Value::as_bool) {
+        None => String::new(),
+        Some(true) => format!("  {} {} ({})\n", messages.text("receive-listed"), word("entry"), word("rule")),
+        Some(false) => format!("  {} {}\n", messages.text("receive-unlisted"), word("rule")),
     }
 }
 
@@ -280,6 +293,7 @@ impl Progress {
             let word = |name: &str| clean(one.get(name).and_then(Value::as_str).unwrap_or_default());
             let done = session.ui.messages.text("receive-done");
             text.push_str(&format!("{done} {} ({}), {}\n", word("label"), word("id"), word("issuer_name")));
+            text.push_str(&trust_text(session, one.get("trust").unwrap_or(&Value::Null)));
         }
         let object = json!({"received": self.received, "retry_after_seconds": self.waiting});
         let failure = match (self.failure, self.waiting) {

@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 use crate::{
     arguments::Global,
     failure::Failure,
-    ui::{Ui, messages::Language},
+    ui::{Ui, messages::Language, sanitise::clean},
     wallet::{Contents, WalletFile, read_only},
 };
 
@@ -166,13 +166,19 @@ impl Session {
         self.resolve(&did, "the issuer").await
     }
 
+    /// Fetches what is at an https URL that the owner named.
+    pub(crate) async fn download(&self, url: &str, accept: &str, max_bytes: usize) -> Result<Vec<u8>, Failure> {
+        let failed = |problem: &carnet_core::Problem| {
+            let message = format!("{} could not be fetched", clean(url));
+            let hint = "check the address and your connection; for a test on this machine, --ca and --private-host";
+            Failure::from_problem(problem, &message, hint)
+        };
+        let bytes = self.fetcher()?.bytes(url, accept, max_bytes).await;
+        bytes.map_err(|problem| failed(&problem))
+    }
+
     /// Has the document of a DID at hand in [`Session::dids`], fetched if need be.
     pub(crate) async fn resolve(&self, did: &Did, whose: &str) -> Result<(), Failure> {
-        let options = FetchOptions {
-            extra_ca_pem: self.ca()?,
-            private_hosts: self.global.private_host.iter().cloned().collect::<BTreeSet<_>>(),
-            ..FetchOptions::default()
-        };
         let failed = |problem: &carnet_core::Problem| {
             Failure::from_problem(
                 problem,
@@ -180,8 +186,19 @@ impl Session {
                 "check your connection; for a test on this machine, --ca and --private-host",
             )
         };
-        let fetcher = HttpsFetcher::new(options).map_err(|problem| failed(&problem))?;
+        let fetcher = self.fetcher()?;
         self.dids.refresh(&fetcher, did, DID_AGE).await.map_err(|problem| failed(&problem))
+    }
+
+    fn fetcher(&self) -> Result<HttpsFetcher, Failure> {
+        let options = FetchOptions {
+            extra_ca_pem: self.ca()?,
+            private_hosts: self.global.private_host.iter().cloned().collect::<BTreeSet<_>>(),
+            ..FetchOptions::default()
+        };
+        HttpsFetcher::new(options).map_err(|problem| {
+            Failure::from_problem(&problem, "The certificates cannot be used", "check --ca and CARNET_CA")
+        })
     }
 }
 

@@ -11,3 +11,4 @@ pub(crate) mod refill;
 pub(crate) mod registrar;
 pub(crate) mod report;
 pub(crate) mod show;
+pub(crate) mod trust;

@@ -11,6 +11,7 @@ use crate::{
     request::{Pointer, Request},
     sending::{describe, note, received, send},
     session::Session,
+    trust::Lists,
     ui::sanitise::clean,
     wallet::{Entry, EntryKind},
 };
@@ -36,7 +37,7 @@ pub(crate) async fn run(session: &Session, arguments: &Present) -> Result<(), Fa
             return Err(Failure::from_problem(&problem, "The request is not in order", hint));
         }
     };
-    if let Some(registrar) = registrar(&request, &wallet.contents)
+    if let Some(registrar) = registrar(&request, &wallet.contents, &Lists::of(&wallet.contents.trust, session.now()))
         && let Ok(did) = Did::parse(&registrar.did)
     {
         // One that cannot be looked up is no registrar for now: the registration is refused, and the owner told why.

@@ -72,7 +72,8 @@ fn a_registration_is_taken_from_a_registrar_that_is_pinned() {
     let registration = authority.register(&asker, both(), 30);
     introduce(&mut asker, &registration);
     assert_eq!(read(&asker, &contents).unregistered(), Some(Unregistered::Refused(Code::RegistrarUntrusted)));
-    assert!(registrar(&asker.request().unwrap(), &contents).is_none());
+    let none = Lists::of(&contents.trust, NOW);
+    assert!(registrar(&asker.request().unwrap(), &contents, &none).is_none());
     authority.pin(&mut contents);
     let known = read(&asker, &contents);
     assert_eq!(known.relying_party().unwrap().name, "City Job Centre");

@@ -16,6 +16,7 @@ use super::{
     log::Log,
     thresholds::{Commitments, Opened},
 };
+    trust::Trust,
 use crate::{failure::Failure, session::CLOCK_SKEW};
 
 /// The version of the contents that this program reads and writes: 2 since the log is a chain.
@@ -43,6 +44,9 @@ pub(crate) struct Contents {
 }
 
 /// A registrar whose registrations the owner accepts.
+    /// By which trust lists.
+    #[serde(default)]
+    pub(crate) trust: Trust,
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Registrar {
@@ -69,6 +73,7 @@ impl Contents {
     /// The credential that an id, or the unambiguous beginning of one, names.
     pub(crate) fn find(&self, id: &str) -> Result<usize, Failure> {
         let matches: Vec<usize> = self
+            trust: Trust::default(),
             .credentials
             .iter()
             .enumerate()

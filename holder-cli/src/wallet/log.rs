@@ -53,6 +53,10 @@ pub(crate) enum EntryKind {
     RegistrarAdded,
     /// A registrar is no longer pinned.
     RegistrarRemoved,
+    /// A trust list was pinned.
+    TrustListAdded,
+    /// A trust list is no longer pinned.
+    TrustListRemoved,
 }
 
 impl EntryKind {
@@ -77,6 +81,8 @@ impl EntryKind {
             Self::Deleted => "deleted",
             Self::RegistrarAdded => "registrar_added",
             Self::RegistrarRemoved => "registrar_removed",
+            Self::TrustListAdded => "trust_list_added",
+            Self::TrustListRemoved => "trust_list_removed",
         }
     }
 }

@@ -6,6 +6,8 @@ pub(crate) mod log;
 pub(crate) mod presentations;
 pub(crate) mod thresholds;
 
+pub(crate) mod trust;
 pub(crate) use contents::{Contents, Copy, HeldCredential, HolderKey, Pending, Registrar, Stage};
 pub(crate) use file::{WalletFile, read_only};
 pub(crate) use log::{Entry, EntryKind, ShownPart};
+pub(crate) use trust::{PinnedList, Trust};

@@ -105,6 +105,8 @@ fn every_kind_has_its_words() {
             EntryKind::Deleted,
             EntryKind::RegistrarAdded,
             EntryKind::RegistrarRemoved,
+            EntryKind::TrustListAdded,
+            EntryKind::TrustListRemoved,
         ] {
             let id = format!("log-kind-{}", kind.name().replace('_', "-"));
             assert_ne!(messages.text(&id), id);

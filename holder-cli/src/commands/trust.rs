@@ -1,0 +1,203 @@
+//! `carnet trust`: the trust lists that say which registrars and issuers count.
+
+use std::fmt::Write;
+
+use carnet_core::{
+    Code, Problem,
+    did::{Did, web},
+    json::{self, Limits},
+    trust::list::{Seen, TrustList},
+};
+use serde_json::{Map, Value, json};
+
+use crate::{
+    arguments::{AddTrust, RemoveTrust, TrustCommand},
+    failure::{Failure, USAGE},
+    session::Session,
+    ui::sanitise::clean,
+    wallet::{Entry, EntryKind, PinnedList, Trust},
+};
+
+/// Runs one of its verbs.
+pub(crate) async fn run(session: &Session, command: &TrustCommand) -> Result<(), Failure> {
+    match command {
+        TrustCommand::Add(arguments) => add(session, arguments).await,
+        TrustCommand::List => list(session),
+        TrustCommand::Update => update(session).await,
+        TrustCommand::Remove(arguments) => remove(session, arguments),
+    }
+}
+
+async fn add(session: &Session, arguments: &AddTrust) -> Result<(), Failure> {
+    let mut wallet = session.open()?;
+    let pinned = PinnedList {
+        issuer: arguments.issuer.clone(),
+        operators: arguments.operators.clone(),
+        quorum: arguments.quorum,
+        source: source(&arguments.list)?,
+        document: Map::new(),
+        operator_documents: Vec::new(),
+    };
+    let trust = &mut wallet.contents.trust;
+    let (pinned, held) = fetched(session, &pinned, trust.seen.get(&pinned.issuer)).await?;
+    accept(trust, pinned, &held);
+    note(session, &mut wallet.contents.log, EntryKind::TrustListAdded, held.list());
+    // Saved before anything is decided by it.
+    wallet.save()?;
+    let text = session.ui.messages.with("trust-added", &[("list", &title(&held))]);
+    session.ui.result(&format!("{text}\n"), &json!({"added": described(&held)}));
+    Ok(())
+}
+
+fn list(session: &Session) -> Result<(), Failure> {
+    let contents = session.read()?;
+    let (mut text, mut all) = (String::new(), Vec::new());
+    for pinned in &contents.trust.lists {
+        let seen = contents.trust.seen.get(&pinned.issuer);
+        let held = pinned.verify(&pinned.document, seen, session.now());
+        // Writing to a string does not fail.
+        let _ = match &held {
+            Ok(held) => writeln!(text, "{}", title(held)),
+            Err(problem) => writeln!(text, "{}  [{}] {}", clean(&pinned.issuer), problem.code, clean(&problem.detail)),
+        };
+        let mut one = json!({
+            "issuer": pinned.issuer, "source": pinned.source, "operators": pinned.operators, "quorum": pinned.quorum,
+            "sequence": seen.map(|seen| seen.sequence), "holds": held.is_ok(),
+            "reason": held.as_ref().err().map(|problem| problem.code.as_str()),
+        });
+        if let (Ok(held), Some(members)) = (&held, one.as_object_mut()) {
+            members.insert("valid_until".to_owned(), held.valid_until().to_string().into());
+        }
+        all.push(one);
+    }
+    if all.is_empty() {
+        let _ = writeln!(text, "{}", session.ui.messages.text("trust-none"));
+    }
+    session.ui.result(&text, &json!({"trust_lists": all}));
+    Ok(())
+}
+
+/// Looks for newer lists. One that is refused leaves what is there as it is, and does not keep the others from coming.
+async fn update(session: &Session) -> Result<(), Failure> {
+    let mut wallet = session.open()?;
+    let (mut text, mut updated, mut failure) = (String::new(), Vec::new(), None);
+    for pinned in wallet.contents.trust.lists.clone() {
+        let trust = &mut wallet.contents.trust;
+        match fetched(session, &pinned, trust.seen.get(&pinned.issuer)).await {
+            Ok((pinned, held)) => {
+                accept(trust, pinned, &held);
+                let done = session.ui.messages.with("trust-updated", &[("list", &title(&held))]);
+                text.push_str(&format!("{done}\n"));
+                updated.push(described(&held));
+            }
+            Err(one) => {
+                failure.get_or_insert(one);
+            }
+        }
+    }
+    wallet.save()?;
+    let object = json!({"updated": updated});
+    match failure {
+        None => session.ui.result(&text, &object),
+        Some(failure) => {
+            session.ui.say(&text);
+            return Err(failure.beside(object));
+        }
+    }
+    Ok(())
+}
+
+fn remove(session: &Session, arguments: &RemoveTrust) -> Result<(), Failure> {
+    let mut wallet = session.open()?;
+    let lists = &mut wallet.contents.trust.lists;
+    let missing = || {
+        let message = format!("{} is not one of your trust lists", clean(&arguments.issuer));
+        Failure::new("not_found", message, "see them with: carnet trust list")
+    };
+    let at = lists.iter().position(|known| known.issuer == arguments.issuer).ok_or_else(missing)?;
+    lists.remove(at);
+    note(session, &mut wallet.contents.log, EntryKind::TrustListRemoved, &arguments.issuer);
+    wallet.save()?;
+    let text = session.ui.messages.with("trust-removed", &[("list", &clean(&arguments.issuer))]);
+    session.ui.result(&format!("{text}\n"), &json!({"removed": {"issuer": arguments.issuer}}));
+    Ok(())
+}
+
+fn note(session: &Session, log: &mut crate::wallet::log::Log, kind: EntryKind, list: &str) {
+    log.push(Entry::new(session.now(), kind, list));
+}
+
+/// Puts a list that holds in the place of the one before it.
+fn accept(trust: &mut Trust, pinned: PinnedList, held: &TrustList) {
+    trust.seen.insert(pinned.issuer.clone(), held.seen());
+    match trust.lists.iter_mut().find(|known| known.issuer == pinned.issuer) {
+        Some(known) => *known = pinned,
+        None => trust.lists.push(pinned),
+    }
+}
+
+/// A URL as it is, and a file by its whole path: the wallet is used from other folders too.
+fn source(list: &str) -> Result<String, Failure> {
+    if list.contains("://") {
+        return Ok(list.to_owned());
+    }
+    let path = std::path::absolute(list).map_err(|error| {
+        let message = format!("{} is no file: {error}", clean(list));
+        Failure::usage("trust_list_unreadable", message, "check the path")
+    })?;
+    Ok(path.display().to_string())
+}
+
+/// The list at its source, with the documents of its operators, if it holds.
+async fn fetched(
+    session: &Session,
+    pinned: &PinnedList,
+    seen: Option<&Seen>,
+) -> Result<(PinnedList, TrustList), Failure> {
+    let refused = |problem: &Problem| {
+        let failure = Failure::from_problem(
+            problem,
+            "The trust list is refused",
+            "get the newest list, and compare issuer, operators and quorum with what its operators say",
+        );
+        let usage = matches!(problem.code, Code::DidMalformed | Code::MalformedValue);
+        if usage { Failure { exit: USAGE, ..failure } } else { failure }
+    };
+    let mut pinned = pinned.clone();
+    let text = read(session, &pinned.source).await?;
+    pinned.document = json::parse_object(&text, Limits::LIST).map_err(|problem| refused(&problem))?;
+    pinned.operator_documents.clear();
+    for operator in &pinned.operators {
+        let did = Did::parse(operator).map_err(|problem| refused(&problem))?;
+        if did.method() == "web" {
+            let url = web::url(&did).map_err(|problem| refused(&problem))?;
+            let text =
+                session.download(&url, "application/did+json, application/json", Limits::DOCUMENT.max_bytes).await?;
+            pinned.operator_documents.push(json::parse(&text, Limits::DOCUMENT).map_err(|problem| refused(&problem))?);
+        }
+    }
+    let held = pinned.verify(&pinned.document, seen, session.now()).map_err(|problem| refused(&problem))?;
+    Ok((pinned, held))
+}
+
+async fn read(session: &Session, source: &str) -> Result<Vec<u8>, Failure> {
+    if source.contains("://") {
+        return session.download(source, "application/vc, application/json", Limits::LIST.max_bytes).await;
+    }
+    tokio::fs::read(source).await.map_err(|error| {
+        let message = format!("The trust list cannot be read from {}: {error}", clean(source));
+        Failure::new("trust_list_unreadable", message, "check the path")
+    })
+}
+
+fn title(held: &TrustList) -> String {
+    format!("{}  {}, {}", clean(held.list()), held.contents().sequence, held.valid_until())
+}
+
+fn described(held: &TrustList) -> Value {
+    json!({
+        "issuer": held.list(), "sequence": held.contents().sequence, "digest": held.digest(),
+        "valid_until": held.valid_until().to_string(), "signed_by": held.signed_by().collect::<Vec<_>>(),
+        "issuers": held.contents().issuers.len(), "registrars": held.contents().registrars.len(),
+    })
+}

@@ -1,0 +1,117 @@
+//! What the wallet's trust lists say about registrars and issuers. A list that has expired, or does not hold, says nothing.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use carnet_core::{
+    Problem,
+    did::{Did, DidDocument, Resolve, SelfContained},
+    json::{self, Limits},
+    secure::sd_jwt::SdJwt,
+    time::Timestamp,
+    trust::list::{Entry, Operators, Pinned, Question, Seen, TrustList, Why},
+};
+use carnet_spec::Catalogue;
+use serde_json::{Map, Value, json};
+
+use crate::{
+    session::CLOCK_SKEW,
+    wallet::{HeldCredential, PinnedList, Trust},
+};
+
+impl PinnedList {
+    /// Verifies a list as this one.
+    ///
+    /// # Errors
+    /// What [`Operators::pin`] and [`TrustList::verify`] refuse; an operator's document that is none.
+    pub(crate) fn verify(
+        &self,
+        document: &Map<String, Value>,
+        seen: Option<&Seen>,
+        now: Timestamp,
+    ) -> Result<TrustList, Problem> {
+        let operators = Operators::pin(&self.issuer, self.operators.iter().map(String::as_str), self.quorum)?;
+        let documents = Documents::of(&self.operator_documents)?;
+        TrustList::verify(document, &Pinned { operators: &operators, seen, now, skew: CLOCK_SKEW }, &documents)
+    }
+}
+
+/// DIDs that carry their document, and those whose documents the wallet has.
+struct Documents(BTreeMap<Did, Arc<DidDocument>>);
+
+impl Documents {
+    fn of(documents: &[Value]) -> Result<Self, Problem> {
+        let parse = |document: &Value| {
+            let did = Did::parse(document.get("id").and_then(Value::as_str).unwrap_or_default())?;
+            let document = DidDocument::parse(&did, document)?;
+            Ok((did, Arc::new(document)))
+        };
+        documents.iter().map(parse).collect::<Result<_, _>>().map(Self)
+    }
+}
+
+impl Resolve for Documents {
+    fn resolve(&self, did: &Did) -> Result<Arc<DidDocument>, Problem> {
+        self.0.get(did).map_or_else(|| SelfContained.resolve(did), |document| Ok(Arc::clone(document)))
+    }
+}
+
+/// The wallet's lists that hold at an instant.
+pub(crate) struct Lists {
+    lists: Vec<TrustList>,
+    now: Timestamp,
+}
+
+impl Lists {
+    /// Verifies the wallet's lists. Those that do not hold now are left out.
+    pub(crate) fn of(trust: &Trust, now: Timestamp) -> Self {
+        let holds = |pinned: &PinnedList| pinned.verify(&pinned.document, trust.seen.get(&pinned.issuer), now).ok();
+        Self { lists: trust.lists.iter().filter_map(holds).collect(), now }
+    }
+
+    /// The entry of a registrar in one of the lists: that it has one does not say that it may register anybody.
+    pub(crate) fn registrar(&self, did: &str) -> Option<&Entry> {
+        self.lists.iter().find_map(|list| list.contents().registrar(did))
+    }
+
+    /// What the lists say: that one of them accepts, or else the first that has an entry, or else the first. None without a
+    /// list.
+    pub(crate) fn why(&self, question: &Question) -> Option<(&str, Why)> {
+        let said = || self.lists.iter().map(|list| (list.list(), list.why(question, self.now)));
+        let accepting = said().find(|(_, why)| why.accepted());
+        accepting.or_else(|| said().find(|(_, why)| why.name.is_some())).or_else(|| said().next())
+    }
+}
+
+/// What the wallet's lists say about the issuer of a credential that was received, for people and programs to note; null
+/// if the wallet has no list.
+pub(crate) fn noted(trust: &Trust, held: &HeldCredential, catalogue: &Catalogue, now: Timestamp) -> Value {
+    if trust.lists.is_empty() {
+        return Value::Null;
+    }
+    let question = Question { issued: held.valid_from, ..Question::issue(&held.issuer, &held.type_name) };
+    let claims = catalogue.credential_type(&held.type_name).map(|known| known.limiting.clone()).unwrap_or_default();
+    let mut document = held.copies.first().and_then(|copy| said(&copy.credential, &held.format)).unwrap_or_default();
+    let question = question.within(&document, &[], &claims);
+    document.values_mut().for_each(carnet_core::wipe);
+    let lists = Lists::of(trust, now);
+    match lists.why(&question) {
+        None => json!({"accepted": false, "rule": "no_trust_list", "meaning": "None of your trust lists holds now."}),
+        Some((list, why)) => json!({
+            "accepted": why.accepted(), "rule": why.rule.as_str(), "meaning": why.rule.meaning(), "list": list,
+            "sequence": why.sequence, "entry": why.name,
+        }),
+    }
+}
+
+/// All that a copy says, with the claims in `credentialSubject`.
+fn said(copy: &str, format: &str) -> Option<Map<String, Value>> {
+    if !format.ends_with("sd-jwt") {
+        return json::parse_object(copy.as_bytes(), Limits::DOCUMENT).ok();
+    }
+    let payload = SdJwt::parse(copy).ok()?.disclosed().ok()?.payload;
+    let in_subject = format != "dc+sd-jwt";
+    Some(if in_subject { payload } else { Map::from_iter([("credentialSubject".to_owned(), payload.into())]) })
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -1,0 +1,188 @@
+use carnet_core::{
+    Code,
+    did::DidUrl,
+    keys::{Algorithm, SecretKey, Signer as _},
+    trust::list::{Accreditation, Contents as Said, EarlierCredentials, Withdrawal},
+};
+use rand_core::OsRng;
+
+use super::*;
+use crate::{
+    introduction::{
+        Introduction, Unregistered, registrar,
+        tests::{Authority, both, introduce},
+    },
+    request::tests::{Asker, NOW},
+    wallet::{Contents, Copy, HolderKey, contents::default_low_water},
+};
+
+const LIST: &str = "did:web:trust.example";
+const UNI: &str = "did:web:uni.example";
+const DAY: i64 = 86_400;
+
+/// Two of three operators.
+pub(crate) struct Desk([SecretKey; 3]);
+
+fn accreditation(types: &[&str]) -> Accreditation {
+    Accreditation {
+        types: types.iter().map(|name| (*name).to_owned()).collect(),
+        jurisdictions: None,
+        max_level: None,
+        from: NOW.plus(-365 * DAY),
+        until: None,
+        withdrawal: None,
+    }
+}
+
+fn entry(id: &str, accreditation: Accreditation) -> Entry {
+    Entry { id: id.to_owned(), name: "Register of the Land".to_owned(), accreditations: vec![accreditation] }
+}
+
+fn said(registrars: Vec<Entry>) -> Said {
+    let issuers = vec![entry(UNI, Accreditation { max_level: Some(7), ..accreditation(&["QualificationCredential"]) })];
+    Said { sequence: 1, previous: None, issuers, registrars }
+}
+
+impl Desk {
+    fn open() -> Self {
+        Self([(); 3].map(|()| SecretKey::generate(Algorithm::EdDsa, &mut OsRng)))
+    }
+
+    /// A list from an hour ago, for two days.
+    fn list(&self, said: &Said) -> Map<String, Value> {
+        let from = NOW.plus(-3_600);
+        let draft = TrustList::draft(&Did::parse(LIST).unwrap(), said, from, from.plus(2 * DAY)).unwrap();
+        self.0[..2].iter().fold(draft, |list, key| {
+            let kid = DidUrl::parse(&format!("{}#0", Did::jwk(&key.public_key()))).unwrap();
+            TrustList::sign(&list, &kid, key, from).unwrap()
+        })
+    }
+
+    fn pinned(&self, document: Map<String, Value>) -> PinnedList {
+        PinnedList {
+            issuer: LIST.to_owned(),
+            operators: self.0.iter().map(|key| Did::jwk(&key.public_key()).to_string()).collect(),
+            quorum: 2,
+            source: "/nowhere/trust-list.json".to_owned(),
+            document,
+            operator_documents: Vec::new(),
+        }
+    }
+
+    /// Pins a list, as `carnet trust add` does.
+    fn pin(&self, contents: &mut Contents, said: &Said) {
+        let pinned = self.pinned(self.list(said));
+        let held = pinned.verify(&pinned.document, None, NOW).unwrap();
+        contents.trust.seen.insert(LIST.to_owned(), held.seen());
+        contents.trust.lists = vec![pinned];
+    }
+}
+
+fn read(asker: &Asker, contents: &Contents, now: Timestamp) -> Introduction {
+    Introduction::read(&asker.request().unwrap(), contents, now, &SelfContained)
+}
+
+const UNTRUSTED: Option<Unregistered> = Some(Unregistered::Refused(Code::RegistrarUntrusted));
+
+#[test]
+fn a_registrar_of_the_list_counts_as_pinned() {
+    let (desk, authority, mut asker) = (Desk::open(), Authority::new(), Asker::new());
+    let mut contents = Contents::new(12);
+    let registration = authority.register(&asker, both(), 30);
+    introduce(&mut asker, &registration);
+    desk.pin(&mut contents, &said(Vec::new()));
+    assert_eq!(read(&asker, &contents, NOW).unregistered(), UNTRUSTED);
+    desk.pin(&mut contents, &said(vec![entry(authority.did.as_str(), accreditation(&[]))]));
+    let known = read(&asker, &contents, NOW);
+    assert_eq!((known.registrar_name(), known.unregistered()), ("Register of the Land", None));
+    let lists = Lists::of(&contents.trust, NOW);
+    assert_eq!(registrar(&asker.request().unwrap(), &contents, &lists).unwrap().did, authority.did.to_string());
+    // The owner's own word goes first, and needs no list.
+    authority.pin(&mut contents);
+    assert_eq!(read(&asker, &contents, NOW).registrar_name(), "Registrar of Example");
+    contents.trust = Trust::default();
+    assert_eq!(read(&asker, &contents, NOW).unregistered(), None);
+}
+
+#[test]
+fn a_registrar_is_one_only_as_far_as_the_list_says() {
+    let (desk, authority, mut asker) = (Desk::open(), Authority::new(), Asker::new());
+    let registration = authority.register(&asker, both(), 30);
+    introduce(&mut asker, &registration);
+    let with = |change: &dyn Fn(&mut Accreditation)| {
+        let mut contents = Contents::new(12);
+        let mut held = accreditation(&[]);
+        change(&mut held);
+        desk.pin(&mut contents, &said(vec![entry(authority.did.as_str(), held)]));
+        contents
+    };
+    // The asker is in Germany, and was registered a day ago.
+    let germany = with(&|held| held.jurisdictions = Some(vec!["DE".to_owned()]));
+    assert_eq!(read(&asker, &germany, NOW).unregistered(), None);
+    let france = with(&|held| held.jurisdictions = Some(vec!["FR".to_owned()]));
+    assert_eq!(read(&asker, &france, NOW).unregistered(), UNTRUSTED);
+    let struck = |from: i64, earlier_credentials| {
+        with(&move |held| {
+            held.withdrawal = Some(Withdrawal { withdrawn_from: NOW.plus(from), earlier_credentials, reason: None });
+        })
+    };
+    let stand = |from| read(&asker, &struck(from, EarlierCredentials::Stand), NOW).unregistered();
+    assert_eq!((stand(-DAY + 1), stand(-DAY)), (None, UNTRUSTED));
+    assert_eq!(read(&asker, &struck(-60, EarlierCredentials::Fall), NOW).unregistered(), UNTRUSTED);
+    // A list past its end says nothing.
+    let until = TrustList::preview(&germany.trust.lists[0].document).unwrap().valid_until;
+    asker.payload["exp"] = serde_json::json!(until.plus(3_600).unix());
+    assert_eq!(read(&asker, &germany, until.plus(60)).unregistered(), None);
+    assert_eq!(read(&asker, &germany, until.plus(61)).unregistered(), UNTRUSTED);
+}
+
+#[test]
+fn row_70_an_older_list_is_refused_for_ever() {
+    let desk = Desk::open();
+    let first = desk.list(&said(Vec::new()));
+    let pinned = desk.pinned(first.clone());
+    let preview = TrustList::preview(&first).unwrap();
+    let second = desk.list(&preview.successor());
+    let held = pinned.verify(&second, Some(&Seen { sequence: 1, digest: preview.digest }), NOW).unwrap();
+    let refused = pinned.verify(&first, Some(&held.seen()), NOW).unwrap_err();
+    assert_eq!(refused.code, Code::TrustListRollback);
+    // Also by somebody who puts it into the wallet's own place for it.
+    let trust = Trust { lists: vec![pinned], seen: [(LIST.to_owned(), held.seen())].into() };
+    assert!(Lists::of(&trust, NOW).why(&Question::issue(UNI, "QualificationCredential")).is_none());
+    // With fewer operators than are pinned it is none at all.
+    let mut alone = second.clone();
+    alone["proof"].as_array_mut().unwrap().truncate(1);
+    assert_eq!(desk.pinned(first).verify(&alone, None, NOW).unwrap_err().code, Code::TrustListQuorum);
+}
+
+#[test]
+fn what_is_received_is_held_against_the_lists() {
+    let catalogue = Catalogue::embedded().unwrap();
+    let (desk, mut contents) = (Desk::open(), Contents::new(12));
+    let credential = |level: u8| {
+        let mut document = catalogue.credential_type("QualificationCredential").unwrap().example.clone();
+        document["credentialSubject"]["eqfLevel"] = level.into();
+        let key = HolderKey::draw();
+        HeldCredential {
+            id: "1".to_owned(),
+            type_name: "QualificationCredential".to_owned(),
+            format: "di_vc+jcs".to_owned(),
+            issuer: UNI.to_owned(),
+            issuer_name: "University".to_owned(),
+            received_at: NOW,
+            valid_from: Some(NOW.plus(-DAY)),
+            valid_until: None,
+            copies: vec![Copy::new(document.to_string(), key)],
+            endpoint: None,
+            low_water: default_low_water(),
+        }
+    };
+    assert!(noted(&contents.trust, &credential(7), &catalogue, NOW).is_null());
+    desk.pin(&mut contents, &said(Vec::new()));
+    let rule = |held: &HeldCredential, now| noted(&contents.trust, held, &catalogue, now)["rule"].clone();
+    assert_eq!(rule(&credential(7), NOW), "accredited");
+    assert_eq!(rule(&credential(8), NOW), "above_level");
+    let stranger = HeldCredential { issuer: "did:web:other.example".to_owned(), ..credential(7) };
+    assert_eq!(rule(&stranger, NOW), "not_listed");
+    assert_eq!(rule(&credential(7), NOW.plus(3 * DAY)), "no_trust_list");
+}
