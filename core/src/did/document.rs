@@ -8,12 +8,16 @@ use crate::{Code, Problem, keys::PublicKey, time::Timestamp};
 const PURPOSES: [Purpose; 2] = [Purpose::AssertionMethod, Purpose::Authentication];
 /// More methods than any party has keys for; it bounds the work that a document can cause.
 const MAX_METHODS: usize = 100;
+/// The type of the service whose endpoint names the controller's status lists.
+const STATUS_LISTS: &str = "StatusListAggregation";
+const MAX_ENDPOINT: usize = 2_048;
 
 /// A DID document that was checked against its DID.
 #[derive(Debug, Clone)]
 pub struct DidDocument {
     did: Did,
     methods: Vec<Method>,
+    status_lists: Option<String>,
 }
 
 #[derive(Debug, Clone)]
@@ -25,6 +29,7 @@ struct Method {
     key: Result<PublicKey, Problem>,
     purposes: Vec<Purpose>,
     expires: Option<Timestamp>,
+    revoked: Option<Timestamp>,
 }
 
 fn invalid(what: impl Into<String>) -> Problem {
@@ -43,7 +48,7 @@ impl DidDocument {
         if members.get("id").and_then(Value::as_str) != Some(did.as_str()) {
             return Err(invalid("the DID document's id is not the DID"));
         }
-        let mut parsed = Self { did: did.clone(), methods: Vec::new() };
+        let mut parsed = Self { did: did.clone(), methods: Vec::new(), status_lists: status_lists(members)? };
         for method in array(members, "verificationMethod")? {
             parsed.add(method, None)?;
         }
@@ -91,6 +96,7 @@ impl DidDocument {
             key,
             purposes: purpose.into_iter().collect(),
             expires: date(members, "expires")?,
+            revoked: date(members, "revoked")?,
         });
         Ok(())
     }
@@ -103,8 +109,9 @@ impl DidDocument {
             key: Ok(key),
             purposes: PURPOSES.to_vec(),
             expires: None,
+            revoked: None,
         };
-        Self { did: did.clone(), methods: vec![method] }
+        Self { did: did.clone(), methods: vec![method], status_lists: None }
     }
 
     /// The DID that the document is about.
@@ -124,6 +131,43 @@ impl DidDocument {
     /// `method_unknown`, `method_controller`, `method_relationship`; `key_invalid` if the key is malformed, revoked, or of a kind
     /// that is not accepted.
     pub fn key_for(&self, method: &DidUrl, purpose: Purpose) -> Result<PublicKey, Problem> {
+        let found = self.listed(method, purpose)?;
+        // Whichever the time: a thief can date a signature back to before it.
+        if found.revoked.is_some() {
+            return Err(Problem::new(Code::KeyInvalid, "the verification method is revoked"));
+        }
+        found.key.clone()
+    }
+
+    /// The key that `method` names though it was revoked, if it may have been used for assertion.
+    ///
+    /// Only for a copy whose digest a statement vouches for that another key of this document signed, one that
+    /// [`Self::key_for`] gives: whoever has the revoked key can sign anything, under any date.
+    ///
+    /// # Errors
+    /// As [`Self::key_for`] for assertion; and `key_invalid` if the key is not revoked, since then that is the one to ask.
+    pub fn revoked_key_of_vouched_copy(&self, method: &DidUrl) -> Result<PublicKey, Problem> {
+        let found = self.listed(method, Purpose::AssertionMethod)?;
+        if found.revoked.is_none() {
+            return Err(Problem::new(Code::KeyInvalid, "the verification method is not revoked"));
+        }
+        found.key.clone()
+    }
+
+    /// When the key that `method` names was revoked, where the document says so (`revoked`, Controlled Identifiers 1.0
+    /// section 2.2).
+    #[must_use]
+    pub fn revoked(&self, method: &DidUrl) -> Option<Timestamp> {
+        self.method(method).and_then(|method| method.revoked)
+    }
+
+    /// Where the controller says which status lists there are (spec/status.md), an https URL.
+    #[must_use]
+    pub fn status_lists(&self) -> Option<&str> {
+        self.status_lists.as_deref()
+    }
+
+    fn listed(&self, method: &DidUrl, purpose: Purpose) -> Result<&Method, Problem> {
         let found = self.method(method).filter(|_| *method.did() == self.did).ok_or(Code::MethodUnknown)?;
         if found.controller != self.did.as_str() {
             return Err(Code::MethodController.into());
@@ -134,7 +178,7 @@ impl DidDocument {
                 format!("the key is not listed under {}", purpose.as_str()),
             ));
         }
-        found.key.clone()
+        Ok(found)
     }
 
     /// When the key that `method` names stops being usable, where the document says so (`expires`,
@@ -144,8 +188,8 @@ impl DidDocument {
         self.method(method).and_then(|method| method.expires)
     }
 
-    /// Makes the document that a did:web issuer publishes: a Multikey for each key, named by its fragment and listed
-    /// for assertion and authentication.
+    /// Makes the document that an issuer publishes: a Multikey for each key, named by its fragment and listed for
+    /// assertion and authentication. [`Self::with_status_lists`] adds where its status lists are.
     #[must_use]
     pub fn render(did: &Did, keys: &[(String, PublicKey)]) -> Value {
         let ids: Vec<String> = keys.iter().map(|(fragment, _)| format!("{did}#{fragment}")).collect();
@@ -164,6 +208,45 @@ impl DidDocument {
             "authentication": ids,
         })
     }
+
+    /// A rendered document with the service that says which status lists there are: `#status`, at an https URL.
+    #[must_use]
+    pub fn with_status_lists(did: &Did, mut document: Value, lists: &str) -> Value {
+        if let Some(members) = document.as_object_mut() {
+            members.insert(
+                "service".to_owned(),
+                json!([{"id": format!("{did}#status"), "type": STATUS_LISTS, "serviceEndpoint": lists}]),
+            );
+        }
+        document
+    }
+}
+
+/// The endpoint of the service that names status lists. One that is no https URL is refused and not passed over:
+/// a verifier that looked nowhere would take it for an issuer without any.
+fn status_lists(members: &Map<String, Value>) -> Result<Option<String>, Problem> {
+    let mut found = None;
+    for service in array(members, "service")? {
+        let service = service.as_object().ok_or_else(|| invalid("a service is not an object"))?;
+        let is = |kind: &Value| kind.as_str() == Some(STATUS_LISTS);
+        let named = match service.get("type") {
+            Some(Value::Array(kinds)) => kinds.iter().any(is),
+            Some(kind) => is(kind),
+            None => false,
+        };
+        if !named {
+            continue;
+        }
+        let endpoint = service
+            .get("serviceEndpoint")
+            .and_then(Value::as_str)
+            .filter(|text| text.len() <= MAX_ENDPOINT && url::Url::parse(text).is_ok_and(|url| url.scheme() == "https"))
+            .ok_or_else(|| invalid("the service of the status lists has no https URL"))?;
+        if found.replace(endpoint.to_owned()).is_some() {
+            return Err(invalid("two services name status lists"));
+        }
+    }
+    Ok(found)
 }
 
 /// A relative DID URL is one to the document's own DID (DID Core 1.0 section 3.2.2).
@@ -208,10 +291,6 @@ fn key(kind: &str, members: &Map<String, Value>) -> Result<PublicKey, Problem> {
         }
     }
     let unusable = |what: &str| Err(Problem::new(Code::KeyInvalid, what));
-    // A key with a time of revocation is not used, whichever the time: there is no reason to announce one.
-    if members.contains_key("revoked") {
-        return unusable("the verification method is revoked");
-    }
     match (kind, from_jwk, from_multikey) {
         (_, Some(_), Some(_)) => unusable("a verification method has two keys"),
         ("Multikey" | "Ed25519VerificationKey2020", None, Some(key)) => match key {

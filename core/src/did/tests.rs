@@ -186,7 +186,7 @@ fn row_18_a_key_listed_for_authentication_only() {
 #[test]
 fn documents_that_break_a_rule_are_refused() {
     type Change = fn(&mut Value);
-    let changes: [Change; 11] = [
+    let changes: [Change; 18] = [
         |d| *d = json!([]),
         |d| d["id"] = json!("did:web:university.example/"),
         |d| d["id"] = json!(null),
@@ -198,6 +198,20 @@ fn documents_that_break_a_rule_are_refused() {
         |d| d["verificationMethod"][0]["expires"] = json!("tomorrow"),
         |d| d["assertionMethod"] = json!(KEY_1),
         |d| d["assertionMethod"] = json!([1]),
+        |d| d["verificationMethod"][0]["revoked"] = json!("2030-01-01"),
+        |d| d["verificationMethod"][0]["revoked"] = json!(true),
+        |d| d["service"] = json!({"id": "#s", "type": "X", "serviceEndpoint": "https://a.example"}),
+        |d| d["service"] = json!(["#s"]),
+        |d| {
+            d["service"] =
+                json!([{"id": "#s", "type": "StatusListAggregation", "serviceEndpoint": "http://a.example/l"}])
+        },
+        |d| d["service"] = json!([{"id": "#s", "type": ["StatusListAggregation"]}]),
+        |d| {
+            let service =
+                json!({"id": "#s", "type": "StatusListAggregation", "serviceEndpoint": "https://a.example/l"});
+            d["service"] = json!([service, service]);
+        },
     ];
     for (at, change) in changes.iter().enumerate() {
         let mut document = rendered();
@@ -254,6 +268,38 @@ fn a_methods_end_is_told() {
     let parsed = DidDocument::parse(&web(), &document).unwrap();
     assert_eq!(parsed.expires(&DidUrl::parse(KEY_1).unwrap()).unwrap().to_string(), "2030-01-01T00:00:00Z");
     assert!(parsed.expires(&web().with_fragment("key-2").unwrap()).is_none());
+}
+
+#[test]
+fn a_revoked_key_is_only_for_vouched_copies() {
+    let mut document = rendered();
+    document["verificationMethod"][0]["revoked"] = json!("2030-01-01T00:00:00Z");
+    let parsed = DidDocument::parse(&web(), &document).unwrap();
+    let (first, second) = (DidUrl::parse(KEY_1).unwrap(), web().with_fragment("key-2").unwrap());
+    assert_eq!(parsed.revoked(&first).unwrap().to_string(), "2030-01-01T00:00:00Z");
+    for purpose in [Purpose::AssertionMethod, Purpose::Authentication] {
+        assert_eq!(code(parsed.key_for(&first, purpose)), Code::KeyInvalid);
+        assert_eq!(parsed.key_for(&second, purpose).unwrap(), key(2));
+    }
+    assert_eq!(parsed.revoked_key_of_vouched_copy(&first).unwrap(), key(1));
+    assert!(parsed.revoked(&second).is_none());
+    assert_eq!(code(parsed.revoked_key_of_vouched_copy(&second)), Code::KeyInvalid);
+    // Not listed for assertion, it never made a copy.
+    document["assertionMethod"] = json!([]);
+    let parsed = DidDocument::parse(&web(), &document).unwrap();
+    assert_eq!(code(parsed.revoked_key_of_vouched_copy(&first)), Code::MethodRelationship);
+}
+
+#[test]
+fn a_document_names_its_status_lists() {
+    let lists = "https://university.example/status/lists";
+    let parsed = DidDocument::parse(&web(), &DidDocument::with_status_lists(&web(), rendered(), lists)).unwrap();
+    assert_eq!(parsed.status_lists(), Some(lists));
+    assert_eq!(parsed.key_for(&DidUrl::parse(KEY_1).unwrap(), Purpose::AssertionMethod).unwrap(), key(1));
+    assert!(DidDocument::parse(&web(), &rendered()).unwrap().status_lists().is_none());
+    let mut other = rendered();
+    other["service"] = json!([{"id": "#x", "type": "LinkedDomains", "serviceEndpoint": {"origins": []}}]);
+    assert!(DidDocument::parse(&web(), &other).unwrap().status_lists().is_none());
 }
 
 #[test]
