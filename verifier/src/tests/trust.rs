@@ -65,7 +65,8 @@ impl Desk {
     /// A list from an hour ago, for some days, signed by two.
     fn list(&self, contents: &Contents, days: i64) -> Map<String, Value> {
         let from = now().plus(-3_600);
-        let draft = TrustList::draft(&Did::parse(LIST).unwrap(), contents, from, from.plus(days.saturating_mul(DAY))).unwrap();
+        let draft =
+            TrustList::draft(&Did::parse(LIST).unwrap(), contents, from, from.plus(days.saturating_mul(DAY))).unwrap();
         self.operators[..2].iter().fold(draft, |list, key| TrustList::sign(&list, &kid(key), key, from).unwrap())
     }
 
