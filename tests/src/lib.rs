@@ -1,13 +1,14 @@
 //! The house seen from outside: the real programs as processes on loopback, for the demo and the
 //! end-to-end tests.
 //!
-//! [`programs`] builds, starts and stops them, [`site`] plays the web sites where issuers publish
+//! [`programs`] builds, starts and stops them, [`terminal`] has a person type to one, [`site`] plays the web sites where issuers publish
 //! their DID documents, and [`visitor`] is a holder without a wallet, who can do what a wallet
 //! would not: forge.
 
 pub mod programs;
 pub mod site;
 pub mod stage;
+pub mod terminal;
 pub mod visitor;
 
 /// An error in the house: a sentence.

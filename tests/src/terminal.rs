@@ -1,0 +1,109 @@
+//! A program at a terminal, with a person who reads and types.
+
+use std::{
+    ffi::OsStr,
+    fs::File,
+    io::{Read as _, Write as _},
+    process::{Child, Command},
+};
+
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+
+use crate::{Result, programs};
+
+/// A running program and the other end of its terminal.
+#[derive(Debug)]
+pub struct Terminal {
+    child: Child,
+    master: File,
+    /// All that was printed so far.
+    pub screen: String,
+    /// Up to where it was read.
+    read: usize,
+}
+
+impl Terminal {
+    /// Starts a program of ours with input, output and errors at a terminal of its own.
+    ///
+    /// # Errors
+    /// If no terminal is to be had or the program cannot be started.
+    pub fn start<I, S>(program: &str, args: I) -> Result<Self>
+    where
+        I: IntoIterator<Item = S>,
+        S: AsRef<OsStr>,
+    {
+        let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC)?;
+        grantpt(&master)?;
+        unlockpt(&master)?;
+        let name = ptsname(&master, Vec::new())?;
+        let end = File::options().read(true).write(true).open(name.to_str()?)?;
+        let child = Command::new(programs::directory()?.join(program))
+            .args(args)
+            .env_clear()
+            .env("LANG", "en_GB.UTF-8")
+            .env("NO_COLOR", "1")
+            .stdin(end.try_clone()?)
+            .stdout(end.try_clone()?)
+            .stderr(end)
+            .spawn()
+            .map_err(|error| format!("{program}: {error}"))?;
+        Ok(Self { child, master: File::from(master), screen: String::new(), read: 0 })
+    }
+
+    /// Reads on until the program has printed `text`, and gives what it printed up to there.
+    ///
+    /// # Errors
+    /// If it ends before; the error shows the screen.
+    pub fn wait_for(&mut self, text: &str) -> Result<String> {
+        loop {
+            let new = self.screen.get(self.read..).unwrap_or_default();
+            if let Some(found) = new.find(text) {
+                let end = found.saturating_add(text.len());
+                let seen = new.get(..end).unwrap_or_default().to_owned();
+                self.read = self.read.saturating_add(end);
+                return Ok(seen);
+            }
+            if !self.read_more() {
+                return Err(format!("the program ended and never printed {text:?}:\n{}", self.screen).into());
+            }
+        }
+    }
+
+    /// Types a line.
+    ///
+    /// # Errors
+    /// If the terminal is gone.
+    pub fn type_line(&mut self, line: &str) -> Result<()> {
+        Ok(self.master.write_all(format!("{line}\n").as_bytes())?)
+    }
+
+    /// Reads to the end: the exit code (-1 if a signal ended it), and the whole screen.
+    ///
+    /// # Errors
+    /// If the program cannot be waited for.
+    pub fn end(mut self) -> Result<(i32, String)> {
+        while self.read_more() {}
+        Ok((self.child.wait()?.code().unwrap_or(-1), std::mem::take(&mut self.screen)))
+    }
+
+    fn read_more(&mut self) -> bool {
+        let mut chunk = [0_u8; 4096];
+        // When the last process at the terminal has gone, reading it is an error.
+        match self.master.read(&mut chunk) {
+            Ok(0) | Err(_) => false,
+            Ok(count) => {
+                self.screen.push_str(&String::from_utf8_lossy(chunk.get(..count).unwrap_or_default()));
+                true
+            }
+        }
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        if matches!(self.child.try_wait(), Ok(None)) {
+            self.child.kill().ok();
+            self.child.wait().ok();
+        }
+    }
+}
