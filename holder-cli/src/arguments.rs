@@ -65,6 +65,8 @@ pub(crate) enum Command {
     Receive(Receive),
     /// Get fresh copies from the issuers, so that no two askers are shown the same one
     Refill(Refill),
+    /// Have the issuers confirm that your documents hold, so that you can show them where there is no network
+    Refresh(Refresh),
     /// List what is in the wallet
     List,
     /// Show one credential to yourself
@@ -82,11 +84,11 @@ pub(crate) enum Command {
     /// Say whose word you take on who asks: registrars, whose registrations your wallet accepts
     #[command(subcommand)]
     Registrar(RegistrarCommand),
-}
-
     /// Say by which trust lists you take the word of registrars and issuers
     #[command(subcommand)]
     Trust(TrustCommand),
+}
+
 /// `carnet init`.
 #[derive(Debug, Args)]
 pub(crate) struct Init {
@@ -105,6 +107,14 @@ pub(crate) struct Refill {
     /// All that can be refilled, however many copies are left
     #[arg(long, conflicts_with = "ids")]
     pub(crate) all: bool,
+}
+
+/// `carnet refresh`.
+#[derive(Debug, Args)]
+pub(crate) struct Refresh {
+    /// Only if it is due, at a time drawn at random; for a timer that runs every hour or so
+    #[arg(long)]
+    pub(crate) when_due: bool,
 }
 
 /// `carnet receive`.
@@ -185,16 +195,6 @@ pub(crate) struct RemoveRegistrar {
     pub(crate) did: String,
 }
 
-/// `carnet log`.
-#[derive(Debug, Args)]
-pub(crate) struct LogArguments {
-    /// Recompute the log's chain and verify every receipt in it; prints its head and how many entries it has
-    ///
-    /// It shows that no entry was changed, removed, put in or moved by chance or by somebody who could not write the rest
-    /// anew. Whoever holds the passphrase could write the whole log anew or cut its end off: only a head that you noted
-    /// elsewhere shows that, with --noted.
-    #[arg(long, conflicts_with = "export")]
-    pub(crate) verify: bool,
 /// `carnet trust`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum TrustCommand {
@@ -232,6 +232,16 @@ pub(crate) struct RemoveTrust {
     pub(crate) issuer: String,
 }
 
+/// `carnet log`.
+#[derive(Debug, Args)]
+pub(crate) struct LogArguments {
+    /// Recompute the log's chain and verify every receipt in it; prints its head and how many entries it has
+    ///
+    /// It shows that no entry was changed, removed, put in or moved by chance or by somebody who could not write the rest
+    /// anew. Whoever holds the passphrase could write the whole log anew or cut its end off: only a head that you noted
+    /// elsewhere shows that, with --noted.
+    #[arg(long, conflicts_with = "export")]
+    pub(crate) verify: bool,
     /// A head that you noted before: verify that the log goes on from there
     // A digest may begin with a hyphen.
     #[arg(long, value_name = "HEAD", requires = "verify", allow_hyphen_values = true)]

@@ -10,6 +10,7 @@ mod client;
 mod collect;
 mod commands;
 mod failure;
+mod freshness;
 mod introduction;
 mod offer;
 mod pending;
@@ -19,8 +20,8 @@ mod refill;
 mod request;
 mod sending;
 mod session;
-mod ui;
 mod trust;
+mod ui;
 mod wallet;
 
 use arguments::{Arguments, Command};
@@ -54,9 +55,10 @@ fn run(session: &Session, command: &Command) -> Result<(), Failure> {
         Command::Erase(arguments) => online(commands::erase::run(session, arguments)),
         Command::Delete(arguments) => commands::delete::run(session, arguments),
         Command::Registrar(command) => commands::registrar::run(session, command),
-        Command::Receive(arguments) => online(commands::receive::run(session, arguments)),
         Command::Trust(command) => online(commands::trust::run(session, command)),
+        Command::Receive(arguments) => online(commands::receive::run(session, arguments)),
         Command::Refill(arguments) => online(commands::refill::run(session, arguments)),
+        Command::Refresh(arguments) => online(commands::refresh::run(session, arguments)),
         Command::Present(arguments) => online(commands::present::run(session, arguments)),
     }
 }

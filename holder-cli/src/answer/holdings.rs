@@ -65,11 +65,13 @@ pub(super) fn open_all(contents: &Contents, query: &Query, bounds: &Bounds<'_>) 
     for (index, held) in order {
         let wanted = query.credentials.iter().any(|credential| credential.format == held.format);
         let holds = held.valid_until.is_none_or(|until| bounds.now <= until);
+        // What the issuer took back would be refused, and shown for nothing.
+        let holds = holds && held.withdrawn().is_none();
         if !wanted || !holds || !(bounds.only.is_empty() || bounds.only.contains(&index)) {
             continue;
         }
         let known = held.copies.iter().any(|copy| copy.shown_to.iter().any(|seen| seen == bounds.asker));
-        for copy in copies(held, query, bounds.asker) {
+        for copy in copies(held, query, bounds) {
             opened.push(open(index, held, copy, known, query, bounds)?);
         }
     }
@@ -77,14 +79,17 @@ pub(super) fn open_all(contents: &Contents, query: &Query, bounds: &Bounds<'_>) 
 }
 
 /// The copies to choose from, by index.
-fn copies(held: &HeldCredential, query: &Query, asker: &str) -> Vec<usize> {
+fn copies(held: &HeldCredential, query: &Query, bounds: &Bounds<'_>) -> Vec<usize> {
     let kept = || held.copies.iter().enumerate().filter(|(_, copy)| copy.is_kept());
-    // Of copies that are seen alike, the one that can prove the most goes.
+    // Of copies that are seen alike, the one that can prove the most goes, and of these one that its issuer confirmed.
     let best = |wanted: &dyn Fn(&Exposure) -> bool| {
         kept()
-            .map(|(index, copy)| (index, copy, exposure(copy, asker)))
+            .map(|(index, copy)| (index, copy, exposure(copy, bounds.asker)))
             .filter(|(_, _, exposure)| wanted(exposure))
-            .min_by_key(|(_, copy, exposure)| (seen_by(exposure), std::cmp::Reverse(provable(copy, query).len())))
+            .min_by_key(|(_, copy, exposure)| {
+                let most = std::cmp::Reverse(provable(copy, query).len());
+                (seen_by(exposure), most, copy.fresh(bounds.now).is_none())
+            })
             .map(|(index, ..)| index)
     };
     let own = best(&|exposure| *exposure == Exposure::SameAsker);

@@ -3,8 +3,10 @@ use carnet_core::{
     keys::{Algorithm, PublicKey, SecretKey},
     secure::{
         data_integrity::{Cryptosuite, ProofOptions, eddsa_jcs::EddsaJcs2022, secure},
+        jose,
         sd_jwt::{self, IssueOptions},
     },
+    status::freshness,
 };
 use carnet_spec::Catalogue;
 use rand_core::OsRng;
@@ -97,6 +99,18 @@ impl Issuer {
             decoys_to_multiple_of: 0,
         };
         sd_jwt::issue(&payload, &options, &self.key, &mut OsRng).unwrap()
+    }
+
+    /// A freshness statement for a day from `since`; `marked` has a member of its own.
+    pub(crate) fn vouch(&self, digest: &[u8], since: i64, marked: bool) -> String {
+        let object = |value: Value| value.as_object().unwrap().clone();
+        let header = object(json!({"typ": freshness::TYP, "kid": self.method()}));
+        let copy = URL_SAFE_NO_PAD.encode(digest);
+        let mut payload = object(json!({"copy": copy, "iat": since, "exp": since.saturating_add(86_400)}));
+        if marked {
+            payload.insert("who".to_owned(), json!(7));
+        }
+        jose::sign(header, &payload, &self.key).unwrap()
     }
 
     /// Where the commitments of a copy stand, as the wallet finds them on receipt.

@@ -1,9 +1,9 @@
 //! The issuer's service, as a wallet uses it.
 
 use carnet_proto::issuer::v1::{
-    CollectCredentialsRequest, CollectDeferredRequest, CredentialFormat, IssueNonceRequest, IssuedCopy,
-    NotificationEvent, NotifyRequest, ReadMetadataRequest, ReadMetadataResponse, RedeemOfferRequest,
-    RedeemOfferResponse, RefillCredentialsRequest, issuance_service_client::IssuanceServiceClient,
+    CollectCredentialsRequest, CollectDeferredRequest, CollectFreshnessRequest, CopyFreshness, CredentialFormat,
+    IssueNonceRequest, IssuedCopy, NotificationEvent, NotifyRequest, ReadMetadataRequest, ReadMetadataResponse,
+    RedeemOfferRequest, RedeemOfferResponse, RefillCredentialsRequest, issuance_service_client::IssuanceServiceClient,
 };
 use tonic::transport::Channel;
 
@@ -83,6 +83,14 @@ impl Issuer {
         let answer = self.0.refill_credentials(RefillCredentialsRequest { presentation, proofs }).await;
         let answer = answer.map_err(|status| Failure::from_status(&status, "Getting fresh copies"))?.into_inner();
         Ok((answer.credentials, answer.notification_id))
+    }
+
+    /// What the issuer says of copies, by their digests; in their order.
+    pub(crate) async fn freshness(&mut self, copies: Vec<Vec<u8>>) -> Result<Vec<CopyFreshness>, Failure> {
+        let answer = self.0.collect_freshness(CollectFreshnessRequest { copies }).await;
+        answer
+            .map(|answer| answer.into_inner().copies)
+            .map_err(|status| Failure::from_status(&status, "Asking whether your documents hold"))
     }
 
     /// Tells the issuer how it went; after a refill there is no token.

@@ -10,7 +10,7 @@ use crate::{
     failure::Failure,
     session::Session,
     ui::{Ui, labels::Labels, sanitise::clean},
-    wallet::Contents,
+    wallet::{Contents, HeldCredential, standing::State},
 };
 
 /// Lists the credentials.
@@ -32,9 +32,11 @@ fn listing(contents: &Contents, catalogue: &Catalogue, ui: &Ui, now: Timestamp) 
         let day = until.as_deref().and_then(|until| until.get(..10)).unwrap_or("no end");
         let (fresh, low) = (held.fresh_copies(), held.is_low());
         let refill = if low && !expired && held.is_refillable() { "  LOW: carnet refill" } else { "" };
+        let (vouched, vouched_until) = held.vouched_for(now);
+        let standing = standing(ui, held, vouched_until);
         let _ = writeln!(
             text,
-            "{}  {}  from {}  {} {day}  {fresh} of {} copies unused{refill}",
+            "{}  {}  from {}  {} {day}  {fresh} of {} copies unused{refill}{standing}",
             held.id,
             ui.heading(&label),
             clean(&held.issuer_name),
@@ -47,7 +49,10 @@ fn listing(contents: &Contents, catalogue: &Catalogue, ui: &Ui, now: Timestamp) 
             "received_at": held.received_at.to_string(),
             "valid_from": held.valid_from.map(|from| from.to_string()), "valid_until": until, "expired": expired,
             "copies": held.copies.len(), "copies_unused": fresh,
-            "low": low, "refillable": held.is_refillable(),
+            "low": low, "refillable": held.is_refillable(), "copies_confirmed": vouched,
+            "confirmed_until": vouched_until.map(|until| until.to_string()),
+            "withdrawn": held.withdrawn().map(|standing| standing.state.as_str()),
+            "withdrawn_seen": held.withdrawn().map(|standing| standing.asked_at.to_string()),
         }));
     }
     let pending: Vec<Value> = contents
@@ -63,6 +68,17 @@ fn listing(contents: &Contents, catalogue: &Catalogue, ui: &Ui, now: Timestamp) 
         text.push_str("Your wallet is empty. Receive something with: carnet receive OFFER\n");
     }
     (text, json!({"credentials": listed, "pending": pending}))
+}
+
+/// What the issuer last said of it, on a line of its own; nothing where it was not asked, or that was long ago.
+pub(crate) fn standing(ui: &Ui, held: &HeldCredential, vouched_until: Option<Timestamp>) -> String {
+    let say = |id: &str, time: Timestamp| format!("\n    {}", ui.messages.with(id, &[("time", &time.to_string())]));
+    match (held.withdrawn(), vouched_until) {
+        (Some(standing), _) if standing.state == State::Revoked => say("standing-revoked", standing.asked_at),
+        (Some(standing), _) => say("standing-suspended", standing.asked_at),
+        (None, Some(until)) => say("standing-confirmed", until),
+        (None, None) => String::new(),
+    }
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ pub(crate) mod log;
 pub(crate) mod present;
 pub(crate) mod receive;
 pub(crate) mod refill;
+pub(crate) mod refresh;
 pub(crate) mod registrar;
 pub(crate) mod report;
 pub(crate) mod show;

@@ -5,16 +5,18 @@ use std::fmt::Write;
 use carnet_core::{
     json::{Limits, parse},
     secure::sd_jwt::SdJwt,
+    time::Timestamp,
 };
 use serde_json::{Map, Value, json};
 
 use crate::{
     answer::{are_commitments, claims_of},
     arguments::Show,
+    commands::list,
     failure::{Failure, Safety},
     session::Session,
     ui::{labels::Labels, sanitise::clean},
-    wallet::HeldCredential,
+    wallet::{Copy, HeldCredential},
 };
 
 /// Shows a credential with its values: it is the owner who looks.
@@ -33,22 +35,34 @@ pub(crate) fn run(session: &Session, arguments: &Show) -> Result<(), Failure> {
     let _ = writeln!(text, "  issuer    {} ({})", clean(&held.issuer_name), clean(&held.issuer));
     let _ = writeln!(text, "  format    {}", held.format);
     let _ = writeln!(text, "  until     {}", until.as_deref().unwrap_or("no end"));
-    let _ = writeln!(text, "  copies    {}, of which {} unused\n", held.copies.len(), held.fresh_copies());
+    let (vouched, vouched_until) = held.vouched_for(session.now());
+    let standing = list::standing(&session.ui, held, vouched_until);
+    let _ = writeln!(text, "  copies    {}, of which {} unused{standing}\n", held.copies.len(), held.fresh_copies());
     let mut claims = Vec::new();
     for (name, value) in claims_of(&payload, &held.format).into_iter().filter(|(name, _)| !are_commitments(name)) {
         let (label, words) = (labels.claim(&name), labels.value(&name, value));
         let _ = writeln!(text, "  {label}: {words}");
         claims.push(json!({"claim": name, "label": label, "value": value, "text": words}));
     }
-    let copies: Vec<Value> = held.copies.iter().map(|copy| json!({"shown_to": copy.shown_to})).collect();
+    let copies: Vec<Value> = held.copies.iter().map(|copy| copy_json(copy, session.now())).collect();
     let object = json!({
         "id": held.id, "type": held.type_name, "label": labels.document(), "format": held.format,
         "issuer": held.issuer, "issuer_name": held.issuer_name, "received_at": held.received_at.to_string(),
         "valid_from": held.valid_from.map(|from| from.to_string()), "valid_until": until,
-        "claims": claims, "copies": copies,
+        "claims": claims, "copies": copies, "copies_confirmed": vouched,
     });
     session.ui.result(&text, &object);
     Ok(())
+}
+
+fn copy_json(copy: &Copy, now: Timestamp) -> Value {
+    let standing = copy.standing.as_ref();
+    json!({
+        "shown_to": copy.shown_to,
+        "state": standing.map(|standing| standing.state.as_str()),
+        "asked_at": standing.map(|standing| standing.asked_at.to_string()),
+        "confirmed_until": copy.fresh(now).map(|statement| statement.until.to_string()),
+    })
 }
 
 /// What the credential says, from the first copy of which more than the key is kept: all copies say the same.

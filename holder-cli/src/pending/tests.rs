@@ -13,9 +13,9 @@ use carnet_core::secure::{
 use carnet_core::{keys::PublicKey, time::Timestamp};
 use carnet_proto::issuer::v1::{
     CollectCredentialsRequest, CollectCredentialsResponse, CollectDeferredRequest, CollectDeferredResponse,
-    CredentialConfiguration, CredentialFormat, IssueNonceRequest, IssueNonceResponse, NotifyRequest, NotifyResponse,
-    ReadMetadataRequest, ReadMetadataResponse, RedeemOfferRequest, RedeemOfferResponse, RefillCredentialsRequest,
-    RefillCredentialsResponse,
+    CollectFreshnessRequest, CollectFreshnessResponse, CopyFreshness, CopyState, CredentialConfiguration,
+    CredentialFormat, IssueNonceRequest, IssueNonceResponse, NotifyRequest, NotifyResponse, ReadMetadataRequest,
+    ReadMetadataResponse, RedeemOfferRequest, RedeemOfferResponse, RefillCredentialsRequest, RefillCredentialsResponse,
     issuance_service_server::{IssuanceService, IssuanceServiceServer},
 };
 use serde_json::Map;
@@ -52,8 +52,34 @@ pub(crate) enum Fate {
     Prolonged,
 }
 
+/// What comes of a call for freshness, other than a statement for each copy.
+#[derive(Clone, Copy)]
+pub(crate) enum Word {
+    /// This of every copy.
+    All(CopyState),
+    /// This of the first one.
+    First(CopyState),
+    /// Their times are no full hours.
+    Fine,
+    /// The times of the first differ.
+    Unlike,
+    /// Each is on the next copy.
+    Moved,
+    /// Another's key signed them.
+    Foreign,
+    /// One more member.
+    Marked,
+    /// The last is missing.
+    Short,
+    /// No answer.
+    Lost,
+}
+
 #[derive(Default)]
 pub(crate) struct Record {
+    /// The digests of every call for freshness.
+    pub(crate) asked: Vec<Vec<Vec<u8>>>,
+    pub(crate) words: VecDeque<Word>,
     redeemed: usize,
     pub(crate) nonces: usize,
     pub(crate) fates: VecDeque<Fate>,
@@ -236,6 +262,53 @@ impl IssuanceService for Desk {
         Ok(Response::new(RefillCredentialsResponse { credentials, notification_id: "r".to_owned() }))
     }
 
+    async fn collect_freshness(
+        &self,
+        request: Request<CollectFreshnessRequest>,
+    ) -> Result<Response<CollectFreshnessResponse>, Status> {
+        let asked = request.into_inner().copies;
+        let mut record = self.record.lock().unwrap();
+        let word = record.words.pop_front();
+        record.asked.push(asked.clone());
+        if matches!(word, Some(Word::Lost)) {
+            return Err(Status::unavailable("the connection broke"));
+        }
+        let now = self.now().unix();
+        let hour = now.saturating_sub(now.rem_euclid(3_600));
+        let mut copies: Vec<CopyFreshness> = asked
+            .iter()
+            .enumerate()
+            .map(|(index, digest)| {
+                let since = match word {
+                    Some(Word::Fine) => hour.saturating_add(1),
+                    Some(Word::Unlike) if index == 0 => hour.saturating_sub(3_600),
+                    _ => hour,
+                };
+                match word {
+                    Some(Word::All(state)) => return CopyFreshness { state: state.into(), ..Default::default() },
+                    Some(Word::First(state)) if index == 0 => {
+                        return CopyFreshness { state: state.into(), ..Default::default() };
+                    }
+                    _ => {}
+                }
+                let marked = matches!(word, Some(Word::Marked));
+                let statement = if matches!(word, Some(Word::Foreign)) {
+                    issuing::Issuer { did: self.issuer.did.clone(), ..issuing::Issuer::new() }
+                        .vouch(digest, since, marked)
+                } else {
+                    self.issuer.vouch(digest, since, marked)
+                };
+                CopyFreshness { state: CopyState::Valid.into(), statement }
+            })
+            .collect();
+        match word {
+            Some(Word::Moved) => copies.rotate_left(1),
+            Some(Word::Short) => drop(copies.pop()),
+            _ => {}
+        }
+        Ok(Response::new(CollectFreshnessResponse { copies }))
+    }
+
     async fn notify(&self, request: Request<NotifyRequest>) -> Result<Response<NotifyResponse>, Status> {
         self.record.lock().unwrap().events.push(request.into_inner().event);
         Ok(Response::new(NotifyResponse {}))
@@ -297,7 +370,7 @@ impl Scene {
         self.run(Some(&self.offer)).await
     }
 
-    fn set_clock(&self, now: Timestamp) {
+    pub(crate) fn set_clock(&self, now: Timestamp) {
         self.desk.clock.store(now.unix(), Ordering::SeqCst);
     }
 

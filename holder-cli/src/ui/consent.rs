@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use carnet_core::time::Timestamp;
 use carnet_spec::Catalogue;
 
 use super::{Ui, labels::Labels, sanitise::clean};
@@ -39,6 +40,8 @@ pub(crate) struct Consent<'a> {
     pub(crate) catalogue: &'a Catalogue,
     /// Whether to say why it is this answer.
     pub(crate) explain: bool,
+    /// The time.
+    pub(crate) now: Timestamp,
 }
 
 impl Consent<'_> {
@@ -108,6 +111,15 @@ impl Consent<'_> {
         }
         if part.everything {
             let _ = writeln!(screen, "! {}", say("consent-everything"));
+        }
+        if let Some(copy) = held.copies.get(part.copy).filter(|_| !part.everything) {
+            let _ = match copy.fresh(self.now) {
+                Some(statement) => {
+                    let time = statement.since.to_string();
+                    writeln!(screen, "{}", ui.messages.with("consent-confirmed", &[("time", &time)]))
+                }
+                None => writeln!(screen, "{}", say("consent-unconfirmed")),
+            };
         }
         match &part.exposure {
             Exposure::Fresh => {}

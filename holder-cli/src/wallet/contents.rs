@@ -14,13 +14,16 @@ use zeroize::Zeroizing;
 
 use super::{
     log::Log,
+    standing::Standing,
     thresholds::{Commitments, Opened},
-};
     trust::Trust,
+};
 use crate::{failure::Failure, session::CLOCK_SKEW};
 
-/// The version of the contents that this program reads and writes: 2 since the log is a chain.
-pub(crate) const VERSION: u32 = 2;
+/// The version of the contents that this program writes: 2 since the log is a chain, 3 since copies have a standing.
+pub(crate) const VERSION: u32 = 3;
+/// The oldest version that it reads: what came since has a default, and is there after the next change.
+pub(crate) const OLDEST: u32 = 2;
 
 /// Everything in a wallet.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -41,12 +44,15 @@ pub(crate) struct Contents {
     /// Whose word is taken on who asks.
     #[serde(default)]
     pub(crate) registrars: Vec<Registrar>,
-}
-
-/// A registrar whose registrations the owner accepts.
     /// By which trust lists.
     #[serde(default)]
     pub(crate) trust: Trust,
+    /// When the issuers are asked next for freshness, where nobody says when: drawn at each refresh.
+    #[serde(default)]
+    pub(crate) refresh_after: Option<Timestamp>,
+}
+
+/// A registrar whose registrations the owner accepts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Registrar {
@@ -67,13 +73,14 @@ impl Contents {
             log: Log::default(),
             retired: Vec::new(),
             registrars: Vec::new(),
+            trust: Trust::default(),
+            refresh_after: None,
         }
     }
 
     /// The credential that an id, or the unambiguous beginning of one, names.
     pub(crate) fn find(&self, id: &str) -> Result<usize, Failure> {
         let matches: Vec<usize> = self
-            trust: Trust::default(),
             .credentials
             .iter()
             .enumerate()
@@ -165,12 +172,15 @@ pub(crate) struct Copy {
     /// The thresholds that it was opened for.
     #[serde(default)]
     pub(crate) opened: Vec<Opened>,
+    /// What its issuer last said of it.
+    #[serde(default)]
+    pub(crate) standing: Option<Standing>,
 }
 
 impl Copy {
     /// A copy that nobody has seen.
     pub(crate) fn new(credential: String, key: HolderKey) -> Self {
-        Self { credential, key, shown_to: Vec::new(), commitments: Vec::new(), opened: Vec::new() }
+        Self { credential, key, shown_to: Vec::new(), commitments: Vec::new(), opened: Vec::new(), standing: None }
     }
 
     /// Whether it can still be shown. Of copies that were shown long ago only the key is kept, for receipts.

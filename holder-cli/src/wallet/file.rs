@@ -13,7 +13,7 @@ use age::{DecryptError, Decryptor, Encryptor, scrypt, secrecy::SecretString};
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
-use super::contents::{Contents, VERSION};
+use super::contents::{Contents, OLDEST, VERSION};
 use crate::failure::{Failure, Safety};
 
 /// log2 of scrypt's work factor unless told otherwise: about a second.
@@ -117,16 +117,18 @@ fn parse(plain: &[u8]) -> Result<Contents, Failure> {
         version: u32,
     }
     let head: Head = serde_json::from_slice(plain).map_err(|_| corrupted("it holds no wallet"))?;
-    if head.version != VERSION {
+    if !(OLDEST..=VERSION).contains(&head.version) {
         return Err(Failure::new(
             "wallet_version",
-            format!("The wallet has version {}, and this program knows version {VERSION}", head.version),
+            format!("The wallet has version {}, and this program knows {OLDEST} to {VERSION}", head.version),
             "use the program that made it, or a newer one",
         )
         .with_safety(Safety::Unreadable));
     }
     // The parser's own words could hold a piece of the contents.
-    serde_json::from_slice(plain).map_err(|_| corrupted("its contents are not those of a wallet"))
+    let contents: Contents =
+        serde_json::from_slice(plain).map_err(|_| corrupted("its contents are not those of a wallet"))?;
+    Ok(Contents { version: VERSION, ..contents })
 }
 
 fn undecryptable(error: DecryptError) -> Failure {

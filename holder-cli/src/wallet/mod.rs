@@ -4,9 +4,10 @@ pub(crate) mod contents;
 pub(crate) mod file;
 pub(crate) mod log;
 pub(crate) mod presentations;
+pub(crate) mod standing;
 pub(crate) mod thresholds;
-
 pub(crate) mod trust;
+
 pub(crate) use contents::{Contents, Copy, HeldCredential, HolderKey, Pending, Registrar, Stage};
 pub(crate) use file::{WalletFile, read_only};
 pub(crate) use log::{Entry, EntryKind, ShownPart};

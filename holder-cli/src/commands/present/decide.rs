@@ -161,6 +161,7 @@ impl Decision<'_> {
             contents: self.contents,
             catalogue: self.catalogue,
             explain: self.arguments.explain,
+            now: self.session.now(),
         }
     }
 }

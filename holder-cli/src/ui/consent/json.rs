@@ -53,6 +53,8 @@ impl Consent<'_> {
             "format": held.format, "issuer": held.issuer, "issuer_name": held.issuer_name,
             "goes": goes, "proves": proves, "stays": stays, "paths": part.paths, "everything": part.everything,
             "copy": exposure, "copy_seen_by": seen_by,
+            "confirmed_since": held.copies.get(part.copy).and_then(|copy| copy.fresh(self.now))
+                .map(|statement| statement.since.to_string()),
         }))
     }
 }

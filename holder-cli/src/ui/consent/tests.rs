@@ -10,6 +10,7 @@ use crate::{
     introduction::tests::{Authority, both, introduce},
     request::tests::Asker,
     ui::messages::Language,
+    wallet::standing::{Standing, State, Statement},
 };
 
 /// Something that an owner could see.
@@ -23,6 +24,8 @@ struct Scene {
     approved: Vec<&'static str>,
     /// Who has seen the one copy.
     seen: Vec<&'static str>,
+    /// Whether its issuer confirmed it lately.
+    confirmed: bool,
 }
 
 /// The screen with what differs from run to run replaced, and the JSON of the same.
@@ -41,6 +44,11 @@ fn seen(scene: &Scene, language: Language) -> (String, Value) {
     contents.credentials.push(issuer.held("aaaa", "vc+sd-jwt", 1));
     contents.credentials[0].copies[0].shown_to =
         scene.seen.iter().map(|&name| name.replace("ASKER", &request.client_id)).collect();
+    if scene.confirmed {
+        let statement = Statement { text: String::new(), since: NOW, until: NOW.plus(86_400) };
+        let standing = Standing { state: State::Valid, asked_at: NOW, statement: Some(statement) };
+        contents.credentials[0].copies[0].standing = Some(standing);
+    }
     let introduction = Introduction::read(&request, &contents, NOW, &SelfContained);
     let asked = asked(&request.query, &introduction.excess(&request.query));
     let withheld: Vec<Asked> = asked
@@ -63,6 +71,7 @@ fn seen(scene: &Scene, language: Language) -> (String, Value) {
         contents: &contents,
         catalogue: &issuer.catalogue,
         explain: true,
+        now: NOW,
     };
     let ui = Ui::new(false, true, language);
     let named = |text: String| {
@@ -97,6 +106,7 @@ fn scenes() -> Vec<(&'static str, Scene)> {
     };
     vec![
         ("registered", Scene { registered: Some(both()), ..Scene::default() }),
+        ("confirmed", Scene { registered: Some(both()), confirmed: true, ..Scene::default() }),
         ("over-asking", Scene { registered: Some(title_only()), ..Scene::default() }),
         ("over-asking-allowed", Scene { registered: Some(title_only()), approved: vec![LEVEL], ..Scene::default() }),
         ("unregistered", Scene { approved: vec![TITLE, LEVEL], ..Scene::default() }),

@@ -125,3 +125,22 @@ fn a_missing_wallet_says_how_to_make_one() {
     assert_eq!(failure.reason, "wallet_missing");
     assert!(failure.hint.contains("carnet init"));
 }
+
+#[test]
+fn a_wallet_of_the_version_before_is_read_and_written_as_the_new_one() {
+    let (_folder, path) = made();
+    let mut wallet = open(&path).unwrap();
+    wallet.contents.credentials.push(credential("abcd"));
+    // What the version before did not have.
+    let mut old = serde_json::to_value(&wallet.contents).unwrap();
+    old["version"] = 2.into();
+    old.as_object_mut().unwrap().remove("refresh_after").unwrap();
+    for copy in old["credentials"][0]["copies"].as_array_mut().unwrap() {
+        copy.as_object_mut().unwrap().remove("standing").unwrap();
+    }
+    let read = parse(old.to_string().as_bytes()).unwrap();
+    assert_eq!((read.version, read.credentials[0].copies.len()), (VERSION, 10));
+    assert!(read.refresh_after.is_none() && read.credentials[0].copies.iter().all(|copy| copy.standing.is_none()));
+    old["version"] = 1.into();
+    assert_eq!(parse(old.to_string().as_bytes()).unwrap_err().reason, "wallet_version");
+}

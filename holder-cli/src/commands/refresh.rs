@@ -1,0 +1,85 @@
+//! `carnet refresh`: the issuers confirm ahead that documents hold, so that they can be shown where there is no network.
+
+use serde_json::{Value, json};
+
+use crate::{
+    arguments::Refresh,
+    failure::Failure,
+    freshness::{Said, copies, forget_stale, is_due, refresh},
+    session::Session,
+    ui::sanitise::clean,
+};
+
+/// Refreshes all copies of all documents, one call for each issuer.
+pub(crate) async fn run(session: &Session, arguments: &Refresh) -> Result<(), Failure> {
+    let mut wallet = session.open()?;
+    let now = session.now();
+    forget_stale(&mut wallet.contents, now);
+    let (mut text, mut refreshed, mut failed) = (String::new(), Vec::new(), Vec::new());
+    let mut failure: Option<Failure> = None;
+    let offices = if arguments.when_due && !is_due(&wallet.contents, now) {
+        Default::default()
+    } else {
+        copies(&wallet.contents, now)
+    };
+    for (office, asked) in &offices {
+        let held = wallet.contents.credentials.iter().find(|held| held.issuer == office.0);
+        let name = held.map(|held| clean(&held.issuer_name)).unwrap_or_default();
+        // One that fails does not keep the others from coming.
+        match refresh(session, &mut wallet, office, asked).await {
+            Ok(said) => {
+                text.push_str(&words(session, &name, &said));
+                refreshed.push(json!({
+                    "issuer": office.0, "issuer_name": name, "copies_confirmed": said.valid,
+                    "copies_withdrawn": said.withdrawn, "copies_not_known": said.others,
+                    "confirmed_until": said.until.map(|until| until.to_string()),
+                }));
+            }
+            Err(refused) => {
+                failed.push(json!({"issuer": office.0, "reason": refused.reason, "message": refused.message}));
+                failure.get_or_insert(refused);
+            }
+        }
+    }
+    // What was erased is erased also where no issuer answered.
+    wallet.save()?;
+    let mut withdrawn: Vec<Value> = Vec::new();
+    for held in &wallet.contents.credentials {
+        let Some(standing) = held.withdrawn() else { continue };
+        text.push_str(&format!(
+            "{} {}{}\n",
+            held.id,
+            clean(&held.type_name),
+            super::list::standing(&session.ui, held, None)
+        ));
+        withdrawn.push(json!({"id": held.id, "type": held.type_name, "state": standing.state.as_str()}));
+    }
+    let object = json!({"refreshed": refreshed, "failed": failed, "withdrawn": withdrawn});
+    if let Some(failure) = failure {
+        session.ui.say(&text);
+        return Err(failure.beside(object));
+    }
+    if text.is_empty() {
+        text = format!("{}\n", session.ui.messages.text("refresh-nothing"));
+    }
+    session.ui.result(&text, &object);
+    Ok(())
+}
+
+fn words(session: &Session, issuer: &str, said: &Said) -> String {
+    let messages = &session.ui.messages;
+    let mut text = match said.until {
+        Some(until) => {
+            let (count, time) = (said.valid.to_string(), until.to_string());
+            messages.with("refresh-done", &[("issuer", issuer), ("count", &count), ("time", &time)])
+        }
+        None => messages.with("refresh-none", &[("issuer", issuer)]),
+    };
+    text.push('\n');
+    if said.others > 0 {
+        let count = said.others.to_string();
+        text.push_str(&messages.with("refresh-unknown", &[("issuer", issuer), ("count", &count)]));
+        text.push('\n');
+    }
+    text
+}

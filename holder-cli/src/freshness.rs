@@ -1,0 +1,211 @@
+//! Freshness: issuers' words that copies hold, collected ahead and shown along with the copies (spec/freshness.md).
+//!
+//! An issuer is asked for every copy that there is of it, in one call and never on account of a presentation: it learns that
+//! a wallet is in use, and nothing of what is shown where. When nobody says when to ask, the time is drawn.
+
+use std::collections::BTreeMap;
+
+use carnet_core::{
+    Code, Problem,
+    secure::{
+        jose::{Jws, numeric_date},
+        sd_jwt::SdJwt,
+    },
+    status::freshness,
+    time::Timestamp,
+};
+use carnet_proto::issuer::v1::{CopyFreshness, CopyState};
+use rand_core::{OsRng, RngCore};
+
+use crate::{
+    client::{is_of, issuance::Issuer, service_address},
+    failure::{Failure, Safety},
+    session::{CLOCK_SKEW, Session},
+    wallet::{
+        Contents, WalletFile,
+        standing::{Standing, State, Statement},
+    },
+};
+
+/// The most copies that an issuer is asked for at once.
+const MOST_COPIES: usize = 500;
+/// What the times of statements are rounded to, in seconds. Finer ones would tell one wallet's copies from another's.
+const GRAIN: i64 = 3_600;
+/// When nothing was confirmed, the next time is looked for within this, in seconds.
+const UNCONFIRMED: i64 = 86_400;
+
+/// An issuer at its address.
+pub(crate) type Office = (String, String);
+
+/// What an issuer said of all copies of it.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Said {
+    /// How many are confirmed.
+    pub(crate) valid: usize,
+    /// How many it took back.
+    pub(crate) withdrawn: usize,
+    /// How many it does not know, or whose time is over.
+    pub(crate) others: usize,
+    /// Until when the confirmations hold.
+    pub(crate) until: Option<Timestamp>,
+}
+
+/// Where a copy is in the wallet: its credential and its own number.
+type Place = (usize, usize);
+
+/// The copies to ask for, by their issuers, each by its digest: all that can still be shown, so that an issuer cannot tell
+/// those that were from those that were not.
+pub(crate) fn copies(contents: &Contents, now: Timestamp) -> BTreeMap<Office, BTreeMap<String, Place>> {
+    let mut offices: BTreeMap<Office, BTreeMap<String, Place>> = BTreeMap::new();
+    for (credential, held) in contents.credentials.iter().enumerate() {
+        let over = held.valid_until.is_some_and(|until| now > until);
+        let Some(endpoint) = held.endpoint.as_ref().filter(|endpoint| is_of(endpoint, &held.issuer)) else { continue };
+        if over || !held.format.ends_with("sd-jwt") {
+            continue;
+        }
+        let office = offices.entry((held.issuer.clone(), endpoint.clone())).or_default();
+        for (number, copy) in held.copies.iter().enumerate().filter(|(_, copy)| copy.is_kept()) {
+            if let Ok(token) = SdJwt::parse(&copy.credential) {
+                office.insert(freshness::digest(&token), (credential, number));
+            }
+        }
+    }
+    offices.retain(|_, copies| !copies.is_empty());
+    offices
+}
+
+/// Whether the time that was drawn has come, or there is none.
+pub(crate) fn is_due(contents: &Contents, now: Timestamp) -> bool {
+    contents.refresh_after.is_none_or(|at| now >= at)
+}
+
+/// Draws when to ask next: when between a third and two thirds of the shortest confirmation are over.
+pub(crate) fn draw_next(contents: &mut Contents, now: Timestamp) {
+    let ends = contents.credentials.iter().flat_map(|held| &held.copies).filter_map(|copy| copy.fresh(now));
+    let first = ends.map(|statement| statement.until).min().unwrap_or_else(|| now.plus(UNCONFIRMED));
+    let third = (first.unix().saturating_sub(now.unix()) / 3).max(1);
+    let drawn = i64::from(OsRng.next_u32()).checked_rem(third).unwrap_or_default();
+    contents.refresh_after = Some(now.plus(third.saturating_add(drawn)));
+}
+
+/// Erases every statement whose time is over.
+pub(crate) fn forget_stale(contents: &mut Contents, now: Timestamp) {
+    contents.credentials.iter_mut().flat_map(|held| &mut held.copies).for_each(|copy| copy.forget_stale(now));
+}
+
+/// Asks one issuer for all copies of it, and stores what it says once all of it was verified.
+pub(crate) async fn refresh(
+    session: &Session,
+    wallet: &mut WalletFile,
+    (did, endpoint): &Office,
+    copies: &BTreeMap<String, Place>,
+) -> Result<Said, Failure> {
+    service_address(endpoint)?;
+    let mut issuer = Issuer::connect(endpoint, session.ca()?.as_deref()).await?;
+    if issuer.metadata().await?.issuer != *did {
+        let message = "Another issuer answers at that address than the one that these documents came from";
+        return Err(Failure::new("issuer_mismatch", message, "ask the issuer"));
+    }
+    session.resolve_issuer(did).await?;
+    // In the order of the digests: it says nothing of which copies belong together, or were shown.
+    let asked: Vec<(&String, &Place)> = copies.iter().collect();
+    let mut standings: Vec<(Place, Standing)> = Vec::with_capacity(asked.len());
+    for some in asked.chunks(MOST_COPIES) {
+        let digests = some.iter().map(|(digest, _)| decoded(digest)).collect::<Result<Vec<_>, _>>();
+        let answered = issuer.freshness(digests.map_err(|problem| untrue(&problem))?).await?;
+        if answered.len() != some.len() {
+            let problem = Problem::new(Code::MalformedValue, "it answered for another number of copies");
+            return Err(untrue(&problem));
+        }
+        for ((_, place), said) in some.iter().zip(answered) {
+            let standing = verified(session, wallet, did, **place, &said).map_err(|problem| untrue(&problem))?;
+            standings.push((**place, standing));
+        }
+    }
+    alike(&standings).map_err(|problem| untrue(&problem))?;
+    let said = sum(&standings);
+    let before = wallet.contents.clone();
+    for ((credential, number), standing) in standings {
+        let held = wallet.contents.credentials.get_mut(credential);
+        if let Some(copy) = held.and_then(|held| held.copies.get_mut(number)) {
+            copy.standing = Some(standing);
+        }
+    }
+    draw_next(&mut wallet.contents, session.now());
+    wallet.save().inspect_err(|_| wallet.contents = before)?;
+    Ok(said)
+}
+
+fn decoded(digest: &str) -> Result<Vec<u8>, Problem> {
+    use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+    URL_SAFE_NO_PAD.decode(digest).map_err(|_| Code::MalformedValue.into())
+}
+
+/// What an issuer says of one copy, as the wallet keeps it.
+fn verified(
+    session: &Session,
+    wallet: &WalletFile,
+    issuer: &str,
+    (credential, number): Place,
+    said: &CopyFreshness,
+) -> Result<Standing, Problem> {
+    let asked_at = session.now();
+    let without = |state| Ok(Standing { state, asked_at, statement: None });
+    match CopyState::try_from(said.state) {
+        Ok(CopyState::Valid) => {}
+        Ok(CopyState::Suspended) => return without(State::Suspended),
+        Ok(CopyState::Revoked) => return without(State::Revoked),
+        Ok(CopyState::Ended) => return without(State::Ended),
+        Ok(CopyState::Unknown) => return without(State::Unknown),
+        Ok(CopyState::Unspecified) | Err(_) => {
+            return Err(Problem::new(Code::MalformedValue, "it says nothing that is known of a copy"));
+        }
+    }
+    let held = wallet.contents.credentials.get(credential);
+    let copy = held.and_then(|held| held.copies.get(number)).ok_or(Code::MalformedValue)?;
+    let token = SdJwt::parse(&copy.credential)?;
+    freshness::verify(&said.statement, &token, issuer, asked_at, CLOCK_SKEW, &session.dids)?;
+    let payload = Jws::parse(&said.statement)?.payload().clone();
+    let time = |name: &str| numeric_date(&payload, name)?.ok_or_else(|| Problem::from(Code::ClaimMissing));
+    let (since, until) = (time("iat")?, time("exp")?);
+    let known = ["copy", "exp", "iat"];
+    if payload.keys().any(|name| !known.contains(&name.as_str())) || since.unix().rem_euclid(GRAIN) != 0 {
+        return Err(Problem::new(Code::MalformedValue, "a statement says more than that and until when a copy holds"));
+    }
+    let statement = Some(Statement { text: said.statement.clone(), since, until });
+    Ok(Standing { state: State::Valid, asked_at, statement })
+}
+
+/// Refuses statements whose times differ: by them one copy could be told from another.
+fn alike(standings: &[(Place, Standing)]) -> Result<(), Problem> {
+    let times = |standing: &Standing| standing.statement.as_ref().map(|statement| (statement.since, statement.until));
+    let mut all = standings.iter().filter_map(|(_, standing)| times(standing));
+    let first = all.next();
+    if all.all(|times| Some(times) == first) {
+        return Ok(());
+    }
+    Err(Problem::new(Code::MalformedValue, "the times of its statements differ from copy to copy"))
+}
+
+fn sum(standings: &[(Place, Standing)]) -> Said {
+    let mut said = Said::default();
+    for (_, standing) in standings {
+        let count = match standing.state {
+            State::Valid => &mut said.valid,
+            State::Suspended | State::Revoked => &mut said.withdrawn,
+            State::Ended | State::Unknown => &mut said.others,
+        };
+        *count = count.saturating_add(1);
+        said.until = said.until.or(standing.statement.as_ref().map(|statement| statement.until));
+    }
+    said
+}
+
+fn untrue(problem: &Problem) -> Failure {
+    let message = "What the issuer said of your documents does not hold, and was not stored";
+    let hint = "what you have still holds; tell the issuer the name in brackets";
+    Failure::from_problem(problem, message, hint).with_safety(Safety::Untouched)
+}
+
+#[cfg(test)]
+mod tests;
