@@ -1,8 +1,10 @@
 //! Lets the tests that need more than a plain build be reported as ignored where it is not there.
 
 fn main() {
-    // A Python with grpcio-tools; programs that were built with the JSON-LD formats.
-    for (variable, cfg) in [("CARNET_PYTHON", "carnet_python"), ("CARNET_JSONLD", "carnet_jsonld")] {
+    // A Python with grpcio-tools; programs that were built with the JSON-LD formats; the PKCS#11 module of SoftHSM2.
+    let variables =
+        [("CARNET_PYTHON", "carnet_python"), ("CARNET_JSONLD", "carnet_jsonld"), ("CARNET_SOFTHSM", "carnet_softhsm")];
+    for (variable, cfg) in variables {
         println!("cargo::rustc-check-cfg=cfg({cfg})");
         println!("cargo::rerun-if-env-changed={variable}");
         if std::env::var_os(variable).is_some() {

@@ -141,11 +141,20 @@ impl Service {
     /// # Errors
     /// If it ends before it is ready, or says something else first.
     pub fn start(program: &str, data: &Path) -> Result<Self> {
+        Self::start_with(program, data, &[])
+    }
+
+    /// [`Self::start`], with these environment variables and no others.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn start_with(program: &str, data: &Path, env: &[(&str, &str)]) -> Result<Self> {
         let log = std::fs::File::create(data.join("log"))?;
         let mut child = Command::new(directory()?.join(program))
             .args(["serve", "--listen", "127.0.0.1:0", "--data"])
             .arg(data)
             .env_clear()
+            .envs(env.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(log)

@@ -92,14 +92,15 @@ fn names(entry: &Value, did: &Did, id: &str) -> bool {
 pub(super) fn differences(did: &Did, document: &DidDocument, register: &Register) -> Vec<String> {
     let mut differences = Vec::new();
     for key in register.keys() {
-        let found = did.with_fragment(&key.name).and_then(|method| document.key_for(&method, Purpose::AssertionMethod));
-        match (key.state, found) {
-            (State::Compromised, Ok(_)) => differences.push(format!("{} is not marked as revoked", key.name)),
-            (State::Compromised, Err(_)) => {}
-            (_, Ok(found)) if found == key.public => {}
-            (_, Ok(_)) => differences.push(format!("{} is another key there", key.name)),
-            (_, Err(_)) => differences.push(format!("{} is not listed", key.name)),
-        }
+        let Ok(method) = did.with_fragment(&key.name) else { continue };
+        let difference = match (key.state, document.key_for(&method, Purpose::AssertionMethod)) {
+            (State::Compromised, _) if document.revoked(&method).is_some() => continue,
+            (State::Compromised, _) => "is not marked as revoked",
+            (_, Ok(found)) if found == key.public => continue,
+            (_, Ok(_)) => "is another key there",
+            (_, Err(_)) => "is not listed",
+        };
+        differences.push(format!("{} {difference}", key.name));
     }
     differences
 }

@@ -1,0 +1,161 @@
+//! Signing keys in a PKCS#11 token, with the real issuer and a real SoftHSM2. `CARNET_SOFTHSM` is the path of its module.
+
+use std::path::{Path, PathBuf};
+
+use carnet_core::secure::jose::Jws;
+use carnet_tests::{
+    Result,
+    programs::{self, Said, Service},
+    stage::{Stage, qualification},
+    visitor,
+};
+use serde_json::Value;
+
+const DIPLOMA: &str = "QualificationCredential";
+const PIN: &str = "648219";
+const LABEL: &str = "carnet test";
+
+/// A token of SoftHSM's in a folder of its own.
+struct Token {
+    folder: PathBuf,
+    conf: String,
+    module: String,
+}
+
+impl Token {
+    fn make(folder: &Path) -> Result<Self> {
+        let module = std::env::var("CARNET_SOFTHSM")?;
+        std::fs::create_dir_all(folder.join("tokens"))?;
+        let conf = folder.join("softhsm2.conf");
+        let tokens = folder.join("tokens").display().to_string();
+        std::fs::write(
+            &conf,
+            format!("directories.tokendir = {tokens}\nobjectstore.backend = file\nlog.level = ERROR\n"),
+        )?;
+        std::fs::write(folder.join("pin"), format!("{PIN}\n"))?;
+        let conf = conf.display().to_string();
+        let made = std::process::Command::new("softhsm2-util")
+            .args(["--init-token", "--free", "--label", LABEL, "--pin", PIN, "--so-pin", "99887766"])
+            .args(["--module", &module])
+            .env("SOFTHSM2_CONF", &conf)
+            .output()?;
+        if !made.status.success() {
+            return Err(format!("softhsm2-util: {}", String::from_utf8_lossy(&made.stderr)).into());
+        }
+        Ok(Self { folder: folder.to_owned(), conf, module })
+    }
+
+    fn env(&self) -> [(&str, &str); 1] {
+        [("SOFTHSM2_CONF", &self.conf)]
+    }
+
+    fn pin(&self) -> String {
+        format!("file:{}", self.folder.join("pin").display())
+    }
+
+    fn init(&self, data: &Path, did: &str, algorithm: &str, pin: &str) -> Result<Said> {
+        let data = data.display().to_string();
+        let args = ["init", "--data", &data, "--did", did, "--name", "Mint", "--algorithm", algorithm, "--json"];
+        let token = ["--pkcs11", &self.module, "--token-label", LABEL, "--pin", pin];
+        programs::run("carnet-issuer", args.into_iter().chain(token), &self.env())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[cfg_attr(not(carnet_softhsm), ignore = "CARNET_SOFTHSM is not set")]
+async fn credentials_are_signed_in_a_token_and_the_key_never_leaves_it() -> Result<()> {
+    let mut stage = Stage::set(false).await?;
+    for (algorithm, alg) in [("eddsa", "EdDSA"), ("es256", "ES256")] {
+        let folder = stage.folder.join(algorithm);
+        let token = Token::make(&folder)?;
+        let (data, did) = (folder.join("data"), stage.site.did(algorithm));
+        let made = token.init(&data, &did, algorithm, &token.pin())?.ok()?.json()?;
+        stage.site.publish(algorithm, &std::fs::read_to_string(data.join("did.json"))?);
+        // The directory knows the key's public half and its label, and nothing that signs.
+        let register: Value = serde_json::from_slice(&std::fs::read(data.join("keys.json"))?)?;
+        let secret = register.pointer("/keys/0/secret").cloned().unwrap_or_default();
+        assert!(
+            secret.get("token").is_some() && secret.as_object().is_some_and(|secret| secret.len() == 1),
+            "{secret}"
+        );
+        assert!(!std::fs::read_to_string(data.join("config.toml"))?.contains(PIN));
+
+        // The agency accepts it.
+        let config = stage.agency.service.data.join("config.toml");
+        let text = std::fs::read_to_string(&config)?;
+        std::fs::write(&config, format!("{text}\n[[issuers]]\ndid = {did:?}\ntypes = [{DIPLOMA:?}]\n"))?;
+        stage.agency.cut_power()?;
+
+        let service = Service::start_with("carnet-issuer", &data, &token.env())?;
+        let staff_token = made.get("staff_token").and_then(Value::as_str).ok_or("init shows no staff token")?;
+        let (token_file, claims) = (folder.join("staff"), folder.join("claims.json"));
+        std::fs::write(&token_file, staff_token)?;
+        std::fs::write(&claims, qualification().to_string())?;
+        let (token_file, claims) = (token_file.display().to_string(), claims.display().to_string());
+        let offered = programs::run(
+            "carnet-issuer",
+            [
+                ["offer", "create", "--type", DIPLOMA, "--claims", &claims].as_slice(),
+                &["--server", &service.url, "--token-file", &token_file, "--json"],
+            ]
+            .concat(),
+            &[],
+        )?;
+        let offered = offered.ok()?.json()?;
+        let uri = offered.get("offer_uri").and_then(Value::as_str).ok_or("there is no offer")?;
+        // More copies than there are spare sessions, which are signed side by side.
+        let copies = visitor::collect_copies(uri, None, 10, visitor::now()).await?;
+        for copy in &copies {
+            let jws = Jws::parse(copy.credential.split('~').next().unwrap_or_default())?;
+            assert_eq!(jws.header().get("alg").and_then(Value::as_str), Some(alg));
+        }
+        let (id, uri) = stage.request("university-admission")?;
+        let asked = visitor::read_request(&uri).await?;
+        let copy = copies.first().ok_or("there is no copy")?;
+        let answer = visitor::submit(&asked, visitor::present(copy, &asked, visitor::now())?).await;
+        assert_eq!(visitor::refusal(&answer), None, "{algorithm} {id}");
+        service.stop()?;
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[cfg_attr(not(carnet_softhsm), ignore = "CARNET_SOFTHSM is not set")]
+async fn without_its_token_an_issuer_does_not_start_and_says_why() -> Result<()> {
+    programs::build()?;
+    let folder = tempfile::tempdir()?;
+    let token = Token::make(folder.path())?;
+    let data = folder.path().join("data");
+    let did = "did:web:mint.example";
+    // A wrong PIN is said before anything is made.
+    std::fs::write(folder.path().join("wrong"), "000000\n")?;
+    let wrong = format!("file:{}", folder.path().join("wrong").display());
+    let refused = token.init(&data, did, "eddsa", &wrong)?;
+    assert!(refused.code == 1 && refused.stderr.contains("PIN"), "{refused:?}");
+    assert!(!refused.stderr.contains("000000"));
+    std::fs::remove_dir_all(&data).ok();
+
+    token.init(&data, did, "eddsa", &token.pin())?.ok()?;
+    Service::start_with("carnet-issuer", &data, &token.env())?.stop()?;
+    // The token is gone; its folder is another's.
+    let tokens = folder.path().join("tokens");
+    let away = folder.path().join("away");
+    std::fs::rename(&tokens, &away)?;
+    std::fs::create_dir(&tokens)?;
+    let refused = Service::start_with("carnet-issuer", &data, &token.env()).err().ok_or("it started")?.to_string();
+    assert!(refused.contains("there is no token \"carnet test\""), "{refused}");
+    // A token of the same label and PIN that has not the key.
+    Token::make(folder.path())?;
+    let refused = Service::start_with("carnet-issuer", &data, &token.env()).err().ok_or("it started")?.to_string();
+    assert!(refused.contains("has 0 private keys"), "{refused}");
+    std::fs::remove_dir_all(&tokens)?;
+    std::fs::rename(&away, &tokens)?;
+    Service::start_with("carnet-issuer", &data, &token.env())?.stop()?;
+
+    // Rotation makes the next key in the token too.
+    let text = data.display().to_string();
+    programs::run("carnet-issuer", ["keys", "rotate", "--data", &text], &token.env())?.ok()?;
+    let listed = programs::run("carnet-issuer", ["keys", "list", "--data", &text, "--json"], &[])?.ok()?.json()?;
+    assert_eq!(listed.pointer("/keys/1/secret").and_then(Value::as_str), Some("in a token"));
+    Ok(())
+}

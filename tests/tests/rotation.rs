@@ -1,0 +1,279 @@
+//! Keys with the real programs: rotation with overlap, retirement, compromise, and power cuts in the middle of it.
+
+use std::{
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use carnet_core::secure::jose::Jws;
+use carnet_tests::{
+    Result,
+    programs::{self, Said},
+    site::Site,
+    stage::{Stage, residence_permit},
+    visitor::{self, Copy},
+};
+use rand_core::{OsRng, RngCore as _};
+use serde_json::{Value, json};
+
+const PERMIT: &str = "ResidencePermitCredential";
+
+/// An issuer's directory, and a configuration with which its published document can be fetched.
+struct Keys {
+    data: PathBuf,
+    over: PathBuf,
+}
+
+impl Keys {
+    fn of(folder: &Path, data: &Path) -> Result<Self> {
+        let over = folder.join("fetching.toml");
+        let ca = folder.join("ca.pem").display().to_string();
+        std::fs::write(&over, format!("[serve]\nextra_ca = {ca:?}\nprivate_hosts = [\"localhost\"]\n"))?;
+        Ok(Self { data: data.to_owned(), over })
+    }
+
+    fn command(&self, args: &[&str]) -> Vec<String> {
+        let place = [("--data", &self.data), ("--config", &self.over)];
+        let place = place.iter().flat_map(|(name, path)| [(*name).to_owned(), path.display().to_string()]);
+        ["keys"].iter().chain(args).map(|arg| (*arg).to_owned()).chain(place).chain(["--json".to_owned()]).collect()
+    }
+
+    fn run(&self, args: &[&str]) -> Result<Said> {
+        programs::run("carnet-issuer", self.command(args), &[])
+    }
+
+    fn publish(&self, site: &Site, short: &str) -> Result<()> {
+        site.publish(short, &std::fs::read_to_string(self.data.join("did.json"))?);
+        Ok(())
+    }
+
+    /// Name and state of each key.
+    fn states(&self) -> Result<String> {
+        let listed = self.run(&["list"])?.ok()?.json()?;
+        let keys = listed.get("keys").and_then(Value::as_array).cloned().unwrap_or_default();
+        let text = |key: &Value, name: &str| key.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+        Ok(keys
+            .iter()
+            .map(|key| format!("{} {}", text(key, "name"), text(key, "state")))
+            .collect::<Vec<_>>()
+            .join(", "))
+    }
+
+    fn document(&self) -> Result<Value> {
+        Ok(serde_json::from_slice(&std::fs::read(self.data.join("did.json"))?)?)
+    }
+}
+
+async fn collect(stage: &Stage) -> Result<Copy> {
+    let offered = stage.offer(&stage.authority, PERMIT, &residence_permit(), &[])?;
+    visitor::collect(&offered.uri, None, visitor::now()).await
+}
+
+fn kid(copy: &Copy) -> Result<String> {
+    let jwt = copy.credential.split('~').next().unwrap_or_default();
+    let kid = Jws::parse(jwt)?.header().get("kid").and_then(Value::as_str).unwrap_or_default().to_owned();
+    Ok(kid.split_once('#').ok_or("the kid has no fragment")?.1.to_owned())
+}
+
+/// Why the agency refuses a copy; none if it does not.
+async fn refusal(stage: &Stage, copy: &Copy) -> Result<Option<String>> {
+    let asked = visitor::read_request(&stage.request("job-right-to-work")?.1).await?;
+    let presentation = visitor::present(copy, &asked, visitor::now())?;
+    Ok(visitor::refusal(&visitor::submit(&asked, presentation).await))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_rotate_with_overlap_and_a_compromised_one_counts_no_more() -> Result<()> {
+    let mut stage = Stage::set(false).await?;
+    let keys = Keys::of(&stage.folder, &stage.authority.service.data)?;
+    let old = collect(&stage).await?;
+    assert_eq!((kid(&old)?.as_str(), refusal(&stage, &old).await?), ("key-1", None));
+
+    // Not while the service signs.
+    let busy = keys.run(&["rotate"])?;
+    assert_eq!(busy.code, 3, "{busy:?}");
+    assert!(busy.stderr.contains("Stop the service"), "{busy:?}");
+
+    // The next key does not sign: not before it is published, and not before verifiers have had the time to read that.
+    stage.authority.service.kill()?;
+    keys.run(&["rotate"])?.ok()?;
+    assert_eq!(keys.states()?, "key-1 active, key-2 next");
+    let early = keys.run(&["activate", "--at-once"])?;
+    assert_eq!(early.code, 3, "{early:?}");
+    assert!(early.stderr.contains("key-2 is not listed"), "{early:?}");
+    keys.publish(&stage.site, "authority")?;
+    let early = keys.run(&["activate"])?;
+    assert!(early.code == 3 && early.stderr.contains("--at-once"), "{early:?}");
+    assert_eq!(keys.states()?, "key-1 active, key-2 next");
+    stage.authority.cut_power()?;
+    assert_eq!(kid(&collect(&stage).await?)?, "key-1");
+
+    // With overlap: the agency has read the document by then.
+    stage.agency.cut_power()?;
+    stage.authority.service.kill()?;
+    keys.run(&["activate", "--at-once"])?.ok()?;
+    assert_eq!(keys.states()?, "key-1 retired, key-2 active");
+    stage.authority.cut_power()?;
+    let new = collect(&stage).await?;
+    assert_eq!(kid(&new)?, "key-2");
+    for copy in [&old, &new] {
+        assert_eq!(refusal(&stage, copy).await?, None);
+    }
+
+    // The thief of the old key can backdate: nothing that it signed counts by itself.
+    stage.authority.service.kill()?;
+    keys.run(&["retire", "key-1", "--compromised", "--reason", "backup tape lost"])?.ok()?;
+    assert_eq!(keys.states()?, "key-1 compromised, key-2 active");
+    let unpublished = keys.run(&["check"])?.ok()?.json()?;
+    assert_eq!(unpublished.get("differences"), Some(&json!(["key-1 is not marked as revoked"])));
+    keys.publish(&stage.site, "authority")?;
+    assert_eq!(keys.run(&["check"])?.ok()?.json()?.get("published"), Some(&json!(true)));
+    stage.authority.cut_power()?;
+    stage.agency.cut_power()?;
+    assert_eq!(refusal(&stage, &old).await?.as_deref(), Some("key_invalid"));
+    assert_eq!(refusal(&stage, &new).await?, None);
+    let history = keys.run(&["list", "--history"])?.ok()?.json()?;
+    let acts = history.get("history").and_then(Value::as_array).cloned().unwrap_or_default();
+    let acts: Vec<&str> = acts.iter().filter_map(|act| act.get("act").and_then(Value::as_str)).collect();
+    assert_eq!(acts, ["init", "rotate", "published", "activate", "compromised"]);
+
+    // Nor does the service sign on after the key that it signs with is marked.
+    stage.authority.service.kill()?;
+    keys.run(&["rotate"])?.ok()?;
+    keys.run(&["retire", "key-2", "--compromised"])?.ok()?;
+    assert!(stage.authority.cut_power().is_err(), "it signs with a key that leaked");
+    keys.publish(&stage.site, "authority")?;
+    keys.run(&["activate", "--at-once"])?.ok()?;
+    stage.authority.cut_power()?;
+    assert_eq!(kid(&collect(&stage).await?)?, "key-3");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sealed_key_opens_at_the_start_and_lies_nowhere_in_plain_text() -> Result<()> {
+    programs::build()?;
+    let folder = tempfile::tempdir()?;
+    let data = folder.path().join("data");
+    let init = ["init", "--data", &data.display().to_string(), "--did", "did:web:office.example"].map(str::to_owned);
+    programs::run("carnet-issuer", init, &[])?.ok()?;
+    let keys = Keys { data: data.clone(), over: folder.path().join("keys.toml") };
+    let secret = || -> Result<Value> {
+        let register: Value = serde_json::from_slice(&std::fs::read(data.join("keys.json"))?)?;
+        Ok(register.pointer("/keys/0/secret").cloned().unwrap_or_default())
+    };
+    let plain = secret()?.get("plain").and_then(Value::as_str).ok_or("the key is not in plain text")?.to_owned();
+    let (right, wrong) = (folder.path().join("right"), folder.path().join("wrong"));
+    for (name, form, texts) in [
+        ("kek", "kek", ["4f".repeat(32), "50".repeat(32)]),
+        ("passphrase", "age", ["correct horse battery staple".to_owned(), "correct house".to_owned()]),
+    ] {
+        let [good, bad] = texts;
+        std::fs::write(&right, good)?;
+        std::fs::write(&wrong, bad)?;
+        let configure = |source: &Path| {
+            std::fs::write(&keys.over, format!("[keys]\n{name} = {:?}\n", format!("file:{}", source.display())))
+        };
+        // Not without saying with what.
+        std::fs::write(&keys.over, "")?;
+        let refused = keys.run(&["seal"])?;
+        assert!(refused.code == 1 && refused.stderr.contains("under [keys]"), "{refused:?}");
+        configure(&right)?;
+        keys.run(&["seal"])?.ok()?;
+        assert!(secret()?.get(form).is_some(), "{form}");
+        for entry in std::fs::read_dir(&data)? {
+            let bytes = std::fs::read(entry?.path())?;
+            assert!(!bytes.windows(plain.len()).any(|window| window == plain.as_bytes()), "the secret is on the disk");
+        }
+        // The service needs it, and says nothing of it.
+        let serve = |env: &[(&str, &str)]| programs::Service::start_with("carnet-issuer", &data, env);
+        let config = std::fs::read_to_string(data.join("config.toml"))?;
+        let with = |source: &Path| format!("{config}\n[keys]\n{name} = {:?}\n", format!("file:{}", source.display()));
+        std::fs::write(data.join("config.toml"), with(&wrong))?;
+        let refused = serve(&[]).err().ok_or("it started")?.to_string();
+        assert!(refused.contains("does not open the signing key"), "{refused}");
+        std::fs::write(data.join("config.toml"), with(&right))?;
+        let service = serve(&[])?;
+        assert!(!service.log().contains(&plain));
+        service.stop()?;
+        std::fs::write(data.join("config.toml"), config)?;
+        keys.run(&["unseal"])?.ok()?;
+        assert_eq!(secret()?.get("plain").and_then(Value::as_str), Some(plain.as_str()));
+    }
+    Ok(())
+}
+
+/// A power cut at any instant of a change leaves the keys as they were or as they are to be; the verb run again finishes
+/// it. `CARNET_KILLS` says how often.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_of_keys_that_is_killed_is_done_or_not_done() -> Result<()> {
+    programs::build()?;
+    let folder = tempfile::tempdir()?;
+    let site = Site::open().await?;
+    site.write_ca(&folder.path().join("ca.pem"))?;
+    let did = site.did("office");
+    let base = folder.path().join("base");
+    programs::run("carnet-issuer", ["init", "--data", &base.display().to_string(), "--did", &did], &[])?.ok()?;
+    let keys = Keys::of(folder.path(), &base)?;
+
+    // What is killed, the states before and after, and whether the document has it by then.
+    let rotated = folder.path().join("rotated");
+    copy(&base, &rotated)?;
+    Keys { data: rotated.clone(), over: keys.over.clone() }.run(&["rotate"])?.ok()?;
+    site.publish("office", &std::fs::read_to_string(rotated.join("did.json"))?);
+    let changes: [(&[&str], &Path, &str, &str); 3] = [
+        (&["rotate"], &base, "key-1 active", "key-1 active, key-2 next"),
+        (&["activate", "--at-once"], &rotated, "key-1 active, key-2 next", "key-1 retired, key-2 active"),
+        (&["retire", "key-1", "--compromised"], &rotated, "key-1 active, key-2 next", "key-1 compromised, key-2 next"),
+    ];
+    let kills: usize = std::env::var("CARNET_KILLS").ok().and_then(|text| text.parse().ok()).unwrap_or(200);
+    let mut done = 0;
+    for (args, from, before, after) in changes {
+        let whole = {
+            let keys = Keys { data: folder.path().join("whole"), over: keys.over.clone() };
+            copy(from, &keys.data)?;
+            let began = Instant::now();
+            keys.run(args)?.ok()?;
+            began.elapsed()
+        };
+        for _ in 0..kills.div_ceil(changes.len()) {
+            let keys = Keys { data: folder.path().join("cut"), over: keys.over.clone() };
+            copy(from, &keys.data)?;
+            let mut child = Command::new(programs::directory()?.join("carnet-issuer"))
+                .args(keys.command(args))
+                .env_clear()
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .spawn()?;
+            let most = u64::try_from(whole.as_micros())?.saturating_mul(5) / 4;
+            std::thread::sleep(Duration::from_micros(OsRng.next_u64() % most.max(1)));
+            child.kill()?;
+            child.wait()?;
+            let found = keys.states()?;
+            assert!(found == before || found == after, "{args:?}: {found}");
+            done += usize::from(found == after);
+            // Again: it is done, or it is said that it was done; and the document has it.
+            let again = keys.run(args)?;
+            assert_eq!(again.code == 0, found == before, "{args:?}: {again:?}");
+            assert_eq!(keys.states()?, after);
+            let document = keys.document()?;
+            let methods = document.get("verificationMethod").and_then(Value::as_array).map_or(0, Vec::len);
+            assert_eq!((methods, document.to_string().contains("revoked")), (2, args.contains(&"--compromised")));
+        }
+    }
+    println!("{done} of the changes were done before the cut");
+    Ok(())
+}
+
+/// Makes `to` the same as `from`.
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    if to.exists() {
+        std::fs::remove_dir_all(to)?;
+    }
+    std::fs::create_dir(to)?;
+    for entry in std::fs::read_dir(from)? {
+        let entry = entry?;
+        std::fs::copy(entry.path(), to.join(entry.file_name()))?;
+    }
+    Ok(())
+}
