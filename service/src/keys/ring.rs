@@ -48,7 +48,7 @@ impl Keyring {
     /// They are missing, damaged or being changed; no key is active; the active one cannot be opened.
     pub fn open(data: &Path, config: &KeysConfig) -> Result<Self, StartError> {
         let lock = register::lock_shared(data)?;
-        let register = Register::load(data)?;
+        let mut register = Register::load(data)?;
         let Some(Entry { name, public, secret: Some(secret), .. }) = register.in_state(State::Active) else {
             return Err(StartError::new(
                 "The key that signed was marked as compromised, and no other is active. Nothing was started.",
@@ -59,7 +59,12 @@ impl Keyring {
         if matches!(secret, Secret::Plain(_)) {
             tracing::warn!(key = name, "the signing key lies on the disk in plain text; `keys seal` encrypts it");
         }
-        Ok(Self { name: name.clone(), signer, register, _lock: Some(lock) })
+        let name = name.clone();
+        // The signer has what it needs, and the others need nothing.
+        for key in &mut register.keys {
+            key.secret = None;
+        }
+        Ok(Self { name, signer, register, _lock: Some(lock) })
     }
 
     /// The ring of one key that is on no disk: of a signer that somebody else has, or a test's.
