@@ -22,7 +22,7 @@ use carnet_fetch::{DidCache, HttpsFetcher};
 
 use crate::{
     store::TrustStore,
-    trust::{Ground, Trust},
+    trust::{Ground, NOT_CONFIGURED, Trust},
 };
 
 /// How often it is looked in the background whether a document is due, and how soon a missing one is tried again.
@@ -138,7 +138,7 @@ impl Judging<'_> {
             return Ground::configured(issuer, name);
         }
         match &self.list {
-            None => Ground::nobody(name, "not_configured", "This verifier does not accept this type from that issuer."),
+            None => Ground::nobody(name, NOT_CONFIGURED, "This verifier does not accept this type from that issuer."),
             Some(Err(problem)) => Ground::nobody(name, problem.code.as_str(), &problem.detail),
             Some(Ok(list)) => {
                 let limiting = self.issuers.limiting.get(name).cloned().unwrap_or_default();

@@ -245,6 +245,9 @@ fn unstored(error: crate::store::StoreError) -> Problem {
     problem(&format!("what was seen before could not be read or kept ({error})"))
 }
 
+/// The rule where there is no trust list.
+pub(crate) const NOT_CONFIGURED: &str = "not_configured";
+
 /// Who decided that an issuer is accepted or refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -331,7 +334,7 @@ impl Ground {
         Self { query_id: query_id.to_owned(), ..self }
     }
 
-    /// As a result for the pipeline.
+    /// As a result for the pipeline, and so for the holder, who does not learn where the list is and what is there.
     ///
     /// # Errors
     /// `issuer_untrusted`
@@ -339,7 +342,11 @@ impl Ground {
         if self.accepted {
             return Ok(());
         }
-        let list = if self.sequence == 0 { String::new() } else { format!(", trust list {}", self.sequence) };
-        Err(Problem::new(Code::IssuerUntrusted, format!("{} (rule {}{list})", self.meaning, self.rule)))
+        let detail = match (self.sequence, self.rule.as_str()) {
+            (0, NOT_CONFIGURED) => self.meaning.clone(),
+            (0, code) => format!("This verifier has no trust list that holds now ({code})."),
+            (number, rule) => format!("{} (rule {rule}, trust list {number})", self.meaning),
+        };
+        Err(Problem::new(Code::IssuerUntrusted, detail))
     }
 }

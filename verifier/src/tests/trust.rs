@@ -116,6 +116,8 @@ async fn decision(world: &World, claims: &[&str]) -> IssuerDecision {
     let verdict = world.result(&asked.id).await.verdict.unwrap();
     let [decision] = verdict.issuers.as_slice() else { panic!("{verdict:?}") };
     assert_eq!((answer.accepted, decision.query_id.as_str()), (decision.accepted, "permit"), "{:?}", answer.checks);
+    // What the holder is told has no path of this machine in it.
+    assert!(answer.checks.iter().all(|check| !check.detail.contains("/trust-list.json")), "{:?}", answer.checks);
     assert_eq!(answer.reason, if decision.accepted { "" } else { "issuer_untrusted" });
     decision.clone()
 }
