@@ -8,6 +8,8 @@ use carnet_service::{
 };
 use serde::Deserialize;
 
+use crate::renewal::RenewalPolicy;
+
 const DAY: u32 = 86_400;
 
 /// What the operator decides. An unknown field is refused.
@@ -40,6 +42,9 @@ pub(crate) struct IssuerConfig {
     /// The types that are issued; empty: all of the catalogue.
     #[serde(default)]
     pub(crate) types: Vec<String>,
+    /// What is renewed, by type; a type that is not here is not renewed.
+    #[serde(default)]
+    pub(crate) renewal: BTreeMap<String, RenewalPolicy>,
     /// Status lists.
     #[serde(default)]
     pub(crate) status: StatusConfig,

@@ -50,6 +50,18 @@ pub(crate) enum Error {
     RefillUnsupported,
     #[error("No more than {per_day} copies of a credential are refilled a day. Those that you have still hold.")]
     RefillLimit { per_day: u32, seconds: u32 },
+    #[error("Credentials of this type are not renewed here. What you have holds until its end; ask for a new offer.")]
+    RenewalUnavailable,
+    #[error(
+        "It is too early: this credential can be renewed from {from} on. What you have holds until then and longer."
+    )]
+    RenewalEarly { from: carnet_core::time::Timestamp },
+    #[error("This credential was renewed {most} times, which is the most. Ask the issuer for a new offer.")]
+    RenewalLimit { most: u32 },
+    #[error("The renewal is {state}, so it cannot be {verb}. Nothing was changed.")]
+    RenewalDecided { state: &'static str, verb: &'static str },
+    #[error("The issuer said no: {reason}")]
+    Rejected { reason: String },
     #[error("The nonce was used before, is past its end, or was never given out. Ask for a new one and try again.")]
     NonceInvalid,
     #[error("No credentials wait under this transaction id.")]
@@ -106,6 +118,11 @@ impl Error {
             Self::CopyUnknown => (Code::NotFound, "COPY_UNKNOWN"),
             Self::RefillUnsupported => (Code::InvalidArgument, "REFILL_UNSUPPORTED"),
             Self::RefillLimit { .. } => (Code::ResourceExhausted, "REFILL_LIMIT"),
+            Self::RenewalUnavailable => (Code::FailedPrecondition, "RENEWAL_UNAVAILABLE"),
+            Self::RenewalEarly { .. } => (Code::FailedPrecondition, "RENEWAL_EARLY"),
+            Self::RenewalLimit { .. } => (Code::FailedPrecondition, "RENEWAL_LIMIT"),
+            Self::RenewalDecided { .. } => (Code::FailedPrecondition, "RENEWAL_STATE"),
+            Self::Rejected { .. } => (Code::PermissionDenied, "CREDENTIAL_REQUEST_DENIED"),
             Self::Invalid { reason, .. } => (Code::InvalidArgument, *reason),
             Self::OfferUnknown | Self::PinWrong { .. } => (Code::PermissionDenied, "INVALID_GRANT"),
             Self::OfferUsed | Self::OfferHeld { .. } => (Code::FailedPrecondition, "OFFER_ALREADY_USED"),

@@ -85,9 +85,12 @@ impl<S: Store> Issuer<S> {
     /// Collects what was deferred.
     ///
     /// # Errors
-    /// [`Error::TransactionUnknown`]; the store's; signing failed.
+    /// [`Error::TransactionUnknown`], [`Error::Rejected`]; the store's; signing failed.
     pub(crate) async fn collect_deferred(self: &Arc<Self>, transaction_id: &str) -> Result<Collected, Error> {
         let now = self.now();
+        if let Some(renewed) = self.collect_renewal(transaction_id, now).await? {
+            return Ok(renewed);
+        }
         let hash = secrets::digest(Use::TransactionHash, &[transaction_id.as_bytes()]);
         let (request, format, intended) = self.store.intend_deferred(hash, now).await?;
         match intended {
@@ -201,7 +204,7 @@ fn request_digest(access_token: &str, configuration_id: &str, proofs: &[String])
 }
 
 /// The handle by which the wallet acknowledges an answer; it follows from what the wallet has.
-fn notification_id(handle: &str, request: &Hash) -> Zeroizing<String> {
+pub(crate) fn notification_id(handle: &str, request: &Hash) -> Zeroizing<String> {
     secrets::derive(Use::NotificationId, handle, request)
 }
 
@@ -209,7 +212,7 @@ pub(crate) fn notification_hash(notification_id: &str) -> Hash {
     secrets::digest(Use::NotificationHash, &[notification_id.as_bytes()])
 }
 
-fn open_answer(format: Format, handle: &str, request: &Hash, sealed: &[u8]) -> Result<Collected, Error> {
+pub(crate) fn open_answer(format: Format, handle: &str, request: &Hash, sealed: &[u8]) -> Result<Collected, Error> {
     let text = secrets::unseal(handle, request, sealed).ok_or(Error::Corrupt("collections.sealed"))?;
     let copies = serde_json::from_slice(&text).map_err(|_| Error::Corrupt("collections.sealed"))?;
     let notification_id = notification_id(handle, request);
@@ -223,11 +226,11 @@ fn parse_claims(text: &str) -> Result<Map<String, Value>, Error> {
     }
 }
 
-fn keys_to_text(keys: &[PublicKey]) -> String {
+pub(crate) fn keys_to_text(keys: &[PublicKey]) -> String {
     Value::Array(keys.iter().map(|key| Value::Object(key.to_jwk())).collect()).to_string()
 }
 
-fn keys_from_text(text: &str) -> Result<Vec<PublicKey>, Error> {
+pub(crate) fn keys_from_text(text: &str) -> Result<Vec<PublicKey>, Error> {
     let corrupt = || Error::Corrupt("collections.holder_keys");
     let keys = json::parse(text.as_bytes(), Limits::DOCUMENT).map_err(|_| corrupt())?;
     let keys = keys.as_array().ok_or_else(corrupt)?;

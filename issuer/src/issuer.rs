@@ -13,6 +13,7 @@ use crate::{
     error::Error,
     format::{Format, configuration_id},
     nonces::Nonces,
+    renewal::RenewalPolicy,
     status::StatusLists,
 };
 
@@ -41,6 +42,8 @@ pub(crate) struct Settings {
     pub(crate) refill_copies_per_day: u32,
     /// How long a freshness statement holds, in seconds.
     pub(crate) freshness_seconds: u32,
+    /// What is renewed, by type.
+    pub(crate) renewal: BTreeMap<String, RenewalPolicy>,
     /// The types that are issued; empty: all of the catalogue.
     pub(crate) types: Vec<String>,
 }

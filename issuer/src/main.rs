@@ -16,6 +16,7 @@ mod offers;
 mod proofs;
 mod refill;
 mod registrar;
+mod renewal;
 mod secrets;
 mod server;
 mod setup;

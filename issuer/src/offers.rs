@@ -163,12 +163,6 @@ impl<S: Store> Issuer<S> {
         self.store.cancel(offer_id).await
     }
 
-    /// Lets a deferred offer be collected. Idempotent.
-    pub(crate) async fn release_offer(&self, offer_id: &str, request_id: &str) -> Result<OfferRecord, Error> {
-        check_mutation(offer_id, request_id)?;
-        self.store.release(offer_id).await
-    }
-
     /// The URI that the holder gets, by value (OpenID4VCI 1.0 section 4.1).
     fn offer_uri(&self, offer: &OfferRecord, code: &str, with_pin: bool) -> Zeroizing<String> {
         let mut grant = json!({ "pre-authorized_code": code });
@@ -234,7 +228,7 @@ fn terms(request: &OfferRequest) -> String {
     .to_string()
 }
 
-fn check_mutation(offer_id: &str, request_id: &str) -> Result<(), Error> {
+pub(crate) fn check_mutation(offer_id: &str, request_id: &str) -> Result<(), Error> {
     check_id("offer_id", offer_id)?;
     // These calls are idempotent by what they do; the request_id may be left out.
     if request_id.is_empty() { Ok(()) } else { check_id("request_id", request_id) }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use carnet_core::{
     Code, Problem,
     did::{Did, DidDocument, Resolve},
+    keys::PublicKey,
     secure::sd_jwt::{KeyBinding, SdJwt},
     time::Timestamp,
     verify::{self, Environment, Held, IssuerPolicy},
@@ -24,19 +25,19 @@ use crate::{
     issuer::Issuer,
     nonces::Nonce,
     proofs::{self, MOST_AGE, SKEW},
-    secrets::{self, Use},
+    secrets::{self, Hash, Use},
     store::{RefillIntent, Store},
 };
 
 /// A copy that holds, shown by whoever has its key.
-struct Shown {
+pub(crate) struct Shown {
     /// The thumbprint of that key.
-    thumbprint: String,
-    credential_type: String,
-    format: Format,
-    claims: Map<String, Value>,
+    pub(crate) thumbprint: String,
+    pub(crate) credential_type: String,
+    pub(crate) format: Format,
+    pub(crate) claims: Map<String, Value>,
     /// The nonce that it was shown for, and its text.
-    nonce: (Nonce, String),
+    pub(crate) nonce: (Nonce, String),
 }
 
 impl<S: Store> Issuer<S> {
@@ -51,25 +52,7 @@ impl<S: Store> Issuer<S> {
         proofs: Vec<String>,
     ) -> Result<Collected, Error> {
         let now = self.now();
-        let per_day = self.settings.refill_copies_per_day;
-        let mut parts = vec![presentation.as_bytes()];
-        parts.extend(proofs.iter().map(String::as_bytes));
-        let request_digest = secrets::digest(Use::Request, &parts);
-        let issuer = self.clone();
-        let shown = on_cpu(move || issuer.shown(&presentation, now)).await??;
-        // Only who shows a copy of this issuer's gets proofs verified.
-        self.store.require_copy(&shown.thumbprint, &shown.credential_type, shown.format).await?;
-        let issuer = self.clone();
-        let most = self.settings.max_batch_size.min(usize::try_from(per_day).unwrap_or(usize::MAX));
-        let (shown, keys) = on_cpu(move || {
-            let proven = proofs::verify(&proofs, issuer.did.as_str(), most, now)?;
-            if proven.nonce != shown.nonce.1 {
-                let what = "the key binding and the proofs must have the same nonce";
-                return Err(Error::PresentationInvalid(Problem::new(Code::ChallengeMismatch, what)));
-            }
-            Ok((shown, proven.keys))
-        })
-        .await??;
+        let (shown, keys, request_digest) = self.shown_for(presentation, proofs, now).await?;
         let notification_id = secrets::draw();
         let refill = self
             .store
@@ -80,8 +63,8 @@ impl<S: Store> Issuer<S> {
                 nonce: shown.nonce.0,
                 request_digest,
                 notification_hash: notification_hash(&notification_id),
-                thumbprints: keys.iter().map(carnet_core::keys::PublicKey::thumbprint).collect(),
-                per_day,
+                thumbprints: keys.iter().map(PublicKey::thumbprint).collect(),
+                per_day: self.settings.refill_copies_per_day,
                 now,
             })
             .await?;
@@ -101,6 +84,40 @@ impl<S: Store> Issuer<S> {
         self.store.finish_refill(refill.collection, &digests(format, &copies), now).await?;
         tracing::info!(offer_id = refill.offer_id, copies = copies.len(), "credentials refilled");
         Ok(Collected::Issued { format, copies, notification_id })
+    }
+
+    /// Verifies a copy that is shown, and the proofs of the keys that it is exchanged for, over one nonce. Gives the keys, and
+    /// the digest of all that was sent.
+    ///
+    /// # Errors
+    /// The copy, its key binding, a proof or the nonce is refused; [`Error::CopyUnknown`]; [`Error::RefillUnsupported`]; the
+    /// store's.
+    pub(crate) async fn shown_for(
+        self: &Arc<Self>,
+        presentation: Zeroizing<String>,
+        proofs: Vec<String>,
+        now: Timestamp,
+    ) -> Result<(Shown, Vec<PublicKey>, Hash), Error> {
+        let mut parts = vec![presentation.as_bytes()];
+        parts.extend(proofs.iter().map(String::as_bytes));
+        let request_digest = secrets::digest(Use::Request, &parts);
+        let issuer = self.clone();
+        let shown = on_cpu(move || issuer.shown(&presentation, now)).await??;
+        // Only who shows a copy of this issuer's gets proofs verified.
+        self.store.require_copy(&shown.thumbprint, &shown.credential_type, shown.format).await?;
+        let issuer = self.clone();
+        let per_day = usize::try_from(self.settings.refill_copies_per_day).unwrap_or(usize::MAX);
+        let most = self.settings.max_batch_size.min(per_day);
+        let (shown, keys) = on_cpu(move || {
+            let proven = proofs::verify(&proofs, issuer.did.as_str(), most, now)?;
+            if proven.nonce != shown.nonce.1 {
+                let what = "the key binding and the proofs must have the same nonce";
+                return Err(Error::PresentationInvalid(Problem::new(Code::ChallengeMismatch, what)));
+            }
+            Ok((shown, proven.keys))
+        })
+        .await??;
+        Ok((shown, keys, request_digest))
     }
 
     /// Verifies a copy that is shown: the one pipeline for the copy, and beside it the key binding to a nonce of ours.

@@ -114,6 +114,9 @@ fn assemble<S>(
     if let Some(unknown) = config.types.iter().find(|name| catalogue.credential_type(name).is_none()) {
         return Err(refused(format!("types names {unknown}, which the catalogue does not have")));
     }
+    if let Some(fault) = renewal::fault(&config.renewal, &catalogue) {
+        return Err(refused(fault));
+    }
     Ok(Issuer {
         store,
         kid: format!("{did}#{}", key.name()),
@@ -133,6 +136,7 @@ fn assemble<S>(
             deferred_interval: config.deferred_interval_seconds,
             refill_copies_per_day: config.refill_copies_per_day,
             freshness_seconds: config.freshness_seconds,
+            renewal: config.renewal.clone(),
             types: config.types.clone(),
         },
         endpoint: bound.public_url.clone(),

@@ -23,7 +23,25 @@ pub struct Site {
     address: SocketAddr,
     ca_pem: String,
     documents: Arc<Mutex<HashMap<String, String>>>,
+    gate: Gate,
     serving: tokio::task::JoinHandle<()>,
+}
+
+/// Where the site passes on what it does not have itself: to the services behind it, as a reverse proxy does.
+#[derive(Debug, Clone, Default)]
+pub struct Gate(Arc<Mutex<HashMap<String, String>>>);
+
+impl Gate {
+    /// Passes everything under `/{name}/status/` on to `service` (`http://HOST:PORT`), and to nobody else any more.
+    pub fn lead(&self, name: &str, service: &str) {
+        let address = service.trim_start_matches("http://").to_owned();
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(format!("/{name}/status/"), address);
+    }
+
+    fn behind(&self, path: &str) -> Option<String> {
+        let leads = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        leads.iter().find(|(prefix, _)| path.starts_with(prefix.as_str())).map(|(_, address)| address.clone())
+    }
 }
 
 impl Site {
@@ -48,14 +66,22 @@ impl Site {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
         let documents = Arc::new(Mutex::new(HashMap::new()));
-        let serving = tokio::spawn(serve(listener, TlsAcceptor::from(Arc::new(config)), Arc::clone(&documents)));
-        Ok(Self { address, ca_pem: ca.pem(), documents, serving })
+        let gate = Gate::default();
+        let tls = TlsAcceptor::from(Arc::new(config));
+        let serving = tokio::spawn(serve(listener, tls, Arc::clone(&documents), gate.clone()));
+        Ok(Self { address, ca_pem: ca.pem(), documents, gate, serving })
     }
 
     /// The did:web DID whose document is published here under `name`.
     #[must_use]
     pub fn did(&self, name: &str) -> String {
         format!("did:web:localhost%3A{}:{name}", self.address.port())
+    }
+
+    /// The gate to the services behind the site.
+    #[must_use]
+    pub fn gate(&self) -> Gate {
+        self.gate.clone()
     }
 
     /// Publishes the DID document of `name`.
@@ -79,15 +105,20 @@ impl Drop for Site {
     }
 }
 
-async fn serve(listener: TcpListener, tls: TlsAcceptor, documents: Arc<Mutex<HashMap<String, String>>>) {
+async fn serve(listener: TcpListener, tls: TlsAcceptor, documents: Arc<Mutex<HashMap<String, String>>>, gate: Gate) {
     while let Ok((stream, _)) = listener.accept().await {
-        let (tls, documents) = (tls.clone(), Arc::clone(&documents));
+        let (tls, documents, gate) = (tls.clone(), Arc::clone(&documents), gate.clone());
         // A visitor who hangs up or speaks nonsense is no concern of the site's.
-        tokio::spawn(async move { answer(stream, tls, &documents).await.ok() });
+        tokio::spawn(async move { answer(stream, tls, &documents, &gate).await.ok() });
     }
 }
 
-async fn answer(stream: TcpStream, tls: TlsAcceptor, documents: &Mutex<HashMap<String, String>>) -> Result<()> {
+async fn answer(
+    stream: TcpStream,
+    tls: TlsAcceptor,
+    documents: &Mutex<HashMap<String, String>>,
+    gate: &Gate,
+) -> Result<()> {
     let mut stream = tls.accept(stream).await?;
     let mut request = Vec::new();
     let mut chunk = [0_u8; 1024];
@@ -100,6 +131,9 @@ async fn answer(stream: TcpStream, tls: TlsAcceptor, documents: &Mutex<HashMap<S
     }
     let text = String::from_utf8_lossy(&request);
     let path = text.split(' ').nth(1).unwrap_or_default();
+    if let Some(address) = gate.behind(path) {
+        return pass_on(&mut stream, &text, &address).await;
+    }
     let found = documents.lock().unwrap_or_else(PoisonError::into_inner).get(path).cloned();
     let (status, body) = found.map_or(("404 Not Found", String::new()), |body| ("200 OK", body));
     let head = format!(
@@ -110,4 +144,23 @@ async fn answer(stream: TcpStream, tls: TlsAcceptor, documents: &Mutex<HashMap<S
     stream.write_all(body.as_bytes()).await?;
     stream.shutdown().await?;
     Ok(())
+}
+
+/// Passes a request without a body on, and the answer back.
+async fn pass_on<S: tokio::io::AsyncWrite + Unpin>(stream: &mut S, request: &str, address: &str) -> Result<()> {
+    let mut behind = match TcpStream::connect(address).await {
+        Ok(behind) => behind,
+        Err(_) => {
+            stream.write_all(b"HTTP/1.1 502 Bad Gateway\r\ncontent-length: 0\r\nconnection: close\r\n\r\n").await?;
+            return Ok(stream.shutdown().await?);
+        }
+    };
+    let kept = request.lines().take_while(|line| !line.is_empty());
+    let kept = kept.filter(|line| !line.to_ascii_lowercase().starts_with("connection:"));
+    let head: Vec<&str> = kept.chain(["connection: close", "", ""]).collect();
+    behind.write_all(head.join("\r\n").as_bytes()).await?;
+    let mut answer = Vec::new();
+    behind.read_to_end(&mut answer).await?;
+    stream.write_all(&answer).await?;
+    Ok(stream.shutdown().await?)
 }

@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use crate::{
     Result,
     programs::{self, Said, Service},
-    site::Site,
+    site::{Gate, Site},
 };
 
 /// The passphrase of the wallet on the stage.
@@ -29,6 +29,8 @@ pub struct Office {
     pub service: Service,
     /// The file with the staff token.
     pub token_file: PathBuf,
+    /// The gate of the web site that stands before it, and its name there.
+    gate: Option<(Gate, String)>,
 }
 
 impl Office {
@@ -58,6 +60,7 @@ impl Office {
     pub fn cut_power(&mut self) -> Result<()> {
         self.service.kill()?;
         self.service = Service::start(self.program, &self.service.data.clone())?;
+        self.lead();
         Ok(())
     }
 
@@ -68,7 +71,16 @@ impl Office {
     pub fn restart(self) -> Result<Self> {
         let data = self.service.data.clone();
         self.service.stop()?;
-        Ok(Self { service: Service::start(self.program, &data)?, ..self })
+        let office = Self { service: Service::start(self.program, &data)?, ..self };
+        office.lead();
+        Ok(office)
+    }
+
+    /// Tells the web site before it where it is now.
+    fn lead(&self) {
+        if let Some((gate, name)) = &self.gate {
+            gate.lead(name, &self.service.url);
+        }
     }
 }
 
@@ -250,7 +262,10 @@ fn open_issuer(folder: &Path, site: &Site, short: &str, name: &str) -> Result<Of
     let token_file = keep_token(folder, short, &said.ok()?.json()?)?;
     site.publish(short, &std::fs::read_to_string(data.join("did.json"))?);
     let service = Service::start("carnet-issuer", &data)?;
-    Ok(Office { program: "carnet-issuer", name: name.to_owned(), did, service, token_file })
+    let gate = Some((site.gate(), short.to_owned()));
+    let office = Office { program: "carnet-issuer", name: name.to_owned(), did, service, token_file, gate };
+    office.lead();
+    Ok(office)
 }
 
 /// Sets up a registrar; its DID.
@@ -310,7 +325,7 @@ fn open_verifier(folder: &Path, short: &str, name: &str, trusted: &[(&str, &str)
     }
     std::fs::write(path, config)?;
     let service = Service::start("carnet-verifier", &data)?;
-    Ok(Office { program: "carnet-verifier", name: name.to_owned(), did, service, token_file })
+    Ok(Office { program: "carnet-verifier", name: name.to_owned(), did, service, token_file, gate: None })
 }
 
 fn keep_token(folder: &Path, short: &str, said: &Value) -> Result<PathBuf> {

@@ -5,6 +5,7 @@ mod issued;
 mod keys;
 mod offer;
 pub(crate) mod registrar;
+mod status;
 
 use std::{net::SocketAddr, path::PathBuf};
 
@@ -54,6 +55,11 @@ enum Verb {
         #[command(subcommand)]
         verb: carnet_service::keys::verbs::KeysVerb,
     },
+    /// What becomes of what was issued: revoke, suspend, reinstate.
+    Status {
+        #[command(subcommand)]
+        verb: status::StatusVerb,
+    },
     /// What was issued, without claims.
     Issued {
         #[command(subcommand)]
@@ -70,6 +76,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         Verb::Registrar { verb } => registrar::run(verb),
         Verb::Keys { verb } => keys::run(verb).await,
         Verb::Issued { verb } => issued::run(verb).await,
+        Verb::Status { verb } => status::run(verb).await,
     }
 }
 

@@ -80,7 +80,7 @@ fn parse_format(text: &str) -> Result<Format, String> {
 }
 
 /// `2026-11-22` (in UTC) or `2026-11-22T10:00:00Z`.
-fn parse_date(text: &str) -> Result<Timestamp, String> {
+pub(super) fn parse_date(text: &str) -> Result<Timestamp, String> {
     let full = if text.len() == 10 { format!("{text}T00:00:00Z") } else { text.to_owned() };
     Timestamp::parse(&full).map_err(|_| "a date such as 2028-11-22".to_owned())
 }

@@ -85,7 +85,8 @@ impl<S: Store> Issuer<S> {
     }
 }
 
-fn check_reason(reason: &str) -> Result<String, Error> {
+/// Refuses a reason that is empty, long, or more than a line.
+pub(crate) fn check_reason(reason: &str) -> Result<String, Error> {
     let reason = reason.trim();
     let length = reason.chars().count();
     if length == 0 || length > MOST_REASON || reason.chars().any(char::is_control) {

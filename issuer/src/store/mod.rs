@@ -13,6 +13,7 @@
 //! sealed answer. So no index is given out twice, and an answer that was lost on its way can be had again until the
 //! wallet acknowledges it or its token ends.
 
+pub(crate) mod renewal;
 pub(crate) mod sqlite;
 pub(crate) mod status;
 
@@ -227,7 +228,16 @@ pub(crate) struct Slice {
 /// The issuer's memory. Each method of it, and of the traits that it is made of, is one transaction: it happens wholly or
 /// not at all.
 pub(crate) trait Store:
-    OfferStore + AccessStore + IssuanceStore + RefillStore + RecordStore + StatusStore + Send + Sync + 'static
+    OfferStore
+    + AccessStore
+    + IssuanceStore
+    + RefillStore
+    + RecordStore
+    + StatusStore
+    + renewal::RenewalStore
+    + Send
+    + Sync
+    + 'static
 {
     /// Erases what is past its end: claims, used nonces, sealed answers, thumbprints. Returns how many offers it closed.
     fn erase_expired(&self, now: Timestamp) -> impl Future<Output = Result<u64, Error>> + Send;
@@ -239,8 +249,6 @@ pub(crate) trait OfferStore {
     fn create_offer(&self, offer: NewOffer) -> impl Future<Output = Result<Creation, Error>> + Send;
     /// Cancels an offer that was not collected and erases its claims.
     fn cancel(&self, offer_id: &str) -> impl Future<Output = Result<OfferRecord, Error>> + Send;
-    /// Lets a deferred offer be collected.
-    fn release(&self, offer_id: &str) -> impl Future<Output = Result<OfferRecord, Error>> + Send;
     /// Offers, newest first.
     fn offers(
         &self,

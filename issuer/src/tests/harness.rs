@@ -95,6 +95,7 @@ async fn serve(
             deferred_interval: 5,
             refill_copies_per_day: 12,
             freshness_seconds: 86_400,
+            renewal: BTreeMap::new(),
             types: Vec::new(),
         },
         endpoint: endpoint.clone(),

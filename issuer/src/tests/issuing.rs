@@ -43,7 +43,14 @@ async fn copies_differ_in_key_salts_index_and_signature_and_in_nothing_else() {
         assert_eq!(payload["validUntil"], json!("2028-11-21T00:00:00Z"));
         assert_eq!(payload["credentialSubject"]["id"], json!(Did::jwk(&key.public_key()).as_str()));
         assert_eq!(payload["credentialSubject"]["familyName"], json!(MARK));
-        assert!(payload.get("id").is_none() && payload.get("credentialStatus").is_none());
+        assert!(payload.get("id").is_none());
+        assert!(credential.jws().payload().contains_key("credentialStatus"), "it can be withheld");
+        for (entry, purpose) in payload["credentialStatus"].as_array().unwrap().iter().zip(["revocation", "suspension"])
+        {
+            let url = format!("https://university.example/status/{purpose}/0");
+            assert_eq!((&entry["statusPurpose"], &entry["statusListCredential"]), (&json!(purpose), &json!(url)));
+            assert!(entry["statusListIndex"].is_string() && entry.get("id").is_none());
+        }
         // Nothing but the copy's own key is visible about the subject; the arrays of commitments are there for everybody.
         let visible = credential.jws().payload()["credentialSubject"].as_object().unwrap();
         let arrays = ["creditsAtLeast", "dateOfBirthAtMost", "eqfLevelAtLeast"];

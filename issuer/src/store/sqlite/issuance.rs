@@ -76,6 +76,9 @@ impl IssuanceStore for SqliteStore {
         let digest = hash_of(&row, "request_digest")?;
         let offer = sqlx::query(OFFER).bind(row.try_get::<String, _>("offer_id")?).fetch_one(&mut *tx).await?;
         let OfferRecord { state, format, .. } = offer_of(&offer)?;
+        if offer.try_get("rejected")? {
+            return Err(Error::Rejected { reason: offer.try_get::<Option<_>, _>("reason")?.unwrap_or_default() });
+        }
         match row.try_get::<String, _>("state")?.as_str() {
             "signed" => {
                 let sealed = sealed_of(&row, now)?.ok_or(Error::TransactionUnknown)?;
@@ -262,12 +265,12 @@ async fn work_of(
     })
 }
 
-fn hash_of(row: &SqliteRow, column: &'static str) -> Result<Hash, Error> {
+pub(super) fn hash_of(row: &SqliteRow, column: &'static str) -> Result<Hash, Error> {
     row.try_get::<Vec<u8>, _>(column)?.try_into().map_err(|_| Error::Corrupt(column))
 }
 
 /// The sealed answer of a collection that was signed, if its time is not over.
-fn sealed_of(row: &SqliteRow, now: Timestamp) -> Result<Option<Vec<u8>>, Error> {
+pub(super) fn sealed_of(row: &SqliteRow, now: Timestamp) -> Result<Option<Vec<u8>>, Error> {
     let until: Option<i64> = row.try_get("sealed_until")?;
     let sealed: Option<Vec<u8>> = row.try_get("sealed")?;
     Ok(sealed.filter(|_| until.is_some_and(|until| now.unix() < until)))

@@ -6,6 +6,7 @@ mod issuance;
 mod offers;
 mod records;
 mod refill;
+mod renewal;
 mod shuffle;
 mod status;
 
@@ -63,11 +64,14 @@ impl Store for SqliteStore {
             .bind(now.unix())
             .execute(&mut *tx)
             .await?;
+        renewal::lapse(&mut tx, now).await?;
         // A copy whose time is over cannot be refilled, so that nothing asks for its key any more.
         sqlx::query(
             "UPDATE issued SET holder_thumbprint = NULL WHERE holder_thumbprint IS NOT NULL \
-             AND offer_id IN (SELECT offer_id FROM offers WHERE valid_until <= ?)",
+             AND offer_id IN (SELECT offer_id FROM offers WHERE valid_until <= ?) \
+             AND NOT EXISTS (SELECT 1 FROM collections c WHERE c.seq = issued.collection AND c.valid_until > ?)",
         )
+        .bind(now.plus(-SKEW).unix())
         .bind(now.plus(-SKEW).unix())
         .execute(&mut *tx)
         .await?;

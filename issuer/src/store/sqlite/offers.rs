@@ -70,28 +70,6 @@ impl OfferStore for SqliteStore {
         Ok(OfferRecord { state: OfferState::Cancelled, ..offer })
     }
 
-    async fn release(&self, offer_id: &str) -> Result<OfferRecord, Error> {
-        let mut tx = begin(&self.pool, "release_offer").await?;
-        let row = sqlx::query(OFFER)
-            .bind(offer_id)
-            .fetch_optional(&mut *tx)
-            .await?
-            .ok_or(Error::NotFound { what: "offer" })?;
-        let offer = offer_of(&row)?;
-        if !offer.deferred {
-            return Err(Error::NotDeferred);
-        }
-        if row.try_get::<bool, _>("released")? {
-            return Ok(offer);
-        }
-        if !matches!(offer.state, OfferState::Open | OfferState::Redeemed) {
-            return Err(Error::WrongState { state: offer.state.as_str(), verb: "released" });
-        }
-        sqlx::query("UPDATE offers SET released = 1 WHERE offer_id = ?").bind(offer_id).execute(&mut *tx).await?;
-        tx.commit().await?;
-        Ok(offer)
-    }
-
     async fn offers(&self, state: Option<OfferState>, slice: Slice) -> Result<Vec<OfferRecord>, Error> {
         let state = state.map(OfferState::as_str);
         sqlx::query("SELECT * FROM offers WHERE seq < ? AND (? IS NULL OR state = ?) ORDER BY seq DESC LIMIT ?")

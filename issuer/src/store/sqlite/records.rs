@@ -14,7 +14,7 @@ impl RecordStore for SqliteStore {
     async fn issued(&self, offer_id: &str, slice: Slice) -> Result<Vec<IssuedRecord>, Error> {
         sqlx::query(
             "SELECT i.seq, i.issued_id, i.offer_id, i.status_index, i.issued_at, o.credential_type, o.format, \
-             o.valid_until, c.notification \
+             coalesce(c.valid_until, o.valid_until) AS valid_until, c.notification \
              FROM issued i JOIN offers o USING (offer_id) JOIN collections c ON c.seq = i.collection \
              WHERE i.issued_at IS NOT NULL AND i.seq < ? AND (? = '' OR i.offer_id = ?) ORDER BY i.seq DESC LIMIT ?",
         )
@@ -32,7 +32,7 @@ impl RecordStore for SqliteStore {
     async fn issued_by_id(&self, issued_id: &str) -> Result<IssuedRecord, Error> {
         let row = sqlx::query(
             "SELECT i.seq, i.issued_id, i.offer_id, i.status_index, i.issued_at, o.credential_type, o.format, \
-             o.valid_until, c.notification \
+             coalesce(c.valid_until, o.valid_until) AS valid_until, c.notification \
              FROM issued i JOIN offers o USING (offer_id) JOIN collections c ON c.seq = i.collection \
              WHERE i.issued_at IS NOT NULL AND i.issued_id = ?",
         )

@@ -17,9 +17,12 @@ use crate::{
 };
 
 const DAY: i64 = 86_400;
-/// The offer of a copy that was signed, known by its holder's key.
-const COPY: &str = "SELECT o.offer_id, o.valid_from, o.valid_until, coalesce(s.state, 'valid') AS state \
-     FROM issued i JOIN offers o USING (offer_id) LEFT JOIN statuses s USING (status_index) WHERE i.holder_thumbprint = ? AND i.issued_at IS NOT NULL AND o.credential_type = ? AND o.format = ?";
+/// The offer of a copy that was signed, known by its holder's key, and when the copy holds.
+pub(super) const COPY: &str = "SELECT o.offer_id, coalesce(c.valid_from, o.valid_from) AS valid_from, \
+     coalesce(c.valid_until, o.valid_until) AS valid_until, c.generation, coalesce(s.state, 'valid') AS state \
+     FROM issued i JOIN offers o USING (offer_id) JOIN collections c ON c.seq = i.collection \
+     LEFT JOIN statuses s USING (status_index) \
+     WHERE i.holder_thumbprint = ? AND i.issued_at IS NOT NULL AND o.credential_type = ? AND o.format = ?";
 
 impl RefillStore for SqliteStore {
     async fn require_copy(&self, thumbprint: &str, credential_type: &str, format: Format) -> Result<(), Error> {
@@ -45,31 +48,33 @@ impl RefillStore for SqliteStore {
         require_valid(&offer)?;
         let offer_id: String = offer.try_get("offer_id")?;
         use_up(&mut tx, intent.nonce).await?;
-        require_room(&mut tx, &offer_id, &intent).await?;
+        require_room(&mut tx, &offer_id, intent.thumbprints.len(), intent.per_day, intent.now).await?;
+        let (valid_from, valid_until) = validity(&offer)?;
         let collection: i64 = sqlx::query_scalar(
-            "INSERT INTO collections (offer_id, request_digest, state, notification_hash, refill) \
-             VALUES (?, ?, 'intended', ?, 1) RETURNING seq",
+            "INSERT INTO collections (offer_id, request_digest, state, notification_hash, refill, valid_from, valid_until, \
+             generation) VALUES (?, ?, 'intended', ?, 1, ?, ?, ?) RETURNING seq",
         )
         .bind(&offer_id)
         .bind(intent.request_digest.as_slice())
         .bind(intent.notification_hash.as_slice())
+        .bind(valid_from.unix())
+        .bind(valid_until.unix())
+        .bind(offer.try_get::<i64, _>("generation")?)
         .fetch_one(&mut *tx)
         .await?;
         let holders = &intent.thumbprints;
         let places = write_intents(&mut tx, self.list_entries, collection, &offer_id, holders, intent.now).await?;
         tx.commit().await?;
-        Ok(Refill {
-            collection,
-            offer_id,
-            places,
-            valid_from: Timestamp::from_unix(offer.try_get("valid_from")?),
-            valid_until: Timestamp::from_unix(offer.try_get("valid_until")?),
-        })
+        Ok(Refill { collection, offer_id, places, valid_from, valid_until })
     }
 
     async fn finish_refill(&self, collection: i64, digests: &[Option<Hash>], now: Timestamp) -> Result<(), Error> {
         let mut tx = begin(&self.pool, "finish_refill").await?;
         sqlx::query("UPDATE collections SET state = 'signed' WHERE seq = ?").bind(collection).execute(&mut *tx).await?;
+        sqlx::query("UPDATE renewals SET state = 'issued' WHERE collection = ? AND state = 'approved'")
+            .bind(collection)
+            .execute(&mut *tx)
+            .await?;
         mark_issued(&mut tx, collection, digests, now).await?;
         tx.commit().await?;
         Ok(())
@@ -77,7 +82,7 @@ impl RefillStore for SqliteStore {
 }
 
 /// Refuses a copy that was withdrawn, or that does not hold for now.
-fn require_valid(row: &SqliteRow) -> Result<(), Error> {
+pub(super) fn require_valid(row: &SqliteRow) -> Result<(), Error> {
     let problem = match State::parse(row.try_get("state")?)? {
         State::Valid => return Ok(()),
         State::Revoked => Problem::new(Code::Revoked, "the issuer withdrew this credential; ask it why"),
@@ -86,9 +91,21 @@ fn require_valid(row: &SqliteRow) -> Result<(), Error> {
     Err(Error::PresentationInvalid(problem))
 }
 
+/// From when until when a copy holds.
+pub(super) fn validity(copy: &SqliteRow) -> Result<(Timestamp, Timestamp), Error> {
+    let time = |column: &str| copy.try_get(column).map(Timestamp::from_unix);
+    Ok((time("valid_from")?, time("valid_until")?))
+}
+
 /// Refuses more copies by refill than an offer may have in a day, and says when there is room again.
-async fn require_room(tx: &mut Tx, offer_id: &str, intent: &RefillIntent) -> Result<(), Error> {
-    let since = intent.now.plus(-DAY).unix();
+pub(super) async fn require_room(
+    tx: &mut Tx,
+    offer_id: &str,
+    copies: usize,
+    per_day: u32,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let since = now.plus(-DAY).unix();
     // What was meant to be signed counts, too: its indices are spent.
     let times: Vec<i64> = sqlx::query_scalar(
         "SELECT i.intended_at FROM issued i JOIN collections c ON c.seq = i.collection \
@@ -98,11 +115,11 @@ async fn require_room(tx: &mut Tx, offer_id: &str, intent: &RefillIntent) -> Res
     .bind(since)
     .fetch_all(&mut **tx)
     .await?;
-    let most = usize::try_from(intent.per_day).unwrap_or(usize::MAX);
-    let excess = times.len().saturating_add(intent.thumbprints.len()).saturating_sub(most);
+    let most = usize::try_from(per_day).unwrap_or(usize::MAX);
+    let excess = times.len().saturating_add(copies).saturating_sub(most);
     let Some(last) = excess.checked_sub(1) else { return Ok(()) };
     // There is room again when as many as are too much are a day old.
-    let at = times.get(last).or(times.last()).copied().unwrap_or_else(|| intent.now.unix());
+    let at = times.get(last).or(times.last()).copied().unwrap_or_else(|| now.unix());
     let seconds = u32::try_from(at.saturating_sub(since)).unwrap_or(u32::MAX);
-    Err(Error::RefillLimit { per_day: intent.per_day, seconds })
+    Err(Error::RefillLimit { per_day, seconds })
 }

@@ -90,8 +90,8 @@ impl StatusStore for SqliteStore {
         let mut states = Vec::with_capacity(digests.len());
         for digest in digests {
             let row = sqlx::query(
-                "SELECT coalesce(s.state, 'valid') AS state, o.valid_until FROM issued i JOIN offers o USING (offer_id) \
-                 LEFT JOIN statuses s USING (status_index) WHERE i.copy_digest = ? AND i.issued_at IS NOT NULL",
+                "SELECT coalesce(s.state, 'valid') AS state, coalesce(c.valid_until, o.valid_until) AS valid_until \
+                 FROM issued i JOIN offers o USING (offer_id) JOIN collections c ON c.seq = i.collection LEFT JOIN statuses s USING (status_index) WHERE i.copy_digest = ? AND i.issued_at IS NOT NULL",
             )
             .bind(digest.as_slice())
             .fetch_optional(&mut *tx)

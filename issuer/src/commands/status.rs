@@ -1,0 +1,237 @@
+//! `status revoke`, `suspend`, `reinstate`, `show`, `audit`.
+
+use std::path::PathBuf;
+
+use carnet_core::time::Timestamp;
+use carnet_proto::issuer::v1::{self as proto, status_service_client::StatusServiceClient};
+use carnet_service::{
+    client::{self, StaffArgs},
+    wire,
+};
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+
+use super::{Failure, offer::parse_date, print, time};
+use crate::secrets;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum StatusVerb {
+    /// Withdraw credentials for good. It cannot be undone.
+    Revoke(ChangeArgs),
+    /// Let credentials not hold for now.
+    Suspend(ChangeArgs),
+    /// End a suspension.
+    Reinstate(ChangeArgs),
+    /// Show the status of a credential's copies.
+    Show {
+        /// The id of its offer, or of one issued copy.
+        id: String,
+        #[command(flatten)]
+        staff: StaffArgs,
+    },
+    /// Show what was done, newest first: who, when, what, why.
+    Audit {
+        /// Only what changed this offer or issued copy.
+        #[arg(default_value = "")]
+        id: String,
+        #[command(flatten)]
+        staff: StaffArgs,
+    },
+}
+
+#[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("whom").required(true).multiple(true).args(["ids", "file", "credential_type", "from", "until"]))]
+pub(crate) struct ChangeArgs {
+    /// Ids of offers, each for all copies of its credential, or of single issued copies.
+    ids: Vec<String>,
+    /// A file of such ids, one a line; `-` reads standard input.
+    #[arg(long, conflicts_with = "ids")]
+    file: Option<PathBuf>,
+    /// Every credential of this type.
+    #[arg(long = "type", conflicts_with_all = ["ids", "file"])]
+    credential_type: Option<String>,
+    /// Every credential that was issued on this day or later: a date or a time with offset.
+    #[arg(long, value_parser = parse_date, conflicts_with_all = ["ids", "file"])]
+    from: Option<Timestamp>,
+    /// Every credential that was issued on this day (to its end) or earlier.
+    #[arg(long, value_parser = parse_until, conflicts_with_all = ["ids", "file"])]
+    until: Option<Timestamp>,
+    /// Why, for the record. Leave out what is about the person.
+    #[arg(long)]
+    reason: String,
+    /// Only count.
+    #[arg(long)]
+    dry_run: bool,
+    /// How many credentials it must be, or nothing is changed: needed unless it is one id. A dry run tells.
+    #[arg(long)]
+    yes_count: Option<u64>,
+    /// Makes a repeat safe: the same id changes nothing twice.
+    #[arg(long)]
+    request_id: Option<String>,
+    #[command(flatten)]
+    staff: StaffArgs,
+}
+
+/// The last second of a day, or the time that is given.
+fn parse_until(text: &str) -> Result<Timestamp, String> {
+    let at = parse_date(text)?;
+    Ok(if text.len() == 10 { at.plus(86_399) } else { at })
+}
+
+pub(super) async fn run(verb: StatusVerb) -> Result<(), Failure> {
+    match verb {
+        StatusVerb::Revoke(args) => change(proto::StatusVerb::Revoke, args).await,
+        StatusVerb::Suspend(args) => change(proto::StatusVerb::Suspend, args).await,
+        StatusVerb::Reinstate(args) => change(proto::StatusVerb::Reinstate, args).await,
+        StatusVerb::Show { id, staff } => show(id, &staff).await,
+        StatusVerb::Audit { id, staff } => audit(id, &staff).await,
+    }
+}
+
+async fn change(verb: proto::StatusVerb, args: ChangeArgs) -> Result<(), Failure> {
+    let ids = match &args.file {
+        Some(path) => read_ids(path)?,
+        None => args.ids,
+    };
+    let filter = args.credential_type.is_some() || args.from.is_some() || args.until.is_some();
+    let filter = filter.then(|| proto::StatusFilter {
+        credential_type: args.credential_type.unwrap_or_default(),
+        from: args.from.map(wire::timestamp),
+        until: args.until.map(wire::timestamp),
+    });
+    let request = proto::ChangeStatusRequest {
+        request_id: args.request_id.unwrap_or_else(secrets::draw_id),
+        verb: verb.into(),
+        reason: args.reason,
+        ids,
+        filter,
+        expected_count: args.yes_count,
+        dry_run: args.dry_run,
+    };
+    let (channel, token) = client::connect(&args.staff).await?;
+    let done = StatusServiceClient::with_interceptor(channel, token).change_status(request).await?.into_inner();
+    let value = json!({
+        "act": done.act, "verb": verb_name(verb.into()), "credentials": done.credentials, "copies": done.copies,
+        "changed": done.changed, "published": done.published, "dry_run": args.dry_run,
+    });
+    print(args.staff.json, &value, || {
+        let what = format!("{} credentials, {} copies", done.credentials, done.copies);
+        if args.dry_run {
+            return format!(
+                "It would be {what}, of which {} change. Nothing was changed.\nTo do it: leave out --dry-run and add --yes-count {}",
+                done.changed, done.credentials
+            );
+        }
+        let published = if done.published {
+            "The lists say it now; verifiers read it when they fetch them again."
+        } else {
+            "It is stored, and in no list yet; it is as soon as lists can be published."
+        };
+        format!("Act {}: {} of {what}; {} changed.\n{published}", done.act, verb_name(verb.into()), done.changed)
+    });
+    Ok(())
+}
+
+/// The ids in a file: one a line; empty lines and what follows `#` are left out.
+fn read_ids(path: &std::path::Path) -> Result<Vec<String>, Failure> {
+    let read =
+        if path.as_os_str() == "-" { std::io::read_to_string(std::io::stdin()) } else { std::fs::read_to_string(path) };
+    let failed = |what: String| {
+        Failure::Input(format!("the ids in {} are refused: {what}\nhint: give one id a line", path.display()))
+    };
+    let text = read.map_err(|error| failed(error.to_string()))?;
+    let lines = text.lines().map(|line| line.split('#').next().unwrap_or_default().trim());
+    let ids: Vec<String> = lines.filter(|line| !line.is_empty()).map(str::to_owned).collect();
+    if ids.is_empty() { Err(failed("there are none".to_owned())) } else { Ok(ids) }
+}
+
+async fn show(id: String, staff: &StaffArgs) -> Result<(), Failure> {
+    let (channel, token) = client::connect(staff).await?;
+    let request = proto::ReadStatusRequest { id };
+    let copies = StatusServiceClient::with_interceptor(channel, token).read_status(request).await?.into_inner().copies;
+    let copies: Vec<Value> = copies.iter().map(copy_json).collect();
+    print(staff.json, &json!({ "copies": copies }), || {
+        let text = |copy: &Value, name: &str| copy.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let line = |copy: &Value| {
+            let list = copy.get("lists").and_then(|lists| lists.get(0)).and_then(Value::as_str).unwrap_or("no list");
+            format!(
+                "{}  {}  {}  issued {}  entry {} of {list}",
+                text(copy, "issued_id"),
+                text(copy, "status"),
+                text(copy, "credential_type"),
+                text(copy, "issued_at"),
+                copy.get("index").cloned().unwrap_or_default(),
+            )
+        };
+        copies.iter().map(line).collect::<Vec<_>>().join("\n")
+    });
+    Ok(())
+}
+
+async fn audit(id: String, staff: &StaffArgs) -> Result<(), Failure> {
+    let (channel, token) = client::connect(staff).await?;
+    let mut client = StatusServiceClient::with_interceptor(channel, token);
+    let mut acts = Vec::new();
+    let mut page_token = String::new();
+    loop {
+        let request = proto::ListStatusActsRequest { page_size: 500, page_token, id: id.clone() };
+        let page = client.list_status_acts(request).await?.into_inner();
+        acts.extend(page.acts);
+        page_token = page.next_page_token;
+        if page_token.is_empty() {
+            break;
+        }
+    }
+    let value: Vec<Value> = acts.iter().map(act_json).collect();
+    print(staff.json, &json!({ "acts": value }), || {
+        let line = |act: &proto::StatusAct| {
+            format!(
+                "{}  {}  {}  {} credentials, {} copies, {} changed  by {}: {}",
+                act.act,
+                time(act.at.as_ref()),
+                verb_name(act.verb),
+                act.credentials,
+                act.copies,
+                act.changed,
+                act.who,
+                act.reason
+            )
+        };
+        if acts.is_empty() {
+            "Nothing was done.".to_owned()
+        } else {
+            acts.iter().map(line).collect::<Vec<_>>().join("\n")
+        }
+    });
+    Ok(())
+}
+
+fn verb_name(verb: i32) -> &'static str {
+    match proto::StatusVerb::try_from(verb) {
+        Ok(proto::StatusVerb::Revoke) => "revoke",
+        Ok(proto::StatusVerb::Suspend) => "suspend",
+        Ok(proto::StatusVerb::Reinstate) => "reinstate",
+        Ok(proto::StatusVerb::Unspecified) | Err(_) => "unknown",
+    }
+}
+
+fn copy_json(copy: &proto::CopyStatus) -> Value {
+    let status = match copy.status() {
+        proto::CredentialStatus::Valid => "valid",
+        proto::CredentialStatus::Suspended => "suspended",
+        proto::CredentialStatus::Revoked => "revoked",
+        proto::CredentialStatus::Unspecified => "unknown",
+    };
+    json!({
+        "issued_id": copy.issued_id, "offer_id": copy.offer_id, "credential_type": copy.credential_type,
+        "issued_at": time(copy.issued_at.as_ref()), "status": status, "lists": copy.lists, "index": copy.index,
+        "act": copy.act,
+    })
+}
+
+fn act_json(act: &proto::StatusAct) -> Value {
+    json!({
+        "act": act.act, "at": time(act.at.as_ref()), "verb": verb_name(act.verb), "reason": act.reason, "who": act.who,
+        "credentials": act.credentials, "copies": act.copies, "changed": act.changed, "request_id": act.request_id,
+    })
+}

@@ -1,0 +1,329 @@
+//! Renewal: one copy near its end, shown whole, is exchanged for copies of the same credential that hold longer
+//! (spec/freshness.md section 3).
+//!
+//! The claims come from the copy, as for a refill. Where staff must approve it, they wait sealed under the transaction's id,
+//! which the wallet has and the issuer does not: until the wallet comes back, nobody can read them here.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use carnet_core::{
+    json::{self, Limits},
+    time::Timestamp,
+};
+use carnet_spec::{Catalogue, CredentialType};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use zeroize::Zeroizing;
+
+use crate::{
+    credential::Content,
+    error::Error,
+    issuance::{
+        Collected, digests, keys_from_text, keys_to_text, notification_hash, notification_id, on_cpu, open_answer,
+    },
+    issuer::{Issuer, TOKEN_SECONDS},
+    offers::{check_id, check_reason},
+    secrets::{self, Use},
+    store::{
+        Finished, OfferRecord, Store,
+        renewal::{Approved, Decision, NewWaiting, RenewalIntent, RenewalRecord, Terms, Waited},
+    },
+};
+
+const DAY: i64 = 86_400;
+/// Who decides, in what is written down: there is one staff token.
+const STAFF: &str = "staff";
+
+/// What the operator allows for the credentials of a type: `[renewal.TYPE]` in the configuration. A type without it is not
+/// renewed.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RenewalPolicy {
+    /// How many days before its end a credential may be renewed.
+    #[serde(default = "default_window")]
+    pub(crate) window_days: u32,
+    /// By how many days the renewed one ends later.
+    pub(crate) days: u32,
+    /// How often a credential may be renewed, until a new offer is needed.
+    #[serde(default = "default_most")]
+    pub(crate) most: u32,
+    /// Whether staff must approve each.
+    #[serde(default)]
+    pub(crate) approval: bool,
+    /// Claims that are dates and move along with the end, such as when a permit ends.
+    #[serde(default)]
+    pub(crate) moves: Vec<String>,
+}
+
+const fn default_window() -> u32 {
+    30
+}
+const fn default_most() -> u32 {
+    1
+}
+
+impl RenewalPolicy {
+    /// What is wrong with it, if something is.
+    fn fault(&self, known: Option<&CredentialType>) -> Option<String> {
+        let Some(known) = known else { return Some("is no type of the catalogue".to_owned()) };
+        for (field, value, most) in
+            [("window_days", self.window_days, 366), ("days", self.days, 3_660), ("most", self.most, 100)]
+        {
+            if value == 0 || value > most {
+                return Some(format!("has {field} = {value}, and it must be from 1 to {most}"));
+            }
+        }
+        let example = known.example_claims();
+        let is_date =
+            |name: &String| example.get(name).and_then(Value::as_str).is_some_and(|text| later(text, 1).is_some());
+        self.moves.iter().find(|name| !is_date(name)).map(|name| format!("moves {name}, which is no date of this type"))
+    }
+
+    fn terms(&self) -> Terms {
+        Terms {
+            window: i64::from(self.window_days).saturating_mul(DAY),
+            longer: i64::from(self.days).saturating_mul(DAY),
+            most: self.most,
+        }
+    }
+
+    /// The claims of the renewed credential.
+    fn moved(&self, mut claims: Map<String, Value>) -> Result<Map<String, Value>, Error> {
+        for name in &self.moves {
+            let Some(claim) = claims.get_mut(name) else { continue };
+            let moved = claim.as_str().and_then(|text| later(text, self.days));
+            *claim = moved.map(Value::String).ok_or(Error::Corrupt("claims"))?;
+        }
+        Ok(claims)
+    }
+}
+
+/// What is wrong with the policies, if something is.
+pub(crate) fn fault(policies: &BTreeMap<String, RenewalPolicy>, catalogue: &Catalogue) -> Option<String> {
+    let fault = |(name, policy): (&String, &RenewalPolicy)| {
+        policy.fault(catalogue.credential_type(name)).map(|fault| format!("renewal.{name} {fault}"))
+    };
+    policies.iter().find_map(fault)
+}
+
+/// A date, or a time with its offset, so many days later.
+fn later(text: &str, days: u32) -> Option<String> {
+    let (date, rest) = text.split_at_checked(10)?;
+    let at = Timestamp::parse(&format!("{date}T00:00:00Z")).ok()?;
+    let moved = at.plus(i64::from(days).saturating_mul(DAY)).to_string();
+    Some(format!("{}{rest}", moved.get(..10)?))
+}
+
+impl<S: Store> Issuer<S> {
+    /// Signs a new copy for each proof, with the claims of the copy that is shown and a later end; or keeps it for staff.
+    ///
+    /// # Errors
+    /// [`Error::RenewalUnavailable`], [`Error::RenewalEarly`], [`Error::RenewalLimit`]; the copy, its key binding, a proof or
+    /// the nonce is refused; the copy or another of its credential was taken back; the store's; signing failed.
+    pub(crate) async fn renew(
+        self: &Arc<Self>,
+        presentation: Zeroizing<String>,
+        proofs: Vec<String>,
+    ) -> Result<Collected, Error> {
+        let now = self.now();
+        let (shown, keys, request_digest) = self.shown_for(presentation, proofs, now).await?;
+        let policy = self.settings.renewal.get(&shown.credential_type).ok_or(Error::RenewalUnavailable)?;
+        let claims = policy.moved(shown.claims)?;
+        self.credential_type(&shown.credential_type)?.validate_claims(&claims).map_err(Error::PresentationInvalid)?;
+        // What waits is acknowledged by a handle made from the transaction's id, since that is what the wallet has then.
+        let transaction_id = policy.approval.then(secrets::draw);
+        let notification_id = match &transaction_id {
+            Some(id) => notification_id(id, &request_digest),
+            None => secrets::draw(),
+        };
+        let waiting = match &transaction_id {
+            Some(id) => Some(self.waiting(id, &request_digest, &claims, &keys, now)?),
+            None => None,
+        };
+        let intended = self
+            .store
+            .intend_renewal(RenewalIntent {
+                thumbprint: shown.thumbprint,
+                credential_type: shown.credential_type.clone(),
+                format: shown.format,
+                nonce: shown.nonce.0,
+                request_digest,
+                notification_hash: notification_hash(&notification_id),
+                thumbprints: keys.iter().map(carnet_core::keys::PublicKey::thumbprint).collect(),
+                terms: policy.terms(),
+                per_day: self.settings.refill_copies_per_day,
+                waiting,
+                now,
+            })
+            .await?;
+        let (refill, format) = match (intended, transaction_id) {
+            (Some(refill), _) => (refill, shown.format),
+            (None, Some(transaction_id)) => {
+                tracing::info!(credential_type = shown.credential_type, "a renewal waits for staff");
+                return Ok(Collected::Deferred { transaction_id, interval: self.settings.deferred_interval });
+            }
+            (None, None) => return Err(Error::Corrupt("renewals")),
+        };
+        self.require_published(&refill.places).await?;
+        let issuer = self.clone();
+        let offer_id = refill.offer_id.clone();
+        let collection = refill.collection;
+        let copies = on_cpu(move || {
+            let content = Content {
+                credential_type: issuer.credential_type(&shown.credential_type)?,
+                claims: &claims,
+                valid_from: refill.valid_from,
+                valid_until: refill.valid_until,
+            };
+            issuer.make_copies(format, &content, &keys, &refill.places, now)
+        })
+        .await??;
+        self.store.finish_refill(collection, &digests(format, &copies), now).await?;
+        tracing::info!(offer_id, copies = copies.len(), "credentials renewed");
+        Ok(Collected::Issued { format, copies, notification_id })
+    }
+
+    /// What is kept until staff decide.
+    fn waiting(
+        &self,
+        transaction_id: &str,
+        request_digest: &secrets::Hash,
+        claims: &Map<String, Value>,
+        keys: &[carnet_core::keys::PublicKey],
+        now: Timestamp,
+    ) -> Result<NewWaiting, Error> {
+        let text = Zeroizing::new(serde_json::to_vec(claims).map_err(|_| Error::Corrupt("claims"))?);
+        Ok(NewWaiting {
+            transaction_hash: secrets::digest(Use::TransactionHash, &[transaction_id.as_bytes()]),
+            claims: secrets::seal(transaction_id, request_digest, &text).ok_or(Error::Corrupt("claims"))?,
+            holder_keys: keys_to_text(keys),
+            until: now.plus(i64::from(self.settings.deferred_ttl)),
+        })
+    }
+
+    /// Collects a renewal that waited for staff; `None` if none waits under this transaction.
+    ///
+    /// # Errors
+    /// [`Error::Rejected`] with the reason; [`Error::TransactionUnknown`]; the credential was taken back meanwhile; the
+    /// store's; signing failed.
+    pub(crate) async fn collect_renewal(
+        self: &Arc<Self>,
+        transaction_id: &str,
+        now: Timestamp,
+    ) -> Result<Option<Collected>, Error> {
+        let hash = secrets::digest(Use::TransactionHash, &[transaction_id.as_bytes()]);
+        let approved = match self.store.intend_waited(hash, now).await? {
+            None => return Ok(None),
+            Some(Waited::Pending) => {
+                return Ok(Some(Collected::Deferred {
+                    transaction_id: Zeroizing::new(transaction_id.to_owned()),
+                    interval: self.settings.deferred_interval,
+                }));
+            }
+            Some(Waited::Sign(approved)) => *approved,
+        };
+        self.require_published(&approved.refill.places).await?;
+        let Approved { renewal_id, refill, credential_type, format, request_digest, claims, holder_keys } = approved;
+        let issuer = self.clone();
+        let handle = Zeroizing::new(transaction_id.to_owned());
+        let offer_id = refill.offer_id.clone();
+        let copies = on_cpu(move || {
+            let corrupt = || Error::Corrupt("renewals.claims");
+            let text = secrets::unseal(&handle, &request_digest, &claims).ok_or_else(corrupt)?;
+            let Ok(Value::Object(claims)) = json::parse(&text, Limits::DOCUMENT) else { return Err(corrupt()) };
+            let content = Content {
+                credential_type: issuer.credential_type(&credential_type)?,
+                claims: &claims,
+                valid_from: refill.valid_from,
+                valid_until: refill.valid_until,
+            };
+            issuer.make_copies(format, &content, &keys_from_text(&holder_keys)?, &refill.places, now)
+        })
+        .await??;
+        let text = Zeroizing::new(serde_json::to_vec(&*copies).map_err(|_| Error::Corrupt("answer"))?);
+        let sealed = secrets::seal(transaction_id, &request_digest, &text).ok_or(Error::Corrupt("answer"))?;
+        let until = now.plus(TOKEN_SECONDS);
+        let finished = self.store.finish_waited(&renewal_id, &digests(format, &copies), sealed, until, now).await?;
+        if let Finished::Answered(first) = finished {
+            return open_answer(format, transaction_id, &request_digest, &first).map(Some);
+        }
+        tracing::info!(offer_id, renewal_id, copies = copies.len(), "credentials renewed");
+        let notification_id = notification_id(transaction_id, &request_digest);
+        Ok(Some(Collected::Issued { format, copies, notification_id }))
+    }
+
+    /// Staff's word on a renewal that waits. The same again changes nothing.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a no without a reason; [`Error::NotFound`]; [`Error::RenewalDecided`]; the store's.
+    pub(crate) async fn decide_renewal(
+        &self,
+        renewal_id: &str,
+        approve: bool,
+        reason: &str,
+    ) -> Result<RenewalRecord, Error> {
+        check_id("renewal_id", renewal_id)?;
+        let record = self.store.decide(renewal_id, self.decision(approve, reason)?).await?;
+        tracing::info!(renewal_id, approve, "staff decided on a renewal");
+        Ok(record)
+    }
+
+    /// Staff's word on a deferred offer. A no closes it and erases its claims; its wallet is told the reason.
+    ///
+    /// # Errors
+    /// As [`Issuer::decide_renewal`]; the offer is not deferred, or not in a state for it.
+    pub(crate) async fn decide_offer(&self, offer_id: &str, approve: bool, reason: &str) -> Result<OfferRecord, Error> {
+        check_id("offer_id", offer_id)?;
+        let record = self.store.decide_offer(offer_id, self.decision(approve, reason)?).await?;
+        tracing::info!(offer_id, approve, "staff decided on a deferred offer");
+        Ok(record)
+    }
+
+    fn decision(&self, approve: bool, reason: &str) -> Result<Decision, Error> {
+        // A yes explains itself.
+        let reason = if approve && reason.is_empty() { String::new() } else { check_reason(reason)? };
+        Ok(Decision { approve, reason, who: STAFF.to_owned(), now: self.now() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_date_moves_and_keeps_its_form() {
+        for (before, days, after) in [
+            ("2028-02-29", 365, "2029-02-28"),
+            ("2028-02-29T23:59:59+01:00", 366, "2029-03-01T23:59:59+01:00"),
+            ("2026-12-31T00:00:00Z", 1, "2027-01-01T00:00:00Z"),
+        ] {
+            assert_eq!(later(before, days).as_deref(), Some(after));
+        }
+        for none in ["", "soon", "2026-13-01", "2026-1-1", "unrestricted", "9999-12-31T"] {
+            assert_eq!(later(none, 1), None, "{none}");
+        }
+    }
+
+    #[test]
+    fn a_policy_that_cannot_be_kept_is_refused() {
+        let catalogue = Catalogue::embedded().unwrap();
+        let fault = |kind: &str, text: &str| {
+            let policy: RenewalPolicy = toml::from_str(text).unwrap();
+            fault(&[(kind.to_owned(), policy)].into(), &catalogue)
+        };
+        let permit = "ResidencePermitCredential";
+        assert_eq!(fault(permit, "days = 365\nmoves = [\"validUntil\"]"), None);
+        for (kind, text) in [
+            ("NoSuchCredential", "days = 365"),
+            (permit, "days = 0"),
+            (permit, "days = 3661"),
+            (permit, "days = 1\nwindow_days = 0"),
+            (permit, "days = 1\nmost = 101"),
+            (permit, "days = 1\nmoves = [\"nationality\"]"),
+            (permit, "days = 1\nmoves = [\"surprise\"]"),
+        ] {
+            assert!(fault(kind, text).is_some_and(|fault| fault.contains(kind)), "{text}");
+        }
+        assert!(toml::from_str::<RenewalPolicy>("days = 1\nallowed = true").is_err());
+    }
+}
