@@ -27,6 +27,10 @@ use crate::{
     verification::SKEW,
 };
 
+/// How long before a list's end the operator is told, in seconds: three days.
+const WARN_BEFORE: i64 = 3 * 86_400;
+const DAY: u64 = 86_400;
+
 /// Which list, and whose word it takes.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -64,6 +68,13 @@ struct Current {
     text: Option<[u8; 32]>,
     /// When the source was last read.
     read_at: Option<Timestamp>,
+    /// When it was last said that the list is near its end.
+    warned_at: Option<Timestamp>,
+}
+
+/// Whether it is time to say, once a day, that a list ends soon or has ended.
+fn is_to_warn(until: Timestamp, warned_at: Option<Timestamp>, now: Timestamp) -> bool {
+    until < now.plus(WARN_BEFORE) && warned_at.is_none_or(|at| now.unix().abs_diff(at.unix()) >= DAY)
 }
 
 impl Trust {
@@ -141,6 +152,11 @@ impl Trust {
             tracing::warn!(code = %problem.code, detail = problem.detail, "the trust list was refused; the one before it decides until its end");
         }
         current.trouble = trouble.cloned();
+        let ends = current.list.as_ref().map(|list| (list.contents().sequence, list.valid_until()));
+        if let Some((sequence, until)) = ends.filter(|(_, until)| is_to_warn(*until, current.warned_at, now)) {
+            tracing::warn!(sequence, %until, "the trust list ends soon, and nobody is accepted by it after that; a newer one is needed");
+            current.warned_at = Some(now);
+        }
         looked
     }
 
@@ -348,5 +364,22 @@ impl Ground {
             (number, rule) => format!("{} (rule {rule}, trust list {number})", self.meaning),
         };
         Err(Problem::new(Code::IssuerUntrusted, detail))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_operator_is_told_once_a_day_that_a_list_ends() {
+        let now = Timestamp::from_unix(1_795_305_600);
+        let ends_in = |seconds: i64, warned: Option<i64>| {
+            is_to_warn(now.plus(seconds), warned.map(|ago| now.plus(ago.saturating_neg())), now)
+        };
+        assert!(!ends_in(WARN_BEFORE, None));
+        assert!(ends_in(WARN_BEFORE - 1, None) && ends_in(-86_400, None));
+        assert!(!ends_in(0, Some(86_399)));
+        assert!(ends_in(0, Some(86_400)));
     }
 }
