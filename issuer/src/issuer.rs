@@ -57,7 +57,7 @@ pub(crate) struct Issuer<S> {
     pub(crate) did: Did,
     /// The DID URL of the signing key.
     pub(crate) kid: String,
-    /// This issuer's own document, as far as its keys go: the active one and the retired ones.
+    /// This issuer's own document, as far as its keys go.
     pub(crate) own: Arc<DidDocument>,
     pub(crate) catalogue: Catalogue,
     pub(crate) settings: Settings,

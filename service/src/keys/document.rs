@@ -50,7 +50,7 @@ pub(super) fn settle(data: &Path, did: &Did, register: &Register) -> Result<bool
 }
 
 /// The document with the register's keys, and with all that was in it and is not about them.
-fn merged(did: &Did, before: Option<&Map<String, Value>>, register: &Register) -> Value {
+pub(super) fn merged(did: &Did, before: Option<&Map<String, Value>>, register: &Register) -> Value {
     let keys: Vec<_> = register.keys().iter().map(|key| (key.name.clone(), key.public.clone())).collect();
     let mut fresh = DidDocument::render(did, &keys);
     for key in register.keys() {

@@ -9,7 +9,7 @@ use carnet_core::{
 };
 
 use super::{
-    KeysConfig,
+    KeysConfig, document,
     register::{self, Entry, Register, State},
     seal::{Form, Secret},
 };
@@ -90,15 +90,13 @@ impl Keyring {
         &self.register
     }
 
-    /// The service's own document as far as its keys go, without those that are compromised: by it the service knows
-    /// what it signed itself.
+    /// The service's own document as far as its keys go: by it the service knows what it signed itself. A compromised key
+    /// stands in it as revoked.
     ///
     /// # Errors
     /// did_document_invalid
     pub fn own_document(&self, did: &Did) -> Result<DidDocument, Problem> {
-        let trusted = self.keys().iter().filter(|key| key.state() != State::Compromised);
-        let keys: Vec<_> = trusted.map(|key| (key.name().to_owned(), key.public_key().clone())).collect();
-        DidDocument::parse(did, &DidDocument::render(did, &keys))
+        DidDocument::parse(did, &document::merged(did, None, &self.register))
     }
 }
 
