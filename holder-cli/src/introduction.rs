@@ -6,7 +6,7 @@ use carnet_core::{
     query::{CredentialQuery, Query},
     secure::sd_jwt::Step,
     time::Timestamp,
-    trust::list::Question,
+    trust::list::{Question, Why},
     trust::registration::{Excess, Expected, IntendedUse, Registration, RelyingParty, unregistered},
 };
 use serde_json::Value;
@@ -15,7 +15,7 @@ use crate::{
     answer::Claimed,
     request::Request,
     session::CLOCK_SKEW,
-    trust::Lists,
+    trust::{Lists, noted},
     wallet::{Contents, Registrar},
 };
 
@@ -27,6 +27,8 @@ pub(crate) struct Introduction {
     registration: Result<Box<Registration>, Unregistered>,
     /// The owner's name for the registrar, or that of the trust list.
     registrar_name: String,
+    /// By which trust list the registrar was accepted or refused, if one was asked.
+    listing: Option<Listing>,
 }
 
 /// Why an asker counts as one that is not registered.
@@ -54,18 +56,35 @@ fn issuer(registration: &Value) -> Option<&str> {
     registration.get("issuer").and_then(Value::as_str)
 }
 
-/// A registrar that the owner has not pinned is one only as far as a trust list says: then, and for askers of that country.
-fn allowed(registration: Registration, contents: &Contents, lists: &Lists) -> Result<Registration, Problem> {
-    if contents.registrars.iter().any(|registrar| registrar.did == registration.registrar()) {
-        return Ok(registration);
-    }
+/// Whether the owner has pinned a registrar, who then needs no list.
+fn pins(contents: &Contents, did: &str) -> bool {
+    contents.registrars.iter().any(|registrar| registrar.did == did)
+}
+
+/// What the trust lists say about a registrar: whether it was one when it registered an asker of that country.
+fn listing(registration: &Registration, lists: &Lists) -> Option<Listing> {
     let question = Question {
         issued: Some(registration.valid_from()),
         jurisdiction: Some(registration.relying_party().country.clone()),
         ..Question::register(registration.registrar())
     };
-    let (_, why) = lists.why(&question).ok_or_else(|| Problem::from(Code::RegistrarUntrusted))?;
-    why.check().map(|()| registration)
+    let (list, why) = lists.why(&question)?;
+    Some(Listing { list: list.to_owned(), why })
+}
+
+/// By which trust list a registrar was accepted or refused.
+#[derive(Debug, Clone)]
+pub(crate) struct Listing {
+    /// The DID that names the list.
+    list: String,
+    why: Why,
+}
+
+impl Listing {
+    /// For programs.
+    pub(crate) fn json(&self) -> Value {
+        noted(&self.list, &self.why)
+    }
 }
 
 impl Introduction {
@@ -78,16 +97,29 @@ impl Introduction {
         let by_known = |document: &&Value| issuer(document).is_some_and(known);
         let document = request.registrations.iter().find(by_known).or(request.registrations.first());
         let expected = Expected { asker: request.did.as_str(), registrars: &known, now, skew: CLOCK_SKEW };
+        let mut listed = None;
         let registration = match document {
             None => Err(Unregistered::None),
             Some(Value::Object(document)) => Registration::verify(document, &expected, resolver)
-                .and_then(|registration| allowed(registration, contents, &lists))
+                .and_then(|registration| {
+                    if !pins(contents, registration.registrar()) {
+                        listed = listing(&registration, &lists);
+                        let untrusted = || Err(Code::RegistrarUntrusted.into());
+                        listed.as_ref().map_or_else(untrusted, |listed| listed.why.check())?;
+                    }
+                    Ok(registration)
+                })
                 .map(Box::new)
                 .map_err(|problem: Problem| Unregistered::Refused(problem.code)),
             Some(_) => Err(Unregistered::Refused(Code::RegistrationInvalid)),
         };
         let registrar_name = registrar.map(|registrar| registrar.name).unwrap_or_default();
-        Self { intended_use: request.intended_use.clone(), registration, registrar_name }
+        Self { intended_use: request.intended_use.clone(), registration, registrar_name, listing: listed }
+    }
+
+    /// By which trust list the registrar was accepted or refused, if one was asked.
+    pub(crate) fn listing(&self) -> Option<&Listing> {
+        self.listing.as_ref()
     }
 
     /// The registration, if it holds.

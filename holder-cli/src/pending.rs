@@ -226,7 +226,7 @@ impl Collecting<'_> {
             "issuer_name": held.issuer_name, "copies": held.copies.len(),
             "label": Labels::new(self.catalogue, &held.type_name, &session.ui.messages).document(),
             "valid_until": held.valid_until.map(|until| until.to_string()),
-            "trust": trust::noted(&self.wallet.contents.trust, &held, self.catalogue, session.now()),
+            "trust": trust::of_received(&self.wallet.contents.trust, &held, self.catalogue, session.now()),
         });
         let before = self.wallet.contents.clone();
         let contents = &mut self.wallet.contents;

@@ -84,7 +84,7 @@ impl Lists {
 
 /// What the wallet's lists say about the issuer of a credential that was received, for people and programs to note; null
 /// if the wallet has no list.
-pub(crate) fn noted(trust: &Trust, held: &HeldCredential, catalogue: &Catalogue, now: Timestamp) -> Value {
+pub(crate) fn of_received(trust: &Trust, held: &HeldCredential, catalogue: &Catalogue, now: Timestamp) -> Value {
     if trust.lists.is_empty() {
         return Value::Null;
     }
@@ -96,11 +96,17 @@ pub(crate) fn noted(trust: &Trust, held: &HeldCredential, catalogue: &Catalogue,
     let lists = Lists::of(trust, now);
     match lists.why(&question) {
         None => json!({"accepted": false, "rule": "no_trust_list", "meaning": "None of your trust lists holds now."}),
-        Some((list, why)) => json!({
-            "accepted": why.accepted(), "rule": why.rule.as_str(), "meaning": why.rule.meaning(), "list": list,
-            "sequence": why.sequence, "entry": why.name,
-        }),
+        Some((list, why)) => noted(list, &why),
     }
+}
+
+/// A decision for programs: of which list, by which entry, accreditation and rule.
+pub(crate) fn noted(list: &str, why: &Why) -> Value {
+    json!({
+        "accepted": why.accepted(), "rule": why.rule.as_str(), "meaning": why.rule.meaning(), "list": list,
+        "sequence": why.sequence, "entry": why.name,
+        "accreditation": why.accreditation.as_ref().map(|(at, held)| format!("{}: {held}", at.saturating_add(1))),
+    })
 }
 
 /// All that a copy says, with the claims in `credentialSubject`.

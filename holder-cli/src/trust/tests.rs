@@ -95,11 +95,17 @@ fn a_registrar_of_the_list_counts_as_pinned() {
     desk.pin(&mut contents, &said(vec![entry(authority.did.as_str(), accreditation(&[]))]));
     let known = read(&asker, &contents, NOW);
     assert_eq!((known.registrar_name(), known.unregistered()), ("Register of the Land", None));
+    let listing = known.listing().unwrap().json();
+    assert_eq!(
+        (&listing["rule"], &listing["list"], &listing["sequence"]),
+        (&json!("accredited"), &json!(LIST), &json!(1))
+    );
     let lists = Lists::of(&contents.trust, NOW);
     assert_eq!(registrar(&asker.request().unwrap(), &contents, &lists).unwrap().did, authority.did.to_string());
     // The owner's own word goes first, and needs no list.
     authority.pin(&mut contents);
-    assert_eq!(read(&asker, &contents, NOW).registrar_name(), "Registrar of Example");
+    let own = read(&asker, &contents, NOW);
+    assert_eq!((own.registrar_name(), own.listing().is_none()), ("Registrar of Example", true));
     contents.trust = Trust::default();
     assert_eq!(read(&asker, &contents, NOW).unregistered(), None);
 }
@@ -120,7 +126,11 @@ fn a_registrar_is_one_only_as_far_as_the_list_says() {
     let germany = with(&|held| held.jurisdictions = Some(vec!["DE".to_owned()]));
     assert_eq!(read(&asker, &germany, NOW).unregistered(), None);
     let france = with(&|held| held.jurisdictions = Some(vec!["FR".to_owned()]));
-    assert_eq!(read(&asker, &france, NOW).unregistered(), UNTRUSTED);
+    let refused = read(&asker, &france, NOW);
+    assert_eq!(
+        (refused.unregistered(), refused.listing().unwrap().json()["rule"].clone()),
+        (UNTRUSTED, "outside_jurisdiction".into())
+    );
     let struck = |from: i64, earlier_credentials| {
         with(&move |held| {
             held.withdrawal = Some(Withdrawal { withdrawn_from: NOW.plus(from), earlier_credentials, reason: None });
@@ -177,9 +187,9 @@ fn what_is_received_is_held_against_the_lists() {
             low_water: default_low_water(),
         }
     };
-    assert!(noted(&contents.trust, &credential(7), &catalogue, NOW).is_null());
+    assert!(of_received(&contents.trust, &credential(7), &catalogue, NOW).is_null());
     desk.pin(&mut contents, &said(Vec::new()));
-    let rule = |held: &HeldCredential, now| noted(&contents.trust, held, &catalogue, now)["rule"].clone();
+    let rule = |held: &HeldCredential, now| of_received(&contents.trust, held, &catalogue, now)["rule"].clone();
     assert_eq!(rule(&credential(7), NOW), "accredited");
     assert_eq!(rule(&credential(8), NOW), "above_level");
     let stranger = HeldCredential { issuer: "did:web:other.example".to_owned(), ..credential(7) };

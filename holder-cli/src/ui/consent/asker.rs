@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::Consent;
 use crate::{
-    introduction::Unregistered,
+    introduction::{Listing, Unregistered},
     ui::{Ui, sanitise::clean},
 };
 
@@ -115,6 +115,8 @@ impl Consent<'_> {
         let mut registration = json!({
             "registered": registered.is_some(), "reason": reason, "text": self.why_unregistered(ui),
             "intended_use": self.request.intended_use,
+            // Null where the owner's own word on the registrar counted, or where nothing did.
+            "trust": self.introduction.listing().map(Listing::json),
             "within": self.asked.iter().all(|asked| asked.beyond.is_none()),
         });
         if let (Some(registered), Some(known), Some(members)) =
