@@ -78,6 +78,10 @@ codes! {
     DidUnsupported, "did_unsupported", METHOD, "The DID method is not supported.";
     DidUnresolved, "did_unresolved", METHOD, "The DID's document could not be had.";
     DidDocumentInvalid, "did_document_invalid", METHOD, "The DID's document is not valid for that DID.";
+    DidLogInvalid, "did_log_invalid", METHOD, "The DID's log does not prove its history.";
+    DidLogForked, "did_log_forked", METHOD, "The DID's log does not go on from the one that was seen before.";
+    DidLogWitness, "did_log_witness", METHOD, "Too few of the log's witnesses vouch for it.";
+    DidDeactivated, "did_deactivated", METHOD, "The DID's controller has given it up.";
     MethodUnknown, "method_unknown", METHOD, "The verification method is not in the controller's document.";
     MethodController, "method_controller", METHOD, "The verification method has another controller.";
     MethodRelationship, "method_relationship", RELATIONSHIP, "The key is not listed for this purpose.";

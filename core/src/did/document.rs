@@ -1,5 +1,7 @@
 //! DID documents, held to DID Core 1.0 and the retrieval rules of Controlled Identifiers 1.0 section 3.3.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value, json};
 
 use super::{Did, DidUrl, Purpose};
@@ -8,6 +10,8 @@ use crate::{Code, Problem, keys::PublicKey, time::Timestamp};
 const PURPOSES: [Purpose; 2] = [Purpose::AssertionMethod, Purpose::Authentication];
 /// More methods than any party has keys for; it bounds the work that a document can cause.
 const MAX_METHODS: usize = 100;
+/// Of the methods that a history has beside the current ones.
+const MAX_PAST: usize = 1_000;
 /// The type of the service whose endpoint names the controller's status lists.
 const STATUS_LISTS: &str = "StatusListAggregation";
 const MAX_ENDPOINT: usize = 2_048;
@@ -17,6 +21,8 @@ const MAX_ENDPOINT: usize = 2_048;
 pub struct DidDocument {
     did: Did,
     methods: Vec<Method>,
+    /// Methods that earlier versions had and this one has not; only a DID that proves its history has any.
+    past: Vec<Method>,
     status_lists: Option<String>,
 }
 
@@ -30,6 +36,7 @@ struct Method {
     purposes: Vec<Purpose>,
     expires: Option<Timestamp>,
     revoked: Option<Timestamp>,
+    retired: Option<Timestamp>,
 }
 
 fn invalid(what: impl Into<String>) -> Problem {
@@ -48,7 +55,8 @@ impl DidDocument {
         if members.get("id").and_then(Value::as_str) != Some(did.as_str()) {
             return Err(invalid("the DID document's id is not the DID"));
         }
-        let mut parsed = Self { did: did.clone(), methods: Vec::new(), status_lists: status_lists(members)? };
+        let mut parsed =
+            Self { did: did.clone(), methods: Vec::new(), past: Vec::new(), status_lists: status_lists(members)? };
         for method in array(members, "verificationMethod")? {
             parsed.add(method, None)?;
         }
@@ -97,6 +105,7 @@ impl DidDocument {
             purposes: purpose.into_iter().collect(),
             expires: date(members, "expires")?,
             revoked: date(members, "revoked")?,
+            retired: None,
         });
         Ok(())
     }
@@ -110,8 +119,9 @@ impl DidDocument {
             purposes: PURPOSES.to_vec(),
             expires: None,
             revoked: None,
+            retired: None,
         };
-        Self { did: did.clone(), methods: vec![method], status_lists: None }
+        Self { did: did.clone(), methods: vec![method], past: Vec::new(), status_lists: None }
     }
 
     /// The DID that the document is about.
@@ -121,8 +131,7 @@ impl DidDocument {
     }
 
     fn method(&self, method: &DidUrl) -> Option<&Method> {
-        let id = method.to_string();
-        self.methods.iter().find(|method| method.id == id)
+        self.find(&method.to_string())
     }
 
     /// The key that `method` names, if it may be used for `purpose`.
@@ -165,6 +174,66 @@ impl DidDocument {
     #[must_use]
     pub fn status_lists(&self) -> Option<&str> {
         self.status_lists.as_deref()
+    }
+
+    /// When the key that `method` names was taken out of the document, by the history that a DID proves. Only of a
+    /// document [`Self::with_history`]: nothing that was made later can be by that key's owner.
+    #[must_use]
+    pub fn retired(&self, method: &DidUrl) -> Option<Timestamp> {
+        self.method(method).and_then(|method| method.retired)
+    }
+
+    /// This document with the keys that earlier versions had, for what was signed in their time: credentials, not
+    /// presentations, and not what is only good when it is new (status lists, freshness statements).
+    #[must_use]
+    pub fn with_history(&self) -> Self {
+        let mut all = self.clone();
+        all.methods.append(&mut all.past);
+        all
+    }
+
+    /// Whether earlier versions had keys that this one has not.
+    #[must_use]
+    pub fn has_history(&self) -> bool {
+        !self.past.is_empty()
+    }
+
+    /// The last of some versions of one DID's document, with the keys of those before it (spec/dids.md section 3).
+    pub(super) fn of_versions(versions: &[(Timestamp, Self)]) -> Result<Self, Problem> {
+        let (_, last) = versions.last().ok_or_else(|| invalid("there is no version of the document"))?;
+        let mut document = last.clone();
+        let mut past: BTreeMap<&str, Method> = BTreeMap::new();
+        for (at, (_, version)) in versions.iter().enumerate() {
+            let left = versions.get(at.saturating_add(1)).map(|(left, _)| *left);
+            for method in version.methods.iter().filter(|method| last.find(&method.id).is_none()) {
+                let mut method_then = Method { retired: left, ..method.clone() };
+                method_then.purposes.retain(|purpose| *purpose == Purpose::AssertionMethod);
+                if past.get(method.id.as_str()).is_some_and(|before| before.key != method.key) {
+                    method_then.key =
+                        Err(Problem::new(Code::KeyInvalid, "the verification method's id stood for two keys"));
+                }
+                past.insert(&method.id, method_then);
+            }
+            if past.len() > MAX_PAST {
+                return Err(invalid("the DID's history has too many verification methods"));
+            }
+        }
+        document.past = past.into_values().collect();
+        // A key that was revoked once stays revoked, under whichever id and whatever a later version says.
+        let revoked: Vec<(&PublicKey, Timestamp)> = versions
+            .iter()
+            .flat_map(|(_, version)| &version.methods)
+            .filter_map(|method| Some((method.key.as_ref().ok()?, method.revoked?)))
+            .collect();
+        for method in document.methods.iter_mut().chain(&mut document.past) {
+            let of_this = revoked.iter().filter(|(key, _)| method.key.as_ref() == Ok(*key)).map(|(_, at)| *at);
+            method.revoked = of_this.chain(method.revoked).min();
+        }
+        Ok(document)
+    }
+
+    fn find(&self, id: &str) -> Option<&Method> {
+        self.methods.iter().find(|method| method.id == id)
     }
 
     fn listed(&self, method: &DidUrl, purpose: Purpose) -> Result<&Method, Problem> {

@@ -1,4 +1,5 @@
-//! Decentralised identifiers (DID Core 1.0): did:key, did:jwk and did:web, from document to key for a purpose.
+//! Decentralised identifiers (DID Core 1.0): did:key, did:jwk, did:web and did:webvh, from document to key for a
+//! purpose (spec/dids.md).
 
 use std::{fmt, sync::Arc};
 
@@ -12,6 +13,7 @@ mod key;
 #[cfg(test)]
 mod tests;
 pub mod web;
+pub mod webvh;
 
 pub use document::DidDocument;
 
@@ -206,6 +208,18 @@ impl Resolve for SelfContained {
             "jwk" => jwk::document(did).map(Arc::new),
             method => Err(Problem::new(Code::DidUnsupported, format!("did:{method} is not supported here"))),
         }
+    }
+}
+
+/// Resolves as another one does, to documents with the keys of earlier versions ([`DidDocument::with_history`]): for
+/// verifying credentials, which outlive the key that signed them.
+#[derive(Clone, Copy)]
+pub struct WithHistory<'a>(pub &'a dyn Resolve);
+
+impl Resolve for WithHistory<'_> {
+    fn resolve(&self, did: &Did) -> Result<Arc<DidDocument>, Problem> {
+        let document = self.0.resolve(did)?;
+        Ok(if document.has_history() { Arc::new(document.with_history()) } else { document })
     }
 }
 

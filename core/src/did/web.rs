@@ -1,4 +1,4 @@
-//! did:web: where the document is, and what it must say. Fetching it is the service's work.
+//! did:web: where the document is. Fetching it is the service's work.
 
 use super::{Did, malformed};
 use crate::{Code, Problem};
@@ -14,20 +14,25 @@ pub fn url(did: &Did) -> Result<String, Problem> {
     if did.method() != "web" {
         return Err(Code::DidUnsupported.into());
     }
-    let mut segments = did.id().split(':');
+    location(did.id(), "did.json")
+}
+
+/// The HTTPS URL of a file beside the place that a host (with a port) and path segments, divided by colons, name.
+pub(super) fn location(place: &str, file: &str) -> Result<String, Problem> {
+    let mut segments = place.split(':');
     let (host, port) = authority(segments.next().unwrap_or(""))?;
     let path: Vec<&str> = segments.map(segment).collect::<Result<_, _>>()?;
     let port = port.map(|port| format!(":{port}")).unwrap_or_default();
     let text = if path.is_empty() {
-        format!("https://{host}{port}/.well-known/did.json")
+        format!("https://{host}{port}/.well-known/{file}")
     } else {
-        format!("https://{host}{port}/{}/did.json", path.join("/"))
+        format!("https://{host}{port}/{}/{file}", path.join("/"))
     };
     // The URL parser that the fetcher will use must see the same host: it reads some names as addresses.
-    let parsed = url::Url::parse(&text).map_err(|_| malformed("a did:web is no URL"))?;
+    let parsed = url::Url::parse(&text).map_err(|_| malformed("a DID's place is no URL"))?;
     match parsed.host() {
         Some(url::Host::Domain(seen)) if seen == host => Ok(text),
-        _ => Err(malformed("a did:web's host is not a plain name")),
+        _ => Err(malformed("a DID's host is not a plain name")),
     }
 }
 
@@ -39,8 +44,8 @@ fn authority(text: &str) -> Result<(&str, Option<u16>), Problem> {
                 .strip_prefix("3A")
                 .or_else(|| encoded.strip_prefix("3a"))
                 .filter(|digits| !digits.starts_with('0') && digits.bytes().all(|byte| byte.is_ascii_digit()))
-                .ok_or_else(|| malformed("a did:web's port is malformed"))?;
-            (host, Some(digits.parse().map_err(|_| malformed("a did:web's port is malformed"))?))
+                .ok_or_else(|| malformed("a DID's port is malformed"))?;
+            (host, Some(digits.parse().map_err(|_| malformed("a DID's port is malformed"))?))
         }
     };
     let labels_hold = host.split('.').all(|label| {
@@ -53,7 +58,7 @@ fn authority(text: &str) -> Result<(&str, Option<u16>), Problem> {
     // No top-level domain begins with a digit, and every spelling of an IPv4 address ends in a number.
     let numeric = host.rsplit('.').next().is_some_and(|last| last.starts_with(|c: char| c.is_ascii_digit()));
     if host.len() > 253 || !labels_hold || numeric {
-        return Err(malformed("a did:web's host is not a name in lower case"));
+        return Err(malformed("a DID's host is not a name in lower case"));
     }
     Ok((host, port))
 }
@@ -64,12 +69,12 @@ fn segment(text: &str) -> Result<&str, Problem> {
     while let Some((_, encoded)) = rest.split_once('%') {
         let byte = encoded.get(..2).and_then(|digits| u8::from_str_radix(digits, 16).ok());
         if byte.is_none_or(|byte| byte.is_ascii_control() || b"./\\%?#:".contains(&byte)) {
-            return Err(malformed("a did:web's path has an encoding that may not be there"));
+            return Err(malformed("a DID's path has an encoding that may not be there"));
         }
         rest = encoded;
     }
     if text.is_empty() || text == "." || text == ".." {
-        return Err(malformed("a did:web's path is malformed"));
+        return Err(malformed("a DID's path is malformed"));
     }
     Ok(text)
 }

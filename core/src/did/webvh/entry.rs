@@ -1,0 +1,180 @@
+//! One line of a log: its members, its hash, its proofs.
+
+use serde_json::{Map, Value};
+use sha2::{Digest as _, Sha256};
+
+use super::{PLACEHOLDER, invalid};
+use crate::{
+    Code, Problem,
+    did::{Did, DidUrl, Purpose, SelfContained},
+    json::{self, Limits},
+    secure::data_integrity::{self, Expected, eddsa_jcs::EddsaJcs2022},
+    time::Timestamp,
+};
+
+/// SHA-256 and its length, as a multihash begins.
+const SHA256: [u8; 2] = [0x12, 0x20];
+/// A multihash of SHA-256 has 34 bytes, and those that begin like this have 46 characters.
+const HASH_LENGTH: usize = 46;
+const MEMBERS: [&str; 5] = ["versionId", "versionTime", "parameters", "state", "proof"];
+
+/// base58btc, without multibase prefix, of the SHA-256 multihash.
+pub(super) fn hash(bytes: &[u8]) -> String {
+    bs58::encode([&SHA256[..], &Sha256::digest(bytes)].concat()).into_string()
+}
+
+/// Whether a text can be what [`hash`] makes.
+pub(super) fn is_hash(text: &str) -> bool {
+    text.len() == HASH_LENGTH
+        && bs58::decode(text).into_vec().is_ok_and(|bytes| bytes.len() == 34 && bytes.starts_with(&SHA256))
+}
+
+/// A log entry that has the form of one; nothing in it is believed yet.
+pub(super) struct Entry {
+    members: Map<String, Value>,
+    pub(super) version_id: String,
+    pub(super) at: Timestamp,
+}
+
+impl Entry {
+    pub(super) fn parse(line: &[u8]) -> Result<Self, Problem> {
+        if line.first().is_none_or(u8::is_ascii_whitespace) || line.last().is_none_or(u8::is_ascii_whitespace) {
+            return Err(invalid("a line is empty, or begins or ends with a blank"));
+        }
+        let members = json::parse_object(line, Limits::DOCUMENT)
+            .map_err(|problem| invalid(format!("a line is not acceptable JSON ({problem})")))?;
+        if let Some(name) = MEMBERS.iter().find(|name| !members.contains_key(**name)) {
+            return Err(match *name {
+                "proof" => Code::ProofMissing.into(),
+                name => invalid(format!("an entry has no {name}")),
+            });
+        }
+        if members.len() != MEMBERS.len() {
+            return Err(invalid("an entry has a member that is not known"));
+        }
+        let text = |name: &str| {
+            let text = members.get(name).and_then(Value::as_str);
+            text.ok_or_else(|| invalid(format!("an entry's {name} is not a string")))
+        };
+        let at = text("versionTime")?;
+        if !at.ends_with('Z') && !at.ends_with("+00:00") {
+            return Err(invalid("an entry's versionTime is not in UTC"));
+        }
+        let at = Timestamp::parse(at).map_err(|_| invalid("an entry's versionTime is not a dateTimeStamp"))?;
+        let version_id = text("versionId")?.to_owned();
+        for name in ["parameters", "state"] {
+            if !members.get(name).is_some_and(Value::is_object) {
+                return Err(invalid(format!("an entry's {name} is not an object")));
+            }
+        }
+        Ok(Self { members, version_id, at })
+    }
+
+    pub(super) fn parameters(&self) -> Option<&Map<String, Value>> {
+        self.members.get("parameters").and_then(Value::as_object)
+    }
+
+    pub(super) fn state(&self) -> &Value {
+        self.members.get("state").unwrap_or(&Value::Null)
+    }
+
+    /// The hash over this entry without proofs, with another `versionId` ("Generate Entry Hash").
+    pub(super) fn hash_after(&self, version_id: &str) -> Result<String, Problem> {
+        let mut members = self.members.clone();
+        members.remove("proof");
+        members.insert("versionId".to_owned(), version_id.into());
+        Ok(hash(&canonical(&members)?))
+    }
+
+    /// The SCID that this entry makes if it is the first ("Verify SCID").
+    pub(super) fn scid(&self, said: &str) -> Result<String, Problem> {
+        let mut members = self.members.clone();
+        members.remove("proof");
+        // It would hash like an entry that has the SCID there.
+        if mentions(&Value::Object(members.clone()), PLACEHOLDER) {
+            return Err(invalid("the first entry still has a placeholder"));
+        }
+        members.insert("versionId".to_owned(), PLACEHOLDER.into());
+        match replaced(&Value::Object(members), said, PLACEHOLDER) {
+            Value::Object(members) => Ok(hash(&canonical(&members)?)),
+            _ => Err(invalid("the first entry is not an object")),
+        }
+    }
+
+    /// Verifies all proofs of this entry, each of which must be by one of `keys` (Multikeys).
+    pub(super) fn verify_proofs(&self, keys: &[String], now: Timestamp, skew: i64) -> Result<(), Problem> {
+        verify_proofs(&self.members, now, skew, &mut |did| {
+            if keys.iter().any(|key| key == did.id()) {
+                Ok(())
+            } else {
+                Err(Problem::new(Code::MethodOfOther, "a log entry is signed by a key that may not update the DID"))
+            }
+        })
+    }
+}
+
+/// Verifies every proof of a document: eddsa-jcs-2022, for assertion, by did:key DIDs that `allowed` lets pass. One that
+/// does not hold spoils the others.
+pub(super) fn verify_proofs(
+    document: &Map<String, Value>,
+    now: Timestamp,
+    skew: i64,
+    allowed: &mut dyn FnMut(&Did) -> Result<(), Problem>,
+) -> Result<(), Problem> {
+    let mut unsecured = document.clone();
+    let proofs = match unsecured.remove("proof") {
+        None => return Err(Code::ProofMissing.into()),
+        Some(Value::Array(proofs)) => proofs,
+        Some(one) => vec![one],
+    };
+    if proofs.is_empty() {
+        return Err(Code::ProofMissing.into());
+    }
+    if proofs.len() > MAX_PROOFS {
+        return Err(Problem::new(Code::ProofMalformed, format!("there are more than {MAX_PROOFS} proofs")));
+    }
+    for proof in proofs {
+        let method = proof.get("verificationMethod").and_then(Value::as_str);
+        let method = method.ok_or_else(|| Problem::new(Code::ProofMalformed, "the proof has no verificationMethod"))?;
+        let method = DidUrl::parse(method)?;
+        if method.did().method() != "key" {
+            return Err(Problem::new(Code::DidUnsupported, "a log's proofs are by did:key DIDs"));
+        }
+        allowed(method.did())?;
+        let expected =
+            Expected { purpose: Purpose::AssertionMethod, controller: method.did().as_str(), binding: None, now, skew };
+        unsecured.insert("proof".to_owned(), proof);
+        data_integrity::verify(&unsecured, &[&EddsaJcs2022], &SelfContained, &expected)?;
+        unsecured.remove("proof");
+    }
+    Ok(())
+}
+
+/// More than anybody has keys to sign one entry with.
+const MAX_PROOFS: usize = 16;
+
+pub(super) fn canonical(members: &Map<String, Value>) -> Result<Vec<u8>, Problem> {
+    json::canonicalize_object(members).map_err(|problem| invalid(problem.detail))
+}
+
+fn mentions(value: &Value, text: &str) -> bool {
+    match value {
+        Value::String(string) => string.contains(text),
+        Value::Array(items) => items.iter().any(|item| mentions(item, text)),
+        Value::Object(members) => members.iter().any(|(name, member)| name.contains(text) || mentions(member, text)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
+    }
+}
+
+/// A value in whose names and strings one text is replaced by another. How deep it nests was bounded when it was read.
+pub(super) fn replaced(value: &Value, from: &str, to: &str) -> Value {
+    match value {
+        Value::String(string) => string.replace(from, to).into(),
+        Value::Array(items) => items.iter().map(|item| replaced(item, from, to)).collect(),
+        Value::Object(members) => {
+            let members = members.iter().map(|(name, member)| (name.replace(from, to), replaced(member, from, to)));
+            Value::Object(members.collect())
+        }
+        other => other.clone(),
+    }
+}

@@ -1,0 +1,265 @@
+//! A log, verified from its first entry to its last, and what it proves.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::{
+    MAX_BYTES, MAX_ENTRIES,
+    entry::Entry,
+    invalid,
+    parameters::{Parameters, Witnesses},
+    parts, witness,
+};
+use crate::{
+    Code, Problem,
+    did::{Did, DidDocument},
+    time::Timestamp,
+};
+
+/// One version of a DID's document.
+#[derive(Debug, Clone)]
+pub struct Version {
+    id: String,
+    at: Timestamp,
+    /// The DID that this version's document has; another one before the DID moved.
+    did: Did,
+    document: DidDocument,
+    state: Value,
+    deactivated: bool,
+    /// The witnesses that must have seen this entry.
+    pub(super) witnesses: Option<Witnesses>,
+}
+
+impl Version {
+    /// `versionId`: the number, a dash and the entry's hash.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// `versionTime`: from when this version holds, as its controller says.
+    #[must_use]
+    pub fn at(&self) -> Timestamp {
+        self.at
+    }
+
+    /// The document of this version alone, without the keys of earlier ones.
+    #[must_use]
+    pub fn document(&self) -> &DidDocument {
+        &self.document
+    }
+
+    /// That document as it is published.
+    #[must_use]
+    pub fn state(&self) -> &Value {
+        &self.state
+    }
+}
+
+/// A log whose entries were all verified, but for its witnesses.
+#[derive(Debug, Clone)]
+pub struct Chain {
+    pub(super) log: Log,
+}
+
+/// A log that was verified as a whole.
+#[derive(Debug, Clone)]
+pub struct Log {
+    did: Did,
+    pub(super) versions: Vec<Version>,
+    pub(super) parameters: Parameters,
+}
+
+impl Chain {
+    /// Verifies the log of `did`, `did.jsonl`, entry by entry: form, parameters, SCID, hash, time, who signed it, pre-rotation,
+    /// and the document of each version. `skew` in seconds is how far the last entry may be ahead of `now`.
+    ///
+    /// # Errors
+    /// `did_log_invalid`; `proof_missing` (an entry is not signed), `method_of_other` (not by a key that may update the DID) and
+    /// what [`data_integrity::verify`](crate::secure::data_integrity::verify) refuses; `too_large`; `not_yet_valid`;
+    /// `did_document_invalid`, `private_key_exposed`; `did_malformed`, `did_unsupported`.
+    pub fn verify(did: &Did, text: &[u8], now: Timestamp, skew: i64) -> Result<Self, Problem> {
+        let (scid, _) = parts(did)?;
+        if text.len() > MAX_BYTES {
+            return Err(Problem::new(Code::TooLarge, format!("a log has at most {MAX_BYTES} bytes")));
+        }
+        let text = text.strip_suffix(b"\n").unwrap_or(text);
+        let mut read: Option<Log> = None;
+        for (at, line) in text.split(|byte| *byte == b'\n').enumerate() {
+            let number = at.saturating_add(1);
+            if number > MAX_ENTRIES {
+                return Err(Problem::new(Code::TooLarge, format!("a log has at most {MAX_ENTRIES} entries")));
+            }
+            let numbered = |problem: Problem| Problem::new(problem.code, format!("entry {number}: {}", problem.detail));
+            let entry = Entry::parse(line).map_err(numbered)?;
+            let added = match read.take() {
+                None => first(did, scid, &entry, now, skew),
+                Some(log) => log.and(&entry, number, now, skew),
+            };
+            read = Some(added.map_err(numbered)?);
+        }
+        let log = read.ok_or_else(|| invalid("the log is empty"))?;
+        let last = log.last()?;
+        if last.at > now.plus(skew) {
+            return Err(Problem::new(Code::NotYetValid, "the log's last entry is from the future"));
+        }
+        if last.did != *did {
+            return Err(invalid("the DID has moved to another name; it is known under that one alone"));
+        }
+        Ok(Self { log })
+    }
+
+    /// Whether any entry has to be witnessed: then [`Self::witnessed`] needs the witness file.
+    #[must_use]
+    pub fn wants_witnesses(&self) -> bool {
+        self.log.versions.iter().any(|version| version.witnesses.is_some())
+    }
+
+    /// The log, if the witness file (`did-witness.json`) shows that enough witnesses vouch for each entry that needs it.
+    ///
+    /// # Errors
+    /// `did_log_witness`: too few do, or there is no such file; what [`data_integrity::verify`](crate::secure::data_integrity::verify)
+    /// refuses, of any proof for an entry of this log; `too_large`, and what JSON's reading refuses.
+    pub fn witnessed(self, file: Option<&[u8]>, now: Timestamp, skew: i64) -> Result<Log, Problem> {
+        if self.wants_witnesses() {
+            let file = file.ok_or_else(|| Problem::new(Code::DidLogWitness, "the log's witness file is missing"))?;
+            witness::verify(&self.log, file, now, skew)?;
+        }
+        Ok(self.log)
+    }
+}
+
+fn first(did: &Did, scid: &str, entry: &Entry, now: Timestamp, skew: i64) -> Result<Log, Problem> {
+    let said = entry.parameters().ok_or_else(|| invalid("an entry has no parameters"))?;
+    let (parameters, own) = Parameters::first(said)?;
+    if own != scid || entry.scid(&own)? != own {
+        return Err(invalid("the first entry does not make the DID's SCID"));
+    }
+    check_version(entry, 1, scid)?;
+    entry.verify_proofs(&parameters.update_keys, now, skew)?;
+    let version = version(scid, entry, &parameters, parameters.witness.clone())?;
+    Ok(Log { did: did.clone(), versions: vec![version], parameters })
+}
+
+fn check_version(entry: &Entry, number: usize, before: &str) -> Result<(), Problem> {
+    if entry.version_id == format!("{number}-{}", entry.hash_after(before)?) {
+        return Ok(());
+    }
+    Err(invalid("the versionId is not the number and the hash of the entry and of all before it"))
+}
+
+fn version(
+    scid: &str,
+    entry: &Entry,
+    parameters: &Parameters,
+    witnesses: Option<Witnesses>,
+) -> Result<Version, Problem> {
+    let state = entry.state();
+    let did = state.get("id").and_then(Value::as_str).ok_or_else(|| invalid("the document has no id"))?;
+    let did = Did::parse(did)?;
+    if parts(&did)?.0 != scid {
+        return Err(invalid("the document's id has another SCID"));
+    }
+    Ok(Version {
+        id: entry.version_id.clone(),
+        at: entry.at,
+        document: DidDocument::parse(&did, state)?,
+        did,
+        state: state.clone(),
+        deactivated: parameters.deactivated,
+        witnesses,
+    })
+}
+
+impl Log {
+    /// This log with one more entry.
+    fn and(mut self, entry: &Entry, number: usize, now: Timestamp, skew: i64) -> Result<Self, Problem> {
+        let last = self.last()?;
+        let said = entry.parameters().ok_or_else(|| invalid("an entry has no parameters"))?;
+        let (parameters, signers) = self.parameters.next(said)?;
+        if entry.at <= last.at {
+            return Err(invalid("the versionTime is not after that of the entry before"));
+        }
+        check_version(entry, number, &last.id)?;
+        entry.verify_proofs(&signers, now, skew)?;
+        // New witnesses begin at once where there were none, and otherwise after the entry that names them.
+        let witnesses = self.parameters.witness.clone().or_else(|| parameters.witness.clone());
+        let version = version(parts(&self.did)?.0, entry, &parameters, witnesses)?;
+        if version.did != last.did {
+            let known_as = version.state.get("alsoKnownAs").and_then(Value::as_array);
+            let names_it =
+                known_as.is_some_and(|names| names.iter().any(|name| name.as_str() == Some(last.did.as_str())));
+            if !self.parameters.portable || !names_it {
+                return Err(invalid("the DID moved though it is not portable, or does not say whence"));
+            }
+        }
+        self.versions.push(version);
+        self.parameters = parameters;
+        Ok(self)
+    }
+
+    fn last(&self) -> Result<&Version, Problem> {
+        self.versions.last().ok_or_else(|| invalid("the log is empty"))
+    }
+
+    /// The DID.
+    #[must_use]
+    pub fn did(&self) -> &Did {
+        &self.did
+    }
+
+    /// All versions, the first one first.
+    #[must_use]
+    pub fn versions(&self) -> &[Version] {
+        &self.versions
+    }
+
+    /// Seconds that the document may be kept without looking again, as its controller says.
+    #[must_use]
+    pub fn ttl(&self) -> u64 {
+        self.parameters.ttl
+    }
+
+    /// The version with this `versionId`.
+    #[must_use]
+    pub fn version(&self, id: &str) -> Option<&Version> {
+        self.versions.iter().find(|version| version.id == id)
+    }
+
+    /// The version that was in force at a time; none before the first one's.
+    #[must_use]
+    pub fn version_at(&self, at: Timestamp) -> Option<&Version> {
+        self.versions.iter().rev().find(|version| version.at <= at)
+    }
+
+    /// The current document, which knows the keys of the versions before it ([`DidDocument::with_history`]).
+    ///
+    /// # Errors
+    /// `did_deactivated`; `did_document_invalid` (a history with too many keys).
+    pub fn document(&self) -> Result<Arc<DidDocument>, Problem> {
+        if self.last()?.deactivated {
+            return Err(Code::DidDeactivated.into());
+        }
+        // Of before it moved, the methods have other names.
+        let versions: Vec<(Timestamp, DidDocument)> = self
+            .versions
+            .iter()
+            .filter(|version| version.did == self.did)
+            .map(|version| (version.at, version.document.clone()))
+            .collect();
+        DidDocument::of_versions(&versions).map(Arc::new)
+    }
+
+    /// Refuses this log if it does not begin with all entries of one that was seen before: entries were taken back, or
+    /// others put in their place. Each hash covers all entries before it, so that the last one's says it.
+    ///
+    /// # Errors
+    /// `did_log_forked`.
+    pub fn require_follows(&self, before: &Log) -> Result<(), Problem> {
+        let place = before.versions.len().saturating_sub(1);
+        let seen = before.versions.last().map(|version| version.id.as_str());
+        let same = self.versions.get(place).map(|version| version.id.as_str()) == seen;
+        if same && self.did == before.did { Ok(()) } else { Err(Code::DidLogForked.into()) }
+    }
+}

@@ -1,0 +1,59 @@
+//! did:webvh 1.0: a DID whose document comes with a log that proves every version of it (spec/dids.md section 2).
+//!
+//! Fetching log and witness file is the service's work; [`Chain::verify`] and [`Chain::witnessed`] make of them a
+//! [`Log`] that was verified from its first entry to its last, or nothing.
+
+use super::{Did, malformed, web};
+use crate::{Code, Problem};
+
+mod create;
+mod entry;
+mod log;
+mod parameters;
+#[cfg(test)]
+mod tests;
+mod witness;
+
+pub use create::{Change, Inception, append, create};
+pub use log::{Chain, Log, Version};
+
+/// The value of the `method` parameter.
+const METHOD: &str = "did:webvh:1.0";
+/// What stands for the SCID where it is computed.
+const PLACEHOLDER: &str = "{SCID}";
+/// The most bytes of a log.
+pub const MAX_BYTES: usize = 1_048_576;
+/// The most entries of a log: rotating every week, five years.
+pub const MAX_ENTRIES: usize = 256;
+/// The most bytes of a witness file.
+pub const MAX_WITNESS_BYTES: usize = 262_144;
+
+fn invalid(what: impl Into<String>) -> Problem {
+    Problem::new(Code::DidLogInvalid, what)
+}
+
+/// The self-certifying identifier of a did:webvh DID, and the place that follows it.
+fn parts(did: &Did) -> Result<(&str, &str), Problem> {
+    if did.method() != "webvh" {
+        return Err(Code::DidUnsupported.into());
+    }
+    let (scid, place) = did.id().split_once(':').ok_or_else(|| malformed("a did:webvh names no host"))?;
+    if entry::is_hash(scid) { Ok((scid, place)) } else { Err(malformed("a did:webvh's SCID is malformed")) }
+}
+
+/// The HTTPS URL of a did:webvh DID's log (`/.well-known/did.jsonl`, or `/path/did.jsonl`), under the rules of
+/// [`web::url`].
+///
+/// # Errors
+/// `did_malformed`, `did_unsupported` (another method).
+pub fn url(did: &Did) -> Result<String, Problem> {
+    web::location(parts(did)?.1, "did.jsonl")
+}
+
+/// The HTTPS URL of the witness file, which stands beside the log.
+///
+/// # Errors
+/// As [`url`].
+pub fn witness_url(did: &Did) -> Result<String, Problem> {
+    web::location(parts(did)?.1, "did-witness.json")
+}

@@ -1,0 +1,161 @@
+//! The parameters of a log: what an entry may say, and what is in force after it.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Map, Value};
+
+use super::{METHOD, entry, invalid};
+use crate::{
+    Problem,
+    did::{Did, Resolve as _, SelfContained},
+};
+
+/// The most entries of any list. Keys and witnesses are few; it bounds the work of one entry.
+const MAX_LIST: usize = 64;
+const MAX_TEXT: usize = 2_048;
+/// Seconds a resolver may keep a document where the log does not say so.
+const DEFAULT_TTL: u64 = 3_600;
+
+/// What is in force.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Parameters {
+    /// Multikeys.
+    pub(super) update_keys: Vec<String>,
+    pub(super) next_key_hashes: Vec<String>,
+    pub(super) witness: Option<Witnesses>,
+    pub(super) portable: bool,
+    pub(super) deactivated: bool,
+    /// Seconds.
+    pub(super) ttl: u64,
+}
+
+/// Who witnesses, and how many must.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Witnesses {
+    pub(super) threshold: usize,
+    pub(super) dids: BTreeSet<Did>,
+}
+
+impl Parameters {
+    /// Those of a log's first entry, and the SCID that it gives itself.
+    pub(super) fn first(said: &Map<String, Value>) -> Result<(Self, String), Problem> {
+        let change = Said::parse(said)?;
+        if !change.method {
+            return Err(invalid("the first entry does not say the method's version"));
+        }
+        let scid = change.scid.ok_or_else(|| invalid("the first entry has no scid"))?;
+        let update_keys = change.update_keys.ok_or_else(|| invalid("the first entry has no updateKeys"))?;
+        let parameters = Self {
+            update_keys,
+            next_key_hashes: change.next_key_hashes.unwrap_or_default(),
+            witness: change.witness.unwrap_or_default(),
+            portable: change.portable.unwrap_or(false),
+            deactivated: change.deactivated.unwrap_or(false),
+            ttl: change.ttl.unwrap_or(DEFAULT_TTL),
+        };
+        Ok((parameters, scid))
+    }
+
+    /// Those after an entry, and the keys that may have signed it.
+    pub(super) fn next(&self, said: &Map<String, Value>) -> Result<(Self, Vec<String>), Problem> {
+        if self.deactivated {
+            return Err(invalid("an entry follows the one that deactivated the DID"));
+        }
+        let change = Said::parse(said)?;
+        if change.scid.is_some() {
+            return Err(invalid("a later entry has a scid"));
+        }
+        if change.portable == Some(true) && !self.portable {
+            return Err(invalid("a DID cannot become portable"));
+        }
+        let signers = if self.next_key_hashes.is_empty() {
+            self.update_keys.clone()
+        } else {
+            let (Some(keys), Some(_)) = (&change.update_keys, &change.next_key_hashes) else {
+                return Err(invalid("with pre-rotation every entry has updateKeys and nextKeyHashes"));
+            };
+            if !keys.iter().all(|key| self.next_key_hashes.contains(&entry::hash(key.as_bytes()))) {
+                return Err(invalid("an update key is none of those that the entry before had committed to"));
+            }
+            keys.clone()
+        };
+        let next = Self {
+            update_keys: change.update_keys.unwrap_or_else(|| self.update_keys.clone()),
+            next_key_hashes: change.next_key_hashes.unwrap_or_else(|| self.next_key_hashes.clone()),
+            witness: change.witness.unwrap_or_else(|| self.witness.clone()),
+            portable: change.portable.unwrap_or(self.portable),
+            deactivated: change.deactivated.unwrap_or(false),
+            ttl: change.ttl.unwrap_or(self.ttl),
+        };
+        Ok((next, signers))
+    }
+}
+
+/// What one entry says.
+#[derive(Default)]
+struct Said {
+    method: bool,
+    scid: Option<String>,
+    update_keys: Option<Vec<String>>,
+    next_key_hashes: Option<Vec<String>>,
+    witness: Option<Option<Witnesses>>,
+    portable: Option<bool>,
+    deactivated: Option<bool>,
+    ttl: Option<u64>,
+}
+
+impl Said {
+    fn parse(members: &Map<String, Value>) -> Result<Self, Problem> {
+        let mut said = Self::default();
+        for (name, value) in members {
+            let wrong = || invalid(format!("the parameter {name} has not the form of one"));
+            match name.as_str() {
+                "method" if value.as_str() == Some(METHOD) => said.method = true,
+                "method" => return Err(invalid("the log is of another version of did:webvh than 1.0")),
+                "scid" => {
+                    said.scid = Some(value.as_str().filter(|text| entry::is_hash(text)).ok_or_else(wrong)?.into())
+                }
+                "updateKeys" => said.update_keys = Some(list(value).ok_or_else(wrong)?),
+                "nextKeyHashes" => said.next_key_hashes = Some(list(value).ok_or_else(wrong)?),
+                "watchers" => drop(list(value).ok_or_else(wrong)?),
+                "witness" => said.witness = Some(witnesses(value).ok_or_else(wrong)?),
+                "portable" => said.portable = Some(value.as_bool().ok_or_else(wrong)?),
+                "deactivated" => said.deactivated = Some(value.as_bool().ok_or_else(wrong)?),
+                "ttl" => said.ttl = Some(value.as_u64().ok_or_else(wrong)?),
+                _ => return Err(invalid("an entry has a parameter that is not known")),
+            }
+        }
+        Ok(said)
+    }
+}
+
+/// Strings, none of them twice.
+fn list(value: &Value) -> Option<Vec<String>> {
+    let entries = value.as_array().filter(|entries| entries.len() <= MAX_LIST)?;
+    let texts: Vec<String> = entries
+        .iter()
+        .map(|entry| entry.as_str().filter(|text| text.len() <= MAX_TEXT).map(str::to_owned))
+        .collect::<Option<_>>()?;
+    let different: BTreeSet<&String> = texts.iter().collect();
+    (different.len() == texts.len()).then_some(texts)
+}
+
+/// `{}`, or a threshold that its witnesses can meet.
+fn witnesses(value: &Value) -> Option<Option<Witnesses>> {
+    let members = value.as_object()?;
+    if members.is_empty() {
+        return Some(None);
+    }
+    let listed = members.get("witnesses")?.as_array().filter(|listed| listed.len() <= MAX_LIST)?;
+    let threshold = usize::try_from(members.get("threshold")?.as_u64()?).ok()?;
+    let mut dids = BTreeSet::new();
+    for witness in listed {
+        let witness = witness.as_object().filter(|witness| witness.len() == 1)?;
+        let did = Did::parse(witness.get("id")?.as_str()?).ok().filter(|did| did.method() == "key")?;
+        SelfContained.resolve(&did).ok()?;
+        if !dids.insert(did) {
+            return None;
+        }
+    }
+    (members.len() == 2 && threshold >= 1 && threshold <= dids.len()).then_some(Some(Witnesses { threshold, dids }))
+}
