@@ -7,7 +7,7 @@ use carnet_tests::{
     Result,
     programs::{self, Said, Service},
     stage::{Stage, qualification},
-    visitor,
+    visitor::{self, Copy},
 };
 use serde_json::Value;
 
@@ -61,6 +61,24 @@ impl Token {
     }
 }
 
+/// Keeps what staff needs.
+fn keep_token(folder: &Path, made: &Value) -> Result<()> {
+    let token = made.get("staff_token").and_then(Value::as_str).ok_or("init shows no staff token")?;
+    Ok(std::fs::write(folder.join("staff"), token)?)
+}
+
+/// Ten copies of a diploma from a service.
+async fn collect(service: &Service, folder: &Path) -> Result<Vec<Copy>> {
+    let claims = folder.join("claims.json");
+    std::fs::write(&claims, qualification().to_string())?;
+    let (claims, token) = (claims.display().to_string(), folder.join("staff").display().to_string());
+    let what = ["offer", "create", "--type", DIPLOMA, "--claims", &claims, "--json"];
+    let who = ["--server", &service.url, "--token-file", &token];
+    let offered = programs::run("carnet-issuer", what.into_iter().chain(who), &[])?.ok()?.json()?;
+    let uri = offered.get("offer_uri").and_then(Value::as_str).ok_or("there is no offer")?;
+    visitor::collect_copies(uri, None, 10, visitor::now()).await
+}
+
 #[tokio::test(flavor = "multi_thread")]
 #[cfg_attr(not(carnet_softhsm), ignore = "CARNET_SOFTHSM is not set")]
 async fn credentials_are_signed_in_a_token_and_the_key_never_leaves_it() -> Result<()> {
@@ -87,24 +105,9 @@ async fn credentials_are_signed_in_a_token_and_the_key_never_leaves_it() -> Resu
         stage.agency.cut_power()?;
 
         let service = Service::start_with("carnet-issuer", &data, &token.env())?;
-        let staff_token = made.get("staff_token").and_then(Value::as_str).ok_or("init shows no staff token")?;
-        let (token_file, claims) = (folder.join("staff"), folder.join("claims.json"));
-        std::fs::write(&token_file, staff_token)?;
-        std::fs::write(&claims, qualification().to_string())?;
-        let (token_file, claims) = (token_file.display().to_string(), claims.display().to_string());
-        let offered = programs::run(
-            "carnet-issuer",
-            [
-                ["offer", "create", "--type", DIPLOMA, "--claims", &claims].as_slice(),
-                &["--server", &service.url, "--token-file", &token_file, "--json"],
-            ]
-            .concat(),
-            &[],
-        )?;
-        let offered = offered.ok()?.json()?;
-        let uri = offered.get("offer_uri").and_then(Value::as_str).ok_or("there is no offer")?;
+        keep_token(&folder, &made)?;
         // More copies than there are spare sessions, which are signed side by side.
-        let copies = visitor::collect_copies(uri, None, 10, visitor::now()).await?;
+        let copies = collect(&service, &folder).await?;
         for copy in &copies {
             let jws = Jws::parse(copy.credential.split('~').next().unwrap_or_default())?;
             assert_eq!(jws.header().get("alg").and_then(Value::as_str), Some(alg));
@@ -135,7 +138,8 @@ async fn without_its_token_an_issuer_does_not_start_and_says_why() -> Result<()>
     assert!(!refused.stderr.contains("000000"));
     std::fs::remove_dir_all(&data).ok();
 
-    token.init(&data, did, "eddsa", &token.pin())?.ok()?;
+    let made = token.init(&data, did, "eddsa", &token.pin())?.ok()?.json()?;
+    keep_token(folder.path(), &made)?;
     Service::start_with("carnet-issuer", &data, &token.env())?.stop()?;
     // The token is gone; its folder is another's.
     let tokens = folder.path().join("tokens");
@@ -150,7 +154,17 @@ async fn without_its_token_an_issuer_does_not_start_and_says_why() -> Result<()>
     assert!(refused.contains("has 0 private keys"), "{refused}");
     std::fs::remove_dir_all(&tokens)?;
     std::fs::rename(&away, &tokens)?;
-    Service::start_with("carnet-issuer", &data, &token.env())?.stop()?;
+    let service = Service::start_with("carnet-issuer", &data, &token.env())?;
+
+    // It goes away while the service runs: nothing is signed, nothing else breaks, and it comes back.
+    std::fs::rename(&tokens, &away)?;
+    let refused = collect(&service, folder.path()).await.err().ok_or("it signed")?.to_string();
+    assert!(refused.contains("could not be signed"), "{refused}");
+    std::fs::rename(&away, &tokens)?;
+    let copies = collect(&service, folder.path()).await.map_err(|error| format!("{error}\n{}", service.log()))?;
+    assert_eq!(copies.len(), 10);
+    assert!(!service.log().contains(PIN));
+    service.stop()?;
 
     // Rotation makes the next key in the token too.
     let text = data.display().to_string();

@@ -3,24 +3,35 @@
 use std::{
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
-use carnet_core::secure::jose::Jws;
+use carnet_core::{
+    Problem,
+    did::{Did, DidDocument, Resolve},
+    json::{self, Limits},
+    receipt::{ErasureRequest, Receipt},
+    secure::jose::Jws,
+};
+use carnet_proto::verifier::v1::{
+    ReadRequestRequest, RequestErasureRequest, presentation_service_client::PresentationServiceClient,
+};
 use carnet_tests::{
     Result,
     programs::{self, Said},
     site::Site,
     stage::{Stage, residence_permit},
-    visitor::{self, Copy},
+    visitor::{self, Asked, Copy},
 };
 use rand_core::{OsRng, RngCore as _};
-use serde_json::{Value, json};
+use serde_json::{Value, json as value};
 
 const PERMIT: &str = "ResidencePermitCredential";
 
-/// An issuer's directory, and a configuration with which its published document can be fetched.
+/// A service's directory, and a configuration with which its published document can be fetched.
 struct Keys {
+    program: &'static str,
     data: PathBuf,
     over: PathBuf,
 }
@@ -30,7 +41,11 @@ impl Keys {
         let over = folder.join("fetching.toml");
         let ca = folder.join("ca.pem").display().to_string();
         std::fs::write(&over, format!("[serve]\nextra_ca = {ca:?}\nprivate_hosts = [\"localhost\"]\n"))?;
-        Ok(Self { data: data.to_owned(), over })
+        Ok(Self { program: "carnet-issuer", data: data.to_owned(), over })
+    }
+
+    fn at(&self, data: &Path) -> Self {
+        Self { data: data.to_owned(), over: self.over.clone(), ..*self }
     }
 
     fn command(&self, args: &[&str]) -> Vec<String> {
@@ -40,7 +55,7 @@ impl Keys {
     }
 
     fn run(&self, args: &[&str]) -> Result<Said> {
-        programs::run("carnet-issuer", self.command(args), &[])
+        programs::run(self.program, self.command(args), &[])
     }
 
     fn publish(&self, site: &Site, short: &str) -> Result<()> {
@@ -126,9 +141,9 @@ async fn keys_rotate_with_overlap_and_a_compromised_one_counts_no_more() -> Resu
     keys.run(&["retire", "key-1", "--compromised", "--reason", "backup tape lost"])?.ok()?;
     assert_eq!(keys.states()?, "key-1 compromised, key-2 active");
     let unpublished = keys.run(&["check"])?.ok()?.json()?;
-    assert_eq!(unpublished.get("differences"), Some(&json!(["key-1 is not marked as revoked"])));
+    assert_eq!(unpublished.get("differences"), Some(&value!(["key-1 is not marked as revoked"])));
     keys.publish(&stage.site, "authority")?;
-    assert_eq!(keys.run(&["check"])?.ok()?.json()?.get("published"), Some(&json!(true)));
+    assert_eq!(keys.run(&["check"])?.ok()?.json()?.get("published"), Some(&value!(true)));
     stage.authority.cut_power()?;
     stage.agency.cut_power()?;
     assert_eq!(refusal(&stage, &old).await?.as_deref(), Some("key_invalid"));
@@ -151,13 +166,93 @@ async fn keys_rotate_with_overlap_and_a_compromised_one_counts_no_more() -> Resu
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_verifiers_keys_rotate_and_its_receipts_go_on_being_its_own() -> Result<()> {
+    let stage = Stage::set(false).await?;
+    // One that is named by its key has that key for ever.
+    let agency = Keys { program: "carnet-verifier", ..Keys::of(&stage.folder, &stage.agency.service.data)? };
+    let refused = agency.run(&["rotate"])?;
+    assert!(refused.code == 1 && refused.stderr.contains("is made of its key"), "{refused:?}");
+
+    let data = stage.folder.join("checker");
+    let did = stage.site.did("checker");
+    let keys = Keys { program: "carnet-verifier", ..Keys::of(&stage.folder, &data)? };
+    let init = ["init", "--data", &data.display().to_string(), "--did", &did, "--json"].map(str::to_owned);
+    let made = programs::run("carnet-verifier", init, &[])?.ok()?.json()?;
+    let token = stage.folder.join("checker.token");
+    std::fs::write(&token, made.get("staff_token").and_then(Value::as_str).unwrap_or_default())?;
+    let config = std::fs::read_to_string(data.join("config.toml"))? + &std::fs::read_to_string(&keys.over)?;
+    let accepted = format!("{config}\n[[issuers]]\ndid = {:?}\ntypes = [{PERMIT:?}]\n", stage.authority.did);
+    std::fs::write(data.join("config.toml"), accepted)?;
+
+    let copy = collect(&stage).await?;
+    let ask = async |service: &programs::Service| -> Result<(String, Asked)> {
+        let args = ["request", "create", "--template", "job-right-to-work", "--json", "--server", &service.url];
+        let token = token.display().to_string();
+        let said =
+            programs::run("carnet-verifier", args.into_iter().chain(["--token-file", &token]), &[])?.ok()?.json()?;
+        let uri = said.get("request_uri").and_then(Value::as_str).ok_or("there is no request")?;
+        let asked = visitor::read_request(uri).await?;
+        let read = ReadRequestRequest { id: asked.id.clone() };
+        let mut verifier = PresentationServiceClient::connect(asked.endpoint.clone()).await?;
+        let object = Jws::parse(&verifier.read_request(read).await?.into_inner().request_object)?;
+        let kid = object.header().get("kid").and_then(Value::as_str).unwrap_or_default().to_owned();
+        Ok((kid, asked))
+    };
+    let service = programs::Service::start("carnet-verifier", &data)?;
+    let mut receipts = Vec::new();
+    for _ in 0..2 {
+        let (kid, asked) = ask(&service).await?;
+        assert_eq!(kid, format!("{did}#key-1"));
+        let answer = visitor::submit(&asked, visitor::present(&copy, &asked, visitor::now())?).await;
+        assert_eq!(visitor::refusal(&answer), None);
+        receipts.push(answer?.receipt);
+    }
+    service.stop()?;
+    let [first, second] = <[String; 2]>::try_from(receipts).map_err(|_| "there are not two receipts")?;
+
+    keys.run(&["rotate"])?.ok()?;
+    keys.publish(&stage.site, "checker")?;
+    keys.run(&["activate", "--at-once"])?.ok()?;
+    let own = DidDocument::parse(&Did::parse(&did)?, &keys.document()?)?;
+    let resolver = One(Arc::new(own));
+    let erase = async |service: &programs::Service, text: &str| -> Result<std::result::Result<(), String>> {
+        let document = json::parse_object(text.as_bytes(), Limits::DOCUMENT)?;
+        let receipt = Receipt::recognise(&document, &did, visitor::now(), 60, &resolver)?;
+        let proof = ErasureRequest::make(&receipt, &copy.key, visitor::now())?;
+        let mut verifier = PresentationServiceClient::connect(service.url.clone()).await?;
+        let answer = verifier.request_erasure(RequestErasureRequest { receipt: text.to_owned(), proof }).await;
+        Ok(answer.map(drop).map_err(|status| visitor::reason(&status)))
+    };
+    let service = programs::Service::start("carnet-verifier", &data)?;
+    assert_eq!(ask(&service).await?.0, format!("{did}#key-2"));
+    assert_eq!(erase(&service, &first).await?, Ok(()));
+    service.stop()?;
+
+    // With a stolen key anybody could make receipts for others' presentations, and have those erased.
+    keys.run(&["retire", "key-1", "--compromised"])?.ok()?;
+    let service = programs::Service::start("carnet-verifier", &data)?;
+    assert_eq!(erase(&service, &second).await?, Err("key_invalid".to_owned()));
+    service.stop()?;
+    Ok(())
+}
+
+/// One document.
+struct One(Arc<DidDocument>);
+
+impl Resolve for One {
+    fn resolve(&self, _: &Did) -> std::result::Result<Arc<DidDocument>, Problem> {
+        Ok(Arc::clone(&self.0))
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_sealed_key_opens_at_the_start_and_lies_nowhere_in_plain_text() -> Result<()> {
     programs::build()?;
     let folder = tempfile::tempdir()?;
     let data = folder.path().join("data");
     let init = ["init", "--data", &data.display().to_string(), "--did", "did:web:office.example"].map(str::to_owned);
     programs::run("carnet-issuer", init, &[])?.ok()?;
-    let keys = Keys { data: data.clone(), over: folder.path().join("keys.toml") };
+    let keys = Keys { program: "carnet-issuer", data: data.clone(), over: folder.path().join("keys.toml") };
     let secret = || -> Result<Value> {
         let register: Value = serde_json::from_slice(&std::fs::read(data.join("keys.json"))?)?;
         Ok(register.pointer("/keys/0/secret").cloned().unwrap_or_default())
@@ -219,7 +314,7 @@ async fn a_change_of_keys_that_is_killed_is_done_or_not_done() -> Result<()> {
     // What is killed, the states before and after, and whether the document has it by then.
     let rotated = folder.path().join("rotated");
     copy(&base, &rotated)?;
-    Keys { data: rotated.clone(), over: keys.over.clone() }.run(&["rotate"])?.ok()?;
+    keys.at(&rotated).run(&["rotate"])?.ok()?;
     site.publish("office", &std::fs::read_to_string(rotated.join("did.json"))?);
     let changes: [(&[&str], &Path, &str, &str); 3] = [
         (&["rotate"], &base, "key-1 active", "key-1 active, key-2 next"),
@@ -230,14 +325,14 @@ async fn a_change_of_keys_that_is_killed_is_done_or_not_done() -> Result<()> {
     let mut done = 0;
     for (args, from, before, after) in changes {
         let whole = {
-            let keys = Keys { data: folder.path().join("whole"), over: keys.over.clone() };
+            let keys = keys.at(&folder.path().join("whole"));
             copy(from, &keys.data)?;
             let began = Instant::now();
             keys.run(args)?.ok()?;
             began.elapsed()
         };
         for _ in 0..kills.div_ceil(changes.len()) {
-            let keys = Keys { data: folder.path().join("cut"), over: keys.over.clone() };
+            let keys = keys.at(&folder.path().join("cut"));
             copy(from, &keys.data)?;
             let mut child = Command::new(programs::directory()?.join("carnet-issuer"))
                 .args(keys.command(args))

@@ -6,7 +6,7 @@
 
 use std::{
     path::{Path, PathBuf},
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, PoisonError, RwLock},
 };
 
 use carnet_core::{
@@ -102,6 +102,29 @@ impl From<Error> for TokenError {
     }
 }
 
+/// Which token, and what opens it.
+struct Access {
+    module: PathBuf,
+    label: String,
+    pin: AuthPin,
+}
+
+impl Access {
+    fn of(config: &KeysConfig) -> Result<Self, StartError> {
+        let module = config.module.clone().ok_or(TokenError::NotConfigured("module"))?;
+        let label = config.token.clone().ok_or(TokenError::NotConfigured("token"))?;
+        let pin = config.pin.as_ref().ok_or(TokenError::NotConfigured("pin"))?.read("PIN")?;
+        let pin = std::str::from_utf8(&pin).map_err(|_| TokenError::Pin("it is not UTF-8"))?;
+        Ok(Self { module, label, pin: AuthPin::from(pin) })
+    }
+
+    fn open(&self) -> Result<Token, TokenError> {
+        let context = load(&self.module)?;
+        let slot = slot(&context, &self.label)?;
+        Ok(Token { context, slot, pin: self.pin.clone() })
+    }
+}
+
 /// An open token.
 struct Token {
     context: Pkcs11,
@@ -110,16 +133,6 @@ struct Token {
 }
 
 impl Token {
-    fn open(config: &KeysConfig) -> Result<Self, StartError> {
-        let module = config.module.as_deref().ok_or(TokenError::NotConfigured("module"))?;
-        let label = config.token.as_deref().ok_or(TokenError::NotConfigured("token"))?;
-        let pin = config.pin.as_ref().ok_or(TokenError::NotConfigured("pin"))?.read("PIN")?;
-        let pin = std::str::from_utf8(&pin).map_err(|_| TokenError::Pin("it is not UTF-8"))?;
-        let context = load(module)?;
-        let slot = slot(&context, label)?;
-        Ok(Self { context, slot, pin: AuthPin::from(pin) })
-    }
-
     /// A session that is logged in. The login is the process's, so that a second one finds it there.
     fn session(&self, writing: bool) -> Result<Session, TokenError> {
         let session =
@@ -163,7 +176,7 @@ fn private_key(session: &Session, label: &str) -> Result<ObjectHandle, TokenErro
 /// # Errors
 /// [`TokenError`]; or the PIN could not be had.
 pub(super) fn generate(config: &KeysConfig, algorithm: Algorithm) -> Result<(String, PublicKey), StartError> {
-    let token = Token::open(config)?;
+    let token = Access::of(config)?.open()?;
     let session = token.session(true)?;
     // Drawn, so that what a power cut left in the token is in nobody's way.
     let label = format!("carnet-{:016x}", OsRng.next_u64());
@@ -267,9 +280,19 @@ fn sign(session: &Session, key: ObjectHandle, algorithm: Algorithm, message: &[u
 
 /// A key in a token, ready to sign.
 pub(super) struct TokenKey {
-    token: Token,
+    access: Access,
     label: String,
     public: PublicKey,
+    /// Read by those who sign, written by who opens the token anew.
+    open: RwLock<Open>,
+}
+
+/// A token as it was opened one time.
+struct Open {
+    /// How often it was opened.
+    generation: u64,
+    /// None while the token is away.
+    token: Option<Token>,
     /// Sessions that nobody uses right now, with the key as each sees it.
     spare: Mutex<Vec<(Session, ObjectHandle)>>,
 }
@@ -280,7 +303,8 @@ impl TokenKey {
     /// # Errors
     /// [`TokenError`]; or the PIN could not be had.
     pub(super) fn open(config: &KeysConfig, label: &str, public: &PublicKey) -> Result<Self, StartError> {
-        let token = Token::open(config)?;
+        let access = Access::of(config)?;
+        let token = access.open()?;
         let session = token.session(false)?;
         let key = private_key(&session, label)?;
         require_unextractable(&session, key)?;
@@ -288,20 +312,47 @@ impl TokenKey {
             TokenError::Failed(_) => TokenError::OtherKey(label.to_owned()),
             other => other,
         })?;
-        Ok(Self { token, label: label.to_owned(), public: public.clone(), spare: Mutex::new(vec![(session, key)]) })
+        let open = Open { generation: 0, token: Some(token), spare: Mutex::new(vec![(session, key)]) };
+        Ok(Self { access, label: label.to_owned(), public: public.clone(), open: RwLock::new(open) })
     }
 
-    fn signed(&self, message: &[u8]) -> Result<Vec<u8>, TokenError> {
+    /// Signs with the token as it is open; and which opening that was.
+    fn signed(&self, message: &[u8]) -> (u64, Result<Vec<u8>, TokenError>) {
+        let open = self.open.read().unwrap_or_else(PoisonError::into_inner);
+        (open.generation, open.signed(&self.label, self.public.algorithm(), message))
+    }
+
+    /// Opens the token anew, unless somebody has since the opening that failed. Modules do not find a token again that was
+    /// away, so that it is all done from the start, while nobody else is at it.
+    fn reopen(&self, failed: u64) -> Result<(), TokenError> {
+        let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
+        if open.generation != failed {
+            return Ok(());
+        }
+        open.spare.get_mut().unwrap_or_else(PoisonError::into_inner).clear();
+        if let Some(token) = open.token.take() {
+            // What is broken may not even end well.
+            token.context.finalize().ok();
+        }
+        open.token = Some(self.access.open()?);
+        open.generation = failed.wrapping_add(1);
+        Ok(())
+    }
+}
+
+impl Open {
+    fn signed(&self, label: &str, algorithm: Algorithm, message: &[u8]) -> Result<Vec<u8>, TokenError> {
         let spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let (session, key) = match spare {
             Some(spare) => spare,
             None => {
-                let session = self.token.session(false)?;
-                let key = private_key(&session, &self.label)?;
+                let token = self.token.as_ref().ok_or_else(|| TokenError::Failed("it is away".to_owned()))?;
+                let session = token.session(false)?;
+                let key = private_key(&session, label)?;
                 (session, key)
             }
         };
-        let signature = sign(&session, key, self.public.algorithm(), message)?;
+        let signature = sign(&session, key, algorithm, message)?;
         let mut spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
         if spare.len() < SPARE_SESSIONS {
             spare.push((session, key));
@@ -316,12 +367,13 @@ impl Signer for TokenKey {
     }
 
     fn sign(&self, message: &[u8]) -> Result<Vec<u8>, Problem> {
-        let signature = self.signed(message).or_else(|error| {
-            // A token that was away for a moment has closed the sessions; once more with a new one, and that is all.
-            tracing::warn!(%error, "the token did not sign; it is tried once more");
-            self.spare.lock().unwrap_or_else(PoisonError::into_inner).clear();
-            self.signed(message)
-        });
+        let signature = match self.signed(message) {
+            (_, Ok(signature)) => Ok(signature),
+            (generation, Err(error)) => {
+                tracing::warn!(%error, "the token did not sign; it is opened anew and tried once more");
+                self.reopen(generation).and_then(|()| self.signed(message).1)
+            }
+        };
         let signature = signature.map_err(|error| Problem::new(Code::ProofGeneration, error.to_string()))?;
         self.public
             .verify(message, &signature)
