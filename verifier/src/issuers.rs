@@ -22,7 +22,7 @@ use carnet_fetch::{DidCache, HttpsFetcher};
 
 use crate::{
     store::TrustStore,
-    trust::{Ground, NOT_CONFIGURED, Trust},
+    trust::{Ground, Grounds, NOT_CONFIGURED, Trust},
 };
 
 /// How often it is looked in the background whether a document is due, and how soon a missing one is tried again.
@@ -117,6 +117,8 @@ pub(crate) struct IssuersAt<'a> {
     now: Timestamp,
 }
 
+const STRANGER: &str = "This verifier does not accept this type from that issuer.";
+
 /// One verdict's questions about issuers, with their answers.
 pub(crate) struct Judging<'a> {
     issuers: &'a Issuers,
@@ -127,9 +129,14 @@ pub(crate) struct Judging<'a> {
 }
 
 impl Judging<'_> {
-    /// Why each issuer was accepted or refused, in the order of the questions.
-    pub(crate) fn into_grounds(self) -> Vec<Ground> {
-        self.grounds.into_inner().unwrap_or_else(PoisonError::into_inner)
+    /// Why each issuer was accepted or refused.
+    pub(crate) fn into_grounds(self) -> Grounds {
+        let stranger = match &self.list {
+            None => Ground::nobody("", NOT_CONFIGURED, STRANGER),
+            Some(Err(problem)) => Ground::nobody("", problem.code.as_str(), &problem.detail),
+            Some(Ok(list)) => Ground::stranger(list.contents().sequence),
+        };
+        Grounds { asked: self.grounds.into_inner().unwrap_or_else(PoisonError::into_inner), stranger }
     }
 
     fn ground(&self, held: &Held) -> Ground {
@@ -138,7 +145,7 @@ impl Judging<'_> {
             return Ground::configured(issuer, name);
         }
         match &self.list {
-            None => Ground::nobody(name, NOT_CONFIGURED, "This verifier does not accept this type from that issuer."),
+            None => Ground::nobody(name, NOT_CONFIGURED, STRANGER),
             Some(Err(problem)) => Ground::nobody(name, problem.code.as_str(), &problem.detail),
             Some(Ok(list)) => {
                 let limiting = self.issuers.limiting.get(name).cloned().unwrap_or_default();

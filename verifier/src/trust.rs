@@ -15,7 +15,8 @@ use carnet_core::{
     did::{Did, Resolve},
     json::{self, Limits},
     time::Timestamp,
-    trust::list::{Accreditation, Operators, Pinned, Seen, TrustList, Why},
+    trust::list::{Accreditation, Operators, Pinned, Rule, Seen, TrustList, Why},
+    verify::{Check, CheckName, Outcome, Report},
 };
 use carnet_fetch::{DidCache, HttpsFetcher};
 use carnet_service::config::{StartError, refused};
@@ -285,6 +286,7 @@ pub(crate) struct Ground {
     pub(crate) query_id: String,
     pub(crate) accepted: bool,
     pub(crate) decided_by: DecidedBy,
+    /// Empty where nothing of the credential was looked at, since its issuer is a stranger.
     pub(crate) credential_type: String,
     /// The issuer's DID; empty for one that neither configuration nor list has.
     pub(crate) issuer: String,
@@ -301,7 +303,40 @@ pub(crate) struct Ground {
     pub(crate) accreditation: String,
 }
 
+/// Why the issuers of one answer were accepted or refused.
+pub(crate) struct Grounds {
+    /// Those that were asked about, in the order of their `issuer_trust` checks.
+    pub(crate) asked: Vec<Ground>,
+    /// What counts for an issuer whose document was not looked up, since neither configuration nor list has it.
+    pub(crate) stranger: Ground,
+}
+
+impl Grounds {
+    /// One for each credential of a report whose issuer was asked about or was a stranger, in the report's order.
+    pub(crate) fn of(self, report: &Report) -> Vec<Ground> {
+        let Self { asked, stranger } = self;
+        let mut asked = asked.into_iter();
+        let ground = |check: &Check| match (check.name, &check.outcome) {
+            (CheckName::IssuerTrust, _) => asked.next().map(|ground| ground.of_query(&check.about)),
+            // Where the key is looked up depends on the format.
+            (CheckName::IssuerKey | CheckName::Proof, Outcome::Failed(problem))
+                if problem.code == Code::IssuerUntrusted =>
+            {
+                Some(stranger.clone().of_query(&check.about))
+            }
+            _ => None,
+        };
+        report.checks().iter().filter_map(ground).collect()
+    }
+}
+
 impl Ground {
+    /// The list of this number has no entry for it.
+    pub(crate) fn stranger(sequence: u64) -> Self {
+        let rule = Rule::NotListed;
+        Self { decided_by: DecidedBy::TrustList, sequence, ..Self::nobody("", rule.as_str(), rule.meaning()) }
+    }
+
     /// The configuration names the issuer for the type.
     pub(crate) fn configured(issuer: &str, credential_type: &str) -> Self {
         let meaning = "The verifier's configuration names it for this type.";

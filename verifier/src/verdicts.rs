@@ -12,14 +12,14 @@ use carnet_core::{
     receipt::ShownThreshold,
     secure::sd_jwt::{ClaimPath, Step},
     time::Timestamp,
-    verify::{Answer, CheckName, Held, Outcome as CoreOutcome, Report, Seen, Verified},
+    verify::{Answer, Held, Outcome as CoreOutcome, Report, Seen, Verified},
     wipe,
 };
 use carnet_spec::Keep;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::trust::Ground;
+use crate::trust::{Ground, Grounds};
 
 /// What came of verifying: named checks, codes, and the paths that were shown. Never a claim's value.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -140,10 +140,9 @@ impl Verdict {
         }
     }
 
-    /// The same with why each issuer was accepted or refused, in the order in which `report` has the checks of it.
-    pub(crate) fn on_grounds(mut self, report: &Report, grounds: Vec<Ground>) -> Self {
-        let checks = report.checks().iter().filter(|check| check.name == CheckName::IssuerTrust);
-        self.grounds = checks.zip(grounds).map(|(check, ground)| ground.of_query(&check.about)).collect();
+    /// The same with why each issuer was accepted or refused.
+    pub(crate) fn on_grounds(mut self, report: &Report, grounds: Grounds) -> Self {
+        self.grounds = grounds.of(report);
         self
     }
 
@@ -245,7 +244,7 @@ fn summary(seen: &Seen, query: &Query) -> Summary {
 
 impl Judged {
     /// [`Verdict::on_grounds`]
-    pub(crate) fn on_grounds(self, report: &Report, grounds: Vec<Ground>) -> Self {
+    pub(crate) fn on_grounds(self, report: &Report, grounds: Grounds) -> Self {
         Self { verdict: self.verdict.on_grounds(report, grounds), ..self }
     }
 }

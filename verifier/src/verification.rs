@@ -14,7 +14,7 @@ use carnet_spec::Catalogue;
 use crate::{
     error::Error,
     issuers::Issuers,
-    trust::Ground,
+    trust::Grounds,
     verdicts::{Disclosed, Judged, Verdict},
 };
 
@@ -95,7 +95,7 @@ impl Verification {
     }
 
     /// Runs the pipeline, and says why each issuer was accepted or refused.
-    fn with_environment<T>(&self, now: Timestamp, run: impl FnOnce(&Environment<'_>) -> T) -> (T, Vec<Ground>) {
+    fn with_environment<T>(&self, now: Timestamp, run: impl FnOnce(&Environment<'_>) -> T) -> (T, Grounds) {
         let suites: Vec<&dyn Cryptosuite> = self.suites.iter().map(AsRef::as_ref).collect();
         let judging = self.issuers.judging(now);
         let ran = run(&Environment {

@@ -92,6 +92,7 @@ fn authority(authority: i32) -> &'static str {
 pub(super) fn decision_text(decision: &IssuerDecision) -> String {
     let IssuerDecision { credential_type, issuer, rule, meaning, sequence, entry, accreditation, .. } = decision;
     let verdict = if decision.accepted { "accepted" } else { "refused" };
+    let credential_type = if credential_type.is_empty() { "A credential" } else { credential_type };
     let issuer = if issuer.is_empty() { "an issuer that nobody lists" } else { issuer };
     let mut text = format!("{credential_type} from {issuer}: {verdict}. {meaning}\n  rule           {rule}\n");
     let by = match (authority(decision.decided_by), sequence) {

@@ -3,8 +3,9 @@
 use std::{path::PathBuf, time::Duration};
 
 use carnet_core::{
-    did::{Did, DidUrl},
+    did::{Did, DidUrl, Purpose},
     keys::{SecretKey, Signer as _},
+    secure::data_integrity::{ProofOptions, eddsa_jcs::EddsaJcs2022, secure},
     time::Timestamp,
     trust::list::{Accreditation, Contents, EarlierCredentials, Entry, TrustList, Withdrawal},
 };
@@ -152,6 +153,34 @@ async fn row_68_an_issuer_that_is_not_listed_for_the_type() {
     let refused = decision(&stranger, &["rightToWork"]).await;
     // Of somebody who is not listed nothing is kept.
     assert_eq!((refused.rule.as_str(), refused.issuer.as_str()), ("not_listed", ""));
+}
+
+#[tokio::test]
+async fn a_stranger_on_the_web_is_not_looked_up_and_said_to_be_one() {
+    let desk = Desk::open();
+    let world = desk.world().await;
+    let mut document = world.document();
+    document.insert("issuer".into(), "did:web:stranger.example".into());
+    let options = ProofOptions {
+        verification_method: "did:web:stranger.example#key-1",
+        purpose: Purpose::AssertionMethod,
+        created: None,
+        expires: None,
+        challenge: None,
+        domain: None,
+    };
+    let bytes =
+        Value::from(secure(&document, &EddsaJcs2022, &options, &world.issuer).unwrap()).to_string().into_bytes();
+    let ground = async || {
+        let (verdict, _) = world.verifier.verify_credential(bytes.clone(), now()).await.unwrap();
+        let [ground] = verdict.grounds() else { panic!("{verdict:?}") };
+        assert_eq!((ground.accepted, ground.issuer.as_str(), ground.credential_type.as_str()), (false, "", ""));
+        (ground.rule.clone(), ground.sequence)
+    };
+    assert_eq!(ground().await, ("trust_list_invalid".to_owned(), 0));
+    desk.put(&desk.list(&contents(&world, vec![accreditation()]), 30));
+    refresh(&world).await;
+    assert_eq!(ground().await, ("not_listed".to_owned(), 1));
 }
 
 #[tokio::test]
