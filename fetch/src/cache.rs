@@ -8,7 +8,7 @@ use std::{
 
 use carnet_core::{
     Code, Problem,
-    did::{Did, DidDocument, Resolve, SelfContained},
+    did::{Did, DidDocument, Resolve, SelfContained, webvh::Log},
     time::Timestamp,
 };
 
@@ -23,7 +23,10 @@ pub const MAX_STALE: Duration = Duration::from_secs(86_400);
 
 #[derive(Debug, Clone)]
 struct Entry {
-    document: Arc<DidDocument>,
+    /// A log that was verified may say that there is no document any more.
+    document: Result<Arc<DidDocument>, Problem>,
+    /// Of a did:webvh DID: what its next log has to follow.
+    log: Option<Arc<Log>>,
     /// By the calendar and not by a monotonic clock, which stands still while a machine sleeps.
     at: Timestamp,
 }
@@ -41,22 +44,35 @@ impl DidCache {
     /// Puts a document in, as if it had been fetched at that time.
     pub fn insert(&self, did: &Did, document: Arc<DidDocument>, at: Timestamp) {
         let mut entries = self.entries.write().unwrap_or_else(PoisonError::into_inner);
-        if entries.len() >= CAPACITY && !entries.contains_key(did) {
-            let oldest = entries.iter().min_by_key(|(_, entry)| entry.at).map(|(did, _)| did.clone());
-            if let Some(oldest) = oldest {
-                entries.remove(&oldest);
-            }
+        put(&mut entries, did, Entry { document: Ok(document), log: None, at });
+    }
+
+    /// Puts a log in, as if it had been fetched at that time, in place of the one that it follows.
+    ///
+    /// # Errors
+    /// `did_log_forked`: it does not go on from the one that is there, which stays.
+    pub fn insert_log(&self, log: Log, at: Timestamp) -> Result<(), Problem> {
+        let mut entries = self.entries.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(before) = entries.get(log.did()).and_then(|entry| entry.log.as_ref()) {
+            log.require_follows(before)?;
         }
-        entries.insert(did.clone(), Entry { document, at });
+        let did = log.did().clone();
+        put(&mut entries, &did, Entry { document: log.document(), log: Some(Arc::new(log)), at });
+        Ok(())
     }
 
     /// Fetches one DID's document unless it is self-contained, or cached and younger than `max_age`.
     ///
     /// # Errors
-    /// What [`HttpsFetcher::did_web`] refuses; the document that was there stays.
+    /// What [`HttpsFetcher::did_web`] and [`HttpsFetcher::did_webvh`] refuse, and `did_log_forked` (a log that does not
+    /// go on from the one that was fetched before); the document that was there stays.
     pub async fn refresh(&self, fetcher: &HttpsFetcher, did: &Did, max_age: Duration) -> Result<(), Problem> {
         if matches!(did.method(), "key" | "jwk") || self.is_fresh(did, max_age) {
             return Ok(());
+        }
+        if did.method() == "webvh" {
+            let fetched = now();
+            return self.insert_log(fetcher.did_webvh(did, fetched).await?, fetched);
         }
         let document = fetcher.did_web(did).await?;
         self.insert(did, document, now());
@@ -66,11 +82,11 @@ impl DidCache {
     /// What [`Resolve::resolve`] answers at an instant.
     ///
     /// # Errors
-    /// `did_unresolved`: it was never fetched, or not for longer than [`MAX_STALE`]; `did_unsupported`.
+    /// `did_unresolved`: it was never fetched, or not for longer than [`MAX_STALE`]; `did_deactivated`; `did_unsupported`.
     pub fn resolve_at(&self, did: &Did, now: Timestamp) -> Result<Arc<DidDocument>, Problem> {
         match did.method() {
             "key" | "jwk" => return SelfContained.resolve(did),
-            "web" => {}
+            "web" | "webvh" => {}
             _ => return Err(Code::DidUnsupported.into()),
         }
         let unresolved = |why: &str| Problem::new(Code::DidUnresolved, format!("the document of {did} {why}"));
@@ -79,13 +95,27 @@ impl DidCache {
         if apart(now, entry.at) > MAX_STALE {
             return Err(unresolved("could not be fetched again for a day"));
         }
-        Ok(Arc::clone(&entry.document))
+        entry.document.clone()
     }
 
     fn is_fresh(&self, did: &Did, max_age: Duration) -> bool {
         let entries = self.entries.read().unwrap_or_else(PoisonError::into_inner);
-        entries.get(did).is_some_and(|entry| apart(now(), entry.at) < max_age)
+        entries.get(did).is_some_and(|entry| {
+            // A controller may want it looked at more often than the caller would.
+            let ttl = entry.log.as_ref().map_or(max_age, |log| Duration::from_secs(log.ttl()));
+            apart(now(), entry.at) < max_age.min(ttl)
+        })
     }
+}
+
+fn put(entries: &mut HashMap<Did, Entry>, did: &Did, entry: Entry) {
+    if entries.len() >= CAPACITY && !entries.contains_key(did) {
+        let oldest = entries.iter().min_by_key(|(_, entry)| entry.at).map(|(did, _)| did.clone());
+        if let Some(oldest) = oldest {
+            entries.remove(&oldest);
+        }
+    }
+    entries.insert(did.clone(), entry);
 }
 
 impl Resolve for DidCache {

@@ -4,8 +4,12 @@ use std::{collections::BTreeSet, error::Error, sync::Arc, time::Duration};
 
 use carnet_core::{
     Code, Problem,
-    did::{Did, DidDocument},
+    did::{
+        Did, DidDocument,
+        webvh::{self, Chain, Log},
+    },
     json::{self, Limits},
+    time::Timestamp,
 };
 use reqwest::{Client, Response, StatusCode, header::ACCEPT, redirect::Policy};
 use rustls::{
@@ -37,7 +41,10 @@ impl Default for FetchOptions {
     }
 }
 
-/// Fetches did:web documents. Cheap to clone; clones share their connections.
+/// How far the last entry of a log may be ahead of this clock, in seconds.
+const SKEW: i64 = 60;
+
+/// Fetches did:web documents and did:webvh logs. Cheap to clone; clones share their connections.
 #[derive(Debug, Clone)]
 pub struct HttpsFetcher {
     client: Client,
@@ -87,6 +94,21 @@ impl HttpsFetcher {
         DidDocument::parse(did, &document).map(Arc::new)
     }
 
+    /// Fetches the log of a did:webvh DID, and its witness file if the log needs one, and verifies all of it.
+    ///
+    /// # Errors
+    /// What [`HttpsFetcher::bytes`], [`Chain::verify`] and [`Chain::witnessed`] refuse.
+    pub async fn did_webvh(&self, did: &Did, now: Timestamp) -> Result<Log, Problem> {
+        let log = self.bytes(&webvh::url(did)?, "text/jsonl", webvh::MAX_BYTES).await?;
+        let chain = Chain::verify(did, &log, now, SKEW)?;
+        let witnesses = if chain.wants_witnesses() {
+            Some(self.bytes(&webvh::witness_url(did)?, "application/json", webvh::MAX_WITNESS_BYTES).await?)
+        } else {
+            None
+        };
+        chain.witnessed(witnesses.as_deref(), now, SKEW)
+    }
+
     /// Fetches what is at an https URL, under the same rules as a DID's document, with at most `max_bytes`. `accept` are
     /// media types. For URLs that a configuration names, never for one that a stranger sent.
     ///
@@ -114,7 +136,7 @@ fn parse_url(text: &str) -> Result<Url, Problem> {
     }
     match url.host() {
         Some(Host::Domain(_)) => Ok(url),
-        _ => Err(Problem::new(Code::AddressForbidden, "a did:web DID names a host, not an IP address")),
+        _ => Err(Problem::new(Code::AddressForbidden, "a DID names a host, not an IP address")),
     }
 }
 

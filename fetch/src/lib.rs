@@ -1,4 +1,4 @@
-//! Fetching DID documents over HTTPS, with a time limit, a size limit and no way into private networks.
+//! Fetching DID documents and their logs over HTTPS, with a time limit, a size limit and no way into private networks.
 
 mod address;
 mod cache;

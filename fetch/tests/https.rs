@@ -6,12 +6,19 @@
     reason = "a test may fail by panicking"
 )]
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use carnet_core::{
     Code, Problem,
-    did::{Did, DidDocument, Resolve as _},
-    keys::{Algorithm, SecretKey, Signer as _},
+    did::{
+        Did, DidDocument, Purpose, Resolve as _,
+        webvh::{self, Chain, Change, Inception, Log},
+    },
+    keys::{Algorithm, PublicKey, SecretKey, Signer as _},
     time::Timestamp,
 };
 use carnet_fetch::{DidCache, FetchOptions, HttpsFetcher, MAX_STALE};
@@ -32,7 +39,12 @@ enum Answer {
     Endless(usize),
     /// Sends the head and one byte a time, never to the end.
     Slow,
+    /// Sends what is at that path of the site now.
+    Files(Files),
 }
+
+/// What a site serves, by path; it can change.
+type Files = Arc<Mutex<BTreeMap<&'static str, String>>>;
 
 struct Site {
     did: Did,
@@ -81,10 +93,17 @@ async fn serve(answer: impl Fn(&Did) -> Answer) -> Site {
                 let Ok(mut stream) = acceptor.accept(socket).await else { return };
                 let mut request = [0_u8; 2048];
                 let n = stream.read(&mut request).await.unwrap();
-                assert!(request[..n].starts_with(b"GET /.well-known/did.json HTTP/1.1\r\n"));
+                let asked = str::from_utf8(&request[..n]).unwrap();
+                let path = asked.strip_prefix("GET ").unwrap().split(' ').next().unwrap();
+                assert!(path == "/.well-known/did.json" || matches!(answer, Answer::Files(_)));
                 // A client that has enough hangs up, which is no failure of the server.
                 match answer {
                     Answer::Send(text) => drop(stream.write_all(text.as_bytes()).await),
+                    Answer::Files(files) => {
+                        let found = files.lock().unwrap().get(path).map(|body| ok(body));
+                        let none = "HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n".to_owned();
+                        drop(stream.write_all(found.unwrap_or(none).as_bytes()).await);
+                    }
                     Answer::Endless(bytes) => {
                         let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n").await;
                         let _ = stream.write_all(&vec![b' '; bytes]).await;
@@ -231,4 +250,117 @@ async fn did_key_and_did_jwk_need_no_network_and_other_methods_are_refused() {
     let other = Did::parse("did:example:abc").unwrap();
     assert_eq!(cache.resolve(&other).unwrap_err().code, Code::DidUnsupported);
     assert_eq!(cache.refresh(&fetcher, &other, Duration::ZERO).await.unwrap_err().code, Code::DidUnsupported);
+}
+
+const LOG: &str = "/.well-known/did.jsonl";
+/// Long ago, so that every log made from it is of the past.
+const START: Timestamp = Timestamp::from_unix(1_760_000_000);
+
+/// A did:webvh issuer whose site serves its log.
+struct Historian {
+    site: Site,
+    files: Files,
+    update: SecretKey,
+    did: Did,
+    text: String,
+}
+
+impl Historian {
+    async fn new() -> Self {
+        let files = Files::default();
+        let site = serve(|_| Answer::Files(Arc::clone(&files))).await;
+        let update = SecretKey::generate(Algorithm::EdDsa, &mut rand_core::OsRng);
+        let place = site.did.id().to_owned();
+        let inception = Inception { place: &place, at: START, update: &update, next: &[], ttl: None };
+        let (did, text) = webvh::create(&inception, &|did| rendered(did, "key-1")).unwrap();
+        let historian = Self { site, files, update, did, text };
+        historian.publish(&historian.text);
+        historian
+    }
+
+    fn publish(&self, text: &str) {
+        self.files.lock().unwrap().insert(LOG, text.to_owned());
+    }
+
+    fn log(&self, text: &str) -> Log {
+        Chain::verify(&self.did, text.as_bytes(), START.plus(1_000), 0).unwrap().witnessed(None, START, 0).unwrap()
+    }
+
+    /// The log with a document that has one new key of that name.
+    fn with(&self, name: &str, seconds: i64, deactivate: bool) -> String {
+        let state = rendered(&self.did, name);
+        let change = Change { at: START.plus(seconds), state: &state, update_keys: None, next: None, deactivate };
+        webvh::append(&self.log(&self.text), &self.text, &change, &self.update).unwrap()
+    }
+
+    fn key(&self, cache: &DidCache, name: &str) -> Result<PublicKey, Problem> {
+        cache.resolve(&self.did)?.key_for(&self.did.with_fragment(name)?, Purpose::AssertionMethod)
+    }
+}
+
+fn rendered(did: &Did, name: &str) -> serde_json::Value {
+    let key = SecretKey::generate(Algorithm::EdDsa, &mut rand_core::OsRng);
+    DidDocument::render(did, &[(name.to_owned(), key.public_key())])
+}
+
+#[tokio::test]
+async fn a_log_is_fetched_and_must_go_on_from_the_one_before() {
+    let mut issuer = Historian::new().await;
+    let fetcher = HttpsFetcher::new(options(&issuer.site)).unwrap();
+    let cache = DidCache::default();
+    assert_eq!(cache.resolve(&issuer.did).unwrap_err().code, Code::DidUnresolved);
+    let look = || cache.refresh(&fetcher, &issuer.did, Duration::ZERO);
+    look().await.unwrap();
+    issuer.key(&cache, "key-1").unwrap();
+
+    let (first, second, fork) = (issuer.text.clone(), issuer.with("key-2", 10, false), issuer.with("key-9", 10, false));
+    issuer.publish(&second);
+    look().await.unwrap();
+    issuer.key(&cache, "key-2").unwrap();
+    assert_eq!(issuer.key(&cache, "key-1").unwrap_err().code, Code::MethodUnknown);
+    let whole = cache.resolve(&issuer.did).unwrap().with_history();
+    whole.key_for(&issuer.did.with_fragment("key-1").unwrap(), Purpose::AssertionMethod).unwrap();
+
+    // Older, or otherwise continued by one who has the update key: what was seen stays.
+    for other in [&first, &fork] {
+        issuer.publish(other);
+        assert_eq!(look().await.unwrap_err().code, Code::DidLogForked);
+        issuer.key(&cache, "key-2").unwrap();
+    }
+    // Who had not seen the first one has nothing to hold the other against.
+    let stranger = DidCache::default();
+    stranger.refresh(&fetcher, &issuer.did, Duration::ZERO).await.unwrap();
+    issuer.key(&stranger, "key-9").unwrap();
+
+    // Damaged, or of another DID: as well.
+    issuer.publish(&second.replace("key-2", "key-3"));
+    assert_eq!(look().await.unwrap_err().code, Code::DidLogInvalid);
+    issuer.publish(&Historian::new().await.text);
+    assert_eq!(look().await.unwrap_err().code, Code::DidLogInvalid);
+    issuer.key(&cache, "key-2").unwrap();
+
+    // Given up, it has no document at once, and not after a day.
+    issuer.publish(&second);
+    look().await.unwrap();
+    issuer.text = second;
+    issuer.publish(&issuer.with("key-2", 20, true));
+    cache.refresh(&fetcher, &issuer.did, Duration::ZERO).await.unwrap();
+    assert_eq!(cache.resolve(&issuer.did).unwrap_err().code, Code::DidDeactivated);
+}
+
+#[tokio::test]
+async fn a_log_has_its_own_limit_and_the_same_rules() {
+    let issuer = Historian::new().await;
+    let get = async |options: FetchOptions| {
+        let fetcher = HttpsFetcher::new(options).unwrap();
+        fetcher.did_webvh(&issuer.did, START).await
+    };
+    // The limit of documents is not that of logs.
+    get(FetchOptions { max_bytes: 10, ..options(&issuer.site) }).await.unwrap();
+    let nowhere = FetchOptions { private_hosts: [].into(), ..options(&issuer.site) };
+    assert_eq!(get(nowhere).await.unwrap_err().code, Code::AddressForbidden);
+    issuer.publish(&" ".repeat(webvh::MAX_BYTES + 1));
+    assert_eq!(get(options(&issuer.site)).await.unwrap_err().code, Code::TooLarge);
+    issuer.files.lock().unwrap().clear();
+    assert_eq!(get(options(&issuer.site)).await.unwrap_err().code, Code::DidUnresolved);
 }
