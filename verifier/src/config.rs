@@ -105,8 +105,10 @@ impl VerifierConfig {
         for entry in &self.issuers {
             let did =
                 Did::parse(&entry.did).map_err(|problem| refused(format!("issuers: {}: {problem}", entry.did)))?;
-            if !matches!(did.method(), "web" | "jwk" | "key") {
-                return Err(refused(format!("issuers: {did}: only did:web, did:jwk and did:key are supported")));
+            if !matches!(did.method(), "web" | "webvh" | "jwk" | "key") {
+                return Err(refused(format!(
+                    "issuers: {did}: only did:web, did:webvh, did:jwk and did:key are supported"
+                )));
             }
             if entry.types.is_empty() {
                 return Err(refused(format!("issuers: {did} is accepted for no type; name one")));

@@ -67,7 +67,7 @@ impl Issuers {
         let listed = list.iter().flat_map(|list| &list.contents().issuers);
         let known = |name: &String| self.limiting.contains_key(name);
         let listed = listed.filter(|entry| entry.accreditations.iter().any(|held| held.types.iter().any(known)));
-        let supported = |did: &Did| matches!(did.method(), "web" | "jwk" | "key");
+        let supported = |did: &Did| matches!(did.method(), "web" | "webvh" | "jwk" | "key");
         let listed = listed.filter_map(|entry| Did::parse(&entry.id).ok()).filter(supported);
         self.types.keys().cloned().chain(listed).collect()
     }
