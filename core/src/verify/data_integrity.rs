@@ -10,7 +10,7 @@ use super::{
 use crate::{
     Code, Problem,
     credential::Credential,
-    did::{DidUrl, Purpose},
+    did::{DidUrl, Purpose, WithHistory},
     json::{self, Limits},
     keys::PublicKey,
     presentation::Presentation,
@@ -133,7 +133,9 @@ fn verify(
             now: env.now,
             skew: env.skew,
         };
-        verify_proofs(document, env.suites, env.resolver, &expected).map(|verified| (format, verified))
+        // Credentials outlive the key that signed them.
+        let resolver = WithHistory(env.resolver);
+        verify_proofs(document, env.suites, &resolver, &expected).map(|verified| (format, verified))
     });
     let (format, payload) = report.note(CheckName::Proof, about, proved)?;
     let payload = Opened(payload);

@@ -6,7 +6,7 @@ use super::{Asked, CheckName, Environment, Held, Report, Seen, common::Opened};
 use crate::{
     Code, Problem, at_least,
     credential::{CONTEXT_V2, Credential},
-    did::{self, Did, Purpose},
+    did::{self, Did, Purpose, Resolve as _},
     keys::PublicKey,
     secure::{
         jose::{KeyRef, numeric_date},
@@ -135,7 +135,12 @@ fn issuer_key(token: &SdJwt, format: &str, env: &Environment<'_>) -> Result<Publ
     if url.did().as_str() != issuer {
         return Err(Problem::new(Code::MethodOfOther, "kid names a key of another party than the issuer"));
     }
-    let document = env.resolver.resolve(url.did())?;
+    // Credentials outlive the key that signed them.
+    let document = did::WithHistory(env.resolver).resolve(url.did())?;
+    let made = numeric_date(payload, "iat")?;
+    if document.retired(&url).zip(made).is_some_and(|(retired, made)| made > retired.plus(env.skew)) {
+        return Err(Problem::new(Code::KeyInvalid, "the issuer's key was retired before the credential was made"));
+    }
     if document.expires(&url).is_some_and(|end| env.now > end) {
         return Err(Problem::new(Code::KeyInvalid, "the issuer's key is past its own end"));
     }

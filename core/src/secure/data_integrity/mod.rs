@@ -157,6 +157,13 @@ pub fn verify(
         if controller.expires(&url).is_some_and(|end| end.plus(expected.skew) <= expected.now) {
             return Err(Problem::new(Code::KeyInvalid, "the verification method is past its end"));
         }
+        let retired = controller.retired(&url).map(|at| at.plus(expected.skew));
+        if retired.zip(time(proof, "created")?).is_some_and(|(retired, created)| created > retired) {
+            return Err(Problem::new(
+                Code::KeyInvalid,
+                "the verification method was retired before the proof was made",
+            ));
+        }
         let earlier = earlier(proof, &proofs)?;
         let input = if earlier.is_empty() {
             suite.verify(&unsecured, proof, &key)?

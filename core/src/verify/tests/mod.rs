@@ -20,6 +20,7 @@ use crate::{
 };
 
 mod data_integrity;
+mod history;
 mod sd_jwt;
 mod thresholds;
 

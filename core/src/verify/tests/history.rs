@@ -1,0 +1,110 @@
+//! An issuer whose DID proves its history: what it signed with a key that it has no more goes on verifying.
+
+use std::sync::Arc;
+
+use super::*;
+use crate::{
+    did::{
+        DidDocument, Purpose, Resolve,
+        webvh::{self, Chain, Change, Inception},
+    },
+    secure::data_integrity::{ProofOptions, secure},
+};
+
+struct One(Arc<DidDocument>);
+
+impl Resolve for One {
+    fn resolve(&self, _: &Did) -> Result<Arc<DidDocument>, Problem> {
+        Ok(Arc::clone(&self.0))
+    }
+}
+
+/// When the first key left the document.
+const ROTATED: &str = "2026-06-01T00:00:00Z";
+
+/// An issuer of `world`'s key, under `key-1`, which gave way to another on the first of June: its DID and its document.
+fn issuer(world: &World, revoked: bool) -> (Did, One) {
+    let update = SecretKey::generate(Algorithm::EdDsa, &mut OsRng);
+    let start = Timestamp::parse("2026-01-01T00:00:00Z").unwrap();
+    let next = SecretKey::generate(Algorithm::EdDsa, &mut OsRng).public_key();
+    let inception = Inception { place: "university.example", at: start, update: &update, next: &[], ttl: None };
+    let own = ("key-1".to_owned(), world.issuer.public_key());
+    let first = |did: &Did| {
+        let mut state = DidDocument::render(did, std::slice::from_ref(&own));
+        if revoked {
+            state["verificationMethod"][0]["revoked"] = json!("2026-05-01T00:00:00Z");
+        }
+        state
+    };
+    let (did, text) = webvh::create(&inception, &first).unwrap();
+    let read =
+        |text: &str| Chain::verify(&did, text.as_bytes(), world.now, 0).unwrap().witnessed(None, world.now, 0).unwrap();
+    let state = DidDocument::render(&did, &[("key-2".to_owned(), next)]);
+    let at = Timestamp::parse(ROTATED).unwrap();
+    let change = Change { at, state: &state, update_keys: None, next: None, deactivate: false };
+    let text = webvh::append(&read(&text), &text, &change, &update).unwrap();
+    let document = One(read(&text).document().unwrap());
+    (did, document)
+}
+
+/// A credential by key-1 of that issuer, made at that time, verified in both forms.
+fn verified(revoked: bool, made: Timestamp) -> [(Report, Option<Verified<Held>>); 2] {
+    let world = World::new();
+    let (did, resolver) = issuer(&world, revoked);
+    let kid = format!("{did}#key-1");
+    let mut document = world.document();
+    document.insert("issuer".into(), did.as_str().into());
+    let options = ProofOptions {
+        verification_method: &kid,
+        purpose: Purpose::AssertionMethod,
+        created: Some(made),
+        expires: None,
+        challenge: None,
+        domain: None,
+    };
+    let embedded = serde_json::to_vec(&secure(&document, &EddsaJcs2022, &options, &world.issuer).unwrap()).unwrap();
+    let mut payload = document;
+    payload.insert("iat".into(), made.unix().into());
+    let options = IssueOptions {
+        typ: "vc+sd-jwt",
+        kid: &kid,
+        holder: None,
+        disclosable: &[],
+        ordered: &[],
+        decoys_to_multiple_of: 1,
+    };
+    let token = issue(&payload, &options, &world.issuer, &mut OsRng).unwrap();
+    let issuers = Only(did.to_string());
+    let environment = Environment {
+        now: world.now,
+        skew: 60,
+        resolver: &resolver,
+        suites: &[&EddsaJcs2022],
+        issuers: &issuers,
+        types: &OneType,
+    };
+    [credential(&embedded, &environment), credential(token.as_bytes(), &environment)]
+}
+
+#[test]
+fn a_credential_by_a_key_of_an_earlier_version_verifies() {
+    let rotated = Timestamp::parse(ROTATED).unwrap();
+    for made in [rotated.plus(-86_400), rotated.plus(-1), rotated, rotated.plus(60)] {
+        for result in verified(false, made) {
+            accepted(result);
+        }
+    }
+    // That key can have made nothing later, whoever says so.
+    for made in [rotated.plus(61), rotated.plus(361), rotated.plus(86_400)] {
+        for result in verified(false, made) {
+            refused(result, Code::KeyInvalid);
+        }
+    }
+}
+
+#[test]
+fn a_key_that_an_earlier_version_revoked_verifies_nothing() {
+    for result in verified(true, Timestamp::parse("2026-02-01T00:00:00Z").unwrap()) {
+        refused(result, Code::KeyInvalid);
+    }
+}
