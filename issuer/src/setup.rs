@@ -7,8 +7,9 @@ use std::{
 };
 
 use carnet_core::{
-    did::{Did, DidDocument, web},
-    keys::Algorithm,
+    Problem,
+    did::{Did, DidDocument, web, webvh},
+    keys::{Algorithm, PublicKey},
 };
 use carnet_service::{
     config::StartError,
@@ -26,7 +27,7 @@ const STAFF_FILE: &str = "staff-token.sha256";
 /// What `init` made.
 pub(crate) struct Made {
     pub(crate) did: Did,
-    /// The DID document.
+    /// What has to be published: the DID document, or the log that it is in.
     pub(crate) document: PathBuf,
     /// Where it has to be published.
     pub(crate) publish_at: String,
@@ -37,7 +38,7 @@ pub(crate) struct Made {
 /// Makes a data directory. Nothing that exists is overwritten.
 ///
 /// # Errors
-/// The DID is not a did:web, the directory is in use, or a file cannot be written.
+/// The DID is neither a did:web nor a place for a did:webvh, the directory is in use, or a file cannot be written.
 pub(crate) async fn init(
     data: &Path,
     did: &str,
@@ -45,18 +46,32 @@ pub(crate) async fn init(
     algorithm: Algorithm,
     place: &KeyPlace,
 ) -> Result<Made, StartError> {
-    let did = Did::parse(did).and_then(|did| web::url(&did).map(|url| (did, url)));
-    let (did, publish_at) = did.map_err(|problem| {
+    let refused = |problem: Problem| {
         StartError::new(
             format!("the DID is refused: {problem}"),
-            "give a did:web whose host you control, such as did:web:university.example",
+            "give a did:web whose host you control, such as did:web:university.example; or did:webvh:university.example, \
+             and its identifier is added",
         )
-    })?;
-    create_directory(data)?;
-    let key = Keyring::create(data, algorithm, &place.config())?;
-    let document = data.join(DOCUMENT_FILE);
-    let rendered = DidDocument::render(&did, &[(keys::FIRST.to_owned(), key)]);
-    write_new(&document, format!("{rendered:#}\n").as_bytes(), 0o644)?;
+    };
+    let config = place.config();
+    let render = |did: &Did, key: &PublicKey| DidDocument::render(did, &[(keys::FIRST.to_owned(), key.clone())]);
+    let (did, rendered, document, publish_at) = match did.strip_prefix("did:webvh:") {
+        Some(host) => {
+            create_directory(data)?;
+            let (did, rendered) = keys::begin(data, host, algorithm, &config, &render)?;
+            let publish_at = webvh::url(&did).map_err(refused)?;
+            (did, rendered, data.join("did.jsonl"), publish_at)
+        }
+        None => {
+            let did = Did::parse(did).map_err(refused)?;
+            let publish_at = web::url(&did).map_err(refused)?;
+            create_directory(data)?;
+            let key = Keyring::create(data, algorithm, &config)?;
+            let rendered = render(&did, &key);
+            (did, rendered, data.join(DOCUMENT_FILE), publish_at)
+        }
+    };
+    write_new(&data.join(DOCUMENT_FILE), format!("{rendered:#}\n").as_bytes(), 0o644)?;
     let staff_token = staff::generate(&mut OsRng);
     write_new(&data.join(STAFF_FILE), format!("{}\n", to_hex(&staff::hash(&staff_token))).as_bytes(), 0o600)?;
     store::open(data, &MIGRATIONS).await?.close().await;

@@ -14,7 +14,7 @@ pub(crate) struct InitArgs {
     /// The directory to make.
     #[arg(long)]
     data: PathBuf,
-    /// The issuer's DID, such as did:web:university.example.
+    /// The issuer's DID, such as did:web:university.example; or did:webvh:university.example, and its identifier is added.
     #[arg(long)]
     did: String,
     /// The name that wallets show, such as "University of Example".

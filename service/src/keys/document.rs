@@ -9,7 +9,7 @@ use carnet_core::{
 use serde_json::{Map, Value, json};
 
 use super::{
-    disk,
+    KeysConfig, disk, log,
     register::{Register, State},
 };
 use crate::config::StartError;
@@ -20,11 +20,18 @@ const METHODS: &str = "verificationMethod";
 const PURPOSES: [Purpose; 2] = [Purpose::AssertionMethod, Purpose::Authentication];
 
 /// Brings `DIR/did.json` in step with the register: its keys stand in the document as they are now. Everything else in
-/// it stays. Whether anything had to be written.
+/// it stays. Of a did:webvh DID the log gets an entry for it. Whether anything had to be written.
 ///
 /// # Errors
 /// The document is of another DID, is not JSON, or cannot be written.
-pub(super) fn settle(data: &Path, did: &Did, register: &Register) -> Result<bool, StartError> {
+pub(super) fn settle(data: &Path, did: &Did, register: &Register, config: &KeysConfig) -> Result<bool, StartError> {
+    let (document, written) = settle_document(data, did, register)?;
+    // The log follows the document, as that follows the register.
+    let logged = did.method() == "webvh" && log::settle(data, did, &document, register, config)?;
+    Ok(written || logged)
+}
+
+fn settle_document(data: &Path, did: &Did, register: &Register) -> Result<(Value, bool), StartError> {
     let path = data.join(FILE);
     let refused = |why: String| {
         StartError::new(
@@ -43,10 +50,10 @@ pub(super) fn settle(data: &Path, did: &Did, register: &Register) -> Result<bool
     };
     let after = merged(did, before.as_ref().and_then(Value::as_object), register);
     if before.as_ref() == Some(&after) {
-        return Ok(false);
+        return Ok((after, false));
     }
     disk::replace(&path, format!("{after:#}\n").as_bytes(), 0o644).map_err(|error| refused(error.to_string()))?;
-    Ok(true)
+    Ok((after, true))
 }
 
 /// The document with the register's keys, and with all that was in it and is not about them.

@@ -4,6 +4,7 @@
 mod arguments;
 mod disk;
 mod document;
+mod log;
 mod register;
 mod ring;
 mod seal;
@@ -21,6 +22,7 @@ use serde::Deserialize;
 
 pub use arguments::KeyPlace;
 pub use document::require_listed;
+pub use log::begin;
 pub use register::{Act, Entry, FIRST, Register, State};
 pub use ring::Keyring;
 pub use single::{create, load};

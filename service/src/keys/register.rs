@@ -16,6 +16,7 @@ use zeroize::Zeroizing;
 
 use super::{
     disk,
+    log::Updater,
     seal::{Form, Secret},
     single,
 };
@@ -172,6 +173,9 @@ pub struct Register {
     version: u32,
     pub(super) keys: Vec<Entry>,
     pub(super) history: Vec<Act>,
+    /// Of a did:webvh DID.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) log: Option<Updater>,
 }
 
 impl Register {
@@ -198,7 +202,7 @@ impl Register {
             compromised: None,
             secret: None,
         };
-        Self { version: VERSION, keys: vec![first], history: Vec::new() }
+        Self { version: VERSION, keys: vec![first], history: Vec::new(), log: None }
     }
 
     /// All keys, the oldest first.
@@ -475,16 +479,16 @@ mod at {
 }
 
 /// Public keys as JWK.
-mod jwk {
+pub(super) mod jwk {
     use carnet_core::keys::PublicKey;
     use serde::{Deserialize as _, Deserializer, Serialize as _, Serializer, de::Error as _};
     use serde_json::Value;
 
-    pub(super) fn serialize<S: Serializer>(key: &PublicKey, serializer: S) -> Result<S::Ok, S::Error> {
+    pub(in crate::keys) fn serialize<S: Serializer>(key: &PublicKey, serializer: S) -> Result<S::Ok, S::Error> {
         key.to_jwk().serialize(serializer)
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<PublicKey, D::Error> {
+    pub(in crate::keys) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<PublicKey, D::Error> {
         PublicKey::from_jwk(&Value::deserialize(deserializer)?).map_err(|_| D::Error::custom("not a public key"))
     }
 }

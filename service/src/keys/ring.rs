@@ -31,12 +31,7 @@ impl Keyring {
     /// There are keys already, or they cannot be sealed or written.
     pub fn create(data: &Path, algorithm: Algorithm, config: &KeysConfig) -> Result<PublicKey, StartError> {
         let _lock = register::lock_exclusive(data)?;
-        if Register::exists(data) {
-            return Err(StartError::new(
-                format!("There are keys already in {}. They were not touched.", data.display()),
-                "Use another data directory, or go on with this one without `init`.",
-            ));
-        }
+        require_none(data)?;
         let (public, secret) = make(algorithm, config)?;
         Register::new(public.clone(), secret, time::now()).save(data)?;
         Ok(public)
@@ -64,6 +59,7 @@ impl Keyring {
         for key in &mut register.keys {
             key.secret = None;
         }
+        register.log = None;
         Ok(Self { name, signer, register, _lock: Some(lock) })
     }
 
@@ -114,6 +110,17 @@ impl Signer for Keyring {
     }
 }
 
+/// Keys that are there are never overwritten.
+pub(super) fn require_none(data: &Path) -> Result<(), StartError> {
+    if !Register::exists(data) {
+        return Ok(());
+    }
+    Err(StartError::new(
+        format!("There are keys already in {}. They were not touched.", data.display()),
+        "Use another data directory, or go on with this one without `init`.",
+    ))
+}
+
 /// Makes a key where and as the configuration can open it: in the token, sealed, or in plain text.
 pub(super) fn make(algorithm: Algorithm, config: &KeysConfig) -> Result<(PublicKey, Secret), StartError> {
     if config.module.is_some() {
@@ -128,7 +135,7 @@ pub(super) fn make(algorithm: Algorithm, config: &KeysConfig) -> Result<(PublicK
 }
 
 /// What signs with a secret.
-fn signer(secret: &Secret, public: &PublicKey, config: &KeysConfig) -> Result<Box<dyn Signer>, StartError> {
+pub(super) fn signer(secret: &Secret, public: &PublicKey, config: &KeysConfig) -> Result<Box<dyn Signer>, StartError> {
     if let Secret::Token(_label) = secret {
         #[cfg(feature = "pkcs11")]
         return super::token::TokenKey::open(config, _label, public).map(|key| Box::new(key) as Box<dyn Signer>);

@@ -3,19 +3,20 @@
 use std::path::Path;
 
 use carnet_core::{
-    did::{Did, DidDocument, Purpose},
+    did::{Did, DidDocument, Purpose, webvh::Chain},
     json::{self, Limits},
-    keys::{Algorithm, SecretKey, Signer as _},
+    keys::{Algorithm, PublicKey, SecretKey, Signer as _},
     time::Timestamp,
 };
 use serde_json::{Value, json};
 
 use super::{
-    Keyring, KeysConfig, Register, State, create, document,
+    FIRST, Keyring, KeysConfig, Register, State, begin, create, document,
     register::{self, Refused},
     require_listed,
     seal::{Form, Secret},
 };
+use crate::time;
 
 const NOW: Timestamp = Timestamp::from_unix(1_800_000_000);
 
@@ -174,8 +175,8 @@ fn the_document_follows_the_register_and_keeps_what_is_not_about_keys() {
     let dir = tempfile::tempdir().unwrap();
     Keyring::create(dir.path(), Algorithm::EdDsa, &plain()).unwrap();
     let mut register = Register::load(dir.path()).unwrap();
-    assert!(document::settle(dir.path(), &did(), &register).unwrap());
-    assert!(!document::settle(dir.path(), &did(), &register).unwrap(), "written though nothing changed");
+    assert!(document::settle(dir.path(), &did(), &register, &plain()).unwrap());
+    assert!(!document::settle(dir.path(), &did(), &register, &plain()).unwrap(), "written though nothing changed");
     // The operator's own additions.
     let path = dir.path().join("did.json");
     let mut by_hand: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
@@ -186,7 +187,7 @@ fn the_document_follows_the_register_and_keeps_what_is_not_about_keys() {
     by_hand["verificationMethod"].as_array_mut().unwrap().push(method.clone());
     std::fs::write(&path, by_hand.to_string()).unwrap();
     add(&mut register).unwrap();
-    document::settle(dir.path(), &did(), &register).unwrap();
+    document::settle(dir.path(), &did(), &register, &plain()).unwrap();
     let now: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
     assert_eq!(now["service"], by_hand["service"]);
     assert_eq!(now["verificationMethod"].as_array().unwrap().len(), 3);
@@ -196,15 +197,56 @@ fn the_document_follows_the_register_and_keeps_what_is_not_about_keys() {
     // A compromised key stays, marked, and is good for nothing by itself.
     register.compromise("key-1", None, NOW).unwrap();
     assert_eq!(document::differences(&did(), &published(dir.path()), &register), ["key-1 is not marked as revoked"]);
-    document::settle(dir.path(), &did(), &register).unwrap();
+    document::settle(dir.path(), &did(), &register, &plain()).unwrap();
     assert!(document::differences(&did(), &published(dir.path()), &register).is_empty());
     let now: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
     assert_eq!(now["verificationMethod"][0]["revoked"], json!(NOW.to_string()));
     assert!(!now["authentication"].to_string().contains("key-1"));
     // Another DID's document is not written over.
     let other = Did::parse("did:web:other.example").unwrap();
-    assert!(document::settle(dir.path(), &other, &register).is_err());
+    assert!(document::settle(dir.path(), &other, &register, &plain()).is_err());
     assert_eq!(serde_json::from_slice::<Value>(&std::fs::read(&path).unwrap()).unwrap(), now);
+}
+
+#[test]
+fn the_log_of_a_did_webvh_has_every_version_and_catches_up() {
+    let dir = tempfile::tempdir().unwrap();
+    let render = |did: &Did, key: &PublicKey| DidDocument::render(did, &[(FIRST.to_owned(), key.clone())]);
+    let (did, state) = begin(dir.path(), "uni.example:staff", Algorithm::Es256, &plain(), &render).unwrap();
+    let path = dir.path().join("did.jsonl");
+    let read = || {
+        let text = std::fs::read(&path).unwrap();
+        Chain::verify(&did, &text, time::now(), 60).unwrap().witnessed(None, time::now(), 60).unwrap()
+    };
+    assert_eq!(read().versions().len(), 1);
+    let mut register = Register::load(dir.path()).unwrap();
+    // The document beside it, and no entry for what is in the log already.
+    document::settle(dir.path(), &did, &register, &plain()).unwrap();
+    let beside: Value = serde_json::from_slice(&std::fs::read(dir.path().join("did.json")).unwrap()).unwrap();
+    assert_eq!((read().versions().len(), &beside), (1, &state));
+
+    add(&mut register).unwrap();
+    register.save(dir.path()).unwrap();
+    assert!(document::settle(dir.path(), &did, &register, &plain()).unwrap());
+    assert!(!document::settle(dir.path(), &did, &register, &plain()).unwrap());
+    register.activate(NOW).unwrap();
+    register.compromise("key-1", None, NOW).unwrap();
+    // A power cut after the document and before the log.
+    let before = std::fs::read(&path).unwrap();
+    document::settle(dir.path(), &did, &register, &plain()).unwrap();
+    std::fs::write(&path, before).unwrap();
+    assert!(document::settle(dir.path(), &did, &register, &plain()).unwrap());
+    let log = read();
+    assert_eq!(log.versions().len(), 3);
+    assert!(document::differences(&did, &log.document().unwrap(), &register).is_empty());
+    let revoked = log.document().unwrap().revoked(&did.with_fragment("key-1").unwrap());
+    assert_eq!(revoked, Some(NOW));
+
+    // A log that was tampered with is left alone.
+    let text = std::fs::read_to_string(&path).unwrap().replace("key-2", "key-9");
+    std::fs::write(&path, &text).unwrap();
+    assert!(document::settle(dir.path(), &did, &register, &plain()).is_err_and(|error| error.message.contains("log")));
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
 }
 
 #[test]
@@ -213,7 +255,7 @@ fn a_service_does_not_start_beside_a_document_that_does_not_fit() {
     Keyring::create(dir.path(), Algorithm::EdDsa, &plain()).unwrap();
     let ring = Keyring::open(dir.path(), &plain()).unwrap();
     assert!(require_listed(dir.path(), &did(), &ring).is_err_and(|refused| refused.message.contains("missing")));
-    document::settle(dir.path(), &did(), ring.register()).unwrap();
+    document::settle(dir.path(), &did(), ring.register(), &plain()).unwrap();
     require_listed(dir.path(), &did(), &ring).unwrap();
     let other = draw().public_key();
     let text = DidDocument::render(&did(), &[("key-1".to_owned(), other)]).to_string();

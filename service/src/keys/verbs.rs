@@ -216,15 +216,20 @@ struct Change<'a> {
 }
 
 impl Owner {
+    /// The file that the operator publishes.
+    fn to_publish(&self, data: &Path) -> PathBuf {
+        data.join(if self.did.method() == "webvh" { "did.jsonl" } else { "did.json" })
+    }
+
     /// The register, to change which keys there are.
     fn change<'a>(&'a self, data: &'a Path) -> Result<Change<'a>, StartError> {
-        if self.did.method() != "web" {
+        if !matches!(self.did.method(), "web" | "webvh") {
             return Err(StartError::new(
                 format!(
                     "{} is made of its key, so that another key would be somebody else. Nothing was changed.",
                     self.did
                 ),
-                "Keys change only under a did:web; make a new data directory with one, and have it registered.",
+                "Keys change only under a did:web or did:webvh; make a new data directory with one, and have it registered.",
             ));
         }
         let change = self.hold(data)?;
@@ -256,6 +261,9 @@ impl Owner {
             *secret = Secret::of(&secret.open(&key.public, &self.config)?, form, &self.config)?;
             names.push(key.name.clone());
         }
+        if let Some(updater) = change.register.log.as_mut().filter(|log| !matches!(log.secret, Secret::Token(_))) {
+            updater.secret = Secret::of(&updater.secret.open(&updater.public, &self.config)?, form, &self.config)?;
+        }
         let act = if unsealing { "unseal" } else { "seal" };
         for name in &names {
             change.register.note(time::now(), act, name, None);
@@ -276,7 +284,7 @@ impl Owner {
     async fn check(&self, data: &Path) -> Result<Said, StartError> {
         // Only did.json is written, and it is not read by a service that runs.
         let register = Register::load(data)?;
-        let written = document::settle(data, &self.did, &register)?;
+        let written = document::settle(data, &self.did, &register, &self.config)?;
         let differences = self.published(&register).await?;
         let value =
             json!({ "did_document_written": written, "published": differences.is_empty(), "differences": differences });
@@ -284,14 +292,22 @@ impl Owner {
         text.push_str(&if differences.is_empty() {
             "The published document has every key as it is now.".to_owned()
         } else {
-            format!("Publish did.json: in the published document {}.", differences.join("; "))
+            format!(
+                "Publish {}: in the published document {}.",
+                self.to_publish(data).display(),
+                differences.join("; ")
+            )
         });
         Ok((value, text))
     }
 
     /// In what the published document differs from the register.
     async fn published(&self, register: &Register) -> Result<Vec<String>, StartError> {
-        let document = self.fetcher.did_web(&self.did).await.map_err(|problem| {
+        let fetched = match self.did.method() {
+            "webvh" => self.fetcher.did_webvh(&self.did, time::now()).await.and_then(|log| log.document()),
+            _ => self.fetcher.did_web(&self.did).await,
+        };
+        let document = fetched.map_err(|problem| {
             StartError::new(
                 format!("The published document of {} could not be had: {problem}.", self.did),
                 "Publish did.json, check that it can be fetched from here, and try again.",
@@ -309,11 +325,11 @@ impl Owner {
         let name = change.register.add(public, secret, time::now())?;
         change.commit()?;
         Ok((
-            json!({ "key": name, "did_document": data.join("did.json").display().to_string() }),
+            json!({ "key": name, "did_document": self.to_publish(data).display().to_string() }),
             format!(
                 "{name} was made, and does not sign yet. Publish {}, start the service, and after {} hours or more\n\
                  stop it and run `keys activate`.",
-                data.join("did.json").display(),
+                self.to_publish(data).display(),
                 self.config.overlap_hours
             ),
         ))
@@ -328,7 +344,7 @@ impl Owner {
         if !differences.is_empty() {
             return Err(StartError::new(
                 format!("Nothing was changed: in the published document {}.", differences.join("; ")),
-                "Publish did.json as it is in the data directory, then run this again.",
+                format!("Publish {} as it is, then run this again.", self.to_publish(data).display()),
             )
             .passing());
         }
@@ -370,7 +386,7 @@ impl Owner {
             None => "No key signs now: publish it, then run `keys activate --at-once`.".to_owned(),
         };
         let value = json!({ "key": key, "state": state, "active": signing });
-        Ok((value, format!("{key} is {state}. Publish {}. {next}", data.join("did.json").display())))
+        Ok((value, format!("{key} is {state}. Publish {}. {next}", self.to_publish(data).display())))
     }
 }
 
@@ -382,6 +398,6 @@ impl Change<'_> {
     }
 
     fn settle(&self) -> Result<(), StartError> {
-        document::settle(self.data, &self.owner.did, &self.register).map(drop)
+        document::settle(self.data, &self.owner.did, &self.register, &self.owner.config).map(drop)
     }
 }
