@@ -21,8 +21,9 @@ use carnet_core::{
 use carnet_fetch::{DidCache, HttpsFetcher};
 
 use crate::{
+    grounds::{Ground, Grounds, NOT_CONFIGURED},
     store::TrustStore,
-    trust::{Ground, Grounds, NOT_CONFIGURED, Trust},
+    trust::Trust,
 };
 
 /// How often it is looked in the background whether a document is due, and how soon a missing one is tried again.

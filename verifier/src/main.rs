@@ -3,6 +3,7 @@
 mod commands;
 mod config;
 mod error;
+mod grounds;
 mod grpc;
 mod ids;
 mod issuers;

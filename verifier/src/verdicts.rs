@@ -19,7 +19,7 @@ use carnet_spec::Keep;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::trust::{Ground, Grounds};
+use crate::grounds::{Ground, Grounds};
 
 /// What came of verifying: named checks, codes, and the paths that were shown. Never a claim's value.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -13,8 +13,8 @@ use carnet_spec::Catalogue;
 
 use crate::{
     error::Error,
+    grounds::Grounds,
     issuers::Issuers,
-    trust::Grounds,
     verdicts::{Disclosed, Judged, Verdict},
 };
 

@@ -7,8 +7,8 @@ use carnet_proto::verifier::v1 as proto;
 use carnet_service::wire;
 
 use crate::{
+    grounds::{DecidedBy, Ground},
     store::{State, StoredRequest},
-    trust::{DecidedBy, Ground},
     verdicts::{Check, KeptClaim, Outcome, Summary, Verdict},
     verification::VpToken,
 };
