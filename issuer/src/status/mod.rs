@@ -17,7 +17,7 @@ use std::{
 };
 
 use carnet_core::{
-    did::{Did, DidUrl, web},
+    did::{Did, DidUrl, web, webvh},
     keys::Algorithm,
     status::{
         Purpose, bitstring,
@@ -210,10 +210,10 @@ impl<S> Issuer<S> {
     }
 }
 
-/// `/status` beside the DID's document.
+/// `/status` beside the DID's document, or its log.
 pub(crate) fn default_base(did: &Did) -> Option<String> {
-    let document = web::url(did).ok()?;
-    let folder = document.strip_suffix("/did.json")?;
+    let published = web::url(did).or_else(|_| webvh::url(did)).ok()?;
+    let (folder, _) = published.rsplit_once('/')?;
     Some(format!("{}/status", folder.strip_suffix("/.well-known").unwrap_or(folder)))
 }
 
@@ -255,6 +255,10 @@ mod tests {
             ("did:web:uni.example", Some("https://uni.example/status")),
             ("did:web:localhost%3A8443:uni", Some("https://localhost:8443/uni/status")),
             ("did:web:uni.example:a:b", Some("https://uni.example/a/b/status")),
+            (
+                "did:webvh:QmaQmViZ6varjf5HtkXpK8P5oMzhE61XH2siBdbyvN3ubX:localhost%3A8443:uni",
+                Some("https://localhost:8443/uni/status"),
+            ),
             ("did:jwk:eyJ4IjoxfQ", None),
         ] {
             assert_eq!(Did::parse(did).ok().and_then(|did| default_base(&did)).as_deref(), base, "{did}");
