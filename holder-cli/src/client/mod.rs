@@ -52,12 +52,13 @@ fn is_loopback(url: &Url) -> bool {
     }
 }
 
-/// Whether a service's address is proven to be an issuer's: it is on the host of its did:web, on whichever port, or on this
-/// machine. An offer's link names any address, and copies that hold do not prove it: a relay hands on the issuer's own.
+/// Whether a service's address is proven to be an issuer's: it is on the host of its did:web or did:webvh, on whichever port,
+/// or on this machine. An offer's link names any address, and copies that hold do not prove it: a relay hands on the issuer's own.
 pub(crate) fn is_of(endpoint: &str, issuer: &str) -> bool {
     let Ok(endpoint) = service_address(endpoint) else { return false };
     let host = |text: String| Url::parse(&text).ok()?.host_str().map(str::to_owned);
-    let named = Did::parse(issuer).and_then(|did| did::web::url(&did)).ok().and_then(host);
+    let published = |did: Did| did::web::url(&did).or_else(|_| did::webvh::url(&did));
+    let named = Did::parse(issuer).and_then(published).ok().and_then(host);
     is_loopback(&endpoint) || (named.is_some() && named.as_deref() == endpoint.host_str())
 }
 
@@ -127,6 +128,8 @@ mod tests {
             assert!(!is_of(other, issuer), "{other}");
         }
         assert!(is_of("http://127.0.0.1:4000", "did:web:localhost%3A4001"));
+        let logged = "did:webvh:QmaQmViZ6varjf5HtkXpK8P5oMzhE61XH2siBdbyvN3ubX:issuer.example:permits";
+        assert!(is_of("https://issuer.example:8443", logged) && !is_of("https://other.example", logged));
         assert!(!is_of("https://issuer.example", "did:jwk:e30") && is_of("http://localhost:1", "did:jwk:e30"));
     }
 
