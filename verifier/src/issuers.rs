@@ -19,6 +19,7 @@ use carnet_core::{
     verify::{Held, IssuerPolicy},
 };
 use carnet_fetch::{DidCache, HttpsFetcher};
+use tokio::task::JoinSet;
 
 use crate::{
     grounds::{Ground, Grounds, NOT_CONFIGURED},
@@ -28,6 +29,9 @@ use crate::{
 
 /// How often it is looked in the background whether a document is due, and how soon a missing one is tried again.
 pub(crate) const LOOK_EVERY: Duration = Duration::from_secs(30);
+
+/// How many documents are fetched at the same time: a trust list can have thousands of issuers, and some of them are down.
+const AT_ONCE: usize = 16;
 
 /// From which age on a document is fetched again.
 pub(crate) const OLD_AFTER: Duration = Duration::from_secs(600);
@@ -76,8 +80,17 @@ impl Issuers {
     /// Fetches every document that is missing or older than `max_age`. What cannot be had is warned of and tried again
     /// later; an older copy of it stays in use for a day.
     pub(crate) async fn refresh(&self, max_age: Duration) {
-        for did in &self.dids() {
-            if let Err(problem) = self.cache.refresh(&self.fetcher, did, max_age).await {
+        let mut waiting = self.dids().into_iter();
+        let mut running = JoinSet::new();
+        loop {
+            while running.len() < AT_ONCE
+                && let Some(did) = waiting.next()
+            {
+                let (cache, fetcher) = (self.cache.clone(), self.fetcher.clone());
+                running.spawn(async move { (cache.refresh(&fetcher, &did, max_age).await, did) });
+            }
+            let Some(done) = running.join_next().await else { return };
+            if let Ok((Err(problem), did)) = done {
                 tracing::warn!(issuer = %did, code = %problem.code, detail = problem.detail, "an issuer's document could not be had; it is tried again, and a copy older than a day is not believed");
             }
         }
