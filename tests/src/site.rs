@@ -90,6 +90,12 @@ impl Site {
         documents.insert(format!("/{name}/did.json"), document.to_owned());
     }
 
+    /// Publishes the did:webvh log of `name`.
+    pub fn publish_log(&self, name: &str, log: &str) {
+        let mut documents = self.documents.lock().unwrap_or_else(PoisonError::into_inner);
+        documents.insert(format!("/{name}/did.jsonl"), log.to_owned());
+    }
+
     /// Writes the authority's certificate (PEM) to a file, for those who are to trust it.
     ///
     /// # Errors

@@ -99,12 +99,13 @@ async fn credentials_are_signed_in_a_token_and_the_key_never_leaves_it() -> Resu
         assert!(!std::fs::read_to_string(data.join("config.toml"))?.contains(PIN));
 
         // The agency accepts it.
+        let service = Service::start_with("carnet-issuer", &data, &token.env())?;
+        stage.site.gate().lead(algorithm, &service.url);
         let config = stage.agency.service.data.join("config.toml");
         let text = std::fs::read_to_string(&config)?;
         std::fs::write(&config, format!("{text}\n[[issuers]]\ndid = {did:?}\ntypes = [{DIPLOMA:?}]\n"))?;
         stage.agency.cut_power()?;
 
-        let service = Service::start_with("carnet-issuer", &data, &token.env())?;
         keep_token(&folder, &made)?;
         // More copies than there are spare sessions, which are signed side by side.
         let copies = collect(&service, &folder).await?;

@@ -166,6 +166,68 @@ async fn keys_rotate_with_overlap_and_a_compromised_one_counts_no_more() -> Resu
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_keys_of_an_issuer_under_did_webvh_rotate_in_its_log() -> Result<()> {
+    let mut stage = Stage::set(false).await?;
+    let data = stage.folder.join("logged");
+    let keys = Keys::of(&stage.folder, &data)?;
+    let place = stage.site.did("logged").replacen("did:web:", "did:webvh:", 1);
+    let init = ["init", "--data", &data.display().to_string(), "--did", &place, "--json"].map(str::to_owned);
+    let made = programs::run("carnet-issuer", init, &[])?.ok()?.json()?;
+    let text = |name: &str| made.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let did = text("did");
+    assert!(did.starts_with("did:webvh:Qm") && did.ends_with(":logged"), "{did}");
+    assert!(text("publish_at").ends_with("/logged/did.jsonl"), "{made}");
+    let publish = |stage: &Stage| -> Result<()> {
+        stage.site.publish_log("logged", &std::fs::read_to_string(text("did_document"))?);
+        Ok(())
+    };
+    publish(&stage)?;
+    let token = stage.folder.join("logged.token");
+    std::fs::write(&token, text("staff_token"))?;
+    let config = stage.agency.service.data.join("config.toml");
+    let agency = std::fs::read_to_string(&config)?;
+    std::fs::write(&config, format!("{agency}\n[[issuers]]\ndid = {did:?}\ntypes = [{PERMIT:?}]\n"))?;
+    let gate = stage.site.gate();
+    let start = || -> Result<programs::Service> {
+        let service = programs::Service::start("carnet-issuer", &data)?;
+        gate.lead("logged", &service.url);
+        Ok(service)
+    };
+    let claims = stage.folder.join("claims.json");
+    std::fs::write(&claims, residence_permit().to_string())?;
+    let files = [claims.display().to_string(), "--token-file".to_owned(), token.display().to_string()];
+    let collect = async |service: &programs::Service| -> Result<Copy> {
+        let args = ["offer", "create", "--type", PERMIT, "--json", "--server", &service.url, "--claims"];
+        let args = args.iter().map(|arg| (*arg).to_owned()).chain(files.clone());
+        let offer = programs::run("carnet-issuer", args, &[])?.ok()?.json()?;
+        let uri = offer.get("offer_uri").and_then(Value::as_str).ok_or("there is no offer")?;
+        visitor::collect(uri, None, visitor::now()).await
+    };
+    let service = start()?;
+    let old = collect(&service).await?;
+    service.stop()?;
+    keys.run(&["rotate"])?.ok()?;
+    assert_eq!(keys.run(&["activate", "--at-once"])?.code, 3, "it was not published");
+    publish(&stage)?;
+    keys.run(&["activate", "--at-once"])?.ok()?;
+    let service = start()?;
+    let new = collect(&service).await?;
+    assert_eq!((kid(&old)?, kid(&new)?), ("key-1".to_owned(), "key-2".to_owned()));
+    stage.agency.cut_power()?;
+    for copy in [&old, &new] {
+        assert_eq!(refusal(&stage, copy).await?, None);
+    }
+    service.stop()?;
+    keys.run(&["retire", "key-1", "--compromised"])?.ok()?;
+    publish(&stage)?;
+    let _service = start()?;
+    stage.agency.cut_power()?;
+    assert_eq!(refusal(&stage, &old).await?.as_deref(), Some("key_invalid"));
+    assert_eq!(refusal(&stage, &new).await?, None);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_verifiers_keys_rotate_and_its_receipts_go_on_being_its_own() -> Result<()> {
     let stage = Stage::set(false).await?;
     // One that is named by its key has that key for ever.
