@@ -220,6 +220,10 @@ async fn rows_69_and_70_struck_off_and_an_older_list_brought_back() -> Result<()
     let (_, decision, _) = desk.show(&library, "job-right-to-work", &text(&old, "id"))?;
     assert_eq!(rule(&decision), expected(true, "withdrawn_since", 3));
 
+    let data = library.service.data.display().to_string();
+    let decides = || programs::run("carnet-verifier", ["trust", "--data", &data, "--json"], &[]);
+    assert_eq!(decides()?.ok()?.json()?.pointer("/sequence"), Some(&json!(3)));
+
     // An older list is not published, and where somebody puts it in place all the same, it is refused.
     assert!(desk.publish("list-1")?.stderr.contains("(trust_list_rollback)"));
     assert_eq!(desk.wallet(&["trust", "update"])?.ok()?.json()?.pointer("/updated/0/sequence"), Some(&json!(3)));
@@ -232,6 +236,7 @@ async fn rows_69_and_70_struck_off_and_an_older_list_brought_back() -> Result<()
     let library = library.restart()?;
     let (_, decision, _) = desk.show(&library, "university-admission", &degree)?;
     assert_eq!(rule(&decision), expected(false, "fallen", 3));
+    assert_eq!(decides()?.ok()?.json()?.pointer("/sequence"), Some(&json!(3)));
     desk.wallet(&["trust", "remove", LIST])?.ok()?;
     let again = desk.wallet(&[add.to_vec(), desk.pins()].concat())?;
     assert_eq!(again.json()?.pointer("/error/reason"), Some(&json!("trust_list_rollback")), "forgotten with the pin");

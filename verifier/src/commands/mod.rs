@@ -6,6 +6,7 @@ mod registration;
 mod request;
 mod result;
 mod show;
+mod trust;
 mod verify;
 mod why;
 
@@ -63,6 +64,8 @@ enum Verb {
     },
     /// What came of a request.
     Result(result::ResultArgs),
+    /// Which trust list decides: the newest that was ever accepted. Exit code 1: it does not hold now, or there is none.
+    Trust(trust::TrustArgs),
     /// By which entry of the trust list, and which rule, the issuers of an answer were accepted or refused.
     Why(why::WhyArgs),
     /// Verify a credential or a presentation that was handed over directly.
@@ -81,6 +84,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<u8, Failure> {
         Verb::Registration { verb } => registration::run(verb),
         Verb::Request { verb } => request::run(verb).await,
         Verb::Result(args) => result::run(args).await,
+        Verb::Trust(args) => trust::run(args).await,
         Verb::Why(args) => why::run(args).await,
         Verb::Verify(args) => verify::run(args).await,
     }
