@@ -30,7 +30,7 @@ use carnet_core::{
         sd_jwt::{ClaimPath, IssueOptions, SdJwt, issue},
     },
     time::Timestamp,
-    verify::{self, Asked, Environment, Held, IssuerPolicy, TypeRules},
+    verify::{self, Asked, Environment, Held, IssuerPolicy, StatusPolicy, TypeRules},
 };
 use rand_core::{CryptoRng, RngCore};
 use serde_json::{Map, Value, json};
@@ -168,8 +168,15 @@ fn presentation() -> (&'static str, f64) {
     .unwrap();
     let answer = BTreeMap::from([("diploma".to_owned(), vec![shown.clone()])]);
     let asked = Asked { query: &query, nonce: NONCE, audience: AUDIENCE, max_age: 300 };
-    let env =
-        Environment { now: NOW, skew: 60, resolver: &services, suites: &[], issuers: &services, types: &services };
+    let env = Environment {
+        now: NOW,
+        skew: 60,
+        resolver: &services,
+        suites: &[],
+        issuers: &services,
+        types: &services,
+        status: StatusPolicy::NotChecked(""),
+    };
     let ours = || {
         let (report, verified) = verify::presentation(black_box(&answer), &asked, &env);
         assert!(verified.is_some(), "{:?}", report.failure());

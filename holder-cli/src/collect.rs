@@ -12,7 +12,7 @@ use carnet_core::{
         sd_jwt::SdJwt,
     },
     time::Timestamp,
-    verify::{self, Environment},
+    verify::{self, Environment, StatusPolicy},
 };
 use carnet_spec::{Catalogue, CredentialType};
 use serde_json::{Map, Value, json};
@@ -79,7 +79,8 @@ pub(crate) fn verified(
         &rdfc,
     ];
     let known = catalogue.credential_type(&promise.type_name).ok_or_else(|| Problem::from(Code::TypeUnknown))?;
-    let env = Environment { now, skew: CLOCK_SKEW, resolver, suites, issuers: promise, types: catalogue };
+    let status = StatusPolicy::NotChecked("it was issued just now");
+    let env = Environment { now, skew: CLOCK_SKEW, resolver, suites, issuers: promise, types: catalogue, status };
     let mut held = HeldCredential {
         id: fresh_id(),
         type_name: promise.type_name.clone(),

@@ -214,15 +214,26 @@ fn report(
         .collect();
     let message = format!("{} {}", messages.text("result-refused"), failed.join("; "));
     let reason = if reason.is_empty() { "refused" } else { reason.as_str() };
-    Err(Failure::new(reason, message.trim(), "ask them for a new request, and tell them the name in brackets")
-        .with_safety(Safety::Sent)
-        .beside(object))
+    // What is the matter with the document itself, its issuer can tell and mend.
+    let hint = match reason {
+        "revoked" | "suspended" => {
+            "its issuer took it back: see what it says with: carnet refresh, and ask the issuer why"
+        }
+        "expired" => "it has ended: ask its issuer for a new offer; before the end: carnet renew",
+        "status_list_unreachable" | "status_list_stale" => {
+            "they could not look up whether it still holds; have that confirmed with: carnet refresh, and ask them for a \
+             new request some time later"
+        }
+        _ => "ask them for a new request, and tell them the name in brackets",
+    };
+    Err(Failure::new(reason, message.trim(), hint).with_safety(Safety::Sent).beside(object))
 }
 
 fn check(check: &Check) -> Value {
     let outcome = match CheckOutcome::try_from(check.outcome) {
         Ok(CheckOutcome::Passed) => "passed",
         Ok(CheckOutcome::Failed) => "failed",
+        Ok(CheckOutcome::Tolerated) => "tolerated",
         Ok(CheckOutcome::NotApplicable) => "not_applicable",
         _ => "unknown",
     };

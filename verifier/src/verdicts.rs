@@ -42,7 +42,7 @@ pub(crate) struct Check {
     pub(crate) name: String,
     pub(crate) about: String,
     pub(crate) outcome: Outcome,
-    /// The stable code of a failure; else empty.
+    /// The stable code of a failure, also of a tolerated one; else empty.
     pub(crate) code: String,
     /// For a person: what failed, or why it does not apply.
     pub(crate) detail: String,
@@ -56,6 +56,8 @@ pub(crate) struct Check {
 pub(crate) enum Outcome {
     Passed,
     Failed,
+    /// It failed, and the template's policy lets that pass.
+    Tolerated,
     NotApplicable,
 }
 
@@ -193,6 +195,9 @@ fn checks(report: &Report) -> Vec<Check> {
             CoreOutcome::Passed => (Outcome::Passed, "", "", ""),
             CoreOutcome::Failed(problem) => {
                 (Outcome::Failed, problem.code.as_str(), problem.detail.as_str(), problem.code.problem_type())
+            }
+            CoreOutcome::Tolerated(problem) => {
+                (Outcome::Tolerated, problem.code.as_str(), problem.detail.as_str(), problem.code.problem_type())
             }
             CoreOutcome::NotApplicable(why) => (Outcome::NotApplicable, "", *why, ""),
         };

@@ -8,11 +8,13 @@
 pub mod bitstring;
 pub mod freshness;
 mod list;
+pub mod listed;
 mod packed;
 pub mod publication;
 pub mod token;
 
 pub use list::{Order, StatusList};
+pub use listed::Listed;
 
 use crate::{Code, Problem, time::Timestamp};
 
@@ -82,6 +84,14 @@ impl Freshness {
             return Err(Problem::new(Code::StatusListStale, "the list is past its time to live"));
         }
         Ok(())
+    }
+
+    /// For how many seconds at `now` it has been past its end or its time to live; 0: it is not.
+    #[must_use]
+    pub fn late_by(&self, fetched: Timestamp, now: Timestamp, skew: i64) -> i64 {
+        let ends = [self.until.map(|until| until.plus(skew)), self.ttl.map(|ttl| fetched.plus(ttl))];
+        let late = ends.into_iter().flatten().map(|end| now.unix().saturating_sub(end.unix()));
+        late.max().unwrap_or_default().max(0)
     }
 }
 

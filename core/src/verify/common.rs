@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value};
 
-use super::{CheckName, Environment, Held, Report};
-use crate::{Code, Problem, time::Timestamp};
+use super::{CheckName, Environment, Held, Report, status};
+use crate::{Code, Problem, status::Freshness, time::Timestamp};
 
 /// A payload with its disclosed claims in their places, which is wiped when it is no longer needed.
 pub(super) struct Opened(pub(super) Map<String, Value>);
@@ -27,19 +27,13 @@ pub(super) fn finish(
     about: &str,
     held: &Held,
     payload: &Map<String, Value>,
-    times: Times,
+    (times, stapled): (Times, Option<Result<Freshness, Problem>>),
     env: &Environment<'_>,
 ) -> Option<()> {
     let valid = report.note(CheckName::Validity, about, validity(times, env));
-    let status = if held.credential.has_status() {
-        report.note(CheckName::Status, about, Err(Code::StatusUnsupported.into()))
-    } else {
-        report.skip(CheckName::Status, about, "the credential has no status");
-        Some(())
-    };
+    let status = status::check(report, about, &held.credential, stapled, env);
     let schema = report.note(CheckName::Schema, about, env.types.check(&held.type_name, payload));
-    let trust =
-        report.note(CheckName::IssuerTrust, about, env.issuers.accepts(held));
+    let trust = report.note(CheckName::IssuerTrust, about, env.issuers.accepts(held));
     valid.and(status).and(schema).and(trust)
 }
 

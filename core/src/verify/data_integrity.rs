@@ -167,7 +167,7 @@ fn verify(
         });
     }
     let held = Held { credential, type_name, disclosed, proved: Vec::new(), format: format.to_owned() };
-    common::finish(report, about, &held, &payload.0, times, env)?;
+    common::finish(report, about, &held, &payload.0, (times, None), env)?;
     Some(Shown { held, payload })
 }
 

@@ -23,8 +23,10 @@ mod common;
 mod data_integrity;
 mod report;
 mod sd_jwt;
+mod status;
 
 pub use report::{Check, CheckName, Outcome, Report, Seen, Verified};
+pub use status::{StatusLists, StatusPolicy};
 
 /// The most presentations in one answer: what a verifier works through for a stranger is bounded.
 pub const MAX_PRESENTATIONS: usize = 32;
@@ -69,6 +71,8 @@ pub struct Environment<'a> {
     pub issuers: &'a dyn IssuerPolicy,
     /// The catalogue of types.
     pub types: &'a dyn TypeRules,
+    /// By what statuses are checked.
+    pub status: StatusPolicy<'a>,
 }
 
 /// What was asked, and so what the answer must be bound to.

@@ -59,6 +59,8 @@ pub enum Outcome {
     Passed,
     /// It does not.
     Failed(Problem),
+    /// It does not, and the asker's policy lets that pass: to be shown as what it is.
+    Tolerated(Problem),
     /// It does not apply, and why.
     NotApplicable(&'static str),
 }
@@ -136,6 +138,11 @@ impl Report {
         };
         self.checks.push(Check { name, about: about.to_owned(), outcome });
         value
+    }
+
+    /// Notes that a check failed, and that this is let pass.
+    pub(super) fn tolerate(&mut self, name: CheckName, about: &str, problem: Problem) {
+        self.checks.push(Check { name, about: about.to_owned(), outcome: Outcome::Tolerated(problem) });
     }
 
     /// Notes that a check does not apply.

@@ -2,16 +2,17 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Asked, CheckName, Environment, Held, Report, Seen, common::Opened};
+use super::{Asked, CheckName, Environment, Held, Report, Seen, common::Opened, status::TOKEN_ENTRY};
 use crate::{
     Code, Problem, at_least,
     credential::{CONTEXT_V2, Credential},
     did::{self, Did, Purpose, Resolve as _},
     keys::PublicKey,
     secure::{
-        jose::{KeyRef, numeric_date},
+        jose::{Jws, KeyRef, numeric_date},
         sd_jwt::{self, Disclosed, KeyBinding, SdJwt},
     },
+    status::{Freshness, freshness},
     time::Timestamp,
 };
 
@@ -97,7 +98,8 @@ pub(super) fn verify(
         proved,
         format: format.to_owned(),
     };
-    super::common::finish(report, about, &held, &payload.0, model.times, env)?;
+    let stapled = asked.and_then(|_| stapled(&token, held.credential.issuer(), env));
+    super::common::finish(report, about, &held, &payload.0, (model.times, stapled), env)?;
     Some(Shown { held, payload })
 }
 
@@ -144,7 +146,34 @@ fn issuer_key(token: &SdJwt, format: &str, env: &Environment<'_>) -> Result<Publ
     if document.expires(&url).is_some_and(|end| env.now > end) {
         return Err(Problem::new(Code::KeyInvalid, "the issuer's key is past its own end"));
     }
-    document.key_for(&url, Purpose::AssertionMethod)
+    if document.revoked(&url).is_none() {
+        return document.key_for(&url, Purpose::AssertionMethod);
+    }
+    let key = document.revoked_key_of_vouched_copy(&url)?;
+    vouched(token, issuer, &key, env).map(|()| key)
+}
+
+/// That the issuer says of this very copy that it holds, by a key that it still trusts: of what a leaked key signed nothing
+/// else tells the issuer's work from a thief's, who can put any date on it.
+fn vouched(token: &SdJwt, issuer: &str, leaked: &PublicKey, env: &Environment<'_>) -> Result<(), Problem> {
+    let refused =
+        |what: String| Problem::new(Code::KeyInvalid, format!("the issuer's key was compromised, and {what}"));
+    let statement = token.stapled_freshness().map_err(|problem| refused(problem.to_string()))?;
+    let statement = statement.ok_or_else(|| refused("no freshness statement vouches for this copy".to_owned()))?;
+    freshness::verify(statement, token, issuer, env.now, env.skew, env.resolver).map_err(|problem| {
+        refused(format!("the statement that would vouch for this copy does not hold ({problem})"))
+    })?;
+    // It may stand in the document a second time, under a name that nobody revoked.
+    match Jws::parse(statement).and_then(|jws| jws.verify(leaked)) {
+        Ok(()) => Err(refused("the statement that would vouch for this copy is by that key itself".to_owned())),
+        Err(_) => Ok(()),
+    }
+}
+
+/// The statement that is stapled to a presentation, verified.
+fn stapled(token: &SdJwt, issuer: &str, env: &Environment<'_>) -> Option<Result<Freshness, Problem>> {
+    let statement = token.stapled_freshness().transpose()?;
+    Some(statement.and_then(|text| freshness::verify(text, token, issuer, env.now, env.skew, env.resolver)))
 }
 
 struct Model {
@@ -224,7 +253,7 @@ fn sd_jwt_vc(
         members.insert("validFrom".to_owned(), nbf.to_string().into());
     }
     if let (Some(status), Some(members)) = (payload.get("status"), document.as_object_mut()) {
-        members.insert("credentialStatus".to_owned(), json!({"type": "TokenStatusList", "status": status}));
+        members.insert("credentialStatus".to_owned(), json!({"type": TOKEN_ENTRY, "status": status}));
     }
     match document {
         Value::Object(document) => Credential::parse(document),

@@ -83,8 +83,15 @@ fn prove(
     let query = json!({ "credentials": [{ "id": "q", "format": format_name, "meta": meta, "claims": [asked_claim] }] });
     let query = Query::parse(&query).unwrap();
     let own = Own(&*issuer.issuer);
-    let environment =
-        Environment { now, skew: 60, resolver: &own, suites: &[], issuers: &own, types: &issuer.issuer.catalogue };
+    let environment = Environment {
+        now,
+        skew: 60,
+        resolver: &own,
+        suites: &[],
+        issuers: &own,
+        types: &issuer.issuer.catalogue,
+        status: verify::StatusPolicy::NotChecked("it was issued just now"),
+    };
     let asked = Asked { query: &query, nonce: NONCE, audience: AUDIENCE, max_age: 300 };
     let answer = BTreeMap::from([("q".to_owned(), vec![shown])]);
     let (report, verified) = verify::presentation(&answer, &asked, &environment);

@@ -29,6 +29,7 @@ fn outcome(outcome: i32) -> &'static str {
     match CheckOutcome::try_from(outcome) {
         Ok(CheckOutcome::Passed) => "passed",
         Ok(CheckOutcome::Failed) => "failed",
+        Ok(CheckOutcome::Tolerated) => "tolerated",
         Ok(CheckOutcome::NotApplicable) => "not_applicable",
         Ok(CheckOutcome::Unspecified) | Err(_) => "unknown",
     }

@@ -21,6 +21,7 @@ pub(super) fn check(check: &Check) -> proto::Check {
     let outcome = match check.outcome {
         Outcome::Passed => proto::CheckOutcome::Passed,
         Outcome::Failed => proto::CheckOutcome::Failed,
+        Outcome::Tolerated => proto::CheckOutcome::Tolerated,
         Outcome::NotApplicable => proto::CheckOutcome::NotApplicable,
     };
     proto::Check {

@@ -116,7 +116,7 @@ pub fn append(log: &Log, text: &str, change: &Change<'_>, update: &dyn Signer) -
     let mut text = text.strip_suffix('\n').unwrap_or(text).to_owned();
     text.push('\n');
     text.push_str(&finish(members, number, change.at, update)?);
-    Chain::verify(log.did(), text.as_bytes(), change.at, 0)?.log.require_follows(log)?;
+    Chain::verify(log.did(), text.as_bytes(), change.at, 0)?.log.require_follows(before.id())?;
     Ok(text)
 }
 

@@ -251,15 +251,21 @@ impl Log {
         DidDocument::of_versions(&versions).map(Arc::new)
     }
 
+    /// The `versionId` of the last entry: with it, whoever saw this log can tell one that does not go on from it.
+    ///
+    /// # Errors
+    /// `did_log_invalid`: never, of a log that was verified.
+    pub fn last_id(&self) -> Result<&str, Problem> {
+        self.last().map(Version::id)
+    }
+
     /// Refuses this log if it does not begin with all entries of one that was seen before: entries were taken back, or
-    /// others put in their place. Each hash covers all entries before it, so that the last one's says it.
+    /// others put in their place. `last_seen` is that log's [`Self::last_id`]: its number says where it must stand, and its hash
+    /// covers all entries before it.
     ///
     /// # Errors
     /// `did_log_forked`.
-    pub fn require_follows(&self, before: &Log) -> Result<(), Problem> {
-        let place = before.versions.len().saturating_sub(1);
-        let seen = before.versions.last().map(|version| version.id.as_str());
-        let same = self.versions.get(place).map(|version| version.id.as_str()) == seen;
-        if same && self.did == before.did { Ok(()) } else { Err(Code::DidLogForked.into()) }
+    pub fn require_follows(&self, last_seen: &str) -> Result<(), Problem> {
+        if self.version(last_seen).is_some() { Ok(()) } else { Err(Code::DidLogForked.into()) }
     }
 }

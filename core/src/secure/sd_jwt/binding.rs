@@ -8,6 +8,7 @@ use crate::{
     at_least::{MEMBER, Proof},
     keys::Signer,
     secure::jose::{self, numeric_date},
+    status::freshness,
     time::Timestamp,
 };
 
@@ -27,6 +28,15 @@ pub struct KeyBinding<'a> {
     pub max_age: i64,
     /// How far clocks may differ, in seconds.
     pub skew: i64,
+}
+
+/// What goes with a key binding besides what it must say.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Stapled<'a> {
+    /// Proofs of thresholds (spec/at-least.md section 6).
+    pub proofs: &'a [Proof],
+    /// The issuer's statement that this copy was valid a short time ago ([`freshness`]).
+    pub freshness: Option<&'a str>,
 }
 
 impl SdJwt {
@@ -62,6 +72,17 @@ impl SdJwt {
         }
     }
 
+    /// The freshness statement that the key binding carries, if it carries one. Nothing of it is verified here, nor is the
+    /// key binding: a statement is by the issuer, and holds or does not by itself ([`freshness::verify`]).
+    ///
+    /// # Errors
+    /// `malformed_value`: the member is no string.
+    pub fn stapled_freshness(&self) -> Result<Option<&str>, Problem> {
+        let member = self.key_binding.as_ref().and_then(|binding| binding.payload().get(freshness::MEMBER));
+        let malformed = || Problem::new(Code::MalformedValue, "the key binding's freshness statement is no string");
+        member.map(|member| member.as_str().ok_or_else(malformed)).transpose()
+    }
+
     /// Appends a key-binding JWT over what is here, and returns the compact SD-JWT+KB.
     ///
     /// # Errors
@@ -78,6 +99,21 @@ impl SdJwt {
     pub fn bind_proving(
         &self,
         proofs: &[Proof],
+        nonce: &str,
+        audience: &str,
+        now: Timestamp,
+        holder: &dyn Signer,
+    ) -> Result<String, Problem> {
+        self.bind_with(&Stapled { proofs, freshness: None }, nonce, audience, now, holder)
+    }
+
+    /// [`SdJwt::bind`] with what goes with it: proofs of thresholds, and a freshness statement.
+    ///
+    /// # Errors
+    /// As [`SdJwt::bind`].
+    pub fn bind_with(
+        &self,
+        stapled: &Stapled<'_>,
         nonce: &str,
         audience: &str,
         now: Timestamp,
@@ -101,8 +137,11 @@ impl SdJwt {
             ("nonce".to_owned(), Value::from(nonce)),
             ("sd_hash".to_owned(), Value::from(String::from_utf8_lossy(&hash))),
         ]);
-        if !proofs.is_empty() {
-            payload.insert(MEMBER.to_owned(), proofs.iter().map(Proof::to_json).collect());
+        if !stapled.proofs.is_empty() {
+            payload.insert(MEMBER.to_owned(), stapled.proofs.iter().map(Proof::to_json).collect());
+        }
+        if let Some(statement) = stapled.freshness {
+            payload.insert(freshness::MEMBER.to_owned(), statement.into());
         }
         let binding = jose::sign(header, &payload, holder)?;
         let mut compact = String::with_capacity(self.text.len().saturating_add(binding.len()));

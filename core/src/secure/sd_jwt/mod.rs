@@ -18,7 +18,7 @@ mod parse;
 mod tests;
 mod thresholds;
 
-pub use binding::KeyBinding;
+pub use binding::{KeyBinding, Stapled};
 pub use disclose::Disclosed;
 pub use issue::{IssueOptions, issue};
 pub use thresholds::{OrderedClaim, Positions};

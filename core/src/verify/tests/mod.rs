@@ -3,7 +3,10 @@
 // Tests are a caller of core's, and a caller has randomness.
 #![allow(clippy::disallowed_types)]
 
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 use rand_core::OsRng;
 use serde_json::{Map, Value, json};
@@ -17,11 +20,13 @@ use crate::{
         data_integrity::eddsa_jcs::EddsaJcs2022,
         sd_jwt::{IssueOptions, SdJwt, Step, issue},
     },
+    status::Listed,
 };
 
 mod data_integrity;
 mod history;
 mod sd_jwt;
+mod status;
 mod thresholds;
 
 const NONCE: &str = "n-0S6_WzA2Mj";
@@ -31,7 +36,11 @@ const AUDIENCE: &str = "decentralized_identifier:did:web:agency.example";
 struct Only(String);
 impl IssuerPolicy for Only {
     fn accepts(&self, held: &Held) -> Result<(), Problem> {
-        if held.credential.issuer() == self.0 && held.type_name == "Permit" { Ok(()) } else { Err(Code::IssuerUntrusted.into()) }
+        if held.credential.issuer() == self.0 && held.type_name == "Permit" {
+            Ok(())
+        } else {
+            Err(Code::IssuerUntrusted.into())
+        }
     }
 }
 
@@ -57,6 +66,8 @@ struct World {
     now: Timestamp,
     query: Value,
     trusted: String,
+    lists: HashMap<String, Arc<Listed>>,
+    stale_by: i64,
 }
 
 impl World {
@@ -66,6 +77,8 @@ impl World {
         Self {
             issuer,
             trusted,
+            lists: HashMap::new(),
+            stale_by: 0,
             holder: SecretKey::generate(Algorithm::EdDsa, &mut OsRng),
             now: Timestamp::parse("2026-11-22T12:00:00Z").unwrap(),
             query: json!({"credentials": [{"id": "permit", "format": "vc+sd-jwt",
@@ -113,6 +126,7 @@ impl World {
             suites: &[&EddsaJcs2022],
             issuers: &issuers,
             types: &OneType,
+            status: StatusPolicy::Lists { lists: &self.lists, stale_by: self.stale_by },
         })
     }
 }

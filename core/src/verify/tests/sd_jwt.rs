@@ -228,16 +228,22 @@ fn an_element_that_is_asked_for_by_index_is_not_taken_for_another() {
 
 #[test]
 fn a_status_of_the_tokens_own_is_not_overlooked() {
-    document_refused(Code::StatusUnsupported, |_, document| {
+    document_refused(Code::StatusListUnavailable, |_, document| {
         document.insert("status".into(), json!({"status_list": {"idx": 0, "uri": "https://issuer.example/1"}}));
     });
 }
 
 #[test]
 fn a_status_that_cannot_be_checked_is_not_valid() {
-    document_refused(Code::StatusUnsupported, |_, d| {
-        d.insert("credentialStatus".into(), json!({"type": "BitstringStatusListEntry"}));
-    });
+    for (status, code) in [
+        (json!({"type": "BitstringStatusListEntry"}), Code::MalformedValue),
+        (json!({"type": "SomethingElse2029"}), Code::StatusUnsupported),
+        (json!([]), Code::StatusUnsupported),
+    ] {
+        document_refused(code, |_, d| {
+            d.insert("credentialStatus".into(), status);
+        });
+    }
 }
 
 #[test]

@@ -1,0 +1,169 @@
+//! Whether what was issued still holds: by status lists that were fetched before, or by the issuer's own statement on the
+//! copy, stapled to the presentation (spec/status.md, spec/freshness.md).
+
+use std::{collections::HashMap, hash::BuildHasher, sync::Arc};
+
+use serde_json::Value;
+
+use super::{CheckName, Environment, Report};
+use crate::{
+    Code, Problem,
+    credential::Credential,
+    status::{Freshness, Listed, Purpose, bitstring, token},
+};
+
+/// The type under which a token's `status` claim stands in `credentialStatus` of what an SD-JWT VC is seen as.
+pub(super) const TOKEN_ENTRY: &str = "TokenStatusList";
+
+/// The lists that are in memory.
+pub trait StatusLists: Send + Sync {
+    /// The list of a URL, in constant time and without waiting for anything. That it is none of the issuer's own, or is too
+    /// old, is for the caller to find.
+    fn list(&self, url: &str) -> Option<&Listed>;
+}
+
+impl<S: BuildHasher + Send + Sync> StatusLists for HashMap<String, Arc<Listed>, S> {
+    fn list(&self, url: &str) -> Option<&Listed> {
+        self.get(url).map(AsRef::as_ref)
+    }
+}
+
+/// By what a status is checked.
+#[derive(Clone, Copy)]
+pub enum StatusPolicy<'a> {
+    /// By lists. What is unknown, unreachable or too old fails.
+    Lists {
+        /// The lists.
+        lists: &'a dyn StatusLists,
+        /// For how many seconds past its end or time to live a list still counts, for those who would rather take yesterday's
+        /// word than none: it is reported as tolerated. 0: for none.
+        stale_by: i64,
+    },
+    /// By nobody here, and why: for an issuer who knows it by itself, and a holder who has just been issued it.
+    NotChecked(&'static str),
+}
+
+/// Checks every entry of `credentialStatus` and of a token's `status`, and the stapled statement, where there is one.
+pub(super) fn check(
+    report: &mut Report,
+    about: &str,
+    credential: &Credential,
+    stapled: Option<Result<Freshness, Problem>>,
+    env: &Environment<'_>,
+) -> Option<()> {
+    let StatusPolicy::Lists { lists, stale_by } = env.status else {
+        if let StatusPolicy::NotChecked(why) = env.status {
+            report.skip(CheckName::Status, about, why);
+        }
+        return Some(());
+    };
+    if !credential.has_status() && stapled.is_none() {
+        report.skip(CheckName::Status, about, "the credential has no status");
+        return Some(());
+    }
+    let vouched = stapled.is_some();
+    let judged = stapled.transpose().and_then(|_| entries(credential)).and_then(|entries| {
+        let mut tolerated = None;
+        for entry in entries {
+            // A newer word of the issuer's is there: a list may be missing or old, but one that counts must agree.
+            let stale_by = if vouched { 0 } else { stale_by.max(0) };
+            match entry.check(credential.issuer(), lists, stale_by, env) {
+                Ok(late) => tolerated = tolerated.or(late),
+                Err(problem)
+                    if vouched && matches!(problem.code, Code::StatusListUnavailable | Code::StatusListStale) => {}
+                Err(problem) => return Err(problem),
+            }
+        }
+        Ok(tolerated)
+    });
+    match judged {
+        Ok(Some(problem)) => {
+            report.tolerate(CheckName::Status, about, problem);
+            Some(())
+        }
+        Ok(None) => report.note(CheckName::Status, about, Ok(())),
+        Err(problem) => report.note(CheckName::Status, about, Err(problem)),
+    }
+}
+
+/// Where one thing about a credential is said.
+enum Entry {
+    Bitstring(bitstring::Reference),
+    Token(token::Reference),
+}
+
+/// All entries that say whether it holds: messages only inform. What is not understood is not passed over.
+fn entries(credential: &Credential) -> Result<Vec<Entry>, Problem> {
+    let document = credential.document();
+    let mut found = Vec::new();
+    let entries = match document.get("credentialStatus") {
+        // There is a status, and it says nothing.
+        Some(Value::Array(several)) if several.is_empty() => return Err(Code::StatusUnsupported.into()),
+        Some(Value::Array(several)) => several.as_slice(),
+        Some(one) => std::slice::from_ref(one),
+        None => &[],
+    };
+    for entry in entries {
+        if entry.get("type").and_then(Value::as_str) == Some(TOKEN_ENTRY) {
+            let status = entry.get("status").ok_or(Code::StatusUnsupported)?;
+            found.push(Entry::Token(token::Reference::parse(status)?));
+            continue;
+        }
+        let reference = bitstring::Reference::parse(entry)?;
+        if reference.purpose != Purpose::Message {
+            found.push(Entry::Bitstring(reference));
+        }
+    }
+    if let Some(status) = document.get("status") {
+        found.push(Entry::Token(token::Reference::parse(status)?));
+    }
+    Ok(found)
+}
+
+impl Entry {
+    fn url(&self) -> &str {
+        match self {
+            Self::Bitstring(reference) => &reference.url,
+            Self::Token(reference) => &reference.uri,
+        }
+    }
+
+    /// `Ok(Some)`: the list is too old, which is tolerated.
+    fn check(
+        &self,
+        issuer: &str,
+        lists: &dyn StatusLists,
+        stale_by: i64,
+        env: &Environment<'_>,
+    ) -> Result<Option<Problem>, Problem> {
+        let listed = lists.list(self.url()).ok_or(Code::StatusListUnavailable)?;
+        if listed.issuer() != issuer {
+            return Err(Code::StatusListIssuer.into());
+        }
+        let stale = match listed.freshness().check(listed.fetched(), env.now, env.skew) {
+            Ok(()) => None,
+            Err(problem) => {
+                let late = listed.freshness().late_by(listed.fetched(), env.now, env.skew);
+                // One from the future is late by nothing.
+                if late == 0 || late > stale_by || listed.freshness().issued > env.now.plus(env.skew) {
+                    return Err(problem);
+                }
+                Some(problem)
+            }
+        };
+        match self {
+            Self::Bitstring(reference) => match (listed.is_set(reference)?, reference.purpose) {
+                (false, _) => Ok(stale),
+                (true, Purpose::Suspension) => Err(Code::Suspended.into()),
+                (true, _) => Err(Code::Revoked.into()),
+            },
+            Self::Token(reference) => match listed.value(reference)? {
+                token::VALID => Ok(stale),
+                token::INVALID => Err(Code::Revoked.into()),
+                token::SUSPENDED => Err(Code::Suspended.into()),
+                // Values of an application that is not this one.
+                _ => Err(Code::StatusUnsupported.into()),
+            },
+        }
+    }
+}
