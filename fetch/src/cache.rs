@@ -2,7 +2,9 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, PoisonError, RwLock},
+    io,
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError, RwLock},
     time::{Duration, SystemTime},
 };
 
@@ -12,7 +14,7 @@ use carnet_core::{
     time::Timestamp,
 };
 
-use crate::HttpsFetcher;
+use crate::{HttpsFetcher, seen::Seen};
 
 /// The most documents that are kept; beyond it the oldest goes.
 const CAPACITY: usize = 1024;
@@ -25,39 +27,53 @@ pub const MAX_STALE: Duration = Duration::from_secs(86_400);
 struct Entry {
     /// A log that was verified may say that there is no document any more.
     document: Result<Arc<DidDocument>, Problem>,
-    /// Of a did:webvh DID: what its next log has to follow.
-    log: Option<Arc<Log>>,
+    /// How long its controller would have it kept, where that is said.
+    ttl: Option<Duration>,
     /// By the calendar and not by a monotonic clock, which stands still while a machine sleeps.
     at: Timestamp,
 }
 
 /// DID documents that were fetched before; resolves did:key and did:jwk by itself. Cheap to clone and share.
 ///
+/// Of did:webvh DIDs it knows the last entry of each log that was accepted, and refuses a log that does not go on from it: for as
+/// long as it lives, or, with [`DidCache::remembering`], for good.
+///
 /// It holds at most 1,024 documents. [`Resolve::resolve`] answers from memory and never fetches; [`DidCache::refresh`]
 /// fetches, and leaves the document in place that it could not have anew. After [`MAX_STALE`] it is refused.
 #[derive(Debug, Clone, Default)]
 pub struct DidCache {
     entries: Arc<RwLock<HashMap<Did, Entry>>>,
+    seen: Arc<Mutex<Seen>>,
 }
 
 impl DidCache {
     /// Puts a document in, as if it had been fetched at that time.
     pub fn insert(&self, did: &Did, document: Arc<DidDocument>, at: Timestamp) {
         let mut entries = self.entries.write().unwrap_or_else(PoisonError::into_inner);
-        put(&mut entries, did, Entry { document: Ok(document), log: None, at });
+        put(&mut entries, did, Entry { document: Ok(document), ttl: None, at });
+    }
+
+    /// A cache that keeps in a file which entry of each log it saw last, so that an older log is refused after a restart as
+    /// well. The file is made when the first log is accepted.
+    ///
+    /// # Errors
+    /// The file cannot be read, or is not what this wrote.
+    pub fn remembering(file: PathBuf) -> io::Result<Self> {
+        Ok(Self { seen: Arc::new(Mutex::new(Seen::read(file)?)), ..Self::default() })
     }
 
     /// Puts a log in, as if it had been fetched at that time, in place of the one that it follows.
     ///
     /// # Errors
-    /// `did_log_forked`: it does not go on from the one that is there, which stays.
+    /// `did_log_forked`: it does not go on from the one that was there, which stays; `did_unresolved`: that it was seen could not
+    /// be written down.
     pub fn insert_log(&self, log: Log, at: Timestamp) -> Result<(), Problem> {
+        // Held until the log is in, so that of two at the same time the longer one stays.
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.advance(&log)?;
         let mut entries = self.entries.write().unwrap_or_else(PoisonError::into_inner);
-        if let Some(before) = entries.get(log.did()).and_then(|entry| entry.log.as_ref()) {
-            log.require_follows(before)?;
-        }
         let did = log.did().clone();
-        put(&mut entries, &did, Entry { document: log.document(), log: Some(Arc::new(log)), at });
+        put(&mut entries, &did, Entry { document: log.document(), ttl: Some(Duration::from_secs(log.ttl())), at });
         Ok(())
     }
 
@@ -102,8 +118,7 @@ impl DidCache {
         let entries = self.entries.read().unwrap_or_else(PoisonError::into_inner);
         entries.get(did).is_some_and(|entry| {
             // A controller may want it looked at more often than the caller would.
-            let ttl = entry.log.as_ref().map_or(max_age, |log| Duration::from_secs(log.ttl()));
-            apart(now(), entry.at) < max_age.min(ttl)
+            apart(now(), entry.at) < entry.ttl.map_or(max_age, |ttl| ttl.min(max_age))
         })
     }
 }

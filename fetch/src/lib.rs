@@ -3,6 +3,7 @@
 mod address;
 mod cache;
 mod https;
+mod seen;
 
 pub use cache::{DidCache, MAX_STALE};
 pub use https::{FetchOptions, HttpsFetcher};

@@ -332,6 +332,27 @@ async fn a_log_is_fetched_and_must_go_on_from_the_one_before() {
     stranger.refresh(&fetcher, &issuer.did, Duration::ZERO).await.unwrap();
     issuer.key(&stranger, "key-9").unwrap();
 
+    // Also after a restart, if it is to be remembered.
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("seen-logs.json");
+    let started = || DidCache::remembering(file.clone()).unwrap();
+    for (log, follows) in [(&first, true), (&second, true), (&first, false), (&fork, false), (&second, true)] {
+        let restarted = started();
+        issuer.publish(log);
+        let looked = restarted.refresh(&fetcher, &issuer.did, Duration::ZERO).await;
+        assert_eq!(looked.map_err(|problem| problem.code), if follows { Ok(()) } else { Err(Code::DidLogForked) });
+        assert_eq!(restarted.resolve(&issuer.did).is_ok(), follows);
+    }
+    for damaged in ["", "[]", "{\"did:webvh:a\": 1}"] {
+        std::fs::write(&file, damaged).unwrap();
+        assert!(DidCache::remembering(file.clone()).is_err());
+    }
+    // What cannot be written down is not relied on.
+    let nowhere = DidCache::remembering(folder.path().join("missing").join("seen-logs.json")).unwrap();
+    let looked = nowhere.refresh(&fetcher, &issuer.did, Duration::ZERO).await;
+    assert_eq!(looked.unwrap_err().code, Code::DidUnresolved);
+    assert!(nowhere.resolve(&issuer.did).is_err());
+
     // Damaged, or of another DID: as well.
     issuer.publish(&second.replace("key-2", "key-3"));
     assert_eq!(look().await.unwrap_err().code, Code::DidLogInvalid);

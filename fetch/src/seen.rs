@@ -1,0 +1,71 @@
+//! Which entry of each did:webvh log was seen last.
+
+use std::{
+    collections::BTreeMap,
+    fs::{self, File},
+    io::{self, Write as _},
+    path::{Path, PathBuf},
+};
+
+use carnet_core::{
+    Code, Problem,
+    did::webvh::Log,
+    json::{self, Limits},
+};
+use serde_json::Value;
+
+/// By DID, the `versionId` of the last entry.
+#[derive(Debug, Default)]
+pub(crate) struct Seen {
+    last: BTreeMap<String, String>,
+    file: Option<PathBuf>,
+}
+
+impl Seen {
+    pub(crate) fn read(file: PathBuf) -> io::Result<Self> {
+        let last = match fs::read(&file) {
+            Ok(text) => parse(&text).ok_or_else(|| io::Error::other("it does not say which logs were seen"))?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => BTreeMap::new(),
+            Err(error) => return Err(error),
+        };
+        Ok(Self { last, file: Some(file) })
+    }
+
+    /// Takes a log as the last one seen of its DID. It is written down before anybody relies on it.
+    pub(crate) fn advance(&mut self, log: &Log) -> Result<(), Problem> {
+        let (did, id) = (log.did().as_str(), log.last_id()?);
+        match self.last.get(did) {
+            Some(before) if before == id => return Ok(()),
+            Some(before) => log.require_follows(before)?,
+            None => {}
+        }
+        let mut last = self.last.clone();
+        last.insert(did.to_owned(), id.to_owned());
+        if let Some(file) = &self.file {
+            write(file, &last).map_err(|error| {
+                Problem::new(Code::DidUnresolved, format!("that the log was seen could not be written down: {error}"))
+            })?;
+        }
+        self.last = last;
+        Ok(())
+    }
+}
+
+fn parse(text: &[u8]) -> Option<BTreeMap<String, String>> {
+    let members = json::parse_object(text, Limits::LIST).ok()?;
+    members.into_iter().map(|(did, id)| Some((did, id.as_str()?.to_owned()))).collect()
+}
+
+/// Whole, or not at all.
+fn write(path: &Path, last: &BTreeMap<String, String>) -> io::Result<()> {
+    let text: Value = last.iter().map(|(did, id)| (did.clone(), Value::from(id.as_str()))).collect();
+    let new = path.with_extension("new");
+    let mut file = File::create(&new)?;
+    file.write_all(text.to_string().as_bytes())?;
+    file.sync_all()?;
+    fs::rename(&new, path)?;
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => File::open(folder)?.sync_all(),
+        _ => Ok(()),
+    }
+}
