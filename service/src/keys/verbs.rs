@@ -97,7 +97,7 @@ pub enum KeysVerb {
         #[arg(long)]
         reason: Option<String>,
     },
-    /// Seal the keys as [keys] in the configuration says: with its kek, or else its passphrase.
+    /// Seal the keys as the configuration says under keys: with its kek, or else its passphrase.
     Seal {
         /// Which keys.
         #[command(flatten)]
