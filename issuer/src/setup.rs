@@ -19,7 +19,7 @@ use carnet_service::{
 use rand_core::OsRng;
 use zeroize::Zeroizing;
 
-use crate::{secrets::Hash, store::sqlite::MIGRATIONS};
+use crate::{secrets::Hash, status::default_base, store::sqlite::MIGRATIONS};
 
 const DOCUMENT_FILE: &str = "did.json";
 const STAFF_FILE: &str = "staff-token.sha256";
@@ -54,7 +54,14 @@ pub(crate) async fn init(
         )
     };
     let config = place.config();
-    let render = |did: &Did, key: &PublicKey| DidDocument::render(did, &[(keys::FIRST.to_owned(), key.clone())]);
+    // Verifiers find the status lists by the document, and by nothing that a credential says.
+    let render = |did: &Did, key: &PublicKey| {
+        let document = DidDocument::render(did, &[(keys::FIRST.to_owned(), key.clone())]);
+        match default_base(did) {
+            Some(base) => DidDocument::with_status_lists(did, document, &format!("{base}/lists")),
+            None => document,
+        }
+    };
     let (did, rendered, document, publish_at) = match did.strip_prefix("did:webvh:") {
         Some(host) => {
             create_directory(data)?;
