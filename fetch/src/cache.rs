@@ -36,7 +36,7 @@ struct Entry {
 /// DID documents that were fetched before; resolves did:key and did:jwk by itself. Cheap to clone and share.
 ///
 /// Of did:webvh DIDs it knows the last entry of each log that was accepted, and refuses a log that does not go on from it: for as
-/// long as it lives, or, with [`DidCache::remembering`], for good.
+/// long as it lives, or, with [`DidCache::remember_in`], for good.
 ///
 /// It holds at most 1,024 documents. [`Resolve::resolve`] answers from memory and never fetches; [`DidCache::refresh`]
 /// fetches, and leaves the document in place that it could not have anew. After [`MAX_STALE`] it is refused.
@@ -53,13 +53,14 @@ impl DidCache {
         put(&mut entries, did, Entry { document: Ok(document), ttl: None, at });
     }
 
-    /// A cache that keeps in a file which entry of each log it saw last, so that an older log is refused after a restart as
-    /// well. The file is made when the first log is accepted.
+    /// Keeps in a file, from now on, which entry of each log was seen last, so that an older log is refused after a restart as
+    /// well; what the file says already counts. It is made when the first log is accepted. To be called before any is.
     ///
     /// # Errors
     /// The file cannot be read, or is not what this wrote.
-    pub fn remembering(file: PathBuf) -> io::Result<Self> {
-        Ok(Self { seen: Arc::new(Mutex::new(Seen::read(file)?)), ..Self::default() })
+    pub fn remember_in(&self, file: PathBuf) -> io::Result<()> {
+        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = Seen::read(file)?;
+        Ok(())
     }
 
     /// Puts a log in, as if it had been fetched at that time, in place of the one that it follows.

@@ -11,7 +11,11 @@ use carnet_core::{
     json::{self, Limits},
     time::Timestamp,
 };
-use reqwest::{Client, Response, StatusCode, header::ACCEPT, redirect::Policy};
+use reqwest::{
+    Client, Response, StatusCode,
+    header::{ACCEPT, ETAG, IF_NONE_MATCH},
+    redirect::Policy,
+};
 use rustls::{
     ClientConfig, RootCertStore,
     crypto::ring,
@@ -117,15 +121,50 @@ impl HttpsFetcher {
     /// 200, a redirect); too_large
     pub async fn bytes(&self, url: &str, accept: &str, max_bytes: usize) -> Result<Vec<u8>, Problem> {
         let response = self.client.get(parse_url(url)?).header(ACCEPT, accept).send().await.map_err(unresolved)?;
-        if response.status() != StatusCode::OK {
-            let answered = response.status();
-            return Err(Problem::new(
-                Code::DidUnresolved,
-                format!("the document's server answered {answered}; only 200 counts, redirects are not followed"),
-            ));
-        }
-        read(response, max_bytes).await
+        read(answered(response)?, max_bytes).await
     }
+
+    /// [`HttpsFetcher::bytes`], unless what is there is still what had this entity tag: then `None`, whatever it was.
+    ///
+    /// # Errors
+    /// Those of [`HttpsFetcher::bytes`].
+    pub async fn bytes_unless(
+        &self,
+        url: &str,
+        accept: &str,
+        max_bytes: usize,
+        etag: Option<&str>,
+    ) -> Result<Option<Fetched>, Problem> {
+        let request = self.client.get(parse_url(url)?).header(ACCEPT, accept);
+        let request = etag.iter().fold(request, |request, etag| request.header(IF_NONE_MATCH, *etag));
+        let response = request.send().await.map_err(unresolved)?;
+        if etag.is_some() && response.status() == StatusCode::NOT_MODIFIED {
+            return Ok(None);
+        }
+        let response = answered(response)?;
+        let etag = response.headers().get(ETAG).and_then(|etag| etag.to_str().ok()).map(str::to_owned);
+        Ok(Some(Fetched { bytes: read(response, max_bytes).await?, etag }))
+    }
+}
+
+/// What was fetched.
+#[derive(Debug, Clone)]
+pub struct Fetched {
+    /// The bytes.
+    pub bytes: Vec<u8>,
+    /// Their entity tag, if the server named one.
+    pub etag: Option<String>,
+}
+
+fn answered(response: Response) -> Result<Response, Problem> {
+    let status = response.status();
+    if status == StatusCode::OK {
+        return Ok(response);
+    }
+    Err(Problem::new(
+        Code::DidUnresolved,
+        format!("the document's server answered {status}; only 200 counts, redirects are not followed"),
+    ))
 }
 
 /// The DID's rules say so already; this is the last door before the network, so that it looks again.

@@ -6,4 +6,4 @@ mod https;
 mod seen;
 
 pub use cache::{DidCache, MAX_STALE};
-pub use https::{FetchOptions, HttpsFetcher};
+pub use https::{FetchOptions, Fetched, HttpsFetcher};

@@ -335,9 +335,12 @@ async fn a_log_is_fetched_and_must_go_on_from_the_one_before() {
     // Also after a restart, if it is to be remembered.
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("seen-logs.json");
-    let started = || DidCache::remembering(file.clone()).unwrap();
+    let started = || {
+        let cache = DidCache::default();
+        cache.remember_in(file.clone()).map(|()| cache)
+    };
     for (log, follows) in [(&first, true), (&second, true), (&first, false), (&fork, false), (&second, true)] {
-        let restarted = started();
+        let restarted = started().unwrap();
         issuer.publish(log);
         let looked = restarted.refresh(&fetcher, &issuer.did, Duration::ZERO).await;
         assert_eq!(looked.map_err(|problem| problem.code), if follows { Ok(()) } else { Err(Code::DidLogForked) });
@@ -345,10 +348,11 @@ async fn a_log_is_fetched_and_must_go_on_from_the_one_before() {
     }
     for damaged in ["", "[]", "{\"did:webvh:a\": 1}"] {
         std::fs::write(&file, damaged).unwrap();
-        assert!(DidCache::remembering(file.clone()).is_err());
+        assert!(started().is_err());
     }
     // What cannot be written down is not relied on.
-    let nowhere = DidCache::remembering(folder.path().join("missing").join("seen-logs.json")).unwrap();
+    let nowhere = DidCache::default();
+    nowhere.remember_in(folder.path().join("missing").join("seen-logs.json")).unwrap();
     let looked = nowhere.refresh(&fetcher, &issuer.did, Duration::ZERO).await;
     assert_eq!(looked.unwrap_err().code, Code::DidUnresolved);
     assert!(nowhere.resolve(&issuer.did).is_err());

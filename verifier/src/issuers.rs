@@ -7,6 +7,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -56,6 +57,14 @@ impl Issuers {
         Self { types, trust, limiting, cache: DidCache::default(), fetcher }
     }
 
+    /// Keeps in a file which entry of each did:webvh log was seen last ([`DidCache::remember_in`]).
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub(crate) fn remember_in(&self, file: PathBuf) -> std::io::Result<()> {
+        self.cache.remember_in(file)
+    }
+
     /// Looks at the trust list's source, if there is a trust list and it is due. What is wrong is warned of.
     pub(crate) async fn refresh_trust<S: TrustStore>(&self, store: &S, max_age: Duration, now: Timestamp) {
         if let Some(trust) = &self.trust {
@@ -94,6 +103,11 @@ impl Issuers {
                 tracing::warn!(issuer = %did, code = %problem.code, detail = problem.detail, "an issuer's document could not be had; it is tried again, and a copy older than a day is not believed");
             }
         }
+    }
+
+    /// What fetches their documents, and their status lists.
+    pub(crate) fn fetcher(&self) -> HttpsFetcher {
+        self.fetcher.clone()
     }
 
     /// Whether a DID is in the configuration or in the trust list that decides.

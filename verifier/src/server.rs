@@ -28,6 +28,9 @@ use crate::{
 /// How long the start waits for the issuers' documents; what is not there by then follows in the background.
 const PREFETCH: Duration = Duration::from_secs(10);
 
+/// Which entry of each did:webvh log was seen last.
+const SEEN_LOGS: &str = "seen-logs.json";
+
 /// Serves until the process is told to stop.
 ///
 /// # Errors
@@ -46,6 +49,13 @@ pub(crate) async fn run(data: &Path, config: Option<&Path>, listen: Option<Socke
     if verifier.identity.did.method() == "web" {
         keys::require_listed(data, &verifier.identity.did, &verifier.identity.key)?;
     }
+    let seen = data.join(SEEN_LOGS);
+    verifier.verification.issuers.remember_in(seen.clone()).map_err(|error| {
+        StartError::new(
+            format!("{} cannot be used: {error}. Nothing was started.", seen.display()),
+            "Restore it from a backup, or delete it: then an older log of an issuer's keys may be taken for the newest once.",
+        )
+    })?;
     let verifier = Arc::new(verifier);
     if tokio::time::timeout(PREFETCH, verifier.refresh(Duration::ZERO)).await.is_err() {
         tracing::warn!("not every issuer's document came in time; they are fetched again in the background");
