@@ -11,7 +11,7 @@ use carnet_core::{
         plan::{Line, Plan, Show},
         values_at,
     },
-    secure::sd_jwt::{ClaimPath, SdJwt},
+    secure::sd_jwt::{ClaimPath, SdJwt, Stapled},
     time::Timestamp,
 };
 use carnet_spec::Catalogue;
@@ -178,7 +178,10 @@ impl Part {
     pub(crate) fn bind(&self, copy: &Copy, nonce: &str, audience: &str, now: Timestamp) -> Result<String, Problem> {
         let key = copy.key.open()?;
         match &self.shown {
-            Shown::Selected(token, proofs) => token.bind_proving(proofs, nonce, audience, now, &key),
+            Shown::Selected(token, proofs) => {
+                let freshness = copy.fresh(now).map(|statement| statement.text.as_str());
+                token.bind_with(&Stapled { proofs, freshness }, nonce, audience, now, &key)
+            }
             Shown::Whole(document) => {
                 let did = Did::jwk(&key.public_key());
                 let method = format!("{did}#0");

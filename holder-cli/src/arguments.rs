@@ -67,6 +67,8 @@ pub(crate) enum Command {
     Refill(Refill),
     /// Have the issuers confirm that your documents hold, so that you can show them where there is no network
     Refresh(Refresh),
+    /// Renew documents that are near their end, where their issuers allow it
+    Renew(Renew),
     /// List what is in the wallet
     List,
     /// Show one credential to yourself
@@ -107,6 +109,14 @@ pub(crate) struct Refill {
     /// All that can be refilled, however many copies are left
     #[arg(long, conflicts_with = "ids")]
     pub(crate) all: bool,
+}
+
+/// `carnet renew`.
+#[derive(Debug, Args)]
+pub(crate) struct Renew {
+    /// Which credentials [default: those that end within 30 days]
+    #[arg(value_name = "ID")]
+    pub(crate) ids: Vec<String>,
 }
 
 /// `carnet refresh`.

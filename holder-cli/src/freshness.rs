@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use carnet_core::{
     Code, Problem,
     secure::{
@@ -50,13 +51,16 @@ pub(crate) struct Said {
     pub(crate) until: Option<Timestamp>,
 }
 
+/// What names a copy to its issuer.
+type Digest = Vec<u8>;
+
 /// Where a copy is in the wallet: its credential and its own number.
 type Place = (usize, usize);
 
 /// The copies to ask for, by their issuers, each by its digest: all that can still be shown, so that an issuer cannot tell
 /// those that were from those that were not.
-pub(crate) fn copies(contents: &Contents, now: Timestamp) -> BTreeMap<Office, BTreeMap<String, Place>> {
-    let mut offices: BTreeMap<Office, BTreeMap<String, Place>> = BTreeMap::new();
+pub(crate) fn copies(contents: &Contents, now: Timestamp) -> BTreeMap<Office, BTreeMap<Digest, Place>> {
+    let mut offices: BTreeMap<Office, BTreeMap<Digest, Place>> = BTreeMap::new();
     for (credential, held) in contents.credentials.iter().enumerate() {
         let over = held.valid_until.is_some_and(|until| now > until);
         let Some(endpoint) = held.endpoint.as_ref().filter(|endpoint| is_of(endpoint, &held.issuer)) else { continue };
@@ -65,8 +69,9 @@ pub(crate) fn copies(contents: &Contents, now: Timestamp) -> BTreeMap<Office, BT
         }
         let office = offices.entry((held.issuer.clone(), endpoint.clone())).or_default();
         for (number, copy) in held.copies.iter().enumerate().filter(|(_, copy)| copy.is_kept()) {
-            if let Ok(token) = SdJwt::parse(&copy.credential) {
-                office.insert(freshness::digest(&token), (credential, number));
+            let digest = SdJwt::parse(&copy.credential).map(|token| URL_SAFE_NO_PAD.decode(freshness::digest(&token)));
+            if let Ok(Ok(digest)) = digest {
+                office.insert(digest, (credential, number));
             }
         }
     }
@@ -98,7 +103,7 @@ pub(crate) async fn refresh(
     session: &Session,
     wallet: &mut WalletFile,
     (did, endpoint): &Office,
-    copies: &BTreeMap<String, Place>,
+    copies: &BTreeMap<Digest, Place>,
 ) -> Result<Said, Failure> {
     service_address(endpoint)?;
     let mut issuer = Issuer::connect(endpoint, session.ca()?.as_deref()).await?;
@@ -108,11 +113,11 @@ pub(crate) async fn refresh(
     }
     session.resolve_issuer(did).await?;
     // In the order of the digests: it says nothing of which copies belong together, or were shown.
-    let asked: Vec<(&String, &Place)> = copies.iter().collect();
+    let asked: Vec<(&Digest, &Place)> = copies.iter().collect();
     let mut standings: Vec<(Place, Standing)> = Vec::with_capacity(asked.len());
     for some in asked.chunks(MOST_COPIES) {
-        let digests = some.iter().map(|(digest, _)| decoded(digest)).collect::<Result<Vec<_>, _>>();
-        let answered = issuer.freshness(digests.map_err(|problem| untrue(&problem))?).await?;
+        let digests = some.iter().map(|(digest, _)| (*digest).clone()).collect();
+        let answered = issuer.freshness(digests).await?;
         if answered.len() != some.len() {
             let problem = Problem::new(Code::MalformedValue, "it answered for another number of copies");
             return Err(untrue(&problem));
@@ -134,11 +139,6 @@ pub(crate) async fn refresh(
     draw_next(&mut wallet.contents, session.now());
     wallet.save().inspect_err(|_| wallet.contents = before)?;
     Ok(said)
-}
-
-fn decoded(digest: &str) -> Result<Vec<u8>, Problem> {
-    use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-    URL_SAFE_NO_PAD.decode(digest).map_err(|_| Code::MalformedValue.into())
 }
 
 /// What an issuer says of one copy, as the wallet keeps it.

@@ -17,6 +17,7 @@ mod pending;
 mod promise;
 mod receipt;
 mod refill;
+mod renewal;
 mod request;
 mod sending;
 mod session;
@@ -58,6 +59,7 @@ fn run(session: &Session, command: &Command) -> Result<(), Failure> {
         Command::Trust(command) => online(commands::trust::run(session, command)),
         Command::Receive(arguments) => online(commands::receive::run(session, arguments)),
         Command::Refill(arguments) => online(commands::refill::run(session, arguments)),
+        Command::Renew(arguments) => online(commands::renew::run(session, arguments)),
         Command::Refresh(arguments) => online(commands::refresh::run(session, arguments)),
         Command::Present(arguments) => online(commands::present::run(session, arguments)),
     }

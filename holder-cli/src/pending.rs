@@ -14,6 +14,7 @@ use crate::{
     failure::{Failure, Safety, TRY_AGAIN},
     promise::Promise,
     refill::draw_low_water,
+    renewal,
     session::Session,
     trust,
     ui::{labels::Labels, sanitise::clean},
@@ -21,7 +22,7 @@ use crate::{
 };
 
 /// What an issuer says of a collection of which nothing will come any more.
-const REFUSED: [&str; 10] = [
+const REFUSED: [&str; 11] = [
     "batch_size",
     "configuration_not_offered",
     "credential_request_denied",
@@ -32,6 +33,7 @@ const REFUSED: [&str; 10] = [
     "offer_already_collected",
     "offer_cancelled",
     "offer_expired",
+    "revoked",
 ];
 
 /// What an issuer says of proofs over a nonce that it does not know. Of a call that it knows it does not look at the nonce,
@@ -207,36 +209,54 @@ impl Collecting<'_> {
     ) -> Result<Step, Failure> {
         let (session, token) = (self.session, pending.access_token.expose());
         let texts: Vec<String> = copies.iter().map(|copy| copy.credential.clone()).collect();
-        let held = match verified(&texts, &[], &pending.keys, promise, &session.dids, self.catalogue, session.now()) {
+        let renewed = pending.renews.as_deref().and_then(|id| self.wallet.contents.find(id).ok());
+        let before = renewed.and_then(|index| self.wallet.contents.credentials.get(index)).cloned();
+        let earlier = before.as_ref().map_or(&[][..], |held| &held.copies);
+        let (keys, now) = (&pending.keys, session.now());
+        let checked = verified(&texts, earlier, keys, promise, &session.dids, self.catalogue, now)
+            .map_err(|problem| {
+                let message = "What the issuer sent does not hold, and was not stored";
+                let hint = "tell the issuer the name in brackets, and ask for a new offer";
+                Failure::from_problem(&problem, message, hint)
+            })
+            .and_then(|held| match &before {
+                Some(before) => renewal::longer(before, &held).map(|_| held),
+                None => Ok(held),
+            });
+        let mut held = match checked {
             Ok(held) => HeldCredential {
                 endpoint: Some(pending.endpoint.clone()).filter(|endpoint| is_of(endpoint, &pending.issuer)),
                 low_water: draw_low_water(held.copies.len()),
                 ..held
             },
-            Err(problem) => {
+            Err(failure) => {
                 let _ = issuer.notify(Some(token), notification, NotificationEvent::CredentialFailure).await;
-                let message = "What the issuer sent does not hold, and was not stored";
-                let hint = "tell the issuer the name in brackets, and ask for a new offer";
-                let failure = Failure::from_problem(&problem, message, hint);
                 return Err(self.given_up(pending, &promise.issuer_name, failure));
             }
         };
+        if let Some(before) = &before {
+            held.id.clone_from(&before.id);
+        }
         let summary = json!({
             "id": held.id, "type": held.type_name, "format": held.format, "issuer": held.issuer,
-            "issuer_name": held.issuer_name, "copies": held.copies.len(),
+            "issuer_name": held.issuer_name, "copies": held.copies.len(), "renewed": before.is_some(),
             "label": Labels::new(self.catalogue, &held.type_name, &session.ui.messages).document(),
             "valid_until": held.valid_until.map(|until| until.to_string()),
             "trust": trust::of_received(&self.wallet.contents.trust, &held, self.catalogue, session.now()),
         });
         let before = self.wallet.contents.clone();
-        let contents = &mut self.wallet.contents;
-        contents.pending.retain(|stored| !stored.is(pending));
-        contents.log.push(Entry {
-            party_name: promise.issuer_name.clone(),
-            parts: vec![ShownPart::named(&held.id, &held.type_name)],
-            ..Entry::new(session.now(), EntryKind::Received, &promise.issuer)
-        });
-        contents.credentials.push(held);
+        self.wallet.contents.pending.retain(|stored| !stored.is(pending));
+        if let Some(index) = renewed {
+            renewal::replace(self.wallet, index, held, now);
+        } else {
+            let contents = &mut self.wallet.contents;
+            contents.log.push(Entry {
+                party_name: promise.issuer_name.clone(),
+                parts: vec![ShownPart::named(&held.id, &held.type_name)],
+                ..Entry::new(now, EntryKind::Received, &promise.issuer)
+            });
+            contents.credentials.push(held);
+        }
         if let Err(failure) = self.wallet.save() {
             // The file still has the collection, and the issuer, which is told nothing, still has the answer.
             self.wallet.contents = before;

@@ -24,7 +24,7 @@ use crate::{
 const SHOWN_KEPT: usize = 50;
 /// How long a refill that nobody asked for may keep the owner waiting.
 const PATIENCE: Duration = Duration::from_secs(10);
-const NONCE_REFUSED: &str = "invalid_nonce";
+pub(crate) const NONCE_REFUSED: &str = "invalid_nonce";
 
 /// With how many fresh copies left a credential is refilled the next time: 2 to 4 at random, or half of a small batch. It is
 /// drawn anew for each refill, so that the issuer cannot count from one to the next.
@@ -93,51 +93,21 @@ pub(crate) async fn refill(
     let gone =
         || Failure::new("not_found", "There is no such document in this wallet", "see the ids with: carnet list");
     let held = wallet.contents.credentials.get(index).cloned().ok_or_else(gone)?;
-    if let Some(failure) = unrefillable(&held, session.now()) {
-        return Err(failure);
-    }
-    let (Some(format), Some(endpoint), Some(shown)) = (format_of(&held), &held.endpoint, to_show(&held)) else {
-        return Err(gone());
-    };
     let known = catalogue.credential_type(&held.type_name).ok_or_else(|| {
         let message = format!("The type {} is not in this wallet's catalogue", clean(&held.type_name));
         Failure::new("type_unknown", message, "give the folder that the document came with: --catalogue DIR")
     })?;
-    service_address(endpoint)?;
-    let mut issuer = Issuer::connect(endpoint, session.ca()?.as_deref()).await?;
-    let metadata = issuer.metadata().await?;
-    // Before a whole copy goes there.
-    if metadata.issuer != held.issuer {
-        let message = "Another issuer answers at that address than the one that this document came from";
-        return Err(Failure::new("issuer_mismatch", message, "ask the issuer for a new offer"));
-    }
-    session.resolve_issuer(&held.issuer).await?;
-    let copy = held.copies.get(shown).ok_or_else(gone)?;
-    let token = SdJwt::parse(&copy.credential).map_err(|problem| damaged(&problem))?;
-    if copy.is_fresh() {
-        // Stored before it goes, so that a fresh copy is spent once, however often it takes.
-        if let Some(copy) = wallet.contents.credentials.get_mut(index).and_then(|held| held.copies.get_mut(shown)) {
-            copy.shown_to.push(held.issuer.clone());
-        }
-        wallet.save()?;
-    }
-    let showing = Showing { session, held: &held, copy, token: &token };
-    let answered = showing.exchange(&mut issuer, metadata.max_batch_size).await;
+    let (mut issuer, showing) = Showing::begin(session, wallet, index).await?;
+    let answered = showing.refill(&mut issuer).await;
     let (keys, copies, notification) = answered.map_err(explained)?;
-    let promise = Promise {
-        issuer: held.issuer.clone(),
-        issuer_name: held.issuer_name.clone(),
-        configuration_id: String::new(),
-        type_name: held.type_name.clone(),
-        format,
-    };
+    let (token, promise) = (&showing.token, showing.promise());
     let texts: Vec<String> = copies.into_iter().map(|copy| copy.credential).collect();
     let checked = verified(&texts, &held.copies, &keys, &promise, &session.dids, catalogue, session.now())
         .map_err(|problem| {
             let message = "What the issuer sent does not hold, and was not stored";
             Failure::from_problem(&problem, message, "what you have still holds; tell the issuer the name in brackets")
         })
-        .and_then(|fresh| unchanged(&held, &token, fresh, known));
+        .and_then(|fresh| unchanged(&held, token, fresh, known));
     let fresh = match checked {
         Ok(fresh) => fresh,
         Err(failure) => {
@@ -156,34 +126,92 @@ pub(crate) async fn refill(
 type Exchanged = (Vec<HolderKey>, Vec<IssuedCopy>, String);
 
 /// A copy that is shown to its issuer.
-struct Showing<'a> {
+pub(crate) struct Showing<'a> {
     session: &'a Session,
-    held: &'a HeldCredential,
-    copy: &'a Copy,
-    token: &'a SdJwt,
+    pub(crate) held: HeldCredential,
+    key: HolderKey,
+    pub(crate) token: SdJwt,
+    /// The most copies in one batch.
+    most: u32,
 }
 
-impl Showing<'_> {
-    /// Asks, and once more if the nonce came too late.
-    async fn exchange(&self, issuer: &mut Issuer, most: u32) -> Result<Exchanged, Failure> {
-        match self.once(issuer, most).await {
-            Err(failure) if failure.reason == NONCE_REFUSED => self.once(issuer, most).await,
+/// What is sent: the keys of the new copies, the copy that is shown, and a proof for each key.
+pub(crate) type Prepared = (Vec<HolderKey>, String, Vec<String>);
+
+impl<'a> Showing<'a> {
+    /// Goes to the issuer of a credential, makes sure that it is the one, and chooses the copy to show. One that nobody has
+    /// seen is marked before it goes.
+    pub(crate) async fn begin(
+        session: &'a Session,
+        wallet: &mut WalletFile,
+        index: usize,
+    ) -> Result<(Issuer, Self), Failure> {
+        let gone =
+            || Failure::new("not_found", "There is no such document in this wallet", "see the ids with: carnet list");
+        let held = wallet.contents.credentials.get(index).cloned().ok_or_else(gone)?;
+        if let Some(failure) = unrefillable(&held, session.now()) {
+            return Err(failure);
+        }
+        let (Some(endpoint), Some(shown)) = (&held.endpoint, to_show(&held)) else { return Err(gone()) };
+        service_address(endpoint)?;
+        let mut issuer = Issuer::connect(endpoint, session.ca()?.as_deref()).await?;
+        let metadata = issuer.metadata().await?;
+        // Before a whole copy goes there.
+        if metadata.issuer != held.issuer {
+            let message = "Another issuer answers at that address than the one that this document came from";
+            return Err(Failure::new("issuer_mismatch", message, "ask the issuer for a new offer"));
+        }
+        session.resolve_issuer(&held.issuer).await?;
+        let copy = held.copies.get(shown).ok_or_else(gone)?;
+        let token = SdJwt::parse(&copy.credential).map_err(|problem| damaged(&problem))?;
+        let key = copy.key.clone();
+        if copy.is_fresh() {
+            // Stored before it goes, so that a fresh copy is spent once, however often it takes.
+            if let Some(copy) = wallet.contents.credentials.get_mut(index).and_then(|held| held.copies.get_mut(shown)) {
+                copy.shown_to.push(held.issuer.clone());
+            }
+            wallet.save()?;
+        }
+        Ok((issuer, Self { session, key, token, most: metadata.max_batch_size, held }))
+    }
+
+    /// What the new copies have to be.
+    pub(crate) fn promise(&self) -> Promise {
+        Promise {
+            issuer: self.held.issuer.clone(),
+            issuer_name: self.held.issuer_name.clone(),
+            configuration_id: String::new(),
+            type_name: self.held.type_name.clone(),
+            format: format_of(&self.held).unwrap_or_default(),
+        }
+    }
+
+    /// Asks for more copies, and once more if the nonce came too late.
+    async fn refill(&self, issuer: &mut Issuer) -> Result<Exchanged, Failure> {
+        match self.refill_once(issuer).await {
+            Err(failure) if failure.reason == NONCE_REFUSED => self.refill_once(issuer).await,
             answered => answered,
         }
     }
 
-    async fn once(&self, issuer: &mut Issuer, most: u32) -> Result<Exchanged, Failure> {
+    async fn refill_once(&self, issuer: &mut Issuer) -> Result<Exchanged, Failure> {
+        let (keys, shown, proofs) = self.prepare(issuer).await?;
+        let (copies, notification) = issuer.refill(shown, proofs).await?;
+        Ok((keys, copies, notification))
+    }
+
+    /// Shows the copy for a fresh nonce, and proves new keys for the same.
+    pub(crate) async fn prepare(&self, issuer: &mut Issuer) -> Result<Prepared, Failure> {
         let did = self.held.issuer.as_str();
         let nonce = issuer.nonce().await?;
         let now = self.session.now();
-        let keys = draw_keys(most);
+        let keys = draw_keys(self.most);
         let signed = || -> Result<(String, Vec<String>), Problem> {
-            let shown = self.token.bind(&nonce, did, now, &self.copy.key.open()?)?;
+            let shown = self.token.bind(&nonce, did, now, &self.key.open()?)?;
             Ok((shown, proofs(&keys, did, &nonce, now)?))
         };
         let (shown, proofs) = signed().map_err(|problem| damaged(&problem))?;
-        let (copies, notification) = issuer.refill(shown, proofs).await?;
-        Ok((keys, copies, notification))
+        Ok((keys, shown, proofs))
     }
 }
 
@@ -234,9 +262,7 @@ fn forget_shown(copies: &mut [Copy]) {
     let mut shown: Vec<&mut Copy> = shown.collect();
     let excess = shown.len().saturating_sub(SHOWN_KEPT);
     for copy in shown.iter_mut().take(excess) {
-        copy.credential.clear();
-        copy.commitments.clear();
-        copy.opened.clear();
+        copy.forget_text();
     }
 }
 
@@ -247,12 +273,12 @@ fn to_show(held: &HeldCredential) -> Option<usize> {
 }
 
 /// The format, if it is one that is refilled.
-fn format_of(held: &HeldCredential) -> Option<&'static str> {
+pub(crate) fn format_of(held: &HeldCredential) -> Option<&'static str> {
     ["vc+sd-jwt", "dc+sd-jwt"].into_iter().find(|format| *format == held.format)
 }
 
 /// What an issuer's refusal means for the owner.
-fn explained(failure: Failure) -> Failure {
+pub(crate) fn explained(failure: Failure) -> Failure {
     let failure = failure.with_safety(Safety::Issuer);
     let offer = "what you have still holds; its issuer can make you a new offer";
     match failure.reason.as_str() {
@@ -262,7 +288,7 @@ fn explained(failure: Failure) -> Failure {
     }
 }
 
-fn damaged(problem: &Problem) -> Failure {
+pub(crate) fn damaged(problem: &Problem) -> Failure {
     Failure::from_problem(problem, "The copy in the wallet cannot be shown", "ask the issuer for a new offer")
 }
 

@@ -266,12 +266,13 @@ fn unmade(problem: &carnet_core::Problem) -> Failure {
 
 #[cfg(test)]
 mod tests {
-    use carnet_core::secure::sd_jwt::SdJwt;
+    use carnet_core::{secure::sd_jwt::SdJwt, status::freshness};
 
     use crate::{
         answer::{Bounds, answer},
         receipt::tests::{Fault, Scene},
         request::tests::{Asker, NOW},
+        wallet::standing::{Standing, State, Statement},
     };
 
     #[tokio::test(flavor = "multi_thread")]
@@ -291,5 +292,24 @@ mod tests {
         let binding = SdJwt::parse(&bound[0].1).unwrap().key_binding().unwrap().payload()["iat"].clone();
         assert_eq!(binding, NOW.plus(360).unix());
         assert_eq!(wallet.contents.credentials[0].fresh_copies(), 2);
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_statement_goes_along_while_it_holds_and_not_after() {
+        for (until, goes) in [(NOW.plus(121), true), (NOW.plus(120), false)] {
+            let scene = Scene::set(Fault::None).await;
+            let (mut wallet, request) = (scene.session.open().unwrap(), Asker::new().request().unwrap());
+            for copy in &mut wallet.contents.credentials[0].copies {
+                let statement = Some(Statement { text: "a.b.c".to_owned(), since: NOW, until });
+                copy.standing = Some(Standing { state: State::Valid, asked_at: NOW, statement });
+            }
+            let bounds = Bounds { asker: &request.client_id, now: NOW, only: &[], withheld: &[], proofs_only: &[] };
+            let catalogue = scene.session.catalogue().unwrap();
+            let parts = answer(&wallet.contents, &catalogue, &request.query, &bounds).unwrap().parts;
+            let bound = super::bind(&scene.session, &mut wallet, &request, &parts).unwrap();
+            let token = SdJwt::parse(&bound[0].1).unwrap();
+            let stapled = token.key_binding().unwrap().payload().get(freshness::MEMBER).cloned();
+            assert_eq!(stapled, goes.then(|| "a.b.c".into()));
+        }
     }
 }

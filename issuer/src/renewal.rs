@@ -22,8 +22,9 @@ use crate::{
         Collected, digests, keys_from_text, keys_to_text, notification_hash, notification_id, on_cpu, open_answer,
     },
     issuer::{Issuer, TOKEN_SECONDS},
-    offers::{check_id, check_reason},
+    offers::check_id,
     secrets::{self, Use},
+    status::check_reason,
     store::{
         Finished, OfferRecord, Store,
         renewal::{Approved, Decision, NewWaiting, RenewalIntent, RenewalRecord, Terms, Waited},
@@ -111,6 +112,8 @@ fn later(text: &str, days: u32) -> Option<String> {
     let (date, rest) = text.split_at_checked(10)?;
     let at = Timestamp::parse(&format!("{date}T00:00:00Z")).ok()?;
     let moved = at.plus(i64::from(days).saturating_mul(DAY)).to_string();
+    // Beyond what a date can say.
+    Timestamp::parse(&moved).ok()?;
     Some(format!("{}{rest}", moved.get(..10)?))
 }
 

@@ -5,7 +5,8 @@ use std::{path::Path, sync::Arc, time::Duration};
 use carnet_core::did::Did;
 use carnet_proto::issuer::v1::{
     issuance_service_server::IssuanceServiceServer, offer_service_server::OfferServiceServer,
-    status_list_service_server::StatusListServiceServer, status_service_server::StatusServiceServer,
+    renewal_service_server::RenewalServiceServer, status_list_service_server::StatusListServiceServer,
+    status_service_server::StatusServiceServer,
 };
 use carnet_service::{
     config::StartError,
@@ -23,10 +24,12 @@ use crate::{
     grpc::{
         issuance::Issuance,
         offers::Offers,
+        renewals::Renewals,
         status::{Lists, Statuses},
     },
     issuer::{Issuer, Settings},
     nonces::Nonces,
+    renewal,
     secrets::Hash,
     setup,
     status::{self, StatusLists},
@@ -38,9 +41,10 @@ const PUBLISH: Duration = Duration::from_secs(10);
 /// How often what is past its end is erased.
 const SWEEP: Duration = Duration::from_secs(60);
 /// The services' full names, for health checks.
-const NAMES: [&str; 4] = [
+const NAMES: [&str; 5] = [
     "carnet.issuer.v1.IssuanceService",
     "carnet.issuer.v1.OfferService",
+    "carnet.issuer.v1.RenewalService",
     "carnet.issuer.v1.StatusListService",
     "carnet.issuer.v1.StatusService",
 ];
@@ -86,11 +90,13 @@ pub(crate) async fn serve(
 pub(crate) fn routes<S: Store>(issuer: Arc<Issuer<S>>, staff: Hash, most_bytes: usize) -> Routes {
     let offers = OfferServiceServer::new(Offers(issuer.clone())).max_decoding_message_size(most_bytes);
     let statuses = StatusServiceServer::new(Statuses(issuer.clone())).max_decoding_message_size(most_bytes);
+    let renewals = RenewalServiceServer::new(Renewals(issuer.clone())).max_decoding_message_size(most_bytes);
     let lists = StatusListServiceServer::new(Lists(issuer.clone())).max_decoding_message_size(most_bytes);
     let issuance = IssuanceServiceServer::new(Issuance(issuer.clone())).max_decoding_message_size(most_bytes);
     let grpc = Routes::new(issuance)
         .add_service(lists)
         .add_service(InterceptedService::new(offers, StaffOnly::new(staff)))
+        .add_service(InterceptedService::new(renewals, StaffOnly::new(staff)))
         .add_service(InterceptedService::new(statuses, StaffOnly::new(staff)));
     Routes::from(grpc.into_axum_router().merge(status::router(issuer)))
 }

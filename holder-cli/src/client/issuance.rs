@@ -3,7 +3,8 @@
 use carnet_proto::issuer::v1::{
     CollectCredentialsRequest, CollectDeferredRequest, CollectFreshnessRequest, CopyFreshness, CredentialFormat,
     IssueNonceRequest, IssuedCopy, NotificationEvent, NotifyRequest, ReadMetadataRequest, ReadMetadataResponse,
-    RedeemOfferRequest, RedeemOfferResponse, RefillCredentialsRequest, issuance_service_client::IssuanceServiceClient,
+    RedeemOfferRequest, RedeemOfferResponse, RefillCredentialsRequest, RenewCredentialsRequest,
+    issuance_service_client::IssuanceServiceClient,
 };
 use tonic::transport::Channel;
 
@@ -83,6 +84,17 @@ impl Issuer {
         let answer = self.0.refill_credentials(RefillCredentialsRequest { presentation, proofs }).await;
         let answer = answer.map_err(|status| Failure::from_status(&status, "Getting fresh copies"))?.into_inner();
         Ok((answer.credentials, answer.notification_id))
+    }
+
+    /// Exchanges a copy that is shown for copies that hold longer.
+    pub(crate) async fn renew(&mut self, presentation: String, proofs: Vec<String>) -> Result<Collected, Failure> {
+        let answer = self.0.renew_credentials(RenewCredentialsRequest { presentation, proofs }).await;
+        let answer = answer.map_err(|status| Failure::from_status(&status, "Renewing the document"))?.into_inner();
+        Ok(if answer.transaction_id.is_empty() {
+            Collected::Ready(answer.credentials, answer.notification_id)
+        } else {
+            Collected::NotReady(Some(Secret::new(answer.transaction_id)), answer.interval_seconds)
+        })
     }
 
     /// What the issuer says of copies, by their digests; in their order.

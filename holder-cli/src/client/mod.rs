@@ -95,8 +95,11 @@ pub(crate) async fn connect(origin: &str, ca: Option<&[u8]>) -> Result<Channel, 
     })
 }
 
-/// A request with the token that authorises it.
+/// A request with the token that authorises it; where there is none, as for a renewal, what is in the request has to do.
 fn authorised<T>(message: T, token: &str) -> Result<tonic::Request<T>, Failure> {
+    if token.is_empty() {
+        return Ok(tonic::Request::new(message));
+    }
     let mut value: MetadataValue<Ascii> = format!("Bearer {token}")
         .parse()
         .map_err(|_| Failure::new("protocol", "The issuer gave a token that cannot be sent", "tell the issuer"))?;

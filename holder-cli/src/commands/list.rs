@@ -31,12 +31,14 @@ fn listing(contents: &Contents, catalogue: &Catalogue, ui: &Ui, now: Timestamp) 
         let until = held.valid_until.map(|until| until.to_string());
         let day = until.as_deref().and_then(|until| until.get(..10)).unwrap_or("no end");
         let (fresh, low) = (held.fresh_copies(), held.is_low());
+        let soon = held.ends_soon(now);
+        let renew = if soon && held.is_refillable() { "  ENDS SOON: carnet renew" } else { "" };
         let refill = if low && !expired && held.is_refillable() { "  LOW: carnet refill" } else { "" };
         let (vouched, vouched_until) = held.vouched_for(now);
         let standing = standing(ui, held, vouched_until);
         let _ = writeln!(
             text,
-            "{}  {}  from {}  {} {day}  {fresh} of {} copies unused{refill}{standing}",
+            "{}  {}  from {}  {} {day}  {fresh} of {} copies unused{refill}{renew}{standing}",
             held.id,
             ui.heading(&label),
             clean(&held.issuer_name),
@@ -49,7 +51,7 @@ fn listing(contents: &Contents, catalogue: &Catalogue, ui: &Ui, now: Timestamp) 
             "received_at": held.received_at.to_string(),
             "valid_from": held.valid_from.map(|from| from.to_string()), "valid_until": until, "expired": expired,
             "copies": held.copies.len(), "copies_unused": fresh,
-            "low": low, "refillable": held.is_refillable(), "copies_confirmed": vouched,
+            "low": low, "refillable": held.is_refillable(), "copies_confirmed": vouched, "ends_soon": soon,
             "confirmed_until": vouched_until.map(|until| until.to_string()),
             "withdrawn": held.withdrawn().map(|standing| standing.state.as_str()),
             "withdrawn_seen": held.withdrawn().map(|standing| standing.asked_at.to_string()),

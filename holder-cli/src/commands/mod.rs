@@ -10,6 +10,7 @@ pub(crate) mod receive;
 pub(crate) mod refill;
 pub(crate) mod refresh;
 pub(crate) mod registrar;
+pub(crate) mod renew;
 pub(crate) mod report;
 pub(crate) mod show;
 pub(crate) mod trust;

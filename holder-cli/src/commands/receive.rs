@@ -67,6 +67,7 @@ async fn accept(session: &Session, arguments: &Receive, offer: &Offer, mut walle
             keys,
             since: session.now(),
             stage: Stage::Asked { proofs, until },
+            renews: None,
         };
         (promise, pending)
     });

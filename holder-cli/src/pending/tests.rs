@@ -16,6 +16,7 @@ use carnet_proto::issuer::v1::{
     CollectFreshnessRequest, CollectFreshnessResponse, CopyFreshness, CopyState, CredentialConfiguration,
     CredentialFormat, IssueNonceRequest, IssueNonceResponse, NotifyRequest, NotifyResponse, ReadMetadataRequest,
     ReadMetadataResponse, RedeemOfferRequest, RedeemOfferResponse, RefillCredentialsRequest, RefillCredentialsResponse,
+    RenewCredentialsRequest, RenewCredentialsResponse,
     issuance_service_server::{IssuanceService, IssuanceServiceServer},
 };
 use serde_json::Map;
@@ -85,6 +86,8 @@ pub(crate) struct Record {
     pub(crate) fates: VecDeque<Fate>,
     /// What was shown for a refill.
     pub(crate) shown: Vec<String>,
+    /// The proofs of a renewal that is not ready.
+    renewing: Vec<String>,
     /// The keys that have a copy by refill.
     refilled: BTreeSet<String>,
     /// What the metadata say; the issuer's own DID if empty.
@@ -111,6 +114,31 @@ impl Desk {
         Timestamp::from_unix(self.clock.load(Ordering::SeqCst))
     }
 
+    /// What an issuer asks of a copy that is shown to it: every disclosure, its own nonce and name, and the same nonce in each
+    /// proof, whose keys have no copy.
+    fn shown(&self, presentation: String, proofs: &[String]) -> Result<Option<Fate>, Status> {
+        let mut record = self.record.lock().unwrap();
+        let token = SdJwt::parse(&presentation).unwrap();
+        let nonce = format!("nonce-{}", record.nonces);
+        let audience = self.issuer.did.as_str();
+        let expected = KeyBinding { nonce: &nonce, audience, now: self.now(), max_age: 60, skew: 60 };
+        token.verify_key_binding(&expected).unwrap();
+        let whole = SdJwt::parse(&self.issuer.copy("vc+sd-jwt", &token.holder_key().unwrap().unwrap())).unwrap();
+        assert_eq!(token.disclosure_count(), whole.disclosure_count());
+        assert!(proofs.iter().all(|proof| Jws::parse(proof).unwrap().payload()["nonce"] == json!(nonce)));
+        record.shown.push(presentation);
+        let fate = record.fates.pop_front();
+        if let Some(Fate::Refused(reason)) = fate {
+            return Err(refused(reason));
+        }
+        for proof in proofs {
+            if !record.refilled.insert(proven_key(proof).thumbprint()) {
+                return Err(refused("INVALID_PROOF"));
+            }
+        }
+        Ok(fate)
+    }
+
     fn copies(&self, proofs: &[String]) -> Vec<IssuedCopy> {
         let copy = |proof: &String| {
             let credential = self.issuer.copy("vc+sd-jwt", &proven_key(proof));
@@ -128,6 +156,11 @@ impl Desk {
         };
         proofs.iter().map(copy).collect()
     }
+}
+
+/// It ends later.
+fn prolong(payload: &mut Map<String, Value>) {
+    payload["validUntil"] = json!(NOW.plus(400 * 86_400).start_of_day().to_string());
 }
 
 fn proven_key(proof: &str) -> PublicKey {
@@ -216,8 +249,17 @@ impl IssuanceService for Desk {
         request: Request<CollectDeferredRequest>,
     ) -> Result<Response<CollectDeferredResponse>, Status> {
         assert_eq!(request.into_inner().transaction_id, "t");
-        let record = self.record.lock().unwrap();
-        let credentials = self.copies(&record.taken);
+        let mut record = self.record.lock().unwrap();
+        let renewing = !record.renewing.is_empty();
+        match record.fates.pop_front() {
+            Some(Fate::Refused(reason)) => return Err(refused(reason)),
+            Some(Fate::Deferred) => {
+                return Ok(Response::new(CollectDeferredResponse { interval_seconds: 5, ..Default::default() }));
+            }
+            _ => {}
+        }
+        let credentials =
+            if renewing { self.other_copies(&record.renewing, prolong) } else { self.copies(&record.taken) };
         Ok(Response::new(CollectDeferredResponse { credentials, ..Default::default() }))
     }
 
@@ -226,40 +268,42 @@ impl IssuanceService for Desk {
         request: Request<RefillCredentialsRequest>,
     ) -> Result<Response<RefillCredentialsResponse>, Status> {
         let RefillCredentialsRequest { presentation, proofs } = request.into_inner();
-        let mut record = self.record.lock().unwrap();
-        // What an issuer asks of it: every disclosure, our own nonce and name, and the same nonce in each proof.
-        let token = SdJwt::parse(&presentation).unwrap();
-        let nonce = format!("nonce-{}", record.nonces);
-        let audience = self.issuer.did.as_str();
-        let expected = KeyBinding { nonce: &nonce, audience, now: self.now(), max_age: 60, skew: 60 };
-        token.verify_key_binding(&expected).unwrap();
-        let whole = SdJwt::parse(&self.issuer.copy("vc+sd-jwt", &token.holder_key().unwrap().unwrap())).unwrap();
-        assert_eq!(token.disclosure_count(), whole.disclosure_count());
-        assert!(proofs.iter().all(|proof| Jws::parse(proof).unwrap().payload()["nonce"] == json!(nonce)));
-        record.shown.push(presentation);
-        let fate = record.fates.pop_front();
-        if let Some(Fate::Refused(reason)) = fate {
-            return Err(refused(reason));
-        }
-        for proof in &proofs {
-            if !record.refilled.insert(proven_key(proof).thumbprint()) {
-                return Err(refused("INVALID_PROOF"));
-            }
-        }
+        let fate = self.shown(presentation, &proofs)?;
         let mut credentials = match fate {
             Some(Fate::Lost) => return Err(Status::unavailable("the connection broke")),
             Some(Fate::Changed) => self.other_copies(&proofs, |payload| {
                 payload["credentialSubject"]["title"] = json!("Surgery");
             }),
-            Some(Fate::Prolonged) => self.other_copies(&proofs, |payload| {
-                payload["validUntil"] = json!(NOW.plus(400 * 86_400).start_of_day().to_string());
-            }),
+            Some(Fate::Prolonged) => self.other_copies(&proofs, prolong),
             _ => self.copies(&proofs),
         };
         if matches!(fate, Some(Fate::Spoiled)) {
             credentials.swap(0, 1);
         }
         Ok(Response::new(RefillCredentialsResponse { credentials, notification_id: "r".to_owned() }))
+    }
+
+    async fn renew_credentials(
+        &self,
+        request: Request<RenewCredentialsRequest>,
+    ) -> Result<Response<RenewCredentialsResponse>, Status> {
+        let RenewCredentialsRequest { presentation, proofs } = request.into_inner();
+        let fate = self.shown(presentation, &proofs)?;
+        let mut answer = RenewCredentialsResponse { notification_id: "r".to_owned(), ..Default::default() };
+        match fate {
+            Some(Fate::Lost) => return Err(Status::unavailable("the connection broke")),
+            Some(Fate::Deferred) => {
+                (answer.transaction_id, answer.interval_seconds) = ("t".to_owned(), 5);
+                self.record.lock().unwrap().renewing = proofs;
+            }
+            // It ends when it did before.
+            Some(Fate::Changed) => answer.credentials = self.copies(&proofs),
+            _ => answer.credentials = self.other_copies(&proofs, prolong),
+        }
+        if matches!(fate, Some(Fate::Spoiled)) {
+            answer.credentials.swap(0, 1);
+        }
+        Ok(Response::new(answer))
     }
 
     async fn collect_freshness(
@@ -366,6 +410,10 @@ impl Scene {
         receive::run(&self.session, &Receive { offer, resume, pin: None, pin_file: None, yes: true }).await
     }
 
+    pub(crate) async fn resume(&self) -> Result<(), Failure> {
+        self.run(None).await
+    }
+
     pub(crate) async fn receive(&self) -> Result<(), Failure> {
         self.run(Some(&self.offer)).await
     }
@@ -452,6 +500,7 @@ async fn an_answer_that_could_not_be_stored_can_be_had_again() {
         keys,
         since: NOW,
         stage: Stage::Asked { proofs, until: NOW.plus(300) },
+        renews: None,
     };
     wallet.contents.pending.push(pending.clone());
     wallet.save().unwrap();

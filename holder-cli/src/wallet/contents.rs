@@ -25,6 +25,9 @@ pub(crate) const VERSION: u32 = 3;
 /// The oldest version that it reads: what came since has a default, and is there after the next change.
 pub(crate) const OLDEST: u32 = 2;
 
+/// How long before its end a credential is said to end soon, in seconds: 30 days.
+const SOON: i64 = 30 * 86_400;
+
 /// Everything in a wallet.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -150,6 +153,23 @@ impl HeldCredential {
         self.fresh_copies() <= usize::from(self.low_water)
     }
 
+    /// Whether its end is near, so that it is time to renew it.
+    pub(crate) fn ends_soon(&self, now: Timestamp) -> bool {
+        self.valid_until.is_some_and(|until| now <= until && until <= now.plus(SOON))
+    }
+
+    /// Puts the copies of its renewal in the place of those that it has. Of the old ones that were shown the keys stay:
+    /// receipts need them.
+    pub(crate) fn replace(&mut self, renewed: Self, low_water: u8) {
+        self.copies.retain(|copy| !copy.shown_to.is_empty());
+        for copy in &mut self.copies {
+            copy.forget_text();
+        }
+        self.copies.extend(renewed.copies);
+        (self.valid_from, self.valid_until) = (renewed.valid_from, renewed.valid_until);
+        (self.received_at, self.low_water) = (renewed.received_at, low_water);
+    }
+
     /// Whether its issuer can be asked for more copies: one whose address is known, and of a format that hides something.
     pub(crate) fn is_refillable(&self) -> bool {
         self.endpoint.is_some() && self.format.ends_with("sd-jwt")
@@ -181,6 +201,14 @@ impl Copy {
     /// A copy that nobody has seen.
     pub(crate) fn new(credential: String, key: HolderKey) -> Self {
         Self { credential, key, shown_to: Vec::new(), commitments: Vec::new(), opened: Vec::new(), standing: None }
+    }
+
+    /// Drops all but the key and who saw it.
+    pub(crate) fn forget_text(&mut self) {
+        self.credential.clear();
+        self.commitments.clear();
+        self.opened.clear();
+        self.standing = None;
     }
 
     /// Whether it can still be shown. Of copies that were shown long ago only the key is kept, for receipts.
@@ -215,6 +243,9 @@ pub(crate) struct Pending {
     pub(crate) since: Timestamp,
     /// How far it came.
     pub(crate) stage: Stage,
+    /// The credential whose copies it replaces, for a renewal.
+    #[serde(default)]
+    pub(crate) renews: Option<String>,
 }
 
 /// How far a collection came.

@@ -5,6 +5,7 @@ mod issued;
 mod keys;
 mod offer;
 pub(crate) mod registrar;
+mod renewals;
 mod status;
 
 use std::{net::SocketAddr, path::PathBuf};
@@ -60,6 +61,11 @@ enum Verb {
         #[command(subcommand)]
         verb: status::StatusVerb,
     },
+    /// Renewals: what waits for your word, and what became of the others.
+    Renewals {
+        #[command(subcommand)]
+        verb: renewals::RenewalsVerb,
+    },
     /// What was issued, without claims.
     Issued {
         #[command(subcommand)]
@@ -75,6 +81,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         Verb::Offer { verb } => offer::run(verb).await,
         Verb::Registrar { verb } => registrar::run(verb),
         Verb::Keys { verb } => keys::run(verb).await,
+        Verb::Renewals { verb } => renewals::run(verb).await,
         Verb::Issued { verb } => issued::run(verb).await,
         Verb::Status { verb } => status::run(verb).await,
     }

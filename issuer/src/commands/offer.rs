@@ -37,6 +37,19 @@ pub(crate) enum OfferVerb {
     Release {
         /// The offer's id.
         id: String,
+        /// Why, for the record; no personal data.
+        #[arg(long, default_value = "")]
+        reason: String,
+        #[command(flatten)]
+        staff: StaffArgs,
+    },
+    /// Refuse a deferred offer, and erase its claims.
+    Reject {
+        /// The offer's id.
+        id: String,
+        /// Why, for the record and for its holder; no personal data.
+        #[arg(long)]
+        reason: String,
         #[command(flatten)]
         staff: StaffArgs,
     },
@@ -97,9 +110,19 @@ pub(super) async fn run(verb: OfferVerb) -> Result<(), Failure> {
             print(staff.json, &offer, || format!("Cancelled; its claims are erased.\n{}", line(&offer)));
             Ok(())
         }
-        OfferVerb::Release { id, staff } => {
+        OfferVerb::Reject { id, reason, staff } => {
             let (channel, token) = client::connect(&staff).await?;
-            let request = proto::ReleaseOfferRequest { offer_id: id, request_id: secrets::draw_id() };
+            let request = proto::RejectOfferRequest { offer_id: id, reason };
+            let answer = OfferServiceClient::with_interceptor(channel, token).reject_offer(request).await?;
+            let offer = offer_json(&answer.into_inner().offer.unwrap_or_default());
+            print(staff.json, &offer, || {
+                format!("Rejected; its claims are erased, and its holder is told why.\n{}", line(&offer))
+            });
+            Ok(())
+        }
+        OfferVerb::Release { id, reason, staff } => {
+            let (channel, token) = client::connect(&staff).await?;
+            let request = proto::ReleaseOfferRequest { offer_id: id, request_id: secrets::draw_id(), reason };
             let answer = OfferServiceClient::with_interceptor(channel, token).release_offer(request).await?;
             let offer = offer_json(&answer.into_inner().offer.unwrap_or_default());
             print(staff.json, &offer, || format!("Released: its holder can collect it now.\n{}", line(&offer)));

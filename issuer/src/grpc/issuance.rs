@@ -25,6 +25,13 @@ impl<S: Store> proto::issuance_service_server::IssuanceService for Issuance<S> {
             id: known.id,
             credential_type: known.credential_type.name.clone(),
             format: known.format.to_wire().into(),
+            renewal_window_days: match known.format {
+                crate::format::Format::VcSdJwt | crate::format::Format::DcSdJwt => {
+                    let policy = issuer.settings.renewal.get(&known.credential_type.name);
+                    policy.map_or(0, |policy| policy.window_days)
+                }
+                _ => 0,
+            },
             vct: match known.format {
                 crate::format::Format::DcSdJwt => known.credential_type.vct.clone(),
                 _ => String::new(),
@@ -110,6 +117,26 @@ impl<S: Store> proto::issuance_service_server::IssuanceService for Issuance<S> {
         let refilled = self.0.refill(presentation, request.proofs).await?;
         let (credentials, notification_id) = copies(&refilled);
         Ok(Response::new(proto::RefillCredentialsResponse { credentials, notification_id }))
+    }
+
+    async fn renew_credentials(
+        &self,
+        request: Request<proto::RenewCredentialsRequest>,
+    ) -> Result<Response<proto::RenewCredentialsResponse>, Status> {
+        let request = request.into_inner();
+        let presentation = zeroize::Zeroizing::new(request.presentation);
+        let renewed = self.0.renew(presentation, request.proofs).await?;
+        Ok(Response::new(match renewed {
+            Collected::Issued { .. } => {
+                let (credentials, notification_id) = copies(&renewed);
+                proto::RenewCredentialsResponse { credentials, notification_id, ..Default::default() }
+            }
+            Collected::Deferred { transaction_id, interval } => proto::RenewCredentialsResponse {
+                transaction_id: transaction_id.to_string(),
+                interval_seconds: interval,
+                ..Default::default()
+            },
+        }))
     }
 
     async fn collect_freshness(

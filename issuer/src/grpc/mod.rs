@@ -2,4 +2,5 @@
 
 pub(crate) mod issuance;
 pub(crate) mod offers;
+pub(crate) mod renewals;
 pub(crate) mod status;

@@ -11,7 +11,7 @@ use crate::{
     error::Error,
     format::Format,
     issuer::Issuer,
-    offers::{ClaimsIn, OfferRequest, check_id},
+    offers::{ClaimsIn, OfferRequest, check_id, check_mutation},
     store::{IssuedRecord, OfferRecord, OfferState, Slice, Store},
 };
 
@@ -86,8 +86,18 @@ impl<S: Store> proto::offer_service_server::OfferService for Offers<S> {
         request: Request<proto::ReleaseOfferRequest>,
     ) -> Result<Response<proto::ReleaseOfferResponse>, Status> {
         let request = request.into_inner();
-        let released = self.0.release_offer(&request.offer_id, &request.request_id).await?;
+        check_mutation(&request.offer_id, &request.request_id)?;
+        let released = self.0.decide_offer(&request.offer_id, true, &request.reason).await?;
         Ok(Response::new(proto::ReleaseOfferResponse { offer: Some(offer(&released)) }))
+    }
+
+    async fn reject_offer(
+        &self,
+        request: Request<proto::RejectOfferRequest>,
+    ) -> Result<Response<proto::RejectOfferResponse>, Status> {
+        let request = request.into_inner();
+        let rejected = self.0.decide_offer(&request.offer_id, false, &request.reason).await?;
+        Ok(Response::new(proto::RejectOfferResponse { offer: Some(offer(&rejected)) }))
     }
 
     async fn list_issued(

@@ -7,7 +7,7 @@ mod acts;
 mod http;
 mod shelf;
 
-pub(crate) use acts::Request;
+pub(crate) use acts::{Request, check_reason};
 pub(crate) use http::router;
 pub(crate) use shelf::{Form, Shelf};
 

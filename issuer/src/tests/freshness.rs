@@ -23,7 +23,7 @@ impl Running {
     }
 
     /// What staff do to a credential.
-    async fn act(&self, verb: Verb, offer: &str) {
+    pub(super) async fn act(&self, verb: Verb, offer: &str) {
         let id = secrets::draw_id();
         let act = Act {
             request: secrets::digest(Use::Request, &[id.as_bytes()]),

@@ -31,6 +31,7 @@ use crate::{
     config::StatusConfig,
     issuer::{Issuer, Settings},
     nonces::Nonces,
+    renewal::RenewalPolicy,
     server::routes,
     status::StatusLists,
     store::{SqliteStore, sqlite::MIGRATIONS, status::StatusStore as _},
@@ -95,7 +96,7 @@ async fn serve(
             deferred_interval: 5,
             refill_copies_per_day: 12,
             freshness_seconds: 86_400,
-            renewal: BTreeMap::new(),
+            renewal: renewals(),
             types: Vec::new(),
         },
         endpoint: endpoint.clone(),
@@ -111,6 +112,28 @@ async fn serve(
     let channel = Channel::from_shared(endpoint).unwrap().connect().await.unwrap();
     let issuance = IssuanceServiceClient::new(channel.clone());
     Running { issuance, channel, issuer, data, staff_token, clock }
+}
+
+/// Qualifications are renewed twice without asking, residence permits once when staff approve, and nothing else is.
+fn renewals() -> BTreeMap<String, RenewalPolicy> {
+    let policy = |days, most, approval, moves: &[&str]| RenewalPolicy {
+        window_days: 30,
+        days,
+        most,
+        approval,
+        moves: moves.iter().map(|name| (*name).to_owned()).collect(),
+    };
+    BTreeMap::from([
+        ("QualificationCredential".to_owned(), policy(365, 2, false, &[])),
+        ("ResidencePermitCredential".to_owned(), policy(730, 1, true, &["validUntil"])),
+    ])
+}
+
+/// Whether it is an SD-JWT copy that is signed, and no status list.
+pub(crate) fn is_copy(message: &[u8]) -> bool {
+    let header = message.split(|byte| *byte == b'.').next().unwrap();
+    let header = base64::Engine::decode(&base64::engine::general_purpose::URL_SAFE_NO_PAD, header).unwrap_or_default();
+    String::from_utf8_lossy(&header).contains("sd-jwt")
 }
 
 /// The reason of a refusal.
@@ -182,11 +205,16 @@ impl Running {
         self.clock.fetch_add(seconds, Ordering::SeqCst);
     }
 
+    /// What staff's calls carry.
+    pub(crate) fn staff_header(&self) -> tonic::metadata::MetadataValue<tonic::metadata::Ascii> {
+        format!("Bearer {}", self.staff_token).parse().unwrap()
+    }
+
     pub(crate) fn staff(
         &self,
     ) -> OfferServiceClient<tonic::service::interceptor::InterceptedService<Channel, impl tonic::service::Interceptor>>
     {
-        let header: tonic::metadata::MetadataValue<_> = format!("Bearer {}", self.staff_token).parse().unwrap();
+        let header = self.staff_header();
         OfferServiceClient::with_interceptor(self.channel.clone(), move |mut request: Request<()>| {
             request.metadata_mut().insert("authorization", header.clone());
             Ok(request)

@@ -7,4 +7,6 @@ mod issuing;
 mod offering;
 mod proving;
 mod refilling;
+mod renewing;
+mod status;
 mod thresholds;

@@ -57,7 +57,7 @@ impl Decision<'_> {
         let approved = named(&all, &self.arguments.approve, true)?;
         // Whoever cannot answer anyway is not asked.
         if let Err(problem) = self.answer(&[]) {
-            return self.nothing(unanswerable(&problem));
+            return self.nothing(self.explained(unanswerable(&problem)));
         }
         let open: Vec<&Asked> = all
             .iter()
@@ -133,6 +133,20 @@ impl Decision<'_> {
             proofs_only: &proofs_only,
         };
         answer(self.contents, self.catalogue, &self.request.query, &bounds)
+    }
+
+    /// What may be behind it that nothing answers: documents that were taken back, or that ended.
+    fn explained(&self, failure: Failure) -> Failure {
+        let now = self.session.now();
+        let held = || self.contents.credentials.iter();
+        let hint = if held().any(|held| held.withdrawn().is_some()) {
+            "the issuer took back a document of yours: see which and what to do with: carnet list"
+        } else if held().any(|held| held.valid_until.is_some_and(|until| now > until)) {
+            "a document of yours has ended: see which with: carnet list, and ask its issuer for a new offer"
+        } else {
+            return failure;
+        };
+        Failure { hint: hint.to_owned(), ..failure }
     }
 
     fn digest(&self, parts: &[Part]) -> Result<String, Failure> {

@@ -1,0 +1,72 @@
+//! `carnet renew`: documents that are near their end, for longer, without another visit where the issuer allows it.
+
+use serde_json::{Value, json};
+
+use crate::{
+    arguments::Renew,
+    failure::{Failure, Safety},
+    renewal::{Renewed, renew},
+    session::Session,
+    ui::{labels::Labels, sanitise::clean},
+};
+
+/// Renews what is named, or all that ends soon.
+pub(crate) async fn run(session: &Session, arguments: &Renew) -> Result<(), Failure> {
+    let mut wallet = session.open()?;
+    let catalogue = session.catalogue()?;
+    let mut chosen = arguments.ids.iter().map(|id| wallet.contents.find(id)).collect::<Result<Vec<_>, _>>()?;
+    chosen.sort_unstable();
+    chosen.dedup();
+    if arguments.ids.is_empty() {
+        let now = session.now();
+        let soon = wallet.contents.credentials.iter().enumerate().filter(|(_, held)| held.ends_soon(now));
+        chosen = soon.map(|(index, _)| index).collect();
+    }
+    let messages = &session.ui.messages;
+    let (mut text, mut renewed, mut waiting, mut failed) = (String::new(), Vec::new(), Vec::new(), Vec::<Value>::new());
+    let mut failure: Option<Failure> = None;
+    for index in chosen {
+        // One that fails does not keep the others from coming.
+        let answered = renew(session, &catalogue, &mut wallet, index).await;
+        let Some(held) = wallet.contents.credentials.get(index) else { continue };
+        let labels = Labels::new(&catalogue, &held.type_name, messages);
+        let (label, id) = (labels.document(), held.id.as_str());
+        match answered {
+            Ok(Renewed::Stored(changed)) => {
+                let until = held.valid_until.map(|until| until.to_string()).unwrap_or_default();
+                let arguments = [("document", label.as_str()), ("id", id), ("time", until.as_str())];
+                text.push_str(&format!("{}\n", messages.with("renew-done", &arguments)));
+                if !changed.is_empty() {
+                    let names: Vec<String> = changed.iter().map(|name| clean(&labels.claim(name))).collect();
+                    text.push_str(&format!("{}\n", messages.with("renew-changed", &[("claims", &names.join(", "))])));
+                }
+                renewed.push(json!({
+                    "id": id, "type": held.type_name, "label": label, "issuer": held.issuer,
+                    "issuer_name": held.issuer_name, "valid_until": until, "copies_unused": held.fresh_copies(),
+                    "changed": changed,
+                }));
+            }
+            Ok(Renewed::Waiting(seconds)) => {
+                text.push_str(&format!("{}\n", messages.with("renew-waiting", &[("document", &label), ("id", id)])));
+                waiting.push(json!({"id": id, "type": held.type_name, "label": label, "retry_after_seconds": seconds}));
+            }
+            Err(refused) => {
+                failed.push(json!({"id": id, "reason": refused.reason, "message": refused.message}));
+                failure.get_or_insert(refused);
+            }
+        }
+    }
+    let stored = !renewed.is_empty() || !waiting.is_empty();
+    let object = json!({"renewed": renewed, "waiting": waiting, "failed": failed});
+    if let Some(failure) = failure {
+        session.ui.say(&text);
+        let failure =
+            if stored && failure.safety == Safety::Untouched { failure.with_safety(Safety::Issuer) } else { failure };
+        return Err(failure.beside(object));
+    }
+    if text.is_empty() {
+        text = format!("{}\n", messages.text("renew-nothing"));
+    }
+    session.ui.result(&text, &object);
+    Ok(())
+}

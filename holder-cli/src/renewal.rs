@@ -1,0 +1,168 @@
+//! Renewal: one copy of a credential that is near its end, shown whole to its issuer, is exchanged for copies that hold longer
+//! (spec/freshness.md section 3). Where the issuer's staff must approve it, it is waited for as an offer is.
+
+use carnet_core::{Problem, secure::sd_jwt::SdJwt, time::Timestamp};
+use carnet_proto::issuer::v1::NotificationEvent;
+use carnet_spec::Catalogue;
+use serde_json::Value;
+
+use crate::{
+    answer::claims_of,
+    client::issuance::Collected,
+    collect::verified,
+    failure::{Failure, Safety},
+    refill::{NONCE_REFUSED, Showing, damaged, draw_low_water, explained, format_of, unrefillable},
+    session::Session,
+    wallet::{Entry, EntryKind, HeldCredential, Pending, ShownPart, Stage, WalletFile, standing::State},
+};
+
+/// What came of it.
+pub(crate) enum Renewed {
+    /// It is stored; these claims say something else than before.
+    Stored(Vec<String>),
+    /// The issuer's staff must approve it; how many seconds to wait.
+    Waiting(u32),
+}
+
+/// Why a credential cannot be renewed, if it cannot: its reason and the words for it.
+pub(crate) fn unrenewable(held: &HeldCredential, pending: &[Pending], now: Timestamp) -> Option<Failure> {
+    if let Some(standing) = held.withdrawn() {
+        let (message, hint) = match standing.state {
+            State::Revoked => ("Its issuer withdrew it for good", "ask the issuer why, and for a new offer"),
+            _ => {
+                ("Its issuer suspended it", "ask the issuer why; when that is over: carnet refresh, then carnet renew")
+            }
+        };
+        return Some(Failure::new(standing.state.as_str(), message, hint));
+    }
+    if pending.iter().any(|pending| pending.renews.as_deref() == Some(held.id.as_str())) {
+        let message = "Its renewal was asked for already, and the issuer has not decided";
+        return Some(Failure::later("renewal_waiting", message, "see whether it is there: carnet receive --resume"));
+    }
+    unrefillable(held, now).map(|failure| match failure.reason.as_str() {
+        "refill_unsupported" => Failure::new(
+            "renewal_unsupported",
+            "A document of this format is not renewed by showing it",
+            "it holds until its end; ask its issuer for a new offer",
+        ),
+        _ => failure,
+    })
+}
+
+/// Renews one credential, and stores its new copies in the place of the old ones.
+pub(crate) async fn renew(
+    session: &Session,
+    catalogue: &Catalogue,
+    wallet: &mut WalletFile,
+    index: usize,
+) -> Result<Renewed, Failure> {
+    if let Some(held) = wallet.contents.credentials.get(index)
+        && let Some(failure) = unrenewable(held, &wallet.contents.pending, session.now())
+    {
+        return Err(failure);
+    }
+    let (mut issuer, showing) = Showing::begin(session, wallet, index).await?;
+    let (mut keys, shown, proofs) = showing.prepare(&mut issuer).await?;
+    let mut answered = issuer.renew(shown, proofs).await;
+    // The nonce came too late.
+    if matches!(&answered, Err(failure) if failure.reason == NONCE_REFUSED) {
+        let (others, shown, proofs) = showing.prepare(&mut issuer).await?;
+        (keys, answered) = (others, issuer.renew(shown, proofs).await);
+    }
+    let (copies, notification) = match answered.map_err(explained)? {
+        Collected::Ready(copies, notification) => (copies, notification),
+        Collected::NotReady(transaction, interval) => {
+            let transaction_id = transaction.ok_or_else(|| {
+                Failure::new("protocol", "The issuer gave no name for what is not ready", "tell the issuer")
+            })?;
+            let held = &showing.held;
+            let pending = Pending {
+                offer: format!("renewal:{}", held.id),
+                endpoint: held.endpoint.clone().unwrap_or_default(),
+                issuer: held.issuer.clone(),
+                configuration_id: format!("{}_{}", held.type_name, held.format),
+                access_token: crate::wallet::contents::Secret::new(String::new()),
+                keys,
+                since: session.now(),
+                stage: Stage::Deferred { transaction_id },
+                renews: Some(held.id.clone()),
+            };
+            wallet.contents.pending.push(pending);
+            wallet.save().map_err(|failure| failure.with_safety(Safety::Issuer))?;
+            return Ok(Renewed::Waiting(interval.max(1)));
+        }
+    };
+    let texts: Vec<String> = copies.into_iter().map(|copy| copy.credential).collect();
+    let earlier = &showing.held.copies;
+    let checked =
+        verified(&texts, earlier, &keys, &showing.promise(), &session.dids, catalogue, session.now()).map_err(unheld);
+    let checked = checked.and_then(|fresh| Ok((longer(&showing.held, &fresh)?, fresh)));
+    let (changed, fresh) = match checked {
+        Ok(checked) => checked,
+        Err(failure) => {
+            let _ = issuer.notify(None, &notification, NotificationEvent::CredentialFailure).await;
+            return Err(failure.with_safety(Safety::Issuer));
+        }
+    };
+    let before = wallet.contents.clone();
+    replace(wallet, index, fresh, session.now());
+    let saved = wallet.save().inspect_err(|_| wallet.contents = before);
+    saved.map_err(|failure| failure.with_safety(Safety::Issuer))?;
+    // Stored is stored; whether the issuer hears of it changes nothing for the owner.
+    let _ = issuer.notify(None, &notification, NotificationEvent::CredentialAccepted).await;
+    Ok(Renewed::Stored(changed))
+}
+
+/// Holds a renewed credential against the one before: it ends later. Says which claims differ.
+pub(crate) fn longer(held: &HeldCredential, renewed: &HeldCredential) -> Result<Vec<String>, Failure> {
+    if format_of(held) != format_of(renewed) || held.valid_until >= renewed.valid_until {
+        return Err(Failure::new(
+            "renewal_not_longer",
+            "What the issuer sent holds no longer than what you have, and was not stored",
+            "what you have still holds; ask the issuer for a new offer",
+        ));
+    }
+    changed(held, renewed).map_err(|problem| damaged(&problem))
+}
+
+/// Which claims say something else.
+fn changed(held: &HeldCredential, renewed: &HeldCredential) -> Result<Vec<String>, Problem> {
+    let claims = |of: &HeldCredential| -> Result<Vec<(String, Value)>, Problem> {
+        let Some(copy) = of.copies.iter().find(|copy| copy.is_kept()) else { return Ok(Vec::new()) };
+        let payload = SdJwt::parse(&copy.credential)?.disclosed()?.payload;
+        let claims = claims_of(&payload, &of.format).into_iter();
+        let claims = claims.filter(|(name, _)| !crate::answer::are_commitments(name) && !name.contains("tatus"));
+        Ok(claims.map(|(name, value)| (name, value.clone())).collect())
+    };
+    let (before, after) = (claims(held)?, claims(renewed)?);
+    let mut names: Vec<String> = Vec::new();
+    for (name, value) in before.iter().chain(&after) {
+        let same = |all: &[(String, Value)]| all.iter().any(|(other, said)| other == name && said == value);
+        let unchanged = same(&before) && same(&after);
+        if !(unchanged || names.contains(name)) {
+            names.push(name.clone());
+        }
+    }
+    Ok(names)
+}
+
+/// Puts a renewed credential in the place of the one before, and notes it.
+pub(crate) fn replace(wallet: &mut WalletFile, index: usize, renewed: HeldCredential, now: Timestamp) {
+    let contents = &mut wallet.contents;
+    let Some(held) = contents.credentials.get_mut(index) else { return };
+    let low_water = draw_low_water(renewed.copies.len());
+    held.replace(renewed, low_water);
+    contents.log.push(Entry {
+        party_name: held.issuer_name.clone(),
+        parts: vec![ShownPart::named(&held.id, &held.type_name)],
+        ..Entry::new(now, EntryKind::Received, &held.issuer)
+    });
+}
+
+fn unheld(problem: Problem) -> Failure {
+    let message = "What the issuer sent does not hold, and was not stored";
+    Failure::from_problem(&problem, message, "what you have still holds; tell the issuer the name in brackets")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,79 @@
+//! `carnet.issuer.v1.RenewalService`: what waits for staff, and their word on it.
+
+use std::sync::Arc;
+
+use carnet_proto::issuer::v1 as proto;
+use carnet_service::wire;
+use tonic::{Request, Response, Status};
+
+use super::offers::{one_page, slice};
+use crate::{
+    error::Error,
+    issuer::Issuer,
+    store::{
+        Store,
+        renewal::{RenewalRecord, RenewalState},
+    },
+};
+
+/// The service over one issuer; who may call is decided before it.
+pub(crate) struct Renewals<S>(pub(crate) Arc<Issuer<S>>);
+
+#[tonic::async_trait]
+impl<S: Store> proto::renewal_service_server::RenewalService for Renewals<S> {
+    async fn list_renewals(
+        &self,
+        request: Request<proto::ListRenewalsRequest>,
+    ) -> Result<Response<proto::ListRenewalsResponse>, Status> {
+        let request = request.into_inner();
+        let page = wire::page(request.page_size, &request.page_token)?;
+        let state = match proto::RenewalState::try_from(request.state) {
+            Ok(proto::RenewalState::Unspecified) => None,
+            Ok(proto::RenewalState::Pending) => Some(RenewalState::Pending),
+            Ok(proto::RenewalState::Approved) => Some(RenewalState::Approved),
+            Ok(proto::RenewalState::Rejected) => Some(RenewalState::Rejected),
+            Ok(proto::RenewalState::Issued) => Some(RenewalState::Issued),
+            Ok(proto::RenewalState::Lapsed) => Some(RenewalState::Lapsed),
+            Err(_) => return Err(Error::invalid("state", "must be one of the renewal states").into()),
+        };
+        // What waited for too long is over before anyone decides on it.
+        self.0.store.erase_expired(self.0.now()).await?;
+        let rows = self.0.store.renewals(state, slice(page)).await?;
+        let (rows, next_page_token) = one_page(rows, page, |row| row.seq);
+        Ok(Response::new(proto::ListRenewalsResponse {
+            renewals: rows.into_iter().map(renewal).collect(),
+            next_page_token,
+        }))
+    }
+
+    async fn decide_renewal(
+        &self,
+        request: Request<proto::DecideRenewalRequest>,
+    ) -> Result<Response<proto::DecideRenewalResponse>, Status> {
+        let request = request.into_inner();
+        let decided = self.0.decide_renewal(&request.renewal_id, request.approve, &request.reason).await?;
+        Ok(Response::new(proto::DecideRenewalResponse { renewal: Some(renewal(decided)) }))
+    }
+}
+
+fn renewal(record: RenewalRecord) -> proto::Renewal {
+    let state = match record.state {
+        RenewalState::Pending => proto::RenewalState::Pending,
+        RenewalState::Approved => proto::RenewalState::Approved,
+        RenewalState::Rejected => proto::RenewalState::Rejected,
+        RenewalState::Issued => proto::RenewalState::Issued,
+        RenewalState::Lapsed => proto::RenewalState::Lapsed,
+    };
+    proto::Renewal {
+        renewal_id: record.renewal_id,
+        offer_id: record.offer_id,
+        credential_type: record.credential_type,
+        state: state.into(),
+        generation: record.generation,
+        valid_until: Some(wire::timestamp(record.valid_until)),
+        asked_at: Some(wire::timestamp(record.asked_at)),
+        decided_at: record.decided_at.map(wire::timestamp),
+        decided_by: record.decided_by.unwrap_or_default(),
+        reason: record.reason.unwrap_or_default(),
+    }
+}

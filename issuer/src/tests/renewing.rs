@@ -1,0 +1,350 @@
+//! Renewals: longer copies for one that is near its end; each refusal beside the same call without its fault.
+
+use carnet_core::{
+    keys::{SecretKey, Signer as _},
+    secure::sd_jwt::SdJwt,
+    time::Timestamp,
+};
+use carnet_proto::issuer::v1::{self as proto, renewal_service_client::RenewalServiceClient};
+use carnet_service::wire;
+use carnet_spec::Catalogue;
+use serde_json::{Map, Value};
+use tonic::{Request, Status};
+
+use super::harness::{DID, MARK, Running, holder_keys, offer_request, reason, start};
+use crate::store::{Store as _, status::Verb};
+
+const DAY: i64 = 86_400;
+const PERMIT: &str = "ResidencePermitCredential";
+
+/// A copy with its key.
+struct Copy {
+    offer: String,
+    text: String,
+    key: SecretKey,
+}
+
+impl Copy {
+    fn payload(&self) -> Map<String, Value> {
+        SdJwt::parse(&self.text).unwrap().disclosed().unwrap().payload
+    }
+
+    fn shown(&self, audience: &str, nonce: &str, now: i64) -> String {
+        let token = SdJwt::parse(&self.text).unwrap();
+        token.bind(nonce, audience, Timestamp::from_unix(now), &self.key).unwrap()
+    }
+
+    fn until(&self) -> i64 {
+        Timestamp::parse(self.payload()["validUntil"].as_str().unwrap()).unwrap().unix()
+    }
+}
+
+fn request(kind: &str, id: &str) -> proto::CreateOfferRequest {
+    let mut claims = Catalogue::embedded().unwrap().credential_type(kind).unwrap().example_claims();
+    claims.insert("familyName".to_owned(), MARK.into());
+    proto::CreateOfferRequest {
+        credential_type: kind.to_owned(),
+        claims: Some(wire::to_struct(&claims)),
+        ..offer_request(id)
+    }
+}
+
+/// A copy of a new offer, and the time of which it is renewed.
+async fn near_its_end(issuer: &Running, request: proto::CreateOfferRequest) -> Copy {
+    let offer = issuer.create(request).await;
+    let key = holder_keys(1).remove(0);
+    let answer = issuer.receive(&offer, std::slice::from_ref(&key)).await.unwrap();
+    let copy = Copy { offer: offer.id, text: answer.credentials[0].credential.clone(), key };
+    let window = copy.until().saturating_sub(30 * DAY);
+    issuer.pass(window.saturating_sub(issuer.now()));
+    copy
+}
+
+impl Running {
+    async fn renew(&self, copy: &Copy, keys: &[SecretKey]) -> Result<proto::RenewCredentialsResponse, Status> {
+        let nonce = self.nonce().await;
+        self.renew_with(copy.shown(DID, &nonce, self.now()), self.proofs(keys, &nonce)).await
+    }
+
+    async fn renew_with(
+        &self,
+        presentation: String,
+        proofs: Vec<String>,
+    ) -> Result<proto::RenewCredentialsResponse, Status> {
+        let request = proto::RenewCredentialsRequest { presentation, proofs };
+        Ok(self.issuance.clone().renew_credentials(request).await?.into_inner())
+    }
+
+    async fn deferred(&self, transaction_id: &str) -> Result<proto::CollectDeferredResponse, Status> {
+        let request = proto::CollectDeferredRequest { transaction_id: transaction_id.to_owned() };
+        Ok(self.issuance.clone().collect_deferred(request).await?.into_inner())
+    }
+
+    async fn renewals(&self) -> Vec<proto::Renewal> {
+        let mut client = RenewalServiceClient::new(self.channel.clone());
+        let mut request = Request::new(proto::ListRenewalsRequest::default());
+        request.metadata_mut().insert("authorization", self.staff_header());
+        client.list_renewals(request).await.unwrap().into_inner().renewals
+    }
+
+    async fn decide(&self, id: &str, approve: bool, reason: &str) -> Result<proto::Renewal, Status> {
+        let mut client = RenewalServiceClient::new(self.channel.clone());
+        let request = proto::DecideRenewalRequest { renewal_id: id.to_owned(), approve, reason: reason.to_owned() };
+        let mut request = Request::new(request);
+        request.metadata_mut().insert("authorization", self.staff_header());
+        Ok(client.decide_renewal(request).await?.into_inner().renewal.unwrap())
+    }
+}
+
+fn renewed(offer: &str, credential: &str, key: &SecretKey) -> Copy {
+    let key = SecretKey::from_bytes(carnet_core::keys::Algorithm::EdDsa, &*key.to_bytes()).unwrap();
+    Copy { offer: offer.to_owned(), text: credential.to_owned(), key }
+}
+
+#[tokio::test]
+async fn new_copies_say_the_same_and_hold_longer_by_what_the_policy_says() {
+    let issuer = start().await;
+    let old = near_its_end(&issuer, request("QualificationCredential", "a")).await;
+    let keys = holder_keys(2);
+    let answer = issuer.renew(&old, &keys).await.unwrap();
+    assert!(answer.transaction_id.is_empty());
+    let new = renewed(&old.offer, &answer.credentials[0].credential, &keys[0]);
+    assert_eq!(new.until(), old.until() + 365 * DAY);
+    let from = Timestamp::parse(new.payload()["validFrom"].as_str().unwrap()).unwrap();
+    assert_eq!(from, Timestamp::from_unix(issuer.now()).start_of_day());
+    assert_eq!(new.payload()["credentialSubject"]["familyName"], MARK);
+    // Asked again, the answer of which may have been lost, it holds as long and no longer.
+    let again = issuer.renew(&old, &keys[1..]).await;
+    assert_eq!(reason(again), "INVALID_PROOF");
+    let others = holder_keys(1);
+    let again = issuer.renew(&old, &others).await.unwrap();
+    assert_eq!(renewed("", &again.credentials[0].credential, &others[0]).until(), new.until());
+    // It is written down, and the claims are nowhere.
+    let listed = issuer.renewals().await;
+    assert_eq!(
+        listed.iter().map(|one| (one.generation, one.state())).collect::<Vec<_>>(),
+        [(1, proto::RenewalState::Issued), (1, proto::RenewalState::Issued)]
+    );
+    assert!(!issuer.on_disk(MARK));
+    assert!(issuer.issued().await.iter().any(|record| record.valid_until.unwrap().seconds == new.until()));
+}
+
+#[tokio::test]
+async fn a_renewed_copy_is_refilled_confirmed_and_renewed_as_often_as_allowed() {
+    let issuer = start().await;
+    let mut copy = near_its_end(&issuer, request("QualificationCredential", "a")).await;
+    let first = copy.until();
+    for _ in 0..2 {
+        let keys = holder_keys(1);
+        let answer = issuer.renew(&copy, &keys).await.unwrap();
+        copy = renewed(&copy.offer, &answer.credentials[0].credential, &keys[0]);
+        issuer.pass(copy.until() - 30 * DAY - issuer.now());
+        // The sweep forgets the keys of what is over, and of nothing else.
+        issuer.issuer.store.erase_expired(Timestamp::from_unix(issuer.now())).await.unwrap();
+    }
+    assert_eq!(copy.until(), first + 2 * 365 * DAY);
+    assert_eq!(reason(issuer.renew(&copy, &holder_keys(1)).await), "RENEWAL_LIMIT");
+    let nonce = issuer.nonce().await;
+    let keys = holder_keys(1);
+    let refill = proto::RefillCredentialsRequest {
+        presentation: copy.shown(DID, &nonce, issuer.now()),
+        proofs: issuer.proofs(&keys, &nonce),
+    };
+    let answer = issuer.issuance.clone().refill_credentials(refill).await.unwrap().into_inner();
+    let refilled = renewed("", &answer.credentials[0].credential, &keys[0]);
+    assert_eq!(refilled.until(), copy.until());
+    // A refill is no way to be renewed more often.
+    assert_eq!(reason(issuer.renew(&refilled, &holder_keys(1)).await), "RENEWAL_LIMIT");
+}
+
+#[tokio::test]
+async fn too_early_and_too_late_are_refused_to_the_second() {
+    let issuer = start().await;
+    let copy = near_its_end(&issuer, request("QualificationCredential", "a")).await;
+    issuer.pass(-1);
+    assert_eq!(reason(issuer.renew(&copy, &holder_keys(1)).await), "RENEWAL_EARLY");
+    issuer.pass(1);
+    issuer.renew(&copy, &holder_keys(1)).await.unwrap();
+    // Clocks may differ by a minute; after that the copy holds no more.
+    issuer.pass(copy.until() + 60 - issuer.now());
+    issuer.renew(&copy, &holder_keys(1)).await.unwrap();
+    issuer.pass(1);
+    assert_eq!(reason(issuer.renew(&copy, &holder_keys(1)).await), "EXPIRED");
+}
+
+#[tokio::test]
+async fn what_is_not_renewed_here_is_refused() {
+    let issuer = start().await;
+    let other = near_its_end(&issuer, request("LanguageCertificateCredential", "a")).await;
+    assert_eq!(reason(issuer.renew(&other, &holder_keys(1)).await), "RENEWAL_UNAVAILABLE");
+    let copy = near_its_end(&issuer, request("QualificationCredential", "b")).await;
+    let nonce = issuer.nonce().await;
+    let keys = holder_keys(1);
+    let proofs = || issuer.proofs(&keys, &nonce);
+    let now = issuer.now();
+    // Shown to another, for another nonce, in part, by nobody.
+    assert_eq!(
+        reason(issuer.renew_with(copy.shown("did:web:x.example", &nonce, now), proofs()).await),
+        "DOMAIN_MISMATCH"
+    );
+    assert_eq!(reason(issuer.renew_with(copy.shown(DID, "n", now), proofs()).await), "INVALID_NONCE");
+    assert_eq!(reason(issuer.renew_with(copy.text.clone(), proofs()).await), "KEY_BINDING_MISSING");
+    assert_eq!(reason(issuer.renew_with(copy.shown(DID, &nonce, now), Vec::new()).await), "BATCH_SIZE");
+    let in_part = copy.text.splitn(3, '~').collect::<Vec<_>>();
+    let in_part =
+        Copy { offer: String::new(), text: format!("{}~{}", in_part[0], in_part[2]), key: holder_keys(1).remove(0) };
+    let in_part = SdJwt::parse(&in_part.text).unwrap().bind(&nonce, DID, Timestamp::from_unix(now), &copy.key).unwrap();
+    assert!(issuer.renew_with(in_part, proofs()).await.is_err());
+    // The twin; and the same call again, whose nonce is used up.
+    let shown = copy.shown(DID, &nonce, now);
+    issuer.renew_with(shown.clone(), proofs()).await.unwrap();
+    assert_eq!(reason(issuer.renew_with(shown, issuer.proofs(&holder_keys(1), &nonce)).await), "INVALID_NONCE");
+}
+
+#[tokio::test]
+async fn what_was_taken_back_is_not_renewed() {
+    let issuer = start().await;
+    let copy = near_its_end(&issuer, request("QualificationCredential", "a")).await;
+    for (verb, code) in [(Verb::Suspend, Some("SUSPENDED")), (Verb::Reinstate, None), (Verb::Revoke, Some("REVOKED"))] {
+        issuer.act(verb, &copy.offer).await;
+        let answer = issuer.renew(&copy, &holder_keys(1)).await;
+        match code {
+            Some(code) => assert_eq!(reason(answer), code),
+            None => assert_eq!(answer.unwrap().credentials.len(), 1),
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_needs_approval_waits_sealed_and_comes_when_staff_say_yes() {
+    let issuer = start().await;
+    let old = near_its_end(&issuer, request(PERMIT, "a")).await;
+    let keys = holder_keys(2);
+    let asked = issuer.renew(&old, &keys).await.unwrap();
+    assert!(asked.credentials.is_empty() && !asked.transaction_id.is_empty());
+    assert!(!issuer.on_disk(MARK), "what waits can be read by nobody but the wallet");
+    assert!(!issuer.on_disk(&asked.transaction_id));
+    let wait = issuer.deferred(&asked.transaction_id).await.unwrap();
+    assert_eq!((wait.credentials.len(), wait.interval_seconds), (0, 5));
+    let listed = issuer.renewals().await;
+    assert_eq!(
+        (listed.len(), listed[0].state(), listed[0].offer_id.as_str()),
+        (1, proto::RenewalState::Pending, old.offer.as_str())
+    );
+    let id = &listed[0].renewal_id;
+    let decided = issuer.decide(id, true, "").await.unwrap();
+    assert_eq!((decided.state(), decided.decided_by.as_str()), (proto::RenewalState::Approved, "staff"));
+    // The same again changes nothing; the other is refused.
+    assert_eq!(issuer.decide(id, true, "again").await.unwrap(), decided);
+    assert_eq!(reason(issuer.decide(id, false, "no").await), "RENEWAL_STATE");
+    // Another process on the same store: it was all on the disk.
+    let issuer = issuer.restarted().await;
+    let answer = issuer.deferred(&asked.transaction_id).await.unwrap();
+    assert_eq!(answer.credentials.len(), 2);
+    let new = renewed("", &answer.credentials[1].credential, &keys[1]);
+    assert_eq!(new.until(), old.until() + 730 * DAY);
+    assert_eq!(SdJwt::parse(&new.text).unwrap().holder_key().unwrap(), Some(keys[1].public_key()));
+    let subject = |copy: &Copy| copy.payload()["credentialSubject"]["validUntil"].as_str().unwrap().to_owned();
+    assert_eq!(
+        (subject(&old).as_str(), subject(&new).as_str()),
+        ("2028-02-29T23:59:59+01:00", "2030-02-28T23:59:59+01:00")
+    );
+    // An answer that was lost is had again, until the wallet says that it has it.
+    assert_eq!(issuer.deferred(&asked.transaction_id).await.unwrap().credentials, answer.credentials);
+    let notify = proto::NotifyRequest { notification_id: answer.notification_id, event: 1 };
+    issuer.issuance.clone().notify(notify).await.unwrap();
+    assert_eq!(reason(issuer.deferred(&asked.transaction_id).await), "INVALID_TRANSACTION_ID");
+    assert_eq!(issuer.renewals().await[0].state(), proto::RenewalState::Issued);
+    assert!(!issuer.on_disk(MARK));
+}
+
+#[tokio::test]
+async fn a_wallet_is_told_why_staff_said_no_and_nothing_is_kept() {
+    let issuer = start().await;
+    let old = near_its_end(&issuer, request(PERMIT, "a")).await;
+    let keys = holder_keys(1);
+    let asked = issuer.renew(&old, &keys).await.unwrap();
+    let id = issuer.renewals().await[0].renewal_id.clone();
+    for bad in ["", " ", "two\nlines", &"x".repeat(501)] {
+        assert_eq!(reason(issuer.decide(&id, false, bad).await), "INVALID_ARGUMENT");
+    }
+    assert_eq!(reason(issuer.decide("nothing", false, "no").await), "NOT_FOUND");
+    assert!(issuer.on_disk(&keys[0].public_key().thumbprint()));
+    issuer.decide(&id, false, "Come to the office with your passport.").await.unwrap();
+    assert!(!issuer.on_disk(&keys[0].public_key().thumbprint()));
+    let refused = issuer.deferred(&asked.transaction_id).await.unwrap_err();
+    assert!(refused.message().contains("Come to the office with your passport."), "{refused:?}");
+    assert_eq!(reason::<()>(Err(refused)), "CREDENTIAL_REQUEST_DENIED");
+    // Whoever was refused may ask anew.
+    let asked = issuer.renew(&old, &holder_keys(1)).await.unwrap();
+    let pending = issuer.renewals().await;
+    assert_eq!((pending[0].state(), pending[1].state()), (proto::RenewalState::Pending, proto::RenewalState::Rejected));
+    issuer.decide(&pending[0].renewal_id, true, "").await.unwrap();
+    assert_eq!(issuer.deferred(&asked.transaction_id).await.unwrap().credentials.len(), 1);
+}
+
+#[tokio::test]
+async fn what_waits_ends_when_its_time_is_over_when_it_is_asked_for_anew_and_when_it_was_taken_back() {
+    let issuer = start().await;
+    let old = near_its_end(&issuer, request(PERMIT, "a")).await;
+    let first = issuer.renew(&old, &holder_keys(1)).await.unwrap();
+    let second = issuer.renew(&old, &holder_keys(1)).await.unwrap();
+    assert_eq!(reason(issuer.deferred(&first.transaction_id).await), "INVALID_TRANSACTION_ID");
+    let listed = issuer.renewals().await;
+    assert_eq!((listed[0].state(), listed[1].state()), (proto::RenewalState::Pending, proto::RenewalState::Lapsed));
+    issuer.decide(&listed[0].renewal_id, true, "").await.unwrap();
+    issuer.act(Verb::Suspend, &old.offer).await;
+    assert_eq!(reason(issuer.deferred(&second.transaction_id).await), "SUSPENDED");
+    issuer.act(Verb::Reinstate, &old.offer).await;
+    assert_eq!(issuer.deferred(&second.transaction_id).await.unwrap().credentials.len(), 1);
+    // A third is beyond what is allowed for the new copy, and fine for the old one: it gives the same.
+    let third = issuer.renew(&old, &holder_keys(1)).await.unwrap();
+    issuer.pass(30 * DAY);
+    assert_eq!(reason(issuer.deferred(&third.transaction_id).await), "INVALID_TRANSACTION_ID");
+    let listed = issuer.renewals().await;
+    assert_eq!(listed[0].state(), proto::RenewalState::Lapsed);
+    assert_eq!(reason(issuer.decide(&listed[0].renewal_id, true, "").await), "RENEWAL_STATE");
+}
+
+#[tokio::test]
+async fn a_wallet_is_told_why_a_deferred_offer_was_rejected() {
+    let issuer = start().await;
+    for reject in [true, false] {
+        let id = format!("offer-{reject}");
+        let offer = issuer.create(proto::CreateOfferRequest { deferred: true, ..request(PERMIT, &id) }).await;
+        let asked = issuer.receive(&offer, &holder_keys(1)).await.unwrap();
+        let decision = proto::RejectOfferRequest { offer_id: offer.id.clone(), reason: "No such study.".to_owned() };
+        if !reject {
+            let release =
+                proto::ReleaseOfferRequest { offer_id: offer.id, request_id: String::new(), reason: String::new() };
+            issuer.staff().release_offer(release).await.unwrap();
+            assert_eq!(reason(issuer.staff().reject_offer(decision).await), "OFFER_STATE");
+            assert_eq!(issuer.deferred(&asked.transaction_id).await.unwrap().credentials.len(), 1);
+            continue;
+        }
+        let silent = proto::RejectOfferRequest { reason: String::new(), ..decision.clone() };
+        assert_eq!(reason(issuer.staff().reject_offer(silent).await), "INVALID_ARGUMENT");
+        for _ in 0..2 {
+            issuer.staff().reject_offer(decision.clone()).await.unwrap();
+        }
+        assert_eq!(issuer.state(&offer.id).await, proto::OfferState::Cancelled);
+        assert!(!issuer.on_disk(MARK));
+        let refused = issuer.deferred(&asked.transaction_id).await.unwrap_err();
+        assert!(refused.message().contains("No such study."), "{refused:?}");
+        assert_eq!(reason::<()>(Err(refused)), "CREDENTIAL_REQUEST_DENIED");
+    }
+}
+
+#[tokio::test]
+async fn nobody_decides_without_the_staff_token() {
+    let issuer = start().await;
+    let old = near_its_end(&issuer, request(PERMIT, "a")).await;
+    issuer.renew(&old, &holder_keys(1)).await.unwrap();
+    let id = issuer.renewals().await[0].renewal_id.clone();
+    let mut client = RenewalServiceClient::new(issuer.channel.clone());
+    assert_eq!(reason(client.list_renewals(proto::ListRenewalsRequest::default()).await), "TOKEN_MISSING");
+    let request = proto::DecideRenewalRequest { renewal_id: id.clone(), approve: true, reason: String::new() };
+    assert_eq!(reason(client.decide_renewal(request).await), "TOKEN_MISSING");
+    assert_eq!(issuer.renewals().await[0].state(), proto::RenewalState::Pending);
+    issuer.decide(&id, true, "").await.unwrap();
+}
