@@ -12,7 +12,7 @@ use carnet_core::{
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::{CredentialType, Keep, SpecError, bounds, claims, display::FALLBACK, folder, keep::KeepText};
+use crate::{CredentialType, Keep, Redeem, SpecError, bounds, claims, display::FALLBACK, folder, keep::KeepText, redeem::RedeemText};
 
 /// What a service asks for. Texts are by language tag; English is always there.
 #[derive(Debug, Clone)]
@@ -31,6 +31,11 @@ pub struct RequestTemplate {
     pub retention_days: u32,
     /// The claims that are kept beside the outcome; by default none.
     pub keep: Vec<Keep>,
+    /// What an accepted answer marks a use by; none: it marks none.
+    pub redeem: Option<Redeem>,
+    /// For how many seconds past its time a status list still counts where no newer one can be had; by default 0, which is
+    /// to refuse (spec/status.md, For verifiers).
+    pub stale_status_seconds: u32,
     /// The query on the first day that it was tried on, whose shape is that of every day.
     query: Query,
     /// DCQL (OpenID4VP 1.0 section 6), but for bounds that move with the day.
@@ -49,7 +54,13 @@ struct Text {
     retention: BTreeMap<String, String>,
     #[serde(default)]
     keep: Vec<KeepText>,
+    redeem: Option<RedeemText>,
+    #[serde(default)]
+    stale_status_seconds: u32,
 }
+
+/// The most that a template may tolerate of a status list that is too old: thirty days.
+const MAX_STALE_STATUS: u32 = 30 * 86_400;
 
 impl RequestTemplate {
     /// Picks a text for a language tag: that tag's, its primary language's, or the English one.
@@ -100,10 +111,16 @@ impl RequestTemplate {
         let [first, last] = bounds::HORIZON;
         let query = on(first)?;
         on(last)?;
-        let Text { id, retention_days, title, purpose, legal_basis, retention, keep, .. } = text;
+        if text.stale_status_seconds > MAX_STALE_STATUS {
+            return Err(wrong(
+                format!("stale_status_seconds is more than {MAX_STALE_STATUS}"),
+                "A month-old list says little of today: tolerate less",
+            ));
+        }
+        let Text { id, retention_days, title, purpose, legal_basis, retention, keep, stale_status_seconds, .. } = text;
         let keep = Keep::read_all(keep, &query)
             .map_err(|what| wrong(what, "Keep what is asked for, for a reason, and no longer than it is needed"))?;
-        Ok(Self { id, title, purpose, legal_basis, retention, retention_days, keep, query, dcql })
+        Ok(Self { id, title, purpose, legal_basis, retention, retention_days, keep, stale_status_seconds, query, dcql })
     }
 
     /// Holds the query to the catalogue: known types, known claims, and none of those that may not be a condition.

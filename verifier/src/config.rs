@@ -13,7 +13,7 @@ use carnet_service::{
 use carnet_spec::Catalogue;
 use serde::Deserialize;
 
-use crate::trust::TrustConfig;
+use crate::{status::StatusConfig, trust::TrustConfig};
 
 /// What the operator decides. An unknown field is refused.
 #[derive(Debug, Clone, Deserialize)]
@@ -37,6 +37,9 @@ pub(crate) struct VerifierConfig {
     pub(crate) issuers: Vec<IssuerEntry>,
     /// The trust list, for issuers beside those; none: there are no others.
     pub(crate) trust: Option<TrustConfig>,
+    /// How status lists are fetched.
+    #[serde(default)]
+    pub(crate) status: StatusConfig,
     /// Where what opens the keys is.
     #[serde(default)]
     pub(crate) keys: KeysConfig,
@@ -81,6 +84,7 @@ impl VerifierConfig {
             ("request_ttl", self.request_ttl, 5..=86_400),
             ("key_binding_max_age", self.key_binding_max_age, 1..=3_600),
             ("verdict_days", self.verdict_days, 1..=3_650),
+            ("status.refresh_seconds", self.status.refresh_seconds, 1..=86_400),
         ] {
             if !range.contains(&value) {
                 return Err(refused(format!(

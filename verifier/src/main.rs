@@ -13,6 +13,7 @@ mod registration;
 mod requests;
 mod server;
 mod setup;
+mod status;
 mod store;
 #[cfg(test)]
 mod tests;

@@ -51,9 +51,14 @@ impl<S: Store> Verifier<S> {
         let unreadable = |_| Error::Internal("a stored query cannot be read".to_owned());
         let query = json::parse(request.query.as_bytes(), json::Limits::SMALL).map_err(unreadable)?;
         let query = Query::parse(&query).map_err(unreadable)?;
-        let binding = Binding { query, nonce: request.nonce.clone(), audience: request.audience.clone() };
-        let Judged { verdict, disclosed, taken } = self.verification.presentation(vp_token, binding, now).await?;
         let template = self.verification.catalogue.template(&request.template);
+        let binding = Binding {
+            query,
+            nonce: request.nonce.clone(),
+            audience: request.audience.clone(),
+            stale_by: template.map_or(0, |template| template.stale_status_seconds.into()),
+        };
+        let Judged { verdict, disclosed, taken } = self.verification.presentation(vp_token, binding, now).await?;
         let keep = template.map(|template| template.keep.as_slice()).unwrap_or_default();
         let kept = disclosed.as_ref().map(|disclosed| disclosed.keep(keep, now)).unwrap_or_default();
         if !self.store.conclude(id, &verdict, &kept).await? && verdict.accepted() {
@@ -91,7 +96,8 @@ impl<S: Store> Verifier<S> {
             ));
         }
         let (_, query) = own_query(dcql, "dcql_query")?;
-        let judged = self.verification.presentation(vp_token, Binding { query, nonce, audience }, now).await?;
+        let judged =
+            self.verification.presentation(vp_token, Binding { query, nonce, audience, stale_by: 0 }, now).await?;
         Ok((judged.verdict, judged.disclosed))
     }
 

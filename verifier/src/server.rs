@@ -18,6 +18,7 @@ use crate::{
     grpc,
     issuers::Issuers,
     registration, setup,
+    status::Statuses,
     store::{MIGRATIONS, Sqlite, Store},
     trust::Trust,
     verification::Verification,
@@ -25,7 +26,7 @@ use crate::{
     watch::Hub,
 };
 
-/// How long the start waits for the issuers' documents; what is not there by then follows in the background.
+/// How long the start waits for the issuers' documents and status lists; what is not there by then follows in the background.
 const PREFETCH: Duration = Duration::from_secs(10);
 
 /// Which entry of each did:webvh log was seen last.
@@ -57,12 +58,19 @@ pub(crate) async fn run(data: &Path, config: Option<&Path>, listen: Option<Socke
         )
     })?;
     let verifier = Arc::new(verifier);
-    if tokio::time::timeout(PREFETCH, verifier.refresh(Duration::ZERO)).await.is_err() {
-        tracing::warn!("not every issuer's document came in time; they are fetched again in the background");
+    let prefetch = async {
+        verifier.refresh(Duration::ZERO).await;
+        verifier.verification.refresh_statuses(carnet_service::time::now()).await;
+    };
+    if tokio::time::timeout(PREFETCH, prefetch).await.is_err() {
+        tracing::warn!(
+            "not every issuer's document and status lists came in time; they are fetched again in the background"
+        );
     }
     let background = [
         tokio::spawn(Arc::clone(&verifier).keep_sweeping()),
         tokio::spawn(Arc::clone(&verifier).keep_refreshing()),
+        tokio::spawn(Arc::clone(&verifier).keep_statuses()),
         tokio::spawn(end_watches_at_stop(Arc::clone(&verifier))),
     ];
     let routes = grpc::routes(Arc::clone(&verifier), staff, config.serve.max_message_bytes);
@@ -102,7 +110,8 @@ pub(crate) fn assemble<S: Store>(
     }
     let limiting = catalogue.types().map(|known| (known.name.clone(), known.limiting.clone())).collect();
     let issuers = Issuers::new(config.accepted(&catalogue)?, trust, limiting, fetcher(&config.serve)?);
-    let verification = Verification::new(issuers, catalogue, i64::from(config.key_binding_max_age))
+    let statuses = Statuses::new(&config.status);
+    let verification = Verification::new(issuers, catalogue, statuses, i64::from(config.key_binding_max_age))
         .map_err(|problem| refused(format!("The cryptosuites are refused: {problem}.")))?;
     Ok(Verifier {
         identity,

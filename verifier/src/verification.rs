@@ -15,6 +15,7 @@ use crate::{
     error::Error,
     grounds::Grounds,
     issuers::Issuers,
+    status::Statuses,
     verdicts::{Disclosed, Judged, Verdict},
 };
 
@@ -28,6 +29,7 @@ pub(crate) type VpToken = BTreeMap<String, Vec<String>>;
 pub(crate) struct Verification {
     pub(crate) issuers: Issuers,
     pub(crate) catalogue: Catalogue,
+    pub(crate) statuses: Statuses,
     suites: Vec<Box<dyn Cryptosuite>>,
     /// The greatest age of a key binding, in seconds.
     max_age: i64,
@@ -38,12 +40,19 @@ pub(crate) struct Binding {
     pub(crate) query: Query,
     pub(crate) nonce: String,
     pub(crate) audience: String,
+    /// For how many seconds past its time a status list still counts.
+    pub(crate) stale_by: i64,
 }
 
 impl Verification {
-    pub(crate) fn new(issuers: Issuers, catalogue: Catalogue, max_age: i64) -> Result<Self, Problem> {
+    pub(crate) fn new(
+        issuers: Issuers,
+        catalogue: Catalogue,
+        statuses: Statuses,
+        max_age: i64,
+    ) -> Result<Self, Problem> {
         let suites = suites(&catalogue)?;
-        Ok(Self { issuers, catalogue, suites, max_age })
+        Ok(Self { issuers, catalogue, statuses, suites, max_age })
     }
 
     /// The credential formats that this verifier can verify.
@@ -71,7 +80,7 @@ impl Verification {
                 max_age: this.max_age,
             };
             let ((report, verified), grounds) =
-                this.with_environment(now, |env| verify::presentation(&vp_token, &asked, env));
+                this.with_environment(now, binding.stale_by, |env| verify::presentation(&vp_token, &asked, env));
             vp_token.values_mut().flatten().for_each(zeroize::Zeroize::zeroize);
             Verdict::on_presentation(&report, verified, &binding.query, now).on_grounds(&report, grounds)
         })
@@ -86,7 +95,7 @@ impl Verification {
     ) -> Result<(Verdict, Option<Disclosed>), Error> {
         let this = Arc::clone(self);
         blocking(move || {
-            let ((report, verified), grounds) = this.with_environment(now, |env| verify::credential(&bytes, env));
+            let ((report, verified), grounds) = this.with_environment(now, 0, |env| verify::credential(&bytes, env));
             zeroize::Zeroize::zeroize(&mut bytes);
             let (verdict, disclosed) = Verdict::on_credential(&report, verified, now);
             (verdict.on_grounds(&report, grounds), disclosed)
@@ -95,9 +104,16 @@ impl Verification {
     }
 
     /// Runs the pipeline, and says why each issuer was accepted or refused.
-    fn with_environment<T>(&self, now: Timestamp, run: impl FnOnce(&Environment<'_>) -> T) -> (T, Grounds) {
+    fn with_environment<T>(
+        &self,
+        now: Timestamp,
+        stale_by: i64,
+        run: impl FnOnce(&Environment<'_>) -> T,
+    ) -> (T, Grounds) {
         let suites: Vec<&dyn Cryptosuite> = self.suites.iter().map(AsRef::as_ref).collect();
         let judging = self.issuers.judging(now);
+        // One state of all lists for the whole verdict.
+        let lists = self.statuses.lists();
         let ran = run(&Environment {
             now,
             skew: SKEW,
@@ -105,7 +121,7 @@ impl Verification {
             suites: &suites,
             issuers: &judging,
             types: &self.catalogue,
-            status: StatusPolicy::Lists { lists: &std::collections::HashMap::new(), stale_by: 0 },
+            status: StatusPolicy::Lists { lists: lists.as_ref(), stale_by },
         });
         (ran, judging.into_grounds())
     }

@@ -93,6 +93,14 @@ impl<S: Store> Verifier<S> {
         issuers.refresh(max_age).await;
     }
 
+    /// Keeps the status lists fresh, for as long as the service runs.
+    pub(crate) async fn keep_statuses(self: Arc<Self>) {
+        loop {
+            tokio::time::sleep(self.verification.statuses.pause()).await;
+            self.verification.refresh_statuses(carnet_service::time::now()).await;
+        }
+    }
+
     /// Keeps the trust list and the issuers' documents fresh, for as long as the service runs.
     pub(crate) async fn keep_refreshing(self: Arc<Self>) {
         let mut every = tokio::time::interval(crate::issuers::LOOK_EVERY);

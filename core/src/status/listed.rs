@@ -1,5 +1,7 @@
 //! A list that was fetched, verified and unpacked, to be asked many times.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
 use super::{Freshness, Purpose, StatusList, bitstring, token};
@@ -29,7 +31,8 @@ pub struct Listed {
     about: About,
     freshness: Freshness,
     fetched: Timestamp,
-    list: StatusList,
+    /// Shared with what it was before it was found to be published still.
+    list: Arc<StatusList>,
 }
 
 impl Listed {
@@ -84,9 +87,8 @@ impl Listed {
 
     /// The same list, which was what is published at a later instant too: its time to live begins anew, its end stays.
     #[must_use]
-    pub fn confirmed(mut self, fetched: Timestamp) -> Self {
-        self.fetched = fetched;
-        self
+    pub fn confirmed(&self, fetched: Timestamp) -> Self {
+        Self { fetched, ..self.clone() }
     }
 
     /// Whether an entry of a bitstring list is set.
@@ -153,7 +155,7 @@ fn credential(
         about: About::Purposes(purposes),
         freshness: published.freshness,
         fetched: now,
-        list,
+        list: Arc::new(list),
     })
 }
 
@@ -172,7 +174,7 @@ fn status_token(
         return Err(Problem::new(Code::KeyInvalid, "the list's key is past its own end"));
     }
     let (list, freshness) = token.verify(&document.key_for(&kid, KeyPurpose::AssertionMethod)?, url, now, skew)?;
-    Ok(Listed { issuer: issuer.to_string(), about: About::Values, freshness, fetched: now, list })
+    Ok(Listed { issuer: issuer.to_string(), about: About::Values, freshness, fetched: now, list: Arc::new(list) })
 }
 
 fn by(named: &str, issuer: &Did) -> Result<(), Problem> {

@@ -1,0 +1,383 @@
+//! Status lists (spec/status.md, For verifiers): fetched in the background for the issuers that are accepted, verified and
+//! unpacked once, and shared by all verdicts.
+//!
+//! Which lists there are is what an issuer's own DID document leads to. What a credential names is looked up in memory and
+//! never fetched, so that nobody learns from this service who is presenting what, and nobody can make it send a request.
+//! All lists together are one value that is replaced as a whole: a verdict looks at one state of all of them, and takes no lock.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
+};
+
+use arc_swap::ArcSwap;
+use carnet_core::{
+    Code, Problem,
+    did::{Did, DidDocument, Resolve},
+    json::{self, Limits},
+    secure::data_integrity::{Cryptosuite, eddsa_jcs::EddsaJcs2022},
+    status::{Listed, publication::CREDENTIAL_MEDIA_TYPE, token},
+    time::Timestamp,
+};
+use carnet_fetch::HttpsFetcher;
+use carnet_service::time::now;
+use rand_core::{OsRng, RngCore as _};
+use serde::Deserialize;
+use serde_json::Value;
+use tokio::task::JoinSet;
+use url::Url;
+
+use crate::verification::{SKEW, Verification};
+
+/// How many issuers' lists are fetched at the same time.
+const AT_ONCE: usize = 8;
+/// The most lists of one issuer.
+const MAX_LISTS: usize = 384;
+/// The most memory for the lists of one issuer, in bytes.
+const MAX_BYTES: usize = 256 * 1024 * 1024;
+/// The longest directory of lists, in bytes.
+const MAX_DIRECTORY: usize = 128 * 1024;
+/// How soon it is tried again what could not be had, in seconds.
+const RETRY: i64 = 15;
+/// The longest time between two looks at what is due, in seconds.
+const LONGEST_PAUSE: i64 = 30;
+
+/// What the operator decides.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct StatusConfig {
+    /// How often lists are fetched again, in seconds; sooner where a list says so itself.
+    pub(crate) refresh_seconds: u32,
+}
+
+impl Default for StatusConfig {
+    fn default() -> Self {
+        Self { refresh_seconds: 60 }
+    }
+}
+
+/// Lists by URL.
+type Lists = HashMap<String, Arc<Listed>>;
+
+/// The lists of all accepted issuers, and when which is fetched again.
+pub(crate) struct Statuses {
+    lists: ArcSwap<Lists>,
+    refresh: i64,
+    sources: tokio::sync::Mutex<BTreeMap<Did, Sources>>,
+    /// When the next one is due, in Unix seconds.
+    next: AtomicI64,
+}
+
+/// Where the lists of one issuer come from.
+struct Sources {
+    directory: String,
+    due: Timestamp,
+    urls: BTreeSet<String>,
+    lists: BTreeMap<String, Source>,
+    /// By what they were verified.
+    document: Arc<DidDocument>,
+}
+
+/// One list's next time.
+struct Source {
+    due: Timestamp,
+    etag: Option<String>,
+}
+
+impl Statuses {
+    pub(crate) fn new(config: &StatusConfig) -> Self {
+        Self {
+            lists: ArcSwap::default(),
+            refresh: config.refresh_seconds.into(),
+            sources: tokio::sync::Mutex::default(),
+            next: AtomicI64::default(),
+        }
+    }
+
+    /// All lists as they are now.
+    pub(crate) fn lists(&self) -> Arc<Lists> {
+        self.lists.load_full()
+    }
+
+    /// How long to wait until something is due.
+    pub(crate) fn pause(&self) -> Duration {
+        let seconds = self.next.load(Ordering::Relaxed).saturating_sub(now().unix()).clamp(1, LONGEST_PAUSE);
+        Duration::from_secs(seconds.unsigned_abs())
+    }
+
+    /// Puts lists in the place of an issuer's.
+    fn replace(&self, issuer: &Did, keep: impl Fn(&str) -> bool, fresh: &[(String, Arc<Listed>)]) {
+        self.lists.rcu(|old| {
+            let stays = old.iter().filter(|(url, listed)| listed.issuer() != issuer.as_str() || keep(url));
+            let stays = stays.map(|(url, listed)| (url.clone(), Arc::clone(listed)));
+            stays.chain(fresh.iter().cloned()).collect::<Lists>()
+        });
+    }
+}
+
+impl Verification {
+    /// Fetches every list that is due of every accepted issuer, by the documents that are in memory. What cannot be had is
+    /// warned of; what is there stays until its own end.
+    pub(crate) async fn refresh_statuses(&self, at: Timestamp) {
+        let statuses = &self.statuses;
+        let mut sources = statuses.sources.lock().await;
+        let dids = self.issuers.dids();
+        let mut waiting = Vec::new();
+        for did in &dids {
+            let Ok(document) = self.issuers.at(at).resolve(did) else { continue };
+            let Some(directory) = document.status_lists().map(str::to_owned) else {
+                sources.remove(did);
+                statuses.replace(did, |_| false, &[]);
+                continue;
+            };
+            let known = sources.remove(did).filter(|known| known.directory == directory);
+            let known = known.unwrap_or_else(|| Sources {
+                directory,
+                due: at,
+                urls: BTreeSet::new(),
+                lists: BTreeMap::new(),
+                document: Arc::clone(&document),
+            });
+            waiting.push((did.clone(), known, document));
+        }
+        let mut running = JoinSet::new();
+        let mut waiting = waiting.into_iter();
+        loop {
+            while running.len() < AT_ONCE
+                && let Some((did, known, document)) = waiting.next()
+            {
+                let look = Look {
+                    fetcher: self.issuers.fetcher(),
+                    document,
+                    held: statuses.lists(),
+                    refresh: statuses.refresh,
+                };
+                running.spawn(async move { (look.at(known).await, did) });
+            }
+            let Some(done) = running.join_next().await else { break };
+            if let Ok((looked, did)) = done {
+                let dropped = looked.dropped;
+                let urls = &looked.sources.urls;
+                statuses.replace(&did, |url| urls.contains(url) && !dropped.contains(url), &looked.fresh);
+                sources.insert(did, looked.sources);
+            }
+        }
+        let struck: Vec<Did> = sources.keys().filter(|did| !dids.contains(did)).cloned().collect();
+        for did in struck {
+            sources.remove(&did);
+            statuses.replace(&did, |_| false, &[]);
+        }
+        let due = |known: &Sources| known.lists.values().map(|list| list.due).chain([known.due]).min();
+        let next = sources.values().filter_map(due).min().map_or(0, Timestamp::unix);
+        statuses.next.store(next, Ordering::Relaxed);
+    }
+}
+
+/// A look at what one issuer publishes.
+struct Look {
+    fetcher: HttpsFetcher,
+    document: Arc<DidDocument>,
+    held: Arc<Lists>,
+    refresh: i64,
+}
+
+/// What came of it.
+struct Looked {
+    sources: Sources,
+    fresh: Vec<(String, Arc<Listed>)>,
+    /// Lists by keys that do not sign lists any more.
+    dropped: BTreeSet<String>,
+}
+
+impl Look {
+    async fn at(&self, mut sources: Sources) -> Looked {
+        let did = self.document.did();
+        // Another document, and perhaps other keys: what was verified by the one before is verified again.
+        if !Arc::ptr_eq(&sources.document, &self.document) {
+            sources.document = Arc::clone(&self.document);
+            sources.lists.clear();
+        }
+        let began = now();
+        if sources.due <= began {
+            match self.directory(&sources.directory).await {
+                Ok(urls) => {
+                    sources.due = began.plus(earlier(self.refresh));
+                    sources.lists.retain(|url, _| urls.contains(url));
+                    sources.urls = urls;
+                }
+                Err(problem) => {
+                    tracing::warn!(issuer = %did, code = %problem.code, detail = problem.detail, "an issuer's directory of status lists could not be had; it is tried again, and the lists that are there are used until their own end");
+                    sources.due = began.plus(RETRY.min(self.refresh));
+                }
+            }
+        }
+        let mut looked = Looked { sources, fresh: Vec::new(), dropped: BTreeSet::new() };
+        for url in looked.sources.urls.clone() {
+            let before = looked.sources.lists.get(&url);
+            let began = now();
+            if before.is_some_and(|list| list.due > began) {
+                continue;
+            }
+            let etag = before.and_then(|list| list.etag.clone());
+            let (due, etag, reached) = match self.list(&url, etag.clone(), &looked.fresh).await {
+                Ok((listed, etag)) => {
+                    let due = due(&listed, self.refresh);
+                    looked.fresh.push((url.clone(), listed));
+                    (due, etag, true)
+                }
+                Err(problem) => {
+                    tracing::warn!(issuer = %did, url, code = %problem.code, detail = problem.detail, "a status list could not be had; it is tried again, and the one that is there is used until its own end");
+                    if matches!(problem.code, Code::KeyInvalid | Code::MethodUnknown | Code::MethodRelationship) {
+                        looked.dropped.insert(url.clone());
+                    }
+                    (now().plus(RETRY.min(self.refresh)), etag, problem.code != Code::DidUnresolved)
+                }
+            };
+            looked.sources.lists.insert(url, Source { due, etag });
+            if !reached {
+                // The server is away: the others are not waited for one by one.
+                break;
+            }
+        }
+        looked
+    }
+
+    /// The URLs of all lists (Token Status List section 9), each of the directory's own origin.
+    async fn directory(&self, url: &str) -> Result<BTreeSet<String>, Problem> {
+        let bytes = self.fetcher.bytes(url, "application/json", MAX_DIRECTORY).await?;
+        let limits = Limits { max_bytes: MAX_DIRECTORY, ..Limits::DOCUMENT };
+        own_lists(url, &json::parse(&bytes, limits)?)
+    }
+
+    /// One list, fetched and verified, or found to be the one that is there; with its entity tag.
+    async fn list(
+        &self,
+        url: &str,
+        etag: Option<String>,
+        fresh: &[(String, Arc<Listed>)],
+    ) -> Result<(Arc<Listed>, Option<String>), Problem> {
+        let held = self.held.get(url).filter(|held| held.issuer() == self.document.did().as_str());
+        // Its time to live counts from before it was asked for.
+        let began = now();
+        let confirmed = held.map(|held| held.confirmed(began));
+        let confirmed = confirmed.filter(|held| held.freshness().check(began, began, SKEW).is_ok());
+        let etag = etag.filter(|_| confirmed.is_some());
+        let accept = format!("{CREDENTIAL_MEDIA_TYPE}, {}", token::MEDIA_TYPE);
+        let max = Limits::LIST.max_bytes;
+        let Some(fetched) = self.fetcher.bytes_unless(url, &accept, max, etag.as_deref()).await? else {
+            let confirmed = confirmed.ok_or(Code::StatusListUnavailable)?;
+            return Ok((Arc::new(confirmed), etag));
+        };
+        let (document, place) = (Arc::clone(&self.document), url.to_owned());
+        let verified = tokio::task::spawn_blocking(move || {
+            let issuer = document.did().clone();
+            let suites: [&dyn Cryptosuite; 1] = [&EddsaJcs2022];
+            Listed::verify(&fetched.bytes, &place, &issuer, (began, SKEW), (&One(document), &suites))
+                .map(|listed| (listed, fetched.etag))
+        });
+        let (listed, etag) =
+            verified.await.map_err(|_| Problem::new(Code::StatusListInvalid, "the list could not be read"))??;
+        if held.is_some_and(|held| held.freshness().issued > listed.freshness().issued) {
+            return Err(Problem::new(Code::StatusListStale, "the list is older than the one that was fetched before"));
+        }
+        let others = self.held.iter().filter(|(other, listed)| {
+            other.as_str() != url
+                && listed.issuer() == self.document.did().as_str()
+                && !fresh.iter().any(|(fresh, _)| fresh == *other)
+        });
+        let others = others.map(|(_, listed)| listed).chain(fresh.iter().map(|(_, listed)| listed));
+        let bytes = others.map(|listed| listed.list().as_bytes().len()).fold(0_usize, usize::saturating_add);
+        if bytes.saturating_add(listed.list().as_bytes().len()) > MAX_BYTES {
+            return Err(Problem::new(Code::TooLarge, "the issuer's lists take too much memory"));
+        }
+        Ok((Arc::new(listed), etag))
+    }
+}
+
+/// Resolves the one issuer whose lists are looked at.
+struct One(Arc<DidDocument>);
+
+impl Resolve for One {
+    fn resolve(&self, did: &Did) -> Result<Arc<DidDocument>, Problem> {
+        if did == self.0.did() { Ok(Arc::clone(&self.0)) } else { Err(Code::StatusListIssuer.into()) }
+    }
+}
+
+/// The lists that a directory names, if all of them are where the directory is.
+fn own_lists(directory: &str, said: &Value) -> Result<BTreeSet<String>, Problem> {
+    let invalid = |what: &str| Problem::new(Code::StatusListInvalid, format!("the directory of status lists {what}"));
+    let origin = Url::parse(directory).map_err(|_| invalid("has no URL"))?.origin();
+    let lists = said.get("status_lists").and_then(Value::as_array).ok_or_else(|| invalid("names none"))?;
+    if lists.len() > MAX_LISTS {
+        return Err(invalid("names too many"));
+    }
+    lists
+        .iter()
+        .map(|url| {
+            let url = url.as_str().ok_or_else(|| invalid("names what is no URL"))?;
+            let parsed = Url::parse(url).map_err(|_| invalid("names what is no URL"))?;
+            if parsed.scheme() == "https" && parsed.origin() == origin {
+                Ok(url.to_owned())
+            } else {
+                Err(invalid("names a list of another origin than its own"))
+            }
+        })
+        .collect()
+}
+
+/// When a list is fetched again: before its time to live and its end are over, and not with all others at once.
+fn due(listed: &Listed, refresh: i64) -> Timestamp {
+    let (freshness, fetched) = (listed.freshness(), listed.fetched());
+    let until = freshness.until.map(|until| until.unix().saturating_sub(fetched.unix()));
+    let lasts = [freshness.ttl, until].into_iter().flatten().min().unwrap_or(i64::MAX);
+    // Three quarters of its time, so that there is some left to try again.
+    fetched.plus(earlier(refresh.min(lasts.saturating_sub(lasts / 4)).max(1)))
+}
+
+/// Up to a quarter sooner, by chance.
+fn earlier(seconds: i64) -> i64 {
+    let quarter = u64::try_from(seconds / 4).unwrap_or_default();
+    let sooner = OsRng.next_u64().checked_rem(quarter.saturating_add(1)).unwrap_or_default();
+    seconds.saturating_sub(i64::try_from(sooner).unwrap_or_default()).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn row_73_a_directory_leads_to_its_own_origin_alone() {
+        let own = |url: &str| own_lists("https://uni.example/status/lists", &json!({ "status_lists": [url] }));
+        assert_eq!(own("https://uni.example/status/token/0").unwrap().len(), 1);
+        for other in [
+            "https://internal.example/status/token/0",
+            "https://uni.example:8443/status/token/0",
+            "http://uni.example/status/token/0",
+            "https://uni.example.org/status/token/0",
+            "file:///etc/passwd",
+            "/status/token/0",
+            "",
+        ] {
+            assert_eq!(own(other).unwrap_err().code, Code::StatusListInvalid, "{other}");
+        }
+        let many: Vec<String> = (0..=MAX_LISTS).map(|n| format!("https://uni.example/status/token/{n}")).collect();
+        assert!(own_lists("https://uni.example/status/lists", &json!({ "status_lists": many[1..] })).is_ok());
+        assert!(own_lists("https://uni.example/status/lists", &json!({ "status_lists": many })).is_err());
+    }
+
+    #[test]
+    fn what_is_fetched_again_is_fetched_before_its_end() {
+        for seconds in [1, 2, 3, 4, 60, 300, 86_400] {
+            for _ in 0..200 {
+                let sooner = earlier(seconds);
+                assert!(sooner >= 1 && sooner <= seconds && sooner >= seconds - seconds / 4, "{seconds} {sooner}");
+            }
+        }
+    }
+}
