@@ -41,6 +41,8 @@ enum Answer {
     Slow,
     /// Sends what is at that path of the site now.
     Files(Files),
+    /// Sends this under the entity tag `"v1"`, or 304 to whoever has that.
+    Tagged(String),
 }
 
 /// What a site serves, by path; it can change.
@@ -103,6 +105,12 @@ async fn serve(answer: impl Fn(&Did) -> Answer) -> Site {
                         let found = files.lock().unwrap().get(path).map(|body| ok(body));
                         let none = "HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n".to_owned();
                         drop(stream.write_all(found.unwrap_or(none).as_bytes()).await);
+                    }
+                    Answer::Tagged(body) => {
+                        let has_it = asked.to_ascii_lowercase().contains("\r\nif-none-match: \"v1\"\r\n");
+                        let unchanged = "HTTP/1.1 304 Not Modified\r\n\r\n".to_owned();
+                        let whole = ok(&body).replacen("\r\n", "\r\netag: \"v1\"\r\n", 1);
+                        drop(stream.write_all(if has_it { unchanged } else { whole }.as_bytes()).await);
                     }
                     Answer::Endless(bytes) => {
                         let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n").await;
@@ -250,6 +258,24 @@ async fn did_key_and_did_jwk_need_no_network_and_other_methods_are_refused() {
     let other = Did::parse("did:example:abc").unwrap();
     assert_eq!(cache.resolve(&other).unwrap_err().code, Code::DidUnsupported);
     assert_eq!(cache.refresh(&fetcher, &other, Duration::ZERO).await.unwrap_err().code, Code::DidUnsupported);
+}
+
+#[tokio::test]
+async fn what_has_not_changed_is_not_sent_again() {
+    let site = serve(|_| Answer::Tagged("list".to_owned())).await;
+    let fetcher = HttpsFetcher::new(options(&site)).unwrap();
+    let url = carnet_core::did::web::url(&site.did).unwrap();
+    let fetched = fetcher.bytes_unless(&url, "*/*", 100, None).await.unwrap().unwrap();
+    assert_eq!((fetched.bytes.as_slice(), fetched.etag.as_deref()), (&b"list"[..], Some("\"v1\"")));
+    assert!(fetcher.bytes_unless(&url, "*/*", 100, Some("\"v1\"")).await.unwrap().is_none());
+    let other = fetcher.bytes_unless(&url, "*/*", 100, Some("\"v0\"")).await.unwrap().unwrap();
+    assert_eq!(other.bytes, b"list");
+    assert_eq!(fetcher.bytes_unless(&url, "*/*", 3, None).await.unwrap_err().code, Code::TooLarge);
+    // Who asked without a tag has nothing that could be unchanged.
+    let wrong = serve(|_| Answer::Send("HTTP/1.1 304 Not Modified\r\n\r\n".to_owned())).await;
+    let fetcher = HttpsFetcher::new(options(&wrong)).unwrap();
+    let url = carnet_core::did::web::url(&wrong.did).unwrap();
+    assert_eq!(fetcher.bytes_unless(&url, "*/*", 100, None).await.unwrap_err().code, Code::DidUnresolved);
 }
 
 const LOG: &str = "/.well-known/did.jsonl";
