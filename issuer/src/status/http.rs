@@ -27,7 +27,8 @@ pub(crate) fn router<S: Store>(issuer: Arc<Issuer<S>>) -> Router {
     let path = path.trim_end_matches('/');
     Router::new()
         .route(&format!("{path}/lists"), get(directory))
-        .route(&format!("{path}/{{form}}/{{list}}"), get(list))
+        // All that is below: gRPC's own answer to what it does not know would be a 200 with its status in a header.
+        .route(&format!("{path}/{{*list}}"), get(list))
         .with_state(issuer)
 }
 

@@ -1,0 +1,89 @@
+//! What it costs to flip one status in a list of a million and to publish it, beside one compression of the list at the
+//! same level and one signature, which a publication cannot do without if it starts anew.
+//!
+//! Ours makes every form that changes: for a revocation the credential and the token. The two are measured in turns; a
+//! figure is the median of many rounds. The last line is `ratio status-publish VALUE`.
+
+// A bench is at the edge: it has a clock, and may stop at the first thing that goes wrong.
+#![allow(
+    missing_docs,
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects
+)]
+
+use std::{
+    hint::black_box,
+    io::Write as _,
+    time::{Duration, Instant},
+};
+
+use carnet_core::{
+    did::{Did, DidUrl},
+    keys::{Algorithm, SecretKey, Signer},
+    status::{
+        bitstring,
+        publication::{Form, Publication, State, Terms},
+    },
+    time::Timestamp,
+};
+use flate2::{Compression, write::GzEncoder};
+use rand_core::{OsRng, RngCore as _};
+
+const ENTRIES: u64 = 1_000_000;
+const ROUNDS: usize = 60;
+
+fn main() {
+    let key = SecretKey::generate(Algorithm::EdDsa, &mut OsRng);
+    let kid = DidUrl::parse(&format!("{}#0", Did::jwk(&key.public_key()))).unwrap();
+    let sign = |list: &mut Publication, form: Form| {
+        let url = format!("https://issuer.example/status/{}/0", form.as_str());
+        let now = Timestamp::from_unix(1_800_000_000);
+        list.sign(form, &Terms { kid: &kid, url: &url, now, validity: 86_400, ttl: 300 }, &key).unwrap()
+    };
+    let draw = || u64::from(OsRng.next_u32()) % ENTRIES;
+    let mut worst = 0.0_f64;
+    // From a list in which nothing happened yet to one of which a tenth is revoked.
+    for one_in in [0_u64, 1_000, 100, 10] {
+        let mut list = Publication::new(ENTRIES).unwrap();
+        for _ in 0..ENTRIES.checked_div(one_in).unwrap_or_default() {
+            list.set(draw(), State::Revoked).unwrap();
+        }
+        let first = Form::ALL.map(|form| sign(&mut list, form));
+        let document: serde_json::Value = serde_json::from_str(&first[0]).unwrap();
+        let encoded = document["credentialSubject"]["encodedList"].as_str().unwrap();
+        let bytes = bitstring::decode(encoded, 1).unwrap().as_bytes().to_vec();
+        let (mut ours, mut floor) = (Vec::new(), Vec::new());
+        for _ in 0..ROUNDS {
+            let index = (0..).map(|_| draw()).find(|index| list.state(*index).unwrap() == State::Valid).unwrap();
+            ours.push(time(|| {
+                for form in list.set(index, State::Revoked).unwrap() {
+                    black_box(sign(&mut list, form));
+                }
+            }));
+            floor.push(time(|| {
+                let mut encoder = GzEncoder::new(Vec::new(), Compression::new(6));
+                encoder.write_all(black_box(&bytes)).unwrap();
+                black_box(key.sign(&encoder.finish().unwrap()).unwrap());
+            }));
+        }
+        let (ours, floor) = (median(ours), median(floor));
+        let ratio = ours.as_secs_f64() / floor.as_secs_f64();
+        worst = worst.max(ratio);
+        println!("one in {one_in:>5} revoked: ours {ours:?}, floor {floor:?}, {ratio:.2}; {} bytes", encoded.len());
+    }
+    println!("ratio status-publish {worst:.2}");
+}
+
+fn time(work: impl FnOnce()) -> Duration {
+    let start = Instant::now();
+    work();
+    start.elapsed()
+}
+
+fn median(mut times: Vec<Duration>) -> Duration {
+    times.sort_unstable();
+    times[times.len() / 2]
+}

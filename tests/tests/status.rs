@@ -1,0 +1,272 @@
+//! Status lists with the real programs: fetched over HTTPS through the web site before the issuer, and through power cuts.
+
+use std::{sync::Arc, time::Duration};
+
+use carnet_core::status::{StatusList, bitstring, token};
+use carnet_tests::{
+    Result,
+    stage::{Office, Stage, residence_permit},
+    visitor,
+};
+use rand_core::{OsRng, RngCore as _};
+use rustls::pki_types::{CertificateDer, pem::PemObject as _};
+use serde_json::Value;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio_rustls::TlsConnector;
+
+const PERMIT: &str = "ResidencePermitCredential";
+/// How many power cuts the test of them makes, unless `CARNET_KILLS` says otherwise.
+const KILLS: u32 = 20;
+
+/// A visitor of the web site, who trusts its certificate authority and nobody else.
+struct Client(TlsConnector);
+
+/// An answer over HTTPS.
+struct Answer {
+    code: u16,
+    head: String,
+    body: String,
+}
+
+impl Answer {
+    fn header(&self, name: &str) -> Result<&str> {
+        let mut lines = self.head.lines().filter_map(|line| line.split_once(": "));
+        let found = lines.find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value);
+        found.ok_or_else(|| format!("the answer has no {name}").into())
+    }
+}
+
+impl Client {
+    fn new(stage: &Stage) -> Result<Self> {
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_file(stage.folder.join("ca.pem"))?)?;
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = rustls::ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()?
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        Ok(Self(TlsConnector::from(Arc::new(config))))
+    }
+
+    /// Gets `https://localhost:PORT/PATH`, with further header lines.
+    async fn get(&self, url: &str, more: &str) -> Result<Answer> {
+        let (host, path) = url.strip_prefix("https://").and_then(|rest| rest.split_once('/')).ok_or("no URL")?;
+        let stream = tokio::net::TcpStream::connect(host.replace("localhost", "127.0.0.1")).await?;
+        let mut stream = self.0.connect("localhost".try_into()?, stream).await?;
+        let request = format!("GET /{path} HTTP/1.1\r\nhost: {host}\r\n{more}\r\n");
+        stream.write_all(request.as_bytes()).await?;
+        let mut bytes = Vec::new();
+        stream.read_to_end(&mut bytes).await?;
+        let text = String::from_utf8(bytes)?;
+        let (head, body) = text.split_once("\r\n\r\n").ok_or("no answer")?;
+        let code = head.split(' ').nth(1).ok_or("no status")?.parse()?;
+        Ok(Answer { code, head: head.to_owned(), body: body.to_owned() })
+    }
+
+    async fn text(&self, url: &str) -> Result<String> {
+        let answer = self.get(url, "").await?;
+        if answer.code == 200 { Ok(answer.body) } else { Err(format!("{url}: {}", answer.code).into()) }
+    }
+}
+
+/// What a list says: each form as it is at this instant.
+struct Lists {
+    revocation: StatusList,
+    suspension: StatusList,
+    token: StatusList,
+}
+
+impl Lists {
+    async fn fetch(client: &Client, office: &Office) -> Result<Self> {
+        let base = base(office);
+        let revocation = bits(&client.text(&format!("{base}/revocation/0")).await?)?;
+        let suspension = bits(&client.text(&format!("{base}/suspension/0")).await?)?;
+        let compact = client.text(&format!("{base}/token/0")).await?;
+        let payload = carnet_core::secure::jose::Jws::parse_within(&compact, carnet_core::json::Limits::LIST)?;
+        let token = token::parse_list(payload.payload().get("status_list").ok_or("the token has no list")?)?;
+        Ok(Self { revocation, suspension, token })
+    }
+
+    /// The state of an entry, in which the forms agree.
+    fn state(&self, index: u64) -> Result<&'static str> {
+        match (self.revocation.value(index)?, self.suspension.value(index)?, self.token.value(index)?) {
+            (0, 0, token::VALID) => Ok("valid"),
+            (0, 1, token::SUSPENDED) => Ok("suspended"),
+            (1, 0, token::INVALID) => Ok("revoked"),
+            other => Err(format!("the forms of entry {index} differ: {other:?}").into()),
+        }
+    }
+}
+
+fn bits(text: &str) -> Result<StatusList> {
+    let document: Value = serde_json::from_str(text)?;
+    let encoded = document.pointer("/credentialSubject/encodedList").and_then(Value::as_str);
+    Ok(bitstring::decode(encoded.ok_or("the credential has no list")?, 1)?)
+}
+
+/// Where the lists of an office are: beside its DID document.
+fn base(office: &Office) -> String {
+    let place = office.did.trim_start_matches("did:web:").replace(':', "/").replace("%3A", ":");
+    format!("https://{place}/status")
+}
+
+/// What the issuer says of the copies of an offer: entry and state.
+fn shown(office: &Office, offer: &str) -> Result<Vec<(u64, String)>> {
+    let said = office.staff(&["status", "show", offer])?.ok()?.json()?;
+    let copies = said.get("copies").and_then(Value::as_array).ok_or("no copies")?;
+    let copy = |copy: &Value| -> Option<(u64, String)> {
+        Some((copy.get("index")?.as_u64()?, copy.get("status")?.as_str()?.to_owned()))
+    };
+    Ok(copies.iter().filter_map(copy).collect())
+}
+
+async fn issued(stage: &Stage) -> Result<String> {
+    let offered = stage.offer(&stage.authority, PERMIT, &residence_permit(), &[])?;
+    visitor::collect(&offered.uri, None, visitor::now()).await?;
+    Ok(offered.id)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_staff_do_is_in_the_lists_that_everybody_fetches() -> Result<()> {
+    let stage = Stage::set(false).await?;
+    let office = &stage.authority;
+    let client = Client::new(&stage)?;
+    let (mine, other) = (issued(&stage).await?, issued(&stage).await?);
+    let index = shown(office, &mine)?.first().ok_or("no copy")?.0;
+    let other = shown(office, &other)?.first().ok_or("no copy")?.0;
+    assert_eq!(Lists::fetch(&client, office).await?.state(index)?, "valid");
+
+    for (verb, state) in [("suspend", "suspended"), ("reinstate", "valid"), ("revoke", "revoked")] {
+        let done = office.staff(&["status", verb, &mine, "--reason", "a case worker decided"])?.ok()?.json()?;
+        assert_eq!(done.get("published"), Some(&Value::Bool(true)));
+        let lists = Lists::fetch(&client, office).await?;
+        assert_eq!((lists.state(index)?, lists.state(other)?), (state, "valid"));
+        assert!(shown(office, &mine)?.iter().all(|(_, shown)| shown == state));
+    }
+    // It stays, whatever staff try; and what was done can be read.
+    let refused = office.staff(&["status", "reinstate", &mine, "--reason", "a slip"])?;
+    assert_eq!(refused.code, 1);
+    assert!(
+        refused.stderr.contains("STATUS_REVOKED") || refused.stderr.contains("cannot be undone"),
+        "{}",
+        refused.stderr
+    );
+    let acts = office.staff(&["status", "audit", &mine])?.ok()?.json()?;
+    let acts = acts.get("acts").and_then(Value::as_array).ok_or("no acts")?;
+    let verbs: Vec<&str> = acts.iter().filter_map(|act| act.get("verb").and_then(Value::as_str)).collect();
+    assert_eq!(verbs, ["revoke", "reinstate", "suspend"]);
+
+    // Found by the directory alone, and not sent again where nothing changed.
+    let directory = client.text(&format!("{}/lists", base(office))).await?;
+    let directory: Value = serde_json::from_str(&directory)?;
+    let urls = directory.get("status_lists").and_then(Value::as_array).ok_or("no lists")?;
+    assert_eq!(urls.len(), 3);
+    for url in urls.iter().filter_map(Value::as_str) {
+        let first = client.get(url, "").await?;
+        assert_eq!((first.code, first.header("cache-control")?), (200, "public, max-age=300"));
+        let again = client.get(url, &format!("if-none-match: {}\r\n", first.header("etag")?)).await?;
+        assert_eq!((again.code, again.body.len()), (304, 0));
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bulk_act_is_counted_before_it_is_done() -> Result<()> {
+    let stage = Stage::set(false).await?;
+    let office = &stage.authority;
+    let offers = [issued(&stage).await?, issued(&stage).await?, issued(&stage).await?];
+    let file = stage.folder.join("ids");
+    std::fs::write(&file, format!("# of the batch of March\n{}\n{}\n\n", offers[0], offers[1]))?;
+    let file = file.display().to_string();
+    let reason = ["--reason", "a batch was wrong"];
+    let act = |more: &[&str]| {
+        office.staff(&["status", "suspend"].into_iter().chain(more.iter().copied()).chain(reason).collect::<Vec<_>>())
+    };
+    for (whom, count) in [(vec!["--file", file.as_str()], 2), (vec!["--type", PERMIT], 3)] {
+        let with = |more: &[&str]| act(&[whom.as_slice(), more].concat());
+        let counted = with(&["--dry-run"])?.ok()?.json()?;
+        assert_eq!(counted.get("credentials").and_then(Value::as_u64), Some(count));
+        assert_eq!(with(&[])?.code, 1, "without the count");
+        assert_eq!(with(&["--yes-count", "1"])?.code, 1, "with another count");
+        for offer in &offers {
+            assert!(shown(office, offer)?.iter().all(|(_, state)| state == "valid"));
+        }
+        with(&["--yes-count", &count.to_string()])?.ok()?;
+        let suspended = offers.iter().map(|offer| shown(office, offer)).collect::<Result<Vec<_>>>()?;
+        let suspended = suspended.iter().filter(|copies| copies.iter().all(|(_, state)| state == "suspended")).count();
+        assert_eq!(u64::try_from(suspended)?, count);
+        let back = ["status", "reinstate", "--type", PERMIT, "--yes-count", "3", "--reason", "the end of the test"];
+        office.staff(&back)?.ok()?;
+    }
+    assert_eq!(act(&[])?.code, 2, "nobody is named");
+    assert_eq!(act(&["--until", "2020-01-01", "--yes-count", "0"])?.ok()?.json()?.get("changed"), Some(&0.into()));
+    Ok(())
+}
+
+/// The power goes at any instant of acts and their publication. What was acknowledged stays, what was not is there wholly
+/// or not at all, and the lists say what the store does.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_issuer_killed_while_it_revokes_leaves_the_old_state_or_the_new() -> Result<()> {
+    let kills: u32 = std::env::var("CARNET_KILLS").ok().and_then(|text| text.parse().ok()).unwrap_or(KILLS);
+    let mut stage = Stage::set(false).await?;
+    let client = Client::new(&stage)?;
+    // Pairs, each revoked in one act: both or neither.
+    let (mut acknowledged, mut there, mut lost) = (Vec::new(), 0_u32, 0_u32);
+    for round in 0..kills {
+        let pair = [issued(&stage).await?, issued(&stage).await?];
+        let token = stage.authority.token_file.display().to_string();
+        let url = stage.authority.service.url.clone();
+        let ids = pair.clone();
+        let request = format!("round-{round}");
+        let act = tokio::task::spawn_blocking(move || {
+            let args =
+                ["status", "revoke", &ids[0], &ids[1], "--yes-count", "2", "--reason", "x", "--request-id", &request];
+            let args = args.into_iter().chain(["--json", "--server", &url, "--token-file", &token]);
+            carnet_tests::programs::run("carnet-issuer", args, &[])
+        });
+        // The client takes about so long to start, to act and to be answered.
+        tokio::time::sleep(Duration::from_micros(u64::from(OsRng.next_u32() % 60_000))).await;
+        stage.authority.cut_power()?;
+        let said = act.await??;
+        let shown_now = pair.iter().map(|id| shown(&stage.authority, id)).collect::<Result<Vec<_>>>()?.concat();
+        let states: Vec<&str> = shown_now.iter().map(|(_, state)| state.as_str()).collect();
+        let revoked = states.iter().all(|state| *state == "revoked");
+        assert!(revoked || states.iter().all(|state| *state == "valid"), "round {round}: a mixture: {states:?}");
+        if said.code == 0 {
+            assert!(revoked, "round {round}: what was acknowledged is gone");
+            acknowledged.push(pair.clone());
+        }
+        if revoked {
+            there += 1
+        } else {
+            lost += 1
+        }
+        // The lists that are served after the cut say what the store does, in all forms.
+        let lists = Lists::fetch(&client, &stage.authority).await?;
+        for (index, state) in &shown_now {
+            assert_eq!(lists.state(*index)?, state, "round {round}");
+        }
+        // The same request again does what is left to do, once.
+        let again = [
+            "status",
+            "revoke",
+            &pair[0],
+            &pair[1],
+            "--yes-count",
+            "2",
+            "--reason",
+            "x",
+            "--request-id",
+            &format!("round-{round}"),
+        ];
+        stage.authority.staff(&again)?.ok()?;
+    }
+    println!(
+        "{kills} power cuts: {there} after the act was stored ({} acknowledged), {lost} before",
+        acknowledged.len()
+    );
+    let audit = stage.authority.staff(&["status", "audit"])?.ok()?.json()?;
+    let acts = audit.get("acts").and_then(Value::as_array).map(Vec::len);
+    assert_eq!(acts, Some(usize::try_from(kills)?), "an act was done twice or is missing");
+    Ok(())
+}
