@@ -75,7 +75,12 @@ impl<S: Store> Issuer<S> {
             field: "claims".to_owned(),
             description: problem.to_string(),
         };
-        let claims = credential_type.complete(&request.claims.0).map_err(refused)?;
+        let mut claims = credential_type.complete(&request.claims.0).map_err(refused)?;
+        let mut drawn = credential_type.drawn.clone();
+        drawn.retain(|name| !claims.contains_key(name));
+        for name in &drawn {
+            claims.insert(name.clone(), secrets::draw().as_str().into());
+        }
         credential_type.validate_claims(&claims).map_err(refused)?;
         let claims = Value::Object(claims);
         let canonical = Zeroizing::new(
@@ -119,7 +124,7 @@ impl<S: Store> Issuer<S> {
             // be guessed back into claims.
             Creation::Known { offer, terms: known, claims }
                 if known == terms(&request)
-                    && claims.as_ref().is_none_or(|known| secrets::same(known.0.as_bytes(), canonical.as_bytes())) =>
+                    && claims.as_ref().is_none_or(|known| same_claims(&known.0, &canonical, &drawn)) =>
             {
                 Ok(MadeOffer { offer, uri: None, pin: None })
             }
@@ -194,6 +199,19 @@ fn percent_encode(text: &str) -> String {
 
 fn pin_digest(code: &str, pin: &str) -> secrets::Hash {
     secrets::digest(Use::Pin, &[code.as_bytes(), pin.as_bytes()])
+}
+
+/// Whether these are the same claims but for what was drawn then and is drawn anew now.
+fn same_claims(known: &str, now: &str, drawn: &[String]) -> bool {
+    if drawn.is_empty() {
+        return secrets::same(known.as_bytes(), now.as_bytes());
+    }
+    let without = |text: &str| {
+        let mut claims = json::parse_object(text.as_bytes(), json::Limits::DOCUMENT).ok()?;
+        claims.retain(|name, _| !drawn.contains(name));
+        Some(claims)
+    };
+    without(known).zip(without(now)).is_some_and(|(known, now)| known == now)
 }
 
 /// From when until when the credential holds: whole days, the same for all who were issued that day.

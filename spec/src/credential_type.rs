@@ -69,6 +69,8 @@ pub struct CredentialType {
     pub computed: Vec<String>,
     /// The claims that no request may make a condition, below credentialSubject.
     pub never_mandatory: Vec<String>,
+    /// The claims that the issuer draws, unless an offer brings them: 256 random bits in base64url.
+    pub drawn: Vec<String>,
     /// The claims without which the issuer may not issue, below credentialSubject.
     pub required_at_issuance: Vec<String>,
     /// The claims that many people share, below credentialSubject.

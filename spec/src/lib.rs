@@ -15,6 +15,7 @@ mod error;
 mod folder;
 mod keep;
 mod ordered;
+mod redeem;
 mod template;
 mod weights;
 
@@ -23,6 +24,7 @@ pub use credential_type::CredentialType;
 pub use display::{ClaimDisplay, Display};
 pub use error::SpecError;
 pub use keep::Keep;
+pub use redeem::Redeem;
 pub use template::RequestTemplate;
 
 mod embedded {

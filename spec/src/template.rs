@@ -12,7 +12,10 @@ use carnet_core::{
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::{CredentialType, Keep, Redeem, SpecError, bounds, claims, display::FALLBACK, folder, keep::KeepText, redeem::RedeemText};
+use crate::{
+    CredentialType, Keep, Redeem, SpecError, bounds, claims, display::FALLBACK, folder, keep::KeepText,
+    redeem::RedeemText,
+};
 
 /// What a service asks for. Texts are by language tag; English is always there.
 #[derive(Debug, Clone)]
@@ -117,10 +120,27 @@ impl RequestTemplate {
                 "A month-old list says little of today: tolerate less",
             ));
         }
-        let Text { id, retention_days, title, purpose, legal_basis, retention, keep, stale_status_seconds, .. } = text;
+        let Text {
+            id, retention_days, title, purpose, legal_basis, retention, keep, redeem, stale_status_seconds, ..
+        } = text;
         let keep = Keep::read_all(keep, &query)
             .map_err(|what| wrong(what, "Keep what is asked for, for a reason, and no longer than it is needed"))?;
-        Ok(Self { id, title, purpose, legal_basis, retention, retention_days, keep, stale_status_seconds, query, dcql })
+        let redeem = redeem.map(|redeem| Redeem::read(redeem, &query)).transpose().map_err(|what| {
+            wrong(what, "Name the claims of one credential that say what is counted, by whom, and how often")
+        })?;
+        Ok(Self {
+            id,
+            title,
+            purpose,
+            legal_basis,
+            retention,
+            retention_days,
+            keep,
+            redeem,
+            stale_status_seconds,
+            query,
+            dcql,
+        })
     }
 
     /// Holds the query to the catalogue: known types, known claims, and none of those that may not be a condition.

@@ -62,6 +62,7 @@ fn the_types_and_the_requests_are_there() {
     assert_eq!(
         names,
         BTreeSet::from([
+            ("EntitlementCredential", "urn:carnet:type:entitlement:1", "https://carnet.example/ns/entitlement/v1"),
             (
                 "LanguageCertificateCredential",
                 "urn:carnet:type:language-certificate:1",
@@ -79,7 +80,7 @@ fn the_types_and_the_requests_are_there() {
             ),
         ])
     );
-    for id in ["university-admission", "job-right-to-work", "work-permit-today", "language-course"] {
+    for id in ["university-admission", "job-right-to-work", "work-permit-today", "language-course", "museum-visit"] {
         assert!(catalogue.template(id).is_some(), "{id}");
     }
     assert_eq!(catalogue.by_vct("urn:carnet:type:qualification:1").unwrap().name, "QualificationCredential");
@@ -238,6 +239,7 @@ fn requests_ask_for_what_their_type_has_and_for_little() {
     assert_eq!(asked("job-right-to-work"), below(&["rightToWork", "legalResidence"]));
     assert_eq!(asked("work-permit-today"), below(&["rightToWork", "validUntil"]));
     assert_eq!(asked("language-course"), below(&["language", "level", "dateOfBirth"]));
+    assert_eq!(asked("museum-visit"), below(&["entitlementId", "service", "redeemer", "uses"]));
     for template in catalogue.templates() {
         assert!(template.retention_days > 0);
         let (query, json) = template.query_at(now).unwrap();
@@ -284,6 +286,13 @@ fn wrong_values_are_refused_without_being_repeated() {
         ("ResidencePermitCredential", "nationality", json!("Syria")),
         ("ResidencePermitCredential", "documentNumber", json!("secret value")),
         ("ResidencePermitCredential", "secretvalue", json!(true)),
+        ("EntitlementCredential", "entitlementId", json!("secretvalue-21-chars-")),
+        ("EntitlementCredential", "entitlementId", json!("secret value that is long enough")),
+        ("EntitlementCredential", "redeemer", json!("https://secret.example")),
+        ("EntitlementCredential", "uses", json!(0)),
+        ("EntitlementCredential", "uses", json!(1001)),
+        ("EntitlementCredential", "uses", json!(1.5)),
+        ("EntitlementCredential", "familyName", json!("secretvalue")),
     ];
     for (name, claim, wrong) in cases {
         let known = catalogue.credential_type(name).unwrap();
@@ -467,4 +476,17 @@ fn row_71_a_type_claimed_under_another_name_is_refused() {
     document["@context"] = json!([CONTEXT_V2, permit.context_url]);
     assert_eq!(catalogue.check(&permit.name, &document).unwrap_err().code, Code::SchemaViolation);
     assert_eq!(catalogue.check("EmployeeCredential", &document).unwrap_err().code, Code::TypeUnknown);
+}
+
+#[test]
+fn an_entitlement_names_nobody_and_is_counted_by_what_its_request_asks_for() {
+    let catalogue = catalogue();
+    let known = catalogue.credential_type("EntitlementCredential").unwrap();
+    let claims: BTreeSet<String> = known.example_claims().keys().cloned().collect();
+    assert_eq!(claims, ["entitlementId", "redeemer", "service", "uses"].map(str::to_owned).into());
+    assert_eq!(known.drawn, ["entitlementId"]);
+    let redeem = catalogue.template("museum-visit").unwrap().redeem.as_ref().unwrap();
+    let paths = [&redeem.id, &redeem.redeemer, &redeem.uses].map(|path| path_to_text(path));
+    assert_eq!(paths, ["entitlementId", "redeemer", "uses"].map(|name| format!("credentialSubject.{name}")));
+    assert!(catalogue.templates().filter(|template| template.id != "museum-visit").all(|other| other.redeem.is_none()));
 }

@@ -36,6 +36,8 @@ struct Text {
     #[serde(default)]
     computed: Vec<ComputedText>,
     #[serde(default)]
+    drawn: Vec<DrawnText>,
+    #[serde(default)]
     ordered: Vec<OrderedText>,
     #[serde(default)]
     coarse: Vec<String>,
@@ -43,6 +45,13 @@ struct Text {
     fine: Vec<String>,
     #[serde(default)]
     trust: TrustText,
+}
+
+/// A claim that the issuer draws.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DrawnText {
+    claim: String,
 }
 
 /// Which claims say what an accreditation can be limited to.
@@ -125,6 +134,7 @@ impl CredentialType {
             validity_days: text.validity_days,
             computed: rules.iter().map(|rule| rule.claim.clone()).collect(),
             never_mandatory: text.never_mandatory,
+            drawn: text.drawn.into_iter().map(|drawn| drawn.claim).collect(),
             required_at_issuance: text.required_at_issuance,
             coarse: text.coarse,
             fine: text.fine,
@@ -185,6 +195,12 @@ fn consistent(text: &Text, claims: &[Claim]) -> Result<(), (String, &'static str
         return Err((
             format!("[trust] names \"{path}\", which is not in the schema, or is in an array"),
             "Name a claim that a credential has once",
+        ));
+    }
+    if let Some(drawn) = text.drawn.iter().find(|drawn| !text.required_at_issuance.contains(&drawn.claim)) {
+        return Err((
+            format!("[[drawn]] names \"{}\", which is not required_at_issuance", drawn.claim),
+            "Name a claim that each credential has",
         ));
     }
     if let Some(path) = text.coarse.iter().find(|path| text.fine.contains(path)) {
