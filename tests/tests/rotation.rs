@@ -7,13 +7,20 @@ use std::{
     time::{Duration, Instant},
 };
 
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use carnet_core::{
     Problem,
     did::{Did, DidDocument, Resolve},
     json::{self, Limits},
+    keys::{Algorithm, SecretKey},
     receipt::{ErasureRequest, Receipt},
-    secure::jose::Jws,
+    secure::{
+        jose::{self, Jws},
+        sd_jwt::{SdJwt, Stapled},
+    },
+    status::freshness,
 };
+use carnet_proto::issuer::v1::{CollectFreshnessRequest, issuance_service_client::IssuanceServiceClient};
 use carnet_proto::verifier::v1::{
     ReadRequestRequest, RequestErasureRequest, presentation_service_client::PresentationServiceClient,
 };
@@ -98,12 +105,56 @@ async fn refusal(stage: &Stage, copy: &Copy) -> Result<Option<String>> {
     Ok(visitor::refusal(&visitor::submit(&asked, presentation).await))
 }
 
+/// The first key of a service, as a thief of its disk has it.
+fn stolen(data: &Path) -> Result<SecretKey> {
+    let register: Value = serde_json::from_slice(&std::fs::read(data.join("keys.json"))?)?;
+    let plain = register.pointer("/keys/0/secret/plain").and_then(Value::as_str).ok_or("there is no secret")?;
+    Ok(SecretKey::from_bytes(Algorithm::EdDsa, &URL_SAFE_NO_PAD.decode(plain)?)?)
+}
+
+/// The same copy with an earlier date, signed with a stolen key.
+fn forged(copy: &Copy, key: &SecretKey) -> Result<Copy> {
+    let (jwt, disclosures) = copy.credential.split_once('~').ok_or("the copy is no SD-JWT")?;
+    let jws = Jws::parse(jwt)?;
+    let mut payload = jws.payload().clone();
+    payload.insert("validFrom".to_owned(), value!("2020-01-01T00:00:00Z"));
+    let mut header = jws.header().clone();
+    header.remove("alg");
+    let jwt = jose::sign(header, &payload, key)?;
+    let key = SecretKey::from_bytes(Algorithm::EdDsa, copy.key.to_bytes().as_slice())?;
+    Ok(Copy { credential: format!("{jwt}~{disclosures}"), key })
+}
+
+/// What an issuer says of copies that it vouches for; none for the others.
+async fn vouched(issuer: &str, copies: &[&Copy]) -> Result<Vec<Option<String>>> {
+    let digest = |copy: &&Copy| -> Result<Vec<u8>> {
+        Ok(URL_SAFE_NO_PAD.decode(freshness::digest(&SdJwt::parse(&copy.credential)?))?)
+    };
+    let request = CollectFreshnessRequest { copies: copies.iter().map(digest).collect::<Result<_>>()? };
+    let mut issuer = IssuanceServiceClient::connect(issuer.to_owned()).await?;
+    let answer = issuer.collect_freshness(request).await?.into_inner();
+    Ok(answer.copies.into_iter().map(|copy| Some(copy.statement).filter(|text| !text.is_empty())).collect())
+}
+
+/// Why the agency refuses a copy with such a statement; none if it does not.
+async fn stapled(stage: &Stage, copy: &Copy, statement: &str) -> Result<Option<String>> {
+    let asked = visitor::read_request(&stage.request("job-right-to-work")?.1).await?;
+    let selected = SdJwt::parse(&copy.credential)?.select(&asked.paths)?;
+    let stapled = Stapled { freshness: Some(statement), ..Stapled::default() };
+    let presentation = selected.bind_with(&stapled, &asked.nonce, &asked.audience, visitor::now(), &copy.key)?;
+    Ok(visitor::refusal(&visitor::submit(&asked, presentation).await))
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn keys_rotate_with_overlap_and_a_compromised_one_counts_no_more() -> Result<()> {
     let mut stage = Stage::set(false).await?;
     let keys = Keys::of(&stage.folder, &stage.authority.service.data)?;
     let old = collect(&stage).await?;
     assert_eq!((kid(&old)?.as_str(), refusal(&stage, &old).await?), ("key-1", None));
+
+    // What a thief of the key makes holds until the key is marked, whatever date it has.
+    let forged = forged(&old, &stolen(&keys.data)?)?;
+    assert_eq!(refusal(&stage, &forged).await?, None);
 
     // Not while the service signs.
     let busy = keys.run(&["rotate"])?;
@@ -146,8 +197,16 @@ async fn keys_rotate_with_overlap_and_a_compromised_one_counts_no_more() -> Resu
     assert_eq!(keys.run(&["check"])?.ok()?.json()?.get("published"), Some(&value!(true)));
     stage.authority.cut_power()?;
     stage.agency.cut_power()?;
-    assert_eq!(refusal(&stage, &old).await?.as_deref(), Some("key_invalid"));
+    for copy in [&old, &forged] {
+        assert_eq!(refusal(&stage, copy).await?.as_deref(), Some("key_invalid"));
+    }
     assert_eq!(refusal(&stage, &new).await?, None);
+
+    // The issuer has the one in its records, and vouches for it with its new key; the other it does not know.
+    let statements = vouched(&stage.authority.service.url, &[&old, &forged]).await?;
+    let [Some(statement), None] = statements.as_slice() else { return Err(format!("{statements:?}").into()) };
+    assert_eq!(stapled(&stage, &old, statement).await?, None);
+    assert_eq!(stapled(&stage, &forged, statement).await?.as_deref(), Some("key_invalid"));
     let history = keys.run(&["list", "--history"])?.ok()?.json()?;
     let acts = history.get("history").and_then(Value::as_array).cloned().unwrap_or_default();
     let acts: Vec<&str> = acts.iter().filter_map(|act| act.get("act").and_then(Value::as_str)).collect();
