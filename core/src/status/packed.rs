@@ -131,14 +131,14 @@ fn adler(bytes: &[u8]) -> u32 {
 
 /// Adler-32 of two texts one after the other, from that of each and the length of the second.
 fn put_together(first: u32, second: u32, length: usize) -> u32 {
-    let modulus = u64::from(ADLER);
+    const MODULUS: u64 = ADLER as u64;
     let parts = |sum: u32| (u64::from(sum & 0xffff), u64::from(sum >> 16));
     let ((low_1, high_1), (low_2, high_2)) = (parts(first), parts(second));
-    let length = u64::try_from(length).unwrap_or_default() % modulus;
+    let length = u64::try_from(length).unwrap_or_default() % MODULUS;
     // The second text's sums began at 1, and go on from low_1 instead.
-    let more = low_1.saturating_add(modulus).saturating_sub(1) % modulus;
-    let low = low_2.saturating_add(more) % modulus;
-    let high = high_1.saturating_add(high_2).saturating_add(length.saturating_mul(more)) % modulus;
+    let more = low_1.saturating_add(MODULUS).saturating_sub(1) % MODULUS;
+    let low = low_2.saturating_add(more) % MODULUS;
+    let high = high_1.saturating_add(high_2).saturating_add(length.saturating_mul(more)) % MODULUS;
     u32::try_from((high << 16) | low).unwrap_or_default()
 }
 

@@ -17,8 +17,13 @@ use tonic::{Code, Request, Status, transport::Channel};
 
 use super::harness::{Running, holder_keys, offer_request, reason, start, start_with};
 use crate::{
+    format::Format,
     secrets,
-    store::status::{State, StatusStore as _},
+    store::{
+        RefillIntent, RefillStore as _, SqliteStore,
+        sqlite::MIGRATIONS,
+        status::{State, StatusStore as _},
+    },
 };
 
 const REVOKE: proto::StatusVerb = proto::StatusVerb::Revoke;
@@ -92,9 +97,10 @@ impl Running {
         let mut bytes = Vec::new();
         stream.read_to_end(&mut bytes).await.unwrap();
         let end = bytes.windows(4).position(|window| window == b"\r\n\r\n").unwrap();
-        let head = String::from_utf8(bytes[..end].to_vec()).unwrap();
+        let body = bytes.split_off(end).split_off(4);
+        let head = String::from_utf8(bytes).unwrap();
         let code = head.split(' ').nth(1).unwrap().parse().unwrap();
-        Answer { code, head, body: bytes[end + 4..].to_vec() }
+        Answer { code, head, body }
     }
 
     /// A list in each form, as a verifier fetches it; both ways to fetch it give the same.
@@ -470,4 +476,91 @@ async fn row_58_the_lists_signature_is_the_issuers() {
     assert_eq!(refused.code, carnet_core::Code::SignatureInvalid);
     token.verify(&issuer.issuer_key(), &url, now, 0).unwrap();
     assert_eq!(Jws::parse(&text).unwrap().payload()["sub"], json!(url));
+}
+
+/// Whoever has a copy that does not hold gets no others for it.
+#[tokio::test]
+async fn a_copy_that_is_revoked_or_suspended_is_not_refilled() {
+    let issuer = start().await;
+    let offer = issuer.create(offer_request("a")).await;
+    let keys = holder_keys(1);
+    let copy = issuer.receive(&offer, &keys).await.unwrap().credentials.remove(0).credential;
+    let refill = async || {
+        let nonce = issuer.nonce().await;
+        let now = Timestamp::from_unix(issuer.now());
+        let presentation =
+            SdJwt::parse(&copy).unwrap().bind(&nonce, issuer.issuer.did.as_str(), now, &keys[0]).unwrap();
+        let proofs = issuer.proofs(&holder_keys(1), &nonce);
+        let request = proto::RefillCredentialsRequest { presentation, proofs };
+        issuer.issuance.clone().refill_credentials(request).await.map(tonic::Response::into_inner)
+    };
+    assert_eq!(refill().await.unwrap().credentials.len(), 1);
+    issuer.change(change(SUSPEND, &[&offer.id])).await.unwrap();
+    assert_eq!(reason(refill().await), "SUSPENDED");
+    issuer.change(change(REINSTATE, &[&offer.id])).await.unwrap();
+    let new = refill().await.unwrap().credentials.remove(0).credential;
+    // What was refilled is revoked with the rest of its credential.
+    assert_eq!(issuer.change(change(REVOKE, &[&offer.id])).await.unwrap().changed, 3);
+    assert_eq!(issuer.published(&new).await, State::Revoked);
+    assert_eq!(reason(refill().await), "REVOKED");
+}
+
+/// Copies that are about to be signed when their credential is revoked: they go out, and are revoked.
+#[tokio::test]
+async fn a_copy_that_is_under_way_does_not_escape() {
+    let issuer = start().await;
+    let (offer, copies) = issuer.issue(proto::CredentialFormat::VcSdJwt, 1).await;
+    let key = SdJwt::parse(&copies[0]).unwrap().holder_key().unwrap().unwrap();
+    let now = Timestamp::from_unix(issuer.now());
+    let nonce = issuer.nonce().await;
+    let intent = RefillIntent {
+        thumbprint: key.thumbprint(),
+        credential_type: "QualificationCredential".to_owned(),
+        format: Format::VcSdJwt,
+        nonce: issuer.issuer.nonces.recognize(&nonce, now).unwrap(),
+        request_digest: [1; 32],
+        notification_hash: [2; 32],
+        thumbprints: vec!["new".to_owned()],
+        per_day: 10,
+        now,
+    };
+    let refill = issuer.issuer.store.intend_refill(intent).await.unwrap();
+    assert_eq!(issuer.change(change(REVOKE, &[&offer])).await.unwrap().changed, 2);
+    issuer.issuer.store.finish_refill(refill.collection, &[Some([3; 32])], now).await.unwrap();
+    assert_eq!(issuer.issuer.store.status_by_digest(&[[3; 32]]).await.unwrap()[0].unwrap().0, State::Revoked);
+    assert_eq!(issuer.states(&offer).await, [proto::CredentialStatus::Revoked; 2]);
+}
+
+/// A store of before there were lists: what was issued has its place, and nothing of it is given out again.
+#[tokio::test]
+async fn copies_of_before_there_were_lists_keep_their_indices() {
+    let data = tempfile::tempdir().unwrap();
+    let old = tempfile::tempdir().unwrap();
+    for entry in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/migrations")).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap();
+        if name < "0004" {
+            std::fs::copy(&path, old.path().join(name)).unwrap();
+        }
+    }
+    let migrator = sqlx::migrate::Migrator::new(old.path()).await.unwrap();
+    let pool = carnet_service::store::open(data.path(), &migrator).await.unwrap();
+    for sql in [
+        "INSERT INTO offers (offer_id, request_id, terms, credential_type, format, valid_from, valid_until, code_hash, \
+         state, deferred, created_at, expires_at) VALUES ('old', 'r', '', 'T', 'vc+sd-jwt', 0, 9, x'00', 'collected', 0, 0, 0)",
+        "INSERT INTO collections (offer_id, request_digest, state, notification_hash) VALUES ('old', x'00', 'signed', x'00')",
+        "INSERT INTO issued (issued_id, offer_id, collection, position, status_index, intended_at, issued_at) \
+         VALUES ('first', 'old', 1, 0, 7, 0, 5), ('second', 'old', 1, 1, 131079, 0, 5)",
+    ] {
+        sqlx::query(sql).execute(&pool).await.unwrap();
+    }
+    pool.close().await;
+    let pool = carnet_service::store::open(data.path(), &MIGRATIONS).await.unwrap();
+    let store = SqliteStore::new(pool, 131_072);
+    store.open_lists(Timestamp::from_unix(9)).await.unwrap();
+    let lists = store.changes_since(0).await.unwrap().lists;
+    assert_eq!(lists.iter().map(|list| (list.list, list.entries)).collect::<Vec<_>>(), [0, 1, 2].map(|n| (n, 131_072)));
+    let copies = store.status("old").await.unwrap();
+    let places: Vec<_> = copies.iter().map(|copy| (copy.place.list, copy.place.position, copy.state)).collect();
+    assert_eq!(places, [(0, 7, State::Valid), (1, 7, State::Valid)]);
 }
