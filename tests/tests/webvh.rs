@@ -1,0 +1,191 @@
+//! Issuers that prove the history of their keys, before the real verifier and the real wallet.
+
+use carnet_core::{
+    did::{
+        Did, DidDocument,
+        webvh::{self, Chain, Change, Inception, Log},
+    },
+    keys::{Algorithm, SecretKey, Signer as _},
+    secure::jose::{self, Jws},
+    time::Timestamp,
+};
+use carnet_tests::{
+    Result,
+    programs::{self, Service},
+    stage::{Stage, residence_permit},
+    visitor::{self, Copy, now},
+};
+use rand_core::OsRng;
+use serde_json::Value;
+
+const PERMIT: &str = "ResidencePermitCredential";
+
+/// An archive whose keys this test has itself: key-1 in the first version, key-2 in the second.
+struct Archive {
+    did: Did,
+    text: String,
+    start: Timestamp,
+    update: SecretKey,
+    keys: [SecretKey; 2],
+}
+
+impl Archive {
+    fn open(stage: &Stage) -> Result<Self> {
+        let key = || SecretKey::generate(Algorithm::EdDsa, &mut OsRng);
+        let (update, keys) = (key(), [key(), key()]);
+        // The skew that verifiers allow covers the last minute, so that it does not matter when the authority's day began.
+        let start = now().plus(-40);
+        let did = stage.site.did("archive");
+        let place = did.strip_prefix("did:web:").ok_or("the site has no did:web")?;
+        let inception = Inception { place, at: start, update: &update, next: &[], ttl: None };
+        let (did, text) = webvh::create(&inception, &|did| render(did, &[("key-1", &keys[0])]))?;
+        Ok(Self { did, text, start, update, keys })
+    }
+
+    fn log(&self) -> Result<Log> {
+        Ok(Chain::verify(&self.did, self.text.as_bytes(), now(), 0)?.witnessed(None, now(), 0)?)
+    }
+
+    /// Adds a version, so many seconds after the first.
+    fn add(&mut self, seconds: i64, state: &Value, deactivate: bool) -> Result<()> {
+        let change = Change { at: self.start.plus(seconds), state, update_keys: None, next: None, deactivate };
+        self.text = webvh::append(&self.log()?, &self.text, &change, &self.update)?;
+        Ok(())
+    }
+
+    /// A copy of the authority's, as the archive would have issued it.
+    fn reissued(&self, copy: &Copy, key: usize) -> Result<Copy> {
+        let (token, disclosures) = copy.credential.split_once('~').ok_or("it is no SD-JWT")?;
+        let token = Jws::parse(token)?;
+        let (mut header, mut payload) = (token.header().clone(), token.payload().clone());
+        header.insert("kid".to_owned(), format!("{}#key-{}", self.did, key + 1).into());
+        payload.remove("credentialStatus");
+        for name in ["issuer", "iss"] {
+            match payload.get_mut(name) {
+                Some(Value::Object(issuer)) => drop(issuer.insert("id".to_owned(), self.did.as_str().into())),
+                Some(issuer) => *issuer = self.did.as_str().into(),
+                None => {}
+            }
+        }
+        let token = jose::sign(header, &payload, &self.keys[key])?;
+        let key = SecretKey::from_bytes(copy.key.algorithm(), copy.key.to_bytes().as_ref())?;
+        Ok(Copy { credential: format!("{token}~{disclosures}"), key })
+    }
+}
+
+fn render(did: &Did, keys: &[(&str, &SecretKey)]) -> Value {
+    let keys: Vec<_> = keys.iter().map(|(name, key)| ((*name).to_owned(), key.public_key())).collect();
+    DidDocument::render(did, &keys)
+}
+
+/// Publishes a log, lets the agency look at it, and asks what it says of copies.
+async fn refusals(stage: &mut Stage, log: &str, copies: &[&Copy]) -> Result<Vec<Option<String>>> {
+    stage.site.publish_log("archive", log);
+    stage.agency.cut_power()?;
+    let mut refusals = Vec::new();
+    for copy in copies {
+        let asked = visitor::read_request(&stage.request("job-right-to-work")?.1).await?;
+        let presentation = visitor::present(copy, &asked, now())?;
+        refusals.push(visitor::refusal(&visitor::submit(&asked, presentation).await));
+    }
+    Ok(refusals)
+}
+
+fn accept(stage: &Stage, issuer: &str) -> Result<()> {
+    let config = stage.agency.service.data.join("config.toml");
+    let text = std::fs::read_to_string(&config)?;
+    Ok(std::fs::write(config, format!("{text}\n[[issuers]]\ndid = {issuer:?}\ntypes = [{PERMIT:?}]\n"))?)
+}
+
+fn codes<const N: usize>(expected: [Option<&str>; N]) -> Vec<Option<String>> {
+    expected.into_iter().map(|code| code.map(str::to_owned)).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_key_of_an_earlier_version_signed_verifies_until_it_is_revoked() -> Result<()> {
+    let mut stage = Stage::set(false).await?;
+    let mut archive = Archive::open(&stage)?;
+    accept(&stage, archive.did.as_str())?;
+    let offered = stage.offer(&stage.authority, PERMIT, &residence_permit(), &[])?;
+    let copy = visitor::collect(&offered.uri, None, now()).await?;
+    let (old, new) = (archive.reissued(&copy, 0)?, archive.reissued(&copy, 1)?);
+    let both = [&old, &new];
+
+    let first = archive.text.clone();
+    assert_eq!(refusals(&mut stage, &first, &both).await?, codes([None, Some("method_unknown")]));
+    // The second version has another key, and the first one's no more.
+    let document = render(&archive.did, &[("key-2", &archive.keys[1])]);
+    archive.add(1, &document, false)?;
+    let second = archive.text.clone();
+    assert_eq!(refusals(&mut stage, &second, &both).await?, codes([None, None]));
+
+    // A history in which something was changed, or that was taken back since, is none, also for what the current document
+    // would allow. The agency was restarted in between.
+    let unsigned: String = second
+        .lines()
+        .map(|line| {
+            let mut entry: Value = serde_json::from_str(line).unwrap_or_default();
+            if let Some(members) = entry.as_object_mut().filter(|entry| entry["versionId"].as_str() > Some("2")) {
+                members.remove("proof");
+            }
+            format!("{entry}\n")
+        })
+        .collect();
+    let without_first = second.split_once('\n').map(|(_, rest)| rest.to_owned()).unwrap_or_default();
+    let unresolved = codes([Some("did_unresolved"), Some("did_unresolved")]);
+    for forged in [unsigned, without_first, second.replacen("key-1", "key-9", 1), first] {
+        assert_ne!(forged, second);
+        assert_eq!(refusals(&mut stage, &forged, &both).await?, unresolved);
+    }
+    assert_eq!(refusals(&mut stage, &second, &both).await?, codes([None, None]));
+
+    // Marked as revoked in one version, and left out again: once is for ever.
+    let mut revoking = render(&archive.did, &[("key-1", &archive.keys[0]), ("key-2", &archive.keys[1])]);
+    revoking["verificationMethod"][0]["revoked"] = now().to_string().into();
+    archive.add(2, &revoking, false)?;
+    archive.add(3, &document, false)?;
+    let revoked = archive.text.clone();
+    assert_eq!(refusals(&mut stage, &revoked, &both).await?, codes([Some("key_invalid"), None]));
+
+    archive.add(4, &document, true)?;
+    let ended = archive.text.clone();
+    let deactivated = codes([Some("did_deactivated"), Some("did_deactivated")]);
+    assert_eq!(refusals(&mut stage, &ended, &both).await?, deactivated);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wallet_receives_from_an_issuer_that_proves_its_history_and_from_no_other() -> Result<()> {
+    let mut stage = Stage::set(false).await?;
+    stage.make_wallet()?;
+    let data = stage.folder.join("archive");
+    let place = stage.site.did("archive").replacen("did:web:", "did:webvh:", 1);
+    let init = ["init", "--data", &data.display().to_string(), "--did", &place, "--json"].map(str::to_owned);
+    let made = programs::run("carnet-issuer", init, &[])?.ok()?.json()?;
+    let said = |name: &str| made.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+    accept(&stage, &said("did"))?;
+    let log = std::fs::read_to_string(said("did_document"))?;
+    let (token, claims) = (stage.folder.join("archive.token"), stage.folder.join("claims.json"));
+    std::fs::write(&token, said("staff_token"))?;
+    std::fs::write(&claims, residence_permit().to_string())?;
+    let service = Service::start("carnet-issuer", &data)?;
+    stage.site.gate().lead("archive", &service.url);
+    let (token, claims) = (token.display().to_string(), claims.display().to_string());
+    let offer = || -> Result<String> {
+        let args = ["offer", "create", "--type", PERMIT, "--claims", &claims, "--json", "--server", &service.url];
+        let said = programs::run("carnet-issuer", args.into_iter().chain(["--token-file", &token]), &[])?;
+        Ok(said.ok()?.json()?.get("offer_uri").and_then(Value::as_str).ok_or("there is no offer")?.to_owned())
+    };
+
+    // As if somebody at the web site had put another key in.
+    stage.site.publish_log("archive", &log.replacen("key-1", "key-9", 1));
+    let refused = stage.carnet(&["receive", &offer()?, "--yes"])?;
+    assert!(refused.code != 0 && refused.stdout.contains("did_log_invalid"), "{refused:?}");
+    stage.site.publish_log("archive", &log);
+    let received = stage.carnet(&["receive", &offer()?, "--yes"])?.ok()?.json()?;
+    assert!(received.pointer("/received/0").is_some(), "{received}");
+    stage.agency.cut_power()?;
+    let answer = stage.approve(&stage.request("job-right-to-work")?.1)?.1.ok()?.json()?;
+    assert_eq!(answer.get("accepted"), Some(&Value::Bool(true)), "{answer}");
+    Ok(())
+}
