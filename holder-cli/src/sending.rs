@@ -220,7 +220,7 @@ fn report(
             "its issuer took it back: see what it says with: carnet refresh, and ask the issuer why"
         }
         "expired" => "it has ended: ask its issuer for a new offer; before the end: carnet renew",
-        "status_list_unreachable" | "status_list_stale" => {
+        "status_list_unavailable" | "status_list_stale" => {
             "they could not look up whether it still holds; have that confirmed with: carnet refresh, and ask them for a \
              new request some time later"
         }

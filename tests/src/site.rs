@@ -105,9 +105,16 @@ impl Site {
     }
 }
 
+impl Site {
+    /// Closes the site: nobody answers there any more.
+    pub fn close(&self) {
+        self.serving.abort();
+    }
+}
+
 impl Drop for Site {
     fn drop(&mut self) {
-        self.serving.abort();
+        self.close();
     }
 }
 

@@ -1,0 +1,101 @@
+//! A proof without a network: the issuer gone, its web site gone, and no route out; what is left is the wallet, the verifier,
+//! and the socket between them. The test runs in a network namespace of its own where the system lets it; where it does
+//! not, what would have to be asked has stopped all the same.
+
+use std::process::Command;
+
+use carnet_tests::{
+    Result,
+    stage::{Stage, residence_permit},
+};
+use serde_json::Value;
+
+/// Set where the test is in its own namespace, or in none because there is none to be had.
+const INSIDE: &str = "CARNET_TEST_NETWORK";
+
+/// Runs this very test again in a namespace without a way out; whether it has.
+fn isolated(name: &str) -> Result<bool> {
+    let own = std::env::current_exe()?;
+    let up = "ip link set lo up && exec \"$0\" --exact \"$1\" --nocapture";
+    let namespace = ["--map-root-user", "--net", "sh", "-c"];
+    let can = Command::new("unshare").args(namespace).arg("ip link set lo up").output();
+    if !can.is_ok_and(|tried| tried.status.success()) {
+        return Ok(false);
+    }
+    let mut inside = Command::new("unshare");
+    let ran = inside.args(namespace).arg(up).arg(own).arg(name).env(INSIDE, "none").output()?;
+    let said = [ran.stdout, ran.stderr].concat();
+    if !ran.status.success() {
+        return Err(format!("in its own network: {}", String::from_utf8_lossy(&said)).into());
+    }
+    // That it ran there, and was not filtered out.
+    assert!(String::from_utf8_lossy(&said).contains("1 passed"), "{}", String::from_utf8_lossy(&said));
+    Ok(true)
+}
+
+fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
+    value.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+}
+
+/// Makes a wallet with a permit from the authority.
+fn wallet(stage: &Stage, name: &str) -> Result<()> {
+    let flags = ["--json", "--no-input"];
+    let carnet = |args: &[&str]| stage.carnet_on(name, args, &flags, "")?.ok();
+    carnet(&["init", "--work-factor", "12"])?;
+    carnet(&["registrar", "add", &stage.registrar])?;
+    let offered = stage.offer(&stage.authority, "ResidencePermitCredential", &residence_permit(), &[])?;
+    let mut args = vec!["receive", offered.uri.as_str(), "--yes"];
+    args.extend(offered.pin.iter().flat_map(|pin| ["--pin", pin.as_str()]));
+    carnet(&args)?;
+    Ok(())
+}
+
+/// Answers a request from a wallet, approving what it shows: the consent, and what came of it.
+fn show(stage: &Stage, name: &str, uri: &str) -> Result<(Value, Value)> {
+    let flags = ["--json", "--no-input"];
+    let consent = stage.carnet_on(name, &["present", uri], &flags, "")?.json()?;
+    let approved = ["present", uri, "--yes", text(&consent, "/digest")];
+    let answer = stage.carnet_on(name, &approved, &flags, "")?.json()?;
+    Ok((consent, answer))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_confirmed_copy_is_proved_where_there_is_no_network() -> Result<()> {
+    let alone = std::env::var_os(INSIDE).is_some();
+    if !alone && isolated("a_confirmed_copy_is_proved_where_there_is_no_network")? {
+        return Ok(());
+    }
+    if alone {
+        let out = std::net::TcpStream::connect_timeout(&"192.0.2.1:443".parse()?, std::time::Duration::from_secs(1));
+        assert_eq!(out.map_err(|error| error.kind()).err(), Some(std::io::ErrorKind::NetworkUnreachable));
+    }
+    let mut stage = Stage::set(false).await?;
+    for name in ["confirmed.age", "unconfirmed.age"] {
+        wallet(&stage, name)?;
+    }
+    let refreshed = stage.carnet_on("confirmed.age", &["refresh"], &["--json", "--no-input"], "")?.ok()?.json()?;
+    assert_eq!(refreshed.pointer("/refreshed/0/copies_confirmed").and_then(Value::as_u64), Some(10), "{refreshed}");
+    // The issuer is gone before this agency could fetch any list of it; its document it has pinned. Then that site is gone.
+    stage.authority.service.kill()?;
+    let agency = stage.open_agency("border", "Border Office", true)?;
+    stage.site.close();
+    stage.university.service.kill()?;
+    stage.agency.service.kill()?;
+    let ask = || stage.request_of(&agency, &["--template", "work-permit-today"]);
+    let (id, uri) = ask()?;
+    let (consent, answer) = show(&stage, "confirmed.age", &uri)?;
+    assert!(!text(&consent, "/credentials/0/confirmed_since").is_empty(), "{consent}");
+    assert_eq!(answer.pointer("/accepted"), Some(&Value::Bool(true)), "{answer}");
+    let checks = answer.pointer("/checks").and_then(Value::as_array).ok_or("no checks")?;
+    let status = checks.iter().find(|check| text(check, "/name") == "status").ok_or("no check of the status")?;
+    assert_eq!(text(status, "/outcome"), "passed", "{status}");
+    let result = agency.staff(&["result", &id])?.ok()?.json()?;
+    assert!(result.to_string().contains("accepted"), "{result}");
+    // The twin: without the issuer's word the same permit is refused, and the owner is told what to do.
+    let (_, uri) = ask()?;
+    let (consent, refused) = show(&stage, "unconfirmed.age", &uri)?;
+    assert_eq!(consent.pointer("/credentials/0/confirmed_since"), Some(&Value::Null), "{consent}");
+    assert_eq!(text(&refused, "/error/reason"), "status_list_unavailable", "{refused}");
+    assert!(text(&refused, "/error/hint").contains("carnet refresh"), "{refused}");
+    Ok(())
+}
