@@ -26,20 +26,21 @@ struct Archive {
     text: String,
     start: Timestamp,
     update: SecretKey,
-    keys: [SecretKey; 2],
+    first: SecretKey,
+    second: SecretKey,
 }
 
 impl Archive {
     fn open(stage: &Stage) -> Result<Self> {
         let key = || SecretKey::generate(Algorithm::EdDsa, &mut OsRng);
-        let (update, keys) = (key(), [key(), key()]);
+        let (update, first, second) = (key(), key(), key());
         // The skew that verifiers allow covers the last minute, so that it does not matter when the authority's day began.
         let start = now().plus(-40);
         let did = stage.site.did("archive");
         let place = did.strip_prefix("did:web:").ok_or("the site has no did:web")?;
         let inception = Inception { place, at: start, update: &update, next: &[], ttl: None };
-        let (did, text) = webvh::create(&inception, &|did| render(did, &[("key-1", &keys[0])]))?;
-        Ok(Self { did, text, start, update, keys })
+        let (did, text) = webvh::create(&inception, &|did| render(did, &[("key-1", &first)]))?;
+        Ok(Self { did, text, start, update, first, second })
     }
 
     fn log(&self) -> Result<Log> {
@@ -53,12 +54,12 @@ impl Archive {
         Ok(())
     }
 
-    /// A copy of the authority's, as the archive would have issued it.
-    fn reissued(&self, copy: &Copy, key: usize) -> Result<Copy> {
+    /// A copy of the authority's, as the archive would have issued it with one of its keys.
+    fn reissued(&self, copy: &Copy, name: &str, own: &SecretKey) -> Result<Copy> {
         let (token, disclosures) = copy.credential.split_once('~').ok_or("it is no SD-JWT")?;
         let token = Jws::parse(token)?;
         let (mut header, mut payload) = (token.header().clone(), token.payload().clone());
-        header.insert("kid".to_owned(), format!("{}#key-{}", self.did, key + 1).into());
+        header.insert("kid".to_owned(), format!("{}#{name}", self.did).into());
         payload.remove("credentialStatus");
         for name in ["issuer", "iss"] {
             match payload.get_mut(name) {
@@ -67,7 +68,7 @@ impl Archive {
                 None => {}
             }
         }
-        let token = jose::sign(header, &payload, &self.keys[key])?;
+        let token = jose::sign(header, &payload, own)?;
         let key = SecretKey::from_bytes(copy.key.algorithm(), copy.key.to_bytes().as_ref())?;
         Ok(Copy { credential: format!("{token}~{disclosures}"), key })
     }
@@ -108,13 +109,14 @@ async fn what_a_key_of_an_earlier_version_signed_verifies_until_it_is_revoked() 
     accept(&stage, archive.did.as_str())?;
     let offered = stage.offer(&stage.authority, PERMIT, &residence_permit(), &[])?;
     let copy = visitor::collect(&offered.uri, None, now()).await?;
-    let (old, new) = (archive.reissued(&copy, 0)?, archive.reissued(&copy, 1)?);
+    let (old, new) =
+        (archive.reissued(&copy, "key-1", &archive.first)?, archive.reissued(&copy, "key-2", &archive.second)?);
     let both = [&old, &new];
 
     let first = archive.text.clone();
     assert_eq!(refusals(&mut stage, &first, &both).await?, codes([None, Some("method_unknown")]));
     // The second version has another key, and the first one's no more.
-    let document = render(&archive.did, &[("key-2", &archive.keys[1])]);
+    let document = render(&archive.did, &[("key-2", &archive.second)]);
     archive.add(1, &document, false)?;
     let second = archive.text.clone();
     assert_eq!(refusals(&mut stage, &second, &both).await?, codes([None, None]));
@@ -140,7 +142,7 @@ async fn what_a_key_of_an_earlier_version_signed_verifies_until_it_is_revoked() 
     assert_eq!(refusals(&mut stage, &second, &both).await?, codes([None, None]));
 
     // Marked as revoked in one version, and left out again: once is for ever.
-    let mut revoking = render(&archive.did, &[("key-1", &archive.keys[0]), ("key-2", &archive.keys[1])]);
+    let mut revoking = render(&archive.did, &[("key-1", &archive.first), ("key-2", &archive.second)]);
     revoking["verificationMethod"][0]["revoked"] = now().to_string().into();
     archive.add(2, &revoking, false)?;
     archive.add(3, &document, false)?;
