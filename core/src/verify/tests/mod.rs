@@ -14,7 +14,7 @@ use serde_json::{Map, Value, json};
 use super::*;
 use crate::{
     credential::CONTEXT_V2,
-    did::{Did, SelfContained},
+    did::{Did, DidDocument, Resolve, SelfContained},
     keys::{Algorithm, SecretKey, Signer},
     secure::{
         data_integrity::eddsa_jcs::EddsaJcs2022,
@@ -68,6 +68,8 @@ struct World {
     trusted: String,
     lists: HashMap<String, Arc<Listed>>,
     stale_by: i64,
+    /// Of an issuer that is no did:jwk.
+    issuers_document: Option<Arc<DidDocument>>,
 }
 
 impl World {
@@ -79,6 +81,7 @@ impl World {
             trusted,
             lists: HashMap::new(),
             stale_by: 0,
+            issuers_document: None,
             holder: SecretKey::generate(Algorithm::EdDsa, &mut OsRng),
             now: Timestamp::parse("2026-11-22T12:00:00Z").unwrap(),
             query: json!({"credentials": [{"id": "permit", "format": "vc+sd-jwt",
@@ -122,12 +125,21 @@ impl World {
         run(&Environment {
             now: self.now,
             skew: 60,
-            resolver: &SelfContained,
+            resolver: self,
             suites: &[&EddsaJcs2022],
             issuers: &issuers,
             types: &OneType,
             status: StatusPolicy::Lists { lists: &self.lists, stale_by: self.stale_by },
         })
+    }
+}
+
+impl Resolve for World {
+    fn resolve(&self, did: &Did) -> Result<Arc<DidDocument>, Problem> {
+        match &self.issuers_document {
+            Some(document) if document.did() == did => Ok(Arc::clone(document)),
+            _ => SelfContained.resolve(did),
+        }
     }
 }
 

@@ -2,7 +2,7 @@ use super::*;
 use crate::secure::jose;
 
 /// Issues a payload as the world's issuer does.
-fn issued(world: &World, typ: &str, payload: &Map<String, Value>) -> String {
+pub(super) fn issued(world: &World, typ: &str, payload: &Map<String, Value>) -> String {
     let kid = format!("{}#0", world.did());
     let prefix: &[&str] = if typ == "vc+sd-jwt" { &["credentialSubject"] } else { &[] };
     let disclosable = ["rightToWork", "permitType"].map(|name| path(&[prefix, &[name]].concat()));
@@ -18,13 +18,13 @@ fn issued(world: &World, typ: &str, payload: &Map<String, Value>) -> String {
     issue(payload, &options, &world.issuer, &mut OsRng).unwrap()
 }
 
-fn show(world: &World, credential: &str, paths: &[&[&str]]) -> String {
+pub(super) fn show(world: &World, credential: &str, paths: &[&[&str]]) -> String {
     let paths: Vec<ClaimPath> = paths.iter().map(|names| path(names)).collect();
     let selected = SdJwt::parse(credential).unwrap().select(&paths).unwrap();
     selected.bind(NONCE, AUDIENCE, world.now, &world.holder).unwrap()
 }
 
-const RIGHT_TO_WORK: &[&str] = &["credentialSubject", "rightToWork"];
+pub(super) const RIGHT_TO_WORK: &[&str] = &["credentialSubject", "rightToWork"];
 
 fn honest(world: &World) -> String {
     show(world, &issued(world, "vc+sd-jwt", &world.document()), &[RIGHT_TO_WORK])

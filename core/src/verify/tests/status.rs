@@ -1,1 +1,465 @@
+//! Statuses through the pipeline: lists in both forms, stapled statements, keys that leaked, and every boundary in time.
 
+use super::{sd_jwt::*, *};
+use crate::{
+    did::{DidDocument, DidUrl, Purpose},
+    secure::data_integrity::{ProofOptions, secure},
+    secure::sd_jwt::Stapled,
+    status::{
+        MIN_ENTRIES, freshness,
+        publication::{Form, Publication, State, Terms},
+    },
+};
+
+const MINE: u64 = 94_567;
+const DAY: i64 = 86_400;
+
+fn url(form: Form) -> String {
+    format!("https://issuer.example/status/{}/0", form.as_str())
+}
+
+/// A list of so many entries as `world`'s issuer signs it, at `at`.
+fn signed(world: &World, form: Form, entries: u64, state: State, (at, validity, ttl): (Timestamp, i64, i64)) -> String {
+    let mut publication = Publication::new(entries).unwrap();
+    publication.set(MINE % entries, state).unwrap();
+    let kid = DidUrl::parse(&format!("{}#0", world.did())).unwrap();
+    let terms = Terms { kid: &kid, url: &url(form), now: at, validity, ttl };
+    publication.sign(form, &terms, &world.issuer).unwrap()
+}
+
+fn read(text: &str, url: &str, issuer: &str, at: Timestamp) -> Result<Listed, Problem> {
+    let issuer = Did::parse(issuer).unwrap();
+    Listed::verify(text.as_bytes(), url, &issuer, (at, 60), (&SelfContained, &[&EddsaJcs2022]))
+}
+
+/// Puts the three forms of a list in memory that says this of the credential.
+fn publish(world: &mut World, state: State) {
+    publish_for(world, state, (world.now, 20 * DAY, 10 * DAY));
+}
+
+fn publish_for(world: &mut World, state: State, terms: (Timestamp, i64, i64)) {
+    for form in Form::ALL {
+        let text = signed(world, form, MIN_ENTRIES, state, terms);
+        let listed = read(&text, &url(form), &world.did(), terms.0).unwrap();
+        world.lists.insert(url(form), Arc::new(listed));
+    }
+}
+
+fn entry(form: Form, index: &str) -> Value {
+    json!({"type": "BitstringStatusListEntry", "statusPurpose": form.as_str(), "statusListIndex": index,
+        "statusListCredential": url(form)})
+}
+
+fn entries() -> Value {
+    json!([entry(Form::Revocation, &MINE.to_string()), entry(Form::Suspension, &MINE.to_string())])
+}
+
+/// A copy whose `credentialStatus` is this.
+fn copy_with(world: &World, status: Value) -> String {
+    let mut document = world.document();
+    document.insert("credentialStatus".into(), status);
+    issued(world, "vc+sd-jwt", &document)
+}
+
+/// It as an SD-JWT VC whose `status` is this.
+fn token_copy(world: &World, index: Value) -> String {
+    let payload = object(json!({
+        "iss": world.did(), "vct": "urn:permit", "exp": 1_798_761_600, "rightToWork": true, "permitType": "student",
+        "status": {"status_list": {"idx": index, "uri": url(Form::Token)}},
+    }));
+    issued(world, "dc+sd-jwt", &payload)
+}
+
+type Result_ = (Report, Option<Verified<Answer>>);
+
+fn present(world: &World, copy: &str) -> Result_ {
+    world.verify(&show(world, copy, &[RIGHT_TO_WORK]))
+}
+
+fn present_token(world: &mut World, copy: &str) -> Result_ {
+    let query = world.query.clone();
+    world.query = json!({"credentials": [{"id": "permit", "format": "dc+sd-jwt", "meta": {"vct_values": ["urn:permit"]},
+        "claims": [{"path": ["rightToWork"]}]}]});
+    let result = world.verify(&show(world, copy, &[&["rightToWork"]]));
+    world.query = query;
+    result
+}
+
+/// It with an embedded proof.
+fn embedded(world: &World) -> Vec<u8> {
+    let mut document = world.document();
+    document.insert("credentialStatus".into(), entries());
+    let kid = format!("{}#0", world.did());
+    let options = ProofOptions {
+        verification_method: &kid,
+        purpose: Purpose::AssertionMethod,
+        created: None,
+        expires: None,
+        challenge: None,
+        domain: None,
+    };
+    serde_json::to_vec(&secure(&document, &EddsaJcs2022, &options, &world.issuer).unwrap()).unwrap()
+}
+
+/// What all forms of the credential come to.
+fn all(world: &mut World) -> Vec<Option<Code>> {
+    let code = |report: &Report| report.failure().map(|problem| problem.code);
+    let (report, _) = present(world, &copy_with(world, entries()));
+    let first = code(&report);
+    let second = code(&world.verify_alone(&embedded(world)).0);
+    let copy = token_copy(world, MINE.into());
+    let third = code(&present_token(world, &copy).0);
+    vec![first, second, third]
+}
+
+#[test]
+fn row_57_a_list_that_could_not_be_had() {
+    let mut world = World::new();
+    publish(&mut world, State::Valid);
+    assert_eq!(all(&mut world), [None; 3]);
+    world.lists.clear();
+    assert_eq!(all(&mut world), [Some(Code::StatusListUnavailable); 3]);
+    // Not whatever the policy on old ones is.
+    world.stale_by = 30 * DAY;
+    assert_eq!(all(&mut world), [Some(Code::StatusListUnavailable); 3]);
+    // One of two is not enough.
+    publish(&mut world, State::Valid);
+    world.lists.remove(&url(Form::Suspension));
+    refused(present(&world, &copy_with(&world, entries())), Code::StatusListUnavailable);
+}
+
+#[test]
+fn row_58_a_list_with_a_bad_signature_is_none() {
+    let world = World::new();
+    for form in Form::ALL {
+        let text = signed(&world, form, MIN_ENTRIES, State::Revoked, (world.now, DAY, 300));
+        read(&text, &url(form), &world.did(), world.now).unwrap();
+        let before = if form == Form::Token { "." } else { "\"proofValue\":\"z" };
+        let at = text.rfind(before).unwrap() + before.len() + 10;
+        let mut forged = text.into_bytes();
+        forged[at] = if forged[at] == b'A' { b'B' } else { b'A' };
+        let forged = String::from_utf8(forged).unwrap();
+        let code = read(&forged, &url(form), &world.did(), world.now).unwrap_err().code;
+        assert_eq!(code, Code::SignatureInvalid, "{form:?}");
+    }
+}
+
+#[test]
+fn row_59_a_list_by_somebody_else() {
+    let (mut world, other) = (World::new(), World::new());
+    publish(&mut world, State::Valid);
+    assert_eq!(all(&mut world), [None; 3]);
+    for form in Form::ALL {
+        let text = signed(&other, form, MIN_ENTRIES, State::Valid, (world.now, DAY, 300));
+        assert_eq!(read(&text, &url(form), &world.did(), world.now).unwrap_err().code, Code::StatusListIssuer);
+        // A list of another issuer's own is none of this one's, wherever it is.
+        let listed = read(&text, &url(form), &other.did(), world.now).unwrap();
+        world.lists.insert(url(form), Arc::new(listed));
+    }
+    assert_eq!(all(&mut world), [Some(Code::StatusListIssuer); 3]);
+}
+
+#[test]
+fn row_60_a_list_of_another_purpose_or_kind() {
+    let mut world = World::new();
+    publish(&mut world, State::Valid);
+    assert_eq!(all(&mut world), [None; 3]);
+    let mut crossed = entry(Form::Revocation, "0");
+    crossed["statusListCredential"] = url(Form::Suspension).into();
+    refused(present(&world, &copy_with(&world, crossed.clone())), Code::StatusPurpose);
+    crossed["statusListCredential"] = url(Form::Token).into();
+    refused(present(&world, &copy_with(&world, crossed)), Code::StatusPurpose);
+    let bits = world.lists[&url(Form::Revocation)].clone();
+    world.lists.insert(url(Form::Token), bits);
+    let copy = token_copy(&world, MINE.into());
+    refused(present_token(&mut world, &copy), Code::StatusPurpose);
+}
+
+#[test]
+fn row_61_an_index_that_is_in_no_list() {
+    let mut world = World::new();
+    publish(&mut world, State::Valid);
+    let last = MIN_ENTRIES - 1;
+    accepted(present(&world, &copy_with(&world, entry(Form::Revocation, &last.to_string()))));
+    for index in [MIN_ENTRIES.to_string().as_str(), "-1", "", "0x1", "1.0", "+1", "18446744073709551616"] {
+        refused(present(&world, &copy_with(&world, entry(Form::Revocation, index))), Code::StatusIndex);
+    }
+    let copy = token_copy(&world, last.into());
+    accepted(present_token(&mut world, &copy));
+    for index in [json!(MIN_ENTRIES), json!(-1), json!("0"), json!(0.5)] {
+        let copy = token_copy(&world, index);
+        refused(present_token(&mut world, &copy), Code::StatusIndex);
+    }
+}
+
+#[test]
+fn row_62_a_list_that_is_too_short_to_hide_in() {
+    let world = World::new();
+    for form in [Form::Revocation, Form::Suspension] {
+        let list = |entries| {
+            let text = signed(&world, form, entries, State::Valid, (world.now, DAY, 300));
+            read(&text, &url(form), &world.did(), world.now)
+        };
+        assert!(list(MIN_ENTRIES).is_ok());
+        assert_eq!(list(MIN_ENTRIES - 8).unwrap_err().code, Code::StatusListLength);
+    }
+}
+
+#[test]
+fn row_63_bits_are_counted_from_the_end_that_each_form_says() {
+    let mut world = World::new();
+    publish(&mut world, State::Revoked);
+    // The entries that somebody who counts from the other end of the byte would look at.
+    let mirrored = (MINE - MINE % 8) + (7 - MINE % 8);
+    let mirrored_token = (MINE - MINE % 4) + (3 - MINE % 4);
+    assert_ne!((MINE, MINE), (mirrored, mirrored_token));
+    refused(present(&world, &copy_with(&world, entry(Form::Revocation, &MINE.to_string()))), Code::Revoked);
+    accepted(present(&world, &copy_with(&world, entry(Form::Revocation, &mirrored.to_string()))));
+    for (index, holds) in [(MINE, false), (mirrored_token, true)] {
+        let copy = token_copy(&world, index.into());
+        assert_eq!(present_token(&mut world, &copy).1.is_some(), holds, "{index}");
+    }
+}
+
+/// Offsets around a boundary, in seconds.
+const AROUND: [i64; 7] = [-DAY, -300, -1, 0, 1, 300, DAY];
+
+/// What ends at `last` holds up to that second, and is refused after it.
+#[track_caller]
+fn ends(last: Timestamp, code: Code, mut at: impl FnMut(Timestamp) -> Option<Code>) {
+    for offset in AROUND {
+        assert_eq!(at(last.plus(offset)), (offset > 0).then_some(code), "{offset}");
+    }
+}
+
+/// What begins at `first` holds from that second on.
+#[track_caller]
+fn begins(first: Timestamp, code: Code, mut at: impl FnMut(Timestamp) -> Option<Code>) {
+    for offset in AROUND {
+        assert_eq!(at(first.plus(offset)), (offset < 0).then_some(code), "{offset}");
+    }
+}
+
+/// The one outcome of all forms at an instant.
+fn outcome(world: &mut World, at: Timestamp) -> Option<Code> {
+    world.now = at;
+    let all = all(world);
+    assert!(all.iter().all(|one| *one == all[0]), "{all:?}");
+    all[0]
+}
+
+#[test]
+fn row_64_a_list_is_used_to_the_second() {
+    let mut world = World::new();
+    let made = world.now;
+    // Its time to live counts from when it was fetched, by the clock of whoever fetched it: no skew.
+    publish_for(&mut world, State::Valid, (made, 20 * DAY, 3 * DAY));
+    ends(made.plus(3 * DAY), Code::StatusListStale, |at| outcome(&mut world, at));
+    // Its end is by the issuer's clock.
+    publish_for(&mut world, State::Valid, (made, 3 * DAY, 20 * DAY));
+    ends(made.plus(3 * DAY + 60), Code::StatusListStale, |at| outcome(&mut world, at));
+    // And so is its beginning.
+    begins(made.plus(-60), Code::StatusListStale, |at| outcome(&mut world, at));
+}
+
+#[test]
+fn a_list_that_was_confirmed_lives_on_to_its_end_and_no_further() {
+    let mut world = World::new();
+    let made = world.now;
+    publish_for(&mut world, State::Valid, (made, 5 * DAY, 2 * DAY));
+    for listed in world.lists.values_mut() {
+        *listed = Arc::new(listed.confirmed(made.plus(DAY)));
+    }
+    ends(made.plus(3 * DAY), Code::StatusListStale, |at| outcome(&mut world, at));
+    for listed in world.lists.values_mut() {
+        *listed = Arc::new(listed.confirmed(made.plus(4 * DAY)));
+    }
+    ends(made.plus(5 * DAY + 60), Code::StatusListStale, |at| outcome(&mut world, at));
+}
+
+#[test]
+fn an_old_list_is_tolerated_to_the_second_and_said_to_be() {
+    let mut world = World::new();
+    let made = world.now;
+    publish_for(&mut world, State::Valid, (made, 20 * DAY, 2 * DAY));
+    world.stale_by = DAY;
+    ends(made.plus(3 * DAY), Code::StatusListStale, |at| outcome(&mut world, at));
+    let tolerated = |world: &World| {
+        let (report, verified) = present(world, &copy_with(world, entries()));
+        let stale = |check: &Check| matches!(&check.outcome, Outcome::Tolerated(problem) if problem.code == Code::StatusListStale);
+        let found = report.checks().iter().any(|check| check.name == CheckName::Status && stale(check));
+        (found, verified.is_some())
+    };
+    world.now = made.plus(2 * DAY);
+    assert_eq!(tolerated(&world), (false, true));
+    world.now = made.plus(2 * DAY + 1);
+    assert_eq!(tolerated(&world), (true, true));
+    // From the future is not old.
+    world.now = made.plus(-61);
+    assert_eq!(outcome(&mut world, made.plus(-61)), Some(Code::StatusListStale));
+    // What an old list says against it still counts.
+    publish_for(&mut world, State::Revoked, (made, 20 * DAY, 2 * DAY));
+    assert_eq!(outcome(&mut world, made.plus(2 * DAY + 1)), Some(Code::Revoked));
+}
+
+#[test]
+fn a_credential_is_valid_to_the_second() {
+    let mut world = World::new();
+    let alone = |world: &mut World, at: Timestamp| {
+        world.now = at;
+        publish_for(world, State::Valid, (at, DAY, DAY));
+        world.verify_alone(&embedded(world)).0.failure().map(|problem| problem.code)
+    };
+    let (from, until) = ("2026-01-01T00:00:00Z", "2027-01-01T00:00:00Z");
+    begins(Timestamp::parse(from).unwrap().plus(-60), Code::NotYetValid, |at| alone(&mut world, at));
+    ends(Timestamp::parse(until).unwrap().plus(60), Code::Expired, |at| alone(&mut world, at));
+}
+
+#[test]
+fn row_66_a_list_of_another_url() {
+    let world = World::new();
+    for form in Form::ALL {
+        let text = signed(&world, form, MIN_ENTRIES, State::Valid, (world.now, DAY, 300));
+        read(&text, &url(form), &world.did(), world.now).unwrap();
+        let other = url(form).replace("/0", "/1");
+        assert_eq!(read(&text, &other, &world.did(), world.now).unwrap_err().code, Code::StatusListMismatch);
+    }
+}
+
+#[test]
+fn row_67_suspended_reinstated_and_revoked() {
+    let mut world = World::new();
+    for (state, expected) in [
+        (State::Valid, None),
+        (State::Suspended, Some(Code::Suspended)),
+        (State::Valid, None),
+        (State::Revoked, Some(Code::Revoked)),
+    ] {
+        publish(&mut world, state);
+        assert_eq!(all(&mut world), [expected; 3]);
+    }
+}
+
+#[test]
+fn a_message_informs_and_what_is_unknown_fails() {
+    let mut world = World::new();
+    publish(&mut world, State::Valid);
+    let mut message = entry(Form::Revocation, "7");
+    message["statusPurpose"] = "message".into();
+    let mut with = entries();
+    with.as_array_mut().unwrap().push(message.clone());
+    accepted(present(&world, &copy_with(&world, with.clone())));
+    accepted(present(&world, &copy_with(&world, message)));
+    for unknown in [json!({"type": "Other"}), json!("https://issuer.example"), {
+        let mut refresh = entry(Form::Revocation, "7");
+        refresh["statusPurpose"] = "refresh".into();
+        refresh
+    }] {
+        let mut entries = with.clone();
+        entries.as_array_mut().unwrap().push(unknown);
+        assert!(present(&world, &copy_with(&world, entries)).1.is_none());
+    }
+    let payload = object(json!({
+        "iss": world.did(), "vct": "urn:permit", "exp": 1_798_761_600, "rightToWork": true,
+        "permitType": "student", "status": {"other_mechanism": {}},
+    }));
+    let copy = issued(&world, "dc+sd-jwt", &payload);
+    refused(present_token(&mut world, &copy), Code::StatusUnsupported);
+}
+
+fn present_stapled(world: &World, copy: &str, statement: &str) -> Result_ {
+    let selected = SdJwt::parse(copy).unwrap().select(&[path(RIGHT_TO_WORK)]).unwrap();
+    let stapled = Stapled { proofs: &[], freshness: Some(statement) };
+    world.verify(&selected.bind_with(&stapled, NONCE, AUDIENCE, world.now, &world.holder).unwrap())
+}
+
+fn statement(world: &World, copy: &str, at: Timestamp) -> String {
+    let digest = freshness::digest(&SdJwt::parse(copy).unwrap());
+    freshness::issue(&digest, &format!("{}#0", world.did()), at, 2 * DAY, &world.issuer).unwrap()
+}
+
+#[test]
+fn a_stapled_statement_takes_the_place_of_a_list() {
+    let mut world = World::new();
+    let made = world.now;
+    let (copy, other) = (copy_with(&world, entries()), copy_with(&world, entries()));
+    refused(present(&world, &copy), Code::StatusListUnavailable);
+    let mine = statement(&world, &copy, made);
+    accepted(present_stapled(&world, &copy, &mine));
+    let at = |world: &mut World, at: Timestamp| {
+        world.now = at;
+        present_stapled(world, &copy, &mine).0.failure().map(|problem| problem.code)
+    };
+    ends(made.plus(2 * DAY + 60), Code::StatusListStale, |now| at(&mut world, now));
+    begins(made.plus(-60), Code::StatusListStale, |now| at(&mut world, now));
+    world.now = made;
+    // One that does not hold is a failure, whatever the list says.
+    publish(&mut world, State::Valid);
+    accepted(present(&world, &copy));
+    refused(present_stapled(&world, &copy, &statement(&world, &other, made)), Code::StatusListMismatch);
+    let stranger = statement(&World::new(), &copy, made);
+    refused(present_stapled(&world, &copy, &stranger), Code::StatusListIssuer);
+    assert!(present_stapled(&world, &copy, "nonsense").1.is_none());
+    // A list that can be used has to agree; one that cannot is not asked.
+    accepted(present_stapled(&world, &copy, &mine));
+    publish_for(&mut world, State::Revoked, (made, DAY, DAY));
+    refused(present_stapled(&world, &copy, &mine), Code::Revoked);
+    world.now = made.plus(DAY + 61);
+    world.stale_by = 10 * DAY;
+    accepted(present_stapled(&world, &copy, &mine));
+    refused(present(&world, &copy), Code::Revoked);
+}
+
+#[test]
+fn what_a_leaked_key_signed_counts_for_vouched_copies_alone() {
+    let mut world = World::new();
+    let did = Did::parse("did:web:university.example").unwrap();
+    let next = SecretKey::generate(Algorithm::EdDsa, &mut OsRng);
+    let document = |revoked: bool, twice: bool| {
+        let mut keys = vec![("1".to_owned(), world.issuer.public_key()), ("2".to_owned(), next.public_key())];
+        if twice {
+            keys.push(("3".to_owned(), world.issuer.public_key()));
+        }
+        let mut rendered = DidDocument::render(&did, &keys);
+        if revoked {
+            rendered["verificationMethod"][0]["revoked"] = json!("2026-11-01T00:00:00Z");
+        }
+        Arc::new(DidDocument::parse(&did, &rendered).unwrap())
+    };
+    let (before, after, twice) = (document(false, false), document(true, false), document(true, true));
+    let mut payload = world.document();
+    payload.insert("issuer".into(), did.as_str().into());
+    let (kid, holder) = (format!("{did}#1"), world.holder.public_key());
+    let options = IssueOptions {
+        typ: "vc+sd-jwt",
+        kid: &kid,
+        disclosable: &[path(RIGHT_TO_WORK)],
+        ordered: &[],
+        holder: Some(&holder),
+        decoys_to_multiple_of: 0,
+    };
+    payload["credentialSubject"].as_object_mut().unwrap().remove("permitType");
+    let copy = issue(&payload, &options, &world.issuer, &mut OsRng).unwrap();
+    let other = issue(&payload, &options, &world.issuer, &mut OsRng).unwrap();
+    let by = |copy: &str, fragment: &str, key: &SecretKey, at: Timestamp| {
+        let digest = freshness::digest(&SdJwt::parse(copy).unwrap());
+        freshness::issue(&digest, &format!("{did}#{fragment}"), at, DAY, key).unwrap()
+    };
+    let now = world.now;
+    let good = by(&copy, "2", &next, now);
+    let (by_itself, of_other) = (by(&copy, "1", &world.issuer, now), by(&other, "2", &next, now));
+    let (by_its_double, old) = (by(&copy, "3", &world.issuer, now), by(&copy, "2", &next, now.plus(-2 * DAY)));
+    world.trusted = did.to_string();
+    world.issuers_document = Some(before);
+    accepted(present(&world, &copy));
+    world.issuers_document = Some(after);
+    refused(present(&world, &copy), Code::KeyInvalid);
+    accepted(present_stapled(&world, &copy, &good));
+    for wrong in [&by_itself, &of_other, &old, "nonsense"] {
+        refused(present_stapled(&world, &copy, wrong), Code::KeyInvalid);
+    }
+    refused(world.verify_alone(copy.as_bytes()), Code::KeyInvalid);
+    world.issuers_document = Some(twice);
+    accepted(present_stapled(&world, &copy, &good));
+    refused(present_stapled(&world, &copy, &by_its_double), Code::KeyInvalid);
+}
