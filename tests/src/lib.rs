@@ -2,9 +2,10 @@
 //! end-to-end tests.
 //!
 //! [`programs`] builds, starts and stops them, [`terminal`] has a person type to one, [`site`] plays the web sites where issuers publish
-//! their DID documents, and [`visitor`] is a holder without a wallet, who can do what a wallet
+//! their DID documents, [`desk`] is that of a trust list's operators, and [`visitor`] is a holder without a wallet, who can do what a wallet
 //! would not: forge.
 
+pub mod desk;
 pub mod programs;
 pub mod site;
 pub mod stage;

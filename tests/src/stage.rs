@@ -76,6 +76,17 @@ impl Office {
         Ok(office)
     }
 
+    /// Adds lines to the configuration, as its operator would, and starts the service again with them.
+    ///
+    /// # Errors
+    /// If the file cannot be written, or the service refuses it.
+    pub fn configured(self, lines: &str) -> Result<Self> {
+        let path = self.service.data.join("config.toml");
+        let config = std::fs::read_to_string(&path)?;
+        std::fs::write(&path, format!("{config}\n{lines}"))?;
+        self.restart()
+    }
+
     /// Tells the web site before it where it is now.
     fn lead(&self) {
         if let Some((gate, name)) = &self.gate {

@@ -5,144 +5,39 @@ use std::path::Path;
 use carnet_core::time::Timestamp;
 use carnet_tests::{
     Result,
+    desk::{Desk, LIST},
     programs::{self, Said},
     stage::{Offered, Office, Stage, qualification, residence_permit},
 };
 use serde_json::{Value, json};
 
-const LIST: &str = "did:web:trust.example";
 const QUALIFICATION: &str = "QualificationCredential";
 const PERMIT: &str = "ResidencePermitCredential";
 /// The wallet that has pinned no registrar of its own.
 const WALLET: &str = "listed.age";
 
-/// Three operators of one list.
-struct Desk<'a> {
-    stage: &'a Stage,
-    name: &'static str,
-    operators: Vec<String>,
+fn wallet(stage: &Stage, args: &[&str]) -> Result<Said> {
+    stage.carnet_on(WALLET, args, &["--json", "--no-input"], "")
 }
 
-impl<'a> Desk<'a> {
-    fn open(stage: &'a Stage, name: &'static str) -> Result<Self> {
-        let mut desk = Self { stage, name, operators: Vec::new() };
-        for operator in ["a", "b", "c"] {
-            let said = desk.trust(&["init", "--data", &desk.path(operator), "--name", operator])?.ok()?.json()?;
-            desk.operators.push(text(&said, "did"));
-        }
-        Ok(desk)
-    }
+/// Receives an offer; what the wallet notes of its issuer.
+fn receive(stage: &Stage, offered: &Offered) -> Result<Value> {
+    let pin = offered.pin.as_deref().unwrap_or_default();
+    let said = wallet(stage, &["receive", &offered.uri, "--pin", pin, "--yes"])?.ok()?.json()?;
+    Ok(said.pointer("/received/0").cloned().unwrap_or_default())
+}
 
-    fn path(&self, name: &str) -> String {
-        self.stage.folder.join(format!("{}-{name}", self.name)).display().to_string()
-    }
-
-    fn trust(&self, args: &[&str]) -> Result<Said> {
-        let all: Vec<&str> = args.iter().copied().chain(["--json"]).collect();
-        programs::run("carnet-trust", all, &[])
-    }
-
-    /// What everybody pins.
-    fn pins(&self) -> Vec<&str> {
-        let operators = self.operators.iter().flat_map(|did| ["--operator", did.as_str()]);
-        ["--quorum", "2"].into_iter().chain(operators).collect()
-    }
-
-    /// The first list: both issuers, and the registrar of askers.
-    fn first(&self, out: &str, extra: &[&str]) -> Result<()> {
-        let since = "2024-01-01T00:00:00Z";
-        let entry = |id: &str, name: &str, types: &[&str], limit: (&str, Value)| {
-            let mut held = json!({"from": since});
-            if let Some(members) = held.as_object_mut() {
-                if !types.is_empty() {
-                    members.insert("types".to_owned(), json!(types));
-                }
-                members.insert(limit.0.to_owned(), limit.1);
-            }
-            json!({"id": id, "name": name, "accreditations": [held]})
-        };
-        let source = json!({
-            "issuers": [
-                entry(&self.stage.university.did, "University", &[QUALIFICATION], ("max_level", json!(7))),
-                entry(&self.stage.authority.did, "Authority", &[PERMIT], ("until", json!("2099-12-31T23:59:59Z"))),
-            ],
-            "registrars": [entry(&self.stage.registrar, "Register of Askers", &[], ("jurisdictions", json!(["PT"])))],
-        });
-        let file = self.path(&format!("{out}.source.json"));
-        std::fs::write(&file, source.to_string())?;
-        let (draft, signed) = (self.path(&format!("{out}.draft")), self.path(&format!("{out}.a")));
-        let args = ["create", "--source", &file, "--list", LIST, "--out", &draft];
-        self.trust(&[args.as_slice(), extra].concat())?.ok()?;
-        self.sign("a", &draft, None, &signed)?;
-        self.sign("b", &signed, None, &self.path(out))
-    }
-
-    /// The next list, in which a party is struck off; signed by two.
-    fn strike(&self, previous: &str, out: &str, strike: &[&str]) -> Result<()> {
-        let (previous, draft) = (self.path(previous), self.path(&format!("{out}.draft")));
-        self.trust(&[["edit", &previous, "--out", &draft].as_slice(), strike].concat())?.ok()?;
-        let signed = self.path(&format!("{out}.b"));
-        self.sign("b", &draft, Some(&previous), &signed)?;
-        self.sign("c", &signed, Some(&previous), &self.path(out))
-    }
-
-    /// Looks at what a list changes, and signs what was shown.
-    fn sign(&self, operator: &str, list: &str, previous: Option<&str>, out: &str) -> Result<()> {
-        let data = self.path(operator);
-        let mut args = vec!["sign", "--data", &data, list, "--out", out];
-        args.extend(previous.iter().flat_map(|previous| ["--previous", previous]));
-        let shown = self.trust(&args)?;
-        assert_eq!(shown.code, 1, "nothing is signed without a yes");
-        let digest = text(&shown.json()?, "digest");
-        args.extend(["--yes-digest", &digest]);
-        self.trust(&args)?.ok().map(drop)
-    }
-
-    fn publish(&self, list: &str) -> Result<Said> {
-        let (list, site) = (self.path(list), self.path("site"));
-        let args = ["publish", &list, "--to", &site, "--list", LIST];
-        self.trust(&[args.to_vec(), self.pins()].concat())
-    }
-
-    fn published(&self) -> String {
-        self.path("site/trust-list.json")
-    }
-
-    /// A verifier that goes by the list and has no issuer of its own.
-    fn verifier(&self, short: &str, list: &str) -> Result<Office> {
-        let office = self.stage.open_agency(short, "City Library", true)?;
-        let path = office.service.data.join("config.toml");
-        let config = std::fs::read_to_string(&path)?;
-        let own = config.split("\n[[issuers]]").next().unwrap_or_default();
-        let operators = json!(self.operators);
-        let trust = format!("\n[trust]\nlist = {list:?}\nissuer = {LIST:?}\noperators = {operators}\nquorum = 2\n");
-        std::fs::write(path, format!("{own}{trust}"))?;
-        office.restart()
-    }
-
-    fn wallet(&self, args: &[&str]) -> Result<Said> {
-        self.stage.carnet_on(WALLET, args, &["--json", "--no-input"], "")
-    }
-
-    /// Receives an offer; what the wallet notes of its issuer.
-    fn receive(&self, offered: &Offered) -> Result<Value> {
-        let pin = offered.pin.as_deref().unwrap_or_default();
-        let said = self.wallet(&["receive", &offered.uri, "--pin", pin, "--yes"])?.ok()?.json()?;
-        Ok(said.pointer("/received/0").cloned().unwrap_or_default())
-    }
-
-    /// Shows one document for a template and approves it; the consent, and by what the verifier decided.
-    fn show(&self, office: &Office, template: &str, document: &str) -> Result<(Value, Value, i32)> {
-        let (id, link) = self.stage.request_of(office, &["--template", template])?;
-        let args = ["present", link.as_str(), "--use", document];
-        let consent = self.wallet(&args)?.json()?;
-        let digest = text(&consent, "digest");
-        self.wallet(&[args.as_slice(), &["--yes", &digest]].concat())?;
-        let why = office.staff(&["why", id.as_str()])?;
-        let said = why.json()?;
-        let decision = said.pointer("/issuers/0").cloned().ok_or_else(|| format!("no decision: {said} {consent}"))?;
-        Ok((consent, decision, why.code))
-    }
+/// Shows one document for a template and approves it; the consent, and by what the verifier decided.
+fn show(stage: &Stage, office: &Office, template: &str, document: &str) -> Result<(Value, Value, i32)> {
+    let (id, link) = stage.request_of(office, &["--template", template])?;
+    let args = ["present", link.as_str(), "--use", document];
+    let consent = wallet(stage, &args)?.json()?;
+    let digest = text(&consent, "digest");
+    wallet(stage, &[args.as_slice(), &["--yes", &digest]].concat())?;
+    let why = office.staff(&["why", id.as_str()])?;
+    let said = why.json()?;
+    let decision = said.pointer("/issuers/0").cloned().ok_or_else(|| format!("no decision: {said} {consent}"))?;
+    Ok((consent, decision, why.code))
 }
 
 fn text(value: &Value, name: &str) -> String {
@@ -178,25 +73,25 @@ async fn rows_69_and_70_struck_off_and_an_older_list_brought_back() -> Result<()
     let library = desk.verifier("library", &desk.published())?;
 
     // The wallet knows registrar and issuers by the list alone.
-    desk.wallet(&["init", "--work-factor", "12"])?.ok()?;
+    wallet(&stage, &["init", "--work-factor", "12"])?.ok()?;
     let (list, pins) = (desk.published(), desk.pins());
     let add = ["trust", "add", "--list", &list, "--issuer", LIST];
-    let added = desk.wallet(&[add.to_vec(), pins].concat())?.ok()?.json()?;
+    let added = wallet(&stage, &[add.to_vec(), pins].concat())?.ok()?.json()?;
     assert_eq!(added.pointer("/added/sequence"), Some(&json!(1)));
     let (past, earlier) = (day(-30)?, day(-60)?);
     let offered = stage.offer(&stage.university, QUALIFICATION, &qualification(), &["--valid-from", &earlier])?;
-    let degree = desk.receive(&offered)?;
+    let degree = receive(&stage, &offered)?;
     assert_eq!(
         (degree.pointer("/trust/accepted"), degree.pointer("/trust/entry")),
         (Some(&json!(true)), Some(&json!("University")))
     );
     let degree = text(&degree, "id");
-    let (consent, decision, code) = desk.show(&library, "university-admission", &degree)?;
+    let (consent, decision, code) = show(&stage, &library, "university-admission", &degree)?;
     assert!(consent.to_string().contains(&format!("\"registrar\":{:?}", stage.registrar)), "{consent}");
     assert_eq!((rule(&decision), code), (expected(true, "accredited", 1), 0), "{decision}");
     assert_eq!((text(&decision, "entry"), text(&decision, "decided_by")), ("University".into(), "trust_list".into()));
     // The agency of the stage names its issuers itself, and says so.
-    let (_, decision, _) = desk.show(&stage.agency, "university-admission", &degree)?;
+    let (_, decision, _) = show(&stage, &stage.agency, "university-admission", &degree)?;
     assert_eq!(rule(&decision), expected(true, "configured", 0));
 
     // The university is struck off, with all that it issued; the authority, and what it issued before stands.
@@ -209,15 +104,15 @@ async fn rows_69_and_70_struck_off_and_an_older_list_brought_back() -> Result<()
     desk.publish("list-2")?.ok()?;
     desk.publish("list-3")?.ok()?;
     let library = library.restart()?;
-    let (_, decision, code) = desk.show(&library, "university-admission", &degree)?;
+    let (_, decision, code) = show(&stage, &library, "university-admission", &degree)?;
     assert_eq!((rule(&decision), code), (expected(false, "fallen", 3), 1), "{decision}");
     assert!(text(&decision, "accreditation").contains("Diplomas were sold."), "{decision}");
-    let fresh = desk.receive(&stage.offer(&stage.authority, PERMIT, &residence_permit(), &[])?)?;
-    let (_, decision, _) = desk.show(&library, "job-right-to-work", &text(&fresh, "id"))?;
+    let fresh = receive(&stage, &stage.offer(&stage.authority, PERMIT, &residence_permit(), &[])?)?;
+    let (_, decision, _) = show(&stage, &library, "job-right-to-work", &text(&fresh, "id"))?;
     assert_eq!(rule(&decision), expected(false, "withdrawn", 3));
     let old =
-        desk.receive(&stage.offer(&stage.authority, PERMIT, &residence_permit(), &["--valid-from", &earlier])?)?;
-    let (_, decision, _) = desk.show(&library, "job-right-to-work", &text(&old, "id"))?;
+        receive(&stage, &stage.offer(&stage.authority, PERMIT, &residence_permit(), &["--valid-from", &earlier])?)?;
+    let (_, decision, _) = show(&stage, &library, "job-right-to-work", &text(&old, "id"))?;
     assert_eq!(rule(&decision), expected(true, "withdrawn_since", 3));
 
     let data = library.service.data.display().to_string();
@@ -226,19 +121,19 @@ async fn rows_69_and_70_struck_off_and_an_older_list_brought_back() -> Result<()
 
     // An older list is not published, and where somebody puts it in place all the same, it is refused.
     assert!(desk.publish("list-1")?.stderr.contains("(trust_list_rollback)"));
-    assert_eq!(desk.wallet(&["trust", "update"])?.ok()?.json()?.pointer("/updated/0/sequence"), Some(&json!(3)));
+    assert_eq!(wallet(&stage, &["trust", "update"])?.ok()?.json()?.pointer("/updated/0/sequence"), Some(&json!(3)));
     copy(&desk.path("list-1"), &desk.published())?;
-    let refused = desk.wallet(&["trust", "update"])?;
+    let refused = wallet(&stage, &["trust", "update"])?;
     assert_eq!(
         (refused.code, refused.json()?.pointer("/error/reason").cloned()),
         (1, Some(json!("trust_list_rollback")))
     );
     let library = library.restart()?;
-    let (_, decision, _) = desk.show(&library, "university-admission", &degree)?;
+    let (_, decision, _) = show(&stage, &library, "university-admission", &degree)?;
     assert_eq!(rule(&decision), expected(false, "fallen", 3));
     assert_eq!(decides()?.ok()?.json()?.pointer("/sequence"), Some(&json!(3)));
-    desk.wallet(&["trust", "remove", LIST])?.ok()?;
-    let again = desk.wallet(&[add.to_vec(), desk.pins()].concat())?;
+    wallet(&stage, &["trust", "remove", LIST])?.ok()?;
+    let again = wallet(&stage, &[add.to_vec(), desk.pins()].concat())?;
     assert_eq!(again.json()?.pointer("/error/reason"), Some(&json!("trust_list_rollback")), "forgotten with the pin");
     Ok(())
 }
@@ -248,9 +143,9 @@ async fn a_list_that_is_over_or_that_too_few_have_signed_accepts_nobody() -> Res
     let stage = Stage::set(false).await?;
     let desk = Desk::open(&stage, "desk")?;
     desk.first("list-1", &[])?;
-    desk.wallet(&["init", "--work-factor", "12"])?.ok()?;
-    desk.wallet(&["registrar", "add", &stage.registrar])?.ok()?;
-    let degree = text(&desk.receive(&stage.offer(&stage.university, QUALIFICATION, &qualification(), &[])?)?, "id");
+    wallet(&stage, &["init", "--work-factor", "12"])?.ok()?;
+    wallet(&stage, &["registrar", "add", &stage.registrar])?.ok()?;
+    let degree = text(&receive(&stage, &stage.offer(&stage.university, QUALIFICATION, &qualification(), &[])?)?, "id");
     // Over HTTPS, from the same site as the DID documents.
     let list = std::fs::read_to_string(desk.path("list-1"))?;
     stage.site.publish("trust", &list);
@@ -261,18 +156,18 @@ async fn a_list_that_is_over_or_that_too_few_have_signed_accepts_nobody() -> Res
         .replace("%3A", ":")
         .replace(":university", "/trust/did.json");
     let library = desk.verifier("library", &url)?;
-    let (_, decision, _) = desk.show(&library, "university-admission", &degree)?;
+    let (_, decision, _) = show(&stage, &library, "university-admission", &degree)?;
     assert_eq!(rule(&decision), expected(true, "accredited", 1));
     // One operator of the two.
     let alone = desk.verifier("alone", &desk.path("list-1.a"))?;
-    let (_, decision, _) = desk.show(&alone, "university-admission", &degree)?;
+    let (_, decision, _) = show(&stage, &alone, "university-admission", &degree)?;
     assert_eq!(rule(&decision), expected(false, "trust_list_quorum", 0));
     // The same list, for a month that is over.
     let other = Desk::open(&stage, "other")?;
     let from = day(-40)?;
     other.first("over", &["--from", &from, "--days", "30"])?;
     let late = other.verifier("late", &other.path("over"))?;
-    let (_, decision, _) = other.show(&late, "university-admission", &degree)?;
+    let (_, decision, _) = show(&stage, &late, "university-admission", &degree)?;
     assert_eq!(rule(&decision), expected(false, "expired", 0));
     Ok(())
 }
