@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use carnet_core::{
     Code, Problem,
     credential::Credential,
-    did::{Did, DidDocument, DidUrl, Purpose, SelfContained},
+    did::{Did, DidDocument, DidUrl, Purpose, SelfContained, webvh},
     json::{self, Limits},
     keys::PublicKey,
     presentation::Presentation,
@@ -40,6 +40,7 @@ pub(crate) const ALL: &[(&str, Door)] = &[
     ("sd_jwt", sd_jwt),
     ("did_url", did_url),
     ("did_document", did_document),
+    ("did_log", did_log),
     ("dcql", dcql),
     ("data_integrity", data_integrity),
     ("credential", credential),
@@ -85,7 +86,7 @@ pub(crate) fn sd_jwt(bytes: &[u8]) {
     }
 }
 
-/// DIDs, DID URLs, where did:web documents are, and did:key and did:jwk resolved; what parses keeps its text.
+/// DIDs, DID URLs, where did:web documents and did:webvh logs are, and did:key and did:jwk resolved; what parses keeps its text.
 pub(crate) fn did_url(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     if let Ok(url) = DidUrl::parse(text) {
@@ -96,6 +97,10 @@ pub(crate) fn did_url(bytes: &[u8]) {
         assert_eq!(did.as_str(), text);
         if let Ok(url) = carnet_core::did::web::url(&did) {
             assert!(url.starts_with("https://") && url.ends_with("/did.json"), "{url}");
+            assert!(!url.contains("/../") && !url.contains('@') && !url.contains('?') && !url.contains('#'), "{url}");
+        }
+        if let Ok(url) = webvh::url(&did) {
+            assert!(url.starts_with("https://") && url.ends_with("/did.jsonl"), "{url}");
             assert!(!url.contains("/../") && !url.contains('@') && !url.contains('?') && !url.contains('#'), "{url}");
         }
         let _ = carnet_core::did::Resolve::resolve(&SelfContained, &did);
@@ -115,6 +120,24 @@ pub(crate) fn did_document(bytes: &[u8]) {
     }
     if let Ok(key) = PublicKey::from_jwk(&value) {
         assert_eq!(PublicKey::from_jwk(&Value::Object(key.to_jwk())).expect("its own form"), key);
+    }
+}
+
+/// A did:webvh log, of the DID that it says it is of, so that what comes after the SCID is reached as well.
+pub(crate) fn did_log(bytes: &[u8]) {
+    let own = || {
+        let first = bytes.split(|byte| *byte == b'\n').next()?;
+        let entry = json::parse_object(first, Limits::DOCUMENT).ok()?;
+        Did::parse(entry.get("state")?.get("id")?.as_str()?).ok()
+    };
+    let Some(did) = own() else { return };
+    let log = webvh::Chain::verify(&did, bytes, NOW, 60).and_then(|chain| chain.witnessed(Some(b"[]"), NOW, 60));
+    let Ok(log) = log else { return };
+    assert_eq!(log.did(), &did);
+    log.require_follows(log.last_id().expect("an entry")).expect("it follows itself");
+    if let Ok(document) = log.document() {
+        assert_eq!(document.did(), &did);
+        let _ = document.with_history();
     }
 }
 

@@ -10,7 +10,10 @@
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use carnet_core::{
-    did::{Did, DidDocument, Purpose},
+    did::{
+        Did, DidDocument, Purpose,
+        webvh::{self, Chain, Change as Update, Inception},
+    },
     keys::{Algorithm, SecretKey, Signer as _},
     presentation::present,
     secure::{
@@ -122,7 +125,21 @@ fn bound(compact: &str) -> String {
     SdJwt::parse(compact).unwrap().bind(doors::NONCE, doors::AUDIENCE, doors::NOW, &holder()).unwrap()
 }
 
+/// A log of two entries.
+fn logged() -> (Did, String) {
+    let (at, update) = (doors::NOW.plus(-100), issuer());
+    let inception = Inception { place: "issuer.example:a", at, update: &update, next: &[], ttl: None };
+    let render = |did: &Did, name: &str| DidDocument::render(did, &[(name.to_owned(), issuer().public_key())]);
+    let (did, text) = webvh::create(&inception, &|did| render(did, "key-1")).unwrap();
+    let log = Chain::verify(&did, text.as_bytes(), doors::NOW, 0).unwrap().witnessed(None, doors::NOW, 0).unwrap();
+    let state = render(&did, "key-2");
+    let update_of = Update { at: at.plus(1), state: &state, update_keys: None, next: None, deactivate: false };
+    let text = webvh::append(&log, &text, &update_of, &update).unwrap();
+    (did, text)
+}
+
 fn seeds() -> Vec<Vec<u8>> {
+    let (logged_did, log) = logged();
     let method_of_issuer = method(&Did::jwk(&issuer().public_key()));
     let options = ProofOptions {
         verification_method: &method_of_issuer,
@@ -166,6 +183,8 @@ fn seeds() -> Vec<Vec<u8>> {
         DidDocument::render(&web, &[("key-1".to_owned(), issuer().public_key())]).to_string(),
         Value::Object(issuer().public_key().to_jwk()).to_string(),
         query.to_string(),
+        log,
+        logged_did.to_string(),
         method_of_issuer.clone(),
         method(&Did::key(&issuer().public_key())),
         "did:web:issuer.example%3A8443:a:b#key-1".to_owned(),
