@@ -10,18 +10,12 @@ use std::{
 fn applying() -> impl Iterator<Item = u8> {
     (1..=50)
         .chain([51, 52, 53, 54, 55, 56, 68, 69, 70, 71, 72, 73, 74, 75, 76, 77, 78, 79, 80, 81])
-        .chain([58, 60, 61, 62, 63, 64, 65, 66])
-        .chain(84..=87)
+        .chain(57..=67)
+        .chain(83..=87)
 }
 
 /// Rows that cannot apply yet, and why.
-const NOT_YET: &[(u8, &str)] = &[
-    (57, "no status lists are fetched yet: a credential with a status is refused as a whole (status_unsupported)"),
-    (59, "no status lists are fetched yet"),
-    (67, "no status lists are fetched yet"),
-    (82, "no bbs-2023 yet"),
-    (83, "no did:webvh yet"),
-];
+const NOT_YET: &[(u8, &str)] = &[(82, "no bbs-2023 yet")];
 
 fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
