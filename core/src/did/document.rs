@@ -74,6 +74,8 @@ impl DidDocument {
                 }
             }
         }
+        let revoked: Vec<_> = parsed.revocations().collect();
+        parsed.mark(&revoked);
         Ok(parsed)
     }
 
@@ -219,17 +221,23 @@ impl DidDocument {
             }
         }
         document.past = past.into_values().collect();
-        // A key that was revoked once stays revoked, under whichever id and whatever a later version says.
-        let revoked: Vec<(&PublicKey, Timestamp)> = versions
-            .iter()
-            .flat_map(|(_, version)| &version.methods)
-            .filter_map(|method| Some((method.key.as_ref().ok()?, method.revoked?)))
-            .collect();
-        for method in document.methods.iter_mut().chain(&mut document.past) {
-            let of_this = revoked.iter().filter(|(key, _)| method.key.as_ref() == Ok(*key)).map(|(_, at)| *at);
+        // A key that was revoked once stays revoked, whatever a later version says.
+        let revoked: Vec<_> = versions.iter().flat_map(|(_, version)| version.revocations()).collect();
+        document.mark(&revoked);
+        Ok(document)
+    }
+
+    /// The keys that are marked as revoked, and since when.
+    fn revocations(&self) -> impl Iterator<Item = (PublicKey, Timestamp)> + '_ {
+        self.methods.iter().filter_map(|method| Some((method.key.clone().ok()?, method.revoked?)))
+    }
+
+    /// Marks these keys as revoked under all ids that they have here: a thief picks the id.
+    fn mark(&mut self, revoked: &[(PublicKey, Timestamp)]) {
+        for method in self.methods.iter_mut().chain(&mut self.past) {
+            let of_this = revoked.iter().filter(|(key, _)| method.key.as_ref() == Ok(key)).map(|(_, at)| *at);
             method.revoked = of_this.chain(method.revoked).min();
         }
-        Ok(document)
     }
 
     fn find(&self, id: &str) -> Option<&Method> {

@@ -284,6 +284,13 @@ fn a_revoked_key_is_only_for_vouched_copies() {
     assert_eq!(parsed.revoked_key_of_vouched_copy(&first).unwrap(), key(1));
     assert!(parsed.revoked(&second).is_none());
     assert_eq!(code(parsed.revoked_key_of_vouched_copy(&second)), Code::KeyInvalid);
+    // Under another id it is the same key.
+    let mut twice = DidDocument::render(&web(), &[("key-1".to_owned(), key(1)), ("again".to_owned(), key(1))]);
+    twice["verificationMethod"][0]["revoked"] = json!("2030-01-01T00:00:00Z");
+    let again = "did:web:university.example#again";
+    assert_eq!(code(ask(&twice, again, Purpose::AssertionMethod)), Code::KeyInvalid);
+    twice["verificationMethod"][0].as_object_mut().unwrap().remove("revoked");
+    assert_eq!(ask(&twice, again, Purpose::AssertionMethod).unwrap(), key(1));
     // Not listed for assertion, it never made a copy.
     document["assertionMethod"] = json!([]);
     let parsed = DidDocument::parse(&web(), &document).unwrap();
