@@ -13,7 +13,7 @@ use carnet_service::{
 use carnet_spec::Catalogue;
 use serde::Deserialize;
 
-use crate::{status::StatusConfig, trust::TrustConfig};
+use crate::{redemption::RedemptionConfig, status::StatusConfig, trust::TrustConfig};
 
 /// What the operator decides. An unknown field is refused.
 #[derive(Debug, Clone, Deserialize)]
@@ -37,6 +37,8 @@ pub(crate) struct VerifierConfig {
     pub(crate) issuers: Vec<IssuerEntry>,
     /// The trust list, for issuers beside those; none: there are no others.
     pub(crate) trust: Option<TrustConfig>,
+    /// The desks, where several mark uses of entitlements under this DID; none: this is the only one.
+    pub(crate) redemption: Option<RedemptionConfig>,
     /// How status lists are fetched.
     #[serde(default)]
     pub(crate) status: StatusConfig,
@@ -97,7 +99,7 @@ impl VerifierConfig {
         if self.name.trim().is_empty() || self.name.chars().count() > 200 || self.name.chars().any(char::is_control) {
             return Err(refused("name must be from 1 to 200 characters: holders read it"));
         }
-        Ok(())
+        self.redemption.as_ref().map_or(Ok(()), RedemptionConfig::check)
     }
 
     /// The accepted issuers, with their types held to the catalogue.

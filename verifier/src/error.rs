@@ -33,6 +33,9 @@ pub(crate) enum Error {
     /// Core refused something that the caller sent.
     #[error(transparent)]
     Refused(#[from] Problem),
+    /// This desk has marked as many uses as it may before it is reconciled with the others.
+    #[error("reconciliation is due")]
+    ReconciliationDue,
     /// Too many watch at the same time.
     #[error("too many watchers")]
     TooManyWatchers,
@@ -81,6 +84,12 @@ impl From<Error> for Status {
             ),
             Error::Invalid { reason, field, description } => wire::bad_request(reason, field, &description),
             Error::Refused(problem) => wire::from_problem(&problem),
+            Error::ReconciliationDue => wire::retry(
+                Code::Unavailable,
+                "RECONCILIATION_DUE",
+                "This desk has counted as many uses as it may before it is reconciled with the other desks. No use was counted. Try again later, or at another desk.",
+                Duration::from_secs(60),
+            ),
             Error::TooManyWatchers => wire::retry(
                 Code::ResourceExhausted,
                 "WATCHERS_EXHAUSTED",

@@ -9,6 +9,7 @@ mod ids;
 mod issuers;
 mod presentations;
 mod receipts;
+mod redemption;
 mod registration;
 mod requests;
 mod server;

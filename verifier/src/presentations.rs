@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use crate::{
     error::Error,
     ids::RequestId,
+    redemption::Refusal,
     requests::own_query,
     store::{Admission, Closed, Store},
     verdicts::{Disclosed, Judged, Verdict},
@@ -52,6 +53,10 @@ impl<S: Store> Verifier<S> {
         let query = json::parse(request.query.as_bytes(), json::Limits::SMALL).map_err(unreadable)?;
         let query = Query::parse(&query).map_err(unreadable)?;
         let template = self.verification.catalogue.template(&request.template);
+        if template.is_none() && !request.template.is_empty() {
+            // Nobody knows any more whether an answer would be the use of an entitlement.
+            return Err(Error::Internal("the template of a stored request is no longer in the catalogue".to_owned()));
+        }
         let binding = Binding {
             query,
             nonce: request.nonce.clone(),
@@ -61,7 +66,11 @@ impl<S: Store> Verifier<S> {
         let Judged { verdict, disclosed, taken } = self.verification.presentation(vp_token, binding, now).await?;
         let keep = template.map(|template| template.keep.as_slice()).unwrap_or_default();
         let kept = disclosed.as_ref().map(|disclosed| disclosed.keep(keep, now)).unwrap_or_default();
-        if !self.store.conclude(id, &verdict, &kept).await? && verdict.accepted() {
+        let redeem = template.and_then(|template| template.redeem.as_ref()).zip(disclosed.as_ref());
+        let (verdict, counts) = self.conclude(id, verdict, &kept, redeem, now).await?;
+        // What was shown may hold and its use be refused all the same.
+        let (disclosed, kept) = if verdict.accepted() { (disclosed, kept) } else { (None, Vec::new()) };
+        if !counts && verdict.accepted() {
             // Another answer came first, or the time ran out: what was disclosed is dropped here.
             let closed = self.store.request(id).await?.and_then(|request| request.closed(now));
             return Err(Error::RequestClosed(closed.unwrap_or(Closed::Answered)));
@@ -69,6 +78,9 @@ impl<S: Store> Verifier<S> {
         tracing::info!(accepted = verdict.accepted(), reason = verdict.reason(), "a request was answered");
         let receipt = self.receipt(&request, &verdict, &taken, &kept, now);
         self.hub.publish(id, disclosed);
+        if verdict.reason() == Refusal::ReconciliationDue.code() {
+            return Err(Error::ReconciliationDue);
+        }
         Ok(Answered { verdict, receipt })
     }
 

@@ -127,7 +127,8 @@ impl Resolve for Own {
 }
 
 impl Identity {
-    fn resolver(&self) -> Result<Own, Problem> {
+    /// Resolves this verifier's own DID, and no other.
+    pub(crate) fn resolver(&self) -> Result<Own, Problem> {
         let document = if self.did.method() == "web" {
             // Receipts of a retired key are still this verifier's own; those of a compromised one may be anybody's.
             Arc::new(self.key.own_document(&self.did)?)

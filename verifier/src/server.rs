@@ -115,7 +115,12 @@ pub(crate) fn assemble<S: Store>(
         .map_err(|problem| refused(format!("The cryptosuites are refused: {problem}.")))?;
     Ok(Verifier {
         identity,
-        settings: Settings { public_url, request_ttl: config.request_ttl, verdict_days: config.verdict_days },
+        settings: Settings {
+            public_url,
+            request_ttl: config.request_ttl,
+            verdict_days: config.verdict_days,
+            offline_uses: config.redemption.as_ref().map(|redemption| redemption.offline_uses),
+        },
         verification: Arc::new(verification),
         registration: None,
         store,

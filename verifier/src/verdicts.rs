@@ -19,7 +19,10 @@ use carnet_spec::Keep;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::grounds::{Ground, Grounds};
+use crate::{
+    grounds::{Ground, Grounds},
+    redemption::{Refusal, Use},
+};
 
 /// What came of verifying: named checks, codes, and the paths that were shown. Never a claim's value.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -33,6 +36,9 @@ pub(crate) struct Verdict {
     /// Why each issuer was accepted or refused. Verdicts of before it was kept have none.
     #[serde(default)]
     grounds: Vec<Ground>,
+    /// Which use of an entitlement it marked.
+    #[serde(default)]
+    redeemed: Option<Use>,
 }
 
 /// One named check.
@@ -126,6 +132,7 @@ impl Verdict {
             verified_at: now,
             credentials,
             grounds: Vec::new(),
+            redeemed: None,
         }
     }
 
@@ -139,6 +146,7 @@ impl Verdict {
             verified_at: now,
             credentials: Vec::new(),
             grounds: Vec::new(),
+            redeemed: None,
         }
     }
 
@@ -146,6 +154,27 @@ impl Verdict {
     pub(crate) fn on_grounds(mut self, report: &Report, grounds: Grounds) -> Self {
         self.grounds = grounds.of(report);
         self
+    }
+
+    /// The same with the use of an entitlement that was marked with it.
+    pub(crate) fn using(mut self, used: Use) -> Self {
+        self.checks.push(redemption(Outcome::Passed, "", format!("use {} of {}", used.number, used.of)));
+        self.redeemed = Some(used);
+        self
+    }
+
+    /// The same, refused because no use could be marked.
+    pub(crate) fn refusing_use(mut self, refusal: Refusal) -> Self {
+        self.accepted = false;
+        self.reason = refusal.code().to_owned();
+        self.credentials = Vec::new();
+        self.checks.push(redemption(Outcome::Failed, refusal.code(), refusal.detail().to_owned()));
+        self
+    }
+
+    /// Which use of an entitlement it marked.
+    pub(crate) fn redeemed(&self) -> Option<Use> {
+        self.redeemed
     }
 
     /// Why each issuer was accepted or refused.
@@ -211,6 +240,13 @@ fn checks(report: &Report) -> Vec<Check> {
         }
     };
     report.checks().iter().map(check).collect()
+}
+
+/// The check of whether a use could be marked.
+fn redemption(outcome: Outcome, code: &str, detail: String) -> Check {
+    let problem_type = if code.is_empty() { "" } else { "about:blank" }.to_owned();
+    let name = "redemption".to_owned();
+    Check { name, about: String::new(), outcome, code: code.to_owned(), detail, problem_type }
 }
 
 /// A detail can name what came from outside, which must not be able to redraw a terminal or fill a store.
@@ -362,6 +398,26 @@ impl Disclosed {
     /// For the wire, and for nothing else.
     pub(crate) fn to_struct(&self) -> prost_types::Struct {
         carnet_service::wire::to_struct(&self.0)
+    }
+
+    /// The value at a path of a credential query's answer, if there is exactly one.
+    pub(crate) fn one(&self, query_id: &str, path: &ClaimPath) -> Option<&Value> {
+        match find(self.only(query_id)?, path).as_slice() {
+            [(_, value)] => Some(value),
+            _ => None,
+        }
+    }
+
+    /// When the credential ends that answered a query.
+    pub(crate) fn valid_until(&self, query_id: &str) -> Option<&str> {
+        self.only(query_id)?.get("validUntil")?.as_str()
+    }
+
+    fn only(&self, query_id: &str) -> Option<&Map<String, Value>> {
+        match self.0.get(query_id)?.as_array()?.as_slice() {
+            [Value::Object(document)] => Some(document),
+            _ => None,
+        }
     }
 
     /// What a template says must be kept of it, and nothing else.

@@ -51,6 +51,8 @@ pub(crate) struct Settings {
     pub(crate) request_ttl: u32,
     /// How long the verdict on a query of one's own is kept, in days; templates say it themselves.
     pub(crate) verdict_days: u32,
+    /// How many uses of entitlements may be marked between reconciliations; none: without bound, there is one desk.
+    pub(crate) offline_uses: Option<u32>,
 }
 
 /// The domain, shared by all calls.

@@ -2,6 +2,7 @@
 
 mod init;
 mod keys;
+mod redemptions;
 mod registration;
 mod request;
 mod result;
@@ -52,6 +53,11 @@ enum Verb {
         #[command(subcommand)]
         verb: carnet_service::keys::verbs::KeysVerb,
     },
+    /// Uses of vouchers, where several desks mark them: tell the other desks, and take theirs.
+    Redemptions {
+        #[command(subcommand)]
+        verb: redemptions::RedemptionsVerb,
+    },
     /// Registration as somebody who may ask: make the request, install what a registrar signed.
     Registration {
         #[command(subcommand)]
@@ -81,6 +87,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<u8, Failure> {
             Ok(0)
         }
         Verb::Keys { verb } => keys::run(verb).await,
+        Verb::Redemptions { verb } => redemptions::run(verb).await,
         Verb::Registration { verb } => registration::run(verb),
         Verb::Request { verb } => request::run(verb).await,
         Verb::Result(args) => result::run(args).await,

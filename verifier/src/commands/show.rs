@@ -61,6 +61,7 @@ pub(super) fn verdict(verdict: &Verdict) -> Value {
         "verified_at": time(verdict.verified_at.as_ref()),
         "credentials": verdict.credentials.iter().map(summary).collect::<Vec<_>>(),
         "issuers": verdict.issuers.iter().map(decision).collect::<Vec<_>>(),
+        "redemption": verdict.redemption.as_ref().map(|used| json!({"use": used.number, "of": used.of})),
     })
 }
 

@@ -73,6 +73,7 @@ pub(super) fn verdict(verdict: &Verdict) -> proto::Verdict {
         verified_at: Some(wire::timestamp(verdict.verified_at())),
         credentials: verdict.credentials().iter().map(summary).collect(),
         issuers: verdict.grounds().iter().map(ground).collect(),
+        redemption: verdict.redeemed().map(|used| proto::Redemption { number: used.number, of: used.of }),
     }
 }
 

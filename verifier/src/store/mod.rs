@@ -12,11 +12,13 @@ use crate::{
     verdicts::{KeptClaim, Verdict},
 };
 
+mod redemptions;
 mod sqlite;
 #[cfg(test)]
 mod tests;
 mod trust;
 
+pub(crate) use redemptions::{DoubleUse, Reconciled, RedemptionStore};
 pub(crate) use sqlite::{MIGRATIONS, Sqlite};
 pub(crate) use trust::{Remembered, TrustStore};
 
@@ -163,7 +165,7 @@ pub(crate) enum Admission {
 }
 
 /// What a database has to offer. Each method is one transaction, and leaves nothing half done.
-pub(crate) trait Store: TrustStore + Send + Sync + 'static {
+pub(crate) trait Store: TrustStore + RedemptionStore + Send + Sync + 'static {
     /// Stores a request. If one with its `request_id` is there, that one is returned and nothing is stored.
     fn create_request(
         &self,

@@ -2,7 +2,7 @@
 
 use carnet_core::time::Timestamp;
 use carnet_service::store::{begin, checkpoint};
-use sqlx::{Row as _, SqlitePool, sqlite::SqliteRow};
+use sqlx::{Row as _, SqlitePool, Transaction, sqlite::SqliteRow};
 
 use super::{Admission, MAX_ATTEMPTS, NewRequest, State, Store, StoreError, StoredRequest};
 use crate::{
@@ -51,6 +51,52 @@ fn read(row: &SqliteRow) -> Result<StoredRequest, StoreError> {
         erased_at: row.try_get::<Option<i64>, _>("erased_at")?.map(Timestamp::from_unix),
         stored_state: State::parse(&state)?,
     })
+}
+
+/// Records a verdict in a transaction, with what must be kept; whether the answer counts.
+pub(super) async fn conclude_in(
+    transaction: &mut Transaction<'static, sqlx::Sqlite>,
+    id: &RequestId,
+    verdict: &Verdict,
+    kept: &[KeptClaim],
+) -> Result<bool, StoreError> {
+    let text = verdict.to_stored().ok_or(StoreError::Unreadable)?;
+    // The condition on the state is what makes an answer count once.
+    let changed = if verdict.accepted() {
+        sqlx::query(
+            "UPDATE requests SET state = 'accepted', verdict = ?, query = '', nonce = '', request_object = '' \
+                 WHERE id = ? AND state IN ('open', 'refused')",
+        )
+    } else {
+        sqlx::query("UPDATE requests SET state = 'refused', verdict = ? WHERE id = ? AND state IN ('open', 'refused')")
+    }
+    .bind(text)
+    .bind(id.as_str())
+    .execute(&mut **transaction)
+    .await?
+    .rows_affected();
+    // The last wrong answer that it takes closes it: nobody needs to know any more what was asked.
+    sqlx::query("UPDATE requests SET query = '', nonce = '', request_object = '' WHERE id = ? AND attempts >= ?")
+        .bind(id.as_str())
+        .bind(MAX_ATTEMPTS)
+        .execute(&mut **transaction)
+        .await?;
+    if changed == 1 {
+        for claim in kept {
+            sqlx::query(
+                "INSERT INTO kept_claims (request, query_id, path, value, erase_at) \
+                     SELECT number, ?, ?, ?, ? FROM requests WHERE id = ?",
+            )
+            .bind(claim.query_id())
+            .bind(claim.path())
+            .bind(claim.to_stored())
+            .bind(claim.erase_at().unix())
+            .bind(id.as_str())
+            .execute(&mut **transaction)
+            .await?;
+        }
+    }
+    Ok(changed == 1)
 }
 
 impl Store for Sqlite {
@@ -113,47 +159,10 @@ impl Store for Sqlite {
     }
 
     async fn conclude(&self, id: &RequestId, verdict: &Verdict, kept: &[KeptClaim]) -> Result<bool, StoreError> {
-        let text = verdict.to_stored().ok_or(StoreError::Unreadable)?;
         let mut transaction = begin(&self.pool, "conclude_answer").await?;
-        // The condition on the state is what makes an answer count once.
-        let changed = if verdict.accepted() {
-            sqlx::query(
-                "UPDATE requests SET state = 'accepted', verdict = ?, query = '', nonce = '', request_object = '' \
-                 WHERE id = ? AND state IN ('open', 'refused')",
-            )
-        } else {
-            sqlx::query(
-                "UPDATE requests SET state = 'refused', verdict = ? WHERE id = ? AND state IN ('open', 'refused')",
-            )
-        }
-        .bind(text)
-        .bind(id.as_str())
-        .execute(&mut *transaction)
-        .await?
-        .rows_affected();
-        // The last wrong answer that it takes closes it: nobody needs to know any more what was asked.
-        sqlx::query("UPDATE requests SET query = '', nonce = '', request_object = '' WHERE id = ? AND attempts >= ?")
-            .bind(id.as_str())
-            .bind(MAX_ATTEMPTS)
-            .execute(&mut *transaction)
-            .await?;
-        if changed == 1 {
-            for claim in kept {
-                sqlx::query(
-                    "INSERT INTO kept_claims (request, query_id, path, value, erase_at) \
-                     SELECT number, ?, ?, ?, ? FROM requests WHERE id = ?",
-                )
-                .bind(claim.query_id())
-                .bind(claim.path())
-                .bind(claim.to_stored())
-                .bind(claim.erase_at().unix())
-                .bind(id.as_str())
-                .execute(&mut *transaction)
-                .await?;
-            }
-        }
+        let counts = conclude_in(&mut transaction, id, verdict, kept).await?;
         transaction.commit().await?;
-        Ok(changed == 1)
+        Ok(counts)
     }
 
     async fn kept(&self, number: i64, now: Timestamp) -> Result<Vec<KeptClaim>, StoreError> {
@@ -216,6 +225,7 @@ impl Store for Sqlite {
         .fetch_all(&mut *transaction)
         .await?;
         sqlx::query("DELETE FROM kept_claims WHERE erase_at <= ?").bind(now.unix()).execute(&mut *transaction).await?;
+        sqlx::query("DELETE FROM redemptions WHERE erase_at <= ?").bind(now.unix()).execute(&mut *transaction).await?;
         sqlx::query("DELETE FROM requests WHERE keep_until <= ?").bind(now.unix()).execute(&mut *transaction).await?;
         transaction.commit().await?;
         let mut expired = Vec::new();

@@ -4,5 +4,6 @@ mod exchange;
 mod issuers;
 mod limits;
 mod receipts;
+mod redemption;
 mod trust;
 mod world;

@@ -89,6 +89,7 @@ impl World {
             verdict_days: 30,
             issuers: vec![IssuerEntry { did: did(&issuer), types: vec![TYPE.to_owned()] }],
             trust: None,
+            redemption: None,
             keys: carnet_service::keys::KeysConfig::default(),
             status: crate::status::StatusConfig::default(),
             serve: carnet_service::config::ServeConfig { max_message_bytes: MAX_MESSAGE, ..Default::default() },

@@ -1,0 +1,258 @@
+//! Marks of uses, this desk's and the others'.
+
+use std::{collections::BTreeSet, future::Future};
+
+use carnet_core::time::Timestamp;
+use carnet_service::store::begin;
+use sqlx::{Row as _, Sqlite as Database, Transaction, sqlite::SqliteRow};
+
+use super::{Sqlite, StoreError, sqlite::conclude_in};
+use crate::{
+    ids::RequestId,
+    redemption::{Counted, Mark, export::Export},
+    verdicts::{KeptClaim, Verdict},
+};
+
+/// What stands for this desk in the store.
+const OWN: &str = "";
+
+/// One entitlement that was used more often than it gives.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct DoubleUse {
+    /// SHA-256 over issuer and id.
+    pub(crate) entitlement: Vec<u8>,
+    /// How many uses it gives.
+    pub(crate) uses: u32,
+    /// Every mark, oldest first: the desk (empty: this one) and when.
+    pub(crate) marks: Vec<(String, Timestamp)>,
+}
+
+/// What came of taking the others' marks.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Reconciled {
+    /// The desks whose export was newer than any that was taken before.
+    pub(crate) fresh: BTreeSet<String>,
+    /// Whether that was all others, so that this desk's bound begins anew.
+    pub(crate) synced: bool,
+    pub(crate) double: Vec<DoubleUse>,
+}
+
+/// Why the others' marks are not taken.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum TakeError {
+    /// Two marks of one desk have the same number: two desks have one name, or one was set back to a backup.
+    #[error("desk \"{desk}\" has two different marks with the number {sequence}")]
+    Conflict {
+        /// The desk.
+        desk: String,
+        /// The number that both have.
+        sequence: u64,
+    },
+    /// The store's.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl From<sqlx::Error> for TakeError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Store(error.into())
+    }
+}
+
+/// What a database has to offer for uses of entitlements. Each method is one transaction.
+pub(crate) trait RedemptionStore: Send + Sync {
+    /// Records an accepting verdict with the use that it marks, or a refusing one if no use is left to mark: both or
+    /// neither. The verdict that was recorded; none if the request was accepted or expired meanwhile. Of two calls for the
+    /// last use at the same time exactly one is accepted.
+    fn conclude_use(
+        &self,
+        id: &RequestId,
+        verdict: &Verdict,
+        kept: &[KeptClaim],
+        mark: &Mark,
+        offline_uses: Option<u32>,
+    ) -> impl Future<Output = Result<Option<Verdict>, StoreError>> + Send;
+
+    /// This desk's marks under its name, with the next export's number.
+    fn export(&self, desk: &str) -> impl Future<Output = Result<Export, StoreError>> + Send;
+
+    /// Takes other desks' marks, each once however often it comes. An export of this desk's own is only compared.
+    fn take(
+        &self,
+        desk: &str,
+        others: &[String],
+        exports: &[Export],
+        now: Timestamp,
+    ) -> impl Future<Output = Result<Reconciled, TakeError>> + Send;
+}
+
+fn signed(number: u64) -> Result<i64, StoreError> {
+    i64::try_from(number).map_err(|_| StoreError::Unreadable)
+}
+
+fn unsigned<T: TryFrom<i64>>(row: &SqliteRow, column: &str) -> Result<T, StoreError> {
+    T::try_from(row.try_get::<i64, _>(column)?).map_err(|_| StoreError::Unreadable)
+}
+
+fn read(row: &SqliteRow) -> Result<(u64, Mark), StoreError> {
+    let entitlement: Vec<u8> = row.try_get("entitlement")?;
+    let mark = Mark {
+        entitlement: entitlement.try_into().map_err(|_| StoreError::Unreadable)?,
+        uses: unsigned(row, "uses")?,
+        marked_at: Timestamp::from_unix(row.try_get("marked_at")?),
+        erase_at: Timestamp::from_unix(row.try_get("erase_at")?),
+    };
+    Ok((unsigned(row, "sequence")?, mark))
+}
+
+async fn insert(
+    transaction: &mut Transaction<'static, Database>,
+    desk: &str,
+    sequence: i64,
+    mark: &Mark,
+) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "INSERT INTO redemptions (desk, sequence, entitlement, uses, marked_at, erase_at) VALUES (?, ?, ?, ?, ?, ?)",
+    )
+    .bind(desk)
+    .bind(sequence)
+    .bind(mark.entitlement.as_slice())
+    .bind(i64::from(mark.uses))
+    .bind(mark.marked_at.unix())
+    .bind(mark.erase_at.unix())
+    .execute(&mut **transaction)
+    .await
+    .map(drop)
+}
+
+impl RedemptionStore for Sqlite {
+    async fn conclude_use(
+        &self,
+        id: &RequestId,
+        verdict: &Verdict,
+        kept: &[KeptClaim],
+        mark: &Mark,
+        offline_uses: Option<u32>,
+    ) -> Result<Option<Verdict>, StoreError> {
+        // Nobody else writes from here to the commit.
+        let mut transaction = begin(self.pool(), "conclude_use").await?;
+        let counted = sqlx::query(
+            "SELECT (SELECT count(*) FROM redemptions WHERE entitlement = ?) AS marks, \
+             coalesce((SELECT last - synced FROM redemption_desks WHERE desk = ''), 0) AS unsynced",
+        )
+        .bind(mark.entitlement.as_slice())
+        .fetch_one(&mut *transaction)
+        .await?;
+        let counted = Counted { marks: unsigned(&counted, "marks")?, unsynced: unsigned(&counted, "unsynced")? };
+        let next = counted.next(mark.uses, offline_uses);
+        let (verdict, kept) = match next {
+            Ok(used) => (verdict.clone().using(used), kept),
+            Err(refusal) => (verdict.clone().refusing_use(refusal), &[][..]),
+        };
+        if !conclude_in(&mut transaction, id, &verdict, kept).await? {
+            return Ok(None);
+        }
+        if next.is_ok() {
+            let row = sqlx::query(
+                "INSERT INTO redemption_desks (desk, last) VALUES ('', 1) \
+                 ON CONFLICT (desk) DO UPDATE SET last = last + 1 RETURNING last",
+            )
+            .fetch_one(&mut *transaction)
+            .await?;
+            insert(&mut transaction, OWN, row.try_get("last")?, mark).await?;
+        }
+        transaction.commit().await?;
+        Ok(Some(verdict))
+    }
+
+    async fn export(&self, desk: &str) -> Result<Export, StoreError> {
+        let mut transaction = begin(self.pool(), "export_redemptions").await?;
+        let row = sqlx::query(
+            "INSERT INTO redemption_desks (desk, exported) VALUES ('', 1) \
+             ON CONFLICT (desk) DO UPDATE SET exported = exported + 1 RETURNING exported, last",
+        )
+        .fetch_one(&mut *transaction)
+        .await?;
+        let marks = sqlx::query("SELECT * FROM redemptions WHERE desk = '' ORDER BY sequence")
+            .fetch_all(&mut *transaction)
+            .await?;
+        transaction.commit().await?;
+        let (number, last) = (unsigned(&row, "exported")?, unsigned(&row, "last")?);
+        let marks = marks.iter().map(read).collect::<Result<_, _>>()?;
+        Ok(Export { desk: desk.to_owned(), number, last, marks })
+    }
+
+    async fn take(
+        &self,
+        desk: &str,
+        others: &[String],
+        exports: &[Export],
+        now: Timestamp,
+    ) -> Result<Reconciled, TakeError> {
+        let mut transaction = begin(self.pool(), "take_redemptions").await?;
+        let mut fresh = BTreeSet::new();
+        for export in exports {
+            let own = export.desk == desk;
+            let name = if own { OWN } else { &export.desk };
+            for (sequence, mark) in &export.marks {
+                if mark.erase_at <= now {
+                    continue;
+                }
+                let known = sqlx::query("SELECT * FROM redemptions WHERE desk = ? AND sequence = ?")
+                    .bind(name)
+                    .bind(signed(*sequence)?)
+                    .fetch_optional(&mut *transaction)
+                    .await?;
+                match known.as_ref().map(read).transpose()? {
+                    Some((_, known)) if known == *mark => {}
+                    None if !own => insert(&mut transaction, name, signed(*sequence)?, mark).await?,
+                    // Dropping the transaction takes back what of it was done.
+                    _ => return Err(TakeError::Conflict { desk: export.desk.clone(), sequence: *sequence }),
+                }
+            }
+            if own {
+                continue;
+            }
+            let newer = sqlx::query(
+                "INSERT INTO redemption_desks (desk, last, exported) VALUES (?, ?, ?) ON CONFLICT (desk) DO UPDATE \
+                 SET last = excluded.last, exported = excluded.exported \
+                 WHERE excluded.exported > redemption_desks.exported AND excluded.last >= redemption_desks.last",
+            )
+            .bind(name)
+            .bind(signed(export.last)?)
+            .bind(signed(export.number)?)
+            .execute(&mut *transaction)
+            .await?
+            .rows_affected();
+            if newer == 1 {
+                fresh.insert(export.desk.clone());
+            }
+        }
+        let synced = others.iter().all(|other| fresh.contains(other));
+        if synced {
+            sqlx::query("UPDATE redemption_desks SET synced = last WHERE desk = ''").execute(&mut *transaction).await?;
+        }
+        let double = double_uses(&mut transaction).await?;
+        transaction.commit().await?;
+        Ok(Reconciled { fresh, synced, double })
+    }
+}
+
+async fn double_uses(transaction: &mut Transaction<'static, Database>) -> Result<Vec<DoubleUse>, StoreError> {
+    let rows = sqlx::query(
+        "SELECT * FROM redemptions JOIN (SELECT entitlement AS over, max(uses) AS most FROM redemptions \
+         GROUP BY entitlement HAVING count(*) > max(uses)) ON entitlement = over ORDER BY over, marked_at, desk, sequence",
+    )
+    .fetch_all(&mut **transaction)
+    .await?;
+    let mut double: Vec<DoubleUse> = Vec::new();
+    for row in &rows {
+        let entitlement: Vec<u8> = row.try_get("entitlement")?;
+        let mark = (row.try_get("desk")?, Timestamp::from_unix(row.try_get("marked_at")?));
+        match double.last_mut() {
+            Some(last) if last.entitlement == entitlement => last.marks.push(mark),
+            _ => double.push(DoubleUse { entitlement, uses: unsigned(row, "most")?, marks: vec![mark] }),
+        }
+    }
+    Ok(double)
+}

@@ -1,0 +1,268 @@
+//! Uses of entitlements over the wire: marked once, by the redeemer that is named, whoever comes at the same time.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use carnet_core::{
+    keys::Signer as _,
+    secure::sd_jwt::{IssueOptions, SdJwt, issue},
+};
+use carnet_proto::verifier::v1::{CreateRequestRequest, RequestState, create_request_request::What};
+use carnet_service::time::now;
+use rand_core::OsRng;
+use serde_json::{Map, Value, json};
+
+use super::world::{Asked, World, did, key, path, reason};
+use crate::{
+    config::IssuerEntry,
+    redemption::{RedemptionConfig, export::Export},
+    store::{RedemptionStore as _, Store as _},
+};
+
+const TYPE: &str = "EntitlementCredential";
+const ID: &str = "q3Jm0dJ8Qn0Vb1xkT5yUO2sGf7LrWcZe9hPiNaXtMuE";
+const CLAIMS: [&str; 4] = ["entitlementId", "service", "redeemer", "uses"];
+
+async fn world() -> World {
+    world_of(None).await
+}
+
+async fn world_of(redemption: Option<RedemptionConfig>) -> World {
+    World::with(|config| {
+        for entry in &mut config.issuers {
+            let IssuerEntry { types, .. } = entry;
+            types.push(TYPE.to_owned());
+        }
+        config.redemption = redemption;
+    })
+    .await
+}
+
+fn desk(offline_uses: u32) -> RedemptionConfig {
+    RedemptionConfig { desk: "east".to_owned(), others: vec!["west".to_owned()], offline_uses }
+}
+
+async fn ask(world: &World) -> Asked {
+    let what = What::Template("museum-visit".to_owned());
+    world.ask(CreateRequestRequest { what: Some(what), ..Default::default() }).await
+}
+
+/// A new copy of the voucher, with claims changed, that shows all of them.
+fn copy(world: &World, uses: u32, change: impl FnOnce(&mut Map<String, Value>)) -> SdJwt {
+    let known = world.verifier.verification.catalogue.credential_type(TYPE).unwrap();
+    let mut document = known.example.as_object().unwrap().clone();
+    let today = now().start_of_day();
+    document.insert("issuer".into(), did(&world.issuer).into());
+    document.insert("validFrom".into(), today.plus(-86_400).to_string().into());
+    document.insert("validUntil".into(), today.plus(86_400 * 30).to_string().into());
+    let subject = document["credentialSubject"].as_object_mut().unwrap();
+    subject.insert("id".into(), did(&world.holder).into());
+    subject.insert("redeemer".into(), world.verifier.identity.did.as_str().into());
+    subject.insert("uses".into(), uses.into());
+    change(subject);
+    let options = IssueOptions {
+        typ: "vc+sd-jwt",
+        kid: &format!("{}#0", did(&world.issuer)),
+        disclosable: &known.disclosable,
+        holder: Some(&world.holder.public_key()),
+        ordered: &known.ordered,
+        decoys_to_multiple_of: 0,
+    };
+    let copy = SdJwt::parse(&issue(&document, &options, &world.issuer, &mut OsRng).unwrap()).unwrap();
+    copy.select(&CLAIMS.map(|claim| path(&["credentialSubject", claim]))).unwrap()
+}
+
+fn answer(world: &World, asked: &Asked, uses: u32) -> String {
+    world.bind(&copy(world, uses, |_| {}), asked)
+}
+
+/// Presents one more copy; the verdict's reason and which use of how many.
+async fn visit(world: &World, uses: u32) -> (String, Option<(u32, u32)>) {
+    let asked = ask(world).await;
+    let said = world.submit(&asked, answer(world, &asked, uses)).await.unwrap();
+    let verdict = world.result(&asked.id).await.verdict.unwrap();
+    assert_eq!((said.accepted, &said.reason), (verdict.accepted, &verdict.reason));
+    (verdict.reason, verdict.redemption.map(|used| (used.number, used.of)))
+}
+
+async fn marks(world: &World) -> usize {
+    world.verifier.store.export("east").await.unwrap().marks.len()
+}
+
+#[tokio::test]
+async fn each_use_counts_whichever_copy_shows_it_and_the_answer_says_which_it_is() {
+    let world = world().await;
+    for number in 1..=3 {
+        let asked = ask(&world).await;
+        let said = world.submit(&asked, answer(&world, &asked, 3)).await.unwrap();
+        let check = said.checks.iter().find(|check| check.name == "redemption").unwrap();
+        assert_eq!((said.accepted, check.detail.as_str()), (true, format!("use {number} of 3").as_str()));
+        let redemption = world.result(&asked.id).await.verdict.unwrap().redemption.unwrap();
+        assert_eq!((redemption.number, redemption.of), (number, 3));
+    }
+    assert_eq!(visit(&world, 3).await, ("entitlement_used".to_owned(), None));
+    // A copy that says more uses takes no more than it says, and another voucher has its own.
+    assert_eq!(visit(&world, 4).await, (String::new(), Some((4, 4))));
+    let asked = ask(&world).await;
+    let other =
+        copy(&world, 1, |subject| drop(subject.insert("entitlementId".into(), "another-voucher-of-theirs".into())));
+    World::accepted(world.submit(&asked, world.bind(&other, &asked)).await);
+}
+
+#[tokio::test]
+async fn only_the_redeemer_that_is_named_marks_a_use() {
+    let world = world().await;
+    let asked = ask(&world).await;
+    let other = copy(&world, 1, |subject| drop(subject.insert("redeemer".into(), did(&key()).into())));
+    World::refused(world.submit(&asked, world.bind(&other, &asked)).await, "redeemer_other");
+    let result = world.result(&asked.id).await;
+    assert_eq!((result.state, marks(&world).await), (RequestState::Refused.into(), 0));
+    assert!(result.verdict.unwrap().credentials.is_empty());
+    World::accepted(world.submit(&asked, answer(&world, &asked, 1)).await);
+    assert_eq!(marks(&world).await, 1);
+}
+
+#[tokio::test]
+async fn an_answer_that_is_sent_again_counts_once() {
+    let world = world().await;
+    let asked = ask(&world).await;
+    let text = answer(&world, &asked, 2);
+    World::accepted(world.submit(&asked, text.clone()).await);
+    assert_eq!(reason(world.submit(&asked, text).await), "NONCE_REPLAYED");
+    assert_eq!(marks(&world).await, 1);
+    // A credential that does not hold marks nothing either.
+    let asked = ask(&world).await;
+    let stale = copy(&world, 2, |_| {}).bind("another-nonce", &asked.audience, now(), &world.holder).unwrap();
+    World::refused(world.submit(&asked, stale).await, "challenge_mismatch");
+    assert_eq!(marks(&world).await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_many_at_once_as_many_succeed_as_there_are_uses() {
+    let world = Arc::new(world().await);
+    for (uses, comers) in [(1, 2), (1, 8), (3, 8)] {
+        let id = format!("voucher-{uses}-of-{comers}-at-once");
+        let mut answers = Vec::new();
+        for _ in 0..comers {
+            let asked = ask(&world).await;
+            let one = copy(&world, uses, |subject| drop(subject.insert("entitlementId".into(), json!(id))));
+            answers.push((world.bind(&one, &asked), asked));
+        }
+        let tasks: Vec<_> = answers
+            .into_iter()
+            .map(|(text, asked)| {
+                let world = Arc::clone(&world);
+                tokio::spawn(async move {
+                    let said = world.submit(&asked, text).await.unwrap();
+                    (said.reason, world.result(&asked.id).await.verdict.unwrap().redemption.map(|used| used.number))
+                })
+            })
+            .collect();
+        let mut numbers = BTreeSet::new();
+        let mut refused = 0;
+        for task in tasks {
+            match task.await.unwrap() {
+                (reason, Some(number)) if reason.is_empty() => assert!(numbers.insert(number)),
+                (reason, number) => {
+                    assert_eq!((reason.as_str(), number), ("entitlement_used", None));
+                    refused += 1;
+                }
+            }
+        }
+        assert_eq!((numbers, refused), ((1..=uses).collect(), comers - uses));
+    }
+}
+
+#[tokio::test]
+async fn the_id_is_nowhere_and_a_mark_is_gone_at_its_end() {
+    let world = world().await;
+    assert_eq!(visit(&world, 2).await.1, Some((1, 2)));
+    for entry in std::fs::read_dir(world.dir.path()).unwrap() {
+        let bytes = std::fs::read(entry.unwrap().path()).unwrap();
+        assert!(!bytes.windows(ID.len()).any(|window| window == ID.as_bytes()));
+    }
+    let end = now().start_of_day().plus(86_400 * 60);
+    world.verifier.store.sweep(end.plus(-1)).await.unwrap();
+    assert_eq!(marks(&world).await, 1);
+    world.verifier.store.sweep(end).await.unwrap();
+    assert_eq!(marks(&world).await, 0);
+    // Numbers are not given again.
+    assert_eq!(visit(&world, 2).await.1, Some((1, 2)));
+    assert_eq!(world.verifier.store.export("east").await.unwrap().marks[0].0, 2);
+}
+
+#[tokio::test]
+async fn a_desk_marks_a_bounded_number_between_reconciliations() {
+    let world = world_of(Some(desk(2))).await;
+    for number in [1, 2] {
+        assert_eq!(visit(&world, 9).await.1, Some((number, 9)));
+    }
+    let asked = ask(&world).await;
+    assert_eq!(reason(world.submit(&asked, answer(&world, &asked, 9)).await), "RECONCILIATION_DUE");
+    let verdict = world.result(&asked.id).await.verdict.unwrap();
+    assert_eq!((verdict.accepted, verdict.reason.as_str(), marks(&world).await), (false, "reconciliation_due", 2));
+    let west = |number| Export { desk: "west".to_owned(), number, last: 0, marks: Vec::new() };
+    let take = async |exports: &[Export]| {
+        let others = ["west".to_owned()];
+        world.verifier.store.take("east", &others, exports, now()).await.unwrap()
+    };
+    // No export, or one that is no newer, is no contact.
+    assert!(!take(&[]).await.synced);
+    assert!(take(&[west(1)]).await.synced);
+    World::accepted(world.submit(&asked, answer(&world, &asked, 9)).await);
+    assert_eq!(visit(&world, 9).await.1, Some((4, 9)));
+    assert!(!take(&[west(1)]).await.synced);
+    let asked = ask(&world).await;
+    assert_eq!(reason(world.submit(&asked, answer(&world, &asked, 9)).await), "RECONCILIATION_DUE");
+    assert!(take(&[west(2)]).await.synced);
+    World::accepted(world.submit(&asked, answer(&world, &asked, 9)).await);
+}
+
+#[tokio::test]
+async fn desks_find_and_name_double_use_and_count_each_others_marks() {
+    let (east, west) = (world_of(Some(desk(5))).await, world_of(Some(desk(5))).await);
+    assert_eq!(visit(&east, 1).await.1, Some((1, 1)));
+    assert_eq!(marks(&west).await, 0);
+    // The same voucher at the other desk, which does not know yet. Its mark is what matters, and not how it came about.
+    let mut export = east.verifier.store.export("west").await.unwrap();
+    assert_eq!(export.marks.len(), 1);
+    let others = ["west".to_owned()];
+    let double = east.verifier.store.take("east", &others, std::slice::from_ref(&export), now()).await.unwrap().double;
+    assert_eq!((double.len(), double[0].uses), (1, 1));
+    let desks: Vec<&str> = double[0].marks.iter().map(|(desk, _)| desk.as_str()).collect();
+    assert_eq!((desks, &double[0].entitlement[..]), (vec!["", "west"], &export.marks[0].1.entitlement[..]));
+    // Taken again, it counts once.
+    let again = east.verifier.store.take("east", &others, std::slice::from_ref(&export), now()).await.unwrap();
+    assert_eq!((again.double[0].marks.len(), again.fresh.len()), (2, 0));
+    // Another mark under the same number is two desks with one name.
+    export.marks[0].1.uses = 2;
+    assert!(east.verifier.store.take("east", &others, std::slice::from_ref(&export), now()).await.is_err());
+    // A desk that takes a mark first refuses what is used up there.
+    export.marks[0].1.uses = 1;
+    let from_east = Export { desk: "east".to_owned(), ..export };
+    let taken = west.verifier.store.take("west", &["east".to_owned()], &[from_east], now()).await.unwrap();
+    assert!(taken.synced && taken.double.is_empty());
+}
+
+#[tokio::test]
+async fn an_export_holds_as_it_was_signed_and_no_other() {
+    let world = world_of(Some(desk(5))).await;
+    for _ in 0..3 {
+        visit(&world, 9).await;
+    }
+    let identity = &world.verifier.identity;
+    let own = identity.resolver().unwrap();
+    let export = world.verifier.store.export("east").await.unwrap();
+    let text = export.sign(identity, now()).unwrap();
+    assert_eq!(Export::verify(&text, identity, &own).unwrap(), export);
+    assert!(!text.contains(ID));
+    let line = text.lines().last().unwrap();
+    let swapped = text.replace(" 9 ", " 8 ");
+    for wrong in
+        [text.replace(line, ""), format!("{text}{line}\n"), swapped, text.replacen("ey", "eY", 1), String::new()]
+    {
+        assert!(Export::verify(&wrong, identity, &own).is_err(), "{wrong}");
+    }
+    let stranger = world_of(Some(desk(5))).await;
+    let own = stranger.verifier.identity.resolver().unwrap();
+    assert!(Export::verify(&text, &stranger.verifier.identity, &own).is_err());
+}
