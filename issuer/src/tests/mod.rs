@@ -6,6 +6,7 @@ mod harness;
 mod issuing;
 mod offering;
 mod proving;
+mod publishing;
 mod refilling;
 mod renewing;
 mod status;

@@ -1,10 +1,7 @@
-//! Status lists and acts of staff: what is published says what was done, and nothing else changes.
-
-use std::collections::HashSet;
+//! Acts of staff: what is published says what was done, and nothing else changes.
 
 use carnet_core::{
-    keys::{Algorithm, SecretKey},
-    secure::{jose::Jws, sd_jwt::SdJwt},
+    secure::sd_jwt::SdJwt,
     status::{StatusList, bitstring, token},
     time::Timestamp,
 };
@@ -15,37 +12,36 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tonic::{Code, Request, Status, transport::Channel};
 
-use super::harness::{Running, holder_keys, offer_request, reason, start, start_with};
+use super::harness::{Running, holder_keys, offer_request, reason, start};
 use crate::{
     format::Format,
     secrets,
     store::{
-        RefillIntent, RefillStore as _, SqliteStore,
-        sqlite::MIGRATIONS,
+        RefillIntent, RefillStore as _,
         status::{State, StatusStore as _},
     },
 };
 
-const REVOKE: proto::StatusVerb = proto::StatusVerb::Revoke;
-const SUSPEND: proto::StatusVerb = proto::StatusVerb::Suspend;
-const REINSTATE: proto::StatusVerb = proto::StatusVerb::Reinstate;
-const BASE: &str = "https://university.example/status";
+pub(super) const REVOKE: proto::StatusVerb = proto::StatusVerb::Revoke;
+pub(super) const SUSPEND: proto::StatusVerb = proto::StatusVerb::Suspend;
+pub(super) const REINSTATE: proto::StatusVerb = proto::StatusVerb::Reinstate;
+pub(super) const BASE: &str = "https://university.example/status";
 
 /// An answer over HTTP.
-struct Answer {
-    code: u16,
+pub(super) struct Answer {
+    pub(super) code: u16,
     head: String,
-    body: Vec<u8>,
+    pub(super) body: Vec<u8>,
 }
 
 impl Answer {
-    fn header(&self, name: &str) -> Option<&str> {
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
         let mut lines = self.head.lines().filter_map(|line| line.split_once(": "));
         lines.find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value)
     }
 }
 
-fn change(verb: proto::StatusVerb, ids: &[&str]) -> proto::ChangeStatusRequest {
+pub(super) fn change(verb: proto::StatusVerb, ids: &[&str]) -> proto::ChangeStatusRequest {
     proto::ChangeStatusRequest {
         request_id: secrets::draw_id(),
         verb: verb.into(),
@@ -71,25 +67,28 @@ impl Running {
         })
     }
 
-    async fn change(&self, request: proto::ChangeStatusRequest) -> Result<proto::ChangeStatusResponse, Status> {
+    pub(super) async fn change(
+        &self,
+        request: proto::ChangeStatusRequest,
+    ) -> Result<proto::ChangeStatusResponse, Status> {
         Ok(self.statuses().change_status(request).await?.into_inner())
     }
 
-    async fn states(&self, id: &str) -> Vec<proto::CredentialStatus> {
+    pub(super) async fn states(&self, id: &str) -> Vec<proto::CredentialStatus> {
         let request = proto::ReadStatusRequest { id: id.to_owned() };
         let copies = self.statuses().read_status(request).await.unwrap().into_inner().copies;
         copies.iter().map(proto::CopyStatus::status).collect()
     }
 
     /// An offer that was collected, with its copies.
-    async fn issue(&self, format: proto::CredentialFormat, copies: usize) -> (String, Vec<String>) {
+    pub(super) async fn issue(&self, format: proto::CredentialFormat, copies: usize) -> (String, Vec<String>) {
         let request = proto::CreateOfferRequest { format: format.into(), ..offer_request(&secrets::draw_id()) };
         let offer = self.create(request).await;
         let answer = self.receive(&offer, &holder_keys(copies)).await.unwrap();
         (offer.id, answer.credentials.into_iter().map(|copy| copy.credential).collect())
     }
 
-    async fn get(&self, path: &str, more: &str) -> Answer {
+    pub(super) async fn get(&self, path: &str, more: &str) -> Answer {
         let address = self.issuer.endpoint.trim_start_matches("http://").to_owned();
         let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
         let request = format!("GET {path} HTTP/1.1\r\nhost: university.example\r\nconnection: close\r\n{more}\r\n");
@@ -130,7 +129,7 @@ impl Running {
     }
 
     /// What the published lists say of a copy, by what the copy itself names; the three forms agree.
-    async fn published(&self, copy: &str) -> State {
+    pub(super) async fn published(&self, copy: &str) -> State {
         let (url, index) = place(copy);
         let number = url.rsplit('/').next().unwrap().parse().unwrap();
         let (revocation, suspension, both) = self.lists(number).await;
@@ -145,7 +144,7 @@ impl Running {
 }
 
 /// Where a copy says that its status stands.
-fn place(copy: &str) -> (String, u64) {
+pub(super) fn place(copy: &str) -> (String, u64) {
     let payload = if copy.starts_with('{') {
         serde_json::from_str::<Value>(copy).unwrap()
     } else {
@@ -342,110 +341,6 @@ async fn what_was_done_is_written_down_and_stays() {
     sqlx::query("UPDATE statuses SET state = 'suspended' WHERE state = 'valid'").execute(&pool).await.unwrap();
 }
 
-#[tokio::test]
-async fn the_directory_names_every_list_and_what_is_unchanged_is_not_sent_again() {
-    let issuer = start().await;
-    let answer = issuer.get("/status/lists", "").await;
-    let document: Value = serde_json::from_slice(&answer.body).unwrap();
-    let urls: Vec<&str> =
-        document["status_lists"].as_array().unwrap().iter().map(|url| url.as_str().unwrap()).collect();
-    let expected: Vec<String> = ["revocation", "suspension", "token"].map(|form| format!("{BASE}/{form}/0")).into();
-    assert_eq!(
-        urls.iter().collect::<HashSet<_>>(),
-        expected.iter().map(String::as_str).collect::<Vec<_>>().iter().collect()
-    );
-    let mut lists = StatusListServiceClient::new(issuer.channel.clone());
-    let listed = lists.list_status_lists(proto::ListStatusListsRequest {}).await.unwrap().into_inner().urls;
-    assert_eq!(listed, urls);
-    for path in ["/status/lists", "/status/revocation/0", "/status/token/0"] {
-        let first = issuer.get(path, "").await;
-        let etag = first.header("etag").unwrap().to_owned();
-        for known in [etag.clone(), format!("W/{etag}"), format!("\"x\", {etag}"), "*".to_owned()] {
-            let again = issuer.get(path, &format!("if-none-match: {known}\r\n")).await;
-            assert_eq!((again.code, again.body.len(), again.header("etag")), (304, 0, Some(etag.as_str())), "{known}");
-        }
-        assert_eq!(issuer.get(path, "if-none-match: \"x\"\r\n").await.code, 200);
-    }
-    for unknown in
-        ["/status/revocation/1", "/status/revocation/-1", "/status/message/0", "/status/revocation/0/", "/status/x"]
-    {
-        assert_eq!(issuer.get(unknown, "").await.code, 404, "{unknown}");
-    }
-    let request = proto::ReadStatusListRequest { url: format!("{BASE}/revocation/1"), ..Default::default() };
-    assert_eq!(reason(lists.read_status_list(request).await), "STATUS_LIST_UNKNOWN");
-    // A revocation changes two of the forms, and the third is still what it was.
-    let before = issuer.get("/status/suspension/0", "").await.header("etag").unwrap().to_owned();
-    let (offer, _) = issuer.issue(proto::CredentialFormat::VcSdJwt, 1).await;
-    issuer.change(change(REVOKE, &[&offer])).await.unwrap();
-    assert_eq!(issuer.get("/status/suspension/0", &format!("if-none-match: {before}\r\n")).await.code, 304);
-}
-
-#[tokio::test]
-async fn lists_are_signed_again_when_half_of_their_time_is_over_and_not_before() {
-    let issuer = start().await;
-    let etag = async || issuer.get("/status/revocation/0", "").await.header("etag").unwrap().to_owned();
-    let first = etag().await;
-    issuer.pass(43_199);
-    issuer.issuer.publish().await.unwrap();
-    assert_eq!(etag().await, first);
-    issuer.pass(1);
-    issuer.issuer.publish().await.unwrap();
-    let second = etag().await;
-    assert_ne!(second, first);
-    let document: Value = serde_json::from_slice(&issuer.get("/status/revocation/0", "").await.body).unwrap();
-    assert_eq!(document["validFrom"], json!(Timestamp::from_unix(issuer.now()).to_string()));
-    assert_eq!(document["validUntil"], json!(Timestamp::from_unix(issuer.now() + 86_400).to_string()));
-    // A clock that was set back: a list from the future is believed by nobody.
-    issuer.pass(-3_600);
-    issuer.issuer.publish().await.unwrap();
-    assert_ne!(etag().await, second);
-}
-
-#[tokio::test]
-async fn after_a_restart_the_lists_say_the_same() {
-    let issuer = start().await;
-    let (offer, copies) = issuer.issue(proto::CredentialFormat::VcSdJwt, 2).await;
-    let (_, others) = issuer.issue(proto::CredentialFormat::VcSdJwt, 1).await;
-    issuer.change(change(REVOKE, &[&offer])).await.unwrap();
-    let again = issuer.restarted().await;
-    assert_eq!(again.published(&copies[0]).await, State::Revoked);
-    assert_eq!(again.published(&copies[1]).await, State::Revoked);
-    assert_eq!(again.published(&others[0]).await, State::Valid);
-}
-
-#[tokio::test]
-async fn the_next_list_is_published_before_anything_is_issued_on_it() {
-    let issuer = start().await;
-    let pool =
-        sqlx::SqlitePool::connect(&format!("sqlite://{}/store.sqlite", issuer.data.path().display())).await.unwrap();
-    issuer.issue(proto::CredentialFormat::VcSdJwt, 1).await;
-    // As if so many copies had been issued.
-    sqlx::query("UPDATE status_lists SET drawn = entries - 2").execute(&pool).await.unwrap();
-    let (offer, copies) = issuer.issue(proto::CredentialFormat::VcSdJwt, 4).await;
-    let urls: Vec<String> = copies.iter().map(|copy| place(copy).0).collect();
-    let revocation = |number: i64| format!("{BASE}/revocation/{number}");
-    assert_eq!(urls, [revocation(0), revocation(0), revocation(1), revocation(1)]);
-    assert_eq!(copies.iter().map(|copy| place(copy)).collect::<HashSet<_>>().len(), 4);
-    // One act over two lists is published of both.
-    issuer.change(change(REVOKE, &[&offer])).await.unwrap();
-    for copy in &copies {
-        assert_eq!(issuer.published(copy).await, State::Revoked);
-    }
-}
-
-/// An issuer whose key is one of P-256 signs tokens only, and so only SD-JWT VCs say where their status is.
-#[tokio::test]
-async fn with_a_key_for_es256_the_token_is_the_only_form() {
-    let issuer = start_with(Algorithm::Es256).await;
-    let mut lists = StatusListServiceClient::new(issuer.channel.clone());
-    let urls = lists.list_status_lists(proto::ListStatusListsRequest {}).await.unwrap().into_inner().urls;
-    assert_eq!(urls, [format!("{BASE}/token/0")]);
-    let (_, copies) = issuer.issue(proto::CredentialFormat::DcSdJwt, 1).await;
-    assert_eq!(place(&copies[0]).0, urls[0]);
-    let (_, copies) = issuer.issue(proto::CredentialFormat::VcSdJwt, 1).await;
-    assert!(!SdJwt::parse(&copies[0]).unwrap().jws().payload().contains_key("credentialStatus"));
-}
-
 /// What is told to holders by their copies' digests is what the lists say.
 #[tokio::test]
 async fn a_copy_is_known_by_the_digest_of_what_was_signed() {
@@ -462,20 +357,6 @@ async fn a_copy_is_known_by_the_digest_of_what_was_signed() {
     let states = issuer.issuer.store.status_by_digest(&digests).await.unwrap();
     let states: Vec<_> = states.into_iter().map(|known| known.map(|(state, _)| state)).collect();
     assert_eq!(states, [Some(State::Suspended), Some(State::Valid), None]);
-}
-
-/// A key that is not the issuer's signs no list that holds.
-#[tokio::test]
-async fn row_58_the_lists_signature_is_the_issuers() {
-    let issuer = start().await;
-    let text = String::from_utf8(issuer.get("/status/token/0", "").await.body).unwrap();
-    let token = token::Token::parse(&text).unwrap();
-    let (url, now) = (format!("{BASE}/token/0"), Timestamp::from_unix(issuer.now()));
-    let other = SecretKey::generate(Algorithm::EdDsa, &mut rand_core::OsRng);
-    let refused = token.verify(&carnet_core::keys::Signer::public_key(&other), &url, now, 0).unwrap_err();
-    assert_eq!(refused.code, carnet_core::Code::SignatureInvalid);
-    token.verify(&issuer.issuer_key(), &url, now, 0).unwrap();
-    assert_eq!(Jws::parse(&text).unwrap().payload()["sub"], json!(url));
 }
 
 /// Whoever has a copy that does not hold gets no others for it.
@@ -529,38 +410,4 @@ async fn a_copy_that_is_under_way_does_not_escape() {
     issuer.issuer.store.finish_refill(refill.collection, &[Some([3; 32])], now).await.unwrap();
     assert_eq!(issuer.issuer.store.status_by_digest(&[[3; 32]]).await.unwrap()[0].unwrap().0, State::Revoked);
     assert_eq!(issuer.states(&offer).await, [proto::CredentialStatus::Revoked; 2]);
-}
-
-/// A store of before there were lists: what was issued has its place, and nothing of it is given out again.
-#[tokio::test]
-async fn copies_of_before_there_were_lists_keep_their_indices() {
-    let data = tempfile::tempdir().unwrap();
-    let old = tempfile::tempdir().unwrap();
-    for entry in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/migrations")).unwrap() {
-        let path = entry.unwrap().path();
-        let name = path.file_name().unwrap().to_str().unwrap();
-        if name < "0004" {
-            std::fs::copy(&path, old.path().join(name)).unwrap();
-        }
-    }
-    let migrator = sqlx::migrate::Migrator::new(old.path()).await.unwrap();
-    let pool = carnet_service::store::open(data.path(), &migrator).await.unwrap();
-    for sql in [
-        "INSERT INTO offers (offer_id, request_id, terms, credential_type, format, valid_from, valid_until, code_hash, \
-         state, deferred, created_at, expires_at) VALUES ('old', 'r', '', 'T', 'vc+sd-jwt', 0, 9, x'00', 'collected', 0, 0, 0)",
-        "INSERT INTO collections (offer_id, request_digest, state, notification_hash) VALUES ('old', x'00', 'signed', x'00')",
-        "INSERT INTO issued (issued_id, offer_id, collection, position, status_index, intended_at, issued_at) \
-         VALUES ('first', 'old', 1, 0, 7, 0, 5), ('second', 'old', 1, 1, 131079, 0, 5)",
-    ] {
-        sqlx::query(sql).execute(&pool).await.unwrap();
-    }
-    pool.close().await;
-    let pool = carnet_service::store::open(data.path(), &MIGRATIONS).await.unwrap();
-    let store = SqliteStore::new(pool, 131_072);
-    store.open_lists(Timestamp::from_unix(9)).await.unwrap();
-    let lists = store.changes_since(0).await.unwrap().lists;
-    assert_eq!(lists.iter().map(|list| (list.list, list.entries)).collect::<Vec<_>>(), [0, 1, 2].map(|n| (n, 131_072)));
-    let copies = store.status("old").await.unwrap();
-    let places: Vec<_> = copies.iter().map(|copy| (copy.place.list, copy.place.position, copy.state)).collect();
-    assert_eq!(places, [(0, 7, State::Valid), (1, 7, State::Valid)]);
 }

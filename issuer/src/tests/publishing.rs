@@ -1,0 +1,251 @@
+//! Status lists: when they are made and signed, and that whoever looks sees one state of all of them.
+
+use std::{
+    collections::HashSet,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use carnet_core::{
+    Problem,
+    keys::{Algorithm, PublicKey, SecretKey, Signer},
+    secure::{jose::Jws, sd_jwt::SdJwt},
+    status::{StatusList, bitstring, token},
+    time::Timestamp,
+};
+use carnet_proto::issuer::v1::{self as proto, status_list_service_client::StatusListServiceClient};
+use serde_json::{Value, json};
+
+use super::{
+    harness::{reason, start, start_signing, start_with},
+    status::{BASE, REINSTATE, REVOKE, SUSPEND, change, place},
+};
+use crate::store::{
+    SqliteStore,
+    sqlite::MIGRATIONS,
+    status::{State, StatusStore as _},
+};
+
+#[tokio::test]
+async fn the_directory_names_every_list_and_what_is_unchanged_is_not_sent_again() {
+    let issuer = start().await;
+    let answer = issuer.get("/status/lists", "").await;
+    let document: Value = serde_json::from_slice(&answer.body).unwrap();
+    let urls: Vec<&str> =
+        document["status_lists"].as_array().unwrap().iter().map(|url| url.as_str().unwrap()).collect();
+    let expected: Vec<String> = ["revocation", "suspension", "token"].map(|form| format!("{BASE}/{form}/0")).into();
+    assert_eq!(
+        urls.iter().collect::<HashSet<_>>(),
+        expected.iter().map(String::as_str).collect::<Vec<_>>().iter().collect()
+    );
+    let mut lists = StatusListServiceClient::new(issuer.channel.clone());
+    let listed = lists.list_status_lists(proto::ListStatusListsRequest {}).await.unwrap().into_inner().urls;
+    assert_eq!(listed, urls);
+    for path in ["/status/lists", "/status/revocation/0", "/status/token/0"] {
+        let first = issuer.get(path, "").await;
+        let etag = first.header("etag").unwrap().to_owned();
+        for known in [etag.clone(), format!("W/{etag}"), format!("\"x\", {etag}"), "*".to_owned()] {
+            let again = issuer.get(path, &format!("if-none-match: {known}\r\n")).await;
+            assert_eq!((again.code, again.body.len(), again.header("etag")), (304, 0, Some(etag.as_str())), "{known}");
+        }
+        assert_eq!(issuer.get(path, "if-none-match: \"x\"\r\n").await.code, 200);
+    }
+    for unknown in
+        ["/status/revocation/1", "/status/revocation/-1", "/status/message/0", "/status/revocation/0/", "/status/x"]
+    {
+        assert_eq!(issuer.get(unknown, "").await.code, 404, "{unknown}");
+    }
+    let request = proto::ReadStatusListRequest { url: format!("{BASE}/revocation/1"), ..Default::default() };
+    assert_eq!(reason(lists.read_status_list(request).await), "STATUS_LIST_UNKNOWN");
+    // A revocation changes two of the forms, and the third is still what it was.
+    let before = issuer.get("/status/suspension/0", "").await.header("etag").unwrap().to_owned();
+    let (offer, _) = issuer.issue(proto::CredentialFormat::VcSdJwt, 1).await;
+    issuer.change(change(REVOKE, &[&offer])).await.unwrap();
+    assert_eq!(issuer.get("/status/suspension/0", &format!("if-none-match: {before}\r\n")).await.code, 304);
+}
+
+#[tokio::test]
+async fn lists_are_signed_again_when_half_of_their_time_is_over_and_not_before() {
+    let issuer = start().await;
+    let etag = async || issuer.get("/status/revocation/0", "").await.header("etag").unwrap().to_owned();
+    let first = etag().await;
+    issuer.pass(43_199);
+    issuer.issuer.publish().await.unwrap();
+    assert_eq!(etag().await, first);
+    issuer.pass(1);
+    issuer.issuer.publish().await.unwrap();
+    let second = etag().await;
+    assert_ne!(second, first);
+    let document: Value = serde_json::from_slice(&issuer.get("/status/revocation/0", "").await.body).unwrap();
+    assert_eq!(document["validFrom"], json!(Timestamp::from_unix(issuer.now()).to_string()));
+    assert_eq!(document["validUntil"], json!(Timestamp::from_unix(issuer.now() + 86_400).to_string()));
+    // A clock that was set back: a list from the future is believed by nobody.
+    issuer.pass(-3_600);
+    issuer.issuer.publish().await.unwrap();
+    assert_ne!(etag().await, second);
+}
+
+#[tokio::test]
+async fn after_a_restart_the_lists_say_the_same() {
+    let issuer = start().await;
+    let (offer, copies) = issuer.issue(proto::CredentialFormat::VcSdJwt, 2).await;
+    let (_, others) = issuer.issue(proto::CredentialFormat::VcSdJwt, 1).await;
+    issuer.change(change(REVOKE, &[&offer])).await.unwrap();
+    let again = issuer.restarted().await;
+    assert_eq!(again.published(&copies[0]).await, State::Revoked);
+    assert_eq!(again.published(&copies[1]).await, State::Revoked);
+    assert_eq!(again.published(&others[0]).await, State::Valid);
+}
+
+#[tokio::test]
+async fn the_next_list_is_published_before_anything_is_issued_on_it() {
+    let issuer = start().await;
+    let pool =
+        sqlx::SqlitePool::connect(&format!("sqlite://{}/store.sqlite", issuer.data.path().display())).await.unwrap();
+    issuer.issue(proto::CredentialFormat::VcSdJwt, 1).await;
+    // As if so many copies had been issued.
+    sqlx::query("UPDATE status_lists SET drawn = entries - 2").execute(&pool).await.unwrap();
+    let (offer, copies) = issuer.issue(proto::CredentialFormat::VcSdJwt, 4).await;
+    let urls: Vec<String> = copies.iter().map(|copy| place(copy).0).collect();
+    let revocation = |number: i64| format!("{BASE}/revocation/{number}");
+    assert_eq!(urls, [revocation(0), revocation(0), revocation(1), revocation(1)]);
+    assert_eq!(copies.iter().map(|copy| place(copy)).collect::<HashSet<_>>().len(), 4);
+    // One act over two lists is published of both.
+    issuer.change(change(REVOKE, &[&offer])).await.unwrap();
+    for copy in &copies {
+        assert_eq!(issuer.published(copy).await, State::Revoked);
+    }
+}
+
+/// An issuer whose key is one of P-256 signs tokens only, and so only SD-JWT VCs say where their status is.
+#[tokio::test]
+async fn with_a_key_for_es256_the_token_is_the_only_form() {
+    let issuer = start_with(Algorithm::Es256).await;
+    let mut lists = StatusListServiceClient::new(issuer.channel.clone());
+    let urls = lists.list_status_lists(proto::ListStatusListsRequest {}).await.unwrap().into_inner().urls;
+    assert_eq!(urls, [format!("{BASE}/token/0")]);
+    let (_, copies) = issuer.issue(proto::CredentialFormat::DcSdJwt, 1).await;
+    assert_eq!(place(&copies[0]).0, urls[0]);
+    let (_, copies) = issuer.issue(proto::CredentialFormat::VcSdJwt, 1).await;
+    assert!(!SdJwt::parse(&copies[0]).unwrap().jws().payload().contains_key("credentialStatus"));
+}
+
+/// A key that is not the issuer's signs no list that holds.
+#[tokio::test]
+async fn row_58_the_lists_signature_is_the_issuers() {
+    let issuer = start().await;
+    let text = String::from_utf8(issuer.get("/status/token/0", "").await.body).unwrap();
+    let token = token::Token::parse(&text).unwrap();
+    let (url, now) = (format!("{BASE}/token/0"), Timestamp::from_unix(issuer.now()));
+    let other = SecretKey::generate(Algorithm::EdDsa, &mut rand_core::OsRng);
+    let refused = token.verify(&other.public_key(), &url, now, 0).unwrap_err();
+    assert_eq!(refused.code, carnet_core::Code::SignatureInvalid);
+    token.verify(&issuer.issuer_key(), &url, now, 0).unwrap();
+    assert_eq!(Jws::parse(&text).unwrap().payload()["sub"], json!(url));
+}
+
+/// A store of before there were lists: what was issued has its place, and nothing of it is given out again.
+#[tokio::test]
+async fn copies_of_before_there_were_lists_keep_their_indices() {
+    let data = tempfile::tempdir().unwrap();
+    let old = tempfile::tempdir().unwrap();
+    for entry in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/migrations")).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap();
+        if name < "0004" {
+            std::fs::copy(&path, old.path().join(name)).unwrap();
+        }
+    }
+    let migrator = sqlx::migrate::Migrator::new(old.path()).await.unwrap();
+    let pool = carnet_service::store::open(data.path(), &migrator).await.unwrap();
+    for sql in [
+        "INSERT INTO offers (offer_id, request_id, terms, credential_type, format, valid_from, valid_until, code_hash, \
+         state, deferred, created_at, expires_at) VALUES ('old', 'r', '', 'T', 'vc+sd-jwt', 0, 9, x'00', 'collected', 0, 0, 0)",
+        "INSERT INTO collections (offer_id, request_digest, state, notification_hash) VALUES ('old', x'00', 'signed', x'00')",
+        "INSERT INTO issued (issued_id, offer_id, collection, position, status_index, intended_at, issued_at) \
+         VALUES ('first', 'old', 1, 0, 7, 0, 5), ('second', 'old', 1, 1, 131079, 0, 5)",
+    ] {
+        sqlx::query(sql).execute(&pool).await.unwrap();
+    }
+    pool.close().await;
+    let pool = carnet_service::store::open(data.path(), &MIGRATIONS).await.unwrap();
+    let store = SqliteStore::new(pool, 131_072);
+    store.open_lists(Timestamp::from_unix(9)).await.unwrap();
+    let lists = store.changes_since(0).await.unwrap().lists;
+    assert_eq!(lists.iter().map(|list| (list.list, list.entries)).collect::<Vec<_>>(), [0, 1, 2].map(|n| (n, 131_072)));
+    let copies = store.status("old").await.unwrap();
+    let places: Vec<_> = copies.iter().map(|copy| (copy.place.list, copy.place.position, copy.state)).collect();
+    assert_eq!(places, [(0, 7, State::Valid), (1, 7, State::Valid)]);
+}
+
+/// The key is away while an act is done: the act stays, the lists of before stay, and later they catch up.
+#[tokio::test]
+async fn what_could_not_be_published_is_published_later() {
+    struct Away(SecretKey, Arc<AtomicBool>);
+    impl Signer for Away {
+        fn public_key(&self) -> PublicKey {
+            self.0.public_key()
+        }
+        fn sign(&self, message: &[u8]) -> Result<Vec<u8>, Problem> {
+            if self.1.load(Ordering::SeqCst) {
+                return Err(Problem::new(carnet_core::Code::ProofGeneration, "the key is not to be had"));
+            }
+            self.0.sign(message)
+        }
+    }
+    let away = Arc::new(AtomicBool::new(false));
+    let key = SecretKey::generate(Algorithm::EdDsa, &mut rand_core::OsRng);
+    let issuer = start_signing(Box::new(Away(key, away.clone()))).await;
+    let (offer, copies) = issuer.issue(proto::CredentialFormat::VcSdJwt, 1).await;
+    away.store(true, Ordering::SeqCst);
+    let done = issuer.change(change(REVOKE, &[&offer])).await.unwrap();
+    assert_eq!((done.changed, done.published), (1, false));
+    assert_eq!(issuer.states(&offer).await, [proto::CredentialStatus::Revoked]);
+    assert_eq!(issuer.published(&copies[0]).await, State::Valid);
+    issuer.issuer.publish().await.unwrap_err();
+    away.store(false, Ordering::SeqCst);
+    issuer.issuer.publish().await.unwrap();
+    assert_eq!(issuer.published(&copies[0]).await, State::Revoked);
+}
+
+/// Whenever somebody looks, all forms of all lists are of one version: a credential's copies, on two lists, have one state.
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_looks_sees_one_state_of_all_lists() {
+    let issuer = start().await;
+    let pool =
+        sqlx::SqlitePool::connect(&format!("sqlite://{}/store.sqlite", issuer.data.path().display())).await.unwrap();
+    sqlx::query("UPDATE status_lists SET drawn = entries - 1").execute(&pool).await.unwrap();
+    let (offer, copies) = issuer.issue(proto::CredentialFormat::VcSdJwt, 2).await;
+    let places: Vec<(String, u64)> = copies.iter().map(|copy| place(copy)).collect();
+    assert_ne!(places[0].0, places[1].0);
+    let done = Arc::new(AtomicBool::new(false));
+    let (looking, seen) = (issuer.issuer.clone(), done.clone());
+    let looker = tokio::task::spawn_blocking(move || {
+        let mut states = HashSet::new();
+        while !seen.load(Ordering::SeqCst) {
+            let shelf = looking.status.shelf();
+            let list = |url: &str| -> StatusList {
+                let document: Value = serde_json::from_slice(&shelf.at(url).unwrap().bytes).unwrap();
+                bitstring::decode(document["credentialSubject"]["encodedList"].as_str().unwrap(), 1).unwrap()
+            };
+            let state = |(url, index): &(String, u64)| {
+                let suspension = list(&url.replace("revocation", "suspension")).value(*index).unwrap();
+                (list(url).value(*index).unwrap(), suspension)
+            };
+            assert_eq!(state(&places[0]), state(&places[1]), "a mixture");
+            states.insert(state(&places[0]));
+        }
+        states
+    });
+    for _ in 0..10 {
+        issuer.change(change(SUSPEND, &[&offer])).await.unwrap();
+        issuer.change(change(REINSTATE, &[&offer])).await.unwrap();
+    }
+    issuer.change(change(SUSPEND, &[&offer])).await.unwrap();
+    issuer.change(change(REVOKE, &[&offer])).await.unwrap();
+    done.store(true, Ordering::SeqCst);
+    let states = looker.await.unwrap();
+    assert!(states.iter().all(|state| [(0, 0), (0, 1), (1, 0)].contains(state)), "{states:?}");
+}
