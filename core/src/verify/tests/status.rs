@@ -21,7 +21,7 @@ fn url(form: Form) -> String {
 /// A list of so many entries as `world`'s issuer signs it, at `at`.
 fn signed(world: &World, form: Form, entries: u64, state: State, (at, validity, ttl): (Timestamp, i64, i64)) -> String {
     let mut publication = Publication::new(entries).unwrap();
-    publication.set(MINE % entries, state).unwrap();
+    publication.set(MINE.rem_euclid(entries), state).unwrap();
     let kid = DidUrl::parse(&format!("{}#0", world.did())).unwrap();
     let terms = Terms { kid: &kid, url: &url(form), now: at, validity, ttl };
     publication.sign(form, &terms, &world.issuer).unwrap()
