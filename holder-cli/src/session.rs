@@ -17,6 +17,7 @@ use zeroize::Zeroizing;
 use crate::{
     arguments::Global,
     failure::Failure,
+    freshness::forget_stale,
     ui::{Ui, messages::Language, sanitise::clean},
     wallet::{Contents, WalletFile, read_only},
 };
@@ -73,7 +74,10 @@ impl Session {
     pub(crate) fn open(&self) -> Result<WalletFile, Failure> {
         let path = self.wallet_path()?;
         self.require(&path)?;
-        WalletFile::open(&path, self.passphrase(false)?)
+        let mut wallet = WalletFile::open(&path, self.passphrase(false)?)?;
+        // What an issuer said of a copy is not kept beyond its time: with the next change it is gone from the file too.
+        forget_stale(&mut wallet.contents, self.now());
+        Ok(wallet)
     }
 
     /// Reads the wallet.

@@ -10,8 +10,8 @@ use serde_json::{Map, Value};
 
 use super::{Claim, Part, Proving, Shown, holdings::Opened, holdings::Source, split, threshold_text};
 
-/// What always goes along and is not listed: who issued it, what kind it is, when it is valid, the copy's own key, and the
-/// signature. Everything else that goes is on the screen, also what nobody asked for and the issuer put in.
+/// What always goes along and is not listed: who issued it, what kind it is, when it is valid, where its status stands, the
+/// copy's own key, and the signature. Everything else that goes is on the screen, also what nobody asked for and the issuer put in.
 const VC_FRAME: [&str; 10] =
     ["@context", "type", "issuer", "validFrom", "validUntil", "cnf", "iss", "iat", "nbf", "exp"];
 /// The same for an SD-JWT VC, where the claims stand beside them.
@@ -108,11 +108,31 @@ pub(crate) fn claims_of<'a>(payload: &'a Map<String, Value>, format: &str) -> Ve
                     members.iter().filter(|(name, _)| *name != "id").map(|(name, value)| (name.clone(), value)),
                 );
             }
-            (known, _) if frame.contains(&known) || signature(known) => {}
+            (known, value) if frame.contains(&known) || signature(known) || is_status(known, value, format) => {}
             _ => claims.push((name.clone(), value)),
         }
     }
     claims
+}
+
+/// Whether a member says where the copy's status stands, and nothing else besides.
+fn is_status(name: &str, value: &Value, format: &str) -> bool {
+    let only = |value: &Value, known: &[&str]| {
+        value.as_object().is_some_and(|members| members.keys().all(|name| known.contains(&name.as_str())))
+    };
+    let entry = |entry: &Value| {
+        only(entry, &["type", "statusPurpose", "statusListIndex", "statusListCredential"])
+            && entry.get("type").and_then(Value::as_str) == Some("BitstringStatusListEntry")
+    };
+    match name {
+        "credentialStatus" if format != "dc+sd-jwt" => {
+            value.as_array().is_some_and(|entries| !entries.is_empty() && entries.iter().all(entry))
+        }
+        "status" if format == "dc+sd-jwt" => {
+            only(value, &["status_list"]) && value.get("status_list").is_some_and(|list| only(list, &["idx", "uri"]))
+        }
+        _ => false,
+    }
 }
 
 /// Whether a member has the name of an array of commitments, such as `validUntilAtLeast` (spec/at-least.md 3.1).

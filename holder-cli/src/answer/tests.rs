@@ -298,6 +298,43 @@ fn whatever_goes_is_listed_except_issuer_kind_and_dates() {
 }
 
 #[test]
+fn where_the_status_stands_is_no_claim_and_what_poses_as_it_is_one() {
+    let issuer = Issuer::new();
+    let entry = json!({
+        "type": "BitstringStatusListEntry", "statusPurpose": "revocation", "statusListIndex": "7",
+        "statusListCredential": "https://a.example/status/revocation/0",
+    });
+    let mut marked = entry.clone();
+    marked["owner"] = json!("urn:uuid:6c3b");
+    let token = |more: bool| {
+        let mut status = json!({"status_list": {"idx": 7, "uri": "https://a.example/status/token/0"}});
+        if more {
+            status["owner"] = json!(7);
+        }
+        status
+    };
+    for (format, name, status, listed) in [
+        ("vc+sd-jwt", "credentialStatus", json!([entry.clone(), entry]), false),
+        ("vc+sd-jwt", "credentialStatus", json!([marked]), true),
+        ("vc+sd-jwt", "credentialStatus", json!({"type": "Person"}), true),
+        ("dc+sd-jwt", "status", token(false), false),
+        ("dc+sd-jwt", "status", token(true), true),
+        ("dc+sd-jwt", "credentialStatus", token(false), true),
+    ] {
+        let mut contents = Contents::new(12);
+        contents.credentials.push(issuer.held("aaaa", format, 1));
+        let copy = &mut contents.credentials[0].copies[0];
+        let holder = copy.key.open().unwrap().public_key();
+        copy.credential = issuer.copy_with(format, &holder, |payload| {
+            payload.insert(name.to_owned(), status.clone());
+        });
+        let title = if format == "dc+sd-jwt" { json!([{"path": ["title"]}]) } else { subject(&["title"]) };
+        let parts = parts_of(&contents, &query(format, title), "asker", &[]).unwrap();
+        assert_eq!(parts[0].goes.iter().any(|claim| claim.name == name), listed, "{format} {status}");
+    }
+}
+
+#[test]
 fn an_approval_is_of_this_request_and_this_answer() {
     let issuer = Issuer::new();
     let mut contents = Contents::new(12);

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::{
     arguments::Refresh,
     failure::Failure,
-    freshness::{Said, copies, forget_stale, is_due, refresh},
+    freshness::{Said, copies, is_due, refresh},
     session::Session,
     ui::sanitise::clean,
 };
@@ -14,7 +14,6 @@ use crate::{
 pub(crate) async fn run(session: &Session, arguments: &Refresh) -> Result<(), Failure> {
     let mut wallet = session.open()?;
     let now = session.now();
-    forget_stale(&mut wallet.contents, now);
     let (mut text, mut refreshed, mut failed) = (String::new(), Vec::new(), Vec::new());
     let mut failure: Option<Failure> = None;
     let offices = if arguments.when_due && !is_due(&wallet.contents, now) {

@@ -9,7 +9,8 @@ use serde_json::{Map, Value, json};
 
 use super::*;
 
-const TYPES: [&str; 3] = ["QualificationCredential", "ResidencePermitCredential", "LanguageCertificateCredential"];
+const TYPES: [&str; 4] =
+    ["QualificationCredential", "ResidencePermitCredential", "LanguageCertificateCredential", "EntitlementCredential"];
 
 /// A wallet with everything in it: every type in every format, with copies to spare.
 fn full() -> Contents {
