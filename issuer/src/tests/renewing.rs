@@ -12,7 +12,14 @@ use serde_json::{Map, Value};
 use tonic::{Request, Status};
 
 use super::harness::{DID, MARK, Running, holder_keys, offer_request, reason, start};
-use crate::store::{Store as _, status::Verb};
+use crate::{
+    secrets::{self, Use},
+    store::{
+        Store as _,
+        renewal::{RenewalStore as _, Waited},
+        status::Verb,
+    },
+};
 
 const DAY: i64 = 86_400;
 const PERMIT: &str = "ResidencePermitCredential";
@@ -347,4 +354,36 @@ async fn nobody_decides_without_the_staff_token() {
     assert_eq!(reason(client.decide_renewal(request).await), "TOKEN_MISSING");
     assert_eq!(issuer.renewals().await[0].state(), proto::RenewalState::Pending);
     issuer.decide(&id, true, "").await.unwrap();
+}
+
+#[tokio::test]
+async fn a_power_cut_before_the_signature_costs_no_second_index() {
+    let issuer = start().await;
+    let old = near_its_end(&issuer, request(PERMIT, "a")).await;
+    let asked = issuer.renew(&old, &holder_keys(2)).await.unwrap();
+    issuer.decide(&issuer.renewals().await[0].renewal_id, true, "").await.unwrap();
+    let hash = secrets::digest(Use::TransactionHash, &[asked.transaction_id.as_bytes()]);
+    let mut places = Vec::new();
+    for _ in 0..2 {
+        let waited = issuer.issuer.store.intend_waited(hash, Timestamp::from_unix(issuer.now())).await.unwrap();
+        let Some(Waited::Sign(approved)) = waited else { panic!("it is approved") };
+        places.push(approved.refill.places);
+    }
+    assert_eq!((places[0].len(), &places[0]), (2, &places[1]));
+    assert_eq!(issuer.issued().await.len(), 1, "what was not signed does not count as issued");
+    let issuer = issuer.restarted().await;
+    assert_eq!(issuer.deferred(&asked.transaction_id).await.unwrap().credentials.len(), 2);
+    assert_eq!(issuer.issued().await.len(), 3);
+}
+
+#[tokio::test]
+async fn two_calls_at_once_for_what_was_approved_get_the_same_copies() {
+    let issuer = start().await;
+    let old = near_its_end(&issuer, request(PERMIT, "a")).await;
+    let asked = issuer.renew(&old, &holder_keys(2)).await.unwrap();
+    issuer.decide(&issuer.renewals().await[0].renewal_id, true, "").await.unwrap();
+    let id = asked.transaction_id.as_str();
+    let (one, other) = tokio::join!(issuer.deferred(id), issuer.deferred(id));
+    assert_eq!(one.unwrap().credentials, other.unwrap().credentials);
+    assert_eq!(issuer.issued().await.len(), 3);
 }
