@@ -305,6 +305,24 @@ fn thresholds_are_asked_of_claims_that_have_that_order() {
 }
 
 #[test]
+fn how_old_a_status_list_may_be_is_bounded() {
+    let load = |seconds: &str| {
+        let dir = folder();
+        let text = format!("stale_status_seconds = {seconds}\n{REQUEST}");
+        write(dir.path(), "requests/integration-course.toml", &text);
+        let catalogue = Catalogue::load(dir.path());
+        catalogue
+            .map(|catalogue| catalogue.template("integration-course").map(|template| template.stale_status_seconds))
+    };
+    let by_default = Catalogue::load(folder().path()).unwrap();
+    assert_eq!(by_default.template("integration-course").unwrap().stale_status_seconds, 0);
+    assert_eq!(load("2592000").unwrap(), Some(2_592_000));
+    for wrong in ["2592001", "-1", "1.5", "\"a day\""] {
+        assert!(load(wrong).is_err(), "{wrong}");
+    }
+}
+
+#[test]
 fn what_is_kept_is_asked_for_has_a_reason_and_an_end() {
     const KEEP: &str = r#"
 [[keep]]

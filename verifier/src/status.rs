@@ -103,6 +103,15 @@ impl Statuses {
         self.lists.load_full()
     }
 
+    #[cfg(test)]
+    pub(crate) fn put(&self, url: &str, listed: Listed) {
+        self.lists.rcu(|old| {
+            let mut lists = Lists::clone(old);
+            lists.insert(url.to_owned(), Arc::new(listed.clone()));
+            lists
+        });
+    }
+
     /// How long to wait until something is due.
     pub(crate) fn pause(&self) -> Duration {
         let seconds = self.next.load(Ordering::Relaxed).saturating_sub(now().unix()).clamp(1, LONGEST_PAUSE);

@@ -5,5 +5,6 @@ mod issuers;
 mod limits;
 mod receipts;
 mod redemption;
+mod status;
 mod trust;
 mod world;

@@ -1,0 +1,111 @@
+//! Status lists that are in memory, and how old a template lets them be.
+
+use carnet_core::{
+    did::{Did, DidUrl, Resolve, SelfContained},
+    secure::data_integrity::{Cryptosuite, eddsa_jcs::EddsaJcs2022},
+    status::{
+        Listed, MIN_ENTRIES, Purpose,
+        bitstring::Reference,
+        publication::{Form, Publication, State, Terms},
+    },
+    time::Timestamp,
+};
+use carnet_proto::verifier::v1::{
+    CheckOutcome, CreateRequestRequest, SubmitPresentationResponse, create_request_request::What,
+};
+use carnet_service::time::now;
+use serde_json::{Value, json};
+
+use super::world::{Asked, World, did, hours_ago, path, query};
+
+const URL: &str = "https://authority.example/status/revocation/0";
+const ENTRY: u64 = 77;
+
+/// A verifier with a template that tolerates lists that are two hours old.
+async fn tolerant() -> (tempfile::TempDir, World) {
+    let folder = tempfile::tempdir().unwrap();
+    let template = include_str!("../../../spec/requests/job-right-to-work.toml");
+    let template = template.replace("id = \"job-right-to-work\"", "id = \"patient\"\nstale_status_seconds = 7200");
+    std::fs::create_dir(folder.path().join("requests")).unwrap();
+    std::fs::write(folder.path().join("requests/patient.toml"), template).unwrap();
+    let world = World::with(|config| config.serve.catalogue = Some(folder.path().to_owned())).await;
+    (folder, world)
+}
+
+async fn request(world: &World) -> Asked {
+    let what = Some(What::Template("patient".to_owned()));
+    world.ask(CreateRequestRequest { what, ..Default::default() }).await
+}
+
+/// Puts a list in memory that was made and fetched then, and holds for an hour.
+fn fetched(world: &World, at: Timestamp, state: State) {
+    let mut list = Publication::new(MIN_ENTRIES).unwrap();
+    list.set(ENTRY, state).unwrap();
+    let issuer = Did::parse(&did(&world.issuer)).unwrap();
+    let kid = DidUrl::parse(&format!("{issuer}#0")).unwrap();
+    let terms = Terms { kid: &kid, url: URL, now: at, validity: 86_400, ttl: 3_600 };
+    let text = list.sign(Form::Revocation, &terms, &world.issuer).unwrap();
+    let suites: [&dyn Cryptosuite; 1] = [&EddsaJcs2022];
+    let suites = (&SelfContained as &dyn Resolve, suites.as_slice());
+    world
+        .verifier
+        .verification
+        .statuses
+        .put(URL, Listed::verify(text.as_bytes(), URL, &issuer, (at, 60), suites).unwrap());
+}
+
+fn answer(world: &World, asked: &Asked) -> String {
+    let mut document = world.document();
+    let reference = Reference { purpose: Purpose::Revocation, url: URL.to_owned(), index: ENTRY, bits: 1 };
+    document.insert("credentialStatus".into(), Value::Array(vec![reference.to_json()]));
+    let claims = ["rightToWork", "legalResidence"].map(|claim| path(&["credentialSubject", claim]));
+    world.bind(&world.issue(&document).select(&claims).unwrap(), asked)
+}
+
+fn status(answer: &SubmitPresentationResponse) -> (CheckOutcome, &str) {
+    let check = answer.checks.iter().find(|check| check.name == "status").unwrap();
+    (check.outcome(), &check.code)
+}
+
+#[tokio::test]
+async fn row_64_a_template_says_how_old_a_list_may_be_and_the_verdict_that_it_was() {
+    let (_folder, world) = tolerant().await;
+    // By the template, and by a query of one's own, which tolerates nothing.
+    let both = async || {
+        let by_template = request(&world).await;
+        let by_template = world.submit(&by_template, answer(&world, &by_template)).await.unwrap();
+        let own = world.request_for(&query("vc+sd-jwt", &["rightToWork", "legalResidence"])).await;
+        (by_template, world.submit(&own, answer(&world, &own)).await.unwrap())
+    };
+    let (by_template, own) = both().await;
+    assert_eq!(status(&by_template), (CheckOutcome::Failed, "status_list_unavailable"));
+    assert_eq!(own.reason, "status_list_unavailable");
+    fetched(&world, now(), State::Valid);
+    let (by_template, own) = both().await;
+    assert_eq!((status(&by_template), status(&own)), ((CheckOutcome::Passed, ""), (CheckOutcome::Passed, "")));
+    fetched(&world, hours_ago(2), State::Valid);
+    let (by_template, own) = both().await;
+    assert!(by_template.accepted && !own.accepted);
+    assert_eq!(status(&by_template), (CheckOutcome::Tolerated, "status_list_stale"));
+    assert_eq!(status(&own), (CheckOutcome::Failed, "status_list_stale"));
+    fetched(&world, hours_ago(4), State::Valid);
+    assert_eq!(both().await.0.reason, "status_list_stale");
+    fetched(&world, hours_ago(2), State::Revoked);
+    assert_eq!(both().await.0.reason, "revoked");
+}
+
+#[tokio::test]
+async fn what_is_tolerated_is_in_the_verdict_that_is_kept() {
+    let (_folder, world) = tolerant().await;
+    fetched(&world, hours_ago(2), State::Valid);
+    let asked = request(&world).await;
+    World::accepted(world.submit(&asked, answer(&world, &asked)).await);
+    let verdict = world.result(&asked.id).await.verdict.unwrap();
+    let tolerated: Vec<_> = verdict
+        .checks
+        .iter()
+        .filter(|check| check.outcome() == CheckOutcome::Tolerated)
+        .map(|check| &check.name)
+        .collect();
+    assert_eq!(json!(tolerated), json!(["status"]));
+}
