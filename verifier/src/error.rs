@@ -87,7 +87,7 @@ impl From<Error> for Status {
             Error::ReconciliationDue => wire::retry(
                 Code::Unavailable,
                 "RECONCILIATION_DUE",
-                "This desk has counted as many uses as it may before it is reconciled with the other desks. No use was counted. Try again later, or at another desk.",
+                "This desk has counted as many uses as it may before it is reconciled with the other desks. Nobody was asked. Exchange exports with the other desks (carnet-verifier redemptions), then try again.",
                 Duration::from_secs(60),
             ),
             Error::TooManyWatchers => wire::retry(

@@ -8,7 +8,6 @@ use serde_json::{Map, Value};
 use crate::{
     error::Error,
     ids::RequestId,
-    redemption::Refusal,
     requests::own_query,
     store::{Admission, Closed, Store},
     verdicts::{Disclosed, Judged, Verdict},
@@ -78,9 +77,6 @@ impl<S: Store> Verifier<S> {
         tracing::info!(accepted = verdict.accepted(), reason = verdict.reason(), "a request was answered");
         let receipt = self.receipt(&request, &verdict, &taken, &kept, now);
         self.hub.publish(id, disclosed);
-        if verdict.reason() == Refusal::ReconciliationDue.code() {
-            return Err(Error::ReconciliationDue);
-        }
         Ok(Answered { verdict, receipt })
     }
 

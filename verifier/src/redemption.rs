@@ -139,6 +139,18 @@ fn claimed(
 }
 
 impl<S: Store> Verifier<S> {
+    /// Refuses a template whose answers could not be counted now, so that nobody shows anything in vain.
+    ///
+    /// # Errors
+    /// [`Error::ReconciliationDue`], the store's.
+    pub(crate) async fn require_uses_left(&self, template: &str) -> Result<(), Error> {
+        let marks = self.verification.catalogue.template(template).is_some_and(|template| template.redeem.is_some());
+        match self.settings.offline_uses.filter(|_| marks) {
+            Some(most) if self.store.unsynced().await? >= most => Err(Error::ReconciliationDue),
+            _ => Ok(()),
+        }
+    }
+
     /// Records the verdict on an answer, and marks the use of an entitlement if it is one: both or neither. The verdict as it
     /// was recorded, and whether the answer counts: not if the request was accepted or expired meanwhile.
     pub(crate) async fn conclude(

@@ -87,6 +87,7 @@ impl<S: Store> Verifier<S> {
         }
         let ttl = if call.ttl_seconds == 0 { self.settings.request_ttl } else { call.ttl_seconds };
         let content = self.content(call.what, now)?;
+        self.require_uses_left(&content.template).await?;
         let parameters_digest = digest(&content, call.ttl_seconds)?;
         let (id, nonce) = (RequestId::draw(&mut OsRng), ids::nonce(&mut OsRng));
         let expires_at = now.plus(i64::from(ttl));

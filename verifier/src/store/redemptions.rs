@@ -73,6 +73,9 @@ pub(crate) trait RedemptionStore: Send + Sync {
         offline_uses: Option<u32>,
     ) -> impl Future<Output = Result<Option<Verdict>, StoreError>> + Send;
 
+    /// How many uses this desk has marked since it was last reconciled.
+    fn unsynced(&self) -> impl Future<Output = Result<u32, StoreError>> + Send;
+
     /// This desk's marks under its name, with the next export's number.
     fn export(&self, desk: &str) -> impl Future<Output = Result<Export, StoreError>> + Send;
 
@@ -163,6 +166,13 @@ impl RedemptionStore for Sqlite {
         }
         transaction.commit().await?;
         Ok(Some(verdict))
+    }
+
+    async fn unsynced(&self) -> Result<u32, StoreError> {
+        let row = sqlx::query("SELECT last - synced AS unsynced FROM redemption_desks WHERE desk = ''")
+            .fetch_optional(self.pool())
+            .await?;
+        row.as_ref().map_or(Ok(0), |row| unsigned(row, "unsynced"))
     }
 
     async fn export(&self, desk: &str) -> Result<Export, StoreError> {

@@ -193,13 +193,23 @@ async fn the_id_is_nowhere_and_a_mark_is_gone_at_its_end() {
 #[tokio::test]
 async fn a_desk_marks_a_bounded_number_between_reconciliations() {
     let world = world_of(Some(desk(2))).await;
+    // Asked before the bound is reached, answered after.
+    let asked = ask(&world).await;
     for number in [1, 2] {
         assert_eq!(visit(&world, 9).await.1, Some((number, 9)));
     }
-    let asked = ask(&world).await;
-    assert_eq!(reason(world.submit(&asked, answer(&world, &asked, 9)).await), "RECONCILIATION_DUE");
+    let said = world.submit(&asked, answer(&world, &asked, 9)).await.unwrap();
+    assert_eq!((said.accepted, said.reason.as_str()), (false, "reconciliation_due"));
+    assert!(!said.receipt.is_empty(), "what was shown is receipted all the same");
     let verdict = world.result(&asked.id).await.verdict.unwrap();
     assert_eq!((verdict.accepted, verdict.reason.as_str(), marks(&world).await), (false, "reconciliation_due", 2));
+    // From then on nobody is asked, and what marks no use goes on.
+    let create = async |template: &str| {
+        let what = Some(What::Template(template.to_owned()));
+        world.staff().create_request(CreateRequestRequest { what, ..Default::default() }).await
+    };
+    assert_eq!(reason(create("museum-visit").await), "RECONCILIATION_DUE");
+    assert!(create("job-right-to-work").await.is_ok());
     let west = |number| Export { desk: "west".to_owned(), number, last: 0, marks: Vec::new() };
     let take = async |exports: &[Export]| {
         let others = ["west".to_owned()];
@@ -211,10 +221,9 @@ async fn a_desk_marks_a_bounded_number_between_reconciliations() {
     World::accepted(world.submit(&asked, answer(&world, &asked, 9)).await);
     assert_eq!(visit(&world, 9).await.1, Some((4, 9)));
     assert!(!take(&[west(1)]).await.synced);
-    let asked = ask(&world).await;
-    assert_eq!(reason(world.submit(&asked, answer(&world, &asked, 9)).await), "RECONCILIATION_DUE");
+    assert_eq!(reason(create("museum-visit").await), "RECONCILIATION_DUE");
     assert!(take(&[west(2)]).await.synced);
-    World::accepted(world.submit(&asked, answer(&world, &asked, 9)).await);
+    assert_eq!(visit(&world, 9).await.1, Some((5, 9)));
 }
 
 #[tokio::test]
