@@ -149,9 +149,21 @@ impl Service {
     /// # Errors
     /// As there.
     pub fn start_with(program: &str, data: &Path, env: &[(&str, &str)]) -> Result<Self> {
+        Self::start_at(program, data, env, "127.0.0.1:0")
+    }
+
+    /// Starts it again where it was, for those who know it by its address.
+    ///
+    /// # Errors
+    /// As [`Self::start`]; somebody else may have the port by now.
+    pub fn start_again(&self, program: &str) -> Result<Self> {
+        Self::start_at(program, &self.data, &[], self.url.trim_start_matches("http://"))
+    }
+
+    fn start_at(program: &str, data: &Path, env: &[(&str, &str)], listen: &str) -> Result<Self> {
         let log = std::fs::File::create(data.join("log"))?;
         let mut child = Command::new(directory()?.join(program))
-            .args(["serve", "--listen", "127.0.0.1:0", "--data"])
+            .args(["serve", "--listen", listen, "--data"])
             .arg(data)
             .env_clear()
             .envs(env.iter().copied())

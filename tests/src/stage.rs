@@ -64,6 +64,15 @@ impl Office {
         Ok(())
     }
 
+    /// Starts the service again that was killed, where it was: wallets know it by its address.
+    ///
+    /// # Errors
+    /// If it does not become ready.
+    pub fn switch_on(&mut self) -> Result<()> {
+        self.service = self.service.start_again(self.program)?;
+        Ok(())
+    }
+
     /// Stops the service and starts it again on its data.
     ///
     /// # Errors
@@ -85,6 +94,21 @@ impl Office {
         let config = std::fs::read_to_string(&path)?;
         std::fs::write(&path, format!("{config}\n{lines}"))?;
         self.restart()
+    }
+
+    /// Starts another of its kind on a data directory that has its key and its staff token.
+    ///
+    /// # Errors
+    /// If it does not become ready.
+    pub fn twin(&self, name: &str, data: &Path) -> Result<Self> {
+        Ok(Self {
+            program: self.program,
+            name: name.to_owned(),
+            did: self.did.clone(),
+            service: Service::start(self.program, data)?,
+            token_file: self.token_file.clone(),
+            gate: None,
+        })
     }
 
     /// Tells the web site before it where it is now.

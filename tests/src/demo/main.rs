@@ -1,13 +1,15 @@
 //! `cargo demo`: a university and an authority issue to a wallet, an agency asks for proof, the
-//! holder approves what it sees, refuses what goes too far, has the agency's records erased, and five
-//! forgeries are refused. All of it really happens, between
-//! real processes on loopback, and all of it is thrown away afterwards.
+//! holder approves what it sees, refuses what goes too far, and has the agency's records erased. Then a permit is suspended
+//! and reinstated, a qualification renewed, a key rotated, a university struck off, a permit proved without its issuer
+//! and withdrawn; and five forgeries are refused. All of it really happens, between real processes on loopback, and all of it
+//! is thrown away afterwards.
 
 use std::process::ExitCode;
 
 use clap::Parser;
 use serde_json::json;
 
+mod life;
 mod refusals;
 mod rights;
 mod story;

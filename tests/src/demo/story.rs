@@ -1,4 +1,5 @@
-//! The story: two credentials, three requests, an asker that oversteps, receipts and erasure, five forgeries.
+//! The story: two credentials, three requests, an asker that oversteps, receipts and erasure, what becomes of the credentials,
+//! five forgeries.
 
 use std::collections::BTreeSet;
 
@@ -8,12 +9,14 @@ use carnet_tests::{
 };
 use serde_json::Value;
 
-use super::{Telling, refusals, rights};
+use super::{Telling, life, refusals, rights};
 
 pub(crate) async fn tell(telling: &mut Telling, keep: bool) -> Result<()> {
     telling.say("Carnet, shown from end to end. Everything runs on this machine and is thrown away afterwards.\n");
     let stage = Stage::set(keep).await;
-    let stage = telling.step("start", stage)?;
+    let mut stage = telling.step("start", stage)?;
+    stage.university = telling.step("university", stage.university.configured(life::UNIVERSITY))?;
+    stage.agency = telling.step("agency", stage.agency.configured(life::AGENCY))?;
     for office in [&stage.university, &stage.authority, &stage.agency] {
         telling.say(format!("   {:<24} {}", office.name, short(&office.did)));
     }
@@ -21,13 +24,19 @@ pub(crate) async fn tell(telling: &mut Telling, keep: bool) -> Result<()> {
     telling.say("   A wallet                 one encrypted file, with nothing in it\n");
 
     receive(telling, &stage, "qualification")?;
-    receive(telling, &stage, "residence permit")?;
+    let permit = receive(telling, &stage, "residence permit")?;
     show_wallet(telling, &stage)?;
     present(telling, &stage, "university-admission", &["title", "eqfLevel", "awardingBody", "awardingDate"])?;
     present(telling, &stage, "job-right-to-work", &["rightToWork", "legalResidence"])?;
     present(telling, &stage, "work-permit-today", &["rightToWork", "validUntil >= today"])?;
     rights::overstep(telling, &stage)?;
     rights::receipts(telling, &stage)?;
+    life::suspended(telling, &stage, &permit)?;
+    life::renewed(telling, &stage)?;
+    life::rotated(telling, &mut stage)?;
+    life::struck_off(telling, &stage)?;
+    life::offline(telling, &mut stage)?;
+    life::revoked(telling, &stage, &permit)?;
 
     telling.say("Now five who should not get through. What the verifier says of each:");
     let refused = refusals::all(telling, &stage).await;
@@ -42,10 +51,12 @@ pub(crate) async fn tell(telling: &mut Telling, keep: bool) -> Result<()> {
     Ok(())
 }
 
-fn receive(telling: &mut Telling, stage: &Stage, what: &str) -> Result<()> {
+/// One offer, accepted: its id.
+fn receive(telling: &mut Telling, stage: &Stage, what: &str) -> Result<String> {
     let qualification_offered = what == "qualification";
+    let soon = day_after_tomorrow();
     let (office, kind, claims, extra): (_, _, _, &[&str]) = if qualification_offered {
-        (&stage.university, "QualificationCredential", qualification(), &[])
+        (&stage.university, "QualificationCredential", qualification(), &["--valid-until", &soon])
     } else {
         (&stage.authority, "ResidencePermitCredential", residence_permit(), &["--pin"])
     };
@@ -67,7 +78,7 @@ fn receive(telling: &mut Telling, stage: &Stage, what: &str) -> Result<()> {
     let issued = telling.step(&format!("records of {what}"), issued)?;
     let count = issued.get("issued").and_then(Value::as_array).map_or(0, Vec::len);
     telling.say(format!("   {} now keeps {count} records of status indices, and none of the claims.\n", office.name));
-    Ok(())
+    Ok(offered.id)
 }
 
 fn show_wallet(telling: &mut Telling, stage: &Stage) -> Result<()> {
@@ -121,6 +132,10 @@ fn claim_of(path: &str) -> String {
         Some((name, bound)) if bound == today() => format!("{name} >= today"),
         _ => name.to_owned(),
     }
+}
+
+fn day_after_tomorrow() -> String {
+    carnet_tests::visitor::now().plus(2 * 86_400).to_string().chars().take(10).collect()
 }
 
 fn today() -> String {

@@ -1,0 +1,148 @@
+//! What becomes of credentials after they were issued: renewed, suspended, proved without their issuer, withdrawn; of the
+//! keys that signed them; and of an issuer that is struck off.
+
+use std::time::{Duration, Instant};
+
+use carnet_tests::{
+    Result,
+    desk::Desk,
+    programs,
+    stage::{Office, Stage},
+};
+use serde_json::Value;
+
+use super::{Telling, story::indent};
+
+const ADMISSION: &str = "university-admission";
+const WORK: &str = "work-permit-today";
+/// The longest that an agency may take to know what an issuer says. Here it looks every second.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What a verifier's operator configures on this stage.
+pub(crate) const AGENCY: &str = "[status]\nrefresh_seconds = 1\n";
+/// What the university's operator configures.
+pub(crate) const UNIVERSITY: &str = "[renewal.QualificationCredential]\ndays = 365\nmost = 1\n";
+
+/// A permit that is suspended is refused, and accepted once it is not.
+pub(crate) fn suspended(telling: &mut Telling, stage: &Stage, permit: &str) -> Result<()> {
+    telling.say("The authority finds that two permits have one number, and suspends this one until it has looked:\n");
+    let staff = |args: &[&str]| stage.authority.staff(args).and_then(programs::Said::ok);
+    telling.step("suspend", staff(&["status", "suspend", permit, "--reason", "Two permits with one number."]))?;
+    let reason = telling.step("suspension is known", until(stage, &stage.agency, WORK, Some("suspended")))?;
+    telling.refused("a suspended permit", &reason);
+    telling.step("reinstate", staff(&["status", "reinstate", permit, "--reason", "The other one was wrong."]))?;
+    telling.step("reinstated", until(stage, &stage.agency, WORK, None))?;
+    telling.say("   accepted a permit that is reinstated");
+    telling.say("   The agency read a list of all permits. The authority was not asked about this one.\n");
+    Ok(())
+}
+
+/// A credential near its end is renewed without a visit.
+pub(crate) fn renewed(telling: &mut Telling, stage: &Stage) -> Result<()> {
+    telling.say("The qualification ends soon. Its issuer allows one renewal:\n");
+    let screen = stage.carnet_on("wallet.age", &["renew"], &["--no-input"], "").and_then(programs::Said::ok);
+    let screen = telling.step("renew", screen)?;
+    telling.say(format!("$ carnet renew\n{}", screen.stdout));
+    let nothing = stage.carnet(&["list"]).and_then(|said| said.ok()?.json());
+    let nothing = telling.step("list after renewal", nothing)?;
+    let ends = nothing.get("credentials").and_then(Value::as_array).into_iter().flatten();
+    let ends = ends.filter(|held| held.get("ends_soon") == Some(&Value::Bool(true))).count();
+    telling.step("nothing ends soon", if ends == 0 { Ok(()) } else { Err(nothing.to_string().into()) })
+}
+
+/// The university signs with another key from now on, and what the old one signed is as good as before.
+pub(crate) fn rotated(telling: &mut Telling, stage: &mut Stage) -> Result<()> {
+    telling.say("The university changes its signing key. What the old one signed goes on verifying:\n");
+    let data = stage.university.service.data.clone();
+    let over = stage.folder.join("fetching.toml");
+    let ca = stage.folder.join("ca.pem").display().to_string();
+    std::fs::write(&over, format!("[serve]\nextra_ca = {ca:?}\nprivate_hosts = [\"localhost\"]\n"))?;
+    let (data_text, over) = (data.display().to_string(), over.display().to_string());
+    let keys = |args: &[&str]| {
+        let all: Vec<&str> =
+            ["keys"].iter().chain(args).copied().chain(["--data", &data_text, "--config", &over]).collect();
+        programs::run("carnet-issuer", all, &[])?.ok()
+    };
+    telling.step("stop for new keys", stage.university.service.kill())?;
+    telling.step("rotate", keys(&["rotate"]))?;
+    stage.site.publish("university", &std::fs::read_to_string(data.join("did.json"))?);
+    telling.step("activate", keys(&["activate", "--at-once"]))?;
+    telling.step("start with new keys", stage.university.switch_on())?;
+    let listed = telling.step("list keys", keys(&["list"]))?;
+    telling.say(format!("$ carnet-issuer keys list\n{}", listed.stdout));
+    telling.step("signed with the old key", until(stage, &stage.agency, ADMISSION, None))?;
+    telling.say("   accepted what the old key signed\n");
+    Ok(())
+}
+
+/// A library goes by a trust list that two of three operators have signed; then the university is struck off.
+pub(crate) fn struck_off(telling: &mut Telling, stage: &Stage) -> Result<()> {
+    telling
+        .say("A library names no issuers itself. It goes by a trust list that two of its three operators must sign:\n");
+    let desk = telling.step("operators", Desk::open(stage, "operators"))?;
+    telling.step("first list", desk.first("list-1", &[]).and_then(|()| desk.publish("list-1")?.ok()))?;
+    let library = telling.step("library", desk.verifier("library", &desk.published()))?;
+    telling.step("listed", until(stage, &library, ADMISSION, None))?;
+    telling.say("   accepted a qualification of a university that is listed");
+    let strike = ["--strike", &stage.university.did, "--earlier", "fall", "--reason", "Diplomas were sold."];
+    let today = carnet_tests::visitor::now().to_string();
+    let on = ["--on", today.get(..10).unwrap_or_default()];
+    let second = desk.strike("list-1", "list-2", &[strike.as_slice(), &on].concat());
+    telling.step("second list", second.and_then(|()| desk.publish("list-2")?.ok()))?;
+    let library = telling.step("library reads it", library.restart())?;
+    let reason = telling.step("struck off", until(stage, &library, ADMISSION, Some("issuer_untrusted")))?;
+    telling.refused("an issuer that was struck off", &reason);
+    let listed = library.staff(&["request", "list"]).and_then(|said| said.ok()?.json());
+    let listed = telling.step("library's requests", listed)?;
+    let id = listed.pointer("/requests/0/id").and_then(Value::as_str).unwrap_or_default();
+    let server = ["--server", &library.service.url, "--token-file", &library.token_file.display().to_string()];
+    let why = programs::run("carnet-verifier", [["why", id].as_slice(), &server].concat(), &[])?;
+    telling.say(format!("\n$ carnet-verifier why\n{}", indent(&why.stdout)));
+    let explained = why.stdout.contains("trust list 2") && why.stdout.contains("Diplomas were sold.");
+    telling.step("why", if explained { Ok(()) } else { Err(format!("{why:?}").into()) })
+}
+
+/// The authority is switched off, and nothing can be fetched: its word, collected before, goes along with the permit.
+pub(crate) fn offline(telling: &mut Telling, stage: &mut Stage) -> Result<()> {
+    telling.say("The holder collects the issuers' word that all copies still hold, some time before it is needed:\n");
+    let screen = stage.carnet_on("wallet.age", &["refresh"], &["--no-input"], "").and_then(programs::Said::ok);
+    let screen = telling.step("refresh", screen)?;
+    telling.say(format!("$ carnet refresh\n{}", screen.stdout));
+    telling.step("authority is switched off", stage.authority.service.kill())?;
+    let border = telling.step("border", stage.open_agency("border", "Border Office", true))?;
+    let proved = until(stage, &border, WORK, None);
+    telling.step("proof without the issuer", proved)?;
+    telling.say("   accepted a permit, while its issuer and all of its lists were out of reach\n");
+    telling.step("authority is switched on", stage.authority.switch_on())
+}
+
+/// A permit is withdrawn, and the wallet says so to its owner.
+pub(crate) fn revoked(telling: &mut Telling, stage: &Stage, permit: &str) -> Result<()> {
+    telling.say("The authority withdraws the permit for good:\n");
+    let revoked =
+        stage.authority.staff(&["status", "revoke", permit, "--reason", "It was reported stolen, and replaced."]);
+    telling.step("revoke", revoked.and_then(programs::Said::ok))?;
+    let reason = telling.step("revocation is known", until(stage, &stage.agency, WORK, Some("revoked")))?;
+    telling.refused("a permit that was withdrawn", &reason);
+    let screen = stage.carnet_on("wallet.age", &["refresh"], &["--no-input"], "")?;
+    telling.say(format!("\n$ carnet refresh\n{}{}", screen.stdout, screen.stderr));
+    Ok(())
+}
+
+/// Shows the wallet's document until it is refused for `reason`, or accepted where there is none: how it ended.
+fn until(stage: &Stage, office: &Office, template: &str, reason: Option<&str>) -> Result<String> {
+    let start = Instant::now();
+    loop {
+        let (id, uri) = stage.request_of(office, &["--template", template])?;
+        let (_, said) = stage.approve(&uri)?;
+        let result = office.staff(&["result", &id])?.json()?;
+        let accepted = result.pointer("/verdict/accepted").and_then(Value::as_bool);
+        let refused = result.pointer("/verdict/reason").and_then(Value::as_str).unwrap_or_default();
+        match (reason, accepted) {
+            (None, Some(true)) => return Ok(String::new()),
+            (Some(reason), Some(false)) if refused.eq_ignore_ascii_case(reason) => return Ok(refused.to_owned()),
+            _ if start.elapsed() < PATIENCE => std::thread::sleep(Duration::from_millis(250)),
+            _ => return Err(format!("it did not come to {reason:?}: {result}\n{}{}", said.stdout, said.stderr).into()),
+        }
+    }
+}
