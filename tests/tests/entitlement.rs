@@ -1,0 +1,195 @@
+//! Entitlements with the real programs: uses are marked exactly once, at one desk and at several, and through power cuts.
+
+use std::{collections::BTreeSet, fs, path::PathBuf};
+
+use carnet_tests::{
+    Result,
+    programs::{self, Said},
+    stage::{Office, Stage},
+    visitor::{self, Copy},
+};
+use serde_json::{Value, json};
+
+const TYPE: &str = "EntitlementCredential";
+
+/// Lets an agency accept vouchers of the university and, with other desks, marks at most `offline_uses` without them.
+fn prepare(stage: &Stage, agency: Office, redemption: Option<(&str, &str, u32)>) -> Result<Office> {
+    let path = agency.service.data.join("config.toml");
+    let mut config = fs::read_to_string(&path)?;
+    config.push_str(&format!("\n[[issuers]]\ndid = {:?}\ntypes = [{TYPE:?}]\n", stage.university.did));
+    if let Some((desk, other, most)) = redemption {
+        config.push_str(&format!("\n[redemption]\ndesk = {desk:?}\nothers = [{other:?}]\noffline_uses = {most}\n"));
+    }
+    fs::write(path, config)?;
+    agency.restart()
+}
+
+/// A voucher of the university's for an agency; its number is drawn by the issuer.
+fn voucher(stage: &Stage, redeemer: &str, uses: u32) -> Result<String> {
+    let claims = json!({"service": "A visit to the City Museum", "redeemer": redeemer, "uses": uses});
+    Ok(stage.offer(&stage.university, TYPE, &claims, &[])?.uri)
+}
+
+/// Presents a copy at a desk: none if it was accepted, else why not; and the request.
+async fn visit(stage: &Stage, desk: &Office, copy: &Copy) -> Result<(Option<String>, String)> {
+    let (id, uri) = stage.request_of(desk, &["--template", "museum-visit"])?;
+    let asked = visitor::read_request(&uri).await?;
+    let answer = visitor::submit(&asked, visitor::present(copy, &asked, visitor::now())?).await;
+    Ok((visitor::refusal(&answer), id))
+}
+
+/// Which use of how many staff sees.
+fn marked(desk: &Office, id: &str) -> Result<Option<(u64, u64)>> {
+    let result = desk.staff(&["result", id])?.json()?;
+    let number = |name: &str| result.pointer(&format!("/verdict/redemption/{name}")).and_then(Value::as_u64);
+    Ok(number("use").zip(number("of")))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_at_once_get_one_success_and_the_wallet_pays_with_its_copies() -> Result<()> {
+    let mut stage = Stage::set(false).await?;
+    let other = stage.open_agency("elsewhere", "Another Museum", true)?;
+    let elsewhere = prepare(&stage, other, None)?;
+    let spare = stage.open_agency("museum", "City Museum", true)?;
+    stage.agency = prepare(&stage, spare, None)?;
+    let museum = &stage.agency;
+    let copies = visitor::collect_copies(&voucher(&stage, &museum.did, 1)?, None, 4, visitor::now()).await?;
+    // Who is not named can mark nothing, and takes nothing from it.
+    let first = copies.first().ok_or("no copy")?;
+    let (why, id) = visit(&stage, &elsewhere, first).await?;
+    assert_eq!((why.as_deref(), marked(&elsewhere, &id)?), (Some("redeemer_other"), None));
+    // Different copies of the one voucher, each for its own request, at the same time.
+    let mut answers = Vec::new();
+    for copy in &copies {
+        let (id, uri) = stage.request_of(museum, &["--template", "museum-visit"])?;
+        let asked = visitor::read_request(&uri).await?;
+        let presentation = visitor::present(copy, &asked, visitor::now())?;
+        answers.push((id, tokio::spawn(async move { visitor::refusal(&visitor::submit(&asked, presentation).await) })));
+    }
+    let mut refusals = Vec::new();
+    for (id, answer) in answers {
+        match answer.await? {
+            None => assert_eq!(marked(museum, &id)?, Some((1, 1))),
+            Some(why) => refusals.push(why),
+        }
+    }
+    assert_eq!(refusals, ["entitlement_used"; 3]);
+    // And from the wallet: two uses, and no third.
+    stage.make_wallet()?;
+    stage.carnet(&["receive", &voucher(&stage, &museum.did, 2)?, "--yes"])?.ok()?;
+    for number in [1, 2] {
+        let (id, uri) = stage.request("museum-visit")?;
+        let said = stage.approve(&uri)?.1.ok()?.json()?;
+        assert_eq!(said.get("accepted"), Some(&json!(true)), "{said}");
+        assert_eq!(marked(museum, &id)?, Some((number, 2)));
+    }
+    let (_, uri) = stage.request("museum-visit")?;
+    let said = stage.approve(&uri)?.1.json()?;
+    assert!(said.to_string().contains("entitlement_used"), "{said}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_desk_killed_at_any_time_counts_a_use_with_its_verdict_or_not_at_all() -> Result<()> {
+    const VISITS: usize = 12;
+    let mut stage = Stage::set(false).await?;
+    let agency = stage.open_agency("museum", "City Museum", true)?;
+    stage.agency = prepare(&stage, agency, None)?;
+    let uri = voucher(&stage, &stage.agency.did, 100)?;
+    let copies = visitor::collect_copies(&uri, None, 4, visitor::now()).await?;
+    let mut requests = Vec::new();
+    for round in 0..3_u64 {
+        let mut answers = Vec::new();
+        for copy in copies.iter().cycle().take(VISITS / 3) {
+            let (id, uri) = stage.request("museum-visit")?;
+            let asked = visitor::read_request(&uri).await?;
+            let presentation = visitor::present(copy, &asked, visitor::now())?;
+            requests.push(id);
+            answers.push(tokio::spawn(async move { visitor::submit(&asked, presentation).await.map(|_| ()) }));
+        }
+        // In the middle of them: as soon as so many were answered.
+        for answer in answers.iter_mut().take(usize::try_from(round)?) {
+            answer.await?.ok();
+        }
+        stage.agency.cut_power()?;
+        for answer in answers.into_iter().skip(usize::try_from(round)?) {
+            answer.await?.ok();
+        }
+    }
+    // What staff sees as accepted is what was counted: each number once, without a gap.
+    let mut numbers = BTreeSet::new();
+    for id in &requests {
+        if let Some((number, _)) = marked(&stage.agency, id)? {
+            assert!(numbers.insert(number), "use {number} was marked twice");
+        }
+    }
+    let counted = u64::try_from(numbers.len())?;
+    assert_eq!(numbers, (1..=counted).collect());
+    // The next one goes on from there.
+    let copy = copies.first().ok_or("no copy")?;
+    let (why, id) = visit(&stage, &stage.agency, copy).await?;
+    assert_eq!((why, marked(&stage.agency, &id)?), (None, Some((counted + 1, 100))));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn desks_without_contact_are_bounded_and_reconciliation_names_double_use() -> Result<()> {
+    let stage = Stage::set(false).await?;
+    let east = stage.open_agency("east", "City Museum", true)?;
+    // The other desk has the same key and so the same DID, and a store of its own.
+    let folder = stage.folder.join("west");
+    fs::create_dir(&folder)?;
+    for entry in fs::read_dir(&east.service.data)? {
+        let entry = entry?;
+        let store = entry.file_name().to_string_lossy().starts_with("store.sqlite");
+        if entry.file_type()?.is_file() && !store {
+            fs::copy(entry.path(), folder.join(entry.file_name()))?;
+        }
+    }
+    let west = east.twin("west", &folder)?;
+    let east = prepare(&stage, east, Some(("east", "west", 2)))?;
+    let west = prepare(&stage, west, Some(("west", "east", 2)))?;
+    let copies = visitor::collect_copies(&voucher(&stage, &east.did, 1)?, None, 2, visitor::now()).await?;
+    let [first, second] = copies.as_slice() else { return Err("not two copies".into()) };
+    // Neither knows of the other.
+    assert_eq!(visit(&stage, &east, first).await?.0, None);
+    assert_eq!(visit(&stage, &west, second).await?.0, None);
+    let more = visitor::collect_copies(&voucher(&stage, &east.did, 9)?, None, 1, visitor::now()).await?;
+    let more = more.first().ok_or("no copy")?;
+    assert_eq!(visit(&stage, &east, more).await?.0, None);
+    let due = east.staff(&["request", "create", "--template", "museum-visit"])?;
+    assert_eq!((due.code, due.stderr.contains("RECONCILIATION_DUE")), (3, true), "{due:?}");
+    let file = |desk: &str| -> PathBuf { stage.folder.join(format!("{desk}.redemptions")) };
+    let run = |desk: &Office, args: &[&str]| -> Result<Said> {
+        let data = desk.service.data.display().to_string();
+        programs::run(
+            "carnet-verifier",
+            ["redemptions"].iter().chain(args).copied().chain(["--json", "--data", &data]),
+            &[],
+        )
+    };
+    for (desk, name) in [(&east, "east"), (&west, "west")] {
+        let out = file(name).display().to_string();
+        run(desk, &["export", &out])?.ok()?;
+    }
+    let (from_east, from_west) = (file("east").display().to_string(), file("west").display().to_string());
+    for (desk, from) in [(&east, &from_west), (&west, &from_east)] {
+        let said = run(desk, &["reconcile", from])?;
+        let report = said.json()?;
+        assert_eq!((said.code, report.get("reconciled")), (1, Some(&json!(true))), "{report}");
+        let double = report.get("double_uses").and_then(Value::as_array).ok_or("no double_uses")?;
+        assert_eq!(double.len(), 1, "{report}");
+        let marks = report.pointer("/double_uses/0/marks").and_then(Value::as_array).ok_or("no marks")?;
+        let desks: BTreeSet<&str> = marks.iter().filter_map(|mark| mark.get("desk")?.as_str()).collect();
+        assert_eq!((desks, marks.len()), (["east", "west"].into(), 2), "{report}");
+        assert!(marks.iter().all(|mark| mark.get("at").is_some_and(Value::is_string)));
+    }
+    // The other's marks count here now, and the bound begins anew.
+    assert_eq!(visit(&stage, &east, second).await?.0.as_deref(), Some("entitlement_used"));
+    let (why, id) = visit(&stage, &west, more).await?;
+    assert_eq!((why, marked(&west, &id)?), (None, Some((2, 9))));
+    // A file that was changed is refused whole.
+    fs::write(file("west"), fs::read_to_string(file("west"))?.replace(" 1 ", " 2 "))?;
+    assert_eq!(run(&east, &["reconcile", &from_west])?.code, 1);
+    Ok(())
+}
