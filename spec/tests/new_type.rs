@@ -396,3 +396,41 @@ fn row_72_a_schema_that_cannot_be_applied_is_not_a_success() {
     let invalid = schema(json!({"type": "strung"})).to_string();
     assert!(refused("types/language/schema.json", &invalid).contains("is not a JSON Schema"));
 }
+
+#[test]
+fn a_use_is_counted_by_claims_that_are_asked_for_once() {
+    let asked = |redeem: &str| format!("{REQUEST}[redeem]\n{redeem}\n");
+    let of = |credential: &str, id: &str| {
+        format!("credential = \"{credential}\"\nid = \"{id}\"\nredeemer = \"cefrLevel\"\nuses = \"cefrLevel\"")
+    };
+    let dir = folder();
+    write(dir.path(), "requests/integration-course.toml", &asked(&of("language", "cefrLevel")));
+    let catalogue = Catalogue::load(dir.path()).unwrap();
+    assert!(catalogue.template("integration-course").unwrap().redeem.is_some());
+    for (credential, id) in
+        [("other", "cefrLevel"), ("language", "language"), ("language", "skills[]"), ("language", "")]
+    {
+        let message = refused("requests/integration-course.toml", &asked(&of(credential, id)));
+        assert!(message.contains("[redeem]"), "{message}");
+    }
+    let text = asked(&of("language", "cefrLevel"));
+    let choices = [
+        text.replace("\"meta\"", "\"multiple\":true,\"meta\""),
+        text.replace("}]}'", "}],\"credential_sets\":[{\"options\":[[\"language\"]]}]}'"),
+    ];
+    for choice in choices {
+        assert_ne!(choice, text);
+        assert!(refused("requests/integration-course.toml", &choice).contains("[redeem]"));
+    }
+}
+
+#[test]
+fn what_is_drawn_is_in_every_credential() {
+    let drawn = |claim: &str| format!("{}[[drawn]]\nclaim = \"{claim}\"\n", type_toml());
+    let dir = folder();
+    write(dir.path(), "types/language/type.toml", &drawn("language"));
+    assert_eq!(Catalogue::load(dir.path()).unwrap().credential_type(NAME).unwrap().drawn, ["language"]);
+    for other in ["passed", "unknown"] {
+        assert!(refused("types/language/type.toml", &drawn(other)).contains("[[drawn]]"));
+    }
+}
