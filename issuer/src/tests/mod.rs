@@ -1,5 +1,6 @@
 //! The services in one process, over loopback, on a real store.
 
+mod entitlements;
 mod erasure;
 mod freshness;
 mod harness;
