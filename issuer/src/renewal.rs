@@ -67,6 +67,10 @@ impl RenewalPolicy {
     /// What is wrong with it, if something is.
     fn fault(&self, known: Option<&CredentialType>) -> Option<String> {
         let Some(known) = known else { return Some("is no type of the catalogue".to_owned()) };
+        if let Some(drawn) = known.drawn.first() {
+            // Who counts uses by it forgets them after the first end (spec/entitlement.md 1.4).
+            return Some(format!("renews a type whose {drawn} must not be issued again with a later end"));
+        }
         for (field, value, most) in
             [("window_days", self.window_days, 366), ("days", self.days, 3_660), ("most", self.most, 100)]
         {

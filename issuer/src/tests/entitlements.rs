@@ -55,3 +55,14 @@ async fn the_same_call_again_gives_the_same_voucher() {
     let short = staff.create_offer(voucher("b", 3, Some("short"))).await;
     assert_eq!(short.unwrap_err().code(), tonic::Code::InvalidArgument);
 }
+
+#[test]
+fn a_voucher_is_not_renewed() {
+    let catalogue = carnet_spec::Catalogue::embedded().unwrap();
+    let fault = |name: &str| {
+        let policy = serde_json::from_value(json!({"window_days": 30, "days": 30, "most": 1})).unwrap();
+        crate::renewal::fault(&[(name.to_owned(), policy)].into(), &catalogue)
+    };
+    assert_eq!(fault("LanguageCertificateCredential"), None);
+    assert!(fault("EntitlementCredential").is_some_and(|fault| fault.contains("entitlementId")));
+}
