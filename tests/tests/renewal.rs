@@ -5,7 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use carnet_core::time::Timestamp;
 use carnet_tests::{
     Result,
-    stage::{Offered, Office, Stage, qualification, residence_permit},
+    stage::{Offered, Stage, qualification, residence_permit},
 };
 use serde_json::Value;
 
@@ -18,14 +18,6 @@ fn day(days: i64) -> Result<String> {
     let now = i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs())?;
     let at = Timestamp::from_unix(now).start_of_day().plus(days.saturating_mul(DAY)).to_string();
     Ok(at.get(..10).unwrap_or_default().to_owned())
-}
-
-/// Lets an issuer renew, as its operator would.
-fn allow(office: Office, policy: &str) -> Result<Office> {
-    let path = office.service.data.join("config.toml");
-    let config = std::fs::read_to_string(&path)?;
-    std::fs::write(&path, format!("{config}\n{policy}"))?;
-    office.restart()
 }
 
 fn receive(stage: &Stage, offered: &Offered) -> Result<Value> {
@@ -41,7 +33,7 @@ fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_ends_soon_is_renewed_and_can_be_shown() -> Result<()> {
     let mut stage = Stage::set(false).await?;
-    stage.university = allow(stage.university, "[renewal.QualificationCredential]\ndays = 365\nmost = 1\n")?;
+    stage.university = stage.university.configured("[renewal.QualificationCredential]\ndays = 365\nmost = 1\n")?;
     stage.make_wallet()?;
     let soon = day(10)?;
     let offered = stage.offer(&stage.university, QUALIFICATION, &qualification(), &["--valid-until", &soon])?;
@@ -70,7 +62,7 @@ async fn what_ends_soon_is_renewed_and_can_be_shown() -> Result<()> {
 async fn a_case_worker_decides_and_the_wallet_is_told() -> Result<()> {
     let mut stage = Stage::set(false).await?;
     let policy = "[renewal.ResidencePermitCredential]\ndays = 365\napproval = true\nmoves = [\"validUntil\"]\n";
-    stage.authority = allow(stage.authority, policy)?;
+    stage.authority = stage.authority.configured(policy)?;
     stage.make_wallet()?;
     let soon = day(10)?;
     let offered = stage.offer(&stage.authority, PERMIT, &residence_permit(), &["--valid-until", &soon])?;
@@ -126,7 +118,7 @@ async fn a_rejected_offer_tells_its_wallet_why() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_taken_back_is_said_not_shown_and_not_renewed() -> Result<()> {
     let mut stage = Stage::set(false).await?;
-    stage.university = allow(stage.university, "[renewal.QualificationCredential]\ndays = 365\n")?;
+    stage.university = stage.university.configured("[renewal.QualificationCredential]\ndays = 365\n")?;
     stage.make_wallet()?;
     let soon = day(10)?;
     let offered = stage.offer(&stage.university, QUALIFICATION, &qualification(), &["--valid-until", &soon])?;

@@ -16,7 +16,7 @@ use tokio_rustls::TlsConnector;
 
 const PERMIT: &str = "ResidencePermitCredential";
 /// How many power cuts the test of them makes, unless `CARNET_KILLS` says otherwise.
-const KILLS: u32 = 20;
+const KILLS: u32 = 200;
 
 /// A visitor of the web site, who trusts its certificate authority and nobody else.
 struct Client(TlsConnector);

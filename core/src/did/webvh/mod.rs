@@ -53,7 +53,7 @@ pub fn url(did: &Did) -> Result<String, Problem> {
 /// The HTTPS URL of the witness file, which stands beside the log.
 ///
 /// # Errors
-/// As [`url`].
+/// As [`url()`].
 pub fn witness_url(did: &Did) -> Result<String, Problem> {
     web::location(parts(did)?.1, "did-witness.json")
 }
