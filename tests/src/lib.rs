@@ -6,6 +6,7 @@
 //! would not: forge.
 
 pub mod desk;
+pub mod keys;
 pub mod programs;
 pub mod site;
 pub mod stage;

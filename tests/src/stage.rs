@@ -12,6 +12,7 @@ use crate::{
     Result,
     programs::{self, Said, Service},
     site::{Gate, Site},
+    visitor::{self, Copy},
 };
 
 /// The passphrase of the wallet on the stage.
@@ -264,6 +265,16 @@ impl Stage {
         let said = agency.staff(&args)?.ok()?.json()?;
         let text = |name: &str| said.get(name).and_then(Value::as_str).map(str::to_owned);
         Ok((text("id").ok_or("the answer has no id")?, text("request_uri").ok_or("the answer has no request_uri")?))
+    }
+
+    /// Why the agency refuses a copy that is shown for a job; none if it does not.
+    ///
+    /// # Errors
+    /// If it cannot be asked.
+    pub async fn refusal(&self, copy: &Copy) -> Result<Option<String>> {
+        let asked = visitor::read_request(&self.request("job-right-to-work")?.1).await?;
+        let presentation = visitor::present(copy, &asked, visitor::now())?;
+        Ok(visitor::refusal(&visitor::submit(&asked, presentation).await))
     }
 
     /// Lets the wallet show what is asked, and approves exactly that.

@@ -1,7 +1,7 @@
 //! Keys with the real programs: rotation with overlap, retirement, compromise, and power cuts in the middle of it.
 
 use std::{
-    path::{Path, PathBuf},
+    path::Path,
     process::{Command, Stdio},
     sync::Arc,
     time::{Duration, Instant},
@@ -26,7 +26,8 @@ use carnet_proto::verifier::v1::{
 };
 use carnet_tests::{
     Result,
-    programs::{self, Said},
+    keys::Keys,
+    programs,
     site::Site,
     stage::{Stage, residence_permit},
     visitor::{self, Asked, Copy},
@@ -35,57 +36,6 @@ use rand_core::{OsRng, RngCore as _};
 use serde_json::{Value, json as value};
 
 const PERMIT: &str = "ResidencePermitCredential";
-
-/// A service's directory, and a configuration with which its published document can be fetched.
-struct Keys {
-    program: &'static str,
-    data: PathBuf,
-    over: PathBuf,
-}
-
-impl Keys {
-    fn of(folder: &Path, data: &Path) -> Result<Self> {
-        let over = folder.join("fetching.toml");
-        let ca = folder.join("ca.pem").display().to_string();
-        std::fs::write(&over, format!("[serve]\nextra_ca = {ca:?}\nprivate_hosts = [\"localhost\"]\n"))?;
-        Ok(Self { program: "carnet-issuer", data: data.to_owned(), over })
-    }
-
-    fn at(&self, data: &Path) -> Self {
-        Self { data: data.to_owned(), over: self.over.clone(), ..*self }
-    }
-
-    fn command(&self, args: &[&str]) -> Vec<String> {
-        let place = [("--data", &self.data), ("--config", &self.over)];
-        let place = place.iter().flat_map(|(name, path)| [(*name).to_owned(), path.display().to_string()]);
-        ["keys"].iter().chain(args).map(|arg| (*arg).to_owned()).chain(place).chain(["--json".to_owned()]).collect()
-    }
-
-    fn run(&self, args: &[&str]) -> Result<Said> {
-        programs::run(self.program, self.command(args), &[])
-    }
-
-    fn publish(&self, site: &Site, short: &str) -> Result<()> {
-        site.publish(short, &std::fs::read_to_string(self.data.join("did.json"))?);
-        Ok(())
-    }
-
-    /// Name and state of each key.
-    fn states(&self) -> Result<String> {
-        let listed = self.run(&["list"])?.ok()?.json()?;
-        let keys = listed.get("keys").and_then(Value::as_array).cloned().unwrap_or_default();
-        let text = |key: &Value, name: &str| key.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
-        Ok(keys
-            .iter()
-            .map(|key| format!("{} {}", text(key, "name"), text(key, "state")))
-            .collect::<Vec<_>>()
-            .join(", "))
-    }
-
-    fn document(&self) -> Result<Value> {
-        Ok(serde_json::from_slice(&std::fs::read(self.data.join("did.json"))?)?)
-    }
-}
 
 async fn collect(stage: &Stage) -> Result<Copy> {
     let offered = stage.offer(&stage.authority, PERMIT, &residence_permit(), &[])?;
@@ -96,13 +46,6 @@ fn kid(copy: &Copy) -> Result<String> {
     let jwt = copy.credential.split('~').next().unwrap_or_default();
     let kid = Jws::parse(jwt)?.header().get("kid").and_then(Value::as_str).unwrap_or_default().to_owned();
     Ok(kid.split_once('#').ok_or("the kid has no fragment")?.1.to_owned())
-}
-
-/// Why the agency refuses a copy; none if it does not.
-async fn refusal(stage: &Stage, copy: &Copy) -> Result<Option<String>> {
-    let asked = visitor::read_request(&stage.request("job-right-to-work")?.1).await?;
-    let presentation = visitor::present(copy, &asked, visitor::now())?;
-    Ok(visitor::refusal(&visitor::submit(&asked, presentation).await))
 }
 
 /// The first key of a service, as a thief of its disk has it.
@@ -150,11 +93,11 @@ async fn keys_rotate_with_overlap_and_a_compromised_one_counts_no_more() -> Resu
     let mut stage = Stage::set(false).await?;
     let keys = Keys::of(&stage.folder, &stage.authority.service.data)?;
     let old = collect(&stage).await?;
-    assert_eq!((kid(&old)?.as_str(), refusal(&stage, &old).await?), ("key-1", None));
+    assert_eq!((kid(&old)?.as_str(), stage.refusal(&old).await?), ("key-1", None));
 
     // What a thief of the key makes holds until the key is marked, whatever date it has.
     let forged = forged(&old, &stolen(&keys.data)?)?;
-    assert_eq!(refusal(&stage, &forged).await?, None);
+    assert_eq!(stage.refusal(&forged).await?, None);
 
     // Not while the service signs.
     let busy = keys.run(&["rotate"])?;
@@ -184,7 +127,7 @@ async fn keys_rotate_with_overlap_and_a_compromised_one_counts_no_more() -> Resu
     let new = collect(&stage).await?;
     assert_eq!(kid(&new)?, "key-2");
     for copy in [&old, &new] {
-        assert_eq!(refusal(&stage, copy).await?, None);
+        assert_eq!(stage.refusal(copy).await?, None);
     }
 
     // The thief of the old key can backdate: nothing that it signed counts by itself.
@@ -198,9 +141,9 @@ async fn keys_rotate_with_overlap_and_a_compromised_one_counts_no_more() -> Resu
     stage.authority.cut_power()?;
     stage.agency.cut_power()?;
     for copy in [&old, &forged] {
-        assert_eq!(refusal(&stage, copy).await?.as_deref(), Some("key_invalid"));
+        assert_eq!(stage.refusal(copy).await?.as_deref(), Some("key_invalid"));
     }
-    assert_eq!(refusal(&stage, &new).await?, None);
+    assert_eq!(stage.refusal(&new).await?, None);
 
     // The issuer has the one in its records, and vouches for it with its new key; the other it does not know.
     let statements = vouched(&stage.authority.service.url, &[&old, &forged]).await?;
@@ -274,15 +217,15 @@ async fn the_keys_of_an_issuer_under_did_webvh_rotate_in_its_log() -> Result<()>
     assert_eq!((kid(&old)?, kid(&new)?), ("key-1".to_owned(), "key-2".to_owned()));
     stage.agency.cut_power()?;
     for copy in [&old, &new] {
-        assert_eq!(refusal(&stage, copy).await?, None);
+        assert_eq!(stage.refusal(copy).await?, None);
     }
     service.stop()?;
     keys.run(&["retire", "key-1", "--compromised"])?.ok()?;
     publish(&stage)?;
     let _service = start()?;
     stage.agency.cut_power()?;
-    assert_eq!(refusal(&stage, &old).await?.as_deref(), Some("key_invalid"));
-    assert_eq!(refusal(&stage, &new).await?, None);
+    assert_eq!(stage.refusal(&old).await?.as_deref(), Some("key_invalid"));
+    assert_eq!(stage.refusal(&new).await?, None);
     Ok(())
 }
 

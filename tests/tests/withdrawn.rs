@@ -5,45 +5,22 @@ use std::time::{Duration, Instant};
 
 use carnet_tests::{
     Result,
-    stage::{Office, Stage, residence_permit},
+    stage::{Stage, residence_permit},
     visitor::{self, Copy},
 };
 
 const PERMIT: &str = "ResidencePermitCredential";
-
-/// Sets the times of a service's status lists, and starts it again.
-fn reconfigured(office: Office, times: &str) -> Result<Office> {
-    let path = office.service.data.join("config.toml");
-    let config = std::fs::read_to_string(&path)?;
-    let rest = match config.split_once("[status]\n") {
-        Some((before, after)) => {
-            // To the next table, or to the end.
-            let next = after.find("\n[").map_or("", |at| after.get(at..).unwrap_or_default());
-            format!("{before}{next}")
-        }
-        None => config,
-    };
-    std::fs::write(&path, format!("{rest}\n[status]\n{times}\n"))?;
-    office.restart()
-}
 
 async fn collect(stage: &Stage) -> Result<(String, Copy)> {
     let offered = stage.offer(&stage.authority, PERMIT, &residence_permit(), &[])?;
     Ok((offered.id.clone(), visitor::collect(&offered.uri, None, visitor::now()).await?))
 }
 
-/// Why the agency refuses a copy; none if it does not.
-async fn refusal(stage: &Stage, copy: &Copy) -> Result<Option<String>> {
-    let asked = visitor::read_request(&stage.request("job-right-to-work")?.1).await?;
-    let presentation = visitor::present(copy, &asked, visitor::now())?;
-    Ok(visitor::refusal(&visitor::submit(&asked, presentation).await))
-}
-
 /// Waits until the agency says this of a copy.
 async fn comes_to(stage: &Stage, copy: &Copy, expected: Option<&str>) -> Result<()> {
     let start = Instant::now();
     loop {
-        let now = refusal(stage, copy).await?;
+        let now = stage.refusal(copy).await?;
         if now.as_deref() == expected {
             return Ok(());
         }
@@ -62,8 +39,8 @@ fn act(stage: &Stage, verb: &str, offer: &str) -> Result<()> {
 async fn row_57_64_67_withdrawn_suspended_reinstated_and_an_issuer_that_is_away() -> Result<()> {
     let mut stage = Stage::set(false).await?;
     // Short times, so that what happens in hours happens in seconds.
-    stage.authority = reconfigured(stage.authority, "ttl_seconds = 3\nvalidity_seconds = 60")?;
-    stage.agency = reconfigured(stage.agency, "refresh_seconds = 1")?;
+    stage.authority = stage.authority.configured("[status]\nttl_seconds = 3\nvalidity_seconds = 60\n")?;
+    stage.agency = stage.agency.configured("[status]\nrefresh_seconds = 1\n")?;
     let (kept, (lost, thief), (paused, student)) =
         (collect(&stage).await?.1, collect(&stage).await?, collect(&stage).await?);
     for copy in [&kept, &thief, &student] {

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use carnet_tests::{
     Result,
     desk::Desk,
+    keys::Keys,
     programs,
     stage::{Office, Stage},
 };
@@ -53,22 +54,16 @@ pub(crate) fn renewed(telling: &mut Telling, stage: &Stage) -> Result<()> {
 /// The university signs with another key from now on, and what the old one signed is as good as before.
 pub(crate) fn rotated(telling: &mut Telling, stage: &mut Stage) -> Result<()> {
     telling.say("The university changes its signing key. What the old one signed goes on verifying:\n");
-    let data = stage.university.service.data.clone();
-    let over = stage.folder.join("fetching.toml");
-    let ca = stage.folder.join("ca.pem").display().to_string();
-    std::fs::write(&over, format!("[serve]\nextra_ca = {ca:?}\nprivate_hosts = [\"localhost\"]\n"))?;
-    let (data_text, over) = (data.display().to_string(), over.display().to_string());
-    let keys = |args: &[&str]| {
-        let all: Vec<&str> =
-            ["keys"].iter().chain(args).copied().chain(["--data", &data_text, "--config", &over]).collect();
-        programs::run("carnet-issuer", all, &[])?.ok()
-    };
+    let keys = Keys::of(&stage.folder, &stage.university.service.data)?;
+    let change = |args: &[&str]| keys.run(args)?.ok();
     telling.step("stop for new keys", stage.university.service.kill())?;
-    telling.step("rotate", keys(&["rotate"]))?;
-    stage.site.publish("university", &std::fs::read_to_string(data.join("did.json"))?);
-    telling.step("activate", keys(&["activate", "--at-once"]))?;
+    telling.step("rotate", change(&["rotate"]))?;
+    telling.step("publish", keys.publish(&stage.site, "university"))?;
+    telling.step("activate", change(&["activate", "--at-once"]))?;
     telling.step("start with new keys", stage.university.switch_on())?;
-    let listed = telling.step("list keys", keys(&["list"]))?;
+    let data = keys.data.display().to_string();
+    let listed = programs::run("carnet-issuer", ["keys", "list", "--data", &data], &[]).and_then(programs::Said::ok);
+    let listed = telling.step("list keys", listed)?;
     telling.say(format!("$ carnet-issuer keys list\n{}", listed.stdout));
     telling.step("signed with the old key", until(stage, &stage.agency, ADMISSION, None))?;
     telling.say("   accepted what the old key signed\n");

@@ -17,7 +17,7 @@ use carnet_proto::verifier::v1::verification_service_client::VerificationService
 use carnet_service::client::{self, StaffArgs, WithToken};
 pub(crate) use carnet_service::failure::Failure;
 use carnet_service::wire;
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 use tonic::{service::interceptor::InterceptedService, transport::Channel};
 
 /// Asks holders for proof, verifies what they show, and keeps the verdict and not the claims.
@@ -71,11 +71,25 @@ enum Verb {
     /// What came of a request.
     Result(result::ResultArgs),
     /// Which trust list decides: the newest that was ever accepted. Exit code 1: it does not hold now, or there is none.
-    Trust(trust::TrustArgs),
+    Trust(Place),
     /// By which entry of the trust list, and which rule, the issuers of an answer were accepted or refused.
     Why(why::WhyArgs),
     /// Verify a credential or a presentation that was handed over directly.
     Verify(verify::VerifyArgs),
+}
+
+// No doc comment: clap would print it in the place of what the verb does.
+#[derive(Debug, Args)]
+pub(crate) struct Place {
+    /// The data directory that `init` made; the service may be running.
+    #[arg(long)]
+    data: PathBuf,
+    /// A TOML file whose fields are laid over DIR/config.toml.
+    #[arg(long)]
+    config: Option<PathBuf>,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
 }
 
 /// Runs a verb; the exit code.

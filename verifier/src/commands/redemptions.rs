@@ -8,10 +8,10 @@ use std::{
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use carnet_core::did::Did;
 use carnet_service::{config::StartError, keys::Keyring, store as ground, time};
-use clap::{Args, Subcommand};
+use clap::Subcommand;
 use serde_json::{Value, json};
 
-use super::Failure;
+use super::{Failure, Place};
 use crate::{
     config::VerifierConfig,
     redemption::{
@@ -39,19 +39,6 @@ pub(crate) enum RedemptionsVerb {
         #[arg(required = true)]
         files: Vec<PathBuf>,
     },
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Place {
-    /// The data directory that `init` made; the service may be running.
-    #[arg(long)]
-    data: PathBuf,
-    /// A TOML file whose fields are laid over DIR/config.toml.
-    #[arg(long)]
-    config: Option<PathBuf>,
-    /// Print JSON.
-    #[arg(long)]
-    json: bool,
 }
 
 struct Desk {

@@ -1,36 +1,20 @@
 //! `trust`: which trust list decides.
 
-use std::path::PathBuf;
-
 use carnet_core::{
     json::{self, Limits},
     trust::list::TrustList,
 };
 use carnet_service::{config::StartError, store as ground, time};
-use clap::Args;
 use serde_json::json;
 
-use super::Failure;
+use super::{Failure, Place};
 use crate::{
     config::VerifierConfig,
     store::{MIGRATIONS, Sqlite, TrustStore as _},
 };
 
-#[derive(Debug, Args)]
-pub(crate) struct TrustArgs {
-    /// The data directory that `init` made; the service may be running.
-    #[arg(long)]
-    data: PathBuf,
-    /// A TOML file whose fields are laid over DIR/config.toml.
-    #[arg(long)]
-    config: Option<PathBuf>,
-    /// Print JSON.
-    #[arg(long)]
-    json: bool,
-}
-
 /// 0: the newest list that was accepted holds now, 1: it does not, or there is none.
-pub(super) async fn run(args: TrustArgs) -> Result<u8, Failure> {
+pub(super) async fn run(args: Place) -> Result<u8, Failure> {
     let config = VerifierConfig::load(&args.data, args.config.as_deref())?;
     let Some(trust) = config.trust else {
         let what = "No trust list is configured; issuers are accepted as config.toml names them.";

@@ -2,7 +2,7 @@
 
 use carnet_core::{Code, Problem, time::Timestamp};
 use carnet_service::store::begin;
-use sqlx::{Row as _, sqlite::SqliteRow};
+use sqlx::{Row as _, SqliteExecutor, sqlite::SqliteRow};
 
 use super::{
     SqliteStore, Tx,
@@ -18,7 +18,7 @@ use crate::{
 
 const DAY: i64 = 86_400;
 /// The offer of a copy that was signed, known by its holder's key, and when the copy holds.
-pub(super) const COPY: &str = "SELECT o.offer_id, coalesce(c.valid_from, o.valid_from) AS valid_from, \
+const COPY: &str = "SELECT o.offer_id, coalesce(c.valid_from, o.valid_from) AS valid_from, \
      coalesce(c.valid_until, o.valid_until) AS valid_until, c.generation, coalesce(s.state, 'valid') AS state \
      FROM issued i JOIN offers o USING (offer_id) JOIN collections c ON c.seq = i.collection \
      LEFT JOIN statuses s USING (status_index) \
@@ -26,26 +26,12 @@ pub(super) const COPY: &str = "SELECT o.offer_id, coalesce(c.valid_from, o.valid
 
 impl RefillStore for SqliteStore {
     async fn require_copy(&self, thumbprint: &str, credential_type: &str, format: Format) -> Result<(), Error> {
-        sqlx::query(COPY)
-            .bind(thumbprint)
-            .bind(credential_type)
-            .bind(format.as_str())
-            .fetch_optional(&self.pool)
-            .await?
-            .ok_or(Error::CopyUnknown)
-            .and_then(|row| require_valid(&row))
+        shown_copy(&self.pool, thumbprint, credential_type, format).await.map(drop)
     }
 
     async fn intend_refill(&self, intent: RefillIntent) -> Result<Refill, Error> {
         let mut tx = begin(&self.pool, "intend_refill").await?;
-        let offer = sqlx::query(COPY)
-            .bind(&intent.thumbprint)
-            .bind(&intent.credential_type)
-            .bind(intent.format.as_str())
-            .fetch_optional(&mut *tx)
-            .await?
-            .ok_or(Error::CopyUnknown)?;
-        require_valid(&offer)?;
+        let offer = shown_copy(&mut *tx, &intent.thumbprint, &intent.credential_type, intent.format).await?;
         let offer_id: String = offer.try_get("offer_id")?;
         use_up(&mut tx, intent.nonce).await?;
         require_room(&mut tx, &offer_id, intent.thumbprints.len(), intent.per_day, intent.now).await?;
@@ -81,8 +67,29 @@ impl RefillStore for SqliteStore {
     }
 }
 
+/// The row of [`COPY`] for a copy that is shown.
+///
+/// # Errors
+/// [`Error::CopyUnknown`]: it was not issued here; it was revoked or suspended.
+pub(super) async fn shown_copy(
+    executor: impl SqliteExecutor<'_>,
+    thumbprint: &str,
+    credential_type: &str,
+    format: Format,
+) -> Result<SqliteRow, Error> {
+    let row = sqlx::query(COPY)
+        .bind(thumbprint)
+        .bind(credential_type)
+        .bind(format.as_str())
+        .fetch_optional(executor)
+        .await?
+        .ok_or(Error::CopyUnknown)?;
+    require_valid(&row)?;
+    Ok(row)
+}
+
 /// Refuses a copy that was withdrawn, or that does not hold for now.
-pub(super) fn require_valid(row: &SqliteRow) -> Result<(), Error> {
+fn require_valid(row: &SqliteRow) -> Result<(), Error> {
     let problem = match State::parse(row.try_get("state")?)? {
         State::Valid => return Ok(()),
         State::Revoked => Problem::new(Code::Revoked, "the issuer withdrew this credential; ask it why"),

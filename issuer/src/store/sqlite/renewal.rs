@@ -8,7 +8,7 @@ use super::{
     OFFER, SqliteStore, Tx, close, indices,
     issuance::{hash_of, mark_issued, sealed_of, use_up},
     offer_of,
-    refill::{COPY, require_room, require_valid, validity},
+    refill::{require_room, shown_copy, validity},
 };
 use crate::{
     error::Error,
@@ -33,14 +33,7 @@ struct Renewed {
 impl RenewalStore for SqliteStore {
     async fn intend_renewal(&self, intent: RenewalIntent) -> Result<Option<Refill>, Error> {
         let mut tx = begin(&self.pool, "intend_renewal").await?;
-        let copy = sqlx::query(COPY)
-            .bind(&intent.thumbprint)
-            .bind(&intent.credential_type)
-            .bind(intent.format.as_str())
-            .fetch_optional(&mut *tx)
-            .await?
-            .ok_or(Error::CopyUnknown)?;
-        require_valid(&copy)?;
+        let copy = shown_copy(&mut *tx, &intent.thumbprint, &intent.credential_type, intent.format).await?;
         let offer_id: String = copy.try_get("offer_id")?;
         require_standing(&mut tx, &offer_id).await?;
         let renewed = renewed(&copy, &intent.terms, intent.now)?;
