@@ -174,11 +174,16 @@ impl<S: Store> Issuer<S> {
     }
 }
 
-/// What names each copy to whoever asks whether it still holds: SHA-256 of the issuer-signed JWT, of SD-JWT formats only
+/// What names an SD-JWT copy to whoever asks whether it still holds, or shows it again: SHA-256 of the issuer-signed JWT
 /// (`carnet_core::status::freshness::digest`).
+pub(crate) fn copy_digest(copy: &str) -> Hash {
+    Sha256::digest(copy.split('~').next().unwrap_or_default()).into()
+}
+
+/// That of each copy, of SD-JWT formats only.
 pub(crate) fn digests(format: Format, copies: &[String]) -> Vec<Option<Hash>> {
     let digest = |copy: &String| match format {
-        Format::VcSdJwt | Format::DcSdJwt => copy.split('~').next().map(|jwt| Sha256::digest(jwt).into()),
+        Format::VcSdJwt | Format::DcSdJwt => Some(copy_digest(copy)),
         Format::LdpVc | Format::DiVcJcs => None,
     };
     copies.iter().map(digest).collect()

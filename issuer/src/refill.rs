@@ -21,7 +21,7 @@ use crate::{
     credential::Content,
     error::Error,
     format::Format,
-    issuance::{Collected, digests, notification_hash, on_cpu},
+    issuance::{Collected, copy_digest, digests, notification_hash, on_cpu},
     issuer::Issuer,
     nonces::Nonce,
     proofs::{self, MOST_AGE, SKEW},
@@ -31,8 +31,8 @@ use crate::{
 
 /// A copy that holds, shown by whoever has its key.
 pub(crate) struct Shown {
-    /// The thumbprint of that key.
-    pub(crate) thumbprint: String,
+    /// Its digest.
+    pub(crate) copy: Hash,
     pub(crate) credential_type: String,
     pub(crate) format: Format,
     pub(crate) claims: Map<String, Value>,
@@ -57,9 +57,7 @@ impl<S: Store> Issuer<S> {
         let refill = self
             .store
             .intend_refill(RefillIntent {
-                thumbprint: shown.thumbprint,
-                credential_type: shown.credential_type.clone(),
-                format: shown.format,
+                copy: shown.copy,
                 nonce: shown.nonce.0,
                 request_digest,
                 notification_hash: notification_hash(&notification_id),
@@ -104,7 +102,7 @@ impl<S: Store> Issuer<S> {
         let issuer = self.clone();
         let shown = on_cpu(move || issuer.shown(&presentation, now)).await??;
         // Only who shows a copy of this issuer's gets proofs verified.
-        self.store.require_copy(&shown.thumbprint, &shown.credential_type, shown.format).await?;
+        self.store.require_copy(&shown.copy).await?;
         let issuer = self.clone();
         let per_day = usize::try_from(self.settings.refill_copies_per_day).unwrap_or(usize::MAX);
         let most = self.settings.max_batch_size.min(per_day);
@@ -137,11 +135,9 @@ impl<S: Store> Issuer<S> {
         let expected =
             KeyBinding { nonce: &nonce_text, audience: self.did.as_str(), now, max_age: MOST_AGE, skew: SKEW };
         token.verify_key_binding(&expected).map_err(refuse)?;
-        let key = token.holder_key().map_err(refuse)?;
-        let key = key.ok_or_else(|| refuse(Problem::from(Code::KeyBindingKey)))?;
         let claims = self.claims(&held).map_err(refuse)?;
         Ok(Shown {
-            thumbprint: key.thumbprint(),
+            copy: copy_digest(presentation),
             format: Format::parse(&held.format).ok_or(Error::RefillUnsupported)?,
             credential_type: held.type_name,
             claims,

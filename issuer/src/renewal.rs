@@ -150,9 +150,7 @@ impl<S: Store> Issuer<S> {
         let intended = self
             .store
             .intend_renewal(RenewalIntent {
-                thumbprint: shown.thumbprint,
-                credential_type: shown.credential_type.clone(),
-                format: shown.format,
+                copy: shown.copy,
                 nonce: shown.nonce.0,
                 request_digest,
                 notification_hash: notification_hash(&notification_id),

@@ -178,10 +178,8 @@ pub(crate) struct Work {
 /// A request for new copies of a credential of which one copy was shown; the copy, its key binding and the proofs hold.
 #[derive(Debug)]
 pub(crate) struct RefillIntent {
-    /// The thumbprint of the key of the copy that was shown.
-    pub(crate) thumbprint: String,
-    pub(crate) credential_type: String,
-    pub(crate) format: Format,
+    /// The digest of the copy that was shown.
+    pub(crate) copy: Hash,
     pub(crate) nonce: Nonce,
     pub(crate) request_digest: Hash,
     pub(crate) notification_hash: Hash,
@@ -306,12 +304,7 @@ pub(crate) trait IssuanceStore {
 /// Requests for more copies of what was issued.
 pub(crate) trait RefillStore {
     /// Refuses a copy that was not issued here. It reads only: `intend_refill` decides.
-    fn require_copy(
-        &self,
-        thumbprint: &str,
-        credential_type: &str,
-        format: Format,
-    ) -> impl Future<Output = Result<(), Error>> + Send;
+    fn require_copy(&self, copy: &Hash) -> impl Future<Output = Result<(), Error>> + Send;
     /// Stores what is about to be signed, under the offer of the copy that was shown, and that the nonce was used.
     fn intend_refill(&self, intent: RefillIntent) -> impl Future<Output = Result<Refill, Error>> + Send;
     /// Marks the copies as issued; their digests are in their order.

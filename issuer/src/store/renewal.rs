@@ -19,10 +19,8 @@ pub(crate) struct Terms {
 /// A request for renewed copies; the copy that was shown, its key binding and the proofs hold.
 #[derive(Debug)]
 pub(crate) struct RenewalIntent {
-    /// The thumbprint of the key of the copy that was shown.
-    pub(crate) thumbprint: String,
-    pub(crate) credential_type: String,
-    pub(crate) format: Format,
+    /// The digest of the copy that was shown.
+    pub(crate) copy: Hash,
     pub(crate) nonce: Nonce,
     pub(crate) request_digest: Hash,
     pub(crate) notification_hash: Hash,

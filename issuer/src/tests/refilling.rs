@@ -17,6 +17,7 @@ use super::harness::{
 use crate::{
     credential::Content,
     format::Format,
+    issuance::copy_digest,
     secrets::{self, Use},
     store::{RefillIntent, RefillStore as _, Store as _, status::Place},
 };
@@ -159,22 +160,27 @@ async fn another_issuers_copy_is_refused() {
 }
 
 #[tokio::test]
-async fn a_copy_that_was_never_stored_is_unknown() {
+async fn a_copy_that_was_never_stored_is_unknown_also_under_a_key_that_has_one() {
     let issuer = start().await;
     let known = copy(&issuer).await;
-    let key = holder_keys(1).remove(0);
+    let mut made_up = claims();
+    made_up.insert("grade".to_owned(), "1,0".into());
     let content = Content {
         credential_type: issuer.issuer.catalogue.credential_type("QualificationCredential").unwrap(),
-        claims: &claims(),
+        claims: &made_up,
         valid_from: Timestamp::from_unix(issuer.now()).start_of_day(),
         valid_until: Timestamp::from_unix(issuer.now() + 700 * DAY).start_of_day(),
     };
     let now = Timestamp::from_unix(issuer.now());
     let place = Place { list: 0, position: 1 };
-    let text = issuer.issuer.secure(Format::VcSdJwt, &content, &key.public_key(), place, now).unwrap();
-    let refused = issuer.refilled(&Copy { text, key }, &holder_keys(1)).await;
-    assert_eq!(refused.as_ref().unwrap_err().code(), Code::NotFound);
-    assert_eq!(reason(refused), "COPY_UNKNOWN");
+    // As whoever has the issuer's key could sign it: for a key that nobody knows, and for that of the known copy.
+    let own = SecretKey::from_bytes(Algorithm::EdDsa, &*known.key.to_bytes()).unwrap();
+    for key in [holder_keys(1).remove(0), own] {
+        let text = issuer.issuer.secure(Format::VcSdJwt, &content, &key.public_key(), place, now).unwrap();
+        let refused = issuer.refilled(&Copy { text, key }, &holder_keys(1)).await;
+        assert_eq!(refused.as_ref().unwrap_err().code(), Code::NotFound);
+        assert_eq!(reason(refused), "COPY_UNKNOWN");
+    }
     twin(&issuer, &known).await;
 }
 
@@ -385,9 +391,7 @@ async fn a_power_cut_costs_indices_alone() {
     let nonce = issuer.nonce().await;
     let now = Timestamp::from_unix(issuer.now());
     let intent = RefillIntent {
-        thumbprint: copy.key.public_key().thumbprint(),
-        credential_type: "QualificationCredential".to_owned(),
-        format: Format::VcSdJwt,
+        copy: copy_digest(&copy.text),
         nonce: issuer.issuer.nonces.recognize(&nonce, now).unwrap(),
         request_digest: secrets::digest(Use::Request, &[b"a"]),
         notification_hash: secrets::digest(Use::NotificationHash, &[b"a"]),

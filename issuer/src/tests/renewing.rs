@@ -11,13 +11,15 @@ use carnet_spec::Catalogue;
 use serde_json::{Map, Value};
 use tonic::{Request, Status};
 
-use super::harness::{DID, MARK, Running, holder_keys, offer_request, reason, start};
+use super::harness::{DID, MARK, Running, claims, holder_keys, offer_request, reason, start};
 use crate::{
+    credential::Content,
+    format::Format,
     secrets::{self, Use},
     store::{
         Store as _,
         renewal::{RenewalStore as _, Waited},
-        status::Verb,
+        status::{Place, Verb},
     },
 };
 
@@ -206,6 +208,27 @@ async fn what_is_not_renewed_here_is_refused() {
     let shown = copy.shown(DID, &nonce, now);
     issuer.renew_with(shown.clone(), proofs()).await.unwrap();
     assert_eq!(reason(issuer.renew_with(shown, issuer.proofs(&holder_keys(1), &nonce)).await), "INVALID_NONCE");
+}
+
+/// What whoever has the issuer's key would sign for the key of a copy of their own.
+#[tokio::test]
+async fn a_copy_with_claims_that_were_never_issued_is_not_renewed() {
+    let issuer = start().await;
+    let copy = near_its_end(&issuer, request("QualificationCredential", "a")).await;
+    let mut made_up = claims();
+    made_up.insert("grade".to_owned(), "1,0".into());
+    let content = Content {
+        credential_type: issuer.issuer.catalogue.credential_type("QualificationCredential").unwrap(),
+        claims: &made_up,
+        valid_from: Timestamp::from_unix(issuer.now()).start_of_day(),
+        valid_until: Timestamp::from_unix(copy.until()),
+    };
+    let now = Timestamp::from_unix(issuer.now());
+    let place = Place { list: 0, position: 1 };
+    let text = issuer.issuer.secure(Format::VcSdJwt, &content, &copy.key.public_key(), place, now).unwrap();
+    let forged = renewed(&copy.offer, &text, &copy.key);
+    assert_eq!(reason(issuer.renew(&forged, &holder_keys(1)).await), "COPY_UNKNOWN");
+    assert_eq!(issuer.renew(&copy, &holder_keys(1)).await.unwrap().credentials.len(), 1);
 }
 
 #[tokio::test]

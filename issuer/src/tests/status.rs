@@ -14,7 +14,7 @@ use tonic::{Code, Request, Status, transport::Channel};
 
 use super::harness::{Running, holder_keys, offer_request, reason, start};
 use crate::{
-    format::Format,
+    issuance::copy_digest,
     secrets,
     store::{
         RefillIntent, RefillStore as _,
@@ -391,13 +391,10 @@ async fn a_copy_that_is_revoked_or_suspended_is_not_refilled() {
 async fn a_copy_that_is_under_way_does_not_escape() {
     let issuer = start().await;
     let (offer, copies) = issuer.issue(proto::CredentialFormat::VcSdJwt, 1).await;
-    let key = SdJwt::parse(&copies[0]).unwrap().holder_key().unwrap().unwrap();
     let now = Timestamp::from_unix(issuer.now());
     let nonce = issuer.nonce().await;
     let intent = RefillIntent {
-        thumbprint: key.thumbprint(),
-        credential_type: "QualificationCredential".to_owned(),
-        format: Format::VcSdJwt,
+        copy: copy_digest(&copies[0]),
         nonce: issuer.issuer.nonces.recognize(&nonce, now).unwrap(),
         request_digest: [1; 32],
         notification_hash: [2; 32],

@@ -11,27 +11,26 @@ use super::{
 };
 use crate::{
     error::Error,
-    format::Format,
     secrets::Hash,
     store::{Refill, RefillIntent, RefillStore, status::State},
 };
 
 const DAY: i64 = 86_400;
-/// The offer of a copy that was signed, known by its holder's key, and when the copy holds.
+/// The offer of a copy that was signed, known by its digest, and when the copy holds.
 const COPY: &str = "SELECT o.offer_id, coalesce(c.valid_from, o.valid_from) AS valid_from, \
      coalesce(c.valid_until, o.valid_until) AS valid_until, c.generation, coalesce(s.state, 'valid') AS state \
      FROM issued i JOIN offers o USING (offer_id) JOIN collections c ON c.seq = i.collection \
      LEFT JOIN statuses s USING (status_index) \
-     WHERE i.holder_thumbprint = ? AND i.issued_at IS NOT NULL AND o.credential_type = ? AND o.format = ?";
+     WHERE i.copy_digest = ? AND i.issued_at IS NOT NULL";
 
 impl RefillStore for SqliteStore {
-    async fn require_copy(&self, thumbprint: &str, credential_type: &str, format: Format) -> Result<(), Error> {
-        shown_copy(&self.pool, thumbprint, credential_type, format).await.map(drop)
+    async fn require_copy(&self, copy: &Hash) -> Result<(), Error> {
+        shown_copy(&self.pool, copy).await.map(drop)
     }
 
     async fn intend_refill(&self, intent: RefillIntent) -> Result<Refill, Error> {
         let mut tx = begin(&self.pool, "intend_refill").await?;
-        let offer = shown_copy(&mut *tx, &intent.thumbprint, &intent.credential_type, intent.format).await?;
+        let offer = shown_copy(&mut *tx, &intent.copy).await?;
         let offer_id: String = offer.try_get("offer_id")?;
         use_up(&mut tx, intent.nonce).await?;
         require_room(&mut tx, &offer_id, intent.thumbprints.len(), intent.per_day, intent.now).await?;
@@ -71,19 +70,9 @@ impl RefillStore for SqliteStore {
 ///
 /// # Errors
 /// [`Error::CopyUnknown`]: it was not issued here; it was revoked or suspended.
-pub(super) async fn shown_copy(
-    executor: impl SqliteExecutor<'_>,
-    thumbprint: &str,
-    credential_type: &str,
-    format: Format,
-) -> Result<SqliteRow, Error> {
-    let row = sqlx::query(COPY)
-        .bind(thumbprint)
-        .bind(credential_type)
-        .bind(format.as_str())
-        .fetch_optional(executor)
-        .await?
-        .ok_or(Error::CopyUnknown)?;
+pub(super) async fn shown_copy(executor: impl SqliteExecutor<'_>, copy: &Hash) -> Result<SqliteRow, Error> {
+    // A signature alone does not make it this issuer's: a key that leaked would sign any claims for a holder's own key.
+    let row = sqlx::query(COPY).bind(copy.as_slice()).fetch_optional(executor).await?.ok_or(Error::CopyUnknown)?;
     require_valid(&row)?;
     Ok(row)
 }

@@ -33,7 +33,7 @@ struct Renewed {
 impl RenewalStore for SqliteStore {
     async fn intend_renewal(&self, intent: RenewalIntent) -> Result<Option<Refill>, Error> {
         let mut tx = begin(&self.pool, "intend_renewal").await?;
-        let copy = shown_copy(&mut *tx, &intent.thumbprint, &intent.credential_type, intent.format).await?;
+        let copy = shown_copy(&mut *tx, &intent.copy).await?;
         let offer_id: String = copy.try_get("offer_id")?;
         require_standing(&mut tx, &offer_id).await?;
         let renewed = renewed(&copy, &intent.terms, intent.now)?;
