@@ -18,6 +18,7 @@ use carnet_core::{
         jose::Jws,
         sd_jwt::{SdJwt, Step},
     },
+    status::{Listed, cwt},
     time::Timestamp,
     verify::{self, Asked, Environment, Held, IssuerPolicy, StatusPolicy, TypeRules},
 };
@@ -44,6 +45,7 @@ pub(crate) const ALL: &[(&str, Door)] = &[
     ("dcql", dcql),
     ("data_integrity", data_integrity),
     ("credential", credential),
+    ("status_list_cwt", status_list_cwt),
 ];
 
 /// Strict JSON; what parses has one canonical form, which parses to itself.
@@ -210,5 +212,17 @@ pub(crate) fn credential(bytes: &[u8]) {
         let answer = BTreeMap::from([("one".to_owned(), vec![text.to_owned()])]);
         let (report, verified) = verify::presentation(&answer, &asked, &env);
         assert_eq!(report.failure().is_none(), verified.is_some(), "the report and the value agree");
+    }
+}
+
+/// Where the list of [`status_list_cwt`] is.
+pub(crate) const LIST: &str = "https://issuer.example/status/token/0";
+
+/// A status list token in CBOR, by whoever its `kid` says.
+pub(crate) fn status_list_cwt(bytes: &[u8]) {
+    let Ok(token) = cwt::Token::parse(bytes) else { return };
+    let Ok(kid) = DidUrl::parse(token.kid()) else { return };
+    if let Ok(listed) = Listed::verify(bytes, LIST, kid.did(), (NOW, 60), (&SelfContained, &[])) {
+        assert_eq!(listed.issuer(), kid.did().as_str());
     }
 }

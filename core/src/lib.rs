@@ -9,6 +9,7 @@
 //! [`verify::Verified`] value, and nothing else can make one.
 
 pub mod at_least;
+mod cbor;
 pub mod credential;
 pub mod did;
 pub mod json;

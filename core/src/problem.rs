@@ -91,7 +91,7 @@ codes! {
     SignatureInvalid, "signature_invalid", CRYPTO, "The signature does not hold.";
     AlgorithmForbidden, "algorithm_forbidden", CRYPTO, "The algorithm is not accepted.";
     AlgorithmMismatch, "algorithm_mismatch", CRYPTO, "The algorithm does not fit the key.";
-    TokenMalformed, "token_malformed", PARSING, "The token is not a well-formed JWS or SD-JWT.";
+    TokenMalformed, "token_malformed", PARSING, "The token is not a well-formed JWS, SD-JWT or CWT.";
     TokenType, "token_type", CRYPTO, "The token's typ is missing or another one than is needed here.";
     HeaderKeyUnanchored, "header_key_unanchored", CRYPTO, "A key in the header is not anchored to the issuer.";
     HeaderKeyAmbiguous, "header_key_ambiguous", CRYPTO, "The header names its key in more than one way, or in none.";

@@ -11,7 +11,7 @@
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use carnet_core::{
     did::{
-        Did, DidDocument, Purpose,
+        Did, DidDocument, Purpose, SelfContained,
         webvh::{self, Chain, Change as Update, Inception},
     },
     keys::{Algorithm, SecretKey, Signer as _},
@@ -21,6 +21,7 @@ use carnet_core::{
         jose,
         sd_jwt::{self, IssueOptions, SdJwt, Step},
     },
+    status::{Freshness, Listed, Order, StatusList, cwt, token},
 };
 use proptest::{prelude::*, sample::Index};
 use rand_core::{CryptoRng, RngCore, impls};
@@ -191,7 +192,15 @@ fn seeds() -> Vec<Vec<u8>> {
         issuer().public_key().to_multikey(),
         r#"{"a":[1,-0.5,1e21,9007199254740991,"\u20ac\ud83d\ude00"],"b":{"c":null,"d":[true,false,[]]}}"#.to_owned(),
     ];
-    text.into_iter().map(String::into_bytes).collect()
+    text.into_iter().map(String::into_bytes).chain([list()]).collect()
+}
+
+/// A status list token in CBOR.
+fn list() -> Vec<u8> {
+    let freshness = Freshness { issued: doors::NOW, until: Some(doors::NOW.plus(86_400)), ttl: Some(300) };
+    let kid = method(&Did::jwk(&issuer().public_key()));
+    let published = token::Published { kid, uri: doors::LIST.to_owned(), freshness };
+    cwt::issue(&StatusList::new(131_072, 2, Order::LeastSignificantFirst).unwrap(), &published, &issuer()).unwrap()
 }
 
 #[derive(Debug, Clone)]
@@ -312,6 +321,8 @@ fn the_seeds_pass_their_doors() {
     let seeds = seeds();
     assert!(SdJwt::parse(&text(&seeds[1])).unwrap().has_key_binding());
     assert_eq!(SdJwt::parse(&text(&seeds[3])).unwrap().disclosed().unwrap().paths.len(), 6);
+    let by = Did::jwk(&issuer().public_key());
+    Listed::verify(&list(), doors::LIST, &by, (doors::NOW, 60), (&SelfContained, &[])).unwrap();
 }
 
 proptest! {

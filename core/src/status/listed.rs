@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::{Freshness, Purpose, StatusList, bitstring, token};
+use super::{Freshness, Purpose, StatusList, bitstring, cwt, token};
 use crate::{
     Code, Problem,
     credential::Credential,
     did::{Did, DidUrl, Purpose as KeyPurpose, Resolve},
     json::{self, Limits},
+    keys::PublicKey,
     secure::data_integrity::{self, Cryptosuite, Expected},
     time::Timestamp,
 };
@@ -37,7 +38,7 @@ pub struct Listed {
 
 impl Listed {
     /// Verifies what was fetched from `url` as a list of that issuer, in either form: a JSON object is a credential with a
-    /// proof, anything else a token. It has to be usable at `fetched`.
+    /// proof, anything else a token, which is a JWT or a CWT. It has to be usable at `fetched`.
     ///
     /// # Errors
     /// `status_list_issuer`; `status_list_stale`; `status_list_mismatch` (the list of another URL); `header_key_unanchored`,
@@ -50,12 +51,20 @@ impl Listed {
         (fetched, skew): (Timestamp, i64),
         (resolver, suites): (&dyn Resolve, &[&dyn Cryptosuite]),
     ) -> Result<Self, Problem> {
-        let text = std::str::from_utf8(bytes).map(str::trim);
-        let text = text.map_err(|_| Problem::new(Code::InvalidUnicode, "the list is not UTF-8"))?;
-        let listed = if text.starts_with('{') {
-            credential(text, url, issuer, (fetched, skew), (resolver, suites))?
+        let listed = if cwt::Token::is_one(bytes) {
+            let token = cwt::Token::parse(bytes)?;
+            let verify = |key: &PublicKey| token.verify(key, url, fetched, skew);
+            status_token(token.kid(), issuer, (fetched, skew), resolver, verify)?
         } else {
-            status_token(text, url, issuer, (fetched, skew), resolver)?
+            let text = std::str::from_utf8(bytes).map(str::trim);
+            let text = text.map_err(|_| Problem::new(Code::InvalidUnicode, "the list is not UTF-8"))?;
+            if text.starts_with('{') {
+                credential(text, url, issuer, (fetched, skew), (resolver, suites))?
+            } else {
+                let token = token::Token::parse(text)?;
+                let verify = |key: &PublicKey| token.verify(key, url, fetched, skew);
+                status_token(token.kid(), issuer, (fetched, skew), resolver, verify)?
+            }
         };
         listed.freshness.check(fetched, fetched, skew)?;
         Ok(listed)
@@ -160,20 +169,19 @@ fn credential(
 }
 
 fn status_token(
-    text: &str,
-    url: &str,
+    kid: &str,
     issuer: &Did,
     (now, skew): (Timestamp, i64),
     resolver: &dyn Resolve,
+    verify: impl FnOnce(&PublicKey) -> Result<(StatusList, Freshness), Problem>,
 ) -> Result<Listed, Problem> {
-    let token = token::Token::parse(text)?;
-    let kid = DidUrl::parse(token.kid())?;
+    let kid = DidUrl::parse(kid)?;
     by(kid.did().as_str(), issuer)?;
     let document = resolver.resolve(issuer)?;
     if document.expires(&kid).is_some_and(|end| end.plus(skew) <= now) {
         return Err(Problem::new(Code::KeyInvalid, "the list's key is past its own end"));
     }
-    let (list, freshness) = token.verify(&document.key_for(&kid, KeyPurpose::AssertionMethod)?, url, now, skew)?;
+    let (list, freshness) = verify(&document.key_for(&kid, KeyPurpose::AssertionMethod)?)?;
     Ok(Listed { issuer: issuer.to_string(), about: About::Values, freshness, fetched: now, list: Arc::new(list) })
 }
 

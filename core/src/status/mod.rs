@@ -1,11 +1,12 @@
 //! Status lists: what an issuer says of its credentials after it issued them, for all of them at once, so that
 //! nobody needs to ask about one.
 //!
-//! One [`StatusList`] holds the bits; [`bitstring`] and [`token`] are the two forms in which they are published
-//! (W3C Bitstring Status List 1.0; IETF Token Status List). The two number the bits of a byte from opposite ends,
-//! so a list knows its [`Order`], and an entry cannot be read in the wrong one.
+//! One [`StatusList`] holds the bits; [`bitstring`] and [`token`] (with [`cwt`], the same in CBOR) are the two forms in
+//! which they are published (W3C Bitstring Status List 1.0; IETF Token Status List). The two number the bits of a byte from
+//! opposite ends, so a list knows its [`Order`], and an entry cannot be read in the wrong one.
 
 pub mod bitstring;
+pub mod cwt;
 pub mod freshness;
 mod list;
 pub mod listed;

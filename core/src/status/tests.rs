@@ -261,7 +261,7 @@ proptest! {
 }
 
 /// The vectors' text between its first brace and its last one.
-fn example(name: &str) -> Value {
+pub(super) fn example(name: &str) -> Value {
     let folder = std::env::var("CARNET_VECTORS").unwrap();
     let text = std::fs::read_to_string(format!("{folder}/token-status-list/examples/{name}.md")).unwrap();
     let json: String = text[text.find('{').unwrap()..=text.rfind('}').unwrap()].split_whitespace().collect();

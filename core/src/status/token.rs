@@ -61,12 +61,16 @@ impl Reference {
 /// # Errors
 /// `status_list_invalid`, `invalid_encoding`
 pub fn parse_list(value: &Value) -> Result<StatusList, Problem> {
+    let packed = value.get("lst").and_then(Value::as_str).map(|packed| jose::decode(packed, "lst")).transpose()?;
+    unpack(value.get("bits").and_then(Value::as_u64), packed.as_deref())
+}
+
+/// A list out of the members of its token.
+pub(super) fn unpack(bits: Option<u64>, lst: Option<&[u8]>) -> Result<StatusList, Problem> {
     let malformed = |what: &str| Problem::new(Code::StatusListInvalid, format!("status_list has no {what}"));
-    let bits = value.get("bits").and_then(Value::as_u64).and_then(|bits| u8::try_from(bits).ok());
-    let bits = bits.ok_or_else(|| malformed("bits"))?;
-    let packed = value.get("lst").and_then(Value::as_str).ok_or_else(|| malformed("lst"))?;
-    let packed = jose::decode(packed, "lst")?;
-    StatusList::unpack(&packed, Packing::Zlib, bits, Order::LeastSignificantFirst)
+    let bits = bits.and_then(|bits| u8::try_from(bits).ok()).ok_or_else(|| malformed("bits"))?;
+    let packed = lst.ok_or_else(|| malformed("lst"))?;
+    StatusList::unpack(packed, Packing::Zlib, bits, Order::LeastSignificantFirst)
 }
 
 /// Writes the `status_list` member.
@@ -157,18 +161,42 @@ impl Token {
     ) -> Result<(StatusList, Freshness), Problem> {
         self.0.verify(key)?;
         let payload = self.0.payload();
-        if payload.get("sub").and_then(Value::as_str) != Some(uri) {
-            return Err(Problem::new(Code::StatusListMismatch, "the token is the list of another URI"));
-        }
-        let missing = |claim: &str| Problem::new(Code::ClaimMissing, format!("the list's token has no {claim}"));
-        let ttl = match payload.get("ttl") {
-            None => None,
-            Some(ttl) => Some(ttl.as_i64().filter(|ttl| *ttl > 0).ok_or_else(|| missing("ttl that is one"))?),
+        let claims = Claims {
+            sub: payload.get("sub").and_then(Value::as_str),
+            iat: numeric_date(payload, "iat")?,
+            exp: numeric_date(payload, "exp")?,
+            ttl: payload.get("ttl").map(|ttl| ttl.as_i64().unwrap_or_default()),
         };
-        let issued = numeric_date(payload, "iat")?.ok_or_else(|| missing("iat"))?;
-        let freshness = Freshness { issued, until: numeric_date(payload, "exp")?, ttl };
-        freshness.check(now, now, skew)?;
+        let freshness = claims.hold(uri, now, skew)?;
         let list = parse_list(payload.get("status_list").ok_or_else(|| missing("status_list"))?)?;
         Ok((list, freshness))
     }
+}
+
+/// What a token claims besides its list, in JSON or in CBOR.
+pub(super) struct Claims<'a> {
+    pub(super) sub: Option<&'a str>,
+    pub(super) iat: Option<Timestamp>,
+    pub(super) exp: Option<Timestamp>,
+    /// Seconds; what is no number is 0.
+    pub(super) ttl: Option<i64>,
+}
+
+impl Claims<'_> {
+    /// Holds a token to the URI of its list, and to the time.
+    pub(super) fn hold(&self, uri: &str, now: Timestamp, skew: i64) -> Result<Freshness, Problem> {
+        if self.sub != Some(uri) {
+            return Err(Problem::new(Code::StatusListMismatch, "the token is the list of another URI"));
+        }
+        if self.ttl.is_some_and(|ttl| ttl <= 0) {
+            return Err(missing("ttl that is one"));
+        }
+        let freshness = Freshness { issued: self.iat.ok_or_else(|| missing("iat"))?, until: self.exp, ttl: self.ttl };
+        freshness.check(now, now, skew)?;
+        Ok(freshness)
+    }
+}
+
+pub(super) fn missing(claim: &str) -> Problem {
+    Problem::new(Code::ClaimMissing, format!("the list's token has no {claim}"))
 }

@@ -1,0 +1,241 @@
+//! Token Status List (draft-ietf-oauth-status-list-21) as a CWT (RFC 8392): the same list as [`token`], in CBOR.
+//!
+//! The signature is a `COSE_Sign1` (RFC 9052), with tag 18 or without. [`crate::json::Limits::LIST`] bounds it, and what
+//! [`crate::cbor`] refuses is not read.
+
+use coset::{
+    CborSerializable as _, CoseSign1Builder, HeaderBuilder, ProtectedHeader, SignatureContext,
+    TaggedCborSerializable as _,
+    cbor::Value,
+    iana::{self, CwtClaimName, HeaderParameter},
+    sig_structure_data,
+};
+
+use super::{
+    Freshness, StatusList,
+    list::Packing,
+    token::{self, Claims, Published},
+};
+use crate::{
+    Code, Problem, cbor,
+    json::Limits,
+    keys::{Algorithm, PublicKey, Signer},
+    time::Timestamp,
+};
+
+/// The media type, which is also the `typ` (section 5.2).
+pub const MEDIA_TYPE: &str = "application/statuslist+cwt";
+
+/// `COSE_Sign1`, as it stands before one.
+const TAG: u8 = 0xd2;
+
+/// Labels in a header (RFC 9052 section 3.1, RFC 9596).
+const ALG: i64 = HeaderParameter::Alg as i64;
+const CRIT: i64 = HeaderParameter::Crit as i64;
+const KID: i64 = HeaderParameter::Kid as i64;
+const TYP: i64 = 16;
+/// Labels that point at a key by means that Carnet has no anchor for (RFC 9360).
+const UNANCHORED: [i64; 4] = [
+    HeaderParameter::X5Bag as i64,
+    HeaderParameter::X5Chain as i64,
+    HeaderParameter::X5T as i64,
+    HeaderParameter::X5U as i64,
+];
+
+/// Claims (RFC 8392 section 3.1; section 5.2 of the draft).
+const SUB: i64 = CwtClaimName::Sub as i64;
+const EXP: i64 = CwtClaimName::Exp as i64;
+const IAT: i64 = CwtClaimName::Iat as i64;
+const STATUS_LIST: i64 = 65_533;
+const TTL: i64 = 65_534;
+
+/// Makes a status list token.
+///
+/// # Errors
+/// `proof_generation`
+pub fn issue(list: &StatusList, published: &Published, signer: &dyn Signer) -> Result<Vec<u8>, Problem> {
+    issue_packed(list.bits(), &list.pack(Packing::Zlib)?, published, signer)
+}
+
+/// The same, of a list of so many bits an entry that was packed before.
+pub(super) fn issue_packed(
+    bits: u8,
+    lst: &[u8],
+    published: &Published,
+    signer: &dyn Signer,
+) -> Result<Vec<u8>, Problem> {
+    let unwritten = |_| Problem::new(Code::ProofGeneration, "the token could not be written");
+    let Published { kid, uri, freshness } = published;
+    let list = vec![("bits".into(), bits.into()), ("lst".into(), Value::Bytes(lst.to_vec()))];
+    // In the order of RFC 8949 section 4.2.1.
+    let claims = [
+        Some((SUB, uri.as_str().into())),
+        freshness.until.map(|until| (EXP, until.unix().into())),
+        Some((IAT, freshness.issued.unix().into())),
+        Some((STATUS_LIST, Value::Map(list))),
+        freshness.ttl.map(|ttl| (TTL, ttl.into())),
+    ];
+    let claims = claims.into_iter().flatten().map(|(label, claim): (i64, Value)| (label.into(), claim)).collect();
+    let algorithm = match signer.algorithm() {
+        Algorithm::EdDsa => iana::Algorithm::EdDSA,
+        Algorithm::Es256 => iana::Algorithm::ES256,
+    };
+    let header = HeaderBuilder::new().algorithm(algorithm).key_id(kid.clone().into_bytes());
+    CoseSign1Builder::new()
+        .protected(header.value(TYP, MEDIA_TYPE.into()).build())
+        .payload(Value::Map(claims).to_vec().map_err(unwritten)?)
+        .try_create_signature(&[], |signed| signer.sign(signed))?
+        .build()
+        .to_tagged_vec()
+        .map_err(unwritten)
+}
+
+/// A status list token that was parsed and not verified.
+#[derive(Clone)]
+pub struct Token {
+    kid: String,
+    algorithm: Algorithm,
+    /// What the signature is over (RFC 9052 section 4.4).
+    signed: Vec<u8>,
+    signature: Vec<u8>,
+    claims: Map,
+}
+
+/// In the order in which it came; no key is there twice.
+type Map = Vec<(Value, Value)>;
+
+impl Token {
+    /// Whether these bytes may be such a token: text does not begin like one.
+    #[must_use]
+    pub fn is_one(bytes: &[u8]) -> bool {
+        matches!(bytes, [TAG, 0x84, ..] | [0x84, ..])
+    }
+
+    /// Parses a token: structure, `alg`, `typ`, and a `kid`.
+    ///
+    /// Nothing that decides is read from the header that is not signed. A `kid` may stand there, as it does in the
+    /// draft's examples: it only says which of the issuer's keys is tried.
+    ///
+    /// # Errors
+    /// `too_large`, `too_deep`, `duplicate_key`, `invalid_unicode`, `token_malformed`; `algorithm_forbidden`;
+    /// `header_critical`; `token_type`; `header_key_unanchored` without a `kid`; `header_key_ambiguous` with two, or with a
+    /// certificate.
+    pub fn parse(bytes: &[u8]) -> Result<Self, Problem> {
+        let bytes = bytes.strip_prefix(&[TAG]).unwrap_or(bytes);
+        let parts = match cbor::parse(bytes, Limits::LIST)? {
+            Value::Array(parts) => <[Value; 4]>::try_from(parts).ok(),
+            _ => None,
+        };
+        let Some([Value::Bytes(protected), Value::Map(unprotected), Value::Bytes(payload), Value::Bytes(signature)]) =
+            parts
+        else {
+            return Err(malformed("a token is two headers, claims and a signature"));
+        };
+        let header = map(&protected, Limits::SMALL)?;
+        if at(&header, CRIT).is_some() || at(&unprotected, CRIT).is_some() {
+            return Err(Code::HeaderCritical.into());
+        }
+        let kid = kid(&header, &unprotected)?;
+        let algorithm = algorithm(&header)?;
+        if at(&header, TYP).and_then(Value::as_text) != Some(MEDIA_TYPE) {
+            return Err(Problem::new(Code::TokenType, format!("the token's typ is not {MEDIA_TYPE}")));
+        }
+        let claims = map(&payload, Limits::LIST)?;
+        let protected = ProtectedHeader { original_data: Some(protected), ..ProtectedHeader::default() };
+        let signed = sig_structure_data(SignatureContext::CoseSign1, protected, None, &[], &payload);
+        Ok(Self { kid, algorithm, signed, signature, claims })
+    }
+
+    /// The `kid`.
+    #[must_use]
+    pub fn kid(&self) -> &str {
+        &self.kid
+    }
+
+    /// Verifies the token as the list of that URI: as [`token::Token::verify`].
+    ///
+    /// # Errors
+    /// Those of [`token::Token::verify`].
+    pub fn verify(
+        &self,
+        key: &PublicKey,
+        uri: &str,
+        now: Timestamp,
+        skew: i64,
+    ) -> Result<(StatusList, Freshness), Problem> {
+        if key.algorithm() != self.algorithm {
+            return Err(Code::AlgorithmMismatch.into());
+        }
+        key.verify(&self.signed, &self.signature)?;
+        let number = |label| at(&self.claims, label).map(integer);
+        let date = |label, name: &str| match number(label) {
+            Some(None) => Err(Problem::new(Code::MalformedValue, format!("{name} is not a whole number of seconds"))),
+            Some(seconds) => Ok(seconds.map(Timestamp::from_unix)),
+            None => Ok(None),
+        };
+        let claims = Claims {
+            sub: at(&self.claims, SUB).and_then(Value::as_text),
+            iat: date(IAT, "iat")?,
+            exp: date(EXP, "exp")?,
+            ttl: number(TTL).map(Option::unwrap_or_default),
+        };
+        let freshness = claims.hold(uri, now, skew)?;
+        let list = at(&self.claims, STATUS_LIST).ok_or_else(|| token::missing("status_list"))?;
+        Ok((parse_list(list)?, freshness))
+    }
+}
+
+impl std::fmt::Debug for Token {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Token").field("kid", &self.kid).field("algorithm", &self.algorithm).finish_non_exhaustive()
+    }
+}
+
+/// Reads a `StatusList`: `bits`, and `lst` in ZLIB (section 4.3).
+fn parse_list(value: &Value) -> Result<StatusList, Problem> {
+    let members = value.as_map().map(Vec::as_slice).unwrap_or_default();
+    let member = |name: &str| members.iter().find(|(key, _)| key.as_text() == Some(name)).map(|(_, value)| value);
+    let bits = member("bits").and_then(integer).and_then(|bits| u64::try_from(bits).ok());
+    token::unpack(bits, member("lst").and_then(Value::as_bytes).map(Vec::as_slice))
+}
+
+fn kid(protected: &Map, unprotected: &Map) -> Result<String, Problem> {
+    let unanchored = UNANCHORED.iter().any(|label| at(protected, *label).or(at(unprotected, *label)).is_some());
+    let kid = match (at(protected, KID), at(unprotected, KID), unanchored) {
+        (Some(kid), None, false) | (None, Some(kid), false) => kid,
+        (None, None, _) => return Err(Problem::new(Code::HeaderKeyUnanchored, "the list's token has no kid")),
+        _ => return Err(Code::HeaderKeyAmbiguous.into()),
+    };
+    if unprotected.iter().any(|(label, _)| label.as_integer() != Some(KID.into())) {
+        return Err(malformed("a header that is not signed may have a kid alone"));
+    }
+    let kid = kid.as_bytes().and_then(|kid| String::from_utf8(kid.clone()).ok());
+    kid.ok_or_else(|| malformed("the kid is not text in bytes"))
+}
+
+fn algorithm(protected: &Map) -> Result<Algorithm, Problem> {
+    [(iana::Algorithm::EdDSA, Algorithm::EdDsa), (iana::Algorithm::ES256, Algorithm::Es256)]
+        .into_iter()
+        .find(|(alg, _)| at(protected, ALG).and_then(integer) == Some(*alg as i64))
+        .map(|(_, algorithm)| algorithm)
+        .ok_or_else(|| Code::AlgorithmForbidden.into())
+}
+
+fn map(bytes: &[u8], limits: Limits) -> Result<Map, Problem> {
+    cbor::parse(bytes, limits)?.into_map().map_err(|_| malformed("the header or the claims are not a map"))
+}
+
+fn at(map: &[(Value, Value)], label: i64) -> Option<&Value> {
+    map.iter().find(|(key, _)| key.as_integer() == Some(label.into())).map(|(_, value)| value)
+}
+
+fn integer(value: &Value) -> Option<i64> {
+    value.as_integer().and_then(|number| number.try_into().ok())
+}
+
+fn malformed(what: &str) -> Problem {
+    Problem::new(Code::TokenMalformed, what)
+}
+
+#[cfg(test)]
+mod tests;
