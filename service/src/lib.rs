@@ -2,6 +2,7 @@
 
 pub mod client;
 pub mod config;
+mod disk;
 pub mod failure;
 pub mod fetcher;
 pub mod keys;

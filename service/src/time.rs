@@ -15,6 +15,25 @@ pub fn now() -> Timestamp {
     Timestamp::from_unix(seconds)
 }
 
+/// Times as RFC 3339 text in JSON, where there is one.
+pub(crate) mod at {
+    use carnet_core::time::Timestamp;
+    use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
+
+    pub(crate) fn serialize<S: Serializer>(at: &Option<Timestamp>, serializer: S) -> Result<S::Ok, S::Error> {
+        match at {
+            Some(at) => serializer.serialize_str(&at.to_string()),
+            None => serializer.serialize_none(),
+        }
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>, D::Error> {
+        Option::<String>::deserialize(deserializer)?
+            .map(|text| Timestamp::parse(&text).map_err(|_| D::Error::custom("not a time")))
+            .transpose()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     #[test]

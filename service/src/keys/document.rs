@@ -9,10 +9,10 @@ use carnet_core::{
 use serde_json::{Map, Value, json};
 
 use super::{
-    KeysConfig, disk, log,
+    KeysConfig, log,
     register::{Register, State},
 };
-use crate::config::StartError;
+use crate::{config::StartError, disk};
 
 const FILE: &str = "did.json";
 /// The members of a document that are about keys.

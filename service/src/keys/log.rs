@@ -15,12 +15,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{
-    KeysConfig, disk,
+    KeysConfig,
     register::{self, Register},
     ring,
     seal::Secret,
 };
-use crate::{config::StartError, time};
+use crate::{config::StartError, disk, time};
 
 const FILE: &str = "did.jsonl";
 /// How far the last entry may be ahead of this clock, in seconds: entries are a second apart at least.

@@ -2,7 +2,6 @@
 //! that change them.
 
 mod arguments;
-mod disk;
 mod document;
 mod log;
 mod register;

@@ -2,7 +2,7 @@
 //! as a whole, so that a power cut leaves the register from before or the one after.
 
 use std::{
-    fs::{File, OpenOptions, TryLockError},
+    fs::{File, TryLockError},
     io::{ErrorKind, Read as _},
     path::Path,
 };
@@ -15,12 +15,11 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::{
-    disk,
     log::Updater,
     seal::{Form, Secret},
     single,
 };
-use crate::config::StartError;
+use crate::{config::StartError, disk, time::at};
 
 const FILE: &str = "keys.json";
 const LOCK: &str = "keys.lock";
@@ -447,35 +446,7 @@ fn lock(data: &Path, how: impl Fn(&File) -> Result<(), TryLockError>) -> Result<
             "Check that the directory is there and that this user may write in it.",
         )
     };
-    let mut options = OpenOptions::new();
-    options.create(true).truncate(false).write(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let file = options.open(&path).map_err(failed)?;
-    match how(&file) {
-        Ok(()) => Ok((file, true)),
-        Err(TryLockError::WouldBlock) => Ok((file, false)),
-        Err(TryLockError::Error(error)) => Err(failed(error)),
-    }
-}
-
-/// Times as RFC 3339 text.
-mod at {
-    use carnet_core::time::Timestamp;
-    use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
-
-    pub(super) fn serialize<S: Serializer>(at: &Option<Timestamp>, serializer: S) -> Result<S::Ok, S::Error> {
-        match at {
-            Some(at) => serializer.serialize_str(&at.to_string()),
-            None => serializer.serialize_none(),
-        }
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>, D::Error> {
-        Option::<String>::deserialize(deserializer)?
-            .map(|text| Timestamp::parse(&text).map_err(|_| D::Error::custom("not a time")))
-            .transpose()
-    }
+    disk::lock(&path, how).map_err(failed)
 }
 
 /// Public keys as JWK.

@@ -15,8 +15,8 @@ use serde::Deserialize;
 use serde_json::Value;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
-use super::disk::sync_directory;
 use crate::config::StartError;
+use crate::disk::sync_directory;
 
 pub(super) const FILE: &str = "key.json";
 /// Far above a private JWK; a larger file is something else.

@@ -1,13 +1,13 @@
-//! Files that are replaced as a whole: after a power cut there is the old one or the new one.
+//! Files that are replaced as a whole: after a power cut there is the old one or the new one; and locks between programs.
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::{self, File, OpenOptions, TryLockError},
     io::{self, Write as _},
     path::Path,
 };
 
 /// Replaces `path` by a file with these bytes and this mode, through to the disk.
-pub(super) fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+pub(crate) fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     let mut name = path.as_os_str().to_owned();
     name.push(".new");
     let temporary = Path::new(&name);
@@ -28,6 +28,20 @@ pub(super) fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
 }
 
 /// Brings a directory's names to the disk, so that nobody relies on a file that a power cut takes away.
-pub(super) fn sync_directory(directory: &Path) -> io::Result<()> {
+pub(crate) fn sync_directory(directory: &Path) -> io::Result<()> {
     File::open(directory)?.sync_all()
+}
+
+/// Locks a file, which is made if it is not there, in one of the ways of [`File`]; whether the lock could be had.
+pub(crate) fn lock(path: &Path, how: impl Fn(&File) -> Result<(), TryLockError>) -> io::Result<(File, bool)> {
+    let mut options = OpenOptions::new();
+    options.create(true).truncate(false).write(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let file = options.open(path)?;
+    match how(&file) {
+        Ok(()) => Ok((file, true)),
+        Err(TryLockError::WouldBlock) => Ok((file, false)),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
 }
