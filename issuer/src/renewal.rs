@@ -32,8 +32,6 @@ use crate::{
 };
 
 const DAY: i64 = 86_400;
-/// Who decides, in what is written down: there is one staff token.
-const STAFF: &str = "staff";
 
 /// What the operator allows for the credentials of a type: `[renewal.TYPE]` in the configuration. A type without it is not
 /// renewed.
@@ -266,9 +264,10 @@ impl<S: Store> Issuer<S> {
         renewal_id: &str,
         approve: bool,
         reason: &str,
+        who: String,
     ) -> Result<RenewalRecord, Error> {
         check_id("renewal_id", renewal_id)?;
-        let record = self.store.decide(renewal_id, self.decision(approve, reason)?).await?;
+        let record = self.store.decide(renewal_id, self.decision(approve, reason, who)?).await?;
         tracing::info!(renewal_id, approve, "staff decided on a renewal");
         Ok(record)
     }
@@ -277,17 +276,23 @@ impl<S: Store> Issuer<S> {
     ///
     /// # Errors
     /// As [`Issuer::decide_renewal`]; the offer is not deferred, or not in a state for it.
-    pub(crate) async fn decide_offer(&self, offer_id: &str, approve: bool, reason: &str) -> Result<OfferRecord, Error> {
+    pub(crate) async fn decide_offer(
+        &self,
+        offer_id: &str,
+        approve: bool,
+        reason: &str,
+        who: String,
+    ) -> Result<OfferRecord, Error> {
         check_id("offer_id", offer_id)?;
-        let record = self.store.decide_offer(offer_id, self.decision(approve, reason)?).await?;
+        let record = self.store.decide_offer(offer_id, self.decision(approve, reason, who)?).await?;
         tracing::info!(offer_id, approve, "staff decided on a deferred offer");
         Ok(record)
     }
 
-    fn decision(&self, approve: bool, reason: &str) -> Result<Decision, Error> {
+    fn decision(&self, approve: bool, reason: &str, who: String) -> Result<Decision, Error> {
         // A yes explains itself.
         let reason = if approve && reason.is_empty() { String::new() } else { check_reason(reason)? };
-        Ok(Decision { approve, reason, who: STAFF.to_owned(), now: self.now() })
+        Ok(Decision { approve, reason, who, now: self.now() })
     }
 }
 

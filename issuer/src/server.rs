@@ -30,8 +30,6 @@ use crate::{
     issuer::{Issuer, Settings},
     nonces::Nonces,
     renewal,
-    secrets::Hash,
-    setup,
     status::{self, StatusLists},
     store::{SqliteStore, Store, sqlite::MIGRATIONS, status::StatusStore as _},
 };
@@ -62,7 +60,7 @@ pub(crate) async fn serve(
     if let Some(listen) = listen {
         config.serve.listen = listen;
     }
-    let staff = setup::staff_hash(data)?;
+    let staff = StaffOnly::of(data)?;
     let key = Keyring::open(data, &config.keys)?;
     let pool = ground::open(data, &MIGRATIONS).await?;
     let bound = serve::bind(&config.serve).await?;
@@ -87,7 +85,7 @@ pub(crate) async fn serve(
 }
 
 /// The services, and the status lists over HTTP beside them; staff calls pass the token's check first.
-pub(crate) fn routes<S: Store>(issuer: Arc<Issuer<S>>, staff: Hash, most_bytes: usize) -> Routes {
+pub(crate) fn routes<S: Store>(issuer: Arc<Issuer<S>>, staff: StaffOnly, most_bytes: usize) -> Routes {
     let offers = OfferServiceServer::new(Offers(issuer.clone())).max_decoding_message_size(most_bytes);
     let statuses = StatusServiceServer::new(Statuses(issuer.clone())).max_decoding_message_size(most_bytes);
     let renewals = RenewalServiceServer::new(Renewals(issuer.clone())).max_decoding_message_size(most_bytes);
@@ -95,9 +93,9 @@ pub(crate) fn routes<S: Store>(issuer: Arc<Issuer<S>>, staff: Hash, most_bytes: 
     let issuance = IssuanceServiceServer::new(Issuance(issuer.clone())).max_decoding_message_size(most_bytes);
     let grpc = Routes::new(issuance)
         .add_service(lists)
-        .add_service(InterceptedService::new(offers, StaffOnly::new(staff)))
-        .add_service(InterceptedService::new(renewals, StaffOnly::new(staff)))
-        .add_service(InterceptedService::new(statuses, StaffOnly::new(staff)));
+        .add_service(InterceptedService::new(offers, staff.clone()))
+        .add_service(InterceptedService::new(renewals, staff.clone()))
+        .add_service(InterceptedService::new(statuses, staff));
     Routes::from(grpc.into_axum_router().merge(status::router(issuer)))
 }
 

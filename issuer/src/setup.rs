@@ -14,15 +14,14 @@ use carnet_core::{
 use carnet_service::{
     config::StartError,
     keys::{self, KeyPlace, Keyring},
-    staff, store,
+    staff, store, time,
 };
 use rand_core::OsRng;
 use zeroize::Zeroizing;
 
-use crate::{secrets::Hash, status::default_base, store::sqlite::MIGRATIONS};
+use crate::{status::default_base, store::sqlite::MIGRATIONS};
 
 const DOCUMENT_FILE: &str = "did.json";
-const STAFF_FILE: &str = "staff-token.sha256";
 
 /// What `init` made.
 pub(crate) struct Made {
@@ -45,6 +44,7 @@ pub(crate) async fn init(
     name: Option<&str>,
     algorithm: Algorithm,
     place: &KeyPlace,
+    staff_name: &str,
 ) -> Result<Made, StartError> {
     let refused = |problem: Problem| {
         StartError::new(
@@ -79,25 +79,11 @@ pub(crate) async fn init(
         }
     };
     write_new(&data.join(DOCUMENT_FILE), format!("{rendered:#}\n").as_bytes(), 0o644)?;
-    let staff_token = staff::generate(&mut OsRng);
-    write_new(&data.join(STAFF_FILE), format!("{}\n", to_hex(&staff::hash(&staff_token))).as_bytes(), 0o600)?;
+    let staff_token = staff::begin(data, staff_name, time::now(), &mut OsRng)?;
     store::open(data, &MIGRATIONS).await?.close().await;
     // The configuration comes last: without it the directory is not taken for an issuer's.
     write_new(&data.join("config.toml"), (config_text(&did, name) + &place.toml()).as_bytes(), 0o600)?;
     Ok(Made { did, document, publish_at, staff_token })
-}
-
-/// The stored hash of the staff token.
-///
-/// # Errors
-/// The file is missing or not what `init` wrote.
-pub(crate) fn staff_hash(data: &Path) -> Result<Hash, StartError> {
-    let path = data.join(STAFF_FILE);
-    let broken =
-        |what: String| StartError::new(what, "restore the file from a backup; staff calls are refused without it");
-    let text = std::fs::read_to_string(&path)
-        .map_err(|error| broken(format!("{} could not be read: {error}", path.display())))?;
-    from_hex(text.trim()).ok_or_else(|| broken(format!("{} does not hold a SHA-256 in hex", path.display())))
 }
 
 pub(crate) fn create_directory(data: &Path) -> Result<(), StartError> {
@@ -149,19 +135,4 @@ fn config_text(did: &Did, name: Option<&str>) -> String {
 /// A TOML basic string: JSON's escapes are among TOML's.
 pub(crate) fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string().replace('\u{7f}', "\\u007F")
-}
-
-fn to_hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn from_hex(text: &str) -> Option<Hash> {
-    let mut hash = Hash::default();
-    if text.len() != 64 || !text.is_ascii() {
-        return None;
-    }
-    for (byte, pair) in hash.iter_mut().zip(text.as_bytes().chunks(2)) {
-        *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
-    }
-    Some(hash)
 }

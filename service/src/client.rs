@@ -56,7 +56,10 @@ pub async fn connect(args: &StaffArgs) -> Result<(Channel, WithToken), StartErro
     let token = token(args)?;
     let mut header =
         Zeroizing::new(format!("Bearer {}", token.trim())).parse::<MetadataValue<Ascii>>().map_err(|_| {
-            StartError::new("The staff token has characters that no token has.", "Use the token that `init` showed.")
+            StartError::new(
+                "The staff token has characters that no token has.",
+                "Use the token that `init` or `staff add` showed.",
+            )
         })?;
     header.set_sensitive(true);
     let channel = channel(args).await?;
@@ -77,7 +80,7 @@ fn token(args: &StaffArgs) -> Result<Zeroizing<String>, StartError> {
     if text.trim().is_empty() {
         return Err(StartError::new(
             "This needs the staff token, and there is none. Nothing was sent.",
-            "Give --token-file FILE, or set CARNET_STAFF_TOKEN; `init` showed the token once.",
+            "Give --token-file FILE, or set CARNET_STAFF_TOKEN; `init` or `staff add` showed it once.",
         ));
     }
     Ok(text)

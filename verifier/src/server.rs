@@ -17,7 +17,7 @@ use crate::{
     config::VerifierConfig,
     grpc,
     issuers::Issuers,
-    registration, setup,
+    registration,
     status::Statuses,
     store::{MIGRATIONS, Sqlite, Store},
     trust::Trust,
@@ -41,7 +41,7 @@ pub(crate) async fn run(data: &Path, config: Option<&Path>, listen: Option<Socke
     if let Some(listen) = listen {
         config.serve.listen = listen;
     }
-    let staff = StaffOnly::new(setup::staff_hash(data)?);
+    let staff = StaffOnly::of(data)?;
     let key = Keyring::open(data, &config.keys)?;
     let pool = ground::open(data, &MIGRATIONS).await?;
     let bound = serve::bind(&config.serve).await?;

@@ -13,14 +13,12 @@ use carnet_core::{
 use carnet_service::{
     config::StartError,
     keys::{FIRST as FIRST_KEY, KeyPlace, Keyring},
-    staff, store,
+    staff, store, time,
 };
 use rand_core::OsRng;
 use zeroize::Zeroizing;
 
 use crate::store::MIGRATIONS;
-
-const STAFF_FILE: &str = "staff-token.sha256";
 
 /// What `init` made.
 pub(crate) struct Made {
@@ -41,6 +39,7 @@ pub(crate) async fn init(
     name: &str,
     algorithm: Algorithm,
     place: &KeyPlace,
+    staff_name: &str,
 ) -> Result<Made, StartError> {
     let chosen = did.map(published).transpose()?;
     store::create_directory(data)?;
@@ -66,9 +65,7 @@ pub(crate) async fn init(
         }
         None => (Did::jwk(&key), None),
     };
-    let staff_token = staff::generate(&mut OsRng);
-    let hash: String = staff::hash(&staff_token).iter().map(|byte| format!("{byte:02x}")).collect();
-    write_new(&data.join(STAFF_FILE), &format!("{hash}\n"), 0o600)?;
+    let staff_token = staff::begin(data, staff_name, time::now(), &mut OsRng)?;
     store::open(data, &MIGRATIONS).await?.close().await;
     // The configuration comes last: without it the directory is not taken for a verifier's.
     write_new(&data.join("config.toml"), &(config_text(&did, name) + &place.toml()), 0o600)?;
@@ -82,33 +79,6 @@ fn published(did: &str) -> Result<(Did, String), StartError> {
             "Give a did:web whose host you control, such as did:web:jobs.example; or none, and the verifier is named by its key.",
         )
     })
-}
-
-/// The stored hash of the staff token.
-///
-/// # Errors
-/// The file is missing, or not what `init` wrote.
-pub(crate) fn staff_hash(data: &Path) -> Result<[u8; 32], StartError> {
-    let path = data.join(STAFF_FILE);
-    let broken = |what: &str| {
-        StartError::new(
-            format!("{} {what}. Nothing was started.", path.display()),
-            "Restore it from a backup: without it no staff call could be told from a stranger's.",
-        )
-    };
-    let text = std::fs::read_to_string(&path).map_err(|error| broken(&format!("cannot be read ({error})")))?;
-    from_hex(text.trim()).ok_or_else(|| broken("does not hold a SHA-256 in hex"))
-}
-
-fn from_hex(text: &str) -> Option<[u8; 32]> {
-    if text.len() != 64 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        return None;
-    }
-    let mut hash = [0; 32];
-    for (byte, pair) in hash.iter_mut().zip(text.as_bytes().chunks(2)) {
-        *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
-    }
-    Some(hash)
 }
 
 fn write_new(path: &Path, text: &str, mode: u32) -> Result<(), StartError> {
@@ -162,11 +132,12 @@ mod tests {
     async fn init_makes_a_directory_once_and_keeps_the_token_hashed() {
         let dir = tempfile::tempdir().unwrap();
         let data = dir.path().join("v");
-        let made = init(&data, None, "City \"Job\" Centre", Algorithm::EdDsa, &KeyPlace::default()).await.unwrap();
+        let made =
+            init(&data, None, "City \"Job\" Centre", Algorithm::EdDsa, &KeyPlace::default(), "admin").await.unwrap();
         assert_eq!(made.did.method(), "jwk");
         let mode = |name: &str| std::fs::metadata(data.join(name)).unwrap().permissions().mode() & 0o777;
-        assert_eq!((mode(""), mode("keys.json"), mode(STAFF_FILE)), (0o700, 0o600, 0o600));
-        assert_eq!(staff_hash(&data).unwrap(), staff::hash(&made.staff_token));
+        assert_eq!((mode(""), mode("keys.json"), mode("staff.json")), (0o700, 0o600, 0o600));
+        staff::StaffOnly::of(&data).unwrap();
         for entry in std::fs::read_dir(&data).unwrap() {
             let bytes = std::fs::read(entry.unwrap().path()).unwrap();
             assert!(!bytes.windows(made.staff_token.len()).any(|window| window == made.staff_token.as_bytes()));
@@ -174,7 +145,7 @@ mod tests {
         let config = crate::config::VerifierConfig::load(&data, None).unwrap();
         assert_eq!((config.did.as_str(), config.name.as_str()), (made.did.as_str(), "City \"Job\" Centre"));
         let key = std::fs::read(data.join("keys.json")).unwrap();
-        assert!(init(&data, None, "Again", Algorithm::EdDsa, &KeyPlace::default()).await.is_err());
+        assert!(init(&data, None, "Again", Algorithm::EdDsa, &KeyPlace::default(), "admin").await.is_err());
         assert_eq!(std::fs::read(data.join("keys.json")).unwrap(), key);
     }
 
@@ -182,14 +153,22 @@ mod tests {
     async fn a_did_web_gets_a_document_to_publish() {
         let dir = tempfile::tempdir().unwrap();
         let data = dir.path().join("v");
-        let made =
-            init(&data, Some("did:web:jobs.example"), "Jobs", Algorithm::Es256, &KeyPlace::default()).await.unwrap();
+        let made = init(&data, Some("did:web:jobs.example"), "Jobs", Algorithm::Es256, &KeyPlace::default(), "admin")
+            .await
+            .unwrap();
         assert_eq!(made.publish_at.as_deref(), Some("https://jobs.example/.well-known/did.json"));
         assert!(data.join("did.json").exists());
         assert!(
-            init(&dir.path().join("w"), Some("did:web:127.0.0.1"), "Jobs", Algorithm::EdDsa, &KeyPlace::default())
-                .await
-                .is_err()
+            init(
+                &dir.path().join("w"),
+                Some("did:web:127.0.0.1"),
+                "Jobs",
+                Algorithm::EdDsa,
+                &KeyPlace::default(),
+                "admin"
+            )
+            .await
+            .is_err()
         );
         assert!(!dir.path().join("w").exists());
     }

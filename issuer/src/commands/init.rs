@@ -2,7 +2,10 @@
 
 use std::path::PathBuf;
 
-use carnet_service::keys::{KeyPlace, verbs::KeyAlgorithm};
+use carnet_service::{
+    keys::{KeyPlace, verbs::KeyAlgorithm},
+    staff,
+};
 use clap::Args;
 use serde_json::json;
 
@@ -25,30 +28,36 @@ pub(crate) struct InitArgs {
     algorithm: KeyAlgorithm,
     #[command(flatten)]
     place: KeyPlace,
+    /// The name of the first who is staff; under it what they do is written down.
+    #[arg(long, value_name = "NAME", default_value = "admin", value_parser = staff::check_name)]
+    staff: String,
     /// Print JSON.
     #[arg(long)]
     json: bool,
 }
 
 pub(super) async fn run(args: InitArgs) -> Result<(), Failure> {
-    let made = setup::init(&args.data, &args.did, args.name.as_deref(), args.algorithm.into(), &args.place).await?;
+    let name = args.name.as_deref();
+    let made = setup::init(&args.data, &args.did, name, args.algorithm.into(), &args.place, &args.staff).await?;
     let document = made.document.display().to_string();
     let value = json!({
         "did": made.did.as_str(),
         "data": args.data.display().to_string(),
         "did_document": document,
         "publish_at": made.publish_at,
+        "staff": args.staff,
         "staff_token": made.staff_token.as_str(),
     });
     print(args.json, &value, || {
         format!(
             "The issuer {did} is set up in {data}.\n\
              Publish {document} at {url}, unchanged.\n\n\
-             Staff token (shown this once, keep it secret):\n{token}\n\n\
+             Staff token of {staff} (shown this once, keep it secret):\n{token}\n\n\
              Next: carnet-issuer serve --data {data}",
             did = made.did,
             data = args.data.display(),
             url = made.publish_at,
+            staff = args.staff,
             token = made.staff_token.as_str(),
         )
     });

@@ -56,6 +56,11 @@ enum Verb {
         #[command(subcommand)]
         verb: carnet_service::keys::verbs::KeysVerb,
     },
+    /// Who may call as staff, by name.
+    Staff {
+        #[command(subcommand)]
+        verb: carnet_service::staff::verbs::StaffVerb,
+    },
     /// What becomes of what was issued: revoke, suspend, reinstate.
     Status {
         #[command(subcommand)]
@@ -83,6 +88,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         Verb::Keys { verb } => keys::run(verb).await,
         Verb::Renewals { verb } => renewals::run(verb).await,
         Verb::Issued { verb } => issued::run(verb).await,
+        Verb::Staff { verb } => Ok(carnet_service::staff::verbs::run(verb)?),
         Verb::Status { verb } => status::run(verb).await,
     }
 }

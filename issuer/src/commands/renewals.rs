@@ -107,9 +107,13 @@ fn renewal_json(renewal: &proto::Renewal) -> Value {
 
 fn line(renewal: &Value) -> String {
     let text = |name: &str| renewal.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
-    let reason = if text("reason").is_empty() { String::new() } else { format!(": {}", text("reason")) };
+    let said = |before: &str, name: &str| match text(name) {
+        text if text.is_empty() => text,
+        text => format!("{before}{text}"),
+    };
+    let (by, reason) = (said(" by ", "decided_by"), said(": ", "reason"));
     format!(
-        "{}  {}{reason}  {} of offer {}, asked {}, would end {}",
+        "{}  {}{by}{reason}  {} of offer {}, asked {}, would end {}",
         text("renewal_id"),
         text("state"),
         text("credential_type"),

@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use carnet_core::time::Timestamp;
 use carnet_proto::issuer::v1 as proto;
-use carnet_service::wire::{self, Page};
+use carnet_service::{
+    staff,
+    wire::{self, Page},
+};
 use tonic::{Request, Response, Status};
 
 use crate::{
@@ -85,9 +88,10 @@ impl<S: Store> proto::offer_service_server::OfferService for Offers<S> {
         &self,
         request: Request<proto::ReleaseOfferRequest>,
     ) -> Result<Response<proto::ReleaseOfferResponse>, Status> {
+        let who = staff::caller(&request)?;
         let request = request.into_inner();
         check_mutation(&request.offer_id, &request.request_id)?;
-        let released = self.0.decide_offer(&request.offer_id, true, &request.reason).await?;
+        let released = self.0.decide_offer(&request.offer_id, true, &request.reason, who).await?;
         Ok(Response::new(proto::ReleaseOfferResponse { offer: Some(offer(&released)) }))
     }
 
@@ -95,8 +99,9 @@ impl<S: Store> proto::offer_service_server::OfferService for Offers<S> {
         &self,
         request: Request<proto::RejectOfferRequest>,
     ) -> Result<Response<proto::RejectOfferResponse>, Status> {
+        let who = staff::caller(&request)?;
         let request = request.into_inner();
-        let rejected = self.0.decide_offer(&request.offer_id, false, &request.reason).await?;
+        let rejected = self.0.decide_offer(&request.offer_id, false, &request.reason, who).await?;
         Ok(Response::new(proto::RejectOfferResponse { offer: Some(offer(&rejected)) }))
     }
 

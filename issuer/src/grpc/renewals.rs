@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use carnet_proto::issuer::v1 as proto;
-use carnet_service::wire;
+use carnet_service::{staff, wire};
 use tonic::{Request, Response, Status};
 
 use super::offers::{one_page, slice};
@@ -50,8 +50,9 @@ impl<S: Store> proto::renewal_service_server::RenewalService for Renewals<S> {
         &self,
         request: Request<proto::DecideRenewalRequest>,
     ) -> Result<Response<proto::DecideRenewalResponse>, Status> {
+        let who = staff::caller(&request)?;
         let request = request.into_inner();
-        let decided = self.0.decide_renewal(&request.renewal_id, request.approve, &request.reason).await?;
+        let decided = self.0.decide_renewal(&request.renewal_id, request.approve, &request.reason, who).await?;
         Ok(Response::new(proto::DecideRenewalResponse { renewal: Some(renewal(decided)) }))
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use carnet_core::status::publication::Form;
 use carnet_proto::issuer::v1 as proto;
-use carnet_service::wire;
+use carnet_service::{staff, wire};
 use tonic::{Request, Response, Status};
 
 use super::offers::{instant, one_page, slice};
@@ -61,6 +61,7 @@ impl<S: Store> proto::status_service_server::StatusService for Statuses<S> {
         &self,
         request: Request<proto::ChangeStatusRequest>,
     ) -> Result<Response<proto::ChangeStatusResponse>, Status> {
+        let who = staff::caller(&request)?;
         let request = request.into_inner();
         let verb = match proto::StatusVerb::try_from(request.verb) {
             Ok(proto::StatusVerb::Revoke) => Verb::Revoke,
@@ -85,6 +86,7 @@ impl<S: Store> proto::status_service_server::StatusService for Statuses<S> {
             .0
             .change_status(status::Request {
                 request_id: request.request_id,
+                who,
                 verb,
                 reason: request.reason,
                 whom,

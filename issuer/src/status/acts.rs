@@ -19,12 +19,12 @@ use crate::{
 const MOST_IDS: usize = 10_000;
 /// The most characters of a reason.
 const MOST_REASON: usize = 500;
-/// What the one staff token is called in the record.
-const STAFF: &str = "staff";
 
 /// What staff ask for.
 pub(crate) struct Request {
     pub(crate) request_id: String,
+    /// Who asks. It does not make another request of it.
+    pub(crate) who: String,
     pub(crate) verb: Verb,
     pub(crate) reason: String,
     pub(crate) whom: Whom,
@@ -53,7 +53,7 @@ impl<S: Store> Issuer<S> {
             request_id: request.request_id,
             verb: request.verb,
             reason,
-            who: STAFF.to_owned(),
+            who: request.who,
             whom: request.whom,
             expected: request.expected,
             dry_run,

@@ -20,7 +20,8 @@ use carnet_proto::issuer::v1::{
 };
 use carnet_service::{
     keys::{FIRST, Keyring},
-    staff, wire,
+    staff::{self, StaffOnly},
+    wire,
 };
 use carnet_spec::Catalogue;
 use rand_core::OsRng;
@@ -40,6 +41,8 @@ use crate::{
 pub(crate) const DID: &str = "did:web:university.example";
 /// A value that stands in every test offer, to be looked for where it may not be.
 pub(crate) const MARK: &str = "Zubaydah-Claim-Marker";
+/// Who the staff is.
+pub(crate) const CLERK: &str = "Inês Duarte";
 /// 2026-11-22T12:00:00Z.
 pub(crate) const NOW: i64 = 1_795_348_800;
 
@@ -62,7 +65,8 @@ pub(crate) async fn start_with(algorithm: Algorithm) -> Running {
 
 pub(crate) async fn start_signing(signer: Box<dyn Signer>) -> Running {
     let data = Arc::new(tempfile::tempdir().unwrap());
-    serve(data, signer, staff::generate(&mut OsRng).to_string(), Arc::new(AtomicI64::new(NOW))).await
+    let token = staff::begin(data.path(), CLERK, Timestamp::from_unix(NOW), &mut OsRng).unwrap();
+    serve(data, signer, token.to_string(), Arc::new(AtomicI64::new(NOW))).await
 }
 
 async fn serve(
@@ -104,7 +108,7 @@ async fn serve(
     });
     issuer.store.open_lists(issuer.now()).await.unwrap();
     issuer.publish().await.unwrap();
-    let routes = routes(issuer.clone(), staff::hash(&staff_token), 1_048_576);
+    let routes = routes(issuer.clone(), StaffOnly::of(data.path()).unwrap(), 1_048_576);
     let incoming = tonic::transport::server::TcpIncoming::from(listener);
     tokio::spawn(
         tonic::transport::Server::builder().accept_http1(true).add_routes(routes).serve_with_incoming(incoming),

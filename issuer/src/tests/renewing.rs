@@ -11,7 +11,7 @@ use carnet_spec::Catalogue;
 use serde_json::{Map, Value};
 use tonic::{Request, Status};
 
-use super::harness::{DID, MARK, Running, claims, holder_keys, offer_request, reason, start};
+use super::harness::{CLERK, DID, MARK, Running, claims, holder_keys, offer_request, reason, start};
 use crate::{
     credential::Content,
     format::Format,
@@ -263,7 +263,7 @@ async fn what_needs_approval_waits_sealed_and_comes_when_staff_say_yes() {
     );
     let id = &listed[0].renewal_id;
     let decided = issuer.decide(id, true, "").await.unwrap();
-    assert_eq!((decided.state(), decided.decided_by.as_str()), (proto::RenewalState::Approved, "staff"));
+    assert_eq!((decided.state(), decided.decided_by.as_str()), (proto::RenewalState::Approved, CLERK));
     // The same again changes nothing; the other is refused.
     assert_eq!(issuer.decide(id, true, "again").await.unwrap(), decided);
     assert_eq!(reason(issuer.decide(id, false, "no").await), "RENEWAL_STATE");

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tonic::{Code, Request, Status, transport::Channel};
 
-use super::harness::{Running, holder_keys, offer_request, reason, start};
+use super::harness::{CLERK, Running, holder_keys, offer_request, reason, start};
 use crate::{
     issuance::copy_digest,
     secrets,
@@ -323,7 +323,7 @@ async fn what_was_done_is_written_down_and_stays() {
     assert_eq!((page.acts.len(), page.next_page_token.is_empty()), (2, false));
     let acts = acts(&offer).await.acts;
     assert_eq!(acts.iter().map(proto::StatusAct::verb).collect::<Vec<_>>(), [REINSTATE, SUSPEND]);
-    assert_eq!((acts[1].who.as_str(), acts[1].reason.as_str()), ("staff", "the record was wrong"));
+    assert_eq!((acts[1].who.as_str(), acts[1].reason.as_str()), (CLERK, "the record was wrong"));
     assert_eq!((acts[1].credentials, acts[1].copies, acts[1].changed), (1, 2, 2));
     assert_eq!(acts[0].at.unwrap().seconds, issuer.now());
     // Not even the program's own store can take it back.

@@ -2,7 +2,10 @@
 
 use std::path::PathBuf;
 
-use carnet_service::keys::{KeyPlace, verbs::KeyAlgorithm};
+use carnet_service::{
+    keys::{KeyPlace, verbs::KeyAlgorithm},
+    staff,
+};
 use clap::Args;
 use serde_json::json;
 
@@ -71,13 +74,17 @@ pub(crate) struct InitArgs {
     place: KeyPlace,
     #[command(flatten)]
     about: AboutIfGiven,
+    /// The name of the first who is staff.
+    #[arg(long, value_name = "NAME", default_value = "admin", value_parser = staff::check_name)]
+    staff: String,
     /// Print JSON.
     #[arg(long)]
     json: bool,
 }
 
 pub(super) async fn run(args: InitArgs) -> Result<u8, Failure> {
-    let made = setup::init(&args.data, args.did.as_deref(), &args.name, args.algorithm.into(), &args.place).await?;
+    let (did, algorithm) = (args.did.as_deref(), args.algorithm.into());
+    let made = setup::init(&args.data, did, &args.name, algorithm, &args.place, &args.staff).await?;
     let data = args.data.display();
     let requested = match &args.about.given() {
         Some(about) => {
@@ -95,6 +102,7 @@ pub(super) async fn run(args: InitArgs) -> Result<u8, Failure> {
             "did_document": document,
             "publish_at": made.publish_at,
             "registration_request": requested,
+            "staff": args.staff,
             "staff_token": made.staff_token.as_str(),
         });
         println!("{value}");
@@ -109,8 +117,9 @@ pub(super) async fn run(args: InitArgs) -> Result<u8, Failure> {
         None => println!("Ask to be registered: carnet-verifier registration request --data {data} --help"),
     }
     println!(
-        "\nStaff token (shown this once, keep it secret):\n{}\n\n\
+        "\nStaff token of {} (shown this once, keep it secret):\n{}\n\n\
          Next: name the issuers that you accept in {data}/config.toml, then\n  carnet-verifier serve --data {data}",
+        args.staff,
         made.staff_token.as_str()
     );
     Ok(0)

@@ -70,6 +70,11 @@ enum Verb {
     },
     /// What came of a request.
     Result(result::ResultArgs),
+    /// Who may call as staff, by name.
+    Staff {
+        #[command(subcommand)]
+        verb: carnet_service::staff::verbs::StaffVerb,
+    },
     /// Which trust list decides: the newest that was ever accepted. Exit code 1: it does not hold now, or there is none.
     Trust(Place),
     /// By which entry of the trust list, and which rule, the issuers of an answer were accepted or refused.
@@ -105,6 +110,10 @@ pub(crate) async fn run(arguments: Arguments) -> Result<u8, Failure> {
         Verb::Registration { verb } => registration::run(verb),
         Verb::Request { verb } => request::run(verb).await,
         Verb::Result(args) => result::run(args).await,
+        Verb::Staff { verb } => {
+            carnet_service::staff::verbs::run(verb)?;
+            Ok(0)
+        }
         Verb::Trust(args) => trust::run(args).await,
         Verb::Why(args) => why::run(args).await,
         Verb::Verify(args) => verify::run(args).await,

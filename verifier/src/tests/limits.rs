@@ -6,7 +6,7 @@ use carnet_proto::verifier::v1::{
 };
 use tonic::{Code, Request};
 
-use super::world::{MAX_MESSAGE, TOKEN, World, reason};
+use super::world::{MAX_MESSAGE, World, reason};
 
 #[tokio::test]
 async fn staff_calls_need_the_token() {
@@ -22,7 +22,7 @@ async fn staff_calls_need_the_token() {
         anybody.list_requests(ListRequestsRequest::default()).await.err().map(|status| status.code()),
     ];
     assert_eq!(codes, [Some(Code::Unauthenticated); 5]);
-    for wrong in ["Bearer carnet_staff_other", "Bearer ", "Basic abc", TOKEN] {
+    for wrong in ["Bearer carnet_staff_other", "Bearer ", "Basic abc", &world.token] {
         let mut request = Request::new(ReadResultRequest { id: id() });
         request.metadata_mut().insert("authorization", wrong.parse().unwrap());
         assert_eq!(anybody.read_result(request).await.unwrap_err().code(), Code::Unauthenticated, "{wrong}");

@@ -19,7 +19,11 @@ use carnet_proto::verifier::v1::{
     SubmitPresentationRequest, SubmitPresentationResponse, create_request_request::What,
     presentation_service_client::PresentationServiceClient, verification_service_client::VerificationServiceClient,
 };
-use carnet_service::{staff::StaffOnly, time::now, wire};
+use carnet_service::{
+    staff::{self, StaffOnly},
+    time::now,
+    wire,
+};
 use rand_core::OsRng;
 use serde_json::{Map, Value, json};
 use tempfile::TempDir;
@@ -37,7 +41,6 @@ use crate::{
     verifier::Verifier,
 };
 
-pub(super) const TOKEN: &str = "carnet_staff_of-this-test";
 pub(super) const TYPE: &str = "ResidencePermitCredential";
 pub(super) const MAX_MESSAGE: usize = 65_536;
 
@@ -61,6 +64,8 @@ pub(super) struct World {
     pub(super) channel: Channel,
     pub(super) issuer: SecretKey,
     pub(super) holder: SecretKey,
+    /// Of whoever is staff.
+    pub(super) token: String,
 }
 
 /// What a wallet reads in a request.
@@ -101,16 +106,17 @@ impl World {
         let url = format!("http://{}", listener.local_addr().unwrap());
         let own = carnet_service::keys::Keyring::of(Box::new(own));
         let verifier = Arc::new(server::assemble(&config, url.clone(), own, Sqlite::new(pool)).unwrap());
-        let staff = StaffOnly::new(carnet_service::staff::hash(TOKEN));
+        let token = staff::begin(dir.path(), "clerk", now(), &mut OsRng).unwrap().to_string();
+        let staff = StaffOnly::of(dir.path()).unwrap();
         let routes = grpc::routes(Arc::clone(&verifier), staff, config.serve.max_message_bytes);
         let incoming = tokio_stream::wrappers::TcpListenerStream::new(listener);
         tokio::spawn(Server::builder().add_routes(routes).serve_with_incoming(incoming));
         let channel = Channel::from_shared(url).unwrap().connect().await.unwrap();
-        Self { dir, verifier, channel, issuer, holder: key() }
+        Self { dir, verifier, channel, issuer, holder: key(), token }
     }
 
     pub(super) fn staff(&self) -> Staff {
-        let token = Token(format!("Bearer {TOKEN}").parse().unwrap());
+        let token = Token(format!("Bearer {}", self.token).parse().unwrap());
         VerificationServiceClient::with_interceptor(self.channel.clone(), token)
     }
 

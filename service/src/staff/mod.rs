@@ -1,0 +1,194 @@
+//! Staff identity: each has a name and a bearer token, which is shown once and stored hashed.
+
+mod register;
+pub mod verbs;
+
+use std::path::{Path, PathBuf};
+
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
+use carnet_core::{Rng, time::Timestamp};
+use sha2::{Digest as _, Sha256};
+use tonic::{Code, Request, Status};
+use zeroize::Zeroizing;
+
+use crate::{config::StartError, wire};
+use register::Register;
+
+pub use register::check_name;
+
+const PREFIX: &str = "carnet_staff_";
+
+/// Draws a token: `carnet_staff_` and base64url of 32 bytes.
+fn generate(rng: Rng<'_>) -> Zeroizing<String> {
+    let mut bytes = Zeroizing::new([0_u8; 32]);
+    rng.fill_bytes(bytes.as_mut_slice());
+    // Reserved at once, so that no half-written copy is left behind by growth.
+    let mut token = Zeroizing::new(String::with_capacity(64));
+    token.push_str(PREFIX);
+    BASE64_URL_SAFE_NO_PAD.encode_string(bytes.as_slice(), &mut token);
+    token
+}
+
+/// SHA-256 of a token, as it is stored (the token has 256 bits of entropy, so that no slow hash is needed).
+fn hash(token: &str) -> [u8; 32] {
+    Sha256::digest(token.as_bytes()).into()
+}
+
+/// Begins the register of staff of a new data directory with one name; their token.
+///
+/// # Errors
+/// It could not be written.
+pub fn begin(data: &Path, name: &str, now: Timestamp, rng: Rng<'_>) -> Result<Zeroizing<String>, StartError> {
+    let mut register = Register::new();
+    let token = register.add(name, now, rng)?;
+    register.save(data)?;
+    Ok(token)
+}
+
+/// A tonic interceptor that lets a call pass only with the token of somebody who is staff now, and says who that is.
+#[derive(Debug, Clone)]
+pub struct StaffOnly {
+    data: PathBuf,
+}
+
+impl StaffOnly {
+    /// By the register in a data directory.
+    ///
+    /// # Errors
+    /// There is none, or it is damaged.
+    pub fn of(data: &Path) -> Result<Self, StartError> {
+        Register::load(data)?;
+        Ok(Self { data: data.to_owned() })
+    }
+}
+
+impl tonic::service::Interceptor for StaffOnly {
+    /// Errors: UNAUTHENTICATED with reason TOKEN_MISSING or STAFF_TOKEN_INVALID; UNAVAILABLE with STAFF_UNREADABLE.
+    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
+        let hash = hash(bearer(&request)?);
+        let register = Register::load(&self.data).map_err(|error| {
+            tracing::error!(%error, "no staff call is let in");
+            wire::status(
+                Code::Unavailable,
+                "STAFF_UNREADABLE",
+                "This service cannot read who its staff are. Nothing was changed. Its log says why.",
+            )
+        })?;
+        let Some(name) = register.whose(&hash) else {
+            return Err(wire::status(
+                Code::Unauthenticated,
+                "STAFF_TOKEN_INVALID",
+                "The staff token is none of this service, or was ended. Nothing was changed. Use one that `init` or `staff add` \
+                 showed.",
+            ));
+        };
+        let caller = Caller(name.to_owned());
+        request.extensions_mut().insert(caller);
+        Ok(request)
+    }
+}
+
+#[derive(Debug, Clone)]
+struct Caller(String);
+
+/// The name of whoever calls, for what is written down.
+///
+/// # Errors
+/// INTERNAL: the call did not come through [`StaffOnly`].
+pub fn caller<T>(request: &Request<T>) -> Result<String, Status> {
+    let caller = request.extensions().get::<Caller>().map(|caller| caller.0.clone());
+    caller.ok_or_else(|| wire::status(Code::Internal, "INTERNAL", "Nobody looked at who calls. Nothing was changed."))
+}
+
+/// The bearer token of a call (metadata `authorization: Bearer <token>`, RFC 6750).
+///
+/// # Errors
+/// UNAUTHENTICATED with reason TOKEN_MISSING if there is none, more than one, or one in another form.
+pub fn bearer<T>(request: &Request<T>) -> Result<&str, Status> {
+    let missing = || {
+        wire::status(
+            Code::Unauthenticated,
+            "TOKEN_MISSING",
+            "This call needs one `authorization: Bearer <token>` in its metadata. Nothing was changed.",
+        )
+    };
+    let mut values = request.metadata().get_all("authorization").iter();
+    let (Some(value), None) = (values.next(), values.next()) else { return Err(missing()) };
+    let text = value.to_str().map_err(|_| missing())?;
+    match text.split_once(' ') {
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") && !token.is_empty() && !token.contains(' ') => {
+            Ok(token)
+        }
+        _ => Err(missing()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rand_core::OsRng;
+    use tonic::service::Interceptor as _;
+
+    use super::*;
+
+    fn call(staff: &StaffOnly, headers: &[&str]) -> Result<String, (Code, Option<String>)> {
+        let mut request = Request::new(());
+        for header in headers {
+            request.metadata_mut().append("authorization", header.parse().unwrap());
+        }
+        let passed = staff.clone().call(request).map_err(|status| (status.code(), wire::reason(&status)))?;
+        Ok(caller(&passed).unwrap())
+    }
+
+    fn refused<T>(code: Code, reason: &str) -> Result<T, (Code, Option<String>)> {
+        Err((code, Some(reason.to_owned())))
+    }
+
+    fn begun() -> (tempfile::TempDir, StaffOnly, Zeroizing<String>) {
+        let dir = tempfile::tempdir().unwrap();
+        assert!(StaffOnly::of(dir.path()).is_err());
+        let token = begin(dir.path(), "Anna", Timestamp::from_unix(0), &mut OsRng).unwrap();
+        let staff = StaffOnly::of(dir.path()).unwrap();
+        (dir, staff, token)
+    }
+
+    #[test]
+    fn only_a_token_of_the_register_passes_and_says_whose_it_is() {
+        let (_dir, staff, token) = begun();
+        assert_eq!(token.len(), PREFIX.len() + 43);
+        assert_ne!(*token, *generate(&mut OsRng));
+        let right = format!("Bearer {}", *token);
+        assert_eq!(call(&staff, &[&right]).as_deref(), Ok("Anna"));
+        assert_eq!(call(&staff, &[&right.replacen("Bearer", "bearer", 1)]).as_deref(), Ok("Anna"));
+        let other = format!("Bearer {}", *generate(&mut OsRng));
+        for wrong in [other.as_str(), "Bearer carnet_staff_"] {
+            assert_eq!(call(&staff, &[wrong]), refused(Code::Unauthenticated, "STAFF_TOKEN_INVALID"));
+        }
+        assert_eq!(caller(&Request::new(())).unwrap_err().code(), Code::Internal);
+    }
+
+    #[test]
+    fn a_missing_or_odd_token_is_refused() {
+        let (_dir, staff, token) = begun();
+        let right = format!("Bearer {}", *token);
+        assert!(call(&staff, &[&right]).is_ok());
+        for headers in [vec![], vec!["Bearer "], vec!["Basic eDp5"], vec![token.as_str()], vec![&right, &right]] {
+            assert_eq!(call(&staff, &headers), refused(Code::Unauthenticated, "TOKEN_MISSING"), "{}", headers.len());
+        }
+    }
+
+    #[test]
+    fn what_changes_in_the_register_counts_from_the_next_call_on() {
+        let (dir, staff, anna) = begun();
+        let now = Timestamp::from_unix(1);
+        let anna = format!("Bearer {}", *anna);
+        let bela = Register::change(dir.path(), |register| register.add("Béla", now, &mut OsRng)).unwrap();
+        let bela = format!("Bearer {}", *bela);
+        assert_eq!((call(&staff, &[&anna]).as_deref(), call(&staff, &[&bela]).as_deref()), (Ok("Anna"), Ok("Béla")));
+        Register::change(dir.path(), |register| register.end("Anna", now)).unwrap();
+        assert_eq!(call(&staff, &[&anna]), refused(Code::Unauthenticated, "STAFF_TOKEN_INVALID"));
+        assert_eq!(call(&staff, &[&bela]).as_deref(), Ok("Béla"));
+        // Nobody is let in on a word that cannot be read.
+        std::fs::write(dir.path().join("staff.json"), "{").unwrap();
+        assert_eq!(call(&staff, &[&bela]), refused(Code::Unavailable, "STAFF_UNREADABLE"));
+    }
+}

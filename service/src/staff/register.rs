@@ -1,0 +1,385 @@
+//! The register of staff: who may do what staff do, by name. It is one file that is replaced as a whole, and it is read at
+//! each call, so that whoever is ended there is refused from the next call on.
+
+use std::{
+    io::{ErrorKind, Read as _},
+    path::Path,
+};
+
+use carnet_core::{Rng, time::Timestamp};
+use serde::{Deserialize, Serialize};
+use subtle::{Choice, ConditionallySelectable as _, ConstantTimeEq as _};
+use zeroize::Zeroizing;
+
+use super::{generate, hash};
+use crate::{config::StartError, disk, time::at};
+
+const FILE: &str = "staff.json";
+const LOCK: &str = "staff.lock";
+/// The hash of the one token of a directory from before there was a register.
+const OLD_FILE: &str = "staff-token.sha256";
+/// What the one token is called in records from then.
+const OLD_NAME: &str = "staff";
+const VERSION: u32 = 1;
+/// More names than a service has staff in its life; those that ended count.
+const MOST: usize = 1_000;
+/// Far above what a register of [`MOST`] names holds.
+const MAX_BYTES: u64 = 1 << 20;
+const MOST_NAME: usize = 64;
+
+/// Somebody who is staff, or was.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Entry {
+    /// Never given to anybody else: what was done under it stays theirs.
+    pub(super) name: String,
+    /// Not known of a token from before there was a register.
+    #[serde(default, with = "at", skip_serializing_if = "Option::is_none")]
+    pub(super) since: Option<Timestamp>,
+    #[serde(default, with = "at", skip_serializing_if = "Option::is_none")]
+    pub(super) ended: Option<Timestamp>,
+    /// SHA-256 of the token in hex; none once it has ended.
+    #[serde(default, with = "hex", skip_serializing_if = "Option::is_none")]
+    token: Option<[u8; 32]>,
+}
+
+/// All who are or were staff, the oldest first.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Register {
+    version: u32,
+    pub(super) staff: Vec<Entry>,
+}
+
+impl Register {
+    pub(super) const fn new() -> Self {
+        Self { version: VERSION, staff: Vec::new() }
+    }
+
+    /// Loads `DIR/staff.json`, or what `DIR/staff-token.sha256` of an older directory amounts to.
+    ///
+    /// # Errors
+    /// The file is missing or damaged.
+    pub(super) fn load(data: &Path) -> Result<Self, StartError> {
+        let path = data.join(FILE);
+        let old = data.join(OLD_FILE);
+        let failed = |path: &Path, what: &str| {
+            StartError::new(
+                format!("{} {what}. Nothing was started or changed.", path.display()),
+                "Restore it from a backup: without it no staff call could be told from a stranger's.",
+            )
+        };
+        let unread = |path: &Path, error: std::io::Error| failed(path, &format!("cannot be read ({error})"));
+        match read(&path) {
+            Ok(text) => serde_json::from_slice(&text)
+                .ok()
+                .filter(Self::holds)
+                .ok_or_else(|| failed(&path, "does not hold a register of staff")),
+            Err(error) if error.kind() == ErrorKind::NotFound && old.exists() => {
+                let text = read(&old).map_err(|error| unread(&old, error))?;
+                let token = std::str::from_utf8(&text).ok().and_then(|text| hex::parse(text.trim()));
+                let token = Some(token.ok_or_else(|| failed(&old, "does not hold a SHA-256 in hex"))?);
+                let first = Entry { name: OLD_NAME.to_owned(), since: None, ended: None, token };
+                Ok(Self { staff: vec![first], ..Self::new() })
+            }
+            Err(error) => Err(unread(&path, error)),
+        }
+    }
+
+    /// Writes the register as a whole. An older file, whose token it has, goes.
+    ///
+    /// # Errors
+    /// It could not be written; then the register is as it was.
+    pub(super) fn save(&self, data: &Path) -> Result<(), StartError> {
+        let path = data.join(FILE);
+        let failed = |error: std::io::Error| {
+            StartError::new(
+                format!("{} could not be written: {error}. Staff are as they were.", path.display()),
+                "Check that the disk has room and that this user may write there, then run it again.",
+            )
+        };
+        let text = serde_json::to_string_pretty(self).map_err(|error| failed(error.into()))?;
+        disk::replace(&path, format!("{text}\n").as_bytes(), 0o600).map_err(failed)?;
+        // It is not read any more, so that it may stay if it cannot go.
+        let _ = std::fs::remove_file(data.join(OLD_FILE));
+        Ok(())
+    }
+
+    /// Loads the register, changes it and writes it; nobody else changes it meanwhile.
+    ///
+    /// # Errors
+    /// Those of [`Register::load`], of the change and of [`Register::save`]; somebody else is changing it.
+    pub(super) fn change<T>(
+        data: &Path,
+        change: impl FnOnce(&mut Self) -> Result<T, StartError>,
+    ) -> Result<T, StartError> {
+        // Before anything is made: this may be no data directory.
+        Self::load(data)?;
+        let path = data.join(LOCK);
+        let (_lock, locked) = disk::lock(&path, std::fs::File::try_lock).map_err(|error| {
+            StartError::new(
+                format!("{} could not be used: {error}. Nothing was changed.", path.display()),
+                "Check that this user may write in the directory.",
+            )
+        })?;
+        if !locked {
+            return Err(StartError::new(
+                "Another program is changing the register of staff. Nothing was changed.",
+                "Run it again.",
+            )
+            .passing());
+        }
+        let mut register = Self::load(data)?;
+        let changed = change(&mut register)?;
+        register.save(data)?;
+        Ok(changed)
+    }
+
+    /// Takes somebody in; their token, which is shown once.
+    ///
+    /// # Errors
+    /// The name is, or was, somebody's; there is no room.
+    pub(super) fn add(&mut self, name: &str, now: Timestamp, rng: Rng<'_>) -> Result<Zeroizing<String>, StartError> {
+        if let Some(known) = self.staff.iter().find(|entry| entry.name == name) {
+            let (what, hint) = match known.ended {
+                None => ("is staff already", "Choose another name; `staff end` takes a token back that was lost."),
+                Some(_) => ("was staff, and what was done under that name stays theirs", "Choose another name."),
+            };
+            return Err(StartError::new(format!("Nothing was changed: {name} {what}."), hint));
+        }
+        if self.staff.len() >= MOST {
+            return Err(StartError::new(
+                format!("Nothing was changed: there are {MOST} names already."),
+                "Begin with a new data directory.",
+            ));
+        }
+        let token = generate(rng);
+        self.staff.push(Entry { name: name.to_owned(), since: Some(now), ended: None, token: Some(hash(&token)) });
+        Ok(token)
+    }
+
+    /// Ends somebody's token. Their name stays.
+    ///
+    /// # Errors
+    /// There is nobody of that name, or they have ended before.
+    pub(super) fn end(&mut self, name: &str, now: Timestamp) -> Result<(), StartError> {
+        let refused = |what: &str| StartError::new(format!("Nothing was changed: {name} {what}."), "See `staff list`.");
+        let entry = self.staff.iter_mut().find(|entry| entry.name == name).ok_or_else(|| refused("is nobody here"))?;
+        if entry.ended.is_some() {
+            return Err(refused("is not staff any more"));
+        }
+        (entry.ended, entry.token) = (Some(now), None);
+        Ok(())
+    }
+
+    /// Whose token has this hash. All are compared, in constant time.
+    pub(super) fn whose(&self, hash: &[u8; 32]) -> Option<&str> {
+        let mut found = u64::MAX;
+        for (entry, at) in self.staff.iter().zip(0_u64..) {
+            let same = entry.token.map_or(Choice::from(0), |token| token.ct_eq(hash));
+            found.conditional_assign(&at, same);
+        }
+        let found = usize::try_from(found).ok().and_then(|at| self.staff.get(at));
+        found.map(|entry| entry.name.as_str())
+    }
+
+    /// Whether what is written there can be.
+    fn holds(&self) -> bool {
+        let mut names = std::collections::BTreeSet::new();
+        self.version == VERSION
+            && self.staff.len() <= MOST
+            && self.staff.iter().all(|entry| {
+                names.insert(&entry.name)
+                    && check_name(&entry.name).is_ok()
+                    && entry.ended.is_some() == entry.token.is_none()
+            })
+    }
+}
+
+fn read(path: &Path) -> std::io::Result<Vec<u8>> {
+    let mut text = Vec::new();
+    std::fs::File::open(path)?.take(MAX_BYTES).read_to_end(&mut text)?;
+    Ok(text)
+}
+
+/// A name of 1 to 64 characters that can be seen, with single spaces between them; for clap.
+///
+/// # Errors
+/// What it must be.
+pub fn check_name(text: &str) -> Result<String, String> {
+    // What cannot be seen, such as a mark that turns the order of letters round, is longer when it is quoted.
+    let seen = format!("{text:?}").len() == text.len().saturating_add(2);
+    let spaced = text.split(' ').all(|word| !word.is_empty());
+    if seen && spaced && (1..=MOST_NAME).contains(&text.chars().count()) {
+        Ok(text.to_owned())
+    } else {
+        Err(format!("a name has 1 to {MOST_NAME} characters that can be seen, and no quotation mark or backslash"))
+    }
+}
+
+/// SHA-256 in hex.
+mod hex {
+    use std::fmt::Write as _;
+
+    use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
+
+    pub(super) fn serialize<S: Serializer>(hash: &Option<[u8; 32]>, serializer: S) -> Result<S::Ok, S::Error> {
+        let text = |hash: &[u8; 32]| {
+            hash.iter().fold(String::new(), |mut text, byte| {
+                let _ = write!(text, "{byte:02x}");
+                text
+            })
+        };
+        match hash {
+            Some(hash) => serializer.serialize_str(&text(hash)),
+            None => serializer.serialize_none(),
+        }
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<[u8; 32]>, D::Error> {
+        Option::<String>::deserialize(deserializer)?
+            .map(|text| parse(&text).ok_or_else(|| D::Error::custom("not a SHA-256 in hex")))
+            .transpose()
+    }
+
+    pub(super) fn parse(text: &str) -> Option<[u8; 32]> {
+        if text.len() != 64 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return None;
+        }
+        let mut hash = [0; 32];
+        for (byte, pair) in hash.iter_mut().zip(text.as_bytes().chunks(2)) {
+            *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
+        }
+        Some(hash)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rand_core::OsRng;
+
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_unix(1_795_305_600).plus(second)
+    }
+
+    fn refused<T: std::fmt::Debug>(result: Result<T, StartError>, what: &str) {
+        let error = result.unwrap_err();
+        assert!(error.message.contains(what), "{error}");
+    }
+
+    #[test]
+    fn a_name_is_one_persons_for_ever() {
+        let mut register = Register::new();
+        let anna = register.add("Anna", at(0), &mut OsRng).unwrap();
+        let bela = register.add("Béla Kovács (night)", at(1), &mut OsRng).unwrap();
+        assert_eq!(register.whose(&hash(&anna)), Some("Anna"));
+        assert_eq!(register.whose(&hash(&bela)), Some("Béla Kovács (night)"));
+        assert_eq!(register.whose(&hash("carnet_staff_other")), None);
+        refused(register.add("Anna", at(1), &mut OsRng), "is staff already");
+        refused(register.end("anna", at(1)), "is nobody here");
+        register.end("Anna", at(2)).unwrap();
+        assert_eq!((register.whose(&hash(&anna)), register.whose(&hash(&bela)).is_some()), (None, true));
+        refused(register.end("Anna", at(2)), "is not staff any more");
+        refused(register.add("Anna", at(3), &mut OsRng), "stays theirs");
+        // Nothing that is left of the token could be compared with.
+        assert!(Register::new().whose(&[0; 32]).is_none() && register.whose(&[0; 32]).is_none());
+    }
+
+    #[test]
+    fn names_can_be_seen() {
+        for name in ["a", "Anna", "Béla Kovács", "管理者", "o'neill+night@jobs.example", &"x".repeat(64)] {
+            assert_eq!(check_name(name).as_deref(), Ok(name));
+        }
+        let long = "x".repeat(65);
+        for name in [
+            "",
+            " ",
+            " a",
+            "a ",
+            "a  b",
+            "a\u{a0}b",
+            "a\nb",
+            "a\tb",
+            "\u{202e}a",
+            "a\u{200b}",
+            "\u{1b}[2J",
+            "\"a\"",
+            &long,
+        ] {
+            assert!(check_name(name).is_err(), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn the_file_is_read_as_it_was_written_or_not_at_all() {
+        let dir = tempfile::tempdir().unwrap();
+        let data = dir.path();
+        refused(Register::load(data), "cannot be read");
+        let mut register = Register::new();
+        let token = register.add("Anna", at(0), &mut OsRng).unwrap();
+        register.save(data).unwrap();
+        let read = Register::load(data).unwrap();
+        assert_eq!((read.whose(&hash(&token)), read.staff[0].since), (Some("Anna"), Some(at(0))));
+        let path = data.join(FILE);
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert!(!text.contains(&*token));
+        #[cfg(unix)]
+        assert_eq!(
+            std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&path).unwrap().permissions()) & 0o777,
+            0o600
+        );
+        // Cut off, of another version, with two of a name, or with somebody who has ended and has a token still.
+        let one = &text[text.rfind('{').unwrap()..=text.find('}').unwrap()];
+        let twice = text.replace(one, &format!("{one},{one}"));
+        for damaged in [
+            text[..text.len() / 2].to_owned(),
+            String::new(),
+            text.replace("\"version\": 1", "\"version\": 2"),
+            text.replace("Anna", "An\\u202ena"),
+            text.replace("\"since\"", "\"ended\": \"2026-11-23T00:00:00Z\", \"since\""),
+            text.replace("\"since\"", "\"Since\""),
+            twice,
+        ] {
+            assert_ne!(damaged, text);
+            std::fs::write(&path, &damaged).unwrap();
+            refused(Register::load(data), "does not hold a register of staff");
+        }
+        std::fs::write(&path, &text).unwrap();
+        assert!(Register::load(data).is_ok());
+    }
+
+    #[test]
+    fn the_one_token_of_an_older_directory_is_called_staff() {
+        let dir = tempfile::tempdir().unwrap();
+        let (data, old) = (dir.path(), dir.path().join(OLD_FILE));
+        let token = generate(&mut OsRng);
+        let text: String = hash(&token).iter().map(|byte| format!("{byte:02x}")).collect();
+        std::fs::write(&old, format!("{text}\n")).unwrap();
+        assert_eq!(Register::load(data).unwrap().whose(&hash(&token)), Some("staff"));
+        let anna = Register::change(data, |register| register.add("Anna", at(0), &mut OsRng)).unwrap();
+        assert!(!old.exists());
+        let both = Register::load(data).unwrap();
+        assert_eq!((both.whose(&hash(&token)), both.whose(&hash(&anna))), (Some("staff"), Some("Anna")));
+        Register::change(data, |register| register.end("staff", at(1))).unwrap();
+        // What a power cut left behind does not bring the ended token back.
+        std::fs::write(&old, format!("{text}\n")).unwrap();
+        assert_eq!(Register::load(data).unwrap().whose(&hash(&token)), None);
+        std::fs::remove_file(data.join(FILE)).unwrap();
+        std::fs::write(&old, "x").unwrap();
+        refused(Register::load(data), "does not hold a SHA-256");
+    }
+
+    #[test]
+    fn two_programs_do_not_change_it_at_once() {
+        let dir = tempfile::tempdir().unwrap();
+        Register::new().save(dir.path()).unwrap();
+        let (lock, had) = disk::lock(&dir.path().join(LOCK), std::fs::File::try_lock).unwrap();
+        assert!(had);
+        let add = || Register::change(dir.path(), |register| register.add("Anna", at(0), &mut OsRng));
+        assert!(add().unwrap_err().try_again);
+        drop(lock);
+        add().unwrap();
+    }
+}

@@ -1,0 +1,97 @@
+//! `staff add`, `staff list`, `staff end`: the same for both services, on the data directory; the service may be running.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use rand_core::OsRng;
+use serde_json::{Value, json};
+
+use super::{check_name, register::Register};
+use crate::{config::StartError, time};
+
+/// Whose staff.
+#[derive(Debug, Clone, Args)]
+pub struct Place {
+    /// The data directory that `init` made; the service may be running.
+    #[arg(long)]
+    data: PathBuf,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Who may call as staff. A running service follows at once.
+#[derive(Debug, Subcommand)]
+pub enum StaffVerb {
+    /// Take somebody in: prints their token, once.
+    Add {
+        /// Under this name what they do is written down; it is never given to anybody else.
+        #[arg(value_parser = check_name)]
+        name: String,
+        /// Whose staff.
+        #[command(flatten)]
+        place: Place,
+    },
+    /// List who is staff and who was, the oldest first.
+    List {
+        /// Whose staff.
+        #[command(flatten)]
+        place: Place,
+    },
+    /// End somebody's token: it is refused from the next call on.
+    End {
+        /// The name, as `staff list` shows it.
+        name: String,
+        /// Whose staff.
+        #[command(flatten)]
+        place: Place,
+    },
+}
+
+/// Runs a verb and prints its answer.
+///
+/// # Errors
+/// The directory has no register, or the register refuses it; nothing was changed then.
+pub fn run(verb: StaffVerb) -> Result<(), StartError> {
+    match verb {
+        StaffVerb::Add { name, place } => {
+            let token = Register::change(&place.data, |register| register.add(&name, time::now(), &mut OsRng))?;
+            print(&place, &json!({ "staff": name, "staff_token": token.as_str() }), || {
+                format!("{name} is staff now.\n\nStaff token (shown this once, keep it secret):\n{}", token.as_str())
+            });
+        }
+        StaffVerb::List { place } => {
+            let staff: Vec<Value> = Register::load(&place.data)?
+                .staff
+                .iter()
+                .map(|entry| {
+                    let at = |at: Option<carnet_core::time::Timestamp>| at.map(|at| at.to_string());
+                    json!({ "name": entry.name, "since": at(entry.since), "ended": at(entry.ended) })
+                })
+                .collect();
+            print(&place, &json!({ "staff": staff }), || staff.iter().map(line).collect::<Vec<_>>().join("\n"));
+        }
+        StaffVerb::End { name, place } => {
+            Register::change(&place.data, |register| register.end(&name, time::now()))?;
+            print(&place, &json!({ "staff": name }), || {
+                format!("{name} is not staff any more. What was done under that name stays written down.")
+            });
+        }
+    }
+    Ok(())
+}
+
+fn line(entry: &Value) -> String {
+    let text = |name: &str| entry.get(name).and_then(Value::as_str);
+    let since = text("since").map(|at| format!("  since {at}")).unwrap_or_default();
+    let ended = text("ended").map(|at| format!("  ended {at}")).unwrap_or_default();
+    format!("{}{since}{ended}", text("name").unwrap_or_default())
+}
+
+fn print(place: &Place, value: &Value, text: impl FnOnce() -> String) {
+    if place.json {
+        println!("{value}");
+    } else {
+        println!("{}", text());
+    }
+}
