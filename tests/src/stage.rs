@@ -40,9 +40,28 @@ impl Office {
     /// # Errors
     /// If the program cannot be started.
     pub fn staff<S: AsRef<OsStr>>(&self, args: &[S]) -> Result<Said> {
+        self.staff_as(&self.token_file, args)
+    }
+
+    /// [`Self::staff`], with the token in another file.
+    ///
+    /// # Errors
+    /// If the program cannot be started.
+    pub fn staff_as<S: AsRef<OsStr>>(&self, token_file: &Path, args: &[S]) -> Result<Said> {
         let mut all: Vec<&OsStr> = args.iter().map(AsRef::as_ref).collect();
         all.extend(["--json", "--server", &self.service.url, "--token-file"].map(OsStr::new));
-        all.push(self.token_file.as_os_str());
+        all.push(token_file.as_os_str());
+        programs::run(self.program, all, &[])
+    }
+
+    /// Runs a verb that needs no running service, on its data; the answer is JSON.
+    ///
+    /// # Errors
+    /// If the program cannot be started.
+    pub fn on_data<S: AsRef<OsStr>>(&self, args: &[S]) -> Result<Said> {
+        let mut all: Vec<&OsStr> = args.iter().map(AsRef::as_ref).collect();
+        all.extend(["--json", "--data"].map(OsStr::new));
+        all.push(self.service.data.as_os_str());
         programs::run(self.program, all, &[])
     }
 
