@@ -363,6 +363,10 @@ async fn a_wallet_is_told_why_a_deferred_offer_was_rejected() {
         assert!(refused.message().contains("No such study."), "{refused:?}");
         assert_eq!(reason::<()>(Err(refused)), "CREDENTIAL_REQUEST_DENIED");
     }
+    let store = format!("sqlite://{}/store.sqlite", issuer.data.path().display());
+    let pool = sqlx::SqlitePool::connect(&store).await.unwrap();
+    let who: Vec<String> = sqlx::query_scalar("SELECT decided_by FROM offers").fetch_all(&pool).await.unwrap();
+    assert_eq!(who, [CLERK, CLERK]);
 }
 
 #[tokio::test]
