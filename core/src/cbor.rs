@@ -96,6 +96,8 @@ fn cut() -> Problem {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn refused(bytes: &[u8], code: Code) {
@@ -148,5 +150,19 @@ mod tests {
         let several = |count: u8| [vec![0x80 | count], items(254).repeat(usize::from(count))].concat();
         assert!(parse(&several(4), Limits::SMALL).is_ok());
         refused(&several(5), Code::TooLarge);
+    }
+
+    proptest! {
+        // Small bytes, of which many are CBOR.
+        #[test]
+        fn what_is_read_has_the_form_in_which_it_is_written(
+            bytes in prop::collection::vec(prop_oneof![any::<u8>(), 0_u8..4, 0x40_u8..0x44, 0x80_u8..0x84, 0xa0_u8..0xa3], 0..12)
+        ) {
+            if let Ok(value) = parse(&bytes, Limits::SMALL) {
+                let mut again = Vec::new();
+                cbor::into_writer(&value, &mut again).unwrap();
+                prop_assert_eq!(again, bytes);
+            }
+        }
     }
 }
