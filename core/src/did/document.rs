@@ -17,7 +17,7 @@ const STATUS_LISTS: &str = "StatusListAggregation";
 const MAX_ENDPOINT: usize = 2_048;
 
 /// A DID document that was checked against its DID.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DidDocument {
     did: Did,
     methods: Vec<Method>,
@@ -26,7 +26,7 @@ pub struct DidDocument {
     status_lists: Option<String>,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct Method {
     /// The absolute DID URL, as text.
     id: String,

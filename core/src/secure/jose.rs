@@ -22,14 +22,70 @@ pub(crate) const MAX_TOKEN: usize = 393_216;
 /// Header members that point at a key by means that Carnet has no anchor for (RFC 7515 section 4.1).
 const UNANCHORED: [&str; 5] = ["x5c", "x5u", "x5t", "x5t#S256", "jku"];
 
-/// A JWS that was parsed and not yet verified.
+/// The parts of a compact JWS, strictly decoded, and nothing else: its header was not judged. For a JWS of others that names its key
+/// by means that [`Jws`] refuses; whoever reads one must hold every member of the header to what it understands.
 #[derive(Clone)]
-pub struct Jws {
-    /// The compact form as it came; the signature is over its own text up to the last dot.
+pub struct Compact {
+    /// As it came; the signature is over its own text up to the last dot.
     text: String,
     header: Map<String, Value>,
     payload: Map<String, Value>,
     signature: Vec<u8>,
+}
+
+impl Compact {
+    /// Parses `header.payload.signature`; header and payload must be JSON objects.
+    ///
+    /// # Errors
+    /// `too_large`, `token_malformed`, `invalid_encoding`, those of [`json::parse`].
+    pub fn parse_within(token: &str, limits: Limits) -> Result<Self, Problem> {
+        // Base64 makes four characters of three bytes; the rest is for header and signature.
+        let most = limits.max_bytes.saturating_mul(3) / 2;
+        if token.len() > most {
+            return Err(Code::TooLarge.into());
+        }
+        let mut parts = token.split('.');
+        let (Some(header), Some(payload), Some(signature), None) =
+            (parts.next(), parts.next(), parts.next(), parts.next())
+        else {
+            return Err(Problem::new(Code::TokenMalformed, "a compact JWS has three parts"));
+        };
+        let header = object(header, "header", Limits::SMALL)?;
+        let payload = object(payload, "payload", limits)?;
+        let signature = decode(signature, "signature")?;
+        Ok(Self { text: token.to_owned(), header, payload, signature })
+    }
+
+    /// The header.
+    #[must_use]
+    pub fn header(&self) -> &Map<String, Value> {
+        &self.header
+    }
+
+    /// The payload, unverified.
+    #[must_use]
+    pub fn payload(&self) -> &Map<String, Value> {
+        &self.payload
+    }
+
+    /// What the signature is over.
+    #[must_use]
+    pub fn signed(&self) -> &[u8] {
+        // parse_within found two dots, so there is always something before the last.
+        self.text.rsplit_once('.').map_or("", |(signed, _)| signed).as_bytes()
+    }
+
+    /// The signature.
+    #[must_use]
+    pub fn signature(&self) -> &[u8] {
+        &self.signature
+    }
+}
+
+/// A JWS that was parsed and not yet verified.
+#[derive(Clone)]
+pub struct Jws {
+    parts: Compact,
     algorithm: Algorithm,
     key_ref: KeyRef,
 }
@@ -62,29 +118,16 @@ impl Jws {
     /// # Errors
     /// As [`Jws::parse`].
     pub fn parse_within(token: &str, limits: Limits) -> Result<Self, Problem> {
-        // Base64 makes four characters of three bytes; the rest is for header and signature.
-        let most = limits.max_bytes.saturating_mul(3) / 2;
-        if token.len() > most {
-            return Err(Code::TooLarge.into());
-        }
-        let mut parts = token.split('.');
-        let (Some(header), Some(payload), Some(signature), None) =
-            (parts.next(), parts.next(), parts.next(), parts.next())
-        else {
-            return Err(Problem::new(Code::TokenMalformed, "a compact JWS has three parts"));
-        };
-        let header = object(header, "header", Limits::SMALL)?;
-        let algorithm = algorithm(&header)?;
-        let key_ref = key_ref(&header)?;
-        let payload = object(payload, "payload", limits)?;
-        let signature = decode(signature, "signature")?;
-        Ok(Self { text: token.to_owned(), header, payload, signature, algorithm, key_ref })
+        let parts = Compact::parse_within(token, limits)?;
+        let algorithm = algorithm(&parts.header)?;
+        let key_ref = key_ref(&parts.header)?;
+        Ok(Self { parts, algorithm, key_ref })
     }
 
     /// `typ`.
     #[must_use]
     pub fn typ(&self) -> Option<&str> {
-        self.header.get("typ").and_then(Value::as_str)
+        self.parts.header.get("typ").and_then(Value::as_str)
     }
 
     /// Holds the token to a type, so that one made for another purpose cannot stand in (RFC 8725 section 3.11).
@@ -113,19 +156,19 @@ impl Jws {
     /// The header.
     #[must_use]
     pub fn header(&self) -> &Map<String, Value> {
-        &self.header
+        &self.parts.header
     }
 
     /// The payload, unverified.
     #[must_use]
     pub fn payload(&self) -> &Map<String, Value> {
-        &self.payload
+        &self.parts.payload
     }
 
     /// The compact form, exactly as it came.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.text
+        &self.parts.text
     }
 
     /// Verifies the signature by a key that the caller trusts for this token.
@@ -136,9 +179,7 @@ impl Jws {
         if key.algorithm() != self.algorithm {
             return Err(Code::AlgorithmMismatch.into());
         }
-        // parse found two dots, so there is always something before the last.
-        let signed = self.text.rsplit_once('.').map_or("", |(signed, _)| signed);
-        key.verify(signed.as_bytes(), &self.signature)
+        key.verify(self.parts.signed(), &self.parts.signature)
     }
 }
 

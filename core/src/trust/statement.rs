@@ -19,8 +19,7 @@ use crate::{
 /// Where the terms are defined that VCDM 2.0 does not have.
 const VOCABULARY: &str = "https://carnet.example/vocab#";
 /// All that may stand at the top of a statement, and of a trust list.
-pub(crate) const MEMBERS: [&str; 7] =
-    ["@context", "type", "issuer", "validFrom", "validUntil", "credentialSubject", "proof"];
+const MEMBERS: [&str; 7] = ["@context", "type", "issuer", "validFrom", "validUntil", "credentialSubject", "proof"];
 /// The most languages of a text.
 const MAX_LANGUAGES: usize = 32;
 /// The longest text in one language, in characters.
@@ -40,6 +39,13 @@ pub(crate) struct Kind {
 pub(crate) struct Statement<T> {
     pub(crate) issuer: String,
     pub(crate) subject: T,
+    pub(crate) from: Timestamp,
+    pub(crate) until: Option<Timestamp>,
+}
+
+/// Who says it, and for when.
+pub(crate) struct Form {
+    pub(crate) issuer: String,
     pub(crate) from: Timestamp,
     pub(crate) until: Option<Timestamp>,
 }
@@ -70,7 +76,7 @@ impl Clock {
 }
 
 /// The `@context` of every statement, and of a trust list.
-pub(crate) fn context() -> Value {
+fn context() -> Value {
     json!([CONTEXT_V2, {"@vocab": VOCABULARY}])
 }
 
@@ -87,17 +93,7 @@ impl Kind {
         signer: &dyn Signer,
     ) -> Result<Map<String, Value>, Problem> {
         let subject = serde_json::to_value(subject).map_err(|_| Problem::from(Code::ProofGeneration))?;
-        let mut document = Map::from_iter([
-            ("@context".to_owned(), context()),
-            ("type".to_owned(), json!(["VerifiableCredential", self.type_name])),
-            ("issuer".to_owned(), kid.did().as_str().into()),
-            ("validFrom".to_owned(), from.to_string().into()),
-            ("credentialSubject".to_owned(), subject),
-        ]);
-        if let Some(until) = until {
-            document.insert("validUntil".to_owned(), until.to_string().into());
-        }
-        Credential::parse(document.clone())?;
+        let document = self.unsigned(kid.did(), (from, until), subject)?;
         let options = ProofOptions {
             verification_method: &kid.to_string(),
             purpose: Purpose::AssertionMethod,
@@ -121,6 +117,28 @@ impl Kind {
         clock: Clock,
         resolver: &dyn Resolve,
     ) -> Result<Statement<T>, Problem> {
+        let Form { issuer, from, until } = self.form(document)?;
+        accept(&issuer)?;
+        if document.get("proof").is_some_and(|proof| !proof.is_object()) {
+            return Err(self.problem("it has not one proof"));
+        }
+        let purpose = Purpose::AssertionMethod;
+        let Clock { now, skew } = clock;
+        let expected = Expected { purpose, controller: &issuer, binding: None, now, skew };
+        let mut verified = data_integrity::verify(document, &[&EddsaJcs2022], resolver, &expected)?;
+        clock.has_come(from, "its validFrom")?;
+        if let Some(until) = until {
+            clock.has_not_passed(until, "its validUntil")?;
+        }
+        let subject = self.subject(verified.remove("credentialSubject").unwrap_or_default())?;
+        Ok(Statement { issuer, subject, from, until })
+    }
+
+    /// Holds a document to what all statements, and trust lists, have in common but their subject and their proofs.
+    ///
+    /// # Errors
+    /// The kind's own code; what [`Credential::parse`] refuses.
+    pub(crate) fn form(&self, document: &Map<String, Value>) -> Result<Form, Problem> {
         let credential = Credential::parse(document.clone())?;
         let member = |name: &str| document.get(name);
         if member("type") != Some(&json!(["VerifiableCredential", self.type_name])) {
@@ -138,26 +156,42 @@ impl Kind {
         if !member("issuer").is_some_and(Value::is_string) {
             return Err(self.problem("its issuer is not a DID"));
         }
-        let issuer = credential.issuer().to_owned();
-        accept(&issuer)?;
-        if member("proof").is_some_and(|proof| !proof.is_object()) {
-            return Err(self.problem("it has not one proof"));
-        }
-        let purpose = Purpose::AssertionMethod;
-        let Clock { now, skew } = clock;
-        let expected = Expected { purpose, controller: &issuer, binding: None, now, skew };
-        let mut verified = data_integrity::verify(document, &[&EddsaJcs2022], resolver, &expected)?;
         let from = credential.valid_from().ok_or_else(|| self.problem("it has no validFrom"))?;
-        let until = credential.valid_until();
-        clock.has_come(from, "its validFrom")?;
-        if let Some(until) = until {
-            clock.has_not_passed(until, "its validUntil")?;
-        }
-        let subject = verified.remove("credentialSubject").unwrap_or_default();
+        Ok(Form { issuer: credential.issuer().to_owned(), from, until: credential.valid_until() })
+    }
+
+    /// The subject, which has the members of its kind and no other.
+    ///
+    /// # Errors
+    /// The kind's own code.
+    pub(crate) fn subject<T: DeserializeOwned>(&self, subject: Value) -> Result<T, Problem> {
         // What serde says of a fault may quote a value, so it is not passed on.
-        let subject = serde_json::from_value(subject)
-            .map_err(|_| self.problem(format!("its subject has not the members of a {}", self.type_name)))?;
-        Ok(Statement { issuer, subject, from, until })
+        serde_json::from_value(subject)
+            .map_err(|_| self.problem(format!("its subject has not the members of a {}", self.type_name)))
+    }
+
+    /// A document of this kind that nobody has signed yet.
+    ///
+    /// # Errors
+    /// What [`Self::form`] refuses.
+    pub(crate) fn unsigned(
+        &self,
+        issuer: &Did,
+        (from, until): (Timestamp, Option<Timestamp>),
+        subject: Value,
+    ) -> Result<Map<String, Value>, Problem> {
+        let mut document = Map::from_iter([
+            ("@context".to_owned(), context()),
+            ("type".to_owned(), json!(["VerifiableCredential", self.type_name])),
+            ("issuer".to_owned(), issuer.as_str().into()),
+            ("validFrom".to_owned(), from.to_string().into()),
+            ("credentialSubject".to_owned(), subject),
+        ]);
+        if let Some(until) = until {
+            document.insert("validUntil".to_owned(), until.to_string().into());
+        }
+        self.form(&document)?;
+        Ok(document)
     }
 
     pub(crate) fn problem(&self, detail: impl Into<String>) -> Problem {

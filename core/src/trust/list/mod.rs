@@ -11,18 +11,17 @@ use std::collections::BTreeSet;
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
 use crate::{
     Code, Problem,
-    credential::Credential,
     did::{self, Did, DidUrl, Purpose, Resolve},
     json,
     keys::Signer,
     secure::data_integrity::{self, Expected, ProofOptions, eddsa_jcs::EddsaJcs2022},
     time::Timestamp,
-    trust::statement::{Clock, Kind, MEMBERS, context},
+    trust::statement::{Clock, Form, Kind},
 };
 
 mod contents;
@@ -162,14 +161,7 @@ impl TrustList {
         let mut contents = contents.clone();
         contents.sort();
         let subject = serde_json::to_value(contents).map_err(|_| LIST.problem("its content cannot be written"))?;
-        let document = Map::from_iter([
-            ("@context".to_owned(), context()),
-            ("type".to_owned(), json!(["VerifiableCredential", LIST.type_name])),
-            ("issuer".to_owned(), list.as_str().into()),
-            ("validFrom".to_owned(), from.to_string().into()),
-            ("validUntil".to_owned(), until.to_string().into()),
-            ("credentialSubject".to_owned(), subject),
-        ]);
+        let document = LIST.unsigned(list, (from, Some(until)), subject)?;
         read(&document)?;
         Ok(document)
     }
@@ -206,7 +198,7 @@ impl TrustList {
     /// What a list says, whoever has signed it.
     ///
     /// # Errors
-    /// `trust_list_invalid`, `proof_malformed`, and what [`Credential::parse`] refuses.
+    /// `trust_list_invalid`, `proof_malformed`, and what [`crate::credential::Credential::parse`] refuses.
     pub fn preview(document: &Map<String, Value>) -> Result<Preview, Problem> {
         let Draft { contents, list, from, until, unsecured, proofs } = read(document)?;
         let signer = |proof| operator(proof).map(|method| method.did().to_string());
@@ -221,7 +213,7 @@ impl TrustList {
     /// `trust_list_invalid`; `trust_list_operator` (a signature by somebody who is not pinned, who is never resolved, or
     /// a second one of the same operator or key); `trust_list_quorum` (too few); `expired`, `not_yet_valid`;
     /// `trust_list_rollback` (older than the one seen), `trust_list_conflict` (another of the same number, or one that does
-    /// not follow the one seen); what [`data_integrity::verify`] and [`Credential::parse`] refuse.
+    /// not follow the one seen); what [`data_integrity::verify`] and [`crate::credential::Credential::parse`] refuse.
     pub fn verify(document: &Map<String, Value>, pinned: &Pinned<'_>, resolver: &dyn Resolve) -> Result<Self, Problem> {
         let Draft { contents, list, from, until, unsecured, proofs } = read(document)?;
         if list != pinned.operators.list {
@@ -293,18 +285,9 @@ impl TrustList {
 
 /// Holds a document to the form of a list.
 fn read(document: &Map<String, Value>) -> Result<Draft, Problem> {
-    let credential = Credential::parse(document.clone())?;
-    let is = |name: &str, value: &Value| document.get(name) == Some(value);
-    LIST.require(is("type", &json!(["VerifiableCredential", LIST.type_name])), "its type", "is not TrustList")?;
-    LIST.require(is("@context", &context()), "its @context", "is not that of Carnet's statements")?;
-    // A status or terms that are not looked at must not be passed over.
-    let expected = document.keys().all(|name| MEMBERS.contains(&name.as_str()));
-    LIST.require(expected, "the document", "has a member that may not stand in it")?;
-    LIST.require(document.get("issuer").is_some_and(Value::is_string), "its issuer", "is not a DID")?;
-    LIST.did(credential.issuer(), "its issuer")?;
-    let missing = |name: &str| LIST.problem(format!("it has no {name}"));
-    let from = credential.valid_from().ok_or_else(|| missing("validFrom"))?;
-    let until = credential.valid_until().ok_or_else(|| missing("validUntil"))?;
+    let Form { issuer: list, from, until } = LIST.form(document)?;
+    LIST.did(&list, "its issuer")?;
+    let until = until.ok_or_else(|| LIST.problem("it has no validUntil"))?;
     LIST.require(until <= from.plus(MAX_VALIDITY), "its validity", "is longer than 366 days")?;
     let mut unsecured = document.clone();
     let proofs = match unsecured.remove("proof") {
@@ -312,12 +295,9 @@ fn read(document: &Map<String, Value>) -> Result<Draft, Problem> {
         Some(Value::Array(many)) => many,
         Some(one) => vec![one],
     };
-    let subject = unsecured.get("credentialSubject").cloned().unwrap_or_default();
-    // What serde says of a fault may quote a value, so it is not passed on.
-    let contents: Contents =
-        serde_json::from_value(subject).map_err(|_| LIST.problem("its subject has not the members of a trust list"))?;
+    let contents: Contents = LIST.subject(unsecured.get("credentialSubject").cloned().unwrap_or_default())?;
     contents.check(&LIST)?;
-    Ok(Draft { contents, list: credential.issuer().to_owned(), from, until, unsecured, proofs })
+    Ok(Draft { contents, list, from, until, unsecured, proofs })
 }
 
 /// Whose proof it says that it is.

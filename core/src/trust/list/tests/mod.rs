@@ -1,10 +1,10 @@
 use std::sync::{Arc, Mutex};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::*;
 use crate::{
-    credential::CONTEXT_V2,
+    credential::{CONTEXT_V2, Credential},
     did::{DidDocument, SelfContained},
     keys::{Algorithm, SecretKey},
 };
