@@ -2,9 +2,11 @@
 //!
 //! It is read when the service starts and again in the background, from a file or over HTTPS. The newest that was ever
 //! accepted is in the store before anything is decided by it, and decides after a restart too, so that a source that is
-//! down stops nobody and one that brings an older list back is refused. Its end counts at every decision.
+//! down stops nobody and one that brings an older list back is refused. Its end counts at every decision. When a document of
+//! one of its operators changes it is verified anew, and decides nothing more if it does not hold.
 
 use std::{
+    collections::BTreeMap,
     path::PathBuf,
     sync::{Arc, PoisonError, RwLock},
     time::Duration,
@@ -12,7 +14,7 @@ use std::{
 
 use carnet_core::{
     Code, Problem,
-    did::{Did, Resolve},
+    did::{Did, DidDocument, Resolve},
     json::{self, Limits},
     time::Timestamp,
     trust::list::{Operators, Pinned, Seen, TrustList},
@@ -62,6 +64,10 @@ pub(crate) struct Trust {
 #[derive(Default)]
 struct Current {
     list: Option<Arc<TrustList>>,
+    /// By which documents the newest list was verified last, and when.
+    verified: Option<(Documents, Timestamp)>,
+    /// Why the newest list that was accepted decides no more.
+    dropped: Option<Problem>,
     /// Why the source's list was refused when it was last looked at.
     trouble: Option<Problem>,
     /// SHA-256 of the text that was last looked at and not refused.
@@ -121,15 +127,16 @@ impl Trust {
     /// The list that decides, or why none does.
     ///
     /// # Errors
-    /// What the source's list was refused with.
+    /// Why the newest list that was accepted decides no more, else what the source's list was refused with.
     pub(crate) fn current(&self) -> Result<Arc<TrustList>, Problem> {
         let current = self.read();
-        let none = || current.trouble.clone().unwrap_or_else(|| problem("it was not read yet"));
+        let why = || current.dropped.clone().or_else(|| current.trouble.clone());
+        let none = || why().unwrap_or_else(|| problem("it was not read yet"));
         current.list.clone().ok_or_else(none)
     }
 
     /// Looks at the source, a URL only if it was not read for `max_age`. What is refused changes nothing: the list that was
-    /// there goes on deciding until its end.
+    /// there goes on deciding until its end, as long as it holds by the documents of its operators.
     ///
     /// # Errors
     /// Why the source's list was refused.
@@ -149,7 +156,8 @@ impl Trust {
         let trouble = looked.as_ref().err();
         let mut current = self.write();
         if let Some(problem) = trouble.filter(|problem| current.trouble.as_ref() != Some(problem)) {
-            tracing::warn!(code = %problem.code, detail = problem.detail, "the trust list was refused; the one before it decides until its end");
+            let decides = current.list.as_ref().map(|list| list.contents().sequence);
+            tracing::warn!(code = %problem.code, detail = problem.detail, decides, "the trust list was refused; the one before it, if there is one, decides until its end");
         }
         current.trouble = trouble.cloned();
         let ends = current.list.as_ref().map(|list| (list.contents().sequence, list.valid_until()));
@@ -170,20 +178,21 @@ impl Trust {
     ) -> Result<(), Problem> {
         let remembered = store.remembered(&self.name).await.map_err(unstored)?;
         let seen = remembered.as_ref().map(|remembered| remembered.seen.clone());
-        if let (None, Some(remembered)) = (self.list(), remembered) {
-            // Expired, or by operators that are pinned no more: then what the source has must be better.
-            if let Ok(list) = self.verify(remembered.document.into_bytes(), seen.clone(), documents, now).await {
-                self.write().list = Some(Arc::new(list));
-            }
+        if let Some(remembered) = remembered {
+            self.hold(store, remembered, documents, max_age, now).await?;
         }
         let Some(text) = self.text(fetcher, max_age, now).await? else { return Ok(()) };
         let digest = <[u8; 32]>::from(Sha256::digest(&text));
         if self.read().text == Some(digest) && self.list().is_some() {
             return Ok(());
         }
-        let list = self.verify(text.clone(), seen, documents, now).await?;
+        let documents = self.documents(documents, None, now);
+        let list = self.verify(text.clone(), seen, &documents, now).await?;
         let document = String::from_utf8(text).map_err(|_| Problem::from(Code::InvalidUnicode))?;
-        let kept = store.remember(&self.name, &Remembered { seen: list.seen(), document }).await.map_err(unstored)?;
+        let kept = store
+            .remember(&self.name, &Remembered { seen: list.seen(), document, dropped: None })
+            .await
+            .map_err(unstored)?;
         if kept != list.seen() {
             return Err(Problem::new(
                 Code::TrustListRollback,
@@ -193,8 +202,74 @@ impl Trust {
         tracing::info!(sequence = kept.sequence, digest = kept.digest, "the trust list was accepted");
         let mut current = self.write();
         current.list = Some(Arc::new(list));
+        current.verified = Some((documents, now));
+        current.dropped = None;
         current.text = Some(digest);
         Ok(())
+    }
+
+    /// Verifies the newest list that was accepted anew: after a restart, when a document of an operator is another than before, and
+    /// every `max_age`, since a key can come to its end. If it does not hold it decides nothing more, until it holds again.
+    ///
+    /// # Errors
+    /// That it holds no more, or again, could not be kept.
+    async fn hold<S: TrustStore>(
+        &self,
+        store: &S,
+        remembered: Remembered,
+        documents: &DidCache,
+        max_age: Duration,
+        now: Timestamp,
+    ) -> Result<(), Problem> {
+        let (decides, before) = {
+            let current = self.read();
+            (current.list.is_some(), current.verified.clone())
+        };
+        let documents = self.documents(documents, before.as_ref().map(|(documents, _)| documents), now);
+        let recent = |at: Timestamp| now.unix().abs_diff(at.unix()) < max_age.as_secs();
+        if decides && before.is_some_and(|(before, at)| before == documents && recent(at)) {
+            return Ok(());
+        }
+        let Remembered { seen, document, dropped } = remembered;
+        let sequence = seen.sequence;
+        match self.verify(document.into_bytes(), Some(seen.clone()), &documents, now).await {
+            Ok(list) => {
+                if dropped.is_some() {
+                    store.note_dropped(&self.name, &seen, None).await.map_err(unstored)?;
+                    tracing::info!(sequence, "the trust list holds again");
+                }
+                let mut current = self.write();
+                current.list = Some(Arc::new(list));
+                current.verified = Some((documents, now));
+                current.dropped = None;
+            }
+            // Its time is looked at when it decides; and what cannot be had now says nothing about its signatures.
+            Err(problem) if matches!(problem.code, Code::Expired | Code::NotYetValid | Code::DidUnresolved) => {}
+            Err(problem) => {
+                {
+                    let mut current = self.write();
+                    current.list = None;
+                    current.text = None;
+                    current.verified = Some((documents, now));
+                    current.dropped = Some(problem.clone());
+                }
+                let why = problem.to_string();
+                if dropped.as_deref() != Some(why.as_str()) {
+                    tracing::warn!(sequence, code = %problem.code, detail = problem.detail, "the trust list holds no more by the documents of its operators, and nobody is accepted by it");
+                    store.note_dropped(&self.name, &seen, Some(&why)).await.map_err(unstored)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The documents of the operators at an instant. One that cannot be had any more is as it was `before`.
+    fn documents(&self, cache: &DidCache, before: Option<&Documents>, now: Timestamp) -> Documents {
+        let document = |did: &Did| match (cache.resolve_at(did, now), before.and_then(|before| before.0.get(did))) {
+            (Err(problem), Some(before)) if problem.code == Code::DidUnresolved => before.clone(),
+            (document, _) => document,
+        };
+        Documents(self.dids.iter().map(|did| (did.clone(), document(did))).collect())
     }
 
     /// The source's text; none if it was read not long ago.
@@ -226,28 +301,26 @@ impl Trust {
         &self,
         text: Vec<u8>,
         seen: Option<Seen>,
-        documents: &DidCache,
+        documents: &Documents,
         now: Timestamp,
     ) -> Result<TrustList, Problem> {
         let (operators, documents) = (Arc::clone(&self.operators), documents.clone());
         let work = move || {
             let document = json::parse_object(&text, Limits::LIST)?;
             let pinned = Pinned { operators: &operators, seen: seen.as_ref(), now, skew: SKEW };
-            TrustList::verify(&document, &pinned, &At { documents: &documents, now })
+            TrustList::verify(&document, &pinned, &documents)
         };
         tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| Err(problem(&error.to_string())))
     }
 }
 
-/// Documents as they are at an instant.
-struct At<'a> {
-    documents: &'a DidCache,
-    now: Timestamp,
-}
+/// The documents of the operators, or why there are none, as they were at one instant.
+#[derive(Clone, PartialEq)]
+struct Documents(BTreeMap<Did, Result<Arc<DidDocument>, Problem>>);
 
-impl Resolve for At<'_> {
-    fn resolve(&self, did: &Did) -> Result<Arc<carnet_core::did::DidDocument>, Problem> {
-        self.documents.resolve_at(did, self.now)
+impl Resolve for Documents {
+    fn resolve(&self, did: &Did) -> Result<Arc<DidDocument>, Problem> {
+        self.0.get(did).cloned().unwrap_or_else(|| Err(Code::DidUnresolved.into()))
     }
 }
 

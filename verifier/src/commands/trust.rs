@@ -13,7 +13,7 @@ use crate::{
     store::{MIGRATIONS, Sqlite, TrustStore as _},
 };
 
-/// 0: the newest list that was accepted holds now, 1: it does not, or there is none.
+/// 0: the newest list that was accepted holds now, as far as the service has seen, 1: it does not, or there is none.
 pub(super) async fn run(args: Place) -> Result<u8, Failure> {
     let config = VerifierConfig::load(&args.data, args.config.as_deref())?;
     let Some(trust) = config.trust else {
@@ -34,20 +34,22 @@ pub(super) async fn run(args: Place) -> Result<u8, Failure> {
         .map_err(|problem| damaged(format!("The list in the store is damaged: {problem}.")))?;
     let now = time::now();
     let (from, until) = (preview.valid_from, preview.valid_until);
-    let holds = from <= now && now <= until;
+    let dropped = remembered.dropped;
+    let holds = from <= now && now <= until && dropped.is_none();
     if args.json {
         println!(
             "{}",
             json!({
                 "list": preview.list, "sequence": remembered.seen.sequence, "digest": remembered.seen.digest,
                 "valid_from": from.to_string(), "valid_until": until.to_string(), "holds": holds,
-                "issuers": preview.contents.issuers.len(), "source": trust.list,
+                "dropped": dropped, "issuers": preview.contents.issuers.len(), "source": trust.list,
             })
         );
     } else {
         let word = if holds { "holds" } else { "does NOT hold now" };
+        let dropped = dropped.map_or_else(String::new, |why| format!("\nIt decides no more: {why}"));
         println!(
-            "List {} of {} {word}: from {from} until {until}, {} issuers.\nDigest {}\nSource {}",
+            "List {} of {} {word}: from {from} until {until}, {} issuers.\nDigest {}\nSource {}{dropped}",
             remembered.seen.sequence,
             preview.list,
             preview.contents.issuers.len(),

@@ -1,9 +1,9 @@
 //! Issuers by a trust list: what it decides, and which list it is.
 
-use std::{path::PathBuf, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use carnet_core::{
-    did::{Did, DidUrl, Purpose},
+    did::{Did, DidDocument, DidUrl, Purpose},
     keys::{SecretKey, Signer as _},
     secure::data_integrity::{ProofOptions, eddsa_jcs::EddsaJcs2022, secure},
     time::Timestamp,
@@ -348,6 +348,142 @@ async fn the_issuers_of_the_list_are_fetched_before_anybody_presents() {
     issuers.refresh_trust(&world.verifier.store, Duration::ZERO, now()).await;
     let dids: Vec<String> = issuers.dids().iter().map(ToString::to_string).collect();
     assert_eq!(dids, [did(&world.issuer), "did:web:uni.example".to_owned()]);
+}
+
+/// Three operators with a did:web each, and a list that the first two have signed.
+struct WebDesk {
+    desk: Desk,
+    dids: [Did; 3],
+    draft: Map<String, Value>,
+}
+
+/// Documents are inserted and never asked for.
+const FRESH: Duration = Duration::from_secs(3_600);
+
+impl WebDesk {
+    fn open() -> Self {
+        let dids = ["a", "b", "c"].map(|name| Did::parse(&format!("did:web:{name}.example")).unwrap());
+        Self { desk: Desk::open(), dids, draft: Map::new() }
+    }
+
+    fn config(&self) -> TrustConfig {
+        TrustConfig { operators: self.dids.iter().map(ToString::to_string).collect(), ..self.desk.config() }
+    }
+
+    /// The document of an operator, after a change.
+    fn document(&self, operator: usize, change: impl FnOnce(&mut Value)) -> Arc<DidDocument> {
+        let (did, key) = (&self.dids[operator], self.desk.operators[operator].public_key());
+        let mut document = DidDocument::render(did, &[("key-1".to_owned(), key)]);
+        change(&mut document);
+        Arc::new(DidDocument::parse(did, &document).unwrap())
+    }
+
+    /// Puts a list into the file that these have signed.
+    fn put(&self, signers: &[usize]) {
+        let sign = |list: Map<String, Value>, signer: &usize| {
+            let kid = self.dids[*signer].with_fragment("key-1").unwrap();
+            TrustList::sign(&list, &kid, &self.desk.operators[*signer], now().plus(-3_600)).unwrap()
+        };
+        self.desk.put(&signers.iter().fold(self.draft.clone(), sign));
+    }
+
+    /// A verifier that has accepted the list of the first two.
+    async fn world(&mut self) -> World {
+        let world = World::with(|config| {
+            config.issuers.clear();
+            config.trust = Some(self.config());
+        })
+        .await;
+        let from = now().plus(-3_600);
+        let list = Did::parse(LIST).unwrap();
+        self.draft =
+            TrustList::draft(&list, &contents(&world, vec![accreditation()]), from, from.plus(30 * DAY)).unwrap();
+        self.put(&[0, 1]);
+        for operator in 0..3 {
+            self.say(&world, operator, |_| ());
+        }
+        look(&world).await;
+        assert_eq!(rule(&world).await, "accredited");
+        world
+    }
+
+    /// An operator publishes its document.
+    fn say(&self, world: &World, operator: usize, change: impl FnOnce(&mut Value)) {
+        let document = self.document(operator, change);
+        world.verifier.verification.issuers.put(&self.dids[operator], document, now());
+    }
+}
+
+async fn look(world: &World) {
+    world.verifier.verification.issuers.refresh_trust(&world.verifier.store, FRESH, now()).await;
+}
+
+async fn dropped(world: &World) -> Option<String> {
+    world.verifier.store.remembered(LIST).await.unwrap().unwrap().dropped
+}
+
+fn revoke(document: &mut Value) {
+    document["verificationMethod"][0]["revoked"] = json!("2026-01-01T00:00:00Z");
+}
+
+#[tokio::test]
+async fn a_list_by_a_key_that_was_revoked_since_decides_no_more() {
+    let mut desk = WebDesk::open();
+    let world = desk.world().await;
+    // Another change of a document changes nothing, nor does what becomes of an operator who has not signed.
+    desk.say(&world, 0, |document| document["service"] = json!([]));
+    desk.say(&world, 2, revoke);
+    look(&world).await;
+    assert_eq!((rule(&world).await, dropped(&world).await), ("accredited".to_owned(), None));
+
+    desk.say(&world, 0, revoke);
+    look(&world).await;
+    let refused = decision(&world, &["rightToWork"]).await;
+    assert_eq!((refused.rule.as_str(), refused.decided_by()), ("key_invalid", IssuerAuthority::Nobody));
+    assert!(dropped(&world).await.unwrap().contains("revoked"));
+    // Nor after a restart, nor when the document cannot be had any more, nor by the list that was there before it.
+    let (fetcher, documents) = (HttpsFetcher::new(FetchOptions::default()).unwrap(), DidCache::default());
+    for (at, code) in [(now(), "key_invalid"), (now().plus(2 * DAY), "did_unresolved")] {
+        for operator in 0..2 {
+            documents.insert(&desk.dids[operator], desk.document(operator, revoke), now());
+        }
+        let restarted = Trust::new(&desk.config()).unwrap();
+        let looked = restarted.refresh(&world.verifier.store, (&fetcher, &documents), FRESH, at).await;
+        assert_eq!(looked.unwrap_err().code.as_str(), code);
+        assert_eq!(restarted.current().unwrap_err().code.as_str(), code);
+    }
+    assert!(dropped(&world).await.unwrap().contains("revoked"));
+
+    // The same list with the signature of an operator who still has its key counts again, and goes on to.
+    desk.say(&world, 2, |_| ());
+    desk.put(&[1, 2]);
+    look(&world).await;
+    assert_eq!((rule(&world).await, dropped(&world).await), ("accredited".to_owned(), None));
+    desk.say(&world, 2, |document| document["service"] = json!([]));
+    look(&world).await;
+    assert_eq!(rule(&world).await, "accredited");
+}
+
+#[tokio::test]
+async fn a_list_is_held_against_the_end_of_its_operators_keys_also_when_no_document_changes() {
+    let mut desk = WebDesk::open();
+    let world = desk.world().await;
+    let (fetcher, documents) = (HttpsFetcher::new(FetchOptions::default()).unwrap(), DidCache::default());
+    let ends = |days: i64| {
+        let end = now().plus(days * DAY).to_string();
+        move |document: &mut Value| document["verificationMethod"][0]["expires"] = end.into()
+    };
+    documents.insert(&desk.dids[0], desk.document(0, ends(9)), now());
+    documents.insert(&desk.dids[1], desk.document(1, ends(3)), now());
+    let trust = Trust::new(&desk.config()).unwrap();
+    let store = &world.verifier.store;
+    let at = |days: i64| trust.refresh(store, (&fetcher, &documents), FRESH, now().plus(days * DAY));
+    at(0).await.unwrap();
+    // What cannot be had anew for more than a day goes on as it was.
+    let _ = at(2).await;
+    assert!(trust.current().is_ok());
+    let _ = at(4).await;
+    assert_eq!(trust.current().unwrap_err().code.as_str(), "key_invalid");
 }
 
 #[test]
