@@ -92,7 +92,7 @@ impl Lists {
         match (self.revocation.value(index)?, self.suspension.value(index)?, self.token.value(index)?) {
             (0, 0, token::VALID) => Ok("valid"),
             (0, 1, token::SUSPENDED) => Ok("suspended"),
-            (1, 0, token::INVALID) => Ok("revoked"),
+            (1, 1, token::INVALID) => Ok("revoked"),
             other => Err(format!("the forms of entry {index} differ: {other:?}").into()),
         }
     }

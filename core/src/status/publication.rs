@@ -123,7 +123,8 @@ impl Publication {
         };
         let changed = [
             (Form::Revocation, self.revocation.set(index, u8::from(state == State::Revoked))?),
-            (Form::Suspension, self.suspension.set(index, u8::from(state == State::Suspended))?),
+            // Also for what is revoked: who has this form anew and the other one still from before must not take it for valid.
+            (Form::Suspension, self.suspension.set(index, u8::from(state != State::Valid))?),
             (Form::Token, self.token.set(index, value)?),
         ];
         Ok(changed.into_iter().filter_map(|(form, changed)| changed.then_some(form)).collect())
@@ -205,7 +206,8 @@ mod tests {
         assert_eq!(publication.set(5, State::Suspended).unwrap(), [Form::Suspension, Form::Token]);
         assert_eq!(publication.set(5, State::Suspended).unwrap(), []);
         assert_eq!(publication.set(7, State::Suspended).unwrap(), [Form::Suspension, Form::Token]);
-        assert_eq!(publication.set(7, State::Revoked).unwrap(), Form::ALL);
+        assert_eq!(publication.set(7, State::Revoked).unwrap(), [Form::Revocation, Form::Token]);
+        assert_eq!(publication.set(8, State::Revoked).unwrap(), Form::ALL);
         assert_eq!(publication.set(9, State::Suspended).unwrap(), [Form::Suspension, Form::Token]);
         assert_eq!(publication.set(9, State::Valid).unwrap(), [Form::Suspension, Form::Token]);
         assert_eq!(publication.set(MIN_ENTRIES, State::Revoked).unwrap_err().code, Code::StatusIndex);
@@ -216,10 +218,27 @@ mod tests {
                 (revocation.value(index).unwrap(), suspension.value(index).unwrap(), token.value(index).unwrap());
             let expected = match index {
                 5 => (State::Suspended, (0, 1, token::SUSPENDED)),
-                7 => (State::Revoked, (1, 0, token::INVALID)),
+                7 | 8 => (State::Revoked, (1, 1, token::INVALID)),
                 _ => (State::Valid, (0, 0, token::VALID)),
             };
             assert_eq!((state, bits), expected, "{index}");
+        }
+    }
+
+    /// Forms are fetched one by one, so that a reader may have one from before a change and another from after it.
+    #[test]
+    fn no_mixture_of_forms_makes_a_revoked_entry_valid() {
+        let key = SecretKey::generate(Algorithm::EdDsa, &mut OsRng);
+        let now = Timestamp::from_unix(1_795_348_800);
+        let mut publication = Publication::new(MIN_ENTRIES).unwrap();
+        publication.set(5, State::Suspended).unwrap();
+        let before = all(&mut publication, &key, now);
+        publication.set(5, State::Revoked).unwrap();
+        let after = all(&mut publication, &key, now);
+        for (revocation, suspension) in [(&before.0, &after.1), (&after.0, &before.1)] {
+            assert_ne!(revocation.value(5).unwrap() | suspension.value(5).unwrap(), 0);
+            // The twin.
+            assert_eq!(revocation.value(6).unwrap() | suspension.value(6).unwrap(), 0);
         }
     }
 

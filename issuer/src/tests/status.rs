@@ -137,7 +137,7 @@ impl Running {
         match seen {
             (0, 0, token::VALID) => State::Valid,
             (0, 1, token::SUSPENDED) => State::Suspended,
-            (1, 0, token::INVALID) => State::Revoked,
+            (1, 1, token::INVALID) => State::Revoked,
             other => panic!("the forms differ: {other:?}"),
         }
     }
