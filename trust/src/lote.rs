@@ -2,14 +2,17 @@
 //!
 //! A LoTE names parties by certificates and kinds of service by URIs; a trust list names DIDs and types of credentials. Which
 //! is which only the operator knows, so it is said on the command line. What has no counterpart here, or is not known, is
-//! refused by name; nothing is guessed. The signature (JAdES) is not looked at, so that a source stays in review until an
-//! operator has vouched for it.
+//! refused by name; nothing is guessed. That the list is its publisher's is known by the certificate that signed it ([`signed`]); that
+//! its entries mean what the operator takes them for is not, so that a source stays in review until an operator has vouched for it.
 
-use std::collections::BTreeMap;
+mod certificate;
+mod signed;
 
+use std::collections::BTreeSet;
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use carnet_core::{
     did::Did,
-    json::{self, Limits},
     keys::PublicKey,
     time::Timestamp,
     trust::list::{Accreditation, Entry},
@@ -18,6 +21,11 @@ use clap::Args;
 use serde::Deserialize;
 use serde_json::Value;
 
+pub(crate) use self::signed::{Signer, SignerArgs};
+use self::{
+    certificate::{Certificate, Fingerprint},
+    signed::Opened,
+};
 use crate::{refusal::Refusal, source::Source};
 
 /// The statuses of the one profile that has any (Annex H, public sector bodies that issue attestations).
@@ -36,9 +44,13 @@ pub(crate) struct Mapping {
     /// Leave services of this ServiceTypeIdentifier out.
     #[arg(long = "ignore", value_name = "URI")]
     ignored: Vec<String>,
-    /// The DID of the entity with this name, where the list has only certificates for it.
+    /// The DID of the entity with this name, where the list has only certificates for it; instead of the name the SHA-256 of one of
+    /// its certificates.
     #[arg(long = "did", value_name = "NAME=DID", value_parser = pair)]
     dids: Vec<(String, String)>,
+    /// Leave the entity with this name out, or with this SHA-256 of one of its certificates.
+    #[arg(long = "without", value_name = "NAME")]
+    without: Vec<String>,
     /// The countries that the accreditations are limited to; by default the list's SchemeTerritory, if it is a country.
     #[arg(long = "country", value_name = "CC")]
     countries: Vec<String>,
@@ -99,6 +111,9 @@ struct Scheme {
     _history: Option<Value>,
     #[serde(rename = "DistributionPoints")]
     _points: Option<Value>,
+    /// Every list of the EU has one to itself.
+    #[serde(rename = "PointersToOtherLoTE", default)]
+    pointers: Vec<Value>,
 }
 
 #[derive(Deserialize)]
@@ -157,7 +172,7 @@ struct ServiceInformation {
 #[serde(deny_unknown_fields)]
 struct Identity {
     #[serde(rename = "X509Certificates", default)]
-    _certificates: Vec<Value>,
+    certificates: Vec<Encoded>,
     #[serde(rename = "X509SubjectNames", default)]
     _subjects: Vec<Value>,
     #[serde(rename = "X509SKIs", default)]
@@ -168,44 +183,76 @@ struct Identity {
     others: Vec<String>,
 }
 
+/// A certificate: base64 of its DER.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Encoded {
+    val: String,
+    #[serde(rename = "encoding")]
+    _encoding: Option<Value>,
+    #[serde(rename = "specRef")]
+    _specification: Option<Value>,
+}
+
+impl Encoded {
+    /// Its DER, if it is base64 of anything.
+    fn der(&self) -> Option<Vec<u8>> {
+        let text: String = self.val.split_ascii_whitespace().collect();
+        STANDARD.decode(text).ok().filter(|der| !der.is_empty())
+    }
+}
+
 fn refused(what: impl Into<String>) -> Refusal {
     Refusal::new("lote_unsupported", what, "take over by hand what this part says, or import a list without it")
 }
 
 /// Makes a source of a list, to be reviewed.
-pub(crate) fn import(bytes: &[u8], mapping: &Mapping, now: Timestamp) -> Result<Source, Refusal> {
-    if bytes.iter().find(|byte| !byte.is_ascii_whitespace()).is_some_and(|first| *first != b'{') {
-        return Err(Refusal::new(
-            "lote_unsupported",
-            "This is no JSON object; a signed list (JAdES) is not read",
-            "verify its signature with a program of your own, and import the payload",
-        ));
-    }
-    let value = json::parse(bytes, Limits::LIST)
-        .map_err(|problem| Refusal::of(&problem, "The file is not acceptable JSON", "get it again"))?;
+pub(crate) fn import(bytes: &[u8], signer: Signer, mapping: &Mapping, now: Timestamp) -> Result<Source, Refusal> {
+    let Opened { payload, vouched } = signed::open(bytes, signer, now)?;
     // What serde says names the member that is not known here or is missing.
-    let File { lote, .. } =
-        serde_json::from_value(value).map_err(|error| refused(format!("The list is refused: {error}")))?;
+    let File { lote, .. } = serde_json::from_value(Value::Object(payload))
+        .map_err(|error| refused(format!("The list is refused: {error}")))?;
     let scheme = lote.list_and_scheme_information;
     if scheme.version != 1 {
         return Err(refused(format!("LoTEVersionIdentifier is {}, and only 1 is known", scheme.version)));
     }
     let issued = instant(&scheme.list_issue_date_time, "ListIssueDateTime")?;
+    if issued > now {
+        return Err(Refusal::new(
+            "not_yet_valid",
+            "The list's ListIssueDateTime has not come yet",
+            "check this machine's clock",
+        ));
+    }
     if now > instant(&scheme.next_update, "NextUpdate")? {
         return Err(Refusal::new("expired", "The list's NextUpdate has passed", "get the newest list"));
     }
-    let mut import = Import { mapping, countries: countries(&scheme, mapping)?, issued, source: Source::default() };
+    check_names(&lote.trusted_entities_list, mapping)?;
+    let mut import = Import {
+        mapping,
+        countries: countries(&scheme, mapping)?,
+        issued,
+        source: Source::default(),
+        unmapped: BTreeSet::new(),
+        unidentified: Vec::new(),
+    };
     import.source.review.push(format!(
-        "list {} of {:?} ({}), issued {}: nobody has verified its signature",
+        "list {} of {:?} ({}), issued {}: {vouched}",
         scheme.sequence,
         name(&scheme.scheme_operator_name).unwrap_or_default(),
         scheme.lote_type.as_deref().unwrap_or("no LoTEType"),
         issued
     ));
+    if !scheme.pointers.is_empty() {
+        import
+            .source
+            .review
+            .push(format!("{} pointers to lists (PointersToOtherLoTE) were not followed", scheme.pointers.len()));
+    }
     for entity in &lote.trusted_entities_list {
         import.entity(entity)?;
     }
-    Ok(import.source)
+    import.complete()
 }
 
 fn instant(text: &str, what: &str) -> Result<Timestamp, Refusal> {
@@ -232,23 +279,95 @@ fn countries(scheme: &Scheme, mapping: &Mapping) -> Result<Vec<String>, Refusal>
     }
 }
 
+impl Entity {
+    /// Its English name, else its first.
+    fn name(&self) -> &str {
+        name(&self.trusted_entity_information.name).unwrap_or_default()
+    }
+
+    /// Whether it has a certificate of this fingerprint, in hexadecimal.
+    fn has<'a>(&'a self, fingerprint: &str) -> bool {
+        let certificates = |service: &'a Service| &service.service_information.service_digital_identity.certificates;
+        Fingerprint::parse(fingerprint).is_ok_and(|named| {
+            let mut own = self.trusted_entity_services.iter().flat_map(certificates);
+            own.any(|own| own.der().is_some_and(|der| Fingerprint::of(&der) == named))
+        })
+    }
+}
+
+/// Which entity each name of the command line means. One that no entity has, or more than one, is refused: a slip would leave out or
+/// put in somebody else.
+fn check_names(entities: &[Entity], mapping: &Mapping) -> Result<(), Refusal> {
+    let given: Vec<&String> = mapping.dids.iter().map(|(given, _)| given).chain(&mapping.without).collect();
+    for (at, name) in given.iter().enumerate() {
+        let why = if given.iter().take(at).any(|other| other == name) {
+            "it is named twice"
+        } else if entities.iter().any(|entity| entity.has(name)) {
+            continue;
+        } else {
+            match entities.iter().filter(|entity| entity.name() == name.as_str()).count() {
+                1 => continue,
+                0 => "no entity of the list has this name or certificate",
+                _ => "several entities of the list have this name; name each by the SHA-256 of its certificate",
+            }
+        };
+        return Err(Refusal::new("lote_unmapped", format!("{name:?}: {why}"), "correct --did or --without"));
+    }
+    Ok(())
+}
+
 struct Import<'a> {
     mapping: &'a Mapping,
     countries: Vec<String>,
     issued: Timestamp,
     source: Source,
+    /// Kinds of service of which it is not said what they mean here.
+    unmapped: BTreeSet<String>,
+    /// Parties of which no DID is known, in words.
+    unidentified: Vec<String>,
 }
 
 impl Import<'_> {
     fn entity(&mut self, entity: &Entity) -> Result<(), Refusal> {
-        let name = name(&entity.trusted_entity_information.name).ok_or_else(|| refused("An entity has no TEName"))?;
+        let name = entity.name();
+        if name.is_empty() {
+            return Err(refused("An entity has no TEName"));
+        }
+        let mapping = self.mapping;
+        let is_meant = |given: &String| given == name || entity.has(given);
+        if mapping.without.iter().any(is_meant) {
+            self.note(name, "it was left out, as was said");
+            return Ok(());
+        }
+        let did = mapping.dids.iter().find(|(given, _)| is_meant(given)).map(|(_, did)| did.as_str());
         for service in &entity.trusted_entity_services {
-            self.service(name, service).map_err(|refusal| refusal.at(&format!("{name:?}")))?;
+            self.service(name, did, service).map_err(|refusal| refusal.at(&format!("{name:?}")))?;
         }
         Ok(())
     }
 
-    fn service(&mut self, name: &str, service: &Service) -> Result<(), Refusal> {
+    /// The source, unless something is missing: then all of it is said at once.
+    fn complete(self) -> Result<Source, Refusal> {
+        let Self { unmapped, unidentified, source, .. } = self;
+        let (mut what, mut hints) = (Vec::new(), Vec::new());
+        if !unmapped.is_empty() {
+            what.push(format!("{} service types have no one meaning here:", unmapped.len()));
+            what.extend(unmapped.iter().map(|kind| format!("- {kind:?}")));
+            hints.push("say what each service type stands for, with exactly one of --type URI=TYPE, --registrar URI and --ignore URI");
+        }
+        if !unidentified.is_empty() {
+            what.push(format!("{} services are by parties without one DID:", unidentified.len()));
+            what.extend(unidentified.iter().map(|party| format!("- {party}")));
+            hints.push("look up the DID of each party, and name it with --did \"NAME=did:...\" or --did \"SHA256=did:...\", or leave the party out with --without NAME");
+        }
+        if what.is_empty() {
+            return Ok(source);
+        }
+        let reason = if unmapped.is_empty() { "lote_identity" } else { "lote_unmapped" };
+        Err(Refusal::new(reason, what.join("\n"), hints.join("\nhint: ")))
+    }
+
+    fn service(&mut self, name: &str, given: Option<&str>, service: &Service) -> Result<(), Refusal> {
         let information = &service.service_information;
         let kind = information.service_type_identifier.as_deref();
         let kind = kind.ok_or_else(|| refused("a service has no ServiceTypeIdentifier"))?;
@@ -259,12 +378,8 @@ impl Import<'_> {
             self.mapping.types.iter().filter(|(uri, _)| uri == kind).map(|(_, name)| name.clone()).collect();
         let registrar = self.mapping.registrars.iter().any(|uri| uri == kind);
         if types.is_empty() != registrar {
-            let hint = "say what it stands for, with exactly one of --type URI=TYPE, --registrar URI and --ignore URI";
-            return Err(Refusal::new(
-                "lote_unmapped",
-                format!("the service type {kind:?} has no one meaning here"),
-                hint,
-            ));
+            self.unmapped.insert(kind.to_owned());
+            return Ok(());
         }
         match information.service_status.as_deref() {
             None | Some(NOTIFIED) => {}
@@ -282,7 +397,7 @@ impl Import<'_> {
         }
         let started = information.status_starting_time.as_deref();
         let from = started.map_or(Ok(self.issued), |text| instant(text, "StatusStartingTime"))?;
-        let did = self.did(name, &information.service_digital_identity)?;
+        let Some(did) = self.did(name, given, &information.service_digital_identity)? else { return Ok(()) };
         let accreditation = Accreditation {
             types,
             jurisdictions: Some(self.countries.clone()),
@@ -292,9 +407,14 @@ impl Import<'_> {
             withdrawal: None,
         };
         let entries = if registrar { &mut self.source.registrars } else { &mut self.source.issuers };
-        match entries.iter_mut().find(|entry| entry.id == did) {
-            Some(entry) => entry.accreditations.push(accreditation),
-            None => entries.push(Entry { id: did, name: name.to_owned(), accreditations: vec![accreditation] }),
+        let Some(entry) = entries.iter_mut().find(|entry| entry.id == did) else {
+            entries.push(Entry { id: did, name: name.to_owned(), accreditations: vec![accreditation] });
+            return Ok(());
+        };
+        entry.accreditations.push(accreditation);
+        if entry.name != name {
+            let note = format!("it has the DID of {:?}, and is in one entry with it", entry.name);
+            self.note(name, &note);
         }
         Ok(())
     }
@@ -303,27 +423,32 @@ impl Import<'_> {
         self.source.review.push(format!("{name:?}: {what}"));
     }
 
-    /// The one DID of a service: that of the command line, one among its OtherIds, or that of its one key.
-    fn did(&self, name: &str, identity: &Identity) -> Result<String, Refusal> {
-        let given: BTreeMap<&str, &str> =
-            self.mapping.dids.iter().map(|(name, did)| (name.as_str(), did.as_str())).collect();
-        if let Some(did) = given.get(name) {
+    /// The one DID of a service: that of the command line, one among its OtherIds, or that of its one key. If there is none, that is
+    /// noted.
+    fn did(&mut self, name: &str, given: Option<&str>, identity: &Identity) -> Result<Option<String>, Refusal> {
+        if let Some(did) = given {
             return Did::parse(did)
-                .map(|did| did.to_string())
+                .map(|did| Some(did.to_string()))
                 .map_err(|problem| Refusal::of(&problem, &format!("{did:?} is no DID"), "correct --did"));
         }
         let others: Vec<Did> = identity.others.iter().filter_map(|id| Did::parse(id).ok()).collect();
-        match (others.as_slice(), identity.keys.as_slice()) {
-            ([did], _) => Ok(did.to_string()),
-            ([], [jwk]) => PublicKey::from_jwk(jwk)
-                .map(|key| Did::jwk(&key).to_string())
-                .map_err(|problem| Refusal::of(&problem, "its key is of a kind that is not accepted", "leave it out")),
-            _ => Err(Refusal::new(
-                "lote_identity",
-                "it is named by certificates, or by more than one key or DID, and here a party has one DID",
-                format!("look it up, and name it with --did {:?}", format!("{name}=did:...")),
-            )),
-        }
+        let why = match (others.as_slice(), identity.keys.as_slice()) {
+            ([did], _) => return Ok(Some(did.to_string())),
+            ([], [jwk]) => match PublicKey::from_jwk(jwk) {
+                Ok(key) => return Ok(Some(Did::jwk(&key).to_string())),
+                Err(_) => "a key of a kind that is not accepted",
+            },
+            ([], []) => "certificates or names only",
+            _ => "more than one key or DID",
+        };
+        let certificate = |encoded: &Encoded| {
+            let Some(der) = encoded.der() else { return "\n    a certificate that is not base64".to_owned() };
+            let subject = Certificate::parse(&der).map(|certificate| format!(" of {:?}", certificate.subject));
+            format!("\n    certificate SHA-256 {}{}", Fingerprint::of(&der), subject.unwrap_or_default())
+        };
+        let certificates: String = identity.certificates.iter().map(certificate).collect();
+        self.unidentified.push(format!("{name:?}, by {why}{certificates}"));
+        Ok(None)
     }
 }
 

@@ -127,3 +127,33 @@ fn a_source_comes_out_as_it_went_in() {
         .refused("source_invalid");
     assert_eq!(desk.run(&["create"]).code, 2);
 }
+
+#[test]
+fn an_import_says_who_signed_and_all_that_is_missing() {
+    let desk = Desk::new();
+    let lote = r#"{"LoTE":{"ListAndSchemeInformation":{"LoTEVersionIdentifier":1,"LoTESequenceNumber":7,
+        "SchemeOperatorName":[{"lang":"en","value":"Authority"}],"SchemeTerritory":"PT",
+        "ListIssueDateTime":"2026-01-01T00:00:00Z","NextUpdate":"2099-01-01T00:00:00Z"},
+        "TrustedEntitiesList":[{"TrustedEntityInformation":{"TEName":[{"lang":"en","value":"University"}]},
+        "TrustedEntityServices":[{"ServiceInformation":{"ServiceName":[],"ServiceTypeIdentifier":"urn:issue",
+        "ServiceDigitalIdentity":{"X509Certificates":[{"val":"AQ=="}]}}}]}]}}"#;
+    std::fs::write(desk.path("lote.json"), lote).unwrap();
+    let (lote, out) = (desk.at("lote.json"), desk.at("imported.json"));
+    let import = |more: &[&str]| desk.run(&[&["import", "--lote", &lote, "--out", &out, "--json"], more].concat());
+    let digest = "ab".repeat(32);
+    let mapped = ["--unsigned", "--type", "urn:issue=QualificationCredential"];
+    import(&[]).refused("signer_needed");
+    import(&["--signer-sha256", &digest]).refused("lote_unsigned");
+    import(&["--signer", &lote]).refused("key_invalid");
+    assert_eq!(import(&["--signer-sha256", &digest, "--unsigned"]).code, 2);
+    import(&["--unsigned"]).refused("lote_unmapped");
+    let missing = import(&mapped);
+    missing.refused("lote_identity");
+    assert!(missing.error.contains("\"University\""), "{}", missing.error);
+    let did = format!("University={UNI}");
+    let made = import(&[mapped.as_slice(), &["--did", &did]].concat()).ok().json();
+    assert_eq!(made["issuers"], 1);
+    // It stays in review until an operator has vouched for it.
+    let create = ["create", "--source", &out, "--list", LIST, "--out", &desk.at("draft")];
+    desk.run(&create).refused("review_needed");
+}

@@ -14,7 +14,7 @@ use serde_json::json;
 use super::{instant, print};
 use crate::{
     files::{read, read_list, text, write_new},
-    lote::{self, Mapping},
+    lote::{self, Mapping, SignerArgs},
     refusal::Refusal,
     source::{Source, Strike, strike},
     words,
@@ -101,9 +101,11 @@ pub(crate) struct SourceArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct ImportArgs {
-    /// The list of trusted entities: the JSON object with the member LoTE. Its signature is not looked at.
+    /// The list of trusted entities: signed (JAdES, a compact or a flattened JWS), or the JSON object with the member LoTE.
     #[arg(long, value_name = "FILE")]
     lote: PathBuf,
+    #[command(flatten)]
+    signer: SignerArgs,
     #[command(flatten)]
     mapping: Mapping,
     /// Where to write the source; a new file.
@@ -193,7 +195,7 @@ fn next(out: &Path, list: &Path) {
 }
 
 pub(super) fn import(args: &ImportArgs) -> Result<u8, Refusal> {
-    let source = lote::import(&read(&args.lote)?, &args.mapping, time::now())?;
+    let source = lote::import(&read(&args.lote)?, args.signer.read()?, &args.mapping, time::now())?;
     write_new(&args.out, &text(&source))?;
     let (issuers, registrars) = (source.issuers.len(), source.registrars.len());
     print(args.json, &json!({"issuers": issuers, "registrars": registrars, "review": source.review}), || {

@@ -60,7 +60,7 @@ fn sample() -> Value {
 }
 
 fn imported(value: &Value, mapping: &Mapping) -> Result<Source, Refusal> {
-    import(value.to_string().as_bytes(), mapping, now())
+    import(value.to_string().as_bytes(), Signer::Nobody, mapping, now())
 }
 
 #[track_caller]
@@ -92,10 +92,10 @@ fn a_list_becomes_a_source_that_has_to_be_reviewed() {
 #[test]
 fn what_is_not_known_is_refused_by_name() {
     let scheme = |lote: &mut Value, name: &str, value: Value| lote["ListAndSchemeInformation"][name] = value;
-    refused_after(|lote| scheme(lote, "PointersToOtherLoTE", json!([])), "PointersToOtherLoTE");
     refused_after(|lote| scheme(lote, "SchemeExtensions", json!([{}])), "SchemeExtensions");
     refused_after(|lote| scheme(lote, "LoTEVersionIdentifier", json!(2)), "LoTEVersionIdentifier");
     refused_after(|lote| scheme(lote, "SchemeTerritory", json!("EU")), "SchemeTerritory");
+    refused_after(|lote| scheme(lote, "ListIssueDateTime", json!("2026-11-23T12:00:01Z")), "ListIssueDateTime");
     refused_after(|lote| scheme(lote, "NextUpdate", json!("2026-11-23T11:59:59Z")), "NextUpdate");
     let first = |lote: &mut Value, name: &str, value: Value| {
         lote["TrustedEntitiesList"][0]["TrustedEntityServices"][0]["ServiceInformation"][name] = value;
@@ -104,11 +104,9 @@ fn what_is_not_known_is_refused_by_name() {
     refused_after(|lote| first(lote, "ServiceStatus", json!("urn:granted")), "urn:granted");
     refused_after(|lote| first(lote, "ServiceTypeIdentifier", json!("urn:other")), "urn:other");
     let certificates = json!({"X509Certificates": [{"val": "AA=="}]});
-    refused_after(|lote| first(lote, "ServiceDigitalIdentity", certificates), "--did \"University=did:...\"");
+    refused_after(|lote| first(lote, "ServiceDigitalIdentity", certificates), "\"University\", by certificates");
     let two = json!({"OtherIds": [UNI, "did:web:other.example"]});
     refused_after(|lote| first(lote, "ServiceDigitalIdentity", two), "University");
-    let signed = import(b"eyJhbGciOiJFUzI1NiJ9.e30.AA", &mapping(), now()).unwrap_err();
-    assert!(signed.to_string().contains("JAdES"), "{signed}");
 }
 
 #[test]
@@ -131,4 +129,65 @@ fn the_operator_says_what_the_list_does_not() {
     service["ServiceInformation"]["ServiceStatus"] = json!(WITHDRAWN);
     let source = imported(&value, &mapping).unwrap();
     assert!(source.issuers.is_empty() && source.review.iter().any(|note| note.contains("withdrawn")));
+}
+
+#[test]
+fn all_that_is_missing_is_said_at_once() {
+    let mut value = sample();
+    let entities = value["LoTE"]["TrustedEntitiesList"].as_array_mut().unwrap();
+    let certificate = |val: &str| json!({"X509Certificates": [{"val": val, "encoding": "urn:ietf:rfc:5280"}]});
+    let entity = |name: &str, service: Value| {
+        json!({
+            "TrustedEntityInformation": {"TEName": [{"lang": "en", "value": name}]},
+            "TrustedEntityServices": [service],
+        })
+    };
+    entities.push(entity("College", service(ISSUES, certificate("AQ=="))));
+    entities.push(entity("College", service(ISSUES, certificate("Ag=="))));
+    entities.push(entity("Academy", service(ISSUES, certificate("Aw=="))));
+    entities.push(entity("Museum", service("urn:other", certificate("BA=="))));
+    let refusal = imported(&value, &mapping()).unwrap_err();
+    assert_eq!(refusal.reason, "lote_unmapped");
+    let fingerprint = |byte: u8| Fingerprint::of(&[byte]).to_string();
+    for word in ["urn:other", "\"College\"", "\"Academy\"", &fingerprint(1), &fingerprint(2), &fingerprint(3)] {
+        assert!(refusal.to_string().contains(word), "{refusal}");
+    }
+    // A name that two have names neither, and one that nobody has is a slip.
+    let named = |dids: &[(&str, &str)], without: &[&str]| Mapping {
+        dids: dids.iter().map(|(name, did)| ((*name).to_owned(), (*did).to_owned())).collect(),
+        without: without.iter().map(|name| (*name).to_owned()).collect(),
+        ..mapping()
+    };
+    let college = (fingerprint(1), fingerprint(2));
+    let all = [(college.0.as_str(), "did:web:one.example"), (college.1.as_str(), "did:web:two.example")];
+    for (dids, without, names) in [
+        ([all[0], ("College", "did:web:two.example")].as_slice(), ["Academy", "Museum"].as_slice(), "several"),
+        (&all, &["Academy", "Museums"], "\"Museums\": no entity"),
+        (&all, &["Academy", "Academy", "Museum"], "twice"),
+        (&all, &["Museum"], "\"Academy\", by certificates"),
+    ] {
+        let refusal = imported(&value, &named(dids, without)).unwrap_err().to_string();
+        assert!(refusal.contains(names), "{refusal}");
+    }
+    let source = imported(&value, &named(&all, &["Academy", "Museum"])).unwrap();
+    assert_eq!(source.issuers.len(), 3);
+    assert!(source.review.iter().any(|note| note.contains("\"Academy\": it was left out")), "{:?}", source.review);
+}
+
+#[test]
+fn pointers_are_not_followed_and_two_names_of_one_party_are_said() {
+    let mut value = sample();
+    value["LoTE"]["ListAndSchemeInformation"]["PointersToOtherLoTE"] =
+        json!([{"LoTELocation": "https://eu.example/lote"}]);
+    let uni = json!({"OtherIds": [UNI]});
+    let another = json!({
+        "TrustedEntityInformation": {"TEName": [{"lang": "en", "value": "Faculty"}]},
+        "TrustedEntityServices": [service(ISSUES, uni)],
+    });
+    value["LoTE"]["TrustedEntitiesList"].as_array_mut().unwrap().push(another);
+    let source = imported(&value, &mapping()).unwrap();
+    assert_eq!((source.issuers.len(), source.issuers[0].accreditations.len()), (1, 2));
+    for word in ["1 pointers", "\"Faculty\": it has the DID of \"University\""] {
+        assert!(source.review.iter().any(|note| note.contains(word)), "{:?}", source.review);
+    }
 }

@@ -1,0 +1,175 @@
+//! X.509 certificates as far as a list's signature needs them: which one it is, when it is valid, and its key. Who issued it, and for
+//! what, is not looked at: the very certificate is pinned.
+
+use carnet_core::{
+    Code, Problem,
+    keys::{Algorithm, PublicKey},
+    time::Timestamp,
+};
+use ring::signature::{ECDSA_P384_SHA384_FIXED, UnparsedPublicKey};
+use sha2::{Digest as _, Sha256};
+use x509_cert::{
+    der::{Decode as _, asn1::ObjectIdentifier, pem},
+    spki::SubjectPublicKeyInfoOwned,
+};
+
+const EC: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
+const P256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7");
+const P384: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.34");
+const ED25519: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.101.112");
+
+/// SHA-256 of a certificate's DER: two that have the same are the same certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Fingerprint([u8; 32]);
+
+impl Fingerprint {
+    pub(super) fn of(der: &[u8]) -> Self {
+        Self(Sha256::digest(der).into())
+    }
+
+    pub(super) fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// From 64 hexadecimal digits, which may be in pairs with `:` between them, as other programs print them.
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        let digits: Vec<u8> = if text.contains(':') {
+            let pairs = text.split(':');
+            if pairs.clone().any(|pair| pair.len() != 2) { Vec::new() } else { pairs.flat_map(str::bytes).collect() }
+        } else {
+            text.bytes().collect()
+        };
+        let nibble = |digit: &u8| char::from(*digit).to_digit(16).and_then(|value| u8::try_from(value).ok());
+        let byte = |pair: &[u8]| match pair {
+            [high, low] => Some((nibble(high)? << 4) | nibble(low)?),
+            _ => None,
+        };
+        let bytes: Option<Vec<u8>> = digits.chunks(2).map(byte).collect();
+        let bytes = bytes.and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());
+        bytes.map(Self).ok_or_else(|| "it is not the SHA-256 of a certificate: 64 hexadecimal digits".to_owned())
+    }
+}
+
+impl std::fmt::Display for Fingerprint {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+/// A certificate with a key that can sign lists.
+#[derive(Debug)]
+pub(super) struct Certificate {
+    pub(super) fingerprint: Fingerprint,
+    /// Whose it says that it is (RFC 4514).
+    pub(super) subject: String,
+    from: Timestamp,
+    until: Timestamp,
+    key: Result<Key, Problem>,
+}
+
+#[derive(Debug)]
+enum Key {
+    Own(PublicKey),
+    /// The point, uncompressed or not.
+    P384(Vec<u8>),
+}
+
+fn malformed(what: &str) -> Problem {
+    Problem::new(Code::KeyInvalid, what)
+}
+
+/// The DER of a file: as it is, or of the one certificate in PEM.
+pub(super) fn der(bytes: Vec<u8>) -> Result<Vec<u8>, Problem> {
+    if !bytes.starts_with(b"-----BEGIN") {
+        return Ok(bytes);
+    }
+    match pem::decode_vec(&bytes) {
+        Ok(("CERTIFICATE", der)) => Ok(der),
+        _ => Err(malformed("it is not the PEM of one certificate and nothing else")),
+    }
+}
+
+impl Certificate {
+    pub(super) fn parse(der: &[u8]) -> Result<Self, Problem> {
+        let parsed = x509_cert::Certificate::from_der(der).map_err(|_| malformed("it is not an X.509 certificate"))?;
+        let tbs = parsed.tbs_certificate;
+        let instant = |time: x509_cert::time::Time| {
+            i64::try_from(time.to_unix_duration().as_secs())
+                .map(Timestamp::from_unix)
+                .map_err(|_| malformed("its validity is out of range"))
+        };
+        Ok(Self {
+            fingerprint: Fingerprint::of(der),
+            subject: tbs.subject.to_string(),
+            from: instant(tbs.validity.not_before)?,
+            until: instant(tbs.validity.not_after)?,
+            key: key(&tbs.subject_public_key_info),
+        })
+    }
+
+    /// Refuses an instant out of its validity.
+    pub(super) fn check_valid(&self, at: Timestamp, what: &str) -> Result<(), Problem> {
+        let Self { from, until, .. } = self;
+        if at < *from {
+            return Err(Problem::new(Code::NotYetValid, format!("it is valid from {from}, and {what} is {at}")));
+        }
+        if at > *until {
+            return Err(Problem::new(Code::Expired, format!("it was valid until {until}, and {what} is {at}")));
+        }
+        Ok(())
+    }
+
+    /// Verifies a signature of JOSE by its key, which allows one `alg` only.
+    pub(super) fn verify(&self, alg: &str, message: &[u8], signature: &[u8]) -> Result<(), Problem> {
+        let key = self.key.as_ref().map_err(Clone::clone)?;
+        let own = match key {
+            Key::Own(key) => key.algorithm().as_str(),
+            Key::P384(_) => "ES384",
+        };
+        if alg != own {
+            return Err(Problem::new(Code::AlgorithmMismatch, format!("its key is one of {own}")));
+        }
+        match key {
+            Key::Own(key) => key.verify(message, signature),
+            Key::P384(point) => UnparsedPublicKey::new(&ECDSA_P384_SHA384_FIXED, point)
+                .verify(message, signature)
+                .map_err(|_| Code::SignatureInvalid.into()),
+        }
+    }
+}
+
+fn key(info: &SubjectPublicKeyInfoOwned) -> Result<Key, Problem> {
+    let bytes = info.subject_public_key.as_bytes().ok_or_else(|| malformed("its key is not whole bytes"))?;
+    let curve = info.algorithm.parameters.as_ref().and_then(|any| any.decode_as::<ObjectIdentifier>().ok());
+    match (info.algorithm.oid, curve) {
+        (EC, Some(P256)) => PublicKey::from_bytes(Algorithm::Es256, bytes).map(Key::Own),
+        (ED25519, None) => PublicKey::from_bytes(Algorithm::EdDsa, bytes).map(Key::Own),
+        (EC, Some(P384)) => Ok(Key::P384(bytes.to_vec())),
+        _ => Err(malformed("its key is none of P-256, P-384 and Ed25519")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Fingerprint;
+
+    #[test]
+    fn a_fingerprint_is_read_as_it_is_printed_here_and_elsewhere() {
+        let here = Fingerprint::of(b"certificate").to_string();
+        let pairs: Vec<String> =
+            here.as_bytes().chunks(2).map(|pair| String::from_utf8_lossy(pair).to_uppercase()).collect();
+        for text in [here.clone(), pairs.join(":")] {
+            assert_eq!(Fingerprint::parse(&text).unwrap().to_string(), here);
+        }
+        for wrong in [
+            "",
+            "00",
+            &here[1..],
+            &format!("{here}00"),
+            &here.replace(|digit: char| digit.is_ascii_digit(), "x"),
+            &pairs.join("::"),
+        ] {
+            assert!(Fingerprint::parse(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,252 @@
+//! Who signed a list of trusted entities: JAdES (ETSI TS 119 182-1) as far as it is a JWS with its payload in it and one signature,
+//! by the very certificate that the operator has pinned.
+
+use std::path::PathBuf;
+
+use base64::{
+    Engine as _,
+    engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
+};
+use carnet_core::{
+    Problem,
+    json::{self, Limits},
+    secure::jose::{Compact, numeric_date},
+    time::Timestamp,
+};
+use clap::Args;
+use serde_json::{Map, Value};
+
+use super::certificate::{Certificate, Fingerprint, der};
+use crate::{files::read, refusal::Refusal};
+
+/// How far clocks may differ, in seconds.
+const SKEW: i64 = 60;
+/// What a header may have. Anything else, `sigD` and `b64` for instance, would change what is signed or what it is worth.
+const HEADER: [&str; 9] = ["alg", "typ", "cty", "kid", "x5c", "x5t#S256", "sigT", "iat", "crit"];
+/// What may be critical: extensions that are heeded here.
+const CRITICAL: [&str; 2] = ["sigT", "iat"];
+const ALGORITHMS: [&str; 3] = ["ES256", "ES384", "EdDSA"];
+
+/// Who must have signed the list.
+#[derive(Debug, Clone, Default, Args)]
+#[group(multiple = false)]
+pub(crate) struct SignerArgs {
+    /// The certificate that the list must be signed with, PEM or DER; from its publisher, and not from the list.
+    #[arg(long, value_name = "FILE")]
+    signer: Option<PathBuf>,
+    /// The same by the SHA-256 of its DER, 64 hexadecimal digits.
+    #[arg(long, value_name = "HEX", value_parser = Fingerprint::parse)]
+    signer_sha256: Option<Fingerprint>,
+    /// The list is not signed; that it is the right one was verified by other means.
+    #[arg(long)]
+    unsigned: bool,
+}
+
+/// Who must have signed the list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Signer {
+    /// This certificate.
+    Pinned(Fingerprint),
+    /// Nobody: the operator has verified it by other means.
+    Nobody,
+}
+
+impl SignerArgs {
+    /// Reads the certificate, if it is in a file.
+    pub(crate) fn read(&self) -> Result<Signer, Refusal> {
+        if let Some(path) = &self.signer {
+            let refused = |problem: Problem| {
+                let what = format!("{} is refused as a certificate", path.display());
+                Refusal::of(&problem, &what, "name the PEM or DER of the one certificate that signs the list")
+            };
+            let der = der(read(path)?).map_err(refused)?;
+            return Certificate::parse(&der)
+                .map(|certificate| Signer::Pinned(certificate.fingerprint))
+                .map_err(refused);
+        }
+        match (self.signer_sha256, self.unsigned) {
+            (Some(fingerprint), _) => Ok(Signer::Pinned(fingerprint)),
+            (None, true) => Ok(Signer::Nobody),
+            (None, false) => Err(Refusal::new(
+                "signer_needed",
+                "It is not said who must have signed the list",
+                "name the certificate that its publisher makes known, with --signer FILE or --signer-sha256 HEX; if the list is not \
+                 signed and you verified it by other means, say --unsigned",
+            )),
+        }
+    }
+}
+
+/// A list, and by what it is known to be its publisher's.
+#[derive(Debug)]
+pub(super) struct Opened {
+    pub(super) payload: Map<String, Value>,
+    pub(super) vouched: String,
+}
+
+/// Opens a list: signed, as a compact or a flattened JWS, or not.
+pub(super) fn open(bytes: &[u8], signer: Signer, now: Timestamp) -> Result<Opened, Refusal> {
+    let jws = match bytes.iter().find(|byte| !byte.is_ascii_whitespace()) {
+        Some(b'{') => {
+            let document = json::parse_object(bytes, Limits::LIST)
+                .map_err(|problem| Refusal::of(&problem, "The file is not acceptable JSON", "get it again"))?;
+            if !["payload", "protected", "signature", "signatures"].iter().any(|name| document.contains_key(*name)) {
+                return unsigned(document, signer);
+            }
+            flattened(&document)?
+        }
+        _ if bytes.len() > Limits::LIST.max_bytes => {
+            return Err(Refusal::new("too_large", "The file is longer than 4 MiB", "take the list over by hand"));
+        }
+        _ => String::from_utf8_lossy(bytes).trim_ascii().to_owned(),
+    };
+    let Signer::Pinned(pinned) = signer else {
+        let hint =
+            "name the certificate that its publisher makes known, with --signer or --signer-sha256, and not --unsigned";
+        return Err(Refusal::new("lote_signed", "This list is signed", hint));
+    };
+    let jws = Compact::parse_within(&jws, Limits::LIST).map_err(|problem| {
+        Refusal::of(&problem, "The file is neither a JSON object nor a JWS", "get it again, as its publisher has it")
+    })?;
+    let certificate = verify(&jws, pinned, now)?;
+    let Certificate { fingerprint, subject, .. } = certificate;
+    let vouched = format!("signed with the certificate of {subject:?} that was named (SHA-256 {fingerprint})");
+    Ok(Opened { payload: jws.payload().clone(), vouched })
+}
+
+fn unsigned(payload: Map<String, Value>, signer: Signer) -> Result<Opened, Refusal> {
+    match signer {
+        Signer::Nobody => Ok(Opened { payload, vouched: "nobody has verified its signature".to_owned() }),
+        Signer::Pinned(_) => Err(Refusal::new(
+            "lote_unsigned",
+            "This list is not signed",
+            "get it as its publisher has signed it; if there is no such file and you verified it by other means, say --unsigned",
+        )),
+    }
+}
+
+fn refused(what: impl Into<String>) -> Refusal {
+    let hint = "ask the list's publisher for a compact JAdES signature (baseline B), as TS 119 602 has it";
+    Refusal::new("lote_signature", what, hint)
+}
+
+/// The compact form of a flattened one (RFC 7515 section 7.2.2). What is not protected by the signature may be for archives only.
+fn flattened(document: &Map<String, Value>) -> Result<String, Refusal> {
+    let part = |name: &str| match document.get(name) {
+        Some(Value::String(text)) => Ok(text.as_str()),
+        _ => Err(refused(format!("The signed list has no text {name:?}"))),
+    };
+    if document.contains_key("signatures") {
+        return Err(refused("The list has `signatures`, which may be several, and one is read"));
+    }
+    if let Some(name) =
+        document.keys().find(|name| !["payload", "protected", "signature", "header"].contains(&name.as_str()))
+    {
+        return Err(refused(format!("The signed list has {:?}, which is not known", short(name))));
+    }
+    let archived = |header: &Value| header.as_object().is_some_and(|header| header.keys().all(|name| name == "etsiU"));
+    if !document.get("header").is_none_or(archived) {
+        return Err(refused("The signature has a header that it does not protect"));
+    }
+    Ok([part("protected")?, part("payload")?, part("signature")?].join("."))
+}
+
+/// A stranger's text, not longer than what it is shown for needs.
+fn short(text: &str) -> String {
+    text.chars().take(40).collect()
+}
+
+/// Verifies that the pinned certificate has signed; which one it was.
+fn verify(jws: &Compact, pinned: Fingerprint, now: Timestamp) -> Result<Certificate, Refusal> {
+    let header = jws.header();
+    if let Some(name) = header.keys().find(|name| !HEADER.contains(&name.as_str())) {
+        return Err(refused(format!("The signature's header has {:?}, which is not understood", short(name))));
+    }
+    critical(header)?;
+    let alg = header.get("alg").and_then(Value::as_str).unwrap_or_default();
+    if !ALGORITHMS.contains(&alg) {
+        let what = format!("The signature's alg is {:?}, and only {} are accepted", short(alg), ALGORITHMS.join(", "));
+        return Err(Refusal::new("algorithm_forbidden", what, "ask the list's publisher for one of these"));
+    }
+    let der = certificate(header)?;
+    let fingerprint = Fingerprint::of(&der);
+    if fingerprint != pinned {
+        return Err(Refusal::new(
+            "signer_untrusted",
+            format!(
+                "The list is signed with the certificate {fingerprint}, and not with the one that was named ({pinned})"
+            ),
+            "ask its publisher, and not the list, which certificate signs it now",
+        ));
+    }
+    let thumbprint = header.get("x5t#S256");
+    if thumbprint.is_some_and(|text| *text != URL_SAFE_NO_PAD.encode(fingerprint.as_bytes())) {
+        return Err(refused("The signature's x5t#S256 is not that of its certificate"));
+    }
+    let of = |problem: Problem| {
+        Refusal::of(
+            &problem,
+            "The certificate that signs the list is refused",
+            "ask the list's publisher for one that is signed anew",
+        )
+    };
+    let certificate = Certificate::parse(&der).map_err(of)?;
+    certificate.check_valid(now, "now").map_err(of)?;
+    certificate.verify(alg, jws.signed(), jws.signature()).map_err(|problem| {
+        Refusal::of(&problem, "The list's signature does not hold", "get the list again, as its publisher has it")
+    })?;
+    for at in signed_at(header)? {
+        if at > now.plus(SKEW) {
+            return Err(Refusal::new(
+                "not_yet_valid",
+                format!("The list says that it was signed at {at}"),
+                "check this machine's clock",
+            ));
+        }
+        certificate.check_valid(at, "the time of the signature").map_err(of)?;
+    }
+    Ok(certificate)
+}
+
+/// RFC 7515 section 4.1.11: whatever is critical is there, once, and is understood.
+fn critical(header: &Map<String, Value>) -> Result<(), Refusal> {
+    let Some(crit) = header.get("crit") else { return Ok(()) };
+    let refused = |what: String| {
+        Err(Refusal::new("header_critical", what, "ask the list's publisher for a signature without it"))
+    };
+    let names: Option<Vec<&str>> = crit.as_array().and_then(|names| names.iter().map(Value::as_str).collect());
+    let Some(names) = names.filter(|names| !names.is_empty()) else {
+        return refused("The signature's crit is not a list of names".to_owned());
+    };
+    for (at, name) in names.iter().enumerate() {
+        if !CRITICAL.contains(name) {
+            return refused(format!("The signature's {:?} is critical, and is not understood", short(name)));
+        }
+        if !header.contains_key(*name) || names.iter().take(at).any(|other| other == name) {
+            return refused(format!("The signature's crit names {name:?} twice, or it is not there"));
+        }
+    }
+    Ok(())
+}
+
+/// The certificate of `x5c`. Those after it would lead to a root, and none is asked for.
+fn certificate(header: &Map<String, Value>) -> Result<Vec<u8>, Refusal> {
+    let chain = header.get("x5c").and_then(Value::as_array);
+    let first = chain.and_then(|chain| chain.first()).and_then(Value::as_str);
+    let first = first.ok_or_else(|| refused("The signature does not carry its certificate (x5c)"))?;
+    STANDARD.decode(first).map_err(|_| refused("The signature's certificate (x5c) is not base64"))
+}
+
+/// When it says that it was signed: `sigT` of JAdES, `iat` of its later version.
+fn signed_at(header: &Map<String, Value>) -> Result<impl Iterator<Item = Timestamp>, Refusal> {
+    let malformed = || refused("The time of the signature (sigT, iat) is not one");
+    let claimed = match header.get("sigT") {
+        None => None,
+        Some(text) => Some(text.as_str().and_then(|text| Timestamp::parse(text).ok()).ok_or_else(malformed)?),
+    };
+    let issued = numeric_date(header, "iat").map_err(|_| malformed())?;
+    Ok(claimed.into_iter().chain(issued))
+}
+
+#[cfg(test)]
+mod tests;
