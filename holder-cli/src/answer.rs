@@ -180,7 +180,7 @@ impl Part {
         match &self.shown {
             Shown::Selected(token, proofs) => {
                 let freshness = copy.fresh(now).map(|statement| statement.text.as_str());
-                token.bind_with(&Stapled { proofs, freshness }, nonce, audience, now, &key)
+                token.bind_with(&Stapled { proofs, freshness, keys: &[] }, nonce, audience, now, &key)
             }
             Shown::Whole(document) => {
                 let did = Did::jwk(&key.public_key());

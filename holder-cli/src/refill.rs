@@ -5,7 +5,12 @@
 
 use std::time::Duration;
 
-use carnet_core::{Problem, secure::sd_jwt::SdJwt, time::Timestamp};
+use carnet_core::{
+    Problem,
+    keys::Signer as _,
+    secure::sd_jwt::{SdJwt, Stapled},
+    time::Timestamp,
+};
 use carnet_proto::issuer::v1::{IssuedCopy, NotificationEvent};
 use carnet_spec::{Catalogue, CredentialType};
 use rand_core::{OsRng, RngCore};
@@ -207,7 +212,11 @@ impl<'a> Showing<'a> {
         let now = self.session.now();
         let keys = draw_keys(self.most);
         let signed = || -> Result<(String, Vec<String>), Problem> {
-            let shown = self.token.bind(&nonce, did, now, &self.key.open()?)?;
+            let bound: Result<Vec<String>, Problem> =
+                keys.iter().map(|key| Ok(key.open()?.public_key().thumbprint())).collect();
+            let bound = bound?;
+            let stapled = Stapled { keys: &bound, ..Stapled::default() };
+            let shown = self.token.bind_with(&stapled, &nonce, did, now, &self.key.open()?)?;
             Ok((shown, proofs(&keys, did, &nonce, now)?))
         };
         let (shown, proofs) = signed().map_err(|problem| damaged(&problem))?;

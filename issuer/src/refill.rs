@@ -36,6 +36,8 @@ pub(crate) struct Shown {
     pub(crate) credential_type: String,
     pub(crate) format: Format,
     pub(crate) claims: Map<String, Value>,
+    /// The thumbprints of the keys that it is exchanged for, as its holder signed them.
+    keys: Vec<String>,
     /// The nonce that it was shown for, and its text.
     pub(crate) nonce: (Nonce, String),
 }
@@ -112,6 +114,11 @@ impl<S: Store> Issuer<S> {
                 let what = "the key binding and the proofs must have the same nonce";
                 return Err(Error::PresentationInvalid(Problem::new(Code::ChallengeMismatch, what)));
             }
+            // Or whoever stands between could put keys of their own in the place of the holder's.
+            if shown.keys != proven.keys.iter().map(PublicKey::thumbprint).collect::<Vec<_>>() {
+                let what = "the key binding is for other keys than those of the proofs";
+                return Err(Error::PresentationInvalid(Problem::new(Code::ChallengeMismatch, what)));
+            }
             Ok((shown, proven.keys))
         })
         .await??;
@@ -141,6 +148,7 @@ impl<S: Store> Issuer<S> {
             format: Format::parse(&held.format).ok_or(Error::RefillUnsupported)?,
             credential_type: held.type_name,
             claims,
+            keys: token.exchanged_for().map_err(refuse)?.into_iter().map(str::to_owned).collect(),
             nonce: (nonce, nonce_text),
         })
     }

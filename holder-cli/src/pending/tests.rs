@@ -125,6 +125,8 @@ impl Desk {
         token.verify_key_binding(&expected).unwrap();
         let whole = SdJwt::parse(&self.issuer.copy("vc+sd-jwt", &token.holder_key().unwrap().unwrap())).unwrap();
         assert_eq!(token.disclosure_count(), whole.disclosure_count());
+        let keys: Vec<String> = proofs.iter().map(|proof| proven_key(proof).thumbprint()).collect();
+        assert_eq!(token.exchanged_for().unwrap(), keys);
         assert!(proofs.iter().all(|proof| Jws::parse(proof).unwrap().payload()["nonce"] == json!(nonce)));
         record.shown.push(presentation);
         let fate = record.fates.pop_front();

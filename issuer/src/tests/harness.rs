@@ -12,7 +12,10 @@ use std::{
 use carnet_core::{
     did::{Did, DidDocument},
     keys::{Algorithm, PublicKey, SecretKey, Signer},
-    secure::jose,
+    secure::{
+        jose,
+        sd_jwt::{SdJwt, Stapled},
+    },
     time::Timestamp,
 };
 use carnet_proto::issuer::v1::{
@@ -188,6 +191,18 @@ pub(crate) fn proof_parts(key: &SecretKey, nonce: &str, now: i64) -> ProofParts 
 
 pub(crate) fn signed(parts: ProofParts, key: &SecretKey) -> String {
     jose::sign(parts.header, &parts.payload, key).unwrap()
+}
+
+/// A copy that is shown to somebody in exchange for copies for those keys.
+pub(crate) fn exchanged(
+    copy: &SdJwt,
+    holder: &SecretKey,
+    keys: &[SecretKey],
+    (audience, nonce, now): (&str, &str, i64),
+) -> String {
+    let keys: Vec<String> = keys.iter().map(|key| key.public_key().thumbprint()).collect();
+    let stapled = Stapled { keys: &keys, ..Stapled::default() };
+    copy.bind_with(&stapled, nonce, audience, Timestamp::from_unix(now), holder).unwrap()
 }
 
 pub(crate) fn holder_keys(count: usize) -> Vec<SecretKey> {

@@ -12,7 +12,8 @@ use carnet_proto::issuer::v1 as proto;
 use tonic::{Code, Status};
 
 use super::harness::{
-    DID, MARK, Running, claims, holder_keys, is_copy, offer_request, reason, start, start_signing, start_with,
+    DID, MARK, Running, claims, exchanged, holder_keys, is_copy, offer_request, reason, start, start_signing,
+    start_with,
 };
 use crate::{
     credential::Content,
@@ -43,10 +44,15 @@ async fn copy(issuer: &Running) -> Copy {
     copy_of(issuer, &secrets::draw_id(), proto::CredentialFormat::VcSdJwt).await.1
 }
 
+/// A key once more.
+fn same(key: &SecretKey) -> SecretKey {
+    SecretKey::from_bytes(key.algorithm(), &*key.to_bytes()).unwrap()
+}
+
 impl Copy {
-    fn shown_to(&self, audience: &str, nonce: &str, now: i64) -> String {
-        let now = Timestamp::from_unix(now);
-        SdJwt::parse(&self.text).unwrap().bind(nonce, audience, now, &self.key).unwrap()
+    /// Shown in exchange for copies for those keys.
+    fn shown_to(&self, audience: &str, nonce: &str, now: i64, keys: &[SecretKey]) -> String {
+        exchanged(&SdJwt::parse(&self.text).unwrap(), &self.key, keys, (audience, nonce, now))
     }
 }
 
@@ -63,7 +69,7 @@ impl Running {
     /// The whole way, as a wallet goes it.
     async fn refilled(&self, copy: &Copy, keys: &[SecretKey]) -> Result<proto::RefillCredentialsResponse, Status> {
         let nonce = self.nonce().await;
-        self.refill(copy.shown_to(DID, &nonce, self.now()), self.proofs(keys, &nonce)).await
+        self.refill(copy.shown_to(DID, &nonce, self.now(), keys), self.proofs(keys, &nonce)).await
     }
 }
 
@@ -174,8 +180,7 @@ async fn a_copy_that_was_never_stored_is_unknown_also_under_a_key_that_has_one()
     let now = Timestamp::from_unix(issuer.now());
     let place = Place { list: 0, position: 1 };
     // As whoever has the issuer's key could sign it: for a key that nobody knows, and for that of the known copy.
-    let own = SecretKey::from_bytes(Algorithm::EdDsa, &*known.key.to_bytes()).unwrap();
-    for key in [holder_keys(1).remove(0), own] {
+    for key in [holder_keys(1).remove(0), same(&known.key)] {
         let text = issuer.issuer.secure(Format::VcSdJwt, &content, &key.public_key(), place, now).unwrap();
         let refused = issuer.refilled(&Copy { text, key }, &holder_keys(1)).await;
         assert_eq!(refused.as_ref().unwrap_err().code(), Code::NotFound);
@@ -213,26 +218,32 @@ async fn a_copy_without_its_key_binding_or_with_another_one_is_refused() {
     assert_eq!(reason(bare(copy.text.clone()).await), "KEY_BINDING_MISSING");
     assert_eq!(reason(bare(String::new()).await), "TOKEN_MALFORMED");
 
+    let keys = holder_keys(1);
     let bent = async |bend: &dyn Fn(&str) -> String| {
         let nonce = issuer.nonce().await;
         let presentation = bend(&nonce);
-        let refused = issuer.refill(presentation, issuer.proofs(&holder_keys(1), &nonce)).await;
+        let refused = issuer.refill(presentation, issuer.proofs(&keys, &nonce)).await;
         twin(&issuer, &copy).await;
         reason(refused)
     };
-    let wrong_audience = bent(&|nonce| copy.shown_to("did:web:agency.example", nonce, now)).await;
+    let wrong_audience = bent(&|nonce| copy.shown_to("did:web:agency.example", nonce, now, &keys)).await;
     assert_eq!(wrong_audience, "DOMAIN_MISMATCH");
-    assert_eq!(bent(&|nonce| copy.shown_to(DID, nonce, now - 301)).await, "KEY_BINDING_STALE");
+    assert_eq!(bent(&|nonce| copy.shown_to(DID, nonce, now - 301, &keys)).await, "KEY_BINDING_STALE");
+    // For copies of no keys, and of others than those of the proofs: whoever stands between would put in their own.
+    assert_eq!(bent(&|nonce| copy.shown_to(DID, nonce, now, &[])).await, "CLAIM_MISSING");
+    let others = holder_keys(2);
+    assert_eq!(bent(&|nonce| copy.shown_to(DID, nonce, now, &others[..1])).await, "CHALLENGE_MISMATCH");
+    assert_eq!(bent(&|nonce| copy.shown_to(DID, nonce, now, &others)).await, "CHALLENGE_MISMATCH");
     // The binding of another copy, whose key somebody else has.
     let thief = copy_of(&issuer, "t", proto::CredentialFormat::VcSdJwt).await.1;
     let swapped = |nonce: &str| {
-        let binding = thief.shown_to(DID, nonce, now);
+        let binding = thief.shown_to(DID, nonce, now, &keys);
         format!("{}{}", copy.text, binding.rsplit_once('~').unwrap().1)
     };
     assert_eq!(bent(&swapped).await, "KEY_BINDING_KEY");
     // A disclosure taken out after the holder signed.
     let shortened = |nonce: &str| {
-        let whole = copy.shown_to(DID, nonce, now);
+        let whole = copy.shown_to(DID, nonce, now, &keys);
         let mut parts: Vec<&str> = whole.split('~').collect();
         parts.remove(1);
         parts.join("~")
@@ -247,25 +258,25 @@ async fn the_nonce_is_the_issuers_the_same_in_all_and_works_once() {
     let now = issuer.now();
     let keys = holder_keys(6);
     let nonce = issuer.nonce().await;
-    let shown = copy.shown_to(DID, &nonce, now);
+    let shown = copy.shown_to(DID, &nonce, now, &keys[..2]);
 
     let other = issuer.nonce().await;
     let apart = issuer.refill(shown.clone(), issuer.proofs(&keys[..1], &other)).await;
     assert_eq!(reason(apart), "CHALLENGE_MISMATCH");
     let mixed = [issuer.proofs(&keys[..1], &nonce), issuer.proofs(&keys[1..2], &other)].concat();
     assert_eq!(reason(issuer.refill(shown.clone(), mixed).await), "INVALID_PROOF");
-    let invented = copy.shown_to(DID, "never-given-out", now);
+    let invented = copy.shown_to(DID, "never-given-out", now, &keys[..1]);
     assert_eq!(reason(issuer.refill(invented, issuer.proofs(&keys[..1], &nonce)).await), "INVALID_NONCE");
 
     assert!(issuer.refill(shown.clone(), issuer.proofs(&keys[..2], &nonce)).await.is_ok());
-    let replayed = issuer.refill(shown, issuer.proofs(&keys[2..3], &nonce)).await;
+    let replayed = issuer.refill(shown, issuer.proofs(&keys[..2], &nonce)).await;
     let retry = tonic_types::StatusExt::get_details_retry_info(replayed.as_ref().unwrap_err());
     assert!(retry.is_some_and(|info| info.retry_delay.is_some()), "a wallet asks again with a new nonce");
     assert_eq!(reason(replayed), "INVALID_NONCE");
 
     let late = issuer.nonce().await;
     issuer.pass(300);
-    let shown = copy.shown_to(DID, &late, issuer.now());
+    let shown = copy.shown_to(DID, &late, issuer.now(), &keys[3..4]);
     assert_eq!(reason(issuer.refill(shown, issuer.proofs(&keys[3..4], &late)).await), "INVALID_NONCE");
 
     // A nonce that collected something does not refill, and two that come at the same time do not both.
@@ -273,14 +284,11 @@ async fn the_nonce_is_the_issuers_the_same_in_all_and_works_once() {
     let token = issuer.redeem(&offer).await.unwrap();
     let nonce = issuer.nonce().await;
     issuer.collect(&token, &offer.configuration, issuer.proofs(&keys[3..4], &nonce)).await.unwrap();
-    let shown = copy.shown_to(DID, &nonce, issuer.now());
+    let shown = copy.shown_to(DID, &nonce, issuer.now(), &keys[4..5]);
     assert_eq!(reason(issuer.refill(shown, issuer.proofs(&keys[4..5], &nonce)).await), "INVALID_NONCE");
     let nonce = issuer.nonce().await;
-    let shown = copy.shown_to(DID, &nonce, issuer.now());
-    let (one, two) = tokio::join!(
-        issuer.refill(shown.clone(), issuer.proofs(&keys[4..5], &nonce)),
-        issuer.refill(shown, issuer.proofs(&keys[5..6], &nonce))
-    );
+    let refill = |keys| issuer.refill(copy.shown_to(DID, &nonce, now, keys), issuer.proofs(keys, &nonce));
+    let (one, two) = tokio::join!(refill(&keys[4..5]), refill(&keys[5..6]));
     assert_eq!(reason(if one.is_ok() { two } else { one }), "INVALID_NONCE");
     assert_eq!(issuer.issued().await.len(), 1 + 2 + 1 + 1);
 }
@@ -303,8 +311,9 @@ async fn what_the_type_needs_must_be_shown_and_what_is_withheld_is_not_made_up()
     };
     let show = async |part: SdJwt, key: &SecretKey| {
         let nonce = issuer.nonce().await;
-        let shown = part.bind(&nonce, DID, Timestamp::from_unix(issuer.now()), &whole.key).unwrap();
-        issuer.refill(shown, issuer.proofs(std::slice::from_ref(key), &nonce)).await
+        let keys = std::slice::from_ref(key);
+        let shown = exchanged(&part, &whole.key, keys, (DID, &nonce, issuer.now()));
+        issuer.refill(shown, issuer.proofs(keys, &nonce)).await
     };
     let keys = holder_keys(2);
     let refused = show(without("title"), &keys[0]).await;
@@ -326,10 +335,11 @@ async fn each_proof_is_for_a_new_key_and_a_batch_has_its_limit() {
     let keys = holder_keys(11);
     let own = std::slice::from_ref(&copy.key);
     assert_eq!(reason(issuer.refilled(&copy, own).await), "INVALID_PROOF");
-    assert_eq!(reason(issuer.refilled(&copy, &[]).await), "BATCH_SIZE");
     assert_eq!(reason(issuer.refilled(&copy, &keys).await), "BATCH_SIZE");
     let nonce = issuer.nonce().await;
-    let broken = issuer.refill(copy.shown_to(DID, &nonce, issuer.now()), vec!["no proof".to_owned()]).await;
+    let shown = copy.shown_to(DID, &nonce, issuer.now(), &keys[..1]);
+    assert_eq!(reason(issuer.refill(shown.clone(), Vec::new()).await), "BATCH_SIZE");
+    let broken = issuer.refill(shown, vec!["no proof".to_owned()]).await;
     assert_eq!(reason(broken), "INVALID_PROOF");
     assert!(issuer.refilled(&copy, &keys[..1]).await.is_ok());
     assert_eq!(reason(issuer.refilled(&copy, &keys[..1]).await), "INVALID_PROOF");
@@ -337,7 +347,10 @@ async fn each_proof_is_for_a_new_key_and_a_batch_has_its_limit() {
     let offer = issuer.create(offer_request("b")).await;
     assert_eq!(reason(issuer.receive(&offer, &keys[..1]).await), "INVALID_PROOF");
     let [one, two] = [issuer.nonce().await, issuer.nonce().await];
-    let race = |nonce: &str| issuer.refill(copy.shown_to(DID, nonce, issuer.now()), issuer.proofs(&keys[1..2], nonce));
+    let race = |nonce: &str| {
+        let shown = copy.shown_to(DID, nonce, issuer.now(), &keys[1..2]);
+        issuer.refill(shown, issuer.proofs(&keys[1..2], nonce))
+    };
     let (one, two) = tokio::join!(race(&one), race(&two));
     assert_eq!(reason(if one.is_ok() { two } else { one }), "INVALID_PROOF");
     assert_eq!(issuer.issued().await.len(), 3);

@@ -11,7 +11,7 @@ use carnet_spec::Catalogue;
 use serde_json::{Map, Value};
 use tonic::{Request, Status};
 
-use super::harness::{CLERK, DID, MARK, Running, claims, holder_keys, offer_request, reason, start};
+use super::harness::{CLERK, DID, MARK, Running, claims, exchanged, holder_keys, offer_request, reason, start};
 use crate::{
     credential::Content,
     format::Format,
@@ -38,9 +38,9 @@ impl Copy {
         SdJwt::parse(&self.text).unwrap().disclosed().unwrap().payload
     }
 
-    fn shown(&self, audience: &str, nonce: &str, now: i64) -> String {
-        let token = SdJwt::parse(&self.text).unwrap();
-        token.bind(nonce, audience, Timestamp::from_unix(now), &self.key).unwrap()
+    /// Shown in exchange for copies for those keys.
+    fn shown(&self, audience: &str, nonce: &str, now: i64, keys: &[SecretKey]) -> String {
+        exchanged(&SdJwt::parse(&self.text).unwrap(), &self.key, keys, (audience, nonce, now))
     }
 
     fn until(&self) -> i64 {
@@ -72,7 +72,7 @@ async fn near_its_end(issuer: &Running, request: proto::CreateOfferRequest) -> C
 impl Running {
     async fn renew(&self, copy: &Copy, keys: &[SecretKey]) -> Result<proto::RenewCredentialsResponse, Status> {
         let nonce = self.nonce().await;
-        self.renew_with(copy.shown(DID, &nonce, self.now()), self.proofs(keys, &nonce)).await
+        self.renew_with(copy.shown(DID, &nonce, self.now(), keys), self.proofs(keys, &nonce)).await
     }
 
     async fn renew_with(
@@ -156,7 +156,7 @@ async fn a_renewed_copy_is_refilled_confirmed_and_renewed_as_often_as_allowed() 
     let nonce = issuer.nonce().await;
     let keys = holder_keys(1);
     let refill = proto::RefillCredentialsRequest {
-        presentation: copy.shown(DID, &nonce, issuer.now()),
+        presentation: copy.shown(DID, &nonce, issuer.now(), &keys),
         proofs: issuer.proofs(&keys, &nonce),
     };
     let answer = issuer.issuance.clone().refill_credentials(refill).await.unwrap().into_inner();
@@ -193,21 +193,27 @@ async fn what_is_not_renewed_here_is_refused() {
     let now = issuer.now();
     // Shown to another, for another nonce, in part, by nobody.
     assert_eq!(
-        reason(issuer.renew_with(copy.shown("did:web:x.example", &nonce, now), proofs()).await),
+        reason(issuer.renew_with(copy.shown("did:web:x.example", &nonce, now, &keys), proofs()).await),
         "DOMAIN_MISMATCH"
     );
-    assert_eq!(reason(issuer.renew_with(copy.shown(DID, "n", now), proofs()).await), "INVALID_NONCE");
+    assert_eq!(reason(issuer.renew_with(copy.shown(DID, "n", now, &keys), proofs()).await), "INVALID_NONCE");
     assert_eq!(reason(issuer.renew_with(copy.text.clone(), proofs()).await), "KEY_BINDING_MISSING");
-    assert_eq!(reason(issuer.renew_with(copy.shown(DID, &nonce, now), Vec::new()).await), "BATCH_SIZE");
+    assert_eq!(reason(issuer.renew_with(copy.shown(DID, &nonce, now, &keys), Vec::new()).await), "BATCH_SIZE");
     let in_part = copy.text.splitn(3, '~').collect::<Vec<_>>();
-    let in_part =
-        Copy { offer: String::new(), text: format!("{}~{}", in_part[0], in_part[2]), key: holder_keys(1).remove(0) };
-    let in_part = SdJwt::parse(&in_part.text).unwrap().bind(&nonce, DID, Timestamp::from_unix(now), &copy.key).unwrap();
-    assert!(issuer.renew_with(in_part, proofs()).await.is_err());
+    let in_part = Copy {
+        offer: String::new(),
+        text: format!("{}~{}", in_part[0], in_part[2]),
+        key: SecretKey::from_bytes(carnet_core::keys::Algorithm::EdDsa, &*copy.key.to_bytes()).unwrap(),
+    };
+    assert_eq!(reason(issuer.renew_with(in_part.shown(DID, &nonce, now, &keys), proofs()).await), "SCHEMA_VIOLATION");
+    // For copies of other keys than those of the proofs.
+    let elsewhere = copy.shown(DID, &nonce, now, &holder_keys(1));
+    assert_eq!(reason(issuer.renew_with(elsewhere, proofs()).await), "CHALLENGE_MISMATCH");
     // The twin; and the same call again, whose nonce is used up.
-    let shown = copy.shown(DID, &nonce, now);
-    issuer.renew_with(shown.clone(), proofs()).await.unwrap();
-    assert_eq!(reason(issuer.renew_with(shown, issuer.proofs(&holder_keys(1), &nonce)).await), "INVALID_NONCE");
+    issuer.renew_with(copy.shown(DID, &nonce, now, &keys), proofs()).await.unwrap();
+    let others = holder_keys(1);
+    let again = copy.shown(DID, &nonce, now, &others);
+    assert_eq!(reason(issuer.renew_with(again, issuer.proofs(&others, &nonce)).await), "INVALID_NONCE");
 }
 
 /// What whoever has the issuer's key would sign for the key of a copy of their own.

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tonic::{Code, Request, Status, transport::Channel};
 
-use super::harness::{CLERK, Running, holder_keys, offer_request, reason, start};
+use super::harness::{CLERK, Running, exchanged, holder_keys, offer_request, reason, start};
 use crate::{
     issuance::copy_digest,
     secrets,
@@ -368,10 +368,10 @@ async fn a_copy_that_is_revoked_or_suspended_is_not_refilled() {
     let copy = issuer.receive(&offer, &keys).await.unwrap().credentials.remove(0).credential;
     let refill = async || {
         let nonce = issuer.nonce().await;
-        let now = Timestamp::from_unix(issuer.now());
-        let presentation =
-            SdJwt::parse(&copy).unwrap().bind(&nonce, issuer.issuer.did.as_str(), now, &keys[0]).unwrap();
-        let proofs = issuer.proofs(&holder_keys(1), &nonce);
+        let new = holder_keys(1);
+        let copy = SdJwt::parse(&copy).unwrap();
+        let presentation = exchanged(&copy, &keys[0], &new, (issuer.issuer.did.as_str(), &nonce, issuer.now()));
+        let proofs = issuer.proofs(&new, &nonce);
         let request = proto::RefillCredentialsRequest { presentation, proofs };
         issuer.issuance.clone().refill_credentials(request).await.map(tonic::Response::into_inner)
     };

@@ -14,7 +14,7 @@ use carnet_proto::issuer::v1 as proto;
 use carnet_service::wire;
 use serde_json::{Value, json};
 
-use super::harness::{DID, Running, claims, holder_keys, offer_request, start};
+use super::harness::{DID, Running, claims, exchanged, holder_keys, offer_request, start};
 use crate::refill::Own;
 
 const NONCE: &str = "a nonce of the verifier's";
@@ -146,8 +146,8 @@ async fn a_refilled_copy_has_commitments_of_its_own() {
     for (format, ..) in formats() {
         let (copy, key) = collected(&issuer, format, "").await;
         let nonce = issuer.nonce().await;
-        let shown = copy.bind(&nonce, DID, Timestamp::from_unix(issuer.now()), &key).unwrap();
         let new = holder_keys(1);
+        let shown = exchanged(&copy, &key, &new, (DID, &nonce, issuer.now()));
         let request = proto::RefillCredentialsRequest { presentation: shown, proofs: issuer.proofs(&new, &nonce) };
         let answer = issuer.issuance.clone().refill_credentials(request).await.unwrap().into_inner();
         let refilled = SdJwt::parse(&answer.credentials[0].credential).unwrap();

@@ -14,6 +14,8 @@ use crate::{
 
 /// The `typ` of a key-binding JWT.
 const TYP: &str = "kb+jwt";
+/// The member with the keys that a copy is exchanged for (spec/protocol.md section 3).
+const KEYS: &str = "carnet_keys";
 
 /// What a key binding must say; none of it is optional.
 #[derive(Debug, Clone, Copy)]
@@ -37,6 +39,9 @@ pub struct Stapled<'a> {
     pub proofs: &'a [Proof],
     /// The issuer's statement that this copy was valid a short time ago ([`freshness`]).
     pub freshness: Option<&'a str>,
+    /// The thumbprints (RFC 7638) of the keys for which the issuer is to make copies in exchange for this one, in their order;
+    /// empty where it is not exchanged.
+    pub keys: &'a [String],
 }
 
 impl SdJwt {
@@ -83,6 +88,19 @@ impl SdJwt {
         member.map(|member| member.as_str().ok_or_else(malformed)).transpose()
     }
 
+    /// The thumbprints of the keys that the key binding exchanges this copy for ([`Stapled::keys`]), in their order. They say
+    /// something only beside [`SdJwt::verify_key_binding`].
+    ///
+    /// # Errors
+    /// `claim_missing`; `malformed_value`: the member is no array of strings.
+    pub fn exchanged_for(&self) -> Result<Vec<&str>, Problem> {
+        let missing = || Problem::new(Code::ClaimMissing, format!("the key binding has no {KEYS}"));
+        let malformed = || Problem::new(Code::MalformedValue, format!("{KEYS} is no array of thumbprints"));
+        let member = self.key_binding.as_ref().and_then(|binding| binding.payload().get(KEYS)).ok_or_else(missing)?;
+        let keys = member.as_array().ok_or_else(malformed)?;
+        keys.iter().map(|key| key.as_str().ok_or_else(malformed)).collect()
+    }
+
     /// Appends a key-binding JWT over what is here, and returns the compact SD-JWT+KB.
     ///
     /// # Errors
@@ -104,10 +122,10 @@ impl SdJwt {
         now: Timestamp,
         holder: &dyn Signer,
     ) -> Result<String, Problem> {
-        self.bind_with(&Stapled { proofs, freshness: None }, nonce, audience, now, holder)
+        self.bind_with(&Stapled { proofs, ..Stapled::default() }, nonce, audience, now, holder)
     }
 
-    /// [`SdJwt::bind`] with what goes with it: proofs of thresholds, and a freshness statement.
+    /// [`SdJwt::bind`] with what goes with it.
     ///
     /// # Errors
     /// As [`SdJwt::bind`].
@@ -142,6 +160,9 @@ impl SdJwt {
         }
         if let Some(statement) = stapled.freshness {
             payload.insert(freshness::MEMBER.to_owned(), statement.into());
+        }
+        if !stapled.keys.is_empty() {
+            payload.insert(KEYS.to_owned(), stapled.keys.iter().map(String::as_str).collect());
         }
         let binding = jose::sign(header, &payload, holder)?;
         let mut compact = String::with_capacity(self.text.len().saturating_add(binding.len()));

@@ -369,7 +369,7 @@ fn a_message_informs_and_what_is_unknown_fails() {
 
 fn present_stapled(world: &World, copy: &str, statement: &str) -> Result_ {
     let selected = SdJwt::parse(copy).unwrap().select(&[path(RIGHT_TO_WORK)]).unwrap();
-    let stapled = Stapled { proofs: &[], freshness: Some(statement) };
+    let stapled = Stapled { freshness: Some(statement), ..Stapled::default() };
     world.verify(&selected.bind_with(&stapled, NONCE, AUDIENCE, world.now, &world.holder).unwrap())
 }
 
