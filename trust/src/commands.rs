@@ -79,6 +79,12 @@ fn instant(text: &str) -> Result<carnet_core::time::Timestamp, String> {
         .map_err(|_| "it is neither YYYY-MM-DD nor YYYY-MM-DDThh:mm:ssZ".to_owned())
 }
 
+/// A country on the command line: ISO 3166-1 alpha-2.
+pub(crate) fn country(text: &str) -> Result<String, String> {
+    let holds = text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_uppercase());
+    if holds { Ok(text.to_owned()) } else { Err("it is not two capital letters (ISO 3166-1)".to_owned()) }
+}
+
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory as _;

@@ -26,8 +26,14 @@ pub(crate) fn publish(folder: &Path, document: &Map<String, Value>, list: &Trust
     let number = list.contents().sequence;
     let current = folder.join(CURRENT);
     let history = folder.join(HISTORY).join(format!("{number:03}.json"));
-    if current.exists() {
-        admit(&read_list(&current)?.1, list, &current)?;
+    // Also where the newest was cut off before it was put in place, or is gone.
+    for path in newest(&folder.join(HISTORY)).into_iter().chain(current.exists().then(|| current.clone())) {
+        let (_, published) = read_list(&path).map_err(|refusal| {
+            refusal.hint(
+                "what verifiers saw is not known from it: restore the folder from a backup, or move that file away",
+            )
+        })?;
+        admit(&published, list, &path)?;
     }
     if history.exists() {
         let (_, there) = read_list(&history)?;
@@ -43,6 +49,16 @@ pub(crate) fn publish(folder: &Path, document: &Map<String, Value>, list: &Trust
     replace(&history, &text)?;
     replace(&current, &text)?;
     Ok(Published { current, history })
+}
+
+/// The list of the greatest number in the history.
+fn newest(history: &Path) -> Option<PathBuf> {
+    let files = std::fs::read_dir(history).into_iter().flatten().flatten().map(|entry| entry.path());
+    let number = |path: &PathBuf| {
+        let stem = path.extension().is_some_and(|extension| extension == "json").then(|| path.file_stem()).flatten();
+        stem.and_then(|stem| stem.to_str()).and_then(|stem| stem.parse::<u64>().ok())
+    };
+    files.filter_map(|path| Some((number(&path)?, path))).max().map(|(_, path)| path)
 }
 
 /// Refuses what verifiers that saw the published list would refuse.

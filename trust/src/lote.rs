@@ -52,7 +52,7 @@ pub(crate) struct Mapping {
     #[arg(long = "without", value_name = "NAME")]
     without: Vec<String>,
     /// The countries that the accreditations are limited to; by default the list's SchemeTerritory, if it is a country.
-    #[arg(long = "country", value_name = "CC")]
+    #[arg(long = "country", value_name = "CC", value_parser = crate::commands::country)]
     countries: Vec<String>,
 }
 

@@ -42,13 +42,22 @@ impl PinArgs {
         })?;
         let given = Given::read(&self.documents)?;
         let pinned = Pinned { operators: &operators, seen: None, now, skew: SKEW };
-        TrustList::verify(document, &pinned, &given).map_err(|problem| {
-            Refusal::of(
-                &problem,
-                "The list does not hold",
-                "have it signed by the operators that are pinned, or get the newest",
-            )
-        })
+        TrustList::verify(document, &pinned, &given)
+            .map_err(|problem| Refusal::of(&problem, "The list does not hold", hint(problem.code)))
+    }
+}
+
+/// What helps a list that does not hold.
+fn hint(code: Code) -> &'static str {
+    match code {
+        Code::ProofMissing | Code::TrustListQuorum => "have it signed by more of the operators that are pinned",
+        Code::TrustListOperator => {
+            "see who signed it (carnet-trust explain FILE), and pin all operators of the list, or get the list without that signature"
+        }
+        Code::Expired => "get the newest list; its operators renew it with: carnet-trust edit LIST --out DRAFT",
+        Code::NotYetValid => "wait until it holds, or check this machine's clock",
+        Code::DidUnresolved => "get the operator's document from its site, and name the file",
+        _ => "get the list again from its operators",
     }
 }
 

@@ -24,9 +24,14 @@ impl Refusal {
         Self { what: format!("{place}: {}", self.what), ..self }
     }
 
+    /// The same, with something else to do.
+    pub(crate) fn hint(self, hint: impl Into<String>) -> Self {
+        Self { hint: hint.into(), ..self }
+    }
+
     /// A refusal by core.
     pub(crate) fn of(problem: &Problem, what: &str, hint: impl Into<String>) -> Self {
-        Self::new(problem.code.as_str(), format!("{what}: {}", problem.detail), hint)
+        Self::new(problem.code.as_str(), format!("{what}: {}", problem.detail.trim_end_matches('.')), hint)
     }
 }
 

@@ -29,7 +29,7 @@ impl Source {
             Refusal::new(
                 "source_invalid",
                 format!("{} is no source of a trust list: {why}", path.display()),
-                "correct it; its members are those of spec/trust.md section 2",
+                "correct it; its members are those of spec/trust.md section 2, with instants like 2024-03-01T00:00:00Z",
             )
         };
         let bytes = read(path)?;
@@ -93,9 +93,14 @@ pub(crate) fn strike(contents: &mut Contents, strike: &Strike<'_>) -> Result<usi
     let entries = contents.issuers.iter_mut().chain(&mut contents.registrars);
     let accreditations = entries.filter(|entry| entry.id == strike.id).flat_map(|entry| &mut entry.accreditations);
     let meant = |types: &[String]| strike.type_name.is_none_or(|name| types.iter().any(|known| known == name));
-    let mut struck = 0_usize;
+    let (mut listed, mut of_type, mut struck) = (false, false, 0_usize);
     for accreditation in accreditations {
-        if accreditation.withdrawal.is_some() || !meant(&accreditation.types) {
+        listed = true;
+        if !meant(&accreditation.types) {
+            continue;
+        }
+        of_type = true;
+        if accreditation.withdrawal.is_some() {
             continue;
         }
         accreditation.withdrawal = Some(Withdrawal {
@@ -106,9 +111,17 @@ pub(crate) fn strike(contents: &mut Contents, strike: &Strike<'_>) -> Result<usi
         });
         struck = struck.saturating_add(1);
     }
-    if struck == 0 {
-        let what = format!("{} has no accreditation in the list that could be withdrawn", strike.id);
-        return Err(Refusal::new("not_listed", what, "look at the list with: carnet-trust explain LIST"));
+    if struck > 0 {
+        return Ok(struck);
     }
-    Ok(struck)
+    let (why, hint) = match (listed, of_type) {
+        (false, _) => ("is not in the list", "look at the list with: carnet-trust explain LIST"),
+        (true, false) => ("has no accreditation for this type", "look at the list with: carnet-trust explain LIST"),
+        (true, true) => (
+            "was struck off before",
+            "to correct how, change the list's source (carnet-trust source), and make the next list of it; that rewrites history, and every \
+             operator is told so",
+        ),
+    };
+    Err(Refusal::new("not_listed", format!("{} {why}", strike.id), hint))
 }

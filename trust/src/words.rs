@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 pub(crate) fn list(preview: &Preview, now: Timestamp) -> Vec<String> {
     let mut lines = head(preview, now);
     for (what, entries) in [("issuers", &preview.contents.issuers), ("registrars", &preview.contents.registrars)] {
-        lines.push(format!("{} {what}{}", entries.len(), if entries.is_empty() { "" } else { ":" }));
+        lines.push(format!("{what}: {}", entries.len()));
         lines.extend(entries.iter().flat_map(entry));
     }
     lines
@@ -18,7 +18,11 @@ pub(crate) fn list(preview: &Preview, now: Timestamp) -> Vec<String> {
 
 /// Which list it is.
 pub(crate) fn head(preview: &Preview, now: Timestamp) -> Vec<String> {
-    let over = if now > preview.valid_until { " (that has passed)" } else { "" };
+    let over = match (now < preview.valid_from, now > preview.valid_until) {
+        (true, _) => " (that has not begun)",
+        (_, true) => " (that has passed)",
+        _ => "",
+    };
     let signed = match preview.proofs_by.as_slice() {
         [] => "nobody".to_owned(),
         names => names.iter().map(|name| format!("{name:?}")).collect::<Vec<_>>().join(", "),

@@ -157,3 +157,57 @@ fn an_import_says_who_signed_and_all_that_is_missing() {
     let create = ["create", "--source", &out, "--list", LIST, "--out", &desk.at("draft")];
     desk.run(&create).refused("review_needed");
 }
+
+#[test]
+fn slips_are_named() {
+    let desk = Desk::new();
+    desk.two();
+    let (source, list, out) = (desk.at("source.toml"), desk.at("list-2"), desk.at("out"));
+    let create = |more: &[&str]| desk.run(&[&["create", "--source", &source, "--out", &out], more].concat());
+    create(&["--list", LIST, "--number", "5"]).refused("trust_list_invalid");
+    create(&["--list", "trust.example"]).refused("did_malformed");
+    std::fs::write(desk.path("source.toml"), SOURCE.replace("max_level = 7", "max_level = 9")).unwrap();
+    let refused = create(&["--list", LIST]);
+    refused.refused("trust_list_invalid");
+    assert!(refused.error.contains(UNI), "{}", refused.error);
+    std::fs::write(desk.path("source.toml"), SOURCE).unwrap();
+    create(&["--list", LIST, "--number", "1"]).ok();
+
+    let strike = |id: &str, more: &[&str]| {
+        let out = desk.at("struck");
+        let args = ["edit", &list, "--strike", id, "--on", "2026-04-01", "--earlier", "fall", "--out", &out];
+        desk.run(&[args.as_slice(), more].concat())
+    };
+    for (id, more, why) in [
+        (UNI, [].as_slice(), "was struck off before"),
+        (UNI, &["--type", "Other"], "has no accreditation for this type"),
+        (LIST, &[], "is not in the list"),
+    ] {
+        let refused = strike(id, more);
+        refused.refused("not_listed");
+        assert!(refused.error.contains(why), "{}", refused.error);
+    }
+    strike("did:web:register.example", &[]).ok();
+
+    let why = |issuer: &str, more: &[&str]| {
+        desk.pinned(&[&["why", &list, "--type", "QualificationCredential", "--issuer", issuer], more].concat()).code
+    };
+    assert_eq!((why(UNI, &["--at", "2025-01-01", "--country", "PT", "--level", "7"]), why("uni.example", &[])), (0, 2));
+    assert_eq!((why(UNI, &["--country", "pt"]), why(UNI, &["--level", "9"])), (2, 2));
+}
+
+#[test]
+fn the_history_knows_what_was_published_when_the_newest_is_gone() {
+    let desk = Desk::new();
+    desk.two();
+    let site = desk.at("site");
+    let publish = |list: &str| desk.pinned(&["publish", &desk.at(list), "--to", &site]);
+    publish("list-1").ok();
+    publish("list-2").ok();
+    std::fs::write(desk.path("site/trust-list.json"), "{").unwrap();
+    publish("list-2").refused("invalid_json");
+    std::fs::remove_file(desk.path("site/trust-list.json")).unwrap();
+    publish("list-1").refused("trust_list_rollback");
+    publish("list-2").ok();
+    assert_eq!(desk.sequence(&desk.path("site/trust-list.json")), 2);
+}

@@ -153,6 +153,11 @@ pub(super) fn edit(args: &EditArgs) -> Result<u8, Refusal> {
 /// Writes a draft and says what it changes.
 fn drafted(list: &str, mut contents: Contents, previous: Option<&Preview>, term: &Term) -> Result<u8, Refusal> {
     if let Some(number) = term.number {
+        if previous.is_none() && number != 1 {
+            let what = format!("A list without one before it has number 1, and not {number}");
+            let hint = "name the newest list that was signed with --after, also if it was never published, or leave out --number";
+            return Err(Refusal::new("trust_list_invalid", what, hint));
+        }
         if number < contents.sequence {
             let what =
                 format!("Number {number} is taken: the list before it is {}", contents.sequence.saturating_sub(1));
@@ -162,8 +167,11 @@ fn drafted(list: &str, mut contents: Contents, previous: Option<&Preview>, term:
     }
     let from = term.from.unwrap_or_else(time::now);
     let until = from.plus(i64::from(term.days).saturating_mul(DAY));
-    let draft = Did::parse(list).and_then(|list| TrustList::draft(&list, &contents, from, until));
-    let draft = draft.map_err(|problem| Refusal::of(&problem, "The list is refused", "correct the source"))?;
+    let list = Did::parse(list).map_err(|problem| {
+        Refusal::of(&problem, &format!("{list:?} does not name a list"), "name it by a DID, with --list")
+    })?;
+    let draft = TrustList::draft(&list, &contents, from, until)
+        .map_err(|problem| Refusal::of(&problem, "The list is refused", "correct the source"))?;
     let preview =
         TrustList::preview(&draft).map_err(|problem| Refusal::of(&problem, "The list is refused", "correct it"))?;
     write_new(&term.out, &text(&draft))?;
@@ -176,7 +184,11 @@ fn drafted(list: &str, mut contents: Contents, previous: Option<&Preview>, term:
         if let Some(previous) = previous {
             lines.extend(words::changes(&previous.contents, &preview.contents));
         }
-        lines.push(format!("It is in {}. Next: carnet-trust sign --data DIR {0}", term.out.display()));
+        let against = if previous.is_some() { " --previous LIST" } else { "" };
+        lines.push(format!(
+            "It is in {0}. Next: carnet-trust sign --data DIR {0}{against} --out FILE",
+            term.out.display()
+        ));
         lines.join("\n")
     });
     Ok(0)

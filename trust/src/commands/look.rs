@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use carnet_core::{
+    did::Did,
     time::Timestamp,
     trust::list::{Act, Question},
 };
@@ -10,7 +11,7 @@ use carnet_service::time;
 use clap::Args;
 use serde_json::json;
 
-use super::{instant, print};
+use super::{country, instant, print};
 use crate::{
     files::{read_list, read_object},
     pins::PinArgs,
@@ -56,7 +57,7 @@ pub(crate) struct WhyArgs {
     #[command(flatten)]
     pins: PinArgs,
     /// The DID of the issuer, or with --registrar of the registrar.
-    #[arg(long, value_name = "DID")]
+    #[arg(long, value_name = "DID", value_parser = did)]
     issuer: String,
     /// The type of the credential, by its name in the catalogue.
     #[arg(long = "type", value_name = "TYPE", required_unless_present = "registrar", conflicts_with = "registrar")]
@@ -71,14 +72,18 @@ pub(crate) struct WhyArgs {
     #[arg(long, value_name = "DATE", value_parser = instant)]
     now: Option<Timestamp>,
     /// Under which country's law: two capital letters.
-    #[arg(long, value_name = "CC")]
+    #[arg(long, value_name = "CC", value_parser = country)]
     country: Option<String>,
     /// The level of the European Qualifications Framework that is relied on.
-    #[arg(long, value_name = "1-8")]
+    #[arg(long, value_name = "1-8", value_parser = clap::value_parser!(u8).range(1..=8))]
     level: Option<u8>,
     /// Print JSON.
     #[arg(long)]
     json: bool,
+}
+
+fn did(text: &str) -> Result<String, String> {
+    Did::parse(text).map(|did| did.to_string()).map_err(|_| "it is no DID".to_owned())
 }
 
 pub(super) fn verify(args: &VerifyArgs) -> Result<u8, Refusal> {

@@ -155,7 +155,14 @@ fn find<'a>(entries: &'a [Entry], id: &str) -> Option<&'a Entry> {
 }
 
 impl Entry {
+    /// What is wrong says in which entry it is: there may be thousands.
     fn check(&self, kind: &Kind, issuer: bool) -> Result<(), Problem> {
+        let id: String = self.id.chars().take(MAX_NAME).collect();
+        self.check_members(kind, issuer)
+            .map_err(|problem| kind.problem(format!("the entry {id:?}: {}", problem.detail)))
+    }
+
+    fn check_members(&self, kind: &Kind, issuer: bool) -> Result<(), Problem> {
         kind.did(&self.id, "id")?;
         kind.text(&self.name, "name", MAX_NAME)?;
         kind.count(self.accreditations.len(), 1..=MAX_ACCREDITATIONS, "accreditations")?;
