@@ -8,7 +8,7 @@ use carnet_core::{
     keys::{PublicKey, Signer},
     secure::{
         data_integrity::{Cryptosuite, eddsa_jcs::EddsaJcs2022},
-        jose,
+        jose::{self, Jws},
         sd_jwt::SdJwt,
     },
     time::Timestamp,
@@ -108,6 +108,9 @@ pub(crate) fn verified(
             return Err(Problem::new(Code::UnknownFormat, "the copy has another format than the one that was offered"));
         }
         let opened = Opened::of(credential, seen)?;
+        if let Some(token) = &opened.token {
+            plain(token.jws())?;
+        }
         bound_to(&opened, seen, &key.open()?.public_key())?;
         coarse(&opened.members, &seen.format)?;
         let commitments = opened.commitments(&seen.format, known)?;
@@ -211,6 +214,15 @@ fn bound_to(opened: &Opened, seen: &verify::Held, key: &PublicKey) -> Result<(),
         (_, Some(subject), None) if subject == did.as_str() => Ok(()),
         _ => Err(other()),
     }
+}
+
+/// Refuses a header that says more than how it was signed: by what stands there besides, copies could be known again.
+pub(crate) fn plain(token: &Jws) -> Result<(), Problem> {
+    const KNOWN: [&str; 3] = ["alg", "kid", "typ"];
+    if token.header().keys().all(|name| KNOWN.contains(&name.as_str())) {
+        return Ok(());
+    }
+    Err(Problem::new(Code::MalformedValue, "the header says more than how it was signed"))
 }
 
 /// Refuses members at the top by which a copy could be known again: Carnet's profile has none. The catalogue's schemas do not

@@ -20,6 +20,7 @@ use rand_core::{OsRng, RngCore};
 
 use crate::{
     client::{is_of, issuance::Issuer, service_address},
+    collect::plain,
     failure::{Failure, Safety},
     session::{CLOCK_SKEW, Session},
     wallet::{
@@ -165,11 +166,14 @@ fn verified(
     let copy = held.and_then(|held| held.copies.get(number)).ok_or(Code::MalformedValue)?;
     let token = SdJwt::parse(&copy.credential)?;
     freshness::verify(&said.statement, &token, issuer, asked_at, CLOCK_SKEW, &session.dids)?;
-    let payload = Jws::parse(&said.statement)?.payload().clone();
-    let time = |name: &str| numeric_date(&payload, name)?.ok_or_else(|| Problem::from(Code::ClaimMissing));
+    let parsed = Jws::parse(&said.statement)?;
+    plain(&parsed)?;
+    let payload = parsed.payload();
+    let time = |name: &str| numeric_date(payload, name)?.ok_or_else(|| Problem::from(Code::ClaimMissing));
     let (since, until) = (time("iat")?, time("exp")?);
     let known = ["copy", "exp", "iat"];
-    if payload.keys().any(|name| !known.contains(&name.as_str())) || since.unix().rem_euclid(GRAIN) != 0 {
+    let fine = [since, until].iter().any(|time| time.unix().rem_euclid(GRAIN) != 0);
+    if payload.keys().any(|name| !known.contains(&name.as_str())) || fine {
         return Err(Problem::new(Code::MalformedValue, "a statement says more than that and until when a copy holds"));
     }
     let statement = Some(Statement { text: said.statement.clone(), since, until });

@@ -126,6 +126,10 @@ impl IssuerConfig {
                 return Err(refused(format!("{field} is {value}, and it must be from {least} to {most}")));
             }
         }
+        // The times of statements are full hours, so that none can be known by its own.
+        if !self.freshness_seconds.is_multiple_of(3_600) {
+            return Err(refused("freshness_seconds is no whole number of hours".to_owned()));
+        }
         if self.status.ttl_seconds > self.status.validity_seconds / 2 {
             return Err(refused("status.ttl_seconds is more than half of status.validity_seconds".to_owned()));
         }
@@ -175,6 +179,7 @@ mod tests {
             "refill_copies_per_day = 0",
             "freshness_seconds = 7199",
             "freshness_seconds = 604801",
+            "freshness_seconds = 7201",
             "[serve]\nport = 1",
             "[status]\nentries = 131071",
             "[status]\nentries = 67108865",

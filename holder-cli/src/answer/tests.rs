@@ -101,15 +101,18 @@ impl Issuer {
         sd_jwt::issue(&payload, &options, &self.key, &mut OsRng).unwrap()
     }
 
-    /// A freshness statement for a day from `since`; `marked` has a member of its own.
-    pub(crate) fn vouch(&self, digest: &[u8], since: i64, marked: bool) -> String {
+    /// A freshness statement for a day from `since`, with something done to its header and payload before it is signed.
+    pub(crate) fn vouch(
+        &self,
+        digest: &[u8],
+        since: i64,
+        mark: impl FnOnce(&mut Map<String, Value>, &mut Map<String, Value>),
+    ) -> String {
         let object = |value: Value| value.as_object().unwrap().clone();
-        let header = object(json!({"typ": freshness::TYP, "kid": self.method()}));
+        let mut header = object(json!({"typ": freshness::TYP, "kid": self.method()}));
         let copy = URL_SAFE_NO_PAD.encode(digest);
         let mut payload = object(json!({"copy": copy, "iat": since, "exp": since.saturating_add(86_400)}));
-        if marked {
-            payload.insert("who".to_owned(), json!(7));
-        }
+        mark(&mut header, &mut payload);
         jose::sign(header, &payload, &self.key).unwrap()
     }
 

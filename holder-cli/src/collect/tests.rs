@@ -328,6 +328,29 @@ fn with_decoy(delivery: &Delivery, at: usize, decoy: &str) -> String {
 }
 
 #[test]
+fn a_copy_whose_header_could_be_known_again() {
+    for format in ["vc+sd-jwt", "dc+sd-jwt"] {
+        let mut delivery = Delivery::new(format);
+        let header = json!({"typ": format, "kid": format!("{}#0", delivery.issuer.did)});
+        let signed = |delivery: &Delivery, header: Value| -> Vec<String> {
+            let sign = |copy: &String| {
+                let (jwt, disclosures) = copy.split_once('~').unwrap();
+                let payload = Jws::parse(jwt).unwrap().payload().clone();
+                let header = header.as_object().unwrap().clone();
+                format!("{}~{disclosures}", jose::sign(header, &payload, &delivery.issuer.key).unwrap())
+            };
+            delivery.copies.iter().map(sign).collect()
+        };
+        delivery.copies = signed(&delivery, header.clone());
+        assert!(delivery.receive().is_ok());
+        let mut marked = header;
+        marked["who"] = json!(4_711);
+        delivery.copies = signed(&delivery, marked);
+        assert_eq!(delivery.receive().unwrap_err().code, Code::MalformedValue, "{format}");
+    }
+}
+
+#[test]
 fn copies_with_a_digest_in_common() {
     for format in ["vc+sd-jwt", "dc+sd-jwt"] {
         let (first, second) = ("A".repeat(43), "B".repeat(43));

@@ -53,6 +53,8 @@ async fn all_copies_are_asked_for_in_one_call_and_confirmed_alike() {
 async fn what_does_not_hold_is_not_stored() {
     for (word, reason) in [
         (Word::Fine, "malformed_value"),
+        (Word::FineEnd, "malformed_value"),
+        (Word::Headed, "malformed_value"),
         (Word::Unlike, "malformed_value"),
         (Word::Moved, "status_list_mismatch"),
         (Word::Foreign, "signature_invalid"),

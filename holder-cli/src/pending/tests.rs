@@ -19,7 +19,7 @@ use carnet_proto::issuer::v1::{
     RenewCredentialsRequest, RenewCredentialsResponse,
     issuance_service_server::{IssuanceService, IssuanceServiceServer},
 };
-use serde_json::Map;
+use serde_json::{Map, Value};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tonic::{Request, Response, Status, transport::server::TcpIncoming};
@@ -62,6 +62,8 @@ pub(crate) enum Word {
     First(CopyState),
     /// Their times are no full hours.
     Fine,
+    /// Their ends are no full hours.
+    FineEnd,
     /// The times of the first differ.
     Unlike,
     /// Each is on the next copy.
@@ -70,6 +72,8 @@ pub(crate) enum Word {
     Foreign,
     /// One more member.
     Marked,
+    /// One more member in the header.
+    Headed,
     /// The last is missing.
     Short,
     /// No answer.
@@ -337,12 +341,17 @@ impl IssuanceService for Desk {
                     }
                     _ => {}
                 }
-                let marked = matches!(word, Some(Word::Marked));
+                let mark = |header: &mut Map<String, Value>, payload: &mut Map<String, Value>| match word {
+                    Some(Word::Marked) => drop(payload.insert("who".to_owned(), json!(7))),
+                    Some(Word::Headed) => drop(header.insert("who".to_owned(), json!(7))),
+                    Some(Word::FineEnd) => drop(payload.insert("exp".to_owned(), json!(since.saturating_add(86_407)))),
+                    _ => {}
+                };
                 let statement = if matches!(word, Some(Word::Foreign)) {
                     issuing::Issuer { did: self.issuer.did.clone(), ..issuing::Issuer::new() }
-                        .vouch(digest, since, marked)
+                        .vouch(digest, since, mark)
                 } else {
-                    self.issuer.vouch(digest, since, marked)
+                    self.issuer.vouch(digest, since, mark)
                 };
                 CopyFreshness { state: CopyState::Valid.into(), statement }
             })
