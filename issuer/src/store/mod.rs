@@ -237,7 +237,7 @@ pub(crate) trait Store:
     + Sync
     + 'static
 {
-    /// Erases what is past its end: claims, used nonces, sealed answers, thumbprints. Returns how many offers it closed.
+    /// Erases what is past its end: claims, used nonces, sealed answers, what copies are known by. Returns how many offers it closed.
     fn erase_expired(&self, now: Timestamp) -> impl Future<Output = Result<u64, Error>> + Send;
 }
 

@@ -223,6 +223,36 @@ async fn nonces_and_sealed_answers_are_swept() {
     assert_eq!(left().await, (0, 0));
 }
 
+/// What is ended is known by nothing: neither by its key nor by its digest; what is not is known by both.
+#[tokio::test]
+async fn a_copy_is_forgotten_a_minute_after_its_end_and_not_before() {
+    let issuer = start().await;
+    let day = Timestamp::from_unix(issuer.now()).start_of_day().plus(2 * 86_400);
+    let until = Some(carnet_service::wire::timestamp(day));
+    let short = issuer.create(proto::CreateOfferRequest { valid_until: until, ..offer_request("a") }).await;
+    let long = issuer.create(offer_request("b")).await;
+    issuer.receive(&short, &holder_keys(2)).await.unwrap();
+    issuer.receive(&long, &holder_keys(3)).await.unwrap();
+    let pool = carnet_service::store::open(issuer.data.path(), &crate::store::sqlite::MIGRATIONS).await.unwrap();
+    for (second, left) in [(60, (5, 5)), (61, (3, 3))] {
+        issuer.issuer.store.erase_expired(day.plus(second)).await.unwrap();
+        let counted: (i64, i64) = sqlx::query_as("SELECT count(holder_thumbprint), count(copy_digest) FROM issued")
+            .fetch_one(&pool)
+            .await
+            .unwrap();
+        assert_eq!(counted, left, "{second}");
+    }
+    // A digest of before, whose key was forgotten already.
+    sqlx::query("UPDATE issued SET copy_digest = x'07' WHERE issued_id = (SELECT min(issued_id) FROM issued WHERE offer_id = ?)")
+        .bind(&short.id)
+        .execute(&pool)
+        .await
+        .unwrap();
+    issuer.issuer.store.erase_expired(day.plus(61)).await.unwrap();
+    let digests: i64 = sqlx::query_scalar("SELECT count(copy_digest) FROM issued").fetch_one(&pool).await.unwrap();
+    assert_eq!(digests, 3);
+}
+
 #[tokio::test]
 async fn status_indices_are_random_and_unique_over_many_copies() {
     let issuer = start().await;

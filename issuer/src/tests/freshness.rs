@@ -13,7 +13,10 @@ use tonic::Status;
 use super::harness::{DID, Running, holder_keys, offer_request, reason, start};
 use crate::{
     secrets::{self, Use},
-    store::status::{Act, StatusStore as _, Verb, Whom},
+    store::{
+        Store as _,
+        status::{Act, StatusStore as _, Verb, Whom},
+    },
 };
 
 impl Running {
@@ -117,6 +120,9 @@ async fn a_copy_past_its_end_and_one_that_nobody_made_get_none() {
         assert_eq!(states(&said), [state, proto::CopyState::Unknown], "{now}");
         assert!(said[1].statement.is_empty());
     }
+    // The next sweep forgets it.
+    issuer.issuer.store.erase_expired(Timestamp::from_unix(issuer.now())).await.unwrap();
+    assert_eq!(states(&issuer.freshness(asked).await.unwrap()), [proto::CopyState::Unknown; 2]);
 }
 
 #[tokio::test]

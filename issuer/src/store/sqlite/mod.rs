@@ -65,11 +65,12 @@ impl Store for SqliteStore {
             .execute(&mut *tx)
             .await?;
         renewal::lapse(&mut tx, now).await?;
-        // A copy whose time is over cannot be refilled, so that nothing asks for its key any more.
+        // A copy whose time is over is neither refilled nor vouched for, so that nothing asks for it or its key any more.
         sqlx::query(
-            "UPDATE issued SET holder_thumbprint = NULL WHERE holder_thumbprint IS NOT NULL \
-             AND offer_id IN (SELECT offer_id FROM offers WHERE valid_until <= ?) \
-             AND NOT EXISTS (SELECT 1 FROM collections c WHERE c.seq = issued.collection AND c.valid_until > ?)",
+            "UPDATE issued SET holder_thumbprint = NULL, copy_digest = NULL \
+             WHERE (holder_thumbprint IS NOT NULL OR copy_digest IS NOT NULL) \
+             AND offer_id IN (SELECT offer_id FROM offers WHERE valid_until < ?) \
+             AND NOT EXISTS (SELECT 1 FROM collections c WHERE c.seq = issued.collection AND c.valid_until >= ?)",
         )
         .bind(now.plus(-SKEW).unix())
         .bind(now.plus(-SKEW).unix())
