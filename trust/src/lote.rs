@@ -230,7 +230,7 @@ pub(crate) fn import(bytes: &[u8], signer: Signer, mapping: &Mapping, now: Times
     check_names(&lote.trusted_entities_list, mapping)?;
     let mut import = Import {
         mapping,
-        countries: countries(&scheme, mapping)?,
+        countries: countries(&scheme, mapping),
         issued,
         source: Source::default(),
         unmapped: BTreeSet::new(),
@@ -244,10 +244,8 @@ pub(crate) fn import(bytes: &[u8], signer: Signer, mapping: &Mapping, now: Times
         issued
     ));
     if !scheme.pointers.is_empty() {
-        import
-            .source
-            .review
-            .push(format!("{} pointers to lists (PointersToOtherLoTE) were not followed", scheme.pointers.len()));
+        let note = format!("pointers to lists (PointersToOtherLoTE) that were not followed: {}", scheme.pointers.len());
+        import.source.review.push(note);
     }
     for entity in &lote.trusted_entities_list {
         import.entity(entity)?;
@@ -265,18 +263,9 @@ fn name(texts: &[Text]) -> Option<&str> {
 }
 
 /// `EU` is no country: without a limit that the operator names, the list would be taken for one without limits.
-fn countries(scheme: &Scheme, mapping: &Mapping) -> Result<Vec<String>, Refusal> {
-    if !mapping.countries.is_empty() {
-        return Ok(mapping.countries.clone());
-    }
-    match scheme.scheme_territory.as_deref() {
-        Some(country) if country != "EU" => Ok(vec![country.to_owned()]),
-        _ => Err(Refusal::new(
-            "lote_unsupported",
-            "The list's SchemeTerritory is no country",
-            "name the countries that the accreditations are limited to, with --country",
-        )),
-    }
+fn countries(scheme: &Scheme, mapping: &Mapping) -> Vec<String> {
+    let own = scheme.scheme_territory.iter().filter(|territory| *territory != "EU");
+    if mapping.countries.is_empty() { own.cloned().collect() } else { mapping.countries.clone() }
 }
 
 impl Entity {
@@ -348,22 +337,33 @@ impl Import<'_> {
 
     /// The source, unless something is missing: then all of it is said at once.
     fn complete(self) -> Result<Source, Refusal> {
-        let Self { unmapped, unidentified, source, .. } = self;
         let (mut what, mut hints) = (Vec::new(), Vec::new());
-        if !unmapped.is_empty() {
-            what.push(format!("{} service types have no one meaning here:", unmapped.len()));
-            what.extend(unmapped.iter().map(|kind| format!("- {kind:?}")));
-            hints.push("say what each service type stands for, with exactly one of --type URI=TYPE, --registrar URI and --ignore URI");
+        let mut reason = "lote_identity";
+        if !self.unidentified.is_empty() {
+            what.push("These parties have no one DID:".to_owned());
+            what.extend(self.unidentified.iter().map(|party| format!("- {party}")));
+            hints.push(
+                "look up the DID of each party, and name it with --did \"NAME=did:...\" or --did \"SHA256=did:...\", or leave the party \
+                 out with --without NAME",
+            );
         }
-        if !unidentified.is_empty() {
-            what.push(format!("{} services are by parties without one DID:", unidentified.len()));
-            what.extend(unidentified.iter().map(|party| format!("- {party}")));
-            hints.push("look up the DID of each party, and name it with --did \"NAME=did:...\" or --did \"SHA256=did:...\", or leave the party out with --without NAME");
+        if !self.unmapped.is_empty() {
+            reason = "lote_unmapped";
+            what.push("These service types have no one meaning here:".to_owned());
+            what.extend(self.unmapped.iter().map(|kind| format!("- {kind:?}")));
+            hints.push(
+                "say what each stands for, with exactly one of --type URI=TYPE, --registrar URI and --ignore URI",
+            );
+        }
+        if self.countries.is_empty() {
+            reason = "lote_unmapped";
+            what.push("The list's SchemeTerritory is no country".to_owned());
+            hints.push("name the countries that the accreditations are limited to, with --country");
         }
         if what.is_empty() {
-            return Ok(source);
+            return Ok(self.source);
         }
-        let reason = if unmapped.is_empty() { "lote_identity" } else { "lote_unmapped" };
+        what.push("No source is made as long as this is not known".to_owned());
         Err(Refusal::new(reason, what.join("\n"), hints.join("\nhint: ")))
     }
 
@@ -379,7 +379,8 @@ impl Import<'_> {
         let registrar = self.mapping.registrars.iter().any(|uri| uri == kind);
         if types.is_empty() != registrar {
             self.unmapped.insert(kind.to_owned());
-            return Ok(());
+            // Whatever it stands for, its party needs a DID.
+            return self.did(name, given, &information.service_digital_identity).map(drop);
         }
         match information.service_status.as_deref() {
             None | Some(NOTIFIED) => {}
@@ -447,7 +448,10 @@ impl Import<'_> {
             format!("\n    certificate SHA-256 {}{}", Fingerprint::of(&der), subject.unwrap_or_default())
         };
         let certificates: String = identity.certificates.iter().map(certificate).collect();
-        self.unidentified.push(format!("{name:?}, by {why}{certificates}"));
+        let party = format!("{name:?}, by {why}{certificates}");
+        if !self.unidentified.contains(&party) {
+            self.unidentified.push(party);
+        }
         Ok(None)
     }
 }

@@ -212,7 +212,7 @@ pub(super) fn import(args: &ImportArgs) -> Result<u8, Refusal> {
     let (issuers, registrars) = (source.issuers.len(), source.registrars.len());
     print(args.json, &json!({"issuers": issuers, "registrars": registrars, "review": source.review}), || {
         format!(
-            "{issuers} issuers and {registrars} registrars are in {}. Before a list can be made of it, review:\n- {}",
+            "The source is in {} (issuers: {issuers}, registrars: {registrars}). Before a list can be made of it, review:\n- {}",
             args.out.display(),
             source.review.join("\n- ")
         )

@@ -100,14 +100,18 @@ pub(super) fn open(bytes: &[u8], signer: Signer, now: Timestamp) -> Result<Opene
         }
         _ => String::from_utf8_lossy(bytes).trim_ascii().to_owned(),
     };
+    let jws = Compact::parse_within(&jws, Limits::LIST).map_err(|problem| {
+        Refusal::of(
+            &problem,
+            "The file is neither a list in JSON nor a signed one",
+            "get it again, as its publisher has it",
+        )
+    })?;
     let Signer::Pinned(pinned) = signer else {
         let hint =
             "name the certificate that its publisher makes known, with --signer or --signer-sha256, and not --unsigned";
         return Err(Refusal::new("lote_signed", "This list is signed", hint));
     };
-    let jws = Compact::parse_within(&jws, Limits::LIST).map_err(|problem| {
-        Refusal::of(&problem, "The file is neither a JSON object nor a JWS", "get it again, as its publisher has it")
-    })?;
     let certificate = verify(&jws, pinned, now)?;
     let Certificate { fingerprint, subject, .. } = certificate;
     let vouched = format!("signed with the certificate of {subject:?} that was named (SHA-256 {fingerprint})");
