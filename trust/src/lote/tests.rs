@@ -146,7 +146,9 @@ fn all_that_is_missing_is_said_at_once() {
     entities.push(entity("College", service(ISSUES, certificate("Ag=="))));
     entities.push(entity("Academy", service(ISSUES, certificate("Aw=="))));
     entities.push(entity("Museum", service("urn:other", certificate("BA=="))));
-    let refusal = imported(&value, &mapping()).unwrap_err();
+    let mut union = value.clone();
+    union["LoTE"]["ListAndSchemeInformation"]["SchemeTerritory"] = "EU".into();
+    let refusal = imported(&union, &mapping()).unwrap_err();
     assert_eq!(refusal.reason, "lote_unmapped");
     let fingerprint = |byte: u8| Fingerprint::of(&[byte]).to_string();
     for word in ["urn:other", "\"College\"", "\"Academy\"", "\"Museum\"", &fingerprint(2), &fingerprint(4), "--country"]
