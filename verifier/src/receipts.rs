@@ -56,16 +56,10 @@ impl<S: Store> Verifier<S> {
         ErasureRequest::verify(proof, &receipt, now, MAX_AGE, SKEW)?;
         let id = RequestId::parse(&receipt.content().request).ok_or(Error::RequestUnknown)?;
         let content = receipt.content();
-        // A receipt is good for its own verdict and no other: a stranger's refused answer must not erase an accepted one
-        // that came after it. The verdict that it was for is gone then, as is one whose time is over.
-        let same =
-            |verdict: &Verdict| verdict.accepted() == content.accepted && verdict.verified_at() == content.verified_at;
-        let stored = self.store.request(&id).await?;
-        let erased_at = match stored {
-            Some(stored) if stored.erased_at.is_some() || stored.verdict.as_ref().is_some_and(same) => {
-                self.store.erase(&id, now).await?.unwrap_or(now)
-            }
-            Some(_) => now,
+        // The verdict that it was for may be gone, since another came after it, or its time is over.
+        let erased_at = match self.store.erase(&id, (content.accepted, content.verified_at), now).await? {
+            Some(erased_at) => erased_at,
+            None if self.store.request(&id).await?.is_some() => now,
             None => now.min(content.erase_at),
         };
         self.store.settle().await;

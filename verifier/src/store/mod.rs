@@ -195,11 +195,14 @@ pub(crate) trait Store: TrustStore + RedemptionStore + Send + Sync + 'static {
     /// The claims that are kept of an answer, and not yet due, in the order of their paths.
     fn kept(&self, number: i64, now: Timestamp) -> impl Future<Output = Result<Vec<KeptClaim>, StoreError>> + Send;
 
-    /// Erases verdict, claims and all else of a request but its id, and records when. The time of the first erasure;
-    /// none if there is no such request.
+    /// Erases verdict, claims and all else of a request but its id, and records when, if the verdict is the one that was
+    /// made at that time and accepted or not: a receipt is good for its own verdict, and a stranger's refused answer must not
+    /// erase an accepted one that came after it. The time of the first erasure; none if there is no such request, or another
+    /// verdict of it.
     fn erase(
         &self,
         id: &RequestId,
+        verdict: (bool, Timestamp),
         now: Timestamp,
     ) -> impl Future<Output = Result<Option<Timestamp>, StoreError>> + Send;
 

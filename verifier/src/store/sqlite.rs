@@ -181,8 +181,22 @@ impl Store for Sqlite {
             .collect()
     }
 
-    async fn erase(&self, id: &RequestId, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
+    async fn erase(
+        &self,
+        id: &RequestId,
+        verdict: (bool, Timestamp),
+        now: Timestamp,
+    ) -> Result<Option<Timestamp>, StoreError> {
         let mut transaction = begin(&self.pool, "erase_request").await?;
+        let row = sqlx::query("SELECT * FROM requests WHERE id = ?")
+            .bind(id.as_str())
+            .fetch_optional(&mut *transaction)
+            .await?;
+        let Some(stored) = row.as_ref().map(read).transpose()? else { return Ok(None) };
+        let same = |stored: &Verdict| (stored.accepted(), stored.verified_at()) == verdict;
+        if stored.erased_at.is_none() && !stored.verdict.as_ref().is_some_and(same) {
+            return Ok(None);
+        }
         sqlx::query("DELETE FROM kept_claims WHERE request = (SELECT number FROM requests WHERE id = ?)")
             .bind(id.as_str())
             .execute(&mut *transaction)

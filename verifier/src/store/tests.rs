@@ -126,9 +126,17 @@ async fn erasing_leaves_an_id_and_a_time() {
     let new = request(Some("r-1"));
     store.create_request(&new).await.unwrap();
     store.conclude(&new.id, &verdict(true), &[kept("a.b", 10)]).await.unwrap();
-    assert_eq!(store.erase(&new.id, START.plus(5)).await.unwrap(), Some(START.plus(5)));
+    // By the receipt of an answer that was refused before, or by an older one's, nothing goes.
+    let accepted = (true, verdict(true).verified_at());
+    for other in [(false, accepted.1), (true, accepted.1.plus(-1))] {
+        assert_eq!(store.erase(&new.id, other, START.plus(5)).await.unwrap(), None);
+        let stored = store.request(&new.id).await.unwrap().unwrap();
+        assert!(stored.verdict.is_some() && stored.erased_at.is_none());
+        assert_eq!(store.kept(stored.number, START).await.unwrap().len(), 1);
+    }
+    assert_eq!(store.erase(&new.id, accepted, START.plus(5)).await.unwrap(), Some(START.plus(5)));
     // Again: the first time stays.
-    assert_eq!(store.erase(&new.id, START.plus(9)).await.unwrap(), Some(START.plus(5)));
+    assert_eq!(store.erase(&new.id, accepted, START.plus(9)).await.unwrap(), Some(START.plus(5)));
     let stored = store.request(&new.id).await.unwrap().unwrap();
     assert_eq!((stored.state(START), stored.erased_at), (State::Erased, Some(START.plus(5))));
     assert!(stored.verdict.is_none() && stored.template.is_empty() && stored.query.is_empty());
@@ -136,7 +144,7 @@ async fn erasing_leaves_an_id_and_a_time() {
     store.settle().await;
     assert!(!on_disk(&dir, "Okonkwo") && !on_disk(&dir, "job-right-to-work"));
     assert_eq!(admitted(&store, &new.id, START).await, Err(Closed::Answered));
-    assert_eq!(store.erase(&RequestId::draw(&mut OsRng), START).await.unwrap(), None);
+    assert_eq!(store.erase(&RequestId::draw(&mut OsRng), accepted, START).await.unwrap(), None);
 }
 
 #[tokio::test]
