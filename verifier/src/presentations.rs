@@ -75,7 +75,7 @@ impl<S: Store> Verifier<S> {
             return Err(Error::RequestClosed(closed.unwrap_or(Closed::Answered)));
         }
         tracing::info!(accepted = verdict.accepted(), reason = verdict.reason(), "a request was answered");
-        let receipt = self.receipt(&request, &verdict, &taken, &kept, now);
+        let receipt = self.receipt(&request, &verdict, &taken, &kept, now).await;
         self.hub.publish(id, disclosed);
         Ok(Answered { verdict, receipt })
     }

@@ -28,7 +28,7 @@ const MAX_AGE: i64 = 300;
 impl<S: Store> Verifier<S> {
     /// Signs what the holder may prove later: what was shown, what came of it, and when it is gone. None if it cannot
     /// be signed; the verdict stands all the same.
-    pub(crate) fn receipt(
+    pub(crate) async fn receipt(
         &self,
         request: &StoredRequest,
         verdict: &Verdict,
@@ -37,9 +37,10 @@ impl<S: Store> Verifier<S> {
         now: Timestamp,
     ) -> Option<String> {
         let content = content(request, verdict, taken, kept, now);
-        let signed = content
-            .and_then(|content| Receipt::issue(content, &DidUrl::parse(&self.identity.kid)?, &self.identity.key, now));
-        match signed {
+        let signed = self.identity.signing(move |identity| {
+            content.and_then(|content| Receipt::issue(content, &DidUrl::parse(&identity.kid)?, &identity.key, now))
+        });
+        match signed.await.unwrap_or_else(|error| Err(Problem::new(Code::ProofGeneration, error.to_string()))) {
             Ok(receipt) => Some(Value::Object(receipt.document().clone()).to_string()),
             Err(problem) => {
                 tracing::warn!(code = %problem.code, detail = problem.detail, "no receipt could be signed");
@@ -65,8 +66,11 @@ impl<S: Store> Verifier<S> {
         self.store.settle().await;
         tracing::info!("a presentation was erased on its holder's word");
         self.hub.publish(&id, None);
-        let kid = DidUrl::parse(&self.identity.kid)?;
-        let confirmation = ErasureConfirmation::issue(&receipt, erased_at, &kid, &self.identity.key, now)?;
+        let confirm = move |identity: &Identity| {
+            let kid = DidUrl::parse(&identity.kid)?;
+            ErasureConfirmation::issue(&receipt, erased_at, &kid, &identity.key, now)
+        };
+        let confirmation = self.identity.signing(confirm).await??;
         Ok(Value::Object(confirmation.document().clone()).to_string())
     }
 }

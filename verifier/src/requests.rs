@@ -91,7 +91,7 @@ impl<S: Store> Verifier<S> {
         let parameters_digest = digest(&content, call.ttl_seconds)?;
         let (id, nonce) = (RequestId::draw(&mut OsRng), ids::nonce(&mut OsRng));
         let expires_at = now.plus(i64::from(ttl));
-        let request_object = self.request_object(&id, &nonce, &content, now, expires_at)?;
+        let request_object = self.request_object(&id, &nonce, &content, now, expires_at).await?;
         let new = NewRequest {
             id,
             request_id: Some(call.request_id).filter(|request_id| !request_id.is_empty()),
@@ -177,7 +177,7 @@ impl<S: Store> Verifier<S> {
     }
 
     /// Signs what the wallet will show (OpenID4VP 1.0 section 5).
-    fn request_object(
+    async fn request_object(
         &self,
         id: &RequestId,
         nonce: &str,
@@ -212,7 +212,8 @@ impl<S: Store> Verifier<S> {
         let (Value::Object(header), Value::Object(payload)) = (header, payload) else {
             return Err(Error::Internal("a request object is no object".to_owned()));
         };
-        jose::sign(header, &payload, &self.identity.key).map_err(|problem| Error::Internal(problem.to_string()))
+        let signed = self.identity.signing(move |identity| jose::sign(header, &payload, &identity.key)).await?;
+        signed.map_err(|problem| Error::Internal(problem.to_string()))
     }
 }
 

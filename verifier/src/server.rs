@@ -114,7 +114,7 @@ pub(crate) fn assemble<S: Store>(
     let verification = Verification::new(issuers, catalogue, statuses, i64::from(config.key_binding_max_age))
         .map_err(|problem| refused(format!("The cryptosuites are refused: {problem}.")))?;
     Ok(Verifier {
-        identity,
+        identity: Arc::new(identity),
         settings: Settings {
             public_url,
             request_ttl: config.request_ttl,

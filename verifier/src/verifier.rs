@@ -6,7 +6,12 @@ use carnet_core::{did::Did, keys::Signer as _};
 use carnet_service::keys::Keyring;
 use serde_json::{Map, Value};
 
-use crate::{error::Error, store::Store, verification::Verification, watch::Hub};
+use crate::{
+    error::Error,
+    store::Store,
+    verification::{Verification, blocking},
+    watch::Hub,
+};
 
 /// How often what has expired is swept.
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
@@ -23,6 +28,18 @@ pub(crate) struct Identity {
 }
 
 impl Identity {
+    /// Runs what signs off the threads that serve calls: a key in a token takes its time, and may not answer at all.
+    ///
+    /// # Errors
+    /// Internal: it was broken off.
+    pub(crate) async fn signing<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&Self) -> T + Send + 'static,
+    ) -> Result<T, Error> {
+        let identity = Arc::clone(self);
+        blocking(move || work(&identity)).await
+    }
+
     /// Joins a DID and its keys. `None` if the DID is a did:jwk or did:key of another key, or of a method that a
     /// wallet could not resolve.
     pub(crate) fn new(did: Did, name: String, key: Keyring) -> Option<Self> {
@@ -57,7 +74,7 @@ pub(crate) struct Settings {
 
 /// The domain, shared by all calls.
 pub(crate) struct Verifier<S> {
-    pub(crate) identity: Identity,
+    pub(crate) identity: Arc<Identity>,
     pub(crate) settings: Settings,
     /// The registration that goes with every request (spec/registration.md); none if there is none.
     pub(crate) registration: Option<Map<String, Value>>,

@@ -94,3 +94,19 @@ async fn field_values_out_of_range_are_refused() {
         assert_eq!(reason(world.staff().create_request(call(id, 60)).await), "REQUEST_ID_MALFORMED");
     }
 }
+
+/// A key in a token may take its time, or not answer at all.
+#[tokio::test]
+async fn a_signature_that_takes_its_time_holds_up_no_other_call() {
+    let world = World::new().await;
+    let asked = world.request().await;
+    let (tell, told) = std::sync::mpsc::channel();
+    // The test has one thread for calls: if the signature waited on it, nobody could be served, and so nobody tell.
+    let signing = world.verifier.identity.signing(move |_| told.recv_timeout(std::time::Duration::from_secs(30)));
+    let calling = async {
+        let read = world.wallet().read_request(ReadRequestRequest { id: asked.id.clone() }).await;
+        tell.send(read.is_ok()).unwrap();
+    };
+    let (signed, ()) = tokio::join!(signing, calling);
+    assert_eq!(signed.unwrap(), Ok(true));
+}
