@@ -58,6 +58,10 @@ pub(crate) enum Error {
     RenewalEarly { from: carnet_core::time::Timestamp },
     #[error("This credential was renewed {most} times, which is the most. Ask the issuer for a new offer.")]
     RenewalLimit { most: u32 },
+    #[error(
+        "A renewal of this credential was asked for already. Nothing was changed; it can be asked for anew in {seconds} seconds."
+    )]
+    RenewalAsked { seconds: u32 },
     #[error("The renewal is {state}, so it cannot be {verb}. Nothing was changed.")]
     RenewalDecided { state: &'static str, verb: &'static str },
     #[error("The issuer said no: {reason}")]
@@ -121,6 +125,7 @@ impl Error {
             Self::RenewalUnavailable => (Code::FailedPrecondition, "RENEWAL_UNAVAILABLE"),
             Self::RenewalEarly { .. } => (Code::FailedPrecondition, "RENEWAL_EARLY"),
             Self::RenewalLimit { .. } => (Code::FailedPrecondition, "RENEWAL_LIMIT"),
+            Self::RenewalAsked { .. } => (Code::ResourceExhausted, "RENEWAL_ASKED"),
             Self::RenewalDecided { .. } => (Code::FailedPrecondition, "RENEWAL_STATE"),
             Self::Rejected { .. } => (Code::PermissionDenied, "CREDENTIAL_REQUEST_DENIED"),
             Self::Invalid { reason, .. } => (Code::InvalidArgument, *reason),
@@ -196,7 +201,7 @@ impl From<Error> for Status {
             Error::Busy | Error::Stopping | Error::NonceInvalid => {
                 wire::retry(code, reason, &error.to_string(), Duration::from_secs(1))
             }
-            Error::OfferHeld { seconds } | Error::RefillLimit { seconds, .. } => {
+            Error::OfferHeld { seconds } | Error::RefillLimit { seconds, .. } | Error::RenewalAsked { seconds } => {
                 wire::retry(code, reason, &error.to_string(), Duration::from_secs((*seconds).into()))
             }
             _ => wire::status(code, reason, &error.to_string()),

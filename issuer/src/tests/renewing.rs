@@ -69,6 +69,13 @@ async fn near_its_end(issuer: &Running, request: proto::CreateOfferRequest) -> C
     copy
 }
 
+/// Permits of two people that end on the same day.
+async fn two_near_their_end(issuer: &Running) -> [Copy; 2] {
+    let until = Timestamp::from_unix(issuer.now()).start_of_day().plus(60 * DAY);
+    let permit = |id| proto::CreateOfferRequest { valid_until: Some(wire::timestamp(until)), ..request(PERMIT, id) };
+    [near_its_end(issuer, permit("a")).await, near_its_end(issuer, permit("b")).await]
+}
+
 impl Running {
     async fn renew(&self, copy: &Copy, keys: &[SecretKey]) -> Result<proto::RenewCredentialsResponse, Status> {
         let nonce = self.nonce().await;
@@ -324,6 +331,7 @@ async fn what_waits_ends_when_its_time_is_over_when_it_is_asked_for_anew_and_whe
     let issuer = start().await;
     let old = near_its_end(&issuer, request(PERMIT, "a")).await;
     let first = issuer.renew(&old, &holder_keys(1)).await.unwrap();
+    issuer.pass(3_600);
     let second = issuer.renew(&old, &holder_keys(1)).await.unwrap();
     assert_eq!(reason(issuer.deferred(&first.transaction_id).await), "INVALID_TRANSACTION_ID");
     let listed = issuer.renewals().await;
@@ -340,6 +348,54 @@ async fn what_waits_ends_when_its_time_is_over_when_it_is_asked_for_anew_and_whe
     let listed = issuer.renewals().await;
     assert_eq!(listed[0].state(), proto::RenewalState::Lapsed);
     assert_eq!(reason(issuer.decide(&listed[0].renewal_id, true, "").await), "RENEWAL_STATE");
+}
+
+/// Nonces cost nothing, so that nothing else keeps one wallet from filling the list, or from losing what was just approved.
+#[tokio::test]
+async fn what_waits_is_asked_for_anew_after_an_hour_or_a_day_after_it_was_approved() {
+    let issuer = start().await;
+    let [old, other] = two_near_their_end(&issuer).await;
+    let refused = async |seconds: u64| {
+        let refused = issuer.renew(&old, &holder_keys(1)).await;
+        let wait = tonic_types::StatusExt::get_details_retry_info(refused.as_ref().unwrap_err()).unwrap();
+        assert_eq!(wait.retry_delay.unwrap().as_secs(), seconds);
+        assert_eq!(reason(refused), "RENEWAL_ASKED");
+    };
+    issuer.renew(&old, &holder_keys(1)).await.unwrap();
+    refused(3_600).await;
+    issuer.renew(&other, &holder_keys(1)).await.unwrap();
+    issuer.pass(3_599);
+    refused(1).await;
+    issuer.pass(1);
+    let asked = issuer.renew(&old, &holder_keys(1)).await.unwrap();
+    issuer.pass(3_599);
+    issuer.decide(&issuer.renewals().await[0].renewal_id, true, "").await.unwrap();
+    issuer.pass(1);
+    refused(DAY.unsigned_abs() - 1).await;
+    assert_eq!(issuer.deferred(&asked.transaction_id).await.unwrap().credentials.len(), 1);
+    // What was collected waits no more; what its wallet lost is asked for a day later.
+    issuer.renew(&old, &holder_keys(1)).await.unwrap();
+    issuer.decide(&issuer.renewals().await[0].renewal_id, true, "").await.unwrap();
+    refused(DAY.unsigned_abs()).await;
+    issuer.pass(DAY);
+    issuer.renew(&old, &holder_keys(1)).await.unwrap();
+}
+
+#[tokio::test]
+async fn staff_are_asked_five_times_a_day_about_one_credential() {
+    let issuer = start().await;
+    let [old, other] = two_near_their_end(&issuer).await;
+    for _ in 0..5 {
+        issuer.renew(&old, &holder_keys(1)).await.unwrap();
+        issuer.decide(&issuer.renewals().await[0].renewal_id, false, "no").await.unwrap();
+    }
+    assert_eq!(reason(issuer.renew(&old, &holder_keys(1)).await), "RENEWAL_ASKED");
+    issuer.renew(&other, &holder_keys(1)).await.unwrap();
+    issuer.pass(DAY - 1);
+    assert_eq!(reason(issuer.renew(&old, &holder_keys(1)).await), "RENEWAL_ASKED");
+    issuer.pass(1);
+    issuer.renew(&old, &holder_keys(1)).await.unwrap();
+    assert_eq!(issuer.renewals().await.len(), 7);
 }
 
 #[tokio::test]

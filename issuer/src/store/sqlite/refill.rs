@@ -15,7 +15,7 @@ use crate::{
     store::{Refill, RefillIntent, RefillStore, status::State},
 };
 
-const DAY: i64 = 86_400;
+pub(super) const DAY: i64 = 86_400;
 /// The offer of a copy that was signed, known by its digest, and when the copy holds.
 const COPY: &str = "SELECT o.offer_id, coalesce(c.valid_from, o.valid_from) AS valid_from, \
      coalesce(c.valid_until, o.valid_until) AS valid_until, c.generation, coalesce(s.state, 'valid') AS state \

@@ -8,7 +8,7 @@ use super::{
     OFFER, SqliteStore, Tx, close, indices,
     issuance::{hash_of, mark_issued, sealed_of, use_up},
     offer_of,
-    refill::{require_room, shown_copy, validity},
+    refill::{DAY, require_room, shown_copy, validity},
 };
 use crate::{
     error::Error,
@@ -21,6 +21,9 @@ use crate::{
     },
 };
 
+const HOUR: i64 = 3_600;
+/// The most renewals of one offer that are laid before staff in a day.
+const MOST_ASKED: i64 = 5;
 const RENEWAL: &str = "SELECT r.*, o.credential_type, o.format FROM renewals r JOIN offers o USING (offer_id)";
 
 /// A renewed credential's number and time.
@@ -39,6 +42,9 @@ impl RenewalStore for SqliteStore {
         let renewed = renewed(&copy, &intent.terms, intent.now)?;
         use_up(&mut tx, intent.nonce).await?;
         require_room(&mut tx, &offer_id, intent.thumbprints.len(), intent.per_day, intent.now).await?;
+        if intent.waiting.is_some() {
+            require_turn(&mut tx, &offer_id, intent.now).await?;
+        }
         // Whoever asks anew has lost what waited.
         sqlx::query(
             "UPDATE renewals SET state = 'lapsed', claims = NULL, holder_keys = NULL, thumbprints = NULL \
@@ -303,6 +309,33 @@ async fn require_standing(tx: &mut Tx, offer_id: &str) -> Result<(), Error> {
         Some(State::Suspended) => Problem::new(Code::Suspended, "the credential is suspended; ask the issuer why"),
     };
     Err(Error::PresentationInvalid(problem))
+}
+
+/// Refuses a renewal that waits for staff as long as one does that was asked for or approved shortly before, so that nobody
+/// loses what was just approved; and where so many were asked for today that staff would have no end of them.
+async fn require_turn(tx: &mut Tx, offer_id: &str, now: Timestamp) -> Result<(), Error> {
+    let waits: Option<i64> = sqlx::query_scalar(
+        "SELECT max(min(wait_until, CASE state WHEN 'pending' THEN asked_at + ? ELSE decided_at + ? END)) \
+         FROM renewals WHERE offer_id = ? AND state IN ('pending', 'approved')",
+    )
+    .bind(HOUR)
+    .bind(DAY)
+    .bind(offer_id)
+    .fetch_one(&mut **tx)
+    .await?;
+    let fills: Option<i64> = sqlx::query_scalar(
+        "SELECT asked_at + ? FROM renewals WHERE offer_id = ? AND wait_until IS NOT NULL ORDER BY asked_at DESC LIMIT 1 OFFSET ?",
+    )
+    .bind(DAY)
+    .bind(offer_id)
+    .bind(MOST_ASKED - 1)
+    .fetch_optional(&mut **tx)
+    .await?;
+    let left = waits.max(fills).unwrap_or_default().saturating_sub(now.unix());
+    match u32::try_from(left) {
+        Ok(0) | Err(_) => Ok(()),
+        Ok(seconds) => Err(Error::RenewalAsked { seconds }),
+    }
 }
 
 /// What a renewal of this copy gives, if it may be renewed now.
