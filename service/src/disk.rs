@@ -7,7 +7,10 @@ use std::{
 };
 
 /// Replaces `path` by a file with these bytes and this mode, through to the disk.
-pub(crate) fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+///
+/// # Errors
+/// Those of the file system; `path` is as it was then, or replaced.
+pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     let mut name = path.as_os_str().to_owned();
     name.push(".new");
     let temporary = Path::new(&name);

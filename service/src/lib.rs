@@ -2,7 +2,7 @@
 
 pub mod client;
 pub mod config;
-mod disk;
+pub mod disk;
 pub mod failure;
 pub mod fetcher;
 pub mod keys;

@@ -11,7 +11,7 @@ use carnet_core::{
         SupervisoryAuthority,
     },
 };
-use carnet_service::{config::StartError, time::now};
+use carnet_service::{config::StartError, disk, time::now};
 use carnet_spec::Catalogue;
 use serde_json::{Map, Value};
 
@@ -124,9 +124,7 @@ pub(crate) fn install(data: &Path, did: &str, file: &Path) -> Result<Registratio
         )
     })?;
     let path = data.join(FILE);
-    let written = std::fs::write(path.with_extension("new"), &bytes)
-        .and_then(|()| std::fs::rename(path.with_extension("new"), &path));
-    written
+    disk::replace(&path, &bytes, 0o644)
         .map_err(|error| refused(format!("{} cannot be written: {error}", path.display()), "Check the directory."))?;
     Ok(registration)
 }
