@@ -6,11 +6,11 @@
 //! its entries mean what the operator takes them for is not, so that a source stays in review until an operator has vouched for it.
 
 mod certificate;
+mod form;
 mod signed;
 
 use std::collections::BTreeSet;
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
 use carnet_core::{
     did::Did,
     keys::PublicKey,
@@ -18,12 +18,12 @@ use carnet_core::{
     trust::list::{Accreditation, Entry},
 };
 use clap::Args;
-use serde::Deserialize;
 use serde_json::Value;
 
 pub(crate) use self::signed::{Signer, SignerArgs};
 use self::{
     certificate::{Certificate, Fingerprint},
+    form::{Encoded, Entity, File, Identity, Scheme, Service, name},
     signed::Opened,
 };
 use crate::{refusal::Refusal, source::Source};
@@ -61,144 +61,6 @@ fn pair(text: &str) -> Result<(String, String), String> {
     match text.rsplit_once('=') {
         Some((left, right)) if !left.is_empty() && !right.is_empty() => Ok((left.to_owned(), right.to_owned())),
         _ => Err("it has not the form LEFT=RIGHT".to_owned()),
-    }
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct File {
-    #[serde(rename = "$schema", default)]
-    _schema: Option<String>,
-    #[serde(rename = "LoTE")]
-    lote: Lote,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "PascalCase")]
-struct Lote {
-    list_and_scheme_information: Scheme,
-    #[serde(default)]
-    trusted_entities_list: Vec<Entity>,
-}
-
-/// What is read of the scheme, and what is for people.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "PascalCase")]
-struct Scheme {
-    #[serde(rename = "LoTEVersionIdentifier")]
-    version: u64,
-    #[serde(rename = "LoTESequenceNumber")]
-    sequence: u64,
-    scheme_operator_name: Vec<Text>,
-    scheme_territory: Option<String>,
-    list_issue_date_time: String,
-    next_update: String,
-    #[serde(rename = "LoTEType")]
-    lote_type: Option<String>,
-    #[serde(rename = "SchemeOperatorAddress")]
-    _address: Option<Value>,
-    #[serde(rename = "SchemeName")]
-    _name: Option<Value>,
-    #[serde(rename = "SchemeInformationURI")]
-    _information: Option<Value>,
-    #[serde(rename = "StatusDeterminationApproach")]
-    _approach: Option<Value>,
-    #[serde(rename = "SchemeTypeCommunityRules")]
-    _rules: Option<Value>,
-    #[serde(rename = "PolicyOrLegalNotice")]
-    _policy: Option<Value>,
-    #[serde(rename = "HistoricalInformationPeriod")]
-    _history: Option<Value>,
-    #[serde(rename = "DistributionPoints")]
-    _points: Option<Value>,
-    /// Every list of the EU has one to itself.
-    #[serde(rename = "PointersToOtherLoTE", default)]
-    pointers: Vec<Value>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Text {
-    lang: String,
-    value: String,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "PascalCase")]
-struct Entity {
-    trusted_entity_information: Information,
-    trusted_entity_services: Vec<Service>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Information {
-    #[serde(rename = "TEName")]
-    name: Vec<Text>,
-    #[serde(rename = "TETradeName")]
-    _trade_name: Option<Value>,
-    #[serde(rename = "TEAddress")]
-    _address: Option<Value>,
-    #[serde(rename = "TEInformationURI")]
-    _information: Option<Value>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "PascalCase")]
-struct Service {
-    service_information: ServiceInformation,
-    #[serde(default)]
-    service_history: Vec<Value>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "PascalCase")]
-struct ServiceInformation {
-    service_type_identifier: Option<String>,
-    service_digital_identity: Identity,
-    service_status: Option<String>,
-    status_starting_time: Option<String>,
-    #[serde(rename = "ServiceName")]
-    _name: Option<Value>,
-    #[serde(rename = "SchemeServiceDefinitionURI")]
-    _scheme_definition: Option<Value>,
-    #[serde(rename = "ServiceSupplyPoints")]
-    _points: Option<Value>,
-    #[serde(rename = "ServiceDefinitionURI")]
-    _definition: Option<Value>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Identity {
-    #[serde(rename = "X509Certificates", default)]
-    certificates: Vec<Encoded>,
-    #[serde(rename = "X509SubjectNames", default)]
-    _subjects: Vec<Value>,
-    #[serde(rename = "X509SKIs", default)]
-    _skis: Vec<Value>,
-    #[serde(rename = "PublicKeyValues", default)]
-    keys: Vec<Value>,
-    #[serde(rename = "OtherIds", default)]
-    others: Vec<String>,
-}
-
-/// A certificate: base64 of its DER.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Encoded {
-    val: String,
-    #[serde(rename = "encoding")]
-    _encoding: Option<Value>,
-    #[serde(rename = "specRef")]
-    _specification: Option<Value>,
-}
-
-impl Encoded {
-    /// Its DER, if it is base64 of anything.
-    fn der(&self) -> Option<Vec<u8>> {
-        let text: String = self.val.split_ascii_whitespace().collect();
-        STANDARD.decode(text).ok().filter(|der| !der.is_empty())
     }
 }
 
@@ -257,31 +119,10 @@ fn instant(text: &str, what: &str) -> Result<Timestamp, Refusal> {
     Timestamp::parse(text).map_err(|_| refused(format!("{what} is not an instant")))
 }
 
-/// The English text, else the first.
-fn name(texts: &[Text]) -> Option<&str> {
-    texts.iter().find(|text| text.lang == "en").or(texts.first()).map(|text| text.value.as_str())
-}
-
 /// `EU` is no country: without a limit that the operator names, the list would be taken for one without limits.
 fn countries(scheme: &Scheme, mapping: &Mapping) -> Vec<String> {
     let own = scheme.scheme_territory.iter().filter(|territory| *territory != "EU");
     if mapping.countries.is_empty() { own.cloned().collect() } else { mapping.countries.clone() }
-}
-
-impl Entity {
-    /// Its English name, else its first.
-    fn name(&self) -> &str {
-        name(&self.trusted_entity_information.name).unwrap_or_default()
-    }
-
-    /// Whether it has a certificate of this fingerprint, in hexadecimal.
-    fn has<'a>(&'a self, fingerprint: &str) -> bool {
-        let certificates = |service: &'a Service| &service.service_information.service_digital_identity.certificates;
-        Fingerprint::parse(fingerprint).is_ok_and(|named| {
-            let mut own = self.trusted_entity_services.iter().flat_map(certificates);
-            own.any(|own| own.der().is_some_and(|der| Fingerprint::of(&der) == named))
-        })
-    }
 }
 
 /// Which entity each name of the command line means. One that no entity has, or more than one, is refused: a slip would leave out or

@@ -1,0 +1,167 @@
+//! The JSON binding of TS 119 602 v1.1.1: what is read of it, and, with a leading underscore, what is known and for people. Anything else is
+//! refused by name.
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::certificate::Fingerprint;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct File {
+    #[serde(rename = "$schema", default)]
+    _schema: Option<String>,
+    #[serde(rename = "LoTE")]
+    pub(super) lote: Lote,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "PascalCase")]
+pub(super) struct Lote {
+    pub(super) list_and_scheme_information: Scheme,
+    #[serde(default)]
+    pub(super) trusted_entities_list: Vec<Entity>,
+}
+
+/// What is read of the scheme, and what is for people.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "PascalCase")]
+pub(super) struct Scheme {
+    #[serde(rename = "LoTEVersionIdentifier")]
+    pub(super) version: u64,
+    #[serde(rename = "LoTESequenceNumber")]
+    pub(super) sequence: u64,
+    pub(super) scheme_operator_name: Vec<Text>,
+    pub(super) scheme_territory: Option<String>,
+    pub(super) list_issue_date_time: String,
+    pub(super) next_update: String,
+    #[serde(rename = "LoTEType")]
+    pub(super) lote_type: Option<String>,
+    #[serde(rename = "SchemeOperatorAddress")]
+    _address: Option<Value>,
+    #[serde(rename = "SchemeName")]
+    _name: Option<Value>,
+    #[serde(rename = "SchemeInformationURI")]
+    _information: Option<Value>,
+    #[serde(rename = "StatusDeterminationApproach")]
+    _approach: Option<Value>,
+    #[serde(rename = "SchemeTypeCommunityRules")]
+    _rules: Option<Value>,
+    #[serde(rename = "PolicyOrLegalNotice")]
+    _policy: Option<Value>,
+    #[serde(rename = "HistoricalInformationPeriod")]
+    _history: Option<Value>,
+    #[serde(rename = "DistributionPoints")]
+    _points: Option<Value>,
+    /// Every list of the EU has one to itself.
+    #[serde(rename = "PointersToOtherLoTE", default)]
+    pub(super) pointers: Vec<Value>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Text {
+    pub(super) lang: String,
+    pub(super) value: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "PascalCase")]
+pub(super) struct Entity {
+    pub(super) trusted_entity_information: Information,
+    pub(super) trusted_entity_services: Vec<Service>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Information {
+    #[serde(rename = "TEName")]
+    pub(super) name: Vec<Text>,
+    #[serde(rename = "TETradeName")]
+    _trade_name: Option<Value>,
+    #[serde(rename = "TEAddress")]
+    _address: Option<Value>,
+    #[serde(rename = "TEInformationURI")]
+    _information: Option<Value>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "PascalCase")]
+pub(super) struct Service {
+    pub(super) service_information: ServiceInformation,
+    #[serde(default)]
+    pub(super) service_history: Vec<Value>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "PascalCase")]
+pub(super) struct ServiceInformation {
+    pub(super) service_type_identifier: Option<String>,
+    pub(super) service_digital_identity: Identity,
+    pub(super) service_status: Option<String>,
+    pub(super) status_starting_time: Option<String>,
+    #[serde(rename = "ServiceName")]
+    _name: Option<Value>,
+    #[serde(rename = "SchemeServiceDefinitionURI")]
+    _scheme_definition: Option<Value>,
+    #[serde(rename = "ServiceSupplyPoints")]
+    _points: Option<Value>,
+    #[serde(rename = "ServiceDefinitionURI")]
+    _definition: Option<Value>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Identity {
+    #[serde(rename = "X509Certificates", default)]
+    pub(super) certificates: Vec<Encoded>,
+    #[serde(rename = "X509SubjectNames", default)]
+    _subjects: Vec<Value>,
+    #[serde(rename = "X509SKIs", default)]
+    _skis: Vec<Value>,
+    #[serde(rename = "PublicKeyValues", default)]
+    pub(super) keys: Vec<Value>,
+    #[serde(rename = "OtherIds", default)]
+    pub(super) others: Vec<String>,
+}
+
+/// A certificate: base64 of its DER.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Encoded {
+    pub(super) val: String,
+    #[serde(rename = "encoding")]
+    _encoding: Option<Value>,
+    #[serde(rename = "specRef")]
+    _specification: Option<Value>,
+}
+
+impl Encoded {
+    /// Its DER, if it is base64 of anything.
+    pub(super) fn der(&self) -> Option<Vec<u8>> {
+        let text: String = self.val.split_ascii_whitespace().collect();
+        STANDARD.decode(text).ok().filter(|der| !der.is_empty())
+    }
+}
+
+/// The English text, else the first.
+pub(super) fn name(texts: &[Text]) -> Option<&str> {
+    texts.iter().find(|text| text.lang == "en").or(texts.first()).map(|text| text.value.as_str())
+}
+
+impl Entity {
+    /// Its English name, else its first.
+    pub(super) fn name(&self) -> &str {
+        name(&self.trusted_entity_information.name).unwrap_or_default()
+    }
+
+    /// Whether it has a certificate of this fingerprint, in hexadecimal.
+    pub(super) fn has<'a>(&'a self, fingerprint: &str) -> bool {
+        let certificates = |service: &'a Service| &service.service_information.service_digital_identity.certificates;
+        Fingerprint::parse(fingerprint).is_ok_and(|named| {
+            let mut own = self.trusted_entity_services.iter().flat_map(certificates);
+            own.any(|own| own.der().is_some_and(|der| Fingerprint::of(&der) == named))
+        })
+    }
+}
