@@ -2,7 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use carnet_core::status::{StatusList, bitstring, token};
+use carnet_core::{
+    did::{Did, DidDocument, Resolve},
+    status::{Listed, StatusList, bitstring, cwt, token},
+};
 use carnet_tests::{
     Result,
     stage::{Office, Stage, residence_permit},
@@ -25,7 +28,7 @@ struct Client(TlsConnector);
 struct Answer {
     code: u16,
     head: String,
-    body: String,
+    body: Vec<u8>,
 }
 
 impl Answer {
@@ -57,15 +60,20 @@ impl Client {
         stream.write_all(request.as_bytes()).await?;
         let mut bytes = Vec::new();
         stream.read_to_end(&mut bytes).await?;
-        let text = String::from_utf8(bytes)?;
-        let (head, body) = text.split_once("\r\n\r\n").ok_or("no answer")?;
+        let end = bytes.windows(4).position(|four| four == b"\r\n\r\n").ok_or("no answer")?;
+        let body = bytes.split_off(end).split_off(4);
+        let head = String::from_utf8(bytes)?;
         let code = head.split(' ').nth(1).ok_or("no status")?.parse()?;
-        Ok(Answer { code, head: head.to_owned(), body: body.to_owned() })
+        Ok(Answer { code, head, body })
     }
 
     async fn text(&self, url: &str) -> Result<String> {
         let answer = self.get(url, "").await?;
-        if answer.code == 200 { Ok(answer.body) } else { Err(format!("{url}: {}", answer.code).into()) }
+        if answer.code == 200 {
+            Ok(String::from_utf8(answer.body)?)
+        } else {
+            Err(format!("{url}: {}", answer.code).into())
+        }
     }
 }
 
@@ -166,6 +174,54 @@ async fn what_staff_do_is_in_the_lists_that_everybody_fetches() -> Result<()> {
         assert_eq!((first.code, first.header("cache-control")?), (200, "public, max-age=300"));
         let again = client.get(url, &format!("if-none-match: {}\r\n", first.header("etag")?)).await?;
         assert_eq!((again.code, again.body.len()), (304, 0));
+    }
+    Ok(())
+}
+
+/// The document that an office has published.
+struct Published(DidDocument);
+
+impl Resolve for Published {
+    fn resolve(&self, _: &Did) -> std::result::Result<Arc<DidDocument>, carnet_core::Problem> {
+        Ok(Arc::new(self.0.clone()))
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_asks_for_cbor_gets_the_same_list_in_cbor() -> Result<()> {
+    let stage = Stage::set(false).await?;
+    let office = &stage.authority;
+    let client = Client::new(&stage)?;
+    let offer = issued(&stage).await?;
+    let index = shown(office, &offer)?.first().ok_or("no copy")?.0;
+    office.staff(&["status", "suspend", &offer, "--reason", "a case worker decided"])?.ok()?;
+
+    let did = Did::parse(&office.did)?;
+    let document = std::fs::read(office.service.data.join("did.json"))?;
+    let document = Published(DidDocument::parse(&did, &serde_json::from_slice(&document)?)?);
+    let url = format!("{}/token/0", base(office));
+    let in_cbor = client.get(&url, "accept: application/statuslist+cwt\r\n").await?;
+    let in_json = client.get(&url, "accept: */*\r\n").await?;
+    for (answer, media_type) in [(&in_cbor, cwt::MEDIA_TYPE), (&in_json, token::MEDIA_TYPE)] {
+        assert_eq!((answer.code, answer.header("content-type")?), (200, media_type));
+        assert_eq!((answer.header("vary")?, answer.header("cache-control")?), ("accept", "public, max-age=300"));
+        let listed = Listed::verify(&answer.body, &url, &did, (visitor::now(), 60), (&document, &[]))?;
+        assert_eq!(listed.value(&token::Reference { uri: url.clone(), index })?, token::SUSPENDED);
+        let other = Listed::verify(&answer.body, &base(office), &did, (visitor::now(), 60), (&document, &[]));
+        assert_eq!(other.map(drop).map_err(|problem| problem.code), Err(carnet_core::Code::StatusListMismatch));
+    }
+    // Each has its own tag: a cache that has the one does not take it for the other.
+    let tagged = |answer: &Answer, accept: &str| {
+        Ok::<_, carnet_tests::Error>(format!("accept: {accept}\r\nif-none-match: {}\r\n", answer.header("etag")?))
+    };
+    for (answer, accept, code) in [
+        (&in_cbor, cwt::MEDIA_TYPE, 304),
+        (&in_cbor, "*/*", 200),
+        (&in_json, cwt::MEDIA_TYPE, 200),
+        (&in_json, "*/*", 304),
+    ] {
+        let again = client.get(&url, &tagged(answer, accept)?).await?;
+        assert_eq!((again.code, again.header("vary")?), (code, "accept"), "{accept}");
     }
     Ok(())
 }

@@ -3,7 +3,7 @@
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::Value;
 
-use super::{Freshness, Order, Purpose, StatusList, bitstring, list::Packing, packed::Packed, token};
+use super::{Freshness, Order, Purpose, StatusList, bitstring, cwt, list::Packing, packed::Packed, token};
 use crate::{
     Problem,
     did::{DidUrl, Purpose as KeyPurpose},
@@ -76,6 +76,16 @@ pub struct Terms<'a> {
     pub ttl: i64,
 }
 
+impl Terms<'_> {
+    fn freshness(&self) -> Freshness {
+        Freshness { issued: self.now, until: Some(self.now.plus(self.validity)), ttl: Some(self.ttl) }
+    }
+
+    fn of_token(&self) -> token::Published {
+        token::Published { kid: self.kid.to_string(), uri: self.url.to_owned(), freshness: self.freshness() }
+    }
+}
+
 /// One list with its three forms, kept packed while entries change.
 #[derive(Debug)]
 pub struct Publication {
@@ -135,20 +145,18 @@ impl Publication {
     /// # Errors
     /// `proof_generation`; `algorithm_mismatch`: the credential's forms need an Ed25519 key.
     pub fn sign(&mut self, form: Form, terms: &Terms<'_>, signer: &dyn Signer) -> Result<String, Problem> {
-        let until = Some(terms.now.plus(terms.validity));
-        let freshness = Freshness { issued: terms.now, until, ttl: Some(terms.ttl) };
         let (packed, purpose) = match form {
             Form::Revocation => (&mut self.revocation, Purpose::Revocation),
             Form::Suspension => (&mut self.suspension, Purpose::Suspension),
             Form::Token => {
                 let (bits, lst) = (self.token.list().bits(), URL_SAFE_NO_PAD.encode(self.token.bytes()?));
-                let published = token::Published { kid: terms.kid.to_string(), uri: terms.url.to_owned(), freshness };
-                return token::issue_packed(bits, &lst, &published, signer);
+                return token::issue_packed(bits, &lst, &terms.of_token(), signer);
             }
         };
         let encoded = format!("u{}", URL_SAFE_NO_PAD.encode(packed.bytes()?));
         let issuer = terms.kid.did().to_string();
-        let published = bitstring::Published { issuer, url: terms.url.to_owned(), purpose, freshness };
+        let published =
+            bitstring::Published { issuer, url: terms.url.to_owned(), purpose, freshness: terms.freshness() };
         let document = published.document_of(encoded, packed.list().bits());
         let kid = terms.kid.to_string();
         let options = ProofOptions {
@@ -161,6 +169,15 @@ impl Publication {
         };
         data_integrity::secure(&document, &EddsaJcs2022, &options, signer)
             .map(|secured| Value::Object(secured).to_string())
+    }
+
+    /// Makes and signs the token in CBOR.
+    ///
+    /// # Errors
+    /// `proof_generation`
+    pub fn sign_cwt(&mut self, terms: &Terms<'_>, signer: &dyn Signer) -> Result<Vec<u8>, Problem> {
+        let bits = self.token.list().bits();
+        cwt::issue_packed(bits, &self.token.bytes()?, &terms.of_token(), signer)
     }
 }
 

@@ -44,12 +44,12 @@ impl<S: Store> proto::status_list_service_server::StatusListService for Lists<S>
     ) -> Result<Response<proto::ReadStatusListResponse>, Status> {
         let request = request.into_inner();
         let shelf = self.0.status.shelf();
-        let form = shelf.at(&request.url).ok_or(Error::ListUnknown)?;
-        let list = if request.if_none_match == form.etag { Vec::new() } else { form.bytes.to_vec() };
+        let content = &shelf.at(&request.url).ok_or(Error::ListUnknown)?.content;
+        let list = if request.if_none_match == content.etag { Vec::new() } else { content.bytes.to_vec() };
         Ok(Response::new(proto::ReadStatusListResponse {
-            media_type: form.media_type.to_owned(),
+            media_type: content.media_type.to_owned(),
             list,
-            etag: form.etag.clone(),
+            etag: content.etag.clone(),
             ttl_seconds: self.0.status.ttl(),
         }))
     }

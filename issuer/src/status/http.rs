@@ -7,15 +7,15 @@ use axum::{
     Router,
     extract::State,
     http::{
-        HeaderMap, StatusCode, Uri,
-        header::{ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH},
+        HeaderMap, HeaderValue, StatusCode, Uri,
+        header::{ACCEPT, ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH, VARY},
     },
     response::{IntoResponse as _, Response},
     routing::get,
 };
 use serde_json::json;
 
-use super::shelf;
+use super::shelf::Content;
 use crate::{issuer::Issuer, store::Store};
 
 /// The routes of the lists and of their directory; none where nothing is published.
@@ -37,7 +37,7 @@ async fn directory<S: Store>(State(issuer): State<Arc<Issuer<S>>>, headers: Head
     let shelf = issuer.status.shelf();
     let urls: Vec<&str> = shelf.urls().collect();
     let text = json!({ "status_lists": urls }).to_string();
-    answer(&headers, "application/json", &shelf::etag(text.as_bytes()), text.into(), issuer.status.ttl())
+    answer(&headers, &Content::new("application/json", text.into()), issuer.status.ttl())
 }
 
 async fn list<S: Store>(State(issuer): State<Arc<Issuer<S>>>, uri: Uri, headers: HeaderMap) -> Response {
@@ -45,23 +45,45 @@ async fn list<S: Store>(State(issuer): State<Arc<Issuer<S>>>, uri: Uri, headers:
     let path = uri.path();
     let origin = issuer.status.base().and_then(|base| base.parse::<Uri>().ok());
     let origin = origin.as_ref().and_then(Uri::authority).map(|authority| format!("https://{authority}"));
-    match origin.as_deref().and_then(|origin| shelf.at(&format!("{origin}{path}"))) {
-        Some(form) => answer(&headers, form.media_type, &form.etag, form.bytes.clone(), issuer.status.ttl()),
-        None => StatusCode::NOT_FOUND.into_response(),
-    }
+    let Some(form) = origin.as_deref().and_then(|origin| shelf.at(&format!("{origin}{path}"))) else {
+        return StatusCode::NOT_FOUND.into_response();
+    };
+    let Some(cwt) = &form.cwt else { return answer(&headers, &form.content, issuer.status.ttl()) };
+    let in_cbor = quality(&headers, cwt.media_type) > quality(&headers, form.content.media_type);
+    let mut response = answer(&headers, if in_cbor { cwt } else { &form.content }, issuer.status.ttl());
+    response.headers_mut().insert(VARY, HeaderValue::from_static("accept"));
+    response
 }
 
-fn answer(headers: &HeaderMap, media_type: &'static str, etag: &str, bytes: axum::body::Bytes, ttl: u32) -> Response {
+/// How much the caller wants a media type, from 0 to 1: the most exact range that has it says so (RFC 9110 section 12.5.1).
+fn quality(headers: &HeaderMap, media_type: &str) -> f32 {
+    let accepted = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    let wanted = accepted.flat_map(|value| value.split(',')).filter_map(|range| {
+        let mut parts = range.split(';').map(str::trim);
+        let exact = match parts.next()? {
+            name if name.eq_ignore_ascii_case(media_type) => 2,
+            name if name.eq_ignore_ascii_case("application/*") => 1,
+            "*/*" => 0,
+            _ => return None,
+        };
+        let weight = parts.find_map(|part| part.strip_prefix("q=").or_else(|| part.strip_prefix("Q=")));
+        let weight = weight.map_or(Some(1.0), |weight| weight.parse().ok());
+        Some((exact, weight.filter(|weight| (0.0..=1.0).contains(weight)).unwrap_or(0.0)))
+    });
+    wanted.max_by_key(|(exact, _)| *exact).map_or(0.0, |(_, weight)| weight)
+}
+
+fn answer(headers: &HeaderMap, content: &Content, ttl: u32) -> Response {
     let shared = [
-        (ETAG, etag.to_owned()),
+        (ETAG, content.etag.clone()),
         (CACHE_CONTROL, format!("public, max-age={ttl}")),
         // Whoever verifies in a browser reads them too; there is nothing in them that is not for everybody.
         (ACCESS_CONTROL_ALLOW_ORIGIN, "*".to_owned()),
     ];
-    if has(headers, etag) {
+    if has(headers, &content.etag) {
         return (StatusCode::NOT_MODIFIED, shared).into_response();
     }
-    (shared, [(CONTENT_TYPE, media_type)], bytes).into_response()
+    (shared, [(CONTENT_TYPE, content.media_type)], content.bytes.clone()).into_response()
 }
 
 /// Whether the caller has these bytes (RFC 9110 section 13.1.2: compared weakly).
@@ -70,4 +92,42 @@ fn has(headers: &HeaderMap, etag: &str) -> bool {
     tags.flat_map(|value| value.split(','))
         .map(str::trim)
         .any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == etag)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cbor_is_for_those_who_would_rather_have_it() {
+        let (jwt, cwt) = ("application/statuslist+jwt", "application/statuslist+cwt");
+        let in_cbor = |accepted: &[&str]| {
+            let headers = accepted.iter().map(|value| (ACCEPT, HeaderValue::from_str(value).unwrap())).collect();
+            quality(&headers, cwt) > quality(&headers, jwt)
+        };
+        for accepted in [
+            &["application/statuslist+cwt"][..],
+            &["Application/StatusList+CWT; q=0.5"],
+            &["application/statuslist+cwt, */*;q=0.1"],
+            &["application/statuslist+jwt;q=0.5,application/statuslist+cwt;q=0.6"],
+            &["application/statuslist+jwt;q=0", "application/*"],
+            &["text/html, application/statuslist+cwt;v=1;Q=0.001"],
+        ] {
+            assert!(in_cbor(accepted), "{accepted:?}");
+        }
+        for accepted in [
+            &[][..],
+            &["*/*"],
+            &["text/html"],
+            &["application/statuslist+jwt"],
+            &["application/statuslist+cwt, application/statuslist+jwt"],
+            &["application/statuslist+cwt;q=0.5, */*"],
+            &["application/statuslist+cwt;q=0"],
+            &["application/statuslist+cwt;q=NaN"],
+            &["application/statuslist+cwt;q=2"],
+            &["application/statuslist+cwtx"],
+        ] {
+            assert!(!in_cbor(accepted), "{accepted:?}");
+        }
+    }
 }

@@ -177,7 +177,9 @@ impl<S: Store> Issuer<S> {
                 let (validity, ttl) = (self.status.validity.into(), self.status.ttl.into());
                 let terms = Terms { kid: &kid, url: &url, now, validity, ttl };
                 let text = list.sign(form, &terms, self.signer.as_ref()).map_err(Error::Signing)?;
-                shelf.put(form, *number, Form::new(form, url, text, &self.kid, now));
+                let cwt = (form == publication::Form::Token).then(|| list.sign_cwt(&terms, self.signer.as_ref()));
+                let cwt = cwt.transpose().map_err(Error::Signing)?;
+                shelf.put(form, *number, Form::new(form, url, text, cwt, (&self.kid, now)));
             }
         }
         making.dirty.clear();

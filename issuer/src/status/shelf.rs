@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use carnet_core::{status::publication, time::Timestamp};
+use carnet_core::{
+    status::{cwt, publication},
+    time::Timestamp,
+};
 use sha2::{Digest as _, Sha256};
 
 use super::Made;
@@ -20,11 +23,19 @@ pub(crate) struct Shelf {
 #[derive(Debug, Clone)]
 pub(crate) struct Form {
     pub(crate) url: String,
+    pub(crate) content: Content,
+    /// A token in CBOR, at the same URL.
+    pub(super) cwt: Option<Content>,
+    made: Made,
+}
+
+/// What is served.
+#[derive(Debug, Clone)]
+pub(crate) struct Content {
     pub(crate) media_type: &'static str,
     /// An entity tag (RFC 9110 section 8.8.3), with its quotation marks: of these bytes and no others.
     pub(crate) etag: String,
     pub(crate) bytes: axum::body::Bytes,
-    made: Made,
 }
 
 impl Shelf {
@@ -54,10 +65,16 @@ impl Shelf {
 }
 
 impl Form {
-    pub(super) fn new(form: publication::Form, url: String, text: String, kid: &str, now: Timestamp) -> Self {
-        let etag = etag(text.as_bytes());
-        let made = Made { kid: kid.to_owned(), at: now };
-        Self { url, media_type: form.media_type(), etag, bytes: text.into(), made }
+    pub(super) fn new(
+        form: publication::Form,
+        url: String,
+        text: String,
+        cwt: Option<Vec<u8>>,
+        (kid, now): (&str, Timestamp),
+    ) -> Self {
+        let content = Content::new(form.media_type(), text.into());
+        let cwt = cwt.map(|bytes| Content::new(cwt::MEDIA_TYPE, bytes.into()));
+        Self { url, content, cwt, made: Made { kid: kid.to_owned(), at: now } }
     }
 
     /// Whether it is to be signed again: half of its time is over, by a clock that may have been set back, or another key signs
@@ -67,8 +84,10 @@ impl Form {
     }
 }
 
-/// The entity tag of these bytes.
-pub(super) fn etag(bytes: &[u8]) -> String {
-    let digest = Sha256::digest(bytes);
-    format!("\"{}\"", URL_SAFE_NO_PAD.encode(digest.get(..16).unwrap_or_default()))
+impl Content {
+    pub(super) fn new(media_type: &'static str, bytes: axum::body::Bytes) -> Self {
+        let digest = Sha256::digest(&bytes);
+        let etag = format!("\"{}\"", URL_SAFE_NO_PAD.encode(digest.get(..16).unwrap_or_default()));
+        Self { media_type, etag, bytes }
+    }
 }

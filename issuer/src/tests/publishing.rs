@@ -227,7 +227,7 @@ async fn whoever_looks_sees_one_state_of_all_lists() {
         while !seen.load(Ordering::SeqCst) {
             let shelf = looking.status.shelf();
             let list = |url: &str| -> StatusList {
-                let document: Value = serde_json::from_slice(&shelf.at(url).unwrap().bytes).unwrap();
+                let document: Value = serde_json::from_slice(&shelf.at(url).unwrap().content.bytes).unwrap();
                 bitstring::decode(document["credentialSubject"]["encodedList"].as_str().unwrap(), 1).unwrap()
             };
             let state = |(url, index): &(String, u64)| {

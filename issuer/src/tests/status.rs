@@ -2,7 +2,7 @@
 
 use carnet_core::{
     secure::sd_jwt::SdJwt,
-    status::{StatusList, bitstring, token},
+    status::{StatusList, bitstring, cwt, token},
     time::Timestamp,
 };
 use carnet_proto::issuer::v1::{
@@ -102,7 +102,7 @@ impl Running {
         Answer { code, head, body }
     }
 
-    /// A list in each form, as a verifier fetches it; both ways to fetch it give the same.
+    /// A list in each form, as a verifier fetches it; both ways to fetch it give the same, and so does the token in CBOR.
     async fn lists(&self, number: i64) -> (StatusList, StatusList, StatusList) {
         let mut texts = Vec::new();
         for form in ["revocation", "suspension", "token"] {
@@ -124,7 +124,12 @@ impl Running {
         };
         let now = Timestamp::from_unix(self.now());
         let token = token::Token::parse(&texts[2]).unwrap();
-        let (both, _) = token.verify(&self.issuer_key(), &format!("{BASE}/token/{number}"), now, 0).unwrap();
+        let url = format!("{BASE}/token/{number}");
+        let (both, freshness) = token.verify(&self.issuer_key(), &url, now, 0).unwrap();
+        let in_cbor = self.get(&format!("/status/token/{number}"), "accept: application/statuslist+cwt\r\n").await;
+        assert_eq!(in_cbor.header("content-type"), Some(cwt::MEDIA_TYPE));
+        let in_cbor = cwt::Token::parse(&in_cbor.body).unwrap().verify(&self.issuer_key(), &url, now, 0).unwrap();
+        assert_eq!(in_cbor, (both.clone(), freshness));
         (bits(&texts[0]), bits(&texts[1]), both)
     }
 
