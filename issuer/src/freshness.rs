@@ -3,7 +3,10 @@
 //! A statement names its copy by a digest and nobody by anything. What a call tells the issuer is that some wallet is still
 //! in use; a wallet asks for all of its copies at once, so that no copy is told from another by when it is asked for.
 
-use std::{collections::HashSet, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use carnet_core::{status::freshness, time::Timestamp};
@@ -21,6 +24,15 @@ use crate::{
 const MOST_COPIES: usize = 500;
 /// What the times of statements are rounded to, in seconds: whoever is shown two of them learns no more than the hour.
 const GRAIN: i64 = 3_600;
+/// The most statements that are kept, of about 400 bytes each.
+const MOST_KEPT: usize = 100_000;
+
+/// The statements of one hour, all by one key: whoever asks again is told the same, and it costs no signature.
+#[derive(Debug, Default)]
+pub(crate) struct Statements {
+    from: Option<Timestamp>,
+    made: HashMap<Hash, String>,
+}
 
 /// What the issuer says of a copy.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,31 +54,51 @@ impl<S: Store> Issuer<S> {
     /// [`Error::Invalid`] for what are no digests, for none, too many or the same twice; the store's; signing failed.
     pub(crate) async fn freshness(self: &Arc<Self>, copies: &[Vec<u8>]) -> Result<Vec<Standing>, Error> {
         let digests = digests(copies)?;
+        // One call at a time signs: whatever wallets ask for, lists and copies, for which the same key signs, get their turn.
+        let mut statements = self.statements.clone().lock_owned().await;
         let now = self.now();
         let states = self.store.status_by_digest(&digests).await?;
         let issuer = self.clone();
         on_cpu(move || {
-            let stand = |(digest, state): (&Hash, &Option<(State, Timestamp)>)| issuer.standing(digest, *state, now);
+            let stand = |(digest, state): (&Hash, &Option<(State, Timestamp)>)| {
+                issuer.standing(&mut statements, digest, *state, now)
+            };
             digests.iter().zip(&states).map(stand).collect()
         })
         .await?
     }
 
-    fn standing(&self, digest: &Hash, state: Option<(State, Timestamp)>, now: Timestamp) -> Result<Standing, Error> {
+    fn standing(
+        &self,
+        statements: &mut Statements,
+        digest: &Hash,
+        state: Option<(State, Timestamp)>,
+        now: Timestamp,
+    ) -> Result<Standing, Error> {
         match state {
             None => Ok(Standing::Unknown),
             Some((State::Revoked, _)) => Ok(Standing::Revoked),
             Some((_, until)) if now > until.plus(SKEW) => Ok(Standing::Ended),
             Some((State::Suspended, _)) => Ok(Standing::Suspended),
-            Some((State::Valid, _)) => {
-                let name = URL_SAFE_NO_PAD.encode(digest);
-                let from = Timestamp::from_unix(now.unix().saturating_sub(now.unix().rem_euclid(GRAIN)));
-                let seconds = i64::from(self.settings.freshness_seconds);
-                freshness::issue(&name, &self.kid, from, seconds, &*self.signer)
-                    .map(Standing::Valid)
-                    .map_err(Error::Signing)
-            }
+            Some((State::Valid, _)) => self.statement(statements, digest, now).map(Standing::Valid),
         }
+    }
+
+    fn statement(&self, statements: &mut Statements, digest: &Hash, now: Timestamp) -> Result<String, Error> {
+        let from = Timestamp::from_unix(now.unix().saturating_sub(now.unix().rem_euclid(GRAIN)));
+        if statements.from != Some(from) {
+            *statements = Statements { from: Some(from), made: HashMap::new() };
+        }
+        if let Some(made) = statements.made.get(digest) {
+            return Ok(made.clone());
+        }
+        let name = URL_SAFE_NO_PAD.encode(digest);
+        let seconds = i64::from(self.settings.freshness_seconds);
+        let made = freshness::issue(&name, &self.kid, from, seconds, &*self.signer).map_err(Error::Signing)?;
+        if statements.made.len() < MOST_KEPT {
+            statements.made.insert(*digest, made.clone());
+        }
+        Ok(made)
     }
 }
 

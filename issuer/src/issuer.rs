@@ -12,6 +12,7 @@ use carnet_spec::{Catalogue, CredentialType};
 use crate::{
     error::Error,
     format::{Format, configuration_id},
+    freshness::Statements,
     nonces::Nonces,
     renewal::RenewalPolicy,
     status::StatusLists,
@@ -54,6 +55,7 @@ pub(crate) struct Issuer<S> {
     pub(crate) signer: Box<dyn Signer>,
     pub(crate) nonces: Nonces,
     pub(crate) status: StatusLists,
+    pub(crate) statements: Arc<tokio::sync::Mutex<Statements>>,
     pub(crate) did: Did,
     /// The DID URL of the signing key.
     pub(crate) kid: String,

@@ -128,6 +128,7 @@ fn assemble<S>(
         signer: Box::new(key),
         nonces: Nonces::new(),
         status: StatusLists::new(&config.status, &did)?,
+        statements: Arc::default(),
         did,
         #[cfg(feature = "jsonld")]
         rdfc: crate::jsonld::suite(&catalogue)?,

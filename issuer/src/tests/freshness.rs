@@ -1,7 +1,14 @@
 //! Freshness statements: what the issuer says of copies, to whoever knows their digests.
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
 use carnet_core::{
+    Problem,
     did::SelfContained,
+    keys::{Algorithm, PublicKey, SecretKey, Signer},
     secure::{jose::Jws, sd_jwt::SdJwt},
     status::freshness,
     time::Timestamp,
@@ -10,7 +17,7 @@ use carnet_proto::issuer::v1 as proto;
 use sha2::{Digest as _, Sha256};
 use tonic::Status;
 
-use super::harness::{DID, Running, holder_keys, offer_request, reason, start};
+use super::harness::{DID, Running, holder_keys, offer_request, reason, start, start_signing};
 use crate::{
     secrets::{self, Use},
     store::{
@@ -104,6 +111,41 @@ async fn what_was_taken_back_gets_none_and_its_holder_is_told() {
         assert_eq!(states(&said), [state, state, valid]);
         assert!(said.iter().all(|said| said.statement.is_empty() == (said.state() != valid)));
     }
+}
+
+/// Whoever knows a digest may ask as often as they like: the key signs once an hour for each copy. What staff do counts at once.
+#[tokio::test]
+async fn a_statement_is_signed_once_an_hour_and_its_copy_looked_at_each_time() {
+    struct Counted(SecretKey, Arc<AtomicUsize>);
+    impl Signer for Counted {
+        fn public_key(&self) -> PublicKey {
+            self.0.public_key()
+        }
+        fn sign(&self, message: &[u8]) -> Result<Vec<u8>, Problem> {
+            self.1.fetch_add(1, Ordering::SeqCst);
+            self.0.sign(message)
+        }
+    }
+    let count = Arc::new(AtomicUsize::new(0));
+    let key = SecretKey::generate(Algorithm::EdDsa, &mut rand_core::OsRng);
+    let issuer = start_signing(Box::new(Counted(key, count.clone()))).await;
+    let (offer, made) = copies(&issuer, offer_request("a"), 2).await;
+    let (_, others) = copies(&issuer, offer_request("b"), 1).await;
+    let asked: Vec<_> = made.iter().chain(&others).map(|copy| digest(copy)).collect();
+    count.store(0, Ordering::SeqCst);
+    let signed = || count.load(Ordering::SeqCst);
+    let first = issuer.freshness(asked[..2].to_vec()).await.unwrap();
+    assert_eq!((signed(), &first), (2, &issuer.freshness(asked[..2].to_vec()).await.unwrap()));
+    // What was not asked for before is signed, and at the next hour all of it.
+    let second = issuer.freshness(asked.clone()).await.unwrap();
+    assert_eq!((signed(), &second[..2]), (3, &first[..]));
+    issuer.pass(3_600);
+    let third = issuer.freshness(asked.clone()).await.unwrap();
+    assert!(signed() == 6 && third.iter().zip(&second).all(|(new, old)| new.statement != old.statement));
+    issuer.act(Verb::Revoke, &offer).await;
+    let said = issuer.freshness(asked).await.unwrap();
+    assert_eq!(states(&said), [proto::CopyState::Revoked, proto::CopyState::Revoked, proto::CopyState::Valid]);
+    assert_eq!((signed(), said[0].statement.as_str(), &said[2]), (6, "", &third[2]));
 }
 
 #[tokio::test]

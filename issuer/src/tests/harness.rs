@@ -90,6 +90,7 @@ async fn serve(
         signer: Box::new(keys),
         nonces: Nonces::new(),
         status: StatusLists::new(&StatusConfig::default(), &Did::parse(DID).unwrap()).unwrap(),
+        statements: Arc::default(),
         did: Did::parse(DID).unwrap(),
         kid: format!("{DID}#{FIRST}"),
         #[cfg(feature = "jsonld")]
