@@ -12,7 +12,7 @@ use crate::{config::StartError, time};
 /// Whose staff.
 #[derive(Debug, Clone, Args)]
 pub struct Place {
-    /// The data directory that `init` made; the service may be running.
+    /// The data directory that `init` made; the service may be running, as the same user.
     #[arg(long)]
     data: PathBuf,
     /// Print JSON.
