@@ -24,6 +24,10 @@ struct Token {
 
 impl Token {
     fn make(folder: &Path) -> Result<Self> {
+        Self::with_pin(folder, PIN)
+    }
+
+    fn with_pin(folder: &Path, pin: &str) -> Result<Self> {
         let module = std::env::var("CARNET_SOFTHSM")?;
         std::fs::create_dir_all(folder.join("tokens"))?;
         let conf = folder.join("softhsm2.conf");
@@ -32,10 +36,10 @@ impl Token {
             &conf,
             format!("directories.tokendir = {tokens}\nobjectstore.backend = file\nlog.level = ERROR\n"),
         )?;
-        std::fs::write(folder.join("pin"), format!("{PIN}\n"))?;
+        std::fs::write(folder.join("pin"), format!("{pin}\n"))?;
         let conf = conf.display().to_string();
         let made = std::process::Command::new("softhsm2-util")
-            .args(["--init-token", "--free", "--label", LABEL, "--pin", PIN, "--so-pin", "99887766"])
+            .args(["--init-token", "--free", "--label", LABEL, "--pin", pin, "--so-pin", "99887766"])
             .args(["--module", &module])
             .env("SOFTHSM2_CONF", &conf)
             .output()?;
@@ -164,7 +168,24 @@ async fn without_its_token_an_issuer_does_not_start_and_says_why() -> Result<()>
     std::fs::rename(&away, &tokens)?;
     let copies = collect(&service, folder.path()).await.map_err(|error| format!("{error}\n{}", service.log()))?;
     assert_eq!(copies.len(), 10);
-    assert!(!service.log().contains(PIN));
+
+    // Another token comes in its place, which refuses the PIN: it is tried once, and not until that token is locked.
+    std::fs::rename(&tokens, &away)?;
+    Token::with_pin(folder.path(), "13572468")?;
+    std::fs::write(folder.path().join("pin"), format!("{PIN}\n"))?;
+    assert!(collect(&service, folder.path()).await.is_err());
+    std::fs::remove_dir_all(&tokens)?;
+    std::fs::rename(&away, &tokens)?;
+    let refused = collect(&service, folder.path()).await.err().ok_or("it tried again")?.to_string();
+    assert!(refused.contains("could not be signed"), "{refused}");
+    let log = service.log();
+    assert_eq!(log.matches("refuses the PIN (it is wrong)").count(), 1, "{log}");
+    assert!(log.contains("not tried again before the next start"), "{log}");
+    assert!(!log.contains(PIN));
+    service.stop()?;
+    // The twin: after a start it is tried.
+    let service = Service::start_with("carnet-issuer", &data, &token.env())?;
+    assert_eq!(collect(&service, folder.path()).await?.len(), 10);
     service.stop()?;
 
     // Rotation makes the next key in the token too.

@@ -59,6 +59,9 @@ pub enum TokenError {
     /// The PIN is wrong, or locked after wrong ones.
     #[error("the token refuses the PIN ({0})")]
     Pin(&'static str),
+    /// One try is left before the token locks itself.
+    #[error("the token would lock itself at the next wrong PIN, and is not tried")]
+    LastTry,
     /// The token has no private key of this label, or several.
     #[error("the token has {1} private keys {0:?}, not one")]
     Key(String, usize),
@@ -83,6 +86,7 @@ impl From<TokenError> for StartError {
                  see docs/a-key-leaked.md."
             }
             TokenError::Pin(_) => "Correct the PIN before the token locks itself.",
+            TokenError::LastTry => "Log in once with the token's own tools and the right PIN, then run this again.",
             TokenError::Key(..) | TokenError::OtherKey(_) => "Check that it is the token that the keys were made in.",
             TokenError::Extractable => "Use another token, or change its settings.",
             TokenError::Failed(_) => "Check the token with its own tools, then run this again.",
@@ -137,6 +141,9 @@ impl Token {
     fn session(&self, writing: bool) -> Result<Session, TokenError> {
         let session =
             if writing { self.context.open_rw_session(self.slot) } else { self.context.open_ro_session(self.slot) }?;
+        if self.context.get_token_info(self.slot)?.user_pin_final_try() {
+            return Err(TokenError::LastTry);
+        }
         match session.login(UserType::User, Some(&self.pin)) {
             Ok(()) | Err(Error::Pkcs11(RvError::UserAlreadyLoggedIn, _)) => Ok(session),
             Err(error) => Err(error.into()),
@@ -291,6 +298,8 @@ pub(super) struct TokenKey {
 struct Open {
     /// How often it was opened.
     generation: u64,
+    /// The PIN was refused. It is the same one until the next start, and each try more brings the token nearer to its lock.
+    refused: bool,
     /// None while the token is away.
     token: Option<Token>,
     /// Sessions that nobody uses right now, with the key as each sees it.
@@ -312,7 +321,7 @@ impl TokenKey {
             TokenError::Failed(_) => TokenError::OtherKey(label.to_owned()),
             other => other,
         })?;
-        let open = Open { generation: 0, token: Some(token), spare: Mutex::new(vec![(session, key)]) };
+        let open = Open { generation: 0, refused: false, token: Some(token), spare: Mutex::new(vec![(session, key)]) };
         Ok(Self { access, label: label.to_owned(), public: public.clone(), open: RwLock::new(open) })
     }
 
@@ -326,6 +335,7 @@ impl TokenKey {
     /// away, so that it is all done from the start, while nobody else is at it.
     fn reopen(&self, failed: u64) -> Result<(), TokenError> {
         let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
+        open.require_untried()?;
         if open.generation != failed {
             return Ok(());
         }
@@ -334,18 +344,31 @@ impl TokenKey {
             // What is broken may not even end well.
             token.context.finalize().ok();
         }
-        open.token = Some(self.access.open()?);
+        let token = self.access.open()?;
+        // Here, where nobody else is at it, so that a PIN that is wrong now is tried once.
+        let session = token.session(false);
+        open.refused = matches!(session, Err(TokenError::Pin(_) | TokenError::LastTry));
+        let session = session?;
+        let key = private_key(&session, &self.label)?;
+        *open.spare.get_mut().unwrap_or_else(PoisonError::into_inner) = vec![(session, key)];
+        open.token = Some(token);
         open.generation = failed.wrapping_add(1);
         Ok(())
     }
 }
 
 impl Open {
+    /// Refuses to log in with a PIN that was refused.
+    fn require_untried(&self) -> Result<(), TokenError> {
+        if self.refused { Err(TokenError::Pin("it is not tried again before the next start")) } else { Ok(()) }
+    }
+
     fn signed(&self, label: &str, algorithm: Algorithm, message: &[u8]) -> Result<Vec<u8>, TokenError> {
         let spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let (session, key) = match spare {
             Some(spare) => spare,
             None => {
+                self.require_untried()?;
                 let token = self.token.as_ref().ok_or_else(|| TokenError::Failed("it is away".to_owned()))?;
                 let session = token.session(false)?;
                 let key = private_key(&session, label)?;
@@ -369,6 +392,10 @@ impl Signer for TokenKey {
     fn sign(&self, message: &[u8]) -> Result<Vec<u8>, Problem> {
         let signature = match self.signed(message) {
             (_, Ok(signature)) => Ok(signature),
+            (_, Err(error @ (TokenError::Pin(_) | TokenError::LastTry))) => {
+                self.open.write().unwrap_or_else(PoisonError::into_inner).refused = true;
+                Err(error)
+            }
             (generation, Err(error)) => {
                 tracing::warn!(%error, "the token did not sign; it is opened anew and tried once more");
                 self.reopen(generation).and_then(|()| self.signed(message).1)
