@@ -36,6 +36,8 @@ use crate::{
 
 /// How often lists are looked at: whether they are to be signed again, and whether all that was done is published.
 const PUBLISH: Duration = Duration::from_secs(10);
+/// How often lists are looked for on which nothing stands any more that holds.
+const RETIRE: Duration = Duration::from_secs(3_600);
 /// How often what is past its end is erased.
 const SWEEP: Duration = Duration::from_secs(60);
 /// The services' full names, for health checks.
@@ -76,10 +78,12 @@ pub(crate) async fn serve(
     issuer.publish().await.map_err(unpublished)?;
     let sweeper = tokio::spawn(sweep(issuer.clone()));
     let publisher = tokio::spawn(keep_published(issuer.clone()));
+    let retirer = tokio::spawn(retire(issuer.clone()));
     let routes = routes(issuer, staff, config.serve.max_message_bytes);
     let served = serve::run(bound, &config.serve, &NAMES, routes).await;
     sweeper.abort();
     publisher.abort();
+    retirer.abort();
     pool.close().await;
     served
 }
@@ -169,6 +173,17 @@ async fn keep_published<S: Store>(issuer: Arc<Issuer<S>>) {
         ticks.tick().await;
         if let Err(error) = issuer.publish().await {
             tracing::error!(%error, "the status lists could not be published; those of before stay until they end");
+        }
+    }
+}
+
+/// Takes lists out of what is published on which nothing stands any more that holds.
+async fn retire<S: Store>(issuer: Arc<Issuer<S>>) {
+    let mut ticks = tokio::time::interval(RETIRE);
+    loop {
+        ticks.tick().await;
+        if let Err(error) = issuer.retire_lists().await {
+            tracing::warn!(%error, "status lists on which nothing holds any more are still published");
         }
     }
 }

@@ -12,7 +12,7 @@ pub(crate) use http::router;
 pub(crate) use shelf::{Form, Shelf};
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, PoisonError, RwLock},
 };
 
@@ -41,6 +41,11 @@ use crate::{
     },
 };
 
+/// How long after its last copy's end a list is published, in seconds.
+const RETIRED_AFTER: i64 = 86_400;
+/// From how many URLs on the operator is warned; it is 100 lists in three forms.
+const MANY_URLS: usize = 300;
+
 /// What is published, and what is to be published next.
 pub(crate) struct StatusLists {
     /// The URL under which the lists are, without a slash at its end; `None`: nothing is published.
@@ -57,6 +62,8 @@ pub(crate) struct StatusLists {
 struct Making {
     version: i64,
     lists: BTreeMap<i64, Publication>,
+    /// Lists on which nothing stands any more that holds.
+    retired: BTreeSet<i64>,
     /// Forms that say something else than what is published.
     dirty: Vec<(i64, publication::Form)>,
 }
@@ -105,12 +112,18 @@ impl Making {
     /// Brings the lists up to what the store says.
     fn take(&mut self, changes: Changes) -> Result<(), Error> {
         for record in changes.lists {
+            if self.retired.contains(&record.list) {
+                continue;
+            }
             if let std::collections::btree_map::Entry::Vacant(entry) = self.lists.entry(record.list) {
                 entry.insert(Publication::new(record.entries).map_err(Error::Signing)?);
                 self.dirty.extend(publication::Form::ALL.map(|form| (record.list, form)));
             }
         }
         for (place, state) in changes.entries {
+            if self.retired.contains(&place.list) {
+                continue;
+            }
             let list = self.lists.get_mut(&place.list).ok_or(Error::Corrupt("status_lists"))?;
             let state = match state {
                 State::Valid => publication::State::Valid,
@@ -144,6 +157,37 @@ impl<S: Store> Issuer<S> {
         .await?
     }
 
+    /// Publishes no more those lists that are full and whose copies all ended a day ago: nobody asks for them, and verifiers
+    /// keep only so many.
+    ///
+    /// # Errors
+    /// Those of [`Self::publish`].
+    pub(crate) async fn retire_lists(self: &Arc<Self>) -> Result<(), Error> {
+        let before = self.now().plus(-RETIRED_AFTER);
+        let mut ended = BTreeSet::new();
+        for list in self.status.shelf().lists() {
+            if self.store.list_ended(list, before).await? {
+                ended.insert(list);
+            }
+        }
+        if !ended.is_empty() {
+            let mut making = self.status.making.clone().lock_owned().await;
+            tracing::info!(?ended, "status lists whose copies all ended are not published any more");
+            making.lists.retain(|list, _| !ended.contains(list));
+            making.retired.append(&mut ended);
+            let issuer = self.clone();
+            on_cpu(move || issuer.sign_lists(&mut making)).await??;
+        }
+        let urls = self.status.shelf().urls().count();
+        if urls >= MANY_URLS {
+            tracing::warn!(
+                urls,
+                "verifiers keep 384 lists of an issuer: raise status.entries, or let credentials end sooner"
+            );
+        }
+        Ok(())
+    }
+
     /// Publishes before something is issued on a list that is not published yet.
     ///
     /// # Errors
@@ -163,6 +207,7 @@ impl<S: Store> Issuer<S> {
         let old = self.status.shelf();
         let mut shelf = Shelf::clone(&old);
         shelf.version = making.version;
+        shelf.retain(|list| making.lists.contains_key(&list));
         let kid = DidUrl::parse(&self.kid).map_err(Error::Signing)?;
         let forms = publication::Form::ALL.into_iter().filter(|form| self.publishes(*form));
         for form in forms {

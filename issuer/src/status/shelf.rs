@@ -1,6 +1,6 @@
 //! What is published, as bytes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use carnet_core::{
@@ -46,6 +46,16 @@ impl Shelf {
 
     pub(super) fn put(&mut self, form: publication::Form, list: i64, made: Form) {
         self.forms.insert((list, form), made);
+    }
+
+    /// Takes out every other list.
+    pub(super) fn retain(&mut self, stays: impl Fn(i64) -> bool) {
+        self.forms.retain(|(list, _), _| stays(*list));
+    }
+
+    /// The numbers of the lists that are here.
+    pub(super) fn lists(&self) -> BTreeSet<i64> {
+        self.forms.keys().map(|(list, _)| *list).collect()
     }
 
     /// Whether a list is here.

@@ -163,6 +163,8 @@ pub(crate) struct Changes {
 pub(crate) trait StatusStore {
     /// Opens the next list where little is left of the last one, so that it is published before anything is issued on it.
     fn open_lists(&self, now: Timestamp) -> impl Future<Output = Result<(), Error>> + Send;
+    /// Whether nothing more is issued on a list, and all that was ended before.
+    fn list_ended(&self, list: i64, before: Timestamp) -> impl Future<Output = Result<bool, Error>> + Send;
     /// Does what staff ask for, wholly or not at all, once for each request_id, and writes it down.
     fn act(&self, act: Act) -> impl Future<Output = Result<Acted, Error>> + Send;
     /// The status of each copy of an offer that went out, or of one copy, by its id.

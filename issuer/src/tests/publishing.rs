@@ -19,7 +19,7 @@ use carnet_proto::issuer::v1::{self as proto, status_list_service_client::Status
 use serde_json::{Value, json};
 
 use super::{
-    harness::{reason, start, start_signing, start_with},
+    harness::{holder_keys, offer_request, reason, start, start_signing, start_with},
     status::{BASE, REINSTATE, REVOKE, SUSPEND, change, place},
 };
 use crate::store::{
@@ -117,6 +117,55 @@ async fn the_next_list_is_published_before_anything_is_issued_on_it() {
     for copy in &copies {
         assert_eq!(issuer.published(copy).await, State::Revoked);
     }
+}
+
+/// Verifiers keep only so many lists of an issuer: those that say nothing any more make room.
+#[tokio::test]
+async fn a_full_list_is_published_until_a_day_after_its_last_copy_ended() {
+    let issuer = start().await;
+    let pool =
+        sqlx::SqlitePool::connect(&format!("sqlite://{}/store.sqlite", issuer.data.path().display())).await.unwrap();
+    let end = Timestamp::from_unix(issuer.now()).start_of_day().plus(30 * 86_400);
+    let ending = |id: &str, end: Timestamp| proto::CreateOfferRequest {
+        valid_until: Some(carnet_service::wire::timestamp(end)),
+        ..offer_request(id)
+    };
+    // On list 0 two that end together; on list 1 one that ends then and one that lives on.
+    let mut offers = Vec::new();
+    for (list, until) in [(0, end), (0, end), (1, end), (1, end.plus(86_400 * 300))] {
+        let offer = issuer.create(ending(&format!("{}", offers.len()), until)).await;
+        let answer = issuer.receive(&offer, &holder_keys(1)).await.unwrap();
+        assert_eq!(place(&answer.credentials[0].credential).0, format!("{BASE}/revocation/{list}"));
+        offers.push(offer.id);
+        if offers.len() % 2 == 0 {
+            sqlx::query("UPDATE status_lists SET drawn = entries WHERE list = ?")
+                .bind(list)
+                .execute(&pool)
+                .await
+                .unwrap();
+        }
+    }
+    let lists = async || {
+        issuer.issuer.retire_lists().await.unwrap();
+        issuer.issuer.publish().await.unwrap();
+        let document: Value = serde_json::from_slice(&issuer.get("/status/lists", "").await.body).unwrap();
+        let urls: Vec<_> =
+            document["status_lists"].as_array().unwrap().iter().map(|url| url.as_str().unwrap().to_owned()).collect();
+        (0..4).filter(|list| urls.contains(&format!("{BASE}/revocation/{list}"))).collect::<Vec<_>>()
+    };
+    issuer.pass(end.unix() + 86_400 - issuer.now());
+    assert_eq!(lists().await, [0, 1]);
+    issuer.pass(1);
+    assert_eq!(lists().await, [1]);
+    assert_eq!(issuer.get("/status/token/0", "").await.code, 404);
+    // What staff do to all of them is published where there is something to say it of, and is written down anyway.
+    let ids: Vec<&str> = offers.iter().map(String::as_str).collect();
+    let request = proto::ChangeStatusRequest { expected_count: Some(4), ..change(REVOKE, &ids) };
+    let done = issuer.change(request).await.unwrap();
+    assert_eq!((done.changed, done.published), (4, true));
+    assert_eq!(issuer.states(&offers[0]).await, [proto::CredentialStatus::Revoked]);
+    assert_eq!(issuer.get("/status/token/0", "").await.code, 404);
+    assert_eq!(lists().await, [1]);
 }
 
 /// An issuer whose key is one of P-256 signs tokens only, and so only SD-JWT VCs say where their status is.

@@ -31,6 +31,17 @@ impl StatusStore for SqliteStore {
         Ok(())
     }
 
+    async fn list_ended(&self, list: i64, before: Timestamp) -> Result<bool, Error> {
+        // Positions are shuffled: where anything holds still, it is found soon.
+        let ended = sqlx::query_scalar(
+            "SELECT EXISTS (SELECT 1 FROM status_lists l WHERE l.list = ? AND l.drawn = l.entries AND NOT EXISTS (\
+             SELECT 1 FROM issued i JOIN offers o USING (offer_id) JOIN collections c ON c.seq = i.collection \
+             WHERE i.status_index >= l.first_index AND i.status_index < l.first_index + l.entries \
+             AND coalesce(c.valid_until, o.valid_until) >= ?))",
+        );
+        Ok(ended.bind(list).bind(before.unix()).fetch_one(&self.pool).await?)
+    }
+
     async fn act(&self, act: Act) -> Result<Acted, Error> {
         let mut tx = begin(&self.pool, "act_on_status").await?;
         if let Some(done) = done_before(&mut tx, &act).await? {
