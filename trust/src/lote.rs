@@ -268,12 +268,21 @@ impl Import<'_> {
     /// The one DID of a service: that of the command line, one among its OtherIds, or that of its one key. If there is none, that is
     /// noted.
     fn did(&mut self, name: &str, given: Option<&str>, identity: &Identity) -> Result<Option<String>, Refusal> {
-        if let Some(did) = given {
-            return Did::parse(did)
-                .map(|did| Some(did.to_string()))
-                .map_err(|problem| Refusal::of(&problem, &format!("{did:?} is no DID"), "correct --did"));
-        }
         let others: Vec<Did> = identity.others.iter().filter_map(|id| Did::parse(id).ok()).collect();
+        if let Some(given) = given {
+            let did = Did::parse(given)
+                .map_err(|problem| Refusal::of(&problem, &format!("{given:?} is no DID"), "correct --did"))?;
+            // Nobody's services are credited to another by a slip.
+            if !others.is_empty() && !others.contains(&did) {
+                let message = format!("The list names another DID for {name:?} than {given:?}");
+                return Err(Refusal::new("lote_identity", message, "leave --did out for it, or correct it"));
+            }
+            let note = format!("its DID, {did}, is from the command line");
+            if others.is_empty() && !self.source.review.iter().any(|known| known.ends_with(&note)) {
+                self.note(name, &note);
+            }
+            return Ok(Some(did.to_string()));
+        }
         let why = match (others.as_slice(), identity.keys.as_slice()) {
             ([did], _) => return Ok(Some(did.to_string())),
             ([], [jwk]) => match PublicKey::from_jwk(jwk) {

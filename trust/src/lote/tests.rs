@@ -122,6 +122,14 @@ fn the_operator_says_what_the_list_does_not() {
     };
     let source = imported(&value, &mapping).unwrap();
     assert_eq!(source.issuers[0].id, UNI);
+    assert!(source.review.iter().any(|note| note.contains("from the command line")), "{:?}", source.review);
+    // Not against what the list itself says.
+    for (listed, accepted) in [(UNI, true), ("did:web:other.example", false)] {
+        let mut value = value.clone();
+        let service = &mut value["LoTE"]["TrustedEntitiesList"][0]["TrustedEntityServices"][0];
+        service["ServiceInformation"]["ServiceDigitalIdentity"] = json!({"OtherIds": [listed]});
+        assert_eq!(imported(&value, &mapping).is_ok(), accepted, "{listed}");
+    }
     assert_eq!(source.issuers[0].accreditations[0].jurisdictions.as_deref(), Some(["ES".to_owned()].as_slice()));
     assert!(source.review.iter().any(|note| note.contains("history")), "{:?}", source.review);
     // One that was withdrawn is left out, and that is said.
