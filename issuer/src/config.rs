@@ -36,6 +36,9 @@ pub(crate) struct IssuerConfig {
     /// The most copies by refill in a day, for one offer.
     #[serde(default = "default_refill")]
     pub(crate) refill_copies_per_day: u32,
+    /// The most copies by refill for one offer, until it is renewed.
+    #[serde(default = "default_refill_in_all")]
+    pub(crate) refill_copies_in_all: u32,
     /// How long a freshness statement holds, in seconds, from the full hour in which it was made.
     #[serde(default = "default_freshness")]
     pub(crate) freshness_seconds: u32,
@@ -88,6 +91,9 @@ const fn default_deferred_days() -> u32 {
 const fn default_refill() -> u32 {
     200
 }
+const fn default_refill_in_all() -> u32 {
+    2_000
+}
 const fn default_freshness() -> u32 {
     DAY
 }
@@ -113,6 +119,7 @@ impl IssuerConfig {
             ("deferred_days", self.deferred_days as usize, 1..=365),
             ("deferred_interval_seconds", self.deferred_interval_seconds as usize, 1..=86_400),
             ("refill_copies_per_day", self.refill_copies_per_day as usize, 1..=100_000),
+            ("refill_copies_in_all", self.refill_copies_in_all as usize, 1..=1_000_000),
             // Of the least, half is over an hour after it was made, which is as fine as its times are.
             ("freshness_seconds", self.freshness_seconds as usize, 7_200..=604_800),
             // From the least that hides whose entry is looked at, to what fits a list's bytes at two bits an entry.
@@ -177,6 +184,7 @@ mod tests {
             "max_batch_size = 0",
             "max_batch_size = 1000",
             "refill_copies_per_day = 0",
+            "refill_copies_in_all = 0",
             "freshness_seconds = 7199",
             "freshness_seconds = 604801",
             "freshness_seconds = 7201",

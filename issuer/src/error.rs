@@ -50,6 +50,10 @@ pub(crate) enum Error {
     RefillUnsupported,
     #[error("No more than {per_day} copies of a credential are refilled a day. Those that you have still hold.")]
     RefillLimit { per_day: u32, seconds: u32 },
+    #[error(
+        "All {most} copies that one credential has by refill were given out. Those that you have still hold; ask the issuer for a new offer."
+    )]
+    RefillSpent { most: u32 },
     #[error("Credentials of this type are not renewed here. What you have holds until its end; ask for a new offer.")]
     RenewalUnavailable,
     #[error(
@@ -122,6 +126,7 @@ impl Error {
             Self::CopyUnknown => (Code::NotFound, "COPY_UNKNOWN"),
             Self::RefillUnsupported => (Code::InvalidArgument, "REFILL_UNSUPPORTED"),
             Self::RefillLimit { .. } => (Code::ResourceExhausted, "REFILL_LIMIT"),
+            Self::RefillSpent { .. } => (Code::FailedPrecondition, "REFILL_SPENT"),
             Self::RenewalUnavailable => (Code::FailedPrecondition, "RENEWAL_UNAVAILABLE"),
             Self::RenewalEarly { .. } => (Code::FailedPrecondition, "RENEWAL_EARLY"),
             Self::RenewalLimit { .. } => (Code::FailedPrecondition, "RENEWAL_LIMIT"),

@@ -66,7 +66,8 @@ pub(crate) async fn serve(
     let key = Keyring::open(data, &config.keys)?;
     let pool = ground::open(data, &MIGRATIONS).await?;
     let bound = serve::bind(&config.serve).await?;
-    let issuer = Arc::new(assemble(data, &config, &bound, key, SqliteStore::new(pool.clone(), config.status.entries))?);
+    let store = SqliteStore::new(pool.clone(), config.status.entries, config.refill_copies_in_all);
+    let issuer = Arc::new(assemble(data, &config, &bound, key, store)?);
     // Before the first call: what is issued names a list that is there.
     let unpublished = |error: Error| {
         StartError::new(

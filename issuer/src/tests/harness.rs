@@ -85,7 +85,7 @@ async fn serve(
     let catalogue = Catalogue::embedded().unwrap();
     let keys = Keyring::of(signer);
     let issuer = Arc::new(Issuer {
-        store: SqliteStore::new(pool, 131_072),
+        store: SqliteStore::new(pool, 131_072, 20),
         own: Arc::new(keys.own_document(&Did::parse(DID).unwrap()).unwrap()),
         signer: Box::new(keys),
         nonces: Nonces::new(),

@@ -220,7 +220,7 @@ async fn copies_of_before_there_were_lists_keep_their_indices() {
     }
     pool.close().await;
     let pool = carnet_service::store::open(data.path(), &MIGRATIONS).await.unwrap();
-    let store = SqliteStore::new(pool, 131_072);
+    let store = SqliteStore::new(pool, 131_072, 20);
     store.open_lists(Timestamp::from_unix(9)).await.unwrap();
     let lists = store.changes_since(0).await.unwrap().lists;
     assert_eq!(lists.iter().map(|list| (list.list, list.entries)).collect::<Vec<_>>(), [0, 1, 2].map(|n| (n, 131_072)));

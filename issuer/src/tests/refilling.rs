@@ -189,6 +189,23 @@ async fn a_copy_that_was_never_stored_is_unknown_also_under_a_key_that_has_one()
     twin(&issuer, &known).await;
 }
 
+/// Each copy takes a place in the lists, of which verifiers keep only so many.
+#[tokio::test]
+async fn one_credential_has_so_many_copies_by_refill_and_no_more() {
+    let issuer = start().await;
+    let (first, other) = (copy(&issuer).await, copy(&issuer).await);
+    assert_eq!(issuer.refilled(&first, &holder_keys(10)).await.unwrap().credentials.len(), 10);
+    issuer.pass(DAY);
+    assert_eq!(issuer.refilled(&first, &holder_keys(9)).await.unwrap().credentials.len(), 9);
+    issuer.pass(DAY);
+    let refused = issuer.refilled(&first, &holder_keys(2)).await;
+    assert_eq!(refused.as_ref().unwrap_err().code(), Code::FailedPrecondition);
+    assert_eq!(reason(refused), "REFILL_SPENT");
+    twin(&issuer, &first).await;
+    assert_eq!(reason(issuer.refilled(&first, &holder_keys(1)).await), "REFILL_SPENT");
+    twin(&issuer, &other).await;
+}
+
 #[tokio::test]
 async fn a_copy_past_its_end_is_refused_and_its_key_forgotten() {
     let issuer = start().await;

@@ -174,6 +174,32 @@ async fn a_renewed_copy_is_refilled_confirmed_and_renewed_as_often_as_allowed() 
 }
 
 #[tokio::test]
+async fn a_renewed_copy_is_refilled_as_often_as_a_new_one() {
+    let issuer = start().await;
+    let old = near_its_end(&issuer, request("QualificationCredential", "a")).await;
+    let refill = async |copy: &Copy, count: usize| {
+        let (nonce, keys) = (issuer.nonce().await, holder_keys(count));
+        let presentation = copy.shown(DID, &nonce, issuer.now(), &keys);
+        let request = proto::RefillCredentialsRequest { presentation, proofs: issuer.proofs(&keys, &nonce) };
+        issuer.issuance.clone().refill_credentials(request).await.map(|answer| answer.into_inner().credentials.len())
+    };
+    for _ in 0..2 {
+        assert_eq!(refill(&old, 10).await.unwrap(), 10);
+        issuer.pass(DAY);
+    }
+    assert_eq!(reason(refill(&old, 1).await), "REFILL_SPENT");
+    let key = holder_keys(1).remove(0);
+    let answer = issuer.renew(&old, std::slice::from_ref(&key)).await.unwrap();
+    let new = renewed(&old.offer, &answer.credentials[0].credential, &key);
+    assert_eq!(refill(&new, 10).await.unwrap(), 10);
+    issuer.pass(DAY);
+    // What is renewed counts, too.
+    assert_eq!(reason(refill(&new, 10).await), "REFILL_SPENT");
+    assert_eq!(reason(issuer.renew(&old, &holder_keys(10)).await), "REFILL_SPENT");
+    assert_eq!(refill(&new, 9).await.unwrap(), 9);
+}
+
+#[tokio::test]
 async fn too_early_and_too_late_are_refused_to_the_second() {
     let issuer = start().await;
     let copy = near_its_end(&issuer, request("QualificationCredential", "a")).await;

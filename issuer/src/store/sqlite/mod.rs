@@ -27,14 +27,16 @@ pub(crate) struct SqliteStore {
     pool: SqlitePool,
     /// Entries of a status list that is opened.
     list_entries: u64,
+    /// The most copies by refill of one offer, until it is renewed.
+    refill_copies: u32,
 }
 
 type Tx = Transaction<'static, Sqlite>;
 
 impl SqliteStore {
-    /// Over a pool; lists that are opened have so many entries.
-    pub(crate) fn new(pool: SqlitePool, list_entries: u64) -> Self {
-        Self { pool, list_entries }
+    /// Over a pool; lists that are opened have so many entries, and an offer so many copies by refill until it is renewed.
+    pub(crate) fn new(pool: SqlitePool, list_entries: u64, refill_copies: u32) -> Self {
+        Self { pool, list_entries, refill_copies }
     }
 
     /// Takes what was just erased out of the write-ahead log too. When that fails, the next sweep does it.

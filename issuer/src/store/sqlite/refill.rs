@@ -34,6 +34,8 @@ impl RefillStore for SqliteStore {
         let offer_id: String = offer.try_get("offer_id")?;
         use_up(&mut tx, intent.nonce).await?;
         require_room(&mut tx, &offer_id, intent.thumbprints.len(), intent.per_day, intent.now).await?;
+        let generation = offer.try_get("generation")?;
+        require_rest(&mut tx, &offer_id, generation, intent.thumbprints.len(), self.refill_copies).await?;
         let (valid_from, valid_until) = validity(&offer)?;
         let collection: i64 = sqlx::query_scalar(
             "INSERT INTO collections (offer_id, request_digest, state, notification_hash, refill, valid_from, valid_until, \
@@ -44,7 +46,7 @@ impl RefillStore for SqliteStore {
         .bind(intent.notification_hash.as_slice())
         .bind(valid_from.unix())
         .bind(valid_until.unix())
-        .bind(offer.try_get::<i64, _>("generation")?)
+        .bind(generation)
         .fetch_one(&mut *tx)
         .await?;
         let holders = &intent.thumbprints;
@@ -118,4 +120,24 @@ pub(super) async fn require_room(
     let at = times.get(last).or(times.last()).copied().unwrap_or_else(|| now.unix());
     let seconds = u32::try_from(at.saturating_sub(since)).unwrap_or(u32::MAX);
     Err(Error::RefillLimit { per_day, seconds })
+}
+
+/// Refuses more copies by refill than an offer may have until it is renewed.
+pub(super) async fn require_rest(
+    tx: &mut Tx,
+    offer_id: &str,
+    generation: i64,
+    copies: usize,
+    most: u32,
+) -> Result<(), Error> {
+    let had: i64 = sqlx::query_scalar(
+        "SELECT count(*) FROM issued i JOIN collections c ON c.seq = i.collection \
+         WHERE i.offer_id = ? AND c.refill = 1 AND c.generation = ?",
+    )
+    .bind(offer_id)
+    .bind(generation)
+    .fetch_one(&mut **tx)
+    .await?;
+    let all = had.saturating_add(i64::try_from(copies).unwrap_or(i64::MAX));
+    if all > i64::from(most) { Err(Error::RefillSpent { most }) } else { Ok(()) }
 }

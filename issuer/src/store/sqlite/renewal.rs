@@ -8,7 +8,7 @@ use super::{
     OFFER, SqliteStore, Tx, close, indices,
     issuance::{hash_of, mark_issued, sealed_of, use_up},
     offer_of,
-    refill::{DAY, require_room, shown_copy, validity},
+    refill::{DAY, require_rest, require_room, shown_copy, validity},
 };
 use crate::{
     error::Error,
@@ -41,7 +41,9 @@ impl RenewalStore for SqliteStore {
         require_standing(&mut tx, &offer_id).await?;
         let renewed = renewed(&copy, &intent.terms, intent.now)?;
         use_up(&mut tx, intent.nonce).await?;
-        require_room(&mut tx, &offer_id, intent.thumbprints.len(), intent.per_day, intent.now).await?;
+        let copies = intent.thumbprints.len();
+        require_room(&mut tx, &offer_id, copies, intent.per_day, intent.now).await?;
+        require_rest(&mut tx, &offer_id, renewed.generation, copies, self.refill_copies).await?;
         if intent.waiting.is_some() {
             require_turn(&mut tx, &offer_id, intent.now).await?;
         }
