@@ -209,6 +209,15 @@ fn a_token_of_another_type_or_past_its_end_is_no_list() {
 }
 
 #[test]
+fn a_token_that_says_no_end_of_any_kind_does_not_count_for_ever() {
+    let key = SecretKey::generate(Algorithm::EdDsa, &mut OsRng);
+    let ttl = |freshness: Freshness| verify(&issued(&key, URI, freshness), &key).unwrap().1.ttl;
+    assert_eq!(ttl(Freshness { until: None, ttl: None, ..fresh() }), Some(300));
+    assert_eq!(ttl(Freshness { ttl: None, ..fresh() }), None);
+    assert_eq!(ttl(Freshness { until: None, ttl: Some(7_200), ..fresh() }), Some(7_200));
+}
+
+#[test]
 fn another_url_or_size_is_another_list() {
     let mut document = changed("ttl", Some(json!(300_000)));
     assert!(read(document.clone()).is_ok());

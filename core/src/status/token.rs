@@ -92,6 +92,9 @@ pub struct Published {
     pub freshness: Freshness,
 }
 
+/// The time to live, in seconds, of a token that says neither that nor its end.
+const DEFAULT_TTL: i64 = 300;
+
 /// Makes a status list token.
 ///
 /// # Errors
@@ -191,7 +194,9 @@ impl Claims<'_> {
         if self.ttl.is_some_and(|ttl| ttl <= 0) {
             return Err(missing("ttl that is one"));
         }
-        let freshness = Freshness { issued: self.iat.ok_or_else(|| missing("iat"))?, until: self.exp, ttl: self.ttl };
+        // Or what says of itself neither when it ends nor when it is to be fetched again would count for ever.
+        let ttl = self.ttl.or(self.exp.is_none().then_some(DEFAULT_TTL));
+        let freshness = Freshness { issued: self.iat.ok_or_else(|| missing("iat"))?, until: self.exp, ttl };
         freshness.check(now, now, skew)?;
         Ok(freshness)
     }

@@ -61,18 +61,14 @@ pub(super) fn check(
         report.skip(CheckName::Status, about, "the credential has no status");
         return Some(());
     }
-    let vouched = stapled.is_some();
-    let judged = stapled.transpose().and_then(|_| entries(credential)).and_then(|entries| {
+    let judged = stapled.transpose().and_then(|stapled| {
         let mut tolerated = None;
-        for entry in entries {
-            // A newer word of the issuer's is there: a list may be missing or old, but one that counts must agree.
-            let stale_by = if vouched { 0 } else { stale_by.max(0) };
-            match entry.check(credential.issuer(), lists, stale_by, env) {
-                Ok(late) => tolerated = tolerated.or(late),
-                Err(problem)
-                    if vouched && matches!(problem.code, Code::StatusListUnavailable | Code::StatusListStale) => {}
-                Err(problem) => return Err(problem),
-            }
+        for entry in entries(credential)? {
+            let issuer = credential.issuer();
+            tolerated = match &stapled {
+                Some(stapled) => entry.check_vouched(issuer, lists, stapled, env).map(|()| None)?,
+                None => tolerated.or(entry.check(issuer, lists, stale_by.max(0), env)?),
+            };
         }
         Ok(tolerated)
     });
@@ -136,10 +132,7 @@ impl Entry {
         stale_by: i64,
         env: &Environment<'_>,
     ) -> Result<Option<Problem>, Problem> {
-        let listed = lists.list(self.url()).ok_or(Code::StatusListUnavailable)?;
-        if listed.issuer() != issuer {
-            return Err(Code::StatusListIssuer.into());
-        }
+        let listed = self.listed(issuer, lists)?;
         let stale = match listed.freshness().check(listed.fetched(), env.now, env.skew) {
             Ok(()) => None,
             Err(problem) => {
@@ -151,14 +144,50 @@ impl Entry {
                 Some(problem)
             }
         };
+        self.held_to(listed).map(|()| stale)
+    }
+
+    /// The same for a copy of which the issuer itself says something: a list may be missing or old, but one that counts must
+    /// agree. One that does not count any more says no less what it said when it was made: what was revoked then is revoked.
+    fn check_vouched(
+        &self,
+        issuer: &str,
+        lists: &dyn StatusLists,
+        stapled: &Freshness,
+        env: &Environment<'_>,
+    ) -> Result<(), Problem> {
+        let listed = match self.listed(issuer, lists) {
+            Err(problem) if problem.code == Code::StatusListUnavailable => return Ok(()),
+            listed => listed?,
+        };
+        let counts = listed.freshness().check(listed.fetched(), env.now, env.skew).is_ok();
+        match self.held_to(listed) {
+            // Lifted before the statement, perhaps; a revocation is never.
+            Err(problem)
+                if problem.code == Code::Suspended && !counts && listed.freshness().issued < stapled.issued =>
+            {
+                Ok(())
+            }
+            said => said,
+        }
+    }
+
+    /// The list in memory, if it is the issuer's.
+    fn listed<'a>(&self, issuer: &str, lists: &'a dyn StatusLists) -> Result<&'a Listed, Problem> {
+        let listed = lists.list(self.url()).ok_or(Code::StatusListUnavailable)?;
+        if listed.issuer() == issuer { Ok(listed) } else { Err(Code::StatusListIssuer.into()) }
+    }
+
+    /// What a list says, however old it is.
+    fn held_to(&self, listed: &Listed) -> Result<(), Problem> {
         match self {
             Self::Bitstring(reference) => match (listed.is_set(reference)?, reference.purpose) {
-                (false, _) => Ok(stale),
+                (false, _) => Ok(()),
                 (true, Purpose::Suspension) => Err(Code::Suspended.into()),
                 (true, _) => Err(Code::Revoked.into()),
             },
             Self::Token(reference) => match listed.value(reference)? {
-                token::VALID => Ok(stale),
+                token::VALID => Ok(()),
                 token::INVALID => Err(Code::Revoked.into()),
                 token::SUSPENDED => Err(Code::Suspended.into()),
                 // Values of an application that is not this one.

@@ -400,14 +400,33 @@ fn a_stapled_statement_takes_the_place_of_a_list() {
     let stranger = statement(&World::new(), &copy, made);
     refused(present_stapled(&world, &copy, &stranger), Code::StatusListIssuer);
     assert!(present_stapled(&world, &copy, "nonsense").1.is_none());
-    // A list that can be used has to agree; one that cannot is not asked.
-    accepted(present_stapled(&world, &copy, &mine));
-    publish_for(&mut world, State::Revoked, (made, DAY, DAY));
-    refused(present_stapled(&world, &copy, &mine), Code::Revoked);
-    world.now = made.plus(DAY + 61);
-    world.stale_by = 10 * DAY;
-    accepted(present_stapled(&world, &copy, &mine));
-    refused(present(&world, &copy), Code::Revoked);
+}
+
+#[test]
+fn a_list_that_is_there_must_agree_with_a_stapled_statement() {
+    let mut world = World::new();
+    let made = world.now;
+    let copy = copy_with(&world, entries());
+    let mine = statement(&world, &copy, made);
+    let stale = made.plus(DAY + 61);
+    // Before the statement, at its time, and after it; the list counts, and a day later it does not any more.
+    for (state, at, counts, outdated) in [
+        (State::Valid, -1, None, None),
+        (State::Valid, 1, None, None),
+        (State::Revoked, -1, Some(Code::Revoked), Some(Code::Revoked)),
+        (State::Revoked, 1, Some(Code::Revoked), Some(Code::Revoked)),
+        (State::Suspended, -1, Some(Code::Suspended), None),
+        (State::Suspended, 0, Some(Code::Suspended), Some(Code::Suspended)),
+        (State::Suspended, 1, Some(Code::Suspended), Some(Code::Suspended)),
+    ] {
+        publish_for(&mut world, state, (made.plus(at), DAY, DAY));
+        for (now, expected) in [(made, counts), (stale, outdated)] {
+            world.now = now;
+            let said = present_stapled(&world, &copy, &mine).0.failure().map(|problem| problem.code);
+            assert_eq!(said, expected, "{state:?} {at} {now}");
+        }
+        world.now = made;
+    }
 }
 
 #[test]
