@@ -374,6 +374,36 @@ async fn a_deferred_offer_waits_for_its_release() {
     assert_eq!(reason(wallet.collect_deferred(unknown).await), "INVALID_TRANSACTION_ID");
 }
 
+/// There is one lock to write with; whoever has nothing to write does not wait for it, nor make others wait.
+#[tokio::test]
+async fn who_knows_no_code_and_no_handle_is_answered_while_another_writes() {
+    let issuer = start().await;
+    let offer = issuer.create(offer_request("a")).await;
+    let deferred = issuer.create(proto::CreateOfferRequest { deferred: true, ..offer_request("b") }).await;
+    let waiting = issuer.receive(&deferred, &holder_keys(1)).await.unwrap().transaction_id;
+    let collect = async |id: &str| {
+        let request = proto::CollectDeferredRequest { transaction_id: id.to_owned() };
+        issuer.issuance.clone().collect_deferred(request).await
+    };
+    let notify = async |id: &str| {
+        let request = proto::NotifyRequest { notification_id: id.to_owned(), event: 1 };
+        issuer.issuance.clone().notify(request).await
+    };
+    let pool = carnet_service::store::open(issuer.data.path(), &crate::store::sqlite::MIGRATIONS).await.unwrap();
+    let writer = carnet_service::store::begin(&pool, "a test").await.unwrap();
+    assert_eq!(reason(collect("unknown").await), "INVALID_TRANSACTION_ID");
+    assert_eq!(reason(notify("unknown").await), "INVALID_NOTIFICATION_ID");
+    assert_eq!(reason(issuer.redeem_with("unknown", None).await), "INVALID_GRANT");
+    // Whoever waits for staff asks again and again.
+    assert!(collect(&waiting).await.unwrap().into_inner().interval_seconds > 0);
+    writer.rollback().await.unwrap();
+    let answer = issuer.receive(&offer, &holder_keys(1)).await.unwrap();
+    notify(&answer.notification_id).await.unwrap();
+    let release = proto::ReleaseOfferRequest { offer_id: deferred.id, ..Default::default() };
+    issuer.staff().release_offer(release).await.unwrap();
+    assert_eq!(collect(&waiting).await.unwrap().into_inner().credentials.len(), 1);
+}
+
 #[tokio::test]
 async fn release_is_for_deferred_offers_and_may_come_first() {
     let issuer = start().await;

@@ -21,14 +21,19 @@ impl AccessStore for SqliteStore {
         token_until: Timestamp,
         now: Timestamp,
     ) -> Result<Redemption, Error> {
-        let mut tx = begin(&self.pool, "redeem_offer").await?;
-        let Some(row) = sqlx::query("SELECT * FROM offers WHERE code_hash = ?")
+        // Nobody has to be known to call, so that only who knows a code makes others wait to write.
+        let known: bool = sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM offers WHERE code_hash = ?)")
             .bind(code_hash.as_slice())
-            .fetch_optional(&mut *tx)
-            .await?
-        else {
+            .fetch_one(&self.pool)
+            .await?;
+        if !known {
             return Ok(Redemption::Refused(Error::OfferUnknown));
-        };
+        }
+        let mut tx = begin(&self.pool, "redeem_offer").await?;
+        let row = sqlx::query("SELECT * FROM offers WHERE code_hash = ?")
+            .bind(code_hash.as_slice())
+            .fetch_one(&mut *tx)
+            .await?;
         let offer = offer_of(&row)?;
         let failures: i64 = row.try_get("pin_failures")?;
         if let Some(refusal) = refusal(&mut tx, &row, &offer, now).await? {

@@ -66,8 +66,9 @@ impl IssuanceStore for SqliteStore {
     }
 
     async fn intend_deferred(&self, transaction_hash: Hash, now: Timestamp) -> Result<(Hash, Format, Intended), Error> {
-        // Nothing is written: the indices were drawn, and their rows stored, when the collection was deferred.
-        let mut tx = begin(&self.pool, "intend_deferred_issuance").await?;
+        // Nothing is written, and no writer waited for: the indices were drawn, and their rows stored, when the collection was
+        // deferred.
+        let mut tx = self.pool.begin().await?;
         let row = sqlx::query("SELECT * FROM collections WHERE transaction_hash = ?")
             .bind(transaction_hash.as_slice())
             .fetch_optional(&mut *tx)
@@ -139,8 +140,18 @@ impl IssuanceStore for SqliteStore {
     }
 
     async fn notify(&self, notification_hash: Hash, event: i32) -> Result<(), Error> {
+        // Nobody has to be known to call, so that only who knows an issuance makes others wait to write.
+        let known: bool = sqlx::query_scalar(
+            "SELECT EXISTS (SELECT 1 FROM collections WHERE notification_hash = ? AND state = 'signed')",
+        )
+        .bind(notification_hash.as_slice())
+        .fetch_one(&self.pool)
+        .await?;
+        if !known {
+            return Err(Error::NotificationUnknown);
+        }
         let mut tx = begin(&self.pool, "notify").await?;
-        let known = sqlx::query(
+        sqlx::query(
             "UPDATE collections SET notification = ?, sealed = NULL, sealed_until = NULL \
              WHERE notification_hash = ? AND state = 'signed'",
         )
@@ -148,9 +159,6 @@ impl IssuanceStore for SqliteStore {
         .bind(notification_hash.as_slice())
         .execute(&mut *tx)
         .await?;
-        if known.rows_affected() != 1 {
-            return Err(Error::NotificationUnknown);
-        }
         tx.commit().await?;
         Ok(())
     }

@@ -2,7 +2,7 @@
 
 use carnet_core::{Code, Problem, time::Timestamp};
 use carnet_service::store::begin;
-use sqlx::{Row as _, sqlite::SqliteRow};
+use sqlx::{Row as _, SqliteExecutor, sqlite::SqliteRow};
 
 use super::{
     OFFER, SqliteStore, Tx, close, indices,
@@ -97,22 +97,15 @@ impl RenewalStore for SqliteStore {
     }
 
     async fn intend_waited(&self, transaction_hash: Hash, now: Timestamp) -> Result<Option<Waited>, Error> {
-        let mut tx = begin(&self.pool, "intend_waited_renewal").await?;
-        let sql = format!("{RENEWAL} WHERE r.transaction_hash = ?");
-        let row =
-            sqlx::query(sqlx::AssertSqlSafe(sql)).bind(transaction_hash.as_slice()).fetch_optional(&mut *tx).await?;
-        let Some(row) = row else { return Ok(None) };
-        let record = record_of(&row)?;
-        let over = row.try_get::<Option<i64>, _>("wait_until")?.is_none_or(|until| until <= now.unix());
-        match record.state {
-            // Its sealed answer is with its collection.
-            RenewalState::Issued => return Ok(None),
-            RenewalState::Rejected => return Err(Error::Rejected { reason: record.reason.unwrap_or_default() }),
-            RenewalState::Lapsed => return Err(Error::TransactionUnknown),
-            RenewalState::Pending | RenewalState::Approved if over => return Err(Error::TransactionUnknown),
-            RenewalState::Pending => return Ok(Some(Waited::Pending)),
-            RenewalState::Approved => {}
+        // Nobody has to be known to ask, so that only who has something to collect makes others wait to write.
+        match waited(&self.pool, &transaction_hash, now).await? {
+            None => return Ok(None),
+            Some((_, record)) if record.state == RenewalState::Pending => return Ok(Some(Waited::Pending)),
+            Some(_) => {}
         }
+        let mut tx = begin(&self.pool, "intend_waited_renewal").await?;
+        // An approved one is not made pending again.
+        let Some((row, record)) = waited(&mut *tx, &transaction_hash, now).await? else { return Ok(None) };
         require_standing(&mut tx, &record.offer_id).await?;
         let request_digest = hash_of(&row, "request_digest")?;
         let thumbprints: Option<String> = row.try_get("thumbprints")?;
@@ -294,6 +287,27 @@ pub(super) async fn lapse(tx: &mut Tx, now: Timestamp) -> Result<(), Error> {
     .execute(&mut **tx)
     .await?;
     Ok(())
+}
+
+/// What waits under a transaction, for staff or, approved, for its wallet; `None` if there is none, or its answer is with its
+/// collection.
+async fn waited(
+    executor: impl SqliteExecutor<'_>,
+    transaction_hash: &Hash,
+    now: Timestamp,
+) -> Result<Option<(SqliteRow, RenewalRecord)>, Error> {
+    let sql = format!("{RENEWAL} WHERE r.transaction_hash = ?");
+    let row = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(transaction_hash.as_slice()).fetch_optional(executor).await?;
+    let Some(row) = row else { return Ok(None) };
+    let record = record_of(&row)?;
+    let over = row.try_get::<Option<i64>, _>("wait_until")?.is_none_or(|until| until <= now.unix());
+    match record.state {
+        RenewalState::Issued => Ok(None),
+        RenewalState::Rejected => Err(Error::Rejected { reason: record.reason.unwrap_or_default() }),
+        RenewalState::Lapsed => Err(Error::TransactionUnknown),
+        RenewalState::Pending | RenewalState::Approved if over => Err(Error::TransactionUnknown),
+        RenewalState::Pending | RenewalState::Approved => Ok(Some((row, record))),
+    }
 }
 
 /// Refuses a grant of which any copy was taken back: what staff took back is not made new by asking.
