@@ -1,9 +1,16 @@
 //! Status lists with the real programs: fetched over HTTPS through the web site before the issuer, and through power cuts.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use carnet_core::{
     did::{Did, DidDocument, Resolve},
+    keys::{Algorithm, SecretKey, Signer as _},
     status::{Listed, StatusList, bitstring, cwt, token},
 };
 use carnet_tests::{
@@ -13,7 +20,7 @@ use carnet_tests::{
 };
 use rand_core::{OsRng, RngCore as _};
 use rustls::pki_types::{CertificateDer, pem::PemObject as _};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio_rustls::TlsConnector;
 
@@ -222,6 +229,67 @@ async fn whoever_asks_for_cbor_gets_the_same_list_in_cbor() -> Result<()> {
     ] {
         let again = client.get(&url, &tagged(answer, accept)?).await?;
         assert_eq!((again.code, again.header("vary")?), (code, "accept"), "{accept}");
+    }
+    Ok(())
+}
+
+/// A server that names a hundred lists, and takes a second for each, which is none; how many it was asked for.
+async fn slow_lists(base: String) -> Result<(String, Arc<AtomicUsize>)> {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+    let address = format!("http://{}", listener.local_addr()?);
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&asked);
+    tokio::spawn(async move {
+        let urls: Vec<String> = (0..100).map(|number| format!("{base}/status/token/{number}")).collect();
+        let directory = json!({ "status_lists": urls }).to_string();
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let (directory, count) = (directory.clone(), Arc::clone(&count));
+            tokio::spawn(async move {
+                let mut head = [0; 4096];
+                let read = stream.read(&mut head).await.unwrap_or_default();
+                let body = if String::from_utf8_lossy(head.get(..read).unwrap_or_default()).contains("/lists ") {
+                    directory
+                } else {
+                    count.fetch_add(1, Ordering::SeqCst);
+                    tokio::time::sleep(Duration::from_secs(1)).await;
+                    "no list".to_owned()
+                };
+                let answer =
+                    format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}", body.len());
+                stream.write_all(answer.as_bytes()).await.ok();
+            });
+        }
+    });
+    Ok((address, asked))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_issuer_that_answers_slowly_does_not_keep_the_lists_of_others_waiting() -> Result<()> {
+    let mut stage = Stage::set(false).await?;
+    let slow = stage.site.did("slow");
+    let base = slow.trim_start_matches("did:web:").replace(':', "/").replace("%3A", ":");
+    let (behind, asked) = slow_lists(format!("https://{base}")).await?;
+    stage.site.gate().lead("slow", &behind);
+    let key = SecretKey::generate(Algorithm::EdDsa, &mut OsRng);
+    let did = Did::parse(&slow)?;
+    let document = DidDocument::render(&did, &[("key-1".to_owned(), key.public_key())]);
+    let document = DidDocument::with_status_lists(&did, document, &format!("https://{base}/status/lists"));
+    stage.site.publish("slow", &document.to_string());
+    let config = stage.agency.service.data.join("config.toml");
+    let text = std::fs::read_to_string(&config)?;
+    std::fs::write(&config, format!("{text}\n[[issuers]]\ndid = {slow:?}\ntypes = [{PERMIT:?}]\n"))?;
+    stage.agency.cut_power()?;
+
+    // The others' are there as soon as it serves, and it goes on with those of the slow one.
+    let offered = stage.offer(&stage.authority, PERMIT, &residence_permit(), &[])?;
+    let copy = visitor::collect(&offered.uri, None, visitor::now()).await?;
+    let (_, uri) = stage.request("job-right-to-work")?;
+    let request = visitor::read_request(&uri).await?;
+    let answer = visitor::submit(&request, visitor::present(&copy, &request, visitor::now())?).await;
+    assert_eq!(visitor::refusal(&answer), None);
+    assert!(asked.load(Ordering::SeqCst) < 100);
+    while asked.load(Ordering::SeqCst) == 0 {
+        tokio::time::sleep(Duration::from_millis(50)).await;
     }
     Ok(())
 }

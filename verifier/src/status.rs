@@ -28,13 +28,20 @@ use carnet_service::time::now;
 use rand_core::{OsRng, RngCore as _};
 use serde::Deserialize;
 use serde_json::Value;
-use tokio::task::JoinSet;
+use tokio::{
+    task::{self, JoinError, JoinSet},
+    time::{Instant, timeout_at},
+};
 use url::Url;
 
 use crate::verification::{SKEW, Verification};
 
 /// How many issuers' lists are fetched at the same time.
-const AT_ONCE: usize = 8;
+const AT_ONCE: usize = 32;
+/// How long one issuer is looked at; what is left of its lists then waits for the next time.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// How long all are waited for together. Who takes longer is gone on with, and nobody waits for them.
+const LEAD: Duration = Duration::from_secs(2);
 /// The most lists of one issuer.
 const MAX_LISTS: usize = 384;
 /// The most memory for the lists of one issuer, in bytes.
@@ -67,15 +74,26 @@ type Lists = HashMap<String, Arc<Listed>>;
 pub(crate) struct Statuses {
     lists: ArcSwap<Lists>,
     refresh: i64,
-    sources: tokio::sync::Mutex<BTreeMap<Did, Sources>>,
+    work: tokio::sync::Mutex<Work>,
     /// When the next one is due, in Unix seconds.
     next: AtomicI64,
+}
+
+/// What was found so far, and what is being looked at.
+#[derive(Default)]
+struct Work {
+    sources: BTreeMap<Did, Sources>,
+    running: JoinSet<Looked>,
+    /// Whose they are.
+    busy: HashMap<task::Id, Did>,
 }
 
 /// Where the lists of one issuer come from.
 struct Sources {
     directory: String,
     due: Timestamp,
+    /// The last look took all its time: the next one comes after those of others.
+    slow: bool,
     urls: BTreeSet<String>,
     lists: BTreeMap<String, Source>,
     /// By what they were verified.
@@ -93,7 +111,7 @@ impl Statuses {
         Self {
             lists: ArcSwap::default(),
             refresh: config.refresh_seconds.into(),
-            sources: tokio::sync::Mutex::default(),
+            work: tokio::sync::Mutex::default(),
             next: AtomicI64::default(),
         }
     }
@@ -118,6 +136,16 @@ impl Statuses {
         Duration::from_secs(seconds.unsigned_abs())
     }
 
+    /// Drops an issuer's lists by keys that sign none any more.
+    fn drop_unless_by(&self, document: &DidDocument, at: Timestamp) {
+        let lists = self.lists();
+        let stands = |url: &str| lists.get(url).is_some_and(|listed| listed.stands_by(document, (at, SKEW)).is_ok());
+        if lists.iter().any(|(url, listed)| listed.issuer() == document.did().as_str() && !stands(url)) {
+            tracing::warn!(issuer = %document.did(), "status lists were dropped: the issuer's document does not have the key that signed them any more");
+            self.replace(document.did(), stands, &[]);
+        }
+    }
+
     /// Puts lists in the place of an issuer's.
     fn replace(&self, issuer: &Did, keep: impl Fn(&str) -> bool, fresh: &[(String, Arc<Listed>)]) {
         self.lists.rcu(|old| {
@@ -133,30 +161,39 @@ impl Verification {
     /// warned of; what is there stays until its own end.
     pub(crate) async fn refresh_statuses(&self, at: Timestamp) {
         let statuses = &self.statuses;
-        let mut sources = statuses.sources.lock().await;
+        let mut work = statuses.work.lock().await;
         let dids = self.issuers.dids();
         let mut waiting = Vec::new();
         for did in &dids {
+            if work.busy.values().any(|busy| busy == did) {
+                continue;
+            }
             let Ok(document) = self.issuers.at(at).resolve(did) else { continue };
             let Some(directory) = document.status_lists().map(str::to_owned) else {
-                sources.remove(did);
+                work.sources.remove(did);
                 statuses.replace(did, |_| false, &[]);
                 continue;
             };
-            let known = sources.remove(did).filter(|known| known.directory == directory);
+            let known = work.sources.remove(did).filter(|known| known.directory == directory);
+            if known.as_ref().is_some_and(|known| !Arc::ptr_eq(&known.document, &document)) {
+                // Before anything is fetched: who has a key that leaked may be the one who keeps the host from answering.
+                statuses.drop_unless_by(&document, at);
+            }
             let known = known.unwrap_or_else(|| Sources {
                 directory,
                 due: at,
+                slow: false,
                 urls: BTreeSet::new(),
                 lists: BTreeMap::new(),
                 document: Arc::clone(&document),
             });
             waiting.push((did.clone(), known, document));
         }
-        let mut running = JoinSet::new();
+        waiting.sort_by_key(|(_, known, _)| (known.slow, known.next()));
+        let until = after(LEAD);
         let mut waiting = waiting.into_iter();
         loop {
-            while running.len() < AT_ONCE
+            while work.running.len() < AT_ONCE
                 && let Some((did, known, document)) = waiting.next()
             {
                 let look = Look {
@@ -164,25 +201,37 @@ impl Verification {
                     document,
                     held: statuses.lists(),
                     refresh: statuses.refresh,
+                    until: after(PATIENCE),
                 };
-                running.spawn(async move { (look.at(known).await, did) });
+                let task = work.running.spawn(async move { look.at(known).await });
+                work.busy.insert(task.id(), did);
             }
-            let Some(done) = running.join_next().await else { break };
-            if let Ok((looked, did)) = done {
-                let dropped = looked.dropped;
-                let urls = &looked.sources.urls;
-                statuses.replace(&did, |url| urls.contains(url) && !dropped.contains(url), &looked.fresh);
-                sources.insert(did, looked.sources);
-            }
+            let Ok(Some(done)) = timeout_at(until, work.running.join_next_with_id()).await else { break };
+            let id = done.as_ref().map_or_else(JoinError::id, |(id, _)| *id);
+            let (Some(did), Ok((_, looked))) = (work.busy.remove(&id), done) else { continue };
+            let dropped = looked.dropped;
+            let urls = &looked.sources.urls;
+            statuses.replace(&did, |url| urls.contains(url) && !dropped.contains(url), &looked.fresh);
+            work.sources.insert(did, looked.sources);
         }
-        let struck: Vec<Did> = sources.keys().filter(|did| !dids.contains(did)).cloned().collect();
+        // Whose turn did not come has the first one of the next time.
+        work.sources.extend(waiting.map(|(did, known, _)| (did, known)));
+        let struck: Vec<Did> = work.sources.keys().filter(|did| !dids.contains(did)).cloned().collect();
         for did in struck {
-            sources.remove(&did);
+            work.sources.remove(&did);
             statuses.replace(&did, |_| false, &[]);
         }
-        let due = |known: &Sources| known.lists.values().map(|list| list.due).chain([known.due]).min();
-        let next = sources.values().filter_map(due).min().map_or(0, Timestamp::unix);
+        let next = work.sources.values().map(Sources::next).min().map_or(0, Timestamp::unix);
+        // Those that are being looked at are looked after soon.
+        let next = if work.busy.is_empty() { next } else { 0 };
         statuses.next.store(next, Ordering::Relaxed);
+    }
+}
+
+impl Sources {
+    /// When the first of what it names is due.
+    fn next(&self) -> Timestamp {
+        self.lists.values().map(|list| list.due).fold(self.due, Timestamp::min)
     }
 }
 
@@ -192,6 +241,7 @@ struct Look {
     document: Arc<DidDocument>,
     held: Arc<Lists>,
     refresh: i64,
+    until: Instant,
 }
 
 /// What came of it.
@@ -210,9 +260,10 @@ impl Look {
             sources.document = Arc::clone(&self.document);
             sources.lists.clear();
         }
+        sources.slow = false;
         let began = now();
         if sources.due <= began {
-            match self.directory(&sources.directory).await {
+            match self.in_time(self.directory(&sources.directory)).await {
                 Ok(urls) => {
                     sources.due = began.plus(earlier(self.refresh));
                     sources.lists.retain(|url, _| urls.contains(url));
@@ -232,7 +283,12 @@ impl Look {
                 continue;
             }
             let etag = before.and_then(|list| list.etag.clone());
-            let (due, etag, reached) = match self.list(&url, etag.clone(), &looked.fresh).await {
+            if self.until <= Instant::now() {
+                looked.sources.slow = true;
+                tracing::warn!(issuer = %did, "an issuer's status lists take too long; the others of it are fetched the next time");
+                break;
+            }
+            let (due, etag, reached) = match self.in_time(self.list(&url, etag.clone(), &looked.fresh)).await {
                 Ok((listed, etag)) => {
                     let due = due(&listed, self.refresh);
                     looked.fresh.push((url.clone(), listed));
@@ -253,6 +309,12 @@ impl Look {
             }
         }
         looked
+    }
+
+    /// What comes before the time for this issuer is over.
+    async fn in_time<T>(&self, work: impl Future<Output = Result<T, Problem>>) -> Result<T, Problem> {
+        let late = || Problem::new(Code::DidUnresolved, "the issuer's server takes too long");
+        timeout_at(self.until, work).await.unwrap_or_else(|_| Err(late()))
     }
 
     /// The URLs of all lists (Token Status List section 9), each of the directory's own origin.
@@ -338,6 +400,11 @@ fn own_lists(directory: &str, said: &Value) -> Result<BTreeSet<String>, Problem>
         .collect()
 }
 
+fn after(time: Duration) -> Instant {
+    let now = Instant::now();
+    now.checked_add(time).unwrap_or(now)
+}
+
 /// When a list is fetched again: before its time to live and its end are over, and not with all others at once.
 fn due(listed: &Listed, refresh: i64) -> Timestamp {
     let (freshness, fetched) = (listed.freshness(), listed.fetched());
@@ -356,6 +423,13 @@ fn earlier(seconds: i64) -> i64 {
 
 #[cfg(test)]
 mod tests {
+    use carnet_core::{
+        keys::{Algorithm, SecretKey, Signer as _},
+        status::{
+            MIN_ENTRIES,
+            publication::{Form, Publication, Terms},
+        },
+    };
     use serde_json::json;
 
     use super::*;
@@ -378,6 +452,37 @@ mod tests {
         let many: Vec<String> = (0..=MAX_LISTS).map(|n| format!("https://uni.example/status/token/{n}")).collect();
         assert!(own_lists("https://uni.example/status/lists", &json!({ "status_lists": many[1..] })).is_ok());
         assert!(own_lists("https://uni.example/status/lists", &json!({ "status_lists": many })).is_err());
+    }
+
+    #[test]
+    fn lists_by_a_key_that_signs_none_any_more_are_dropped_without_being_fetched_anew() {
+        let statuses = Statuses::new(&StatusConfig::default());
+        let key = SecretKey::generate(Algorithm::EdDsa, &mut OsRng);
+        let document = |name: &str, revoked: bool| {
+            let did = Did::parse(&format!("did:web:{name}.example")).unwrap();
+            let mut rendered = DidDocument::render(&did, &[("1".to_owned(), key.public_key())]);
+            if revoked {
+                rendered["verificationMethod"][0]["revoked"] = json!("2026-11-01T00:00:00Z");
+            }
+            Arc::new(DidDocument::parse(&did, &rendered).unwrap())
+        };
+        for name in ["a", "b"] {
+            let (document, url) = (document(name, false), format!("https://{name}.example/token/0"));
+            let kid = document.did().with_fragment("1").unwrap();
+            let terms = Terms { kid: &kid, url: &url, now: now(), validity: 60, ttl: 30 };
+            let text = Publication::new(MIN_ENTRIES).unwrap().sign(Form::Token, &terms, &key).unwrap();
+            let did = document.did().clone();
+            let by = One(document);
+            statuses.put(&url, Listed::verify(text.as_bytes(), &url, &did, (now(), SKEW), (&by, &[])).unwrap());
+        }
+        let left = |revoked| {
+            statuses.drop_unless_by(&document("a", revoked), now());
+            let mut left: Vec<String> = statuses.lists().keys().cloned().collect();
+            left.sort();
+            left
+        };
+        assert_eq!(left(false), ["https://a.example/token/0", "https://b.example/token/0"]);
+        assert_eq!(left(true), ["https://b.example/token/0"]);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use super::{Freshness, Purpose, StatusList, bitstring, cwt, token};
 use crate::{
     Code, Problem,
     credential::Credential,
-    did::{Did, DidUrl, Purpose as KeyPurpose, Resolve},
+    did::{Did, DidDocument, DidUrl, Purpose as KeyPurpose, Resolve},
     json::{self, Limits},
     keys::PublicKey,
     secure::data_integrity::{self, Cryptosuite, Expected},
@@ -32,6 +32,8 @@ pub struct Listed {
     about: About,
     freshness: Freshness,
     fetched: Timestamp,
+    /// With what it was signed.
+    keys: Vec<(DidUrl, PublicKey)>,
     /// Shared with what it was before it was found to be published still.
     list: Arc<StatusList>,
 }
@@ -100,6 +102,19 @@ impl Listed {
         Self { fetched, ..self.clone() }
     }
 
+    /// Whether the keys that signed it still sign lists by the issuer's document as it is now.
+    ///
+    /// # Errors
+    /// `key_invalid`: one is past its end, or is another key now; those of [`DidDocument::key_for`].
+    pub fn stands_by(&self, document: &DidDocument, (now, skew): (Timestamp, i64)) -> Result<(), Problem> {
+        for (kid, key) in &self.keys {
+            if key_of_list(document, kid, (now, skew))? != *key {
+                return Err(Problem::new(Code::KeyInvalid, "the list's key is another one now"));
+            }
+        }
+        Ok(())
+    }
+
     /// Whether an entry of a bitstring list is set.
     ///
     /// # Errors
@@ -145,6 +160,18 @@ fn credential(
     let expected =
         Expected { purpose: KeyPurpose::AssertionMethod, controller: issuer.as_str(), binding: None, now, skew };
     let verified = Credential::parse(data_integrity::verify(&document, suites, resolver, &expected)?)?;
+    let proofs = match document.get("proof") {
+        Some(Value::Array(several)) => several.as_slice(),
+        Some(one) => std::slice::from_ref(one),
+        None => &[],
+    };
+    let current = resolver.resolve(issuer)?;
+    let key = |proof: &Value| -> Result<(DidUrl, PublicKey), Problem> {
+        let kid = DidUrl::parse(proof.get("verificationMethod").and_then(Value::as_str).unwrap_or_default())?;
+        let key = key_of_list(&current, &kid, (now, skew))?;
+        Ok((kid, key))
+    };
+    let keys = proofs.iter().map(key).collect::<Result<_, _>>()?;
     let subject = verified.document().get("credentialSubject").and_then(Value::as_object);
     let subject = subject.ok_or_else(|| invalid("it has not one subject"))?;
     let named = match subject.get("statusPurpose") {
@@ -164,6 +191,7 @@ fn credential(
         about: About::Purposes(purposes),
         freshness: published.freshness,
         fetched: now,
+        keys,
         list: Arc::new(list),
     })
 }
@@ -177,12 +205,18 @@ fn status_token(
 ) -> Result<Listed, Problem> {
     let kid = DidUrl::parse(kid)?;
     by(kid.did().as_str(), issuer)?;
-    let document = resolver.resolve(issuer)?;
-    if document.expires(&kid).is_some_and(|end| end.plus(skew) <= now) {
+    let key = key_of_list(&*resolver.resolve(issuer)?, &kid, (now, skew))?;
+    let (list, freshness) = verify(&key)?;
+    let (issuer, list) = (issuer.to_string(), Arc::new(list));
+    Ok(Listed { issuer, about: About::Values, freshness, fetched: now, keys: vec![(kid, key)], list })
+}
+
+/// A key that signs lists.
+fn key_of_list(document: &DidDocument, kid: &DidUrl, (now, skew): (Timestamp, i64)) -> Result<PublicKey, Problem> {
+    if document.expires(kid).is_some_and(|end| end.plus(skew) <= now) {
         return Err(Problem::new(Code::KeyInvalid, "the list's key is past its own end"));
     }
-    let (list, freshness) = verify(&document.key_for(&kid, KeyPurpose::AssertionMethod)?)?;
-    Ok(Listed { issuer: issuer.to_string(), about: About::Values, freshness, fetched: now, list: Arc::new(list) })
+    document.key_for(kid, KeyPurpose::AssertionMethod)
 }
 
 fn by(named: &str, issuer: &Did) -> Result<(), Problem> {

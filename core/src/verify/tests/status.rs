@@ -430,6 +430,46 @@ fn a_list_that_is_there_must_agree_with_a_stapled_statement() {
 }
 
 #[test]
+fn a_list_stands_by_the_keys_that_sign_lists_now() {
+    let world = World::new();
+    let did = Did::parse("did:web:university.example").unwrap();
+    let kid = DidUrl::parse(&format!("{did}#1")).unwrap();
+    let other = SecretKey::generate(Algorithm::EdDsa, &mut OsRng);
+    let document = |name: &str, key: &SecretKey, more: Option<(&str, &str)>| {
+        let mut rendered = DidDocument::render(&did, &[(name.to_owned(), key.public_key())]);
+        if let Some((member, time)) = more {
+            rendered["verificationMethod"][0][member] = json!(time);
+        }
+        DidDocument::parse(&did, &rendered).unwrap()
+    };
+    let same = document("1", &world.issuer, None);
+    for form in Form::ALL {
+        let terms = Terms { kid: &kid, url: &url(form), now: world.now, validity: DAY, ttl: 300 };
+        let text = Publication::new(MIN_ENTRIES).unwrap().sign(form, &terms, &world.issuer).unwrap();
+        let published = One(Arc::new(same.clone()));
+        let at = (world.now, 60);
+        let listed = Listed::verify(text.as_bytes(), &url(form), &did, at, (&published, &[&EddsaJcs2022])).unwrap();
+        assert!(listed.stands_by(&same, at).is_ok());
+        let code = |document: DidDocument| listed.stands_by(&document, at).unwrap_err().code;
+        let (before, after) = ("2026-11-01T00:00:00Z", "2036-11-01T00:00:00Z");
+        assert_eq!(code(document("1", &world.issuer, Some(("revoked", before)))), Code::KeyInvalid);
+        assert_eq!(code(document("1", &world.issuer, Some(("expires", before)))), Code::KeyInvalid);
+        assert!(listed.stands_by(&document("1", &world.issuer, Some(("expires", after))), at).is_ok());
+        assert_eq!(code(document("1", &other, None)), Code::KeyInvalid);
+        assert_eq!(code(document("2", &world.issuer, None)), Code::MethodUnknown);
+    }
+}
+
+/// Publishes one document.
+struct One(Arc<DidDocument>);
+
+impl Resolve for One {
+    fn resolve(&self, _: &Did) -> Result<Arc<DidDocument>, Problem> {
+        Ok(Arc::clone(&self.0))
+    }
+}
+
+#[test]
 fn what_a_leaked_key_signed_counts_for_vouched_copies_alone() {
     let mut world = World::new();
     let did = Did::parse("did:web:university.example").unwrap();
