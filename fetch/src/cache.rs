@@ -16,8 +16,8 @@ use carnet_core::{
 
 use crate::{HttpsFetcher, seen::Seen};
 
-/// The most documents that are kept; beyond it the oldest goes.
-const CAPACITY: usize = 1024;
+/// The most documents that are kept; beyond it the oldest goes. As many as a trust list may name (spec/trust.md 2.1), and some more.
+const CAPACITY: usize = 20_480;
 
 /// How long a document is believed that cannot be had anew: a day. A site that is down for a night stops nobody, and a
 /// key that may have been withdrawn does not verify for ever.
@@ -38,7 +38,7 @@ struct Entry {
 /// Of did:webvh DIDs it knows the last entry of each log that was accepted, and refuses a log that does not go on from it: for as
 /// long as it lives, or, with [`DidCache::remember_in`], for good.
 ///
-/// It holds at most 1,024 documents. [`Resolve::resolve`] answers from memory and never fetches; [`DidCache::refresh`]
+/// It holds at most 20,480 documents. [`Resolve::resolve`] answers from memory and never fetches; [`DidCache::refresh`]
 /// fetches, and leaves the document in place that it could not have anew. After [`MAX_STALE`] it is refused.
 #[derive(Debug, Clone, Default)]
 pub struct DidCache {

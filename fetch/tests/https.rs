@@ -215,6 +215,22 @@ fn a_ca_that_is_none_is_refused() {
     }
 }
 
+/// As many as a trust list may name: or the first ones would be fetched for ever, and be there never.
+#[test]
+fn every_issuer_of_a_trust_list_has_its_place() {
+    let cache = DidCache::default();
+    let did = |number: usize| Did::parse(&format!("did:web:n{number}.example")).unwrap();
+    let first = Arc::new(DidDocument::parse(&did(0), &serde_json::from_str(&document(&did(0))).unwrap()).unwrap());
+    let now = Timestamp::from_unix(1_800_000_000);
+    for number in 0..20_000 {
+        cache.insert(&did(number), Arc::clone(&first), now);
+    }
+    for number in [0, 1, 10_000, 19_999] {
+        assert!(cache.resolve_at(&did(number), now).is_ok(), "{number}");
+    }
+    assert!(cache.resolve_at(&did(20_000), now).is_err());
+}
+
 #[tokio::test]
 async fn a_document_that_cannot_be_had_anew_is_believed_for_a_day_and_no_longer() {
     let site = serve(|did| Answer::Send(ok(&document(did)))).await;

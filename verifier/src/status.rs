@@ -46,6 +46,8 @@ const LEAD: Duration = Duration::from_secs(2);
 const MAX_LISTS: usize = 384;
 /// The most memory for the lists of one issuer, in bytes.
 const MAX_BYTES: usize = 256 * 1024 * 1024;
+/// The most memory for the lists of all issuers together, in bytes.
+const MAX_BYTES_OF_ALL: usize = 2 * 1024 * 1024 * 1024;
 /// The longest directory of lists, in bytes.
 const MAX_DIRECTORY: usize = 128 * 1024;
 /// How soon it is tried again what could not be had, in seconds.
@@ -355,16 +357,18 @@ impl Look {
         if held.is_some_and(|held| held.freshness().issued > listed.freshness().issued) {
             return Err(Problem::new(Code::StatusListStale, "the list is older than the one that was fetched before"));
         }
-        let others = self.held.iter().filter(|(other, listed)| {
-            other.as_str() != url
-                && listed.issuer() == self.document.did().as_str()
-                && !fresh.iter().any(|(fresh, _)| fresh == *other)
-        });
-        let others = others.map(|(_, listed)| listed).chain(fresh.iter().map(|(_, listed)| listed));
-        let bytes = others.map(|listed| listed.list().as_bytes().len()).fold(0_usize, usize::saturating_add);
-        if bytes.saturating_add(listed.list().as_bytes().len()) > MAX_BYTES {
-            return Err(Problem::new(Code::TooLarge, "the issuer's lists take too much memory"));
+        let stays =
+            |other: &&String| other.as_str() != url && !fresh.iter().any(|(fresh, _)| fresh.as_str() == other.as_str());
+        let held = self.held.iter().filter(|(other, _)| stays(other)).map(|(_, listed)| listed);
+        let (mut own, mut all) = (0_usize, 0_usize);
+        for listed in held.chain(fresh.iter().map(|(_, listed)| listed)).map(AsRef::as_ref).chain([&listed]) {
+            let bytes = listed.list().as_bytes().len();
+            all = all.saturating_add(bytes);
+            if listed.issuer() == self.document.did().as_str() {
+                own = own.saturating_add(bytes);
+            }
         }
+        require_room(own, all)?;
         Ok((Arc::new(listed), etag))
     }
 }
@@ -403,6 +407,15 @@ fn own_lists(directory: &str, said: &Value) -> Result<BTreeSet<String>, Problem>
 fn after(time: Duration) -> Instant {
     let now = Instant::now();
     now.checked_add(time).unwrap_or(now)
+}
+
+/// Refuses a list with which those of its issuer, or of all, would take too much memory.
+fn require_room(own: usize, all: usize) -> Result<(), Problem> {
+    match (own > MAX_BYTES, all > MAX_BYTES_OF_ALL) {
+        (true, _) => Err(Problem::new(Code::TooLarge, "the issuer's lists take too much memory")),
+        (_, true) => Err(Problem::new(Code::TooLarge, "the lists of all issuers take too much memory")),
+        _ => Ok(()),
+    }
 }
 
 /// When a list is fetched again: before its time to live and its end are over, and not with all others at once.
@@ -483,6 +496,13 @@ mod tests {
         };
         assert_eq!(left(false), ["https://a.example/token/0", "https://b.example/token/0"]);
         assert_eq!(left(true), ["https://b.example/token/0"]);
+    }
+
+    #[test]
+    fn lists_have_so_much_memory_and_no_more() {
+        assert!(require_room(MAX_BYTES, MAX_BYTES_OF_ALL).is_ok());
+        assert_eq!(require_room(MAX_BYTES + 1, MAX_BYTES).unwrap_err().code, Code::TooLarge);
+        assert_eq!(require_room(1, MAX_BYTES_OF_ALL + 1).unwrap_err().code, Code::TooLarge);
     }
 
     #[test]
