@@ -73,7 +73,12 @@ impl Source {
             )
         };
         let mut bytes = match self {
-            Self::File(path) => read(path),
+            Self::File(path) => {
+                if exposed(path) {
+                    tracing::warn!(path = %path.display(), "every user of this machine may read the {what}; take that from them: chmod o-rwx");
+                }
+                read(path)
+            }
             Self::Fd(number) => read(Path::new(&format!("/dev/fd/{number}"))),
             Self::Env(name) => std::env::var(name)
                 .map(|text| Zeroizing::new(text.into_bytes()))
@@ -85,6 +90,12 @@ impl Source {
         }
         if bytes.is_empty() { Err(missing("it is empty")) } else { Ok(bytes) }
     }
+}
+
+/// Whether a regular file may be read by users who are neither its owner nor of its group.
+fn exposed(path: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt as _;
+    path.metadata().is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o004 != 0)
 }
 
 fn read(path: &Path) -> std::io::Result<Zeroizing<Vec<u8>>> {
@@ -112,6 +123,11 @@ mod tests {
         for wrong in ["1234", "", "file:", "env:", "fd:x", "hsm:1234"] {
             let said = wrong.parse::<Source>().unwrap_err();
             assert!(!said.contains("1234"), "{said}");
+        }
+        use std::os::unix::fs::PermissionsExt as _;
+        for (mode, everybody) in [(0o600, false), (0o640, false), (0o644, true), (0o604, true)] {
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+            assert_eq!(exposed(&path), everybody, "{mode:o}");
         }
         std::fs::write(&path, "\n").unwrap();
         let said = Source::File(path.clone()).read("PIN").unwrap_err();
