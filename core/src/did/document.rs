@@ -200,13 +200,15 @@ impl DidDocument {
         !self.past.is_empty()
     }
 
-    /// The last of some versions of one DID's document, with the keys of those before it (spec/dids.md section 3).
+    /// The last of some versions of one DID's document, with the keys of those before it (spec/dids.md section 3). Of
+    /// versions from before the DID moved, whose methods have other names, only the revocations count.
     pub(super) fn of_versions(versions: &[(Timestamp, Self)]) -> Result<Self, Problem> {
         let (_, last) = versions.last().ok_or_else(|| invalid("there is no version of the document"))?;
         let mut document = last.clone();
         let mut past: BTreeMap<&str, Method> = BTreeMap::new();
-        for (at, (_, version)) in versions.iter().enumerate() {
-            let left = versions.get(at.saturating_add(1)).map(|(left, _)| *left);
+        let named: Vec<&(Timestamp, Self)> = versions.iter().filter(|(_, version)| version.did == last.did).collect();
+        for (at, (_, version)) in named.iter().enumerate() {
+            let left = named.get(at.saturating_add(1)).map(|(left, _)| *left);
             for method in version.methods.iter().filter(|method| last.find(&method.id).is_none()) {
                 let mut method_then = Method { retired: left, ..method.clone() };
                 method_then.purposes.retain(|purpose| *purpose == Purpose::AssertionMethod);

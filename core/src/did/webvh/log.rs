@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::{
     MAX_BYTES, MAX_ENTRIES,
-    entry::Entry,
+    entry::{self, Entry},
     invalid,
     parameters::{Parameters, Witnesses},
     parts, witness,
@@ -14,6 +14,7 @@ use super::{
 use crate::{
     Code, Problem,
     did::{Did, DidDocument},
+    keys::PublicKey,
     time::Timestamp,
 };
 
@@ -241,14 +242,19 @@ impl Log {
         if self.last()?.deactivated {
             return Err(Code::DidDeactivated.into());
         }
-        // Of before it moved, the methods have other names.
-        let versions: Vec<(Timestamp, DidDocument)> = self
-            .versions
-            .iter()
-            .filter(|version| version.did == self.did)
-            .map(|version| (version.at, version.document.clone()))
-            .collect();
+        let versions: Vec<(Timestamp, DidDocument)> =
+            self.versions.iter().map(|version| (version.at, version.document.clone())).collect();
         DidDocument::of_versions(&versions).map(Arc::new)
+    }
+
+    /// Whether this key may sign the entry that comes next: while there is pre-rotation, one that was committed to.
+    #[must_use]
+    pub fn may_go_on(&self, key: &PublicKey) -> bool {
+        let (key, committed) = (key.to_multikey(), &self.parameters.next_key_hashes);
+        if committed.is_empty() {
+            return self.parameters.update_keys.contains(&key);
+        }
+        committed.contains(&entry::hash(key.as_bytes()))
     }
 
     /// The `versionId` of the last entry: with it, whoever saw this log can tell one that does not go on from it.

@@ -548,6 +548,9 @@ fn pre_rotation_binds_the_next_keys() {
         append(&before, &log, &change, &secret(signer))
     };
     let rotated = with(Some(&committed), Some(&next), 101).unwrap();
+    assert!(before.may_go_on(&public(101)) && before.may_go_on(&public(102)) && !before.may_go_on(&public(100)));
+    let open = verify(&created().0, &created().1).unwrap();
+    assert!(open.may_go_on(&public(100)) && !open.may_go_on(&public(101)));
     // Ending pre-rotation is a change that must keep to it.
     assert!(with(Some(&committed), None, 101).is_ok());
     // Not committed to; no update keys; by the key of before, which a thief may have; by nobody.
@@ -607,42 +610,68 @@ fn documents_are_held_to_the_rules_in_every_version() {
     );
 }
 
+/// A log whose first entry is portable or not, and whose second one has the document under another name; under both names.
+fn moved(portable: bool, first: fn(&Did) -> Value, second: fn(&Did, &Did) -> Value) -> [Result<Log, Problem>; 2] {
+    let inception = Inception { place: PLACE, at: START, update: &secret(100), next: &[], ttl: None };
+    let (did, log) = create(&inception, &|did| first(did)).unwrap();
+    let mut entry = lines(&log).remove(0);
+    entry["parameters"]["portable"] = json!(portable);
+    entry.as_object_mut().unwrap().remove("proof");
+    entry["versionId"] = json!(PLACEHOLDER);
+    let entry = entry::replaced(&entry, did.id().split(':').next().unwrap(), PLACEHOLDER);
+    let scid = entry::hash(&crate::json::canonicalize(&entry).unwrap());
+    let old = Did::parse(&format!("did:webvh:{scid}:{PLACE}")).unwrap();
+    let new = Did::parse(&format!("did:webvh:{scid}:college.example")).unwrap();
+    let first = remade(entry::replaced(&entry, PLACEHOLDER, &scid), 1, &scid, &secret(100), START);
+    let entry = json!({"versionTime": after(10).to_string(), "parameters": {}, "state": second(&old, &new)});
+    let second = remade(entry, 2, first["versionId"].as_str().unwrap(), &secret(100), after(10));
+    let log = text(&[first, second]);
+    [verify(&new, &log), verify(&old, &log)]
+}
+
+/// The document with key 1 under the new name, which says the old one.
+fn also_known(old: &Did, new: &Did) -> Value {
+    let mut state = document(new, &[1]);
+    state["alsoKnownAs"] = json!([old.as_str()]);
+    state
+}
+
 #[test]
 fn a_did_moves_only_if_it_may_and_is_then_known_by_its_new_name() {
-    let moved = |portable: bool, known_as: bool| {
-        let inception = Inception { place: PLACE, at: START, update: &secret(100), next: &[], ttl: None };
-        let (did, _) = create(&inception, &|did| document(did, &[1])).unwrap();
-        // Portable from the first entry on.
-        let (did, first) = {
-            let mut entry = lines(&create(&inception, &|did| document(did, &[1])).unwrap().1).remove(0);
-            entry["parameters"]["portable"] = json!(portable);
-            entry.as_object_mut().unwrap().remove("proof");
-            entry["versionId"] = json!(PLACEHOLDER);
-            let entry = entry::replaced(&entry, did.id().split(':').next().unwrap(), PLACEHOLDER);
-            let scid = entry::hash(&crate::json::canonicalize(&entry).unwrap());
-            let did = Did::parse(&format!("did:webvh:{scid}:{PLACE}")).unwrap();
-            (did, remade(entry::replaced(&entry, PLACEHOLDER, &scid), 1, &scid, &secret(100), START))
-        };
-        let scid = did.id().split(':').next().unwrap();
-        let new = Did::parse(&format!("did:webvh:{scid}:college.example")).unwrap();
-        let mut state = document(&new, &[1]);
-        if known_as {
-            state["alsoKnownAs"] = json!([did.as_str()]);
-        }
-        let entry = json!({"versionTime": after(10).to_string(), "parameters": {}, "state": state});
-        let second = remade(entry, 2, first["versionId"].as_str().unwrap(), &secret(100), after(10));
-        let log = text(&[first, second]);
-        (verify(&new, &log), verify(&did, &log))
-    };
-    let (new, old) = moved(true, true);
-    let document = new.unwrap().document().unwrap();
+    let [new, old] = moved(true, |did| document(did, &[1]), also_known);
+    let current = new.unwrap().document().unwrap();
     assert_eq!(
-        document.key_for(&document.did().with_fragment("key-1").unwrap(), Purpose::AssertionMethod).unwrap(),
+        current.key_for(&current.did().with_fragment("key-1").unwrap(), Purpose::AssertionMethod).unwrap(),
         public(1)
     );
     assert_eq!(code(old), Code::DidLogInvalid);
-    assert_eq!(code(moved(false, true).0), Code::DidLogInvalid);
-    assert_eq!(code(moved(true, false).0), Code::DidLogInvalid);
+    let [barred, _] = moved(false, |did| document(did, &[1]), also_known);
+    assert_eq!(code(barred), Code::DidLogInvalid);
+    let [silent, _] = moved(true, |did| document(did, &[1]), |_, new| document(new, &[1]));
+    assert_eq!(code(silent), Code::DidLogInvalid);
+}
+
+#[test]
+fn a_key_that_was_revoked_before_the_did_moved_stays_revoked() {
+    let key = |first: fn(&Did) -> Value| {
+        let [new, _] = moved(true, first, also_known);
+        let current = new.unwrap().document().unwrap();
+        let url = current.did().with_fragment("key-1").unwrap();
+        (current.key_for(&url, Purpose::AssertionMethod), current.revoked(&url).is_some())
+    };
+    assert_eq!(key(|did| document(did, &[1])), (Ok(public(1)), false));
+    let (refused, revoked) = key(|did| marked(did, &[1, 2]));
+    assert!(revoked);
+    assert_eq!(code(refused), Code::KeyInvalid);
+    // Under another name then.
+    let (refused, _) = key(|did| {
+        let mut state = DidDocument::render(did, &[("other".to_owned(), public(1)), ("key-2".to_owned(), public(2))]);
+        state["verificationMethod"][0]["revoked"] = json!("2026-11-20T00:00:00Z");
+        state
+    });
+    assert_eq!(code(refused), Code::KeyInvalid);
+    // Another key's mark says nothing of this one.
+    assert_eq!(key(|did| marked(did, &[2, 1])), (Ok(public(1)), false));
 }
 
 /// The three entries, of which the second one names witnesses 201 and 202, both needed; and a witness file.
