@@ -350,12 +350,18 @@ impl Register {
         }
         let text = read(&path)?;
         // The parser's own error is dropped: it could quote what it read.
-        serde_json::from_slice(&text).ok().filter(Self::holds).ok_or_else(|| {
+        let register: Self = serde_json::from_slice(&text).ok().filter(Self::holds).ok_or_else(|| {
             StartError::new(
                 format!("The keys in {} are damaged. Nothing was changed.", path.display()),
                 "Restore the file from a backup. Credentials that were signed with these keys stay valid.",
             )
-        })
+        })?;
+        // The power went before it was removed: it would lie there in plain text beside a key that is sealed.
+        let left = data.join(single::FILE).exists().then(|| single::load(data).ok()).flatten();
+        if left.is_some_and(|left| register.keys.iter().any(|key| key.public == left.public_key())) {
+            remove_single(data)?;
+        }
+        Ok(register)
     }
 
     fn of_single(key: &SecretKey) -> Result<Self, StartError> {
@@ -387,13 +393,18 @@ impl Register {
             return Err(failed(std::io::Error::other("it would be too long")));
         }
         disk::replace(&path, &text, 0o600).map_err(failed)?;
-        match std::fs::remove_file(data.join(single::FILE)) {
-            Err(error) if error.kind() != ErrorKind::NotFound => Err(StartError::new(
-                format!("The keys are in {} now, and the old key.json could not be removed: {error}.", path.display()),
-                "Remove key.json yourself.",
-            )),
-            _ => Ok(()),
-        }
+        remove_single(data)
+    }
+}
+
+/// Removes the file of an older directory, whose key the register has, through to the disk.
+fn remove_single(data: &Path) -> Result<(), StartError> {
+    match std::fs::remove_file(data.join(single::FILE)).and_then(|()| disk::sync_directory(data)) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(StartError::new(
+            format!("The keys are in keys.json now, and the old key.json could not be removed: {error}."),
+            "Remove key.json yourself.",
+        )),
+        _ => Ok(()),
     }
 }
 
@@ -434,7 +445,7 @@ pub(super) fn lock_exclusive(data: &Path) -> Result<File, StartError> {
     if locked { Ok(file) } else { Err(busy("A program is using these keys, so that nothing was changed.")) }
 }
 
-fn busy(what: &str) -> StartError {
+pub(super) fn busy(what: &str) -> StartError {
     StartError::new(what, "Stop the service, run this again, and start the service.").passing()
 }
 

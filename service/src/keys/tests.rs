@@ -108,14 +108,20 @@ fn a_directory_with_one_key_goes_on_as_key_1() {
     assert_eq!((ring.name(), ring.public_key()), ("key-1", key.public_key()));
     drop(ring);
     assert!(Keyring::create(dir.path(), Algorithm::EdDsa, &plain()).is_err(), "a key was overwritten");
+    let old = std::fs::read(dir.path().join("key.json")).unwrap();
     let mut register = Register::load(dir.path()).unwrap();
     add(&mut register).unwrap();
     register.save(dir.path()).unwrap();
     assert!(!dir.path().join("key.json").exists());
     assert_eq!(Keyring::open(dir.path(), &plain()).unwrap().public_key(), key.public_key());
-    // A power cut before the old file went: the register counts.
-    std::fs::write(dir.path().join("key.json"), "{}").unwrap();
-    assert_eq!(Keyring::open(dir.path(), &plain()).unwrap().public_key(), key.public_key());
+    // A power cut before the old file went: the register counts, and the key does not go on lying there in plain text.
+    let mode = |mode| std::os::unix::fs::PermissionsExt::from_mode(mode);
+    for (left, stays) in [(old.as_slice(), false), (b"{}", true)] {
+        std::fs::write(dir.path().join("key.json"), left).unwrap();
+        std::fs::set_permissions(dir.path().join("key.json"), mode(0o600)).unwrap();
+        assert_eq!(Keyring::open(dir.path(), &plain()).unwrap().public_key(), key.public_key());
+        assert_eq!(dir.path().join("key.json").exists(), stays);
+    }
 }
 
 #[test]
@@ -175,8 +181,11 @@ fn the_document_follows_the_register_and_keeps_what_is_not_about_keys() {
     let dir = tempfile::tempdir().unwrap();
     Keyring::create(dir.path(), Algorithm::EdDsa, &plain()).unwrap();
     let mut register = Register::load(dir.path()).unwrap();
-    assert!(document::settle(dir.path(), &did(), &register, &plain()).unwrap());
-    assert!(!document::settle(dir.path(), &did(), &register, &plain()).unwrap(), "written though nothing changed");
+    assert!(document::settle(dir.path(), &did(), &mut register, &plain(), true).unwrap());
+    assert!(
+        !document::settle(dir.path(), &did(), &mut register, &plain(), true).unwrap(),
+        "written though nothing changed"
+    );
     // The operator's own additions.
     let path = dir.path().join("did.json");
     let mut by_hand: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
@@ -187,7 +196,7 @@ fn the_document_follows_the_register_and_keeps_what_is_not_about_keys() {
     by_hand["verificationMethod"].as_array_mut().unwrap().push(method.clone());
     std::fs::write(&path, by_hand.to_string()).unwrap();
     add(&mut register).unwrap();
-    document::settle(dir.path(), &did(), &register, &plain()).unwrap();
+    document::settle(dir.path(), &did(), &mut register, &plain(), true).unwrap();
     let now: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
     assert_eq!(now["service"], by_hand["service"]);
     assert_eq!(now["verificationMethod"].as_array().unwrap().len(), 3);
@@ -197,14 +206,14 @@ fn the_document_follows_the_register_and_keeps_what_is_not_about_keys() {
     // A compromised key stays, marked, and is good for nothing by itself.
     register.compromise("key-1", None, NOW).unwrap();
     assert_eq!(document::differences(&did(), &published(dir.path()), &register), ["key-1 is not marked as revoked"]);
-    document::settle(dir.path(), &did(), &register, &plain()).unwrap();
+    document::settle(dir.path(), &did(), &mut register, &plain(), true).unwrap();
     assert!(document::differences(&did(), &published(dir.path()), &register).is_empty());
     let now: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
     assert_eq!(now["verificationMethod"][0]["revoked"], json!(NOW.to_string()));
     assert!(!now["authentication"].to_string().contains("key-1"));
     // Another DID's document is not written over.
     let other = Did::parse("did:web:other.example").unwrap();
-    assert!(document::settle(dir.path(), &other, &register, &plain()).is_err());
+    assert!(document::settle(dir.path(), &other, &mut register, &plain(), true).is_err());
     assert_eq!(serde_json::from_slice::<Value>(&std::fs::read(&path).unwrap()).unwrap(), now);
 }
 
@@ -221,32 +230,100 @@ fn the_log_of_a_did_webvh_has_every_version_and_catches_up() {
     assert_eq!(read().versions().len(), 1);
     let mut register = Register::load(dir.path()).unwrap();
     // The document beside it, and no entry for what is in the log already.
-    document::settle(dir.path(), &did, &register, &plain()).unwrap();
+    document::settle(dir.path(), &did, &mut register, &plain(), true).unwrap();
     let beside: Value = serde_json::from_slice(&std::fs::read(dir.path().join("did.json")).unwrap()).unwrap();
     assert_eq!((read().versions().len(), &beside), (1, &state));
 
     add(&mut register).unwrap();
     register.save(dir.path()).unwrap();
-    assert!(document::settle(dir.path(), &did, &register, &plain()).unwrap());
-    assert!(!document::settle(dir.path(), &did, &register, &plain()).unwrap());
+    assert!(document::settle(dir.path(), &did, &mut register, &plain(), true).unwrap());
+    assert!(!document::settle(dir.path(), &did, &mut register, &plain(), true).unwrap());
     register.activate(NOW).unwrap();
     register.compromise("key-1", None, NOW).unwrap();
-    // A power cut after the document and before the log.
+    // A power cut after the document, and after the key for the entry that follows, and before the log.
+    let keys = std::fs::read(dir.path().join("keys.json")).unwrap();
     let before = std::fs::read(&path).unwrap();
-    document::settle(dir.path(), &did, &register, &plain()).unwrap();
+    register.save(dir.path()).unwrap();
+    document::settle(dir.path(), &did, &mut register, &plain(), true).unwrap();
     std::fs::write(&path, before).unwrap();
-    assert!(document::settle(dir.path(), &did, &register, &plain()).unwrap());
+    assert_ne!(keys, std::fs::read(dir.path().join("keys.json")).unwrap());
+    // A backup that is too new: its key may not sign, and it is said so. The one that belongs to it goes on.
+    let refused = document::settle(dir.path(), &did, &mut register, &plain(), true).unwrap_err();
+    assert!(refused.message.contains("none that may add"), "{refused:?}");
+    std::fs::write(dir.path().join("keys.json"), keys).unwrap();
+    let mut register = Register::load(dir.path()).unwrap();
+    register.activate(NOW).unwrap();
+    register.compromise("key-1", None, NOW).unwrap();
+    // Nor without the lock, since the register changes as well.
+    let refused = document::settle(dir.path(), &did, &mut register, &plain(), false).unwrap_err();
+    assert!(refused.message.contains("lacks the last change"), "{refused:?}");
+    assert!(document::settle(dir.path(), &did, &mut register, &plain(), true).unwrap());
     let log = read();
     assert_eq!(log.versions().len(), 3);
     assert!(document::differences(&did, &log.document().unwrap(), &register).is_empty());
     let revoked = log.document().unwrap().revoked(&did.with_fragment("key-1").unwrap());
     assert_eq!(revoked, Some(NOW));
 
+    assert_pre_rotation(&std::fs::read_to_string(&path).unwrap(), &Register::load(dir.path()).unwrap());
+
     // A log that was tampered with is left alone.
     let text = std::fs::read_to_string(&path).unwrap().replace("key-2", "key-9");
     std::fs::write(&path, &text).unwrap();
-    assert!(document::settle(dir.path(), &did, &register, &plain()).is_err_and(|error| error.message.contains("log")));
+    assert!(
+        document::settle(dir.path(), &did, &mut register, &plain(), true)
+            .is_err_and(|error| error.message.contains("log"))
+    );
     assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
+}
+
+/// Each entry is signed by the one key that the entry before committed to, and the register has the secret of the key that
+/// the last one commits to and of no other.
+fn assert_pre_rotation(log: &str, register: &Register) {
+    let entries: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let keys = |entry: &Value| entry["parameters"]["updateKeys"].as_array().unwrap().clone();
+    let hash = |key: &Value| {
+        let multihash = [&[0x12, 0x20][..], &Sha256::digest(key.as_str().unwrap())].concat();
+        json!([bs58::encode(multihash).into_string()])
+    };
+    let mut committed = None;
+    for entry in &entries {
+        let [key] = &keys(entry)[..] else { panic!("not one key: {entry}") };
+        let method = format!("did:key:{0}#{0}", key.as_str().unwrap());
+        assert_eq!(entry["proof"][0]["verificationMethod"], json!(method));
+        assert!(committed.is_none_or(|hashes: Value| hashes == hash(key)), "{entry}");
+        committed = Some(entry["parameters"]["nextKeyHashes"].clone());
+    }
+    let updater = register.log.as_ref().unwrap();
+    assert_eq!(committed.unwrap(), hash(&json!(updater.public.to_multikey())));
+    assert!(updater.following.is_none());
+}
+
+#[test]
+fn a_log_without_pre_rotation_gets_it_with_its_next_entry() {
+    let dir = tempfile::tempdir().unwrap();
+    let (update, key) = (draw(), draw());
+    let keys = [(FIRST.to_owned(), key.public_key())];
+    let inception = Inception { place: "uni.example", at: time::now().plus(-9), update: &update, next: &[], ttl: None };
+    let (did, text) = webvh::create(&inception, &|did| DidDocument::render(did, &keys)).unwrap();
+    std::fs::write(dir.path().join("did.jsonl"), text).unwrap();
+    let secret = |key: &SecretKey| Secret::of(key, Form::Plain, &plain()).unwrap();
+    let mut register = Register::new(key.public_key(), secret(&key), NOW);
+    // As it was written before there was pre-rotation.
+    register.log = serde_json::from_value(json!({
+        "public": update.public_key().to_jwk(), "secret": serde_json::to_value(secret(&update)).unwrap(),
+    }))
+    .ok();
+    add(&mut register).unwrap();
+    assert!(document::settle(dir.path(), &did, &mut register, &plain(), true).unwrap());
+    let log = std::fs::read_to_string(dir.path().join("did.jsonl")).unwrap();
+    assert_eq!(log.lines().count(), 2);
+    let second = log.lines().nth(1).unwrap();
+    assert!(second.contains(&format!("#{}", update.public_key().to_multikey())) && second.contains("nextKeyHashes"));
+    register.retire("key-2", None, NOW).unwrap();
+    register.compromise("key-2", None, NOW).unwrap();
+    assert!(document::settle(dir.path(), &did, &mut register, &plain(), true).unwrap());
+    let log = std::fs::read_to_string(dir.path().join("did.jsonl")).unwrap();
+    assert_pre_rotation(log.split_once('\n').unwrap().1, &Register::load(dir.path()).unwrap());
 }
 
 #[test]
@@ -255,7 +332,7 @@ fn a_service_does_not_start_beside_a_document_that_does_not_fit() {
     Keyring::create(dir.path(), Algorithm::EdDsa, &plain()).unwrap();
     let ring = Keyring::open(dir.path(), &plain()).unwrap();
     assert!(require_listed(dir.path(), &did(), &ring).is_err_and(|refused| refused.message.contains("missing")));
-    document::settle(dir.path(), &did(), ring.register(), &plain()).unwrap();
+    document::settle(dir.path(), &did(), &mut Register::load(dir.path()).unwrap(), &plain(), true).unwrap();
     require_listed(dir.path(), &did(), &ring).unwrap();
     let other = draw().public_key();
     let text = DidDocument::render(&did(), &[("key-1".to_owned(), other)]).to_string();
