@@ -20,14 +20,21 @@ const METHODS: &str = "verificationMethod";
 const PURPOSES: [Purpose; 2] = [Purpose::AssertionMethod, Purpose::Authentication];
 
 /// Brings `DIR/did.json` in step with the register: its keys stand in the document as they are now. Everything else in
-/// it stays. Of a did:webvh DID the log gets an entry for it. Whether anything had to be written.
+/// it stays. Of a did:webvh DID the log gets an entry for it, if the caller holds the keys' lock (`held`): that changes the
+/// register too. Whether anything had to be written.
 ///
 /// # Errors
-/// The document is of another DID, is not JSON, or cannot be written.
-pub(super) fn settle(data: &Path, did: &Did, register: &Register, config: &KeysConfig) -> Result<bool, StartError> {
+/// The document is of another DID, is not JSON, or cannot be written; an entry is missing in the log, and the lock is not held.
+pub(super) fn settle(
+    data: &Path,
+    did: &Did,
+    register: &mut Register,
+    config: &KeysConfig,
+    held: bool,
+) -> Result<bool, StartError> {
     let (document, written) = settle_document(data, did, register)?;
     // The log follows the document, as that follows the register.
-    let logged = did.method() == "webvh" && log::settle(data, did, &document, register, config)?;
+    let logged = did.method() == "webvh" && log::settle(data, did, &document, register, config, held)?;
     Ok(written || logged)
 }
 

@@ -8,7 +8,7 @@ use carnet_core::{
         Did,
         webvh::{self, Chain, Change, Inception, Log},
     },
-    keys::{Algorithm, PublicKey},
+    keys::{Algorithm, PublicKey, SecretKey},
     time::Timestamp,
 };
 use serde::{Deserialize, Serialize};
@@ -26,13 +26,23 @@ const FILE: &str = "did.jsonl";
 /// How far the last entry may be ahead of this clock, in seconds: entries are a second apart at least.
 const SKEW: i64 = 60;
 
-/// The key that signs the log's entries, and nothing else.
+/// The key that signs the log's next entry, and nothing else.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Updater {
     #[serde(with = "register::jwk")]
     pub(super) public: PublicKey,
     pub(super) secret: Secret,
+    /// The one for the entry after that. It is made, and on the disk, before the log says its hash.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) following: Option<Box<Updater>>,
+}
+
+impl Updater {
+    fn make(config: &KeysConfig) -> Result<Self, StartError> {
+        let (public, secret) = ring::make(Algorithm::EdDsa, config)?;
+        Ok(Self { public, secret, following: None })
+    }
 }
 
 /// Begins a did:webvh DID: its keys, and its log with one entry. `place` is host and path as in a did:web DID; `document`
@@ -50,53 +60,92 @@ pub fn begin(
     let _lock = register::lock_exclusive(data)?;
     ring::require_none(data)?;
     let (public, secret) = ring::make(algorithm, config)?;
-    let (update, update_secret) = ring::make(Algorithm::EdDsa, config)?;
+    let updater = Updater::make(config)?;
     let now = time::now();
-    let signer = ring::signer(&update_secret, &update, config)?;
-    let inception = Inception { place, at: now, update: signer.as_ref(), next: &[], ttl: None };
+    // It signs the first entry alone, so that it is on no disk: the next one is signed by the key that is committed to.
+    let first = SecretKey::generate(Algorithm::EdDsa, &mut rand_core::OsRng);
+    let inception =
+        Inception { place, at: now, update: &first, next: std::slice::from_ref(&updater.public), ttl: None };
     let (did, text) =
         webvh::create(&inception, &|did| document(did, &public)).map_err(|problem| refused(data, &problem))?;
     let state = last_state(&verified(&did, text.as_bytes(), now).map_err(|problem| refused(data, &problem))?);
     let mut register = Register::new(public, secret, now);
-    register.log = Some(Updater { public: update, secret: update_secret });
+    register.log = Some(updater);
     register.save(data)?;
     write(data, &text)?;
     Ok((did, state))
 }
 
-/// Adds an entry to the log if its last version is not this document.
+/// Adds an entry to the log if its last version is not this document. Each one rotates the update key (pre-rotation). Whoever
+/// calls holds the keys' lock if `held`; without it an entry that is missing is refused.
 ///
 /// # Errors
-/// The log is missing or does not verify; the update key cannot be opened; the log cannot be written.
+/// The log is missing or does not verify; the update key is not there or cannot be opened; the register or the log cannot be
+/// written.
 pub(super) fn settle(
     data: &Path,
     did: &Did,
     document: &Value,
-    register: &Register,
+    register: &mut Register,
     config: &KeysConfig,
+    held: bool,
 ) -> Result<bool, StartError> {
     let problem = |problem: Problem| refused(data, &problem);
     let text = std::fs::read_to_string(data.join(FILE)).map_err(|error| unwritten(data, &error))?;
     let now = time::now();
     let log = verified(did, text.as_bytes(), now).map_err(problem)?;
-    if last_state(&log) == *document {
+    let settled = last_state(&log) == *document;
+    if !held {
+        return if settled { Ok(false) } else { Err(in_use()) };
+    }
+    // The log was written and the register not: the key that signed the last entry is used up.
+    let used = register.log.as_ref().is_some_and(|updater| {
+        !log.may_go_on(&updater.public) && updater.following.as_ref().is_some_and(|next| log.may_go_on(&next.public))
+    });
+    if used {
+        advance(data, register)?;
+    }
+    if settled {
         return Ok(false);
     }
-    let Some(updater) = &register.log else {
+    let Some(updater) = register.log.as_mut().filter(|updater| log.may_go_on(&updater.public)) else {
         return Err(StartError::new(
             format!(
                 "The keys in {} have none that may add to the DID's log. Nothing was changed in it.",
                 data.display()
             ),
-            "Restore keys.json from a backup.",
+            "Restore keys.json and did.jsonl from a backup of the same time.",
         ));
     };
     let update = ring::signer(&updater.secret, &updater.public, config)?;
+    let current = updater.public.clone();
+    let next = match &updater.following {
+        Some(next) => next.public.clone(),
+        None => updater.following.insert(Box::new(Updater::make(config)?)).public.clone(),
+    };
+    // Before its hash is anywhere: if it were lost, nobody could ever change the document again.
+    register.save(data)?;
     let last = log.versions().last().map_or(now, |version| version.at().plus(1));
-    let change = Change { at: now.max(last), state: document, update_keys: None, next: None, deactivate: false };
+    let change = Change {
+        at: now.max(last),
+        state: document,
+        update_keys: Some(std::slice::from_ref(&current)),
+        next: Some(std::slice::from_ref(&next)),
+        deactivate: false,
+    };
     let longer = webvh::append(&log, &text, &change, update.as_ref()).map_err(problem)?;
     write(data, &longer)?;
+    advance(data, register)?;
     Ok(true)
+}
+
+/// The key that was committed to takes the place of the one that is used up, whose secret is erased.
+fn advance(data: &Path, register: &mut Register) -> Result<(), StartError> {
+    if let Some(next) = register.log.as_mut().and_then(|updater| updater.following.take()) {
+        register.log = Some(*next);
+        register.save(data)?;
+    }
+    Ok(())
 }
 
 fn verified(did: &Did, text: &[u8], now: Timestamp) -> Result<Log, Problem> {
@@ -116,6 +165,14 @@ fn unwritten(data: &Path, error: &std::io::Error) -> StartError {
         format!("The DID's log {} cannot be read or written: {error}.", data.join(FILE).display()),
         "Correct that and run `keys check`: it adds to the log what is missing in it.",
     )
+}
+
+fn in_use() -> StartError {
+    StartError::new(
+        "The DID's log lacks the last change of its document, and a program is using the keys. Nothing was changed in it.",
+        "Stop the service, run `keys check`, and start the service.",
+    )
+    .passing()
 }
 
 fn refused(data: &Path, problem: &Problem) -> StartError {

@@ -445,7 +445,7 @@ pub(super) fn lock_exclusive(data: &Path) -> Result<File, StartError> {
     if locked { Ok(file) } else { Err(busy("A program is using these keys, so that nothing was changed.")) }
 }
 
-pub(super) fn busy(what: &str) -> StartError {
+fn busy(what: &str) -> StartError {
     StartError::new(what, "Stop the service, run this again, and start the service.").passing()
 }
 

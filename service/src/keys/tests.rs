@@ -3,7 +3,10 @@
 use std::path::Path;
 
 use carnet_core::{
-    did::{Did, DidDocument, Purpose, webvh::Chain},
+    did::{
+        Did, DidDocument, Purpose,
+        webvh::{self, Chain, Inception, Log},
+    },
     json::{self, Limits},
     keys::{Algorithm, PublicKey, SecretKey, Signer as _},
     time::Timestamp,
@@ -264,7 +267,7 @@ fn the_log_of_a_did_webvh_has_every_version_and_catches_up() {
     let revoked = log.document().unwrap().revoked(&did.with_fragment("key-1").unwrap());
     assert_eq!(revoked, Some(NOW));
 
-    assert_pre_rotation(&std::fs::read_to_string(&path).unwrap(), &Register::load(dir.path()).unwrap());
+    assert_pre_rotation(&did, &std::fs::read_to_string(&path).unwrap(), &Register::load(dir.path()).unwrap());
 
     // A log that was tampered with is left alone.
     let text = std::fs::read_to_string(&path).unwrap().replace("key-2", "key-9");
@@ -278,23 +281,25 @@ fn the_log_of_a_did_webvh_has_every_version_and_catches_up() {
 
 /// Each entry is signed by the one key that the entry before committed to, and the register has the secret of the key that
 /// the last one commits to and of no other.
-fn assert_pre_rotation(log: &str, register: &Register) {
-    let entries: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    let keys = |entry: &Value| entry["parameters"]["updateKeys"].as_array().unwrap().clone();
-    let hash = |key: &Value| {
-        let multihash = [&[0x12, 0x20][..], &Sha256::digest(key.as_str().unwrap())].concat();
-        json!([bs58::encode(multihash).into_string()])
-    };
-    let mut committed = None;
-    for entry in &entries {
-        let [key] = &keys(entry)[..] else { panic!("not one key: {entry}") };
-        let method = format!("did:key:{0}#{0}", key.as_str().unwrap());
-        assert_eq!(entry["proof"][0]["verificationMethod"], json!(method));
-        assert!(committed.is_none_or(|hashes: Value| hashes == hash(key)), "{entry}");
-        committed = Some(entry["parameters"]["nextKeyHashes"].clone());
+fn assert_pre_rotation(did: &Did, log: &str, register: &Register) {
+    let mut before: Option<Log> = None;
+    let mut text = String::new();
+    for line in log.lines() {
+        let entry: Value = serde_json::from_str(line).unwrap();
+        let [key] = &entry["parameters"]["updateKeys"].as_array().unwrap()[..] else { panic!("not one key: {entry}") };
+        let key = key.as_str().unwrap();
+        assert_eq!(entry["proof"][0]["verificationMethod"], json!(format!("did:key:{key}#{key}")));
+        assert_eq!(entry["parameters"]["nextKeyHashes"].as_array().unwrap().len(), 1);
+        let key = PublicKey::from_multikey(key).unwrap();
+        assert!(before.is_none_or(|before| before.may_go_on(&key)), "{entry}");
+        text.push_str(&format!("{line}\n"));
+        let log = Chain::verify(did, text.as_bytes(), time::now(), 60).unwrap();
+        let log = log.witnessed(None, time::now(), 60).unwrap();
+        assert!(!log.may_go_on(&key), "its own key may go on");
+        before = Some(log);
     }
     let updater = register.log.as_ref().unwrap();
-    assert_eq!(committed.unwrap(), hash(&json!(updater.public.to_multikey())));
+    assert!(before.unwrap().may_go_on(&updater.public));
     assert!(updater.following.is_none());
 }
 
@@ -319,11 +324,20 @@ fn a_log_without_pre_rotation_gets_it_with_its_next_entry() {
     assert_eq!(log.lines().count(), 2);
     let second = log.lines().nth(1).unwrap();
     assert!(second.contains(&format!("#{}", update.public_key().to_multikey())) && second.contains("nextKeyHashes"));
-    register.retire("key-2", None, NOW).unwrap();
+    assert!(second.contains(&format!("\"updateKeys\":[\"{}\"]", update.public_key().to_multikey())));
+    let read = || {
+        let text = std::fs::read(dir.path().join("did.jsonl")).unwrap();
+        Chain::verify(&did, &text, time::now(), 60).unwrap().witnessed(None, time::now(), 60).unwrap()
+    };
+    assert!(!read().may_go_on(&update.public_key()));
+    // The old key is on the disk no more, and the entry after that is by the key that was committed to.
+    let committed = Register::load(dir.path()).unwrap().log.unwrap().public;
+    assert!(read().may_go_on(&committed));
     register.compromise("key-2", None, NOW).unwrap();
     assert!(document::settle(dir.path(), &did, &mut register, &plain(), true).unwrap());
     let log = std::fs::read_to_string(dir.path().join("did.jsonl")).unwrap();
-    assert_pre_rotation(log.split_once('\n').unwrap().1, &Register::load(dir.path()).unwrap());
+    assert!(log.lines().nth(2).unwrap().contains(&format!("#{}", committed.to_multikey())));
+    assert_ne!(Register::load(dir.path()).unwrap().log.unwrap().public, committed);
 }
 
 #[test]

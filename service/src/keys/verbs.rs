@@ -232,7 +232,7 @@ impl Owner {
                 "Keys change only under a did:web or did:webvh; make a new data directory with one, and have it registered.",
             ));
         }
-        let change = self.hold(data)?;
+        let mut change = self.hold(data)?;
         // What a power cut left undone the last time.
         change.settle()?;
         Ok(change)
@@ -261,8 +261,12 @@ impl Owner {
             *secret = Secret::of(&secret.open(&key.public, &self.config)?, form, &self.config)?;
             names.push(key.name.clone());
         }
-        if let Some(updater) = change.register.log.as_mut().filter(|log| !matches!(log.secret, Secret::Token(_))) {
-            updater.secret = Secret::of(&updater.secret.open(&updater.public, &self.config)?, form, &self.config)?;
+        let mut updater = change.register.log.as_mut();
+        while let Some(key) = updater {
+            if !matches!(key.secret, Secret::Token(_)) {
+                key.secret = Secret::of(&key.secret.open(&key.public, &self.config)?, form, &self.config)?;
+            }
+            updater = key.following.as_deref_mut();
         }
         let act = if unsealing { "unseal" } else { "seal" };
         for name in &names {
@@ -282,9 +286,11 @@ impl Owner {
     }
 
     async fn check(&self, data: &Path) -> Result<Said, StartError> {
-        // Only did.json is written, and it is not read by a service that runs.
-        let register = Register::load(data)?;
-        let written = document::settle(data, &self.did, &register, &self.config)?;
+        // A service that runs does not read did.json. An entry of a log changes the register, and needs the lock.
+        let lock = register::lock_exclusive(data).ok();
+        let mut register = Register::load(data)?;
+        let written = document::settle(data, &self.did, &mut register, &self.config, lock.is_some())?;
+        drop(lock);
         let differences = self.published(&register).await?;
         let value =
             json!({ "did_document_written": written, "published": differences.is_empty(), "differences": differences });
@@ -392,12 +398,12 @@ impl Owner {
 
 impl Change<'_> {
     /// The register first: it is what counts, and the document follows from it, now or at the next verb.
-    fn commit(&self) -> Result<(), StartError> {
+    fn commit(&mut self) -> Result<(), StartError> {
         self.register.save(self.data)?;
         self.settle()
     }
 
-    fn settle(&self) -> Result<(), StartError> {
-        document::settle(self.data, &self.owner.did, &self.register, &self.owner.config).map(drop)
+    fn settle(&mut self) -> Result<(), StartError> {
+        document::settle(self.data, &self.owner.did, &mut self.register, &self.owner.config, true).map(drop)
     }
 }
