@@ -87,3 +87,19 @@ impl Keys {
         Ok(serde_json::from_slice(&std::fs::read(self.data.join("did.json"))?)?)
     }
 }
+
+/// Makes the directory `to` the same as `from`, which has files alone.
+///
+/// # Errors
+/// If one of them cannot be read or written.
+pub fn copy(from: &Path, to: &Path) -> Result<()> {
+    if to.exists() {
+        std::fs::remove_dir_all(to)?;
+    }
+    std::fs::create_dir(to)?;
+    for entry in std::fs::read_dir(from)? {
+        let entry = entry?;
+        std::fs::copy(entry.path(), to.join(entry.file_name()))?;
+    }
+    Ok(())
+}

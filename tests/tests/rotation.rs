@@ -26,7 +26,7 @@ use carnet_proto::verifier::v1::{
 };
 use carnet_tests::{
     Result,
-    keys::Keys,
+    keys::{Keys, copy},
     programs,
     site::Site,
     stage::{Stage, residence_permit},
@@ -421,18 +421,5 @@ async fn a_change_of_keys_that_is_killed_is_done_or_not_done() -> Result<()> {
         }
     }
     println!("{done} of the changes were done before the cut");
-    Ok(())
-}
-
-/// Makes `to` the same as `from`.
-fn copy(from: &Path, to: &Path) -> Result<()> {
-    if to.exists() {
-        std::fs::remove_dir_all(to)?;
-    }
-    std::fs::create_dir(to)?;
-    for entry in std::fs::read_dir(from)? {
-        let entry = entry?;
-        std::fs::copy(entry.path(), to.join(entry.file_name()))?;
-    }
     Ok(())
 }

@@ -1,4 +1,9 @@
-//! Issuers that prove the history of their keys, before the real verifier and the real wallet.
+//! Issuers that prove the history of their keys, before the real verifier and the real wallet; and power cuts while they add to it.
+
+use std::{
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
 
 use carnet_core::{
     did::{
@@ -11,11 +16,13 @@ use carnet_core::{
 };
 use carnet_tests::{
     Result,
+    keys::{Keys, copy},
     programs::{self, Service},
+    site::Site,
     stage::{Stage, residence_permit},
     visitor::{self, Copy, now},
 };
-use rand_core::OsRng;
+use rand_core::{OsRng, RngCore as _};
 use serde_json::Value;
 
 const PERMIT: &str = "ResidencePermitCredential";
@@ -189,5 +196,60 @@ async fn a_wallet_receives_from_an_issuer_that_proves_its_history_and_from_no_ot
     stage.agency.cut_power()?;
     let answer = stage.approve(&stage.request("job-right-to-work")?.1)?.1.ok()?.json()?;
     assert_eq!(answer.get("accepted"), Some(&Value::Bool(true)), "{answer}");
+    Ok(())
+}
+
+/// A power cut at any instant leaves a log that holds and a register that can go on with it. `CARNET_KILLS` says how often.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_of_a_log_that_is_killed_can_be_gone_on_with() -> Result<()> {
+    programs::build()?;
+    let folder = tempfile::tempdir()?;
+    Site::open().await?.write_ca(&folder.path().join("ca.pem"))?;
+    let base = folder.path().join("base");
+    let init = ["init", "--data", &base.display().to_string(), "--did", "did:webvh:office.example", "--json"];
+    let made = programs::run("carnet-issuer", init, &[])?.ok()?.json()?;
+    let did = Did::parse(made.get("did").and_then(Value::as_str).unwrap_or_default())?;
+    let keys = Keys::of(folder.path(), &base)?;
+    let length = |keys: &Keys| -> Result<usize> {
+        let text = std::fs::read(keys.data.join("did.jsonl"))?;
+        // Entries are a second apart at least, so that they may be ahead of the clock.
+        let log = Chain::verify(&did, &text, now(), 60)?.witnessed(None, now(), 60)?;
+        let document: Value = serde_json::from_slice(&std::fs::read(keys.data.join("did.json"))?)?;
+        let versions = log.versions();
+        Ok(if versions.last().is_some_and(|last| *last.state() == document) { versions.len() } else { 0 })
+    };
+    let whole = {
+        let keys = keys.at(&folder.path().join("whole"));
+        copy(&base, &keys.data)?;
+        let began = Instant::now();
+        keys.run(&["rotate"])?.ok()?;
+        began.elapsed()
+    };
+    let kills: usize = std::env::var("CARNET_KILLS").ok().and_then(|text| text.parse().ok()).unwrap_or(200);
+    let mut done = 0;
+    for _ in 0..kills {
+        let keys = keys.at(&folder.path().join("cut"));
+        copy(&base, &keys.data)?;
+        let mut child = Command::new(programs::directory()?.join("carnet-issuer"))
+            .args(keys.command(&["rotate"]))
+            .env_clear()
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()?;
+        let most = u64::try_from(whole.as_micros())?.saturating_mul(5) / 4;
+        std::thread::sleep(Duration::from_micros(OsRng.next_u64() % most.max(1)));
+        child.kill()?;
+        child.wait()?;
+        // The log that a site may have published by then.
+        let published = std::fs::read(keys.data.join("did.jsonl"))?;
+        done += usize::from(published.iter().filter(|byte| **byte == b'\n').count() == 2);
+        // Again: it is done, or it is said that it was done; and the log has it, and goes on.
+        let _ = keys.run(&["rotate"])?;
+        assert_eq!((keys.states()?, length(&keys)?), ("key-1 active, key-2 next".to_owned(), 2));
+        assert!(std::fs::read(keys.data.join("did.jsonl"))?.starts_with(&published));
+        keys.run(&["retire", "key-2", "--compromised"])?.ok()?;
+        assert_eq!(length(&keys)?, 3);
+    }
+    println!("{done} of the entries were there before the cut");
     Ok(())
 }
