@@ -1,0 +1,152 @@
+//! Parameters: their form, pre-rotation, witnesses.
+
+use super::*;
+
+#[test]
+fn parameters_are_those_of_the_specification() {
+    type Edit = fn(&mut Value);
+    let bad: [Edit; 22] = [
+        |p| p["surprise"] = json!(1),
+        |p| p["method"] = json!("did:webvh:2.0"),
+        |p| p["method"] = json!("did:webvh:0.5"),
+        |p| p["method"] = json!(null),
+        |p| p["updateKeys"] = json!(null),
+        |p| p["updateKeys"] = json!("z6Mk"),
+        |p| p["updateKeys"] = json!([1]),
+        |p| p["updateKeys"] = json!(["a", "a"]),
+        |p| p["nextKeyHashes"] = json!(null),
+        |p| p["nextKeyHashes"] = json!(["a", "a"]),
+        |p| p["watchers"] = json!({}),
+        |p| p["portable"] = json!("true"),
+        |p| p["deactivated"] = json!(0),
+        |p| p["ttl"] = json!(-1),
+        |p| p["ttl"] = json!(1.5),
+        |p| p["witness"] = json!(null),
+        |p| p["witness"] = json!([]),
+        |p| p["witness"] = json!({"threshold": 0, "witnesses": [{"id": Did::key(&public(9)).as_str()}]}),
+        |p| p["witness"] = json!({"threshold": 2, "witnesses": [{"id": Did::key(&public(9)).as_str()}]}),
+        |p| {
+            let one = json!({"id": Did::key(&public(9)).as_str()});
+            p["witness"] = json!({"threshold": 1, "witnesses": [one, one]});
+        },
+        |p| p["witness"] = json!({"threshold": 1, "witnesses": [{"id": "did:web:a.example"}]}),
+        |p| p["witness"] = json!({"threshold": 1}),
+    ];
+    for (at, edit) in bad.iter().enumerate() {
+        assert_eq!(code(with_second(|entry| edit(&mut entry["parameters"]))), Code::DidLogInvalid, "change {at}");
+        assert_eq!(code(with_first(|entry| edit(&mut entry["parameters"]))), Code::DidLogInvalid, "change {at}, first");
+    }
+    for name in ["method", "scid", "updateKeys"] {
+        let without = with_first(|entry| drop(entry["parameters"].as_object_mut().unwrap().remove(name)));
+        assert_eq!(code(without), Code::DidLogInvalid, "{name}");
+    }
+    let scid = entry::hash(b"x");
+    assert_eq!(code(with_second(|entry| entry["parameters"]["scid"] = json!(scid))), Code::DidLogInvalid);
+    assert_eq!(code(with_second(|entry| entry["parameters"]["portable"] = json!(true))), Code::DidLogInvalid);
+    let fine: [Edit; 5] = [
+        |p| p["portable"] = json!(false),
+        |p| p["witness"] = json!({}),
+        |p| p["watchers"] = json!(["https://watcher.example"]),
+        |p| p["ttl"] = json!(0),
+        |p| p["method"] = json!("did:webvh:1.0"),
+    ];
+    for edit in fine {
+        with_second(|entry| edit(&mut entry["parameters"])).unwrap();
+        with_first(|entry| edit(&mut entry["parameters"])).unwrap();
+    }
+}
+
+#[test]
+fn pre_rotation_binds_the_next_keys() {
+    let (did, log) = inception(&[public(101), public(102)]);
+    let before = verify(&did, &log).unwrap();
+    let state = document(&did, &[2]);
+    let (committed, other, next) = ([public(101)], [public(103)], [public(104)]);
+    let with = |keys: Option<&[PublicKey]>, next: Option<&[PublicKey]>, signer: u8| {
+        let change = Change { update_keys: keys, next, ..change(10, &state) };
+        append(&before, &log, &change, &secret(signer))
+    };
+    let rotated = with(Some(&committed), Some(&next), 101).unwrap();
+    assert!(before.may_go_on(&public(101)) && before.may_go_on(&public(102)) && !before.may_go_on(&public(100)));
+    let open = verify(&created().0, &created().1).unwrap();
+    assert!(open.may_go_on(&public(100)) && !open.may_go_on(&public(101)));
+    // Ending pre-rotation is a change that must keep to it.
+    assert!(with(Some(&committed), None, 101).is_ok());
+    // Not committed to; no update keys; by the key of before, which a thief may have; by nobody.
+    assert_eq!(code(with(Some(&other), Some(&next), 103)), Code::DidLogInvalid);
+    assert_eq!(code(with(None, Some(&next), 100)), Code::DidLogInvalid);
+    assert_eq!(code(with(Some(&committed), Some(&next), 100)), Code::MethodOfOther);
+    assert_eq!(code(with(Some(&[]), Some(&next), 100)), Code::MethodOfOther);
+    // Without nextKeyHashes it would be open whether pre-rotation goes on.
+    let silent = json!({"versionTime": after(10).to_string(), "state": state,
+        "parameters": {"updateKeys": [public(101).to_multikey()]}});
+    let mut entries = lines(&log);
+    let first = entries[0]["versionId"].as_str().unwrap().to_owned();
+    entries.push(remade(silent, 2, &first, &secret(101), after(10)));
+    assert_eq!(code(verify(&did, &text(&entries))), Code::DidLogInvalid);
+    // And so on with the next.
+    let before = verify(&did, &rotated).unwrap();
+    let keys = [public(104)];
+    let change = Change { update_keys: Some(&keys), next: Some(&[]), ..change(20, &state) };
+    let ended = append(&before, &rotated, &change, &secret(104)).unwrap();
+    let before = verify(&did, &ended).unwrap();
+    append(&before, &ended, &self::change(30, &state), &secret(104)).unwrap();
+}
+
+/// The three entries, of which the second one names witnesses 201 and 202, both needed; and a witness file.
+fn witnessed(file: impl Fn(&[String]) -> Value) -> Result<Log, Problem> {
+    let (did, log) = three();
+    let mut entries = lines(&log);
+    let ids: Vec<Value> = [201, 202].iter().map(|seed| json!({"id": Did::key(&public(*seed)).as_str()})).collect();
+    entries[1]["parameters"]["witness"] = json!({"threshold": 2, "witnesses": ids});
+    let before = entries[0]["versionId"].as_str().unwrap().to_owned();
+    entries[1] = remade(entries[1].clone(), 2, &before, &secret(100), after(10));
+    let before = entries[1]["versionId"].as_str().unwrap().to_owned();
+    entries[2] = remade(entries[2].clone(), 3, &before, &secret(101), after(20));
+    let chain = Chain::verify(&did, text(&entries).as_bytes(), NOW, SKEW).unwrap();
+    assert!(chain.wants_witnesses());
+    let ids: Vec<String> = entries.iter().map(|entry| entry["versionId"].as_str().unwrap().to_owned()).collect();
+    let file = file(&ids);
+    let file = (!file.is_null()).then(|| file.to_string());
+    chain.witnessed(file.as_deref().map(str::as_bytes), NOW, SKEW)
+}
+
+fn vouched(id: &str, seeds: &[u8]) -> Value {
+    let proofs: Vec<Value> = seeds
+        .iter()
+        .map(|seed| signed(&json!({"versionId": id}), &secret(*seed), after(25))["proof"].clone())
+        .collect();
+    json!({"versionId": id, "proof": proofs})
+}
+
+#[test]
+fn witnesses_vouch_for_each_entry_that_needs_them() {
+    // For the last one, and so for all before.
+    assert!(witnessed(|ids| json!([vouched(&ids[2], &[201, 202])])).is_ok());
+    assert!(witnessed(|ids| json!([vouched(&ids[2], &[201]), vouched(&ids[2], &[202])])).is_ok());
+    assert!(witnessed(|ids| json!([vouched("4-x", &[9]), vouched(&ids[2], &[201, 202, 203])])).is_ok());
+    let refused = |file: &dyn Fn(&[String]) -> Value| code(witnessed(file));
+    assert_eq!(refused(&|_| Value::Null), Code::DidLogWitness);
+    assert_eq!(refused(&|_| json!([])), Code::DidLogWitness);
+    assert_eq!(refused(&|_| json!({})), Code::DidLogWitness);
+    // One of two; the same one twice; a stranger; only for an earlier entry; only for one that is not in the log.
+    assert_eq!(refused(&|ids| json!([vouched(&ids[2], &[201])])), Code::DidLogWitness);
+    assert_eq!(refused(&|ids| json!([vouched(&ids[2], &[201, 201])])), Code::DidLogWitness);
+    assert_eq!(refused(&|ids| json!([vouched(&ids[2], &[201, 203])])), Code::DidLogWitness);
+    assert_eq!(refused(&|ids| json!([vouched(&ids[1], &[201, 202])])), Code::DidLogWitness);
+    assert_eq!(refused(&|ids| json!([vouched(&ids[1], &[201, 202]), vouched(&ids[2], &[201])])), Code::DidLogWitness);
+    assert_eq!(refused(&|_| json!([vouched("4-x", &[201, 202])])), Code::DidLogWitness);
+    // A proof for a published entry that does not hold spoils the file, though there are enough others.
+    let spoiled = |ids: &[String]| {
+        let mut other = vouched(&ids[1], &[203]);
+        other["proof"][0]["proofValue"] = vouched(&ids[2], &[203])["proof"][0]["proofValue"].clone();
+        json!([vouched(&ids[2], &[201, 202]), other])
+    };
+    assert_eq!(refused(&spoiled), Code::SignatureInvalid);
+    let large = format!("[\"{}\"]", "x".repeat(MAX_WITNESS_BYTES));
+    let (did, log) = three();
+    let chain = Chain::verify(&did, log.as_bytes(), NOW, SKEW).unwrap();
+    assert!(!chain.wants_witnesses());
+    assert!(chain.witnessed(Some(large.as_bytes()), NOW, SKEW).is_ok());
+    assert_eq!(refused(&|_| json!("x".repeat(MAX_WITNESS_BYTES))), Code::TooLarge);
+}

@@ -1,0 +1,231 @@
+//! What a log gives: every version, and the keys of those before the last.
+
+use super::*;
+
+#[test]
+fn the_log_is_beside_where_a_document_would_be() {
+    let (did, _) = created();
+    let scid = did.id().split(':').next().unwrap();
+    assert_eq!(url(&did).unwrap(), "https://university.example/.well-known/did.jsonl");
+    assert_eq!(witness_url(&did).unwrap(), "https://university.example/.well-known/did-witness.json");
+    let deep = Did::parse(&format!("did:webvh:{scid}:localhost%3A8443:issuers:a")).unwrap();
+    assert_eq!(url(&deep).unwrap(), "https://localhost:8443/issuers/a/did.jsonl");
+    for bad in [
+        "did:webvh:university.example".to_owned(),
+        format!("did:webvh:{scid}"),
+        format!("did:webvh:{}:university.example", &scid[1..]),
+        format!("did:webvh:{scid}:127.0.0.1"),
+        format!("did:webvh:{scid}:127%2E0%2E0%2E1"),
+        format!("did:webvh:{scid}:a.example:..:b"),
+        format!("did:webvh:{scid}:a.example:%2e%2e"),
+        format!("did:webvh:{scid}:a.example%2Fb"),
+        format!("did:webvh:0{}:a.example", &scid[1..]),
+    ] {
+        assert_eq!(code(Did::parse(&bad).and_then(|did| url(&did))), Code::DidMalformed, "{bad}");
+    }
+    assert_eq!(code(url(&Did::parse("did:web:a.example").unwrap())), Code::DidUnsupported);
+}
+
+#[test]
+fn a_log_gives_every_version() {
+    let (did, text) = three();
+    let log = verify(&did, &text).unwrap();
+    assert_eq!(log.versions().len(), 3);
+    assert_eq!(log.ttl(), 3_600);
+    for (at, version) in log.versions().iter().enumerate() {
+        assert!(version.id().starts_with(&format!("{}-Qm", at + 1)));
+        assert_eq!(log.version(version.id()).unwrap().at(), version.at());
+        assert_eq!(log.version_at(version.at()).unwrap().id(), version.id());
+        assert_eq!(log.version_at(version.at().plus(9)).unwrap().id(), version.id());
+    }
+    assert!(log.version_at(START.plus(-1)).is_none());
+    assert!(log.version("3-x").is_none());
+    assert_eq!(log.versions()[1].state(), &document(&did, &[1, 2]));
+}
+
+#[test]
+fn a_key_of_an_earlier_version_is_for_what_was_signed_then() {
+    let (did, text) = three();
+    let document = verify(&did, &text).unwrap().document().unwrap();
+    let (old, new) = (did.with_fragment("key-1").unwrap(), did.with_fragment("key-2").unwrap());
+    assert_eq!(document.key_for(&new, Purpose::AssertionMethod).unwrap(), public(2));
+    assert_eq!(code(document.key_for(&old, Purpose::AssertionMethod)), Code::MethodUnknown);
+    let resolver = One(document);
+    let historic = WithHistory(&resolver).resolve(&did).unwrap();
+    for (url, seed) in [(&old, 1), (&new, 2)] {
+        assert_eq!(historic.key_for(url, Purpose::AssertionMethod).unwrap(), public(seed));
+    }
+    assert_eq!(historic.retired(&old), Some(after(20)));
+    assert_eq!(historic.retired(&new), None);
+    assert_eq!(code(historic.key_for(&old, Purpose::Authentication)), Code::MethodRelationship);
+    assert_eq!(
+        code(historic.key_for(&did.with_fragment("key-3").unwrap(), Purpose::AssertionMethod)),
+        Code::MethodUnknown
+    );
+}
+
+/// The log of documents in their order, a second apart.
+fn history(states: &[fn(&Did) -> Value]) -> (Did, DidDocument) {
+    let inception = Inception { place: PLACE, at: START, update: &secret(100), next: &[], ttl: None };
+    let (did, mut text) = create(&inception, &|did| states[0](did)).unwrap();
+    for (at, state) in states.iter().enumerate().skip(1) {
+        let state = state(&did);
+        text = append(&verify(&did, &text).unwrap(), &text, &change(at as i64, &state), &secret(100)).unwrap();
+    }
+    let document = verify(&did, &text).unwrap().document().unwrap().with_history();
+    (did, document)
+}
+
+#[test]
+fn a_key_that_was_revoked_once_stays_revoked() {
+    let revoked = |states: &[fn(&Did) -> Value]| {
+        let (did, document) = history(states);
+        let key = did.with_fragment("key-1").unwrap();
+        let refused = document.key_for(&key, Purpose::AssertionMethod).is_err();
+        assert_eq!(refused, document.revoked(&key).is_some());
+        assert_eq!(refused, document.revoked_key_of_vouched_copy(&key).is_ok());
+        refused
+    };
+    assert!(!revoked(&[|did| document(did, &[1]), |did| document(did, &[2])]));
+    assert!(revoked(&[|did| document(did, &[1]), |did| marked(did, &[1, 2])]));
+    assert!(revoked(&[|did| document(did, &[1]), |did| marked(did, &[1, 2]), |did| document(did, &[2])]));
+    assert!(revoked(&[|did| document(did, &[1]), |did| marked(did, &[1, 2]), |did| document(did, &[1, 2])]));
+    // The same key under another name.
+    assert!(revoked(&[
+        |did| document(did, &[1]),
+        |did| {
+            let mut state = marked(did, &[1]);
+            let id = json!(format!("{did}#other"));
+            state["verificationMethod"][0]["id"] = id.clone();
+            state["assertionMethod"] = json!([id]);
+            state
+        },
+    ]));
+}
+
+#[test]
+fn what_the_current_document_says_of_a_key_counts() {
+    let (did, document) = history(&[
+        |did| document(did, &[1]),
+        |did| {
+            let mut state = document(did, &[1]);
+            state["assertionMethod"] = json!([]);
+            state
+        },
+    ]);
+    let key = did.with_fragment("key-1").unwrap();
+    assert_eq!(code(document.key_for(&key, Purpose::AssertionMethod)), Code::MethodRelationship);
+}
+
+#[test]
+fn a_name_that_stood_for_two_keys_stands_for_none() {
+    fn renamed(did: &Did, seed: u8) -> Value {
+        DidDocument::render(did, &[("key-1".to_owned(), public(seed))])
+    }
+    let (did, document) = history(&[|did| renamed(did, 1), |did| renamed(did, 2), |did| document(did, &[3])]);
+    let key = did.with_fragment("key-1").unwrap();
+    assert_eq!(code(document.key_for(&key, Purpose::AssertionMethod)), Code::KeyInvalid);
+    let (did, document) = history(&[|did| renamed(did, 1), |did| renamed(did, 2)]);
+    let key = did.with_fragment("key-1").unwrap();
+    assert_eq!(document.key_for(&key, Purpose::AssertionMethod).unwrap(), public(2));
+}
+
+#[test]
+fn a_deactivated_did_gives_no_document_and_ends() {
+    let (did, log) = created();
+    let state = document(&did, &[1]);
+    let before = verify(&did, &log).unwrap();
+    assert!(before.document().is_ok());
+    let ended = Change { deactivate: true, ..change(10, &state) };
+    let text = append(&before, &log, &ended, &secret(100)).unwrap();
+    let after = verify(&did, &text).unwrap();
+    assert_eq!(code(after.document()), Code::DidDeactivated);
+    assert_eq!(after.versions().len(), 2);
+    assert_eq!(code(append(&after, &text, &change(20, &state), &secret(100))), Code::DidLogInvalid);
+}
+
+#[test]
+fn documents_are_held_to_the_rules_in_every_version() {
+    assert_eq!(code(with_second(|entry| entry["state"]["verificationMethod"] = json!(1))), Code::DidDocumentInvalid);
+    assert_eq!(
+        code(with_second(|entry| entry["state"]["verificationMethod"][0]["secretKeyMultibase"] = json!("z"))),
+        Code::PrivateKeyExposed
+    );
+    assert_eq!(
+        code(with_second(|entry| entry["state"]["id"] = json!("did:web:university.example"))),
+        Code::DidUnsupported
+    );
+    assert_eq!(
+        code(with_second(|entry| drop(entry["state"].as_object_mut().unwrap().remove("id")))),
+        Code::DidLogInvalid
+    );
+    let scid = entry::hash(b"other");
+    assert_eq!(
+        code(with_second(|entry| entry["state"]["id"] = json!(format!("did:webvh:{scid}:university.example")))),
+        Code::DidLogInvalid
+    );
+}
+
+/// A log whose first entry is portable or not, and whose second one has the document under another name; under both names.
+fn moved(portable: bool, first: fn(&Did) -> Value, second: fn(&Did, &Did) -> Value) -> [Result<Log, Problem>; 2] {
+    let inception = Inception { place: PLACE, at: START, update: &secret(100), next: &[], ttl: None };
+    let (did, log) = create(&inception, &|did| first(did)).unwrap();
+    let mut entry = lines(&log).remove(0);
+    entry["parameters"]["portable"] = json!(portable);
+    entry.as_object_mut().unwrap().remove("proof");
+    entry["versionId"] = json!(PLACEHOLDER);
+    let entry = entry::replaced(&entry, did.id().split(':').next().unwrap(), PLACEHOLDER);
+    let scid = entry::hash(&crate::json::canonicalize(&entry).unwrap());
+    let old = Did::parse(&format!("did:webvh:{scid}:{PLACE}")).unwrap();
+    let new = Did::parse(&format!("did:webvh:{scid}:college.example")).unwrap();
+    let first = remade(entry::replaced(&entry, PLACEHOLDER, &scid), 1, &scid, &secret(100), START);
+    let entry = json!({"versionTime": after(10).to_string(), "parameters": {}, "state": second(&old, &new)});
+    let second = remade(entry, 2, first["versionId"].as_str().unwrap(), &secret(100), after(10));
+    let log = text(&[first, second]);
+    [verify(&new, &log), verify(&old, &log)]
+}
+
+/// The document with key 1 under the new name, which says the old one.
+fn also_known(old: &Did, new: &Did) -> Value {
+    let mut state = document(new, &[1]);
+    state["alsoKnownAs"] = json!([old.as_str()]);
+    state
+}
+
+#[test]
+fn a_did_moves_only_if_it_may_and_is_then_known_by_its_new_name() {
+    let [new, old] = moved(true, |did| document(did, &[1]), also_known);
+    let current = new.unwrap().document().unwrap();
+    assert_eq!(
+        current.key_for(&current.did().with_fragment("key-1").unwrap(), Purpose::AssertionMethod).unwrap(),
+        public(1)
+    );
+    assert_eq!(code(old), Code::DidLogInvalid);
+    let [barred, _] = moved(false, |did| document(did, &[1]), also_known);
+    assert_eq!(code(barred), Code::DidLogInvalid);
+    let [silent, _] = moved(true, |did| document(did, &[1]), |_, new| document(new, &[1]));
+    assert_eq!(code(silent), Code::DidLogInvalid);
+}
+
+#[test]
+fn a_key_that_was_revoked_before_the_did_moved_stays_revoked() {
+    let key = |first: fn(&Did) -> Value| {
+        let [new, _] = moved(true, first, also_known);
+        let current = new.unwrap().document().unwrap();
+        let url = current.did().with_fragment("key-1").unwrap();
+        (current.key_for(&url, Purpose::AssertionMethod), current.revoked(&url).is_some())
+    };
+    assert_eq!(key(|did| document(did, &[1])), (Ok(public(1)), false));
+    let (refused, revoked) = key(|did| marked(did, &[1, 2]));
+    assert!(revoked);
+    assert_eq!(code(refused), Code::KeyInvalid);
+    // Under another name then.
+    let (refused, _) = key(|did| {
+        let mut state = DidDocument::render(did, &[("other".to_owned(), public(1)), ("key-2".to_owned(), public(2))]);
+        state["verificationMethod"][0]["revoked"] = json!("2026-11-20T00:00:00Z");
+        state
+    });
+    assert_eq!(code(refused), Code::KeyInvalid);
+    // Another key's mark says nothing of this one.
+    assert_eq!(key(|did| marked(did, &[2, 1])), (Ok(public(1)), false));
+}
