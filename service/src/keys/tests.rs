@@ -304,6 +304,44 @@ fn assert_pre_rotation(did: &Did, log: &str, register: &Register) {
 }
 
 #[test]
+fn an_entry_that_a_power_cut_met_is_gone_on_with() {
+    let dir = tempfile::tempdir().unwrap();
+    let render = |did: &Did, key: &PublicKey| DidDocument::render(did, &[(FIRST.to_owned(), key.clone())]);
+    let (did, _) = begin(dir.path(), "uni.example", Algorithm::EdDsa, &plain(), &render).unwrap();
+    let settle = || {
+        let mut register = Register::load(dir.path()).unwrap();
+        document::settle(dir.path(), &did, &mut register, &plain(), true).unwrap()
+    };
+    let mut register = Register::load(dir.path()).unwrap();
+    add(&mut register).unwrap();
+    // Cut after the following key was written down, and before its hash was: it is the one that the entry commits to.
+    let following = draw();
+    register.log.as_mut().unwrap().following = serde_json::from_value(json!({
+        "public": following.public_key().to_jwk(),
+        "secret": serde_json::to_value(Secret::of(&following, Form::Plain, &plain()).unwrap()).unwrap(),
+    }))
+    .ok();
+    register.save(dir.path()).unwrap();
+    let cut = std::fs::read(dir.path().join("keys.json")).unwrap();
+    assert!(settle());
+    let log = || std::fs::read_to_string(dir.path().join("did.jsonl")).unwrap();
+    assert_pre_rotation(&did, &log(), &Register::load(dir.path()).unwrap());
+    assert_eq!(Register::load(dir.path()).unwrap().log.unwrap().public, following.public_key());
+    // Cut after the entry was written, and before the used key was erased: that is done, and no entry is added.
+    std::fs::write(dir.path().join("keys.json"), cut).unwrap();
+    let entries = log();
+    assert!(!settle());
+    assert_eq!(log(), entries);
+    assert_pre_rotation(&did, &entries, &Register::load(dir.path()).unwrap());
+    let mut register = Register::load(dir.path()).unwrap();
+    register.compromise("key-2", None, NOW).unwrap();
+    register.save(dir.path()).unwrap();
+    assert!(settle());
+    assert_eq!(log().lines().count(), 3);
+    assert_pre_rotation(&did, &log(), &Register::load(dir.path()).unwrap());
+}
+
+#[test]
 fn a_log_without_pre_rotation_gets_it_with_its_next_entry() {
     let dir = tempfile::tempdir().unwrap();
     let (update, key) = (draw(), draw());
