@@ -78,10 +78,10 @@ fn broken(what: impl std::fmt::Display) -> StartError {
 async fn export(place: &Place, file: &Path) -> Result<u8, Failure> {
     let Desk { config, identity } = desk(place)?;
     let pool = ground::open(&place.data, &MIGRATIONS).await?;
-    let exported = Sqlite::new(pool.clone()).export(&config.desk).await;
+    let exported = Sqlite::new(pool.clone()).export(&config.desk, time::now()).await;
     pool.close().await;
     let export = exported.map_err(broken)?;
-    let text = export.sign(&identity, time::now()).map_err(|problem| {
+    let text = export.sign(&identity).map_err(|problem| {
         StartError::new(format!("The export cannot be signed: {problem}."), "Nothing was written. Check the key.")
     })?;
     std::fs::write(file, text).map_err(|error| {

@@ -8,7 +8,7 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use carnet_core::{
     Code, Problem,
     did::{DidUrl, Purpose, Resolve},
-    secure::jose::{self, Jws, KeyRef},
+    secure::jose::{self, Jws, KeyRef, numeric_date},
     time::Timestamp,
 };
 use serde_json::{Value, json};
@@ -28,6 +28,7 @@ pub(crate) struct Export {
     pub(crate) desk: String,
     /// Rising with each export of that desk.
     pub(crate) number: u64,
+    pub(crate) made_at: Timestamp,
     /// The number of its last mark, erased or not.
     pub(crate) last: u64,
     /// Each with its number at that desk.
@@ -36,7 +37,7 @@ pub(crate) struct Export {
 
 impl Export {
     /// The file's text.
-    pub(crate) fn sign(&self, identity: &Identity, now: Timestamp) -> Result<String, Problem> {
+    pub(crate) fn sign(&self, identity: &Identity) -> Result<String, Problem> {
         let mut lines = String::new();
         for (sequence, mark) in &self.marks {
             let Mark { entitlement, uses, marked_at, erase_at } = mark;
@@ -46,7 +47,7 @@ impl Export {
         }
         let header = json!({"typ": TYP, "kid": identity.kid});
         let payload = json!({
-            "iss": identity.did.as_str(), "desk": self.desk, "number": self.number, "last": self.last, "iat": now.unix(),
+            "iss": identity.did.as_str(), "desk": self.desk, "number": self.number, "last": self.last, "iat": self.made_at.unix(),
             "sha256": URL_SAFE_NO_PAD.encode(Sha256::digest(&lines)),
         });
         let (Value::Object(header), Value::Object(payload)) = (header, payload) else {
@@ -82,13 +83,14 @@ impl Export {
         let number = |name: &str| payload.get(name).and_then(Value::as_u64).filter(|number| *number < 1 << 53);
         let desk = member("desk").filter(|desk| is_desk(desk)).ok_or_else(|| malformed("there is no desk"))?;
         let (number, last) = number("number").zip(number("last")).ok_or_else(|| malformed("there is no number"))?;
+        let made_at = numeric_date(payload, "iat")?.ok_or_else(|| malformed("it does not say when it was made"))?;
         let marks: Option<Vec<_>> = lines.lines().map(mark).collect();
         let marks = marks.ok_or_else(|| malformed("a line is no mark"))?;
         let rising = marks.iter().zip(marks.iter().skip(1)).all(|((one, _), (next, _))| one < next);
         if !rising || marks.last().is_some_and(|(sequence, _)| *sequence > last) {
             return Err(malformed("the marks' numbers do not rise to the last"));
         }
-        Ok(Self { desk: desk.to_owned(), number, last, marks })
+        Ok(Self { desk: desk.to_owned(), number, made_at, last, marks })
     }
 }
 

@@ -30,7 +30,7 @@ pub(crate) struct DoubleUse {
 /// What came of taking the others' marks.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Reconciled {
-    /// The desks whose export was newer than any that was taken before.
+    /// The desks whose export was newer than any that was taken before, and than this desk's last reconciliation.
     pub(crate) fresh: BTreeSet<String>,
     /// Whether that was all others, so that this desk's bound begins anew.
     pub(crate) synced: bool,
@@ -77,7 +77,7 @@ pub(crate) trait RedemptionStore: Send + Sync {
     fn unsynced(&self) -> impl Future<Output = Result<u32, StoreError>> + Send;
 
     /// This desk's marks under its name, with the next export's number.
-    fn export(&self, desk: &str) -> impl Future<Output = Result<Export, StoreError>> + Send;
+    fn export(&self, desk: &str, now: Timestamp) -> impl Future<Output = Result<Export, StoreError>> + Send;
 
     /// Takes other desks' marks, each once however often it comes. An export of this desk's own is only compared.
     fn take(
@@ -175,7 +175,7 @@ impl RedemptionStore for Sqlite {
         row.as_ref().map_or(Ok(0), |row| unsigned(row, "unsynced"))
     }
 
-    async fn export(&self, desk: &str) -> Result<Export, StoreError> {
+    async fn export(&self, desk: &str, now: Timestamp) -> Result<Export, StoreError> {
         let mut transaction = begin(self.pool(), "export_redemptions").await?;
         let row = sqlx::query(
             "INSERT INTO redemption_desks (desk, exported) VALUES ('', 1) \
@@ -189,7 +189,7 @@ impl RedemptionStore for Sqlite {
         transaction.commit().await?;
         let (number, last) = (unsigned(&row, "exported")?, unsigned(&row, "last")?);
         let marks = marks.iter().map(read).collect::<Result<_, _>>()?;
-        Ok(Export { desk: desk.to_owned(), number, last, marks })
+        Ok(Export { desk: desk.to_owned(), number, made_at: now, last, marks })
     }
 
     async fn take(
@@ -200,6 +200,9 @@ impl RedemptionStore for Sqlite {
         now: Timestamp,
     ) -> Result<Reconciled, TakeError> {
         let mut transaction = begin(self.pool(), "take_redemptions").await?;
+        let synced_at: Option<i64> = sqlx::query_scalar("SELECT synced_at FROM redemption_desks WHERE desk = ''")
+            .fetch_optional(&mut *transaction)
+            .await?;
         let mut fresh = BTreeSet::new();
         for export in exports {
             let own = export.desk == desk;
@@ -234,13 +237,20 @@ impl RedemptionStore for Sqlite {
             .execute(&mut *transaction)
             .await?
             .rows_affected();
-            if newer == 1 {
+            // Exports that were kept back would otherwise each begin the bound anew, and say nothing of what happened since.
+            if newer == 1 && synced_at.is_none_or(|synced_at| export.made_at.unix() >= synced_at) {
                 fresh.insert(export.desk.clone());
             }
         }
         let synced = others.iter().all(|other| fresh.contains(other));
         if synced {
-            sqlx::query("UPDATE redemption_desks SET synced = last WHERE desk = ''").execute(&mut *transaction).await?;
+            sqlx::query(
+                "INSERT INTO redemption_desks (desk, synced_at) VALUES ('', ?) \
+                 ON CONFLICT (desk) DO UPDATE SET synced = last, synced_at = excluded.synced_at",
+            )
+            .bind(now.unix())
+            .execute(&mut *transaction)
+            .await?;
         }
         let double = double_uses(&mut transaction).await?;
         transaction.commit().await?;

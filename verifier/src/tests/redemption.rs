@@ -11,7 +11,7 @@ use carnet_service::time::now;
 use rand_core::OsRng;
 use serde_json::{Map, Value, json};
 
-use super::world::{Asked, World, did, key, path, reason};
+use super::world::{Asked, World, did, hours_ago, key, path, reason};
 use crate::{
     config::IssuerEntry,
     redemption::{RedemptionConfig, export::Export},
@@ -85,7 +85,7 @@ async fn visit(world: &World, uses: u32) -> (String, Option<(u32, u32)>) {
 }
 
 async fn marks(world: &World) -> usize {
-    world.verifier.store.export("east").await.unwrap().marks.len()
+    world.verifier.store.export("east", now()).await.unwrap().marks.len()
 }
 
 #[tokio::test]
@@ -187,7 +187,7 @@ async fn the_id_is_nowhere_and_a_mark_is_gone_at_its_end() {
     assert_eq!(marks(&world).await, 0);
     // Numbers are not given again.
     assert_eq!(visit(&world, 2).await.1, Some((1, 2)));
-    assert_eq!(world.verifier.store.export("east").await.unwrap().marks[0].0, 2);
+    assert_eq!(world.verifier.store.export("east", now()).await.unwrap().marks[0].0, 2);
 }
 
 #[tokio::test]
@@ -210,7 +210,8 @@ async fn a_desk_marks_a_bounded_number_between_reconciliations() {
     };
     assert_eq!(reason(create("museum-visit").await), "RECONCILIATION_DUE");
     assert!(create("job-right-to-work").await.is_ok());
-    let west = |number| Export { desk: "west".to_owned(), number, last: 0, marks: Vec::new() };
+    let west_at = |number, made_at| Export { desk: "west".to_owned(), number, made_at, last: 0, marks: Vec::new() };
+    let west = |number| west_at(number, now().plus(1));
     let take = async |exports: &[Export]| {
         let others = ["west".to_owned()];
         world.verifier.store.take("east", &others, exports, now()).await.unwrap()
@@ -222,7 +223,10 @@ async fn a_desk_marks_a_bounded_number_between_reconciliations() {
     assert_eq!(visit(&world, 9).await.1, Some((4, 9)));
     assert!(!take(&[west(1)]).await.synced);
     assert_eq!(reason(create("museum-visit").await), "RECONCILIATION_DUE");
-    assert!(take(&[west(2)]).await.synced);
+    // Nor is one that was made before the last time and kept back until now.
+    assert!(!take(&[west_at(2, hours_ago(1))]).await.synced);
+    assert_eq!(reason(create("museum-visit").await), "RECONCILIATION_DUE");
+    assert!(take(&[west(3)]).await.synced);
     assert_eq!(visit(&world, 9).await.1, Some((5, 9)));
 }
 
@@ -232,7 +236,7 @@ async fn desks_find_and_name_double_use_and_count_each_others_marks() {
     assert_eq!(visit(&east, 1).await.1, Some((1, 1)));
     assert_eq!(marks(&west).await, 0);
     // The same voucher at the other desk, which does not know yet. Its mark is what matters, and not how it came about.
-    let mut export = east.verifier.store.export("west").await.unwrap();
+    let mut export = east.verifier.store.export("west", now()).await.unwrap();
     assert_eq!(export.marks.len(), 1);
     let others = ["west".to_owned()];
     let double = east.verifier.store.take("east", &others, std::slice::from_ref(&export), now()).await.unwrap().double;
@@ -260,8 +264,8 @@ async fn an_export_holds_as_it_was_signed_and_no_other() {
     }
     let identity = &world.verifier.identity;
     let own = identity.resolver().unwrap();
-    let export = world.verifier.store.export("east").await.unwrap();
-    let text = export.sign(identity, now()).unwrap();
+    let export = world.verifier.store.export("east", now()).await.unwrap();
+    let text = export.sign(identity).unwrap();
     assert_eq!(Export::verify(&text, identity, &own).unwrap(), export);
     assert!(!text.contains(ID));
     let line = text.lines().last().unwrap();
