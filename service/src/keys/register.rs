@@ -103,6 +103,14 @@ impl Entry {
         &self.public
     }
 
+    /// Erases its secret. Its label, if that is in a token, where it goes on lying until it is destroyed there.
+    fn forget(&mut self) -> Option<String> {
+        match self.secret.take() {
+            Some(Secret::Token(label)) => Some(label),
+            _ => None,
+        }
+    }
+
     /// From when on its signatures do not count by themselves.
     #[must_use]
     pub const fn compromised(&self) -> Option<Timestamp> {
@@ -123,6 +131,9 @@ pub struct Act {
     /// Why, in the operator's words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
+    /// The label that the key had in a token, once nobody needs it there any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    token: Option<String>,
 }
 
 impl Act {
@@ -131,7 +142,8 @@ impl Act {
     pub fn line(&self) -> String {
         let at = self.at.map(|at| at.to_string()).unwrap_or_default();
         let reason = self.reason.as_ref().map(|reason| format!(" ({reason:?})")).unwrap_or_default();
-        format!("{at}  {} {}{reason}", self.act, self.key)
+        let token = self.token.as_ref().map(|label| format!(", in the token {label}")).unwrap_or_default();
+        format!("{at}  {} {}{reason}{token}", self.act, self.key)
     }
 }
 
@@ -271,24 +283,33 @@ impl Register {
     }
 
     /// Lets the next key sign from now on; the one before it is retired, and its secret erased.
-    pub(super) fn activate(&mut self, now: Timestamp) -> Result<String, Refused> {
+    /// Gives its label, if it is in a token.
+    pub(super) fn activate(&mut self, now: Timestamp) -> Result<(String, Option<String>), Refused> {
         let name = self.in_state(State::Next).ok_or(Refused::NoNext)?.name.clone();
+        let mut label = None;
         for key in &mut self.keys {
             match key.state {
                 State::Active => {
                     (key.state, key.retired) = (State::Retired, Some(now));
-                    key.secret = None;
+                    label = key.forget();
                 }
                 State::Next => (key.state, key.activated) = (State::Active, Some(now)),
                 State::Retired | State::Compromised => {}
             }
         }
         self.note(now, "activate", &name, None);
-        Ok(name)
+        self.note_label(label.clone());
+        Ok((name, label))
     }
 
     /// Retires a key that does not sign: a next one that is not wanted after all.
-    pub(super) fn retire(&mut self, name: &str, reason: Option<&str>, now: Timestamp) -> Result<(), Refused> {
+    /// Gives its label, if it is in a token.
+    pub(super) fn retire(
+        &mut self,
+        name: &str,
+        reason: Option<&str>,
+        now: Timestamp,
+    ) -> Result<Option<String>, Refused> {
         let key = self.named(name)?;
         match key.state {
             State::Active => return Err(Refused::Active(name.to_owned())),
@@ -296,14 +317,20 @@ impl Register {
             State::Next => {}
         }
         (key.state, key.retired) = (State::Retired, Some(now));
-        key.secret = None;
+        let label = key.forget();
         self.note(now, "retire", name, reason);
-        Ok(())
+        self.note_label(label.clone());
+        Ok(label)
     }
 
     /// Marks a key that somebody else may have. If it is the one that signs, there has to be a next one; until that is
-    /// activated, nothing signs.
-    pub(super) fn compromise(&mut self, name: &str, reason: Option<&str>, now: Timestamp) -> Result<(), Refused> {
+    /// activated, nothing signs. Gives its label, if it is in a token.
+    pub(super) fn compromise(
+        &mut self,
+        name: &str,
+        reason: Option<&str>,
+        now: Timestamp,
+    ) -> Result<Option<String>, Refused> {
         let next = self.in_state(State::Next).is_some();
         let key = self.named(name)?;
         match key.state {
@@ -312,14 +339,22 @@ impl Register {
             State::Active | State::Next | State::Retired => {}
         }
         (key.state, key.compromised) = (State::Compromised, Some(now));
-        key.secret = None;
+        let label = key.forget();
         self.note(now, "compromised", name, reason);
-        Ok(())
+        self.note_label(label.clone());
+        Ok(label)
+    }
+
+    /// Writes to the last act which key of a token nobody needs any more.
+    fn note_label(&mut self, label: Option<String>) {
+        if let Some(act) = self.history.last_mut() {
+            act.token = label;
+        }
     }
 
     pub(super) fn note(&mut self, now: Timestamp, act: &str, key: &str, reason: Option<&str>) {
         let reason = reason.map(str::to_owned);
-        self.history.push(Act { at: Some(now), act: act.to_owned(), key: key.to_owned(), reason });
+        self.history.push(Act { at: Some(now), act: act.to_owned(), key: key.to_owned(), reason, token: None });
     }
 
     /// Whether what is written there can be.

@@ -134,6 +134,14 @@ pub(super) fn make(algorithm: Algorithm, config: &KeysConfig) -> Result<(PublicK
     Ok((key.public_key(), secret))
 }
 
+/// Destroys a key in its token.
+pub(super) fn destroy(_config: &KeysConfig, _label: &str) -> Result<(), StartError> {
+    #[cfg(feature = "pkcs11")]
+    return super::token::destroy(_config, _label);
+    #[cfg(not(feature = "pkcs11"))]
+    Err(no_tokens())
+}
+
 /// What signs with a secret.
 pub(super) fn signer(secret: &Secret, public: &PublicKey, config: &KeysConfig) -> Result<Box<dyn Signer>, StartError> {
     if let Secret::Token(_label) = secret {

@@ -213,6 +213,22 @@ pub(super) fn generate(config: &KeysConfig, algorithm: Algorithm) -> Result<(Str
     }
 }
 
+/// Destroys a key pair, by its label.
+///
+/// # Errors
+/// [`TokenError`]; or the PIN could not be had.
+pub(super) fn destroy(config: &KeysConfig, label: &str) -> Result<(), StartError> {
+    let token = Access::of(config)?.open()?;
+    let session = token.session(true)?;
+    let private = private_key(&session, label)?;
+    let public = [Attribute::Class(ObjectClass::PUBLIC_KEY), Attribute::Label(label.as_bytes().to_vec())];
+    let public = session.find_objects(&public).map_err(TokenError::from)?;
+    for object in [private].into_iter().chain(public) {
+        session.destroy_object(object).map_err(TokenError::from)?;
+    }
+    Ok(())
+}
+
 fn pair(
     session: &Session,
     mechanism: &Mechanism<'_>,

@@ -368,23 +368,25 @@ impl Owner {
             )
             .passing());
         }
-        let name = change.register.activate(now)?;
+        let (name, label) = change.register.activate(now)?;
         change.commit()?;
+        let erased = self.erased(label.as_deref());
         Ok((
             json!({ "key": name }),
-            format!("{name} signs from the next start on. The key before it is retired, and its secret erased."),
+            format!("{name} signs from the next start on. The key before it is retired, and {erased}."),
         ))
     }
 
     fn retire(&self, data: &Path, key: &str, compromised: bool, reason: Option<&str>) -> Result<Said, StartError> {
         let mut change = self.change(data)?;
         let now = time::now();
-        if compromised {
-            change.register.compromise(key, reason, now)?;
+        let label = if compromised {
+            change.register.compromise(key, reason, now)?
         } else {
-            change.register.retire(key, reason, now)?;
-        }
+            change.register.retire(key, reason, now)?
+        };
         change.commit()?;
+        let erased = self.erased(label.as_deref());
         let signing = change.register.in_state(State::Active).map(|key| key.name.clone());
         let state = if compromised { "compromised" } else { "retired" };
         let next = match &signing {
@@ -392,7 +394,16 @@ impl Owner {
             None => "No key signs now: publish it, then run `keys activate --at-once`.".to_owned(),
         };
         let value = json!({ "key": key, "state": state, "active": signing });
-        Ok((value, format!("{key} is {state}. Publish {}. {next}", self.to_publish(data).display())))
+        Ok((value, format!("{key} is {state}, and {erased}. Publish {}. {next}", self.to_publish(data).display())))
+    }
+
+    /// Destroys a key in its token that nobody needs any more; what is true of its secret then, in words.
+    fn erased(&self, label: Option<&str>) -> String {
+        let Some(label) = label else { return "its secret erased".to_owned() };
+        match ring::destroy(&self.config, label) {
+            Ok(()) => "destroyed in its token".to_owned(),
+            Err(error) => format!("still in its token as {label}, where you have to delete it: {}", error.message),
+        }
     }
 }
 
