@@ -1,7 +1,7 @@
 //! Token Status List (draft-ietf-oauth-status-list-21) as a CWT (RFC 8392): the same list as [`token`], in CBOR.
 //!
 //! The signature is a `COSE_Sign1` (RFC 9052), with tag 18 or without. [`crate::json::Limits::LIST`] bounds it, and what
-//! [`crate::cbor`] refuses is not read.
+//! `crate::cbor` refuses is not read.
 
 use coset::{
     CborSerializable as _, CoseSign1Builder, HeaderBuilder, ProtectedHeader, SignatureContext,
