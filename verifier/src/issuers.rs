@@ -20,6 +20,7 @@ use carnet_core::{
     verify::{Held, IssuerPolicy},
 };
 use carnet_fetch::{DidCache, HttpsFetcher};
+use carnet_service::time::now;
 use tokio::task::JoinSet;
 
 use crate::{
@@ -86,10 +87,19 @@ impl Issuers {
         self.types.keys().cloned().chain(listed).collect()
     }
 
-    /// Fetches every document that is missing or older than `max_age`. What cannot be had is warned of and tried again
-    /// later; an older copy of it stays in use for a day.
+    /// Fetches every document that is missing or older than `max_age`: the issuers', and then of those who sign status lists for
+    /// them. What cannot be had is warned of and tried again later; an older copy of it stays in use for a day.
     pub(crate) async fn refresh(&self, max_age: Duration) {
-        let mut waiting = self.dids().into_iter();
+        let issuers = self.dids();
+        self.fetch(&issuers, max_age).await;
+        let now = now();
+        let documents = issuers.iter().filter_map(|did| self.cache.resolve_at(did, now).ok());
+        let named: BTreeSet<Did> = documents.filter_map(|document| document.status_list_issuer().cloned()).collect();
+        self.fetch(&named.difference(&issuers).cloned().collect(), max_age).await;
+    }
+
+    async fn fetch(&self, dids: &BTreeSet<Did>, max_age: Duration) {
+        let mut waiting = dids.iter().cloned();
         let mut running = JoinSet::new();
         loop {
             while running.len() < AT_ONCE
@@ -100,7 +110,7 @@ impl Issuers {
             }
             let Some(done) = running.join_next().await else { return };
             if let Ok((Err(problem), did)) = done {
-                tracing::warn!(issuer = %did, code = %problem.code, detail = problem.detail, "an issuer's document could not be had; it is tried again, and a copy older than a day is not believed");
+                tracing::warn!(issuer = %did, code = %problem.code, detail = problem.detail, "the document of an issuer, or of who signs an issuer's status lists, could not be had; it is tried again, and a copy older than a day is not believed");
             }
         }
     }
@@ -108,6 +118,17 @@ impl Issuers {
     /// What fetches their documents, and their status lists.
     pub(crate) fn fetcher(&self) -> HttpsFetcher {
         self.fetcher.clone()
+    }
+
+    /// By what an issuer's status lists are judged: its document, and that of whom it names to sign them.
+    ///
+    /// # Errors
+    /// Those of resolving the issuer's.
+    pub(crate) fn of_lists(&self, did: &Did, now: Timestamp) -> Result<ListDocuments, Problem> {
+        let issuer = self.at(now).resolve(did)?;
+        // Not by `at`: whom an issuer names for its lists issues no credentials by that.
+        let named = issuer.status_list_issuer().and_then(|named| self.cache.resolve_at(named, now).ok());
+        Ok(ListDocuments { issuer, named })
     }
 
     /// Whether a DID is in the configuration or in the trust list that decides.
@@ -143,6 +164,30 @@ impl Issuers {
 pub(crate) struct IssuersAt<'a> {
     issuers: &'a Issuers,
     now: Timestamp,
+}
+
+/// The documents by which one issuer's status lists are judged.
+#[derive(Debug, Clone)]
+pub(crate) struct ListDocuments {
+    pub(crate) issuer: Arc<DidDocument>,
+    /// Of whom the issuer's document names, where it does and that one's is there.
+    pub(crate) named: Option<Arc<DidDocument>>,
+}
+
+impl ListDocuments {
+    /// Whether none of them was fetched anew. One that is made of its own DID is made anew each time, and stays what it is.
+    pub(crate) fn are(&self, others: &Self) -> bool {
+        Arc::ptr_eq(&self.issuer, &others.issuer) && self.named == others.named
+    }
+}
+
+impl Resolve for ListDocuments {
+    fn resolve(&self, did: &Did) -> Result<Arc<DidDocument>, Problem> {
+        let known = [Some(&self.issuer), self.named.as_ref()].into_iter().flatten();
+        known.into_iter().find(|document| document.did() == did).cloned().ok_or_else(|| {
+            Problem::new(Code::StatusListIssuer, "the document of who signs the issuer's lists could not be had")
+        })
+    }
 }
 
 const STRANGER: &str = "This verifier does not accept this type from that issuer.";

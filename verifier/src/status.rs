@@ -17,11 +17,12 @@ use std::{
 use arc_swap::ArcSwap;
 use carnet_core::{
     Code, Problem,
-    did::{Did, DidDocument, Resolve},
+    did::Did,
     json::{self, Limits},
     secure::data_integrity::{Cryptosuite, eddsa_jcs::EddsaJcs2022},
     status::{Listed, publication::CREDENTIAL_MEDIA_TYPE, token},
     time::Timestamp,
+    verify::StatusLists,
 };
 use carnet_fetch::HttpsFetcher;
 use carnet_service::time::now;
@@ -34,7 +35,10 @@ use tokio::{
 };
 use url::Url;
 
-use crate::verification::{SKEW, Verification};
+use crate::{
+    issuers::ListDocuments,
+    verification::{SKEW, Verification},
+};
 
 /// How many issuers' lists are fetched at the same time.
 const AT_ONCE: usize = 32;
@@ -69,8 +73,25 @@ impl Default for StatusConfig {
     }
 }
 
-/// Lists by URL.
-type Lists = HashMap<String, Arc<Listed>>;
+/// The lists about one issuer's credentials, by URL.
+type OfOne = HashMap<String, Arc<Listed>>;
+
+/// All lists, by the DID of whose credentials they are about: two issuers may have theirs at the same URL, signed by the same
+/// service.
+#[derive(Default, Clone)]
+pub(crate) struct Lists(HashMap<String, OfOne>);
+
+impl Lists {
+    fn of(&self, issuer: &Did) -> impl Iterator<Item = (&String, &Arc<Listed>)> {
+        self.0.get(issuer.as_str()).into_iter().flatten()
+    }
+}
+
+impl StatusLists for Lists {
+    fn list(&self, issuer: &str, url: &str) -> Option<&Listed> {
+        self.0.get(issuer)?.get(url).map(AsRef::as_ref)
+    }
+}
 
 /// The lists of all accepted issuers, and when which is fetched again.
 pub(crate) struct Statuses {
@@ -99,7 +120,7 @@ struct Sources {
     urls: BTreeSet<String>,
     lists: BTreeMap<String, Source>,
     /// By what they were verified.
-    document: Arc<DidDocument>,
+    documents: ListDocuments,
 }
 
 /// One list's next time.
@@ -127,7 +148,8 @@ impl Statuses {
     pub(crate) fn put(&self, url: &str, listed: Listed) {
         self.lists.rcu(|old| {
             let mut lists = Lists::clone(old);
-            lists.insert(url.to_owned(), Arc::new(listed.clone()));
+            let own = lists.0.entry(listed.on_behalf_of().to_string()).or_default();
+            own.insert(url.to_owned(), Arc::new(listed.clone()));
             lists
         });
     }
@@ -138,22 +160,31 @@ impl Statuses {
         Duration::from_secs(seconds.unsigned_abs())
     }
 
-    /// Drops an issuer's lists by keys that sign none any more.
-    fn drop_unless_by(&self, document: &DidDocument, at: Timestamp) {
-        let lists = self.lists();
-        let stands = |url: &str| lists.get(url).is_some_and(|listed| listed.stands_by(document, (at, SKEW)).is_ok());
-        if lists.iter().any(|(url, listed)| listed.issuer() == document.did().as_str() && !stands(url)) {
-            tracing::warn!(issuer = %document.did(), "status lists were dropped: the issuer's document does not have the key that signed them any more");
-            self.replace(document.did(), stands, &[]);
+    /// Drops an issuer's lists by keys, or by somebody, that sign none any more.
+    fn drop_unless_by(&self, documents: &ListDocuments, at: Timestamp) {
+        let (lists, did) = (self.lists(), documents.issuer.did());
+        let gone = |listed: &Listed| listed.stands_by(documents, (at, SKEW)).is_err();
+        let gone: BTreeSet<&str> =
+            lists.of(did).filter(|(_, listed)| gone(listed)).map(|(url, _)| url.as_str()).collect();
+        if !gone.is_empty() {
+            tracing::warn!(issuer = %did, "status lists were dropped: who signed them does not sign the issuer's lists any more, or not with that key");
+            self.replace(did, |url| !gone.contains(url), &[]);
         }
     }
 
     /// Puts lists in the place of an issuer's.
     fn replace(&self, issuer: &Did, keep: impl Fn(&str) -> bool, fresh: &[(String, Arc<Listed>)]) {
         self.lists.rcu(|old| {
-            let stays = old.iter().filter(|(url, listed)| listed.issuer() != issuer.as_str() || keep(url));
+            let stays = old.of(issuer).filter(|(url, _)| keep(url));
             let stays = stays.map(|(url, listed)| (url.clone(), Arc::clone(listed)));
-            stays.chain(fresh.iter().cloned()).collect::<Lists>()
+            let own: OfOne = stays.chain(fresh.iter().cloned()).collect();
+            let mut lists = Lists::clone(old);
+            if own.is_empty() {
+                lists.0.remove(issuer.as_str());
+            } else {
+                lists.0.insert(issuer.to_string(), own);
+            }
+            lists
         });
     }
 }
@@ -170,16 +201,16 @@ impl Verification {
             if work.busy.values().any(|busy| busy == did) {
                 continue;
             }
-            let Ok(document) = self.issuers.at(at).resolve(did) else { continue };
-            let Some(directory) = document.status_lists().map(str::to_owned) else {
+            let Ok(documents) = self.issuers.of_lists(did, at) else { continue };
+            let Some(directory) = documents.issuer.status_lists().map(str::to_owned) else {
                 work.sources.remove(did);
                 statuses.replace(did, |_| false, &[]);
                 continue;
             };
             let known = work.sources.remove(did).filter(|known| known.directory == directory);
-            if known.as_ref().is_some_and(|known| !Arc::ptr_eq(&known.document, &document)) {
+            if known.as_ref().is_some_and(|known| !known.documents.are(&documents)) {
                 // Before anything is fetched: who has a key that leaked may be the one who keeps the host from answering.
-                statuses.drop_unless_by(&document, at);
+                statuses.drop_unless_by(&documents, at);
             }
             let known = known.unwrap_or_else(|| Sources {
                 directory,
@@ -187,20 +218,20 @@ impl Verification {
                 slow: false,
                 urls: BTreeSet::new(),
                 lists: BTreeMap::new(),
-                document: Arc::clone(&document),
+                documents: documents.clone(),
             });
-            waiting.push((did.clone(), known, document));
+            waiting.push((did.clone(), known, documents));
         }
         waiting.sort_by_key(|(_, known, _)| (known.slow, known.next()));
         let until = after(LEAD);
         let mut waiting = waiting.into_iter();
         loop {
             while work.running.len() < AT_ONCE
-                && let Some((did, known, document)) = waiting.next()
+                && let Some((did, known, documents)) = waiting.next()
             {
                 let look = Look {
                     fetcher: self.issuers.fetcher(),
-                    document,
+                    documents,
                     held: statuses.lists(),
                     refresh: statuses.refresh,
                     until: after(PATIENCE),
@@ -240,7 +271,7 @@ impl Sources {
 /// A look at what one issuer publishes.
 struct Look {
     fetcher: HttpsFetcher,
-    document: Arc<DidDocument>,
+    documents: ListDocuments,
     held: Arc<Lists>,
     refresh: i64,
     until: Instant,
@@ -256,10 +287,10 @@ struct Looked {
 
 impl Look {
     async fn at(&self, mut sources: Sources) -> Looked {
-        let did = self.document.did();
+        let did = self.documents.issuer.did();
         // Another document, and perhaps other keys: what was verified by the one before is verified again.
-        if !Arc::ptr_eq(&sources.document, &self.document) {
-            sources.document = Arc::clone(&self.document);
+        if !sources.documents.are(&self.documents) {
+            sources.documents = self.documents.clone();
             sources.lists.clear();
         }
         sources.slow = false;
@@ -333,7 +364,8 @@ impl Look {
         etag: Option<String>,
         fresh: &[(String, Arc<Listed>)],
     ) -> Result<(Arc<Listed>, Option<String>), Problem> {
-        let held = self.held.get(url).filter(|held| held.issuer() == self.document.did().as_str());
+        let did = self.documents.issuer.did();
+        let held = self.held.list(did.as_str(), url);
         // Its time to live counts from before it was asked for.
         let began = now();
         let confirmed = held.map(|held| held.confirmed(began));
@@ -345,11 +377,11 @@ impl Look {
             let confirmed = confirmed.ok_or(Code::StatusListUnavailable)?;
             return Ok((Arc::new(confirmed), etag));
         };
-        let (document, place) = (Arc::clone(&self.document), url.to_owned());
+        let (documents, place) = (self.documents.clone(), url.to_owned());
         let verified = tokio::task::spawn_blocking(move || {
-            let issuer = document.did().clone();
+            let issuer = documents.issuer.did();
             let suites: [&dyn Cryptosuite; 1] = [&EddsaJcs2022];
-            Listed::verify(&fetched.bytes, &place, &issuer, (began, SKEW), (&One(document), &suites))
+            Listed::verify(&fetched.bytes, &place, issuer, (began, SKEW), (&documents, &suites))
                 .map(|listed| (listed, fetched.etag))
         });
         let (listed, etag) =
@@ -357,28 +389,25 @@ impl Look {
         if held.is_some_and(|held| held.freshness().issued > listed.freshness().issued) {
             return Err(Problem::new(Code::StatusListStale, "the list is older than the one that was fetched before"));
         }
-        let stays =
-            |other: &&String| other.as_str() != url && !fresh.iter().any(|(fresh, _)| fresh.as_str() == other.as_str());
-        let held = self.held.iter().filter(|(other, _)| stays(other)).map(|(_, listed)| listed);
+        let goes = |listed: &Listed, other: &str| {
+            listed.on_behalf_of() == did && (other == url || fresh.iter().any(|(fresh, _)| fresh == other))
+        };
+        let held = self.held.0.values().flatten().filter(|(other, listed)| !goes(listed, other));
         let (mut own, mut all) = (0_usize, 0_usize);
-        for listed in held.chain(fresh.iter().map(|(_, listed)| listed)).map(AsRef::as_ref).chain([&listed]) {
+        for listed in held
+            .map(|(_, listed)| listed)
+            .chain(fresh.iter().map(|(_, listed)| listed))
+            .map(AsRef::as_ref)
+            .chain([&listed])
+        {
             let bytes = listed.list().as_bytes().len();
             all = all.saturating_add(bytes);
-            if listed.issuer() == self.document.did().as_str() {
+            if listed.on_behalf_of() == did {
                 own = own.saturating_add(bytes);
             }
         }
         require_room(own, all)?;
         Ok((Arc::new(listed), etag))
-    }
-}
-
-/// Resolves the one issuer whose lists are looked at.
-struct One(Arc<DidDocument>);
-
-impl Resolve for One {
-    fn resolve(&self, did: &Did) -> Result<Arc<DidDocument>, Problem> {
-        if did == self.0.did() { Ok(Arc::clone(&self.0)) } else { Err(Code::StatusListIssuer.into()) }
     }
 }
 
@@ -437,6 +466,7 @@ fn earlier(seconds: i64) -> i64 {
 #[cfg(test)]
 mod tests {
     use carnet_core::{
+        did::DidDocument,
         keys::{Algorithm, SecretKey, Signer as _},
         status::{
             MIN_ENTRIES,
@@ -485,17 +515,53 @@ mod tests {
             let terms = Terms { kid: &kid, url: &url, now: now(), validity: 60, ttl: 30 };
             let text = Publication::new(MIN_ENTRIES).unwrap().sign(Form::Token, &terms, &key).unwrap();
             let did = document.did().clone();
-            let by = One(document);
+            let by = ListDocuments { issuer: document, named: None };
             statuses.put(&url, Listed::verify(text.as_bytes(), &url, &did, (now(), SKEW), (&by, &[])).unwrap());
         }
         let left = |revoked| {
-            statuses.drop_unless_by(&document("a", revoked), now());
-            let mut left: Vec<String> = statuses.lists().keys().cloned().collect();
+            statuses.drop_unless_by(&ListDocuments { issuer: document("a", revoked), named: None }, now());
+            let mut left: Vec<String> = statuses.lists().0.values().flat_map(HashMap::keys).cloned().collect();
             left.sort();
             left
         };
         assert_eq!(left(false), ["https://a.example/token/0", "https://b.example/token/0"]);
         assert_eq!(left(true), ["https://b.example/token/0"]);
+    }
+
+    #[test]
+    fn lists_by_whom_an_issuer_names_are_its_own_and_end_when_it_names_nobody() {
+        let statuses = Statuses::new(&StatusConfig::default());
+        let url = "https://lists.example/token/0";
+        let key = SecretKey::generate(Algorithm::EdDsa, &mut OsRng);
+        let did = |name: &str| Did::parse(&format!("did:web:{name}.example")).unwrap();
+        let documents = |name: &str, names: bool| {
+            let keys = [("1".to_owned(), key.public_key())];
+            let issuer = DidDocument::render(&did(name), &keys);
+            let mut issuer = DidDocument::with_status_lists(&did(name), issuer, "https://lists.example/lists");
+            if names {
+                issuer["service"][0]["statusListIssuer"] = did("lists").as_str().into();
+            }
+            let named = DidDocument::parse(&did("lists"), &DidDocument::render(&did("lists"), &keys)).unwrap();
+            let issuer = Arc::new(DidDocument::parse(&did(name), &issuer).unwrap());
+            ListDocuments { issuer, named: names.then(|| Arc::new(named)) }
+        };
+        // Two issuers whose lists are the same one.
+        let kid = did("lists").with_fragment("1").unwrap();
+        let terms = Terms { kid: &kid, url, now: now(), validity: 60, ttl: 30 };
+        let text = Publication::new(MIN_ENTRIES).unwrap().sign(Form::Token, &terms, &key).unwrap();
+        for name in ["a", "b"] {
+            let read = Listed::verify(text.as_bytes(), url, &did(name), (now(), SKEW), (&documents(name, true), &[]));
+            statuses.put(url, read.unwrap());
+        }
+        let has = |name: &str| statuses.lists().list(did(name).as_str(), url).is_some();
+        assert_eq!((has("a"), has("b"), has("lists")), (true, true, false));
+        statuses.drop_unless_by(&documents("a", true), now());
+        assert_eq!((has("a"), has("b")), (true, true));
+        statuses.drop_unless_by(&documents("a", false), now());
+        assert_eq!((has("a"), has("b")), (false, true));
+        // The document of whom it names is not to be had any more.
+        statuses.drop_unless_by(&ListDocuments { named: None, ..documents("b", true) }, now());
+        assert_eq!((has("a"), has("b")), (false, false));
     }
 
     #[test]

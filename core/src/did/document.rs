@@ -14,6 +14,8 @@ const MAX_METHODS: usize = 100;
 const MAX_PAST: usize = 1_000;
 /// The type of the service whose endpoint names the controller's status lists.
 const STATUS_LISTS: &str = "StatusListAggregation";
+/// The member of that service that names who else signs them.
+const STATUS_LIST_ISSUER: &str = "statusListIssuer";
 const MAX_ENDPOINT: usize = 2_048;
 
 /// A DID document that was checked against its DID.
@@ -23,7 +25,15 @@ pub struct DidDocument {
     methods: Vec<Method>,
     /// Methods that earlier versions had and this one has not; only a DID that proves its history has any.
     past: Vec<Method>,
-    status_lists: Option<String>,
+    status_lists: Option<StatusLists>,
+}
+
+/// What the service of the status lists says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct StatusLists {
+    endpoint: String,
+    /// Who signs them besides the controller.
+    issuer: Option<Did>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -175,7 +185,14 @@ impl DidDocument {
     /// Where the controller says which status lists there are (spec/status.md), an https URL.
     #[must_use]
     pub fn status_lists(&self) -> Option<&str> {
-        self.status_lists.as_deref()
+        self.status_lists.as_ref().map(|lists| lists.endpoint.as_str())
+    }
+
+    /// Who signs status lists for the controller's credentials besides the controller (spec/dids.md 1.5). That DID's own
+    /// document says with which keys.
+    #[must_use]
+    pub fn status_list_issuer(&self) -> Option<&Did> {
+        self.status_lists.as_ref().and_then(|lists| lists.issuer.as_ref())
     }
 
     /// When the key that `method` names was taken out of the document, by the history that a DID proves. Only of a
@@ -301,9 +318,9 @@ impl DidDocument {
     }
 }
 
-/// The endpoint of the service that names status lists. One that is no https URL is refused and not passed over:
-/// a verifier that looked nowhere would take it for an issuer without any.
-fn status_lists(members: &Map<String, Value>) -> Result<Option<String>, Problem> {
+/// The service that names status lists. One without an https URL is refused and not passed over: a verifier that looked
+/// nowhere would take it for an issuer without any.
+fn status_lists(members: &Map<String, Value>) -> Result<Option<StatusLists>, Problem> {
     let mut found = None;
     for service in array(members, "service")? {
         let service = service.as_object().ok_or_else(|| invalid("a service is not an object"))?;
@@ -321,7 +338,16 @@ fn status_lists(members: &Map<String, Value>) -> Result<Option<String>, Problem>
             .and_then(Value::as_str)
             .filter(|text| text.len() <= MAX_ENDPOINT && url::Url::parse(text).is_ok_and(|url| url.scheme() == "https"))
             .ok_or_else(|| invalid("the service of the status lists has no https URL"))?;
-        if found.replace(endpoint.to_owned()).is_some() {
+        let issuer = match service.get(STATUS_LIST_ISSUER) {
+            None => None,
+            Some(named) => Some(
+                named
+                    .as_str()
+                    .and_then(|text| Did::parse(text).ok())
+                    .ok_or_else(|| invalid("who signs the status lists is not one DID"))?,
+            ),
+        };
+        if found.replace(StatusLists { endpoint: endpoint.to_owned(), issuer }).is_some() {
             return Err(invalid("two services name status lists"));
         }
     }

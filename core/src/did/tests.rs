@@ -186,7 +186,7 @@ fn row_18_a_key_listed_for_authentication_only() {
 #[test]
 fn documents_that_break_a_rule_are_refused() {
     type Change = fn(&mut Value);
-    let changes: [Change; 18] = [
+    let changes: [Change; 22] = [
         |d| *d = json!([]),
         |d| d["id"] = json!("did:web:university.example/"),
         |d| d["id"] = json!(null),
@@ -212,6 +212,10 @@ fn documents_that_break_a_rule_are_refused() {
                 json!({"id": "#s", "type": "StatusListAggregation", "serviceEndpoint": "https://a.example/l"});
             d["service"] = json!([service, service]);
         },
+        |d| d["service"] = signed_by(json!("lists.example")),
+        |d| d["service"] = signed_by(json!(["did:web:lists.example"])),
+        |d| d["service"] = signed_by(json!("did:web:lists.example#key-1")),
+        |d| d["service"] = signed_by(json!(null)),
     ];
     for (at, change) in changes.iter().enumerate() {
         let mut document = rendered();
@@ -295,6 +299,22 @@ fn a_revoked_key_is_only_for_vouched_copies() {
     document["assertionMethod"] = json!([]);
     let parsed = DidDocument::parse(&web(), &document).unwrap();
     assert_eq!(code(parsed.revoked_key_of_vouched_copy(&first)), Code::MethodRelationship);
+}
+
+/// The service of status lists that name who else signs them.
+fn signed_by(issuer: Value) -> Value {
+    json!([{"id": "#s", "type": "StatusListAggregation", "serviceEndpoint": "https://a.example/l", "statusListIssuer": issuer}])
+}
+
+#[test]
+fn a_document_names_who_signs_its_status_lists() {
+    let mut document = rendered();
+    document["service"] = signed_by(json!("did:web:lists.example"));
+    let parsed = DidDocument::parse(&web(), &document).unwrap();
+    assert_eq!(parsed.status_list_issuer().map(Did::as_str), Some("did:web:lists.example"));
+    assert_eq!(parsed.status_lists(), Some("https://a.example/l"));
+    let nobody = DidDocument::with_status_lists(&web(), rendered(), "https://a.example/l");
+    assert!(DidDocument::parse(&web(), &nobody).unwrap().status_list_issuer().is_none());
 }
 
 #[test]

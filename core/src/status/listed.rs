@@ -24,11 +24,14 @@ enum About {
     Values,
 }
 
-/// A list in memory: who made it, what it is about, until when it may be used. Of n entries of one bit it takes about n/8
+/// A list in memory: for whose credentials it speaks, who made it, what it is about, until when it may be used. Of n entries of one bit it takes about n/8
 /// bytes. To ask it is to look into an array: no lock, no allocation.
 #[derive(Debug, Clone)]
 pub struct Listed {
-    issuer: String,
+    /// For whose credentials.
+    on_behalf_of: Did,
+    /// By whom.
+    issuer: Did,
     about: About,
     freshness: Freshness,
     fetched: Timestamp,
@@ -39,42 +42,51 @@ pub struct Listed {
 }
 
 impl Listed {
-    /// Verifies what was fetched from `url` as a list of that issuer, in either form: a JSON object is a credential with a
-    /// proof, anything else a token, which is a JWT or a CWT. It has to be usable at `fetched`.
+    /// Verifies what was fetched from `url` as a list about the credentials of `on_behalf_of`, in either form: a JSON object is
+    /// a credential with a proof, anything else a token, which is a JWT or a CWT. It has to be usable at `fetched`.
+    ///
+    /// It is by that issuer itself, or by the DID that the issuer's document names for it
+    /// ([`DidDocument::status_list_issuer`]), whose own document `resolver` then has to know too (spec/status.md 5.2).
     ///
     /// # Errors
     /// `status_list_issuer`; `status_list_stale`; `status_list_mismatch` (the list of another URL); `header_key_unanchored`,
     /// `method_of_other`; those of [`data_integrity::verify`], [`token::Token::verify`], [`bitstring::Published::read`] and of
-    /// resolving the issuer's key. A key of an earlier version of the issuer's document signs no list.
+    /// resolving the signer's key. A key of an earlier version of the signer's document signs no list.
     pub fn verify(
         bytes: &[u8],
         url: &str,
-        issuer: &Did,
+        on_behalf_of: &Did,
         (fetched, skew): (Timestamp, i64),
         (resolver, suites): (&dyn Resolve, &[&dyn Cryptosuite]),
     ) -> Result<Self, Problem> {
         let listed = if cwt::Token::is_one(bytes) {
             let token = cwt::Token::parse(bytes)?;
             let verify = |key: &PublicKey| token.verify(key, url, fetched, skew);
-            status_token(token.kid(), issuer, (fetched, skew), resolver, verify)?
+            status_token(token.kid(), on_behalf_of, (fetched, skew), resolver, verify)?
         } else {
             let text = std::str::from_utf8(bytes).map(str::trim);
             let text = text.map_err(|_| Problem::new(Code::InvalidUnicode, "the list is not UTF-8"))?;
             if text.starts_with('{') {
-                credential(text, url, issuer, (fetched, skew), (resolver, suites))?
+                credential(text, url, on_behalf_of, (fetched, skew), (resolver, suites))?
             } else {
                 let token = token::Token::parse(text)?;
                 let verify = |key: &PublicKey| token.verify(key, url, fetched, skew);
-                status_token(token.kid(), issuer, (fetched, skew), resolver, verify)?
+                status_token(token.kid(), on_behalf_of, (fetched, skew), resolver, verify)?
             }
         };
         listed.freshness.check(fetched, fetched, skew)?;
         Ok(listed)
     }
 
-    /// The issuer's DID.
+    /// For whose credentials it was fetched: it says nothing about those of anybody else, whoever made it.
     #[must_use]
-    pub fn issuer(&self) -> &str {
+    pub fn on_behalf_of(&self) -> &Did {
+        &self.on_behalf_of
+    }
+
+    /// The DID of who made it: that issuer, or whom its document names.
+    #[must_use]
+    pub fn issuer(&self) -> &Did {
         &self.issuer
     }
 
@@ -102,13 +114,15 @@ impl Listed {
         Self { fetched, ..self.clone() }
     }
 
-    /// Whether the keys that signed it still sign lists by the issuer's document as it is now.
+    /// Whether who signed it still signs lists for that issuer, with these keys, by the documents as they are now.
     ///
     /// # Errors
-    /// `key_invalid`: one is past its end, or is another key now; those of [`DidDocument::key_for`].
-    pub fn stands_by(&self, document: &DidDocument, (now, skew): (Timestamp, i64)) -> Result<(), Problem> {
+    /// `status_list_issuer`: the issuer's document does not name who made it any more; `key_invalid`: a key is past its end, or is
+    /// another one now; those of [`DidDocument::key_for`] and of resolving the two documents.
+    pub fn stands_by(&self, resolver: &dyn Resolve, (now, skew): (Timestamp, i64)) -> Result<(), Problem> {
+        let document = signer(&self.issuer, &self.on_behalf_of, resolver)?;
         for (kid, key) in &self.keys {
-            if key_of_list(document, kid, (now, skew))? != *key {
+            if key_of_list(&document, kid, (now, skew))? != *key {
                 return Err(Problem::new(Code::KeyInvalid, "the list's key is another one now"));
             }
         }
@@ -148,7 +162,7 @@ impl Listed {
 fn credential(
     text: &str,
     url: &str,
-    issuer: &Did,
+    on_behalf_of: &Did,
     (now, skew): (Timestamp, i64),
     (resolver, suites): (&dyn Resolve, &[&dyn Cryptosuite]),
 ) -> Result<Listed, Problem> {
@@ -156,7 +170,9 @@ fn credential(
     let Value::Object(document) = json::parse(text.as_bytes(), Limits::LIST)? else {
         return Err(invalid("the list is not an object"));
     };
-    by(crate::credential::id_of(document.get("issuer"), "issuer")?.as_str(), issuer)?;
+    let issuer = Did::parse(&crate::credential::id_of(document.get("issuer"), "issuer")?);
+    let issuer = issuer.map_err(|_| Problem::from(Code::StatusListIssuer))?;
+    let current = signer(&issuer, on_behalf_of, resolver)?;
     let expected =
         Expected { purpose: KeyPurpose::AssertionMethod, controller: issuer.as_str(), binding: None, now, skew };
     let verified = Credential::parse(data_integrity::verify(&document, suites, resolver, &expected)?)?;
@@ -165,7 +181,6 @@ fn credential(
         Some(one) => std::slice::from_ref(one),
         None => &[],
     };
-    let current = resolver.resolve(issuer)?;
     let key = |proof: &Value| -> Result<(DidUrl, PublicKey), Problem> {
         let kid = DidUrl::parse(proof.get("verificationMethod").and_then(Value::as_str).unwrap_or_default())?;
         let key = key_of_list(&current, &kid, (now, skew))?;
@@ -187,7 +202,8 @@ fn credential(
     let reference = bitstring::Reference { purpose, url: url.to_owned(), index: 0, bits };
     let (published, list) = bitstring::Published::read(&verified, &reference)?;
     Ok(Listed {
-        issuer: published.issuer,
+        on_behalf_of: on_behalf_of.clone(),
+        issuer,
         about: About::Purposes(purposes),
         freshness: published.freshness,
         fetched: now,
@@ -198,17 +214,17 @@ fn credential(
 
 fn status_token(
     kid: &str,
-    issuer: &Did,
+    on_behalf_of: &Did,
     (now, skew): (Timestamp, i64),
     resolver: &dyn Resolve,
     verify: impl FnOnce(&PublicKey) -> Result<(StatusList, Freshness), Problem>,
 ) -> Result<Listed, Problem> {
     let kid = DidUrl::parse(kid)?;
-    by(kid.did().as_str(), issuer)?;
-    let key = key_of_list(&*resolver.resolve(issuer)?, &kid, (now, skew))?;
+    let issuer = kid.did().clone();
+    let key = key_of_list(&*signer(&issuer, on_behalf_of, resolver)?, &kid, (now, skew))?;
     let (list, freshness) = verify(&key)?;
-    let (issuer, list) = (issuer.to_string(), Arc::new(list));
-    Ok(Listed { issuer, about: About::Values, freshness, fetched: now, keys: vec![(kid, key)], list })
+    let (on_behalf_of, list, keys) = (on_behalf_of.clone(), Arc::new(list), vec![(kid, key)]);
+    Ok(Listed { on_behalf_of, issuer, about: About::Values, freshness, fetched: now, keys, list })
 }
 
 /// A key that signs lists.
@@ -219,10 +235,18 @@ fn key_of_list(document: &DidDocument, kid: &DidUrl, (now, skew): (Timestamp, i6
     document.key_for(kid, KeyPurpose::AssertionMethod)
 }
 
-fn by(named: &str, issuer: &Did) -> Result<(), Problem> {
-    if named == issuer.as_str() {
-        Ok(())
-    } else {
-        Err(Problem::new(Code::StatusListIssuer, "the list is not by the issuer whose lists are looked at"))
+/// The document of who made a list, if that is the issuer whose credentials it is about or whom that one's document names.
+/// Nobody is named by somebody who is named.
+fn signer(made_by: &Did, on_behalf_of: &Did, resolver: &dyn Resolve) -> Result<Arc<DidDocument>, Problem> {
+    let document = resolver.resolve(on_behalf_of)?;
+    if made_by == on_behalf_of {
+        return Ok(document);
     }
+    if document.status_list_issuer() == Some(made_by) {
+        return resolver.resolve(made_by);
+    }
+    Err(Problem::new(
+        Code::StatusListIssuer,
+        "the list is neither by the issuer whose lists are looked at nor by whom that one's document names",
+    ))
 }

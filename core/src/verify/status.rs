@@ -17,13 +17,14 @@ pub(super) const TOKEN_ENTRY: &str = "TokenStatusList";
 
 /// The lists that are in memory.
 pub trait StatusLists: Send + Sync {
-    /// The list of a URL, in constant time and without waiting for anything. That it is none of the issuer's own, or is too
-    /// old, is for the caller to find.
-    fn list(&self, url: &str) -> Option<&Listed>;
+    /// The list of a URL about an issuer's credentials, in constant time and without waiting for anything. That it is about
+    /// another issuer's, or is too old, is for the caller to find.
+    fn list(&self, issuer: &str, url: &str) -> Option<&Listed>;
 }
 
+/// By URL, where no two issuers have lists at the same one.
 impl<S: BuildHasher + Send + Sync> StatusLists for HashMap<String, Arc<Listed>, S> {
-    fn list(&self, url: &str) -> Option<&Listed> {
+    fn list(&self, _: &str, url: &str) -> Option<&Listed> {
         self.get(url).map(AsRef::as_ref)
     }
 }
@@ -172,10 +173,10 @@ impl Entry {
         }
     }
 
-    /// The list in memory, if it is the issuer's.
+    /// The list in memory, if it is about the issuer's credentials.
     fn listed<'a>(&self, issuer: &str, lists: &'a dyn StatusLists) -> Result<&'a Listed, Problem> {
-        let listed = lists.list(self.url()).ok_or(Code::StatusListUnavailable)?;
-        if listed.issuer() == issuer { Ok(listed) } else { Err(Code::StatusListIssuer.into()) }
+        let listed = lists.list(issuer, self.url()).ok_or(Code::StatusListUnavailable)?;
+        if listed.on_behalf_of().as_str() == issuer { Ok(listed) } else { Err(Code::StatusListIssuer.into()) }
     }
 
     /// What a list says, however old it is.

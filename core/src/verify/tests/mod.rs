@@ -24,6 +24,7 @@ use crate::{
 };
 
 mod data_integrity;
+mod delegated;
 mod history;
 mod sd_jwt;
 mod status;

@@ -11,15 +11,21 @@ use crate::{
     },
 };
 
-const MINE: u64 = 94_567;
-const DAY: i64 = 86_400;
+pub(super) const MINE: u64 = 94_567;
+pub(super) const DAY: i64 = 86_400;
 
-fn url(form: Form) -> String {
+pub(super) fn url(form: Form) -> String {
     format!("https://issuer.example/status/{}/0", form.as_str())
 }
 
 /// A list of so many entries as `world`'s issuer signs it, at `at`.
-fn signed(world: &World, form: Form, entries: u64, state: State, (at, validity, ttl): (Timestamp, i64, i64)) -> String {
+pub(super) fn signed(
+    world: &World,
+    form: Form,
+    entries: u64,
+    state: State,
+    (at, validity, ttl): (Timestamp, i64, i64),
+) -> String {
     let mut publication = Publication::new(entries).unwrap();
     publication.set(MINE.rem_euclid(entries), state).unwrap();
     let kid = DidUrl::parse(&format!("{}#0", world.did())).unwrap();
@@ -102,7 +108,7 @@ fn embedded(world: &World) -> Vec<u8> {
 }
 
 /// What all forms of the credential come to.
-fn all(world: &mut World) -> Vec<Option<Code>> {
+pub(super) fn all(world: &mut World) -> Vec<Option<Code>> {
     let code = |report: &Report| report.failure().map(|problem| problem.code);
     let (report, _) = present(world, &copy_with(world, entries()));
     let first = code(&report);
@@ -449,12 +455,13 @@ fn a_list_stands_by_the_keys_that_sign_lists_now() {
         let published = One(Arc::new(same.clone()));
         let at = (world.now, 60);
         let listed = Listed::verify(text.as_bytes(), &url(form), &did, at, (&published, &[&EddsaJcs2022])).unwrap();
-        assert!(listed.stands_by(&same, at).is_ok());
-        let code = |document: DidDocument| listed.stands_by(&document, at).unwrap_err().code;
+        let stands = |document: DidDocument| listed.stands_by(&One(Arc::new(document)), at);
+        assert!(stands(same.clone()).is_ok());
+        let code = |document: DidDocument| stands(document).unwrap_err().code;
         let (before, after) = ("2026-11-01T00:00:00Z", "2036-11-01T00:00:00Z");
         assert_eq!(code(document("1", &world.issuer, Some(("revoked", before)))), Code::KeyInvalid);
         assert_eq!(code(document("1", &world.issuer, Some(("expires", before)))), Code::KeyInvalid);
-        assert!(listed.stands_by(&document("1", &world.issuer, Some(("expires", after))), at).is_ok());
+        assert!(stands(document("1", &world.issuer, Some(("expires", after)))).is_ok());
         assert_eq!(code(document("1", &other, None)), Code::KeyInvalid);
         assert_eq!(code(document("2", &world.issuer, None)), Code::MethodUnknown);
     }
