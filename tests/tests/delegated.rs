@@ -1,0 +1,151 @@
+//! An issuer leaves the signing of its status lists to somebody else, with the real programs: a verifier takes them for as long
+//! as the issuer's DID document says so.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use carnet_core::{
+    did::{Did, DidDocument},
+    keys::{Algorithm, SecretKey, Signer as _},
+    status::publication::{Form, Publication, State, Terms},
+};
+use carnet_tests::{
+    Result,
+    stage::{Stage, residence_permit},
+    visitor::{self, Copy},
+};
+use rand_core::OsRng;
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+const PERMIT: &str = "ResidencePermitCredential";
+/// As many as the issuer's own lists have, so that what it issued is in them.
+const ENTRIES: u64 = 1_048_576;
+
+/// What is served, by path.
+type Shelf = Arc<Mutex<HashMap<String, String>>>;
+
+/// Who signs lists, and has a DID document on the stage's web site.
+struct Service {
+    did: Did,
+    key: SecretKey,
+}
+
+impl Service {
+    fn open(stage: &Stage, name: &str) -> Result<Self> {
+        let (did, key) = (Did::parse(&stage.site.did(name))?, SecretKey::generate(Algorithm::EdDsa, &mut OsRng));
+        let document = DidDocument::render(&did, &[("key-1".to_owned(), key.public_key())]);
+        stage.site.publish(name, &document.to_string());
+        Ok(Self { did, key })
+    }
+
+    /// Puts the authority's lists on the shelf, signed by this one, with one entry in this state.
+    fn publish(&self, stage: &Stage, shelf: &Shelf, index: u64, state: State) -> Result<()> {
+        let (base, path) = base(stage);
+        let kid = self.did.with_fragment("key-1")?;
+        let mut publication = Publication::new(ENTRIES)?;
+        publication.set(index, state)?;
+        let urls = Form::ALL.map(|form| format!("{base}/{}/0", form.as_str()));
+        let directory = (format!("{path}/lists"), json!({ "status_lists": urls }).to_string());
+        let mut served = HashMap::from([directory]);
+        for (form, url) in Form::ALL.into_iter().zip(&urls) {
+            let terms = Terms { kid: &kid, url, now: visitor::now(), validity: 3_600, ttl: 1_800 };
+            served.insert(format!("{path}/{}/0", form.as_str()), publication.sign(form, &terms, &self.key)?);
+        }
+        *shelf.lock().unwrap_or_else(PoisonError::into_inner) = served;
+        Ok(())
+    }
+}
+
+/// Where the authority's lists are: the URL, and its path.
+fn base(stage: &Stage) -> (String, String) {
+    let place = stage.authority.did.trim_start_matches("did:web:").replace(':', "/").replace("%3A", ":");
+    let path = place.split_once('/').map_or("", |(_, path)| path);
+    (format!("https://{place}/status"), format!("/{path}/status"))
+}
+
+/// A server of what is on the shelf.
+async fn serve(shelf: Shelf) -> Result<String> {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+    let address = format!("http://{}", listener.local_addr()?);
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let shelf = Arc::clone(&shelf);
+            tokio::spawn(async move {
+                let mut head = [0; 4096];
+                let read = stream.read(&mut head).await.unwrap_or_default();
+                let head = String::from_utf8_lossy(head.get(..read).unwrap_or_default());
+                let path = head.split(' ').nth(1).unwrap_or_default();
+                let body = shelf.lock().unwrap_or_else(PoisonError::into_inner).get(path).cloned().unwrap_or_default();
+                let answer =
+                    format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}", body.len());
+                stream.write_all(answer.as_bytes()).await.ok();
+            });
+        }
+    });
+    Ok(address)
+}
+
+/// Publishes the authority's document, with whom it names to sign its lists, and starts the agency anew, so that it reads it.
+fn name(mut stage: Stage, named: Option<&Service>) -> Result<Stage> {
+    let document = std::fs::read(stage.authority.service.data.join("did.json"))?;
+    let mut document: Value = serde_json::from_slice(&document)?;
+    if let (Some(named), Some(service)) = (named, document.pointer_mut("/service/0").and_then(Value::as_object_mut)) {
+        service.insert("statusListIssuer".to_owned(), named.did.as_str().into());
+    }
+    stage.site.publish("authority", &document.to_string());
+    stage.agency = stage.agency.restart()?;
+    Ok(stage)
+}
+
+/// Waits until the agency says this of a copy.
+async fn comes_to(stage: &Stage, copy: &Copy, expected: Option<&str>) -> Result<()> {
+    let start = Instant::now();
+    loop {
+        let now = stage.refusal(copy).await?;
+        if now.as_deref() == expected {
+            return Ok(());
+        }
+        if start.elapsed() > Duration::from_secs(60) {
+            return Err(format!("the agency says {now:?}, and {expected:?} was to come").into());
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn row_59_lists_by_whom_the_issuers_document_names_for_as_long_as_it_does() -> Result<()> {
+    let mut stage = Stage::set(false).await?;
+    let offered = stage.offer(&stage.authority, PERMIT, &residence_permit(), &[])?;
+    let copy = visitor::collect(&offered.uri, None, visitor::now()).await?;
+    let shown = stage.authority.staff(&["status", "show", &offered.id])?.ok()?.json()?;
+    let index = shown.pointer("/copies/0/index").and_then(Value::as_u64).ok_or("the copy has no index")?;
+
+    let (service, stranger) = (Service::open(&stage, "lists")?, Service::open(&stage, "stranger")?);
+    let shelf = Shelf::default();
+    service.publish(&stage, &shelf, index, State::Valid)?;
+    stage.site.gate().lead("authority", &serve(Arc::clone(&shelf)).await?);
+    stage.agency = stage.agency.configured("[status]\nrefresh_seconds = 1\n")?;
+    // Nobody has said that they are the authority's.
+    comes_to(&stage, &copy, Some("status_list_unavailable")).await?;
+    stage = name(stage, Some(&service))?;
+    comes_to(&stage, &copy, None).await?;
+    service.publish(&stage, &shelf, index, State::Suspended)?;
+    comes_to(&stage, &copy, Some("suspended")).await?;
+    service.publish(&stage, &shelf, index, State::Valid)?;
+    comes_to(&stage, &copy, None).await?;
+    // Somebody else's at the same place are none.
+    stranger.publish(&stage, &shelf, index, State::Valid)?;
+    stage = name(stage, Some(&service))?;
+    comes_to(&stage, &copy, Some("status_list_unavailable")).await?;
+    service.publish(&stage, &shelf, index, State::Valid)?;
+    comes_to(&stage, &copy, None).await?;
+    service.publish(&stage, &shelf, index, State::Revoked)?;
+    comes_to(&stage, &copy, Some("revoked")).await?;
+    // The document names nobody any more.
+    stage = name(stage, None)?;
+    comes_to(&stage, &copy, Some("status_list_unavailable")).await
+}
