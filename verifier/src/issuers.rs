@@ -288,5 +288,18 @@ mod tests {
         let document = DidDocument::parse(&known, &DidDocument::render(&known, &keys)).unwrap();
         issuers.put(&known, Arc::new(document), now);
         assert!(issuers.at(now).resolve(&known).is_ok());
+        // Whom it names for its lists is known for those, and for nothing else.
+        let lists = Did::parse("did:web:lists.example").unwrap();
+        let named = DidDocument::parse(&lists, &DidDocument::render(&lists, &keys)).unwrap();
+        issuers.put(&lists, Arc::new(named), now);
+        assert!(issuers.of_lists(&known, now).unwrap().named.is_none());
+        let document = DidDocument::render(&known, &keys);
+        let mut document = DidDocument::with_status_lists(&known, document, "https://uni.example/status/lists");
+        document["service"][0]["statusListIssuer"] = lists.as_str().into();
+        issuers.put(&known, Arc::new(DidDocument::parse(&known, &document).unwrap()), now);
+        let documents = issuers.of_lists(&known, now).unwrap();
+        assert_eq!(documents.named.map(|document| document.did().clone()), Some(lists.clone()));
+        assert_eq!(issuers.at(now).resolve(&lists).unwrap_err().code, Code::IssuerUntrusted);
+        assert_eq!(issuers.of_lists(&lists, now).unwrap_err().code, Code::IssuerUntrusted);
     }
 }

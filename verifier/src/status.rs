@@ -207,12 +207,12 @@ impl Verification {
                 statuses.replace(did, |_| false, &[]);
                 continue;
             };
-            let known = work.sources.remove(did).filter(|known| known.directory == directory);
+            let known = work.sources.remove(did);
             if known.as_ref().is_some_and(|known| !known.documents.are(&documents)) {
                 // Before anything is fetched: who has a key that leaked may be the one who keeps the host from answering.
                 statuses.drop_unless_by(&documents, at);
             }
-            let known = known.unwrap_or_else(|| Sources {
+            let known = known.filter(|known| known.directory == directory).unwrap_or_else(|| Sources {
                 directory,
                 due: at,
                 slow: false,

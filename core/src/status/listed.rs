@@ -24,8 +24,8 @@ enum About {
     Values,
 }
 
-/// A list in memory: for whose credentials it speaks, who made it, what it is about, until when it may be used. Of n entries of one bit it takes about n/8
-/// bytes. To ask it is to look into an array: no lock, no allocation.
+/// A list in memory: for whose credentials it speaks, who made it, what it is about, until when it may be used. Of n entries
+/// of one bit it takes about n/8 bytes. To ask it is to look into an array: no lock, no allocation.
 #[derive(Debug, Clone)]
 pub struct Listed {
     /// For whose credentials.
