@@ -198,10 +198,12 @@ impl Verification {
         let dids = self.issuers.dids();
         let mut waiting = Vec::new();
         for did in &dids {
+            let Ok(documents) = self.issuers.of_lists(did, at) else { continue };
             if work.busy.values().any(|busy| busy == did) {
+                // It may be looked at with what counted before.
+                statuses.drop_unless_by(&documents, at);
                 continue;
             }
-            let Ok(documents) = self.issuers.of_lists(did, at) else { continue };
             let Some(directory) = documents.issuer.status_lists().map(str::to_owned) else {
                 work.sources.remove(did);
                 statuses.replace(did, |_| false, &[]);
