@@ -48,8 +48,11 @@ fn kid(copy: &Copy) -> Result<String> {
     Ok(kid.split_once('#').ok_or("the kid has no fragment")?.1.to_owned())
 }
 
-/// The first key of a service, as a thief of its disk has it.
-fn stolen(data: &Path) -> Result<SecretKey> {
+/// The first key of a service, as a thief of its directory and of the key beside it has it.
+fn stolen(keys: &Keys, elsewhere: &Path) -> Result<SecretKey> {
+    copy(&keys.data, elsewhere)?;
+    keys.at(elsewhere).run(&["unseal"])?.ok()?;
+    let data = elsewhere;
     let register: Value = serde_json::from_slice(&std::fs::read(data.join("keys.json"))?)?;
     let plain = register.pointer("/keys/0/secret/plain").and_then(Value::as_str).ok_or("there is no secret")?;
     Ok(SecretKey::from_bytes(Algorithm::EdDsa, &URL_SAFE_NO_PAD.decode(plain)?)?)
@@ -96,7 +99,7 @@ async fn keys_rotate_with_overlap_and_a_compromised_one_counts_no_more() -> Resu
     assert_eq!((kid(&old)?.as_str(), stage.refusal(&old).await?), ("key-1", None));
 
     // What a thief of the key makes holds until the key is marked, whatever date it has.
-    let forged = forged(&old, &stolen(&keys.data)?)?;
+    let forged = forged(&old, &stolen(&keys, &stage.folder.join("stolen"))?)?;
     assert_eq!(stage.refusal(&forged).await?, None);
 
     // Not while the service signs.
@@ -314,7 +317,8 @@ async fn a_sealed_key_opens_at_the_start_and_lies_nowhere_in_plain_text() -> Res
     programs::build()?;
     let folder = tempfile::tempdir()?;
     let data = folder.path().join("data");
-    let init = ["init", "--data", &data.display().to_string(), "--did", "did:web:office.example"].map(str::to_owned);
+    let at = data.display().to_string();
+    let init = ["init", "--data", &at, "--did", "did:web:office.example", "--plain-text-keys"].map(str::to_owned);
     programs::run("carnet-issuer", init, &[])?.ok()?;
     let keys = Keys { program: "carnet-issuer", data: data.clone(), over: folder.path().join("keys.toml") };
     let secret = || -> Result<Value> {
@@ -358,6 +362,36 @@ async fn a_sealed_key_opens_at_the_start_and_lies_nowhere_in_plain_text() -> Res
         std::fs::write(data.join("config.toml"), config)?;
         keys.run(&["unseal"])?.ok()?;
         assert_eq!(secret()?.get("plain").and_then(Value::as_str), Some(plain.as_str()));
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_data_directory_alone_opens_no_key_unless_that_was_wanted() -> Result<()> {
+    programs::build()?;
+    let folder = tempfile::tempdir()?;
+    for (program, did) in [("carnet-issuer", "did:web:office.example"), ("carnet-verifier", "did:web:office.example")] {
+        let data = folder.path().join(program);
+        let at = data.display().to_string();
+        let init = |more: &[&str]| {
+            let args = ["init", "--data", &at, "--did", did, "--json"];
+            programs::run(program, args.iter().chain(more).map(|arg| (*arg).to_owned()), &[])
+        };
+        let made = init(&[])?.ok()?.json()?;
+        let kek = made.get("kek").and_then(Value::as_str).ok_or("init does not say where the key is")?.to_owned();
+        programs::Service::start_with(program, &data, &[])?.stop()?;
+        std::fs::rename(&kek, folder.path().join("elsewhere"))?;
+        let refused = programs::Service::start_with(program, &data, &[]).err().ok_or("it started")?.to_string();
+        assert!(refused.contains("key-encryption key could not be had"), "{refused}");
+        // What fails leaves none behind.
+        assert_eq!(init(&[])?.code, 1);
+        assert!(!Path::new(&kek).exists());
+        std::fs::remove_dir_all(&data)?;
+        init(&["--plain-text-keys"])?.ok()?;
+        assert!(!Path::new(&kek).exists());
+        let service = programs::Service::start_with(program, &data, &[])?;
+        assert!(service.log().contains("in plain text"), "{}", service.log());
+        service.stop()?;
     }
     Ok(())
 }

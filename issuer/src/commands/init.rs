@@ -38,24 +38,36 @@ pub(crate) struct InitArgs {
 
 pub(super) async fn run(args: InitArgs) -> Result<(), Failure> {
     let name = args.name.as_deref();
-    let made = setup::init(&args.data, &args.did, name, args.algorithm.into(), &args.place, &args.staff).await?;
+    let (place, kek) = args.place.settle(&args.data)?;
+    let made = match setup::init(&args.data, &args.did, name, args.algorithm.into(), &place, &args.staff).await {
+        Ok(made) => made,
+        Err(error) => {
+            if let Some(kek) = kek {
+                kek.discard();
+            }
+            return Err(error.into());
+        }
+    };
     let document = made.document.display().to_string();
     let value = json!({
         "did": made.did.as_str(),
         "data": args.data.display().to_string(),
         "did_document": document,
         "publish_at": made.publish_at,
+        "kek": kek.as_ref().map(|kek| kek.path().display().to_string()),
         "staff": args.staff,
         "staff_token": made.staff_token.as_str(),
     });
     print(args.json, &value, || {
         format!(
             "The issuer {did} is set up in {data}.\n\
-             Publish {document} at {url}, unchanged.\n\n\
+             Publish {document} at {url}, unchanged.\n\
+             {kek}\n\
              Staff token of {staff} (shown this once, keep it secret):\n{token}\n\n\
              Next: carnet-issuer serve --data {data}",
             did = made.did,
             data = args.data.display(),
+            kek = kek.as_ref().map(|kek| format!("{}\n", kek.said(&args.data))).unwrap_or_default(),
             url = made.publish_at,
             staff = args.staff,
             token = made.staff_token.as_str(),

@@ -1,12 +1,19 @@
 //! What the command line says of where a new service's keys are to be.
 
-use std::path::{Path, PathBuf};
+use std::{
+    fmt::Write as _,
+    path::{Path, PathBuf},
+};
 
 use clap::Args;
+use rand_core::{OsRng, RngCore as _};
+use zeroize::Zeroizing;
 
 use super::{KeysConfig, Source};
+use crate::{config::StartError, disk};
 
-/// Where the signing key is to lie; without any of these in plain text, in a file that only its owner may read.
+/// Where the signing key is to lie; without any of these it is sealed with a key-encryption key that is made beside the data
+/// directory.
 #[derive(Debug, Clone, Default, Args)]
 pub struct KeyPlace {
     /// Seal the key with a passphrase; SOURCE is file:PATH, env:NAME or fd:NUMBER, now and whenever the service starts.
@@ -18,6 +25,9 @@ pub struct KeyPlace {
     /// Make the key in a PKCS#11 token; MODULE is the path of its library.
     #[arg(long, value_name = "MODULE", requires_all = ["token_label", "pin"])]
     pkcs11: Option<PathBuf>,
+    /// Leave the key in plain text, in a file that only its owner may read; the service warns of it at each start.
+    #[arg(long, conflicts_with_all = ["passphrase", "kek", "pkcs11"])]
+    plain_text_keys: bool,
     /// The token's label.
     #[arg(long, value_name = "LABEL", requires = "pkcs11")]
     token_label: Option<String>,
@@ -26,7 +36,67 @@ pub struct KeyPlace {
     pin: Option<Source>,
 }
 
+/// A key-encryption key that was made for a new data directory.
+#[derive(Debug)]
+pub struct NewKek(PathBuf);
+
+impl NewKek {
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// Takes it away again: nothing was sealed with it.
+    pub fn discard(self) {
+        let _ = std::fs::remove_file(self.0);
+    }
+
+    /// What the operator has to know of it.
+    #[must_use]
+    pub fn said(&self, data: &Path) -> String {
+        format!(
+            "The signing key is sealed with the key in {}. Back that up apart from {}: without it\n\
+             the signing key is lost, and whoever has both can sign.",
+            self.0.display(),
+            data.display()
+        )
+    }
+}
+
 impl KeyPlace {
+    /// The place for the keys of a new data directory: what was said; or, where nothing was, sealed with a key-encryption key
+    /// that is made beside it, `DATA.kek`, so that a copy of the directory alone opens nothing.
+    ///
+    /// # Errors
+    /// The file is there already, or cannot be written.
+    pub fn settle(&self, data: &Path) -> Result<(Self, Option<NewKek>), StartError> {
+        if self.plain_text_keys || self.passphrase.is_some() || self.kek.is_some() || self.pkcs11.is_some() {
+            return Ok((self.clone(), None));
+        }
+        let data = absolute(data);
+        let mut name = data.file_name().unwrap_or_default().to_owned();
+        name.push(".kek");
+        let path = data.with_file_name(name);
+        let mut bytes = Zeroizing::new([0_u8; 32]);
+        OsRng.fill_bytes(bytes.as_mut_slice());
+        // Reserved at once, so that no copy is left behind by growth.
+        let mut text = Zeroizing::new(String::with_capacity(65));
+        for byte in bytes.iter() {
+            // Writing to a String does not fail.
+            write!(text, "{byte:02x}").ok();
+        }
+        text.push('\n');
+        let folder = path.parent().map_or(Ok(()), std::fs::create_dir_all);
+        folder.and_then(|()| disk::write_new(&path, text.as_bytes(), 0o600)).map_err(|error| {
+            StartError::new(
+                format!("The key-encryption key {} cannot be written: {error}. Nothing was made.", path.display()),
+                "Name another directory; or say where the key is to lie: --kek, --passphrase or --pkcs11.",
+            )
+        })?;
+        Ok((Self { kek: Some(Source::File(path.clone())), ..self.clone() }, Some(NewKek(path))))
+    }
+
     /// The same as configuration.
     #[must_use]
     pub fn config(&self) -> KeysConfig {
@@ -88,6 +158,32 @@ mod tests {
     struct Line {
         #[command(flatten)]
         place: KeyPlace,
+    }
+
+    #[test]
+    fn without_a_word_keys_are_sealed_with_one_that_lies_elsewhere() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        // A slash at the end is the same directory.
+        let data = folder.path().join("data/");
+        let (place, made) = KeyPlace::default().settle(&data).unwrap();
+        let made = made.unwrap();
+        assert_eq!(made.path(), folder.path().join("data.kek"));
+        assert_eq!(place.config().kek, Some(Source::File(made.path().to_owned())));
+        assert_eq!(made.path().metadata().unwrap().permissions().mode() & 0o777, 0o600);
+        let text = std::fs::read_to_string(made.path()).unwrap();
+        assert!(text.trim().len() == 64 && text.trim().bytes().all(|byte| byte.is_ascii_hexdigit()));
+        // One that is there is never written over.
+        assert!(KeyPlace::default().settle(&data).is_err());
+        assert_eq!(std::fs::read_to_string(made.path()).unwrap(), text);
+        made.discard();
+        let again = KeyPlace::default().settle(&data).unwrap().1.unwrap();
+        assert_ne!(std::fs::read_to_string(again.path()).unwrap(), text);
+        for said in [&["--plain-text-keys"][..], &["--kek", "env:K"], &["--passphrase", "env:P"]] {
+            let place = Line::try_parse_from(["x"].iter().chain(said)).unwrap().place;
+            assert!(place.settle(&folder.path().join("other")).unwrap().1.is_none());
+        }
+        assert!(!folder.path().join("other.kek").exists());
     }
 
     #[test]

@@ -19,7 +19,7 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
-pub use arguments::KeyPlace;
+pub use arguments::{KeyPlace, NewKek};
 pub use document::require_listed;
 pub use log::begin;
 pub use register::{Act, Entry, FIRST, Register, State};

@@ -84,7 +84,16 @@ pub(crate) struct InitArgs {
 
 pub(super) async fn run(args: InitArgs) -> Result<u8, Failure> {
     let (did, algorithm) = (args.did.as_deref(), args.algorithm.into());
-    let made = setup::init(&args.data, did, &args.name, algorithm, &args.place, &args.staff).await?;
+    let (place, kek) = args.place.settle(&args.data)?;
+    let made = match setup::init(&args.data, did, &args.name, algorithm, &place, &args.staff).await {
+        Ok(made) => made,
+        Err(error) => {
+            if let Some(kek) = kek {
+                kek.discard();
+            }
+            return Err(error.into());
+        }
+    };
     let data = args.data.display();
     let requested = match &args.about.given() {
         Some(about) => {
@@ -102,6 +111,7 @@ pub(super) async fn run(args: InitArgs) -> Result<u8, Failure> {
             "did_document": document,
             "publish_at": made.publish_at,
             "registration_request": requested,
+            "kek": kek.as_ref().map(|kek| kek.path().display().to_string()),
             "staff": args.staff,
             "staff_token": made.staff_token.as_str(),
         });
@@ -111,6 +121,9 @@ pub(super) async fn run(args: InitArgs) -> Result<u8, Failure> {
     println!("The verifier {} is set up in {data}.", made.did);
     if let Some(url) = &made.publish_at {
         println!("Publish {data}/did.json at {url}, unchanged.");
+    }
+    if let Some(kek) = &kek {
+        println!("{}", kek.said(&args.data));
     }
     match &requested {
         Some(path) => println!("Have a registrar sign {path}, and install what it signs."),
