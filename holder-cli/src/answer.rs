@@ -27,7 +27,7 @@ mod part;
 pub(crate) use asked::{Asked, Claimed, asked, bound_text, named, threshold_text, without};
 pub(crate) use digest::digest;
 use holdings::{Opened, open_all};
-pub(crate) use part::{are_commitments, claims_of};
+pub(crate) use part::{are_commitments, claims_of, is_status};
 
 /// A claim as a person sees it: one member of the subject.
 #[derive(Debug, Clone, PartialEq)]

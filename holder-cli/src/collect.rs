@@ -18,6 +18,7 @@ use carnet_spec::{Catalogue, CredentialType};
 use serde_json::{Map, Value, json};
 
 use crate::{
+    answer::is_status,
     promise::Promise,
     session::CLOCK_SKEW,
     wallet::{
@@ -31,6 +32,8 @@ use crate::{
 pub(crate) const COPIES: u32 = 10;
 /// What of a copy is its own: its key and names, its place in the status list, when it was signed, its signature.
 const OWN: [&str; 6] = ["cnf", "credentialStatus", "iat", "proof", "status", "sub"];
+/// What a status may be for, in the order in which the entries of a copy stand (spec/status.md).
+const PURPOSES: [&str; 3] = ["revocation", "suspension", "message"];
 const PROOF_TYP: &str = "openid4vci-proof+jwt";
 
 /// Draws a key for each copy.
@@ -113,6 +116,7 @@ pub(crate) fn verified(
         }
         bound_to(&opened, seen, &key.open()?.public_key())?;
         coarse(&opened.members, &seen.format)?;
+        placed(&opened.members, &seen.format)?;
         let commitments = opened.commitments(&seen.format, known)?;
         let said = Said::of(&opened.members, known);
         if *first.get_or_insert_with(|| said.clone()) != said {
@@ -266,6 +270,24 @@ fn coarse(members: &Map<String, Value>, format: &str) -> Result<(), Problem> {
         }
     }
     Ok(())
+}
+
+/// Refuses a status that says more than where it stands, or the same in another order: by either, copies could be known again.
+/// Which list it is, a copy has to say; it is not compared, since the copies of one credential may stand in two.
+fn placed(members: &Map<String, Value>, format: &str) -> Result<(), Problem> {
+    let more = || Problem::new(Code::MalformedValue, "the status of the copy says more than where it stands");
+    for name in ["credentialStatus", "status"] {
+        if members.get(name).is_some_and(|status| !is_status(name, status, format)) {
+            return Err(more());
+        }
+    }
+    let entries = members.get("credentialStatus").and_then(Value::as_array);
+    let ranks = entries.into_iter().flatten().map(|entry| {
+        let purpose = entry.get("statusPurpose").and_then(Value::as_str);
+        PURPOSES.iter().position(|known| purpose == Some(*known)).ok_or_else(more)
+    });
+    let ranks = ranks.collect::<Result<Vec<_>, _>>()?;
+    if ranks.is_sorted_by(|one, next| one < next) { Ok(()) } else { Err(more()) }
 }
 
 /// Refuses copies that have a digest in common with another, be it a decoy's: whoever saw both would know.

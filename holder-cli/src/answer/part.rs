@@ -116,7 +116,7 @@ pub(crate) fn claims_of<'a>(payload: &'a Map<String, Value>, format: &str) -> Ve
 }
 
 /// Whether a member says where the copy's status stands, and nothing else besides.
-fn is_status(name: &str, value: &Value, format: &str) -> bool {
+pub(crate) fn is_status(name: &str, value: &Value, format: &str) -> bool {
     let only = |value: &Value, known: &[&str]| {
         value.as_object().is_some_and(|members| members.keys().all(|name| known.contains(&name.as_str())))
     };

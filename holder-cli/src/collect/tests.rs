@@ -312,6 +312,52 @@ fn a_copy_that_is_marked_by_a_time() {
     }
 }
 
+#[test]
+fn a_copy_whose_status_could_be_known_again() {
+    let list = |purpose: &str| {
+        json!({"type": "BitstringStatusListEntry", "statusPurpose": purpose, "statusListIndex": "7",
+            "statusListCredential": format!("https://uni.example/status/{purpose}/1")})
+    };
+    let mut marked = list("revocation");
+    marked["id"] = json!("urn:uuid:4711");
+    let token = json!({"status_list": {"idx": 7, "uri": "https://uni.example/status/token/1"}});
+    let mut marked_token = token.clone();
+    marked_token["status_list"]["who"] = json!(4_711);
+    for &format in FORMATS {
+        let (name, right, wrong) = if format == "dc+sd-jwt" {
+            (
+                "status",
+                vec![token.clone()],
+                vec![marked_token.clone(), json!({"status_list": token["status_list"], "who": 1})],
+            )
+        } else {
+            let right = vec![json!([list("revocation")]), json!([list("revocation"), list("suspension")])];
+            let wrong = vec![
+                list("revocation"),
+                json!([]),
+                json!([marked]),
+                json!([list("suspension"), list("revocation")]),
+                json!([list("revocation"), list("revocation")]),
+                json!([list("refresh")]),
+            ];
+            ("credentialStatus", right, wrong)
+        };
+        let received = |status: &Value| {
+            let mut delivery = Delivery::new(format);
+            let keys = delivery.keys.iter().map(|key| key.open().unwrap().public_key());
+            let change = |payload: &mut Map<String, Value>| drop(payload.insert(name.to_owned(), status.clone()));
+            delivery.copies = keys.map(|key| delivery.issuer.copy_with(format, &key, change)).collect();
+            delivery.receive().map(|_| ())
+        };
+        for status in right {
+            assert_eq!(received(&status), Ok(()), "{format} {status}");
+        }
+        for status in wrong {
+            assert_eq!(received(&status).unwrap_err().code, Code::MalformedValue, "{format} {status}");
+        }
+    }
+}
+
 /// Signs a copy of its own with one more decoy.
 fn with_decoy(delivery: &Delivery, at: usize, decoy: &str) -> String {
     let (jwt, disclosures) = delivery.copies[at].split_once('~').unwrap();
