@@ -1,7 +1,7 @@
 //! Documents that were fetched before.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     io,
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError, RwLock},
@@ -36,7 +36,7 @@ struct Entry {
 /// DID documents that were fetched before; resolves did:key and did:jwk by itself. Cheap to clone and share.
 ///
 /// Of did:webvh DIDs it knows the last entry of each log that was accepted, and refuses a log that does not go on from it: for as
-/// long as it lives, or, with [`DidCache::remember_in`], for good.
+/// long as it lives, or, with [`DidCache::remember_in`] or [`DidCache::remember`], for good.
 ///
 /// It holds at most 20,480 documents. [`Resolve::resolve`] answers from memory and never fetches; [`DidCache::refresh`]
 /// fetches, and leaves the document in place that it could not have anew. After [`MAX_STALE`] it is refused.
@@ -61,6 +61,18 @@ impl DidCache {
     pub fn remember_in(&self, file: PathBuf) -> io::Result<()> {
         *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = Seen::read(file)?;
         Ok(())
+    }
+
+    /// Takes from the caller, who keeps it, which entry of each log was seen last: by DID, its `versionId`. To be called before
+    /// any is accepted.
+    pub fn remember(&self, seen: BTreeMap<String, String>) {
+        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = Seen::of(seen);
+    }
+
+    /// Which entry of each log was seen last, for [`DidCache::remember`].
+    #[must_use]
+    pub fn remembered(&self) -> BTreeMap<String, String> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).last().clone()
     }
 
     /// Puts a log in, as if it had been fetched at that time, in place of the one that it follows.

@@ -31,6 +31,15 @@ impl Seen {
         Ok(Self { last, file: Some(file) })
     }
 
+    /// What somebody else keeps.
+    pub(crate) fn of(last: BTreeMap<String, String>) -> Self {
+        Self { last, file: None }
+    }
+
+    pub(crate) fn last(&self) -> &BTreeMap<String, String> {
+        &self.last
+    }
+
     /// Takes a log as the last one seen of its DID. It is written down before anybody relies on it.
     pub(crate) fn advance(&mut self, log: &Log) -> Result<(), Problem> {
         let (did, id) = (log.did().as_str(), log.last_id()?);

@@ -388,6 +388,20 @@ async fn a_log_is_fetched_and_must_go_on_from_the_one_before() {
         assert_eq!(looked.map_err(|problem| problem.code), if follows { Ok(()) } else { Err(Code::DidLogForked) });
         assert_eq!(restarted.resolve(&issuer.did).is_ok(), follows);
     }
+    // Or where somebody else keeps it.
+    issuer.publish(&second);
+    let kept = DidCache::default();
+    kept.remember([].into());
+    kept.refresh(&fetcher, &issuer.did, Duration::ZERO).await.unwrap();
+    let seen = kept.remembered();
+    assert_eq!(seen.keys().map(String::as_str).collect::<Vec<_>>(), [issuer.did.as_str()]);
+    for (log, follows) in [(&first, false), (&fork, false), (&second, true)] {
+        let again = DidCache::default();
+        again.remember(seen.clone());
+        issuer.publish(log);
+        let looked = again.refresh(&fetcher, &issuer.did, Duration::ZERO).await;
+        assert_eq!(looked.map_err(|problem| problem.code), if follows { Ok(()) } else { Err(Code::DidLogForked) });
+    }
     for damaged in ["", "[]", "{\"did:webvh:a\": 1}"] {
         std::fs::write(&file, damaged).unwrap();
         assert!(started().is_err());

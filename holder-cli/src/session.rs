@@ -75,6 +75,7 @@ impl Session {
         let path = self.wallet_path()?;
         self.require(&path)?;
         let mut wallet = WalletFile::open(&path, self.passphrase(false)?)?;
+        wallet.follow(&self.dids);
         // What an issuer said of a copy is not kept beyond its time: with the next change it is gone from the file too.
         forget_stale(&mut wallet.contents, self.now());
         Ok(wallet)
@@ -84,7 +85,9 @@ impl Session {
     pub(crate) fn read(&self) -> Result<Contents, Failure> {
         let path = self.wallet_path()?;
         self.require(&path)?;
-        read_only(&path, &self.passphrase(false)?)
+        let contents = read_only(&path, &self.passphrase(false)?)?;
+        self.dids.remember(contents.logs.clone());
+        Ok(contents)
     }
 
     /// Before the passphrase is asked for in vain.

@@ -177,10 +177,14 @@ async fn a_wallet_receives_from_an_issuer_that_proves_its_history_and_from_no_ot
     let (token, claims) = (stage.folder.join("archive.token"), stage.folder.join("claims.json"));
     std::fs::write(&token, said("staff_token"))?;
     std::fs::write(&claims, residence_permit().to_string())?;
-    let service = Service::start("carnet-issuer", &data)?;
-    stage.site.gate().lead("archive", &service.url);
+    let started = || -> Result<Service> {
+        let service = Service::start("carnet-issuer", &data)?;
+        stage.site.gate().lead("archive", &service.url);
+        Ok(service)
+    };
+    let service = started()?;
     let (token, claims) = (token.display().to_string(), claims.display().to_string());
-    let offer = || -> Result<String> {
+    let offer = |service: &Service| -> Result<String> {
         let args = ["offer", "create", "--type", PERMIT, "--claims", &claims, "--json", "--server", &service.url];
         let said = programs::run("carnet-issuer", args.into_iter().chain(["--token-file", &token]), &[])?;
         Ok(said.ok()?.json()?.get("offer_uri").and_then(Value::as_str).ok_or("there is no offer")?.to_owned())
@@ -188,11 +192,27 @@ async fn a_wallet_receives_from_an_issuer_that_proves_its_history_and_from_no_ot
 
     // As if somebody at the web site had put another key in.
     stage.site.publish_log("archive", &log.replacen("key-1", "key-9", 1));
-    let refused = stage.carnet(&["receive", &offer()?, "--yes"])?;
+    let refused = stage.carnet(&["receive", &offer(&service)?, "--yes"])?;
     assert!(refused.code != 0 && refused.stdout.contains("did_log_invalid"), "{refused:?}");
     stage.site.publish_log("archive", &log);
-    let received = stage.carnet(&["receive", &offer()?, "--yes"])?.ok()?.json()?;
+    let received = stage.carnet(&["receive", &offer(&service)?, "--yes"])?.ok()?.json()?;
     assert!(received.pointer("/received/0").is_some(), "{received}");
+
+    // The log goes on; who would have the wallet believe the old one again is too late, in whichever run of the program.
+    let rotate = ["keys", "rotate", "--data", &data.display().to_string(), "--json"].map(str::to_owned);
+    service.stop()?;
+    programs::run("carnet-issuer", rotate, &[])?.ok()?;
+    let service = started()?;
+    let longer = std::fs::read_to_string(said("did_document"))?;
+    assert!(longer.starts_with(&log) && longer != log);
+    stage.site.publish_log("archive", &longer);
+    stage.carnet(&["receive", &offer(&service)?, "--yes"])?.ok()?;
+    stage.site.publish_log("archive", &log);
+    let refused = stage.carnet(&["receive", &offer(&service)?, "--yes"])?;
+    assert!(refused.code != 0 && refused.stdout.contains("did_log_forked"), "{refused:?}");
+    stage.site.publish_log("archive", &longer);
+    stage.carnet(&["receive", &offer(&service)?, "--yes"])?.ok()?;
+
     stage.agency.cut_power()?;
     let answer = stage.approve(&stage.request("job-right-to-work")?.1)?.1.ok()?.json()?;
     assert_eq!(answer.get("accepted"), Some(&Value::Bool(true)), "{answer}");

@@ -1,6 +1,6 @@
 //! What is in a wallet.
 
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use carnet_core::{
@@ -53,6 +53,9 @@ pub(crate) struct Contents {
     /// When the issuers are asked next for freshness, where nobody says when: drawn at each refresh.
     #[serde(default)]
     pub(crate) refresh_after: Option<Timestamp>,
+    /// Which entry of each did:webvh log was seen last: by DID, its `versionId`. An older log is refused.
+    #[serde(default)]
+    pub(crate) logs: BTreeMap<String, String>,
 }
 
 /// A registrar whose registrations the owner accepts.
@@ -78,6 +81,7 @@ impl Contents {
             registrars: Vec::new(),
             trust: Trust::default(),
             refresh_after: None,
+            logs: BTreeMap::new(),
         }
     }
 

@@ -10,6 +10,7 @@ use std::{
 };
 
 use age::{DecryptError, Decryptor, Encryptor, scrypt, secrecy::SecretString};
+use carnet_fetch::DidCache;
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
@@ -26,6 +27,8 @@ pub(crate) const GREATEST_WORK_FACTOR: u8 = 20;
 const LARGEST: u64 = 128 * 1024 * 1024;
 /// How long to wait for another command that has the wallet.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// Of how many did:webvh logs the last entry is kept.
+const LOGS: usize = 4_096;
 
 /// A wallet that is open for change. Nobody else can change it while this lives.
 pub(crate) struct WalletFile {
@@ -35,6 +38,8 @@ pub(crate) struct WalletFile {
     _lock: File,
     /// What is in it.
     pub(crate) contents: Contents,
+    /// What was seen of DIDs in this run.
+    dids: DidCache,
 }
 
 impl WalletFile {
@@ -68,11 +73,23 @@ impl WalletFile {
         require(path)?;
         let lock = lock(path)?;
         let contents = read_only(path, &passphrase)?;
-        Ok(Self { path: path.to_owned(), passphrase, _lock: lock, contents })
+        Ok(Self { path: path.to_owned(), passphrase, _lock: lock, contents, dids: DidCache::default() })
+    }
+
+    /// Holds the logs of did:webvh that are read from now on against those that this wallet has seen, and keeps with the next
+    /// change how far they went.
+    pub(crate) fn follow(&mut self, dids: &DidCache) {
+        dids.remember(self.contents.logs.clone());
+        self.dids = dids.clone();
     }
 
     /// Stores the contents: all of them, or, if it fails, none; then the file is the one from before.
-    pub(crate) fn save(&self) -> Result<(), Failure> {
+    pub(crate) fn save(&mut self) -> Result<(), Failure> {
+        for (did, last) in self.dids.remembered() {
+            if self.contents.logs.len() < LOGS || self.contents.logs.contains_key(&did) {
+                self.contents.logs.insert(did, last);
+            }
+        }
         let temporary = write_encrypted(&self.path, &self.contents, &self.passphrase)?;
         temporary.persist(&self.path).map_err(|error| unwritable(&self.path, &error.error))?;
         sync_folder(&self.path).map_err(|error| unwritable(&self.path, &error))

@@ -56,6 +56,30 @@ fn what_is_stored_is_read_again_and_only_the_owner_may_read_it() {
 }
 
 #[test]
+fn how_far_logs_went_is_kept_and_bounded() {
+    let (_folder, path) = made();
+    let log = |number: usize| (format!("did:webvh:{number}:a.example"), "1-Q".to_owned());
+    let mut wallet = open(&path).unwrap();
+    let dids = DidCache::default();
+    wallet.follow(&dids);
+    dids.remember([log(0)].into());
+    wallet.save().unwrap();
+    drop(wallet);
+    let mut wallet = open(&path).unwrap();
+    assert_eq!(wallet.contents.logs, [log(0)].into());
+    let dids = DidCache::default();
+    wallet.follow(&dids);
+    assert_eq!(dids.remembered(), [log(0)].into());
+    // One that is known goes on being followed also where there is no room for another.
+    let mut many: std::collections::BTreeMap<_, _> = (0..LOGS + 1).map(log).collect();
+    many.insert(log(0).0, "2-Q".to_owned());
+    dids.remember(many);
+    wallet.save().unwrap();
+    assert_eq!(wallet.contents.logs.len(), LOGS);
+    assert_eq!(wallet.contents.logs[&log(0).0], "2-Q");
+}
+
+#[test]
 fn a_wallet_is_not_overwritten() {
     let (_folder, path) = made();
     let before = fs::read(&path).unwrap();
