@@ -65,7 +65,7 @@ pub(crate) enum Command {
     Receive(Receive),
     /// Get fresh copies from the issuers, so that no two askers are shown the same one
     Refill(Refill),
-    /// Have the issuers confirm that your documents hold, so that you can show them where there is no network
+    /// Have the issuers confirm that your documents hold, and get newer trust lists: for where there is no network
     Refresh(Refresh),
     /// Renew documents that are near their end, where their issuers allow it
     Renew(Renew),

@@ -121,13 +121,16 @@ async fn rows_69_and_70_struck_off_and_an_older_list_brought_back() -> Result<()
 
     // An older list is not published, and where somebody puts it in place all the same, it is refused.
     assert!(desk.publish("list-1")?.stderr.contains("(trust_list_rollback)"));
+    assert_eq!(wallet(&stage, &["refresh"])?.ok()?.json()?.pointer("/trust_lists/0/sequence"), Some(&json!(3)));
     assert_eq!(wallet(&stage, &["trust", "update"])?.ok()?.json()?.pointer("/updated/0/sequence"), Some(&json!(3)));
     copy(&desk.path("list-1"), &desk.published())?;
-    let refused = wallet(&stage, &["trust", "update"])?;
-    assert_eq!(
-        (refused.code, refused.json()?.pointer("/error/reason").cloned()),
-        (1, Some(json!("trust_list_rollback")))
-    );
+    for verb in [&["trust", "update"][..], &["refresh"]] {
+        let refused = wallet(&stage, verb)?;
+        assert_eq!(
+            (refused.code, refused.json()?.pointer("/error/reason").cloned()),
+            (1, Some(json!("trust_list_rollback")))
+        );
+    }
     let library = library.restart()?;
     let (_, decision, _) = show(&stage, &library, "university-admission", &degree)?;
     assert_eq!(rule(&decision), expected(false, "fallen", 3));

@@ -1,11 +1,13 @@
-//! `carnet refresh`: the issuers confirm ahead that documents hold, so that they can be shown where there is no network.
+//! `carnet refresh`: the issuers confirm ahead that documents hold, and newer trust lists are fetched, so that both are there where
+//! there is no network.
 
 use serde_json::{Value, json};
 
+use super::trust::look;
 use crate::{
     arguments::Refresh,
     failure::Failure,
-    freshness::{Said, copies, is_due, refresh},
+    freshness::{Said, copies, draw_next, is_due, refresh},
     session::Session,
     ui::sanitise::clean,
 };
@@ -16,11 +18,8 @@ pub(crate) async fn run(session: &Session, arguments: &Refresh) -> Result<(), Fa
     let now = session.now();
     let (mut text, mut refreshed, mut failed) = (String::new(), Vec::new(), Vec::new());
     let mut failure: Option<Failure> = None;
-    let offices = if arguments.when_due && !is_due(&wallet.contents, now) {
-        Default::default()
-    } else {
-        copies(&wallet.contents, now)
-    };
+    let due = !arguments.when_due || is_due(&wallet.contents, now);
+    let offices = if due { copies(&wallet.contents, now) } else { Default::default() };
     for (office, asked) in &offices {
         let held = wallet.contents.credentials.iter().find(|held| held.issuer == office.0);
         let name = held.map(|held| clean(&held.issuer_name)).unwrap_or_default();
@@ -40,6 +39,16 @@ pub(crate) async fn run(session: &Session, arguments: &Refresh) -> Result<(), Fa
             }
         }
     }
+    let mut trust_lists = Vec::new();
+    if due {
+        let looked = look(session, &mut wallet.contents.trust).await;
+        text.push_str(&looked.text);
+        trust_lists = looked.lists;
+        if offices.is_empty() {
+            draw_next(&mut wallet.contents, now);
+        }
+        failure = failure.or(looked.failure);
+    }
     // What was erased is erased also where no issuer answered.
     wallet.save()?;
     let mut withdrawn: Vec<Value> = Vec::new();
@@ -53,7 +62,7 @@ pub(crate) async fn run(session: &Session, arguments: &Refresh) -> Result<(), Fa
         ));
         withdrawn.push(json!({"id": held.id, "type": held.type_name, "state": standing.state.as_str()}));
     }
-    let object = json!({"refreshed": refreshed, "failed": failed, "withdrawn": withdrawn});
+    let object = json!({"refreshed": refreshed, "failed": failed, "withdrawn": withdrawn, "trust_lists": trust_lists});
     if let Some(failure) = failure {
         session.ui.say(&text);
         return Err(failure.beside(object));

@@ -77,26 +77,41 @@ fn list(session: &Session) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Looks for newer lists. One that is refused leaves what is there as it is, and does not keep the others from coming.
-async fn update(session: &Session) -> Result<(), Failure> {
-    let mut wallet = session.open()?;
-    let (mut text, mut updated, mut failure) = (String::new(), Vec::new(), None);
-    for pinned in wallet.contents.trust.lists.clone() {
-        let trust = &mut wallet.contents.trust;
+/// What became of looking for newer lists.
+pub(super) struct Updated {
+    /// What a person reads: one line for each.
+    pub(super) text: String,
+    /// What a program reads.
+    pub(super) lists: Vec<Value>,
+    /// What the first of those that failed says.
+    pub(super) failure: Option<Failure>,
+}
+
+/// Looks for newer lists. One that is refused leaves what is there as it is, and does not keep the others from coming. The caller
+/// saves the wallet.
+pub(super) async fn look(session: &Session, trust: &mut Trust) -> Updated {
+    let mut done = Updated { text: String::new(), lists: Vec::new(), failure: None };
+    for pinned in trust.lists.clone() {
         match fetched(session, &pinned, trust.seen.get(&pinned.issuer)).await {
             Ok((pinned, held)) => {
                 accept(trust, pinned, &held);
-                let done = session.ui.messages.with("trust-updated", &[("list", &title(&held))]);
-                text.push_str(&format!("{done}\n"));
-                updated.push(described(&held));
+                let line = session.ui.messages.with("trust-updated", &[("list", &title(&held))]);
+                done.text.push_str(&format!("{line}\n"));
+                done.lists.push(described(&held));
             }
             Err(one) => {
-                failure.get_or_insert(one);
+                done.failure.get_or_insert(one);
             }
         }
     }
+    done
+}
+
+async fn update(session: &Session) -> Result<(), Failure> {
+    let mut wallet = session.open()?;
+    let Updated { text, lists, failure } = look(session, &mut wallet.contents.trust).await;
     wallet.save()?;
-    let object = json!({"updated": updated});
+    let object = json!({"updated": lists});
     match failure {
         None => session.ui.result(&text, &object),
         Some(failure) => {
