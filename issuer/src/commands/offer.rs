@@ -227,18 +227,31 @@ fn offer_json(offer: &proto::Offer) -> Value {
         "deferred": offer.deferred,
         "created_at": time(offer.created_at.as_ref()),
         "expires_at": time(offer.expires_at.as_ref()),
+        "decision": offer.decision.as_ref().map(|decision| json!({
+            "released": decision.released,
+            "decided_at": time(decision.decided_at.as_ref()),
+            "decided_by": decision.decided_by,
+            "reason": decision.reason,
+        })),
     })
 }
 
 fn line(offer: &Value) -> String {
     let text = |name: &str| offer.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
     let deferred = if offer.get("deferred") == Some(&Value::Bool(true)) { ", deferred" } else { "" };
+    let said = |name: &str| offer.pointer(&format!("/decision/{name}")).and_then(Value::as_str).unwrap_or_default();
+    let decision = offer.pointer("/decision/released").and_then(Value::as_bool).map(|released| {
+        let verb = if released { "released" } else { "rejected" };
+        let reason = if said("reason").is_empty() { String::new() } else { format!(": {}", said("reason")) };
+        format!(", {verb} {} by {}{reason}", said("decided_at"), said("decided_by"))
+    });
     format!(
-        "{}  {}  {} ({}{deferred}), until {}",
+        "{}  {}  {} ({}{deferred}), until {}{}",
         text("offer_id"),
         text("state"),
         text("credential_type"),
         text("format"),
-        text("expires_at")
+        text("expires_at"),
+        decision.unwrap_or_default()
     )
 }

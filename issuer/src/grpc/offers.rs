@@ -165,6 +165,12 @@ fn offer(record: &OfferRecord) -> proto::Offer {
         created_at: Some(wire::timestamp(record.created_at)),
         expires_at: Some(wire::timestamp(record.expires_at)),
         deferred: record.deferred,
+        decision: record.decision.as_ref().map(|decision| proto::OfferDecision {
+            released: decision.approve,
+            decided_at: Some(wire::timestamp(decision.now)),
+            decided_by: decision.who.clone(),
+            reason: decision.reason.clone(),
+        }),
     }
 }
 

@@ -22,6 +22,7 @@ use zeroize::Zeroizing;
 
 use crate::{error::Error, format::Format, nonces::Nonce, secrets::Hash};
 
+use renewal::Decision;
 pub(crate) use sqlite::SqliteStore;
 use status::{Place, StatusStore};
 
@@ -77,6 +78,8 @@ pub(crate) struct OfferRecord {
     pub(crate) deferred: bool,
     pub(crate) created_at: Timestamp,
     pub(crate) expires_at: Timestamp,
+    /// What staff decided on it, if it is deferred and they did.
+    pub(crate) decision: Option<Decision>,
 }
 
 /// An offer to be stored.

@@ -124,7 +124,9 @@ pub(crate) struct Decision {
     pub(crate) approve: bool,
     /// Why; told to the wallet where it is a no.
     pub(crate) reason: String,
+    /// Who of staff.
     pub(crate) who: String,
+    /// When.
     pub(crate) now: Timestamp,
 }
 

@@ -300,9 +300,13 @@ impl Running {
     }
 
     pub(crate) async fn state(&self, offer_id: &str) -> proto::OfferState {
+        self.offer(offer_id).await.state()
+    }
+
+    pub(crate) async fn offer(&self, offer_id: &str) -> proto::Offer {
         let request = proto::ListOffersRequest::default();
         let offers = self.staff().list_offers(request).await.unwrap().into_inner().offers;
-        offers.iter().find(|offer| offer.offer_id == offer_id).unwrap().state()
+        offers.into_iter().find(|offer| offer.offer_id == offer_id).unwrap()
     }
 
     pub(crate) async fn issued(&self) -> Vec<proto::IssuedRecord> {

@@ -437,9 +437,16 @@ async fn a_wallet_is_told_why_a_deferred_offer_was_rejected() {
         let asked = issuer.receive(&offer, &holder_keys(1)).await.unwrap();
         let decision = proto::RejectOfferRequest { offer_id: offer.id.clone(), reason: "No such study.".to_owned() };
         if !reject {
-            let release =
-                proto::ReleaseOfferRequest { offer_id: offer.id, request_id: String::new(), reason: String::new() };
-            issuer.staff().release_offer(release).await.unwrap();
+            let release = proto::ReleaseOfferRequest {
+                offer_id: offer.id.clone(),
+                request_id: String::new(),
+                reason: String::new(),
+            };
+            assert_eq!(issuer.offer(&offer.id).await.decision, None);
+            let said = issuer.staff().release_offer(release).await.unwrap().into_inner().offer.unwrap();
+            assert_eq!(issuer.offer(&offer.id).await, said);
+            let said = said.decision.unwrap();
+            assert_eq!((said.released, said.decided_by.as_str(), said.reason.as_str()), (true, CLERK, ""));
             assert_eq!(reason(issuer.staff().reject_offer(decision).await), "OFFER_STATE");
             assert_eq!(issuer.deferred(&asked.transaction_id).await.unwrap().credentials.len(), 1);
             continue;
@@ -447,7 +454,12 @@ async fn a_wallet_is_told_why_a_deferred_offer_was_rejected() {
         let silent = proto::RejectOfferRequest { reason: String::new(), ..decision.clone() };
         assert_eq!(reason(issuer.staff().reject_offer(silent).await), "INVALID_ARGUMENT");
         for _ in 0..2 {
-            issuer.staff().reject_offer(decision.clone()).await.unwrap();
+            let said = issuer.staff().reject_offer(decision.clone()).await.unwrap().into_inner().offer.unwrap();
+            let said = said.decision.unwrap();
+            assert_eq!(
+                (said.released, said.decided_by.as_str(), said.reason.as_str()),
+                (false, CLERK, "No such study.")
+            );
         }
         assert_eq!(issuer.state(&offer.id).await, proto::OfferState::Cancelled);
         assert!(!issuer.on_disk(MARK));

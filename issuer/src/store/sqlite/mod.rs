@@ -15,7 +15,7 @@ use carnet_service::store::{begin, checkpoint};
 use sqlx::{Row as _, Sqlite, SqlitePool, Transaction, migrate::Migrator, sqlite::SqliteRow};
 use zeroize::Zeroizing;
 
-use super::{Claims, OfferRecord, OfferState, Store};
+use super::{Claims, OfferRecord, OfferState, Store, renewal::Decision};
 use crate::{error::Error, format::Format, proofs::SKEW};
 
 /// The schema.
@@ -96,7 +96,18 @@ fn offer_of(row: &SqliteRow) -> Result<OfferRecord, Error> {
         deferred: row.try_get("deferred")?,
         created_at: Timestamp::from_unix(row.try_get("created_at")?),
         expires_at: Timestamp::from_unix(row.try_get("expires_at")?),
+        decision: decision_of(row)?,
     })
+}
+
+fn decision_of(row: &SqliteRow) -> Result<Option<Decision>, Error> {
+    let Some(at) = row.try_get::<Option<i64>, _>("decided_at")? else { return Ok(None) };
+    Ok(Some(Decision {
+        approve: row.try_get("released")?,
+        reason: row.try_get::<Option<String>, _>("reason")?.unwrap_or_default(),
+        who: row.try_get::<Option<String>, _>("decided_by")?.unwrap_or_default(),
+        now: Timestamp::from_unix(at),
+    }))
 }
 
 fn claims_of(row: &SqliteRow) -> Result<Option<Claims>, Error> {

@@ -251,7 +251,9 @@ impl RenewalStore for SqliteStore {
         .bind(offer_id)
         .execute(&mut *tx)
         .await?;
-        if decision.approve {
+        let approve = decision.approve;
+        let offer = OfferRecord { decision: Some(decision), ..offer };
+        if approve {
             tx.commit().await?;
             return Ok(offer);
         }
