@@ -58,10 +58,14 @@ impl Token {
     }
 
     fn init(&self, data: &Path, did: &str, algorithm: &str, pin: &str) -> Result<Said> {
+        self.init_with(data, did, algorithm, pin, &[])
+    }
+
+    fn init_with(&self, data: &Path, did: &str, algorithm: &str, pin: &str, more: &[&str]) -> Result<Said> {
         let data = data.display().to_string();
         let args = ["init", "--data", &data, "--did", did, "--name", "Mint", "--algorithm", algorithm, "--json"];
         let token = ["--pkcs11", &self.module, "--token-label", LABEL, "--pin", pin];
-        programs::run("carnet-issuer", args.into_iter().chain(token), &self.env())
+        programs::run("carnet-issuer", args.into_iter().chain(token).chain(more.iter().copied()), &self.env())
     }
 }
 
@@ -206,6 +210,71 @@ async fn without_its_token_an_issuer_does_not_start_and_says_why() -> Result<()>
     let label = said.split("in its token as ").nth(1).and_then(|rest| rest.split(',').next()).ok_or("no label")?;
     let history = programs::run("carnet-issuer", ["keys", "list", "--data", &text, "--history"], &[])?.ok()?.stdout;
     assert!(label.starts_with("carnet-") && history.contains(label), "{said} {history}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[cfg_attr(not(carnet_softhsm), ignore = "CARNET_SOFTHSM is not set")]
+async fn a_key_in_a_token_seals_those_of_the_directory() -> Result<()> {
+    programs::build()?;
+    let folder = tempfile::tempdir()?;
+    let token = Token::make(folder.path())?;
+    let (tokens, away) = (folder.path().join("tokens"), folder.path().join("away"));
+    // SoftHSM keeps what it knows of the token in one more.
+    let key = |file: &&String| file.ends_with(".object") && !file.ends_with("/token.object");
+    let objects = || walk(&tokens).map(|files| files.iter().filter(key).count());
+    let did = "did:web:mint.example";
+    let sealed = ["--kek", "pkcs11:seal"];
+    for algorithm in ["eddsa", "es256"] {
+        let data = folder.path().join(algorithm);
+        let made = token.init_with(&data, did, algorithm, &token.pin(), &sealed)?.ok()?.json()?;
+        keep_token(folder.path(), &made)?;
+        // One key in the token for both, and it is AES: the signing keys are in the directory, sealed.
+        assert_eq!(objects()?, 1);
+        let register: Value = serde_json::from_slice(&std::fs::read(data.join("keys.json"))?)?;
+        let secret = register.pointer("/keys/0/secret").and_then(Value::as_object).ok_or("there is no key")?;
+        assert_eq!(secret.keys().collect::<Vec<_>>(), ["token_kek"]);
+        let text = data.display().to_string();
+        let keys = |verb: &[&str]| {
+            let args = ["keys"].iter().chain(verb).copied().chain(["--data", &text]);
+            programs::run("carnet-issuer", args, &token.env())
+        };
+        let service = Service::start_with("carnet-issuer", &data, &token.env())?;
+        assert_eq!(collect(&service, folder.path()).await?.len(), 10);
+        // Once the key is open, the token is not needed: it seals, and does not sign.
+        std::fs::rename(&tokens, &away)?;
+        assert_eq!(collect(&service, folder.path()).await?.len(), 10);
+        service.stop()?;
+        std::fs::create_dir(&tokens)?;
+        let refused = Service::start_with("carnet-issuer", &data, &token.env()).err().ok_or("it started")?.to_string();
+        assert!(refused.contains("there is no token"), "{refused}");
+        // Another key under the same label opens nothing, and none is made to be opened with.
+        Token::make(folder.path())?;
+        let refused = Service::start_with("carnet-issuer", &data, &token.env()).err().ok_or("it started")?.to_string();
+        assert!(refused.contains("has 0 AES keys \"seal\""), "{refused}");
+        let other = folder.path().join("other");
+        token.init_with(&other, did, algorithm, &token.pin(), &sealed)?.ok()?;
+        let refused = Service::start_with("carnet-issuer", &data, &token.env()).err().ok_or("it started")?.to_string();
+        assert!(refused.contains("does not open the signing key"), "{refused}");
+        for gone in [&tokens, &other] {
+            std::fs::remove_dir_all(gone)?;
+        }
+        std::fs::rename(&away, &tokens)?;
+
+        // The next key is sealed with it too; all are taken out and sealed again.
+        keys(&["rotate"])?.ok()?;
+        let form = |at: &str| -> Result<String> {
+            let listed = keys(&["list", "--json"])?.ok()?.json()?;
+            Ok(listed.pointer(at).and_then(Value::as_str).unwrap_or_default().to_owned())
+        };
+        assert_eq!(form("/keys/1/secret")?, "sealed with a key-encryption key");
+        keys(&["unseal"])?.ok()?;
+        assert_eq!(form("/keys/0/secret")?, "in plain text");
+        keys(&["seal"])?.ok()?;
+        assert_eq!(form("/keys/0/secret")?, "sealed with a key-encryption key");
+        assert_eq!(objects()?, 1);
+        Service::start_with("carnet-issuer", &data, &token.env())?.stop()?;
+    }
     Ok(())
 }
 

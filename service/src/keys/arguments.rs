@@ -9,7 +9,7 @@ use clap::Args;
 use rand_core::{OsRng, RngCore as _};
 use zeroize::Zeroizing;
 
-use super::{KeysConfig, Source};
+use super::{Kek, KeysConfig, Source, seal};
 use crate::{config::StartError, disk};
 
 /// Where the signing key is to lie; without any of these it is sealed with a key-encryption key that is made beside the data
@@ -19,10 +19,11 @@ pub struct KeyPlace {
     /// Seal the key with a passphrase; SOURCE is file:PATH, env:NAME or fd:NUMBER, now and whenever the service starts.
     #[arg(long, value_name = "SOURCE", conflicts_with_all = ["kek", "pkcs11"])]
     passphrase: Option<Source>,
-    /// Seal the key with a key-encryption key, 32 bytes in hex.
-    #[arg(long, value_name = "SOURCE", conflicts_with = "pkcs11")]
-    kek: Option<Source>,
-    /// Make the key in a PKCS#11 token; MODULE is the path of its library.
+    /// Seal the key with a key-encryption key: SOURCE of 32 bytes in hex; or pkcs11:LABEL, an AES key in the token of --pkcs11,
+    /// which is made there if there is none.
+    #[arg(long, value_name = "SOURCE")]
+    kek: Option<Kek>,
+    /// Make the key in a PKCS#11 token (or, with --kek pkcs11:LABEL, the one that seals it); MODULE is the path of its library.
     #[arg(long, value_name = "MODULE", requires_all = ["token_label", "pin"])]
     pkcs11: Option<PathBuf>,
     /// Leave the key in plain text, in a file that only its owner may read; the service warns of it at each start.
@@ -71,7 +72,18 @@ impl KeyPlace {
     /// # Errors
     /// The file is there already, or cannot be written.
     pub fn settle(&self, data: &Path) -> Result<(Self, Option<NewKek>), StartError> {
+        match (&self.kek, &self.pkcs11) {
+            (Some(Kek::Source(_)), Some(_)) | (Some(Kek::Token(_)), None) => {
+                return Err(StartError::new(
+                    "Two places for the key were named, or half of one. Nothing was made.",
+                    "Give --pkcs11 (with --token-label and --pin) for a key in a token, --kek pkcs11:LABEL besides for one that \
+                     is sealed by a key there, or --kek alone.",
+                ));
+            }
+            _ => {}
+        }
         if self.plain_text_keys || self.passphrase.is_some() || self.kek.is_some() || self.pkcs11.is_some() {
+            seal::prepare(&self.config())?;
             return Ok((self.clone(), None));
         }
         let data = absolute(data);
@@ -94,7 +106,7 @@ impl KeyPlace {
                 "Name another directory; or say where the key is to lie: --kek, --passphrase or --pkcs11.",
             )
         })?;
-        Ok((Self { kek: Some(Source::File(path.clone())), ..self.clone() }, Some(NewKek(path))))
+        Ok((Self { kek: Some(Kek::Source(Source::File(path.clone()))), ..self.clone() }, Some(NewKek(path))))
     }
 
     /// The same as configuration.
@@ -102,7 +114,7 @@ impl KeyPlace {
     pub fn config(&self) -> KeysConfig {
         KeysConfig {
             passphrase: self.passphrase.as_ref().map(Source::absolute),
-            kek: self.kek.as_ref().map(Source::absolute),
+            kek: self.kek.as_ref().map(Kek::absolute),
             module: self.pkcs11.as_deref().map(absolute),
             token: self.token_label.clone(),
             pin: self.pin.as_ref().map(Source::absolute),
@@ -117,7 +129,7 @@ impl KeyPlace {
         let source = |source: &Option<Source>| source.as_ref().map(Source::to_string);
         let said = [
             ("passphrase", source(&config.passphrase)),
-            ("kek", source(&config.kek)),
+            ("kek", config.kek.as_ref().map(Kek::to_string)),
             ("module", config.module.as_ref().map(|path| path.display().to_string())),
             ("token", config.token.clone()),
             ("pin", source(&config.pin)),
@@ -140,6 +152,15 @@ impl Source {
         match self {
             Self::File(path) => Self::File(absolute(path)),
             other => other.clone(),
+        }
+    }
+}
+
+impl Kek {
+    fn absolute(&self) -> Self {
+        match self {
+            Self::Source(source) => Self::Source(source.absolute()),
+            Self::Token(label) => Self::Token(label.clone()),
         }
     }
 }
@@ -169,7 +190,7 @@ mod tests {
         let (place, made) = KeyPlace::default().settle(&data).unwrap();
         let made = made.unwrap();
         assert_eq!(made.path(), folder.path().join("data.kek"));
-        assert_eq!(place.config().kek, Some(Source::File(made.path().to_owned())));
+        assert_eq!(place.config().kek, Some(Kek::Source(Source::File(made.path().to_owned()))));
         assert_eq!(made.path().metadata().unwrap().permissions().mode() & 0o777, 0o600);
         let text = std::fs::read_to_string(made.path()).unwrap();
         assert!(text.trim().len() == 64 && text.trim().bytes().all(|byte| byte.is_ascii_hexdigit()));
@@ -199,7 +220,17 @@ mod tests {
         assert_eq!(read.keys.module.as_deref(), Some(Path::new("/lib/t \"1\".so")));
         assert_eq!((read.keys.token.as_deref(), read.keys.pin), (Some("A b"), Some(Source::Env("PIN".to_owned()))));
         let read: File = toml::from_str(&parse(&["--kek", "file:k"]).unwrap().toml()).unwrap();
-        assert!(matches!(read.keys.kek, Some(Source::File(path)) if path.is_absolute()));
+        assert!(matches!(read.keys.kek, Some(Kek::Source(Source::File(path))) if path.is_absolute()));
+        let kek = parse(&["--kek", "pkcs11:k", "--pkcs11", "m", "--token-label", "t", "--pin", "env:P"]).unwrap();
+        let read: File = toml::from_str(&kek.toml()).unwrap();
+        assert_eq!(read.keys.kek, Some(Kek::Token("k".to_owned())));
+        assert!(!read.keys.in_token());
+        for half in
+            [&["--kek", "pkcs11:k"][..], &["--kek", "env:K", "--pkcs11", "m", "--token-label", "t", "--pin", "env:P"]]
+        {
+            let said = parse(half).unwrap().settle(Path::new("x")).unwrap_err();
+            assert!(said.hint.contains("pkcs11:LABEL"), "{said}");
+        }
         for wrong in [
             &["--pkcs11", "m"][..],
             &["--pin", "env:P"],

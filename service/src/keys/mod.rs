@@ -25,7 +25,7 @@ pub use log::begin;
 pub use register::{Act, Entry, FIRST, Register, State};
 pub use ring::Keyring;
 pub use single::{create, load};
-pub use source::Source;
+pub use source::{Kek, Source};
 #[cfg(feature = "pkcs11")]
 pub use token::TokenError;
 
@@ -35,9 +35,9 @@ pub use token::TokenError;
 pub struct KeysConfig {
     /// Where the passphrase is, for keys that are sealed with one: `file:PATH`, `env:NAME` or `fd:NUMBER`.
     pub passphrase: Option<Source>,
-    /// Where the key-encryption key is (32 bytes in hex), for keys that are sealed with one.
-    pub kek: Option<Source>,
-    /// The PKCS#11 module, for keys in a token.
+    /// The key-encryption key, for keys that are sealed with one: where its 32 bytes in hex are, or `pkcs11:LABEL`.
+    pub kek: Option<Kek>,
+    /// The PKCS#11 module, for keys in a token, or for one there that seals them.
     pub module: Option<PathBuf>,
     /// The token's label.
     pub token: Option<String>,

@@ -9,7 +9,7 @@ use carnet_core::{
 };
 
 use super::{
-    KeysConfig, document,
+    Kek, KeysConfig, document,
     register::{self, Entry, Register, State},
     seal::{Form, Secret},
 };
@@ -123,7 +123,7 @@ pub(super) fn require_none(data: &Path) -> Result<(), StartError> {
 
 /// Makes a key where and as the configuration can open it: in the token, sealed, or in plain text.
 pub(super) fn make(algorithm: Algorithm, config: &KeysConfig) -> Result<(PublicKey, Secret), StartError> {
-    if config.module.is_some() {
+    if config.in_token() {
         #[cfg(feature = "pkcs11")]
         return super::token::generate(config, algorithm).map(|(label, public)| (public, Secret::Token(label)));
         #[cfg(not(feature = "pkcs11"))]
@@ -154,7 +154,7 @@ pub(super) fn signer(secret: &Secret, public: &PublicKey, config: &KeysConfig) -
 }
 
 #[cfg(not(feature = "pkcs11"))]
-fn no_tokens() -> StartError {
+pub(super) fn no_tokens() -> StartError {
     StartError::new(
         "Keys in a PKCS#11 token cannot be used by this build. Nothing was started or changed.",
         "Use a build with the feature `pkcs11`.",
@@ -162,6 +162,11 @@ fn no_tokens() -> StartError {
 }
 
 impl KeysConfig {
+    /// Whether new keys are made in the token, and not sealed with one that is there.
+    pub(super) const fn in_token(&self) -> bool {
+        self.module.is_some() && !matches!(self.kek, Some(Kek::Token(_)))
+    }
+
     /// How new keys are sealed: as the configuration can open them.
     pub(super) const fn form(&self) -> Form {
         match (&self.kek, &self.passphrase) {

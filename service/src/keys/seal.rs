@@ -13,12 +13,16 @@ use rand_core::{OsRng, RngCore as _};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use zeroize::Zeroizing;
 
-use super::{KeysConfig, Source};
+#[cfg(feature = "pkcs11")]
+use super::token::kek as in_token;
+use super::{Kek, KeysConfig};
 use crate::config::StartError;
 
 /// The most work that opening a file may make: 1 GiB of memory.
 const GREATEST_WORK_FACTOR: u8 = 20;
 const NONCE_BYTES: usize = 24;
+/// What the configuration may say of a secret.
+const SOURCE: &str = "file:PATH, env:NAME or fd:NUMBER";
 
 /// A secret in text, wiped when it goes.
 pub(super) struct Hidden(pub(super) Zeroizing<String>);
@@ -45,6 +49,9 @@ pub(super) enum Secret {
     Age(String),
     /// Nonce and ciphertext of XChaCha20-Poly1305 under the key-encryption key, in base64url.
     Kek(String),
+    /// Nonce and ciphertext of AES-256-GCM under a key-encryption key in a PKCS#11 token, in base64url.
+    #[serde(rename = "token_kek")]
+    TokenKek(String),
     /// In a PKCS#11 token, under this label; it never leaves it.
     Token(String),
 }
@@ -79,7 +86,7 @@ impl Secret {
         match self {
             Self::Plain(_) => PLAIN,
             Self::Age(_) => AGE,
-            Self::Kek(_) => KEK,
+            Self::Kek(_) | Self::TokenKek(_) => KEK,
             Self::Token(_) => "in a token",
         }
     }
@@ -102,9 +109,14 @@ impl Secret {
                 Ok(Self::Age(BASE64_URL_SAFE_NO_PAD.encode(sealed)))
             }
             Form::Kek => {
+                let aad = bound_to(&key.public_key());
+                if let Some(Kek::Token(label)) = &config.kek {
+                    let sealed = in_token::seal(config, label, bytes.as_slice(), &aad)?;
+                    return Ok(Self::TokenKek(BASE64_URL_SAFE_NO_PAD.encode(sealed)));
+                }
                 let mut nonce = [0; NONCE_BYTES];
                 OsRng.fill_bytes(&mut nonce);
-                let payload = Payload { msg: bytes.as_slice(), aad: &bound_to(&key.public_key()) };
+                let payload = Payload { msg: bytes.as_slice(), aad: &aad };
                 let mut sealed = nonce.to_vec();
                 let ciphertext = kek(config)?.encrypt(XNonce::from_slice(&nonce), payload);
                 sealed.extend(ciphertext.map_err(|_| failed("the cipher refused"))?);
@@ -135,6 +147,14 @@ impl Secret {
                 let payload = Payload { msg: ciphertext, aad: &bound_to(public) };
                 let opened = kek(config)?.decrypt(XNonce::from_slice(nonce), payload);
                 Zeroizing::new(opened.map_err(|_| not_opened("key-encryption key"))?)
+            }
+            Self::TokenKek(text) => {
+                let sealed = BASE64_URL_SAFE_NO_PAD.decode(text).map_err(|_| damaged())?;
+                let Some(Kek::Token(label)) = &config.kek else {
+                    return Err(missing("kek", "pkcs11:LABEL"));
+                };
+                in_token::open(config, label, &sealed, &bound_to(public))?
+                    .ok_or_else(|| not_opened("key-encryption key"))?
             }
         };
         let key = SecretKey::from_bytes(public.algorithm(), &bytes).map_err(|_| damaged())?;
@@ -171,13 +191,17 @@ fn by_passphrase(sealed: &[u8], passphrase: SecretString) -> Result<Zeroizing<Ve
 }
 
 fn passphrase(config: &KeysConfig) -> Result<SecretString, StartError> {
-    let bytes = required(config.passphrase.as_ref(), "passphrase")?.read("passphrase")?;
+    let source = config.passphrase.as_ref().ok_or_else(|| missing("passphrase", SOURCE))?;
+    let bytes = source.read("passphrase")?;
     let text = std::str::from_utf8(&bytes).map_err(|_| failed("the passphrase is not UTF-8"))?;
     Ok(SecretString::from(text))
 }
 
 fn kek(config: &KeysConfig) -> Result<XChaCha20Poly1305, StartError> {
-    let text = required(config.kek.as_ref(), "kek")?.read("key-encryption key")?;
+    let Some(Kek::Source(source)) = &config.kek else {
+        return Err(missing("kek", SOURCE));
+    };
+    let text = source.read("key-encryption key")?;
     let wrong = || failed("the key-encryption key is not 32 bytes in hex (64 digits)");
     let mut key = Zeroizing::new([0_u8; 32]);
     if text.len() != 64 || !text.is_ascii() {
@@ -190,13 +214,43 @@ fn kek(config: &KeysConfig) -> Result<XChaCha20Poly1305, StartError> {
     Ok(XChaCha20Poly1305::new(key.as_slice().into()))
 }
 
-fn required<'a>(source: Option<&'a Source>, name: &str) -> Result<&'a Source, StartError> {
-    source.ok_or_else(|| {
-        StartError::new(
-            format!("The configuration does not say where the {name} for the keys is. Nothing was started or changed."),
-            format!("Put {name} = \"file:PATH\" (or env:NAME, fd:NUMBER) under [keys] in config.toml."),
-        )
-    })
+/// Makes the key-encryption key, if it is to be in a token and is not there.
+///
+/// # Errors
+/// The token cannot be used.
+pub(super) fn prepare(config: &KeysConfig) -> Result<(), StartError> {
+    match &config.kek {
+        Some(Kek::Token(label)) => in_token::prepare(config, label),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(not(feature = "pkcs11"))]
+mod in_token {
+    use zeroize::Zeroizing;
+
+    use super::{KeysConfig, StartError};
+    use crate::keys::ring::no_tokens;
+
+    pub(super) fn prepare(_: &KeysConfig, _: &str) -> Result<(), StartError> {
+        Err(no_tokens())
+    }
+
+    pub(super) fn seal(_: &KeysConfig, _: &str, _: &[u8], _: &[u8]) -> Result<Vec<u8>, StartError> {
+        Err(no_tokens())
+    }
+
+    pub(super) fn open(_: &KeysConfig, _: &str, _: &[u8], _: &[u8]) -> Result<Option<Zeroizing<Vec<u8>>>, StartError> {
+        Err(no_tokens())
+    }
+}
+
+/// `name` of the configuration is not there, or is of another kind than what seals this key.
+fn missing(name: &str, kind: &str) -> StartError {
+    StartError::new(
+        format!("The configuration does not say where the {name} for the keys is. Nothing was started or changed."),
+        format!("Put {name} = \"{kind}\" under [keys] in config.toml."),
+    )
 }
 
 fn failed(why: &str) -> StartError {
@@ -226,14 +280,14 @@ fn damaged() -> StartError {
 mod tests {
     use carnet_core::keys::Algorithm;
 
-    use super::*;
+    use super::{super::Source, *};
 
     fn config(folder: &std::path::Path, passphrase: &str, kek: &str) -> KeysConfig {
         std::fs::write(folder.join("p"), passphrase).unwrap();
         std::fs::write(folder.join("k"), kek).unwrap();
         KeysConfig {
             passphrase: Some(Source::File(folder.join("p"))),
-            kek: Some(Source::File(folder.join("k"))),
+            kek: Some(Kek::Source(Source::File(folder.join("k")))),
             ..KeysConfig::default()
         }
     }

@@ -60,6 +60,44 @@ impl std::fmt::Display for Source {
     }
 }
 
+/// What seals the keys: a key-encryption key of 32 bytes in hex, or one that never leaves a PKCS#11 token (`pkcs11:LABEL`).
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub enum Kek {
+    /// Where it is.
+    Source(Source),
+    /// Its label in the token that the configuration names.
+    Token(String),
+}
+
+impl FromStr for Kek {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.strip_prefix("pkcs11:") {
+            Some(label) if !label.is_empty() => Ok(Self::Token(label.to_owned())),
+            _ => text.parse().map(Self::Source).map_err(|said: String| format!("{said}; or pkcs11:LABEL")),
+        }
+    }
+}
+
+impl TryFrom<String> for Kek {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl std::fmt::Display for Kek {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Source(source) => source.fmt(f),
+            Self::Token(label) => write!(f, "pkcs11:{label}"),
+        }
+    }
+}
+
 impl Source {
     /// The secret, without the end of its line.
     ///
@@ -124,6 +162,14 @@ mod tests {
             let said = wrong.parse::<Source>().unwrap_err();
             assert!(!said.contains("1234"), "{said}");
         }
+        for wrong in ["1234", "pkcs11:", "pkcs12:x"] {
+            assert!(!wrong.parse::<Kek>().unwrap_err().contains("1234"));
+        }
+        for right in ["pkcs11:a b", "env:K", "file:k"] {
+            assert_eq!(right.parse::<Kek>().unwrap().to_string(), right);
+        }
+        assert_eq!("pkcs11:a".parse(), Ok(Kek::Token("a".to_owned())));
+        assert!("pkcs11:a".parse::<Source>().is_err());
         use std::os::unix::fs::PermissionsExt as _;
         for (mode, everybody) in [(0o600, false), (0o640, false), (0o644, true), (0o604, true)] {
             std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();

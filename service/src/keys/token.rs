@@ -4,6 +4,8 @@
 //! CKA_SENSITIVE and not CKA_EXTRACTABLE, and a token that makes it otherwise is refused. Whatever a token signs is
 //! verified before it goes anywhere, so that a faulty or swapped one gives errors and not credentials that fail elsewhere.
 
+pub(super) mod kek;
+
 use std::{
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError, RwLock},
@@ -65,6 +67,9 @@ pub enum TokenError {
     /// The token has no private key of this label, or several.
     #[error("the token has {1} private keys {0:?}, not one")]
     Key(String, usize),
+    /// The token has no key-encryption key of this label, or several.
+    #[error("the token has {1} AES keys {0:?}, not one")]
+    Kek(String, usize),
     /// The token has another key under this label.
     #[error("the key {0:?} in the token is not the one of this service")]
     OtherKey(String),
@@ -87,6 +92,10 @@ impl From<TokenError> for StartError {
             }
             TokenError::Pin(_) => "Correct the PIN before the token locks itself.",
             TokenError::LastTry => "Log in once with the token's own tools and the right PIN, then run this again.",
+            TokenError::Kek(..) => {
+                "Check that it is the token that the keys were sealed with, and the label: kek under [keys] in config.toml. If \
+                 it is lost, so are the keys that it sealed; see docs/a-key-leaked.md."
+            }
             TokenError::Key(..) | TokenError::OtherKey(_) => "Check that it is the token that the keys were made in.",
             TokenError::Extractable => "Use another token, or change its settings.",
             TokenError::Failed(_) => "Check the token with its own tools, then run this again.",

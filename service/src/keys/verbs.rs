@@ -11,7 +11,7 @@ use super::{
     KeysConfig, document,
     register::{self, Entry, Register, State},
     ring,
-    seal::{Form, Secret},
+    seal::{self, Form, Secret},
 };
 use crate::{config::StartError, time};
 
@@ -249,10 +249,13 @@ impl Owner {
         if form == Form::Plain && !unsealing {
             return Err(StartError::new(
                 "The configuration does not say with what to seal the keys. Nothing was changed.",
-                "Put passphrase = \"file:PATH\" or kek = \"file:PATH\" (or env:NAME, fd:NUMBER) under [keys] in config.toml.",
+                "Put passphrase = \"file:PATH\" or kek = \"file:PATH\" (or env:NAME, fd:NUMBER; kek also pkcs11:LABEL) under [keys] in config.toml.",
             ));
         }
         let mut change = self.hold(data)?;
+        if !unsealing {
+            seal::prepare(&self.config)?;
+        }
         let mut names = Vec::new();
         for key in &mut change.register.keys {
             let Some(secret) = key.secret.as_mut().filter(|secret| !matches!(secret, Secret::Token(_))) else {
