@@ -53,7 +53,11 @@ fn main() {
     }
     // A hundred lists do not fit into a processor's caches; those of a few issuers do.
     for number in [100, 16] {
-        let lists: HashMap<String, Arc<Listed>> = (0..number).map(|n| (url(n), Arc::new(read(1_000_000, n)))).collect();
+        let of_one = (0..number).map(|n| (url(n), Arc::new(read(1_000_000, n)))).collect();
+        // As a verifier has them that trusts a thousand issuers.
+        let mut lists: HashMap<String, HashMap<String, Arc<Listed>>> =
+            (0..1_000).map(|n| (format!("did:web:issuer-{n}.example"), HashMap::new())).collect();
+        lists.insert(issuer.to_string(), of_one);
         // What the pipeline has just read out of the credential.
         let mut references: Vec<Reference> =
             (0..number).map(|n| Reference { purpose: Purpose::Revocation, url: url(n), index: 0, bits: 1 }).collect();

@@ -22,7 +22,7 @@ use carnet_core::{
     secure::data_integrity::{Cryptosuite, eddsa_jcs::EddsaJcs2022},
     status::{Listed, publication::CREDENTIAL_MEDIA_TYPE, token},
     time::Timestamp,
-    verify::StatusLists,
+    verify::StatusLists as _,
 };
 use carnet_fetch::HttpsFetcher;
 use carnet_service::time::now;
@@ -76,21 +76,11 @@ impl Default for StatusConfig {
 /// The lists about one issuer's credentials, by URL.
 type OfOne = HashMap<String, Arc<Listed>>;
 
-/// All lists, by the DID of whose credentials they are about: two issuers may have theirs at the same URL, signed by the same
-/// service.
-#[derive(Default, Clone)]
-pub(crate) struct Lists(HashMap<String, OfOne>);
+/// All lists, by the DID of whose credentials they are about.
+pub(crate) type Lists = HashMap<String, OfOne>;
 
-impl Lists {
-    fn of(&self, issuer: &Did) -> impl Iterator<Item = (&String, &Arc<Listed>)> {
-        self.0.get(issuer.as_str()).into_iter().flatten()
-    }
-}
-
-impl StatusLists for Lists {
-    fn list(&self, issuer: &str, url: &str) -> Option<&Listed> {
-        self.0.get(issuer)?.get(url).map(AsRef::as_ref)
-    }
+fn of<'a>(lists: &'a Lists, issuer: &Did) -> impl Iterator<Item = (&'a String, &'a Arc<Listed>)> {
+    lists.get(issuer.as_str()).into_iter().flatten()
 }
 
 /// The lists of all accepted issuers, and when which is fetched again.
@@ -148,7 +138,7 @@ impl Statuses {
     pub(crate) fn put(&self, url: &str, listed: Listed) {
         self.lists.rcu(|old| {
             let mut lists = Lists::clone(old);
-            let own = lists.0.entry(listed.on_behalf_of().to_string()).or_default();
+            let own = lists.entry(listed.on_behalf_of().to_string()).or_default();
             own.insert(url.to_owned(), Arc::new(listed.clone()));
             lists
         });
@@ -165,7 +155,7 @@ impl Statuses {
         let (lists, did) = (self.lists(), documents.issuer.did());
         let gone = |listed: &Listed| listed.stands_by(documents, (at, SKEW)).is_err();
         let gone: BTreeSet<&str> =
-            lists.of(did).filter(|(_, listed)| gone(listed)).map(|(url, _)| url.as_str()).collect();
+            of(&lists, did).filter(|(_, listed)| gone(listed)).map(|(url, _)| url.as_str()).collect();
         if !gone.is_empty() {
             tracing::warn!(issuer = %did, "status lists were dropped: who signed them does not sign the issuer's lists any more, or not with that key");
             self.replace(did, |url| !gone.contains(url), &[]);
@@ -175,14 +165,14 @@ impl Statuses {
     /// Puts lists in the place of an issuer's.
     fn replace(&self, issuer: &Did, keep: impl Fn(&str) -> bool, fresh: &[(String, Arc<Listed>)]) {
         self.lists.rcu(|old| {
-            let stays = old.of(issuer).filter(|(url, _)| keep(url));
+            let stays = of(old, issuer).filter(|(url, _)| keep(url));
             let stays = stays.map(|(url, listed)| (url.clone(), Arc::clone(listed)));
             let own: OfOne = stays.chain(fresh.iter().cloned()).collect();
             let mut lists = Lists::clone(old);
             if own.is_empty() {
-                lists.0.remove(issuer.as_str());
+                lists.remove(issuer.as_str());
             } else {
-                lists.0.insert(issuer.to_string(), own);
+                lists.insert(issuer.to_string(), own);
             }
             lists
         });
@@ -394,7 +384,7 @@ impl Look {
         let goes = |listed: &Listed, other: &str| {
             listed.on_behalf_of() == did && (other == url || fresh.iter().any(|(fresh, _)| fresh == other))
         };
-        let held = self.held.0.values().flatten().filter(|(other, listed)| !goes(listed, other));
+        let held = self.held.values().flatten().filter(|(other, listed)| !goes(listed, other));
         let (mut own, mut all) = (0_usize, 0_usize);
         for listed in held
             .map(|(_, listed)| listed)
@@ -522,7 +512,7 @@ mod tests {
         }
         let left = |revoked| {
             statuses.drop_unless_by(&ListDocuments { issuer: document("a", revoked), named: None }, now());
-            let mut left: Vec<String> = statuses.lists().0.values().flat_map(HashMap::keys).cloned().collect();
+            let mut left: Vec<String> = statuses.lists().values().flat_map(HashMap::keys).cloned().collect();
             left.sort();
             left
         };

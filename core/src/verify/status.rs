@@ -22,10 +22,11 @@ pub trait StatusLists: Send + Sync {
     fn list(&self, issuer: &str, url: &str) -> Option<&Listed>;
 }
 
-/// By URL, where no two issuers have lists at the same one.
-impl<S: BuildHasher + Send + Sync> StatusLists for HashMap<String, Arc<Listed>, S> {
-    fn list(&self, _: &str, url: &str) -> Option<&Listed> {
-        self.get(url).map(AsRef::as_ref)
+/// By the DID of whose credentials they are about, then by URL: two issuers may have theirs at the same one, signed by the same
+/// service.
+impl<S: BuildHasher + Send + Sync> StatusLists for HashMap<String, HashMap<String, Arc<Listed>, S>, S> {
+    fn list(&self, issuer: &str, url: &str) -> Option<&Listed> {
+        self.get(issuer)?.get(url).map(AsRef::as_ref)
     }
 }
 

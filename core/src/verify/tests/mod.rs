@@ -60,6 +60,30 @@ impl TypeRules for OneType {
     }
 }
 
+/// Lists by URL alone, so that they are found also where they are about another's credentials.
+#[derive(Default, Clone)]
+pub(super) struct ByUrl(HashMap<String, Arc<Listed>>);
+
+impl StatusLists for ByUrl {
+    fn list(&self, _: &str, url: &str) -> Option<&Listed> {
+        self.0.get(url).map(AsRef::as_ref)
+    }
+}
+
+impl std::ops::Deref for ByUrl {
+    type Target = HashMap<String, Arc<Listed>>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
+}
+
+impl std::ops::DerefMut for ByUrl {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.0
+    }
+}
+
 /// An issuer, a holder and a verifier.
 struct World {
     issuer: SecretKey,
@@ -67,7 +91,7 @@ struct World {
     now: Timestamp,
     query: Value,
     trusted: String,
-    lists: HashMap<String, Arc<Listed>>,
+    lists: ByUrl,
     stale_by: i64,
     /// Of an issuer that is no did:jwk.
     issuers_document: Option<Arc<DidDocument>>,
@@ -80,7 +104,7 @@ impl World {
         Self {
             issuer,
             trusted,
-            lists: HashMap::new(),
+            lists: ByUrl::default(),
             stale_by: 0,
             issuers_document: None,
             holder: SecretKey::generate(Algorithm::EdDsa, &mut OsRng),
