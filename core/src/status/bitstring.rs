@@ -13,7 +13,8 @@ use crate::{
 /// The type of the list's credential.
 pub const CREDENTIAL_TYPE: &str = "BitstringStatusListCredential";
 const LIST_TYPE: &str = "BitstringStatusList";
-const ENTRY_TYPE: &str = "BitstringStatusListEntry";
+/// The type of an entry of `credentialStatus`.
+pub const ENTRY_TYPE: &str = "BitstringStatusListEntry";
 /// How long a list may be used where it does not say (section 2.2), in milliseconds.
 const DEFAULT_TTL: i64 = 300_000;
 
@@ -116,22 +117,18 @@ impl Published {
     /// # Errors
     /// `proof_generation`
     pub fn document(&self, list: &StatusList) -> Result<Map<String, Value>, Problem> {
-        Ok(self.document_of(encode(list)?, list.bits()))
+        Ok(self.document_of(encode(list)?))
     }
 
-    /// The same, of a list of so many bits an entry that was encoded before.
-    pub(super) fn document_of(&self, encoded: String, bits: u8) -> Map<String, Value> {
+    /// The same, of a list that was encoded before. How many bits an entry has stands in the credentials that name the list
+    /// (section 2.1), and not in the list's own.
+    pub(super) fn document_of(&self, encoded: String) -> Map<String, Value> {
         let mut subject = json!({
             "id": format!("{}#list", self.url), "type": LIST_TYPE, "statusPurpose": self.purpose.as_str(),
             "encodedList": encoded,
         });
-        if let Some(members) = subject.as_object_mut() {
-            if let Some(ttl) = self.freshness.ttl {
-                members.insert("ttl".to_owned(), ttl.saturating_mul(1_000).into());
-            }
-            if bits > 1 {
-                members.insert("statusSize".to_owned(), bits.into());
-            }
+        if let (Some(ttl), Some(members)) = (self.freshness.ttl, subject.as_object_mut()) {
+            members.insert("ttl".to_owned(), ttl.saturating_mul(1_000).into());
         }
         let mut document = Map::from_iter([
             ("@context".to_owned(), json!([CONTEXT_V2])),
@@ -176,8 +173,8 @@ impl Published {
         if !matches {
             return Err(Code::StatusPurpose.into());
         }
-        let bits = subject.get("statusSize").map_or(Some(1), Value::as_u64);
-        if bits != Some(u64::from(reference.bits)) {
+        // It need not say how many bits an entry has, and must not say anything else than the reference.
+        if subject.get("statusSize").is_some_and(|bits| bits.as_u64() != Some(reference.bits.into())) {
             return Err(invalid("its entries have another size than the credential says"));
         }
         let ttl = subject.get("ttl").map_or(Some(DEFAULT_TTL), Value::as_i64).filter(|ttl| *ttl >= 0);

@@ -68,9 +68,7 @@ impl StatusList {
     /// # Errors
     /// `status_list_invalid` if `bits` is none of 1, 2, 4 and 8, or the list is over [`MAX_BYTES`].
     pub fn from_bytes(bytes: Vec<u8>, bits: u8, order: Order) -> Result<Self, Problem> {
-        if !matches!(bits, 1 | 2 | 4 | 8) {
-            return Err(Problem::new(Code::StatusListInvalid, "an entry has neither 1, 2, 4 nor 8 bits"));
-        }
+        require_size(bits)?;
         if bytes.len() > MAX_BYTES {
             return Err(Problem::new(Code::StatusListInvalid, "the list is too long"));
         }
@@ -80,8 +78,14 @@ impl StatusList {
     /// How many entries there are.
     #[must_use]
     pub fn entries(&self) -> u64 {
+        self.entries_of(self.bits)
+    }
+
+    /// How many there are if each has so many bits.
+    #[must_use]
+    pub fn entries_of(&self, bits: u8) -> u64 {
         let bytes = u64::try_from(self.bytes.len()).unwrap_or(u64::MAX);
-        bytes.saturating_mul(8).checked_div(u64::from(self.bits)).unwrap_or_default()
+        bytes.saturating_mul(8).checked_div(u64::from(bits)).unwrap_or_default()
     }
 
     /// How many bits an entry has.
@@ -101,9 +105,18 @@ impl StatusList {
     /// # Errors
     /// `status_index`: there is no such entry.
     pub fn value(&self, index: u64) -> Result<u8, Problem> {
-        let (at, shift) = self.place(index)?;
+        self.value_of(index, self.bits)
+    }
+
+    /// The value of an entry if entries have so many bits: a bitstring list's size is known from the credential that names it.
+    ///
+    /// # Errors
+    /// `status_index`: there is no such entry; `status_list_invalid`: `bits` is none of 1, 2, 4 and 8.
+    pub fn value_of(&self, index: u64, bits: u8) -> Result<u8, Problem> {
+        require_size(bits)?;
+        let (at, shift) = self.place(index, bits)?;
         let byte = self.bytes.get(at).copied().ok_or(Code::StatusIndex)?;
-        Ok(byte.checked_shr(shift).unwrap_or_default() & self.mask())
+        Ok(byte.checked_shr(shift).unwrap_or_default() & mask(bits))
     }
 
     /// Sets an entry.
@@ -111,11 +124,11 @@ impl StatusList {
     /// # Errors
     /// `status_index`: there is no such entry; `status_list_invalid`: the value has more bits than an entry.
     pub fn set(&mut self, index: u64, value: u8) -> Result<(), Problem> {
-        let mask = self.mask();
+        let mask = mask(self.bits);
         if value & !mask != 0 {
             return Err(Problem::new(Code::StatusListInvalid, "the value has more bits than an entry"));
         }
-        let (at, shift) = self.place(index)?;
+        let (at, shift) = self.place(index, self.bits)?;
         let byte = self.bytes.get_mut(at).ok_or(Code::StatusIndex)?;
         let (mask, value) = (mask.checked_shl(shift), value.checked_shl(shift));
         *byte = (*byte & !mask.unwrap_or_default()) | value.unwrap_or_default();
@@ -157,16 +170,12 @@ impl StatusList {
         Self::from_bytes(bytes, bits, order)
     }
 
-    fn mask(&self) -> u8 {
-        u8::MAX.checked_shr(8_u32.saturating_sub(u32::from(self.bits))).unwrap_or(u8::MAX)
-    }
-
     /// The byte of an entry, and how far left in it the entry stands.
-    fn place(&self, index: u64) -> Result<(usize, u32), Problem> {
-        if index >= self.entries() {
+    fn place(&self, index: u64, bits: u8) -> Result<(usize, u32), Problem> {
+        if index >= self.entries_of(bits) {
             return Err(Code::StatusIndex.into());
         }
-        let bits = u64::from(self.bits);
+        let bits = u64::from(bits);
         let first = index.checked_mul(bits).ok_or(Code::StatusIndex)?;
         let (at, within) = (first / 8, first % 8);
         let shift = match self.order {
@@ -175,5 +184,17 @@ impl StatusList {
         };
         let at = usize::try_from(at).map_err(|_| Code::StatusIndex)?;
         Ok((at, u32::try_from(shift).map_err(|_| Code::StatusIndex)?))
+    }
+}
+
+fn mask(bits: u8) -> u8 {
+    u8::MAX.checked_shr(8_u32.saturating_sub(u32::from(bits))).unwrap_or(u8::MAX)
+}
+
+fn require_size(bits: u8) -> Result<(), Problem> {
+    if matches!(bits, 1 | 2 | 4 | 8) {
+        Ok(())
+    } else {
+        Err(Problem::new(Code::StatusListInvalid, "an entry has neither 1, 2, 4 nor 8 bits"))
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::{Freshness, Purpose, StatusList, bitstring, cwt, token};
+use super::{Freshness, MIN_ENTRIES, Purpose, StatusList, bitstring, cwt, token};
 use crate::{
     Code, Problem,
     credential::Credential,
@@ -18,8 +18,9 @@ use crate::{
 /// What a list's entries are about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum About {
-    /// A `BitstringStatusListCredential` with these purposes.
-    Purposes(Vec<Purpose>),
+    /// A `BitstringStatusListCredential` with these purposes. `sized`: it says itself how many bits an entry has, and not the
+    /// credentials that name it alone.
+    Purposes { purposes: Vec<Purpose>, sized: bool },
     /// A status list token, whose values say it.
     Values,
 }
@@ -132,19 +133,31 @@ impl Listed {
     /// Whether an entry of a bitstring list is set.
     ///
     /// # Errors
-    /// `status_purpose`: the list is about something else; `status_index`; `status_list_invalid`: its entries have another size.
+    /// Those of [`Self::entry`].
     pub fn is_set(&self, reference: &bitstring::Reference) -> Result<bool, Problem> {
-        match &self.about {
-            About::Purposes(purposes) if purposes.contains(&reference.purpose) => {}
+        Ok(self.entry(reference)? != 0)
+    }
+
+    /// The value of an entry of a bitstring list, such as the number of a message.
+    ///
+    /// # Errors
+    /// `status_purpose`: the list is about something else; `status_index`; `status_list_invalid`: its entries have another
+    /// size; `status_list_length`: of that size it has fewer than [`MIN_ENTRIES`].
+    pub fn entry(&self, reference: &bitstring::Reference) -> Result<u8, Problem> {
+        let sized = match &self.about {
+            About::Purposes { purposes, sized } if purposes.contains(&reference.purpose) => *sized,
             _ => return Err(Code::StatusPurpose.into()),
-        }
-        if self.list.bits() != reference.bits {
+        };
+        if sized && self.list.bits() != reference.bits {
             return Err(Problem::new(
                 Code::StatusListInvalid,
                 "the list's entries have another size than the credential says",
             ));
         }
-        Ok(self.list.value(reference.index)? != 0)
+        if self.list.entries_of(reference.bits) < MIN_ENTRIES {
+            return Err(Code::StatusListLength.into());
+        }
+        self.list.value_of(reference.index, reference.bits)
     }
 
     /// The value of an entry of a status list token.
@@ -154,7 +167,7 @@ impl Listed {
     pub fn value(&self, reference: &token::Reference) -> Result<u8, Problem> {
         match self.about {
             About::Values => self.list.value(reference.index),
-            About::Purposes(_) => Err(Code::StatusPurpose.into()),
+            About::Purposes { .. } => Err(Code::StatusPurpose.into()),
         }
     }
 }
@@ -204,7 +217,7 @@ fn credential(
     Ok(Listed {
         on_behalf_of: on_behalf_of.clone(),
         issuer,
-        about: About::Purposes(purposes),
+        about: About::Purposes { purposes, sized: subject.contains_key("statusSize") },
         freshness: published.freshness,
         fetched: now,
         keys,

@@ -10,6 +10,7 @@ pub mod cwt;
 pub mod freshness;
 mod list;
 pub mod listed;
+pub mod message;
 mod packed;
 pub mod publication;
 pub mod token;
@@ -33,7 +34,7 @@ pub enum Purpose {
     Revocation,
     /// Set: does not hold for now.
     Suspension,
-    /// The value is a message, which the list explains.
+    /// The value is a message, which the credential explains.
     Message,
 }
 

@@ -3,9 +3,11 @@
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::Value;
 
-use super::{Freshness, Order, Purpose, StatusList, bitstring, cwt, list::Packing, packed::Packed, token};
+use super::{
+    Freshness, MAX_BYTES, Order, Purpose, StatusList, bitstring, cwt, list::Packing, message, packed::Packed, token,
+};
 use crate::{
-    Problem,
+    Code, Problem,
     did::{DidUrl, Purpose as KeyPurpose},
     keys::Signer,
     secure::data_integrity::{self, ProofOptions, eddsa_jcs::EddsaJcs2022},
@@ -35,11 +37,15 @@ pub enum Form {
     Suspension,
     /// A status list token that says both, in two bits.
     Token,
+    /// A `BitstringStatusListCredential` of messages, in four bits; only of lists that have any.
+    Message,
 }
 
 impl Form {
-    /// Every form.
+    /// The forms of every list.
     pub const ALL: [Self; 3] = [Self::Revocation, Self::Suspension, Self::Token];
+    /// The forms of a list that has messages.
+    pub const WITH_MESSAGES: [Self; 4] = [Self::Revocation, Self::Suspension, Self::Token, Self::Message];
 
     /// Its name in URLs.
     #[must_use]
@@ -48,6 +54,7 @@ impl Form {
             Self::Revocation => "revocation",
             Self::Suspension => "suspension",
             Self::Token => "token",
+            Self::Message => "message",
         }
     }
 
@@ -55,7 +62,7 @@ impl Form {
     #[must_use]
     pub const fn media_type(self) -> &'static str {
         match self {
-            Self::Revocation | Self::Suspension => CREDENTIAL_MEDIA_TYPE,
+            Self::Revocation | Self::Suspension | Self::Message => CREDENTIAL_MEDIA_TYPE,
             Self::Token => token::MEDIA_TYPE,
         }
     }
@@ -86,12 +93,16 @@ impl Terms<'_> {
     }
 }
 
-/// One list with its three forms, kept packed while entries change.
+/// The most entries of a list with messages: more would be over [`MAX_BYTES`] at four bits an entry.
+pub const MAX_ENTRIES_WITH_MESSAGES: u64 = MAX_BYTES as u64 * 2;
+
+/// One list with its forms, kept packed while entries change.
 #[derive(Debug)]
 pub struct Publication {
     revocation: Packed,
     suspension: Packed,
     token: Packed,
+    message: Option<Packed>,
 }
 
 impl Publication {
@@ -105,7 +116,23 @@ impl Publication {
             revocation: Packed::new(bits()?, Packing::Gzip),
             suspension: Packed::new(bits()?, Packing::Gzip),
             token: Packed::new(StatusList::new(entries, 2, Order::LeastSignificantFirst)?, Packing::Zlib),
+            message: None,
         })
+    }
+
+    /// The same, with a message for each entry, which is 0.
+    ///
+    /// # Errors
+    /// Those of [`StatusList::new`]: there may be [`MAX_ENTRIES_WITH_MESSAGES`].
+    pub fn with_messages(entries: u64) -> Result<Self, Problem> {
+        let list = StatusList::new(entries, message::BITS, Order::MostSignificantFirst)?;
+        Ok(Self { message: Some(Packed::new(list, Packing::Gzip)), ..Self::new(entries)? })
+    }
+
+    /// The forms that it has.
+    #[must_use]
+    pub const fn forms(&self) -> &'static [Form] {
+        if self.message.is_some() { &Form::WITH_MESSAGES } else { &Form::ALL }
     }
 
     /// The state of an entry.
@@ -140,14 +167,24 @@ impl Publication {
         Ok(changed.into_iter().filter_map(|(form, changed)| changed.then_some(form)).collect())
     }
 
+    /// Sets the message of an entry, whatever its state; says whether it was another one before.
+    ///
+    /// # Errors
+    /// `status_index`: there is no such entry; `status_list_invalid`: there is no such number; `status_purpose`: the list has
+    /// no messages.
+    pub fn set_message(&mut self, index: u64, number: u8) -> Result<bool, Problem> {
+        self.message.as_mut().ok_or(Code::StatusPurpose)?.set(index, number)
+    }
+
     /// Makes and signs a form.
     ///
     /// # Errors
-    /// `proof_generation`; `algorithm_mismatch`: the credential's forms need an Ed25519 key.
+    /// `proof_generation`; `status_purpose`: it has no such form; `algorithm_mismatch`: the credential's forms need an Ed25519 key.
     pub fn sign(&mut self, form: Form, terms: &Terms<'_>, signer: &dyn Signer) -> Result<String, Problem> {
         let (packed, purpose) = match form {
             Form::Revocation => (&mut self.revocation, Purpose::Revocation),
             Form::Suspension => (&mut self.suspension, Purpose::Suspension),
+            Form::Message => (self.message.as_mut().ok_or(Code::StatusPurpose)?, Purpose::Message),
             Form::Token => {
                 let (bits, lst) = (self.token.list().bits(), URL_SAFE_NO_PAD.encode(self.token.bytes()?));
                 return token::issue_packed(bits, &lst, &terms.of_token(), signer);
@@ -157,7 +194,7 @@ impl Publication {
         let issuer = terms.kid.did().to_string();
         let published =
             bitstring::Published { issuer, url: terms.url.to_owned(), purpose, freshness: terms.freshness() };
-        let document = published.document_of(encoded, packed.list().bits());
+        let document = published.document_of(encoded);
         let kid = terms.kid.to_string();
         let options = ProofOptions {
             verification_method: &kid,
@@ -267,5 +304,41 @@ mod tests {
         let (revocation, _, token) = all(&mut publication, &key, Timestamp::from_unix(1_795_348_800));
         assert_eq!((revocation.value(9_999_999).unwrap(), token.value(9_999_999).unwrap()), (1, token::INVALID));
         assert_eq!((revocation.value(9_999_998).unwrap(), token.value(9_999_998).unwrap()), (0, token::VALID));
+    }
+
+    #[test]
+    fn messages_are_a_form_of_their_own_that_no_state_touches() {
+        let key = SecretKey::generate(Algorithm::EdDsa, &mut OsRng);
+        let kid = DidUrl::parse(&format!("{}#0", Did::jwk(&key.public_key()))).unwrap();
+        let terms = Terms {
+            kid: &kid,
+            url: "https://issuer.example/status/message/0",
+            now: Timestamp::from_unix(1_795_348_800),
+            validity: 86_400,
+            ttl: 300,
+        };
+        let mut publication = Publication::with_messages(MIN_ENTRIES).unwrap();
+        assert_eq!(publication.forms(), Form::WITH_MESSAGES);
+        assert!(publication.set_message(5, 15).unwrap() && !publication.set_message(5, 15).unwrap());
+        publication.set_message(6, 1).unwrap();
+        assert_eq!(publication.set(5, State::Revoked).unwrap(), Form::ALL);
+        assert_eq!(publication.set_message(5, 16).unwrap_err().code, Code::StatusListInvalid);
+        assert_eq!(publication.set_message(MIN_ENTRIES, 1).unwrap_err().code, Code::StatusIndex);
+        let document: Value = serde_json::from_str(&publication.sign(Form::Message, &terms, &key).unwrap()).unwrap();
+        let subject = document["credentialSubject"].as_object().unwrap();
+        assert_eq!(subject["statusPurpose"], "message");
+        // How many bits they have stands in the credentials alone (section 2.1).
+        assert!(!subject.contains_key("statusSize"));
+        let list = bitstring::decode(subject["encodedList"].as_str().unwrap(), 4).unwrap();
+        let set: Vec<(u64, u8)> =
+            (0..MIN_ENTRIES).map(|index| (index, list.value(index).unwrap())).filter(|(_, value)| *value > 0).collect();
+        assert_eq!(set, [(5, 15), (6, 1)]);
+        // A list without them has no such form.
+        let mut without = Publication::new(MIN_ENTRIES).unwrap();
+        assert_eq!(without.forms(), Form::ALL);
+        assert_eq!(without.set_message(5, 1).unwrap_err().code, Code::StatusPurpose);
+        assert_eq!(without.sign(Form::Message, &terms, &key).unwrap_err().code, Code::StatusPurpose);
+        assert!(Publication::with_messages(MAX_ENTRIES_WITH_MESSAGES).is_ok());
+        assert!(Publication::with_messages(MAX_ENTRIES_WITH_MESSAGES + 1).is_err());
     }
 }

@@ -77,17 +77,17 @@ fn a_bitstring_list_is_written_and_read() {
 fn row_60_purpose_mismatch() {
     assert!(read(changed("statusPurpose", Some("revocation".into()))).is_ok());
     assert!(read(changed("statusPurpose", Some(json!(["refresh", "revocation"])))).is_ok());
-    for other in [Some(json!("suspension")), Some(json!(["suspension"])), None] {
+    for other in [Some(json!("suspension")), Some(json!(["suspension"])), Some(json!("message")), None] {
         refused(read(changed("statusPurpose", other)), Code::StatusPurpose);
     }
 }
 
 #[test]
 fn row_61_index_out_of_range_or_negative() {
-    let list = list(1, Order::MostSignificantFirst);
-    assert!(list.value(MIN_ENTRIES - 1).is_ok());
-    refused(list.value(MIN_ENTRIES), Code::StatusIndex);
-    refused(list.value(u64::MAX), Code::StatusIndex);
+    let bits = list(1, Order::MostSignificantFirst);
+    assert!(bits.value(MIN_ENTRIES - 1).is_ok());
+    refused(bits.value(MIN_ENTRIES), Code::StatusIndex);
+    refused(bits.value(u64::MAX), Code::StatusIndex);
     let entry = |index: Value| {
         let mut entry = reference().to_json();
         entry["statusListIndex"] = index;
@@ -99,6 +99,9 @@ fn row_61_index_out_of_range_or_negative() {
     {
         refused(entry(bad), Code::StatusIndex);
     }
+    let messages = list(4, Order::MostSignificantFirst);
+    assert!(messages.value(MIN_ENTRIES - 1).is_ok());
+    refused(messages.value(MIN_ENTRIES), Code::StatusIndex);
     let token = |index: Value| token::Reference::parse(&json!({"status_list": {"idx": index, "uri": URI}}));
     assert!(token(json!(7)).is_ok());
     for bad in [json!(-1), json!(1.5), json!("7"), Value::Null] {
@@ -112,6 +115,9 @@ fn row_62_a_list_that_is_too_short() {
     refused(bitstring::decode(&bitstring::encode(&short).unwrap(), 1), Code::StatusListLength);
     let long_enough = list(1, Order::MostSignificantFirst);
     assert_eq!(bitstring::decode(&bitstring::encode(&long_enough).unwrap(), 1).unwrap(), long_enough);
+    // Of messages it is so many entries as well, each of four bits.
+    assert!(bitstring::decode(&bitstring::encode(&list(4, Order::MostSignificantFirst)).unwrap(), 4).is_ok());
+    refused(bitstring::decode(&bitstring::encode(&long_enough).unwrap(), 4), Code::StatusListLength);
 }
 
 #[test]

@@ -25,7 +25,7 @@ mod report;
 mod sd_jwt;
 mod status;
 
-pub use report::{Check, CheckName, Outcome, Report, Seen, Verified};
+pub use report::{Check, CheckName, Message, Outcome, Report, Seen, Verified};
 pub use status::{StatusLists, StatusPolicy};
 
 /// The most presentations in one answer: what a verifier works through for a stranger is bounded.

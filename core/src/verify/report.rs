@@ -23,6 +23,8 @@ pub enum CheckName {
     Validity,
     /// The status, where the credential has one.
     Status,
+    /// The issuer's message on the credential, where the credential has any. It refuses nothing.
+    StatusMessage,
     /// The type is in the catalogue, and what was disclosed fits its schema.
     Schema,
     /// The issuer is accepted for the type.
@@ -45,6 +47,7 @@ impl CheckName {
             Self::HolderSubject => "holder_subject",
             Self::Validity => "validity",
             Self::Status => "status",
+            Self::StatusMessage => "status_message",
             Self::Schema => "schema",
             Self::IssuerTrust => "issuer_trust",
             Self::Query => "query",
@@ -82,6 +85,19 @@ pub struct Check {
 pub struct Report {
     checks: Vec<Check>,
     seen: Vec<Seen>,
+    messages: Vec<Message>,
+}
+
+/// What an issuer has to say on a credential besides whether it holds: for whoever asked, and not for the holder. It was not
+/// verified to be true, and decides nothing (spec/status.md 5.15).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    /// Which credential query it is about; empty for the whole.
+    pub about: String,
+    /// The number in the list; never 0.
+    pub number: u8,
+    /// What the credential says that it means, of any length and with any characters.
+    pub text: String,
 }
 
 /// What of one credential was seen: its proof and its holder's binding hold, whatever else may not.
@@ -114,6 +130,17 @@ impl Report {
     #[must_use]
     pub fn seen(&self) -> &[Seen] {
         &self.seen
+    }
+
+    /// The messages.
+    #[must_use]
+    pub fn messages(&self) -> &[Message] {
+        &self.messages
+    }
+
+    /// Notes a message.
+    pub(super) fn hear(&mut self, message: Message) {
+        self.messages.push(message);
     }
 
     /// Notes what was seen.

@@ -5,15 +5,17 @@ use std::{collections::HashMap, hash::BuildHasher, sync::Arc};
 
 use serde_json::Value;
 
-use super::{CheckName, Environment, Report};
+use super::{CheckName, Environment, Message, Report};
 use crate::{
     Code, Problem,
     credential::Credential,
-    status::{Freshness, Listed, Purpose, bitstring, token},
+    status::{Freshness, Listed, Purpose, bitstring, message, token},
 };
 
 /// The type under which a token's `status` claim stands in `credentialStatus` of what an SD-JWT VC is seen as.
 pub(super) const TOKEN_ENTRY: &str = "TokenStatusList";
+/// Why a message is missing where the holder brought the issuer's own word.
+const NOT_LOOKED_AT: &str = "no list that counts was looked at: the issuer's statement on the copy has no messages";
 
 /// The lists that are in memory.
 pub trait StatusLists: Send + Sync {
@@ -63,6 +65,7 @@ pub(super) fn check(
         report.skip(CheckName::Status, about, "the credential has no status");
         return Some(());
     }
+    let vouched = stapled.is_some();
     let judged = stapled.transpose().and_then(|stapled| {
         let mut tolerated = None;
         for entry in entries(credential)? {
@@ -74,14 +77,27 @@ pub(super) fn check(
         }
         Ok(tolerated)
     });
-    match judged {
+    let holds = match judged {
         Ok(Some(problem)) => {
             report.tolerate(CheckName::Status, about, problem);
             Some(())
         }
         Ok(None) => report.note(CheckName::Status, about, Ok(())),
         Err(problem) => report.note(CheckName::Status, about, Err(problem)),
+    };
+    for entry in entries_of(credential).iter().filter(|entry| is_message(entry)) {
+        match message(entry, credential.issuer(), lists, env) {
+            Ok((number, text)) => {
+                report.note(CheckName::StatusMessage, about, Ok(()));
+                if number > 0 {
+                    report.hear(Message { about: about.to_owned(), number, text });
+                }
+            }
+            Err(_) if vouched => report.skip(CheckName::StatusMessage, about, NOT_LOOKED_AT),
+            Err(problem) => report.tolerate(CheckName::StatusMessage, about, problem),
+        }
     }
+    holds
 }
 
 /// Where one thing about a credential is said.
@@ -90,32 +106,63 @@ enum Entry {
     Token(token::Reference),
 }
 
-/// All entries that say whether it holds: messages only inform. What is not understood is not passed over.
-fn entries(credential: &Credential) -> Result<Vec<Entry>, Problem> {
-    let document = credential.document();
-    let mut found = Vec::new();
-    let entries = match document.get("credentialStatus") {
-        // There is a status, and it says nothing.
-        Some(Value::Array(several)) if several.is_empty() => return Err(Code::StatusUnsupported.into()),
+/// The entries of `credentialStatus`.
+fn entries_of(credential: &Credential) -> &[Value] {
+    match credential.document().get("credentialStatus") {
         Some(Value::Array(several)) => several.as_slice(),
         Some(one) => std::slice::from_ref(one),
         None => &[],
-    };
-    for entry in entries {
-        if entry.get("type").and_then(Value::as_str) == Some(TOKEN_ENTRY) {
+    }
+}
+
+fn is_message(entry: &Value) -> bool {
+    let text = |name: &str| entry.get(name).and_then(Value::as_str);
+    text("type") == Some(bitstring::ENTRY_TYPE) && text("statusPurpose") == Some(Purpose::Message.as_str())
+}
+
+/// All entries that say whether it holds: messages only inform. What is not understood is not passed over.
+fn entries(credential: &Credential) -> Result<Vec<Entry>, Problem> {
+    let document = credential.document();
+    let listed = entries_of(credential);
+    let mut found = Vec::new();
+    for entry in listed.iter().filter(|entry| !is_message(entry)) {
+        found.push(if entry.get("type").and_then(Value::as_str) == Some(TOKEN_ENTRY) {
             let status = entry.get("status").ok_or(Code::StatusUnsupported)?;
-            found.push(Entry::Token(token::Reference::parse(status)?));
-            continue;
-        }
-        let reference = bitstring::Reference::parse(entry)?;
-        if reference.purpose != Purpose::Message {
-            found.push(Entry::Bitstring(reference));
-        }
+            Entry::Token(token::Reference::parse(status)?)
+        } else {
+            Entry::Bitstring(bitstring::Reference::parse(entry)?)
+        });
     }
     if let Some(status) = document.get("status") {
         found.push(Entry::Token(token::Reference::parse(status)?));
     }
+    // There is a status, and it says nothing; or nothing but messages, so that no list would be held against it.
+    let silent = listed.is_empty() && document.contains_key("credentialStatus");
+    if silent || (found.is_empty() && !listed.is_empty()) {
+        return Err(Problem::new(Code::StatusUnsupported, "its status names no list that says whether it holds"));
+    }
     Ok(found)
+}
+
+/// The number of an issuer's message, and what the credential says that it means. A list that does not count any more says
+/// nothing.
+fn message(
+    entry: &Value,
+    issuer: &str,
+    lists: &dyn StatusLists,
+    env: &Environment<'_>,
+) -> Result<(u8, String), Problem> {
+    let reference = bitstring::Reference::parse(entry)?;
+    let listed = listed(&reference.url, issuer, lists)?;
+    listed.freshness().check(listed.fetched(), env.now, env.skew)?;
+    let number = listed.entry(&reference)?;
+    Ok((number, message::text_of(entry, &reference, number)?))
+}
+
+/// The list in memory, if it is about the issuer's credentials.
+fn listed<'a>(url: &str, issuer: &str, lists: &'a dyn StatusLists) -> Result<&'a Listed, Problem> {
+    let listed = lists.list(issuer, url).ok_or(Code::StatusListUnavailable)?;
+    if listed.on_behalf_of().as_str() == issuer { Ok(listed) } else { Err(Code::StatusListIssuer.into()) }
 }
 
 impl Entry {
@@ -134,7 +181,7 @@ impl Entry {
         stale_by: i64,
         env: &Environment<'_>,
     ) -> Result<Option<Problem>, Problem> {
-        let listed = self.listed(issuer, lists)?;
+        let listed = listed(self.url(), issuer, lists)?;
         let stale = match listed.freshness().check(listed.fetched(), env.now, env.skew) {
             Ok(()) => None,
             Err(problem) => {
@@ -158,7 +205,7 @@ impl Entry {
         stapled: &Freshness,
         env: &Environment<'_>,
     ) -> Result<(), Problem> {
-        let listed = match self.listed(issuer, lists) {
+        let listed = match listed(self.url(), issuer, lists) {
             Err(problem) if problem.code == Code::StatusListUnavailable => return Ok(()),
             listed => listed?,
         };
@@ -172,12 +219,6 @@ impl Entry {
             }
             said => said,
         }
-    }
-
-    /// The list in memory, if it is about the issuer's credentials.
-    fn listed<'a>(&self, issuer: &str, lists: &'a dyn StatusLists) -> Result<&'a Listed, Problem> {
-        let listed = lists.list(issuer, self.url()).ok_or(Code::StatusListUnavailable)?;
-        if listed.on_behalf_of().as_str() == issuer { Ok(listed) } else { Err(Code::StatusListIssuer.into()) }
     }
 
     /// What a list says, however old it is.

@@ -1,0 +1,232 @@
+//! What the values of a list of purpose `message` mean: texts in the credential's own entry (Bitstring Status List 1.0 section
+//! 2.1, `statusMessage`; spec/status.md 2.6).
+
+use serde_json::{Value, json};
+
+use super::{Purpose, bitstring::Reference};
+use crate::{Code, Problem};
+
+/// The bits of an entry in the lists that are published here.
+pub const BITS: u8 = 4;
+/// The greatest number.
+pub const GREATEST: u8 = 15;
+/// The most characters of a text.
+pub const MAX_CHARS: usize = 80;
+/// The text of 0.
+const NOTHING: &str = "nothing to say";
+/// The text of a number that says nothing.
+const UNDEFINED: &str = "undefined";
+
+/// The texts of one issuer, by number: 1 to [`GREATEST`]. 0 says nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Messages {
+    /// Those of 0, 1, 2 and so on, all of them.
+    texts: Vec<String>,
+}
+
+impl Messages {
+    /// The texts of 1, 2, 3 and so on; the numbers after them say nothing.
+    ///
+    /// # Errors
+    /// `malformed_value`: more than [`GREATEST`]; one that is empty, longer than [`MAX_CHARS`], begins or ends with a space,
+    /// or has characters that do not print as themselves on a line.
+    pub fn new(texts: &[String]) -> Result<Self, Problem> {
+        if texts.len() > usize::from(GREATEST) {
+            return Err(malformed(format!("there are more than {GREATEST} texts")));
+        }
+        if let Some(wrong) = texts.iter().find(|text| !is_plain(text)) {
+            return Err(malformed(format!("{wrong:?} is not 1 to {MAX_CHARS} plain characters of one line")));
+        }
+        let given = std::iter::once(NOTHING).chain(texts.iter().map(String::as_str));
+        let all = given.chain(std::iter::repeat(UNDEFINED)).take(usize::from(GREATEST).saturating_add(1));
+        Ok(Self { texts: all.map(str::to_owned).collect() })
+    }
+
+    /// Reads `statusMessage` as it is written here and in no other way: every number in order, and nothing besides. There is
+    /// room in it for the texts, and for nothing else by which one credential could be told from another.
+    ///
+    /// # Errors
+    /// `malformed_value`
+    pub fn parse(value: &Value) -> Result<Self, Problem> {
+        let text = |element: &Value| element.get("message").and_then(Value::as_str).map(str::to_owned);
+        let texts: Option<Vec<String>> = value.as_array().and_then(|all| all.iter().skip(1).map(text).collect());
+        let read = Self::new(&texts.ok_or_else(|| malformed("statusMessage has an element without a message"))?)?;
+        if read.to_json() == *value { Ok(read) } else { Err(malformed("statusMessage is written in another way")) }
+    }
+
+    /// The text of a number; `None`: it says nothing.
+    #[must_use]
+    pub fn text(&self, number: u8) -> Option<&str> {
+        let text = self.texts.get(usize::from(number)).filter(|_| number > 0)?;
+        (text != UNDEFINED).then_some(text)
+    }
+
+    /// `statusMessage`
+    #[must_use]
+    pub fn to_json(&self) -> Value {
+        let element = |(number, text): (usize, &String)| json!({"status": format!("0x{number:x}"), "message": text});
+        self.texts.iter().enumerate().map(element).collect()
+    }
+
+    /// The entry of `credentialStatus` for an index of the list at `url`.
+    #[must_use]
+    pub fn entry(&self, url: String, index: u64) -> Value {
+        let mut entry = Reference { purpose: Purpose::Message, url, index, bits: BITS }.to_json();
+        if let Some(members) = entry.as_object_mut() {
+            members.insert("statusMessage".to_owned(), self.to_json());
+        }
+        entry
+    }
+}
+
+/// The text that an entry of any issuer's gives a value of its list.
+///
+/// # Errors
+/// `malformed_value`: it does not explain each value once (section 2.1).
+pub fn text_of(entry: &Value, reference: &Reference, value: u8) -> Result<String, Problem> {
+    let Some(all) = entry.get("statusMessage") else {
+        // Only of one bit it may be left out.
+        return match (reference.bits, value) {
+            (1, 0) => Ok("unset".to_owned()),
+            (1, _) => Ok("set".to_owned()),
+            _ => Err(malformed("credentialStatus has no statusMessage")),
+        };
+    };
+    let all = all.as_array().map(Vec::as_slice).unwrap_or_default();
+    if 1_usize.checked_shl(reference.bits.into()) != Some(all.len()) {
+        return Err(malformed("statusMessage does not have an element for each value"));
+    }
+    let status = |element: &Value| {
+        let digits = element.get("status").and_then(Value::as_str)?.strip_prefix("0x")?;
+        digits.bytes().all(|byte| byte.is_ascii_hexdigit()).then(|| u8::from_str_radix(digits, 16).ok())?
+    };
+    let mut named = all.iter().filter(|element| status(element) == Some(value));
+    let text = match (named.next(), named.next()) {
+        (Some(element), None) => element.get("message").and_then(Value::as_str),
+        _ => None,
+    };
+    text.map(str::to_owned).ok_or_else(|| malformed("statusMessage does not say once what the value means"))
+}
+
+/// Whether it prints as itself on a line: no control, no space but the usual one, nothing unseen or that turns a line around.
+fn is_plain(text: &str) -> bool {
+    let wrong = |c: char| {
+        c.is_control()
+            || (c.is_whitespace() && c != ' ')
+            || matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}')
+            || matches!(c, '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
+    };
+    !text.is_empty() && text.chars().count() <= MAX_CHARS && text.trim() == text && !text.chars().any(wrong)
+}
+
+fn malformed(what: impl Into<String>) -> Problem {
+    Problem::new(Code::MalformedValue, what)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn texts(texts: &[&str]) -> Vec<String> {
+        texts.iter().map(|text| (*text).to_owned()).collect()
+    }
+
+    #[test]
+    fn every_number_is_explained_and_what_says_nothing_is_undefined() {
+        let messages = Messages::new(&texts(&["the card was lost", "undefined", "a newer one exists"])).unwrap();
+        let entry = messages.entry("https://university.example/status/message/0".to_owned(), 7);
+        let reference = Reference::parse(&entry).unwrap();
+        assert_eq!((reference.purpose, reference.index, reference.bits), (Purpose::Message, 7, 4));
+        let all = entry["statusMessage"].as_array().unwrap();
+        assert_eq!((all.len(), &all[1]), (16, &json!({"status": "0x1", "message": "the card was lost"})));
+        assert_eq!(all[15], json!({"status": "0xf", "message": "undefined"}));
+        assert_eq!(Messages::parse(&entry["statusMessage"]).unwrap(), messages);
+        let said: Vec<u8> = (0..=u8::MAX).filter(|number| messages.text(*number).is_some()).collect();
+        assert_eq!(said, [1, 3]);
+        for (number, text) in [(0, NOTHING), (1, "the card was lost"), (2, UNDEFINED), (15, UNDEFINED)] {
+            assert_eq!(text_of(&entry, &reference, number).unwrap(), text);
+        }
+    }
+
+    #[test]
+    fn texts_are_plain_short_and_at_most_fifteen() {
+        let longest = "ü".repeat(MAX_CHARS);
+        assert!(Messages::new(&vec![longest.clone(); 15]).is_ok());
+        assert!(Messages::new(&vec![longest.clone(); 16]).is_err());
+        for wrong in [
+            "",
+            " a",
+            "a ",
+            "a\nb",
+            "a\tb",
+            "a\u{a0}b",
+            "a\u{1b}[2J",
+            "a\u{202e}b",
+            "a\u{200b}b",
+            "a\u{fe0f}b",
+            &format!("{longest}ü"),
+        ] {
+            assert_eq!(Messages::new(&texts(&[wrong])).unwrap_err().code, Code::MalformedValue, "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn there_is_one_way_to_write_it() {
+        let right = Messages::new(&texts(&["the card was lost"])).unwrap().to_json();
+        assert!(Messages::parse(&right).is_ok());
+        let with = |change: &dyn Fn(&mut Vec<Value>)| {
+            let mut value = right.clone();
+            change(value.as_array_mut().unwrap());
+            Messages::parse(&value).is_ok()
+        };
+        assert!(with(&|all| all[2]["message"] = "a newer one exists".into()));
+        assert!(!with(&|all| all[2]["message"] = "x".repeat(MAX_CHARS + 1).into()));
+        assert!(!with(&|all| all[0]["message"] = "urn:uuid:6c3b".into()));
+        assert!(!with(&|all| all[1]["owner"] = "urn:uuid:6c3b".into()));
+        assert!(!with(&|all| all[1]["status"] = "0x01".into()));
+        assert!(!with(&|all| all[10]["status"] = "0xA".into()));
+        assert!(!with(&|all| all.swap(1, 2)));
+        assert!(!with(&|all| all[3]["message"] = 7.into()));
+        assert!(!with(&|all| drop(all.pop())));
+        assert!(!with(&|all| all.push(json!({"status": "0x10", "message": "undefined"}))));
+        for wrong in [json!([]), json!({}), json!("0x1"), Value::Null] {
+            assert!(Messages::parse(&wrong).is_err(), "{wrong}");
+        }
+    }
+
+    /// The entry of Bitstring Status List 1.0, example 5, and what section 2.1 says of its members.
+    #[test]
+    fn entries_of_other_issuers_are_read_as_the_recommendation_has_them() {
+        let entry = json!({
+            "id": "https://example.com/credentials/status/8#492847", "type": "BitstringStatusListEntry",
+            "statusPurpose": "message", "statusListIndex": "492847", "statusSize": 2,
+            "statusListCredential": "https://example.com/credentials/status/8",
+            "statusMessage": [
+                {"status": "0x0", "message": "pending_review"}, {"status": "0x1", "message": "accepted"},
+                {"status": "0x2", "message": "rejected"}, {"status": "0x3", "message": "undefined"},
+            ],
+            "statusReference": "https://example.org/status-dictionary/",
+        });
+        let reference = Reference::parse(&entry).unwrap();
+        assert_eq!((reference.index, reference.bits), (492_847, 2));
+        assert_eq!(text_of(&entry, &reference, 0).unwrap(), "pending_review");
+        assert_eq!(text_of(&entry, &reference, 2).unwrap(), "rejected");
+        let with = |change: &dyn Fn(&mut Value)| {
+            let mut entry = entry.clone();
+            change(&mut entry);
+            text_of(&entry, &reference, 2).map_err(|problem| problem.code)
+        };
+        assert_eq!(with(&|entry| entry["statusMessage"].as_array_mut().unwrap().reverse()), Ok("rejected".to_owned()));
+        let refused = Err(Code::MalformedValue);
+        assert_eq!(with(&|entry| drop(entry["statusMessage"].as_array_mut().unwrap().pop())), refused);
+        assert_eq!(with(&|entry| entry["statusMessage"][3]["status"] = "0x2".into()), refused);
+        assert_eq!(with(&|entry| entry["statusMessage"][2]["status"] = "2".into()), refused);
+        assert_eq!(with(&|entry| entry["statusMessage"][2]["status"] = "0x+2".into()), refused);
+        assert_eq!(with(&|entry| drop(entry.as_object_mut().unwrap().remove("statusMessage"))), refused);
+        // Of one bit, texts may be left out.
+        let one = json!({"type": "BitstringStatusListEntry", "statusPurpose": "message", "statusListIndex": "1",
+            "statusListCredential": "https://example.com/credentials/status/8"});
+        let reference = Reference::parse(&one).unwrap();
+        assert_eq!([0, 1].map(|value| text_of(&one, &reference, value).unwrap()), ["unset", "set"]);
+    }
+}
