@@ -39,6 +39,18 @@ pub(crate) struct Verdict {
     /// Which use of an entitlement it marked.
     #[serde(default)]
     redeemed: Option<Use>,
+    /// What issuers have to say on the credentials. Verdicts of before they were heard have none.
+    #[serde(default)]
+    messages: Vec<Message>,
+}
+
+/// An issuer's message on a credential, for staff.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Message {
+    pub(crate) query_id: String,
+    pub(crate) number: u8,
+    pub(crate) text: String,
 }
 
 /// One named check.
@@ -133,6 +145,7 @@ impl Verdict {
             credentials,
             grounds: Vec::new(),
             redeemed: None,
+            messages: messages(report),
         }
     }
 
@@ -147,6 +160,7 @@ impl Verdict {
             credentials: Vec::new(),
             grounds: Vec::new(),
             redeemed: None,
+            messages: messages(report),
         }
     }
 
@@ -175,6 +189,11 @@ impl Verdict {
     /// Which use of an entitlement it marked.
     pub(crate) fn redeemed(&self) -> Option<Use> {
         self.redeemed
+    }
+
+    /// What issuers have to say on the credentials.
+    pub(crate) fn messages(&self) -> &[Message] {
+        &self.messages
     }
 
     /// Why each issuer was accepted or refused.
@@ -240,6 +259,15 @@ fn checks(report: &Report) -> Vec<Check> {
         }
     };
     report.checks().iter().map(check).collect()
+}
+
+fn messages(report: &Report) -> Vec<Message> {
+    let message = |message: &carnet_core::verify::Message| Message {
+        query_id: message.about.clone(),
+        number: message.number,
+        text: printable(&message.text),
+    };
+    report.messages().iter().map(message).collect()
 }
 
 /// The check of whether a use could be marked.

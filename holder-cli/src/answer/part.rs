@@ -5,6 +5,11 @@ use carnet_core::{
     at_least::Direction,
     query::{commitments_path, path_to_text, plan::Show},
     secure::sd_jwt::{ClaimPath, Positions, Step},
+    status::{
+        Purpose,
+        bitstring::ENTRY_TYPE,
+        message::{self, Messages},
+    },
 };
 use serde_json::{Map, Value};
 
@@ -120,9 +125,14 @@ pub(crate) fn is_status(name: &str, value: &Value, format: &str) -> bool {
     let only = |value: &Value, known: &[&str]| {
         value.as_object().is_some_and(|members| members.keys().all(|name| known.contains(&name.as_str())))
     };
+    const PLACE: [&str; 4] = ["type", "statusPurpose", "statusListIndex", "statusListCredential"];
     let entry = |entry: &Value| {
-        only(entry, &["type", "statusPurpose", "statusListIndex", "statusListCredential"])
-            && entry.get("type").and_then(Value::as_str) == Some("BitstringStatusListEntry")
+        let explains = entry.get("statusPurpose").and_then(Value::as_str) == Some(Purpose::Message.as_str());
+        let members =
+            if explains { [PLACE.as_slice(), &["statusSize", "statusMessage"]].concat() } else { PLACE.to_vec() };
+        only(entry, &members)
+            && entry.get("type").and_then(Value::as_str) == Some(ENTRY_TYPE)
+            && (!explains || explained(entry))
     };
     match name {
         "credentialStatus" if format != "dc+sd-jwt" => {
@@ -133,6 +143,14 @@ pub(crate) fn is_status(name: &str, value: &Value, format: &str) -> bool {
         }
         _ => false,
     }
+}
+
+/// Whether a message's entry says what its values mean, in the one way in which that is written here. All copies of an issuer's
+/// are to have the same texts, which no wallet can see from its own: so there is room for fifteen short ones, and for nothing
+/// else by which copies could be known again (spec/status.md 2.6).
+fn explained(entry: &Value) -> bool {
+    entry.get("statusSize").and_then(Value::as_u64) == Some(message::BITS.into())
+        && entry.get("statusMessage").is_some_and(|texts| Messages::parse(texts).is_ok())
 }
 
 /// Whether a member has the name of an array of commitments, such as `validUntilAtLeast` (spec/at-least.md 3.1).

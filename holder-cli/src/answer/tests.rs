@@ -309,6 +309,21 @@ fn where_the_status_stands_is_no_claim_and_what_poses_as_it_is_one() {
     });
     let mut marked = entry.clone();
     marked["owner"] = json!("urn:uuid:6c3b");
+    let message = carnet_core::status::message::Messages::new(&["the card was lost".to_owned()]).unwrap();
+    let message = message.entry("https://a.example/status/message/0".to_owned(), 7);
+    let message_with = |pointer: &str, value: Value| {
+        let mut changed = message.clone();
+        *changed.pointer_mut(pointer).unwrap() = value;
+        json!([entry.clone(), changed])
+    };
+    let mut explained = entry.clone();
+    explained["statusMessage"] = message["statusMessage"].clone();
+    let mut referring = message.clone();
+    referring["statusReference"] = json!("https://a.example/6c3b");
+    let mut short = message.clone();
+    short["statusMessage"].as_array_mut().unwrap().pop();
+    let mut unsized_ = message.clone();
+    unsized_.as_object_mut().unwrap().remove("statusSize");
     let token = |more: bool| {
         let mut status = json!({"status_list": {"idx": 7, "uri": "https://a.example/status/token/0"}});
         if more {
@@ -317,7 +332,24 @@ fn where_the_status_stands_is_no_claim_and_what_poses_as_it_is_one() {
         status
     };
     for (format, name, status, listed) in [
-        ("vc+sd-jwt", "credentialStatus", json!([entry.clone(), entry]), false),
+        ("vc+sd-jwt", "credentialStatus", json!([entry.clone(), message.clone()]), false),
+        ("vc+sd-jwt", "credentialStatus", message_with("/statusListIndex", json!("8")), false),
+        ("vc+sd-jwt", "credentialStatus", message_with("/statusMessage/2/message", json!("a newer one exists")), false),
+        ("vc+sd-jwt", "credentialStatus", message_with("/statusMessage/2/message", json!("x".repeat(81))), true),
+        ("vc+sd-jwt", "credentialStatus", message_with("/statusMessage/0/message", json!("urn:uuid:6c3b")), true),
+        (
+            "vc+sd-jwt",
+            "credentialStatus",
+            message_with("/statusMessage/2", json!({"status": "0x2", "message": "a", "b": 1})),
+            true,
+        ),
+        ("vc+sd-jwt", "credentialStatus", message_with("/statusSize", json!(8)), true),
+        ("vc+sd-jwt", "credentialStatus", message_with("/statusPurpose", json!("revocation")), true),
+        ("vc+sd-jwt", "credentialStatus", json!([short]), true),
+        ("vc+sd-jwt", "credentialStatus", json!([unsized_]), true),
+        ("vc+sd-jwt", "credentialStatus", json!([referring]), true),
+        ("vc+sd-jwt", "credentialStatus", json!([explained]), true),
+        ("vc+sd-jwt", "credentialStatus", json!([entry.clone(), entry.clone()]), false),
         ("vc+sd-jwt", "credentialStatus", json!([marked]), true),
         ("vc+sd-jwt", "credentialStatus", json!({"type": "Person"}), true),
         ("dc+sd-jwt", "status", token(false), false),

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use carnet_proto::verifier::v1::{
     Check, CheckOutcome, CredentialSummary, IssuerAuthority, IssuerDecision, KeptClaim, ProvedThreshold, RequestResult,
-    RequestState, Verdict, proved_threshold::Bound,
+    RequestState, StatusMessage, Verdict, proved_threshold::Bound,
 };
 use carnet_service::wire;
 use serde_json::{Value, json};
@@ -61,6 +61,7 @@ pub(super) fn verdict(verdict: &Verdict) -> Value {
         "verified_at": time(verdict.verified_at.as_ref()),
         "credentials": verdict.credentials.iter().map(summary).collect::<Vec<_>>(),
         "issuers": verdict.issuers.iter().map(decision).collect::<Vec<_>>(),
+        "status_messages": verdict.status_messages.iter().map(message).collect::<Vec<_>>(),
         "redemption": verdict.redemption.as_ref().map(|used| json!({"use": used.number, "of": used.of})),
     })
 }
@@ -134,6 +135,10 @@ fn summary(summary: &CredentialSummary) -> Value {
     })
 }
 
+fn message(message: &StatusMessage) -> Value {
+    json!({"query_id": message.query_id, "number": message.number, "text": message.text})
+}
+
 /// `credentialSubject.validUntil >= 2026-11-22`
 fn threshold(proved: &ProvedThreshold) -> String {
     match &proved.bound {
@@ -171,6 +176,10 @@ pub(super) fn verdict_text(verdict: &Verdict) -> String {
             (code, detail) => format!(": {code}: {detail}"),
         };
         writeln!(text, "  {:<14} {}{about}{why}", outcome(check.outcome), check.name).ok();
+    }
+    for StatusMessage { query_id, number, text: said } in &verdict.status_messages {
+        let about = if query_id.is_empty() { String::new() } else { format!(" [{query_id}]") };
+        writeln!(text, "  the issuer's message{about}: {number}: {} (not verified)", said.escape_debug()).ok();
     }
     for credential in &verdict.credentials {
         let CredentialSummary { credential_type, issuer, format, disclosed_paths, .. } = credential;

@@ -9,7 +9,7 @@ use carnet_service::wire;
 use crate::{
     grounds::{DecidedBy, Ground},
     store::{State, StoredRequest},
-    verdicts::{Check, KeptClaim, Outcome, Summary, Verdict},
+    verdicts::{Check, KeptClaim, Message, Outcome, Summary, Verdict},
     verification::VpToken,
 };
 
@@ -74,6 +74,15 @@ pub(super) fn verdict(verdict: &Verdict) -> proto::Verdict {
         credentials: verdict.credentials().iter().map(summary).collect(),
         issuers: verdict.grounds().iter().map(ground).collect(),
         redemption: verdict.redeemed().map(|used| proto::Redemption { number: used.number, of: used.of }),
+        status_messages: verdict.messages().iter().map(message).collect(),
+    }
+}
+
+fn message(message: &Message) -> proto::StatusMessage {
+    proto::StatusMessage {
+        query_id: message.query_id.clone(),
+        number: message.number.into(),
+        text: message.text.clone(),
     }
 }
 

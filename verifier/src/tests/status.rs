@@ -6,6 +6,7 @@ use carnet_core::{
     status::{
         Listed, MIN_ENTRIES, Purpose,
         bitstring::Reference,
+        message::Messages,
         publication::{Form, Publication, State, Terms},
     },
     time::Timestamp,
@@ -41,17 +42,21 @@ async fn request(world: &World) -> Asked {
 fn fetched(world: &World, at: Timestamp, state: State) {
     let mut list = Publication::new(MIN_ENTRIES).unwrap();
     list.set(ENTRY, state).unwrap();
+    put(world, &mut list, (Form::Revocation, URL), at);
+}
+
+fn put(world: &World, list: &mut Publication, (form, url): (Form, &str), at: Timestamp) {
     let issuer = Did::parse(&did(&world.issuer)).unwrap();
     let kid = DidUrl::parse(&format!("{issuer}#0")).unwrap();
-    let terms = Terms { kid: &kid, url: URL, now: at, validity: 86_400, ttl: 3_600 };
-    let text = list.sign(Form::Revocation, &terms, &world.issuer).unwrap();
+    let terms = Terms { kid: &kid, url, now: at, validity: 86_400, ttl: 3_600 };
+    let text = list.sign(form, &terms, &world.issuer).unwrap();
     let suites: [&dyn Cryptosuite; 1] = [&EddsaJcs2022];
     let suites = (&SelfContained as &dyn Resolve, suites.as_slice());
     world
         .verifier
         .verification
         .statuses
-        .put(URL, Listed::verify(text.as_bytes(), URL, &issuer, (at, 60), suites).unwrap());
+        .put(url, Listed::verify(text.as_bytes(), url, &issuer, (at, 60), suites).unwrap());
 }
 
 fn answer(world: &World, asked: &Asked) -> String {
@@ -108,4 +113,42 @@ async fn what_is_tolerated_is_in_the_verdict_that_is_kept() {
         .map(|check| &check.name)
         .collect();
     assert_eq!(json!(tolerated), json!(["status"]));
+}
+
+#[tokio::test]
+async fn an_issuers_message_is_for_staff_and_changes_nothing() {
+    let (_folder, world) = tolerant().await;
+    fetched(&world, now(), State::Valid);
+    let url = "https://authority.example/status/message/0";
+    let texts = Messages::new(&["the card was lost".to_owned()]).unwrap();
+    let shown = async || {
+        let asked = request(&world).await;
+        let mut document = world.document();
+        let holds = Reference { purpose: Purpose::Revocation, url: URL.to_owned(), index: ENTRY, bits: 1 };
+        let entries = vec![holds.to_json(), texts.entry(url.to_owned(), ENTRY)];
+        document.insert("credentialStatus".into(), Value::Array(entries));
+        let claims = ["rightToWork", "legalResidence"].map(|claim| path(&["credentialSubject", claim]));
+        let presented = world.bind(&world.issue(&document).select(&claims).unwrap(), &asked);
+        let answer = world.submit(&asked, presented).await.unwrap();
+        assert!(answer.accepted, "{answer:?}");
+        // The holder is told that it was looked at, and not what it says.
+        assert!(!format!("{answer:?}").contains("lost"));
+        let check = answer.checks.into_iter().find(|check| check.name == "status_message").unwrap();
+        let messages = world.result(&asked.id).await.verdict.unwrap().status_messages;
+        (check.outcome(), check.code, messages)
+    };
+    let (outcome, code, messages) = shown().await;
+    assert_eq!((outcome, code.as_str()), (CheckOutcome::Tolerated, "status_list_unavailable"));
+    assert!(messages.is_empty());
+    for (number, expected) in [(1, Some("the card was lost")), (0, None)] {
+        let mut list = Publication::with_messages(MIN_ENTRIES).unwrap();
+        list.set_message(ENTRY, number).unwrap();
+        put(&world, &mut list, (Form::Message, url), now());
+        let (outcome, _, messages) = shown().await;
+        assert_eq!(outcome, CheckOutcome::Passed);
+        assert_eq!(
+            messages.first().map(|message| (message.number, message.text.as_str())),
+            expected.map(|text| (1, text))
+        );
+    }
 }
