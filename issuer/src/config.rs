@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, path::Path};
 
+use carnet_core::status::{message::Messages, publication::MAX_ENTRIES_WITH_MESSAGES};
 use carnet_service::{
     config::{self, ServeConfig, StartError, refused},
     keys::KeysConfig,
@@ -71,11 +72,34 @@ pub(crate) struct StatusConfig {
     pub(crate) ttl_seconds: u32,
     /// For how many seconds a list holds after it was signed; it is signed again when half of it is over.
     pub(crate) validity_seconds: u32,
+    /// What may be said on a credential besides whether it holds: the texts of the numbers 1, 2, 3 and so on; `undefined` for
+    /// one that is left out. Empty: no messages are published.
+    pub(crate) messages: Vec<String>,
+}
+
+impl StatusConfig {
+    /// The messages; none where none are configured.
+    ///
+    /// # Errors
+    /// A text is refused, or there are too many of them or too many entries in a list.
+    pub(crate) fn messages(&self) -> Result<Option<Messages>, StartError> {
+        if self.messages.is_empty() {
+            return Ok(None);
+        }
+        if self.entries > MAX_ENTRIES_WITH_MESSAGES {
+            return Err(refused(format!(
+                "status.entries is {}, and with status.messages it must be at most {MAX_ENTRIES_WITH_MESSAGES}",
+                self.entries
+            )));
+        }
+        let messages = Messages::new(&self.messages);
+        messages.map(Some).map_err(|problem| refused(format!("status.messages is refused: {}", problem.detail)))
+    }
 }
 
 impl Default for StatusConfig {
     fn default() -> Self {
-        Self { url: None, entries: 1 << 20, ttl_seconds: 300, validity_seconds: DAY }
+        Self { url: None, entries: 1 << 20, ttl_seconds: 300, validity_seconds: DAY, messages: Vec::new() }
     }
 }
 
@@ -140,6 +164,7 @@ impl IssuerConfig {
         if self.status.ttl_seconds > self.status.validity_seconds / 2 {
             return Err(refused("status.ttl_seconds is more than half of status.validity_seconds".to_owned()));
         }
+        self.status.messages()?;
         Ok(())
     }
 
@@ -179,6 +204,7 @@ mod tests {
     fn unknown_fields_and_values_out_of_range_are_refused() {
         let base = "did = \"did:web:a.example\"\n";
         assert!(load(base, "").is_ok());
+        assert!(load(base, "[status]\nmessages = [\"a\"]\nentries = 33554432").is_ok());
         for wrong in [
             "batch = 3",
             "max_batch_size = 0",
@@ -195,6 +221,9 @@ mod tests {
             "[status]\nttl_seconds = 31\nvalidity_seconds = 60",
             "[status]\nvalidity_seconds = 59",
             "[status]\nlists = 1",
+            "[status]\nmessages = [\"\"]",
+            "[status]\nmessages = [\"a\\nb\"]",
+            "[status]\nmessages = [\"a\"]\nentries = 33554433",
             "did = 3",
             "=",
         ] {

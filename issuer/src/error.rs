@@ -88,6 +88,20 @@ pub(crate) enum Error {
     FormatUnavailable { format: &'static str, why: &'static str },
     #[error("{id} was revoked, and a revocation cannot be undone. Nothing was changed; make a new offer instead.")]
     StatusRevoked { id: String },
+    #[error(
+        "This issuer publishes no messages: none are configured, or its key cannot sign their lists. Nothing was changed."
+    )]
+    NoMessages,
+    #[error(
+        "No message has the number {number}. Nothing was changed; the configuration's status.messages has those that there are."
+    )]
+    MessageUnknown { number: u8 },
+    #[error("No copy of {id} says what the message {number} means: they were issued without it. Nothing was changed.")]
+    MessageNotCarried { id: String, number: u8 },
+    #[error(
+        "The message {number} means \"{meant}\" in credentials that were issued, and must go on meaning that. Nothing was changed."
+    )]
+    MessageChanged { number: u8, meant: String },
     #[error("There is no offer and no issued copy with the id {id}. Nothing was changed.")]
     StatusUnknown { id: String },
     #[error("Nothing was issued from the offer {id} yet. Nothing was changed; cancel it instead.")]
@@ -153,6 +167,10 @@ impl Error {
             Self::NotDeferred => (Code::FailedPrecondition, "OFFER_NOT_DEFERRED"),
             Self::FormatUnavailable { .. } => (Code::FailedPrecondition, "FORMAT_UNAVAILABLE"),
             Self::StatusRevoked { .. } => (Code::FailedPrecondition, "STATUS_REVOKED"),
+            Self::NoMessages => (Code::FailedPrecondition, "NO_MESSAGES"),
+            Self::MessageUnknown { .. } => (Code::FailedPrecondition, "MESSAGE_UNKNOWN"),
+            Self::MessageNotCarried { .. } => (Code::FailedPrecondition, "MESSAGE_NOT_CARRIED"),
+            Self::MessageChanged { .. } => (Code::FailedPrecondition, "MESSAGE_CHANGED"),
             Self::StatusUnknown { .. } => (Code::NotFound, "NOT_FOUND"),
             Self::NotIssued { .. } => (Code::FailedPrecondition, "OFFER_STATE"),
             Self::CountDiffers { .. } => (Code::FailedPrecondition, "COUNT_DIFFERS"),

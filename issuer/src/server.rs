@@ -76,6 +76,13 @@ pub(crate) async fn serve(
         )
     };
     issuer.store.open_lists(issuer.now()).await.map_err(unpublished)?;
+    issuer.store.settle_messages(issuer.messages()).await.map_err(|error| match error {
+        Error::MessageChanged { .. } => StartError::new(
+            error.to_string(),
+            "put it back in its place in status.messages, and give what is new a number after those that were used",
+        ),
+        other => unpublished(other),
+    })?;
     issuer.publish().await.map_err(unpublished)?;
     let sweeper = tokio::spawn(sweep(issuer.clone()));
     let publisher = tokio::spawn(keep_published(issuer.clone()));

@@ -1,4 +1,4 @@
-//! `status revoke`, `suspend`, `reinstate`, `show`, `audit`.
+//! `status revoke`, `suspend`, `reinstate`, `message`, `show`, `audit`.
 
 use std::path::PathBuf;
 
@@ -22,6 +22,8 @@ pub(crate) enum StatusVerb {
     Suspend(ChangeArgs),
     /// End a suspension.
     Reinstate(ChangeArgs),
+    /// Say something on credentials to whoever verifies them, by its number in the configuration. It changes no status.
+    Message(MessageArgs),
     /// Show the status of a credential's copies.
     Show {
         /// The id of its offer, or of one issued copy.
@@ -72,6 +74,16 @@ pub(crate) struct ChangeArgs {
     staff: StaffArgs,
 }
 
+#[derive(Debug, Args)]
+#[command(allow_missing_positional = true)]
+pub(crate) struct MessageArgs {
+    #[command(flatten)]
+    change: ChangeArgs,
+    /// The number of the text, 1 to 15; 0: nothing any more.
+    #[arg(value_parser = clap::value_parser!(u8).range(0..=15))]
+    number: u8,
+}
+
 /// The last second of a day, or the time that is given.
 fn parse_until(text: &str) -> Result<Timestamp, String> {
     let at = parse_date(text)?;
@@ -80,15 +92,18 @@ fn parse_until(text: &str) -> Result<Timestamp, String> {
 
 pub(super) async fn run(verb: StatusVerb) -> Result<(), Failure> {
     match verb {
-        StatusVerb::Revoke(args) => change(proto::StatusVerb::Revoke, args).await,
-        StatusVerb::Suspend(args) => change(proto::StatusVerb::Suspend, args).await,
-        StatusVerb::Reinstate(args) => change(proto::StatusVerb::Reinstate, args).await,
+        StatusVerb::Revoke(args) => change(proto::StatusVerb::Revoke, 0, args).await,
+        StatusVerb::Suspend(args) => change(proto::StatusVerb::Suspend, 0, args).await,
+        StatusVerb::Reinstate(args) => change(proto::StatusVerb::Reinstate, 0, args).await,
+        StatusVerb::Message(MessageArgs { change: args, number }) => {
+            change(proto::StatusVerb::Message, number, args).await
+        }
         StatusVerb::Show { id, staff } => show(id, &staff).await,
         StatusVerb::Audit { id, staff } => audit(id, &staff).await,
     }
 }
 
-async fn change(verb: proto::StatusVerb, args: ChangeArgs) -> Result<(), Failure> {
+async fn change(verb: proto::StatusVerb, message: u8, args: ChangeArgs) -> Result<(), Failure> {
     let ids = match &args.file {
         Some(path) => read_ids(path)?,
         None => args.ids,
@@ -107,6 +122,7 @@ async fn change(verb: proto::StatusVerb, args: ChangeArgs) -> Result<(), Failure
         filter,
         expected_count: args.yes_count,
         dry_run: args.dry_run,
+        message: message.into(),
     };
     let (channel, token) = client::connect(&args.staff).await?;
     let done = StatusServiceClient::with_interceptor(channel, token).change_status(request).await?.into_inner();
@@ -155,9 +171,14 @@ async fn show(id: String, staff: &StaffArgs) -> Result<(), Failure> {
         let line = |copy: &Value| {
             let list = copy.get("lists").and_then(|lists| lists.get(0)).and_then(Value::as_str).unwrap_or("no list");
             format!(
-                "{}  {}  {}  issued {}  entry {} of {list}",
+                "{}  {}{}  {}  issued {}  entry {} of {list}",
                 text(copy, "issued_id"),
                 text(copy, "status"),
+                copy.get("message")
+                    .and_then(Value::as_u64)
+                    .filter(|number| *number > 0)
+                    .map(|number| format!(", message {number}"))
+                    .unwrap_or_default(),
                 text(copy, "credential_type"),
                 text(copy, "issued_at"),
                 copy.get("index").cloned().unwrap_or_default(),
@@ -189,7 +210,7 @@ async fn audit(id: String, staff: &StaffArgs) -> Result<(), Failure> {
                 "{}  {}  {}  {} credentials, {} copies, {} changed  by {}: {}",
                 act.act,
                 time(act.at.as_ref()),
-                verb_name(act.verb),
+                verb_text(act),
                 act.credentials,
                 act.copies,
                 act.changed,
@@ -211,7 +232,16 @@ fn verb_name(verb: i32) -> &'static str {
         Ok(proto::StatusVerb::Revoke) => "revoke",
         Ok(proto::StatusVerb::Suspend) => "suspend",
         Ok(proto::StatusVerb::Reinstate) => "reinstate",
+        Ok(proto::StatusVerb::Message) => "message",
         Ok(proto::StatusVerb::Unspecified) | Err(_) => "unknown",
+    }
+}
+
+/// The verb, with the number of a message.
+fn verb_text(act: &proto::StatusAct) -> String {
+    match act.verb() {
+        proto::StatusVerb::Message => format!("message {}", act.message),
+        _ => verb_name(act.verb).to_owned(),
     }
 }
 
@@ -225,7 +255,7 @@ fn copy_json(copy: &proto::CopyStatus) -> Value {
     json!({
         "issued_id": copy.issued_id, "offer_id": copy.offer_id, "credential_type": copy.credential_type,
         "issued_at": time(copy.issued_at.as_ref()), "status": status, "lists": copy.lists, "index": copy.index,
-        "act": copy.act,
+        "act": copy.act, "message": copy.message,
     })
 }
 
@@ -233,5 +263,6 @@ fn act_json(act: &proto::StatusAct) -> Value {
     json!({
         "act": act.act, "at": time(act.at.as_ref()), "verb": verb_name(act.verb), "reason": act.reason, "who": act.who,
         "credentials": act.credentials, "copies": act.copies, "changed": act.changed, "request_id": act.request_id,
+        "message": (act.verb() == proto::StatusVerb::Message).then_some(act.message),
     })
 }

@@ -67,10 +67,16 @@ impl<S: Store> proto::status_service_server::StatusService for Statuses<S> {
             Ok(proto::StatusVerb::Revoke) => Verb::Revoke,
             Ok(proto::StatusVerb::Suspend) => Verb::Suspend,
             Ok(proto::StatusVerb::Reinstate) => Verb::Reinstate,
+            Ok(proto::StatusVerb::Message) => Verb::Message(
+                u8::try_from(request.message).map_err(|_| Error::invalid("message", "must be from 0 to 15"))?,
+            ),
             Ok(proto::StatusVerb::Unspecified) | Err(_) => {
                 return Err(Error::invalid("verb", "must be one of the verbs").into());
             }
         };
+        if request.message > 0 && !matches!(verb, Verb::Message(_)) {
+            return Err(Error::invalid("message", "stands with the verb for messages alone").into());
+        }
         let whom = match request.filter {
             None => Whom::Ids(request.ids),
             Some(_) if !request.ids.is_empty() => {
@@ -137,7 +143,7 @@ impl<S: Store> Statuses<S> {
             State::Revoked => proto::CredentialStatus::Revoked,
         };
         let shelf = self.0.status.shelf();
-        let urls = Form::ALL.into_iter().filter_map(|form| self.0.status.url(form, copy.place.list));
+        let urls = Form::WITH_MESSAGES.into_iter().filter_map(|form| self.0.status.url(form, copy.place.list));
         proto::CopyStatus {
             issued_id: copy.issued_id.clone(),
             offer_id: copy.offer_id.clone(),
@@ -147,15 +153,17 @@ impl<S: Store> Statuses<S> {
             lists: urls.filter(|url| shelf.at(url).is_some()).collect(),
             index: copy.place.position,
             act: number(copy.act.unwrap_or_default()),
+            message: copy.message.into(),
         }
     }
 }
 
 fn act(record: &ActRecord) -> proto::StatusAct {
-    let verb = match record.verb {
-        Verb::Revoke => proto::StatusVerb::Revoke,
-        Verb::Suspend => proto::StatusVerb::Suspend,
-        Verb::Reinstate => proto::StatusVerb::Reinstate,
+    let (verb, message) = match record.verb {
+        Verb::Revoke => (proto::StatusVerb::Revoke, 0),
+        Verb::Suspend => (proto::StatusVerb::Suspend, 0),
+        Verb::Reinstate => (proto::StatusVerb::Reinstate, 0),
+        Verb::Message(number) => (proto::StatusVerb::Message, number),
     };
     proto::StatusAct {
         act: number(record.seq),
@@ -167,6 +175,7 @@ fn act(record: &ActRecord) -> proto::StatusAct {
         copies: record.copies,
         changed: record.changed,
         request_id: record.request_id.clone(),
+        message: message.into(),
     }
 }
 

@@ -1,4 +1,4 @@
-//! What staff do: revoke, suspend, reinstate.
+//! What staff do: revoke, suspend, reinstate, say something.
 
 use std::sync::Arc;
 
@@ -41,6 +41,12 @@ impl<S: Store> Issuer<S> {
         check_id("request_id", &request.request_id)?;
         let reason = check_reason(&request.reason)?;
         let several = check_whom(&request.whom)?;
+        if let Verb::Message(number) = request.verb {
+            let messages = self.messages().ok_or(Error::NoMessages)?;
+            if number > 0 && messages.text(number).is_none() {
+                return Err(Error::MessageUnknown { number });
+            }
+        }
         if several && request.expected.is_none() && !request.dry_run {
             return Err(Error::invalid(
                 "expected_count",
@@ -117,7 +123,11 @@ fn check_whom(whom: &Whom) -> Result<bool, Error> {
 /// What makes two requests the same one: all that decides what they change.
 fn digest(request: &Request, reason: &str) -> secrets::Hash {
     let time = |at: &Option<Timestamp>| at.map(|at| at.unix().to_string()).unwrap_or_default();
-    let mut parts = vec![request.verb.as_str().to_owned(), reason.to_owned()];
+    let verb = match request.verb {
+        Verb::Message(number) => format!("message {number}"),
+        verb => verb.as_str().to_owned(),
+    };
+    let mut parts = vec![verb, reason.to_owned()];
     match &request.whom {
         Whom::Ids(ids) => parts.extend(ids.iter().cloned()),
         Whom::Matching { credential_type, from, until } => {

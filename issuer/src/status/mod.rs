@@ -21,7 +21,8 @@ use carnet_core::{
     keys::Algorithm,
     status::{
         Purpose, bitstring,
-        publication::{self, Publication, Terms},
+        message::Messages,
+        publication::{self, MAX_ENTRIES_WITH_MESSAGES, Publication, Terms},
         token,
     },
     time::Timestamp,
@@ -43,7 +44,7 @@ use crate::{
 
 /// How long after its last copy's end a list is published, in seconds.
 const RETIRED_AFTER: i64 = 86_400;
-/// From how many URLs on the operator is warned; it is 100 lists in three forms.
+/// From how many URLs on the operator is warned; it is 100 lists in three forms, or 75 in four.
 const MANY_URLS: usize = 300;
 
 /// What is published, and what is to be published next.
@@ -52,6 +53,8 @@ pub(crate) struct StatusLists {
     base: Option<String>,
     ttl: u32,
     validity: u32,
+    /// What may be said on a credential; `None`: there are no lists of messages.
+    messages: Option<Messages>,
     shelf: RwLock<Arc<Shelf>>,
     /// One at a time makes what is published, so that an older version never replaces a newer one.
     making: Arc<tokio::sync::Mutex<Making>>,
@@ -82,6 +85,7 @@ impl StatusLists {
             base,
             ttl: config.ttl_seconds,
             validity: config.validity_seconds,
+            messages: config.messages()?,
             shelf: RwLock::default(),
             making: Arc::default(),
         })
@@ -110,14 +114,20 @@ impl StatusLists {
 
 impl Making {
     /// Brings the lists up to what the store says.
-    fn take(&mut self, changes: Changes) -> Result<(), Error> {
+    fn take(&mut self, changes: Changes, with_messages: bool) -> Result<(), Error> {
         for record in changes.lists {
             if self.retired.contains(&record.list) {
                 continue;
             }
             if let std::collections::btree_map::Entry::Vacant(entry) = self.lists.entry(record.list) {
-                entry.insert(Publication::new(record.entries).map_err(Error::Signing)?);
-                self.dirty.extend(publication::Form::ALL.map(|form| (record.list, form)));
+                // A list of before there were messages may be too long for them.
+                let list = if with_messages && record.entries <= MAX_ENTRIES_WITH_MESSAGES {
+                    Publication::with_messages(record.entries)
+                } else {
+                    Publication::new(record.entries)
+                };
+                let list = entry.insert(list.map_err(Error::Signing)?);
+                self.dirty.extend(list.forms().iter().map(|form| (record.list, *form)));
             }
         }
         for (place, state) in changes.entries {
@@ -132,6 +142,15 @@ impl Making {
             };
             let changed = list.set(place.position, state).map_err(|_| Error::Corrupt("statuses.status_index"))?;
             self.dirty.extend(changed.into_iter().map(|form| (place.list, form)));
+        }
+        for (place, number) in changes.messages {
+            let list =
+                self.lists.get_mut(&place.list).filter(|list| list.forms().contains(&publication::Form::Message));
+            // Where none are published, there is none to be changed.
+            let Some(list) = list else { continue };
+            if list.set_message(place.position, number).map_err(|_| Error::Corrupt("messages.status_index"))? {
+                self.dirty.push((place.list, publication::Form::Message));
+            }
         }
         self.version = changes.version;
         Ok(())
@@ -151,7 +170,7 @@ impl<S: Store> Issuer<S> {
         let changes = self.store.changes_since(making.version).await?;
         let issuer = self.clone();
         on_cpu(move || {
-            making.take(changes)?;
+            making.take(changes, issuer.status.messages.is_some())?;
             issuer.sign_lists(&mut making)
         })
         .await?
@@ -209,9 +228,9 @@ impl<S: Store> Issuer<S> {
         shelf.version = making.version;
         shelf.retain(|list| making.lists.contains_key(&list));
         let kid = DidUrl::parse(&self.kid).map_err(Error::Signing)?;
-        let forms = publication::Form::ALL.into_iter().filter(|form| self.publishes(*form));
+        let forms = publication::Form::WITH_MESSAGES.into_iter().filter(|form| self.publishes(*form));
         for form in forms {
-            for (number, list) in &mut making.lists {
+            for (number, list) in making.lists.iter_mut().filter(|(_, list)| list.forms().contains(&form)) {
                 let due = |there: &Form| there.is_due(&self.kid, now, self.status.validity.into());
                 let stays = old.form(form, *number).is_some_and(|there| !due(there));
                 let Some(url) =
@@ -239,6 +258,12 @@ impl<S> Issuer<S> {
         form == publication::Form::Token || self.signer.algorithm() == Algorithm::EdDsa
     }
 
+    /// The messages, where lists of them are published.
+    pub(crate) fn messages(&self) -> Option<&Messages> {
+        let published = self.status.base.is_some() && self.publishes(publication::Form::Message);
+        self.status.messages.as_ref().filter(|_| published)
+    }
+
     /// The name and the value of the member that says where a copy's status stands; none where no list says it.
     pub(crate) fn status_member(&self, format: Format, place: Place) -> Option<(String, Value)> {
         let url = |form| self.status.url(form, place.list).filter(|_| self.publishes(form));
@@ -249,10 +274,16 @@ impl<S> Issuer<S> {
         }
         let entry =
             |form, purpose| url(form).map(|url| bitstring::Reference { purpose, url, index, bits: 1 }.to_json());
-        let entries = [
+        let mut entries = vec![
             entry(publication::Form::Revocation, Purpose::Revocation)?,
             entry(publication::Form::Suspension, Purpose::Suspension)?,
         ];
+        // A list of before there were messages may have none.
+        let shelf = self.status.shelf();
+        let form = shelf.form(publication::Form::Message, place.list);
+        if let (Some(messages), Some(form)) = (&self.status.messages, form) {
+            entries.push(messages.entry(form.url.clone(), index));
+        }
         Some(("credentialStatus".to_owned(), json!(entries)))
     }
 }

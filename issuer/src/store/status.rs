@@ -1,6 +1,6 @@
 //! The life of what was issued: where its status stands, what it is, and who changed it.
 
-use carnet_core::time::Timestamp;
+use carnet_core::{status::message::Messages, time::Timestamp};
 
 use super::Slice;
 use crate::{error::Error, secrets::Hash};
@@ -46,21 +46,25 @@ pub(crate) enum Verb {
     Revoke,
     Suspend,
     Reinstate,
+    /// To say something on credentials, by its number; 0: nothing any more. It leaves their states as they are.
+    Message(u8),
 }
 
 impl Verb {
-    pub(crate) const ALL: [Self; 3] = [Self::Revoke, Self::Suspend, Self::Reinstate];
-
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Revoke => "revoke",
             Self::Suspend => "suspend",
             Self::Reinstate => "reinstate",
+            Self::Message(_) => "message",
         }
     }
 
-    pub(crate) fn parse(text: &str) -> Result<Self, Error> {
-        Self::ALL.into_iter().find(|verb| verb.as_str() == text).ok_or(Error::Corrupt("status_acts.verb"))
+    /// By its name, and the number of a message.
+    pub(crate) fn parse(text: &str, number: Option<u8>) -> Result<Self, Error> {
+        let all = [Self::Revoke, Self::Suspend, Self::Reinstate];
+        let known = all.into_iter().chain(number.map(Self::Message)).find(|verb| verb.as_str() == text);
+        known.ok_or(Error::Corrupt("status_acts.verb"))
     }
 
     /// What becomes of a copy in this state; `None`: nothing.
@@ -110,7 +114,7 @@ pub(crate) struct Acted {
     pub(crate) credentials: u64,
     /// Their copies.
     pub(crate) copies: u64,
-    /// Copies whose state it changed.
+    /// Copies whose state or message it changed.
     pub(crate) changed: u64,
 }
 
@@ -137,7 +141,9 @@ pub(crate) struct CopyStatus {
     pub(crate) issued_at: Timestamp,
     pub(crate) state: State,
     pub(crate) place: Place,
-    /// The last act that changed it.
+    /// The number of its message; 0: none.
+    pub(crate) message: u8,
+    /// The last act that changed its state.
     pub(crate) act: Option<i64>,
 }
 
@@ -157,12 +163,16 @@ pub(crate) struct Changes {
     pub(crate) lists: Vec<ListRecord>,
     /// The entries that changed since, with their state at that version.
     pub(crate) entries: Vec<(Place, State)>,
+    /// The same of messages.
+    pub(crate) messages: Vec<(Place, u8)>,
 }
 
 /// The states of what was issued.
 pub(crate) trait StatusStore {
     /// Opens the next list where little is left of the last one, so that it is published before anything is issued on it.
     fn open_lists(&self, now: Timestamp) -> impl Future<Output = Result<(), Error>> + Send;
+    /// Writes down what the messages mean that are issued from now on. What copies carry must go on meaning the same.
+    fn settle_messages(&self, messages: Option<&Messages>) -> impl Future<Output = Result<(), Error>> + Send;
     /// Whether nothing more is issued on a list, and all that was ended before.
     fn list_ended(&self, list: i64, before: Timestamp) -> impl Future<Output = Result<bool, Error>> + Send;
     /// Does what staff ask for, wholly or not at all, once for each request_id, and writes it down.

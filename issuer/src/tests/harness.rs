@@ -56,6 +56,7 @@ pub(crate) struct Running {
     pub(crate) data: Arc<tempfile::TempDir>,
     staff_token: String,
     clock: Arc<AtomicI64>,
+    texts: Vec<String>,
 }
 
 pub(crate) async fn start() -> Running {
@@ -67,9 +68,14 @@ pub(crate) async fn start_with(algorithm: Algorithm) -> Running {
 }
 
 pub(crate) async fn start_signing(signer: Box<dyn Signer>) -> Running {
+    start_saying(signer, &[]).await
+}
+
+/// One that has messages with these texts.
+pub(crate) async fn start_saying(signer: Box<dyn Signer>, texts: &[&str]) -> Running {
     let data = Arc::new(tempfile::tempdir().unwrap());
     let token = staff::begin(data.path(), CLERK, Timestamp::from_unix(NOW), &mut OsRng).unwrap();
-    serve(data, signer, token.to_string(), Arc::new(AtomicI64::new(NOW))).await
+    serve(data, signer, token.to_string(), Arc::new(AtomicI64::new(NOW)), texts).await
 }
 
 async fn serve(
@@ -77,6 +83,7 @@ async fn serve(
     signer: Box<dyn Signer>,
     staff_token: String,
     clock: Arc<AtomicI64>,
+    texts: &[&str],
 ) -> Running {
     let pool = carnet_service::store::open(data.path(), &MIGRATIONS).await.unwrap();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -84,12 +91,14 @@ async fn serve(
     let time = clock.clone();
     let catalogue = Catalogue::embedded().unwrap();
     let keys = Keyring::of(signer);
+    let texts: Vec<String> = texts.iter().map(|text| (*text).to_owned()).collect();
+    let status = StatusConfig { messages: texts.clone(), ..StatusConfig::default() };
     let issuer = Arc::new(Issuer {
         store: SqliteStore::new(pool, 131_072, 20),
         own: Arc::new(keys.own_document(&Did::parse(DID).unwrap()).unwrap()),
         signer: Box::new(keys),
         nonces: Nonces::new(),
-        status: StatusLists::new(&StatusConfig::default(), &Did::parse(DID).unwrap()).unwrap(),
+        status: StatusLists::new(&status, &Did::parse(DID).unwrap()).unwrap(),
         statements: Arc::default(),
         did: Did::parse(DID).unwrap(),
         kid: format!("{DID}#{FIRST}"),
@@ -111,6 +120,7 @@ async fn serve(
         clock: Arc::new(move || Timestamp::from_unix(time.load(Ordering::SeqCst))),
     });
     issuer.store.open_lists(issuer.now()).await.unwrap();
+    issuer.store.settle_messages(issuer.messages()).await.unwrap();
     issuer.publish().await.unwrap();
     let routes = routes(issuer.clone(), StaffOnly::of(data.path()).unwrap(), 1_048_576);
     let incoming = tonic::transport::server::TcpIncoming::from(listener);
@@ -119,7 +129,7 @@ async fn serve(
     );
     let channel = Channel::from_shared(endpoint).unwrap().connect().await.unwrap();
     let issuance = IssuanceServiceClient::new(channel.clone());
-    Running { issuance, channel, issuer, data, staff_token, clock }
+    Running { issuance, channel, issuer, data, staff_token, clock, texts }
 }
 
 /// Qualifications are renewed twice without asking, residence permits once when staff approve, and nothing else is.
@@ -213,8 +223,14 @@ pub(crate) fn holder_keys(count: usize) -> Vec<SecretKey> {
 impl Running {
     /// What another process finds that serves the same data: the store, and nothing that was in memory alone.
     pub(crate) async fn restarted(&self) -> Self {
+        let texts: Vec<&str> = self.texts.iter().map(String::as_str).collect();
+        self.restarted_saying(&texts).await
+    }
+
+    /// The same with other texts.
+    pub(crate) async fn restarted_saying(&self, texts: &[&str]) -> Self {
         let signer = Box::new(SecretKey::generate(Algorithm::EdDsa, &mut OsRng));
-        serve(self.data.clone(), signer, self.staff_token.clone(), self.clock.clone()).await
+        serve(self.data.clone(), signer, self.staff_token.clone(), self.clock.clone(), texts).await
     }
 
     pub(crate) fn now(&self) -> i64 {

@@ -5,6 +5,7 @@ mod erasure;
 mod freshness;
 mod harness;
 mod issuing;
+mod messages;
 mod offering;
 mod proving;
 mod publishing;

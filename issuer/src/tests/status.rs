@@ -56,7 +56,7 @@ fn filter(verb: proto::StatusVerb, filter: proto::StatusFilter) -> proto::Change
 }
 
 impl Running {
-    fn statuses(
+    pub(super) fn statuses(
         &self,
     ) -> StatusServiceClient<tonic::service::interceptor::InterceptedService<Channel, impl tonic::service::Interceptor>>
     {

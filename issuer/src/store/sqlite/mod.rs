@@ -3,6 +3,7 @@
 mod access;
 mod indices;
 mod issuance;
+mod messages;
 mod offers;
 mod records;
 mod refill;

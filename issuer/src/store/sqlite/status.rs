@@ -2,11 +2,11 @@
 
 use std::collections::{HashMap, HashSet};
 
-use carnet_core::time::Timestamp;
+use carnet_core::{status::message::Messages, time::Timestamp};
 use carnet_service::store::begin;
 use sqlx::{QueryBuilder, Row as _, Sqlite, sqlite::SqliteRow};
 
-use super::{SqliteStore, Tx, indices};
+use super::{SqliteStore, Tx, indices, messages};
 use crate::{
     error::Error,
     secrets::{self, Hash},
@@ -23,10 +23,23 @@ struct Target {
     state: State,
 }
 
+/// What becomes of a copy: its status index, what was, and what is.
+enum Change {
+    State(i64, State, State),
+    Message(i64, u8, u8),
+}
+
 impl StatusStore for SqliteStore {
     async fn open_lists(&self, now: Timestamp) -> Result<(), Error> {
         let mut tx = begin(&self.pool, "open_status_lists").await?;
         indices::open_next(&mut tx, self.list_entries, now).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    async fn settle_messages(&self, messages: Option<&Messages>) -> Result<(), Error> {
+        let mut tx = begin(&self.pool, "settle_messages").await?;
+        messages::settle(&mut tx, messages).await?;
         tx.commit().await?;
         Ok(())
     }
@@ -53,10 +66,7 @@ impl StatusStore for SqliteStore {
                 matching(&mut tx, credential_type.as_deref(), *from, *until).await?
             }
         };
-        let changes: Vec<(i64, State, State)> = targets
-            .iter()
-            .filter_map(|target| act.verb.of(target.state).map(|after| (target.status_index, target.state, after)))
-            .collect();
+        let changes = changes(&mut tx, act.verb, &targets).await?;
         let offers: HashSet<&str> = targets.iter().map(|target| target.offer_id.as_str()).collect();
         let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
         let mut acted = Acted {
@@ -80,9 +90,9 @@ impl StatusStore for SqliteStore {
     async fn status(&self, id: &str) -> Result<Vec<CopyStatus>, Error> {
         let rows = sqlx::query(
             "SELECT i.issued_id, i.offer_id, i.issued_at, o.credential_type, coalesce(s.state, 'valid') AS state, s.act, \
-             l.list, i.status_index - l.first_index AS position \
+             coalesce(m.number, 0) AS number, l.list, i.status_index - l.first_index AS position \
              FROM issued i JOIN offers o USING (offer_id) LEFT JOIN statuses s USING (status_index) \
-             JOIN status_lists l ON i.status_index >= l.first_index AND i.status_index < l.first_index + l.entries \
+             LEFT JOIN messages m USING (status_index) JOIN status_lists l ON i.status_index >= l.first_index AND i.status_index < l.first_index + l.entries \
              WHERE i.issued_at IS NOT NULL AND (i.offer_id = ? OR i.issued_id = ?) ORDER BY i.seq",
         )
         .bind(id)
@@ -117,7 +127,7 @@ impl StatusStore for SqliteStore {
 
     async fn acts(&self, id: &str, slice: Slice) -> Result<Vec<ActRecord>, Error> {
         sqlx::query(
-            "SELECT * FROM status_acts a WHERE seq < ? AND (? = '' OR EXISTS (SELECT 1 FROM status_changes c \
+            "SELECT * FROM acts a WHERE seq < ? AND (? = '' OR EXISTS (SELECT 1 FROM changes c \
              JOIN issued i USING (status_index) WHERE c.act = a.seq AND (i.offer_id = ? OR i.issued_id = ?))) \
              ORDER BY seq DESC LIMIT ?",
         )
@@ -135,7 +145,7 @@ impl StatusStore for SqliteStore {
 
     async fn changes_since(&self, version: i64) -> Result<Changes, Error> {
         let mut tx = self.pool.begin().await?;
-        let upto: i64 = sqlx::query_scalar("SELECT coalesce(max(seq), 0) FROM status_acts").fetch_one(&mut *tx).await?;
+        let upto: i64 = sqlx::query_scalar("SELECT coalesce(max(seq), 0) FROM acts").fetch_one(&mut *tx).await?;
         let lists = sqlx::query("SELECT list, entries FROM status_lists ORDER BY list").fetch_all(&mut *tx).await?;
         let entries = sqlx::query(
             "SELECT s.state, l.list, s.status_index - l.first_index AS position FROM statuses s JOIN status_lists l \
@@ -144,23 +154,30 @@ impl StatusStore for SqliteStore {
         .bind(version)
         .fetch_all(&mut *tx)
         .await?;
+        let messages = sqlx::query(
+            "SELECT m.number, l.list, m.status_index - l.first_index AS position FROM messages m JOIN status_lists l \
+             ON m.status_index >= l.first_index AND m.status_index < l.first_index + l.entries WHERE m.act > ?",
+        )
+        .bind(version)
+        .fetch_all(&mut *tx)
+        .await?;
         let lists =
             lists.iter().map(|row| Ok(ListRecord { list: row.try_get("list")?, entries: number(row, "entries")? }));
         let entries = entries.iter().map(|row| Ok((place_of(row)?, State::parse(row.try_get("state")?)?)));
+        let messages = messages.iter().map(|row| Ok((place_of(row)?, messages::number(row.try_get("number")?)?)));
         Ok(Changes {
             version: upto,
             lists: lists.collect::<Result<_, Error>>()?,
             entries: entries.collect::<Result<_, Error>>()?,
+            messages: messages.collect::<Result<_, Error>>()?,
         })
     }
 }
 
 /// What this request_id came to before, if it was used.
 async fn done_before(tx: &mut Tx, act: &Act) -> Result<Option<Acted>, Error> {
-    let row = sqlx::query("SELECT * FROM status_acts WHERE request_id = ?")
-        .bind(&act.request_id)
-        .fetch_optional(&mut **tx)
-        .await?;
+    let row =
+        sqlx::query("SELECT * FROM acts WHERE request_id = ?").bind(&act.request_id).fetch_optional(&mut **tx).await?;
     let Some(row) = row else { return Ok(None) };
     if !secrets::same(row.try_get::<&[u8], _>("request")?, &act.request) {
         return Err(Error::RequestIdReused);
@@ -193,8 +210,14 @@ async fn named(tx: &mut Tx, ids: &[String], verb: Verb) -> Result<Vec<Target>, E
         if found.is_empty() {
             return Err(Error::StatusUnknown { id: id.clone() });
         }
-        if verb != Verb::Revoke && found.iter().all(|target| target.state == State::Revoked) {
-            return Err(Error::StatusRevoked { id: id.clone() });
+        match verb {
+            Verb::Suspend | Verb::Reinstate if found.iter().all(|target| target.state == State::Revoked) => {
+                return Err(Error::StatusRevoked { id: id.clone() });
+            }
+            Verb::Message(number) if messages_of(tx, &found, number).await?.is_empty() => {
+                return Err(Error::MessageNotCarried { id: id.clone(), number });
+            }
+            _ => {}
         }
         targets.extend(found.into_iter().map(|target| (target.status_index, target)));
     }
@@ -221,24 +244,62 @@ async fn matching(
     query.build().fetch_all(&mut **tx).await?.iter().map(target_of).collect()
 }
 
-async fn write(tx: &mut Tx, act: &Act, acted: &Acted, changes: &[(i64, State, State)]) -> Result<i64, Error> {
+/// What an act changes of its targets.
+async fn changes(tx: &mut Tx, verb: Verb, targets: &[Target]) -> Result<Vec<Change>, Error> {
+    if let Verb::Message(number) = verb {
+        let have = messages_of(tx, targets, number).await?;
+        let changed = have.into_iter().filter(|(_, before)| *before != number);
+        return Ok(changed.map(|(status_index, before)| Change::Message(status_index, before, number)).collect());
+    }
+    let change = |target: &Target| Some(Change::State(target.status_index, target.state, verb.of(target.state)?));
+    Ok(targets.iter().filter_map(change).collect())
+}
+
+/// The targets that can have this message, with those that they have.
+async fn messages_of(tx: &mut Tx, targets: &[Target], number: u8) -> Result<Vec<(i64, u8)>, Error> {
+    let mut found = Vec::new();
+    for target in targets {
+        let before = messages::replaceable(tx, target.status_index, number).await?;
+        found.extend(before.map(|before| (target.status_index, before)));
+    }
+    Ok(found)
+}
+
+async fn write(tx: &mut Tx, act: &Act, acted: &Acted, changes: &[Change]) -> Result<i64, Error> {
     let count = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
-    let seq: i64 = sqlx::query_scalar(
-        "INSERT INTO status_acts (request_id, request, verb, reason, who, at, credentials, copies, changed) \
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING seq",
-    )
-    .bind(&act.request_id)
-    .bind(act.request.as_slice())
-    .bind(act.verb.as_str())
-    .bind(&act.reason)
-    .bind(&act.who)
-    .bind(act.now.unix())
-    .bind(count(acted.credentials))
-    .bind(count(acted.copies))
-    .bind(count(acted.changed))
-    .fetch_one(&mut **tx)
-    .await?;
-    for (status_index, before, after) in changes {
+    // One sequence for both tables.
+    let sql = match act.verb {
+        Verb::Message(_) => {
+            "INSERT INTO message_acts (seq, request_id, request, number, reason, who, at, credentials, copies, changed) \
+             SELECT coalesce(max(seq), 0) + 1, ?, ?, ?, ?, ?, ?, ?, ?, ? FROM acts RETURNING seq"
+        }
+        Verb::Revoke | Verb::Suspend | Verb::Reinstate => {
+            "INSERT INTO status_acts (seq, request_id, request, verb, reason, who, at, credentials, copies, changed) \
+             SELECT coalesce(max(seq), 0) + 1, ?, ?, ?, ?, ?, ?, ?, ?, ? FROM acts RETURNING seq"
+        }
+    };
+    let query = sqlx::query_scalar(sql).bind(&act.request_id).bind(act.request.as_slice());
+    let query = match act.verb {
+        Verb::Message(number) => query.bind(i64::from(number)),
+        verb => query.bind(verb.as_str()),
+    };
+    let seq: i64 = query
+        .bind(&act.reason)
+        .bind(&act.who)
+        .bind(act.now.unix())
+        .bind(count(acted.credentials))
+        .bind(count(acted.copies))
+        .bind(count(acted.changed))
+        .fetch_one(&mut **tx)
+        .await?;
+    for change in changes {
+        let (status_index, before, after) = match change {
+            Change::State(status_index, before, after) => (status_index, before, after),
+            Change::Message(status_index, before, after) => {
+                messages::set(tx, seq, (*status_index, *before, *after)).await?;
+                continue;
+            }
+        };
         sqlx::query("INSERT INTO status_changes (act, status_index, before, after) VALUES (?, ?, ?, ?)")
             .bind(seq)
             .bind(status_index)
@@ -275,6 +336,7 @@ fn copy_of(row: &SqliteRow) -> Result<CopyStatus, Error> {
         issued_at: Timestamp::from_unix(row.try_get("issued_at")?),
         state: State::parse(row.try_get("state")?)?,
         place: place_of(row)?,
+        message: messages::number(row.try_get("number")?)?,
         act: row.try_get("act")?,
     })
 }
@@ -283,7 +345,10 @@ fn act_of(row: &SqliteRow) -> Result<ActRecord, Error> {
     Ok(ActRecord {
         seq: row.try_get("seq")?,
         request_id: row.try_get("request_id")?,
-        verb: Verb::parse(row.try_get("verb")?)?,
+        verb: Verb::parse(
+            row.try_get("verb")?,
+            row.try_get::<Option<i64>, _>("number")?.map(messages::number).transpose()?,
+        )?,
         reason: row.try_get("reason")?,
         who: row.try_get("who")?,
         at: Timestamp::from_unix(row.try_get("at")?),

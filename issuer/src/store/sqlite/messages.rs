@@ -1,0 +1,77 @@
+//! Messages on copies: what their numbers mean, and which copies carry that.
+
+use carnet_core::status::{message::Messages, publication::MAX_ENTRIES_WITH_MESSAGES};
+use sqlx::Row as _;
+
+use super::Tx;
+use crate::{error::Error, format::Format};
+
+/// Writes down what the numbers mean that are issued from now on. What no copy carries yet is forgotten first.
+pub(super) async fn settle(tx: &mut Tx, messages: Option<&Messages>) -> Result<(), Error> {
+    let newest: i64 = sqlx::query_scalar("SELECT coalesce(max(seq), 0) FROM issued").fetch_one(&mut **tx).await?;
+    sqlx::query("DELETE FROM status_messages WHERE after >= ?").bind(newest).execute(&mut **tx).await?;
+    let known = sqlx::query("SELECT number, text FROM status_messages ORDER BY number").fetch_all(&mut **tx).await?;
+    let text = |number| messages.and_then(|messages| messages.text(number));
+    for row in known {
+        let (number, meant) = (number(row.try_get("number")?)?, row.try_get::<String, _>("text")?);
+        if text(number) != Some(meant.as_str()) {
+            return Err(Error::MessageChanged { number, meant });
+        }
+    }
+    for (number, text) in (0..=u8::MAX).filter_map(|number| text(number).map(|text| (number, text))) {
+        sqlx::query(
+            "INSERT INTO status_messages (number, text, after) VALUES (?, ?, ?) ON CONFLICT (number) DO NOTHING",
+        )
+        .bind(i64::from(number))
+        .bind(text)
+        .bind(newest)
+        .execute(&mut **tx)
+        .await?;
+    }
+    Ok(())
+}
+
+/// The message that a copy has, if it can have this one: it was issued with the text of that number, in a format and on a list
+/// that have messages. 0 has every copy that has any.
+pub(super) async fn replaceable(tx: &mut Tx, status_index: i64, to: u8) -> Result<Option<u8>, Error> {
+    let found = sqlx::query_scalar::<_, i64>(
+        "SELECT coalesce(m.number, 0) FROM issued i JOIN offers o USING (offer_id) LEFT JOIN messages m USING (status_index) \
+         JOIN status_lists l ON i.status_index >= l.first_index AND i.status_index < l.first_index + l.entries \
+         WHERE i.status_index = ? AND o.format <> ? AND l.entries <= ? AND EXISTS (\
+         SELECT 1 FROM status_messages t WHERE t.after < i.seq AND (? = 0 OR t.number = ?))",
+    )
+    .bind(status_index)
+    .bind(Format::DcSdJwt.as_str())
+    .bind(i64::try_from(MAX_ENTRIES_WITH_MESSAGES).unwrap_or(i64::MAX))
+    .bind(i64::from(to))
+    .bind(i64::from(to))
+    .fetch_optional(&mut **tx)
+    .await?;
+    found.map(number).transpose()
+}
+
+/// Writes the message of a copy, and that an act changed it.
+pub(super) async fn set(tx: &mut Tx, act: i64, (status_index, before, after): (i64, u8, u8)) -> Result<(), Error> {
+    sqlx::query("INSERT INTO message_changes (act, status_index, before, after) VALUES (?, ?, ?, ?)")
+        .bind(act)
+        .bind(status_index)
+        .bind(i64::from(before))
+        .bind(i64::from(after))
+        .execute(&mut **tx)
+        .await?;
+    sqlx::query(
+        "INSERT INTO messages (status_index, number, act) VALUES (?, ?, ?) \
+         ON CONFLICT (status_index) DO UPDATE SET number = excluded.number, act = excluded.act",
+    )
+    .bind(status_index)
+    .bind(i64::from(after))
+    .bind(act)
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// A number out of the store.
+pub(super) fn number(stored: i64) -> Result<u8, Error> {
+    u8::try_from(stored).map_err(|_| Error::Corrupt("messages.number"))
+}
