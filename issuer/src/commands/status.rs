@@ -266,3 +266,33 @@ fn act_json(act: &proto::StatusAct) -> Value {
         "message": (act.verb() == proto::StatusVerb::Message).then_some(act.message),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Message {
+        #[command(flatten)]
+        args: MessageArgs,
+    }
+
+    #[test]
+    fn the_number_of_a_message_comes_last_however_credentials_are_named() {
+        let parse = |line: &str| {
+            let words = ["message"].into_iter().chain(line.split(' ')).chain(["--reason", "r"]);
+            Message::try_parse_from(words).map(|read| (read.args.change.ids, read.args.number)).ok()
+        };
+        let ids = |ids: &[&str]| ids.iter().map(|id| (*id).to_owned()).collect::<Vec<_>>();
+        assert_eq!(parse("A 3"), Some((ids(&["A"]), 3)));
+        assert_eq!(parse("A B 0"), Some((ids(&["A", "B"]), 0)));
+        for named in ["--file x 3", "--type T 3", "--from 2026-11-01 3"] {
+            assert_eq!(parse(named), Some((ids(&[]), 3)), "{named}");
+        }
+        for wrong in ["3", "A", "A 16", "A -1", "A B", "--file x"] {
+            assert_eq!(parse(wrong), None, "{wrong}");
+        }
+    }
+}
