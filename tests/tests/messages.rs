@@ -99,7 +99,14 @@ async fn what_an_issuer_has_to_say_reaches_the_verifiers_staff_and_refuses_nobod
         acts.iter().filter_map(|act| Some((act.get("verb")?, act.get("message")?))).collect();
     assert_eq!(verbs, [(&json!("revoke"), &Value::Null), (&json!("message"), &json!(2))]);
     say(&stage, "0", &mine)?;
-    comes_to(&stage, &copy, false, json!([])).await
+    comes_to(&stage, &copy, false, json!([])).await?;
+    // What copies carry goes on meaning the same, or nothing is served.
+    let config = stage.authority.service.data.join("config.toml");
+    let text = std::fs::read_to_string(&config)?;
+    std::fs::write(&config, text.replace(NEWER, "an older one exists"))?;
+    let refused = stage.authority.restart().err().ok_or("it started")?.to_string();
+    assert!(refused.contains("must go on meaning that"), "{refused}");
+    Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
