@@ -10,7 +10,8 @@ use carnet_proto::issuer::v1::{
 };
 use carnet_service::{
     config::StartError,
-    keys::{self, Keyring},
+    fetcher::fetcher,
+    keys::{self, Keyring, Watch},
     serve::{self, Bound},
     staff::StaffOnly,
     store as ground, time,
@@ -67,6 +68,7 @@ pub(crate) async fn serve(
     let pool = ground::open(data, &MIGRATIONS).await?;
     let bound = serve::bind(&config.serve).await?;
     let store = SqliteStore::new(pool.clone(), config.status.entries, config.refill_copies_in_all);
+    let watch = Watch::new(data, fetcher(&config.serve)?, &key);
     let issuer = Arc::new(assemble(data, &config, &bound, key, store)?);
     // Before the first call: what is issued names a list that is there.
     let unpublished = |error: Error| {
@@ -84,11 +86,15 @@ pub(crate) async fn serve(
         other => unpublished(other),
     })?;
     issuer.publish().await.map_err(unpublished)?;
+    let older = watch.older_than_published(issuer.did.clone());
     let sweeper = tokio::spawn(sweep(issuer.clone()));
     let publisher = tokio::spawn(keep_published(issuer.clone()));
     let retirer = tokio::spawn(retire(issuer.clone()));
     let routes = routes(issuer, staff, config.serve.max_message_bytes);
-    let served = serve::run(bound, &config.serve, &NAMES, routes).await;
+    let served = tokio::select! {
+        served = serve::run(bound, &config.serve, &NAMES, routes) => served,
+        older = older => Err(older),
+    };
     sweeper.abort();
     publisher.abort();
     retirer.abort();

@@ -205,6 +205,14 @@ impl Service {
         Ok(self.child.wait()?.code().unwrap_or(-1))
     }
 
+    /// Waits until it ends by itself; its exit code.
+    ///
+    /// # Errors
+    /// If it is not known any more.
+    pub fn wait(&mut self) -> Result<i32> {
+        Ok(self.child.wait()?.code().unwrap_or(-1))
+    }
+
     /// Ends it with SIGKILL, as a power cut would.
     ///
     /// # Errors

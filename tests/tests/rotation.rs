@@ -137,7 +137,9 @@ async fn keys_rotate_with_overlap_and_a_compromised_one_counts_no_more() -> Resu
     stage.authority.service.kill()?;
     keys.run(&["retire", "key-1", "--compromised", "--reason", "backup tape lost"])?.ok()?;
     assert_eq!(keys.states()?, "key-1 compromised, key-2 active");
-    let unpublished = keys.run(&["check"])?.ok()?.json()?;
+    let unpublished = keys.run(&["check"])?;
+    assert_eq!(unpublished.code, 3, "{unpublished:?}");
+    let unpublished = unpublished.json()?;
     assert_eq!(unpublished.get("differences"), Some(&value!(["key-1 is not marked as revoked"])));
     keys.publish(&stage.site, "authority")?;
     assert_eq!(keys.run(&["check"])?.ok()?.json()?.get("published"), Some(&value!(true)));
@@ -167,6 +169,67 @@ async fn keys_rotate_with_overlap_and_a_compromised_one_counts_no_more() -> Resu
     keys.run(&["activate", "--at-once"])?.ok()?;
     stage.authority.cut_power()?;
     assert_eq!(kid(&collect(&stage).await?)?, "key-3");
+    Ok(())
+}
+
+/// What a backup from before a leak would undo, if it were taken for the truth.
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_from_an_older_backup_undo_nothing_and_are_brought_up_to_what_is_published() -> Result<()> {
+    let mut stage = Stage::set(false).await?;
+    let keys = Keys::of(&stage.folder, &stage.authority.service.data)?;
+    stage.authority.service.kill()?;
+    let config = keys.data.join("config.toml");
+    let with = std::fs::read_to_string(&config)? + "\n" + &std::fs::read_to_string(&keys.over)?;
+    std::fs::write(&config, with)?;
+    let (backup, newest) = (stage.folder.join("backup"), stage.folder.join("newest"));
+    copy(&keys.data, &backup)?;
+    keys.run(&["rotate"])?.ok()?;
+    keys.publish(&stage.site, "authority")?;
+    keys.run(&["activate", "--at-once"])?.ok()?;
+    keys.run(&["retire", "key-1", "--compromised"])?.ok()?;
+    keys.publish(&stage.site, "authority")?;
+    keys.run(&["check"])?.ok()?;
+    copy(&keys.data, &newest)?;
+
+    // The keys alone were restored, or all of the directory.
+    for whole in [false, true] {
+        if whole {
+            copy(&backup, &keys.data)?;
+        } else {
+            std::fs::copy(backup.join("keys.json"), keys.data.join("keys.json"))?;
+        }
+        let document = keys.document()?;
+        for verb in [&["check"][..], &["rotate"]] {
+            let refused = keys.run(verb)?;
+            assert!(refused.code != 0 && refused.stderr.contains("are older than"), "{whole} {verb:?} {refused:?}");
+            assert!(refused.stderr.contains("key-1 is revoked there; key-2 is not in keys.json"), "{refused:?}");
+        }
+        // Nothing that could be published says otherwise than before.
+        assert_eq!(keys.document()?, document);
+        if whole {
+            // What lies there fits; only what is published knows better.
+            let mut service = programs::Service::start("carnet-issuer", &keys.data)?;
+            assert_eq!(service.wait()?, 1);
+            assert!(service.log().contains("are older than the published document"), "{}", service.log());
+        } else {
+            let refused = stage.authority.cut_power().err().ok_or("it signs with a key that leaked")?.to_string();
+            assert!(refused.contains("are older than"), "{refused}");
+        }
+        assert_eq!(keys.states()?, "key-1 active");
+        // Where there is no newer backup.
+        let adopted = keys.run(&["check", "--adopt"])?.ok()?.json()?;
+        assert_eq!(adopted.get("adopted"), Some(&value!(["key-1", "key-2"])));
+        assert_eq!(keys.states()?, "key-1 compromised, key-2 retired");
+        keys.run(&["rotate"])?.ok()?;
+        assert_eq!(keys.states()?, "key-1 compromised, key-2 retired, key-3 next");
+        let revoked = keys.document()?.pointer("/verificationMethod/0/revoked").cloned();
+        assert!(revoked.is_some_and(|at| at.is_string()));
+        copy(&newest, &keys.data)?;
+    }
+    // The twin: the newest is none of that.
+    keys.run(&["check"])?.ok()?;
+    stage.authority.cut_power()?;
+    assert_eq!(kid(&collect(&stage).await?)?, "key-2");
     Ok(())
 }
 
@@ -211,6 +274,7 @@ async fn the_keys_of_an_issuer_under_did_webvh_rotate_in_its_log() -> Result<()>
     let service = start()?;
     let old = collect(&service).await?;
     service.stop()?;
+    let early = ["keys.json", "did.json"].map(|name| (data.join(name), std::fs::read(data.join(name))));
     keys.run(&["rotate"])?.ok()?;
     assert_eq!(keys.run(&["activate", "--at-once"])?.code, 3, "it was not published");
     publish(&stage)?;
@@ -225,10 +289,24 @@ async fn the_keys_of_an_issuer_under_did_webvh_rotate_in_its_log() -> Result<()>
     service.stop()?;
     keys.run(&["retire", "key-1", "--compromised"])?.ok()?;
     publish(&stage)?;
-    let _service = start()?;
+    let service = start()?;
     stage.agency.cut_power()?;
     assert_eq!(stage.refusal(&old).await?.as_deref(), Some("key_invalid"));
     assert_eq!(stage.refusal(&new).await?, None);
+
+    // Older keys beside the log: nothing signs with them, and nothing is changed by them.
+    service.stop()?;
+    let log = std::fs::read(text("did_document"))?;
+    for (path, bytes) in early {
+        std::fs::write(path, bytes?)?;
+        assert!(start().is_err_and(|error| error.to_string().contains("are older than")));
+        let document = keys.document()?;
+        for verb in ["check", "rotate"] {
+            let refused = keys.run(&[verb])?;
+            assert!(refused.code != 0 && refused.stderr.contains("are older than"), "{refused:?}");
+        }
+        assert_eq!((keys.document()?, std::fs::read(text("did_document"))?), (document, log.clone()));
+    }
     Ok(())
 }
 
@@ -413,7 +491,6 @@ async fn a_change_of_keys_that_is_killed_is_done_or_not_done() -> Result<()> {
     let rotated = folder.path().join("rotated");
     copy(&base, &rotated)?;
     keys.at(&rotated).run(&["rotate"])?.ok()?;
-    site.publish("office", &std::fs::read_to_string(rotated.join("did.json"))?);
     let changes: [(&[&str], &Path, &str, &str); 3] = [
         (&["rotate"], &base, "key-1 active", "key-1 active, key-2 next"),
         (&["activate", "--at-once"], &rotated, "key-1 active, key-2 next", "key-1 retired, key-2 active"),
@@ -422,6 +499,7 @@ async fn a_change_of_keys_that_is_killed_is_done_or_not_done() -> Result<()> {
     let kills: usize = std::env::var("CARNET_KILLS").ok().and_then(|text| text.parse().ok()).unwrap_or(200);
     let mut done = 0;
     for (args, from, before, after) in changes {
+        keys.at(from).publish(&site, "office")?;
         let whole = {
             let keys = keys.at(&folder.path().join("whole"));
             copy(from, &keys.data)?;

@@ -6,7 +6,7 @@ use carnet_core::did::Did;
 use carnet_service::{
     config::StartError,
     fetcher::fetcher,
-    keys::{self, Keyring},
+    keys::{self, Keyring, Watch},
     serve,
     staff::StaffOnly,
     store as ground,
@@ -57,6 +57,8 @@ pub(crate) async fn run(data: &Path, config: Option<&Path>, listen: Option<Socke
             "Restore it from a backup, or delete it: then an older log of an issuer's keys may be taken for the newest once.",
         )
     })?;
+    let older = Watch::new(data, fetcher(&config.serve)?, &verifier.identity.key)
+        .older_than_published(verifier.identity.did.clone());
     let verifier = Arc::new(verifier);
     let prefetch = async {
         verifier.refresh(Duration::ZERO).await;
@@ -74,7 +76,10 @@ pub(crate) async fn run(data: &Path, config: Option<&Path>, listen: Option<Socke
         tokio::spawn(end_watches_at_stop(Arc::clone(&verifier))),
     ];
     let routes = grpc::routes(Arc::clone(&verifier), staff, config.serve.max_message_bytes);
-    let served = serve::run(bound, &config.serve, &grpc::NAMES, routes).await;
+    let served = tokio::select! {
+        served = serve::run(bound, &config.serve, &grpc::NAMES, routes) => served,
+        older = older => Err(older),
+    };
     for task in background {
         task.abort();
     }

@@ -32,14 +32,10 @@ pub(super) fn settle(
     config: &KeysConfig,
     held: bool,
 ) -> Result<bool, StartError> {
-    let (document, written) = settle_document(data, did, register)?;
-    // The log follows the document, as that follows the register.
-    let logged = did.method() == "webvh" && log::settle(data, did, &document, register, config, held)?;
-    Ok(written || logged)
-}
-
-fn settle_document(data: &Path, did: &Did, register: &Register) -> Result<(Value, bool), StartError> {
     let path = data.join(FILE);
+    if did.method() == "webvh" {
+        log::require_newest(data, did, register)?;
+    }
     let refused = |why: String| {
         StartError::new(
             format!("{} could not be brought in step with the keys: {why}.", path.display()),
@@ -49,18 +45,21 @@ fn settle_document(data: &Path, did: &Did, register: &Register) -> Result<(Value
     let before = match std::fs::read(&path) {
         Ok(text) => {
             let value = json::parse(&text, Limits::DOCUMENT).map_err(|problem| refused(problem.to_string()))?;
-            DidDocument::parse(did, &value).map_err(|problem| refused(problem.to_string()))?;
+            let document = DidDocument::parse(did, &value).map_err(|problem| refused(problem.to_string()))?;
+            require_newest(data, &path.display().to_string(), did, &document, register)?;
             Some(value)
         }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
         Err(error) => return Err(refused(error.to_string())),
     };
     let after = merged(did, before.as_ref().and_then(Value::as_object), register);
+    // The log first: if it cannot go on, the document is not changed either.
+    let logged = did.method() == "webvh" && log::settle(data, did, &after, register, config, held)?;
     if before.as_ref() == Some(&after) {
-        return Ok((after, false));
+        return Ok(logged);
     }
     disk::replace(&path, format!("{after:#}\n").as_bytes(), 0o644).map_err(|error| refused(error.to_string()))?;
-    Ok((after, true))
+    Ok(true)
 }
 
 /// The document with the register's keys, and with all that was in it and is not about them.
@@ -119,6 +118,55 @@ pub(super) fn differences(did: &Did, document: &DidDocument, register: &Register
     differences
 }
 
+/// What a document knows of the service's keys that the register does not, for people; empty: nothing.
+fn ahead(did: &Did, document: &DidDocument, register: &Register) -> Vec<String> {
+    let method = |name: &str| did.with_fragment(name).ok();
+    let listed = |name: &str| {
+        let method = method(name)?;
+        let known = document.revoked(&method).is_some() || document.key_for(&method, Purpose::AssertionMethod).is_ok();
+        known.then_some(method)
+    };
+    let mut found = Vec::new();
+    for key in register.keys() {
+        let Some(method) = method(&key.name) else { continue };
+        if key.state != State::Compromised && document.revoked(&method).is_some() {
+            found.push(format!("{} is revoked there", key.name));
+        } else if document.key_for(&method, Purpose::AssertionMethod).is_ok_and(|there| there != key.public) {
+            found.push(format!("{} is another key there", key.name));
+        }
+    }
+    let later = register.names_to_come().filter(|name| listed(name).is_some());
+    found.extend(later.map(|name| format!("{name} is not in keys.json")));
+    found
+}
+
+/// Refuses a register that is older than a document: it would sign with keys that are revoked, take that back, and give a name
+/// twice.
+///
+/// # Errors
+/// The document, which is at `place`, knows of a key what the register does not.
+pub(super) fn require_newest(
+    data: &Path,
+    place: &str,
+    did: &Did,
+    document: &DidDocument,
+    register: &Register,
+) -> Result<(), StartError> {
+    let ahead = ahead(did, document, register);
+    if ahead.is_empty() {
+        return Ok(());
+    }
+    Err(StartError::new(
+        format!(
+            "The keys in {} are older than {place}: {}. Nothing was started or changed.",
+            data.display(),
+            ahead.join("; ")
+        ),
+        "Restore the newest keys.json, and publish nothing from this directory before: it would take back that a key is revoked. \
+         If there is no newer one, run `keys check --adopt`: it takes over what is published.",
+    ))
+}
+
 /// Refuses to sign with a key that the DID document beside it does not list, or beside one that it still lists though it
 /// was marked as compromised.
 ///
@@ -126,12 +174,18 @@ pub(super) fn differences(did: &Did, document: &DidDocument, register: &Register
 /// The document is missing, of another DID, or differs.
 pub fn require_listed(data: &Path, did: &Did, keys: &super::Keyring) -> Result<(), StartError> {
     let path = data.join(FILE);
+    if did.method() == "webvh" {
+        log::require_newest(data, did, keys.register())?;
+    }
     let read = || -> Option<DidDocument> {
         let text = std::fs::read(&path).ok()?;
         DidDocument::parse(did, &json::parse(&text, Limits::DOCUMENT).ok()?).ok()
     };
     let differences = match read() {
-        Some(document) => differences(did, &document, keys.register()),
+        Some(document) => {
+            require_newest(data, &path.display().to_string(), did, &document, keys.register())?;
+            differences(did, &document, keys.register())
+        }
         None => vec!["it is missing, damaged, or of another DID".to_owned()],
     };
     if differences.is_empty() {

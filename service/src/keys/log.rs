@@ -76,6 +76,18 @@ pub fn begin(
     Ok((did, state))
 }
 
+/// Refuses a register that is older than the log beside it.
+///
+/// # Errors
+/// It is; or the log is missing or does not verify.
+pub(super) fn require_newest(data: &Path, did: &Did, register: &Register) -> Result<(), StartError> {
+    let path = data.join(FILE);
+    let text = std::fs::read(&path).map_err(|error| unwritten(data, &error))?;
+    let log = verified(did, &text, time::now()).map_err(|problem| refused(data, &problem))?;
+    let document = log.document().map_err(|problem| refused(data, &problem))?;
+    super::document::require_newest(data, &path.display().to_string(), did, &document, register)
+}
+
 /// Adds an entry to the log if its last version is not this document. Each one rotates the update key (pre-rotation). Whoever
 /// calls holds the keys' lock if `held`; without it an entry that is missing is refused.
 ///

@@ -14,6 +14,7 @@ mod tests;
 #[cfg(feature = "pkcs11")]
 mod token;
 pub mod verbs;
+mod watch;
 
 use std::path::PathBuf;
 
@@ -28,6 +29,7 @@ pub use single::{create, load};
 pub use source::{Kek, Source};
 #[cfg(feature = "pkcs11")]
 pub use token::TokenError;
+pub use watch::Watch;
 
 /// The part of the configuration that is about keys: `[keys]`.
 #[derive(Debug, Clone, Deserialize)]

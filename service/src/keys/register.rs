@@ -252,6 +252,43 @@ impl Register {
         Ok(format!("key-{}", self.keys.len().saturating_add(1)))
     }
 
+    /// The names that keys can still get.
+    pub(super) fn names_to_come(&self) -> impl Iterator<Item = String> + use<> {
+        (self.keys.len().saturating_add(1)..=MOST_KEYS).map(|number| format!("key-{number}"))
+    }
+
+    /// Takes over what a document knows of a key that this register does not: that it is revoked; or a key that was made since,
+    /// whose secret is lost. Whether there was anything.
+    pub(super) fn adopt(&mut self, name: &str, public: &PublicKey, revoked: Option<Timestamp>, now: Timestamp) -> bool {
+        if let Ok(key) = self.named(name) {
+            if revoked.is_none() || key.state == State::Compromised {
+                return false;
+            }
+            (key.state, key.compromised) = (State::Compromised, revoked);
+            let label = key.forget();
+            self.note(now, "adopted", name, None);
+            self.note_label(label);
+            return true;
+        }
+        if self.keys.len() >= MOST_KEYS || format!("key-{}", self.keys.len().saturating_add(1)) != name {
+            return false;
+        }
+        let state = if revoked.is_some() { State::Compromised } else { State::Retired };
+        self.keys.push(Entry {
+            name: name.to_owned(),
+            state,
+            public: public.clone(),
+            created: None,
+            published: Some(now),
+            activated: None,
+            retired: Some(now),
+            compromised: revoked,
+            secret: None,
+        });
+        self.note(now, "adopted", name, None);
+        true
+    }
+
     /// Takes in a new key, which does not sign yet.
     pub(super) fn add(&mut self, public: PublicKey, secret: Secret, now: Timestamp) -> Result<String, Refused> {
         let name = self.next_name()?;

@@ -1,6 +1,6 @@
 //! The keyring: the key that signs, held by its service for as long as it runs, and the public halves of all others.
 
-use std::{fs::File, path::Path};
+use std::{fs::File, path::Path, sync::Arc};
 
 use carnet_core::{
     Problem,
@@ -17,7 +17,7 @@ use crate::{config::StartError, time};
 
 /// The keys of a running service. It signs with the active one. While it lives, no verb changes the keys.
 pub struct Keyring {
-    register: Register,
+    register: Arc<Register>,
     name: String,
     signer: Box<dyn Signer>,
     /// Held, not used: closing it lets go of the lock. None for keys that are on no disk.
@@ -46,8 +46,8 @@ impl Keyring {
         let mut register = Register::load(data)?;
         let Some(Entry { name, public, secret: Some(secret), .. }) = register.in_state(State::Active) else {
             return Err(StartError::new(
-                "The key that signed was marked as compromised, and no other is active. Nothing was started.",
-                "Publish did.json, then run `keys activate`.",
+                "The key that signed was marked as compromised or is lost, and no other is active. Nothing was started.",
+                "If `keys list` shows no next key, make one with `keys rotate`. Publish it, then run `keys activate --at-once`.",
             ));
         };
         let signer = signer(secret, public, config)?;
@@ -60,14 +60,14 @@ impl Keyring {
             key.secret = None;
         }
         register.log = None;
-        Ok(Self { name, signer, register, _lock: Some(lock) })
+        Ok(Self { name, signer, register: Arc::new(register), _lock: Some(lock) })
     }
 
     /// The ring of one key that is on no disk: of a signer that somebody else has, or a test's.
     #[must_use]
     pub fn of(signer: Box<dyn Signer>) -> Self {
         let register = Register::without_secret(signer.public_key());
-        Self { name: register::FIRST.to_owned(), signer, register, _lock: None }
+        Self { name: register::FIRST.to_owned(), signer, register: Arc::new(register), _lock: None }
     }
 
     /// The fragment of the active key's DID URL.
@@ -82,8 +82,13 @@ impl Keyring {
         self.register.keys()
     }
 
-    pub(super) const fn register(&self) -> &Register {
+    pub(super) fn register(&self) -> &Register {
         &self.register
+    }
+
+    /// The public halves alone.
+    pub(super) fn shared(&self) -> Arc<Register> {
+        Arc::clone(&self.register)
     }
 
     /// The service's own document as far as its keys go: by it the service knows what it signed itself. A compromised key

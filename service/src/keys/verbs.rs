@@ -1,8 +1,16 @@
 //! `keys list`, `check`, `rotate`, `activate`, `retire`, `seal`, `unseal`: the same for both services.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
-use carnet_core::{did::Did, keys::Algorithm, time::Timestamp};
+use carnet_core::{
+    Code,
+    did::{Did, DidDocument, Purpose},
+    keys::Algorithm,
+    time::Timestamp,
+};
 use carnet_fetch::HttpsFetcher;
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
@@ -12,6 +20,7 @@ use super::{
     register::{self, Entry, Register, State},
     ring,
     seal::{self, Form, Secret},
+    watch,
 };
 use crate::{config::StartError, time};
 
@@ -64,6 +73,9 @@ pub enum KeysVerb {
         /// Which keys.
         #[command(flatten)]
         place: Place,
+        /// Take over what the published document has of the keys and keys.json has not: after an older keys.json was restored.
+        #[arg(long)]
+        adopt: bool,
     },
     /// Make the next key and write it into did.json. It does not sign yet.
     Rotate {
@@ -128,7 +140,7 @@ impl KeysVerb {
     pub const fn place(&self) -> &Place {
         match self {
             Self::List { place, .. }
-            | Self::Check { place }
+            | Self::Check { place, .. }
             | Self::Rotate { place, .. }
             | Self::Activate { place, .. }
             | Self::Seal { place }
@@ -146,8 +158,8 @@ pub async fn run(verb: KeysVerb, owner: Owner) -> Result<(), StartError> {
     let place = verb.place().clone();
     let said = match verb {
         KeysVerb::List { history, .. } => list(&place.data, history)?,
-        KeysVerb::Check { .. } => owner.check(&place.data).await?,
-        KeysVerb::Rotate { algorithm, .. } => owner.rotate(&place.data, algorithm.map(Algorithm::from))?,
+        KeysVerb::Check { adopt, .. } => owner.check(&place.data, adopt).await?,
+        KeysVerb::Rotate { algorithm, .. } => owner.rotate(&place.data, algorithm.map(Algorithm::from)).await?,
         KeysVerb::Activate { at_once, .. } => owner.activate(&place.data, at_once).await?,
         KeysVerb::Seal { .. } => owner.seal(&place.data, false)?,
         KeysVerb::Unseal { .. } => owner.seal(&place.data, true)?,
@@ -156,6 +168,10 @@ pub async fn run(verb: KeysVerb, owner: Owner) -> Result<(), StartError> {
         }
     };
     println!("{}", if place.json { said.0.to_string() } else { said.1 });
+    if said.0.get("published") == Some(&Value::Bool(false)) {
+        let hint = "Publish it as it is, then run this again.";
+        return Err(StartError::new("The published document is another one than belongs to the keys.", hint).passing());
+    }
     Ok(())
 }
 
@@ -288,16 +304,26 @@ impl Owner {
         Ok((value, text))
     }
 
-    async fn check(&self, data: &Path) -> Result<Said, StartError> {
+    async fn check(&self, data: &Path, adopt: bool) -> Result<Said, StartError> {
         // A service that runs does not read did.json. An entry of a log changes the register, and needs the lock.
-        let lock = register::lock_exclusive(data).ok();
+        let lock = if adopt { Some(register::lock_exclusive(data)?) } else { register::lock_exclusive(data).ok() };
         let mut register = Register::load(data)?;
+        let adopted = if adopt { self.adopt(data, &mut register).await? } else { Vec::new() };
         let written = document::settle(data, &self.did, &mut register, &self.config, lock.is_some())?;
         drop(lock);
-        let differences = self.published(&register).await?;
-        let value =
-            json!({ "did_document_written": written, "published": differences.is_empty(), "differences": differences });
-        let mut text = if written { "did.json was brought in step with the keys.\n" } else { "" }.to_owned();
+        let differences = self.published(data, &register).await?;
+        let value = json!({
+            "did_document_written": written, "published": differences.is_empty(), "differences": differences,
+            "adopted": adopted,
+        });
+        let mut text = match adopted.as_slice() {
+            [] => String::new(),
+            names => format!("Taken over from what is published: {}.\n", names.join(", ")),
+        };
+        text.push_str(if written { "did.json was brought in step with the keys.\n" } else { "" });
+        if register.in_state(State::Active).is_none() {
+            text.push_str(&format!("{}\n", nothing_signs(&register)));
+        }
         text.push_str(&if differences.is_empty() {
             "The published document has every key as it is now.".to_owned()
         } else {
@@ -310,24 +336,53 @@ impl Owner {
         Ok((value, text))
     }
 
+    /// Takes over what the published document knows of the keys; the names of those of which it was something.
+    async fn adopt(&self, data: &Path, register: &mut Register) -> Result<Vec<String>, StartError> {
+        let document = self.fetch().await?;
+        let mut adopted = Vec::new();
+        let known: Vec<String> = register.keys().iter().map(|key| key.name.clone()).collect();
+        for name in known.into_iter().chain(register.names_to_come()) {
+            let Ok(method) = self.did.with_fragment(&name) else { continue };
+            let revoked = document.revoked(&method);
+            let public = match revoked {
+                Some(_) => document.revoked_key_of_vouched_copy(&method),
+                None => document.key_for(&method, Purpose::AssertionMethod),
+            };
+            if public.is_ok_and(|public| register.adopt(&name, &public, revoked, time::now())) {
+                adopted.push(name);
+            }
+        }
+        if !adopted.is_empty() {
+            register.save(data)?;
+        }
+        Ok(adopted)
+    }
+
     /// In what the published document differs from the register.
-    async fn published(&self, register: &Register) -> Result<Vec<String>, StartError> {
-        let fetched = match self.did.method() {
-            "webvh" => self.fetcher.did_webvh(&self.did, time::now()).await.and_then(|log| log.document()),
-            _ => self.fetcher.did_web(&self.did).await,
-        };
-        let document = fetched.map_err(|problem| {
-            StartError::new(
-                format!("The published document of {} could not be had: {problem}.", self.did),
-                "Publish did.json, check that it can be fetched from here, and try again.",
-            )
-            .passing()
-        })?;
+    async fn published(&self, data: &Path, register: &Register) -> Result<Vec<String>, StartError> {
+        let document = self.fetch().await?;
+        document::require_newest(data, "the published document", &self.did, &document, register)?;
         Ok(document::differences(&self.did, &document, register))
     }
 
-    fn rotate(&self, data: &Path, algorithm: Option<Algorithm>) -> Result<Said, StartError> {
+    async fn fetch(&self) -> Result<Arc<DidDocument>, StartError> {
+        watch::published(&self.did, &self.fetcher).await.map_err(|problem| {
+            let hint = if problem.code == Code::AddressForbidden {
+                "If that address is right, name the host under [serve] private_hosts in config.toml, and try again."
+            } else {
+                "Publish did.json, check that it can be fetched from here (extra_ca under [serve] in config.toml names a \
+                 certificate authority of your own), and try again."
+            };
+            StartError::new(format!("The published document of {} could not be had: {problem}.", self.did), hint).passing()
+        })
+    }
+
+    async fn rotate(&self, data: &Path, algorithm: Option<Algorithm>) -> Result<Said, StartError> {
         let mut change = self.change(data)?;
+        // Where it can be had: a register from an old backup would give the new key the name of another.
+        if let Ok(document) = self.fetch().await {
+            document::require_newest(data, "the published document", &self.did, &document, &change.register)?;
+        }
         change.register.next_name()?;
         let newest = change.register.keys().last().map(|key| key.public.algorithm());
         let (public, secret) = ring::make(algorithm.or(newest).unwrap_or(Algorithm::EdDsa), &self.config)?;
@@ -337,7 +392,7 @@ impl Owner {
             json!({ "key": name, "did_document": self.to_publish(data).display().to_string() }),
             format!(
                 "{name} was made, and does not sign yet. Publish {}, start the service, and after {} hours or more\n\
-                 stop it and run `keys activate`.",
+                 stop it and run `keys activate`. If another key leaked or is lost, do not wait: docs/a-key-leaked.md.",
                 self.to_publish(data).display(),
                 self.config.overlap_hours
             ),
@@ -349,7 +404,7 @@ impl Owner {
         if change.register.in_state(State::Next).is_none() {
             return Err(register::Refused::NoNext.into());
         }
-        let differences = self.published(&change.register).await?;
+        let differences = self.published(data, &change.register).await?;
         if !differences.is_empty() {
             return Err(StartError::new(
                 format!("Nothing was changed: in the published document {}.", differences.join("; ")),
@@ -361,11 +416,14 @@ impl Owner {
         let since = change.register.seen(now)?;
         let from = since.plus(i64::from(self.config.overlap_hours).saturating_mul(3600));
         if now < from && !at_once {
+            let meanwhile = match change.register.in_state(State::Active) {
+                Some(active) => format!("{} goes on signing.", active.name),
+                None => "No key signs until then.".to_owned(),
+            };
             change.commit()?;
             return Err(StartError::new(
                 format!(
-                    "The published document has the new key since {since}, and some verifiers may not have read it yet. \
-                     The key that signed before goes on signing."
+                    "The published document has the new key since {since}, and some verifiers may not have read it yet. {meanwhile}"
                 ),
                 format!("Run this again from {from} on, or with --at-once."),
             )
@@ -394,7 +452,7 @@ impl Owner {
         let state = if compromised { "compromised" } else { "retired" };
         let next = match &signing {
             Some(active) => format!("{active} goes on signing."),
-            None => "No key signs now: publish it, then run `keys activate --at-once`.".to_owned(),
+            None => nothing_signs(&change.register),
         };
         let value = json!({ "key": key, "state": state, "active": signing });
         Ok((value, format!("{key} is {state}, and {erased}. Publish {}. {next}", self.to_publish(data).display())))
@@ -405,9 +463,18 @@ impl Owner {
         let Some(label) = label else { return "its secret erased".to_owned() };
         match ring::destroy(&self.config, label) {
             Ok(()) => "destroyed in its token".to_owned(),
-            Err(error) => format!("still in its token as {label}, where you have to delete it: {}", error.message),
+            Err(error) => {
+                tracing::warn!(%error, label, "a key could not be destroyed in its token");
+                format!("still in its token as {label}, where you have to delete it")
+            }
         }
     }
+}
+
+/// What there is to do where no key is active.
+fn nothing_signs(register: &Register) -> String {
+    let first = if register.in_state(State::Next).is_some() { "" } else { "make one with `keys rotate`, " };
+    format!("No key signs now: {first}publish it, then run `keys activate --at-once`.")
 }
 
 impl Change<'_> {
