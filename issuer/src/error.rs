@@ -108,6 +108,8 @@ pub(crate) enum Error {
     NotIssued { id: String },
     #[error("It would be {found} credentials, and {expected} were expected. Nothing was changed; look again at which.")]
     CountDiffers { expected: u64, found: u64 },
+    #[error("No credential that was issued matches. Nothing was changed.{}", not_collected(*.open))]
+    NothingMatches { open: u64 },
     #[error("This issuer publishes no status lists.")]
     NoStatusLists,
     #[error("There is no status list at this URL.")]
@@ -122,6 +124,14 @@ pub(crate) enum Error {
     Signing(#[source] Problem),
     #[error("A stored record cannot be read. Nothing was given out; look at the service's log.")]
     Corrupt(&'static str),
+}
+
+fn not_collected(open: u64) -> String {
+    match open {
+        0 => String::new(),
+        1 => " One offer of this kind is not collected yet; it can be cancelled.".to_owned(),
+        open => format!(" {open} offers of this kind are not collected yet; they can be cancelled."),
+    }
 }
 
 impl Error {
@@ -174,6 +184,7 @@ impl Error {
             Self::StatusUnknown { .. } => (Code::NotFound, "NOT_FOUND"),
             Self::NotIssued { .. } => (Code::FailedPrecondition, "OFFER_STATE"),
             Self::CountDiffers { .. } => (Code::FailedPrecondition, "COUNT_DIFFERS"),
+            Self::NothingMatches { .. } => (Code::NotFound, "NOTHING_MATCHES"),
             Self::NoStatusLists => (Code::Unimplemented, "NO_STATUS_LISTS"),
             Self::ListUnknown => (Code::NotFound, "STATUS_LIST_UNKNOWN"),
             Self::Busy => (Code::Unavailable, "STORE_BUSY"),

@@ -35,6 +35,8 @@ use crate::{
     store::{SqliteStore, Store, sqlite::MIGRATIONS, status::StatusStore as _},
 };
 
+/// Where it listens unless told otherwise, and where its own staff verbs look for it.
+const PORT: u16 = 7401;
 /// How often lists are looked at: whether they are to be signed again, and whether all that was done is published.
 const PUBLISH: Duration = Duration::from_secs(10);
 /// How often lists are looked for on which nothing stands any more that holds.
@@ -61,12 +63,12 @@ pub(crate) async fn serve(
 ) -> Result<(), StartError> {
     let mut config = IssuerConfig::load(data, config)?;
     if let Some(listen) = listen {
-        config.serve.listen = listen;
+        config.serve.listen = Some(listen);
     }
     let staff = StaffOnly::of(data)?;
     let key = Keyring::open(data, &config.keys)?;
     let pool = ground::open(data, &MIGRATIONS).await?;
-    let bound = serve::bind(&config.serve).await?;
+    let bound = serve::bind(&config.serve, PORT).await?;
     let store = SqliteStore::new(pool.clone(), config.status.entries, config.refill_copies_in_all);
     let watch = Watch::new(data, fetcher(&config.serve)?, &key);
     let issuer = Arc::new(assemble(data, &config, &bound, key, store)?);

@@ -29,6 +29,17 @@ pub struct StaffArgs {
     pub json: bool,
 }
 
+/// The same commands with another URL where `--server` is left out.
+#[must_use]
+pub fn with_server(command: clap::Command, url: &'static str) -> clap::Command {
+    let has_server = command.get_arguments().any(|argument| argument.get_id() == "server");
+    let command = command.mut_subcommands(|verb| with_server(verb, url));
+    if !has_server {
+        return command;
+    }
+    command.mut_arg("server", |server| server.default_value(url))
+}
+
 /// Adds the token to every call.
 #[derive(Clone)]
 pub struct WithToken {
@@ -153,6 +164,23 @@ mod tests {
         let file = dir.path().join("token");
         std::fs::write(&file, token).unwrap();
         (dir, StaffArgs { server: server.to_owned(), token_file: Some(file), ca: None, json: false })
+    }
+
+    #[test]
+    fn each_service_has_a_port_of_its_own() {
+        use clap::{Args as _, FromArgMatches as _};
+        let verb = || StaffArgs::augment_args(clap::Command::new("list"));
+        let server = |command: clap::Command, given: &[&str]| {
+            let matches = command.try_get_matches_from(["x", "list"].iter().chain(given)).unwrap();
+            StaffArgs::from_arg_matches(matches.subcommand_matches("list").unwrap()).unwrap().server
+        };
+        let commands = || clap::Command::new("x").subcommand(verb());
+        assert_eq!(server(commands(), &[]), "http://127.0.0.1:7401");
+        assert_eq!(server(with_server(commands(), "http://127.0.0.1:7402"), &[]), "http://127.0.0.1:7402");
+        assert_eq!(
+            server(with_server(commands(), "http://127.0.0.1:7402"), &["--server", "http://localhost:1"]),
+            "http://localhost:1"
+        );
     }
 
     #[tokio::test]

@@ -36,8 +36,8 @@ impl StartError {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ServeConfig {
-    /// Where to listen; loopback by default, port 0 lets the system pick.
-    pub listen: SocketAddr,
+    /// Where to listen; by default at the service's own port on loopback. Port 0 lets the system pick.
+    pub listen: Option<SocketAddr>,
     /// The URL under which wallets reach it; by default made from the address.
     pub public_url: Option<String>,
     /// Certificate and key (PEM files); needed off loopback.
@@ -59,7 +59,7 @@ pub struct ServeConfig {
 impl Default for ServeConfig {
     fn default() -> Self {
         Self {
-            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            listen: None,
             public_url: None,
             tls: None,
             max_message_bytes: 1_048_576,
@@ -165,7 +165,7 @@ mod tests {
     #[test]
     fn an_empty_file_gives_the_defaults_on_loopback() {
         let config = parse("").unwrap();
-        assert!(config.listen.ip().is_loopback());
+        assert_eq!(config.listen, None);
         assert!(config.tls.is_none());
     }
 

@@ -44,6 +44,12 @@ impl Failure {
 fn describe(status: &tonic::Status) -> String {
     match wire::reason(status) {
         Some(reason) => format!("{} ({reason})", status.message()),
+        // Another service of ours has no reason for it, and no words.
+        None if status.code() == Code::Unimplemented => {
+            "What answers there is another service, or an older one, which does not know this. Nothing was changed.\n\
+             hint: check --server"
+                .to_owned()
+        }
         None => format!("{} ({:?})", status.message(), status.code()),
     }
 }
@@ -51,6 +57,14 @@ fn describe(status: &tonic::Status) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn another_service_is_said_to_be_one() {
+        let other = Failure::from(tonic::Status::new(Code::Unimplemented, ""));
+        assert!(other.to_string().contains("--server"), "{other}");
+        let ours = Failure::from(wire::status(Code::Unimplemented, "NO_STATUS_LISTS", "None."));
+        assert_eq!(ours.to_string(), "None. (NO_STATUS_LISTS)");
+    }
 
     #[test]
     fn trying_again_is_said_only_where_it_may_help() {

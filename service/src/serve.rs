@@ -35,25 +35,23 @@ pub struct Bound {
     pub public_url: String,
 }
 
-/// Binds; refuses an address off loopback without TLS.
+/// Binds, by default to a port on loopback; refuses an address off loopback without TLS.
 ///
 /// # Errors
 /// The address is off loopback without TLS, or in use; the public URL is missing where it cannot
 /// be made from the address, or is not one.
-pub async fn bind(config: &ServeConfig) -> Result<Bound, StartError> {
-    if !config.listen.ip().is_loopback() && config.tls.is_none() {
+pub async fn bind(config: &ServeConfig, default_port: u16) -> Result<Bound, StartError> {
+    let listen = config.listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], default_port)));
+    if !listen.ip().is_loopback() && config.tls.is_none() {
         return Err(StartError::new(
-            format!(
-                "{} is not a loopback address, and there is no TLS certificate. Nothing was started.",
-                config.listen
-            ),
+            format!("{listen} is not a loopback address, and there is no TLS certificate. Nothing was started."),
             "Configure tls.cert and tls.key, or listen on 127.0.0.1 behind a proxy that does TLS.",
         ));
     }
     let given = config.public_url.as_deref().map(public_url).transpose()?;
-    let listener = TcpListener::bind(config.listen).await.map_err(|error| {
+    let listener = TcpListener::bind(listen).await.map_err(|error| {
         StartError::new(
-            format!("{} cannot be listened on: {error}. Nothing was started.", config.listen),
+            format!("{listen} cannot be listened on: {error}. Nothing was started."),
             "Stop what uses that port, or choose another with --listen (port 0 picks a free one).",
         )
     })?;

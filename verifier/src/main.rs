@@ -26,10 +26,12 @@ mod watch;
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
+use carnet_service::client;
+use clap::{CommandFactory as _, FromArgMatches as _};
 
 fn main() -> ExitCode {
-    let arguments = commands::Arguments::parse();
+    let commands = client::with_server(commands::Arguments::command(), server::LOCAL);
+    let arguments = commands::Arguments::from_arg_matches(&commands.get_matches()).unwrap_or_else(|error| error.exit());
     carnet_service::telemetry::init();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,

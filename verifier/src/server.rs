@@ -29,6 +29,10 @@ use crate::{
 /// How long the start waits for the issuers' documents and status lists; what is not there by then follows in the background.
 const PREFETCH: Duration = Duration::from_secs(10);
 
+/// Where it listens unless told otherwise.
+const PORT: u16 = 7402;
+/// There its own staff verbs look for it.
+pub(crate) const LOCAL: &str = "http://127.0.0.1:7402";
 /// Which entry of each did:webvh log was seen last.
 const SEEN_LOGS: &str = "seen-logs.json";
 
@@ -39,12 +43,12 @@ const SEEN_LOGS: &str = "seen-logs.json";
 pub(crate) async fn run(data: &Path, config: Option<&Path>, listen: Option<SocketAddr>) -> Result<(), StartError> {
     let mut config = VerifierConfig::load(data, config)?;
     if let Some(listen) = listen {
-        config.serve.listen = listen;
+        config.serve.listen = Some(listen);
     }
     let staff = StaffOnly::of(data)?;
     let key = Keyring::open(data, &config.keys)?;
     let pool = ground::open(data, &MIGRATIONS).await?;
-    let bound = serve::bind(&config.serve).await?;
+    let bound = serve::bind(&config.serve, PORT).await?;
     let mut verifier = assemble(&config, bound.public_url.clone(), key, Sqlite::new(pool.clone()))?;
     verifier.registration = registration::installed(data)?;
     if verifier.identity.did.method() == "web" {

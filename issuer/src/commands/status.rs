@@ -1,6 +1,6 @@
 //! `status revoke`, `suspend`, `reinstate`, `message`, `show`, `audit`.
 
-use std::path::PathBuf;
+use std::{collections::HashSet, path::PathBuf};
 
 use carnet_core::time::Timestamp;
 use carnet_proto::issuer::v1::{self as proto, status_service_client::StatusServiceClient};
@@ -28,6 +28,13 @@ pub(crate) enum StatusVerb {
     Show {
         /// The id of its offer, or of one issued copy.
         id: String,
+        #[command(flatten)]
+        staff: StaffArgs,
+    },
+    /// List what an act changed, an id a line, as --file reads it: to take back that act and no other.
+    Changed {
+        /// The act's number, as audit shows it.
+        act: u64,
         #[command(flatten)]
         staff: StaffArgs,
     },
@@ -99,6 +106,7 @@ pub(super) async fn run(verb: StatusVerb) -> Result<(), Failure> {
             change(proto::StatusVerb::Message, number, args).await
         }
         StatusVerb::Show { id, staff } => show(id, &staff).await,
+        StatusVerb::Changed { act, staff } => changed(act, &staff).await,
         StatusVerb::Audit { id, staff } => audit(id, &staff).await,
     }
 }
@@ -128,13 +136,24 @@ async fn change(verb: proto::StatusVerb, message: u8, args: ChangeArgs) -> Resul
     let done = StatusServiceClient::with_interceptor(channel, token).change_status(request).await?.into_inner();
     let value = json!({
         "act": done.act, "verb": verb_name(verb.into()), "credentials": done.credentials, "copies": done.copies,
-        "changed": done.changed, "published": done.published, "dry_run": args.dry_run,
+        "changed": done.changed, "published": done.published, "dry_run": args.dry_run, "open_offers": done.open_offers,
     });
     print(args.staff.json, &value, || {
-        let what = format!("{} credentials, {} copies", done.credentials, done.copies);
+        let what = format!(
+            "{}, {}",
+            counted(done.credentials, "credential", "credentials"),
+            counted(done.copies, "copy", "copies")
+        );
+        let open = match done.open_offers {
+            0 => String::new(),
+            open => format!(
+                "\n{} of this kind not collected yet: nothing becomes of that. `offer list` shows them, `offer cancel` ends them.",
+                counted(open, "offer is", "offers are")
+            ),
+        };
         if args.dry_run {
             return format!(
-                "It would be {what}, of which {} change. Nothing was changed.\nTo do it: leave out --dry-run and add --yes-count {}",
+                "It would be {what}, of which {} change. Nothing was changed.\nTo do it: leave out --dry-run and add --yes-count {}{open}",
                 done.changed, done.credentials
             );
         }
@@ -143,9 +162,13 @@ async fn change(verb: proto::StatusVerb, message: u8, args: ChangeArgs) -> Resul
         } else {
             "It is stored, and in no list yet; it is as soon as lists can be published."
         };
-        format!("Act {}: {} of {what}; {} changed.\n{published}", done.act, verb_name(verb.into()), done.changed)
+        format!("Act {}: {} of {what}; {} changed.\n{published}{open}", done.act, verb_name(verb.into()), done.changed)
     });
     Ok(())
+}
+
+fn counted(number: u64, one: &str, several: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { several })
 }
 
 /// The ids in a file: one a line; empty lines and what follows `#` are left out.
@@ -189,6 +212,29 @@ async fn show(id: String, staff: &StaffArgs) -> Result<(), Failure> {
     Ok(())
 }
 
+async fn changed(act: u64, staff: &StaffArgs) -> Result<(), Failure> {
+    let (channel, token) = client::connect(staff).await?;
+    let mut client = StatusServiceClient::with_interceptor(channel, token);
+    let mut ids = Vec::new();
+    let mut page_token = String::new();
+    loop {
+        let request = proto::ListStatusChangesRequest { act, page_size: 500, page_token };
+        let page = client.list_status_changes(request).await?.into_inner();
+        ids.extend(
+            page.changes.into_iter().map(|change| if change.whole { change.offer_id } else { change.issued_id }),
+        );
+        page_token = page.next_page_token;
+        if page_token.is_empty() {
+            break;
+        }
+    }
+    // The copies of an offer need not follow one another.
+    let mut seen = HashSet::new();
+    ids.retain(|id| seen.insert(id.clone()));
+    print(staff.json, &json!({ "act": act, "ids": ids }), || ids.join("\n"));
+    Ok(())
+}
+
 async fn audit(id: String, staff: &StaffArgs) -> Result<(), Failure> {
     let (channel, token) = client::connect(staff).await?;
     let mut client = StatusServiceClient::with_interceptor(channel, token);
@@ -207,12 +253,12 @@ async fn audit(id: String, staff: &StaffArgs) -> Result<(), Failure> {
     print(staff.json, &json!({ "acts": value }), || {
         let line = |act: &proto::StatusAct| {
             format!(
-                "{}  {}  {}  {} credentials, {} copies, {} changed  by {}: {}",
+                "{}  {}  {}  {}, {}, {} changed  by {}: {}",
                 act.act,
                 time(act.at.as_ref()),
                 verb_text(act),
-                act.credentials,
-                act.copies,
+                counted(act.credentials, "credential", "credentials"),
+                counted(act.copies, "copy", "copies"),
                 act.changed,
                 act.who,
                 act.reason

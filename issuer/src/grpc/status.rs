@@ -106,6 +106,7 @@ impl<S: Store> proto::status_service_server::StatusService for Statuses<S> {
             copies: acted.copies,
             changed: acted.changed,
             published,
+            open_offers: acted.open,
         }))
     }
 
@@ -132,6 +133,23 @@ impl<S: Store> proto::status_service_server::StatusService for Statuses<S> {
         let rows = self.0.store.acts(&request.id, slice(page)).await?;
         let (rows, next_page_token) = one_page(rows, page, |row| row.seq);
         Ok(Response::new(proto::ListStatusActsResponse { acts: rows.iter().map(act).collect(), next_page_token }))
+    }
+
+    async fn list_status_changes(
+        &self,
+        request: Request<proto::ListStatusChangesRequest>,
+    ) -> Result<Response<proto::ListStatusChangesResponse>, Status> {
+        let request = request.into_inner();
+        let page = wire::page(request.page_size, &request.page_token)?;
+        let act = i64::try_from(request.act).map_err(|_| Error::NotFound { what: "act" })?;
+        let rows = self.0.store.changed_by(act, slice(page)).await?;
+        let (rows, next_page_token) = one_page(rows, page, |row| row.seq);
+        let changes = rows.into_iter().map(|row| proto::StatusChange {
+            issued_id: row.issued_id,
+            offer_id: row.offer_id,
+            whole: row.whole,
+        });
+        Ok(Response::new(proto::ListStatusChangesResponse { changes: changes.collect(), next_page_token }))
     }
 }
 

@@ -116,6 +116,18 @@ pub(crate) struct Acted {
     pub(crate) copies: u64,
     /// Copies whose state or message it changed.
     pub(crate) changed: u64,
+    /// Offers that a filter would take, and that are not collected yet.
+    pub(crate) open: u64,
+}
+
+/// A copy that an act changed.
+#[derive(Debug, Clone)]
+pub(crate) struct Changed {
+    pub(crate) seq: i64,
+    pub(crate) issued_id: String,
+    pub(crate) offer_id: String,
+    /// It changed all copies of the offer.
+    pub(crate) whole: bool,
 }
 
 /// An act as it was written down.
@@ -187,6 +199,8 @@ pub(crate) trait StatusStore {
     ) -> impl Future<Output = Result<Vec<Option<(State, Timestamp)>>, Error>> + Send;
     /// What was done, newest first; to one offer or copy only, if an id is given.
     fn acts(&self, id: &str, slice: Slice) -> impl Future<Output = Result<Vec<ActRecord>, Error>> + Send;
+    /// The copies that an act changed, the newest first.
+    fn changed_by(&self, act: i64, slice: Slice) -> impl Future<Output = Result<Vec<Changed>, Error>> + Send;
     /// What changed since a version; 0: everything.
     fn changes_since(&self, version: i64) -> impl Future<Output = Result<Changes, Error>> + Send;
 }

@@ -269,6 +269,10 @@ async fn many_at_once_need_their_number() {
     ];
     for (request, credentials, copies) in cases {
         let dry = proto::ChangeStatusRequest { dry_run: true, ..request.clone() };
+        if credentials == 0 {
+            assert_eq!(reason(issuer.change(dry).await), "NOTHING_MATCHES");
+            continue;
+        }
         let counted = issuer.change(dry).await.unwrap();
         assert_eq!((counted.act, counted.credentials, counted.copies), (0, credentials, copies), "{request:?}");
         let refused = issuer.change(request.clone()).await;
@@ -285,6 +289,65 @@ async fn many_at_once_need_their_number() {
     }
     let everything = filter(REVOKE, proto::StatusFilter::default());
     assert_eq!(reason(issuer.change(everything).await), "INVALID_ARGUMENT");
+}
+
+#[tokio::test]
+async fn an_act_is_taken_back_exactly_and_what_it_missed_is_said() {
+    use proto::StatusVerb::{Reinstate, Suspend};
+    let issuer = start().await;
+    let format = proto::CredentialFormat::VcSdJwt;
+    let (before, _) = issuer.issue(format, 2).await;
+    let (wrong, _) = issuer.issue(format, 2).await;
+    let (part, _) = issuer.issue(format, 2).await;
+    let open = issuer.create(offer_request("not collected")).await;
+    issuer.change(change(Suspend, &[&before])).await.unwrap();
+    let request = proto::ReadStatusRequest { id: part.clone() };
+    let single = issuer.statuses().read_status(request).await.unwrap().into_inner().copies.swap_remove(0).issued_id;
+    issuer.change(change(Suspend, &[&single])).await.unwrap();
+
+    // A filter that takes nothing is no success; what is not collected yet is said.
+    let nothing = |name: &str| {
+        let nobody = proto::StatusFilter { credential_type: name.to_owned(), ..Default::default() };
+        proto::ChangeStatusRequest { expected_count: Some(0), ..filter(Suspend, nobody) }
+    };
+    for dry_run in [true, false] {
+        let refused = issuer.change(proto::ChangeStatusRequest { dry_run, ..nothing("NoSuch") }).await;
+        assert_eq!(reason(refused), "NOTHING_MATCHES");
+    }
+    let all = proto::StatusFilter { credential_type: offer_request("").credential_type, ..Default::default() };
+    let act = proto::ChangeStatusRequest { expected_count: Some(3), ..filter(Suspend, all.clone()) };
+    let act = issuer.change(act).await.unwrap();
+    assert_eq!((act.changed, act.open_offers), (3, 1));
+    let cancel = proto::CancelOfferRequest { offer_id: open.id, request_id: String::new() };
+    issuer.staff().cancel_offer(cancel).await.unwrap();
+    let again = issuer.change(proto::ChangeStatusRequest { dry_run: true, ..filter(Suspend, all) }).await.unwrap();
+    assert_eq!(again.open_offers, 0);
+
+    // What it changed, and nothing that was so before.
+    let changes = async |act: u64| -> Result<Vec<proto::StatusChange>, Status> {
+        let mut all = Vec::new();
+        let mut page_token = String::new();
+        loop {
+            let request = proto::ListStatusChangesRequest { act, page_size: 2, page_token };
+            let page = issuer.statuses().list_status_changes(request).await?.into_inner();
+            all.extend(page.changes);
+            page_token = page.next_page_token;
+            if page_token.is_empty() {
+                return Ok(all);
+            }
+        }
+    };
+    assert_eq!(reason(changes(99).await), "NOT_FOUND");
+    let changed = changes(act.act).await.unwrap();
+    let whole: Vec<_> = changed.iter().map(|change| (change.offer_id.as_str(), change.whole)).collect();
+    assert_eq!(whole, [(part.as_str(), false), (wrong.as_str(), true), (wrong.as_str(), true)]);
+    let ids = [changed[0].issued_id.as_str(), wrong.as_str()];
+    let undo = proto::ChangeStatusRequest { expected_count: Some(2), ..change(Reinstate, &ids) };
+    assert_eq!(issuer.change(undo).await.unwrap().changed, 3);
+    use proto::CredentialStatus::{Suspended, Valid};
+    assert_eq!(issuer.states(&before).await, [Suspended; 2]);
+    assert_eq!(issuer.states(&wrong).await, [Valid; 2]);
+    assert_eq!(issuer.states(&part).await, [Suspended, Valid]);
 }
 
 #[tokio::test]

@@ -16,7 +16,7 @@ struct Running {
 }
 
 async fn start(config: ServeConfig) -> Running {
-    let bound = bind(&config).await.unwrap();
+    let bound = bind(&config, 0).await.unwrap();
     let (stop, stopped) = oneshot::channel();
     let (tell, told) = oneshot::channel();
     let served = tokio::spawn(async move {
@@ -91,7 +91,7 @@ async fn a_certificate_that_cannot_be_used_stops_the_start() {
     std::fs::write(&path, "no certificate").unwrap();
     for cert in [path.clone(), dir.path().join("missing.pem")] {
         let config = ServeConfig { tls: Some(TlsFiles { cert, key: path.clone() }), ..ServeConfig::default() };
-        let bound = bind(&config).await.unwrap();
+        let bound = bind(&config, 0).await.unwrap();
         let error = serve(bound, &config, &[], Routes::default(), (async {}, GRACE), |_| {}).await.unwrap_err();
         assert!(error.message.contains("Nothing was started"), "{error}");
     }
@@ -99,21 +99,21 @@ async fn a_certificate_that_cannot_be_used_stops_the_start() {
 
 #[tokio::test]
 async fn off_loopback_it_needs_tls() {
-    let config = ServeConfig { listen: SocketAddr::from(([0, 0, 0, 0], 0)), ..ServeConfig::default() };
-    assert!(bind(&config).await.unwrap_err().hint.contains("tls.cert"));
+    let config = ServeConfig { listen: Some(SocketAddr::from(([0, 0, 0, 0], 0))), ..ServeConfig::default() };
+    assert!(bind(&config, 0).await.unwrap_err().hint.contains("tls.cert"));
     let loopback = ServeConfig::default();
-    let bound = bind(&loopback).await.unwrap();
-    let taken = ServeConfig { listen: bound.listener.local_addr().unwrap(), ..ServeConfig::default() };
-    assert!(bind(&taken).await.unwrap_err().message.contains("cannot be listened on"));
+    let bound = bind(&loopback, 0).await.unwrap();
+    let taken = ServeConfig { listen: Some(bound.listener.local_addr().unwrap()), ..ServeConfig::default() };
+    assert!(bind(&taken, 0).await.unwrap_err().message.contains("cannot be listened on"));
 }
 
 #[tokio::test]
 async fn the_public_url_is_an_origin_and_secure() {
     let with = |url: &str| ServeConfig { public_url: Some(url.to_owned()), ..ServeConfig::default() };
-    assert_eq!(bind(&with("https://Issuer.example/")).await.unwrap().public_url, "https://issuer.example");
-    assert_eq!(bind(&with("http://localhost:8080")).await.unwrap().public_url, "http://localhost:8080");
+    assert_eq!(bind(&with("https://Issuer.example/"), 0).await.unwrap().public_url, "https://issuer.example");
+    assert_eq!(bind(&with("http://localhost:8080"), 0).await.unwrap().public_url, "http://localhost:8080");
     for url in ["http://issuer.example", "https://issuer.example/path", "https://a@b.example", "issuer", "https://x/?q"]
     {
-        assert!(bind(&with(url)).await.is_err(), "{url}");
+        assert!(bind(&with(url), 0).await.is_err(), "{url}");
     }
 }

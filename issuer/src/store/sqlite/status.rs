@@ -12,7 +12,9 @@ use crate::{
     secrets::{self, Hash},
     store::{
         Slice,
-        status::{Act, ActRecord, Acted, Changes, CopyStatus, ListRecord, Place, State, StatusStore, Verb, Whom},
+        status::{
+            Act, ActRecord, Acted, Changed, Changes, CopyStatus, ListRecord, Place, State, StatusStore, Verb, Whom,
+        },
     },
 };
 
@@ -74,7 +76,11 @@ impl StatusStore for SqliteStore {
             credentials: count(offers.len()),
             copies: count(targets.len()),
             changed: count(changes.len()),
+            open: open_offers(&mut tx, &act.whom).await?,
         };
+        if matches!(act.whom, Whom::Matching { .. }) && targets.is_empty() {
+            return Err(Error::NothingMatches { open: acted.open });
+        }
         if act.dry_run {
             return Ok(acted);
         }
@@ -143,6 +149,33 @@ impl StatusStore for SqliteStore {
         .collect()
     }
 
+    async fn changed_by(&self, act: i64, slice: Slice) -> Result<Vec<Changed>, Error> {
+        let known: bool = sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM acts WHERE seq = ?)")
+            .bind(act)
+            .fetch_one(&self.pool)
+            .await?;
+        if !known {
+            return Err(Error::NotFound { what: "act" });
+        }
+        let rows = sqlx::query(
+            "SELECT i.seq, i.issued_id, i.offer_id, NOT EXISTS (SELECT 1 FROM issued o WHERE o.offer_id = i.offer_id \
+             AND o.issued_at IS NOT NULL AND NOT EXISTS (\
+             SELECT 1 FROM changes t WHERE t.act = c.act AND t.status_index = o.status_index)) AS whole \
+             FROM changes c JOIN issued i USING (status_index) \
+             WHERE c.act = ? AND i.seq < ? AND i.issued_at IS NOT NULL ORDER BY i.seq DESC LIMIT ?",
+        );
+        let rows = rows.bind(act).bind(slice.before).bind(slice.limit).fetch_all(&self.pool).await?;
+        let changed = |row: &SqliteRow| {
+            Ok(Changed {
+                seq: row.try_get("seq")?,
+                issued_id: row.try_get("issued_id")?,
+                offer_id: row.try_get("offer_id")?,
+                whole: row.try_get("whole")?,
+            })
+        };
+        rows.iter().map(changed).collect()
+    }
+
     async fn changes_since(&self, version: i64) -> Result<Changes, Error> {
         let mut tx = self.pool.begin().await?;
         let upto: i64 = sqlx::query_scalar("SELECT coalesce(max(seq), 0) FROM acts").fetch_one(&mut *tx).await?;
@@ -183,7 +216,7 @@ async fn done_before(tx: &mut Tx, act: &Act) -> Result<Option<Acted>, Error> {
         return Err(Error::RequestIdReused);
     }
     let ActRecord { seq, credentials, copies, changed, .. } = act_of(&row)?;
-    Ok(Some(Acted { act: Some(seq), credentials, copies, changed }))
+    Ok(Some(Acted { act: Some(seq), credentials, copies, changed, open: 0 }))
 }
 
 /// The copies that ids stand for. An offer's copies count also where they are about to be signed, so that none that is under
@@ -263,6 +296,22 @@ async fn messages_of(tx: &mut Tx, targets: &[Target], number: u8) -> Result<Vec<
         found.extend(before.map(|before| (target.status_index, before)));
     }
     Ok(found)
+}
+
+/// Offers that a filter would take if they were collected, by when they were made.
+async fn open_offers(tx: &mut Tx, whom: &Whom) -> Result<u64, Error> {
+    let Whom::Matching { credential_type, from, until } = whom else { return Ok(0) };
+    let open: i64 = sqlx::query_scalar(
+        "SELECT count(*) FROM offers WHERE state IN ('open', 'redeemed') AND (? IS NULL OR credential_type = ?) \
+         AND created_at >= ? AND created_at <= ?",
+    )
+    .bind(credential_type.as_deref())
+    .bind(credential_type.as_deref())
+    .bind(from.map_or(i64::MIN, Timestamp::unix))
+    .bind(until.map_or(i64::MAX, Timestamp::unix))
+    .fetch_one(&mut **tx)
+    .await?;
+    u64::try_from(open).map_err(|_| Error::Corrupt("offers"))
 }
 
 async fn write(tx: &mut Tx, act: &Act, acted: &Acted, changes: &[Change]) -> Result<i64, Error> {
