@@ -323,7 +323,21 @@ async fn a_bulk_act_is_counted_before_it_is_done() -> Result<()> {
         office.staff(&back)?.ok()?;
     }
     assert_eq!(act(&[])?.code, 2, "nobody is named");
-    assert_eq!(act(&["--until", "2020-01-01", "--yes-count", "0"])?.ok()?.json()?.get("changed"), Some(&0.into()));
+    let nothing = act(&["--until", "2020-01-01", "--yes-count", "0"])?;
+    assert!(nothing.code == 1 && nothing.stderr.contains("(NOTHING_MATCHES)"), "{nothing:?}");
+
+    // What one act changed is taken back with its own list of ids, and what was so before stays.
+    office.staff(&["status", "suspend", &offers[0], "--reason", "rightly"])?.ok()?;
+    let wrong = act(&["--type", PERMIT, "--yes-count", "3"])?.ok()?.json()?;
+    let number = wrong.get("act").cloned().unwrap_or_default().to_string();
+    let ids = office.staff(&["status", "changed", &number])?.ok()?.json()?.get("ids").cloned().unwrap_or_default();
+    let ids: Vec<&str> = ids.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    std::fs::write(&file, ids.join("\n"))?;
+    let back = ["status", "reinstate", "--file", &file, "--yes-count", "2", "--reason", "the filter was wrong"];
+    office.staff(&back)?.ok()?;
+    for (offer, expected) in offers.iter().zip(["suspended", "valid", "valid"]) {
+        assert!(shown(office, offer)?.iter().all(|(_, state)| state == expected), "{offer} {expected}");
+    }
     Ok(())
 }
 
