@@ -127,11 +127,12 @@ impl Registrar {
                 "Give the name by which people know the registrar.",
             ));
         }
-        create_directory(data)?;
+        let directory = create_directory(data)?;
         let key = keys::create(data, Algorithm::EdDsa)?;
         // The name comes last: without it the directory is not taken for a registrar's.
         let text = format!("# Made by `carnet-issuer registrar init`.\nname = {}\n", quoted(name));
         write_new(&data.join(FILE), text.as_bytes(), 0o600)?;
+        directory.keep();
         Self::of_key(name.to_owned(), key)
     }
 

@@ -2,7 +2,7 @@
 
 use std::{
     io::Write as _,
-    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
+    os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
 };
 
@@ -13,6 +13,7 @@ use carnet_core::{
 };
 use carnet_service::{
     config::StartError,
+    disk::NewDirectory,
     keys::{self, KeyPlace, Keyring},
     staff, store, time,
 };
@@ -62,20 +63,20 @@ pub(crate) async fn init(
             None => document,
         }
     };
-    let (did, rendered, document, publish_at) = match did.strip_prefix("did:webvh:") {
+    let (directory, did, rendered, document, publish_at) = match did.strip_prefix("did:webvh:") {
         Some(host) => {
-            create_directory(data)?;
+            let directory = create_directory(data)?;
             let (did, rendered) = keys::begin(data, host, algorithm, &config, &render)?;
             let publish_at = webvh::url(&did).map_err(refused)?;
-            (did, rendered, data.join("did.jsonl"), publish_at)
+            (directory, did, rendered, data.join("did.jsonl"), publish_at)
         }
         None => {
             let did = Did::parse(did).map_err(refused)?;
             let publish_at = web::url(&did).map_err(refused)?;
-            create_directory(data)?;
+            let directory = create_directory(data)?;
             let key = Keyring::create(data, algorithm, &config)?;
             let rendered = render(&did, &key);
-            (did, rendered, data.join(DOCUMENT_FILE), publish_at)
+            (directory, did, rendered, data.join(DOCUMENT_FILE), publish_at)
         }
     };
     write_new(&data.join(DOCUMENT_FILE), format!("{rendered:#}\n").as_bytes(), 0o644)?;
@@ -83,28 +84,21 @@ pub(crate) async fn init(
     store::open(data, &MIGRATIONS).await?.close().await;
     // The configuration comes last: without it the directory is not taken for an issuer's.
     write_new(&data.join("config.toml"), (config_text(&did, name) + &place.toml()).as_bytes(), 0o600)?;
+    directory.keep();
     Ok(Made { did, document, publish_at, staff_token })
 }
 
-pub(crate) fn create_directory(data: &Path) -> Result<(), StartError> {
-    let failed = |error: std::io::Error| {
-        StartError::new(
+pub(crate) fn create_directory(data: &Path) -> Result<NewDirectory, StartError> {
+    NewDirectory::take(data).map_err(|error| match error.kind() {
+        std::io::ErrorKind::DirectoryNotEmpty => StartError::new(
+            format!("{} is not empty; nothing was changed", data.display()),
+            "name a new directory: init never overwrites a key",
+        ),
+        _ => StartError::new(
             format!("{} could not be made: {error}", data.display()),
             "name a directory that you may write to",
-        )
-    };
-    if data.exists() {
-        let mut entries = std::fs::read_dir(data).map_err(failed)?;
-        if entries.next().is_some() {
-            return Err(StartError::new(
-                format!("{} is not empty; nothing was changed", data.display()),
-                "name a new directory: init never overwrites a key",
-            ));
-        }
-        use std::os::unix::fs::PermissionsExt as _;
-        return std::fs::set_permissions(data, std::fs::Permissions::from_mode(0o700)).map_err(failed);
-    }
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(data).map_err(failed)
+        ),
+    })
 }
 
 pub(crate) fn write_new(path: &Path, bytes: &[u8], mode: u32) -> Result<(), StartError> {

@@ -3,7 +3,7 @@
 use std::{
     fs::{self, File, OpenOptions, TryLockError},
     io::{self, Write as _},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 /// Replaces `path` by a file with these bytes and this mode, through to the disk.
@@ -44,6 +44,58 @@ pub fn write_new(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     file.sync_all()
 }
 
+/// A directory that is being set up. Unless it is kept, what was made in it goes again, so that the next try finds it as it was.
+#[derive(Debug)]
+pub struct NewDirectory {
+    path: PathBuf,
+    made: bool,
+    kept: bool,
+}
+
+impl NewDirectory {
+    /// Takes a directory that is not there, or is empty, and closes it to other users.
+    ///
+    /// # Errors
+    /// Those of the file system; `DirectoryNotEmpty`, and then nothing was changed.
+    pub fn take(path: &Path) -> io::Result<Self> {
+        let made = !path.exists();
+        if made {
+            let mut builder = fs::DirBuilder::new();
+            builder.recursive(true);
+            #[cfg(unix)]
+            std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+            builder.create(path)?;
+        } else {
+            if fs::read_dir(path)?.next().is_some() {
+                return Err(io::ErrorKind::DirectoryNotEmpty.into());
+            }
+            #[cfg(unix)]
+            fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o700))?;
+        }
+        Ok(Self { path: path.to_owned(), made, kept: false })
+    }
+
+    /// It is set up.
+    pub fn keep(mut self) {
+        self.kept = true;
+    }
+}
+
+impl Drop for NewDirectory {
+    fn drop(&mut self) {
+        if self.kept {
+            return;
+        }
+        // It was empty: all that is in it was made since.
+        for entry in fs::read_dir(&self.path).into_iter().flatten().flatten() {
+            fs::remove_file(entry.path()).ok();
+        }
+        if self.made {
+            fs::remove_dir(&self.path).ok();
+        }
+    }
+}
+
 /// Brings a directory's names to the disk, so that nobody relies on a file that a power cut takes away.
 pub(crate) fn sync_directory(directory: &Path) -> io::Result<()> {
     File::open(directory)?.sync_all()
@@ -60,5 +112,36 @@ pub(crate) fn lock(path: &Path, how: impl Fn(&File) -> Result<(), TryLockError>)
         Ok(()) => Ok((file, true)),
         Err(TryLockError::WouldBlock) => Ok((file, false)),
         Err(TryLockError::Error(error)) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn a_directory_that_was_not_set_up_is_as_it_was() {
+        let folder = tempfile::tempdir().unwrap();
+        for there in [false, true] {
+            let path = folder.path().join("deep").join("data");
+            if there {
+                fs::create_dir_all(&path).unwrap();
+            }
+            let directory = NewDirectory::take(&path).unwrap();
+            assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o700);
+            fs::write(path.join("keys.lock"), "").unwrap();
+            assert_eq!(NewDirectory::take(&path).unwrap_err().kind(), io::ErrorKind::DirectoryNotEmpty);
+            assert!(path.join("keys.lock").exists());
+            drop(directory);
+            assert_eq!(path.exists(), there);
+
+            let directory = NewDirectory::take(&path).unwrap();
+            fs::write(path.join("keys.json"), "").unwrap();
+            directory.keep();
+            assert!(path.join("keys.json").exists());
+            fs::remove_dir_all(&path).unwrap();
+        }
     }
 }

@@ -25,7 +25,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 ///
 /// # Errors
 /// It cannot be created.
-pub fn create_directory(data: &Path) -> Result<(), StartError> {
+fn create_directory(data: &Path) -> Result<(), StartError> {
     let mut builder = DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]

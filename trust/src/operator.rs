@@ -10,7 +10,8 @@ use carnet_core::{
 };
 use carnet_service::{
     config::{self, StartError},
-    keys, store,
+    disk::NewDirectory,
+    keys,
 };
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -51,11 +52,18 @@ impl Operator {
                 "give the name by which people know the operator",
             ));
         }
-        store::create_directory(data)?;
+        let directory = NewDirectory::take(data).map_err(|error| {
+            Refusal::new(
+                "operator_directory",
+                format!("{} cannot be an operator's directory: {error}. Nothing was changed", data.display()),
+                "name a new directory that you may write to: init never overwrites a key",
+            )
+        })?;
         let key = keys::create(data, Algorithm::EdDsa)?;
         // The name comes last: without it the directory is not taken for an operator's.
         let quoted = Value::from(name).to_string().replace('\u{7f}', "\\u007F");
         write_new(&data.join(FILE), &format!("# Made by `carnet-trust init`.\nname = {quoted}\n"))?;
+        directory.keep();
         Self::of_key(data, name.to_owned(), key)
     }
 

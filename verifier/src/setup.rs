@@ -1,10 +1,6 @@
 //! `init`: a data directory with a key, a configuration, a store, and a staff token that is shown once.
 
-use std::{
-    io::Write as _,
-    os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _},
-    path::Path,
-};
+use std::{io::Write as _, os::unix::fs::OpenOptionsExt as _, path::Path};
 
 use carnet_core::{
     did::{Did, DidDocument, web},
@@ -12,6 +8,7 @@ use carnet_core::{
 };
 use carnet_service::{
     config::StartError,
+    disk::NewDirectory,
     keys::{FIRST as FIRST_KEY, KeyPlace, Keyring},
     staff, store, time,
 };
@@ -42,19 +39,15 @@ pub(crate) async fn init(
     staff_name: &str,
 ) -> Result<Made, StartError> {
     let chosen = did.map(published).transpose()?;
-    store::create_directory(data)?;
-    if data.join("config.toml").exists() {
-        return Err(StartError::new(
-            format!("{} is a data directory already. Nothing was changed.", data.display()),
+    let directory = NewDirectory::take(data).map_err(|error| match error.kind() {
+        std::io::ErrorKind::DirectoryNotEmpty => StartError::new(
+            format!("{} is not empty. Nothing was changed.", data.display()),
             "Name a new directory: init never overwrites a key.",
-        ));
-    }
-    // A directory that was there before may have been open to others.
-    std::fs::set_permissions(data, std::fs::Permissions::from_mode(0o700)).map_err(|error| {
-        StartError::new(
-            format!("{} cannot be closed to other users: {error}. Nothing was made.", data.display()),
+        ),
+        _ => StartError::new(
+            format!("{} cannot be made: {error}. Nothing was made.", data.display()),
             "Name a directory that is yours.",
-        )
+        ),
     })?;
     let key = Keyring::create(data, algorithm, &place.config())?;
     let (did, publish_at) = match chosen {
@@ -69,6 +62,7 @@ pub(crate) async fn init(
     store::open(data, &MIGRATIONS).await?.close().await;
     // The configuration comes last: without it the directory is not taken for a verifier's.
     write_new(&data.join("config.toml"), &(config_text(&did, name) + &place.toml()), 0o600)?;
+    directory.keep();
     Ok(Made { did, publish_at, staff_token })
 }
 
@@ -126,6 +120,8 @@ fn quoted(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
 
     #[tokio::test]
