@@ -9,13 +9,13 @@ use carnet_core::{
     Problem,
     did::{Did, DidDocument, DidUrl, Resolve, SelfContained, web},
     json::{self, Limits},
-    keys::{Algorithm, SecretKey, Signer as _},
+    keys::{Algorithm, Signer as _},
     time::Timestamp,
     trust::registration::{Registration, RegistrationRequest},
 };
 use carnet_service::{
     config::{self, StartError},
-    keys,
+    keys::{KeyPlace, Keyring, KeysConfig},
 };
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -97,7 +97,7 @@ pub(crate) struct Registrar {
     pub(crate) name: String,
     pub(crate) did: Did,
     kid: DidUrl,
-    key: SecretKey,
+    key: Keyring,
 }
 
 /// What an asker wants to have registered: verified, and not signed yet.
@@ -113,14 +113,16 @@ pub(crate) struct Application {
 #[serde(deny_unknown_fields)]
 struct Config {
     name: String,
+    #[serde(default)]
+    keys: KeysConfig,
 }
 
 impl Registrar {
     /// Makes a registrar's directory. Nothing that exists is overwritten.
     ///
     /// # Errors
-    /// The name is none, the directory is in use, or a file cannot be written.
-    pub(crate) fn init(data: &Path, name: &str) -> Result<Self, StartError> {
+    /// The name is none, the directory is in use, the key cannot be sealed, or a file cannot be written.
+    pub(crate) fn init(data: &Path, name: &str, place: &KeyPlace) -> Result<Self, StartError> {
         if name.trim().is_empty() || name.chars().count() > MOST_NAME || name.chars().any(char::is_control) {
             return Err(StartError::new(
                 format!("The name is refused: it is not a text of 1 to {MOST_NAME} characters. Nothing was made."),
@@ -128,12 +130,13 @@ impl Registrar {
             ));
         }
         let directory = create_directory(data)?;
-        let key = keys::create(data, Algorithm::EdDsa)?;
+        Keyring::create(data, Algorithm::EdDsa, &place.config())?;
         // The name comes last: without it the directory is not taken for a registrar's.
-        let text = format!("# Made by `carnet-issuer registrar init`.\nname = {}\n", quoted(name));
+        let text = format!("# Made by `carnet-issuer registrar init`.\nname = {}\n{}", quoted(name), place.toml());
         write_new(&data.join(FILE), text.as_bytes(), 0o600)?;
+        let made = Self::of_key(name.to_owned(), Keyring::open(data, &place.config())?)?;
         directory.keep();
-        Self::of_key(name.to_owned(), key)
+        Ok(made)
     }
 
     /// Opens what [`Self::init`] made.
@@ -148,11 +151,11 @@ impl Registrar {
                 "Run `carnet-issuer registrar init --data DIR --name NAME` first.",
             ));
         }
-        let Config { name } = config::read(&path)?;
-        Self::of_key(name, keys::load(data)?)
+        let Config { name, keys } = config::read(&path)?;
+        Self::of_key(name, Keyring::open(data, &keys)?)
     }
 
-    fn of_key(name: String, key: SecretKey) -> Result<Self, StartError> {
+    fn of_key(name: String, key: Keyring) -> Result<Self, StartError> {
         let did = Did::key(&key.public_key());
         // The one method of a did:key is named by the key itself.
         let kid = did.with_fragment(did.id()).map_err(|problem| {

@@ -102,7 +102,10 @@ pub(crate) fn sync_directory(directory: &Path) -> io::Result<()> {
 }
 
 /// Locks a file, which is made if it is not there, in one of the ways of [`File`]; whether the lock could be had.
-pub(crate) fn lock(path: &Path, how: impl Fn(&File) -> Result<(), TryLockError>) -> io::Result<(File, bool)> {
+///
+/// # Errors
+/// Those of the file system.
+pub fn lock(path: &Path, how: impl Fn(&File) -> Result<(), TryLockError>) -> io::Result<(File, bool)> {
     let mut options = OpenOptions::new();
     options.create(true).truncate(false).write(true);
     #[cfg(unix)]

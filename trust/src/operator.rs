@@ -4,14 +4,14 @@ use std::path::{Path, PathBuf};
 
 use carnet_core::{
     did::{Did, DidUrl},
-    keys::{Algorithm, SecretKey, Signer as _},
+    keys::{Algorithm, Signer as _},
     time::Timestamp,
     trust::list::{Preview, Seen, TrustList},
 };
 use carnet_service::{
     config::{self, StartError},
-    disk::NewDirectory,
-    keys,
+    disk::{self, NewDirectory},
+    keys::{KeyPlace, Keyring, KeysConfig},
 };
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -24,6 +24,7 @@ use crate::{
 const FILE: &str = "operator.toml";
 /// The newest list that was signed here, so that no two of one number are.
 const SIGNED: &str = "signed.json";
+const LOCK: &str = "signed.lock";
 /// The longest name, in characters.
 const MOST_NAME: usize = 200;
 
@@ -32,7 +33,7 @@ pub(crate) struct Operator {
     pub(crate) name: String,
     pub(crate) did: Did,
     kid: DidUrl,
-    key: SecretKey,
+    key: Keyring,
     data: PathBuf,
 }
 
@@ -40,11 +41,13 @@ pub(crate) struct Operator {
 #[serde(deny_unknown_fields)]
 struct Config {
     name: String,
+    #[serde(default)]
+    keys: KeysConfig,
 }
 
 impl Operator {
     /// Makes an operator's directory. Nothing that exists is overwritten.
-    pub(crate) fn init(data: &Path, name: &str) -> Result<Self, Refusal> {
+    pub(crate) fn init(data: &Path, name: &str, place: &KeyPlace) -> Result<Self, Refusal> {
         if name.trim().is_empty() || name.chars().count() > MOST_NAME || name.chars().any(char::is_control) {
             return Err(Refusal::new(
                 "name_refused",
@@ -59,12 +62,15 @@ impl Operator {
                 "name a new directory that you may write to: init never overwrites a key",
             )
         })?;
-        let key = keys::create(data, Algorithm::EdDsa)?;
+        Keyring::create(data, Algorithm::EdDsa, &place.config())?;
+        // So that one that is missing later is not taken for one that was never written.
+        write_new(&data.join(SIGNED), "null\n")?;
         // The name comes last: without it the directory is not taken for an operator's.
         let quoted = Value::from(name).to_string().replace('\u{7f}', "\\u007F");
-        write_new(&data.join(FILE), &format!("# Made by `carnet-trust init`.\nname = {quoted}\n"))?;
+        write_new(&data.join(FILE), &format!("# Made by `carnet-trust init`.\nname = {quoted}\n{}", place.toml()))?;
+        let made = Self::of_key(data, name.to_owned(), Keyring::open(data, &place.config())?)?;
         directory.keep();
-        Self::of_key(data, name.to_owned(), key)
+        Ok(made)
     }
 
     /// Opens what [`Self::init`] made.
@@ -77,11 +83,11 @@ impl Operator {
                 "run `carnet-trust init --data DIR --name NAME` first",
             ));
         }
-        let Config { name } = config::read(&path)?;
-        Self::of_key(data, name, keys::load(data)?)
+        let Config { name, keys } = config::read(&path)?;
+        Self::of_key(data, name, Keyring::open(data, &keys)?)
     }
 
-    fn of_key(data: &Path, name: String, key: SecretKey) -> Result<Self, Refusal> {
+    fn of_key(data: &Path, name: String, key: Keyring) -> Result<Self, Refusal> {
         let did = Did::key(&key.public_key());
         // The one method of a did:key is named by the key itself.
         let kid = did.with_fragment(did.id()).map_err(|problem| {
@@ -93,14 +99,14 @@ impl Operator {
     /// The newest list that was signed here, if one was.
     pub(crate) fn signed(&self) -> Result<Option<Seen>, Refusal> {
         let path = self.data.join(SIGNED);
-        if !path.exists() {
-            return Ok(None);
-        }
-        serde_json::from_slice(&read(&path)?).map(Some).map_err(|_| {
+        // One that is missing is no word that nothing was signed.
+        let signed = if path.exists() { serde_json::from_slice(&read(&path)?).ok() } else { None };
+        signed.ok_or_else(|| {
             Refusal::new(
                 "operator_directory",
-                format!("{} is damaged, so it is not known what was signed here before", path.display()),
-                "restore it from a backup, or write the number and the digest of the newest list that you signed into it",
+                format!("{} is missing or damaged, so it is not known what was signed here before", path.display()),
+                "restore it from a backup; or write the number and the digest of the newest list that you signed into it, as \
+                 {\"sequence\": NUMBER, \"digest\": \"DIGEST\"}; null if you are sure that you signed none",
             )
         })
     }
@@ -123,6 +129,19 @@ impl Operator {
         Ok(())
     }
 
+    fn lock(&self) -> Result<std::fs::File, Refusal> {
+        let path = self.data.join(LOCK);
+        disk::lock(&path, |file| file.lock().map_err(std::fs::TryLockError::Error)).map(|(file, _)| file).map_err(
+            |error| {
+                Refusal::new(
+                    "operator_directory",
+                    format!("{} could not be locked: {error}. Nothing was signed", path.display()),
+                    "check that this user may write there",
+                )
+            },
+        )
+    }
+
     /// Signs a list. That it was signed is on the disk before anybody gets the signature.
     pub(crate) fn sign(
         &self,
@@ -130,6 +149,8 @@ impl Operator {
         preview: &Preview,
         now: Timestamp,
     ) -> Result<Map<String, Value>, Refusal> {
+        // Held until it is on the disk: of two at the same time, the later one sees what the first one signed.
+        let _lock = self.lock()?;
         self.may_sign(preview)?;
         let signed = TrustList::sign(document, &self.kid, &self.key, now)
             .map_err(|problem| Refusal::of(&problem, "The list could not be signed", "look at the list again"))?;

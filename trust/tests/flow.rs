@@ -83,6 +83,42 @@ fn an_operator_signs_no_two_lists_of_one_number() {
 }
 
 #[test]
+fn an_operators_key_opens_with_what_lies_apart_from_it() {
+    let desk = Desk::new();
+    desk.create("draft-1");
+    // No file of the directory has the key.
+    let register = std::fs::read_to_string(desk.path("a/keys.json")).unwrap();
+    assert!(register.contains("\"kek\"") && !register.contains("\"plain\""), "{register}");
+    std::fs::rename(desk.path("a.kek"), desk.path("elsewhere")).unwrap();
+    let refused = desk.sign("a", "draft-1", None, "signed-1a");
+    assert!(refused.code == 1 && refused.error.contains("a.kek"), "{}", refused.error);
+    std::fs::write(desk.path("a.kek"), "0".repeat(64)).unwrap();
+    let refused = desk.sign("a", "draft-1", None, "signed-1a");
+    assert!(refused.code == 1 && refused.error.contains("does not open"), "{}", refused.error);
+    std::fs::rename(desk.path("elsewhere"), desk.path("a.kek")).unwrap();
+    desk.sign("a", "draft-1", None, "signed-1a").ok();
+
+    // In plain text where that is said, and never by chance; a try that fails leaves nothing.
+    let open = desk.run(&["init", "--data", &desk.at("d"), "--name", "d", "--plain-text-keys", "--json"]).ok();
+    assert!(open.json()["did"].as_str().is_some() && !desk.path("d.kek").exists());
+    desk.sign("d", "draft-1", None, "signed-1d").ok();
+    assert_eq!(desk.run(&["init", "--data", &desk.at("e"), "--name", "e", "--kek", "env:CARNET_NO_SUCH"]).code, 1);
+    assert_eq!(desk.run(&["init", "--data", &desk.at("e"), "--name", ""]).code, 1);
+    assert!(!desk.path("e").exists() && !desk.path("e.kek").exists());
+}
+
+#[test]
+fn a_file_that_is_there_is_said_before_anything_is_signed() {
+    let desk = Desk::new();
+    desk.create("draft-1");
+    desk.sign("a", "draft-1", None, "draft-1").refused("file_unwritable");
+    let shown = desk.run(&["show", "--data", &desk.at("a"), "--json"]).ok().json();
+    assert_eq!(shown["signed"].as_object(), None);
+    desk.sign("a", "draft-1", None, "signed-1a").ok();
+    assert_eq!(desk.run(&["show", "--data", &desk.at("a"), "--json"]).ok().json()["signed"]["sequence"], 1);
+}
+
+#[test]
 fn what_is_published_only_moves_on() {
     let desk = Desk::new();
     desk.two();
@@ -104,7 +140,17 @@ fn what_is_published_only_moves_on() {
     desk.run(&["edit", &previous, "--days", "7", "--out", &out]).ok();
     desk.sign("a", "other-2", Some("list-1"), "other-2a").ok();
     std::fs::copy(desk.path("list-1"), desk.path("site/trust-list.json")).unwrap();
-    std::fs::remove_file(desk.path("b/signed.json")).unwrap();
+    // Of what is lost, nobody knows what it was.
+    let signed = std::fs::read(desk.path("b/signed.json")).unwrap();
+    for lost in [None, Some("{}"), Some("")] {
+        match lost {
+            Some(text) => std::fs::write(desk.path("b/signed.json"), text).unwrap(),
+            None => std::fs::remove_file(desk.path("b/signed.json")).unwrap(),
+        }
+        desk.sign("b", "other-2a", Some("list-1"), "other-2ab").refused("operator_directory");
+    }
+    assert_ne!(signed, b"null\n");
+    std::fs::write(desk.path("b/signed.json"), "null\n").unwrap();
     desk.sign("b", "other-2a", Some("list-1"), "other-2ab").ok();
     publish("other-2ab").refused("trust_list_conflict");
 }
@@ -119,9 +165,9 @@ fn a_source_comes_out_as_it_went_in() {
     assert_eq!((made["sequence"].as_u64(), made["changes"].as_array().map(Vec::len)), (Some(2), Some(0)));
     // What is there is not overwritten, and a key never.
     desk.run(&["source", &list, "--out", &source]).refused("file_unwritable");
-    let key = std::fs::read(desk.path("a/key.json")).unwrap();
+    let key = std::fs::read(desk.path("a/keys.json")).unwrap();
     assert_eq!(desk.run(&["init", "--data", &desk.at("a"), "--name", "again"]).code, 1);
-    assert_eq!(std::fs::read(desk.path("a/key.json")).unwrap(), key);
+    assert_eq!(std::fs::read(desk.path("a/keys.json")).unwrap(), key);
     std::fs::write(desk.path("source.toml"), "[[issuers]]\nid = 3\n").unwrap();
     desk.run(&["create", "--source", &desk.at("source.toml"), "--list", LIST, "--out", &desk.at("x")])
         .refused("source_invalid");

@@ -9,7 +9,7 @@ use carnet_core::{
     query::path_to_text,
     trust::registration::{IntendedUse, RegisteredCredential, RelyingParty},
 };
-use carnet_service::time;
+use carnet_service::{keys::KeyPlace, time};
 use clap::Subcommand;
 use serde_json::{Value, json};
 
@@ -26,6 +26,8 @@ pub(crate) enum RegistrarVerb {
         /// The registrar's name.
         #[arg(long)]
         name: String,
+        #[command(flatten)]
+        place: KeyPlace,
         /// Print JSON.
         #[arg(long)]
         json: bool,
@@ -75,14 +77,24 @@ impl From<Refusal> for Failure {
 
 pub(super) fn run(verb: RegistrarVerb) -> Result<(), Failure> {
     match verb {
-        RegistrarVerb::Init { data, name, json } => {
-            let registrar = Registrar::init(&data, &name)?;
+        RegistrarVerb::Init { data, name, place, json } => {
+            let (place, kek) = place.settle(&data)?;
+            let registrar = match Registrar::init(&data, &name, &place) {
+                Ok(registrar) => registrar,
+                Err(error) => {
+                    if let Some(kek) = kek {
+                        kek.discard();
+                    }
+                    return Err(error.into());
+                }
+            };
             print(json, &described(&registrar), || {
                 format!(
-                    "The registrar {name:?} is set up in {data}.\nIts DID, for wallets to pin:\n{did}\n\n\
+                    "The registrar {name:?} is set up in {data}.\nIts DID, for wallets to pin:\n{did}\n\n{kek}\
                      Next: carnet-issuer registrar sign --data {data} REQUEST",
                     data = data.display(),
                     did = registrar.did,
+                    kek = kek.as_ref().map(|kek| format!("{}\n\n", kek.said(&data))).unwrap_or_default(),
                 )
             });
             Ok(())

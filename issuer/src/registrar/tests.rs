@@ -1,4 +1,5 @@
 use carnet_core::{
+    keys::SecretKey,
     query::Query,
     trust::registration::{Expected, IntendedUse, RegisteredCredential, RelyingParty, SupervisoryAuthority},
 };
@@ -78,7 +79,7 @@ impl Asker {
 
 fn registrar() -> (tempfile::TempDir, Registrar) {
     let dir = tempfile::tempdir().unwrap();
-    let registrar = Registrar::init(&dir.path().join("r"), "Register of Askers").unwrap();
+    let registrar = Registrar::init(&dir.path().join("r"), "Register of Askers", &KeyPlace::default()).unwrap();
     (dir, registrar)
 }
 
@@ -94,16 +95,24 @@ fn a_directory_is_made_once_and_keeps_its_did() {
     assert_eq!((opened.name.as_str(), &opened.did), ("Register of Askers", &made.did));
     assert!(made.did.as_str().starts_with("did:key:z6Mk"));
     let mode = |path: &Path| std::os::unix::fs::MetadataExt::mode(&std::fs::metadata(path).unwrap()) & 0o777;
-    assert_eq!((mode(&data), mode(&data.join("key.json"))), (0o700, 0o600));
-    assert!(Registrar::init(&data, "Again").err().unwrap().message.contains("nothing was changed"));
+    assert_eq!((mode(&data), mode(&data.join("keys.json"))), (0o700, 0o600));
+    assert!(
+        Registrar::init(&data, "Again", &KeyPlace::default()).err().unwrap().message.contains("nothing was changed")
+    );
     assert_eq!(Registrar::open(&data).unwrap().did, made.did);
     for name in ["", " ", "a\nb", &"x".repeat(201)] {
-        assert!(Registrar::init(&dir.path().join("n"), name).err().unwrap().message.contains("Nothing was made"));
+        assert!(
+            Registrar::init(&dir.path().join("n"), name, &KeyPlace::default())
+                .err()
+                .unwrap()
+                .message
+                .contains("Nothing was made")
+        );
         assert!(!dir.path().join("n").exists());
     }
     // What else may lie in a directory makes no registrar.
     assert!(Registrar::open(dir.path()).err().unwrap().hint.contains("registrar init"));
-    std::fs::remove_file(data.join("key.json")).unwrap();
+    std::fs::remove_file(data.join("keys.json")).unwrap();
     assert!(Registrar::open(&data).is_err());
 }
 

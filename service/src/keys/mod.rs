@@ -25,7 +25,6 @@ pub use document::require_listed;
 pub use log::begin;
 pub use register::{Act, Entry, FIRST, Register, State};
 pub use ring::Keyring;
-pub use single::{create, load};
 pub use source::{Kek, Source};
 #[cfg(feature = "pkcs11")]
 pub use token::TokenError;

@@ -1,11 +1,10 @@
-//! One key in a file of its own, created 0600 and never overwritten: what a registrar has, and what services had before
-//! they kept a register.
+//! One key in a file of its own, in plain text: what there was before there were registers. It is read, and written by tests alone.
 //!
 //! The file is a private JWK (RFC 7517; RFC 8037 for Ed25519, RFC 7518 section 6.2 for P-256).
 
 use std::{
-    fs::{File, OpenOptions},
-    io::{ErrorKind, Read as _, Write as _},
+    fs::File,
+    io::{ErrorKind, Read as _},
     path::Path,
 };
 
@@ -16,7 +15,6 @@ use serde_json::Value;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use crate::config::StartError;
-use crate::disk::sync_directory;
 
 pub(super) const FILE: &str = "key.json";
 /// Far above a private JWK; a larger file is something else.
@@ -32,45 +30,19 @@ struct PrivateJwk {
     d: String,
 }
 
-/// Creates `DIR/key.json`, mode 0600, with a key drawn from the system's generator.
-///
-/// # Errors
-/// There is a key already (it stays as it is), or the file cannot be written.
-pub fn create(data: &Path, algorithm: Algorithm) -> Result<SecretKey, StartError> {
-    let path = data.join(FILE);
+/// Writes `DIR/key.json`, as `init` did.
+#[cfg(test)]
+pub(super) fn create(data: &Path, algorithm: Algorithm) -> SecretKey {
     let key = SecretKey::generate(algorithm, &mut rand_core::OsRng);
-    let text = render(&key);
-    let failed = |error: std::io::Error| {
-        if error.kind() == ErrorKind::AlreadyExists {
-            return StartError::new(
-                format!("There is a key already: {}. It was not touched.", path.display()),
-                "Use another data directory, or go on with this one without `init`.",
-            );
-        }
-        StartError::new(
-            format!("The key {} cannot be written: {error}. No key is in use yet.", path.display()),
-            "Check that the directory exists, is writable and has room, then run `init` again.",
-        )
-    };
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(&path).map_err(failed)?;
-    let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).and_then(|()| sync_directory(data));
-    if let Err(error) = written {
-        // This call made the file, and nobody has the key: a half-written one would only be in the way.
-        let _ = std::fs::remove_file(&path);
-        return Err(failed(error));
-    }
-    Ok(key)
+    crate::disk::write_new(&data.join(FILE), render(&key).as_bytes(), 0o600).unwrap();
+    key
 }
 
 /// Loads `DIR/key.json`.
 ///
 /// # Errors
 /// The file is missing, may be read by other users, or holds no key of a kind that is accepted.
-pub fn load(data: &Path) -> Result<SecretKey, StartError> {
+pub(super) fn load(data: &Path) -> Result<SecretKey, StartError> {
     let path = data.join(FILE);
     let unreadable = |error: std::io::Error| {
         let hint = if error.kind() == ErrorKind::NotFound {
@@ -104,6 +76,7 @@ pub fn load(data: &Path) -> Result<SecretKey, StartError> {
     })
 }
 
+#[cfg(test)]
 fn render(key: &SecretKey) -> Zeroizing<String> {
     let jwk = key.public_key().to_jwk();
     // Reserved at once, so that no half-written copy of the secret is left behind by growth.
@@ -148,15 +121,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_comes_back_and_is_never_overwritten() {
+    fn a_key_comes_back() {
         for algorithm in [Algorithm::EdDsa, Algorithm::Es256] {
             let dir = tempfile::tempdir().unwrap();
             assert!(load(dir.path()).unwrap_err().hint.contains("init"));
-            let key = create(dir.path(), algorithm).unwrap();
+            let key = create(dir.path(), algorithm);
             assert_eq!(load(dir.path()).unwrap().public_key(), key.public_key());
-            let before = std::fs::read(dir.path().join(FILE)).unwrap();
-            assert!(create(dir.path(), algorithm).unwrap_err().message.contains("already"));
-            assert_eq!(std::fs::read(dir.path().join(FILE)).unwrap(), before);
         }
     }
 
@@ -165,7 +135,7 @@ mod tests {
     fn the_file_is_for_its_owner_only() {
         use std::os::unix::fs::PermissionsExt as _;
         let dir = tempfile::tempdir().unwrap();
-        create(dir.path(), Algorithm::EdDsa).unwrap();
+        create(dir.path(), Algorithm::EdDsa);
         let path = dir.path().join(FILE);
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).unwrap();
@@ -175,7 +145,7 @@ mod tests {
     #[test]
     fn a_damaged_file_is_refused_and_not_quoted() {
         let dir = tempfile::tempdir().unwrap();
-        create(dir.path(), Algorithm::EdDsa).unwrap();
+        create(dir.path(), Algorithm::EdDsa);
         let path = dir.path().join(FILE);
         let good = std::fs::read_to_string(&path).unwrap();
         let other = {

@@ -14,10 +14,11 @@ use carnet_core::{
 use serde_json::{Value, json};
 
 use super::{
-    FIRST, Keyring, KeysConfig, Register, State, begin, create, document,
+    FIRST, Keyring, KeysConfig, Register, State, begin, document,
     register::{self, Refused},
     require_listed,
     seal::{Form, Secret},
+    single,
 };
 use crate::time;
 
@@ -106,7 +107,7 @@ fn after_a_compromise_nothing_signs_until_another_key_is_active() {
 #[test]
 fn a_directory_with_one_key_goes_on_as_key_1() {
     let dir = tempfile::tempdir().unwrap();
-    let key = create(dir.path(), Algorithm::EdDsa).unwrap();
+    let key = single::create(dir.path(), Algorithm::EdDsa);
     let ring = Keyring::open(dir.path(), &plain()).unwrap();
     assert_eq!((ring.name(), ring.public_key()), ("key-1", key.public_key()));
     drop(ring);

@@ -6,7 +6,7 @@ use std::{
 };
 
 use carnet_core::trust::list::Preview;
-use carnet_service::time;
+use carnet_service::{keys::KeyPlace, time};
 use clap::Args;
 use serde_json::{Value, json};
 
@@ -28,6 +28,8 @@ pub(crate) struct InitArgs {
     /// The operator's name.
     #[arg(long)]
     name: String,
+    #[command(flatten)]
+    place: KeyPlace,
     /// Print JSON.
     #[arg(long)]
     json: bool,
@@ -79,13 +81,23 @@ pub(crate) struct PublishArgs {
 }
 
 pub(super) fn init(args: &InitArgs) -> Result<u8, Refusal> {
-    let operator = Operator::init(&args.data, &args.name)?;
+    let (place, kek) = args.place.settle(&args.data)?;
+    let operator = match Operator::init(&args.data, &args.name, &place) {
+        Ok(operator) => operator,
+        Err(refusal) => {
+            if let Some(kek) = kek {
+                kek.discard();
+            }
+            return Err(refusal);
+        }
+    };
     print(args.json, &described(&operator), || {
         format!(
-            "The operator {:?} is set up in {}.\nIts DID, to be pinned by verifiers and wallets:\n{}",
+            "The operator {:?} is set up in {}.\nIts DID, to be pinned by verifiers and wallets:\n{}{}",
             operator.name,
             args.data.display(),
-            operator.did
+            operator.did,
+            kek.as_ref().map(|kek| format!("\n{}", kek.said(&args.data))).unwrap_or_default()
         )
     });
     Ok(0)
@@ -110,6 +122,14 @@ fn described(operator: &Operator) -> Value {
 }
 
 pub(super) fn sign(args: &SignArgs) -> Result<u8, Refusal> {
+    // Before anybody says yes, and before it is written down that it was signed.
+    if let Some(path) = args.out.as_deref().filter(|path| path.symlink_metadata().is_ok()) {
+        return Err(Refusal::new(
+            "file_unwritable",
+            format!("{} is there already. Nothing was signed", path.display()),
+            "name another file with --out",
+        ));
+    }
     let operator = Operator::open(&args.data)?;
     let (document, preview) = read_list(&args.list)?;
     let previous = args.previous.as_deref().map(read_list).transpose()?.map(|(_, previous)| previous);
