@@ -1,15 +1,16 @@
 //! The asker's receipts: that they hold and say what was sent, when they come and ever after (spec/log.md section 3).
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use carnet_core::{
     Code, Problem,
     did::{Did, DidDocument, DidUrl, Purpose, Resolve},
     json::{Limits, parse_object},
     keys::PublicKey,
-    receipt::{ErasureConfirmation, Expected, Receipt, ReceiptContent, Shown},
+    receipt::{ErasureConfirmation, Expected, Receipt, ReceiptContent, Redeemed, Shown},
     time::Timestamp,
 };
+use serde::Deserialize as _;
 use serde_json::{Map, Value};
 
 use crate::{
@@ -97,6 +98,34 @@ pub(crate) fn check(log: &Log) -> Result<Count, Broken> {
         }
     }
     Ok(count)
+}
+
+/// What redeemers have counted of the owner's entitlements.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Used {
+    /// How many uses are left.
+    pub(crate) left: u32,
+    /// Of how many.
+    pub(crate) of: u32,
+    /// Who says so.
+    pub(crate) by: String,
+    /// When.
+    pub(crate) at: Timestamp,
+}
+
+/// By the credential's id, what the newest receipt for a use of it says. They were verified when they came.
+pub(crate) fn used(log: &Log) -> BTreeMap<String, Used> {
+    let mut used = BTreeMap::new();
+    for entry in log.entries().iter().filter(|entry| entry.kind == EntryKind::Receipt) {
+        let said = entry.statement.as_ref().and_then(|kept| kept.document.get("credentialSubject")?.get("redeemed"));
+        let Some(said) = said.and_then(|said| Redeemed::deserialize(said).ok()) else { continue };
+        let sent = entry.of.and_then(|number| log.entry(number));
+        let part = sent.and_then(|sent| sent.parts.iter().find(|part| part.query_id == said.query_id));
+        let Some(part) = part else { continue };
+        let left = said.of.saturating_sub(said.number);
+        used.insert(part.id.clone(), Used { left, of: said.of, by: entry.party_name.clone(), at: entry.at });
+    }
+    used
 }
 
 fn check_receipt(log: &Log, entry: &Entry) -> Result<(), Problem> {

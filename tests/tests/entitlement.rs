@@ -82,6 +82,10 @@ async fn two_at_once_get_one_success_and_the_wallet_pays_with_its_copies() -> Re
         let said = stage.approve(&uri)?.1.ok()?.json()?;
         assert_eq!(said.get("accepted"), Some(&json!(true)), "{said}");
         assert_eq!(marked(museum, &id)?, Some((number, 2)));
+        // The wallet has it from the receipt.
+        let listed = stage.carnet(&["list"])?.ok()?.json()?;
+        let uses = |name: &str| listed.pointer(&format!("/credentials/0/{name}")).and_then(Value::as_u64);
+        assert_eq!((uses("uses_left"), uses("uses")), (Some(2 - number), Some(2)));
     }
     let (_, uri) = stage.request("museum-visit")?;
     let said = stage.approve(&uri)?.1.json()?;

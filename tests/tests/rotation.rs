@@ -135,6 +135,7 @@ async fn keys_rotate_with_overlap_and_a_compromised_one_counts_no_more() -> Resu
 
     // The thief of the old key can backdate: nothing that it signed counts by itself.
     stage.authority.service.kill()?;
+    assert_eq!(keys.run(&["retire", "key-1", "--compromised", "--reason", " "])?.code, 1, "an empty reason");
     keys.run(&["retire", "key-1", "--compromised", "--reason", "backup tape lost"])?.ok()?;
     assert_eq!(keys.states()?, "key-1 compromised, key-2 active");
     let unpublished = keys.run(&["check"])?;

@@ -6,7 +6,7 @@ use carnet_core::{
     Code, Problem,
     did::{Did, DidDocument, DidUrl, Resolve, SelfContained},
     json::{self, Limits},
-    receipt::{ErasureConfirmation, ErasureRequest, Kept, Receipt, ReceiptContent, Shown, request_digest},
+    receipt::{ErasureConfirmation, ErasureRequest, Kept, Receipt, ReceiptContent, Redeemed, Shown, request_digest},
     secure::jose::Jws,
     time::Timestamp,
 };
@@ -36,7 +36,14 @@ impl<S: Store> Verifier<S> {
         kept: &[KeptClaim],
         now: Timestamp,
     ) -> Option<String> {
-        let content = content(request, verdict, taken, kept, now);
+        let template = self.verification.catalogue.template(&request.template);
+        let redeem = template.and_then(|template| template.redeem.as_ref());
+        let redeemed = redeem.zip(verdict.redeemed()).map(|(redeem, used)| Redeemed {
+            query_id: redeem.credential.clone(),
+            number: used.number,
+            of: used.of,
+        });
+        let content = content(request, verdict, taken, kept, now).map(|content| ReceiptContent { redeemed, ..content });
         let signed = self.identity.signing(move |identity| {
             content.and_then(|content| Receipt::issue(content, &DidUrl::parse(&identity.kid)?, &identity.key, now))
         });
@@ -96,6 +103,7 @@ fn content(
         reason: (!verdict.accepted()).then(|| verdict.reason().to_owned()),
         shown: taken.shown.iter().map(shown).collect(),
         holder_keys: taken.holder_keys.clone(),
+        redeemed: None,
         verified_at: now,
         erase_at: request.keep_until.max(now),
         keeps: kept.iter().map(|claim| Kept { path: claim.path().to_owned(), erase_at: claim.erase_at() }).collect(),

@@ -36,6 +36,8 @@ const RECEIPT: Kind = Kind { type_name: "PresentationReceipt", invalid: Code::Re
 const MAX_SHOWN: usize = crate::verify::MAX_PRESENTATIONS;
 /// The most paths, thresholds and kept claims.
 const MAX_PATHS: usize = 256;
+/// The most uses of an entitlement.
+pub const MAX_USES: u32 = 1_000;
 /// The longest path, type or issuer, in characters.
 const MAX_NAME: usize = 1_000;
 
@@ -61,6 +63,9 @@ pub struct ReceiptContent {
     pub shown: Vec<Shown>,
     /// The thumbprints (RFC 7638, SHA-256) of the keys that presented: who has one of them may ask for erasure.
     pub holder_keys: Vec<String>,
+    /// Which use of an entitlement it was, where it was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub redeemed: Option<Redeemed>,
     /// When it was verified.
     #[serde(with = "instant")]
     pub verified_at: Timestamp,
@@ -90,6 +95,18 @@ pub struct Shown {
     /// The thresholds that were proved.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub thresholds: Vec<ShownThreshold>,
+}
+
+/// The use of an entitlement that an accepted presentation was, as the redeemer counted (spec/entitlement.md).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Redeemed {
+    /// The credential query that the entitlement answered.
+    pub query_id: String,
+    /// The how manieth use it was, from 1.
+    pub number: u32,
+    /// Of how many in all, up to [`MAX_USES`].
+    pub of: u32,
 }
 
 /// A threshold that was proved: the claim, and the bound as it was asked for.
@@ -249,6 +266,14 @@ impl ReceiptContent {
         self.shown.iter().try_for_each(Shown::check)?;
         RECEIPT.count(self.holder_keys.len(), 0..=MAX_SHOWN, "holder_keys")?;
         self.holder_keys.iter().try_for_each(|thumbprint| check_digest(thumbprint, "holder_keys"))?;
+        if let Some(redeemed) = &self.redeemed {
+            let Redeemed { query_id, number, of } = redeemed;
+            RECEIPT.require(self.accepted, "redeemed", "stands there for what was not accepted")?;
+            let shown = self.shown.iter().any(|shown| shown.query_id == *query_id);
+            RECEIPT.require(shown, "redeemed", "names a query that nothing was shown for")?;
+            let counted = (1..=*of).contains(number) && *of <= MAX_USES;
+            RECEIPT.require(counted, "redeemed", "is no use of as many as there are")?;
+        }
         let in_order = |end: Timestamp| end >= self.verified_at;
         RECEIPT.require(in_order(self.erase_at), "erase_at", "is before verified_at")?;
         RECEIPT.count(self.keeps.len(), 0..=MAX_PATHS, "keeps")?;

@@ -257,3 +257,24 @@ fn a_threshold_is_written_as_it_was_asked_for() {
     assert_eq!(json, json!({"path": "credentialSubject.dateOfBirth", "at_most": "2008-11-22"}));
     assert_eq!((shown.path(), shown.threshold().unwrap()), ("credentialSubject.dateOfBirth", threshold));
 }
+
+#[test]
+fn a_use_is_one_of_as_many_as_there_are_and_of_what_was_shown() {
+    let query_id = content().shown[0].query_id.clone();
+    let with = |query_id: &str, number, of| {
+        let redeemed = Some(Redeemed { query_id: query_id.to_owned(), number, of });
+        Receipt::issue(ReceiptContent { redeemed, ..content() }, &kid(&verifier()), &verifier(), now())
+    };
+    for (number, of) in [(1, 1), (3, 3), (1, MAX_USES)] {
+        let receipt = verify(with(&query_id, number, of).unwrap().document()).unwrap();
+        let said = receipt.content().redeemed.as_ref().unwrap();
+        assert_eq!((said.number, said.of), (number, of));
+    }
+    for (number, of) in [(0, 1), (2, 1), (1, 0), (0, 0), (1, MAX_USES + 1)] {
+        refused(with(&query_id, number, of), Code::ReceiptInvalid);
+    }
+    refused(with("another", 1, 1), Code::ReceiptInvalid);
+    let redeemed = Some(Redeemed { query_id, number: 1, of: 1 });
+    let refusal = ReceiptContent { accepted: false, reason: Some("expired".to_owned()), redeemed, ..content() };
+    refused(Receipt::issue(refusal, &kid(&verifier()), &verifier(), now()), Code::ReceiptInvalid);
+}

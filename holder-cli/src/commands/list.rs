@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::{
     failure::Failure,
+    receipt::used,
     session::Session,
     ui::{Ui, labels::Labels, sanitise::clean},
     wallet::{Contents, HeldCredential, standing::State},
@@ -25,6 +26,7 @@ pub(crate) fn run(session: &Session) -> Result<(), Failure> {
 fn listing(contents: &Contents, catalogue: &Catalogue, ui: &Ui, now: Timestamp) -> (String, Value) {
     let mut text = String::new();
     let mut listed: Vec<Value> = Vec::with_capacity(contents.credentials.len());
+    let used = used(&contents.log);
     for held in &contents.credentials {
         let label = Labels::new(catalogue, &held.type_name, &ui.messages).document();
         let expired = held.valid_until.is_some_and(|until| now > until);
@@ -36,9 +38,13 @@ fn listing(contents: &Contents, catalogue: &Catalogue, ui: &Ui, now: Timestamp) 
         let refill = if low && !expired && held.is_refillable() { "  LOW: carnet refill" } else { "" };
         let (vouched, vouched_until) = held.vouched_for(now);
         let standing = standing(ui, held, vouched_until);
+        let used = used.get(&held.id);
+        let uses = used.map_or_else(String::new, |used| {
+            format!("  {} of {} uses left, as {} said on {}", used.left, used.of, clean(&used.by), day_of(used.at))
+        });
         let _ = writeln!(
             text,
-            "{}  {}  from {}  {} {day}  {fresh} of {} copies unused{refill}{renew}{standing}",
+            "{}  {}  from {}  {} {day}  {fresh} of {} copies unused{uses}{refill}{renew}{standing}",
             held.id,
             ui.heading(&label),
             clean(&held.issuer_name),
@@ -54,6 +60,7 @@ fn listing(contents: &Contents, catalogue: &Catalogue, ui: &Ui, now: Timestamp) 
             "low": low, "refillable": held.is_refillable(), "copies_confirmed": vouched, "ends_soon": soon,
             "confirmed_until": vouched_until.map(|until| until.to_string()),
             "withdrawn": held.withdrawn().map(|standing| standing.state.as_str()),
+            "uses_left": used.map(|used| used.left), "uses": used.map(|used| used.of),
             "withdrawn_seen": held.withdrawn().map(|standing| standing.asked_at.to_string()),
         }));
     }
@@ -70,6 +77,10 @@ fn listing(contents: &Contents, catalogue: &Catalogue, ui: &Ui, now: Timestamp) 
         text.push_str("Your wallet is empty. Receive something with: carnet receive OFFER\n");
     }
     (text, json!({"credentials": listed, "pending": pending}))
+}
+
+fn day_of(at: Timestamp) -> String {
+    at.to_string().chars().take(10).collect()
 }
 
 /// What the issuer last said of it, on a line of its own; nothing where it was not asked, or that was long ago.

@@ -113,6 +113,7 @@ impl Desk {
             // As a verifier does that did not come to look at it.
             shown: if fault == Fault::Refused { Vec::new() } else { vec![shown] },
             holder_keys: if fault == Fault::Refused { Vec::new() } else { holder_keys },
+            redeemed: None,
             verified_at: NOW,
             erase_at: NOW.plus(30 * 86_400),
             keeps: Vec::new(),

@@ -122,6 +122,13 @@ async fn change(verb: proto::StatusVerb, message: u8, args: ChangeArgs) -> Resul
         from: args.from.map(wire::timestamp),
         until: args.until.map(wire::timestamp),
     });
+    if (filter.is_some() || ids.len() > 1) && args.yes_count.is_none() && !args.dry_run {
+        return Err(Failure::Input(
+            "more than one credential can be meant; nothing was changed\nhint: run it with --dry-run, which says how many it would be, \
+             and then with --yes-count and that number"
+                .to_owned(),
+        ));
+    }
     let request = proto::ChangeStatusRequest {
         request_id: args.request_id.unwrap_or_else(secrets::draw_id),
         verb: verb.into(),

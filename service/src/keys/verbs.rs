@@ -439,6 +439,10 @@ impl Owner {
     }
 
     fn retire(&self, data: &Path, key: &str, compromised: bool, reason: Option<&str>) -> Result<Said, StartError> {
+        if reason.is_some_and(|reason| reason.trim().is_empty() || reason.chars().any(char::is_control)) {
+            let hint = "Say in a line what happened, or leave --reason out: it stays in the history.";
+            return Err(StartError::new("The reason is empty, or more than a line. Nothing was changed.", hint));
+        }
         let mut change = self.change(data)?;
         let now = time::now();
         let label = if compromised {

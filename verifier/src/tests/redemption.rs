@@ -98,6 +98,10 @@ async fn each_use_counts_whichever_copy_shows_it_and_the_answer_says_which_it_is
         assert_eq!((said.accepted, check.detail.as_str()), (true, format!("use {number} of 3").as_str()));
         let redemption = world.result(&asked.id).await.verdict.unwrap().redemption.unwrap();
         assert_eq!((redemption.number, redemption.of), (number, 3));
+        // The holder has it in writing.
+        let receipt: Value = serde_json::from_str(&said.receipt).unwrap();
+        let redeemed = receipt.pointer("/credentialSubject/redeemed");
+        assert_eq!(redeemed, Some(&json!({"query_id": "voucher", "number": number, "of": 3})));
     }
     assert_eq!(visit(&world, 3).await, ("entitlement_used".to_owned(), None));
     // A copy that says more uses takes no more than it says, and another voucher has its own.
