@@ -26,6 +26,7 @@ use crate::{
 mod data_integrity;
 mod delegated;
 mod history;
+mod messages;
 mod sd_jwt;
 mod status;
 mod thresholds;

@@ -7,7 +7,6 @@ use crate::{
     secure::sd_jwt::Stapled,
     status::{
         MIN_ENTRIES, freshness,
-        message::Messages,
         publication::{Form, Publication, State, Terms},
     },
 };
@@ -34,13 +33,13 @@ pub(super) fn signed(
     publication.sign(form, &terms, &world.issuer).unwrap()
 }
 
-fn read(text: &str, url: &str, issuer: &str, at: Timestamp) -> Result<Listed, Problem> {
+pub(super) fn read(text: &str, url: &str, issuer: &str, at: Timestamp) -> Result<Listed, Problem> {
     let issuer = Did::parse(issuer).unwrap();
     Listed::verify(text.as_bytes(), url, &issuer, (at, 60), (&SelfContained, &[&EddsaJcs2022]))
 }
 
 /// Puts the three forms of a list in memory that says this of the credential.
-fn publish(world: &mut World, state: State) {
+pub(super) fn publish(world: &mut World, state: State) {
     publish_for(world, state, (world.now, 20 * DAY, 10 * DAY));
 }
 
@@ -52,17 +51,17 @@ fn publish_for(world: &mut World, state: State, terms: (Timestamp, i64, i64)) {
     }
 }
 
-fn entry(form: Form, index: &str) -> Value {
+pub(super) fn entry(form: Form, index: &str) -> Value {
     json!({"type": "BitstringStatusListEntry", "statusPurpose": form.as_str(), "statusListIndex": index,
         "statusListCredential": url(form)})
 }
 
-fn entries() -> Value {
+pub(super) fn entries() -> Value {
     json!([entry(Form::Revocation, &MINE.to_string()), entry(Form::Suspension, &MINE.to_string())])
 }
 
 /// A copy whose `credentialStatus` is this.
-fn copy_with(world: &World, status: Value) -> String {
+pub(super) fn copy_with(world: &World, status: Value) -> String {
     let mut document = world.document();
     document.insert("credentialStatus".into(), status);
     issued(world, "vc+sd-jwt", &document)
@@ -79,7 +78,7 @@ fn token_copy(world: &World, index: Value) -> String {
 
 type Result_ = (Report, Option<Verified<Answer>>);
 
-fn present(world: &World, copy: &str) -> Result_ {
+pub(super) fn present(world: &World, copy: &str) -> Result_ {
     world.verify(&show(world, copy, &[RIGHT_TO_WORK]))
 }
 
@@ -345,108 +344,6 @@ fn row_67_suspended_reinstated_and_revoked() {
         publish(&mut world, state);
         assert_eq!(all(&mut world), [expected; 3]);
     }
-}
-
-/// The texts of the messages, as an issuer writes them.
-fn message_entry(index: u64) -> Value {
-    Messages::new(&["the card was lost".to_owned()]).unwrap().entry(url(Form::Message), index)
-}
-
-/// Puts a list of messages in memory, in which the credential's entry has this number.
-fn publish_message(world: &mut World, number: u8) {
-    let mut publication = Publication::with_messages(MIN_ENTRIES).unwrap();
-    publication.set_message(MINE, number).unwrap();
-    let kid = DidUrl::parse(&format!("{}#0", world.did())).unwrap();
-    let at = url(Form::Message);
-    let terms = Terms { kid: &kid, url: &at, now: world.now, validity: DAY, ttl: 300 };
-    let text = publication.sign(Form::Message, &terms, &world.issuer).unwrap();
-    let listed = read(&text, &at, &world.did(), world.now).unwrap();
-    world.lists.insert(at, Arc::new(listed));
-}
-
-/// What is said of the message of a copy with the two usual entries and this one; it is accepted whatever that is.
-#[track_caller]
-fn heard(world: &World, message: Value) -> (Outcome, Vec<(u8, String)>) {
-    let mut status = entries();
-    status.as_array_mut().unwrap().push(message);
-    let (report, verified) = present(world, &copy_with(world, status));
-    assert!(verified.is_some(), "{report:?}");
-    let outcomes: Vec<_> = report.checks().iter().filter(|check| check.name == CheckName::StatusMessage).collect();
-    assert_eq!(outcomes.len(), 1);
-    let messages = report.messages().iter().map(|message| (message.number, message.text.clone())).collect();
-    (outcomes[0].outcome.clone(), messages)
-}
-
-#[test]
-fn a_message_is_heard_and_refuses_nothing() {
-    let mut world = World::new();
-    publish(&mut world, State::Valid);
-    publish_message(&mut world, 1);
-    assert_eq!(heard(&world, message_entry(MINE)), (Outcome::Passed, vec![(1, "the card was lost".to_owned())]));
-    assert_eq!(heard(&world, message_entry(MINE + 1)), (Outcome::Passed, vec![]));
-    publish_message(&mut world, 0);
-    assert_eq!(heard(&world, message_entry(MINE)), (Outcome::Passed, vec![]));
-    // A number that the credential does not explain.
-    publish_message(&mut world, 9);
-    assert_eq!(heard(&world, message_entry(MINE)), (Outcome::Passed, vec![(9, "undefined".to_owned())]));
-    // What is revoked is refused, and its message heard all the same.
-    publish(&mut world, State::Revoked);
-    let mut status = entries();
-    status.as_array_mut().unwrap().push(message_entry(MINE));
-    let (report, verified) = present(&world, &copy_with(&world, status));
-    assert_eq!((report.failure().unwrap().code, report.messages().len()), (Code::Revoked, 1));
-    assert!(verified.is_none());
-}
-
-/// Rows 57, 60, 61, 62 and 64 of a list of messages: nothing is heard of it, why is said, and the credential holds.
-#[test]
-fn a_message_that_cannot_be_read_is_not_heard_and_refuses_nothing() {
-    let mut world = World::new();
-    publish(&mut world, State::Valid);
-    publish_message(&mut world, 1);
-    let code = |world: &World, entry: Value| match heard(world, entry) {
-        (Outcome::Tolerated(problem), messages) if messages.is_empty() => Some(problem.code),
-        _ => None,
-    };
-    let with = |member: &str, value: Value| {
-        let mut entry = message_entry(MINE);
-        entry[member] = value;
-        entry
-    };
-    assert_eq!(code(&world, message_entry(MINE)), None);
-    assert_eq!(code(&world, message_entry(MIN_ENTRIES - 1)), None);
-    for (entry, expected) in [
-        (with("statusListCredential", "https://issuer.example/status/message/1".into()), Code::StatusListUnavailable),
-        (with("statusListCredential", url(Form::Revocation).into()), Code::StatusPurpose),
-        (with("statusListCredential", url(Form::Token).into()), Code::StatusPurpose),
-        (message_entry(MIN_ENTRIES), Code::StatusIndex),
-        (with("statusListIndex", "-1".into()), Code::StatusIndex),
-        (with("statusSize", 8.into()), Code::StatusListLength),
-        (with("statusSize", 3.into()), Code::StatusListInvalid),
-        (with("statusSize", 2.into()), Code::MalformedValue),
-        (with("statusSize", "4".into()), Code::MalformedValue),
-        (with("statusMessage", json!([])), Code::MalformedValue),
-    ] {
-        assert_eq!(code(&world, entry.clone()), Some(expected), "{entry}");
-    }
-    world.now = world.now.plus(301);
-    assert_eq!(code(&world, message_entry(MINE)), Some(Code::StatusListStale));
-    // A list of messages says of nobody that the credential holds.
-    publish_message(&mut world, 0);
-    let mut crossed = entry(Form::Revocation, &MINE.to_string());
-    crossed["statusListCredential"] = url(Form::Message).into();
-    refused(present(&world, &copy_with(&world, crossed)), Code::StatusPurpose);
-}
-
-#[test]
-fn a_status_of_messages_alone_is_none_that_could_hold() {
-    let mut world = World::new();
-    publish(&mut world, State::Valid);
-    publish_message(&mut world, 0);
-    for alone in [message_entry(MINE), json!([message_entry(MINE)]), json!([])] {
-        refused(present(&world, &copy_with(&world, alone)), Code::StatusUnsupported);
-    }
-    accepted(present(&world, &copy_with(&world, json!([message_entry(MINE), entry(Form::Revocation, "7")]))));
 }
 
 #[test]

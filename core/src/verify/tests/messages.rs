@@ -1,0 +1,111 @@
+//! Status messages through the pipeline: heard by whoever verifies, and deciding nothing.
+
+use super::{status::*, *};
+use crate::did::DidUrl;
+use crate::status::{
+    MIN_ENTRIES,
+    message::Messages,
+    publication::{Form, Publication, State, Terms},
+};
+
+/// The texts of the messages, as an issuer writes them.
+fn message_entry(index: u64) -> Value {
+    Messages::new(&["the card was lost".to_owned()]).unwrap().entry(url(Form::Message), index)
+}
+
+/// Puts a list of messages in memory, in which the credential's entry has this number.
+fn publish_message(world: &mut World, number: u8) {
+    let mut publication = Publication::with_messages(MIN_ENTRIES).unwrap();
+    publication.set_message(MINE, number).unwrap();
+    let kid = DidUrl::parse(&format!("{}#0", world.did())).unwrap();
+    let at = url(Form::Message);
+    let terms = Terms { kid: &kid, url: &at, now: world.now, validity: DAY, ttl: 300 };
+    let text = publication.sign(Form::Message, &terms, &world.issuer).unwrap();
+    let listed = read(&text, &at, &world.did(), world.now).unwrap();
+    world.lists.insert(at, Arc::new(listed));
+}
+
+/// What is said of the message of a copy with the two usual entries and this one; it is accepted whatever that is.
+#[track_caller]
+fn heard(world: &World, message: Value) -> (Outcome, Vec<(u8, String)>) {
+    let mut status = entries();
+    status.as_array_mut().unwrap().push(message);
+    let (report, verified) = present(world, &copy_with(world, status));
+    assert!(verified.is_some(), "{report:?}");
+    let outcomes: Vec<_> = report.checks().iter().filter(|check| check.name == CheckName::StatusMessage).collect();
+    assert_eq!(outcomes.len(), 1);
+    let messages = report.messages().iter().map(|message| (message.number, message.text.clone())).collect();
+    (outcomes[0].outcome.clone(), messages)
+}
+
+#[test]
+fn a_message_is_heard_and_refuses_nothing() {
+    let mut world = World::new();
+    publish(&mut world, State::Valid);
+    publish_message(&mut world, 1);
+    assert_eq!(heard(&world, message_entry(MINE)), (Outcome::Passed, vec![(1, "the card was lost".to_owned())]));
+    assert_eq!(heard(&world, message_entry(MINE + 1)), (Outcome::Passed, vec![]));
+    publish_message(&mut world, 0);
+    assert_eq!(heard(&world, message_entry(MINE)), (Outcome::Passed, vec![]));
+    // A number that the credential does not explain.
+    publish_message(&mut world, 9);
+    assert_eq!(heard(&world, message_entry(MINE)), (Outcome::Passed, vec![(9, "undefined".to_owned())]));
+    // What is revoked is refused, and its message heard all the same.
+    publish(&mut world, State::Revoked);
+    let mut status = entries();
+    status.as_array_mut().unwrap().push(message_entry(MINE));
+    let (report, verified) = present(&world, &copy_with(&world, status));
+    assert_eq!((report.failure().unwrap().code, report.messages().len()), (Code::Revoked, 1));
+    assert!(verified.is_none());
+}
+
+/// Rows 57, 60, 61, 62 and 64 of a list of messages: nothing is heard of it, why is said, and the credential holds.
+#[test]
+fn a_message_that_cannot_be_read_is_not_heard_and_refuses_nothing() {
+    let mut world = World::new();
+    publish(&mut world, State::Valid);
+    publish_message(&mut world, 1);
+    let code = |world: &World, entry: Value| match heard(world, entry) {
+        (Outcome::Tolerated(problem), messages) if messages.is_empty() => Some(problem.code),
+        _ => None,
+    };
+    let with = |member: &str, value: Value| {
+        let mut entry = message_entry(MINE);
+        entry[member] = value;
+        entry
+    };
+    assert_eq!(code(&world, message_entry(MINE)), None);
+    assert_eq!(code(&world, message_entry(MIN_ENTRIES - 1)), None);
+    for (entry, expected) in [
+        (with("statusListCredential", "https://issuer.example/status/message/1".into()), Code::StatusListUnavailable),
+        (with("statusListCredential", url(Form::Revocation).into()), Code::StatusPurpose),
+        (with("statusListCredential", url(Form::Token).into()), Code::StatusPurpose),
+        (message_entry(MIN_ENTRIES), Code::StatusIndex),
+        (with("statusListIndex", "-1".into()), Code::StatusIndex),
+        (with("statusSize", 8.into()), Code::StatusListLength),
+        (with("statusSize", 3.into()), Code::StatusListInvalid),
+        (with("statusSize", 2.into()), Code::MalformedValue),
+        (with("statusSize", "4".into()), Code::MalformedValue),
+        (with("statusMessage", json!([])), Code::MalformedValue),
+    ] {
+        assert_eq!(code(&world, entry.clone()), Some(expected), "{entry}");
+    }
+    world.now = world.now.plus(301);
+    assert_eq!(code(&world, message_entry(MINE)), Some(Code::StatusListStale));
+    // A list of messages says of nobody that the credential holds.
+    publish_message(&mut world, 0);
+    let mut crossed = entry(Form::Revocation, &MINE.to_string());
+    crossed["statusListCredential"] = url(Form::Message).into();
+    refused(present(&world, &copy_with(&world, crossed)), Code::StatusPurpose);
+}
+
+#[test]
+fn a_status_of_messages_alone_is_none_that_could_hold() {
+    let mut world = World::new();
+    publish(&mut world, State::Valid);
+    publish_message(&mut world, 0);
+    for alone in [message_entry(MINE), json!([message_entry(MINE)]), json!([])] {
+        refused(present(&world, &copy_with(&world, alone)), Code::StatusUnsupported);
+    }
+    accepted(present(&world, &copy_with(&world, json!([message_entry(MINE), entry(Form::Revocation, "7")]))));
+}
