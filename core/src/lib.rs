@@ -20,6 +20,7 @@ pub mod query;
 pub mod receipt;
 pub mod secure;
 pub mod status;
+pub mod text;
 pub mod time;
 pub mod trust;
 pub mod verify;

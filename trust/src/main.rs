@@ -16,6 +16,7 @@ use clap::Parser as _;
 
 fn main() -> ExitCode {
     let arguments = commands::Arguments::parse();
+    carnet_service::telemetry::init();
     match commands::run(arguments) {
         Ok(code) => ExitCode::from(code),
         Err(refusal) => {

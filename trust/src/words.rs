@@ -1,6 +1,7 @@
 //! Lists in words. Names in them are strangers' texts: they stand in quotes, with every character that does not show escaped.
 
 use carnet_core::{
+    text::quoted,
     time::Timestamp,
     trust::list::{Accreditation, Change, Contents, Difference, Entry, Preview},
 };
@@ -37,7 +38,7 @@ pub(crate) fn head(preview: &Preview, now: Timestamp) -> Vec<String> {
 }
 
 fn entry(entry: &Entry) -> Vec<String> {
-    let mut lines = vec![format!("- {:?}  {}", entry.name, entry.id)];
+    let mut lines = vec![format!("- {}  {}", quoted(&entry.name), entry.id)];
     lines.extend(entry.accreditations.iter().map(|held| format!("    {}", accreditation(held))));
     lines
 }
@@ -58,7 +59,7 @@ pub(crate) fn changes(before: &Contents, after: &Contents) -> Vec<String> {
 
 fn difference(difference: &Difference<'_>) -> Vec<String> {
     let role = if difference.registrar { "registrar" } else { "issuer" };
-    let title = |what: &str, entry: &Entry| format!("{what}: {role} {:?}  {}", entry.name, entry.id);
+    let title = |what: &str, entry: &Entry| format!("{what}: {role} {}  {}", quoted(&entry.name), entry.id);
     let marked = |mark: &str, held: &[Accreditation]| {
         held.iter().map(|held| format!("  {mark} {}", accreditation(held))).collect::<Vec<_>>()
     };
@@ -68,7 +69,7 @@ fn difference(difference: &Difference<'_>) -> Vec<String> {
         Change::Changed { before, after } => {
             let gone = without(&before.accreditations, &after.accreditations);
             let new = without(&after.accreditations, &before.accreditations);
-            let renamed = (before.name != after.name).then(|| format!("  was called {:?}", before.name));
+            let renamed = (before.name != after.name).then(|| format!("  was called {}", quoted(&before.name)));
             let title = vec![title("changed", after)];
             [title, renamed.into_iter().collect(), marked("-", &gone), marked("+", &new)].concat()
         }

@@ -1,5 +1,7 @@
 //! Text from outside, made harmless for a terminal.
 
+use carnet_core::text::is_invisible;
+
 /// The longest text from outside that is shown, in characters.
 const LONGEST: usize = 400;
 
@@ -23,13 +25,6 @@ pub(crate) fn clean(text: &str) -> String {
 /// What is shown as nothing but room: spaces, ends of lines and pages, and letters without a shape.
 fn is_blank(c: char) -> bool {
     c.is_whitespace() || matches!(c, '\u{115f}' | '\u{1160}' | '\u{2800}' | '\u{3164}' | '\u{ffa0}')
-}
-
-/// Bidirectional controls, invisible marks and tags. The joiners (U+200C, U+200D) stay: Arabic script and others need them.
-fn is_invisible(c: char) -> bool {
-    matches!(c,
-        '\u{00ad}' | '\u{061c}' | '\u{180e}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}'
-        | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
 #[cfg(test)]

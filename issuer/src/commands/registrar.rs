@@ -7,6 +7,7 @@ use std::{
 
 use carnet_core::{
     query::path_to_text,
+    text::quoted,
     trust::registration::{IntendedUse, RegisteredCredential, RelyingParty},
 };
 use carnet_service::{keys::KeyPlace, time};
@@ -101,7 +102,7 @@ pub(super) fn run(verb: RegistrarVerb) -> Result<(), Failure> {
         }
         RegistrarVerb::Show { data, json } => {
             let registrar = Registrar::open(&data)?;
-            print(json, &described(&registrar), || format!("{:?}\n{}", registrar.name, registrar.did));
+            print(json, &described(&registrar), || format!("{}\n{}", quoted(&registrar.name), registrar.did));
             Ok(())
         }
         RegistrarVerb::Sign(args) => sign(&args),
@@ -180,21 +181,18 @@ pub(crate) fn summary(registrar: &Registrar, application: &Application) -> Strin
     let reached = [&authority.email, &authority.uri].into_iter().flatten().map(String::as_str).collect::<Vec<_>>();
     let mut lines = vec![
         format!("{} asks to be registered (request of {}):", asker.id, application.request.made()),
-        format!("  name            {:?}", asker.name),
-        format!(
-            "  legal id        {}",
-            asker.legal_identifier.as_ref().map_or("none".to_owned(), |id| format!("{id:?}"))
-        ),
+        format!("  name            {}", quoted(&asker.name)),
+        format!("  legal id        {}", asker.legal_identifier.as_ref().map_or("none".to_owned(), |id| quoted(id))),
         format!("  country         {}", asker.country),
         format!("  register        {}", asker.registry_uri.as_deref().unwrap_or("none")),
         format!("  privacy policy  {}", asker.privacy_policy),
         format!("  erasure         {}", asker.support_uri),
-        format!("  supervision     {:?}, {}", authority.name, reached.join(", ")),
+        format!("  supervision     {}, {}", quoted(&authority.name), reached.join(", ")),
         "It could then ask, without a warning:".to_owned(),
     ];
     lines.extend(asker.intended_uses.iter().flat_map(intended_use));
     lines.push(format!("From {} until {},", application.valid_from, application.valid_until));
-    lines.push(format!("on the word of {:?}, {}.", registrar.name, registrar.did));
+    lines.push(format!("on the word of {}, {}.", quoted(&registrar.name), registrar.did));
     lines.push(format!("Digest of the request: {}", application.digest));
     lines.join("\n")
 }
@@ -202,7 +200,7 @@ pub(crate) fn summary(registrar: &Registrar, application: &Application) -> Strin
 fn intended_use(intended: &IntendedUse) -> Vec<String> {
     let mut lines = vec![format!("- {}, the outcome kept for {} days", intended.id, intended.retention_days)];
     for (what, texts) in [("why", &intended.purpose), ("by what law", &intended.legal_basis)] {
-        lines.extend(texts.iter().map(|(language, text)| format!("    {what} ({language})  {text:?}")));
+        lines.extend(texts.iter().map(|(language, text)| format!("    {what} ({language})  {}", quoted(text))));
     }
     lines.extend(intended.credentials.iter().flat_map(credential));
     lines

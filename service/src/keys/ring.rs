@@ -52,7 +52,10 @@ impl Keyring {
         };
         let signer = signer(secret, public, config)?;
         if matches!(secret, Secret::Plain(_)) {
-            tracing::warn!(key = name, "the signing key lies on the disk in plain text; `keys seal` encrypts it");
+            tracing::warn!(
+                key = name,
+                "the signing key lies on the disk in plain text; services encrypt it with `keys seal`"
+            );
         }
         let name = name.clone();
         // The signer has what it needs, and the others need nothing.
