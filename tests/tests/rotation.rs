@@ -439,6 +439,17 @@ async fn a_sealed_key_opens_at_the_start_and_lies_nowhere_in_plain_text() -> Res
         assert!(!service.log().contains(&plain));
         service.stop()?;
         std::fs::write(data.join("config.toml"), config)?;
+        // Another one takes its place in one step: the configuration says what seals, the command line what opens.
+        configure(&wrong)?;
+        let register = std::fs::read(data.join("keys.json"))?;
+        for from in [None, Some(&wrong)] {
+            let old = from.map(|path| format!("--old-{name}=file:{}", path.display()));
+            let refused = keys.run(&["seal"].into_iter().chain(old.as_deref()).collect::<Vec<_>>())?;
+            assert!(refused.code == 1 && refused.stderr.contains("does not open"), "{refused:?}");
+        }
+        assert_eq!(std::fs::read(data.join("keys.json"))?, register);
+        keys.run(&["seal", &format!("--old-{name}=file:{}", right.display())])?.ok()?;
+        assert!(secret()?.get(form).is_some(), "{form}");
         keys.run(&["unseal"])?.ok()?;
         assert_eq!(secret()?.get("plain").and_then(Value::as_str), Some(plain.as_str()));
     }

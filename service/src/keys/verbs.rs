@@ -16,7 +16,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
 
 use super::{
-    KeysConfig, document,
+    Kek, KeysConfig, Source, document,
     register::{self, Entry, Register, State},
     ring,
     seal::{self, Form, Secret},
@@ -114,6 +114,12 @@ pub enum KeysVerb {
         /// Which keys.
         #[command(flatten)]
         place: Place,
+        /// Where the key-encryption key is that opens them now, if the configuration has another one already.
+        #[arg(long, value_name = "SOURCE")]
+        old_kek: Option<Kek>,
+        /// Where the passphrase is that opens them now, if the configuration has something else already.
+        #[arg(long, value_name = "SOURCE", conflicts_with = "old_kek")]
+        old_passphrase: Option<Source>,
     },
     /// Put the keys back in plain text, to seal them with something else.
     Unseal {
@@ -143,7 +149,7 @@ impl KeysVerb {
             | Self::Check { place, .. }
             | Self::Rotate { place, .. }
             | Self::Activate { place, .. }
-            | Self::Seal { place }
+            | Self::Seal { place, .. }
             | Self::Unseal { place }
             | Self::Retire { place, .. } => place,
         }
@@ -161,8 +167,16 @@ pub async fn run(verb: KeysVerb, owner: Owner) -> Result<(), StartError> {
         KeysVerb::Check { adopt, .. } => owner.check(&place.data, adopt).await?,
         KeysVerb::Rotate { algorithm, .. } => owner.rotate(&place.data, algorithm.map(Algorithm::from)).await?,
         KeysVerb::Activate { at_once, .. } => owner.activate(&place.data, at_once).await?,
-        KeysVerb::Seal { .. } => owner.seal(&place.data, false)?,
-        KeysVerb::Unseal { .. } => owner.seal(&place.data, true)?,
+        KeysVerb::Seal { old_kek, old_passphrase, .. } => {
+            let now = owner.config.clone();
+            let opened_by = KeysConfig {
+                kek: old_kek.or(now.kek.clone()),
+                passphrase: old_passphrase.or(now.passphrase.clone()),
+                ..now
+            };
+            owner.seal(&place.data, &opened_by, false)?
+        }
+        KeysVerb::Unseal { .. } => owner.seal(&place.data, &owner.config, true)?,
         KeysVerb::Retire { key, compromised, reason, .. } => {
             owner.retire(&place.data, &key, compromised, reason.as_deref())?
         }
@@ -259,8 +273,8 @@ impl Owner {
         Ok(Change { data, owner: self, register: Register::load(data)?, _lock: lock })
     }
 
-    /// All keys at once, or none.
-    fn seal(&self, data: &Path, unsealing: bool) -> Result<Said, StartError> {
+    /// All keys at once, or none; `opened_by` opens them as they are.
+    fn seal(&self, data: &Path, opened_by: &KeysConfig, unsealing: bool) -> Result<Said, StartError> {
         let form = if unsealing { Form::Plain } else { self.config.form() };
         if form == Form::Plain && !unsealing {
             return Err(StartError::new(
@@ -277,13 +291,13 @@ impl Owner {
             let Some(secret) = key.secret.as_mut().filter(|secret| !matches!(secret, Secret::Token(_))) else {
                 continue;
             };
-            *secret = Secret::of(&secret.open(&key.public, &self.config)?, form, &self.config)?;
+            *secret = Secret::of(&secret.open(&key.public, opened_by)?, form, &self.config)?;
             names.push(key.name.clone());
         }
         let mut updater = change.register.log.as_mut();
         while let Some(key) = updater {
             if !matches!(key.secret, Secret::Token(_)) {
-                key.secret = Secret::of(&key.secret.open(&key.public, &self.config)?, form, &self.config)?;
+                key.secret = Secret::of(&key.secret.open(&key.public, opened_by)?, form, &self.config)?;
             }
             updater = key.following.as_deref_mut();
         }
