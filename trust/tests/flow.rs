@@ -114,6 +114,7 @@ fn a_file_that_is_there_is_said_before_anything_is_signed() {
     let desk = Desk::new();
     desk.create("draft-1");
     desk.sign("a", "draft-1", None, "draft-1").refused("file_unwritable");
+    desk.sign("a", "draft-1", None, "nowhere/signed-1a").refused("file_unwritable");
     let shown = desk.run(&["show", "--data", &desk.at("a"), "--json"]).ok().json();
     assert_eq!(shown["signed"].as_object(), None);
     desk.sign("a", "draft-1", None, "signed-1a").ok();

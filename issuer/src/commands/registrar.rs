@@ -91,8 +91,9 @@ pub(super) fn run(verb: RegistrarVerb) -> Result<(), Failure> {
             };
             print(json, &described(&registrar), || {
                 format!(
-                    "The registrar {name:?} is set up in {data}.\nIts DID, for wallets to pin:\n{did}\n\n{kek}\
+                    "The registrar {name} is set up in {data}.\nIts DID, for wallets to pin:\n{did}\n\n{kek}\
                      Next: carnet-issuer registrar sign --data {data} REQUEST",
+                    name = quoted(&name),
                     data = data.display(),
                     did = registrar.did,
                     kek = kek.as_ref().map(|kek| format!("{}\n\n", kek.said(&data))).unwrap_or_default(),

@@ -2,10 +2,10 @@
 
 use std::{
     io::{IsTerminal as _, Write as _},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
-use carnet_core::trust::list::Preview;
+use carnet_core::{text::quoted, trust::list::Preview};
 use carnet_service::{keys::KeyPlace, time};
 use clap::Args;
 use serde_json::{Value, json};
@@ -93,8 +93,8 @@ pub(super) fn init(args: &InitArgs) -> Result<u8, Refusal> {
     };
     print(args.json, &described(&operator), || {
         format!(
-            "The operator {:?} is set up in {}.\nIts DID, to be pinned by verifiers and wallets:\n{}{}",
-            operator.name,
+            "The operator {} is set up in {}.\nIts DID, to be pinned by verifiers and wallets:\n{}{}",
+            quoted(&operator.name),
             args.data.display(),
             operator.did,
             kek.as_ref().map(|kek| format!("\n{}", kek.said(&args.data))).unwrap_or_default()
@@ -112,7 +112,7 @@ pub(super) fn show(args: &ShowArgs) -> Result<u8, Refusal> {
     }
     print(args.json, &shown, || {
         let signed = signed.map_or("no list".to_owned(), |list| format!("list {} ({})", list.sequence, list.digest));
-        format!("{:?}\n{}\nsigned last: {signed}", operator.name, operator.did)
+        format!("{}\n{}\nsigned last: {signed}", quoted(&operator.name), operator.did)
     });
     Ok(0)
 }
@@ -128,6 +128,14 @@ pub(super) fn sign(args: &SignArgs) -> Result<u8, Refusal> {
             "file_unwritable",
             format!("{} is there already. Nothing was signed", path.display()),
             "name another file with --out",
+        ));
+    }
+    let folder = args.out.as_deref().and_then(Path::parent).filter(|folder| !folder.as_os_str().is_empty());
+    if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
+        return Err(Refusal::new(
+            "file_unwritable",
+            format!("{} is no folder. Nothing was signed", folder.display()),
+            "make it, or name another file with --out",
         ));
     }
     let operator = Operator::open(&args.data)?;
