@@ -67,9 +67,9 @@ pub(crate) async fn serve(
     }
     let staff = StaffOnly::of(data)?;
     let key = Keyring::open(data, &config.keys)?;
-    let pool = ground::open(data, &MIGRATIONS).await?;
+    let database = ground::open(data, &MIGRATIONS).await?;
     let bound = serve::bind(&config.serve, PORT).await?;
-    let store = SqliteStore::new(pool.clone(), config.status.entries, config.refill_copies_in_all);
+    let store = SqliteStore::new(database.clone(), config.status.entries, config.refill_copies_in_all);
     let watch = Watch::new(data, fetcher(&config.serve)?, &key);
     let issuer = Arc::new(assemble(data, &config, &bound, key, store)?);
     // Before the first call: what is issued names a list that is there.
@@ -100,7 +100,7 @@ pub(crate) async fn serve(
     sweeper.abort();
     publisher.abort();
     retirer.abort();
-    pool.close().await;
+    database.close().await;
     served
 }
 

@@ -1,24 +1,28 @@
 //! The store's ground: SQLite in WAL mode, migrations, named transactions.
 //!
 //! What a commit acknowledged survives a power cut (`synchronous = FULL`), and what is erased is
-//! overwritten in the file (`secure_delete`); [`checkpoint`] takes it out of the write-ahead log too.
+//! overwritten in the file (`secure_delete`); [`Database::checkpoint`] takes it out of the write-ahead log too.
+
+mod database;
 
 use std::{
     fs::{DirBuilder, OpenOptions},
     path::Path,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use sqlx::{
-    Sqlite, SqlitePool, Transaction,
+    ConnectOptions as _, Connection as _,
     migrate::{MigrateError, Migrator},
-    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
 };
 
 use crate::config::StartError;
 
+pub use database::{CheckpointError, Database};
+
 const FILE: &str = "store.sqlite";
-/// How long a writer waits for another one.
+/// Longest wait for a turn, and for another process's lock.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Creates the data directory, mode 0700, unless it is there.
@@ -43,7 +47,7 @@ fn create_directory(data: &Path) -> Result<(), StartError> {
 /// # Errors
 /// The file cannot be opened, is not a database, or has a schema that this version does not know;
 /// in each case what is stored stays as it was.
-pub async fn open(data: &Path, migrator: &Migrator) -> Result<SqlitePool, StartError> {
+pub async fn open(data: &Path, migrator: &Migrator) -> Result<Database, StartError> {
     create_directory(data)?;
     let path = data.join(FILE);
     // Made here and not by SQLite, which would leave the mode to the umask; its log files inherit it.
@@ -61,17 +65,15 @@ pub async fn open(data: &Path, migrator: &Migrator) -> Result<SqlitePool, StartE
         .busy_timeout(PATIENCE)
         .pragma("secure_delete", "ON")
         .pragma("trusted_schema", "OFF");
-    let pool = SqlitePoolOptions::new()
-        .max_connections(8)
-        .acquire_timeout(PATIENCE)
-        .connect_with(connect)
-        .await
-        .map_err(|error| unopened(&path, &error))?;
-    if let Err(error) = migrator.run(&pool).await {
-        pool.close().await;
-        return Err(unmigrated(&path, &error));
-    }
-    Ok(pool)
+    // A connection of its own, since it waits for other processes in SQLite.
+    let mut migrating = connect.clone().connect().await.map_err(|error| unopened(&path, &error))?;
+    let database = match migrator.run(&mut migrating).await {
+        Ok(()) => Database::connect(connect).await.map_err(|error| unopened(&path, &error)),
+        Err(error) => Err(unmigrated(&path, &error)),
+    };
+    // It wrote what it had to, and the database is open: nothing is lost if it cannot say goodbye.
+    migrating.close().await.ok();
+    database
 }
 
 fn unopened(path: &Path, error: &dyn std::error::Error) -> StartError {
@@ -105,74 +107,8 @@ fn unmigrated(path: &Path, error: &MigrateError) -> StartError {
     }
 }
 
-/// Begins an immediate (write) transaction under a name, for logs; commit it with `.commit()`, drop it to roll back.
-///
-/// It takes the write lock at once: a transaction that reads first and writes later could
-/// otherwise find that another one wrote in between, and fail where waiting would have done.
-///
-/// # Errors
-/// The pool is closed, or the lock was not to be had within ten seconds.
-pub async fn begin(pool: &SqlitePool, name: &'static str) -> Result<Transaction<'static, Sqlite>, sqlx::Error> {
-    let start = Instant::now();
-    let begun = pool.begin_with("BEGIN IMMEDIATE").await;
-    let waited_ms = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
-    match &begun {
-        Ok(_) => tracing::debug!(transaction = name, waited_ms, "begun"),
-        Err(error) => tracing::warn!(transaction = name, waited_ms, %error, "could not begin"),
-    }
-    begun
-}
-
-/// Why what was erased may still stand in the write-ahead log.
-#[derive(Debug, thiserror::Error)]
-pub enum CheckpointError {
-    /// A reader, a writer or another checkpoint kept the log in use.
-    #[error("the write-ahead log is in use")]
-    Busy,
-    /// The database's.
-    #[error(transparent)]
-    Database(#[from] sqlx::Error),
-}
-
-/// Moves the write-ahead log into the file and empties it, so that what was erased is nowhere any more. Call it after
-/// erasures, and now and then.
-///
-/// # Errors
-/// [`CheckpointError::Busy`]: the log was not emptied, and what was erased may still be in it; the database's.
-pub async fn checkpoint(pool: &SqlitePool) -> Result<(), CheckpointError> {
-    empty_log(pool, || tokio::time::sleep(Duration::from_millis(25))).await
-}
-
-/// Tries to empty the log, with a pause before each further try.
-///
-/// SQLite waits for readers and writers, as long as for any lock, but not for another checkpoint: two calls may erase at
-/// the same time, and SQLite begins one of its own when the log is long.
-async fn empty_log<F: Future<Output = ()>>(
-    pool: &SqlitePool,
-    mut pause: impl FnMut() -> F,
-) -> Result<(), CheckpointError> {
-    const TRIES: usize = 20;
-    const LONGEST: Duration = Duration::from_secs(2);
-    let start = Instant::now();
-    for _ in 0..TRIES {
-        // SQLite answers with a row, and calls that success, also where the log stays as it was.
-        let (busy, _in_log, _moved): (i64, i64, i64) =
-            sqlx::query_as("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(pool).await?;
-        if busy == 0 {
-            return Ok(());
-        }
-        if start.elapsed() > LONGEST {
-            break;
-        }
-        pause().await;
-    }
-    Err(CheckpointError::Busy)
-}
-
 #[cfg(test)]
 mod tests {
-    use sqlx::Row as _;
-
     use super::*;
 
     async fn migrator(migrations: &[(&str, &str)]) -> Migrator {
@@ -218,111 +154,14 @@ mod tests {
         use std::os::unix::fs::PermissionsExt as _;
         let dir = tempfile::tempdir().unwrap();
         let data = dir.path().join("data");
-        let pool = open(&data, &migrator(&[FIRST]).await).await.unwrap();
-        sqlx::query("INSERT INTO a VALUES ('x')").execute(&pool).await.unwrap();
+        let database = open(&data, &migrator(&[FIRST]).await).await.unwrap();
+        let mut tx = database.begin("a test").await.unwrap();
+        sqlx::query("INSERT INTO a VALUES ('x')").execute(&mut *tx).await.unwrap();
+        tx.commit().await.unwrap();
         let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode(&data), 0o700);
         for name in [FILE, "store.sqlite-wal", "store.sqlite-shm"] {
             assert_eq!(mode(&data.join(name)), 0o600, "{name}");
         }
-    }
-
-    #[tokio::test]
-    async fn the_settings_hold_on_every_connection() {
-        let dir = tempfile::tempdir().unwrap();
-        let pool = open(dir.path(), &migrator(&[FIRST]).await).await.unwrap();
-        let mut connections = Vec::new();
-        for _ in 0..3 {
-            connections.push(pool.acquire().await.unwrap());
-        }
-        for connection in &mut connections {
-            for (pragma, wanted) in [
-                ("PRAGMA synchronous", 2),
-                ("PRAGMA foreign_keys", 1),
-                ("PRAGMA secure_delete", 1),
-                ("PRAGMA trusted_schema", 0),
-            ] {
-                let row = sqlx::query(pragma).fetch_one(&mut **connection).await.unwrap();
-                assert_eq!(row.get::<i64, _>(0), wanted, "{pragma}");
-            }
-        }
-    }
-
-    #[tokio::test]
-    async fn writers_wait_for_one_another_and_a_drop_rolls_back() {
-        let dir = tempfile::tempdir().unwrap();
-        let pool = open(dir.path(), &migrator(&[FIRST]).await).await.unwrap();
-        let mut tasks = Vec::new();
-        for _ in 0..20 {
-            let pool = pool.clone();
-            tasks.push(tokio::spawn(async move {
-                let mut tx = begin(&pool, "count").await.unwrap();
-                let row = sqlx::query("SELECT count(*) FROM b").fetch_one(&mut *tx).await.unwrap();
-                sqlx::query("INSERT INTO b VALUES (?)").bind(row.get::<i64, _>(0)).execute(&mut *tx).await.unwrap();
-                tx.commit().await.unwrap();
-            }));
-        }
-        for task in tasks {
-            task.await.unwrap();
-        }
-        let mut dropped = begin(&pool, "dropped").await.unwrap();
-        sqlx::query("INSERT INTO b VALUES (99)").execute(&mut *dropped).await.unwrap();
-        drop(dropped);
-        let count: i64 = sqlx::query_scalar("SELECT count(*) FROM b").fetch_one(&pool).await.unwrap();
-        assert_eq!(count, 20);
-    }
-
-    const SECRET: &str = "Amina-Okafor-1999";
-
-    fn on_disk(dir: &Path) -> bool {
-        std::fs::read_dir(dir).unwrap().any(|entry| {
-            let bytes = std::fs::read(entry.unwrap().path()).unwrap();
-            bytes.windows(SECRET.len()).any(|window| window == SECRET.as_bytes())
-        })
-    }
-
-    #[tokio::test]
-    async fn what_was_erased_is_in_no_file_after_a_checkpoint() {
-        let dir = tempfile::tempdir().unwrap();
-        let pool = open(dir.path(), &migrator(&[FIRST]).await).await.unwrap();
-        sqlx::query("INSERT INTO a VALUES (?)").bind(SECRET).execute(&pool).await.unwrap();
-        checkpoint(&pool).await.unwrap();
-        assert!(on_disk(dir.path()));
-        sqlx::query("DELETE FROM a").execute(&pool).await.unwrap();
-        checkpoint(&pool).await.unwrap();
-        assert!(!on_disk(dir.path()));
-    }
-
-    /// A reader keeps the log in use: that is an error, and a further try after it has gone succeeds.
-    #[tokio::test]
-    async fn a_checkpoint_that_left_something_in_the_log_says_so_and_tries_again() {
-        let dir = tempfile::tempdir().unwrap();
-        let pool = open(dir.path(), &migrator(&[FIRST]).await).await.unwrap();
-        sqlx::query("INSERT INTO a VALUES (?)").bind(SECRET).execute(&pool).await.unwrap();
-        // Waits for nobody, so that the test does not either.
-        let connect = SqliteConnectOptions::new().filename(dir.path().join(FILE)).busy_timeout(Duration::ZERO);
-        let impatient = SqlitePool::connect_with(connect).await.unwrap();
-        let mut reader = pool.begin().await.unwrap();
-        sqlx::query("SELECT x FROM a").fetch_all(&mut *reader).await.unwrap();
-        sqlx::query("DELETE FROM a").execute(&pool).await.unwrap();
-
-        let mut pauses = 0;
-        let refused = empty_log(&impatient, || {
-            pauses += 1;
-            std::future::ready(())
-        })
-        .await;
-        assert!(matches!(refused, Err(CheckpointError::Busy)), "{refused:?}");
-        assert!(pauses > 1);
-        assert!(on_disk(dir.path()));
-
-        let mut reader = Some(reader);
-        empty_log(&impatient, || {
-            let reader = reader.take();
-            async move { reader.unwrap().rollback().await.unwrap() }
-        })
-        .await
-        .unwrap();
-        assert!(!on_disk(dir.path()));
     }
 }

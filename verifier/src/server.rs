@@ -47,9 +47,9 @@ pub(crate) async fn run(data: &Path, config: Option<&Path>, listen: Option<Socke
     }
     let staff = StaffOnly::of(data)?;
     let key = Keyring::open(data, &config.keys)?;
-    let pool = ground::open(data, &MIGRATIONS).await?;
+    let database = ground::open(data, &MIGRATIONS).await?;
     let bound = serve::bind(&config.serve, PORT).await?;
-    let mut verifier = assemble(&config, bound.public_url.clone(), key, Sqlite::new(pool.clone()))?;
+    let mut verifier = assemble(&config, bound.public_url.clone(), key, Sqlite::new(database.clone()))?;
     verifier.registration = registration::installed(data)?;
     if verifier.identity.did.method() == "web" {
         keys::require_listed(data, &verifier.identity.did, &verifier.identity.key)?;
@@ -87,7 +87,7 @@ pub(crate) async fn run(data: &Path, config: Option<&Path>, listen: Option<Socke
     for task in background {
         task.abort();
     }
-    pool.close().await;
+    database.close().await;
     served
 }
 

@@ -24,8 +24,10 @@ async fn claims_are_nowhere_on_disk_once_they_are_collected() {
 async fn the_sweep_empties_a_log_that_an_erasure_could_not_empty() {
     let issuer = start().await;
     issuer.create(offer_request("a")).await;
-    let pool = carnet_service::store::open(issuer.data.path(), &crate::store::sqlite::MIGRATIONS).await.unwrap();
-    sqlx::query("UPDATE offers SET claims = NULL, state = 'cancelled'").execute(&pool).await.unwrap();
+    let database = carnet_service::store::open(issuer.data.path(), &crate::store::sqlite::MIGRATIONS).await.unwrap();
+    let mut tx = database.begin("a test").await.unwrap();
+    sqlx::query("UPDATE offers SET claims = NULL, state = 'cancelled'").execute(&mut *tx).await.unwrap();
+    tx.commit().await.unwrap();
     assert!(issuer.on_disk(MARK));
     // Nothing is past its end, and yet.
     let closed = issuer.issuer.store.erase_expired(Timestamp::from_unix(issuer.now())).await.unwrap();
@@ -165,9 +167,11 @@ async fn an_offer_that_was_left_unsigned_can_be_redeemed_again_once_its_token_en
     assert_eq!(issuer.collect(&token, &offer.configuration, fresh).await.unwrap().credentials.len(), 2);
     assert!(!issuer.on_disk(MARK));
     assert_eq!(issuer.issued().await.len(), 2);
-    let pool = carnet_service::store::open(issuer.data.path(), &crate::store::sqlite::MIGRATIONS).await.unwrap();
-    let drawn: i64 =
-        sqlx::query_scalar("SELECT count(DISTINCT status_index) FROM issued").fetch_one(&pool).await.unwrap();
+    let database = carnet_service::store::open(issuer.data.path(), &crate::store::sqlite::MIGRATIONS).await.unwrap();
+    let drawn: i64 = sqlx::query_scalar("SELECT count(DISTINCT status_index) FROM issued")
+        .fetch_one(database.readers())
+        .await
+        .unwrap();
     assert_eq!(drawn, 4, "the indices of the first time are spent");
     // It was signed now, so that its code is used for good.
     issuer.pass(300);
@@ -208,11 +212,12 @@ async fn nonces_and_sealed_answers_are_swept() {
     let offer = issuer.create(offer_request("a")).await;
     issuer.receive(&offer, &holder_keys(1)).await.unwrap();
     issuer.nonce().await;
-    let pool = carnet_service::store::open(issuer.data.path(), &crate::store::sqlite::MIGRATIONS).await.unwrap();
+    let database = carnet_service::store::open(issuer.data.path(), &crate::store::sqlite::MIGRATIONS).await.unwrap();
     let left = || async {
-        let nonces: i64 = sqlx::query_scalar("SELECT count(*) FROM used_nonces").fetch_one(&pool).await.unwrap();
+        let nonces: i64 =
+            sqlx::query_scalar("SELECT count(*) FROM used_nonces").fetch_one(database.readers()).await.unwrap();
         let sealed: i64 = sqlx::query_scalar("SELECT count(*) FROM collections WHERE sealed IS NOT NULL")
-            .fetch_one(&pool)
+            .fetch_one(database.readers())
             .await
             .unwrap();
         (nonces, sealed)
@@ -233,23 +238,26 @@ async fn a_copy_is_forgotten_a_minute_after_its_end_and_not_before() {
     let long = issuer.create(offer_request("b")).await;
     issuer.receive(&short, &holder_keys(2)).await.unwrap();
     issuer.receive(&long, &holder_keys(3)).await.unwrap();
-    let pool = carnet_service::store::open(issuer.data.path(), &crate::store::sqlite::MIGRATIONS).await.unwrap();
+    let database = carnet_service::store::open(issuer.data.path(), &crate::store::sqlite::MIGRATIONS).await.unwrap();
     for (second, left) in [(60, (5, 5)), (61, (3, 3))] {
         issuer.issuer.store.erase_expired(day.plus(second)).await.unwrap();
         let counted: (i64, i64) = sqlx::query_as("SELECT count(holder_thumbprint), count(copy_digest) FROM issued")
-            .fetch_one(&pool)
+            .fetch_one(database.readers())
             .await
             .unwrap();
         assert_eq!(counted, left, "{second}");
     }
     // A digest of before, whose key was forgotten already.
+    let mut tx = database.begin("a test").await.unwrap();
     sqlx::query("UPDATE issued SET copy_digest = x'07' WHERE issued_id = (SELECT min(issued_id) FROM issued WHERE offer_id = ?)")
         .bind(&short.id)
-        .execute(&pool)
+        .execute(&mut *tx)
         .await
         .unwrap();
+    tx.commit().await.unwrap();
     issuer.issuer.store.erase_expired(day.plus(61)).await.unwrap();
-    let digests: i64 = sqlx::query_scalar("SELECT count(copy_digest) FROM issued").fetch_one(&pool).await.unwrap();
+    let digests: i64 =
+        sqlx::query_scalar("SELECT count(copy_digest) FROM issued").fetch_one(database.readers()).await.unwrap();
     assert_eq!(digests, 3);
 }
 

@@ -85,7 +85,7 @@ async fn serve(
     clock: Arc<AtomicI64>,
     texts: &[&str],
 ) -> Running {
-    let pool = carnet_service::store::open(data.path(), &MIGRATIONS).await.unwrap();
+    let database = carnet_service::store::open(data.path(), &MIGRATIONS).await.unwrap();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
     let time = clock.clone();
@@ -94,7 +94,7 @@ async fn serve(
     let texts: Vec<String> = texts.iter().map(|text| (*text).to_owned()).collect();
     let status = StatusConfig { messages: texts.clone(), ..StatusConfig::default() };
     let issuer = Arc::new(Issuer {
-        store: SqliteStore::new(pool, 131_072, 20),
+        store: SqliteStore::new(database, 131_072, 20),
         own: Arc::new(keys.own_document(&Did::parse(DID).unwrap()).unwrap()),
         signer: Box::new(keys),
         nonces: Nonces::new(),

@@ -20,9 +20,9 @@ pub(super) async fn run(args: Place) -> Result<u8, Failure> {
         let what = "No trust list is configured; issuers are accepted as config.toml names them.";
         return Err(StartError::new(what, "Add [trust] to config.toml, to accept those of a trust list.").into());
     };
-    let pool = ground::open(&args.data, &MIGRATIONS).await?;
-    let remembered = Sqlite::new(pool.clone()).remembered(&trust.issuer).await;
-    pool.close().await;
+    let database = ground::open(&args.data, &MIGRATIONS).await?;
+    let remembered = Sqlite::new(database.clone()).remembered(&trust.issuer).await;
+    database.close().await;
     let damaged = |what: String| StartError::new(what, "Nothing was changed. Restore a backup of the store.");
     let remembered = remembered.map_err(|error| damaged(format!("The store cannot be read: {error}.")))?;
     let Some(remembered) = remembered else {

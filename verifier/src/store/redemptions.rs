@@ -3,7 +3,6 @@
 use std::{collections::BTreeSet, future::Future};
 
 use carnet_core::time::Timestamp;
-use carnet_service::store::begin;
 use sqlx::{Row as _, Sqlite as Database, Transaction, sqlite::SqliteRow};
 
 use super::{Sqlite, StoreError, sqlite::conclude_in};
@@ -138,7 +137,7 @@ impl RedemptionStore for Sqlite {
         offline_uses: Option<u32>,
     ) -> Result<Option<Verdict>, StoreError> {
         // Nobody else writes from here to the commit.
-        let mut transaction = begin(self.pool(), "conclude_use").await?;
+        let mut transaction = self.database().begin("conclude_use").await?;
         let counted = sqlx::query(
             "SELECT (SELECT count(*) FROM redemptions WHERE entitlement = ?) AS marks, \
              coalesce((SELECT last - synced FROM redemption_desks WHERE desk = ''), 0) AS unsynced",
@@ -170,13 +169,13 @@ impl RedemptionStore for Sqlite {
 
     async fn unsynced(&self) -> Result<u32, StoreError> {
         let row = sqlx::query("SELECT last - synced AS unsynced FROM redemption_desks WHERE desk = ''")
-            .fetch_optional(self.pool())
+            .fetch_optional(self.database().readers())
             .await?;
         row.as_ref().map_or(Ok(0), |row| unsigned(row, "unsynced"))
     }
 
     async fn export(&self, desk: &str, now: Timestamp) -> Result<Export, StoreError> {
-        let mut transaction = begin(self.pool(), "export_redemptions").await?;
+        let mut transaction = self.database().begin("export_redemptions").await?;
         let row = sqlx::query(
             "INSERT INTO redemption_desks (desk, exported) VALUES ('', 1) \
              ON CONFLICT (desk) DO UPDATE SET exported = exported + 1 RETURNING exported, last",
@@ -199,7 +198,7 @@ impl RedemptionStore for Sqlite {
         exports: &[Export],
         now: Timestamp,
     ) -> Result<Reconciled, TakeError> {
-        let mut transaction = begin(self.pool(), "take_redemptions").await?;
+        let mut transaction = self.database().begin("take_redemptions").await?;
         let synced_at: Option<i64> = sqlx::query_scalar("SELECT synced_at FROM redemption_desks WHERE desk = ''")
             .fetch_optional(&mut *transaction)
             .await?;

@@ -1,8 +1,8 @@
 //! The SQLite store.
 
 use carnet_core::time::Timestamp;
-use carnet_service::store::{begin, checkpoint};
-use sqlx::{Row as _, SqlitePool, Transaction, sqlite::SqliteRow};
+use carnet_service::store::Database;
+use sqlx::{Row as _, Transaction, sqlite::SqliteRow};
 
 use super::{Admission, MAX_ATTEMPTS, NewRequest, State, Store, StoreError, StoredRequest};
 use crate::{
@@ -16,16 +16,16 @@ pub(crate) static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("./migrat
 /// Requests and verdicts in `store.sqlite`.
 #[derive(Clone)]
 pub(crate) struct Sqlite {
-    pool: SqlitePool,
+    database: Database,
 }
 
 impl Sqlite {
-    pub(crate) fn new(pool: SqlitePool) -> Self {
-        Self { pool }
+    pub(crate) fn new(database: Database) -> Self {
+        Self { database }
     }
 
-    pub(crate) fn pool(&self) -> &SqlitePool {
-        &self.pool
+    pub(crate) fn database(&self) -> &Database {
+        &self.database
     }
 }
 
@@ -101,7 +101,7 @@ pub(super) async fn conclude_in(
 
 impl Store for Sqlite {
     async fn create_request(&self, new: &NewRequest) -> Result<Option<StoredRequest>, StoreError> {
-        let mut transaction = begin(&self.pool, "create_request").await?;
+        let mut transaction = self.database().begin("create_request").await?;
         if let Some(request_id) = &new.request_id {
             let row = sqlx::query("SELECT * FROM requests WHERE request_id = ?")
                 .bind(request_id)
@@ -133,13 +133,15 @@ impl Store for Sqlite {
     }
 
     async fn request(&self, id: &RequestId) -> Result<Option<StoredRequest>, StoreError> {
-        let row =
-            sqlx::query("SELECT * FROM requests WHERE id = ?").bind(id.as_str()).fetch_optional(&self.pool).await?;
+        let row = sqlx::query("SELECT * FROM requests WHERE id = ?")
+            .bind(id.as_str())
+            .fetch_optional(self.database().readers())
+            .await?;
         row.as_ref().map(read).transpose()
     }
 
     async fn begin_answer(&self, id: &RequestId, now: Timestamp) -> Result<Admission, StoreError> {
-        let mut transaction = begin(&self.pool, "begin_answer").await?;
+        let mut transaction = self.database().begin("begin_answer").await?;
         let row = sqlx::query("SELECT * FROM requests WHERE id = ?")
             .bind(id.as_str())
             .fetch_optional(&mut *transaction)
@@ -159,7 +161,7 @@ impl Store for Sqlite {
     }
 
     async fn conclude(&self, id: &RequestId, verdict: &Verdict, kept: &[KeptClaim]) -> Result<bool, StoreError> {
-        let mut transaction = begin(&self.pool, "conclude_answer").await?;
+        let mut transaction = self.database().begin("conclude_answer").await?;
         let counts = conclude_in(&mut transaction, id, verdict, kept).await?;
         transaction.commit().await?;
         Ok(counts)
@@ -169,7 +171,7 @@ impl Store for Sqlite {
         let rows = sqlx::query("SELECT * FROM kept_claims WHERE request = ? AND erase_at > ? ORDER BY query_id, path")
             .bind(number)
             .bind(now.unix())
-            .fetch_all(&self.pool)
+            .fetch_all(self.database().readers())
             .await?;
         rows.iter()
             .map(|row| {
@@ -187,7 +189,7 @@ impl Store for Sqlite {
         verdict: (bool, Timestamp),
         now: Timestamp,
     ) -> Result<Option<Timestamp>, StoreError> {
-        let mut transaction = begin(&self.pool, "erase_request").await?;
+        let mut transaction = self.database().begin("erase_request").await?;
         let row = sqlx::query("SELECT * FROM requests WHERE id = ?")
             .bind(id.as_str())
             .fetch_optional(&mut *transaction)
@@ -218,19 +220,19 @@ impl Store for Sqlite {
         let rows = sqlx::query("SELECT * FROM requests WHERE number < ? ORDER BY number DESC LIMIT ?")
             .bind(before)
             .bind(size)
-            .fetch_all(&self.pool)
+            .fetch_all(self.database().readers())
             .await?;
         rows.iter().map(read).collect()
     }
 
     async fn settle(&self) {
-        if let Err(error) = checkpoint(&self.pool).await {
+        if let Err(error) = self.database.checkpoint().await {
             tracing::warn!(%error, "what was erased could not be taken out of the log yet; it is tried again");
         }
     }
 
     async fn sweep(&self, now: Timestamp) -> Result<Vec<RequestId>, StoreError> {
-        let mut transaction = begin(&self.pool, "sweep_requests").await?;
+        let mut transaction = self.database().begin("sweep_requests").await?;
         let rows = sqlx::query(
             "UPDATE requests SET query = '', nonce = '', request_object = '', state = CASE state WHEN 'open' THEN 'expired' ELSE state END \
              WHERE nonce <> '' AND expires_at <= ? RETURNING id",

@@ -10,8 +10,8 @@ const START: Timestamp = Timestamp::from_unix(1_795_305_600);
 
 async fn store() -> (TempDir, Sqlite) {
     let dir = tempfile::tempdir().unwrap();
-    let pool = carnet_service::store::open(dir.path(), &MIGRATIONS).await.unwrap();
-    (dir, Sqlite::new(pool))
+    let database = carnet_service::store::open(dir.path(), &MIGRATIONS).await.unwrap();
+    (dir, Sqlite::new(database))
 }
 
 fn request(request_id: Option<&str>) -> NewRequest {
@@ -223,9 +223,11 @@ async fn a_row_that_this_version_does_not_write_is_an_error_and_no_verdict() {
     let new = request(None);
     store.create_request(&new).await.unwrap();
     store.conclude(&new.id, &verdict(true), &[]).await.unwrap();
+    let mut transaction = store.database().begin("a test").await.unwrap();
     sqlx::query("UPDATE requests SET verdict = '{\"accepted\":true,\"name\":\"x\"}'")
-        .execute(store.pool())
+        .execute(&mut *transaction)
         .await
         .unwrap();
+    transaction.commit().await.unwrap();
     assert!(matches!(store.request(&new.id).await, Err(StoreError::Unreadable)));
 }

@@ -3,7 +3,6 @@
 use std::future::Future;
 
 use carnet_core::trust::list::Seen;
-use carnet_service::store::begin;
 use sqlx::Row as _;
 
 use super::{Sqlite, StoreError};
@@ -40,7 +39,7 @@ impl TrustStore for Sqlite {
     async fn remembered(&self, list: &str) -> Result<Option<Remembered>, StoreError> {
         let row = sqlx::query("SELECT sequence, digest, document, dropped FROM trust_lists WHERE list = ?")
             .bind(list)
-            .fetch_optional(self.pool())
+            .fetch_optional(self.database().readers())
             .await?;
         let Some(row) = row else { return Ok(None) };
         let sequence = u64::try_from(row.try_get::<i64, _>("sequence")?).map_err(|_| StoreError::Unreadable)?;
@@ -50,7 +49,7 @@ impl TrustStore for Sqlite {
 
     async fn remember(&self, list: &str, new: &Remembered) -> Result<Seen, StoreError> {
         let sequence = i64::try_from(new.seen.sequence).map_err(|_| StoreError::Unreadable)?;
-        let mut transaction = begin(self.pool(), "remember_trust_list").await?;
+        let mut transaction = self.database().begin("remember_trust_list").await?;
         sqlx::query(
             "INSERT INTO trust_lists (list, sequence, digest, document) VALUES (?, ?, ?, ?) ON CONFLICT (list) DO UPDATE \
              SET sequence = excluded.sequence, digest = excluded.digest, document = excluded.document, dropped = NULL \
@@ -74,12 +73,14 @@ impl TrustStore for Sqlite {
     }
 
     async fn note_dropped(&self, list: &str, kept: &Seen, why: Option<&str>) -> Result<(), StoreError> {
+        let mut transaction = self.database().begin("note_dropped_trust_list").await?;
         sqlx::query("UPDATE trust_lists SET dropped = ? WHERE list = ? AND digest = ?")
             .bind(why)
             .bind(list)
             .bind(&kept.digest)
-            .execute(self.pool())
+            .execute(&mut *transaction)
             .await?;
+        transaction.commit().await?;
         Ok(())
     }
 }

@@ -278,7 +278,7 @@ async fn no_claim_is_found_in_the_database_afterwards() {
     };
     let mut bytes = Vec::new();
     read(&mut bytes);
-    carnet_service::store::checkpoint(world.verifier.store.pool()).await.unwrap();
+    world.verifier.store.database().checkpoint().await.unwrap();
     read(&mut bytes);
     let found = |text: &str| bytes.windows(text.len()).any(|window| window == text.as_bytes());
     assert!(found("credentialSubject.familyName"), "the paths are kept");

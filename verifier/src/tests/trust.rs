@@ -274,13 +274,15 @@ async fn nothing_is_decided_by_a_list_that_could_not_be_remembered() {
     let trust = Trust::new(&desk.config()).unwrap();
     let (fetcher, documents) = (HttpsFetcher::new(FetchOptions::default()).unwrap(), DidCache::default());
     let look = || trust.refresh(&world.verifier.store, (&fetcher, &documents), Duration::ZERO, now());
-    sqlx::query("CREATE TRIGGER full BEFORE INSERT ON trust_lists BEGIN SELECT RAISE(ABORT, 'disk full'); END")
-        .execute(world.verifier.store.pool())
-        .await
-        .unwrap();
+    let write = async |sql: &'static str| {
+        let mut transaction = world.verifier.store.database().begin("a test").await.unwrap();
+        sqlx::query(sql).execute(&mut *transaction).await.unwrap();
+        transaction.commit().await.unwrap();
+    };
+    write("CREATE TRIGGER full BEFORE INSERT ON trust_lists BEGIN SELECT RAISE(ABORT, 'disk full'); END").await;
     look().await.unwrap_err();
     assert!(trust.current().is_err());
-    sqlx::query("DROP TRIGGER full").execute(world.verifier.store.pool()).await.unwrap();
+    write("DROP TRIGGER full").await;
     look().await.unwrap();
     assert!(trust.current().is_ok());
 }

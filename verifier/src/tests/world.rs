@@ -101,11 +101,11 @@ impl World {
         };
         change(&mut config);
         let dir = tempfile::tempdir().unwrap();
-        let pool = carnet_service::store::open(dir.path(), &MIGRATIONS).await.unwrap();
+        let database = carnet_service::store::open(dir.path(), &MIGRATIONS).await.unwrap();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let own = carnet_service::keys::Keyring::of(Box::new(own));
-        let verifier = Arc::new(server::assemble(&config, url.clone(), own, Sqlite::new(pool)).unwrap());
+        let verifier = Arc::new(server::assemble(&config, url.clone(), own, Sqlite::new(database)).unwrap());
         let token = staff::begin(dir.path(), "clerk", now(), &mut OsRng).unwrap().to_string();
         let staff = StaffOnly::of(dir.path()).unwrap();
         let routes = grpc::routes(Arc::clone(&verifier), staff, config.serve.max_message_bytes);

@@ -1,7 +1,6 @@
 //! Who may collect: codes, PINs and tokens.
 
 use carnet_core::time::Timestamp;
-use carnet_service::store::begin;
 use sqlx::{Row as _, sqlite::SqliteRow};
 
 use super::{SqliteStore, Tx, close, offer_of};
@@ -24,12 +23,12 @@ impl AccessStore for SqliteStore {
         // Nobody has to be known to call, so that only who knows a code makes others wait to write.
         let known: bool = sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM offers WHERE code_hash = ?)")
             .bind(code_hash.as_slice())
-            .fetch_one(&self.pool)
+            .fetch_one(self.database.readers())
             .await?;
         if !known {
             return Ok(Redemption::Refused(Error::OfferUnknown));
         }
-        let mut tx = begin(&self.pool, "redeem_offer").await?;
+        let mut tx = self.database.begin("redeem_offer").await?;
         let row = sqlx::query("SELECT * FROM offers WHERE code_hash = ?")
             .bind(code_hash.as_slice())
             .fetch_one(&mut *tx)
@@ -88,7 +87,7 @@ impl AccessStore for SqliteStore {
         let row = sqlx::query("SELECT credential_type, format FROM offers WHERE token_hash = ? AND token_until > ?")
             .bind(token_hash.as_slice())
             .bind(now.unix())
-            .fetch_optional(&self.pool)
+            .fetch_optional(self.database.readers())
             .await?
             .ok_or(Error::TokenInvalid)?;
         let format = Format::parse(row.try_get("format")?).ok_or(Error::Corrupt("offers.format"))?;

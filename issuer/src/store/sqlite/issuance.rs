@@ -1,7 +1,6 @@
 //! Requests for copies: the intent before the signature, the erasure after it.
 
 use carnet_core::time::Timestamp;
-use carnet_service::store::begin;
 use sqlx::{Row as _, sqlite::SqliteRow};
 
 use super::{OFFER, SqliteStore, Tx, claims_of, forget_unsigned, indices, offer_of};
@@ -15,7 +14,7 @@ use crate::{
 
 impl IssuanceStore for SqliteStore {
     async fn intend(&self, intent: Intent) -> Result<Intended, Error> {
-        let mut tx = begin(&self.pool, "intend_issuance").await?;
+        let mut tx = self.database.begin("intend_issuance").await?;
         let now = intent.now;
         let offer = sqlx::query("SELECT * FROM offers WHERE token_hash = ? AND token_until > ?")
             .bind(intent.token_hash.as_slice())
@@ -68,7 +67,7 @@ impl IssuanceStore for SqliteStore {
     async fn intend_deferred(&self, transaction_hash: Hash, now: Timestamp) -> Result<(Hash, Format, Intended), Error> {
         // Nothing is written, and no writer waited for: the indices were drawn, and their rows stored, when the collection was
         // deferred.
-        let mut tx = self.pool.begin().await?;
+        let mut tx = self.database.readers().begin().await?;
         let row = sqlx::query("SELECT * FROM collections WHERE transaction_hash = ?")
             .bind(transaction_hash.as_slice())
             .fetch_optional(&mut *tx)
@@ -109,7 +108,7 @@ impl IssuanceStore for SqliteStore {
         sealed_until: Timestamp,
         now: Timestamp,
     ) -> Result<Finished, Error> {
-        let mut tx = begin(&self.pool, "finish_issuance").await?;
+        let mut tx = self.database.begin("finish_issuance").await?;
         let closed = sqlx::query(
             "UPDATE offers SET state = 'collected', claims = NULL \
              WHERE offer_id = (SELECT offer_id FROM collections WHERE seq = ?) AND state = 'redeemed'",
@@ -145,12 +144,12 @@ impl IssuanceStore for SqliteStore {
             "SELECT EXISTS (SELECT 1 FROM collections WHERE notification_hash = ? AND state = 'signed')",
         )
         .bind(notification_hash.as_slice())
-        .fetch_one(&self.pool)
+        .fetch_one(self.database.readers())
         .await?;
         if !known {
             return Err(Error::NotificationUnknown);
         }
-        let mut tx = begin(&self.pool, "notify").await?;
+        let mut tx = self.database.begin("notify").await?;
         sqlx::query(
             "UPDATE collections SET notification = ?, sealed = NULL, sealed_until = NULL \
              WHERE notification_hash = ? AND state = 'signed'",

@@ -12,8 +12,8 @@ mod shuffle;
 mod status;
 
 use carnet_core::time::Timestamp;
-use carnet_service::store::{begin, checkpoint};
-use sqlx::{Row as _, Sqlite, SqlitePool, Transaction, migrate::Migrator, sqlite::SqliteRow};
+use carnet_service::store::Database;
+use sqlx::{Row as _, Sqlite, Transaction, migrate::Migrator, sqlite::SqliteRow};
 use zeroize::Zeroizing;
 
 use super::{Claims, OfferRecord, OfferState, Store, renewal::Decision};
@@ -25,7 +25,7 @@ pub(crate) static MIGRATIONS: Migrator = sqlx::migrate!();
 /// SQLite in WAL mode.
 #[derive(Debug, Clone)]
 pub(crate) struct SqliteStore {
-    pool: SqlitePool,
+    database: Database,
     /// Entries of a status list that is opened.
     list_entries: u64,
     /// The most copies by refill of one offer, until it is renewed.
@@ -35,14 +35,14 @@ pub(crate) struct SqliteStore {
 type Tx = Transaction<'static, Sqlite>;
 
 impl SqliteStore {
-    /// Over a pool; lists that are opened have so many entries, and an offer so many copies by refill until it is renewed.
-    pub(crate) fn new(pool: SqlitePool, list_entries: u64, refill_copies: u32) -> Self {
-        Self { pool, list_entries, refill_copies }
+    /// Over a database; lists that are opened have so many entries, and an offer so many copies by refill until it is renewed.
+    pub(crate) fn new(database: Database, list_entries: u64, refill_copies: u32) -> Self {
+        Self { database, list_entries, refill_copies }
     }
 
     /// Takes what was just erased out of the write-ahead log too. When that fails, the next sweep does it.
     async fn truncate_log(&self) {
-        if let Err(error) = checkpoint(&self.pool).await {
+        if let Err(error) = self.database.checkpoint().await {
             tracing::warn!(%error, "what was erased may still be in the write-ahead log; the next sweep tries again");
         }
     }
@@ -50,7 +50,7 @@ impl SqliteStore {
 
 impl Store for SqliteStore {
     async fn erase_expired(&self, now: Timestamp) -> Result<u64, Error> {
-        let mut tx = begin(&self.pool, "erase_expired").await?;
+        let mut tx = self.database.begin("erase_expired").await?;
         let ended: Vec<String> = sqlx::query_scalar(
             "SELECT offer_id FROM offers WHERE (state = 'open' AND expires_at <= ?) \
              OR (state = 'redeemed' AND collect_until <= ?)",

@@ -1,6 +1,5 @@
 //! Offers, as staff see them.
 
-use carnet_service::store::begin;
 use sqlx::Row as _;
 
 use super::{OFFER, SqliteStore, claims_of, close, offer_of};
@@ -11,7 +10,7 @@ use crate::{
 
 impl OfferStore for SqliteStore {
     async fn create_offer(&self, offer: NewOffer) -> Result<Creation, Error> {
-        let mut tx = begin(&self.pool, "create_offer").await?;
+        let mut tx = self.database.begin("create_offer").await?;
         if let Some(row) = sqlx::query("SELECT * FROM offers WHERE request_id = ?")
             .bind(&offer.request_id)
             .fetch_optional(&mut *tx)
@@ -50,7 +49,7 @@ impl OfferStore for SqliteStore {
     }
 
     async fn cancel(&self, offer_id: &str) -> Result<OfferRecord, Error> {
-        let mut tx = begin(&self.pool, "cancel_offer").await?;
+        let mut tx = self.database.begin("cancel_offer").await?;
         let row = sqlx::query(OFFER)
             .bind(offer_id)
             .fetch_optional(&mut *tx)
@@ -77,7 +76,7 @@ impl OfferStore for SqliteStore {
             .bind(state)
             .bind(state)
             .bind(slice.limit)
-            .fetch_all(&self.pool)
+            .fetch_all(self.database.readers())
             .await?
             .iter()
             .map(offer_of)

@@ -22,7 +22,7 @@ impl RecordStore for SqliteStore {
         .bind(offer_id)
         .bind(offer_id)
         .bind(slice.limit)
-        .fetch_all(&self.pool)
+        .fetch_all(self.database.readers())
         .await?
         .iter()
         .map(issued_of)
@@ -37,7 +37,7 @@ impl RecordStore for SqliteStore {
              WHERE i.issued_at IS NOT NULL AND i.issued_id = ?",
         )
         .bind(issued_id)
-        .fetch_optional(&self.pool)
+        .fetch_optional(self.database.readers())
         .await?
         .ok_or(Error::NotFound { what: "issued credential" })?;
         issued_of(&row)

@@ -1,7 +1,6 @@
 //! Refills: which copy is shown, how many of its offer went out today, and the intent.
 
 use carnet_core::{Code, Problem, time::Timestamp};
-use carnet_service::store::begin;
 use sqlx::{Row as _, SqliteExecutor, sqlite::SqliteRow};
 
 use super::{
@@ -25,11 +24,11 @@ const COPY: &str = "SELECT o.offer_id, coalesce(c.valid_from, o.valid_from) AS v
 
 impl RefillStore for SqliteStore {
     async fn require_copy(&self, copy: &Hash) -> Result<(), Error> {
-        shown_copy(&self.pool, copy).await.map(drop)
+        shown_copy(self.database.readers(), copy).await.map(drop)
     }
 
     async fn intend_refill(&self, intent: RefillIntent) -> Result<Refill, Error> {
-        let mut tx = begin(&self.pool, "intend_refill").await?;
+        let mut tx = self.database.begin("intend_refill").await?;
         let offer = shown_copy(&mut *tx, &intent.copy).await?;
         let offer_id: String = offer.try_get("offer_id")?;
         use_up(&mut tx, intent.nonce).await?;
@@ -56,7 +55,7 @@ impl RefillStore for SqliteStore {
     }
 
     async fn finish_refill(&self, collection: i64, digests: &[Option<Hash>], now: Timestamp) -> Result<(), Error> {
-        let mut tx = begin(&self.pool, "finish_refill").await?;
+        let mut tx = self.database.begin("finish_refill").await?;
         sqlx::query("UPDATE collections SET state = 'signed' WHERE seq = ?").bind(collection).execute(&mut *tx).await?;
         sqlx::query("UPDATE renewals SET state = 'issued' WHERE collection = ? AND state = 'approved'")
             .bind(collection)

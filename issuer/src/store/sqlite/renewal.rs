@@ -1,7 +1,6 @@
 //! Renewals: when one may be, what waits for staff, the intent.
 
 use carnet_core::{Code, Problem, time::Timestamp};
-use carnet_service::store::begin;
 use sqlx::{Row as _, SqliteExecutor, sqlite::SqliteRow};
 
 use super::{
@@ -35,7 +34,7 @@ struct Renewed {
 
 impl RenewalStore for SqliteStore {
     async fn intend_renewal(&self, intent: RenewalIntent) -> Result<Option<Refill>, Error> {
-        let mut tx = begin(&self.pool, "intend_renewal").await?;
+        let mut tx = self.database.begin("intend_renewal").await?;
         let copy = shown_copy(&mut *tx, &intent.copy).await?;
         let offer_id: String = copy.try_get("offer_id")?;
         require_standing(&mut tx, &offer_id).await?;
@@ -98,12 +97,12 @@ impl RenewalStore for SqliteStore {
 
     async fn intend_waited(&self, transaction_hash: Hash, now: Timestamp) -> Result<Option<Waited>, Error> {
         // Nobody has to be known to ask, so that only who has something to collect makes others wait to write.
-        match waited(&self.pool, &transaction_hash, now).await? {
+        match waited(self.database.readers(), &transaction_hash, now).await? {
             None => return Ok(None),
             Some((_, record)) if record.state == RenewalState::Pending => return Ok(Some(Waited::Pending)),
             Some(_) => {}
         }
-        let mut tx = begin(&self.pool, "intend_waited_renewal").await?;
+        let mut tx = self.database.begin("intend_waited_renewal").await?;
         // An approved one is not made pending again.
         let Some((row, record)) = waited(&mut *tx, &transaction_hash, now).await? else { return Ok(None) };
         require_standing(&mut tx, &record.offer_id).await?;
@@ -157,7 +156,7 @@ impl RenewalStore for SqliteStore {
         sealed_until: Timestamp,
         now: Timestamp,
     ) -> Result<Finished, Error> {
-        let mut tx = begin(&self.pool, "finish_waited_renewal").await?;
+        let mut tx = self.database.begin("finish_waited_renewal").await?;
         let done = sqlx::query(
             "UPDATE renewals SET state = 'issued', claims = NULL, holder_keys = NULL, thumbprints = NULL \
              WHERE renewal_id = ? AND state = 'approved'",
@@ -190,7 +189,7 @@ impl RenewalStore for SqliteStore {
     }
 
     async fn decide(&self, renewal_id: &str, decision: Decision) -> Result<RenewalRecord, Error> {
-        let mut tx = begin(&self.pool, "decide_renewal").await?;
+        let mut tx = self.database.begin("decide_renewal").await?;
         let record = renewal(&mut tx, renewal_id).await?;
         let wanted = if decision.approve { RenewalState::Approved } else { RenewalState::Rejected };
         if record.state == wanted {
@@ -219,7 +218,7 @@ impl RenewalStore for SqliteStore {
     }
 
     async fn decide_offer(&self, offer_id: &str, decision: Decision) -> Result<OfferRecord, Error> {
-        let mut tx = begin(&self.pool, "decide_offer").await?;
+        let mut tx = self.database.begin("decide_offer").await?;
         let row = sqlx::query(OFFER)
             .bind(offer_id)
             .fetch_optional(&mut *tx)
@@ -271,7 +270,7 @@ impl RenewalStore for SqliteStore {
             .bind(state)
             .bind(state)
             .bind(slice.limit)
-            .fetch_all(&self.pool)
+            .fetch_all(self.database.readers())
             .await?
             .iter()
             .map(record_of)

@@ -3,7 +3,6 @@
 use std::collections::{HashMap, HashSet};
 
 use carnet_core::{status::message::Messages, time::Timestamp};
-use carnet_service::store::begin;
 use sqlx::{QueryBuilder, Row as _, Sqlite, sqlite::SqliteRow};
 
 use super::{SqliteStore, Tx, indices, messages};
@@ -33,14 +32,14 @@ enum Change {
 
 impl StatusStore for SqliteStore {
     async fn open_lists(&self, now: Timestamp) -> Result<(), Error> {
-        let mut tx = begin(&self.pool, "open_status_lists").await?;
+        let mut tx = self.database.begin("open_status_lists").await?;
         indices::open_next(&mut tx, self.list_entries, now).await?;
         tx.commit().await?;
         Ok(())
     }
 
     async fn settle_messages(&self, messages: Option<&Messages>) -> Result<(), Error> {
-        let mut tx = begin(&self.pool, "settle_messages").await?;
+        let mut tx = self.database.begin("settle_messages").await?;
         messages::settle(&mut tx, messages).await?;
         tx.commit().await?;
         Ok(())
@@ -54,11 +53,11 @@ impl StatusStore for SqliteStore {
              WHERE i.status_index >= l.first_index AND i.status_index < l.first_index + l.entries \
              AND coalesce(c.valid_until, o.valid_until) >= ?))",
         );
-        Ok(ended.bind(list).bind(before.unix()).fetch_one(&self.pool).await?)
+        Ok(ended.bind(list).bind(before.unix()).fetch_one(self.database.readers()).await?)
     }
 
     async fn act(&self, act: Act) -> Result<Acted, Error> {
-        let mut tx = begin(&self.pool, "act_on_status").await?;
+        let mut tx = self.database.begin("act_on_status").await?;
         if let Some(done) = done_before(&mut tx, &act).await? {
             return Ok(done);
         }
@@ -103,7 +102,7 @@ impl StatusStore for SqliteStore {
         )
         .bind(id)
         .bind(id)
-        .fetch_all(&self.pool)
+        .fetch_all(self.database.readers())
         .await?;
         if rows.is_empty() {
             return Err(Error::NotFound { what: "issued credential" });
@@ -113,7 +112,7 @@ impl StatusStore for SqliteStore {
 
     async fn status_by_digest(&self, digests: &[Hash]) -> Result<Vec<Option<(State, Timestamp)>>, Error> {
         // One transaction: the answers are of one instant.
-        let mut tx = self.pool.begin().await?;
+        let mut tx = self.database.readers().begin().await?;
         let mut states = Vec::with_capacity(digests.len());
         for digest in digests {
             let row = sqlx::query(
@@ -142,7 +141,7 @@ impl StatusStore for SqliteStore {
         .bind(id)
         .bind(id)
         .bind(slice.limit)
-        .fetch_all(&self.pool)
+        .fetch_all(self.database.readers())
         .await?
         .iter()
         .map(act_of)
@@ -152,7 +151,7 @@ impl StatusStore for SqliteStore {
     async fn changed_by(&self, act: i64, slice: Slice) -> Result<Vec<Changed>, Error> {
         let known: bool = sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM acts WHERE seq = ?)")
             .bind(act)
-            .fetch_one(&self.pool)
+            .fetch_one(self.database.readers())
             .await?;
         if !known {
             return Err(Error::NotFound { what: "act" });
@@ -164,7 +163,7 @@ impl StatusStore for SqliteStore {
              FROM changes c JOIN issued i USING (status_index) \
              WHERE c.act = ? AND i.seq < ? AND i.issued_at IS NOT NULL ORDER BY i.seq DESC LIMIT ?",
         );
-        let rows = rows.bind(act).bind(slice.before).bind(slice.limit).fetch_all(&self.pool).await?;
+        let rows = rows.bind(act).bind(slice.before).bind(slice.limit).fetch_all(self.database.readers()).await?;
         let changed = |row: &SqliteRow| {
             Ok(Changed {
                 seq: row.try_get("seq")?,
@@ -177,7 +176,7 @@ impl StatusStore for SqliteStore {
     }
 
     async fn changes_since(&self, version: i64) -> Result<Changes, Error> {
-        let mut tx = self.pool.begin().await?;
+        let mut tx = self.database.readers().begin().await?;
         let upto: i64 = sqlx::query_scalar("SELECT coalesce(max(seq), 0) FROM acts").fetch_one(&mut *tx).await?;
         let lists = sqlx::query("SELECT list, entries FROM status_lists ORDER BY list").fetch_all(&mut *tx).await?;
         let entries = sqlx::query(

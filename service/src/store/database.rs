@@ -1,0 +1,189 @@
+//! Connections to a store: one that writes, with a fair queue, and several that read.
+//!
+//! SQLite allows one writer at a time. Two connections that both want to write would wait in its busy handler, which
+//! sleeps for up to 100 ms at a time and wakes nobody in turn; here they wait in a queue, first come, first served.
+//! Readers never wait for the writer: each transaction of theirs reads what was committed before it began.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use sqlx::{
+    Sqlite, SqlitePool, Transaction,
+    sqlite::{SqliteConnectOptions, SqliteConnection, SqlitePoolOptions},
+};
+use tokio::sync::Mutex;
+
+use super::PATIENCE;
+
+/// Most connections that read at the same time.
+const READERS: u32 = 8;
+/// First and longest pause before a further attempt where another process writes.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(50));
+
+/// A service's SQLite database: one connection that writes and several that read.
+#[derive(Debug, Clone)]
+pub struct Database {
+    /// A pool of one, whose queue is fair.
+    writer: SqlitePool,
+    readers: SqlitePool,
+    checkpoints: Arc<Checkpoints>,
+}
+
+/// Requests for checkpoints: those that were made before a checkpoint began share it.
+#[derive(Debug, Default)]
+struct Checkpoints {
+    /// Number of the last request.
+    requested: AtomicU64,
+    /// Number of the last request that a checkpoint has served; its lock is the checkpoint's turn.
+    served: Mutex<u64>,
+}
+
+/// Why what was erased may still stand in the write-ahead log.
+#[derive(Debug, thiserror::Error)]
+pub enum CheckpointError {
+    /// A reader, or a writer or checkpoint of another process, kept the log in use.
+    #[error("the write-ahead log is in use")]
+    Busy,
+    /// The database's.
+    #[error(transparent)]
+    Database(#[from] sqlx::Error),
+}
+
+impl Database {
+    /// Connects with these options, which name the file and its settings.
+    ///
+    /// # Errors
+    /// The file cannot be opened or is not a database.
+    pub(super) async fn connect(options: SqliteConnectOptions) -> Result<Self, sqlx::Error> {
+        // Connections that fail are replaced when they are given back, so that none needs a test before its use.
+        let pool = |size: u32| {
+            SqlitePoolOptions::new()
+                .max_connections(size)
+                .acquire_timeout(PATIENCE)
+                .idle_timeout(None)
+                .max_lifetime(None)
+                .test_before_acquire(false)
+        };
+        // Nobody in this process holds the write lock but the writer, and others are waited for in `begin`.
+        let writer = pool(1).connect_with(options.clone().busy_timeout(Duration::ZERO)).await?;
+        let reading = options.read_only(true).pragma("query_only", "ON").busy_timeout(PATIENCE);
+        match pool(READERS).connect_with(reading).await {
+            Ok(readers) => Ok(Self { writer, readers, checkpoints: Arc::default() }),
+            Err(error) => {
+                writer.close().await;
+                Err(error)
+            }
+        }
+    }
+
+    /// Returns the connections for reads outside of a write transaction; a statement that writes fails on them.
+    pub fn readers(&self) -> &SqlitePool {
+        &self.readers
+    }
+
+    /// Begins a write transaction under a name, for logs; commit it with `.commit()`, drop it to roll back.
+    ///
+    /// Transactions begin in the order in which they were asked for. One that is dropped, or whose caller goes away,
+    /// is rolled back before the next one begins.
+    ///
+    /// # Errors
+    /// The database is closed, or the turn or another process's lock took longer than ten seconds.
+    pub async fn begin(&self, name: &'static str) -> Result<Transaction<'static, Sqlite>, sqlx::Error> {
+        let start = Instant::now();
+        let begun = self.begin_waiting(start).await;
+        let waited_ms = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
+        match &begun {
+            Ok(_) => tracing::debug!(transaction = name, waited_ms, "begun"),
+            Err(error) => tracing::warn!(transaction = name, waited_ms, %error, "could not begin"),
+        }
+        begun
+    }
+
+    async fn begin_waiting(&self, start: Instant) -> Result<Transaction<'static, Sqlite>, sqlx::Error> {
+        let (mut pause, longest) = PAUSES;
+        loop {
+            // The write lock at once: what a transaction reads before it writes stays true.
+            match self.writer.begin_with("BEGIN IMMEDIATE").await {
+                Err(error) if is_busy(&error) && start.elapsed() < PATIENCE => tokio::time::sleep(pause).await,
+                begun => return begun,
+            }
+            pause = pause.saturating_mul(2).min(longest);
+        }
+    }
+
+    /// Moves the write-ahead log into the file and empties it, so that what was erased before is in neither. Call it
+    /// after erasures, and now and then.
+    ///
+    /// It takes its turn among the writers; calls that wait for their turn share one checkpoint.
+    ///
+    /// # Errors
+    /// [`CheckpointError::Busy`]: the log was not emptied, and what was erased may still be in it; the database's.
+    pub async fn checkpoint(&self) -> Result<(), CheckpointError> {
+        const LONGEST: Duration = Duration::from_secs(2);
+        const PAUSE: Duration = Duration::from_millis(25);
+        let request = self.checkpoints.requested.fetch_add(1, Ordering::SeqCst).saturating_add(1);
+        let start = Instant::now();
+        loop {
+            {
+                let mut served = self.checkpoints.served.lock().await;
+                if *served >= request {
+                    return Ok(());
+                }
+                let mut connection = self.writer.acquire().await?;
+                // Whoever has asked by now has committed its erasure, and nobody else commits until this is over.
+                let requested = self.checkpoints.requested.load(Ordering::SeqCst);
+                if empty_log(&mut connection).await? {
+                    *served = requested;
+                    return Ok(());
+                }
+            }
+            if start.elapsed() > LONGEST {
+                return Err(CheckpointError::Busy);
+            }
+            // Others write meanwhile.
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    /// Closes all connections; calls that wait for one fail.
+    pub async fn close(&self) {
+        // The writer is the last, since a reader cannot empty the log.
+        self.readers.close().await;
+        self.writer.close().await;
+    }
+}
+
+/// Empties the log. False: a reader was in it, or another process.
+///
+/// A reader keeps the part of the log in use that was there when it began. None enters that part again as long as
+/// nobody writes, so that a few short pauses are enough for readers that take a few milliseconds.
+async fn empty_log(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
+    const PAUSES_MS: [u64; 6] = [0, 1, 1, 2, 4, 8];
+    for pause in PAUSES_MS {
+        if pause > 0 {
+            tokio::time::sleep(Duration::from_millis(pause)).await;
+        }
+        // SQLite answers with a row, and calls that success, also where the log stays as it was.
+        let (busy, _in_log, _moved): (i64, i64, i64) =
+            sqlx::query_as("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(&mut *connection).await?;
+        if busy == 0 {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Tells whether another process has the lock. The low byte is the primary result code of SQLite.
+fn is_busy(error: &sqlx::Error) -> bool {
+    const BUSY: u32 = 5;
+    let code = error.as_database_error().and_then(|error| error.code()?.parse::<u32>().ok());
+    code.is_some_and(|code| code & 0xff == BUSY)
+}
+
+#[cfg(test)]
+mod tests;
