@@ -160,7 +160,11 @@ impl Service {
         Self::start_at(program, &self.data, &[], self.url.trim_start_matches("http://"))
     }
 
-    fn start_at(program: &str, data: &Path, env: &[(&str, &str)], listen: &str) -> Result<Self> {
+    /// Starts it at an address that wallets know it by.
+    ///
+    /// # Errors
+    /// As [`Self::start`]; somebody else may have the port.
+    pub fn start_at(program: &str, data: &Path, env: &[(&str, &str)], listen: &str) -> Result<Self> {
         let log = std::fs::File::create(data.join("log"))?;
         let mut child = Command::new(directory()?.join(program))
             .args(["serve", "--listen", listen, "--data"])

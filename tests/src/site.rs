@@ -50,6 +50,14 @@ impl Site {
     /// # Errors
     /// If no certificate can be made or no port be had.
     pub async fn open() -> Result<Self> {
+        Self::open_at(0).await
+    }
+
+    /// Opens a site on a port that documents made earlier name.
+    ///
+    /// # Errors
+    /// If no certificate can be made, or the port is in use.
+    pub async fn open_at(port: u16) -> Result<Self> {
         let mut ca = CertificateParams::new(Vec::new())?;
         ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let ca = CertifiedIssuer::self_signed(ca, KeyPair::generate()?)?;
@@ -63,7 +71,7 @@ impl Site {
                 vec![certificate.der().clone()],
                 PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der())),
             )?;
-        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let listener = TcpListener::bind(("127.0.0.1", port)).await?;
         let address = listener.local_addr()?;
         let documents = Arc::new(Mutex::new(HashMap::new()));
         let gate = Gate::default();

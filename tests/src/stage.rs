@@ -3,6 +3,7 @@
 use std::{
     ffi::OsStr,
     path::{Path, PathBuf},
+    time::{Duration, Instant},
 };
 
 use serde_json::{Value, json};
@@ -192,6 +193,26 @@ impl Stage {
         Ok(Self { folder, _temporary: temporary, site, university, authority, agency, registrar })
     }
 
+    /// Starts everybody again on the files that an earlier version left in a folder, at the ports that its documents and
+    /// wallets name: those of the site, the university, the authority and the agency.
+    ///
+    /// # Errors
+    /// If one of them does not start, or somebody else has a port.
+    pub async fn reopen(temporary: TempDir, ports: [u16; 4], registrar: String) -> Result<Self> {
+        programs::build()?;
+        let folder = temporary.path().to_owned();
+        let [site, university, authority, agency] = ports;
+        let site = Site::open_at(site).await?;
+        site.write_ca(&folder.join("ca.pem"))?;
+        let university = reopen_office(&folder, Some(&site), ("university", "University of Coimbra"), university)?;
+        let authority = reopen_office(&folder, Some(&site), ("authority", "Residency Authority"), authority)?;
+        let data = folder.join("agency");
+        // The registration that was left may be over by now.
+        register(&folder, &data.display().to_string(), &data.join("registration-request.json").display().to_string())?;
+        let agency = reopen_office(&folder, None, ("agency", "City Welcome Office"), agency)?;
+        Ok(Self { folder, _temporary: Some(temporary), site, university, authority, agency, registrar })
+    }
+
     /// Another agency, which nobody has registered.
     ///
     /// # Errors
@@ -296,6 +317,24 @@ impl Stage {
         Ok(visitor::refusal(&visitor::submit(&asked, presentation).await))
     }
 
+    /// Waits until the agency says this of a copy ([`Self::refusal`]).
+    ///
+    /// # Errors
+    /// If it does not within a minute, or cannot be asked.
+    pub async fn comes_to(&self, copy: &Copy, expected: Option<&str>) -> Result<()> {
+        let start = Instant::now();
+        loop {
+            let now = self.refusal(copy).await?;
+            if now.as_deref() == expected {
+                return Ok(());
+            }
+            if start.elapsed() > Duration::from_secs(60) {
+                return Err(format!("the agency says {now:?}, and {expected:?} was to come").into());
+            }
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    }
+
     /// Lets the wallet show what is asked, and approves exactly that.
     ///
     /// # Errors
@@ -329,6 +368,24 @@ fn open_issuer(folder: &Path, site: &Site, short: &str, name: &str) -> Result<Of
     let service = Service::start("carnet-issuer", &data)?;
     let gate = Some((site.gate(), short.to_owned()));
     let office = Office { program: "carnet-issuer", name: name.to_owned(), did, service, token_file, gate };
+    office.lead();
+    Ok(office)
+}
+
+/// Starts an issuer, which is behind a site, or a verifier on the files that are there.
+fn reopen_office(folder: &Path, site: Option<&Site>, (short, name): (&str, &str), port: u16) -> Result<Office> {
+    let data = folder.join(short);
+    let config = std::fs::read_to_string(data.join("config.toml"))?;
+    let did = config.lines().find_map(|line| line.strip_prefix("did = ")).ok_or("the configuration names no DID")?;
+    let did = serde_json::from_str(did)?;
+    if let Some(site) = site {
+        site.publish(short, &std::fs::read_to_string(data.join("did.json"))?);
+    }
+    let program = if site.is_some() { "carnet-issuer" } else { "carnet-verifier" };
+    let service = Service::start_at(program, &data, &[], &format!("127.0.0.1:{port}"))?;
+    let gate = site.map(|site| (site.gate(), short.to_owned()));
+    let token_file = folder.join(format!("{short}.token"));
+    let office = Office { program, name: name.to_owned(), did, service, token_file, gate };
     office.lead();
     Ok(office)
 }

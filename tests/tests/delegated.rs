@@ -4,7 +4,6 @@
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
-    time::{Duration, Instant},
 };
 
 use carnet_core::{
@@ -15,7 +14,7 @@ use carnet_core::{
 use carnet_tests::{
     Result,
     stage::{Stage, residence_permit},
-    visitor::{self, Copy},
+    visitor,
 };
 use rand_core::OsRng;
 use serde_json::{Value, json};
@@ -101,21 +100,6 @@ fn name(mut stage: Stage, named: Option<&Service>) -> Result<Stage> {
     Ok(stage)
 }
 
-/// Waits until the agency says this of a copy.
-async fn comes_to(stage: &Stage, copy: &Copy, expected: Option<&str>) -> Result<()> {
-    let start = Instant::now();
-    loop {
-        let now = stage.refusal(copy).await?;
-        if now.as_deref() == expected {
-            return Ok(());
-        }
-        if start.elapsed() > Duration::from_secs(60) {
-            return Err(format!("the agency says {now:?}, and {expected:?} was to come").into());
-        }
-        tokio::time::sleep(Duration::from_millis(200)).await;
-    }
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn row_59_lists_by_whom_the_issuers_document_names_for_as_long_as_it_does() -> Result<()> {
     let mut stage = Stage::set(false).await?;
@@ -130,22 +114,22 @@ async fn row_59_lists_by_whom_the_issuers_document_names_for_as_long_as_it_does(
     stage.site.gate().lead("authority", &serve(Arc::clone(&shelf)).await?);
     stage.agency = stage.agency.configured("[status]\nrefresh_seconds = 1\n")?;
     // Nobody has said that they are the authority's.
-    comes_to(&stage, &copy, Some("status_list_unavailable")).await?;
+    stage.comes_to(&copy, Some("status_list_unavailable")).await?;
     stage = name(stage, Some(&service))?;
-    comes_to(&stage, &copy, None).await?;
+    stage.comes_to(&copy, None).await?;
     service.publish(&stage, &shelf, index, State::Suspended)?;
-    comes_to(&stage, &copy, Some("suspended")).await?;
+    stage.comes_to(&copy, Some("suspended")).await?;
     service.publish(&stage, &shelf, index, State::Valid)?;
-    comes_to(&stage, &copy, None).await?;
+    stage.comes_to(&copy, None).await?;
     // Somebody else's at the same place are none.
     stranger.publish(&stage, &shelf, index, State::Valid)?;
     stage = name(stage, Some(&service))?;
-    comes_to(&stage, &copy, Some("status_list_unavailable")).await?;
+    stage.comes_to(&copy, Some("status_list_unavailable")).await?;
     service.publish(&stage, &shelf, index, State::Valid)?;
-    comes_to(&stage, &copy, None).await?;
+    stage.comes_to(&copy, None).await?;
     service.publish(&stage, &shelf, index, State::Revoked)?;
-    comes_to(&stage, &copy, Some("revoked")).await?;
+    stage.comes_to(&copy, Some("revoked")).await?;
     // The document names nobody any more.
     stage = name(stage, None)?;
-    comes_to(&stage, &copy, Some("status_list_unavailable")).await
+    stage.comes_to(&copy, Some("status_list_unavailable")).await
 }
