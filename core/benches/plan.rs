@@ -91,6 +91,7 @@ fn main() {
                 document,
                 candidate,
                 provable: &[],
+                clear: &[],
                 exposure,
                 known: document.is_multiple_of(5),
             })

@@ -19,6 +19,7 @@ pub mod problem;
 pub mod query;
 pub mod receipt;
 pub mod secure;
+pub mod shown;
 pub mod status;
 pub mod text;
 pub mod time;

@@ -11,6 +11,7 @@ consent-stays = Verborgen bleibt
 consent-always = Geht immer mit: wer es ausgestellt hat, welche Art es ist, wann es gilt, wo steht, ob es noch gilt.
 consent-in-part = zum Teil
 consent-everything = Diese Form von Dokument kann nichts verbergen: Alles wird gezeigt.
+consent-unasked = Wird auch gezeigt, obwohl niemand danach fragt: Der Aussteller hat es so ausgestellt, dass es sich nicht zurückhalten lässt.
 consent-confirmed = Geht mit: das Wort des Ausstellers, dass diese Ausfertigung am { $time } galt.
 consent-unconfirmed = Der Aussteller hat diese Ausfertigung in letzter Zeit nicht bestätigt. Wo die Stelle nicht nachsehen kann, ohne Netz, wird sie abgelehnt. Nächstes Mal einige Zeit vorher: carnet refresh
 consent-reuse-same = Diese Stelle hat diese Ausfertigung schon gesehen und kann erkennen, dass Sie dieselbe Person sind.

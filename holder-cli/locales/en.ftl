@@ -11,6 +11,7 @@ consent-stays = Stays hidden
 consent-always = Always goes along: who issued it, what kind it is, when it is valid, where to look up whether it still holds.
 consent-in-part = in part
 consent-everything = This form of document cannot hide anything: all of it goes.
+consent-unasked = Also goes, although nobody asked for it: the issuer made this so that it cannot be withheld.
 consent-confirmed = Goes along: the issuer's word that this copy held on { $time }.
 consent-unconfirmed = Your issuer has not confirmed this copy lately. Where the asker cannot look it up, without a network, it will be refused. Next time, some time before: carnet refresh
 consent-reuse-same = This asker has seen this copy before and can tell that you are the same person.

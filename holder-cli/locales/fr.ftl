@@ -11,6 +11,7 @@ consent-stays = Reste caché
 consent-always = Accompagne toujours : qui l’a délivré, de quel type il est, quand il est valable, où vérifier s’il l’est encore.
 consent-in-part = en partie
 consent-everything = Ce format de document ne peut rien cacher : tout est montré.
+consent-unasked = Est montré aussi, bien que personne ne le demande : l’émetteur a fait en sorte que cela ne puisse pas être caché.
 consent-confirmed = Joint : la parole de l’émetteur que cet exemplaire était valable le { $time }.
 consent-unconfirmed = L’émetteur n’a pas confirmé cet exemplaire récemment. Si le demandeur ne peut pas vérifier, sans réseau, il le refusera. La prochaine fois, quelque temps avant : carnet refresh
 consent-reuse-same = Ce demandeur a déjà vu cet exemplaire et peut savoir que vous êtes la même personne.

@@ -108,6 +108,8 @@ pub(crate) struct Part {
     pub(crate) stays: Vec<String>,
     /// Whether the format can hide nothing.
     pub(crate) everything: bool,
+    /// What of that nobody asked for: the issuer left it in the clear, so that it cannot be withheld.
+    pub(crate) unasked: Vec<ClaimPath>,
     /// Every path that goes and every threshold that is proved, for the log: `credentialSubject.rightToWork`,
     /// `credentialSubject.validUntil >= 2026-11-22`.
     pub(crate) paths: Vec<String>,
@@ -137,7 +139,8 @@ pub(crate) fn answer(
     let mut parts = Vec::with_capacity(planned.len());
     for planned in planned {
         let opened = opened.get(planned.holding).ok_or(Code::QueryUnmet)?;
-        let part = part::part(planned.query_id, opened, &planned.shows)?;
+        let asked = query.credential(&planned.query_id).ok_or(Code::QueryUnmet)?;
+        let part = part::part(asked, opened, &planned.shows)?;
         keeps_back(&part, bounds.withheld)?;
         parts.push(part);
     }

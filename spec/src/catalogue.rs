@@ -5,6 +5,7 @@ use std::path::Path;
 use carnet_core::{
     Code, Problem,
     query::{CredentialQuery, plan::Weights},
+    secure::sd_jwt::Step,
     verify::TypeRules,
 };
 use serde_json::{Map, Value};
@@ -161,5 +162,9 @@ impl TypeRules for Catalogue {
         } else {
             found.check_disclosed(disclosed)
         }
+    }
+
+    fn is_always_disclosed(&self, type_name: &str, format: &str, path: &[Step]) -> bool {
+        self.credential_type(type_name).is_some_and(|known| known.is_always_disclosed(format, path))
     }
 }

@@ -6,7 +6,7 @@ use carnet_core::{
     Code, Problem,
     credential::CONTEXT_V2,
     query::Threshold,
-    secure::sd_jwt::{ClaimPath, OrderedClaim},
+    secure::sd_jwt::{ClaimPath, OrderedClaim, Step},
     trust::list::LimitingClaims,
 };
 use jsonschema::{ValidationError, Validator, error::ValidationErrorKind};
@@ -34,6 +34,8 @@ const TOP: [&str; 14] = [
     "nbf",
     "exp",
 ];
+
+const SUBJECT: &str = "credentialSubject";
 
 /// A type of the catalogue.
 #[derive(Debug, Clone)]
@@ -79,6 +81,8 @@ pub struct CredentialType {
     pub fine: Vec<String>,
     /// The claims that say what an issuer's accreditation can be limited to: country and level.
     pub limiting: LimitingClaims,
+    /// The claims among `always`, from the credential's root.
+    always_claims: Vec<ClaimPath>,
     paths: Vec<String>,
     rules: Vec<Computed>,
     orders: Vec<Order>,
@@ -222,6 +226,26 @@ impl CredentialType {
     #[must_use]
     pub fn is_never_mandatory(&self, path: &str) -> bool {
         claims::is_within(path, &self.never_mandatory)
+    }
+
+    /// Whether the type names a claim, or what it lies in, as always disclosed: a path of the secured payload in a format.
+    pub(crate) fn is_always_disclosed(&self, format: &str, path: &[Step]) -> bool {
+        let is_jwt_vc = format == "dc+sd-jwt";
+        if let Some(Step::Name(first)) = path.first()
+            && first != SUBJECT
+            && (!is_jwt_vc || first == "cnf")
+        {
+            return self.always.contains(first);
+        }
+        let subject = Step::Name(SUBJECT.to_owned());
+        let from_root: Vec<&Step> = is_jwt_vc.then_some(&subject).into_iter().chain(path).collect();
+        self.always_claims.iter().any(|known| {
+            let matches = |(known, step): (&Step, &&Step)| match (known, step) {
+                (Step::All, Step::Index(_)) => true,
+                (known, step) => known == *step,
+            };
+            known.len() <= from_root.len() && known.iter().zip(&from_root).all(matches)
+        })
     }
 
     /// Whether a claim is a computed yes or no, which tells least: a path below credentialSubject as text.

@@ -434,3 +434,36 @@ fn what_is_drawn_is_in_every_credential() {
         assert!(refused("types/language/type.toml", &drawn(other)).contains("[[drawn]]"));
     }
 }
+
+#[test]
+fn row_93_a_type_names_what_is_always_disclosed() {
+    let dir = folder();
+    let paths = |text: &str| carnet_core::query::parse_path(&serde_json::from_str(text).unwrap()).unwrap();
+    let always =
+        |catalogue: &Catalogue, format: &str, path: &str| catalogue.is_always_disclosed(NAME, format, &paths(path));
+    let before = Catalogue::load(dir.path()).unwrap();
+    assert!(!always(&before, "vc+sd-jwt", r#"["credentialSubject", "skills", 0]"#));
+    assert!(
+        always(&before, "vc+sd-jwt", r#"["issuer", "name"]"#)
+            && always(&before, "dc+sd-jwt", r#"["cnf", "jwk", "kid"]"#)
+    );
+    let open = type_toml().replace(r#""skills", "skills[]", "#, "").replace(
+        r#""credentialSubject.id"]"#,
+        r#""credentialSubject.id", "credentialSubject.skills", "credentialSubject.skills[]"]"#,
+    );
+    write(dir.path(), "types/language/type.toml", &open);
+    let after = Catalogue::load(dir.path()).unwrap();
+    assert!(always(&after, "vc+sd-jwt", r#"["credentialSubject", "skills", 0]"#));
+    assert!(always(&after, "dc+sd-jwt", r#"["skills"]"#));
+    for (format, path) in [
+        ("vc+sd-jwt", r#"["credentialSubject", "language"]"#),
+        ("vc+sd-jwt", r#"["skills"]"#),
+        ("vc+sd-jwt", r#"["credentialSubject"]"#),
+        // What is metadata in one format is a claim in the other.
+        ("dc+sd-jwt", r#"["issuer"]"#),
+        ("dc+sd-jwt", r#"["validUntil"]"#),
+    ] {
+        assert!(!always(&after, format, path), "{format} {path}");
+    }
+    assert!(!after.is_always_disclosed("AnotherCredential", "vc+sd-jwt", &paths(r#"["issuer"]"#)));
+}

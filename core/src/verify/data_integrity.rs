@@ -14,11 +14,8 @@ use crate::{
     json::{self, Limits},
     keys::PublicKey,
     presentation::Presentation,
-    query::values_at,
-    secure::{
-        data_integrity::{Expected, verify as verify_proofs},
-        sd_jwt::{ClaimPath, Step},
-    },
+    secure::data_integrity::{Expected, verify as verify_proofs},
+    shown,
     time::Timestamp,
 };
 
@@ -154,7 +151,7 @@ fn verify(
         None => report.skip(CheckName::HolderSubject, about, "it was handed over directly, without its holder"),
     }
     let times = common::Times { from: credential.valid_from(), until };
-    let disclosed = shown_paths(&payload.0);
+    let disclosed = shown::whole(format, &payload.0);
     if let Some(holder) = holder.and_then(|holder| holder.key) {
         report.see(Seen {
             query_id: about.to_owned(),
@@ -168,7 +165,7 @@ fn verify(
     }
     let held = Held { credential, type_name, disclosed, proved: Vec::new(), format: format.to_owned() };
     common::finish(report, about, &held, &payload.0, (times, None), env)?;
-    Some(Shown { held, payload })
+    Some(Shown { held, payload, clear: Vec::new() })
 }
 
 fn model(payload: &Map<String, Value>, env: &Environment<'_>) -> Result<(Credential, String, Timestamp), Problem> {
@@ -178,20 +175,4 @@ fn model(payload: &Map<String, Value>, env: &Environment<'_>) -> Result<(Credent
     let types: Vec<&str> = credential.types().collect();
     let type_name = env.types.type_name(&types, None)?;
     Ok((credential, type_name, until))
-}
-
-/// All of the subject's claims: such a credential is shown as a whole.
-fn shown_paths(payload: &Map<String, Value>) -> Vec<ClaimPath> {
-    let subject = [Step::Name("credentialSubject".to_owned())];
-    values_at(payload, &subject)
-        .into_iter()
-        .filter_map(|(path, value)| value.as_object().map(|members| (path, members)))
-        .flat_map(|(path, members)| {
-            members
-                .keys()
-                .filter(|name| name.as_str() != "id")
-                .map(move |name| path.iter().cloned().chain([Step::Name(name.clone())]).collect())
-                .collect::<Vec<ClaimPath>>()
-        })
-        .collect()
 }

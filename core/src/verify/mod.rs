@@ -54,6 +54,12 @@ pub trait TypeRules: Send + Sync {
     /// # Errors
     /// `schema_violation`, `schema_indeterminate`, `context_unknown`
     fn check(&self, type_name: &str, disclosed: &Map<String, Value>) -> Result<(), Problem>;
+
+    /// Whether the type's data says that the claim at this path of the secured payload is always disclosed, so that it may
+    /// stand in the clear although nobody asked for it. By default none is.
+    fn is_always_disclosed(&self, _type_name: &str, _format: &str, _path: &[Step]) -> bool {
+        false
+    }
 }
 
 /// What verification needs from outside.
@@ -96,7 +102,8 @@ pub struct Held {
     pub credential: Credential,
     /// The name of its type in the catalogue.
     pub type_name: String,
-    /// Which claims were disclosed, by their paths in the secured payload.
+    /// Which claims can be read, by their paths in the secured payload: those that were disclosed, and those that the issuer
+    /// left in the clear.
     pub disclosed: Vec<ClaimPath>,
     /// The thresholds that were proved of claims whose values may be hidden.
     pub proved: Vec<Proved>,
@@ -146,7 +153,7 @@ pub fn presentation(
             };
             let Some(shown) = shown else { continue };
             let matched = asked.query.credential(id).ok_or_else(|| Problem::from(Code::ClaimUnrequested));
-            report.note(CheckName::Query, id, matched.and_then(|query| answers(query, &shown)));
+            report.note(CheckName::Query, id, matched.and_then(|query| answers(query, &shown, env.types)));
             answer.entry(id.clone()).or_default().push(shown.held);
         }
     }
@@ -188,8 +195,8 @@ fn admissible(vp_token: &BTreeMap<String, Vec<String>>, asked: &Asked<'_>) -> Re
     Ok(())
 }
 
-/// The credential answers the query, and where claims are disclosed one by one, none came unasked.
-fn answers(query: &CredentialQuery, shown: &sd_jwt::Shown) -> Result<(), Problem> {
+/// The credential answers the query, and where claims are disclosed one by one, none can be read that nobody asked for.
+fn answers(query: &CredentialQuery, shown: &sd_jwt::Shown, types: &dyn TypeRules) -> Result<(), Problem> {
     let format = shown.held.format.as_str();
     let selective = matches!(format, sd_jwt::VC | sd_jwt::DC);
     // Where elements may be withheld, those that are shown move up: at the index that was asked for another may stand.
@@ -197,9 +204,16 @@ fn answers(query: &CredentialQuery, shown: &sd_jwt::Shown) -> Result<(), Problem
     if selective && query.claims.iter().any(|claim| by_index(&claim.path)) {
         return Err(Problem::new(Code::QueryMalformed, "an array's element is asked for by its index"));
     }
-    if selective && let Some(path) = shown.held.disclosed.iter().find(|path| !query.asks_for(path)) {
+    let may_be_clear = |path: &ClaimPath| {
+        // A `sub` is the holder's key: that was checked apart.
+        let is_sub = matches!(path.as_slice(), [Step::Name(name)] if name == "sub");
+        is_sub || types.is_always_disclosed(&shown.held.type_name, format, path)
+    };
+    let is_wanted = |path: &ClaimPath| query.asks_for(path) || shown.clear.contains(path) && may_be_clear(path);
+    if selective && let Some(path) = shown.held.disclosed.iter().find(|path| !is_wanted(path)) {
+        let clear = if shown.clear.contains(path) { ", which the issuer left in the clear" } else { "" };
         let path = crate::query::path_to_text(path);
-        return Err(Problem::new(Code::ClaimUnrequested, format!("nobody asked for {path}")));
+        return Err(Problem::new(Code::ClaimUnrequested, format!("nobody asked for {path}{clear}")));
     }
     let asked = |proved: &Proved| query.claims.iter().any(|claim| claim.is_proved_by(std::slice::from_ref(proved)));
     if let Some(proved) = shown.held.proved.iter().find(|proved| !asked(proved)) {

@@ -111,7 +111,7 @@ pub struct Seen {
     pub issuer: String,
     /// Its format.
     pub format: String,
-    /// Which claims were disclosed; never their values.
+    /// Which claims can be read, disclosed or in the clear; never their values.
     pub disclosed: Vec<ClaimPath>,
     /// The thresholds that were proved.
     pub proved: Vec<Proved>,

@@ -10,7 +10,7 @@ use crate::{
     keys::PublicKey,
     secure::{
         jose::{Jws, KeyRef, numeric_date},
-        sd_jwt::{self, Disclosed, KeyBinding, SdJwt},
+        sd_jwt::{self, ClaimPath, Disclosed, KeyBinding, SdJwt},
     },
     status::{Freshness, freshness},
     time::Timestamp,
@@ -23,6 +23,8 @@ pub(super) const DC: &str = "dc+sd-jwt";
 pub(super) struct Shown {
     pub(super) held: Held,
     pub(super) payload: Opened,
+    /// Which of its claims its issuer left in the clear.
+    pub(super) clear: Vec<ClaimPath>,
 }
 
 /// Verifies one SD-JWT. With `asked` it must be bound to that request; without, it may not be bound at all.
@@ -62,7 +64,9 @@ pub(super) fn verify(
             None
         }
     };
-    let Disclosed { payload, paths } = disclosed;
+    let Disclosed { payload, mut paths, clear } = disclosed;
+    let clear: Vec<ClaimPath> = clear.into_iter().map(|claim| claim.path).collect();
+    paths.extend(clear.iter().cloned());
     let payload = Opened(payload);
     let model = report.note(CheckName::Model, about, model(&token, format, &payload.0, env))?;
     // A `sub` that is no text names somebody who cannot be the holder.
@@ -100,7 +104,7 @@ pub(super) fn verify(
     };
     let stapled = asked.and_then(|_| stapled(&token, held.credential.issuer(), env));
     super::common::finish(report, about, &held, &payload.0, (model.times, stapled), env)?;
-    Some(Shown { held, payload })
+    Some(Shown { held, payload, clear })
 }
 
 fn parse(compact: &str, binding_expected: bool) -> Result<(SdJwt, &'static str), Problem> {

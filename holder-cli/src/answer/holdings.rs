@@ -7,7 +7,7 @@ use carnet_core::{
         Candidate, Query,
         plan::{self, Holding},
     },
-    secure::sd_jwt::{ClaimPath, OrderedClaim, Positions, SdJwt, Step},
+    secure::sd_jwt::{ClaimPath, ClearClaim, OrderedClaim, Positions, SdJwt, Step},
 };
 use serde_json::{Map, Value};
 
@@ -26,6 +26,8 @@ pub(super) struct Opened {
     reduced: Option<Map<String, Value>>,
     pub(super) source: Source,
     provable: Vec<OrderedClaim>,
+    /// What of it stands in the clear.
+    clear: Vec<ClearClaim>,
     known: bool,
 }
 
@@ -45,6 +47,7 @@ impl Opened {
             document: self.credential,
             candidate: Candidate { format: &self.format, payload, proved: &[] },
             provable: &self.provable,
+            clear: &self.clear,
             exposure: match &self.exposure {
                 Exposure::Fresh => plan::Exposure::Nobody,
                 Exposure::SameAsker => plan::Exposure::SameAsker,
@@ -147,19 +150,20 @@ fn open(
     bounds: &Bounds<'_>,
 ) -> Result<Opened, Problem> {
     let copy = held.copies.get(index).ok_or(Code::QueryUnmet)?;
-    let (payload, source, provable) = if held.format.ends_with("sd-jwt") {
+    let (payload, source, provable, clear) = if held.format.ends_with("sd-jwt") {
         let token = SdJwt::parse(&copy.credential)?;
         let positions = copy.commitments.iter().map(Positions::from).collect();
-        (token.disclosed()?.payload, Source::Selective(token, positions), provable(copy, query))
+        let disclosed = token.disclosed()?;
+        (disclosed.payload, Source::Selective(token, positions), provable(copy, query), disclosed.clear)
     } else {
         let document = parse(copy.credential.as_bytes(), Limits::DOCUMENT)?;
         let members = document.as_object().cloned().ok_or(Code::InvalidJson)?;
-        (members, Source::Whole(document), Vec::new())
+        (members, Source::Whole(document), Vec::new(), Vec::new())
     };
     let reduced = reduced(&held.format, &payload, &provable, query, bounds);
     let exposure = exposure(copy, bounds.asker);
     let format = held.format.clone();
-    Ok(Opened { credential, format, copy: index, exposure, payload, reduced, source, provable, known })
+    Ok(Opened { credential, format, copy: index, exposure, payload, reduced, source, provable, clear, known })
 }
 
 /// The payload without the claims whose value must not stand in for a proof that this copy cannot give; `None` if it is

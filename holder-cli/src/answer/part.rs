@@ -3,8 +3,9 @@
 use carnet_core::{
     Code, Problem,
     at_least::Direction,
-    query::{commitments_path, path_to_text, plan::Show},
+    query::{CredentialQuery, commitments_path, path_to_text, plan::Show},
     secure::sd_jwt::{ClaimPath, Positions, Step},
+    shown,
     status::{
         Purpose,
         bitstring::ENTRY_TYPE,
@@ -19,6 +20,8 @@ use super::{Claim, Part, Proving, Shown, holdings::Opened, holdings::Source, spl
 /// copy's own key, and the signature. Everything else that goes is on the screen, also what nobody asked for and the issuer put in.
 const VC_FRAME: [&str; 10] =
     ["@context", "type", "issuer", "validFrom", "validUntil", "cnf", "iss", "iat", "nbf", "exp"];
+/// The same for a Data Integrity credential, which is no JWT.
+const DI_FRAME: [&str; 5] = ["@context", "type", "issuer", "validFrom", "validUntil"];
 /// The same for an SD-JWT VC, where the claims stand beside them.
 const DC_FRAME: [&str; 7] = ["iss", "iat", "nbf", "exp", "cnf", "vct", "vct#integrity"];
 /// The signature of a Data Integrity credential.
@@ -26,8 +29,9 @@ const PROOF: &str = "proof";
 const SUBJECT: &str = "credentialSubject";
 
 /// Takes what is shown from the very thing that will be sent, so that the screen cannot say something else.
-pub(super) fn part(query_id: String, opened: &Opened, shows: &[Show]) -> Result<Part, Problem> {
+pub(super) fn part(query: &CredentialQuery, opened: &Opened, shows: &[Show]) -> Result<Part, Problem> {
     let mut proves = Vec::new();
+    let mut unasked = Vec::new();
     // The one element of each array of commitments that goes for a proof; it stands for the proof and for nothing else.
     let mut openings: Vec<ClaimPath> = Vec::new();
     let (shown, visible, paths, everything) = match &opened.source {
@@ -59,15 +63,16 @@ pub(super) fn part(query_id: String, opened: &Opened, shows: &[Show]) -> Result<
                 |path: &ClaimPath| openings.iter().any(|array| path.len() > array.len() && path.starts_with(array));
             let listed = disclosed.paths.iter().filter(|path| !is_opening(path)).map(|path| path_to_text(path));
             let proved = proves.iter().map(|proving| threshold_text(&proving.path, &proving.threshold));
-            let paths = listed.chain(proved).collect();
+            let clear: Vec<ClaimPath> = disclosed.clear.into_iter().map(|claim| claim.path).collect();
+            let in_clear = clear.iter().map(|path| path_to_text(path));
+            let paths = listed.chain(in_clear).chain(proved).collect();
+            unasked = clear.into_iter().filter(|path| !query.asks_for(path)).collect();
             (Shown::Selected(selected, proofs), disclosed.payload, paths, false)
         }
         Source::Whole(document) => {
-            let names = claims_of(&opened.payload, &opened.format)
-                .into_iter()
-                .map(|(name, _)| format!("{SUBJECT}.{name}"))
-                .collect();
-            (Shown::Whole(document.clone()), opened.payload.clone(), names, true)
+            let all = shown::whole(&opened.format, &opened.payload);
+            let paths = all.iter().map(|path| path_to_text(path)).collect();
+            (Shown::Whole(document.clone()), opened.payload.clone(), paths, true)
         }
     };
     let visible = claims_of(&visible, &opened.format);
@@ -88,13 +93,14 @@ pub(super) fn part(query_id: String, opened: &Opened, shows: &[Show]) -> Result<
         }
     }
     Ok(Part {
-        query_id,
+        query_id: query.id.clone(),
         credential: opened.credential,
         copy: opened.copy,
         exposure: opened.exposure.clone(),
         goes,
         proves,
         stays,
+        unasked,
         everything,
         paths,
         shown,
@@ -103,7 +109,11 @@ pub(super) fn part(query_id: String, opened: &Opened, shows: &[Show]) -> Result<
 
 /// The claims of a payload: the members of the subject, and whatever else stands at the top.
 pub(crate) fn claims_of<'a>(payload: &'a Map<String, Value>, format: &str) -> Vec<(String, &'a Value)> {
-    let frame: &[&str] = if format == "dc+sd-jwt" { &DC_FRAME } else { &VC_FRAME };
+    let frame: &[&str] = match format {
+        "dc+sd-jwt" => &DC_FRAME,
+        "vc+sd-jwt" => &VC_FRAME,
+        _ => &DI_FRAME,
+    };
     let signature = |name: &str| name == PROOF && !format.ends_with("sd-jwt");
     let mut claims = Vec::new();
     for (name, value) in payload {

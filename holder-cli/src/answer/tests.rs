@@ -16,6 +16,7 @@ use sha2::{Digest, Sha256};
 use super::*;
 use crate::wallet::{HeldCredential, HolderKey, thresholds::Commitments};
 
+mod clear;
 mod least;
 
 pub(crate) const NOW: Timestamp = Timestamp::from_unix(1_800_000_000);

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use carnet_core::time::Timestamp;
+use carnet_core::{query::path_to_text, secure::sd_jwt::Step, time::Timestamp};
 use carnet_spec::Catalogue;
 
 use super::{Ui, labels::Labels, sanitise::clean};
@@ -93,6 +93,12 @@ impl Consent<'_> {
             let value = labels.value(&claim.name, &claim.value);
             let _ = writeln!(screen, "  + {}{some}: {value}", labels.claim(&claim.name));
         }
+        if !part.unasked.is_empty() {
+            let _ = writeln!(screen, "! {}", say("consent-unasked"));
+            for path in &part.unasked {
+                let _ = writeln!(screen, "    {}", labels.claim(&name_of(path)));
+            }
+        }
         for proving in &part.proves {
             let _ = writeln!(screen, "  + {}: {}", labels.claim(&proving.name), labels.threshold(&proving.threshold));
         }
@@ -133,6 +139,14 @@ impl Consent<'_> {
                 }
             }
         }
+    }
+}
+
+/// The name of a claim below its subject, as labels have it.
+fn name_of(path: &[Step]) -> String {
+    match path.split_first() {
+        Some((Step::Name(first), rest)) if first == "credentialSubject" && !rest.is_empty() => path_to_text(rest),
+        _ => path_to_text(path),
     }
 }
 

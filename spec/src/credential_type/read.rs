@@ -84,6 +84,9 @@ impl CredentialType {
         };
         let answers = answers(&text, &claims);
         let disclosable = text.disclosable.iter().map(parse).collect::<Result<Vec<_>, _>>()?;
+        let always_claims = text.always.iter().filter_map(|path| path.strip_prefix("credentialSubject."));
+        let always_claims = always_claims.filter(|path| *path != "id").map(|path| parse(&path.to_owned()));
+        let always_claims = always_claims.collect::<Result<Vec<_>, _>>()?;
         let limiting = LimitingClaims {
             country: text.trust.country.iter().map(parse).collect::<Result<_, _>>()?,
             level: text.trust.level.iter().map(parse).collect::<Result<_, _>>()?,
@@ -139,6 +142,7 @@ impl CredentialType {
             coarse: text.coarse,
             fine: text.fine,
             limiting,
+            always_claims,
             paths,
             rules,
             orders,

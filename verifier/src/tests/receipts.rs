@@ -87,6 +87,34 @@ async fn what_was_read_and_refused_is_in_the_receipt_and_can_be_erased() {
 }
 
 #[tokio::test]
+async fn row_93_what_an_issuer_left_in_the_clear_is_in_the_receipt_and_in_the_verdict() {
+    let world = World::new().await;
+    let name = super::world::path(&["credentialSubject", "familyName"]);
+    let hidden = world.permit().disclosable.iter().filter(|path| **path != name).cloned().collect::<Vec<_>>();
+    let copy = world.issue_hiding(&world.document(), &hidden);
+    let work = super::world::path(&["credentialSubject", "rightToWork"]);
+    let with = |claims: &[&str]| super::world::query("vc+sd-jwt", claims);
+    for (claims, reason) in [(&["rightToWork"][..], Some("claim_unrequested")), (&["rightToWork", "familyName"], None)]
+    {
+        let asked = world.request_for(&with(claims)).await;
+        let receipt = receipted(&world, &asked, world.bind(&copy.select(&[work.clone()]).unwrap(), &asked)).await;
+        assert_eq!(receipt.content().reason.as_deref(), reason);
+        let mut paths = receipt.content().shown[0].paths.clone();
+        paths.sort();
+        assert_eq!(paths, ["credentialSubject.familyName", "credentialSubject.rightToWork"]);
+        let verdict = world.result(&asked.id).await.verdict.unwrap();
+        let mut shown: Vec<String> = verdict.credentials.into_iter().flat_map(|shown| shown.disclosed_paths).collect();
+        shown.sort();
+        assert_eq!(shown, if reason.is_none() { paths } else { Vec::new() });
+    }
+    // The same without the claim in the clear.
+    let asked = world.request_for(&with(&["rightToWork"])).await;
+    let receipt = receipted(&world, &asked, world.bind(&world.show(&["rightToWork"]), &asked)).await;
+    assert!(receipt.content().accepted);
+    assert_eq!(receipt.content().shown[0].paths, ["credentialSubject.rightToWork"]);
+}
+
+#[tokio::test]
 async fn a_strangers_refused_answer_does_not_erase_the_accepted_one() {
     let world = World::new().await;
     let asked = world.request().await;

@@ -175,10 +175,15 @@ impl World {
     }
 
     pub(super) fn issue(&self, document: &Map<String, Value>) -> SdJwt {
+        self.issue_hiding(document, &self.permit().disclosable)
+    }
+
+    /// A permit of which only these claims can be withheld.
+    pub(super) fn issue_hiding(&self, document: &Map<String, Value>, disclosable: &[ClaimPath]) -> SdJwt {
         let options = IssueOptions {
             typ: "vc+sd-jwt",
             kid: &format!("{}#0", did(&self.issuer)),
-            disclosable: &self.permit().disclosable,
+            disclosable,
             holder: Some(&self.holder.public_key()),
             ordered: &self.permit().ordered,
             decoys_to_multiple_of: 0,

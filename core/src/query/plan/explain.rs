@@ -32,7 +32,7 @@ impl Choice<'_> {
             let what = What::Document { holding: offer.holding, known: holding.known };
             say(what, once(documents.insert(holding.document), document));
             say(What::Copy(holding.exposure), once(copies.insert(offer.holding), copy));
-            for shown in &offer.shows {
+            for shown in offer.shows.iter().chain(&offer.clear) {
                 let new = shown.told.iter().filter(|(number, _)| told.insert((holding.document, **number)));
                 let cost = new.fold(0_u64, |sum, (_, cost)| sum.saturating_add(*cost));
                 let what = match &shown.show {

@@ -1,8 +1,8 @@
 //! The least-disclosure plan: of all answers to a query that a wallet could give, the one that shows least.
 //!
 //! What a showing weighs is data ([`Weights`], `spec/weights.toml`); what a claim tells is the catalogue's word
-//! ([`Classes`]). A claim weighs as much as its parts; what stands in the clear anyway weighs nothing, and what answers two
-//! queries with one document weighs once. The plan is exact: it is found by branch and bound over all combinations of
+//! ([`Classes`]). A claim weighs as much as its parts; metadata weighs nothing, a claim in the clear as much as one that is
+//! disclosed, and what answers two queries with one document weighs once. The plan is exact: it is found by branch and bound over all combinations of
 //! credential sets, documents and claim sets, after documents were left out that offer the same as another one and weigh
 //! more. It is deterministic: of answers that weigh the same it is the one that the asker prefers (credential sets first,
 //! then claim sets), then the one that comes first in the wallet. No copy is opened for two thresholds of one
@@ -18,7 +18,7 @@ use self::{
 use super::{Candidate, Query, Threshold, path_to_text};
 use crate::{
     Code, Problem,
-    secure::sd_jwt::{ClaimPath, OrderedClaim, Step},
+    secure::sd_jwt::{ClaimPath, ClearClaim, OrderedClaim, Step},
 };
 
 mod dominance;
@@ -41,6 +41,8 @@ pub struct Holding<'a> {
     /// The claims whose thresholds this copy can prove. One that was opened for another threshold before is not among
     /// them (spec/at-least.md 4.5).
     pub provable: &'a [OrderedClaim],
+    /// The claims that the issuer left in the clear: each goes along with whatever is shown of what it lies in.
+    pub clear: &'a [ClearClaim],
     /// Who saw this copy.
     pub exposure: Exposure,
     /// Whether this asker has seen the document, in whichever copy: the same for all of its copies.

@@ -28,6 +28,8 @@ pub(super) struct Offer {
     pub(super) set: usize,
     /// What is shown, in the order of paths.
     pub(super) shows: Vec<Shown>,
+    /// What can be read besides, since the issuer left it in the clear.
+    pub(super) clear: Vec<Shown>,
     /// All that its showings tell, each once.
     pub(super) told: BTreeMap<usize, u64>,
     /// The thresholds that it opens, of the claims that the query asks for more than one of.
@@ -113,15 +115,16 @@ impl<'a> Offers<'a> {
                     Some(whole) => whole.clone(),
                     None => without_repetition(met.into_iter().flatten()),
                 };
+                let clear = if whole.is_none() { self.clear(holding, &shows) } else { Vec::new() };
                 let mut told = BTreeMap::new();
-                for shown in &shows {
+                for shown in shows.iter().chain(&clear) {
                     self.look(shown.told.len())?;
                     told.extend(shown.told.iter().map(|(told, cost)| (*told, *cost)));
                 }
                 let opens = self.opens(&shows);
                 // One copy does not prove two thresholds of one side (spec/at-least.md 4.5).
                 if !clash(&opens, &opens) {
-                    own.push(Offer { holding: index, set, shows, told, opens });
+                    own.push(Offer { holding: index, set, shows, clear, told, opens });
                 }
             }
             self.look(own.len().saturating_mul(own.len()))?;
@@ -163,7 +166,37 @@ impl<'a> Offers<'a> {
         met.into_iter().map(|(path, value)| self.value(holding, path, value)).collect::<Result<_, _>>().map(Some)
     }
 
-    /// A value that is shown with all that is in it. What stands in the clear whatever is shown tells nothing more.
+    /// The claims in the clear that go along with what is shown, and are no part of it.
+    fn clear(&mut self, holding: &Holding<'_>, shows: &[Shown]) -> Vec<Shown> {
+        let values = || {
+            shows.iter().filter_map(|shown| match &shown.show {
+                Show::Value(path) => Some(path),
+                Show::Threshold { .. } => None,
+            })
+        };
+        let readable = holding.clear.iter().filter(|claim| claim.is_readable_with(values()));
+        let besides = readable.filter(|claim| !values().any(|path| claim.shown.starts_with(path)));
+        besides
+            .map(|claim| {
+                let class = self.classes.class(holding, &claim.shown);
+                let told = self.number(Told::Value(claim.shown.clone()));
+                let told = BTreeMap::from([(told, self.weight(class))]);
+                Shown { show: Show::Value(claim.shown.clone()), class, told }
+            })
+            .collect()
+    }
+
+    fn weight(&self, class: Class) -> u64 {
+        let weight = match class {
+            Class::Computed => self.weights.computed,
+            Class::Coarse => self.weights.coarse,
+            Class::Value => self.weights.value,
+            Class::Fine => self.weights.fine,
+        };
+        weight.into()
+    }
+
+    /// A value that is shown with all that is in it. Metadata tells nothing more.
     fn value(&mut self, holding: &Holding<'_>, path: ClaimPath, value: &Value) -> Result<Shown, Problem> {
         let mut parts = Vec::new();
         parts_of(path.clone(), value, &mut parts);
@@ -173,13 +206,7 @@ impl<'a> Offers<'a> {
         for part in parts.into_iter().filter(|part| !never_hidden(Some(holding.candidate.format), part)) {
             let class = self.classes.class(holding, &part);
             most = most.max(Some(class));
-            let cost = match class {
-                Class::Computed => self.weights.computed,
-                Class::Coarse => self.weights.coarse,
-                Class::Value => self.weights.value,
-                Class::Fine => self.weights.fine,
-            };
-            told.insert(self.number(Told::Value(part)), cost.into());
+            told.insert(self.number(Told::Value(part)), self.weight(class));
         }
         let class = most.unwrap_or_else(|| self.classes.class(holding, &path));
         Ok(Shown { show: Show::Value(path), class, told })

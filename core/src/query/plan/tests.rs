@@ -46,7 +46,7 @@ fn payload(kind: &str, claims: Value) -> Map<String, Value> {
 
 fn holding<'a>(document: usize, payload: &'a Map<String, Value>, provable: &'a [OrderedClaim]) -> Holding<'a> {
     let candidate = Candidate { format: "vc+sd-jwt", payload, proved: &[] };
-    Holding { document, candidate, provable, exposure: Exposure::Nobody, known: false }
+    Holding { document, candidate, provable, clear: &[], exposure: Exposure::Nobody, known: false }
 }
 
 fn claim(id: &str, name: &str) -> Value {

@@ -5,7 +5,15 @@ use std::fmt;
 use serde_json::{Map, Value};
 
 use super::{ClaimPath, DIGEST_ALGORITHM, DIGESTS, ELEMENT, MAX_DEPTH, SdJwt, Step, never_hidden, parse::Disclosure};
-use crate::{Code, Problem, query};
+use crate::{
+    Code, Problem,
+    at_least::Direction,
+    query,
+    shown::{Member, is_metadata},
+};
+
+/// The most claims in the clear: each costs a path, and whoever presents decides how many there are.
+const MAX_CLEAR: usize = 256;
 
 /// What an SD-JWT shows once its digests are resolved.
 #[derive(Clone)]
@@ -15,6 +23,31 @@ pub struct Disclosed {
     /// The path of each disclosure that came along, in the order of the disclosures, with concrete
     /// indices in the *original* array, where elements that were not disclosed count too.
     pub paths: Vec<ClaimPath>,
+    /// The claims that the issuer left in the clear, in the payload or within a disclosure. They are as readable as those
+    /// that were disclosed.
+    pub clear: Vec<ClearClaim>,
+}
+
+/// A claim without parts that is not selectively disclosable itself, and no metadata. An object or an array of which all is
+/// selectively disclosable is one too, since its name is readable; an array of commitments (spec/at-least.md 3.1) is not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClearClaim {
+    /// Where it stands, with indices in the original arrays, as [`Disclosed::paths`] has them.
+    pub path: ClaimPath,
+    /// Where it stands in [`Disclosed::payload`].
+    pub shown: ClaimPath,
+    /// How many steps of these paths lead to the innermost disclosure that it lies in; 0: it is readable whatever is
+    /// disclosed.
+    pub within: usize,
+}
+
+impl ClearClaim {
+    /// Whether it is readable where these claims are disclosed, by their paths in the payload.
+    #[must_use]
+    pub fn is_readable_with<'p>(&self, mut disclosed: impl Iterator<Item = &'p ClaimPath>) -> bool {
+        let Some(around) = self.shown.get(..self.within).filter(|around| !around.is_empty()) else { return true };
+        disclosed.any(|path| path.iter().zip(around).all(|(one, other)| one == other))
+    }
 }
 
 impl fmt::Debug for Disclosed {
@@ -32,9 +65,15 @@ impl SdJwt {
     /// `disclosure_duplicate`, `disclosure_unreferenced`, `disclosure_overrides`,
     /// `disclosure_forbidden` (see [`never_hidden`]), `too_deep`
     pub fn disclosed(&self) -> Result<Disclosed, Problem> {
-        let (payload, places) = self.resolve()?;
+        let (payload, resolver) = self.resolver()?;
+        let places = resolver.places.into_iter().collect::<Option<Vec<_>>>().ok_or(Code::DisclosureUnreferenced)?;
         let paths = places.iter().map(|place| place.iter().map(Place::original).collect()).collect();
-        Ok(Disclosed { payload, paths })
+        let clear = resolver.clear.into_iter().map(|(place, within)| ClearClaim {
+            path: place.iter().map(Place::original).collect(),
+            shown: place.iter().map(Place::shown).collect(),
+            within,
+        });
+        Ok(Disclosed { payload, paths, clear: clear.collect() })
     }
 
     /// Keeps only the disclosures needed to show `paths`, in their original order, and drops any key binding.
@@ -88,6 +127,8 @@ impl SdJwt {
             places: self.disclosures.iter().map(|_| None).collect(),
             seen: Vec::with_capacity(self.disclosures.len().saturating_mul(2)),
             path: Vec::new(),
+            within: 0,
+            clear: Vec::new(),
         };
         let payload = resolver.object(self.jws().payload(), 0)?;
         resolver.check_duplicates()?;
@@ -120,6 +161,13 @@ impl Place<'_> {
         }
     }
 
+    fn shown(&self) -> Step {
+        match *self {
+            Place::Name(name) => Step::Name(name.to_owned()),
+            Place::Index { shown, .. } => Step::Index(shown),
+        }
+    }
+
     pub(super) fn is_at(&self, step: &Step) -> bool {
         match (self, step) {
             (Place::Name(name), Step::Name(wanted)) => name == wanted,
@@ -136,6 +184,10 @@ struct Resolver<'a> {
     /// Every digest that was met, also those without a disclosure.
     seen: Vec<&'a str>,
     path: Vec<Place<'a>>,
+    /// How much of the path leads to the innermost disclosure.
+    within: usize,
+    /// The claims in the clear, each with how much of its path leads to the innermost disclosure.
+    clear: Vec<(Vec<Place<'a>>, usize)>,
 }
 
 impl<'a> Resolver<'a> {
@@ -150,6 +202,38 @@ impl<'a> Resolver<'a> {
         }
     }
 
+    /// A value that stands in the clear, noted if it is a claim without parts in the clear.
+    fn in_the_clear(&mut self, value: &'a Value) -> Result<Value, Problem> {
+        let has_clear_parts = match value {
+            Value::Object(members) => members.keys().any(|name| name != DIGESTS),
+            Value::Array(items) => items.iter().any(|item| item.get(ELEMENT).is_none()),
+            _ => false,
+        };
+        let is_digests = || value.as_array().is_some_and(|items| !items.is_empty());
+        if !(has_clear_parts || self.is_metadata() || is_digests() && self.is_at_commitments()) {
+            if self.clear.len() >= MAX_CLEAR {
+                let detail = format!("there are more than {MAX_CLEAR} claims in the clear");
+                return Err(Problem::new(Code::TooLarge, detail));
+            }
+            self.clear.push((self.path.clone(), self.within));
+        }
+        self.value(value)
+    }
+
+    fn is_metadata(&self) -> bool {
+        let steps = self.path.iter().map(|place| match *place {
+            Place::Name(name) => Member::Name(name),
+            Place::Index { .. } => Member::Element,
+        });
+        is_metadata(self.token.jws().typ(), steps)
+    }
+
+    /// Whether the path has come to a member with the name of an array of commitments (spec/at-least.md 3.1).
+    fn is_at_commitments(&self) -> bool {
+        let Some(Place::Name(name)) = self.path.last() else { return false };
+        Direction::ALL.iter().any(|direction| name.ends_with(&direction.commitments_claim("")))
+    }
+
     fn object(&mut self, members: &'a Map<String, Value>, depth: usize) -> Result<Map<String, Value>, Problem> {
         let mut shown = Map::new();
         for (name, value) in members {
@@ -162,7 +246,7 @@ impl<'a> Resolver<'a> {
                 }
                 _ => {}
             }
-            let value = self.at(Place::Name(name), |this| this.value(value))?;
+            let value = self.at(Place::Name(name), |this| this.in_the_clear(value))?;
             shown.insert(name.clone(), value);
         }
         let Some(digests) = members.get(DIGESTS) else {
@@ -187,7 +271,7 @@ impl<'a> Resolver<'a> {
         for (original, item) in items.iter().enumerate() {
             let place = Place::Index { original, shown: shown.len() };
             let Some(digest) = item.get(ELEMENT) else {
-                shown.push(self.at(place, |this| this.value(item))?);
+                shown.push(self.at(place, |this| this.in_the_clear(item))?);
                 continue;
             };
             // An object with more in it than the digest is not for a verifier to make sense of.
@@ -230,7 +314,10 @@ impl<'a> Resolver<'a> {
         if let Some(place) = self.places.get_mut(index) {
             *place = Some(self.path.clone());
         }
-        self.value(&disclosure.value)
+        let outer = std::mem::replace(&mut self.within, self.path.len());
+        let value = self.value(&disclosure.value);
+        self.within = outer;
+        value
     }
 
     fn at<T>(&mut self, place: Place<'a>, then: impl FnOnce(&mut Self) -> T) -> T {

@@ -19,7 +19,7 @@ mod tests;
 mod thresholds;
 
 pub use binding::{KeyBinding, Stapled};
-pub use disclose::Disclosed;
+pub use disclose::{ClearClaim, Disclosed};
 pub use issue::{IssueOptions, issue};
 pub use thresholds::{OrderedClaim, Positions};
 

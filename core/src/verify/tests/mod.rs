@@ -23,6 +23,7 @@ use crate::{
     status::Listed,
 };
 
+mod clear;
 mod data_integrity;
 mod delegated;
 mod history;
@@ -58,6 +59,9 @@ impl TypeRules for OneType {
     }
     fn check(&self, _: &str, _: &Map<String, Value>) -> Result<(), Problem> {
         Ok(())
+    }
+    fn is_always_disclosed(&self, type_name: &str, _: &str, path: &[Step]) -> bool {
+        type_name == "Permit" && path == [Step::Name("credentialSubject".into()), Step::Name("country".into())]
     }
 }
 

@@ -202,7 +202,7 @@ fn an_element_that_is_asked_for_by_index_is_not_taken_for_another() {
     let options = IssueOptions {
         typ: "vc+sd-jwt",
         kid: &kid,
-        disclosable: &[skills(Step::All)],
+        disclosable: &[skills(Step::All), path(RIGHT_TO_WORK), path(&["credentialSubject", "permitType"])],
         ordered: &[],
         holder: Some(&holder),
         decoys_to_multiple_of: 4,

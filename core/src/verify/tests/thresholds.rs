@@ -3,7 +3,7 @@
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use sha2::{Digest as _, Sha256};
 
-use super::*;
+use super::{sd_jwt::RIGHT_TO_WORK, *};
 use crate::{
     at_least::{self, Direction, Ordered, Proof},
     query::Threshold,
@@ -36,7 +36,7 @@ fn issued(world: &World) -> SdJwt {
     let options = IssueOptions {
         typ: "vc+sd-jwt",
         kid: &format!("{}#0", world.did()),
-        disclosable: &[path(UNTIL), path(BORN), path(&["credentialSubject", "permitType"])],
+        disclosable: &[path(UNTIL), path(BORN), path(RIGHT_TO_WORK), path(&["credentialSubject", "permitType"])],
         ordered: &ordered(),
         holder: Some(&world.holder.public_key()),
         decoys_to_multiple_of: 4,
@@ -68,7 +68,7 @@ fn a_threshold_is_proved_and_the_value_stays_hidden() {
     let subject = held.credential.document()["credentialSubject"].as_object().unwrap();
     let mut names: Vec<&str> = subject.keys().map(String::as_str).collect();
     names.sort_unstable();
-    assert_eq!(names, ["dateOfBirthAtMost", "id", "rightToWork", "validUntilAtLeast"]);
+    assert_eq!(names, ["dateOfBirthAtMost", "id", "validUntilAtLeast"]);
     assert_eq!(subject["dateOfBirthAtMost"], json!([]));
     assert_eq!(subject["validUntilAtLeast"].as_array().unwrap().len(), 1);
     assert_eq!(held.proved.len(), 1);
@@ -173,7 +173,7 @@ fn without_values(world: &World) -> SdJwt {
     let options = IssueOptions {
         typ: "vc+sd-jwt",
         kid: &format!("{}#0", world.did()),
-        disclosable: &[path(UNTIL), path(BORN)],
+        disclosable: &[path(UNTIL), path(BORN), path(RIGHT_TO_WORK), path(&["credentialSubject", "permitType"])],
         ordered: &ordered(),
         holder: Some(&world.holder.public_key()),
         decoys_to_multiple_of: 4,

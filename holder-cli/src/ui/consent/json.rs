@@ -3,7 +3,7 @@
 use carnet_core::{at_least::Direction, query::path_to_text};
 use serde_json::{Value, json};
 
-use super::Consent;
+use super::{Consent, name_of};
 use crate::{
     answer::{Exposure, Part, Proving},
     ui::{Ui, labels::Labels},
@@ -43,6 +43,9 @@ impl Consent<'_> {
         let proves: Vec<Value> = part.proves.iter().map(|proving| proving_json(&labels, proving)).collect();
         let stays: Vec<Value> =
             part.stays.iter().map(|name| json!({"claim": name, "label": labels.claim(name)})).collect();
+        let unasked = part.unasked.iter();
+        let unasked: Vec<Value> =
+            unasked.map(|path| json!({"path": path_to_text(path), "label": labels.claim(&name_of(path))})).collect();
         let (exposure, seen_by): (&str, &[String]) = match &part.exposure {
             Exposure::Fresh => ("fresh", &[]),
             Exposure::SameAsker => ("same_asker", &[]),
@@ -52,6 +55,7 @@ impl Consent<'_> {
             "query_id": part.query_id, "id": held.id, "type": held.type_name, "label": labels.document(),
             "format": held.format, "issuer": held.issuer, "issuer_name": held.issuer_name,
             "goes": goes, "proves": proves, "stays": stays, "paths": part.paths, "everything": part.everything,
+            "unasked": unasked,
             "copy": exposure, "copy_seen_by": seen_by,
             "confirmed_since": held.copies.get(part.copy).and_then(|copy| copy.fresh(self.now))
                 .map(|statement| statement.since.to_string()),

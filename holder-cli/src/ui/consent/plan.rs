@@ -3,15 +3,12 @@
 use std::fmt::Write;
 
 use carnet_core::{
-    query::{
-        path_to_text,
-        plan::{Class, Exposure, Line, What},
-    },
+    query::plan::{Class, Exposure, Line, What},
     secure::sd_jwt::{ClaimPath, Step},
 };
 use serde_json::{Value, json};
 
-use super::Consent;
+use super::{Consent, name_of};
 use crate::ui::{Ui, labels::Labels};
 
 impl Consent<'_> {
@@ -78,10 +75,6 @@ impl Consent<'_> {
         let part = self.parts().iter().find(|part| part.query_id == query_id);
         let held = part.and_then(|part| self.contents.credentials.get(part.credential));
         let type_name = held.map_or("", |held| held.type_name.as_str());
-        let below = match path.split_first() {
-            Some((Step::Name(first), rest)) if first == "credentialSubject" && !rest.is_empty() => rest,
-            _ => path,
-        };
-        Labels::new(self.catalogue, type_name, &ui.messages).claim(&path_to_text(below))
+        Labels::new(self.catalogue, type_name, &ui.messages).claim(&name_of(path))
     }
 }

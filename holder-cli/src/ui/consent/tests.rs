@@ -1,4 +1,4 @@
-use carnet_core::did::SelfContained;
+use carnet_core::{did::SelfContained, keys::Signer as _};
 use serde_json::{Value, json};
 
 use super::*;
@@ -26,6 +26,8 @@ struct Scene {
     seen: Vec<&'static str>,
     /// Whether its issuer confirmed it lately.
     confirmed: bool,
+    /// Whether its issuer left a claim in the clear that nobody asks for.
+    marked: bool,
 }
 
 /// The screen with what differs from run to run replaced, and the JSON of the same.
@@ -42,6 +44,13 @@ fn seen(scene: &Scene, language: Language) -> (String, Value) {
     }
     let request = asker.request().unwrap();
     contents.credentials.push(issuer.held("aaaa", "vc+sd-jwt", 1));
+    if scene.marked {
+        let copy = &mut contents.credentials[0].copies[0];
+        let holder = copy.key.open().unwrap().public_key();
+        copy.credential = issuer.copy_with("vc+sd-jwt", &holder, |payload| {
+            payload["credentialSubject"]["room"] = json!("B 12");
+        });
+    }
     contents.credentials[0].copies[0].shown_to =
         scene.seen.iter().map(|&name| name.replace("ASKER", &request.client_id)).collect();
     if scene.confirmed {
@@ -107,6 +116,7 @@ fn scenes() -> Vec<(&'static str, Scene)> {
     vec![
         ("registered", Scene { registered: Some(both()), ..Scene::default() }),
         ("confirmed", Scene { registered: Some(both()), confirmed: true, ..Scene::default() }),
+        ("in-the-clear", Scene { registered: Some(both()), marked: true, ..Scene::default() }),
         ("over-asking", Scene { registered: Some(title_only()), ..Scene::default() }),
         ("over-asking-allowed", Scene { registered: Some(title_only()), approved: vec![LEVEL], ..Scene::default() }),
         ("unregistered", Scene { approved: vec![TITLE, LEVEL], ..Scene::default() }),
@@ -241,6 +251,22 @@ fn values_that_stay_are_not_on_the_screen() {
     let (screen, _) = seen(&Scene { registered: Some(both()), ..Scene::default() }, Language::En);
     assert!(screen.contains("+ Title: Bachelor of Science in Nursing"));
     assert!(screen.contains("- Family name\n") && !screen.contains("Haddad"));
+}
+
+#[test]
+fn row_93_what_nobody_asked_for_and_goes_is_on_the_screen() {
+    let scene = |marked| Scene { registered: Some(both()), marked, ..Scene::default() };
+    let (screen, json) = seen(&scene(true), Language::En);
+    assert!(screen.contains("+ room: B 12"), "{screen}");
+    assert!(
+        screen.contains("! Also goes, although nobody asked for it") && screen.contains("\n    room\n"),
+        "{screen}"
+    );
+    let unasked = json!([{"path": "credentialSubject.room", "label": "room"}]);
+    assert_eq!(json["credentials"][0]["unasked"], unasked);
+    assert!(json["credentials"][0]["paths"].as_array().unwrap().contains(&json!("credentialSubject.room")));
+    let (screen, json) = seen(&scene(false), Language::En);
+    assert!(!screen.contains("Also goes") && json["credentials"][0]["unasked"] == json!([]));
 }
 
 #[test]

@@ -1,0 +1,166 @@
+//! Readable claims: everything that whoever is shown a credential can read in it, apart from its metadata.
+//!
+//! A claim counts as shown whether its holder disclosed it or its issuer signed it in the clear. Metadata is the default
+//! profile of spec/credential-types.md 2.1: issuer, type, validity, status and the holder's key, each in its standard form.
+//! Any other member counts, also one inside metadata, such as a name beside the issuer's id.
+
+use serde_json::{Map, Value};
+
+use crate::secure::sd_jwt::{ClaimPath, Step};
+
+/// Format of SD-JWT VC, whose claims stand at the top.
+const DC: &str = "dc+sd-jwt";
+const SUBJECT: &str = "credentialSubject";
+const PROOF: &str = "proof";
+
+/// Members of an entry of `credentialStatus` (Bitstring Status List 1.0 section 2.1).
+const STATUS_ENTRY: [&str; 8] = [
+    "id",
+    "type",
+    "statusPurpose",
+    "statusListIndex",
+    "statusListCredential",
+    "statusSize",
+    "statusMessage",
+    "statusReference",
+];
+
+/// One step of a path, whichever element of an array it leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Member<'a> {
+    Name(&'a str),
+    Element,
+}
+
+/// Longest path of metadata: `credentialStatus[0].statusMessage[0].status`.
+const LONGEST: usize = 5;
+
+/// Whether a value without parts at this path is metadata, in the form that a standard gives it.
+pub(crate) fn is_metadata<'a>(format: Option<&str>, path: impl ExactSizeIterator<Item = Member<'a>>) -> bool {
+    use Member::{Element, Name};
+    let length = path.len();
+    let mut steps = [Element; LONGEST];
+    steps.iter_mut().zip(path).for_each(|(slot, step)| *slot = step);
+    let Some(steps) = steps.get(..length) else { return false };
+    let is_jwt = format.is_none_or(|format| format.ends_with("sd-jwt"));
+    match steps {
+        [Name("iss" | "iat" | "nbf" | "exp" | "_sd_alg")] => is_jwt,
+        [Name("cnf"), Name("jwk"), Name("kty" | "crv" | "x" | "y")] => is_jwt,
+        [Name("status"), Name("status_list"), Name("idx" | "uri")] => true,
+        [Name("vct" | "vct#integrity")] => format == Some(DC),
+        _ if format == Some(DC) => false,
+        [Name("@context" | "type" | "issuer" | "validFrom" | "validUntil" | SUBJECT)] => true,
+        [Name("@context" | "type" | SUBJECT), Element] | [Name("issuer"), Name("id")] => true,
+        [Name(SUBJECT), Name("id")] | [Name(SUBJECT), Element, Name("id")] => true,
+        [Name("credentialStatus"), Element, entry @ ..] => is_status(entry),
+        [Name("credentialStatus"), entry @ ..] => is_status(entry),
+        _ => false,
+    }
+}
+
+fn is_status(entry: &[Member<'_>]) -> bool {
+    use Member::{Element, Name};
+    match entry {
+        [Name(name)] => STATUS_ENTRY.contains(name),
+        [Name("statusMessage"), Element, Name("status" | "message")] => true,
+        _ => false,
+    }
+}
+
+/// Claims of a credential that is shown as a whole: each member of its subject, and whatever else is not metadata.
+#[must_use]
+pub fn whole(format: &str, payload: &Map<String, Value>) -> Vec<ClaimPath> {
+    let mut claims = Vec::new();
+    for (name, value) in payload.iter().filter(|(name, _)| *name != PROOF) {
+        let at = vec![Step::Name(name.clone())];
+        match value {
+            Value::Object(subject) if name == SUBJECT => members(&at, subject, &mut claims),
+            Value::Array(subjects) if name == SUBJECT => {
+                for (index, subject) in subjects.iter().enumerate() {
+                    let at = below(&at, Step::Index(index));
+                    match subject {
+                        Value::Object(subject) => members(&at, subject, &mut claims),
+                        _ => claims.push(at),
+                    }
+                }
+            }
+            _ => leaves(format, at, value, &mut claims),
+        }
+    }
+    claims
+}
+
+fn members(at: &[Step], subject: &Map<String, Value>, claims: &mut Vec<ClaimPath>) {
+    let names = subject.keys().filter(|name| name.as_str() != "id");
+    claims.extend(names.map(|name| below(at, Step::Name(name.clone()))));
+}
+
+/// Values without parts that are not metadata.
+fn leaves(format: &str, at: ClaimPath, value: &Value, claims: &mut Vec<ClaimPath>) {
+    match value {
+        Value::Object(members) if !members.is_empty() => {
+            for (name, value) in members {
+                leaves(format, below(&at, Step::Name(name.clone())), value, claims);
+            }
+        }
+        Value::Array(items) if !items.is_empty() => {
+            for (index, value) in items.iter().enumerate() {
+                leaves(format, below(&at, Step::Index(index)), value, claims);
+            }
+        }
+        _ => {
+            let steps = at.iter().map(|step| match step {
+                Step::Name(name) => Member::Name(name),
+                Step::Index(_) | Step::All => Member::Element,
+            });
+            if !is_metadata(Some(format), steps) {
+                claims.push(at);
+            }
+        }
+    }
+}
+
+fn below(path: &[Step], step: Step) -> ClaimPath {
+    path.iter().cloned().chain([step]).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::query::path_to_text;
+
+    fn listed(format: &str, payload: &Value) -> Vec<String> {
+        let mut listed: Vec<String> =
+            whole(format, payload.as_object().unwrap()).iter().map(|path| path_to_text(path)).collect();
+        listed.sort_unstable();
+        listed
+    }
+
+    #[test]
+    fn a_credential_that_is_shown_whole_shows_all_but_its_metadata() {
+        let mut payload = json!({
+            "@context": ["https://www.w3.org/ns/credentials/v2"], "type": ["VerifiableCredential", "Permit"],
+            "issuer": {"id": "did:web:a.example"}, "validFrom": "2026-01-01T00:00:00Z",
+            "validUntil": "2027-01-01T00:00:00Z", "proof": {"type": "DataIntegrityProof"},
+            "credentialStatus": [{"type": "BitstringStatusListEntry", "statusListIndex": "7"}],
+            "credentialSubject": {"id": "did:jwk:x", "name": "A", "place": {"country": "PT"}},
+        });
+        let subject = ["credentialSubject.name", "credentialSubject.place"];
+        assert_eq!(listed("di_vc+jcs", &payload), subject);
+        payload["issuer"]["name"] = json!("University");
+        payload["credentialStatus"][0]["owner"] = json!("urn:uuid:6c3b");
+        payload["evidence"] = json!([{"note": "urn:uuid:6c3b"}]);
+        payload["cnf"] = json!({"jwk": {"x": "AA"}});
+        let all = ["cnf.jwk.x", "credentialStatus[0].owner", subject[0], subject[1], "evidence[0].note", "issuer.name"];
+        assert_eq!(listed("di_vc+jcs", &payload), all);
+    }
+
+    #[test]
+    fn each_subject_of_several_is_listed() {
+        let payload = json!({"credentialSubject": [{"id": "did:jwk:x", "name": "A"}, "did:jwk:y", {"name": "B"}]});
+        let all = ["credentialSubject[0].name", "credentialSubject[1]", "credentialSubject[2].name"];
+        assert_eq!(listed("ldp_vc", &payload), all);
+    }
+}

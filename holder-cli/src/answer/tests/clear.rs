@@ -1,0 +1,113 @@
+//! Claims in the clear count as shown: in the plan, in what goes, in the digest and in the log.
+
+use serde_json::json;
+
+use super::*;
+
+/// A wallet with one credential, whose issuer changed it before it was signed.
+fn wallet(format: &str, change: impl FnOnce(&mut Map<String, Value>)) -> (Issuer, Contents) {
+    let issuer = Issuer::new();
+    let mut contents = Contents::new(12);
+    contents.credentials.push(issuer.held("aaaa", format, 1));
+    let copy = &mut contents.credentials[0].copies[0];
+    let holder = copy.key.open().unwrap().public_key();
+    copy.credential = issuer.copy_with(format, &holder, change);
+    (issuer, contents)
+}
+
+fn title(format: &str) -> Query {
+    query(format, if format == "dc+sd-jwt" { json!([{"path": ["title"]}]) } else { subject(&["title"]) })
+}
+
+fn texts(paths: &[ClaimPath]) -> Vec<String> {
+    paths.iter().map(|path| carnet_core::query::path_to_text(path)).collect()
+}
+
+/// What is shown, and what of it nobody asked for.
+fn shown(contents: &Contents, query: &Query) -> (Vec<String>, Vec<String>) {
+    let part = parts_of(contents, query, "asker", &[]).unwrap().remove(0);
+    (part.paths.clone(), texts(&part.unasked))
+}
+
+#[test]
+fn row_93_claims_in_the_clear_are_among_what_goes() {
+    for (format, prefix) in [("vc+sd-jwt", "credentialSubject."), ("dc+sd-jwt", "")] {
+        let path = |name: &str| format!("{prefix}{name}");
+        let (_, honest) = wallet(format, |_| {});
+        assert_eq!(shown(&honest, &title(format)), (vec![path("title")], Vec::new()), "{format}");
+        let (_, marked) = wallet(format, |payload| {
+            let subject =
+                if prefix.is_empty() { payload } else { payload["credentialSubject"].as_object_mut().unwrap() };
+            subject.insert("room".to_owned(), json!({"floor": 3, "doors": [{"number": "B 12"}], "note": []}));
+        });
+        let clear = [path("room.doors[0].number"), path("room.floor"), path("room.note")];
+        let (mut paths, mut unasked) = shown(&marked, &title(format));
+        (paths.sort_unstable(), unasked.sort_unstable());
+        assert_eq!(unasked, clear, "{format}");
+        let mut all = [clear.to_vec(), vec![path("title")]].concat();
+        all.sort_unstable();
+        assert_eq!(paths, all, "{format}");
+    }
+}
+
+#[test]
+fn row_93_what_is_asked_for_may_stand_in_the_clear() {
+    let (_, contents) = wallet("vc+sd-jwt", |payload| payload["credentialSubject"]["room"] = json!("B 12"));
+    let (paths, unasked) = shown(&contents, &query("vc+sd-jwt", subject(&["room"])));
+    assert_eq!((paths, unasked), (vec!["credentialSubject.room".to_owned()], Vec::new()));
+}
+
+#[test]
+fn row_93_what_goes_with_a_claim_around_it_is_counted_and_only_then() {
+    // An issuer that hides an object as a whole: what is in it goes with it.
+    let (_, contents) = wallet("vc+sd-jwt", |payload| {
+        payload["credentialSubject"]["grade"] = json!({"scale": "1 to 5", "value": 2});
+    });
+    assert_eq!(shown(&contents, &title("vc+sd-jwt")).1, Vec::<String>::new());
+    let scale = query("vc+sd-jwt", json!([{"path": ["credentialSubject", "grade", "scale"]}]));
+    assert_eq!(shown(&contents, &scale).1, ["credentialSubject.grade.value"]);
+}
+
+#[test]
+fn row_93_the_plan_prefers_the_credential_without_claims_in_the_clear() {
+    let (issuer, mut contents) = wallet("vc+sd-jwt", |payload| payload["credentialSubject"]["room"] = json!("B 12"));
+    let cost = |contents: &Contents| {
+        let bounds = Bounds { asker: "me", now: NOW, only: &[], withheld: &[], proofs_only: &[] };
+        let answer = answer(contents, &issuer.catalogue, &title("vc+sd-jwt"), &bounds).unwrap();
+        assert_eq!(answer.lines.iter().filter(|line| line.cost > 0).count(), answer.lines.len());
+        (answer.parts[0].credential, answer.cost)
+    };
+    let (_, marked) = cost(&contents);
+    // An older one, which would come second if both showed as little.
+    contents.credentials.push(issuer.held("bbbb", "vc+sd-jwt", 1));
+    contents.credentials[1].received_at = NOW.plus(-10);
+    let bounds = Bounds { asker: "me", now: NOW, only: &[], withheld: &[], proofs_only: &[] };
+    let better = answer(&contents, &issuer.catalogue, &title("vc+sd-jwt"), &bounds).unwrap();
+    assert_eq!(better.parts[0].credential, 1);
+    assert!(better.cost < marked);
+}
+
+#[test]
+fn row_93_an_approval_is_of_what_goes_in_the_clear_too() {
+    let (_, mut contents) = wallet("vc+sd-jwt", |_| {});
+    let of = |contents: &Contents| {
+        digest("a.b.c", &parts_of(contents, &title("vc+sd-jwt"), "me", &[]).unwrap(), contents).unwrap()
+    };
+    let before = of(&contents);
+    let (_, marked) = wallet("vc+sd-jwt", |payload| payload["credentialSubject"]["room"] = json!("B 12"));
+    contents.credentials = marked.credentials;
+    assert_ne!(of(&contents), before);
+}
+
+#[test]
+fn a_credential_that_goes_as_a_whole_is_counted_as_a_whole() {
+    let (_, contents) = wallet("di_vc+jcs", |payload| {
+        payload.insert("evidence".to_owned(), json!({"note": "urn:uuid:6c3b"}));
+        payload["credentialSubject"]["room"] = json!("B 12");
+    });
+    let part = parts_of(&contents, &title("di_vc+jcs"), "asker", &[]).unwrap().remove(0);
+    for path in ["evidence.note", "credentialSubject.room", "credentialSubject.grade", "credentialSubject.title"] {
+        assert!(part.paths.iter().any(|known| known == path), "{path}: {:?}", part.paths);
+    }
+    assert!(names(&part).contains(&"evidence") && part.stays.is_empty() && part.everything);
+}
