@@ -152,6 +152,10 @@ codes! {
     QueryMalformed, "query_malformed", OURS, "The query is malformed.";
     QueryUnmet, "query_unmet", OURS, "What was presented does not answer the query.";
     ClaimUnrequested, "claim_unrequested", OURS, "Something was presented that nobody asked for.";
+    HolderMissing, "holder_missing", OURS, "The query can be answered with several credentials and does not say whose.";
+    HolderDiffers, "holder_differs", OURS, "The credentials are not of one holder, as the query says that they have to be.";
+    DistinctMissing, "distinct_missing", OURS, "The query asks for several credentials and does not say in what they differ.";
+    CredentialRepeated, "credential_repeated", OURS, "One credential would count more than once.";
     RequestMalformed, "request_malformed", OURS, "The request is malformed.";
     ClientIdMismatch, "client_id_mismatch", OURS, "The request inside is from another party than the one outside.";
     TransactionDataUnsupported, "transaction_data_unsupported", OURS, "The request carries transaction data that is not supported.";

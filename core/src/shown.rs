@@ -1,8 +1,8 @@
-//! Readable claims: everything that whoever is shown a credential can read in it, apart from its metadata.
+//! Readable claims: everything that a verifier can read in a credential, apart from its metadata.
 //!
 //! A claim counts as shown whether its holder disclosed it or its issuer signed it in the clear. Metadata is the default
-//! profile of spec/credential-types.md 2.1: issuer, type, validity, status and the holder's key, each in its standard form.
-//! Any other member counts, also one inside metadata, such as a name beside the issuer's id.
+//! profile of spec/credential-types.md 2.6: issuer, type, validity, status and the holder's key, each in its standard
+//! form. Any other member counts, also one inside metadata, such as a name beside the issuer's id.
 
 use serde_json::{Map, Value};
 
@@ -35,7 +35,7 @@ pub(crate) enum Member<'a> {
 /// Longest path of metadata: `credentialStatus[0].statusMessage[0].status`.
 const LONGEST: usize = 5;
 
-/// Whether a value without parts at this path is metadata, in the form that a standard gives it.
+/// Returns true if a value without parts at this path is metadata, in the form that a standard gives it.
 pub(crate) fn is_metadata<'a>(format: Option<&str>, path: impl ExactSizeIterator<Item = Member<'a>>) -> bool {
     use Member::{Element, Name};
     let length = path.len();

@@ -23,10 +23,11 @@ mod asked;
 mod digest;
 mod holdings;
 mod part;
+mod whose;
 
 pub(crate) use asked::{Asked, Claimed, asked, bound_text, named, threshold_text, without};
 pub(crate) use digest::digest;
-use holdings::{Opened, open_all};
+use holdings::open_all;
 pub(crate) use part::{are_commitments, claims_of, is_status};
 
 /// A claim as a person sees it: one member of the subject.
@@ -108,7 +109,7 @@ pub(crate) struct Part {
     pub(crate) stays: Vec<String>,
     /// Whether the format can hide nothing.
     pub(crate) everything: bool,
-    /// What of that nobody asked for: the issuer left it in the clear, so that it cannot be withheld.
+    /// Claims among these that nobody asked for: the issuer left them in the clear, so that they cannot be withheld.
     pub(crate) unasked: Vec<ClaimPath>,
     /// Every path that goes and every threshold that is proved, for the log: `credentialSubject.rightToWork`,
     /// `credentialSubject.validUntil >= 2026-11-22`.
@@ -134,8 +135,7 @@ pub(crate) fn answer(
 ) -> Result<Answer, Problem> {
     let query = without(query, bounds.withheld);
     let opened = open_all(contents, &query, bounds)?;
-    let holdings: Vec<_> = opened.iter().map(Opened::holding).collect();
-    let Plan { parts: planned, cost, lines } = query.plan(&holdings, catalogue, catalogue.weights())?;
+    let Plan { parts: planned, cost, lines } = whose::plan(contents, catalogue, &query, &opened)?;
     let mut parts = Vec::with_capacity(planned.len());
     for planned in planned {
         let opened = opened.get(planned.holding).ok_or(Code::QueryUnmet)?;
@@ -144,6 +144,7 @@ pub(crate) fn answer(
         keeps_back(&part, bounds.withheld)?;
         parts.push(part);
     }
+    sends_no_two_copies(&parts)?;
     opens_no_claim_twice(&parts)?;
     Ok(Answer { parts, cost, lines, holdings: opened.iter().map(|opened| opened.credential).collect() })
 }
@@ -155,6 +156,16 @@ fn keeps_back(part: &Part, withheld: &[Asked]) -> Result<(), Problem> {
     let mut values = withheld.iter().filter(|asked| asked.query_id == part.query_id && asked.threshold.is_none());
     if values.any(|asked| asked.path.as_deref().is_some_and(|path| !values_at(&payload, path).is_empty())) {
         return Err(Problem::new(Code::QueryUnmet, "what is withheld cannot be kept apart from what goes"));
+    }
+    Ok(())
+}
+
+/// Refuses two copies of one credential in one answer: they could be joined, and counted as two.
+fn sends_no_two_copies(parts: &[Part]) -> Result<(), Problem> {
+    let differs =
+        |part: &Part| parts.iter().any(|other| other.credential == part.credential && other.copy != part.copy);
+    if parts.iter().any(differs) {
+        return Err(Problem::new(Code::QueryUnmet, "two copies of one credential would go"));
     }
     Ok(())
 }

@@ -228,7 +228,8 @@ impl CredentialType {
         claims::is_within(path, &self.never_mandatory)
     }
 
-    /// Whether the type names a claim, or what it lies in, as always disclosed: a path of the secured payload in a format.
+    /// Returns true if the type names a claim, or one around it, as always disclosed. The path is that of the secured
+    /// payload in a format.
     pub(crate) fn is_always_disclosed(&self, format: &str, path: &[Step]) -> bool {
         let is_jwt_vc = format == "dc+sd-jwt";
         if let Some(Step::Name(first)) = path.first()

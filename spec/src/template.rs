@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use carnet_core::{
     Problem,
     json::{self, Limits},
-    query::{CredentialQuery, Query},
+    query::{CredentialQuery, Query, holder::HOLDER_MEMBER},
     secure::sd_jwt::{ClaimPath, Step},
     time::Timestamp,
 };
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{
     CredentialType, Keep, Redeem, SpecError, bounds, claims, display::FALLBACK, folder, keep::KeepText,
@@ -55,11 +55,39 @@ struct Text {
     purpose: BTreeMap<String, String>,
     legal_basis: BTreeMap<String, String>,
     retention: BTreeMap<String, String>,
+    /// Rule for the holders of the credentials.
+    holder: Option<HolderText>,
     #[serde(default)]
     keep: Vec<KeepText>,
     redeem: Option<RedeemText>,
     #[serde(default)]
     stale_status_seconds: u32,
+}
+
+/// A holder rule as a template writes it: `"key"`, `"any"` or `{ claims = ["familyName", "address.country"] }`.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum HolderText {
+    Name(String),
+    Claims(HolderClaims),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct HolderClaims {
+    claims: Vec<String>,
+}
+
+impl HolderText {
+    /// The rule as the query carries it.
+    fn to_json(&self) -> Value {
+        match self {
+            Self::Name(name) => name.as_str().into(),
+            Self::Claims(HolderClaims { claims }) => {
+                json!({"claims": claims.iter().map(|claim| claim.split('.').collect::<Value>()).collect::<Value>()})
+            }
+        }
+    }
 }
 
 /// The most that a template may tolerate of a status list that is too old: thirty days.
@@ -104,8 +132,14 @@ impl RequestTemplate {
                 ));
             }
         }
-        let dcql = json::parse(text.dcql.as_bytes(), Limits::SMALL)
+        let mut dcql = json::parse(text.dcql.as_bytes(), Limits::SMALL)
             .map_err(|p| wrong(format!("dcql is not JSON ({})", p.detail), "Correct it"))?;
+        if dcql.get(HOLDER_MEMBER).is_some() {
+            return Err(wrong(format!("dcql has {HOLDER_MEMBER}"), "Write it as holder = ... beside dcql"));
+        }
+        if let (Some(holder), Some(members)) = (&text.holder, dcql.as_object_mut()) {
+            members.insert(HOLDER_MEMBER.to_owned(), holder.to_json());
+        }
         let on = |day: Timestamp| {
             query_at(&dcql, day).map(|(query, _)| query).map_err(|p| {
                 wrong(format!("dcql is not a query on {day} ({})", p.detail), "See OpenID4VP 1.0 section 6")
@@ -127,6 +161,10 @@ impl RequestTemplate {
             .map_err(|what| wrong(what, "Keep what is asked for, for a reason, and no longer than it is needed"))?;
         let redeem = redeem.map(|redeem| Redeem::read(redeem, &query)).transpose().map_err(|what| {
             wrong(what, "Name the claims of one credential that say what is counted, by whom, and how often")
+        })?;
+        query.require_decided().map_err(|p| {
+            let hint = "Write holder = { claims = [...] }, \"key\" or \"any\" beside dcql, and carnet_distinct in what has multiple";
+            wrong(p.detail, hint)
         })?;
         Ok(Self {
             id,

@@ -467,3 +467,46 @@ fn row_93_a_type_names_what_is_always_disclosed() {
     }
     assert!(!after.is_always_disclosed("AnotherCredential", "vc+sd-jwt", &paths(r#"["issuer"]"#)));
 }
+
+#[test]
+fn row_97_a_template_for_several_credentials_says_whose_they_are() {
+    const FILE: &str = "requests/integration-course.toml";
+    let second = r#"},{"id":"second","format":"vc+sd-jwt","meta":{"type_values":[["PlacementTestCredential"]]},"claims":[{"path":["credentialSubject","cefrLevel"]}]}]}'"#;
+    let two = REQUEST.replace("}]}'", second);
+    let with = |text: &str, holder: &str| text.replace("retention_days", &format!("holder = {holder}\nretention_days"));
+    assert!(refused(FILE, &two).contains("carnet_holder"));
+    let dir = folder();
+    for (holder, rule) in [
+        (r#""any""#, json!("any")),
+        (r#""key""#, json!("key")),
+        (r#"{ claims = ["cefrLevel"] }"#, json!({"claims": [["cefrLevel"]]})),
+    ] {
+        write(dir.path(), FILE, &with(&two, holder));
+        let catalogue = Catalogue::load(dir.path()).unwrap();
+        let now = carnet_core::time::Timestamp::parse("2026-11-22T00:00:00Z").unwrap();
+        let (_, dcql) = catalogue.template("integration-course").unwrap().query_at(now).unwrap();
+        assert_eq!(dcql["carnet_holder"], rule);
+    }
+    for holder in
+        [r#""all""#, r#"{ claims = [] }"#, r#"{ claims = ["passed"] }"#, r#"{ claims = ["cefrLevel"], key = true }"#]
+    {
+        refused(FILE, &with(&two, holder));
+    }
+    assert!(
+        refused(FILE, &REQUEST.replace("{\"credentials\"", "{\"carnet_holder\":\"any\",\"credentials\""))
+            .contains("holder =")
+    );
+}
+
+#[test]
+fn row_98_a_template_for_several_of_a_kind_says_in_what_they_differ() {
+    const FILE: &str = "requests/integration-course.toml";
+    let several = REQUEST
+        .replace("\"meta\"", "\"multiple\":true,\"meta\"")
+        .replace("retention_days", "holder = \"any\"\nretention_days");
+    assert!(refused(FILE, &several).contains("carnet_distinct"));
+    let dir = folder();
+    write(dir.path(), FILE, &several.replace("\"meta\"", "\"carnet_distinct\":[[\"cefrLevel\"]],\"meta\""));
+    Catalogue::load(dir.path()).unwrap();
+    refused(FILE, &several.replace("\"meta\"", "\"carnet_distinct\":[[\"language\"]],\"meta\""));
+}

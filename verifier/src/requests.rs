@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use carnet_core::{
-    Problem,
+    Code, Problem,
     json::{self, Limits, canonicalize},
     query::{CredentialQuery, Query},
     secure::{jose, sd_jwt::Step},
@@ -252,6 +252,11 @@ fn supported(query: &Query, field: &'static str) -> Result<(), Error> {
             asked.id
         ));
     }
+    // Two people's credentials, or one copy twice, would pass for what was meant where nobody said what is.
+    query.require_decided().map_err(|problem| {
+        let reason = if problem.code == Code::DistinctMissing { "DISTINCT_MISSING" } else { "HOLDER_MISSING" };
+        Error::invalid(reason, field, problem.detail)
+    })?;
     if !query.credential_sets.is_empty() && query.credential_sets.iter().all(|set| !set.required) {
         return unsupported(
             "every credential set is optional, so that an answer would prove nothing; make one of them required"

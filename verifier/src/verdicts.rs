@@ -42,6 +42,19 @@ pub(crate) struct Verdict {
     /// What issuers have to say on the credentials. Verdicts of before they were heard have none.
     #[serde(default)]
     messages: Vec<Message>,
+    /// Holder rule, where there could be several credentials. Older verdicts have none.
+    #[serde(default)]
+    holder: Option<AppliedRule>,
+}
+
+/// The holder rule by which credentials were held together (spec/protocol.md 4.10).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct AppliedRule {
+    /// `claims`, `key` or `any`.
+    pub(crate) rule: String,
+    /// The claims that have to be equal, below the subject.
+    pub(crate) claims: Vec<String>,
 }
 
 /// An issuer's message on a credential, for staff.
@@ -105,15 +118,18 @@ impl Verdict {
             shown: report.seen().iter().map(|seen| summary(seen, query)).collect(),
             holder_keys: report.seen().iter().map(|seen| seen.holder.thumbprint()).collect(),
         };
+        let holder = query.holder.as_ref().filter(|_| query.asks_for_several());
+        let holder = holder.map(|rule| AppliedRule { rule: rule.name().to_owned(), claims: rule.claims() });
         let Some(verified) = verified else {
-            return Judged { verdict: Self::refusing(report, now), disclosed: None, taken };
+            let verdict = Self { holder, ..Self::refusing(report, now) };
+            return Judged { verdict, disclosed: None, taken };
         };
         let mut disclosed = Disclosed::default();
         for (query_id, held) in verified.into_inner() {
             let documents = held.iter().map(|held| Value::Object(document(held))).collect();
             disclosed.0.insert(query_id, Value::Array(documents));
         }
-        let verdict = Self::accepting(report, taken.shown.clone(), now);
+        let verdict = Self { holder, ..Self::accepting(report, taken.shown.clone(), now) };
         Judged { verdict, disclosed: Some(disclosed), taken }
     }
 
@@ -146,6 +162,7 @@ impl Verdict {
             grounds: Vec::new(),
             redeemed: None,
             messages: messages(report),
+            holder: None,
         }
     }
 
@@ -161,6 +178,7 @@ impl Verdict {
             grounds: Vec::new(),
             redeemed: None,
             messages: messages(report),
+            holder: None,
         }
     }
 
@@ -189,6 +207,11 @@ impl Verdict {
     /// Which use of an entitlement it marked.
     pub(crate) fn redeemed(&self) -> Option<Use> {
         self.redeemed
+    }
+
+    /// The holder rule, where there could be several credentials.
+    pub(crate) fn holder(&self) -> Option<&AppliedRule> {
+        self.holder.as_ref()
     }
 
     /// What issuers have to say on the credentials.

@@ -8,11 +8,13 @@ use crate::{
     secure::sd_jwt::{ClaimPath, Step},
 };
 
+pub mod holder;
 mod parse;
 mod path;
 pub mod plan;
 mod threshold;
 
+pub use holder::HolderRule;
 pub use path::{parse_path, path_to_json, path_to_text, values_at};
 pub use threshold::{Threshold, commitments_path};
 
@@ -23,6 +25,8 @@ pub struct Query {
     pub credentials: Vec<CredentialQuery>,
     /// The combinations that answer; empty: all credentials are needed.
     pub credential_sets: Vec<CredentialSet>,
+    /// Rule for the holders of the credentials; `None` if the asker states none.
+    pub holder: Option<HolderRule>,
 }
 
 /// One credential that is asked for.
@@ -38,6 +42,8 @@ pub struct CredentialQuery {
     pub type_values: Vec<Vec<String>>,
     /// Whether more than one may be presented.
     pub multiple: bool,
+    /// The claims in which those that are presented for this query have to differ, taken together.
+    pub distinct: Vec<ClaimPath>,
     /// `require_cryptographic_holder_binding`; a verifier of Carnet demands it whatever stands here.
     pub holder_binding: bool,
     /// The claims asked for; none: no disclosable claim.

@@ -4,7 +4,11 @@ use std::collections::HashSet;
 
 use serde_json::{Map, Value, json};
 
-use super::{ClaimQuery, CredentialQuery, CredentialSet, Query, Threshold, parse_path, path_to_json};
+use super::{
+    ClaimQuery, CredentialQuery, CredentialSet, HolderRule, Query, Threshold,
+    holder::{self, DISTINCT_MEMBER, HOLDER_MEMBER},
+    parse_path, path_to_json,
+};
 use crate::{Code, Problem, secure::sd_jwt::Step};
 
 /// The most credentials, claims, sets or options that a query may have.
@@ -36,7 +40,10 @@ impl Query {
             .iter()
             .map(|set| credential_set(set, &ids))
             .collect::<Result<Vec<_>, _>>()?;
-        Ok(Self { credential_sets, credentials })
+        let holder = members.get(HOLDER_MEMBER).map(HolderRule::parse).transpose()?;
+        let query = Self { credential_sets, credentials, holder };
+        query.check_compared()?;
+        Ok(query)
     }
 
     /// Back to DCQL's JSON.
@@ -51,6 +58,9 @@ impl Query {
                 .map(|set| json!({"options": set.options, "required": set.required}))
                 .collect();
             query.insert("credential_sets".to_owned(), sets.into());
+        }
+        if let Some(holder) = &self.holder {
+            query.insert(HOLDER_MEMBER.to_owned(), holder.to_json());
         }
         query.into()
     }
@@ -128,8 +138,14 @@ fn credential(value: &Value) -> Result<CredentialQuery, Problem> {
         .map(|set| strings(set, "claim_sets"))
         .collect::<Result<Vec<_>, _>>()?;
     check_claim_sets(&id, &claims, &claim_sets)?;
+    let distinct = match members.get(DISTINCT_MEMBER) {
+        None => Vec::new(),
+        Some(paths) => holder::paths(paths)
+            .ok_or_else(|| malformed(format!("{id}: {DISTINCT_MEMBER} is not a list of different paths")))?,
+    };
     Ok(CredentialQuery {
         multiple: boolean(members, "multiple", false)?,
+        distinct,
         holder_binding: boolean(members, "require_cryptographic_holder_binding", true)?,
         id,
         format,
@@ -206,6 +222,10 @@ fn credential_to_json(query: &CredentialQuery) -> Value {
     ]);
     if query.multiple {
         members.insert("multiple".to_owned(), true.into());
+    }
+    if !query.distinct.is_empty() {
+        let paths = query.distinct.iter().map(|path| path_to_json(path)).collect();
+        members.insert(DISTINCT_MEMBER.to_owned(), paths);
     }
     if !query.holder_binding {
         members.insert("require_cryptographic_holder_binding".to_owned(), false.into());

@@ -152,7 +152,8 @@ fn verify(
     }
     let times = common::Times { from: credential.valid_from(), until };
     let disclosed = shown::whole(format, &payload.0);
-    if let Some(holder) = holder.and_then(|holder| holder.key) {
+    let key = holder.and_then(|holder| holder.key);
+    if let Some(holder) = key.clone() {
         report.see(Seen {
             query_id: about.to_owned(),
             type_name: type_name.clone(),
@@ -165,7 +166,7 @@ fn verify(
     }
     let held = Held { credential, type_name, disclosed, proved: Vec::new(), format: format.to_owned() };
     common::finish(report, about, &held, &payload.0, (times, None), env)?;
-    Some(Shown { held, payload, clear: Vec::new() })
+    Some(Shown { held, payload, clear: Vec::new(), holder: key })
 }
 
 fn model(payload: &Map<String, Value>, env: &Environment<'_>) -> Result<(Credential, String, Timestamp), Problem> {

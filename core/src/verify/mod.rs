@@ -21,10 +21,12 @@ use crate::{
 
 mod common;
 mod data_integrity;
+mod holders;
 mod report;
 mod sd_jwt;
 mod status;
 
+use holders::Presented;
 pub use report::{Check, CheckName, Message, Outcome, Report, Seen, Verified};
 pub use status::{StatusLists, StatusPolicy};
 
@@ -55,8 +57,8 @@ pub trait TypeRules: Send + Sync {
     /// `schema_violation`, `schema_indeterminate`, `context_unknown`
     fn check(&self, type_name: &str, disclosed: &Map<String, Value>) -> Result<(), Problem>;
 
-    /// Whether the type's data says that the claim at this path of the secured payload is always disclosed, so that it may
-    /// stand in the clear although nobody asked for it. By default none is.
+    /// Returns true if the type's data names the claim at this path of the secured payload as always disclosed, so that it
+    /// may stand in the clear although nobody asked for it. By default none is.
     fn is_always_disclosed(&self, _type_name: &str, _format: &str, _path: &[Step]) -> bool {
         false
     }
@@ -102,8 +104,8 @@ pub struct Held {
     pub credential: Credential,
     /// The name of its type in the catalogue.
     pub type_name: String,
-    /// Which claims can be read, by their paths in the secured payload: those that were disclosed, and those that the issuer
-    /// left in the clear.
+    /// Readable claims, by their paths in the secured payload: those that were disclosed, and those that the issuer left
+    /// in the clear.
     pub disclosed: Vec<ClaimPath>,
     /// The thresholds that were proved of claims whose values may be hidden.
     pub proved: Vec<Proved>,
@@ -139,11 +141,11 @@ pub fn presentation(
     env: &Environment<'_>,
 ) -> (Report, Option<Verified<Answer>>) {
     let mut report = Report::default();
-    let mut answer: Answer = BTreeMap::new();
     if let Err(problem) = admissible(vp_token, asked) {
         report.note::<()>(CheckName::Query, "", Err(problem));
         return (report, None);
     }
+    let mut presented_here = Vec::new();
     for (id, presentations) in vp_token {
         for presented in presentations {
             let shown = if presented.trim_start().starts_with('{') {
@@ -154,11 +156,19 @@ pub fn presentation(
             let Some(shown) = shown else { continue };
             let matched = asked.query.credential(id).ok_or_else(|| Problem::from(Code::ClaimUnrequested));
             report.note(CheckName::Query, id, matched.and_then(|query| answers(query, &shown, env.types)));
-            answer.entry(id.clone()).or_default().push(shown.held);
+            presented_here.push(Presented { query_id: id, text: presented, shown });
         }
+    }
+    // Nothing is said of credentials together where one of them does not hold.
+    if presented_here.len() == vp_token.values().map(Vec::len).sum::<usize>() {
+        holders::check(&mut report, asked.query, &presented_here);
     }
     let ids: Vec<&str> = vp_token.keys().map(String::as_str).collect();
     report.note(CheckName::Query, "", asked.query.satisfied_by(&ids));
+    let mut answer: Answer = BTreeMap::new();
+    for one in presented_here {
+        answer.entry(one.query_id.to_owned()).or_default().push(one.shown.held);
+    }
     let verified = report.seal(Some(answer));
     (report, verified)
 }

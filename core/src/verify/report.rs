@@ -31,6 +31,10 @@ pub enum CheckName {
     IssuerTrust,
     /// It answers what was asked, and no more.
     Query,
+    /// The credentials for a query that asks for several differ, and no copy counts twice.
+    Distinct,
+    /// The credentials of an answer are whose the query says.
+    Holder,
 }
 
 impl CheckName {
@@ -51,6 +55,8 @@ impl CheckName {
             Self::Schema => "schema",
             Self::IssuerTrust => "issuer_trust",
             Self::Query => "query",
+            Self::Distinct => "distinct",
+            Self::Holder => "holder",
         }
     }
 }
@@ -111,7 +117,7 @@ pub struct Seen {
     pub issuer: String,
     /// Its format.
     pub format: String,
-    /// Which claims can be read, disclosed or in the clear; never their values.
+    /// Paths of the readable claims, disclosed or in the clear; never their values.
     pub disclosed: Vec<ClaimPath>,
     /// The thresholds that were proved.
     pub proved: Vec<Proved>,

@@ -23,8 +23,10 @@ pub(super) const DC: &str = "dc+sd-jwt";
 pub(super) struct Shown {
     pub(super) held: Held,
     pub(super) payload: Opened,
-    /// Which of its claims its issuer left in the clear.
+    /// Claims that its issuer left in the clear.
     pub(super) clear: Vec<ClaimPath>,
+    /// The key that presented it.
+    pub(super) holder: Option<PublicKey>,
 }
 
 /// Verifies one SD-JWT. With `asked` it must be bound to that request; without, it may not be bound at all.
@@ -84,7 +86,7 @@ pub(super) fn verify(
             report.note(CheckName::HolderSubject, about, holder_is_subject(key, &named));
         }
     }
-    if let Some(holder) = holder {
+    if let Some(holder) = holder.clone() {
         report.see(Seen {
             query_id: about.to_owned(),
             type_name: model.type_name.clone(),
@@ -104,7 +106,7 @@ pub(super) fn verify(
     };
     let stapled = asked.and_then(|_| stapled(&token, held.credential.issuer(), env));
     super::common::finish(report, about, &held, &payload.0, (model.times, stapled), env)?;
-    Some(Shown { held, payload, clear })
+    Some(Shown { held, payload, clear, holder })
 }
 
 fn parse(compact: &str, binding_expected: bool) -> Result<(SdJwt, &'static str), Problem> {

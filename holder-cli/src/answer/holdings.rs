@@ -26,7 +26,7 @@ pub(super) struct Opened {
     reduced: Option<Map<String, Value>>,
     pub(super) source: Source,
     provable: Vec<OrderedClaim>,
-    /// What of it stands in the clear.
+    /// Claims of it that stand in the clear.
     clear: Vec<ClearClaim>,
     known: bool,
 }

@@ -18,6 +18,7 @@ use crate::wallet::{HeldCredential, HolderKey, thresholds::Commitments};
 
 mod clear;
 mod least;
+mod whose;
 
 pub(crate) const NOW: Timestamp = Timestamp::from_unix(1_800_000_000);
 const TYPE: &str = "QualificationCredential";

@@ -15,6 +15,7 @@ use crate::{
 
 mod asker;
 mod excess;
+mod holder;
 mod json;
 mod plan;
 
@@ -66,6 +67,7 @@ impl Consent<'_> {
         let say = |id: &str| ui.messages.text(id);
         let mut screen = String::new();
         self.withheld_text(ui, &mut screen);
+        self.holder_text(ui, &mut screen);
         for part in self.parts() {
             self.part(ui, part, &mut screen);
         }

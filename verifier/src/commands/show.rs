@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 
 use carnet_proto::verifier::v1::{
-    Check, CheckOutcome, CredentialSummary, IssuerAuthority, IssuerDecision, KeptClaim, ProvedThreshold, RequestResult,
-    RequestState, StatusMessage, Verdict, proved_threshold::Bound,
+    Check, CheckOutcome, CredentialSummary, HolderRule, IssuerAuthority, IssuerDecision, KeptClaim, ProvedThreshold,
+    RequestResult, RequestState, StatusMessage, Verdict, proved_threshold::Bound,
 };
 use carnet_service::wire;
 use serde_json::{Value, json};
@@ -62,6 +62,7 @@ pub(super) fn verdict(verdict: &Verdict) -> Value {
         "credentials": verdict.credentials.iter().map(summary).collect::<Vec<_>>(),
         "issuers": verdict.issuers.iter().map(decision).collect::<Vec<_>>(),
         "status_messages": verdict.status_messages.iter().map(message).collect::<Vec<_>>(),
+        "holder": verdict.holder.as_ref().map(|rule| json!({"rule": rule.rule, "claims": rule.claims})),
         "redemption": verdict.redemption.as_ref().map(|used| json!({"use": used.number, "of": used.of})),
     })
 }
@@ -176,6 +177,15 @@ pub(super) fn verdict_text(verdict: &Verdict) -> String {
             (code, detail) => format!(": {code}: {detail}"),
         };
         writeln!(text, "  {:<14} {}{about}{why}", outcome(check.outcome), check.name).ok();
+    }
+    if let Some(HolderRule { rule, claims }) = &verdict.holder {
+        let said = match rule.as_str() {
+            "claims" => format!("one person, who shows the same {} in each", claims.join(", ")),
+            "key" => "one holder key in all".to_owned(),
+            "any" => "anybody; not compared".to_owned(),
+            other => other.escape_debug().to_string(),
+        };
+        writeln!(text, "  whose credentials: {said}").ok();
     }
     for StatusMessage { query_id, number, text: said } in &verdict.status_messages {
         let about = if query_id.is_empty() { String::new() } else { format!(" [{query_id}]") };

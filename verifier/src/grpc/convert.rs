@@ -9,7 +9,7 @@ use carnet_service::wire;
 use crate::{
     grounds::{DecidedBy, Ground},
     store::{State, StoredRequest},
-    verdicts::{Check, KeptClaim, Message, Outcome, Summary, Verdict},
+    verdicts::{AppliedRule, Check, KeptClaim, Message, Outcome, Summary, Verdict},
     verification::VpToken,
 };
 
@@ -75,6 +75,9 @@ pub(super) fn verdict(verdict: &Verdict) -> proto::Verdict {
         issuers: verdict.grounds().iter().map(ground).collect(),
         redemption: verdict.redeemed().map(|used| proto::Redemption { number: used.number, of: used.of }),
         status_messages: verdict.messages().iter().map(message).collect(),
+        holder: verdict
+            .holder()
+            .map(|AppliedRule { rule, claims }| proto::HolderRule { rule: rule.clone(), claims: claims.clone() }),
     }
 }
 

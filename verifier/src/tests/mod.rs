@@ -5,6 +5,7 @@ mod issuers;
 mod limits;
 mod receipts;
 mod redemption;
+mod several;
 mod status;
 mod trust;
 mod world;

@@ -180,11 +180,20 @@ impl World {
 
     /// A permit of which only these claims can be withheld.
     pub(super) fn issue_hiding(&self, document: &Map<String, Value>, disclosable: &[ClaimPath]) -> SdJwt {
+        self.issue_for(document, disclosable, &self.holder)
+    }
+
+    /// A permit of somebody else's.
+    pub(super) fn issue_to(&self, document: &Map<String, Value>, holder: &SecretKey) -> SdJwt {
+        self.issue_for(document, &self.permit().disclosable, holder)
+    }
+
+    fn issue_for(&self, document: &Map<String, Value>, disclosable: &[ClaimPath], holder: &SecretKey) -> SdJwt {
         let options = IssueOptions {
             typ: "vc+sd-jwt",
             kid: &format!("{}#0", did(&self.issuer)),
             disclosable,
-            holder: Some(&self.holder.public_key()),
+            holder: Some(&holder.public_key()),
             ordered: &self.permit().ordered,
             decoys_to_multiple_of: 0,
         };

@@ -10,8 +10,8 @@ type Shape<'a> = Vec<(usize, usize, &'a BTreeMap<usize, u64>)>;
 /// The holdings that are left without those that offer nothing which another one does not offer for as little:
 /// whatever answer has one of them weighs no less than the same answer with the other. That is so for two
 /// copies of one document, and for documents of which there is one copy each; a document with several copies may be
-/// shown for the sake of another copy. Where a query asks for several thresholds of one claim, two copies that are alike
-/// can do what one cannot.
+/// shown for the sake of another copy, and then not with this one. Where a query asks for several thresholds of one
+/// claim, two documents that are alike can do what one cannot.
 ///
 /// `cost` is what using a holding weighs.
 pub(super) fn undominated(

@@ -6,7 +6,7 @@
 //! credential sets, documents and claim sets, after documents were left out that offer the same as another one and weigh
 //! more. It is deterministic: of answers that weigh the same it is the one that the asker prefers (credential sets first,
 //! then claim sets), then the one that comes first in the wallet. No copy is opened for two thresholds of one
-//! claim (spec/at-least.md 4.5).
+//! claim (spec/at-least.md 4.5), and of no document do two copies go: they would say that they belong together.
 
 use std::{collections::BTreeSet, fmt};
 
@@ -208,7 +208,10 @@ impl Query {
             lightest.iter().any(|(other, _)| other.len() < wanted.len() && other.is_subset(wanted))
         };
         let first = lightest.iter().find(|(wanted, _)| !fewer(wanted)).ok_or_else(|| {
-            Problem::new(Code::QueryUnmet, "one copy would have to prove two thresholds of one claim")
+            Problem::new(
+                Code::QueryUnmet,
+                "two copies of one document would have to go, or one would have to prove two thresholds of a claim",
+            )
         })?;
         let choice = Choice { query: self, holdings, offered: &offered, costs: &costs };
         Ok(choice.plan(first.1.clone()))

@@ -28,7 +28,7 @@ pub(super) struct Offer {
     pub(super) set: usize,
     /// What is shown, in the order of paths.
     pub(super) shows: Vec<Shown>,
-    /// What can be read besides, since the issuer left it in the clear.
+    /// Further readable claims, which the issuer left in the clear.
     pub(super) clear: Vec<Shown>,
     /// All that its showings tell, each once.
     pub(super) told: BTreeMap<usize, u64>,

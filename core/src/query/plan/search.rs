@@ -26,6 +26,7 @@ struct Way<'a> {
     /// Which of its query's offers.
     offer: usize,
     holding: usize,
+    document: usize,
     set: usize,
     items: Vec<usize>,
     opens: &'a [(Side, Ordered)],
@@ -80,7 +81,14 @@ impl<'a> Search<'a> {
                 let frame = [(Item::Document(document), of_document), (Item::Copy(offer.holding), of_copy)];
                 let told = offer.told.iter().map(|(told, cost)| (Item::Told(document, *told), *cost));
                 let items = frame.into_iter().chain(told).map(|(item, cost)| numbered(item, cost)).collect();
-                own.push(Way { offer: index, holding: offer.holding, set: offer.set, items, opens: &offer.opens });
+                own.push(Way {
+                    offer: index,
+                    holding: offer.holding,
+                    document,
+                    set: offer.set,
+                    items,
+                    opens: &offer.opens,
+                });
             }
             ways.push(own);
             documents.push(shown);
@@ -224,8 +232,11 @@ impl<'s, 'a> Branch<'s, 'a> {
         let mut open = Vec::with_capacity(ways.len());
         for (way, share) in ways.iter().zip(shares) {
             self.steps = self.steps.saturating_add(u64::try_from(way.items.len()).unwrap_or(u64::MAX));
-            let opened_before = |other: &&Way<'_>| other.holding == way.holding && clash(other.opens, way.opens);
-            if self.chosen.iter().any(opened_before) {
+            // Of one document one copy goes, and that one proves no two thresholds of one claim.
+            let excludes = |other: &&Way<'_>| {
+                other.document == way.document && (other.holding != way.holding || clash(other.opens, way.opens))
+            };
+            if self.chosen.iter().any(excludes) {
                 continue;
             }
             let cost = cost.saturating_add(self.added(way));

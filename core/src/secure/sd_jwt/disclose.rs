@@ -23,26 +23,27 @@ pub struct Disclosed {
     /// The path of each disclosure that came along, in the order of the disclosures, with concrete
     /// indices in the *original* array, where elements that were not disclosed count too.
     pub paths: Vec<ClaimPath>,
-    /// The claims that the issuer left in the clear, in the payload or within a disclosure. They are as readable as those
-    /// that were disclosed.
+    /// The claims that the issuer left in the clear, in the payload or within a disclosure. They are as readable as
+    /// those that were disclosed.
     pub clear: Vec<ClearClaim>,
 }
 
-/// A claim without parts that is not selectively disclosable itself, and no metadata. An object or an array of which all is
-/// selectively disclosable is one too, since its name is readable; an array of commitments (spec/at-least.md 3.1) is not.
+/// A claim without parts that is not selectively disclosable itself, and no metadata. An object or an array of which all
+/// is selectively disclosable is one too, since its name is readable; an array of commitments (spec/at-least.md 3.1) is
+/// not.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClearClaim {
     /// Where it stands, with indices in the original arrays, as [`Disclosed::paths`] has them.
     pub path: ClaimPath,
     /// Where it stands in [`Disclosed::payload`].
     pub shown: ClaimPath,
-    /// How many steps of these paths lead to the innermost disclosure that it lies in; 0: it is readable whatever is
+    /// Number of steps of these paths to the innermost disclosure that it lies in; 0: it is readable whatever is
     /// disclosed.
     pub within: usize,
 }
 
 impl ClearClaim {
-    /// Whether it is readable where these claims are disclosed, by their paths in the payload.
+    /// Returns true if it is readable when these claims are disclosed, by their paths in the payload.
     #[must_use]
     pub fn is_readable_with<'p>(&self, mut disclosed: impl Iterator<Item = &'p ClaimPath>) -> bool {
         let Some(around) = self.shown.get(..self.within).filter(|around| !around.is_empty()) else { return true };
@@ -184,9 +185,9 @@ struct Resolver<'a> {
     /// Every digest that was met, also those without a disclosure.
     seen: Vec<&'a str>,
     path: Vec<Place<'a>>,
-    /// How much of the path leads to the innermost disclosure.
+    /// Length of the path to the innermost disclosure.
     within: usize,
-    /// The claims in the clear, each with how much of its path leads to the innermost disclosure.
+    /// The claims in the clear, each with the length of its path to the innermost disclosure.
     clear: Vec<(Vec<Place<'a>>, usize)>,
 }
 
@@ -228,7 +229,7 @@ impl<'a> Resolver<'a> {
         is_metadata(self.token.jws().typ(), steps)
     }
 
-    /// Whether the path has come to a member with the name of an array of commitments (spec/at-least.md 3.1).
+    /// Returns true if the current member has the name of an array of commitments (spec/at-least.md 3.1).
     fn is_at_commitments(&self) -> bool {
         let Some(Place::Name(name)) = self.path.last() else { return false };
         Direction::ALL.iter().any(|direction| name.ends_with(&direction.commitments_claim("")))

@@ -27,6 +27,7 @@ mod clear;
 mod data_integrity;
 mod delegated;
 mod history;
+mod holders;
 mod messages;
 mod sd_jwt;
 mod status;
@@ -215,6 +216,8 @@ fn every_check_has_its_own_name() {
         Schema,
         IssuerTrust,
         Query,
+        Distinct,
+        Holder,
     ];
     let names: std::collections::HashSet<_> = all.iter().map(|name| name.as_str()).collect();
     assert_eq!(names.len(), all.len());

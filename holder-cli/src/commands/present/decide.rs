@@ -215,6 +215,11 @@ fn unanswerable(problem: &Problem) -> Failure {
     if problem.code == Code::QueryUnmet {
         return Failure::new("query_unmet", "You have no valid document that answers this; nothing was sent", hint);
     }
+    if problem.code == Code::HolderDiffers {
+        let message = "Your documents that would answer this are not of one holder, as is asked; nothing was sent";
+        let hint = "see what you have with: carnet list; ask them whether the documents have to be one person's";
+        return Failure::new(problem.code.as_str(), message, hint);
+    }
     Failure::from_problem(problem, "This request cannot be answered; nothing was sent", hint)
 }
 

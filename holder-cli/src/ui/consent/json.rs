@@ -20,6 +20,7 @@ impl Consent<'_> {
                 ("language".to_owned(), json!(ui.messages.language().tag())),
                 ("excess".to_owned(), self.excess_json(ui)),
                 ("withheld".to_owned(), self.withheld_json(ui)),
+                ("holder".to_owned(), self.holder_json(ui)),
                 ("credentials".to_owned(), json!(parts)),
                 ("plan".to_owned(), self.plan_json(ui)),
             ]);

@@ -26,6 +26,8 @@ struct Scene {
     seen: Vec<&'static str>,
     /// Whether its issuer confirmed it lately.
     confirmed: bool,
+    /// Whose the documents have to be, where two are asked for.
+    holder: Option<Value>,
     /// Whether its issuer left a claim in the clear that nobody asks for.
     marked: bool,
 }
@@ -37,6 +39,13 @@ fn seen(scene: &Scene, language: Language) -> (String, Value) {
     authority.pin(&mut contents);
     if let Some(claims) = &scene.claims {
         asker.payload["dcql_query"]["credentials"][0]["claims"] = claims.clone();
+    }
+    if let Some(holder) = &scene.holder {
+        let query = &mut asker.payload["dcql_query"];
+        query["carnet_holder"] = holder.clone();
+        let first = query["credentials"][0].clone();
+        query["credentials"].as_array_mut().unwrap().push(first);
+        query["credentials"][1]["id"] = json!("r");
     }
     if let Some(claims) = &scene.registered {
         let registration = authority.register(&asker, claims.clone(), 30);
@@ -93,6 +102,10 @@ fn seen(scene: &Scene, language: Language) -> (String, Value) {
 const TITLE: &str = "q:credentialSubject.title";
 const LEVEL: &str = "q:credentialSubject.eqfLevel";
 
+fn by_title() -> Value {
+    json!({"claims": [["title"]]})
+}
+
 fn level_at_least(bound: i64) -> Value {
     json!([{"path": ["credentialSubject", "eqfLevel"], "carnet_at_least": bound}])
 }
@@ -116,6 +129,9 @@ fn scenes() -> Vec<(&'static str, Scene)> {
     vec![
         ("registered", Scene { registered: Some(both()), ..Scene::default() }),
         ("confirmed", Scene { registered: Some(both()), confirmed: true, ..Scene::default() }),
+        ("one-person", Scene { registered: Some(both()), holder: Some(by_title()), ..Scene::default() }),
+        ("one-key", Scene { registered: Some(both()), holder: Some(json!("key")), ..Scene::default() }),
+        ("anybody", Scene { registered: Some(both()), holder: Some(json!("any")), ..Scene::default() }),
         ("in-the-clear", Scene { registered: Some(both()), marked: true, ..Scene::default() }),
         ("over-asking", Scene { registered: Some(title_only()), ..Scene::default() }),
         ("over-asking-allowed", Scene { registered: Some(title_only()), approved: vec![LEVEL], ..Scene::default() }),
@@ -149,10 +165,11 @@ fn the_screens_in_every_language() {
 }
 
 /// Members that are names for programs; what they say stands in another member in words.
-const FOR_PROGRAMS: [&str; 19] = [
+const FOR_PROGRAMS: [&str; 20] = [
     "client_id",
     "language",
     "query_id",
+    "rule",
     "id",
     "type",
     "format",
@@ -267,6 +284,25 @@ fn row_93_what_nobody_asked_for_and_goes_is_on_the_screen() {
     assert!(json["credentials"][0]["paths"].as_array().unwrap().contains(&json!("credentialSubject.room")));
     let (screen, json) = seen(&scene(false), Language::En);
     assert!(!screen.contains("Also goes") && json["credentials"][0]["unasked"] == json!([]));
+}
+
+#[test]
+fn row_97_the_screen_says_whose_the_documents_have_to_be() {
+    let said = |holder: Option<Value>| {
+        let (screen, json) = seen(&Scene { registered: Some(both()), holder, ..Scene::default() }, Language::En);
+        assert!(json["holder"].is_null() || screen.contains(json["holder"]["text"].as_str().unwrap()), "{screen}");
+        (screen, json["holder"]["rule"].clone())
+    };
+    let (screen, rule) = said(Some(by_title()));
+    assert!(screen.contains("one person's: Title\n"), "{screen}");
+    assert_eq!(rule, "claims");
+    let (screen, rule) = said(Some(json!("key")));
+    assert!(screen.contains("Those who issued them can tell by it"), "{screen}");
+    assert_eq!(rule, "key");
+    let (screen, rule) = said(Some(json!("any")));
+    assert!(screen.contains("may be of different people"), "{screen}");
+    assert_eq!(rule, "any");
+    assert_eq!(said(None).1, Value::Null);
 }
 
 #[test]

@@ -272,10 +272,10 @@ fn brute_force(query: &Query, wallet: &[Made], holdings: &[Holding<'_>]) -> Opti
                 }
                 let clash = answered.iter().any(|(_, one, _)| {
                     answered.iter().any(|(_, other, _)| {
-                        one.holding == other.holding
-                            && one.bounds != 0
-                            && other.bounds != 0
-                            && one.bounds != other.bounds
+                        let copies = one.holding != other.holding
+                            && holdings[one.holding].document == holdings[other.holding].document;
+                        let thresholds = one.bounds != 0 && other.bounds != 0 && one.bounds != other.bounds;
+                        copies || one.holding == other.holding && thresholds
                     })
                 });
                 if clash {

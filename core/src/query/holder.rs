@@ -1,0 +1,334 @@
+//! Holder rules: whose the credentials of one answer have to be, and which claims tell one from another
+//! (spec/protocol.md 4.10 and 4.11).
+
+use std::collections::HashSet;
+
+use serde_json::{Map, Value, json};
+use unicode_normalization::UnicodeNormalization as _;
+
+use super::{CredentialQuery, Query, parse_path, path_to_json, path_to_text, values_at};
+use crate::{
+    Code, Problem,
+    secure::sd_jwt::{ClaimPath, Step},
+    time::Timestamp,
+};
+
+/// Member of a query that holds its holder rule.
+pub const HOLDER_MEMBER: &str = "carnet_holder";
+/// Member of a credential query that names the claims which tell one credential from another.
+pub const DISTINCT_MEMBER: &str = "carnet_distinct";
+
+/// The most claims that a rule names.
+const MAX_CLAIMS: usize = 16;
+
+/// Rule for the holders of the credentials in one answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HolderRule {
+    /// One person's: each credential shows these claims, by their paths below the subject, and they are equal.
+    Claims(Vec<ClaimPath>),
+    /// One key's: whoever issued them can join them by it.
+    Key,
+    /// Anybody's.
+    Any,
+}
+
+impl HolderRule {
+    /// Reads a rule: `"key"`, `"any"` or `{"claims": [<path below the subject>, ...]}`.
+    ///
+    /// # Errors
+    /// `query_malformed`
+    pub fn parse(value: &Value) -> Result<Self, Problem> {
+        let malformed = || {
+            let forms = "\"key\", \"any\" or {\"claims\": [...]} with up to 16 paths of names";
+            Problem::new(Code::QueryMalformed, format!("{HOLDER_MEMBER} is not {forms}"))
+        };
+        match value {
+            Value::String(name) if name == "key" => Ok(Self::Key),
+            Value::String(name) if name == "any" => Ok(Self::Any),
+            Value::Object(members) if members.len() == 1 => {
+                let claims = members.get("claims").ok_or_else(malformed)?;
+                let claims = paths(claims).ok_or_else(malformed)?;
+                let named = |claim: &ClaimPath| claim.iter().all(|step| matches!(step, Step::Name(_)));
+                if claims.iter().all(named) { Ok(Self::Claims(claims)) } else { Err(malformed()) }
+            }
+            _ => Err(malformed()),
+        }
+    }
+
+    /// The rule as [`HolderRule::parse`] reads it.
+    #[must_use]
+    pub fn to_json(&self) -> Value {
+        match self {
+            Self::Claims(claims) => json!({"claims": claims.iter().map(|path| path_to_json(path)).collect::<Value>()}),
+            Self::Key | Self::Any => self.name().into(),
+        }
+    }
+
+    /// `claims`, `key` or `any`.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Claims(_) => "claims",
+            Self::Key => "key",
+            Self::Any => "any",
+        }
+    }
+
+    /// The claims that have to be equal, as text below the subject; none for the other rules.
+    #[must_use]
+    pub fn claims(&self) -> Vec<String> {
+        match self {
+            Self::Claims(claims) => claims.iter().map(|path| path_to_text(path)).collect(),
+            Self::Key | Self::Any => Vec::new(),
+        }
+    }
+}
+
+/// A claim's value in the form in which it is compared (spec/protocol.md 4.12).
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Comparable {
+    /// A text in NFC, caseless, with single spaces.
+    Text(String),
+    /// A date or an instant.
+    At(Timestamp),
+    /// A whole number.
+    Number(i64),
+    /// A yes or no.
+    Flag(bool),
+}
+
+impl Comparable {
+    /// Reads a value; `None` for one that is not compared: null, a fraction, an object, an array or an empty text.
+    #[must_use]
+    pub fn of(value: &Value) -> Option<Self> {
+        match value {
+            Value::String(text) => date(text).map(Self::At).or_else(|| {
+                let text = folded(text);
+                (!text.is_empty()).then_some(Self::Text(text))
+            }),
+            Value::Number(number) => number.as_i64().map(Self::Number),
+            Value::Bool(flag) => Some(Self::Flag(*flag)),
+            Value::Null | Value::Array(_) | Value::Object(_) => None,
+        }
+    }
+}
+
+/// A date is the beginning of its day in UTC, so that `2001-02-03` and `2001-02-03T00:00:00Z` are equal.
+fn date(text: &str) -> Option<Timestamp> {
+    let text = text.trim();
+    let day = text.len() == 10 && text.bytes().filter(|byte| *byte == b'-').count() == 2;
+    if day { Timestamp::parse(&format!("{text}T00:00:00Z")).ok() } else { Timestamp::parse(text).ok() }
+}
+
+/// Upper and then lower case takes letters together that one of the two alone does not: ß and SS, ς and Σ.
+fn folded(text: &str) -> String {
+    let composed: String = text.nfc().collect();
+    let caseless: String = composed.to_uppercase().to_lowercase().nfc().collect();
+    caseless.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// The path of a claim in a format, from its path below the subject.
+#[must_use]
+pub fn path_in(format: &str, claim: &[Step]) -> ClaimPath {
+    let subject = (format != "dc+sd-jwt").then(|| Step::Name("credentialSubject".to_owned()));
+    subject.into_iter().chain(claim.iter().cloned()).collect()
+}
+
+/// The one value at a path, in the form in which it is compared.
+#[must_use]
+pub fn comparable_at(payload: &Map<String, Value>, path: &[Step]) -> Option<Comparable> {
+    match values_at(payload, path).as_slice() {
+        [(_, value)] => Comparable::of(value),
+        _ => None,
+    }
+}
+
+/// Reads a list of paths without repetition.
+pub(super) fn paths(value: &Value) -> Option<Vec<ClaimPath>> {
+    let entries = value.as_array().filter(|entries| (1..=MAX_CLAIMS).contains(&entries.len()))?;
+    let paths: Vec<ClaimPath> = entries.iter().map(|entry| parse_path(entry).ok()).collect::<Option<_>>()?;
+    let mut seen = HashSet::new();
+    paths.iter().all(|path| seen.insert(path)).then_some(paths)
+}
+
+impl Query {
+    /// Returns true if an answer can have more than one credential.
+    #[must_use]
+    pub fn asks_for_several(&self) -> bool {
+        self.credentials.len() > 1 || self.credentials.iter().any(|credential| credential.multiple)
+    }
+
+    /// Holds a query of one's own to what an asker has to decide: whose the credentials have to be where there can be
+    /// several, and what tells those of one query apart.
+    ///
+    /// # Errors
+    /// `holder_missing`, `distinct_missing`
+    pub fn require_decided(&self) -> Result<(), Problem> {
+        if self.holder.is_none() && self.asks_for_several() {
+            let forms = "\"any\", \"key\" or {\"claims\": [...]}";
+            let detail =
+                format!("the query can be answered with several credentials: say whose with {HOLDER_MEMBER}, {forms}");
+            return Err(Problem::new(Code::HolderMissing, detail));
+        }
+        match self.credentials.iter().find(|asked| asked.multiple && asked.distinct.is_empty()) {
+            Some(asked) => {
+                let id = &asked.id;
+                let detail = format!("{id} asks for several: name the claims that must differ with {DISTINCT_MEMBER}");
+                Err(Problem::new(Code::DistinctMissing, detail))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Refuses rules that compare claims which are not asked for by value in every way to answer.
+    pub(super) fn check_compared(&self) -> Result<(), Problem> {
+        let malformed = |id: &str, what: &str, path: &[Step]| {
+            let path = path_to_text(path);
+            Err(Problem::new(
+                Code::QueryMalformed,
+                format!("{id}: {what} compares {path}, which is not asked for by value"),
+            ))
+        };
+        for asked in &self.credentials {
+            if let Some(HolderRule::Claims(claims)) = &self.holder {
+                let mut paths = claims.iter().map(|claim| path_in(&asked.format, claim));
+                if let Some(path) = paths.find(|path| !asked.always_asks_for(path)) {
+                    return malformed(&asked.id, HOLDER_MEMBER, &path);
+                }
+            }
+            if !asked.distinct.is_empty() && !asked.multiple {
+                let detail = format!("{}: {DISTINCT_MEMBER} stands where multiple does not", asked.id);
+                return Err(Problem::new(Code::QueryMalformed, detail));
+            }
+            if let Some(path) = asked.distinct.iter().find(|path| !asked.always_asks_for(path)) {
+                return malformed(&asked.id, DISTINCT_MEMBER, path);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl CredentialQuery {
+    /// Returns true if every way to answer shows the value at this path.
+    fn always_asks_for(&self, path: &[Step]) -> bool {
+        let mut asked = self.claims.iter().filter(|claim| claim.path == path && claim.threshold.is_none()).peekable();
+        if self.claim_sets.is_empty() {
+            return asked.peek().is_some();
+        }
+        let ids: Vec<&String> = asked.filter_map(|claim| claim.id.as_ref()).collect();
+        self.claim_sets.iter().all(|set| set.iter().any(|id| ids.contains(&id)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn query(holder: &Value, credentials: &Value) -> Result<Query, Problem> {
+        let mut query = json!({"credentials": credentials});
+        if !holder.is_null() {
+            query[HOLDER_MEMBER] = holder.clone();
+        }
+        Query::parse(&query)
+    }
+
+    fn asked(id: &str, format: &str, names: &[&str]) -> Value {
+        let meta =
+            if format == "dc+sd-jwt" { json!({"vct_values": ["urn:a"]}) } else { json!({"type_values": [["A"]]}) };
+        let path = |name: &&str| if format == "dc+sd-jwt" { json!([name]) } else { json!(["credentialSubject", name]) };
+        let claims: Vec<Value> = names.iter().map(|name| json!({"path": path(name)})).collect();
+        json!({"id": id, "format": format, "meta": meta, "claims": claims})
+    }
+
+    #[test]
+    fn a_rule_is_read_and_written() {
+        let one = json!([asked("a", "vc+sd-jwt", &["name", "born"])]);
+        for rule in [json!("key"), json!("any"), json!({"claims": [["name"], ["born"]]})] {
+            let parsed = query(&rule, &one).unwrap();
+            assert_eq!(parsed.holder.as_ref().unwrap().to_json(), rule);
+            assert_eq!(Query::parse(&parsed.to_json()).unwrap(), parsed);
+        }
+        for bad in [
+            json!("keys"),
+            json!(true),
+            json!({}),
+            json!({"claims": []}),
+            json!({"claims": [["name"], ["name"]]}),
+            json!({"claims": [[null]]}),
+            json!({"claims": [["name"]], "key": true}),
+            json!({"claims": vec![["name"]; 17]}),
+            // It is not asked for.
+            json!({"claims": [["grade"]]}),
+        ] {
+            assert_eq!(query(&bad, &one).unwrap_err().code, Code::QueryMalformed, "{bad}");
+        }
+    }
+
+    #[test]
+    fn compared_claims_are_asked_for_in_every_way_to_answer() {
+        let rule = json!({"claims": [["name"]]});
+        assert!(query(&rule, &json!([asked("a", "vc+sd-jwt", &["name"]), asked("b", "dc+sd-jwt", &["name"])])).is_ok());
+        let lacks = json!([asked("a", "vc+sd-jwt", &["name"]), asked("b", "vc+sd-jwt", &["grade"])]);
+        assert_eq!(query(&rule, &lacks).unwrap_err().code, Code::QueryMalformed);
+        let mut sets = asked("a", "vc+sd-jwt", &["name", "grade"]);
+        sets["claims"][0]["id"] = json!("n");
+        sets["claims"][1]["id"] = json!("g");
+        sets["claim_sets"] = json!([["n", "g"], ["n"]]);
+        assert!(query(&rule, &json!([sets])).is_ok());
+        sets["claim_sets"] = json!([["n"], ["g"]]);
+        assert_eq!(query(&rule, &json!([sets])).unwrap_err().code, Code::QueryMalformed);
+        // A threshold shows no value.
+        let mut bound = asked("a", "vc+sd-jwt", &["name"]);
+        bound["claims"][0]["carnet_at_least"] = json!(5);
+        assert_eq!(query(&rule, &json!([bound])).unwrap_err().code, Code::QueryMalformed);
+    }
+
+    #[test]
+    fn an_asker_decides_where_there_can_be_several() {
+        let two = json!([asked("a", "vc+sd-jwt", &["name"]), asked("b", "vc+sd-jwt", &["name"])]);
+        let decided = |holder: Value, credentials: &Value| {
+            query(&holder, credentials).unwrap().require_decided().map_err(|problem| problem.code)
+        };
+        assert_eq!(decided(Value::Null, &json!([two[0]])), Ok(()));
+        assert_eq!(decided(Value::Null, &two), Err(Code::HolderMissing));
+        assert_eq!(decided(json!("any"), &two), Ok(()));
+        let mut several = json!([two[0]]);
+        several[0]["multiple"] = json!(true);
+        assert_eq!(decided(Value::Null, &several), Err(Code::HolderMissing));
+        assert_eq!(decided(json!("any"), &several), Err(Code::DistinctMissing));
+        several[0][DISTINCT_MEMBER] = json!([["credentialSubject", "name"]]);
+        assert_eq!(decided(json!("any"), &several), Ok(()));
+        several[0]["multiple"] = json!(false);
+        assert_eq!(query(&json!("any"), &several).unwrap_err().code, Code::QueryMalformed);
+    }
+
+    #[test]
+    fn values_are_compared_as_people_would() {
+        let of = |value: Value| Comparable::of(&value);
+        for (one, other) in [
+            ("Jos\u{e9}", "Jose\u{301}"),
+            ("Müller", "MÜLLER"),
+            ("Straße", "STRASSE"),
+            ("ΟΔΟΣ", "οδος"),
+            (" Anna  Maria\u{a0}", "anna maria"),
+            ("2001-02-03", "2001-02-03T00:00:00Z"),
+            ("2001-02-03T01:00:00+01:00", "2001-02-03"),
+        ] {
+            assert_eq!(of(json!(one)), of(json!(other)), "{one} {other}");
+        }
+        for (one, other) in [
+            (json!("Müller"), json!("Mueller")),
+            (json!("Jose"), json!("José")),
+            (json!("1"), json!(1)),
+            (json!("2001-02-03"), json!("2001-03-02")),
+            (json!("anna maria"), json!("annamaria")),
+            (json!("2001-02-03"), json!("2001-02-03T12:00:00Z")),
+            (json!(true), json!("true")),
+        ] {
+            assert_ne!(of(one.clone()), of(other.clone()), "{one} {other}");
+        }
+        for value in [json!(null), json!(" "), json!(1.5), json!([]), json!(["a"]), json!({})] {
+            assert_eq!(of(value), None);
+        }
+    }
+}

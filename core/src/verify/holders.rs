@@ -1,0 +1,141 @@
+//! The checks on several credentials of one answer: no copy counts twice, and they are whose they have to be.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Map, Value};
+
+use super::{CheckName, Report, sd_jwt::Shown};
+use crate::{
+    Code, Problem,
+    query::{
+        CredentialQuery, HolderRule, Query,
+        holder::{Comparable, comparable_at, path_in},
+        path_to_text,
+    },
+};
+
+/// A presentation, and what was verified of it.
+pub(super) struct Presented<'a> {
+    pub(super) query_id: &'a str,
+    pub(super) text: &'a str,
+    pub(super) shown: Shown,
+}
+
+/// Checks the credentials of an answer against each other, where the query can be answered with several.
+pub(super) fn check(report: &mut Report, query: &Query, presented: &[Presented<'_>]) {
+    for asked in query.credentials.iter().filter(|asked| asked.multiple) {
+        let own: Vec<&Presented<'_>> = presented.iter().filter(|one| one.query_id == asked.id).collect();
+        if !own.is_empty() {
+            report.note(CheckName::Distinct, &asked.id, are_distinct(&own, asked, query));
+        }
+    }
+    if query.asks_for_several() {
+        report.note(CheckName::Holder, "", are_of_one_holder(presented, query));
+    }
+}
+
+/// No copy stands among them twice, and no two have the same values in the claims that tell them apart.
+fn are_distinct(own: &[&Presented<'_>], asked: &CredentialQuery, query: &Query) -> Result<(), Problem> {
+    let id = &asked.id;
+    let repeated = |what: String| Err(Problem::new(Code::CredentialRepeated, format!("{id}: {what}")));
+    let by_key = query.holder == Some(HolderRule::Key);
+    let mut seen = BTreeSet::new();
+    for (index, one) in own.iter().enumerate() {
+        for other in own.iter().take(index) {
+            if let Some(shared) = shared(one, other, by_key) {
+                return repeated(format!("two presentations have {shared}, so that one copy would count twice"));
+            }
+        }
+        let values = asked.distinct.iter().map(|path| {
+            comparable_at(&one.shown.payload.0, path).ok_or_else(|| {
+                let detail = format!("{id}: no single value stands at {}, which has to differ", path_to_text(path));
+                Problem::new(Code::CredentialRepeated, detail)
+            })
+        });
+        let values = values.collect::<Result<Vec<Comparable>, Problem>>()?;
+        if !values.is_empty() && !seen.insert(values) {
+            let paths: Vec<String> = asked.distinct.iter().map(|path| path_to_text(path)).collect();
+            return repeated(format!("two presentations do not differ in {}", paths.join(", ")));
+        }
+    }
+    Ok(())
+}
+
+/// Names a thing that two presentations share and two copies never do. A key that all must have is none.
+fn shared(one: &Presented<'_>, other: &Presented<'_>, by_key: bool) -> Option<&'static str> {
+    let same = match (signed_part(one), signed_part(other)) {
+        (Some(one), Some(other)) => one == other,
+        (None, None) => one.shown.payload.0 == other.shown.payload.0,
+        _ => false,
+    };
+    if same {
+        return Some("the same issuer-signed credential");
+    }
+    if !by_key && one.shown.holder.is_some() && one.shown.holder == other.shown.holder {
+        return Some("the same holder key");
+    }
+    let (one, other) = (places(one), places(other));
+    (!one.is_disjoint(&other)).then_some("the same place in a status list")
+}
+
+/// Content that the issuer signed of an SD-JWT: header and payload without the signature, which some algorithms let anybody
+/// change.
+fn signed_part<'a>(one: &Presented<'a>) -> Option<&'a str> {
+    let token = one.text.trim_start();
+    if token.starts_with('{') {
+        return None;
+    }
+    let jwt = token.split('~').next()?;
+    jwt.rsplit_once('.').map(|(signed, _)| signed)
+}
+
+/// Where the status of a credential stands: the list and the index.
+fn places(one: &Presented<'_>) -> BTreeSet<(String, String)> {
+    let document = one.shown.held.credential.document();
+    let entries = match document.get("credentialStatus") {
+        Some(Value::Array(entries)) => entries.as_slice(),
+        Some(entry) => std::slice::from_ref(entry),
+        None => &[],
+    };
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let place = |members: &Map<String, Value>, list: &str, index: &str| {
+        Some((text(members.get(list)?), text(members.get(index)?)))
+    };
+    let bitstring =
+        entries.iter().filter_map(|entry| place(entry.as_object()?, "statusListCredential", "statusListIndex"));
+    let tokens = entries.iter().filter_map(|entry| entry.get("status")).chain(document.get("status"));
+    let tokens = tokens.filter_map(|status| place(status.get("status_list")?.as_object()?, "uri", "idx"));
+    bitstring.chain(tokens).collect()
+}
+
+/// The credentials are whose the query says.
+fn are_of_one_holder(presented: &[Presented<'_>], query: &Query) -> Result<(), Problem> {
+    let differs = |detail: String| Err(Problem::new(Code::HolderDiffers, detail));
+    match &query.holder {
+        Some(HolderRule::Any) => Ok(()),
+        None if presented.len() > 1 => Err(Code::HolderMissing.into()),
+        None => Ok(()),
+        Some(HolderRule::Key) => {
+            let mut keys = presented.iter().map(|one| one.shown.holder.as_ref());
+            let first = keys.next().flatten();
+            let same = presented.len() <= 1 || first.is_some() && keys.all(|key| key == first);
+            if same { Ok(()) } else { differs("the credentials have different holder keys".to_owned()) }
+        }
+        Some(HolderRule::Claims(claims)) => {
+            for claim in claims {
+                let mut first: Option<Comparable> = None;
+                for one in presented {
+                    let path = path_in(&one.shown.held.format, claim);
+                    let name = path_to_text(claim);
+                    let Some(value) = comparable_at(&one.shown.payload.0, &path) else {
+                        return differs(format!("{} does not show {name}, which all have to agree in", one.query_id));
+                    };
+                    if first.get_or_insert_with(|| value.clone()) != &value {
+                        return differs(format!("the credentials do not agree in {name}"));
+                    }
+                }
+            }
+            Ok(())
+        }
+    }
+}

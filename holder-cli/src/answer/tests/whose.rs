@@ -1,0 +1,126 @@
+//! Several documents in one answer: whose they have to be, and that no two copies of one go.
+
+use serde_json::json;
+
+use super::*;
+
+/// A wallet with a qualification and a language certificate of each of these people.
+fn wallet(people: &[(&str, &str)]) -> Contents {
+    let mut contents = Contents::new(12);
+    for (name, born) in people {
+        for type_name in [TYPE, "LanguageCertificateCredential"] {
+            let issuer = Issuer { type_name, ..Issuer::new() };
+            let mut held = issuer.held(&format!("{name} {type_name}"), "vc+sd-jwt", 2);
+            for copy in &mut held.copies {
+                let holder = copy.key.open().unwrap().public_key();
+                copy.credential = issuer.copy_with("vc+sd-jwt", &holder, |payload| {
+                    payload["credentialSubject"]["familyName"] = json!(name);
+                    payload["credentialSubject"]["dateOfBirth"] = json!(born);
+                });
+            }
+            contents.credentials.push(held);
+        }
+    }
+    contents
+}
+
+/// A query for both documents under a rule.
+fn both(rule: &Value) -> Query {
+    let asked = |id: &str, type_name: &str| {
+        json!({"id": id, "format": "vc+sd-jwt", "meta": {"type_values": [[type_name]]},
+            "claims": subject(&["familyName", "dateOfBirth"])})
+    };
+    let mut query = json!({"credentials": [asked("q", TYPE), asked("l", "LanguageCertificateCredential")]});
+    if !rule.is_null() {
+        query["carnet_holder"] = rule.clone();
+    }
+    Query::parse(&query).unwrap()
+}
+
+fn same_person() -> Value {
+    json!({"claims": [["familyName"], ["dateOfBirth"]]})
+}
+
+/// The wallet's ids of what is sent.
+fn sent(contents: &Contents, query: &Query) -> Result<Vec<String>, Code> {
+    let parts = parts_of(contents, query, "asker", &[]).map_err(|problem| problem.code)?;
+    Ok(parts.iter().map(|part| contents.credentials[part.credential].id.clone()).collect())
+}
+
+#[test]
+fn row_97_documents_of_one_person_go_together() {
+    let (anna, bela) = (("Müller", "1990-02-03"), ("Kovács", "2015-06-07"));
+    let mut contents = wallet(&[anna, bela]);
+    let (first, second) = ("Müller QualificationCredential", "Müller LanguageCertificateCredential");
+    assert_eq!(sent(&contents, &both(&same_person())).unwrap(), [first, second]);
+    // The child's newer certificate would go first if it did not matter whose it is.
+    contents.credentials[3].received_at = NOW.plus(10);
+    assert_eq!(sent(&contents, &both(&json!("any"))).unwrap()[1], "Kovács LanguageCertificateCredential");
+    assert_eq!(sent(&contents, &both(&Value::Null)).unwrap()[1], "Kovács LanguageCertificateCredential");
+    let theirs = ["Kovács QualificationCredential", "Kovács LanguageCertificateCredential"];
+    assert_eq!(sent(&contents, &both(&same_person())).unwrap(), theirs);
+    // The lines of the plan speak of the same documents.
+    let bounds = Bounds { asker: "asker", now: NOW, only: &[], withheld: &[], proofs_only: &[] };
+    let answer = answer(&contents, &Catalogue::embedded().unwrap(), &both(&same_person()), &bounds).unwrap();
+    for line in &answer.lines {
+        if let carnet_core::query::plan::What::Document { holding, .. } = line.what {
+            assert!(contents.credentials[answer.holdings[holding]].id.starts_with("Kovács"));
+        }
+    }
+    // Of one person the one document and of another the other is no answer.
+    contents.credentials.remove(2);
+    assert_eq!(sent(&contents, &both(&same_person())).unwrap(), [first, second]);
+    contents.credentials.remove(1);
+    assert_eq!(sent(&contents, &both(&same_person())), Err(Code::HolderDiffers));
+}
+
+#[test]
+fn row_97_names_that_offices_write_differently_are_one_persons() {
+    let mut contents = wallet(&[("Müller", "1990-02-03"), ("MU\u{308}LLER", "1990-02-03")]);
+    contents.credentials.remove(1);
+    contents.credentials.remove(1);
+    assert!(sent(&contents, &both(&same_person())).is_ok());
+    let mut contents = wallet(&[("Müller", "1990-02-03"), ("Mueller", "1990-02-03")]);
+    contents.credentials.remove(1);
+    contents.credentials.remove(1);
+    assert_eq!(sent(&contents, &both(&same_person())), Err(Code::HolderDiffers));
+}
+
+#[test]
+fn row_97_copies_with_keys_of_their_own_answer_no_request_for_one_key() {
+    let mut contents = wallet(&[("Müller", "1990-02-03")]);
+    assert_eq!(sent(&contents, &both(&json!("key"))), Err(Code::HolderDiffers));
+    assert!(sent(&contents, &both(&json!("any"))).is_ok());
+    // Where one document is enough, it goes.
+    contents.credentials.remove(1);
+    let mut one = both(&json!("key"));
+    one.credential_sets = vec![carnet_core::query::CredentialSet {
+        options: vec![vec!["q".to_owned()], vec!["l".to_owned()]],
+        required: true,
+    }];
+    assert_eq!(sent(&contents, &one).unwrap(), ["Müller QualificationCredential"]);
+}
+
+#[test]
+fn row_98_two_copies_of_one_credential_never_go_together() {
+    let issuer = Issuer::new();
+    let mut contents = Contents::new(12);
+    contents.credentials.push(issuer.held("aaaa", "vc+sd-jwt", 3));
+    let level = |id: &str, bound: i64| {
+        json!({"id": id, "format": "vc+sd-jwt", "meta": {"type_values": [[TYPE]]},
+            "claims": [{"path": ["credentialSubject", "eqfLevel"], "carnet_at_least": bound}]})
+    };
+    let two = |other: i64| {
+        Query::parse(&json!({"credentials": [level("q", 5), level("r", other)], "carnet_holder": "any"})).unwrap()
+    };
+    contents.credentials[0].copies[0].shown_to = vec!["asker".to_owned()];
+    // One copy can answer two queries, and cannot prove two thresholds; another copy of the same credential is no way out.
+    let parts = parts_of(&contents, &two(5), "asker", &[]).unwrap();
+    assert_eq!((parts.len(), parts[0].copy), (2, parts[1].copy));
+    assert_eq!(sent(&contents, &two(4)), Err(Code::QueryUnmet));
+    // Another credential is.
+    contents.credentials.push(issuer.held("bbbb", "vc+sd-jwt", 1));
+    let mut ids = sent(&contents, &two(4)).unwrap();
+    ids.sort_unstable();
+    assert_eq!(ids, ["aaaa", "bbbb"]);
+}

@@ -1,0 +1,44 @@
+//! The holder rule on the screen, where several documents can be asked for.
+
+use std::fmt::Write;
+
+use carnet_core::query::HolderRule;
+use serde_json::{Value, json};
+
+use super::Consent;
+use crate::ui::{Ui, labels::Labels};
+
+impl Consent<'_> {
+    pub(super) fn holder_text(&self, ui: &Ui, screen: &mut String) {
+        if let Some(text) = self.holder_words(ui) {
+            // Writing to a string does not fail.
+            let _ = writeln!(screen, "\n! {text}");
+        }
+    }
+
+    /// The rule, and the words for it; null where one document is all that can be asked for.
+    pub(super) fn holder_json(&self, ui: &Ui) -> Value {
+        let rule = self.request.query.holder.as_ref();
+        let claims = rule.map(HolderRule::claims).unwrap_or_default();
+        self.holder_words(ui)
+            .map_or(Value::Null, |text| json!({"rule": rule.map(HolderRule::name), "claim": claims, "text": text}))
+    }
+
+    fn holder_words(&self, ui: &Ui) -> Option<String> {
+        let query = &self.request.query;
+        if !query.asks_for_several() {
+            return None;
+        }
+        Some(match &query.holder {
+            None => ui.messages.text("consent-holder-unstated"),
+            Some(HolderRule::Any) => ui.messages.text("consent-holder-any"),
+            Some(HolderRule::Key) => ui.messages.text("consent-holder-key"),
+            Some(rule @ HolderRule::Claims(_)) => {
+                let held = self.parts().first().and_then(|part| self.contents.credentials.get(part.credential));
+                let labels = Labels::new(self.catalogue, held.map_or("", |held| &held.type_name), &ui.messages);
+                let claims: Vec<String> = rule.claims().iter().map(|claim| labels.claim(claim)).collect();
+                ui.messages.with("consent-holder-claims", &[("claims", &claims.join(", "))])
+            }
+        })
+    }
+}
