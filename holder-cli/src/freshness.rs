@@ -107,7 +107,7 @@ pub(crate) async fn refresh(
     copies: &BTreeMap<Digest, Place>,
 ) -> Result<Said, Failure> {
     service_address(endpoint)?;
-    let mut issuer = Issuer::connect(endpoint, session.ca()?.as_deref()).await?;
+    let mut issuer = Issuer::connect(session, endpoint).await?;
     if issuer.metadata().await?.issuer != *did {
         let message = "Another issuer answers at that address than the one that these documents came from";
         return Err(Failure::new("issuer_mismatch", message, "ask the issuer"));

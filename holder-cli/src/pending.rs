@@ -1,5 +1,5 @@
 //! Collections that were begun: asked for, asked for again when the answer was lost, waited for when the issuer was not
-//! ready. Each is in the wallet's file before the issuer is asked, and stays there until it is stored, refused, or over.
+//! ready. Each is in the wallet's file before the offer is redeemed, and stays there until it is stored, refused, or over.
 
 use carnet_proto::issuer::v1::{IssuedCopy, NotificationEvent};
 use carnet_spec::Catalogue;
@@ -36,9 +36,11 @@ const REFUSED: [&str; 11] = [
     "revoked",
 ];
 
-/// What an issuer says of proofs over a nonce that it does not know. Of a call that it knows it does not look at the nonce,
-/// so nothing was made for these proofs.
-const NONCE_REFUSED: &str = "invalid_nonce";
+/// What an issuer says of proofs over a nonce that it does not know, or that are too old. Of a call that it knows it looks at
+/// neither, so nothing was made for these proofs.
+const PROOFS_REFUSED: [&str; 2] = ["invalid_nonce", "invalid_proof"];
+/// What an issuer says of a token that has ended.
+const TOKEN_REFUSED: &str = "invalid_token";
 
 /// How one collection ended for now.
 enum Step {
@@ -81,14 +83,23 @@ pub(crate) async fn resume(session: &Session, mut wallet: WalletFile, offer: Opt
     }
     let mut collecting = Collecting { session, catalogue: &catalogue, wallet: &mut wallet };
     let mut progress = Progress::default();
-    for pending in wanted {
+    for begun in wanted {
+        // It is gone if its offer, which another was of too, was refused.
+        let Some(pending) = collecting.stored(&begun) else { continue };
         let step = collecting.resume_one(pending).await;
         progress.add(step);
     }
     progress.finish(session)
 }
 
+mod redemption;
+
 impl Collecting<'_> {
+    /// A collection as the wallet has it by now.
+    fn stored(&self, begun: &Pending) -> Option<Pending> {
+        self.wallet.contents.pending.iter().find(|stored| stored.is(begun)).cloned()
+    }
+
     async fn resume_one(&mut self, pending: Pending) -> Result<Step, Failure> {
         if pending.is_over(self.session.now()) {
             let failure = Failure::new(
@@ -98,7 +109,7 @@ impl Collecting<'_> {
             );
             return Err(self.given_up(&pending, "", failure));
         }
-        let mut issuer = Issuer::connect(&pending.endpoint, self.session.ca()?.as_deref()).await?;
+        let mut issuer = Issuer::connect(self.session, &pending.endpoint).await?;
         let metadata = issuer.metadata().await?;
         if metadata.issuer != pending.issuer {
             return Err(Failure::new(
@@ -110,21 +121,32 @@ impl Collecting<'_> {
         let messages = &self.session.ui.messages;
         let promise = Promise::read(&metadata, &pending.configuration_id, self.catalogue, messages)?;
         self.session.resolve_issuer(&promise.issuer).await?;
+        let pending = match &pending.redemption {
+            Some(redemption) if pending.needs_token(self.session.now()) => {
+                self.redeem(&mut issuer, &pending, redemption, true).await?
+            }
+            _ => pending,
+        };
         self.advance(&mut issuer, &promise, pending).await
     }
 
-    /// Begins collections whose proofs are made: stores them before the first is asked for.
+    /// Begins the collections of one offer, whose proofs are made: stores them, and then redeems it.
     pub(crate) async fn begin(
         &mut self,
         issuer: &mut Issuer,
         begun: Vec<(Promise, Pending)>,
     ) -> Result<Progress, Failure> {
         self.wallet.contents.pending.extend(begun.iter().map(|(_, pending)| pending.clone()));
-        // The code is used up, and without the token in the file nothing is asked for.
-        let hint = || "make room for the wallet, and ask the issuer for a new offer".to_owned();
+        let hint = || "make room for the wallet, and try again: the offer was not used".to_owned();
         self.wallet.save().map_err(|failure| Failure { hint: hint(), ..failure })?;
+        if let Some((_, first)) = begun.first()
+            && let Some(redemption) = &first.redemption
+        {
+            self.redeem(issuer, first, redemption, false).await?;
+        }
         let mut progress = Progress::default();
         for (promise, pending) in begun {
+            let Some(pending) = self.stored(&pending) else { continue };
             let step = self.advance(issuer, &promise, pending).await;
             progress.add(step);
         }
@@ -133,7 +155,14 @@ impl Collecting<'_> {
 
     /// Takes a collection, which is in the wallet's file, as far as it goes now.
     async fn advance(&mut self, issuer: &mut Issuer, promise: &Promise, mut pending: Pending) -> Result<Step, Failure> {
-        match self.ask(issuer, promise, &mut pending).await {
+        let mut answered = self.ask(issuer, promise, &mut pending).await;
+        if let (Err(failure), Some(redemption)) = (&answered, pending.redemption.clone())
+            && failure.reason == TOKEN_REFUSED
+        {
+            pending = self.redeem(issuer, &pending, &redemption, true).await?;
+            answered = self.ask(issuer, promise, &mut pending).await;
+        }
+        match answered {
             Ok(Collected::Ready(copies, notification)) => {
                 self.store(issuer, promise, &pending, &copies, &notification).await
             }
@@ -164,9 +193,12 @@ impl Collecting<'_> {
                 return issuer.collect_deferred(token.expose(), transaction_id.expose()).await;
             }
             Stage::Asked { proofs, until } => (proofs.clone(), *until),
+            Stage::Redeeming { .. } => {
+                return Err(Failure::later("not_redeemed", "The offer is not redeemed yet", "try again"));
+            }
         };
         match issuer.collect(token.expose(), &pending.configuration_id, sent).await {
-            Err(failure) if failure.reason == NONCE_REFUSED => {}
+            Err(failure) if PROOFS_REFUSED.contains(&failure.reason.as_str()) => {}
             answered => return answered,
         }
         let proofs = fresh_proofs(issuer, &promise.issuer, &pending.keys, self.session).await?;

@@ -159,7 +159,7 @@ impl<'a> Showing<'a> {
         }
         let (Some(endpoint), Some(shown)) = (&held.endpoint, to_show(&held)) else { return Err(gone()) };
         service_address(endpoint)?;
-        let mut issuer = Issuer::connect(endpoint, session.ca()?.as_deref()).await?;
+        let mut issuer = Issuer::connect(session, endpoint).await?;
         let metadata = issuer.metadata().await?;
         // Before a whole copy goes there.
         if metadata.issuer != held.issuer {

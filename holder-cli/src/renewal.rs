@@ -86,6 +86,7 @@ pub(crate) async fn renew(
                 since: session.now(),
                 stage: Stage::Deferred { transaction_id },
                 renews: Some(held.id.clone()),
+                redemption: None,
             };
             wallet.contents.pending.push(pending);
             wallet.save().map_err(|failure| failure.with_safety(Safety::Issuer))?;

@@ -12,6 +12,7 @@ use age::secrecy::{ExposeSecret, SecretString};
 use carnet_core::{did::Did, time::Timestamp};
 use carnet_fetch::{DidCache, FetchOptions, HttpsFetcher};
 use carnet_spec::Catalogue;
+use url::Url;
 use zeroize::Zeroizing;
 
 use crate::{
@@ -74,8 +75,13 @@ impl Session {
     pub(crate) fn open(&self) -> Result<WalletFile, Failure> {
         let path = self.wallet_path()?;
         self.require(&path)?;
-        let mut wallet = WalletFile::open(&path, self.passphrase(false)?)?;
+        let passphrase = self.passphrase(false)?;
+        let wait = self.ui.wallet_wait();
+        let opening = wait.begin();
+        let mut wallet = WalletFile::open(&path, passphrase)?;
+        drop(opening);
         wallet.follow(&self.dids);
+        wallet.announce(wait);
         // What an issuer said of a copy is not kept beyond its time: with the next change it is gone from the file too.
         forget_stale(&mut wallet.contents, self.now());
         Ok(wallet)
@@ -85,7 +91,10 @@ impl Session {
     pub(crate) fn read(&self) -> Result<Contents, Failure> {
         let path = self.wallet_path()?;
         self.require(&path)?;
-        let contents = read_only(&path, &self.passphrase(false)?)?;
+        let passphrase = self.passphrase(false)?;
+        let opening = self.ui.wallet_wait().begin();
+        let contents = read_only(&path, &passphrase)?;
+        drop(opening);
         self.dids.remember(contents.logs.clone());
         Ok(contents)
     }
@@ -180,6 +189,8 @@ impl Session {
             let hint = "check the address and your connection; for a test on this machine, --ca and --private-host";
             Failure::from_problem(problem, &message, hint)
         };
+        let host = Url::parse(url).ok().and_then(|url| url.host_str().map(str::to_owned));
+        let _waiting = self.ui.service_wait(host.as_deref().unwrap_or(url)).begin();
         let bytes = self.fetcher()?.bytes(url, accept, max_bytes).await;
         bytes.map_err(|problem| failed(&problem))
     }
@@ -194,6 +205,7 @@ impl Session {
             )
         };
         let fetcher = self.fetcher()?;
+        let _waiting = self.ui.service_wait(did.as_str()).begin();
         self.dids.refresh(&fetcher, did, DID_AGE).await.map_err(|problem| failed(&problem))
     }
 

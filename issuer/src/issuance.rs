@@ -15,7 +15,7 @@ use crate::{
     credential::Content,
     error::Error,
     format::Format,
-    issuer::{Issuer, NONCE_SECONDS, TOKEN_SECONDS},
+    issuer::{ANSWER_SECONDS, Issuer, NONCE_SECONDS, TOKEN_SECONDS},
     proofs,
     secrets::{self, Hash, Use},
     store::{Finished, Intended, Intent, Store, Work, status::Place},
@@ -47,15 +47,17 @@ impl<S: Store> Issuer<S> {
         let now = self.now();
         let token_hash = secrets::digest(Use::AccessToken, &[access_token.as_bytes()]);
         // What costs little comes first: without a token nobody gets signatures verified.
-        self.store.check_access(token_hash, configuration_id, now).await?;
+        let request = request_digest(access_token, configuration_id, &proofs);
+        let repeated = self.store.check_access(token_hash, configuration_id, &request, now).await?;
         let configuration = self
             .configurations()
             .find(|known| known.id == configuration_id)
             .ok_or_else(|| Error::invalid("credential_configuration_id", "this issuer has no such configuration"))?;
-        let request = request_digest(access_token, configuration_id, &proofs);
         let issuer = self.clone();
+        // The times of the very same proofs were right when they came first.
+        let at = (!repeated).then_some(now);
         let proven =
-            on_cpu(move || proofs::verify(&proofs, issuer.did.as_str(), issuer.settings.max_batch_size, now)).await??;
+            on_cpu(move || proofs::verify(&proofs, issuer.did.as_str(), issuer.settings.max_batch_size, at)).await??;
         let transaction_id = secrets::derive(Use::TransactionId, access_token, &request);
         let format = configuration.format;
         let intended = self
@@ -78,7 +80,7 @@ impl<S: Store> Issuer<S> {
         match intended {
             Intended::Deferred => Ok(Collected::Deferred { transaction_id, interval }),
             Intended::Answered(sealed) => open_answer(format, &transaction_id, &request, &sealed),
-            Intended::Sign(work) => self.sign(work, proven.keys, &transaction_id, now).await,
+            Intended::Sign(work) => self.sign(work, proven.keys, &transaction_id, TOKEN_SECONDS, now).await,
         }
     }
 
@@ -101,7 +103,7 @@ impl<S: Store> Issuer<S> {
             Intended::Answered(sealed) => open_answer(format, transaction_id, &request, &sealed),
             Intended::Sign(work) => {
                 let keys = keys_from_text(work.holder_keys.as_deref().unwrap_or_default())?;
-                self.sign(work, keys, transaction_id, now).await
+                self.sign(work, keys, transaction_id, ANSWER_SECONDS, now).await
             }
         }
     }
@@ -111,12 +113,13 @@ impl<S: Store> Issuer<S> {
         self.store.notify(notification_hash(notification_id), event).await
     }
 
-    /// Signs the copies whose intent is stored, and then closes the offer.
+    /// Signs the copies whose intent is stored, and then closes the offer. The sealed answer is kept so long at least.
     async fn sign(
         self: &Arc<Self>,
         work: Work,
         keys: Vec<PublicKey>,
         handle: &str,
+        keep_seconds: i64,
         now: Timestamp,
     ) -> Result<Collected, Error> {
         self.require_published(&work.places).await?;
@@ -129,7 +132,7 @@ impl<S: Store> Issuer<S> {
         let copies = copies?;
         let text = Zeroizing::new(serde_json::to_vec(&*copies).map_err(|_| Error::Corrupt("answer"))?);
         let sealed = secrets::seal(handle, &work.request_digest, &text).ok_or(Error::Corrupt("answer"))?;
-        let until = now.plus(TOKEN_SECONDS);
+        let until = now.plus(keep_seconds);
         // A wallet that lost its connection repeats its call while the first still signs: both get what is stored first.
         if let Finished::Answered(first) =
             self.store.finish(work.collection, &digests(work.format, &copies), sealed, until, now).await?

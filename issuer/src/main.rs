@@ -14,6 +14,7 @@ mod jsonld;
 mod nonces;
 mod offers;
 mod proofs;
+mod redemption;
 mod refill;
 mod registrar;
 mod renewal;

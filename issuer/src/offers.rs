@@ -1,4 +1,4 @@
-//! Offers: made by staff, redeemed once by a holder.
+//! Offers, as staff make and cancel them. [`crate::redemption`] is the holder's side.
 
 use carnet_core::{json, time::Timestamp};
 use serde_json::{Map, Value, json};
@@ -7,13 +7,13 @@ use zeroize::Zeroizing;
 use crate::{
     error::Error,
     format::Format,
-    issuer::{Issuer, TOKEN_SECONDS},
+    issuer::Issuer,
     secrets::{self, Use},
-    store::{Claims, Creation, NewOffer, OfferRecord, Redemption, Store},
+    store::{Claims, Creation, NewOffer, OfferRecord, Store},
 };
 
 /// The longest identifier that a caller may choose, in bytes.
-const MOST_ID_BYTES: usize = 128;
+pub(crate) const MOST_ID_BYTES: usize = 128;
 /// The longest claims, in bytes of JSON.
 const MOST_CLAIMS_BYTES: usize = 131_072;
 /// The longest that an offer may wait, in seconds: a year.
@@ -49,13 +49,6 @@ pub(crate) struct MadeOffer {
     pub(crate) offer: OfferRecord,
     pub(crate) uri: Option<Zeroizing<String>>,
     pub(crate) pin: Option<Zeroizing<String>>,
-}
-
-/// What a code was exchanged for.
-pub(crate) struct Grant {
-    pub(crate) access_token: Zeroizing<String>,
-    pub(crate) expires_at: Timestamp,
-    pub(crate) offer: OfferRecord,
 }
 
 impl<S: Store> Issuer<S> {
@@ -132,36 +125,6 @@ impl<S: Store> Issuer<S> {
         }
     }
 
-    /// Exchanges an offer's code for an access token.
-    ///
-    /// # Errors
-    /// The offer is unknown, used, expired, cancelled or locked; the PIN is wrong, missing or unexpected; the store's.
-    pub(crate) async fn redeem_offer(&self, code: &str, pin: Option<&str>) -> Result<Grant, Error> {
-        if code.is_empty() || code.len() > MOST_ID_BYTES {
-            return Err(Error::OfferUnknown);
-        }
-        if pin.is_some_and(|pin| pin.len() > MOST_ID_BYTES) {
-            return Err(Error::invalid("tx_code", format!("longer than {MOST_ID_BYTES} bytes")));
-        }
-        let now = self.now();
-        let access_token = secrets::draw();
-        let expires_at = now.plus(TOKEN_SECONDS);
-        let redemption = self
-            .store
-            .redeem(
-                secrets::digest(Use::Code, &[code.as_bytes()]),
-                pin.map(|pin| pin_digest(code, pin)),
-                secrets::digest(Use::AccessToken, &[access_token.as_bytes()]),
-                expires_at,
-                now,
-            )
-            .await?;
-        match redemption {
-            Redemption::Granted(offer) => Ok(Grant { access_token, expires_at, offer }),
-            Redemption::Refused(error) => Err(error),
-        }
-    }
-
     /// Cancels an offer that was not collected, and erases its claims. Idempotent.
     pub(crate) async fn cancel_offer(&self, offer_id: &str, request_id: &str) -> Result<OfferRecord, Error> {
         check_mutation(offer_id, request_id)?;
@@ -197,7 +160,7 @@ fn percent_encode(text: &str) -> String {
     })
 }
 
-fn pin_digest(code: &str, pin: &str) -> secrets::Hash {
+pub(crate) fn pin_digest(code: &str, pin: &str) -> secrets::Hash {
     secrets::digest(Use::Pin, &[code.as_bytes(), pin.as_bytes()])
 }
 

@@ -9,6 +9,8 @@ use carnet_core::{
     time::Timestamp,
 };
 
+use serde_json::{Map, Value};
+
 use crate::error::Error;
 
 const TYP: &str = "openid4vci-proof+jwt";
@@ -26,11 +28,11 @@ pub(crate) struct Proven {
     pub(crate) nonce: String,
 }
 
-/// Verifies the proofs of one request.
+/// Verifies the proofs of one request; without a time, for a request that was taken before, all but their times.
 ///
 /// # Errors
 /// [`Error::ProofInvalid`] names the first proof that does not hold; [`Error::Invalid`] for none, or too many.
-pub(crate) fn verify(proofs: &[String], audience: &str, most: usize, now: Timestamp) -> Result<Proven, Error> {
+pub(crate) fn verify(proofs: &[String], audience: &str, most: usize, now: Option<Timestamp>) -> Result<Proven, Error> {
     if proofs.is_empty() || proofs.len() > most {
         return Err(Error::Invalid {
             reason: "BATCH_SIZE",
@@ -55,7 +57,7 @@ pub(crate) fn verify(proofs: &[String], audience: &str, most: usize, now: Timest
     Ok(Proven { keys, nonce: shared.unwrap_or_default() })
 }
 
-fn verify_one(proof: &str, audience: &str, now: Timestamp) -> Result<(PublicKey, String), Problem> {
+fn verify_one(proof: &str, audience: &str, now: Option<Timestamp>) -> Result<(PublicKey, String), Problem> {
     if proof.len() > MOST_BYTES {
         return Err(Problem::new(Code::TooLarge, format!("a proof is at most {MOST_BYTES} bytes")));
     }
@@ -72,6 +74,15 @@ fn verify_one(proof: &str, audience: &str, now: Timestamp) -> Result<(PublicKey,
         Some(_) => return Err(Problem::new(Code::DomainMismatch, "aud must be this issuer's DID")),
         None => return Err(Problem::from(Code::DomainMissing)),
     }
+    if let Some(now) = now {
+        check_times(payload, now)?;
+    }
+    let nonce = payload.get("nonce").ok_or_else(|| Problem::from(Code::ChallengeMissing))?;
+    let nonce = nonce.as_str().ok_or_else(|| Problem::new(Code::MalformedValue, "nonce must be a string"))?;
+    Ok((key.clone(), nonce.to_owned()))
+}
+
+fn check_times(payload: &Map<String, Value>, now: Timestamp) -> Result<(), Problem> {
     let issued = numeric_date(payload, "iat")?.ok_or_else(|| Problem::new(Code::ClaimMissing, "iat is missing"))?;
     if issued > now.plus(SKEW) || issued < now.plus(-MOST_AGE) {
         return Err(Problem::new(Code::KeyBindingStale, "iat must be of the last five minutes"));
@@ -84,7 +95,5 @@ fn verify_one(proof: &str, audience: &str, now: Timestamp) -> Result<(PublicKey,
     if begin.is_some_and(|begin| begin > now.plus(SKEW)) {
         return Err(Problem::from(Code::NotYetValid));
     }
-    let nonce = payload.get("nonce").ok_or_else(|| Problem::from(Code::ChallengeMissing))?;
-    let nonce = nonce.as_str().ok_or_else(|| Problem::new(Code::MalformedValue, "nonce must be a string"))?;
-    Ok((key.clone(), nonce.to_owned()))
+    Ok(())
 }

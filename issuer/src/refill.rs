@@ -109,7 +109,7 @@ impl<S: Store> Issuer<S> {
         let per_day = usize::try_from(self.settings.refill_copies_per_day).unwrap_or(usize::MAX);
         let most = self.settings.max_batch_size.min(per_day);
         let (shown, keys) = on_cpu(move || {
-            let proven = proofs::verify(&proofs, issuer.did.as_str(), most, now)?;
+            let proven = proofs::verify(&proofs, issuer.did.as_str(), most, Some(now))?;
             if proven.nonce != shown.nonce.1 {
                 let what = "the key binding and the proofs must have the same nonce";
                 return Err(Error::PresentationInvalid(Problem::new(Code::ChallengeMismatch, what)));

@@ -21,7 +21,7 @@ use crate::{
     issuance::{
         Collected, digests, keys_from_text, keys_to_text, notification_hash, notification_id, on_cpu, open_answer,
     },
-    issuer::{Issuer, TOKEN_SECONDS},
+    issuer::{ANSWER_SECONDS, Issuer},
     offers::check_id,
     secrets::{self, Use},
     status::check_reason,
@@ -245,7 +245,8 @@ impl<S: Store> Issuer<S> {
         .await??;
         let text = Zeroizing::new(serde_json::to_vec(&*copies).map_err(|_| Error::Corrupt("answer"))?);
         let sealed = secrets::seal(transaction_id, &request_digest, &text).ok_or(Error::Corrupt("answer"))?;
-        let until = now.plus(TOKEN_SECONDS);
+        // Its wallet may have been cut off, and has nothing else to ask with.
+        let until = now.plus(ANSWER_SECONDS);
         let finished = self.store.finish_waited(&renewal_id, &digests(format, &copies), sealed, until, now).await?;
         if let Finished::Answered(first) = finished {
             return open_answer(format, transaction_id, &request_digest, &first).map(Some);

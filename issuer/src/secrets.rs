@@ -29,6 +29,8 @@ pub(crate) enum Use {
     NotificationHash,
     Answer,
     StatusAct,
+    RedemptionChallenge,
+    RepeatableToken,
 }
 
 impl Use {
@@ -45,6 +47,8 @@ impl Use {
             Self::NotificationHash => "carnet-issuer-notification-hash/1",
             Self::Answer => "carnet-issuer-answer/1",
             Self::StatusAct => "carnet-issuer-status-act/1",
+            Self::RedemptionChallenge => "carnet-issuer-redemption-challenge/1",
+            Self::RepeatableToken => "carnet-issuer-repeatable-token/1",
         }
     }
 }
@@ -68,6 +72,20 @@ pub(crate) fn draw() -> Zeroizing<String> {
     let mut bytes = Zeroizing::new([0u8; 32]);
     OsRng.fill_bytes(bytes.as_mut());
     Zeroizing::new(URL_SAFE_NO_PAD.encode(bytes.as_slice()))
+}
+
+/// 256 random bits that are no secret by themselves.
+pub(crate) fn draw_salt() -> Hash {
+    let mut salt = [0u8; 32];
+    OsRng.fill_bytes(&mut salt);
+    salt
+}
+
+/// Access token of a redemption that can be repeated. It follows from what the wallet sends each time and from the salt that
+/// the store holds: neither of the two alone gives it.
+pub(crate) fn repeatable_token(code: &str, challenge: &[u8; 32], salt: &Hash) -> Zeroizing<String> {
+    let token = Zeroizing::new(digest(Use::RepeatableToken, &[code.as_bytes(), challenge, salt]));
+    Zeroizing::new(URL_SAFE_NO_PAD.encode(token.as_slice()))
 }
 
 /// A public identifier of 128 random bits, in base64url.

@@ -111,7 +111,8 @@ pub async fn collect_copies(offer_uri: &str, pin: Option<&str>, count: usize, no
     let offer = Offer::parse(offer_uri)?;
     let mut issuer = IssuanceServiceClient::connect(offer.endpoint).await?;
     let did = issuer.read_metadata(ReadMetadataRequest {}).await?.into_inner().issuer;
-    let redeem = RedeemOfferRequest { pre_authorized_code: offer.code, tx_code: pin.map(str::to_owned) };
+    let redeem =
+        RedeemOfferRequest { pre_authorized_code: offer.code, tx_code: pin.map(str::to_owned), ..Default::default() };
     let token = issuer.redeem_offer(redeem).await?.into_inner().access_token;
     let nonce = issuer.issue_nonce(IssueNonceRequest {}).await?.into_inner().c_nonce;
     let keys: Vec<SecretKey> = (0..count).map(|_| SecretKey::generate(Algorithm::EdDsa, &mut OsRng)).collect();

@@ -189,7 +189,7 @@ async fn try_proof(
 ) -> Result<Option<String>> {
     let offered = stage.offer(&stage.authority, PERMIT, &residence_permit(), &[])?;
     let offer = Offer::parse(&offered.uri)?;
-    let redeem = RedeemOfferRequest { pre_authorized_code: offer.code, tx_code: None };
+    let redeem = RedeemOfferRequest { pre_authorized_code: offer.code, ..Default::default() };
     let token = issuer.redeem_offer(redeem).await?.into_inner().access_token;
     let collect =
         CollectCredentialsRequest { credential_configuration_id: offer.configuration, proofs: vec![proof.to_owned()] };

@@ -1,18 +1,25 @@
 //! The issuer's service, as a wallet uses it.
 
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use carnet_proto::issuer::v1::{
     CollectCredentialsRequest, CollectDeferredRequest, CollectFreshnessRequest, CopyFreshness, CredentialFormat,
     IssueNonceRequest, IssuedCopy, NotificationEvent, NotifyRequest, ReadMetadataRequest, ReadMetadataResponse,
     RedeemOfferRequest, RedeemOfferResponse, RefillCredentialsRequest, RenewCredentialsRequest,
     issuance_service_client::IssuanceServiceClient,
 };
+use sha2::{Digest as _, Sha256};
 use tonic::transport::Channel;
 
 use super::{authorised, connect};
-use crate::{failure::Failure, wallet::contents::Secret};
+use crate::{
+    failure::Failure,
+    session::Session,
+    ui::waiting::WaitNotice,
+    wallet::{Redemption, contents::Secret},
+};
 
 /// A connection to an issuer.
-pub(crate) struct Issuer(IssuanceServiceClient<Channel>);
+pub(crate) struct Issuer(IssuanceServiceClient<Channel>, WaitNotice);
 
 /// What an issuer answers to a collection.
 pub(crate) enum Collected {
@@ -24,27 +31,44 @@ pub(crate) enum Collected {
 
 impl Issuer {
     /// Connects.
-    pub(crate) async fn connect(origin: &str, ca: Option<&[u8]>) -> Result<Self, Failure> {
-        Ok(Self(IssuanceServiceClient::new(connect(origin, ca).await?)))
+    pub(crate) async fn connect(session: &Session, origin: &str) -> Result<Self, Failure> {
+        let (channel, wait) = connect(session, origin).await?;
+        Ok(Self(IssuanceServiceClient::new(channel), wait))
     }
 
     /// Who issues what.
     pub(crate) async fn metadata(&mut self) -> Result<ReadMetadataResponse, Failure> {
+        let _waiting = self.1.begin();
         let answer = self.0.read_metadata(ReadMetadataRequest {}).await;
         answer
             .map(tonic::Response::into_inner)
             .map_err(|status| Failure::from_status(&status, "Asking the issuer who it is"))
     }
 
-    /// Exchanges the code.
-    pub(crate) async fn redeem(&mut self, code: &str, pin: Option<&str>) -> Result<RedeemOfferResponse, Failure> {
-        let request = RedeemOfferRequest { pre_authorized_code: code.to_owned(), tx_code: pin.map(str::to_owned) };
+    /// Exchanges the code; with the verifier where an earlier call may have arrived.
+    pub(crate) async fn redeem(
+        &mut self,
+        redemption: &Redemption,
+        repeats: bool,
+    ) -> Result<RedeemOfferResponse, Failure> {
+        let _waiting = self.1.begin();
+        let verifier = URL_SAFE_NO_PAD.decode(redemption.verifier.expose()).map_err(|_| {
+            let message = "The wallet's record of this offer is damaged";
+            Failure::new("record_damaged", message, "ask the issuer for a new offer")
+        })?;
+        let request = RedeemOfferRequest {
+            pre_authorized_code: redemption.code.expose().to_owned(),
+            tx_code: redemption.pin.as_ref().map(|pin| pin.expose().to_owned()),
+            redemption_challenge: Some(Sha256::digest(&verifier).to_vec()),
+            redemption_verifier: repeats.then_some(verifier),
+        };
         let answer = self.0.redeem_offer(request).await;
         answer.map(tonic::Response::into_inner).map_err(|status| Failure::from_status(&status, "Redeeming the offer"))
     }
 
     /// A nonce for the proofs.
     pub(crate) async fn nonce(&mut self) -> Result<String, Failure> {
+        let _waiting = self.1.begin();
         let answer = self.0.issue_nonce(IssueNonceRequest {}).await;
         answer
             .map(|answer| answer.into_inner().c_nonce)
@@ -53,6 +77,7 @@ impl Issuer {
 
     /// Collects the copies.
     pub(crate) async fn collect(&mut self, token: &str, id: &str, proofs: Vec<String>) -> Result<Collected, Failure> {
+        let _waiting = self.1.begin();
         let request = CollectCredentialsRequest { credential_configuration_id: id.to_owned(), proofs };
         let answer = self.0.collect_credentials(authorised(request, token)?).await;
         let answer = answer.map_err(|status| Failure::from_status(&status, "Collecting the credential"))?.into_inner();
@@ -65,6 +90,7 @@ impl Issuer {
 
     /// Collects what was not ready.
     pub(crate) async fn collect_deferred(&mut self, token: &str, transaction: &str) -> Result<Collected, Failure> {
+        let _waiting = self.1.begin();
         let request = CollectDeferredRequest { transaction_id: transaction.to_owned() };
         let answer = self.0.collect_deferred(authorised(request, token)?).await;
         let answer = answer.map_err(|status| Failure::from_status(&status, "Collecting the credential"))?.into_inner();
@@ -81,6 +107,7 @@ impl Issuer {
         presentation: String,
         proofs: Vec<String>,
     ) -> Result<(Vec<IssuedCopy>, String), Failure> {
+        let _waiting = self.1.begin();
         let answer = self.0.refill_credentials(RefillCredentialsRequest { presentation, proofs }).await;
         let answer = answer.map_err(|status| Failure::from_status(&status, "Getting fresh copies"))?.into_inner();
         Ok((answer.credentials, answer.notification_id))
@@ -88,6 +115,7 @@ impl Issuer {
 
     /// Exchanges a copy that is shown for copies that hold longer.
     pub(crate) async fn renew(&mut self, presentation: String, proofs: Vec<String>) -> Result<Collected, Failure> {
+        let _waiting = self.1.begin();
         let answer = self.0.renew_credentials(RenewCredentialsRequest { presentation, proofs }).await;
         let answer = answer.map_err(|status| Failure::from_status(&status, "Renewing the document"))?.into_inner();
         Ok(if answer.transaction_id.is_empty() {
@@ -99,6 +127,7 @@ impl Issuer {
 
     /// What the issuer says of copies, by their digests; in their order.
     pub(crate) async fn freshness(&mut self, copies: Vec<Vec<u8>>) -> Result<Vec<CopyFreshness>, Failure> {
+        let _waiting = self.1.begin();
         let answer = self.0.collect_freshness(CollectFreshnessRequest { copies }).await;
         answer
             .map(|answer| answer.into_inner().copies)
@@ -112,6 +141,7 @@ impl Issuer {
         id: &str,
         event: NotificationEvent,
     ) -> Result<(), Failure> {
+        let _waiting = self.1.begin();
         let request = NotifyRequest { notification_id: id.to_owned(), event: event.into() };
         let request = match token {
             Some(token) => authorised(request, token)?,

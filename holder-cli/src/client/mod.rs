@@ -9,7 +9,7 @@ use tonic::{
 };
 use url::{Host, Url};
 
-use crate::failure::Failure;
+use crate::{failure::Failure, session::Session, ui::waiting::WaitNotice};
 
 pub(crate) mod issuance;
 pub(crate) mod presentation;
@@ -67,8 +67,18 @@ pub(crate) fn origin(url: &Url) -> String {
     url.origin().ascii_serialization()
 }
 
-/// Connects.
-pub(crate) async fn connect(origin: &str, ca: Option<&[u8]>) -> Result<Channel, Failure> {
+/// Connects, and gives the notice for what is asked there.
+pub(crate) async fn connect(session: &Session, origin: &str) -> Result<(Channel, WaitNotice), Failure> {
+    let ca = session.ca()?;
+    let host = origin.split_once("://").map_or(origin, |(_, host)| host);
+    let wait = session.ui.service_wait(host);
+    let guard = wait.begin();
+    let channel = channel(origin, ca.as_deref()).await?;
+    drop(guard);
+    Ok((channel, wait))
+}
+
+async fn channel(origin: &str, ca: Option<&[u8]>) -> Result<Channel, Failure> {
     let later = |detail: String| {
         Failure::later(
             "unavailable",

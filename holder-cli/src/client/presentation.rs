@@ -9,19 +9,25 @@ use carnet_proto::verifier::v1::{
 use tonic::transport::Channel;
 
 use super::connect;
-use crate::failure::{Failure, Safety};
+use crate::{
+    failure::{Failure, Safety},
+    session::Session,
+    ui::waiting::WaitNotice,
+};
 
 /// A connection to a verifier.
-pub(crate) struct Verifier(PresentationServiceClient<Channel>);
+pub(crate) struct Verifier(PresentationServiceClient<Channel>, WaitNotice);
 
 impl Verifier {
     /// Connects.
-    pub(crate) async fn connect(origin: &str, ca: Option<&[u8]>) -> Result<Self, Failure> {
-        Ok(Self(PresentationServiceClient::new(connect(origin, ca).await?)))
+    pub(crate) async fn connect(session: &Session, origin: &str) -> Result<Self, Failure> {
+        let (channel, wait) = connect(session, origin).await?;
+        Ok(Self(PresentationServiceClient::new(channel), wait))
     }
 
     /// The signed request object.
     pub(crate) async fn read(&mut self, id: &str) -> Result<String, Failure> {
+        let _waiting = self.1.begin();
         let answer = self.0.read_request(ReadRequestRequest { id: id.to_owned() }).await;
         answer
             .map(|answer| answer.into_inner().request_object)
@@ -34,6 +40,7 @@ impl Verifier {
         id: &str,
         presentations: Vec<(String, String)>,
     ) -> Result<SubmitPresentationResponse, Failure> {
+        let _waiting = self.1.begin();
         let mut vp_token: HashMap<String, PresentationList> = HashMap::new();
         for (query, presentation) in presentations {
             vp_token.entry(query).or_default().presentations.push(presentation);
@@ -46,6 +53,7 @@ impl Verifier {
 
     /// Asks for erasure with a receipt, and gives the signed confirmation.
     pub(crate) async fn erase(&mut self, receipt: String, proof: String) -> Result<String, Failure> {
+        let _waiting = self.1.begin();
         let answer = self.0.request_erasure(RequestErasureRequest { receipt, proof }).await;
         answer
             .map(|answer| answer.into_inner().confirmation)

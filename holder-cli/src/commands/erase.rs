@@ -150,7 +150,7 @@ async fn answer(session: &Session, open: &Open) -> Result<(crate::wallet::log::K
     let endpoint = open.sent.asker.as_ref().map(|asker| asker.endpoint.as_str()).unwrap_or_default();
     let endpoint = origin(&service_address(endpoint)?);
     session.resolve(&did, "the asker").await?;
-    let mut verifier = Verifier::connect(&endpoint, session.ca()?.as_deref()).await?;
+    let mut verifier = Verifier::connect(session, &endpoint).await?;
     let proof = ErasureRequest::make(&open.receipt, &open.key, session.now()).map_err(|problem| unsent(&problem))?;
     let document = Value::Object(open.receipt.document().clone()).to_string();
     let said = verifier.erase(document, proof).await?;

@@ -12,7 +12,9 @@ pub(crate) fn run(session: &Session, arguments: &Init) -> Result<(), Failure> {
         return Err(Failure::new("wallet_exists", message, "use that wallet, or choose another file with --wallet"));
     }
     let passphrase = session.passphrase(true)?;
+    let making = session.ui.wallet_wait().begin();
     WalletFile::create(&path, passphrase, arguments.work_factor)?;
+    drop(making);
     let text = format!(
         "Your wallet is at {}\nKeep a copy of that file in a safe place, and do not forget the passphrase: nobody can open it without.\n",
         path.display()

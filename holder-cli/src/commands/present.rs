@@ -25,7 +25,7 @@ pub(crate) async fn run(session: &Session, arguments: &Present) -> Result<(), Fa
     let pointer = Pointer::parse(&arguments.request)?;
     let mut wallet = session.open()?;
     let only = arguments.only.iter().map(|id| wallet.contents.find(id)).collect::<Result<Vec<_>, _>>()?;
-    let mut verifier = Verifier::connect(&pointer.endpoint, session.ca()?.as_deref()).await?;
+    let mut verifier = Verifier::connect(session, &pointer.endpoint).await?;
     let token = verifier.read(&pointer.id).await?;
     session.resolve(&pointer.did, "the asker").await?;
     let mut entry = Entry::new(session.now(), EntryKind::RequestFailed, &pointer.client_id);

@@ -1,7 +1,6 @@
 //! `carnet receive`: from an offer to verified copies in the wallet.
 
 use age::secrecy::{ExposeSecret, SecretString};
-use carnet_core::time::Timestamp;
 use carnet_spec::Catalogue;
 use serde_json::{Value, json};
 
@@ -15,11 +14,8 @@ use crate::{
     promise::Promise,
     session::{Session, first_line},
     ui::{Ui, labels::Labels, sanitise::clean},
-    wallet::{HolderKey, Pending, Stage, WalletFile, contents::Secret},
+    wallet::{Pending, Redemption, Stage, WalletFile, contents::Secret},
 };
-
-/// How long an access token lives where the issuer does not say, in seconds: what it may live at most (protocol 3.8).
-const TOKEN_SECONDS: i64 = 300;
 
 /// Receives an offer, or goes on with what was begun and is not done.
 pub(crate) async fn run(session: &Session, arguments: &Receive) -> Result<(), Failure> {
@@ -27,7 +23,8 @@ pub(crate) async fn run(session: &Session, arguments: &Receive) -> Result<(), Fa
     let offer = Offer::parse(text)?;
     let digest = offer.digest();
     let mut wallet = session.open()?;
-    // What is over is no reason not to try the offer anew: an issuer that signed nothing lets it be redeemed again.
+    // What is over is no reason not to try the offer anew: an issuer that signed nothing lets it be redeemed again. Only records
+    // of before a redemption could be repeated get there.
     wallet.contents.pending.retain(|pending| pending.offer != digest || !pending.is_over(session.now()));
     if wallet.contents.pending.iter().any(|pending| pending.offer == digest) {
         return resume(session, wallet, Some(&digest)).await;
@@ -35,44 +32,40 @@ pub(crate) async fn run(session: &Session, arguments: &Receive) -> Result<(), Fa
     accept(session, arguments, &offer, wallet).await
 }
 
-/// Asks the owner, redeems the code, collects.
+/// Asks the owner, stores what is about to be asked for, redeems the code, collects.
 async fn accept(session: &Session, arguments: &Receive, offer: &Offer, mut wallet: WalletFile) -> Result<(), Failure> {
     let catalogue = session.catalogue()?;
-    let mut issuer = Issuer::connect(&offer.endpoint, session.ca()?.as_deref()).await?;
+    let mut issuer = Issuer::connect(session, &offer.endpoint).await?;
     let metadata = issuer.metadata().await?;
-    // All that can fail without the code is done before it: a code works once.
+    // All that can fail without the code is done before it.
     let promises = offer.configuration_ids.iter();
     let promises = promises.map(|id| Promise::read(&metadata, id, &catalogue, &session.ui.messages));
     let promises = promises.collect::<Result<Vec<_>, _>>()?;
     session.resolve_issuer(&metadata.issuer).await?;
     consent(session, arguments, &catalogue, &offer.endpoint, &promises)?;
     let pin = pin(session, arguments, offer)?;
-    let mut proven: Vec<(Promise, Vec<HolderKey>, Vec<String>)> = Vec::with_capacity(promises.len());
+    let pin = pin.map(|pin| Secret::new(pin.expose_secret().to_owned()));
+    let redemption = Redemption::draw(offer.code.clone(), pin);
+    let mut begun = Vec::with_capacity(promises.len());
     for promise in promises {
         let keys = draw_keys(metadata.max_batch_size);
         let proofs = fresh_proofs(&mut issuer, &promise.issuer, &keys, session).await?;
-        proven.push((promise, keys, proofs));
-    }
-    let redeemed = issuer.redeem(offer.code.expose(), pin.as_ref().map(ExposeSecret::expose_secret)).await?;
-    let until = redeemed.expires_at.map(|end| Timestamp::from_unix(end.seconds));
-    let until = until.unwrap_or_else(|| session.now().plus(TOKEN_SECONDS));
-    let token = Secret::new(redeemed.access_token);
-    let begun = proven.into_iter().map(|(promise, keys, proofs)| {
         let pending = Pending {
             offer: offer.digest(),
             endpoint: offer.endpoint.clone(),
             issuer: promise.issuer.clone(),
             configuration_id: promise.configuration_id.clone(),
-            access_token: token.clone(),
+            access_token: Secret::new(String::new()),
             keys,
             since: session.now(),
-            stage: Stage::Asked { proofs, until },
+            stage: Stage::Redeeming { proofs },
             renews: None,
+            redemption: Some(redemption.clone()),
         };
-        (promise, pending)
-    });
+        begun.push((promise, pending));
+    }
     let mut collecting = Collecting { session, catalogue: &catalogue, wallet: &mut wallet };
-    collecting.begin(&mut issuer, begun.collect()).await?.finish(session)
+    collecting.begin(&mut issuer, begun).await?.finish(session)
 }
 
 /// Asks the owner whether to receive it.

@@ -85,7 +85,12 @@ pub(crate) struct Record {
     /// The digests of every call for freshness.
     pub(crate) asked: Vec<Vec<Vec<u8>>>,
     pub(crate) words: VecDeque<Word>,
-    redeemed: usize,
+    /// The challenge and the verifier of every redemption.
+    redemptions: Vec<(Vec<u8>, Option<Vec<u8>>)>,
+    /// What comes of redemptions, other than a token.
+    redeeming: VecDeque<Fate>,
+    /// It keeps challenges, and gives the same token again.
+    repeatable: bool,
     pub(crate) nonces: usize,
     pub(crate) fates: VecDeque<Fate>,
     /// What was shown for a refill.
@@ -206,11 +211,24 @@ impl IssuanceService for Desk {
         }))
     }
 
-    async fn redeem_offer(&self, _: Request<RedeemOfferRequest>) -> Result<Response<RedeemOfferResponse>, Status> {
+    async fn redeem_offer(
+        &self,
+        request: Request<RedeemOfferRequest>,
+    ) -> Result<Response<RedeemOfferResponse>, Status> {
+        let request = request.into_inner();
         let mut record = self.record.lock().unwrap();
-        record.redeemed = record.redeemed.saturating_add(1);
-        let mut answer =
-            RedeemOfferResponse { access_token: format!("token-{}", record.redeemed), ..Default::default() };
+        record.redemptions.push((request.redemption_challenge.unwrap(), request.redemption_verifier));
+        match record.redeeming.pop_front() {
+            Some(Fate::Refused(reason)) => return Err(refused(reason)),
+            Some(_) => return Err(Status::unavailable("the connection broke")),
+            None => {}
+        }
+        let number = if record.repeatable { 1 } else { record.redemptions.len() };
+        let mut answer = RedeemOfferResponse {
+            access_token: format!("token-{number}"),
+            repeatable: record.repeatable,
+            ..Default::default()
+        };
         answer.expires_at.get_or_insert_default().seconds = self.now().plus(300).unix();
         Ok(Response::new(answer))
     }
@@ -473,7 +491,7 @@ async fn a_lost_answer_is_asked_for_again_by_the_same_call() {
         }
         scene.run(again).await.unwrap();
         scene.has_received();
-        let (redeemed, calls) = scene.record(|record| (record.redeemed, record.calls.clone()));
+        let (redeemed, calls) = scene.record(|record| (record.redemptions.len(), record.calls.clone()));
         assert_eq!((redeemed, calls.len()), (1, 3));
         assert!(calls[0].len() == 3 && calls.iter().all(|call| *call == calls[0]));
     }
@@ -512,6 +530,7 @@ async fn an_answer_that_could_not_be_stored_can_be_had_again() {
         since: NOW,
         stage: Stage::Asked { proofs, until: NOW.plus(300) },
         renews: None,
+        redemption: None,
     };
     wallet.contents.pending.push(pending.clone());
     wallet.save().unwrap();
@@ -533,7 +552,7 @@ async fn an_answer_that_could_not_be_stored_can_be_had_again() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_refused_for_good_is_forgotten() {
-    let scene = Scene::set([Fate::Refused("INVALID_TOKEN")]).await;
+    let scene = Scene::set([Fate::Refused("INVALID_TOKEN"), Fate::Refused("INVALID_TOKEN")]).await;
     assert_eq!(scene.receive().await.unwrap_err().reason, "invalid_token");
     scene.has_given_up("invalid_token");
     let scene = Scene::set([Fate::Lost, Fate::Refused("OFFER_ALREADY_COLLECTED")]).await;
@@ -561,7 +580,7 @@ async fn proofs_over_a_nonce_that_was_forgotten_are_made_anew_with_the_same_keys
     let scene = Scene::set([Fate::Refused("INVALID_NONCE")]).await;
     scene.receive().await.unwrap();
     scene.has_received();
-    let (redeemed, calls) = scene.record(|record| (record.redeemed, record.calls.clone()));
+    let (redeemed, calls) = scene.record(|record| (record.redemptions.len(), record.calls.clone()));
     assert_eq!((redeemed, calls.len()), (1, 2));
     assert_ne!(calls[0], calls[1]);
     let keys = |call: &[String]| {
@@ -586,11 +605,21 @@ async fn what_is_deferred_outlives_its_token() {
     assert_eq!(scene.record(|record| record.calls.len()), 2);
 }
 
+/// Takes what the offer is redeemed with out of the file, as it is in records of before.
+fn forget_redemption(scene: &Scene) {
+    let mut wallet = scene.session.open().unwrap();
+    for pending in &mut wallet.contents.pending {
+        pending.redemption = None;
+    }
+    wallet.save().unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_lost_for_too_long_is_over() {
+async fn what_a_record_of_before_lost_for_too_long_is_over() {
     let lost = async || {
         let scene = Scene::set([Fate::Lost]).await;
         scene.receive().await.unwrap_err();
+        forget_redemption(&scene);
         scene.set_clock(NOW.plus(300 + crate::session::CLOCK_SKEW));
         scene
     };
@@ -606,5 +635,90 @@ async fn what_was_lost_for_too_long_is_over() {
     scene.desk.record.lock().unwrap().taken.clear();
     scene.receive().await.unwrap();
     scene.has_received();
-    assert_eq!(scene.record(|record| record.redeemed), 2);
+    assert_eq!(scene.record(|record| record.redemptions.len()), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_redemption_whose_answer_was_lost_is_repeated_with_the_verifier_that_was_stored_before_it() {
+    for by_offer in [true, false] {
+        let scene = Scene::set([]).await;
+        scene.desk.record.lock().unwrap().redeeming = [Fate::Lost, Fate::Lost].into();
+        let lost = scene.receive().await.unwrap_err();
+        assert_eq!((lost.exit, lost.safety), (TRY_AGAIN, Safety::Stored), "{lost:?}");
+        assert!(lost.hint.contains("--resume"));
+        assert!(matches!(scene.contents().pending[0].stage, Stage::Redeeming { .. }));
+        let again = by_offer.then_some(scene.offer.as_str());
+        scene.run(again).await.unwrap_err();
+        // However long it takes: the offer's end is for the issuer to say.
+        scene.set_clock(NOW.plus(86_400));
+        scene.run(again).await.unwrap();
+        scene.has_received();
+        let redemptions = scene.record(|record| record.redemptions.clone());
+        let [(challenge, None), rest @ ..] = redemptions.as_slice() else { panic!("the first shows no verifier") };
+        assert_eq!(rest.len(), 2);
+        for (again, verifier) in rest {
+            assert_eq!(again, challenge);
+            let digest = <sha2::Sha256 as sha2::Digest>::digest(verifier.as_deref().unwrap());
+            assert_eq!(digest.as_slice(), challenge);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn copies_that_were_lost_are_asked_for_with_the_same_proofs_under_the_token_of_a_repeat() {
+    let scene = Scene::set([Fate::Lost]).await;
+    scene.desk.record.lock().unwrap().repeatable = true;
+    scene.receive().await.unwrap_err();
+    // Nothing was written between the redemption and the copies: the record of before it is enough.
+    assert!(matches!(scene.contents().pending[0].stage, Stage::Redeeming { .. }));
+    scene.set_clock(NOW.plus(3 * 86_400));
+    scene.resume().await.unwrap();
+    scene.has_received();
+    let (redemptions, calls) = scene.record(|record| (record.redemptions.len(), record.calls.clone()));
+    assert_eq!((redemptions, calls.len()), (2, 2));
+    assert_eq!(calls[0], calls[1]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_that_ended_unnoticed_is_had_again() {
+    let scene = Scene::set([Fate::Refused("INVALID_TOKEN")]).await;
+    scene.receive().await.unwrap();
+    scene.has_received();
+    assert_eq!(scene.record(|record| record.redemptions.len()), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn proofs_that_grew_too_old_are_made_anew() {
+    let scene = Scene::set([Fate::Refused("INVALID_PROOF")]).await;
+    scene.receive().await.unwrap();
+    scene.has_received();
+    let scene = Scene::set([Fate::Refused("INVALID_PROOF"), Fate::Refused("INVALID_PROOF")]).await;
+    assert_eq!(scene.receive().await.unwrap_err().reason, "invalid_proof");
+    scene.has_given_up("invalid_proof");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_offer_that_is_refused_leaves_no_record() {
+    let scene = Scene::set([]).await;
+    scene.desk.record.lock().unwrap().redeeming = [Fate::Refused("INVALID_GRANT")].into();
+    let refused = scene.receive().await.unwrap_err();
+    assert_eq!((refused.reason.as_str(), refused.safety), ("invalid_grant", Safety::Untouched));
+    assert!(scene.contents().pending.is_empty() && scene.contents().log.last().is_none());
+    // A PIN may have been wrong: the same offer can be tried at once.
+    scene.receive().await.unwrap();
+    scene.has_received();
+    // Where it was begun before, the log says what became of it.
+    let scene = Scene::set([]).await;
+    scene.desk.record.lock().unwrap().redeeming = [Fate::Lost, Fate::Refused("OFFER_CANCELLED")].into();
+    scene.receive().await.unwrap_err();
+    assert_eq!(scene.resume().await.unwrap_err().reason, "offer_cancelled");
+    scene.has_given_up("offer_cancelled");
+    // What may be otherwise later is kept.
+    let scene = Scene::set([]).await;
+    scene.desk.record.lock().unwrap().redeeming = [Fate::Refused("STORE_BUSY"), Fate::Refused("STORE_FAILED")].into();
+    for _ in 0..2 {
+        assert_eq!(scene.receive().await.unwrap_err().exit, TRY_AGAIN);
+    }
+    scene.receive().await.unwrap();
+    scene.has_received();
 }

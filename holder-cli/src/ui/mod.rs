@@ -10,8 +10,10 @@ pub(crate) mod consent;
 pub(crate) mod labels;
 pub(crate) mod messages;
 pub(crate) mod sanitise;
+pub(crate) mod waiting;
 
 use messages::{Language, Messages};
+use waiting::WaitNotice;
 
 /// How the program talks: one object of JSON, or text for a person.
 pub(crate) struct Ui {
@@ -72,6 +74,16 @@ impl Ui {
         if !self.json {
             eprintln!("{text}");
         }
+    }
+
+    /// Notice for calls to a host.
+    pub(crate) fn service_wait(&self, host: &str) -> WaitNotice {
+        WaitNotice::new(self.messages.with("wait-service", &[("host", &sanitise::clean(host))]), self.json)
+    }
+
+    /// Notice for the work of the passphrase, each time that the wallet is opened or stored.
+    pub(crate) fn wallet_wait(&self) -> WaitNotice {
+        WaitNotice::new(self.messages.text("wait-wallet"), self.json)
     }
 
     /// Prints what went wrong.

@@ -20,8 +20,9 @@ use super::{
 };
 use crate::{failure::Failure, session::CLOCK_SKEW};
 
-/// The version of the contents that this program writes: 2 since the log is a chain, 3 since copies have a standing.
-pub(crate) const VERSION: u32 = 3;
+/// The version of the contents that this program writes: 2 since the log is a chain, 3 since copies have a standing, 4 since
+/// a collection is stored before its offer is redeemed.
+pub(crate) const VERSION: u32 = 4;
 /// The oldest version that it reads: what came since has a default, and is there after the next change.
 pub(crate) const OLDEST: u32 = 2;
 
@@ -226,8 +227,8 @@ impl Copy {
     }
 }
 
-/// A collection that was begun and is not done. It is in the file before the issuer is asked, so that an answer that is
-/// lost on its way can be asked for again.
+/// A collection that was begun and is not done. It is in the file before the offer is redeemed, so that an answer that is
+/// lost on its way, whichever, can be asked for again.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Pending {
@@ -239,7 +240,7 @@ pub(crate) struct Pending {
     pub(crate) issuer: String,
     /// What was asked for.
     pub(crate) configuration_id: String,
-    /// What authorises the collection.
+    /// What authorises the collection; empty until the offer is redeemed.
     pub(crate) access_token: Secret,
     /// The keys that were drawn, in the order of the proofs.
     pub(crate) keys: Vec<HolderKey>,
@@ -250,12 +251,42 @@ pub(crate) struct Pending {
     /// The credential whose copies it replaces, for a renewal.
     #[serde(default)]
     pub(crate) renews: Option<String>,
+    /// What the offer is redeemed with; none for a renewal, and in records of before it was kept.
+    #[serde(default)]
+    pub(crate) redemption: Option<Redemption>,
+}
+
+/// What an offer is redeemed with, as often as the answer is lost.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Redemption {
+    /// The offer's code.
+    pub(crate) code: Secret,
+    /// The PIN, where the offer has one.
+    pub(crate) pin: Option<Secret>,
+    /// 32 random bytes in base64url, drawn by this wallet: the issuer takes a repeat from whoever has them, and from nobody else
+    /// (protocol 3.6).
+    pub(crate) verifier: Secret,
+}
+
+impl Redemption {
+    /// Draws the verifier for one offer.
+    pub(crate) fn draw(code: Secret, pin: Option<Secret>) -> Self {
+        let mut bytes = Zeroizing::new([0; 32]);
+        OsRng.fill_bytes(bytes.as_mut());
+        Self { code, pin, verifier: Secret::new(URL_SAFE_NO_PAD.encode(bytes.as_slice())) }
+    }
 }
 
 /// How far a collection came.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub(crate) enum Stage {
+    /// The offer is being redeemed, and no answer came: the issuer may have taken the code or not.
+    Redeeming {
+        /// One for each key, as they will be sent.
+        proofs: Vec<String>,
+    },
     /// The copies are being asked for, and no answer came. The very same call gets the same answer while the access token
     /// lives (protocol 3.17).
     Asked {
@@ -277,9 +308,18 @@ impl Pending {
         self.offer == other.offer && self.configuration_id == other.configuration_id
     }
 
-    /// Whether no answer can come any more.
+    /// Whether no answer can come any more: the token has ended, and there is nothing to get another with.
     pub(crate) fn is_over(&self, now: Timestamp) -> bool {
-        matches!(self.stage, Stage::Asked { until, .. } if now > until.plus(CLOCK_SKEW))
+        self.redemption.is_none() && self.needs_token(now)
+    }
+
+    /// Whether the offer has to be redeemed, for the first time or again, before copies can be asked for.
+    pub(crate) fn needs_token(&self, now: Timestamp) -> bool {
+        match &self.stage {
+            Stage::Redeeming { .. } => true,
+            Stage::Asked { until, .. } => now > until.plus(CLOCK_SKEW),
+            Stage::Deferred { .. } => false,
+        }
     }
 }
 

@@ -15,7 +15,10 @@ use serde::Deserialize;
 use zeroize::Zeroizing;
 
 use super::contents::{Contents, OLDEST, VERSION};
-use crate::failure::{Failure, Safety};
+use crate::{
+    failure::{Failure, Safety},
+    ui::waiting::WaitNotice,
+};
 
 /// log2 of scrypt's work factor unless told otherwise: about a second.
 pub(crate) const DEFAULT_WORK_FACTOR: u8 = 18;
@@ -40,6 +43,8 @@ pub(crate) struct WalletFile {
     pub(crate) contents: Contents,
     /// What was seen of DIDs in this run.
     dids: DidCache,
+    /// Said when storing takes long.
+    wait: WaitNotice,
 }
 
 impl WalletFile {
@@ -73,7 +78,14 @@ impl WalletFile {
         require(path)?;
         let lock = lock(path)?;
         let contents = read_only(path, &passphrase)?;
-        Ok(Self { path: path.to_owned(), passphrase, _lock: lock, contents, dids: DidCache::default() })
+        Ok(Self {
+            path: path.to_owned(),
+            passphrase,
+            _lock: lock,
+            contents,
+            dids: DidCache::default(),
+            wait: WaitNotice::silent(),
+        })
     }
 
     /// Holds the logs of did:webvh that are read from now on against those that this wallet has seen, and keeps with the next
@@ -83,6 +95,11 @@ impl WalletFile {
         self.dids = dids.clone();
     }
 
+    /// Says from now on when storing takes long.
+    pub(crate) fn announce(&mut self, wait: WaitNotice) {
+        self.wait = wait;
+    }
+
     /// Stores the contents: all of them, or, if it fails, none; then the file is the one from before.
     pub(crate) fn save(&mut self) -> Result<(), Failure> {
         for (did, last) in self.dids.remembered() {
@@ -90,6 +107,7 @@ impl WalletFile {
                 self.contents.logs.insert(did, last);
             }
         }
+        let _waiting = self.wait.begin();
         let temporary = write_encrypted(&self.path, &self.contents, &self.passphrase)?;
         temporary.persist(&self.path).map_err(|error| unwritable(&self.path, &error.error))?;
         sync_folder(&self.path).map_err(|error| unwritable(&self.path, &error))

@@ -8,7 +8,7 @@ pub(crate) mod standing;
 pub(crate) mod thresholds;
 pub(crate) mod trust;
 
-pub(crate) use contents::{Contents, Copy, HeldCredential, HolderKey, Pending, Registrar, Stage};
+pub(crate) use contents::{Contents, Copy, HeldCredential, HolderKey, Pending, Redemption, Registrar, Stage};
 pub(crate) use file::{WalletFile, read_only};
 pub(crate) use log::{Entry, EntryKind, ShownPart};
 pub(crate) use trust::{PinnedList, Trust};

@@ -8,7 +8,7 @@ use tonic::{Request, Response, Status};
 
 use crate::{
     error::Error, format::configuration_id, freshness::Standing, issuance::Collected, issuer::Issuer, offers::check_id,
-    store::Store,
+    redemption::RedemptionRequest, store::Store,
 };
 
 /// The service over one issuer.
@@ -50,11 +50,20 @@ impl<S: Store> proto::issuance_service_server::IssuanceService for Issuance<S> {
         request: Request<proto::RedeemOfferRequest>,
     ) -> Result<Response<proto::RedeemOfferResponse>, Status> {
         let request = request.into_inner();
-        let grant = self.0.redeem_offer(&request.pre_authorized_code, request.tx_code.as_deref()).await?;
+        let grant = self
+            .0
+            .redeem_offer(&RedemptionRequest {
+                code: request.pre_authorized_code.into(),
+                pin: request.tx_code.map(Into::into),
+                challenge: request.redemption_challenge.map(Into::into),
+                verifier: request.redemption_verifier.map(Into::into),
+            })
+            .await?;
         Ok(Response::new(proto::RedeemOfferResponse {
             access_token: grant.access_token.to_string(),
             expires_at: Some(wire::timestamp(grant.expires_at)),
             credential_configuration_ids: vec![configuration_id(&grant.offer.credential_type, grant.offer.format)],
+            repeatable: grant.repeatable,
         }))
     }
 

@@ -10,8 +10,8 @@
 //! A power cut before 1 changes nothing. Between 1 and 3 the offer stays redeemed and its claims are there. While the token
 //! lives, the wallet repeats its request and gets copies under the same indices, or sends new proofs and gets copies
 //! under new ones; when it has ended, the code can be redeemed again until the offer's own end. After 3 the repeat gets the
-//! sealed answer. So no index is given out twice, and an answer that was lost on its way can be had again until the
-//! wallet acknowledges it or its token ends.
+//! sealed answer, which is kept until the wallet acknowledges it, or else until the offer's end if the wallet can redeem it again,
+//! and for as long as the token lives if not. So no index is given out twice.
 
 pub(crate) mod renewal;
 pub(crate) mod sqlite;
@@ -113,10 +113,32 @@ pub(crate) enum Creation {
     },
 }
 
+/// A code that is exchanged for a token.
+#[derive(Debug)]
+pub(crate) struct Redeeming {
+    pub(crate) code_hash: Hash,
+    pub(crate) pin_hash: Option<Hash>,
+    /// The digest of the challenge; without one the redemption cannot be repeated.
+    pub(crate) challenge_hash: Option<Hash>,
+    /// The challenge's verifier came along.
+    pub(crate) is_verified: bool,
+    /// The token of a first redemption.
+    pub(crate) token_hash: Hash,
+    /// What that token follows from, where there is a challenge.
+    pub(crate) token_salt: Hash,
+    pub(crate) token_until: Timestamp,
+    pub(crate) now: Timestamp,
+}
+
 /// What became of a code.
 #[derive(Debug)]
 pub(crate) enum Redemption {
     Granted(OfferRecord),
+    /// By the wallet that redeemed it before: the token of then, which follows from this salt, lives on.
+    Repeated {
+        offer: OfferRecord,
+        token_salt: Hash,
+    },
     Refused(Error),
 }
 
@@ -260,24 +282,19 @@ pub(crate) trait OfferStore {
 
 /// Who may collect: codes, PINs and tokens.
 pub(crate) trait AccessStore {
-    /// Takes an offer's code; counts wrong PINs. The code works once, and again where an issuance was intended, nothing was
+    /// Takes an offer's code; counts wrong PINs and wrong verifiers. The code works once, and again for whoever has the verifier
+    /// of the challenge that it was redeemed with. Where there was none, it works again if an issuance was intended, nothing was
     /// signed and the token has ended.
-    fn redeem(
-        &self,
-        code_hash: Hash,
-        pin_hash: Option<Hash>,
-        token_hash: Hash,
-        token_until: Timestamp,
-        now: Timestamp,
-    ) -> impl Future<Output = Result<Redemption, Error>> + Send;
-    /// Refuses a token that is unknown or has ended, or that is not for this configuration. It reads only:
-    /// `intend` decides.
+    fn redeem(&self, redeeming: Redeeming) -> impl Future<Output = Result<Redemption, Error>> + Send;
+    /// Refuses a token that is unknown or has ended, or that is not for this configuration; tells whether the very request was
+    /// taken before. It reads only: `intend` decides.
     fn check_access(
         &self,
         token_hash: Hash,
         configuration_id: &str,
+        request_digest: &Hash,
         now: Timestamp,
-    ) -> impl Future<Output = Result<(), Error>> + Send;
+    ) -> impl Future<Output = Result<bool, Error>> + Send;
 }
 
 /// Requests for copies.
@@ -290,8 +307,9 @@ pub(crate) trait IssuanceStore {
         transaction_hash: Hash,
         now: Timestamp,
     ) -> impl Future<Output = Result<(Hash, Format, Intended), Error>> + Send;
-    /// Erases the claims, marks the copies as issued with their digests, keeps the sealed answer. If the offer was closed since the intent, it
-    /// changes nothing, and answers or refuses as the same request would be if it came now.
+    /// Erases the claims, marks the copies as issued with their digests, keeps the sealed answer at least until then, and until
+    /// the offer's end for a wallet that can redeem it again. If the offer was closed since the intent, it changes nothing, and
+    /// answers or refuses as the same request would be if it came now.
     fn finish(
         &self,
         collection: i64,

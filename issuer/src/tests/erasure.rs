@@ -70,7 +70,7 @@ async fn intend(issuer: &Running, offer: &HolderOffer, token: &str, nonce: &str,
     let handle = secrets::derive(Use::TransactionId, token, &request);
     let notification = secrets::derive(Use::NotificationId, &handle, &request);
     let now = Timestamp::from_unix(issuer.now());
-    let keys = crate::proofs::verify(proofs, super::harness::DID, 10, now).unwrap().keys;
+    let keys = crate::proofs::verify(proofs, super::harness::DID, 10, Some(now)).unwrap().keys;
     let intent = Intent {
         token_hash: secrets::digest(Use::AccessToken, &[token.as_bytes()]),
         request_digest: request,

@@ -277,8 +277,11 @@ impl Running {
     }
 
     pub(crate) async fn redeem_with(&self, code: &str, pin: Option<&str>) -> Result<String, Status> {
-        let request =
-            proto::RedeemOfferRequest { pre_authorized_code: code.to_owned(), tx_code: pin.map(str::to_owned) };
+        let request = proto::RedeemOfferRequest {
+            pre_authorized_code: code.to_owned(),
+            tx_code: pin.map(str::to_owned),
+            ..Default::default()
+        };
         Ok(self.issuance.clone().redeem_offer(request).await?.into_inner().access_token)
     }
 

@@ -9,6 +9,7 @@ mod messages;
 mod offering;
 mod proving;
 mod publishing;
+mod redeeming;
 mod refilling;
 mod renewing;
 mod status;

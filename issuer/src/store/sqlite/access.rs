@@ -8,33 +8,28 @@ use crate::{
     error::Error,
     format::{Format, configuration_id},
     secrets::{self, Hash},
-    store::{AccessStore, OfferRecord, OfferState, PIN_TRIES, Redemption},
+    store::{AccessStore, OfferRecord, OfferState, PIN_TRIES, Redeeming, Redemption},
 };
 
 impl AccessStore for SqliteStore {
-    async fn redeem(
-        &self,
-        code_hash: Hash,
-        pin_hash: Option<Hash>,
-        token_hash: Hash,
-        token_until: Timestamp,
-        now: Timestamp,
-    ) -> Result<Redemption, Error> {
+    async fn redeem(&self, redeeming: Redeeming) -> Result<Redemption, Error> {
+        let code_hash = redeeming.code_hash.as_slice();
         // Nobody has to be known to call, so that only who knows a code makes others wait to write.
         let known: bool = sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM offers WHERE code_hash = ?)")
-            .bind(code_hash.as_slice())
+            .bind(code_hash)
             .fetch_one(self.database.readers())
             .await?;
         if !known {
             return Ok(Redemption::Refused(Error::OfferUnknown));
         }
         let mut tx = self.database.begin("redeem_offer").await?;
-        let row = sqlx::query("SELECT * FROM offers WHERE code_hash = ?")
-            .bind(code_hash.as_slice())
-            .fetch_one(&mut *tx)
-            .await?;
+        let row = sqlx::query("SELECT * FROM offers WHERE code_hash = ?").bind(code_hash).fetch_one(&mut *tx).await?;
         let offer = offer_of(&row)?;
-        let failures: i64 = row.try_get("pin_failures")?;
+        let challenge_hash: Option<Vec<u8>> = row.try_get("challenge_hash")?;
+        if let (OfferState::Redeemed | OfferState::Collected, Some(kept)) = (offer.state, challenge_hash) {
+            return repeat(tx, &row, offer, &kept, &redeeming).await;
+        }
+        let now = redeeming.now;
         if let Some(refusal) = refusal(&mut tx, &row, &offer, now).await? {
             return Ok(Redemption::Refused(refusal));
         }
@@ -44,59 +39,154 @@ impl AccessStore for SqliteStore {
             self.truncate_log().await;
             return Ok(Redemption::Refused(Error::OfferExpired));
         }
-        let expected: Option<Vec<u8>> = row.try_get("pin_hash")?;
-        match (expected, pin_hash) {
-            (None, None) => {}
-            (Some(_), None) => return Ok(Redemption::Refused(Error::PinMissing)),
-            (None, Some(_)) => return Ok(Redemption::Refused(Error::PinUnexpected)),
-            (Some(expected), Some(given)) if secrets::same(&expected, &given) => {}
-            (Some(_), Some(_)) => {
-                let failures = failures.saturating_add(1);
-                sqlx::query("UPDATE offers SET pin_failures = ? WHERE offer_id = ?")
-                    .bind(failures)
-                    .bind(&offer.offer_id)
-                    .execute(&mut *tx)
-                    .await?;
-                let locked = failures >= PIN_TRIES;
-                if locked {
-                    close(&mut tx, &offer.offer_id, OfferState::Expired).await?;
-                }
-                // The count is kept although the call is refused: that is what limits guessing.
-                tx.commit().await?;
-                if locked {
-                    self.truncate_log().await;
-                    return Ok(Redemption::Refused(Error::OfferLocked));
-                }
-                return Ok(Redemption::Refused(Error::PinWrong { left: PIN_TRIES.saturating_sub(failures) }));
-            }
+        match check_pin(&row, redeeming.pin_hash)? {
+            PinCheck::Right => {}
+            PinCheck::Refused(refusal) => return Ok(Redemption::Refused(refusal)),
+            PinCheck::Wrong => return self.wrong_pin(tx, &row, &offer).await,
         }
+        // A wallet that can redeem it again may come back until the offer's end; any other has the token's time.
+        let repeatable = redeeming.challenge_hash.is_some();
+        let collect_until = if repeatable { offer.expires_at } else { redeeming.token_until };
         sqlx::query(
-            "UPDATE offers SET state = 'redeemed', token_hash = ?, token_until = ?, \
-             collect_until = max(coalesce(collect_until, 0), ?) WHERE offer_id = ?",
+            "UPDATE offers SET state = 'redeemed', token_hash = ?, token_until = ?, challenge_hash = ?, token_salt = ?, \
+             collect_until = max(coalesce(collect_until, 0), ?, ?) WHERE offer_id = ?",
         )
-        .bind(token_hash.as_slice())
-        .bind(token_until.unix())
-        .bind(token_until.unix())
+        .bind(redeeming.token_hash.as_slice())
+        .bind(redeeming.token_until.unix())
+        .bind(redeeming.challenge_hash.as_ref().map(<[u8; 32]>::as_slice))
+        .bind(repeatable.then_some(redeeming.token_salt.as_slice()))
+        .bind(redeeming.token_until.unix())
+        .bind(collect_until.unix())
         .bind(&offer.offer_id)
         .execute(&mut *tx)
         .await?;
         tx.commit().await?;
         Ok(Redemption::Granted(OfferRecord { state: OfferState::Redeemed, ..offer }))
     }
-    async fn check_access(&self, token_hash: Hash, configuration: &str, now: Timestamp) -> Result<(), Error> {
-        let row = sqlx::query("SELECT credential_type, format FROM offers WHERE token_hash = ? AND token_until > ?")
-            .bind(token_hash.as_slice())
-            .bind(now.unix())
-            .fetch_optional(self.database.readers())
-            .await?
-            .ok_or(Error::TokenInvalid)?;
+
+    async fn check_access(
+        &self,
+        token_hash: Hash,
+        configuration: &str,
+        request_digest: &Hash,
+        now: Timestamp,
+    ) -> Result<bool, Error> {
+        let row = sqlx::query(
+            "SELECT credential_type, format, EXISTS (SELECT 1 FROM collections c \
+             WHERE c.offer_id = offers.offer_id AND c.request_digest = ?) AS known \
+             FROM offers WHERE token_hash = ? AND token_until > ?",
+        )
+        .bind(request_digest.as_slice())
+        .bind(token_hash.as_slice())
+        .bind(now.unix())
+        .fetch_optional(self.database.readers())
+        .await?
+        .ok_or(Error::TokenInvalid)?;
         let format = Format::parse(row.try_get("format")?).ok_or(Error::Corrupt("offers.format"))?;
         if configuration_id(row.try_get("credential_type")?, format) == configuration {
-            Ok(())
+            Ok(row.try_get("known")?)
         } else {
             Err(Error::NotOffered)
         }
     }
+}
+
+impl SqliteStore {
+    /// Counts a wrong PIN for an offer that waits; the last one locks it.
+    async fn wrong_pin(&self, mut tx: Tx, row: &SqliteRow, offer: &OfferRecord) -> Result<Redemption, Error> {
+        let failures = row.try_get::<i64, _>("pin_failures")?.saturating_add(1);
+        sqlx::query("UPDATE offers SET pin_failures = ? WHERE offer_id = ?")
+            .bind(failures)
+            .bind(&offer.offer_id)
+            .execute(&mut *tx)
+            .await?;
+        let locked = failures >= PIN_TRIES;
+        if locked {
+            close(&mut tx, &offer.offer_id, OfferState::Expired).await?;
+        }
+        // The count is kept although the call is refused: that is what limits guessing.
+        tx.commit().await?;
+        if locked {
+            self.truncate_log().await;
+            return Ok(Redemption::Refused(Error::OfferLocked));
+        }
+        Ok(Redemption::Refused(Error::PinWrong { left: PIN_TRIES.saturating_sub(failures) }))
+    }
+}
+
+/// Redeems an offer again that was redeemed with a challenge. Who has not its verifier is told what anybody is told of an offer
+/// that was used, whatever else is right or wrong. Wrong tries count; after the last the redemption cannot be repeated, and the
+/// token of before goes on.
+async fn repeat(
+    mut tx: Tx,
+    row: &SqliteRow,
+    offer: OfferRecord,
+    kept: &[u8],
+    redeeming: &Redeeming,
+) -> Result<Redemption, Error> {
+    let used = || Ok(Redemption::Refused(Error::OfferUsed));
+    let failures: i64 = row.try_get("repeat_failures")?;
+    let Some(shown) = redeeming.challenge_hash.filter(|_| redeeming.is_verified) else { return used() };
+    if failures >= PIN_TRIES {
+        return used();
+    }
+    let failures = failures.saturating_add(1);
+    if !secrets::same(kept, &shown) {
+        count_failure(tx, &offer.offer_id, failures).await?;
+        return used();
+    }
+    if offer.expires_at <= redeeming.now {
+        return Ok(Redemption::Refused(Error::OfferExpired));
+    }
+    match check_pin(row, redeeming.pin_hash)? {
+        PinCheck::Right => {}
+        PinCheck::Refused(refusal) => return Ok(Redemption::Refused(refusal)),
+        PinCheck::Wrong => {
+            count_failure(tx, &offer.offer_id, failures).await?;
+            return Ok(Redemption::Refused(Error::PinWrong { left: PIN_TRIES.saturating_sub(failures) }));
+        }
+    }
+    let salt: Option<Vec<u8>> = row.try_get("token_salt")?;
+    let token_salt = salt.and_then(|salt| salt.try_into().ok()).ok_or(Error::Corrupt("offers.token_salt"))?;
+    sqlx::query(
+        "UPDATE offers SET token_until = ?, collect_until = max(coalesce(collect_until, 0), ?) WHERE offer_id = ?",
+    )
+    .bind(redeeming.token_until.unix())
+    .bind(redeeming.token_until.unix())
+    .bind(&offer.offer_id)
+    .execute(&mut *tx)
+    .await?;
+    tx.commit().await?;
+    Ok(Redemption::Repeated { offer, token_salt })
+}
+
+async fn count_failure(mut tx: Tx, offer_id: &str, failures: i64) -> Result<(), Error> {
+    sqlx::query("UPDATE offers SET repeat_failures = ? WHERE offer_id = ?")
+        .bind(failures)
+        .bind(offer_id)
+        .execute(&mut *tx)
+        .await?;
+    tx.commit().await?;
+    Ok(())
+}
+
+/// What a PIN is worth for an offer.
+enum PinCheck {
+    Right,
+    Wrong,
+    /// It is missing, or there should be none: no guess.
+    Refused(Error),
+}
+
+fn check_pin(row: &SqliteRow, given: Option<Hash>) -> Result<PinCheck, Error> {
+    let expected: Option<Vec<u8>> = row.try_get("pin_hash")?;
+    Ok(match (expected, given) {
+        (None, None) => PinCheck::Right,
+        (Some(_), None) => PinCheck::Refused(Error::PinMissing),
+        (None, Some(_)) => PinCheck::Refused(Error::PinUnexpected),
+        (Some(expected), Some(given)) if secrets::same(&expected, &given) => PinCheck::Right,
+        (Some(_), Some(_)) => PinCheck::Wrong,
+    })
 }
 
 /// Why a code does not work, as the offer stands.

@@ -119,18 +119,18 @@ impl IssuanceStore for SqliteStore {
         if closed.rows_affected() != 1 {
             return answered_meanwhile(&mut tx, collection, now).await.map(Finished::Answered);
         }
-        sqlx::query(
-            "UPDATE collections SET state = 'signed', holder_keys = NULL, sealed = ?, sealed_until = ? WHERE seq = ?",
+        // The answer waits as long as its wallet can come for it with a redemption that it repeats.
+        let offer_id: String = sqlx::query_scalar(
+            "UPDATE collections SET state = 'signed', holder_keys = NULL, sealed = ?1, sealed_until = \
+             (SELECT CASE WHEN o.challenge_hash IS NULL THEN ?2 ELSE max(?2, o.expires_at) END \
+              FROM offers o WHERE o.offer_id = collections.offer_id) \
+             WHERE seq = ?3 RETURNING offer_id",
         )
         .bind(sealed)
         .bind(sealed_until.unix())
         .bind(collection)
-        .execute(&mut *tx)
+        .fetch_one(&mut *tx)
         .await?;
-        let offer_id: String = sqlx::query_scalar("SELECT offer_id FROM collections WHERE seq = ?")
-            .bind(collection)
-            .fetch_one(&mut *tx)
-            .await?;
         mark_issued(&mut tx, collection, digests, now).await?;
         forget_unsigned(&mut tx, &offer_id).await?;
         tx.commit().await?;

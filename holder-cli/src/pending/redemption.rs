@@ -1,0 +1,74 @@
+//! Redeeming an offer whose collections are in the wallet's file, for the first time or again.
+
+use carnet_core::time::Timestamp;
+
+use super::{Collecting, still_pending};
+use crate::{
+    client::issuance::Issuer,
+    failure::{Failure, TRY_AGAIN},
+    wallet::{Pending, Redemption, Stage, contents::Secret},
+};
+
+/// How long an access token lives where the issuer does not say, in seconds: what it may live at most (protocol 3.8).
+const TOKEN_SECONDS: i64 = 300;
+
+/// Refusals of a redemption after which no copies will come.
+const REDEMPTION_REFUSED: [&str; 7] = [
+    "invalid_argument",
+    "invalid_grant",
+    "invalid_request",
+    "offer_already_used",
+    "offer_cancelled",
+    "offer_locked",
+    "record_damaged",
+];
+
+impl Collecting<'_> {
+    /// Redeems the offer of a collection, and gives the token to all collections of that offer. `repeats` if an earlier call may
+    /// have arrived. Returns the collection with its token.
+    pub(super) async fn redeem(
+        &mut self,
+        issuer: &mut Issuer,
+        pending: &Pending,
+        redemption: &Redemption,
+        repeats: bool,
+    ) -> Result<Pending, Failure> {
+        let redeemed = match issuer.redeem(redemption, repeats).await {
+            Ok(redeemed) => redeemed,
+            Err(failure) if is_final(&failure) => return Err(self.withdrawn(pending, failure, repeats)),
+            Err(failure) => return Err(still_pending(failure)),
+        };
+        let until = redeemed.expires_at.map(|end| Timestamp::from_unix(end.seconds));
+        let until = until.unwrap_or_else(|| self.session.now().plus(TOKEN_SECONDS));
+        let token = Secret::new(redeemed.access_token);
+        for stored in self.wallet.contents.pending.iter_mut().filter(|stored| stored.offer == pending.offer) {
+            let (Stage::Redeeming { proofs } | Stage::Asked { proofs, .. }) = &stored.stage else { continue };
+            stored.stage = Stage::Asked { proofs: proofs.clone(), until };
+            stored.access_token = token.clone();
+        }
+        // An issuer that knows no repeats gives its token once. Any other gives the same again, so that the file, where the
+        // offer is still being redeemed, has all that is needed.
+        if !redeemed.repeatable {
+            self.wallet.save().map_err(still_pending)?;
+        }
+        self.stored(pending).ok_or_else(|| Failure::new("not_found", "The record of this offer is gone", "try again"))
+    }
+
+    /// Forgets the collections of an offer that is refused. Where it was begun before this run, the log says why.
+    fn withdrawn(&mut self, pending: &Pending, failure: Failure, repeats: bool) -> Failure {
+        if repeats {
+            let siblings = self.wallet.contents.pending.iter().filter(|stored| stored.offer == pending.offer).cloned();
+            let siblings: Vec<Pending> = siblings.collect();
+            return siblings.iter().fold(failure, |failure, sibling| self.given_up(sibling, "", failure));
+        }
+        self.wallet.contents.pending.retain(|stored| stored.offer != pending.offer);
+        match self.wallet.save() {
+            Ok(()) => failure,
+            Err(unsaved) => unsaved,
+        }
+    }
+}
+
+fn is_final(failure: &Failure) -> bool {
+    failure.exit != TRY_AGAIN && REDEMPTION_REFUSED.contains(&failure.reason.as_str())
+}

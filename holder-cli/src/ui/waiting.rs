@@ -1,0 +1,107 @@
+//! One line on standard error about what takes long, so that nobody takes a slow network for a program that hangs.
+
+use std::{
+    io::{self, IsTerminal as _},
+    sync::{
+        Arc,
+        mpsc::{self, RecvTimeoutError, Sender},
+    },
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+/// How long something may take before a line says what it is.
+const NOTICE_AFTER: Duration = Duration::from_millis(400);
+
+type Printer = Arc<dyn Fn(&str) + Send + Sync>;
+
+/// Line about one kind of work, printed whenever the work takes long.
+#[derive(Clone)]
+pub(crate) struct WaitNotice {
+    text: String,
+    /// None: nobody reads it.
+    print: Option<Printer>,
+    after: Duration,
+}
+
+/// Work that is announced if it takes long; it ends when this is dropped.
+#[must_use = "the work ends when this is dropped"]
+pub(crate) struct WaitGuard(Option<(Sender<()>, JoinHandle<()>)>);
+
+impl WaitNotice {
+    /// For a person at a terminal, and not for a program that reads JSON.
+    pub(crate) fn new(text: String, json: bool) -> Self {
+        let read = !json && io::stderr().is_terminal();
+        let print: Printer = Arc::new(|text| eprintln!("{text}"));
+        Self { text, print: read.then_some(print), after: NOTICE_AFTER }
+    }
+
+    /// For nobody.
+    pub(crate) const fn silent() -> Self {
+        Self { text: String::new(), print: None, after: NOTICE_AFTER }
+    }
+
+    /// Begins such work. A thread watches it, since what takes long may be a computation that lets nothing else run.
+    pub(crate) fn begin(&self) -> WaitGuard {
+        let Some(print) = self.print.clone() else { return WaitGuard(None) };
+        let (text, after) = (self.text.clone(), self.after);
+        let (done, ended) = mpsc::channel::<()>();
+        let watch = move || {
+            if ended.recv_timeout(after) == Err(RecvTimeoutError::Timeout) {
+                print(&text);
+            }
+        };
+        // Without a thread for it nothing is said, and the work goes on.
+        WaitGuard(thread::Builder::new().spawn(watch).ok().map(|watch| (done, watch)))
+    }
+}
+
+impl Drop for WaitGuard {
+    fn drop(&mut self) {
+        let Some((done, watch)) = self.0.take() else { return };
+        drop(done);
+        // No line may come once the work is done: it would stand in the middle of the next question.
+        let _ = watch.join();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Mutex, mpsc::channel};
+
+    use super::*;
+
+    /// A notice whose lines come over a channel.
+    fn notice(after: Duration) -> (WaitNotice, mpsc::Receiver<String>) {
+        let (lines, read) = channel();
+        let lines = Mutex::new(lines);
+        let print = move |text: &str| lines.lock().unwrap().send(text.to_owned()).unwrap();
+        let text = "waiting for university.example".to_owned();
+        (WaitNotice { text, print: Some(Arc::new(print)), after }, read)
+    }
+
+    #[test]
+    fn what_takes_long_is_said_once_and_before_it_is_done() {
+        let (notice, read) = notice(Duration::ZERO);
+        let work = notice.begin();
+        // It comes while the work goes on.
+        assert_eq!(read.recv().unwrap(), "waiting for university.example");
+        drop(work);
+        drop(notice);
+        assert!(read.recv().is_err(), "one line");
+    }
+
+    #[test]
+    fn what_is_done_in_time_is_not_said() {
+        let (notice, read) = notice(Duration::from_secs(3_600));
+        drop(notice.begin());
+        drop(notice);
+        assert!(read.recv().is_err());
+    }
+
+    #[test]
+    fn nobody_is_told_where_nobody_reads() {
+        assert!(WaitNotice::silent().begin().0.is_none());
+        assert!(WaitNotice::new("waiting".to_owned(), true).begin().0.is_none());
+    }
+}

@@ -1,0 +1,101 @@
+//! Redemption: an offer's code for an access token, and the same again for the wallet that lost the answer.
+//!
+//! A wallet draws a verifier, stores it, and redeems with its SHA-256, the challenge. What repeats a redemption is the verifier,
+//! so that whoever sees the link and the PIN later gets nothing. The access token of such a redemption is the same each time,
+//! since the sealed answer to a request for copies opens with it alone.
+
+use carnet_core::time::Timestamp;
+use sha2::{Digest as _, Sha256};
+use zeroize::Zeroizing;
+
+use crate::{
+    error::Error,
+    issuer::{Issuer, TOKEN_SECONDS},
+    offers::{MOST_ID_BYTES, pin_digest},
+    secrets::{self, Use},
+    store::{OfferRecord, Redeeming, Redemption, Store},
+};
+
+/// A wallet's request for an access token.
+#[derive(Default)]
+pub(crate) struct RedemptionRequest {
+    pub(crate) code: Zeroizing<String>,
+    pub(crate) pin: Option<Zeroizing<String>>,
+    /// SHA-256 of the verifier, 32 bytes.
+    pub(crate) challenge: Option<Zeroizing<Vec<u8>>>,
+    /// 32 bytes.
+    pub(crate) verifier: Option<Zeroizing<Vec<u8>>>,
+}
+
+/// Access to one offer's copies.
+pub(crate) struct Grant {
+    pub(crate) access_token: Zeroizing<String>,
+    pub(crate) expires_at: Timestamp,
+    pub(crate) offer: OfferRecord,
+    /// The redemption can be repeated with the verifier.
+    pub(crate) repeatable: bool,
+}
+
+impl<S: Store> Issuer<S> {
+    /// Exchanges an offer's code for an access token.
+    ///
+    /// # Errors
+    /// The offer is unknown, used, expired, cancelled or locked; the PIN is wrong, missing or unexpected; the challenge or the
+    /// verifier has not the form; the store's.
+    pub(crate) async fn redeem_offer(&self, request: &RedemptionRequest) -> Result<Grant, Error> {
+        let (code, pin) = (request.code.as_str(), request.pin.as_ref());
+        let challenge = challenge_of(request)?;
+        if code.is_empty() || code.len() > MOST_ID_BYTES {
+            return Err(Error::OfferUnknown);
+        }
+        if pin.is_some_and(|pin| pin.len() > MOST_ID_BYTES) {
+            return Err(Error::invalid("tx_code", format!("longer than {MOST_ID_BYTES} bytes")));
+        }
+        let now = self.now();
+        let token_salt = secrets::draw_salt();
+        let token = |salt| challenge.as_ref().map(|challenge| secrets::repeatable_token(code, challenge, salt));
+        let first = token(&token_salt).unwrap_or_else(secrets::draw);
+        let expires_at = now.plus(TOKEN_SECONDS);
+        let redeeming = Redeeming {
+            code_hash: secrets::digest(Use::Code, &[code.as_bytes()]),
+            pin_hash: pin.map(|pin| pin_digest(code, pin)),
+            challenge_hash: challenge
+                .as_ref()
+                .map(|challenge| secrets::digest(Use::RedemptionChallenge, &[challenge.as_slice()])),
+            is_verified: request.verifier.is_some(),
+            token_hash: secrets::digest(Use::AccessToken, &[first.as_bytes()]),
+            token_salt,
+            token_until: expires_at,
+            now,
+        };
+        let (offer, access_token) = match self.store.redeem(redeeming).await? {
+            Redemption::Granted(offer) => (offer, first),
+            Redemption::Repeated { offer, token_salt } => {
+                tracing::info!(offer_id = offer.offer_id, "offer redeemed again by its wallet");
+                (offer, token(&token_salt).ok_or(Error::Corrupt("offers.token_salt"))?)
+            }
+            Redemption::Refused(error) => return Err(error),
+        };
+        Ok(Grant { access_token, expires_at, offer, repeatable: challenge.is_some() })
+    }
+}
+
+/// The challenge, if there is one; a verifier that comes along is its preimage.
+fn challenge_of(request: &RedemptionRequest) -> Result<Option<Zeroizing<[u8; 32]>>, Error> {
+    let challenge = request
+        .challenge
+        .as_ref()
+        .map(|bytes| <[u8; 32]>::try_from(bytes.as_slice()).map(Zeroizing::new))
+        .transpose()
+        .map_err(|_| Error::invalid("redemption_challenge", "must be 32 bytes"))?;
+    let Some(verifier) = &request.verifier else { return Ok(challenge) };
+    let digest = <[u8; 32]>::from(Sha256::digest(verifier.as_slice()));
+    match &challenge {
+        Some(challenge) if verifier.len() == 32 && secrets::same(challenge.as_slice(), &digest) => {}
+        _ => {
+            let rule = "must be 32 bytes whose SHA-256 is the redemption_challenge beside it";
+            return Err(Error::invalid("redemption_verifier", rule));
+        }
+    }
+    Ok(challenge)
+}
