@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use super::{Did, DidUrl, Purpose};
+use super::{Did, DidUrl, Purpose, revocation::RevocationMarks};
 use crate::{Code, Problem, keys::PublicKey, time::Timestamp};
 
 const PURPOSES: [Purpose; 2] = [Purpose::AssertionMethod, Purpose::Authentication];
@@ -25,6 +25,8 @@ pub struct DidDocument {
     methods: Vec<Method>,
     /// Methods that earlier versions had and this one has not; only a DID that proves its history has any.
     past: Vec<Method>,
+    /// Of this version and of all before it, whatever the methods are that they stand in.
+    marks: RevocationMarks,
     status_lists: Option<StatusLists>,
 }
 
@@ -49,7 +51,7 @@ struct Method {
     retired: Option<Timestamp>,
 }
 
-fn invalid(what: impl Into<String>) -> Problem {
+pub(super) fn invalid(what: impl Into<String>) -> Problem {
     Problem::new(Code::DidDocumentInvalid, what)
 }
 
@@ -65,8 +67,13 @@ impl DidDocument {
         if members.get("id").and_then(Value::as_str) != Some(did.as_str()) {
             return Err(invalid("the DID document's id is not the DID"));
         }
-        let mut parsed =
-            Self { did: did.clone(), methods: Vec::new(), past: Vec::new(), status_lists: status_lists(members)? };
+        let mut parsed = Self {
+            did: did.clone(),
+            methods: Vec::new(),
+            past: Vec::new(),
+            marks: RevocationMarks::read(did, members)?,
+            status_lists: status_lists(members)?,
+        };
         for method in array(members, "verificationMethod")? {
             parsed.add(method, None)?;
         }
@@ -84,8 +91,7 @@ impl DidDocument {
                 }
             }
         }
-        let revoked: Vec<_> = parsed.revocations().collect();
-        parsed.mark(&revoked);
+        parsed.mark();
         Ok(parsed)
     }
 
@@ -116,7 +122,7 @@ impl DidDocument {
             key,
             purposes: purpose.into_iter().collect(),
             expires: date(members, "expires")?,
-            revoked: date(members, "revoked")?,
+            revoked: None,
             retired: None,
         });
         Ok(())
@@ -133,7 +139,8 @@ impl DidDocument {
             revoked: None,
             retired: None,
         };
-        Self { did: did.clone(), methods: vec![method], past: Vec::new(), status_lists: None }
+        let marks = RevocationMarks::default();
+        Self { did: did.clone(), methods: vec![method], past: Vec::new(), marks, status_lists: None }
     }
 
     /// The DID that the document is about.
@@ -176,10 +183,21 @@ impl DidDocument {
     }
 
     /// When the key that `method` names was revoked, where the document says so (`revoked`, Controlled Identifiers 1.0
-    /// section 2.2).
+    /// section 2.2): of that id or of its key, in any method of the document, and of a DID that proves its history in any
+    /// version.
     #[must_use]
     pub fn revoked(&self, method: &DidUrl) -> Option<Timestamp> {
-        self.method(method).and_then(|method| method.revoked)
+        let id = method.to_string();
+        match self.find(&id) {
+            Some(found) => found.revoked,
+            None => self.marks.of(&self.did, &id, None),
+        }
+    }
+
+    /// When a key was revoked, under whichever id, where the document says so: also one that no usable method has.
+    #[must_use]
+    pub fn revoked_key(&self, key: &PublicKey) -> Option<Timestamp> {
+        self.marks.of_key(key)
     }
 
     /// Where the controller says which status lists there are (spec/status.md), an https URL.
@@ -240,22 +258,18 @@ impl DidDocument {
             }
         }
         document.past = past.into_values().collect();
-        // A key that was revoked once stays revoked, whatever a later version says.
-        let revoked: Vec<_> = versions.iter().flat_map(|(_, version)| version.revocations()).collect();
-        document.mark(&revoked);
+        // What was revoked once stays revoked, whatever a later version says.
+        for (_, version) in versions {
+            document.marks.merge(&version.marks);
+        }
+        document.mark();
         Ok(document)
     }
 
-    /// The keys that are marked as revoked, and since when.
-    fn revocations(&self) -> impl Iterator<Item = (PublicKey, Timestamp)> + '_ {
-        self.methods.iter().filter_map(|method| Some((method.key.clone().ok()?, method.revoked?)))
-    }
-
-    /// Marks these keys as revoked under all ids that they have here: a thief picks the id.
-    fn mark(&mut self, revoked: &[(PublicKey, Timestamp)]) {
+    /// Marks methods as revoked, under all ids that their key has here: a thief picks the id.
+    fn mark(&mut self) {
         for method in self.methods.iter_mut().chain(&mut self.past) {
-            let of_this = revoked.iter().filter(|(key, _)| method.key.as_ref() == Ok(key)).map(|(_, at)| *at);
-            method.revoked = of_this.chain(method.revoked).min();
+            method.revoked = self.marks.of(&self.did, &method.id, method.key.as_ref().ok());
         }
     }
 

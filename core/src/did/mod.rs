@@ -10,6 +10,7 @@ use crate::{Code, Problem, keys::PublicKey};
 mod document;
 mod jwk;
 mod key;
+mod revocation;
 #[cfg(test)]
 mod tests;
 pub mod web;

@@ -26,6 +26,8 @@ fn ask(document: &Value, method: &str, purpose: Purpose) -> Result<PublicKey, Pr
     DidDocument::parse(&web(), document)?.key_for(&DidUrl::parse(method).unwrap(), purpose)
 }
 
+mod revocation;
+
 const KEY_1: &str = "did:web:university.example#key-1";
 
 #[test]

@@ -129,7 +129,8 @@ fn ahead(did: &Did, document: &DidDocument, register: &Register) -> Vec<String> 
     let mut found = Vec::new();
     for key in register.keys() {
         let Some(method) = method(&key.name) else { continue };
-        if key.state != State::Compromised && document.revoked(&method).is_some() {
+        let revoked = document.revoked(&method).or_else(|| document.revoked_key(&key.public));
+        if key.state != State::Compromised && revoked.is_some() {
             found.push(format!("{} is revoked there", key.name));
         } else if document.key_for(&method, Purpose::AssertionMethod).is_ok_and(|there| there != key.public) {
             found.push(format!("{} is another key there", key.name));

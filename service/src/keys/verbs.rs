@@ -357,10 +357,13 @@ impl Owner {
         let known: Vec<String> = register.keys().iter().map(|key| key.name.clone()).collect();
         for name in known.into_iter().chain(register.names_to_come()) {
             let Ok(method) = self.did.with_fragment(&name) else { continue };
-            let revoked = document.revoked(&method);
-            let public = match revoked {
-                Some(_) => document.revoked_key_of_vouched_copy(&method),
-                None => document.key_for(&method, Purpose::AssertionMethod),
+            let own = register.keys().iter().find(|key| key.name == name).map(|key| key.public.clone());
+            // Its mark may stand in a method of another name.
+            let revoked = document.revoked(&method).or_else(|| document.revoked_key(own.as_ref()?));
+            let public = match (own, revoked) {
+                (Some(own), Some(_)) => Ok(own),
+                (None, Some(_)) => document.revoked_key_of_vouched_copy(&method),
+                (_, None) => document.key_for(&method, Purpose::AssertionMethod),
             };
             if public.is_ok_and(|public| register.adopt(&name, &public, revoked, time::now())) {
                 adopted.push(name);

@@ -103,6 +103,60 @@ fn a_key_that_was_revoked_once_stays_revoked() {
     ]));
 }
 
+/// The document of key 1 with a method that nobody uses, and that is marked or not.
+fn beside(did: &Did, method: Value, mark: bool) -> Value {
+    let mut state = document(did, &[1]);
+    state["keyAgreement"] = json!([method]);
+    if mark {
+        state["keyAgreement"][0]["revoked"] = json!("2026-11-20T00:00:00Z");
+    }
+    state
+}
+
+#[test]
+fn row_88_a_mark_of_an_earlier_version_in_a_method_that_is_unusable() {
+    fn same_key(did: &Did, mark: bool) -> Value {
+        let jwk = json!({"kty": "OKP", "crv": "Ed25519", "x": public(1).to_jwk()["x"], "use": "enc"});
+        let method = json!({"id": "#other", "type": "JsonWebKey", "controller": did.as_str(), "publicKeyJwk": jwk});
+        beside(did, method, mark)
+    }
+    fn same_id(did: &Did, mark: bool) -> Value {
+        beside(did, json!({"id": format!("{did}#key-1"), "type": "Lost"}), mark)
+    }
+    let refused = |states: &[fn(&Did) -> Value]| {
+        let (did, document) = history(states);
+        let key = document.key_for(&did.with_fragment("key-1").unwrap(), Purpose::AssertionMethod);
+        match key {
+            Ok(key) => (key != public(1)).then_some(Code::MethodUnknown),
+            Err(problem) => Some(problem.code),
+        }
+    };
+    // The key stays in the document, or left it.
+    for last in [(|did| document(did, &[1])) as fn(&Did) -> Value, |did| document(did, &[2])] {
+        for (plain, marked) in [
+            ((|did| same_key(did, false)) as fn(&Did) -> Value, (|did| same_key(did, true)) as fn(&Did) -> Value),
+            (|did| same_id(did, false), |did| same_id(did, true)),
+        ] {
+            assert_eq!(refused(&[plain, last]), None);
+            assert_eq!(refused(&[marked, last]), Some(Code::KeyInvalid));
+        }
+    }
+}
+
+#[test]
+fn row_88_an_id_that_was_revoked_before_the_did_moved() {
+    let key = |first: fn(&Did) -> Value| {
+        let [new, _] = moved(true, first, also_known);
+        let current = new.unwrap().document().unwrap();
+        current.key_for(&current.did().with_fragment("key-1").unwrap(), Purpose::AssertionMethod)
+    };
+    fn same_id(did: &Did, mark: bool) -> Value {
+        beside(did, json!({"id": format!("{did}#key-1"), "type": "Lost"}), mark)
+    }
+    assert_eq!(key(|did| same_id(did, false)).unwrap(), public(1));
+    assert_eq!(code(key(|did| same_id(did, true))), Code::KeyInvalid);
+}
+
 #[test]
 fn what_the_current_document_says_of_a_key_counts() {
     let (did, document) = history(&[
