@@ -3,7 +3,7 @@
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Map, Value, json};
 
-use super::{Freshness, MIN_ENTRIES, Order, Purpose, StatusList, list::Packing};
+use super::{Freshness, ListProfile, Order, Purpose, StatusList, list::Packing, parse_index};
 use crate::{
     Code, Problem,
     credential::{CONTEXT_V2, Credential},
@@ -35,8 +35,8 @@ impl Reference {
     /// Reads one entry of `credentialStatus`.
     ///
     /// # Errors
-    /// `status_unsupported`: of another type or purpose; `status_index`: the index is no base-10 string of a
-    /// non-negative integer; `malformed_value`.
+    /// `status_unsupported`: of another type or purpose; `status_index`: the index is not a string of a non-negative integer
+    /// in base 10 without leading zeros; `malformed_value`.
     pub fn parse(entry: &Value) -> Result<Self, Problem> {
         let text = |name: &str| entry.get(name).and_then(Value::as_str);
         if text("type") != Some(ENTRY_TYPE) {
@@ -46,8 +46,7 @@ impl Reference {
         let purpose = text("statusPurpose").ok_or_else(|| malformed("statusPurpose"))?;
         let purpose = Purpose::parse(purpose).ok_or(Code::StatusUnsupported)?;
         let url = text("statusListCredential").ok_or_else(|| malformed("statusListCredential"))?.to_owned();
-        let index = text("statusListIndex").filter(|index| index.bytes().all(|byte| byte.is_ascii_digit()));
-        let index = index.and_then(|index| index.parse().ok()).ok_or(Code::StatusIndex)?;
+        let index = parse_index(text("statusListIndex").ok_or(Code::StatusIndex)?)?;
         let bits = match entry.get("statusSize") {
             None => 1,
             Some(size) => {
@@ -74,7 +73,7 @@ impl Reference {
 /// Reads `encodedList`: `u`, and base64url of GZIP (section 3.3).
 ///
 /// # Errors
-/// `status_list_invalid`, `invalid_encoding`; `status_list_length`: fewer entries than [`MIN_ENTRIES`].
+/// `status_list_invalid`, `invalid_encoding`; `status_list_length`: fewer entries than the [`ListProfile`] demands.
 pub fn decode(encoded: &str, bits: u8) -> Result<StatusList, Problem> {
     let text = encoded.strip_prefix('u').ok_or_else(|| {
         Problem::new(
@@ -84,9 +83,7 @@ pub fn decode(encoded: &str, bits: u8) -> Result<StatusList, Problem> {
     })?;
     let packed = jose::decode(text, "encodedList")?;
     let list = StatusList::unpack(&packed, Packing::Gzip, bits, Order::MostSignificantFirst)?;
-    if list.entries() < MIN_ENTRIES {
-        return Err(Code::StatusListLength.into());
-    }
+    ListProfile::DEFAULT.require_length(list.entries())?;
     Ok(list)
 }
 

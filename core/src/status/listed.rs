@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::{Freshness, MIN_ENTRIES, Purpose, StatusList, bitstring, cwt, token};
+use super::{Freshness, ListProfile, Purpose, StatusList, bitstring, cwt, token};
 use crate::{
     Code, Problem,
     credential::Credential,
@@ -34,6 +34,8 @@ pub struct Listed {
     /// By whom.
     issuer: Did,
     about: About,
+    /// What it was, and is, held to.
+    profile: ListProfile,
     freshness: Freshness,
     fetched: Timestamp,
     /// With what it was signed.
@@ -50,8 +52,8 @@ impl Listed {
     /// ([`DidDocument::status_list_issuer`]), whose own document `resolver` then has to know too (spec/status.md 5.2).
     ///
     /// # Errors
-    /// `status_list_issuer`; `status_list_stale`; `status_list_mismatch` (the list of another URL); `header_key_unanchored`,
-    /// `method_of_other`; those of [`data_integrity::verify`], [`token::Token::verify`], [`bitstring::Published::read`] and of
+    /// `status_list_issuer`; `status_list_stale`; `status_list_mismatch` (the list of another URL); `status_list_length` (fewer
+    /// entries than the [`ListProfile`] demands, in whichever form); `header_key_unanchored`, `method_of_other`; those of [`data_integrity::verify`], [`token::Token::verify`], [`bitstring::Published::read`] and of
     /// resolving the signer's key. A key of an earlier version of the signer's document signs no list.
     pub fn verify(
         bytes: &[u8],
@@ -142,7 +144,7 @@ impl Listed {
     ///
     /// # Errors
     /// `status_purpose`: the list is about something else; `status_index`; `status_list_invalid`: its entries have another
-    /// size; `status_list_length`: of that size it has fewer than [`MIN_ENTRIES`].
+    /// size; `status_list_length`: of that size it has too few.
     pub fn entry(&self, reference: &bitstring::Reference) -> Result<u8, Problem> {
         let sized = match &self.about {
             About::Purposes { purposes, sized } if purposes.contains(&reference.purpose) => *sized,
@@ -154,9 +156,7 @@ impl Listed {
                 "the list's entries have another size than the credential says",
             ));
         }
-        if self.list.entries_of(reference.bits) < MIN_ENTRIES {
-            return Err(Code::StatusListLength.into());
-        }
+        self.profile.require_length(self.list.entries_of(reference.bits))?;
         self.list.value_of(reference.index, reference.bits)
     }
 
@@ -218,6 +218,7 @@ fn credential(
         on_behalf_of: on_behalf_of.clone(),
         issuer,
         about: About::Purposes { purposes, sized: subject.contains_key("statusSize") },
+        profile: ListProfile::DEFAULT,
         freshness: published.freshness,
         fetched: now,
         keys,
@@ -236,8 +237,10 @@ fn status_token(
     let issuer = kid.did().clone();
     let key = key_of_list(&*signer(&issuer, on_behalf_of, resolver)?, &kid, (now, skew))?;
     let (list, freshness) = verify(&key)?;
+    let profile = ListProfile::DEFAULT;
+    profile.require_length(list.entries())?;
     let (on_behalf_of, list, keys) = (on_behalf_of.clone(), Arc::new(list), vec![(kid, key)]);
-    Ok(Listed { on_behalf_of, issuer, about: About::Values, freshness, fetched: now, keys, list })
+    Ok(Listed { on_behalf_of, issuer, about: About::Values, profile, freshness, fetched: now, keys, list })
 }
 
 /// A key that signs lists.

@@ -20,9 +20,38 @@ pub use listed::Listed;
 
 use crate::{Code, Problem, time::Timestamp};
 
-/// The fewest entries of a published list: fewer would tell too well whose entry it is (Bitstring Status List 1.0
-/// section 3.2).
-pub const MIN_ENTRIES: u64 = 131_072;
+/// The fewest entries of a published list, by the default profile.
+pub const MIN_ENTRIES: u64 = ListProfile::DEFAULT.min_entries;
+
+/// Carnet's own demands on lists where a standard has none or a weaker one. Data of an issuer or a type can name another
+/// profile; nothing else says these numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ListProfile {
+    /// The fewest entries, of whichever form and size: fewer would tell too well whose entry is looked at. Bitstring Status
+    /// List 1.0 (section 3.2) has this number; Token Status List has none.
+    pub min_entries: u64,
+}
+
+impl ListProfile {
+    /// The profile of issuers and types that name no other.
+    pub const DEFAULT: Self = Self { min_entries: 131_072 };
+
+    /// Refuses a list with too few entries.
+    ///
+    /// # Errors
+    /// `status_list_length`
+    pub fn require_length(&self, entries: u64) -> Result<(), Problem> {
+        if entries >= self.min_entries { Ok(()) } else { Err(Code::StatusListLength.into()) }
+    }
+}
+
+/// An index as it is written: base-10 digits and nothing else, so without sign, leading zero, fraction, exponent or blank.
+/// `statusListIndex` is a string of them and `idx` a number; in both, one index has one text.
+pub(crate) fn parse_index(text: &str) -> Result<u64, Problem> {
+    let plain = text.bytes().all(|byte| byte.is_ascii_digit()) && (text == "0" || !text.starts_with('0'));
+    let index = if plain { text.parse().ok() } else { None };
+    index.ok_or_else(|| Problem::new(Code::StatusIndex, "the index is not written in plain base-10 digits"))
+}
 
 /// The most bytes of a list once it is unpacked: ten million entries of eight bits, and some room.
 pub const MAX_BYTES: usize = 16 * 1024 * 1024;

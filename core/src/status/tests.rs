@@ -95,7 +95,7 @@ fn row_61_index_out_of_range_or_negative() {
     };
     assert!(entry("7".into()).is_ok());
     for bad in
-        [json!("-1"), json!("+1"), json!("1.0"), json!("0x1"), json!(""), json!(7), json!("99999999999999999999")]
+        [json!("-1"), json!("+1"), json!("1.0"), json!("0x1"), json!(""), json!(7), json!("99999999999999999999"), json!("01")]
     {
         refused(entry(bad), Code::StatusIndex);
     }

@@ -3,7 +3,7 @@
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Map, Value, json};
 
-use super::{Freshness, Order, StatusList, list::Packing};
+use super::{Freshness, Order, StatusList, list::Packing, parse_index};
 use crate::{
     Code, Problem,
     json::Limits,
@@ -37,15 +37,21 @@ impl Reference {
     /// Reads the `status` claim.
     ///
     /// # Errors
-    /// `status_unsupported` if it holds no status list; `status_index` if the index is no non-negative integer;
-    /// `malformed_value` for another shape.
+    /// `status_unsupported` if it holds no status list, or another mechanism beside it; `status_index` if the index is no
+    /// non-negative integer; `malformed_value` for another shape.
     pub fn parse(status: &Value) -> Result<Self, Problem> {
         let members =
             status.as_object().ok_or_else(|| Problem::new(Code::MalformedValue, "status is not an object"))?;
         let reference = members.get("status_list").ok_or(Code::StatusUnsupported)?;
+        if members.len() > 1 {
+            // What it says could withdraw the credential all the same.
+            let what = "status has a mechanism beside status_list that cannot be checked here";
+            return Err(Problem::new(Code::StatusUnsupported, what));
+        }
         let uri = reference.get("uri").and_then(Value::as_str).filter(|uri| !uri.is_empty());
         let uri = uri.ok_or_else(|| Problem::new(Code::MalformedValue, "status_list has no uri"))?;
-        let index = reference.get("idx").and_then(Value::as_u64).ok_or(Code::StatusIndex)?;
+        let index = reference.get("idx").and_then(Value::as_number).ok_or(Code::StatusIndex)?;
+        let index = parse_index(&index.to_string())?;
         Ok(Self { uri: uri.to_owned(), index })
     }
 
