@@ -6,6 +6,10 @@ use serde_json::{Map, Value};
 
 use crate::{Code, Problem, time::Timestamp};
 
+mod members;
+
+pub(crate) use members::TopLevel;
+
 /// The URL that stands first in `@context` (VCDM 2.0 section 4.3).
 pub const CONTEXT_V2: &str = "https://www.w3.org/ns/credentials/v2";
 
@@ -110,6 +114,11 @@ impl Credential {
 /// claim another meaning than the one that its reader sees. A proof may repeat the document's
 /// (Data Integrity EdDSA section 3.3); it is held to that where proofs are verified.
 pub(crate) fn check_context(document: &Map<String, Value>) -> Result<(), Problem> {
+    check_context_but(document, "proof")
+}
+
+/// The same of a document with a member besides that may have contexts of its own.
+pub(crate) fn check_context_but(document: &Map<String, Value>, own: &str) -> Result<(), Problem> {
     let first = match document.get("@context") {
         Some(Value::Array(contexts)) => contexts.first(),
         _ => None,
@@ -117,7 +126,10 @@ pub(crate) fn check_context(document: &Map<String, Value>) -> Result<(), Problem
     if first.and_then(Value::as_str) != Some(CONTEXT_V2) {
         return Err(Code::ContextMissing.into());
     }
-    if document.iter().any(|(name, value)| !matches!(name.as_str(), "@context" | "proof") && has_context(value)) {
+    if document
+        .iter()
+        .any(|(name, value)| !matches!(name.as_str(), "@context" | "proof") && name != own && has_context(value))
+    {
         return Err(Code::ContextNested.into());
     }
     Ok(())

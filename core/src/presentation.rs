@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     Code, Problem,
-    credential::{CONTEXT_V2, check_context, id_of, types_of},
+    credential::{CONTEXT_V2, TopLevel, check_context_but, id_of, types_of},
     did::Purpose,
     keys::Signer,
     secure::data_integrity::{ProofOptions, eddsa_jcs::EddsaJcs2022, secure},
@@ -12,6 +12,10 @@ use crate::{
 };
 
 const BASE_TYPE: &str = "VerifiablePresentation";
+/// The member with what is presented.
+const CREDENTIALS: &str = "verifiableCredential";
+/// The context of Data Integrity proofs, whose terms are those that VCDM 2.0 has as well.
+const CONTEXT_DATA_INTEGRITY: &str = "https://w3id.org/security/data-integrity/v2";
 
 /// A presentation whose form obeys VCDM 2.0. Nothing is said about its proof, nor about its credentials.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,23 +28,21 @@ impl Presentation {
     /// Holds a document to the data model.
     ///
     /// # Errors
-    /// `context_missing`, `type_missing`, `malformed_value` (no holder, or a credential that is not
-    /// an object: a string there would be a credential that nobody has verified).
+    /// `claim_forbidden` (a member that presentations do not have), `context_missing`, `context_nested`, `context_unknown` (a
+    /// context that no credential in it has, or one that is no URL), `type_missing`, `malformed_value` (no holder, or a
+    /// credential that is not an object: a string there would be a credential that nobody has verified).
     pub fn parse(document: &Map<String, Value>) -> Result<Self, Problem> {
-        // Credentials carry contexts of their own, so only the presentation's own members are looked at here.
-        let own: Map<String, Value> = document
-            .iter()
-            .filter(|(name, _)| name.as_str() != "verifiableCredential")
-            .map(|(name, value)| (name.clone(), value.clone()))
-            .collect();
-        check_context(&own)?;
+        TopLevel::Presentation.check(document)?;
+        // Credentials carry contexts of their own.
+        check_context_but(document, CREDENTIALS)?;
         types_of(document, BASE_TYPE)?;
         let holder = id_of(document.get("holder"), "holder")?;
-        let credentials = match document.get("verifiableCredential") {
+        let credentials: Vec<Map<String, Value>> = match document.get(CREDENTIALS) {
             Some(Value::Array(many)) => many.iter().map(credential).collect::<Result<_, _>>()?,
             Some(one) => vec![credential(one)?],
             None => Vec::new(),
         };
+        check_contexts(document, &credentials)?;
         Ok(Self { holder, credentials })
     }
 
@@ -55,6 +57,24 @@ impl Presentation {
     pub fn credentials(&self) -> &[Map<String, Value>] {
         &self.credentials
     }
+}
+
+/// Holds a presentation's contexts to VCDM 2.0's and those of its credentials, which are held to their types'. Any other
+/// could give the presentation's members, and what is below them, another meaning than the one that they are read with.
+fn check_contexts(document: &Map<String, Value>, credentials: &[Map<String, Value>]) -> Result<(), Problem> {
+    let contexts = |document: &Map<String, Value>, context: &Value| {
+        document.get("@context").and_then(Value::as_array).is_some_and(|own| own.contains(context))
+    };
+    let known = |context: &Value| {
+        context.is_string()
+            && (context == CONTEXT_V2
+                || context == CONTEXT_DATA_INTEGRITY
+                || credentials.iter().any(|credential| contexts(credential, context)))
+    };
+    if document.get("@context").and_then(Value::as_array).is_some_and(|own| own.iter().all(known)) {
+        return Ok(());
+    }
+    Err(Problem::new(Code::ContextUnknown, "the presentation has a context that none of its credentials has"))
 }
 
 fn credential(value: &Value) -> Result<Map<String, Value>, Problem> {

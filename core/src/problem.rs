@@ -96,7 +96,7 @@ codes! {
     HeaderKeyUnanchored, "header_key_unanchored", CRYPTO, "A key in the header is not anchored to the issuer.";
     HeaderKeyAmbiguous, "header_key_ambiguous", CRYPTO, "The header names its key in more than one way, or in none.";
     HeaderCritical, "header_critical", CRYPTO, "The header has a critical extension that is not understood.";
-    ClaimForbidden, "claim_forbidden", MALFORMED, "The token has a claim that may not be there.";
+    ClaimForbidden, "claim_forbidden", MALFORMED, "The token, credential or presentation has a member that may not be there.";
     ClaimMissing, "claim_missing", MALFORMED, "The token lacks a claim that it must have.";
     IssuerMismatch, "issuer_mismatch", CRYPTO, "The token's iss differs from the credential's issuer.";
     Expired, "expired", RANGE, "It is past its end.";

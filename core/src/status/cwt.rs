@@ -45,6 +45,7 @@ const UNANCHORED: [i64; 4] = [
 /// Claims (RFC 8392 section 3.1; section 5.2 of the draft).
 const SUB: i64 = CwtClaimName::Sub as i64;
 const EXP: i64 = CwtClaimName::Exp as i64;
+const NBF: i64 = CwtClaimName::Nbf as i64;
 const IAT: i64 = CwtClaimName::Iat as i64;
 const STATUS_LIST: i64 = 65_533;
 const TTL: i64 = 65_534;
@@ -177,6 +178,7 @@ impl Token {
             sub: at(&self.claims, SUB).and_then(Value::as_text),
             iat: date(IAT, "iat")?,
             exp: date(EXP, "exp")?,
+            nbf: date(NBF, "nbf")?,
             ttl: number(TTL).map(Option::unwrap_or_default),
         };
         let freshness = claims.hold(uri, now, skew)?;

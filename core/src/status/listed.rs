@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::{Freshness, ListProfile, Purpose, StatusList, bitstring, cwt, token};
 use crate::{
     Code, Problem,
-    credential::Credential,
+    credential::{Credential, TopLevel},
     did::{Did, DidDocument, DidUrl, Purpose as KeyPurpose, Resolve},
     json::{self, Limits},
     keys::PublicKey,
@@ -53,7 +53,7 @@ impl Listed {
     ///
     /// # Errors
     /// `status_list_issuer`; `status_list_stale`; `status_list_mismatch` (the list of another URL); `status_list_length` (fewer
-    /// entries than the [`ListProfile`] demands, in whichever form); `header_key_unanchored`, `method_of_other`; those of [`data_integrity::verify`], [`token::Token::verify`], [`bitstring::Published::read`] and of
+    /// entries than the [`ListProfile`] demands, in whichever form); `header_key_unanchored`, `method_of_other`; `claim_forbidden`; those of [`data_integrity::verify`], [`token::Token::verify`], [`bitstring::Published::read`] and of
     /// resolving the signer's key. A key of an earlier version of the signer's document signs no list.
     pub fn verify(
         bytes: &[u8],
@@ -188,7 +188,9 @@ fn credential(
     let current = signer(&issuer, on_behalf_of, resolver)?;
     let expected =
         Expected { purpose: KeyPurpose::AssertionMethod, controller: issuer.as_str(), binding: None, now, skew };
-    let verified = Credential::parse(data_integrity::verify(&document, suites, resolver, &expected)?)?;
+    let verified = data_integrity::verify(&document, suites, resolver, &expected)?;
+    TopLevel::DataIntegrity.check(&verified)?;
+    let verified = Credential::parse(verified)?;
     let proofs = match document.get("proof") {
         Some(Value::Array(several)) => several.as_slice(),
         Some(one) => std::slice::from_ref(one),

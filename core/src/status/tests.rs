@@ -94,9 +94,16 @@ fn row_61_index_out_of_range_or_negative() {
         bitstring::Reference::parse(&entry)
     };
     assert!(entry("7".into()).is_ok());
-    for bad in
-        [json!("-1"), json!("+1"), json!("1.0"), json!("0x1"), json!(""), json!(7), json!("99999999999999999999"), json!("01")]
-    {
+    for bad in [
+        json!("-1"),
+        json!("+1"),
+        json!("1.0"),
+        json!("0x1"),
+        json!(""),
+        json!(7),
+        json!("99999999999999999999"),
+        json!("01"),
+    ] {
         refused(entry(bad), Code::StatusIndex);
     }
     let messages = list(4, Order::MostSignificantFirst);
@@ -212,6 +219,22 @@ fn a_token_of_another_type_or_past_its_end_is_no_list() {
     let header = json!({"typ": "JWT", "kid": "did:web:university.example#k1"});
     let other_typ = crate::secure::jose::sign(header.as_object().unwrap().clone(), &Map::new(), &key).unwrap();
     refused(verify(&other_typ, &key), Code::TokenType);
+}
+
+#[test]
+fn a_token_whose_time_has_not_come_is_no_list() {
+    let key = SecretKey::generate(Algorithm::EdDsa, &mut OsRng);
+    let issued = crate::secure::jose::Jws::parse(&issued(&key, URI, fresh())).unwrap();
+    let begins = |nbf: Value| {
+        let mut payload = issued.payload().clone();
+        payload.insert("nbf".into(), nbf);
+        let mut header = issued.header().clone();
+        header.remove("alg");
+        verify(&crate::secure::jose::sign(header, &payload, &key).unwrap(), &key)
+    };
+    assert!(begins(json!(now().plus(60).unix())).is_ok());
+    refused(begins(json!(now().plus(61).unix())), Code::StatusListStale);
+    refused(begins(json!("2026-11-22")), Code::MalformedValue);
 }
 
 #[test]

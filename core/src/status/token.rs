@@ -155,7 +155,7 @@ impl Token {
         }
     }
 
-    /// Verifies the token as the list of that URI: signature, `sub`, `iat`, `exp`. Freshness over time is the
+    /// Verifies the token as the list of that URI: signature, `sub`, `iat`, `nbf`, `exp`. Freshness over time is the
     /// caller's, with [`Freshness::check`].
     ///
     /// # Errors
@@ -174,6 +174,7 @@ impl Token {
             sub: payload.get("sub").and_then(Value::as_str),
             iat: numeric_date(payload, "iat")?,
             exp: numeric_date(payload, "exp")?,
+            nbf: numeric_date(payload, "nbf")?,
             ttl: payload.get("ttl").map(|ttl| ttl.as_i64().unwrap_or_default()),
         };
         let freshness = claims.hold(uri, now, skew)?;
@@ -187,6 +188,7 @@ pub(super) struct Claims<'a> {
     pub(super) sub: Option<&'a str>,
     pub(super) iat: Option<Timestamp>,
     pub(super) exp: Option<Timestamp>,
+    pub(super) nbf: Option<Timestamp>,
     /// Seconds; what is no number is 0.
     pub(super) ttl: Option<i64>,
 }
@@ -202,6 +204,9 @@ impl Claims<'_> {
         }
         // Or what says of itself neither when it ends nor when it is to be fetched again would count for ever.
         let ttl = self.ttl.or(self.exp.is_none().then_some(DEFAULT_TTL));
+        if self.nbf.is_some_and(|begin| begin > now.plus(skew)) {
+            return Err(Problem::new(Code::StatusListStale, "the list's time has not come yet"));
+        }
         let freshness = Freshness { issued: self.iat.ok_or_else(|| missing("iat"))?, until: self.exp, ttl };
         freshness.check(now, now, skew)?;
         Ok(freshness)

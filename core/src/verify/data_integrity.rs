@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     Code, Problem,
-    credential::Credential,
+    credential::{Credential, TopLevel},
     did::{DidUrl, Purpose, WithHistory},
     json::{self, Limits},
     keys::PublicKey,
@@ -170,6 +170,7 @@ fn verify(
 }
 
 fn model(payload: &Map<String, Value>, env: &Environment<'_>) -> Result<(Credential, String, Timestamp), Problem> {
+    TopLevel::DataIntegrity.check(payload)?;
     let credential = Credential::parse(payload.clone())?;
     let until =
         credential.valid_until().ok_or_else(|| Problem::new(Code::ClaimMissing, "the credential has no validUntil"))?;

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::{Asked, CheckName, Environment, Held, Report, Seen, common::Opened, status::TOKEN_ENTRY};
 use crate::{
     Code, Problem, at_least,
-    credential::{CONTEXT_V2, Credential},
+    credential::{CONTEXT_V2, Credential, TopLevel},
     did::{self, Did, Purpose, Resolve as _},
     keys::PublicKey,
     secure::{
@@ -189,11 +189,8 @@ struct Model {
 }
 
 fn model(token: &SdJwt, format: &str, payload: &Map<String, Value>, env: &Environment<'_>) -> Result<Model, Problem> {
-    for claim in ["vc", "vp"] {
-        if payload.contains_key(claim) {
-            return Err(Problem::new(Code::ClaimForbidden, format!("the payload has a {claim} claim")));
-        }
-    }
+    let table = if format == VC { TopLevel::VcSdJwt } else { TopLevel::DcSdJwt };
+    table.check(payload)?;
     let nbf = numeric_date(payload, "nbf")?;
     let exp = numeric_date(payload, "exp")?;
     let credential =

@@ -207,6 +207,9 @@ fn row_66_the_sub_of_a_list_in_cbor_is_not_the_uri() {
 #[test]
 fn the_claims_are_held_to_their_rules() {
     let ends = |exp: i64| verify(&Parts::claim(EXP, Value::from(now().plus(exp).unix())));
+    let begins = |nbf: i64| verify(&Parts::claim(NBF, Value::from(now().plus(nbf).unix())));
+    assert!(begins(-1).is_ok() && begins(60).is_ok());
+    refused(begins(61), Code::StatusListStale);
     assert!(ends(-60).is_ok());
     refused(ends(-61), Code::StatusListStale);
     let made = |iat: i64| verify(&Parts::claim(IAT, Value::from(now().plus(iat).unix())));

@@ -9,7 +9,7 @@ fn method(did: &str) -> String {
     format!("{did}#0")
 }
 
-fn issued(world: &World, document: &Map<String, Value>) -> Value {
+pub(super) fn issued(world: &World, document: &Map<String, Value>) -> Value {
     let method = method(&world.did());
     let options = ProofOptions {
         verification_method: &method,
@@ -128,6 +128,57 @@ fn row_41_a_string_in_verifiable_credential() {
     accepted(world.verify(&sign(json!([credential]))));
     refused(world.verify(&sign(json!([credential.to_string()]))), Code::MalformedValue);
     refused(world.verify(&sign(json!(credential.to_string()))), Code::MalformedValue);
+}
+
+/// An honest presentation whose `@context` is this, of a credential that has another one beside VCDM 2.0's.
+fn with_contexts(world: &World, contexts: Value) -> (Report, Option<Verified<Answer>>) {
+    let mut document = world.document();
+    document["@context"] = json!([CONTEXT_V2, "https://university.example/ns/v1"]);
+    let credential = issued(world, &document);
+    world.verify(&changed(world, Some((Some(NONCE), Some(AUDIENCE.into()))), |presentation| {
+        presentation.insert("verifiableCredential".into(), json!([credential]));
+        presentation.insert("@context".into(), contexts);
+    }))
+}
+
+#[test]
+fn row_95_a_presentation_with_a_foreign_context() {
+    let world = world();
+    for known in ["https://university.example/ns/v1", "https://w3id.org/security/data-integrity/v2"] {
+        accepted(with_contexts(&world, json!([CONTEXT_V2])));
+        accepted(with_contexts(&world, json!([CONTEXT_V2, known])));
+    }
+    for foreign in ["https://attacker.example/v1", "https://www.w3.org/2018/credentials/v1", "", "urn:x"] {
+        refused(with_contexts(&world, json!([CONTEXT_V2, foreign])), Code::ContextUnknown);
+        refused(with_contexts(&world, json!([CONTEXT_V2, CONTEXT_V2, foreign])), Code::ContextUnknown);
+    }
+    refused(with_contexts(&world, json!(["https://university.example/ns/v1", CONTEXT_V2])), Code::ContextMissing);
+}
+
+#[test]
+fn row_95_a_presentation_that_redefines_terms() {
+    let world = world();
+    accepted(with_contexts(&world, json!([CONTEXT_V2])));
+    for inline in [
+        json!({"holder": "https://attacker.example/somebody-else"}),
+        json!({"@vocab": "https://attacker.example/"}),
+        json!({}),
+        json!(null),
+        json!(["https://university.example/ns/v1"]),
+        json!(1),
+    ] {
+        refused(with_contexts(&world, json!([CONTEXT_V2, inline])), Code::ContextUnknown);
+    }
+    // Not even one that the credential has as well: its type's schema knows no such context.
+    let mut document = world.document();
+    let inline = json!({"holder": "https://attacker.example/somebody-else"});
+    document["@context"] = json!([CONTEXT_V2, inline]);
+    let credential = issued(&world, &document);
+    let shown = changed(&world, Some((Some(NONCE), Some(AUDIENCE.into()))), |presentation| {
+        presentation.insert("verifiableCredential".into(), json!([credential]));
+        presentation.insert("@context".into(), json!([CONTEXT_V2, inline]));
+    });
+    refused(world.verify(&shown), Code::ContextUnknown);
 }
 
 #[test]

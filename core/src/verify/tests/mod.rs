@@ -28,6 +28,8 @@ mod data_integrity;
 mod delegated;
 mod history;
 mod holders;
+mod lists;
+mod members;
 mod messages;
 mod sd_jwt;
 mod status;

@@ -357,6 +357,9 @@ fn a_type_that_the_catalogue_does_not_know() {
 fn row_71_a_vct_gives_a_vcdm_credential_no_second_name() {
     document_refused(Code::TypeUnknown, |_, d| {
         d.insert("type".into(), json!(["VerifiableCredential", "Passport"]));
+    });
+    document_refused(Code::ClaimForbidden, |_, d| {
+        d.insert("type".into(), json!(["VerifiableCredential", "Passport"]));
         d.insert("vct".into(), "urn:permit".into());
     });
 }

@@ -6,9 +6,8 @@ use crate::{
     secure::data_integrity::{ProofOptions, secure},
     secure::sd_jwt::Stapled,
     status::{
-        Freshness, MIN_ENTRIES, Order, StatusList, cwt, freshness,
+        MIN_ENTRIES, freshness,
         publication::{Form, Publication, State, Terms},
-        token,
     },
 };
 
@@ -69,7 +68,7 @@ pub(super) fn copy_with(world: &World, status: Value) -> String {
 }
 
 /// It as an SD-JWT VC whose `status` is this.
-fn token_copy(world: &World, index: Value) -> String {
+pub(super) fn token_copy(world: &World, index: Value) -> String {
     let payload = object(json!({
         "iss": world.did(), "vct": "urn:permit", "exp": 1_798_761_600, "rightToWork": true, "permitType": "student",
         "status": {"status_list": {"idx": index, "uri": url(Form::Token)}},
@@ -77,13 +76,13 @@ fn token_copy(world: &World, index: Value) -> String {
     issued(world, "dc+sd-jwt", &payload)
 }
 
-type Result_ = (Report, Option<Verified<Answer>>);
+pub(super) type Result_ = (Report, Option<Verified<Answer>>);
 
 pub(super) fn present(world: &World, copy: &str) -> Result_ {
     world.verify(&show(world, copy, &[RIGHT_TO_WORK]))
 }
 
-fn present_token(world: &mut World, copy: &str) -> Result_ {
+pub(super) fn present_token(world: &mut World, copy: &str) -> Result_ {
     let query = world.query.clone();
     world.query = json!({"credentials": [{"id": "permit", "format": "dc+sd-jwt", "meta": {"vct_values": ["urn:permit"]},
         "claims": [{"path": ["rightToWork"]}]}]});
@@ -209,96 +208,6 @@ fn row_62_a_list_that_is_too_short_to_hide_in() {
         };
         assert!(list(MIN_ENTRIES).is_ok());
         assert_eq!(list(MIN_ENTRIES - 8).unwrap_err().code, Code::StatusListLength);
-    }
-}
-
-/// A token of so many entries of two bits, as a JWT and as a CWT, as it is read.
-fn tokens(world: &World, entries: u64) -> [Result<Listed, Problem>; 2] {
-    let list = StatusList::new(entries, 2, Order::LeastSignificantFirst).unwrap();
-    let freshness = Freshness { issued: world.now, until: Some(world.now.plus(DAY)), ttl: Some(300) };
-    let (kid, uri) = (format!("{}#0", world.did()), url(Form::Token));
-    let published = token::Published { kid, uri: uri.clone(), freshness };
-    let jwt = token::issue(&list, &published, &world.issuer).unwrap().into_bytes();
-    let cwt = cwt::issue(&list, &published, &world.issuer).unwrap();
-    let issuer = Did::parse(&world.did()).unwrap();
-    [jwt, cwt].map(|text| Listed::verify(&text, &uri, &issuer, (world.now, 60), (&SelfContained, &[&EddsaJcs2022])))
-}
-
-#[test]
-fn row_89_a_token_with_too_few_entries() {
-    let world = World::new();
-    for listed in tokens(&world, MIN_ENTRIES) {
-        assert_eq!(listed.unwrap().list().entries(), MIN_ENTRIES);
-    }
-    for entries in [0, 1, 8, 100_000, MIN_ENTRIES - 4] {
-        for listed in tokens(&world, entries) {
-            assert_eq!(listed.unwrap_err().code, Code::StatusListLength, "{entries}");
-        }
-    }
-}
-
-#[test]
-fn row_91_an_index_that_is_written_in_another_way() {
-    let mut world = World::new();
-    publish(&mut world, State::Valid);
-    for index in ["0", "1", "94567"] {
-        accepted(present(&world, &copy_with(&world, entry(Form::Revocation, index))));
-    }
-    for index in ["01", "00", "094567", "+1", "-0", "-1", " 1", "1 ", "1e0", "1E2", "1.0", "0x1", "1_0", "\u{661}", ""] {
-        refused(present(&world, &copy_with(&world, entry(Form::Revocation, index))), Code::StatusIndex);
-    }
-    // The other form of the other standard.
-    for index in [json!(1), json!(0), json!(null), json!(["1"])] {
-        let mut entry = entry(Form::Revocation, "1");
-        entry["statusListIndex"] = index;
-        refused(present(&world, &copy_with(&world, entry)), Code::StatusIndex);
-    }
-    let copy = token_copy(&world, 1.into());
-    accepted(present_token(&mut world, &copy));
-    for index in [json!("1"), json!("01"), json!(1.5), json!(-1), json!(null), json!([1])] {
-        let copy = token_copy(&world, index);
-        refused(present_token(&mut world, &copy), Code::StatusIndex);
-    }
-    // As it is written, and not as it counts.
-    for (index, holds) in [("1", true), ("0", true), ("1.0", false), ("1e0", false), ("-0", false), ("-1", false)] {
-        let text = format!(r#"{{"status_list": {{"idx": {index}, "uri": "https://issuer.example/1"}}}}"#);
-        let read = crate::json::parse(text.as_bytes(), crate::json::Limits::SMALL);
-        let code = read.and_then(|status| token::Reference::parse(&status)).map_err(|problem| problem.code);
-        assert_eq!(code.is_ok(), holds, "{index} {code:?}");
-    }
-}
-
-#[test]
-fn row_90_a_mechanism_that_is_not_understood_beside_one_that_is() {
-    let mut world = World::new();
-    publish(&mut world, State::Valid);
-    let list = json!({"idx": MINE, "uri": url(Form::Token)});
-    let unknown = json!({"id": "21", "uri": "https://x.example/i"});
-    let alone = json!({"status_list": list});
-    let beside = json!({"status_list": list, "identifier_list": unknown});
-    let token_with = |status: &Value| {
-        let payload = object(json!({"iss": world.did(), "vct": "urn:permit", "exp": 1_798_761_600, "rightToWork": true,
-            "permitType": "student", "status": status}));
-        issued(&world, "dc+sd-jwt", &payload)
-    };
-    let (one, two) = (token_with(&alone), token_with(&beside));
-    let empty = token_with(&json!({}));
-    accepted(present_token(&mut world, &one));
-    refused(present_token(&mut world, &two), Code::StatusUnsupported);
-    refused(present_token(&mut world, &empty), Code::StatusUnsupported);
-    // The same in a credential of VCDM 2.0.
-    let vcdm_with = |status: &Value| {
-        let mut document = world.document();
-        document.insert("status".into(), status.clone());
-        issued(&world, "vc+sd-jwt", &document)
-    };
-    accepted(present(&world, &vcdm_with(&alone)));
-    refused(present(&world, &vcdm_with(&beside)), Code::StatusUnsupported);
-    let listed = entry(Form::Revocation, &MINE.to_string());
-    accepted(present(&world, &copy_with(&world, json!([listed]))));
-    for other in [json!({"type": "SomethingElse2029"}), json!({"type": ["BitstringStatusListEntry", "Other"]})] {
-        refused(present(&world, &copy_with(&world, json!([listed, other]))), Code::StatusUnsupported);
-        refused(present(&world, &copy_with(&world, json!([other, listed]))), Code::StatusUnsupported);
     }
 }
 

@@ -1,0 +1,101 @@
+//! Members that may stand at the top of what is signed, by format (spec/credential-types.md section 4).
+//!
+//! A member that one format gives a meaning to, and another does not read, is refused in the other: its signer would have
+//! said something, such as when the credential ends, that nobody heeds.
+
+use serde_json::{Map, Value};
+
+use crate::{Code, Problem};
+
+/// The table for one format.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TopLevel {
+    /// A credential with embedded proofs.
+    DataIntegrity,
+    /// The payload of a `vc+sd-jwt`.
+    VcSdJwt,
+    /// The payload of a `dc+sd-jwt`.
+    DcSdJwt,
+    /// A presentation with embedded proofs.
+    Presentation,
+}
+
+impl TopLevel {
+    /// Refuses a document with a member that its format does not have.
+    ///
+    /// # Errors
+    /// `claim_forbidden`
+    pub(crate) fn check(self, members: &Map<String, Value>) -> Result<(), Problem> {
+        match members.keys().find(|name| !self.admits(name)) {
+            None => Ok(()),
+            Some(name) => Err(Problem::new(
+                Code::ClaimForbidden,
+                format!("{} may not stand at the top of {}", shown(name), self.title()),
+            )),
+        }
+    }
+
+    fn admits(self, name: &str) -> bool {
+        match self {
+            Self::DataIntegrity => is_vcdm(name) || name == "proof",
+            Self::VcSdJwt => is_vcdm(name) || is_jwt(name),
+            // The claims of the type stand at the top, and its schema says which there are.
+            Self::DcSdJwt => !is_foreign_to_sd_jwt_vc(name),
+            Self::Presentation => {
+                matches!(name, "@context" | "id" | "type" | "holder" | "verifiableCredential" | "termsOfUse" | "proof")
+            }
+        }
+    }
+
+    fn title(self) -> &'static str {
+        match self {
+            Self::DataIntegrity => "a credential with Data Integrity proofs",
+            Self::VcSdJwt => "a vc+sd-jwt",
+            Self::DcSdJwt => "a dc+sd-jwt",
+            Self::Presentation => "a presentation",
+        }
+    }
+}
+
+/// The members of a credential that VCDM 2.0 defines (its context, `VerifiableCredential`), but `proof`.
+fn is_vcdm(name: &str) -> bool {
+    matches!(
+        name,
+        "@context"
+            | "id"
+            | "type"
+            | "name"
+            | "description"
+            | "issuer"
+            | "validFrom"
+            | "validUntil"
+            | "credentialSubject"
+            | "credentialStatus"
+            | "credentialSchema"
+            | "refreshService"
+            | "termsOfUse"
+            | "evidence"
+            | "relatedResource"
+            | "confidenceMethod"
+            | "renderMethod"
+    )
+}
+
+/// The claims of JWT and SD-JWT that are read beside a VCDM document. `_sd` and `_sd_alg` are gone by then.
+fn is_jwt(name: &str) -> bool {
+    matches!(name, "iss" | "sub" | "iat" | "nbf" | "exp" | "cnf" | "status")
+}
+
+/// What would mean something in the other formats, or to a JWT library, and is read by nobody in an SD-JWT VC. `type`,
+/// `name`, `description`, `validFrom` and `validUntil` are not among them: types have claims of these names.
+fn is_foreign_to_sd_jwt_vc(name: &str) -> bool {
+    let may_be_claimed = matches!(name, "type" | "name" | "description" | "validFrom" | "validUntil");
+    (is_vcdm(name) && !may_be_claimed)
+        || matches!(name, "proof" | "holder" | "verifiableCredential" | "vc" | "vp" | "aud" | "jti" | "nonce")
+}
+
+/// A name that is safe to print: one of those that the formats have, or none.
+fn shown(name: &str) -> &str {
+    let known = is_vcdm(name) || is_jwt(name) || is_foreign_to_sd_jwt_vc(name) || name == "vct";
+    if known { name } else { "a member that is not known" }
+}
