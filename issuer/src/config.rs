@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, path::Path};
 
-use carnet_core::status::{message::Messages, publication::MAX_ENTRIES_WITH_MESSAGES};
+use carnet_core::status::{freshness, message::Messages, publication::MAX_ENTRIES_WITH_MESSAGES};
 use carnet_service::{
     config::{self, ServeConfig, StartError, refused},
     keys::KeysConfig,
@@ -137,6 +137,7 @@ impl IssuerConfig {
     }
 
     fn check(&self) -> Result<(), StartError> {
+        let held = freshness::SECONDS;
         let ranges = [
             ("max_batch_size", self.max_batch_size, 1..=100),
             ("offer_days", self.offer_days as usize, 1..=365),
@@ -145,7 +146,7 @@ impl IssuerConfig {
             ("refill_copies_per_day", self.refill_copies_per_day as usize, 1..=100_000),
             ("refill_copies_in_all", self.refill_copies_in_all as usize, 1..=1_000_000),
             // Of the least, half is over an hour after it was made, which is as fine as its times are.
-            ("freshness_seconds", self.freshness_seconds as usize, 7_200..=604_800),
+            ("freshness_seconds", self.freshness_seconds as usize, *held.start() as usize..=*held.end() as usize),
             // From the least that hides whose entry is looked at, to what fits a list's bytes at two bits an entry.
             ("status.entries", usize::try_from(self.status.entries).unwrap_or(usize::MAX), 131_072..=67_108_864),
             ("status.ttl_seconds", self.status.ttl_seconds as usize, 1..=86_400),

@@ -22,8 +22,6 @@ use crate::{
 
 /// The most copies in one call.
 const MOST_COPIES: usize = 500;
-/// What the times of statements are rounded to, in seconds: whoever is shown two of them learns no more than the hour.
-const GRAIN: i64 = 3_600;
 /// The most statements that are kept, of about 400 bytes each.
 const MOST_KEPT: usize = 100_000;
 
@@ -85,7 +83,7 @@ impl<S: Store> Issuer<S> {
     }
 
     fn statement(&self, statements: &mut Statements, digest: &Hash, now: Timestamp) -> Result<String, Error> {
-        let from = Timestamp::from_unix(now.unix().saturating_sub(now.unix().rem_euclid(GRAIN)));
+        let from = Timestamp::from_unix(now.unix().saturating_sub(now.unix().rem_euclid(freshness::GRAIN_SECONDS)));
         if statements.from != Some(from) {
             *statements = Statements { from: Some(from), made: HashMap::new() };
         }

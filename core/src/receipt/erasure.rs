@@ -15,6 +15,8 @@ use crate::{
 
 /// The `typ` of an erasure request.
 pub const ERASURE_TYP: &str = "carnet-erasure+jwt";
+/// The members of a request's header, and of its payload.
+const FORM: ([&str; 3], [&str; 3]) = (["alg", "jwk", "typ"], ["aud", "iat", "receipt_digest"]);
 
 pub(super) const CONFIRMATION: Kind = Kind { type_name: "ErasureConfirmation", invalid: Code::ReceiptInvalid };
 
@@ -55,7 +57,7 @@ impl ErasureRequest {
     ///
     /// # Errors
     /// `token_type`, `erasure_unproven` (a key that the receipt does not name, or for another receipt), `domain_mismatch` (to another
-    /// verifier), `domain_missing`, `claim_missing` (no `iat`), `expired`, `not_yet_valid`, and what [`Jws::parse`] and [`Jws::verify`] refuse.
+    /// verifier), `domain_missing`, `claim_missing` (no `iat`), `malformed_value` (more members than a request has), `expired`, `not_yet_valid`, and what [`Jws::parse`] and [`Jws::verify`] refuse.
     pub fn verify(token: &str, receipt: &Receipt, now: Timestamp, max_age: i64, skew: i64) -> Result<Self, Problem> {
         let jws = Jws::parse(token)?;
         jws.require_typ(ERASURE_TYP)?;
@@ -66,6 +68,7 @@ impl ErasureRequest {
             return Err(unproven("it is signed by a key that did not present"));
         }
         jws.verify(key)?;
+        jws.require_form(&FORM.0, &FORM.1)?;
         let claim = |name: &str| jws.payload().get(name);
         if claim("aud").ok_or(Code::DomainMissing)? != &json!(receipt.verifier()) {
             return Err(Problem::new(Code::DomainMismatch, "the erasure request is to another verifier"));

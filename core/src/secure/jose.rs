@@ -141,6 +141,26 @@ impl Jws {
         Err(Problem::new(Code::TokenType, format!("the token's typ is not {typ}")))
     }
 
+    /// Holds a token of one of Carnet's own forms to the members that its form has. Another one would be signed and heeded
+    /// by nobody, and would be room for a mark by which the token is known again.
+    ///
+    /// # Errors
+    /// `malformed_value`: there is a member that is not among these. One that is missing is for who reads it.
+    pub(crate) fn require_form(&self, header: &[&str], payload: &[&str]) -> Result<(), Problem> {
+        let within =
+            |members: &Map<String, Value>, known: &[&str]| members.keys().all(|name| known.contains(&name.as_str()));
+        let more = |part: &str| {
+            Err(Problem::new(Code::MalformedValue, format!("the {part} has a member that its form has not")))
+        };
+        if !within(self.header(), header) {
+            return more("token's header");
+        }
+        if !within(self.payload(), payload) {
+            return more("token");
+        }
+        Ok(())
+    }
+
     /// `alg`.
     #[must_use]
     pub fn algorithm(&self) -> Algorithm {

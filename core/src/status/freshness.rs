@@ -26,6 +26,15 @@ pub const TYP: &str = "carnet-freshness+jwt";
 /// The member of the key-binding JWT that a statement is stapled in.
 pub const MEMBER: &str = "carnet_freshness";
 
+/// Seconds to which the times of statements are rounded: finer ones would tell one copy's from another's.
+pub const GRAIN_SECONDS: i64 = 3_600;
+
+/// The least and the most seconds for which a statement holds.
+pub const SECONDS: std::ops::RangeInclusive<u32> = 7_200..=604_800;
+
+/// The members of a statement's header, and of its payload.
+const FORM: ([&str; 3], [&str; 3]) = (["alg", "kid", "typ"], ["copy", "exp", "iat"]);
+
 /// How long a statement holds unless a service says otherwise, in seconds: a day.
 pub const DEFAULT_SECONDS: i64 = 86_400;
 
@@ -38,16 +47,19 @@ pub fn digest(copy: &SdJwt) -> String {
 /// States that a copy was valid at `now`.
 ///
 /// # Errors
-/// `proof_generation`; `malformed_value` for a `digest` that is none.
+/// `proof_generation`; `malformed_value` for a `digest` that is none, and for times that a statement may not have: `now` is
+/// the beginning of an hour, and `seconds` are whole hours within [`SECONDS`].
 pub fn issue(digest: &str, kid: &str, now: Timestamp, seconds: i64, signer: &dyn Signer) -> Result<String, Problem> {
     if digest.len() != 43 || jose::decode(digest, "digest")?.len() != 32 {
         return Err(Problem::new(Code::MalformedValue, "the copy's digest is not one of SHA-256 in base64url"));
     }
+    let until = now.plus(seconds);
+    require_times(now, until)?;
     let header = Map::from_iter([("typ".to_owned(), Value::from(TYP)), ("kid".to_owned(), Value::from(kid))]);
     let payload = Map::from_iter([
         ("copy".to_owned(), Value::from(digest)),
         ("iat".to_owned(), now.unix().into()),
-        ("exp".to_owned(), now.plus(seconds.max(0)).unix().into()),
+        ("exp".to_owned(), until.unix().into()),
     ]);
     jose::sign(header, &payload, signer)
 }
@@ -58,6 +70,7 @@ pub fn issue(digest: &str, kid: &str, now: Timestamp, seconds: i64, signer: &dyn
 /// # Errors
 /// `token_type`, `header_key_unanchored`; `status_list_issuer` (another issuer than the copy's);
 /// `status_list_mismatch` (another copy); `status_list_stale` (past its end, or from the future); `claim_missing`;
+/// `malformed_value` (another form: more members in header or payload, times that are not whole hours or hold for too long);
 /// those of [`Jws::parse`], [`Jws::verify`] and of resolving the issuer's key.
 pub fn verify(
     statement: &str,
@@ -81,6 +94,7 @@ pub fn verify(
         return Err(Problem::new(Code::KeyInvalid, "the issuer's key is past its own end"));
     }
     jws.verify(&document.key_for(&url, Purpose::AssertionMethod)?)?;
+    jws.require_form(&FORM.0, &FORM.1)?;
     let payload = jws.payload();
     if payload.get("copy").and_then(Value::as_str) != Some(digest(copy).as_str()) {
         return Err(Problem::new(Code::StatusListMismatch, "the freshness statement is on another copy"));
@@ -88,9 +102,20 @@ pub fn verify(
     let missing = |claim: &str| Problem::new(Code::ClaimMissing, format!("the freshness statement has no {claim}"));
     let issued = numeric_date(payload, "iat")?.ok_or_else(|| missing("iat"))?;
     let until = numeric_date(payload, "exp")?.ok_or_else(|| missing("exp"))?;
+    require_times(issued, until)?;
     let freshness = Freshness { issued, until: Some(until), ttl: None };
     freshness.check(now, now, skew)?;
     Ok(freshness)
+}
+
+fn require_times(issued: Timestamp, until: Timestamp) -> Result<(), Problem> {
+    let whole = [issued, until].iter().all(|time| time.unix().rem_euclid(GRAIN_SECONDS) == 0);
+    let seconds = u32::try_from(until.unix().saturating_sub(issued.unix()));
+    if whole && seconds.is_ok_and(|seconds| SECONDS.contains(&seconds)) {
+        return Ok(());
+    }
+    let why = "a freshness statement's times are whole hours, two hours to seven days apart";
+    Err(Problem::new(Code::MalformedValue, why))
 }
 
 #[cfg(test)]
@@ -160,16 +185,79 @@ mod tests {
         let mine = copy(&key);
         let issuer = Did::jwk(&key.public_key()).to_string();
         let check = |statement: &str| verify(statement, &mine, &issuer, now(), 60, &SelfContained);
-        assert!(check(&issue(&digest(&mine), &kid(&key), now(), 60, &key).unwrap()).is_ok());
-        refused(check(&issue(&digest(&mine), &kid(&key), now(), 60, &thief).unwrap()), Code::SignatureInvalid);
+        let by = |signer: &SecretKey| issue(&digest(&mine), &kid(&key), now(), DEFAULT_SECONDS, signer).unwrap();
+        assert!(check(&by(&key)).is_ok());
+        refused(check(&by(&thief)), Code::SignatureInvalid);
         refused(check(mine.jws().as_str()), Code::TokenType);
-        assert_eq!(issue("x", &kid(&key), now(), 60, &key).unwrap_err().code, Code::MalformedValue);
+        assert_eq!(issue("x", &kid(&key), now(), DEFAULT_SECONDS, &key).unwrap_err().code, Code::MalformedValue);
+    }
+
+    /// What the issuer states of a copy for a day, with something done to header and payload before it is signed.
+    fn changed(change: impl FnOnce(&mut Map<String, Value>, &mut Map<String, Value>)) -> Result<Freshness, Problem> {
+        let key = SecretKey::generate(Algorithm::EdDsa, &mut OsRng);
+        let (mine, at) = (copy(&key), now().unix());
+        let object = |value: Value| value.as_object().unwrap().clone();
+        let mut header = object(json!({"typ": TYP, "kid": kid(&key)}));
+        let mut payload = object(json!({"copy": digest(&mine), "iat": at, "exp": at + DEFAULT_SECONDS}));
+        change(&mut header, &mut payload);
+        let statement = jose::sign(header, &payload, &key).unwrap();
+        verify(&statement, &mine, Did::jwk(&key.public_key()).as_str(), now(), 60, &SelfContained)
+    }
+
+    #[test]
+    fn row_96_a_statement_with_more_members_than_its_form() {
+        assert!(changed(|_, _| {}).is_ok());
+        for name in ["nbf", "iss", "sub", "jti", "status", "x"] {
+            refused(changed(|_, payload| drop(payload.insert(name.to_owned(), json!(1)))), Code::MalformedValue);
+        }
+        for name in ["cty", "iat", "x"] {
+            refused(changed(|header, _| drop(header.insert(name.to_owned(), json!("a")))), Code::MalformedValue);
+        }
+        for name in ["iat", "exp"] {
+            refused(changed(|_, payload| drop(payload.remove(name))), Code::ClaimMissing);
+        }
+    }
+
+    #[test]
+    fn row_96_a_statement_with_times_that_its_form_has_not() {
+        let times = |from: i64, until: i64| {
+            changed(|_, payload| {
+                payload.insert("iat".to_owned(), (now().unix() + from).into());
+                payload.insert("exp".to_owned(), (now().unix() + until).into());
+            })
+        };
+        for (from, until) in [(0, 7_200), (0, 604_800), (-3_600, 3_600)] {
+            assert!(times(from, until).is_ok(), "{from} {until}");
+        }
+        for (from, until) in [
+            (-1, 86_399),
+            (1, 86_401),
+            (0, 86_399),
+            (0, 3_600),
+            (0, 0),
+            (0, 608_400),
+            (0, 31_536_000),
+            (-1_800, 84_600),
+        ] {
+            refused(times(from, until), Code::MalformedValue);
+            let key = SecretKey::generate(Algorithm::EdDsa, &mut OsRng);
+            let made = issue(&digest(&copy(&key)), &kid(&key), now().plus(from), until - from, &key);
+            assert_eq!(made.unwrap_err().code, Code::MalformedValue);
+        }
+        refused(
+            changed(|_, payload| drop(payload.insert("exp".to_owned(), json!(9_007_199_254_740_991_i64)))),
+            Code::MalformedValue,
+        );
+        refused(
+            changed(|_, payload| drop(payload.insert("iat".to_owned(), json!(-9_007_199_254_740_991_i64)))),
+            Code::MalformedValue,
+        );
     }
 
     #[test]
     fn a_statement_names_nobody() {
         let key = SecretKey::generate(Algorithm::EdDsa, &mut OsRng);
-        let statement = issue(&digest(&copy(&key)), &kid(&key), now(), 60, &key).unwrap();
+        let statement = issue(&digest(&copy(&key)), &kid(&key), now(), DEFAULT_SECONDS, &key).unwrap();
         let payload = Jws::parse(&statement).unwrap();
         let mut members: Vec<&str> = payload.payload().keys().map(String::as_str).collect();
         members.sort_unstable();

@@ -222,6 +222,35 @@ fn the_document_follows_the_register_and_keeps_what_is_not_about_keys() {
 }
 
 #[test]
+fn row_88_a_register_that_does_not_know_of_a_mark_in_another_method_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    Keyring::create(dir.path(), Algorithm::EdDsa, &plain()).unwrap();
+    let mut register = Register::load(dir.path()).unwrap();
+    document::settle(dir.path(), &did(), &mut register, &plain(), true).unwrap();
+    let path = dir.path().join("did.json");
+    let mut by_hand: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    let mut jwk = register.keys()[0].public.to_jwk();
+    jwk.insert("use".to_owned(), json!("enc"));
+    by_hand["keyAgreement"] =
+        json!([{"id": "#other", "type": "JsonWebKey", "controller": "did:web:uni.example", "publicKeyJwk": jwk}]);
+    std::fs::write(&path, by_hand.to_string()).unwrap();
+    document::settle(dir.path(), &did(), &mut register, &plain(), true).unwrap();
+    // Marked, it is newer than the register: the register's next act would sign with a key that is revoked.
+    by_hand["keyAgreement"][0]["revoked"] = json!(NOW.to_string());
+    let marked = by_hand.to_string();
+    std::fs::write(&path, &marked).unwrap();
+    let refused = document::settle(dir.path(), &did(), &mut register, &plain(), true).unwrap_err();
+    assert!(refused.message.contains("key-1 is revoked there"), "{}", refused.message);
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), marked);
+    // Also where the document has no other method of the key any more.
+    by_hand["verificationMethod"] = json!([]);
+    (by_hand["assertionMethod"], by_hand["authentication"]) = (json!([]), json!([]));
+    std::fs::write(&path, by_hand.to_string()).unwrap();
+    let refused = document::settle(dir.path(), &did(), &mut register, &plain(), true).unwrap_err();
+    assert!(refused.message.contains("key-1 is revoked there"), "{}", refused.message);
+}
+
+#[test]
 fn the_log_of_a_did_webvh_has_every_version_and_catches_up() {
     let dir = tempfile::tempdir().unwrap();
     let render = |did: &Did, key: &PublicKey| DidDocument::render(did, &[(FIRST.to_owned(), key.clone())]);

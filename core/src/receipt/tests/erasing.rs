@@ -83,6 +83,16 @@ fn a_request_for_another_receipt_or_verifier_is_refused() {
 }
 
 #[test]
+fn a_request_has_the_members_of_its_form_alone() {
+    with(&holder(), |_, _| {}).unwrap();
+    // An end that nobody would look at, among them.
+    for name in ["exp", "nbf", "jti", "x"] {
+        refused(with(&holder(), |_, p| drop(p.insert(name.to_owned(), json!(0)))), Code::MalformedValue);
+        refused(with(&holder(), |h, _| drop(h.insert(name.to_owned(), json!(0)))), Code::MalformedValue);
+    }
+}
+
+#[test]
 fn row_04_an_erasure_request_of_another_typ() {
     for typ in ["kb+jwt", "openid4vci-proof+jwt", "JWT", "Carnet-Erasure+jwt"] {
         refused(with(&holder(), |h, _| h["typ"] = json!(typ)), Code::TokenType);
