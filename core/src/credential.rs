@@ -9,6 +9,7 @@ use crate::{Code, Problem, time::Timestamp};
 mod members;
 
 pub(crate) use members::TopLevel;
+pub use members::may_name_claim;
 
 /// The URL that stands first in `@context` (VCDM 2.0 section 4.3).
 pub const CONTEXT_V2: &str = "https://www.w3.org/ns/credentials/v2";

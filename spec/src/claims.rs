@@ -1,6 +1,9 @@
 //! Which claims a type has: read from its schema, and written as paths (`learningOutcomes[].title`).
 
-use carnet_core::secure::sd_jwt::{ClaimPath, Step};
+use carnet_core::{
+    credential::may_name_claim,
+    secure::sd_jwt::{ClaimPath, Step},
+};
 use serde_json::{Map, Value};
 
 /// A claim of credentialSubject, as the schema has it.
@@ -35,6 +38,11 @@ fn of_object(schema: &Value, parent: &str, claims: &mut Vec<Claim>) -> Result<()
         }
         if name.is_empty() || !name.chars().all(|c| c.is_ascii_alphanumeric()) {
             return Err(format!("a claim below \"{parent}\" has a name with other characters than letters and digits"));
+        }
+        if parent.is_empty() && !may_name_claim(name) {
+            return Err(format!(
+                "no claim can be called \"{name}\": credentials have a member of that name at the top"
+            ));
         }
         let path = if parent.is_empty() { name.clone() } else { format!("{parent}.{name}") };
         let allowed = schema.get("enum").or_else(|| schema.pointer("/items/enum"));

@@ -251,6 +251,23 @@ fn never_mandatory() -> String {
 }
 
 #[test]
+fn row_94_a_claim_that_is_called_as_a_member_of_another_format() {
+    let load = |name: &str| {
+        let dir = folder();
+        let with = |text: &str| text.replace("\"passed\":", &format!("\"{name}\":{{\"type\":\"string\"}},\"passed\":"));
+        write(dir.path(), "types/language/schema.json", &with(&schema(json!({"type": "string"})).to_string()));
+        Catalogue::load(dir.path()).unwrap_err().to_string()
+    };
+    for name in ["iss", "exp", "cnf", "status", "vct", "proof", "issuer", "credentialStatus", "evidence", "aud", "vc"] {
+        assert!(load(name).contains(&format!("no claim can be called \"{name}\"")), "{name}: {}", load(name));
+    }
+    // Names that types do have: such a one lacks only its place in the lists.
+    for name in ["name", "description", "validUntil", "holder", "town"] {
+        assert!(load(name).contains("has to stand in disclosable"), "{name}: {}", load(name));
+    }
+}
+
+#[test]
 fn names_of_commitments_are_reserved_and_have_terms() {
     let dir = folder();
     Catalogue::load(dir.path()).unwrap();

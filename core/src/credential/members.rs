@@ -90,12 +90,17 @@ fn is_jwt(name: &str) -> bool {
 /// `name`, `description`, `validFrom` and `validUntil` are not among them: types have claims of these names.
 fn is_foreign_to_sd_jwt_vc(name: &str) -> bool {
     let may_be_claimed = matches!(name, "type" | "name" | "description" | "validFrom" | "validUntil");
-    (is_vcdm(name) && !may_be_claimed)
-        || matches!(name, "proof" | "holder" | "verifiableCredential" | "vc" | "vp" | "aud" | "jti" | "nonce")
+    (is_vcdm(name) && !may_be_claimed) || matches!(name, "proof" | "verifiableCredential" | "vc" | "vp" | "aud" | "jti")
+}
+
+/// Whether a type may have a claim of this name in `credentialSubject`, which stands at the top of a `dc+sd-jwt`.
+#[must_use]
+pub fn may_name_claim(name: &str) -> bool {
+    !is_foreign_to_sd_jwt_vc(name) && !is_jwt(name) && !matches!(name, "vct" | "vct#integrity")
 }
 
 /// A name that is safe to print: one of those that the formats have, or none.
 fn shown(name: &str) -> &str {
-    let known = is_vcdm(name) || is_jwt(name) || is_foreign_to_sd_jwt_vc(name) || name == "vct";
+    let known = is_vcdm(name) || is_jwt(name) || is_foreign_to_sd_jwt_vc(name) || matches!(name, "vct" | "holder");
     if known { name } else { "a member that is not known" }
 }

@@ -198,7 +198,7 @@ mod tests {
         let (mine, at) = (copy(&key), now().unix());
         let object = |value: Value| value.as_object().unwrap().clone();
         let mut header = object(json!({"typ": TYP, "kid": kid(&key)}));
-        let mut payload = object(json!({"copy": digest(&mine), "iat": at, "exp": at + DEFAULT_SECONDS}));
+        let mut payload = object(json!({"copy": digest(&mine), "iat": at, "exp": at.saturating_add(DEFAULT_SECONDS)}));
         change(&mut header, &mut payload);
         let statement = jose::sign(header, &payload, &key).unwrap();
         verify(&statement, &mine, Did::jwk(&key.public_key()).as_str(), now(), 60, &SelfContained)
