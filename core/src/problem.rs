@@ -83,6 +83,7 @@ codes! {
     DidLogWitness, "did_log_witness", METHOD, "Too few of the log's witnesses vouch for it.";
     DidDeactivated, "did_deactivated", METHOD, "The DID's controller has given it up.";
     MethodUnknown, "method_unknown", METHOD, "The verification method is not in the controller's document.";
+    IssuerKeyUnknown, "issuer_key_unknown", METHOD, "The issuer's document that is held here does not have the key; a newer one may have it.";
     MethodController, "method_controller", METHOD, "The verification method has another controller.";
     MethodRelationship, "method_relationship", RELATIONSHIP, "The key is not listed for this purpose.";
     MethodOfOther, "method_of_other", METHOD, "The verification method belongs to another party than the one that is named.";

@@ -47,10 +47,10 @@ pub struct DidCache {
 }
 
 impl DidCache {
-    /// Puts a document in, as if it had been fetched at that time.
-    pub fn insert(&self, did: &Did, document: Arc<DidDocument>, at: Timestamp) {
+    /// Puts a document in, as if it had been fetched at that time. Returns whether it differs from the one before it.
+    pub fn insert(&self, did: &Did, document: Arc<DidDocument>, at: Timestamp) -> bool {
         let mut entries = self.entries.write().unwrap_or_else(PoisonError::into_inner);
-        put(&mut entries, did, Entry { document: Ok(document), ttl: None, at });
+        put(&mut entries, did, Entry { document: Ok(document), ttl: None, at })
     }
 
     /// Keeps in a file, from now on, which entry of each log was seen last, so that an older log is refused after a restart as
@@ -75,37 +75,45 @@ impl DidCache {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).last().clone()
     }
 
-    /// Puts a log in, as if it had been fetched at that time, in place of the one that it follows.
+    /// Puts a log in, as if it had been fetched at that time, in place of the one that it follows. Returns whether its
+    /// document differs from the one before it.
     ///
     /// # Errors
     /// `did_log_forked`: it does not go on from the one that was there, which stays; `did_unresolved`: that it was seen could not
     /// be written down.
-    pub fn insert_log(&self, log: Log, at: Timestamp) -> Result<(), Problem> {
+    pub fn insert_log(&self, log: Log, at: Timestamp) -> Result<bool, Problem> {
         // Held until the log is in, so that of two at the same time the longer one stays.
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         seen.advance(&log)?;
         let mut entries = self.entries.write().unwrap_or_else(PoisonError::into_inner);
         let did = log.did().clone();
-        put(&mut entries, &did, Entry { document: log.document(), ttl: Some(Duration::from_secs(log.ttl())), at });
-        Ok(())
+        Ok(put(&mut entries, &did, Entry { document: log.document(), ttl: Some(Duration::from_secs(log.ttl())), at }))
     }
 
-    /// Fetches one DID's document unless it is self-contained, or cached and younger than `max_age`.
+    /// Fetches one DID's document unless it is self-contained, or cached and younger than `max_age`. One that is equal
+    /// changes nothing but its age: [`Resolve::resolve`] goes on giving the same `Arc`.
     ///
     /// # Errors
     /// What [`HttpsFetcher::did_web`] and [`HttpsFetcher::did_webvh`] refuse, and `did_log_forked` (a log that does not
     /// go on from the one that was fetched before); the document that was there stays.
     pub async fn refresh(&self, fetcher: &HttpsFetcher, did: &Did, max_age: Duration) -> Result<(), Problem> {
+        self.update(fetcher, did, max_age).await.map(drop)
+    }
+
+    /// Refreshes one DID's document as [`DidCache::refresh`] does. Returns whether it differs from the one before it.
+    ///
+    /// # Errors
+    /// Those of [`DidCache::refresh`].
+    pub async fn update(&self, fetcher: &HttpsFetcher, did: &Did, max_age: Duration) -> Result<bool, Problem> {
         if matches!(did.method(), "key" | "jwk") || self.is_fresh(did, max_age) {
-            return Ok(());
+            return Ok(false);
         }
         if did.method() == "webvh" {
             let fetched = now();
             return self.insert_log(fetcher.did_webvh(did, fetched).await?, fetched);
         }
         let document = fetcher.did_web(did).await?;
-        self.insert(did, document, now());
-        Ok(())
+        Ok(self.insert(did, document, now()))
     }
 
     /// What [`Resolve::resolve`] answers at an instant.
@@ -136,14 +144,23 @@ impl DidCache {
     }
 }
 
-fn put(entries: &mut HashMap<Did, Entry>, did: &Did, entry: Entry) {
+/// Puts an entry in. Returns whether its document differs from the one before it, which stays if it does not: who
+/// compares documents then need not look into them.
+fn put(entries: &mut HashMap<Did, Entry>, did: &Did, mut entry: Entry) -> bool {
     if entries.len() >= CAPACITY && !entries.contains_key(did) {
         let oldest = entries.iter().min_by_key(|(_, entry)| entry.at).map(|(did, _)| did.clone());
         if let Some(oldest) = oldest {
             entries.remove(&oldest);
         }
     }
+    let before = entries.get(did).filter(|before| before.document == entry.document);
+    let equal = before.map(|before| before.document.clone());
+    let differs = equal.is_none();
+    if let Some(equal) = equal {
+        entry.document = equal;
+    }
     entries.insert(did.clone(), entry);
+    differs
 }
 
 impl Resolve for DidCache {

@@ -232,6 +232,27 @@ fn every_issuer_of_a_trust_list_has_its_place() {
 }
 
 #[tokio::test]
+async fn a_document_that_is_fetched_again_and_is_equal_stays_the_same() {
+    let files = Files::default();
+    let serves = Arc::clone(&files);
+    let site = serve(|_| Answer::Files(Arc::clone(&serves))).await;
+    let publish = |text: String| files.lock().unwrap().insert("/.well-known/did.json", text);
+    let text = document(&site.did);
+    publish(text.clone());
+    let (fetcher, cache) = (HttpsFetcher::new(options(&site)).unwrap(), DidCache::default());
+    let refresh = || cache.update(&fetcher, &site.did, Duration::ZERO);
+    assert!(refresh().await.unwrap());
+    let first = cache.resolve(&site.did).unwrap();
+    // Other white space is no other document.
+    publish(text.replace(",", ", "));
+    assert!(!refresh().await.unwrap());
+    assert!(Arc::ptr_eq(&first, &cache.resolve(&site.did).unwrap()));
+    publish(document(&site.did));
+    assert!(refresh().await.unwrap());
+    assert_ne!(first, cache.resolve(&site.did).unwrap());
+}
+
+#[tokio::test]
 async fn a_document_that_cannot_be_had_anew_is_believed_for_a_day_and_no_longer() {
     let site = serve(|did| Answer::Send(ok(&document(did)))).await;
     let fetcher = HttpsFetcher::new(options(&site)).unwrap();

@@ -1,6 +1,7 @@
 //! Sending what the owner approved, and keeping what comes back: the verdict and the receipt.
 
 use carnet_core::{
+    Code,
     keys::Signer as _,
     query::path_to_text,
     receipt::{ShownThreshold, request_digest},
@@ -106,6 +107,11 @@ pub(crate) async fn send(
             return Err(failure);
         }
     };
+    // The asker may sign with another key by now than when its document was fetched: one look at it, before it decides.
+    let receipt = receipt::receive(&answer.receipt, &sent, answer.accepted, session.now(), &session.dids);
+    if receipt.is_err_and(|problem| problem.code == Code::MethodUnknown) {
+        session.look_up(&pointer.did).await;
+    }
     let receipted = conclude(session, wallet, &sent, &answer);
     wallet.save().map_err(|failure| failure.with_safety(Safety::Sent))?;
     report(session, &sent, &answer, &receipted)

@@ -209,6 +209,14 @@ impl Session {
         self.dids.refresh(&fetcher, did, DID_AGE).await.map_err(|problem| failed(&problem))
     }
 
+    /// Fetches the document of a DID into [`Session::dids`], also where there is one: it decides about what has just
+    /// been received, which may be signed with a newer key. What was there stays if that fails.
+    pub(crate) async fn look_up(&self, did: &Did) {
+        if let Ok(fetcher) = self.fetcher() {
+            let _ = self.dids.refresh(&fetcher, did, Duration::ZERO).await;
+        }
+    }
+
     fn fetcher(&self) -> Result<HttpsFetcher, Failure> {
         let options = FetchOptions {
             extra_ca_pem: self.ca()?,

@@ -23,9 +23,13 @@ pub struct Site {
     address: SocketAddr,
     ca_pem: String,
     documents: Arc<Mutex<HashMap<String, String>>>,
+    requests: Requests,
     gate: Gate,
     serving: tokio::task::JoinHandle<()>,
 }
+
+/// How often each path was asked for.
+type Requests = Arc<Mutex<HashMap<String, usize>>>;
 
 /// Where the site passes on what it does not have itself: to the services behind it, as a reverse proxy does.
 #[derive(Debug, Clone, Default)]
@@ -74,10 +78,17 @@ impl Site {
         let listener = TcpListener::bind(("127.0.0.1", port)).await?;
         let address = listener.local_addr()?;
         let documents = Arc::new(Mutex::new(HashMap::new()));
-        let gate = Gate::default();
+        let (gate, requests) = (Gate::default(), Requests::default());
         let tls = TlsAcceptor::from(Arc::new(config));
-        let serving = tokio::spawn(serve(listener, tls, Arc::clone(&documents), gate.clone()));
-        Ok(Self { address, ca_pem: ca.pem(), documents, gate, serving })
+        let serving = tokio::spawn(serve(listener, tls, (Arc::clone(&documents), Arc::clone(&requests)), gate.clone()));
+        Ok(Self { address, ca_pem: ca.pem(), documents, requests, gate, serving })
+    }
+
+    /// Returns how often the DID document of `name` was asked for.
+    #[must_use]
+    pub fn document_requests(&self, name: &str) -> usize {
+        let requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
+        requests.get(&format!("/{name}/did.json")).copied().unwrap_or_default()
     }
 
     /// The did:web DID whose document is published here under `name`.
@@ -126,18 +137,24 @@ impl Drop for Site {
     }
 }
 
-async fn serve(listener: TcpListener, tls: TlsAcceptor, documents: Arc<Mutex<HashMap<String, String>>>, gate: Gate) {
+async fn serve(
+    listener: TcpListener,
+    tls: TlsAcceptor,
+    (documents, requests): (Arc<Mutex<HashMap<String, String>>>, Requests),
+    gate: Gate,
+) {
     while let Ok((stream, _)) = listener.accept().await {
-        let (tls, documents, gate) = (tls.clone(), Arc::clone(&documents), gate.clone());
+        let (tls, gate) = (tls.clone(), gate.clone());
+        let (documents, requests) = (Arc::clone(&documents), Arc::clone(&requests));
         // A visitor who hangs up or speaks nonsense is no concern of the site's.
-        tokio::spawn(async move { answer(stream, tls, &documents, &gate).await.ok() });
+        tokio::spawn(async move { answer(stream, tls, (&documents, &requests), &gate).await.ok() });
     }
 }
 
 async fn answer(
     stream: TcpStream,
     tls: TlsAcceptor,
-    documents: &Mutex<HashMap<String, String>>,
+    (documents, requests): (&Mutex<HashMap<String, String>>, &Requests),
     gate: &Gate,
 ) -> Result<()> {
     let mut stream = tls.accept(stream).await?;
@@ -152,6 +169,11 @@ async fn answer(
     }
     let text = String::from_utf8_lossy(&request);
     let path = text.split(' ').nth(1).unwrap_or_default();
+    {
+        let mut requests = requests.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = requests.entry(path.to_owned()).or_default();
+        *count = count.saturating_add(1);
+    }
     if let Some(address) = gate.behind(path) {
         return pass_on(&mut stream, &text, &address).await;
     }

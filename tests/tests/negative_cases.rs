@@ -12,6 +12,7 @@ fn applying() -> impl Iterator<Item = u8> {
         .chain([51, 52, 53, 54, 55, 56, 68, 69, 70, 71, 72, 73, 74, 75, 76, 77, 78, 79, 80, 81])
         .chain(57..=67)
         .chain(83..=87)
+        .chain([103])
 }
 
 /// Rows that cannot apply yet, and why.

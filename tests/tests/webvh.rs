@@ -121,7 +121,7 @@ async fn what_a_key_of_an_earlier_version_signed_verifies_until_it_is_revoked() 
     let both = [&old, &new];
 
     let first = archive.text.clone();
-    assert_eq!(refusals(&mut stage, &first, &both).await?, codes([None, Some("method_unknown")]));
+    assert_eq!(refusals(&mut stage, &first, &both).await?, codes([None, Some("issuer_key_unknown")]));
     // The second version has another key, and the first one's no more.
     let document = render(&archive.did, &[("key-2", &archive.second)]);
     archive.add(1, &document, false)?;

@@ -8,6 +8,10 @@ use tonic::{Code, Status};
 
 use crate::store::{Closed, StoreError};
 
+/// Retry delay where an issuer's key is not known yet: by then a status list signed with the same key has most often
+/// been fetched, and the issuer's document with it.
+const ISSUER_KEY_RETRY: Duration = Duration::from_secs(60);
+
 /// Why a call was not carried out.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
@@ -33,6 +37,9 @@ pub(crate) enum Error {
     /// Core refused something that the caller sent.
     #[error(transparent)]
     Refused(#[from] Problem),
+    /// An issuer's document that is held here does not have the key that signed.
+    #[error("the issuer's key is not known yet")]
+    IssuerKeyUnknown,
     /// This desk has marked as many uses as it may before it is reconciled with the others.
     #[error("reconciliation is due")]
     ReconciliationDue,
@@ -84,6 +91,12 @@ impl From<Error> for Status {
             ),
             Error::Invalid { reason, field, description } => wire::bad_request(reason, field, &description),
             Error::Refused(problem) => wire::from_problem(&problem),
+            Error::IssuerKeyUnknown => wire::retry(
+                Code::Unavailable,
+                "ISSUER_KEY_UNKNOWN",
+                "The issuer's document that this verifier has does not contain the key that signed. Nothing was accepted and nothing stored. The document is fetched again in the background; try again in a minute.",
+                ISSUER_KEY_RETRY,
+            ),
             Error::ReconciliationDue => wire::retry(
                 Code::Unavailable,
                 "RECONCILIATION_DUE",

@@ -87,37 +87,48 @@ impl Issuers {
         self.types.keys().cloned().chain(listed).collect()
     }
 
-    /// Fetches every document that is missing or older than `max_age`: the issuers', and then of those who sign status lists for
-    /// them. What cannot be had is warned of and tried again later; an older copy of it stays in use for a day.
-    pub(crate) async fn refresh(&self, max_age: Duration) {
+    /// Fetches every document that is missing or older than `max_age`: the issuers', and then of those who sign status
+    /// lists for them. What cannot be had is warned of and tried again later; an older copy of it stays in use for a
+    /// day. Returns whether any differs from the one before it.
+    pub(crate) async fn refresh(&self, max_age: Duration) -> bool {
         let issuers = self.dids();
-        self.fetch(&issuers, max_age).await;
+        let changed = self.fetch(&issuers, max_age).await;
         let now = now();
         let documents = issuers.iter().filter_map(|did| self.cache.resolve_at(did, now).ok());
         let named: BTreeSet<Did> = documents.filter_map(|document| document.status_list_issuer().cloned()).collect();
-        self.fetch(&named.difference(&issuers).cloned().collect(), max_age).await;
+        self.fetch(&named.difference(&issuers).cloned().collect(), max_age).await || changed
     }
 
-    async fn fetch(&self, dids: &BTreeSet<Did>, max_age: Duration) {
+    async fn fetch(&self, dids: &BTreeSet<Did>, max_age: Duration) -> bool {
         let mut waiting = dids.iter().cloned();
         let mut running = JoinSet::new();
+        let mut changed = false;
         loop {
             while running.len() < AT_ONCE
                 && let Some(did) = waiting.next()
             {
                 let (cache, fetcher) = (self.cache.clone(), self.fetcher.clone());
-                running.spawn(async move { (cache.refresh(&fetcher, &did, max_age).await, did) });
+                running.spawn(async move { (cache.update(&fetcher, &did, max_age).await, did) });
             }
-            let Some(done) = running.join_next().await else { return };
-            if let Ok((Err(problem), did)) = done {
-                tracing::warn!(issuer = %did, code = %problem.code, detail = problem.detail, "the document of an issuer, or of who signs an issuer's status lists, could not be had; it is tried again, and a copy older than a day is not believed");
+            let Some(done) = running.join_next().await else { return changed };
+            match done {
+                Ok((Err(problem), did)) => {
+                    tracing::warn!(issuer = %did, code = %problem.code, detail = problem.detail, "the document of an issuer, or of who signs an issuer's status lists, could not be fetched; it is tried again, and a copy older than a day is not believed");
+                }
+                Ok((Ok(differs), _)) => changed |= differs,
+                Err(_) => {}
             }
         }
     }
 
-    /// What fetches their documents, and their status lists.
+    /// Fetches their documents, and their status lists.
     pub(crate) fn fetcher(&self) -> HttpsFetcher {
         self.fetcher.clone()
+    }
+
+    /// The documents of those who sign status lists, to be fetched when a list names a key that they do not have.
+    pub(crate) fn signers(&self) -> SignerDocuments {
+        SignerDocuments { cache: self.cache.clone(), fetcher: self.fetcher.clone() }
     }
 
     /// By what an issuer's status lists are judged: its document, and that of whom it names to sign them.
@@ -175,9 +186,38 @@ pub(crate) struct ListDocuments {
 }
 
 impl ListDocuments {
-    /// Whether none of them was fetched anew. One that is made of its own DID is made anew each time, and stays what it is.
+    /// Returns whether they say the same. When they were fetched does not matter.
     pub(crate) fn are(&self, others: &Self) -> bool {
-        Arc::ptr_eq(&self.issuer, &others.issuer) && self.named == others.named
+        self.issuer == others.issuer && self.named == others.named
+    }
+}
+
+/// The documents of those who sign status lists. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct SignerDocuments {
+    cache: DidCache,
+    fetcher: HttpsFetcher,
+}
+
+impl SignerDocuments {
+    /// Fetches the document that decides about a list which `signer` claims to have signed: that DID's, if it is the
+    /// issuer or the DID that the issuer's document names; otherwise the issuer's, since that alone can name it.
+    /// Returns whether another document came of it.
+    ///
+    /// # Errors
+    /// Those of [`DidCache::update`].
+    pub(crate) async fn fetch(&self, known: &ListDocuments, signer: &Did) -> Result<bool, Problem> {
+        let issuer = known.issuer.did();
+        let named = known.issuer.status_list_issuer();
+        let signer = if named == Some(signer) { signer } else { issuer };
+        let changed = self.cache.update(&self.fetcher, signer, Duration::ZERO).await?;
+        let document = self.cache.resolve_at(issuer, now())?;
+        let Some(newly) = document.status_list_issuer().filter(|newly| named != Some(*newly)) else {
+            return Ok(changed);
+        };
+        let fetched = self.cache.update(&self.fetcher, newly, OLD_AFTER).await;
+        // What the issuer says counts also where the other document follows later.
+        if changed { Ok(true) } else { fetched }
     }
 }
 

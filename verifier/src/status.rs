@@ -8,55 +8,42 @@
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicI64, Ordering},
     },
     time::Duration,
 };
 
 use arc_swap::ArcSwap;
-use carnet_core::{
-    Code, Problem,
-    did::Did,
-    json::{self, Limits},
-    secure::data_integrity::{Cryptosuite, eddsa_jcs::EddsaJcs2022},
-    status::{Listed, publication::CREDENTIAL_MEDIA_TYPE, token},
-    time::Timestamp,
-    verify::StatusLists as _,
-};
-use carnet_fetch::HttpsFetcher;
+use carnet_core::{did::Did, status::Listed, time::Timestamp};
 use carnet_service::time::now;
-use rand_core::{OsRng, RngCore as _};
 use serde::Deserialize;
-use serde_json::Value;
 use tokio::{
+    sync::Notify,
     task::{self, JoinError, JoinSet},
-    time::{Instant, timeout_at},
+    time::timeout_at,
 };
-use url::Url;
 
 use crate::{
     issuers::ListDocuments,
     verification::{SKEW, Verification},
 };
 
+mod fetch;
+pub(crate) mod lookups;
+#[cfg(test)]
+mod tests;
+
+use fetch::{Clock, FetchJob, FetchOutcome, after};
+use lookups::KeyLookups;
+
 /// How many issuers' lists are fetched at the same time.
 const AT_ONCE: usize = 32;
-/// How long one issuer is looked at; what is left of its lists then waits for the next time.
+/// Longest time for which the lists of one issuer are fetched; the rest of them waits for the next time.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// How long all are waited for together. Who takes longer is gone on with, and nobody waits for them.
+/// Longest wait for all issuers together. Slower fetches continue in the background.
 const LEAD: Duration = Duration::from_secs(2);
-/// The most lists of one issuer.
-const MAX_LISTS: usize = 384;
-/// The most memory for the lists of one issuer, in bytes.
-const MAX_BYTES: usize = 256 * 1024 * 1024;
-/// The most memory for the lists of all issuers together, in bytes.
-const MAX_BYTES_OF_ALL: usize = 2 * 1024 * 1024 * 1024;
-/// The longest directory of lists, in bytes.
-const MAX_DIRECTORY: usize = 128 * 1024;
-/// How soon it is tried again what could not be had, in seconds.
-const RETRY: i64 = 15;
-/// The longest time between two looks at what is due, in seconds.
+/// Longest time between two looks at what is due, in seconds.
 const LONGEST_PAUSE: i64 = 30;
 
 /// What the operator decides.
@@ -90,13 +77,16 @@ pub(crate) struct Statuses {
     work: tokio::sync::Mutex<Work>,
     /// When the next one is due, in Unix seconds.
     next: AtomicI64,
+    /// Ends the pause before that.
+    woken: Notify,
+    lookups: Arc<Mutex<KeyLookups>>,
 }
 
-/// What was found so far, and what is being looked at.
+/// What was found so far, and what is being fetched.
 #[derive(Default)]
 struct Work {
     sources: BTreeMap<Did, Sources>,
-    running: JoinSet<Looked>,
+    running: JoinSet<FetchOutcome>,
     /// Whose they are.
     busy: HashMap<task::Id, Did>,
 }
@@ -105,16 +95,17 @@ struct Work {
 struct Sources {
     directory: String,
     due: Timestamp,
-    /// The last look took all its time: the next one comes after those of others.
+    /// The last job took all its time: the next one comes after those of others.
     slow: bool,
-    urls: BTreeSet<String>,
-    lists: BTreeMap<String, Source>,
+    /// What the directory names; none before it was read.
+    urls: Option<BTreeSet<String>>,
+    lists: BTreeMap<String, ListSource>,
     /// By what they were verified.
     documents: ListDocuments,
 }
 
 /// One list's next time.
-struct Source {
+struct ListSource {
     due: Timestamp,
     etag: Option<String>,
 }
@@ -126,6 +117,8 @@ impl Statuses {
             refresh: config.refresh_seconds.into(),
             work: tokio::sync::Mutex::default(),
             next: AtomicI64::default(),
+            woken: Notify::new(),
+            lookups: Arc::default(),
         }
     }
 
@@ -144,28 +137,31 @@ impl Statuses {
         });
     }
 
-    /// How long to wait until something is due.
-    pub(crate) fn pause(&self) -> Duration {
-        let seconds = self.next.load(Ordering::Relaxed).saturating_sub(now().unix()).clamp(1, LONGEST_PAUSE);
-        Duration::from_secs(seconds.unsigned_abs())
+    #[cfg(test)]
+    pub(crate) async fn is_idle(&self) -> bool {
+        self.work.lock().await.busy.is_empty()
     }
 
-    /// Drops an issuer's lists by keys, or by somebody, that sign none any more.
+    /// Waits until something is due, or a document has changed.
+    pub(crate) async fn pause(&self) {
+        let seconds = self.next.load(Ordering::Relaxed).saturating_sub(now().unix()).clamp(1, LONGEST_PAUSE);
+        let _ = tokio::time::timeout(Duration::from_secs(seconds.unsigned_abs()), self.woken.notified()).await;
+    }
+
+    /// Drops an issuer's lists by keys, or by signers, that its documents do not name any more or mark as revoked.
     fn drop_unless_by(&self, documents: &ListDocuments, at: Timestamp) {
-        let (lists, did) = (self.lists(), documents.issuer.did());
-        let gone = |listed: &Listed| listed.stands_by(documents, (at, SKEW)).is_err();
-        let gone: BTreeSet<&str> =
-            of(&lists, did).filter(|(_, listed)| gone(listed)).map(|(url, _)| url.as_str()).collect();
-        if !gone.is_empty() {
-            tracing::warn!(issuer = %did, "status lists were dropped: who signed them does not sign the issuer's lists any more, or not with that key");
-            self.replace(did, |url| !gone.contains(url), &[]);
+        let did = documents.issuer.did();
+        let stands = |listed: &Listed| listed.stands_by(documents, (at, SKEW)).is_ok();
+        if of(&self.lists(), did).any(|(_, listed)| !stands(listed)) {
+            tracing::warn!(issuer = %did, "status lists were dropped: the documents of the issuer and of who signs its lists do not have the key of theirs any more, or mark it as revoked");
+            self.replace(did, |_, listed| stands(listed), &[]);
         }
     }
 
     /// Puts lists in the place of an issuer's.
-    fn replace(&self, issuer: &Did, keep: impl Fn(&str) -> bool, fresh: &[(String, Arc<Listed>)]) {
+    fn replace(&self, issuer: &Did, keep: impl Fn(&str, &Listed) -> bool, fresh: &[(String, Arc<Listed>)]) {
         self.lists.rcu(|old| {
-            let stays = of(old, issuer).filter(|(url, _)| keep(url));
+            let stays = of(old, issuer).filter(|(url, listed)| keep(url, listed));
             let stays = stays.map(|(url, listed)| (url.clone(), Arc::clone(listed)));
             let own: OfOne = stays.chain(fresh.iter().cloned()).collect();
             let mut lists = Lists::clone(old);
@@ -180,396 +176,125 @@ impl Statuses {
 }
 
 impl Verification {
-    /// Fetches every list that is due of every accepted issuer, by the documents that are in memory. What cannot be had is
-    /// warned of; what is there stays until its own end.
+    /// Fetches every list that is due of every accepted issuer, by the documents that are in memory. What cannot be
+    /// fetched, or is refused, is warned of; what is in memory stays until its own end.
     pub(crate) async fn refresh_statuses(&self, at: Timestamp) {
-        let statuses = &self.statuses;
+        let (statuses, clock, until) = (&self.statuses, Clock::from(at), after(LEAD));
         let mut work = statuses.work.lock().await;
         let dids = self.issuers.dids();
+        let mut waiting = self.sources(&mut work, &dids, at).into_iter();
+        let mut again = false;
+        loop {
+            while work.running.len() < AT_ONCE
+                && let Some((did, sources)) = waiting.next()
+            {
+                let job = FetchJob {
+                    fetcher: self.issuers.fetcher(),
+                    signers: self.issuers.signers(),
+                    lookups: Arc::clone(&statuses.lookups),
+                    held: statuses.lists(),
+                    refresh: statuses.refresh,
+                    clock,
+                    until: after(PATIENCE),
+                };
+                let task = work.running.spawn(async move { job.run(sources).await });
+                work.busy.insert(task.id(), did);
+            }
+            let Ok(Some(done)) = timeout_at(until, work.running.join_next_with_id()).await else { break };
+            let id = done.as_ref().map_or_else(JoinError::id, |(id, _)| *id);
+            let (Some(did), Ok((_, outcome))) = (work.busy.remove(&id), done) else { continue };
+            again |= outcome.documents_changed;
+            work.sources.insert(did.clone(), self.take(&did, outcome, clock.now()));
+        }
+        // Whose turn did not come has the first one of the next time.
+        work.sources.extend(waiting);
+        let struck: Vec<Did> = work.sources.keys().filter(|did| !dids.contains(did)).cloned().collect();
+        for did in struck {
+            work.sources.remove(&did);
+            statuses.replace(&did, |_, _| false, &[]);
+        }
+        let accepted = |party: &str| Did::parse(party).is_ok_and(|did| dids.contains(&did));
+        statuses.lookups.lock().unwrap_or_else(PoisonError::into_inner).retain(accepted);
+        let next = work.sources.values().map(Sources::next).min().map_or(0, Timestamp::unix);
+        // Jobs that are running are looked after soon, and so are lists of whose signers there is a new document.
+        let next = if work.busy.is_empty() && !again { next } else { 0 };
+        statuses.next.store(next, Ordering::Relaxed);
+    }
+
+    /// Returns the sources of all issuers whose lists are not being fetched, those that are due first.
+    fn sources(&self, work: &mut Work, dids: &BTreeSet<Did>, at: Timestamp) -> Vec<(Did, Sources)> {
+        let statuses = &self.statuses;
         let mut waiting = Vec::new();
-        for did in &dids {
+        for did in dids {
             let Ok(documents) = self.issuers.of_lists(did, at) else { continue };
             if work.busy.values().any(|busy| busy == did) {
-                // It may be looked at with what counted before.
+                // The job that is running may have begun with other documents.
                 statuses.drop_unless_by(&documents, at);
                 continue;
             }
             let Some(directory) = documents.issuer.status_lists().map(str::to_owned) else {
                 work.sources.remove(did);
-                statuses.replace(did, |_| false, &[]);
+                statuses.replace(did, |_, _| false, &[]);
                 continue;
             };
             let known = work.sources.remove(did);
-            if known.as_ref().is_some_and(|known| !known.documents.are(&documents)) {
-                // Before anything is fetched: who has a key that leaked may be the one who keeps the host from answering.
+            let mut sources = known.unwrap_or_else(|| Sources::new(directory.clone(), documents.clone(), at));
+            if sources.directory != directory {
+                // The lists of the one before it count until the new one was read.
+                (sources.directory, sources.due) = (directory, at);
+            }
+            let changed = !sources.documents.are(&documents);
+            if changed || sources.next() <= at {
+                // Before anything is fetched: who has a key that leaked may be the one who keeps the host from
+                // answering.
                 statuses.drop_unless_by(&documents, at);
             }
-            let known = known.filter(|known| known.directory == directory).unwrap_or_else(|| Sources {
-                directory,
-                due: at,
-                slow: false,
-                urls: BTreeSet::new(),
-                lists: BTreeMap::new(),
-                documents: documents.clone(),
-            });
-            waiting.push((did.clone(), known, documents));
-        }
-        waiting.sort_by_key(|(_, known, _)| (known.slow, known.next()));
-        let until = after(LEAD);
-        let mut waiting = waiting.into_iter();
-        loop {
-            while work.running.len() < AT_ONCE
-                && let Some((did, known, documents)) = waiting.next()
-            {
-                let look = Look {
-                    fetcher: self.issuers.fetcher(),
-                    documents,
-                    held: statuses.lists(),
-                    refresh: statuses.refresh,
-                    until: after(PATIENCE),
-                };
-                let task = work.running.spawn(async move { look.at(known).await });
-                work.busy.insert(task.id(), did);
+            if changed {
+                // Other documents, and perhaps other keys: all lists are verified by them.
+                sources.documents = documents;
+                sources.lists.clear();
             }
-            let Ok(Some(done)) = timeout_at(until, work.running.join_next_with_id()).await else { break };
-            let id = done.as_ref().map_or_else(JoinError::id, |(id, _)| *id);
-            let (Some(did), Ok((_, looked))) = (work.busy.remove(&id), done) else { continue };
-            let dropped = looked.dropped;
-            let urls = &looked.sources.urls;
-            statuses.replace(&did, |url| urls.contains(url) && !dropped.contains(url), &looked.fresh);
-            work.sources.insert(did, looked.sources);
+            waiting.push((did.clone(), sources));
         }
-        // Whose turn did not come has the first one of the next time.
-        work.sources.extend(waiting.map(|(did, known, _)| (did, known)));
-        let struck: Vec<Did> = work.sources.keys().filter(|did| !dids.contains(did)).cloned().collect();
-        for did in struck {
-            work.sources.remove(&did);
-            statuses.replace(&did, |_| false, &[]);
+        waiting.sort_by_key(|(_, sources)| (sources.slow, sources.next()));
+        waiting
+    }
+
+    /// Takes over what a job has brought.
+    fn take(&self, did: &Did, outcome: FetchOutcome, at: Timestamp) -> Sources {
+        let published = |url: &str| outcome.sources.urls.as_ref().is_none_or(|urls| urls.contains(url));
+        self.statuses.replace(did, |url, _| published(url), &outcome.fresh);
+        // The documents may be others by now than those by which the lists were verified.
+        if let Ok(documents) = self.issuers.of_lists(did, at) {
+            self.statuses.drop_unless_by(&documents, at);
         }
-        let next = work.sources.values().map(Sources::next).min().map_or(0, Timestamp::unix);
-        // Those that are being looked at are looked after soon.
-        let next = if work.busy.is_empty() { next } else { 0 };
-        statuses.next.store(next, Ordering::Relaxed);
+        outcome.sources
+    }
+
+    /// Drops the lists by keys that the documents in memory do not have any more, or mark as revoked, and has the
+    /// others verified by those documents soon.
+    pub(crate) fn heed_new_documents(&self, at: Timestamp) {
+        for did in self.issuers.dids() {
+            if let Ok(documents) = self.issuers.of_lists(&did, at) {
+                self.statuses.drop_unless_by(&documents, at);
+            }
+        }
+        self.statuses.woken.notify_one();
     }
 }
 
 impl Sources {
+    fn new(directory: String, documents: ListDocuments, due: Timestamp) -> Self {
+        Self { directory, due, slow: false, urls: None, lists: BTreeMap::new(), documents }
+    }
+
+    /// The issuer for whose credentials they are.
+    fn did(&self) -> &Did {
+        self.documents.issuer.did()
+    }
+
     /// When the first of what it names is due.
     fn next(&self) -> Timestamp {
         self.lists.values().map(|list| list.due).fold(self.due, Timestamp::min)
-    }
-}
-
-/// A look at what one issuer publishes.
-struct Look {
-    fetcher: HttpsFetcher,
-    documents: ListDocuments,
-    held: Arc<Lists>,
-    refresh: i64,
-    until: Instant,
-}
-
-/// What came of it.
-struct Looked {
-    sources: Sources,
-    fresh: Vec<(String, Arc<Listed>)>,
-    /// Lists by keys that do not sign lists any more.
-    dropped: BTreeSet<String>,
-}
-
-impl Look {
-    async fn at(&self, mut sources: Sources) -> Looked {
-        let did = self.documents.issuer.did();
-        // Another document, and perhaps other keys: what was verified by the one before is verified again.
-        if !sources.documents.are(&self.documents) {
-            sources.documents = self.documents.clone();
-            sources.lists.clear();
-        }
-        sources.slow = false;
-        let began = now();
-        if sources.due <= began {
-            match self.in_time(self.directory(&sources.directory)).await {
-                Ok(urls) => {
-                    sources.due = began.plus(earlier(self.refresh));
-                    sources.lists.retain(|url, _| urls.contains(url));
-                    sources.urls = urls;
-                }
-                Err(problem) => {
-                    tracing::warn!(issuer = %did, code = %problem.code, detail = problem.detail, "an issuer's directory of status lists could not be had; it is tried again, and the lists that are there are used until their own end");
-                    sources.due = began.plus(RETRY.min(self.refresh));
-                }
-            }
-        }
-        let mut looked = Looked { sources, fresh: Vec::new(), dropped: BTreeSet::new() };
-        for url in looked.sources.urls.clone() {
-            let before = looked.sources.lists.get(&url);
-            let began = now();
-            if before.is_some_and(|list| list.due > began) {
-                continue;
-            }
-            let etag = before.and_then(|list| list.etag.clone());
-            if self.until <= Instant::now() {
-                looked.sources.slow = true;
-                tracing::warn!(issuer = %did, "an issuer's status lists take too long; the others of it are fetched the next time");
-                break;
-            }
-            let (due, etag, reached) = match self.in_time(self.list(&url, etag.clone(), &looked.fresh)).await {
-                Ok((listed, etag)) => {
-                    let due = due(&listed, self.refresh);
-                    looked.fresh.push((url.clone(), listed));
-                    (due, etag, true)
-                }
-                Err(problem) => {
-                    tracing::warn!(issuer = %did, url, code = %problem.code, detail = problem.detail, "a status list could not be had; it is tried again, and the one that is there is used until its own end");
-                    if matches!(problem.code, Code::KeyInvalid | Code::MethodUnknown | Code::MethodRelationship) {
-                        looked.dropped.insert(url.clone());
-                    }
-                    (now().plus(RETRY.min(self.refresh)), etag, problem.code != Code::DidUnresolved)
-                }
-            };
-            looked.sources.lists.insert(url, Source { due, etag });
-            if !reached {
-                // The server is away: the others are not waited for one by one.
-                break;
-            }
-        }
-        looked
-    }
-
-    /// What comes before the time for this issuer is over.
-    async fn in_time<T>(&self, work: impl Future<Output = Result<T, Problem>>) -> Result<T, Problem> {
-        let late = || Problem::new(Code::DidUnresolved, "the issuer's server takes too long");
-        timeout_at(self.until, work).await.unwrap_or_else(|_| Err(late()))
-    }
-
-    /// The URLs of all lists (Token Status List section 9), each of the directory's own origin.
-    async fn directory(&self, url: &str) -> Result<BTreeSet<String>, Problem> {
-        let bytes = self.fetcher.bytes(url, "application/json", MAX_DIRECTORY).await?;
-        let limits = Limits { max_bytes: MAX_DIRECTORY, ..Limits::DOCUMENT };
-        own_lists(url, &json::parse(&bytes, limits)?)
-    }
-
-    /// One list, fetched and verified, or found to be the one that is there; with its entity tag.
-    async fn list(
-        &self,
-        url: &str,
-        etag: Option<String>,
-        fresh: &[(String, Arc<Listed>)],
-    ) -> Result<(Arc<Listed>, Option<String>), Problem> {
-        let did = self.documents.issuer.did();
-        let held = self.held.list(did.as_str(), url);
-        // Its time to live counts from before it was asked for.
-        let began = now();
-        let confirmed = held.map(|held| held.confirmed(began));
-        let confirmed = confirmed.filter(|held| held.freshness().check(began, began, SKEW).is_ok());
-        let etag = etag.filter(|_| confirmed.is_some());
-        let accept = format!("{CREDENTIAL_MEDIA_TYPE}, {}", token::MEDIA_TYPE);
-        let max = Limits::LIST.max_bytes;
-        let Some(fetched) = self.fetcher.bytes_unless(url, &accept, max, etag.as_deref()).await? else {
-            let confirmed = confirmed.ok_or(Code::StatusListUnavailable)?;
-            return Ok((Arc::new(confirmed), etag));
-        };
-        let (documents, place) = (self.documents.clone(), url.to_owned());
-        let verified = tokio::task::spawn_blocking(move || {
-            let issuer = documents.issuer.did();
-            let suites: [&dyn Cryptosuite; 1] = [&EddsaJcs2022];
-            Listed::verify(&fetched.bytes, &place, issuer, (began, SKEW), (&documents, &suites))
-                .map(|listed| (listed, fetched.etag))
-        });
-        let (listed, etag) =
-            verified.await.map_err(|_| Problem::new(Code::StatusListInvalid, "the list could not be read"))??;
-        if held.is_some_and(|held| held.freshness().issued > listed.freshness().issued) {
-            return Err(Problem::new(Code::StatusListStale, "the list is older than the one that was fetched before"));
-        }
-        let goes = |listed: &Listed, other: &str| {
-            listed.on_behalf_of() == did && (other == url || fresh.iter().any(|(fresh, _)| fresh == other))
-        };
-        let held = self.held.values().flatten().filter(|(other, listed)| !goes(listed, other));
-        let (mut own, mut all) = (0_usize, 0_usize);
-        for listed in held
-            .map(|(_, listed)| listed)
-            .chain(fresh.iter().map(|(_, listed)| listed))
-            .map(AsRef::as_ref)
-            .chain([&listed])
-        {
-            let bytes = listed.list().as_bytes().len();
-            all = all.saturating_add(bytes);
-            if listed.on_behalf_of() == did {
-                own = own.saturating_add(bytes);
-            }
-        }
-        require_room(own, all)?;
-        Ok((Arc::new(listed), etag))
-    }
-}
-
-/// The lists that a directory names, if all of them are where the directory is.
-fn own_lists(directory: &str, said: &Value) -> Result<BTreeSet<String>, Problem> {
-    let invalid = |what: &str| Problem::new(Code::StatusListInvalid, format!("the directory of status lists {what}"));
-    let origin = Url::parse(directory).map_err(|_| invalid("has no URL"))?.origin();
-    let lists = said.get("status_lists").and_then(Value::as_array).ok_or_else(|| invalid("names none"))?;
-    if lists.len() > MAX_LISTS {
-        return Err(invalid("names too many"));
-    }
-    lists
-        .iter()
-        .map(|url| {
-            let url = url.as_str().ok_or_else(|| invalid("names what is no URL"))?;
-            let parsed = Url::parse(url).map_err(|_| invalid("names what is no URL"))?;
-            if parsed.scheme() == "https" && parsed.origin() == origin {
-                Ok(url.to_owned())
-            } else {
-                Err(invalid("names a list of another origin than its own"))
-            }
-        })
-        .collect()
-}
-
-fn after(time: Duration) -> Instant {
-    let now = Instant::now();
-    now.checked_add(time).unwrap_or(now)
-}
-
-/// Refuses a list with which those of its issuer, or of all, would take too much memory.
-fn require_room(own: usize, all: usize) -> Result<(), Problem> {
-    match (own > MAX_BYTES, all > MAX_BYTES_OF_ALL) {
-        (true, _) => Err(Problem::new(Code::TooLarge, "the issuer's lists take too much memory")),
-        (_, true) => Err(Problem::new(Code::TooLarge, "the lists of all issuers take too much memory")),
-        _ => Ok(()),
-    }
-}
-
-/// When a list is fetched again: before its time to live and its end are over, and not with all others at once.
-fn due(listed: &Listed, refresh: i64) -> Timestamp {
-    let (freshness, fetched) = (listed.freshness(), listed.fetched());
-    let until = freshness.until.map(|until| until.unix().saturating_sub(fetched.unix()));
-    let lasts = [freshness.ttl, until].into_iter().flatten().min().unwrap_or(i64::MAX);
-    // Three quarters of its time, so that there is some left to try again.
-    fetched.plus(earlier(refresh.min(lasts.saturating_sub(lasts / 4)).max(1)))
-}
-
-/// Up to a quarter sooner, by chance.
-fn earlier(seconds: i64) -> i64 {
-    let quarter = u64::try_from(seconds / 4).unwrap_or_default();
-    let sooner = OsRng.next_u64().checked_rem(quarter.saturating_add(1)).unwrap_or_default();
-    seconds.saturating_sub(i64::try_from(sooner).unwrap_or_default()).max(1)
-}
-
-#[cfg(test)]
-mod tests {
-    use carnet_core::{
-        did::DidDocument,
-        keys::{Algorithm, SecretKey, Signer as _},
-        status::{
-            MIN_ENTRIES,
-            publication::{Form, Publication, Terms},
-        },
-    };
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn row_73_a_directory_leads_to_its_own_origin_alone() {
-        let own = |url: &str| own_lists("https://uni.example/status/lists", &json!({ "status_lists": [url] }));
-        assert_eq!(own("https://uni.example/status/token/0").unwrap().len(), 1);
-        for other in [
-            "https://internal.example/status/token/0",
-            "https://uni.example:8443/status/token/0",
-            "http://uni.example/status/token/0",
-            "https://uni.example.org/status/token/0",
-            "file:///etc/passwd",
-            "/status/token/0",
-            "",
-        ] {
-            assert_eq!(own(other).unwrap_err().code, Code::StatusListInvalid, "{other}");
-        }
-        let many: Vec<String> = (0..=MAX_LISTS).map(|n| format!("https://uni.example/status/token/{n}")).collect();
-        assert!(own_lists("https://uni.example/status/lists", &json!({ "status_lists": many[1..] })).is_ok());
-        assert!(own_lists("https://uni.example/status/lists", &json!({ "status_lists": many })).is_err());
-    }
-
-    #[test]
-    fn lists_by_a_key_that_signs_none_any_more_are_dropped_without_being_fetched_anew() {
-        let statuses = Statuses::new(&StatusConfig::default());
-        let key = SecretKey::generate(Algorithm::EdDsa, &mut OsRng);
-        let document = |name: &str, revoked: bool| {
-            let did = Did::parse(&format!("did:web:{name}.example")).unwrap();
-            let mut rendered = DidDocument::render(&did, &[("1".to_owned(), key.public_key())]);
-            if revoked {
-                rendered["verificationMethod"][0]["revoked"] = json!("2026-11-01T00:00:00Z");
-            }
-            Arc::new(DidDocument::parse(&did, &rendered).unwrap())
-        };
-        for name in ["a", "b"] {
-            let (document, url) = (document(name, false), format!("https://{name}.example/token/0"));
-            let kid = document.did().with_fragment("1").unwrap();
-            let terms = Terms { kid: &kid, url: &url, now: now(), validity: 60, ttl: 30 };
-            let text = Publication::new(MIN_ENTRIES).unwrap().sign(Form::Token, &terms, &key).unwrap();
-            let did = document.did().clone();
-            let by = ListDocuments { issuer: document, named: None };
-            statuses.put(&url, Listed::verify(text.as_bytes(), &url, &did, (now(), SKEW), (&by, &[])).unwrap());
-        }
-        let left = |revoked| {
-            statuses.drop_unless_by(&ListDocuments { issuer: document("a", revoked), named: None }, now());
-            let mut left: Vec<String> = statuses.lists().values().flat_map(HashMap::keys).cloned().collect();
-            left.sort();
-            left
-        };
-        assert_eq!(left(false), ["https://a.example/token/0", "https://b.example/token/0"]);
-        assert_eq!(left(true), ["https://b.example/token/0"]);
-    }
-
-    #[test]
-    fn lists_by_whom_an_issuer_names_are_its_own_and_end_when_it_names_nobody() {
-        let statuses = Statuses::new(&StatusConfig::default());
-        let url = "https://lists.example/token/0";
-        let key = SecretKey::generate(Algorithm::EdDsa, &mut OsRng);
-        let did = |name: &str| Did::parse(&format!("did:web:{name}.example")).unwrap();
-        let documents = |name: &str, names: bool| {
-            let keys = [("1".to_owned(), key.public_key())];
-            let issuer = DidDocument::render(&did(name), &keys);
-            let mut issuer = DidDocument::with_status_lists(&did(name), issuer, "https://lists.example/lists");
-            if names {
-                issuer["service"][0]["statusListIssuer"] = did("lists").as_str().into();
-            }
-            let named = DidDocument::parse(&did("lists"), &DidDocument::render(&did("lists"), &keys)).unwrap();
-            let issuer = Arc::new(DidDocument::parse(&did(name), &issuer).unwrap());
-            ListDocuments { issuer, named: names.then(|| Arc::new(named)) }
-        };
-        // Two issuers whose lists are the same one.
-        let kid = did("lists").with_fragment("1").unwrap();
-        let terms = Terms { kid: &kid, url, now: now(), validity: 60, ttl: 30 };
-        let text = Publication::new(MIN_ENTRIES).unwrap().sign(Form::Token, &terms, &key).unwrap();
-        for name in ["a", "b"] {
-            let read = Listed::verify(text.as_bytes(), url, &did(name), (now(), SKEW), (&documents(name, true), &[]));
-            statuses.put(url, read.unwrap());
-        }
-        let has = |name: &str| statuses.lists().list(did(name).as_str(), url).is_some();
-        assert_eq!((has("a"), has("b"), has("lists")), (true, true, false));
-        statuses.drop_unless_by(&documents("a", true), now());
-        assert_eq!((has("a"), has("b")), (true, true));
-        statuses.drop_unless_by(&documents("a", false), now());
-        assert_eq!((has("a"), has("b")), (false, true));
-        // The document of whom it names is not to be had any more.
-        statuses.drop_unless_by(&ListDocuments { named: None, ..documents("b", true) }, now());
-        assert_eq!((has("a"), has("b")), (false, false));
-    }
-
-    #[test]
-    fn lists_have_so_much_memory_and_no_more() {
-        assert!(require_room(MAX_BYTES, MAX_BYTES_OF_ALL).is_ok());
-        assert_eq!(require_room(MAX_BYTES + 1, MAX_BYTES).unwrap_err().code, Code::TooLarge);
-        assert_eq!(require_room(1, MAX_BYTES_OF_ALL + 1).unwrap_err().code, Code::TooLarge);
-    }
-
-    #[test]
-    fn what_is_fetched_again_is_fetched_before_its_end() {
-        for seconds in [1, 2, 3, 4, 60, 300, 86_400] {
-            for _ in 0..200 {
-                let sooner = earlier(seconds);
-                assert!(sooner >= 1 && sooner <= seconds && sooner >= seconds - seconds / 4, "{seconds} {sooner}");
-            }
-        }
     }
 }

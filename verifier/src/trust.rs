@@ -6,15 +6,15 @@
 //! one of its operators changes it is verified anew, and decides nothing more if it does not hold.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::PathBuf,
-    sync::{Arc, PoisonError, RwLock},
+    sync::{Arc, Mutex, PoisonError, RwLock},
     time::Duration,
 };
 
 use carnet_core::{
     Code, Problem,
-    did::{Did, DidDocument, Resolve},
+    did::{Did, DidDocument, DidUrl, Purpose, Resolve},
     json::{self, Limits},
     time::Timestamp,
     trust::list::{Operators, Pinned, Seen, TrustList},
@@ -22,9 +22,10 @@ use carnet_core::{
 use carnet_fetch::{DidCache, HttpsFetcher};
 use carnet_service::config::{StartError, refused};
 use serde::Deserialize;
-use sha2::{Digest as _, Sha256};
+use serde_json::Value;
 
 use crate::{
+    status::lookups::{KeyLookups, ListDigest, digest},
     store::{Remembered, TrustStore},
     verification::SKEW,
 };
@@ -59,6 +60,7 @@ pub(crate) struct Trust {
     operators: Arc<Operators>,
     dids: Vec<Did>,
     current: RwLock<Current>,
+    lookups: Mutex<KeyLookups>,
 }
 
 #[derive(Default)]
@@ -108,6 +110,7 @@ impl Trust {
             operators: Arc::new(operators),
             dids,
             current: RwLock::new(Current::default()),
+            lookups: Mutex::default(),
         })
     }
 
@@ -182,12 +185,21 @@ impl Trust {
             self.hold(store, remembered, documents, max_age, now).await?;
         }
         let Some(text) = self.text(fetcher, max_age, now).await? else { return Ok(()) };
-        let digest = <[u8; 32]>::from(Sha256::digest(&text));
+        let digest = digest(&text);
         if self.read().text == Some(digest) && self.list().is_some() {
             return Ok(());
         }
-        let documents = self.documents(documents, None, now);
-        let list = self.verify(text.clone(), seen, &documents, now).await?;
+        let mut by = self.documents(documents, None, now);
+        let mut verified = self.verify(text.clone(), seen.clone(), &by, now).await;
+        if verified.is_err() && self.look_up((fetcher, documents), (&text, digest), &by, now).await {
+            // By its operators' new documents the list that decides may hold no more either.
+            if let Some(remembered) = store.remembered(&self.name).await.map_err(unstored)? {
+                self.hold(store, remembered, documents, max_age, now).await?;
+            }
+            by = self.documents(documents, None, now);
+            verified = self.verify(text.clone(), seen, &by, now).await;
+        }
+        let list = verified?;
         let document = String::from_utf8(text).map_err(|_| Problem::from(Code::InvalidUnicode))?;
         let kept = store
             .remember(&self.name, &Remembered { seen: list.seen(), document, dropped: None })
@@ -202,10 +214,41 @@ impl Trust {
         tracing::info!(sequence = kept.sequence, digest = kept.digest, "the trust list was accepted");
         let mut current = self.write();
         current.list = Some(Arc::new(list));
-        current.verified = Some((documents, now));
+        current.verified = Some((by, now));
         current.dropped = None;
         current.text = Some(digest);
         Ok(())
+    }
+
+    /// Fetches the documents of the operators that have signed a list with a key which theirs does not have: it may be
+    /// older than the key. Once for each list, and seldom (spec/trust.md 7.10). Returns whether there is another
+    /// document now.
+    async fn look_up(
+        &self,
+        (fetcher, cache): (&HttpsFetcher, &DidCache),
+        (text, list): (&[u8], ListDigest),
+        documents: &Documents,
+        now: Timestamp,
+    ) -> bool {
+        let lookups = || self.lookups.lock().unwrap_or_else(PoisonError::into_inner);
+        let unknown = unknown_signers(text, documents);
+        if unknown.is_empty() || !lookups().admit(&self.name, list, now) {
+            return false;
+        }
+        let mut changed = false;
+        for did in unknown {
+            match cache.update(fetcher, &did, Duration::ZERO).await {
+                Ok(differs) => changed |= differs,
+                Err(problem) => {
+                    tracing::warn!(operator = %did, code = %problem.code, detail = problem.detail, "the trust list is signed with a key that is not in the operator's document, which could not be fetched; it is tried again");
+                    lookups().failed(&self.name, &list);
+                }
+            }
+        }
+        if changed {
+            lookups().changed(&self.name);
+        }
+        changed
     }
 
     /// Verifies the newest list that was accepted anew: after a restart, when a document of an operator is another than before, and
@@ -322,6 +365,25 @@ impl Resolve for Documents {
     fn resolve(&self, did: &Did) -> Result<Arc<DidDocument>, Problem> {
         self.0.get(did).cloned().unwrap_or_else(|| Err(Code::DidUnresolved.into()))
     }
+}
+
+/// Returns the operators that a list names as its signers, with published documents that do not have the key which it
+/// names.
+fn unknown_signers(text: &[u8], documents: &Documents) -> BTreeSet<Did> {
+    let Ok(document) = json::parse_object(text, Limits::LIST) else { return BTreeSet::new() };
+    let proofs = match document.get("proof") {
+        Some(Value::Array(several)) => several.as_slice(),
+        Some(one) => std::slice::from_ref(one),
+        None => &[],
+    };
+    let methods = proofs.iter().filter_map(|proof| DidUrl::parse(proof.get("verificationMethod")?.as_str()?).ok());
+    let unknown = |method: &DidUrl| {
+        let known = documents.0.get(method.did()).and_then(|document| document.as_ref().ok());
+        let key = known.map(|document| document.key_for(method, Purpose::AssertionMethod));
+        // One that could not be fetched is tried again anyway, and a key that is revoked stays so.
+        key.is_some_and(|key| key.is_err_and(|problem| problem.code != Code::KeyInvalid))
+    };
+    methods.filter(|method| method.did().is_published() && unknown(method)).map(|method| method.did().clone()).collect()
 }
 
 fn problem(what: &str) -> Problem {

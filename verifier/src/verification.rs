@@ -7,7 +7,7 @@ use carnet_core::{
     query::Query,
     secure::data_integrity::{Cryptosuite, eddsa_jcs::EddsaJcs2022},
     time::Timestamp,
-    verify::{self, Asked, Environment, StatusPolicy},
+    verify::{self, Asked, Environment, Report, StatusPolicy},
 };
 use carnet_spec::Catalogue;
 
@@ -65,6 +65,9 @@ impl Verification {
     }
 
     /// Verifies an answer, off the threads that serve calls.
+    ///
+    /// # Errors
+    /// [`Error::IssuerKeyUnknown`]
     pub(crate) async fn presentation(
         self: &Arc<Self>,
         mut vp_token: VpToken,
@@ -82,12 +85,16 @@ impl Verification {
             let ((report, verified), grounds) =
                 this.with_environment(now, binding.stale_by, |env| verify::presentation(&vp_token, &asked, env));
             vp_token.values_mut().flatten().for_each(zeroize::Zeroize::zeroize);
-            Verdict::on_presentation(&report, verified, &binding.query, now).on_grounds(&report, grounds)
+            require_known_keys(&report)?;
+            Ok(Verdict::on_presentation(&report, verified, &binding.query, now).on_grounds(&report, grounds))
         })
-        .await
+        .await?
     }
 
     /// Verifies a credential that was handed over directly, off the threads that serve calls.
+    ///
+    /// # Errors
+    /// [`Error::IssuerKeyUnknown`]
     pub(crate) async fn credential(
         self: &Arc<Self>,
         mut bytes: Vec<u8>,
@@ -97,10 +104,11 @@ impl Verification {
         blocking(move || {
             let ((report, verified), grounds) = this.with_environment(now, 0, |env| verify::credential(&bytes, env));
             zeroize::Zeroize::zeroize(&mut bytes);
+            require_known_keys(&report)?;
             let (verdict, disclosed) = Verdict::on_credential(&report, verified, now);
-            (verdict.on_grounds(&report, grounds), disclosed)
+            Ok((verdict.on_grounds(&report, grounds), disclosed))
         })
-        .await
+        .await?
     }
 
     /// Runs the pipeline, and says why each issuer was accepted or refused.
@@ -125,6 +133,12 @@ impl Verification {
         });
         (ran, judging.into_grounds())
     }
+}
+
+/// Refuses input that may hold once an issuer's document was fetched again. It is not fetched because of the input: an
+/// issuer could watch one person by a key that it publishes to nobody.
+fn require_known_keys(report: &Report) -> Result<(), Error> {
+    if report.is_retryable() { Err(Error::IssuerKeyUnknown) } else { Ok(()) }
 }
 
 pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {

@@ -109,13 +109,15 @@ impl<S: Store> Verifier<S> {
     pub(crate) async fn refresh(&self, max_age: Duration) {
         let issuers = &self.verification.issuers;
         issuers.refresh_trust(&self.store, max_age, carnet_service::time::now()).await;
-        issuers.refresh(max_age).await;
+        if issuers.refresh(max_age).await {
+            self.verification.heed_new_documents(carnet_service::time::now());
+        }
     }
 
     /// Keeps the status lists fresh, for as long as the service runs.
     pub(crate) async fn keep_statuses(self: Arc<Self>) {
         loop {
-            tokio::time::sleep(self.verification.statuses.pause()).await;
+            self.verification.statuses.pause().await;
             self.verification.refresh_statuses(carnet_service::time::now()).await;
         }
     }

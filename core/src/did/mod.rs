@@ -66,6 +66,13 @@ impl Did {
         self.parts().0
     }
 
+    /// Returns whether its document is published and fetched (did:web, did:webvh), and not made of the DID itself. A
+    /// copy of such a document can be older than a key of its controller.
+    #[must_use]
+    pub fn is_published(&self) -> bool {
+        matches!(self.method(), "web" | "webvh")
+    }
+
     /// What follows the method: the method-specific identifier.
     #[must_use]
     pub fn id(&self) -> &str {

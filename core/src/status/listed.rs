@@ -81,6 +81,24 @@ impl Listed {
         Ok(listed)
     }
 
+    /// Returns the DID that a published list in either form says it is signed by. Nothing of it is verified: it tells
+    /// whose document to look at, and never whom to believe.
+    ///
+    /// # Errors
+    /// Those of parsing the list; `did_malformed`; `malformed_value` for a credential without an issuer.
+    pub fn claimed_signer(bytes: &[u8]) -> Result<Did, Problem> {
+        if cwt::Token::is_one(bytes) {
+            return Ok(DidUrl::parse(cwt::Token::parse(bytes)?.kid())?.did().clone());
+        }
+        let text = std::str::from_utf8(bytes).map(str::trim);
+        let text = text.map_err(|_| Problem::new(Code::InvalidUnicode, "the list is not UTF-8"))?;
+        if text.starts_with('{') {
+            let document = json::parse_object(text.as_bytes(), Limits::LIST)?;
+            return Did::parse(&crate::credential::id_of(document.get("issuer"), "issuer")?);
+        }
+        Ok(DidUrl::parse(token::Token::parse(text)?.kid())?.did().clone())
+    }
+
     /// For whose credentials it was fetched: it says nothing about those of anybody else, whoever made it.
     #[must_use]
     pub fn on_behalf_of(&self) -> &Did {

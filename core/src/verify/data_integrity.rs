@@ -132,7 +132,9 @@ fn verify(
         };
         // Credentials outlive the key that signed them.
         let resolver = WithHistory(env.resolver);
-        verify_proofs(document, env.suites, &resolver, &expected).map(|verified| (format, verified))
+        verify_proofs(document, env.suites, &resolver, &expected)
+            .map(|verified| (format, verified))
+            .map_err(|problem| common::not_yet_known(problem, &issuer))
     });
     let (format, payload) = report.note(CheckName::Proof, about, proved)?;
     let payload = Opened(payload);

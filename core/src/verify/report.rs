@@ -1,6 +1,6 @@
 //! What was checked, how it ended, and the value that only a clean report gives.
 
-use crate::{Problem, keys::PublicKey, query::Proved, secure::sd_jwt::ClaimPath};
+use crate::{Code, Problem, keys::PublicKey, query::Proved, secure::sd_jwt::ClaimPath};
 
 /// A check, by its stable name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -161,6 +161,17 @@ impl Report {
             Outcome::Failed(problem) => Some(problem),
             _ => None,
         })
+    }
+
+    /// Returns whether every failure is that of an issuer's key which is not known yet: the same input may hold once
+    /// the issuer's document was fetched again.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        let mut failures = self.checks.iter().filter_map(|check| match &check.outcome {
+            Outcome::Failed(problem) => Some(problem.code),
+            _ => None,
+        });
+        failures.next() == Some(Code::IssuerKeyUnknown) && failures.all(|code| code == Code::IssuerKeyUnknown)
     }
 
     /// Notes how a check ended, and hands on its value if it passed.

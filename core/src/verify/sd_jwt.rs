@@ -153,7 +153,8 @@ fn issuer_key(token: &SdJwt, format: &str, env: &Environment<'_>) -> Result<Publ
         return Err(Problem::new(Code::KeyInvalid, "the issuer's key is past its own end"));
     }
     if document.revoked(&url).is_none() {
-        return document.key_for(&url, Purpose::AssertionMethod);
+        let key = document.key_for(&url, Purpose::AssertionMethod);
+        return key.map_err(|problem| super::common::not_yet_known(problem, issuer));
     }
     let key = document.revoked_key_of_vouched_copy(&url)?;
     vouched(token, issuer, &key, env).map(|()| key)
@@ -166,8 +167,10 @@ fn vouched(token: &SdJwt, issuer: &str, leaked: &PublicKey, env: &Environment<'_
         |what: String| Problem::new(Code::KeyInvalid, format!("the issuer's key was compromised, and {what}"));
     let statement = token.stapled_freshness().map_err(|problem| refused(problem.to_string()))?;
     let statement = statement.ok_or_else(|| refused("no freshness statement vouches for this copy".to_owned()))?;
-    freshness::verify(statement, token, issuer, env.now, env.skew, env.resolver).map_err(|problem| {
-        refused(format!("the statement that would vouch for this copy does not hold ({problem})"))
+    statement_of(statement, token, issuer, env).map_err(|problem| match problem.code {
+        // A newer document may have the key, and the statement then vouches.
+        Code::IssuerKeyUnknown => problem,
+        _ => refused(format!("the statement that would vouch for this copy does not hold ({problem})")),
     })?;
     // It may stand in the document a second time, under a name that nobody revoked.
     match Jws::parse(statement).and_then(|jws| jws.verify(leaked)) {
@@ -179,7 +182,13 @@ fn vouched(token: &SdJwt, issuer: &str, leaked: &PublicKey, env: &Environment<'_
 /// The statement that is stapled to a presentation, verified.
 fn stapled(token: &SdJwt, issuer: &str, env: &Environment<'_>) -> Option<Result<Freshness, Problem>> {
     let statement = token.stapled_freshness().transpose()?;
-    Some(statement.and_then(|text| freshness::verify(text, token, issuer, env.now, env.skew, env.resolver)))
+    Some(statement.and_then(|text| statement_of(text, token, issuer, env)))
+}
+
+/// Verifies a freshness statement of the issuer on a copy.
+fn statement_of(text: &str, token: &SdJwt, issuer: &str, env: &Environment<'_>) -> Result<Freshness, Problem> {
+    freshness::verify(text, token, issuer, env.now, env.skew, env.resolver)
+        .map_err(|problem| super::common::not_yet_known(problem, issuer))
 }
 
 struct Model {

@@ -40,8 +40,9 @@ pub(crate) async fn run(session: &Session, arguments: &Present) -> Result<(), Fa
     if let Some(registrar) = registrar(&request, &wallet.contents, &Lists::of(&wallet.contents.trust, session.now()))
         && let Ok(did) = Did::parse(&registrar.did)
     {
-        // One that cannot be looked up is no registrar for now: the registration is refused, and the owner told why.
-        let _ = session.resolve(&did, "the registrar").await;
+        // One look, after the registration came (spec/registration.md 4.5). One that cannot be looked up is no
+        // registrar for now: the registration is refused, and the owner told why.
+        session.look_up(&did).await;
     }
     let introduction = Introduction::read(&request, &wallet.contents, session.now(), &session.dids);
     let own = |name: &str| request.words(name, &session.ui.messages).unwrap_or_default();

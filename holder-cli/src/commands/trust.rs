@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use carnet_core::{
     Code, Problem,
-    did::{Did, web},
+    did::{Did, DidDocument, web},
     json::{self, Limits},
     trust::list::{Seen, TrustList},
 };
@@ -30,7 +30,7 @@ pub(crate) async fn run(session: &Session, command: &TrustCommand) -> Result<(),
 
 async fn add(session: &Session, arguments: &AddTrust) -> Result<(), Failure> {
     let mut wallet = session.open()?;
-    let pinned = PinnedList {
+    let mut pinned = PinnedList {
         issuer: arguments.issuer.clone(),
         operators: arguments.operators.clone(),
         quorum: arguments.quorum,
@@ -39,7 +39,7 @@ async fn add(session: &Session, arguments: &AddTrust) -> Result<(), Failure> {
         operator_documents: Vec::new(),
     };
     let trust = &mut wallet.contents.trust;
-    let (pinned, held) = fetched(session, &pinned, trust.seen.get(&pinned.issuer)).await?;
+    let (pinned, held) = fetched(session, &mut pinned, trust.seen.get(&arguments.issuer)).await?;
     accept(trust, pinned, &held);
     note(session, &mut wallet.contents.log, EntryKind::TrustListAdded, held.list());
     // Saved before anything is decided by it.
@@ -87,14 +87,19 @@ pub(super) struct Updated {
     pub(super) failure: Option<Failure>,
 }
 
-/// Looks for newer lists. One that is refused leaves what is there as it is, and does not keep the others from coming. The caller
-/// saves the wallet.
+/// Looks for newer lists. One that is refused does not take the place of the one that is there, and does not keep the
+/// others from coming. The caller saves the wallet.
 pub(super) async fn look(session: &Session, trust: &mut Trust) -> Updated {
     let mut done = Updated { text: String::new(), lists: Vec::new(), failure: None };
-    for pinned in trust.lists.clone() {
-        match fetched(session, &pinned, trust.seen.get(&pinned.issuer)).await {
-            Ok((pinned, held)) => {
-                accept(trust, pinned, &held);
+    for mut pinned in trust.lists.clone() {
+        let issuer = pinned.issuer.clone();
+        let looked = fetched(session, &mut pinned, trust.seen.get(&issuer)).await;
+        if let Some(known) = trust.lists.iter_mut().find(|known| known.issuer == pinned.issuer) {
+            known.operator_documents = pinned.operator_documents;
+        }
+        match looked {
+            Ok((newest, held)) => {
+                accept(trust, newest, &held);
                 let line = session.ui.messages.with("trust-updated", &[("list", &title(&held))]);
                 done.text.push_str(&format!("{line}\n"));
                 done.lists.push(described(&held));
@@ -163,36 +168,49 @@ fn source(list: &str) -> Result<String, Failure> {
     Ok(path.display().to_string())
 }
 
-/// The list at its source, with the documents of its operators, if it holds.
+/// Returns the list at its source, if it holds by the documents of its operators as they are now. By those the list
+/// that is pinned is judged as well from then on: one whose key its operator has revoked or taken out holds no more,
+/// whatever becomes of the new one (spec/trust.md 7.8).
 async fn fetched(
     session: &Session,
-    pinned: &PinnedList,
+    pinned: &mut PinnedList,
     seen: Option<&Seen>,
 ) -> Result<(PinnedList, TrustList), Failure> {
-    let refused = |problem: &Problem| {
-        let failure = Failure::from_problem(
-            problem,
-            "The trust list is refused",
-            "get the newest list, and compare issuer, operators and quorum with what its operators say",
-        );
-        let usage = matches!(problem.code, Code::DidMalformed | Code::MalformedValue);
-        if usage { Failure { exit: USAGE, ..failure } } else { failure }
-    };
-    let mut pinned = pinned.clone();
     let text = read(session, &pinned.source).await?;
-    pinned.document = json::parse_object(&text, Limits::LIST).map_err(|problem| refused(&problem))?;
-    pinned.operator_documents.clear();
-    for operator in &pinned.operators {
+    let document = json::parse_object(&text, Limits::LIST).map_err(|problem| refused(&problem))?;
+    // After the list, so that they are no older than its keys.
+    pinned.operator_documents = operator_documents(session, &pinned.operators).await?;
+    let newest = PinnedList { document, ..pinned.clone() };
+    let held = newest.verify(&newest.document, seen, session.now()).map_err(|problem| refused(&problem))?;
+    Ok((newest, held))
+}
+
+/// Fetches the documents of the operators with a did:web.
+async fn operator_documents(session: &Session, operators: &[String]) -> Result<Vec<Value>, Failure> {
+    let mut documents = Vec::new();
+    for operator in operators {
         let did = Did::parse(operator).map_err(|problem| refused(&problem))?;
         if did.method() == "web" {
             let url = web::url(&did).map_err(|problem| refused(&problem))?;
             let text =
                 session.download(&url, "application/did+json, application/json", Limits::DOCUMENT.max_bytes).await?;
-            pinned.operator_documents.push(json::parse(&text, Limits::DOCUMENT).map_err(|problem| refused(&problem))?);
+            let document = json::parse(&text, Limits::DOCUMENT).map_err(|problem| refused(&problem))?;
+            // What is no document of that DID says nothing about the list that is pinned.
+            DidDocument::parse(&did, &document).map_err(|problem| refused(&problem))?;
+            documents.push(document);
         }
     }
-    let held = pinned.verify(&pinned.document, seen, session.now()).map_err(|problem| refused(&problem))?;
-    Ok((pinned, held))
+    Ok(documents)
+}
+
+fn refused(problem: &Problem) -> Failure {
+    let failure = Failure::from_problem(
+        problem,
+        "The trust list is refused",
+        "get the newest list, and compare issuer, operators and quorum with what its operators say",
+    );
+    let usage = matches!(problem.code, Code::DidMalformed | Code::MalformedValue);
+    if usage { Failure { exit: USAGE, ..failure } } else { failure }
 }
 
 async fn read(session: &Session, source: &str) -> Result<Vec<u8>, Failure> {

@@ -9,3 +9,6 @@ mod several;
 mod status;
 mod trust;
 mod world;
+
+mod newer_keys;
+mod site;

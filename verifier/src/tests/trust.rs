@@ -15,6 +15,7 @@ use carnet_service::time::now;
 use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 
+use super::site::Site;
 use super::world::{SECRETS, TYPE, World, did, key, query};
 use crate::{
     config::IssuerEntry,
@@ -391,9 +392,14 @@ impl WebDesk {
 
     /// A verifier that has accepted the list of the first two.
     async fn world(&mut self) -> World {
+        self.world_with(|_| ()).await
+    }
+
+    async fn world_with(&mut self, change: impl FnOnce(&mut crate::config::VerifierConfig)) -> World {
         let world = World::with(|config| {
             config.issuers.clear();
             config.trust = Some(self.config());
+            change(config);
         })
         .await;
         let from = now().plus(-3_600);
@@ -513,4 +519,29 @@ fn pins_and_sources_are_held_to_their_form() {
         )
         .is_err()
     );
+}
+
+#[tokio::test]
+async fn row_103_a_list_by_an_operators_newer_key_is_looked_up_once_and_drops_nothing() {
+    for published in [true, false] {
+        let (site, mut desk, newer) = (Site::open().await, WebDesk::open(), key());
+        desk.dids[0] = site.did.clone();
+        let world = desk.world_with(|config| site.allow(config)).await;
+        let keys = [&desk.desk.operators[0], &newer].map(SecretKey::public_key);
+        let keys: Vec<_> = ["key-1", "key-2"].map(str::to_owned).into_iter().zip(keys).collect();
+        site.put_document(&DidDocument::render(&site.did, if published { &keys } else { &keys[..1] }));
+
+        let first: Map<String, Value> = serde_json::from_slice(&std::fs::read(desk.desk.path()).unwrap()).unwrap();
+        let (from, contents) = (now().plus(-3_600), TrustList::preview(&first).unwrap().successor());
+        let next = TrustList::draft(&Did::parse(LIST).unwrap(), &contents, from, from.plus(30 * DAY)).unwrap();
+        let next = TrustList::sign(&next, &site.did.with_fragment("key-2").unwrap(), &newer, from).unwrap();
+        let other = desk.dids[1].with_fragment("key-1").unwrap();
+        desk.desk.put(&TrustList::sign(&next, &other, &desk.desk.operators[1], from).unwrap());
+        for _ in 0..3 {
+            look(&world).await;
+            assert_eq!((rule(&world).await, dropped(&world).await), ("accredited".to_owned(), None));
+            let seen = world.verifier.store.remembered(LIST).await.unwrap().unwrap().seen.sequence;
+            assert_eq!((seen, site.documents()), (if published { 2 } else { 1 }, 1));
+        }
+    }
 }

@@ -109,3 +109,59 @@ fn a_key_that_an_earlier_version_revoked_verifies_nothing() {
         refused(result, Code::KeyInvalid);
     }
 }
+
+#[test]
+fn row_103_a_key_that_a_published_document_does_not_have_is_not_known_yet() {
+    let mut world = World::new();
+    let did = Did::parse("did:web:university.example").unwrap();
+    let document = |names: &[&str]| {
+        let keys: Vec<_> = names.iter().map(|name| ((*name).to_owned(), world.issuer.public_key())).collect();
+        Arc::new(DidDocument::parse(&did, &DidDocument::render(&did, &keys)).unwrap())
+    };
+    let (older, newer) = (document(&["1"]), document(&["1", "2"]));
+    let mut payload = world.document();
+    payload.insert("issuer".into(), did.as_str().into());
+    let kid = format!("{did}#2");
+    let options = IssueOptions {
+        typ: "vc+sd-jwt",
+        kid: &kid,
+        holder: None,
+        disclosable: &[],
+        ordered: &[],
+        decoys_to_multiple_of: 0,
+    };
+    let token = issue(&payload, &options, &world.issuer, &mut OsRng).unwrap().into_bytes();
+    let options = ProofOptions {
+        verification_method: &kid,
+        purpose: Purpose::AssertionMethod,
+        created: None,
+        expires: None,
+        challenge: None,
+        domain: None,
+    };
+    let embedded = serde_json::to_vec(&secure(&payload, &EddsaJcs2022, &options, &world.issuer).unwrap()).unwrap();
+    world.trusted = did.to_string();
+    for copy in [&token, &embedded] {
+        world.issuers_document = Some(Arc::clone(&older));
+        let (report, verified) = world.verify_alone(copy);
+        assert!(verified.is_none() && report.is_retryable(), "{report:?}");
+        refused((report, verified), Code::IssuerKeyUnknown);
+        world.issuers_document = Some(Arc::clone(&newer));
+        let (report, verified) = world.verify_alone(copy);
+        assert!(!report.is_retryable());
+        accepted((report, verified));
+    }
+    // Another failure beside it stays one, and so nothing is to be retried.
+    let mut report = Report::default();
+    assert!(!report.is_retryable());
+    report.note::<()>(CheckName::IssuerKey, "a", Err(Code::IssuerKeyUnknown.into()));
+    assert!(report.is_retryable());
+    report.note::<()>(CheckName::Validity, "b", Err(Code::Expired.into()));
+    assert!(!report.is_retryable());
+    // A DID that is its own document never has another key.
+    let world = World::new();
+    let kid = format!("{}#1", world.did());
+    let options = ProofOptions { verification_method: &kid, ..options };
+    let embedded = secure(&world.document(), &EddsaJcs2022, &options, &world.issuer).unwrap();
+    refused(world.verify_alone(&serde_json::to_vec(&embedded).unwrap()), Code::MethodUnknown);
+}

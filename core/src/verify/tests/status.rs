@@ -520,6 +520,9 @@ fn what_a_leaked_key_signed_counts_for_vouched_copies_alone() {
     for wrong in [&by_itself, &of_other, &old, "nonsense"] {
         refused(present_stapled(&world, &copy, wrong), Code::KeyInvalid);
     }
+    // A newer document may have that key.
+    let newer = by(&copy, "4", &next, now);
+    refused(present_stapled(&world, &copy, &newer), Code::IssuerKeyUnknown);
     refused(world.verify_alone(copy.as_bytes()), Code::KeyInvalid);
     world.issuers_document = Some(twice);
     accepted(present_stapled(&world, &copy, &good));

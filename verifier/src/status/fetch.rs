@@ -1,0 +1,333 @@
+//! Fetching what one issuer publishes: its directory of status lists, and the lists that are due.
+
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use carnet_core::{
+    Code, Problem,
+    did::Did,
+    json::{self, Limits},
+    secure::data_integrity::{Cryptosuite, eddsa_jcs::EddsaJcs2022},
+    status::{Listed, publication::CREDENTIAL_MEDIA_TYPE, token},
+    time::Timestamp,
+    verify::StatusLists as _,
+};
+use carnet_fetch::{Fetched, HttpsFetcher};
+use rand_core::{OsRng, RngCore as _};
+use serde_json::Value;
+use tokio::time::{Instant, timeout_at};
+use url::Url;
+
+use super::{
+    ListSource, Lists, Sources,
+    lookups::{KeyLookups, ListDigest, digest, may_be_cured},
+};
+use crate::{issuers::SignerDocuments, verification::SKEW};
+
+/// The most lists of one issuer.
+pub(super) const MAX_LISTS: usize = 384;
+/// The most memory for the lists of one issuer, in bytes.
+pub(super) const MAX_BYTES: usize = 256 * 1024 * 1024;
+/// The most memory for the lists of all issuers together, in bytes.
+pub(super) const MAX_BYTES_OF_ALL: usize = 2 * 1024 * 1024 * 1024;
+/// The longest directory of lists, in bytes.
+const MAX_DIRECTORY: usize = 128 * 1024;
+/// Retry delay after a list or a directory could not be fetched or was refused, in seconds.
+const RETRY: i64 = 15;
+
+/// A clock that goes on from the time that it was given.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Clock {
+    at: Timestamp,
+    began: Instant,
+}
+
+impl Clock {
+    pub(super) fn from(at: Timestamp) -> Self {
+        Self { at, began: Instant::now() }
+    }
+
+    pub(super) fn now(&self) -> Timestamp {
+        self.at.plus(i64::try_from(self.began.elapsed().as_secs()).unwrap_or(i64::MAX))
+    }
+}
+
+/// The fetching of what is due of one issuer.
+pub(super) struct FetchJob {
+    pub(super) fetcher: HttpsFetcher,
+    pub(super) signers: SignerDocuments,
+    pub(super) lookups: Arc<Mutex<KeyLookups>>,
+    /// All lists that are in memory when it begins.
+    pub(super) held: Arc<Lists>,
+    pub(super) refresh: i64,
+    pub(super) clock: Clock,
+    pub(super) until: Instant,
+}
+
+/// What a fetch job brings.
+pub(super) struct FetchOutcome {
+    pub(super) sources: Sources,
+    pub(super) fresh: Vec<(String, Arc<Listed>)>,
+    /// The documents by which lists are judged are others by now.
+    pub(super) documents_changed: bool,
+}
+
+/// A list that the document may know more of once it is fetched again.
+struct UnknownKey {
+    signer: Did,
+    list: ListDigest,
+}
+
+/// Why there is no newer list.
+struct ListRefusal {
+    problem: Problem,
+    /// None: nothing was fetched, or a newer document would not help.
+    unknown_key: Option<UnknownKey>,
+}
+
+impl From<Problem> for ListRefusal {
+    fn from(problem: Problem) -> Self {
+        Self { problem, unknown_key: None }
+    }
+}
+
+impl FetchJob {
+    pub(super) async fn run(&self, mut sources: Sources) -> FetchOutcome {
+        sources.slow = false;
+        self.fetch_directory(&mut sources).await;
+        let mut outcome = FetchOutcome { sources, fresh: Vec::new(), documents_changed: false };
+        let mut unknown_keys = Vec::new();
+        for url in outcome.sources.urls.clone().unwrap_or_default() {
+            let before = outcome.sources.lists.get(&url);
+            if before.is_some_and(|list| list.due > self.clock.now()) {
+                continue;
+            }
+            let etag = before.and_then(|list| list.etag.clone());
+            if self.until <= Instant::now() {
+                outcome.sources.slow = true;
+                tracing::warn!(issuer = %outcome.sources.did(), "an issuer's status lists take too long; the others of it are fetched the next time");
+                break;
+            }
+            let fetched = self.in_time(self.list(&outcome, &url, etag.clone())).await;
+            let (due, etag, reached) = match fetched {
+                Ok((listed, etag)) => {
+                    let due = due(&listed, self.refresh);
+                    outcome.fresh.push((url.clone(), listed));
+                    (due, etag, true)
+                }
+                Err(refusal) => {
+                    self.warn_of(outcome.sources.did(), &url, &refusal);
+                    unknown_keys.extend(refusal.unknown_key);
+                    // What is in memory stays, until its own end: that a newer one is refused says nothing against it.
+                    let retry = self.clock.now().plus(RETRY.min(self.refresh));
+                    (retry, etag, refusal.problem.code != Code::DidUnresolved)
+                }
+            };
+            outcome.sources.lists.insert(url, ListSource { due, etag });
+            if !reached {
+                // The server is away: the others are not waited for one by one.
+                break;
+            }
+        }
+        outcome.documents_changed = self.look_up(&outcome.sources, &unknown_keys).await;
+        outcome
+    }
+
+    async fn fetch_directory(&self, sources: &mut Sources) {
+        let began = self.clock.now();
+        if sources.due > began {
+            return;
+        }
+        match self.in_time(self.directory(&sources.directory)).await {
+            Ok(urls) => {
+                sources.due = began.plus(earlier(self.refresh));
+                sources.lists.retain(|url, _| urls.contains(url));
+                sources.urls = Some(urls);
+            }
+            Err(problem) => {
+                tracing::warn!(issuer = %sources.did(), code = %problem.code, detail = problem.detail, "an issuer's directory of status lists could not be fetched or was refused; it is tried again, and the lists that are in memory are used until their own end");
+                sources.due = began.plus(RETRY.min(self.refresh));
+            }
+        }
+    }
+
+    fn warn_of(&self, issuer: &Did, url: &str, refusal: &ListRefusal) {
+        let Problem { code, detail } = &refusal.problem;
+        let held = self.held.list(issuer.as_str(), url).is_some();
+        if refusal.unknown_key.is_some() {
+            tracing::warn!(issuer = %issuer, url, %code, detail, held, "a status list is not signed with a key that the signer's document has; the document may be old and is looked at again, and a list that is held is used until its own end");
+        } else if *code == Code::DidUnresolved {
+            tracing::warn!(issuer = %issuer, url, %code, detail, held, "a status list could not be fetched; it is tried again, and one that is held is used until its own end");
+        } else {
+            tracing::warn!(issuer = %issuer, url, %code, detail, held, "a status list was refused; it is tried again, and one that is held is used until its own end");
+        }
+    }
+
+    /// Fetches the signer's document because of lists by keys that it does not have, if that is admitted. Returns
+    /// whether it is another one now.
+    async fn look_up(&self, sources: &Sources, unknown_keys: &[UnknownKey]) -> bool {
+        let issuer = sources.did();
+        let lookups = || self.lookups.lock().unwrap_or_else(PoisonError::into_inner);
+        for UnknownKey { signer, list } in unknown_keys {
+            if !lookups().admit(issuer.as_str(), *list, self.clock.now()) {
+                continue;
+            }
+            match self.in_time(self.signers.fetch(&sources.documents, signer)).await {
+                Ok(true) => {
+                    tracing::info!(issuer = %issuer, signer = %signer, "the document of who signs status lists has changed; the lists are verified by the new one");
+                    lookups().changed(issuer.as_str());
+                    return true;
+                }
+                Ok(false) => {
+                    tracing::warn!(issuer = %issuer, signer = %signer, "the document of who signs status lists has not changed: it does not have the key of the newest list");
+                }
+                Err(problem) => {
+                    tracing::warn!(issuer = %issuer, signer = %signer, code = %problem.code, detail = problem.detail, "the document of who signs status lists could not be fetched; it is tried again");
+                    lookups().failed(issuer.as_str(), list);
+                }
+            }
+        }
+        false
+    }
+
+    /// Waits until the time for this issuer is over, and no longer.
+    async fn in_time<T, E: From<Problem>>(&self, work: impl Future<Output = Result<T, E>>) -> Result<T, E> {
+        let late = || Problem::new(Code::DidUnresolved, "the issuer's server takes too long");
+        timeout_at(self.until, work).await.unwrap_or_else(|_| Err(late().into()))
+    }
+
+    /// Returns the URLs of all lists (Token Status List section 9), each of the directory's own origin.
+    async fn directory(&self, url: &str) -> Result<BTreeSet<String>, Problem> {
+        let bytes = self.fetcher.bytes(url, "application/json", MAX_DIRECTORY).await?;
+        let limits = Limits { max_bytes: MAX_DIRECTORY, ..Limits::DOCUMENT };
+        own_lists(url, &json::parse(&bytes, limits)?)
+    }
+
+    /// Returns one list, fetched and verified, or confirmed to be the one that is in memory; with its entity tag.
+    async fn list(
+        &self,
+        outcome: &FetchOutcome,
+        url: &str,
+        etag: Option<String>,
+    ) -> Result<(Arc<Listed>, Option<String>), ListRefusal> {
+        let did = outcome.sources.did();
+        let held = self.held.list(did.as_str(), url);
+        // Its time to live counts from before it was asked for.
+        let began = self.clock.now();
+        let confirmed = held.map(|held| held.confirmed(began));
+        let confirmed = confirmed.filter(|held| held.freshness().check(began, began, SKEW).is_ok());
+        let etag = etag.filter(|_| confirmed.is_some());
+        let accept = format!("{CREDENTIAL_MEDIA_TYPE}, {}", token::MEDIA_TYPE);
+        let max = Limits::LIST.max_bytes;
+        let Some(fetched) = self.fetcher.bytes_unless(url, &accept, max, etag.as_deref()).await? else {
+            let confirmed = confirmed.ok_or_else(|| Problem::from(Code::StatusListUnavailable))?;
+            return Ok((Arc::new(confirmed), etag));
+        };
+        let (listed, etag) = self.verify(outcome, url, fetched, began).await?;
+        if held.is_some_and(|held| held.freshness().issued > listed.freshness().issued) {
+            let problem = Problem::new(Code::StatusListStale, "the list is older than the one that was fetched before");
+            return Err(problem.into());
+        }
+        self.require_room_beside(outcome, url, &listed)?;
+        Ok((Arc::new(listed), etag))
+    }
+
+    /// Verifies a list off the threads that serve calls.
+    async fn verify(
+        &self,
+        outcome: &FetchOutcome,
+        url: &str,
+        fetched: Fetched,
+        began: Timestamp,
+    ) -> Result<(Listed, Option<String>), ListRefusal> {
+        let (documents, place) = (outcome.sources.documents.clone(), url.to_owned());
+        let verified = tokio::task::spawn_blocking(move || {
+            let issuer = documents.issuer.did();
+            let suites: [&dyn Cryptosuite; 1] = [&EddsaJcs2022];
+            let verified = Listed::verify(&fetched.bytes, &place, issuer, (began, SKEW), (&documents, &suites));
+            verified.map(|listed| (listed, fetched.etag)).map_err(|problem| {
+                let signer = may_be_cured(problem.code).then(|| Listed::claimed_signer(&fetched.bytes).ok()).flatten();
+                let list = digest(&fetched.bytes);
+                ListRefusal { problem, unknown_key: signer.map(|signer| UnknownKey { signer, list }) }
+            })
+        });
+        verified.await.map_err(|_| Problem::new(Code::StatusListInvalid, "the list could not be read"))?
+    }
+
+    /// Refuses a list with which those of its issuer, or of all, would take too much memory.
+    fn require_room_beside(&self, outcome: &FetchOutcome, url: &str, listed: &Listed) -> Result<(), Problem> {
+        let (did, fresh) = (outcome.sources.did(), &outcome.fresh);
+        let replaced = |listed: &Listed, other: &str| {
+            listed.on_behalf_of() == did && (other == url || fresh.iter().any(|(fresh, _)| fresh == other))
+        };
+        let held = self.held.values().flatten().filter(|(other, listed)| !replaced(listed, other));
+        let (mut own, mut all) = (0_usize, 0_usize);
+        for listed in held
+            .map(|(_, listed)| listed)
+            .chain(fresh.iter().map(|(_, listed)| listed))
+            .map(AsRef::as_ref)
+            .chain([listed])
+        {
+            let bytes = listed.list().as_bytes().len();
+            all = all.saturating_add(bytes);
+            if listed.on_behalf_of() == did {
+                own = own.saturating_add(bytes);
+            }
+        }
+        require_room(own, all)
+    }
+}
+
+/// Returns the lists that a directory names, if all of them are where the directory is.
+pub(super) fn own_lists(directory: &str, said: &Value) -> Result<BTreeSet<String>, Problem> {
+    let invalid = |what: &str| Problem::new(Code::StatusListInvalid, format!("the directory of status lists {what}"));
+    let origin = Url::parse(directory).map_err(|_| invalid("has no URL"))?.origin();
+    let lists = said.get("status_lists").and_then(Value::as_array).ok_or_else(|| invalid("names none"))?;
+    if lists.len() > MAX_LISTS {
+        return Err(invalid("names too many"));
+    }
+    lists
+        .iter()
+        .map(|url| {
+            let url = url.as_str().ok_or_else(|| invalid("names what is no URL"))?;
+            let parsed = Url::parse(url).map_err(|_| invalid("names what is no URL"))?;
+            if parsed.scheme() == "https" && parsed.origin() == origin {
+                Ok(url.to_owned())
+            } else {
+                Err(invalid("names a list of another origin than its own"))
+            }
+        })
+        .collect()
+}
+
+pub(super) fn after(time: Duration) -> Instant {
+    let now = Instant::now();
+    now.checked_add(time).unwrap_or(now)
+}
+
+pub(super) fn require_room(own: usize, all: usize) -> Result<(), Problem> {
+    match (own > MAX_BYTES, all > MAX_BYTES_OF_ALL) {
+        (true, _) => Err(Problem::new(Code::TooLarge, "the issuer's lists take too much memory")),
+        (_, true) => Err(Problem::new(Code::TooLarge, "the lists of all issuers take too much memory")),
+        _ => Ok(()),
+    }
+}
+
+/// Returns when a list is fetched again: before its time to live and its end are over, and not with all others at once.
+fn due(listed: &Listed, refresh: i64) -> Timestamp {
+    let (freshness, fetched) = (listed.freshness(), listed.fetched());
+    let until = freshness.until.map(|until| until.unix().saturating_sub(fetched.unix()));
+    let lasts = [freshness.ttl, until].into_iter().flatten().min().unwrap_or(i64::MAX);
+    // Three quarters of its time, so that there is some left to try again.
+    fetched.plus(earlier(refresh.min(lasts.saturating_sub(lasts / 4)).max(1)))
+}
+
+/// Returns up to a quarter less, by chance.
+pub(super) fn earlier(seconds: i64) -> i64 {
+    let quarter = u64::try_from(seconds / 4).unwrap_or_default();
+    let sooner = OsRng.next_u64().checked_rem(quarter.saturating_add(1)).unwrap_or_default();
+    seconds.saturating_sub(i64::try_from(sooner).unwrap_or_default()).max(1)
+}

@@ -1,0 +1,155 @@
+//! Fetches of a signer's document because of a signed list that names a key which the document does not have.
+//!
+//! Whoever signs a list could cause as many as it likes, so they are bounded: one for each list, at most one in 30
+//! seconds about one party, and ever fewer while they bring nothing.
+
+use std::collections::{HashMap, VecDeque};
+
+use carnet_core::{Code, time::Timestamp};
+use sha2::{Digest as _, Sha256};
+
+/// Shortest time between two fetches about one party, in seconds.
+const SHORTEST_PAUSE: i64 = 30;
+/// Longest such time, in seconds: from then on documents are fetched again without that.
+const LONGEST_PAUSE: i64 = 600;
+/// Lists of one party that are remembered: as many as a verifier keeps (spec/status.md 5.11).
+const REMEMBERED: usize = 384;
+
+/// SHA-256 of a list as it was fetched.
+pub(crate) type ListDigest = [u8; 32];
+
+/// Returns the digest of a list as it was fetched.
+pub(crate) fn digest(list: &[u8]) -> ListDigest {
+    Sha256::digest(list).into()
+}
+
+/// Returns whether a list was refused for what a newer document of its signer may say otherwise. A revoked key is not
+/// among that: revocation is never undone.
+pub(crate) fn may_be_cured(code: Code) -> bool {
+    matches!(
+        code,
+        Code::MethodUnknown
+            | Code::MethodRelationship
+            | Code::StatusListIssuer
+            // The id may stand for another key by now.
+            | Code::SignatureInvalid
+            | Code::AlgorithmMismatch
+    )
+}
+
+/// The bounds, by the DID of the party: the issuer whose lists are looked at, or the name of a trust list.
+#[derive(Default)]
+pub(crate) struct KeyLookups(HashMap<String, Pace>);
+
+struct Pace {
+    /// The next fetch is not before this.
+    next: Timestamp,
+    pause: i64,
+    /// Lists that caused one.
+    caused: VecDeque<ListDigest>,
+}
+
+impl KeyLookups {
+    /// Admits a fetch because of a list, at most once for each list. One that comes too early is not counted against
+    /// it.
+    pub(crate) fn admit(&mut self, party: &str, list: ListDigest, now: Timestamp) -> bool {
+        let fresh = || Pace { next: now, pause: SHORTEST_PAUSE, caused: VecDeque::new() };
+        let pace = self.0.entry(party.to_owned()).or_insert_with(fresh);
+        // After a clock was set back, `next` may be far away.
+        let early = now < pace.next && pace.next <= now.plus(LONGEST_PAUSE);
+        if early || pace.caused.contains(&list) {
+            return false;
+        }
+        if pace.caused.len() >= REMEMBERED {
+            pace.caused.pop_front();
+        }
+        pace.caused.push_back(list);
+        pace.next = now.plus(pace.pause);
+        pace.pause = pace.pause.saturating_mul(2).min(LONGEST_PAUSE);
+        true
+    }
+
+    /// Lets a list cause a fetch once more, since the one that it caused failed. The pause stays.
+    pub(crate) fn failed(&mut self, party: &str, list: &ListDigest) {
+        if let Some(pace) = self.0.get_mut(party) {
+            pace.caused.retain(|caused| caused != list);
+        }
+    }
+
+    /// Begins with the shortest pause again: the party's document is another one.
+    pub(crate) fn changed(&mut self, party: &str) {
+        if let Some(pace) = self.0.get_mut(party) {
+            pace.pause = SHORTEST_PAUSE;
+        }
+    }
+
+    /// Forgets all parties but these.
+    pub(crate) fn retain(&mut self, keep: impl Fn(&str) -> bool) {
+        self.0.retain(|party, _| keep(party));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_unix(1_795_305_600);
+
+    #[test]
+    fn row_103_a_list_causes_one_fetch_and_a_party_at_most_one_in_thirty_seconds() {
+        let mut lookups = KeyLookups::default();
+        let (first, second) = (digest(b"first"), digest(b"second"));
+        assert!(lookups.admit("a", first, NOW));
+        assert!(!lookups.admit("a", second, NOW.plus(29)));
+        // What came too early is not used up; what caused one is, for ever.
+        assert!(lookups.admit("a", second, NOW.plus(30)));
+        assert!(!lookups.admit("a", first, NOW.plus(86_400)));
+        // Another party is another matter.
+        assert!(lookups.admit("b", first, NOW));
+        lookups.failed("a", &first);
+        assert!(lookups.admit("a", first, NOW.plus(86_400)));
+        lookups.retain(|party| party == "b");
+        assert!(lookups.admit("a", first, NOW) && !lookups.admit("b", first, NOW.plus(60)));
+    }
+
+    #[test]
+    fn fetches_that_bring_nothing_come_ever_later_up_to_ten_minutes() {
+        let mut lookups = KeyLookups::default();
+        let mut at = NOW;
+        let mut pauses = Vec::new();
+        for number in 0..8_u8 {
+            let list = digest(&[number]);
+            let before = at;
+            while !lookups.admit("a", list, at) {
+                at = at.plus(1);
+            }
+            pauses.push(at.unix() - before.unix());
+        }
+        assert_eq!(pauses, [0, 30, 60, 120, 240, 480, 600, 600]);
+        // A document that brought something begins that again, and never makes them denser.
+        lookups.changed("a");
+        assert!(!lookups.admit("a", digest(b"x"), at.plus(599)) && lookups.admit("a", digest(b"x"), at.plus(600)));
+        let at = at.plus(600);
+        assert!(!lookups.admit("a", digest(b"y"), at.plus(29)) && lookups.admit("a", digest(b"y"), at.plus(30)));
+        // A clock that was set back keeps nobody from being looked at.
+        assert!(lookups.admit("a", digest(b"z"), NOW.plus(-86_400)));
+    }
+
+    #[test]
+    fn what_is_remembered_of_a_party_is_bounded() {
+        let mut lookups = KeyLookups::default();
+        for number in 0..2_000_u32 {
+            let at = NOW.plus(i64::from(number) * LONGEST_PAUSE);
+            assert!(lookups.admit("a", digest(&number.to_be_bytes()), at));
+        }
+        assert_eq!(lookups.0["a"].caused.len(), REMEMBERED);
+    }
+
+    #[test]
+    fn what_a_revoked_key_signed_is_no_reason_to_look() {
+        assert!(may_be_cured(Code::MethodUnknown) && may_be_cured(Code::StatusListIssuer));
+        for code in [Code::KeyInvalid, Code::StatusListStale, Code::StatusListMismatch, Code::TooLarge] {
+            assert!(!may_be_cured(code), "{code}");
+        }
+    }
+}
