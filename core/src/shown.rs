@@ -108,16 +108,18 @@ fn leaves(format: &str, at: ClaimPath, value: &Value, claims: &mut Vec<ClaimPath
                 leaves(format, below(&at, Step::Index(index)), value, claims);
             }
         }
-        _ => {
-            let steps = at.iter().map(|step| match step {
-                Step::Name(name) => Member::Name(name),
-                Step::Index(_) | Step::All => Member::Element,
-            });
-            if !is_metadata(Some(format), steps) {
-                claims.push(at);
-            }
-        }
+        _ if is_metadata_at(format, &at) => {}
+        _ => claims.push(at),
     }
+}
+
+/// Returns true if a value without parts at this path is metadata in a format.
+pub(crate) fn is_metadata_at(format: &str, path: &[Step]) -> bool {
+    let steps = path.iter().map(|step| match step {
+        Step::Name(name) => Member::Name(name),
+        Step::Index(_) | Step::All => Member::Element,
+    });
+    is_metadata(Some(format), steps)
 }
 
 fn below(path: &[Step], step: Step) -> ClaimPath {

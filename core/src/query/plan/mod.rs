@@ -2,11 +2,11 @@
 //!
 //! What a showing weighs is data ([`Weights`], `spec/weights.toml`); what a claim tells is the catalogue's word
 //! ([`Classes`]). A claim weighs as much as its parts; metadata weighs nothing, a claim in the clear as much as one that is
-//! disclosed, and what answers two queries with one document weighs once. The plan is exact: it is found by branch and bound over all combinations of
-//! credential sets, documents and claim sets, after documents were left out that offer the same as another one and weigh
-//! more. It is deterministic: of answers that weigh the same it is the one that the asker prefers (credential sets first,
-//! then claim sets), then the one that comes first in the wallet. No copy is opened for two thresholds of one
-//! claim (spec/at-least.md 4.5), and of no document do two copies go: they would say that they belong together.
+//! disclosed, and what answers two queries with one document weighs once. The plan is exact: it is found by branch and
+//! bound over all combinations of credential sets, documents and claim sets, after documents were left out that offer
+//! the same as another one and weigh more. It is deterministic: of answers that weigh the same it is the one that the
+//! asker prefers (credential sets first, then claim sets), then the one that comes first in the wallet. No copy is opened
+//! for two thresholds of one claim (spec/at-least.md 4.5), and of no document do two copies go: they could be joined.
 
 use std::{collections::BTreeSet, fmt};
 

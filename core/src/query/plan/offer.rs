@@ -8,8 +8,9 @@ use super::{Class, Classes, Exposure, Holding, Show, Weights};
 use crate::{
     Code, Problem,
     at_least::{Direction, Ordered},
-    query::{ClaimQuery, CredentialQuery, Query, values_at},
-    secure::sd_jwt::{ClaimPath, Step, never_hidden},
+    query::{Candidate, ClaimQuery, CredentialQuery, Query, values_at},
+    secure::sd_jwt::{ClaimPath, Step},
+    shown,
 };
 
 /// The formats in which claims are disclosed one by one; in any other a credential is shown as a whole.
@@ -203,7 +204,7 @@ impl<'a> Offers<'a> {
         self.look(parts.len())?;
         let mut told = BTreeMap::new();
         let mut most = None;
-        for part in parts.into_iter().filter(|part| !never_hidden(Some(holding.candidate.format), part)) {
+        for part in parts.into_iter().filter(|part| !shown::is_metadata_at(holding.candidate.format, part)) {
             let class = self.classes.class(holding, &part);
             most = most.max(Some(class));
             told.insert(self.number(Told::Value(part)), self.weight(class));
@@ -212,28 +213,12 @@ impl<'a> Offers<'a> {
         Ok(Shown { show: Show::Value(path), class, told })
     }
 
-    /// Every claim of a credential that can hide none: the subject's, and what else is not in every credential.
+    /// Every claim of a credential that can hide none.
     fn whole(&mut self, holding: &Holding<'_>) -> Result<Vec<Shown>, Problem> {
-        let mut claims: Vec<(ClaimPath, &Value)> = Vec::new();
-        for (name, value) in holding.candidate.payload {
-            let at = vec![Step::Name(name.clone())];
-            if name == "credentialSubject" {
-                let subjects = match value {
-                    Value::Array(many) => {
-                        many.iter().enumerate().map(|(index, one)| (below(&at, Step::Index(index)), one)).collect()
-                    }
-                    one => vec![(at, one)],
-                };
-                for (at, subject) in subjects {
-                    let members = subject.as_object().into_iter().flatten();
-                    claims.extend(members.map(|(name, value)| (below(&at, Step::Name(name.clone())), value)));
-                }
-            } else {
-                claims.push((at, value));
-            }
-        }
-        claims.retain(|(path, _)| !never_hidden(Some(holding.candidate.format), path));
-        claims.into_iter().map(|(path, value)| self.value(holding, path, value)).collect()
+        let Candidate { format, payload, .. } = holding.candidate;
+        let claims = shown::whole(format, payload);
+        let values = claims.iter().flat_map(|path| values_at(payload, path));
+        values.map(|(path, value)| self.value(holding, path, value)).collect()
     }
 
     fn opens(&self, shows: &[Shown]) -> Vec<(Side, Ordered)> {

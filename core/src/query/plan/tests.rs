@@ -223,6 +223,22 @@ fn a_format_that_hides_nothing_weighs_all_of_it() {
 }
 
 #[test]
+fn row_93_what_stands_inside_metadata_weighs_too() {
+    let mut permit = payload("Permit", json!({"id": "did:x", "mayWork": true}));
+    let mut asked = credential("q", "Permit", json!([claim("a", "mayWork")]), Value::Null);
+    asked["format"] = "di_vc+jcs".into();
+    let cost = |permit: &Map<String, Value>| {
+        let candidate = Candidate { format: "di_vc+jcs", payload: permit, proved: &[] };
+        let whole = Holding { candidate, ..holding(0, permit, &[]) };
+        query(json!([asked]), Value::Null).plan(&[whole], &Named, &weights()).unwrap().cost
+    };
+    permit.insert("issuer".to_owned(), json!({"id": "did:web:a.example"}));
+    assert_eq!(cost(&permit), 222 + 1);
+    permit.insert("issuer".to_owned(), json!({"id": "did:web:a.example", "number": "urn:uuid:6c3b"}));
+    assert_eq!(cost(&permit), 222 + 1 + 100);
+}
+
+#[test]
 fn a_plan_explains_itself() {
     let permit = payload("Permit", json!({"mayWork": true, "number": "1"}));
     let plan = either("number", "mayWork").plan(&[holding(0, &permit, &[])], &Named, &weights()).unwrap();
