@@ -8,6 +8,7 @@
 #![allow(
     missing_docs,
     clippy::disallowed_methods,
+    clippy::print_stdout,
     clippy::disallowed_types,
     clippy::unwrap_used,
     clippy::indexing_slicing,

@@ -38,10 +38,10 @@ fn main() -> ExitCode {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let session = Session::new(arguments.global);
     match run(&session, &arguments.command) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) => carnet_console::exit(0),
         Err(failure) => {
             session.ui.failure(&failure);
-            ExitCode::from(failure.exit)
+            carnet_console::exit(failure.exit)
         }
     }
 }
@@ -75,16 +75,11 @@ fn online(work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure
 
 /// What clap refuses: exit code 2, and with `--json` an object like every other failure. Help and version are no failures.
 fn misused(error: &clap::Error) -> ExitCode {
-    if !error.use_stderr() {
-        let _ = error.print();
-        return ExitCode::SUCCESS;
+    if !error.use_stderr() || std::env::args_os().all(|argument| argument != "--json") {
+        return carnet_console::usage(error);
     }
-    if std::env::args_os().any(|argument| argument == "--json") {
-        let text = error.to_string();
-        let message = text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
-        println!("{}", Failure::usage("usage", message, "see: carnet --help").json());
-    } else {
-        let _ = error.print();
-    }
-    ExitCode::from(failure::USAGE)
+    let text = error.to_string();
+    let message = text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
+    carnet_console::line(Failure::usage("usage", message, "see: carnet --help").json());
+    carnet_console::exit(failure::USAGE)
 }

@@ -31,20 +31,25 @@ use std::process::ExitCode;
 use clap::Parser as _;
 
 fn main() -> ExitCode {
-    let arguments = commands::Arguments::parse();
+    let arguments = match commands::Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return carnet_console::usage(&error),
+    };
     carnet_service::telemetry::init();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            eprintln!("error: the program could not start: {error}\nhint: free some memory or threads and try again");
+            carnet_console::note(format_args!(
+                "error: the program could not start: {error}\nhint: free some memory or threads and try again"
+            ));
             return ExitCode::from(3);
         }
     };
     match runtime.block_on(commands::run(arguments)) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) => carnet_console::exit(0),
         Err(failure) => {
-            eprintln!("error: {failure}");
-            ExitCode::from(failure.exit_code())
+            carnet_console::note(format_args!("error: {failure}"));
+            carnet_console::exit(failure.exit_code())
         }
     }
 }

@@ -6,6 +6,7 @@ pub mod disk;
 pub mod failure;
 pub mod fetcher;
 pub mod keys;
+pub mod once;
 mod panics;
 pub mod serve;
 pub mod staff;

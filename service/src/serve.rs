@@ -112,7 +112,13 @@ fn local_address(listener: &TcpListener) -> Result<SocketAddr, StartError> {
 /// The certificate cannot be used, or the listener failed.
 pub async fn run(bound: Bound, config: &ServeConfig, names: &[&str], routes: Routes) -> Result<(), StartError> {
     let stop = stop_signal()?;
-    serve(bound, config, names, routes, (stop, GRACE), |line| println!("{line}")).await
+    serve(bound, config, names, routes, (stop, GRACE), |line| {
+        // The log says it too, and a service that cannot say it still serves.
+        if let Err(error) = carnet_console::announce(line) {
+            tracing::warn!(%error, "the ready line could not be printed");
+        }
+    })
+    .await
 }
 
 async fn serve(

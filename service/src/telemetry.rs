@@ -11,7 +11,10 @@ use tracing_subscriber::EnvFilter;
 /// A second call does nothing.
 pub fn init() {
     let filter = EnvFilter::try_from_env("CARNET_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(carnet_console::standard_error)
+        .with_target(false);
     // An error means that logging was started before, which is what is wanted.
     let _ = if std::env::var("CARNET_LOG_FORMAT").is_ok_and(|format| format == "json") {
         builder.json().try_init()

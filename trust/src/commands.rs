@@ -65,11 +65,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<u8, Refusal> {
 
 /// Prints one answer: JSON for programs, lines for people.
 fn print(json: bool, value: &Value, text: impl FnOnce() -> String) {
-    if json {
-        println!("{value}");
-    } else {
-        println!("{}", text());
-    }
+    carnet_console::line(if json { value.to_string() } else { text() });
 }
 
 /// An instant on the command line: a day is its first second in UTC.

@@ -15,13 +15,16 @@ use std::process::ExitCode;
 use clap::Parser as _;
 
 fn main() -> ExitCode {
-    let arguments = commands::Arguments::parse();
+    let arguments = match commands::Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return carnet_console::usage(&error),
+    };
     carnet_service::telemetry::init();
     match commands::run(arguments) {
-        Ok(code) => ExitCode::from(code),
+        Ok(code) => carnet_console::exit(code),
         Err(refusal) => {
-            eprintln!("error: {refusal}");
-            ExitCode::from(1)
+            carnet_console::note(format_args!("error: {refusal}"));
+            carnet_console::exit(1)
         }
     }
 }

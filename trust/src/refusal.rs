@@ -29,6 +29,11 @@ impl Refusal {
         Self { hint: hint.into(), ..self }
     }
 
+    /// The same, with other news about what was signed or written.
+    pub(crate) fn safe(self, safe: &'static str) -> Self {
+        Self { safe, ..self }
+    }
+
     /// A refusal by core.
     pub(crate) fn of(problem: &Problem, what: &str, hint: impl Into<String>) -> Self {
         Self::new(problem.code.as_str(), format!("{what}: {}", problem.detail.trim_end_matches('.')), hint)

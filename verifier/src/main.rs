@@ -31,20 +31,26 @@ use clap::{CommandFactory as _, FromArgMatches as _};
 
 fn main() -> ExitCode {
     let commands = client::with_server(commands::Arguments::command(), server::LOCAL);
-    let arguments = commands::Arguments::from_arg_matches(&commands.get_matches()).unwrap_or_else(|error| error.exit());
+    let parsed = commands.try_get_matches().and_then(|matches| commands::Arguments::from_arg_matches(&matches));
+    let arguments = match parsed {
+        Ok(arguments) => arguments,
+        Err(error) => return carnet_console::usage(&error),
+    };
     carnet_service::telemetry::init();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            eprintln!("error: the program could not start: {error}\nhint: free some memory or threads and try again");
+            carnet_console::note(format_args!(
+                "error: the program could not start: {error}\nhint: free some memory or threads and try again"
+            ));
             return ExitCode::from(3);
         }
     };
     match runtime.block_on(commands::run(arguments)) {
-        Ok(code) => ExitCode::from(code),
+        Ok(code) => carnet_console::exit(code),
         Err(failure) => {
-            eprintln!("error: {failure}");
-            ExitCode::from(failure.exit_code())
+            carnet_console::note(format_args!("error: {failure}"));
+            carnet_console::exit(failure.exit_code())
         }
     }
 }

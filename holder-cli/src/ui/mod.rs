@@ -1,7 +1,8 @@
 //! Screens: what is printed, what is asked, in which language.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 
+use carnet_console::out;
 use serde_json::Value;
 
 use crate::failure::Failure;
@@ -30,7 +31,7 @@ impl Ui {
     /// For this run: questions are asked only of a person at a terminal.
     pub(crate) fn new(json: bool, no_input: bool, language: Language) -> Self {
         let colour = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-        let (input, screen) = (io::stdin().is_terminal(), io::stdout().is_terminal());
+        let (input, screen) = (io::stdin().is_terminal(), carnet_console::stdout_is_terminal());
         let may_ask = !json && !no_input;
         Self {
             json,
@@ -59,20 +60,20 @@ impl Ui {
 
     /// Prints a result: the text for a person, the object for a program.
     pub(crate) fn result(&self, text: &str, object: &Value) {
-        if self.json { print(&format!("{object}\n")) } else { print(text) }
+        if self.json { out(format_args!("{object}\n")) } else { out(text) }
     }
 
     /// Prints text for a person only.
     pub(crate) fn say(&self, text: &str) {
         if !self.json {
-            print(text);
+            out(text);
         }
     }
 
     /// A word on the way, apart from the result.
     pub(crate) fn note(&self, text: &str) {
         if !self.json {
-            eprintln!("{text}");
+            carnet_console::note(text);
         }
     }
 
@@ -88,7 +89,11 @@ impl Ui {
 
     /// Prints what went wrong.
     pub(crate) fn failure(&self, failure: &Failure) {
-        if self.json { print(&format!("{}\n", failure.json())) } else { eprint!("{}", failure.text()) }
+        if self.json {
+            carnet_console::line(failure.json());
+        } else {
+            carnet_console::note(failure.text().trim_end());
+        }
     }
 
     /// Asks a question whose answer is no unless somebody says yes.
@@ -97,7 +102,7 @@ impl Ui {
             return false;
         }
         // Where the screen is that it is about.
-        print(&format!("{question} "));
+        out(format_args!("{question} "));
         let mut line = String::new();
         if io::stdin().read_line(&mut line).is_err() {
             return false;
@@ -111,12 +116,6 @@ impl Ui {
 /// nobody's yes.
 const fn somebody_reads(input_is_terminal: bool, screen_is_terminal: bool) -> bool {
     input_is_terminal && screen_is_terminal
-}
-
-/// To standard output; a reader that went away is no error of ours.
-fn print(text: &str) {
-    let mut out = io::stdout().lock();
-    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }
 
 #[cfg(test)]

@@ -4,12 +4,12 @@ use std::path::PathBuf;
 
 use carnet_service::{
     keys::{KeyPlace, verbs::KeyAlgorithm},
-    staff,
+    once, staff,
 };
 use clap::Args;
 use serde_json::json;
 
-use super::{Failure, print};
+use super::Failure;
 use crate::setup;
 
 #[derive(Debug, Args)]
@@ -37,6 +37,7 @@ pub(crate) struct InitArgs {
 }
 
 pub(super) async fn run(args: InitArgs) -> Result<(), Failure> {
+    once::reserve(args.json)?;
     let name = args.name.as_deref();
     let (place, kek) = args.place.settle(&args.data)?;
     let made = match setup::init(&args.data, &args.did, name, args.algorithm.into(), &place, &args.staff).await {
@@ -58,7 +59,7 @@ pub(super) async fn run(args: InitArgs) -> Result<(), Failure> {
         "staff": args.staff,
         "staff_token": made.staff_token.as_str(),
     });
-    print(args.json, &value, || {
+    let text = || {
         format!(
             "The issuer {did} is set up in {data}.\n\
              Publish {document} at {url}, unchanged.\n\
@@ -72,6 +73,9 @@ pub(super) async fn run(args: InitArgs) -> Result<(), Failure> {
             staff = args.staff,
             token = made.staff_token.as_str(),
         )
-    });
-    Ok(())
+    };
+    let (staff, data) = (&args.staff, args.data.display());
+    let made = format!("The issuer is set up in {data}, and nobody has seen the staff token of {staff}.");
+    let hint = format!("Run `carnet-issuer staff end --data {data} {staff}`, and `staff add` with another name.");
+    Ok(once::show(args.json, &value, text, made, hint)?)
 }

@@ -8,7 +8,7 @@ pub(crate) mod registrar;
 mod renewals;
 mod status;
 
-use std::{io::Write as _, net::SocketAddr, path::PathBuf};
+use std::{net::SocketAddr, path::PathBuf};
 
 pub(crate) use carnet_service::failure::Failure;
 use carnet_service::wire;
@@ -95,9 +95,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
 
 /// Prints one answer: JSON for programs, lines for people.
 fn print(json: bool, value: &Value, text: impl FnOnce() -> String) {
-    let text = if json { value.to_string() } else { text() };
-    // Whoever reads may have had enough, as `head` has.
-    writeln!(std::io::stdout(), "{text}").ok();
+    carnet_console::line(if json { value.to_string() } else { text() });
 }
 
 /// A protobuf time in text.

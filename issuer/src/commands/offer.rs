@@ -9,7 +9,7 @@ use carnet_core::{
 use carnet_proto::issuer::v1::{self as proto, offer_service_client::OfferServiceClient};
 use carnet_service::{
     client::{self, StaffArgs},
-    wire,
+    once, wire,
 };
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
@@ -132,6 +132,7 @@ pub(super) async fn run(verb: OfferVerb) -> Result<(), Failure> {
 }
 
 async fn create(args: CreateArgs) -> Result<(), Failure> {
+    once::reserve(args.staff.json)?;
     let claims = read_claims(&args.claims)?;
     let (channel, token) = client::connect(&args.staff).await?;
     let request = proto::CreateOfferRequest {
@@ -152,7 +153,7 @@ async fn create(args: CreateArgs) -> Result<(), Failure> {
             members.insert(name.to_owned(), if secret.is_empty() { Value::Null } else { json!(secret) });
         }
     }
-    print(args.staff.json, &value, || {
+    let text = || {
         let mut text = line(&value);
         if made.offer_uri.is_empty() {
             text.push_str(
@@ -165,8 +166,12 @@ async fn create(args: CreateArgs) -> Result<(), Failure> {
             text.push_str(&format!("\n\nPIN, to hand over by another way: {}", made.pin));
         }
         text
-    });
-    Ok(())
+    };
+    let id = value.get("offer_id").and_then(Value::as_str).unwrap_or_default();
+    let unseen = format!("The offer {id} was made, and nobody has its link or PIN.");
+    let hint =
+        format!("Cancel it with `carnet-issuer offer cancel {id}`, and create it again with another request id.");
+    Ok(once::show(args.staff.json, &value, text, unseen, hint)?)
 }
 
 async fn list(staff: &StaffArgs) -> Result<(), Failure> {

@@ -1,16 +1,13 @@
 //! `registrar init`, `registrar show`, `registrar sign`.
 
-use std::{
-    io::{IsTerminal as _, Write as _},
-    path::PathBuf,
-};
+use std::path::PathBuf;
 
 use carnet_core::{
     query::path_to_text,
     text::quoted,
     trust::registration::{IntendedUse, RegisteredCredential, RelyingParty},
 };
-use carnet_service::{keys::KeyPlace, time};
+use carnet_service::{keys::KeyPlace, once, time};
 use clap::Subcommand;
 use serde_json::{Value, json};
 
@@ -115,6 +112,9 @@ fn described(registrar: &Registrar) -> Value {
 }
 
 fn sign(args: &SignArgs) -> Result<(), Failure> {
+    if args.json || args.out.is_none() {
+        once::reserve(args.json)?;
+    }
     let registrar = Registrar::open(&args.data)?;
     let request = registrar::read(&args.file)?;
     let document = args.did_document.as_deref().map(registrar::read).transpose()?;
@@ -122,11 +122,11 @@ fn sign(args: &SignArgs) -> Result<(), Failure> {
     let shown = summary(&registrar, &application);
     if !args.json {
         // Apart from the registration, which may go into a file.
-        eprintln!("{shown}");
+        carnet_console::note(&shown);
     }
     if let Err(refusal) = approve(args, &application) {
         if args.json {
-            println!("{}", object(&registrar, &application, &Value::Null));
+            carnet_console::line(object(&registrar, &application, &Value::Null));
         }
         return Err(refusal.into());
     }
@@ -135,12 +135,13 @@ fn sign(args: &SignArgs) -> Result<(), Failure> {
     if let Some(path) = &args.out {
         registrar::write(path, &text)?;
     }
-    match (args.json, &args.out) {
-        (true, _) => println!("{}", object(&registrar, &application, &registration)),
-        (false, Some(path)) => println!("Signed; the registration is in {}.", path.display()),
-        (false, None) => print!("{text}"),
+    if let (false, Some(path)) = (args.json, &args.out) {
+        carnet_console::line(format_args!("Signed; the registration is in {}.", path.display()));
+        return Ok(());
     }
-    Ok(())
+    let value = object(&registrar, &application, &registration);
+    let made = "The registration was signed, and nobody has it.";
+    Ok(once::show(args.json, &value, || text.trim_end().to_owned(), made, "Sign the request again, with --out FILE.")?)
 }
 
 fn approve(args: &SignArgs, application: &Application) -> Result<(), Refusal> {
@@ -148,15 +149,11 @@ fn approve(args: &SignArgs, application: &Application) -> Result<(), Refusal> {
         return Ok(());
     }
     // The question is about what stands on standard error; if that, or the answer, is not a person's, it is nobody's yes.
-    if args.json || !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
-        return Err(Refusal::ApprovalNeeded { digest: application.digest.clone() });
-    }
-    eprint!("Sign this? [y/N] ");
-    let mut line = String::new();
-    let read = std::io::stderr().flush().and_then(|()| std::io::stdin().read_line(&mut line));
-    match (read, line.trim()) {
-        (Ok(_), "y" | "Y" | "yes" | "Yes") => Ok(()),
-        _ => Err(Refusal::Declined),
+    let answer = if args.json { None } else { carnet_console::ask("Sign this? [y/N]") };
+    match answer.as_deref() {
+        None => Err(Refusal::ApprovalNeeded { digest: application.digest.clone() }),
+        Some("y" | "Y" | "yes" | "Yes") => Ok(()),
+        Some(_) => Err(Refusal::Declined),
     }
 }
 

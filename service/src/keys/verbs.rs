@@ -181,7 +181,7 @@ pub async fn run(verb: KeysVerb, owner: Owner) -> Result<(), StartError> {
             owner.retire(&place.data, &key, compromised, reason.as_deref())?
         }
     };
-    println!("{}", if place.json { said.0.to_string() } else { said.1 });
+    carnet_console::line(if place.json { said.0.to_string() } else { said.1 });
     if said.0.get("published") == Some(&Value::Bool(false)) {
         let hint = "Publish it as it is, then run this again.";
         return Err(StartError::new("The published document is another one than belongs to the keys.", hint).passing());

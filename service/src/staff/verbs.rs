@@ -7,7 +7,7 @@ use rand_core::OsRng;
 use serde_json::{Value, json};
 
 use super::{check_name, register::Register};
-use crate::{config::StartError, time};
+use crate::{config::StartError, once, time};
 
 /// Whose staff.
 #[derive(Debug, Clone, Args)]
@@ -55,10 +55,19 @@ pub enum StaffVerb {
 pub fn run(verb: StaffVerb) -> Result<(), StartError> {
     match verb {
         StaffVerb::Add { name, place } => {
+            once::reserve(place.json)?;
             let token = Register::change(&place.data, |register| register.add(&name, time::now(), &mut OsRng))?;
-            print(&place, &json!({ "staff": name, "staff_token": token.as_str() }), || {
+            let value = json!({ "staff": name, "staff_token": token.as_str() });
+            let text = || {
                 format!("{name} is staff now.\n\nStaff token (shown this once, keep it secret):\n{}", token.as_str())
-            });
+            };
+            once::show(
+                place.json,
+                &value,
+                text,
+                format_args!("{name} is staff now, with a token that nobody has seen."),
+                format!("End it with `staff end {name}`, and take the person in under another name."),
+            )?;
         }
         StaffVerb::List { place } => {
             let staff: Vec<Value> = Register::load(&place.data)?
@@ -89,9 +98,5 @@ fn line(entry: &Value) -> String {
 }
 
 fn print(place: &Place, value: &Value, text: impl FnOnce() -> String) {
-    if place.json {
-        println!("{value}");
-    } else {
-        println!("{}", text());
-    }
+    carnet_console::line(if place.json { value.to_string() } else { text() });
 }

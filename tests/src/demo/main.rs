@@ -4,6 +4,9 @@
 //! and withdrawn; and five forgeries are refused. All of it really happens, between real processes on loopback, and all of it
 //! is thrown away afterwards.
 
+// A demonstration is no product: it is watched.
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
 use std::process::ExitCode;
 
 use clap::Parser;

@@ -203,7 +203,9 @@ pub(super) fn source(args: &SourceArgs) -> Result<u8, Refusal> {
 
 fn next(out: &Path, list: &Path) {
     let (out, list) = (out.display(), list.display());
-    eprintln!("The source is in {out}. Next: carnet-trust create --source {out} --after {list} --out FILE");
+    carnet_console::note(format_args!(
+        "The source is in {out}. Next: carnet-trust create --source {out} --after {list} --out FILE"
+    ));
 }
 
 pub(super) fn import(args: &ImportArgs) -> Result<u8, Refusal> {

@@ -1,9 +1,6 @@
 //! `init`, `show`, `sign`, `publish`: what operators do.
 
-use std::{
-    io::{IsTerminal as _, Write as _},
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use carnet_core::{text::quoted, trust::list::Preview};
 use carnet_service::{keys::KeyPlace, time};
@@ -122,6 +119,9 @@ fn described(operator: &Operator) -> Value {
 }
 
 pub(super) fn sign(args: &SignArgs) -> Result<u8, Refusal> {
+    if args.json || args.out.is_none() {
+        carnet_console::reserve(args.json).map_err(unshown)?;
+    }
     // Before anybody says yes, and before it is written down that it was signed.
     if let Some(path) = args.out.as_deref().filter(|path| path.symlink_metadata().is_ok()) {
         return Err(Refusal::new(
@@ -156,11 +156,11 @@ pub(super) fn sign(args: &SignArgs) -> Result<u8, Refusal> {
     };
     if !args.json {
         // Apart from the list, which may go into a file.
-        eprintln!("{}", summary(&preview, previous.as_ref()));
+        carnet_console::note(summary(&preview, previous.as_ref()));
     }
     if let Err(refusal) = approve(args, &preview) {
         if args.json {
-            println!("{}", object(Value::Null));
+            carnet_console::line(object(Value::Null));
         }
         return Err(refusal);
     }
@@ -168,12 +168,19 @@ pub(super) fn sign(args: &SignArgs) -> Result<u8, Refusal> {
     if let Some(path) = &args.out {
         write_new(path, &text(&signed))?;
     }
-    match (args.json, &args.out) {
-        (true, _) => println!("{}", object(signed)),
-        (false, Some(path)) => println!("Signed; the list is in {}.", path.display()),
-        (false, None) => print!("{}", text(&signed)),
+    if let (false, Some(path)) = (args.json, &args.out) {
+        carnet_console::line(format_args!("Signed; the list is in {}.", path.display()));
+        return Ok(0);
     }
+    let text = text(&signed);
+    let shown = if args.json { object(signed).to_string() } else { text.trim_end().to_owned() };
+    carnet_console::show_once(shown)
+        .map_err(|error| unshown(error).safe("The list was signed, and nobody has the signature."))?;
     Ok(0)
+}
+
+fn unshown(error: carnet_console::Unwritable) -> Refusal {
+    Refusal::new("output_unwritable", error.to_string(), "sign the same list again, with --out FILE")
 }
 
 /// What is signed, and what it changes.
@@ -218,15 +225,11 @@ fn approve(args: &SignArgs, preview: &Preview) -> Result<(), Refusal> {
         None => {}
     }
     // The question is about what stands on standard error; if that, or the answer, is not a person's, it is nobody's yes.
-    if args.json || !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
-        return Err(Refusal::new("approval_needed", "Signing this needs a yes, and nobody can be asked", hint));
-    }
-    eprint!("Sign this? [y/N] ");
-    let mut line = String::new();
-    let read = std::io::stderr().flush().and_then(|()| std::io::stdin().read_line(&mut line));
-    match (read, line.trim()) {
-        (Ok(_), "y" | "Y" | "yes" | "Yes") => Ok(()),
-        _ => Err(Refusal::new("declined", "You said no", "nothing more to do")),
+    let answer = if args.json { None } else { carnet_console::ask("Sign this? [y/N]") };
+    match answer.as_deref() {
+        None => Err(Refusal::new("approval_needed", "Signing this needs a yes, and nobody can be asked", hint)),
+        Some("y" | "Y" | "yes" | "Yes") => Ok(()),
+        Some(_) => Err(Refusal::new("declined", "You said no", "nothing more to do")),
     }
 }
 

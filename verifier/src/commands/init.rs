@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use carnet_service::{
     keys::{KeyPlace, verbs::KeyAlgorithm},
-    staff,
+    once, staff,
 };
 use clap::Args;
 use serde_json::json;
@@ -83,6 +83,7 @@ pub(crate) struct InitArgs {
 }
 
 pub(super) async fn run(args: InitArgs) -> Result<u8, Failure> {
+    once::reserve(args.json)?;
     let (did, algorithm) = (args.did.as_deref(), args.algorithm.into());
     let (place, kek) = args.place.settle(&args.data)?;
     let made = match setup::init(&args.data, did, &args.name, algorithm, &place, &args.staff).await {
@@ -103,37 +104,36 @@ pub(super) async fn run(args: InitArgs) -> Result<u8, Failure> {
         }
         None => None,
     };
-    if args.json {
-        let document = made.publish_at.as_ref().map(|_| args.data.join("did.json").display().to_string());
-        let value = json!({
-            "did": made.did.as_str(),
-            "data": data.to_string(),
-            "did_document": document,
-            "publish_at": made.publish_at,
-            "registration_request": requested,
-            "kek": kek.as_ref().map(|kek| kek.path().display().to_string()),
-            "staff": args.staff,
-            "staff_token": made.staff_token.as_str(),
+    let document = made.publish_at.as_ref().map(|_| args.data.join("did.json").display().to_string());
+    let value = json!({
+        "did": made.did.as_str(),
+        "data": data.to_string(),
+        "did_document": document,
+        "publish_at": made.publish_at,
+        "registration_request": requested,
+        "kek": kek.as_ref().map(|kek| kek.path().display().to_string()),
+        "staff": args.staff,
+        "staff_token": made.staff_token.as_str(),
+    });
+    let text = || {
+        let mut lines = vec![format!("The verifier {} is set up in {data}.", made.did)];
+        lines.extend(made.publish_at.as_ref().map(|url| format!("Publish {data}/did.json at {url}, unchanged.")));
+        lines.extend(kek.as_ref().map(|kek| kek.said(&args.data)));
+        lines.push(match &requested {
+            Some(path) => format!("Have a registrar sign {path}, and install what it signs."),
+            None => format!("Ask to be registered: carnet-verifier registration request --data {data} --help"),
         });
-        println!("{value}");
-        return Ok(0);
-    }
-    println!("The verifier {} is set up in {data}.", made.did);
-    if let Some(url) = &made.publish_at {
-        println!("Publish {data}/did.json at {url}, unchanged.");
-    }
-    if let Some(kek) = &kek {
-        println!("{}", kek.said(&args.data));
-    }
-    match &requested {
-        Some(path) => println!("Have a registrar sign {path}, and install what it signs."),
-        None => println!("Ask to be registered: carnet-verifier registration request --data {data} --help"),
-    }
-    println!(
-        "\nStaff token of {} (shown this once, keep it secret):\n{}\n\n\
-         Next: name the issuers that you accept in {data}/config.toml, then\n  carnet-verifier serve --data {data}",
-        args.staff,
-        made.staff_token.as_str()
-    );
+        lines.push(format!(
+            "\nStaff token of {} (shown this once, keep it secret):\n{}\n\n\
+             Next: name the issuers that you accept in {data}/config.toml, then\n  carnet-verifier serve --data {data}",
+            args.staff,
+            made.staff_token.as_str()
+        ));
+        lines.join("\n")
+    };
+    let staff = &args.staff;
+    let unseen = format!("The verifier is set up in {data}, and nobody has seen the staff token of {staff}.");
+    let hint = format!("Run `carnet-verifier staff end --data {data} {staff}`, and `staff add` with another name.");
+    once::show(args.json, &value, text, unseen, hint)?;
     Ok(0)
 }

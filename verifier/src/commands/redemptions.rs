@@ -92,11 +92,11 @@ async fn export(place: &Place, file: &Path) -> Result<u8, Failure> {
     })?;
     let (desk, number, marks) = (&export.desk, export.number, export.marks.len());
     if place.json {
-        println!("{}", json!({"desk": desk, "number": number, "marks": marks, "last": export.last}));
+        carnet_console::line(json!({"desk": desk, "number": number, "marks": marks, "last": export.last}));
     } else {
-        println!(
+        carnet_console::line(format_args!(
             "Export {number} of {desk}: {marks} uses. Take it to the other desks: carnet-verifier redemptions reconcile"
-        );
+        ));
     }
     Ok(0)
 }
@@ -128,9 +128,9 @@ async fn reconcile(place: &Place, files: &[PathBuf]) -> Result<u8, Failure> {
         StartError::new(format!("The desks cannot be reconciled: {error}."), hint)
     })?;
     if place.json {
-        println!("{}", report(&config, &exports, &taken));
+        carnet_console::line(report(&config, &exports, &taken));
     } else {
-        print!("{}", report_text(&config, &exports, &taken));
+        carnet_console::out(report_text(&config, &exports, &taken));
     }
     Ok(if taken.double.is_empty() { 0 } else { 1 })
 }

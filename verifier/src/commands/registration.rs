@@ -46,7 +46,7 @@ pub(super) fn run(verb: RegistrationVerb) -> Result<u8, Failure> {
             let request = made(&data, &about)?;
             match out {
                 Some(path) => write(&path, &request)?,
-                None => println!("{request:#}"),
+                None => carnet_console::line(format_args!("{request:#}")),
             }
         }
         RegistrationVerb::Install { data, file, json } => {
@@ -56,17 +56,16 @@ pub(super) fn run(verb: RegistrationVerb) -> Result<u8, Failure> {
                 registration.relying_party().intended_uses.iter().map(|intended| intended.id.as_str()).collect();
             if json {
                 let until = registration.valid_until().to_string();
-                println!(
-                    "{}",
-                    json!({"registrar": registration.registrar(), "valid_until": until, "intended_uses": uses})
+                carnet_console::line(
+                    json!({"registrar": registration.registrar(), "valid_until": until, "intended_uses": uses}),
                 );
             } else {
-                println!(
+                carnet_console::line(format_args!(
                     "Registered by {} until {} for: {}. It takes effect at the next start.",
                     registration.registrar(),
                     registration.valid_until(),
                     uses.join(", ")
-                );
+                ));
             }
         }
     }

@@ -5,7 +5,7 @@ use std::{collections::HashMap, path::PathBuf};
 use carnet_proto::verifier::v1::{
     CreateRequestRequest, CustomQuery, ListRequestsRequest, create_request_request::What,
 };
-use carnet_service::client::StaffArgs;
+use carnet_service::{client::StaffArgs, once};
 use clap::{Args, Subcommand};
 use rand_core::OsRng;
 use serde_json::json;
@@ -68,6 +68,7 @@ pub(super) async fn run(verb: RequestVerb) -> Result<u8, Failure> {
 }
 
 async fn create(args: CreateArgs) -> Result<u8, Failure> {
+    once::reserve(args.staff.json)?;
     let english = |text: Option<String>| HashMap::from([("en".to_owned(), text.unwrap_or_default())]);
     let what = match (args.template, &args.query) {
         (Some(template), _) => What::Template(template),
@@ -81,18 +82,20 @@ async fn create(args: CreateArgs) -> Result<u8, Failure> {
         (None, None) => return Err(Failure::Input("give --template or --query".to_owned())),
     };
     let request_id = args.request_id.unwrap_or_else(|| RequestId::draw(&mut OsRng).as_str().to_owned());
-    let message = CreateRequestRequest { request_id, what: Some(what), ttl_seconds: args.ttl };
+    let message = CreateRequestRequest { request_id: request_id.clone(), what: Some(what), ttl_seconds: args.ttl };
     let made = client(&args.staff).await?.create_request(message).await?.into_inner();
     let expires_at = show::time(made.expires_at.as_ref());
-    if args.staff.json {
-        println!("{}", json!({"id": made.id, "request_uri": made.request_uri, "expires_at": expires_at}));
-    } else {
-        println!(
+    let value = json!({"id": made.id, "request_uri": made.request_uri, "expires_at": expires_at});
+    let text = || {
+        format!(
             "Request {} can be answered until {expires_at}. Hand this link to the holder:\n{}\n\n\
              Next: carnet-verifier result {} --watch",
             made.id, made.request_uri, made.id
-        );
-    }
+        )
+    };
+    let unseen = format!("Request {} was made, and nobody has its link. It ends at {expires_at}.", made.id);
+    let hint = format!("Repeat the command with --request-id {request_id}: it shows the same link.");
+    once::show(args.staff.json, &value, text, unseen, hint)?;
     Ok(0)
 }
 
@@ -101,19 +104,19 @@ async fn list(staff: StaffArgs, limit: u32, page_token: String) -> Result<u8, Fa
     let page = client(&staff).await?.list_requests(message).await?.into_inner();
     if staff.json {
         let results: Vec<_> = page.results.iter().map(show::result).collect();
-        println!("{}", json!({"requests": results, "next_page_token": page.next_page_token}));
+        carnet_console::line(json!({"requests": results, "next_page_token": page.next_page_token}));
         return Ok(0);
     }
     if page.results.is_empty() {
-        println!("There are no requests.");
+        carnet_console::line("There are no requests.");
     }
     for result in &page.results {
         let template = if result.template.is_empty() { "(own query)" } else { &result.template };
         let created = show::time(result.created_at.as_ref());
-        println!("{}  {:<8}  {created}  {template}", result.id, show::state(result.state));
+        carnet_console::line(format_args!("{}  {:<8}  {created}  {template}", result.id, show::state(result.state)));
     }
     if !page.next_page_token.is_empty() {
-        println!("There are more: --page-token {}", page.next_page_token);
+        carnet_console::line(format_args!("There are more: --page-token {}", page.next_page_token));
     }
     Ok(0)
 }

@@ -3,7 +3,7 @@
 use carnet_proto::verifier::v1::{
     ReadResultRequest, RequestResult, RequestState, WatchResultRequest, WatchResultResponse,
 };
-use carnet_service::client::StaffArgs;
+use carnet_service::{client::StaffArgs, config::StartError, once};
 use clap::Args;
 
 use super::{Failure, client, show};
@@ -24,13 +24,14 @@ pub(super) async fn run(args: ResultArgs) -> Result<u8, Failure> {
     if !args.watch {
         let answer = client.read_result(ReadResultRequest { id: args.id }).await?.into_inner();
         let result = answer.result.unwrap_or_default();
-        print(&WatchResultResponse { result: Some(result.clone()), disclosed: None }, args.staff.json);
+        print(&WatchResultResponse { result: Some(result.clone()), disclosed: None }, args.staff.json)?;
         return Ok(exit_code(&result));
     }
+    once::reserve(args.staff.json)?;
     let mut changes = client.watch_result(WatchResultRequest { id: args.id }).await?.into_inner();
     let mut code = 3;
     while let Some(change) = changes.message().await? {
-        print(&change, args.staff.json);
+        print(&change, args.staff.json)?;
         code = change.result.as_ref().map_or(3, exit_code);
     }
     Ok(code)
@@ -45,21 +46,24 @@ pub(super) fn exit_code(result: &RequestResult) -> u8 {
     }
 }
 
-fn print(change: &WatchResultResponse, json: bool) {
+/// Shows one state of a request. Claims are shown here and kept nowhere, so that a failure to write them is the verb's.
+fn print(change: &WatchResultResponse, json: bool) -> Result<(), StartError> {
     let result = change.result.clone().unwrap_or_default();
-    if json {
-        let mut value = show::result(&result);
-        if let (Some(disclosed), Some(members)) = (&change.disclosed, value.as_object_mut()) {
-            members.insert("disclosed".to_owned(), show::structure(disclosed));
-        }
-        println!("{value}");
-        return;
+    let mut value = show::result(&result);
+    let disclosed = change.disclosed.as_ref().map(show::structure);
+    if let (Some(disclosed), Some(members)) = (&disclosed, value.as_object_mut()) {
+        members.insert("disclosed".to_owned(), disclosed.clone());
     }
-    println!("Request {}: {}", result.id, show::state(result.state));
-    if let Some(verdict) = &result.verdict {
-        print!("{}", show::verdict_text(verdict));
+    let text = || {
+        let mut text = format!("Request {}: {}\n", result.id, show::state(result.state));
+        text.extend(result.verdict.as_ref().map(show::verdict_text));
+        text.extend(disclosed.as_ref().map(|claims| format!("Disclosed (shown now, not kept):\n{claims:#}\n")));
+        text.trim_end().to_owned()
+    };
+    if disclosed.is_none() {
+        carnet_console::line(if json { value.to_string() } else { text() });
+        return Ok(());
     }
-    if let Some(disclosed) = &change.disclosed {
-        println!("Disclosed (shown now, not kept):\n{:#}", show::structure(disclosed));
-    }
+    let unseen = format!("The answer to request {} came, and what it disclosed was neither shown nor kept.", result.id);
+    once::show(json, &value, text, unseen, "The verdict is kept: carnet-verifier result. For the claims, ask again.")
 }

@@ -37,25 +37,22 @@ pub(super) async fn run(args: Place) -> Result<u8, Failure> {
     let dropped = remembered.dropped;
     let holds = from <= now && now <= until && dropped.is_none();
     if args.json {
-        println!(
-            "{}",
-            json!({
-                "list": preview.list, "sequence": remembered.seen.sequence, "digest": remembered.seen.digest,
-                "valid_from": from.to_string(), "valid_until": until.to_string(), "holds": holds,
-                "dropped": dropped, "issuers": preview.contents.issuers.len(), "source": trust.list,
-            })
-        );
+        carnet_console::line(json!({
+            "list": preview.list, "sequence": remembered.seen.sequence, "digest": remembered.seen.digest,
+            "valid_from": from.to_string(), "valid_until": until.to_string(), "holds": holds,
+            "dropped": dropped, "issuers": preview.contents.issuers.len(), "source": trust.list,
+        }));
     } else {
         let word = if holds { "holds" } else { "does NOT hold now" };
         let dropped = dropped.map_or_else(String::new, |why| format!("\nIt decides no more: {why}"));
-        println!(
+        carnet_console::line(format_args!(
             "List {} of {} {word}: from {from} until {until}, {} issuers.\nDigest {}\nSource {}{dropped}",
             remembered.seen.sequence,
             preview.list,
             preview.contents.issuers.len(),
             remembered.seen.digest,
             trust.list
-        );
+        ));
     }
     Ok(if holds { 0 } else { 1 })
 }

@@ -54,11 +54,11 @@ pub(super) async fn run(args: VerifyArgs) -> Result<u8, Failure> {
     let verdict: Verdict = verdict.unwrap_or_default();
     let disclosed = disclosed.as_ref().map(show::structure);
     if args.staff.json {
-        println!("{}", json!({"verdict": show::verdict(&verdict), "disclosed": disclosed}));
+        carnet_console::line(json!({"verdict": show::verdict(&verdict), "disclosed": disclosed}));
     } else {
-        print!("{}", show::verdict_text(&verdict));
+        carnet_console::out(show::verdict_text(&verdict));
         if let Some(disclosed) = disclosed {
-            println!("Disclosed:\n{disclosed:#}");
+            carnet_console::line(format_args!("Disclosed:\n{disclosed:#}"));
         }
     }
     Ok(u8::from(!verdict.accepted))

@@ -23,14 +23,14 @@ pub(super) async fn run(args: WhyArgs) -> Result<u8, Failure> {
     let verdict = result.verdict.clone().unwrap_or_default();
     if args.staff.json {
         let issuers: Value = verdict.issuers.iter().map(show::decision).collect();
-        println!(
-            "{}",
-            json!({"id": result.id, "state": show::state(result.state), "reason": verdict.reason, "issuers": issuers})
+        carnet_console::line(
+            json!({"id": result.id, "state": show::state(result.state), "reason": verdict.reason, "issuers": issuers}),
         );
     } else if verdict.issuers.is_empty() {
-        println!("Request {}: {}; no issuer was asked about.", result.id, show::state(result.state));
+        let state = show::state(result.state);
+        carnet_console::line(format_args!("Request {}: {state}; no issuer was asked about.", result.id));
     } else {
-        verdict.issuers.iter().for_each(|decision| print!("{}", show::decision_text(decision)));
+        verdict.issuers.iter().for_each(|decision| carnet_console::out(show::decision_text(decision)));
     }
     let accepted = !verdict.issuers.is_empty() && verdict.issuers.iter().all(|decision| decision.accepted);
     match (accepted, super::result::exit_code(&result)) {

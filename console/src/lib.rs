@@ -1,0 +1,182 @@
+//! Standard output and standard error of the four programs.
+//!
+//! Rules, the same in all four:
+//! - A reader that went away (`| head`) ends nothing: the rest is not written, and the exit code is that of the command.
+//! - Output that cannot be written for another reason (a full disk) makes the exit code at least 1, and standard error
+//!   says that the command itself was carried out.
+//! - A result that is shown once (a link, a PIN, a token) is different: [`reserve`] refuses before the act if standard
+//!   output takes nothing, and [`show_once`] returns every failure, a closed pipe included, for the command to report.
+//! - Standard error that cannot be written changes nothing.
+
+use std::{
+    fmt::Display,
+    io::{self, ErrorKind, IsTerminal as _, Write as _},
+    process::ExitCode,
+    sync::OnceLock,
+};
+
+/// Exit code of a command whose output was lost.
+const OUTPUT_LOST: u8 = 1;
+
+/// Reason for which standard output takes nothing.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unwritable {
+    /// The standard library opens `/dev/null` in the place of a closed descriptor, so that the two cannot be told apart.
+    #[error("standard output is closed or goes to /dev/null")]
+    Nowhere,
+    /// The system refused the write.
+    #[error("standard output cannot be written: {0}")]
+    Failed(String),
+}
+
+/// First failure of [`out`] in this process, for [`exit`].
+static FAILED: OnceLock<Unwritable> = OnceLock::new();
+
+/// Writes text to standard output. A closed pipe is ignored; [`exit`] reports any other failure.
+pub fn out(text: impl Display) {
+    if let Err(error) = write(&text)
+        && error.kind() != ErrorKind::BrokenPipe
+    {
+        let _ = FAILED.set(failed(&error));
+    }
+}
+
+/// Writes a line to standard output, as [`out`] does.
+pub fn line(text: impl Display) {
+    out(format_args!("{text}\n"));
+}
+
+/// Writes a line to standard output and returns a failure; [`exit`] does not report it.
+///
+/// # Errors
+/// The line could not be written, or nobody reads it.
+pub fn announce(text: impl Display) -> Result<(), Unwritable> {
+    write(format_args!("{text}\n")).map_err(|error| failed(&error))
+}
+
+/// Writes a line to standard error, if that is possible.
+pub fn note(text: impl Display) {
+    let _ = writeln!(standard_error(), "{text}");
+}
+
+/// Returns the process's exit code: at least 1 if output was lost, which standard error then says.
+#[must_use]
+pub fn exit(code: u8) -> ExitCode {
+    let Some(lost) = FAILED.get() else { return ExitCode::from(code) };
+    note(format_args!(
+        "error: a part of the answer is lost: {lost}. What the command did is done.\n\
+         hint: make room, or send the output elsewhere; a command that lists shows what there is now"
+    ));
+    ExitCode::from(code.max(OUTPUT_LOST))
+}
+
+/// Checks that standard output takes text, before an act whose result is shown once.
+///
+/// Unless it is a terminal, this writes white space: a space before a JSON text, else an empty line.
+///
+/// # Errors
+/// Standard output is closed, full, a pipe that nobody reads, or `/dev/null`.
+pub fn reserve(json: bool) -> Result<(), Unwritable> {
+    if stdout_is_terminal() {
+        return Ok(());
+    }
+    if goes_nowhere() {
+        return Err(Unwritable::Nowhere);
+    }
+    write(if json { " " } else { "\n" }).map_err(|error| failed(&error))
+}
+
+/// Writes a line that cannot be shown again.
+///
+/// # Errors
+/// The line could not be written, or nobody reads it.
+pub fn show_once(text: impl Display) -> Result<(), Unwritable> {
+    if goes_nowhere() {
+        return Err(Unwritable::Nowhere);
+    }
+    announce(text)
+}
+
+/// Prints the help or version, or the error, that the command line's parser returned.
+#[must_use]
+pub fn usage(error: &clap::Error) -> ExitCode {
+    let text = error.render();
+    let colour = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    if error.use_stderr() {
+        let _ = match colour && stderr_is_terminal() {
+            true => write!(standard_error(), "{}", text.ansi()),
+            false => write!(standard_error(), "{text}"),
+        };
+        return exit(u8::try_from(error.exit_code()).unwrap_or(2));
+    }
+    match colour && stdout_is_terminal() {
+        true => out(text.ansi()),
+        false => out(text),
+    }
+    exit(0)
+}
+
+/// Asks a question on standard error; `None` if the question or the answer is not a person's.
+#[must_use]
+pub fn ask(question: &str) -> Option<String> {
+    if !io::stdin().is_terminal() || !stderr_is_terminal() {
+        return None;
+    }
+    let mut error = standard_error();
+    let mut line = String::new();
+    write!(error, "{question} ").and_then(|()| error.flush()).and_then(|()| io::stdin().read_line(&mut line)).ok()?;
+    Some(line.trim().to_owned())
+}
+
+/// Returns `true` if standard output is a terminal.
+#[must_use]
+pub fn stdout_is_terminal() -> bool {
+    standard_output().is_terminal()
+}
+
+/// Returns `true` if standard error is a terminal.
+#[must_use]
+pub fn stderr_is_terminal() -> bool {
+    standard_error().is_terminal()
+}
+
+/// Standard error, for a log.
+#[must_use]
+#[expect(clippy::disallowed_methods, reason = "the one place that opens it")]
+pub fn standard_error() -> io::Stderr {
+    io::stderr()
+}
+
+#[expect(clippy::disallowed_methods, reason = "the one place that opens it")]
+fn standard_output() -> io::Stdout {
+    io::stdout()
+}
+
+fn write(text: impl Display) -> io::Result<()> {
+    let mut out = standard_output().lock();
+    // Formatted first: one write for one text, and no half of it before an error.
+    out.write_all(text.to_string().as_bytes())?;
+    out.flush()
+}
+
+fn failed(error: &io::Error) -> Unwritable {
+    Unwritable::Failed(error.to_string())
+}
+
+/// Returns `true` if standard output is the null device.
+#[cfg(unix)]
+fn goes_nowhere() -> bool {
+    use std::os::{
+        fd::AsFd as _,
+        unix::fs::{FileTypeExt as _, MetadataExt as _},
+    };
+
+    let standard = standard_output().as_fd().try_clone_to_owned().map(std::fs::File::from);
+    let Ok(it) = standard.and_then(|file| file.metadata()) else { return true };
+    it.file_type().is_char_device() && std::fs::metadata("/dev/null").is_ok_and(|null| null.rdev() == it.rdev())
+}
+
+#[cfg(not(unix))]
+fn goes_nowhere() -> bool {
+    false
+}

@@ -1,0 +1,41 @@
+//! Results that are shown once: a token, a link, a PIN.
+
+use std::fmt::Display;
+
+use carnet_console::Unwritable;
+use serde_json::Value;
+
+use crate::config::StartError;
+
+/// Refuses, before anything is changed, where standard output takes nothing.
+///
+/// # Errors
+/// Standard output is closed, full, a pipe that nobody reads, or `/dev/null`.
+pub fn reserve(json: bool) -> Result<(), StartError> {
+    carnet_console::reserve(json).map_err(|error| {
+        StartError::new(
+            format!("{}: it shows what is not shown again. Nothing was changed.", capital(&error)),
+            "Let it go to a terminal, to a file with room, or to a program that reads it.",
+        )
+    })
+}
+
+/// Prints a result that is shown once: JSON for programs, lines for people.
+///
+/// # Errors
+/// It could not be written; the error says `made` (a sentence about what exists now) and what to do.
+pub fn show(
+    json: bool,
+    value: &Value,
+    text: impl FnOnce() -> String,
+    made: impl Display,
+    hint: impl Into<String>,
+) -> Result<(), StartError> {
+    let shown = zeroize::Zeroizing::new(if json { value.to_string() } else { text() });
+    carnet_console::show_once(shown.as_str())
+        .map_err(|error| StartError::new(format!("{}. {made}", capital(&error)), hint))
+}
+
+fn capital(error: &Unwritable) -> String {
+    error.to_string().replacen("standard", "Standard", 1)
+}
