@@ -48,6 +48,12 @@ pub struct ServeConfig {
     pub concurrency: usize,
     /// The longest a call may take, in seconds.
     pub timeout_seconds: u64,
+    /// Connections at the same time, as far as the limit on open files allows; by default as many as it allows.
+    pub max_connections: Option<usize>,
+    /// The longest that a client may take for a TLS handshake, and for the head of a request, in seconds.
+    pub header_seconds: u64,
+    /// The longest that a connection may be without a call, in seconds; pings are none.
+    pub idle_seconds: u64,
     /// More CA certificates for did:web (PEM file).
     pub extra_ca: Option<PathBuf>,
     /// Host names that may be on private addresses, for did:web.
@@ -65,6 +71,9 @@ impl Default for ServeConfig {
             max_message_bytes: 1_048_576,
             concurrency: 256,
             timeout_seconds: 30,
+            max_connections: None,
+            header_seconds: 10,
+            idle_seconds: 300,
             extra_ca: None,
             private_hosts: Vec::new(),
             catalogue: None,

@@ -2,6 +2,7 @@
 
 pub mod client;
 pub mod config;
+mod connections;
 pub mod disk;
 pub mod failure;
 pub mod fetcher;

@@ -1,23 +1,23 @@
 //! Running a gRPC server: listen, TLS, limits, health, reflection, the ready line, drain on SIGTERM.
 //!
-//! Limits that are set here: calls at once on one connection (more are refused with
-//! RESOURCE_EXHAUSTED, not queued), the time a call may take, the size of headers. The size of
+//! Limits that are set here: connections and how long they may be idle ([`crate::connections`]), calls at once on one
+//! connection (more are refused with RESOURCE_EXHAUSTED, not queued), the time a call may take, the size of headers. The size of
 //! messages is set on each generated service, not on a server: the programs call
 //! `max_decoding_message_size(config.max_message_bytes)` on every service they add.
 
 use std::{net::SocketAddr, time::Duration};
 
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
 use serde_json::json;
 use tokio::{net::TcpListener, sync::watch};
-use tonic::{
-    service::Routes,
-    transport::{Identity, Server, ServerTlsConfig, server::TcpIncoming},
-};
+use tokio_rustls::TlsAcceptor;
+use tonic::{service::Routes, transport::Server};
 use url::Url;
 
 use crate::{
     client::is_loopback,
     config::{ServeConfig, StartError, TlsFiles},
+    connections::{self, ConnectionLimits, CountCalls},
     panics::CatchPanics,
 };
 
@@ -140,15 +140,9 @@ async fn serve(
         .http2_max_header_list_size(MAX_HEADER_BYTES)
         .http2_keepalive_interval(Some(KEEPALIVE))
         .http2_keepalive_timeout(Some(KEEPALIVE))
+        .layer(CountCalls)
         .layer(CatchPanics);
-    if let Some(files) = &config.tls {
-        server = server.tls_config(tls(files)?).map_err(|error| {
-            StartError::new(
-                format!("The TLS certificate {} cannot be used: {error}. Nothing was started.", files.cert.display()),
-                "Check that tls.cert and tls.key are PEM files that belong together.",
-            )
-        })?;
-    }
+    let tls = config.tls.as_ref().map(tls).transpose()?;
     let (health, health_service) = tonic_health::server::health_reporter();
     for name in names {
         health.set_service_status(*name, tonic_health::ServingStatus::Serving).await;
@@ -175,7 +169,7 @@ async fn serve(
         tracing::info!("stopping: no new calls, waiting for those under way");
         let _ = stopping.send(true);
     });
-    let incoming = TcpIncoming::from(bound.listener).with_nodelay(Some(true));
+    let incoming = connections::incoming(bound.listener, tls, ConnectionLimits::of(config));
     let serving = server.add_routes(routes).serve_with_incoming_shutdown(incoming, async move {
         let _ = told.wait_for(|stop| *stop).await;
     });
@@ -198,7 +192,10 @@ async fn serve(
     ended
 }
 
-fn tls(files: &TlsFiles) -> Result<ServerTlsConfig, StartError> {
+/// Protocol of gRPC in the TLS handshake (RFC 9113 section 3.2).
+const ALPN_H2: &[u8] = b"h2";
+
+fn tls(files: &TlsFiles) -> Result<TlsAcceptor, StartError> {
     // Another crate in the same program may bring a second provider; then rustls wants to be told.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let read = |path: &std::path::Path| {
@@ -209,8 +206,20 @@ fn tls(files: &TlsFiles) -> Result<ServerTlsConfig, StartError> {
             )
         })
     };
+    let unusable = |error: &dyn std::fmt::Display| {
+        StartError::new(
+            format!("The TLS certificate {} cannot be used: {error}. Nothing was started.", files.cert.display()),
+            "Check that tls.cert and tls.key are PEM files that belong together.",
+        )
+    };
+    let certificates = CertificateDer::pem_slice_iter(&read(&files.cert)?).collect::<Result<Vec<_>, _>>();
+    let certificates = certificates.map_err(|error| unusable(&error))?;
     let key = zeroize::Zeroizing::new(read(&files.key)?);
-    Ok(ServerTlsConfig::new().identity(Identity::from_pem(read(&files.cert)?, key.as_slice())))
+    let key = PrivateKeyDer::from_pem_slice(&key).map_err(|error| unusable(&error))?;
+    let config = rustls::ServerConfig::builder().with_no_client_auth().with_single_cert(certificates, key);
+    let mut config = config.map_err(|error| unusable(&error))?;
+    config.alpn_protocols.push(ALPN_H2.to_vec());
+    Ok(TlsAcceptor::from(std::sync::Arc::new(config)))
 }
 
 /// Registered before the ready line: who reads it may send a signal at once.
@@ -239,4 +248,4 @@ fn stop_signal() -> Result<impl Future<Output = ()> + Send + 'static, StartError
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

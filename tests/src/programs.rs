@@ -125,6 +125,10 @@ where
     Ok(child.wait_with_output()?.into())
 }
 
+fn command(program: &str) -> Result<Command> {
+    Ok(Command::new(directory()?.join(program)))
+}
+
 /// A service that runs until it is dropped or stopped.
 #[derive(Debug)]
 pub struct Service {
@@ -152,6 +156,16 @@ impl Service {
         Self::start_at(program, data, env, "127.0.0.1:0")
     }
 
+    /// [`Self::start`], with a limit on open files.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn start_with_files(program: &str, data: &Path, files: u32) -> Result<Self> {
+        let mut limited = Command::new("sh");
+        limited.args(["-c", &format!("ulimit -n {files} && exec \"$0\" \"$@\"")]).arg(directory()?.join(program));
+        Self::spawn(limited, data, &[], "127.0.0.1:0")
+    }
+
     /// Starts it again where it was, for those who know it by its address.
     ///
     /// # Errors
@@ -165,8 +179,12 @@ impl Service {
     /// # Errors
     /// As [`Self::start`]; somebody else may have the port.
     pub fn start_at(program: &str, data: &Path, env: &[(&str, &str)], listen: &str) -> Result<Self> {
+        Self::spawn(command(program)?, data, env, listen)
+    }
+
+    fn spawn(mut command: Command, data: &Path, env: &[(&str, &str)], listen: &str) -> Result<Self> {
         let log = std::fs::File::create(data.join("log"))?;
-        let mut child = Command::new(directory()?.join(program))
+        let mut child = command
             .args(["serve", "--listen", listen, "--data"])
             .arg(data)
             .env_clear()
@@ -175,14 +193,14 @@ impl Service {
             .stdout(Stdio::piped())
             .stderr(log)
             .spawn()
-            .map_err(|error| format!("{program}: {error}"))?;
+            .map_err(|error| format!("{command:?}: {error}"))?;
         let mut line = String::new();
         if let Some(stdout) = child.stdout.take() {
             BufReader::new(stdout).read_line(&mut line)?;
         }
         let mut service = Self { child, url: String::new(), data: data.to_owned() };
         let ready: Value = serde_json::from_str(&line)
-            .map_err(|_| format!("{program} did not become ready: {line}{}", service.log()))?;
+            .map_err(|_| format!("the service did not become ready: {line}{}", service.log()))?;
         let url = ready.get("url").and_then(Value::as_str).ok_or("the ready line has no url")?;
         url.clone_into(&mut service.url);
         Ok(service)

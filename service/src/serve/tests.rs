@@ -6,16 +6,24 @@ use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 
 use super::*;
 
-const NAME: &str = "carnet.test.v1.Test";
+pub(crate) const NAME: &str = "carnet.test.v1.Test";
 
-struct Running {
-    address: SocketAddr,
-    url: String,
+pub(crate) struct Running {
+    pub(crate) address: SocketAddr,
+    pub(crate) url: String,
     stop: oneshot::Sender<()>,
     served: tokio::task::JoinHandle<Result<(), StartError>>,
 }
 
-async fn start(config: ServeConfig) -> Running {
+impl Running {
+    /// Tells it to stop; what it ends with.
+    pub(crate) fn stop(self) -> tokio::task::JoinHandle<Result<(), StartError>> {
+        self.stop.send(()).unwrap();
+        self.served
+    }
+}
+
+pub(crate) async fn start(config: ServeConfig) -> Running {
     let bound = bind(&config, 0).await.unwrap();
     let (stop, stopped) = oneshot::channel();
     let (tell, told) = oneshot::channel();
@@ -32,7 +40,7 @@ async fn start(config: ServeConfig) -> Running {
     Running { address, url: line["url"].as_str().unwrap().to_owned(), stop, served }
 }
 
-async fn healthy(channel: Channel) -> bool {
+pub(crate) async fn healthy(channel: Channel) -> bool {
     let request = HealthCheckRequest { service: NAME.to_owned() };
     HealthClient::new(channel).check(request).await.unwrap().into_inner().status == 1
 }

@@ -1,0 +1,254 @@
+//! One connection: what it is doing, since when, and its end.
+
+use std::{
+    io,
+    pin::Pin,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use futures::task::AtomicWaker;
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::TcpStream,
+    time::Instant,
+};
+use tokio_rustls::server::TlsStream;
+use tonic::transport::server::Connected;
+
+use super::{framing::Framing, registry::Registered};
+
+/// Times of a connection; from them follows what may be closed.
+#[derive(Debug)]
+struct Progress {
+    framing: Framing,
+    /// Calls under way.
+    calls: usize,
+    /// A call has begun on it at least once.
+    used: bool,
+    /// Since when a handshake, preface, frame or head is incomplete.
+    incomplete_since: Option<Instant>,
+    /// Last change of the number of calls; before the first, when it was accepted.
+    changed: Instant,
+}
+
+/// State of a connection, shared by its stream, its calls and the registry.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    progress: Mutex<Progress>,
+    closing: AtomicBool,
+    reader: AtomicWaker,
+}
+
+/// Order in which connections are closed to make room: the smallest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Rank {
+    /// No call was ever made on it.
+    Unused(Instant),
+    /// Calls were made, and none is under way.
+    Idle(Instant),
+    /// A call is under way for longer than a call may take to answer: a stream.
+    Streaming(Instant),
+}
+
+impl Connection {
+    pub(super) fn new(now: Instant) -> Self {
+        let progress =
+            Progress { framing: Framing::Preface(0), calls: 0, used: false, incomplete_since: Some(now), changed: now };
+        Self { progress: Mutex::new(progress), closing: AtomicBool::new(false), reader: AtomicWaker::new() }
+    }
+
+    fn with<T>(&self, change: impl FnOnce(&mut Progress) -> T) -> T {
+        change(&mut self.progress.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Ends the connection: its reader sees the end of the stream, its writer an error.
+    pub(super) fn close(&self) {
+        self.closing.store(true, Ordering::SeqCst);
+        self.reader.wake();
+    }
+
+    pub(super) fn is_closing(&self) -> bool {
+        self.closing.load(Ordering::SeqCst)
+    }
+
+    fn poll_closing(&self, cx: &Context<'_>) -> Poll<()> {
+        self.reader.register(cx.waker());
+        if self.is_closing() { Poll::Ready(()) } else { Poll::Pending }
+    }
+
+    /// Completes when the connection is to end.
+    pub(super) async fn closed(&self) {
+        std::future::poll_fn(|cx| self.poll_closing(cx)).await;
+    }
+
+    /// Gives the client its time anew, after the TLS handshake.
+    pub(super) fn handshake_done(&self) {
+        self.with(|progress| progress.incomplete_since = Some(Instant::now()));
+    }
+
+    fn received(&self, bytes: &[u8]) {
+        self.with(|progress| {
+            progress.framing.advance(bytes);
+            // In HTTP/1 what comes during a call is its body.
+            let partial = match progress.framing {
+                Framing::Http1 => progress.calls == 0,
+                _ => progress.framing.is_partial(),
+            };
+            progress.incomplete_since =
+                if partial { Some(progress.incomplete_since.unwrap_or_else(Instant::now)) } else { None };
+        });
+    }
+
+    /// Begins a call, which ends when the guard is dropped.
+    pub(super) fn begin_call(self: &Arc<Self>) -> CallGuard {
+        self.with(|progress| {
+            progress.calls = progress.calls.saturating_add(1);
+            progress.used = true;
+            progress.changed = Instant::now();
+            if matches!(progress.framing, Framing::Http1) {
+                progress.incomplete_since = None;
+            }
+        });
+        CallGuard(Arc::clone(self))
+    }
+
+    /// Returns `true` if the client took too long for a head, or made no call for too long.
+    pub(super) fn is_overdue(&self, now: Instant, head: Duration, idle: Duration) -> bool {
+        self.with(|progress| {
+            let longer = |since: Instant, most: Duration| now.saturating_duration_since(since) > most;
+            progress.calls == 0
+                && (progress.incomplete_since.is_some_and(|since| longer(since, head))
+                    || longer(progress.changed, idle))
+        })
+    }
+
+    /// Returns the rank among those that may be closed to make room; `None` while an ordinary call is under way.
+    pub(super) fn rank(&self, now: Instant, call: Duration) -> Option<Rank> {
+        self.with(|progress| match (progress.calls, progress.used) {
+            (0, false) => Some(Rank::Unused(progress.changed)),
+            (0, true) => Some(Rank::Idle(progress.changed)),
+            _ if now.saturating_duration_since(progress.changed) > call => Some(Rank::Streaming(progress.changed)),
+            _ => None,
+        })
+    }
+}
+
+/// A call under way.
+#[derive(Debug)]
+pub(super) struct CallGuard(Arc<Connection>);
+
+impl Drop for CallGuard {
+    fn drop(&mut self) {
+        self.0.with(|progress| {
+            progress.calls = progress.calls.saturating_sub(1);
+            progress.changed = Instant::now();
+            if matches!(progress.framing, Framing::Http1) {
+                progress.incomplete_since = None;
+            }
+        });
+    }
+}
+
+/// A TCP stream with or without TLS.
+#[derive(Debug)]
+pub(super) enum Transport {
+    Plain(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+/// The stream of a connection, which takes note of what is read and ends when the connection is to end.
+#[derive(Debug)]
+pub(crate) struct WatchedStream {
+    transport: Transport,
+    registered: Registered,
+}
+
+impl WatchedStream {
+    pub(super) fn new(transport: Transport, registered: Registered) -> Self {
+        Self { transport, registered }
+    }
+}
+
+impl Connected for WatchedStream {
+    type ConnectInfo = Arc<Connection>;
+
+    fn connect_info(&self) -> Arc<Connection> {
+        Arc::clone(&self.registered.connection)
+    }
+}
+
+impl AsyncRead for WatchedStream {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.registered.connection.poll_closing(cx).is_ready() {
+            return Poll::Ready(Ok(()));
+        }
+        let before = buffer.filled().len();
+        let read = match &mut self.transport {
+            Transport::Plain(stream) => Pin::new(stream).poll_read(cx, buffer),
+            Transport::Tls(stream) => Pin::new(stream).poll_read(cx, buffer),
+        };
+        if let Some(new) = buffer.filled().get(before..).filter(|new| !new.is_empty()) {
+            self.registered.connection.received(new);
+        }
+        read
+    }
+}
+
+impl AsyncWrite for WatchedStream {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        if self.registered.connection.is_closing() {
+            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+        }
+        match &mut self.transport {
+            Transport::Plain(stream) => Pin::new(stream).poll_write(cx, bytes),
+            Transport::Tls(stream) => Pin::new(stream).poll_write(cx, bytes),
+        }
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        if self.registered.connection.is_closing() {
+            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+        }
+        match &mut self.transport {
+            Transport::Plain(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
+            Transport::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        match &self.transport {
+            Transport::Plain(stream) => stream.is_write_vectored(),
+            Transport::Tls(stream) => stream.is_write_vectored(),
+        }
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.registered.connection.is_closing() {
+            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+        }
+        match &mut self.transport {
+            Transport::Plain(stream) => Pin::new(stream).poll_flush(cx),
+            Transport::Tls(stream) => Pin::new(stream).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // A client that reads nothing would hold up the end of TLS.
+        if self.registered.connection.is_closing() {
+            return Poll::Ready(Ok(()));
+        }
+        match &mut self.transport {
+            Transport::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
+            Transport::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
+        }
+    }
+}

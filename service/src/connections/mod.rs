@@ -1,0 +1,164 @@
+//! Connections: accepted within the process's file limit, and closed when they take too long or are in the way.
+//!
+//! A client has `header_seconds` for its TLS handshake, and as long again for the HTTP/2 preface or the head of its first
+//! request; later, for each head that it has begun. A connection without a call is closed after `idle_seconds`: pings are
+//! no calls. When the last place is taken, a connection is closed for the next one: the oldest on which no call was ever
+//! made; else the one that is idle for longest; else the one whose stream is the oldest. A connection with an ordinary
+//! call under way is never closed; if all have one, the next waits in the system's queue.
+
+mod calls;
+mod connection;
+mod framing;
+mod registry;
+#[cfg(test)]
+mod tests;
+
+use std::{io, sync::Arc, time::Duration};
+
+use futures::Stream;
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::mpsc,
+};
+use tokio_rustls::TlsAcceptor;
+
+pub(crate) use calls::CountCalls;
+use connection::{Transport, WatchedStream};
+use registry::{Registered, Registry};
+
+use crate::config::ServeConfig;
+
+/// Connections at most where the system sets no limit.
+const MOST: u64 = 10_000;
+/// Files that are left for the store, for fetches and for what the program has open besides.
+const RESERVED: u64 = 64;
+/// Longest pause after an accept that failed.
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// Limits on connections.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ConnectionLimits {
+    /// Connections at the same time.
+    pub(crate) most: usize,
+    /// Time for a TLS handshake, and for a preface or a head.
+    pub(crate) head: Duration,
+    /// Time without a call.
+    pub(crate) idle: Duration,
+    /// Time for a call that is no stream.
+    pub(crate) call: Duration,
+}
+
+impl ConnectionLimits {
+    /// Reads the limits from the configuration and the process's file limit.
+    pub(crate) fn of(config: &ServeConfig) -> Self {
+        let room = room(open_files());
+        let wanted = config.max_connections.map_or(MOST, |most| u64::try_from(most).unwrap_or(u64::MAX));
+        if config.max_connections.is_some() && wanted > room {
+            tracing::warn!(wanted, room, "max_connections is more than the limit on open files allows");
+        }
+        Self {
+            most: usize::try_from(wanted.min(room)).unwrap_or(usize::MAX).max(2),
+            head: Duration::from_secs(config.header_seconds.max(1)),
+            idle: Duration::from_secs(config.idle_seconds.max(1)),
+            call: Duration::from_secs(config.timeout_seconds),
+        }
+    }
+
+    fn sweep(&self) -> Duration {
+        let shortest = self.head.min(self.idle);
+        shortest.checked_div(4).unwrap_or_default().clamp(Duration::from_millis(10), Duration::from_secs(1))
+    }
+}
+
+/// The process's limit on open files.
+#[cfg(unix)]
+fn open_files() -> Option<u64> {
+    rustix::process::getrlimit(rustix::process::Resource::Nofile).current
+}
+
+#[cfg(not(unix))]
+fn open_files() -> Option<u64> {
+    None
+}
+
+/// Connections for which there is room under a limit on open files.
+fn room(files: Option<u64>) -> u64 {
+    let Some(files) = files else { return MOST };
+    let reserved = RESERVED.max(files.checked_div(4).unwrap_or_default()).min(files.checked_div(2).unwrap_or_default());
+    files.saturating_sub(reserved).min(MOST)
+}
+
+/// Accepts connections until the stream is dropped.
+pub(crate) fn incoming(
+    listener: TcpListener,
+    tls: Option<TlsAcceptor>,
+    limits: ConnectionLimits,
+) -> impl Stream<Item = io::Result<WatchedStream>> {
+    let (ready, accepted) = mpsc::channel(1);
+    let registry = Registry::new(limits);
+    tokio::spawn(registry::sweep(Arc::downgrade(&registry), limits.sweep()));
+    tokio::spawn(async move {
+        tokio::select! {
+            () = ready.closed() => {}
+            () = accept(listener, tls, &registry, &ready) => {}
+        }
+    });
+    futures::stream::unfold(accepted, |mut accepted| async move {
+        accepted.recv().await.map(|stream| (Ok(stream), accepted))
+    })
+}
+
+async fn accept(
+    listener: TcpListener,
+    tls: Option<TlsAcceptor>,
+    registry: &Arc<Registry>,
+    ready: &mpsc::Sender<WatchedStream>,
+) {
+    let mut pause = Duration::ZERO;
+    loop {
+        registry.room().await;
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                pause = Duration::ZERO;
+                let _ = stream.set_nodelay(true);
+                tokio::spawn(begin(stream, tls.clone(), registry.enter(), ready.clone()));
+            }
+            // The client's fault, and gone with it.
+            Err(error) if is_of_one_connection(&error) => {}
+            Err(error) => {
+                pause = pause.saturating_mul(2).clamp(Duration::from_millis(10), LONGEST_PAUSE);
+                tracing::warn!(%error, "no connection can be accepted at the moment");
+                registry.make_room(None, Duration::ZERO);
+                tokio::time::sleep(pause).await;
+            }
+        }
+    }
+}
+
+/// Does the TLS handshake, if there is one, and hands the connection over.
+async fn begin(
+    stream: TcpStream,
+    tls: Option<TlsAcceptor>,
+    registered: Registered,
+    ready: mpsc::Sender<WatchedStream>,
+) {
+    let transport = match tls {
+        None => Transport::Plain(stream),
+        Some(tls) => {
+            let handshake = tokio::select! {
+                handshake = tls.accept(stream) => handshake,
+                () = registered.connection.closed() => return,
+            };
+            let Ok(stream) = handshake else { return };
+            registered.connection.handshake_done();
+            Transport::Tls(Box::new(stream))
+        }
+    };
+    // Without a receiver the server stops, and the connection ends with it.
+    let _ = ready.send(WatchedStream::new(transport, registered)).await;
+}
+
+fn is_of_one_connection(error: &io::Error) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, Interrupted, TimedOut, WouldBlock};
+    matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset | Interrupted | TimedOut | WouldBlock)
+}

@@ -1,0 +1,120 @@
+//! All connections of a server: how many there may be, and which is closed for the next.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError, Weak},
+    time::Duration,
+};
+
+use tokio::{sync::Notify, time::Instant};
+
+use super::{
+    ConnectionLimits,
+    connection::{Connection, Rank},
+};
+
+/// The connections that are open.
+#[derive(Debug)]
+pub(super) struct Registry {
+    limits: ConnectionLimits,
+    open: Mutex<(u64, HashMap<u64, Arc<Connection>>)>,
+    /// Told when one is gone.
+    gone: Notify,
+}
+
+/// An entry in the registry, which ends when this is dropped.
+#[derive(Debug)]
+pub(super) struct Registered {
+    registry: Arc<Registry>,
+    number: u64,
+    pub(super) connection: Arc<Connection>,
+}
+
+impl Drop for Registered {
+    fn drop(&mut self) {
+        self.registry.with(|(_, open)| open.remove(&self.number));
+        self.registry.gone.notify_one();
+    }
+}
+
+impl Registry {
+    pub(super) fn new(limits: ConnectionLimits) -> Arc<Self> {
+        Arc::new(Self { limits, open: Mutex::default(), gone: Notify::new() })
+    }
+
+    fn with<T>(&self, act: impl FnOnce(&mut (u64, HashMap<u64, Arc<Connection>>)) -> T) -> T {
+        act(&mut self.open.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Enters a connection; if that was the last place, the next one to be closed is closed.
+    pub(super) fn enter(self: &Arc<Self>) -> Registered {
+        let connection = Arc::new(Connection::new(Instant::now()));
+        let (number, full) = self.with(|(next, open)| {
+            let number = *next;
+            *next = next.saturating_add(1);
+            open.insert(number, Arc::clone(&connection));
+            (number, open.len() >= self.limits.most)
+        });
+        if full {
+            self.make_room(Some(number), Duration::ZERO);
+        }
+        Registered { registry: Arc::clone(self), number, connection }
+    }
+
+    /// Closes the connection that can best be spared, if there is one: not the newcomer, for which there has to be room,
+    /// and none that is younger than `patience` and had no time for its first call.
+    pub(super) fn make_room(&self, newcomer: Option<u64>, patience: Duration) {
+        let now = Instant::now();
+        let may_go = |rank: &Rank| match rank {
+            Rank::Unused(since) => now.saturating_duration_since(*since) >= patience,
+            Rank::Idle(_) | Rank::Streaming(_) => true,
+        };
+        let first = self.with(|(_, open)| {
+            let others = open.iter().filter(|(number, open)| Some(**number) != newcomer && !open.is_closing());
+            let ranked = others.filter_map(|(_, open)| Some((open.rank(now, self.limits.call)?, open)));
+            ranked.filter(|(rank, _)| may_go(rank)).min_by_key(|(rank, _)| *rank).map(|(_, open)| Arc::clone(open))
+        });
+        if let Some(connection) = first {
+            tracing::debug!("a connection was closed to make room for another");
+            connection.close();
+        }
+    }
+
+    /// Completes when there is a place.
+    pub(super) async fn room(&self) {
+        loop {
+            let gone = self.gone.notified();
+            let (open, closing) =
+                self.with(|(_, open)| (open.len(), open.values().filter(|connection| connection.is_closing()).count()));
+            if open < self.limits.most {
+                return;
+            }
+            if closing == 0 {
+                self.make_room(None, self.limits.sweep());
+            }
+            // Streams become old with time alone.
+            let _ = tokio::time::timeout(self.limits.sweep(), gone).await;
+        }
+    }
+
+    /// Closes overdue connections.
+    fn close_overdue(&self) {
+        let now = Instant::now();
+        let overdue = |connection: &&Arc<Connection>| {
+            !connection.is_closing() && connection.is_overdue(now, self.limits.head, self.limits.idle)
+        };
+        let overdue = self.with(|(_, open)| open.values().filter(overdue).cloned().collect::<Vec<_>>());
+        overdue.iter().for_each(|connection| connection.close());
+    }
+}
+
+/// Closes overdue connections until the server is gone and its last connection with it.
+pub(super) async fn sweep(registry: Weak<Registry>, every: Duration) {
+    let mut ticks = tokio::time::interval(every);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        let Some(registry) = registry.upgrade() else { return };
+        registry.close_overdue();
+    }
+}
