@@ -78,6 +78,10 @@ pub(crate) enum Error {
     NotificationUnknown,
     #[error("This request_id was used for an offer with other content. Nothing was changed; use a new request_id.")]
     RequestIdReused,
+    #[error(
+        "Another offer has the same {claim}. Nothing was stored; leave it out, and the issuer draws one, or give one that is new."
+    )]
+    ClaimNotUnique { claim: String },
     #[error("There is no {what} with this id.")]
     NotFound { what: &'static str },
     #[error("The offer is {state}, so it cannot be {verb}. Nothing was changed.")]
@@ -172,6 +176,7 @@ impl Error {
             Self::TransactionUnknown => (Code::NotFound, "INVALID_TRANSACTION_ID"),
             Self::NotificationUnknown => (Code::NotFound, "INVALID_NOTIFICATION_ID"),
             Self::RequestIdReused => (Code::AlreadyExists, "REQUEST_ID_REUSED"),
+            Self::ClaimNotUnique { .. } => (Code::AlreadyExists, "CLAIM_NOT_UNIQUE"),
             Self::NotFound { .. } => (Code::NotFound, "NOT_FOUND"),
             Self::WrongState { .. } => (Code::FailedPrecondition, "OFFER_STATE"),
             Self::NotDeferred => (Code::FailedPrecondition, "OFFER_NOT_DEFERRED"),

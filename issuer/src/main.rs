@@ -1,5 +1,6 @@
 //! `carnet-issuer`: issues credentials to the wallets of the people they are about.
 
+mod claims;
 mod commands;
 mod config;
 mod credential;

@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 use zeroize::Zeroizing;
 
 use crate::{
+    claims::{require_visible, unique_claims},
     error::Error,
     format::Format,
     issuer::Issuer,
@@ -68,6 +69,7 @@ impl<S: Store> Issuer<S> {
             field: "claims".to_owned(),
             description: problem.to_string(),
         };
+        require_visible(&request.claims.0)?;
         let mut claims = credential_type.complete(&request.claims.0).map_err(refused)?;
         let mut drawn = credential_type.drawn.clone();
         drawn.retain(|name| !claims.contains_key(name));
@@ -75,6 +77,7 @@ impl<S: Store> Issuer<S> {
             claims.insert(name.clone(), secrets::draw().as_str().into());
         }
         credential_type.validate_claims(&claims).map_err(refused)?;
+        let unique = unique_claims(&claims, &credential_type.drawn);
         let claims = Value::Object(claims);
         let canonical = Zeroizing::new(
             String::from_utf8(json::canonicalize(&claims).map_err(refused)?)
@@ -98,6 +101,7 @@ impl<S: Store> Issuer<S> {
                 credential_type: credential_type.name.clone(),
                 format: request.format,
                 claims: Claims(canonical.clone()),
+                unique,
                 valid_from,
                 valid_until,
                 code_hash: secrets::digest(Use::Code, &[code.as_bytes()]),
@@ -122,6 +126,7 @@ impl<S: Store> Issuer<S> {
                 Ok(MadeOffer { offer, uri: None, pin: None })
             }
             Creation::Known { .. } => Err(Error::RequestIdReused),
+            Creation::Taken { claim } => Err(Error::ClaimNotUnique { claim }),
         }
     }
 

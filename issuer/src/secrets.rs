@@ -31,6 +31,7 @@ pub(crate) enum Use {
     StatusAct,
     RedemptionChallenge,
     RepeatableToken,
+    UniqueClaim,
 }
 
 impl Use {
@@ -49,6 +50,7 @@ impl Use {
             Self::StatusAct => "carnet-issuer-status-act/1",
             Self::RedemptionChallenge => "carnet-issuer-redemption-challenge/1",
             Self::RepeatableToken => "carnet-issuer-repeatable-token/1",
+            Self::UniqueClaim => "carnet-issuer-unique-claim/1",
         }
     }
 }

@@ -80,6 +80,7 @@ pub(crate) async fn serve(
         )
     };
     issuer.store.open_lists(issuer.now()).await.map_err(unpublished)?;
+    issuer.settle_unique_claims().await.map_err(unpublished)?;
     issuer.store.settle_messages(issuer.messages()).await.map_err(|error| match error {
         Error::MessageChanged { .. } => StartError::new(
             error.to_string(),

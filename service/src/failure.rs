@@ -1,5 +1,6 @@
 //! Why a staff verb failed, in words for a person and as an exit code for a script.
 
+use carnet_core::text::shown_lines;
 use tonic::Code;
 
 use crate::{config::StartError, wire};
@@ -43,14 +44,14 @@ impl Failure {
 /// The service's words with its stable reason.
 fn describe(status: &tonic::Status) -> String {
     match wire::reason(status) {
-        Some(reason) => format!("{} ({reason})", status.message()),
+        Some(reason) => format!("{} ({reason})", shown_lines(status.message())),
         // Another service of ours has no reason for it, and no words.
         None if status.code() == Code::Unimplemented => {
             "What answers there is another service, or an older one, which does not know this. Nothing was changed.\n\
              hint: check --server"
                 .to_owned()
         }
-        None => format!("{} ({:?})", status.message(), status.code()),
+        None => format!("{} ({:?})", shown_lines(status.message()), status.code()),
     }
 }
 

@@ -4,6 +4,7 @@ mod draft;
 mod look;
 mod operate;
 
+use carnet_core::text::shown_lines;
 use clap::{Parser, Subcommand};
 use serde_json::Value;
 
@@ -65,7 +66,8 @@ pub(crate) fn run(arguments: Arguments) -> Result<u8, Refusal> {
 
 /// Prints one answer: JSON for programs, lines for people.
 fn print(json: bool, value: &Value, text: impl FnOnce() -> String) {
-    carnet_console::line(if json { value.to_string() } else { text() });
+    // Names in it are others' words.
+    carnet_console::line(if json { value.to_string() } else { shown_lines(&text()) });
 }
 
 /// An instant on the command line: a day is its first second in UTC.

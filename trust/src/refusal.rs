@@ -1,11 +1,11 @@
 //! Why a verb did nothing, by a stable reason.
 
-use carnet_core::Problem;
+use carnet_core::{Problem, text::shown_lines};
 use carnet_service::config::StartError;
 
 /// Why nothing was done. Its text says what happened, what it left as it was, and what to do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{what}. {safe} ({reason})\nhint: {hint}")]
+#[error("{}. {safe} ({reason})\nhint: {hint}", shown_lines(.what))]
 pub(crate) struct Refusal {
     /// The stable reason, in `snake_case`: that of the check, where one failed.
     pub(crate) reason: &'static str,

@@ -26,7 +26,7 @@ pub(crate) fn head(preview: &Preview, now: Timestamp) -> Vec<String> {
     };
     let signed = match preview.proofs_by.as_slice() {
         [] => "nobody".to_owned(),
-        names => names.iter().map(|name| format!("{name:?}")).collect::<Vec<_>>().join(", "),
+        names => names.iter().map(|name| quoted(name)).collect::<Vec<_>>().join(", "),
     };
     vec![
         format!("Trust list {} of {}", preview.contents.sequence, preview.list),
@@ -44,7 +44,7 @@ fn entry(entry: &Entry) -> Vec<String> {
 }
 
 fn accreditation(accreditation: &Accreditation) -> String {
-    let types: Vec<String> = accreditation.types.iter().map(|name| format!("{name:?}")).collect();
+    let types: Vec<String> = accreditation.types.iter().map(|name| quoted(name)).collect();
     if types.is_empty() { accreditation.to_string() } else { format!("{}: {accreditation}", types.join(", ")) }
 }
 

@@ -300,8 +300,8 @@ fn check_texts(texts: &Texts, field: &'static str) -> Result<(), Error> {
             return invalid("has a text that is empty or over 1000 characters");
         }
         // What a person reads in order to decide must not be able to redraw the screen or turn the line around.
-        if text.chars().any(|c| c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')) {
-            return invalid("has a text with control characters");
+        if carnet_core::text::unseen(text).next().is_some() {
+            return invalid("has a text with characters that nobody sees");
         }
     }
     Ok(())

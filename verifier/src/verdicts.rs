@@ -303,12 +303,7 @@ fn redemption(outcome: Outcome, code: &str, detail: String) -> Check {
 /// A detail can name what came from outside, which must not be able to redraw a terminal or fill a store.
 fn printable(detail: &str) -> String {
     const MOST: usize = 200;
-    let turns = |c: char| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    let mut text = String::new();
-    for c in detail.chars().take(MOST) {
-        if c.is_control() || turns(c) { text.extend(c.escape_unicode()) } else { text.push(c) }
-    }
-    text
+    carnet_core::text::escaped(&detail.chars().take(MOST).collect::<String>())
 }
 
 fn summary(seen: &Seen, query: &Query) -> Summary {

@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use super::{Purpose, bitstring::Reference};
-use crate::{Code, Problem};
+use crate::{Code, Problem, text::unseen};
 
 /// The bits of an entry in the lists that are published here.
 pub const BITS: u8 = 4;
@@ -110,13 +110,9 @@ pub fn text_of(entry: &Value, reference: &Reference, value: u8) -> Result<String
 
 /// Whether it prints as itself on a line: no control, no space but the usual one, nothing unseen or that turns a line around.
 fn is_plain(text: &str) -> bool {
-    let wrong = |c: char| {
-        c.is_control()
-            || (c.is_whitespace() && c != ' ')
-            || matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}')
-            || matches!(c, '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
-    };
-    !text.is_empty() && text.chars().count() <= MAX_CHARS && text.trim() == text && !text.chars().any(wrong)
+    let is_other_space = |c: char| c.is_whitespace() && c != ' ';
+    let is_short = !text.is_empty() && text.chars().count() <= MAX_CHARS;
+    is_short && text.trim() == text && !text.contains(is_other_space) && unseen(text).next().is_none()
 }
 
 fn malformed(what: impl Into<String>) -> Problem {

@@ -104,7 +104,7 @@ mod tests {
         add(&mut contents, "did:web:registrar.example", "").unwrap();
         add(&mut contents, "did:web:registrar.example", "The Registrar\u{1b}[2J").unwrap();
         assert_eq!(contents.registrars.len(), 1);
-        assert_eq!(title(&contents.registrars[0]), "The Registrar[2J  did:web:registrar.example");
+        assert_eq!(title(&contents.registrars[0]), "The Registrar[U+001B][2J  did:web:registrar.example");
         assert_eq!(remove(&mut contents, "did:web:other.example").unwrap_err().reason, "not_found");
         remove(&mut contents, "did:web:registrar.example").unwrap();
         assert!(contents.registrars.is_empty());

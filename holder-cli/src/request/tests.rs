@@ -78,7 +78,7 @@ fn without(name: &'static str) -> impl FnOnce(&mut Asker) {
 fn a_request_is_read_and_its_words_are_cleaned() {
     let request = Asker::new().request().unwrap();
     let german = Messages::new(Language::De);
-    assert_eq!(request.words("verifier_name", &german).unwrap(), "Job Agency[2J");
+    assert_eq!(request.words("verifier_name", &german).unwrap(), "Job Agency[U+202E][U+001B][2J");
     assert_eq!(request.words("purpose", &german).unwrap(), "Um Arbeit für Sie zu finden.");
     assert_eq!(request.words("retention", &german).unwrap(), "30 days.");
     assert_eq!(request.words("template", &german), None);

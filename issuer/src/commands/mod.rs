@@ -10,6 +10,7 @@ mod status;
 
 use std::{net::SocketAddr, path::PathBuf};
 
+use carnet_core::text::shown_lines;
 pub(crate) use carnet_service::failure::Failure;
 use carnet_service::wire;
 use clap::{Parser, Subcommand};
@@ -95,7 +96,8 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
 
 /// Prints one answer: JSON for programs, lines for people.
 fn print(json: bool, value: &Value, text: impl FnOnce() -> String) {
-    carnet_console::line(if json { value.to_string() } else { text() });
+    // Reasons and names in it are others' words.
+    carnet_console::line(if json { value.to_string() } else { shown_lines(&text()) });
 }
 
 /// A protobuf time in text.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use carnet_core::{
     query::path_to_text,
-    text::quoted,
+    text::{quoted, shown_lines},
     trust::registration::{IntendedUse, RegisteredCredential, RelyingParty},
 };
 use carnet_service::{keys::KeyPlace, once, time};
@@ -122,7 +122,7 @@ fn sign(args: &SignArgs) -> Result<(), Failure> {
     let shown = summary(&registrar, &application);
     if !args.json {
         // Apart from the registration, which may go into a file.
-        carnet_console::note(&shown);
+        carnet_console::note(shown_lines(&shown));
     }
     if let Err(refusal) = approve(args, &application) {
         if args.json {
@@ -209,9 +209,9 @@ fn credential(registered: &RegisteredCredential) -> Vec<String> {
         .meta
         .type_values
         .iter()
-        .map(|set| set.iter().map(|name| format!("{name:?}")).collect::<Vec<_>>().join(" and "));
-    let types: Vec<String> = sets.chain(registered.meta.vct_values.iter().map(|vct| format!("{vct:?}"))).collect();
-    let format = registered.format.as_ref().map_or("any selective format".to_owned(), |format| format!("{format:?}"));
+        .map(|set| set.iter().map(|name| quoted(name)).collect::<Vec<_>>().join(" and "));
+    let types: Vec<String> = sets.chain(registered.meta.vct_values.iter().map(|vct| quoted(vct))).collect();
+    let format = registered.format.as_ref().map_or("any selective format".to_owned(), |format| quoted(format));
     let mut lines = vec![format!("    of {} ({format}):", types.join(" or "))];
     if registered.claims.is_empty() {
         lines.push("      no claim, only that the person has one".to_owned());
@@ -223,7 +223,7 @@ fn credential(registered: &RegisteredCredential) -> Vec<String> {
             (false, true) => " (only whether it is at most something)",
             (true, true) => " (only whether it is at least or at most something)",
         };
-        format!("      {:?}{only}", path_to_text(&claim.path))
+        format!("      {}{only}", quoted(&path_to_text(&claim.path)))
     }));
     lines
 }

@@ -20,7 +20,7 @@ pub(crate) mod status;
 use carnet_core::time::Timestamp;
 use zeroize::Zeroizing;
 
-use crate::{error::Error, format::Format, nonces::Nonce, secrets::Hash};
+use crate::{claims::UniqueClaim, error::Error, format::Format, nonces::Nonce, secrets::Hash};
 
 use renewal::Decision;
 pub(crate) use sqlite::SqliteStore;
@@ -92,6 +92,8 @@ pub(crate) struct NewOffer {
     pub(crate) credential_type: String,
     pub(crate) format: Format,
     pub(crate) claims: Claims,
+    /// What no other offer may have.
+    pub(crate) unique: Vec<UniqueClaim>,
     pub(crate) valid_from: Timestamp,
     pub(crate) valid_until: Timestamp,
     pub(crate) code_hash: Hash,
@@ -110,6 +112,10 @@ pub(crate) enum Creation {
         offer: OfferRecord,
         terms: String,
         claims: Option<Claims>,
+    },
+    /// Another offer has this claim with the same value; nothing was stored.
+    Taken {
+        claim: String,
     },
 }
 
@@ -270,6 +276,17 @@ pub(crate) trait Store:
 pub(crate) trait OfferStore {
     /// Stores an offer, once for each request_id.
     fn create_offer(&self, offer: NewOffer) -> impl Future<Output = Result<Creation, Error>> + Send;
+    /// Offers with claims of which no unique claim is kept, with their claims.
+    fn offers_without_unique_claims(
+        &self,
+        credential_type: &str,
+    ) -> impl Future<Output = Result<Vec<(String, Claims)>, Error>> + Send;
+    /// Keeps the unique claims of an offer; `false` and nothing if another offer has one of them.
+    fn keep_unique_claims(
+        &self,
+        offer_id: &str,
+        unique: &[UniqueClaim],
+    ) -> impl Future<Output = Result<bool, Error>> + Send;
     /// Cancels an offer that was not collected and erases its claims.
     fn cancel(&self, offer_id: &str) -> impl Future<Output = Result<OfferRecord, Error>> + Send;
     /// Offers, newest first.

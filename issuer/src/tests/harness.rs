@@ -248,8 +248,9 @@ impl Running {
 
     pub(crate) fn staff(
         &self,
-    ) -> OfferServiceClient<tonic::service::interceptor::InterceptedService<Channel, impl tonic::service::Interceptor>>
-    {
+    ) -> OfferServiceClient<
+        tonic::service::interceptor::InterceptedService<Channel, impl tonic::service::Interceptor + use<>>,
+    > {
         let header = self.staff_header();
         OfferServiceClient::with_interceptor(self.channel.clone(), move |mut request: Request<()>| {
             request.metadata_mut().insert("authorization", header.clone());

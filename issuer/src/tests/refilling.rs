@@ -78,6 +78,11 @@ async fn twin(issuer: &Running, copy: &Copy) {
     assert_eq!(issuer.refilled(copy, &holder_keys(1)).await.unwrap().credentials.len(), 1);
 }
 
+/// Refills a copy of anybody's.
+pub(super) async fn refill_once(issuer: &Running, text: &str, key: &SecretKey) {
+    twin(issuer, &Copy { text: text.to_owned(), key: same(key) }).await;
+}
+
 #[tokio::test]
 async fn new_copies_say_what_the_shown_one_does_for_as_long_and_share_nothing_else() {
     for (format, until) in [(proto::CredentialFormat::VcSdJwt, "validUntil"), (proto::CredentialFormat::DcSdJwt, "exp")]

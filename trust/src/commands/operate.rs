@@ -2,7 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use carnet_core::{text::quoted, trust::list::Preview};
+use carnet_core::{
+    text::{quoted, shown_lines},
+    trust::list::Preview,
+};
 use carnet_service::{keys::KeyPlace, time};
 use clap::Args;
 use serde_json::{Value, json};
@@ -156,7 +159,7 @@ pub(super) fn sign(args: &SignArgs) -> Result<u8, Refusal> {
     };
     if !args.json {
         // Apart from the list, which may go into a file.
-        carnet_console::note(summary(&preview, previous.as_ref()));
+        carnet_console::note(shown_lines(&summary(&preview, previous.as_ref())));
     }
     if let Err(refusal) = approve(args, &preview) {
         if args.json {

@@ -1,5 +1,6 @@
 //! `result`.
 
+use carnet_core::text::shown_json;
 use carnet_proto::verifier::v1::{
     ReadResultRequest, RequestResult, RequestState, WatchResultRequest, WatchResultResponse,
 };
@@ -57,7 +58,9 @@ fn print(change: &WatchResultResponse, json: bool) -> Result<(), StartError> {
     let text = || {
         let mut text = format!("Request {}: {}\n", result.id, show::state(result.state));
         text.extend(result.verdict.as_ref().map(show::verdict_text));
-        text.extend(disclosed.as_ref().map(|claims| format!("Disclosed (shown now, not kept):\n{claims:#}\n")));
+        text.extend(
+            disclosed.as_ref().map(|claims| format!("Disclosed (shown now, not kept):\n{}\n", shown_json(claims))),
+        );
         text.trim_end().to_owned()
     };
     if disclosed.is_none() {

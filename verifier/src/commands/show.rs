@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use carnet_core::text::shown;
 use carnet_proto::verifier::v1::{
     Check, CheckOutcome, CredentialSummary, HolderRule, IssuerAuthority, IssuerDecision, KeptClaim, ProvedThreshold,
     RequestResult, RequestState, StatusMessage, Verdict, proved_threshold::Bound,
@@ -98,6 +99,7 @@ pub(super) fn decision_text(decision: &IssuerDecision) -> String {
     let verdict = if decision.accepted { "accepted" } else { "refused" };
     let credential_type = if credential_type.is_empty() { "A credential" } else { credential_type };
     let issuer = if issuer.is_empty() { "an issuer that nobody lists" } else { issuer };
+    let (credential_type, issuer) = (shown(credential_type), shown(issuer));
     let mut text = format!("{credential_type} from {issuer}: {verdict}. {meaning}\n  rule           {rule}\n");
     let by = match (authority(decision.decided_by), sequence) {
         ("trust_list", number) => format!("trust list {number}"),
@@ -108,7 +110,7 @@ pub(super) fn decision_text(decision: &IssuerDecision) -> String {
     writeln!(text, "  decided by     {by}").ok();
     for (what, value) in [("entry", entry), ("accreditation", accreditation)] {
         if !value.is_empty() {
-            writeln!(text, "  {what:<14} {}", value.escape_debug()).ok();
+            writeln!(text, "  {what:<14} {}", shown(value)).ok();
         }
     }
     text
@@ -170,8 +172,8 @@ pub(super) fn verdict_text(verdict: &Verdict) -> String {
         writeln!(text, "REFUSED ({}) at {}", verdict.reason, time(verdict.verified_at.as_ref())).ok();
     }
     for check in &verdict.checks {
-        let about = if check.about.is_empty() { String::new() } else { format!(" [{}]", check.about) };
-        let why = match (check.code.as_str(), check.detail.as_str()) {
+        let about = if check.about.is_empty() { String::new() } else { format!(" [{}]", shown(&check.about)) };
+        let why = match (check.code.as_str(), shown(&check.detail).as_str()) {
             ("", "") => String::new(),
             ("", detail) => format!(": {detail}"),
             (code, detail) => format!(": {code}: {detail}"),
@@ -189,13 +191,14 @@ pub(super) fn verdict_text(verdict: &Verdict) -> String {
     }
     for StatusMessage { query_id, number, text: said } in &verdict.status_messages {
         let about = if query_id.is_empty() { String::new() } else { format!(" [{query_id}]") };
-        writeln!(text, "  the issuer's message{about}: {number}: {} (not verified)", said.escape_debug()).ok();
+        writeln!(text, "  the issuer's message{about}: {number}: {} (not verified)", shown(said)).ok();
     }
     for credential in &verdict.credentials {
         let CredentialSummary { credential_type, issuer, format, disclosed_paths, .. } = credential;
         let proved = credential.proved_thresholds.iter().map(threshold);
-        let shown: Vec<String> = disclosed_paths.iter().cloned().chain(proved).collect();
-        writeln!(text, "  {credential_type} ({format}) from {issuer}; shown: {}", shown.join(", ")).ok();
+        let paths: Vec<String> = disclosed_paths.iter().cloned().chain(proved).collect();
+        let line = format!("{credential_type} ({format}) from {issuer}; shown: {}", paths.join(", "));
+        writeln!(text, "  {}", shown(&line)).ok();
     }
     text
 }

@@ -2,7 +2,10 @@
 
 use std::{collections::HashMap, path::PathBuf};
 
-use carnet_core::json::{self, Limits};
+use carnet_core::{
+    json::{self, Limits},
+    text::shown_json,
+};
 use carnet_proto::verifier::v1::{PresentationList, Verdict, VerifyCredentialRequest, VerifyPresentationRequest};
 use carnet_service::client::StaffArgs;
 use clap::Args;
@@ -58,7 +61,7 @@ pub(super) async fn run(args: VerifyArgs) -> Result<u8, Failure> {
     } else {
         carnet_console::out(show::verdict_text(&verdict));
         if let Some(disclosed) = disclosed {
-            carnet_console::line(format_args!("Disclosed:\n{disclosed:#}"));
+            carnet_console::line(format_args!("Disclosed:\n{}", shown_json(&disclosed)));
         }
     }
     Ok(u8::from(!verdict.accepted))

@@ -249,7 +249,7 @@ fn nothing_from_outside_steers_the_terminal() {
     };
     let (screen, _) = seen(&scene, Language::En);
     assert!(!screen.contains(['\u{1b}', '\u{202e}']));
-    assert!(screen.contains("Job Agency[2J"));
+    assert!(screen.contains("Job Agency[U+202E][U+001B][2J"));
 }
 
 #[test]

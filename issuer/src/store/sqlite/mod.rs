@@ -128,6 +128,13 @@ async fn close(tx: &mut Tx, offer_id: &str, state: OfferState) -> Result<(), Err
     .bind(offer_id)
     .execute(&mut **tx)
     .await?;
+    // What nobody was given may be given to somebody else.
+    sqlx::query(
+        "DELETE FROM unique_claims WHERE offer_id = ?1 AND NOT EXISTS (SELECT 1 FROM issued WHERE offer_id = ?1)",
+    )
+    .bind(offer_id)
+    .execute(&mut **tx)
+    .await?;
     forget_unsigned(tx, offer_id).await
 }
 

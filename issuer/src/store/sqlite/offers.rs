@@ -2,10 +2,11 @@
 
 use sqlx::Row as _;
 
-use super::{OFFER, SqliteStore, claims_of, close, offer_of};
+use super::{OFFER, SqliteStore, Tx, claims_of, close, offer_of};
 use crate::{
+    claims::UniqueClaim,
     error::Error,
-    store::{Creation, NewOffer, OfferRecord, OfferState, OfferStore, Slice},
+    store::{Claims, Creation, NewOffer, OfferRecord, OfferState, OfferStore, Slice},
 };
 
 impl OfferStore for SqliteStore {
@@ -42,10 +43,35 @@ impl OfferStore for SqliteStore {
         .bind(offer.expires_at.unix())
         .execute(&mut *tx)
         .await?;
+        if let Some(claim) = keep(&mut tx, &offer.offer_id, &offer.unique).await? {
+            return Ok(Creation::Taken { claim });
+        }
         let row = sqlx::query(OFFER).bind(&offer.offer_id).fetch_one(&mut *tx).await?;
         let record = offer_of(&row)?;
         tx.commit().await?;
         Ok(Creation::Stored(record))
+    }
+
+    async fn offers_without_unique_claims(&self, credential_type: &str) -> Result<Vec<(String, Claims)>, Error> {
+        sqlx::query(
+            "SELECT offer_id, claims FROM offers WHERE state IN ('open', 'redeemed') AND credential_type = ? \
+             AND claims IS NOT NULL AND NOT EXISTS (SELECT 1 FROM unique_claims u WHERE u.offer_id = offers.offer_id)",
+        )
+        .bind(credential_type)
+        .fetch_all(self.database.readers())
+        .await?
+        .iter()
+        .map(|row| Ok((row.try_get("offer_id")?, claims_of(row)?.ok_or(Error::Corrupt("offers.claims"))?)))
+        .collect()
+    }
+
+    async fn keep_unique_claims(&self, offer_id: &str, unique: &[UniqueClaim]) -> Result<bool, Error> {
+        let mut tx = self.database.begin("keep_unique_claims").await?;
+        let taken = keep(&mut tx, offer_id, unique).await?;
+        if taken.is_none() {
+            tx.commit().await?;
+        }
+        Ok(taken.is_none())
     }
 
     async fn cancel(&self, offer_id: &str) -> Result<OfferRecord, Error> {
@@ -82,4 +108,19 @@ impl OfferStore for SqliteStore {
             .map(offer_of)
             .collect()
     }
+}
+
+/// Keeps the digests of what no other offer may have; the name of the first that another one has.
+async fn keep(tx: &mut Tx, offer_id: &str, unique: &[UniqueClaim]) -> Result<Option<String>, Error> {
+    for claim in unique {
+        let kept = sqlx::query("INSERT INTO unique_claims (digest, offer_id) VALUES (?, ?) ON CONFLICT DO NOTHING")
+            .bind(claim.digest.as_slice())
+            .bind(offer_id)
+            .execute(&mut **tx)
+            .await?;
+        if kept.rows_affected() == 0 {
+            return Ok(Some(claim.name.clone()));
+        }
+    }
+    Ok(None)
 }

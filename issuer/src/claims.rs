@@ -1,0 +1,112 @@
+//! Claims of an offer: what nobody would see in them, and what no other offer may have.
+
+use carnet_core::text;
+use serde_json::{Map, Value};
+
+use crate::{
+    error::Error,
+    issuer::Issuer,
+    secrets::{self, Hash, Use},
+    store::{Claims, Store},
+};
+
+/// A claim that identifies what was issued, by its name and the digest of its value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct UniqueClaim {
+    pub(crate) name: String,
+    pub(crate) digest: Hash,
+}
+
+/// Returns the claims of those names that no two offers may have in common.
+pub(crate) fn unique_claims(claims: &Map<String, Value>, names: &[String]) -> Vec<UniqueClaim> {
+    let value = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let digest = |name: &str, text: &str| secrets::digest(Use::UniqueClaim, &[name.as_bytes(), text.as_bytes()]);
+    let present = names.iter().filter_map(|name| Some((name, value(claims.get(name)?))));
+    present.map(|(name, text)| UniqueClaim { name: name.clone(), digest: digest(name, &text) }).collect()
+}
+
+/// Refuses claims with characters that nobody sees: signed, they let one name pass for another.
+///
+/// # Errors
+/// [`Error::Invalid`], which names the claim and the character, and not the value.
+pub(crate) fn require_visible(claims: &Map<String, Value>) -> Result<(), Error> {
+    claims.iter().try_for_each(|(name, value)| visible(name, name, value))
+}
+
+fn visible(path: &str, name: &str, value: &Value) -> Result<(), Error> {
+    refuse_unseen(path, "the name of", name)?;
+    match value {
+        Value::String(text) => refuse_unseen(path, "the value of", text),
+        Value::Array(items) => {
+            let mut numbered = items.iter().enumerate();
+            numbered.try_for_each(|(number, item)| visible(&format!("{path}[{number}]"), "", item))
+        }
+        Value::Object(members) => {
+            members.iter().try_for_each(|(name, value)| visible(&format!("{path}.{name}"), name, value))
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => Ok(()),
+    }
+}
+
+fn refuse_unseen(path: &str, what: &str, text: &str) -> Result<(), Error> {
+    // A line of an address ends with one that is seen.
+    let Some((at, c)) = text::unseen(text).find(|(_, c)| *c != '\n') else { return Ok(()) };
+    let place = text.get(..at).map_or(0, |before| before.chars().count()).saturating_add(1);
+    Err(Error::Invalid {
+        reason: "CLAIMS_INVALID",
+        field: "claims".to_owned(),
+        description: format!(
+            "{what} {} has {} as character {place}, where nobody sees it. Nothing was stored; enter it without that character",
+            text::quoted(path),
+            text::code_point(c).trim_matches(['[', ']'])
+        ),
+    })
+}
+
+impl<S: Store> Issuer<S> {
+    /// Takes note of the unique claims of offers that were made before the store kept any.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(crate) async fn settle_unique_claims(&self) -> Result<(), Error> {
+        for credential_type in self.catalogue.types().filter(|known| !known.drawn.is_empty()) {
+            for (offer_id, Claims(text)) in self.store.offers_without_unique_claims(&credential_type.name).await? {
+                let claims = carnet_core::json::parse_object(text.as_bytes(), carnet_core::json::Limits::DOCUMENT);
+                let claims = claims.map_err(|_| Error::Corrupt("offers.claims"))?;
+                let unique = unique_claims(&claims, &credential_type.drawn);
+                if !self.store.keep_unique_claims(&offer_id, &unique).await? {
+                    tracing::warn!(offer_id, "another offer has the same number: cancel one of them");
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn refusal(claims: &Value) -> Option<String> {
+        require_visible(claims.as_object().unwrap()).err().map(|error| error.to_string())
+    }
+
+    #[test]
+    fn names_that_need_a_joiner_pass_and_hidden_characters_do_not() {
+        let written =
+            json!({"name": "علی\u{200c}رضا", "address": "Rua 1\nLisboa", "list": [{"title": "क्\u{200d}ष"}], "n": 1});
+        assert_eq!(refusal(&written), None);
+        for (claims, claim, character) in [
+            (json!({"name": "Ana\u{fe0f}"}), "value of \"name\"", "U+FE0F as character 4"),
+            (json!({"name": "Ana\u{200c}"}), "value of \"name\"", "U+200C as character 4"),
+            (json!({"a": {"b": ["x", "\u{e000}"]}}), "value of \"a.b[1]\"", "U+E000 as character 1"),
+            (json!({"na\u{200b}me": 1}), "name of \"na\\u{200b}me\"", "U+200B as character 3"),
+            (json!({"name": "a\u{202e}b"}), "value of \"name\"", "U+202E as character 2"),
+        ] {
+            let said = refusal(&claims).unwrap();
+            assert!(said.contains(claim) && said.contains(character), "{said}");
+        }
+    }
+}
