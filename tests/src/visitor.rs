@@ -109,8 +109,23 @@ pub async fn collect(offer_uri: &str, pin: Option<&str>, now: Timestamp) -> Resu
 /// What the issuer refuses.
 pub async fn collect_copies(offer_uri: &str, pin: Option<&str>, count: usize, now: Timestamp) -> Result<Vec<Copy>> {
     let offer = Offer::parse(offer_uri)?;
-    let mut issuer = IssuanceServiceClient::connect(offer.endpoint).await?;
+    let mut issuer = IssuanceServiceClient::connect(offer.endpoint.clone()).await?;
     let did = issuer.read_metadata(ReadMetadataRequest {}).await?.into_inner().issuer;
+    collect_with(&mut issuer, &did, offer, pin, count, now).await
+}
+
+/// Collects so many copies over a connection to the issuer, which has this DID.
+///
+/// # Errors
+/// What the issuer refuses.
+pub async fn collect_with(
+    issuer: &mut IssuanceServiceClient<Channel>,
+    did: &str,
+    offer: Offer,
+    pin: Option<&str>,
+    count: usize,
+    now: Timestamp,
+) -> Result<Vec<Copy>> {
     let redeem =
         RedeemOfferRequest { pre_authorized_code: offer.code, tx_code: pin.map(str::to_owned), ..Default::default() };
     let token = issuer.redeem_offer(redeem).await?.into_inner().access_token;
@@ -118,7 +133,7 @@ pub async fn collect_copies(offer_uri: &str, pin: Option<&str>, count: usize, no
     let keys: Vec<SecretKey> = (0..count).map(|_| SecretKey::generate(Algorithm::EdDsa, &mut OsRng)).collect();
     let collect = CollectCredentialsRequest {
         credential_configuration_id: offer.configuration,
-        proofs: keys.iter().map(|key| proof(key, &did, &nonce, now)).collect::<Result<_>>()?,
+        proofs: keys.iter().map(|key| proof(key, did, &nonce, now)).collect::<Result<_>>()?,
     };
     let answer = issuer.collect_credentials(with_bearer(collect, &token)?).await?.into_inner();
     Ok(answer.credentials.into_iter().zip(keys).map(|(copy, key)| Copy { credential: copy.credential, key }).collect())
@@ -156,19 +171,33 @@ pub struct Asked {
 /// # Errors
 /// If it is not one, or the verifier does not know it.
 pub async fn read_request(uri: &str) -> Result<Asked> {
+    let (endpoint, _) = place_of(uri)?;
+    read_request_with(&mut PresentationServiceClient::connect(endpoint).await?, uri).await
+}
+
+/// The verifier's endpoint and the request's id.
+fn place_of(uri: &str) -> Result<(String, String)> {
     let (_, encoded) = uri.split_once("request_uri=").ok_or("the URI has no request_uri")?;
     let request_uri = percent_decode(encoded.split('&').next().unwrap_or_default())?;
     let (endpoint, id) = request_uri.split_once("/requests/").ok_or("request_uri has no id")?;
-    let mut verifier = PresentationServiceClient::connect(endpoint.to_owned()).await?;
-    let object = verifier.read_request(ReadRequestRequest { id: id.to_owned() }).await?.into_inner().request_object;
+    Ok((endpoint.to_owned(), id.to_owned()))
+}
+
+/// Reads a request over a connection to its verifier.
+///
+/// # Errors
+/// As for [`read_request`].
+pub async fn read_request_with(verifier: &mut PresentationServiceClient<Channel>, uri: &str) -> Result<Asked> {
+    let (endpoint, id) = place_of(uri)?;
+    let object = verifier.read_request(ReadRequestRequest { id: id.clone() }).await?.into_inner().request_object;
     let jws = Jws::parse(&object)?;
     let text = |name: &str| jws.payload().get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
     let query = jws.payload().get("dcql_query").ok_or("the request has no dcql_query")?;
     let query = carnet_core::query::Query::parse(query)?;
     let first = query.credentials.first().ok_or("the query asks for nothing")?;
     Ok(Asked {
-        endpoint: endpoint.to_owned(),
-        id: id.to_owned(),
+        endpoint,
+        id,
         nonce: text("nonce"),
         audience: text("client_id"),
         query_id: first.id.clone(),
@@ -210,10 +239,22 @@ pub async fn submit(asked: &Asked, presentation: String) -> std::result::Result<
         .connect()
         .await
         .map_err(|error| Status::unavailable(error.to_string()))?;
+    submit_with(&mut PresentationServiceClient::new(channel), asked, presentation).await
+}
+
+/// Submits one presentation over a connection to the verifier.
+///
+/// # Errors
+/// The verifier's status, where it does not even look at it.
+pub async fn submit_with(
+    verifier: &mut PresentationServiceClient<Channel>,
+    asked: &Asked,
+    presentation: String,
+) -> std::result::Result<SubmitPresentationResponse, Status> {
     let list = PresentationList { presentations: vec![presentation] };
     let message =
         SubmitPresentationRequest { id: asked.id.clone(), vp_token: HashMap::from([(asked.query_id.clone(), list)]) };
-    PresentationServiceClient::new(channel).submit_presentation(message).await.map(tonic::Response::into_inner)
+    verifier.submit_presentation(message).await.map(tonic::Response::into_inner)
 }
 
 /// Why a submission was refused, in lower case; `None` if it was accepted.

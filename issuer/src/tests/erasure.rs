@@ -249,6 +249,11 @@ async fn a_copy_is_forgotten_a_minute_after_its_end_and_not_before() {
     }
     // A digest of before, whose key was forgotten already.
     let mut tx = database.begin("a test").await.unwrap();
+    sqlx::query("UPDATE collections SET known_until = 1 WHERE offer_id = ?")
+        .bind(&short.id)
+        .execute(&mut *tx)
+        .await
+        .unwrap();
     sqlx::query("UPDATE issued SET copy_digest = x'07' WHERE issued_id = (SELECT min(issued_id) FROM issued WHERE offer_id = ?)")
         .bind(&short.id)
         .execute(&mut *tx)
@@ -279,4 +284,98 @@ async fn status_indices_are_random_and_unique_over_many_copies() {
     indices.sort_unstable();
     indices.dedup();
     assert_eq!(indices.len(), 80);
+}
+
+/// Offers and their rows, as an issuer of long ago left them.
+async fn write(database: &carnet_service::store::Database, statements: &[&'static str]) {
+    let mut tx = database.begin("a test").await.unwrap();
+    for sql in statements {
+        sqlx::query(*sql).execute(&mut *tx).await.unwrap();
+    }
+    tx.commit().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_sweep_lets_others_write_between_its_steps() {
+    let dir = tempfile::tempdir().unwrap();
+    let database = carnet_service::store::open(dir.path(), &crate::store::sqlite::MIGRATIONS).await.unwrap();
+    write(
+        &database,
+        &["INSERT INTO offers (offer_id, request_id, terms, credential_type, format, claims, valid_from, valid_until, \
+           code_hash, state, deferred, created_at, expires_at) \
+           WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 250) \
+           SELECT 'o' || i, 'r' || i, '', 'T', 'vc+sd-jwt', '{}', 0, 9, CAST('c' || i AS BLOB), 'open', 0, 0, \
+           CASE WHEN i <= 240 THEN 1 ELSE 9 END FROM n"],
+    )
+    .await;
+    let store = crate::store::SqliteStore::new(database.clone(), 131_072, 20);
+    let first = database.begin("first").await.unwrap();
+    let sweep = tokio::spawn(async move { store.erase_expired(Timestamp::from_unix(5)).await.unwrap() });
+    // On one thread, it runs until it waits for its turn; each of its steps queues behind what came meanwhile.
+    tokio::task::yield_now().await;
+    let mut left = Vec::new();
+    let mut next = Some(first);
+    while let Some(tx) = next.take() {
+        let queued = tokio::spawn({
+            let database = database.clone();
+            async move { database.begin("beside it").await.unwrap() }
+        });
+        tokio::task::yield_now().await;
+        tx.rollback().await.unwrap();
+        let mut tx = queued.await.unwrap();
+        let open: i64 =
+            sqlx::query_scalar("SELECT count(*) FROM offers WHERE state = 'open'").fetch_one(&mut *tx).await.unwrap();
+        left.push(open);
+        next = (open > 10).then_some(tx);
+    }
+    assert_eq!(left, [150, 50, 10]);
+    assert_eq!(sweep.await.unwrap(), 240);
+    let claims: i64 =
+        sqlx::query_scalar("SELECT count(claims) FROM offers").fetch_one(database.readers()).await.unwrap();
+    assert_eq!(claims, 10, "what did not end is left alone");
+}
+
+/// A store of before: of what its sweeps erased nothing is swept again, and what they left is.
+#[tokio::test]
+async fn copies_of_before_are_forgotten_at_their_end() {
+    let (dir, old) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    for file in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/migrations")).unwrap() {
+        let path = file.unwrap().path();
+        if path.file_name().unwrap().to_str().unwrap() < "0010" {
+            std::fs::copy(&path, old.path().join(path.file_name().unwrap())).unwrap();
+        }
+    }
+    let migrator = sqlx::migrate::Migrator::new(old.path()).await.unwrap();
+    let database = carnet_service::store::open(dir.path(), &migrator).await.unwrap();
+    write(
+        &database,
+        &[
+            "INSERT INTO offers (offer_id, request_id, terms, credential_type, format, valid_from, valid_until, code_hash, \
+             state, deferred, created_at, expires_at) VALUES \
+             ('a', 'a', '', 'T', 'vc+sd-jwt', 0, 1000, x'01', 'collected', 0, 0, 0), \
+             ('b', 'b', '', 'T', 'vc+sd-jwt', 0, 1000, x'02', 'collected', 0, 0, 0)",
+            "INSERT INTO collections (offer_id, request_digest, state, notification_hash, valid_until) VALUES \
+             ('a', x'01', 'signed', x'01', NULL), ('a', x'02', 'signed', x'02', 5000), \
+             ('b', x'03', 'signed', x'03', NULL), ('b', x'04', 'signed', x'04', NULL)",
+            "INSERT INTO issued (issued_id, offer_id, collection, position, status_index, intended_at, issued_at, \
+             holder_thumbprint, copy_digest) VALUES ('1', 'a', 1, 0, 1, 0, 5, 'k1', x'01'), \
+             ('2', 'a', 2, 0, 2, 0, 5, 'k2', x'02'), ('3', 'b', 3, 0, 3, 0, 5, NULL, x'03'), \
+             ('4', 'b', 4, 0, 4, 0, 5, NULL, NULL)",
+        ],
+    )
+    .await;
+    database.close().await;
+    let database = carnet_service::store::open(dir.path(), &crate::store::sqlite::MIGRATIONS).await.unwrap();
+    let known: Vec<Option<i64>> = sqlx::query_scalar("SELECT known_until FROM collections ORDER BY seq")
+        .fetch_all(database.readers())
+        .await
+        .unwrap();
+    assert_eq!(known, [Some(1000), Some(5000), Some(1000), None]);
+    let store = crate::store::SqliteStore::new(database.clone(), 131_072, 20);
+    for (now, left) in [(1060, 3), (1061, 1), (5060, 1), (5061, 0)] {
+        store.erase_expired(Timestamp::from_unix(now)).await.unwrap();
+        let digests: i64 =
+            sqlx::query_scalar("SELECT count(copy_digest) FROM issued").fetch_one(database.readers()).await.unwrap();
+        assert_eq!(digests, left, "{now}");
+    }
 }

@@ -182,11 +182,13 @@ impl RedemptionStore for Sqlite {
         )
         .fetch_one(&mut *transaction)
         .await?;
-        let marks = sqlx::query("SELECT * FROM redemptions WHERE desk = '' ORDER BY sequence")
-            .fetch_all(&mut *transaction)
-            .await?;
         transaction.commit().await?;
         let (number, last) = (unsigned(&row, "exported")?, unsigned(&row, "last")?);
+        // Marks are only added, with rising numbers, or erased at their end, so that nobody waits while these are read.
+        let marks = sqlx::query("SELECT * FROM redemptions WHERE desk = '' AND sequence <= ? ORDER BY sequence")
+            .bind(signed(last)?)
+            .fetch_all(self.database().readers())
+            .await?;
         let marks = marks.iter().map(read).collect::<Result<_, _>>()?;
         Ok(Export { desk: desk.to_owned(), number, made_at: now, last, marks })
     }
@@ -259,8 +261,10 @@ impl RedemptionStore for Sqlite {
 
 async fn double_uses(transaction: &mut Transaction<'static, Database>) -> Result<Vec<DoubleUse>, StoreError> {
     let rows = sqlx::query(
-        "SELECT * FROM redemptions JOIN (SELECT entitlement AS over, max(uses) AS most FROM redemptions \
-         GROUP BY entitlement HAVING count(*) > max(uses)) ON entitlement = over ORDER BY over, marked_at, desk, sequence",
+        "SELECT r.*, (SELECT max(uses) FROM redemptions t WHERE t.entitlement = o.entitlement) AS most \
+         FROM overused_entitlements o CROSS JOIN redemptions r USING (entitlement) \
+         WHERE (SELECT count(*) > max(uses) FROM redemptions t WHERE t.entitlement = o.entitlement) \
+         ORDER BY r.entitlement, r.marked_at, r.desk, r.sequence",
     )
     .fetch_all(&mut **transaction)
     .await?;

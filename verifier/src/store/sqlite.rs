@@ -29,6 +29,47 @@ impl Sqlite {
     }
 }
 
+/// Most rows of one kind that a sweep erases in one transaction.
+const STEP: i64 = 100;
+const EXPIRE: &str = "UPDATE requests SET query = '', nonce = '', request_object = '', \
+     state = CASE state WHEN 'open' THEN 'expired' ELSE state END WHERE number IN \
+     (SELECT number FROM requests WHERE nonce <> '' AND expires_at <= ? ORDER BY expires_at LIMIT ?) RETURNING id";
+const ERASE_CLAIMS: &str = "DELETE FROM kept_claims WHERE (request, query_id, path) IN \
+     (SELECT request, query_id, path FROM kept_claims WHERE erase_at <= ? ORDER BY erase_at LIMIT ?)";
+const ERASE_MARKS: &str = "DELETE FROM redemptions WHERE (desk, sequence) IN \
+     (SELECT desk, sequence FROM redemptions WHERE erase_at <= ? ORDER BY erase_at LIMIT ?)";
+const FORGET_REQUESTS: &str = "DELETE FROM requests WHERE number IN \
+     (SELECT number FROM requests WHERE keep_until <= ? ORDER BY keep_until LIMIT ?)";
+
+/// What is erased when its time is over.
+#[derive(Debug, Clone, Copy)]
+enum Due {
+    Claims,
+    Marks,
+    Requests,
+}
+
+impl Due {
+    const ALL: [Self; 3] = [Self::Claims, Self::Marks, Self::Requests];
+
+    /// The transaction's name.
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Claims => "erase_kept_claims",
+            Self::Marks => "erase_redemptions",
+            Self::Requests => "forget_requests",
+        }
+    }
+
+    fn query(self) -> sqlx::query::Query<'static, sqlx::Sqlite, sqlx::sqlite::SqliteArguments> {
+        match self {
+            Self::Claims => sqlx::query(ERASE_CLAIMS),
+            Self::Marks => sqlx::query(ERASE_MARKS),
+            Self::Requests => sqlx::query(FORGET_REQUESTS),
+        }
+    }
+}
+
 fn read(row: &SqliteRow) -> Result<StoredRequest, StoreError> {
     let verdict: Option<String> = row.try_get("verdict")?;
     let id: String = row.try_get("id")?;
@@ -232,22 +273,27 @@ impl Store for Sqlite {
     }
 
     async fn sweep(&self, now: Timestamp) -> Result<Vec<RequestId>, StoreError> {
-        let mut transaction = self.database().begin("sweep_requests").await?;
-        let rows = sqlx::query(
-            "UPDATE requests SET query = '', nonce = '', request_object = '', state = CASE state WHEN 'open' THEN 'expired' ELSE state END \
-             WHERE nonce <> '' AND expires_at <= ? RETURNING id",
-        )
-        .bind(now.unix())
-        .fetch_all(&mut *transaction)
-        .await?;
-        sqlx::query("DELETE FROM kept_claims WHERE erase_at <= ?").bind(now.unix()).execute(&mut *transaction).await?;
-        sqlx::query("DELETE FROM redemptions WHERE erase_at <= ?").bind(now.unix()).execute(&mut *transaction).await?;
-        sqlx::query("DELETE FROM requests WHERE keep_until <= ?").bind(now.unix()).execute(&mut *transaction).await?;
-        transaction.commit().await?;
         let mut expired = Vec::new();
-        for row in &rows {
-            let id: String = row.try_get("id")?;
-            expired.extend(RequestId::parse(&id));
+        loop {
+            // Each step queues anew, behind whoever came meanwhile.
+            let mut transaction = self.database.begin("expire_requests").await?;
+            let rows: Vec<String> =
+                sqlx::query_scalar(EXPIRE).bind(now.unix()).bind(STEP).fetch_all(&mut *transaction).await?;
+            transaction.commit().await?;
+            expired.extend(rows.iter().filter_map(|id| RequestId::parse(id)));
+            if u64::try_from(rows.len()).unwrap_or(u64::MAX) < STEP.unsigned_abs() {
+                break;
+            }
+        }
+        for due in Due::ALL {
+            loop {
+                let mut transaction = self.database.begin(due.name()).await?;
+                let erased = due.query().bind(now.unix()).bind(STEP).execute(&mut *transaction).await?.rows_affected();
+                transaction.commit().await?;
+                if erased < STEP.unsigned_abs() {
+                    break;
+                }
+            }
         }
         Ok(expired)
     }

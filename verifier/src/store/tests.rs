@@ -231,3 +231,107 @@ async fn a_row_that_this_version_does_not_write_is_an_error_and_no_verdict() {
     transaction.commit().await.unwrap();
     assert!(matches!(store.request(&new.id).await, Err(StoreError::Unreadable)));
 }
+
+#[tokio::test]
+async fn a_sweep_lets_others_write_between_its_steps() {
+    let (_dir, store) = store().await;
+    let database = store.database().clone();
+    let mut first = database.begin("first").await.unwrap();
+    sqlx::query(
+        "INSERT INTO requests (id, parameters_digest, template, query, audience, nonce, request_object, created_at, \
+         expires_at, keep_until, state) WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 250) \
+         SELECT printf('%021dA', i), zeroblob(32), 't', 'q', 'a', 'n', 'o', 0, CASE WHEN i <= 240 THEN 1 ELSE 9 END, 99, \
+         'open' FROM n",
+    )
+    .execute(&mut *first)
+    .await
+    .unwrap();
+    first.commit().await.unwrap();
+    let first = database.begin("first").await.unwrap();
+    let sweep = tokio::spawn(async move { store.sweep(Timestamp::from_unix(5)).await.unwrap().len() });
+    // On one thread, it runs until it waits for its turn; each of its steps queues behind what came meanwhile.
+    tokio::task::yield_now().await;
+    let mut left = Vec::new();
+    let mut next = Some(first);
+    while let Some(tx) = next.take() {
+        let queued = tokio::spawn({
+            let database = database.clone();
+            async move { database.begin("beside it").await.unwrap() }
+        });
+        tokio::task::yield_now().await;
+        tx.rollback().await.unwrap();
+        let mut tx = queued.await.unwrap();
+        let open: i64 =
+            sqlx::query_scalar("SELECT count(*) FROM requests WHERE state = 'open'").fetch_one(&mut *tx).await.unwrap();
+        left.push(open);
+        next = (open > 10).then_some(tx);
+    }
+    assert_eq!(left, [150, 50, 10]);
+    assert_eq!(sweep.await.unwrap(), 240);
+}
+
+/// More of each kind than one step erases, and a claim that goes with its request.
+#[tokio::test]
+async fn a_sweep_erases_all_that_is_due_of_every_kind() {
+    let (_dir, store) = store().await;
+    let mut tx = store.database().begin("a test").await.unwrap();
+    for sql in [
+        "INSERT INTO requests (id, parameters_digest, template, query, audience, nonce, request_object, created_at, \
+         expires_at, keep_until, state) WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 250) \
+         SELECT printf('%021dA', i), zeroblob(32), 't', 'q', 'a', 'n', 'o', 0, 1, CASE WHEN i <= 240 THEN 3 ELSE 99 END, \
+         'open' FROM n",
+        "INSERT INTO kept_claims (request, query_id, path, value, erase_at) \
+         SELECT number, 'q', 'p', '1', CASE WHEN number <= 230 THEN 3 ELSE 99 END FROM requests",
+        "INSERT INTO redemptions (desk, sequence, entitlement, uses, marked_at, erase_at) \
+         SELECT '', number, zeroblob(32), 1000, 1, keep_until FROM requests",
+    ] {
+        sqlx::query(sql).execute(&mut *tx).await.unwrap();
+    }
+    tx.commit().await.unwrap();
+    store.sweep(Timestamp::from_unix(5)).await.unwrap();
+    for (sql, left) in [
+        ("SELECT count(*) FROM requests", 10),
+        ("SELECT count(*) FROM kept_claims", 10),
+        ("SELECT count(*) FROM redemptions", 10),
+        ("SELECT count(*) FROM requests WHERE nonce <> ''", 0),
+    ] {
+        let counted: i64 = sqlx::query_scalar(sql).fetch_one(store.database().readers()).await.unwrap();
+        assert_eq!(counted, left, "{sql}");
+    }
+}
+
+/// Marks that a store of before has too many of are found, and forgotten with the last of them.
+#[tokio::test]
+async fn double_uses_of_before_are_found_until_their_marks_end() {
+    let (dir, old) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    for file in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/migrations")).unwrap() {
+        let path = file.unwrap().path();
+        if path.file_name().unwrap().to_str().unwrap() < "0010" {
+            std::fs::copy(&path, old.path().join(path.file_name().unwrap())).unwrap();
+        }
+    }
+    let migrator = sqlx::migrate::Migrator::new(old.path()).await.unwrap();
+    let database = carnet_service::store::open(dir.path(), &migrator).await.unwrap();
+    let mut tx = database.begin("a test").await.unwrap();
+    sqlx::query(
+        "INSERT INTO redemptions (desk, sequence, entitlement, uses, marked_at, erase_at) VALUES \
+         ('', 1, zeroblob(32), 1, 1, 9), ('east', 1, zeroblob(32), 1, 2, 9), \
+         ('', 2, randomblob(32), 1, 3, 9), ('east', 2, randomblob(32), 1, 4, 9)",
+    )
+    .execute(&mut *tx)
+    .await
+    .unwrap();
+    tx.commit().await.unwrap();
+    database.close().await;
+    let store = Sqlite::new(carnet_service::store::open(dir.path(), &MIGRATIONS).await.unwrap());
+    let double = store.take("west", &[], &[], Timestamp::from_unix(5)).await.unwrap().double;
+    assert_eq!(double.iter().map(|double| (double.uses, double.marks.len())).collect::<Vec<_>>(), [(1, 2)]);
+    let left = async || -> i64 {
+        let count = sqlx::query_scalar("SELECT count(*) FROM overused_entitlements");
+        count.fetch_one(store.database().readers()).await.unwrap()
+    };
+    assert_eq!(left().await, 1);
+    store.sweep(Timestamp::from_unix(9)).await.unwrap();
+    assert_eq!(left().await, 0);
+    assert!(store.take("west", &[], &[], Timestamp::from_unix(9)).await.unwrap().double.is_empty());
+}

@@ -10,6 +10,7 @@ mod refill;
 mod renewal;
 mod shuffle;
 mod status;
+mod sweep;
 
 use carnet_core::time::Timestamp;
 use carnet_service::store::Database;
@@ -17,7 +18,7 @@ use sqlx::{Row as _, Sqlite, Transaction, migrate::Migrator, sqlite::SqliteRow};
 use zeroize::Zeroizing;
 
 use super::{Claims, OfferRecord, OfferState, Store, renewal::Decision};
-use crate::{error::Error, format::Format, proofs::SKEW};
+use crate::{error::Error, format::Format};
 
 /// The schema.
 pub(crate) static MIGRATIONS: Migrator = sqlx::migrate!();
@@ -50,38 +51,7 @@ impl SqliteStore {
 
 impl Store for SqliteStore {
     async fn erase_expired(&self, now: Timestamp) -> Result<u64, Error> {
-        let mut tx = self.database.begin("erase_expired").await?;
-        let ended: Vec<String> = sqlx::query_scalar(
-            "SELECT offer_id FROM offers WHERE (state = 'open' AND expires_at <= ?) \
-             OR (state = 'redeemed' AND collect_until <= ?)",
-        )
-        .bind(now.unix())
-        .bind(now.unix())
-        .fetch_all(&mut *tx)
-        .await?;
-        for offer_id in &ended {
-            close(&mut tx, offer_id, OfferState::Expired).await?;
-        }
-        sqlx::query("DELETE FROM used_nonces WHERE expires_at <= ?").bind(now.unix()).execute(&mut *tx).await?;
-        sqlx::query("UPDATE collections SET sealed = NULL, sealed_until = NULL WHERE sealed_until <= ?")
-            .bind(now.unix())
-            .execute(&mut *tx)
-            .await?;
-        renewal::lapse(&mut tx, now).await?;
-        // A copy whose time is over is neither refilled nor vouched for, so that nothing asks for it or its key any more.
-        sqlx::query(
-            "UPDATE issued SET holder_thumbprint = NULL, copy_digest = NULL \
-             WHERE (holder_thumbprint IS NOT NULL OR copy_digest IS NOT NULL) \
-             AND offer_id IN (SELECT offer_id FROM offers WHERE valid_until < ?) \
-             AND NOT EXISTS (SELECT 1 FROM collections c WHERE c.seq = issued.collection AND c.valid_until >= ?)",
-        )
-        .bind(now.plus(-SKEW).unix())
-        .bind(now.plus(-SKEW).unix())
-        .execute(&mut *tx)
-        .await?;
-        tx.commit().await?;
-        self.truncate_log().await;
-        Ok(u64::try_from(ended.len()).unwrap_or(u64::MAX))
+        self.sweep(now).await
     }
 }
 

@@ -96,11 +96,13 @@ impl OfferStore for SqliteStore {
     }
 
     async fn offers(&self, state: Option<OfferState>, slice: Slice) -> Result<Vec<OfferRecord>, Error> {
-        let state = state.map(OfferState::as_str);
-        sqlx::query("SELECT * FROM offers WHERE seq < ? AND (? IS NULL OR state = ?) ORDER BY seq DESC LIMIT ?")
+        let query = match state {
+            None => sqlx::query("SELECT * FROM offers WHERE seq < ? ORDER BY seq DESC LIMIT ?"),
+            Some(state) => sqlx::query("SELECT * FROM offers WHERE state = ? AND seq < ? ORDER BY seq DESC LIMIT ?")
+                .bind(state.as_str()),
+        };
+        query
             .bind(slice.before)
-            .bind(state)
-            .bind(state)
             .bind(slice.limit)
             .fetch_all(self.database.readers())
             .await?

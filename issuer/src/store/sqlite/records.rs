@@ -12,21 +12,30 @@ use crate::{
 
 impl RecordStore for SqliteStore {
     async fn issued(&self, offer_id: &str, slice: Slice) -> Result<Vec<IssuedRecord>, Error> {
-        sqlx::query(
-            "SELECT i.seq, i.issued_id, i.offer_id, i.status_index, i.issued_at, o.credential_type, o.format, \
-             coalesce(c.valid_until, o.valid_until) AS valid_until, c.notification \
-             FROM issued i JOIN offers o USING (offer_id) JOIN collections c ON c.seq = i.collection \
-             WHERE i.issued_at IS NOT NULL AND i.seq < ? AND (? = '' OR i.offer_id = ?) ORDER BY i.seq DESC LIMIT ?",
-        )
-        .bind(slice.before)
-        .bind(offer_id)
-        .bind(offer_id)
-        .bind(slice.limit)
-        .fetch_all(self.database.readers())
-        .await?
-        .iter()
-        .map(issued_of)
-        .collect()
+        let query = if offer_id.is_empty() {
+            sqlx::query(
+                "SELECT i.seq, i.issued_id, i.offer_id, i.status_index, i.issued_at, o.credential_type, o.format, \
+                 coalesce(c.valid_until, o.valid_until) AS valid_until, c.notification \
+                 FROM issued i JOIN offers o USING (offer_id) JOIN collections c ON c.seq = i.collection \
+                 WHERE i.issued_at IS NOT NULL AND i.seq < ? ORDER BY i.seq DESC LIMIT ?",
+            )
+        } else {
+            sqlx::query(
+                "SELECT i.seq, i.issued_id, i.offer_id, i.status_index, i.issued_at, o.credential_type, o.format, \
+                 coalesce(c.valid_until, o.valid_until) AS valid_until, c.notification \
+                 FROM issued i JOIN offers o USING (offer_id) JOIN collections c ON c.seq = i.collection \
+                 WHERE i.offer_id = ? AND i.issued_at IS NOT NULL AND i.seq < ? ORDER BY i.seq DESC LIMIT ?",
+            )
+            .bind(offer_id)
+        };
+        query
+            .bind(slice.before)
+            .bind(slice.limit)
+            .fetch_all(self.database.readers())
+            .await?
+            .iter()
+            .map(issued_of)
+            .collect()
     }
 
     async fn issued_by_id(&self, issued_id: &str) -> Result<IssuedRecord, Error> {

@@ -23,7 +23,8 @@ use crate::{
 const HOUR: i64 = 3_600;
 /// The most renewals of one offer that are laid before staff in a day.
 const MOST_ASKED: i64 = 5;
-const RENEWAL: &str = "SELECT r.*, o.credential_type, o.format FROM renewals r JOIN offers o USING (offer_id)";
+const RENEWAL: &str = "SELECT r.*, o.credential_type, o.format FROM renewals r JOIN offers o USING (offer_id) \
+     WHERE r.renewal_id = ?";
 
 /// A renewed credential's number and time.
 struct Renewed {
@@ -199,11 +200,17 @@ impl RenewalStore for SqliteStore {
             let verb = if decision.approve { "approved" } else { "rejected" };
             return Err(Error::RenewalDecided { state: record.state.as_str(), verb });
         }
-        let erase = if decision.approve { "" } else { ", claims = NULL, holder_keys = NULL, thumbprints = NULL" };
-        let sql = format!(
-            "UPDATE renewals SET state = ?, decided_at = ?, decided_by = ?, reason = ?{erase} WHERE renewal_id = ?"
-        );
-        sqlx::query(sqlx::AssertSqlSafe(sql))
+        let query = if decision.approve {
+            sqlx::query(
+                "UPDATE renewals SET state = ?, decided_at = ?, decided_by = ?, reason = ? WHERE renewal_id = ?",
+            )
+        } else {
+            sqlx::query(
+                "UPDATE renewals SET state = ?, decided_at = ?, decided_by = ?, reason = ?, claims = NULL, \
+                 holder_keys = NULL, thumbprints = NULL WHERE renewal_id = ?",
+            )
+        };
+        query
             .bind(wanted.as_str())
             .bind(decision.now.unix())
             .bind(&decision.who)
@@ -263,12 +270,19 @@ impl RenewalStore for SqliteStore {
     }
 
     async fn renewals(&self, state: Option<RenewalState>, slice: Slice) -> Result<Vec<RenewalRecord>, Error> {
-        let state = state.map(RenewalState::as_str);
-        let sql = format!("{RENEWAL} WHERE r.seq < ? AND (? IS NULL OR r.state = ?) ORDER BY r.seq DESC LIMIT ?");
-        sqlx::query(sqlx::AssertSqlSafe(sql))
+        let query = match state {
+            None => sqlx::query(
+                "SELECT r.*, o.credential_type, o.format FROM renewals r JOIN offers o USING (offer_id) \
+                 WHERE r.seq < ? ORDER BY r.seq DESC LIMIT ?",
+            ),
+            Some(state) => sqlx::query(
+                "SELECT r.*, o.credential_type, o.format FROM renewals r JOIN offers o USING (offer_id) \
+                 WHERE r.state = ? AND r.seq < ? ORDER BY r.seq DESC LIMIT ?",
+            )
+            .bind(state.as_str()),
+        };
+        query
             .bind(slice.before)
-            .bind(state)
-            .bind(state)
             .bind(slice.limit)
             .fetch_all(self.database.readers())
             .await?
@@ -278,18 +292,6 @@ impl RenewalStore for SqliteStore {
     }
 }
 
-/// What waited for too long is over; its claims and keys are gone after this.
-pub(super) async fn lapse(tx: &mut Tx, now: Timestamp) -> Result<(), Error> {
-    sqlx::query(
-        "UPDATE renewals SET state = 'lapsed', claims = NULL, holder_keys = NULL, thumbprints = NULL \
-         WHERE state IN ('pending', 'approved') AND wait_until <= ?",
-    )
-    .bind(now.unix())
-    .execute(&mut **tx)
-    .await?;
-    Ok(())
-}
-
 /// What waits under a transaction, for staff or, approved, for its wallet; `None` if there is none, or its answer is with its
 /// collection.
 async fn waited(
@@ -297,8 +299,13 @@ async fn waited(
     transaction_hash: &Hash,
     now: Timestamp,
 ) -> Result<Option<(SqliteRow, RenewalRecord)>, Error> {
-    let sql = format!("{RENEWAL} WHERE r.transaction_hash = ?");
-    let row = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(transaction_hash.as_slice()).fetch_optional(executor).await?;
+    let row = sqlx::query(
+        "SELECT r.*, o.credential_type, o.format FROM renewals r JOIN offers o USING (offer_id) \
+         WHERE r.transaction_hash = ?",
+    )
+    .bind(transaction_hash.as_slice())
+    .fetch_optional(executor)
+    .await?;
     let Some(row) = row else { return Ok(None) };
     let record = record_of(&row)?;
     let over = row.try_get::<Option<i64>, _>("wait_until")?.is_none_or(|until| until <= now.unix());
@@ -413,8 +420,7 @@ impl NewCollection<'_> {
 }
 
 async fn renewal(tx: &mut Tx, renewal_id: &str) -> Result<RenewalRecord, Error> {
-    let sql = format!("{RENEWAL} WHERE r.renewal_id = ?");
-    let row = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(renewal_id).fetch_optional(&mut **tx).await?;
+    let row = sqlx::query(RENEWAL).bind(renewal_id).fetch_optional(&mut **tx).await?;
     record_of(&row.ok_or(Error::NotFound { what: "renewal" })?)
 }
 

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use carnet_core::{status::message::Messages, time::Timestamp};
-use sqlx::{QueryBuilder, Row as _, Sqlite, sqlite::SqliteRow};
+use sqlx::{Row as _, sqlite::SqliteRow};
 
 use super::{SqliteStore, Tx, indices, messages};
 use crate::{
@@ -29,6 +29,50 @@ enum Change {
     State(i64, State, State),
     Message(i64, u8, u8),
 }
+
+/// The last act of both kinds, which share one sequence.
+const VERSION: &str = "SELECT max((SELECT coalesce(max(seq), 0) FROM status_acts), \
+     (SELECT coalesce(max(seq), 0) FROM message_acts))";
+/// The copies of a credential.
+const BY_OFFER: &str = "SELECT i.status_index, i.offer_id, coalesce(s.state, 'valid') AS state \
+     FROM issued i LEFT JOIN statuses s USING (status_index) WHERE i.offer_id = ?";
+/// One copy that went out.
+const BY_COPY: &str = "SELECT i.status_index, i.offer_id, coalesce(s.state, 'valid') AS state \
+     FROM issued i LEFT JOIN statuses s USING (status_index) WHERE i.issued_id = ? AND i.issued_at IS NOT NULL";
+/// The copies of credentials whose first copy was issued in a time: of which one was, and none was before it.
+const BY_TIME: &str = "SELECT i.status_index, i.offer_id, coalesce(s.state, 'valid') AS state \
+     FROM issued i LEFT JOIN statuses s USING (status_index) WHERE i.offer_id IN (\
+     SELECT f.offer_id FROM issued f WHERE f.issued_at >= ? AND f.issued_at <= ? AND NOT EXISTS (\
+     SELECT 1 FROM issued e WHERE e.offer_id = f.offer_id AND e.issued_at < ?))";
+/// The same of one type.
+const BY_TYPE: &str = "SELECT i.status_index, i.offer_id, coalesce(s.state, 'valid') AS state \
+     FROM issued i LEFT JOIN statuses s USING (status_index) WHERE i.offer_id IN (\
+     SELECT f.offer_id FROM issued f CROSS JOIN offers o USING (offer_id) \
+     WHERE f.issued_at >= ? AND f.issued_at <= ? AND NOT EXISTS (\
+     SELECT 1 FROM issued e WHERE e.offer_id = f.offer_id AND e.issued_at < ?) AND o.credential_type = ?)";
+/// The newest acts of both kinds: each gives no more than are wanted, so that the older ones are not read.
+const ACTS: &str = "SELECT * FROM (SELECT seq, request_id, verb, NULL AS number, reason, who, at, credentials, copies, \
+     changed FROM status_acts WHERE seq < ?1 ORDER BY seq DESC LIMIT ?2) UNION ALL \
+     SELECT * FROM (SELECT seq, request_id, 'message', number, reason, who, at, credentials, copies, changed \
+     FROM message_acts WHERE seq < ?1 ORDER BY seq DESC LIMIT ?2) ORDER BY seq DESC LIMIT ?2";
+/// The same of those that changed a copy of an offer, or one copy. `+` keeps SQLite from the index by `seq`, which
+/// would read all acts.
+const ACTS_ON: &str = "SELECT seq, request_id, verb, NULL AS number, reason, who, at, credentials, copies, changed \
+     FROM status_acts WHERE +seq < ?2 AND seq IN (\
+     SELECT c.act FROM issued i JOIN status_changes c USING (status_index) WHERE i.offer_id = ?1 OR i.issued_id = ?1) UNION ALL \
+     SELECT seq, request_id, 'message', number, reason, who, at, credentials, copies, changed \
+     FROM message_acts WHERE +seq < ?2 AND seq IN (\
+     SELECT c.act FROM issued i JOIN message_changes c USING (status_index) WHERE i.offer_id = ?1 OR i.issued_id = ?1) ORDER BY seq DESC LIMIT ?3";
+const WRITE_STATUS_ACT: &str = "INSERT INTO status_acts \
+     (seq, request_id, request, verb, reason, who, at, credentials, copies, changed) \
+     SELECT 1 + max((SELECT coalesce(max(seq), 0) FROM status_acts), \
+     (SELECT coalesce(max(seq), 0) FROM message_acts)), \
+     ?, ?, ?, ?, ?, ?, ?, ?, ? RETURNING seq";
+const WRITE_MESSAGE_ACT: &str = "INSERT INTO message_acts \
+     (seq, request_id, request, number, reason, who, at, credentials, copies, changed) \
+     SELECT 1 + max((SELECT coalesce(max(seq), 0) FROM status_acts), \
+     (SELECT coalesce(max(seq), 0) FROM message_acts)), \
+     ?, ?, ?, ?, ?, ?, ?, ?, ? RETURNING seq";
 
 impl StatusStore for SqliteStore {
     async fn open_lists(&self, now: Timestamp) -> Result<(), Error> {
@@ -131,21 +175,15 @@ impl StatusStore for SqliteStore {
     }
 
     async fn acts(&self, id: &str, slice: Slice) -> Result<Vec<ActRecord>, Error> {
-        sqlx::query(
-            "SELECT * FROM acts a WHERE seq < ? AND (? = '' OR EXISTS (SELECT 1 FROM changes c \
-             JOIN issued i USING (status_index) WHERE c.act = a.seq AND (i.offer_id = ? OR i.issued_id = ?))) \
-             ORDER BY seq DESC LIMIT ?",
-        )
-        .bind(slice.before)
-        .bind(id)
-        .bind(id)
-        .bind(id)
-        .bind(slice.limit)
-        .fetch_all(self.database.readers())
-        .await?
-        .iter()
-        .map(act_of)
-        .collect()
+        let query = if id.is_empty() { sqlx::query(ACTS) } else { sqlx::query(ACTS_ON).bind(id) };
+        query
+            .bind(slice.before)
+            .bind(slice.limit)
+            .fetch_all(self.database.readers())
+            .await?
+            .iter()
+            .map(act_of)
+            .collect()
     }
 
     async fn changed_by(&self, act: i64, slice: Slice) -> Result<Vec<Changed>, Error> {
@@ -177,17 +215,19 @@ impl StatusStore for SqliteStore {
 
     async fn changes_since(&self, version: i64) -> Result<Changes, Error> {
         let mut tx = self.database.readers().begin().await?;
-        let upto: i64 = sqlx::query_scalar("SELECT coalesce(max(seq), 0) FROM acts").fetch_one(&mut *tx).await?;
+        let upto: i64 = sqlx::query_scalar(VERSION).fetch_one(&mut *tx).await?;
         let lists = sqlx::query("SELECT list, entries FROM status_lists ORDER BY list").fetch_all(&mut *tx).await?;
         let entries = sqlx::query(
-            "SELECT s.state, l.list, s.status_index - l.first_index AS position FROM statuses s JOIN status_lists l \
+            "SELECT s.state, l.list, s.status_index - l.first_index AS position \
+             FROM statuses s INDEXED BY statuses_by_act JOIN status_lists l \
              ON s.status_index >= l.first_index AND s.status_index < l.first_index + l.entries WHERE s.act > ?",
         )
         .bind(version)
         .fetch_all(&mut *tx)
         .await?;
         let messages = sqlx::query(
-            "SELECT m.number, l.list, m.status_index - l.first_index AS position FROM messages m JOIN status_lists l \
+            "SELECT m.number, l.list, m.status_index - l.first_index AS position \
+             FROM messages m INDEXED BY messages_by_act JOIN status_lists l \
              ON m.status_index >= l.first_index AND m.status_index < l.first_index + l.entries WHERE m.act > ?",
         )
         .bind(version)
@@ -227,17 +267,13 @@ async fn named(tx: &mut Tx, ids: &[String], verb: Verb) -> Result<Vec<Target>, E
             .bind(id)
             .fetch_optional(&mut **tx)
             .await?;
-        let which = match state.as_deref() {
-            Some("collected") => "i.offer_id = ?",
+        let query = match state.as_deref() {
+            Some("collected") => sqlx::query(BY_OFFER),
             // What was not collected is cancelled, and nothing comes of it.
             Some(_) => return Err(Error::NotIssued { id: id.clone() }),
-            None => "i.issued_id = ? AND i.issued_at IS NOT NULL",
+            None => sqlx::query(BY_COPY),
         };
-        let sql = format!(
-            "SELECT i.status_index, i.offer_id, coalesce(s.state, 'valid') AS state \
-             FROM issued i LEFT JOIN statuses s USING (status_index) WHERE {which}"
-        );
-        let rows = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(id).fetch_all(&mut **tx).await?;
+        let rows = query.bind(id).fetch_all(&mut **tx).await?;
         let found = rows.iter().map(target_of).collect::<Result<Vec<_>, Error>>()?;
         if found.is_empty() {
             return Err(Error::StatusUnknown { id: id.clone() });
@@ -263,17 +299,11 @@ async fn matching(
     from: Option<Timestamp>,
     until: Option<Timestamp>,
 ) -> Result<Vec<Target>, Error> {
-    let mut query = QueryBuilder::<Sqlite>::new(
-        "SELECT i.status_index, i.offer_id, coalesce(s.state, 'valid') AS state \
-         FROM issued i LEFT JOIN statuses s USING (status_index) WHERE i.offer_id IN (\
-         SELECT o.offer_id FROM offers o JOIN issued f USING (offer_id) WHERE f.issued_at IS NOT NULL",
-    );
-    if let Some(name) = credential_type {
-        query.push(" AND o.credential_type = ").push_bind(name);
-    }
-    query.push(" GROUP BY o.offer_id HAVING min(f.issued_at) >= ").push_bind(from.map_or(i64::MIN, Timestamp::unix));
-    query.push(" AND min(f.issued_at) <= ").push_bind(until.map_or(i64::MAX, Timestamp::unix)).push(")");
-    query.build().fetch_all(&mut **tx).await?.iter().map(target_of).collect()
+    let (from, until) = (from.map_or(i64::MIN, Timestamp::unix), until.map_or(i64::MAX, Timestamp::unix));
+    let query = if credential_type.is_some() { sqlx::query(BY_TYPE) } else { sqlx::query(BY_TIME) };
+    let query = query.bind(from).bind(until).bind(from);
+    let query = if let Some(name) = credential_type { query.bind(name) } else { query };
+    query.fetch_all(&mut **tx).await?.iter().map(target_of).collect()
 }
 
 /// What an act changes of its targets.
@@ -300,33 +330,32 @@ async fn messages_of(tx: &mut Tx, targets: &[Target], number: u8) -> Result<Vec<
 /// Offers that a filter would take if they were collected, by when they were made.
 async fn open_offers(tx: &mut Tx, whom: &Whom) -> Result<u64, Error> {
     let Whom::Matching { credential_type, from, until } = whom else { return Ok(0) };
-    let open: i64 = sqlx::query_scalar(
-        "SELECT count(*) FROM offers WHERE state IN ('open', 'redeemed') AND (? IS NULL OR credential_type = ?) \
-         AND created_at >= ? AND created_at <= ?",
-    )
-    .bind(credential_type.as_deref())
-    .bind(credential_type.as_deref())
-    .bind(from.map_or(i64::MIN, Timestamp::unix))
-    .bind(until.map_or(i64::MAX, Timestamp::unix))
-    .fetch_one(&mut **tx)
-    .await?;
+    let query = match credential_type {
+        None => sqlx::query_scalar(
+            "SELECT count(*) FROM offers INDEXED BY offers_uncollected \
+             WHERE state IN ('open', 'redeemed') AND created_at >= ? AND created_at <= ?",
+        ),
+        Some(name) => sqlx::query_scalar(
+            "SELECT count(*) FROM offers INDEXED BY offers_uncollected \
+             WHERE state IN ('open', 'redeemed') AND credential_type = ? AND created_at >= ? AND created_at <= ?",
+        )
+        .bind(name),
+    };
+    let open: i64 = query
+        .bind(from.map_or(i64::MIN, Timestamp::unix))
+        .bind(until.map_or(i64::MAX, Timestamp::unix))
+        .fetch_one(&mut **tx)
+        .await?;
     u64::try_from(open).map_err(|_| Error::Corrupt("offers"))
 }
 
 async fn write(tx: &mut Tx, act: &Act, acted: &Acted, changes: &[Change]) -> Result<i64, Error> {
     let count = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
-    // One sequence for both tables.
-    let sql = match act.verb {
-        Verb::Message(_) => {
-            "INSERT INTO message_acts (seq, request_id, request, number, reason, who, at, credentials, copies, changed) \
-             SELECT coalesce(max(seq), 0) + 1, ?, ?, ?, ?, ?, ?, ?, ?, ? FROM acts RETURNING seq"
-        }
-        Verb::Revoke | Verb::Suspend | Verb::Reinstate => {
-            "INSERT INTO status_acts (seq, request_id, request, verb, reason, who, at, credentials, copies, changed) \
-             SELECT coalesce(max(seq), 0) + 1, ?, ?, ?, ?, ?, ?, ?, ?, ? FROM acts RETURNING seq"
-        }
+    let query = match act.verb {
+        Verb::Message(_) => sqlx::query_scalar(WRITE_MESSAGE_ACT),
+        Verb::Revoke | Verb::Suspend | Verb::Reinstate => sqlx::query_scalar(WRITE_STATUS_ACT),
     };
-    let query = sqlx::query_scalar(sql).bind(&act.request_id).bind(act.request.as_slice());
+    let query = query.bind(&act.request_id).bind(act.request.as_slice());
     let query = match act.verb {
         Verb::Message(number) => query.bind(i64::from(number)),
         verb => query.bind(verb.as_str()),

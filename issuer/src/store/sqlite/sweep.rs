@@ -1,0 +1,110 @@
+//! The sweep: erases what is past its end, in steps that are short transactions each.
+//!
+//! Each statement reads, by an index of what has an end to come, as much as it erases and at most [`STEP`] of it. So
+//! other writers get their turn after each step, and a sweep where nothing ended reads nothing.
+
+use carnet_core::time::Timestamp;
+
+use super::{SqliteStore, Tx, close};
+use crate::{error::Error, proofs::SKEW, store::OfferState};
+
+/// Most rows of one kind in one step.
+const STEP: i64 = 100;
+
+// Indexes by name: without statistics, SQLite takes those by state, and reads all that is open or waits.
+const ENDED_OPEN: &str = "SELECT offer_id FROM offers INDEXED BY offers_to_expire \
+     WHERE state = 'open' AND expires_at <= ? ORDER BY expires_at LIMIT ?";
+const ENDED_REDEEMED: &str = "SELECT offer_id FROM offers INDEXED BY offers_to_erase \
+     WHERE state = 'redeemed' AND collect_until <= ? ORDER BY collect_until LIMIT ?";
+const RENEWALS: &str = "UPDATE renewals SET state = 'lapsed', claims = NULL, holder_keys = NULL, thumbprints = NULL \
+     WHERE seq IN (SELECT seq FROM renewals INDEXED BY renewals_to_lapse \
+     WHERE state IN ('pending', 'approved') AND wait_until <= ? ORDER BY wait_until LIMIT ?)";
+const USED_NONCES: &str = "DELETE FROM used_nonces WHERE hash IN \
+     (SELECT hash FROM used_nonces WHERE expires_at <= ? ORDER BY expires_at LIMIT ?)";
+const ANSWERS: &str = "UPDATE collections SET sealed = NULL, sealed_until = NULL WHERE seq IN \
+     (SELECT seq FROM collections WHERE sealed_until <= ? ORDER BY sealed_until LIMIT ?)";
+const COPIES: &str = "UPDATE issued SET holder_thumbprint = NULL, copy_digest = NULL WHERE collection IN \
+     (SELECT seq FROM collections WHERE known_until < ? ORDER BY known_until, seq LIMIT ?)";
+const KNOWN: &str = "UPDATE collections SET known_until = NULL WHERE seq IN \
+     (SELECT seq FROM collections WHERE known_until < ? ORDER BY known_until, seq LIMIT ?)";
+
+/// What comes to an end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ended {
+    /// Offers that nobody redeemed or collected, with their claims.
+    Offers,
+    /// Nonces that cannot be used again for their age.
+    Nonces,
+    /// Sealed answers that were not acknowledged.
+    Answers,
+    /// Renewals that waited too long for staff or for their wallet.
+    Renewals,
+    /// Copies whose time is over: nothing asks for them by their keys or digests any more.
+    Copies,
+}
+
+impl Ended {
+    const ALL: [Self; 5] = [Self::Offers, Self::Nonces, Self::Answers, Self::Renewals, Self::Copies];
+
+    /// The transaction's name.
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Offers => "close_ended_offers",
+            Self::Nonces => "erase_used_nonces",
+            Self::Answers => "erase_sealed_answers",
+            Self::Renewals => "lapse_renewals",
+            Self::Copies => "forget_ended_copies",
+        }
+    }
+
+    /// One step; how many rows it erased something of. Fewer than [`STEP`]: there is no more.
+    async fn erase(self, tx: &mut Tx, now: Timestamp) -> Result<u64, Error> {
+        // A copy is known for as long as another clock may still take it for valid.
+        let known = now.plus(-SKEW);
+        let (query, until) = match self {
+            Self::Offers => return close_ended(tx, now).await,
+            Self::Nonces => (sqlx::query(USED_NONCES), now),
+            Self::Answers => (sqlx::query(ANSWERS), now),
+            Self::Renewals => (sqlx::query(RENEWALS), now),
+            Self::Copies => {
+                sqlx::query(COPIES).bind(known.unix()).bind(STEP).execute(&mut **tx).await?;
+                (sqlx::query(KNOWN), known)
+            }
+        };
+        Ok(query.bind(until.unix()).bind(STEP).execute(&mut **tx).await?.rows_affected())
+    }
+}
+
+/// Closes offers that ended, and says how many.
+async fn close_ended(tx: &mut Tx, now: Timestamp) -> Result<u64, Error> {
+    let (now, mut ended) = (now.unix(), Vec::<String>::new());
+    ended.extend(sqlx::query_scalar(ENDED_OPEN).bind(now).bind(STEP).fetch_all(&mut **tx).await?);
+    ended.extend(sqlx::query_scalar(ENDED_REDEEMED).bind(now).bind(STEP).fetch_all(&mut **tx).await?);
+    for offer_id in &ended {
+        close(tx, offer_id, OfferState::Expired).await?;
+    }
+    Ok(u64::try_from(ended.len()).unwrap_or(u64::MAX))
+}
+
+impl SqliteStore {
+    /// Erases what is past its end, and says how many offers it closed.
+    pub(super) async fn sweep(&self, now: Timestamp) -> Result<u64, Error> {
+        let mut closed = 0_u64;
+        for ended in Ended::ALL {
+            loop {
+                // Each step queues anew, behind whoever came meanwhile.
+                let mut tx = self.database.begin(ended.name()).await?;
+                let rows = ended.erase(&mut tx, now).await?;
+                tx.commit().await?;
+                if ended == Ended::Offers {
+                    closed = closed.saturating_add(rows);
+                }
+                if rows < STEP.unsigned_abs() {
+                    break;
+                }
+            }
+        }
+        self.truncate_log().await;
+        Ok(closed)
+    }
+}
