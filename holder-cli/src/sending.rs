@@ -13,13 +13,16 @@ use serde_json::{Value, json};
 use crate::{
     answer::{Part, threshold_text},
     client::presentation::Verifier,
-    failure::{Failure, Safety},
+    failure::{Failure, Safety, TRY_AGAIN},
     introduction::Introduction,
     receipt,
     request::{Pointer, Request},
     session::Session,
     ui::sanitise::clean,
-    wallet::{Entry, EntryKind, ShownPart, WalletFile, log::Asker},
+    wallet::{
+        Entry, EntryKind, ShownPart, WalletFile,
+        log::{Asker, Log},
+    },
 };
 
 /// What the asker's receipt is worth.
@@ -67,6 +70,37 @@ pub(crate) fn received(wallet: &mut WalletFile, entry: Entry) -> Result<Entry, F
     Ok(Entry { of: Some(number), ..entry })
 }
 
+/// What an asker says of a request that it takes no more answers to.
+const CLOSED: [&str; 4] = ["nonce_replayed", "request_attempts_exhausted", "request_expired", "request_unknown"];
+
+/// A request that is closed, for an owner whose last answer to that asker (of the entries before a number) went without a
+/// verdict coming back: that answer may be why.
+pub(crate) fn closed(log: &Log, before: u64, client_id: &str, failure: Failure) -> Failure {
+    if !CLOSED.contains(&failure.reason.as_str()) {
+        return failure;
+    }
+    let verdicts = [EntryKind::Accepted, EntryKind::RefusedByAsker];
+    let heard = |sent: &Entry| verdicts.iter().any(|kind| log.about(sent.number, *kind).next().is_some());
+    let earlier = log.entries().iter().rev().filter(|entry| entry.number < before);
+    let last = earlier.filter(|entry| entry.party == client_id).find(|entry| entry.kind == EntryKind::Sending);
+    let Some(sent) = last.filter(|sent| !heard(sent)) else { return failure };
+    let message = format!(
+        "They take no more answers to this request, and yours of {} may be why: it was sent, and what they said of it did not arrive",
+        sent.at
+    );
+    let hint = "ask them whether they accepted it, and for a new request if not; see what went with: carnet log";
+    Failure { message, hint: hint.to_owned(), ..failure }.with_safety(Safety::Sent)
+}
+
+/// An answer that may have arrived, though nothing came back.
+fn unanswered(failure: Failure) -> Failure {
+    if failure.exit != TRY_AGAIN {
+        return failure;
+    }
+    let again = "present the same link again: they are shown the same copy, or you are told that they have it";
+    Failure { hint: format!("{}; {again}", failure.hint), ..failure }
+}
+
 /// Adds an entry to the log and stores it.
 pub(crate) fn note(wallet: &mut WalletFile, entry: Entry) -> Result<(), Failure> {
     wallet.contents.log.push(entry);
@@ -101,10 +135,10 @@ pub(crate) async fn send(
         Ok(answer) => answer,
         Err(failure) => {
             let reason = failure.reason.clone();
-            let unanswered = Entry { reason, ..Entry::about(&sent, session.now(), EntryKind::Unanswered) };
+            let unheard = Entry { reason, ..Entry::about(&sent, session.now(), EntryKind::Unanswered) };
             // The failure says more than that it could not be noted.
-            let _ = note(wallet, unanswered);
-            return Err(failure);
+            let _ = note(wallet, unheard);
+            return Err(unanswered(closed(&wallet.contents.log, sent.number, &sent.party, failure)));
         }
     };
     // The asker may sign with another key by now than when its document was fetched: one look at it, before it decides.
@@ -274,12 +308,40 @@ fn unmade(problem: &carnet_core::Problem) -> Failure {
 mod tests {
     use carnet_core::{secure::sd_jwt::SdJwt, status::freshness};
 
+    use super::closed;
     use crate::{
         answer::{Bounds, answer},
+        failure::{Failure, Safety},
         receipt::tests::{Fault, Scene},
         request::tests::{Asker, NOW},
-        wallet::standing::{Standing, State, Statement},
+        wallet::{
+            Entry, EntryKind,
+            log::Log,
+            standing::{Standing, State, Statement},
+        },
     };
+
+    #[test]
+    fn an_answer_without_a_verdict_is_named_where_its_request_is_closed() {
+        let said = |log: &Log, reason: &str| closed(log, u64::MAX, "asker", Failure::new(reason, "closed", "ask"));
+        let mut log = Log::default();
+        assert_eq!(said(&log, "nonce_replayed").safety, Safety::Untouched);
+        let number = log.push(Entry::new(NOW, EntryKind::Sending, "asker"));
+        let sent = log.entry(number).unwrap().clone();
+        let named = said(&log, "nonce_replayed");
+        assert_eq!((named.reason.as_str(), named.safety), ("nonce_replayed", Safety::Sent));
+        assert!(named.message.contains(&NOW.to_string()) && named.hint.contains("ask them"), "{named:?}");
+        // Not of another asker, nor for another reason, nor once a verdict came.
+        let other = closed(&log, u64::MAX, "another", Failure::new("nonce_replayed", "closed", "ask"));
+        assert_eq!(other.safety, Safety::Untouched);
+        let first = closed(&log, number, "asker", Failure::new("nonce_replayed", "closed", "ask"));
+        assert_eq!(first.safety, Safety::Untouched);
+        assert_eq!(said(&log, "unavailable").safety, Safety::Untouched);
+        log.push(Entry::about(&sent, NOW, EntryKind::Unanswered));
+        assert_eq!(said(&log, "request_expired").safety, Safety::Sent);
+        log.push(Entry::about(&sent, NOW, EntryKind::Accepted));
+        assert_eq!(said(&log, "nonce_replayed").safety, Safety::Untouched);
+    }
 
     #[tokio::test(flavor = "multi_thread")]
     async fn what_is_bound_is_of_when_it_goes_and_nothing_is_spent_after_the_end() {

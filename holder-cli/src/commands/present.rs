@@ -9,7 +9,7 @@ use crate::{
     introduction::{Introduction, registrar},
     refill,
     request::{Pointer, Request},
-    sending::{describe, note, received, send},
+    sending::{closed, describe, note, received, send},
     session::Session,
     trust::Lists,
     ui::sanitise::clean,
@@ -26,7 +26,8 @@ pub(crate) async fn run(session: &Session, arguments: &Present) -> Result<(), Fa
     let mut wallet = session.open()?;
     let only = arguments.only.iter().map(|id| wallet.contents.find(id)).collect::<Result<Vec<_>, _>>()?;
     let mut verifier = Verifier::connect(session, &pointer.endpoint).await?;
-    let token = verifier.read(&pointer.id).await?;
+    let token = verifier.read(&pointer.id).await;
+    let token = token.map_err(|failure| closed(&wallet.contents.log, u64::MAX, &pointer.client_id, failure))?;
     session.resolve(&pointer.did, "the asker").await?;
     let mut entry = Entry::new(session.now(), EntryKind::RequestFailed, &pointer.client_id);
     let request = match Request::verify(&token, &pointer, &session.dids, session.now()) {

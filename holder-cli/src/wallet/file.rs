@@ -77,6 +77,7 @@ impl WalletFile {
     pub(crate) fn open(path: &Path, passphrase: SecretString) -> Result<Self, Failure> {
         require(path)?;
         let lock = lock(path)?;
+        remove_unfinished(path);
         let contents = read_only(path, &passphrase)?;
         Ok(Self {
             path: path.to_owned(),
@@ -216,7 +217,8 @@ fn write_encrypted(
     let folder = folder_of(path).unwrap_or(Path::new("."));
     let seal = || -> io::Result<tempfile::NamedTempFile> {
         // Files of `tempfile` are made with mode 0600.
-        let mut temporary = tempfile::Builder::new().prefix(".carnet-").suffix(".tmp").tempfile_in(folder)?;
+        let prefix = unfinished_prefix(path);
+        let mut temporary = tempfile::Builder::new().prefix(&prefix).suffix(UNFINISHED).tempfile_in(folder)?;
         let mut recipient = scrypt::Recipient::new(passphrase.clone());
         recipient.set_work_factor(contents.work_factor.clamp(LEAST_WORK_FACTOR, GREATEST_WORK_FACTOR));
         let encryptor = Encryptor::with_recipients(iter::once(&recipient as &dyn age::Recipient))
@@ -229,6 +231,28 @@ fn write_encrypted(
         Ok(temporary)
     };
     seal().map_err(|error| unwritable(path, &error))
+}
+
+/// End of the name of a file that is being written.
+const UNFINISHED: &str = ".tmp";
+
+/// Beginning of the names of the files that are written for this wallet, before one takes its place.
+fn unfinished_prefix(path: &Path) -> String {
+    format!(".{}.", path.file_name().unwrap_or_default().to_string_lossy())
+}
+
+/// Removes what a program that was killed while it wrote left behind. Under the lock nobody else writes.
+fn remove_unfinished(path: &Path) {
+    let prefix = unfinished_prefix(path);
+    let Ok(entries) = fs::read_dir(folder_of(path).unwrap_or(Path::new("."))) else { return };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let unfinished = name.to_str().is_some_and(|name| name.starts_with(&prefix) && name.ends_with(UNFINISHED));
+        if unfinished {
+            // It stays where it cannot be removed, and does no harm: it is encrypted as the wallet is.
+            let _ = fs::remove_file(entry.path());
+        }
+    }
 }
 
 fn folder_of(path: &Path) -> Option<&Path> {

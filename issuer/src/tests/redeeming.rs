@@ -89,7 +89,7 @@ fn said<T: std::fmt::Debug>(answer: Result<T, tonic::Status>) -> (String, String
 }
 
 #[tokio::test]
-async fn who_has_the_link_and_the_pin_alone_is_told_what_is_said_of_any_used_offer() {
+async fn row_79_who_has_the_link_and_the_pin_alone_is_told_what_is_said_of_any_used_offer() {
     let issuer = start().await;
     let plain = issuer.create(offer_request("plain")).await;
     issuer.redeem(&plain).await.unwrap();

@@ -168,3 +168,20 @@ fn a_wallet_of_the_version_before_is_read_and_written_as_the_new_one() {
     old["version"] = 1.into();
     assert_eq!(parse(old.to_string().as_bytes()).unwrap_err().reason, "wallet_version");
 }
+
+#[test]
+fn what_a_killed_program_left_half_written_is_removed_and_nothing_else() {
+    let (_folder, path) = made();
+    let beside = |name: &str| path.with_file_name(name);
+    let left = beside(".wallet.age.Ab3dEf.tmp");
+    assert_eq!(path.file_name().unwrap(), "wallet.age");
+    let others = [".other.age.Ab3dEf.tmp", ".wallet.age.backup", "wallet.age.tmp"].map(beside);
+    for file in others.iter().chain([&left]) {
+        fs::write(file, "half").unwrap();
+    }
+    // Reading takes no lock, and leaves alone what somebody may be writing.
+    read_only(&path, &passphrase("correct horse")).unwrap();
+    assert!(left.exists());
+    open(&path).unwrap();
+    assert!(!left.exists() && others.iter().all(|file| file.exists()));
+}
