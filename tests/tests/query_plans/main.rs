@@ -22,9 +22,13 @@ const SMALL: [(&str, &str); 5] = [
 ];
 
 /// Searches by a range, or by a column of few values, that read what the caller has to have, and no more.
-const NEEDED: [(&str, &str); 6] = [
+const NEEDED: [(&str, &str); 7] = [
     ("SEARCH f USING INDEX issued_by_time (issued_at>? AND issued_at<?)", "what staff's filter by time takes"),
     ("SEARCH offers USING INDEX offers_uncollected (created_at>? AND created_at<?)", "what it will not take yet"),
+    (
+        "SEARCH offers USING INDEX offers_uncollected (created_at>?)",
+        "once, at the start: what is open without its marks",
+    ),
     ("SEARCH s USING INDEX statuses_by_act (act>?)", "what changed since the lists were published"),
     ("SEARCH m USING INDEX messages_by_act (act>?)", "what changed since the lists were published"),
     (

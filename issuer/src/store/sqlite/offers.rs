@@ -54,7 +54,8 @@ impl OfferStore for SqliteStore {
 
     async fn offers_without_unique_claims(&self, credential_type: &str) -> Result<Vec<(String, Claims)>, Error> {
         sqlx::query(
-            "SELECT offer_id, claims FROM offers WHERE state IN ('open', 'redeemed') AND credential_type = ? \
+            "SELECT offer_id, claims FROM offers INDEXED BY offers_uncollected \
+             WHERE state IN ('open', 'redeemed') AND created_at >= 0 AND credential_type = ? \
              AND claims IS NOT NULL AND NOT EXISTS (SELECT 1 FROM unique_claims u WHERE u.offer_id = offers.offer_id)",
         )
         .bind(credential_type)
