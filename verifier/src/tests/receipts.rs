@@ -97,7 +97,8 @@ async fn row_93_what_an_issuer_left_in_the_clear_is_in_the_receipt_and_in_the_ve
     for (claims, reason) in [(&["rightToWork"][..], Some("claim_unrequested")), (&["rightToWork", "familyName"], None)]
     {
         let asked = world.request_for(&with(claims)).await;
-        let receipt = receipted(&world, &asked, world.bind(&copy.select(&[work.clone()]).unwrap(), &asked)).await;
+        let receipt =
+            receipted(&world, &asked, world.bind(&copy.select(std::slice::from_ref(&work)).unwrap(), &asked)).await;
         assert_eq!(receipt.content().reason.as_deref(), reason);
         let mut paths = receipt.content().shown[0].paths.clone();
         paths.sort();

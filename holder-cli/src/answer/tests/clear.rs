@@ -42,7 +42,8 @@ fn row_93_claims_in_the_clear_are_among_what_goes() {
         });
         let clear = [path("room.doors[0].number"), path("room.floor"), path("room.note")];
         let (mut paths, mut unasked) = shown(&marked, &title(format));
-        (paths.sort_unstable(), unasked.sort_unstable());
+        paths.sort_unstable();
+        unasked.sort_unstable();
         assert_eq!(unasked, clear, "{format}");
         let mut all = [clear.to_vec(), vec![path("title")]].concat();
         all.sort_unstable();
