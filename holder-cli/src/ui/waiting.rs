@@ -1,7 +1,6 @@
 //! One line on standard error about what takes long, so that nobody takes a slow network for a program that hangs.
 
 use std::{
-    io::{self, IsTerminal as _},
     sync::{
         Arc,
         mpsc::{self, RecvTimeoutError, Sender},
@@ -31,8 +30,8 @@ pub(crate) struct WaitGuard(Option<(Sender<()>, JoinHandle<()>)>);
 impl WaitNotice {
     /// For a person at a terminal, and not for a program that reads JSON.
     pub(crate) fn new(text: String, json: bool) -> Self {
-        let read = !json && io::stderr().is_terminal();
-        let print: Printer = Arc::new(|text| eprintln!("{text}"));
+        let read = !json && carnet_console::stderr_is_terminal();
+        let print: Printer = Arc::new(|text| carnet_console::note(text));
         Self { text, print: read.then_some(print), after: NOTICE_AFTER }
     }
 
