@@ -182,10 +182,10 @@ pub(super) fn verdict_text(verdict: &Verdict) -> String {
     }
     if let Some(HolderRule { rule, claims }) = &verdict.holder {
         let said = match rule.as_str() {
-            "claims" => format!("one person, who shows the same {} in each", claims.join(", ")),
+            "claims" => format!("one person, who shows the same {} in each", shown(&claims.join(", "))),
             "key" => "one holder key in all".to_owned(),
             "any" => "anybody; not compared".to_owned(),
-            other => other.escape_debug().to_string(),
+            other => shown(other),
         };
         writeln!(text, "  whose credentials: {said}").ok();
     }

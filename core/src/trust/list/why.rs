@@ -3,7 +3,11 @@
 use std::fmt;
 
 use super::{Accreditation, EarlierCredentials, Entry, TrustList};
-use crate::{Code, Problem, time::Timestamp};
+use crate::{
+    Code, Problem,
+    text::{escaped, quoted},
+    time::Timestamp,
+};
 
 /// What a party did.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -141,15 +145,15 @@ impl Why {
 impl fmt::Display for Why {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // The question is a stranger's text: nothing in it moves a cursor or turns the line around.
-        let party = self.question.party.escape_debug();
+        let party = escaped(&self.question.party);
         let verdict = if self.accepted() { "accepted" } else { "refused" };
         match &self.question.act {
-            Act::Issue(name) => write!(f, "{party} as issuer of {}: {verdict}.", name.escape_debug())?,
+            Act::Issue(name) => write!(f, "{party} as issuer of {}: {verdict}.", escaped(name))?,
             Act::Register => write!(f, "{party} as registrar: {verdict}.")?,
         }
         write!(f, " {} (rule {}, trust list {}", self.rule.meaning(), self.rule.as_str(), self.sequence)?;
         if let Some(name) = &self.name {
-            write!(f, ", entry \"{}\"", name.escape_debug())?;
+            write!(f, ", entry {}", quoted(name))?;
         }
         if let Some((at, accreditation)) = &self.accreditation {
             write!(f, ", accreditation {}: {accreditation}", at.saturating_add(1))?;
@@ -176,7 +180,7 @@ impl fmt::Display for Accreditation {
             EarlierCredentials::Fall => "falls",
         };
         write!(f, ", withdrawn from {} on (what was issued before {earlier})", withdrawal.withdrawn_from)?;
-        withdrawal.reason.as_ref().map_or(Ok(()), |reason| write!(f, ": {}", reason.escape_debug()))
+        withdrawal.reason.as_ref().map_or(Ok(()), |reason| write!(f, ": {}", escaped(reason)))
     }
 }
 
