@@ -7,6 +7,7 @@ use carnet_core::{
     keys::Signer,
     time::Timestamp,
 };
+use carnet_service::store::OpenStore;
 use carnet_spec::{Catalogue, CredentialType};
 
 use crate::{
@@ -55,6 +56,8 @@ pub(crate) struct Settings {
 /// One issuer.
 pub(crate) struct Issuer<S> {
     pub(crate) store: S,
+    /// The ground of the store, which keeps the mark beside the keys.
+    pub(crate) ground: OpenStore,
     pub(crate) signer: Box<dyn Signer>,
     pub(crate) nonces: Nonces,
     pub(crate) status: StatusLists,

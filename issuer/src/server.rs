@@ -14,7 +14,8 @@ use carnet_service::{
     keys::{self, Keyring, Watch},
     serve::{self, Bound},
     staff::StaffOnly,
-    store as ground, time,
+    store::{self as ground, OpenStore},
+    time,
 };
 use carnet_spec::Catalogue;
 use tonic::service::{Routes, interceptor::InterceptedService};
@@ -31,7 +32,7 @@ use crate::{
     issuer::{Issuer, Settings},
     nonces::Nonces,
     renewal,
-    status::{self, StatusLists},
+    status::{self, PublicationWatch, StatusLists},
     store::{SqliteStore, Store, sqlite::MIGRATIONS, status::StatusStore as _},
 };
 
@@ -67,11 +68,14 @@ pub(crate) async fn serve(
     }
     let staff = StaffOnly::of(data)?;
     let key = Keyring::open(data, &config.keys)?;
-    let database = ground::open(data, &MIGRATIONS).await?;
+    let ground = ground::open(data, &MIGRATIONS).await?;
     let bound = serve::bind(&config.serve, PORT).await?;
-    let store = SqliteStore::new(database.clone(), config.status.entries, config.refill_copies_in_all);
     let watch = Watch::new(data, fetcher(&config.serve)?, &key);
-    let issuer = Arc::new(assemble(data, &config, &bound, key, store)?);
+    let published = PublicationWatch::of(&config, &key, &ground)?;
+    let issuer = Arc::new(assemble(data, &config, &bound, key, ground.clone())?);
+    if let Some(published) = &published {
+        published.look_at_start().await?;
+    }
     // Before the first call: what is issued names a list that is there.
     let unpublished = |error: Error| {
         StartError::new(
@@ -90,6 +94,7 @@ pub(crate) async fn serve(
     })?;
     issuer.publish().await.map_err(unpublished)?;
     let older = watch.older_than_published(issuer.did.clone());
+    let marker = tokio::spawn(ground.clone().keep_mark());
     let sweeper = tokio::spawn(sweep(issuer.clone()));
     let publisher = tokio::spawn(keep_published(issuer.clone()));
     let retirer = tokio::spawn(retire(issuer.clone()));
@@ -97,11 +102,13 @@ pub(crate) async fn serve(
     let served = tokio::select! {
         served = serve::run(bound, &config.serve, &NAMES, routes) => served,
         older = older => Err(older),
+        older = PublicationWatch::newer(published) => Err(older),
     };
+    marker.abort();
     sweeper.abort();
     publisher.abort();
     retirer.abort();
-    database.close().await;
+    ground.close().await;
     served
 }
 
@@ -120,13 +127,13 @@ pub(crate) fn routes<S: Store>(issuer: Arc<Issuer<S>>, staff: StaffOnly, most_by
     Routes::from(grpc.into_axum_router().merge(status::router(issuer)))
 }
 
-fn assemble<S>(
+fn assemble(
     data: &Path,
     config: &IssuerConfig,
     bound: &Bound,
     key: Keyring,
-    store: S,
-) -> Result<Issuer<S>, StartError> {
+    ground: OpenStore,
+) -> Result<Issuer<SqliteStore>, StartError> {
     let refused = |what: String| StartError::new(what, "correct the configuration and start again");
     let did = Did::parse(&config.did).map_err(|problem| refused(format!("did is refused: {problem}")))?;
     keys::require_listed(data, &did, &key)?;
@@ -143,7 +150,8 @@ fn assemble<S>(
         return Err(refused(fault));
     }
     Ok(Issuer {
-        store,
+        store: SqliteStore::new(ground.database.clone(), config.status.entries, config.refill_copies_in_all),
+        ground,
         kid: format!("{did}#{}", key.name()),
         own: Arc::new(own),
         signer: Box::new(key),
@@ -188,6 +196,9 @@ async fn keep_published<S: Store>(issuer: Arc<Issuer<S>>) {
     let mut ticks = tokio::time::interval(PUBLISH);
     loop {
         ticks.tick().await;
+        if let Err(error) = status::raise_daily(&issuer.ground, issuer.now()).await {
+            tracing::warn!(%error, "the number of the publication could not be raised; it is tried again");
+        }
         if let Err(error) = issuer.publish().await {
             tracing::error!(%error, "the status lists could not be published; those of before stay until they end");
         }

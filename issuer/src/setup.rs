@@ -81,7 +81,7 @@ pub(crate) async fn init(
     };
     write_new(&data.join(DOCUMENT_FILE), format!("{rendered:#}\n").as_bytes(), 0o644)?;
     let staff_token = staff::begin(data, staff_name, time::now(), &mut OsRng)?;
-    store::open(data, &MIGRATIONS).await?.close().await;
+    store::create(data, &MIGRATIONS).await?;
     // The configuration comes last: without it the directory is not taken for an issuer's.
     write_new(&data.join("config.toml"), (config_text(&did, name) + &place.toml()).as_bytes(), 0o600)?;
     directory.keep();

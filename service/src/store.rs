@@ -3,7 +3,12 @@
 //! What a commit acknowledged survives a power cut (`synchronous = FULL`), and what is erased is
 //! overwritten in the file (`secure_delete`); [`Database::checkpoint`] takes it out of the write-ahead log too.
 
+pub mod arguments;
+mod backup;
 mod database;
+mod identity;
+mod opening;
+mod restore;
 
 use std::{
     fs::{DirBuilder, OpenOptions},
@@ -19,7 +24,11 @@ use sqlx::{
 
 use crate::config::StartError;
 
+pub use backup::{Backup, back_up};
 pub use database::{CheckpointError, Database};
+pub use identity::{StoreIdentity, StoreMark, read as read_identity};
+pub use opening::{OpenStore, SettleError, create, open};
+pub use restore::{Behind, Restored, StagedStore};
 
 const FILE: &str = "store.sqlite";
 /// Longest wait for a turn, and for another process's lock.
@@ -42,12 +51,13 @@ fn create_directory(data: &Path) -> Result<(), StartError> {
     })
 }
 
-/// Opens `DIR/store.sqlite` (directory created 0700, file created 0600) and runs the migrations.
+/// Opens `DIR/store.sqlite` (directory created 0700, file created 0600) and runs the migrations. [`create`] and [`open`] decide
+/// whether it may be made, and whether it is the directory's own.
 ///
 /// # Errors
 /// The file cannot be opened, is not a database, or has a schema that this version does not know;
 /// in each case what is stored stays as it was.
-pub async fn open(data: &Path, migrator: &Migrator) -> Result<Database, StartError> {
+async fn open_file(data: &Path, migrator: &Migrator) -> Result<Database, StartError> {
     create_directory(data)?;
     let path = data.join(FILE);
     // Made here and not by SQLite, which would leave the mode to the umask; its log files inherit it.
@@ -126,26 +136,26 @@ mod tests {
     async fn a_newer_schema_is_refused_and_left_alone() {
         let dir = tempfile::tempdir().unwrap();
         let data = dir.path().join("data");
-        open(&data, &migrator(&[FIRST]).await).await.unwrap().close().await;
-        open(&data, &migrator(&[FIRST, SECOND]).await).await.unwrap().close().await;
-        let error = open(&data, &migrator(&[FIRST]).await).await.unwrap_err();
+        open_file(&data, &migrator(&[FIRST]).await).await.unwrap().close().await;
+        open_file(&data, &migrator(&[FIRST, SECOND]).await).await.unwrap().close().await;
+        let error = open_file(&data, &migrator(&[FIRST]).await).await.unwrap_err();
         assert!(error.message.contains("schema version 2"), "{error}");
-        open(&data, &migrator(&[FIRST, SECOND]).await).await.unwrap().close().await;
+        open_file(&data, &migrator(&[FIRST, SECOND]).await).await.unwrap().close().await;
     }
 
     #[tokio::test]
     async fn a_changed_migration_a_broken_one_and_a_foreign_file_are_refused() {
         let dir = tempfile::tempdir().unwrap();
-        open(dir.path(), &migrator(&[FIRST]).await).await.unwrap().close().await;
+        open_file(dir.path(), &migrator(&[FIRST]).await).await.unwrap().close().await;
         let changed = migrator(&[("1_first.sql", "CREATE TABLE d (x TEXT);")]).await;
-        assert!(open(dir.path(), &changed).await.unwrap_err().message.contains("another schema version 1"));
+        assert!(open_file(dir.path(), &changed).await.unwrap_err().message.contains("another schema version 1"));
         let broken = migrator(&[FIRST, ("2_bad.sql", "CREATE TABLE c (z TEXT); NONSENSE;")]).await;
-        assert!(open(dir.path(), &broken).await.unwrap_err().message.contains("rolled back"));
-        open(dir.path(), &migrator(&[FIRST, SECOND]).await).await.unwrap().close().await;
+        assert!(open_file(dir.path(), &broken).await.unwrap_err().message.contains("rolled back"));
+        open_file(dir.path(), &migrator(&[FIRST, SECOND]).await).await.unwrap().close().await;
 
         let other = tempfile::tempdir().unwrap();
         std::fs::write(other.path().join(FILE), "this is a letter and no database".repeat(100)).unwrap();
-        assert!(open(other.path(), &migrator(&[FIRST]).await).await.unwrap_err().message.contains("not changed"));
+        assert!(open_file(other.path(), &migrator(&[FIRST]).await).await.unwrap_err().message.contains("not changed"));
     }
 
     #[cfg(unix)]
@@ -154,7 +164,7 @@ mod tests {
         use std::os::unix::fs::PermissionsExt as _;
         let dir = tempfile::tempdir().unwrap();
         let data = dir.path().join("data");
-        let database = open(&data, &migrator(&[FIRST]).await).await.unwrap();
+        let database = open_file(&data, &migrator(&[FIRST]).await).await.unwrap();
         let mut tx = database.begin("a test").await.unwrap();
         sqlx::query("INSERT INTO a VALUES ('x')").execute(&mut *tx).await.unwrap();
         tx.commit().await.unwrap();

@@ -42,6 +42,11 @@ impl Gate {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(format!("/{name}/status/"), address);
     }
 
+    /// Passes nothing under `/{name}/status/` on any more.
+    pub fn close(&self, name: &str) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&format!("/{name}/status/"));
+    }
+
     fn behind(&self, path: &str) -> Option<String> {
         let leads = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         leads.iter().find(|(prefix, _)| path.starts_with(prefix.as_str())).map(|(_, address)| address.clone())
@@ -113,6 +118,27 @@ impl Site {
     pub fn publish_log(&self, name: &str, log: &str) {
         let mut documents = self.documents.lock().unwrap_or_else(PoisonError::into_inner);
         documents.insert(format!("/{name}/did.jsonl"), log.to_owned());
+    }
+
+    /// Keeps copies of the status lists that a service (`http://HOST:PORT`) publishes under `name`, and serves those from now on.
+    ///
+    /// # Errors
+    /// If the service does not answer.
+    pub async fn keep_copies(&self, name: &str, service: &str) -> Result<()> {
+        let address = service.trim_start_matches("http://").to_owned();
+        let directory = format!("/{name}/status/lists");
+        let listed = get(&address, &directory).await?;
+        let urls: serde_json::Value = serde_json::from_str(&listed)?;
+        let urls = urls.get("status_lists").and_then(serde_json::Value::as_array).cloned().unwrap_or_default();
+        let mut copies = vec![(directory, listed)];
+        for url in urls.iter().filter_map(serde_json::Value::as_str) {
+            let (_, path) = url.split_once(&format!("/{name}/status/")).ok_or("a list is elsewhere")?;
+            let path = format!("/{name}/status/{path}");
+            copies.push((path.clone(), get(&address, &path).await?));
+        }
+        self.documents.lock().unwrap_or_else(PoisonError::into_inner).extend(copies);
+        self.gate.close(name);
+        Ok(())
     }
 
     /// Writes the authority's certificate (PEM) to a file, for those who are to trust it.
@@ -187,6 +213,17 @@ async fn answer(
     stream.write_all(body.as_bytes()).await?;
     stream.shutdown().await?;
     Ok(())
+}
+
+/// Gets a text over HTTP.
+async fn get(address: &str, path: &str) -> Result<String> {
+    let mut stream = TcpStream::connect(address).await?;
+    let request = format!("GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await?;
+    let (head, body) = answer.split_once("\r\n\r\n").ok_or("no answer")?;
+    if head.starts_with("HTTP/1.1 200") { Ok(body.to_owned()) } else { Err(format!("{path}: {head}").into()) }
 }
 
 /// Passes a request without a body on, and the answer back.

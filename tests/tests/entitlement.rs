@@ -145,11 +145,17 @@ async fn desks_without_contact_are_bounded_and_reconciliation_names_double_use()
     fs::create_dir(&folder)?;
     for entry in fs::read_dir(&east.service.data)? {
         let entry = entry?;
-        let store = entry.file_name().to_string_lossy().starts_with("store.sqlite");
+        let store = entry.file_name().to_string_lossy().starts_with("store.");
         if entry.file_type()?.is_file() && !store {
             fs::copy(entry.path(), folder.join(entry.file_name()))?;
         }
     }
+    // A store is made by nobody but init.
+    let refused = east.twin("west", &folder).err().ok_or("it started without a store")?.to_string();
+    assert!(refused.contains("store.sqlite is missing"), "{refused}");
+    let desk = ["init", "--another-desk", "--data", &folder.display().to_string()].map(str::to_owned);
+    programs::run("carnet-verifier", desk.clone(), &[])?.ok()?;
+    assert_eq!(programs::run("carnet-verifier", desk, &[])?.code, 1);
     let west = east.twin("west", &folder)?;
     let east = prepare(&stage, east, Some(("east", "west", 2)))?;
     let west = prepare(&stage, west, Some(("west", "east", 2)))?;
@@ -195,5 +201,48 @@ async fn desks_without_contact_are_bounded_and_reconciliation_names_double_use()
     // A file that was changed is refused whole.
     fs::write(file("west"), fs::read_to_string(file("west"))?.replace(" 1 ", " 2 "))?;
     assert_eq!(run(&east, &["reconcile", &from_west])?.code, 1);
+    Ok(())
+}
+
+/// A backup from before a use is refused; one from after it is not, and the use counts in it.
+#[tokio::test(flavor = "multi_thread")]
+async fn row_104_a_desk_is_not_set_back_to_before_a_use() -> Result<()> {
+    let stage = Stage::set(false).await?;
+    let museum = stage.open_agency("museum", "City Museum", true)?;
+    let mut museum = prepare(&stage, museum, None)?;
+    let copies = visitor::collect_copies(&voucher(&stage, &museum.did, 1)?, None, 3, visitor::now()).await?;
+    let [first, second, third] = copies.as_slice() else { return Err("not three copies".into()) };
+    let data = museum.service.data.clone();
+    let mark = || -> Result<i64> {
+        let mark: Value = serde_json::from_slice(&fs::read(data.join("store.json"))?)?;
+        Ok(mark.get("number").and_then(Value::as_i64).ok_or("the mark has no number")?)
+    };
+    let on = |verb: &str, file: &str, more: &[&str]| -> Result<Said> {
+        let (flag, data) = (if verb == "backup" { "--out" } else { "--from" }, data.display().to_string());
+        let args = [verb, flag, file, "--data", &data, "--json"];
+        programs::run("carnet-verifier", args.into_iter().chain(more.iter().copied()), &[])
+    };
+    let [before, after] = ["before", "after"].map(|name| stage.folder.join(name).display().to_string());
+    let number = mark()?;
+    on("backup", &before, &[])?.ok()?;
+    assert_eq!(visit(&stage, &museum, first).await?.0, None);
+    // The mark follows within seconds; no answer waits for it.
+    while mark()? <= number {
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    on("backup", &after, &[])?.ok()?;
+    museum.service.kill()?;
+
+    let older = on("restore", &before, &[])?;
+    assert!(older.code == 1 && older.stderr.contains("can be used again"), "{older:?}");
+    on("restore", &after, &[])?.ok()?;
+    museum.switch_on()?;
+    assert_eq!(visit(&stage, &museum, second).await?.0.as_deref(), Some("entitlement_used"));
+    museum.service.kill()?;
+    // Who says that it may be lost loses it, and knows.
+    let said = on("restore", &before, &["--accept-loss"])?.ok()?.json()?;
+    assert_eq!(said.get("accepted_loss"), Some(&json!(true)), "{said}");
+    museum.switch_on()?;
+    assert_eq!(visit(&stage, &museum, third).await?.0, None);
     Ok(())
 }

@@ -47,9 +47,9 @@ pub(crate) async fn run(data: &Path, config: Option<&Path>, listen: Option<Socke
     }
     let staff = StaffOnly::of(data)?;
     let key = Keyring::open(data, &config.keys)?;
-    let database = ground::open(data, &MIGRATIONS).await?;
+    let store = ground::open(data, &MIGRATIONS).await?;
     let bound = serve::bind(&config.serve, PORT).await?;
-    let mut verifier = assemble(&config, bound.public_url.clone(), key, Sqlite::new(database.clone()))?;
+    let mut verifier = assemble(&config, bound.public_url.clone(), key, Sqlite::new(store.database.clone()))?;
     verifier.registration = registration::installed(data)?;
     if verifier.identity.did.method() == "web" {
         keys::require_listed(data, &verifier.identity.did, &verifier.identity.key)?;
@@ -74,6 +74,7 @@ pub(crate) async fn run(data: &Path, config: Option<&Path>, listen: Option<Socke
         );
     }
     let background = [
+        tokio::spawn(store.clone().keep_mark()),
         tokio::spawn(Arc::clone(&verifier).keep_sweeping()),
         tokio::spawn(Arc::clone(&verifier).keep_refreshing()),
         tokio::spawn(Arc::clone(&verifier).keep_statuses()),
@@ -87,7 +88,7 @@ pub(crate) async fn run(data: &Path, config: Option<&Path>, listen: Option<Socke
     for task in background {
         task.abort();
     }
-    database.close().await;
+    store.close().await;
     served
 }
 

@@ -15,7 +15,7 @@ use carnet_service::{
 use rand_core::OsRng;
 use zeroize::Zeroizing;
 
-use crate::store::MIGRATIONS;
+use crate::{config::VerifierConfig, store::MIGRATIONS};
 
 /// What `init` made.
 pub(crate) struct Made {
@@ -59,11 +59,20 @@ pub(crate) async fn init(
         None => (Did::jwk(&key), None),
     };
     let staff_token = staff::begin(data, staff_name, time::now(), &mut OsRng)?;
-    store::open(data, &MIGRATIONS).await?.close().await;
+    store::create(data, &MIGRATIONS).await?;
     // The configuration comes last: without it the directory is not taken for a verifier's.
     write_new(&data.join("config.toml"), &(config_text(&did, name) + &place.toml()), 0o600)?;
     directory.keep();
     Ok(Made { did, publish_at, staff_token })
+}
+
+/// Makes the store of another desk in a directory that has the keys of the first one, and no store.
+///
+/// # Errors
+/// The directory is no verifier's, or there is a store or the mark of one.
+pub(crate) async fn another_desk(data: &Path) -> Result<(), StartError> {
+    VerifierConfig::load(data, None)?;
+    store::create(data, &MIGRATIONS).await
 }
 
 fn published(did: &str) -> Result<(Did, String), StartError> {

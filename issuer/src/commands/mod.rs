@@ -7,12 +7,16 @@ mod offer;
 pub(crate) mod registrar;
 mod renewals;
 mod status;
+mod store;
 
 use std::{net::SocketAddr, path::PathBuf};
 
 use carnet_core::text::shown_lines;
 pub(crate) use carnet_service::failure::Failure;
-use carnet_service::wire;
+use carnet_service::{
+    store::arguments::{BackupArgs, RestoreArgs},
+    wire,
+};
 use clap::{Parser, Subcommand};
 use serde_json::Value;
 
@@ -52,6 +56,10 @@ enum Verb {
         #[command(subcommand)]
         verb: registrar::RegistrarVerb,
     },
+    /// Write a backup of the store: one file, whole, checked. The service may be running.
+    Backup(BackupArgs),
+    /// Put a backup in the place of the store. The service must be stopped.
+    Restore(RestoreArgs),
     /// The signing keys. What changes them needs the service stopped.
     Keys {
         #[command(subcommand)]
@@ -86,6 +94,8 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         Verb::Serve { data, config, listen } => Ok(server::serve(&data, config.as_deref(), listen).await?),
         Verb::Offer { verb } => offer::run(verb).await,
         Verb::Registrar { verb } => registrar::run(verb),
+        Verb::Backup(args) => store::back_up(&args).await,
+        Verb::Restore(args) => store::restore(&args).await,
         Verb::Keys { verb } => keys::run(verb).await,
         Verb::Renewals { verb } => renewals::run(verb).await,
         Verb::Issued { verb } => issued::run(verb).await,

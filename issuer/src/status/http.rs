@@ -36,7 +36,10 @@ pub(crate) fn router<S: Store>(issuer: Arc<Issuer<S>>) -> Router {
 async fn directory<S: Store>(State(issuer): State<Arc<Issuer<S>>>, headers: HeaderMap) -> Response {
     let shelf = issuer.status.shelf();
     let urls: Vec<&str> = shelf.urls().collect();
-    let text = json!({ "status_lists": urls }).to_string();
+    let text = match shelf.statement() {
+        Some(statement) => json!({ "status_lists": urls, "publication": statement }).to_string(),
+        None => json!({ "status_lists": urls }).to_string(),
+    };
     answer(&headers, &Content::new("application/json", text.into()), issuer.status.ttl())
 }
 

@@ -5,10 +5,12 @@
 
 mod acts;
 mod http;
+mod published;
 mod shelf;
 
 pub(crate) use acts::{Request, check_reason};
 pub(crate) use http::router;
+pub(crate) use published::{PublicationSite, PublicationStatement, PublicationWatch, PublishedDirectory, raise_daily};
 pub(crate) use shelf::{Form, Shelf};
 
 use std::{
@@ -69,6 +71,8 @@ struct Making {
     retired: BTreeSet<i64>,
     /// Forms that say something else than what is published.
     dirty: Vec<(i64, publication::Form)>,
+    /// Which store it is, and the number of what is to be published.
+    statement: Option<PublicationStatement>,
 }
 
 impl StatusLists {
@@ -168,6 +172,14 @@ impl<S: Store> Issuer<S> {
         }
         let mut making = self.status.making.clone().lock_owned().await;
         let changes = self.store.changes_since(making.version).await?;
+        // The order is commit, mark, publication: what others have seen published, the mark beside the keys knows.
+        match self.ground.settle_mark().await {
+            Ok(identity) => making.statement = Some(PublicationStatement::of(&identity)),
+            Err(error) => tracing::error!(
+                %error,
+                "the mark beside the keys could not be written; what was done is published all the same"
+            ),
+        }
         let issuer = self.clone();
         on_cpu(move || {
             making.take(changes, issuer.status.messages.is_some())?;
@@ -247,6 +259,11 @@ impl<S: Store> Issuer<S> {
             }
         }
         making.dirty.clear();
+        shelf.state(
+            making.statement.as_ref(),
+            |statement| statement.sign(&kid, self.signer.as_ref(), now),
+            &self.kid,
+        )?;
         *self.status.shelf.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(shelf);
         Ok(())
     }

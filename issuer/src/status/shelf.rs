@@ -4,12 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use carnet_core::{
+    Problem,
     status::{cwt, publication},
     time::Timestamp,
 };
 use sha2::{Digest as _, Sha256};
 
-use super::Made;
+use super::{Made, PublicationStatement};
+use crate::error::Error;
 
 /// All forms of all lists, as they are served: one version of the store.
 #[derive(Debug, Clone, Default)]
@@ -17,6 +19,16 @@ pub(crate) struct Shelf {
     /// The number of the last act that it shows.
     pub(super) version: i64,
     forms: BTreeMap<(i64, publication::Form), Form>,
+    /// Which store it is of, signed.
+    statement: Option<SignedStatement>,
+}
+
+/// A statement as it is published.
+#[derive(Debug, Clone)]
+struct SignedStatement {
+    said: PublicationStatement,
+    kid: String,
+    token: String,
 }
 
 /// One list in one form.
@@ -46,6 +58,27 @@ impl Shelf {
 
     pub(super) fn put(&mut self, form: publication::Form, list: i64, made: Form) {
         self.forms.insert((list, form), made);
+    }
+
+    /// Says which store this is of; signed again where that or the key is another.
+    pub(super) fn state(
+        &mut self,
+        said: Option<&PublicationStatement>,
+        sign: impl FnOnce(&PublicationStatement) -> Result<String, Problem>,
+        kid: &str,
+    ) -> Result<(), Error> {
+        let Some(said) = said else { return Ok(()) };
+        if self.statement.as_ref().is_some_and(|there| there.said == *said && there.kid == kid) {
+            return Ok(());
+        }
+        let token = sign(said).map_err(Error::Signing)?;
+        self.statement = Some(SignedStatement { said: said.clone(), kid: kid.to_owned(), token });
+        Ok(())
+    }
+
+    /// The statement on the store, signed.
+    pub(super) fn statement(&self) -> Option<&str> {
+        self.statement.as_ref().map(|statement| statement.token.as_str())
     }
 
     /// Takes out every other list.

@@ -24,7 +24,8 @@ async fn claims_are_nowhere_on_disk_once_they_are_collected() {
 async fn the_sweep_empties_a_log_that_an_erasure_could_not_empty() {
     let issuer = start().await;
     issuer.create(offer_request("a")).await;
-    let database = carnet_service::store::open(issuer.data.path(), &crate::store::sqlite::MIGRATIONS).await.unwrap();
+    let database =
+        carnet_service::store::open(issuer.data.path(), &crate::store::sqlite::MIGRATIONS).await.unwrap().database;
     let mut tx = database.begin("a test").await.unwrap();
     sqlx::query("UPDATE offers SET claims = NULL, state = 'cancelled'").execute(&mut *tx).await.unwrap();
     tx.commit().await.unwrap();
@@ -167,7 +168,8 @@ async fn an_offer_that_was_left_unsigned_can_be_redeemed_again_once_its_token_en
     assert_eq!(issuer.collect(&token, &offer.configuration, fresh).await.unwrap().credentials.len(), 2);
     assert!(!issuer.on_disk(MARK));
     assert_eq!(issuer.issued().await.len(), 2);
-    let database = carnet_service::store::open(issuer.data.path(), &crate::store::sqlite::MIGRATIONS).await.unwrap();
+    let database =
+        carnet_service::store::open(issuer.data.path(), &crate::store::sqlite::MIGRATIONS).await.unwrap().database;
     let drawn: i64 = sqlx::query_scalar("SELECT count(DISTINCT status_index) FROM issued")
         .fetch_one(database.readers())
         .await
@@ -212,7 +214,8 @@ async fn nonces_and_sealed_answers_are_swept() {
     let offer = issuer.create(offer_request("a")).await;
     issuer.receive(&offer, &holder_keys(1)).await.unwrap();
     issuer.nonce().await;
-    let database = carnet_service::store::open(issuer.data.path(), &crate::store::sqlite::MIGRATIONS).await.unwrap();
+    let database =
+        carnet_service::store::open(issuer.data.path(), &crate::store::sqlite::MIGRATIONS).await.unwrap().database;
     let left = || async {
         let nonces: i64 =
             sqlx::query_scalar("SELECT count(*) FROM used_nonces").fetch_one(database.readers()).await.unwrap();
@@ -238,7 +241,8 @@ async fn a_copy_is_forgotten_a_minute_after_its_end_and_not_before() {
     let long = issuer.create(offer_request("b")).await;
     issuer.receive(&short, &holder_keys(2)).await.unwrap();
     issuer.receive(&long, &holder_keys(3)).await.unwrap();
-    let database = carnet_service::store::open(issuer.data.path(), &crate::store::sqlite::MIGRATIONS).await.unwrap();
+    let database =
+        carnet_service::store::open(issuer.data.path(), &crate::store::sqlite::MIGRATIONS).await.unwrap().database;
     for (second, left) in [(60, (5, 5)), (61, (3, 3))] {
         issuer.issuer.store.erase_expired(day.plus(second)).await.unwrap();
         let counted: (i64, i64) = sqlx::query_as("SELECT count(holder_thumbprint), count(copy_digest) FROM issued")

@@ -85,7 +85,10 @@ async fn serve(
     clock: Arc<AtomicI64>,
     texts: &[&str],
 ) -> Running {
-    let database = carnet_service::store::open(data.path(), &MIGRATIONS).await.unwrap();
+    if !data.path().join("store.sqlite").exists() {
+        carnet_service::store::create(data.path(), &MIGRATIONS).await.unwrap();
+    }
+    let ground = carnet_service::store::open(data.path(), &MIGRATIONS).await.unwrap();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
     let time = clock.clone();
@@ -94,7 +97,8 @@ async fn serve(
     let texts: Vec<String> = texts.iter().map(|text| (*text).to_owned()).collect();
     let status = StatusConfig { messages: texts.clone(), ..StatusConfig::default() };
     let issuer = Arc::new(Issuer {
-        store: SqliteStore::new(database, 131_072, 20),
+        store: SqliteStore::new(ground.database.clone(), 131_072, 20),
+        ground,
         own: Arc::new(keys.own_document(&Did::parse(DID).unwrap()).unwrap()),
         signer: Box::new(keys),
         nonces: Nonces::new(),

@@ -208,7 +208,9 @@ async fn copies_of_before_there_were_lists_keep_their_indices() {
         }
     }
     let migrator = sqlx::migrate::Migrator::new(old.path()).await.unwrap();
-    let database = carnet_service::store::open(data.path(), &migrator).await.unwrap();
+    let file = sqlx::sqlite::SqliteConnectOptions::new().filename(data.path().join("store.sqlite"));
+    let pool = sqlx::SqlitePool::connect_with(file.create_if_missing(true)).await.unwrap();
+    migrator.run(&pool).await.unwrap();
     for sql in [
         "INSERT INTO offers (offer_id, request_id, terms, credential_type, format, valid_from, valid_until, code_hash, \
          state, deferred, created_at, expires_at) VALUES ('old', 'r', '', 'T', 'vc+sd-jwt', 0, 9, x'00', 'collected', 0, 0, 0)",
@@ -216,12 +218,10 @@ async fn copies_of_before_there_were_lists_keep_their_indices() {
         "INSERT INTO issued (issued_id, offer_id, collection, position, status_index, intended_at, issued_at) \
          VALUES ('first', 'old', 1, 0, 7, 0, 5), ('second', 'old', 1, 1, 131079, 0, 5)",
     ] {
-        let mut tx = database.begin("a test").await.unwrap();
-        sqlx::query(sql).execute(&mut *tx).await.unwrap();
-        tx.commit().await.unwrap();
+        sqlx::query(sql).execute(&pool).await.unwrap();
     }
-    database.close().await;
-    let database = carnet_service::store::open(data.path(), &MIGRATIONS).await.unwrap();
+    pool.close().await;
+    let database = carnet_service::store::open(data.path(), &MIGRATIONS).await.unwrap().database;
     let store = SqliteStore::new(database, 131_072, 20);
     store.open_lists(Timestamp::from_unix(9)).await.unwrap();
     let lists = store.changes_since(0).await.unwrap().lists;

@@ -101,6 +101,18 @@ fn names(entry: &Value, did: &Did, id: &str) -> bool {
     named == id || (named.starts_with('#') && format!("{did}{named}") == id)
 }
 
+/// A service's own document as far as its keys go, from its register: by it what the service signed is known. A compromised key
+/// stands in it as revoked.
+///
+/// # Errors
+/// The register cannot be loaded; the DID cannot have such a document.
+pub fn own_document(data: &Path, did: &Did) -> Result<DidDocument, StartError> {
+    let register = Register::load(data)?;
+    DidDocument::parse(did, &merged(did, None, &register)).map_err(|problem| {
+        StartError::new(format!("The keys do not fit the DID {did}: {problem}."), "Check `did` in the configuration.")
+    })
+}
+
 /// In what a document differs from the register, for people; empty: it has every key as it is now.
 pub(super) fn differences(did: &Did, document: &DidDocument, register: &Register) -> Vec<String> {
     let mut differences = Vec::new();

@@ -21,7 +21,7 @@ use std::path::PathBuf;
 use serde::Deserialize;
 
 pub use arguments::{KeyPlace, NewKek};
-pub use document::require_listed;
+pub use document::{own_document, require_listed};
 pub use log::begin;
 pub use register::{Act, Entry, FIRST, Register, State};
 pub use ring::Keyring;

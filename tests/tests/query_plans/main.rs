@@ -13,13 +13,19 @@ use sqlx::{Row as _, SqlitePool, migrate::Migrator, sqlite::SqliteConnectOptions
 use statements::Found;
 
 /// Tables that stay small, whatever is issued and verified, and why.
-const SMALL: [(&str, &str); 5] = [
+const SMALL: [(&str, &str); 8] = [
     ("status_lists", "a row for 131,072 copies or more"),
     ("status_messages", "15 rows at most: the numbers that a message can have"),
     ("redemption_desks", "the desks of the configuration"),
     ("overused_entitlements", "entitlements that were used too often, until their marks end"),
+    ("store_identity", "one row"),
+    ("former_stores", "a row each time that an older backup was restored"),
+    ("_sqlx_migrations", "a row a migration"),
     ("trust_lists", "the trust lists that were ever configured"),
 ];
+
+/// Files whose statements run while the service is stopped: `restore` reads all that it closes.
+const STOPPED: [&str; 2] = ["store/sqlite/restored.rs", "commands/store.rs"];
 
 /// Searches by a range, or by a column of few values, that read what the caller has to have, and no more.
 const NEEDED: [(&str, &str); 7] = [
@@ -31,6 +37,7 @@ const NEEDED: [(&str, &str); 7] = [
     ),
     ("SEARCH s USING INDEX statuses_by_act (act>?)", "what changed since the lists were published"),
     ("SEARCH m USING INDEX messages_by_act (act>?)", "what changed since the lists were published"),
+    ("SEARCH s USING INDEX inherited_statuses_by_act (act>?)", "what changed since the lists were published"),
     (
         "SEARCH i USING INDEX sqlite_autoindex_issued_2 (status_index>? AND status_index<?)",
         "one status list, until a copy is found that holds",
@@ -180,7 +187,8 @@ async fn no_statement_of_a_service_reads_all_of_a_table_that_grows() {
         let mut found = Found::of_crate(&folder(service).join("src/main.rs"));
         assert!(found.statements.len() >= least, "{service} has {} statements only", found.statements.len());
         wrong.append(&mut found.faults);
-        for statement in found.statements {
+        let running = |file: &str| !STOPPED.iter().any(|stopped| file.ends_with(stopped));
+        for statement in found.statements.into_iter().filter(|statement| running(&statement.file)) {
             assert!(!statement.sql.contains("ANALYZE") && !statement.sql.contains("optimize"), "statistics");
             for fault in tables.faults(&statement.sql).await {
                 wrong.push(format!("{}: {fault}\n    {}", statement.file, statement.sql));

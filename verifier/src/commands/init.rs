@@ -74,6 +74,10 @@ pub(crate) struct InitArgs {
     place: KeyPlace,
     #[command(flatten)]
     about: AboutIfGiven,
+    /// Make only a store: of another desk, in a directory with the keys, the configuration and the staff of the first one, and
+    /// without its store.sqlite and store.json.
+    #[arg(long, conflicts_with_all = ["did", "name", "algorithm", "country", "staff"])]
+    another_desk: bool,
     /// The name of the first who is staff.
     #[arg(long, value_name = "NAME", default_value = "admin", value_parser = staff::check_name)]
     staff: String,
@@ -82,7 +86,24 @@ pub(crate) struct InitArgs {
     json: bool,
 }
 
+async fn another_desk(args: &InitArgs) -> Result<u8, Failure> {
+    setup::another_desk(&args.data).await?;
+    let data = args.data.display();
+    if args.json {
+        carnet_console::line(json!({ "data": data.to_string(), "another_desk": true }));
+    } else {
+        carnet_console::line(format_args!(
+            "The desk in {data} has a store of its own.\n\
+             Next: name it and the others under [redemption] in {data}/config.toml, then\n  carnet-verifier serve --data {data}"
+        ));
+    }
+    Ok(0)
+}
+
 pub(super) async fn run(args: InitArgs) -> Result<u8, Failure> {
+    if args.another_desk {
+        return another_desk(&args).await;
+    }
     once::reserve(args.json)?;
     let (did, algorithm) = (args.did.as_deref(), args.algorithm.into());
     let (place, kek) = args.place.settle(&args.data)?;

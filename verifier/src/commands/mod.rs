@@ -7,6 +7,7 @@ mod registration;
 mod request;
 mod result;
 mod show;
+mod store;
 mod trust;
 mod verify;
 mod why;
@@ -16,7 +17,10 @@ use std::{net::SocketAddr, path::PathBuf};
 use carnet_proto::verifier::v1::verification_service_client::VerificationServiceClient;
 use carnet_service::client::{self, StaffArgs, WithToken};
 pub(crate) use carnet_service::failure::Failure;
-use carnet_service::wire;
+use carnet_service::{
+    store::arguments::{BackupArgs, RestoreArgs},
+    wire,
+};
 use clap::{Args, Parser, Subcommand};
 use tonic::{service::interceptor::InterceptedService, transport::Channel};
 
@@ -48,6 +52,10 @@ enum Verb {
         #[arg(long)]
         listen: Option<SocketAddr>,
     },
+    /// Write a backup of the store: one file, whole, checked. The service may be running.
+    Backup(BackupArgs),
+    /// Put a backup in the place of the store. The service must be stopped.
+    Restore(RestoreArgs),
     /// The signing keys, of a verifier with a did:web. What changes them needs the service stopped.
     Keys {
         #[command(subcommand)]
@@ -105,6 +113,8 @@ pub(crate) async fn run(arguments: Arguments) -> Result<u8, Failure> {
             crate::server::run(&data, config.as_deref(), listen).await?;
             Ok(0)
         }
+        Verb::Backup(args) => store::back_up(&args).await,
+        Verb::Restore(args) => store::restore(&args).await,
         Verb::Keys { verb } => keys::run(verb).await,
         Verb::Redemptions { verb } => redemptions::run(verb).await,
         Verb::Registration { verb } => registration::run(verb),

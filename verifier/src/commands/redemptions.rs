@@ -77,9 +77,9 @@ fn broken(what: impl std::fmt::Display) -> StartError {
 
 async fn export(place: &Place, file: &Path) -> Result<u8, Failure> {
     let Desk { config, identity } = desk(place)?;
-    let database = ground::open(&place.data, &MIGRATIONS).await?;
-    let exported = Sqlite::new(database.clone()).export(&config.desk, time::now()).await;
-    database.close().await;
+    let store = ground::open(&place.data, &MIGRATIONS).await?;
+    let exported = Sqlite::new(store.database.clone()).export(&config.desk, time::now()).await;
+    store.close().await;
     let export = exported.map_err(broken)?;
     let text = export.sign(&identity).map_err(|problem| {
         StartError::new(format!("The export cannot be signed: {problem}."), "Nothing was written. Check the key.")
@@ -119,9 +119,9 @@ async fn reconcile(place: &Place, files: &[PathBuf]) -> Result<u8, Failure> {
         }
         exports.push(export);
     }
-    let database = ground::open(&place.data, &MIGRATIONS).await?;
-    let taken = Sqlite::new(database.clone()).take(&config.desk, &config.others, &exports, time::now()).await;
-    database.close().await;
+    let store = ground::open(&place.data, &MIGRATIONS).await?;
+    let taken = Sqlite::new(store.database.clone()).take(&config.desk, &config.others, &exports, time::now()).await;
+    store.close().await;
     let taken = taken.map_err(|error| {
         let hint =
             "Nothing was taken. If two desks have one name, or one was set back to a backup, give it another name.";

@@ -20,9 +20,9 @@ pub(super) async fn run(args: Place) -> Result<u8, Failure> {
         let what = "No trust list is configured; issuers are accepted as config.toml names them.";
         return Err(StartError::new(what, "Add [trust] to config.toml, to accept those of a trust list.").into());
     };
-    let database = ground::open(&args.data, &MIGRATIONS).await?;
-    let remembered = Sqlite::new(database.clone()).remembered(&trust.issuer).await;
-    database.close().await;
+    let store = ground::open(&args.data, &MIGRATIONS).await?;
+    let remembered = Sqlite::new(store.database.clone()).remembered(&trust.issuer).await;
+    store.close().await;
     let damaged = |what: String| StartError::new(what, "Nothing was changed. Restore a backup of the store.");
     let remembered = remembered.map_err(|error| damaged(format!("The store cannot be read: {error}.")))?;
     let Some(remembered) = remembered else {

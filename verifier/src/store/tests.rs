@@ -10,7 +10,8 @@ const START: Timestamp = Timestamp::from_unix(1_795_305_600);
 
 async fn store() -> (TempDir, Sqlite) {
     let dir = tempfile::tempdir().unwrap();
-    let database = carnet_service::store::open(dir.path(), &MIGRATIONS).await.unwrap();
+    carnet_service::store::create(dir.path(), &MIGRATIONS).await.unwrap();
+    let database = carnet_service::store::open(dir.path(), &MIGRATIONS).await.unwrap().database;
     (dir, Sqlite::new(database))
 }
 

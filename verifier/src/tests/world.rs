@@ -101,7 +101,8 @@ impl World {
         };
         change(&mut config);
         let dir = tempfile::tempdir().unwrap();
-        let database = carnet_service::store::open(dir.path(), &MIGRATIONS).await.unwrap();
+        carnet_service::store::create(dir.path(), &MIGRATIONS).await.unwrap();
+        let database = carnet_service::store::open(dir.path(), &MIGRATIONS).await.unwrap().database;
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let own = carnet_service::keys::Keyring::of(Box::new(own));

@@ -8,6 +8,7 @@ mod offers;
 mod records;
 mod refill;
 mod renewal;
+pub(crate) mod restored;
 mod shuffle;
 mod status;
 mod sweep;

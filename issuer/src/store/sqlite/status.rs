@@ -92,7 +92,7 @@ impl StatusStore for SqliteStore {
     async fn list_ended(&self, list: i64, before: Timestamp) -> Result<bool, Error> {
         // Positions are shuffled: where anything holds still, it is found soon.
         let ended = sqlx::query_scalar(
-            "SELECT EXISTS (SELECT 1 FROM status_lists l WHERE l.list = ? AND l.drawn = l.entries AND NOT EXISTS (\
+            "SELECT EXISTS (SELECT 1 FROM status_lists l WHERE l.list = ? AND l.drawn = l.entries AND l.inherited = 0 AND NOT EXISTS (\
              SELECT 1 FROM issued i JOIN offers o USING (offer_id) JOIN collections c ON c.seq = i.collection \
              WHERE i.status_index >= l.first_index AND i.status_index < l.first_index + l.entries \
              AND coalesce(c.valid_until, o.valid_until) >= ?))",
@@ -220,7 +220,10 @@ impl StatusStore for SqliteStore {
         let entries = sqlx::query(
             "SELECT s.state, l.list, s.status_index - l.first_index AS position \
              FROM statuses s INDEXED BY statuses_by_act JOIN status_lists l \
-             ON s.status_index >= l.first_index AND s.status_index < l.first_index + l.entries WHERE s.act > ?",
+             ON s.status_index >= l.first_index AND s.status_index < l.first_index + l.entries WHERE s.act > ?1 UNION ALL \
+             SELECT s.state, l.list, s.status_index - l.first_index AS position \
+             FROM inherited_statuses s INDEXED BY inherited_statuses_by_act JOIN status_lists l \
+             ON s.status_index >= l.first_index AND s.status_index < l.first_index + l.entries WHERE s.act > ?1",
         )
         .bind(version)
         .fetch_all(&mut *tx)

@@ -5,7 +5,7 @@ use std::{path::Path, time::Duration};
 use sqlx::{Row as _, SqlitePool, migrate::Migrator, sqlite::SqliteConnectOptions};
 
 use super::*;
-use crate::store::{FILE, open};
+use crate::store::{FILE, open_file};
 
 const SECRET: &str = "Amina-Okafor-1999";
 
@@ -13,7 +13,7 @@ async fn database(dir: &Path) -> Database {
     let migrations = tempfile::tempdir().unwrap();
     let sql = "CREATE TABLE a (x TEXT); CREATE TABLE b (y INTEGER PRIMARY KEY);";
     std::fs::write(migrations.path().join("1_first.sql"), sql).unwrap();
-    open(dir, &Migrator::new(migrations.path()).await.unwrap()).await.unwrap()
+    open_file(dir, &Migrator::new(migrations.path()).await.unwrap()).await.unwrap()
 }
 
 async fn write(database: &Database, sql: &'static str) {

@@ -1,0 +1,148 @@
+//! `backup` and `restore`.
+
+use std::{path::Path, sync::Arc};
+
+use carnet_core::{Problem, did::Did};
+use carnet_service::{
+    config::{StartError, refused},
+    fetcher::fetcher,
+    keys,
+    store::{
+        StagedStore,
+        arguments::{self, BackupArgs, RestoreArgs},
+    },
+};
+use serde_json::json;
+
+use super::{Failure, print};
+use crate::{
+    config::IssuerConfig,
+    status::{PublicationSite, PublishedDirectory, StatusLists},
+    store::sqlite::{
+        MIGRATIONS,
+        restored::{self, PublishedStates, TakenOver},
+    },
+};
+
+const LOST: &str = "offers, and copies that were issued after it: they can be looked up and revoked no more. Revocations and suspensions \
+    after it, but for those that can be read where they are published. Messages, approvals and renewals after it. Offers that are open in it \
+    are closed, since their links may have been used.";
+
+pub(super) async fn back_up(args: &BackupArgs) -> Result<(), Failure> {
+    Ok(arguments::run_backup(args).await?)
+}
+
+pub(super) async fn restore(args: &RestoreArgs) -> Result<(), Failure> {
+    let config = IssuerConfig::load(&args.data, args.config.as_deref())?;
+    let staged = StagedStore::stage(&args.data, args.from.as_deref()).await?;
+    let site = site(&args.data, &config)?;
+    let found = match &site {
+        Some(site) => Some(site.directory().await),
+        None => None,
+    };
+    let known = known(&staged, found.as_ref())?;
+    let Some(known) = known else {
+        let restored = staged_warnings(&staged, found.as_ref());
+        let (value, text) = arguments::said(&staged.put(&MIGRATIONS).await?, false, &restored);
+        print(args.json, &value, || text);
+        return Ok(());
+    };
+    if !args.accept_loss {
+        return Err(arguments::refuse_older(&staged, &known, LOST).into());
+    }
+    let (states, unread) = match (&site, &found) {
+        (Some(site), Some(Ok(directory))) => site.states(directory).await,
+        _ => (Vec::new(), Vec::new()),
+    };
+    let publication = published(found.as_ref()).map_or(0, |statement| statement.number);
+    let mut taken = TakenOver::default();
+    let restored = staged
+        .put_older(&MIGRATIONS, publication, async |tx, now| {
+            taken = restored::go_on(tx, now, config.status.entries, &states).await?;
+            Ok(())
+        })
+        .await?;
+    let more = taken_over(&taken, &states, &unread, found.as_ref());
+    let (mut value, text) = arguments::said(&restored, true, &more);
+    if let Some(members) = value.as_object_mut() {
+        members.insert("offers_closed".to_owned(), json!(taken.offers));
+        members.insert("taken_over".to_owned(), json!({ "copies": taken.copies, "unknown": taken.unknown }));
+        members.insert("lists_read".to_owned(), json!(states.iter().map(|list| list.list).collect::<Vec<_>>()));
+        members.insert("lists_not_read".to_owned(), json!(unread));
+    }
+    print(args.json, &value, || text);
+    Ok(())
+}
+
+/// Where this issuer's lists are published; `None`: nowhere.
+fn site(data: &Path, config: &IssuerConfig) -> Result<Option<PublicationSite>, StartError> {
+    let did = Did::parse(&config.did).map_err(|problem| refused(format!("did is refused: {problem}")))?;
+    let lists = StatusLists::new(&config.status, &did)?;
+    let Some(base) = lists.base() else { return Ok(None) };
+    let own = keys::own_document(data, &did)?;
+    Ok(Some(PublicationSite { base: base.to_owned(), did, own: Arc::new(own), fetcher: fetcher(&config.serve)? }))
+}
+
+type Found<'a> = Option<&'a Result<PublishedDirectory, Problem>>;
+
+fn published(found: Found<'_>) -> Option<&crate::status::PublicationStatement> {
+    found.and_then(|found| found.as_ref().ok()).and_then(|directory| directory.statement.as_ref())
+}
+
+/// How the staged store is known to be older; `None`: it is not.
+fn known(staged: &StagedStore, found: Found<'_>) -> Result<Option<String>, StartError> {
+    if let Some(statement) = published(found) {
+        if staged.has_mark() && !staged.knows(&statement.store) {
+            return Err(StartError::new(
+                format!(
+                    "What is published is of the store {}, which is neither this backup's nor this directory's. Nothing was changed.",
+                    statement.store
+                ),
+                "Look where the service runs that publishes there, and make a backup of its store.",
+            ));
+        }
+        let publication = staged.identity().map_or(0, |identity| identity.publication);
+        if !staged.was(&statement.store) || publication < statement.number {
+            return Ok(Some(format!(
+                "publication {} is at the web site, where this store has come to {publication}",
+                statement.number
+            )));
+        }
+    }
+    Ok(staged.behind().map(|behind| format!("number {} was written here", behind.newest)))
+}
+
+/// What nobody knows of a store that is put in its place.
+fn staged_warnings(staged: &StagedStore, found: Found<'_>) -> String {
+    let mut text = String::new();
+    if !staged.has_mark() {
+        text.push_str("There was no store.json, which says whether this was the newest store.\n");
+    }
+    if let Some(Err(problem)) = found {
+        text.push_str(&format!(
+            "What is published could not be looked at ({problem}); the service looks again when it runs.\n"
+        ));
+    }
+    text
+}
+
+fn taken_over(taken: &TakenOver, states: &[PublishedStates], unread: &[i64], found: Found<'_>) -> String {
+    let mut text = format!("Lost: {LOST}\n{} open offers were closed: make new ones.\n", taken.offers);
+    match found {
+        Some(Ok(_)) => text.push_str(&format!(
+            "{} published lists were read: {} copies are revoked or suspended now that were not in this store, {} of which it does not know.\n",
+            states.len(),
+            taken.copies,
+            taken.unknown
+        )),
+        Some(Err(problem)) => text.push_str(&format!(
+            "NOTHING was taken over from what is published, which could not be read ({problem}). Do again what was revoked or suspended \
+             since, from your own records, before the service publishes: see docs/a-lost-store.md.\n"
+        )),
+        None => text.push_str("Nothing is published, so that nothing was taken over.\n"),
+    }
+    if !unread.is_empty() {
+        text.push_str(&format!("Lists that could NOT be read, so that nothing of them was taken over: {unread:?}.\n"));
+    }
+    text
+}

@@ -1,0 +1,288 @@
+//! What is published, as this issuer finds it at its own web site: which store it is of, how far that had come, and the lists.
+//!
+//! Whoever restored a whole data directory has a store and a mark that fit each other, and only what is published knows better.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use carnet_core::{
+    Code, Problem,
+    did::{Did, DidDocument, DidUrl, Purpose},
+    json::{self, Limits},
+    keys::Signer,
+    secure::jose::{self, Jws, KeyRef, numeric_date},
+    status::token,
+    time::Timestamp,
+};
+use carnet_fetch::HttpsFetcher;
+use carnet_service::{
+    config::{StartError, refused},
+    fetcher::fetcher,
+    keys::Keyring,
+    store::{OpenStore, StoreIdentity, read_identity},
+};
+use serde_json::{Map, Value, json};
+
+use super::StatusLists;
+use crate::{
+    config::IssuerConfig,
+    store::{sqlite::restored::PublishedStates, status::State},
+};
+
+const TYP: &str = "carnet-publication+jwt";
+/// How often a running service looks.
+const EVERY: Duration = Duration::from_secs(3_600);
+/// How soon it looks again where nobody answered.
+const AGAIN: Duration = Duration::from_secs(60);
+/// The largest token that is read: a list of the most entries, in base64.
+const MOST_TOKEN_BYTES: usize = 6 << 20;
+
+/// What a directory of lists says of the store that it was made from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct PublicationStatement {
+    /// The store's id.
+    pub(crate) store: String,
+    /// The number of the publication.
+    pub(crate) number: i64,
+}
+
+/// Where an issuer's lists are, and whose they are.
+#[derive(Debug, Clone)]
+pub(crate) struct PublicationSite {
+    /// The URL under which the lists are.
+    pub(crate) base: String,
+    pub(crate) did: Did,
+    /// The issuer's own document: the keys of what counts.
+    pub(crate) own: Arc<DidDocument>,
+    pub(crate) fetcher: HttpsFetcher,
+}
+
+/// A directory that was fetched.
+#[derive(Debug)]
+pub(crate) struct PublishedDirectory {
+    /// `None`: it was made before there were such statements.
+    pub(crate) statement: Option<PublicationStatement>,
+    urls: Vec<String>,
+}
+
+impl PublicationStatement {
+    pub(crate) fn of(identity: &StoreIdentity) -> Self {
+        Self { store: identity.id.clone(), number: identity.publication }
+    }
+
+    /// Signs it, so that nobody but this issuer says that its store is an older one.
+    pub(crate) fn sign(&self, kid: &DidUrl, signer: &dyn Signer, now: Timestamp) -> Result<String, Problem> {
+        let header = json!({ "typ": TYP, "kid": kid.to_string() });
+        let payload =
+            json!({ "iss": kid.did().as_str(), "store": self.store, "number": self.number, "iat": now.unix() });
+        let (Value::Object(header), Value::Object(payload)) = (header, payload) else {
+            return Err(Code::ProofGeneration.into());
+        };
+        jose::sign(header, &payload, signer)
+    }
+
+    fn verify(text: &str, did: &Did, own: &DidDocument) -> Result<Self, Problem> {
+        let jws = Jws::parse(text)?;
+        jws.require_typ(TYP)?;
+        jws.verify(&own_key(&jws, did, own)?)?;
+        let text = |name: &str| jws.payload().get(name).and_then(Value::as_str);
+        if text("iss") != Some(did.as_str()) {
+            return Err(Code::IssuerMismatch.into());
+        }
+        let number = jws.payload().get("number").and_then(Value::as_i64).filter(|number| *number >= 0);
+        let malformed = || Problem::new(Code::MalformedValue, "it does not say which store and which publication");
+        let (store, number) = text("store").zip(number).ok_or_else(malformed)?;
+        Ok(Self { store: store.to_owned(), number })
+    }
+}
+
+/// The key of this issuer's that a token names; not one that was revoked, since whoever stole it could stop a service with it.
+fn own_key(jws: &Jws, did: &Did, own: &DidDocument) -> Result<carnet_core::keys::PublicKey, Problem> {
+    let KeyRef::Kid(kid) = jws.key_ref() else { return Err(Code::HeaderKeyUnanchored.into()) };
+    let kid = DidUrl::parse(kid)?;
+    if kid.did() != did {
+        return Err(Code::HeaderKeyUnanchored.into());
+    }
+    own.key_for(&kid, Purpose::AssertionMethod)
+}
+
+impl PublicationSite {
+    /// Fetches the directory of the lists.
+    ///
+    /// # Errors
+    /// Those of [`HttpsFetcher::bytes`]; the directory is no JSON, or its statement does not hold.
+    pub(crate) async fn directory(&self) -> Result<PublishedDirectory, Problem> {
+        let bytes =
+            self.fetcher.bytes(&format!("{}/lists", self.base), "application/json", Limits::DOCUMENT.max_bytes).await?;
+        let directory: Map<String, Value> = json::parse_object(&bytes, Limits::DOCUMENT)?;
+        let statement = directory.get("publication").map(|text| {
+            let text = text.as_str().ok_or_else(|| Problem::new(Code::MalformedValue, "publication is no text"))?;
+            PublicationStatement::verify(text, &self.did, &self.own)
+        });
+        let urls = directory.get("status_lists").and_then(Value::as_array).into_iter().flatten();
+        let urls = urls.filter_map(Value::as_str).map(str::to_owned).collect();
+        Ok(PublishedDirectory { statement: statement.transpose()?, urls })
+    }
+
+    /// Reads the states that are published, and the numbers of the lists that cannot be read. A list that is past its end counts:
+    /// it is what was published last.
+    pub(crate) async fn states(&self, directory: &PublishedDirectory) -> (Vec<PublishedStates>, Vec<i64>) {
+        let prefix = format!("{}/token/", self.base);
+        let lists: BTreeMap<i64, &String> = directory
+            .urls
+            .iter()
+            .filter_map(|url| Some((url.strip_prefix(&prefix)?.parse().ok().filter(|list| *list >= 0)?, url)))
+            .collect();
+        let (mut states, mut unread) = (Vec::new(), Vec::new());
+        for (list, url) in lists {
+            match self.list(list, url).await {
+                Ok(read) => states.push(read),
+                Err(problem) => {
+                    tracing::warn!(url, %problem, "a published list could not be read");
+                    unread.push(list);
+                }
+            }
+        }
+        (states, unread)
+    }
+
+    async fn list(&self, list: i64, url: &str) -> Result<PublishedStates, Problem> {
+        let bytes = self.fetcher.bytes(url, token::MEDIA_TYPE, MOST_TOKEN_BYTES).await?;
+        let text = String::from_utf8(bytes).map_err(|_| Problem::from(Code::TokenMalformed))?;
+        let jws = Jws::parse_within(&text, Limits::LIST)?;
+        let made = numeric_date(jws.payload(), "iat")?.ok_or(Code::ClaimMissing)?;
+        let key = own_key(&jws, &self.did, &self.own)?;
+        let (published, _) = token::Token::parse(&text)?.verify(&key, url, made, 0)?;
+        let mut states = Vec::new();
+        for position in 0..published.entries() {
+            match published.value(position)? {
+                token::VALID => {}
+                token::SUSPENDED => states.push((position, State::Suspended)),
+                _ => states.push((position, State::Revoked)),
+            }
+        }
+        Ok(PublishedStates { list, entries: published.entries(), states })
+    }
+}
+
+/// Raises the number of the publication in the first minute of a day (UTC), if the store changed on the days before: by acts it rises at
+/// once, and what was issued may not be read in it sooner.
+///
+/// # Errors
+/// The database's.
+pub(crate) async fn raise_daily(ground: &OpenStore, now: Timestamp) -> Result<(), sqlx::Error> {
+    let due: bool = sqlx::query_scalar("SELECT noted_at / 86400 < ? / 86400 FROM store_identity")
+        .bind(now.unix())
+        .fetch_one(ground.database.readers())
+        .await?;
+    if !due {
+        return Ok(());
+    }
+    let mut tx = ground.database.begin("raise_publication").await?;
+    sqlx::query("UPDATE store_identity SET publication = publication + (number > noted), noted = number, noted_at = ?")
+        .bind(now.unix())
+        .execute(&mut *tx)
+        .await?;
+    tx.commit().await
+}
+
+/// A running service's look at what is published.
+pub(crate) struct PublicationWatch {
+    pub(crate) site: PublicationSite,
+    pub(crate) ground: OpenStore,
+}
+
+impl PublicationWatch {
+    /// For an issuer as it is configured; `None`: nothing is published.
+    ///
+    /// # Errors
+    /// The configuration is refused.
+    pub(crate) fn of(config: &IssuerConfig, keys: &Keyring, ground: &OpenStore) -> Result<Option<Self>, StartError> {
+        let no_did = |problem: Problem| refused(format!("did is refused: {problem}"));
+        let did = Did::parse(&config.did).map_err(no_did)?;
+        let lists = StatusLists::new(&config.status, &did)?;
+        let Some(base) = lists.base() else { return Ok(None) };
+        let own = Arc::new(keys.own_document(&did).map_err(no_did)?);
+        let site = PublicationSite { base: base.to_owned(), did, own, fetcher: fetcher(&config.serve)? };
+        Ok(Some(Self { site, ground: ground.clone() }))
+    }
+
+    /// [`Self::newer_published`] of what is published; never ends where nothing is.
+    pub(crate) async fn newer(watch: Option<Self>) -> StartError {
+        match watch {
+            Some(watch) => watch.newer_published().await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Looks once, before anything is published. Nobody answering does not stop a start: a warning says so.
+    ///
+    /// # Errors
+    /// What is published is of another store, or of this one when it had come further.
+    pub(crate) async fn look_at_start(&self) -> Result<(), StartError> {
+        match self.look().await? {
+            Ok(()) => {}
+            Err(problem) => tracing::warn!(
+                base = self.site.base,
+                %problem,
+                "what is published could not be looked at, so that nobody knows whether this store is the newest; it is tried again"
+            ),
+        }
+        Ok(())
+    }
+
+    /// Looks again and again; ends when what is published is newer than the store.
+    pub(crate) async fn newer_published(self) -> StartError {
+        let mut pause = AGAIN;
+        loop {
+            tokio::time::sleep(pause).await;
+            pause = match self.look().await {
+                Ok(Ok(())) => EVERY,
+                Ok(Err(_)) => AGAIN,
+                Err(older) => {
+                    return StartError::new(
+                        older.message.replace("Nothing was started or changed.", "The service has stopped."),
+                        older.hint,
+                    );
+                }
+            };
+        }
+    }
+
+    async fn look(&self) -> Result<Result<(), Problem>, StartError> {
+        let directory = match self.site.directory().await {
+            Ok(directory) => directory,
+            Err(problem) => return Ok(Err(problem)),
+        };
+        let Some(published) = directory.statement else { return Ok(Ok(())) };
+        // After the fetch: what this service has published meanwhile is in its store.
+        let unread = |error: sqlx::Error| {
+            StartError::new(
+                format!("The store cannot be read: {error}. Nothing was started or changed."),
+                "Check the disk, and start again.",
+            )
+        };
+        let own = read_identity(self.ground.database.readers()).await.map_err(unread)?;
+        let former: Vec<String> = sqlx::query_scalar("SELECT id FROM former_stores")
+            .fetch_all(self.ground.database.readers())
+            .await
+            .map_err(unread)?;
+        let was = published.store == own.id || former.contains(&published.store);
+        if was && published.number <= own.publication {
+            return Ok(Ok(()));
+        }
+        let what = if was {
+            format!("publication {} is there, and the store has come to {}", published.number, own.publication)
+        } else {
+            format!("what is there is of the store {}, and this one is {}", published.store, own.id)
+        };
+        Err(StartError::new(
+            format!(
+                "The store is older than what is published at {}/lists: {what}. What was revoked or suspended in between is not in it. \
+                 Nothing was started or changed.",
+                self.site.base
+            ),
+            "Put the newest backup back: `restore --from FILE`. If there is none newer, `restore --in-place --accept-loss` takes over what is \
+             published. If another service publishes there, stop one of the two. See docs/a-lost-store.md.",
+        ))
+    }
+}

@@ -1,0 +1,247 @@
+//! What becomes of a store that was restored from a backup older than what was published: nothing that may have been given out or
+//! used since is given out or used again, and what was published of revocations and suspensions is taken over.
+
+use std::collections::BTreeSet;
+
+use carnet_core::time::Timestamp;
+use rand_core::{OsRng, RngCore as _};
+use sqlx::Row as _;
+
+use super::{Tx, shuffle::Seed};
+use crate::store::status::State;
+
+/// How many list numbers are passed over: more lists than an issuer opens after a backup.
+const GAP: i64 = 1_000;
+/// Who did it, in the record.
+const WHO: &str = "restore";
+const REASON: &str = "taken over from what was published, after an older backup was restored";
+
+/// Inserts a list of this number, unless there is one.
+const INSERT_LIST: &str = "INSERT INTO status_lists (list, first_index, entries, seed, drawn, opened_at, inherited) \
+    SELECT ?1, (SELECT coalesce(max(first_index + entries), 0) FROM status_lists), ?2, ?3, ?4, ?5, ?6 \
+    WHERE NOT EXISTS (SELECT 1 FROM status_lists WHERE list = ?1)";
+
+/// What was published of one list.
+#[derive(Debug)]
+pub(crate) struct PublishedStates {
+    /// The list's number.
+    pub(crate) list: i64,
+    /// How many entries it has.
+    pub(crate) entries: u64,
+    /// The entries that are not valid.
+    pub(crate) states: Vec<(u64, State)>,
+}
+
+/// What was closed, and what was taken over.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct TakenOver {
+    /// Offers that were closed.
+    pub(crate) offers: u64,
+    /// Copies that are revoked or suspended now, as was published.
+    pub(crate) copies: u64,
+    /// Those of them that the store does not know.
+    pub(crate) unknown: u64,
+}
+
+/// Closes what must not go on, opens a new list, and takes over what was published.
+pub(crate) async fn go_on(
+    tx: &mut Tx,
+    now: Timestamp,
+    list_entries: u64,
+    published: &[PublishedStates],
+) -> Result<TakenOver, sqlx::Error> {
+    let offers = close_offers(tx).await?;
+    close_lists(tx, now, list_entries, published).await?;
+    let mut taken = TakenOver { offers, ..TakenOver::default() };
+    for to in [State::Revoked, State::Suspended] {
+        take_over(tx, now, published, to, &mut taken).await?;
+    }
+    Ok(taken)
+}
+
+/// An offer that is open here may have been collected since: its link would give the credential a second time.
+async fn close_offers(tx: &mut Tx) -> Result<u64, sqlx::Error> {
+    let closed =
+        sqlx::query("UPDATE offers SET state = 'cancelled', claims = NULL WHERE state IN ('open', 'redeemed')")
+            .execute(&mut **tx)
+            .await?
+            .rows_affected();
+    sqlx::query("UPDATE collections SET holder_keys = NULL, state = 'intended' WHERE state = 'deferred'")
+        .execute(&mut **tx)
+        .await?;
+    sqlx::query("UPDATE collections SET sealed = NULL, sealed_until = NULL WHERE sealed IS NOT NULL")
+        .execute(&mut **tx)
+        .await?;
+    sqlx::query("UPDATE issued SET holder_thumbprint = NULL WHERE issued_at IS NULL AND holder_thumbprint IS NOT NULL")
+        .execute(&mut **tx)
+        .await?;
+    sqlx::query(
+        "UPDATE renewals SET state = 'lapsed', claims = NULL, holder_keys = NULL, thumbprints = NULL \
+         WHERE state IN ('pending', 'approved')",
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(closed)
+}
+
+/// Positions were given out after the backup in the order of the lists' seeds, and maybe on lists that are not known here: nothing
+/// more is drawn from the lists that are known, and the next one has a number that none can have had.
+async fn close_lists(
+    tx: &mut Tx,
+    now: Timestamp,
+    list_entries: u64,
+    published: &[PublishedStates],
+) -> Result<(), sqlx::Error> {
+    sqlx::query("UPDATE status_lists SET drawn = entries, inherited = 1 WHERE drawn < entries")
+        .execute(&mut **tx)
+        .await?;
+    for list in published {
+        sqlx::query(INSERT_LIST)
+            .bind(list.list)
+            .bind(integer(list.entries))
+            .bind([0_u8; 32].as_slice())
+            .bind(integer(list.entries))
+            .bind(now.unix())
+            .bind(1)
+            .execute(&mut **tx)
+            .await?;
+    }
+    let newest: i64 =
+        sqlx::query_scalar("SELECT coalesce(max(list), 0) FROM status_lists").fetch_one(&mut **tx).await?;
+    let mut seed = Seed::default();
+    OsRng.fill_bytes(&mut seed);
+    sqlx::query(INSERT_LIST)
+        .bind(newest.saturating_add(GAP))
+        .bind(integer(list_entries))
+        .bind(seed.as_slice())
+        .bind(0)
+        .bind(now.unix())
+        .bind(0)
+        .execute(&mut **tx)
+        .await?;
+    Ok(())
+}
+
+fn integer(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+/// A copy whose state is to be what was published.
+struct Difference {
+    status_index: i64,
+    /// Its offer and its state here; `None`: this store does not know it.
+    known: Option<(String, String)>,
+}
+
+/// Writes one act for all that was published in a state. A suspension that was published as ended stays: staff can end it.
+async fn take_over(
+    tx: &mut Tx,
+    now: Timestamp,
+    published: &[PublishedStates],
+    to: State,
+    taken: &mut TakenOver,
+) -> Result<(), sqlx::Error> {
+    let mut differences = Vec::new();
+    for list in published {
+        differences.append(&mut differing(tx, list, to).await?);
+    }
+    if differences.is_empty() {
+        return Ok(());
+    }
+    let act = write_act(tx, now, to, &differences).await?;
+    for difference in &differences {
+        match &difference.known {
+            Some((_, before)) => set(tx, act, difference.status_index, before, to).await?,
+            None => inherit(tx, act, difference.status_index, to).await?,
+        }
+    }
+    let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
+    let unknown = differences.iter().filter(|difference| difference.known.is_none()).count();
+    taken.copies = taken.copies.saturating_add(count(differences.len()));
+    taken.unknown = taken.unknown.saturating_add(count(unknown));
+    Ok(())
+}
+
+/// The entries of a list that were published in a state, and hold more here.
+async fn differing(tx: &mut Tx, list: &PublishedStates, to: State) -> Result<Vec<Difference>, sqlx::Error> {
+    let row = sqlx::query("SELECT first_index, entries FROM status_lists WHERE list = ?")
+        .bind(list.list)
+        .fetch_one(&mut **tx)
+        .await?;
+    let (first, entries): (i64, i64) = (row.try_get("first_index")?, row.try_get("entries")?);
+    let mut differences = Vec::new();
+    let positions = list.states.iter().filter(|(_, state)| *state == to).map(|(position, _)| integer(*position));
+    for position in positions.filter(|position| *position < entries) {
+        let status_index = first.saturating_add(position);
+        let row = sqlx::query(
+            "SELECT i.offer_id, coalesce(s.state, 'valid') AS state FROM issued i LEFT JOIN statuses s USING (status_index) \
+             WHERE i.status_index = ?",
+        )
+        .bind(status_index)
+        .fetch_optional(&mut **tx)
+        .await?;
+        let known: Option<(String, String)> = match row {
+            Some(row) => Some((row.try_get("offer_id")?, row.try_get("state")?)),
+            None => None,
+        };
+        let holds_more = match known.as_ref().map(|(_, state)| state.as_str()) {
+            Some("revoked") => false,
+            Some("suspended") => to == State::Revoked,
+            _ => true,
+        };
+        if holds_more {
+            differences.push(Difference { status_index, known });
+        }
+    }
+    Ok(differences)
+}
+
+async fn set(tx: &mut Tx, act: i64, index: i64, before: &str, to: State) -> Result<(), sqlx::Error> {
+    sqlx::query("INSERT INTO status_changes (act, status_index, before, after) VALUES (?, ?, ?, ?)")
+        .bind(act)
+        .bind(index)
+        .bind(before)
+        .bind(to.as_str())
+        .execute(&mut **tx)
+        .await?;
+    sqlx::query(
+        "INSERT INTO statuses (status_index, state, act) VALUES (?, ?, ?) \
+         ON CONFLICT (status_index) DO UPDATE SET state = excluded.state, act = excluded.act",
+    )
+    .bind(index)
+    .bind(to.as_str())
+    .bind(act)
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+async fn inherit(tx: &mut Tx, act: i64, index: i64, to: State) -> Result<(), sqlx::Error> {
+    sqlx::query("INSERT INTO inherited_statuses (status_index, state, act) VALUES (?, ?, ?) ON CONFLICT DO NOTHING")
+        .bind(index)
+        .bind(to.as_str())
+        .bind(act)
+        .execute(&mut **tx)
+        .await?;
+    Ok(())
+}
+
+async fn write_act(tx: &mut Tx, now: Timestamp, to: State, differences: &[Difference]) -> Result<i64, sqlx::Error> {
+    let verb = if to == State::Revoked { "revoke" } else { "suspend" };
+    let id: String = sqlx::query_scalar("SELECT id FROM store_identity").fetch_one(&mut **tx).await?;
+    let count = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
+    let offers = differences.iter().filter_map(|difference| difference.known.as_ref()).map(|(offer, _)| offer.as_str());
+    sqlx::query_scalar(
+        "INSERT INTO status_acts (seq, request_id, request, verb, reason, who, at, credentials, copies, changed) \
+         SELECT coalesce(max(seq), 0) + 1, ?1, zeroblob(32), ?2, ?3, ?4, ?5, ?6, ?7, ?7 FROM acts RETURNING seq",
+    )
+    .bind(format!("restore-{id}-{verb}"))
+    .bind(verb)
+    .bind(REASON)
+    .bind(WHO)
+    .bind(now.unix())
+    .bind(count(offers.collect::<BTreeSet<_>>().len()))
+    .bind(count(differences.len()))
+    .fetch_one(&mut **tx)
+    .await
+}

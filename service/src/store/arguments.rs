@@ -1,0 +1,101 @@
+//! `backup` and `restore` on the command line: what both services have of them.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use serde_json::{Value, json};
+
+use super::{Restored, StagedStore, back_up};
+use crate::config::StartError;
+
+/// Arguments of `backup`.
+#[derive(Debug, Clone, Args)]
+pub struct BackupArgs {
+    /// The data directory; the service may be running.
+    #[arg(long)]
+    pub data: PathBuf,
+    /// The file to write. One that is there is never overwritten.
+    #[arg(long)]
+    pub out: PathBuf,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `restore`.
+#[derive(Debug, Clone, Args)]
+pub struct RestoreArgs {
+    /// The data directory, with its keys; its service is stopped.
+    #[arg(long)]
+    pub data: PathBuf,
+    /// A TOML file whose fields are laid over DIR/config.toml.
+    #[arg(long)]
+    pub config: Option<PathBuf>,
+    /// The backup.
+    #[arg(long, required_unless_present = "in_place")]
+    pub from: Option<PathBuf>,
+    /// Take the store that is in the directory: after the whole directory was restored, or where store.json is lost.
+    #[arg(long, conflicts_with = "from")]
+    pub in_place: bool,
+    /// Go on with a store that is older than one that was here. What happened since is lost; run it without this first, and read what.
+    #[arg(long)]
+    pub accept_loss: bool,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Runs `backup`; what it says is printed.
+///
+/// # Errors
+/// Those of [`back_up`].
+pub async fn run_backup(args: &BackupArgs) -> Result<(), StartError> {
+    let backup = back_up(&args.data, &args.out).await?;
+    let out = args.out.display().to_string();
+    let identity = &backup.identity;
+    if args.json {
+        carnet_console::line(
+            json!({ "backup": out, "bytes": backup.bytes, "store": identity.id, "number": identity.number, "checked": true }),
+        );
+    } else {
+        carnet_console::line(format_args!(
+            "Backup of store {} at change {}: {out}, {} bytes, checked.\n\
+             It has what the store has, people's data included: keep it like the data directory, and away from it.",
+            identity.id, identity.number, backup.bytes
+        ));
+    }
+    Ok(())
+}
+
+/// Why a staged store is not put in its place without `--accept-loss`: how it is known to be older, and what goes with that.
+#[must_use]
+pub fn refuse_older(staged: &StagedStore, known: &str, lost: &str) -> StartError {
+    let number = staged.identity().map_or(0, |identity| identity.number);
+    StartError::new(
+        format!(
+            "This store is older than one that was here: its last change is number {number}, and {known}. Nothing was changed.\n\
+             What would be lost: {lost}"
+        ),
+        "Look for a newer backup, and for store.sqlite with its log, store.sqlite-wal, on the old disk: `restore --from` takes a copy of both. \
+         If there is none, run this again with --accept-loss.",
+    )
+}
+
+/// What was restored, for programs and, with `more`, for people.
+#[must_use]
+pub fn said(restored: &Restored, lost: bool, more: &str) -> (Value, String) {
+    let identity = &restored.identity;
+    let aside = restored.aside.as_ref().map(|path| path.display().to_string());
+    let value = json!({
+        "store": identity.id, "number": identity.number, "publication": identity.publication, "accepted_loss": lost,
+        "store_before": aside,
+    });
+    let mut text = format!("Store {} is in its place, at change {}.\n", identity.id, identity.number);
+    if let Some(aside) = aside {
+        text.push_str(&format!(
+            "The store of before is {aside}: delete it when it is not needed any more; it has people's data.\n"
+        ));
+    }
+    text.push_str(more);
+    (value, text.trim_end().to_owned())
+}

@@ -1,0 +1,142 @@
+//! A backup of a store, made while its service runs: one file, whole, checked after it was written.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io,
+    path::{Path, PathBuf},
+};
+
+use sqlx::{Connection as _, SqliteConnection, sqlite::SqliteConnectOptions};
+
+use super::{
+    FILE, PATIENCE,
+    identity::{self, StoreFile, StoreIdentity, StoreMark},
+    opening,
+};
+use crate::{config::StartError, disk};
+
+/// A backup that was written.
+#[derive(Debug)]
+pub struct Backup {
+    /// What the backup has.
+    pub identity: StoreIdentity,
+    /// Its size.
+    pub bytes: u64,
+}
+
+/// Writes all that the store of a directory has committed, what is in its log alone included, to a new file, mode 0600, and checks
+/// what was written. The service may be running.
+///
+/// # Errors
+/// There is a file of that name; the store is refused; the backup cannot be written, or is not whole. Then there is no such file.
+pub async fn back_up(data: &Path, out: &Path) -> Result<Backup, StartError> {
+    let _lock = opening::lock_shared(data)?;
+    let mark = StoreMark::load(data)?;
+    let store = data.join(FILE);
+    let found = identity::look(&store).await?;
+    identity::require_newest(data, mark.as_ref(), &found)?;
+    if !matches!(found, StoreFile::Named { .. }) {
+        return Err(StartError::new(
+            "The store has no id yet, by which its backups are known. Nothing was written.",
+            "Start the service of this version once: it gives the store its id. Then make the backup.",
+        ));
+    }
+    if out.exists() {
+        return Err(StartError::new(
+            format!("{} is there already. Nothing was written: a backup is never overwritten.", out.display()),
+            "Name another file.",
+        ));
+    }
+    let part = Part::new(out).map_err(|error| unwritten(out, &error))?;
+    let written = write(&store, &part.path).await.map_err(|error| unwritten(out, &error))?;
+    if mark.is_some_and(|mark| written.id != mark.store || written.number < mark.number) {
+        return Err(unwritten(out, &"it is not whole"));
+    }
+    let bytes = part.finish(out).map_err(|error| unwritten(out, &error))?;
+    Ok(Backup { identity: written, bytes })
+}
+
+fn unwritten(out: &Path, error: &dyn std::fmt::Display) -> StartError {
+    StartError::new(
+        format!(
+            "The backup {} could not be written: {error}. The store is as it was, and there is no backup.",
+            out.display()
+        ),
+        "Check that the folder is there, that this user may write in it, and that its disk has room.",
+    )
+}
+
+async fn write(store: &Path, part: &Path) -> Result<StoreIdentity, sqlx::Error> {
+    let mut source = connect(store, false).await?;
+    let copied = sqlx::query("VACUUM INTO ?")
+        .bind(part.to_str().ok_or_else(|| sqlx::Error::Configuration("its path is not in UTF-8".into()))?)
+        .execute(&mut source)
+        .await;
+    source.close().await?;
+    copied?;
+    // Nobody else knows the file, so that it is read without a log.
+    let mut written = connect(part, true).await?;
+    let checked = check(&mut written).await;
+    let identity = match checked {
+        Ok(()) => identity::read(&mut written).await,
+        Err(error) => Err(error),
+    };
+    written.close().await?;
+    identity
+}
+
+async fn connect(path: &Path, immutable: bool) -> Result<SqliteConnection, sqlx::Error> {
+    let options = SqliteConnectOptions::new().filename(path).create_if_missing(false).busy_timeout(PATIENCE);
+    let options = if immutable { options.read_only(true).immutable(true) } else { options };
+    SqliteConnection::connect_with(&options).await
+}
+
+/// Refuses a database that SQLite finds damaged.
+pub(super) async fn check(connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+    let said: Vec<String> = sqlx::query_scalar("PRAGMA integrity_check(1)").fetch_all(connection).await?;
+    if said == ["ok"] {
+        return Ok(());
+    }
+    Err(sqlx::Error::Protocol(format!("the integrity check says: {}", said.join("; "))))
+}
+
+/// A file that is being written, and gone again unless it is finished.
+struct Part {
+    path: PathBuf,
+}
+
+impl Part {
+    fn new(out: &Path) -> io::Result<Self> {
+        let mut name = out.as_os_str().to_owned();
+        name.push(".part");
+        let path = PathBuf::from(name);
+        // What a power cut left half-written is in nobody's use.
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let mut options = OpenOptions::new();
+        options.write(true).create_new(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        options.open(&path)?;
+        Ok(Self { path })
+    }
+
+    /// Gives the file its name, unless somebody else has it, through to the disk; its size.
+    fn finish(&self, out: &Path) -> io::Result<u64> {
+        let file = File::open(&self.path)?;
+        file.sync_all()?;
+        let bytes = file.metadata()?.len();
+        // Unlike a rename, it never replaces a file.
+        fs::hard_link(&self.path, out)?;
+        disk::sync_directory(out.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")))?;
+        Ok(bytes)
+    }
+}
+
+impl Drop for Part {
+    fn drop(&mut self) {
+        fs::remove_file(&self.path).ok();
+    }
+}

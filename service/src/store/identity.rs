@@ -1,0 +1,268 @@
+//! The identity of a store: its id and its number, which stand in the store and, as a mark, beside the keys (spec/store.md).
+//!
+//! The mark follows the store: it is written after a commit and never before it, so that a power cut leaves a mark that is
+//! equal to the store's number or lower. A store whose number is below the mark is older than one that was here.
+
+use std::{collections::HashSet, io::ErrorKind, path::Path};
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use rand_core::{OsRng, RngCore as _};
+use serde::{Deserialize, Serialize};
+use sqlx::{
+    Connection as _, Row as _, SqliteConnection,
+    sqlite::{SqliteConnectOptions, SqliteExecutor},
+};
+
+use super::{Database, FILE, unopened};
+use crate::{config::StartError, disk};
+
+const MARK_FILE: &str = "store.json";
+const VERSION: u32 = 1;
+
+/// The identity of a store, as it stands in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoreIdentity {
+    /// Drawn at random when the store was made.
+    pub id: String,
+    /// Rises in each transaction whose loss matters.
+    pub number: i64,
+    /// Rises with what an issuer publishes; 0 in a verifier's store.
+    pub publication: i64,
+}
+
+/// The mark beside the keys: the identity of the newest store that was here.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StoreMark {
+    version: u32,
+    /// The store's id.
+    pub store: String,
+    /// Its number at the last look; 0 until the store has its id.
+    pub number: i64,
+    /// The number of what was published.
+    pub publication: i64,
+    /// The ids that the store had before it was restored from an older backup.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub former: Vec<String>,
+}
+
+/// What a file in the place of a store is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum StoreFile {
+    /// There is none.
+    Missing,
+    /// A file in which nothing was ever stored.
+    Empty,
+    /// A store from before stores had ids.
+    Unnamed,
+    /// A store with its id, and with those that it had before it was restored.
+    Named { identity: StoreIdentity, former: Vec<String> },
+}
+
+impl StoreMark {
+    pub(super) fn new(identity: &StoreIdentity, former: Vec<String>) -> Self {
+        let StoreIdentity { id, number, publication } = identity.clone();
+        Self { version: VERSION, store: id, number, publication, former }
+    }
+
+    /// The mark of a store that is about to get an id, drawn here.
+    pub(super) fn drawn() -> Self {
+        Self { version: VERSION, store: draw_id(), number: 0, publication: 0, former: Vec::new() }
+    }
+
+    /// Loads `DIR/store.json`; `None` where there is none.
+    ///
+    /// # Errors
+    /// The file cannot be read or is damaged.
+    pub fn load(data: &Path) -> Result<Option<Self>, StartError> {
+        let path = data.join(MARK_FILE);
+        let failed = |what: String| {
+            StartError::new(
+                format!("{} {what}. Nothing was started or changed.", path.display()),
+                "It names the store that belongs to these keys. Restore it from a backup of the directory. If there is none, move it \
+                 away and run `restore --in-place`, which looks at the store that is here.",
+            )
+        };
+        match std::fs::read(&path) {
+            Ok(text) => {
+                let mark: Option<Self> = serde_json::from_slice(&text).ok();
+                let mark = mark.filter(|mark| mark.version == VERSION && mark.number >= 0 && mark.publication >= 0);
+                mark.ok_or_else(|| failed("is damaged".to_owned())).map(Some)
+            }
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(failed(format!("cannot be read: {error}"))),
+        }
+    }
+
+    /// Writes the mark as a whole, through to the disk.
+    pub(super) fn save(&self, data: &Path) -> std::io::Result<()> {
+        let text = serde_json::to_string_pretty(self).map_err(std::io::Error::from)?;
+        disk::replace(&data.join(MARK_FILE), format!("{text}\n").as_bytes(), 0o600)
+    }
+
+    /// [`Self::save`], for a start.
+    pub(super) fn require_saved(&self, data: &Path) -> Result<(), StartError> {
+        self.save(data).map_err(|error| {
+            StartError::new(
+                format!("{} could not be written: {error}. The store is as it was.", data.join(MARK_FILE).display()),
+                "Check that the disk has room and that this user may write there, then run it again.",
+            )
+        })
+    }
+}
+
+pub(super) fn draw_id() -> String {
+    let mut bytes = [0; 16];
+    OsRng.fill_bytes(&mut bytes);
+    URL_SAFE_NO_PAD.encode(bytes)
+}
+
+/// Reads the identity of an open store.
+///
+/// # Errors
+/// The database's; the store has no id.
+pub async fn read(store: impl SqliteExecutor<'_>) -> Result<StoreIdentity, sqlx::Error> {
+    let row = sqlx::query("SELECT id, number, publication FROM store_identity").fetch_one(store).await?;
+    Ok(StoreIdentity {
+        id: row.try_get("id")?,
+        number: row.try_get("number")?,
+        publication: row.try_get("publication")?,
+    })
+}
+
+/// Reads the ids that a store had before it was restored.
+pub(super) async fn read_former(store: impl SqliteExecutor<'_>) -> Result<Vec<String>, sqlx::Error> {
+    sqlx::query_scalar("SELECT id FROM former_stores ORDER BY number, id").fetch_all(store).await
+}
+
+/// Looks at a file without changing its schema.
+pub(super) async fn look(path: &Path) -> Result<StoreFile, StartError> {
+    match std::fs::metadata(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(StoreFile::Missing),
+        Err(error) => return Err(unopened(path, &error)),
+        // SQLite would take it for a database without tables.
+        Ok(file) if file.len() == 0 => return Ok(StoreFile::Empty),
+        Ok(_) => {}
+    }
+    let options = SqliteConnectOptions::new().filename(path).create_if_missing(false).busy_timeout(super::PATIENCE);
+    let mut connection = SqliteConnection::connect_with(&options).await.map_err(|error| unopened(path, &error))?;
+    let looked = look_into(&mut connection).await.map_err(|error| unopened(path, &error));
+    connection.close().await.map_err(|error| unopened(path, &error))?;
+    looked
+}
+
+async fn look_into(connection: &mut SqliteConnection) -> Result<StoreFile, sqlx::Error> {
+    let mut tables = HashSet::new();
+    for row in sqlx::query("PRAGMA table_list").fetch_all(&mut *connection).await? {
+        tables.insert(row.try_get::<String, _>("name")?);
+    }
+    if !tables.contains("_sqlx_migrations") {
+        return Ok(StoreFile::Empty);
+    }
+    let migrated: bool =
+        sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM _sqlx_migrations)").fetch_one(&mut *connection).await?;
+    if !migrated {
+        return Ok(StoreFile::Empty);
+    }
+    if !tables.contains("store_identity") {
+        return Ok(StoreFile::Unnamed);
+    }
+    let id: Option<String> = sqlx::query_scalar("SELECT id FROM store_identity").fetch_one(&mut *connection).await?;
+    if id.is_none() {
+        return Ok(StoreFile::Unnamed);
+    }
+    Ok(StoreFile::Named { identity: read(&mut *connection).await?, former: read_former(connection).await? })
+}
+
+/// Gives a store this id, unless it has one.
+///
+/// # Errors
+/// The database's.
+pub(super) async fn name_unnamed(database: &Database, id: &str) -> Result<StoreIdentity, sqlx::Error> {
+    let mut tx = database.begin("name_store").await?;
+    sqlx::query(
+        "UPDATE store_identity SET id = ?, number = max(number, 1), publication = max(publication, 1) WHERE id IS NULL",
+    )
+    .bind(id)
+    .execute(&mut *tx)
+    .await?;
+    tx.commit().await?;
+    read(database.readers()).await
+}
+
+/// Gives a store the id of a mark, unless it has one; writes the mark with what the store has then.
+pub(super) async fn name(data: &Path, mark: &StoreMark, database: &Database) -> Result<StoreMark, StartError> {
+    let named = async {
+        let identity = name_unnamed(database, &mark.store).await?;
+        Ok::<_, sqlx::Error>(StoreMark::new(&identity, read_former(database.readers()).await?))
+    };
+    let mark = named.await.map_err(|error| unopened(&data.join(FILE), &error))?;
+    mark.require_saved(data)?;
+    Ok(mark)
+}
+
+/// Refuses a store that does not go with its directory.
+///
+/// # Errors
+/// It is missing, empty, another one, or older than the mark; or the mark is missing.
+pub(super) fn require_newest(data: &Path, mark: Option<&StoreMark>, found: &StoreFile) -> Result<(), StartError> {
+    let path = data.join(FILE);
+    match (mark, found) {
+        (_, StoreFile::Missing) => Err(missing(&path, "is missing")),
+        (_, StoreFile::Empty) => Err(missing(&path, "is empty: nothing was ever stored in it")),
+        // From before there were ids; or the power went while it was being given one.
+        (None, StoreFile::Unnamed) => Ok(()),
+        (Some(mark), _) if mark.number == 0 => Ok(()),
+        (Some(mark), StoreFile::Unnamed) => Err(older(&path, 0, mark.number)),
+        (None, StoreFile::Named { .. }) => Err(StartError::new(
+            format!(
+                "{} is missing, so that nobody knows whether the store beside it is the newest. Nothing was started or changed.",
+                data.join(MARK_FILE).display()
+            ),
+            "Restore store.json with the rest of the directory. If it is lost and the store is the newest that there is, run \
+             `restore --in-place`.",
+        )),
+        // The power may have gone between a restore and its mark.
+        (Some(mark), StoreFile::Named { identity: found, former })
+            if found.id != mark.store && !former.contains(&mark.store) =>
+        {
+            Err(StartError::new(
+                format!(
+                    "The store {} is another one than belongs to these keys: it is {}, and {} names {}. Nothing was started or changed.",
+                    path.display(),
+                    found.id,
+                    data.join(MARK_FILE).display(),
+                    mark.store
+                ),
+                "Put the store of this directory back, or restore a backup of it with `restore --from FILE`.",
+            ))
+        }
+        (Some(mark), StoreFile::Named { identity: found, .. }) if found.number < mark.number => {
+            Err(older(&path, found.number, mark.number))
+        }
+        (Some(_), StoreFile::Named { .. }) => Ok(()),
+    }
+}
+
+fn missing(path: &Path, what: &str) -> StartError {
+    StartError::new(
+        format!(
+            "The store {} {what}. A new one would forget all that was issued, revoked, suspended or used. Nothing was started or made.",
+            path.display()
+        ),
+        "If its disk is not mounted, mount it. Otherwise put the newest backup back: `restore --from FILE`. Only `init` makes a store, \
+         in a new directory. See docs/a-lost-store.md.",
+    )
+}
+
+fn older(path: &Path, found: i64, newest: i64) -> StartError {
+    StartError::new(
+        format!(
+            "The store {} is older than one that was here: its last change is number {found}, and number {newest} was written. What \
+             happened in between is not in it: revocations, suspensions, uses. Nothing was started or changed.",
+            path.display()
+        ),
+        "A plain copy of store.sqlite without its log, store.sqlite-wal, is such a one: copy with `backup`. Put the newest backup back: \
+         `restore --from FILE`. If there is none newer, `restore --in-place --accept-loss` says what is lost. See docs/a-lost-store.md.",
+    )
+}

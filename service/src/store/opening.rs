@@ -1,0 +1,333 @@
+//! Making a store, once, and opening the one that goes with its directory.
+
+use std::{
+    fs::File,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use sqlx::migrate::Migrator;
+use tokio::sync::Mutex;
+
+use super::{
+    Database, FILE,
+    identity::{self, StoreFile, StoreIdentity, StoreMark},
+    open_file,
+};
+use crate::{config::StartError, disk};
+
+const LOCK: &str = "store.lock";
+/// How long the mark may lag behind the store while a service runs.
+const LAG: Duration = Duration::from_secs(2);
+
+/// A store that goes with its directory. While it is open, nothing is put in its place.
+#[derive(Debug, Clone)]
+pub struct OpenStore {
+    /// Its connections.
+    pub database: Database,
+    mark: Arc<Mutex<StoreMark>>,
+    data: PathBuf,
+    /// Held, not used: closing it lets go of the lock.
+    _lock: Arc<File>,
+}
+
+/// Makes the store of a new directory, with an id of its own.
+///
+/// # Errors
+/// There is a store, or the mark of one, already; a file cannot be written.
+pub async fn create(data: &Path, migrator: &Migrator) -> Result<(), StartError> {
+    let _lock = lock_shared(data)?;
+    if StoreMark::load(data)?.is_some() || identity::look(&data.join(FILE)).await? != StoreFile::Missing {
+        return Err(StartError::new(
+            format!("There is a store already in {}, or the mark of one. It was not touched.", data.display()),
+            "Use another data directory, or go on with this one without `init`.",
+        ));
+    }
+    let mark = StoreMark::drawn();
+    mark.require_saved(data)?;
+    let database = open_file(data, migrator).await?;
+    let named = identity::name(data, &mark, &database).await;
+    database.close().await;
+    named.map(drop)
+}
+
+/// Opens the store of a directory, and brings its schema up to date. A store from before stores had ids is given one.
+///
+/// # Errors
+/// The store is missing, empty, another one or older than one that was here; it cannot be opened or migrated. What is stored stays
+/// as it was.
+pub async fn open(data: &Path, migrator: &Migrator) -> Result<OpenStore, StartError> {
+    let lock = lock_shared(data)?;
+    let mark = StoreMark::load(data)?;
+    let found = identity::look(&data.join(FILE)).await?;
+    identity::require_newest(data, mark.as_ref(), &found)?;
+    let mark = match mark {
+        Some(mark) => mark,
+        None => {
+            // Before the store has it: a store with an id and without a mark beside it is refused.
+            let mark = StoreMark::drawn();
+            mark.require_saved(data)?;
+            mark
+        }
+    };
+    let database = open_file(data, migrator).await?;
+    let mark = match identity::name(data, &mark, &database).await {
+        Ok(mark) => mark,
+        Err(error) => {
+            database.close().await;
+            return Err(error);
+        }
+    };
+    Ok(OpenStore { database, mark: Arc::new(Mutex::new(mark)), data: data.to_owned(), _lock: Arc::new(lock) })
+}
+
+impl OpenStore {
+    /// Brings the mark beside the keys up to what the store has committed. Call it before that is published.
+    ///
+    /// # Errors
+    /// The database's; the mark could not be written, and then the one of before stays.
+    pub async fn settle_mark(&self) -> Result<StoreIdentity, SettleError> {
+        let mut mark = self.mark.lock().await;
+        let identity = identity::read(self.database.readers()).await?;
+        let next = StoreMark::new(&identity, mark.former.clone());
+        if *mark != next {
+            let (data, written) = (self.data.clone(), next.clone());
+            tokio::task::spawn_blocking(move || written.save(&data)).await.map_err(std::io::Error::other)??;
+            *mark = next;
+        }
+        Ok(identity)
+    }
+
+    /// Keeps the mark at most two seconds behind the store, for as long as it is polled: beside the calls that write, so that
+    /// none of them waits for it.
+    pub async fn keep_mark(self) {
+        let mut failed = false;
+        loop {
+            tokio::time::sleep(LAG).await;
+            match self.settle_mark().await {
+                Ok(_) => failed = false,
+                Err(error) if !failed => {
+                    failed = true;
+                    tracing::error!(
+                        %error,
+                        "the mark beside the keys could not be written: an older store would not be known as such; it is tried again"
+                    );
+                }
+                Err(_) => {}
+            }
+        }
+    }
+
+    /// Brings the mark up to date a last time, and closes the store.
+    pub async fn close(&self) {
+        if let Err(error) = self.settle_mark().await {
+            tracing::error!(%error, "the mark beside the keys could not be written; the next start does it");
+        }
+        self.database.close().await;
+    }
+}
+
+/// Why the mark is not up to date.
+#[derive(Debug, thiserror::Error)]
+pub enum SettleError {
+    /// The store could not be read.
+    #[error("the database: {0}")]
+    Database(#[from] sqlx::Error),
+    /// The mark could not be written.
+    #[error("store.json: {0}")]
+    Disk(#[from] std::io::Error),
+}
+
+/// Keeps the store in its place while it is open.
+pub(super) fn lock_shared(data: &Path) -> Result<File, StartError> {
+    let (file, locked) = lock(data, File::try_lock_shared)?;
+    if locked { Ok(file) } else { Err(busy("A backup is being restored into this directory right now.")) }
+}
+
+/// Nobody has the store open while another one is put in its place.
+pub(super) fn lock_exclusive(data: &Path) -> Result<File, StartError> {
+    let (file, locked) = lock(data, File::try_lock)?;
+    if locked { Ok(file) } else { Err(busy("A program has this store open. Nothing was changed.")) }
+}
+
+fn busy(what: &str) -> StartError {
+    StartError::new(what, "Stop the service, run this again, and start the service.").passing()
+}
+
+fn lock(data: &Path, how: impl Fn(&File) -> Result<(), std::fs::TryLockError>) -> Result<(File, bool), StartError> {
+    let path = data.join(LOCK);
+    disk::lock(&path, how).map_err(|error| {
+        StartError::new(
+            format!("{} could not be used: {error}. Nothing was changed.", path.display()),
+            "Check that the directory is there and that this user may write in it.",
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const IDENTITY: &str = "CREATE TABLE former_stores (id TEXT PRIMARY KEY, number INTEGER NOT NULL, \
+        publication INTEGER NOT NULL, restored_at INTEGER NOT NULL); CREATE TABLE store_identity (one INTEGER PRIMARY KEY, id TEXT, number INTEGER NOT NULL DEFAULT 0, \
+        publication INTEGER NOT NULL DEFAULT 0); INSERT INTO store_identity (one) VALUES (1); CREATE TABLE acts (x INTEGER); \
+        CREATE TRIGGER act_counts AFTER INSERT ON acts BEGIN UPDATE store_identity SET number = number + 1; END;";
+
+    async fn migrator(migrations: &[(&str, &str)]) -> Migrator {
+        let dir = tempfile::tempdir().unwrap();
+        for (name, sql) in migrations {
+            std::fs::write(dir.path().join(name), sql).unwrap();
+        }
+        Migrator::new(dir.path()).await.unwrap()
+    }
+
+    async fn current() -> Migrator {
+        migrator(&[("1_first.sql", "CREATE TABLE a (x TEXT);"), ("2_identity.sql", IDENTITY)]).await
+    }
+
+    async fn act(store: &OpenStore) {
+        let mut tx = store.database.begin("act").await.unwrap();
+        sqlx::query("INSERT INTO acts VALUES (1)").execute(&mut *tx).await.unwrap();
+        tx.commit().await.unwrap();
+    }
+
+    /// The store's file and its log, as they are now.
+    fn files(data: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+        let names = [FILE, "store.sqlite-wal"].map(|name| data.join(name));
+        names.into_iter().filter_map(|path| std::fs::read(&path).ok().map(|bytes| (path, bytes))).collect()
+    }
+
+    fn put(data: &Path, files: &[(PathBuf, Vec<u8>)]) {
+        for name in [FILE, "store.sqlite-wal", "store.sqlite-shm"] {
+            std::fs::remove_file(data.join(name)).ok();
+        }
+        for (path, bytes) in files {
+            std::fs::write(path, bytes).unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn row_99_a_missing_or_empty_store_is_refused_and_none_is_made() {
+        let dir = tempfile::tempdir().unwrap();
+        let migrator = current().await;
+        for with_mark in [false, true] {
+            if with_mark {
+                create(dir.path(), &migrator).await.unwrap();
+                open(dir.path(), &migrator).await.unwrap().close().await;
+            }
+            put(dir.path(), &[]);
+            let missing = open(dir.path(), &migrator).await.unwrap_err();
+            assert!(missing.message.contains("is missing") && missing.hint.contains("restore --from"), "{missing}");
+            assert!(!dir.path().join(FILE).exists());
+            std::fs::write(dir.path().join(FILE), "").unwrap();
+            let empty = open(dir.path(), &migrator).await.unwrap_err();
+            assert!(empty.message.contains("is empty"), "{empty}");
+            std::fs::remove_file(dir.path().join(FILE)).unwrap();
+        }
+        assert!(create(dir.path(), &migrator).await.is_err(), "the mark says that there was one");
+    }
+
+    #[tokio::test]
+    async fn row_99_an_older_store_and_another_one_are_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let migrator = current().await;
+        create(dir.path(), &migrator).await.unwrap();
+        let store = open(dir.path(), &migrator).await.unwrap();
+        act(&store).await;
+        store.close().await;
+        let before = files(dir.path());
+        let store = open(dir.path(), &migrator).await.unwrap();
+        act(&store).await;
+        assert_eq!(store.settle_mark().await.unwrap().number, 3);
+        // A plain copy of the file, without what is in its log alone.
+        let plain: Vec<_> = files(dir.path()).into_iter().take(1).collect();
+        let whole = files(dir.path());
+        assert_eq!(whole.len(), 2);
+        store.close().await;
+        for older in [&before, &plain] {
+            put(dir.path(), older);
+            let refused = open(dir.path(), &migrator).await.unwrap_err();
+            assert!(refused.message.contains("number 2, and number 3"), "{refused}");
+        }
+        let other = tempfile::tempdir().unwrap();
+        create(other.path(), &migrator).await.unwrap();
+        std::fs::copy(other.path().join(FILE), dir.path().join(FILE)).unwrap();
+        assert!(open(dir.path(), &migrator).await.unwrap_err().message.contains("another one"));
+        // The twin: the same file with its log.
+        put(dir.path(), &whole);
+        let store = open(dir.path(), &migrator).await.unwrap();
+        assert_eq!(store.settle_mark().await.unwrap().number, 3);
+    }
+
+    /// The power may go after a commit and before the mark: the mark lags, and the store is good.
+    #[tokio::test]
+    async fn a_mark_that_lags_refuses_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let migrator = current().await;
+        create(dir.path(), &migrator).await.unwrap();
+        let store = open(dir.path(), &migrator).await.unwrap();
+        let lagging = std::fs::read(dir.path().join("store.json")).unwrap();
+        act(&store).await;
+        store.close().await;
+        std::fs::write(dir.path().join("store.json"), lagging).unwrap();
+        let store = open(dir.path(), &migrator).await.unwrap();
+        assert_eq!(store.settle_mark().await.unwrap().number, 2);
+        assert_eq!(StoreMark::load(dir.path()).unwrap().unwrap().number, 2);
+    }
+
+    #[tokio::test]
+    async fn a_store_from_before_there_were_ids_gets_one_once_whenever_the_power_goes() {
+        let dir = tempfile::tempdir().unwrap();
+        let old = migrator(&[("1_first.sql", "CREATE TABLE a (x TEXT);")]).await;
+        open_file(dir.path(), &old).await.unwrap().close().await;
+        let unnamed = files(dir.path());
+        let migrator = current().await;
+        open(dir.path(), &migrator).await.unwrap().close().await;
+        let mark = StoreMark::load(dir.path()).unwrap().unwrap();
+        assert_eq!(mark.number, 1);
+        let named = files(dir.path());
+        // It is older now, and a store without a mark is nobody's.
+        put(dir.path(), &unnamed);
+        assert!(open(dir.path(), &migrator).await.unwrap_err().message.contains("is older than"));
+        put(dir.path(), &named);
+        std::fs::remove_file(dir.path().join("store.json")).unwrap();
+        assert!(open(dir.path(), &migrator).await.unwrap_err().message.contains("store.json is missing"));
+        // The power went before the store had its id, and after it.
+        for cut in [&unnamed, &named] {
+            put(dir.path(), cut);
+            StoreMark::drawn().save(dir.path()).unwrap();
+            let store = open(dir.path(), &migrator).await.unwrap();
+            assert_eq!(store.settle_mark().await.unwrap().number, 1);
+            assert_eq!(StoreMark::load(dir.path()).unwrap().unwrap().number, 1);
+        }
+    }
+
+    #[tokio::test]
+    async fn the_mark_follows_the_store_by_itself() {
+        let dir = tempfile::tempdir().unwrap();
+        let migrator = current().await;
+        create(dir.path(), &migrator).await.unwrap();
+        let store = open(dir.path(), &migrator).await.unwrap();
+        let keeping = tokio::spawn(store.clone().keep_mark());
+        act(&store).await;
+        while StoreMark::load(dir.path()).unwrap().unwrap().number < 2 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        keeping.abort();
+    }
+
+    #[tokio::test]
+    async fn a_store_that_is_open_is_not_replaced() {
+        let dir = tempfile::tempdir().unwrap();
+        let migrator = current().await;
+        create(dir.path(), &migrator).await.unwrap();
+        let store = open(dir.path(), &migrator).await.unwrap();
+        // Others may open it beside.
+        open(dir.path(), &migrator).await.unwrap().close().await;
+        assert!(lock_exclusive(dir.path()).unwrap_err().try_again);
+        drop(store);
+        let _held = lock_exclusive(dir.path()).unwrap();
+        assert!(open(dir.path(), &migrator).await.unwrap_err().try_again);
+    }
+}

@@ -1,0 +1,340 @@
+//! Putting a backup in the place of a store, or making good the one that is there, while the service is stopped.
+//!
+//! Everything is done in a folder beside the store, `restoring`, and what comes of it is renamed into its place: a power cut leaves
+//! the store of before, none, which nothing starts with, or the restored one.
+
+use std::{
+    fs::{self, File},
+    io,
+    path::{Path, PathBuf},
+};
+
+use carnet_core::time::Timestamp;
+use sqlx::{Sqlite, Transaction, migrate::Migrator};
+
+use super::{
+    Database, FILE, backup,
+    identity::{self, StoreFile, StoreIdentity, StoreMark},
+    open_file, opening,
+};
+use crate::{config::StartError, disk, time};
+
+const FOLDER: &str = "restoring";
+const LOG: &str = "store.sqlite-wal";
+const INDEX: &str = "store.sqlite-shm";
+const ASIDE: &str = "store.sqlite.before-restore";
+
+/// A store that is about to be put in its place. Nobody else has the directory's store open meanwhile.
+#[derive(Debug)]
+pub struct StagedStore {
+    data: PathBuf,
+    identity: Option<StoreIdentity>,
+    former: Vec<String>,
+    mark: Option<StoreMark>,
+    folder: Folder,
+    _lock: File,
+}
+
+/// The folder in which a store is staged; gone when it is dropped, since it has people's data.
+#[derive(Debug)]
+struct Folder(PathBuf);
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        fs::remove_dir_all(&self.0).ok();
+    }
+}
+
+/// A store that was put in its place.
+#[derive(Debug)]
+pub struct Restored {
+    /// What the store says now.
+    pub identity: StoreIdentity,
+    /// Where the store is that was there before.
+    pub aside: Option<PathBuf>,
+}
+
+/// How far a store is behind the one that was here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Behind {
+    /// The number of its last change.
+    pub found: i64,
+    /// The number that is known.
+    pub newest: i64,
+}
+
+impl StagedStore {
+    /// Copies a backup, or the store that is in the directory, into the folder, with its log where it has one, and checks it.
+    ///
+    /// # Errors
+    /// The store is in use; the backup is missing, empty or damaged, or is of another store.
+    pub async fn stage(data: &Path, from: Option<&Path>) -> Result<Self, StartError> {
+        let lock = opening::lock_exclusive(data)?;
+        let mark = StoreMark::load(data)?;
+        let own = data.join(FILE);
+        let source = from.unwrap_or(&own);
+        let folder = Folder(data.join(FOLDER));
+        copy(source, &folder.0).map_err(|error| {
+            StartError::new(
+                format!("{} cannot be copied: {error}. Nothing was changed.", source.display()),
+                "Check the path, that this user may read it, and that the disk of the data directory has room.",
+            )
+        })?;
+        let staged = folder.0.join(FILE);
+        let (identity, former) = match identity::look(&staged).await? {
+            StoreFile::Named { identity, former } => (Some(identity), former),
+            StoreFile::Unnamed => (None, Vec::new()),
+            StoreFile::Missing | StoreFile::Empty => {
+                return Err(StartError::new(
+                    format!("{} has nothing in it that was stored. Nothing was changed.", source.display()),
+                    "Name a file that `backup` wrote.",
+                ));
+            }
+        };
+        let staged = Self { data: data.to_owned(), identity, former, mark, folder, _lock: lock };
+        staged.require_own(source)?;
+        Ok(staged)
+    }
+
+    fn require_own(&self, source: &Path) -> Result<(), StartError> {
+        match (&self.mark, &self.identity) {
+            (Some(mark), Some(identity))
+                if mark.number > 0 && !self.was(&mark.store) && !mark.former.contains(&identity.id) =>
+            {
+                Err(StartError::new(
+                    format!(
+                        "{} is a backup of another store: it is {}, and the store of {} is {}. \
+                         Nothing was changed.",
+                        source.display(),
+                        identity.id,
+                        self.data.display(),
+                        mark.store
+                    ),
+                    "Name a backup of this directory's store. `store.json` beside the keys says which it is.",
+                ))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The identity of the staged store; `None` for one from before stores had ids.
+    #[must_use]
+    pub const fn identity(&self) -> Option<&StoreIdentity> {
+        self.identity.as_ref()
+    }
+
+    /// Whether a store of this id is the staged one, or was before a restore.
+    #[must_use]
+    pub fn was(&self, id: &str) -> bool {
+        self.identity.as_ref().is_some_and(|identity| identity.id == id)
+            || self.former.iter().any(|former| former == id)
+    }
+
+    /// Whether a store of this id is the staged one or the one of the directory, or was before a restore.
+    #[must_use]
+    pub fn knows(&self, id: &str) -> bool {
+        let marked = self.mark.as_ref().is_some_and(|mark| mark.store == id || mark.former.iter().any(|old| old == id));
+        marked || self.was(id)
+    }
+
+    /// Whether there is a mark beside the keys to compare with.
+    #[must_use]
+    pub const fn has_mark(&self) -> bool {
+        self.mark.is_some()
+    }
+
+    /// How far the staged store is behind the mark beside the keys; `None`: it is not.
+    #[must_use]
+    pub fn behind(&self) -> Option<Behind> {
+        let found = self.identity.as_ref().map_or(0, |identity| identity.number);
+        let newest = self.mark.as_ref().map_or(0, |mark| mark.number);
+        (found < newest).then_some(Behind { found, newest })
+    }
+
+    /// Puts a store that is not behind in its place.
+    ///
+    /// # Errors
+    /// It cannot be brought up to date, or a file cannot be written; then the store of before is in its place.
+    pub async fn put(self, migrator: &Migrator) -> Result<Restored, StartError> {
+        let database = self.open(migrator).await?;
+        let named = self.name(&database).await;
+        self.finish(database, named).await
+    }
+
+    /// Puts a store in its place that is behind: under a new id, with numbers above all that are known, and after `go_on` has closed
+    /// in it what must not go on as it was. `publication` is the number of what is known to be published.
+    ///
+    /// # Errors
+    /// Those of [`StagedStore::put`]; those of `go_on`.
+    pub async fn put_older(
+        self,
+        migrator: &Migrator,
+        publication: i64,
+        go_on: impl AsyncFnOnce(&mut Transaction<'static, Sqlite>, Timestamp) -> Result<(), sqlx::Error>,
+    ) -> Result<Restored, StartError> {
+        let database = self.open(migrator).await?;
+        let renamed = self.rename(&database, publication, go_on).await;
+        self.finish(database, renamed).await
+    }
+
+    async fn open(&self, migrator: &Migrator) -> Result<Database, StartError> {
+        let database = open_file(&self.folder.0, migrator).await?;
+        let checked = match database.readers().acquire().await {
+            Ok(mut connection) => backup::check(&mut connection).await,
+            Err(error) => Err(error),
+        };
+        match checked {
+            Ok(()) => Ok(database),
+            Err(error) => {
+                database.close().await;
+                Err(StartError::new(
+                    format!("The backup is damaged: {error}. Nothing was changed."),
+                    "Restore another backup.",
+                ))
+            }
+        }
+    }
+
+    /// Gives a store from before stores had ids that of the mark, or one of its own.
+    async fn name(&self, database: &Database) -> Result<StoreIdentity, sqlx::Error> {
+        let id = self.mark.as_ref().map_or_else(identity::draw_id, |mark| mark.store.clone());
+        identity::name_unnamed(database, &id).await
+    }
+
+    async fn rename(
+        &self,
+        database: &Database,
+        publication: i64,
+        go_on: impl AsyncFnOnce(&mut Transaction<'static, Sqlite>, Timestamp) -> Result<(), sqlx::Error>,
+    ) -> Result<StoreIdentity, sqlx::Error> {
+        let now = time::now();
+        let before = self.name(database).await?;
+        let known = self.mark.clone().unwrap_or_else(|| StoreMark::new(&before, Vec::new()));
+        let mut tx = database.begin("restore_older").await?;
+        let both = [(&before.id, before.number, before.publication), (&known.store, known.number, known.publication)];
+        for (id, number, publication) in both.into_iter().chain(known.former.iter().map(|id| (id, 0, 0))) {
+            sqlx::query(
+                "INSERT INTO former_stores (id, number, publication, restored_at) VALUES (?, ?, ?, ?) \
+                 ON CONFLICT (id) DO UPDATE SET number = max(number, excluded.number), \
+                 publication = max(publication, excluded.publication)",
+            )
+            .bind(id)
+            .bind(number)
+            .bind(publication)
+            .bind(now.unix())
+            .execute(&mut *tx)
+            .await?;
+        }
+        let next = |numbers: [i64; 3]| numbers.into_iter().max().unwrap_or_default().saturating_add(1);
+        sqlx::query("UPDATE store_identity SET id = ?, number = ?, publication = ?")
+            .bind(identity::draw_id())
+            .bind(next([before.number, known.number, 0]))
+            .bind(next([before.publication, known.publication, publication]))
+            .execute(&mut *tx)
+            .await?;
+        go_on(&mut tx, now).await?;
+        tx.commit().await?;
+        identity::read(database.readers()).await
+    }
+
+    /// Closes the staged store, and puts it in the place of the one of before.
+    async fn finish(
+        self,
+        database: Database,
+        done: Result<StoreIdentity, sqlx::Error>,
+    ) -> Result<Restored, StartError> {
+        let done = match done {
+            Ok(identity) => identity::read_former(database.readers()).await.map(|former| (identity, former)),
+            Err(error) => Err(error),
+        };
+        let emptied = match &done {
+            Ok(_) => database.checkpoint().await.map_err(|error| error.to_string()),
+            Err(_) => Ok(()),
+        };
+        database.close().await;
+        let failed = |error: String| {
+            StartError::new(
+                format!(
+                    "The backup could not be put in its place: {error}. The store of before is in its place, or beside it as {ASIDE}."
+                ),
+                "Check that the disk has room and that this user may write in the data directory, then run it again.",
+            )
+        };
+        let (identity, former) = done.map_err(|error| failed(error.to_string()))?;
+        emptied.map_err(failed)?;
+        let aside = self.swap().map_err(|error| failed(error.to_string()))?;
+        // After the store: a mark that knows of it already would refuse what is there if the power goes now.
+        StoreMark::new(&identity, former).require_saved(&self.data)?;
+        Ok(Restored { identity, aside })
+    }
+
+    fn swap(&self) -> io::Result<Option<PathBuf>> {
+        let staged = self.folder.0.join(FILE);
+        File::open(&staged)?.sync_all()?;
+        let aside = self.set_aside()?;
+        fs::rename(staged, self.data.join(FILE))?;
+        disk::sync_directory(&self.data)?;
+        Ok(aside)
+    }
+
+    /// Moves the store of before, with its log, out of the way.
+    fn set_aside(&self) -> io::Result<Option<PathBuf>> {
+        // An index of a log that is gone would be taken for one of the new store's.
+        remove(&self.data.join(INDEX))?;
+        if !self.data.join(FILE).exists() {
+            remove(&self.data.join(LOG))?;
+            return Ok(None);
+        }
+        let names = (1..=u32::MAX).map(|number| match number {
+            1 => ASIDE.to_owned(),
+            number => format!("{ASIDE}-{number}"),
+        });
+        let free = names.map(|name| self.data.join(name)).find(|path| !path.exists());
+        let aside = free.ok_or_else(|| io::Error::other("there are too many stores from before"))?;
+        let mut log = aside.clone().into_os_string();
+        log.push("-wal");
+        match fs::rename(self.data.join(LOG), log) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        fs::rename(self.data.join(FILE), &aside)?;
+        Ok(Some(aside))
+    }
+}
+
+fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Copies a store with its log into a new folder, which only its owner may read.
+fn copy(source: &Path, folder: &Path) -> io::Result<()> {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut builder = fs::DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder)?;
+    let mut log = source.as_os_str().to_owned();
+    log.push("-wal");
+    copy_private(source, &folder.join(FILE))?;
+    match copy_private(Path::new(&log), &folder.join(LOG)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+fn copy_private(from: &Path, to: &Path) -> io::Result<()> {
+    let mut source = File::open(from)?;
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut copied = options.open(to)?;
+    io::copy(&mut source, &mut copied)?;
+    copied.sync_all()
+}

@@ -1,0 +1,283 @@
+//! The store of a service: a missing, an older or another one is refused by every verb, and what was acknowledged is not lost.
+
+use std::{fs, path::Path};
+
+use carnet_tests::{
+    Result,
+    keys::copy,
+    programs::{self, Said, Service},
+    stage::{Stage, residence_permit},
+    visitor,
+};
+use serde_json::Value;
+
+const PERMIT: &str = "ResidencePermitCredential";
+
+/// Why a service does not start on a directory.
+fn refused(program: &str, data: &Path) -> Result<String> {
+    match Service::start(program, data) {
+        Ok(_) => Err(format!("{program} started").into()),
+        Err(error) => Ok(error.to_string()),
+    }
+}
+
+/// The number in the mark beside the keys.
+fn mark(data: &Path) -> Result<i64> {
+    let mark: Value = serde_json::from_slice(&fs::read(data.join("store.json"))?)?;
+    Ok(mark.get("number").and_then(Value::as_i64).ok_or("the mark has no number")?)
+}
+
+/// Files of the store that are in a directory.
+fn stored(data: &Path) -> Result<Vec<String>> {
+    let names = fs::read_dir(data)?.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()));
+    let names: Vec<String> = names.collect::<Result<_>>()?;
+    Ok(names.into_iter().filter(|name| name.starts_with("store.sqlite")).collect())
+}
+
+fn remove_store(data: &Path) -> Result<()> {
+    for name in stored(data)? {
+        fs::remove_file(data.join(name))?;
+    }
+    Ok(())
+}
+
+fn on(program: &str, args: &[&str], data: &Path) -> Result<Said> {
+    let data = data.display().to_string();
+    programs::run(program, args.iter().copied().chain(["--data", &data]), &[])
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn row_99_a_service_without_its_store_does_not_start_and_makes_none() -> Result<()> {
+    let mut stage = Stage::set(false).await?;
+    let offered = stage.offer(&stage.authority, PERMIT, &residence_permit(), &[])?;
+    let held = visitor::collect(&offered.uri, None, visitor::now()).await?;
+    let suspend = ["status", "suspend", offered.id.as_str(), "--reason", "two permits with one number"];
+    stage.authority.staff(&suspend)?.ok()?;
+    stage.authority.service.kill()?;
+    stage.agency.service.kill()?;
+    for (program, office) in [("carnet-issuer", &stage.authority), ("carnet-verifier", &stage.agency)] {
+        let data = &office.service.data;
+        let kept = stage.folder.join("kept");
+        copy(data, &kept)?;
+        remove_store(data)?;
+        for mark in [true, false] {
+            if !mark {
+                fs::remove_file(data.join("store.json"))?;
+            }
+            let said = refused(program, data)?;
+            assert!(said.contains("store.sqlite is missing") && said.contains("restore --from"), "{said}");
+            assert_eq!(stored(data)?, Vec::<String>::new());
+        }
+        copy(&kept, data)?;
+    }
+    // Verbs that open the store without the service.
+    let config = fs::read_to_string(stage.agency.service.data.join("config.toml"))?;
+    let more = "[redemption]\ndesk = \"east\"\nothers = [\"west\"]\noffline_uses = 3\n[trust]\nlist = \"list.json\"\n\
+                issuer = \"did:web:trust.example\"\noperators = [\"did:key:z6MkocrvwaAJhQgEz4bjHSTETkCTGG3iobSJGEZRnMeKUn49\"]\nquorum = 1\n";
+    let elsewhere = stage.folder.join("elsewhere");
+    copy(&stage.agency.service.data, &elsewhere)?;
+    fs::write(elsewhere.join("config.toml"), format!("{config}\n{more}"))?;
+    let out = stage.folder.join("marks").display().to_string();
+    for verb in [&["redemptions", "export", out.as_str()][..], &["trust"]] {
+        let said = on("carnet-verifier", verb, &elsewhere)?;
+        assert!(!said.stderr.contains("store.sqlite"), "the twin: {said:?}");
+        let kept = stage.folder.join("kept");
+        copy(&elsewhere, &kept)?;
+        remove_store(&elsewhere)?;
+        let said = on("carnet-verifier", verb, &elsewhere)?;
+        assert!(said.code == 1 && said.stderr.contains("store.sqlite is missing"), "{said:?}");
+        assert_eq!(stored(&elsewhere)?, Vec::<String>::new());
+        copy(&kept, &elsewhere)?;
+    }
+    // With their stores both start, and what was suspended is.
+    stage.authority.cut_power()?;
+    stage.agency.cut_power()?;
+    assert_eq!(stage.refusal(&held).await?.as_deref(), Some("suspended"));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn row_104_a_store_from_before_a_suspension_and_a_copy_without_its_log_are_refused() -> Result<()> {
+    let mut stage = Stage::set(false).await?;
+    let offered = stage.offer(&stage.authority, PERMIT, &residence_permit(), &[])?;
+    let held = visitor::collect(&offered.uri, None, visitor::now()).await?;
+    let (data, early) = (stage.authority.service.data.clone(), stage.folder.join("early"));
+    stage.authority.service.kill()?;
+    copy(&data, &early)?;
+    stage.authority.cut_power()?;
+    let suspend = ["status", "suspend", offered.id.as_str(), "--reason", "two permits with one number"];
+    stage.authority.staff(&suspend)?.ok()?;
+    // Killed before the log is moved into the file: the act is in the log alone.
+    stage.authority.service.kill()?;
+    let whole = stage.folder.join("whole");
+    copy(&data, &whole)?;
+    assert!(mark(&early)? < mark(&data)?);
+
+    let plain = stage.folder.join("plain");
+    copy(&data, &plain)?;
+    for log in ["store.sqlite-wal", "store.sqlite-shm"] {
+        fs::remove_file(plain.join(log))?;
+    }
+    for older in [&early, &plain] {
+        remove_store(&data)?;
+        for name in stored(older)? {
+            fs::copy(older.join(&name), data.join(name))?;
+        }
+        let said = refused("carnet-issuer", &data)?;
+        assert!(said.contains("is older than one that was here") && said.contains("restore --from"), "{said}");
+    }
+    // The twin: the file with its log.
+    copy(&whole, &data)?;
+    stage.authority.cut_power()?;
+    stage.agency.cut_power()?;
+    assert_eq!(stage.refusal(&held).await?.as_deref(), Some("suspended"));
+    Ok(())
+}
+
+/// What an issuer's operator configures so that its verbs can read what is published.
+fn let_read(stage: &Stage) -> Result<()> {
+    let path = stage.authority.service.data.join("config.toml");
+    let ca = stage.folder.join("ca.pem").display().to_string();
+    let config = fs::read_to_string(&path)?;
+    fs::write(path, format!("{config}\n[serve]\nextra_ca = {ca:?}\nprivate_hosts = [\"localhost\"]\n"))?;
+    Ok(())
+}
+
+fn number(value: &Value, pointer: &str) -> Option<i64> {
+    value.pointer(pointer).and_then(Value::as_i64)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_made_while_running_has_a_suspension_that_is_in_the_log_alone() -> Result<()> {
+    let mut stage = Stage::set(false).await?;
+    let offered = stage.offer(&stage.authority, PERMIT, &residence_permit(), &[])?;
+    let held = visitor::collect(&offered.uri, None, visitor::now()).await?;
+    let data = stage.authority.service.data.clone();
+    // What was there before is in the file and not in the log.
+    stage.authority = stage.authority.restart()?;
+    let suspend = ["status", "suspend", offered.id.as_str(), "--reason", "two permits with one number"];
+    stage.authority.staff(&suspend)?.ok()?;
+
+    let (backup, plain) = (stage.folder.join("authority.backup"), stage.folder.join("plain.sqlite"));
+    let (out, from_plain) = (backup.display().to_string(), plain.display().to_string());
+    let made = on("carnet-issuer", &["backup", "--out", &out, "--json"], &data)?.ok()?.json()?;
+    fs::copy(data.join("store.sqlite"), &plain)?;
+    assert_eq!(made.get("checked"), Some(&Value::Bool(true)), "{made}");
+    let mode = std::os::unix::fs::PermissionsExt::mode(&fs::metadata(&backup)?.permissions());
+    assert_eq!(mode & 0o777, 0o600);
+    let bytes = fs::read(&backup)?;
+    let again = on("carnet-issuer", &["backup", "--out", &out], &data)?;
+    assert!(again.code == 1 && again.stderr.contains("is there already"), "{again:?}");
+    assert_eq!(fs::read(&backup)?, bytes);
+    // Not while the service has the store open.
+    let running = on("carnet-issuer", &["restore", "--from", &out], &data)?;
+    assert!(running.code == 3 && running.stderr.contains("Stop the service"), "{running:?}");
+
+    stage.authority.service.kill()?;
+    let elsewhere = stage.folder.join("elsewhere");
+    copy(&data, &elsewhere)?;
+    remove_store(&elsewhere)?;
+    // The plain copy does not have what was in the log.
+    let older = on("carnet-issuer", &["restore", "--from", &from_plain], &elsewhere)?;
+    assert!(older.code == 1 && older.stderr.contains("is older than one that was here"), "{older:?}");
+    assert_eq!(stored(&elsewhere)?, Vec::<String>::new());
+    // The twin.
+    let restored = on("carnet-issuer", &["restore", "--from", &out, "--json"], &elsewhere)?.ok()?.json()?;
+    assert_eq!(restored.get("number"), made.get("number"), "{restored}");
+    let service = Service::start("carnet-issuer", &elsewhere)?;
+    stage.site.gate().lead("authority", &service.url);
+    stage.agency.cut_power()?;
+    assert_eq!(stage.refusal(&held).await?.as_deref(), Some("suspended"));
+    service.stop()?;
+    // A damaged backup, and one of another issuer.
+    let damaged = stage.folder.join("damaged");
+    fs::write(&damaged, bytes.get(..bytes.len() / 2).unwrap_or_default())?;
+    let other = stage.folder.join("university.backup");
+    let university = stage.university.service.data.clone();
+    on("carnet-issuer", &["backup", "--out", &other.display().to_string()], &university)?.ok()?;
+    for wrong in [&damaged, &other] {
+        let said = on("carnet-issuer", &["restore", "--from", &wrong.display().to_string()], &elsewhere)?;
+        assert!(said.code == 1 && said.stderr.contains("hint: "), "{said:?}");
+    }
+    let service = Service::start("carnet-issuer", &elsewhere)?;
+    service.stop()?;
+    Ok(())
+}
+
+/// The backup is from before a suspension, and before another permit was issued and revoked.
+#[tokio::test(flavor = "multi_thread")]
+async fn row_104_an_older_backup_takes_over_what_is_published_and_gives_nothing_out_twice() -> Result<()> {
+    let mut stage = Stage::set(false).await?;
+    let_read(&stage)?;
+    stage.authority.cut_power()?;
+    let data = stage.authority.service.data.clone();
+    let offered = stage.offer(&stage.authority, PERMIT, &residence_permit(), &[])?;
+    let known = visitor::collect(&offered.uri, None, visitor::now()).await?;
+    let open = stage.offer(&stage.authority, PERMIT, &residence_permit(), &[])?;
+    let backup = stage.folder.join("authority.backup").display().to_string();
+    on("carnet-issuer", &["backup", "--out", &backup], &data)?.ok()?;
+    let early = stage.folder.join("early");
+    copy(&data, &early)?;
+    remove_store(&early)?;
+    fs::copy(&backup, early.join("store.sqlite"))?;
+
+    stage.authority.staff(&["status", "suspend", &offered.id, "--reason", "two permits with one number"])?.ok()?;
+    let lost = visitor::collect(&open.uri, None, visitor::now()).await?;
+    stage.authority.staff(&["status", "revoke", &open.id, "--reason", "issued in error"])?.ok()?;
+    stage.site.keep_copies("authority", &stage.authority.service.url).await?;
+    stage.authority.service.kill()?;
+
+    // The whole directory from before: its store and its mark fit each other, and what is published does not.
+    let said = refused("carnet-issuer", &early)?;
+    assert!(said.contains("older than what is published"), "{said}");
+    // The backup alone.
+    remove_store(&data)?;
+    let older = on("carnet-issuer", &["restore", "--from", &backup], &data)?;
+    assert!(older.code == 1 && older.stderr.contains("What would be lost"), "{older:?}");
+    assert_eq!(stored(&data)?, Vec::<String>::new());
+    let said = on("carnet-issuer", &["restore", "--from", &backup, "--accept-loss", "--json"], &data)?.ok()?.json()?;
+    assert_eq!(number(&said, "/offers_closed"), Some(1), "{said}");
+    assert!(number(&said, "/taken_over/unknown") >= Some(1), "{said}");
+    assert!(number(&said, "/taken_over/copies") > number(&said, "/taken_over/unknown"), "{said}");
+
+    stage.authority.switch_on()?;
+    stage.site.gate().lead("authority", &stage.authority.service.url);
+    stage.agency.cut_power()?;
+    assert_eq!(stage.refusal(&known).await?.as_deref(), Some("suspended"));
+    assert_eq!(stage.refusal(&lost).await?.as_deref(), Some("revoked"));
+    // The link that was used gives nothing a second time, and what is issued now stands on another list.
+    assert!(visitor::collect(&open.uri, None, visitor::now()).await.is_err());
+    let offered = stage.offer(&stage.authority, PERMIT, &residence_permit(), &[])?;
+    let fresh = visitor::collect(&offered.uri, None, visitor::now()).await?;
+    assert_eq!(stage.refusal(&fresh).await?, None);
+    assert_ne!(list_of(&fresh)?, list_of(&known)?);
+    // What was there before the restore is another store now.
+    stage.authority.service.kill()?;
+    remove_store(&data)?;
+    fs::copy(&backup, data.join("store.sqlite"))?;
+    let said = refused("carnet-issuer", &data)?;
+    assert!(said.contains("is another one than belongs to these keys"), "{said}");
+    Ok(())
+}
+
+/// The list that a copy stands in.
+fn list_of(copy: &visitor::Copy) -> Result<String> {
+    let jwt = copy.credential.split('~').next().unwrap_or_default();
+    let payload = carnet_core::secure::jose::Jws::parse(jwt)?.payload().clone();
+    let list = Value::Object(payload).pointer("/credentialStatus/0/statusListCredential").cloned();
+    Ok(list.and_then(|list| list.as_str().map(str::to_owned)).ok_or("the copy has no status")?)
+}
+
+/// The web site is out of reach: the start is warned of it, and not stopped.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_web_site_that_cannot_be_reached_does_not_stop_a_start() -> Result<()> {
+    programs::build()?;
+    let folder = tempfile::tempdir()?;
+    let data = folder.path().join("issuer");
+    let did = ["--did", "did:web:localhost%3A1:nowhere"];
+    on("carnet-issuer", &[["init"].as_slice(), &did].concat(), &data)?.ok()?;
+    let service = Service::start("carnet-issuer", &data)?;
+    assert!(service.log().contains("what is published could not be looked at"), "{}", service.log());
+    service.stop()?;
+    Ok(())
+}

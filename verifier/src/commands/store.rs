@@ -1,0 +1,80 @@
+//! `backup` and `restore`.
+
+use carnet_core::time::Timestamp;
+use carnet_service::store::{
+    StagedStore,
+    arguments::{self, BackupArgs, RestoreArgs},
+};
+use sqlx::{Sqlite, Transaction};
+
+use super::Failure;
+use crate::{
+    config::VerifierConfig,
+    store::{MAX_ATTEMPTS, MIGRATIONS},
+};
+
+const LOST: &str = "uses of vouchers that were counted after it, so that those vouchers can be used again; verdicts; erasures that were \
+    confirmed to holders, so that what they had erased is here again; the newest trust list, until it is fetched.";
+/// A gap in the numbers of marks and exports that is wider than all that were given out after a backup.
+const GAP: i64 = 1 << 30;
+
+pub(super) async fn back_up(args: &BackupArgs) -> Result<u8, Failure> {
+    arguments::run_backup(args).await?;
+    Ok(0)
+}
+
+pub(super) async fn restore(args: &RestoreArgs) -> Result<u8, Failure> {
+    VerifierConfig::load(&args.data, args.config.as_deref())?;
+    let staged = StagedStore::stage(&args.data, args.from.as_deref()).await?;
+    let behind = staged.behind();
+    let unmarked = !staged.has_mark();
+    let (restored, more) = match behind {
+        Some(behind) if !args.accept_loss => {
+            let known = format!("number {} was written here", behind.newest);
+            return Err(arguments::refuse_older(&staged, &known, LOST).into());
+        }
+        Some(_) => {
+            let restored = staged.put_older(&MIGRATIONS, 0, go_on).await?;
+            let more = format!(
+                "Lost: {LOST}\nRequests that were open are closed: make them again. Desks must be reconciled before a use is counted here.\n"
+            );
+            (restored, more)
+        }
+        None => {
+            let more = if unmarked {
+                "There was no store.json, so that nobody knows whether this was the newest store.\n".to_owned()
+            } else {
+                String::new()
+            };
+            (staged.put(&MIGRATIONS).await?, more)
+        }
+    };
+    let (value, text) = arguments::said(&restored, behind.is_some(), &more);
+    carnet_console::line(if args.json { value.to_string() } else { text });
+    Ok(0)
+}
+
+/// Closes what must not go on as it was in an older store. A request that is open here may have been answered since, and that answer
+/// could be shown again. Numbers of marks and exports that were given out since are not given out twice, and no use is counted before
+/// the desks are reconciled.
+async fn go_on(tx: &mut Transaction<'static, Sqlite>, _now: Timestamp) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "UPDATE requests SET state = 'expired', query = '', nonce = '', request_object = '' WHERE state = 'open'",
+    )
+    .execute(&mut **tx)
+    .await?;
+    sqlx::query(
+        "UPDATE requests SET attempts = max(attempts, ?), query = '', nonce = '', request_object = '' WHERE state = 'refused'",
+    )
+    .bind(MAX_ATTEMPTS)
+    .execute(&mut **tx)
+    .await?;
+    sqlx::query(
+        "INSERT INTO redemption_desks (desk, last, exported) VALUES ('', ?1, ?1) \
+         ON CONFLICT (desk) DO UPDATE SET last = last + ?1, exported = exported + ?1, synced = 0",
+    )
+    .bind(GAP)
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
