@@ -32,10 +32,10 @@ impl Presentation {
     /// context that no credential in it has, or one that is no URL), `type_missing`, `malformed_value` (no holder, or a
     /// credential that is not an object: a string there would be a credential that nobody has verified).
     pub fn parse(document: &Map<String, Value>) -> Result<Self, Problem> {
-        TopLevel::Presentation.check(document)?;
         // Credentials carry contexts of their own.
         check_context_but(document, CREDENTIALS)?;
         types_of(document, BASE_TYPE)?;
+        TopLevel::Presentation.check(document)?;
         let holder = id_of(document.get("holder"), "holder")?;
         let credentials: Vec<Map<String, Value>> = match document.get(CREDENTIALS) {
             Some(Value::Array(many)) => many.iter().map(credential).collect::<Result<_, _>>()?,
