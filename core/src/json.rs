@@ -7,6 +7,7 @@
 //! objects with a private name, so that an object from outside could pose as a number. Here text
 //! becomes the same [`Value`] whichever features are on.
 
+use serde::Serialize;
 use serde_json::{Map, Number, Value};
 
 use crate::{Code, Problem};
@@ -78,8 +79,8 @@ pub fn parse_object(bytes: &[u8], limits: Limits) -> Result<Map<String, Value>, 
 /// `number_range` for an integer beyond 2^53 - 1 either way or a number that is not finite, neither of which
 /// has a canonical form that says the same; `too_deep` for a value nested deeper than 127.
 pub fn canonicalize(value: &Value) -> Result<Vec<u8>, Problem> {
-    check_canonicalizable(value, MAX_DEPTH)?;
-    serde_jcs::to_vec(value).map_err(|_| Problem::new(Code::NumberRange, "a number has no canonical form"))
+    let plain = check_canonicalizable(value, MAX_DEPTH)?;
+    write_canonical(value, plain)
 }
 
 /// [`canonicalize`], for an object.
@@ -87,30 +88,60 @@ pub fn canonicalize(value: &Value) -> Result<Vec<u8>, Problem> {
 /// # Errors
 /// Those of [`canonicalize`].
 pub fn canonicalize_object(members: &Map<String, Value>) -> Result<Vec<u8>, Problem> {
+    let mut plain = has_plain_names(members);
     for value in members.values() {
-        check_canonicalizable(value, MAX_DEPTH)?;
+        plain &= check_canonicalizable(value, MAX_DEPTH)?;
     }
-    serde_jcs::to_vec(members).map_err(|_| Problem::new(Code::NumberRange, "a number has no canonical form"))
+    write_canonical(members, plain)
 }
 
-fn check_canonicalizable(value: &Value, depth: usize) -> Result<(), Problem> {
+/// The canonical form of a disclosure's array: salt, name (of an object's member) and value.
+///
+/// # Errors
+/// Those of [`canonicalize`].
+pub(crate) fn canonicalize_disclosure(salt: &str, name: Option<&str>, value: &Value) -> Result<Vec<u8>, Problem> {
+    let plain = check_canonicalizable(value, MAX_DEPTH)?;
+    match name {
+        Some(name) => write_canonical(&(salt, name, value), plain),
+        None => write_canonical(&(salt, value), plain),
+    }
+}
+
+/// `plain`: `serde_json` writes the canonical form by itself, in a fraction of the time.
+fn write_canonical<T: Serialize + ?Sized>(value: &T, plain: bool) -> Result<Vec<u8>, Problem> {
+    let written = if plain { serde_json::to_vec(value) } else { serde_jcs::to_vec(value) };
+    written.map_err(|_| Problem::new(Code::NumberRange, "a number has no canonical form"))
+}
+
+/// Whether the names are ASCII and sorted: the map's order is then that of UTF-16 code units (RFC 8785 section 3.2.3).
+fn has_plain_names(members: &Map<String, Value>) -> bool {
+    members.keys().all(|name| name.is_ascii()) && members.keys().is_sorted()
+}
+
+/// Whether `serde_json` writes the value canonically: it differs from RFC 8785 in fractions and in the order of names alone.
+fn check_canonicalizable(value: &Value, depth: usize) -> Result<bool, Problem> {
     let below = || depth.checked_sub(1).ok_or(Code::TooDeep);
     match value {
         Value::Number(number) => {
             let exact = number.is_f64()
                 || number.as_i64().is_some_and(|n| n.unsigned_abs() <= MAX_INTEGER)
                 || number.as_u64().is_some_and(|n| n <= MAX_INTEGER);
-            if exact && number.as_f64().is_some_and(f64::is_finite) { Ok(()) } else { Err(Code::NumberRange.into()) }
+            if exact && number.as_f64().is_some_and(f64::is_finite) {
+                Ok(!number.is_f64())
+            } else {
+                Err(Code::NumberRange.into())
+            }
         }
         Value::Array(items) => {
             let below = below()?;
-            items.iter().try_for_each(|item| check_canonicalizable(item, below))
+            items.iter().try_fold(true, |plain, item| Ok(check_canonicalizable(item, below)? && plain))
         }
         Value::Object(members) => {
             let below = below()?;
-            members.values().try_for_each(|member| check_canonicalizable(member, below))
+            let names = has_plain_names(members);
+            members.values().try_fold(names, |plain, member| Ok(check_canonicalizable(member, below)? && plain))
         }
-        Value::Null | Value::Bool(_) | Value::String(_) => Ok(()),
+        Value::Null | Value::Bool(_) | Value::String(_) => Ok(true),
     }
 }
 

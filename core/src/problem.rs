@@ -130,6 +130,7 @@ codes! {
     KeyBindingHash, "key_binding_hash", CRYPTO, "The key binding is over other disclosures than these.";
     KeyBindingStale, "key_binding_stale", CRYPTO, "The key binding is too old, or from the future.";
     HolderMismatch, "holder_mismatch", CRYPTO, "The holder is not the one the credential is about.";
+    CopyMarked, "copy_marked", OURS, "The copy is made in a way by which it could be known again.";
     // At-least proofs
     ThresholdInvalid, "threshold_invalid", RANGE, "A value or a threshold is outside the range that can be compared.";
     ThresholdUnmet, "threshold_unmet", OURS, "The value is on the other side of the threshold, so nothing can show otherwise.";

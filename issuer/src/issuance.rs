@@ -124,6 +124,7 @@ impl<S: Store> Issuer<S> {
     ) -> Result<Collected, Error> {
         self.require_published(&work.places).await?;
         let issuer = self.clone();
+        let valid_from = work.first_day(now);
         let (work, copies) = on_cpu(move || {
             let copies = issuer.make_offered(&work, &keys, now);
             (work, copies)
@@ -135,7 +136,7 @@ impl<S: Store> Issuer<S> {
         let until = now.plus(keep_seconds);
         // A wallet that lost its connection repeats its call while the first still signs: both get what is stored first.
         if let Finished::Answered(first) =
-            self.store.finish(work.collection, &digests(work.format, &copies), sealed, until, now).await?
+            self.store.finish(work.collection, &digests(work.format, &copies), sealed, until, (valid_from, now)).await?
         {
             return open_answer(work.format, handle, &work.request_digest, &first);
         }
@@ -153,7 +154,7 @@ impl<S: Store> Issuer<S> {
                 .credential_type(&work.credential_type)
                 .ok_or(Error::Corrupt("offers.credential_type"))?,
             claims: &claims,
-            valid_from: work.valid_from,
+            valid_from: work.first_day(now),
             valid_until: work.valid_until,
         };
         self.make_copies(work.format, &content, keys, &work.places, now)

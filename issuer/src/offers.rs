@@ -114,7 +114,7 @@ impl<S: Store> Issuer<S> {
         match stored {
             Creation::Stored(offer) => {
                 tracing::info!(offer_id = offer.offer_id, credential_type = offer.credential_type, "offer created");
-                let uri = self.offer_uri(&offer, &code, pin.is_some());
+                let uri = self.offer_uri(&offer, valid_until, &code, pin.is_some());
                 Ok(MadeOffer { offer, uri: Some(uri), pin })
             }
             // Once the claims are erased there is nothing left to compare them with, on purpose: a digest of them could
@@ -137,7 +137,7 @@ impl<S: Store> Issuer<S> {
     }
 
     /// The URI that the holder gets, by value (OpenID4VCI 1.0 section 4.1).
-    fn offer_uri(&self, offer: &OfferRecord, code: &str, with_pin: bool) -> Zeroizing<String> {
+    fn offer_uri(&self, offer: &OfferRecord, valid_until: Timestamp, code: &str, with_pin: bool) -> Zeroizing<String> {
         let mut grant = json!({ "pre-authorized_code": code });
         if let (true, Some(grant)) = (with_pin, grant.as_object_mut()) {
             grant.insert("tx_code".to_owned(), json!({ "length": 6, "input_mode": "numeric" }));
@@ -145,6 +145,8 @@ impl<S: Store> Issuer<S> {
         let offer = json!({
             "credential_issuer": self.endpoint,
             "credential_configuration_ids": [crate::format::configuration_id(&offer.credential_type, offer.format)],
+            // So that a wallet can hold the copies to it (spec/protocol.md 3.28).
+            "carnet_valid_until": valid_until.to_string(),
             "grants": { "urn:ietf:params:oauth:grant-type:pre-authorized_code": grant },
         });
         let text = Zeroizing::new(offer.to_string());

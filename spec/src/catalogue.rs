@@ -33,7 +33,7 @@ impl Catalogue {
         let weights = weights::read("weights.toml", weights::EMBEDDED)?;
         let mut catalogue = Catalogue { types: Vec::new(), templates: Vec::new(), weights };
         for (name, files) in embedded::TYPES {
-            catalogue.add_type(&Folder::embedded(name, files))?;
+            catalogue.add_type(&Folder::embedded(name, files), true)?;
         }
         for (name, text) in embedded::REQUESTS {
             catalogue.add_template(&format!("requests/{name}"), text)?;
@@ -55,7 +55,7 @@ impl Catalogue {
         }
         let mut catalogue = Self::embedded()?;
         for path in folder::entries(&dir.join("types"))?.iter().filter(|path| path.is_dir()) {
-            catalogue.add_type(&Folder::read(path)?)?;
+            catalogue.add_type(&Folder::read(path)?, false)?;
         }
         for path in
             folder::entries(&dir.join("requests"))?.iter().filter(|path| folder::file_name(path).ends_with(".toml"))
@@ -93,8 +93,9 @@ impl Catalogue {
         self.templates.iter().find(|known| known.id == id)
     }
 
-    fn add_type(&mut self, folder: &Folder) -> Result<(), SpecError> {
-        let new = CredentialType::read(folder)?;
+    fn add_type(&mut self, folder: &Folder, bundled: bool) -> Result<(), SpecError> {
+        let mut new = CredentialType::read(folder)?;
+        new.bundled = bundled;
         if self
             .types
             .iter()

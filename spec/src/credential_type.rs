@@ -6,7 +6,10 @@ use carnet_core::{
     Code, Problem,
     credential::CONTEXT_V2,
     query::Threshold,
-    secure::sd_jwt::{ClaimPath, OrderedClaim, Step},
+    secure::{
+        copy::{CopyContent, CopyProfile},
+        sd_jwt::{ClaimPath, OrderedClaim, Step},
+    },
     trust::list::LimitingClaims,
 };
 use jsonschema::{ValidationError, Validator, error::ValidationErrorKind};
@@ -81,6 +84,10 @@ pub struct CredentialType {
     pub fine: Vec<String>,
     /// The claims that say what an issuer's accreditation can be limited to: country and level.
     pub limiting: LimitingClaims,
+    /// The form that copies have, as far as Carnet is stricter than the standards.
+    pub copies: CopyProfile,
+    /// Whether the type comes with Carnet, so that a wallet knows how each byte of a copy is made.
+    pub bundled: bool,
     /// The claims among `always`, from the credential's root.
     always_claims: Vec<ClaimPath>,
     paths: Vec<String>,
@@ -92,7 +99,34 @@ pub struct CredentialType {
     validator: Arc<Validator>,
 }
 
+/// The payload of a copy, and what of it an SD-JWT hides.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct CopyForm {
+    /// The payload or document, before it is secured.
+    pub payload: Map<String, Value>,
+    /// The paths that are selectively disclosable.
+    pub disclosable: Vec<ClaimPath>,
+    /// The claims whose thresholds can be proved.
+    pub ordered: Vec<OrderedClaim>,
+}
+
 impl CredentialType {
+    /// Forms the payload of a copy in one of the formats (spec/protocol.md 2.1).
+    #[must_use]
+    pub fn copy_form(&self, format: &str, content: &CopyContent<'_>) -> CopyForm {
+        if format == "dc+sd-jwt" {
+            CopyForm {
+                payload: content.sd_jwt_vc(),
+                disclosable: self.disclosable_in_sd_jwt_vc(),
+                ordered: self.ordered_in_sd_jwt_vc(),
+            }
+        } else {
+            let (disclosable, ordered) = (self.disclosable.clone(), self.ordered.clone());
+            CopyForm { payload: content.document(), disclosable, ordered }
+        }
+    }
+
     /// Holds the claims of a credential that is to be issued to the type: all of credentialSubject but its `id`.
     ///
     /// # Errors

@@ -20,7 +20,7 @@ mod template;
 mod weights;
 
 pub use catalogue::Catalogue;
-pub use credential_type::CredentialType;
+pub use credential_type::{CopyForm, CredentialType};
 pub use display::{ClaimDisplay, Display};
 pub use error::SpecError;
 pub use keep::Keep;

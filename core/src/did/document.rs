@@ -200,6 +200,19 @@ impl DidDocument {
         self.marks.of_key(key)
     }
 
+    /// The DID URLs of the keys that may sign what is issued at an instant: those of this version alone that are listed for
+    /// assertion, usable, not revoked and not past their end.
+    pub fn assertion_methods(&self, now: Timestamp) -> impl Iterator<Item = &str> {
+        let usable = move |method: &&Method| {
+            method.controller == self.did.as_str()
+                && method.purposes.contains(&Purpose::AssertionMethod)
+                && method.key.is_ok()
+                && method.revoked.is_none()
+                && method.expires.is_none_or(|end| now <= end)
+        };
+        self.methods.iter().filter(usable).map(|method| method.id.as_str())
+    }
+
     /// Where the controller says which status lists there are (spec/status.md), an https URL.
     #[must_use]
     pub fn status_lists(&self) -> Option<&str> {

@@ -424,3 +424,21 @@ fn did_key_documents_of_a_peer() {
     }
     assert_eq!(usable, 4);
 }
+
+#[test]
+fn the_keys_that_may_sign_now_are_known() {
+    let at = Timestamp::from_unix(1_800_000_000);
+
+    let keys: Vec<_> = (1..=5).map(|seed| (format!("key-{seed}"), key(seed))).collect();
+    let mut document = DidDocument::render(&web(), &keys);
+    let named = |document: &Value| {
+        let parsed = DidDocument::parse(&web(), document).unwrap();
+        parsed.assertion_methods(at).map(|id| id.rsplit('#').next().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(named(&document), ["key-1", "key-2", "key-3", "key-4", "key-5"]);
+    document["verificationMethod"][0]["revoked"] = json!("2026-01-01T00:00:00Z");
+    document["verificationMethod"][1]["expires"] = json!("2026-01-01T00:00:00Z");
+    document["verificationMethod"][2]["type"] = json!("Unknown");
+    document["assertionMethod"].as_array_mut().unwrap().remove(3);
+    assert_eq!(named(&document), ["key-5"]);
+}

@@ -210,20 +210,41 @@ impl fmt::Debug for Jws {
     }
 }
 
-/// Signs a payload; `alg` is put into the header. Returns the compact form.
+/// Signs a payload; `alg` is put into the header. Header and payload are written as RFC 8785 has it. Returns the compact form.
 ///
 /// # Errors
 /// `proof_generation`
 pub fn sign(header: Map<String, Value>, payload: &Map<String, Value>, signer: &dyn Signer) -> Result<String, Problem> {
-    let mut header = header;
-    header.insert("alg".to_owned(), signer.algorithm().as_str().into());
+    append_signature(signing_input(header, payload, signer.algorithm())?, signer)
+}
+
+/// Writes what a signature is over, and nothing after it: two parties who agree on header and payload agree on its bytes.
+///
+/// # Errors
+/// `proof_generation`
+pub(crate) fn signing_input(
+    mut header: Map<String, Value>,
+    payload: &Map<String, Value>,
+    algorithm: Algorithm,
+) -> Result<String, Problem> {
+    header.insert("alg".to_owned(), algorithm.as_str().into());
     let text = |value: &Map<String, Value>| {
-        serde_json::to_vec(value).map_err(|_| Problem::new(Code::ProofGeneration, "the token could not be written"))
+        json::canonicalize_object(value).map_err(|problem| {
+            Problem::new(Code::ProofGeneration, format!("the token could not be written: {}", problem.detail))
+        })
     };
     let mut token = String::with_capacity(1024);
     URL_SAFE_NO_PAD.encode_string(text(&header)?, &mut token);
     token.push('.');
     URL_SAFE_NO_PAD.encode_string(text(payload)?, &mut token);
+    Ok(token)
+}
+
+/// Signs what [`signing_input`] wrote, and makes the compact form of it.
+///
+/// # Errors
+/// `proof_generation`
+pub(crate) fn append_signature(mut token: String, signer: &dyn Signer) -> Result<String, Problem> {
     let signature = signer.sign(token.as_bytes())?;
     token.push('.');
     URL_SAFE_NO_PAD.encode_string(signature, &mut token);

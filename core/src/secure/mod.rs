@@ -1,4 +1,5 @@
 //! From bytes to what was signed: JOSE, SD-JWT and Data Integrity.
+pub mod copy;
 pub mod data_integrity;
 pub mod jose;
 pub mod sd_jwt;

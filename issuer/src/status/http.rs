@@ -32,15 +32,16 @@ pub(crate) fn router<S: Store>(issuer: Arc<Issuer<S>>) -> Router {
         .with_state(issuer)
 }
 
-/// Where all lists are (Token Status List section 9).
+/// Where all lists are (Token Status List section 9), and which key signs now: a wallet holds new copies to both, so an answer
+/// from before the last change would make it refuse good ones.
 async fn directory<S: Store>(State(issuer): State<Arc<Issuer<S>>>, headers: HeaderMap) -> Response {
     let shelf = issuer.status.shelf();
     let urls: Vec<&str> = shelf.urls().collect();
-    let text = match shelf.statement() {
-        Some(statement) => json!({ "status_lists": urls, "publication": statement }).to_string(),
-        None => json!({ "status_lists": urls }).to_string(),
-    };
-    answer(&headers, &Content::new("application/json", text.into()), issuer.status.ttl())
+    let mut members = json!({ "signing_key": issuer.kid, "status_lists": urls });
+    if let (Some(statement), Some(members)) = (shelf.statement(), members.as_object_mut()) {
+        members.insert("publication".to_owned(), statement.into());
+    }
+    answer(&headers, &Content::new("application/json", members.to_string().into()), "public, no-cache")
 }
 
 async fn list<S: Store>(State(issuer): State<Arc<Issuer<S>>>, uri: Uri, headers: HeaderMap) -> Response {
@@ -51,9 +52,10 @@ async fn list<S: Store>(State(issuer): State<Arc<Issuer<S>>>, uri: Uri, headers:
     let Some(form) = origin.as_deref().and_then(|origin| shelf.at(&format!("{origin}{path}"))) else {
         return StatusCode::NOT_FOUND.into_response();
     };
-    let Some(cwt) = &form.cwt else { return answer(&headers, &form.content, issuer.status.ttl()) };
+    let caching = format!("public, max-age={}", issuer.status.ttl());
+    let Some(cwt) = &form.cwt else { return answer(&headers, &form.content, &caching) };
     let in_cbor = quality(&headers, cwt.media_type) > quality(&headers, form.content.media_type);
-    let mut response = answer(&headers, if in_cbor { cwt } else { &form.content }, issuer.status.ttl());
+    let mut response = answer(&headers, if in_cbor { cwt } else { &form.content }, &caching);
     response.headers_mut().insert(VARY, HeaderValue::from_static("accept"));
     response
 }
@@ -76,10 +78,10 @@ fn quality(headers: &HeaderMap, media_type: &str) -> f32 {
     wanted.max_by_key(|(exact, _)| *exact).map_or(0.0, |(_, weight)| weight)
 }
 
-fn answer(headers: &HeaderMap, content: &Content, ttl: u32) -> Response {
+fn answer(headers: &HeaderMap, content: &Content, caching: &str) -> Response {
     let shared = [
         (ETAG, content.etag.clone()),
-        (CACHE_CONTROL, format!("public, max-age={ttl}")),
+        (CACHE_CONTROL, caching.to_owned()),
         // Whoever verifies in a browser reads them too; there is nothing in them that is not for everybody.
         (ACCESS_CONTROL_ALLOW_ORIGIN, "*".to_owned()),
     ];

@@ -206,6 +206,15 @@ pub(crate) struct Work {
     pub(crate) places: Vec<Place>,
 }
 
+impl Work {
+    /// Returns the day from which copies hold that are signed now: the day of issue, so that the day of the offer marks
+    /// nobody, unless the offer begins later. Copies that have ended by then keep the offer's.
+    pub(crate) fn first_day(&self, now: Timestamp) -> Timestamp {
+        let today = now.start_of_day();
+        if today < self.valid_until { self.valid_from.max(today) } else { self.valid_from }
+    }
+}
+
 /// A request for new copies of a credential of which one copy was shown; the copy, its key binding and the proofs hold.
 #[derive(Debug)]
 pub(crate) struct RefillIntent {
@@ -333,7 +342,7 @@ pub(crate) trait IssuanceStore {
         digests: &[Option<Hash>],
         sealed: Vec<u8>,
         sealed_until: Timestamp,
-        now: Timestamp,
+        signed: (Timestamp, Timestamp),
     ) -> impl Future<Output = Result<Finished, Error>> + Send;
     /// Records a wallet's notification and erases the sealed answer.
     fn notify(&self, notification_hash: Hash, event: i32) -> impl Future<Output = Result<(), Error>> + Send;

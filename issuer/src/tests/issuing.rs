@@ -80,6 +80,32 @@ async fn copies_differ_in_key_salts_index_and_signature_and_in_nothing_else() {
 }
 
 #[tokio::test]
+async fn row_92_a_copy_holds_from_the_day_of_its_issue_and_a_refill_as_long() {
+    let issuer = start().await;
+    let offer = issuer.create(offer_request("a")).await;
+    // The offer waits for two days: which day it was made on would mark its holder.
+    issuer.pass(2 * 86_400);
+    let days = |copy: &str| {
+        let payload = SdJwt::parse(copy).unwrap().jws().payload().clone();
+        ["validFrom", "validUntil"].map(|name| payload[name].as_str().unwrap().to_owned())
+    };
+    let copy = issuer.receive(&offer, &holder_keys(1)).await.unwrap().credentials[0].credential.clone();
+    assert_eq!(days(&copy), ["2026-11-24T00:00:00Z", "2028-11-21T00:00:00Z"]);
+    // What is stored for refills is what was signed.
+    let digest = crate::issuance::copy_digest(&copy);
+    let pool =
+        sqlx::SqlitePool::connect(&format!("sqlite://{}/store.sqlite", issuer.data.path().display())).await.unwrap();
+    let stored: i64 = sqlx::query_scalar(
+        "SELECT c.valid_from FROM issued i JOIN collections c ON c.seq = i.collection WHERE i.copy_digest = ?",
+    )
+    .bind(digest.as_slice())
+    .fetch_one(&pool)
+    .await
+    .unwrap();
+    assert_eq!(carnet_core::time::Timestamp::from_unix(stored).to_string(), "2026-11-24T00:00:00Z");
+}
+
+#[tokio::test]
 async fn an_sd_jwt_vc_has_its_claims_at_the_top() {
     let issuer = start().await;
     let offer = issuer.create(with_format("a", proto::CredentialFormat::DcSdJwt)).await;

@@ -40,6 +40,9 @@ async fn the_directory_names_every_list_and_what_is_unchanged_is_not_sent_again(
         urls.iter().collect::<HashSet<_>>(),
         expected.iter().map(String::as_str).collect::<Vec<_>>().iter().collect()
     );
+    // Wallets hold new copies to the directory as it is now.
+    assert_eq!(document["signing_key"], json!(issuer.issuer.kid));
+    assert_eq!(answer.header("cache-control"), Some("public, no-cache"));
     let mut lists = StatusListServiceClient::new(issuer.channel.clone());
     let listed = lists.list_status_lists(proto::ListStatusListsRequest {}).await.unwrap().into_inner().urls;
     assert_eq!(listed, urls);

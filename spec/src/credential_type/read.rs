@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use carnet_core::{Code, Problem, trust::list::LimitingClaims};
+use carnet_core::{Code, Problem, secure::copy::CopyProfile, trust::list::LimitingClaims};
 use jsonschema::Draft;
 use serde::Deserialize;
 use serde_json::Value;
@@ -147,6 +147,8 @@ impl CredentialType {
             rules,
             orders,
             answers,
+            copies: CopyProfile::default(),
+            bundled: false,
             validator: Arc::new(validator),
         };
         let example = read.example.as_object().ok_or_else(|| Problem::from(Code::InvalidJson));

@@ -22,11 +22,19 @@ impl Cryptosuite for EddsaJcs2022 {
         NAME
     }
 
+    /// The document's contexts are the proof's as well (section 3.3.1, step 2).
+    fn complete_options(&self, document: &Map<String, Value>, mut options: Map<String, Value>) -> Map<String, Value> {
+        if let Some(context) = document.get("@context") {
+            options.insert("@context".to_owned(), context.clone());
+        }
+        options
+    }
+
     /// Section 3.3.1.
     fn create(
         &self,
         document: &Map<String, Value>,
-        mut options: Map<String, Value>,
+        options: Map<String, Value>,
         signer: &dyn Signer,
     ) -> Result<Map<String, Value>, Problem> {
         if options.contains_key("proofValue") {
@@ -36,9 +44,7 @@ impl Cryptosuite for EddsaJcs2022 {
         if signer.algorithm() != Algorithm::EdDsa {
             return Err(Code::AlgorithmMismatch.into());
         }
-        if let Some(context) = document.get("@context") {
-            options.insert("@context".to_owned(), context.clone());
-        }
+        let mut options = self.complete_options(document, options);
         let signature = signer.sign(&hash_data(document, &options)?)?;
         options.insert("proofValue".to_owned(), format!("z{}", bs58::encode(signature).into_string()).into());
         Ok(options)

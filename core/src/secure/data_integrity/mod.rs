@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 use crate::{
     Code, Problem,
     did::{DidUrl, Purpose, Resolve},
+    json::{self, Limits},
     keys::{PublicKey, Signer},
     time::Timestamp,
 };
@@ -29,6 +30,11 @@ fn malformed(what: impl Into<String>) -> Problem {
 pub trait Cryptosuite: Send + Sync {
     /// The `cryptosuite` value.
     fn name(&self) -> &'static str;
+
+    /// Completes a proof's options with what this suite adds to them.
+    fn complete_options(&self, _document: &Map<String, Value>, options: Map<String, Value>) -> Map<String, Value> {
+        options
+    }
 
     /// Makes `proofValue` for the unsecured document and the proof options (no proofValue in it; the suite may
     /// add `@context` to the options). Returns the finished proof. In a proof chain, the document has the earlier proofs
@@ -100,6 +106,58 @@ pub fn secure(
 ) -> Result<Map<String, Value>, Problem> {
     let mut secured = document.clone();
     let earlier = secured.remove("proof");
+    let proof = Value::Object(suite.create(&secured, configuration(suite, options)?, signer)?);
+    let proofs = match earlier {
+        None => proof,
+        Some(Value::Array(mut earlier)) => {
+            earlier.push(proof);
+            Value::Array(earlier)
+        }
+        Some(one @ Value::Object(_)) => Value::Array(vec![one, proof]),
+        Some(_) => return Err(Problem::new(Code::MalformedValue, "proof is neither an object nor an array")),
+    };
+    secured.insert("proof".to_owned(), proofs);
+    Ok(secured)
+}
+
+/// Writes a secured document as RFC 8785 has it, so that nothing but its content tells it from another.
+///
+/// # Errors
+/// `proof_generation`
+pub fn to_text(secured: &Map<String, Value>) -> Result<String, Problem> {
+    let written = json::canonicalize_object(secured)
+        .map_err(|problem| Problem::new(Code::ProofGeneration, format!("the document: {}", problem.detail)))?;
+    String::from_utf8(written).map_err(|_| Problem::new(Code::ProofGeneration, "the document is not UTF-8"))
+}
+
+/// Checks that a secured document is, but for its `proofValue`, what [`secure`] and [`to_text`] make of this one.
+///
+/// # Errors
+/// `copy_marked`; those of [`secure`].
+pub fn check_rendering(
+    text: &str,
+    unsecured: &Map<String, Value>,
+    suite: &dyn Cryptosuite,
+    options: &ProofOptions<'_>,
+) -> Result<(), Problem> {
+    let secured = json::parse_object(text.as_bytes(), Limits::DOCUMENT)?;
+    let mut proof = suite.complete_options(unsecured, configuration(suite, options)?);
+    let value = secured.get("proof").and_then(|proof| proof.get("proofValue")).cloned();
+    proof.insert("proofValue".to_owned(), value.unwrap_or_default());
+    let mut expected = unsecured.clone();
+    expected.insert("proof".to_owned(), Value::Object(proof));
+    if to_text(&expected)? == text {
+        return Ok(());
+    }
+    let part = match secured.iter().find(|(name, value)| expected.get(*name) != Some(value)) {
+        Some((name, _)) => name.as_str(),
+        None => "text",
+    };
+    Err(Problem::new(Code::CopyMarked, format!("the copy's {part} is not what this type's copies have")))
+}
+
+/// The options of a proof, before the suite completes them.
+fn configuration(suite: &dyn Cryptosuite, options: &ProofOptions<'_>) -> Result<Map<String, Value>, Problem> {
     let method = DidUrl::parse(options.verification_method)
         .map_err(|problem| Problem::new(Code::ProofGeneration, problem.detail))?;
     let mut config: Map<String, Value> = Map::new();
@@ -116,18 +174,7 @@ pub fn secure(
     set("proofPurpose", Some(options.purpose.as_str().to_owned()));
     set("challenge", options.challenge.map(str::to_owned));
     set("domain", options.domain.map(str::to_owned));
-    let proof = Value::Object(suite.create(&secured, config, signer)?);
-    let proofs = match earlier {
-        None => proof,
-        Some(Value::Array(mut earlier)) => {
-            earlier.push(proof);
-            Value::Array(earlier)
-        }
-        Some(one @ Value::Object(_)) => Value::Array(vec![one, proof]),
-        Some(_) => return Err(Problem::new(Code::MalformedValue, "proof is neither an object nor an array")),
-    };
-    secured.insert("proof".to_owned(), proofs);
-    Ok(secured)
+    Ok(config)
 }
 
 /// Verifies every proof of a document (a set or a chain, section 4.5): none = refused, one bad = refused.

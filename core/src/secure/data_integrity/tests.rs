@@ -430,3 +430,40 @@ fn row_39_a_superset_of_domains() {
     assert_eq!(domains(json!([AUDIENCE, 1])), Err(Code::ProofMalformed));
     assert_eq!(domains(json!(null)), Err(Code::ProofMalformed));
 }
+
+#[test]
+fn row_92_a_document_is_rendered_again_and_anything_else_is_refused() {
+    let at = now().start_of_day();
+    let options = ProofOptions {
+        verification_method: METHOD,
+        purpose: Purpose::AssertionMethod,
+        created: Some(at),
+        expires: None,
+        challenge: None,
+        domain: None,
+    };
+    let unsecured = json!({"@context": ["https://www.w3.org/ns/credentials/v2"], "issuer": ISSUER, "type": ["A"]});
+    let unsecured = unsecured.as_object().unwrap().clone();
+    let made =
+        |options: &ProofOptions<'_>| to_text(&secure(&unsecured, &EddsaJcs2022, options, &secret(1)).unwrap()).unwrap();
+    let check = |text: &str| check_rendering(text, &unsecured, &EddsaJcs2022, &options).map_err(|problem| problem.code);
+    let text = made(&options);
+    assert_eq!(check(&text), Ok(()));
+    let by_the_second = made(&ProofOptions { created: Some(at.plus(1)), ..options.clone() });
+    let undated = made(&ProofOptions { created: None, ..options.clone() });
+    let ending = made(&ProofOptions { expires: Some(at.plus(86_400)), ..options.clone() });
+    let other_key = made(&ProofOptions { verification_method: "did:web:university.example#key-2", ..options.clone() });
+    for marked in [
+        by_the_second,
+        undated,
+        ending,
+        other_key,
+        text.replacen(',', ", ", 1),
+        text.replacen("\"type\":[\"A\"]", "\"type\":[\"\\u0041\"]", 1),
+        text.replacen("\"proofPurpose\"", "\"id\":\"urn:x\",\"proofPurpose\"", 1),
+        text.replacen("{\"@context\"", "{\"@base\":1,\"@context\"", 1),
+    ] {
+        assert_ne!(marked, text);
+        assert_eq!(check(&marked), Err(Code::CopyMarked), "{marked}");
+    }
+}

@@ -120,20 +120,33 @@ impl SdJwt {
         Ok(resolver.seen)
     }
 
+    /// The payload with everything in its place, and the digests without a disclosure, each with its place.
+    pub(super) fn decoys(&self) -> Result<(Map<String, Value>, Vec<Decoy<'_>>), Problem> {
+        let mut resolver = self.new_resolver()?;
+        resolver.decoys = Some(Vec::new());
+        let payload = resolver.object(self.jws().payload(), 0)?;
+        Ok((payload, resolver.decoys.unwrap_or_default()))
+    }
+
     /// The payload with everything in its place, and what was met on the way.
     fn resolver(&self) -> Result<(Map<String, Value>, Resolver<'_>), Problem> {
+        let mut resolver = self.new_resolver()?;
+        let payload = resolver.object(self.jws().payload(), 0)?;
+        resolver.check_duplicates()?;
+        Ok((payload, resolver))
+    }
+
+    fn new_resolver(&self) -> Result<Resolver<'_>, Problem> {
         self.check_digest_algorithm()?;
-        let mut resolver = Resolver {
+        Ok(Resolver {
             token: self,
             places: self.disclosures.iter().map(|_| None).collect(),
             seen: Vec::with_capacity(self.disclosures.len().saturating_mul(2)),
             path: Vec::new(),
             within: 0,
             clear: Vec::new(),
-        };
-        let payload = resolver.object(self.jws().payload(), 0)?;
-        resolver.check_duplicates()?;
-        Ok((payload, resolver))
+            decoys: None,
+        })
     }
 
     /// The payload with everything in its place, and the place of each disclosure.
@@ -147,6 +160,9 @@ impl SdJwt {
 /// A payload with everything in its place, and the place of each disclosure.
 pub(super) type Resolved<'a> = (Map<String, Value>, Vec<Vec<Place<'a>>>);
 
+/// A digest without a disclosure: the place of the object or the array that has it, and its text.
+pub(super) type Decoy<'a> = (Vec<Place<'a>>, &'a str);
+
 /// A step on the way to a disclosure; an array's element has one index among all and one among those that are shown.
 #[derive(Clone, Copy)]
 pub(super) enum Place<'a> {
@@ -155,6 +171,15 @@ pub(super) enum Place<'a> {
 }
 
 impl Place<'_> {
+    /// Whether both are the same step through what is shown.
+    pub(super) fn leads_where(&self, other: &Place<'_>) -> bool {
+        match (self, other) {
+            (Place::Name(name), Place::Name(wanted)) => name == wanted,
+            (Place::Index { shown, .. }, Place::Index { shown: wanted, .. }) => shown == wanted,
+            _ => false,
+        }
+    }
+
     fn original(&self) -> Step {
         match *self {
             Place::Name(name) => Step::Name(name.to_owned()),
@@ -189,6 +214,8 @@ struct Resolver<'a> {
     within: usize,
     /// The claims in the clear, each with the length of its path to the innermost disclosure.
     clear: Vec<(Vec<Place<'a>>, usize)>,
+    /// The digests without a disclosure, where somebody asks for them.
+    decoys: Option<Vec<Decoy<'a>>>,
 }
 
 impl<'a> Resolver<'a> {
@@ -298,6 +325,9 @@ impl<'a> Resolver<'a> {
         let digest_at = |index: &usize| token.disclosures.get(*index).map(|disclosure| &disclosure.digest[..]);
         let found = token.by_digest.binary_search_by(|index| digest_at(index).cmp(&Some(digest.as_bytes())));
         let Some(index) = found.ok().and_then(|at| token.by_digest.get(at).copied()) else {
+            if let Some(decoys) = &mut self.decoys {
+                decoys.push((self.path.clone(), digest));
+            }
             return Ok(None);
         };
         if self.places.get(index).is_some_and(Option::is_some) {

@@ -4,13 +4,16 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Map, Value};
 
 use super::{
-    ClaimPath, DIGEST_ALGORITHM, DIGESTS, ELEMENT, MAX_DEPTH, OrderedClaim, SHA_256, Step, never_hidden,
+    ClaimPath, DIGEST_ALGORITHM, DIGESTS, ELEMENT, MAX_DEPTH, OrderedClaim, SHA_256, Step,
+    disclose::Place,
+    never_hidden,
     parse::{DigestText, digest_of},
 };
 use crate::{
     Code, Problem, Rng,
     at_least::{self, Direction, Ordered},
-    keys::{PublicKey, Signer},
+    json,
+    keys::{Algorithm, PublicKey, Signer},
     secure::jose,
 };
 
@@ -33,26 +36,52 @@ pub struct IssueOptions<'a> {
     pub ordered: &'a [OrderedClaim],
     /// The holder's key, put in `cnf`.
     pub holder: Option<&'a PublicKey>,
-    /// How many digests each `_sd` array is padded to a multiple of, with decoys (RFC 9901 section
-    /// 4.2.5); 0: no decoys; at most 256.
+    /// Each `_sd` array has as many digests as there are names to hide at its place, whichever the payload has, rounded up
+    /// to a multiple of this; the rest are decoys (RFC 9901 section 4.2.5). So their number says nothing of the payload.
+    /// 0: no decoys; at most 256.
     pub decoys_to_multiple_of: usize,
 }
 
 /// Issues: digests in, signature over the rest. Returns `jwt~d1~...~dn~`.
 ///
-/// Each salt has 128 bits from `rng`; digests are sorted, so that their order says nothing.
+/// Each salt has 128 bits from `rng`; digests are sorted, so that their order says nothing. All else follows from `payload`
+/// and `options`: header, payload and disclosures are written as RFC 8785 has it, and the disclosures in the order of
+/// the payload's names, those within a claim before its own and those of commitments after those of the claims beside them.
 ///
 /// # Errors
 /// `disclosure_forbidden` (a path that security needs, see [`never_hidden`]), `disclosure_name` (the
 /// payload has a member `_sd`, `_sd_alg` or `...`), `claim_forbidden` (the payload has a `cnf` and
 /// a holder's key is to be put there), `too_deep`, `malformed_value` (too many decoys),
-/// `proof_generation` (no randomness, or no signature).
+/// `proof_generation` (no randomness, no form to write the payload in, or no signature).
 pub fn issue(
     payload: &Map<String, Value>,
     options: &IssueOptions<'_>,
     signer: &dyn Signer,
     rng: Rng<'_>,
 ) -> Result<String, Problem> {
+    let Rendered { signing_input, disclosures } = render(payload, options, signer.algorithm(), &mut Fresh(rng))?;
+    let mut compact = jose::append_signature(signing_input, signer)?;
+    compact.push('~');
+    for disclosure in disclosures {
+        compact.push_str(&disclosure);
+        compact.push('~');
+    }
+    Ok(compact)
+}
+
+/// An SD-JWT without its signature.
+pub(super) struct Rendered {
+    pub(super) signing_input: String,
+    pub(super) disclosures: Vec<String>,
+}
+
+/// Renders what is signed, and the disclosures. Everything follows from the arguments but what `blinding` gives.
+pub(super) fn render(
+    payload: &Map<String, Value>,
+    options: &IssueOptions<'_>,
+    algorithm: Algorithm,
+    blinding: &mut dyn Blinding,
+) -> Result<Rendered, Problem> {
     if options.disclosable.iter().any(|path| never_hidden(Some(options.typ), path)) {
         return Err(Problem::new(Code::DisclosureForbidden, "a claim that security needs would be hidden"));
     }
@@ -63,9 +92,9 @@ pub fn issue(
         disclosable: options.disclosable.iter().map(Vec::as_slice).collect(),
         ordered: options.ordered.iter().map(|claim| (claim.direction, claim.path.as_slice())).collect(),
     };
-    let count = options.disclosable.len();
-    let mut sealer = Sealer { rng, decoys: options.decoys_to_multiple_of, disclosures: Vec::with_capacity(count) };
-    let mut payload = sealer.object(payload, &seen, 0)?;
+    let disclosures = Vec::with_capacity(options.disclosable.len());
+    let mut sealer = Sealer { blinding, decoys: options.decoys_to_multiple_of, disclosures, path: Vec::new() };
+    let mut payload = sealer.object(payload, &seen)?;
     if let Some(key) = options.holder {
         let confirmation = Map::from_iter([("jwk".to_owned(), Value::Object(key.to_jwk()))]);
         if payload.insert("cnf".to_owned(), confirmation.into()).is_some() {
@@ -75,13 +104,39 @@ pub fn issue(
     payload.insert(DIGEST_ALGORITHM.to_owned(), SHA_256.into());
     let header =
         Map::from_iter([("typ".to_owned(), Value::from(options.typ)), ("kid".to_owned(), Value::from(options.kid))]);
-    let mut compact = jose::sign(header, &payload, signer)?;
-    compact.push('~');
-    for disclosure in sealer.disclosures {
-        compact.push_str(&disclosure);
-        compact.push('~');
+    let signing_input = jose::signing_input(header, &payload, algorithm)?;
+    Ok(Rendered { signing_input, disclosures: sealer.disclosures })
+}
+
+/// Source of what nobody can compute: salts and decoys. Issuance draws them; a check takes them from a copy.
+pub(super) trait Blinding {
+    /// The salt of the next disclosure.
+    fn salt(&mut self) -> Result<String, Problem>;
+    /// A decoy for the digests at a place: those of an object, or of the array that is its member.
+    fn decoy(&mut self, object: &[Place<'_>], array: Option<&str>) -> Result<DigestText, Problem>;
+}
+
+struct Fresh<'a>(Rng<'a>);
+
+impl Fresh<'_> {
+    fn random<const N: usize>(&mut self) -> Result<String, Problem> {
+        let mut bytes = [0; N];
+        self.0
+            .try_fill_bytes(&mut bytes)
+            .map_err(|_| Problem::new(Code::ProofGeneration, "there is no randomness to be had"))?;
+        Ok(URL_SAFE_NO_PAD.encode(bytes))
     }
-    Ok(compact)
+}
+
+impl Blinding for Fresh<'_> {
+    fn salt(&mut self) -> Result<String, Problem> {
+        self.random::<16>()
+    }
+
+    fn decoy(&mut self, _: &[Place<'_>], _: Option<&str>) -> Result<DigestText, Problem> {
+        // The digest of randomness (RFC 9901 section 4.2.5), which nobody can tell from another.
+        Ok(digest_of(&self.random::<32>()?))
+    }
 }
 
 /// The paths that lead on from a value.
@@ -100,6 +155,18 @@ impl<'p> Seen<'p> {
         }
     }
 
+    /// How many names may be hidden in this very object.
+    fn hidden_names(&self) -> usize {
+        let name = |path: &&'p [Step]| match path {
+            [Step::Name(name)] => Some(name.as_str()),
+            _ => None,
+        };
+        let mut names: Vec<&str> = self.disclosable.iter().filter_map(name).collect();
+        names.sort_unstable();
+        names.dedup();
+        names.len()
+    }
+
     /// Whether this very value is disclosable.
     fn hides(&self) -> bool {
         self.disclosable.iter().any(|path| path.is_empty())
@@ -115,29 +182,30 @@ impl<'p> Seen<'p> {
 }
 
 /// Puts digests in the place of what is disclosable.
-struct Sealer<'a> {
-    rng: Rng<'a>,
+struct Sealer<'a, 'p> {
+    blinding: &'a mut dyn Blinding,
     decoys: usize,
     disclosures: Vec<String>,
+    /// The way to the value that is sealed.
+    path: Vec<Place<'p>>,
 }
 
-impl Sealer<'_> {
+impl<'p> Sealer<'_, 'p> {
     /// `seen` has the paths of the disclosable claims as seen from this value.
-    fn value(&mut self, value: &Value, seen: &Seen<'_>, depth: usize) -> Result<Value, Problem> {
-        match value {
+    fn value(&mut self, value: &'p Value, seen: &Seen<'_>, place: Place<'p>) -> Result<Value, Problem> {
+        let depth = self.path.len().saturating_add(1);
+        self.path.push(place);
+        let sealed = match value {
             Value::Object(_) | Value::Array(_) if depth >= MAX_DEPTH => Err(Code::TooDeep.into()),
-            Value::Object(members) => self.object(members, seen, depth).map(Value::Object),
-            Value::Array(items) => self.array(items, seen, depth).map(Value::Array),
+            Value::Object(members) => self.object(members, seen).map(Value::Object),
+            Value::Array(items) => self.array(items, seen).map(Value::Array),
             other => Ok(other.clone()),
-        }
+        };
+        self.path.pop();
+        sealed
     }
 
-    fn object(
-        &mut self,
-        members: &Map<String, Value>,
-        seen: &Seen<'_>,
-        depth: usize,
-    ) -> Result<Map<String, Value>, Problem> {
+    fn object(&mut self, members: &'p Map<String, Value>, seen: &Seen<'_>) -> Result<Map<String, Value>, Problem> {
         let mut sealed = Map::new();
         let mut digests = Vec::new();
         let mut salts = Vec::new();
@@ -146,9 +214,9 @@ impl Sealer<'_> {
                 return Err(Problem::new(Code::DisclosureName, format!("a claim cannot be named {name}")));
             }
             let below = seen.below(|step| matches!(step, Step::Name(wanted) if wanted == name));
-            let value = self.value(value, &below, depth.saturating_add(1))?;
+            let value = self.value(value, &below, Place::Name(name))?;
             if below.hides() {
-                let salt = self.random::<16>()?;
+                let salt = self.blinding.salt()?;
                 digests.push(self.disclose(&salt, Some(name), &value)?);
                 salts.push((name.as_str(), salt));
             } else {
@@ -162,19 +230,19 @@ impl Sealer<'_> {
             if hidden.is_none() && members.contains_key(name) {
                 return Err(Problem::new(Code::DisclosureForbidden, format!("{name} has an order and is not hidden")));
             }
-            let array = self.commitments(direction, hidden)?;
+            let array = self.commitments(direction, hidden, &beside)?;
             if members.contains_key(&beside) || sealed.insert(beside.clone(), array).is_some() {
                 return Err(Problem::new(Code::ClaimForbidden, format!("the payload has a {beside} already")));
             }
         }
-        if !digests.is_empty() {
-            if self.decoys > 0 {
-                let padded = digests.len().checked_next_multiple_of(self.decoys).unwrap_or(digests.len());
-                while digests.len() < padded {
-                    // The digest of randomness (RFC 9901 section 4.2.5), which nobody can tell from another.
-                    digests.push(digest_of(&self.random::<32>()?));
-                }
+        if self.decoys > 0 {
+            let names = seen.hidden_names();
+            let all = names.checked_next_multiple_of(self.decoys).unwrap_or(names);
+            while digests.len() < all {
+                digests.push(self.blinding.decoy(&self.path, None)?);
             }
+        }
+        if !digests.is_empty() {
             digests.sort_unstable();
             let digests = digests.iter().map(|digest| Value::from(text(digest))).collect();
             sealed.insert(DIGESTS.to_owned(), Value::Array(digests));
@@ -182,7 +250,7 @@ impl Sealer<'_> {
         Ok(sealed)
     }
 
-    fn array(&mut self, items: &[Value], seen: &Seen<'_>, depth: usize) -> Result<Vec<Value>, Problem> {
+    fn array(&mut self, items: &'p [Value], seen: &Seen<'_>) -> Result<Vec<Value>, Problem> {
         let mut sealed = Vec::with_capacity(items.len());
         for (index, item) in items.iter().enumerate() {
             let below = seen.below(|step| match step {
@@ -190,9 +258,9 @@ impl Sealer<'_> {
                 Step::All => true,
                 Step::Name(_) => false,
             });
-            let mut value = self.value(item, &below, depth.saturating_add(1))?;
+            let mut value = self.value(item, &below, Place::Index { original: index, shown: index })?;
             if below.hides() {
-                let salt = self.random::<16>()?;
+                let salt = self.blinding.salt()?;
                 value = element(&self.disclose(&salt, None, &value)?);
             }
             sealed.push(value);
@@ -200,20 +268,25 @@ impl Sealer<'_> {
         Ok(sealed)
     }
 
-    /// The commitments to a hidden value and its salt, as an array of disclosable elements, with decoys in the
-    /// place of those that the value does not have.
-    fn commitments(&mut self, direction: Direction, hidden: Option<(&Value, &str)>) -> Result<Value, Problem> {
+    /// The commitments to a hidden value and its salt, as an array of disclosable elements under the name `beside`, with
+    /// decoys in the place of those that the value does not have.
+    fn commitments(
+        &mut self,
+        direction: Direction,
+        hidden: Option<(&Value, &str)>,
+        beside: &str,
+    ) -> Result<Value, Problem> {
         let mut elements = Vec::with_capacity(at_least::ENTRIES);
         if let Some((value, salt)) = hidden
             && let Ok(value) = Ordered::of_claim(direction, value)
         {
             for entry in at_least::commitments(direction, salt, value) {
-                let own = self.random::<16>()?;
+                let own = self.blinding.salt()?;
                 elements.push(self.disclose(&own, None, &entry.commitment.to_string().into())?);
             }
         }
         while elements.len() < at_least::ENTRIES {
-            elements.push(digest_of(&self.random::<32>()?));
+            elements.push(self.blinding.decoy(&self.path, Some(beside))?);
         }
         // The order of digests of fresh salts is random, and says nothing of the entries.
         elements.sort_unstable();
@@ -221,23 +294,13 @@ impl Sealer<'_> {
     }
 
     fn disclose(&mut self, salt: &str, name: Option<&str>, value: &Value) -> Result<DigestText, Problem> {
-        let written = match name {
-            Some(name) => serde_json::to_vec(&(salt, name, value)),
-            None => serde_json::to_vec(&(salt, value)),
-        };
-        let written = written.map_err(|_| Problem::new(Code::ProofGeneration, "a disclosure could not be written"))?;
+        let written = json::canonicalize_disclosure(salt, name, value).map_err(|problem| {
+            Problem::new(Code::ProofGeneration, format!("a disclosure could not be written: {}", problem.detail))
+        })?;
         let disclosure = URL_SAFE_NO_PAD.encode(written);
         let digest = digest_of(&disclosure);
         self.disclosures.push(disclosure);
         Ok(digest)
-    }
-
-    fn random<const N: usize>(&mut self) -> Result<String, Problem> {
-        let mut bytes = [0; N];
-        self.rng
-            .try_fill_bytes(&mut bytes)
-            .map_err(|_| Problem::new(Code::ProofGeneration, "there is no randomness to be had"))?;
-        Ok(URL_SAFE_NO_PAD.encode(bytes))
     }
 }
 

@@ -14,6 +14,7 @@ mod binding;
 mod disclose;
 mod issue;
 mod parse;
+mod rendering;
 #[cfg(test)]
 mod tests;
 mod thresholds;

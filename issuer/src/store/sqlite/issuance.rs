@@ -106,7 +106,7 @@ impl IssuanceStore for SqliteStore {
         digests: &[Option<Hash>],
         sealed: Vec<u8>,
         sealed_until: Timestamp,
-        now: Timestamp,
+        (valid_from, now): (Timestamp, Timestamp),
     ) -> Result<Finished, Error> {
         let mut tx = self.database.begin("finish_issuance").await?;
         let closed = sqlx::query(
@@ -123,11 +123,11 @@ impl IssuanceStore for SqliteStore {
         let offer_id: String = sqlx::query_scalar(
             "UPDATE collections SET state = 'signed', holder_keys = NULL, sealed = ?1, sealed_until = \
              (SELECT CASE WHEN o.challenge_hash IS NULL THEN ?2 ELSE max(?2, o.expires_at) END \
-              FROM offers o WHERE o.offer_id = collections.offer_id) \
-             WHERE seq = ?3 RETURNING offer_id",
+              FROM offers o WHERE o.offer_id = collections.offer_id), valid_from = ?3 WHERE seq = ?4 RETURNING offer_id",
         )
         .bind(sealed)
         .bind(sealed_until.unix())
+        .bind(valid_from.unix())
         .bind(collection)
         .fetch_one(&mut *tx)
         .await?;

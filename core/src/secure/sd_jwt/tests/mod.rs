@@ -13,6 +13,7 @@ use crate::{
 
 mod binding;
 mod properties;
+mod rendering;
 mod rows;
 mod vectors;
 

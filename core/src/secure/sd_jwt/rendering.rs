@@ -1,0 +1,69 @@
+//! Rendering a copy again from what it says, to see that it has nothing of its own but key, salts, digests and signature.
+
+use serde_json::{Map, Value};
+
+use super::{
+    SdJwt,
+    disclose::{Decoy, Place},
+    issue::{Blinding, IssueOptions, Rendered, render},
+    parse::{DigestText, Disclosure},
+};
+use crate::{Code, Problem};
+
+impl SdJwt {
+    /// The salt of each disclosure, in the order of the text.
+    pub fn salts(&self) -> impl Iterator<Item = &str> {
+        self.disclosures.iter().map(|disclosure| disclosure.salt.as_str())
+    }
+
+    /// Checks that the token is, byte for byte but for its signature, what [`super::issue()`] makes of a payload with the
+    /// token's own salts and decoys. Every disclosure has to be there, and no key binding.
+    ///
+    /// # Errors
+    /// `copy_marked`; those of [`super::issue()`] and [`SdJwt::disclosed`].
+    pub fn check_rendering(&self, payload: &Map<String, Value>, options: &IssueOptions<'_>) -> Result<(), Problem> {
+        let (_, decoys) = self.decoys()?;
+        let mut own = OwnBlinding { disclosures: self.disclosures.iter(), decoys };
+        let Rendered { signing_input, disclosures } = render(payload, options, self.jws().algorithm(), &mut own)?;
+        let signed = self.jws().as_str().rsplit_once('.').map_or("", |(signed, _)| signed);
+        if signed != signing_input {
+            let header = |text: &str| text.split('.').next().map(str::to_owned);
+            let part = if header(signed) == header(&signing_input) { "payload" } else { "header" };
+            return Err(marked(&format!("the copy's {part} is not what this type's copies have")));
+        }
+        // The text ends with a tilde, so its last part is empty.
+        let texts = self.text.split('~').skip(1);
+        if self.key_binding.is_some() || !texts.eq(disclosures.iter().map(String::as_str).chain([""])) {
+            return Err(marked("the copy's disclosures are not written as this type's are"));
+        }
+        Ok(())
+    }
+}
+
+fn marked(detail: &str) -> Problem {
+    Problem::new(Code::CopyMarked, detail)
+}
+
+/// The salts and decoys of a copy.
+struct OwnBlinding<'a> {
+    disclosures: std::slice::Iter<'a, Disclosure>,
+    decoys: Vec<Decoy<'a>>,
+}
+
+impl Blinding for OwnBlinding<'_> {
+    fn salt(&mut self) -> Result<String, Problem> {
+        let next = self.disclosures.next().ok_or_else(|| marked("the copy has too few disclosures"))?;
+        Ok(next.salt.clone())
+    }
+
+    fn decoy(&mut self, object: &[Place<'_>], array: Option<&str>) -> Result<DigestText, Problem> {
+        let is_here = |(place, _): &Decoy<'_>| {
+            let wanted = object.iter().copied().chain(array.map(Place::Name));
+            place.len() == object.len().saturating_add(usize::from(array.is_some()))
+                && place.iter().zip(wanted).all(|(step, wanted)| step.leads_where(&wanted))
+        };
+        let found = self.decoys.iter().position(is_here).map(|at| self.decoys.swap_remove(at));
+        let digest = found.and_then(|(_, digest)| digest.as_bytes().try_into().ok());
+        digest.ok_or_else(|| marked("the copy has another number of digests than this type's copies have"))
+    }
+}
