@@ -1,6 +1,6 @@
 //! Collecting copies: keys and proofs out, verified copies in. Nothing is stored that was not verified.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use carnet_core::{
     Code, Problem,
@@ -27,6 +27,15 @@ use crate::{
         thresholds::Commitments,
     },
 };
+
+mod directory;
+mod layout;
+mod rendering;
+mod unlinkable;
+
+pub(crate) use directory::Directory;
+use directory::{expected_status, signing_key};
+use rendering::Received;
 
 /// How many copies are asked for, if the issuer gives as many.
 pub(crate) const COPIES: u32 = 10;
@@ -56,17 +65,57 @@ pub(crate) fn proofs(keys: &[HolderKey], issuer: &str, nonce: &str, now: Timesta
         .collect()
 }
 
-/// Verifies every copy and makes one credential of them; if one does not hold, none does. `earlier` are the copies of the
-/// same credential that are there already.
-pub(crate) fn verified(
-    copies: &[String],
-    earlier: &[Copy],
-    keys: &[HolderKey],
-    promise: &Promise,
-    resolver: &dyn Resolve,
-    catalogue: &Catalogue,
-    now: Timestamp,
-) -> Result<HeldCredential, Problem> {
+/// What the copies of one collection are held to.
+pub(crate) struct Expected<'a> {
+    /// What their issuer promised.
+    pub(crate) promise: &'a Promise,
+    /// The keys that were drawn, in the order of the proofs.
+    pub(crate) keys: &'a [HolderKey],
+    /// All that is in the wallet already.
+    pub(crate) held: &'a [HeldCredential],
+    /// The days that they may say.
+    pub(crate) days: Days,
+    /// Their issuer's directory of status lists, where its document names one.
+    pub(crate) directory: Option<&'a Directory>,
+    /// The documents of issuers.
+    pub(crate) resolver: &'a dyn Resolve,
+    /// The types that this wallet knows.
+    pub(crate) catalogue: &'a Catalogue,
+    /// The time.
+    pub(crate) now: Timestamp,
+}
+
+/// The days that the copies of a collection may say.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Days {
+    /// They were issued since then, and end as the offer said, if it did.
+    Issued { since: Timestamp, until: Option<Timestamp> },
+    /// They were issued since then, and end later than before.
+    Renewed { since: Timestamp },
+    /// They say the same days as those of before, to which [`crate::refill`] holds them.
+    Kept,
+}
+
+/// What is not checked of copies of a type, as stable names: how those are made of a type from elsewhere, nobody here knows.
+pub(crate) fn unchecked(known: &CredentialType, days: Days) -> Vec<&'static str> {
+    let days = match days {
+        Days::Kept => [None, None],
+        Days::Renewed { .. } => [Some("valid_from"), None],
+        Days::Issued { until, .. } => {
+            [Some("valid_from"), Some("valid_until").filter(|_| !known.bundled || until.is_none())]
+        }
+    };
+    let form = ["form", "signing_key", "status_lists"].map(Some).into_iter().chain(days);
+    form.flatten().filter(|name| !known.bundled || *name == "valid_until").collect()
+}
+
+pub(crate) fn marked(detail: &str) -> Problem {
+    Problem::new(Code::CopyMarked, detail)
+}
+
+/// Verifies every copy and makes one credential of them; if one does not hold, none does.
+pub(crate) fn verified(copies: &[String], expected: &Expected<'_>) -> Result<HeldCredential, Problem> {
+    let &Expected { promise, keys, catalogue, resolver, now, .. } = expected;
     if copies.is_empty() || copies.len() != keys.len() {
         return Err(Problem::new(
             Code::MalformedValue,
@@ -97,7 +146,9 @@ pub(crate) fn verified(
         endpoint: None,
         low_water: default_low_water(),
     };
+    let signing_key = if known.bundled { Some(expected.signing_key()?) } else { None };
     let mut first: Option<Said> = None;
+    let mut first_layout: Option<String> = None;
     for (credential, key) in copies.iter().zip(keys) {
         let credential = credential.trim();
         let (report, verified) = verify::credential(credential.as_bytes(), &env);
@@ -114,7 +165,8 @@ pub(crate) fn verified(
         if let Some(token) = &opened.token {
             plain(token.jws())?;
         }
-        bound_to(&opened, seen, &key.open()?.public_key())?;
+        let own = key.open()?.public_key();
+        bound_to(&opened, seen, &own)?;
         coarse(&opened.members, &seen.format)?;
         placed(&opened.members, &seen.format)?;
         let commitments = opened.commitments(&seen.format, known)?;
@@ -122,14 +174,45 @@ pub(crate) fn verified(
         if *first.get_or_insert_with(|| said.clone()) != said {
             return Err(Problem::new(Code::MalformedValue, "the copies of one credential say different things"));
         }
+        if let Some(signing_key) = &signing_key {
+            expected.check_form((credential, &opened, seen), (known, &own), signing_key, suites)?;
+        } else {
+            let layout = layout::layout(credential, &opened, &own)?;
+            if *first_layout.get_or_insert_with(|| layout.clone()) != layout {
+                return Err(marked("the copies of one credential are written in different ways"));
+            }
+        }
         held.valid_from = seen.credential.valid_from();
         held.valid_until = seen.credential.valid_until();
         held.copies.push(Copy { commitments, ..Copy::new(credential.to_owned(), key.clone()) });
     }
-    if promise.format.ends_with("sd-jwt") {
-        unjoined(earlier, &held.copies)?;
-    }
+    unlinkable::check_unlinkable(expected.held, &held.copies, &known.copies)?;
     Ok(held)
+}
+
+impl Expected<'_> {
+    /// The key that the issuer signs with now.
+    fn signing_key(&self) -> Result<String, Problem> {
+        let document = self.resolver.resolve(&Did::parse(&self.promise.issuer)?)?;
+        signing_key(&document, self.directory, self.now)
+    }
+
+    /// Holds a copy of one of Carnet's own types to the form, the days and the place that it has to have.
+    fn check_form(
+        &self,
+        (text, opened, seen): (&str, &Opened, &verify::Held),
+        (known, key): (&CredentialType, &PublicKey),
+        signing_key: &str,
+        suites: &[&dyn Cryptosuite],
+    ) -> Result<(), Problem> {
+        let (Some(from), Some(until)) = (seen.credential.valid_from(), seen.credential.valid_until()) else {
+            return Err(marked("the copy does not say from when until when it holds"));
+        };
+        rendering::check_days(&self.days, from, until, self.now)?;
+        let status = expected_status(self.directory, &opened.members, &seen.format)?;
+        let (issuer, format, status) = (self.promise.issuer.as_str(), seen.format.as_str(), status.as_ref());
+        Received { text, opened, format, issuer, known, key, signing_key, status, suites }.check((from, until))
+    }
 }
 
 /// A copy with all its disclosures in place.
@@ -273,7 +356,6 @@ fn coarse(members: &Map<String, Value>, format: &str) -> Result<(), Problem> {
 }
 
 /// Refuses a status that says more than where it stands, or the same in another order: by either, copies could be known again.
-/// Which list it is, a copy has to say; it is not compared, since the copies of one credential may stand in two.
 fn placed(members: &Map<String, Value>, format: &str) -> Result<(), Problem> {
     let more = || Problem::new(Code::MalformedValue, "the status of the copy says more than where it stands");
     for name in ["credentialStatus", "status"] {
@@ -288,22 +370,6 @@ fn placed(members: &Map<String, Value>, format: &str) -> Result<(), Problem> {
     });
     let ranks = ranks.collect::<Result<Vec<_>, _>>()?;
     if ranks.is_sorted_by(|one, next| one < next) { Ok(()) } else { Err(more()) }
-}
-
-/// Refuses copies that have a digest in common with another, be it a decoy's: whoever saw both would know.
-fn unjoined(earlier: &[Copy], fresh: &[Copy]) -> Result<(), Problem> {
-    let mut seen = BTreeSet::new();
-    let mut repeated = false;
-    for copy in earlier.iter().filter(|copy| copy.is_kept()).chain(fresh) {
-        let token = SdJwt::parse(&copy.credential)?;
-        for digest in token.digests()? {
-            repeated |= !seen.insert(digest.to_owned());
-        }
-    }
-    if repeated {
-        return Err(Problem::new(Code::MalformedValue, "two copies have a digest in common"));
-    }
-    Ok(())
 }
 
 #[cfg(feature = "jsonld")]

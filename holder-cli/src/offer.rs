@@ -3,7 +3,10 @@
 use std::collections::HashSet;
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use carnet_core::json::{Limits, parse};
+use carnet_core::{
+    json::{Limits, parse},
+    time::Timestamp,
+};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use url::Url;
@@ -29,6 +32,8 @@ pub(crate) struct Offer {
     pub(crate) code: Secret,
     /// Whether a PIN is needed.
     pub(crate) pin_needed: bool,
+    /// When what is offered ends, if it says so (spec/protocol.md 3.28).
+    pub(crate) valid_until: Option<Timestamp>,
 }
 
 impl Offer {
@@ -80,7 +85,15 @@ impl Offer {
             Some(Value::Object(_)) => true,
             Some(_) => return Err(malformed("its tx_code is not an object")),
         };
-        Ok(Self { endpoint, configuration_ids, code, pin_needed })
+        let valid_until = match json.get("carnet_valid_until") {
+            None => None,
+            Some(Value::String(text)) => {
+                let end = Timestamp::parse(text).ok().filter(|end| end.start_of_day().to_string() == *text);
+                Some(end.ok_or_else(|| malformed("its carnet_valid_until is not the beginning of a day"))?)
+            }
+            Some(_) => return Err(malformed("its carnet_valid_until is no text")),
+        };
+        Ok(Self { endpoint, configuration_ids, code, pin_needed, valid_until })
     }
 
     /// A name for the offer that does not give its code away.
@@ -124,6 +137,22 @@ mod tests {
         assert!(read.pin_needed);
         assert_eq!(read.code.expose(), "abc");
         assert!(!format!("{read:?}").contains("abc"));
+    }
+
+    #[test]
+    fn an_offer_says_when_what_it_offers_ends() {
+        let with = |end: Value| {
+            let mut offer = offer();
+            offer["carnet_valid_until"] = end;
+            Offer::parse(&link(&offer)).map(|offer| offer.valid_until).map_err(|failure| failure.reason)
+        };
+        assert_eq!(Offer::parse(&link(&offer())).unwrap().valid_until, None);
+        let end = Timestamp::parse("2027-11-29T00:00:00Z").unwrap();
+        assert_eq!(with(json!("2027-11-29T00:00:00Z")), Ok(Some(end)));
+        for wrong in [json!("2027-11-29T00:00:01Z"), json!("2027-11-29"), json!("2027-11-29T00:00:00+00:00"), json!(1)]
+        {
+            assert_eq!(with(wrong), Err("offer_malformed".to_owned()));
+        }
     }
 
     #[test]

@@ -10,7 +10,7 @@ use crate::{
         is_of,
         issuance::{Collected, Issuer},
     },
-    collect::{proofs, verified},
+    collect::{Days, Directory, Expected, proofs, unchecked, verified},
     failure::{Failure, Safety, TRY_AGAIN},
     promise::Promise,
     refill::draw_low_water,
@@ -243,9 +243,28 @@ impl Collecting<'_> {
         let texts: Vec<String> = copies.iter().map(|copy| copy.credential.clone()).collect();
         let renewed = pending.renews.as_deref().and_then(|id| self.wallet.contents.find(id).ok());
         let before = renewed.and_then(|index| self.wallet.contents.credentials.get(index)).cloned();
-        let earlier = before.as_ref().map_or(&[][..], |held| &held.copies);
-        let (keys, now) = (&pending.keys, session.now());
-        let checked = verified(&texts, earlier, keys, promise, &session.dids, self.catalogue, now)
+        let now = session.now();
+        let known = self.catalogue.credential_type(&promise.type_name);
+        // Not before the copies are there: the first list of an issuer comes with its first copy.
+        let directory = match known {
+            Some(known) if known.bundled => Directory::fetch(session, &promise.issuer).await.map_err(still_pending)?,
+            _ => None,
+        };
+        let days = match before {
+            Some(_) => Days::Renewed { since: pending.since },
+            None => Days::Issued { since: pending.since, until: pending.valid_until },
+        };
+        let expected = Expected {
+            promise,
+            keys: &pending.keys,
+            held: &self.wallet.contents.credentials,
+            days,
+            directory: directory.as_ref(),
+            resolver: &session.dids,
+            catalogue: self.catalogue,
+            now,
+        };
+        let checked = verified(&texts, &expected)
             .map_err(|problem| {
                 let message = "What the issuer sent does not hold, and was not stored";
                 let hint = "tell the issuer the name in brackets, and ask for a new offer";
@@ -274,6 +293,7 @@ impl Collecting<'_> {
             "issuer_name": held.issuer_name, "copies": held.copies.len(), "renewed": before.is_some(),
             "label": Labels::new(self.catalogue, &held.type_name, &session.ui.messages).document(),
             "valid_until": held.valid_until.map(|until| until.to_string()),
+            "unchecked": known.map(|known| unchecked(known, days)),
             "trust": trust::of_received(&self.wallet.contents.trust, &held, self.catalogue, session.now()),
         });
         let before = self.wallet.contents.clone();
@@ -346,6 +366,9 @@ impl Progress {
             let done = session.ui.messages.text("receive-done");
             text.push_str(&format!("{done} {} ({}), {}\n", word("label"), word("id"), word("issuer_name")));
             text.push_str(&trust_text(session, one.get("trust").unwrap_or(&Value::Null)));
+            let unchecked = one.get("unchecked").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+            let names = unchecked.iter().filter_map(Value::as_str);
+            text.push_str(&session.ui.messages.unchecked(names));
         }
         let object = json!({"received": self.received, "retry_after_seconds": self.waiting});
         let failure = match (self.failure, self.waiting) {

@@ -17,7 +17,7 @@ use rand_core::{OsRng, RngCore};
 
 use crate::{
     client::{is_of, issuance::Issuer, service_address},
-    collect::{Said, draw_keys, proofs, verified},
+    collect::{Days, Directory, Expected, Said, draw_keys, proofs, verified},
     failure::{Failure, Safety, TRY_AGAIN},
     promise::Promise,
     session::Session,
@@ -103,11 +103,23 @@ pub(crate) async fn refill(
         Failure::new("type_unknown", message, "give the folder that the document came with: --catalogue DIR")
     })?;
     let (mut issuer, showing) = Showing::begin(session, wallet, index).await?;
+    // Before copies are asked for: without it they could not be checked.
+    let directory = if known.bundled { Directory::fetch(session, &held.issuer).await? } else { None };
     let answered = showing.refill(&mut issuer).await;
     let (keys, copies, notification) = answered.map_err(explained)?;
     let (token, promise) = (&showing.token, showing.promise());
     let texts: Vec<String> = copies.into_iter().map(|copy| copy.credential).collect();
-    let checked = verified(&texts, &held.copies, &keys, &promise, &session.dids, catalogue, session.now())
+    let expected = Expected {
+        promise: &promise,
+        keys: &keys,
+        held: &wallet.contents.credentials,
+        days: Days::Kept,
+        directory: directory.as_ref(),
+        resolver: &session.dids,
+        catalogue,
+        now: session.now(),
+    };
+    let checked = verified(&texts, &expected)
         .map_err(|problem| {
             let message = "What the issuer sent does not hold, and was not stored";
             Failure::from_problem(&problem, message, "what you have still holds; tell the issuer the name in brackets")

@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::{
     answer::claims_of,
     client::issuance::Collected,
-    collect::verified,
+    collect::{Days, Directory, Expected, verified},
     failure::{Failure, Safety},
     refill::{NONCE_REFUSED, Showing, damaged, draw_low_water, explained, format_of, unrefillable},
     session::Session,
@@ -62,6 +62,11 @@ pub(crate) async fn renew(
         return Err(failure);
     }
     let (mut issuer, showing) = Showing::begin(session, wallet, index).await?;
+    let since = session.now();
+    let directory = match catalogue.credential_type(&showing.held.type_name) {
+        Some(known) if known.bundled => Directory::fetch(session, &showing.held.issuer).await?,
+        _ => None,
+    };
     let (mut keys, shown, proofs) = showing.prepare(&mut issuer).await?;
     let mut answered = issuer.renew(shown, proofs).await;
     // The nonce came too late.
@@ -87,6 +92,7 @@ pub(crate) async fn renew(
                 stage: Stage::Deferred { transaction_id },
                 renews: Some(held.id.clone()),
                 redemption: None,
+                valid_until: None,
             };
             wallet.contents.pending.push(pending);
             wallet.save().map_err(|failure| failure.with_safety(Safety::Issuer))?;
@@ -94,9 +100,17 @@ pub(crate) async fn renew(
         }
     };
     let texts: Vec<String> = copies.into_iter().map(|copy| copy.credential).collect();
-    let earlier = &showing.held.copies;
-    let checked =
-        verified(&texts, earlier, &keys, &showing.promise(), &session.dids, catalogue, session.now()).map_err(unheld);
+    let expected = Expected {
+        promise: &showing.promise(),
+        keys: &keys,
+        held: &wallet.contents.credentials,
+        days: Days::Renewed { since },
+        directory: directory.as_ref(),
+        resolver: &session.dids,
+        catalogue,
+        now: session.now(),
+    };
+    let checked = verified(&texts, &expected).map_err(unheld);
     let checked = checked.and_then(|fresh| Ok((longer(&showing.held, &fresh)?, fresh)));
     let (changed, fresh) = match checked {
         Ok(checked) => checked,

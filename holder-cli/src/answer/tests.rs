@@ -1,8 +1,9 @@
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use carnet_core::{
+    Rng,
     keys::{Algorithm, PublicKey, SecretKey},
     secure::{
-        data_integrity::{Cryptosuite, ProofOptions, eddsa_jcs::EddsaJcs2022, secure},
+        data_integrity::{Cryptosuite, ProofOptions, eddsa_jcs::EddsaJcs2022, secure, to_text},
         jose,
         sd_jwt::{self, IssueOptions},
     },
@@ -30,20 +31,25 @@ pub(crate) struct Issuer {
     pub(crate) catalogue: Catalogue,
     /// The type that it issues.
     pub(crate) type_name: &'static str,
+    /// The fragment of its key's DID URL.
+    pub(crate) fragment: &'static str,
+    /// When its Data Integrity proofs were made, as they say.
+    pub(crate) created: Option<Timestamp>,
 }
 
 impl Issuer {
     pub(crate) fn new() -> Self {
         let key = SecretKey::generate(Algorithm::EdDsa, &mut OsRng);
         let did = Did::jwk(&key.public_key());
-        Self { key, did, catalogue: Catalogue::embedded().unwrap(), type_name: TYPE }
+        let (catalogue, created) = (Catalogue::embedded().unwrap(), Some(NOW.start_of_day()));
+        Self { key, did, catalogue, type_name: TYPE, fragment: "0", created }
     }
 
-    fn method(&self) -> String {
-        format!("{}#0", self.did)
+    pub(crate) fn method(&self) -> String {
+        format!("{}#{}", self.did, self.fragment)
     }
 
-    /// One copy of the catalogue's example, valid for a year around [`NOW`].
+    /// One copy of the catalogue's example, issued at [`NOW`] for a year.
     pub(crate) fn copy(&self, format: &str, holder: &PublicKey) -> String {
         self.copy_with(format, holder, |_| {})
     }
@@ -55,10 +61,21 @@ impl Issuer {
         holder: &PublicKey,
         change: impl FnOnce(&mut Map<String, Value>),
     ) -> String {
+        self.copy_drawn(format, holder, change, &mut OsRng)
+    }
+
+    /// The same with salts and decoys from `rng`.
+    pub(crate) fn copy_drawn(
+        &self,
+        format: &str,
+        holder: &PublicKey,
+        change: impl FnOnce(&mut Map<String, Value>),
+        rng: Rng<'_>,
+    ) -> String {
         let known = self.catalogue.credential_type(self.type_name).unwrap();
         let mut document = known.example.clone();
         document["issuer"] = json!(self.did.as_str());
-        document["validFrom"] = json!(NOW.plus(-86_400).start_of_day().to_string());
+        document["validFrom"] = json!(NOW.start_of_day().to_string());
         document["validUntil"] = json!(NOW.plus(365 * 86_400).start_of_day().to_string());
         document["credentialSubject"]["id"] = json!(Did::jwk(holder).as_str());
         let (mut payload, disclosable, ordered) = match format {
@@ -66,7 +83,7 @@ impl Issuer {
                 let mut flat = known.example_claims();
                 flat.insert("iss".to_owned(), json!(self.did.as_str()));
                 flat.insert("vct".to_owned(), json!(known.vct));
-                flat.insert("nbf".to_owned(), json!(NOW.plus(-86_400).start_of_day().unix()));
+                flat.insert("nbf".to_owned(), json!(NOW.start_of_day().unix()));
                 flat.insert("exp".to_owned(), json!(NOW.plus(365 * 86_400).start_of_day().unix()));
                 (flat, known.disclosable_in_sd_jwt_vc(), known.ordered_in_sd_jwt_vc())
             }
@@ -77,7 +94,7 @@ impl Issuer {
             let options = ProofOptions {
                 verification_method: &self.method(),
                 purpose: carnet_core::did::Purpose::AssertionMethod,
-                created: None,
+                created: self.created,
                 expires: None,
                 challenge: None,
                 domain: None,
@@ -89,8 +106,7 @@ impl Issuer {
                 "ldp_vc" => &rdfc,
                 _ => &EddsaJcs2022,
             };
-            let secured = secure(&payload, suite, &options, &self.key).unwrap();
-            return Value::Object(secured).to_string();
+            return to_text(&secure(&payload, suite, &options, &self.key).unwrap()).unwrap();
         }
         let options = IssueOptions {
             typ: format,
@@ -98,9 +114,9 @@ impl Issuer {
             disclosable: &disclosable,
             ordered: &ordered,
             holder: Some(holder),
-            decoys_to_multiple_of: 0,
+            decoys_to_multiple_of: known.copies.decoys_to_multiple_of,
         };
-        sd_jwt::issue(&payload, &options, &self.key, &mut OsRng).unwrap()
+        sd_jwt::issue(&payload, &options, &self.key, rng).unwrap()
     }
 
     /// A freshness statement for a day from `since`, with something done to its header and payload before it is signed.

@@ -1,5 +1,7 @@
+use std::sync::Arc;
+
 use carnet_core::{
-    did::SelfContained,
+    did::{DidDocument, SelfContained},
     query::parse_path,
     secure::sd_jwt::{self, IssueOptions, Step},
 };
@@ -8,6 +10,8 @@ use rand_core::OsRng;
 use super::*;
 use crate::answer::tests::{Issuer, NOW};
 
+mod marks;
+
 const FORMATS: &[&str] = &[
     "vc+sd-jwt",
     "dc+sd-jwt",
@@ -15,6 +19,17 @@ const FORMATS: &[&str] = &[
     #[cfg(feature = "jsonld")]
     "ldp_vc",
 ];
+
+/// Documents of issuers that are at hand.
+#[derive(Default)]
+struct Documents(Vec<Arc<DidDocument>>);
+
+impl Resolve for Documents {
+    fn resolve(&self, did: &Did) -> Result<Arc<DidDocument>, Problem> {
+        let found = self.0.iter().find(|document| document.did() == did);
+        found.map_or_else(|| SelfContained.resolve(did), |document| Ok(Arc::clone(document)))
+    }
+}
 
 struct Delivery {
     issuer: Issuer,
@@ -25,26 +40,42 @@ struct Delivery {
     promised_issuer: String,
     promised_type: &'static str,
     promised_format: &'static str,
+    days: Days,
+    directory: Option<Directory>,
+    documents: Documents,
     now: Timestamp,
 }
 
 impl Delivery {
     fn new(format: &'static str) -> Self {
-        let issuer = Issuer::new();
+        Self::by(Issuer::new(), format)
+    }
+
+    fn by(issuer: Issuer, format: &'static str) -> Self {
         let keys = draw_keys(3);
         let copies = keys.iter().map(|key| issuer.copy(format, &key.open().unwrap().public_key())).collect();
         let promised_issuer = issuer.did.to_string();
         Self {
+            promised_type: issuer.type_name,
             issuer,
             format,
             keys,
             copies,
             earlier: Vec::new(),
             promised_issuer,
-            promised_type: "QualificationCredential",
             promised_format: format,
+            days: Days::Issued { since: NOW, until: Some(NOW.plus(365 * 86_400).start_of_day()) },
+            directory: None,
+            documents: Documents::default(),
             now: NOW,
         }
+    }
+
+    /// Makes all copies again, with something done to each before it is signed; they are numbered from 0 on.
+    fn reissue(&mut self, change: impl Fn(usize, &mut Map<String, Value>)) {
+        let keys = self.keys.iter().map(|key| key.open().unwrap().public_key()).enumerate();
+        let copy = |(at, key)| self.issuer.copy_with(self.format, &key, |payload| change(at, payload));
+        self.copies = keys.map(copy).collect();
     }
 
     fn receive(&self) -> Result<HeldCredential, Problem> {
@@ -55,7 +86,18 @@ impl Delivery {
             type_name: self.promised_type.to_owned(),
             format: self.promised_format,
         };
-        verified(&self.copies, &self.earlier, &self.keys, &promise, &SelfContained, &self.issuer.catalogue, self.now)
+        let held = HeldCredential { copies: self.earlier.clone(), ..self.issuer.held("aaaa", self.format, 0) };
+        let expected = Expected {
+            promise: &promise,
+            keys: &self.keys,
+            held: &[held],
+            days: self.days,
+            directory: self.directory.as_ref(),
+            resolver: &self.documents,
+            catalogue: &self.issuer.catalogue,
+            now: self.now,
+        };
+        verified(&self.copies, &expected)
     }
 }
 
@@ -108,7 +150,7 @@ fn row_11_an_expired_copy() {
 #[test]
 fn row_12_a_copy_whose_time_has_not_come() {
     refused(Code::NotYetValid, |delivery| delivery.now = NOW.plus(-3 * 86_400));
-    let begin = NOW.plus(-86_400).start_of_day();
+    let begin = NOW.start_of_day();
     for &format in FORMATS {
         let mut delivery = Delivery::new(format);
         delivery.now = begin.plus(-60);
@@ -271,7 +313,7 @@ fn copies_that_say_different_things() {
 fn a_copy_that_is_marked_by_a_time() {
     let day = NOW.start_of_day().plus(365 * 86_400);
     let text = |at: Timestamp| json!(at.to_string());
-    let begun = NOW.plus(-86_400).start_of_day();
+    let begun = NOW.start_of_day();
     let in_w3c = [
         ("validUntil", text(day.plus(1))),
         ("validUntil", text(day.plus(-1))),
@@ -314,51 +356,52 @@ fn a_copy_that_is_marked_by_a_time() {
 
 #[test]
 fn a_copy_whose_status_could_be_known_again() {
-    let list = |purpose: &str| {
-        json!({"type": "BitstringStatusListEntry", "statusPurpose": purpose, "statusListIndex": "7",
+    let list = |purpose: &str, index: usize| {
+        json!({"type": "BitstringStatusListEntry", "statusPurpose": purpose, "statusListIndex": index.to_string(),
             "statusListCredential": format!("https://uni.example/status/{purpose}/1")})
     };
-    let mut marked = list("revocation");
-    marked["id"] = json!("urn:uuid:4711");
-    let token = json!({"status_list": {"idx": 7, "uri": "https://uni.example/status/token/1"}});
-    let mut marked_token = token.clone();
-    marked_token["status_list"]["who"] = json!(4_711);
+    let marked = |index| {
+        let mut marked = list("revocation", index);
+        marked["id"] = json!("urn:uuid:4711");
+        marked
+    };
+    let token = |index: usize| json!({"status_list": {"idx": index, "uri": "https://uni.example/status/token/1"}});
+    let marked_token = |index| {
+        let mut marked = token(index);
+        marked["status_list"]["who"] = json!(4_711);
+        marked
+    };
+    type Status<'a> = Box<dyn Fn(usize) -> Value + 'a>;
     for &format in FORMATS {
-        let (name, right, wrong) = if format == "dc+sd-jwt" {
-            (
-                "status",
-                vec![token.clone()],
-                vec![marked_token.clone(), json!({"status_list": token["status_list"], "who": 1})],
-            )
+        let (name, right, wrong): (_, Status<'_>, Vec<Status<'_>>) = if format == "dc+sd-jwt" {
+            let more = |index| json!({"status_list": token(index)["status_list"], "who": 1});
+            ("status", Box::new(token), vec![Box::new(marked_token), Box::new(more)])
         } else {
-            let right = vec![json!([list("revocation")]), json!([list("revocation"), list("suspension")])];
-            let wrong = vec![
-                list("revocation"),
-                json!([]),
-                json!([marked]),
-                json!([list("suspension"), list("revocation")]),
-                json!([list("revocation"), list("revocation")]),
-                json!([list("refresh")]),
+            let wrong: Vec<Status<'_>> = vec![
+                Box::new(|index| list("revocation", index)),
+                Box::new(|_| json!([])),
+                Box::new(|index| json!([marked(index)])),
+                Box::new(|index| json!([list("suspension", index), list("revocation", index)])),
+                Box::new(|index| json!([list("revocation", index), list("revocation", index)])),
+                Box::new(|index| json!([list("refresh", index)])),
             ];
-            ("credentialStatus", right, wrong)
+            let right = |index| json!([list("revocation", index), list("suspension", index)]);
+            ("credentialStatus", Box::new(right), wrong)
         };
-        let received = |status: &Value| {
+        let received = |status: &Status<'_>| {
             let mut delivery = Delivery::new(format);
-            let keys = delivery.keys.iter().map(|key| key.open().unwrap().public_key());
-            let change = |payload: &mut Map<String, Value>| drop(payload.insert(name.to_owned(), status.clone()));
-            delivery.copies = keys.map(|key| delivery.issuer.copy_with(format, &key, change)).collect();
+            delivery.directory = Some(marks::directory(&["revocation/1", "suspension/1", "token/1"], None));
+            delivery.reissue(|at, payload| drop(payload.insert(name.to_owned(), status(at + 7))));
             delivery.receive().map(|_| ())
         };
-        for status in right {
-            assert_eq!(received(&status), Ok(()), "{format} {status}");
-        }
+        assert_eq!(received(&right), Ok(()), "{format}");
         for status in wrong {
-            assert_eq!(received(&status).unwrap_err().code, Code::MalformedValue, "{format} {status}");
+            assert_eq!(received(&status).unwrap_err().code, Code::MalformedValue, "{format} {}", status(7));
         }
     }
 }
 
-/// Signs a copy of its own with one more decoy.
+/// Signs a copy of its own with another digest in the place of a decoy.
 fn with_decoy(delivery: &Delivery, at: usize, decoy: &str) -> String {
     let (jwt, disclosures) = delivery.copies[at].split_once('~').unwrap();
     let mut payload = jose::Jws::parse(jwt).unwrap().payload().clone();
@@ -367,10 +410,26 @@ fn with_decoy(delivery: &Delivery, at: usize, decoy: &str) -> String {
     } else {
         payload["credentialSubject"].as_object_mut().unwrap()
     };
-    around["_sd"].as_array_mut().unwrap().push(json!(decoy));
-    let header = json!({"typ": delivery.format, "kid": format!("{}#0", delivery.issuer.did)});
+    let true_ones: Vec<String> = disclosures.split('~').map(marks::digest).collect();
+    let digests = around["_sd"].as_array_mut().unwrap();
+    let there =
+        digests.iter_mut().find(|digest| !true_ones.iter().any(|known| digest.as_str() == Some(known))).unwrap();
+    *there = json!(decoy);
+    digests.sort_by(|one, next| one.as_str().cmp(&next.as_str()));
+    let header = json!({"typ": delivery.format, "kid": delivery.issuer.method()});
     let jwt = jose::sign(header.as_object().unwrap().clone(), &payload, &delivery.issuer.key).unwrap();
     format!("{jwt}~{disclosures}")
+}
+
+/// A delivery whose copies have decoys, since there is a claim that they lack.
+fn with_room(format: &'static str) -> Delivery {
+    let mut delivery = Delivery::new(format);
+    delivery.reissue(|_, payload| {
+        let claims =
+            if format == "dc+sd-jwt" { payload } else { payload["credentialSubject"].as_object_mut().unwrap() };
+        assert!(claims.remove("grade").is_some());
+    });
+    delivery
 }
 
 #[test]
@@ -400,7 +459,7 @@ fn a_copy_whose_header_could_be_known_again() {
 fn copies_with_a_digest_in_common() {
     for format in ["vc+sd-jwt", "dc+sd-jwt"] {
         let (first, second) = ("A".repeat(43), "B".repeat(43));
-        let mut delivery = Delivery::new(format);
+        let mut delivery = with_room(format);
         delivery.copies[0] = with_decoy(&delivery, 0, &first);
         let one = delivery.copies[1].clone();
         delivery.copies[1] = with_decoy(&delivery, 1, &second);
@@ -409,7 +468,7 @@ fn copies_with_a_digest_in_common() {
         delivery.copies[2] = with_decoy(&delivery, 2, &first);
         assert_eq!(delivery.receive().unwrap_err().code, Code::MalformedValue, "{format}");
         // And with those that were there before.
-        let mut fresh = Delivery::new(format);
+        let mut fresh = with_room(format);
         fresh.earlier = held.copies;
         assert!(fresh.receive().is_ok());
         fresh.copies[2] = with_decoy(&fresh, 2, &second);

@@ -61,6 +61,7 @@ async fn accept(session: &Session, arguments: &Receive, offer: &Offer, mut walle
             stage: Stage::Redeeming { proofs },
             renews: None,
             redemption: Some(redemption.clone()),
+            valid_until: offer.valid_until,
         };
         begun.push((promise, pending));
     }

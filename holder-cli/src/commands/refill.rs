@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use crate::{
     arguments::Refill,
+    collect::{Days, unchecked},
     failure::{Failure, Safety},
     refill::{refill, unrefillable},
     session::Session,
@@ -67,10 +68,13 @@ impl Outcome {
                 let (id, fresh, name) = (&held.id, held.fresh_copies(), clean(&held.issuer_name));
                 let done = session.ui.messages.text("refill-done");
                 self.text.push_str(&format!("{done} {label} ({id}), {name}: +{added}, {fresh}\n"));
+                let unchecked = catalogue.credential_type(&held.type_name).map(|known| unchecked(known, Days::Kept));
+                let unchecked = unchecked.unwrap_or_default();
+                self.text.push_str(&session.ui.messages.unchecked(unchecked.iter().copied()));
                 self.refilled.push(json!({
                     "id": id, "type": held.type_name, "label": label, "issuer": held.issuer,
                     "issuer_name": held.issuer_name, "copies_added": added, "copies": held.copies.len(),
-                    "copies_unused": fresh,
+                    "copies_unused": fresh, "unchecked": unchecked,
                 }));
             }
             Err(failure) => {

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use crate::{
     arguments::Renew,
+    collect::{Days, unchecked},
     failure::{Failure, Safety},
     renewal::{Renewed, renew},
     session::Session,
@@ -40,10 +41,14 @@ pub(crate) async fn run(session: &Session, arguments: &Renew) -> Result<(), Fail
                     let names: Vec<String> = changed.iter().map(|name| clean(&labels.claim(name))).collect();
                     text.push_str(&format!("{}\n", messages.with("renew-changed", &[("claims", &names.join(", "))])));
                 }
+                let known = catalogue.credential_type(&held.type_name);
+                let unchecked = known.map(|known| unchecked(known, Days::Renewed { since: held.received_at }));
+                let unchecked = unchecked.unwrap_or_default();
+                text.push_str(&messages.unchecked(unchecked.iter().copied()));
                 renewed.push(json!({
                     "id": id, "type": held.type_name, "label": label, "issuer": held.issuer,
                     "issuer_name": held.issuer_name, "valid_until": until, "copies_unused": held.fresh_copies(),
-                    "changed": changed,
+                    "changed": changed, "unchecked": unchecked,
                 }));
             }
             Ok(Renewed::Waiting(seconds)) => {

@@ -162,7 +162,10 @@ impl Desk {
     fn other_copies(&self, proofs: &[String], change: fn(&mut Map<String, Value>)) -> Vec<IssuedCopy> {
         let copy = |proof: &String| {
             let key = proven_key(proof);
-            let credential = self.issuer.copy_with("vc+sd-jwt", &key, change);
+            let credential = self.issuer.copy_with("vc+sd-jwt", &key, |payload| {
+                payload["validFrom"] = json!(self.now().start_of_day().to_string());
+                change(payload);
+            });
             IssuedCopy { format: CredentialFormat::VcSdJwt.into(), credential }
         };
         proofs.iter().map(copy).collect()
@@ -321,7 +324,7 @@ impl IssuanceService for Desk {
                 self.record.lock().unwrap().renewing = proofs;
             }
             // It ends when it did before.
-            Some(Fate::Changed) => answer.credentials = self.copies(&proofs),
+            Some(Fate::Changed) => answer.credentials = self.other_copies(&proofs, |_| {}),
             _ => answer.credentials = self.other_copies(&proofs, prolong),
         }
         if matches!(fate, Some(Fate::Spoiled)) {
@@ -531,6 +534,7 @@ async fn an_answer_that_could_not_be_stored_can_be_had_again() {
         stage: Stage::Asked { proofs, until: NOW.plus(300) },
         renews: None,
         redemption: None,
+        valid_until: None,
     };
     wallet.contents.pending.push(pending.clone());
     wallet.save().unwrap();

@@ -80,6 +80,12 @@ impl Messages {
         self.with(id, &[])
     }
 
+    /// A line that names what was not checked of new copies; none if all was.
+    pub(crate) fn unchecked<'a>(&self, names: impl Iterator<Item = &'a str>) -> String {
+        let words: Vec<String> = names.map(|name| self.text(&format!("unchecked-{name}"))).collect();
+        if words.is_empty() { String::new() } else { format!("  {} {}\n", self.text("unchecked"), words.join("; ")) }
+    }
+
     /// A message with arguments. Arguments from outside must have been cleaned.
     pub(crate) fn with(&self, id: &str, arguments: &[(&str, &str)]) -> String {
         let mut args = FluentArgs::new();

@@ -254,6 +254,9 @@ pub(crate) struct Pending {
     /// What the offer is redeemed with; none for a renewal, and in records of before it was kept.
     #[serde(default)]
     pub(crate) redemption: Option<Redemption>,
+    /// When what is collected ends, as its offer said; none in a wallet of before, and for a renewal.
+    #[serde(default)]
+    pub(crate) valid_until: Option<Timestamp>,
 }
 
 /// What an offer is redeemed with, as often as the answer is lost.

@@ -1,0 +1,181 @@
+//! An issuer's directory of status lists: which lists new copies may stand in, and which key signs them (spec/status.md 3.1).
+
+use std::collections::BTreeSet;
+
+use carnet_core::{
+    Code, Problem,
+    did::{Did, DidDocument, Resolve as _},
+    json::{Limits, parse_object},
+    status::{
+        Purpose,
+        bitstring::{self, ENTRY_TYPE},
+        message::Messages,
+        token,
+    },
+    time::Timestamp,
+};
+use serde_json::{Map, Value};
+
+use super::marked;
+use crate::{failure::Failure, session::Session};
+
+/// The path of a directory below the lists' base.
+const PATH: &str = "/lists";
+
+/// A directory that was fetched.
+#[derive(Debug, Clone)]
+pub(crate) struct Directory {
+    /// The URL under which all lists are, without a slash at its end.
+    base: String,
+    lists: BTreeSet<String>,
+    signing_key: Option<String>,
+}
+
+/// The member that says where a copy's status stands, with its name.
+pub(super) type StatusMember = (String, Value);
+
+impl Directory {
+    /// Fetches the directory that an issuer's document names; none where it names none. It is the issuer's own, so that who
+    /// collects copies tells it nothing by that; nothing is fetched when copies are shown.
+    pub(crate) async fn fetch(session: &Session, issuer: &str) -> Result<Option<Self>, Failure> {
+        session.resolve_issuer(issuer).await?;
+        let failed = |problem: &Problem| {
+            let message = "The issuer's directory of status lists cannot be used";
+            Failure::from_problem(
+                problem,
+                message,
+                "check your connection and try again; tell the issuer if it stays so",
+            )
+        };
+        let document =
+            Did::parse(issuer).and_then(|did| session.dids.resolve(&did)).map_err(|problem| failed(&problem))?;
+        let Some(url) = document.status_lists() else { return Ok(None) };
+        let bytes = session.download(url, "application/json", Limits::DOCUMENT.max_bytes).await?;
+        Self::parse(url, &bytes).map(Some).map_err(|problem| failed(&problem))
+    }
+
+    /// Reads a directory.
+    ///
+    /// # Errors
+    /// `status_list_invalid`; those of [`parse_object`].
+    pub(crate) fn parse(url: &str, bytes: &[u8]) -> Result<Self, Problem> {
+        let invalid =
+            |what: &str| Problem::new(Code::StatusListInvalid, format!("the directory of status lists {what}"));
+        let base = url.strip_suffix(PATH).ok_or_else(|| invalid("is not at B/lists"))?.to_owned();
+        let said = parse_object(bytes, Limits::DOCUMENT)?;
+        let listed = said.get("status_lists").and_then(Value::as_array).ok_or_else(|| invalid("names none"))?;
+        let below = |url: &Value| {
+            let url = url.as_str()?;
+            url.strip_prefix(&base)?.starts_with('/').then(|| url.to_owned())
+        };
+        let lists = listed.iter().map(below).collect::<Option<_>>();
+        let lists = lists.ok_or_else(|| invalid("names a list that is not below it"))?;
+        let signing_key = match said.get("signing_key") {
+            None => None,
+            Some(Value::String(key)) => Some(key.clone()),
+            Some(_) => return Err(invalid("names a key that is no text")),
+        };
+        Ok(Self { base, lists, signing_key })
+    }
+
+    /// The number of a list that the directory names, by its URL in one form.
+    fn number(&self, form: &str, url: &str) -> Option<u64> {
+        let digits = url.strip_prefix(&self.base)?.strip_prefix('/')?.strip_prefix(form)?.strip_prefix('/')?;
+        let number: u64 = digits.parse().ok()?;
+        (number.to_string() == digits && self.lists.contains(url)).then_some(number)
+    }
+
+    /// The URL of a list in one form, where the directory names it.
+    fn url(&self, form: &str, number: u64) -> Option<String> {
+        Some(format!("{}/{form}/{number}", self.base)).filter(|url| self.lists.contains(url))
+    }
+
+    fn has(&self, form: &str) -> bool {
+        let prefix = format!("{}/{form}/", self.base);
+        self.lists.iter().any(|url| url.starts_with(&prefix))
+    }
+
+    /// The status as every copy has it that stands where this one says.
+    fn in_sd_jwt_vc(&self, said: &Value) -> Result<Value, Problem> {
+        let reference = token::Reference::parse(said)?;
+        match self.number("token", &reference.uri) {
+            Some(_) => Ok(reference.to_json()),
+            None => Err(foreign()),
+        }
+    }
+
+    /// The same for the W3C formats.
+    fn in_document(&self, said: &Value) -> Result<Value, Problem> {
+        let entries = said.as_array().map(Vec::as_slice).unwrap_or_default();
+        let first = bitstring::Reference::parse(entries.first().unwrap_or(&Value::Null))?;
+        let revocation = Purpose::Revocation.as_str();
+        let number = self.number(revocation, &first.url).ok_or_else(foreign)?;
+        let mut expected = Vec::with_capacity(entries.len());
+        for purpose in [Purpose::Revocation, Purpose::Suspension] {
+            let url = self.url(purpose.as_str(), number).ok_or_else(foreign)?;
+            expected.push(bitstring::Reference { purpose, url, index: first.index, bits: 1 }.to_json());
+        }
+        if let Some(url) = self.url(Purpose::Message.as_str(), number) {
+            let texts = entries.get(2).and_then(|entry| entry.get("statusMessage"));
+            let texts = Messages::parse(texts.ok_or_else(|| marked("the copy's status lacks its message"))?)?;
+            expected.push(texts.entry(url, first.index));
+        }
+        Ok(Value::Array(expected))
+    }
+}
+
+fn foreign() -> Problem {
+    marked("the copy stands in a status list that is not in its issuer's directory")
+}
+
+/// The status member that a copy has to have: the one that the directory gives to the place that the copy names.
+pub(super) fn expected_status(
+    directory: Option<&Directory>,
+    members: &Map<String, Value>,
+    format: &str,
+) -> Result<Option<StatusMember>, Problem> {
+    let in_sd_jwt_vc = format == "dc+sd-jwt";
+    let name = if in_sd_jwt_vc { "status" } else { "credentialStatus" };
+    let published = |directory: &Directory| {
+        if in_sd_jwt_vc { directory.has("token") } else { directory.has(Purpose::Revocation.as_str()) }
+    };
+    match (members.get(name), directory.filter(|directory| published(directory))) {
+        (None, None) => Ok(None),
+        (None, Some(_)) => Err(marked("the copy has no status, and others of its issuer have one")),
+        (Some(_), None) => Err(foreign()),
+        (Some(said), Some(directory)) => {
+            let status = if in_sd_jwt_vc { directory.in_sd_jwt_vc(said) } else { directory.in_document(said) };
+            Ok(Some((name.to_owned(), status?)))
+        }
+    }
+}
+
+/// The places in status lists that a copy names: the list's URL and the index.
+pub(super) fn places(members: &Map<String, Value>) -> Vec<(String, u64)> {
+    let token = members.get("status").and_then(|status| token::Reference::parse(status).ok());
+    let entries = members.get("credentialStatus").and_then(Value::as_array);
+    let entries =
+        entries.into_iter().flatten().filter(|entry| entry.get("type").and_then(Value::as_str) == Some(ENTRY_TYPE));
+    let entries = entries.filter_map(|entry| bitstring::Reference::parse(entry).ok());
+    token
+        .map(|reference| (reference.uri, reference.index))
+        .into_iter()
+        .chain(entries.map(|reference| (reference.url, reference.index)))
+        .collect()
+}
+
+/// The key that an issuer signs with now, as far as everybody can know it.
+pub(super) fn signing_key(
+    document: &DidDocument,
+    directory: Option<&Directory>,
+    now: Timestamp,
+) -> Result<String, Problem> {
+    let usable: Vec<&str> = document.assertion_methods(now).collect();
+    let named = directory.and_then(|directory| directory.signing_key.as_deref());
+    let key = match (usable.as_slice(), named) {
+        ([only], None) => Some(*only),
+        (_, None) => None,
+        (usable, Some(named)) => usable.iter().copied().find(|key| *key == named),
+    };
+    key.map(str::to_owned).ok_or_else(|| marked("nothing public says which of its issuer's keys signs copies now"))
+}

@@ -1,0 +1,122 @@
+//! The form of copies of Carnet's own types: each is rendered again, and its bytes have to be those (spec/credential-types.md 4.5).
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use carnet_core::{
+    Code, Problem,
+    did::Purpose,
+    keys::PublicKey,
+    secure::{
+        copy::CopyContent,
+        data_integrity::{self, Cryptosuite, ProofOptions},
+        sd_jwt::{IssueOptions, SdJwt},
+    },
+    time::Timestamp,
+};
+use carnet_spec::CredentialType;
+use serde_json::{Map, Value};
+
+use super::{Days, Opened, directory::StatusMember, marked};
+use crate::session::CLOCK_SKEW;
+
+/// What stands beside the claims at the top of an SD-JWT VC.
+const REGISTERED: [&str; 6] = ["cnf", "exp", "iss", "nbf", "status", "vct"];
+
+/// A copy, and what is known of it without it.
+pub(super) struct Received<'a> {
+    pub(super) text: &'a str,
+    pub(super) opened: &'a Opened,
+    pub(super) format: &'a str,
+    pub(super) issuer: &'a str,
+    pub(super) known: &'a CredentialType,
+    pub(super) key: &'a PublicKey,
+    /// The issuer's signing key, a DID URL.
+    pub(super) signing_key: &'a str,
+    pub(super) status: Option<&'a StatusMember>,
+    pub(super) suites: &'a [&'a dyn Cryptosuite],
+}
+
+impl Received<'_> {
+    /// Renders the copy and compares it.
+    ///
+    /// # Errors
+    /// `copy_marked`
+    pub(super) fn check(&self, (valid_from, valid_until): (Timestamp, Timestamp)) -> Result<(), Problem> {
+        let claims = self.claims().ok_or_else(|| marked("the copy has not one subject"))?;
+        let content = CopyContent {
+            type_name: &self.known.name,
+            vct: &self.known.vct,
+            context_url: &self.known.context_url,
+            issuer: self.issuer,
+            valid_from,
+            valid_until,
+            claims: &claims,
+            holder: self.key,
+            status: self.status,
+        };
+        let form = self.known.copy_form(self.format, &content);
+        let Some(token) = &self.opened.token else {
+            let options = ProofOptions {
+                verification_method: self.signing_key,
+                purpose: Purpose::AssertionMethod,
+                created: Some(valid_from),
+                expires: None,
+                challenge: None,
+                domain: None,
+            };
+            let proof = self.opened.members.get("proof").and_then(|proof| proof.get("cryptosuite"));
+            let suite = self.suites.iter().find(|suite| proof.and_then(Value::as_str) == Some(suite.name()));
+            let suite = suite.ok_or_else(|| Problem::from(Code::CryptosuiteUnknown))?;
+            return data_integrity::check_rendering(self.text, &form.payload, *suite, &options);
+        };
+        check_salt_lengths(token, self.known.copies.salt_bytes)?;
+        let options = IssueOptions {
+            typ: self.format,
+            kid: self.signing_key,
+            disclosable: &form.disclosable,
+            ordered: &form.ordered,
+            holder: Some(self.key),
+            decoys_to_multiple_of: self.known.copies.decoys_to_multiple_of,
+        };
+        token.check_rendering(&form.payload, &options)
+    }
+
+    /// The claims as they were offered: without the subject's id and commitments.
+    fn claims(&self) -> Option<Map<String, Value>> {
+        let members = &self.opened.members;
+        let mut claims = if self.format == "dc+sd-jwt" {
+            let mut claims = members.clone();
+            claims.retain(|name, _| !REGISTERED.contains(&name.as_str()));
+            claims
+        } else {
+            let mut claims = members.get("credentialSubject")?.as_object()?.clone();
+            claims.remove("id");
+            claims
+        };
+        claims.retain(|name, _| !self.known.is_commitments(name));
+        Some(claims)
+    }
+}
+
+fn check_salt_lengths(token: &SdJwt, bytes: usize) -> Result<(), Problem> {
+    // Unused bits are zero, or they would be a mark of their own.
+    let fits = |salt: &str| URL_SAFE_NO_PAD.decode(salt).is_ok_and(|salt| salt.len() == bytes);
+    if token.salts().all(fits) { Ok(()) } else { Err(marked("a salt of the copy has another length than 128 bits")) }
+}
+
+/// Checks that a copy says the days that its collection allows: a day of its own would mark whose it is.
+pub(super) fn check_days(days: &Days, from: Timestamp, until: Timestamp, now: Timestamp) -> Result<(), Problem> {
+    let (since, end) = match days {
+        Days::Kept => return Ok(()),
+        Days::Issued { since, until } => (*since, *until),
+        Days::Renewed { since } => (*since, None),
+    };
+    // An answer may have been signed within this before it was asked for again, and clocks may differ.
+    let (first, last) = (since.plus(CLOCK_SKEW.saturating_neg()).start_of_day(), now.plus(CLOCK_SKEW).start_of_day());
+    if from < first || from > last || from != from.start_of_day() {
+        return Err(marked("the copy holds from another day than that of its issue"));
+    }
+    if end.is_some_and(|end| end != until) {
+        return Err(marked("the copy ends on another day than its offer said"));
+    }
+    Ok(())
+}

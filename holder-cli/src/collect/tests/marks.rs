@@ -1,0 +1,469 @@
+//! A forging issuer: it marks all copies of a batch in one way, so that they equal each other, and the wallet has to see it.
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use carnet_core::{
+    keys::Signer as _,
+    secure::data_integrity::{ProofOptions, secure, to_text},
+};
+use rand_core::{CryptoRng, RngCore};
+use sha2::{Digest as _, Sha256};
+
+use super::*;
+
+const SD_JWT: [&str; 2] = ["vc+sd-jwt", "dc+sd-jwt"];
+const BASE: &str = "https://uni.example/status";
+const DID: &str = "did:web:uni.example";
+
+/// The directory of an issuer's lists.
+pub(super) fn directory(lists: &[&str], signing_key: Option<&str>) -> Directory {
+    let lists: Vec<String> = lists.iter().map(|list| format!("{BASE}/{list}")).collect();
+    let mut said = json!({ "status_lists": lists });
+    if let Some(key) = signing_key {
+        said["signing_key"] = json!(key);
+    }
+    Directory::parse(&format!("{BASE}/lists"), said.to_string().as_bytes()).unwrap()
+}
+
+pub(super) fn digest(disclosure: &str) -> String {
+    URL_SAFE_NO_PAD.encode(Sha256::digest(disclosure.as_bytes()))
+}
+
+/// The texts of an SD-JWT, to be written in another way and signed again.
+struct Texts {
+    header: String,
+    payload: String,
+    disclosures: Vec<String>,
+}
+
+impl Texts {
+    fn of(copy: &str) -> Self {
+        let decode = |part: &str| String::from_utf8(URL_SAFE_NO_PAD.decode(part).unwrap()).unwrap();
+        let mut parts = copy.trim_end_matches('~').split('~');
+        let jws: Vec<&str> = parts.next().unwrap().split('.').collect();
+        Self { header: decode(jws[0]), payload: decode(jws[1]), disclosures: parts.map(decode).collect() }
+    }
+
+    fn sign(&self, issuer: &Issuer) -> String {
+        let input = format!("{}.{}", URL_SAFE_NO_PAD.encode(&self.header), URL_SAFE_NO_PAD.encode(&self.payload));
+        let mut copy = format!("{input}.{}", URL_SAFE_NO_PAD.encode(issuer.key.sign(input.as_bytes()).unwrap()));
+        for disclosure in &self.disclosures {
+            copy.push_str(&format!("~{}", URL_SAFE_NO_PAD.encode(disclosure)));
+        }
+        copy + "~"
+    }
+
+    /// Writes the disclosure of a claim in another way, and puts its digest in the place of the one that was there.
+    fn disclose(&mut self, name: &str, change: impl Fn(&str) -> String) {
+        let is_it = |text: &&mut String| text.contains(&format!("\"{name}\""));
+        let disclosure = self.disclosures.iter_mut().find(is_it).unwrap();
+        let before = digest(&URL_SAFE_NO_PAD.encode(&*disclosure));
+        *disclosure = change(disclosure);
+        let after = digest(&URL_SAFE_NO_PAD.encode(&*disclosure));
+        assert!(self.payload.contains(&before));
+        self.payload = self.payload.replace(&before, &after);
+        self.sort();
+    }
+
+    /// Puts the digests in order.
+    fn sort(&mut self) {
+        let from = self.payload.find("\"_sd\":[").unwrap() + 7;
+        let to = from + self.payload[from..].find(']').unwrap();
+        let mut digests: Vec<&str> = self.payload[from..to].split(',').collect();
+        digests.sort_unstable();
+        self.payload = format!("{}{}{}", &self.payload[..from], digests.join(","), &self.payload[to..]);
+    }
+
+    fn replace(text: &mut String, from: &str, to: &str) {
+        assert!(text.contains(from), "{text}");
+        *text = text.replacen(from, to, 1);
+    }
+}
+
+type Mark = fn(&mut Texts);
+
+/// Marks that the JSON of an SD-JWT can have.
+const MARKS: [(&str, Mark); 16] = [
+    ("white space in the header", |texts| Texts::replace(&mut texts.header, ",", ", ")),
+    ("the order of the header", |texts| {
+        Texts::replace(&mut texts.header, "{\"alg\":\"EdDSA\",", "{");
+        Texts::replace(&mut texts.header, "}", ",\"alg\":\"EdDSA\"}");
+    }),
+    ("an escape in the header", |texts| Texts::replace(&mut texts.header, "EdDSA", "Ed\\u0044SA")),
+    ("white space in the payload", |texts| Texts::replace(&mut texts.payload, "{", "{ ")),
+    ("white space after the payload", |texts| texts.payload.push('\n')),
+    ("an escape in the payload", |texts| Texts::replace(&mut texts.payload, "sha-256", "sh\\u0061-256")),
+    ("the order of the payload", |texts| {
+        Texts::replace(&mut texts.payload, "\"_sd_alg\":\"sha-256\",", "");
+        let end = texts.payload.len() - 1;
+        texts.payload.insert_str(end, ",\"_sd_alg\":\"sha-256\"");
+    }),
+    ("a digest algorithm that is not named", |texts| {
+        Texts::replace(&mut texts.payload, "\"_sd_alg\":\"sha-256\",", "")
+    }),
+    ("a member of cnf", |texts| Texts::replace(&mut texts.payload, "\"cnf\":{", "\"cnf\":{\"kid\":\"4711\",")),
+    ("a member of the key", |texts| Texts::replace(&mut texts.payload, "\"jwk\":{", "\"jwk\":{\"kid\":\"4711\",")),
+    ("the order of the digests", |texts| {
+        let from = texts.payload.find("\"_sd\":[").unwrap() + 7;
+        let (first, rest) = texts.payload[from..].split_at(46);
+        let (second, rest) = rest.split_at(45);
+        texts.payload = format!("{}{second},{}{rest}", &texts.payload[..from], &first[..45]);
+    }),
+    ("one more decoy", |texts| {
+        let more = digest(&texts.payload);
+        Texts::replace(&mut texts.payload, "\"_sd\":[", &format!("\"_sd\":[\"{more}\","));
+        texts.sort();
+    }),
+    ("the order of the disclosures", |texts| texts.disclosures.rotate_left(1)),
+    ("white space in a disclosure", |texts| texts.disclose("awardingBody", |text| text.replacen(',', ", ", 1))),
+    ("an escape in a disclosure", |texts| {
+        texts.disclose("awardingBody", |text| text.replacen("awardingBody", "awardingBod\\u0079", 1))
+    }),
+    ("a shorter salt", |texts| {
+        texts.disclose("awardingBody", |text| format!("[\"{}", &text[4..]));
+    }),
+];
+
+#[test]
+fn row_92_each_mark_in_an_sd_jwt_is_refused() {
+    for format in SD_JWT {
+        let twin = Delivery::new(format);
+        let all = twin.copies.clone();
+        let signed = |mark: Mark| {
+            let mark = |copy: &String| {
+                let mut texts = Texts::of(copy);
+                mark(&mut texts);
+                texts.sign(&twin.issuer)
+            };
+            let mut delivery = Delivery { copies: all.iter().map(mark).collect(), ..Delivery::new(format) };
+            delivery.keys.clone_from(&twin.keys);
+            delivery.promised_issuer.clone_from(&twin.promised_issuer);
+            delivery.receive().map(|_| ()).map_err(|problem| problem.code)
+        };
+        assert_eq!(signed(|_| ()), Ok(()), "{format}: signed again as it was");
+        for (what, mark) in MARKS {
+            assert_eq!(signed(mark), Err(Code::CopyMarked), "{format}: {what}");
+        }
+    }
+}
+
+/// Randomness whose every draw begins alike.
+struct Prefixed(&'static [u8]);
+
+impl RngCore for Prefixed {
+    fn next_u32(&mut self) -> u32 {
+        OsRng.next_u32()
+    }
+    fn next_u64(&mut self) -> u64 {
+        OsRng.next_u64()
+    }
+    fn fill_bytes(&mut self, bytes: &mut [u8]) {
+        OsRng.fill_bytes(bytes);
+        bytes[..self.0.len()].copy_from_slice(self.0);
+    }
+    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), rand_core::Error> {
+        self.fill_bytes(bytes);
+        Ok(())
+    }
+}
+impl CryptoRng for Prefixed {}
+
+#[test]
+fn row_92_salts_that_begin_alike_are_refused() {
+    for format in SD_JWT {
+        let received = |prefix: &'static [u8]| {
+            let mut delivery = Delivery::new(format);
+            let keys = delivery.keys.iter().map(|key| key.open().unwrap().public_key());
+            let copy = |key| delivery.issuer.copy_drawn(format, &key, |_| {}, &mut Prefixed(prefix));
+            delivery.copies = keys.map(copy).collect();
+            delivery.receive().map(|_| ()).map_err(|problem| problem.code)
+        };
+        // Six bytes are eight characters.
+        assert_eq!(received(b"person"), Err(Code::CopyMarked), "{format}");
+        assert_eq!(received(b""), Ok(()), "{format}");
+    }
+}
+
+#[test]
+fn row_92_a_salt_is_drawn_once_in_a_wallet() {
+    for format in SD_JWT {
+        let before = Delivery::new(format).receive().unwrap();
+        let salt = SdJwt::parse(&before.copies[0].credential).unwrap().salts().next().unwrap().to_owned();
+        for (shared, code) in [(22, Some(Code::CopyMarked)), (8, Some(Code::CopyMarked)), (7, None)] {
+            let mut delivery = Delivery::new(format);
+            delivery.earlier.clone_from(&before.copies);
+            assert!(delivery.receive().is_ok());
+            let mut texts = Texts::of(&delivery.copies[1]);
+            texts.disclose("awardingBody", |text| format!("[\"{}{}", &salt[..shared], &text[2 + shared..]));
+            delivery.copies[1] = texts.sign(&delivery.issuer);
+            assert_eq!(delivery.receive().err().map(|problem| problem.code), code, "{format} {shared}");
+        }
+    }
+}
+
+#[test]
+fn row_92_each_mark_in_a_data_integrity_proof_is_refused() {
+    for &format in FORMATS.iter().filter(|format| !format.ends_with("sd-jwt")) {
+        let received = |change: &dyn Fn(&Issuer, &str) -> String| {
+            let mut delivery = Delivery::new(format);
+            let copies = delivery.copies.iter().map(|copy| change(&delivery.issuer, copy)).collect();
+            delivery.copies = copies;
+            delivery.receive().map(|_| ()).map_err(|problem| problem.code)
+        };
+        // Signs the document again under other options.
+        let again = |options: fn(&mut ProofOptions<'_>)| {
+            move |issuer: &Issuer, copy: &str| {
+                let mut document: Map<String, Value> = serde_json::from_str(copy).unwrap();
+                document.remove("proof");
+                let method = issuer.method();
+                let mut chosen = ProofOptions {
+                    verification_method: &method,
+                    purpose: carnet_core::did::Purpose::AssertionMethod,
+                    created: Some(NOW.start_of_day()),
+                    expires: None,
+                    challenge: None,
+                    domain: None,
+                };
+                options(&mut chosen);
+                #[cfg(feature = "jsonld")]
+                let rdfc = rdfc(&issuer.catalogue).unwrap();
+                let suite: &dyn Cryptosuite = match format {
+                    #[cfg(feature = "jsonld")]
+                    "ldp_vc" => &rdfc,
+                    _ => &EddsaJcs2022,
+                };
+                to_text(&secure(&document, suite, &chosen, &issuer.key).unwrap()).unwrap()
+            }
+        };
+        assert_eq!(received(&again(|_| ())), Ok(()), "{format}: signed again as it was");
+        let marks: [(&str, fn(&mut ProofOptions<'_>)); 6] = [
+            ("created to the second", |options| options.created = Some(NOW)),
+            ("created on another day", |options| options.created = Some(NOW.plus(-86_400).start_of_day())),
+            ("no created", |options| options.created = None),
+            ("an end of the proof", |options| options.expires = Some(NOW.plus(86_400 * 400).start_of_day())),
+            ("a challenge", |options| options.challenge = Some("4711")),
+            ("a domain", |options| options.domain = Some("4711")),
+        ];
+        for (what, options) in marks {
+            assert_eq!(received(&again(options)), Err(Code::CopyMarked), "{format}: {what}");
+        }
+        // None of these is signed, so that all a forger needs is the text.
+        let texts: [(&str, fn(&str) -> String); 3] = [
+            ("white space", |copy| copy.replacen(',', ", ", 1)),
+            ("an escape", |copy| copy.replacen("Nursing", "Nursin\\u0067", 1)),
+            ("the order", |copy| {
+                let document: Map<String, Value> = serde_json::from_str(copy).unwrap();
+                let context = document["@context"].to_string();
+                let rest = copy.replacen(&format!("\"@context\":{context},"), "", 1);
+                format!("{},\"@context\":{context}}}", rest.strip_suffix('}').unwrap())
+            }),
+        ];
+        for (what, text) in texts {
+            assert_eq!(received(&move |_, copy| text(copy)), Err(Code::CopyMarked), "{format}: {what}");
+        }
+    }
+}
+
+#[test]
+fn row_92_days_are_those_of_issue_and_offer() {
+    let from = |at: Timestamp| {
+        move |format: &str, payload: &mut Map<String, Value>| match format {
+            "dc+sd-jwt" => drop(payload.insert("nbf".to_owned(), json!(at.unix()))),
+            _ => drop(payload.insert("validFrom".to_owned(), json!(at.to_string()))),
+        }
+    };
+    let today = NOW.start_of_day();
+    for &format in FORMATS {
+        let mut delivery = Delivery::new(format);
+        assert!(delivery.receive().is_ok(), "{format}");
+        delivery.reissue(|_, payload| from(today.plus(-86_400))(format, payload));
+        assert_eq!(delivery.receive().unwrap_err().code, Code::CopyMarked, "{format}: the day before");
+        // What was asked for yesterday may have been issued yesterday; a proof's own day is that of the copy.
+        delivery.days = Days::Issued { since: NOW.plus(-86_400), until: None };
+        delivery.issuer.created = Some(today.plus(-86_400));
+        delivery.reissue(|_, payload| from(today.plus(-86_400))(format, payload));
+        assert!(delivery.receive().is_ok(), "{format}: {:?}", delivery.receive().err());
+        let mut delivery = Delivery::new(format);
+        delivery.days = Days::Issued { since: NOW, until: Some(today.plus(366 * 86_400)) };
+        assert_eq!(delivery.receive().unwrap_err().code, Code::CopyMarked, "{format}: another end than was offered");
+        delivery.days = Days::Issued { since: NOW, until: None };
+        assert!(delivery.receive().is_ok(), "{format}: the offer named no end");
+    }
+}
+
+/// The status of a copy at a place, as this issuer writes it.
+fn status(format: &str, payload: &mut Map<String, Value>, list: usize, index: usize) {
+    let entry = |purpose: &str| {
+        json!({"type": "BitstringStatusListEntry", "statusPurpose": purpose, "statusListIndex": index.to_string(),
+            "statusListCredential": format!("{BASE}/{purpose}/{list}")})
+    };
+    let (name, value) = match format {
+        "dc+sd-jwt" => ("status", json!({"status_list": {"idx": index, "uri": format!("{BASE}/token/{list}")}})),
+        _ => ("credentialStatus", json!([entry("revocation"), entry("suspension")])),
+    };
+    payload.insert(name.to_owned(), value);
+}
+
+#[test]
+fn row_92_places_in_status_lists_mark_nobody() {
+    let forms = ["revocation", "suspension", "token"];
+    let lists: Vec<String> = (1..=3).flat_map(|list| forms.map(|form| format!("{form}/{list}"))).collect();
+    let lists: Vec<&str> = lists.iter().map(String::as_str).collect();
+    for &format in FORMATS {
+        let received = |earlier: &[Copy], place: fn(usize) -> (usize, usize)| {
+            let mut delivery = Delivery::new(format);
+            delivery.directory = Some(directory(&lists, None));
+            delivery.earlier = earlier.to_vec();
+            delivery.reissue(|at, payload| {
+                let (list, index) = place(at);
+                status(format, payload, list, index);
+            });
+            delivery.receive()
+        };
+        let code = |earlier: &[Copy], place| received(earlier, place).err().map(|problem| problem.code);
+        let held = received(&[], |at| (1, at)).unwrap();
+        assert_eq!(code(&[], |at| (1 + at % 2, 7)), Some(Code::CopyMarked), "{format}: one place for two copies");
+        assert_eq!(code(&[], |_| (1, 7)), Some(Code::CopyMarked), "{format}: one index in all");
+        assert_eq!(code(&[], |at| (1 + at % 2, at)), None, "{format}: two lists");
+        assert_eq!(code(&[], |at| (1 + at, at)), Some(Code::CopyMarked), "{format}: three lists");
+        assert_eq!(code(&[], |at| (4711, at)), Some(Code::CopyMarked), "{format}: a list for one person");
+        assert_eq!(code(&held.copies, |at| (1, at + 2)), Some(Code::CopyMarked), "{format}: a place of before");
+        assert_eq!(code(&held.copies, |at| (1, at + 3)), None, "{format}");
+        // An issuer that has lists gives every copy a place; one that has none gives none.
+        let mut delivery = Delivery::new(format);
+        delivery.directory = Some(directory(&lists, None));
+        assert_eq!(delivery.receive().unwrap_err().code, Code::CopyMarked, "{format}: without a status");
+        delivery.directory = None;
+        assert!(delivery.receive().is_ok(), "{format}");
+        delivery.reissue(|at, payload| status(format, payload, 1, at));
+        assert_eq!(delivery.receive().unwrap_err().code, Code::CopyMarked, "{format}: a status without a directory");
+    }
+}
+
+#[test]
+fn row_92_an_index_is_written_in_one_way() {
+    for &format in FORMATS.iter().filter(|format| **format != "dc+sd-jwt") {
+        let received = |index: fn(usize) -> String| {
+            let mut delivery = Delivery::new(format);
+            delivery.directory = Some(directory(&["revocation/1", "suspension/1"], None));
+            delivery.reissue(|at, payload| {
+                status(format, payload, 1, at);
+                for entry in payload["credentialStatus"].as_array_mut().unwrap() {
+                    entry["statusListIndex"] = json!(index(at));
+                }
+            });
+            delivery.receive().is_ok()
+        };
+        assert!(received(|at| at.to_string()), "{format}");
+        assert!(!received(|at| format!("0{at}")), "{format}");
+    }
+}
+
+#[test]
+fn row_92_a_key_for_one_person_is_refused() {
+    let person = || Issuer { did: Did::parse(DID).unwrap(), fragment: "key-2", ..Issuer::new() };
+    for &format in FORMATS {
+        let issuer = person();
+        let (other, own) = (Issuer::new().key.public_key(), issuer.key.public_key());
+        let document = |keys: &[(&str, &PublicKey)]| {
+            let keys: Vec<_> = keys.iter().map(|(name, key)| ((*name).to_owned(), (*key).clone())).collect();
+            let rendered = DidDocument::render(&issuer.did, &keys);
+            Arc::new(DidDocument::parse(&issuer.did, &rendered).unwrap())
+        };
+        let both = document(&[("key-1", &other), ("key-2", &own)]);
+        let alone = document(&[("key-2", &own)]);
+        let mut delivery = Delivery::by(issuer, format);
+        let mut code = |document, signing_key: Option<&str>| {
+            delivery.documents = Documents(vec![document]);
+            delivery.directory = signing_key.map(|key| directory(&[], Some(&format!("{DID}#{key}"))));
+            delivery.receive().err().map(|problem| problem.code)
+        };
+        assert_eq!(code(both.clone(), Some("key-2")), None, "{format}: the key that signs now");
+        assert_eq!(code(both.clone(), Some("key-1")), Some(Code::CopyMarked), "{format}: another key signs now");
+        assert_eq!(code(both, None), Some(Code::CopyMarked), "{format}: nobody knows which key signs now");
+        assert_eq!(code(alone.clone(), None), None, "{format}: the only key");
+        assert_eq!(code(alone, Some("key-9")), Some(Code::CopyMarked), "{format}: a key that is in no document");
+    }
+}
+
+/// A catalogue with a type from elsewhere.
+fn elsewhere() -> Catalogue {
+    let bundled = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../spec/types/qualification");
+    let folder = tempfile::tempdir().unwrap();
+    let types = folder.path().join("types/diploma");
+    let renamed = |text: &str| {
+        text.replace("QualificationCredential", "DiplomaCredential")
+            .replace("urn:carnet:type:qualification:1", "urn:elsewhere:diploma:1")
+            .replace("https://carnet.example/ns/qualification/v1", "https://elsewhere.example/ns/diploma/v1")
+    };
+    let read = |name: &str| renamed(&std::fs::read_to_string(bundled.join(name)).unwrap());
+    std::fs::create_dir_all(types.join("display")).unwrap();
+    let context = read("context.jsonld");
+    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let before = hex(&Sha256::digest(std::fs::read(bundled.join("context.jsonld")).unwrap()));
+    let description = read("type.toml").replace(&before, &hex(&Sha256::digest(context.as_bytes())));
+    std::fs::write(types.join("type.toml"), description).unwrap();
+    std::fs::write(types.join("context.jsonld"), context).unwrap();
+    for name in ["schema.json", "example.json", "display/en.ftl"] {
+        std::fs::write(types.join(name), read(name)).unwrap();
+    }
+    Catalogue::load(folder.path()).unwrap()
+}
+
+#[test]
+fn row_92_copies_of_a_type_from_elsewhere_are_written_alike() {
+    let issuer = || Issuer { catalogue: elsewhere(), type_name: "DiplomaCredential", ..Issuer::new() };
+    for format in SD_JWT {
+        let twin = Delivery::by(issuer(), format);
+        let all = twin.copies.clone();
+        let received = |marked: &[usize], mark: Mark| {
+            let mark = |(at, copy): (usize, &String)| {
+                let mut texts = Texts::of(copy);
+                if marked.contains(&at) {
+                    mark(&mut texts);
+                }
+                texts.sign(&twin.issuer)
+            };
+            let delivery = Delivery {
+                copies: all.iter().enumerate().map(mark).collect(),
+                keys: twin.keys.clone(),
+                promised_issuer: twin.promised_issuer.clone(),
+                ..Delivery::by(issuer(), format)
+            };
+            delivery.receive().map(|_| ()).map_err(|problem| problem.code)
+        };
+        assert_eq!(received(&[], |_| ()), Ok(()), "{format}");
+        for (what, mark) in MARKS {
+            // A form of its own for one copy is seen; one for all is not, and the owner is told so. Sorted or not, digests are digests.
+            if !what.contains("order of the digests") {
+                assert_eq!(received(&[1], mark), Err(Code::CopyMarked), "{format}: {what}");
+            }
+            assert_eq!(received(&[0, 1, 2], mark), Ok(()), "{format}: {what}");
+        }
+    }
+    for &format in FORMATS.iter().filter(|format| !format.ends_with("sd-jwt")) {
+        let mut delivery = Delivery::by(issuer(), format);
+        assert!(delivery.receive().is_ok(), "{format}: {:?}", delivery.receive().err());
+        delivery.copies[1] = delivery.copies[1].replacen(',', ", ", 1);
+        assert_eq!(delivery.receive().unwrap_err().code, Code::CopyMarked, "{format}");
+    }
+}
+
+#[test]
+fn what_is_not_checked_is_said() {
+    let catalogue = elsewhere();
+    let (own, other) = ("QualificationCredential", "DiplomaCredential");
+    let said = |name: &str, days| unchecked(catalogue.credential_type(name).unwrap(), days);
+    let offered = Days::Issued { since: NOW, until: Some(NOW) };
+    let unsaid = Days::Issued { since: NOW, until: None };
+    assert!(said(own, offered).is_empty() && said(own, Days::Kept).is_empty());
+    assert_eq!(said(own, unsaid), ["valid_until"]);
+    let form = ["form", "signing_key", "status_lists"];
+    assert_eq!(said(other, Days::Kept), form);
+    assert_eq!(said(other, offered), [&form[..], &["valid_from", "valid_until"]].concat());
+    for language in crate::ui::messages::Language::ALL {
+        let messages = crate::ui::Ui::new(false, true, language).messages;
+        let line = messages.unchecked(said(other, offered).into_iter());
+        assert!(line.ends_with('\n') && !line.contains("unchecked"), "{line}");
+        assert!(messages.unchecked(std::iter::empty()).is_empty());
+    }
+}

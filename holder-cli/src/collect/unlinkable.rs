@@ -1,0 +1,100 @@
+//! What joins copies of a wallet: a digest, a salt, a place in a status list that occurs twice.
+
+use std::collections::{BTreeSet, HashSet};
+
+use carnet_core::{
+    Code, Problem,
+    json::{Limits, parse_object},
+    secure::{copy::CopyProfile, sd_jwt::SdJwt},
+};
+use serde_json::{Map, Value};
+
+use super::{directory::places, marked};
+use crate::wallet::{Copy, HeldCredential};
+
+/// A copy that was read again.
+enum Text {
+    Token(Box<SdJwt>),
+    Document(Map<String, Value>),
+}
+
+impl Text {
+    /// Of a copy of before that cannot be read any more nothing is known.
+    fn read(copy: &Copy) -> Option<Self> {
+        if copy.credential.starts_with('{') {
+            return parse_object(copy.credential.as_bytes(), Limits::DOCUMENT).ok().map(Self::Document);
+        }
+        SdJwt::parse(&copy.credential).ok().map(|token| Self::Token(Box::new(token)))
+    }
+
+    fn members(&self) -> &Map<String, Value> {
+        match self {
+            Self::Token(token) => token.jws().payload(),
+            Self::Document(document) => document,
+        }
+    }
+
+    fn digests(&self) -> Vec<&str> {
+        match self {
+            Self::Token(token) => token.digests().unwrap_or_default(),
+            Self::Document(_) => Vec::new(),
+        }
+    }
+
+    fn salts(&self) -> impl Iterator<Item = &str> {
+        let token = match self {
+            Self::Token(token) => Some(token),
+            Self::Document(_) => None,
+        };
+        token.into_iter().flat_map(|token| token.salts())
+    }
+}
+
+/// The pieces of a salt that no other may have at the same place; the whole of one that is shorter.
+fn pieces(salt: &str, shared: usize) -> impl Iterator<Item = (usize, &[u8])> {
+    salt.as_bytes().windows(shared.clamp(1, salt.len().max(1))).enumerate()
+}
+
+/// Refuses fresh copies that share with each other, or with any copy in the wallet, what only one of them can have. What copies of
+/// before share among themselves is past changing.
+pub(super) fn check_unlinkable(held: &[HeldCredential], fresh: &[Copy], profile: &CopyProfile) -> Result<(), Problem> {
+    let twice = |what: &str| marked(&format!("two copies have {what} in common"));
+    let joined = || Problem::new(Code::MalformedValue, "two copies have a digest in common");
+    let texts: Vec<Text> = fresh.iter().filter_map(Text::read).collect();
+    let (mut digests, mut salts, mut taken) = (HashSet::new(), HashSet::new(), HashSet::new());
+    let mut lists = BTreeSet::new();
+    for text in &texts {
+        if !text.digests().into_iter().all(|digest| digests.insert(digest)) {
+            return Err(joined());
+        }
+        if !text.salts().flat_map(|salt| pieces(salt, profile.shared_salt_characters)).all(|piece| salts.insert(piece))
+        {
+            return Err(twice("a salt, or part of one,"));
+        }
+        let places = places(text.members());
+        lists.insert(places.iter().map(|(url, _)| url.clone()).collect::<Vec<_>>());
+        if !places.into_iter().all(|place| taken.insert(place)) {
+            return Err(twice("a place in a status list"));
+        }
+    }
+    if lists.len() > profile.lists_in_batch {
+        return Err(marked("the copies of one batch stand in too many status lists"));
+    }
+    for copy in held.iter().flat_map(|held| &held.copies).filter(|copy| copy.is_kept()) {
+        let Some(text) = Text::read(copy) else { continue };
+        if text.digests().into_iter().any(|digest| digests.contains(digest)) {
+            return Err(joined());
+        }
+        if text
+            .salts()
+            .flat_map(|salt| pieces(salt, profile.shared_salt_characters))
+            .any(|piece| salts.contains(&piece))
+        {
+            return Err(twice("a salt, or part of one,"));
+        }
+        if places(text.members()).iter().any(|place| taken.contains(place)) {
+            return Err(twice("a place in a status list"));
+        }
+    }
+    Ok(())
+}
