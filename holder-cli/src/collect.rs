@@ -177,7 +177,7 @@ pub(crate) fn verified(copies: &[String], expected: &Expected<'_>) -> Result<Hel
         if let Some(signing_key) = &signing_key {
             expected.check_form((credential, &opened, seen), (known, &own), signing_key, suites)?;
         } else {
-            let layout = layout::layout(credential, &opened, &own)?;
+            let layout = layout::layout(credential, &opened, known, &own)?;
             if *first_layout.get_or_insert_with(|| layout.clone()) != layout {
                 return Err(marked("the copies of one credential are written in different ways"));
             }

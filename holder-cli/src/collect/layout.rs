@@ -5,6 +5,7 @@ use std::collections::HashSet;
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use carnet_core::{Problem, did::Did, keys::PublicKey, secure::sd_jwt::SdJwt};
+use carnet_spec::CredentialType;
 use serde_json::Value;
 
 use super::Opened;
@@ -13,7 +14,7 @@ use super::Opened;
 const OWN_MEMBERS: [&str; 5] = ["idx", "proofValue", "statusListCredential", "statusListIndex", "uri"];
 
 /// Lays out a copy. Equal layouts: the copies differ in what is their own, and in nothing else.
-pub(super) fn layout(text: &str, opened: &Opened, key: &PublicKey) -> Result<String, Problem> {
+pub(super) fn layout(text: &str, opened: &Opened, known: &CredentialType, key: &PublicKey) -> Result<String, Problem> {
     let mut own: HashSet<String> = HashSet::new();
     own.insert(Did::jwk(key).as_str().to_owned());
     own.insert(Did::key(key).as_str().to_owned());
@@ -21,6 +22,11 @@ pub(super) fn layout(text: &str, opened: &Opened, key: &PublicKey) -> Result<Str
     let Some(token) = &opened.token else { return Ok(scan(text, &own)) };
     own.extend(token.digests()?.into_iter().map(str::to_owned));
     own.extend(token.salts().map(str::to_owned));
+    // Commitments grow from the claims' salts, and were held to them before.
+    let subject = opened.members.get("credentialSubject").and_then(Value::as_object);
+    let claims = subject.unwrap_or(&opened.members).iter().filter(|(name, _)| known.is_commitments(name));
+    let commitments = claims.filter_map(|(_, value)| value.as_array()).flatten();
+    own.extend(commitments.filter_map(Value::as_str).map(str::to_owned));
     let shown = |part: &str| {
         let bytes = URL_SAFE_NO_PAD.decode(part).unwrap_or_default();
         scan(&String::from_utf8_lossy(&bytes), &own)

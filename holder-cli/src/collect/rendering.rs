@@ -63,8 +63,8 @@ impl Received<'_> {
                 challenge: None,
                 domain: None,
             };
-            let proof = self.opened.members.get("proof").and_then(|proof| proof.get("cryptosuite"));
-            let suite = self.suites.iter().find(|suite| proof.and_then(Value::as_str) == Some(suite.name()));
+            let name = if self.format == "ldp_vc" { "eddsa-rdfc-2022" } else { "eddsa-jcs-2022" };
+            let suite = self.suites.iter().find(|suite| suite.name() == name);
             let suite = suite.ok_or_else(|| Problem::from(Code::CryptosuiteUnknown))?;
             return data_integrity::check_rendering(self.text, &form.payload, *suite, &options);
         };

@@ -1,3 +1,5 @@
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+
 use super::*;
 use crate::{
     answer::tests::{self as issuing, NOW},
@@ -60,6 +62,25 @@ async fn what_runs_low_is_refilled_with_a_copy_that_was_seen() {
     refilled(&scene, &[before.id.as_str()], false).await.unwrap();
     refilled(&scene, &[], true).await.unwrap();
     assert_eq!(counts(&scene.contents()), (12, 10));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn row_92_copies_in_a_form_of_before_are_refilled_all_the_same() {
+    let scene = received(2, []).await;
+    let mut wallet = scene.session.open().unwrap();
+    for copy in &mut wallet.contents.credentials[0].copies {
+        // Not canonical, as issuers of before wrote it.
+        let (jwt, disclosures) = copy.credential.split_once('~').unwrap();
+        let header = jwt.split('.').next().unwrap();
+        let payload = serde_json::to_vec_pretty(SdJwt::parse(&copy.credential).unwrap().jws().payload()).unwrap();
+        let input = format!("{header}.{}", URL_SAFE_NO_PAD.encode(payload));
+        let signature = URL_SAFE_NO_PAD.encode(scene.desk.issuer.key.sign(input.as_bytes()).unwrap());
+        copy.credential = format!("{input}.{signature}~{disclosures}");
+    }
+    wallet.save().unwrap();
+    drop(wallet);
+    refilled(&scene, &[], false).await.unwrap();
+    assert_eq!(counts(&scene.contents()), (6, 4));
 }
 
 #[tokio::test(flavor = "multi_thread")]
