@@ -4,6 +4,7 @@ use super::*;
 use crate::{
     json as strict,
     keys::{Algorithm, SecretKey, Signer as _},
+    time::Timestamp,
 };
 
 fn key(seed: u8) -> PublicKey {

@@ -106,7 +106,7 @@ async fn a_number_that_nobody_was_given_is_free_again() {
 async fn offers_of_before_have_their_numbers_kept_at_the_next_start() {
     let issuer = start().await;
     issuer.create(voucher("a", 3, Some(GIVEN))).await;
-    let database = carnet_service::store::open(issuer.data.path(), &MIGRATIONS).await.unwrap();
+    let database = carnet_service::store::open(issuer.data.path(), &MIGRATIONS).await.unwrap().database;
     let mut tx = database.begin("a test").await.unwrap();
     sqlx::query("DELETE FROM unique_claims").execute(&mut *tx).await.unwrap();
     tx.commit().await.unwrap();

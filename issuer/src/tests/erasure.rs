@@ -291,8 +291,7 @@ async fn status_indices_are_random_and_unique_over_many_copies() {
 }
 
 /// Offers and their rows, as an issuer of long ago left them.
-async fn write(database: &carnet_service::store::Database, statements: &[&'static str]) {
-    let mut tx = database.begin("a test").await.unwrap();
+async fn write(mut tx: sqlx::Transaction<'static, sqlx::Sqlite>, statements: &[&'static str]) {
     for sql in statements {
         sqlx::query(*sql).execute(&mut *tx).await.unwrap();
     }
@@ -302,9 +301,10 @@ async fn write(database: &carnet_service::store::Database, statements: &[&'stati
 #[tokio::test]
 async fn a_sweep_lets_others_write_between_its_steps() {
     let dir = tempfile::tempdir().unwrap();
-    let database = carnet_service::store::open(dir.path(), &crate::store::sqlite::MIGRATIONS).await.unwrap();
+    carnet_service::store::create(dir.path(), &crate::store::sqlite::MIGRATIONS).await.unwrap();
+    let database = carnet_service::store::open(dir.path(), &crate::store::sqlite::MIGRATIONS).await.unwrap().database;
     write(
-        &database,
+        database.begin("a test").await.unwrap(),
         &["INSERT INTO offers (offer_id, request_id, terms, credential_type, format, claims, valid_from, valid_until, \
            code_hash, state, deferred, created_at, expires_at) \
            WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 250) \
@@ -350,9 +350,12 @@ async fn copies_of_before_are_forgotten_at_their_end() {
         }
     }
     let migrator = sqlx::migrate::Migrator::new(old.path()).await.unwrap();
-    let database = carnet_service::store::open(dir.path(), &migrator).await.unwrap();
+    let file =
+        sqlx::sqlite::SqliteConnectOptions::new().filename(dir.path().join("store.sqlite")).create_if_missing(true);
+    let before = sqlx::SqlitePool::connect_with(file).await.unwrap();
+    migrator.run(&before).await.unwrap();
     write(
-        &database,
+        before.begin().await.unwrap(),
         &[
             "INSERT INTO offers (offer_id, request_id, terms, credential_type, format, valid_from, valid_until, code_hash, \
              state, deferred, created_at, expires_at) VALUES \
@@ -368,8 +371,8 @@ async fn copies_of_before_are_forgotten_at_their_end() {
         ],
     )
     .await;
-    database.close().await;
-    let database = carnet_service::store::open(dir.path(), &crate::store::sqlite::MIGRATIONS).await.unwrap();
+    before.close().await;
+    let database = carnet_service::store::open(dir.path(), &crate::store::sqlite::MIGRATIONS).await.unwrap().database;
     let known: Vec<Option<i64>> = sqlx::query_scalar("SELECT known_until FROM collections ORDER BY seq")
         .fetch_all(database.readers())
         .await

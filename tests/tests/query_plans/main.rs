@@ -28,7 +28,7 @@ const SMALL: [(&str, &str); 8] = [
 const STOPPED: [&str; 2] = ["store/sqlite/restored.rs", "commands/store.rs"];
 
 /// Searches by a range, or by a column of few values, that read what the caller has to have, and no more.
-const NEEDED: [(&str, &str); 7] = [
+const NEEDED: [(&str, &str); 8] = [
     ("SEARCH f USING INDEX issued_by_time (issued_at>? AND issued_at<?)", "what staff's filter by time takes"),
     ("SEARCH offers USING INDEX offers_uncollected (created_at>? AND created_at<?)", "what it will not take yet"),
     (

@@ -312,8 +312,11 @@ async fn double_uses_of_before_are_found_until_their_marks_end() {
         }
     }
     let migrator = sqlx::migrate::Migrator::new(old.path()).await.unwrap();
-    let database = carnet_service::store::open(dir.path(), &migrator).await.unwrap();
-    let mut tx = database.begin("a test").await.unwrap();
+    let file =
+        sqlx::sqlite::SqliteConnectOptions::new().filename(dir.path().join("store.sqlite")).create_if_missing(true);
+    let before = sqlx::SqlitePool::connect_with(file).await.unwrap();
+    migrator.run(&before).await.unwrap();
+    let mut tx = before.begin().await.unwrap();
     sqlx::query(
         "INSERT INTO redemptions (desk, sequence, entitlement, uses, marked_at, erase_at) VALUES \
          ('', 1, zeroblob(32), 1, 1, 9), ('east', 1, zeroblob(32), 1, 2, 9), \
@@ -323,8 +326,8 @@ async fn double_uses_of_before_are_found_until_their_marks_end() {
     .await
     .unwrap();
     tx.commit().await.unwrap();
-    database.close().await;
-    let store = Sqlite::new(carnet_service::store::open(dir.path(), &MIGRATIONS).await.unwrap());
+    before.close().await;
+    let store = Sqlite::new(carnet_service::store::open(dir.path(), &MIGRATIONS).await.unwrap().database);
     let double = store.take("west", &[], &[], Timestamp::from_unix(5)).await.unwrap().double;
     assert_eq!(double.iter().map(|double| (double.uses, double.marks.len())).collect::<Vec<_>>(), [(1, 2)]);
     let left = async || -> i64 {
