@@ -108,7 +108,24 @@ where
     I: IntoIterator<Item = S>,
     S: AsRef<OsStr>,
 {
-    let mut child = Command::new(directory()?.join(program))
+    let mut child = spawn(program, args, env)?;
+    if let Some(mut stdin) = child.stdin.take() {
+        // A program that does not read its input may be gone by now.
+        stdin.write_all(input.as_bytes()).ok();
+    }
+    Ok(child.wait_with_output()?.into())
+}
+
+/// Starts a program, to be killed or waited for. What it prints may not be longer than a pipe holds.
+///
+/// # Errors
+/// If it cannot be started.
+pub fn spawn<I, S>(program: &str, args: I, env: &[(&str, &str)]) -> Result<Child>
+where
+    I: IntoIterator<Item = S>,
+    S: AsRef<OsStr>,
+{
+    let child = Command::new(directory()?.join(program))
         .args(args)
         .env_clear()
         .env("LANG", "en_GB.UTF-8")
@@ -118,11 +135,7 @@ where
         .stderr(Stdio::piped())
         .spawn()
         .map_err(|error| format!("{program}: {error}"))?;
-    if let Some(mut stdin) = child.stdin.take() {
-        // A program that does not read its input may be gone by now.
-        stdin.write_all(input.as_bytes()).ok();
-    }
-    Ok(child.wait_with_output()?.into())
+    Ok(child)
 }
 
 fn command(program: &str) -> Result<Command> {

@@ -1,8 +1,9 @@
 //! A university, a residency authority, an agency and a wallet, set up as their owners would.
 
 use std::{
-    ffi::OsStr,
+    ffi::{OsStr, OsString},
     path::{Path, PathBuf},
+    process::Child,
     time::{Duration, Instant},
 };
 
@@ -246,18 +247,25 @@ impl Stage {
     /// # Errors
     /// If it cannot be started.
     pub fn carnet_on<S: AsRef<OsStr>>(&self, wallet: &str, args: &[S], flags: &[&str], input: &str) -> Result<Said> {
-        let wallet = self.folder.join(wallet);
-        let (passphrase, ca) = (self.folder.join("passphrase"), self.folder.join("ca.pem"));
-        let mut all: Vec<&OsStr> = args.iter().map(AsRef::as_ref).collect();
-        all.extend([
-            OsStr::new("--wallet"),
-            wallet.as_os_str(),
-            OsStr::new("--passphrase-file"),
-            passphrase.as_os_str(),
-        ]);
-        all.extend([OsStr::new("--ca"), ca.as_os_str(), OsStr::new("--private-host"), OsStr::new("localhost")]);
-        all.extend(flags.iter().map(OsStr::new));
-        programs::run_with_input("carnet", all, &[], input)
+        programs::run_with_input("carnet", self.carnet_arguments(wallet, args, flags), &[], input)
+    }
+
+    /// Starts `carnet` on a wallet of the stage, to be killed or waited for.
+    ///
+    /// # Errors
+    /// If it cannot be started.
+    pub fn start_carnet<S: AsRef<OsStr>>(&self, wallet: &str, args: &[S], flags: &[&str]) -> Result<Child> {
+        programs::spawn("carnet", self.carnet_arguments(wallet, args, flags), &[])
+    }
+
+    fn carnet_arguments<S: AsRef<OsStr>>(&self, wallet: &str, args: &[S], flags: &[&str]) -> Vec<OsString> {
+        let mut all: Vec<OsString> = args.iter().map(|arg| arg.as_ref().to_owned()).collect();
+        for (flag, file) in [("--wallet", wallet), ("--passphrase-file", "passphrase"), ("--ca", "ca.pem")] {
+            all.extend([flag.into(), self.folder.join(file).into_os_string()]);
+        }
+        all.extend(["--private-host", "localhost"].map(OsString::from));
+        all.extend(flags.iter().map(OsString::from));
+        all
     }
 
     /// Makes the wallet, with as little key stretching as is allowed, since the stage is thrown away.
