@@ -185,6 +185,8 @@ impl<'a> Desktop<'a> {
             "keys check" | "keys activate" => (Refused, words(&apart()?), false),
             "staff add" => (Once, words(&format!("{data} {}", self.fresh("name"))), false),
             "staff list" => (Prints(0), words(&data), false),
+            "backup" => (Prints(0), words(&format!("{data} --out {}", self.path(&self.fresh("backup")))), false),
+            "restore" => (Refused, words(&format!("{data} --from {}", self.path("file"))), false),
             "staff end" => {
                 let name = self.fresh("end");
                 office.on_data(&["staff", "add", &name])?.ok()?;
