@@ -112,9 +112,6 @@ fn described(registrar: &Registrar) -> Value {
 }
 
 fn sign(args: &SignArgs) -> Result<(), Failure> {
-    if args.json || args.out.is_none() {
-        once::reserve(args.json)?;
-    }
     let registrar = Registrar::open(&args.data)?;
     let request = registrar::read(&args.file)?;
     let document = args.did_document.as_deref().map(registrar::read).transpose()?;
@@ -129,6 +126,9 @@ fn sign(args: &SignArgs) -> Result<(), Failure> {
             carnet_console::line(object(&registrar, &application, &Value::Null));
         }
         return Err(refusal.into());
+    }
+    if args.json || args.out.is_none() {
+        once::reserve(args.json)?;
     }
     let registration = Value::Object(registrar.sign(&application)?);
     let text = format!("{registration:#}\n");
