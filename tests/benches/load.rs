@@ -6,7 +6,13 @@
 //! the erasure of the claims from the write-ahead log. `CARNET_LOAD_SECONDS` sets how long each part lasts (10).
 
 // A benchmark ends where something does not hold.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    clippy::print_stdout
+)]
 
 use std::{
     path::Path,

@@ -1,6 +1,9 @@
 //! A wallet that is killed at any instant of receive, refill, renew or present loses nothing and shows no copy to two askers;
 //! and neither does it when its issuer is killed. `CARNET_KILLS` says how often, and `CARNET_KILL_SEED` when.
 
+// The seed is printed, so that a failure can be repeated.
+#![allow(clippy::print_stdout)]
+
 use std::{
     collections::BTreeMap,
     process::Child,

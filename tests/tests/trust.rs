@@ -78,9 +78,8 @@ async fn rows_69_and_70_struck_off_and_an_older_list_brought_back() -> Result<()
     let add = ["trust", "add", "--list", &list, "--issuer", LIST];
     let added = wallet(&stage, &[add.to_vec(), pins].concat())?.ok()?.json()?;
     assert_eq!(added.pointer("/added/sequence"), Some(&json!(1)));
-    let (past, earlier) = (day(-30)?, day(-60)?);
-    let offered = stage.offer(&stage.university, QUALIFICATION, &qualification(), &["--valid-from", &earlier])?;
-    let degree = receive(&stage, &offered)?;
+    let (past, today) = (day(-30)?, format!("{}T00:00:01Z", day(0)?));
+    let degree = receive(&stage, &stage.offer(&stage.university, QUALIFICATION, &qualification(), &[])?)?;
     assert_eq!(
         (degree.pointer("/trust/accepted"), degree.pointer("/trust/entry")),
         (Some(&json!(true)), Some(&json!("University")))
@@ -94,26 +93,33 @@ async fn rows_69_and_70_struck_off_and_an_older_list_brought_back() -> Result<()
     let (_, decision, _) = show(&stage, &stage.agency, "university-admission", &degree)?;
     assert_eq!(rule(&decision), expected(true, "configured", 0));
 
-    // The university is struck off, with all that it issued; the authority, and what it issued before stands.
+    // The university is struck off, with all that it issued; the authority, and what it issued before stands. What is issued
+    // today holds from the day's first second.
     desk.strike(
         "list-1",
         "list-2",
-        &["--strike", &stage.university.did, "--on", &past, "--earlier", "fall", "--reason", "Diplomas were sold."],
+        &["--strike", &stage.university.did, "--on", &today, "--earlier", "fall", "--reason", "Diplomas were sold."],
     )?;
-    desk.strike("list-2", "list-3", &["--strike", &stage.authority.did, "--on", &past, "--earlier", "stand"])?;
+    desk.strike("list-2", "list-3", &["--strike", &stage.authority.did, "--on", &today, "--earlier", "stand"])?;
     desk.publish("list-2")?.ok()?;
     desk.publish("list-3")?.ok()?;
     let library = library.restart()?;
     let (_, decision, code) = show(&stage, &library, "university-admission", &degree)?;
     assert_eq!((rule(&decision), code), (expected(false, "fallen", 3), 1), "{decision}");
     assert!(text(&decision, "accreditation").contains("Diplomas were sold."), "{decision}");
-    let fresh = receive(&stage, &stage.offer(&stage.authority, PERMIT, &residence_permit(), &[])?)?;
-    let (_, decision, _) = show(&stage, &library, "job-right-to-work", &text(&fresh, "id"))?;
-    assert_eq!(rule(&decision), expected(false, "withdrawn", 3));
-    let old =
-        receive(&stage, &stage.offer(&stage.authority, PERMIT, &residence_permit(), &["--valid-from", &earlier])?)?;
-    let (_, decision, _) = show(&stage, &library, "job-right-to-work", &text(&old, "id"))?;
+    let permit = receive(&stage, &stage.offer(&stage.authority, PERMIT, &residence_permit(), &[])?)?;
+    let permit = text(&permit, "id");
+    let (_, decision, _) = show(&stage, &library, "job-right-to-work", &permit)?;
     assert_eq!(rule(&decision), expected(true, "withdrawn_since", 3));
+    // Others struck it off a month before it was issued.
+    let others = Desk::open(&stage, "others")?;
+    others.first("list-1", &[])?;
+    others.strike("list-1", "list-2", &["--strike", &stage.authority.did, "--on", &past, "--earlier", "stand"])?;
+    others.publish("list-1")?.ok()?;
+    others.publish("list-2")?.ok()?;
+    let archive = others.verifier("archive", &others.published())?;
+    let (_, decision, _) = show(&stage, &archive, "job-right-to-work", &permit)?;
+    assert_eq!(rule(&decision), expected(false, "withdrawn", 2));
 
     let data = library.service.data.display().to_string();
     let decides = || programs::run("carnet-verifier", ["trust", "--data", &data, "--json"], &[]);

@@ -85,7 +85,7 @@ impl<'a> Desktop<'a> {
 
     /// A name that no other run has.
     fn fresh(&self, what: &str) -> String {
-        self.runs.set(self.runs.get() + 1);
+        self.runs.set(self.runs.get().saturating_add(1));
         format!("{what}{}", self.runs.get())
     }
 

@@ -1,5 +1,7 @@
 //! A web site on loopback, under a certificate authority of its own, that counts what it is asked for.
 
+#![allow(clippy::arithmetic_side_effects)]
+
 use std::{
     collections::BTreeMap,
     path::PathBuf,

@@ -1,5 +1,7 @@
 //! A forging issuer: it marks all copies of a batch in one way, so that they equal each other, and the wallet has to see it.
 
+#![allow(clippy::arithmetic_side_effects)]
+
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use carnet_core::{
     keys::Signer as _,
@@ -9,6 +11,9 @@ use rand_core::{CryptoRng, RngCore};
 use sha2::{Digest as _, Sha256};
 
 use super::*;
+
+type Remark = fn(&mut ProofOptions<'_>);
+type Rewrite = fn(&str) -> String;
 
 const SD_JWT: [&str; 2] = ["vc+sd-jwt", "dc+sd-jwt"];
 const BASE: &str = "https://uni.example/status";
@@ -235,7 +240,7 @@ fn row_92_each_mark_in_a_data_integrity_proof_is_refused() {
             }
         };
         assert_eq!(received(&again(|_| ())), Ok(()), "{format}: signed again as it was");
-        let marks: [(&str, fn(&mut ProofOptions<'_>)); 6] = [
+        let marks: [(&str, Remark); 6] = [
             ("created to the second", |options| options.created = Some(NOW)),
             ("created on another day", |options| options.created = Some(NOW.plus(-86_400).start_of_day())),
             ("no created", |options| options.created = None),
@@ -247,7 +252,7 @@ fn row_92_each_mark_in_a_data_integrity_proof_is_refused() {
             assert_eq!(received(&again(options)), Err(Code::CopyMarked), "{format}: {what}");
         }
         // None of these is signed, so that all a forger needs is the text.
-        let texts: [(&str, fn(&str) -> String); 3] = [
+        let texts: [(&str, Rewrite); 3] = [
             ("white space", |copy| copy.replacen(',', ", ", 1)),
             ("an escape", |copy| copy.replacen("Nursing", "Nursin\\u0067", 1)),
             ("the order", |copy| {
