@@ -80,7 +80,7 @@ async fn copies_differ_in_key_salts_index_and_signature_and_in_nothing_else() {
 }
 
 #[tokio::test]
-async fn row_92_a_copy_holds_from_the_day_of_its_issue_and_a_refill_as_long() {
+async fn row_92_a_copy_holds_from_the_day_of_its_issue_which_is_kept_for_refills() {
     let issuer = start().await;
     let offer = issuer.create(offer_request("a")).await;
     // The offer waits for two days: which day it was made on would mark its holder.
