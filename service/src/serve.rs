@@ -1,6 +1,6 @@
 //! Running a gRPC server: listen, TLS, limits, health, reflection, the ready line, drain on SIGTERM.
 //!
-//! Limits that are set here: connections and how long they may be idle ([`crate::connections`]), calls at once on one
+//! Limits that are set here: connections and how long they may be idle (the module `connections`), calls at once on one
 //! connection (more are refused with RESOURCE_EXHAUSTED, not queued), the time a call may take, the size of headers. The size of
 //! messages is set on each generated service, not on a server: the programs call
 //! `max_decoding_message_size(config.max_message_bytes)` on every service they add.
