@@ -113,12 +113,12 @@ fn write_canonical<T: Serialize + ?Sized>(value: &T, plain: bool) -> Result<Vec<
     written.map_err(|_| Problem::new(Code::NumberRange, "a number has no canonical form"))
 }
 
-/// Whether the names are ASCII and sorted: the map's order is then that of UTF-16 code units (RFC 8785 section 3.2.3).
+/// Tells if the names are ASCII and sorted: the map's order is then that of UTF-16 code units (RFC 8785 section 3.2.3).
 fn has_plain_names(members: &Map<String, Value>) -> bool {
     members.keys().all(|name| name.is_ascii()) && members.keys().is_sorted()
 }
 
-/// Whether `serde_json` writes the value canonically: it differs from RFC 8785 in fractions and in the order of names alone.
+/// Tells if `serde_json` writes the value canonically: it differs from RFC 8785 in fractions and in the order of names alone.
 fn check_canonicalizable(value: &Value, depth: usize) -> Result<bool, Problem> {
     let below = || depth.checked_sub(1).ok_or(Code::TooDeep);
     match value {

@@ -65,9 +65,9 @@ pub(crate) fn proofs(keys: &[HolderKey], issuer: &str, nonce: &str, now: Timesta
         .collect()
 }
 
-/// What the copies of one collection are held to.
+/// Rules for the copies of one collection.
 pub(crate) struct Expected<'a> {
-    /// What their issuer promised.
+    /// Promise of their issuer.
     pub(crate) promise: &'a Promise,
     /// The keys that were drawn, in the order of the proofs.
     pub(crate) keys: &'a [HolderKey],
@@ -96,7 +96,7 @@ pub(crate) enum Days {
     Kept,
 }
 
-/// What is not checked of copies of a type, as stable names: how those are made of a type from elsewhere, nobody here knows.
+/// Checks that copies of a type do not get, as stable names: the form of a type from elsewhere is not known here.
 pub(crate) fn unchecked(known: &CredentialType, days: Days) -> Vec<&'static str> {
     let days = match days {
         Days::Kept => [None, None],

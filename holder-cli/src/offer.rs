@@ -32,7 +32,7 @@ pub(crate) struct Offer {
     pub(crate) code: Secret,
     /// Whether a PIN is needed.
     pub(crate) pin_needed: bool,
-    /// When what is offered ends, if it says so (spec/protocol.md 3.28).
+    /// End of the offered credential, if the offer says it (spec/protocol.md 3.28).
     pub(crate) valid_until: Option<Timestamp>,
 }
 

@@ -36,10 +36,10 @@ const REFUSED: [&str; 11] = [
     "revoked",
 ];
 
-/// What an issuer says of proofs over a nonce that it does not know, or that are too old. Of a call that it knows it looks at
+/// Reasons of an issuer for proofs over a nonce that it does not know, or that are too old. Of a call that it knows it looks at
 /// neither, so nothing was made for these proofs.
 const PROOFS_REFUSED: [&str; 2] = ["invalid_nonce", "invalid_proof"];
-/// What an issuer says of a token that has ended.
+/// Reason of an issuer for a token that has ended.
 const TOKEN_REFUSED: &str = "invalid_token";
 
 /// How one collection ended for now.

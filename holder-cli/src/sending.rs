@@ -70,7 +70,7 @@ pub(crate) fn received(wallet: &mut WalletFile, entry: Entry) -> Result<Entry, F
     Ok(Entry { of: Some(number), ..entry })
 }
 
-/// What an asker says of a request that it takes no more answers to.
+/// Reasons of a verifier for a request that takes no more answers.
 const CLOSED: [&str; 4] = ["nonce_replayed", "request_attempts_exhausted", "request_expired", "request_unknown"];
 
 /// A request that is closed, for an owner whose last answer to that asker (of the entries before a number) went without a

@@ -86,7 +86,7 @@ pub struct CredentialType {
     pub limiting: LimitingClaims,
     /// The form that copies have, as far as Carnet is stricter than the standards.
     pub copies: CopyProfile,
-    /// Whether the type comes with Carnet, so that a wallet knows how each byte of a copy is made.
+    /// Tells if the type comes with Carnet, so that a wallet knows how each byte of a copy is made.
     pub bundled: bool,
     /// The claims among `always`, from the credential's root.
     always_claims: Vec<ClaimPath>,

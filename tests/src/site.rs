@@ -28,7 +28,7 @@ pub struct Site {
     serving: tokio::task::JoinHandle<()>,
 }
 
-/// How often each path was asked for.
+/// Number of requests for each path.
 type Requests = Arc<Mutex<HashMap<String, usize>>>;
 
 /// Where the site passes on what it does not have itself: to the services behind it, as a reverse proxy does.

@@ -97,7 +97,7 @@ pub fn proof(key: &SecretKey, issuer: &str, nonce: &str, now: Timestamp) -> Resu
 /// Collects one copy.
 ///
 /// # Errors
-/// What the issuer refuses.
+/// The issuer's refusals.
 pub async fn collect(offer_uri: &str, pin: Option<&str>, now: Timestamp) -> Result<Copy> {
     let copies = collect_copies(offer_uri, pin, 1, now).await?;
     copies.into_iter().next().ok_or_else(|| "the issuer gave no credential".into())
@@ -106,7 +106,7 @@ pub async fn collect(offer_uri: &str, pin: Option<&str>, now: Timestamp) -> Resu
 /// Collects so many copies.
 ///
 /// # Errors
-/// What the issuer refuses.
+/// The issuer's refusals.
 pub async fn collect_copies(offer_uri: &str, pin: Option<&str>, count: usize, now: Timestamp) -> Result<Vec<Copy>> {
     let offer = Offer::parse(offer_uri)?;
     let mut issuer = IssuanceServiceClient::connect(offer.endpoint.clone()).await?;
@@ -117,7 +117,7 @@ pub async fn collect_copies(offer_uri: &str, pin: Option<&str>, count: usize, no
 /// Collects so many copies over a connection to the issuer, which has this DID.
 ///
 /// # Errors
-/// What the issuer refuses.
+/// The issuer's refusals.
 pub async fn collect_with(
     issuer: &mut IssuanceServiceClient<Channel>,
     did: &str,

@@ -65,7 +65,7 @@ fn len(value: &Value, pointer: &str) -> usize {
     value.pointer(pointer).and_then(Value::as_array).map_or(usize::MAX, Vec::len)
 }
 
-/// How a verb is ended before its end, if it is.
+/// Signal that ends a verb early, if any.
 enum Cut {
     Not,
     /// The wallet, after so long.

@@ -134,7 +134,7 @@ async fn row_104_a_store_from_before_a_suspension_and_a_copy_without_its_log_are
     Ok(())
 }
 
-/// What an issuer's operator configures so that its verbs can read what is published.
+/// Configuration with which an issuer's verbs can read what is published.
 fn let_read(stage: &Stage) -> Result<()> {
     let path = stage.authority.service.data.join("config.toml");
     let ca = stage.folder.join("ca.pem").display().to_string();

@@ -82,7 +82,7 @@ pub(crate) struct Statuses {
     lookups: Arc<Mutex<KeyLookups>>,
 }
 
-/// What was found so far, and what is being fetched.
+/// Sources found so far, and running fetches.
 #[derive(Default)]
 struct Work {
     sources: BTreeMap<Did, Sources>,
@@ -97,7 +97,7 @@ struct Sources {
     due: Timestamp,
     /// The last job took all its time: the next one comes after those of others.
     slow: bool,
-    /// What the directory names; none before it was read.
+    /// URLs that the directory names; none before it was read.
     urls: Option<BTreeSet<String>>,
     lists: BTreeMap<String, ListSource>,
     /// By what they were verified.

@@ -86,14 +86,14 @@ fn is_jwt(name: &str) -> bool {
     matches!(name, "iss" | "sub" | "iat" | "nbf" | "exp" | "cnf" | "status")
 }
 
-/// What would mean something in the other formats, or to a JWT library, and is read by nobody in an SD-JWT VC. `type`,
+/// Members that mean something in the other formats, or to a JWT library, and that nobody reads in an SD-JWT VC. `type`,
 /// `name`, `description`, `validFrom` and `validUntil` are not among them: types have claims of these names.
 fn is_foreign_to_sd_jwt_vc(name: &str) -> bool {
     let may_be_claimed = matches!(name, "type" | "name" | "description" | "validFrom" | "validUntil");
     (is_vcdm(name) && !may_be_claimed) || matches!(name, "proof" | "verifiableCredential" | "vc" | "vp" | "aud" | "jti")
 }
 
-/// Whether a type may have a claim of this name in `credentialSubject`, which stands at the top of a `dc+sd-jwt`.
+/// Tells if a type may have a claim of this name in `credentialSubject`, which stands at the top of a `dc+sd-jwt`.
 #[must_use]
 pub fn may_name_claim(name: &str) -> bool {
     !is_foreign_to_sd_jwt_vc(name) && !is_jwt(name) && !matches!(name, "vct" | "vct#integrity")

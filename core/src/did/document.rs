@@ -194,7 +194,7 @@ impl DidDocument {
         }
     }
 
-    /// When a key was revoked, under whichever id, where the document says so: also one that no usable method has.
+    /// Returns the time at which a key was revoked, under any id, if the document says so; also of keys without a usable method.
     #[must_use]
     pub fn revoked_key(&self, key: &PublicKey) -> Option<Timestamp> {
         self.marks.of_key(key)

@@ -1,4 +1,4 @@
-//! What a copy of a credential contains before it is secured, and the profile that its form obeys.
+//! Content of a credential's copy before it is secured, and the profile that its form obeys.
 //!
 //! An issuer makes its copies by these functions, and a wallet renders again by the same ones what it was sent: so a copy has
 //! nothing of its own but key, salts, digests, place in a status list and signature (spec/credential-types.md section 4).

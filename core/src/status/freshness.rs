@@ -192,7 +192,7 @@ mod tests {
         assert_eq!(issue("x", &kid(&key), now(), DEFAULT_SECONDS, &key).unwrap_err().code, Code::MalformedValue);
     }
 
-    /// What the issuer states of a copy for a day, with something done to header and payload before it is signed.
+    /// Freshness statement of a copy for a day, with header and payload changed before they are signed.
     fn changed(change: impl FnOnce(&mut Map<String, Value>, &mut Map<String, Value>)) -> Result<Freshness, Problem> {
         let key = SecretKey::generate(Algorithm::EdDsa, &mut OsRng);
         let (mine, at) = (copy(&key), now().unix());

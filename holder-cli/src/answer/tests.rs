@@ -33,7 +33,7 @@ pub(crate) struct Issuer {
     pub(crate) type_name: &'static str,
     /// The fragment of its key's DID URL.
     pub(crate) fragment: &'static str,
-    /// When its Data Integrity proofs were made, as they say.
+    /// Times at which its Data Integrity proofs say that they were made.
     pub(crate) created: Option<Timestamp>,
 }
 

@@ -18,7 +18,7 @@ use serde_json::{Map, Value};
 use super::{Days, Opened, directory::StatusMember, marked};
 use crate::session::CLOCK_SKEW;
 
-/// What stands beside the claims at the top of an SD-JWT VC.
+/// Members beside the claims at the top of an SD-JWT VC.
 const REGISTERED: [&str; 6] = ["cnf", "exp", "iss", "nbf", "status", "vct"];
 
 /// A copy, and what is known of it without it.

@@ -1,4 +1,4 @@
-//! What joins copies of a wallet: a digest, a salt, a place in a status list that occurs twice.
+//! Values that join copies of a wallet: a digest, a salt, a place in a status list that occurs twice.
 
 use std::collections::{BTreeSet, HashSet};
 

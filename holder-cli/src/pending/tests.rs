@@ -87,7 +87,7 @@ pub(crate) struct Record {
     pub(crate) words: VecDeque<Word>,
     /// The challenge and the verifier of every redemption.
     redemptions: Vec<(Vec<u8>, Option<Vec<u8>>)>,
-    /// What comes of redemptions, other than a token.
+    /// Outcomes of redemptions other than a token.
     redeeming: VecDeque<Fate>,
     /// It keeps challenges, and gives the same token again.
     repeatable: bool,

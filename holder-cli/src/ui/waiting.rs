@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-/// How long something may take before a line says what it is.
+/// Time after which a line says what is waited for.
 const NOTICE_AFTER: Duration = Duration::from_millis(400);
 
 type Printer = Arc<dyn Fn(&str) + Send + Sync>;

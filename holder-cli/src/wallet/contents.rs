@@ -240,7 +240,7 @@ pub(crate) struct Pending {
     pub(crate) issuer: String,
     /// What was asked for.
     pub(crate) configuration_id: String,
-    /// What authorises the collection; empty until the offer is redeemed.
+    /// Access token of the collection; empty until the offer is redeemed.
     pub(crate) access_token: Secret,
     /// The keys that were drawn, in the order of the proofs.
     pub(crate) keys: Vec<HolderKey>,
@@ -251,15 +251,15 @@ pub(crate) struct Pending {
     /// The credential whose copies it replaces, for a renewal.
     #[serde(default)]
     pub(crate) renews: Option<String>,
-    /// What the offer is redeemed with; none for a renewal, and in records of before it was kept.
+    /// Data to redeem the offer with; none for a renewal, and in records from before it was kept.
     #[serde(default)]
     pub(crate) redemption: Option<Redemption>,
-    /// When what is collected ends, as its offer said; none in a wallet of before, and for a renewal.
+    /// End of the collected credential, as its offer said; none in older wallets, and for a renewal.
     #[serde(default)]
     pub(crate) valid_until: Option<Timestamp>,
 }
 
-/// What an offer is redeemed with, as often as the answer is lost.
+/// Data to redeem an offer with, again whenever the answer is lost.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Redemption {
@@ -311,12 +311,12 @@ impl Pending {
         self.offer == other.offer && self.configuration_id == other.configuration_id
     }
 
-    /// Whether no answer can come any more: the token has ended, and there is nothing to get another with.
+    /// Tells if no answer can come any more: the token has ended, and there is nothing to get another with.
     pub(crate) fn is_over(&self, now: Timestamp) -> bool {
         self.redemption.is_none() && self.needs_token(now)
     }
 
-    /// Whether the offer has to be redeemed, for the first time or again, before copies can be asked for.
+    /// Tells if the offer has to be redeemed, for the first time or again, before copies can be asked for.
     pub(crate) fn needs_token(&self, now: Timestamp) -> bool {
         match &self.stage {
             Stage::Redeeming { .. } => true,

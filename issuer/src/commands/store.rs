@@ -74,7 +74,7 @@ pub(super) async fn restore(args: &RestoreArgs) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Where this issuer's lists are published; `None`: nowhere.
+/// Base URL of this issuer's lists; `None` if they are not published.
 fn site(data: &Path, config: &IssuerConfig) -> Result<Option<PublicationSite>, StartError> {
     let did = Did::parse(&config.did).map_err(|problem| refused(format!("did is refused: {problem}")))?;
     let lists = StatusLists::new(&config.status, &did)?;
@@ -89,7 +89,7 @@ fn published(found: Found<'_>) -> Option<&crate::status::PublicationStatement> {
     found.and_then(|found| found.as_ref().ok()).and_then(|directory| directory.statement.as_ref())
 }
 
-/// How the staged store is known to be older; `None`: it is not.
+/// Evidence that the staged store is older; `None` if there is none.
 fn known(staged: &StagedStore, found: Found<'_>) -> Result<Option<String>, StartError> {
     if let Some(statement) = published(found) {
         if staged.has_mark() && !staged.knows(&statement.store) {
@@ -112,7 +112,7 @@ fn known(staged: &StagedStore, found: Found<'_>) -> Result<Option<String>, Start
     Ok(staged.behind().map(|behind| format!("number {} was written here", behind.newest)))
 }
 
-/// What nobody knows of a store that is put in its place.
+/// Unknowns of a store that is put in its place.
 fn staged_warnings(staged: &StagedStore, found: Found<'_>) -> String {
     let mut text = String::new();
     if !staged.has_mark() {

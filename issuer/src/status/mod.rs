@@ -71,7 +71,7 @@ struct Making {
     retired: BTreeSet<i64>,
     /// Forms that say something else than what is published.
     dirty: Vec<(i64, publication::Form)>,
-    /// Which store it is, and the number of what is to be published.
+    /// Store id, and the number of the publication.
     statement: Option<PublicationStatement>,
 }
 

@@ -1,4 +1,4 @@
-//! What is published, as this issuer finds it at its own web site: which store it is of, how far that had come, and the lists.
+//! Publication as this issuer finds it at its own web site: the store that it is of, that store's number, and the lists.
 //!
 //! Whoever restored a whole data directory has a store and a mark that fit each other, and only what is published knows better.
 
@@ -29,14 +29,14 @@ use crate::{
 };
 
 const TYP: &str = "carnet-publication+jwt";
-/// How often a running service looks.
+/// Interval between two looks of a running service.
 const EVERY: Duration = Duration::from_secs(3_600);
-/// How soon it looks again where nobody answered.
+/// Retry delay where nobody answered.
 const AGAIN: Duration = Duration::from_secs(60);
 /// The largest token that is read: a list of the most entries, in base64.
 const MOST_TOKEN_BYTES: usize = 6 << 20;
 
-/// What a directory of lists says of the store that it was made from.
+/// Statement of a directory of lists about its store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct PublicationStatement {
     /// The store's id.
@@ -45,7 +45,7 @@ pub(crate) struct PublicationStatement {
     pub(crate) number: i64,
 }
 
-/// Where an issuer's lists are, and whose they are.
+/// URLs of an issuer's lists, and the issuer.
 #[derive(Debug, Clone)]
 pub(crate) struct PublicationSite {
     /// The URL under which the lists are.
@@ -217,7 +217,7 @@ impl PublicationWatch {
     /// Looks once, before anything is published. Nobody answering does not stop a start: a warning says so.
     ///
     /// # Errors
-    /// What is published is of another store, or of this one when it had come further.
+    /// The publication is of another store, or of a later state of this one.
     pub(crate) async fn look_at_start(&self) -> Result<(), StartError> {
         match self.look().await? {
             Ok(()) => {}

@@ -19,7 +19,7 @@ pub(crate) struct Shelf {
     /// The number of the last act that it shows.
     pub(super) version: i64,
     forms: BTreeMap<(i64, publication::Form), Form>,
-    /// Which store it is of, signed.
+    /// Signed statement of the store that it is of.
     statement: Option<SignedStatement>,
 }
 

@@ -92,7 +92,7 @@ pub(crate) struct NewOffer {
     pub(crate) credential_type: String,
     pub(crate) format: Format,
     pub(crate) claims: Claims,
-    /// What no other offer may have.
+    /// Digest that no other offer may have.
     pub(crate) unique: Vec<UniqueClaim>,
     pub(crate) valid_from: Timestamp,
     pub(crate) valid_until: Timestamp,
@@ -130,7 +130,7 @@ pub(crate) struct Redeeming {
     pub(crate) is_verified: bool,
     /// The token of a first redemption.
     pub(crate) token_hash: Hash,
-    /// What that token follows from, where there is a challenge.
+    /// Salt that the token is derived with, where there is a challenge.
     pub(crate) token_salt: Hash,
     pub(crate) token_until: Timestamp,
     pub(crate) now: Timestamp,

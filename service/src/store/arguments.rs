@@ -81,7 +81,7 @@ pub fn refuse_older(staged: &StagedStore, known: &str, lost: &str) -> StartError
     )
 }
 
-/// What was restored, for programs and, with `more`, for people.
+/// Result of a restore, for programs and, with `more`, for people.
 #[must_use]
 pub fn said(restored: &Restored, lost: bool, more: &str) -> (Value, String) {
     let identity = &restored.identity;

@@ -18,7 +18,7 @@ use crate::{config::StartError, disk};
 /// A backup that was written.
 #[derive(Debug)]
 pub struct Backup {
-    /// What the backup has.
+    /// Identity of the backup.
     pub identity: StoreIdentity,
     /// Its size.
     pub bytes: u64,

@@ -46,7 +46,7 @@ pub struct StoreMark {
     pub former: Vec<String>,
 }
 
-/// What a file in the place of a store is.
+/// State of the file in a store's place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum StoreFile {
     /// There is none.

@@ -18,7 +18,7 @@ use super::{
 use crate::{config::StartError, disk};
 
 const LOCK: &str = "store.lock";
-/// How long the mark may lag behind the store while a service runs.
+/// Longest lag of the mark behind the store while a service runs.
 const LAG: Duration = Duration::from_secs(2);
 
 /// A store that goes with its directory. While it is open, nothing is put in its place.

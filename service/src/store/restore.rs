@@ -48,13 +48,13 @@ impl Drop for Folder {
 /// A store that was put in its place.
 #[derive(Debug)]
 pub struct Restored {
-    /// What the store says now.
+    /// Identity in the store.
     pub identity: StoreIdentity,
-    /// Where the store is that was there before.
+    /// Path of the store that was there before.
     pub aside: Option<PathBuf>,
 }
 
-/// How far a store is behind the one that was here.
+/// Distance of a store behind the one that was here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Behind {
     /// The number of its last change.
@@ -123,27 +123,27 @@ impl StagedStore {
         self.identity.as_ref()
     }
 
-    /// Whether a store of this id is the staged one, or was before a restore.
+    /// Tells if a store of this id is the staged one, or was before a restore.
     #[must_use]
     pub fn was(&self, id: &str) -> bool {
         self.identity.as_ref().is_some_and(|identity| identity.id == id)
             || self.former.iter().any(|former| former == id)
     }
 
-    /// Whether a store of this id is the staged one or the one of the directory, or was before a restore.
+    /// Tells if a store of this id is the staged one or the one of the directory, or was before a restore.
     #[must_use]
     pub fn knows(&self, id: &str) -> bool {
         let marked = self.mark.as_ref().is_some_and(|mark| mark.store == id || mark.former.iter().any(|old| old == id));
         marked || self.was(id)
     }
 
-    /// Whether there is a mark beside the keys to compare with.
+    /// Tells if there is a mark beside the keys to compare with.
     #[must_use]
     pub const fn has_mark(&self) -> bool {
         self.mark.is_some()
     }
 
-    /// How far the staged store is behind the mark beside the keys; `None`: it is not.
+    /// Distance of the staged store behind the mark beside the keys; `None` if it is not behind.
     #[must_use]
     pub fn behind(&self) -> Option<Behind> {
         let found = self.identity.as_ref().map_or(0, |identity| identity.number);

@@ -67,7 +67,7 @@ pub(super) struct FetchJob {
     pub(super) until: Instant,
 }
 
-/// What a fetch job brings.
+/// Outcome of a fetch job.
 pub(super) struct FetchOutcome {
     pub(super) sources: Sources,
     pub(super) fresh: Vec<(String, Arc<Listed>)>,

@@ -41,7 +41,7 @@ const ERASE_MARKS: &str = "DELETE FROM redemptions WHERE (desk, sequence) IN \
 const FORGET_REQUESTS: &str = "DELETE FROM requests WHERE number IN \
      (SELECT number FROM requests WHERE keep_until <= ? ORDER BY keep_until LIMIT ?)";
 
-/// What is erased when its time is over.
+/// Kinds of rows that are erased when their time is over.
 #[derive(Debug, Clone, Copy)]
 enum Due {
     Claims,

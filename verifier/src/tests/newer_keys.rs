@@ -130,7 +130,7 @@ impl Authority {
         SdJwt::parse(&issue(&self.permit(world), &options, &self.keys[key], &mut OsRng).unwrap()).unwrap()
     }
 
-    /// What the verifier says at a time of a credential with that status, by a key that its issuer has always had.
+    /// Verdict at a time on a credential with that status, by a key that its issuer has always had.
     async fn verdict(&self, world: &World, at: Timestamp) -> String {
         let (verdict, _) = world.verifier.verify_credential(self.embedded(world, 0), at).await.unwrap();
         verdict.reason().to_owned()

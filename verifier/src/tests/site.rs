@@ -20,7 +20,7 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::config::VerifierConfig;
 
-/// How often something was sent whole, and how often it was only said to be unchanged.
+/// Counts of answers sent whole, and of answers that it is unchanged.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Asked {
     pub(super) whole: usize,
@@ -116,7 +116,7 @@ impl Site {
         self.shelf.lock().unwrap().asked.get(path).copied().unwrap_or_default()
     }
 
-    /// How often the document was fetched.
+    /// Number of fetches of the document.
     pub(super) fn documents(&self) -> usize {
         self.asked(DOCUMENT).whole
     }

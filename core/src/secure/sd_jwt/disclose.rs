@@ -33,9 +33,9 @@ pub struct Disclosed {
 /// not.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClearClaim {
-    /// Where it stands, with indices in the original arrays, as [`Disclosed::paths`] has them.
+    /// Path with indices in the original arrays, as [`Disclosed::paths`] has them.
     pub path: ClaimPath,
-    /// Where it stands in [`Disclosed::payload`].
+    /// Path in [`Disclosed::payload`].
     pub shown: ClaimPath,
     /// Number of steps of these paths to the innermost disclosure that it lies in; 0: it is readable whatever is
     /// disclosed.
@@ -171,7 +171,7 @@ pub(super) enum Place<'a> {
 }
 
 impl Place<'_> {
-    /// Whether both are the same step through what is shown.
+    /// Tells if both are the same step through the readable content.
     pub(super) fn leads_where(&self, other: &Place<'_>) -> bool {
         match (self, other) {
             (Place::Name(name), Place::Name(wanted)) => name == wanted,

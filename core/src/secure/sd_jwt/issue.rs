@@ -155,7 +155,7 @@ impl<'p> Seen<'p> {
         }
     }
 
-    /// How many names may be hidden in this very object.
+    /// Number of names that may be hidden in this very object.
     fn hidden_names(&self) -> usize {
         let name = |path: &&'p [Step]| match path {
             [Step::Name(name)] => Some(name.as_str()),

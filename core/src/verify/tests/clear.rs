@@ -18,7 +18,7 @@ fn with(place: &str, value: Value) -> (Report, Option<Verified<Answer>>) {
     verified(|document| drop(document["credentialSubject"].as_object_mut().unwrap().insert(place.to_owned(), value)))
 }
 
-/// What a report says was readable.
+/// Claims that a report names as readable.
 fn readable(report: &Report) -> Vec<String> {
     let mut readable: Vec<String> = report.seen()[0].disclosed.iter().map(|path| path_to_text(path)).collect();
     readable.sort_unstable();

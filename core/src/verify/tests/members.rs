@@ -22,7 +22,7 @@ fn more_of_vcdm(document: &mut Map<String, Value>) {
     }
 }
 
-/// What says something in one of the other formats, or in none.
+/// Members of the other formats, or of none.
 const FOREIGN: [(&str, &str); 12] = [
     ("exp", "0"),
     ("nbf", "4102444800"),

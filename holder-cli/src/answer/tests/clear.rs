@@ -23,7 +23,7 @@ fn texts(paths: &[ClaimPath]) -> Vec<String> {
     paths.iter().map(|path| carnet_core::query::path_to_text(path)).collect()
 }
 
-/// What is shown, and what of it nobody asked for.
+/// Claims that are shown, and those of them that nobody asked for.
 fn shown(contents: &Contents, query: &Query) -> (Vec<String>, Vec<String>) {
     let part = parts_of(contents, query, "asker", &[]).unwrap().remove(0);
     (part.paths.clone(), texts(&part.unasked))

@@ -26,9 +26,9 @@ struct Scene {
     seen: Vec<&'static str>,
     /// Whether its issuer confirmed it lately.
     confirmed: bool,
-    /// Whose the documents have to be, where two are asked for.
+    /// Holder rule, where two documents are asked for.
     holder: Option<Value>,
-    /// Whether its issuer left a claim in the clear that nobody asks for.
+    /// True if its issuer left a claim in the clear that nobody asks for.
     marked: bool,
 }
 

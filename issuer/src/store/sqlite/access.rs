@@ -170,7 +170,7 @@ async fn count_failure(mut tx: Tx, offer_id: &str, failures: i64) -> Result<(), 
     Ok(())
 }
 
-/// What a PIN is worth for an offer.
+/// Result of comparing a PIN with an offer's.
 enum PinCheck {
     Right,
     Wrong,

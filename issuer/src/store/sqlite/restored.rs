@@ -1,4 +1,4 @@
-//! What becomes of a store that was restored from a backup older than what was published: nothing that may have been given out or
+//! Continuation of a store that was restored from a backup older than what was published: nothing that may have been given out or
 //! used since is given out or used again, and what was published of revocations and suspensions is taken over.
 
 use std::collections::BTreeSet;
@@ -10,9 +10,9 @@ use sqlx::Row as _;
 use super::{Tx, shuffle::Seed};
 use crate::store::status::State;
 
-/// How many list numbers are passed over: more lists than an issuer opens after a backup.
+/// Number of list numbers that are passed over: more lists than an issuer opens after a backup.
 const GAP: i64 = 1_000;
-/// Who did it, in the record.
+/// Actor's name in the record.
 const WHO: &str = "restore";
 const REASON: &str = "taken over from what was published, after an older backup was restored";
 
@@ -21,18 +21,18 @@ const INSERT_LIST: &str = "INSERT INTO status_lists (list, first_index, entries,
     SELECT ?1, (SELECT coalesce(max(first_index + entries), 0) FROM status_lists), ?2, ?3, ?4, ?5, ?6 \
     WHERE NOT EXISTS (SELECT 1 FROM status_lists WHERE list = ?1)";
 
-/// What was published of one list.
+/// Publication of one list.
 #[derive(Debug)]
 pub(crate) struct PublishedStates {
     /// The list's number.
     pub(crate) list: i64,
-    /// How many entries it has.
+    /// Number of its entries.
     pub(crate) entries: u64,
     /// The entries that are not valid.
     pub(crate) states: Vec<(u64, State)>,
 }
 
-/// What was closed, and what was taken over.
+/// Counts of closed lists and offers, and of states taken over.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct TakenOver {
     /// Offers that were closed.

@@ -28,7 +28,7 @@ const COPIES: &str = "UPDATE issued SET holder_thumbprint = NULL, copy_digest = 
 const KNOWN: &str = "UPDATE collections SET known_until = NULL WHERE seq IN \
      (SELECT seq FROM collections WHERE known_until < ? ORDER BY known_until, seq LIMIT ?)";
 
-/// What comes to an end.
+/// Kinds of rows that come to an end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Ended {
     /// Offers that nobody redeemed or collected, with their claims.

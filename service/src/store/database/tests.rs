@@ -1,4 +1,4 @@
-//! What the writer's queue, the readers and checkpoints promise.
+//! Promises of the writer's queue, the readers and checkpoints.
 
 use std::{path::Path, time::Duration};
 
