@@ -36,6 +36,13 @@ pub fn build() -> Result<()> {
     }
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
+    // Set by the cargo or the test runner that started this: build scripts that read them (ring's) would run again at each
+    // change, and most of the dependencies be built again with them.
+    for (name, _) in std::env::vars_os() {
+        if name.to_str().is_some_and(|name| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")) {
+            cargo.env_remove(name);
+        }
+    }
     cargo.args(["build", "--quiet", "--workspace", "--bins"]);
     if folder.file_name() == Some(OsStr::new("release")) {
         cargo.arg("--release");
