@@ -304,7 +304,7 @@ fn bound_to(opened: &Opened, seen: &verify::Held, key: &PublicKey) -> Result<(),
 }
 
 /// Refuses a header that says more than how it was signed: by what stands there besides, copies could be known again.
-pub(crate) fn plain(token: &Jws) -> Result<(), Problem> {
+fn plain(token: &Jws) -> Result<(), Problem> {
     const KNOWN: [&str; 3] = ["alg", "kid", "typ"];
     if token.header().keys().all(|name| KNOWN.contains(&name.as_str())) {
         return Ok(());

@@ -24,7 +24,7 @@ pub(crate) type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
 /// How long an access token lives, in seconds (OpenID4VCI 1.0: one that is not bound to its sender lives 5 minutes at most).
 pub(crate) const TOKEN_SECONDS: i64 = 300;
-/// How long the sealed answer to what waited for staff is kept for its wallet, in seconds: a day. The transaction's id is all that
+/// Time for which a sealed answer that waited for staff is kept for its wallet, in seconds: a day. The transaction's id is all that
 /// the wallet can ask with.
 pub(crate) const ANSWER_SECONDS: i64 = 86_400;
 /// How long a nonce lives, in seconds.

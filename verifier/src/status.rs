@@ -293,7 +293,7 @@ impl Sources {
         self.documents.issuer.did()
     }
 
-    /// When the first of what it names is due.
+    /// Returns the time at which the first of its lists is due.
     fn next(&self) -> Timestamp {
         self.lists.values().map(|list| list.due).fold(self.due, Timestamp::min)
     }

@@ -34,7 +34,7 @@ pub struct Listed {
     /// By whom.
     issuer: Did,
     about: About,
-    /// What it was, and is, held to.
+    /// Rules that it was, and is, held to.
     profile: ListProfile,
     freshness: Freshness,
     fetched: Timestamp,

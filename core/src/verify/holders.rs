@@ -89,7 +89,7 @@ fn signed_part<'a>(one: &Presented<'a>) -> Option<&'a str> {
     jwt.rsplit_once('.').map(|(signed, _)| signed)
 }
 
-/// Where the status of a credential stands: the list and the index.
+/// Place of a credential's status: the list and the index.
 fn places(one: &Presented<'_>) -> BTreeSet<(String, String)> {
     let document = one.shown.held.credential.document();
     let entries = match document.get("credentialStatus") {

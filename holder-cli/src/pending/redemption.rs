@@ -9,7 +9,7 @@ use crate::{
     wallet::{Pending, Redemption, Stage, contents::Secret},
 };
 
-/// How long an access token lives where the issuer does not say, in seconds: what it may live at most (protocol 3.8).
+/// Life of an access token where the issuer does not say it, in seconds: the longest allowed (protocol 3.8).
 const TOKEN_SECONDS: i64 = 300;
 
 /// Refusals of a redemption after which no copies will come.

@@ -32,8 +32,9 @@ pub(crate) fn router<S: Store>(issuer: Arc<Issuer<S>>) -> Router {
         .with_state(issuer)
 }
 
-/// Where all lists are (Token Status List section 9), and which key signs now: a wallet holds new copies to both, so an answer
-/// from before the last change would make it refuse good ones.
+/// Returns the URLs of all lists (Token Status List section 9), and the key that signs now.
+///
+/// A wallet holds new copies to both, so an answer from before the last change would make it refuse good ones.
 async fn directory<S: Store>(State(issuer): State<Arc<Issuer<S>>>, headers: HeaderMap) -> Response {
     let shelf = issuer.status.shelf();
     let urls: Vec<&str> = shelf.urls().collect();
