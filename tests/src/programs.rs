@@ -131,9 +131,8 @@ where
     I: IntoIterator<Item = S>,
     S: AsRef<OsStr>,
 {
-    let child = Command::new(directory()?.join(program))
+    let child = bare(&mut Command::new(directory()?.join(program)))
         .args(args)
-        .env_clear()
         .env("LANG", "en_GB.UTF-8")
         .envs(env.iter().copied())
         .stdin(Stdio::piped())
@@ -142,6 +141,13 @@ where
         .spawn()
         .map_err(|error| format!("{program}: {error}"))?;
     Ok(child)
+}
+
+/// Takes this process's environment from a command, all but what sets another clock: a program on another day than the one
+/// that asks it would fail for that alone.
+pub fn bare(command: &mut Command) -> &mut Command {
+    let clock = |name: &OsStr| name == "LD_PRELOAD" || name.to_str().is_some_and(|name| name.starts_with("FAKETIME"));
+    command.env_clear().envs(std::env::vars_os().filter(|(name, _)| clock(name)))
 }
 
 fn command(program: &str) -> Result<Command> {
@@ -203,10 +209,9 @@ impl Service {
 
     fn spawn(mut command: Command, data: &Path, env: &[(&str, &str)], listen: &str) -> Result<Self> {
         let log = std::fs::File::create(data.join("log"))?;
-        let mut child = command
+        let mut child = bare(&mut command)
             .args(["serve", "--listen", listen, "--data"])
             .arg(data)
-            .env_clear()
             .envs(env.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

@@ -37,9 +37,8 @@ impl Terminal {
         unlockpt(&master)?;
         let name = ptsname(&master, Vec::new())?;
         let end = File::options().read(true).write(true).open(name.to_str()?)?;
-        let child = Command::new(programs::directory()?.join(program))
+        let child = programs::bare(&mut Command::new(programs::directory()?.join(program)))
             .args(args)
-            .env_clear()
             .env("LANG", "en_GB.UTF-8")
             .env("NO_COLOR", "1")
             .stdin(end.try_clone()?)

@@ -522,9 +522,8 @@ async fn a_change_of_keys_that_is_killed_is_done_or_not_done() -> Result<()> {
         for _ in 0..kills.div_ceil(changes.len()) {
             let keys = keys.at(&folder.path().join("cut"));
             copy(from, &keys.data)?;
-            let mut child = Command::new(programs::directory()?.join("carnet-issuer"))
+            let mut child = programs::bare(&mut Command::new(programs::directory()?.join("carnet-issuer")))
                 .args(keys.command(args))
-                .env_clear()
                 .stdout(Stdio::null())
                 .stderr(Stdio::null())
                 .spawn()?;

@@ -250,9 +250,8 @@ async fn a_change_of_a_log_that_is_killed_can_be_gone_on_with() -> Result<()> {
     for _ in 0..kills {
         let keys = keys.at(&folder.path().join("cut"));
         copy(&base, &keys.data)?;
-        let mut child = Command::new(programs::directory()?.join("carnet-issuer"))
+        let mut child = programs::bare(&mut Command::new(programs::directory()?.join("carnet-issuer")))
             .args(keys.command(&["rotate"]))
-            .env_clear()
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()?;

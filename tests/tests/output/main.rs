@@ -52,7 +52,8 @@ fn start(program: &str, args: &[String], sink: Sink) -> Result<Child> {
         Sink::Closed => Stdio::piped(),
         Sink::Full => File::options().write(true).open("/dev/full")?.into(),
     };
-    let command = command.args(args).env_clear().env("LANG", "en_GB.UTF-8").stdin(Stdio::null()).stdout(stdout);
+    let command =
+        programs::bare(&mut command).args(args).env("LANG", "en_GB.UTF-8").stdin(Stdio::null()).stdout(stdout);
     Ok(command.stderr(Stdio::piped()).spawn().map_err(|error| format!("{program}: {error}"))?)
 }
 
@@ -204,7 +205,7 @@ fn offer_into_a_file_with_room_for_one_byte(stage: &Stage) -> Result<Said> {
     std::fs::write(&file, [b'x'; BLOCK - 1])?;
     let claims = stage.folder.join("claims.json");
     std::fs::write(&claims, residence_permit().to_string())?;
-    let said = Command::new("sh")
+    let said = programs::bare(&mut Command::new("sh"))
         .args(["-c", "file=$1; shift; trap '' XFSZ; ulimit -f 1; exec \"$@\" >> \"$file\"", "sh"])
         .arg(&file)
         .arg(programs::directory()?.join("carnet-issuer"))
@@ -212,7 +213,6 @@ fn offer_into_a_file_with_room_for_one_byte(stage: &Stage) -> Result<Said> {
         .arg(&claims)
         .args(["--server", &stage.authority.service.url, "--token-file"])
         .arg(&stage.authority.token_file)
-        .env_clear()
         .stderr(Stdio::piped())
         .spawn()?
         .wait_with_output()?;
