@@ -61,6 +61,8 @@ pub(crate) struct Global {
 pub(crate) enum Command {
     /// Make a new wallet
     Init(Init),
+    /// Change the wallet's passphrase
+    Passphrase(ChangePassphrase),
     /// Receive a credential that somebody offers
     Receive(Receive),
     /// Get fresh copies from the issuers, so that no two askers are shown the same one
@@ -95,9 +97,27 @@ pub(crate) enum Command {
 #[derive(Debug, Args)]
 pub(crate) struct Init {
     /// How hard the passphrase is to guess by trying, as a power of two; 18 takes about a second
-    #[arg(long, value_name = "N", default_value_t = DEFAULT_WORK_FACTOR,
-          value_parser = clap::value_parser!(u8).range(i64::from(LEAST_WORK_FACTOR)..=i64::from(GREATEST_WORK_FACTOR)))]
+    #[arg(long, value_name = "N", default_value_t = DEFAULT_WORK_FACTOR, value_parser = work_factor())]
     pub(crate) work_factor: u8,
+}
+
+/// `carnet passphrase`.
+#[derive(Debug, Args)]
+pub(crate) struct ChangePassphrase {
+    /// Read the new passphrase from the first line of this file
+    #[arg(long, value_name = "FILE", conflicts_with = "new_passphrase_fd")]
+    pub(crate) new_passphrase_file: Option<PathBuf>,
+    /// Read the new passphrase from the first line of this open file descriptor
+    #[arg(long, value_name = "N")]
+    pub(crate) new_passphrase_fd: Option<u32>,
+    /// How hard the passphrase is to guess by trying, as a power of two [default: as now]
+    #[arg(long, value_name = "N", value_parser = work_factor())]
+    pub(crate) work_factor: Option<u8>,
+}
+
+/// Parses a work factor within its limits.
+fn work_factor() -> clap::builder::RangedI64ValueParser<u8> {
+    clap::value_parser!(u8).range(i64::from(LEAST_WORK_FACTOR)..=i64::from(GREATEST_WORK_FACTOR))
 }
 
 /// `carnet refill`.
@@ -317,6 +337,7 @@ mod tests {
         assert!(Arguments::try_parse_from(["carnet", "init", "--work-factor", "12"]).is_ok());
         for bad in ["11", "0", "21"] {
             assert!(Arguments::try_parse_from(["carnet", "init", "--work-factor", bad]).is_err());
+            assert!(Arguments::try_parse_from(["carnet", "passphrase", "--work-factor", bad]).is_err());
         }
     }
 }

@@ -49,6 +49,7 @@ fn main() -> ExitCode {
 fn run(session: &Session, command: &Command) -> Result<(), Failure> {
     match command {
         Command::Init(arguments) => commands::init::run(session, arguments),
+        Command::Passphrase(arguments) => commands::passphrase::run(session, arguments),
         Command::List => commands::list::run(session),
         Command::Show(arguments) => commands::show::run(session, arguments),
         Command::Log(arguments) => commands::log::run(session, arguments),

@@ -16,7 +16,7 @@ use url::Url;
 use zeroize::Zeroizing;
 
 use crate::{
-    arguments::Global,
+    arguments::{ChangePassphrase, Global},
     failure::Failure,
     freshness::forget_stale,
     ui::{Ui, messages::Language, sanitise::clean},
@@ -29,6 +29,14 @@ const SHORTEST: usize = 8;
 pub(crate) const CLOCK_SKEW: i64 = 60;
 /// How old a DID document may be within one run.
 const DID_AGE: Duration = Duration::from_secs(300);
+
+/// Where the command line says that a passphrase is.
+struct PassphraseSource<'a> {
+    file: Option<&'a Path>,
+    fd: Option<u32>,
+    /// The options that say so, for whoever gave neither.
+    options: [&'static str; 2],
+}
 
 /// One run of the program.
 pub(crate) struct Session {
@@ -110,7 +118,19 @@ impl Session {
 
     /// The passphrase, from where the command line says or from the person at the terminal.
     pub(crate) fn passphrase(&self, new: bool) -> Result<SecretString, Failure> {
-        let given = match (&self.global.passphrase_file, self.global.passphrase_fd) {
+        let (file, fd) = (self.global.passphrase_file.as_deref(), self.global.passphrase_fd);
+        self.passphrase_from(&PassphraseSource { file, fd, options: ["--passphrase-file", "--passphrase-fd"] }, new)
+    }
+
+    /// The passphrase that is to take the place of the wallet's own.
+    pub(crate) fn next_passphrase(&self, arguments: &ChangePassphrase) -> Result<SecretString, Failure> {
+        let (file, fd) = (arguments.new_passphrase_file.as_deref(), arguments.new_passphrase_fd);
+        let options = ["--new-passphrase-file", "--new-passphrase-fd"];
+        self.passphrase_from(&PassphraseSource { file, fd, options }, true)
+    }
+
+    fn passphrase_from(&self, source: &PassphraseSource<'_>, new: bool) -> Result<SecretString, Failure> {
+        let given = match (source.file, source.fd) {
             (Some(path), _) => Some(first_line(path, "passphrase")?),
             // The standard library opens a descriptor by number only without its guarantees; the system does it by name.
             (None, Some(fd)) => Some(first_line(Path::new(&format!("/dev/fd/{fd}")), "passphrase")?),
@@ -120,10 +140,12 @@ impl Session {
             Some(passphrase) => passphrase,
             None if self.ui.can_prompt() => self.ask_passphrase(new)?,
             None => {
+                let [file, fd] = source.options;
+                let which = if new { "A new passphrase" } else { "The wallet's passphrase" };
                 return Err(Failure::usage(
                     "passphrase_needed",
-                    "The wallet's passphrase is needed, and nobody can be asked",
-                    "give --passphrase-file FILE or --passphrase-fd N",
+                    format!("{which} is needed, and nobody can be asked"),
+                    format!("give {file} FILE or {fd} N"),
                 ));
             }
         };

@@ -9,8 +9,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use age::{DecryptError, Decryptor, Encryptor, scrypt, secrecy::SecretString};
+use age::{DecryptError, Decryptor, Encryptor, secrecy::SecretString};
 use carnet_fetch::DidCache;
+use carnet_passphrase::{PassphraseIdentity, PassphraseRecipient};
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
@@ -101,6 +102,16 @@ impl WalletFile {
         self.wait = wait;
     }
 
+    /// Stores the contents under another passphrase, and from now on under that one.
+    pub(crate) fn change_passphrase(mut self, passphrase: SecretString) -> Result<(), Failure> {
+        self.passphrase = passphrase;
+        // The file is replaced before the folder is synced: where the second fails, the passphrase is changed already.
+        self.save().map_err(|failure| Failure {
+            hint: format!("{}; if the old passphrase no longer opens the wallet, the new one does", failure.hint),
+            ..failure
+        })
+    }
+
     /// Stores the contents: all of them, or, if it fails, none; then the file is the one from before.
     pub(crate) fn save(&mut self) -> Result<(), Failure> {
         for (did, last) in self.dids.remembered() {
@@ -137,8 +148,7 @@ pub(crate) fn read_only(path: &Path, passphrase: &SecretString) -> Result<Conten
 }
 
 fn decrypt(sealed: &[u8], passphrase: &SecretString) -> Result<Zeroizing<Vec<u8>>, Failure> {
-    let mut identity = scrypt::Identity::new(passphrase.clone());
-    identity.set_max_work_factor(GREATEST_WORK_FACTOR);
+    let identity = PassphraseIdentity::new(passphrase.clone(), GREATEST_WORK_FACTOR);
     let decryptor = Decryptor::new_buffered(sealed).map_err(undecryptable)?;
     let mut reader = decryptor.decrypt(iter::once(&identity as &dyn age::Identity)).map_err(undecryptable)?;
     // As much as can come out, so that no copy is left behind where the buffer grew.
@@ -219,8 +229,8 @@ fn write_encrypted(
         // Files of `tempfile` are made with mode 0600.
         let prefix = unfinished_prefix(path);
         let mut temporary = tempfile::Builder::new().prefix(&prefix).suffix(UNFINISHED).tempfile_in(folder)?;
-        let mut recipient = scrypt::Recipient::new(passphrase.clone());
-        recipient.set_work_factor(contents.work_factor.clamp(LEAST_WORK_FACTOR, GREATEST_WORK_FACTOR));
+        let work_factor = contents.work_factor.clamp(LEAST_WORK_FACTOR, GREATEST_WORK_FACTOR);
+        let recipient = PassphraseRecipient::new(passphrase.clone(), work_factor);
         let encryptor = Encryptor::with_recipients(iter::once(&recipient as &dyn age::Recipient))
             .map_err(|_| io::Error::other("the passphrase cannot be used"))?;
         let mut writer = encryptor.wrap_output(temporary.as_file_mut())?;

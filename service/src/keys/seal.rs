@@ -2,9 +2,10 @@
 
 use std::{io::Read as _, io::Write as _, iter};
 
-use age::{Decryptor, Encryptor, scrypt, secrecy::SecretString};
+use age::{Decryptor, Encryptor, secrecy::SecretString};
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use carnet_core::keys::{PublicKey, SecretKey, Signer as _};
+use carnet_passphrase::{PassphraseIdentity, PassphraseRecipient};
 use chacha20poly1305::{
     XChaCha20Poly1305, XNonce,
     aead::{Aead as _, KeyInit as _, Payload},
@@ -169,8 +170,7 @@ fn bound_to(public: &PublicKey) -> Vec<u8> {
 }
 
 fn with_passphrase(bytes: &[u8], passphrase: SecretString, work_factor: u8) -> std::io::Result<Vec<u8>> {
-    let mut recipient = scrypt::Recipient::new(passphrase);
-    recipient.set_work_factor(work_factor);
+    let recipient = PassphraseRecipient::new(passphrase, work_factor);
     let encryptor = Encryptor::with_recipients(iter::once(&recipient as &dyn age::Recipient))
         .map_err(|_| std::io::Error::other("the passphrase cannot be used"))?;
     let mut sealed = Vec::new();
@@ -181,8 +181,7 @@ fn with_passphrase(bytes: &[u8], passphrase: SecretString, work_factor: u8) -> s
 }
 
 fn by_passphrase(sealed: &[u8], passphrase: SecretString) -> Result<Zeroizing<Vec<u8>>, StartError> {
-    let mut identity = scrypt::Identity::new(passphrase);
-    identity.set_max_work_factor(GREATEST_WORK_FACTOR);
+    let identity = PassphraseIdentity::new(passphrase, GREATEST_WORK_FACTOR);
     let decryptor = Decryptor::new_buffered(sealed).map_err(|_| damaged())?;
     let opened = decryptor.decrypt(iter::once(&identity as &dyn age::Identity));
     let mut plain = Zeroizing::new(Vec::with_capacity(sealed.len()));

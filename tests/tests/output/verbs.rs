@@ -273,6 +273,8 @@ impl<'a> Desktop<'a> {
                 wallet = self.path(&self.fresh("wallet"));
                 (Prints(0), "--work-factor 12".to_owned())
             }
+            // The same again, so that the runs after it open the wallet too.
+            "passphrase" => (Prints(0), format!("--new-passphrase-file {}", self.path("passphrase"))),
             "receive" => {
                 let offered = stage.offer(&stage.authority, PERMIT, &residence_permit(), &[])?;
                 (Prints(0), format!("{} --yes", offered.uri))

@@ -185,3 +185,44 @@ fn what_a_killed_program_left_half_written_is_removed_and_nothing_else() {
     open(&path).unwrap();
     assert!(!left.exists() && others.iter().all(|file| file.exists()));
 }
+
+#[test]
+fn another_passphrase_takes_the_place_of_the_first() {
+    let (_folder, path) = made();
+    let mut wallet = open(&path).unwrap();
+    wallet.contents.credentials.push(credential("abcd"));
+    wallet.contents.work_factor = LEAST_WORK_FACTOR + 1;
+    wallet.change_passphrase(passphrase("battery staple")).unwrap();
+    assert_eq!(read_only(&path, &passphrase("correct horse")).unwrap_err().reason, "wrong_passphrase");
+    let read = read_only(&path, &passphrase("battery staple")).unwrap();
+    assert_eq!((read.credentials.len(), read.work_factor), (1, LEAST_WORK_FACTOR + 1));
+    let sealed = fs::read(&path).unwrap();
+    let head = String::from_utf8_lossy(&sealed).lines().nth(1).unwrap().to_owned();
+    assert!(head.ends_with(&format!(" {}", LEAST_WORK_FACTOR + 1)), "{head}");
+}
+
+#[test]
+fn a_passphrase_that_could_not_be_changed_is_the_old_one() {
+    let (_folder, path) = made();
+    let wallet = open(&path).unwrap();
+    let hidden = path.parent().unwrap().with_file_name("hidden");
+    fs::rename(path.parent().unwrap(), &hidden).unwrap();
+    let failure = wallet.change_passphrase(passphrase("battery staple")).unwrap_err();
+    assert_eq!(failure.reason, "wallet_unwritable");
+    fs::rename(&hidden, path.parent().unwrap()).unwrap();
+    assert!(read_only(&path, &passphrase("correct horse")).is_ok());
+}
+
+#[test]
+fn a_wallet_that_ages_own_recipient_sealed_opens() {
+    let (_folder, path) = made();
+    let contents = Contents::new(LEAST_WORK_FACTOR);
+    let mut recipient = age::scrypt::Recipient::new(passphrase("correct horse"));
+    recipient.set_work_factor(LEAST_WORK_FACTOR);
+    let encryptor = Encryptor::with_recipients(iter::once(&recipient as &dyn age::Recipient)).unwrap();
+    let mut writer = encryptor.wrap_output(File::create(&path).unwrap()).unwrap();
+    serde_json::to_writer(&mut writer, &contents).unwrap();
+    writer.finish().unwrap();
+    open(&path).unwrap().save().unwrap();
+    assert!(open(&path).is_ok());
+}

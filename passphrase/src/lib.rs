@@ -1,0 +1,210 @@
+//! Passphrase recipient and identity of age files, with a work factor that the caller sets.
+//!
+//! The stanza is that of the age specification (c2sp.org/age, scrypt recipient), so that every age program with the
+//! passphrase opens the file. age's own recipient and identity run scrypt once more when they are made, to guess a work
+//! factor for the machine; these do not.
+
+use std::{collections::HashSet, io};
+
+use age::{DecryptError, EncryptError, secrecy::ExposeSecret as _};
+use age_core::{
+    format::{FILE_KEY_BYTES, FileKey, Stanza},
+    primitives::{aead_decrypt, aead_encrypt},
+    secrecy::SecretString,
+};
+use base64::{Engine as _, prelude::BASE64_STANDARD_NO_PAD};
+use rand_core::{OsRng, RngCore as _};
+use scrypt::Params;
+use zeroize::{Zeroize as _, Zeroizing};
+
+const TAG: &str = "scrypt";
+const SALT_LABEL: &[u8] = b"age-encryption.org/v1/scrypt";
+const SALT_BYTES: usize = 16;
+/// Length of the wrapped file key: the key and Poly1305's tag.
+const BODY_BYTES: usize = FILE_KEY_BYTES + 16;
+/// scrypt's block size, as the age specification fixes it.
+const BLOCK_SIZE: u32 = 8;
+
+/// Recipient of a file that a passphrase opens. It is the only recipient of its file.
+pub struct PassphraseRecipient {
+    passphrase: SecretString,
+    work_factor: u8,
+}
+
+impl PassphraseRecipient {
+    /// Makes a recipient; the work factor is log2 of scrypt's N.
+    #[must_use]
+    pub const fn new(passphrase: SecretString, work_factor: u8) -> Self {
+        Self { passphrase, work_factor }
+    }
+}
+
+impl age::Recipient for PassphraseRecipient {
+    fn wrap_file_key(&self, file_key: &FileKey) -> Result<(Vec<Stanza>, HashSet<String>), EncryptError> {
+        // The wrapping key encrypts under a fixed nonce: a salt must never be used twice.
+        let mut salt = [0; SALT_BYTES];
+        OsRng.fill_bytes(&mut salt);
+        let key = derive(&self.passphrase, &salt, self.work_factor)
+            .ok_or_else(|| EncryptError::Io(io::Error::other("no such work factor")))?;
+        let stanza = Stanza {
+            tag: TAG.to_owned(),
+            args: vec![BASE64_STANDARD_NO_PAD.encode(salt), self.work_factor.to_string()],
+            body: aead_encrypt(&key, file_key.expose_secret()),
+        };
+        // A label that nobody else has keeps other recipients out of the file.
+        let mut label = [0; SALT_BYTES];
+        OsRng.fill_bytes(&mut label);
+        Ok((vec![stanza], HashSet::from([BASE64_STANDARD_NO_PAD.encode(label)])))
+    }
+}
+
+/// Identity that opens a file with a passphrase.
+pub struct PassphraseIdentity {
+    passphrase: SecretString,
+    greatest_work_factor: u8,
+}
+
+impl PassphraseIdentity {
+    /// Makes an identity that refuses files with a greater work factor.
+    #[must_use]
+    pub const fn new(passphrase: SecretString, greatest_work_factor: u8) -> Self {
+        Self { passphrase, greatest_work_factor }
+    }
+
+    fn unwrap(&self, stanza: &Stanza) -> Result<FileKey, DecryptError> {
+        let [salt, work_factor] = stanza.args.as_slice() else { return Err(DecryptError::InvalidHeader) };
+        let salt: [u8; SALT_BYTES] = BASE64_STANDARD_NO_PAD
+            .decode(salt)
+            .ok()
+            .and_then(|salt| salt.try_into().ok())
+            .ok_or(DecryptError::InvalidHeader)?;
+        let required = canonical_number(work_factor).ok_or(DecryptError::InvalidHeader)?;
+        if stanza.body.len() != BODY_BYTES {
+            return Err(DecryptError::InvalidHeader);
+        }
+        let excessive = || DecryptError::ExcessiveWork { required, target: self.greatest_work_factor };
+        if required > self.greatest_work_factor {
+            return Err(excessive());
+        }
+        let key = derive(&self.passphrase, &salt, required).ok_or_else(excessive)?;
+        let mut plain = aead_decrypt(&key, FILE_KEY_BYTES, &stanza.body)?;
+        let file_key = FileKey::init_with_mut(|file_key| {
+            for (to, from) in file_key.iter_mut().zip(&plain) {
+                *to = *from;
+            }
+        });
+        plain.zeroize();
+        Ok(file_key)
+    }
+}
+
+impl age::Identity for PassphraseIdentity {
+    fn unwrap_stanza(&self, stanza: &Stanza) -> Option<Result<FileKey, DecryptError>> {
+        (stanza.tag == TAG).then(|| self.unwrap(stanza))
+    }
+}
+
+/// Derives the key that wraps the file key; none for a work factor that scrypt does not have.
+fn derive(passphrase: &SecretString, salt: &[u8; SALT_BYTES], work_factor: u8) -> Option<Zeroizing<[u8; 32]>> {
+    let params = Params::new(work_factor, BLOCK_SIZE, 1, 32).ok()?;
+    let salt = [SALT_LABEL, salt].concat();
+    let mut key = Zeroizing::new([0; 32]);
+    scrypt::scrypt(passphrase.expose_secret().as_bytes(), &salt, &params, key.as_mut()).ok()?;
+    Some(key)
+}
+
+/// A number in the only form that the specification allows: digits without a leading zero.
+fn canonical_number(text: &str) -> Option<u8> {
+    let number: u8 = text.parse().ok()?;
+    (number > 0 && number.to_string() == text).then_some(number)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io::{Read as _, Write as _},
+        iter,
+    };
+
+    use age::{Decryptor, Encryptor, Identity, Recipient, scrypt as native};
+
+    use super::*;
+
+    fn secret(text: &str) -> SecretString {
+        SecretString::from(text.to_owned())
+    }
+
+    fn seal(recipient: &dyn Recipient) -> Vec<u8> {
+        let mut sealed = Vec::new();
+        let encryptor = Encryptor::with_recipients(iter::once(recipient)).unwrap();
+        let mut writer = encryptor.wrap_output(&mut sealed).unwrap();
+        writer.write_all(b"contents").unwrap();
+        writer.finish().unwrap();
+        sealed
+    }
+
+    fn open(sealed: &[u8], identity: &dyn Identity) -> Result<Vec<u8>, DecryptError> {
+        let mut plain = Vec::new();
+        Decryptor::new_buffered(sealed)?.decrypt(iter::once(identity))?.read_to_end(&mut plain).unwrap();
+        Ok(plain)
+    }
+
+    #[test]
+    fn files_open_here_and_with_ages_own_identity() {
+        let sealed = seal(&PassphraseRecipient::new(secret("correct horse"), 10));
+        assert_eq!(open(&sealed, &PassphraseIdentity::new(secret("correct horse"), 10)).unwrap(), b"contents");
+        assert_eq!(open(&sealed, &native::Identity::new(secret("correct horse"))).unwrap(), b"contents");
+        let head = String::from_utf8_lossy(&sealed).lines().nth(1).unwrap().to_owned();
+        assert!(head.starts_with("-> scrypt ") && head.ends_with(" 10"), "{head}");
+    }
+
+    #[test]
+    fn files_of_ages_own_recipient_open() {
+        let mut recipient = native::Recipient::new(secret("correct horse"));
+        recipient.set_work_factor(10);
+        let sealed = seal(&recipient);
+        assert_eq!(open(&sealed, &PassphraseIdentity::new(secret("correct horse"), 12)).unwrap(), b"contents");
+    }
+
+    #[test]
+    fn another_passphrase_does_not_open_and_too_much_work_is_not_done() {
+        let sealed = seal(&PassphraseRecipient::new(secret("correct horse"), 10));
+        let wrong = open(&sealed, &PassphraseIdentity::new(secret("correct hors"), 10));
+        assert!(matches!(wrong, Err(DecryptError::DecryptionFailed)), "{wrong:?}");
+        let much = open(&sealed, &PassphraseIdentity::new(secret("correct horse"), 9));
+        assert!(matches!(much, Err(DecryptError::ExcessiveWork { required: 10, target: 9 })), "{much:?}");
+    }
+
+    #[test]
+    fn two_files_share_no_salt_and_no_other_recipient_comes_beside() {
+        let recipient = PassphraseRecipient::new(secret("correct horse"), 1);
+        let stanza = || String::from_utf8_lossy(&seal(&recipient)).lines().nth(1).unwrap().to_owned();
+        assert_ne!(stanza(), stanza());
+        let both = [&recipient as &dyn Recipient, &recipient];
+        assert!(Encryptor::with_recipients(both.into_iter()).is_err());
+    }
+
+    #[test]
+    fn stanzas_of_another_form_are_refused() {
+        let identity = PassphraseIdentity::new(secret("correct horse"), 10);
+        let salt = BASE64_STANDARD_NO_PAD.encode([7; SALT_BYTES]);
+        let salt = salt.as_str();
+        let stanza = |args: &[&str], length: usize| Stanza {
+            tag: TAG.to_owned(),
+            args: args.iter().map(|arg| (*arg).to_owned()).collect(),
+            body: vec![0; length],
+        };
+        for work_factor in ["", "0", "01", "+1", "1 ", "ten", "256"] {
+            let refused = identity.unwrap_stanza(&stanza(&[salt, work_factor], BODY_BYTES)).unwrap();
+            assert!(matches!(refused, Err(DecryptError::InvalidHeader)), "{work_factor}");
+        }
+        for (args, length) in [(&[][..], 32), (&[salt][..], 32), (&["AAAA", "1"][..], 32), (&[salt, "1"][..], 31)] {
+            let refused = identity.unwrap_stanza(&stanza(args, length)).unwrap();
+            assert!(matches!(refused, Err(DecryptError::InvalidHeader)), "{args:?} {length}");
+        }
+        let guessed = identity.unwrap_stanza(&stanza(&[salt, "1"], BODY_BYTES)).unwrap();
+        assert!(matches!(guessed, Err(DecryptError::DecryptionFailed)));
+        let other = Stanza { tag: "X25519".to_owned(), ..stanza(&[], 32) };
+        assert!(identity.unwrap_stanza(&other).is_none());
+    }
+}
