@@ -4,7 +4,11 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use super::{Did, DidUrl, Purpose, revocation::RevocationMarks};
+use super::{
+    Did, DidUrl, Purpose,
+    method::{Method, absolute},
+    revocation::RevocationMarks,
+};
 use crate::{Code, Problem, keys::PublicKey, time::Timestamp};
 
 const PURPOSES: [Purpose; 2] = [Purpose::AssertionMethod, Purpose::Authentication];
@@ -38,30 +42,21 @@ struct StatusLists {
     issuer: Option<Did>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Method {
-    /// The absolute DID URL, as text.
-    id: String,
-    controller: String,
-    /// A method of a kind that is not accepted is kept with the reason: it hinders nobody who names another.
-    key: Result<PublicKey, Problem>,
-    purposes: Vec<Purpose>,
-    expires: Option<Timestamp>,
-    revoked: Option<Timestamp>,
-    retired: Option<Timestamp>,
-}
-
 pub(super) fn invalid(what: impl Into<String>) -> Problem {
     Problem::new(Code::DidDocumentInvalid, what)
 }
 
 impl DidDocument {
-    /// Parses a resolved document and holds it to the rules of Controlled Identifiers: its `id` is the DID, each
-    /// method has an id (absolute, or relative to the DID), a type and a controller, and no id occurs twice.
-    /// Methods of kinds that are not accepted are allowed to be there, but not to be used.
+    /// Parses a resolved document: its `id` is the DID. A verification method that is bad or of a kind that is not
+    /// accepted,
+    /// an id that two methods have, and a relationship that is no array are of no use, and hinder nobody who uses
+    /// another
+    /// (spec/elements.md).
     ///
     /// # Errors
-    /// `did_document_invalid`, `private_key_exposed`.
+    /// `did_document_invalid`: another id, a `revoked` that cannot be read in whichever method, a bad service of status
+    /// lists,
+    /// too many methods; `private_key_exposed`.
     pub fn parse(did: &Did, document: &Value) -> Result<Self, Problem> {
         let members = document.as_object().ok_or_else(|| invalid("the DID document is not an object"))?;
         if members.get("id").and_then(Value::as_str) != Some(did.as_str()) {
@@ -71,14 +66,16 @@ impl DidDocument {
             did: did.clone(),
             methods: Vec::new(),
             past: Vec::new(),
+            // Before any method is skipped.
             marks: RevocationMarks::read(did, members)?,
             status_lists: status_lists(members)?,
         };
-        for method in array(members, "verificationMethod")? {
-            parsed.add(method, None)?;
+        let mut room = MAX_METHODS;
+        for entry in entries(did, members, "verificationMethod")? {
+            parsed.add(entry, None, &mut room)?;
         }
         for purpose in PURPOSES {
-            for entry in array(members, purpose.as_str())? {
+            for entry in entries(did, members, purpose.as_str())? {
                 match entry {
                     // A reference to another document's method names nothing here, and is passed over.
                     Value::String(reference) => {
@@ -87,7 +84,7 @@ impl DidDocument {
                             method.purposes.push(purpose);
                         }
                     }
-                    embedded => parsed.add(embedded, Some(purpose))?,
+                    embedded => parsed.add(embedded, Some(purpose), &mut room)?,
                 }
             }
         }
@@ -95,36 +92,14 @@ impl DidDocument {
         Ok(parsed)
     }
 
-    fn add(&mut self, value: &Value, purpose: Option<Purpose>) -> Result<(), Problem> {
-        let members = value.as_object().ok_or_else(|| invalid("a verification method is not an object"))?;
-        let text = |name: &str| {
-            members
-                .get(name)
-                .and_then(Value::as_str)
-                .ok_or_else(|| invalid(format!("a verification method has no {name}")))
-        };
-        let id = absolute(&self.did, text("id")?);
-        if self.methods.iter().any(|method| method.id == id) {
-            return Err(invalid("two verification methods have the same id"));
+    fn add(&mut self, entry: &Value, purpose: Option<Purpose>, room: &mut usize) -> Result<(), Problem> {
+        // Those that are skipped count too: reading them is work.
+        *room = room.checked_sub(1).ok_or_else(|| invalid("the DID document has too many verification methods"))?;
+        let Some(method) = Method::read(&self.did, entry, purpose)? else { return Ok(()) };
+        match self.methods.iter_mut().find(|known| known.id == method.id) {
+            Some(known) => known.refuse_twin(method),
+            None => self.methods.push(method),
         }
-        if self.methods.len() >= MAX_METHODS {
-            return Err(invalid("the DID document has too many verification methods"));
-        }
-        let key = key(text("type")?, members);
-        if let Err(problem) = &key
-            && problem.code == Code::PrivateKeyExposed
-        {
-            return Err(problem.clone());
-        }
-        self.methods.push(Method {
-            id,
-            controller: text("controller")?.to_owned(),
-            key,
-            purposes: purpose.into_iter().collect(),
-            expires: date(members, "expires")?,
-            revoked: None,
-            retired: None,
-        });
         Ok(())
     }
 
@@ -132,7 +107,7 @@ impl DidDocument {
     pub(super) fn of_one_key(did: &Did, fragment: &str, key: PublicKey) -> Self {
         let method = Method {
             id: format!("{did}#{fragment}"),
-            controller: did.as_str().to_owned(),
+            controller: Some(did.as_str().to_owned()),
             key: Ok(key),
             purposes: PURPOSES.to_vec(),
             expires: None,
@@ -204,7 +179,7 @@ impl DidDocument {
     /// assertion, usable, not revoked and not past their end.
     pub fn assertion_methods(&self, now: Timestamp) -> impl Iterator<Item = &str> {
         let usable = move |method: &&Method| {
-            method.controller == self.did.as_str()
+            method.controller.as_deref() == Some(self.did.as_str())
                 && method.purposes.contains(&Purpose::AssertionMethod)
                 && method.key.is_ok()
                 && method.revoked.is_none()
@@ -292,8 +267,10 @@ impl DidDocument {
 
     fn listed(&self, method: &DidUrl, purpose: Purpose) -> Result<&Method, Problem> {
         let found = self.method(method).filter(|_| *method.did() == self.did).ok_or(Code::MethodUnknown)?;
-        if found.controller != self.did.as_str() {
-            return Err(Code::MethodController.into());
+        match found.controller.as_deref() {
+            Some(controller) if controller == self.did.as_str() => {}
+            Some(_) => return Err(Code::MethodController.into()),
+            None => return Err(Problem::new(Code::MethodController, "the verification method names no controller")),
         }
         if !found.purposes.contains(&purpose) {
             return Err(Problem::new(
@@ -381,9 +358,14 @@ fn status_lists(members: &Map<String, Value>) -> Result<Option<StatusLists>, Pro
     Ok(found)
 }
 
-/// A relative DID URL is one to the document's own DID (DID Core 1.0 section 3.2.2).
-fn absolute(did: &Did, id: &str) -> String {
-    if id.starts_with('#') { format!("{did}{id}") } else { id.to_owned() }
+/// The entries of a member that holds verification methods: none if it is no array, as if it were not there.
+fn entries<'a>(did: &Did, members: &'a Map<String, Value>, name: &str) -> Result<&'a [Value], Problem> {
+    match members.get(name) {
+        Some(Value::Array(entries)) => Ok(entries),
+        // Read for a secret in it, and for nothing else.
+        Some(other) => Method::read(did, other, None).map(|_| &[][..]),
+        None => Ok(&[]),
+    }
 }
 
 fn array<'a>(members: &'a Map<String, Value>, name: &str) -> Result<&'a [Value], Problem> {
@@ -391,50 +373,5 @@ fn array<'a>(members: &'a Map<String, Value>, name: &str) -> Result<&'a [Value],
         None => Ok(&[]),
         Some(Value::Array(entries)) => Ok(entries),
         Some(_) => Err(invalid(format!("the DID document's {name} is not an array"))),
-    }
-}
-
-fn date(members: &Map<String, Value>, name: &str) -> Result<Option<Timestamp>, Problem> {
-    match members.get(name) {
-        None => Ok(None),
-        Some(value) => value
-            .as_str()
-            .and_then(|text| Timestamp::parse(text).ok())
-            .map(Some)
-            .ok_or_else(|| invalid(format!("a verification method's {name} is not a dateTimeStamp"))),
-    }
-}
-
-/// The key of a verification method, by the method's type.
-fn key(kind: &str, members: &Map<String, Value>) -> Result<PublicKey, Problem> {
-    if members.keys().any(|name| name.starts_with("secretKey") || name.starts_with("privateKey")) {
-        return Err(Code::PrivateKeyExposed.into());
-    }
-    let jwk = members.get("publicKeyJwk");
-    let multikey = members.get("publicKeyMultibase");
-    // Looked at whatever the type is: a document that shows a secret is not to be relied on.
-    let from_jwk = jwk.map(PublicKey::from_jwk);
-    let from_multikey = multikey.and_then(Value::as_str).map(PublicKey::from_multikey);
-    for exposed in [&from_jwk, &from_multikey].into_iter().flatten() {
-        if let Err(problem) = exposed
-            && problem.code == Code::PrivateKeyExposed
-        {
-            return Err(problem.clone());
-        }
-    }
-    let unusable = |what: &str| Err(Problem::new(Code::KeyInvalid, what));
-    match (kind, from_jwk, from_multikey) {
-        (_, Some(_), Some(_)) => unusable("a verification method has two keys"),
-        ("Multikey" | "Ed25519VerificationKey2020", None, Some(key)) => match key {
-            Ok(key) if kind != "Multikey" && key.algorithm() != crate::keys::Algorithm::EdDsa => {
-                unusable("an Ed25519VerificationKey2020 has another kind of key")
-            }
-            key => key,
-        },
-        ("JsonWebKey" | "JsonWebKey2020", Some(key), None) => key,
-        ("Multikey" | "Ed25519VerificationKey2020" | "JsonWebKey" | "JsonWebKey2020", _, _) => {
-            unusable("a verification method has no key of its type")
-        }
-        _ => unusable("a verification method is of a type that is not accepted"),
     }
 }

@@ -10,6 +10,7 @@ use crate::{Code, Problem, keys::PublicKey};
 mod document;
 mod jwk;
 mod key;
+mod method;
 mod revocation;
 #[cfg(test)]
 mod tests;

@@ -29,6 +29,7 @@ fn ask(document: &Value, method: &str, purpose: Purpose) -> Result<PublicKey, Pr
 
 mod revocation;
 
+const KEY_2: &str = "did:web:university.example#key-2";
 const KEY_1: &str = "did:web:university.example#key-1";
 
 #[test]
@@ -189,18 +190,10 @@ fn row_18_a_key_listed_for_authentication_only() {
 #[test]
 fn documents_that_break_a_rule_are_refused() {
     type Change = fn(&mut Value);
-    let changes: [Change; 22] = [
+    let changes: [Change; 14] = [
         |d| *d = json!([]),
         |d| d["id"] = json!("did:web:university.example/"),
         |d| d["id"] = json!(null),
-        |d| d["verificationMethod"] = json!({}),
-        |d| d["verificationMethod"][0] = json!("#key-1"),
-        |d| d["verificationMethod"][0]["id"] = json!("#key-2"),
-        |d| d["verificationMethod"][0]["type"] = json!(["Multikey"]),
-        |d| d["verificationMethod"][0]["controller"] = json!(null),
-        |d| d["verificationMethod"][0]["expires"] = json!("tomorrow"),
-        |d| d["assertionMethod"] = json!(KEY_1),
-        |d| d["assertionMethod"] = json!([1]),
         |d| d["verificationMethod"][0]["revoked"] = json!("2030-01-01"),
         |d| d["verificationMethod"][0]["revoked"] = json!(true),
         |d| d["service"] = json!({"id": "#s", "type": "X", "serviceEndpoint": "https://a.example"}),
@@ -229,6 +222,76 @@ fn documents_that_break_a_rule_are_refused() {
     document["verificationMethod"] =
         (0..101).map(|n| json!({"id": format!("#{n}"), "type": "X", "controller": web().as_str()})).collect();
     assert_eq!(code(DidDocument::parse(&web(), &document)), Code::DidDocumentInvalid);
+    // Those that are skipped count too.
+    document["verificationMethod"] = (0..101).map(|n| json!(n)).collect();
+    assert_eq!(code(DidDocument::parse(&web(), &document)), Code::DidDocumentInvalid);
+    document["verificationMethod"] = (0..100).map(|n| json!(n)).collect();
+    assert!(DidDocument::parse(&web(), &document).is_ok());
+}
+
+#[test]
+fn bad_methods_hinder_only_themselves() {
+    type Change = fn(&mut Value);
+    let cases: [(Change, Code); 9] = [
+        (|d| d["verificationMethod"][0] = json!("#key-1"), Code::MethodUnknown),
+        (|d| d["verificationMethod"][0] = json!(null), Code::MethodUnknown),
+        (|d| d["verificationMethod"][0]["id"] = json!(1), Code::MethodUnknown),
+        (|d| d["verificationMethod"][0]["type"] = json!(["Multikey"]), Code::KeyInvalid),
+        (|d| d["verificationMethod"][0]["type"] = json!(null), Code::KeyInvalid),
+        (|d| d["verificationMethod"][0]["controller"] = json!(null), Code::MethodController),
+        (|d| drop(d["verificationMethod"][0].as_object_mut().unwrap().remove("controller")), Code::MethodController),
+        (|d| d["verificationMethod"][0]["expires"] = json!("tomorrow"), Code::KeyInvalid),
+        (|d| d["assertionMethod"] = json!([1, null, {}, KEY_2]), Code::MethodRelationship),
+    ];
+    for (at, (change, refused)) in cases.into_iter().enumerate() {
+        let mut document = rendered();
+        change(&mut document);
+        assert_eq!(code(ask(&document, KEY_1, Purpose::AssertionMethod)), refused, "change {at}");
+        assert_eq!(ask(&document, KEY_2, Purpose::AssertionMethod).unwrap(), key(2), "change {at}");
+        let parsed = DidDocument::parse(&web(), &document).unwrap();
+        assert_eq!(parsed.assertion_methods(Timestamp::from_unix(0)).collect::<Vec<_>>(), [KEY_2], "change {at}");
+    }
+}
+
+#[test]
+fn an_id_that_two_methods_have_names_neither() {
+    let mut twins = rendered();
+    twins["verificationMethod"].as_array_mut().unwrap().push(rendered()["verificationMethod"][0].clone());
+    twins["verificationMethod"][2]["publicKeyMultibase"] = json!(key(3).to_multikey());
+    // One that is embedded beside the one it repeats, and one that is embedded under two relationships.
+    let mut embedded = rendered();
+    embedded["assertionMethod"] = json!([rendered()["verificationMethod"][0], KEY_2]);
+    let method = rendered()["verificationMethod"][0].clone();
+    let mut twice = rendered();
+    twice["verificationMethod"] = json!([rendered()["verificationMethod"][1]]);
+    twice["authentication"] = json!([method, KEY_2]);
+    twice["assertionMethod"] = json!([method, KEY_2]);
+    for document in [&twins, &embedded, &twice] {
+        for purpose in [Purpose::AssertionMethod, Purpose::Authentication] {
+            assert_eq!(code(ask(document, KEY_1, purpose)), Code::KeyInvalid, "{document}");
+            assert_eq!(ask(document, KEY_2, purpose).unwrap(), key(2), "{document}");
+        }
+    }
+    // Embedded once, it is one.
+    twice["authentication"] = json!([KEY_2]);
+    assert_eq!(ask(&twice, KEY_1, Purpose::AssertionMethod).unwrap(), key(1));
+    // A mark in one of the twins is one of the key, also under another id.
+    twins["verificationMethod"][1]["publicKeyMultibase"] = json!(key(3).to_multikey());
+    assert_eq!(ask(&twins, KEY_2, Purpose::AssertionMethod).unwrap(), key(3));
+    twins["verificationMethod"][2]["revoked"] = json!("2026-11-20T00:00:00Z");
+    assert_eq!(code(ask(&twins, KEY_2, Purpose::AssertionMethod)), Code::KeyInvalid);
+}
+
+#[test]
+fn a_relationship_that_is_no_array_lists_nothing() {
+    for other in [json!(KEY_1), json!({}), json!(null), json!(1), rendered()["verificationMethod"][0].clone()] {
+        let mut document = rendered();
+        document["assertionMethod"] = other;
+        assert_eq!(code(ask(&document, KEY_1, Purpose::AssertionMethod)), Code::MethodRelationship, "{document}");
+        assert_eq!(ask(&document, KEY_1, Purpose::Authentication).unwrap(), key(1), "{document}");
+        document["verificationMethod"] = document["assertionMethod"].clone();
+        assert_eq!(code(ask(&document, KEY_1, Purpose::Authentication)), Code::MethodUnknown, "{document}");
+    }
 }
 
 #[test]
@@ -241,6 +304,15 @@ fn a_secret_in_a_document_spoils_it() {
     assert_eq!(secret("secretKeyMultibase", json!("z3u2")), Code::PrivateKeyExposed);
     assert_eq!(secret("privateKeyJwk", json!({})), Code::PrivateKeyExposed);
     assert_eq!(secret("publicKeyJwk", json!({"kty": "OKP", "d": "AA"})), Code::PrivateKeyExposed);
+    // Also in what is skipped.
+    for holder in ["verificationMethod", "assertionMethod", "authentication"] {
+        let method = json!({"secretKeyMultibase": "z3u2"});
+        for skipped in [json!([method]), method] {
+            let mut document = rendered();
+            document[holder] = skipped;
+            assert_eq!(code(DidDocument::parse(&web(), &document)), Code::PrivateKeyExposed, "{document}");
+        }
+    }
 }
 
 #[test]

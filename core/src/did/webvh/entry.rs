@@ -3,10 +3,10 @@
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
-use super::{PLACEHOLDER, invalid};
+use super::{PLACEHOLDER, invalid, parameters::MAX_LIST};
 use crate::{
     Code, Problem,
-    did::{Did, DidUrl, Purpose, SelfContained},
+    did::{DidUrl, Purpose, SelfContained},
     json::{self, Limits},
     secure::data_integrity::{self, Expected, eddsa_jcs::EddsaJcs2022},
     time::Timestamp,
@@ -101,57 +101,64 @@ impl Entry {
         }
     }
 
-    /// Verifies all proofs of this entry, each of which must be by one of `keys` (Multikeys).
+    /// Verifies all proofs of this entry, each of which must be by one of `keys` (Multikeys). One that does not hold
+    /// spoils
+    /// the others: they are a proof set, made by who controls the DID.
     pub(super) fn verify_proofs(&self, keys: &[String], now: Timestamp, skew: i64) -> Result<(), Problem> {
-        verify_proofs(&self.members, now, skew, &mut |did| {
-            if keys.iter().any(|key| key == did.id()) {
-                Ok(())
-            } else {
-                Err(Problem::new(Code::MethodOfOther, "a log entry is signed by a key that may not update the DID"))
+        let mut unsecured = self.members.clone();
+        let proofs = unsecured.remove("proof").ok_or(Code::ProofMissing)?;
+        let proofs = as_list(&proofs);
+        if proofs.is_empty() {
+            return Err(Code::ProofMissing.into());
+        }
+        // As many as there may be update keys.
+        if proofs.len() > MAX_LIST {
+            return Err(Problem::new(Code::ProofMalformed, format!("there are more than {MAX_LIST} proofs")));
+        }
+        for proof in proofs {
+            let method = prover(proof)?;
+            if !keys.iter().any(|key| key == method.did().id()) {
+                let what = "a log entry is signed by a key that may not update the DID";
+                return Err(Problem::new(Code::MethodOfOther, what));
             }
-        })
+            verify_proof(&mut unsecured, proof, &method, now, skew)?;
+        }
+        Ok(())
     }
 }
 
-/// Verifies every proof of a document: eddsa-jcs-2022, for assertion, by did:key DIDs that `allowed` lets pass. One that
-/// does not hold spoils the others.
-pub(super) fn verify_proofs(
-    document: &Map<String, Value>,
+/// The proofs of a `proof` member, of which one may stand alone.
+pub(super) fn as_list(proofs: &Value) -> &[Value] {
+    proofs.as_array().map_or(std::slice::from_ref(proofs), Vec::as_slice)
+}
+
+/// The did:key method that a proof is by.
+pub(super) fn prover(proof: &Value) -> Result<DidUrl, Problem> {
+    let method = proof.get("verificationMethod").and_then(Value::as_str);
+    let method = method.ok_or_else(|| Problem::new(Code::ProofMalformed, "the proof has no verificationMethod"))?;
+    let method = DidUrl::parse(method)?;
+    if method.did().method() == "key" {
+        Ok(method)
+    } else {
+        Err(Problem::new(Code::DidUnsupported, "a log's proofs are by did:key DIDs"))
+    }
+}
+
+/// Verifies one proof of a document, by itself: eddsa-jcs-2022, for assertion. The document comes back without it.
+pub(super) fn verify_proof(
+    unsecured: &mut Map<String, Value>,
+    proof: &Value,
+    method: &DidUrl,
     now: Timestamp,
     skew: i64,
-    allowed: &mut dyn FnMut(&Did) -> Result<(), Problem>,
 ) -> Result<(), Problem> {
-    let mut unsecured = document.clone();
-    let proofs = match unsecured.remove("proof") {
-        None => return Err(Code::ProofMissing.into()),
-        Some(Value::Array(proofs)) => proofs,
-        Some(one) => vec![one],
-    };
-    if proofs.is_empty() {
-        return Err(Code::ProofMissing.into());
-    }
-    if proofs.len() > MAX_PROOFS {
-        return Err(Problem::new(Code::ProofMalformed, format!("there are more than {MAX_PROOFS} proofs")));
-    }
-    for proof in proofs {
-        let method = proof.get("verificationMethod").and_then(Value::as_str);
-        let method = method.ok_or_else(|| Problem::new(Code::ProofMalformed, "the proof has no verificationMethod"))?;
-        let method = DidUrl::parse(method)?;
-        if method.did().method() != "key" {
-            return Err(Problem::new(Code::DidUnsupported, "a log's proofs are by did:key DIDs"));
-        }
-        allowed(method.did())?;
-        let expected =
-            Expected { purpose: Purpose::AssertionMethod, controller: method.did().as_str(), binding: None, now, skew };
-        unsecured.insert("proof".to_owned(), proof);
-        data_integrity::verify(&unsecured, &[&EddsaJcs2022], &SelfContained, &expected)?;
-        unsecured.remove("proof");
-    }
-    Ok(())
+    let expected =
+        Expected { purpose: Purpose::AssertionMethod, controller: method.did().as_str(), binding: None, now, skew };
+    unsecured.insert("proof".to_owned(), proof.clone());
+    let verified = data_integrity::verify(unsecured, &[&EddsaJcs2022], &SelfContained, &expected);
+    unsecured.remove("proof");
+    verified.map(drop)
 }
-
-/// More than anybody has keys to sign one entry with.
-const MAX_PROOFS: usize = 16;
 
 pub(super) fn canonical(members: &Map<String, Value>) -> Result<Vec<u8>, Problem> {
     json::canonicalize_object(members).map_err(|problem| invalid(problem.detail))

@@ -120,8 +120,9 @@ impl Chain {
     /// The log, if the witness file (`did-witness.json`) shows that enough witnesses vouch for each entry that needs it.
     ///
     /// # Errors
-    /// `did_log_witness`: too few do, or there is no such file; what [`data_integrity::verify`](crate::secure::data_integrity::verify)
-    /// refuses, of any proof for an entry of this log; `too_large`, and what JSON's reading refuses.
+    /// `did_log_witness`: too few do, or there is no such file; `too_large`, and what JSON's reading refuses. A proof
+    /// that does
+    /// not hold counts for nothing.
     pub fn witnessed(self, file: Option<&[u8]>, now: Timestamp, skew: i64) -> Result<Log, Problem> {
         if self.wants_witnesses() {
             let file = file.ok_or_else(|| Problem::new(Code::DidLogWitness, "the log's witness file is missing"))?;

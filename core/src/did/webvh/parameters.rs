@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// The most entries of any list. Keys and witnesses are few; it bounds the work of one entry.
-const MAX_LIST: usize = 64;
+pub(super) const MAX_LIST: usize = 64;
 const MAX_TEXT: usize = 2_048;
 /// Seconds a resolver may keep a document where the log does not say so.
 const DEFAULT_TTL: u64 = 3_600;
@@ -109,6 +109,11 @@ impl Said {
         let mut said = Self::default();
         for (name, value) in members {
             let wrong = || invalid(format!("the parameter {name} has not the form of one"));
+            // Early implementations say a default like this, which the specification asks resolvers to read
+            // ("General Rules for Parameters"). `method` and `scid` have none.
+            if value.is_null() && said.set_default(name) {
+                continue;
+            }
             match name.as_str() {
                 "method" if value.as_str() == Some(METHOD) => said.method = true,
                 "method" => return Err(invalid("the log is of another version of did:webvh than 1.0")),
@@ -126,6 +131,21 @@ impl Said {
             }
         }
         Ok(said)
+    }
+
+    /// Sets a parameter to its default; false for a name that has none.
+    fn set_default(&mut self, name: &str) -> bool {
+        match name {
+            "updateKeys" => self.update_keys = Some(Vec::new()),
+            "nextKeyHashes" => self.next_key_hashes = Some(Vec::new()),
+            "watchers" => {}
+            "witness" => self.witness = Some(None),
+            "portable" => self.portable = Some(false),
+            "deactivated" => self.deactivated = Some(false),
+            "ttl" => self.ttl = Some(DEFAULT_TTL),
+            _ => return false,
+        }
+        true
     }
 }
 

@@ -1,6 +1,6 @@
 //! The witness file: proofs by witnesses that they saw an entry, and with it all before.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
@@ -16,39 +16,60 @@ fn refused(what: &str) -> Problem {
     Problem::new(Code::DidLogWitness, what)
 }
 
-/// Verifies all proofs for entries of this log, and that each entry which needs it has enough: its own witnesses' proofs
-/// for itself or a later one.
+/// Verifies that each entry which needs it has enough proofs: its own witnesses' for itself or a later one.
+///
+/// A proof counts or does not, by itself: one that cannot be attributed to a witness of the log or that does not hold
+/// is
+/// worth as much as one that is not there, which whoever serves the file could leave out as well.
 pub(super) fn verify(log: &Log, file: &[u8], now: Timestamp, skew: i64) -> Result<(), Problem> {
     let file = json::parse(file, Limits { max_bytes: MAX_WITNESS_BYTES, ..Limits::DOCUMENT })?;
     let records = file.as_array().filter(|records| records.len() <= MAX_ENTRIES.saturating_mul(2));
     let records = records.ok_or_else(|| refused("the witness file is not an array, or too long"))?;
-    // The last entry that each one vouches for.
-    let mut seen: BTreeMap<Did, usize> = BTreeMap::new();
+    let named: BTreeSet<&Did> =
+        log.versions.iter().filter_map(|v| v.witnesses.as_ref()).flat_map(|w| &w.dids).collect();
+    let mut seen = Seen { named, latest: BTreeMap::new(), failed: None };
     for record in records {
-        let record = record.as_object().ok_or_else(|| refused("a record of the witness file is not an object"))?;
-        let id = record.get("versionId").and_then(Value::as_str);
-        let id = id.ok_or_else(|| refused("a record of the witness file has no versionId"))?;
+        let Some(id) = record.get("versionId").and_then(Value::as_str) else { continue };
         // Of an entry that is not published, nothing can be said: it is passed over, and vouches for nothing.
         let Some(place) = log.versions.iter().position(|version| version.id() == id) else { continue };
-        let mut document = Map::new();
-        document.insert("versionId".to_owned(), id.into());
-        match record.get("proof") {
-            None => continue,
-            Some(Value::Array(proofs)) if proofs.is_empty() => continue,
-            Some(proofs) => document.insert("proof".to_owned(), proofs.clone()),
-        };
-        entry::verify_proofs(&document, now, skew, &mut |did| {
-            let latest = seen.entry(did.clone()).or_insert(place);
-            *latest = place.max(*latest);
-            Ok(())
-        })?;
+        let mut document = Map::from_iter([("versionId".to_owned(), Value::from(id))]);
+        for proof in record.get("proof").map(entry::as_list).unwrap_or_default() {
+            seen.note(&mut document, proof, place, now, skew);
+        }
     }
     for (place, version) in log.versions.iter().enumerate() {
         let Some(witnesses) = &version.witnesses else { continue };
-        let vouching = witnesses.dids.iter().filter(|did| seen.get(did).is_some_and(|latest| *latest >= place)).count();
+        let vouching = witnesses.dids.iter().filter(|did| seen.latest.get(did).is_some_and(|at| *at >= place)).count();
         if vouching < witnesses.threshold {
-            return Err(refused(&format!("too few witnesses vouch for entry {}", place.saturating_add(1))));
+            let number = place.saturating_add(1);
+            let needed = witnesses.threshold;
+            let failed =
+                seen.failed.map(|failed| format!("; a proof that does not hold: {failed}")).unwrap_or_default();
+            return Err(refused(&format!("entry {number} has {vouching} of {needed} witnesses{failed}")));
         }
     }
     Ok(())
+}
+
+/// The last entry that each witness vouches for.
+struct Seen<'a> {
+    named: BTreeSet<&'a Did>,
+    latest: BTreeMap<Did, usize>,
+    /// The first failure of a witness's proof, for whoever looks for the reason.
+    failed: Option<Problem>,
+}
+
+impl Seen<'_> {
+    /// Counts a proof that a witness saw the entry at `place`, if it holds.
+    fn note(&mut self, document: &mut Map<String, Value>, proof: &Value, place: usize, now: Timestamp, skew: i64) {
+        let Ok(method) = entry::prover(proof) else { return };
+        let known = self.latest.get(method.did()).is_some_and(|latest| *latest >= place);
+        if known || !self.named.contains(method.did()) {
+            return;
+        }
+        match entry::verify_proof(document, proof, &method, now, skew) {
+            Ok(()) => drop(self.latest.insert(method.did().clone(), place)),
+            Err(problem) => drop(self.failed.get_or_insert(problem)),
+        }
+    }
 }

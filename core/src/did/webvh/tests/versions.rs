@@ -200,7 +200,9 @@ fn a_deactivated_did_gives_no_document_and_ends() {
 
 #[test]
 fn documents_are_held_to_the_rules_in_every_version() {
-    assert_eq!(code(with_second(|entry| entry["state"]["verificationMethod"] = json!(1))), Code::DidDocumentInvalid);
+    assert_eq!(code(with_second(|entry| entry["state"]["service"] = json!(1))), Code::DidDocumentInvalid);
+    let unreadable = |entry: &mut Value| entry["state"]["verificationMethod"][0]["revoked"] = json!("yesterday");
+    assert_eq!(code(with_second(unreadable)), Code::DidDocumentInvalid);
     assert_eq!(
         code(with_second(|entry| entry["state"]["verificationMethod"][0]["secretKeyMultibase"] = json!("z"))),
         Code::PrivateKeyExposed
@@ -218,6 +220,31 @@ fn documents_are_held_to_the_rules_in_every_version() {
         code(with_second(|entry| entry["state"]["id"] = json!(format!("did:webvh:{scid}:university.example")))),
         Code::DidLogInvalid
     );
+}
+
+#[test]
+fn a_method_without_a_controller_hinders_only_itself() {
+    fn other(did: &Did, controlled: bool) -> Value {
+        let mut state = document(did, &[1, 2]);
+        if !controlled {
+            state["verificationMethod"][0].as_object_mut().unwrap().remove("controller");
+        }
+        state
+    }
+    // In the version that counts, and in one of before: what a version made unusable is not taken from another one.
+    let states: [fn(&Did) -> Value; 3] = [|did| other(did, true), |did| other(did, false), |did| document(did, &[2])];
+    for (states, refused) in [
+        (&states[..1], None),
+        (&states[1..2], Some(Code::MethodController)),
+        (&states[..2], Some(Code::MethodController)),
+        (&states[..], Some(Code::MethodController)),
+    ] {
+        let (did, document) = history(states);
+        let first = document.key_for(&did.with_fragment("key-1").unwrap(), Purpose::AssertionMethod);
+        assert_eq!(first.err().map(|problem| problem.code), refused);
+        let second = document.key_for(&did.with_fragment("key-2").unwrap(), Purpose::AssertionMethod);
+        assert_eq!(second.unwrap(), public(2));
+    }
 }
 
 /// A log whose first entry is portable or not, and whose second one has the document under another name; under both names.

@@ -1,0 +1,109 @@
+//! Verification methods of a DID document, read so that a bad one hinders nobody who names another (spec/elements.md).
+
+use serde_json::{Map, Value};
+
+use super::{Did, Purpose};
+use crate::{Code, Problem, keys::PublicKey, time::Timestamp};
+
+/// A verification method that has an id. One that cannot be used is kept with the reason, so that its id stands for no
+/// other.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Method {
+    /// The absolute DID URL, as text.
+    pub(super) id: String,
+    pub(super) controller: Option<String>,
+    pub(super) key: Result<PublicKey, Problem>,
+    pub(super) purposes: Vec<Purpose>,
+    pub(super) expires: Option<Timestamp>,
+    pub(super) revoked: Option<Timestamp>,
+    pub(super) retired: Option<Timestamp>,
+}
+
+fn unusable<T>(what: impl Into<String>) -> Result<T, Problem> {
+    Err(Problem::new(Code::KeyInvalid, what))
+}
+
+impl Method {
+    /// Reads an entry of a document of `did`; `None` if it has no id, so that nothing can name it.
+    ///
+    /// # Errors
+    /// `private_key_exposed`, whatever else of the entry is bad.
+    pub(super) fn read(did: &Did, entry: &Value, purpose: Option<Purpose>) -> Result<Option<Self>, Problem> {
+        let Some(members) = entry.as_object() else { return Ok(None) };
+        let text = |name: &str| members.get(name).and_then(Value::as_str);
+        let mut key = key(text("type"), members);
+        if let Err(problem) = &key
+            && problem.code == Code::PrivateKeyExposed
+        {
+            return Err(problem.clone());
+        }
+        let expires = end(members).unwrap_or_else(|problem| {
+            key = Err(problem);
+            None
+        });
+        let Some(id) = text("id") else { return Ok(None) };
+        Ok(Some(Self {
+            id: absolute(did, id),
+            controller: text("controller").map(str::to_owned),
+            key,
+            purposes: purpose.into_iter().collect(),
+            expires,
+            revoked: None,
+            retired: None,
+        }))
+    }
+
+    /// Makes the id that another method has as well unusable, for whatever either is listed for.
+    pub(super) fn refuse_twin(&mut self, other: Self) {
+        self.purposes.extend(other.purposes);
+        self.key = unusable("two verification methods have this id");
+    }
+}
+
+/// A relative DID URL is one to the document's own DID (DID Core 1.0 section 3.2.2).
+pub(super) fn absolute(did: &Did, id: &str) -> String {
+    if id.starts_with('#') { format!("{did}{id}") } else { id.to_owned() }
+}
+
+/// When the method stops being usable.
+fn end(members: &Map<String, Value>) -> Result<Option<Timestamp>, Problem> {
+    let Some(value) = members.get("expires") else { return Ok(None) };
+    match value.as_str().and_then(|text| Timestamp::parse(text).ok()) {
+        Some(end) => Ok(Some(end)),
+        None => unusable("the verification method's expires is not a dateTimeStamp"),
+    }
+}
+
+/// The key of a verification method, by the method's type.
+fn key(kind: Option<&str>, members: &Map<String, Value>) -> Result<PublicKey, Problem> {
+    if members.keys().any(|name| name.starts_with("secretKey") || name.starts_with("privateKey")) {
+        return Err(Code::PrivateKeyExposed.into());
+    }
+    let jwk = members.get("publicKeyJwk");
+    let multikey = members.get("publicKeyMultibase");
+    // Looked at whatever the type is: a document that shows a secret is not to be relied on.
+    let from_jwk = jwk.map(PublicKey::from_jwk);
+    let from_multikey = multikey.and_then(Value::as_str).map(PublicKey::from_multikey);
+    for exposed in [&from_jwk, &from_multikey].into_iter().flatten() {
+        if let Err(problem) = exposed
+            && problem.code == Code::PrivateKeyExposed
+        {
+            return Err(problem.clone());
+        }
+    }
+    match (kind, from_jwk, from_multikey) {
+        (None, _, _) => unusable("the verification method has no type"),
+        (_, Some(_), Some(_)) => unusable("a verification method has two keys"),
+        (Some(kind @ ("Multikey" | "Ed25519VerificationKey2020")), None, Some(key)) => match key {
+            Ok(key) if kind != "Multikey" && key.algorithm() != crate::keys::Algorithm::EdDsa => {
+                unusable("an Ed25519VerificationKey2020 has another kind of key")
+            }
+            key => key,
+        },
+        (Some("JsonWebKey" | "JsonWebKey2020"), Some(key), None) => key,
+        (Some("Multikey" | "Ed25519VerificationKey2020" | "JsonWebKey" | "JsonWebKey2020"), _, _) => {
+            unusable("a verification method has no key of its type")
+        }
+        _ => unusable("a verification method is of a type that is not accepted"),
+    }
+}
