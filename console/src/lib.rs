@@ -1,4 +1,4 @@
-//! Standard output and standard error of the four programs.
+//! Standard output and standard error of the four programs, and questions that they ask.
 //!
 //! Rules, the same in all four:
 //! - A reader that went away (`| head`) ends nothing: the rest is not written, and the exit code is that of the command.
@@ -10,10 +10,14 @@
 
 use std::{
     fmt::Display,
-    io::{self, ErrorKind, IsTerminal as _, Write as _},
+    io::{self, BufRead as _, ErrorKind, IsTerminal as _, Write as _},
     process::ExitCode,
     sync::OnceLock,
 };
+
+mod question;
+
+pub use question::{Answer, Question};
 
 /// Exit code of a command whose output was lost.
 const OUTPUT_LOST: u8 = 1;
@@ -116,16 +120,25 @@ pub fn usage(error: &clap::Error) -> ExitCode {
     exit(0)
 }
 
-/// Asks a question on standard error; `None` if the question or the answer is not a person's.
+/// Puts a question on standard error; `None` if the question or the answer is not a person's.
 #[must_use]
-pub fn ask(question: &str) -> Option<String> {
+pub fn ask(question: &Question<'_>) -> Option<Answer> {
     if !io::stdin().is_terminal() || !stderr_is_terminal() {
         return None;
     }
-    let mut error = standard_error();
-    let mut line = String::new();
-    write!(error, "{question} ").and_then(|()| error.flush()).and_then(|()| io::stdin().read_line(&mut line)).ok()?;
-    Some(line.trim().to_owned())
+    let print = |text: &str| {
+        let mut error = standard_error();
+        let _ = write!(error, "{text}").and_then(|()| error.flush());
+    };
+    Some(question.put(print, read_line))
+}
+
+/// Reads a whole line from standard input; `None` at its end, also in the middle of a line.
+#[must_use]
+pub fn read_line() -> Option<String> {
+    let mut line = Vec::new();
+    io::stdin().lock().read_until(b'\n', &mut line).ok()?;
+    line.strip_suffix(b"\n").map(|line| String::from_utf8_lossy(line).into_owned())
 }
 
 /// Returns `true` if standard output is a terminal.

@@ -12,6 +12,7 @@ pub mod at_least;
 mod cbor;
 pub mod credential;
 pub mod did;
+pub mod input;
 pub mod json;
 pub mod keys;
 pub mod presentation;

@@ -84,6 +84,17 @@ impl Failure {
         Self { exit: TRY_AGAIN, ..Self::new(reason, message, hint) }
     }
 
+    /// The owner said no. `undone` says what was not done.
+    pub(crate) fn declined(undone: &str) -> Self {
+        Self::new("declined", format!("You said no; {undone}"), "nothing more to do")
+    }
+
+    /// Nobody answered a question with yes or no. `undone` says what was not done.
+    pub(crate) fn not_answered(undone: &str) -> Self {
+        let hint = "run the same command again; answer with a whole word of the question, or with 1 for yes, 2 for no";
+        Self::new("not_answered", format!("The question was answered neither with yes nor with no; {undone}"), hint)
+    }
+
     /// A refusal by core, with what to do about it. A DID that cannot be resolved may be a matter of the network.
     pub(crate) fn from_problem(problem: &Problem, message: &str, hint: &str) -> Self {
         let exit = if problem.code == carnet_core::Code::DidUnresolved { TRY_AGAIN } else { PROBLEM };

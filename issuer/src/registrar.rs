@@ -53,6 +53,8 @@ pub(crate) enum Refusal {
     ApprovalMismatch { digest: String },
     #[error("You said no")]
     Declined,
+    #[error("The question was answered neither with yes nor with no")]
+    NotAnswered,
     #[error("{path} cannot be written: {error}")]
     Unwritable { path: String, error: std::io::Error },
     #[error("The registration could not be signed: {0}")]
@@ -70,6 +72,7 @@ impl Refusal {
             Self::ApprovalNeeded { .. } => "approval_needed",
             Self::ApprovalMismatch { .. } => "approval_mismatch",
             Self::Declined => "declined",
+            Self::NotAnswered => "not_answered",
             Self::Unwritable { .. } => "file_unwritable",
         }
     }
@@ -86,6 +89,7 @@ impl Refusal {
                 format!("read what it would allow, and if you agree: --yes {digest}")
             }
             Self::Declined => "nothing more to do".to_owned(),
+            Self::NotAnswered => "run it again; answer with yes or no, or with 1 for yes, 2 for no".to_owned(),
             Self::Unwritable { .. } => "name a new file with --out: what is there is never overwritten".to_owned(),
             Self::Signing(_) => "a registrar's key is one of Ed25519; restore it from a backup".to_owned(),
         }

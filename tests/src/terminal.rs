@@ -76,6 +76,14 @@ impl Terminal {
         Ok(self.master.write_all(format!("{line}\n").as_bytes())?)
     }
 
+    /// Types the end of the input (Ctrl-D).
+    ///
+    /// # Errors
+    /// If the terminal is gone.
+    pub fn type_end(&mut self) -> Result<()> {
+        Ok(self.master.write_all(&[4])?)
+    }
+
     /// Reads to the end: the exit code (-1 if a signal ended it), and the whole screen.
     ///
     /// # Errors

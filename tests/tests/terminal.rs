@@ -7,14 +7,19 @@ use carnet_tests::{
 };
 use serde_json::json;
 
-const QUESTION: &str = "[no]";
+const QUESTION: &str = "(yes = 1, no = 2)";
 
 /// `carnet present` as a person runs it.
 fn present(stage: &Stage, uri: &str) -> Result<Terminal> {
+    present_in(stage, uri, &[])
+}
+
+fn present_in(stage: &Stage, uri: &str, more: &[&str]) -> Result<Terminal> {
     let path = |name: &str| stage.folder.join(name).display().to_string();
     let (wallet, passphrase, ca) = (path("wallet.age"), path("passphrase"), path("ca.pem"));
     let args = ["present", uri, "--wallet", &wallet, "--passphrase-file", &passphrase, "--ca", &ca];
-    Terminal::start("carnet", args.into_iter().chain(["--private-host", "localhost"]))
+    let args = args.into_iter().chain(["--private-host", "localhost"]).chain(more.iter().copied());
+    Terminal::start("carnet", args)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -29,13 +34,13 @@ async fn a_person_is_asked_claim_by_claim_and_the_answer_is_no_unless_they_say_y
         Ok::<_, Box<dyn std::error::Error + Send + Sync>>(stranger.staff(&["result", &id])?.json()?["state"].clone())
     };
 
-    // Return alone is no; so is a word that is not yes. Without them nothing answers, and the last question is not asked.
+    // Two times no. Without those claims nothing answers, and the last question is not asked.
     let mut refusing = present(&stage, &uri)?;
     let first = refusing.wait_for(QUESTION)?;
     assert!(first.contains("Friendly Data Collectors"), "who asks comes before what they ask: {first}");
-    refusing.type_line("")?;
+    refusing.type_line("no")?;
     refusing.wait_for(QUESTION)?;
-    refusing.type_line("perhaps")?;
+    refusing.type_line("2")?;
     let (code, screen) = refusing.end()?;
     assert_eq!(code, 1, "{screen}");
     assert!(screen.contains("over_asked") && !screen.contains("Show this?"), "{screen}");
@@ -52,14 +57,68 @@ async fn a_person_is_asked_claim_by_claim_and_the_answer_is_no_unless_they_say_y
     assert_eq!(state()?, json!("open"));
 
     let mut agreeing = present(&stage, &uri)?;
-    for _ in 0..2 {
+    for answer in ["yes", "1"] {
         agreeing.wait_for(QUESTION)?;
-        agreeing.type_line("yes")?;
+        agreeing.type_line(answer)?;
     }
     let whole = agreeing.wait_for(QUESTION)?;
     assert!(whole.contains("Stays hidden") && whole.contains("Nationality"), "what stays is said before: {whole}");
     agreeing.type_line("yes")?;
     let (code, screen) = agreeing.end()?;
+    assert_eq!(code, 0, "{screen}");
+    assert_eq!(state()?, json!("accepted"));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_nobody_understands_is_asked_for_again_and_is_no_refusal() -> Result<()> {
+    let stage = Stage::set(false).await?;
+    stage.make_wallet()?;
+    let offered = stage.offer(&stage.authority, "ResidencePermitCredential", &residence_permit(), &[])?;
+    stage.carnet(&["receive", &offered.uri, "--yes"])?.ok()?;
+    let (id, uri) = stage.request_of(&stage.agency, &["--template", "job-right-to-work"])?;
+    let state = || {
+        let result = stage.agency.staff(&["result", &id])?.json()?;
+        Ok::<_, Box<dyn std::error::Error + Send + Sync>>(result["state"].clone())
+    };
+    let last_entry = || {
+        let log = stage.carnet(&["log"])?.ok()?.json()?;
+        let last = log["entries"].as_array().and_then(|entries| entries.last()).ok_or("an empty log")?;
+        Ok::<_, Box<dyn std::error::Error + Send + Sync>>((last["kind"].clone(), last["reason"].clone()))
+    };
+    let unclear = (json!("request_failed"), json!("not_answered"));
+
+    // A first letter is no answer: the question comes three times, and then nothing goes.
+    let mut typing = present(&stage, &uri)?;
+    for answer in ["y", "", "yes please"] {
+        typing.wait_for(QUESTION)?;
+        typing.type_line(answer)?;
+    }
+    let (code, screen) = typing.end()?;
+    assert_eq!(code, 1, "{screen}");
+    assert!(screen.contains("not_answered") && !screen.contains("You said no"), "{screen}");
+    assert_eq!((state()?, last_entry()?), (json!("open"), unclear.clone()));
+
+    let mut leaving = present(&stage, &uri)?;
+    leaving.wait_for(QUESTION)?;
+    leaving.type_end()?;
+    assert_eq!(leaving.end()?.0, 1);
+    assert_eq!((state()?, last_entry()?), (json!("open"), unclear));
+
+    let mut refusing = present(&stage, &uri)?;
+    refusing.wait_for(QUESTION)?;
+    refusing.type_line("No")?;
+    let (code, screen) = refusing.end()?;
+    assert!(code == 1 && screen.contains("declined"), "{screen}");
+    assert_eq!(last_entry()?.0, json!("refused_by_owner"));
+
+    // The words are those of the screen; one that was not understood costs nothing.
+    let mut arabic = present_in(&stage, &uri, &["--lang", "ar"])?;
+    for answer in ["yes", "ن", "نعم"] {
+        arabic.wait_for("(نعم = 1، لا = 2)")?;
+        arabic.type_line(answer)?;
+    }
+    let (code, screen) = arabic.end()?;
     assert_eq!(code, 0, "{screen}");
     assert_eq!(state()?, json!("accepted"));
     Ok(())

@@ -29,9 +29,7 @@ pub(crate) fn run(session: &Session, arguments: &Delete) -> Result<(), Failure> 
                 "add --yes",
             ));
         }
-        if !session.ui.confirm(&session.ui.messages.text("delete-question")) {
-            return Err(Failure::new("declined", "You said no", "nothing more to do"));
-        }
+        session.ui.require_yes(&session.ui.messages.text("delete-question"), "nothing was deleted")?;
     }
     let held = wallet.contents.credentials.remove(index);
     retire_keys(&mut wallet.contents, &held);

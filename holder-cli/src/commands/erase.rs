@@ -108,10 +108,7 @@ fn agree(session: &Session, arguments: &Erase, open: &[Open]) -> Result<(), Fail
     if !ui.can_ask() {
         return Err(Failure::usage("approval_needed", "Asking needs a yes, and nobody can be asked", "add --yes"));
     }
-    if ui.confirm(&ui.messages.text("erase-question")) {
-        return Ok(());
-    }
-    Err(Failure::new("declined", "You said no; nothing was asked for", "nothing more to do"))
+    ui.require_yes(&ui.messages.text("erase-question"), "nothing was asked for")
 }
 
 /// Asks for one. What was asked is in the log before it is, and what came of it after.

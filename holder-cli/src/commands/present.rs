@@ -79,7 +79,12 @@ pub(crate) async fn run(session: &Session, arguments: &Present) -> Result<(), Fa
         Word::Yes => {}
         Word::No => {
             note(&mut wallet, Entry { kind: EntryKind::RefusedByOwner, ..entry })?;
-            return Err(Failure::new("declined", "You said no; nothing was sent", "nothing more to do"));
+            return Err(Failure::declined("nothing was sent"));
+        }
+        Word::Unclear => {
+            let failure = Failure::not_answered("nothing was sent");
+            note(&mut wallet, Entry { reason: failure.reason.clone(), ..entry })?;
+            return Err(failure);
         }
         Word::Missing(failure) => return Err(failure),
     }

@@ -111,10 +111,7 @@ fn consent(
         )
         .beside(json!({"offered": offered})));
     }
-    if ui.confirm(&ui.messages.text("receive-question")) {
-        return Ok(());
-    }
-    Err(Failure::new("declined", "You said no; the offer was not used", "nothing more to do"))
+    ui.require_yes(&ui.messages.text("receive-question"), "the offer was not used")
 }
 
 fn pin(session: &Session, arguments: &Receive, offer: &Offer) -> Result<Option<SecretString>, Failure> {

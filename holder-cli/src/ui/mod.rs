@@ -2,7 +2,7 @@
 
 use std::io::{self, IsTerminal};
 
-use carnet_console::out;
+use carnet_console::{Answer, Question, out};
 use serde_json::Value;
 
 use crate::failure::Failure;
@@ -96,19 +96,29 @@ impl Ui {
         }
     }
 
-    /// Asks a question whose answer is no unless somebody says yes.
-    pub(crate) fn confirm(&self, question: &str) -> bool {
+    /// Puts a question to the owner, where the screen is that it is about.
+    pub(crate) fn ask(&self, question: &str) -> Answer {
         if !self.ask {
-            return false;
+            return Answer::Unclear;
         }
-        // Where the screen is that it is about.
-        out(format_args!("{question} "));
-        let mut line = String::new();
-        if io::stdin().read_line(&mut line).is_err() {
-            return false;
+        let word = |id: &str| self.messages.text(id);
+        let question = Question {
+            text: &self.messages.with("answer-choices", &[("question", question)]),
+            language: self.messages.language().tag(),
+            yes: &word("answer-yes"),
+            no: &word("answer-no"),
+            again: &word("answer-again"),
+        };
+        question.put(|text| out(text), carnet_console::read_line)
+    }
+
+    /// Returns an error unless the owner answers a question with yes. `undone` says what was not done.
+    pub(crate) fn require_yes(&self, question: &str, undone: &str) -> Result<(), Failure> {
+        match self.ask(question) {
+            Answer::Yes => Ok(()),
+            Answer::No => Err(Failure::declined(undone)),
+            Answer::Unclear => Err(Failure::not_answered(undone)),
         }
-        let answer = line.trim().to_lowercase();
-        answer == self.messages.text("answer-yes") || answer == "yes"
     }
 }
 
@@ -121,6 +131,30 @@ const fn somebody_reads(input_is_terminal: bool, screen_is_terminal: bool) -> bo
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_question_shows_both_answers_in_its_language() {
+        for language in Language::ALL {
+            let messages = Messages::new(language);
+            let (yes, no) = (messages.text("answer-yes"), messages.text("answer-no"));
+            for shown in [messages.with("answer-choices", &[("question", "Q")]), messages.text("answer-again")] {
+                assert!(shown.contains(&yes) && shown.contains(&no), "{language:?}: {shown}");
+                assert!(shown.contains('1') && shown.contains('2'), "{language:?}: {shown}");
+            }
+            for id in ["consent-question", "excess-question", "receive-question", "delete-question", "erase-question"] {
+                let question = messages.with(id, &[("claim", "X")]);
+                assert!(!question.contains(&format!("/{no}")) && !question.contains('['), "{language:?}: {question}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_answer_that_nobody_can_give_is_unclear() {
+        let ui = Ui::new(false, true, Language::En);
+        assert_eq!(ui.ask("Show this?"), Answer::Unclear);
+        let failure = ui.require_yes("Show this?", "nothing was sent").unwrap_err();
+        assert_eq!(failure.reason, "not_answered");
+    }
 
     #[test]
     fn a_question_that_nobody_sees_is_not_asked() {

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use carnet_console::{Answer, Question};
 use carnet_core::{
     query::path_to_text,
     text::{quoted, shown_lines},
@@ -149,11 +150,12 @@ fn approve(args: &SignArgs, application: &Application) -> Result<(), Refusal> {
         return Ok(());
     }
     // The question is about what stands on standard error; if that, or the answer, is not a person's, it is nobody's yes.
-    let answer = if args.json { None } else { carnet_console::ask("Sign this? [y/N]") };
-    match answer.as_deref() {
+    let question = Question::english("Sign this? (yes = 1, no = 2)");
+    match if args.json { None } else { carnet_console::ask(&question) } {
         None => Err(Refusal::ApprovalNeeded { digest: application.digest.clone() }),
-        Some("y" | "Y" | "yes" | "Yes") => Ok(()),
-        Some(_) => Err(Refusal::Declined),
+        Some(Answer::Yes) => Ok(()),
+        Some(Answer::No) => Err(Refusal::Declined),
+        Some(Answer::Unclear) => Err(Refusal::NotAnswered),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use carnet_console::{Answer, Question};
 use carnet_core::{
     text::{quoted, shown_lines},
     trust::list::Preview,
@@ -228,11 +229,16 @@ fn approve(args: &SignArgs, preview: &Preview) -> Result<(), Refusal> {
         None => {}
     }
     // The question is about what stands on standard error; if that, or the answer, is not a person's, it is nobody's yes.
-    let answer = if args.json { None } else { carnet_console::ask("Sign this? [y/N]") };
-    match answer.as_deref() {
+    let question = Question::english("Sign this? (yes = 1, no = 2)");
+    match if args.json { None } else { carnet_console::ask(&question) } {
         None => Err(Refusal::new("approval_needed", "Signing this needs a yes, and nobody can be asked", hint)),
-        Some("y" | "Y" | "yes" | "Yes") => Ok(()),
-        Some(_) => Err(Refusal::new("declined", "You said no", "nothing more to do")),
+        Some(Answer::Yes) => Ok(()),
+        Some(Answer::No) => Err(Refusal::new("declined", "You said no", "nothing more to do")),
+        Some(Answer::Unclear) => Err(Refusal::new(
+            "not_answered",
+            "The question was answered neither with yes nor with no",
+            "run it again; answer with yes or no, or with 1 for yes, 2 for no",
+        )),
     }
 }
 

@@ -1,10 +1,11 @@
 //! What the owner decides: what is withheld, and whether the rest goes.
 
+use carnet_console::Answer;
 use carnet_core::{Code, Problem};
 use carnet_spec::Catalogue;
 
 use crate::{
-    answer::{Answer, Asked, Bounds, Claimed, Part, answer, asked, digest, named},
+    answer::{self, Asked, Bounds, Claimed, Part, answer, asked, digest, named},
     arguments::Present,
     failure::Failure,
     introduction::Introduction,
@@ -41,6 +42,8 @@ pub(super) enum Word {
     Yes,
     /// It may not.
     No,
+    /// Nobody answered with yes or no.
+    Unclear,
     /// Nobody could be asked, or what was approved is something else. Nothing has happened.
     Missing(Failure),
 }
@@ -69,7 +72,13 @@ impl Decision<'_> {
             let consent = self.consent(&all, &none, "", None);
             ui.say(&consent.introduced(ui));
             introduced = true;
-            withheld.extend(open.into_iter().filter(|asked| !allow(ui, &consent, asked)).cloned());
+            for asked in open {
+                match allow(ui, &consent, asked) {
+                    Answer::Yes => {}
+                    Answer::No => withheld.push(asked.clone()),
+                    Answer::Unclear => return self.nothing(Failure::not_answered("nothing was sent")),
+                }
+            }
         } else {
             withheld.extend(open.into_iter().cloned());
         }
@@ -114,10 +123,14 @@ impl Decision<'_> {
         if !ui.can_ask() {
             return missing("approval_needed", "Showing this needs your yes, and nobody can be asked");
         }
-        if ui.confirm(&ui.messages.text("consent-question")) { Word::Yes } else { Word::No }
+        match ui.ask(&ui.messages.text("consent-question")) {
+            Answer::Yes => Word::Yes,
+            Answer::No => Word::No,
+            Answer::Unclear => Word::Unclear,
+        }
     }
 
-    fn answer(&self, withheld: &[Asked]) -> Result<Answer, Problem> {
+    fn answer(&self, withheld: &[Asked]) -> Result<answer::Answer, Problem> {
         // A value that is withheld must not come in the place of its proof either.
         let values = withheld
             .iter()
@@ -162,7 +175,7 @@ impl Decision<'_> {
         asked: &'c [Asked],
         withheld: &'c [Asked],
         digest: &'c str,
-        answer: Option<&'c Answer>,
+        answer: Option<&'c answer::Answer>,
     ) -> Consent<'c> {
         Consent {
             request: self.request,
@@ -180,9 +193,9 @@ impl Decision<'_> {
     }
 }
 
-/// One question about one claim; no, unless the owner says yes.
-fn allow(ui: &Ui, consent: &Consent<'_>, asked: &Asked) -> bool {
-    ui.confirm(&ui.messages.with("excess-question", &[("claim", &consent.words_of(ui, asked))]))
+/// Asks whether one claim may go.
+fn allow(ui: &Ui, consent: &Consent<'_>, asked: &Asked) -> Answer {
+    ui.ask(&ui.messages.with("excess-question", &[("claim", &consent.words_of(ui, asked))]))
 }
 
 fn over_asked() -> Failure {

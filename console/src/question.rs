@@ -1,0 +1,131 @@
+//! Questions that are answered with yes or no.
+
+use carnet_core::input::{folded, with_ascii_digits};
+
+/// Number of times that a question is put.
+const TRIES: usize = 3;
+
+/// Answer to a [`Question`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answer {
+    /// Yes.
+    Yes,
+    /// No.
+    No,
+    /// Neither, however often the question was put, or the input ended. It approves nothing, and nobody said no either.
+    Unclear,
+}
+
+/// Question that is answered with a whole word of one language, or with 1 for yes and 2 for no.
+///
+/// First letters are no answer: yes and no share theirs between languages, such as Turkish and Somali.
+#[derive(Debug, Clone, Copy)]
+pub struct Question<'a> {
+    /// Question, with both answers in it.
+    pub text: &'a str,
+    /// BCP 47 tag of the language, by which letter case is folded.
+    pub language: &'a str,
+    /// Word for yes.
+    pub yes: &'a str,
+    /// Word for no.
+    pub no: &'a str,
+    /// Line before the question is put again.
+    pub again: &'a str,
+}
+
+impl<'a> Question<'a> {
+    /// Returns a question with English answers.
+    #[must_use]
+    pub const fn english(text: &'a str) -> Self {
+        let again = "Please answer with a whole word, yes or no; or with 1 for yes, 2 for no.";
+        Self { text, language: "en", yes: "yes", no: "no", again }
+    }
+
+    /// Puts the question up to three times. `read` returns the next line, or `None` at the end of the input.
+    pub fn put(&self, mut print: impl FnMut(&str), mut read: impl FnMut() -> Option<String>) -> Answer {
+        for tried in 0..TRIES {
+            if tried > 0 {
+                print(self.again);
+                print("\n");
+            }
+            print(self.text);
+            print(" ");
+            let Some(line) = read() else { return Answer::Unclear };
+            match self.understand(&line) {
+                Answer::Unclear => {}
+                answer => return answer,
+            }
+        }
+        Answer::Unclear
+    }
+
+    fn understand(&self, line: &str) -> Answer {
+        let fold = |text: &str| folded(text.trim(), self.language);
+        let given = fold(&with_ascii_digits(line));
+        match given.as_str() {
+            "1" => Answer::Yes,
+            "2" => Answer::No,
+            word if word == fold(self.yes) => Answer::Yes,
+            word if word == fold(self.no) => Answer::No,
+            _ => Answer::Unclear,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn question() -> Question<'static> {
+        Question::english("Go on? (yes = 1, no = 2)")
+    }
+
+    fn put(question: Question<'_>, lines: &[&str]) -> (Answer, String) {
+        let (mut screen, mut lines) = (String::new(), lines.iter());
+        let answer = question.put(|text| screen.push_str(text), || lines.next().map(|line| (*line).to_owned()));
+        (answer, screen)
+    }
+
+    #[test]
+    fn whole_words_and_numbers_are_answers() {
+        for yes in ["yes", " YES \n", "1", "١", "۱", "１"] {
+            assert_eq!(put(question(), &[yes]).0, Answer::Yes, "{yes}");
+        }
+        for no in ["no", "No\r\n", "2", "٢", "२"] {
+            assert_eq!(put(question(), &[no]).0, Answer::No, "{no}");
+        }
+    }
+
+    #[test]
+    fn anything_else_is_asked_again_twice() {
+        for other in ["", "y", "n", "ye", "yes please", "ja", "0", "11", "true"] {
+            let (answer, screen) = put(question(), &[other, other, other, "yes"]);
+            assert_eq!(answer, Answer::Unclear, "{other}");
+            assert_eq!(screen.matches("Go on?").count(), 3, "{screen}");
+            assert_eq!(screen.matches("whole word").count(), 2, "{screen}");
+            assert_eq!(put(question(), &[other, other, "yes"]).0, Answer::Yes, "{other}");
+            assert_eq!(put(question(), &[other, "no", "yes"]).0, Answer::No, "{other}");
+        }
+    }
+
+    #[test]
+    fn the_end_of_the_input_approves_nothing() {
+        assert_eq!(put(question(), &[]).0, Answer::Unclear);
+        assert_eq!(put(question(), &["y"]).0, Answer::Unclear);
+    }
+
+    #[test]
+    fn words_are_those_of_the_language_on_the_screen() {
+        let arabic = Question { language: "ar", yes: "نعم", no: "لا", ..question() };
+        assert_eq!(put(arabic, &["نعم"]).0, Answer::Yes);
+        assert_eq!(put(arabic, &["yes", "no", "ن"]).0, Answer::Unclear);
+        let turkish = Question { language: "tr", yes: "evet", no: "hayır", ..question() };
+        assert_eq!(put(turkish, &["HAYIR"]).0, Answer::No);
+        assert_eq!(put(turkish, &["h", "e", "hayir"]).0, Answer::Unclear);
+        // The Somali words: "haa" begins as the Turkish no does.
+        let somali = Question { language: "so", yes: "haa", no: "maya", ..question() };
+        assert_eq!(put(somali, &["Haa"]).0, Answer::Yes);
+        let composed = Question { yes: "s\u{ed}", ..question() };
+        assert_eq!(put(composed, &["SI\u{301}"]).0, Answer::Yes);
+    }
+}

@@ -1,0 +1,120 @@
+//! Text as people type it and hand it over: byte-order marks, digits of other scripts, letter case, passphrases.
+//!
+//! Messages on the wire are not read with this: there a byte-order mark stays an error (RFC 8259 section 8.1).
+
+use icu_properties::{CodePointMapData, props::GeneralCategory};
+use unicode_normalization::UnicodeNormalization as _;
+
+/// U+FEFF in UTF-8, with which some editors begin a file.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// Returns the content of a file without a leading byte-order mark.
+#[must_use]
+pub fn without_mark(content: &[u8]) -> &[u8] {
+    content.strip_prefix(BYTE_ORDER_MARK).unwrap_or(content)
+}
+
+/// Returns the text of a file without a leading byte-order mark.
+#[must_use]
+pub fn text_without_mark(text: &str) -> &str {
+    text.strip_prefix('\u{feff}').unwrap_or(text)
+}
+
+/// Returns the text with the decimal digits of every script as ASCII digits.
+#[must_use]
+pub fn with_ascii_digits(text: &str) -> String {
+    text.chars().map(|c| decimal_digit(c).unwrap_or(c)).collect()
+}
+
+/// Returns the ASCII digit of a decimal digit.
+///
+/// Unicode encodes the ten digits of a script in ascending order without a gap (The Unicode Standard, section 4.6), and
+/// sets that follow each other directly are whole.
+fn decimal_digit(c: char) -> Option<char> {
+    const MOST_IN_A_ROW: u32 = 50;
+    let is_digit = |c: char| CodePointMapData::<GeneralCategory>::new().get(c) == GeneralCategory::DecimalNumber;
+    if c.is_ascii() {
+        return c.is_ascii_digit().then_some(c);
+    }
+    if !is_digit(c) {
+        return None;
+    }
+    let before = (1..=MOST_IN_A_ROW)
+        .take_while(|distance| u32::from(c).checked_sub(*distance).and_then(char::from_u32).is_some_and(is_digit));
+    char::from_digit(u32::try_from(before.count()).ok()?.checked_rem(10)?, 10)
+}
+
+/// Returns the text in NFC and with its case folded, for comparison with another text that was folded in the same
+/// language, a BCP 47 tag. Turkish and Azerbaijani have a dotless i of their own.
+#[must_use]
+pub fn folded(text: &str, language: &str) -> String {
+    let primary = language.split(['-', '_']).next().unwrap_or_default();
+    let dotless = ["tr", "az"].iter().any(|tag| primary.eq_ignore_ascii_case(tag));
+    let normal = text.nfc().map(|c| match c {
+        'I' if dotless => 'ı',
+        'İ' if dotless => 'i',
+        _ => c,
+    });
+    // Upper case first, where ß is SS and both small sigmas are one letter. The dotless i would become a common I.
+    let raised = normal.flat_map(|c| {
+        let kept = (c == 'ı').then_some(c);
+        let upper = kept.is_none().then(|| c.to_uppercase());
+        kept.into_iter().chain(upper.into_iter().flatten())
+    });
+    raised.flat_map(char::to_lowercase).nfc().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_leading_mark_is_skipped_and_no_other() {
+        assert_eq!(without_mark("\u{feff}{}".as_bytes()), b"{}");
+        assert_eq!(without_mark(b"{}"), b"{}");
+        assert_eq!(without_mark("{}\u{feff}".as_bytes()), "{}\u{feff}".as_bytes());
+        assert_eq!(text_without_mark("\u{feff}\u{feff}a"), "\u{feff}a");
+        assert_eq!(text_without_mark("a"), "a");
+    }
+
+    #[test]
+    fn digits_of_every_script_are_read() {
+        // Arabic, Persian and Urdu, Devanagari, Bengali, Thai, full width, mathematical bold and monospace, Adlam.
+        for zero in ['٠', '۰', '०', '০', '๐', '０', '𝟎', '𝟶', '𞥐'] {
+            let digits: String = (0..10).filter_map(|n| char::from_u32(u32::from(zero) + n)).collect();
+            assert_eq!(with_ascii_digits(&digits), "0123456789", "{zero}");
+        }
+        assert_eq!(with_ascii_digits("a½²Ⅷ一 7"), "a½²Ⅷ一 7");
+    }
+
+    #[test]
+    fn every_set_of_digits_is_whole() {
+        let mut digits = 0_u32;
+        for c in ('\u{80}'..=char::MAX).filter(|c| decimal_digit(*c).is_some()) {
+            assert_eq!(decimal_digit(c).and_then(|digit| digit.to_digit(10)), Some(digits % 10), "{c:?}");
+            digits += 1;
+        }
+        assert!(digits > 600 && digits.is_multiple_of(10), "{digits}");
+    }
+
+    #[test]
+    fn case_and_composition_do_not_matter() {
+        for (one, other) in [("YES", "yes"), ("Oui", "oui"), ("STRASSE", "straße"), ("ΌΧΙ", "όχι"), ("ΝΑΙΣ", "ναις")]
+        {
+            assert_eq!(folded(one, "en"), folded(other, "en"), "{one}");
+        }
+        assert_eq!(folded("De\u{301}ja\u{300}", "fr"), folded("DÉJÀ", "fr"));
+        assert_ne!(folded("ja", "de"), folded("j", "de"));
+    }
+
+    #[test]
+    fn the_turkish_i_is_folded_as_its_language_does() {
+        for language in ["tr", "tr-TR", "AZ"] {
+            assert_eq!(folded("HAYIR", language), folded("hayır", language), "{language}");
+            assert_eq!(folded("İPTAL", language), folded("iptal", language), "{language}");
+            assert_ne!(folded("HAYIR", language), folded("hayir", language), "{language}");
+        }
+        assert_eq!(folded("HAYIR", "en"), folded("hayir", "en"));
+        assert_ne!(folded("hayır", "en"), folded("hayir", "en"));
+    }
+}
