@@ -11,6 +11,7 @@
 pub mod at_least;
 mod cbor;
 pub mod credential;
+pub mod day;
 pub mod did;
 pub mod input;
 pub mod json;

@@ -26,6 +26,7 @@ mod status;
 mod store;
 #[cfg(test)]
 mod tests;
+mod warnings;
 
 use std::process::ExitCode;
 

@@ -1,6 +1,6 @@
 //! Offers, as staff make and cancel them. [`crate::redemption`] is the holder's side.
 
-use carnet_core::{json, time::Timestamp};
+use carnet_core::{day, json, text, time::Timestamp};
 use serde_json::{Map, Value, json};
 use zeroize::Zeroizing;
 
@@ -11,6 +11,7 @@ use crate::{
     issuer::Issuer,
     secrets::{self, Use},
     store::{Claims, Creation, NewOffer, OfferRecord, Store},
+    warnings,
 };
 
 /// The longest identifier that a caller may choose, in bytes.
@@ -34,6 +35,10 @@ pub(crate) struct OfferRequest {
     pub(crate) valid_from: Option<Timestamp>,
     pub(crate) valid_until: Option<Timestamp>,
     pub(crate) deferred: bool,
+    /// The registrar's own reference; empty: none.
+    pub(crate) reference: String,
+    /// The staff name of who makes it.
+    pub(crate) created_by: String,
 }
 
 /// Claims as they come in; never shown.
@@ -50,6 +55,8 @@ pub(crate) struct MadeOffer {
     pub(crate) offer: OfferRecord,
     pub(crate) uri: Option<Zeroizing<String>>,
     pub(crate) pin: Option<Zeroizing<String>>,
+    /// Sentences about what was accepted and may be a mistake.
+    pub(crate) warnings: Vec<String>,
 }
 
 impl<S: Store> Issuer<S> {
@@ -59,6 +66,7 @@ impl<S: Store> Issuer<S> {
     /// [`Error::Invalid`] for a field, [`Error::FormatUnavailable`], [`Error::RequestIdReused`], the store's.
     pub(crate) async fn create_offer(&self, request: OfferRequest) -> Result<MadeOffer, Error> {
         check_id("request_id", &request.request_id)?;
+        check_reference(&request.reference)?;
         let credential_type = self.credential_type(&request.credential_type)?;
         request.format.require_available(self.signer.algorithm())?;
         if request.ttl > MOST_TTL {
@@ -89,6 +97,7 @@ impl<S: Store> Issuer<S> {
 
         let now = self.now();
         let (valid_from, valid_until) = validity(&request, credential_type.validity_days, now)?;
+        let warnings = warnings::of_reference(&request.reference, &request.claims.0);
         let ttl = if request.ttl == 0 { self.settings.offer_ttl } else { request.ttl };
         let code = secrets::draw();
         let pin = request.with_pin.then(secrets::draw_pin);
@@ -109,13 +118,15 @@ impl<S: Store> Issuer<S> {
                 deferred: request.deferred,
                 created_at: now,
                 expires_at: now.plus(i64::from(ttl)),
+                reference: request.reference.clone(),
+                created_by: request.created_by.clone(),
             })
             .await?;
         match stored {
             Creation::Stored(offer) => {
                 tracing::info!(offer_id = offer.offer_id, credential_type = offer.credential_type, "offer created");
                 let uri = self.offer_uri(&offer, valid_until, &code, pin.is_some());
-                Ok(MadeOffer { offer, uri: Some(uri), pin })
+                Ok(MadeOffer { offer, uri: Some(uri), pin, warnings })
             }
             // Once the claims are erased there is nothing left to compare them with, on purpose: a digest of them could
             // be guessed back into claims.
@@ -123,7 +134,7 @@ impl<S: Store> Issuer<S> {
                 if known == terms(&request)
                     && claims.as_ref().is_none_or(|known| same_claims(&known.0, &canonical, &drawn)) =>
             {
-                Ok(MadeOffer { offer, uri: None, pin: None })
+                Ok(MadeOffer { offer, uri: None, pin: None, warnings })
             }
             Creation::Known { .. } => Err(Error::RequestIdReused),
             Creation::Taken { claim } => Err(Error::ClaimNotUnique { claim }),
@@ -187,39 +198,55 @@ fn same_claims(known: &str, now: &str, drawn: &[String]) -> bool {
 /// From when until when the credential holds: whole days, the same for all who were issued that day.
 fn validity(request: &OfferRequest, default_days: u32, now: Timestamp) -> Result<(Timestamp, Timestamp), Error> {
     let today = now.start_of_day();
-    let from = request.valid_from.map_or(today, Timestamp::start_of_day);
+    let from = request.valid_from.unwrap_or(today);
     let default = || from.max(today).plus(i64::from(default_days).saturating_mul(DAY));
     // An end that is past already is allowed when it is asked for: records of what once held.
-    let until = request.valid_until.map_or_else(default, Timestamp::start_of_day);
+    let until = request.valid_until.unwrap_or_else(default);
     for (field, at) in [("valid_from", from), ("valid_until", until)] {
         if carnet_core::time::Timestamp::parse(&at.to_string()).is_err() {
             return Err(Error::invalid(field, "outside the years that a date can say"));
         }
     }
     if until <= from {
-        return Err(Error::invalid("valid_until", "must be at least a day after valid_from"));
+        let (first, last) = (day::from(from), day::until(until));
+        let description = format!("the last day, {last}, is before the first one, {first}. Nothing was stored");
+        return Err(Error::invalid("valid_until", description));
     }
     Ok((from, until))
 }
 
 /// What a request says besides its claims, in one fixed form.
 fn terms(request: &OfferRequest) -> String {
-    json!([
-        request.credential_type,
-        request.format.as_str(),
-        request.with_pin,
-        request.ttl,
-        request.valid_from.map(Timestamp::unix),
-        request.valid_until.map(Timestamp::unix),
-        request.deferred,
-    ])
-    .to_string()
+    let mut terms = vec![
+        json!(request.credential_type),
+        json!(request.format.as_str()),
+        json!(request.with_pin),
+        json!(request.ttl),
+        json!(request.valid_from.map(Timestamp::unix)),
+        json!(request.valid_until.map(Timestamp::unix)),
+        json!(request.deferred),
+    ];
+    // The terms of offers from before there were references have none.
+    terms.extend((!request.reference.is_empty()).then(|| json!(request.reference)));
+    Value::Array(terms).to_string()
 }
 
 pub(crate) fn check_mutation(offer_id: &str, request_id: &str) -> Result<(), Error> {
     check_id("offer_id", offer_id)?;
     // These calls are idempotent by what they do; the request_id may be left out.
     if request_id.is_empty() { Ok(()) } else { check_id("request_id", request_id) }
+}
+
+/// Refuses a reference that is long, or that could not be typed again to find the offer by.
+fn check_reference(reference: &str) -> Result<(), Error> {
+    let is_plain = !reference.chars().any(char::is_control) && text::unseen(reference).next().is_none();
+    if reference.len() <= MOST_ID_BYTES && is_plain && reference.trim() == reference {
+        return Ok(());
+    }
+    let description = format!(
+        "must be at most {MOST_ID_BYTES} bytes of visible text on one line, without spaces around it. Nothing was stored"
+    );
+    Err(Error::invalid("reference", description))
 }
 
 /// Refuses an identifier that is empty, long, or holds control characters.

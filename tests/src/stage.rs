@@ -100,9 +100,17 @@ impl Office {
     /// # Errors
     /// If it does not become ready.
     pub fn restart(self) -> Result<Self> {
+        self.restart_with(&[])
+    }
+
+    /// [`Self::restart`], with these environment variables.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn restart_with(self, env: &[(&str, &str)]) -> Result<Self> {
         let data = self.service.data.clone();
         self.service.stop()?;
-        let office = Self { service: Service::start(self.program, &data)?, ..self };
+        let office = Self { service: Service::start_with(self.program, &data, env)?, ..self };
         office.lead();
         Ok(office)
     }
@@ -258,7 +266,8 @@ impl Stage {
         programs::spawn("carnet", self.carnet_arguments(wallet, args, flags), &[])
     }
 
-    fn carnet_arguments<S: AsRef<OsStr>>(&self, wallet: &str, args: &[S], flags: &[&str]) -> Vec<OsString> {
+    /// Arguments of `carnet` on a wallet of the stage.
+    pub fn carnet_arguments<S: AsRef<OsStr>>(&self, wallet: &str, args: &[S], flags: &[&str]) -> Vec<OsString> {
         let mut all: Vec<OsString> = args.iter().map(|arg| arg.as_ref().to_owned()).collect();
         for (flag, file) in [("--wallet", wallet), ("--passphrase-file", "passphrase"), ("--ca", "ca.pem")] {
             all.extend([flag.into(), self.folder.join(file).into_os_string()]);

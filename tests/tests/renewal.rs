@@ -41,7 +41,8 @@ async fn what_ends_soon_is_renewed_and_can_be_shown() -> Result<()> {
     let listed = stage.carnet(&["list"])?.ok()?.json()?;
     assert_eq!(listed.pointer("/credentials/0/ends_soon"), Some(&Value::Bool(true)), "{listed}");
     let renewed = stage.carnet(&["renew"])?.ok()?.json()?;
-    assert_eq!(text(&renewed, "/renewed/0/valid_until"), format!("{}T00:00:00Z", day(375)?), "{renewed}");
+    // To the end of day 375.
+    assert_eq!(text(&renewed, "/renewed/0/valid_until"), format!("{}T00:00:00Z", day(376)?), "{renewed}");
     assert_eq!(renewed.pointer("/renewed/0/changed"), Some(&Value::Array(Vec::new())), "{renewed}");
     let listed = stage.carnet(&["list"])?.ok()?.json()?;
     assert_eq!(listed.pointer("/credentials").and_then(Value::as_array).map(Vec::len), Some(1), "{listed}");
@@ -90,7 +91,7 @@ async fn a_case_worker_decides_and_the_wallet_is_told() -> Result<()> {
     stage.authority.staff(&["renewals", "approve", &renewal])?.ok()?;
     let received = stage.carnet(&["receive", "--resume"])?.ok()?.json()?;
     assert_eq!(text(&received, "/received/0/id"), id, "{received}");
-    assert_eq!(text(&received, "/received/0/valid_until"), format!("{}T00:00:00Z", day(375)?));
+    assert_eq!(text(&received, "/received/0/valid_until"), format!("{}T00:00:00Z", day(376)?));
     let shown = stage.carnet(&["show", &id])?.ok()?.json()?;
     let claims = shown.pointer("/claims").and_then(Value::as_array).ok_or("no claims")?;
     let until = claims.iter().find(|claim| text(claim, "/claim") == "validUntil").ok_or("no validUntil")?;

@@ -72,9 +72,7 @@ fn print(json: bool, value: &Value, text: impl FnOnce() -> String) {
 
 /// An instant on the command line: a day is its first second in UTC.
 fn instant(text: &str) -> Result<carnet_core::time::Timestamp, String> {
-    let text = if text.len() == 10 { format!("{text}T00:00:00Z") } else { text.to_owned() };
-    carnet_core::time::Timestamp::parse(&text)
-        .map_err(|_| "it is neither YYYY-MM-DD nor YYYY-MM-DDThh:mm:ssZ".to_owned())
+    carnet_core::day::parse_from(text).map_err(|problem| problem.detail)
 }
 
 /// A country on the command line: ISO 3166-1 alpha-2.

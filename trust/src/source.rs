@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use carnet_core::trust::list::{Contents, EarlierCredentials, Entry, Withdrawal};
-use carnet_core::{json, time::Timestamp};
+use carnet_core::{day, json, time::Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -29,17 +29,18 @@ impl Source {
             Refusal::new(
                 "source_invalid",
                 format!("{} is no source of a trust list: {why}", path.display()),
-                "correct it; its members are those of spec/trust.md section 2, with instants like 2024-03-01T00:00:00Z",
+                "correct it; its members are those of spec/trust.md section 2, with days like 2024-03-01 or instants like 2024-03-01T00:00:00Z",
             )
         };
         let bytes = read(path)?;
-        let value = if path.extension().is_some_and(|extension| extension == "toml") {
+        let mut value = if path.extension().is_some_and(|extension| extension == "toml") {
             let text = String::from_utf8(bytes).map_err(|_| invalid("it is not UTF-8".to_owned()))?;
             let table: toml::Table = toml::from_str(&text).map_err(|error| invalid(error.to_string()))?;
             of_toml(toml::Value::Table(table))
         } else {
             json::parse(&bytes, json::Limits::LIST).map_err(|problem| invalid(problem.to_string()))?
         };
+        days_to_instants(&mut value);
         serde_json::from_value(value).map_err(|error| invalid(error.to_string()))
     }
 
@@ -74,6 +75,25 @@ fn of_toml(value: toml::Value) -> Value {
         toml::Value::Table(table) => {
             Value::Object(table.into_iter().map(|(name, value)| (name, of_toml(value))).collect::<Map<_, _>>())
         }
+    }
+}
+
+/// Writes out the days of a source: the first second of where something begins, the last of where it ends.
+fn days_to_instants(value: &mut Value) {
+    match value {
+        Value::Array(items) => items.iter_mut().for_each(days_to_instants),
+        Value::Object(members) => members.iter_mut().for_each(|(name, member)| {
+            let at = match (name.as_str(), &*member) {
+                ("from" | "withdrawn_from", Value::String(text)) => day::parse_from(text).ok(),
+                ("until", Value::String(text)) => day::parse_last(text).ok(),
+                _ => None,
+            };
+            match at {
+                Some(at) => *member = at.to_string().into(),
+                None => days_to_instants(member),
+            }
+        }),
+        _ => {}
     }
 }
 

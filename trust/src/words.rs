@@ -1,6 +1,7 @@
 //! Lists in words. Names in them are strangers' texts: they stand in quotes, with every character that does not show escaped.
 
 use carnet_core::{
+    day,
     text::quoted,
     time::Timestamp,
     trust::list::{Accreditation, Change, Contents, Difference, Entry, Preview},
@@ -30,7 +31,7 @@ pub(crate) fn head(preview: &Preview, now: Timestamp) -> Vec<String> {
     };
     vec![
         format!("Trust list {} of {}", preview.contents.sequence, preview.list),
-        format!("  holds     from {} until {}{over}", preview.valid_from, preview.valid_until),
+        format!("  holds     from {} until {}{over}", day::from(preview.valid_from), day::until(preview.valid_until)),
         format!("  follows   {}", preview.contents.previous.as_deref().unwrap_or("none: it is the first")),
         format!("  digest    {}", preview.digest),
         format!("  signed, as it says itself, by {signed}"),

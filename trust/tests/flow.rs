@@ -5,6 +5,7 @@
 mod desk;
 
 use desk::{Desk, LIST, SOURCE, UNI};
+use serde_json::Value;
 
 #[test]
 fn a_list_is_made_signed_verified_and_asked() {
@@ -243,6 +244,18 @@ fn slips_are_named() {
     };
     assert_eq!((why(UNI, &["--at", "2025-01-01", "--country", "PT", "--level", "7"]), why("uni.example", &[])), (0, 2));
     assert_eq!((why(UNI, &["--country", "pt"]), why(UNI, &["--level", "9"])), (2, 2));
+}
+
+#[test]
+fn days_in_a_source_are_included_from_the_first_second_to_the_last() {
+    let desk = Desk::new();
+    let source = SOURCE.replace("from = 2024-03-01T00:00:00Z", "from = 2024-03-01\nuntil = \"2026-11-30\"");
+    std::fs::write(desk.path("days.toml"), source).unwrap();
+    let (source, list) = (desk.at("days.toml"), desk.at("days.json"));
+    desk.run(&["create", "--source", &source, "--list", LIST, "--out", &list]).ok();
+    let list: Value = serde_json::from_str(&std::fs::read_to_string(list).unwrap()).unwrap();
+    let held = list.pointer("/credentialSubject/issuers/0/accreditations/0").unwrap();
+    assert_eq!((&held["from"], &held["until"]), (&"2024-03-01T00:00:00Z".into(), &"2026-11-30T23:59:59Z".into()));
 }
 
 #[test]

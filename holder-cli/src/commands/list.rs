@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use carnet_core::time::Timestamp;
+use carnet_core::{day, time::Timestamp};
 use carnet_spec::Catalogue;
 use serde_json::{Value, json};
 
@@ -31,7 +31,7 @@ fn listing(contents: &Contents, catalogue: &Catalogue, ui: &Ui, now: Timestamp) 
         let label = Labels::new(catalogue, &held.type_name, &ui.messages).document();
         let expired = held.valid_until.is_some_and(|until| now > until);
         let until = held.valid_until.map(|until| until.to_string());
-        let day = until.as_deref().and_then(|until| until.get(..10)).unwrap_or("no end");
+        let day = held.valid_until.map_or_else(|| "no end".to_owned(), day::last);
         let (fresh, low) = (held.fresh_copies(), held.is_low());
         let soon = held.ends_soon(now);
         let renew = if soon && held.is_refillable() { "  ENDS SOON: carnet renew" } else { "" };

@@ -1,5 +1,6 @@
 //! `carnet renew`: documents that are near their end, for longer, without another visit where the issuer allows it.
 
+use carnet_core::day;
 use serde_json::{Value, json};
 
 use crate::{
@@ -35,7 +36,8 @@ pub(crate) async fn run(session: &Session, arguments: &Renew) -> Result<(), Fail
         match answered {
             Ok(Renewed::Stored(changed)) => {
                 let until = held.valid_until.map(|until| until.to_string()).unwrap_or_default();
-                let arguments = [("document", label.as_str()), ("id", id), ("time", until.as_str())];
+                let last_day = held.valid_until.map(day::until).unwrap_or_default();
+                let arguments = [("document", label.as_str()), ("id", id), ("time", last_day.as_str())];
                 text.push_str(&format!("{}\n", messages.with("renew-done", &arguments)));
                 if !changed.is_empty() {
                     let names: Vec<String> = changed.iter().map(|name| clean(&labels.claim(name))).collect();

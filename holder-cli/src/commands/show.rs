@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use carnet_core::{
+    day,
     json::{Limits, parse},
     secure::sd_jwt::SdJwt,
     time::Timestamp,
@@ -34,7 +35,7 @@ pub(crate) fn run(session: &Session, arguments: &Show) -> Result<(), Failure> {
     let until = held.valid_until.map(|until| until.to_string());
     let _ = writeln!(text, "  issuer    {} ({})", clean(&held.issuer_name), clean(&held.issuer));
     let _ = writeln!(text, "  format    {}", held.format);
-    let _ = writeln!(text, "  until     {}", until.as_deref().unwrap_or("no end"));
+    let _ = writeln!(text, "  until     {}", held.valid_until.map_or_else(|| "no end".to_owned(), day::until));
     let (vouched, vouched_until) = held.vouched_for(session.now());
     let standing = list::standing(&session.ui, held, vouched_until);
     let _ = writeln!(text, "  copies    {}, of which {} unused{standing}\n", held.copies.len(), held.fresh_copies());

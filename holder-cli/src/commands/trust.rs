@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use carnet_core::{
-    Code, Problem,
+    Code, Problem, day,
     did::{Did, DidDocument, web},
     json::{self, Limits},
     trust::list::{Seen, TrustList},
@@ -224,7 +224,7 @@ async fn read(session: &Session, source: &str) -> Result<Vec<u8>, Failure> {
 }
 
 fn title(held: &TrustList) -> String {
-    format!("{}  {}, {}", clean(held.list()), held.contents().sequence, held.valid_until())
+    format!("{}  {}, {}", clean(held.list()), held.contents().sequence, day::until(held.valid_until()))
 }
 
 fn described(held: &TrustList) -> Value {

@@ -1,19 +1,37 @@
 //! `issued list`, `issued show`.
 
+use carnet_core::time::Timestamp;
 use carnet_proto::issuer::v1::{self as proto, offer_service_client::OfferServiceClient};
-use carnet_service::client::{self, StaffArgs};
+use carnet_service::{
+    client::{self, StaffArgs},
+    wire,
+};
 use clap::Subcommand;
 use serde_json::{Value, json};
 
-use super::{Failure, format_name, print, time};
+use super::{
+    Failure, format_name, last_day,
+    offer::WhichArgs,
+    print,
+    status::{parse_from, parse_until},
+    time,
+};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum IssuedVerb {
-    /// List what was issued, newest first.
+    /// List what was issued, newest first; of several conditions all must hold.
     List {
         /// Only from this offer.
-        #[arg(long, default_value = "")]
+        #[arg(long, default_value = "", hide_default_value = true)]
         offer: String,
+        #[command(flatten)]
+        which: WhichArgs,
+        /// Only what was issued on this day or later: a day of UTC, or an instant.
+        #[arg(long, value_name = "DAY", value_parser = parse_from)]
+        from: Option<Timestamp>,
+        /// Only what was issued on this day, to its end, or earlier.
+        #[arg(long, value_name = "DAY", value_parser = parse_until)]
+        until: Option<Timestamp>,
         #[command(flatten)]
         staff: StaffArgs,
     },
@@ -28,7 +46,19 @@ pub(crate) enum IssuedVerb {
 
 pub(super) async fn run(verb: IssuedVerb) -> Result<(), Failure> {
     match verb {
-        IssuedVerb::List { offer, staff } => list(offer, &staff).await,
+        IssuedVerb::List { offer, which, from, until, staff } => {
+            let filter = proto::ListIssuedRequest {
+                page_size: 500,
+                page_token: String::new(),
+                offer_id: offer,
+                credential_type: which.credential_type,
+                reference: which.reference,
+                created_by: which.created_by,
+                issued_from: from.map(wire::timestamp),
+                issued_until: until.map(wire::timestamp),
+            };
+            list(filter, &staff).await
+        }
         IssuedVerb::Show { id, staff } => {
             let (channel, token) = client::connect(&staff).await?;
             let request = proto::ReadIssuedRequest { issued_id: id };
@@ -40,13 +70,13 @@ pub(super) async fn run(verb: IssuedVerb) -> Result<(), Failure> {
     }
 }
 
-async fn list(offer_id: String, staff: &StaffArgs) -> Result<(), Failure> {
+async fn list(filter: proto::ListIssuedRequest, staff: &StaffArgs) -> Result<(), Failure> {
     let (channel, token) = client::connect(staff).await?;
     let mut client = OfferServiceClient::with_interceptor(channel, token);
     let mut records = Vec::new();
     let mut page_token = String::new();
     loop {
-        let request = proto::ListIssuedRequest { page_size: 500, page_token, offer_id: offer_id.clone() };
+        let request = proto::ListIssuedRequest { page_token, ..filter.clone() };
         let page = client.list_issued(request).await?.into_inner();
         records.extend(page.issued.iter().map(issued_json));
         page_token = page.next_page_token;
@@ -80,19 +110,27 @@ fn issued_json(record: &proto::IssuedRecord) -> Value {
         "issued_at": time(record.issued_at.as_ref()),
         "valid_until": time(record.valid_until.as_ref()),
         "notification": notification_name(record.notification),
+        "reference": record.reference,
+        "created_by": record.created_by,
     })
 }
 
 fn line(record: &Value) -> String {
     let text = |name: &str| record.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let beside = |before: &str, name: &str| match text(name) {
+        text if text.is_empty() => text,
+        text => format!("{before}{text}"),
+    };
     format!(
-        "{}  {} ({}), issued {}, valid until {}, index {}, wallet: {}",
+        "{}  {} ({}), issued {}, valid until {}, index {}, wallet: {}{}{}",
         text("issued_id"),
         text("credential_type"),
         text("format"),
         text("issued_at"),
-        text("valid_until"),
+        last_day(&text("valid_until")),
         record.get("status_index").cloned().unwrap_or_default(),
-        text("notification")
+        text("notification"),
+        beside(", reference ", "reference"),
+        beside(", made by ", "created_by")
     )
 }

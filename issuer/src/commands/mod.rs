@@ -11,7 +11,7 @@ mod store;
 
 use std::{net::SocketAddr, path::PathBuf};
 
-use carnet_core::text::shown_lines;
+use carnet_core::{day, text::shown_lines, time::Timestamp};
 pub(crate) use carnet_service::failure::Failure;
 use carnet_service::{
     store::arguments::{BackupArgs, RestoreArgs},
@@ -113,6 +113,11 @@ fn print(json: bool, value: &Value, text: impl FnOnce() -> String) {
 /// A protobuf time in text.
 fn time(at: Option<&prost_types::Timestamp>) -> String {
     at.and_then(|at| wire::from_timestamp(at).ok()).map(|at| at.to_string()).unwrap_or_default()
+}
+
+/// The last day of what ends at an instant, for a person.
+fn last_day(end: &str) -> String {
+    Timestamp::parse(end).map_or_else(|_| end.to_owned(), day::until)
 }
 
 /// A format's identifier, from the wire.

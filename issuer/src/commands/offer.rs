@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use carnet_core::{
+    Problem, day,
     json::{self, Limits},
     time::Timestamp,
 };
@@ -14,18 +15,19 @@ use carnet_service::{
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
 
-use super::{Failure, format_name, print, time};
+use super::{
+    Failure, format_name, last_day, print,
+    status::{parse_from, parse_until},
+    time,
+};
 use crate::{format::Format, secrets};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum OfferVerb {
     /// Create an offer for one person.
     Create(CreateArgs),
-    /// List offers, newest first.
-    List {
-        #[command(flatten)]
-        staff: StaffArgs,
-    },
+    /// List offers, newest first; of several conditions all must hold.
+    List(ListArgs),
     /// Cancel an offer that was not collected, and erase its claims.
     Cancel {
         /// The offer's id.
@@ -56,6 +58,37 @@ pub(crate) enum OfferVerb {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct ListArgs {
+    /// Only those in this state: open, redeemed, collected, cancelled, expired or locked.
+    #[arg(long, value_parser = parse_state)]
+    state: Option<proto::OfferState>,
+    #[command(flatten)]
+    which: WhichArgs,
+    /// Only those made on this day or later: a day of UTC, or an instant.
+    #[arg(long, value_name = "DAY", value_parser = parse_from)]
+    from: Option<Timestamp>,
+    /// Only those made on this day, to its end, or earlier.
+    #[arg(long, value_name = "DAY", value_parser = parse_until)]
+    until: Option<Timestamp>,
+    #[command(flatten)]
+    staff: StaffArgs,
+}
+
+/// Conditions on offers, also for the list of what was issued from them.
+#[derive(Debug, Args)]
+pub(crate) struct WhichArgs {
+    /// Only of this credential type.
+    #[arg(long = "type", default_value = "", hide_default_value = true)]
+    pub(super) credential_type: String,
+    /// Only with exactly this reference.
+    #[arg(long, default_value = "", hide_default_value = true)]
+    pub(super) reference: String,
+    /// Only of offers that were made by this staff name.
+    #[arg(long = "by", value_name = "NAME", default_value = "", hide_default_value = true)]
+    pub(super) created_by: String,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct CreateArgs {
     /// The credential type, such as QualificationCredential.
     #[arg(long = "type")]
@@ -72,15 +105,19 @@ pub(crate) struct CreateArgs {
     /// Hold it back until `offer release`.
     #[arg(long)]
     deferred: bool,
-    /// The first day on which the credential holds: a date or a time with offset; by default today.
-    #[arg(long, value_parser = parse_date)]
+    /// The first day on which the credential holds, in UTC; by default today.
+    #[arg(long, value_name = "DAY", value_parser = parse_first_day)]
     valid_from: Option<Timestamp>,
-    /// The day on which it ends; by default the type's own.
-    #[arg(long, value_parser = parse_date)]
+    /// The last day on which it holds, to its end in UTC; by default as many days as its type has.
+    #[arg(long, value_name = "DAY", value_parser = parse_last_day)]
     valid_until: Option<Timestamp>,
     /// How long the offer may be redeemed, in seconds; by default what the issuer's configuration says.
     #[arg(long)]
     ttl: Option<u32>,
+    /// Your own reference, such as a file number, to find the offer by. Leave out what is about the person: it is kept as long as
+    /// the record of the offer, which is longer than the claims.
+    #[arg(long, default_value = "", hide_default_value = true)]
+    reference: String,
     /// Makes a repeat safe: the same id gives the same offer.
     #[arg(long)]
     request_id: Option<String>,
@@ -88,20 +125,40 @@ pub(crate) struct CreateArgs {
     staff: StaffArgs,
 }
 
+fn parse_state(text: &str) -> Result<proto::OfferState, String> {
+    let known = |state: &proto::OfferState| state_name((*state).into()) == text;
+    STATES
+        .into_iter()
+        .find(known)
+        .ok_or_else(|| "one of open, redeemed, collected, cancelled, expired, locked".to_owned())
+}
+
 fn parse_format(text: &str) -> Result<Format, String> {
     Format::parse(text).ok_or_else(|| "one of vc+sd-jwt, dc+sd-jwt, ldp_vc, di_vc+jcs".to_owned())
 }
 
-/// `2026-11-22` (in UTC) or `2026-11-22T10:00:00Z`.
-pub(super) fn parse_date(text: &str) -> Result<Timestamp, String> {
-    let full = if text.len() == 10 { format!("{text}T00:00:00Z") } else { text.to_owned() };
-    Timestamp::parse(&full).map_err(|_| "a date such as 2028-11-22".to_owned())
+/// The first second of the first day of validity.
+fn parse_first_day(text: &str) -> Result<Timestamp, String> {
+    whole_days(day::parse_from(text))
+}
+
+/// The first second after the last day of validity.
+fn parse_last_day(text: &str) -> Result<Timestamp, String> {
+    whole_days(day::parse_until(text))
+}
+
+fn whole_days(at: Result<Timestamp, Problem>) -> Result<Timestamp, String> {
+    let at = at.map_err(|problem| problem.detail)?;
+    if at == at.start_of_day() {
+        return Ok(at);
+    }
+    Err(format!("credentials hold for whole days of UTC, and {at} is within one; write a day, as 2026-11-30"))
 }
 
 pub(super) async fn run(verb: OfferVerb) -> Result<(), Failure> {
     match verb {
         OfferVerb::Create(args) => create(args).await,
-        OfferVerb::List { staff } => list(&staff).await,
+        OfferVerb::List(args) => list(args).await,
         OfferVerb::Cancel { id, staff } => {
             let (channel, token) = client::connect(&staff).await?;
             let request = proto::CancelOfferRequest { offer_id: id, request_id: secrets::draw_id() };
@@ -145,6 +202,7 @@ async fn create(args: CreateArgs) -> Result<(), Failure> {
         valid_until: args.valid_until.map(wire::timestamp),
         deferred: args.deferred,
         valid_from: args.valid_from.map(wire::timestamp),
+        reference: args.reference,
     };
     let made = OfferServiceClient::with_interceptor(channel, token).create_offer(request).await?.into_inner();
     let mut value = offer_json(&made.offer.unwrap_or_default());
@@ -152,9 +210,11 @@ async fn create(args: CreateArgs) -> Result<(), Failure> {
         for (name, secret) in [("offer_uri", &made.offer_uri), ("pin", &made.pin)] {
             members.insert(name.to_owned(), if secret.is_empty() { Value::Null } else { json!(secret) });
         }
+        members.insert("warnings".to_owned(), json!(made.warnings));
     }
     let text = || {
         let mut text = line(&value);
+        made.warnings.iter().for_each(|warning| text.push_str(&format!("\nWarning: {warning}.")));
         if made.offer_uri.is_empty() {
             text.push_str(
                 "\nThis request_id made the offer before; its secrets were shown then and are not known any more.",
@@ -174,13 +234,23 @@ async fn create(args: CreateArgs) -> Result<(), Failure> {
     Ok(once::show(args.staff.json, &value, text, unseen, hint)?)
 }
 
-async fn list(staff: &StaffArgs) -> Result<(), Failure> {
+async fn list(args: ListArgs) -> Result<(), Failure> {
+    let staff = &args.staff;
     let (channel, token) = client::connect(staff).await?;
     let mut client = OfferServiceClient::with_interceptor(channel, token);
     let mut offers = Vec::new();
     let mut page_token = String::new();
     loop {
-        let request = proto::ListOffersRequest { page_size: 500, page_token, ..Default::default() };
+        let request = proto::ListOffersRequest {
+            page_size: 500,
+            page_token,
+            state: args.state.unwrap_or_default().into(),
+            credential_type: args.which.credential_type.clone(),
+            reference: args.which.reference.clone(),
+            created_by: args.which.created_by.clone(),
+            created_from: args.from.map(wire::timestamp),
+            created_until: args.until.map(wire::timestamp),
+        };
         let page = client.list_offers(request).await?.into_inner();
         offers.extend(page.offers.iter().map(offer_json));
         page_token = page.next_page_token;
@@ -212,6 +282,16 @@ fn read_claims(path: &Path) -> Result<Map<String, Value>, Failure> {
     }
 }
 
+/// The states that an offer can have.
+const STATES: [proto::OfferState; 6] = [
+    proto::OfferState::Open,
+    proto::OfferState::Redeemed,
+    proto::OfferState::Collected,
+    proto::OfferState::Cancelled,
+    proto::OfferState::Expired,
+    proto::OfferState::Locked,
+];
+
 fn state_name(state: i32) -> &'static str {
     match proto::OfferState::try_from(state) {
         Ok(proto::OfferState::Open) => "open",
@@ -219,6 +299,7 @@ fn state_name(state: i32) -> &'static str {
         Ok(proto::OfferState::Collected) => "collected",
         Ok(proto::OfferState::Cancelled) => "cancelled",
         Ok(proto::OfferState::Expired) => "expired",
+        Ok(proto::OfferState::Locked) => "locked",
         Ok(proto::OfferState::Unspecified) | Err(_) => "unknown",
     }
 }
@@ -232,6 +313,10 @@ fn offer_json(offer: &proto::Offer) -> Value {
         "deferred": offer.deferred,
         "created_at": time(offer.created_at.as_ref()),
         "expires_at": time(offer.expires_at.as_ref()),
+        "valid_from": time(offer.valid_from.as_ref()),
+        "valid_until": time(offer.valid_until.as_ref()),
+        "reference": offer.reference,
+        "created_by": offer.created_by,
         "decision": offer.decision.as_ref().map(|decision| json!({
             "released": decision.released,
             "decided_at": time(decision.decided_at.as_ref()),
@@ -250,13 +335,20 @@ fn line(offer: &Value) -> String {
         let reason = if said("reason").is_empty() { String::new() } else { format!(": {}", said("reason")) };
         format!(", {verb} {} by {}{reason}", said("decided_at"), said("decided_by"))
     });
+    let beside = |before: &str, name: &str| match text(name) {
+        text if text.is_empty() => text,
+        text => format!("{before}{text}"),
+    };
     format!(
-        "{}  {}  {} ({}{deferred}), until {}{}",
+        "{}  {}  {} ({}{deferred}), to be collected until {}, valid until {}{}{}{}",
         text("offer_id"),
         text("state"),
         text("credential_type"),
         text("format"),
         text("expires_at"),
+        last_day(&text("valid_until")),
+        beside(", reference ", "reference"),
+        beside(", made by ", "created_by"),
         decision.unwrap_or_default()
     )
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use carnet_console::{Answer, Question};
 use carnet_core::{
+    day,
     query::path_to_text,
     text::{quoted, shown_lines},
     trust::registration::{IntendedUse, RegisteredCredential, RelyingParty},
@@ -191,7 +192,7 @@ pub(crate) fn summary(registrar: &Registrar, application: &Application) -> Strin
         "It could then ask, without a warning:".to_owned(),
     ];
     lines.extend(asker.intended_uses.iter().flat_map(intended_use));
-    lines.push(format!("From {} until {},", application.valid_from, application.valid_until));
+    lines.push(format!("From {} until {},", day::from(application.valid_from), day::until(application.valid_until)));
     lines.push(format!("on the word of {}, {}.", quoted(&registrar.name), registrar.did));
     lines.push(format!("Digest of the request: {}", application.digest));
     lines.join("\n")

@@ -5,7 +5,7 @@ use carnet_service::client::{self, StaffArgs};
 use clap::Subcommand;
 use serde_json::{Value, json};
 
-use super::{Failure, print, time};
+use super::{Failure, last_day, print, time};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum RenewalsVerb {
@@ -113,12 +113,12 @@ fn line(renewal: &Value) -> String {
     };
     let (by, reason) = (said(" by ", "decided_by"), said(": ", "reason"));
     format!(
-        "{}  {}{by}{reason}  {} of offer {}, asked {}, would end {}",
+        "{}  {}{by}{reason}  {} of offer {}, asked {}, would hold until {}",
         text("renewal_id"),
         text("state"),
         text("credential_type"),
         text("offer_id"),
         text("asked_at"),
-        text("valid_until")
+        last_day(&text("valid_until"))
     )
 }

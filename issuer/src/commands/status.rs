@@ -2,7 +2,7 @@
 
 use std::{collections::HashSet, path::PathBuf};
 
-use carnet_core::time::Timestamp;
+use carnet_core::{day, time::Timestamp};
 use carnet_proto::issuer::v1::{self as proto, status_service_client::StatusServiceClient};
 use carnet_service::{
     client::{self, StaffArgs},
@@ -11,7 +11,7 @@ use carnet_service::{
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use super::{Failure, offer::parse_date, print, time};
+use super::{Failure, print, time};
 use crate::secrets;
 
 #[derive(Debug, Subcommand)]
@@ -60,7 +60,7 @@ pub(crate) struct ChangeArgs {
     #[arg(long = "type", conflicts_with_all = ["ids", "file"])]
     credential_type: Option<String>,
     /// Every credential that was issued on this day or later: a date or a time with offset.
-    #[arg(long, value_parser = parse_date, conflicts_with_all = ["ids", "file"])]
+    #[arg(long, value_parser = parse_from, conflicts_with_all = ["ids", "file"])]
     from: Option<Timestamp>,
     /// Every credential that was issued on this day (to its end) or earlier.
     #[arg(long, value_parser = parse_until, conflicts_with_all = ["ids", "file"])]
@@ -91,10 +91,14 @@ pub(crate) struct MessageArgs {
     number: u8,
 }
 
-/// The last second of a day, or the time that is given.
-fn parse_until(text: &str) -> Result<Timestamp, String> {
-    let at = parse_date(text)?;
-    Ok(if text.len() == 10 { at.plus(86_399) } else { at })
+/// The first second of a day, or the instant that is given.
+pub(super) fn parse_from(text: &str) -> Result<Timestamp, String> {
+    day::parse_from(text).map_err(|problem| problem.detail)
+}
+
+/// The last second of a day, or the instant that is given.
+pub(super) fn parse_until(text: &str) -> Result<Timestamp, String> {
+    day::parse_last(text).map_err(|problem| problem.detail)
 }
 
 pub(super) async fn run(verb: StatusVerb) -> Result<(), Failure> {

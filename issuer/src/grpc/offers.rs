@@ -15,7 +15,10 @@ use crate::{
     format::Format,
     issuer::Issuer,
     offers::{ClaimsIn, OfferRequest, check_id, check_mutation},
-    store::{IssuedRecord, OfferRecord, OfferState, Slice, Store},
+    store::{
+        IssuedRecord, OfferRecord, OfferState, Rows, Slice, Store,
+        filter::{Common, IssuedFilter, OfferFilter},
+    },
 };
 
 /// The service over one issuer; who may call is decided before it.
@@ -27,6 +30,7 @@ impl<S: Store> proto::offer_service_server::OfferService for Offers<S> {
         &self,
         request: Request<proto::CreateOfferRequest>,
     ) -> Result<Response<proto::CreateOfferResponse>, Status> {
+        let created_by = staff::caller(&request)?;
         let request = request.into_inner();
         let format = Format::from_wire(request.format)
             .ok_or_else(|| Error::invalid("format", "must be one of the credential formats"))?;
@@ -41,15 +45,18 @@ impl<S: Store> proto::offer_service_server::OfferService for Offers<S> {
                 claims: ClaimsIn(claims),
                 with_pin: request.with_pin,
                 ttl: request.offer_ttl_seconds,
-                valid_from: instant("valid_from", request.valid_from.as_ref())?,
-                valid_until: instant("valid_until", request.valid_until.as_ref())?,
+                valid_from: day("valid_from", request.valid_from.as_ref())?,
+                valid_until: day("valid_until", request.valid_until.as_ref())?,
                 deferred: request.deferred,
+                reference: request.reference,
+                created_by,
             })
             .await?;
         Ok(Response::new(proto::CreateOfferResponse {
             offer: Some(offer(&made.offer)),
             offer_uri: made.uri.map(|uri| uri.to_string()).unwrap_or_default(),
             pin: made.pin.map(|pin| pin.to_string()).unwrap_or_default(),
+            warnings: made.warnings,
         }))
     }
 
@@ -66,12 +73,20 @@ impl<S: Store> proto::offer_service_server::OfferService for Offers<S> {
             Ok(proto::OfferState::Collected) => Some(OfferState::Collected),
             Ok(proto::OfferState::Cancelled) => Some(OfferState::Cancelled),
             Ok(proto::OfferState::Expired) => Some(OfferState::Expired),
+            Ok(proto::OfferState::Locked) => Some(OfferState::Locked),
             Err(_) => return Err(Error::invalid("state", "must be one of the offer states").into()),
+        };
+        let common = Common {
+            credential_type: request.credential_type,
+            reference: request.reference,
+            created_by: request.created_by,
+            from: instant("created_from", request.created_from.as_ref())?,
+            until: instant("created_until", request.created_until.as_ref())?,
         };
         // What is past its end is erased before anyone reads that it is still open.
         self.0.store.erase_expired(self.0.now()).await?;
-        let rows = self.0.store.offers(state, slice(page)).await?;
-        let (rows, next_page_token) = one_page(rows, page, |row| row.seq);
+        let Rows { rows, next } = self.0.store.offers(&OfferFilter { state, common }, whole(page)).await?;
+        let next_page_token = next.map(wire::page_token).unwrap_or_default();
         Ok(Response::new(proto::ListOffersResponse { offers: rows.iter().map(offer).collect(), next_page_token }))
     }
 
@@ -114,8 +129,16 @@ impl<S: Store> proto::offer_service_server::OfferService for Offers<S> {
         if !request.offer_id.is_empty() {
             check_id("offer_id", &request.offer_id)?;
         }
-        let rows = self.0.store.issued(&request.offer_id, slice(page)).await?;
-        let (rows, next_page_token) = one_page(rows, page, |row| row.seq);
+        let common = Common {
+            credential_type: request.credential_type,
+            reference: request.reference,
+            created_by: request.created_by,
+            from: instant("issued_from", request.issued_from.as_ref())?,
+            until: instant("issued_until", request.issued_until.as_ref())?,
+        };
+        let filter = IssuedFilter { offer_id: request.offer_id, common };
+        let Rows { rows, next } = self.0.store.issued(&filter, whole(page)).await?;
+        let next_page_token = next.map(wire::page_token).unwrap_or_default();
         Ok(Response::new(proto::ListIssuedResponse { issued: rows.iter().map(issued).collect(), next_page_token }))
     }
 
@@ -132,6 +155,26 @@ impl<S: Store> proto::offer_service_server::OfferService for Offers<S> {
 
 pub(super) fn instant(field: &'static str, at: Option<&prost_types::Timestamp>) -> Result<Option<Timestamp>, Error> {
     at.map(wire::from_timestamp).transpose().map_err(|problem| Error::invalid(field, problem.to_string()))
+}
+
+/// The beginning of a day.
+fn day(field: &'static str, at: Option<&prost_types::Timestamp>) -> Result<Option<Timestamp>, Error> {
+    let whole = |at: &Timestamp, nanos: i32| *at == at.start_of_day() && nanos == 0;
+    match (instant(field, at)?, at.map_or(0, |at| at.nanos)) {
+        (Some(at), nanos) if !whole(&at, nanos) => Err(Error::invalid(
+            field,
+            format!(
+                "{at} is within a day, and credentials hold for whole days of UTC. Nothing was stored; give the beginning of the first \
+                 day as valid_from, and that of the day after the last one as valid_until"
+            ),
+        )),
+        (at, _) => Ok(at),
+    }
+}
+
+/// The rows of a page that the store fills.
+fn whole(page: Page) -> Slice {
+    Slice { before: page.before, limit: page.size }
 }
 
 /// One row more than the page has, to know whether another page follows.
@@ -156,6 +199,7 @@ fn offer(record: &OfferRecord) -> proto::Offer {
         OfferState::Collected => proto::OfferState::Collected,
         OfferState::Cancelled => proto::OfferState::Cancelled,
         OfferState::Expired => proto::OfferState::Expired,
+        OfferState::Locked => proto::OfferState::Locked,
     };
     proto::Offer {
         offer_id: record.offer_id.clone(),
@@ -171,6 +215,10 @@ fn offer(record: &OfferRecord) -> proto::Offer {
             decided_by: decision.who.clone(),
             reason: decision.reason.clone(),
         }),
+        valid_from: Some(wire::timestamp(record.valid_from)),
+        valid_until: Some(wire::timestamp(record.valid_until)),
+        reference: record.reference.clone(),
+        created_by: record.created_by.clone(),
     }
 }
 
@@ -184,5 +232,7 @@ fn issued(record: &IssuedRecord) -> proto::IssuedRecord {
         issued_at: Some(wire::timestamp(record.issued_at)),
         valid_until: Some(wire::timestamp(record.valid_until)),
         notification: record.notification,
+        reference: record.reference.clone(),
+        created_by: record.created_by.clone(),
     }
 }

@@ -233,7 +233,7 @@ It could then ask, without a warning:
     of "ResidencePermitCredential" ("vc+sd-jwt"):
       "credentialSubject.rightToWork"
       "credentialSubject.validUntil" (only whether it is at least something)
-From 2026-11-22T00:00:00Z until 2027-11-22T00:00:00Z,
+From 2026-11-22 until 2027-11-21,
 on the word of "Register of Askers", {registrar}.
 Digest of the request: {digest}"#,
         asker = asker.did,

@@ -13,6 +13,7 @@
 //! sealed answer, which is kept until the wallet acknowledges it, or else until the offer's end if the wallet can redeem it again,
 //! and for as long as the token lives if not. So no index is given out twice.
 
+pub(crate) mod filter;
 pub(crate) mod renewal;
 pub(crate) mod sqlite;
 pub(crate) mod status;
@@ -22,6 +23,7 @@ use zeroize::Zeroizing;
 
 use crate::{claims::UniqueClaim, error::Error, format::Format, nonces::Nonce, secrets::Hash};
 
+use filter::{IssuedFilter, OfferFilter};
 use renewal::Decision;
 pub(crate) use sqlite::SqliteStore;
 use status::{Place, StatusStore};
@@ -47,10 +49,13 @@ pub(crate) enum OfferState {
     Collected,
     Cancelled,
     Expired,
+    /// Closed after too many wrong PINs. It is stored as expired, beside the count.
+    Locked,
 }
 
 impl OfferState {
-    pub(crate) const ALL: [Self; 5] = [Self::Open, Self::Redeemed, Self::Collected, Self::Cancelled, Self::Expired];
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Open, Self::Redeemed, Self::Collected, Self::Cancelled, Self::Expired, Self::Locked];
 
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
@@ -59,6 +64,7 @@ impl OfferState {
             Self::Collected => "collected",
             Self::Cancelled => "cancelled",
             Self::Expired => "expired",
+            Self::Locked => "locked",
         }
     }
 
@@ -80,6 +86,12 @@ pub(crate) struct OfferRecord {
     pub(crate) expires_at: Timestamp,
     /// What staff decided on it, if it is deferred and they did.
     pub(crate) decision: Option<Decision>,
+    pub(crate) valid_from: Timestamp,
+    pub(crate) valid_until: Timestamp,
+    /// The registrar's own reference; empty: none.
+    pub(crate) reference: String,
+    /// The staff name of who made it; empty in records of before.
+    pub(crate) created_by: String,
 }
 
 /// An offer to be stored.
@@ -101,6 +113,8 @@ pub(crate) struct NewOffer {
     pub(crate) deferred: bool,
     pub(crate) created_at: Timestamp,
     pub(crate) expires_at: Timestamp,
+    pub(crate) reference: String,
+    pub(crate) created_by: String,
 }
 
 /// What became of a new offer.
@@ -254,6 +268,10 @@ pub(crate) struct IssuedRecord {
     pub(crate) valid_until: Timestamp,
     /// The last notification, by its number on the wire.
     pub(crate) notification: i32,
+    /// The reference of its offer; empty: none.
+    pub(crate) reference: String,
+    /// The staff name of who made its offer.
+    pub(crate) created_by: String,
 }
 
 /// Which rows of a list: newest first, `before` a row, at most `limit`.
@@ -261,6 +279,14 @@ pub(crate) struct IssuedRecord {
 pub(crate) struct Slice {
     pub(crate) before: i64,
     pub(crate) limit: i64,
+}
+
+/// Rows of a list, and where to read on.
+#[derive(Debug)]
+pub(crate) struct Rows<T> {
+    pub(crate) rows: Vec<T>,
+    /// The row before which there may be more.
+    pub(crate) next: Option<i64>,
 }
 
 /// The issuer's memory. Each method of it, and of the traits that it is made of, is one transaction: it happens wholly or
@@ -301,9 +327,9 @@ pub(crate) trait OfferStore {
     /// Offers, newest first.
     fn offers(
         &self,
-        state: Option<OfferState>,
+        filter: &OfferFilter,
         slice: Slice,
-    ) -> impl Future<Output = Result<Vec<OfferRecord>, Error>> + Send;
+    ) -> impl Future<Output = Result<Rows<OfferRecord>, Error>> + Send;
 }
 
 /// Who may collect: codes, PINs and tokens.
@@ -365,8 +391,12 @@ pub(crate) trait RefillStore {
 
 /// What was issued.
 pub(crate) trait RecordStore {
-    /// Issued copies, newest first; an empty offer id means all.
-    fn issued(&self, offer_id: &str, slice: Slice) -> impl Future<Output = Result<Vec<IssuedRecord>, Error>> + Send;
+    /// Issued copies, newest first.
+    fn issued(
+        &self,
+        filter: &IssuedFilter,
+        slice: Slice,
+    ) -> impl Future<Output = Result<Rows<IssuedRecord>, Error>> + Send;
     /// One issued copy.
     fn issued_by_id(&self, issued_id: &str) -> impl Future<Output = Result<IssuedRecord, Error>> + Send;
 }

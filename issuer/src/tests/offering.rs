@@ -5,7 +5,7 @@ use carnet_service::wire;
 use serde_json::{Value, json};
 use tonic::Code;
 
-use super::harness::{HolderOffer, MARK, NOW, claims, holder_keys, offer_request, reason, start};
+use super::harness::{CLERK, HolderOffer, MARK, NOW, Running, claims, holder_keys, offer_request, reason, start};
 
 #[tokio::test]
 async fn staff_calls_need_the_token() {
@@ -62,8 +62,12 @@ async fn row_80_a_pin_cannot_be_guessed() {
     assert!(issuer.on_disk(MARK));
     assert_eq!(reason(issuer.redeem_with(&offer.code, Some(wrong)).await), "OFFER_LOCKED");
     assert_eq!(reason(issuer.redeem(&offer).await), "OFFER_LOCKED");
-    assert_eq!(issuer.state(&offer.id).await, proto::OfferState::Expired);
+    assert_eq!(issuer.state(&offer.id).await, proto::OfferState::Locked);
     assert!(!issuer.on_disk(MARK));
+    for (state, listed) in [(proto::OfferState::Locked, 1), (proto::OfferState::Expired, 0)] {
+        let filter = proto::ListOffersRequest { state: state.into(), ..Default::default() };
+        assert_eq!(found(&issuer, filter).await.len(), listed, "{state:?}");
+    }
 
     let twin = issuer.create(with_pin("b")).await;
     let pin = twin.pin.clone().unwrap();
@@ -134,6 +138,7 @@ async fn a_bad_offer_is_refused_with_its_field_and_not_stored() {
         proto::CreateOfferRequest { claims: Some(wire::to_struct(&claims)), ..offer_request("a") }
     };
     let at = |seconds: i64| Some(prost_types::Timestamp { seconds, nanos: 0 });
+    let today = NOW - NOW % 86_400;
     let cases = [
         ("request_id", proto::CreateOfferRequest { request_id: String::new(), ..offer_request("a") }),
         ("request_id", offer_request(&"x".repeat(129))),
@@ -148,8 +153,21 @@ async fn a_bad_offer_is_refused_with_its_field_and_not_stored() {
         ("offer_ttl_seconds", proto::CreateOfferRequest { offer_ttl_seconds: u32::MAX, ..offer_request("a") }),
         (
             "valid_until",
-            proto::CreateOfferRequest { valid_from: at(NOW), valid_until: at(NOW - 86_400), ..offer_request("a") },
+            proto::CreateOfferRequest { valid_from: at(today), valid_until: at(today), ..offer_request("a") },
         ),
+        ("valid_from", proto::CreateOfferRequest { valid_from: at(NOW), ..offer_request("a") }),
+        ("valid_until", proto::CreateOfferRequest { valid_until: at(today + 86_399), ..offer_request("a") }),
+        (
+            "valid_until",
+            proto::CreateOfferRequest {
+                valid_until: Some(prost_types::Timestamp { seconds: today + 86_400, nanos: 1 }),
+                ..offer_request("a")
+            },
+        ),
+        ("reference", proto::CreateOfferRequest { reference: "x".repeat(129), ..offer_request("a") }),
+        ("reference", proto::CreateOfferRequest { reference: " 2026/1".to_owned(), ..offer_request("a") }),
+        ("reference", proto::CreateOfferRequest { reference: "2026\u{200b}/1".to_owned(), ..offer_request("a") }),
+        ("reference", proto::CreateOfferRequest { reference: "2026\n1".to_owned(), ..offer_request("a") }),
         ("valid_until", proto::CreateOfferRequest { valid_until: at(i64::MAX), ..offer_request("a") }),
     ];
     for (field, request) in cases {
@@ -161,8 +179,8 @@ async fn a_bad_offer_is_refused_with_its_field_and_not_stored() {
     assert!(!issuer.on_disk(MARK));
     // A record of what once held is fine when it is asked for.
     let past = proto::CreateOfferRequest {
-        valid_from: at(NOW - 20 * 86_400),
-        valid_until: at(NOW - 10 * 86_400),
+        valid_from: at(today - 20 * 86_400),
+        valid_until: at(today - 10 * 86_400),
         ..offer_request("a")
     };
     assert!(issuer.staff().create_offer(past).await.is_ok());
@@ -227,7 +245,7 @@ async fn lists_come_in_pages_newest_first() {
     let mut seen = Vec::new();
     let mut page_token = String::new();
     loop {
-        let request = proto::ListOffersRequest { page_size: 2, page_token, state: 0 };
+        let request = proto::ListOffersRequest { page_size: 2, page_token, ..Default::default() };
         let page = issuer.staff().list_offers(request).await.unwrap().into_inner();
         assert!(page.offers.len() <= 2);
         seen.extend(page.offers.into_iter().map(|offer| offer.offer_id));
@@ -244,6 +262,71 @@ async fn lists_come_in_pages_newest_first() {
     assert_eq!(issuer.staff().list_offers(bad).await.unwrap_err().code(), Code::InvalidArgument);
     let bad = proto::ListOffersRequest { state: 77, ..Default::default() };
     assert_eq!(issuer.staff().list_offers(bad).await.unwrap_err().code(), Code::InvalidArgument);
+}
+
+/// The ids of all offers that a filter finds, page by page.
+async fn found(issuer: &Running, filter: proto::ListOffersRequest) -> Vec<String> {
+    let (mut ids, mut page_token) = (Vec::new(), String::new());
+    loop {
+        let request = proto::ListOffersRequest { page_size: 1, page_token, ..filter.clone() };
+        let page = issuer.staff().list_offers(request).await.unwrap().into_inner();
+        assert!(page.offers.len() <= 1);
+        ids.extend(page.offers.into_iter().map(|offer| offer.offer_id));
+        page_token = page.next_page_token;
+        if page_token.is_empty() {
+            return ids;
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_offer_is_found_by_its_reference_its_maker_its_type_and_its_day() {
+    let issuer = start().await;
+    let with =
+        |id: &str, reference: &str| proto::CreateOfferRequest { reference: reference.to_owned(), ..offer_request(id) };
+    let first = issuer.create(with("a", "2026/0113")).await;
+    issuer.pass(86_400);
+    let second = issuer.create(with("b", "2026/0114")).await;
+    let third = issuer.create(with("c", "")).await;
+    let all = || proto::ListOffersRequest::default();
+    let at = |seconds: i64| Some(prost_types::Timestamp { seconds, nanos: 0 });
+    let id = |offer: &HolderOffer| offer.id.clone();
+    for (filter, ids) in [
+        (all(), vec![id(&third), id(&second), id(&first)]),
+        (proto::ListOffersRequest { reference: "2026/0113".to_owned(), ..all() }, vec![id(&first)]),
+        (proto::ListOffersRequest { reference: "2026/01".to_owned(), ..all() }, vec![]),
+        (proto::ListOffersRequest { created_by: CLERK.to_owned(), ..all() }, vec![id(&third), id(&second), id(&first)]),
+        (proto::ListOffersRequest { created_by: "nobody".to_owned(), ..all() }, vec![]),
+        (proto::ListOffersRequest { credential_type: "ResidencePermitCredential".to_owned(), ..all() }, vec![]),
+        (proto::ListOffersRequest { created_until: at(NOW), ..all() }, vec![id(&first)]),
+        (proto::ListOffersRequest { created_from: at(NOW + 1), ..all() }, vec![id(&third), id(&second)]),
+    ] {
+        assert_eq!(found(&issuer, filter.clone()).await, ids, "{filter:?}");
+    }
+    let offer = issuer.offer(&first.id).await;
+    assert_eq!((offer.reference.as_str(), offer.created_by.as_str()), ("2026/0113", CLERK));
+
+    // The same of what was issued from it, and the reference stays when the claims are gone.
+    issuer.receive(&first, &holder_keys(2)).await.unwrap();
+    issuer.receive(&third, &holder_keys(1)).await.unwrap();
+    assert_eq!(issuer.offer(&first.id).await.reference, "2026/0113");
+    for (filter, count) in [
+        (proto::ListIssuedRequest::default(), 3),
+        (proto::ListIssuedRequest { reference: "2026/0113".to_owned(), ..Default::default() }, 2),
+        (proto::ListIssuedRequest { reference: "2026/0114".to_owned(), ..Default::default() }, 0),
+        (proto::ListIssuedRequest { created_by: CLERK.to_owned(), ..Default::default() }, 3),
+        (proto::ListIssuedRequest { credential_type: "Other".to_owned(), ..Default::default() }, 0),
+        (proto::ListIssuedRequest { issued_until: at(NOW), ..Default::default() }, 0),
+        (proto::ListIssuedRequest { issued_from: at(NOW + 86_400), ..Default::default() }, 3),
+    ] {
+        let issued = issuer.staff().list_issued(filter.clone()).await.unwrap().into_inner().issued;
+        assert_eq!(issued.len(), count, "{filter:?}");
+    }
+
+    // A repeat has the same reference, or it is another request.
+    let repeat = issuer.staff().create_offer(with("a", "2026/0113")).await;
+    assert_eq!(repeat.unwrap().into_inner().offer.unwrap().offer_id, first.id);
+    assert_eq!(reason(issuer.staff().create_offer(with("a", "2026/0114")).await), "REQUEST_ID_REUSED");
 }
 
 #[tokio::test]

@@ -214,7 +214,7 @@ async fn one_credential_has_so_many_copies_by_refill_and_no_more() {
 #[tokio::test]
 async fn a_copy_past_its_end_is_refused_and_its_key_forgotten() {
     let issuer = start().await;
-    let until = carnet_service::wire::timestamp(Timestamp::from_unix(issuer.now() + 2 * DAY));
+    let until = carnet_service::wire::timestamp(Timestamp::from_unix(issuer.now()).start_of_day().plus(2 * DAY));
     let offer = issuer.create(proto::CreateOfferRequest { valid_until: Some(until), ..offer_request("a") }).await;
     let key = holder_keys(1).remove(0);
     let thumbprint = key.public_key().thumbprint();

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use carnet_core::{
+    day,
     did::Did,
     time::Timestamp,
     trust::list::{Act, Question},
@@ -99,7 +100,7 @@ pub(super) fn verify(args: &VerifyArgs) -> Result<u8, Refusal> {
             "List {} of {} holds until {}.\nDigest {}\nSigned by {}",
             list.contents().sequence,
             list.list(),
-            list.valid_until(),
+            day::until(list.valid_until()),
             list.digest(),
             signed_by.join(", ")
         )

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use carnet_core::day;
 use carnet_service::{config::StartError, keys::Keyring};
 use carnet_spec::Catalogue;
 use clap::Subcommand;
@@ -63,7 +64,7 @@ pub(super) fn run(verb: RegistrationVerb) -> Result<u8, Failure> {
                 carnet_console::line(format_args!(
                     "Registered by {} until {} for: {}. It takes effect at the next start.",
                     registration.registrar(),
-                    registration.valid_until(),
+                    day::until(registration.valid_until()),
                     uses.join(", ")
                 ));
             }

@@ -1,6 +1,7 @@
 //! `trust`: which trust list decides.
 
 use carnet_core::{
+    day,
     json::{self, Limits},
     trust::list::TrustList,
 };
@@ -46,9 +47,11 @@ pub(super) async fn run(args: Place) -> Result<u8, Failure> {
         let word = if holds { "holds" } else { "does NOT hold now" };
         let dropped = dropped.map_or_else(String::new, |why| format!("\nIt decides no more: {why}"));
         carnet_console::line(format_args!(
-            "List {} of {} {word}: from {from} until {until}, {} issuers.\nDigest {}\nSource {}{dropped}",
+            "List {} of {} {word}: from {} until {}, {} issuers.\nDigest {}\nSource {}{dropped}",
             remembered.seen.sequence,
             preview.list,
+            day::from(from),
+            day::until(until),
             preview.contents.issuers.len(),
             remembered.seen.digest,
             trust.list

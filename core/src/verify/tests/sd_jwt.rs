@@ -1,5 +1,5 @@
 use super::*;
-use crate::secure::jose;
+use crate::{day, secure::jose};
 
 /// Issues a payload as the world's issuer does.
 pub(super) fn issued(world: &World, typ: &str, payload: &Map<String, Value>) -> String {
@@ -120,6 +120,23 @@ fn row_11_expired() {
 fn row_12_not_yet_valid() {
     document_refused(Code::NotYetValid, |_, d| drop(d.insert("validFrom".into(), "2026-11-22T12:01:01Z".into())));
     document_refused(Code::NotYetValid, |_, d| drop(d.insert("nbf".into(), 1_900_000_000.into())));
+}
+
+#[test]
+fn a_credential_until_a_day_holds_on_that_day_and_not_on_the_next() {
+    for (now, holds) in [
+        ("2026-11-29T23:59:59Z", true),
+        ("2026-11-30T23:59:59Z", true),
+        // 60 seconds for clocks that differ.
+        ("2026-12-01T00:01:00Z", true),
+        ("2026-12-01T00:01:01Z", false),
+    ] {
+        let world = World { now: Timestamp::parse(now).unwrap(), ..World::new() };
+        let mut document = world.document();
+        document.insert("validUntil".into(), day::parse_until("2026-11-30").unwrap().to_string().into());
+        let (report, _) = world.verify_alone(issued(&world, "vc+sd-jwt", &document).as_bytes());
+        assert_eq!(report.failure().is_none(), holds, "{now}: {report:?}");
+    }
 }
 
 #[test]

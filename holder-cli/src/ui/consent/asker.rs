@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use carnet_core::{Code, trust::registration::Registration};
+use carnet_core::{Code, day, trust::registration::Registration};
 use serde_json::{Value, json};
 
 use super::Consent;
@@ -61,7 +61,7 @@ impl Consent<'_> {
         row("consent-asker-id", &[clean(self.request.did.as_str()), format!("({})", say(note))]);
         row("consent-endpoint", &[clean(self.endpoint)]);
         if let Some(registration) = self.introduction.registration() {
-            let until = ui.messages.with("consent-registered-until", &[("date", &day(registration))]);
+            let until = ui.messages.with("consent-registered-until", &[("date", &last_day(registration))]);
             let registrar = [clean(self.introduction.registrar_name()), clean(registration.registrar()), until];
             row("consent-registered-by", &registrar);
         }
@@ -126,7 +126,7 @@ impl Consent<'_> {
             members.extend([
                 ("registrar".to_owned(), json!(known.registrar())),
                 ("registrar_name".to_owned(), json!(self.introduction.registrar_name())),
-                ("valid_until".to_owned(), json!(day(known))),
+                ("valid_until".to_owned(), json!(last_day(known))),
                 ("legal_identifier".to_owned(), json!(registered.legal_identifier)),
                 ("country".to_owned(), json!(registered.country)),
                 ("registry_uri".to_owned(), json!(registered.registry_uri)),
@@ -154,6 +154,6 @@ impl Consent<'_> {
 }
 
 /// The last day of a registration.
-fn day(registration: &Registration) -> String {
-    registration.valid_until().to_string().chars().take("YYYY-MM-DD".len()).collect()
+fn last_day(registration: &Registration) -> String {
+    day::last(registration.valid_until())
 }

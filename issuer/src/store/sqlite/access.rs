@@ -201,7 +201,7 @@ async fn refusal(tx: &mut Tx, row: &SqliteRow, offer: &OfferRecord, now: Timesta
         }
         OfferState::Redeemed | OfferState::Collected => Some(Error::OfferUsed),
         OfferState::Cancelled => Some(Error::OfferCancelled),
-        OfferState::Expired if row.try_get::<i64, _>("pin_failures")? >= PIN_TRIES => Some(Error::OfferLocked),
+        OfferState::Locked => Some(Error::OfferLocked),
         OfferState::Expired => Some(Error::OfferExpired),
     })
 }

@@ -202,7 +202,7 @@ async fn require_collectable(tx: &mut Tx, offer: &OfferRecord) -> Result<(), Err
         OfferState::Redeemed => {}
         OfferState::Collected => return Err(Error::AlreadyCollected),
         OfferState::Cancelled => return Err(Error::OfferCancelled),
-        OfferState::Open | OfferState::Expired => return Err(Error::TokenInvalid),
+        OfferState::Open | OfferState::Expired | OfferState::Locked => return Err(Error::TokenInvalid),
     }
     let waiting: Option<i64> =
         sqlx::query_scalar("SELECT seq FROM collections WHERE offer_id = ? AND state = 'deferred'")

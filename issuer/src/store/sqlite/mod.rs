@@ -18,7 +18,7 @@ use carnet_service::store::Database;
 use sqlx::{Row as _, Sqlite, Transaction, migrate::Migrator, sqlite::SqliteRow};
 use zeroize::Zeroizing;
 
-use super::{Claims, OfferRecord, OfferState, Store, renewal::Decision};
+use super::{Claims, OfferRecord, OfferState, PIN_TRIES, Rows, Slice, Store, renewal::Decision};
 use crate::{error::Error, format::Format};
 
 /// The schema.
@@ -59,17 +59,68 @@ impl Store for SqliteStore {
 const OFFER: &str = "SELECT * FROM offers WHERE offer_id = ?";
 
 fn offer_of(row: &SqliteRow) -> Result<OfferRecord, Error> {
+    let text = |name: &str| Ok::<_, Error>(row.try_get::<Option<String>, _>(name)?.unwrap_or_default());
     Ok(OfferRecord {
         seq: row.try_get("seq")?,
         offer_id: row.try_get("offer_id")?,
         credential_type: row.try_get("credential_type")?,
         format: Format::parse(row.try_get("format")?).ok_or(Error::Corrupt("offers.format"))?,
-        state: OfferState::parse(row.try_get("state")?)?,
+        state: match OfferState::parse(row.try_get("state")?)? {
+            OfferState::Expired if row.try_get::<i64, _>("pin_failures")? >= PIN_TRIES => OfferState::Locked,
+            state => state,
+        },
         deferred: row.try_get("deferred")?,
         created_at: Timestamp::from_unix(row.try_get("created_at")?),
         expires_at: Timestamp::from_unix(row.try_get("expires_at")?),
         decision: decision_of(row)?,
+        valid_from: Timestamp::from_unix(row.try_get("valid_from")?),
+        valid_until: Timestamp::from_unix(row.try_get("valid_until")?),
+        reference: text("reference")?,
+        created_by: text("created_by")?,
     })
+}
+
+/// Rows that are read at a time.
+const CHUNK: i64 = 500;
+/// Rows that are read for one page: where few of them match, the page is short, and the next one goes on from there.
+const MOST_READ: i64 = 5_000;
+
+/// Takes rows, newest first, until a page is full.
+struct Page<T> {
+    found: Rows<T>,
+    most: usize,
+    read: i64,
+}
+
+impl<T> Page<T> {
+    fn new(slice: Slice) -> Self {
+        let found = Rows { rows: Vec::new(), next: Some(slice.before) };
+        Self { found, most: usize::try_from(slice.limit).unwrap_or_default(), read: 0 }
+    }
+
+    /// Where the next chunk begins; none: the page is done.
+    fn before(&self) -> Option<i64> {
+        self.found.next.filter(|_| self.found.rows.len() < self.most && self.read < MOST_READ)
+    }
+
+    /// Takes what matches of a chunk.
+    fn take(&mut self, chunk: Vec<T>, seq: impl Fn(&T) -> i64, matches: impl Fn(&T) -> bool) {
+        let is_last = i64::try_from(chunk.len()).unwrap_or(i64::MAX) < CHUNK;
+        let mut chunk = chunk.into_iter().peekable();
+        self.read = self.read.saturating_add(CHUNK);
+        while let Some(row) = chunk.next() {
+            self.found.next = Some(seq(&row));
+            if matches(&row) {
+                self.found.rows.push(row);
+            }
+            if self.found.rows.len() >= self.most && chunk.peek().is_some() {
+                return;
+            }
+        }
+        if is_last {
+            self.found.next = None;
+        }
+    }
 }
 
 fn decision_of(row: &SqliteRow) -> Result<Option<Decision>, Error> {

@@ -2,11 +2,11 @@
 
 use sqlx::Row as _;
 
-use super::{OFFER, SqliteStore, Tx, claims_of, close, offer_of};
+use super::{CHUNK, OFFER, Page, SqliteStore, Tx, claims_of, close, offer_of};
 use crate::{
     claims::UniqueClaim,
     error::Error,
-    store::{Claims, Creation, NewOffer, OfferRecord, OfferState, OfferStore, Slice},
+    store::{Claims, Creation, NewOffer, OfferRecord, OfferState, OfferStore, Rows, Slice, filter::OfferFilter},
 };
 
 impl OfferStore for SqliteStore {
@@ -25,8 +25,8 @@ impl OfferStore for SqliteStore {
         }
         sqlx::query(
             "INSERT INTO offers (offer_id, request_id, terms, credential_type, format, claims, valid_from, valid_until, \
-             code_hash, pin_hash, state, deferred, created_at, expires_at) \
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'open', ?, ?, ?)",
+             code_hash, pin_hash, state, deferred, created_at, expires_at, reference, created_by) \
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'open', ?, ?, ?, ?, ?)",
         )
         .bind(&offer.offer_id)
         .bind(&offer.request_id)
@@ -41,6 +41,8 @@ impl OfferStore for SqliteStore {
         .bind(offer.deferred)
         .bind(offer.created_at.unix())
         .bind(offer.expires_at.unix())
+        .bind(Some(&offer.reference).filter(|reference| !reference.is_empty()))
+        .bind(&offer.created_by)
         .execute(&mut *tx)
         .await?;
         if let Some(claim) = keep(&mut tx, &offer.offer_id, &offer.unique).await? {
@@ -86,7 +88,7 @@ impl OfferStore for SqliteStore {
         match offer.state {
             OfferState::Cancelled => return Ok(offer),
             OfferState::Open | OfferState::Redeemed => {}
-            state @ (OfferState::Collected | OfferState::Expired) => {
+            state @ (OfferState::Collected | OfferState::Expired | OfferState::Locked) => {
                 return Err(Error::WrongState { state: state.as_str(), verb: "cancelled" });
             }
         }
@@ -96,20 +98,27 @@ impl OfferStore for SqliteStore {
         Ok(OfferRecord { state: OfferState::Cancelled, ..offer })
     }
 
-    async fn offers(&self, state: Option<OfferState>, slice: Slice) -> Result<Vec<OfferRecord>, Error> {
-        let query = match state {
-            None => sqlx::query("SELECT * FROM offers WHERE seq < ? ORDER BY seq DESC LIMIT ?"),
-            Some(state) => sqlx::query("SELECT * FROM offers WHERE state = ? AND seq < ? ORDER BY seq DESC LIMIT ?")
-                .bind(state.as_str()),
-        };
-        query
-            .bind(slice.before)
-            .bind(slice.limit)
-            .fetch_all(self.database.readers())
-            .await?
-            .iter()
-            .map(offer_of)
-            .collect()
+    async fn offers(&self, filter: &OfferFilter, slice: Slice) -> Result<Rows<OfferRecord>, Error> {
+        let mut page = Page::new(slice);
+        while let Some(before) = page.before() {
+            let reference = &filter.common.reference;
+            let query = match filter.state {
+                _ if !reference.is_empty() => {
+                    sqlx::query("SELECT * FROM offers WHERE reference = ? AND seq < ? ORDER BY seq DESC LIMIT ?")
+                        .bind(reference)
+                }
+                None => sqlx::query("SELECT * FROM offers WHERE seq < ? ORDER BY seq DESC LIMIT ?"),
+                Some(state) => {
+                    let stored = if state == OfferState::Locked { OfferState::Expired } else { state };
+                    sqlx::query("SELECT * FROM offers WHERE state = ? AND seq < ? ORDER BY seq DESC LIMIT ?")
+                        .bind(stored.as_str())
+                }
+            };
+            let rows = query.bind(before).bind(CHUNK).fetch_all(self.database.readers()).await?;
+            let chunk = rows.iter().map(offer_of).collect::<Result<_, _>>()?;
+            page.take(chunk, |offer| offer.seq, |offer| filter.matches(offer));
+        }
+        Ok(page.found)
     }
 }
 

@@ -3,45 +3,54 @@
 use carnet_core::time::Timestamp;
 use sqlx::{Row as _, sqlite::SqliteRow};
 
-use super::SqliteStore;
+use super::{CHUNK, Page, SqliteStore};
 use crate::{
     error::Error,
     format::Format,
-    store::{IssuedRecord, RecordStore, Slice},
+    store::{IssuedRecord, RecordStore, Rows, Slice, filter::IssuedFilter},
 };
 
 impl RecordStore for SqliteStore {
-    async fn issued(&self, offer_id: &str, slice: Slice) -> Result<Vec<IssuedRecord>, Error> {
-        let query = if offer_id.is_empty() {
-            sqlx::query(
-                "SELECT i.seq, i.issued_id, i.offer_id, i.status_index, i.issued_at, o.credential_type, o.format, \
-                 coalesce(c.valid_until, o.valid_until) AS valid_until, c.notification \
-                 FROM issued i JOIN offers o USING (offer_id) JOIN collections c ON c.seq = i.collection \
-                 WHERE i.issued_at IS NOT NULL AND i.seq < ? ORDER BY i.seq DESC LIMIT ?",
-            )
-        } else {
-            sqlx::query(
-                "SELECT i.seq, i.issued_id, i.offer_id, i.status_index, i.issued_at, o.credential_type, o.format, \
-                 coalesce(c.valid_until, o.valid_until) AS valid_until, c.notification \
-                 FROM issued i JOIN offers o USING (offer_id) JOIN collections c ON c.seq = i.collection \
-                 WHERE i.offer_id = ? AND i.issued_at IS NOT NULL AND i.seq < ? ORDER BY i.seq DESC LIMIT ?",
-            )
-            .bind(offer_id)
-        };
-        query
-            .bind(slice.before)
-            .bind(slice.limit)
-            .fetch_all(self.database.readers())
-            .await?
-            .iter()
-            .map(issued_of)
-            .collect()
+    async fn issued(&self, filter: &IssuedFilter, slice: Slice) -> Result<Rows<IssuedRecord>, Error> {
+        let mut page = Page::new(slice);
+        while let Some(before) = page.before() {
+            let (offer_id, reference) = (&filter.offer_id, &filter.common.reference);
+            let query = if !offer_id.is_empty() {
+                sqlx::query(
+                    "SELECT i.seq, i.issued_id, i.offer_id, i.status_index, i.issued_at, o.credential_type, o.format, \
+                     coalesce(c.valid_until, o.valid_until) AS valid_until, c.notification, o.reference, o.created_by \
+                     FROM issued i JOIN offers o USING (offer_id) JOIN collections c ON c.seq = i.collection \
+                     WHERE i.offer_id = ? AND i.issued_at IS NOT NULL AND i.seq < ? ORDER BY i.seq DESC LIMIT ?",
+                )
+                .bind(offer_id)
+            } else if !reference.is_empty() {
+                // From the few offers of the reference to their copies, and never the other way round.
+                sqlx::query(
+                    "SELECT i.seq, i.issued_id, i.offer_id, i.status_index, i.issued_at, o.credential_type, o.format, \
+                     coalesce(c.valid_until, o.valid_until) AS valid_until, c.notification, o.reference, o.created_by \
+                     FROM offers o CROSS JOIN issued i USING (offer_id) CROSS JOIN collections c ON c.seq = i.collection \
+                     WHERE o.reference = ? AND i.issued_at IS NOT NULL AND i.seq < ? ORDER BY i.seq DESC LIMIT ?",
+                )
+                .bind(reference)
+            } else {
+                sqlx::query(
+                    "SELECT i.seq, i.issued_id, i.offer_id, i.status_index, i.issued_at, o.credential_type, o.format, \
+                     coalesce(c.valid_until, o.valid_until) AS valid_until, c.notification, o.reference, o.created_by \
+                     FROM issued i JOIN offers o USING (offer_id) JOIN collections c ON c.seq = i.collection \
+                     WHERE i.issued_at IS NOT NULL AND i.seq < ? ORDER BY i.seq DESC LIMIT ?",
+                )
+            };
+            let rows = query.bind(before).bind(CHUNK).fetch_all(self.database.readers()).await?;
+            let chunk = rows.iter().map(issued_of).collect::<Result<_, _>>()?;
+            page.take(chunk, |record| record.seq, |record| filter.matches(record));
+        }
+        Ok(page.found)
     }
 
     async fn issued_by_id(&self, issued_id: &str) -> Result<IssuedRecord, Error> {
         let row = sqlx::query(
             "SELECT i.seq, i.issued_id, i.offer_id, i.status_index, i.issued_at, o.credential_type, o.format, \
-             coalesce(c.valid_until, o.valid_until) AS valid_until, c.notification \
+             coalesce(c.valid_until, o.valid_until) AS valid_until, c.notification, o.reference, o.created_by \
              FROM issued i JOIN offers o USING (offer_id) JOIN collections c ON c.seq = i.collection \
              WHERE i.issued_at IS NOT NULL AND i.issued_id = ?",
         )
@@ -64,5 +73,7 @@ fn issued_of(row: &SqliteRow) -> Result<IssuedRecord, Error> {
         issued_at: Timestamp::from_unix(row.try_get("issued_at")?),
         valid_until: Timestamp::from_unix(row.try_get("valid_until")?),
         notification: row.try_get("notification")?,
+        reference: row.try_get::<Option<String>, _>("reference")?.unwrap_or_default(),
+        created_by: row.try_get::<Option<String>, _>("created_by")?.unwrap_or_default(),
     })
 }

@@ -1,0 +1,115 @@
+//! Days as people write and read them. A day is one of UTC, from 00:00:00Z to the next day's: "until 2026-11-30" includes it.
+//!
+//! A person may write an instant as well, and that is kept to the second or refused, never rounded.
+
+use crate::{Code, Problem, time::Timestamp};
+
+/// Length of a day, in seconds.
+pub const SECONDS: i64 = 86_400;
+
+/// Length of `YYYY-MM-DD`.
+const DATE_LENGTH: usize = 10;
+
+/// Parses the beginning of a time: the first second of a day, or the instant that is given.
+///
+/// # Errors
+/// [`Code::DateMalformed`] for any other text, and for a fraction of a second.
+pub fn parse_from(text: &str) -> Result<Timestamp, Problem> {
+    parse(text).map(|(at, _)| at)
+}
+
+/// Parses the end of what holds for whole days: the first second after a day, or the instant that is given.
+///
+/// # Errors
+/// As [`parse_from`].
+pub fn parse_until(text: &str) -> Result<Timestamp, Problem> {
+    parse(text).map(|(at, is_day)| if is_day { at.plus(SECONDS) } else { at })
+}
+
+/// Parses the end of a time in which something happened: the last second of a day, or the instant that is given.
+///
+/// # Errors
+/// As [`parse_from`].
+pub fn parse_last(text: &str) -> Result<Timestamp, Problem> {
+    parse(text).map(|(at, is_day)| if is_day { at.plus(SECONDS.saturating_sub(1)) } else { at })
+}
+
+fn parse(text: &str) -> Result<(Timestamp, bool), Problem> {
+    let text = text.trim();
+    let is_day = text.len() == DATE_LENGTH;
+    let at = if is_day { Timestamp::parse(&format!("{text}T00:00:00Z")) } else { Timestamp::parse(text) };
+    match at {
+        // Seconds are all that a timestamp has.
+        Ok(at) if !text.contains('.') => Ok((at, is_day)),
+        _ => Err(Problem::new(
+            Code::DateMalformed,
+            "neither a day, as 2026-11-30, nor an instant in whole seconds, as 2026-11-30T18:00:00Z",
+        )),
+    }
+}
+
+/// Returns the last day of what ends at this instant, `2026-11-30` for `2026-12-01T00:00:00Z`; the instant itself where it is
+/// within a day.
+#[must_use]
+pub fn until(end: Timestamp) -> String {
+    if end == end.start_of_day() { last(end) } else { end.to_string() }
+}
+
+/// Returns the last day on which something holds that ends at this instant, whole or in part.
+#[must_use]
+pub fn last(end: Timestamp) -> String {
+    date(end.plus(-1))
+}
+
+/// Returns the first day of what begins at this instant; the instant itself where it is within a day.
+#[must_use]
+pub fn from(start: Timestamp) -> String {
+    if start == start.start_of_day() { date(start) } else { start.to_string() }
+}
+
+fn date(at: Timestamp) -> String {
+    let text = at.to_string();
+    text.split_once('T').map_or(text.clone(), |(date, _)| date.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> Timestamp {
+        Timestamp::parse(text).unwrap()
+    }
+
+    #[test]
+    fn a_day_is_included_from_its_first_second_to_its_last() {
+        assert_eq!(parse_from("2026-11-30").unwrap(), at("2026-11-30T00:00:00Z"));
+        assert_eq!(parse_until("2026-11-30").unwrap(), at("2026-12-01T00:00:00Z"));
+        assert_eq!(parse_last("2026-11-30").unwrap(), at("2026-11-30T23:59:59Z"));
+        assert_eq!(parse_until("2028-02-29").unwrap(), at("2028-03-01T00:00:00Z"));
+    }
+
+    #[test]
+    fn an_instant_is_kept_to_the_second_in_any_offset() {
+        for parse in [parse_from, parse_until, parse_last] {
+            for text in ["2026-11-30T18:00:01Z", "2026-12-01T08:00:01+14:00", "2026-11-30T07:00:01-11:00"] {
+                assert_eq!(parse(text).unwrap(), at("2026-11-30T18:00:01Z"), "{text}");
+            }
+            for text in ["", "30.11.2026", "2026-11-31", "2026-11-30T18:00:00", "2026-11-30T18:00:00.5Z", "30/11/2026"]
+            {
+                assert_eq!(parse(text).unwrap_err().code, Code::DateMalformed, "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_was_typed_is_what_is_shown() {
+        for day in ["2026-11-30", "2026-12-31", "2028-02-29", "1970-01-01", "1969-12-31"] {
+            assert_eq!(until(parse_until(day).unwrap()), day);
+            assert_eq!(from(parse_from(day).unwrap()), day);
+        }
+        assert_eq!(until(at("2026-11-30T18:00:00Z")), "2026-11-30T18:00:00Z");
+        assert_eq!(until(parse_last("2026-11-30").unwrap()), "2026-11-30T23:59:59Z");
+        assert_eq!(last(at("2026-11-30T18:00:00Z")), "2026-11-30");
+        assert_eq!(from(at("2026-11-30T00:00:01Z")), "2026-11-30T00:00:01Z");
+    }
+}
