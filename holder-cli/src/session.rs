@@ -9,8 +9,9 @@ use std::{
 };
 
 use age::secrecy::{ExposeSecret, SecretString};
-use carnet_core::{did::Did, time::Timestamp};
+use carnet_core::{did::Did, input::text_without_mark, time::Timestamp};
 use carnet_fetch::{DidCache, FetchOptions, HttpsFetcher};
+use carnet_passphrase::{forbidden, normal};
 use carnet_spec::Catalogue;
 use url::Url;
 use zeroize::Zeroizing;
@@ -149,9 +150,8 @@ impl Session {
                 ));
             }
         };
-        if new && passphrase.expose_secret().chars().count() < SHORTEST {
-            let message = format!("The passphrase is shorter than {SHORTEST} characters");
-            return Err(Failure::usage("passphrase_short", message, "several words that you can remember are best"));
+        if new {
+            check_new(&passphrase)?;
         }
         Ok(passphrase)
     }
@@ -172,7 +172,7 @@ impl Session {
             return ask("wallet-passphrase");
         }
         let (first, second) = (ask("wallet-passphrase-new")?, ask("wallet-passphrase-again")?);
-        if first.expose_secret() != second.expose_secret() {
+        if normal(&first).expose_secret() != normal(&second).expose_secret() {
             return Err(Failure::usage("passphrase_differs", "The two passphrases differ", "type the same one twice"));
         }
         Ok(first)
@@ -251,7 +251,21 @@ impl Session {
     }
 }
 
-/// The first line of a small file, without its end; for passphrases and PINs.
+/// Refuses a new passphrase that is too short or that may be impossible to type again.
+fn check_new(passphrase: &SecretString) -> Result<(), Failure> {
+    if normal(passphrase).expose_secret().chars().count() < SHORTEST {
+        let message = format!("The passphrase is shorter than {SHORTEST} characters");
+        return Err(Failure::usage("passphrase_short", message, "several words that you can remember are best"));
+    }
+    if forbidden(passphrase).is_some() {
+        let message = "The passphrase holds a character that is invisible, a control such as a tab, or not in use";
+        return Err(Failure::usage("passphrase_unsafe", message, "use letters, digits, signs and spaces"));
+    }
+    Ok(())
+}
+
+/// Returns the first line of a small file, without its end; for passphrases and PINs. A byte-order mark stays: a wallet may
+/// have been sealed with it.
 pub(crate) fn first_line(path: &Path, what: &str) -> Result<SecretString, Failure> {
     let read = || -> std::io::Result<SecretString> {
         let mut line = Zeroizing::new(String::with_capacity(4_096));
@@ -262,7 +276,7 @@ pub(crate) fn first_line(path: &Path, what: &str) -> Result<SecretString, Failur
         let message = format!("The {what} cannot be read from {}: {error}", path.display());
         Failure::usage(&format!("{what}_unreadable"), message, "check that the file exists and is yours")
     })?;
-    if secret.expose_secret().is_empty() {
+    if text_without_mark(secret.expose_secret()).is_empty() {
         let message = format!("The first line of {} is empty", path.display());
         return Err(Failure::usage(&format!("{what}_needed"), message, format!("put the {what} there")));
     }
@@ -273,4 +287,23 @@ pub(crate) fn first_line(path: &Path, what: &str) -> Result<SecretString, Failur
 fn system_time() -> Timestamp {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Timestamp::from_unix(i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_new_passphrase_can_be_typed_again() {
+        let check = |text: &str| check_new(&SecretString::from(text.to_owned())).map_err(|failure| failure.reason);
+        for good in ["correct horse", "Zoe\u{308} cafe\u{301}", "\u{feff}correct horse", "كلمة سر طويلة"] {
+            assert_eq!(check(good), Ok(()), "{good:?}");
+        }
+        // Eight code points of four letters, and a mark that does not count.
+        for short in ["e\u{301}e\u{301}e\u{301}e\u{301}", "\u{feff}7 chars"] {
+            assert_eq!(check(short), Err("passphrase_short".to_owned()), "{short:?}");
+        }
+        assert_eq!(check("correct\thorse"), Err("passphrase_unsafe".to_owned()));
+        assert_eq!(check("correct\u{200b}horse"), Err("passphrase_unsafe".to_owned()));
+    }
 }

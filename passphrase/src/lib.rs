@@ -3,8 +3,14 @@
 //! The stanza is that of the age specification (c2sp.org/age, scrypt recipient), so that every age program with the
 //! passphrase opens the file. age's own recipient and identity run scrypt once more when they are made, to guess a work
 //! factor for the machine; these do not.
+//!
+//! A file is sealed with the normal form of a passphrase, and opens with any form in which it was sealed before.
 
-use std::{collections::HashSet, io};
+use std::{
+    collections::HashSet,
+    io,
+    sync::atomic::{AtomicBool, Ordering},
+};
 
 use age::{DecryptError, EncryptError, secrecy::ExposeSecret as _};
 use age_core::{
@@ -16,6 +22,10 @@ use base64::{Engine as _, prelude::BASE64_STANDARD_NO_PAD};
 use rand_core::{OsRng, RngCore as _};
 use scrypt::Params;
 use zeroize::{Zeroize as _, Zeroizing};
+
+mod forms;
+
+pub use forms::{forbidden, normal};
 
 const TAG: &str = "scrypt";
 const SALT_LABEL: &[u8] = b"age-encryption.org/v1/scrypt";
@@ -32,10 +42,10 @@ pub struct PassphraseRecipient {
 }
 
 impl PassphraseRecipient {
-    /// Makes a recipient; the work factor is log2 of scrypt's N.
+    /// Makes a recipient of the passphrase's normal form; the work factor is log2 of scrypt's N.
     #[must_use]
-    pub const fn new(passphrase: SecretString, work_factor: u8) -> Self {
-        Self { passphrase, work_factor }
+    pub fn new(passphrase: &SecretString, work_factor: u8) -> Self {
+        Self { passphrase: normal(passphrase), work_factor }
     }
 }
 
@@ -58,17 +68,25 @@ impl age::Recipient for PassphraseRecipient {
     }
 }
 
-/// Identity that opens a file with a passphrase.
+/// Identity that opens a file with a passphrase, in any of its forms.
 pub struct PassphraseIdentity {
-    passphrase: SecretString,
+    /// The normal one first.
+    forms: Vec<SecretString>,
     greatest_work_factor: u8,
+    opened_by_older_form: AtomicBool,
 }
 
 impl PassphraseIdentity {
     /// Makes an identity that refuses files with a greater work factor.
     #[must_use]
-    pub const fn new(passphrase: SecretString, greatest_work_factor: u8) -> Self {
-        Self { passphrase, greatest_work_factor }
+    pub fn new(passphrase: &SecretString, greatest_work_factor: u8) -> Self {
+        Self { forms: forms::all(passphrase), greatest_work_factor, opened_by_older_form: AtomicBool::new(false) }
+    }
+
+    /// Returns `true` if a file was opened by another form than the one that files are sealed with now.
+    #[must_use]
+    pub fn opened_by_older_form(&self) -> bool {
+        self.opened_by_older_form.load(Ordering::Relaxed)
     }
 
     fn unwrap(&self, stanza: &Stanza) -> Result<FileKey, DecryptError> {
@@ -86,8 +104,15 @@ impl PassphraseIdentity {
         if required > self.greatest_work_factor {
             return Err(excessive());
         }
-        let key = derive(&self.passphrase, &salt, required).ok_or_else(excessive)?;
-        let mut plain = aead_decrypt(&key, FILE_KEY_BYTES, &stanza.body)?;
+        let open = |form: &SecretString| -> Result<Vec<u8>, DecryptError> {
+            let key = derive(form, &salt, required).ok_or_else(excessive)?;
+            Ok(aead_decrypt(&key, FILE_KEY_BYTES, &stanza.body)?)
+        };
+        let mut tried = self.forms.iter().map(open).enumerate();
+        let opened = tried.find(|(_, opened)| !matches!(opened, Err(DecryptError::DecryptionFailed)));
+        let (number, plain) = opened.ok_or(DecryptError::DecryptionFailed)?;
+        let mut plain = plain?;
+        self.opened_by_older_form.store(number > 0, Ordering::Relaxed);
         let file_key = FileKey::init_with_mut(|file_key| {
             for (to, from) in file_key.iter_mut().zip(&plain) {
                 *to = *from;
@@ -151,8 +176,8 @@ mod tests {
 
     #[test]
     fn files_open_here_and_with_ages_own_identity() {
-        let sealed = seal(&PassphraseRecipient::new(secret("correct horse"), 10));
-        assert_eq!(open(&sealed, &PassphraseIdentity::new(secret("correct horse"), 10)).unwrap(), b"contents");
+        let sealed = seal(&PassphraseRecipient::new(&secret("correct horse"), 10));
+        assert_eq!(open(&sealed, &PassphraseIdentity::new(&secret("correct horse"), 10)).unwrap(), b"contents");
         assert_eq!(open(&sealed, &native::Identity::new(secret("correct horse"))).unwrap(), b"contents");
         let head = String::from_utf8_lossy(&sealed).lines().nth(1).unwrap().to_owned();
         assert!(head.starts_with("-> scrypt ") && head.ends_with(" 10"), "{head}");
@@ -163,21 +188,45 @@ mod tests {
         let mut recipient = native::Recipient::new(secret("correct horse"));
         recipient.set_work_factor(10);
         let sealed = seal(&recipient);
-        assert_eq!(open(&sealed, &PassphraseIdentity::new(secret("correct horse"), 12)).unwrap(), b"contents");
+        assert_eq!(open(&sealed, &PassphraseIdentity::new(&secret("correct horse"), 12)).unwrap(), b"contents");
+    }
+
+    #[test]
+    fn a_file_that_was_sealed_with_an_older_form_opens_with_all_forms() {
+        let (composed, decomposed) = ("Zo\u{eb} caf\u{e9}", "Zoe\u{308} cafe\u{301}");
+        for older in [decomposed, "\u{feff}Zo\u{eb} caf\u{e9}", "Zo\u{eb}\u{a0}caf\u{e9}"] {
+            let mut recipient = native::Recipient::new(secret(older));
+            recipient.set_work_factor(2);
+            let identity = PassphraseIdentity::new(&secret(older), 10);
+            assert_eq!(open(&seal(&recipient), &identity).unwrap(), b"contents");
+            assert!(identity.opened_by_older_form());
+            let again = seal(&PassphraseRecipient::new(&secret(older), 2));
+            for form in [composed, decomposed, older] {
+                let identity = PassphraseIdentity::new(&secret(form), 10);
+                assert_eq!(open(&again, &identity).unwrap(), b"contents");
+                assert!(!identity.opened_by_older_form());
+            }
+        }
+        let mut recipient = native::Recipient::new(secret(decomposed));
+        recipient.set_work_factor(2);
+        let sealed = seal(&recipient);
+        assert!(open(&sealed, &PassphraseIdentity::new(&secret(composed), 10)).is_ok(), "typed on another system");
+        let other = open(&sealed, &PassphraseIdentity::new(&secret("Zoe cafe"), 10));
+        assert!(matches!(other, Err(DecryptError::DecryptionFailed)));
     }
 
     #[test]
     fn another_passphrase_does_not_open_and_too_much_work_is_not_done() {
-        let sealed = seal(&PassphraseRecipient::new(secret("correct horse"), 10));
-        let wrong = open(&sealed, &PassphraseIdentity::new(secret("correct hors"), 10));
+        let sealed = seal(&PassphraseRecipient::new(&secret("correct horse"), 10));
+        let wrong = open(&sealed, &PassphraseIdentity::new(&secret("correct hors"), 10));
         assert!(matches!(wrong, Err(DecryptError::DecryptionFailed)), "{wrong:?}");
-        let much = open(&sealed, &PassphraseIdentity::new(secret("correct horse"), 9));
+        let much = open(&sealed, &PassphraseIdentity::new(&secret("correct horse"), 9));
         assert!(matches!(much, Err(DecryptError::ExcessiveWork { required: 10, target: 9 })), "{much:?}");
     }
 
     #[test]
     fn two_files_share_no_salt_and_no_other_recipient_comes_beside() {
-        let recipient = PassphraseRecipient::new(secret("correct horse"), 1);
+        let recipient = PassphraseRecipient::new(&secret("correct horse"), 1);
         let stanza = || String::from_utf8_lossy(&seal(&recipient)).lines().nth(1).unwrap().to_owned();
         assert_ne!(stanza(), stanza());
         let both = [&recipient as &dyn Recipient, &recipient];
@@ -186,7 +235,7 @@ mod tests {
 
     #[test]
     fn stanzas_of_another_form_are_refused() {
-        let identity = PassphraseIdentity::new(secret("correct horse"), 10);
+        let identity = PassphraseIdentity::new(&secret("correct horse"), 10);
         let salt = BASE64_STANDARD_NO_PAD.encode([7; SALT_BYTES]);
         let salt = salt.as_str();
         let stanza = |args: &[&str], length: usize| Stanza {

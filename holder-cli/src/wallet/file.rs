@@ -79,15 +79,19 @@ impl WalletFile {
         require(path)?;
         let lock = lock(path)?;
         remove_unfinished(path);
-        let contents = read_only(path, &passphrase)?;
-        Ok(Self {
+        let (contents, older_form) = read_and_tell(path, &passphrase)?;
+        let mut wallet = Self {
             path: path.to_owned(),
             passphrase,
             _lock: lock,
             contents,
             dids: DidCache::default(),
             wait: WaitNotice::silent(),
-        })
+        };
+        if older_form {
+            wallet.save()?;
+        }
+        Ok(wallet)
     }
 
     /// Holds the logs of did:webvh that are read from now on against those that this wallet has seen, and keeps with the next
@@ -128,6 +132,11 @@ impl WalletFile {
 
 /// Reads a wallet. No lock is needed: a change replaces the file as a whole.
 pub(crate) fn read_only(path: &Path, passphrase: &SecretString) -> Result<Contents, Failure> {
+    read_and_tell(path, passphrase).map(|(contents, _)| contents)
+}
+
+/// Reads a wallet, and tells whether it is still sealed with an older form of the passphrase.
+fn read_and_tell(path: &Path, passphrase: &SecretString) -> Result<(Contents, bool), Failure> {
     require(path)?;
     let unreadable = |error: io::Error| {
         Failure::new(
@@ -143,18 +152,18 @@ pub(crate) fn read_only(path: &Path, passphrase: &SecretString) -> Result<Conten
     if u64::try_from(sealed.len()).unwrap_or(u64::MAX) > LARGEST {
         return Err(corrupted("it is larger than any wallet"));
     }
-    let plain = decrypt(&sealed, passphrase)?;
-    parse(&plain)
+    let (plain, older_form) = decrypt(&sealed, passphrase)?;
+    Ok((parse(&plain)?, older_form))
 }
 
-fn decrypt(sealed: &[u8], passphrase: &SecretString) -> Result<Zeroizing<Vec<u8>>, Failure> {
-    let identity = PassphraseIdentity::new(passphrase.clone(), GREATEST_WORK_FACTOR);
+fn decrypt(sealed: &[u8], passphrase: &SecretString) -> Result<(Zeroizing<Vec<u8>>, bool), Failure> {
+    let identity = PassphraseIdentity::new(passphrase, GREATEST_WORK_FACTOR);
     let decryptor = Decryptor::new_buffered(sealed).map_err(undecryptable)?;
     let mut reader = decryptor.decrypt(iter::once(&identity as &dyn age::Identity)).map_err(undecryptable)?;
     // As much as can come out, so that no copy is left behind where the buffer grew.
     let mut plain = Zeroizing::new(Vec::with_capacity(sealed.len()));
     reader.read_to_end(&mut plain).map_err(|_| corrupted("its contents were changed"))?;
-    Ok(plain)
+    Ok((plain, identity.opened_by_older_form()))
 }
 
 fn parse(plain: &[u8]) -> Result<Contents, Failure> {
@@ -230,7 +239,7 @@ fn write_encrypted(
         let prefix = unfinished_prefix(path);
         let mut temporary = tempfile::Builder::new().prefix(&prefix).suffix(UNFINISHED).tempfile_in(folder)?;
         let work_factor = contents.work_factor.clamp(LEAST_WORK_FACTOR, GREATEST_WORK_FACTOR);
-        let recipient = PassphraseRecipient::new(passphrase.clone(), work_factor);
+        let recipient = PassphraseRecipient::new(passphrase, work_factor);
         let encryptor = Encryptor::with_recipients(iter::once(&recipient as &dyn age::Recipient))
             .map_err(|_| io::Error::other("the passphrase cannot be used"))?;
         let mut writer = encryptor.wrap_output(temporary.as_file_mut())?;

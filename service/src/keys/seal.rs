@@ -170,7 +170,7 @@ fn bound_to(public: &PublicKey) -> Vec<u8> {
 }
 
 fn with_passphrase(bytes: &[u8], passphrase: SecretString, work_factor: u8) -> std::io::Result<Vec<u8>> {
-    let recipient = PassphraseRecipient::new(passphrase, work_factor);
+    let recipient = PassphraseRecipient::new(&passphrase, work_factor);
     let encryptor = Encryptor::with_recipients(iter::once(&recipient as &dyn age::Recipient))
         .map_err(|_| std::io::Error::other("the passphrase cannot be used"))?;
     let mut sealed = Vec::new();
@@ -181,7 +181,7 @@ fn with_passphrase(bytes: &[u8], passphrase: SecretString, work_factor: u8) -> s
 }
 
 fn by_passphrase(sealed: &[u8], passphrase: SecretString) -> Result<Zeroizing<Vec<u8>>, StartError> {
-    let identity = PassphraseIdentity::new(passphrase, GREATEST_WORK_FACTOR);
+    let identity = PassphraseIdentity::new(&passphrase, GREATEST_WORK_FACTOR);
     let decryptor = Decryptor::new_buffered(sealed).map_err(|_| damaged())?;
     let opened = decryptor.decrypt(iter::once(&identity as &dyn age::Identity));
     let mut plain = Zeroizing::new(Vec::with_capacity(sealed.len()));
@@ -191,7 +191,8 @@ fn by_passphrase(sealed: &[u8], passphrase: SecretString) -> Result<Zeroizing<Ve
 
 fn passphrase(config: &KeysConfig) -> Result<SecretString, StartError> {
     let source = config.passphrase.as_ref().ok_or_else(|| missing("passphrase", SOURCE))?;
-    let bytes = source.read("passphrase")?;
+    // With the mark that an editor may have put before it: a key may have been sealed with that.
+    let bytes = source.read_as_is("passphrase")?;
     let text = std::str::from_utf8(&bytes).map_err(|_| failed("the passphrase is not UTF-8"))?;
     Ok(SecretString::from(text))
 }

@@ -7,6 +7,7 @@ use std::{
     str::FromStr,
 };
 
+use carnet_core::input::without_mark;
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
@@ -99,11 +100,19 @@ impl std::fmt::Display for Kek {
 }
 
 impl Source {
-    /// The secret, without the end of its line.
+    /// Returns the secret, without a byte-order mark and the end of its line.
     ///
     /// # Errors
     /// It is not there, is empty, or is longer than 4 KiB.
     pub fn read(&self, what: &str) -> Result<Zeroizing<Vec<u8>>, StartError> {
+        self.read_as_is(what).map(|bytes| Zeroizing::new(without_mark(&bytes).to_vec()))
+    }
+
+    /// Returns the secret, without the end of its line.
+    ///
+    /// # Errors
+    /// It is not there, is empty, or is longer than 4 KiB.
+    pub(super) fn read_as_is(&self, what: &str) -> Result<Zeroizing<Vec<u8>>, StartError> {
         let missing = |why: &str| {
             StartError::new(
                 format!("The {what} could not be had from {self}: {why}. Nothing was started or changed."),
@@ -126,7 +135,7 @@ impl Source {
         while bytes.last().is_some_and(|byte| matches!(byte, b'\n' | b'\r')) {
             bytes.pop();
         }
-        if bytes.is_empty() { Err(missing("it is empty")) } else { Ok(bytes) }
+        if without_mark(&bytes).is_empty() { Err(missing("it is empty")) } else { Ok(bytes) }
     }
 }
 
@@ -175,7 +184,9 @@ mod tests {
             std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
             assert_eq!(exposed(&path), everybody, "{mode:o}");
         }
-        std::fs::write(&path, "\n").unwrap();
+        std::fs::write(&path, "\u{feff}1234\r\n").unwrap();
+        assert_eq!(Source::File(path.clone()).read("PIN").unwrap().as_slice(), b"1234");
+        std::fs::write(&path, "\u{feff}\n").unwrap();
         let said = Source::File(path.clone()).read("PIN").unwrap_err();
         assert!(said.message.contains("empty"), "{said}");
         assert!(Source::Env("CARNET_NO_SUCH_VARIABLE".to_owned()).read("PIN").is_err());

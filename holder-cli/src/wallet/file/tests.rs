@@ -226,3 +226,29 @@ fn a_wallet_that_ages_own_recipient_sealed_opens() {
     open(&path).unwrap().save().unwrap();
     assert!(open(&path).is_ok());
 }
+
+#[test]
+fn a_wallet_that_was_sealed_with_an_older_form_of_the_passphrase_is_sealed_again() {
+    let (composed, decomposed) = ("Zo\u{eb} caf\u{e9} ok", "Zoe\u{308} cafe\u{301} ok");
+    for older in [decomposed, "\u{feff}Zo\u{eb} caf\u{e9} ok"] {
+        let (_folder, path) = made();
+        let mut recipient = age::scrypt::Recipient::new(passphrase(older));
+        recipient.set_work_factor(LEAST_WORK_FACTOR);
+        let encryptor = Encryptor::with_recipients(iter::once(&recipient as &dyn age::Recipient)).unwrap();
+        let mut writer = encryptor.wrap_output(File::create(&path).unwrap()).unwrap();
+        serde_json::to_writer(&mut writer, &Contents::new(LEAST_WORK_FACTOR)).unwrap();
+        writer.finish().unwrap();
+
+        let before = fs::read(&path).unwrap();
+        assert!(read_and_tell(&path, &passphrase(older)).unwrap().1);
+        assert_eq!(fs::read(&path).unwrap(), before, "reading changes nothing");
+        WalletFile::open(&path, passphrase(older)).unwrap();
+        for form in [composed, decomposed, older] {
+            assert!(!read_and_tell(&path, &passphrase(form)).unwrap().1, "{form:?}");
+        }
+        let sealed = fs::read(&path).unwrap();
+        WalletFile::open(&path, passphrase(older)).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), sealed, "once");
+        assert_eq!(read_only(&path, &passphrase("Zoe cafe ok")).unwrap_err().reason, "wrong_passphrase");
+    }
+}

@@ -1,0 +1,135 @@
+//! Forms of a passphrase: the one that files are sealed with, and those in which it was sealed before.
+//!
+//! One passphrase has several encodings: keyboards and systems compose letters differently, and editors begin files with a
+//! byte-order mark. Files are sealed with the form of the OpaqueString profile (RFC 8265 section 4.2): NFC, and each
+//! space of any kind as U+0020.
+
+use age_core::secrecy::{ExposeSecret as _, SecretString};
+use carnet_core::{input::text_without_mark, text::unseen};
+use icu_properties::{
+    CodePointMapData, CodePointSetData,
+    props::{DefaultIgnorableCodePoint, GeneralCategory, HangulSyllableType},
+};
+use unicode_normalization::UnicodeNormalization as _;
+use zeroize::Zeroizing;
+
+/// Most bytes that normalisation makes of one, in UTF-8 (Unicode Technical Report 15, section 10).
+const MOST_GROWTH: usize = 3;
+const ZWNJ: char = '\u{200c}';
+const ZWJ: char = '\u{200d}';
+
+/// Returns the form that files are sealed with.
+#[must_use]
+pub fn normal(passphrase: &SecretString) -> SecretString {
+    let given = text_without_mark(passphrase.expose_secret());
+    collected(given.len(), given.chars().map(spaced).nfc())
+}
+
+/// Returns the forms that may open a file, each once: the one that files are sealed with comes first.
+pub(crate) fn all(passphrase: &SecretString) -> Vec<SecretString> {
+    let given = passphrase.expose_secret();
+    let normal = normal(passphrase);
+    let decomposed = collected(normal.expose_secret().len(), normal.expose_secret().nfd());
+    let unmarked = SecretString::from(text_without_mark(given).to_owned());
+    let mut forms = vec![normal];
+    for form in [passphrase.clone(), unmarked, decomposed] {
+        if forms.iter().all(|known| known.expose_secret() != form.expose_secret()) {
+            forms.push(form);
+        }
+    }
+    forms
+}
+
+/// Returns the first character that a new passphrase must not hold: a control, an invisible character, one for private
+/// use, a conjoining Hangul letter, or one without a meaning yet, whose normal form is not fixed (RFC 8264 section 9).
+#[must_use]
+pub fn forbidden(passphrase: &SecretString) -> Option<char> {
+    let normal = normal(passphrase);
+    let text = normal.expose_secret();
+    // Joiners are seen where a script needs them.
+    unseen(text).map(|(_, c)| c).chain(text.chars().filter(|c| is_forbidden(*c))).next()
+}
+
+fn is_forbidden(c: char) -> bool {
+    use HangulSyllableType as Hangul;
+    let category = CodePointMapData::<GeneralCategory>::new().get(c);
+    let invisible = || CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(c) && !matches!(c, ZWNJ | ZWJ);
+    let hangul = || CodePointMapData::<HangulSyllableType>::new().get(c);
+    matches!(category, GeneralCategory::Control | GeneralCategory::PrivateUse | GeneralCategory::Unassigned)
+        || invisible()
+        || matches!(hangul(), Hangul::LeadingJamo | Hangul::VowelJamo | Hangul::TrailingJamo)
+}
+
+fn spaced(c: char) -> char {
+    let category = if c.is_ascii() { None } else { Some(CodePointMapData::<GeneralCategory>::new().get(c)) };
+    if category == Some(GeneralCategory::SpaceSeparator) { ' ' } else { c }
+}
+
+/// Reserves the room at once, so that no copy is left behind by growth.
+fn collected(length: usize, characters: impl Iterator<Item = char>) -> SecretString {
+    let mut text = Zeroizing::new(String::with_capacity(length.saturating_mul(MOST_GROWTH)));
+    text.extend(characters);
+    SecretString::from(text.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const COMPOSED: &str = "Zo\u{eb} caf\u{e9} passphrase";
+    const DECOMPOSED: &str = "Zoe\u{308} cafe\u{301} passphrase";
+
+    fn secret(text: &str) -> SecretString {
+        SecretString::from(text)
+    }
+
+    fn normal_of(text: &str) -> String {
+        normal(&secret(text)).expose_secret().to_owned()
+    }
+
+    #[test]
+    fn every_encoding_has_one_normal_form() {
+        let marked = format!("\u{feff}{DECOMPOSED}");
+        let spaced = COMPOSED.replace(' ', "\u{a0}");
+        for text in [COMPOSED, DECOMPOSED, &marked, &spaced, &COMPOSED.replace(' ', "\u{3000}")] {
+            assert_eq!(normal_of(text), COMPOSED, "{text:?}");
+        }
+        // Case, compatibility forms, spaces at the ends and a tab are the owner's.
+        for text in ["Correct Horse", "ﬁve", " two  words ", "a\tb", "ｆｕｌｌ"] {
+            assert_eq!(normal_of(text), text);
+        }
+    }
+
+    #[test]
+    fn an_older_form_is_tried_and_ascii_once() {
+        let forms = |text: &str| -> Vec<String> {
+            all(&secret(text)).iter().map(|form| form.expose_secret().to_owned()).collect()
+        };
+        assert_eq!(forms("correct horse"), ["correct horse"]);
+        assert_eq!(forms(COMPOSED), [COMPOSED, DECOMPOSED]);
+        assert_eq!(forms(DECOMPOSED), [COMPOSED, DECOMPOSED]);
+        assert_eq!(forms("\u{feff}correct horse"), ["correct horse", "\u{feff}correct horse"]);
+        assert_eq!(forms("a\u{a0}b"), ["a b", "a\u{a0}b"]);
+    }
+
+    #[test]
+    fn characters_that_nobody_can_type_again_are_named() {
+        for (text, bad) in [
+            ("tab\tbed", '\t'),
+            ("zero\u{200b}width", '\u{200b}'),
+            ("heart\u{2764}\u{fe0f}", '\u{fe0f}'),
+            ("private\u{e000}", '\u{e000}'),
+            ("unassigned\u{378}", '\u{378}'),
+            ("jamo\u{1100}", '\u{1100}'),
+            ("mark\u{feff}inside", '\u{feff}'),
+        ] {
+            assert_eq!(forbidden(&secret(text)), Some(bad), "{text:?}");
+        }
+        let persian = "می\u{200c}خواهم";
+        for text in
+            ["correct horse", COMPOSED, DECOMPOSED, persian, "비밀번호", "🐎🔋", "\u{feff}correct horse", "a\u{a0}b"]
+        {
+            assert_eq!(forbidden(&secret(text)), None, "{text:?}");
+        }
+    }
+}
