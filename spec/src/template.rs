@@ -189,6 +189,9 @@ impl RequestTemplate {
     ) -> Result<(), SpecError> {
         let wrong = |what: String, hint: &str| Err(SpecError::file(path, what, hint));
         for query in &self.query.credentials {
+            if let Some(why) = query.unanswerable() {
+                return wrong(format!("\"{}\": {why}", query.id), "Ask in a format of spec/protocol.md 2.1");
+            }
             let types = find(query);
             if types.is_empty() {
                 return wrong(

@@ -242,6 +242,10 @@ fn supported(query: &Query, field: &'static str) -> Result<(), Error> {
             format!("{}: this verifier verifies {}", asked.id, Verification::formats().join(", ")),
         ));
     }
+    // Nothing that is presented would answer it.
+    if let Some((asked, why)) = query.credentials.iter().find_map(|asked| Some((asked, asked.unanswerable()?))) {
+        return unsupported(format!("{}: {why}", asked.id));
+    }
     // Elements that are withheld leave no gap, so that those after them have another index when they are shown.
     let indexed = |asked: &&CredentialQuery| {
         asked.claims.iter().flat_map(|claim| &claim.path).any(|step| matches!(step, Step::Index(_)))

@@ -18,6 +18,9 @@ pub use holder::HolderRule;
 pub use path::{parse_path, path_to_json, path_to_text, values_at};
 pub use threshold::{Threshold, commitments_path};
 
+/// The formats of credentials that are understood (spec/protocol.md 2.1). Whoever asks may name another.
+pub const FORMATS: [&str; 4] = ["vc+sd-jwt", "dc+sd-jwt", "ldp_vc", "di_vc+jcs"];
+
 /// A query that was parsed and found well-formed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Query {
@@ -34,8 +37,10 @@ pub struct Query {
 pub struct CredentialQuery {
     /// Its name in the query and in the answer.
     pub id: String,
-    /// `vc+sd-jwt`, `dc+sd-jwt`, `ldp_vc`, or `di_vc+jcs` (Carnet's own, for eddsa-jcs-2022).
+    /// One of [`FORMATS`], or another, which nothing here answers.
     pub format: String,
+    /// `meta` of another format, as it was written; empty for one of [`FORMATS`].
+    pub foreign_meta: Map<String, Value>,
     /// For `dc+sd-jwt`: the `vct` values that are accepted.
     pub vct_values: Vec<String>,
     /// For the W3C formats: sets of types, one of which the credential must have all of.
@@ -46,10 +51,21 @@ pub struct CredentialQuery {
     pub distinct: Vec<ClaimPath>,
     /// `require_cryptographic_holder_binding`; a verifier of Carnet demands it whatever stands here.
     pub holder_binding: bool,
+    /// Constraints on the issuer, of which one has to be met (OpenID4VP 1.0 section 6.1.1); empty: none.
+    pub trusted_authorities: Vec<TrustedAuthority>,
     /// The claims asked for; none: no disclosable claim.
     pub claims: Vec<ClaimQuery>,
     /// Which combinations of claims (by id) answer, best first; empty: all of them are needed.
     pub claim_sets: Vec<Vec<String>>,
+}
+
+/// A constraint on the issuer of a credential. No type of constraint is understood here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TrustedAuthority {
+    /// Its type, such as `aki`.
+    pub kind: String,
+    /// The values of that type, of which one has to fit.
+    pub values: Vec<String>,
 }
 
 /// One claim that is asked for.
@@ -116,7 +132,11 @@ impl Query {
 
     /// The ids that a full answer has, given which can be had.
     fn needed(&self, met: impl Fn(&str) -> bool) -> Result<Vec<&str>, Problem> {
-        let unmet = |ids: &[&str]| Problem::new(Code::QueryUnmet, format!("nothing answers {}", ids.join(", ")));
+        let unmet = |ids: &[&str]| {
+            let asked = ids.iter().filter_map(|id| self.credential(id));
+            let reasons = asked.filter_map(|asked| Some(format!("; {}: {}", asked.id, asked.unanswerable()?)));
+            Problem::new(Code::QueryUnmet, format!("nothing answers {}{}", ids.join(", "), reasons.collect::<String>()))
+        };
         if self.credential_sets.is_empty() {
             let missing: Vec<&str> = self.credentials.iter().map(|c| c.id.as_str()).filter(|id| !met(id)).collect();
             return if missing.is_empty() {
@@ -138,10 +158,21 @@ impl Query {
 }
 
 impl CredentialQuery {
-    /// Whether format and type fit.
+    /// Returns the reason why no credential answers it here, whichever there are: its format or its constraint on the
+    /// issuer is not understood (spec/elements.md). Neither may be passed over: that would answer another question.
+    #[must_use]
+    pub fn unanswerable(&self) -> Option<String> {
+        if !FORMATS.contains(&self.format.as_str()) {
+            return Some(format!("the format {} is not supported", self.format));
+        }
+        let kinds: Vec<&str> = self.trusted_authorities.iter().map(|authority| authority.kind.as_str()).collect();
+        (!kinds.is_empty()).then(|| format!("trusted_authorities of the type {} cannot be checked", kinds.join(", ")))
+    }
+
+    /// Whether format and type fit, and nothing is asked that cannot be judged.
     #[must_use]
     pub fn fits(&self, candidate: Candidate<'_>) -> bool {
-        if candidate.format != self.format {
+        if candidate.format != self.format || self.unanswerable().is_some() {
             return false;
         }
         if self.format == "dc+sd-jwt" {

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use serde_json::{Map, Value, json};
 
 use super::{
-    ClaimQuery, CredentialQuery, CredentialSet, HolderRule, Query, Threshold,
+    ClaimQuery, CredentialQuery, CredentialSet, FORMATS, HolderRule, Query, Threshold, TrustedAuthority,
     holder::{self, DISTINCT_MEMBER, HOLDER_MEMBER},
     parse_path, path_to_json,
 };
@@ -22,8 +22,9 @@ impl Query {
     /// Parses a `dcql_query` (OpenID4VP 1.0 section 6).
     ///
     /// # Errors
-    /// `query_malformed`, also for `trusted_authorities`, which nothing here can judge yet: to
-    /// ignore it would be to answer a question that was not asked.
+    /// `query_malformed`. A format or a constraint that is not understood is none of it: nothing answers such a
+    /// credential
+    /// query, and another one of its set may ([`CredentialQuery::unanswerable`]).
     pub fn parse(value: &Value) -> Result<Self, Problem> {
         let members = value.as_object().ok_or_else(|| malformed("the query is not an object"))?;
         let credentials = list(members, "credentials")?
@@ -102,35 +103,22 @@ fn strings(value: &Value, what: &str) -> Result<Vec<String>, Problem> {
 fn credential(value: &Value) -> Result<CredentialQuery, Problem> {
     let members = value.as_object().ok_or_else(|| malformed("a credential query is not an object"))?;
     let id = identifier(members.get("id"), "a credential query")?;
-    if members.contains_key("trusted_authorities") {
-        return Err(malformed(format!("{id}: trusted_authorities is not supported")));
-    }
     let format = members
         .get("format")
         .and_then(Value::as_str)
+        .filter(|format| !format.is_empty())
         .ok_or_else(|| malformed(format!("{id}: there is no format")))?
         .to_owned();
     let meta = members
         .get("meta")
         .and_then(Value::as_object)
         .ok_or_else(|| malformed(format!("{id}: there is no meta object")))?;
-    let vct_values = match list(meta, "vct_values")? {
-        Some(_) => strings(meta.get("vct_values").unwrap_or(&Value::Null), "vct_values")?,
-        None => Vec::new(),
-    };
-    let type_values = list(meta, "type_values")?
-        .unwrap_or_default()
-        .iter()
-        .map(|set| strings(set, "type_values"))
-        .collect::<Result<Vec<_>, _>>()?;
-    let (needed, given) = if format == "dc+sd-jwt" {
-        ("vct_values", !vct_values.is_empty())
+    let (vct_values, type_values, foreign_meta) = if FORMATS.contains(&format.as_str()) {
+        let (vct_values, type_values) = types(&id, &format, meta)?;
+        (vct_values, type_values, Map::new())
     } else {
-        ("type_values", !type_values.is_empty())
+        (Vec::new(), Vec::new(), meta.clone())
     };
-    if !given {
-        return Err(malformed(format!("{id}: meta has no {needed}")));
-    }
     let claims = list(members, "claims")?.unwrap_or_default().iter().map(claim).collect::<Result<Vec<_>, _>>()?;
     let claim_sets = list(members, "claim_sets")?
         .unwrap_or_default()
@@ -151,9 +139,43 @@ fn credential(value: &Value) -> Result<CredentialQuery, Problem> {
         format,
         vct_values,
         type_values,
+        foreign_meta,
+        trusted_authorities: list(members, "trusted_authorities")?
+            .unwrap_or_default()
+            .iter()
+            .map(trusted_authority)
+            .collect::<Result<_, _>>()?,
         claims,
         claim_sets,
     })
+}
+
+/// The types in the `meta` of a format that is understood: `vct` values and sets of types, of which one list is there.
+fn types(id: &str, format: &str, meta: &Map<String, Value>) -> Result<(Vec<String>, Vec<Vec<String>>), Problem> {
+    let vct_values = match list(meta, "vct_values")? {
+        Some(_) => strings(meta.get("vct_values").unwrap_or(&Value::Null), "vct_values")?,
+        None => Vec::new(),
+    };
+    let type_values = list(meta, "type_values")?
+        .unwrap_or_default()
+        .iter()
+        .map(|set| strings(set, "type_values"))
+        .collect::<Result<Vec<_>, _>>()?;
+    let (needed, given) = if format == "dc+sd-jwt" {
+        ("vct_values", !vct_values.is_empty())
+    } else {
+        ("type_values", !type_values.is_empty())
+    };
+    if given { Ok((vct_values, type_values)) } else { Err(malformed(format!("{id}: meta has no {needed}"))) }
+}
+
+fn trusted_authority(value: &Value) -> Result<TrustedAuthority, Problem> {
+    let what = "an entry of trusted_authorities";
+    let members = value.as_object().ok_or_else(|| malformed(format!("{what} is not an object")))?;
+    let kind = members.get("type").and_then(Value::as_str).filter(|kind| !kind.is_empty());
+    let kind = kind.ok_or_else(|| malformed(format!("{what} has no type")))?.to_owned();
+    let values = list(members, "values")?.ok_or_else(|| malformed(format!("{what} has no values")))?;
+    Ok(TrustedAuthority { kind, values: strings(&Value::from(values), what)? })
 }
 
 fn check_claim_sets(id: &str, claims: &[ClaimQuery], sets: &[Vec<String>]) -> Result<(), Problem> {
@@ -210,7 +232,9 @@ fn credential_set(value: &Value, ids: &HashSet<&str>) -> Result<CredentialSet, P
 }
 
 fn credential_to_json(query: &CredentialQuery) -> Value {
-    let meta = if query.format == "dc+sd-jwt" {
+    let meta = if !query.foreign_meta.is_empty() || !FORMATS.contains(&query.format.as_str()) {
+        query.foreign_meta.clone().into()
+    } else if query.format == "dc+sd-jwt" {
         json!({"vct_values": query.vct_values})
     } else {
         json!({"type_values": query.type_values})
@@ -229,6 +253,11 @@ fn credential_to_json(query: &CredentialQuery) -> Value {
     }
     if !query.holder_binding {
         members.insert("require_cryptographic_holder_binding".to_owned(), false.into());
+    }
+    if !query.trusted_authorities.is_empty() {
+        let authorities = query.trusted_authorities.iter();
+        let authorities = authorities.map(|authority| json!({"type": authority.kind, "values": authority.values}));
+        members.insert("trusted_authorities".to_owned(), authorities.collect());
     }
     if !query.claims.is_empty() {
         members.insert("claims".to_owned(), query.claims.iter().map(claim_to_json).collect());

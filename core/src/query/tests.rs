@@ -27,7 +27,7 @@ fn a_query_is_read_and_written() {
 #[test]
 fn a_malformed_query_is_refused() {
     type Fault = fn(&mut Value);
-    let faults: [Fault; 13] = [
+    let faults: [Fault; 22] = [
         |q| q["credentials"] = json!([]),
         |q| q["credentials"][1]["id"] = json!("q"),
         |q| q["credentials"][0]["id"] = json!("a b"),
@@ -38,7 +38,17 @@ fn a_malformed_query_is_refused() {
         |q| q["credentials"][0]["claims"][0]["path"] = json!([]),
         |q| q["credentials"][0]["claims"][0]["id"] = json!("b"),
         |q| q["credentials"][0]["claim_sets"] = json!([["nothing"]]),
-        |q| q["credentials"][0]["trusted_authorities"] = json!([{"type": "aki", "values": ["x"]}]),
+        |q| q["credentials"][0]["trusted_authorities"] = json!([]),
+        |q| q["credentials"][0]["trusted_authorities"] = json!({"type": "aki", "values": ["x"]}),
+        |q| q["credentials"][0]["trusted_authorities"] = json!(["aki"]),
+        |q| q["credentials"][0]["trusted_authorities"] = json!([{"values": ["x"]}]),
+        |q| q["credentials"][0]["trusted_authorities"] = json!([{"type": "aki", "values": []}]),
+        |q| q["credentials"][0]["trusted_authorities"] = json!([{"type": "aki", "values": [1]}]),
+        |q| q["credentials"][0]["format"] = json!(""),
+        // What is skipped is a format, and no fault beside it.
+        |q| q["credentials"][0] = json!({"id": "q", "format": "mso_mdoc"}),
+        |q| q["credentials"][0] = json!({"id": "q", "format": "mso_mdoc", "meta": {}, "claims": []}),
+        |q| q["credentials"][0] = json!({"id": "q", "format": "mso_mdoc", "meta": {}, "claims": [{"path": []}]}),
         |q| q["credentials"][0]["claims"][1]["values"] = json!([{}]),
         |q| q["credential_sets"][0]["options"] = json!([["nothing"]]),
     ];
@@ -91,4 +101,59 @@ fn satisfied_means_all_that_is_required_and_nothing_unknown() {
     assert!(query.satisfied_by(&["q", "r"]).is_ok());
     assert_eq!(query.satisfied_by(&["r"]).unwrap_err().code, Code::QueryUnmet);
     assert_eq!(query.satisfied_by(&["q", "z"]).unwrap_err().code, Code::ClaimUnrequested);
+}
+
+/// A set in which either of two queries answers; the first one is `other`.
+fn either(other: &Value) -> Query {
+    let mut query = query();
+    query["credentials"] = json!([other, query["credentials"][1]]);
+    query["credential_sets"] = json!([{"options": [["q"], ["r"]]}]);
+    Query::parse(&query).unwrap()
+}
+
+#[test]
+fn what_is_not_understood_is_not_met_and_another_option_answers() {
+    let plain = query()["credentials"][0].clone();
+    let mut constrained = plain.clone();
+    constrained["trusted_authorities"] =
+        json!([{"type": "aki", "values": ["s9tIpPmhxdiuNkHMEWNpYim8S8Y"]}, {"type": "etsi_tl", "values": ["x"]}]);
+    let foreign = json!({"id": "q", "format": "mso_mdoc", "meta": {"doctype_value": "org.example.permit.1"},
+        "claims": [{"path": ["org.example.permit.1", "right"], "intent_to_retain": true}]});
+    let q = object(json!({"type": ["VerifiableCredential", "Q"], "s": {"a": 1}, "org.example.permit.1": {"right": 1}}));
+    let r = object(json!({"vct": "urn:r", "c": 1}));
+    let held = |format: &'static str| Candidate { format, payload: &q, proved: &[] };
+    assert!(either(&plain).credential("q").unwrap().fits(held("vc+sd-jwt")));
+    for (other, said) in [(&constrained, "aki, etsi_tl"), (&foreign, "mso_mdoc")] {
+        let query = either(other);
+        assert_eq!(Query::parse(&query.to_json()).unwrap(), query);
+        let asked = query.credential("q").unwrap();
+        // Whoever holds, or presents, what would fit but for that.
+        for format in ["vc+sd-jwt", "mso_mdoc"] {
+            assert!(!asked.fits(held(format)) && asked.paths_in(held(format)).is_none(), "{other}");
+        }
+        assert!(query.credential("r").unwrap().fits(Candidate { format: "dc+sd-jwt", payload: &r, proved: &[] }));
+        assert!(query.satisfied_by(&["r"]).is_ok());
+        let unmet = query.satisfied_by(&[]).unwrap_err();
+        assert_eq!(unmet.code, Code::QueryUnmet);
+        assert!(unmet.detail.contains(said), "{}", unmet.detail);
+        // Alone it has no answer, and is none the less a query.
+        let alone = Query::parse(&json!({"credentials": [other]})).unwrap();
+        assert_eq!(alone.needed(|_| false).unwrap_err().code, Code::QueryUnmet);
+    }
+}
+
+#[test]
+fn a_holder_rule_compares_no_claims_of_a_format_that_is_not_understood() {
+    let foreign = json!({"id": "f", "format": "mso_mdoc", "meta": {}, "claims": [{"path": ["ns", "name"]}]});
+    let own = json!({"id": "o", "format": "vc+sd-jwt", "meta": {"type_values": [["Q"]]},
+        "claims": [{"path": ["credentialSubject", "name"]}]});
+    let with = |foreign: &Value| {
+        Query::parse(&json!({"credentials": [foreign, own], "carnet_holder": {"claims": [["name"]]},
+            "credential_sets": [{"options": [["f"], ["o"]]}]}))
+    };
+    assert!(with(&foreign).is_ok());
+    let mut known = foreign;
+    known["format"] = json!("ldp_vc");
+    known["meta"] = json!({"type_values": [["Q"]]});
+    assert_eq!(with(&known).unwrap_err().code, Code::QueryMalformed);
 }

@@ -37,6 +37,13 @@ pub(crate) struct VerifyArgs {
 pub(super) async fn run(args: VerifyArgs) -> Result<u8, Failure> {
     let bytes = read(&args.file)?;
     let (verdict, disclosed) = match args.query.as_deref().filter(|_| args.presentation) {
+        None if is_vp_token(&bytes) => {
+            return Err(Failure::Input(
+                "the file holds a vp_token and no credential. Nothing was sent.\n\
+                 hint: verify it with --presentation, --query, --nonce and --audience"
+                    .to_owned(),
+            ));
+        }
         None => {
             let message = VerifyCredentialRequest { credential: bytes };
             let answer = client(&args.staff).await?.verify_credential(message).await?.into_inner();
@@ -67,6 +74,23 @@ pub(super) async fn run(args: VerifyArgs) -> Result<u8, Failure> {
     Ok(u8::from(!verdict.accepted))
 }
 
+/// What is wrong with a vp_token of which a member is no array of presentations.
+fn no_list(id: &str) -> String {
+    let id = shown_json(&Value::from(id));
+    format!(
+        "the file is read as a vp_token, since it is JSON without @context, and its member {id} is not an array of presentations \
+         (OpenID4VP 1.0 section 8.1). Nothing was sent.\n\
+         hint: let the file hold {{{id}: [\"PRESENTATION\"]}}, or one presentation as it is"
+    )
+}
+
+/// Whether the bytes are JSON that maps ids to presentations, and so no credential.
+fn is_vp_token(bytes: &[u8]) -> bool {
+    let presents = |value: &Value| value.is_array() || value.as_str().is_some_and(|text| text.contains('~'));
+    json::parse_object(bytes, Limits::DOCUMENT)
+        .is_ok_and(|members| !members.is_empty() && !members.contains_key("@context") && members.values().all(presents))
+}
+
 /// A vp_token as it stands; or one presentation, which answers the query's only credential.
 fn vp_token(bytes: Vec<u8>, query: &prost_types::Struct) -> Result<HashMap<String, PresentationList>, Failure> {
     let list = |items: &Vec<Value>| -> Option<PresentationList> {
@@ -80,13 +104,15 @@ fn vp_token(bytes: Vec<u8>, query: &prost_types::Struct) -> Result<HashMap<Strin
             .collect::<Option<_>>()?;
         Some(PresentationList { presentations })
     };
+    // A presentation has a context, which is no query's id.
     if let Ok(members) = json::parse_object(&bytes, Limits::DOCUMENT)
-        && let Some(token) = members
-            .iter()
-            .map(|(id, items)| Some((id.clone(), list(items.as_array()?)?)))
-            .collect::<Option<HashMap<_, _>>>()
+        && !members.contains_key("@context")
     {
-        return Ok(token);
+        let member = |(id, items): (&String, &Value)| match items.as_array().and_then(list) {
+            Some(items) => Ok((id.clone(), items)),
+            None => Err(Failure::Input(no_list(id))),
+        };
+        return members.iter().map(member).collect();
     }
     let text = String::from_utf8(bytes)
         .map_err(|_| Failure::Input("the presentation is not text. Nothing was sent".to_owned()))?;
@@ -107,4 +133,46 @@ fn vp_token(bytes: Vec<u8>, query: &prost_types::Struct) -> Result<HashMap<Strin
     };
     let presentations = vec![text.trim().to_owned()];
     Ok(HashMap::from([((*id).to_owned(), PresentationList { presentations })]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn query(ids: &[&str]) -> prost_types::Struct {
+        let credentials: Vec<Value> = ids.iter().map(|id| json!({"id": id})).collect();
+        carnet_service::wire::to_struct(json!({"credentials": credentials}).as_object().unwrap())
+    }
+
+    fn read(text: &str) -> Result<HashMap<String, PresentationList>, String> {
+        vp_token(text.as_bytes().to_vec(), &query(&["l"])).map_err(|failure| match failure {
+            Failure::Input(said) => said,
+            other => panic!("{other:?}"),
+        })
+    }
+
+    #[test]
+    fn a_vp_token_has_arrays_and_a_presentation_a_context() {
+        let one =
+            |text: &str| HashMap::from([("l".to_owned(), PresentationList { presentations: vec![text.to_owned()] })]);
+        assert_eq!(read(r#"{"l": ["a~b~"]}"#).unwrap(), one("a~b~"));
+        assert_eq!(read("a~b~\n").unwrap(), one("a~b~"));
+        let document = r#"{"@context":["x"],"l":"a~b~"}"#;
+        assert_eq!(read(document).unwrap(), one(document));
+        for bad in [r#"{"l": "a~b~"}"#, r#"{"l": [1]}"#, r#"{"l": null}"#, r#"{"m": ["a"], "l": {"x": 1}}"#] {
+            let said = read(bad).unwrap_err();
+            assert!(said.contains("\"l\" is not an array of presentations"), "{said}");
+            assert!(said.contains("Nothing was sent"), "{said}");
+        }
+    }
+
+    #[test]
+    fn a_vp_token_is_no_credential() {
+        for text in [r#"{"l": "a~b~"}"#, r#"{"l": ["a~b~"]}"#] {
+            assert!(is_vp_token(text.as_bytes()), "{text}");
+        }
+        for text in ["a~b~", "{}", r#"{"type": ["A"], "issuer": "did:web:a.example"}"#, r#"{"@context": []}"#] {
+            assert!(!is_vp_token(text.as_bytes()), "{text}");
+        }
+    }
 }

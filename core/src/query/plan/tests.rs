@@ -380,3 +380,27 @@ fn what_answers_two_queries_is_counted_once_and_the_passed_over_is_named() {
     assert_eq!(plan.lines[3].what, What::PassedOver { holding: 0 });
     assert_eq!(plan.cost, 332);
 }
+
+#[test]
+fn a_query_that_nothing_can_answer_is_passed_over_for_another() {
+    let held = payload("A", json!({"a": 1}));
+    let holdings = [holding(0, &held, &[])];
+    let foreign = json!({"id": "m", "format": "mso_mdoc", "meta": {}, "claims": [{"path": ["ns", "a"]}]});
+    let mut constrained = credential("t", "A", json!([claim("a", "a")]), Value::Null);
+    constrained["trusted_authorities"] = json!([{"type": "aki", "values": ["x"]}]);
+    let own = credential("o", "A", json!([claim("a", "a")]), Value::Null);
+    for (id, other) in [("m", foreign), ("t", constrained)] {
+        let ask = |sets: Value| {
+            let query = json!({"credentials": [other, own], "credential_sets": sets});
+            Query::parse(&query).unwrap().plan(&holdings, &Named, &weights())
+        };
+        for sets in
+            [json!([{"options": [[id], ["o"]]}]), json!([{"options": [["o"]]}, {"options": [[id]], "required": false}])]
+        {
+            let plan = ask(sets).unwrap();
+            assert_eq!(plan.parts.iter().map(|part| part.query_id.as_str()).collect::<Vec<_>>(), ["o"]);
+        }
+        let unmet = ask(json!([{"options": [[id]]}])).unwrap_err();
+        assert_eq!(unmet.code, Code::QueryUnmet);
+    }
+}

@@ -95,7 +95,9 @@ impl Consent<'_> {
             .first()
             .map(|vct| self.catalogue.by_vct(vct).map_or_else(|| vct.clone(), |known| known.name.clone()));
         let own = |set: &Vec<String>| set.iter().find(|name| *name != "VerifiableCredential").cloned();
-        by_vct.or_else(|| query.type_values.iter().find_map(own)).unwrap_or_default()
+        let known = by_vct.or_else(|| query.type_values.iter().find_map(own));
+        // Of another format nobody here knows where it says the type.
+        known.unwrap_or_else(|| query.format.clone())
     }
 
     fn state(&self, ui: &Ui, asked: &Asked) -> String {
