@@ -5,6 +5,7 @@
 //! verified before it goes anywhere, so that a faulty or swapped one gives errors and not credentials that fail elsewhere.
 
 pub(super) mod kek;
+mod point;
 
 use std::{
     path::{Path, PathBuf},
@@ -266,20 +267,13 @@ fn require_unextractable(session: &Session, private: ObjectHandle) -> Result<(),
     }
 }
 
-/// CKA_EC_POINT is the point in a DER OCTET STRING; some tokens leave the string away.
 fn public_half(session: &Session, public: ObjectHandle, algorithm: Algorithm) -> Result<PublicKey, TokenError> {
     let point =
         session.get_attributes(public, &[AttributeType::EcPoint])?.into_iter().find_map(|attribute| match attribute {
             Attribute::EcPoint(point) => Some(point),
             _ => None,
         });
-    let point = point.unwrap_or_default();
-    let inner = match point.as_slice() {
-        [0x04, length, inner @ ..] if usize::from(*length) == inner.len() => inner,
-        whole => whole,
-    };
-    PublicKey::from_bytes(algorithm, inner)
-        .map_err(|problem| TokenError::Failed(format!("it shows no public key of this kind ({problem})")))
+    point::public_key(algorithm, &point.unwrap_or_default())
 }
 
 /// One signature, held to the public half.

@@ -1,0 +1,111 @@
+//! Public points as tokens give them (CKA_EC_POINT).
+//!
+//! PKCS #11 v3.0 says a DER OCTET STRING; of Edwards curves v2.40 and the early v3.0 said the bytes as they are, some
+//! modules give a
+//! BIT STRING, and some leave the wrapping away on every curve. The bytes of a point can look like the head of a
+//! wrapping
+//! (a raw P-256 point may begin `04 3f`), so that the form is told by curve and length alone, and the head is checked
+//! after.
+
+use carnet_core::keys::{Algorithm, PublicKey};
+
+use super::TokenError;
+
+const OCTET_STRING: u8 = 0x04;
+const BIT_STRING: u8 = 0x03;
+
+/// Reads the public key in a CKA_EC_POINT of a curve.
+///
+/// # Errors
+/// [`TokenError::Failed`]
+pub(super) fn public_key(algorithm: Algorithm, attribute: &[u8]) -> Result<PublicKey, TokenError> {
+    let failed = |why: &str| TokenError::Failed(format!("it shows no public key of this kind ({why})"));
+    let point = bare(algorithm, attribute).ok_or_else(|| failed("its CKA_EC_POINT has another length or head"))?;
+    PublicKey::from_bytes(algorithm, point).map_err(|problem| failed(&problem.to_string()))
+}
+
+/// The point without what it is wrapped in; `None` if it is none of this curve's forms.
+fn bare(algorithm: Algorithm, attribute: &[u8]) -> Option<&[u8]> {
+    // Of P-256 a point may be compressed. No two forms of one curve have the same length.
+    let lengths: &'static [u8] = match algorithm {
+        Algorithm::EdDsa => &[32],
+        Algorithm::Es256 => &[65, 33],
+    };
+    let wrapped = |tag: u8, unused: &'static [u8]| {
+        lengths.iter().find_map(move |length| {
+            let inside = usize::from(*length).checked_add(unused.len())?;
+            let head = [tag, u8::try_from(inside).ok()?];
+            let content = attribute.strip_prefix(&head).filter(|content| content.len() == inside)?;
+            content.strip_prefix(unused)
+        })
+    };
+    if lengths.iter().any(|length| attribute.len() == usize::from(*length)) {
+        return Some(attribute);
+    }
+    wrapped(OCTET_STRING, &[]).or_else(|| wrapped(BIT_STRING, &[0]))
+}
+
+#[cfg(test)]
+mod tests {
+    use carnet_core::keys::{SecretKey, Signer as _};
+
+    use super::*;
+
+    /// A point of each curve in its bytes; of P-256 also compressed.
+    fn points() -> Vec<(Algorithm, Vec<u8>, PublicKey)> {
+        let ed = SecretKey::from_bytes(Algorithm::EdDsa, &[7; 32]).unwrap().public_key();
+        let p256 = SecretKey::from_bytes(Algorithm::Es256, &[7; 32]).unwrap().public_key();
+        vec![
+            (Algorithm::EdDsa, ed.to_bytes(), ed),
+            (Algorithm::Es256, p256.to_bytes(), p256.clone()),
+            (Algorithm::Es256, uncompressed(&p256), p256),
+        ]
+    }
+
+    fn uncompressed(key: &PublicKey) -> Vec<u8> {
+        use p256::elliptic_curve::sec1::ToEncodedPoint as _;
+        let point = p256::PublicKey::from_sec1_bytes(&key.to_bytes()).unwrap();
+        point.to_encoded_point(false).as_bytes().to_vec()
+    }
+
+    fn wrapped(tag: u8, unused: &[u8], point: &[u8]) -> Vec<u8> {
+        let length = u8::try_from([unused, point].concat().len()).unwrap();
+        [&[tag, length], unused, point].concat()
+    }
+
+    #[test]
+    fn a_point_is_read_raw_as_octet_string_and_as_bit_string() {
+        for (algorithm, point, key) in points() {
+            for form in [point.clone(), wrapped(OCTET_STRING, &[], &point), wrapped(BIT_STRING, &[0], &point)] {
+                assert_eq!(public_key(algorithm, &form).unwrap(), key, "{form:02x?}");
+            }
+            for bad in [
+                wrapped(BIT_STRING, &[1], &point),
+                wrapped(BIT_STRING, &[], &point),
+                wrapped(0x30, &[], &point),
+                wrapped(OCTET_STRING, &[], &wrapped(OCTET_STRING, &[], &point)),
+                [&point[..], &[0]].concat(),
+                point[1..].to_vec(),
+                Vec::new(),
+            ] {
+                assert!(public_key(algorithm, &bad).is_err(), "{bad:02x?}");
+            }
+        }
+    }
+
+    /// A raw point of P-256 whose x begins with this byte, so that it looks like the head of an OCTET STRING.
+    #[test]
+    fn a_raw_point_that_looks_wrapped_is_a_point() {
+        let looks_wrapped = (1_u32..).find_map(|seed| {
+            let secret = [&[1; 28][..], &seed.to_be_bytes()].concat();
+            let key = SecretKey::from_bytes(Algorithm::Es256, &secret).unwrap().public_key();
+            let point = uncompressed(&key);
+            point.starts_with(&[0x04, 0x3f]).then_some((point, key))
+        });
+        let (point, key) = looks_wrapped.unwrap();
+        assert_eq!(public_key(Algorithm::Es256, &point).unwrap(), key);
+        assert_eq!(public_key(Algorithm::Es256, &wrapped(OCTET_STRING, &[], &point)).unwrap(), key);
+        // Of the other curve it is none.
+        assert!(public_key(Algorithm::EdDsa, &point).is_err());
+    }
+}
