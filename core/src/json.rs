@@ -12,6 +12,12 @@ use serde_json::{Map, Number, Value};
 
 use crate::{Code, Problem};
 
+mod typed;
+mod whole;
+
+pub use typed::{Mismatch, typed};
+pub use whole::{whole, whole_unsigned};
+
 /// The greatest integer of I-JSON, 2^53 - 1 (RFC 7493 section 2.2).
 const MAX_INTEGER: u64 = 9_007_199_254_740_991;
 

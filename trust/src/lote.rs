@@ -13,6 +13,7 @@ use std::collections::BTreeSet;
 
 use carnet_core::{
     did::Did,
+    json,
     keys::PublicKey,
     time::Timestamp,
     trust::list::{Accreditation, Entry},
@@ -71,9 +72,9 @@ fn refused(what: impl Into<String>) -> Refusal {
 /// Makes a source of a list, to be reviewed.
 pub(crate) fn import(bytes: &[u8], signer: Signer, mapping: &Mapping, now: Timestamp) -> Result<Source, Refusal> {
     let Opened { payload, vouched } = signed::open(bytes, signer, now)?;
-    // What serde says names the member that is not known here or is missing.
-    let File { lote, .. } = serde_json::from_value(Value::Object(payload))
-        .map_err(|error| refused(format!("The list is refused: {error}")))?;
+    // It names the member that is of another kind, is not known here or is missing.
+    let File { lote, .. } =
+        json::typed(Value::Object(payload)).map_err(|error| refused(format!("The list is refused: {error}")))?;
     let scheme = lote.list_and_scheme_information;
     if scheme.version != 1 {
         return Err(refused(format!("LoTEVersionIdentifier is {}, and only 1 is known", scheme.version)));

@@ -41,7 +41,7 @@ impl Source {
             json::parse(&bytes, json::Limits::LIST).map_err(|problem| invalid(problem.to_string()))?
         };
         days_to_instants(&mut value);
-        serde_json::from_value(value).map_err(|error| invalid(error.to_string()))
+        json::typed(value).map_err(|error| invalid(error.to_string()))
     }
 
     /// The content of a list, unless something in it is not reviewed yet.

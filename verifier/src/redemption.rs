@@ -1,6 +1,6 @@
 //! Uses of entitlements: which answer is one, who may mark it, and how often (spec/entitlement.md).
 
-use carnet_core::time::Timestamp;
+use carnet_core::{json, time::Timestamp};
 use carnet_service::config::{StartError, refused};
 use carnet_spec::Redeem;
 use serde::{Deserialize, Serialize};
@@ -126,7 +126,7 @@ fn claimed(
     let missing = || Error::Internal("an accepted answer lacks what its use is counted by".to_owned());
     let text = |path| disclosed.one(&redeem.credential, path).and_then(Value::as_str);
     let (id, redeemer) = text(&redeem.id).zip(text(&redeem.redeemer)).ok_or_else(missing)?;
-    let uses = disclosed.one(&redeem.credential, &redeem.uses).and_then(Value::as_u64);
+    let uses = disclosed.one(&redeem.credential, &redeem.uses).and_then(json::whole_unsigned);
     let uses = uses.and_then(|uses| u32::try_from(uses).ok()).filter(|uses| (1..=1_000).contains(uses));
     let until = disclosed.valid_until(&redeem.credential).and_then(|until| Timestamp::parse(until).ok());
     let shown = verdict.credentials().iter().find(|shown| shown.query_id == redeem.credential);

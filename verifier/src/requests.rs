@@ -8,6 +8,7 @@ use carnet_core::{
     query::{CredentialQuery, Query},
     secure::{jose, sd_jwt::Step},
     time::Timestamp,
+    verify::MAX_PRESENTATIONS,
 };
 use rand_core::OsRng;
 use serde_json::{Map, Value, json};
@@ -246,6 +247,11 @@ fn supported(query: &Query, field: &'static str) -> Result<(), Error> {
     if let Some((asked, why)) = query.credentials.iter().find_map(|asked| Some((asked, asked.unanswerable()?))) {
         return unsupported(format!("{}: {why}", asked.id));
     }
+    // Each credential query comes in a presentation of its own.
+    if query.credential_sets.is_empty() && query.credentials.len() > MAX_PRESENTATIONS {
+        let asked = query.credentials.len();
+        return unsupported(format!("{asked} credentials are asked for; an answer has at most {MAX_PRESENTATIONS}"));
+    }
     // Elements that are withheld leave no gap, so that those after them have another index when they are shown.
     let indexed = |asked: &&CredentialQuery| {
         asked.claims.iter().flat_map(|claim| &claim.path).any(|step| matches!(step, Step::Index(_)))
@@ -444,5 +450,49 @@ mod tests {
         for fine in [with(&[true]), with(&[false, true])] {
             accepted(&fine);
         }
+    }
+
+    #[test]
+    fn a_query_that_no_answer_meets_here_is_refused() {
+        let mut foreign = asking(&json!(["credentialSubject", "familyName"]));
+        foreign["credentials"][0]["format"] = json!("mso_mdoc");
+        assert_eq!(refused(&foreign).0, "FORMAT_UNSUPPORTED");
+        let mut constrained = asking(&json!(["credentialSubject", "familyName"]));
+        constrained["credentials"][0]["trusted_authorities"] = json!([{"type": "aki", "values": ["x"]}]);
+        let (reason, description) = refused(&constrained);
+        assert_eq!(reason, "QUERY_UNSUPPORTED");
+        assert!(description.starts_with("permit: ") && description.contains("aki"), "{description}");
+        // As an option too: what is presented for it would never hold.
+        let own = asking(&json!(["credentialSubject", "familyName"]))["credentials"][0].clone();
+        constrained["credentials"] = json!([constrained["credentials"][0], own]);
+        constrained["credentials"][1]["id"] = json!("other");
+        constrained["carnet_holder"] = json!("any");
+        constrained["credential_sets"] = json!([{"options": [["permit"], ["other"]]}]);
+        assert_eq!(refused(&constrained).0, "QUERY_UNSUPPORTED");
+        constrained["credentials"][0].as_object_mut().unwrap().remove("trusted_authorities");
+        accepted(&constrained);
+    }
+
+    #[test]
+    fn as_many_credentials_are_asked_for_as_an_answer_has() {
+        let many = |count: usize| {
+            let mut query = asking(&json!(["credentialSubject", "familyName"]));
+            let one = query["credentials"][0].clone();
+            let numbered = |number: usize| {
+                let mut one = one.clone();
+                one["id"] = json!(format!("q{number}"));
+                one
+            };
+            query["credentials"] = (0..count).map(numbered).collect();
+            query["carnet_holder"] = json!("any");
+            query
+        };
+        accepted(&many(MAX_PRESENTATIONS));
+        assert_eq!(refused(&many(MAX_PRESENTATIONS + 1)).0, "QUERY_UNSUPPORTED");
+        // Where one of them answers, there may be more.
+        let mut either = many(64);
+        either["credential_sets"] =
+            json!([{"options": (0..64).map(|number| [format!("q{number}")]).collect::<Vec<_>>()}]);
+        accepted(&either);
     }
 }

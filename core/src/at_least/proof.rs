@@ -4,16 +4,16 @@ use serde_json::{Map, Value};
 
 use super::{Direction, Ordered, Witness};
 use crate::{
-    Code, Problem,
-    query::{parse_path, path_to_json},
+    Code, Problem, json,
+    query::{self, parse_path, path_to_json},
     secure::sd_jwt::{ClaimPath, Step},
 };
 
 /// The member of the key-binding JWT that holds the proofs.
 pub const MEMBER: &str = "carnet_witnesses";
 
-/// The most proofs that one key-binding JWT may hold.
-pub const MAX_PROOFS: usize = 16;
+/// The most proofs that one key-binding JWT may hold: one for each claim that a credential query may ask for.
+pub const MAX_PROOFS: usize = query::MAX_ENTRIES;
 
 /// That the claim at a path is on one side of a threshold: an element of `carnet_witnesses`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,7 +39,7 @@ impl Proof {
         ]))
     }
 
-    /// Reads the value of `carnet_witnesses`: one to 16 proofs, no two for the same claim and direction.
+    /// Reads the value of `carnet_witnesses`: one to 64 proofs, no two for the same claim and direction.
     ///
     /// # Errors
     /// `token_malformed` if it has another shape, has a claim and direction twice, or in one
@@ -47,7 +47,7 @@ impl Proof {
     /// `threshold_unproven` or `invalid_encoding` for the witness's text.
     pub fn parse_all(value: &Value) -> Result<Vec<Self>, Problem> {
         let items = value.as_array().filter(|items| (1..=MAX_PROOFS).contains(&items.len()));
-        let items = items.ok_or_else(|| malformed("is not an array of one to sixteen proofs"))?;
+        let items = items.ok_or_else(|| malformed("is not an array of one to 64 proofs"))?;
         let mut proofs: Vec<Self> = Vec::with_capacity(items.len());
         for item in items {
             let proof = Self::parse(item)?;
@@ -80,7 +80,7 @@ impl Proof {
         Ok(Self {
             path,
             direction,
-            threshold: Ordered::try_from(threshold.as_i64().unwrap_or(-1))?,
+            threshold: Ordered::try_from(json::whole(threshold).unwrap_or(-1))?,
             witness: witness.parse()?,
         })
     }

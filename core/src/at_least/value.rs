@@ -5,7 +5,7 @@ use std::fmt;
 use serde_json::Value;
 
 use super::{Direction, chain::DIGITS};
-use crate::{Code, Problem, time::Timestamp};
+use crate::{Code, Problem, json, time::Timestamp};
 
 /// The highest number that can be compared; as a day it is 2079-06-06.
 pub const MAX: u32 = 65_535;
@@ -40,7 +40,7 @@ impl Ordered {
     pub fn of_claim(direction: Direction, value: &Value) -> Result<Self, Problem> {
         match value {
             Value::String(text) if text.len() > 10 => of_day(Timestamp::parse(text)?),
-            Value::Number(number) if number.as_i64().is_none() => {
+            Value::Number(number) if json::whole(value).is_none() => {
                 let number = number.as_f64().ok_or_else(out_of_range)?;
                 let number = match direction {
                     Direction::AtLeast => number.floor(),
@@ -66,7 +66,7 @@ impl Ordered {
                 Some((level, _)) => Ok(Self(level)),
                 None => days_since_1900(text),
             },
-            Value::Number(number) => number.as_i64().ok_or_else(out_of_range)?.try_into(),
+            Value::Number(_) => json::whole(value).ok_or_else(out_of_range)?.try_into(),
             _ => Err(Problem::new(Code::ThresholdInvalid, "neither a date, a level nor a number")),
         }
     }

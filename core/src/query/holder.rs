@@ -8,7 +8,7 @@ use unicode_normalization::UnicodeNormalization as _;
 
 use super::{CredentialQuery, FORMATS, Query, parse_path, path_to_json, path_to_text, values_at};
 use crate::{
-    Code, Problem,
+    Code, Problem, json,
     secure::sd_jwt::{ClaimPath, Step},
     time::Timestamp,
 };
@@ -106,7 +106,7 @@ impl Comparable {
                 let text = folded(text);
                 (!text.is_empty()).then_some(Self::Text(text))
             }),
-            Value::Number(number) => number.as_i64().map(Self::Number),
+            Value::Number(_) => json::whole(value).map(Self::Number),
             Value::Bool(flag) => Some(Self::Flag(*flag)),
             Value::Null | Value::Array(_) | Value::Object(_) => None,
         }
@@ -315,9 +315,11 @@ mod tests {
             (" Anna  Maria\u{a0}", "anna maria"),
             ("2001-02-03", "2001-02-03T00:00:00Z"),
             ("2001-02-03T01:00:00+01:00", "2001-02-03"),
+            ("2001-02-02T24:00:00Z", "2001-02-03"),
         ] {
             assert_eq!(of(json!(one)), of(json!(other)), "{one} {other}");
         }
+        assert_eq!(of(json!(6.0)), Some(Comparable::Number(6)));
         for (one, other) in [
             (json!("Müller"), json!("Mueller")),
             (json!("Jose"), json!("José")),

@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 use crate::{
     Code, Problem,
     at_least::{Direction, Ordered},
+    json,
     secure::sd_jwt::{ClaimPath, Step},
 };
 
@@ -20,6 +21,9 @@ pub use threshold::{Threshold, commitments_path};
 
 /// The formats of credentials that are understood (spec/protocol.md 2.1). Whoever asks may name another.
 pub const FORMATS: [&str; 4] = ["vc+sd-jwt", "dc+sd-jwt", "ldp_vc", "di_vc+jcs"];
+
+/// The most credentials, claims, sets or options that a query may have.
+pub const MAX_ENTRIES: usize = 64;
 
 /// A query that was parsed and found well-formed.
 #[derive(Debug, Clone, PartialEq)]
@@ -258,9 +262,9 @@ fn flat(paths: Vec<Vec<ClaimPath>>) -> Vec<ClaimPath> {
     flat
 }
 
-/// Equality of strings, booleans and integers; numbers by value, since serde_json may keep their text.
+/// Equality of strings, booleans and whole numbers; numbers by value, in whichever form each is written.
 fn same(a: &Value, b: &Value) -> bool {
-    match (a.as_i64(), b.as_i64()) {
+    match (json::whole(a), json::whole(b)) {
         (Some(a), Some(b)) => a == b,
         _ => a == b,
     }

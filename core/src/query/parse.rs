@@ -5,14 +5,11 @@ use std::collections::HashSet;
 use serde_json::{Map, Value, json};
 
 use super::{
-    ClaimQuery, CredentialQuery, CredentialSet, FORMATS, HolderRule, Query, Threshold, TrustedAuthority,
+    ClaimQuery, CredentialQuery, CredentialSet, FORMATS, HolderRule, MAX_ENTRIES, Query, Threshold, TrustedAuthority,
     holder::{self, DISTINCT_MEMBER, HOLDER_MEMBER},
     parse_path, path_to_json,
 };
-use crate::{Code, Problem, secure::sd_jwt::Step};
-
-/// The most credentials, claims, sets or options that a query may have.
-const MAX_ENTRIES: usize = 64;
+use crate::{Code, Problem, json, secure::sd_jwt::Step};
 
 fn malformed(detail: impl Into<String>) -> Problem {
     Problem::new(Code::QueryMalformed, detail)
@@ -205,7 +202,7 @@ fn claim(value: &Value) -> Result<ClaimQuery, Problem> {
     };
     let path = parse_path(members.get("path").ok_or_else(|| malformed("a claim query has no path"))?)?;
     let values = list(members, "values")?.unwrap_or_default().to_vec();
-    if values.iter().any(|value| !(value.is_string() || value.is_boolean() || value.as_i64().is_some())) {
+    if values.iter().any(|value| !(value.is_string() || value.is_boolean() || json::whole(value).is_some())) {
         return Err(malformed("values holds something else than strings, integers and booleans"));
     }
     let threshold = Threshold::of_query(members)?;

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use crate::{
-    Code, Problem,
+    Code, Problem, json,
     secure::sd_jwt::{ClaimPath, Step},
 };
 
@@ -26,8 +26,7 @@ pub fn parse_path(value: &Value) -> Result<ClaimPath, Problem> {
         .map(|step| match step {
             Value::String(name) => Ok(Step::Name(name.clone())),
             Value::Null => Ok(Step::All),
-            Value::Number(index) => index
-                .as_u64()
+            Value::Number(_) => json::whole_unsigned(step)
                 .and_then(|index| usize::try_from(index).ok())
                 .map(Step::Index)
                 .ok_or_else(|| malformed("has a number that is no index")),
@@ -115,6 +114,7 @@ mod tests {
         let path = parse_path(&json).unwrap();
         assert_eq!(path_to_json(&path), json);
         assert_eq!(path_to_text(&path), "a[][3].b");
+        assert_eq!(parse_path(&json!(["a", null, 3.0, "b"])).unwrap(), path);
         for bad in [json!([]), json!("a"), json!([true]), json!([-1]), json!([1.5]), json!(vec!["a"; 17])] {
             assert_eq!(parse_path(&bad).unwrap_err().code, Code::QueryMalformed, "{bad}");
         }

@@ -157,3 +157,26 @@ fn a_holder_rule_compares_no_claims_of_a_format_that_is_not_understood() {
     known["meta"] = json!({"type_values": [["Q"]]});
     assert_eq!(with(&known).unwrap_err().code, Code::QueryMalformed);
 }
+
+#[test]
+fn a_whole_number_is_one_value_however_it_is_written() {
+    let asked = |values: Value| {
+        let claims = json!([{"path": ["s", "n"], "values": values}]);
+        let credential = json!({"id": "q", "format": "vc+sd-jwt", "meta": {"type_values": [["Q"]]}, "claims": claims});
+        Query::parse(&json!({"credentials": [credential]}))
+    };
+    let answers = |values: Value, value: Value| {
+        let payload = object(json!({"type": ["Q"], "s": {"n": value}}));
+        let candidate = Candidate { format: "vc+sd-jwt", payload: &payload, proved: &[] };
+        asked(values).unwrap().credentials[0].paths_in(candidate).is_some()
+    };
+    for one in [json!(6), json!(6.0)] {
+        for other in [json!(6), json!(6.0)] {
+            assert!(answers(json!([one]), other.clone()), "{one} {other}");
+        }
+        for other in [json!(7), json!(6.5), json!("6"), json!(true)] {
+            assert!(!answers(json!([one]), other.clone()), "{one} {other}");
+        }
+    }
+    assert_eq!(asked(json!([6.5])).unwrap_err().code, Code::QueryMalformed);
+}

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use crate::{
     Code, Problem,
     at_least::{Direction, Ordered},
+    json,
     secure::sd_jwt::{ClaimPath, Step},
 };
 
@@ -25,6 +26,8 @@ impl Threshold {
     /// `threshold_invalid`, `date_malformed`
     pub fn new(direction: Direction, bound: Value) -> Result<Self, Problem> {
         let number = Ordered::of_threshold(&bound)?;
+        // As it is shown and written: 6.0 is 6.
+        let bound = json::whole(&bound).map_or(bound, Value::from);
         Ok(Self { direction, bound, number })
     }
 
@@ -140,6 +143,9 @@ mod tests {
         for good in [json!(0), json!(65_535), json!("1900-01-01"), json!("2027-02-28"), json!("A1")] {
             assert!(of(good).unwrap().is_some());
         }
+        let six = of(json!(6.0)).unwrap().unwrap();
+        assert_eq!((&six, six.bound()), (&of(json!(6)).unwrap().unwrap(), &json!(6)));
+        assert!(six.is_met_by(&json!(6.0)) && six.is_met_by(&json!(6)) && !six.is_met_by(&json!(5.0)));
         let both = json!({"carnet_at_least": 1, "carnet_at_most": 2});
         assert_eq!(Threshold::of_query(both.as_object().unwrap()).unwrap_err().code, Code::QueryMalformed);
     }

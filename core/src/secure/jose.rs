@@ -251,18 +251,20 @@ pub(crate) fn append_signature(mut token: String, signer: &dyn Signer) -> Result
     Ok(token)
 }
 
-/// Reads a NumericDate claim (RFC 7519 section 2), in seconds since the Unix epoch: an integer; a
-/// string or a fraction is refused. `None` if it is not there.
+/// Reads a NumericDate claim (RFC 7519 section 2): a number of seconds since the Unix epoch, of which a fraction is
+/// dropped.
+/// `None` if it is not there.
 ///
 /// # Errors
-/// `malformed_value`
+/// `malformed_value`: no number, or one that no clock shows.
 pub fn numeric_date(payload: &Map<String, Value>, name: &str) -> Result<Option<Timestamp>, Problem> {
     match payload.get(name) {
         None => Ok(None),
-        Some(value) => match value.as_i64() {
-            Some(seconds) => Ok(Some(Timestamp::from_unix(seconds))),
-            None => Err(Problem::new(Code::MalformedValue, format!("{name} is not a whole number of seconds"))),
-        },
+        Some(value) => {
+            let exact = value.as_i64().map(Timestamp::from_unix);
+            let at = exact.or_else(|| Timestamp::from_numeric_date(value.as_f64()?));
+            at.map(Some).ok_or_else(|| Problem::new(Code::MalformedValue, format!("{name} is not a number of seconds")))
+        }
     }
 }
 
@@ -435,7 +437,13 @@ mod tests {
         let read = |value: Value| numeric_date(value.as_object().unwrap(), "exp");
         assert_eq!(read(json!({"exp": 1_900_000_000})).unwrap(), Some(Timestamp::from_unix(1_900_000_000)));
         assert_eq!(read(json!({})).unwrap(), None);
-        for exp in [json!("1900000000"), json!(1.5), json!(null), json!([1]), json!(u64::MAX)] {
+        // With a fraction it is the second that a clock shows then, also before the epoch.
+        for (exp, seconds) in [(1.5, 1), (1_795_971_660.234_293, 1_795_971_660), (1.9e9, 1_900_000_000), (-0.5, -1)] {
+            assert_eq!(read(json!({"exp": exp})).unwrap(), Some(Timestamp::from_unix(seconds)), "{exp}");
+        }
+        for exp in
+            [json!("1900000000"), json!("1.5"), json!(null), json!([1]), json!(u64::MAX), json!(1e300), json!(-1e16)]
+        {
             assert_eq!(read(json!({"exp": exp})).unwrap_err().code, Code::MalformedValue, "{exp}");
         }
     }

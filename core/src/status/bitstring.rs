@@ -7,6 +7,7 @@ use super::{Freshness, ListProfile, Order, Purpose, StatusList, list::Packing, p
 use crate::{
     Code, Problem,
     credential::{CONTEXT_V2, Credential},
+    json,
     secure::jose,
 };
 
@@ -50,7 +51,7 @@ impl Reference {
         let bits = match entry.get("statusSize") {
             None => 1,
             Some(size) => {
-                size.as_u64().and_then(|size| u8::try_from(size).ok()).ok_or_else(|| malformed("statusSize"))?
+                json::whole(size).and_then(|size| u8::try_from(size).ok()).ok_or_else(|| malformed("statusSize"))?
             }
         };
         Ok(Self { purpose, url, index, bits })
@@ -171,10 +172,10 @@ impl Published {
             return Err(Code::StatusPurpose.into());
         }
         // It need not say how many bits an entry has, and must not say anything else than the reference.
-        if subject.get("statusSize").is_some_and(|bits| bits.as_u64() != Some(reference.bits.into())) {
+        if subject.get("statusSize").is_some_and(|bits| json::whole(bits) != Some(reference.bits.into())) {
             return Err(invalid("its entries have another size than the credential says"));
         }
-        let ttl = subject.get("ttl").map_or(Some(DEFAULT_TTL), Value::as_i64).filter(|ttl| *ttl >= 0);
+        let ttl = subject.get("ttl").map_or(Some(DEFAULT_TTL), json::whole).filter(|ttl| *ttl >= 0);
         let ttl = ttl.ok_or_else(|| invalid("its ttl is none"))?;
         let issued = credential.valid_from();
         let issued =

@@ -168,18 +168,16 @@ impl Token {
             return Err(Code::AlgorithmMismatch.into());
         }
         key.verify(&self.signed, &self.signature)?;
-        let number = |label| at(&self.claims, label).map(integer);
-        let date = |label, name: &str| match number(label) {
-            Some(None) => Err(Problem::new(Code::MalformedValue, format!("{name} is not a whole number of seconds"))),
-            Some(seconds) => Ok(seconds.map(Timestamp::from_unix)),
-            None => Ok(None),
+        let date = |label, name: &str| {
+            let malformed = || Problem::new(Code::MalformedValue, format!("{name} is not a number of seconds"));
+            at(&self.claims, label).map(|value| numeric_date(value).ok_or_else(malformed)).transpose()
         };
         let claims = Claims {
             sub: at(&self.claims, SUB).and_then(Value::as_text),
             iat: date(IAT, "iat")?,
             exp: date(EXP, "exp")?,
             nbf: date(NBF, "nbf")?,
-            ttl: number(TTL).map(Option::unwrap_or_default),
+            ttl: at(&self.claims, TTL).map(integer).map(Option::unwrap_or_default),
         };
         let freshness = claims.hold(uri, now, skew)?;
         let list = at(&self.claims, STATUS_LIST).ok_or_else(|| token::missing("status_list"))?;
@@ -229,6 +227,12 @@ fn map(bytes: &[u8], limits: Limits) -> Result<Map, Problem> {
 
 fn at(map: &[(Value, Value)], label: i64) -> Option<&Value> {
     map.iter().find(|(key, _)| key.as_integer() == Some(label.into())).map(|(_, value)| value)
+}
+
+/// A NumericDate (RFC 8392 section 2): an integer or a float, without a tag.
+fn numeric_date(value: &Value) -> Option<Timestamp> {
+    let exact = integer(value).map(Timestamp::from_unix);
+    exact.or_else(|| Timestamp::from_numeric_date(value.as_float()?))
 }
 
 fn integer(value: &Value) -> Option<i64> {

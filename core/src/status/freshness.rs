@@ -100,12 +100,22 @@ pub fn verify(
         return Err(Problem::new(Code::StatusListMismatch, "the freshness statement is on another copy"));
     }
     let missing = |claim: &str| Problem::new(Code::ClaimMissing, format!("the freshness statement has no {claim}"));
-    let issued = numeric_date(payload, "iat")?.ok_or_else(|| missing("iat"))?;
-    let until = numeric_date(payload, "exp")?.ok_or_else(|| missing("exp"))?;
+    let issued = hour(payload, "iat")?.ok_or_else(|| missing("iat"))?;
+    let until = hour(payload, "exp")?.ok_or_else(|| missing("exp"))?;
     require_times(issued, until)?;
     let freshness = Freshness { issued, until: Some(until), ttl: None };
     freshness.check(now, now, skew)?;
     Ok(freshness)
+}
+
+/// A time as Carnet's issuers write it. Another way to write the same, such as a fraction, could tell one copy's
+/// statement from
+/// another's.
+fn hour(payload: &Map<String, Value>, name: &str) -> Result<Option<Timestamp>, Problem> {
+    if payload.get(name).is_some_and(|time| time.as_i64().is_none()) {
+        return Err(Problem::new(Code::MalformedValue, format!("{name} is not a whole number of seconds")));
+    }
+    numeric_date(payload, name)
 }
 
 fn require_times(issued: Timestamp, until: Timestamp) -> Result<(), Problem> {
@@ -243,6 +253,14 @@ mod tests {
             let key = SecretKey::generate(Algorithm::EdDsa, &mut OsRng);
             let made = issue(&digest(&copy(&key)), &kid(&key), now().plus(from), until - from, &key);
             assert_eq!(made.unwrap_err().code, Code::MalformedValue);
+        }
+        // A fraction, which other NumericDates may have, could tell statements apart.
+        for name in ["iat", "exp"] {
+            let add = |payload: &mut Map<String, Value>| {
+                let time = payload[name].as_f64().unwrap() + 0.5;
+                payload.insert(name.to_owned(), time.into());
+            };
+            refused(changed(|_, payload| add(payload)), Code::MalformedValue);
         }
         refused(
             changed(|_, payload| drop(payload.insert("exp".to_owned(), json!(9_007_199_254_740_991_i64)))),

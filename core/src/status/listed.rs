@@ -230,7 +230,7 @@ fn credential(
     // A purpose that nobody here knows can be asked of the list by nobody here.
     let purposes: Vec<Purpose> = named.iter().filter_map(Value::as_str).filter_map(Purpose::parse).collect();
     let purpose = *purposes.first().ok_or(Code::StatusPurpose)?;
-    let bits = subject.get("statusSize").map_or(Some(1), Value::as_u64).and_then(|bits| u8::try_from(bits).ok());
+    let bits = subject.get("statusSize").map_or(Some(1), json::whole).and_then(|bits| u8::try_from(bits).ok());
     let bits = bits.ok_or_else(|| invalid("its entries have no size"))?;
     let reference = bitstring::Reference { purpose, url: url.to_owned(), index: 0, bits };
     let (published, list) = bitstring::Published::read(&verified, &reference)?;

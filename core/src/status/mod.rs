@@ -46,7 +46,8 @@ impl ListProfile {
 }
 
 /// An index as it is written: base-10 digits and nothing else, so without sign, leading zero, fraction, exponent or blank.
-/// `statusListIndex` is a string of them and `idx` a number; in both, one index has one text.
+/// `statusListIndex` is a string of them: one index has one text. (`idx` is a JSON number, which [`crate::json::whole`]
+/// reads.)
 pub(crate) fn parse_index(text: &str) -> Result<u64, Problem> {
     let plain = text.bytes().all(|byte| byte.is_ascii_digit()) && (text == "0" || !text.starts_with('0'));
     let index = if plain { text.parse().ok() } else { None };

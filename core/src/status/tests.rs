@@ -111,7 +111,8 @@ fn row_61_index_out_of_range_or_negative() {
     refused(messages.value(MIN_ENTRIES), Code::StatusIndex);
     let token = |index: Value| token::Reference::parse(&json!({"status_list": {"idx": index, "uri": URI}}));
     assert!(token(json!(7)).is_ok());
-    for bad in [json!(-1), json!(1.5), json!("7"), Value::Null] {
+    assert_eq!(token(json!(7.0)).unwrap(), token(json!(7)).unwrap());
+    for bad in [json!(-1), json!(-1.0), json!(1.5), json!(1e300), json!("7"), Value::Null] {
         refused(token(bad), Code::StatusIndex);
     }
 }

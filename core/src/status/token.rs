@@ -3,10 +3,10 @@
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Map, Value, json};
 
-use super::{Freshness, Order, StatusList, list::Packing, parse_index};
+use super::{Freshness, Order, StatusList, list::Packing};
 use crate::{
     Code, Problem,
-    json::Limits,
+    json::{self, Limits},
     keys::{PublicKey, Signer},
     secure::jose::{self, Jws, KeyRef, numeric_date},
     time::Timestamp,
@@ -50,8 +50,7 @@ impl Reference {
         }
         let uri = reference.get("uri").and_then(Value::as_str).filter(|uri| !uri.is_empty());
         let uri = uri.ok_or_else(|| Problem::new(Code::MalformedValue, "status_list has no uri"))?;
-        let index = reference.get("idx").and_then(Value::as_number).ok_or(Code::StatusIndex)?;
-        let index = parse_index(&index.to_string())?;
+        let index = reference.get("idx").and_then(json::whole_unsigned).ok_or(Code::StatusIndex)?;
         Ok(Self { uri: uri.to_owned(), index })
     }
 
@@ -68,7 +67,7 @@ impl Reference {
 /// `status_list_invalid`, `invalid_encoding`
 pub fn parse_list(value: &Value) -> Result<StatusList, Problem> {
     let packed = value.get("lst").and_then(Value::as_str).map(|packed| jose::decode(packed, "lst")).transpose()?;
-    unpack(value.get("bits").and_then(Value::as_u64), packed.as_deref())
+    unpack(value.get("bits").and_then(json::whole_unsigned), packed.as_deref())
 }
 
 /// A list out of the members of its token.
@@ -175,12 +174,19 @@ impl Token {
             iat: numeric_date(payload, "iat")?,
             exp: numeric_date(payload, "exp")?,
             nbf: numeric_date(payload, "nbf")?,
-            ttl: payload.get("ttl").map(|ttl| ttl.as_i64().unwrap_or_default()),
+            ttl: payload.get("ttl").map(|ttl| seconds(ttl).unwrap_or_default()),
         };
         let freshness = claims.hold(uri, now, skew)?;
         let list = parse_list(payload.get("status_list").ok_or_else(|| missing("status_list"))?)?;
         Ok((list, freshness))
     }
+}
+
+/// A time to live, which is any positive number (section 4.3 of the draft). Rounded up: a list without a second of life
+/// could never
+/// be used.
+fn seconds(ttl: &Value) -> Option<i64> {
+    json::whole(ttl).or_else(|| ttl.as_f64().and_then(|ttl| json::whole(&ttl.ceil().into())))
 }
 
 /// What a token claims besides its list, in JSON or in CBOR.

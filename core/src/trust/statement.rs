@@ -11,6 +11,7 @@ use crate::{
     Code, Problem,
     credential::{CONTEXT_V2, Credential},
     did::{Did, DidUrl, Purpose, Resolve},
+    json,
     keys::Signer,
     secure::data_integrity::{self, Expected, ProofOptions, eddsa_jcs::EddsaJcs2022},
     time::Timestamp,
@@ -166,7 +167,7 @@ impl Kind {
     /// The kind's own code.
     pub(crate) fn subject<T: DeserializeOwned>(&self, subject: Value) -> Result<T, Problem> {
         // What serde says of a fault may quote a value, so it is not passed on.
-        serde_json::from_value(subject)
+        json::typed(subject)
             .map_err(|_| self.problem(format!("its subject has not the members of a {}", self.type_name)))
     }
 

@@ -134,6 +134,21 @@ fn a_request_signed_by_another() {
 }
 
 #[test]
+fn the_times_of_a_request_may_have_fractions() {
+    let at = |iat: f64, exp: f64| {
+        let mut asker = Asker::new();
+        asker.payload["iat"] = json!(NOW.unix() as f64 + iat);
+        asker.payload["exp"] = json!(NOW.unix() as f64 + exp);
+        Request::verify(&asker.sign(asker.header()), &asker.pointer, &SelfContained, NOW)
+            .map_err(|problem| problem.code)
+    };
+    let skew = CLOCK_SKEW as f64;
+    assert!(at(-0.5, 300.25).is_ok() && at(skew + 0.5, 0.5 - skew).is_ok());
+    assert_eq!(at(skew + 1.5, 300.0).err(), Some(Code::NotYetValid));
+    assert_eq!(at(0.0, -0.5 - skew).err(), Some(Code::Expired));
+}
+
+#[test]
 fn a_request_that_breaks_a_rule() {
     refused(Code::DomainMismatch, |asker| asker.payload["aud"] = json!("https://wallet.example"));
     refused(Code::Expired, |asker| asker.payload["exp"] = json!(NOW.unix() - CLOCK_SKEW - 1));

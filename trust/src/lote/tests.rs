@@ -110,6 +110,28 @@ fn what_is_not_known_is_refused_by_name() {
 }
 
 #[test]
+fn a_member_of_another_kind_is_named() {
+    let scheme = "LoTE.ListAndSchemeInformation";
+    let name = "LoTE.TrustedEntitiesList[0].TrustedEntityInformation.TEName";
+    refused_after(
+        |list| list["ListAndSchemeInformation"]["NextUpdate"] = Value::Null,
+        &format!("{scheme}.NextUpdate: invalid type: null"),
+    );
+    refused_after(
+        |list| list["ListAndSchemeInformation"]["LoTEVersionIdentifier"] = json!(1.5),
+        &format!("{scheme}.LoTEVersionIdentifier: invalid type"),
+    );
+    refused_after(
+        |list| list["TrustedEntitiesList"][0]["TrustedEntityInformation"]["TEName"][0]["lang"] = json!(1),
+        &format!("{name}[0].lang: invalid type: integer"),
+    );
+    // One number, however it is written.
+    let mut list = sample();
+    list["LoTE"]["ListAndSchemeInformation"]["LoTEVersionIdentifier"] = json!(1.0);
+    imported(&list, &mapping()).unwrap();
+}
+
+#[test]
 fn the_operator_says_what_the_list_does_not() {
     let mut value = sample();
     let service = &mut value["LoTE"]["TrustedEntitiesList"][0]["TrustedEntityServices"][0];

@@ -2,14 +2,19 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use carnet_core::{
     keys::Signer as _,
-    secure::sd_jwt::{IssueOptions, SdJwt, issue},
+    secure::{
+        jose,
+        sd_jwt::{IssueOptions, SdJwt, issue},
+    },
 };
 use carnet_proto::verifier::v1::{CreateRequestRequest, RequestState, create_request_request::What};
 use carnet_service::time::now;
 use rand_core::OsRng;
 use serde_json::{Map, Value, json};
+use sha2::{Digest as _, Sha256};
 
 use super::world::{Asked, World, did, hours_ago, key, path, reason};
 use crate::{
@@ -69,6 +74,36 @@ fn copy(world: &World, uses: u32, change: impl FnOnce(&mut Map<String, Value>)) 
     };
     let copy = SdJwt::parse(&issue(&document, &options, &world.issuer, &mut OsRng).unwrap()).unwrap();
     copy.select(&CLAIMS.map(|claim| path(&["credentialSubject", claim]))).unwrap()
+}
+
+/// The same copy as an issuer signs it that writes a disclosure in another form than RFC 8785 has.
+fn respelled(world: &World, copy: &SdJwt, from: &str, to: &str) -> SdJwt {
+    let digest = |disclosure: &str| URL_SAFE_NO_PAD.encode(Sha256::digest(disclosure));
+    let text = copy.to_string();
+    let plain =
+        |disclosure: &&str| URL_SAFE_NO_PAD.decode(disclosure).is_ok_and(|text| text.ends_with(from.as_bytes()));
+    let old = text.split('~').skip(1).find(plain).unwrap();
+    let written = String::from_utf8(URL_SAFE_NO_PAD.decode(old).unwrap()).unwrap().replace(from, to);
+    let new = URL_SAFE_NO_PAD.encode(written);
+    let payload = Value::Object(copy.jws().payload().clone()).to_string().replace(&digest(old), &digest(&new));
+    let payload: Value = serde_json::from_str(&payload).unwrap();
+    let signed = jose::sign(copy.jws().header().clone(), payload.as_object().unwrap(), &world.issuer).unwrap();
+    SdJwt::parse(&text.replace(copy.jws().as_str(), &signed).replace(old, &new)).unwrap()
+}
+
+#[tokio::test]
+async fn a_number_of_uses_counts_however_it_is_written() {
+    let world = world().await;
+    for (form, reason) in [(",2]", ""), (",2.0]", ""), (",2e0]", "entitlement_used")] {
+        let asked = ask(&world).await;
+        let copy = respelled(&world, &copy(&world, 2, |_| {}), ",2]", form);
+        let said = world.submit(&asked, world.bind(&copy, &asked)).await.unwrap();
+        assert_eq!(said.reason, reason, "{form}");
+    }
+    // A fraction is no number of uses, by the type's own schema.
+    let asked = ask(&world).await;
+    let copy = respelled(&world, &copy(&world, 2, |_| {}), ",2]", ",2.5]");
+    World::refused(world.submit(&asked, world.bind(&copy, &asked)).await, "schema_violation");
 }
 
 fn answer(world: &World, asked: &Asked, uses: u32) -> String {

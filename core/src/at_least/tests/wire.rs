@@ -94,8 +94,9 @@ fn proofs_of_another_shape_are_refused() {
         json!([changed])
     };
     let many: Vec<Value> =
-        (0..=16).map(|index| proof(json!([format!("claim {index}")]), Direction::AtLeast, 4).to_json()).collect();
+        (0..=64).map(|index| proof(json!([format!("claim {index}")]), Direction::AtLeast, 4).to_json()).collect();
     Proof::parse_all(&json!([good])).unwrap();
+    assert_eq!(Proof::parse_all(&with("at_least", json!(4.0))).unwrap(), Proof::parse_all(&json!([good])).unwrap());
     Proof::parse_all(&json!(many[..MAX_PROOFS])).unwrap();
 
     for wrong in [
@@ -119,6 +120,7 @@ fn proofs_of_another_shape_are_refused() {
     for (wrong, code) in [
         (with("witness", json!("AA")), Code::ThresholdUnproven),
         (with("at_least", json!("4")), Code::ThresholdInvalid),
+        (with("at_least", json!(4.5)), Code::ThresholdInvalid),
     ] {
         assert_eq!(refused(Proof::parse_all(&wrong)), code, "{wrong}");
     }

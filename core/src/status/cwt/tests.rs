@@ -217,6 +217,17 @@ fn the_claims_are_held_to_their_rules() {
     refused(made(61), Code::StatusListStale);
     refused(verify(&Parts::claim(IAT, None)), Code::ClaimMissing);
     refused(verify(&Parts::claim(IAT, Value::from("now"))), Code::MalformedValue);
+    // A NumericDate may be a float (RFC 8392 section 2).
+    let float = |label: i64, seconds: i64, part: f64| {
+        verify(&Parts::claim(label, Value::Float(now().plus(seconds).unix() as f64 + part)))
+    };
+    for (label, good, bad) in [(IAT, 60, 61), (EXP, -60, -61), (NBF, 60, 61)] {
+        assert!(float(label, good, 0.5).is_ok() && float(label, good, 0.0).is_ok());
+        refused(float(label, bad, 0.5), Code::StatusListStale);
+        for absurd in [f64::NAN, f64::INFINITY, 1e300] {
+            refused(verify(&Parts::claim(label, Value::Float(absurd))), Code::MalformedValue);
+        }
+    }
     refused(verify(&Parts::claim(EXP, Value::from(u64::MAX))), Code::MalformedValue);
     assert_eq!(verify(&Parts::claim(TTL, Value::from(1))).unwrap().1.ttl, Some(1));
     for ttl in [Value::from(0), Value::from(-1), Value::from("300"), Value::from(u64::MAX)] {

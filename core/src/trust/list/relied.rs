@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 
 use super::Question;
 use crate::{
+    json,
     query::{Proved, values_at},
     secure::sd_jwt::{ClaimPath, Step},
     verify::Held,
@@ -48,7 +49,7 @@ fn level(document: &Map<String, Value>, proved: &[Proved], claims: &LimitingClai
     let relied = |path: &ClaimPath| claims.level.iter().any(|level| below_subject(level) == below_subject(path));
     let proved = proved.iter().filter(|proved| relied(&proved.path));
     let proved = proved.map(|proved| u64::from(proved.bound.number()));
-    let shown = shown(document, &claims.level).map(|value| value.as_u64().unwrap_or(u64::MAX));
+    let shown = shown(document, &claims.level).map(|value| json::whole_unsigned(value).unwrap_or(u64::MAX));
     shown.chain(proved).max().and_then(|level| u8::try_from(level).ok())
 }
 

@@ -111,6 +111,25 @@ fn row_10_an_end_is_missing_where_the_profile_requires_it() {
 }
 
 #[test]
+fn the_times_of_a_token_may_have_fractions() {
+    let mut world = World::new();
+    world.query = json!({"credentials": [{"id": "permit", "format": "dc+sd-jwt", "meta": {"vct_values": ["urn:permit"]},
+        "claims": [{"path": ["rightToWork"]}]}]});
+    let now = world.now.unix() as f64;
+    let show_with = |nbf: f64, exp: f64| {
+        let payload = object(json!({
+            "iss": world.did(), "vct": "urn:permit", "nbf": nbf, "exp": exp, "rightToWork": true, "permitType": "s",
+        }));
+        world.verify(&show(&world, &issued(&world, "dc+sd-jwt", &payload), &[&["rightToWork"]]))
+    };
+    accepted(show_with(now - 0.5, now + 1_000.25));
+    accepted(show_with(now + 60.5, now + 1_000.0));
+    accepted(show_with(now - 100.0, now - 59.5));
+    refused(show_with(now + 61.5, now + 1_000.0), Code::NotYetValid);
+    refused(show_with(now - 100.0, now - 61.5), Code::Expired);
+}
+
+#[test]
 fn row_11_expired() {
     document_refused(Code::Expired, |_, d| drop(d.insert("validUntil".into(), "2026-11-22T11:58:59Z".into())));
     document_refused(Code::Expired, |_, d| drop(d.insert("exp".into(), 1_700_000_000.into())));

@@ -181,6 +181,17 @@ fn row_48_a_stale_key_binding_is_refused() {
     assert_eq!(refused_with(json!({"iat": "1800000000"})), Code::MalformedValue);
     assert_eq!(refused_with(json!({"iat": -9_007_199_254_740_991_i64})), Code::KeyBindingStale);
     check(&bound_with_iat(NOW.unix()), &expected()).unwrap();
+    // With a fraction, as a clock of another party gives it.
+    let fraction = |offset: f64| json!({"iat": NOW.unix() as f64 + offset});
+    for good in [0.234, -0.5, -299.5, 60.5] {
+        check(&bound_with(json!({"typ": "kb+jwt"}), fraction(good), &holder()), &expected()).unwrap();
+    }
+    for stale in [-300.5, 61.5] {
+        assert_eq!(refused_with(fraction(stale)), Code::KeyBindingStale, "{stale}");
+    }
+    assert_eq!(refused_with(json!({"iat": 1e300})), Code::MalformedValue);
+    assert_eq!(refused_with(json!({"exp": NOW.unix() as f64 - 60.5})), Code::Expired);
+    assert_eq!(refused_with(json!({"nbf": NOW.unix() as f64 + 61.5})), Code::NotYetValid);
     assert_eq!(refused(&bound_with_iat(i64::MIN)), Code::NumberRange);
     assert_eq!(refused_with(json!({"exp": NOW.unix() - 61})), Code::Expired);
     assert_eq!(refused_with(json!({"nbf": NOW.unix() + 61})), Code::NotYetValid);

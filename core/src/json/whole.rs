@@ -1,0 +1,51 @@
+//! Whole numbers, however others write them.
+
+use serde_json::Value;
+
+use super::MAX_INTEGER;
+
+/// The whole number that a value is: `1`, `1.0` and `1e0` are one number (RFC 8259 section 6), and RFC 8785 writes them
+/// alike.
+/// `None` for a fraction, for one with a point or an exponent beyond 2^53 - 1 either way, and for what is no number.
+#[must_use]
+pub fn whole(value: &Value) -> Option<i64> {
+    value.as_i64().or_else(|| whole_float(value.as_f64()?))
+}
+
+/// [`whole`], for a number that is not negative.
+#[must_use]
+pub fn whole_unsigned(value: &Value) -> Option<u64> {
+    whole(value).and_then(|number| u64::try_from(number).ok())
+}
+
+/// The whole number that a double is, where it is exact.
+pub(super) fn whole_float(number: f64) -> Option<i64> {
+    // Also not for one that is not finite.
+    (number.fract() == 0.0 && number.abs() <= MAX_INTEGER as f64).then_some(number as i64)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::json::{Limits, parse};
+
+    #[test]
+    fn a_whole_number_is_one_however_it_is_written() {
+        let read = |text: &str| whole(&parse(text.as_bytes(), Limits::SMALL).unwrap());
+        for text in ["6", "6.0", "6.00", "6e0", "0.6e1", "60E-1"] {
+            assert_eq!(read(text), Some(6), "{text}");
+        }
+        for (text, number) in
+            [("0", 0), ("-0", 0), ("-0.0", 0), ("-6.0", -6), ("9007199254740991.0", 9_007_199_254_740_991)]
+        {
+            assert_eq!(read(text), Some(number), "{text}");
+        }
+        for text in ["6.5", "9007199254740992.0", "1e300", "\"6\"", "true", "null", "[6]"] {
+            assert_eq!(read(text), None, "{text}");
+        }
+        assert_eq!(whole_unsigned(&json!(6.0)), Some(6));
+        assert_eq!(whole_unsigned(&json!(-6.0)), None);
+    }
+}
