@@ -193,7 +193,8 @@ impl Part {
         let key = copy.key.open()?;
         match &self.shown {
             Shown::Selected(token, proofs) => {
-                let freshness = copy.fresh(now).map(|statement| statement.text.as_str());
+                let freshness = copy.fresh(now).map(|statement| statement.text.text());
+                let freshness = freshness.as_deref();
                 token.bind_with(&Stapled { proofs, freshness, keys: &[] }, nonce, audience, now, &key)
             }
             Shown::Whole(document) => {

@@ -59,7 +59,8 @@ pub(crate) fn copies(contents: &Contents, now: Timestamp) -> BTreeMap<Office, BT
         }
         let office = offices.entry((held.issuer.clone(), endpoint.clone())).or_default();
         for (number, copy) in held.copies.iter().enumerate().filter(|(_, copy)| copy.is_kept()) {
-            let digest = SdJwt::parse(&copy.credential).map(|token| URL_SAFE_NO_PAD.decode(freshness::digest(&token)));
+            let digest =
+                SdJwt::parse(&copy.credential.text()).map(|token| URL_SAFE_NO_PAD.decode(freshness::digest(&token)));
             if let Ok(Ok(digest)) = digest {
                 office.insert(digest, (credential, number));
             }
@@ -153,10 +154,10 @@ fn verified(
     }
     let held = wallet.contents.credentials.get(credential);
     let copy = held.and_then(|held| held.copies.get(number)).ok_or(Code::MalformedValue)?;
-    let token = SdJwt::parse(&copy.credential)?;
+    let token = SdJwt::parse(&copy.credential.text())?;
     let said_of = freshness::verify(&said.statement, &token, issuer, asked_at, CLOCK_SKEW, &session.dids)?;
     let until = said_of.until.ok_or(Code::ClaimMissing)?;
-    let statement = Some(Statement { text: said.statement.clone(), since: said_of.issued, until });
+    let statement = Some(Statement { text: said.statement.clone().into(), since: said_of.issued, until });
     Ok(Standing { state: State::Valid, asked_at, statement })
 }
 

@@ -180,7 +180,7 @@ impl<'a> Showing<'a> {
         }
         session.resolve_issuer(&held.issuer).await?;
         let copy = held.copies.get(shown).ok_or_else(gone)?;
-        let token = SdJwt::parse(&copy.credential).map_err(|problem| damaged(&problem))?;
+        let token = SdJwt::parse(&copy.credential.text()).map_err(|problem| damaged(&problem))?;
         let key = copy.key.clone();
         if copy.is_fresh() {
             // Stored before it goes, so that a fresh copy is spent once, however often it takes.
@@ -244,10 +244,10 @@ fn unchanged(
     known: &CredentialType,
 ) -> Result<HeldCredential, Failure> {
     let said = |token: &SdJwt| token.disclosed().map(|disclosed| Said::of(&disclosed.payload, known).members);
-    let first = fresh.copies.first().map(|copy| copy.credential.as_str()).unwrap_or_default();
+    let first = fresh.copies.first().map(|copy| copy.credential.text()).unwrap_or_default();
     let same = || -> Result<bool, Problem> {
         let time = |held: &HeldCredential| (held.valid_from, held.valid_until);
-        Ok(time(held) == time(&fresh) && said(before)? == said(&SdJwt::parse(first)?)?)
+        Ok(time(held) == time(&fresh) && said(before)? == said(&SdJwt::parse(&first)?)?)
     };
     if same().map_err(|problem| damaged(&problem))? {
         return Ok(fresh);

@@ -368,7 +368,7 @@ mod tests {
             let scene = Scene::set(Fault::None).await;
             let (mut wallet, request) = (scene.session.open().unwrap(), Asker::new().request().unwrap());
             for copy in &mut wallet.contents.credentials[0].copies {
-                let statement = Some(Statement { text: "a.b.c".to_owned(), since: NOW, until });
+                let statement = Some(Statement { text: "a.b.c".to_owned().into(), since: NOW, until });
                 copy.standing = Some(Standing { state: State::Valid, asked_at: NOW, statement });
             }
             let bounds = Bounds { asker: &request.client_id, now: NOW, only: &[], withheld: &[], proofs_only: &[] };

@@ -21,7 +21,7 @@ use crate::{
     failure::Failure,
     freshness::forget_stale,
     ui::{Ui, messages::Language, sanitise::clean},
-    wallet::{Contents, WalletFile, read_only},
+    wallet::{Contents, Reading, WalletFile, read_only},
 };
 
 /// The shortest passphrase for a new wallet, in characters.
@@ -98,11 +98,20 @@ impl Session {
 
     /// Reads the wallet.
     pub(crate) fn read(&self) -> Result<Contents, Failure> {
+        self.read_as(Reading::Whole)
+    }
+
+    /// Reads the wallet without the texts of copies.
+    pub(crate) fn read_without_texts(&self) -> Result<Contents, Failure> {
+        self.read_as(Reading::WithoutTexts)
+    }
+
+    fn read_as(&self, reading: Reading) -> Result<Contents, Failure> {
         let path = self.wallet_path()?;
         self.require(&path)?;
         let passphrase = self.passphrase(false)?;
         let opening = self.ui.wallet_wait().begin();
-        let contents = read_only(&path, &passphrase)?;
+        let contents = read_only(&path, &passphrase, reading)?;
         drop(opening);
         self.dids.remember(contents.logs.clone());
         Ok(contents)

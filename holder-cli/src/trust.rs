@@ -90,7 +90,8 @@ pub(crate) fn of_received(trust: &Trust, held: &HeldCredential, catalogue: &Cata
     }
     let question = Question { issued: held.valid_from, ..Question::issue(&held.issuer, &held.type_name) };
     let claims = catalogue.credential_type(&held.type_name).map(|known| known.limiting.clone()).unwrap_or_default();
-    let mut document = held.copies.first().and_then(|copy| said(&copy.credential, &held.format)).unwrap_or_default();
+    let mut document =
+        held.copies.first().and_then(|copy| said(&copy.credential.text(), &held.format)).unwrap_or_default();
     let question = question.within(&document, &[], &claims);
     document.values_mut().for_each(carnet_core::wipe);
     let lists = Lists::of(trust, now);

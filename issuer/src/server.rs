@@ -68,7 +68,7 @@ pub(crate) async fn serve(
     }
     let staff = StaffOnly::of(data)?;
     let key = Keyring::open(data, &config.keys)?;
-    let ground = ground::open(data, &MIGRATIONS).await?;
+    let (ground, _alone) = ground::open_to_serve(data, &MIGRATIONS).await?;
     let bound = serve::bind(&config.serve, PORT).await?;
     let watch = Watch::new(data, fetcher(&config.serve)?, &key);
     let published = PublicationWatch::of(&config, &key, &ground)?;

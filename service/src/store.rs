@@ -27,7 +27,7 @@ use crate::config::StartError;
 pub use backup::{Backup, back_up};
 pub use database::{CheckpointError, Database};
 pub use identity::{StoreIdentity, StoreMark, read as read_identity};
-pub use opening::{OpenStore, SettleError, create, open};
+pub use opening::{OpenStore, SettleError, create, open, open_to_serve};
 pub use restore::{Behind, Restored, StagedStore};
 
 const FILE: &str = "store.sqlite";

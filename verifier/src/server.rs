@@ -47,7 +47,7 @@ pub(crate) async fn run(data: &Path, config: Option<&Path>, listen: Option<Socke
     }
     let staff = StaffOnly::of(data)?;
     let key = Keyring::open(data, &config.keys)?;
-    let store = ground::open(data, &MIGRATIONS).await?;
+    let (store, _alone) = ground::open_to_serve(data, &MIGRATIONS).await?;
     let bound = serve::bind(&config.serve, PORT).await?;
     let mut verifier = assemble(&config, bound.public_url.clone(), key, Sqlite::new(store.database.clone()))?;
     verifier.registration = registration::installed(data)?;

@@ -151,12 +151,12 @@ fn open(
 ) -> Result<Opened, Problem> {
     let copy = held.copies.get(index).ok_or(Code::QueryUnmet)?;
     let (payload, source, provable, clear) = if held.format.ends_with("sd-jwt") {
-        let token = SdJwt::parse(&copy.credential)?;
+        let token = SdJwt::parse(&copy.credential.text())?;
         let positions = copy.commitments.iter().map(Positions::from).collect();
         let disclosed = token.disclosed()?;
         (disclosed.payload, Source::Selective(token, positions), provable(copy, query), disclosed.clear)
     } else {
-        let document = parse(copy.credential.as_bytes(), Limits::DOCUMENT)?;
+        let document = parse(copy.credential.text().as_bytes(), Limits::DOCUMENT)?;
         let members = document.as_object().cloned().ok_or(Code::InvalidJson)?;
         (members, Source::Whole(document), Vec::new(), Vec::new())
     };

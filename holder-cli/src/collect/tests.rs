@@ -8,7 +8,10 @@ use carnet_core::{
 use rand_core::OsRng;
 
 use super::*;
-use crate::answer::tests::{Issuer, NOW};
+use crate::{
+    answer::tests::{Issuer, NOW},
+    wallet::texts::StoredTexts,
+};
 
 mod marks;
 
@@ -251,11 +254,10 @@ fn where_the_commitments_stand_is_kept() {
     // 180 is 0x00b4: itself, and 0x00af below it.
     let at = credits.unwrap().at;
     assert_eq!(at.map(|place| place.is_some()), [true, true, false, false]);
-    let stored = serde_json::to_string(&held).unwrap();
-    assert_eq!(
-        serde_json::from_str::<HeldCredential>(&stored).unwrap().copies[0].commitments,
-        held.copies[0].commitments
-    );
+    let stored = serde_json::to_string(&StoredTexts::of(&held)).unwrap();
+    let mut read: HeldCredential = serde_json::from_str(&serde_json::to_string(&held).unwrap()).unwrap();
+    assert!(serde_json::from_str::<StoredTexts>(&stored).unwrap().restore(&mut read));
+    assert_eq!(read.copies[0].commitments, held.copies[0].commitments);
 }
 
 #[test]

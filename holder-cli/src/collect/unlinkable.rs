@@ -21,10 +21,11 @@ enum Text {
 impl Text {
     /// Of a copy of before that cannot be read any more nothing is known.
     fn read(copy: &Copy) -> Option<Self> {
-        if copy.credential.starts_with('{') {
-            return parse_object(copy.credential.as_bytes(), Limits::DOCUMENT).ok().map(Self::Document);
+        let text = copy.credential.text();
+        if text.starts_with('{') {
+            return parse_object(text.as_bytes(), Limits::DOCUMENT).ok().map(Self::Document);
         }
-        SdJwt::parse(&copy.credential).ok().map(|token| Self::Token(Box::new(token)))
+        SdJwt::parse(&text).ok().map(|token| Self::Token(Box::new(token)))
     }
 
     fn members(&self) -> &Map<String, Value> {

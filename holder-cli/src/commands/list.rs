@@ -16,7 +16,7 @@ use crate::{
 
 /// Lists the credentials.
 pub(crate) fn run(session: &Session) -> Result<(), Failure> {
-    let contents = session.read()?;
+    let contents = session.read_without_texts()?;
     let (text, object) = listing(&contents, &session.catalogue()?, &session.ui, session.now());
     session.ui.result(&text, &object);
     Ok(())
@@ -108,7 +108,7 @@ mod tests {
         let mut contents = Contents::new(12);
         let mut held = Issuer::new().held("aaaa", "vc+sd-jwt", 10);
         for copy in &mut held.copies {
-            copy.credential = "unreadable".to_owned();
+            copy.credential = "unreadable".to_owned().into();
         }
         contents.credentials = vec![held];
         let ui = Ui::new(true, true, Language::En);

@@ -21,7 +21,7 @@ pub(crate) mod export;
 
 /// Shows the log oldest first, verifies it, or writes it out.
 pub(crate) fn run(session: &Session, arguments: &LogArguments) -> Result<(), Failure> {
-    let log = session.read()?.log;
+    let log = session.read_without_texts()?.log;
     if let Some(folder) = &arguments.export {
         return export::run(session, &log, folder);
     }

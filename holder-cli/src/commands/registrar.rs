@@ -29,7 +29,7 @@ pub(crate) fn run(session: &Session, command: &RegistrarCommand) -> Result<(), F
             session.ui.result(&format!("{text}\n"), &json!({"added": registrar_json(&registrar)}));
         }
         RegistrarCommand::List => {
-            let contents = session.read()?;
+            let contents = session.read_without_texts()?;
             let mut text = String::new();
             for registrar in &contents.registrars {
                 // Writing to a string does not fail.

@@ -19,7 +19,7 @@ const ARTICLES: [u8; 3] = [12, 17, 77];
 
 /// Writes the complaint.
 pub(crate) fn run(session: &Session, arguments: &Report) -> Result<(), Failure> {
-    let log = session.read()?.log;
+    let log = session.read_without_texts()?.log;
     let shown = shown_to(&log, &arguments.who)?;
     let text = text(&session.ui.messages, &shown);
     let object = object(session, &shown);

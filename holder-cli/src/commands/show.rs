@@ -71,9 +71,9 @@ fn payload(held: &HeldCredential) -> Result<Map<String, Value>, carnet_core::Pro
     let missing = || carnet_core::Problem::from(carnet_core::Code::InvalidJson);
     let copy = held.copies.iter().find(|copy| copy.is_kept()).ok_or_else(missing)?;
     if held.format.ends_with("sd-jwt") {
-        return Ok(SdJwt::parse(&copy.credential)?.disclosed()?.payload);
+        return Ok(SdJwt::parse(&copy.credential.text())?.disclosed()?.payload);
     }
-    parse(copy.credential.as_bytes(), Limits::DOCUMENT)?.as_object().cloned().ok_or_else(missing)
+    parse(copy.credential.text().as_bytes(), Limits::DOCUMENT)?.as_object().cloned().ok_or_else(missing)
 }
 
 #[cfg(test)]

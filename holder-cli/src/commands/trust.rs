@@ -50,7 +50,7 @@ async fn add(session: &Session, arguments: &AddTrust) -> Result<(), Failure> {
 }
 
 fn list(session: &Session) -> Result<(), Failure> {
-    let contents = session.read()?;
+    let contents = session.read_without_texts()?;
     let (mut text, mut all) = (String::new(), Vec::new());
     for pinned in &contents.trust.lists {
         let seen = contents.trust.seen.get(&pinned.issuer);

@@ -52,7 +52,7 @@ async fn what_ends_soon_is_renewed_in_its_own_place_with_a_copy_that_was_seen() 
     renewed(&scene, &[]).await.unwrap();
     is_renewed(&scene);
     assert_eq!(scene.contents().credentials[0].id, before.id);
-    assert!(scene.record(|record| record.shown[0].starts_with(&before.copies[0].credential)));
+    assert!(scene.record(|record| record.shown[0].starts_with(&*before.copies[0].credential.text())));
     assert_eq!(scene.record(|record| record.events.clone()), [NotificationEvent::CredentialAccepted as i32]);
     // Now nothing ends soon: the issuer is not asked.
     renewed(&scene, &[]).await.unwrap();

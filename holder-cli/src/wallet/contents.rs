@@ -14,6 +14,7 @@ use zeroize::Zeroizing;
 
 use super::{
     log::Log,
+    packing::{self, PackedText},
     standing::Standing,
     thresholds::{Commitments, Opened},
     trust::Trust,
@@ -21,8 +22,8 @@ use super::{
 use crate::{failure::Failure, session::CLOCK_SKEW};
 
 /// The version of the contents that this program writes: 2 since the log is a chain, 3 since copies have a standing, 4 since
-/// a collection is stored before its offer is redeemed.
-pub(crate) const VERSION: u32 = 4;
+/// a collection is stored before its offer is redeemed, 5 since what repeats in the copies is stored once.
+pub(crate) const VERSION: u32 = 5;
 /// The oldest version that it reads: what came since has a default, and is there after the next change.
 pub(crate) const OLDEST: u32 = 2;
 
@@ -83,6 +84,14 @@ impl Contents {
             trust: Trust::default(),
             refresh_after: None,
             logs: BTreeMap::new(),
+        }
+    }
+
+    /// Packs the texts of all copies, before they are stored.
+    pub(crate) fn pack(&mut self) {
+        for held in &mut self.credentials {
+            packing::pack(held.copies.iter_mut().map(|copy| &mut copy.credential).collect());
+            packing::pack(held.copies.iter_mut().filter_map(Copy::statement_mut).collect());
         }
     }
 
@@ -186,26 +195,38 @@ impl HeldCredential {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Copy {
     /// The credential as it is secured; empty where only the key is left (see [`Copy::is_kept`]).
-    pub(crate) credential: String,
+    pub(crate) credential: PackedText,
     /// The holder's secret key of this copy.
     pub(crate) key: HolderKey,
     /// The client ids of those who saw it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) shown_to: Vec<String>,
-    /// Where the commitments to its ordered claims stand.
-    #[serde(default)]
+    /// Where the commitments to its ordered claims stand; in the file's second part.
+    #[serde(default, skip_serializing)]
     pub(crate) commitments: Vec<Commitments>,
     /// The thresholds that it was opened for.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) opened: Vec<Opened>,
     /// What its issuer last said of it.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) standing: Option<Standing>,
 }
 
 impl Copy {
     /// A copy that nobody has seen.
     pub(crate) fn new(credential: String, key: HolderKey) -> Self {
+        let credential = credential.into();
         Self { credential, key, shown_to: Vec::new(), commitments: Vec::new(), opened: Vec::new(), standing: None }
+    }
+
+    /// The text of the issuer's word for it.
+    pub(crate) fn statement(&self) -> Option<&PackedText> {
+        Some(&self.standing.as_ref()?.statement.as_ref()?.text)
+    }
+
+    /// The same, to be changed.
+    pub(crate) fn statement_mut(&mut self) -> Option<&mut PackedText> {
+        Some(&mut self.standing.as_mut()?.statement.as_mut()?.text)
     }
 
     /// Drops all but the key and who saw it.

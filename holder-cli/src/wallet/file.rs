@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, File, OpenOptions, TryLockError},
-    io::{self, Read, Write},
+    io::{self, BufReader, Read, Write},
     iter,
     path::{Path, PathBuf},
     thread,
@@ -12,14 +12,14 @@ use std::{
 use age::{DecryptError, Decryptor, Encryptor, secrecy::SecretString};
 use carnet_fetch::DidCache;
 use carnet_passphrase::{PassphraseIdentity, PassphraseRecipient};
-use serde::Deserialize;
-use zeroize::Zeroizing;
 
-use super::contents::{Contents, OLDEST, VERSION};
+use super::contents::Contents;
 use crate::{
     failure::{Failure, Safety},
     ui::waiting::WaitNotice,
 };
+
+mod format;
 
 /// log2 of scrypt's work factor unless told otherwise: about a second.
 pub(crate) const DEFAULT_WORK_FACTOR: u8 = 18;
@@ -30,7 +30,7 @@ pub(crate) const GREATEST_WORK_FACTOR: u8 = 20;
 /// The largest file that is read.
 const LARGEST: u64 = 128 * 1024 * 1024;
 /// How long to wait for another command that has the wallet.
-const PATIENCE: Duration = Duration::from_secs(2);
+const PATIENCE: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 10 });
 /// Of how many did:webvh logs the last entry is kept.
 const LOGS: usize = 4_096;
 
@@ -79,7 +79,7 @@ impl WalletFile {
         require(path)?;
         let lock = lock(path)?;
         remove_unfinished(path);
-        let (contents, older_form) = read_and_tell(path, &passphrase)?;
+        let (contents, older_form) = read_and_tell(path, &passphrase, Reading::Whole)?;
         let mut wallet = Self {
             path: path.to_owned(),
             passphrase,
@@ -124,19 +124,34 @@ impl WalletFile {
             }
         }
         let _waiting = self.wait.begin();
+        self.contents.pack();
         let temporary = write_encrypted(&self.path, &self.contents, &self.passphrase)?;
         temporary.persist(&self.path).map_err(|error| unwritable(&self.path, &error.error))?;
         sync_folder(&self.path).map_err(|error| unwritable(&self.path, &error))
     }
 }
 
+/// How much of a wallet a command reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reading {
+    /// All of it.
+    Whole,
+    /// All but the texts of copies, which are passed over: they are most of the file. Where a wallet of before version 5 has
+    /// them among the rest, they are there.
+    WithoutTexts,
+}
+
 /// Reads a wallet. No lock is needed: a change replaces the file as a whole.
-pub(crate) fn read_only(path: &Path, passphrase: &SecretString) -> Result<Contents, Failure> {
-    read_and_tell(path, passphrase).map(|(contents, _)| contents)
+pub(crate) fn read_only(path: &Path, passphrase: &SecretString, reading: Reading) -> Result<Contents, Failure> {
+    read_and_tell(path, passphrase, reading).map(|(contents, _)| contents)
 }
 
 /// Reads a wallet, and tells whether it is still sealed with an older form of the passphrase.
-fn read_and_tell(path: &Path, passphrase: &SecretString) -> Result<(Contents, bool), Failure> {
+fn read_and_tell(
+    path: &Path,
+    passphrase: &SecretString,
+    reading: Reading,
+) -> Result<(Contents, bool), Failure> {
     require(path)?;
     let unreadable = |error: io::Error| {
         Failure::new(
@@ -147,43 +162,14 @@ fn read_and_tell(path: &Path, passphrase: &SecretString) -> Result<(Contents, bo
         .with_safety(Safety::Unreadable)
     };
     let file = File::open(path).map_err(unreadable)?;
-    let mut sealed = Vec::new();
-    file.take(LARGEST.saturating_add(1)).read_to_end(&mut sealed).map_err(unreadable)?;
-    if u64::try_from(sealed.len()).unwrap_or(u64::MAX) > LARGEST {
+    if file.metadata().map_err(unreadable)?.len() > LARGEST {
         return Err(corrupted("it is larger than any wallet"));
     }
-    let (plain, older_form) = decrypt(&sealed, passphrase)?;
-    Ok((parse(&plain)?, older_form))
-}
-
-fn decrypt(sealed: &[u8], passphrase: &SecretString) -> Result<(Zeroizing<Vec<u8>>, bool), Failure> {
     let identity = PassphraseIdentity::new(passphrase, GREATEST_WORK_FACTOR);
-    let decryptor = Decryptor::new_buffered(sealed).map_err(undecryptable)?;
-    let mut reader = decryptor.decrypt(iter::once(&identity as &dyn age::Identity)).map_err(undecryptable)?;
-    // As much as can come out, so that no copy is left behind where the buffer grew.
-    let mut plain = Zeroizing::new(Vec::with_capacity(sealed.len()));
-    reader.read_to_end(&mut plain).map_err(|_| corrupted("its contents were changed"))?;
-    Ok((plain, identity.opened_by_older_form()))
-}
-
-fn parse(plain: &[u8]) -> Result<Contents, Failure> {
-    #[derive(Deserialize)]
-    struct Head {
-        version: u32,
-    }
-    let head: Head = serde_json::from_slice(plain).map_err(|_| corrupted("it holds no wallet"))?;
-    if !(OLDEST..=VERSION).contains(&head.version) {
-        return Err(Failure::new(
-            "wallet_version",
-            format!("The wallet has version {}, and this program knows {OLDEST} to {VERSION}", head.version),
-            "use the program that made it, or a newer one",
-        )
-        .with_safety(Safety::Unreadable));
-    }
-    // The parser's own words could hold a piece of the contents.
-    let contents: Contents =
-        serde_json::from_slice(plain).map_err(|_| corrupted("its contents are not those of a wallet"))?;
-    Ok(Contents { version: VERSION, ..contents })
+    let decryptor = Decryptor::new_buffered(BufReader::new(file.take(LARGEST))).map_err(undecryptable)?;
+    let reader = decryptor.decrypt(iter::once(&identity as &dyn age::Identity)).map_err(undecryptable)?;
+    let contents = format::read(reader, reading)?;
+    Ok((contents, identity.opened_by_older_form()))
 }
 
 fn undecryptable(error: DecryptError) -> Failure {
@@ -244,7 +230,7 @@ fn write_encrypted(
             .map_err(|_| io::Error::other("the passphrase cannot be used"))?;
         let mut writer = encryptor.wrap_output(temporary.as_file_mut())?;
         // Straight into the cipher: the plain text is never in one place.
-        serde_json::to_writer(&mut writer, contents)?;
+        format::write(&mut writer, contents)?;
         writer.finish()?.flush()?;
         temporary.as_file().sync_all()?;
         Ok(temporary)

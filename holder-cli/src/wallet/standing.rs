@@ -3,7 +3,7 @@
 use carnet_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Copy, HeldCredential};
+use super::{Copy, HeldCredential, packing::PackedText};
 
 /// The least that a statement must still hold for when it is shown, in seconds: clocks differ, and it must arrive.
 const MARGIN: i64 = 120;
@@ -60,7 +60,7 @@ impl State {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Statement {
     /// The JWT.
-    pub(crate) text: String,
+    pub(crate) text: PackedText,
     /// As of when it says so.
     pub(crate) since: Timestamp,
     /// Until when it holds.

@@ -22,6 +22,29 @@ pub(crate) struct Commitments {
     pub(crate) at: [Option<usize>; ENTRIES],
 }
 
+/// An ordered claim, without what differs from copy to copy.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct OrderedPath {
+    #[serde(with = "path")]
+    path: ClaimPath,
+    #[serde(with = "direction")]
+    direction: Direction,
+}
+
+impl From<&Commitments> for OrderedPath {
+    fn from(commitments: &Commitments) -> Self {
+        Self { path: commitments.path.clone(), direction: commitments.direction }
+    }
+}
+
+impl OrderedPath {
+    /// The commitments of a copy to the claim.
+    pub(crate) fn with(&self, at: [Option<usize>; ENTRIES]) -> Commitments {
+        Commitments { path: self.path.clone(), direction: self.direction, at }
+    }
+}
+
 impl From<Positions> for Commitments {
     fn from(positions: Positions) -> Self {
         let OrderedClaim { path, direction } = positions.claim;

@@ -77,7 +77,7 @@ async fn row_100_no_two_offers_have_one_entitlement_id() {
     issuer.create(voucher("e", 3, Some("given-by-another-system-2"))).await;
     issuer.create(voucher("f", 3, None)).await;
     // The number itself is nowhere once it was collected.
-    assert!(!issuer.on_disk(GIVEN));
+    assert!(issuer.forgotten(GIVEN).await);
 }
 
 #[tokio::test]

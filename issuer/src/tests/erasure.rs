@@ -15,7 +15,7 @@ async fn claims_are_nowhere_on_disk_once_they_are_collected() {
     let offer = issuer.create(offer_request("a")).await;
     assert!(issuer.on_disk(MARK), "the test looks in the right place");
     issuer.receive(&offer, &holder_keys(2)).await.unwrap();
-    assert!(!issuer.on_disk(MARK));
+    assert!(issuer.forgotten(MARK).await);
     assert_eq!(issuer.state(&offer.id).await, proto::OfferState::Collected);
 }
 
@@ -33,7 +33,7 @@ async fn the_sweep_empties_a_log_that_an_erasure_could_not_empty() {
     // Nothing is past its end, and yet.
     let closed = issuer.issuer.store.erase_expired(Timestamp::from_unix(issuer.now())).await.unwrap();
     assert_eq!(closed, 0);
-    assert!(!issuer.on_disk(MARK));
+    assert!(issuer.forgotten(MARK).await);
 }
 
 #[tokio::test]
@@ -45,7 +45,7 @@ async fn a_redeemed_offer_that_nobody_collects_is_erased() {
     assert_eq!(issuer.state(&offer.id).await, proto::OfferState::Redeemed);
     issuer.pass(1);
     assert_eq!(issuer.state(&offer.id).await, proto::OfferState::Expired);
-    assert!(!issuer.on_disk(MARK));
+    assert!(issuer.forgotten(MARK).await);
 }
 
 #[tokio::test]
@@ -56,9 +56,9 @@ async fn a_deferred_offer_that_is_never_released_is_erased_with_its_keys() {
     let waiting = issuer.receive(&offer, &keys).await.unwrap();
     issuer.pass(30 * 86_400);
     assert_eq!(issuer.state(&offer.id).await, proto::OfferState::Expired);
-    assert!(!issuer.on_disk(MARK));
+    assert!(issuer.forgotten(MARK).await);
     let x = carnet_core::keys::Signer::public_key(&keys[0]).to_jwk()["x"].as_str().unwrap().to_owned();
-    assert!(!issuer.on_disk(&x));
+    assert!(issuer.forgotten(&x).await);
     let ask = proto::CollectDeferredRequest { transaction_id: waiting.transaction_id };
     assert!(issuer.issuance.clone().collect_deferred(ask).await.is_err());
 }
@@ -108,7 +108,7 @@ async fn a_power_cut_gives_no_index_out_twice_and_loses_no_copy() {
     assert_eq!(issued.len(), 2);
     assert_ne!(issued[0].status_index, issued[1].status_index);
     // The answer was lost on its way: it can be had again, and what keeps it does not show the claims.
-    assert!(!issuer.on_disk(MARK));
+    assert!(issuer.forgotten(MARK).await);
     assert_eq!(issuer.collect(&token, &offer.configuration, proofs).await.unwrap(), answer);
     assert_eq!(issuer.issued().await, issued);
 }
@@ -166,7 +166,7 @@ async fn an_offer_that_was_left_unsigned_can_be_redeemed_again_once_its_token_en
     assert_eq!(reason(issuer.collect(&lost, &offer.configuration, proofs).await), "INVALID_TOKEN");
     let fresh = issuer.proofs(&holder_keys(2), &issuer.nonce().await);
     assert_eq!(issuer.collect(&token, &offer.configuration, fresh).await.unwrap().credentials.len(), 2);
-    assert!(!issuer.on_disk(MARK));
+    assert!(issuer.forgotten(MARK).await);
     assert_eq!(issuer.issued().await.len(), 2);
     let database =
         carnet_service::store::open(issuer.data.path(), &crate::store::sqlite::MIGRATIONS).await.unwrap().database;
@@ -205,7 +205,7 @@ async fn an_offer_that_was_left_unsigned_waits_no_longer_than_its_own_end() {
     assert_eq!(issuer.state(&swept.id).await, proto::OfferState::Expired);
     let proofs = issuer.proofs(&holder_keys(1), &issuer.nonce().await);
     assert_eq!(issuer.collect(&token, &again.configuration, proofs).await.unwrap().credentials.len(), 1);
-    assert!(!issuer.on_disk(MARK));
+    assert!(issuer.forgotten(MARK).await);
 }
 
 #[tokio::test]

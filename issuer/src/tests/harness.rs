@@ -356,6 +356,19 @@ impl Running {
         self.files().values().any(|bytes| bytes.windows(text.len()).any(|window| window == text.as_bytes()))
     }
 
+    /// Waits until a text stands in no file of the data directory: what a collection erases is in the log for a while. False:
+    /// it stays.
+    pub(crate) async fn forgotten(&self, text: &str) -> bool {
+        let begin = std::time::Instant::now();
+        while self.on_disk(text) {
+            if begin.elapsed() > std::time::Duration::from_secs(60) {
+                return false;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+        true
+    }
+
     /// Every file of the data directory, as it is.
     pub(crate) fn files(&self) -> BTreeMap<PathBuf, Vec<u8>> {
         let paths = std::fs::read_dir(self.data.path()).unwrap().map(|entry| entry.unwrap().path());

@@ -365,7 +365,7 @@ async fn a_deferred_offer_waits_for_its_release() {
     // A repeat finds the same transaction, and the transaction id is not stored.
     let again = issuer.collect(&token, &offer.configuration, proofs).await.unwrap();
     assert_eq!(again.transaction_id, waiting.transaction_id);
-    assert!(!issuer.on_disk(&waiting.transaction_id));
+    assert!(issuer.forgotten(&waiting.transaction_id).await);
 
     let ask = || proto::CollectDeferredRequest { transaction_id: waiting.transaction_id.clone() };
     let mut wallet = issuer.issuance.clone();
@@ -389,9 +389,9 @@ async fn a_deferred_offer_waits_for_its_release() {
     assert_eq!(credential.holder_key().unwrap().unwrap(), keys[1].public_key());
     assert_eq!(wallet.collect_deferred(ask()).await.unwrap().into_inner(), ready);
     assert_eq!(issuer.issued().await.len(), 2);
-    assert!(!issuer.on_disk(MARK));
+    assert!(issuer.forgotten(MARK).await);
     let x = keys[0].public_key().to_jwk()["x"].as_str().unwrap().to_owned();
-    assert!(!issuer.on_disk(&x), "the holder's keys are erased with the claims");
+    assert!(issuer.forgotten(&x).await, "the holder's keys are erased with the claims");
 
     let notify = proto::NotifyRequest { notification_id: ready.notification_id, event: 1 };
     wallet.notify(notify).await.unwrap();

@@ -135,7 +135,7 @@ async fn new_copies_say_what_the_shown_one_does_for_as_long_and_share_nothing_el
         // A new copy is as good as the old one for the next refill, whoever the issuer's process is.
         let [key, ..] = <[SecretKey; 3]>::try_from(keys).unwrap();
         twin(&issuer, &Copy { text: answer.credentials[0].credential.clone(), key }).await;
-        assert!(!issuer.on_disk(MARK), "what the holder brought was written");
+        assert!(issuer.forgotten(MARK).await, "what the holder brought was written");
     }
 }
 
@@ -225,7 +225,7 @@ async fn a_copy_past_its_end_is_refused_and_its_key_forgotten() {
     issuer.pass(2 * DAY);
     assert_eq!(reason(issuer.refilled(&copy, &holder_keys(1)).await), "EXPIRED");
     issuer.issuer.store.erase_expired(Timestamp::from_unix(issuer.now())).await.unwrap();
-    assert!(!issuer.on_disk(&thumbprint));
+    assert!(issuer.forgotten(&thumbprint).await);
 }
 
 #[tokio::test]
@@ -496,5 +496,5 @@ async fn keys_of_copies_that_are_never_signed_are_forgotten() {
     assert!(issuer.on_disk(&thumbprint));
     let cancel = proto::CancelOfferRequest { offer_id: offer.id, request_id: String::new() };
     issuer.staff().cancel_offer(cancel).await.unwrap();
-    assert!(!issuer.on_disk(&thumbprint));
+    assert!(issuer.forgotten(&thumbprint).await);
 }

@@ -141,7 +141,7 @@ async fn new_copies_say_the_same_and_hold_longer_by_what_the_policy_says() {
         listed.iter().map(|one| (one.generation, one.state())).collect::<Vec<_>>(),
         [(1, proto::RenewalState::Issued), (1, proto::RenewalState::Issued)]
     );
-    assert!(!issuer.on_disk(MARK));
+    assert!(issuer.forgotten(MARK).await);
     assert!(issuer.issued().await.iter().any(|record| record.valid_until.unwrap().seconds == new.until()));
 }
 
@@ -291,8 +291,8 @@ async fn what_needs_approval_waits_sealed_and_comes_when_staff_say_yes() {
     let keys = holder_keys(2);
     let asked = issuer.renew(&old, &keys).await.unwrap();
     assert!(asked.credentials.is_empty() && !asked.transaction_id.is_empty());
-    assert!(!issuer.on_disk(MARK), "what waits can be read by nobody but the wallet");
-    assert!(!issuer.on_disk(&asked.transaction_id));
+    assert!(issuer.forgotten(MARK).await, "what waits can be read by nobody but the wallet");
+    assert!(issuer.forgotten(&asked.transaction_id).await);
     // Whoever waits asks again and again, and keeps nobody from writing.
     let database =
         carnet_service::store::open(issuer.data.path(), &crate::store::sqlite::MIGRATIONS).await.unwrap().database;
@@ -329,7 +329,7 @@ async fn what_needs_approval_waits_sealed_and_comes_when_staff_say_yes() {
     issuer.issuance.clone().notify(notify).await.unwrap();
     assert_eq!(reason(issuer.deferred(&asked.transaction_id).await), "INVALID_TRANSACTION_ID");
     assert_eq!(issuer.renewals().await[0].state(), proto::RenewalState::Issued);
-    assert!(!issuer.on_disk(MARK));
+    assert!(issuer.forgotten(MARK).await);
 }
 
 #[tokio::test]
@@ -345,7 +345,7 @@ async fn a_wallet_is_told_why_staff_said_no_and_nothing_is_kept() {
     assert_eq!(reason(issuer.decide("nothing", false, "no").await), "NOT_FOUND");
     assert!(issuer.on_disk(&keys[0].public_key().thumbprint()));
     issuer.decide(&id, false, "Come to the office with your passport.").await.unwrap();
-    assert!(!issuer.on_disk(&keys[0].public_key().thumbprint()));
+    assert!(issuer.forgotten(&keys[0].public_key().thumbprint()).await);
     let refused = issuer.deferred(&asked.transaction_id).await.unwrap_err();
     assert!(refused.message().contains("Come to the office with your passport."), "{refused:?}");
     assert_eq!(reason::<()>(Err(refused)), "CREDENTIAL_REQUEST_DENIED");
@@ -463,7 +463,7 @@ async fn a_wallet_is_told_why_a_deferred_offer_was_rejected() {
             );
         }
         assert_eq!(issuer.state(&offer.id).await, proto::OfferState::Cancelled);
-        assert!(!issuer.on_disk(MARK));
+        assert!(issuer.forgotten(MARK).await);
         let refused = issuer.deferred(&asked.transaction_id).await.unwrap_err();
         assert!(refused.message().contains("No such study."), "{refused:?}");
         assert_eq!(reason::<()>(Err(refused)), "CREDENTIAL_REQUEST_DENIED");

@@ -3,7 +3,10 @@
 mod register;
 pub mod verbs;
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use carnet_core::{Rng, time::Timestamp};
@@ -12,7 +15,7 @@ use tonic::{Code, Request, Status};
 use zeroize::Zeroizing;
 
 use crate::{config::StartError, wire};
-use register::Register;
+use register::{Register, Stamp};
 
 pub use register::check_name;
 
@@ -49,6 +52,8 @@ pub fn begin(data: &Path, name: &str, now: Timestamp, rng: Rng<'_>) -> Result<Ze
 #[derive(Debug, Clone)]
 pub struct StaffOnly {
     data: PathBuf,
+    /// The register as it was read last, and of which file that was.
+    read: Arc<Mutex<Option<(Stamp, Arc<Register>)>>>,
 }
 
 impl StaffOnly {
@@ -58,7 +63,22 @@ impl StaffOnly {
     /// There is none, or it is damaged.
     pub fn of(data: &Path) -> Result<Self, StartError> {
         Register::load(data)?;
-        Ok(Self { data: data.to_owned() })
+        Ok(Self { data: data.to_owned(), read: Arc::default() })
+    }
+
+    /// The register as it is now. A file that was read before, and has not been replaced since, is not read again.
+    fn register(&self) -> Result<Arc<Register>, StartError> {
+        let stamp = Stamp::of(&self.data);
+        let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        if let (Some(stamp), Some((known, register))) = (&stamp, &*read)
+            && stamp == known
+        {
+            return Ok(Arc::clone(register));
+        }
+        // Stamped before it is read: what replaces the file meanwhile has another stamp.
+        let register = Arc::new(Register::load(&self.data)?);
+        *read = stamp.map(|stamp| (stamp, Arc::clone(&register)));
+        Ok(register)
     }
 }
 
@@ -66,7 +86,7 @@ impl tonic::service::Interceptor for StaffOnly {
     /// Errors: UNAUTHENTICATED with reason TOKEN_MISSING or STAFF_TOKEN_INVALID; UNAVAILABLE with STAFF_UNREADABLE.
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
         let hash = hash(bearer(&request)?);
-        let register = Register::load(&self.data).map_err(|error| {
+        let register = self.register().map_err(|error| {
             tracing::error!(%error, "no staff call is let in");
             wire::status(
                 Code::Unavailable,
@@ -176,6 +196,25 @@ mod tests {
         }
     }
 
+    /// Makes the register one that was written an hour ago.
+    fn age(data: &Path) {
+        let file = std::fs::File::options().write(true).open(data.join("staff.json")).unwrap();
+        file.set_modified(std::time::SystemTime::now() - std::time::Duration::from_secs(3_600)).unwrap();
+    }
+
+    #[test]
+    fn a_register_that_has_not_changed_is_read_once() {
+        let (dir, staff, _token) = begun();
+        // One that was written just now may change again without a sign of it.
+        assert!(!Arc::ptr_eq(&staff.register().unwrap(), &staff.register().unwrap()));
+        age(dir.path());
+        let first = staff.register().unwrap();
+        assert!(Arc::ptr_eq(&first, &staff.clone().register().unwrap()));
+        let now = Timestamp::from_unix(1);
+        Register::change(dir.path(), |register| register.add("Béla", now, &mut OsRng)).unwrap();
+        assert!(!Arc::ptr_eq(&first, &staff.register().unwrap()));
+    }
+
     #[test]
     fn what_changes_in_the_register_counts_from_the_next_call_on() {
         let (dir, staff, anna) = begun();
@@ -187,6 +226,15 @@ mod tests {
         Register::change(dir.path(), |register| register.end("Anna", now)).unwrap();
         assert_eq!(call(&staff, &[&anna]), refused(Code::Unauthenticated, "STAFF_TOKEN_INVALID"));
         assert_eq!(call(&staff, &[&bela]).as_deref(), Ok("Béla"));
+        // Also where the register was kept in memory before it changed.
+        age(dir.path());
+        assert_eq!(call(&staff, &[&bela]).as_deref(), Ok("Béla"));
+        let carl = Register::change(dir.path(), |register| register.add("Carl", now, &mut OsRng)).unwrap();
+        age(dir.path());
+        assert_eq!(call(&staff, &[&format!("Bearer {}", *carl)]).as_deref(), Ok("Carl"));
+        Register::change(dir.path(), |register| register.end("Carl", now)).unwrap();
+        let ended = call(&staff, &[&format!("Bearer {}", *carl)]);
+        assert_eq!(ended, refused(Code::Unauthenticated, "STAFF_TOKEN_INVALID"));
         // Nobody is let in on a word that cannot be read.
         std::fs::write(dir.path().join("staff.json"), "{").unwrap();
         assert_eq!(call(&staff, &[&bela]), refused(Code::Unavailable, "STAFF_UNREADABLE"));

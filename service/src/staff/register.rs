@@ -1,9 +1,10 @@
-//! The register of staff: who may do what staff do, by name. It is one file that is replaced as a whole, and it is read at
-//! each call, so that whoever is ended there is refused from the next call on.
+//! The register of staff: who may do what staff do, by name. It is one file that is replaced as a whole, and each call looks
+//! whether it was, so that whoever is ended there is refused from the next call on.
 
 use std::{
     io::{ErrorKind, Read as _},
     path::Path,
+    time::{Duration, SystemTime},
 };
 
 use carnet_core::{Rng, time::Timestamp};
@@ -49,6 +50,35 @@ pub(super) struct Entry {
 pub(super) struct Register {
     version: u32,
     pub(super) staff: Vec<Entry>,
+}
+
+/// Identity of the register's file, by which its replacement is noticed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Stamp {
+    length: u64,
+    modified: SystemTime,
+    /// Number of the file, and the time of its last change of any kind, where the system has them.
+    file: (u64, i64, i64),
+}
+
+impl Stamp {
+    /// Takes the stamp of `DIR/staff.json`; none if there is no such file, or if it is so new that another one could have the
+    /// same stamp.
+    pub(super) fn of(data: &Path) -> Option<Self> {
+        /// Far above the steps in which file systems write times.
+        const SETTLED: Duration = Duration::from_secs(2);
+        let file = std::fs::metadata(data.join(FILE)).ok()?;
+        let modified = file.modified().ok()?;
+        let settled = SystemTime::now().duration_since(modified).is_ok_and(|age| age > SETTLED);
+        #[cfg(unix)]
+        let id = {
+            use std::os::unix::fs::MetadataExt as _;
+            (file.ino(), file.ctime(), file.ctime_nsec())
+        };
+        #[cfg(not(unix))]
+        let id = (0, 0, 0);
+        settled.then_some(Self { length: file.len(), modified, file: id })
+    }
 }
 
 impl Register {

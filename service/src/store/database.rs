@@ -7,7 +7,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -20,6 +20,8 @@ use tokio::sync::Mutex;
 
 use super::PATIENCE;
 
+/// Time after an erasure at which [`Database::checkpoint_soon`] takes it out of the log.
+pub(super) const SOON: Duration = Duration::from_secs(1);
 /// Most connections that read at the same time.
 const READERS: u32 = 8;
 /// First and longest pause before a further attempt where another process writes.
@@ -41,6 +43,8 @@ struct Checkpoints {
     requested: AtomicU64,
     /// Number of the last request that a checkpoint has served; its lock is the checkpoint's turn.
     served: Mutex<u64>,
+    /// Tells if one is to begin soon.
+    scheduled: AtomicBool,
 }
 
 /// Why what was erased may still stand in the write-ahead log.
@@ -148,6 +152,26 @@ impl Database {
             // Others write meanwhile.
             tokio::time::sleep(PAUSE).await;
         }
+    }
+
+    /// Has a checkpoint made within a second, in the background: one for all erasures until then. Where the log is in use then,
+    /// the next checkpoint takes them out of it, and a store that is closed has no log.
+    pub fn checkpoint_soon(&self) {
+        if self.checkpoints.scheduled.swap(true, Ordering::SeqCst) {
+            return;
+        }
+        let database = self.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(SOON).await;
+            // Before the checkpoint: an erasure that comes while it runs has another one made.
+            database.checkpoints.scheduled.store(false, Ordering::SeqCst);
+            match database.checkpoint().await {
+                Ok(()) | Err(CheckpointError::Database(sqlx::Error::PoolClosed)) => {}
+                Err(error) => {
+                    tracing::warn!(%error, "what was erased may still be in the write-ahead log; the next sweep tries again");
+                }
+            }
+        });
     }
 
     /// Closes all connections; calls that wait for one fail.

@@ -18,6 +18,8 @@ use super::{
 use crate::{config::StartError, disk};
 
 const LOCK: &str = "store.lock";
+/// Held by the one service that runs on a directory.
+const SERVICE_LOCK: &str = "service.lock";
 /// Longest lag of the mark behind the store while a service runs.
 const LAG: Duration = Duration::from_secs(2);
 
@@ -30,6 +32,26 @@ pub struct OpenStore {
     data: PathBuf,
     /// Held, not used: closing it lets go of the lock.
     _lock: Arc<File>,
+}
+
+/// Opens the store of a directory for the service that runs on it. It is the only one until the lock is closed.
+///
+/// # Errors
+/// Another service runs on the directory; those of [`open`].
+pub async fn open_to_serve(data: &Path, migrator: &Migrator) -> Result<(OpenStore, File), StartError> {
+    // Before the store: a second service changes nothing, not even the schema.
+    let (lock, locked) = lock_file(data, SERVICE_LOCK, File::try_lock)?;
+    if !locked {
+        return Err(StartError::new(
+            format!(
+                "A service is running on {} already. This one was not started, and nothing was changed.",
+                data.display()
+            ),
+            "Stop the other one first, or give this one a data directory of its own.",
+        )
+        .passing());
+    }
+    Ok((open(data, migrator).await?, lock))
 }
 
 /// Makes the store of a new directory, with an id of its own.
@@ -156,7 +178,15 @@ fn busy(what: &str) -> StartError {
 }
 
 fn lock(data: &Path, how: impl Fn(&File) -> Result<(), std::fs::TryLockError>) -> Result<(File, bool), StartError> {
-    let path = data.join(LOCK);
+    lock_file(data, LOCK, how)
+}
+
+fn lock_file(
+    data: &Path,
+    name: &str,
+    how: impl Fn(&File) -> Result<(), std::fs::TryLockError>,
+) -> Result<(File, bool), StartError> {
+    let path = data.join(name);
     disk::lock(&path, how).map_err(|error| {
         StartError::new(
             format!("{} could not be used: {error}. Nothing was changed.", path.display()),
@@ -168,6 +198,21 @@ fn lock(data: &Path, how: impl Fn(&File) -> Result<(), std::fs::TryLockError>) -
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_second_service_on_a_directory_is_refused_and_commands_are_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let data = dir.path();
+        let migrations = migrator(&[("1_identity.sql", IDENTITY)]).await;
+        create(data, &migrations).await.unwrap();
+        let (first, lock) = open_to_serve(data, &migrations).await.unwrap();
+        let refused = open_to_serve(data, &migrations).await.unwrap_err();
+        assert!(refused.message.contains("running") && refused.try_again, "{refused:?}");
+        open(data, &migrations).await.unwrap().close().await;
+        first.close().await;
+        drop(lock);
+        assert!(open_to_serve(data, &migrations).await.is_ok());
+    }
 
     const IDENTITY: &str = "CREATE TABLE former_stores (id TEXT PRIMARY KEY, number INTEGER NOT NULL, \
         publication INTEGER NOT NULL, restored_at INTEGER NOT NULL); CREATE TABLE store_identity (one INTEGER PRIMARY KEY, id TEXT, number INTEGER NOT NULL DEFAULT 0, \

@@ -11,7 +11,7 @@ fn wallet(format: &str, change: impl FnOnce(&mut Map<String, Value>)) -> (Issuer
     contents.credentials.push(issuer.held("aaaa", format, 1));
     let copy = &mut contents.credentials[0].copies[0];
     let holder = copy.key.open().unwrap().public_key();
-    copy.credential = issuer.copy_with(format, &holder, change);
+    copy.credential = issuer.copy_with(format, &holder, change).into();
     (issuer, contents)
 }
 

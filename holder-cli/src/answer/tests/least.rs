@@ -114,7 +114,7 @@ fn no_claim_goes_that_a_template_does_not_need() {
 #[test]
 fn no_claim_goes_that_a_query_does_not_need() {
     let contents = full();
-    let copy = SdJwt::parse(&contents.credentials[0].copies[0].credential).unwrap().disclosed().unwrap().payload;
+    let copy = SdJwt::parse(&contents.credentials[0].copies[0].credential.text()).unwrap().disclosed().unwrap().payload;
     let names: Vec<String> =
         claims_of(&copy, "vc+sd-jwt").into_iter().map(|(name, _)| name).filter(|name| !are_commitments(name)).collect();
     assert!(names.len() > 8);

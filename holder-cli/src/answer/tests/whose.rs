@@ -13,10 +13,12 @@ fn wallet(people: &[(&str, &str)]) -> Contents {
             let mut held = issuer.held(&format!("{name} {type_name}"), "vc+sd-jwt", 2);
             for copy in &mut held.copies {
                 let holder = copy.key.open().unwrap().public_key();
-                copy.credential = issuer.copy_with("vc+sd-jwt", &holder, |payload| {
-                    payload["credentialSubject"]["familyName"] = json!(name);
-                    payload["credentialSubject"]["dateOfBirth"] = json!(born);
-                });
+                copy.credential = issuer
+                    .copy_with("vc+sd-jwt", &holder, |payload| {
+                        payload["credentialSubject"]["familyName"] = json!(name);
+                        payload["credentialSubject"]["dateOfBirth"] = json!(born);
+                    })
+                    .into();
             }
             contents.credentials.push(held);
         }

@@ -192,7 +192,7 @@ fn row_92_salts_that_begin_alike_are_refused() {
 fn row_92_a_salt_is_drawn_once_in_a_wallet() {
     for format in SD_JWT {
         let before = Delivery::new(format).receive().unwrap();
-        let salt = SdJwt::parse(&before.copies[0].credential).unwrap().salts().last().unwrap().to_owned();
+        let salt = SdJwt::parse(&before.copies[0].credential.text()).unwrap().salts().last().unwrap().to_owned();
         for (shared, code) in [(22, Some(Code::CopyMarked)), (8, Some(Code::CopyMarked)), (7, None)] {
             let mut delivery = Delivery::new(format);
             delivery.earlier.clone_from(&before.copies);

@@ -56,14 +56,16 @@ fn seen(scene: &Scene, language: Language) -> (String, Value) {
     if scene.marked {
         let copy = &mut contents.credentials[0].copies[0];
         let holder = copy.key.open().unwrap().public_key();
-        copy.credential = issuer.copy_with("vc+sd-jwt", &holder, |payload| {
-            payload["credentialSubject"]["room"] = json!("B 12");
-        });
+        copy.credential = issuer
+            .copy_with("vc+sd-jwt", &holder, |payload| {
+                payload["credentialSubject"]["room"] = json!("B 12");
+            })
+            .into();
     }
     contents.credentials[0].copies[0].shown_to =
         scene.seen.iter().map(|&name| name.replace("ASKER", &request.client_id)).collect();
     if scene.confirmed {
-        let statement = Statement { text: String::new(), since: NOW, until: NOW.plus(86_400) };
+        let statement = Statement { text: String::new().into(), since: NOW, until: NOW.plus(86_400) };
         let standing = Standing { state: State::Valid, asked_at: NOW, statement: Some(statement) };
         contents.credentials[0].copies[0].standing = Some(standing);
     }

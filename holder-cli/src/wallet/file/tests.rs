@@ -3,7 +3,7 @@ use std::os::unix::fs::PermissionsExt;
 use super::*;
 use crate::{
     failure::TRY_AGAIN,
-    wallet::contents::{Copy, HeldCredential, HolderKey},
+    wallet::contents::{Copy, HeldCredential, HolderKey, VERSION},
 };
 
 fn passphrase(text: &str) -> SecretString {
@@ -48,7 +48,7 @@ fn what_is_stored_is_read_again_and_only_the_owner_may_read_it() {
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(&path), 0o600);
     assert_eq!(mode(path.parent().unwrap()), 0o700);
-    let read = read_only(&path, &passphrase("correct horse")).unwrap();
+    let read = read_only(&path, &passphrase("correct horse"), Reading::Whole).unwrap();
     assert_eq!(read.credentials[0].copies.len(), 10);
     let sealed = fs::read(&path).unwrap();
     assert!(sealed.starts_with(b"age-encryption.org/v1\n"));
@@ -92,7 +92,7 @@ fn a_wallet_is_not_overwritten() {
 fn a_wrong_passphrase_is_told_from_a_damaged_file() {
     let (_folder, path) = made();
     assert!(open(&path).is_ok());
-    assert_eq!(read_only(&path, &passphrase("correct hors")).unwrap_err().reason, "wrong_passphrase");
+    assert_eq!(read_only(&path, &passphrase("correct hors"), Reading::Whole).unwrap_err().reason, "wrong_passphrase");
     let good = fs::read(&path).unwrap();
     for (at, flip) in [(0, 1), (good.len() - 1, 1), (good.len() - 40, 128)] {
         let mut bad = good.clone();
@@ -122,7 +122,7 @@ fn two_cannot_change_it_at_once_but_reading_goes_on() {
     let first = open(&path).unwrap();
     let failure = open(&path).err().unwrap();
     assert_eq!((failure.reason.as_str(), failure.exit), ("wallet_busy", TRY_AGAIN));
-    assert!(read_only(&path, &passphrase("correct horse")).is_ok());
+    assert!(read_only(&path, &passphrase("correct horse"), Reading::Whole).is_ok());
     drop(first);
     assert!(open(&path).is_ok());
 }
@@ -145,7 +145,7 @@ fn a_store_that_fails_leaves_the_old_file() {
 
 #[test]
 fn a_missing_wallet_says_how_to_make_one() {
-    let failure = read_only(Path::new("/nonexistent/wallet.age"), &passphrase("x")).unwrap_err();
+    let failure = read_only(Path::new("/nonexistent/wallet.age"), &passphrase("x"), Reading::Whole).unwrap_err();
     assert_eq!(failure.reason, "wallet_missing");
     assert!(failure.hint.contains("carnet init"));
 }
@@ -160,13 +160,17 @@ fn a_wallet_of_the_version_before_is_read_and_written_as_the_new_one() {
     old["version"] = 2.into();
     old.as_object_mut().unwrap().remove("refresh_after").unwrap();
     for copy in old["credentials"][0]["copies"].as_array_mut().unwrap() {
-        copy.as_object_mut().unwrap().remove("standing").unwrap();
+        // What differs in the texts of before: they stood in their places.
+        copy["credential"] = "text".into();
+        assert!(copy.get("standing").is_none());
     }
-    let read = parse(old.to_string().as_bytes()).unwrap();
+    let parse = |old: &serde_json::Value| format::read(old.to_string().as_bytes(), Reading::WithoutTexts);
+    let read = parse(&old).unwrap();
+    assert!(read.credentials[0].copies.iter().all(|copy| copy.credential.text() == "text"));
     assert_eq!((read.version, read.credentials[0].copies.len()), (VERSION, 10));
     assert!(read.refresh_after.is_none() && read.credentials[0].copies.iter().all(|copy| copy.standing.is_none()));
     old["version"] = 1.into();
-    assert_eq!(parse(old.to_string().as_bytes()).unwrap_err().reason, "wallet_version");
+    assert_eq!(parse(&old).unwrap_err().reason, "wallet_version");
 }
 
 #[test]
@@ -180,7 +184,7 @@ fn what_a_killed_program_left_half_written_is_removed_and_nothing_else() {
         fs::write(file, "half").unwrap();
     }
     // Reading takes no lock, and leaves alone what somebody may be writing.
-    read_only(&path, &passphrase("correct horse")).unwrap();
+    read_only(&path, &passphrase("correct horse"), Reading::Whole).unwrap();
     assert!(left.exists());
     open(&path).unwrap();
     assert!(!left.exists() && others.iter().all(|file| file.exists()));
@@ -193,8 +197,8 @@ fn another_passphrase_takes_the_place_of_the_first() {
     wallet.contents.credentials.push(credential("abcd"));
     wallet.contents.work_factor = LEAST_WORK_FACTOR + 1;
     wallet.change_passphrase(passphrase("battery staple")).unwrap();
-    assert_eq!(read_only(&path, &passphrase("correct horse")).unwrap_err().reason, "wrong_passphrase");
-    let read = read_only(&path, &passphrase("battery staple")).unwrap();
+    assert_eq!(read_only(&path, &passphrase("correct horse"), Reading::Whole).unwrap_err().reason, "wrong_passphrase");
+    let read = read_only(&path, &passphrase("battery staple"), Reading::Whole).unwrap();
     assert_eq!((read.credentials.len(), read.work_factor), (1, LEAST_WORK_FACTOR + 1));
     let sealed = fs::read(&path).unwrap();
     let head = String::from_utf8_lossy(&sealed).lines().nth(1).unwrap().to_owned();
@@ -210,7 +214,7 @@ fn a_passphrase_that_could_not_be_changed_is_the_old_one() {
     let failure = wallet.change_passphrase(passphrase("battery staple")).unwrap_err();
     assert_eq!(failure.reason, "wallet_unwritable");
     fs::rename(&hidden, path.parent().unwrap()).unwrap();
-    assert!(read_only(&path, &passphrase("correct horse")).is_ok());
+    assert!(read_only(&path, &passphrase("correct horse"), Reading::Whole).is_ok());
 }
 
 #[test]
@@ -240,15 +244,33 @@ fn a_wallet_that_was_sealed_with_an_older_form_of_the_passphrase_is_sealed_again
         writer.finish().unwrap();
 
         let before = fs::read(&path).unwrap();
-        assert!(read_and_tell(&path, &passphrase(older)).unwrap().1);
+        assert!(read_and_tell(&path, &passphrase(older), Reading::Whole).unwrap().1);
         assert_eq!(fs::read(&path).unwrap(), before, "reading changes nothing");
         WalletFile::open(&path, passphrase(older)).unwrap();
         for form in [composed, decomposed, older] {
-            assert!(!read_and_tell(&path, &passphrase(form)).unwrap().1, "{form:?}");
+            assert!(!read_and_tell(&path, &passphrase(form), Reading::Whole).unwrap().1, "{form:?}");
         }
         let sealed = fs::read(&path).unwrap();
         WalletFile::open(&path, passphrase(older)).unwrap();
         assert_eq!(fs::read(&path).unwrap(), sealed, "once");
-        assert_eq!(read_only(&path, &passphrase("Zoe cafe ok")).unwrap_err().reason, "wrong_passphrase");
+        assert_eq!(read_only(&path, &passphrase("Zoe cafe ok"), Reading::Whole).unwrap_err().reason, "wrong_passphrase");
     }
+}
+
+#[test]
+fn what_is_read_without_texts_is_the_rest() {
+    let (_folder, path) = made();
+    let mut wallet = open(&path).unwrap();
+    wallet.contents.credentials.push(credential("abcd"));
+    wallet.contents.credentials[0].copies[3].forget_text();
+    wallet.save().unwrap();
+    let read = |reading| read_only(&path, &passphrase("correct horse"), reading);
+    let (whole, rest) = (read(Reading::Whole).unwrap(), read(Reading::WithoutTexts).unwrap());
+    assert_eq!(serde_json::to_value(&whole).unwrap(), serde_json::to_value(&rest).unwrap());
+    assert_eq!((whole.credentials[0].fresh_copies(), rest.credentials[0].fresh_copies()), (9, 9));
+    assert_eq!(whole.credentials[0].copies[0].credential.text(), "x".repeat(2_000));
+    // A part that is not used is held to be whole all the same.
+    let good = fs::read(&path).unwrap();
+    fs::write(&path, &good[..good.len() - 1]).unwrap();
+    assert_eq!(read(Reading::WithoutTexts).unwrap_err().reason, "wallet_corrupted");
 }

@@ -192,6 +192,30 @@ async fn what_was_erased_is_in_no_file_after_a_checkpoint() {
     assert!(!on_disk(dir.path()));
 }
 
+/// Erasures that come together are taken out of the log together, and soon.
+#[tokio::test]
+async fn what_was_erased_is_soon_in_no_file_without_waiting_for_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let database = database(dir.path()).await;
+    write(&database, "INSERT INTO a VALUES ('Amina-Okafor-1999')").await;
+    database.checkpoint().await.unwrap();
+    let before = *database.checkpoints.served.lock().await;
+    write(&database, "DELETE FROM a").await;
+    for _ in 0..20 {
+        database.checkpoint_soon();
+    }
+    assert!(on_disk(dir.path()), "nobody waits for it");
+    let begin = Instant::now();
+    while on_disk(dir.path()) {
+        assert!(begin.elapsed() < Duration::from_secs(60), "it stays in the log");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(*database.checkpoints.served.lock().await, before + 1, "one checkpoint for all");
+    // One that comes too late for the store is no fault.
+    database.checkpoint_soon();
+    database.close().await;
+}
+
 /// Each call that returns finds its own erasure gone, also where several share a checkpoint.
 #[tokio::test(flavor = "multi_thread")]
 async fn checkpoints_that_are_asked_for_together_serve_all() {

@@ -1,0 +1,166 @@
+//! The plain text of the wallet's file: one JSON object with two parts, so that the second need not be read.
+//!
+//! `{"version":5,"length":"0000001234","contents":{...},"texts":[...]}`, where the length is that of the contents in bytes.
+//! Before version 5 the file was the contents alone, with the texts in their places.
+
+use std::io::{self, Read, Write};
+
+use serde::{Deserialize, Serializer as _};
+use zeroize::Zeroizing;
+
+use super::{Reading, corrupted};
+use crate::{
+    failure::{Failure, Safety},
+    wallet::{
+        contents::{Contents, OLDEST, VERSION},
+        texts::StoredTexts,
+    },
+};
+
+const LENGTH: &str = ",\"length\":\"";
+const CONTENTS: &str = "\",\"contents\":";
+const TEXTS: &str = ",\"texts\":";
+/// Digits of the length.
+const DIGITS: usize = 10;
+
+/// What stands before the contents of a version.
+fn head(version: u32, length: u64) -> String {
+    format!("{{\"version\":{version}{LENGTH}{length:0DIGITS$}{CONTENTS}")
+}
+
+/// Writes contents whose texts are packed.
+pub(super) fn write(writer: &mut impl Write, contents: &Contents) -> io::Result<()> {
+    // Written twice, so that it need not be in memory: the first time it is counted.
+    let mut counted = Counter(0);
+    serde_json::to_writer(&mut counted, contents)?;
+    writer.write_all(head(contents.version, counted.0).as_bytes())?;
+    serde_json::to_writer(&mut *writer, contents)?;
+    writer.write_all(TEXTS.as_bytes())?;
+    let mut texts = serde_json::Serializer::new(&mut *writer);
+    texts.collect_seq(contents.credentials.iter().map(StoredTexts::of))?;
+    writer.write_all(b"}")
+}
+
+struct Counter(u64);
+
+impl Write for Counter {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 = self.0.saturating_add(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Reads contents.
+pub(super) fn read(mut reader: impl Read, reading: Reading) -> Result<Contents, Failure> {
+    let mut begin = Zeroizing::new(Vec::new());
+    let length = u64::try_from(head(VERSION, 0).len()).unwrap_or_default();
+    reader.by_ref().take(length).read_to_end(&mut begin).map_err(|_| changed())?;
+    let Some(length) = contents_length(&begin) else {
+        let mut plain = begin;
+        rest(&mut reader, &mut plain)?;
+        return older(&plain);
+    };
+    let mut plain = Zeroizing::new(Vec::with_capacity(usize::try_from(length.min(super::LARGEST)).unwrap_or_default()));
+    reader.by_ref().take(length).read_to_end(&mut plain).map_err(|_| changed())?;
+    // The parser's own words could hold a piece of the contents.
+    let mut contents: Contents = serde_json::from_slice(&plain).map_err(|_| no_wallet())?;
+    drop(plain);
+    if reading == Reading::WithoutTexts {
+        // Decrypted all the same: a file that was cut off or changed is not taken for a whole one.
+        io::copy(&mut reader, &mut io::sink()).map_err(|_| changed())?;
+        return Ok(contents);
+    }
+    let mut plain = Zeroizing::new(Vec::new());
+    rest(&mut reader, &mut plain)?;
+    let texts = plain.strip_prefix(TEXTS.as_bytes()).and_then(|texts| texts.strip_suffix(b"}"));
+    let texts: Vec<StoredTexts> = serde_json::from_slice(texts.ok_or_else(no_wallet)?).map_err(|_| no_wallet())?;
+    let fit = texts.len() == contents.credentials.len();
+    let mut held = contents.credentials.iter_mut().zip(texts);
+    if fit && held.all(|(held, texts)| texts.restore(held)) { Ok(contents) } else { Err(no_wallet()) }
+}
+
+/// The length of the contents, from the beginning of a file of this version.
+fn contents_length(begin: &[u8]) -> Option<u64> {
+    let text = std::str::from_utf8(begin).ok()?;
+    let digits = text.strip_suffix(CONTENTS)?.get(text.len().checked_sub(CONTENTS.len())?.checked_sub(DIGITS)?..)?;
+    let digits = digits.get(..DIGITS)?;
+    let length = digits.parse().ok()?;
+    (head(VERSION, length) == text).then_some(length)
+}
+
+/// Contents of a wallet from before version 5; or of a later version, which is named.
+fn older(plain: &[u8]) -> Result<Contents, Failure> {
+    #[derive(Deserialize)]
+    struct Head {
+        version: u32,
+    }
+    let head: Head = serde_json::from_slice(plain).map_err(|_| corrupted("it holds no wallet"))?;
+    if !(OLDEST..=VERSION).contains(&head.version) {
+        return Err(Failure::new(
+            "wallet_version",
+            format!("The wallet has version {}, and this program knows {OLDEST} to {VERSION}", head.version),
+            "use the program that made it, or a newer one",
+        )
+        .with_safety(Safety::Unreadable));
+    }
+    let contents: Contents = serde_json::from_slice(plain).map_err(|_| no_wallet())?;
+    Ok(Contents { version: VERSION, ..contents })
+}
+
+/// Reads to the end.
+fn rest(reader: &mut impl Read, plain: &mut Zeroizing<Vec<u8>>) -> Result<(), Failure> {
+    // By parts, so that no part is left behind in memory where the buffer grows.
+    let mut part = Zeroizing::new(vec![0; 1 << 16]);
+    loop {
+        let read = reader.read(&mut part).map_err(|_| changed())?;
+        if read == 0 {
+            return Ok(());
+        }
+        if plain.capacity().saturating_sub(plain.len()) < read {
+            let mut larger = Zeroizing::new(Vec::with_capacity(plain.len().saturating_mul(2).saturating_add(read)));
+            larger.extend_from_slice(plain);
+            *plain = larger;
+        }
+        plain.extend_from_slice(part.get(..read).unwrap_or_default());
+    }
+}
+
+fn changed() -> Failure {
+    corrupted("its contents were changed")
+}
+
+fn no_wallet() -> Failure {
+    corrupted("its contents are not those of a wallet")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_beginning_says_how_long_the_contents_are() {
+        let head = head(VERSION, 1_234);
+        assert_eq!(head, "{\"version\":5,\"length\":\"0000001234\",\"contents\":");
+        assert_eq!(contents_length(head.as_bytes()), Some(1_234));
+        for other in
+            [head.replace("\"0", "\"+"), head.replace(":5", ":4"), head[..head.len() - 1].to_owned(), String::new()]
+        {
+            assert_eq!(contents_length(other.as_bytes()), None, "{other}");
+        }
+    }
+
+    /// Programs of before look for a version, and for nothing else, before they say that a wallet is damaged.
+    #[test]
+    fn the_whole_is_one_object_with_a_version() {
+        let mut written = Vec::new();
+        write(&mut written, &Contents::new(12)).unwrap();
+        let value: serde_json::Value = serde_json::from_slice(&written).unwrap();
+        assert_eq!((value["version"].as_u64(), value["texts"].as_array().unwrap().len()), (Some(VERSION.into()), 0));
+        assert_eq!(older(&written[..written.len() - 1]).unwrap_err().reason, "wallet_corrupted");
+        assert_eq!(read(written.as_slice(), Reading::Whole).unwrap().version, VERSION);
+    }
+}

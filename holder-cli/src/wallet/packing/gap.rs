@@ -1,0 +1,82 @@
+//! Contents of a gap in a layout: one word, as short as it can be kept.
+
+use std::borrow::Cow;
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use sha2::{Digest as _, Sha256};
+
+/// First byte of the digest of a run; the run's number follows.
+const DIGEST: u8 = 255;
+/// What the first byte of decoded base64url has beside the length. A smaller first byte is the length of a text.
+const DECODED: u8 = 128;
+
+/// Word in a gap.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Gap<'a> {
+    /// The word itself, of at most 127 bytes.
+    Text(&'a str),
+    /// base64url of at most 126 bytes.
+    Bytes(Cow<'a, [u8]>),
+    /// Digest of a later run, by the run's number.
+    Digest(u8),
+}
+
+impl<'a> Gap<'a> {
+    /// The shortest form of a word; none if it is too long.
+    pub(super) fn of(word: &'a str, digest_of: Option<usize>) -> Option<Self> {
+        if let Some(run) = digest_of.and_then(|run| u8::try_from(run).ok()) {
+            return Some(Self::Digest(run));
+        }
+        // Only what gives back the same text is decoded: another last character could stand for the same bytes.
+        let decoded = URL_SAFE_NO_PAD.decode(word).ok().filter(|bytes| URL_SAFE_NO_PAD.encode(bytes) == word);
+        let decoded = decoded.filter(|bytes| bytes.len() < usize::from(DIGEST.wrapping_sub(DECODED)));
+        let text = || (word.len() < usize::from(DECODED)).then_some(Self::Text(word));
+        decoded.map(|bytes| Self::Bytes(bytes.into())).or_else(text)
+    }
+
+    /// Appends it to the contents of other gaps.
+    pub(super) fn write(&self, gaps: &mut Vec<u8>) {
+        let length = |content: &[u8]| u8::try_from(content.len()).unwrap_or_default();
+        match self {
+            Self::Text(word) => {
+                gaps.push(length(word.as_bytes()));
+                gaps.extend_from_slice(word.as_bytes());
+            }
+            Self::Bytes(bytes) => {
+                gaps.push(length(bytes) | DECODED);
+                gaps.extend_from_slice(bytes);
+            }
+            Self::Digest(run) => gaps.extend([DIGEST, *run]),
+        }
+    }
+
+    /// Takes the next one off the beginning; none if there is none, or none that is whole.
+    pub(super) fn take(gaps: &mut &'a [u8]) -> Option<Self> {
+        let (mark, rest) = gaps.split_first()?;
+        let length = match *mark {
+            DIGEST => 1,
+            mark => usize::from(mark & !DECODED),
+        };
+        let (content, rest) = rest.split_at_checked(length)?;
+        *gaps = rest;
+        Some(match *mark {
+            DIGEST => Self::Digest(*content.first()?),
+            mark if mark & DECODED == 0 => Self::Text(std::str::from_utf8(content).ok()?),
+            _ => Self::Bytes(content.into()),
+        })
+    }
+
+    /// The word, with the runs that come later as they stand in the text.
+    pub(super) fn text(&self, written: &[String]) -> Option<Cow<'_, str>> {
+        Some(match self {
+            Self::Text(word) => Cow::Borrowed(word),
+            Self::Bytes(bytes) => Cow::Owned(URL_SAFE_NO_PAD.encode(bytes)),
+            Self::Digest(run) => Cow::Owned(digest(written.get(usize::from(*run))?)),
+        })
+    }
+}
+
+/// The digest of a disclosure as SD-JWTs have it (RFC 9901 section 4.2.3).
+pub(super) fn digest(encoded: &str) -> String {
+    URL_SAFE_NO_PAD.encode(Sha256::digest(encoded))
+}

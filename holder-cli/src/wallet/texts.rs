@@ -1,0 +1,117 @@
+//! The second part of the wallet's file: the texts of all copies, which only those commands read that need one.
+
+use std::sync::Arc;
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use carnet_core::at_least::ENTRIES;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    contents::{Copy, HeldCredential},
+    packing::{Layout, PackedText},
+    thresholds::{Commitments, OrderedPath},
+};
+
+/// Texts of the copies of one credential.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct StoredTexts {
+    /// What texts share.
+    layouts: Vec<Layout>,
+    /// The ordered claims that have commitments.
+    ordered: Vec<OrderedPath>,
+    /// One for each copy, in their order.
+    copies: Vec<StoredCopy>,
+}
+
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct StoredCopy {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    credential: Option<StoredText>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    statement: Option<StoredText>,
+    /// The number of the ordered claim, and where its commitments stand.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    commitments: Vec<(usize, [Option<usize>; ENTRIES])>,
+}
+
+/// A text; or the number of a layout, and what fills its gaps, in base64url.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(untagged)]
+enum StoredText {
+    Full(String),
+    Filled(usize, String),
+}
+
+impl StoredTexts {
+    /// The texts as they are stored.
+    pub(crate) fn of(held: &HeldCredential) -> Self {
+        let mut layouts: Vec<Arc<Layout>> = Vec::new();
+        let mut ordered: Vec<OrderedPath> = Vec::new();
+        let mut text = |text: &PackedText| match text {
+            PackedText::Full(text) => (!text.is_empty()).then(|| StoredText::Full(text.clone())),
+            PackedText::Filled(layout, gaps) => {
+                let number = position(&mut layouts, layout, Arc::ptr_eq);
+                Some(StoredText::Filled(number, URL_SAFE_NO_PAD.encode(gaps)))
+            }
+            PackedText::Unread => None,
+        };
+        let copies = held.copies.iter().map(|copy| StoredCopy {
+            credential: text(&copy.credential),
+            statement: copy.statement().and_then(&mut text),
+            commitments: copy
+                .commitments
+                .iter()
+                .map(|commitments| (position(&mut ordered, &commitments.into(), PartialEq::eq), commitments.at))
+                .collect(),
+        });
+        let copies = copies.collect();
+        let layouts = layouts.iter().map(|layout| Layout::clone(layout)).collect();
+        Self { layouts, ordered, copies }
+    }
+
+    /// Puts the texts in their places. False: they are not those of this credential.
+    pub(crate) fn restore(self, held: &mut HeldCredential) -> bool {
+        if self.copies.len() != held.copies.len() {
+            return false;
+        }
+        let layouts: Vec<Arc<Layout>> = self.layouts.into_iter().map(Arc::new).collect();
+        let mut copies = held.copies.iter_mut().zip(self.copies);
+        copies.all(|(copy, stored)| stored.restore(copy, &layouts, &self.ordered))
+    }
+}
+
+impl StoredCopy {
+    fn restore(self, copy: &mut Copy, layouts: &[Arc<Layout>], ordered: &[OrderedPath]) -> bool {
+        let commitments = self.commitments.into_iter().map(|(number, at)| Some(ordered.get(number)?.with(at)));
+        let Some(commitments) = commitments.collect::<Option<Vec<Commitments>>>() else { return false };
+        copy.commitments = commitments;
+        put(Some(&mut copy.credential), self.credential, layouts) && put(copy.statement_mut(), self.statement, layouts)
+    }
+}
+
+/// Puts a text in the place of the mark that there is one.
+fn put(place: Option<&mut PackedText>, stored: Option<StoredText>, layouts: &[Arc<Layout>]) -> bool {
+    let (place, stored) = match (place, stored) {
+        (Some(place @ PackedText::Unread), Some(stored)) => (place, stored),
+        (place, stored) => return stored.is_none() && place.is_none_or(|place| place.is_empty()),
+    };
+    *place = match stored {
+        StoredText::Full(text) => PackedText::Full(text),
+        StoredText::Filled(number, gaps) => {
+            let Some(layout) = layouts.get(number) else { return false };
+            let Some(gaps) = URL_SAFE_NO_PAD.decode(gaps).ok().filter(|gaps| layout.takes(gaps)) else { return false };
+            PackedText::Filled(Arc::clone(layout), gaps.into())
+        }
+    };
+    true
+}
+
+/// The place of a thing in a short list, at whose end it is put if it is new.
+fn position<T: Clone>(list: &mut Vec<T>, thing: &T, same: impl Fn(&T, &T) -> bool) -> usize {
+    list.iter().position(|known| same(known, thing)).unwrap_or_else(|| {
+        list.push(thing.clone());
+        list.len().saturating_sub(1)
+    })
+}
