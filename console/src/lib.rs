@@ -15,12 +15,20 @@ use std::{
     sync::OnceLock,
 };
 
+mod failure;
 mod question;
 
+pub use failure::{failure, json_is_asked, usage_object};
 pub use question::{Answer, Question};
 
+/// Exit code: a problem, or an answer that is no.
+pub const PROBLEM: u8 = 1;
+/// Exit code: the command line is wrong, or what it needs is not there.
+pub const USAGE: u8 = 2;
+/// Exit code: the same may work later.
+pub const TRY_AGAIN: u8 = 3;
 /// Exit code of a command whose output was lost.
-const OUTPUT_LOST: u8 = 1;
+const OUTPUT_LOST: u8 = PROBLEM;
 
 /// Reason for which standard output takes nothing.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -101,17 +109,21 @@ pub fn show_once(text: impl Display) -> Result<(), Unwritable> {
     announce(text)
 }
 
-/// Prints the help or version, or the error, that the command line's parser returned.
+/// Prints the help or version, or the error, that the command line's parser returned: with `--json` as an object.
 #[must_use]
 pub fn usage(error: &clap::Error) -> ExitCode {
     let text = error.render();
     let colour = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     if error.use_stderr() {
         let _ = match colour && stderr_is_terminal() {
+            _ if json_is_asked() => {
+                line(usage_object(error));
+                Ok(())
+            }
             true => write!(standard_error(), "{}", text.ansi()),
             false => write!(standard_error(), "{text}"),
         };
-        return exit(u8::try_from(error.exit_code()).unwrap_or(2));
+        return exit(USAGE);
     }
     match colour && stdout_is_terminal() {
         true => out(text.ansi()),

@@ -11,7 +11,7 @@ use crate::{
 
 /// Your wallet: receive credentials, see what you have, and show of it what you approve and nothing else.
 ///
-/// Exit codes: 0 done, 1 a problem, 2 used wrongly, 3 try again later.
+/// Exit codes: 0 done, 1 a problem or a no, 2 used wrongly, 3 try again later.
 /// With --json, every command prints one object on standard output, also when it fails: {"error": {...}}.
 #[derive(Debug, Parser)]
 #[command(name = "carnet", version, verbatim_doc_comment)]

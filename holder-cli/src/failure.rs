@@ -1,17 +1,11 @@
 //! What went wrong, said in three lines: what happened, whether the data is safe, what to do next.
 
+pub(crate) use carnet_console::{PROBLEM, TRY_AGAIN, USAGE};
 use carnet_core::Problem;
 use serde_json::{Value, json};
 use tonic_types::StatusExt;
 
 use crate::ui::sanitise::clean;
-
-/// Exit code: a problem.
-pub(crate) const PROBLEM: u8 = 1;
-/// Exit code: the command was used wrongly.
-pub(crate) const USAGE: u8 = 2;
-/// Exit code: the same command may work later.
-pub(crate) const TRY_AGAIN: u8 = 3;
 
 /// What became of the owner's data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

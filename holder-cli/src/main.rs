@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
+use serde_json::Value;
 
 mod answer;
 mod arguments;
@@ -76,11 +77,16 @@ fn online(work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure
 
 /// What clap refuses: exit code 2, and with `--json` an object like every other failure. Help and version are no failures.
 fn misused(error: &clap::Error) -> ExitCode {
-    if !error.use_stderr() || std::env::args_os().all(|argument| argument != "--json") {
+    if !error.use_stderr() || !carnet_console::json_is_asked() {
         return carnet_console::usage(error);
     }
-    let text = error.to_string();
-    let message = text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
-    carnet_console::line(Failure::usage("usage", message, "see: carnet --help").json());
+    let usage = carnet_console::usage_object(error);
+    let text = |pointer: &str| usage.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let mut object = Failure::usage("usage", text("/error/message"), text("/error/hint")).json();
+    let missing = usage.pointer("/error/missing").cloned().unwrap_or_default();
+    if let Some(error) = object.get_mut("error").and_then(Value::as_object_mut) {
+        error.insert("missing".to_owned(), missing);
+    }
+    carnet_console::line(object);
     carnet_console::exit(failure::USAGE)
 }

@@ -30,10 +30,13 @@ mod warnings;
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
+use carnet_service::{client, config::StartError, failure::Failure};
+use clap::{CommandFactory as _, FromArgMatches as _};
 
 fn main() -> ExitCode {
-    let arguments = match commands::Arguments::try_parse() {
+    let commands = client::for_service(commands::Arguments::command(), &client::ISSUER);
+    let parsed = commands.try_get_matches().and_then(|matches| commands::Arguments::from_arg_matches(&matches));
+    let arguments = match parsed {
         Ok(arguments) => arguments,
         Err(error) => return carnet_console::usage(&error),
     };
@@ -41,17 +44,12 @@ fn main() -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            carnet_console::note(format_args!(
-                "error: the program could not start: {error}\nhint: free some memory or threads and try again"
-            ));
-            return ExitCode::from(3);
+            let (message, hint) = ("The program could not start", "Free some memory or threads and try again.");
+            return Failure::from(StartError::new(format!("{message}: {error}."), hint).passing()).report();
         }
     };
     match runtime.block_on(commands::run(arguments)) {
         Ok(()) => carnet_console::exit(0),
-        Err(failure) => {
-            carnet_console::note(format_args!("error: {failure}"));
-            carnet_console::exit(failure.exit_code())
-        }
+        Err(failure) => failure.report(),
     }
 }

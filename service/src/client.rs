@@ -1,6 +1,6 @@
 //! The staff verbs' connection to a running service.
 
-use std::{path::PathBuf, time::Duration};
+use std::{path::PathBuf, sync::OnceLock, time::Duration};
 
 use tonic::{
     Request, Status,
@@ -16,10 +16,10 @@ use crate::config::StartError;
 #[derive(Debug, Clone, clap::Args)]
 pub struct StaffArgs {
     /// The service's URL.
-    #[arg(long, env = "CARNET_SERVER", default_value = "http://127.0.0.1:7401")]
+    #[arg(long, default_value = ISSUER.url)]
     pub server: String,
     /// A file that holds the staff token.
-    #[arg(long, env = "CARNET_STAFF_TOKEN_FILE")]
+    #[arg(long)]
     pub token_file: Option<PathBuf>,
     /// A CA certificate (PEM) to trust.
     #[arg(long, env = "CARNET_CA")]
@@ -29,15 +29,64 @@ pub struct StaffArgs {
     pub json: bool,
 }
 
-/// The same commands with another URL where `--server` is left out.
+/// What the staff verbs of one service find without being told: somebody may be staff of both.
+#[derive(Debug)]
+pub struct StaffDefaults {
+    /// URL of a service on this machine.
+    pub url: &'static str,
+    /// Variable with the URL of another one.
+    pub server: &'static str,
+    /// Variable with the path of the staff token.
+    pub token_file: &'static str,
+    /// Variable with the token itself.
+    pub token: &'static str,
+}
+
+/// Defaults of `carnet-issuer`.
+pub const ISSUER: StaffDefaults = StaffDefaults {
+    url: "http://127.0.0.1:7401",
+    server: "CARNET_ISSUER_SERVER",
+    token_file: "CARNET_ISSUER_STAFF_TOKEN_FILE",
+    token: "CARNET_ISSUER_STAFF_TOKEN",
+};
+
+/// Defaults of `carnet-verifier`.
+pub const VERIFIER: StaffDefaults = StaffDefaults {
+    url: "http://127.0.0.1:7402",
+    server: "CARNET_VERIFIER_SERVER",
+    token_file: "CARNET_VERIFIER_STAFF_TOKEN_FILE",
+    token: "CARNET_VERIFIER_STAFF_TOKEN",
+};
+
+/// Variables that both services had; where they are set and the service's own are not, they count.
+const SHARED: StaffDefaults = StaffDefaults {
+    url: "",
+    server: "CARNET_SERVER",
+    token_file: "CARNET_STAFF_TOKEN_FILE",
+    token: "CARNET_STAFF_TOKEN",
+};
+
+/// The service whose program this is.
+static SERVICE: OnceLock<&'static StaffDefaults> = OnceLock::new();
+
+/// The same commands with the defaults of a service.
 #[must_use]
-pub fn with_server(command: clap::Command, url: &'static str) -> clap::Command {
+pub fn for_service(command: clap::Command, defaults: &'static StaffDefaults) -> clap::Command {
+    let _ = SERVICE.set(defaults);
+    with_defaults(command, defaults)
+}
+
+fn with_defaults(command: clap::Command, defaults: &'static StaffDefaults) -> clap::Command {
+    let is_set = |variable: &str| std::env::var_os(variable).is_some_and(|value| !value.is_empty());
+    let either = |own: &'static str, shared: &'static str| if !is_set(own) && is_set(shared) { shared } else { own };
     let has_server = command.get_arguments().any(|argument| argument.get_id() == "server");
-    let command = command.mut_subcommands(|verb| with_server(verb, url));
+    let command = command.mut_subcommands(|verb| with_defaults(verb, defaults));
     if !has_server {
         return command;
     }
-    command.mut_arg("server", |server| server.default_value(url))
+    command
+        .mut_arg("server", |arg| arg.default_value(defaults.url).env(either(defaults.server, SHARED.server)))
+        .mut_arg("token_file", |arg| arg.env(either(defaults.token_file, SHARED.token_file)))
 }
 
 /// Adds the token to every call.
@@ -59,7 +108,7 @@ impl tonic::service::Interceptor for WithToken {
     }
 }
 
-/// Connects. The token comes from `--token-file` or the environment variable `CARNET_STAFF_TOKEN`.
+/// Connects. The token comes from `--token-file` or the environment variables of the service.
 ///
 /// # Errors
 /// No token; a URL that is not `https`, or `http` on loopback; a CA that cannot be read; no answer.
@@ -78,6 +127,7 @@ pub async fn connect(args: &StaffArgs) -> Result<(Channel, WithToken), StartErro
 }
 
 fn token(args: &StaffArgs) -> Result<Zeroizing<String>, StartError> {
+    let own = SERVICE.get().copied().unwrap_or(&ISSUER);
     let text = match &args.token_file {
         Some(path) => std::fs::read_to_string(path).map_err(|error| {
             StartError::new(
@@ -85,13 +135,13 @@ fn token(args: &StaffArgs) -> Result<Zeroizing<String>, StartError> {
                 "Check the path and that this user may read it. Nothing was sent.",
             )
         })?,
-        None => std::env::var("CARNET_STAFF_TOKEN").unwrap_or_default(),
+        None => [own.token, SHARED.token].iter().find_map(|name| std::env::var(name).ok()).unwrap_or_default(),
     };
     let text = Zeroizing::new(text);
     if text.trim().is_empty() {
         return Err(StartError::new(
             "This needs the staff token, and there is none. Nothing was sent.",
-            "Give --token-file FILE, or set CARNET_STAFF_TOKEN; `init` or `staff add` showed it once.",
+            format!("Give --token-file FILE, or set {}; `init` or `staff add` showed it once.", own.token),
         ));
     }
     Ok(text)
@@ -176,11 +226,15 @@ mod tests {
         };
         let commands = || clap::Command::new("x").subcommand(verb());
         assert_eq!(server(commands(), &[]), "http://127.0.0.1:7401");
-        assert_eq!(server(with_server(commands(), "http://127.0.0.1:7402"), &[]), "http://127.0.0.1:7402");
-        assert_eq!(
-            server(with_server(commands(), "http://127.0.0.1:7402"), &["--server", "http://localhost:1"]),
-            "http://localhost:1"
-        );
+        assert_eq!(server(with_defaults(commands(), &VERIFIER), &[]), "http://127.0.0.1:7402");
+        let given = ["--server", "http://localhost:1"];
+        assert_eq!(server(with_defaults(commands(), &VERIFIER), &given), "http://localhost:1");
+        for (defaults, variable) in [(&ISSUER, "CARNET_ISSUER_SERVER"), (&VERIFIER, "CARNET_VERIFIER_SERVER")] {
+            let command = with_defaults(verb(), defaults);
+            let named = |id: &str| command.get_arguments().find(|arg| arg.get_id() == id).unwrap().get_env().unwrap();
+            assert_eq!(named("server"), variable);
+            assert_eq!(named("token_file"), defaults.token_file);
+        }
     }
 
     #[tokio::test]

@@ -1,6 +1,7 @@
 //! Why a staff verb failed, in words for a person and as an exit code for a script.
 
 use carnet_core::text::shown_lines;
+use serde_json::{Value, json};
 use tonic::Code;
 
 use crate::{config::StartError, wire};
@@ -26,6 +27,29 @@ impl From<tonic::Status> for Failure {
 }
 
 impl Failure {
+    /// Prints it, for a person or as an object; the exit code.
+    #[must_use]
+    pub fn report(&self) -> std::process::ExitCode {
+        carnet_console::failure(self, &self.json());
+        carnet_console::exit(self.exit_code())
+    }
+
+    /// The members of the error object.
+    fn json(&self) -> Value {
+        let text = self.to_string();
+        let (message, hint) = text.split_once("\nhint: ").unwrap_or((&text, ""));
+        let reason = match self {
+            Self::Start(error) if error.try_again => "not_now".to_owned(),
+            Self::Start(_) => "not_begun".to_owned(),
+            Self::Refused(status) => {
+                let code = || format!("{:?}", status.code());
+                snake_case(&wire::reason(status).unwrap_or_else(code))
+            }
+            Self::Input(_) => "input".to_owned(),
+        };
+        json!({"reason": reason, "message": message, "hint": hint})
+    }
+
     /// The exit code: 1 is a problem, 3 means that the same may go well later.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
@@ -37,8 +61,22 @@ impl Failure {
             Self::Start(error) => error.try_again,
             Self::Input(_) => false,
         };
-        if passing { 3 } else { 1 }
+        if passing { carnet_console::TRY_AGAIN } else { carnet_console::PROBLEM }
     }
+}
+
+/// `INVALID_GRANT` and `InvalidArgument` alike in lower case, as all reasons are in objects.
+fn snake_case(name: &str) -> String {
+    let mut text = String::with_capacity(name.len().saturating_add(4));
+    let mut before = false;
+    for c in name.chars() {
+        if before && c.is_ascii_uppercase() {
+            text.push('_');
+        }
+        before = c.is_ascii_lowercase();
+        text.push(c.to_ascii_lowercase());
+    }
+    text
 }
 
 /// The service's words with its stable reason.
@@ -65,6 +103,22 @@ mod tests {
         assert!(other.to_string().contains("--server"), "{other}");
         let ours = Failure::from(wire::status(Code::Unimplemented, "NO_STATUS_LISTS", "None."));
         assert_eq!(ours.to_string(), "None. (NO_STATUS_LISTS)");
+    }
+
+    #[test]
+    fn programs_are_told_a_reason_a_message_and_a_hint() {
+        let of = |failure: Failure| failure.json();
+        let refused = of(wire::status(Code::PermissionDenied, "INVALID_GRANT", "No such code.").into());
+        assert_eq!(refused["reason"], "invalid_grant");
+        assert!(refused["message"].as_str().unwrap().contains("No such code."), "{refused}");
+        assert_eq!(of(tonic::Status::new(Code::DeadlineExceeded, "x").into())["reason"], "deadline_exceeded");
+        let start = of(StartError::new("There is no token.", "Give --token-file.").into());
+        assert_eq!(
+            start,
+            json!({"reason": "not_begun", "message": "There is no token.", "hint": "Give --token-file."})
+        );
+        assert_eq!(of(StartError::new("a", "b").passing().into())["reason"], "not_now");
+        assert_eq!(of(Failure::Input("c".to_owned())), json!({"reason": "input", "message": "c", "hint": ""}));
     }
 
     #[test]

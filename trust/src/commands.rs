@@ -12,7 +12,11 @@ use crate::refusal::Refusal;
 
 /// Makes, signs, publishes and explains trust lists: who may issue what, and who may register askers.
 #[derive(Debug, Parser)]
-#[command(name = "carnet-trust", version, after_help = "Exit codes: 0 ok, 1 problem or refused, 2 usage.")]
+#[command(
+    name = "carnet-trust",
+    version,
+    after_help = "Exit codes: 0 done, 1 a problem or a no, 2 used wrongly, 3 try again later."
+)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     verb: Verb,

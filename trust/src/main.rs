@@ -23,8 +23,8 @@ fn main() -> ExitCode {
     match commands::run(arguments) {
         Ok(code) => carnet_console::exit(code),
         Err(refusal) => {
-            carnet_console::note(format_args!("error: {refusal}"));
-            carnet_console::exit(1)
+            carnet_console::failure(&refusal, &refusal.json());
+            carnet_console::exit(carnet_console::PROBLEM)
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use carnet_core::{Problem, text::shown_lines};
 use carnet_service::config::StartError;
+use serde_json::{Value, json};
 
 /// Why nothing was done. Its text says what happened, what it left as it was, and what to do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -32,6 +33,12 @@ impl Refusal {
     /// The same, with other news about what was signed or written.
     pub(crate) fn safe(self, safe: &'static str) -> Self {
         Self { safe, ..self }
+    }
+
+    /// The members of the error object.
+    pub(crate) fn json(&self) -> Value {
+        let message = format!("{}. {}", shown_lines(&self.what), self.safe);
+        json!({"reason": self.reason, "message": message, "hint": self.hint})
     }
 
     /// A refusal by core.

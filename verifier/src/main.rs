@@ -26,11 +26,11 @@ mod watch;
 
 use std::process::ExitCode;
 
-use carnet_service::client;
+use carnet_service::{client, config::StartError, failure::Failure};
 use clap::{CommandFactory as _, FromArgMatches as _};
 
 fn main() -> ExitCode {
-    let commands = client::with_server(commands::Arguments::command(), server::LOCAL);
+    let commands = client::for_service(commands::Arguments::command(), &client::VERIFIER);
     let parsed = commands.try_get_matches().and_then(|matches| commands::Arguments::from_arg_matches(&matches));
     let arguments = match parsed {
         Ok(arguments) => arguments,
@@ -40,17 +40,12 @@ fn main() -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            carnet_console::note(format_args!(
-                "error: the program could not start: {error}\nhint: free some memory or threads and try again"
-            ));
-            return ExitCode::from(3);
+            let (message, hint) = ("The program could not start", "Free some memory or threads and try again.");
+            return Failure::from(StartError::new(format!("{message}: {error}."), hint).passing()).report();
         }
     };
     match runtime.block_on(commands::run(arguments)) {
         Ok(code) => carnet_console::exit(code),
-        Err(failure) => {
-            carnet_console::note(format_args!("error: {failure}"));
-            carnet_console::exit(failure.exit_code())
-        }
+        Err(failure) => failure.report(),
     }
 }

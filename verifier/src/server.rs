@@ -31,8 +31,6 @@ const PREFETCH: Duration = Duration::from_secs(10);
 
 /// Where it listens unless told otherwise.
 const PORT: u16 = 7402;
-/// There its own staff verbs look for it.
-pub(crate) const LOCAL: &str = "http://127.0.0.1:7402";
 /// Which entry of each did:webvh log was seen last.
 const SEEN_LOGS: &str = "seen-logs.json";
 

@@ -24,7 +24,11 @@ use crate::server;
 
 /// Issues credentials to the wallets of the people they are about.
 #[derive(Debug, Parser)]
-#[command(name = "carnet-issuer", version, after_help = "Exit codes: 0 ok, 1 problem, 2 usage, 3 try again.")]
+#[command(
+    name = "carnet-issuer",
+    version,
+    after_help = "Exit codes: 0 done, 1 a problem or a no, 2 used wrongly, 3 try again later."
+)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     verb: Verb,

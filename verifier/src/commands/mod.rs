@@ -29,7 +29,7 @@ use tonic::{service::interceptor::InterceptedService, transport::Channel};
 #[command(
     name = "carnet-verifier",
     version,
-    after_help = "Exit codes: 0 ok, 1 problem or refused, 2 usage, 3 try again."
+    after_help = "Exit codes: 0 done, 1 a problem or a no, 2 used wrongly, 3 try again later."
 )]
 pub(crate) struct Arguments {
     #[command(subcommand)]

@@ -1,0 +1,74 @@
+//! Failures as programs read them: one object, the same in all four programs.
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use serde_json::{Value, json};
+
+/// Tells if the command line asks for JSON; also one that could not be parsed.
+#[must_use]
+pub fn json_is_asked() -> bool {
+    std::env::args_os().skip(1).take_while(|argument| argument != "--").any(|argument| argument == "--json")
+}
+
+/// Prints why a command failed: the text on standard error, or with `--json` the object on standard output.
+pub fn failure(text: impl std::fmt::Display, error: &Value) {
+    if json_is_asked() { crate::line(json!({"error": error})) } else { crate::note(format_args!("error: {text}")) }
+}
+
+/// The object for a command line that the parser refused. It names what is missing.
+#[must_use]
+pub fn usage_object(error: &clap::Error) -> Value {
+    let text = error.to_string();
+    // What stands after the first empty line is a tip, or how the command is used.
+    let words: Vec<&str> = text.lines().take_while(|line| !line.is_empty()).map(str::trim).collect();
+    let message = words.join(" ").trim_start_matches("error: ").to_owned();
+    let missing = match (error.kind(), error.get(ContextKind::InvalidArg)) {
+        (ErrorKind::MissingRequiredArgument, Some(ContextValue::Strings(arguments))) => arguments.clone(),
+        (ErrorKind::MissingRequiredArgument, Some(ContextValue::String(argument))) => vec![argument.clone()],
+        (ErrorKind::MissingSubcommand | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand, _) => {
+            vec!["<COMMAND>".to_owned()]
+        }
+        _ => Vec::new(),
+    };
+    let message = if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        "a command is missing".to_owned()
+    } else {
+        message
+    };
+    json!({"error": {
+        "reason": "usage", "message": message, "missing": missing, "hint": "see the same command with --help",
+    }})
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{Arg, ArgAction, Command};
+
+    use super::*;
+
+    fn refused(arguments: &[&str]) -> Value {
+        let make = Command::new("make")
+            .arg(Arg::new("did").long("did").value_name("DID").required(true))
+            .arg(Arg::new("name").long("name").value_name("NAME").required(true))
+            .arg(Arg::new("json").long("json").action(ArgAction::SetTrue));
+        let program = Command::new("x").subcommand_required(true).arg_required_else_help(true).subcommand(make);
+        let error = program.try_get_matches_from(["x"].iter().chain(arguments)).unwrap_err();
+        usage_object(&error)["error"].clone()
+    }
+
+    #[test]
+    fn what_is_missing_is_named() {
+        let error = refused(&["make", "--json"]);
+        assert_eq!((&error["reason"], &error["missing"]), (&json!("usage"), &json!(["--did <DID>", "--name <NAME>"])));
+        assert!(error["message"].as_str().unwrap().contains("--did <DID>"), "{error}");
+        assert_eq!(refused(&["make", "--name", "n"])["missing"], json!(["--did <DID>"]));
+        assert_eq!(refused(&[])["missing"], json!(["<COMMAND>"]));
+    }
+
+    #[test]
+    fn what_is_wrong_is_named_and_nothing_is_missing() {
+        let error = refused(&["make", "--dud", "x"]);
+        assert_eq!(error["missing"], json!([]));
+        assert!(error["message"].as_str().unwrap().contains("--dud"), "{error}");
+        assert!(!error["message"].as_str().unwrap().contains('\n'));
+    }
+}
