@@ -153,6 +153,13 @@ pub fn read_line() -> Option<String> {
     line.strip_suffix(b"\n").map(|line| String::from_utf8_lossy(line).into_owned())
 }
 
+/// Columns of the terminal that standard output is; none if it is no terminal.
+#[must_use]
+pub fn columns() -> Option<usize> {
+    let (width, _) = terminal_size::terminal_size_of(standard_output())?;
+    Some(usize::from(width.0)).filter(|columns| *columns > 0)
+}
+
 /// Returns `true` if standard output is a terminal.
 #[must_use]
 pub fn stdout_is_terminal() -> bool {

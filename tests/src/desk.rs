@@ -113,7 +113,7 @@ impl<'a> Desk<'a> {
             return Err("it was signed without a yes".into());
         }
         let digest = text(&shown.json()?, "digest");
-        args.extend(["--yes-digest", &digest]);
+        args.extend(["--yes", &digest]);
         self.trust(&args)?.ok().map(drop)
     }
 

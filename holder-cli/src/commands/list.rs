@@ -1,14 +1,12 @@
 //! `carnet list`: what is in the wallet. Nothing is verified here: that was done before it was stored.
 
-use std::fmt::Write;
-
 use carnet_core::{day, time::Timestamp};
 use carnet_spec::Catalogue;
 use serde_json::{Value, json};
 
 use crate::{
     failure::Failure,
-    receipt::used,
+    receipt::{Used, used},
     session::Session,
     ui::{Ui, labels::Labels, sanitise::clean},
     wallet::{Contents, HeldCredential, standing::State},
@@ -31,26 +29,11 @@ fn listing(contents: &Contents, catalogue: &Catalogue, ui: &Ui, now: Timestamp) 
         let label = Labels::new(catalogue, &held.type_name, &ui.messages).document();
         let expired = held.valid_until.is_some_and(|until| now > until);
         let until = held.valid_until.map(|until| until.to_string());
-        let day = held.valid_until.map_or_else(|| "no end".to_owned(), day::last);
         let (fresh, low) = (held.fresh_copies(), held.is_low());
         let soon = held.ends_soon(now);
-        let renew = if soon && held.is_refillable() { "  ENDS SOON: carnet renew" } else { "" };
-        let refill = if low && !expired && held.is_refillable() { "  LOW: carnet refill" } else { "" };
         let (vouched, vouched_until) = held.vouched_for(now);
-        let standing = standing(ui, held, vouched_until);
         let used = used.get(&held.id);
-        let uses = used.map_or_else(String::new, |used| {
-            format!("  {} of {} uses left, as {} said on {}", used.left, used.of, clean(&used.by), day_of(used.at))
-        });
-        let _ = writeln!(
-            text,
-            "{}  {}  from {}  {} {day}  {fresh} of {} copies unused{uses}{refill}{renew}{standing}",
-            held.id,
-            ui.heading(&label),
-            clean(&held.issuer_name),
-            if expired { "EXPIRED" } else { "until" },
-            held.copies.len(),
-        );
+        entry(ui, catalogue, held, used, now, &mut text);
         listed.push(json!({
             "id": held.id, "type": held.type_name, "label": label, "format": held.format,
             "issuer": held.issuer, "issuer_name": held.issuer_name,
@@ -69,28 +52,72 @@ fn listing(contents: &Contents, catalogue: &Catalogue, ui: &Ui, now: Timestamp) 
         .iter()
         .map(|pending| {
             let what = clean(&pending.configuration_id);
-            let _ = writeln!(text, "(on its way)  {what}  from {}  since {}", clean(&pending.issuer), pending.since);
+            text.push_str(&ui.wrapped(0, &what));
+            text.push_str(&ui.wrapped(2, &clean(&pending.issuer)));
+            let since = pending.since.to_string();
+            text.push_str(&ui.wrapped(2, &ui.messages.with("list-pending", &[("time", &since)])));
             json!({"configuration": what, "issuer": pending.issuer, "since": pending.since.to_string()})
         })
         .collect();
     if text.is_empty() {
-        text.push_str("Your wallet is empty. Receive something with: carnet receive OFFER\n");
+        text.push_str(&ui.wrapped(0, &ui.messages.text("list-empty")));
     }
     (text, json!({"credentials": listed, "pending": pending}))
+}
+
+/// One document as its owner knows it: in the words of the screen on which it is shown to somebody.
+fn entry(
+    ui: &Ui,
+    catalogue: &Catalogue,
+    held: &HeldCredential,
+    used: Option<&Used>,
+    now: Timestamp,
+    text: &mut String,
+) {
+    let messages = &ui.messages;
+    let label = Labels::new(catalogue, &held.type_name, messages).document();
+    for line in ui.wrapped(0, &label).lines() {
+        text.push_str(&ui.heading(line));
+        text.push('\n');
+    }
+    let mut line = |said: &str| text.push_str(&ui.wrapped(2, said));
+    line(&clean(&held.issuer_name));
+    let expired = held.valid_until.is_some_and(|until| now > until);
+    line(&match held.valid_until {
+        None => messages.text("list-no-end"),
+        Some(until) => messages.with(if expired { "list-ended" } else { "list-until" }, &[("day", &day::last(until))]),
+    });
+    let (unused, all) = (held.fresh_copies().to_string(), held.copies.len().to_string());
+    line(&messages.with("list-copies", &[("unused", &unused), ("all", &all)]));
+    if let Some(used) = used {
+        let (left, of, by) = (used.left.to_string(), used.of.to_string(), clean(&used.by));
+        let said = [("left", left.as_str()), ("of", &of), ("by", &by), ("day", &day_of(used.at))];
+        line(&messages.with("list-uses", &said));
+    }
+    if held.is_low() && !expired && held.is_refillable() {
+        line(&messages.text("list-refill"));
+    }
+    if held.ends_soon(now) && held.is_refillable() {
+        line(&messages.text("list-renew"));
+    }
+    if let Some(standing) = standing(ui, held, held.vouched_for(now).1) {
+        line(&standing);
+    }
+    line(&messages.with("list-id", &[("id", &held.id)]));
 }
 
 fn day_of(at: Timestamp) -> String {
     at.to_string().chars().take(10).collect()
 }
 
-/// What the issuer last said of it, on a line of its own; nothing where it was not asked, or that was long ago.
-pub(crate) fn standing(ui: &Ui, held: &HeldCredential, vouched_until: Option<Timestamp>) -> String {
-    let say = |id: &str, time: Timestamp| format!("\n    {}", ui.messages.with(id, &[("time", &time.to_string())]));
+/// What the issuer last said of it; none where it was not asked, or that was long ago.
+pub(crate) fn standing(ui: &Ui, held: &HeldCredential, vouched_until: Option<Timestamp>) -> Option<String> {
+    let say = |id: &str, time: Timestamp| Some(ui.messages.with(id, &[("time", &time.to_string())]));
     match (held.withdrawn(), vouched_until) {
         (Some(standing), _) if standing.state == State::Revoked => say("standing-revoked", standing.asked_at),
         (Some(standing), _) => say("standing-suspended", standing.asked_at),
         (None, Some(until)) => say("standing-confirmed", until),
-        (None, None) => String::new(),
+        (None, None) => None,
     }
 }
 
@@ -99,7 +126,7 @@ mod tests {
     use super::*;
     use crate::{
         answer::tests::{Issuer, NOW},
-        ui::messages::Language,
+        ui::{messages::Language, wrap::width},
     };
 
     /// Copies are counted and not opened: what a list takes is measured by a benchmark (`cargo bench -p carnet-tests`).
@@ -114,5 +141,28 @@ mod tests {
         let ui = Ui::new(true, true, Language::En);
         let listed = listing(&contents, &Catalogue::embedded().unwrap(), &ui, NOW).1;
         assert_eq!(listed.pointer("/credentials/0/copies_unused"), Some(&json!(10)));
+    }
+
+    #[test]
+    fn it_speaks_every_language_and_fits_the_terminal() {
+        let mut contents = Contents::new(12);
+        let mut held = Issuer::new().held("aaaa", "vc+sd-jwt", 2);
+        held.issuer_name = "東京都出入国在留管理局と外国人在留支援センターの合同窓口 Tokyo".to_owned();
+        held.endpoint = Some("https://university.example".to_owned());
+        contents.credentials = vec![held];
+        let catalogue = Catalogue::embedded().unwrap();
+        for language in Language::ALL {
+            for columns in [40, 80] {
+                let mut ui = Ui::new(false, true, language);
+                ui.columns = Some(columns);
+                let text = listing(&contents, &catalogue, &ui, NOW).0;
+                assert!(text.lines().all(|line| width(line) <= columns), "{columns}\n{text}");
+                let label = Labels::new(&catalogue, &contents.credentials[0].type_name, &ui.messages).document();
+                assert!(text.starts_with(label.split(' ').next().unwrap()), "{text}");
+                assert!(!text.contains("list-") && text.contains("carnet refill") && text.contains("aaaa"), "{text}");
+            }
+        }
+        let empty = listing(&Contents::new(12), &catalogue, &Ui::new(false, true, Language::En), NOW).0;
+        assert!(empty.contains("carnet receive"), "{empty}");
     }
 }

@@ -1,7 +1,9 @@
 //! `carnet log`: who saw what, when and why, and when it is due to be gone; refusals and failures too.
 
-use std::fmt::Write;
+use std::fmt::Write as _;
 
+use carnet_core::receipt::ShownThreshold;
+use carnet_spec::Catalogue;
 use serde_json::{Value, json};
 
 use crate::{
@@ -9,7 +11,7 @@ use crate::{
     failure::Failure,
     receipt,
     session::Session,
-    ui::{messages::Messages, sanitise::clean},
+    ui::{labels::Labels, messages::Messages, sanitise::clean},
     wallet::{
         Entry, EntryKind,
         log::{Broken, Log},
@@ -29,8 +31,9 @@ pub(crate) fn run(session: &Session, arguments: &LogArguments) -> Result<(), Fai
         return verify(session, &log, arguments.noted.as_deref());
     }
     let mut text = String::new();
+    let catalogue = session.catalogue()?;
     for view in views(&log) {
-        write(&view, session, &mut text);
+        write(&view, session, &catalogue, &mut text);
     }
     if text.is_empty() {
         let _ = writeln!(text, "{}", session.ui.messages.text("log-nothing"));
@@ -122,7 +125,7 @@ impl View<'_> {
     }
 
     /// The lines below: a label and what it says.
-    fn details(&self, session: &Session) -> Vec<(String, String)> {
+    fn details(&self, session: &Session, catalogue: &Catalogue) -> Vec<(String, String)> {
         let messages = &session.ui.messages;
         let mut details = Vec::new();
         let mut add = |label: &str, text: String| details.push((messages.text(label), text));
@@ -130,12 +133,13 @@ impl View<'_> {
             add("log-why", clean(&self.entry.purpose));
         }
         for part in &self.entry.parts {
-            let document = format!("{} {}", part.id, clean(&part.type_name));
-            let paths: Vec<String> = part.paths.iter().map(|path| clean(path)).collect();
+            let labels = Labels::new(catalogue, &part.type_name, messages);
+            let document = format!("{} ({})", labels.document(), clean(&part.id));
+            let paths: Vec<String> = part.paths.iter().map(|path| labels.claim(below_subject(path))).collect();
             if !paths.is_empty() || part.thresholds.is_empty() {
                 add("log-claims", format!("{document}: {}", paths.join(", ")).trim_end_matches([':', ' ']).to_owned());
             }
-            let proved: Vec<String> = part.thresholds.iter().map(threshold).collect();
+            let proved: Vec<String> = part.thresholds.iter().map(|shown| threshold(shown, &labels, messages)).collect();
             if !proved.is_empty() {
                 add("log-proved", format!("{document}: {}", proved.join(", ")));
             }
@@ -155,26 +159,32 @@ impl View<'_> {
     }
 }
 
-/// A threshold as text.
-pub(crate) fn threshold(threshold: &carnet_core::receipt::ShownThreshold) -> String {
-    let bound = serde_json::to_value(threshold).unwrap_or_default();
-    let (sign, bound) = match (bound.get("at_least"), bound.get("at_most")) {
-        (Some(bound), _) => (">=", bound.clone()),
-        (None, bound) => ("<=", bound.cloned().unwrap_or_default()),
-    };
-    let bound = bound.as_str().map_or_else(|| bound.to_string(), str::to_owned);
-    clean(&format!("{} {sign} {bound}", threshold.path()))
+/// A claim as labels name it: by its path below the subject.
+fn below_subject(path: &str) -> &str {
+    path.strip_prefix("credentialSubject.").unwrap_or(path)
 }
 
-/// Writing to a string does not fail.
-fn write(view: &View<'_>, session: &Session, text: &mut String) {
-    let messages = &session.ui.messages;
-    let _ = write!(text, "{:>4}  {}  {} {}", view.entry.number, view.entry.at, view.what(messages), view.who());
+/// A threshold in the words of the screen on which it was approved.
+fn threshold(threshold: &ShownThreshold, labels: &Labels<'_>, messages: &Messages) -> String {
+    let shown = serde_json::to_value(threshold).unwrap_or_default();
+    let (direction, bound) = match (shown.get("at_least"), shown.get("at_most")) {
+        (Some(bound), _) => ("at-least", bound.clone()),
+        (None, bound) => ("at-most", bound.cloned().unwrap_or_default()),
+    };
+    let kind = if bound.as_str().is_some_and(|bound| bound.contains('-')) { "date" } else { "value" };
+    let bound = bound.as_str().map_or_else(|| bound.to_string(), str::to_owned);
+    let words = messages.with(&format!("threshold-{kind}-{direction}"), &[("bound", &clean(&bound))]);
+    format!("{}: {words}", labels.claim(below_subject(threshold.path())))
+}
+
+fn write(view: &View<'_>, session: &Session, catalogue: &Catalogue, text: &mut String) {
+    let ui = &session.ui;
     let reason = view.reason();
-    let reason = if reason.is_empty() { reason } else { format!("  [{reason}]") };
-    let _ = writeln!(text, "{reason}");
-    for (label, said) in view.details(session) {
-        let _ = writeln!(text, "      {label}: {said}");
+    let reason = if reason.is_empty() { reason } else { format!(" [{reason}]") };
+    let (number, at) = (view.entry.number, view.entry.at);
+    text.push_str(&ui.wrapped(0, &format!("{number} {at} {} {}{reason}", view.what(&ui.messages), view.who())));
+    for (label, said) in view.details(session, catalogue) {
+        text.push_str(&ui.wrapped(6, &format!("{label}: {said}")));
     }
 }
 

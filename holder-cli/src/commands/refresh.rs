@@ -54,12 +54,8 @@ pub(crate) async fn run(session: &Session, arguments: &Refresh) -> Result<(), Fa
     let mut withdrawn: Vec<Value> = Vec::new();
     for held in &wallet.contents.credentials {
         let Some(standing) = held.withdrawn() else { continue };
-        text.push_str(&format!(
-            "{} {}{}\n",
-            held.id,
-            clean(&held.type_name),
-            super::list::standing(&session.ui, held, None)
-        ));
+        let said = super::list::standing(&session.ui, held, None).unwrap_or_default();
+        text.push_str(&format!("{} {}\n    {said}\n", held.id, clean(&held.type_name)));
         withdrawn.push(json!({"id": held.id, "type": held.type_name, "state": standing.state.as_str()}));
     }
     let object = json!({"refreshed": refreshed, "failed": failed, "withdrawn": withdrawn, "trust_lists": trust_lists});

@@ -2,9 +2,10 @@
 
 use std::fmt::Write;
 
+use carnet_core::receipt::ShownThreshold;
 use serde_json::{Value, json};
 
-use super::log::{export::write_private, threshold};
+use super::log::export::write_private;
 use crate::{
     arguments::Report,
     failure::Failure,
@@ -99,6 +100,17 @@ fn text(messages: &Messages, shown: &[Presentation<'_>]) -> String {
     }
     let _ = writeln!(text, "\n{}\n\n{}: ______________________", word("report-law"), word("report-signed"));
     text
+}
+
+/// A threshold as an authority can look it up: with the path of the claim.
+fn threshold(threshold: &ShownThreshold) -> String {
+    let bound = serde_json::to_value(threshold).unwrap_or_default();
+    let (sign, bound) = match (bound.get("at_least"), bound.get("at_most")) {
+        (Some(bound), _) => (">=", bound.clone()),
+        (None, bound) => ("<=", bound.cloned().unwrap_or_default()),
+    };
+    let bound = bound.as_str().map_or_else(|| bound.to_string(), str::to_owned);
+    clean(&format!("{} {sign} {bound}", threshold.path()))
 }
 
 fn one(messages: &Messages, known: &Presentation<'_>, text: &mut String) {

@@ -38,6 +38,7 @@ pub(crate) fn run(session: &Session, arguments: &Show) -> Result<(), Failure> {
     let _ = writeln!(text, "  until     {}", held.valid_until.map_or_else(|| "no end".to_owned(), day::until));
     let (vouched, vouched_until) = held.vouched_for(session.now());
     let standing = list::standing(&session.ui, held, vouched_until);
+    let standing = standing.map(|standing| format!("\n    {standing}")).unwrap_or_default();
     let _ = writeln!(text, "  copies    {}, of which {} unused{standing}\n", held.copies.len(), held.fresh_copies());
     let mut claims = Vec::new();
     for (name, value) in claims_of(&payload, &held.format).into_iter().filter(|(name, _)| !are_commitments(name)) {

@@ -78,6 +78,26 @@ impl Consent<'_> {
         screen
     }
 
+    /// The question: which claims of which documents go to whom. An asker that is not registered is named by its identifier, since
+    /// its name is its own word.
+    pub(crate) fn question(&self, ui: &Ui) -> String {
+        let asker = self.introduction.relying_party().map(|registered| clean(&registered.name));
+        let asker = asker.unwrap_or_else(|| clean(self.request.did.as_str()));
+        let documents = self.parts().iter().filter_map(|part| {
+            let held = self.contents.credentials.get(part.credential)?;
+            let labels = Labels::new(self.catalogue, &held.type_name, &ui.messages);
+            let shown =
+                part.goes.iter().map(|claim| &claim.name).chain(part.proves.iter().map(|proving| &proving.name));
+            let mut claims: Vec<String> = shown.map(|name| labels.claim(name)).collect();
+            if claims.is_empty() {
+                claims.push(ui.messages.text("excess-document"));
+            }
+            Some(format!("{}: {}", labels.document(), claims.join(", ")))
+        });
+        let claims = documents.collect::<Vec<_>>().join("; ");
+        ui.messages.with("consent-question", &[("asker", &asker), ("claims", &claims)])
+    }
+
     fn parts(&self) -> &[Part] {
         self.answer.map_or(&[], |answer| &answer.parts)
     }

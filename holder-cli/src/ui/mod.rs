@@ -12,6 +12,7 @@ pub(crate) mod labels;
 pub(crate) mod messages;
 pub(crate) mod sanitise;
 pub(crate) mod waiting;
+pub(crate) mod wrap;
 
 use messages::{Language, Messages};
 use waiting::WaitNotice;
@@ -23,6 +24,8 @@ pub(crate) struct Ui {
     ask: bool,
     prompt: bool,
     bold: bool,
+    /// Columns of the terminal; none: text goes elsewhere, and lines are as long as they are.
+    pub(crate) columns: Option<usize>,
     /// The words.
     pub(crate) messages: Messages,
 }
@@ -38,6 +41,7 @@ impl Ui {
             ask: may_ask && somebody_reads(input, screen),
             prompt: may_ask && input,
             bold: !json && colour && screen,
+            columns: carnet_console::columns(),
             messages: Messages::new(language),
         }
     }
@@ -56,6 +60,11 @@ impl Ui {
     /// A heading, stronger where the terminal can.
     pub(crate) fn heading(&self, text: &str) -> String {
         if self.bold { format!("\u{1b}[1m{text}\u{1b}[0m") } else { text.to_owned() }
+    }
+
+    /// A line of text after some spaces, wrapped to the terminal.
+    pub(crate) fn wrapped(&self, indent: usize, text: &str) -> String {
+        wrap::wrapped(text, indent, self.columns)
     }
 
     /// Prints a result: the text for a person, the object for a program.

@@ -147,11 +147,7 @@ pub(crate) fn read_only(path: &Path, passphrase: &SecretString, reading: Reading
 }
 
 /// Reads a wallet, and tells whether it is still sealed with an older form of the passphrase.
-fn read_and_tell(
-    path: &Path,
-    passphrase: &SecretString,
-    reading: Reading,
-) -> Result<(Contents, bool), Failure> {
+fn read_and_tell(path: &Path, passphrase: &SecretString, reading: Reading) -> Result<(Contents, bool), Failure> {
     require(path)?;
     let unreadable = |error: io::Error| {
         Failure::new(

@@ -72,8 +72,8 @@ pub(crate) struct ChangeArgs {
     #[arg(long)]
     dry_run: bool,
     /// How many credentials it must be, or nothing is changed: needed unless it is one id. A dry run tells.
-    #[arg(long)]
-    yes_count: Option<u64>,
+    #[arg(long, value_name = "COUNT", alias = "yes-count")]
+    yes: Option<u64>,
     /// Makes a repeat safe: the same id changes nothing twice.
     #[arg(long)]
     request_id: Option<String>,
@@ -126,10 +126,10 @@ async fn change(verb: proto::StatusVerb, message: u8, args: ChangeArgs) -> Resul
         from: args.from.map(wire::timestamp),
         until: args.until.map(wire::timestamp),
     });
-    if (filter.is_some() || ids.len() > 1) && args.yes_count.is_none() && !args.dry_run {
+    if (filter.is_some() || ids.len() > 1) && args.yes.is_none() && !args.dry_run {
         return Err(Failure::Input(
             "more than one credential can be meant; nothing was changed\nhint: run it with --dry-run, which says how many it would be, \
-             and then with --yes-count and that number"
+             and then with --yes and that number"
                 .to_owned(),
         ));
     }
@@ -139,7 +139,7 @@ async fn change(verb: proto::StatusVerb, message: u8, args: ChangeArgs) -> Resul
         reason: args.reason,
         ids,
         filter,
-        expected_count: args.yes_count,
+        expected_count: args.yes,
         dry_run: args.dry_run,
         message: message.into(),
     };
@@ -164,7 +164,7 @@ async fn change(verb: proto::StatusVerb, message: u8, args: ChangeArgs) -> Resul
         };
         if args.dry_run {
             return format!(
-                "It would be {what}, of which {} change. Nothing was changed.\nTo do it: leave out --dry-run and add --yes-count {}{open}",
+                "It would be {what}, of which {} change. Nothing was changed.\nTo do it: leave out --dry-run and add --yes {}{open}",
                 done.changed, done.credentials
             );
         }

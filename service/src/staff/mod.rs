@@ -53,8 +53,11 @@ pub fn begin(data: &Path, name: &str, now: Timestamp, rng: Rng<'_>) -> Result<Ze
 pub struct StaffOnly {
     data: PathBuf,
     /// The register as it was read last, and of which file that was.
-    read: Arc<Mutex<Option<(Stamp, Arc<Register>)>>>,
+    read: Arc<Mutex<Option<ReadRegister>>>,
 }
+
+/// A register in memory, and the stamp of its file.
+type ReadRegister = (Stamp, Arc<Register>);
 
 impl StaffOnly {
     /// By the register in a data directory.
@@ -199,7 +202,7 @@ mod tests {
     /// Makes the register one that was written an hour ago.
     fn age(data: &Path) {
         let file = std::fs::File::options().write(true).open(data.join("staff.json")).unwrap();
-        file.set_modified(std::time::SystemTime::now() - std::time::Duration::from_secs(3_600)).unwrap();
+        file.set_modified(std::time::UNIX_EPOCH).unwrap();
     }
 
     #[test]

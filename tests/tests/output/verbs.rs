@@ -240,7 +240,7 @@ impl<'a> Desktop<'a> {
                 let draft = self.desk.path("list.draft");
                 let shown = format!("sign --data {operator} {draft} --json");
                 let digest = text(&programs::run("carnet-trust", words(&shown), &[])?.json()?, "/digest")?;
-                (Once, words(&format!("--data {operator} {draft} --yes-digest {digest}")), false)
+                (Once, words(&format!("--data {operator} {draft} --yes {digest}")), false)
             }
             "verify" => (Prints(0), words(&format!("{list} {pins}")), false),
             "publish" => (Prints(0), words(&format!("{list} {pins} --to {}", self.desk.path("site"))), false),

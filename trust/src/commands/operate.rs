@@ -57,8 +57,8 @@ pub(crate) struct SignArgs {
     #[arg(long, value_name = "LIST")]
     previous: Option<PathBuf>,
     /// Approves without a question; DIGEST is that of the list, as it was shown before.
-    #[arg(long, value_name = "DIGEST", allow_hyphen_values = true)]
-    yes_digest: Option<String>,
+    #[arg(long, value_name = "DIGEST", allow_hyphen_values = true, alias = "yes-digest")]
+    yes: Option<String>,
     /// Where to write the list with the signature, a new file; by default to standard output.
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -222,8 +222,8 @@ fn follows(preview: &Preview, previous: Option<&Preview>) -> Result<(), Refusal>
 
 fn approve(args: &SignArgs, preview: &Preview) -> Result<(), Refusal> {
     let digest = &preview.digest;
-    let hint = format!("read what it says, and if you agree: --yes-digest {digest}");
-    match &args.yes_digest {
+    let hint = format!("read what it says, and if you agree: --yes {digest}");
+    match &args.yes {
         Some(approved) if approved == digest => return Ok(()),
         Some(_) => return Err(Refusal::new("approval_mismatch", "What was approved is not this list", hint)),
         None => {}

@@ -111,7 +111,7 @@ impl Desk {
             return seen;
         }
         let digest = seen.json()["digest"].as_str().unwrap().to_owned();
-        args.extend(["--yes-digest", &digest]);
+        args.extend(["--yes", &digest]);
         self.run(&args)
     }
 

@@ -7,6 +7,7 @@ use std::{
     path::Path,
 };
 
+use carnet_spec::Catalogue;
 use serde_json::json;
 
 use super::{views, whole};
@@ -27,10 +28,11 @@ dt{font-weight:bold}dd{margin:0 0 .2em}code{font:9pt monospace;overflow-wrap:any
 pub(super) fn run(session: &Session, log: &Log, folder: &Path) -> Result<(), Failure> {
     fs::create_dir_all(folder).map_err(|error| unwritable(folder, &error))?;
     let text = serde_json::to_string_pretty(&whole(session, log)).unwrap_or_default();
-    let files = [("log.json", text + "\n"), ("log.html", page(session, log))].map(|(name, text)| {
-        let path = folder.join(name);
-        write_private(&path, &text, true).map(|()| path.display().to_string())
-    });
+    let files =
+        [("log.json", text + "\n"), ("log.html", page(session, &session.catalogue()?, log))].map(|(name, text)| {
+            let path = folder.join(name);
+            write_private(&path, &text, true).map(|()| path.display().to_string())
+        });
     let files = files.into_iter().collect::<Result<Vec<_>, _>>()?;
     let text = format!("{} {}\n", session.ui.messages.text("log-exported"), files.join(" "));
     session.ui.result(&text, &json!({"files": files, "head": log.head(), "count": log.entries().len()}));
@@ -53,7 +55,7 @@ fn unwritable(path: &Path, error: &std::io::Error) -> Failure {
 }
 
 /// The page. All text in it comes through [`escape`].
-pub(super) fn page(session: &Session, log: &Log) -> String {
+pub(super) fn page(session: &Session, catalogue: &Catalogue, log: &Log) -> String {
     let messages = &session.ui.messages;
     let word = |id: &str| escape(&messages.text(id));
     let language = messages.language();
@@ -89,7 +91,7 @@ pub(super) fn page(session: &Session, log: &Log) -> String {
         if !reason.is_empty() {
             let _ = write!(page, " [{}]", escape(&reason));
         }
-        let details = view.details(session);
+        let details = view.details(session, catalogue);
         if !details.is_empty() {
             page.push_str("<dl>");
             for (label, said) in details {

@@ -2,12 +2,13 @@ use super::*;
 use crate::{
     receipt::tests::{Fault, Scene},
     session::Session,
-    ui::{Ui, messages::Language},
+    ui::{Ui, messages::Language, wrap::width},
 };
 
 fn text(session: &Session, log: &Log) -> String {
     let mut text = String::new();
-    views(log).iter().for_each(|view| write(view, session, &mut text));
+    let catalogue = session.catalogue().unwrap();
+    views(log).iter().for_each(|view| write(view, session, &catalogue, &mut text));
     text
 }
 
@@ -20,8 +21,7 @@ async fn it_says_who_saw_what_why_and_until_when() {
     let mut scene = Scene::shown(Fault::None).await;
     let log = scene.contents().log;
     let said = text(&scene.session, &log);
-    for part in ["shown to Job", "To find you work.", "credentialSubject.title", "Due to be gone: 2027-02-14T08:00:00Z"]
-    {
+    for part in ["shown to Job", "To find you work.", "Claims: ", "Due to be gone: 2027-02-14T08:00:00Z"] {
         assert!(said.contains(part), "{part}\n{said}");
     }
     assert_eq!(said.lines().filter(|line| !line.starts_with("      ")).count(), 1, "{said}");
@@ -32,6 +32,17 @@ async fn it_says_who_saw_what_why_and_until_when() {
     scene.session.clock = Box::new(move || later);
     assert!(text(&scene.session, &log).contains("Due to be gone already since: 2027-02-14T08:00:00Z"));
     assert_eq!(whole(&scene.session, &log)["presentations"][0]["already_due"], true);
+    let catalogue = scene.session.catalogue().unwrap();
+    let part = &log.entries().iter().find(|entry| !entry.parts.is_empty()).unwrap().parts[0];
+    let labels = Labels::new(&catalogue, &part.type_name, &scene.session.ui.messages);
+    let title = labels.claim("title");
+    assert!(said.contains(&labels.document()) && said.contains(&title), "{said}");
+    assert!(!said.contains("credentialSubject") && !said.contains(&part.type_name), "{said}");
+    for columns in [40, 80] {
+        scene.session.ui.columns = Some(columns);
+        let narrow = text(&scene.session, &log);
+        assert!(narrow.lines().all(|line| width(line) <= columns), "{narrow}");
+    }
     let without = Scene::shown(Fault::Missing).await;
     let said = text(&without.session, &without.contents().log);
     assert!(said.contains("no receipt that holds") && said.contains("no receipt from Job"), "{said}");
@@ -78,7 +89,10 @@ async fn what_is_exported_can_be_checked_and_holds_no_markup_of_others() {
         assert!(!page.contains(forbidden), "{forbidden}");
     }
     scene.session.ui = Ui::new(false, true, Language::Ar);
-    assert!(export::page(&scene.session, &log).contains("<html lang=\"ar\" dir=\"rtl\">"));
+    assert!(
+        export::page(&scene.session, &scene.session.catalogue().unwrap(), &log)
+            .contains("<html lang=\"ar\" dir=\"rtl\">")
+    );
     assert_eq!(export::escape("<a href=\"x\" title='y'>&"), "&lt;a href=&quot;x&quot; title=&#39;y&#39;&gt;&amp;");
 }
 

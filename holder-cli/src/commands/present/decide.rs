@@ -123,7 +123,7 @@ impl Decision<'_> {
         if !ui.can_ask() {
             return missing("approval_needed", "Showing this needs your yes, and nobody can be asked");
         }
-        match ui.ask(&ui.messages.text("consent-question")) {
+        match ui.ask(&consent.question(ui)) {
             Answer::Yes => Word::Yes,
             Answer::No => Word::No,
             Answer::Unclear => Word::Unclear,

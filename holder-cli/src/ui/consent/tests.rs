@@ -94,6 +94,16 @@ fn seen(scene: &Scene, language: Language) -> (String, Value) {
         now: NOW,
     };
     let ui = Ui::new(false, true, language);
+    // The question says what goes to whom.
+    let question = consent.question(&ui);
+    let who = introduction.relying_party().map_or(request.did.as_str(), |registered| registered.name.as_str());
+    assert!(question.contains(who), "{question}");
+    let labels = Labels::new(&issuer.catalogue, issuer.type_name, &ui.messages);
+    for part in consent.parts() {
+        let names = part.goes.iter().map(|claim| &claim.name).chain(part.proves.iter().map(|proving| &proving.name));
+        assert!(names.map(|name| labels.claim(name)).all(|label| question.contains(&label)), "{question}");
+        assert!(question.contains(&labels.document()), "{question}");
+    }
     let named = |text: String| {
         let text = text.replace(request.did.as_str(), "ASKER-DID").replace(issuer.did.as_str(), "ISSUER-DID");
         text.replace(authority.did.as_str(), "REGISTRAR-DID")

@@ -253,7 +253,10 @@ fn a_wallet_that_was_sealed_with_an_older_form_of_the_passphrase_is_sealed_again
         let sealed = fs::read(&path).unwrap();
         WalletFile::open(&path, passphrase(older)).unwrap();
         assert_eq!(fs::read(&path).unwrap(), sealed, "once");
-        assert_eq!(read_only(&path, &passphrase("Zoe cafe ok"), Reading::Whole).unwrap_err().reason, "wrong_passphrase");
+        assert_eq!(
+            read_only(&path, &passphrase("Zoe cafe ok"), Reading::Whole).unwrap_err().reason,
+            "wrong_passphrase"
+        );
     }
 }
 
