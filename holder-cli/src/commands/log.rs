@@ -124,6 +124,16 @@ impl View<'_> {
         clean(&outcome.unwrap_or(self.entry).reason)
     }
 
+    /// What was asked beyond a registration, in the words of the document that answered; as it was asked where none did.
+    fn asked(&self, beyond: &str, catalogue: &Catalogue, messages: &Messages) -> String {
+        let part = self.entry.parts.iter().find_map(|part| {
+            let path = beyond.strip_prefix(part.query_id.as_str())?.strip_prefix(':')?.trim_start();
+            (!path.is_empty() && path != "*").then_some((part, path))
+        });
+        let Some((part, path)) = part else { return clean(beyond) };
+        Labels::new(catalogue, &part.type_name, messages).claim(below_subject(path))
+    }
+
     /// The lines below: a label and what it says.
     fn details(&self, session: &Session, catalogue: &Catalogue) -> Vec<(String, String)> {
         let messages = &session.ui.messages;
@@ -145,7 +155,8 @@ impl View<'_> {
             }
         }
         if !self.entry.beyond.is_empty() {
-            let beyond: Vec<String> = self.entry.beyond.iter().map(|beyond| clean(beyond)).collect();
+            let beyond: Vec<String> =
+                self.entry.beyond.iter().map(|beyond| self.asked(beyond, catalogue, messages)).collect();
             add("log-beyond", beyond.join(", "));
         }
         let Some(known) = &self.presentation else { return details };

@@ -289,10 +289,11 @@ async fn what_needs_approval_waits_sealed_and_comes_when_staff_say_yes() {
     let issuer = start().await;
     let old = near_its_end(&issuer, request(PERMIT, "a")).await;
     let keys = holder_keys(2);
+    assert!(issuer.forgotten(MARK).await);
     let asked = issuer.renew(&old, &keys).await.unwrap();
     assert!(asked.credentials.is_empty() && !asked.transaction_id.is_empty());
-    assert!(issuer.forgotten(MARK).await, "what waits can be read by nobody but the wallet");
-    assert!(issuer.forgotten(&asked.transaction_id).await);
+    assert!(!issuer.on_disk(MARK), "what waits can be read by nobody but the wallet");
+    assert!(!issuer.on_disk(&asked.transaction_id));
     // Whoever waits asks again and again, and keeps nobody from writing.
     let database =
         carnet_service::store::open(issuer.data.path(), &crate::store::sqlite::MIGRATIONS).await.unwrap().database;
@@ -463,7 +464,7 @@ async fn a_wallet_is_told_why_a_deferred_offer_was_rejected() {
             );
         }
         assert_eq!(issuer.state(&offer.id).await, proto::OfferState::Cancelled);
-        assert!(issuer.forgotten(MARK).await);
+        assert!(!issuer.on_disk(MARK));
         let refused = issuer.deferred(&asked.transaction_id).await.unwrap_err();
         assert!(refused.message().contains("No such study."), "{refused:?}");
         assert_eq!(reason::<()>(Err(refused)), "CREDENTIAL_REQUEST_DENIED");
