@@ -9,9 +9,13 @@ pub fn json_is_asked() -> bool {
     std::env::args_os().skip(1).take_while(|argument| argument != "--").any(|argument| argument == "--json")
 }
 
-/// Prints why a command failed: the text on standard error, or with `--json` the object on standard output.
+/// Prints why a command failed: the text on standard error, and with `--json` the object on standard output too.
 pub fn failure(text: impl std::fmt::Display, error: &Value) {
-    if json_is_asked() { crate::line(json!({"error": error})) } else { crate::note(format_args!("error: {text}")) }
+    if json_is_asked() {
+        crate::line(json!({"error": error}));
+    }
+    // Also with `--json`: whoever runs a script finds the words in its log.
+    crate::note(format_args!("error: {text}"));
 }
 
 /// The object for a command line that the parser refused. It names what is missing.

@@ -109,17 +109,16 @@ pub fn show_once(text: impl Display) -> Result<(), Unwritable> {
     announce(text)
 }
 
-/// Prints the help or version, or the error, that the command line's parser returned: with `--json` as an object.
+/// Prints the help or version, or the error, that the command line's parser returned: with `--json` also as an object.
 #[must_use]
 pub fn usage(error: &clap::Error) -> ExitCode {
     let text = error.render();
     let colour = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     if error.use_stderr() {
+        if json_is_asked() {
+            line(usage_object(error));
+        }
         let _ = match colour && stderr_is_terminal() {
-            _ if json_is_asked() => {
-                line(usage_object(error));
-                Ok(())
-            }
             true => write!(standard_error(), "{}", text.ansi()),
             false => write!(standard_error(), "{text}"),
         };
