@@ -12,7 +12,8 @@ pub fn json_is_asked() -> bool {
 /// Prints why a command failed: the text on standard error, and with `--json` the object on standard output too.
 pub fn failure(text: impl std::fmt::Display, error: &Value) {
     if json_is_asked() {
-        crate::line(json!({"error": error}));
+        // An output that takes nothing changes nothing: the words are on standard error.
+        let _ = crate::announce(json!({"error": error}));
     }
     // Also with `--json`: whoever runs a script finds the words in its log.
     crate::note(format_args!("error: {text}"));

@@ -116,7 +116,7 @@ pub fn usage(error: &clap::Error) -> ExitCode {
     let colour = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     if error.use_stderr() {
         if json_is_asked() {
-            line(usage_object(error));
+            let _ = announce(usage_object(error));
         }
         let _ = match colour && stderr_is_terminal() {
             true => write!(standard_error(), "{}", text.ansi()),
