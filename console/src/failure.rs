@@ -1,7 +1,9 @@
 //! Failures as programs read them: one object, the same in all four programs.
 
+use std::sync::OnceLock;
+
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 /// Tells if the command line asks for JSON; also one that could not be parsed.
 #[must_use]
@@ -9,11 +11,23 @@ pub fn json_is_asked() -> bool {
     std::env::args_os().skip(1).take_while(|argument| argument != "--").any(|argument| argument == "--json")
 }
 
+/// What a command had to say before it failed.
+static BESIDE: OnceLock<Map<String, Value>> = OnceLock::new();
+
+/// Keeps the members of an object, to stand beside `error` in the object of the failure that follows.
+pub fn beside(object: Value) {
+    if let Value::Object(members) = object {
+        let _ = BESIDE.set(members);
+    }
+}
+
 /// Prints why a command failed: the text on standard error, and with `--json` the object on standard output too.
 pub fn failure(text: impl std::fmt::Display, error: &Value) {
     if json_is_asked() {
         // An output that takes nothing changes nothing: the words are on standard error.
-        let _ = crate::announce(json!({"error": error}));
+        let mut whole = BESIDE.get().cloned().unwrap_or_default();
+        whole.insert("error".to_owned(), error.clone());
+        let _ = crate::announce(Value::Object(whole));
     }
     // Also with `--json`: whoever runs a script finds the words in its log.
     crate::note(format_args!("error: {text}"));

@@ -18,7 +18,7 @@ use std::{
 mod failure;
 mod question;
 
-pub use failure::{failure, json_is_asked, usage_object};
+pub use failure::{beside, failure, json_is_asked, usage_object};
 pub use question::{Answer, Question};
 
 /// Exit code: a problem, or an answer that is no.

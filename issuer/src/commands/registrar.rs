@@ -125,7 +125,7 @@ fn sign(args: &SignArgs) -> Result<(), Failure> {
     }
     if let Err(refusal) = approve(args, &application) {
         if args.json {
-            carnet_console::line(object(&registrar, &application, &Value::Null));
+            carnet_console::beside(object(&registrar, &application, &Value::Null));
         }
         return Err(refusal.into());
     }

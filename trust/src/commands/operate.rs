@@ -164,7 +164,7 @@ pub(super) fn sign(args: &SignArgs) -> Result<u8, Refusal> {
     }
     if let Err(refusal) = approve(args, &preview) {
         if args.json {
-            carnet_console::line(object(Value::Null));
+            carnet_console::beside(object(Value::Null));
         }
         return Err(refusal);
     }
