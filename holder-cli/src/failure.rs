@@ -101,11 +101,15 @@ impl Failure {
         let named = status.get_details_error_info().map(|info| info.reason.to_lowercase());
         let reason = named.map_or_else(|| code_name(status.code()).to_owned(), |reason| clean(&reason));
         let retry = status.get_details_retry_info().and_then(|info| info.retry_delay);
-        let later = retry.is_some()
-            || matches!(
-                status.code(),
-                tonic::Code::Unavailable | tonic::Code::DeadlineExceeded | tonic::Code::ResourceExhausted
-            );
+        let passing = match status.code() {
+            tonic::Code::Unavailable | tonic::Code::DeadlineExceeded => true,
+            // Of this wallet's own deadline tonic makes a cancellation.
+            tonic::Code::Cancelled => true,
+            // The same message stays too large.
+            tonic::Code::ResourceExhausted => reason != "message_too_large",
+            _ => false,
+        };
+        let later = retry.is_some() || passing;
         let message = format!("{doing} failed: {}", clean(status.message()));
         match retry {
             Some(wait) => Self::later(&reason, message, format!("try again in {} s", wait.as_secs().max(1))),
@@ -147,7 +151,7 @@ impl Failure {
 fn code_name(code: tonic::Code) -> &'static str {
     match code {
         tonic::Code::Unavailable => "unavailable",
-        tonic::Code::DeadlineExceeded => "deadline_exceeded",
+        tonic::Code::DeadlineExceeded | tonic::Code::Cancelled => "deadline_exceeded",
         tonic::Code::Unauthenticated => "unauthenticated",
         tonic::Code::PermissionDenied => "permission_denied",
         tonic::Code::NotFound => "not_found",
@@ -192,5 +196,14 @@ mod tests {
         assert_eq!((failure.reason.as_str(), failure.exit), ("invalid_grant", PROBLEM));
         assert!(failure.message.ends_with("no[U+001B][31m[U+202E]"), "{}", failure.message);
         assert_eq!(Failure::from_status(&tonic::Status::unavailable("x"), "y").exit, TRY_AGAIN);
+        let late = Failure::from_status(&tonic::Status::cancelled("Timeout expired"), "y");
+        assert_eq!((late.reason.as_str(), late.exit), ("deadline_exceeded", TRY_AGAIN));
+        let exhausted = |reason: &str| {
+            let details =
+                ErrorDetails::with_error_info(reason, "carnet", std::collections::HashMap::<String, String>::new());
+            let status = tonic::Status::with_error_details(tonic::Code::ResourceExhausted, "x", details);
+            Failure::from_status(&status, "y").exit
+        };
+        assert_eq!((exhausted("CALLS_EXHAUSTED"), exhausted("MESSAGE_TOO_LARGE")), (TRY_AGAIN, PROBLEM));
     }
 }

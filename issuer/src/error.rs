@@ -76,8 +76,8 @@ pub(crate) enum Error {
     TransactionUnknown,
     #[error("No issuance is known under this notification id.")]
     NotificationUnknown,
-    #[error("This request_id was used for an offer with other content. Nothing was changed; use a new request_id.")]
-    RequestIdReused,
+    #[error("This request_id was used for {what} with other content. Nothing was changed; use a new request_id.")]
+    RequestIdReused { what: &'static str },
     #[error(
         "Another offer has the same {claim}. Nothing was stored; leave it out, and the issuer draws one, or give one that is new."
     )]
@@ -90,7 +90,7 @@ pub(crate) enum Error {
     NotDeferred,
     #[error("This issuer cannot secure credentials as {format}: {why}.")]
     FormatUnavailable { format: &'static str, why: &'static str },
-    #[error("{id} was revoked, and a revocation cannot be undone. Nothing was changed; make a new offer instead.")]
+    #[error("{id} was revoked, and a revocation cannot be undone. Nothing was changed; issue a new one instead.")]
     StatusRevoked { id: String },
     #[error(
         "This issuer publishes no messages: none are configured, or its key cannot sign their lists. Nothing was changed."
@@ -175,7 +175,7 @@ impl Error {
             Self::NonceInvalid => (Code::InvalidArgument, "INVALID_NONCE"),
             Self::TransactionUnknown => (Code::NotFound, "INVALID_TRANSACTION_ID"),
             Self::NotificationUnknown => (Code::NotFound, "INVALID_NOTIFICATION_ID"),
-            Self::RequestIdReused => (Code::AlreadyExists, "REQUEST_ID_REUSED"),
+            Self::RequestIdReused { .. } => (Code::AlreadyExists, "REQUEST_ID_REUSED"),
             Self::ClaimNotUnique { .. } => (Code::AlreadyExists, "CLAIM_NOT_UNIQUE"),
             Self::NotFound { .. } => (Code::NotFound, "NOT_FOUND"),
             Self::WrongState { .. } => (Code::FailedPrecondition, "OFFER_STATE"),

@@ -136,7 +136,7 @@ impl<S: Store> Issuer<S> {
             {
                 Ok(MadeOffer { offer, uri: None, pin: None, warnings })
             }
-            Creation::Known { .. } => Err(Error::RequestIdReused),
+            Creation::Known { .. } => Err(Error::RequestIdReused { what: "an offer" }),
             Creation::Taken { claim } => Err(Error::ClaimNotUnique { claim }),
         }
     }

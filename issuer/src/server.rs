@@ -12,7 +12,7 @@ use carnet_service::{
     config::StartError,
     fetcher::fetcher,
     keys::{self, Keyring, Watch},
-    serve::{self, Bound},
+    serve::{self, Bound, Services},
     staff::StaffOnly,
     store::{self as ground, OpenStore},
     time,
@@ -98,9 +98,13 @@ pub(crate) async fn serve(
     let sweeper = tokio::spawn(sweep(issuer.clone()));
     let publisher = tokio::spawn(keep_published(issuer.clone()));
     let retirer = tokio::spawn(retire(issuer.clone()));
-    let routes = routes(issuer, staff, config.serve.max_message_bytes);
+    let services = Services {
+        names: &NAMES,
+        descriptors: carnet_proto::issuer::v1::DESCRIPTORS,
+        routes: routes(issuer, staff, config.serve.max_message_bytes),
+    };
     let served = tokio::select! {
-        served = serve::run(bound, &config.serve, &NAMES, routes) => served,
+        served = serve::run(bound, &config.serve, services) => served,
         older = older => Err(older),
         older = PublicationWatch::newer(published) => Err(older),
     };

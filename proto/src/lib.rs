@@ -9,6 +9,9 @@ pub mod issuer {
     /// Version 1.
     pub mod v1 {
         tonic::include_proto!("carnet.issuer.v1");
+
+        /// The encoded `FileDescriptorSet` of this package and what it imports, for server reflection.
+        pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/issuer.bin"));
     }
 }
 
@@ -17,8 +20,8 @@ pub mod verifier {
     /// Version 1.
     pub mod v1 {
         tonic::include_proto!("carnet.verifier.v1");
+
+        /// The encoded `FileDescriptorSet` of this package and what it imports, for server reflection.
+        pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/verifier.bin"));
     }
 }
-
-/// The encoded `FileDescriptorSet` of all packages, for server reflection.
-pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));

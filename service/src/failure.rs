@@ -6,6 +6,11 @@ use tonic::Code;
 
 use crate::{config::StartError, wire};
 
+/// Reason of a call to a method that the service does not have.
+const METHOD_UNKNOWN: &str = "METHOD_UNKNOWN";
+/// Reason of a call whose message is over the limit: the same call stays so.
+const MESSAGE_TOO_LARGE: &str = "MESSAGE_TOO_LARGE";
+
 /// Why a verb failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
@@ -54,10 +59,12 @@ impl Failure {
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         let passing = match self {
-            Self::Refused(status) => matches!(
-                status.code(),
-                Code::Unavailable | Code::ResourceExhausted | Code::DeadlineExceeded | Code::Aborted
-            ),
+            Self::Refused(status) => {
+                matches!(
+                    status.code(),
+                    Code::Unavailable | Code::ResourceExhausted | Code::DeadlineExceeded | Code::Aborted
+                ) && wire::reason(status).as_deref() != Some(MESSAGE_TOO_LARGE)
+            }
             Self::Start(error) => error.try_again,
             Self::Input(_) => false,
         };
@@ -81,7 +88,7 @@ fn snake_case(name: &str) -> String {
 
 /// The service's words with its stable reason.
 fn describe(status: &tonic::Status) -> String {
-    match wire::reason(status) {
+    match wire::reason(status).filter(|reason| reason != METHOD_UNKNOWN) {
         Some(reason) => format!("{} ({reason})", shown_lines(status.message())),
         // Another service of ours has no reason for it, and no words.
         None if status.code() == Code::Unimplemented => {
@@ -101,6 +108,8 @@ mod tests {
     fn another_service_is_said_to_be_one() {
         let other = Failure::from(tonic::Status::new(Code::Unimplemented, ""));
         assert!(other.to_string().contains("--server"), "{other}");
+        let named = Failure::from(wire::status(Code::Unimplemented, METHOD_UNKNOWN, "Not here."));
+        assert_eq!(named.to_string(), other.to_string());
         let ours = Failure::from(wire::status(Code::Unimplemented, "NO_STATUS_LISTS", "None."));
         assert_eq!(ours.to_string(), "None. (NO_STATUS_LISTS)");
     }
@@ -126,6 +135,9 @@ mod tests {
         let refused = |code| Failure::from(tonic::Status::new(code, "x")).exit_code();
         assert_eq!(refused(Code::Unavailable), 3);
         assert_eq!(refused(Code::InvalidArgument), 1);
+        assert_eq!(refused(Code::ResourceExhausted), 3);
+        let large = wire::status(Code::ResourceExhausted, MESSAGE_TOO_LARGE, "x");
+        assert_eq!(Failure::from(large).exit_code(), 1);
         assert_eq!(Failure::from(StartError::new("a", "b")).exit_code(), 1);
         assert_eq!(Failure::from(StartError::new("a", "b").passing()).exit_code(), 3);
     }

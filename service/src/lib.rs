@@ -1,5 +1,6 @@
 //! What the two services share: configuration, staff identity, the store's ground, limits, the wire's errors.
 
+mod calls;
 pub mod client;
 pub mod config;
 mod connections;
@@ -8,7 +9,6 @@ pub mod failure;
 pub mod fetcher;
 pub mod keys;
 pub mod once;
-mod panics;
 pub mod serve;
 pub mod staff;
 pub mod store;

@@ -1,8 +1,8 @@
 //! Running a gRPC server: listen, TLS, limits, health, reflection, the ready line, drain on SIGTERM.
 //!
 //! Limits that are set here: connections and how long they may be idle (the module `connections`), calls at once on one
-//! connection (more are refused with RESOURCE_EXHAUSTED, not queued), the time a call may take, the size of headers. The size of
-//! messages is set on each generated service, not on a server: the programs call
+//! connection (more are refused, not queued) and the time a call may take (the module `calls`), the size of headers. The size
+//! of messages is set on each generated service, not on a server: the programs call
 //! `max_decoding_message_size(config.max_message_bytes)` on every service they add.
 
 use std::{net::SocketAddr, time::Duration};
@@ -15,16 +15,18 @@ use tonic::{service::Routes, transport::Server};
 use url::Url;
 
 use crate::{
+    calls::{CallLayer, CallLimits},
     client::is_loopback,
     config::{ServeConfig, StartError, TlsFiles},
-    connections::{self, ConnectionLimits, CountCalls},
-    panics::CatchPanics,
+    connections::{self, ConnectionLimits},
 };
 
 /// How long calls that are under way may take to end once the service was asked to stop.
 const GRACE: Duration = Duration::from_secs(10);
 const KEEPALIVE: Duration = Duration::from_secs(30);
 const MAX_HEADER_BYTES: u32 = 16_384;
+/// gRPC services that every server has.
+const OWN: [&str; 2] = ["grpc.health.v1.Health", "grpc.reflection.v1.ServerReflection"];
 
 /// A bound listener, so that the address is known before the services are made.
 #[derive(Debug)]
@@ -101,18 +103,29 @@ fn local_address(listener: &TcpListener) -> Result<SocketAddr, StartError> {
     })
 }
 
+/// The services of one program.
+#[derive(Debug)]
+pub struct Services<'a> {
+    /// Full names of the gRPC services, for health checks; health and reflection are not among them.
+    pub names: &'a [&'a str],
+    /// Encoded `FileDescriptorSet` of these services alone, for reflection.
+    pub descriptors: &'static [u8],
+    /// The gRPC services, and what is read with a plain GET beside them.
+    pub routes: Routes,
+}
+
 /// Serves until SIGTERM or SIGINT, then drains for at most ten seconds.
 ///
 /// Prints `{"event":"ready","address":"127.0.0.1:1234","url":"http://..."}` on stdout once it accepts.
-/// `routes` has the services; health (the service names in `names` are set to serving) and
-/// reflection are added here, and so are the limits that the module's text names. A panic in a
-/// handler fails its call with INTERNAL and no other.
+/// Health (all of `services.names` are set to serving) and reflection are added here, and so are the limits that the module's
+/// text names. A panic in a handler fails its call with INTERNAL and no other. A path that leads nowhere is answered with 404,
+/// unless a gRPC call asks for it.
 ///
 /// # Errors
 /// The certificate cannot be used, or the listener failed.
-pub async fn run(bound: Bound, config: &ServeConfig, names: &[&str], routes: Routes) -> Result<(), StartError> {
+pub async fn run(bound: Bound, config: &ServeConfig, services: Services<'_>) -> Result<(), StartError> {
     let stop = stop_signal()?;
-    serve(bound, config, names, routes, (stop, GRACE), |line| {
+    serve(bound, config, services, (stop, GRACE), |line| {
         // The log says it too, and a service that cannot say it still serves.
         if let Err(error) = carnet_console::announce(line) {
             tracing::warn!(%error, "the ready line could not be printed");
@@ -124,37 +137,36 @@ pub async fn run(bound: Bound, config: &ServeConfig, names: &[&str], routes: Rou
 async fn serve(
     bound: Bound,
     config: &ServeConfig,
-    names: &[&str],
-    routes: Routes,
+    services: Services<'_>,
     (stop, grace): (impl Future<Output = ()> + Send + 'static, Duration),
     ready: impl FnOnce(String),
 ) -> Result<(), StartError> {
     let address = local_address(&bound.listener)?;
+    let Services { names, descriptors, routes } = services;
+    let grpc = names.iter().copied().chain(OWN).map(str::to_owned);
     let mut server = Server::builder()
         // Routes may hold what is read with a plain GET, beside gRPC.
         .accept_http1(true)
-        .timeout(Duration::from_secs(config.timeout_seconds))
-        .concurrency_limit_per_connection(config.concurrency)
-        .load_shed(true)
         .max_concurrent_streams(u32::try_from(config.concurrency).unwrap_or(u32::MAX))
         .http2_max_header_list_size(MAX_HEADER_BYTES)
         .http2_keepalive_interval(Some(KEEPALIVE))
         .http2_keepalive_timeout(Some(KEEPALIVE))
-        .layer(CountCalls)
-        .layer(CatchPanics);
+        .layer(CallLayer::new(CallLimits::of(config), grpc));
     let tls = config.tls.as_ref().map(tls).transpose()?;
     let (health, health_service) = tonic_health::server::health_reporter();
     for name in names {
         health.set_service_status(*name, tonic_health::ServingStatus::Serving).await;
     }
     let reflection = tonic_reflection::server::Builder::configure()
-        .register_encoded_file_descriptor_set(carnet_proto::DESCRIPTORS)
+        .register_encoded_file_descriptor_set(descriptors)
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
         .build_v1()
         .map_err(|error| {
             StartError::new(format!("Reflection cannot be set up: {error}."), "This is a bug: tell us.")
         })?;
-    let routes = routes.add_service(health_service).add_service(reflection);
+    let routes = routes
+        .add_service(health_service.max_decoding_message_size(config.max_message_bytes))
+        .add_service(reflection.max_decoding_message_size(config.max_message_bytes));
 
     // One signal, two that wait for it: the server, to drain, and the clock that bounds the drain.
     let (stopping, mut stopped) = watch::channel(false);

@@ -7,7 +7,7 @@ use carnet_service::{
     config::StartError,
     fetcher::fetcher,
     keys::{self, Keyring, Watch},
-    serve,
+    serve::{self, Services},
     staff::StaffOnly,
     store as ground,
 };
@@ -78,9 +78,13 @@ pub(crate) async fn run(data: &Path, config: Option<&Path>, listen: Option<Socke
         tokio::spawn(Arc::clone(&verifier).keep_statuses()),
         tokio::spawn(end_watches_at_stop(Arc::clone(&verifier))),
     ];
-    let routes = grpc::routes(Arc::clone(&verifier), staff, config.serve.max_message_bytes);
+    let services = Services {
+        names: &grpc::NAMES,
+        descriptors: carnet_proto::verifier::v1::DESCRIPTORS,
+        routes: grpc::routes(Arc::clone(&verifier), staff, config.serve.max_message_bytes),
+    };
     let served = tokio::select! {
-        served = serve::run(bound, &config.serve, &grpc::NAMES, routes) => served,
+        served = serve::run(bound, &config.serve, services) => served,
         older = older => Err(older),
     };
     for task in background {

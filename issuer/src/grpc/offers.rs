@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use carnet_core::time::Timestamp;
+use carnet_core::{Code, time::Timestamp};
 use carnet_proto::issuer::v1 as proto;
 use carnet_service::{
     staff,
@@ -35,7 +35,11 @@ impl<S: Store> proto::offer_service_server::OfferService for Offers<S> {
         let format = Format::from_wire(request.format)
             .ok_or_else(|| Error::invalid("format", "must be one of the credential formats"))?;
         let claims = request.claims.as_ref().ok_or_else(|| Error::invalid("claims", "missing"))?;
-        let claims = wire::from_struct(claims).map_err(|problem| Error::invalid("claims", problem.to_string()))?;
+        let claims = wire::from_struct(claims).map_err(|problem| Error::Invalid {
+            reason: if problem.code == Code::TooDeep { "TOO_DEEP" } else { "INVALID_ARGUMENT" },
+            field: "claims".to_owned(),
+            description: problem.to_string(),
+        })?;
         let made = self
             .0
             .create_offer(OfferRequest {

@@ -244,7 +244,10 @@ async fn a_request_works_once_whoever_repeats_it() {
         proto::ChangeStatusRequest { reason: "another".to_owned(), ..request.clone() },
         proto::ChangeStatusRequest { ids: vec!["another".to_owned()], ..request },
     ] {
-        assert_eq!(reason(issuer.change(changed).await), "REQUEST_ID_REUSED");
+        let refused = issuer.change(changed).await;
+        let message = refused.as_ref().unwrap_err().message().to_owned();
+        assert!(message.contains("a change of status") && !message.contains("offer"), "{message}");
+        assert_eq!(reason(refused), "REQUEST_ID_REUSED");
     }
 }
 

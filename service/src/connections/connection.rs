@@ -56,7 +56,7 @@ pub(super) enum Rank {
 }
 
 impl Connection {
-    pub(super) fn new(now: Instant) -> Self {
+    pub(crate) fn new(now: Instant) -> Self {
         let progress =
             Progress { framing: Framing::Preface(0), calls: 0, used: false, incomplete_since: Some(now), changed: now };
         Self { progress: Mutex::new(progress), closing: AtomicBool::new(false), reader: AtomicWaker::new() }
@@ -104,17 +104,18 @@ impl Connection {
         });
     }
 
-    /// Begins a call, which ends when the guard is dropped.
-    pub(super) fn begin_call(self: &Arc<Self>) -> CallGuard {
-        self.with(|progress| {
+    /// Begins a call, which ends when the guard is dropped; returns how many are under way with it.
+    pub(crate) fn begin_call(self: &Arc<Self>) -> (CallGuard, usize) {
+        let calls = self.with(|progress| {
             progress.calls = progress.calls.saturating_add(1);
             progress.used = true;
             progress.changed = Instant::now();
             if matches!(progress.framing, Framing::Http1) {
                 progress.incomplete_since = None;
             }
+            progress.calls
         });
-        CallGuard(Arc::clone(self))
+        (CallGuard(Arc::clone(self)), calls)
     }
 
     /// Returns `true` if the client took too long for a head, or made no call for too long.
@@ -140,7 +141,7 @@ impl Connection {
 
 /// A call under way.
 #[derive(Debug)]
-pub(super) struct CallGuard(Arc<Connection>);
+pub(crate) struct CallGuard(Arc<Connection>);
 
 impl Drop for CallGuard {
     fn drop(&mut self) {

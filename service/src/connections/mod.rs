@@ -6,7 +6,6 @@
 //! made; else the one that is idle for longest; else the one whose stream is the oldest. A connection with an ordinary
 //! call under way is never closed; if all have one, the next waits in the system's queue.
 
-mod calls;
 mod connection;
 mod framing;
 mod registry;
@@ -22,7 +21,7 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 
-pub(crate) use calls::CountCalls;
+pub(crate) use connection::{CallGuard, Connection};
 use connection::{Transport, WatchedStream};
 use registry::{Registered, Registry};
 

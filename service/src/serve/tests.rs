@@ -8,6 +8,11 @@ use super::*;
 
 pub(crate) const NAME: &str = "carnet.test.v1.Test";
 
+/// No services, under these names.
+fn nothing<'a>(names: &'a [&'a str]) -> Services<'a> {
+    Services { names, descriptors: &[], routes: Routes::default() }
+}
+
 pub(crate) struct Running {
     pub(crate) address: SocketAddr,
     pub(crate) url: String,
@@ -29,10 +34,8 @@ pub(crate) async fn start(config: ServeConfig) -> Running {
     let (tell, told) = oneshot::channel();
     let served = tokio::spawn(async move {
         let stop = async move { stopped.await.unwrap_or(()) };
-        serve(bound, &config, &[NAME], Routes::default(), (stop, Duration::from_millis(300)), |line| {
-            tell.send(line).unwrap()
-        })
-        .await
+        serve(bound, &config, nothing(&[NAME]), (stop, Duration::from_millis(300)), |line| tell.send(line).unwrap())
+            .await
     });
     let line: serde_json::Value = serde_json::from_str(&told.await.unwrap()).unwrap();
     assert_eq!(line["event"], "ready");
@@ -100,7 +103,7 @@ async fn a_certificate_that_cannot_be_used_stops_the_start() {
     for cert in [path.clone(), dir.path().join("missing.pem")] {
         let config = ServeConfig { tls: Some(TlsFiles { cert, key: path.clone() }), ..ServeConfig::default() };
         let bound = bind(&config, 0).await.unwrap();
-        let error = serve(bound, &config, &[], Routes::default(), (async {}, GRACE), |_| {}).await.unwrap_err();
+        let error = serve(bound, &config, nothing(&[]), (async {}, GRACE), |_| {}).await.unwrap_err();
         assert!(error.message.contains("Nothing was started"), "{error}");
     }
 }

@@ -255,7 +255,7 @@ async fn done_before(tx: &mut Tx, act: &Act) -> Result<Option<Acted>, Error> {
         sqlx::query("SELECT * FROM acts WHERE request_id = ?").bind(&act.request_id).fetch_optional(&mut **tx).await?;
     let Some(row) = row else { return Ok(None) };
     if !secrets::same(row.try_get::<&[u8], _>("request")?, &act.request) {
-        return Err(Error::RequestIdReused);
+        return Err(Error::RequestIdReused { what: "a change of status" });
     }
     let ActRecord { seq, credentials, copies, changed, .. } = act_of(&row)?;
     Ok(Some(Acted { act: Some(seq), credentials, copies, changed, open: 0 }))

@@ -1,0 +1,188 @@
+//! Calls: counted on the connection that they came by, bounded in number and time, and refused in one form.
+//!
+//! A call that no handler refuses is still refused in the form of spec/protocol.md section 7: what tonic or a panic makes of it
+//! gets an ErrorInfo, and the code that its cause calls for. A request that is not gRPC gets an answer of HTTP.
+
+mod deadline;
+mod refusal;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    panic::AssertUnwindSafe,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use futures::FutureExt as _;
+use http::{Method, Request, Response, StatusCode, header};
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use tonic::{Status, body::Body};
+use tower::{Layer, Service};
+
+use crate::{
+    config::ServeConfig,
+    connections::{CallGuard, Connection},
+};
+
+/// Limits on calls.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct CallLimits {
+    /// Calls at the same time on one connection.
+    most: usize,
+    /// Time until the answer begins.
+    time: Duration,
+    /// Bytes of a message; the services enforce it, and here it is said.
+    bytes: usize,
+}
+
+impl CallLimits {
+    /// Reads the limits from the configuration.
+    pub(crate) fn of(config: &ServeConfig) -> Self {
+        Self {
+            most: config.concurrency,
+            time: Duration::from_secs(config.timeout_seconds),
+            bytes: config.max_message_bytes,
+        }
+    }
+}
+
+/// Layer around all services of a server, gRPC and HTTP.
+#[derive(Debug, Clone)]
+pub(crate) struct CallLayer {
+    limits: CallLimits,
+    /// Full names of the gRPC services.
+    services: Arc<[String]>,
+}
+
+impl CallLayer {
+    pub(crate) fn new(limits: CallLimits, services: impl IntoIterator<Item = String>) -> Self {
+        Self { limits, services: services.into_iter().collect() }
+    }
+
+    /// Returns the answer to a request for a gRPC method that is not a gRPC request; `None` for every other request.
+    fn misdirected(&self, request: &Request<Body>) -> Option<StatusCode> {
+        let service = request.uri().path().trim_start_matches('/').split('/').next().unwrap_or_default();
+        if is_grpc(request) || !self.services.iter().any(|name| name == service) {
+            None
+        } else if request.method() == Method::POST {
+            Some(StatusCode::UNSUPPORTED_MEDIA_TYPE)
+        } else {
+            Some(StatusCode::METHOD_NOT_ALLOWED)
+        }
+    }
+}
+
+impl<S> Layer<S> for CallLayer {
+    type Service = Calls<S>;
+
+    fn layer(&self, inner: S) -> Calls<S> {
+        Calls { inner, layer: self.clone() }
+    }
+}
+
+/// Service made by [`CallLayer`].
+#[derive(Debug, Clone)]
+pub(crate) struct Calls<S> {
+    inner: S,
+    layer: CallLayer,
+}
+
+impl<S> Service<Request<Body>> for Calls<S>
+where
+    S: Service<Request<Body>, Response = Response<Body>>,
+    S::Future: Send + 'static,
+    S::Error: Send + 'static,
+{
+    type Response = Response<Body>;
+    type Error = S::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, S::Error>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let connection = request.extensions().get::<Arc<Connection>>();
+        let (guard, calls) = connection.map(Connection::begin_call).unzip();
+        let counted = move |answer: Response<Body>| answer.map(|body| Body::new(CountedBody { body, _guard: guard }));
+        if let Some(status) = self.layer.misdirected(&request) {
+            return Box::pin(async move { Ok(counted(plain(status))) });
+        }
+        let (limits, grpc) = (self.layer.limits, is_grpc(&request));
+        if calls.is_some_and(|calls| calls > limits.most) {
+            return Box::pin(async move { Ok(counted(refusal::answer(refusal::busy(limits.most), grpc))) });
+        }
+        let time = deadline::asked(request.headers()).map_or(limits.time, |asked| asked.min(limits.time));
+        // Handlers keep what outlives a call in the database, whose transactions roll back when they are dropped: nothing
+        // half done can be seen after an unwind, or when a call is cut at its deadline.
+        let call = deadline::within(time, AssertUnwindSafe(self.inner.call(request)).catch_unwind());
+        Box::pin(async move {
+            let answer = match call.await {
+                None => refusal::answer(refusal::late(time), grpc),
+                Some(Err(_panic)) => refusal::answer(refusal::bug(), grpc),
+                Some(Ok(answer)) => completed(answer?, limits, grpc),
+            };
+            Ok(counted(answer))
+        })
+    }
+}
+
+/// Completes the errors that no handler made.
+fn completed(mut answer: Response<Body>, limits: CallLimits, grpc: bool) -> Response<Body> {
+    let Some(status) = Status::from_header_map(answer.headers()) else { return answer };
+    if !grpc {
+        // Only the router's answer to unknown paths comes here: no handler of HTTP speaks gRPC.
+        return plain(StatusCode::NOT_FOUND);
+    }
+    if let Some(explained) = refusal::explained(&status, limits.bytes) {
+        // What is there besides stays: the encodings that would be read.
+        answer.headers_mut().extend(explained.into_http::<()>().into_parts().0.headers);
+    }
+    answer
+}
+
+/// Reads whether a request is gRPC, by method and media type (gRPC over HTTP/2, "Requests").
+fn is_grpc(request: &Request<Body>) -> bool {
+    let media_type = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let rest = media_type.and_then(|media_type| media_type.strip_prefix("application/grpc"));
+    request.method() == Method::POST && rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['+', ';']))
+}
+
+/// Returns an answer of HTTP without a body.
+fn plain(status: StatusCode) -> Response<Body> {
+    let mut answer = Response::new(Body::empty());
+    *answer.status_mut() = status;
+    if status == StatusCode::METHOD_NOT_ALLOWED {
+        answer.headers_mut().insert(header::ALLOW, header::HeaderValue::from_static("POST"));
+    }
+    answer
+}
+
+/// Body of an answer; the call ends with it.
+struct CountedBody {
+    body: Body,
+    _guard: Option<CallGuard>,
+}
+
+impl HttpBody for CountedBody {
+    type Data = <Body as HttpBody>::Data;
+    type Error = <Body as HttpBody>::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

@@ -1,0 +1,118 @@
+//! Errors of a call that no handler made: their codes, reasons and words.
+
+use std::{borrow::Cow, time::Duration};
+
+use http::{Response, StatusCode};
+use tonic::{Code, Status, body::Body};
+use tonic_types::StatusExt as _;
+
+use super::plain;
+use crate::wire;
+
+/// Retry delay where a call found no place or no time.
+const RETRY: Duration = Duration::from_secs(1);
+/// End of the text of prost's error for a message nested too deep; its kind is not public.
+const RECURSION: &str = "recursion limit reached";
+
+/// Too many calls at the same time on one connection.
+pub(super) fn busy(most: usize) -> Status {
+    let message = format!(
+        "{most} calls are under way on this connection, which is the limit. Nothing was done. Try again, or on another \
+         connection."
+    );
+    wire::retry(Code::ResourceExhausted, "CALLS_EXHAUSTED", &message, RETRY)
+}
+
+/// A call without an answer at its deadline.
+pub(super) fn late(time: Duration) -> Status {
+    let message = format!(
+        "The call had {time:?} and took longer, so it was stopped. It may have been carried out. Repeat the same call: what \
+         was carried out is not done twice."
+    );
+    wire::retry(Code::DeadlineExceeded, "DEADLINE_EXCEEDED", &message, RETRY)
+}
+
+/// A handler that panicked.
+pub(super) fn bug() -> Status {
+    wire::status(
+        Code::Internal,
+        "INTERNAL",
+        "A bug in the service stopped this call. Nothing of it was stored. Tell the operator, with the time.",
+    )
+}
+
+/// Returns the error in our own form, if it has no ErrorInfo yet: tonic's own, or that of its health or reflection.
+pub(super) fn explained(status: &Status, limit: usize) -> Option<Status> {
+    if status.code() == Code::Ok || status.get_details_error_info().is_some() {
+        return None;
+    }
+    let (code, reason, message): (Code, &str, Cow<'_, str>) = match status.code() {
+        Code::OutOfRange | Code::ResourceExhausted => (
+            Code::ResourceExhausted,
+            "MESSAGE_TOO_LARGE",
+            format!("The message is larger than {limit} bytes, which is the limit here. Nothing was done. Send less at once.")
+                .into(),
+        ),
+        Code::Internal if status.message().ends_with(RECURSION) => (
+            Code::InvalidArgument,
+            "TOO_DEEP",
+            "The message is nested too deep. Nothing was done. Send it with fewer levels.".into(),
+        ),
+        // The code is gRPC's for such a message, and the fault is the sender's.
+        Code::Internal => (
+            Code::Internal,
+            "MESSAGE_UNDECODABLE",
+            "The bytes that came are not the message that this method takes. Nothing was done. Compare the .proto files of \
+             both sides."
+                .into(),
+        ),
+        Code::Unimplemented if status.message().is_empty() => (
+            Code::Unimplemented,
+            "METHOD_UNKNOWN",
+            "This service has no such method: another service answers here, or an older one. Nothing was done. Check the \
+             address."
+                .into(),
+        ),
+        Code::Unimplemented => (
+            Code::Unimplemented,
+            "ENCODING_UNSUPPORTED",
+            "Compressed messages are not read here. Nothing was done. Send them uncompressed.".into(),
+        ),
+        code => (code, name(code), status.message().into()),
+    };
+    Some(wire::status(code, reason, &message))
+}
+
+/// Canonical name of a code: the reason where no more is known.
+fn name(code: Code) -> &'static str {
+    match code {
+        Code::Ok => "OK",
+        Code::Cancelled => "CANCELLED",
+        Code::Unknown => "UNKNOWN",
+        Code::InvalidArgument => "INVALID_ARGUMENT",
+        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
+        Code::NotFound => "NOT_FOUND",
+        Code::AlreadyExists => "ALREADY_EXISTS",
+        Code::PermissionDenied => "PERMISSION_DENIED",
+        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
+        Code::FailedPrecondition => "FAILED_PRECONDITION",
+        Code::Aborted => "ABORTED",
+        Code::OutOfRange => "OUT_OF_RANGE",
+        Code::Unimplemented => "UNIMPLEMENTED",
+        Code::Internal => "INTERNAL",
+        Code::Unavailable => "UNAVAILABLE",
+        Code::DataLoss => "DATA_LOSS",
+        Code::Unauthenticated => "UNAUTHENTICATED",
+    }
+}
+
+/// Returns the error as the answer to a gRPC request, or in HTTP's own terms to any other.
+pub(super) fn answer(status: Status, grpc: bool) -> Response<Body> {
+    if grpc {
+        return status.into_http();
+    }
+    plain(match status.code() {
+        Code::ResourceExhausted | Code::DeadlineExceeded => StatusCode::SERVICE_UNAVAILABLE,
+        _ => StatusCode::INTERNAL_SERVER_ERROR,
+    })
+}
