@@ -43,6 +43,8 @@ struct Entry {
 #[derive(Debug, Clone, Default)]
 pub struct DidCache {
     entries: Arc<RwLock<HashMap<Did, Entry>>>,
+    /// Problems of the last fetch, of those that failed.
+    refusals: Arc<RwLock<HashMap<Did, Problem>>>,
     seen: Arc<Mutex<Seen>>,
 }
 
@@ -108,6 +110,18 @@ impl DidCache {
         if matches!(did.method(), "key" | "jwk") || self.is_fresh(did, max_age) {
             return Ok(false);
         }
+        let fetched = self.fetch(fetcher, did).await;
+        let mut refusals = self.refusals.write().unwrap_or_else(PoisonError::into_inner);
+        match &fetched {
+            Ok(_) => drop(refusals.remove(did)),
+            // Those of before stay: what is fetched is what a configuration or a trust list names.
+            Err(_) if refusals.len() >= CAPACITY && !refusals.contains_key(did) => {}
+            Err(problem) => drop(refusals.insert(did.clone(), problem.clone())),
+        }
+        fetched
+    }
+
+    async fn fetch(&self, fetcher: &HttpsFetcher, did: &Did) -> Result<bool, Problem> {
         if did.method() == "webvh" {
             let fetched = now();
             return self.insert_log(fetcher.did_webvh(did, fetched).await?, fetched);
@@ -116,21 +130,36 @@ impl DidCache {
         Ok(self.insert(did, document, now()))
     }
 
+    /// Returns the problem of the last fetch of a DID's document; `None` if that went well, or never happened.
+    /// [`is_unreachable`] tells what could not be fetched from what was fetched and is bad.
+    #[must_use]
+    pub fn refusal(&self, did: &Did) -> Option<Problem> {
+        self.refusals.read().unwrap_or_else(PoisonError::into_inner).get(did).cloned()
+    }
+
     /// What [`Resolve::resolve`] answers at an instant.
     ///
     /// # Errors
-    /// `did_unresolved`: it was never fetched, or not for longer than [`MAX_STALE`]; `did_deactivated`; `did_unsupported`.
+    /// `did_unresolved`: it was never fetched, or not for longer than [`MAX_STALE`]; the problem of one that was fetched and is
+    /// bad, where there is no earlier one; `did_deactivated`; `did_unsupported`.
     pub fn resolve_at(&self, did: &Did, now: Timestamp) -> Result<Arc<DidDocument>, Problem> {
         match did.method() {
             "key" | "jwk" => return SelfContained.resolve(did),
             "web" | "webvh" => {}
             _ => return Err(Code::DidUnsupported.into()),
         }
-        let unresolved = |why: &str| Problem::new(Code::DidUnresolved, format!("the document of {did} {why}"));
+        let problem = |code, what: String| Problem::new(code, format!("the document of {did} {what}"));
         let entries = self.entries.read().unwrap_or_else(PoisonError::into_inner);
-        let entry = entries.get(did).ok_or_else(|| unresolved("has not been fetched"))?;
+        let entry = entries.get(did).ok_or_else(|| match self.refusal(did) {
+            None => problem(Code::DidUnresolved, "has not been fetched".to_owned()),
+            Some(away) if is_unreachable(away.code) => {
+                problem(Code::DidUnresolved, format!("could not be fetched: {}", away.detail))
+            }
+            Some(bad) => problem(code_of_bad(did, bad.code), format!("was fetched and is refused: {bad}")),
+        })?;
         if apart(now, entry.at) > MAX_STALE {
-            return Err(unresolved("could not be fetched again for a day"));
+            let last = self.refusal(did).map(|last| format!("; the last time: {last}")).unwrap_or_default();
+            return Err(problem(Code::DidUnresolved, format!("could not be fetched again for a day{last}")));
         }
         entry.document.clone()
     }
@@ -142,6 +171,21 @@ impl DidCache {
             apart(now(), entry.at) < entry.ttl.map_or(max_age, |ttl| ttl.min(max_age))
         })
     }
+}
+
+/// Returns the code for a document or log that is bad. Those of a proof or of JSON would be taken for a credential's.
+fn code_of_bad(did: &Did, code: Code) -> Code {
+    match code {
+        Code::DidDocumentInvalid | Code::DidLogInvalid | Code::DidLogForked | Code::DidLogWitness => code,
+        _ if did.method() == "webvh" => Code::DidLogInvalid,
+        _ => Code::DidDocumentInvalid,
+    }
+}
+
+/// Returns `true` for a problem which says that nothing was fetched, `false` for one with what was.
+#[must_use]
+pub const fn is_unreachable(code: Code) -> bool {
+    matches!(code, Code::DidUnresolved | Code::AddressForbidden)
 }
 
 /// Puts an entry in. Returns whether its document differs from the one before it, which stays if it does not: who

@@ -5,5 +5,5 @@ mod cache;
 mod https;
 mod seen;
 
-pub use cache::{DidCache, MAX_STALE};
+pub use cache::{DidCache, MAX_STALE, is_unreachable};
 pub use https::{FetchOptions, Fetched, HttpsFetcher};

@@ -284,6 +284,23 @@ async fn a_document_that_cannot_be_had_anew_is_believed_for_a_day_and_no_longer(
 }
 
 #[tokio::test]
+async fn a_document_that_is_bad_is_told_from_one_that_did_not_come() {
+    let bad = serve(|_| Answer::Send(ok("{}"))).await;
+    let away = serve(|_| Answer::Send("HTTP/1.1 503 Away\r\ncontent-length: 0\r\n\r\n".into())).await;
+    for (site, code, words) in [
+        (bad, Code::DidDocumentInvalid, "was fetched and is refused"),
+        (away, Code::DidUnresolved, "could not be fetched: "),
+    ] {
+        let (fetcher, cache) = (HttpsFetcher::new(options(&site)).unwrap(), DidCache::default());
+        let refused = cache.refresh(&fetcher, &site.did, Duration::ZERO).await.unwrap_err();
+        assert_eq!(cache.refusal(&site.did), Some(refused));
+        let problem = cache.resolve(&site.did).unwrap_err();
+        assert_eq!(problem.code, code);
+        assert!(problem.detail.contains(words), "{}", problem.detail);
+    }
+}
+
+#[tokio::test]
 async fn did_key_and_did_jwk_need_no_network_and_other_methods_are_refused() {
     let cache = DidCache::default();
     let fetcher = HttpsFetcher::new(FetchOptions::default()).unwrap();

@@ -10,7 +10,7 @@ use std::{
 
 use age::secrecy::{ExposeSecret, SecretString};
 use carnet_core::{did::Did, input::text_without_mark, time::Timestamp};
-use carnet_fetch::{DidCache, FetchOptions, HttpsFetcher};
+use carnet_fetch::{DidCache, FetchOptions, HttpsFetcher, is_unreachable};
 use carnet_passphrase::{forbidden, normal};
 use carnet_spec::Catalogue;
 use url::Url;
@@ -216,9 +216,15 @@ impl Session {
     /// Fetches what is at an https URL that the owner named.
     pub(crate) async fn download(&self, url: &str, accept: &str, max_bytes: usize) -> Result<Vec<u8>, Failure> {
         let failed = |problem: &carnet_core::Problem| {
-            let message = format!("{} could not be fetched", clean(url));
-            let hint = "check the address and your connection; for a test on this machine, --ca and --private-host";
-            Failure::from_problem(problem, &message, hint)
+            let (what, hint) = if is_unreachable(problem.code) {
+                (
+                    "could not be fetched",
+                    "check the address and your connection; for a test on this machine, --ca and --private-host",
+                )
+            } else {
+                ("was refused", "check the address; if it is the right one, tell those whose it is")
+            };
+            Failure::from_problem(problem, &format!("{} {what}", clean(url)), hint)
         };
         let host = Url::parse(url).ok().and_then(|url| url.host_str().map(str::to_owned));
         let _waiting = self.ui.service_wait(host.as_deref().unwrap_or(url)).begin();
@@ -229,11 +235,16 @@ impl Session {
     /// Has the document of a DID at hand in [`Session::dids`], fetched if need be.
     pub(crate) async fn resolve(&self, did: &Did, whose: &str) -> Result<(), Failure> {
         let failed = |problem: &carnet_core::Problem| {
-            Failure::from_problem(
-                problem,
-                &format!("The identifier of {whose} ({did}) could not be looked up"),
-                "check your connection; for a test on this machine, --ca and --private-host",
-            )
+            if is_unreachable(problem.code) {
+                Failure::from_problem(
+                    problem,
+                    &format!("The identifier of {whose} ({did}) could not be looked up"),
+                    "check your connection; for a test on this machine, --ca and --private-host",
+                )
+            } else {
+                let message = format!("The document of {whose} ({did}) was fetched and is refused");
+                Failure::from_problem(problem, &message, &format!("tell {whose}; trying again does not help before"))
+            }
         };
         let fetcher = self.fetcher()?;
         let _waiting = self.ui.service_wait(did.as_str()).begin();

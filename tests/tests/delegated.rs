@@ -114,7 +114,7 @@ async fn row_59_lists_by_whom_the_issuers_document_names_for_as_long_as_it_does(
     stage.site.gate().lead("authority", &serve(Arc::clone(&shelf)).await?);
     stage.agency = stage.agency.configured("[status]\nrefresh_seconds = 1\n")?;
     // Nobody has said that they are the authority's.
-    stage.comes_to(&copy, Some("status_list_unavailable")).await?;
+    stage.comes_to(&copy, Some("status_list_issuer")).await?;
     stage = name(stage, Some(&service))?;
     stage.comes_to(&copy, None).await?;
     service.publish(&stage, &shelf, index, State::Suspended)?;
@@ -124,12 +124,12 @@ async fn row_59_lists_by_whom_the_issuers_document_names_for_as_long_as_it_does(
     // Somebody else's at the same place are none.
     stranger.publish(&stage, &shelf, index, State::Valid)?;
     stage = name(stage, Some(&service))?;
-    stage.comes_to(&copy, Some("status_list_unavailable")).await?;
+    stage.comes_to(&copy, Some("status_list_issuer")).await?;
     service.publish(&stage, &shelf, index, State::Valid)?;
     stage.comes_to(&copy, None).await?;
     service.publish(&stage, &shelf, index, State::Revoked)?;
     stage.comes_to(&copy, Some("revoked")).await?;
     // The document names nobody any more.
     stage = name(stage, None)?;
-    stage.comes_to(&copy, Some("status_list_unavailable")).await
+    stage.comes_to(&copy, Some("status_list_issuer")).await
 }

@@ -141,10 +141,14 @@ async fn what_a_key_of_an_earlier_version_signed_verifies_until_it_is_revoked() 
         })
         .collect();
     let without_first = second.split_once('\n').map(|(_, rest)| rest.to_owned()).unwrap_or_default();
-    let unresolved = codes([Some("did_unresolved"), Some("did_unresolved")]);
-    for forged in [unsigned, without_first, second.replacen("key-1", "key-9", 1), first] {
+    for (forged, code) in [
+        (unsigned, "did_log_invalid"),
+        (without_first, "did_log_invalid"),
+        (second.replacen("key-1", "key-9", 1), "did_log_invalid"),
+        (first, "did_log_forked"),
+    ] {
         assert_ne!(forged, second);
-        assert_eq!(refusals(&mut stage, &forged, &both).await?, unresolved);
+        assert_eq!(refusals(&mut stage, &forged, &both).await?, codes([Some(code), Some(code)]));
     }
     assert_eq!(refusals(&mut stage, &second, &both).await?, codes([None, None]));
 

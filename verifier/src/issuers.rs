@@ -19,7 +19,7 @@ use carnet_core::{
     trust::list::{LimitingClaims, Question, TrustList},
     verify::{Held, IssuerPolicy},
 };
-use carnet_fetch::{DidCache, HttpsFetcher};
+use carnet_fetch::{DidCache, HttpsFetcher, is_unreachable};
 use carnet_service::time::now;
 use tokio::task::JoinSet;
 
@@ -112,9 +112,7 @@ impl Issuers {
             }
             let Some(done) = running.join_next().await else { return changed };
             match done {
-                Ok((Err(problem), did)) => {
-                    tracing::warn!(issuer = %did, code = %problem.code, detail = problem.detail, "the document of an issuer, or of who signs an issuer's status lists, could not be fetched; it is tried again, and a copy older than a day is not believed");
-                }
+                Ok((Err(problem), did)) => warn_of_document(&did, &problem),
                 Ok((Ok(differs), _)) => changed |= differs,
                 Err(_) => {}
             }
@@ -287,6 +285,16 @@ impl Resolve for IssuersAt<'_> {
             ));
         }
         self.issuers.cache.resolve_at(did, self.now)
+    }
+}
+
+/// Tells staff of a document that did not come, or that is bad.
+fn warn_of_document(did: &Did, problem: &Problem) {
+    let Problem { code, detail } = problem;
+    if is_unreachable(*code) {
+        tracing::warn!(issuer = %did, %code, detail, "the document of an issuer, or of who signs an issuer's status lists, could not be fetched; it is tried again, and a copy older than a day is not believed");
+    } else {
+        tracing::warn!(issuer = %did, %code, detail, "the document of an issuer, or of who signs an issuer's status lists, was fetched and is refused; it is tried again, and a copy older than a day is not believed");
     }
 }
 

@@ -15,7 +15,7 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use carnet_core::{did::Did, status::Listed, time::Timestamp};
+use carnet_core::{Problem, did::Did, status::Listed, time::Timestamp};
 use carnet_service::time::now;
 use serde::Deserialize;
 use tokio::{
@@ -31,11 +31,13 @@ use crate::{
 
 mod fetch;
 pub(crate) mod lookups;
+mod refusals;
 #[cfg(test)]
 mod tests;
 
 use fetch::{Clock, FetchJob, FetchOutcome, after};
 use lookups::KeyLookups;
+use refusals::{Refusals, StatusSnapshot};
 
 /// How many issuers' lists are fetched at the same time.
 const AT_ONCE: usize = 32;
@@ -73,6 +75,8 @@ fn of<'a>(lists: &'a Lists, issuer: &Did) -> impl Iterator<Item = (&'a String, &
 /// The lists of all accepted issuers, and when which is fetched again.
 pub(crate) struct Statuses {
     lists: ArcSwap<Lists>,
+    /// Why there are no others, by issuer.
+    refusals: ArcSwap<HashMap<String, Refusals>>,
     refresh: i64,
     work: tokio::sync::Mutex<Work>,
     /// When the next one is due, in Unix seconds.
@@ -99,6 +103,8 @@ struct Sources {
     slow: bool,
     /// URLs that the directory names; none before it was read.
     urls: Option<BTreeSet<String>>,
+    /// Why the directory was not read the last time.
+    problem: Option<Problem>,
     lists: BTreeMap<String, ListSource>,
     /// By what they were verified.
     documents: ListDocuments,
@@ -108,12 +114,15 @@ struct Sources {
 struct ListSource {
     due: Timestamp,
     etag: Option<String>,
+    /// Why there was no newer one the last time.
+    problem: Option<Problem>,
 }
 
 impl Statuses {
     pub(crate) fn new(config: &StatusConfig) -> Self {
         Self {
             lists: ArcSwap::default(),
+            refusals: ArcSwap::default(),
             refresh: config.refresh_seconds.into(),
             work: tokio::sync::Mutex::default(),
             next: AtomicI64::default(),
@@ -125,6 +134,26 @@ impl Statuses {
     /// All lists as they are now.
     pub(crate) fn lists(&self) -> Arc<Lists> {
         self.lists.load_full()
+    }
+
+    /// All lists as they are now, and why there are no others.
+    pub(crate) fn snapshot(&self) -> StatusSnapshot {
+        StatusSnapshot { lists: self.lists(), refusals: self.refusals.load_full() }
+    }
+
+    /// Notes why lists of an issuer did not come; `None` forgets it.
+    fn note_refusals(&self, issuer: &Did, refusals: Option<Refusals>) {
+        if self.refusals.load().get(issuer.as_str()) == refusals.as_ref() {
+            return;
+        }
+        self.refusals.rcu(|old| {
+            let mut all = HashMap::clone(old);
+            match &refusals {
+                Some(refusals) => all.insert(issuer.to_string(), refusals.clone()),
+                None => all.remove(issuer.as_str()),
+            };
+            all
+        });
     }
 
     #[cfg(test)]
@@ -155,6 +184,8 @@ impl Statuses {
         if of(&self.lists(), did).any(|(_, listed)| !stands(listed)) {
             tracing::warn!(issuer = %did, "status lists were dropped: the documents of the issuer and of who signs its lists do not have the key of theirs any more, or mark it as revoked");
             self.replace(did, |_, listed| stands(listed), &[]);
+            // What was refused was refused by the documents of before.
+            self.note_refusals(did, None);
         }
     }
 
@@ -212,6 +243,7 @@ impl Verification {
         for did in struck {
             work.sources.remove(&did);
             statuses.replace(&did, |_, _| false, &[]);
+            statuses.note_refusals(&did, None);
         }
         let accepted = |party: &str| Did::parse(party).is_ok_and(|did| dids.contains(&did));
         statuses.lookups.lock().unwrap_or_else(PoisonError::into_inner).retain(accepted);
@@ -235,6 +267,7 @@ impl Verification {
             let Some(directory) = documents.issuer.status_lists().map(str::to_owned) else {
                 work.sources.remove(did);
                 statuses.replace(did, |_, _| false, &[]);
+                statuses.note_refusals(did, None);
                 continue;
             };
             let known = work.sources.remove(did);
@@ -264,6 +297,7 @@ impl Verification {
     fn take(&self, did: &Did, outcome: FetchOutcome, at: Timestamp) -> Sources {
         let published = |url: &str| outcome.sources.urls.as_ref().is_none_or(|urls| urls.contains(url));
         self.statuses.replace(did, |url, _| published(url), &outcome.fresh);
+        self.statuses.note_refusals(did, Some(Refusals::of(&outcome.sources)));
         // The documents may be others by now than those by which the lists were verified.
         if let Ok(documents) = self.issuers.of_lists(did, at) {
             self.statuses.drop_unless_by(&documents, at);
@@ -285,7 +319,7 @@ impl Verification {
 
 impl Sources {
     fn new(directory: String, documents: ListDocuments, due: Timestamp) -> Self {
-        Self { directory, due, slow: false, urls: None, lists: BTreeMap::new(), documents }
+        Self { directory, due, slow: false, urls: None, problem: None, lists: BTreeMap::new(), documents }
     }
 
     /// The issuer for whose credentials they are.

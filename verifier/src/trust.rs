@@ -19,7 +19,7 @@ use carnet_core::{
     time::Timestamp,
     trust::list::{Operators, Pinned, Seen, TrustList},
 };
-use carnet_fetch::{DidCache, HttpsFetcher};
+use carnet_fetch::{DidCache, HttpsFetcher, is_unreachable};
 use carnet_service::config::{StartError, refused};
 use serde::Deserialize;
 use serde_json::Value;
@@ -152,7 +152,7 @@ impl Trust {
     ) -> Result<(), Problem> {
         for did in &self.dids {
             if let Err(problem) = documents.refresh(fetcher, did, max_age).await {
-                tracing::warn!(operator = %did, code = %problem.code, detail = problem.detail, "the document of a trust list's operator could not be had");
+                warn_of_operator(did, &problem);
             }
         }
         let looked = self.look(store, fetcher, documents, max_age, now).await;
@@ -240,7 +240,7 @@ impl Trust {
             match cache.update(fetcher, &did, Duration::ZERO).await {
                 Ok(differs) => changed |= differs,
                 Err(problem) => {
-                    tracing::warn!(operator = %did, code = %problem.code, detail = problem.detail, "the trust list is signed with a key that is not in the operator's document, which could not be fetched; it is tried again");
+                    warn_of_operator(&did, &problem);
                     lookups().failed(&self.name, &list);
                 }
             }
@@ -384,6 +384,16 @@ fn unknown_signers(text: &[u8], documents: &Documents) -> BTreeSet<Did> {
         key.is_some_and(|key| key.is_err_and(|problem| problem.code != Code::KeyInvalid))
     };
     methods.filter(|method| method.did().is_published() && unknown(method)).map(|method| method.did().clone()).collect()
+}
+
+/// Tells staff of an operator's document that did not come, or that is bad.
+fn warn_of_operator(did: &Did, problem: &Problem) {
+    let Problem { code, detail } = problem;
+    if is_unreachable(*code) {
+        tracing::warn!(operator = %did, %code, detail, "the document of a trust list's operator could not be fetched; it is tried again");
+    } else {
+        tracing::warn!(operator = %did, %code, detail, "the document of a trust list's operator was fetched and is refused; it is tried again");
+    }
 }
 
 fn problem(what: &str) -> Problem {

@@ -121,7 +121,7 @@ impl Verification {
         let suites: Vec<&dyn Cryptosuite> = self.suites.iter().map(AsRef::as_ref).collect();
         let judging = self.issuers.judging(now);
         // One state of all lists for the whole verdict.
-        let lists = self.statuses.lists();
+        let lists = self.statuses.snapshot();
         let ran = run(&Environment {
             now,
             skew: SKEW,
@@ -129,7 +129,7 @@ impl Verification {
             suites: &suites,
             issuers: &judging,
             types: &self.catalogue,
-            status: StatusPolicy::Lists { lists: lists.as_ref(), stale_by },
+            status: StatusPolicy::Lists { lists: &lists, stale_by },
         });
         (ran, judging.into_grounds())
     }

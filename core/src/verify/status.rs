@@ -22,6 +22,12 @@ pub trait StatusLists: Send + Sync {
     /// The list of a URL about an issuer's credentials, in constant time and without waiting for anything. That it is about
     /// another issuer's, or is too old, is for the caller to find.
     fn list(&self, issuer: &str, url: &str) -> Option<&Listed>;
+
+    /// Reason why there is no list of that URL, or no newer one: [`Code::StatusListUnavailable`] if nothing was fetched, and
+    /// another code if what was fetched is bad. `None` where none is known.
+    fn refusal(&self, _issuer: &str, _url: &str) -> Option<Problem> {
+        None
+    }
 }
 
 /// By the DID of whose credentials they are about, then by URL: two issuers may have theirs at the same one, signed by the same
@@ -161,7 +167,8 @@ fn message(
 
 /// The list in memory, if it is about the issuer's credentials.
 fn listed<'a>(url: &str, issuer: &str, lists: &'a dyn StatusLists) -> Result<&'a Listed, Problem> {
-    let listed = lists.list(issuer, url).ok_or(Code::StatusListUnavailable)?;
+    let missing = || lists.refusal(issuer, url).unwrap_or_else(|| Code::StatusListUnavailable.into());
+    let listed = lists.list(issuer, url).ok_or_else(missing)?;
     if listed.on_behalf_of().as_str() == issuer { Ok(listed) } else { Err(Code::StatusListIssuer.into()) }
 }
 
@@ -187,7 +194,12 @@ impl Entry {
             Err(problem) => {
                 let late = listed.freshness().late_by(listed.fetched(), env.now, env.skew);
                 // One from the future is late by nothing.
-                if late == 0 || late > stale_by || listed.freshness().issued > env.now.plus(env.skew) {
+                let future = listed.freshness().issued > env.now.plus(env.skew);
+                let problem = match lists.refusal(issuer, self.url()) {
+                    Some(newer) => Problem::new(problem.code, format!("{}; {}", problem.detail, newer.detail)),
+                    None => problem,
+                };
+                if late == 0 || late > stale_by || future {
                     return Err(problem);
                 }
                 Some(problem)
@@ -205,10 +217,10 @@ impl Entry {
         stapled: &Freshness,
         env: &Environment<'_>,
     ) -> Result<(), Problem> {
-        let listed = match listed(self.url(), issuer, lists) {
-            Err(problem) if problem.code == Code::StatusListUnavailable => return Ok(()),
-            listed => listed?,
-        };
+        if lists.list(issuer, self.url()).is_none() {
+            return Ok(());
+        }
+        let listed = listed(self.url(), issuer, lists)?;
         let counts = listed.freshness().check(listed.fetched(), env.now, env.skew).is_ok();
         match self.held_to(listed) {
             // Lifted before the statement, perhaps; a revocation is never.

@@ -40,12 +40,8 @@ impl Directory {
     pub(crate) async fn fetch(session: &Session, issuer: &str) -> Result<Option<Self>, Failure> {
         session.resolve_issuer(issuer).await?;
         let failed = |problem: &Problem| {
-            let message = "The issuer's directory of status lists cannot be used";
-            Failure::from_problem(
-                problem,
-                message,
-                "check your connection and try again; tell the issuer if it stays so",
-            )
+            let message = "The issuer's directory of status lists was fetched and is refused";
+            Failure::from_problem(problem, message, "tell the issuer what is wrong with it, and try again later")
         };
         let document =
             Did::parse(issuer).and_then(|did| session.dids.resolve(&did)).map_err(|problem| failed(&problem))?;

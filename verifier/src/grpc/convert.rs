@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use carnet_core::{at_least::Direction, receipt::ShownThreshold, time::Timestamp};
+use carnet_core::{Code, at_least::Direction, receipt::ShownThreshold, time::Timestamp};
 use carnet_proto::verifier::v1 as proto;
 use carnet_service::wire;
 
@@ -33,6 +33,32 @@ pub(super) fn check(check: &Check) -> proto::Check {
         problem_type: check.problem_type.clone(),
     }
 }
+
+/// A check for the holder, who learns that a fetch failed and not what this verifier met: its details can name addresses of
+/// the verifier's own network.
+pub(super) fn holders_check(shown: &Check) -> proto::Check {
+    let code = FETCHED.iter().find(|code| code.as_str() == shown.code);
+    let detail = code.map_or_else(|| shown.detail.clone(), |code| code.meaning().to_owned());
+    proto::Check { detail, ..check(shown) }
+}
+
+/// Codes behind which there may be a fetch.
+const FETCHED: [Code; 14] = [
+    Code::AddressForbidden,
+    Code::DidUnresolved,
+    Code::DidDocumentInvalid,
+    Code::DidLogInvalid,
+    Code::DidLogForked,
+    Code::DidLogWitness,
+    Code::TooLarge,
+    Code::StatusListInvalid,
+    Code::StatusListMismatch,
+    Code::StatusListLength,
+    Code::StatusListStale,
+    Code::StatusListUnavailable,
+    Code::StatusListIssuer,
+    Code::StatusPurpose,
+];
 
 fn summary(summary: &Summary) -> proto::CredentialSummary {
     proto::CredentialSummary {

@@ -34,7 +34,7 @@ impl<S: Store> PresentationService for Presentations<S> {
             receipt: receipt.unwrap_or_default(),
             accepted: verdict.accepted(),
             reason: verdict.reason().to_owned(),
-            checks: verdict.checks().iter().map(convert::check).collect(),
+            checks: verdict.checks().iter().map(convert::holders_check).collect(),
         }))
     }
 

@@ -15,7 +15,7 @@ use carnet_core::{
     time::Timestamp,
     verify::StatusLists as _,
 };
-use carnet_fetch::{Fetched, HttpsFetcher};
+use carnet_fetch::{Fetched, HttpsFetcher, is_unreachable};
 use rand_core::{OsRng, RngCore as _};
 use serde_json::Value;
 use tokio::time::{Instant, timeout_at};
@@ -112,22 +112,23 @@ impl FetchJob {
                 break;
             }
             let fetched = self.in_time(self.list(&outcome, &url, etag.clone())).await;
-            let (due, etag, reached) = match fetched {
+            let (due, etag, problem) = match fetched {
                 Ok((listed, etag)) => {
                     let due = due(&listed, self.refresh);
                     outcome.fresh.push((url.clone(), listed));
-                    (due, etag, true)
+                    (due, etag, None)
                 }
                 Err(refusal) => {
                     self.warn_of(outcome.sources.did(), &url, &refusal);
                     unknown_keys.extend(refusal.unknown_key);
                     // What is in memory stays, until its own end: that a newer one is refused says nothing against it.
                     let retry = self.clock.now().plus(RETRY.min(self.refresh));
-                    (retry, etag, refusal.problem.code != Code::DidUnresolved)
+                    (retry, etag, Some(refusal.problem))
                 }
             };
-            outcome.sources.lists.insert(url, ListSource { due, etag });
-            if !reached {
+            let away = problem.as_ref().is_some_and(|problem| is_unreachable(problem.code));
+            outcome.sources.lists.insert(url, ListSource { due, etag, problem });
+            if away {
                 // The server is away: the others are not waited for one by one.
                 break;
             }
@@ -146,9 +147,16 @@ impl FetchJob {
                 sources.due = began.plus(earlier(self.refresh));
                 sources.lists.retain(|url, _| urls.contains(url));
                 sources.urls = Some(urls);
+                sources.problem = None;
             }
             Err(problem) => {
-                tracing::warn!(issuer = %sources.did(), code = %problem.code, detail = problem.detail, "an issuer's directory of status lists could not be fetched or was refused; it is tried again, and the lists that are in memory are used until their own end");
+                let Problem { code, detail } = &problem;
+                if is_unreachable(*code) {
+                    tracing::warn!(issuer = %sources.did(), %code, detail, "an issuer's directory of status lists could not be fetched; it is tried again, and the lists that are in memory are used until their own end");
+                } else {
+                    tracing::warn!(issuer = %sources.did(), %code, detail, "an issuer's directory of status lists was fetched and is refused; it is tried again, and the lists that are in memory are used until their own end");
+                }
+                sources.problem = Some(problem);
                 sources.due = began.plus(RETRY.min(self.refresh));
             }
         }
@@ -159,10 +167,10 @@ impl FetchJob {
         let held = self.held.list(issuer.as_str(), url).is_some();
         if refusal.unknown_key.is_some() {
             tracing::warn!(issuer = %issuer, url, %code, detail, held, "a status list is not signed with a key that the signer's document has; the document may be old and is looked at again, and a list that is held is used until its own end");
-        } else if *code == Code::DidUnresolved {
+        } else if is_unreachable(*code) {
             tracing::warn!(issuer = %issuer, url, %code, detail, held, "a status list could not be fetched; it is tried again, and one that is held is used until its own end");
         } else {
-            tracing::warn!(issuer = %issuer, url, %code, detail, held, "a status list was refused; it is tried again, and one that is held is used until its own end");
+            tracing::warn!(issuer = %issuer, url, %code, detail, held, "a status list was fetched and is refused; it is tried again, and one that is held is used until its own end");
         }
     }
 
@@ -184,8 +192,12 @@ impl FetchJob {
                 Ok(false) => {
                     tracing::warn!(issuer = %issuer, signer = %signer, "the document of who signs status lists has not changed: it does not have the key of the newest list");
                 }
-                Err(problem) => {
-                    tracing::warn!(issuer = %issuer, signer = %signer, code = %problem.code, detail = problem.detail, "the document of who signs status lists could not be fetched; it is tried again");
+                Err(Problem { code, detail }) => {
+                    if is_unreachable(code) {
+                        tracing::warn!(issuer = %issuer, signer = %signer, %code, detail, "the document of who signs status lists could not be fetched; it is tried again");
+                    } else {
+                        tracing::warn!(issuer = %issuer, signer = %signer, %code, detail, "the document of who signs status lists was fetched and is refused; it is tried again");
+                    }
                     lookups().failed(issuer.as_str(), list);
                 }
             }

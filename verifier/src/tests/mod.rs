@@ -1,6 +1,7 @@
 //! The services in one process, over loopback, with a real store, real keys and real credentials.
 
 mod exchange;
+mod fetched;
 mod issuers;
 mod limits;
 mod receipts;

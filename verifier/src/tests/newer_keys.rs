@@ -138,7 +138,7 @@ impl Authority {
 }
 
 /// Looks once at what is due at a time, and waits until that is done.
-async fn pass(world: &World, at: Timestamp) {
+pub(super) async fn pass(world: &World, at: Timestamp) {
     loop {
         world.verifier.verification.refresh_statuses(at).await;
         if world.verifier.verification.statuses.is_idle().await {

@@ -1,0 +1,126 @@
+//! Reasons why status lists are not there, or no newer ones.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::Arc,
+};
+
+use carnet_core::{Code, Problem, status::Listed, verify::StatusLists};
+use carnet_fetch::is_unreachable;
+
+use super::{Lists, Sources};
+
+/// Problems of the last fetches of one issuer's lists.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Refusals {
+    directory: Option<Problem>,
+    /// By URL.
+    lists: BTreeMap<String, Problem>,
+    /// URLs that the directory names; none before it was read.
+    named: Option<BTreeSet<String>>,
+}
+
+impl Refusals {
+    pub(super) fn of(sources: &Sources) -> Self {
+        let lists = sources.lists.iter().filter_map(|(url, list)| Some((url.clone(), list.problem.clone()?)));
+        Self { directory: sources.problem.clone(), lists: lists.collect(), named: sources.urls.clone() }
+    }
+
+    fn of_list(&self, url: &str) -> Option<Problem> {
+        if let Some(problem) = self.lists.get(url) {
+            return Some(said("the newest status list", problem));
+        }
+        if let Some(problem) = &self.directory {
+            return Some(said("the issuer's directory of status lists", problem));
+        }
+        if self.named.as_ref().is_some_and(|named| !named.contains(url)) {
+            let what = "the issuer's directory of status lists does not name the list";
+            return Some(Problem::new(Code::StatusListUnavailable, what));
+        }
+        // The others of a server that is away are not tried one by one.
+        let away = self.lists.values().find(|problem| is_unreachable(problem.code))?;
+        Some(said("the newest status list", away))
+    }
+}
+
+/// Tells what could not be fetched from what was fetched and is bad.
+fn said(what: &str, problem: &Problem) -> Problem {
+    let code = match problem.code {
+        code if is_unreachable(code) => {
+            return Problem::new(
+                Code::StatusListUnavailable,
+                format!("{what} could not be fetched: {}", problem.detail),
+            );
+        }
+        code @ (Code::StatusListMismatch
+        | Code::StatusListLength
+        | Code::StatusListStale
+        | Code::StatusListIssuer
+        | Code::StatusPurpose) => code,
+        // The code of a signature or of JSON would be taken for one of the credential's.
+        _ => Code::StatusListInvalid,
+    };
+    Problem::new(code, format!("{what} was fetched and is refused: {problem}"))
+}
+
+/// One state of all lists, with why others are not there. By the DID of their issuer.
+#[derive(Clone)]
+pub(crate) struct StatusSnapshot {
+    pub(super) lists: Arc<Lists>,
+    pub(super) refusals: Arc<HashMap<String, Refusals>>,
+}
+
+impl StatusLists for StatusSnapshot {
+    fn list(&self, issuer: &str, url: &str) -> Option<&Listed> {
+        self.lists.list(issuer, url)
+    }
+
+    fn refusal(&self, issuer: &str, url: &str) -> Option<Problem> {
+        self.refusals.get(issuer)?.of_list(url)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIST: &str = "https://issuer.example/status/1";
+
+    #[test]
+    fn what_is_bad_is_told_from_what_did_not_come() {
+        let away = Problem::new(Code::DidUnresolved, "the document's server answered 503");
+        let bad = Problem::new(Code::SignatureInvalid, "the signature does not hold");
+        let stale = Problem::new(Code::StatusListStale, "it is past its end");
+        let of = |list: Option<&Problem>, directory: Option<&Problem>, named: Option<&str>| {
+            let lists = list.map(|problem| (LIST.to_owned(), problem.clone())).into_iter().collect();
+            let named = named.map(|url| BTreeSet::from([url.to_owned()]));
+            let problem = Refusals { directory: directory.cloned(), lists, named }.of_list(LIST);
+            problem.map(|problem| (problem.code, problem.detail))
+        };
+        assert_eq!(of(None, None, None), None);
+        assert_eq!(of(None, None, Some(LIST)), None);
+        for (found, code, words) in [
+            (
+                of(Some(&away), None, Some(LIST)),
+                Code::StatusListUnavailable,
+                "could not be fetched: the document's server",
+            ),
+            (
+                of(Some(&bad), None, Some(LIST)),
+                Code::StatusListInvalid,
+                "was fetched and is refused: signature_invalid",
+            ),
+            (
+                of(Some(&stale), None, Some(LIST)),
+                Code::StatusListStale,
+                "was fetched and is refused: status_list_stale",
+            ),
+            (of(None, Some(&bad), None), Code::StatusListInvalid, "directory of status lists was fetched"),
+            (of(None, Some(&away), None), Code::StatusListUnavailable, "directory of status lists could not"),
+            (of(None, None, Some("https://issuer.example/status/2")), Code::StatusListUnavailable, "does not name"),
+        ] {
+            let (found, detail) = found.unwrap();
+            assert!(found == code && detail.contains(words), "{found}: {detail}");
+        }
+    }
+}

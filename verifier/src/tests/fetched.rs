@@ -1,0 +1,104 @@
+//! What was fetched and is bad, told apart from what could not be fetched: to staff with the reason, to the holder without.
+
+use std::time::Duration;
+
+use carnet_core::{
+    Code,
+    did::{DidDocument, Purpose as KeyPurpose},
+    keys::Signer as _,
+    secure::data_integrity::{ProofOptions, eddsa_jcs::EddsaJcs2022, secure},
+    status::{Purpose, bitstring::Reference},
+};
+use carnet_service::time::now;
+use serde_json::{Value, json};
+
+use super::{
+    newer_keys::pass,
+    site::Site,
+    world::{TYPE, World, query},
+};
+use crate::config::IssuerEntry;
+
+const LIST: &str = "/status/revocation/0";
+const DIRECTORY: &str = "/status/lists";
+
+/// A verifier that accepts the issuer of a site, which publishes nothing yet.
+async fn open() -> (Site, World) {
+    let site = Site::open().await;
+    let world = World::with(|config| {
+        site.allow(config);
+        config.issuers = vec![IssuerEntry { did: site.did.to_string(), types: vec![TYPE.to_owned()] }];
+    })
+    .await;
+    (site, world)
+}
+
+fn document(site: &Site, world: &World) -> Value {
+    let keys = [("key-1".to_owned(), world.issuer.public_key())];
+    let document = DidDocument::render(&site.did, &keys);
+    DidDocument::with_status_lists(&site.did, document, &site.url(DIRECTORY))
+}
+
+/// The permit, from the site's issuer, on its list.
+fn permit(site: &Site, world: &World) -> Value {
+    let mut document = world.document();
+    let reference = Reference { purpose: Purpose::Revocation, url: site.url(LIST), index: 77, bits: 1 };
+    document.insert("credentialStatus".into(), Value::Array(vec![reference.to_json()]));
+    document.insert("issuer".into(), site.did.as_str().into());
+    let options = ProofOptions {
+        verification_method: &format!("{}#key-1", site.did),
+        purpose: KeyPurpose::AssertionMethod,
+        created: None,
+        expires: None,
+        challenge: None,
+        domain: None,
+    };
+    secure(&document, &EddsaJcs2022, &options, &world.issuer).unwrap().into()
+}
+
+/// Fetches what is published, for the n-th time, and asserts what staff and the holder read about the permit.
+async fn refused(site: &Site, world: &World, look: i64, code: Code, words: &[&str]) {
+    world.verifier.verification.issuers.refresh(Duration::ZERO).await;
+    // Each look is some while after the one before it, so that all is due.
+    let at = now().plus(look.saturating_mul(120));
+    pass(world, at).await;
+    let bytes = permit(site, world).to_string().into_bytes();
+    let (verdict, _) = world.verifier.verify_credential(bytes, at).await.unwrap();
+    let check = verdict.checks().iter().find(|check| check.code == code.as_str());
+    let check = check.unwrap_or_else(|| panic!("{code}: {:?}", verdict.checks()));
+    assert!(words.iter().all(|words| check.detail.contains(words)), "{}", check.detail);
+    assert_eq!(verdict.reason(), code.as_str());
+
+    let asked = world.request_for(&query("di_vc+jcs", &["rightToWork"])).await;
+    let answer = world.present_document(permit(site, world), &asked.nonce, &asked.audience);
+    let answer = world.submit(&asked, answer).await.unwrap();
+    let check = answer.checks.iter().find(|check| check.code == code.as_str()).unwrap();
+    assert_eq!(check.detail, code.meaning());
+}
+
+#[tokio::test]
+async fn a_document_that_is_bad_is_told_from_one_that_did_not_come() {
+    let (site, world) = open().await;
+    refused(&site, &world, 1, Code::DidUnresolved, &["could not be fetched", "404"]).await;
+    site.put_document(&json!({"id": "did:web:another.example"}));
+    refused(&site, &world, 2, Code::DidDocumentInvalid, &["was fetched and is refused", "did_document_invalid"]).await;
+    // The twin: a good one brings it as far as the lists.
+    site.put_document(&document(&site, &world));
+    refused(&site, &world, 3, Code::StatusListUnavailable, &["directory of status lists could not be fetched", "404"])
+        .await;
+}
+
+#[tokio::test]
+async fn a_list_that_is_bad_is_told_from_one_that_did_not_come() {
+    let (site, world) = open().await;
+    site.put_document(&document(&site, &world));
+    site.put(DIRECTORY, "nonsense".to_owned());
+    let bad = ["directory of status lists was fetched and is refused", "invalid_json"];
+    refused(&site, &world, 1, Code::StatusListInvalid, &bad).await;
+    site.put(DIRECTORY, json!({"status_lists": []}).to_string());
+    refused(&site, &world, 2, Code::StatusListUnavailable, &["does not name the list"]).await;
+    site.put(DIRECTORY, json!({"status_lists": [site.url(LIST)]}).to_string());
+    refused(&site, &world, 3, Code::StatusListUnavailable, &["status list could not be fetched", "404"]).await;
+    site.put(LIST, "nonsense".to_owned());
+    refused(&site, &world, 4, Code::StatusListInvalid, &["status list was fetched and is refused"]).await;
+}
