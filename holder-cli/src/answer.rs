@@ -22,12 +22,14 @@ use crate::wallet::{Contents, Copy};
 mod asked;
 mod digest;
 mod holdings;
+mod missing;
 mod part;
 mod whose;
 
 pub(crate) use asked::{Asked, Claimed, asked, bound_text, named, threshold_text, without};
 pub(crate) use digest::digest;
 use holdings::open_all;
+pub(crate) use missing::{Lack, Missing, missing, type_asked};
 pub(crate) use part::{are_commitments, claims_of, is_status};
 
 /// A claim as a person sees it: one member of the subject.

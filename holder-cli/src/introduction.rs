@@ -2,7 +2,7 @@
 
 use carnet_core::{
     Code, Problem,
-    did::Resolve,
+    did::{Did, Resolve},
     query::{CredentialQuery, Query},
     secure::sd_jwt::Step,
     time::Timestamp,
@@ -19,6 +19,9 @@ use crate::{
     wallet::{Contents, Registrar},
 };
 
+/// Longest DID of a registrar that is shown while it is not accepted.
+const MAX_DID: usize = 512;
+
 /// What is known of an asker beside its DID.
 #[derive(Debug, Clone)]
 pub(crate) struct Introduction {
@@ -27,6 +30,8 @@ pub(crate) struct Introduction {
     registration: Result<Box<Registration>, Unregistered>,
     /// The owner's name for the registrar, or that of the trust list.
     registrar_name: String,
+    /// DID of the registrar that the registration names, whether it holds or not.
+    claimed_registrar: Option<String>,
     /// By which trust list the registrar was accepted or refused, if one was asked.
     listing: Option<Listing>,
 }
@@ -54,6 +59,11 @@ pub(crate) fn registrar(request: &Request, contents: &Contents, lists: &Lists) -
 
 fn issuer(registration: &Value) -> Option<&str> {
     registration.get("issuer").and_then(Value::as_str)
+}
+
+/// Returns `true` for a DID that fits on a screen: that of a stranger can be any text.
+fn is_short_did(text: &str) -> bool {
+    text.len() <= MAX_DID && Did::parse(text).is_ok()
 }
 
 /// Whether the owner has pinned a registrar, who then needs no list.
@@ -113,8 +123,10 @@ impl Introduction {
                 .map_err(|problem: Problem| Unregistered::Refused(problem.code)),
             Some(_) => Err(Unregistered::Refused(Code::RegistrationInvalid)),
         };
+        let claimed_registrar = document.and_then(issuer).filter(|did| is_short_did(did)).map(str::to_owned);
         let registrar_name = registrar.map(|registrar| registrar.name).unwrap_or_default();
-        Self { intended_use: request.intended_use.clone(), registration, registrar_name, listing: listed }
+        let intended_use = request.intended_use.clone();
+        Self { intended_use, registration, registrar_name, claimed_registrar, listing: listed }
     }
 
     /// By which trust list the registrar was accepted or refused, if one was asked.
@@ -135,6 +147,11 @@ impl Introduction {
     /// The owner's name for the registrar, empty if it gave none; or that of the trust list.
     pub(crate) fn registrar_name(&self) -> &str {
         &self.registrar_name
+    }
+
+    /// DID of the registrar that the registration names. Unless the registration holds it is the asker's own word.
+    pub(crate) fn claimed_registrar(&self) -> Option<&str> {
+        self.claimed_registrar.as_deref()
     }
 
     /// Who is registered.

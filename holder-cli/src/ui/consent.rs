@@ -17,6 +17,7 @@ mod asker;
 mod excess;
 mod holder;
 mod json;
+mod missing;
 mod plan;
 
 /// Everything that the decision is about.

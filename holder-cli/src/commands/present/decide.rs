@@ -5,7 +5,7 @@ use carnet_core::{Code, Problem};
 use carnet_spec::Catalogue;
 
 use crate::{
-    answer::{self, Asked, Bounds, Claimed, Part, answer, asked, digest, named},
+    answer::{self, Asked, Bounds, Claimed, Part, answer, asked, digest, missing, named},
     arguments::Present,
     failure::Failure,
     introduction::Introduction,
@@ -60,7 +60,7 @@ impl Decision<'_> {
         let approved = named(&all, &self.arguments.approve, true)?;
         // Whoever cannot answer anyway is not asked.
         if let Err(problem) = self.answer(&[]) {
-            return self.nothing(self.explained(unanswerable(&problem)));
+            return self.unanswered(&all, &problem);
         }
         let open: Vec<&Asked> = all
             .iter()
@@ -91,7 +91,10 @@ impl Decision<'_> {
                 if !introduced {
                     ui.say(&consent.introduced(ui));
                 }
-                let failure = if consent.excess().next().is_some() { over_asked() } else { all_withheld() };
+                let failure = match consent.excess().next() {
+                    Some(_) => over_asked(self.introduction.registration().is_some()),
+                    None => all_withheld(),
+                };
                 return self.nothing(failure.beside(consent.json(ui)));
             }
         };
@@ -130,7 +133,27 @@ impl Decision<'_> {
         }
     }
 
+    /// Says who asked for what and why, and which document is missing.
+    fn unanswered(&self, all: &[Asked], problem: &Problem) -> Result<Decided, Failure> {
+        let failure = self.explained(unanswerable(problem));
+        let lacks = self.with_bounds(&[], |bounds| missing(self.contents, self.catalogue, &self.request.query, bounds));
+        let Some(lacks) = lacks.ok().filter(|lacks| problem.code == Code::QueryUnmet && !lacks.is_empty()) else {
+            return self.nothing(failure);
+        };
+        let ui = &self.session.ui;
+        let digest = self.digest(&[])?;
+        let consent = self.consent(all, &[], &digest, None);
+        ui.say(&consent.unanswered(ui, &lacks));
+        let documents = consent.missing_documents(ui, &lacks);
+        let message = format!("You have no valid document that answers this ({documents}); nothing was sent");
+        self.nothing(Failure { message, ..failure }.beside(consent.unanswered_json(ui, &lacks)))
+    }
+
     fn answer(&self, withheld: &[Asked]) -> Result<answer::Answer, Problem> {
+        self.with_bounds(withheld, |bounds| answer(self.contents, self.catalogue, &self.request.query, bounds))
+    }
+
+    fn with_bounds<T>(&self, withheld: &[Asked], with: impl FnOnce(&Bounds<'_>) -> T) -> T {
         // A value that is withheld must not come in the place of its proof either.
         let values = withheld
             .iter()
@@ -145,7 +168,7 @@ impl Decision<'_> {
             withheld,
             proofs_only: &proofs_only,
         };
-        answer(self.contents, self.catalogue, &self.request.query, &bounds)
+        with(&bounds)
     }
 
     /// What may be behind it that nothing answers: documents that were taken back, or that ended.
@@ -198,10 +221,15 @@ fn allow(ui: &Ui, consent: &Consent<'_>, asked: &Asked) -> Answer {
     ui.ask(&ui.messages.with("excess-question", &[("claim", &consent.words_of(ui, asked))]))
 }
 
-fn over_asked() -> Failure {
+fn over_asked(registered: bool) -> Failure {
+    let beyond = if registered {
+        "It asks for more than it is registered for"
+    } else {
+        "It has no registration that counts here"
+    };
     Failure::new(
         "over_asked",
-        "It asks for more than it is registered for; without what you did not allow nothing answers it, and nothing was sent",
+        format!("{beyond}; without what you did not allow nothing answers it, and nothing was sent"),
         "if you agree to something of it, name each: --approve QUERY_ID:PATH",
     )
 }

@@ -82,26 +82,46 @@ impl Consent<'_> {
             let address = |part: &Option<String>| part.as_deref().map(clean).unwrap_or_default();
             row("consent-authority", &[clean(&authority.name), address(&authority.email), address(&authority.uri)]);
         }
-        if let Some(why) = self.why_unregistered(ui) {
-            let _ = writeln!(screen, "\n! {} {why}", say("unregistered-warning"));
-            let _ = writeln!(screen, "  {}", say("consent-own-words"));
+        if let (Some(unregistered), Some(why)) = (self.introduction.unregistered(), self.why_unregistered(ui)) {
+            let (warning, words) = match unregistered {
+                Unregistered::None => ("unregistered-warning", "consent-own-words"),
+                // It may well be registered somewhere.
+                Unregistered::Refused(_) => ("registration-refused-warning", "consent-own-words-alone"),
+            };
+            let _ = writeln!(screen, "\n! {} {why}", say(warning));
+            let _ = writeln!(screen, "  {}", say(words));
         }
     }
 
     /// Why the asker counts as one that is not registered, in words.
     fn why_unregistered(&self, ui: &Ui) -> Option<String> {
-        let id = match self.introduction.unregistered()? {
-            Unregistered::None => "unregistered-none",
-            Unregistered::Refused(code) => match code {
-                Code::RegistrarUntrusted => "unregistered-registrar",
-                Code::RegistrationMismatch => "unregistered-mismatch",
-                Code::Expired => "unregistered-expired",
-                Code::NotYetValid => "unregistered-not-yet",
-                Code::DidUnresolved => "unregistered-unresolved",
-                _ => return Some(ui.messages.with("unregistered-refused", &[("code", code.as_str())])),
-            },
+        let code = match self.introduction.unregistered()? {
+            Unregistered::None => return Some(ui.messages.text("unregistered-none")),
+            Unregistered::Refused(code) => code,
         };
-        Some(ui.messages.text(id))
+        let id = match code {
+            Code::RegistrarUntrusted => "unregistered-registrar",
+            Code::RegistrationMismatch => "unregistered-mismatch",
+            Code::Expired => "unregistered-expired",
+            Code::NotYetValid => "unregistered-not-yet",
+            Code::DidUnresolved | Code::AddressForbidden => "unregistered-unresolved",
+            Code::DidDocumentInvalid | Code::DidLogInvalid | Code::DidLogForked | Code::DidLogWitness => {
+                "unregistered-document"
+            }
+            _ => "unregistered-refused",
+        };
+        Some(ui.messages.with(id, &[("registrar", &self.claimed_registrar(ui)), ("code", code.as_str())]))
+    }
+
+    /// The registrar that a registration names which does not count: the owner's name for it, if there is one, and its DID.
+    fn claimed_registrar(&self, ui: &Ui) -> String {
+        let Some(did) = self.introduction.claimed_registrar().map(clean) else {
+            return ui.messages.text("consent-not-stated");
+        };
+        match clean(self.introduction.registrar_name()) {
+            name if name.is_empty() => did,
+            name => format!("{name} ({did})"),
+        }
     }
 
     /// The members `asker`, `registration`, `purpose`, `legal_basis` and `retention`.
@@ -114,6 +134,8 @@ impl Consent<'_> {
         });
         let mut registration = json!({
             "registered": registered.is_some(), "reason": reason, "text": self.why_unregistered(ui),
+            // Its own word, where the registration does not count.
+            "claimed_registrar": self.introduction.unregistered().and(self.introduction.claimed_registrar()),
             "intended_use": self.request.intended_use,
             // Null where the owner's own word on the registrar counted, or where nothing did.
             "trust": self.introduction.listing().map(Listing::json),

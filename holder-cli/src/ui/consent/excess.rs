@@ -2,16 +2,12 @@
 
 use std::fmt::Write;
 
-use carnet_core::{
-    query::{CredentialQuery, path_to_text},
-    secure::sd_jwt::Step,
-    trust::registration::Beyond,
-};
+use carnet_core::{query::path_to_text, secure::sd_jwt::Step, trust::registration::Beyond};
 use serde_json::{Value, json};
 
 use super::Consent;
 use crate::{
-    answer::Asked,
+    answer::{Asked, type_asked},
     ui::{Ui, labels::Labels, sanitise::clean},
 };
 
@@ -25,7 +21,10 @@ impl Consent<'_> {
         let mut warned = false;
         for asked in self.excess() {
             if !warned {
-                let _ = writeln!(screen, "\n! {}", ui.heading(&ui.messages.text("excess-warning")));
+                // Who is not registered cannot ask for more than is registered of it.
+                let id =
+                    if self.introduction.registration().is_some() { "excess-warning" } else { "excess-unregistered" };
+                let _ = writeln!(screen, "\n! {}", ui.heading(&ui.messages.text(id)));
                 warned = true;
             }
             let _ = writeln!(screen, "  ! {}: {}, {}", self.words_of(ui, asked), why(ui, asked), self.state(ui, asked));
@@ -71,7 +70,7 @@ impl Consent<'_> {
     /// What is asked for, as people call it.
     pub(crate) fn words_of(&self, ui: &Ui, asked: &Asked) -> String {
         let query = self.request.query.credential(&asked.query_id);
-        let type_name = query.map(|query| self.type_asked(query)).unwrap_or_default();
+        let type_name = query.map(|query| type_asked(self.catalogue, query)).unwrap_or_default();
         let labels = Labels::new(self.catalogue, &type_name, &ui.messages);
         let document = labels.document();
         let Some(path) = &asked.path else {
@@ -86,18 +85,6 @@ impl Consent<'_> {
             Some(threshold) => format!("{document}, {claim}: {}", labels.threshold(threshold)),
             None => format!("{document}, {claim}"),
         }
-    }
-
-    /// The type that a credential query asks for, by its name in the catalogue where that has it.
-    fn type_asked(&self, query: &CredentialQuery) -> String {
-        let by_vct = query
-            .vct_values
-            .first()
-            .map(|vct| self.catalogue.by_vct(vct).map_or_else(|| vct.clone(), |known| known.name.clone()));
-        let own = |set: &Vec<String>| set.iter().find(|name| *name != "VerifiableCredential").cloned();
-        let known = by_vct.or_else(|| query.type_values.iter().find_map(own));
-        // Of another format nobody here knows where it says the type.
-        known.unwrap_or_else(|| query.format.clone())
     }
 
     fn state(&self, ui: &Ui, asked: &Asked) -> String {

@@ -30,13 +30,19 @@ struct Scene {
     holder: Option<Value>,
     /// True if its issuer left a claim in the clear that nobody asks for.
     marked: bool,
+    /// True if the owner has not pinned the registrar.
+    unpinned: bool,
+    /// For how many days the registration holds, if not for 30.
+    days: Option<i64>,
 }
 
 /// The screen with what differs from run to run replaced, and the JSON of the same.
 fn seen(scene: &Scene, language: Language) -> (String, Value) {
     let (mut asker, authority, issuer) = (Asker::new(), Authority::new(), Issuer::new());
     let mut contents = Contents::new(12);
-    authority.pin(&mut contents);
+    if !scene.unpinned {
+        authority.pin(&mut contents);
+    }
     if let Some(claims) = &scene.claims {
         asker.payload["dcql_query"]["credentials"][0]["claims"] = claims.clone();
     }
@@ -48,7 +54,7 @@ fn seen(scene: &Scene, language: Language) -> (String, Value) {
         query["credentials"][1]["id"] = json!("r");
     }
     if let Some(claims) = &scene.registered {
-        let registration = authority.register(&asker, claims.clone(), 30);
+        let registration = authority.register(&asker, claims.clone(), scene.days.unwrap_or(30));
         introduce(&mut asker, &registration);
     }
     let request = asker.request().unwrap();
@@ -148,6 +154,14 @@ fn scenes() -> Vec<(&'static str, Scene)> {
         ("over-asking", Scene { registered: Some(title_only()), ..Scene::default() }),
         ("over-asking-allowed", Scene { registered: Some(title_only()), approved: vec![LEVEL], ..Scene::default() }),
         ("unregistered", Scene { approved: vec![TITLE, LEVEL], ..Scene::default() }),
+        (
+            "registrar-unknown",
+            Scene { registered: Some(both()), unpinned: true, approved: vec![TITLE, LEVEL], ..Scene::default() },
+        ),
+        (
+            "registration-ended",
+            Scene { registered: Some(both()), days: Some(-1), approved: vec![TITLE, LEVEL], ..Scene::default() },
+        ),
         ("threshold", Scene { registered: Some(proofs()), claims: Some(date_of_birth()), ..Scene::default() }),
         (
             "reused",
@@ -213,9 +227,8 @@ fn facts(name: &str, value: &Value, ui: &Ui, facts: &mut Vec<String>) {
         Value::Number(number) => facts.push(number.to_string()),
         Value::Bool(flag) => {
             let message = match name {
-                "registered" if *flag => Some("consent-registered-by"),
-                "registered" => Some("unregistered-warning"),
-                "within" if !flag => Some("excess-warning"),
+                "registered" => flag.then_some("consent-registered-by"),
+                // Which warning it is depends on the other members.
                 "within" => None,
                 _ => {
                     let said = FLAGS.iter().find(|(flag, _)| *flag == name);
@@ -226,6 +239,19 @@ fn facts(name: &str, value: &Value, ui: &Ui, facts: &mut Vec<String>) {
             facts.extend(message.map(|id| ui.messages.text(id)));
         }
     }
+}
+
+/// The warnings that a screen has for what its JSON says of a registration.
+fn warnings(registration: &Value) -> impl Iterator<Item = &'static str> {
+    let registered = registration["registered"].as_bool().unwrap();
+    let unregistered = match registration["reason"].as_str() {
+        None => None,
+        Some("none") => Some("unregistered-warning"),
+        Some(_) => Some("registration-refused-warning"),
+    };
+    let within = registration["within"].as_bool().unwrap();
+    let beyond = if registered { "excess-warning" } else { "excess-unregistered" };
+    unregistered.into_iter().chain((!within).then_some(beyond))
 }
 
 #[test]
@@ -245,6 +271,8 @@ fn the_screen_has_every_fact_of_the_json() {
                 };
                 wanted.extend(reuse.map(|id| ui.messages.text(id)));
             }
+            let registration = &json["registration"];
+            wanted.extend(warnings(registration).map(|id| ui.messages.text(id)));
             for fact in wanted {
                 assert!(screen.contains(&fact), "{name} {language:?}: {fact}\n{screen}");
             }
@@ -336,6 +364,25 @@ fn the_registered_words_are_shown_and_not_the_own_ones() {
     assert!(!screen.contains("Job Agency") && !screen.contains("Um Arbeit für Sie zu finden."));
     assert_eq!(json["asker"]["name"], "City Job Centre");
     assert_eq!(json["registration"]["support_uri"], "mailto:data@agency.example");
+}
+
+#[test]
+fn a_registration_that_does_not_count_is_not_said_to_be_none() {
+    let said = |scene: Scene| seen(&scene, Language::En).0;
+    let nothing = said(Scene::default());
+    assert!(nothing.contains("This asker is not registered. It sent no registration."), "{nothing}");
+    let unknown = said(Scene { registered: Some(both()), unpinned: true, ..Scene::default() });
+    assert!(unknown.contains("by a registrar that you do not accept: REGISTRAR-DID"), "{unknown}");
+    let ended = said(Scene { registered: Some(both()), days: Some(-1), ..Scene::default() });
+    assert!(ended.contains("by Registrar of Example (REGISTRAR-DID) has ended"), "{ended}");
+    for screen in [&nothing, &unknown, &ended] {
+        assert!(!screen.contains("more than it is registered for"), "{screen}");
+    }
+    for screen in [&unknown, &ended] {
+        assert!(!screen.contains("not registered"), "{screen}");
+    }
+    // Its own word is no line about who registered it.
+    assert!(!unknown.contains("Registered by"));
 }
 
 #[test]

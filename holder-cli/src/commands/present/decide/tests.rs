@@ -120,6 +120,32 @@ fn whoever_has_no_such_document_is_not_asked() {
 }
 
 #[test]
+fn whoever_cannot_answer_learns_who_asks_why_and_what_is_missing() {
+    let missing = |scene: &Scene, options: &[&str]| {
+        let refused = scene.refused(options);
+        assert!(refused.message.contains("(Qualification)"), "{}", refused.message);
+        let json = refused.json();
+        assert!(json["asker"]["name"].is_string() && json["purpose"].is_string(), "{json}");
+        let entry = json["missing"][0].clone();
+        let text = entry["text"].as_str().unwrap().to_owned();
+        (entry["what"].as_str().unwrap().to_owned(), text, entry["paths"].clone())
+    };
+    let mut scene = Scene::new(Some(both()));
+    scene.ask(json!([{"path": ["credentialSubject", "title"]}, {"path": ["credentialSubject", "shoeSize"]}]));
+    let (what, text, paths) = missing(&scene, &[]);
+    assert_eq!((what.as_str(), paths), ("claims", json!(["credentialSubject.shoeSize"])));
+    assert_eq!(text, "Qualification: yours does not answer: shoeSize");
+    let mut scene = Scene::new(Some(both()));
+    scene.contents.credentials[0].valid_until = Some(NOW.plus(-1));
+    assert_eq!(missing(&scene, &[]).0, "ended");
+    scene.contents.credentials[0].valid_until = None;
+    scene.contents.credentials[0].format = "dc+sd-jwt".to_owned();
+    assert_eq!(missing(&scene, &[]).0, "format");
+    scene.contents.credentials.clear();
+    assert_eq!(missing(&scene, &[]).1, "Qualification: you have none");
+}
+
+#[test]
 fn what_is_withheld_is_absent() {
     let mut scene = Scene::new(Some(both()));
     assert_eq!(scene.refused(&["--withhold", LEVEL]).reason, "query_unmet");

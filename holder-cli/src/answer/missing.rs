@@ -1,0 +1,156 @@
+//! What a wallet lacks to answer a query.
+
+use carnet_core::{
+    Problem,
+    query::{ClaimQuery, CredentialQuery, Query, values_at},
+    secure::sd_jwt::ClaimPath,
+};
+use carnet_spec::Catalogue;
+
+use super::{Bounds, answer, holdings::open_all};
+use crate::wallet::{Contents, HeldCredential};
+
+/// A credential query that the wallet cannot answer.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Missing {
+    /// The credential query.
+    pub(crate) query_id: String,
+    /// Name of the type that it asks for: that of the catalogue where it has one.
+    pub(crate) type_name: String,
+    /// Why no document of the wallet answers it.
+    pub(crate) lack: Lack,
+}
+
+/// Reason why no document answers a credential query.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Lack {
+    /// There is none of that type.
+    Document,
+    /// Those of that type were taken back by their issuers.
+    Withdrawn,
+    /// Those of that type have ended.
+    Ended,
+    /// Those of that type are not among the ones that the owner chose.
+    NotChosen,
+    /// Those of that type are in other formats.
+    Format,
+    /// No copy of those of that type is left.
+    Copies,
+    /// Those of that type do not have these claims, or not with a value that is asked for.
+    Claims(Vec<ClaimPath>),
+    /// It is asked for in a way that is not understood here.
+    Foreign,
+    /// Any other reason.
+    Other,
+}
+
+impl Lack {
+    /// The stable name, in `snake_case`.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Document => "document",
+            Self::Withdrawn => "withdrawn",
+            Self::Ended => "ended",
+            Self::NotChosen => "not_chosen",
+            Self::Format => "format",
+            Self::Copies => "copies",
+            Self::Claims(_) => "claims",
+            Self::Foreign => "foreign",
+            Self::Other => "other",
+        }
+    }
+}
+
+/// The type that a credential query asks for, by its name in the catalogue where that has it.
+pub(crate) fn type_asked(catalogue: &Catalogue, query: &CredentialQuery) -> String {
+    // Of another format nobody here knows where it says the type.
+    types_asked(catalogue, query).into_iter().next().unwrap_or_else(|| query.format.clone())
+}
+
+/// All types that would do.
+fn types_asked(catalogue: &Catalogue, query: &CredentialQuery) -> Vec<String> {
+    let by_vct = |vct: &String| catalogue.by_vct(vct).map_or_else(|| vct.clone(), |known| known.name.clone());
+    let own = |set: &Vec<String>| set.iter().find(|name| *name != "VerifiableCredential").cloned();
+    query.vct_values.iter().map(by_vct).chain(query.type_values.iter().filter_map(own)).collect()
+}
+
+/// Returns what is missing of a query that cannot be answered: of a set of alternatives, what each of them lacks.
+///
+/// # Errors
+/// A copy of the wallet cannot be read.
+pub(crate) fn missing(
+    contents: &Contents,
+    catalogue: &Catalogue,
+    query: &Query,
+    bounds: &Bounds<'_>,
+) -> Result<Vec<Missing>, Problem> {
+    let mut unmet = Vec::new();
+    for asked in &query.credentials {
+        let single = Query { credentials: vec![asked.clone()], credential_sets: Vec::new(), holder: None };
+        if answer(contents, catalogue, &single, bounds).is_err() {
+            unmet.push((asked, single));
+        }
+    }
+    let is_unmet = |id: &String| unmet.iter().any(|(asked, _)| asked.id == *id);
+    let sets = || query.credential_sets.iter().filter(|set| set.required);
+    let open = || sets().filter(|set| set.options.iter().all(|option| option.iter().any(is_unmet)));
+    let counts = |id: &String| {
+        query.credential_sets.is_empty() || open().any(|set| set.options.iter().flatten().any(|option| option == id))
+    };
+    unmet
+        .iter()
+        .filter(|(asked, _)| counts(&asked.id))
+        .map(|(asked, single)| {
+            let lack = lack(contents, catalogue, asked, single, bounds)?;
+            Ok(Missing { query_id: asked.id.clone(), type_name: type_asked(catalogue, asked), lack })
+        })
+        .collect()
+}
+
+/// Tells by index and credential whether a reason is not this one's.
+type Stays<'a> = &'a dyn Fn(usize, &HeldCredential) -> bool;
+
+fn lack(
+    contents: &Contents,
+    catalogue: &Catalogue,
+    asked: &CredentialQuery,
+    single: &Query,
+    bounds: &Bounds<'_>,
+) -> Result<Lack, Problem> {
+    if asked.unanswerable().is_some() {
+        return Ok(Lack::Foreign);
+    }
+    let types = types_asked(catalogue, asked);
+    let mut held: Vec<(usize, &HeldCredential)> =
+        contents.credentials.iter().enumerate().filter(|(_, held)| types.contains(&held.type_name)).collect();
+    // Each step leaves those for which it is not the reason.
+    let steps: [(Stays<'_>, Lack); 5] = [
+        (&|_, _| true, Lack::Document),
+        (&|_, held| held.withdrawn().is_none(), Lack::Withdrawn),
+        (&|_, held| held.valid_until.is_none_or(|until| bounds.now <= until), Lack::Ended),
+        (&|index, _| bounds.only.is_empty() || bounds.only.contains(&index), Lack::NotChosen),
+        (&|_, held| held.format == asked.format, Lack::Format),
+    ];
+    for (stays, lack) in steps {
+        held.retain(|(index, held)| stays(*index, held));
+        if held.is_empty() {
+            return Ok(lack);
+        }
+    }
+    let opened = open_all(contents, single, bounds)?;
+    let payloads: Vec<_> = opened
+        .iter()
+        .filter(|opened| held.iter().any(|(index, _)| *index == opened.credential))
+        .map(|opened| &opened.payload)
+        .collect();
+    if payloads.is_empty() {
+        return Ok(Lack::Copies);
+    }
+    let has = |claim: &ClaimQuery| {
+        let accepted = |(_, value): &(ClaimPath, &serde_json::Value)| claim.accepts(value);
+        payloads.iter().any(|payload| values_at(payload, &claim.path).iter().any(accepted))
+    };
+    let lacking: Vec<ClaimPath> =
+        asked.claims.iter().filter(|claim| !has(claim)).map(|claim| claim.path.clone()).collect();
+    Ok(if lacking.is_empty() { Lack::Other } else { Lack::Claims(lacking) })
+}

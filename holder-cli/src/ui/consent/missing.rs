@@ -1,0 +1,75 @@
+//! The screen where nothing answers: who asks, why, and what is missing.
+
+use std::fmt::Write;
+
+use carnet_core::query::path_to_text;
+use serde_json::{Value, json};
+
+use super::{Consent, name_of};
+use crate::{
+    answer::{Lack, Missing},
+    ui::{Ui, labels::Labels},
+};
+
+impl Consent<'_> {
+    /// Who asks and why, and what is missing.
+    pub(crate) fn unanswered(&self, ui: &Ui, missing: &[Missing]) -> String {
+        let mut screen = format!("{}\n\n", ui.heading(&ui.messages.text("consent-title")));
+        self.asker_text(ui, &mut screen);
+        let _ = writeln!(screen, "\n{}", ui.heading(&ui.messages.text("missing-title")));
+        for missing in missing {
+            let _ = writeln!(screen, "  - {}", self.lack_of(ui, missing));
+        }
+        screen
+    }
+
+    /// The same for a program: the asker's members, and `missing`.
+    pub(crate) fn unanswered_json(&self, ui: &Ui, missing: &[Missing]) -> Value {
+        let mut whole = self.asker_json(ui);
+        let entry = |missing: &Missing| {
+            let claims: &[_] = if let Lack::Claims(claims) = &missing.lack { claims } else { &[] };
+            json!({
+                "query_id": missing.query_id, "type": missing.type_name, "what": missing.lack.name(),
+                "paths": claims.iter().map(|path| path_to_text(path)).collect::<Vec<_>>(),
+                "text": self.lack_of(ui, missing),
+            })
+        };
+        if let Some(members) = whole.as_object_mut() {
+            members.insert("missing".to_owned(), missing.iter().map(entry).collect());
+            members.insert("language".to_owned(), json!(ui.messages.language().tag()));
+        }
+        whole
+    }
+
+    /// The documents that are missing, as people call them, on one line.
+    pub(crate) fn missing_documents(&self, ui: &Ui, missing: &[Missing]) -> String {
+        let mut names: Vec<String> = missing.iter().map(|missing| self.document_of(ui, missing)).collect();
+        names.dedup();
+        names.join(", ")
+    }
+
+    fn document_of(&self, ui: &Ui, missing: &Missing) -> String {
+        Labels::new(self.catalogue, &missing.type_name, &ui.messages).document()
+    }
+
+    fn lack_of(&self, ui: &Ui, missing: &Missing) -> String {
+        let labels = Labels::new(self.catalogue, &missing.type_name, &ui.messages);
+        let document = labels.document();
+        let id = match &missing.lack {
+            Lack::Document => "missing-none",
+            Lack::Withdrawn => "missing-withdrawn",
+            Lack::Ended => "missing-ended",
+            Lack::NotChosen => "missing-chosen",
+            Lack::Format => "missing-format",
+            Lack::Copies => "missing-copies",
+            Lack::Foreign => "missing-foreign",
+            Lack::Other => "missing-other",
+            Lack::Claims(claims) => {
+                let claims: Vec<String> = claims.iter().map(|path| labels.claim(&name_of(path))).collect();
+                let arguments = [("document", document.as_str()), ("claims", &claims.join(", "))];
+                return ui.messages.with("missing-claims", &arguments);
+            }
+        };
+        ui.messages.with(id, &[("document", &document)])
+    }
+}
