@@ -132,7 +132,7 @@ impl Catalogue {
 }
 
 /// The type that every credential of VCDM 2.0 has.
-const GENERIC: &str = "VerifiableCredential";
+pub(crate) const GENERIC: &str = "VerifiableCredential";
 
 impl TypeRules for Catalogue {
     fn type_name(&self, types: &[&str], vct: Option<&str>) -> Result<String, Problem> {

@@ -256,6 +256,11 @@ impl CredentialType {
         self.paths.iter().any(|known| known == path)
     }
 
+    /// The paths of all its claims, below credentialSubject.
+    pub(crate) fn claim_paths(&self) -> impl Iterator<Item = &str> {
+        self.paths.iter().map(String::as_str)
+    }
+
     /// Whether no request may make this claim (or what is below it) a condition.
     #[must_use]
     pub fn is_never_mandatory(&self, path: &str) -> bool {

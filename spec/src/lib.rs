@@ -14,9 +14,11 @@ mod display;
 mod error;
 mod folder;
 mod keep;
+mod nearest;
 mod ordered;
 mod redeem;
 mod template;
+mod unknown;
 mod weights;
 
 pub use catalogue::Catalogue;
@@ -24,8 +26,10 @@ pub use credential_type::{CopyForm, CredentialType};
 pub use display::{ClaimDisplay, Display};
 pub use error::SpecError;
 pub use keep::Keep;
+pub use nearest::nearest;
 pub use redeem::Redeem;
 pub use template::RequestTemplate;
+pub use unknown::{Unknown, UnknownKind};
 
 mod embedded {
     include!(concat!(env!("OUT_DIR"), "/embedded.rs"));

@@ -428,7 +428,7 @@ fn register(folder: &Path, data: &str, request: &str) -> Result<()> {
 }
 
 /// What an agency says of itself to be registered.
-const ABOUT: [&str; 10] = [
+const ABOUT: [&str; 11] = [
     "--country",
     "PT",
     "--privacy-policy",
@@ -439,6 +439,7 @@ const ABOUT: [&str; 10] = [
     "National Data Protection Commission",
     "--authority-uri",
     "https://dpa.example/complaints",
+    "--all-uses",
 ];
 
 /// Sets up and starts a verifier that trusts these issuers, each for one type.

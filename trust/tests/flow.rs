@@ -273,3 +273,27 @@ fn the_history_knows_what_was_published_when_the_newest_is_gone() {
     publish("list-2").ok();
     assert_eq!(desk.sequence(&desk.path("site/trust-list.json")), 2);
 }
+
+#[test]
+fn a_type_that_no_catalogue_has_is_named_by_those_who_insist() {
+    let desk = Desk::new();
+    let mistyped = SOURCE.replace("QualificationCredential", "QualificationCredentials");
+    std::fs::write(desk.path("source.toml"), &mistyped).unwrap();
+    let make = |from: &[&str], extra: &[&str], out: &str| {
+        let (source, out) = (desk.at("source.toml"), desk.at(out));
+        desk.run(&[&["create", "--source", &source, "--out", &out, "--json"], from, extra].concat())
+    };
+    let first = ["--list", LIST];
+    let warned = make(&first, &[], "draft-1");
+    warned.refused("type_unknown");
+    assert!(warned.error.contains("the nearest is QualificationCredential. "), "{}", warned.error);
+    assert!(!desk.path("draft-1").exists());
+    make(&first, &["--allow-unknown"], "draft-1").ok();
+    // What the list before it names needs no second word; another one does.
+    let previous = desk.at("draft-1");
+    make(&["--after", &previous], &[], "draft-2").ok();
+    std::fs::write(desk.path("source.toml"), mistyped.replace("QualificationCredentials", "Diploma")).unwrap();
+    make(&["--after", &previous], &[], "draft-3").refused("type_unknown");
+    std::fs::write(desk.path("source.toml"), SOURCE).unwrap();
+    make(&first, &[], "good").ok();
+}

@@ -6,13 +6,14 @@ use std::path::{Path, PathBuf};
 use carnet_core::{
     did::{Did, DidUrl, SelfContained},
     json::{self, Limits},
+    text::quoted,
     trust::registration::{
         Expected, IntendedUse, RegisteredCredential, Registration, RegistrationRequest, RelyingParty,
         SupervisoryAuthority,
     },
 };
 use carnet_service::{config::StartError, disk, time::now};
-use carnet_spec::Catalogue;
+use carnet_spec::{Catalogue, nearest};
 use serde_json::{Map, Value};
 
 use crate::{verification::SKEW, verifier::Identity};
@@ -44,9 +45,12 @@ pub(crate) struct About {
     /// Your legal identifier, such as VATPT-501617582.
     #[arg(long)]
     pub(crate) legal_identifier: Option<String>,
-    /// A request template that you use; may be repeated. Without one: all of the catalogue.
-    #[arg(long = "use")]
+    /// A request template that you use; may be repeated. You are registered for these and no others.
+    #[arg(long = "use", value_name = "TEMPLATE", required_unless_present = "all_uses")]
     pub(crate) uses: Vec<String>,
+    /// Ask for every template of the catalogue.
+    #[arg(long, conflicts_with = "uses")]
+    pub(crate) all_uses: bool,
 }
 
 fn refused(what: String, hint: &str) -> StartError {
@@ -62,14 +66,9 @@ pub(crate) fn request(
     about: &About,
     catalogue: &Catalogue,
 ) -> Result<Map<String, Value>, StartError> {
+    require_templates(&about.uses, catalogue)?;
     let mut intended_uses = Vec::new();
-    for id in &about.uses {
-        if catalogue.template(id).is_none() {
-            return Err(refused(format!("There is no request template {id}"), "Name one of the catalogue."));
-        }
-    }
-    for template in catalogue.templates().filter(|template| about.uses.is_empty() || about.uses.contains(&template.id))
-    {
+    for template in catalogue.templates().filter(|template| about.all_uses || about.uses.contains(&template.id)) {
         let query =
             template.query_at(now()).map_err(|problem| refused(problem.to_string(), "Correct the template."))?;
         intended_uses.push(IntendedUse {
@@ -103,6 +102,18 @@ pub(crate) fn request(
             "Correct what you said of yourself; a registration needs an Ed25519 key.",
         )
     })
+}
+
+/// Refuses names of request templates that the catalogue does not have.
+///
+/// # Errors
+/// One of them is not in the catalogue.
+pub(crate) fn require_templates(uses: &[String], catalogue: &Catalogue) -> Result<(), StartError> {
+    let Some(id) = uses.iter().find(|id| catalogue.template(id).is_none()) else { return Ok(()) };
+    let names = || catalogue.templates().map(|known| known.id.as_str());
+    let meant = nearest(id, names()).map(|known| format!("Do you mean {known}? ")).unwrap_or_default();
+    let all = names().collect::<Vec<_>>().join(", ");
+    Err(refused(format!("There is no request template {}", quoted(id)), &format!("{meant}The catalogue has: {all}.")))
 }
 
 /// Installs a registration that a registrar signed: from the next start on it goes with every request.
@@ -150,4 +161,39 @@ pub(crate) fn installed(data: &Path) -> Result<Option<Map<String, Value>>, Start
     json::parse_object(&bytes, Limits::DOCUMENT).map(Some).map_err(|problem| {
         refused(format!("{} is damaged: {problem}", path.display()), "Install the registration again.")
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+
+    #[derive(clap::Parser)]
+    struct Line {
+        #[command(flatten)]
+        about: About,
+    }
+
+    #[test]
+    fn the_operator_chooses_what_it_is_registered_for() {
+        let read = |chosen: &[&str]| {
+            let said = "x --country PT --privacy-policy a --support b --authority c --authority-uri d";
+            Line::try_parse_from(said.split(' ').chain(chosen.iter().copied())).map(|line| line.about)
+        };
+        assert!(read(&[]).is_err() && read(&["--all-uses", "--use", "museum-visit"]).is_err());
+        assert_eq!(read(&["--use", "a", "--use", "b"]).unwrap().uses, ["a", "b"]);
+        assert!(read(&["--all-uses"]).unwrap().all_uses);
+    }
+
+    #[test]
+    fn a_template_that_is_mistyped_is_named_with_the_nearest() {
+        let catalogue = Catalogue::embedded().unwrap();
+        let named = |id: &str| require_templates(&[id.to_owned()], &catalogue);
+        assert!(named("museum-visit").is_ok());
+        let refused = named("museum-visits").unwrap_err();
+        assert!(refused.message.contains("\"museum-visits\""), "{refused}");
+        assert!(refused.hint.starts_with("Do you mean museum-visit? The catalogue has: "), "{refused}");
+        assert!(named("x").unwrap_err().hint.starts_with("The catalogue has: "));
+    }
 }

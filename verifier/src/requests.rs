@@ -10,6 +10,7 @@ use carnet_core::{
     time::Timestamp,
     verify::MAX_PRESENTATIONS,
 };
+use carnet_spec::Catalogue;
 use rand_core::OsRng;
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
@@ -47,6 +48,8 @@ pub(crate) enum What {
         retention: Texts,
         /// The intended use of the registration that it falls under; empty: none.
         intended_use: String,
+        /// The caller was told what of it the catalogue does not have, and means it.
+        allow_unknown: bool,
     },
 }
 
@@ -163,11 +166,14 @@ impl<S: Store> Verifier<S> {
                     keep_days: template.retention_days.max(longest),
                 })
             }
-            What::Query { dcql, purpose, legal_basis, retention, intended_use } => {
+            What::Query { dcql, purpose, legal_basis, retention, intended_use, allow_unknown } => {
                 if !intended_use.is_empty() {
                     check_identifier(&intended_use)?;
                 }
-                let (query, _) = own_query(dcql, "query.dcql_query")?;
+                let (query, asked) = own_query(dcql, "query.dcql_query")?;
+                if !allow_unknown {
+                    require_known(&self.verification.catalogue, &asked, "query.dcql_query")?;
+                }
                 check_texts(&purpose, "query.purpose")?;
                 check_texts(&legal_basis, "query.legal_basis")?;
                 check_texts(&retention, "query.retention")?;
@@ -229,6 +235,21 @@ pub(crate) fn own_query(dcql: Map<String, Value>, field: &'static str) -> Result
     let query = Query::parse(&value).map_err(malformed)?;
     supported(&query, field)?;
     Ok((value, query))
+}
+
+/// Warns of a query for types and claims that the catalogue does not have: most often they are mistyped, and nobody could
+/// answer.
+fn require_known(catalogue: &Catalogue, query: &Query, field: &'static str) -> Result<(), Error> {
+    let unknown: Vec<String> =
+        catalogue.unknown_in(query).into_iter().map(|(id, unknown)| format!("{id}: {unknown}")).collect();
+    if unknown.is_empty() {
+        return Ok(());
+    }
+    let description = format!(
+        "{}. Nothing was made. Correct it, or say that you mean it, with allow_unknown (--allow-unknown)",
+        unknown.join(". ")
+    );
+    Err(Error::invalid("QUERY_UNKNOWN", field, description))
 }
 
 /// Whether this verifier could verify an answer, and would know something by it.

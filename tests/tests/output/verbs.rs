@@ -203,7 +203,7 @@ impl<'a> Desktop<'a> {
         let office = &self.stage.agency;
         let data = format!("--data {}", office.service.data.display());
         let about = "--country PT --privacy-policy https://a.example/p --support mailto:a@a.example --authority DPA \
-                     --authority-uri https://d.example/c";
+                     --authority-uri https://d.example/c --all-uses";
         Ok(match name {
             "init" => (Once, words(&format!("--data {}", self.path(&self.fresh("verifier")))), false),
             "request create" => self.staff(office, Once, "--template job-right-to-work"),

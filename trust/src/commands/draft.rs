@@ -1,6 +1,9 @@
 //! `create`, `edit`, `source`, `import`: lists that nobody has signed yet.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 
 use carnet_core::{
     did::Did,
@@ -8,6 +11,7 @@ use carnet_core::{
     trust::list::{Contents, EarlierCredentials, Preview, TrustList},
 };
 use carnet_service::time;
+use carnet_spec::Catalogue;
 use clap::{Args, ValueEnum};
 use serde_json::json;
 
@@ -55,6 +59,12 @@ pub(crate) struct CreateArgs {
     /// The DID that names the list; by default that of the list before it.
     #[arg(long, value_name = "DID", required_unless_present = "after")]
     list: Option<String>,
+    /// A folder with more credential types, as the verifiers have that use the list.
+    #[arg(long, value_name = "FOLDER")]
+    catalogue: Option<PathBuf>,
+    /// Name also types that the catalogue does not have.
+    #[arg(long)]
+    allow_unknown: bool,
     #[command(flatten)]
     term: Term,
 }
@@ -133,7 +143,33 @@ pub(super) fn create(args: &CreateArgs) -> Result<u8, Refusal> {
     let successor = previous.as_ref().map(Preview::successor);
     let sequence = successor.as_ref().map_or(1, |next| next.sequence);
     let contents = Source::read(&args.source)?.contents(sequence, successor.and_then(|next| next.previous))?;
+    if !args.allow_unknown {
+        require_known(&contents, previous.as_ref(), args.catalogue.as_deref())?;
+    }
     drafted(&list, contents, previous.as_ref(), &args.term)
+}
+
+/// Warns of types that the catalogue does not have, and the list before did not name: most often they are mistyped, and then
+/// nobody is accepted by their entries.
+fn require_known(contents: &Contents, previous: Option<&Preview>, folder: Option<&Path>) -> Result<(), Refusal> {
+    let catalogue = folder.map_or_else(Catalogue::embedded, Catalogue::load);
+    let catalogue = catalogue
+        .map_err(|error| Refusal::new("catalogue_invalid", error.to_string(), "correct the catalogue's folder"))?;
+    let before: BTreeSet<&String> = previous.iter().flat_map(|previous| types(&previous.contents)).collect();
+    let new = types(contents).filter(|name| !before.contains(name)).collect::<BTreeSet<_>>();
+    let unknown: Vec<String> =
+        new.into_iter().filter_map(|name| catalogue.unknown_type(name)).map(|unknown| unknown.to_string()).collect();
+    if unknown.is_empty() {
+        return Ok(());
+    }
+    let hint = "correct the source; or name the folder of your own types with --catalogue; or say that you mean it with --allow-unknown";
+    Err(Refusal::new("type_unknown", format!("The source names what is not known: {}", unknown.join("; ")), hint))
+}
+
+/// The types that a list names.
+fn types(contents: &Contents) -> impl Iterator<Item = &String> {
+    let entries = contents.issuers.iter().chain(&contents.registrars);
+    entries.flat_map(|entry| &entry.accreditations).flat_map(|held| &held.types)
 }
 
 pub(super) fn edit(args: &EditArgs) -> Result<u8, Refusal> {

@@ -6,17 +6,22 @@ use carnet_service::{
     keys::{KeyPlace, verbs::KeyAlgorithm},
     once, staff,
 };
+use carnet_spec::Catalogue;
 use clap::Args;
 use serde_json::json;
 
-use super::{Failure, registration};
-use crate::{registration::About, setup};
+use super::Failure;
+use crate::{
+    commands::registration as verb,
+    registration::{self, About},
+    setup,
+};
 
 /// [`About`], of which all is given or nothing.
 #[derive(Debug, Clone, Args)]
 struct AboutIfGiven {
     /// Your country, two letters. With it and what follows a request for registration is made too.
-    #[arg(long, requires_all = ["privacy_policy", "support", "authority"])]
+    #[arg(long, requires_all = ["privacy_policy", "support", "authority", "which_uses"])]
     country: Option<String>,
     /// Your privacy policy, an https URL.
     #[arg(long, requires = "country")]
@@ -36,9 +41,12 @@ struct AboutIfGiven {
     /// Your legal identifier, such as VATPT-501617582.
     #[arg(long, requires = "country")]
     legal_identifier: Option<String>,
-    /// A request template that you use; may be repeated. Without one: all of the catalogue.
-    #[arg(long = "use", requires = "country")]
+    /// A request template that you use; may be repeated. You are registered for these and no others.
+    #[arg(long = "use", value_name = "TEMPLATE", requires = "country", group = "which_uses")]
     uses: Vec<String>,
+    /// Ask for every template of the catalogue.
+    #[arg(long, requires = "country", conflicts_with = "uses", group = "which_uses")]
+    all_uses: bool,
 }
 
 impl AboutIfGiven {
@@ -52,6 +60,7 @@ impl AboutIfGiven {
             authority_email: self.authority_email,
             legal_identifier: self.legal_identifier,
             uses: self.uses,
+            all_uses: self.all_uses,
         })
     }
 }
@@ -104,6 +113,9 @@ pub(super) async fn run(args: InitArgs) -> Result<u8, Failure> {
     if args.another_desk {
         return another_desk(&args).await;
     }
+    // Before anything is made: a name that is mistyped leaves nothing behind.
+    let embedded = Catalogue::embedded().map_err(|error| Failure::Input(error.to_string()))?;
+    registration::require_templates(&args.about.uses, &embedded)?;
     once::reserve(args.json)?;
     let (did, algorithm) = (args.did.as_deref(), args.algorithm.into());
     let (place, kek) = args.place.settle(&args.data)?;
@@ -120,7 +132,7 @@ pub(super) async fn run(args: InitArgs) -> Result<u8, Failure> {
     let requested = match &args.about.given() {
         Some(about) => {
             let path = args.data.join("registration-request.json");
-            registration::write(&path, &registration::made(&args.data, about)?)?;
+            verb::write(&path, &verb::made(&args.data, about)?)?;
             Some(path.display().to_string())
         }
         None => None,

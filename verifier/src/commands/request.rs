@@ -52,6 +52,9 @@ pub(crate) struct CreateArgs {
     /// The intended use of your registration that the query falls under.
     #[arg(long, requires = "query")]
     intended_use: Option<String>,
+    /// Ask also for types and claims that the verifier's catalogue does not have.
+    #[arg(long, requires = "query")]
+    allow_unknown: bool,
     /// How long it may be answered, in seconds; by default as the verifier is configured.
     #[arg(long, default_value_t = 0)]
     ttl: u32,
@@ -78,6 +81,7 @@ async fn create(args: CreateArgs) -> Result<u8, Failure> {
             legal_basis: english(args.legal_basis),
             retention: english(args.retention),
             intended_use: args.intended_use.unwrap_or_default(),
+            allow_unknown: args.allow_unknown,
         }),
         (None, None) => return Err(Failure::Input("give --template or --query".to_owned())),
     };

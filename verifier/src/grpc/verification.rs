@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use carnet_core::Code;
 use carnet_proto::verifier::v1::{
     CreateRequestRequest, CreateRequestResponse, ListRequestsRequest, ListRequestsResponse, ReadResultRequest,
     ReadResultResponse, VerifyCredentialRequest, VerifyCredentialResponse, VerifyPresentationRequest,
@@ -42,6 +43,7 @@ impl<S: Store> VerificationService for Verifications<S> {
                 legal_basis: query.legal_basis.into_iter().collect(),
                 retention: query.retention.into_iter().collect(),
                 intended_use: query.intended_use,
+                allow_unknown: query.allow_unknown,
             },
             None => return Err(Error::invalid("QUERY_MISSING", "what", "must be a template or a query").into()),
         };
@@ -132,7 +134,10 @@ fn structure(
     field: &'static str,
 ) -> Result<serde_json::Map<String, serde_json::Value>, Error> {
     let wire = wire.ok_or_else(|| Error::invalid("QUERY_MISSING", field, "must be a DCQL query"))?;
-    wire::from_struct(wire).map_err(|problem| Error::invalid("QUERY_MALFORMED", field, problem.detail))
+    wire::from_struct(wire).map_err(|problem| {
+        let reason = if problem.code == Code::TooDeep { "TOO_DEEP" } else { "QUERY_MALFORMED" };
+        Error::invalid(reason, field, problem.detail)
+    })
 }
 
 /// Sends the state now and at each change, until it is final or nobody listens.

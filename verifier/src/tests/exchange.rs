@@ -399,3 +399,35 @@ async fn a_credential_that_is_signed_as_rdf() {
     let honest = world.present_document(world.embedded_by(&suite), &asked.nonce, &asked.audience);
     World::accepted(world.submit(&asked, honest).await);
 }
+
+#[tokio::test]
+async fn a_query_for_what_the_catalogue_does_not_have_is_made_for_those_who_insist() {
+    let world = World::new().await;
+    let create = async |what: What| {
+        let call = CreateRequestRequest { what: Some(what), ..Default::default() };
+        world.staff().create_request(call).await
+    };
+    let of_type = |name: &str| {
+        let mut asked = query("vc+sd-jwt", &["rightToWork"]);
+        asked["credentials"][0]["meta"] = json!({"type_values": [[name]]});
+        asked
+    };
+    for (asked, words) in [
+        (
+            query("vc+sd-jwt", &["rightToWrok"]),
+            ["rightToWrok", r#"the nearest is ["credentialSubject","rightToWork"]"#],
+        ),
+        (of_type("ResidencePermit"), ["no type \"ResidencePermit\"", "the nearest is ResidencePermitCredential"]),
+        (query("vc+sd-jwt", &["shoeSize"]), ["shoeSize", "allow_unknown"]),
+    ] {
+        let warned = create(custom(&asked)).await;
+        let message = warned.as_ref().unwrap_err().message().to_owned();
+        assert!(words.iter().all(|words| message.contains(words)), "{message}");
+        assert_eq!(reason(warned), "QUERY_UNKNOWN");
+        let What::Query(mut insisting) = custom(&asked) else { panic!() };
+        insisting.allow_unknown = true;
+        assert!(create(What::Query(insisting)).await.is_ok());
+    }
+    // The twin: what the catalogue has needs nobody to insist.
+    assert!(create(custom(&query("vc+sd-jwt", &["rightToWork"]))).await.is_ok());
+}

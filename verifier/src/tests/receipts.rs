@@ -239,6 +239,7 @@ fn register(world: &World, uses: &[&str]) -> Map<String, Value> {
         authority_email: None,
         legal_identifier: None,
         uses: uses.iter().map(|id| (*id).to_owned()).collect(),
+        all_uses: uses.is_empty(),
     };
     let catalogue = &world.verifier.verification.catalogue;
     let request = crate::registration::request(&world.verifier.identity, &about, catalogue).unwrap();
@@ -257,6 +258,9 @@ async fn what_is_registered_for_a_template_is_what_it_asks() {
         carnet_core::trust::registration::Expected { asker: &asker, registrars: &|_| true, now: now(), skew: 0 };
     let registration = Registration::verify(&document, &expected, &SelfContained).unwrap();
     let asked = world.request().await;
+    let uses: Vec<&str> =
+        registration.relying_party().intended_uses.iter().map(|intended| intended.id.as_str()).collect();
+    assert_eq!(uses, ["job-right-to-work", "work-permit-today"]);
     assert!(registration.excess("job-right-to-work", &asked.query).is_empty());
     assert!(!registration.excess("university-admission", &asked.query).is_empty());
     let dir = tempfile::tempdir().unwrap();

@@ -300,6 +300,7 @@ pub(super) fn custom(query: &Value) -> What {
         legal_basis: english(),
         retention: english(),
         intended_use: String::new(),
+        allow_unknown: false,
     })
 }
 

@@ -1,0 +1,197 @@
+//! What somebody asks for, or accredits for, and the catalogue does not have.
+
+use std::fmt;
+
+use carnet_core::{
+    query::{CredentialQuery, Query},
+    secure::sd_jwt::{ClaimPath, Step},
+    text::quoted,
+};
+
+use crate::{Catalogue, CredentialType, catalogue::GENERIC, claims, nearest::nearest};
+
+/// A type or a claim that the catalogue does not have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unknown {
+    /// What is not known.
+    pub kind: UnknownKind,
+    /// The name or path as it was given.
+    pub given: String,
+    /// The name or path that was most likely meant.
+    pub nearest: Option<String>,
+}
+
+/// Kind of a name that is not known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum UnknownKind {
+    /// A type, by its name or `vct`.
+    Type,
+    /// A claim of these types.
+    Claim(Vec<String>),
+}
+
+impl fmt::Display for Unknown {
+    /// Quotes what was given, which is text from outside.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.kind {
+            UnknownKind::Type => write!(f, "the catalogue has no type {}", quoted(&self.given))?,
+            UnknownKind::Claim(types) => write!(f, "{} has no claim {}", types.join(" and "), quoted(&self.given))?,
+        }
+        match &self.nearest {
+            Some(nearest) => write!(f, "; the nearest is {nearest}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Catalogue {
+    /// Returns the types and claims of a query that the catalogue does not have, each with the id of its credential query.
+    /// Of alternative types a claim has to be one's.
+    #[must_use]
+    pub fn unknown_in(&self, query: &Query) -> Vec<(String, Unknown)> {
+        query
+            .credentials
+            .iter()
+            .flat_map(|asked| self.unknown_of(asked).into_iter().map(|unknown| (asked.id.clone(), unknown)))
+            .collect()
+    }
+
+    /// Returns what is unknown of a type's name; `None` for one that the catalogue has.
+    #[must_use]
+    pub fn unknown_type(&self, name: &str) -> Option<Unknown> {
+        if self.credential_type(name).is_some() {
+            return None;
+        }
+        let nearest = nearest(name, self.types().map(|known| known.name.as_str())).map(str::to_owned);
+        Some(Unknown { kind: UnknownKind::Type, given: name.to_owned(), nearest })
+    }
+
+    fn unknown_of(&self, asked: &CredentialQuery) -> Vec<Unknown> {
+        let names = || asked.type_values.iter().flatten().filter(|name| *name != GENERIC);
+        let unknown_vct = |vct: &&String| self.by_vct(vct).is_none();
+        let near = |vct: &str| nearest(vct, self.types().map(|known| known.vct.as_str())).map(str::to_owned);
+        let mut unknown: Vec<Unknown> = names().filter_map(|name| self.unknown_type(name)).collect();
+        unknown.extend(asked.vct_values.iter().filter(unknown_vct).map(|vct| Unknown {
+            kind: UnknownKind::Type,
+            given: vct.clone(),
+            nearest: near(vct),
+        }));
+        let by_name = names().filter_map(|name| self.credential_type(name));
+        let types: Vec<&CredentialType> =
+            by_name.chain(asked.vct_values.iter().filter_map(|vct| self.by_vct(vct))).collect();
+        if types.is_empty() {
+            // Nobody can say which claims a type has that is not known.
+            return unknown;
+        }
+        for claim in &asked.claims {
+            if !types.iter().any(|known| has(known, &asked.format, &claim.path)) {
+                unknown.push(unknown_claim(&types, &asked.format, &claim.path));
+            }
+        }
+        unknown
+    }
+}
+
+/// Returns `true` if a credential of the type can have something at the path.
+fn has(known: &CredentialType, format: &str, path: &ClaimPath) -> bool {
+    let text = claims::path_text(path);
+    if format == "dc+sd-jwt" {
+        return known.has_claim(&text) || claims::is_registered(&text);
+    }
+    match path.split_first() {
+        Some((Step::Name(first), rest)) if first == SUBJECT => {
+            let below = claims::path_text(rest);
+            rest.is_empty() || below == "id" || known.has_claim(&below)
+        }
+        _ => claims::is_within(&text, &known.always),
+    }
+}
+
+/// Member of a credential that holds its claims.
+const SUBJECT: &str = "credentialSubject";
+
+fn unknown_claim(types: &[&CredentialType], format: &str, path: &ClaimPath) -> Unknown {
+    let given = claims::path_text(path);
+    // Whoever writes one text for the whole path (`$.credentialSubject.title`) means what comes last.
+    let bare = given.trim_start_matches(['$', '.']);
+    let bare = bare.strip_prefix(SUBJECT).map_or(bare, |rest| rest.trim_start_matches('.'));
+    let paths: Vec<&str> = types.iter().flat_map(|known| known.claim_paths()).collect();
+    let nearest = nearest(bare, paths.iter().copied()).map(|claim| as_path(format, claim));
+    let names = types.iter().map(|known| known.name.clone()).collect();
+    Unknown { kind: UnknownKind::Claim(names), given, nearest }
+}
+
+/// A claim's path as DCQL writes it.
+fn as_path(format: &str, claim: &str) -> String {
+    let prefix: &[&str] = if format == "dc+sd-jwt" { &[] } else { &[SUBJECT] };
+    let path = claims::parse_path(claim, prefix).unwrap_or_default();
+    carnet_core::query::path_to_json(&path).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn unknown(format: &str, types: &[&str], path: &Value) -> Vec<String> {
+        let meta = match format {
+            "dc+sd-jwt" => json!({"vct_values": types}),
+            _ => {
+                json!({"type_values": types.iter().map(|name| json!(["VerifiableCredential", name])).collect::<Value>()})
+            }
+        };
+        let query = json!({"credentials": [{"id": "q", "format": format, "meta": meta, "claims": [{"path": path}]}]});
+        let found = Catalogue::embedded().unwrap().unknown_in(&Query::parse(&query).unwrap());
+        assert!(found.iter().all(|(id, _)| id == "q"));
+        found.into_iter().map(|(_, unknown)| unknown.to_string()).collect()
+    }
+
+    #[test]
+    fn what_the_catalogue_has_is_no_surprise() {
+        const QUALIFICATION: &[&str] = &["QualificationCredential"];
+        for path in [
+            json!(["credentialSubject", "title"]),
+            json!(["credentialSubject", "learningOutcomes", null, "title"]),
+            json!(["credentialSubject", "id"]),
+            json!(["credentialSubject"]),
+            json!(["issuer"]),
+            json!(["validUntil"]),
+        ] {
+            assert_eq!(unknown("vc+sd-jwt", QUALIFICATION, &path), Vec::<String>::new(), "{path}");
+        }
+        let both = ["ResidencePermitCredential", "QualificationCredential"];
+        assert!(unknown("di_vc+jcs", &both, &json!(["credentialSubject", "title"])).is_empty());
+        let vct = ["urn:carnet:type:qualification:1"];
+        assert!(unknown("dc+sd-jwt", &vct, &json!(["title"])).is_empty());
+        assert!(unknown("dc+sd-jwt", &vct, &json!(["exp"])).is_empty());
+    }
+
+    #[test]
+    fn what_it_does_not_have_is_named_with_the_nearest() {
+        let types = ["QualificationCredential"];
+        for (path, given, nearest) in [
+            (json!(["credentialSubject", "tittle"]), "credentialSubject.tittle", true),
+            (json!(["$.credentialSubject.title"]), "$.credentialSubject.title", true),
+            (json!(["title"]), "title", true),
+            (json!(["credentialSubject.title"]), "credentialSubject.title", true),
+            (json!(["credentialSubject", "shoeSize"]), "credentialSubject.shoeSize", false),
+        ] {
+            let found = unknown("vc+sd-jwt", &types, &path);
+            let mut words = format!("QualificationCredential has no claim {given:?}");
+            if nearest {
+                words.push_str(r#"; the nearest is ["credentialSubject","title"]"#);
+            }
+            assert_eq!(found, [words], "{path}");
+        }
+        let found = unknown("vc+sd-jwt", &["QualificationCredentials"], &json!(["credentialSubject", "title"]));
+        assert_eq!(
+            found,
+            ["the catalogue has no type \"QualificationCredentials\"; the nearest is QualificationCredential"]
+        );
+        let found = unknown("dc+sd-jwt", &["urn:carnet:type:qualification:2"], &json!(["title"]));
+        assert!(found[0].ends_with("the nearest is urn:carnet:type:qualification:1"), "{found:?}");
+        let found = unknown("dc+sd-jwt", &["urn:carnet:type:qualification:1"], &json!(["credentialSubject", "title"]));
+        assert!(found[0].ends_with(r#"the nearest is ["title"]"#), "{found:?}");
+    }
+}
