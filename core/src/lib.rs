@@ -22,6 +22,7 @@ pub mod query;
 pub mod receipt;
 pub mod secure;
 pub mod shown;
+pub mod spelling;
 pub mod status;
 pub mod text;
 pub mod time;

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, path::Path};
 
 use carnet_core::status::{freshness, message::Messages, publication::MAX_ENTRIES_WITH_MESSAGES};
 use carnet_service::{
-    config::{self, ServeConfig, StartError, refused},
+    config::{self, ConfigFiles, ServeConfig, StartError, refused_field},
     keys::KeysConfig,
 };
 use serde::Deserialize;
@@ -58,6 +58,9 @@ pub(crate) struct IssuerConfig {
     /// Address, TLS, limits.
     #[serde(default)]
     pub(crate) serve: ServeConfig,
+    /// Where all that stands.
+    #[serde(skip)]
+    pub(crate) files: ConfigFiles,
 }
 
 /// How the statuses of credentials are published.
@@ -87,13 +90,18 @@ impl StatusConfig {
             return Ok(None);
         }
         if self.entries > MAX_ENTRIES_WITH_MESSAGES {
-            return Err(refused(format!(
-                "status.entries is {}, and with status.messages it must be at most {MAX_ENTRIES_WITH_MESSAGES}",
-                self.entries
-            )));
+            return Err(refused_field(
+                "status.entries",
+                format!(
+                    "status.entries is {}, and with status.messages it must be at most {MAX_ENTRIES_WITH_MESSAGES}",
+                    self.entries
+                ),
+            ));
         }
         let messages = Messages::new(&self.messages);
-        messages.map(Some).map_err(|problem| refused(format!("status.messages is refused: {}", problem.detail)))
+        messages.map(Some).map_err(|problem| {
+            refused_field("status.messages", format!("status.messages is refused: {}", problem.detail))
+        })
     }
 }
 
@@ -131,9 +139,9 @@ impl IssuerConfig {
     /// # Errors
     /// A file is missing, is not TOML, has an unknown field, or a value is out of its range.
     pub(crate) fn load(data: &Path, over: Option<&Path>) -> Result<Self, StartError> {
-        let config: Self = config::layered("carnet-issuer", data, over)?;
-        config.check()?;
-        Ok(config)
+        let (config, files): (Self, _) = config::layered("carnet-issuer", data, over)?;
+        config.check().map_err(|error| files.place(error))?;
+        Ok(Self { files, ..config })
     }
 
     fn check(&self) -> Result<(), StartError> {
@@ -155,15 +163,20 @@ impl IssuerConfig {
         for (field, value, range) in ranges {
             if !range.contains(&value) {
                 let (least, most) = (range.start(), range.end());
-                return Err(refused(format!("{field} is {value}, and it must be from {least} to {most}")));
+                let what = format!("{field} is {value}, and it must be from {least} to {most}");
+                return Err(refused_field(field, what));
             }
         }
         // The times of statements are full hours, so that none can be known by its own.
         if !self.freshness_seconds.is_multiple_of(3_600) {
-            return Err(refused("freshness_seconds is no whole number of hours".to_owned()));
+            let what = format!("freshness_seconds is {}, which is no whole number of hours", self.freshness_seconds);
+            return Err(refused_field("freshness_seconds", what));
         }
         if self.status.ttl_seconds > self.status.validity_seconds / 2 {
-            return Err(refused("status.ttl_seconds is more than half of status.validity_seconds".to_owned()));
+            let (ttl, validity) = (self.status.ttl_seconds, self.status.validity_seconds);
+            let what =
+                format!("status.ttl_seconds is {ttl}, which is more than half of status.validity_seconds, {validity}");
+            return Err(refused_field("status.ttl_seconds", what));
         }
         self.status.messages()?;
         Ok(())
@@ -228,7 +241,8 @@ mod tests {
             "did = 3",
             "=",
         ] {
-            assert!(load(base, wrong).is_err(), "{wrong}");
+            let refused = load(base, wrong).unwrap_err();
+            assert!(refused.message.contains("over.toml, line "), "{refused}");
         }
     }
 }

@@ -4,6 +4,7 @@ use std::{borrow::Cow, time::Duration};
 
 use carnet_core::Problem;
 use carnet_service::wire;
+use carnet_spec::ClaimFault;
 use tonic::{Code, Status};
 
 /// A refusal or a failure of the issuer. No variant holds a claim's value or a secret.
@@ -12,6 +13,9 @@ pub(crate) enum Error {
     /// The caller sent something that cannot be accepted.
     #[error("{field}: {description}")]
     Invalid { reason: &'static str, field: String, description: String },
+    /// Claims that the type does not allow.
+    #[error("{}", claim_faults(.0))]
+    ClaimsInvalid(Vec<ClaimFault>),
     #[error("This offer's code is not known here. Ask the issuer for a new offer.")]
     OfferUnknown,
     #[error("This offer was used already; an offer works once. If it was not you, tell the issuer.")]
@@ -130,6 +134,19 @@ pub(crate) enum Error {
     Corrupt(&'static str),
 }
 
+/// Faults that are told at once.
+const MOST_FAULTS: usize = 10;
+
+fn claim_faults(faults: &[ClaimFault]) -> String {
+    let mut lines: Vec<String> = faults.iter().take(MOST_FAULTS).map(|fault| format!("claims.{fault}.")).collect();
+    match faults.len().saturating_sub(MOST_FAULTS) {
+        0 => {}
+        more => lines.push(format!("{more} more claims are refused.")),
+    }
+    lines.push("Nothing was stored.".to_owned());
+    lines.join("\n")
+}
+
 fn not_collected(open: u64) -> String {
     match open {
         0 => String::new(),
@@ -162,6 +179,7 @@ impl Error {
             Self::RenewalDecided { .. } => (Code::FailedPrecondition, "RENEWAL_STATE"),
             Self::Rejected { .. } => (Code::PermissionDenied, "CREDENTIAL_REQUEST_DENIED"),
             Self::Invalid { reason, .. } => (Code::InvalidArgument, *reason),
+            Self::ClaimsInvalid(_) => (Code::InvalidArgument, "CLAIMS_INVALID"),
             Self::OfferUnknown | Self::PinWrong { .. } => (Code::PermissionDenied, "INVALID_GRANT"),
             Self::OfferUsed | Self::OfferHeld { .. } => (Code::FailedPrecondition, "OFFER_ALREADY_USED"),
             Self::OfferExpired => (Code::FailedPrecondition, "INVALID_GRANT"),
@@ -229,6 +247,11 @@ impl From<Error> for Status {
         let reason = reason.as_ref();
         match &error {
             Error::Invalid { field, description, .. } => wire::bad_request(reason, field, description),
+            Error::ClaimsInvalid(faults) => {
+                let violation = |fault: &ClaimFault| (format!("claims.{}", fault.path), fault.description());
+                let violations: Vec<_> = faults.iter().take(MOST_FAULTS).map(violation).collect();
+                wire::bad_fields(reason, &error.to_string(), &violations)
+            }
             Error::ProofInvalid { index, problem } => {
                 wire::bad_request(reason, &format!("proofs[{index}]"), &problem.to_string())
             }

@@ -7,7 +7,7 @@ use carnet_core::{
     keys::Signer,
     time::Timestamp,
 };
-use carnet_service::store::OpenStore;
+use carnet_service::{keys::PublicationFaults, store::OpenStore};
 use carnet_spec::{Catalogue, CredentialType};
 
 use crate::{
@@ -71,6 +71,8 @@ pub(crate) struct Issuer<S> {
     pub(crate) settings: Settings,
     /// The URL that offers name.
     pub(crate) endpoint: String,
+    /// Faults in the published document and lists.
+    pub(crate) faults: PublicationFaults,
     pub(crate) clock: Clock,
     #[cfg(feature = "jsonld")]
     pub(crate) rdfc: carnet_jsonld::EddsaRdfc2022,

@@ -11,7 +11,7 @@ use crate::{
     issuer::Issuer,
     secrets::{self, Use},
     store::{Claims, Creation, NewOffer, OfferRecord, Store},
-    warnings,
+    warnings::{self, Circumstances},
 };
 
 /// The longest identifier that a caller may choose, in bytes.
@@ -78,6 +78,10 @@ impl<S: Store> Issuer<S> {
             description: problem.to_string(),
         };
         require_visible(&request.claims.0)?;
+        let faults = credential_type.claim_faults(&request.claims.0);
+        if !faults.is_empty() {
+            return Err(Error::ClaimsInvalid(faults));
+        }
         let mut claims = credential_type.complete(&request.claims.0).map_err(refused)?;
         let mut drawn = credential_type.drawn.clone();
         drawn.retain(|name| !claims.contains_key(name));
@@ -97,7 +101,12 @@ impl<S: Store> Issuer<S> {
 
         let now = self.now();
         let (valid_from, valid_until) = validity(&request, credential_type.validity_days, now)?;
-        let warnings = warnings::of_reference(&request.reference, &request.claims.0);
+        let mut warnings = warnings::of_offer(
+            credential_type,
+            &request.claims.0,
+            &Circumstances { reference: &request.reference, valid_until, now },
+        );
+        warnings.extend(self.faults.sentences());
         let ttl = if request.ttl == 0 { self.settings.offer_ttl } else { request.ttl };
         let code = secrets::draw();
         let pin = request.with_pin.then(secrets::draw_pin);

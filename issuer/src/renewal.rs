@@ -10,6 +10,7 @@ use carnet_core::{
     json::{self, Limits},
     time::Timestamp,
 };
+use carnet_service::config::{StartError, refused_field};
 use carnet_spec::{Catalogue, CredentialType};
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -102,9 +103,10 @@ impl RenewalPolicy {
 }
 
 /// What is wrong with the policies, if something is.
-pub(crate) fn fault(policies: &BTreeMap<String, RenewalPolicy>, catalogue: &Catalogue) -> Option<String> {
+pub(crate) fn fault(policies: &BTreeMap<String, RenewalPolicy>, catalogue: &Catalogue) -> Option<StartError> {
     let fault = |(name, policy): (&String, &RenewalPolicy)| {
-        policy.fault(catalogue.credential_type(name)).map(|fault| format!("renewal.{name} {fault}"))
+        let fault = policy.fault(catalogue.credential_type(name))?;
+        Some(refused_field(format!("renewal.{name}"), format!("renewal.{name} {fault}")))
     };
     policies.iter().find_map(fault)
 }
@@ -333,7 +335,7 @@ mod tests {
             (permit, "days = 1\nmoves = [\"nationality\"]"),
             (permit, "days = 1\nmoves = [\"surprise\"]"),
         ] {
-            assert!(fault(kind, text).is_some_and(|fault| fault.contains(kind)), "{text}");
+            assert!(fault(kind, text).is_some_and(|fault| fault.message.contains(kind)), "{text}");
         }
         assert!(toml::from_str::<RenewalPolicy>("days = 1\nallowed = true").is_err());
     }

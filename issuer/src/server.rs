@@ -2,16 +2,16 @@
 
 use std::{path::Path, sync::Arc, time::Duration};
 
-use carnet_core::did::Did;
+use carnet_core::{did::Did, spelling::nearest};
 use carnet_proto::issuer::v1::{
     issuance_service_server::IssuanceServiceServer, offer_service_server::OfferServiceServer,
     renewal_service_server::RenewalServiceServer, status_list_service_server::StatusListServiceServer,
     status_service_server::StatusServiceServer,
 };
 use carnet_service::{
-    config::StartError,
+    config::{StartError, refused_field},
     fetcher::fetcher,
-    keys::{self, Keyring, Watch},
+    keys::{self, Keyring, PublicationFaults, Watch},
     serve::{self, Bound, Services},
     staff::StaffOnly,
     store::{self as ground, OpenStore},
@@ -70,9 +70,10 @@ pub(crate) async fn serve(
     let key = Keyring::open(data, &config.keys)?;
     let (ground, _alone) = ground::open_to_serve(data, &MIGRATIONS).await?;
     let bound = serve::bind(&config.serve, PORT).await?;
-    let watch = Watch::new(data, fetcher(&config.serve)?, &key);
-    let published = PublicationWatch::of(&config, &key, &ground)?;
-    let issuer = Arc::new(assemble(data, &config, &bound, key, ground.clone())?);
+    let faults = PublicationFaults::default();
+    let watch = Watch::new(data, fetcher(&config.serve)?, &key, faults.clone());
+    let published = PublicationWatch::of(&config, &key, &ground).map_err(|error| config.files.place(error))?;
+    let issuer = Arc::new(assemble(data, &config, &bound, key, ground.clone(), faults)?);
     if let Some(published) = &published {
         published.look_at_start().await?;
     }
@@ -98,6 +99,7 @@ pub(crate) async fn serve(
     let sweeper = tokio::spawn(sweep(issuer.clone()));
     let publisher = tokio::spawn(keep_published(issuer.clone()));
     let retirer = tokio::spawn(retire(issuer.clone()));
+    let newer = PublicationWatch::newer(published, issuer.clone());
     let services = Services {
         names: &NAMES,
         descriptors: carnet_proto::issuer::v1::DESCRIPTORS,
@@ -106,7 +108,7 @@ pub(crate) async fn serve(
     let served = tokio::select! {
         served = serve::run(bound, &config.serve, services) => served,
         older = older => Err(older),
-        older = PublicationWatch::newer(published) => Err(older),
+        older = newer => Err(older),
     };
     marker.abort();
     sweeper.abort();
@@ -137,21 +139,28 @@ fn assemble(
     bound: &Bound,
     key: Keyring,
     ground: OpenStore,
+    faults: PublicationFaults,
 ) -> Result<Issuer<SqliteStore>, StartError> {
     let refused = |what: String| StartError::new(what, "correct the configuration and start again");
-    let did = Did::parse(&config.did).map_err(|problem| refused(format!("did is refused: {problem}")))?;
+    let did = Did::parse(&config.did)
+        .map_err(|problem| config.files.place(refused_field("did", format!("did is {}: {problem}", config.did))))?;
     keys::require_listed(data, &did, &key)?;
-    let own = key.own_document(&did).map_err(|problem| refused(format!("did is refused: {problem}")))?;
+    let own = key
+        .own_document(&did)
+        .map_err(|problem| config.files.place(refused_field("did", format!("did is {}: {problem}", config.did))))?;
     let catalogue = match &config.serve.catalogue {
         Some(folder) => Catalogue::load(folder),
         None => Catalogue::embedded(),
     }
     .map_err(|error| refused(format!("the catalogue is refused: {error}")))?;
     if let Some(unknown) = config.types.iter().find(|name| catalogue.credential_type(name).is_none()) {
-        return Err(refused(format!("types names {unknown}, which the catalogue does not have")));
+        return Err(config.files.place(refused_field(
+            "types",
+            format!("types names {unknown}, which the catalogue does not have{}", meant(unknown, &catalogue)),
+        )));
     }
     if let Some(fault) = renewal::fault(&config.renewal, &catalogue) {
-        return Err(refused(fault));
+        return Err(config.files.place(fault));
     }
     Ok(Issuer {
         store: SqliteStore::new(ground.database.clone(), config.status.entries, config.refill_copies_in_all),
@@ -160,7 +169,7 @@ fn assemble(
         own: Arc::new(own),
         signer: Box::new(key),
         nonces: Nonces::new(),
-        status: StatusLists::new(&config.status, &did)?,
+        status: StatusLists::new(&config.status, &did).map_err(|error| config.files.place(error))?,
         statements: Arc::default(),
         did,
         #[cfg(feature = "jsonld")]
@@ -178,8 +187,18 @@ fn assemble(
             types: config.types.clone(),
         },
         endpoint: bound.public_url.clone(),
+        faults,
         clock: Arc::new(time::now),
     })
+}
+
+/// The type that was probably meant.
+fn meant(unknown: &str, catalogue: &Catalogue) -> String {
+    let known = || catalogue.types().map(|known| known.name.as_str());
+    match nearest(unknown, known()) {
+        Some(name) => format!("; the nearest is {name}"),
+        None => format!("; it has {}", known().collect::<Vec<_>>().join(", ")),
+    }
 }
 
 /// Erases what is past its end, at the start and from time to time.

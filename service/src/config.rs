@@ -7,6 +7,14 @@ use std::{
 
 use serde::{Deserialize, de::DeserializeOwned};
 
+mod files;
+
+use files::ConfigFile;
+pub use files::ConfigFiles;
+
+/// Beginning of what is said of a field that is refused.
+const REFUSED: &str = "The configuration is refused: ";
+
 /// Why a service could not start. Its text says what happened, whether data is safe, and what to do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}\nhint: {hint}")]
@@ -17,12 +25,14 @@ pub struct StartError {
     pub hint: String,
     /// Whether the same may go well later, as it is: nobody answered, or a lock was held.
     pub try_again: bool,
+    /// The field of the configuration that is refused, if it is one: `status.entries`.
+    field: Option<String>,
 }
 
 impl StartError {
     /// Makes one of what happened and what to do.
     pub fn new(message: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self { message: message.into(), hint: hint.into(), try_again: false }
+        Self { message: message.into(), hint: hint.into(), try_again: false, field: None }
     }
 
     /// The same, where trying again later may help.
@@ -96,26 +106,19 @@ pub struct TlsFiles {
 /// # Errors
 /// The file cannot be read, is no TOML, lacks a field, or has one that is not known.
 pub fn read<T: DeserializeOwned>(path: &Path) -> Result<T, StartError> {
-    let text = std::fs::read_to_string(path).map_err(|error| {
-        StartError::new(
-            format!("The configuration {} cannot be read: {error}.", path.display()),
-            "Check the path and that this user may read the file. Nothing was started or changed.",
-        )
-    })?;
-    toml::from_str(&text).map_err(|error| {
-        StartError::new(
-            format!("The configuration {} is not valid: {}", path.display(), error.to_string().trim_end()),
-            "Correct the line it names. Nothing was started or changed.",
-        )
-    })
+    ConfigFile::read(path)?.parse()
 }
 
 /// Reads `DIR/config.toml`, which `init` wrote, and lays the fields of the operator's file `over` on it: they win, and
-/// tables are laid over each other.
+/// tables are laid over each other. The files tell where a field stands that is refused later.
 ///
 /// # Errors
 /// A file is missing or is no TOML, or a field is unknown or of the wrong type.
-pub fn layered<T: DeserializeOwned>(program: &str, data: &Path, over: Option<&Path>) -> Result<T, StartError> {
+pub fn layered<T: DeserializeOwned>(
+    program: &str,
+    data: &Path,
+    over: Option<&Path>,
+) -> Result<(T, ConfigFiles), StartError> {
     let base = data.join("config.toml");
     if !base.is_file() {
         return Err(StartError::new(
@@ -126,19 +129,31 @@ pub fn layered<T: DeserializeOwned>(program: &str, data: &Path, over: Option<&Pa
             format!("Run `{program} init --data DIR` first."),
         ));
     }
-    let mut table: toml::Table = read(&base)?;
+    let base = ConfigFile::read(&base)?;
+    let mut table: toml::Table = base.parse()?;
+    let mut files = ConfigFiles(vec![base]);
     if let Some(path) = over {
-        lay_over(&mut table, read(path)?);
+        let over = ConfigFile::read(path)?;
+        lay_over(&mut table, over.parse()?);
+        files.0.insert(0, over);
     }
-    table.try_into().map_err(|error: toml::de::Error| refused(error.message()))
+    match table.try_into() {
+        Ok(config) => Ok((config, files)),
+        Err(error) => Err(files.explain::<T>().unwrap_or_else(|| refused(error.message().trim_end()))),
+    }
 }
 
 /// A configuration that says something it may not.
 pub fn refused(what: impl std::fmt::Display) -> StartError {
     StartError::new(
-        format!("The configuration is refused: {what}. Nothing was started."),
-        "Correct the field and start again.",
+        format!("{REFUSED}{what}. Nothing was started."),
+        "Correct the field and start again; docs/configuration.md has all fields.",
     )
+}
+
+/// [`refused`], of one field, which `what` names with its value: [`ConfigFiles::place`] adds where it stands.
+pub fn refused_field(field: impl Into<String>, what: impl std::fmt::Display) -> StartError {
+    StartError { field: Some(field.into()), ..refused(what) }
 }
 
 fn lay_over(base: &mut toml::Table, over: toml::Table) {
@@ -169,6 +184,85 @@ mod tests {
         let error = parse("concurency = 3").unwrap_err();
         assert!(error.message.contains("concurency"), "{error}");
         assert!(error.to_string().contains("\nhint: "));
+    }
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Whole {
+        #[serde(default)]
+        name: String,
+        #[serde(default)]
+        serve: ServeConfig,
+        #[serde(default)]
+        keys: crate::keys::KeysConfig,
+    }
+
+    /// What is said of a configuration whose second file is laid over the first.
+    fn said(base: &str, over: &str) -> String {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("config.toml"), base).unwrap();
+        let path = dir.path().join("over.toml");
+        std::fs::write(&path, over).unwrap();
+        let message = match layered::<Whole>("carnet-issuer", dir.path(), Some(&path)) {
+            Ok((read, files)) => {
+                assert!(read.name.len() < 9 && read.keys.overlap_hours == 24);
+                let most = read.serve.concurrency;
+                files
+                    .place(refused_field(
+                        "serve.concurrency",
+                        format!("serve.concurrency is {most}, which is too many"),
+                    ))
+                    .message
+            }
+            Err(error) => error.message,
+        };
+        message.replace(&format!("{}/", dir.path().display()), "")
+    }
+
+    #[test]
+    fn a_fault_is_said_with_its_file_line_field_and_value() {
+        for (base, over, expected) in [
+            (
+                "\n[serve]\nconcurency = 3\n",
+                "",
+                "config.toml, line 3: serve.concurency: there is no field \"concurency\" here; the nearest is concurrency",
+            ),
+            (
+                "name = \"a\"",
+                "\n\n[serve]\nconcurrency = \"many\"",
+                "over.toml, line 4: serve.concurrency = \"many\": invalid type: string \"many\", expected usize",
+            ),
+            ("name = 3", "", "config.toml, line 1: name = 3: invalid type: integer `3`, expected a string"),
+            (
+                "[serve]\nconcurrency = 7",
+                "[serve]\ntimeout_seconds = 3",
+                "config.toml, line 2: serve.concurrency is 7, which is too many",
+            ),
+            (
+                "[serve]\nconcurrency = 7",
+                "# mine\nserve.concurrency = 9",
+                "over.toml, line 2: serve.concurrency is 9, which is too many",
+            ),
+            ("", "", "The configuration is refused: serve.concurrency is 256, which is too many"),
+            ("name = \"a\"\nname = \"b\"", "", "config.toml, line 2: "),
+            ("name =", "", "config.toml, line 1: "),
+        ] {
+            let said = said(base, over);
+            assert!(said.contains(expected), "{said}");
+        }
+    }
+
+    #[test]
+    fn what_may_be_a_secret_is_not_repeated() {
+        for text in [
+            "[keys]\npassphrase = \"correct horse\"",
+            "[keys]\npin = \"correct horse\"",
+            "[keys]\nkek = \"correct horse\"",
+        ] {
+            let said = said(text, "");
+            assert!(said.contains("config.toml, line 2: keys.") && said.contains("file:PATH"), "{said}");
+            assert!(!said.contains("horse"), "{said}");
+        }
     }
 
     #[test]

@@ -36,6 +36,16 @@ pub fn bad_request(reason: &str, field: &str, description: &str) -> Status {
     Status::with_error_details(tonic::Code::InvalidArgument, format!("{field}: {description}"), details)
 }
 
+/// INVALID_ARGUMENT with ErrorInfo and a BadRequest field violation for each of these fields and descriptions.
+#[must_use]
+pub fn bad_fields(reason: &str, message: &str, violations: &[(String, String)]) -> Status {
+    let mut details = details(reason);
+    for (field, description) in violations {
+        details.add_bad_request_violation(field, description);
+    }
+    Status::with_error_details(tonic::Code::InvalidArgument, message, details)
+}
+
 /// A Status with ErrorInfo and RetryInfo: the same call may work after that time.
 #[must_use]
 pub fn retry(code: tonic::Code, reason: &str, message: &str, after: Duration) -> Status {

@@ -15,7 +15,14 @@ use carnet_core::{
 use jsonschema::{ValidationError, Validator, error::ValidationErrorKind};
 use serde_json::{Map, Value, json};
 
-use crate::{Display, claims, computed::Computed, display::FALLBACK, ordered::Order};
+use crate::{
+    Display,
+    claim_fault::{ClaimFault, Described},
+    claims,
+    computed::Computed,
+    display::FALLBACK,
+    ordered::Order,
+};
 
 mod read;
 
@@ -125,6 +132,37 @@ impl CredentialType {
             let (disclosable, ordered) = (self.disclosable.clone(), self.ordered.clone());
             CopyForm { payload: content.document(), disclosable, ordered }
         }
+    }
+
+    /// Returns what is wrong with each claim that is to be issued, in a registrar's words; empty where all claims are allowed
+    /// as they are. [`Self::validate_claims`] decides.
+    #[must_use]
+    pub fn claim_faults(&self, claims: &Map<String, Value>) -> Vec<ClaimFault> {
+        let mut claims = claims.clone();
+        claims.remove("id");
+        let is_made = |name: &str| self.is_commitments(name);
+        let described = self.described(&is_made);
+        let document = self.as_document(&claims);
+        let mut faults: Vec<ClaimFault> = Vec::new();
+        for error in self.validator.iter_errors(&document) {
+            for fault in described.faults(&error) {
+                // One claim may break several rules.
+                if faults.iter().all(|known| known.path != fault.path) {
+                    faults.push(fault);
+                }
+            }
+        }
+        faults
+    }
+
+    /// Tells if a claim of credentialSubject is a day, such as `dateOfBirth`.
+    #[must_use]
+    pub fn is_day(&self, name: &str) -> bool {
+        self.described(&|_| false).is_day(name)
+    }
+
+    fn described<'a>(&'a self, is_made: &'a dyn Fn(&str) -> bool) -> Described<'a> {
+        Described { name: &self.name, schema: &self.schema, example: &self.example, is_made }
     }
 
     /// Holds the claims of a credential that is to be issued to the type: all of credentialSubject but its `id`.

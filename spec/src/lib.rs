@@ -7,6 +7,7 @@
 
 mod bounds;
 mod catalogue;
+mod claim_fault;
 mod claims;
 mod computed;
 mod credential_type;
@@ -22,6 +23,7 @@ mod unknown;
 mod weights;
 
 pub use catalogue::Catalogue;
+pub use claim_fault::ClaimFault;
 pub use credential_type::{CopyForm, CredentialType};
 pub use display::{ClaimDisplay, Display};
 pub use error::SpecError;

@@ -102,6 +102,12 @@ impl Site {
         format!("did:web:localhost%3A{}:{name}", self.address.port())
     }
 
+    /// Its port.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.address.port()
+    }
+
     /// The gate to the services behind the site.
     #[must_use]
     pub fn gate(&self) -> Gate {

@@ -15,7 +15,7 @@ use carnet_core::{
 };
 use carnet_tests::{
     Result, programs,
-    stage::{Office, Stage, residence_permit},
+    stage::{Office, Stage, qualification, residence_permit},
     visitor,
 };
 use rand_core::{OsRng, RngCore as _};
@@ -406,6 +406,56 @@ async fn a_last_day_is_the_same_and_is_included_in_every_time_zone() -> Result<(
         let id = listed.pointer("/credentials/0/id").and_then(Value::as_str).unwrap_or_default().to_owned();
         carnet(&["delete", &id, "--yes"], &["--no-input"])?.ok()?;
     }
+    Ok(())
+}
+
+/// The warnings about a new permit, once `done` holds of them.
+async fn warnings(stage: &Stage, office: &Office, kind: &str, done: impl Fn(&str) -> bool) -> Result<String> {
+    let file = stage.folder.join("claims.json");
+    let claims = if kind == PERMIT { residence_permit() } else { qualification() };
+    std::fs::write(&file, serde_json::to_vec(&claims)?)?;
+    let file = file.display().to_string();
+    loop {
+        let made = office.staff(&["offer", "create", "--type", kind, "--claims", &file])?.ok()?.json()?;
+        let said = made.get("warnings").map(Value::to_string).unwrap_or_default();
+        if done(&said) {
+            return Ok(said);
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_published_document_or_list_that_is_wrong_is_said_in_the_log_and_to_staff() -> Result<()> {
+    let mut stage = Stage::set(false).await?;
+    let ca = stage.folder.join("ca.pem").display().to_string();
+    let fetching = format!("[serve]\nextra_ca = {ca:?}\nprivate_hosts = [\"localhost\"]\n");
+
+    // A document without the key, and lists that the web site does not pass on.
+    let document = stage.university.service.data.join("did.json");
+    let mut document: Value = serde_json::from_str(&std::fs::read_to_string(document)?)?;
+    for member in ["verificationMethod", "assertionMethod", "authentication"] {
+        document[member] = json!([]);
+    }
+    stage.site.publish("university", &document.to_string());
+    let elsewhere = format!("https://localhost:{}/elsewhere", stage.site.port());
+    stage.university = stage.university.configured(&format!("[status]\nurl = {elsewhere:?}\n{fetching}"))?;
+    let both = |said: &str| said.contains("does not fit this service's keys") && said.contains("The status lists at");
+    let said = warnings(&stage, &stage.university, "QualificationCredential", both).await?;
+    assert!(said.contains("key-1 is not listed") && said.contains(&elsewhere), "{said}");
+    let log = stage.university.service.log();
+    assert!(both(&log), "{log}");
+
+    // The twin, whose document and lists are where they should be, says nothing.
+    stage.authority = stage.authority.configured(&fetching)?.restart_with(&[("CARNET_LOG", "debug")])?;
+    loop {
+        let log = stage.authority.service.log();
+        if ["the DID document", "the status lists"].iter().all(|what| log.contains(&format!("is right: {what}"))) {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert_eq!(warnings(&stage, &stage.authority, PERMIT, |_| true).await?, "[]");
     Ok(())
 }
 

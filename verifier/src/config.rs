@@ -7,7 +7,7 @@ use std::{
 
 use carnet_core::did::Did;
 use carnet_service::{
-    config::{self, ServeConfig, StartError, refused},
+    config::{self, ConfigFiles, ServeConfig, StartError, refused_field},
     keys::KeysConfig,
 };
 use carnet_spec::Catalogue;
@@ -48,6 +48,9 @@ pub(crate) struct VerifierConfig {
     /// Address, TLS, limits.
     #[serde(default)]
     pub(crate) serve: ServeConfig,
+    /// Where all that stands.
+    #[serde(skip)]
+    pub(crate) files: ConfigFiles,
 }
 
 /// One issuer, and what it is accepted for.
@@ -76,9 +79,9 @@ impl VerifierConfig {
     /// # Errors
     /// A file is missing, is not TOML, has an unknown field, or a value is out of its range.
     pub(crate) fn load(data: &Path, over: Option<&Path>) -> Result<Self, StartError> {
-        let config: Self = config::layered("carnet-verifier", data, over)?;
-        config.check()?;
-        Ok(config)
+        let (config, files): (Self, _) = config::layered("carnet-verifier", data, over)?;
+        config.check().map_err(|error| files.place(error))?;
+        Ok(Self { files, ..config })
     }
 
     fn check(&self) -> Result<(), StartError> {
@@ -89,15 +92,13 @@ impl VerifierConfig {
             ("status.refresh_seconds", self.status.refresh_seconds, 1..=86_400),
         ] {
             if !range.contains(&value) {
-                return Err(refused(format!(
-                    "{field} is {value}, and it must be from {} to {}",
-                    range.start(),
-                    range.end()
-                )));
+                let (least, most) = (range.start(), range.end());
+                let what = format!("{field} is {value}, and it must be from {least} to {most}");
+                return Err(refused_field(field, what));
             }
         }
         if self.name.trim().is_empty() || self.name.chars().count() > 200 || self.name.chars().any(char::is_control) {
-            return Err(refused("name must be from 1 to 200 characters: holders read it"));
+            return Err(refused_field("name", "name must be from 1 to 200 characters: holders read it"));
         }
         self.redemption.as_ref().map_or(Ok(()), RedemptionConfig::check)
     }
@@ -107,6 +108,7 @@ impl VerifierConfig {
     /// # Errors
     /// A DID is none, or of a method that is not supported; a type is not in the catalogue.
     pub(crate) fn accepted(&self, catalogue: &Catalogue) -> Result<BTreeMap<Did, BTreeSet<String>>, StartError> {
+        let refused = |what: String| self.files.place(refused_field("issuers", what));
         let mut accepted: BTreeMap<Did, BTreeSet<String>> = BTreeMap::new();
         for entry in &self.issuers {
             let did =

@@ -1,7 +1,7 @@
 //! Uses of entitlements: which answer is one, who may mark it, and how often (spec/entitlement.md).
 
 use carnet_core::{json, time::Timestamp};
-use carnet_service::config::{StartError, refused};
+use carnet_service::config::{StartError, refused_field};
 use carnet_spec::Redeem;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -39,15 +39,16 @@ impl RedemptionConfig {
     /// Refuses names that are none, and desks without others.
     pub(crate) fn check(&self) -> Result<(), StartError> {
         if let Some(wrong) = self.others.iter().chain([&self.desk]).find(|name| !is_desk(name)) {
-            return Err(refused(format!(
-                "redemption: {wrong:?} is no name of a desk: 1 to 64 small letters, digits and -"
-            )));
+            let what = format!("redemption: {wrong:?} is no name of a desk: 1 to 64 small letters, digits and -");
+            return Err(refused_field("redemption", what));
         }
         if self.others.is_empty() || self.others.contains(&self.desk) {
-            return Err(refused("redemption: others must name the other desks, and not this one"));
+            let what = "redemption.others must name the other desks, and not this one";
+            return Err(refused_field("redemption.others", what));
         }
         if self.offline_uses == 0 {
-            return Err(refused("redemption: offline_uses is 0, so that no use could ever be marked"));
+            let what = "redemption.offline_uses is 0, so that no use could ever be marked";
+            return Err(refused_field("redemption.offline_uses", what));
         }
         Ok(())
     }

@@ -4,9 +4,9 @@ use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use carnet_core::did::Did;
 use carnet_service::{
-    config::StartError,
+    config::{StartError, refused_field},
     fetcher::fetcher,
-    keys::{self, Keyring, Watch},
+    keys::{self, Keyring, PublicationFaults, Watch},
     serve::{self, Services},
     staff::StaffOnly,
     store as ground,
@@ -59,7 +59,7 @@ pub(crate) async fn run(data: &Path, config: Option<&Path>, listen: Option<Socke
             "Restore it from a backup, or delete it: then an older log of an issuer's keys may be taken for the newest once.",
         )
     })?;
-    let older = Watch::new(data, fetcher(&config.serve)?, &verifier.identity.key)
+    let older = Watch::new(data, fetcher(&config.serve)?, &verifier.identity.key, PublicationFaults::default())
         .older_than_published(verifier.identity.did.clone());
     let verifier = Arc::new(verifier);
     let prefetch = async {
@@ -106,7 +106,8 @@ pub(crate) fn assemble<S: Store>(
 ) -> Result<Verifier<S>, StartError> {
     let refused =
         |what: String| StartError::new(what, "Correct the configuration and start again. Nothing was started.");
-    let did = Did::parse(&config.did).map_err(|problem| refused(format!("did is refused: {problem}.")))?;
+    let did = Did::parse(&config.did)
+        .map_err(|problem| config.files.place(refused_field("did", format!("did is {}: {problem}", config.did))))?;
     let identity = Identity::new(did, config.name.clone(), key)
         .ok_or_else(|| refused(format!("{} is not a DID of the key in the data directory.", config.did)))?;
     let catalogue = match &config.serve.catalogue {
@@ -114,7 +115,7 @@ pub(crate) fn assemble<S: Store>(
         None => Catalogue::embedded(),
     }
     .map_err(|error| refused(format!("The catalogue is refused: {error}")))?;
-    let trust = config.trust.as_ref().map(Trust::new).transpose()?;
+    let trust = config.trust.as_ref().map(Trust::new).transpose().map_err(|error| config.files.place(error))?;
     if config.issuers.is_empty() && trust.is_none() {
         tracing::warn!(
             "no issuer and no trust list is configured, so that every credential is refused; add [[issuers]] or [trust] to config.toml"

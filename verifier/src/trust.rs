@@ -20,7 +20,7 @@ use carnet_core::{
     trust::list::{Operators, Pinned, Seen, TrustList},
 };
 use carnet_fetch::{DidCache, HttpsFetcher, is_unreachable};
-use carnet_service::config::{StartError, refused};
+use carnet_service::config::{StartError, refused_field};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -89,14 +89,19 @@ impl Trust {
     /// # Errors
     /// A DID, the quorum or the URL is none.
     pub(crate) fn new(config: &TrustConfig) -> Result<Self, StartError> {
-        let wrong = |problem: Problem| refused(format!("trust: {problem}"));
+        let wrong = |problem: Problem| refused_field("trust", format!("trust: {problem}"));
         let operators = config.operators.iter().map(String::as_str);
         let operators = Operators::pin(&config.issuer, operators, config.quorum).map_err(wrong)?;
         let dids: Vec<Did> =
             config.operators.iter().map(|did| Did::parse(did)).collect::<Result<_, _>>().map_err(wrong)?;
         let source = match config.list.split_once("://") {
             Some(("https", _)) => Source::Url(config.list.clone()),
-            Some(_) => return Err(refused("trust: list is neither a file nor an https URL")),
+            Some(_) => {
+                return Err(refused_field(
+                    "trust.list",
+                    format!("trust.list is {}, which is neither a file nor an https URL", config.list),
+                ));
+            }
             None => Source::File(PathBuf::from(&config.list)),
         };
         if config.quorum.saturating_mul(2) <= dids.len() {

@@ -214,7 +214,7 @@ async fn create(args: CreateArgs) -> Result<(), Failure> {
     }
     let text = || {
         let mut text = line(&value);
-        made.warnings.iter().for_each(|warning| text.push_str(&format!("\nWarning: {warning}.")));
+        made.warnings.iter().for_each(|warning| text.push_str(&format!("\nWarning: {warning}")));
         if made.offer_uri.is_empty() {
             text.push_str(
                 "\nThis request_id made the offer before; its secrets were shown then and are not known any more.",

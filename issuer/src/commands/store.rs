@@ -4,7 +4,7 @@ use std::{path::Path, sync::Arc};
 
 use carnet_core::{Problem, did::Did};
 use carnet_service::{
-    config::{StartError, refused},
+    config::{StartError, refused_field},
     fetcher::fetcher,
     keys,
     store::{
@@ -76,7 +76,8 @@ pub(super) async fn restore(args: &RestoreArgs) -> Result<(), Failure> {
 
 /// Base URL of this issuer's lists; `None` if they are not published.
 fn site(data: &Path, config: &IssuerConfig) -> Result<Option<PublicationSite>, StartError> {
-    let did = Did::parse(&config.did).map_err(|problem| refused(format!("did is refused: {problem}")))?;
+    let did = Did::parse(&config.did)
+        .map_err(|problem| config.files.place(refused_field("did", format!("did is {}: {problem}", config.did))))?;
     let lists = StatusLists::new(&config.status, &did)?;
     let Some(base) = lists.base() else { return Ok(None) };
     let own = keys::own_document(data, &did)?;

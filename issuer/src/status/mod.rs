@@ -29,7 +29,7 @@ use carnet_core::{
     },
     time::Timestamp,
 };
-use carnet_service::config::{StartError, refused};
+use carnet_service::config::{StartError, refused_field};
 use serde_json::{Value, json};
 
 use crate::{
@@ -328,9 +328,12 @@ fn checked(url: &str) -> Result<String, StartError> {
     if fits {
         return Ok(url.to_owned());
     }
-    Err(refused(format!(
-        "status.url is {url}, and it must be https://HOST/PATH, without a slash, a query or a fragment at its end"
-    )))
+    Err(refused_field(
+        "status.url",
+        format!(
+            "status.url is {url}, and it must be https://HOST/PATH, without a slash, a query or a fragment at its end"
+        ),
+    ))
 }
 
 /// When a form was made, and by which key: what decides whether it is made again.

@@ -15,7 +15,7 @@ use carnet_core::{
 };
 use carnet_fetch::HttpsFetcher;
 use carnet_service::{
-    config::{StartError, refused},
+    config::{StartError, refused_field},
     fetcher::fetcher,
     keys::Keyring,
     store::{OpenStore, StoreIdentity, read_identity},
@@ -25,10 +25,15 @@ use serde_json::{Map, Value, json};
 use super::StatusLists;
 use crate::{
     config::IssuerConfig,
-    store::{sqlite::restored::PublishedStates, status::State},
+    issuer::Issuer,
+    store::{Store, sqlite::restored::PublishedStates, status::State},
 };
 
 const TYP: &str = "carnet-publication+jwt";
+/// Name of the lists among the faults of what is published.
+const LISTS: &str = "the status lists";
+/// Delay of a service's first look at what it has published itself.
+const FIRST: Duration = Duration::from_secs(2);
 /// Interval between two looks of a running service.
 const EVERY: Duration = Duration::from_secs(3_600);
 /// Retry delay where nobody answered.
@@ -197,7 +202,7 @@ impl PublicationWatch {
     /// # Errors
     /// The configuration is refused.
     pub(crate) fn of(config: &IssuerConfig, keys: &Keyring, ground: &OpenStore) -> Result<Option<Self>, StartError> {
-        let no_did = |problem: Problem| refused(format!("did is refused: {problem}"));
+        let no_did = |problem: Problem| refused_field("did", format!("did is {}: {problem}", config.did));
         let did = Did::parse(&config.did).map_err(no_did)?;
         let lists = StatusLists::new(&config.status, &did)?;
         let Some(base) = lists.base() else { return Ok(None) };
@@ -207,9 +212,9 @@ impl PublicationWatch {
     }
 
     /// [`Self::newer_published`] of what is published; never ends where nothing is.
-    pub(crate) async fn newer(watch: Option<Self>) -> StartError {
+    pub(crate) async fn newer<S: Store>(watch: Option<Self>, issuer: Arc<Issuer<S>>) -> StartError {
         match watch {
-            Some(watch) => watch.newer_published().await,
+            Some(watch) => watch.newer_published(&issuer).await,
             None => std::future::pending().await,
         }
     }
@@ -230,14 +235,14 @@ impl PublicationWatch {
         Ok(())
     }
 
-    /// Looks again and again; ends when what is published is newer than the store.
-    pub(crate) async fn newer_published(self) -> StartError {
-        let mut pause = AGAIN;
+    /// Looks again and again, and notes what is wrong; ends when what is published is newer than the store.
+    pub(crate) async fn newer_published<S: Store>(self, issuer: &Issuer<S>) -> StartError {
+        let mut pause = FIRST;
         loop {
             tokio::time::sleep(pause).await;
-            pause = match self.look().await {
-                Ok(Ok(())) => EVERY,
-                Ok(Err(_)) => AGAIN,
+            let found = match self.look().await {
+                Ok(Ok(())) => self.read_back(issuer).await,
+                Ok(Err(problem)) => Err(problem.to_string()),
                 Err(older) => {
                     return StartError::new(
                         older.message.replace("Nothing was started or changed.", "The service has stopped."),
@@ -245,7 +250,33 @@ impl PublicationWatch {
                     );
                 }
             };
+            pause = if found.is_ok() { EVERY } else { AGAIN };
+            let fault = |why: String| {
+                format!(
+                    "The status lists at {} are not what this service publishes, and verifiers refuse what they cannot look up: {why}. \
+                     Pass every path below it on to this service.",
+                    self.site.base
+                )
+            };
+            issuer.faults.note(LISTS, found.map_err(fault));
         }
+    }
+
+    /// Reads the directory and the newest list as a verifier does.
+    async fn read_back<S: Store>(&self, issuer: &Issuer<S>) -> Result<(), String> {
+        let before = issuer.status.shelf();
+        let directory = self.site.directory().await.map_err(|problem| problem.to_string())?;
+        let after = issuer.status.shelf();
+        // One that was opened or retired meanwhile may be there or not.
+        let mut lasting = before.urls().filter(|url| after.at(url).is_some());
+        if let Some(missing) = lasting.find(|url| !directory.urls.iter().any(|listed| listed == url)) {
+            return Err(format!("{}/lists does not name {missing}", self.site.base));
+        }
+        let prefix = format!("{}/token/", self.site.base);
+        let numbered =
+            directory.urls.iter().filter_map(|url| Some((url.strip_prefix(&prefix)?.parse::<i64>().ok()?, url)));
+        let Some((list, url)) = numbered.max() else { return Ok(()) };
+        self.site.list(list, url).await.map(drop).map_err(|problem| format!("{url} cannot be used: {problem}"))
     }
 
     async fn look(&self) -> Result<Result<(), Problem>, StartError> {

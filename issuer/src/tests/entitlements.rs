@@ -137,5 +137,5 @@ fn a_voucher_is_not_renewed() {
         crate::renewal::fault(&[(name.to_owned(), policy)].into(), &catalogue)
     };
     assert_eq!(fault("LanguageCertificateCredential"), None);
-    assert!(fault("EntitlementCredential").is_some_and(|fault| fault.contains("entitlementId")));
+    assert!(fault("EntitlementCredential").is_some_and(|fault| fault.message.contains("entitlementId")));
 }

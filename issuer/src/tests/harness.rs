@@ -121,6 +121,7 @@ async fn serve(
             types: Vec::new(),
         },
         endpoint: endpoint.clone(),
+        faults: carnet_service::keys::PublicationFaults::default(),
         clock: Arc::new(move || Timestamp::from_unix(time.load(Ordering::SeqCst))),
     });
     issuer.store.open_lists(issuer.now()).await.unwrap();

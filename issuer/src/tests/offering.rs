@@ -4,6 +4,7 @@ use carnet_proto::issuer::v1::{self as proto, offer_service_client::OfferService
 use carnet_service::wire;
 use serde_json::{Value, json};
 use tonic::Code;
+use tonic_types::StatusExt as _;
 
 use super::harness::{CLERK, HolderOffer, MARK, NOW, Running, claims, holder_keys, offer_request, reason, start};
 
@@ -184,6 +185,30 @@ async fn a_bad_offer_is_refused_with_its_field_and_not_stored() {
         ..offer_request("a")
     };
     assert!(issuer.staff().create_offer(past).await.is_ok());
+}
+
+#[tokio::test]
+async fn every_bad_claim_is_named_in_a_violation_of_its_own_and_odd_ones_are_warned_of() {
+    let issuer = start().await;
+    let with = |changes: &[(&str, Value)]| {
+        let mut claims = claims();
+        claims.extend(changes.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
+        proto::CreateOfferRequest { claims: Some(wire::to_struct(&claims)), ..offer_request("a") }
+    };
+    let bad = with(&[("credits", json!(-5)), ("dateOfBirth", json!("31/12/1998")), ("tittle", json!("x"))]);
+    let refused = issuer.staff().create_offer(bad).await.unwrap_err();
+    let violations = refused.get_details_bad_request().unwrap().field_violations;
+    let mut fields: Vec<&str> = violations.iter().map(|violation| violation.field.as_str()).collect();
+    fields.sort_unstable();
+    assert_eq!(fields, ["claims.credits", "claims.dateOfBirth", "claims.tittle"]);
+    assert!(refused.message().ends_with("Nothing was stored."), "{}", refused.message());
+    assert_eq!(reason(Err::<(), _>(refused)), "CLAIMS_INVALID");
+
+    let odd = with(&[("awardingDate", json!("2099-01-01"))]);
+    let warnings = issuer.staff().create_offer(odd).await.unwrap().into_inner().warnings;
+    assert_eq!(warnings, ["awardingDate is in the future."]);
+    let fine = issuer.staff().create_offer(offer_request("b")).await.unwrap().into_inner();
+    assert_eq!(fine.warnings, [""; 0]);
 }
 
 #[tokio::test]

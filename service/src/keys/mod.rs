@@ -28,7 +28,7 @@ pub use ring::Keyring;
 pub use source::{Kek, Source};
 #[cfg(feature = "pkcs11")]
 pub use token::TokenError;
-pub use watch::Watch;
+pub use watch::{PublicationFaults, Watch};
 
 /// The part of the configuration that is about keys: `[keys]`.
 #[derive(Debug, Clone, Deserialize)]

@@ -1,8 +1,9 @@
 //! What a running service finds in its own published document.
 
 use std::{
+    collections::BTreeMap,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -15,8 +16,39 @@ use carnet_fetch::HttpsFetcher;
 use super::{Keyring, document, register::Register};
 use crate::{config::StartError, time};
 
-/// How often it is looked at.
+/// Interval between two looks.
 const EVERY: Duration = Duration::from_secs(3_600);
+/// Interval while something is wrong, so that a correction is soon known.
+const AGAIN: Duration = Duration::from_secs(60);
+
+/// Name of a document among the faults.
+const DOCUMENT: &str = "the DID document";
+
+/// Faults in what a service publishes, as it found them last, by what they are about.
+#[derive(Debug, Clone, Default)]
+pub struct PublicationFaults(Arc<Mutex<BTreeMap<&'static str, String>>>);
+
+impl PublicationFaults {
+    /// Notes the result of a look, and logs what changed.
+    pub fn note(&self, what: &'static str, found: Result<(), String>) {
+        let mut faults = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match found {
+            Ok(()) if faults.remove(what).is_some() => tracing::info!("what is published is right: {what}"),
+            Ok(()) => tracing::debug!("what is published is right: {what}"),
+            Err(fault) if faults.get(what) == Some(&fault) => {}
+            Err(fault) => {
+                tracing::warn!("{fault}");
+                faults.insert(what, fault);
+            }
+        }
+    }
+
+    /// Sentences about what is wrong; empty where nothing is known to be.
+    #[must_use]
+    pub fn sentences(&self) -> Vec<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+}
 
 /// The document of a DID as it is published.
 pub(super) async fn published(did: &Did, fetcher: &HttpsFetcher) -> Result<Arc<DidDocument>, Problem> {
@@ -32,25 +64,35 @@ pub struct Watch {
     data: PathBuf,
     fetcher: HttpsFetcher,
     register: Arc<Register>,
+    faults: PublicationFaults,
 }
 
 impl Watch {
-    /// For these keys.
+    /// For these keys; what is wrong is noted in `faults`.
     #[must_use]
-    pub fn new(data: &Path, fetcher: HttpsFetcher, keys: &Keyring) -> Self {
-        Self { data: data.to_owned(), fetcher, register: keys.shared() }
+    pub fn new(data: &Path, fetcher: HttpsFetcher, keys: &Keyring, faults: PublicationFaults) -> Self {
+        Self { data: data.to_owned(), fetcher, register: keys.shared(), faults }
     }
 
     /// Ends when the published document of `did`, the service's own, knows more of the keys than this service, with what is
-    /// wrong. A document that cannot be had says nothing.
+    /// wrong. A document that cannot be fetched, or lacks a key, is noted and does not end it.
     pub async fn older_than_published(self, did: Did) -> StartError {
         if !matches!(did.method(), "web" | "webvh") {
             return std::future::pending().await;
         }
-        let mut ticks = tokio::time::interval(EVERY);
         loop {
-            ticks.tick().await;
-            let Ok(document) = published(&did, &self.fetcher).await else { continue };
+            let document = match published(&did, &self.fetcher).await {
+                Ok(document) => document,
+                Err(problem) => {
+                    let what = format!(
+                        "The DID document of {did} could not be fetched from where it is to be published, and nobody can verify what is \
+                         signed without it: {problem}."
+                    );
+                    self.faults.note(DOCUMENT, Err(what));
+                    tokio::time::sleep(AGAIN).await;
+                    continue;
+                }
+            };
             let newest =
                 document::require_newest(&self.data, "the published document", &did, &document, &self.register);
             if let Err(older) = newest {
@@ -59,6 +101,42 @@ impl Watch {
                     older.hint,
                 );
             }
+            let right = self.fits(&did, &document);
+            let pause = if right.is_ok() { EVERY } else { AGAIN };
+            self.faults.note(DOCUMENT, right);
+            tokio::time::sleep(pause).await;
         }
+    }
+
+    /// Refuses a published document in which a key of this service is not as it is here.
+    fn fits(&self, did: &Did, document: &DidDocument) -> Result<(), String> {
+        let differences = document::differences(did, document, &self.register);
+        if differences.is_empty() {
+            return Ok(());
+        }
+        let file = self.data.join(if did.method() == "webvh" { "did.jsonl" } else { "did.json" });
+        Err(format!(
+            "The DID document that is published for {did} does not fit this service's keys, so that what they sign may be refused: {}. \
+             Publish {}.",
+            differences.join("; "),
+            file.display()
+        ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fault_is_known_until_the_next_look_finds_it_gone() {
+        let faults = PublicationFaults::default();
+        let seen_by_another = faults.clone();
+        faults.note("a", Err("A is wrong.".to_owned()));
+        faults.note("b", Err("B is wrong.".to_owned()));
+        faults.note("a", Err("A is wrong.".to_owned()));
+        assert_eq!(seen_by_another.sentences(), ["A is wrong.", "B is wrong."]);
+        faults.note("a", Ok(()));
+        assert_eq!(seen_by_another.sentences(), ["B is wrong."]);
     }
 }

@@ -2,7 +2,7 @@
 
 use carnet_core::did::Did;
 use carnet_service::{
-    config::refused,
+    config::refused_field,
     fetcher::fetcher,
     keys::verbs::{self, KeysVerb, Owner},
 };
@@ -13,7 +13,8 @@ use crate::config::VerifierConfig;
 pub(super) async fn run(verb: KeysVerb) -> Result<u8, Failure> {
     let place = verb.place();
     let config = VerifierConfig::load(&place.data, place.config.as_deref())?;
-    let did = Did::parse(&config.did).map_err(|problem| refused(format!("did is refused: {problem}")))?;
+    let did = Did::parse(&config.did)
+        .map_err(|problem| config.files.place(refused_field("did", format!("did is {}: {problem}", config.did))))?;
     let fetcher = fetcher(&config.serve)?;
     verbs::run(verb, Owner { did, config: config.keys, fetcher }).await?;
     Ok(0)

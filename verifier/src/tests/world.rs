@@ -95,6 +95,7 @@ impl World {
             issuers: vec![IssuerEntry { did: did(&issuer), types: vec![TYPE.to_owned()] }],
             trust: None,
             redemption: None,
+            files: carnet_service::config::ConfigFiles::default(),
             keys: carnet_service::keys::KeysConfig::default(),
             status: crate::status::StatusConfig::default(),
             serve: carnet_service::config::ServeConfig { max_message_bytes: MAX_MESSAGE, ..Default::default() },

@@ -1,0 +1,188 @@
+//! Where in the files of a configuration a field stands: an error names file, line, field and value.
+
+use std::{
+    ops::Range,
+    path::{Path, PathBuf},
+};
+
+use carnet_core::{spelling::nearest, text::quoted};
+use serde::de::DeserializeOwned;
+use toml::de::{DeTable, DeValue, Error};
+
+use super::StartError;
+
+/// Table whose values may be secrets that somebody put in the wrong place; they are never repeated.
+const SECRET: &str = "keys";
+/// The longest value that is repeated, in characters.
+const LONGEST_VALUE: usize = 80;
+
+/// A file of a configuration.
+#[derive(Debug, Clone)]
+pub(super) struct ConfigFile {
+    path: PathBuf,
+    text: String,
+}
+
+/// Files of a configuration, the one whose fields win first.
+#[derive(Debug, Clone, Default)]
+pub struct ConfigFiles(pub(super) Vec<ConfigFile>);
+
+/// A field and what stands there.
+struct Found {
+    /// `status.entries`
+    field: String,
+    span: Range<usize>,
+}
+
+impl ConfigFiles {
+    /// Adds to a refused field in which file and line it stands.
+    #[must_use]
+    pub fn place(&self, error: StartError) -> StartError {
+        let Some(field) = &error.field else { return error };
+        // The first of the files that have it, or else of those that have the table around it.
+        let found = || self.0.iter().filter_map(|file| Some((file, file.find(field)?)));
+        let exact = found().find(|(_, found)| found.field == *field);
+        let Some((file, found)) = exact.or_else(|| found().next()) else { return error };
+        let place = format!("{}, line {}: ", file.path.display(), file.line(found.span.start));
+        StartError {
+            message: error.message.replacen(super::REFUSED, &format!("{}{place}", super::REFUSED), 1),
+            ..error
+        }
+    }
+
+    /// Describes why the merged fields are refused, by the file that has the fault; none where no file has it alone.
+    pub(super) fn explain<T: DeserializeOwned>(&self) -> Option<StartError> {
+        self.0.iter().find_map(|file| {
+            let error = toml::from_str::<T>(&file.text).err()?;
+            // The other file may have it.
+            (!error.message().starts_with("missing field")).then(|| file.refuse(&error))
+        })
+    }
+}
+
+impl ConfigFile {
+    /// # Errors
+    /// The file cannot be read.
+    pub(super) fn read(path: &Path) -> Result<Self, StartError> {
+        let text = std::fs::read_to_string(path).map_err(|error| {
+            StartError::new(
+                format!("The configuration {} cannot be read: {error}.", path.display()),
+                "Check the path and that this user may read the file. Nothing was started or changed.",
+            )
+        })?;
+        Ok(Self { path: path.to_owned(), text })
+    }
+
+    /// # Errors
+    /// It is no TOML, lacks a field, or has one that is not known or of the wrong type.
+    pub(super) fn parse<T: DeserializeOwned>(&self) -> Result<T, StartError> {
+        toml::from_str(&self.text).map_err(|error| self.refuse(&error))
+    }
+
+    fn refuse(&self, error: &Error) -> StartError {
+        let what = explained(error.message());
+        let path = self.path.display();
+        let said = match error.span().filter(|_| !error.message().starts_with("missing field")) {
+            None => format!("{path}: {what}"),
+            Some(span) => {
+                let line = self.line(span.start);
+                match self.at(&span).and_then(|found| self.shown(&found)) {
+                    Some(shown) => format!("{path}, line {line}: {shown}: {what}"),
+                    None => format!("{path}, line {line}: {what}"),
+                }
+            }
+        };
+        StartError::new(
+            format!("{}{said}. Nothing was started or changed.", super::REFUSED),
+            "Correct the line; docs/configuration.md has all fields.",
+        )
+    }
+
+    fn line(&self, at: usize) -> usize {
+        self.text.bytes().take(at).filter(|byte| *byte == b'\n').count().saturating_add(1)
+    }
+
+    /// `field = value`; the field alone where its value may be a secret, or is a table or long.
+    fn shown(&self, found: &Found) -> Option<String> {
+        let field = &found.field;
+        let is_secret = field == SECRET || field.starts_with("keys.");
+        let value = self.text.get(found.span.clone()).map(str::trim).unwrap_or_default();
+        let is_plain = value.chars().count() <= LONGEST_VALUE && !value.is_empty() && !value.contains('\n');
+        let name = field.rsplit('.').next().unwrap_or_default();
+        // The span of an unknown field is its name.
+        if is_secret || !is_plain || value.starts_with('[') || value == name {
+            return Some(field.clone());
+        }
+        Some(format!("{field} = {value}"))
+    }
+
+    /// The deepest field whose name or value has this place.
+    fn at(&self, span: &Range<usize>) -> Option<Found> {
+        let document = DeTable::parse(&self.text).ok()?;
+        let mut found = None;
+        within(document.get_ref(), "", span, &mut found);
+        found
+    }
+
+    /// A field by its name, or the nearest one around it that is there.
+    fn find(&self, field: &str) -> Option<Found> {
+        let document = DeTable::parse(&self.text).ok()?;
+        let mut table = Some(document.get_ref());
+        let mut found: Option<Found> = None;
+        for name in field.split('.') {
+            let Some((key, value)) = table?.iter().find(|(key, _)| key.get_ref() == name) else { break };
+            let field = found.map_or_else(|| name.to_owned(), |found| format!("{}.{name}", found.field));
+            found = Some(Found { field, span: key.span() });
+            table = match value.get_ref() {
+                DeValue::Table(inner) => Some(inner),
+                _ => None,
+            };
+            if table.is_none() {
+                break;
+            }
+        }
+        found
+    }
+}
+
+fn within(table: &DeTable<'_>, parent: &str, span: &Range<usize>, found: &mut Option<Found>) {
+    for (key, value) in table {
+        let name = key.get_ref();
+        let field = if parent.is_empty() { name.to_string() } else { format!("{parent}.{name}") };
+        if key.span().contains(&span.start) {
+            *found = Some(Found { field, span: key.span() });
+            return;
+        }
+        value_within(value.get_ref(), value.span(), &field, span, found);
+    }
+}
+
+fn value_within(value: &DeValue<'_>, own: Range<usize>, field: &str, span: &Range<usize>, found: &mut Option<Found>) {
+    match value {
+        // Of a table, the span is that of its header.
+        DeValue::Table(inner) => within(inner, field, span, found),
+        DeValue::Array(items) => {
+            for (number, item) in items.iter().enumerate() {
+                value_within(item.get_ref(), item.span(), &format!("{field}[{number}]"), span, found);
+            }
+        }
+        _ => {}
+    }
+    if found.is_none() && own.contains(&span.start) {
+        *found = Some(Found { field: field.to_owned(), span: own });
+    }
+}
+
+/// What serde says, with the nearest name of a field that is not known.
+fn explained(message: &str) -> String {
+    let message = message.trim_end();
+    let Some(rest) = message.strip_prefix("unknown field ") else { return message.to_owned() };
+    let mut names = rest.split('`').skip(1).step_by(2);
+    let unknown = names.next().unwrap_or_default();
+    let known: Vec<&str> = names.collect();
+    let meant = match nearest(unknown, known.iter().copied()) {
+        Some(meant) => format!("the nearest is {meant}"),
+        None => format!("there are {}", known.join(", ")),
+    };
+    format!("there is no field {} here; {meant}", quoted(unknown))
+}

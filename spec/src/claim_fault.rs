@@ -1,0 +1,277 @@
+//! What is wrong with a claim that is to be issued, in a registrar's words: which one, what was given, what is wanted.
+//!
+//! A value is described by its kind and its form, and never repeated: errors end up in logs and tickets.
+
+use std::fmt;
+
+use carnet_core::{spelling::nearest, text::quoted};
+use jsonschema::{ValidationError, error::ValidationErrorKind as Kind};
+use serde_json::Value;
+
+/// Texts up to this length, in characters, are described by their form.
+const SHORT: usize = 24;
+
+/// A claim that the type does not allow, or that it lacks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ClaimFault {
+    /// The claim, below credentialSubject: `learningOutcomes[0].title`.
+    pub path: String,
+    /// What was given: its kind and form; none for a claim that the type does not have.
+    pub given: Option<String>,
+    /// What the type wants.
+    pub wanted: String,
+    /// The name or the value that was probably meant.
+    pub nearest: Option<String>,
+}
+
+impl ClaimFault {
+    /// The sentence without the claim's path.
+    #[must_use]
+    pub fn description(&self) -> String {
+        let given = self.given.as_deref().map_or(String::new(), |given| format!("given is {given}; "));
+        let nearest = self.nearest.as_deref().map_or(String::new(), |nearest| format!("; the nearest is {nearest}"));
+        format!("{given}{}{nearest}", self.wanted)
+    }
+}
+
+impl fmt::Display for ClaimFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.path, self.description())
+    }
+}
+
+/// A type, as far as it describes its claims.
+pub(crate) struct Described<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) schema: &'a Value,
+    pub(crate) example: &'a Value,
+    /// Tells which members issuance makes itself.
+    pub(crate) is_made: &'a dyn Fn(&str) -> bool,
+}
+
+impl Described<'_> {
+    /// The faults that an error of the schema stands for; empty where it is about no claim.
+    pub(crate) fn faults(&self, error: &ValidationError<'_>) -> Vec<ClaimFault> {
+        let pointer = error.instance_path().to_string();
+        let steps: Vec<String> = pointer.split('/').skip(1).map(unescaped).collect();
+        let Some((_, steps)) = steps.split_first().filter(|(first, _)| *first == "credentialSubject") else {
+            return Vec::new();
+        };
+        match error.kind() {
+            Kind::AdditionalProperties { unexpected } | Kind::UnevaluatedProperties { unexpected } => {
+                let names = unexpected.iter().filter(|name| *name != "id");
+                names.map(|name| self.unknown(steps, name)).collect()
+            }
+            Kind::Required { property } => {
+                let name = property.as_str().unwrap_or_default().to_owned();
+                let steps = [steps, &[name]].concat();
+                let node = self.node(&steps);
+                let wanted = node.description.map_or("it is needed".to_owned(), |what| format!("it is needed: {what}"));
+                vec![ClaimFault { path: path(&steps), given: Some("nothing".to_owned()), wanted, nearest: None }]
+            }
+            kind => {
+                let node = self.node(steps);
+                let value = error.instance();
+                let wanted = format!("wanted is {}{}", self.wanted(kind, &node), self.such_as(kind, steps));
+                let nearest = match (kind, value.as_str()) {
+                    (Kind::Enum { options }, Some(given)) => {
+                        nearest(given, options.as_array().into_iter().flatten().filter_map(Value::as_str))
+                    }
+                    _ => None,
+                };
+                vec![ClaimFault {
+                    path: path(steps),
+                    given: Some(given(value)),
+                    wanted,
+                    nearest: nearest.map(str::to_owned),
+                }]
+            }
+        }
+    }
+
+    fn unknown(&self, steps: &[String], name: &str) -> ClaimFault {
+        let node = self.node(steps);
+        let known = node.schema.get("properties").and_then(Value::as_object);
+        let theirs = |name: &&str| *name != "id" && !(self.is_made)(name);
+        let known = || known.into_iter().flat_map(|known| known.keys()).map(String::as_str).filter(theirs);
+        let nearest = nearest(name, known()).map(str::to_owned);
+        let all = if nearest.is_some() {
+            String::new()
+        } else {
+            format!(", which has {}", known().collect::<Vec<_>>().join(", "))
+        };
+        let whole = path(&[steps, &[name.to_owned()]].concat());
+        // A mistyped name is a stranger's text.
+        let path = if name.chars().all(|c| c.is_ascii_alphanumeric()) { whole } else { quoted(&whole) };
+        ClaimFault { path, given: None, wanted: format!("it is no claim of {}{all}", self.name), nearest }
+    }
+
+    /// Returns true if a claim is a day, such as `dateOfBirth`.
+    pub(crate) fn is_day(&self, name: &str) -> bool {
+        self.node(&[name.to_owned()]).schema.get("format").and_then(Value::as_str) == Some("date")
+    }
+
+    /// The schema of a claim.
+    fn node(&self, steps: &[String]) -> Node<'_> {
+        let subject = self.schema.pointer("/properties/credentialSubject").unwrap_or(&Value::Null);
+        let mut node = self.resolved(subject);
+        for step in steps {
+            let member = node.schema.get("properties").and_then(|properties| properties.get(step));
+            node = self.resolved(member.or_else(|| node.schema.get("items")).unwrap_or(&Value::Null));
+        }
+        node
+    }
+
+    fn resolved<'a>(&'a self, schema: &'a Value) -> Node<'a> {
+        let description = schema.get("description").and_then(Value::as_str);
+        let reference = schema.get("$ref").and_then(Value::as_str).and_then(|reference| reference.strip_prefix('#'));
+        let schema = reference.and_then(|pointer| self.schema.pointer(pointer)).unwrap_or(schema);
+        let description = description.or_else(|| schema.get("description").and_then(Value::as_str));
+        Node { schema, description: description.map(|text| text.trim_end_matches('.')) }
+    }
+
+    fn wanted(&self, kind: &Kind, node: &Node<'_>) -> String {
+        let described = || node.description.map_or("another form".to_owned(), quoted);
+        match kind {
+            Kind::Type { .. } => node.kind(),
+            Kind::Minimum { .. }
+            | Kind::Maximum { .. }
+            | Kind::ExclusiveMinimum { .. }
+            | Kind::ExclusiveMaximum { .. } => node.number(),
+            Kind::Format { format } if format == "date" => "a date that exists, as YYYY-MM-DD".to_owned(),
+            Kind::Format { format } if format == "date-time" => {
+                "an instant that exists, as YYYY-MM-DDThh:mm:ssZ".to_owned()
+            }
+            Kind::Pattern { pattern } if pattern.contains("\\p{Cc}") => {
+                "a text on one line, without control characters".to_owned()
+            }
+            Kind::Pattern { pattern } => format!("{} (the pattern {pattern})", described()),
+            Kind::MinLength { .. } | Kind::MaxLength { .. } => node.text(),
+            Kind::MaxItems { limit } => format!("a list of at most {limit}"),
+            Kind::MinItems { limit } => format!("a list of at least {limit}"),
+            Kind::UniqueItems => "a list in which nothing stands twice".to_owned(),
+            Kind::Enum { options } => {
+                let options = options.as_array().into_iter().flatten().map(|option| match option {
+                    Value::String(text) => text.clone(),
+                    other => other.to_string(),
+                });
+                format!("one of {}", options.collect::<Vec<_>>().join(", "))
+            }
+            Kind::Constant { expected_value } => expected_value.to_string(),
+            other => format!("{} (the rule {})", described(), other.keyword()),
+        }
+    }
+
+    /// The value that the type's example has there, where a form has to be met.
+    fn such_as(&self, kind: &Kind, steps: &[String]) -> String {
+        if !matches!(kind, Kind::Format { .. } | Kind::Pattern { .. }) {
+            return String::new();
+        }
+        let mut value = self.example.get("credentialSubject");
+        for step in steps {
+            value = value.and_then(|value| match value {
+                Value::Array(items) => items.first(),
+                value => value.get(step),
+            });
+        }
+        value.and_then(Value::as_str).map_or(String::new(), |example| format!(", such as {example}"))
+    }
+}
+
+/// A claim's schema.
+struct Node<'a> {
+    schema: &'a Value,
+    description: Option<&'a str>,
+}
+
+impl Node<'_> {
+    fn kind(&self) -> String {
+        match self.schema.get("type").and_then(Value::as_str) {
+            Some("boolean") => "true or false, without quotes".to_owned(),
+            Some("integer" | "number") => format!("{}, without quotes", self.number()),
+            Some("string") => format!("{}, in quotes", self.text()),
+            Some("array") => "a list, in square brackets".to_owned(),
+            Some("object") => "an object, in braces".to_owned(),
+            _ => "another kind of value".to_owned(),
+        }
+    }
+
+    fn number(&self) -> String {
+        let limit = |name: &str, words: &str| self.schema.get(name).map(|limit| format!("{words} {limit}"));
+        let what = if self.schema.get("type").and_then(Value::as_str) == Some("integer") {
+            "a whole number"
+        } else {
+            "a number"
+        };
+        let least = limit("minimum", "of at least").or_else(|| limit("exclusiveMinimum", "above"));
+        let most = limit("maximum", "at most").or_else(|| limit("exclusiveMaximum", "below"));
+        match (least, most) {
+            (Some(least), Some(most)) => format!("{what} {least} and {most}"),
+            (least, most) => [Some(what.to_owned()), least, most].into_iter().flatten().collect::<Vec<_>>().join(" "),
+        }
+    }
+
+    fn text(&self) -> String {
+        let limit = |name: &str| self.schema.get(name).and_then(Value::as_u64);
+        match (limit("minLength"), limit("maxLength")) {
+            (Some(least), Some(most)) => format!("a text of {least} to {most} characters"),
+            (None, Some(most)) => format!("a text of at most {most} characters"),
+            (Some(least), None) => format!("a text of at least {least} characters"),
+            (None, None) => "a text".to_owned(),
+        }
+    }
+}
+
+fn unescaped(step: &str) -> String {
+    step.replace("~1", "/").replace("~0", "~")
+}
+
+fn path(steps: &[String]) -> String {
+    let mut text = String::new();
+    for step in steps {
+        if step.bytes().all(|byte| byte.is_ascii_digit()) {
+            text.push_str(&format!("[{step}]"));
+        } else if text.is_empty() {
+            text.push_str(step);
+        } else {
+            text.push_str(&format!(".{step}"));
+        }
+    }
+    text
+}
+
+/// A value by its kind and form.
+fn given(value: &Value) -> String {
+    match value {
+        Value::Null => "null, which is no value".to_owned(),
+        Value::Bool(_) => "a yes or no (true or false without quotes)".to_owned(),
+        Value::Number(number) => match number.as_f64().unwrap_or_default() {
+            0.0 => "zero".to_owned(),
+            below if below < 0.0 => "a negative number".to_owned(),
+            above if above.fract() == 0.0 => "a whole number".to_owned(),
+            _ => "a number with a fraction".to_owned(),
+        },
+        Value::String(text) => match text.chars().count() {
+            0 => "an empty text".to_owned(),
+            length if length <= SHORT => format!("a text of the form {}", quoted(&form(text))),
+            length => format!("a text of {length} characters"),
+        },
+        Value::Array(items) => format!("a list of {}", items.len()),
+        Value::Object(members) => format!("an object with {} members", members.len()),
+    }
+}
+
+/// A text with 9 for each digit and a or A for each letter.
+fn form(text: &str) -> String {
+    let letter = |c: char| match c {
+        c if c.is_numeric() => '9',
+        c if c.is_uppercase() => 'A',
+        c if c.is_alphabetic() => 'a',
+        c => c,
+    };
+    text.chars().map(letter).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,143 @@
+//! Claims that a registrar gave wrongly: which one, what was given, what is wanted, what was probably meant.
+
+use serde_json::{Value, json};
+
+use crate::Catalogue;
+
+fn faults(type_name: &str, changes: &[(&str, Value)]) -> Vec<String> {
+    let catalogue = Catalogue::embedded().unwrap();
+    let known = catalogue.credential_type(type_name).unwrap();
+    let mut claims = known.example_claims();
+    claims.extend(changes.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
+    known.claim_faults(&claims).iter().map(ToString::to_string).collect()
+}
+
+const QUALIFICATION: &str = "QualificationCredential";
+const PERMIT: &str = "ResidencePermitCredential";
+
+#[test]
+fn a_fault_names_the_claim_what_was_given_what_is_wanted_and_the_nearest() {
+    for (type_name, claim, value, expected) in [
+        (
+            QUALIFICATION,
+            "dateOfBirth",
+            json!("31/12/1998"),
+            "dateOfBirth: given is a text of the form \"99/99/9999\"; wanted is a date that exists, as YYYY-MM-DD, such as 1998-04-17",
+        ),
+        (
+            QUALIFICATION,
+            "dateOfBirth",
+            json!("1998-02-30"),
+            "dateOfBirth: given is a text of the form \"9999-99-99\"; wanted is a date that exists, as YYYY-MM-DD, such as 1998-04-17",
+        ),
+        (
+            QUALIFICATION,
+            "dateOfBirth",
+            json!(19_981_231),
+            "dateOfBirth: given is a whole number; wanted is a text, in quotes",
+        ),
+        (
+            QUALIFICATION,
+            "isRecognisedQualification",
+            json!("yes"),
+            "isRecognisedQualification: given is a text of the form \"aaa\"; wanted is true or false, without quotes",
+        ),
+        (
+            QUALIFICATION,
+            "credits",
+            json!(-5),
+            "credits: given is a negative number; wanted is a number above 0 and at most 1000",
+        ),
+        (QUALIFICATION, "credits", json!(0), "credits: given is zero; wanted is a number above 0 and at most 1000"),
+        (
+            QUALIFICATION,
+            "eqfLevel",
+            json!(9),
+            "eqfLevel: given is a whole number; wanted is a whole number of at least 1 and at most 8",
+        ),
+        (
+            QUALIFICATION,
+            "eqfLevel",
+            json!("6"),
+            "eqfLevel: given is a text of the form \"9\"; wanted is a whole number of at least 1 and at most 8, without quotes",
+        ),
+        (
+            QUALIFICATION,
+            "familyName",
+            json!(""),
+            "familyName: given is an empty text; wanted is a text of 1 to 300 characters",
+        ),
+        (
+            QUALIFICATION,
+            "familyName",
+            json!(null),
+            "familyName: given is null, which is no value; wanted is a text of 1 to 300 characters, in quotes",
+        ),
+        (
+            QUALIFICATION,
+            "tittle",
+            json!("Bachelor"),
+            "tittle: it is no claim of QualificationCredential; the nearest is title",
+        ),
+        (
+            QUALIFICATION,
+            "learningOutcomes",
+            json!([{"titel": "a"}]),
+            "learningOutcomes[0].titel: it is no claim of QualificationCredential; the nearest is title",
+        ),
+        (
+            QUALIFICATION,
+            "learningOutcomes",
+            json!("a"),
+            "learningOutcomes: given is a text of the form \"a\"; wanted is a list, in square brackets",
+        ),
+        (
+            PERMIT,
+            "permitType",
+            json!("studi"),
+            "permitType: given is a text of the form \"aaaaa\"; wanted is one of temporary-residence, long-term-residence, family-member, study, work, blue-card, international-protection, temporary-protection, humanitarian, other; the nearest is study",
+        ),
+    ] {
+        let mut said = faults(type_name, &[(claim, value)]);
+        assert_eq!(said.pop().as_deref(), Some(expected));
+        assert_eq!(said, [""; 0]);
+    }
+    let said = faults(QUALIFICATION, &[("shoeSize", json!(42))]);
+    assert!(
+        said[0].starts_with("shoeSize: it is no claim of QualificationCredential, which has ")
+            && said[0].contains("credits")
+    );
+    assert!(!said[0].contains("creditsAtLeast"), "{said:?}");
+    let said = faults(PERMIT, &[("nationality", json!("syria"))]);
+    assert!(said[0].starts_with("nationality: given is a text of the form \"aaaaa\"; wanted is "), "{said:?}");
+}
+
+#[test]
+fn every_fault_is_told_at_once_and_what_is_right_has_none() {
+    let said = faults(QUALIFICATION, &[("credits", json!(-5)), ("eqfLevel", json!(9)), ("tittle", json!("x"))]);
+    let claims: Vec<&str> = said.iter().filter_map(|fault| fault.split(':').next()).collect();
+    assert_eq!(claims.len(), 3, "{said:?}");
+    for claim in ["credits", "eqfLevel", "tittle"] {
+        assert!(claims.contains(&claim), "{said:?}");
+    }
+    for type_name in [QUALIFICATION, PERMIT, "EntitlementCredential", "LanguageCertificateCredential"] {
+        if Catalogue::embedded().unwrap().credential_type(type_name).is_some() {
+            assert_eq!(faults(type_name, &[]), [""; 0]);
+        }
+    }
+}
+
+#[test]
+fn a_value_is_described_and_never_repeated() {
+    for value in [json!("Hadžić-Müller"), json!("S3cret"), json!(-98_765), json!(["Hadžić"]), json!({"a": "Hadžić"})]
+    {
+        for claim in ["eqfLevel", "dateOfBirth", "isRecognisedQualification", "iscedfCode", "learningOutcomes"] {
+            for fault in faults(QUALIFICATION, &[(claim, value.clone())]) {
+                for part in ["Had", "S3cret", "98"] {
+                    // The example's date of birth is 1998-04-17.
+                    assert!(!fault.replace("1998-04-17", "").contains(part), "{fault}");
+                }
+            }
+        }
+    }
+}
