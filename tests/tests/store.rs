@@ -281,3 +281,19 @@ async fn a_web_site_that_cannot_be_reached_does_not_stop_a_start() -> Result<()>
     service.stop()?;
     Ok(())
 }
+
+/// Two services on one directory would each publish their own lists, and each know nonces of their own.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_service_on_a_directory_is_refused() -> Result<()> {
+    let mut stage = Stage::set(false).await?;
+    for program in ["carnet-issuer", "carnet-verifier"] {
+        let office = if program == "carnet-issuer" { &stage.authority } else { &stage.agency };
+        let said = on(program, &["serve", "--listen", "127.0.0.1:0"], &office.service.data)?;
+        assert!(said.code == 3 && said.stderr.contains("is running on"), "{said:?}");
+    }
+    // The first goes on, and when it is gone another one can take its place.
+    stage.offer(&stage.authority, PERMIT, &residence_permit(), &[])?;
+    stage.authority.service.kill()?;
+    stage.authority.switch_on()?;
+    Ok(())
+}

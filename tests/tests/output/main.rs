@@ -246,3 +246,40 @@ fn the_walk_finds_verbs_below_verbs() -> Result<()> {
     assert!(found.contains("list") && found.contains("trust add") && !found.contains("trust"), "{found:?}");
     Ok(())
 }
+
+/// The error object of a run, and its exit code.
+fn failed(program: &str, args: &[&str]) -> Result<(Value, i32)> {
+    let said = programs::run(program, args, &[])?;
+    let object: Value =
+        serde_json::from_str(said.stdout.trim()).map_err(|error| format!("{args:?} {error}: {said:?}"))?;
+    Ok((object.get("error").cloned().ok_or_else(|| format!("no error in {object}"))?, said.code))
+}
+
+#[test]
+fn a_failure_is_an_object_in_all_four_programs_a_wrong_command_line_too() -> Result<()> {
+    programs::build()?;
+    for (program, args, missing) in [
+        ("carnet", &["show", "--json"][..], "<ID>"),
+        ("carnet-issuer", &["offer", "create", "--json"][..], "--type"),
+        ("carnet-verifier", &["serve", "--json"][..], "--data"),
+        ("carnet-trust", &["why", "--json"][..], "--issuer"),
+    ] {
+        let (error, code) = failed(program, args)?;
+        assert_eq!((code, error.get("reason").and_then(Value::as_str)), (2, Some("usage")), "{program}: {error}");
+        let all = error.get("missing").map(Value::to_string).unwrap_or_default();
+        assert!(all.contains(missing) || error.to_string().contains("--json"), "{program}: {error}");
+    }
+    let nowhere = ["--server", "http://127.0.0.1:1", "--json"];
+    let token = ["--token-file", "/nonexistent"];
+    for (program, args, reason, exit) in [
+        ("carnet", ["list", "--wallet", "/nonexistent/wallet.age", "--json"].to_vec(), "wallet_missing", 2),
+        ("carnet-issuer", [&["offer", "list"][..], &nowhere[..], &token[..]].concat(), "not_begun", 1),
+        ("carnet-verifier", [&["request", "list"][..], &nowhere[..], &token[..]].concat(), "not_begun", 1),
+    ] {
+        let (error, code) = failed(program, &args)?;
+        assert_eq!((code, error.get("reason").and_then(Value::as_str)), (exit, Some(reason)), "{program}: {error}");
+    }
+    let (error, code) = failed("carnet-trust", &["show", "--data", "/nonexistent", "--json"])?;
+    assert!(code == 1 && error.get("message").is_some_and(Value::is_string), "{error}");
+    Ok(())
+}
