@@ -2,8 +2,12 @@
 //!
 //! Messages on the wire are not read with this: there a byte-order mark stays an error (RFC 8259 section 8.1).
 
-use icu_properties::{CodePointMapData, props::GeneralCategory};
+use icu_properties::{
+    CodePointMapData, CodePointSetData,
+    props::{DefaultIgnorableCodePoint, GeneralCategory},
+};
 use unicode_normalization::UnicodeNormalization as _;
+use zeroize::Zeroizing;
 
 /// U+FEFF in UTF-8, with which some editors begin a file.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
@@ -24,6 +28,17 @@ pub fn text_without_mark(text: &str) -> &str {
 #[must_use]
 pub fn with_ascii_digits(text: &str) -> String {
     text.chars().map(|c| decimal_digit(c).unwrap_or(c)).collect()
+}
+
+/// Returns a PIN of digits as ASCII digits, without white space and what nobody sees; `None` if anything else is in it.
+#[must_use]
+pub fn numeric_pin(text: &str) -> Option<Zeroizing<String>> {
+    let is_ignored = |c: &char| c.is_whitespace() || CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(*c);
+    let mut pin = Zeroizing::new(String::with_capacity(text.len()));
+    for c in text.chars().filter(|c| !is_ignored(c)) {
+        pin.push(decimal_digit(c)?);
+    }
+    (!pin.is_empty()).then_some(pin)
 }
 
 /// Returns the ASCII digit of a decimal digit.
@@ -85,6 +100,19 @@ mod tests {
             assert_eq!(with_ascii_digits(&digits), "0123456789", "{zero}");
         }
         assert_eq!(with_ascii_digits("a½²Ⅷ一 7"), "a½²Ⅷ一 7");
+    }
+
+    #[test]
+    fn a_pin_is_read_in_any_script_and_with_spaces() {
+        let read = |text: &str| numeric_pin(text).map(|pin| pin.to_string());
+        for text in
+            ["123456", " 123 456\r\n", "123\u{a0}456", "١٢٣٤٥٦", "۱۲۳ ۴۵۶", "\u{feff}１２３４５６", "\u{200f}१२३४५६"]
+        {
+            assert_eq!(read(text).as_deref(), Some("123456"), "{text:?}");
+        }
+        for text in ["", "  ", "12345o", "123-456", "½23456", "一二三四五六"] {
+            assert_eq!(read(text), None, "{text:?}");
+        }
     }
 
     #[test]

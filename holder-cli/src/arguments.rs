@@ -150,9 +150,9 @@ pub(crate) struct Refresh {
 /// `carnet receive`.
 #[derive(Debug, Args)]
 pub(crate) struct Receive {
-    /// The offer: openid-credential-offer://...
-    #[arg(required_unless_present = "resume", conflicts_with = "resume")]
-    pub(crate) offer: Option<String>,
+    /// The offer: openid-credential-offer://... [default: asks for it]
+    #[arg(conflicts_with = "resume")]
+    pub(crate) offer: Vec<String>,
     /// Go on with what was not ready, or whose answer was lost
     #[arg(long)]
     pub(crate) resume: bool,
@@ -177,8 +177,8 @@ pub(crate) struct Show {
 /// `carnet present`.
 #[derive(Debug, Args)]
 pub(crate) struct Present {
-    /// The request: openid4vp://...
-    pub(crate) request: String,
+    /// The request: openid4vp://... [default: asks for it]
+    pub(crate) request: Vec<String>,
     /// Approve without asking: the digest of the request that you looked at before
     // One digest in 64 begins with a hyphen, and is no option for that.
     #[arg(long, value_name = "DIGEST", allow_hyphen_values = true)]

@@ -13,6 +13,7 @@ mod commands;
 mod failure;
 mod freshness;
 mod introduction;
+mod link;
 mod offer;
 mod pending;
 mod promise;

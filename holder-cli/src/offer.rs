@@ -4,22 +4,58 @@ use std::collections::HashSet;
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use carnet_core::{
+    input::{numeric_pin, text_without_mark},
     json::{Limits, parse},
     time::Timestamp,
 };
-use serde_json::Value;
+use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 use url::Url;
+use zeroize::Zeroizing;
 
 use crate::{
     client::{origin, service_address},
     failure::Failure,
+    link::{LinkKind, unwrapped, wrong_kind},
     wallet::contents::Secret,
 };
 
 const GRANT: &str = "urn:ietf:params:oauth:grant-type:pre-authorized_code";
 const LONGEST: usize = 16_384;
 const MOST_CONFIGURATIONS: usize = 8;
+
+/// Form of a PIN (OpenID4VCI 1.0 section 4.1.1, `tx_code`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct PinForm {
+    /// Digits only; the default.
+    numeric: bool,
+    /// Number of characters, if the offer says it.
+    length: Option<usize>,
+}
+
+impl PinForm {
+    fn read(form: &Map<String, Value>) -> Self {
+        let numeric = form.get("input_mode").and_then(Value::as_str).is_none_or(|mode| mode == "numeric");
+        let length = form.get("length").and_then(Value::as_u64).and_then(|length| usize::try_from(length).ok());
+        Self { numeric, length }
+    }
+
+    /// Reads a PIN as its owner types it. One of the wrong form is not sent, and so costs no try.
+    ///
+    /// # Errors
+    /// `pin_malformed`
+    pub(crate) fn parse(self, text: &str) -> Result<Zeroizing<String>, Failure> {
+        let plain = || Some(Zeroizing::new(text_without_mark(text).trim().to_owned())).filter(|pin| !pin.is_empty());
+        let pin = if self.numeric { numeric_pin(text) } else { plain() };
+        let fits = |pin: &Zeroizing<String>| self.length.is_none_or(|length| pin.chars().count() == length);
+        pin.filter(fits).ok_or_else(|| {
+            let kind = if self.numeric { "digits" } else { "characters" };
+            let wanted = self.length.map_or_else(|| kind.to_owned(), |length| format!("{length} {kind}"));
+            let message = format!("This is not the PIN: it has {wanted}. It was not sent, and no try was used");
+            Failure::usage("pin_malformed", message, "look at the PIN again that the issuer gave you by another way")
+        })
+    }
+}
 
 /// An offer that was parsed. Nothing in it is to be believed.
 #[derive(Debug, Clone)]
@@ -30,8 +66,8 @@ pub(crate) struct Offer {
     pub(crate) configuration_ids: Vec<String>,
     /// The code, which works once.
     pub(crate) code: Secret,
-    /// Whether a PIN is needed.
-    pub(crate) pin_needed: bool,
+    /// Form of the PIN, if one is needed.
+    pub(crate) pin: Option<PinForm>,
     /// End of the offered credential, if the offer says it (spec/protocol.md 3.28).
     pub(crate) valid_until: Option<Timestamp>,
 }
@@ -39,13 +75,14 @@ pub(crate) struct Offer {
 impl Offer {
     /// Parses an offer.
     pub(crate) fn parse(text: &str) -> Result<Self, Failure> {
+        let text = unwrapped(text);
         if text.len() > LONGEST {
             return Err(malformed("it is too long"));
         }
-        let url = Url::parse(text.trim()).map_err(|_| malformed("it is not a link"))?;
-        if url.scheme() != "openid-credential-offer" {
-            return Err(malformed("it does not begin with openid-credential-offer://"));
+        if LinkKind::of(&text) != Some(LinkKind::Offer) {
+            return Err(wrong_kind(LinkKind::Offer, &text, "offer_malformed"));
         }
+        let url = Url::parse(&text).map_err(|_| malformed("it is not a link"))?;
         let values: Vec<_> = url.query_pairs().filter(|(name, _)| name == "credential_offer").collect();
         if url.query_pairs().any(|(name, _)| name == "credential_offer_uri") {
             return Err(Failure::new(
@@ -79,10 +116,10 @@ impl Offer {
         })?;
         let code = grant.get("pre-authorized_code").and_then(Value::as_str).filter(|code| !code.is_empty());
         let code = Secret::new(code.ok_or_else(|| malformed("it has no code"))?.to_owned());
-        let pin_needed = match grant.get("tx_code") {
-            None => false,
+        let pin = match grant.get("tx_code") {
+            None => None,
             // Even an empty one means that a PIN is needed.
-            Some(Value::Object(_)) => true,
+            Some(Value::Object(form)) => Some(PinForm::read(form)),
             Some(_) => return Err(malformed("its tx_code is not an object")),
         };
         let valid_until = match json.get("carnet_valid_until") {
@@ -93,7 +130,7 @@ impl Offer {
             }
             Some(_) => return Err(malformed("its carnet_valid_until is no text")),
         };
-        Ok(Self { endpoint, configuration_ids, code, pin_needed, valid_until })
+        Ok(Self { endpoint, configuration_ids, code, pin, valid_until })
     }
 
     /// A name for the offer that does not give its code away.
@@ -134,9 +171,31 @@ mod tests {
     fn an_offer_is_read() {
         let read = Offer::parse(&link(&offer())).unwrap();
         assert_eq!(read.endpoint, "http://127.0.0.1:4000");
-        assert!(read.pin_needed);
+        assert_eq!(read.pin, Some(PinForm { numeric: true, length: None }));
         assert_eq!(read.code.expose(), "abc");
         assert!(!format!("{read:?}").contains("abc"));
+    }
+
+    #[test]
+    fn a_pin_of_the_wrong_form_is_not_sent() {
+        let form = |tx_code: Value| {
+            let mut offer = offer();
+            offer["grants"][GRANT]["tx_code"] = tx_code;
+            Offer::parse(&link(&offer)).unwrap().pin.unwrap()
+        };
+        let read = |form: PinForm, text: &str| form.parse(text).map(|pin| pin.to_string()).map_err(|no| no.reason);
+        let malformed = || Err("pin_malformed".to_owned());
+        let six = form(json!({"length": 6, "input_mode": "numeric"}));
+        for text in ["123456", "123 456", "١٢٣٤٥٦", "\u{feff}۱۲۳۴۵۶ "] {
+            assert_eq!(read(six, text), Ok("123456".to_owned()), "{text:?}");
+        }
+        for text in ["", "12345", "1234567", "12345o"] {
+            assert_eq!(read(six, text), malformed(), "{text:?}");
+        }
+        assert_eq!(read(form(json!({})), "1234"), Ok("1234".to_owned()));
+        let text = form(json!({"length": 5, "input_mode": "text"}));
+        assert_eq!(read(text, " a٣ b \n"), malformed());
+        assert_eq!(read(text, " a٣ bc\n"), Ok("a٣ bc".to_owned()));
     }
 
     #[test]

@@ -13,6 +13,7 @@ use url::Url;
 use crate::{
     client::{origin, service_address},
     failure::Failure,
+    link::{LinkKind, unwrapped, wrong_kind},
     session::CLOCK_SKEW,
     ui::messages::Messages,
 };
@@ -48,12 +49,17 @@ impl Pointer {
                 "copy the whole link that you were given",
             )
         };
+        let text = unwrapped(text);
         if text.len() > LONGEST {
             return Err(malformed("it is too long"));
         }
-        let url = Url::parse(text.trim()).map_err(|_| malformed("it is not a link"))?;
-        if url.scheme() != "openid4vp" {
-            return Err(malformed("it does not begin with openid4vp://"));
+        if LinkKind::of(&text) != Some(LinkKind::Request) {
+            return Err(wrong_kind(LinkKind::Request, &text, "request_malformed"));
+        }
+        let url = Url::parse(&text).map_err(|_| malformed("it is not a link"))?;
+        if !text.contains('&') {
+            let hint = "put the link in quotation marks ('LINK'): without them a shell cuts it at each &";
+            return Err(Failure { hint: hint.to_owned(), ..malformed("it is cut off, or has one parameter of two") });
         }
         let one = |wanted: &str| {
             let mut values = url.query_pairs().filter(|(name, _)| name == wanted).map(|(_, value)| value.into_owned());

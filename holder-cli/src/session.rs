@@ -9,7 +9,11 @@ use std::{
 };
 
 use age::secrecy::{ExposeSecret, SecretString};
-use carnet_core::{did::Did, input::text_without_mark, time::Timestamp};
+use carnet_core::{
+    did::Did,
+    input::{text_without_mark, without_mark},
+    time::Timestamp,
+};
 use carnet_fetch::{DidCache, FetchOptions, HttpsFetcher, is_unreachable};
 use carnet_passphrase::{forbidden, normal};
 use carnet_spec::Catalogue;
@@ -199,7 +203,7 @@ impl Session {
     /// The extra certificates, if there are any.
     pub(crate) fn ca(&self) -> Result<Option<Vec<u8>>, Failure> {
         let Some(path) = &self.global.ca else { return Ok(None) };
-        std::fs::read(path).map(Some).map_err(|error| {
+        std::fs::read(path).map(|pem| Some(without_mark(&pem).to_vec())).map_err(|error| {
             let message = format!("The certificates in {} cannot be read: {error}", path.display());
             Failure::usage("ca_unreadable", message, "check --ca and CARNET_CA")
         })

@@ -160,7 +160,7 @@ impl<S: Store> Issuer<S> {
     fn offer_uri(&self, offer: &OfferRecord, valid_until: Timestamp, code: &str, with_pin: bool) -> Zeroizing<String> {
         let mut grant = json!({ "pre-authorized_code": code });
         if let (true, Some(grant)) = (with_pin, grant.as_object_mut()) {
-            grant.insert("tx_code".to_owned(), json!({ "length": 6, "input_mode": "numeric" }));
+            grant.insert("tx_code".to_owned(), json!({ "length": secrets::PIN_DIGITS, "input_mode": "numeric" }));
         }
         let offer = json!({
             "credential_issuer": self.endpoint,

@@ -4,7 +4,7 @@
 //! so that whoever sees the link and the PIN later gets nothing. The access token of such a redemption is the same each time,
 //! since the sealed answer to a request for copies opens with it alone.
 
-use carnet_core::time::Timestamp;
+use carnet_core::{input::numeric_pin, time::Timestamp};
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
@@ -12,7 +12,7 @@ use crate::{
     error::Error,
     issuer::{Issuer, TOKEN_SECONDS},
     offers::{MOST_ID_BYTES, pin_digest},
-    secrets::{self, Use},
+    secrets::{self, PIN_DIGITS, Use},
     store::{OfferRecord, Redeeming, Redemption, Store},
 };
 
@@ -36,6 +36,16 @@ pub(crate) struct Grant {
     pub(crate) repeatable: bool,
 }
 
+/// Reads a PIN in the digits of any script. What cannot be a PIN here is no guess, and costs no try.
+fn pin_of(text: &str) -> Result<Zeroizing<String>, Error> {
+    let malformed =
+        || Error::invalid("tx_code", format!("not a PIN of {PIN_DIGITS} digits; this was not counted as a try"));
+    if text.len() > MOST_ID_BYTES {
+        return Err(malformed());
+    }
+    numeric_pin(text).filter(|pin| pin.len() == PIN_DIGITS).ok_or_else(malformed)
+}
+
 impl<S: Store> Issuer<S> {
     /// Exchanges an offer's code for an access token.
     ///
@@ -48,9 +58,7 @@ impl<S: Store> Issuer<S> {
         if code.is_empty() || code.len() > MOST_ID_BYTES {
             return Err(Error::OfferUnknown);
         }
-        if pin.is_some_and(|pin| pin.len() > MOST_ID_BYTES) {
-            return Err(Error::invalid("tx_code", format!("longer than {MOST_ID_BYTES} bytes")));
-        }
+        let pin = pin.map(|pin| pin_of(pin)).transpose()?;
         let now = self.now();
         let token_salt = secrets::draw_salt();
         let token = |salt| challenge.as_ref().map(|challenge| secrets::repeatable_token(code, challenge, salt));
@@ -58,7 +66,7 @@ impl<S: Store> Issuer<S> {
         let expires_at = now.plus(TOKEN_SECONDS);
         let redeeming = Redeeming {
             code_hash: secrets::digest(Use::Code, &[code.as_bytes()]),
-            pin_hash: pin.map(|pin| pin_digest(code, pin)),
+            pin_hash: pin.map(|pin| pin_digest(code, &pin)),
             challenge_hash: challenge
                 .as_ref()
                 .map(|challenge| secrets::digest(Use::RedemptionChallenge, &[challenge.as_slice()])),

@@ -8,6 +8,7 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use carnet_core::{
     Problem,
     did::{Did, DidDocument, DidUrl, Resolve, SelfContained, web},
+    input::without_mark,
     json::{self, Limits},
     keys::{Algorithm, Signer as _},
     time::Timestamp,
@@ -253,12 +254,13 @@ impl Resolve for Given {
     }
 }
 
-/// Reads a file whole.
+/// Reads a file whole, without a leading byte-order mark.
 ///
 /// # Errors
 /// [`Refusal::Unreadable`]
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Refusal> {
-    std::fs::read(path).map_err(|error| Refusal::Unreadable { path: path.display().to_string(), error })
+    let read = std::fs::read(path).map(|content| without_mark(&content).to_vec());
+    read.map_err(|error| Refusal::Unreadable { path: path.display().to_string(), error })
 }
 
 /// Writes a registration to a new file.

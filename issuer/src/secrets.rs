@@ -115,9 +115,12 @@ pub(crate) fn draw_below(bound: u32) -> u32 {
     }
 }
 
+/// Number of digits of a PIN.
+pub(crate) const PIN_DIGITS: usize = 6;
+
 /// A PIN of six digits.
 pub(crate) fn draw_pin() -> Zeroizing<String> {
-    Zeroizing::new(format!("{:06}", draw_below(1_000_000)))
+    Zeroizing::new(format!("{:0PIN_DIGITS$}", draw_below(1_000_000)))
 }
 
 /// Whether two digests are equal, in constant time.

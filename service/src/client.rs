@@ -2,6 +2,7 @@
 
 use std::{path::PathBuf, sync::OnceLock, time::Duration};
 
+use carnet_core::input::{text_without_mark, without_mark};
 use tonic::{
     Request, Status,
     metadata::{Ascii, MetadataValue},
@@ -138,6 +139,7 @@ fn token(args: &StaffArgs) -> Result<Zeroizing<String>, StartError> {
         None => [own.token, SHARED.token].iter().find_map(|name| std::env::var(name).ok()).unwrap_or_default(),
     };
     let text = Zeroizing::new(text);
+    let text = Zeroizing::new(text_without_mark(&text).to_owned());
     if text.trim().is_empty() {
         return Err(StartError::new(
             "This needs the staff token, and there is none. Nothing was sent.",
@@ -176,7 +178,7 @@ async fn channel(args: &StaffArgs) -> Result<Channel, StartError> {
                     "Check the path. Nothing was sent.",
                 )
             })?;
-            config = config.ca_certificate(Certificate::from_pem(pem));
+            config = config.ca_certificate(Certificate::from_pem(without_mark(&pem)));
         }
         endpoint = endpoint.tls_config(config).map_err(|error| {
             StartError::new(

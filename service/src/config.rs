@@ -266,6 +266,13 @@ mod tests {
     }
 
     #[test]
+    fn a_byte_order_mark_and_crlf_are_skipped() {
+        let config = parse("\u{feff}concurrency = 3\r\nextra_ca = \"a.pem\"\r\n").unwrap();
+        assert_eq!((config.concurrency, config.extra_ca), (3, Some(PathBuf::from("a.pem"))));
+        assert!(parse("concurrency\u{feff} = 3").is_err());
+    }
+
+    #[test]
     fn an_empty_file_gives_the_defaults_on_loopback() {
         let config = parse("").unwrap();
         assert_eq!(config.listen, None);

@@ -1,5 +1,6 @@
 //! The fetcher of a service, as its configuration says.
 
+use carnet_core::input::without_mark;
 use carnet_fetch::{FetchOptions, HttpsFetcher};
 
 use crate::config::{ServeConfig, StartError};
@@ -15,7 +16,11 @@ pub fn fetcher(config: &ServeConfig) -> Result<HttpsFetcher, StartError> {
     let extra_ca_pem = config
         .extra_ca
         .as_ref()
-        .map(|path| std::fs::read(path).map_err(|error| refused(format!("{} cannot be read: {error}", path.display()))))
+        .map(|path| {
+            std::fs::read(path)
+                .map(|pem| without_mark(&pem).to_vec())
+                .map_err(|error| refused(format!("{} cannot be read: {error}", path.display())))
+        })
         .transpose()?;
     let options = FetchOptions {
         extra_ca_pem,

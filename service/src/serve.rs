@@ -7,6 +7,7 @@
 
 use std::{net::SocketAddr, time::Duration};
 
+use carnet_core::input::without_mark;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
 use serde_json::json;
 use tokio::{net::TcpListener, sync::watch};
@@ -224,10 +225,10 @@ fn tls(files: &TlsFiles) -> Result<TlsAcceptor, StartError> {
             "Check that tls.cert and tls.key are PEM files that belong together.",
         )
     };
-    let certificates = CertificateDer::pem_slice_iter(&read(&files.cert)?).collect::<Result<Vec<_>, _>>();
+    let certificates = CertificateDer::pem_slice_iter(without_mark(&read(&files.cert)?)).collect::<Result<Vec<_>, _>>();
     let certificates = certificates.map_err(|error| unusable(&error))?;
     let key = zeroize::Zeroizing::new(read(&files.key)?);
-    let key = PrivateKeyDer::from_pem_slice(&key).map_err(|error| unusable(&error))?;
+    let key = PrivateKeyDer::from_pem_slice(without_mark(&key)).map_err(|error| unusable(&error))?;
     let config = rustls::ServerConfig::builder().with_no_client_auth().with_single_cert(certificates, key);
     let mut config = config.map_err(|error| unusable(&error))?;
     config.alpn_protocols.push(ALPN_H2.to_vec());

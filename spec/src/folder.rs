@@ -6,7 +6,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use carnet_core::json::{self, Limits};
+use carnet_core::{
+    input::text_without_mark,
+    json::{self, Limits},
+};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -86,12 +89,17 @@ pub(crate) fn entries(folder: &Path) -> Result<Vec<PathBuf>, SpecError> {
     Ok(paths)
 }
 
+/// Reads a file of a catalogue, without a leading byte-order mark. In words (Fluent) CRLF becomes a line feed; a context
+/// stays as it is, for its digest.
 pub(crate) fn read_text(path: &Path) -> Result<String, SpecError> {
     let failed = |source: io::Error| SpecError::Read { path: path.to_owned(), source };
     if fs::metadata(path).map_err(failed)?.len() > MAX_FILE {
         return Err(failed(io::Error::other("it is too large")));
     }
-    fs::read_to_string(path).map_err(failed)
+    let text = fs::read_to_string(path).map_err(failed)?;
+    let text = text_without_mark(&text);
+    let is_words = path.extension().is_some_and(|extension| extension == "ftl");
+    Ok(if is_words { text.replace("\r\n", "\n") } else { text.to_owned() })
 }
 
 pub(crate) fn file_name(path: &Path) -> String {

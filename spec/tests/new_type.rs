@@ -121,6 +121,22 @@ fn write(dir: &Path, file: &str, text: &str) {
     fs::write(dir.join(file), text).unwrap();
 }
 
+#[test]
+fn files_with_a_byte_order_mark_and_crlf_are_read() {
+    let dir = folder();
+    let marked = |text: &str| format!("\u{feff}{}", text.replace('\n', "\r\n"));
+    write(dir.path(), "types/language/type.toml", &marked(&type_toml()));
+    write(dir.path(), "types/language/example.json", &marked(&format!("{:#}", example())));
+    write(dir.path(), "types/language/display/en.ftl", &marked(DISPLAY));
+    write(dir.path(), "requests/integration-course.toml", &marked(REQUEST));
+    // Its digest is that of its bytes behind the mark.
+    write(dir.path(), "types/language/context.jsonld", &format!("\u{feff}{CONTEXT}"));
+    let catalogue = Catalogue::load(dir.path()).unwrap();
+    let display = catalogue.credential_type(NAME).unwrap().display("en");
+    assert_eq!(display.name, "Placement test");
+    assert_eq!(display.label("cefrLevel"), Some("Level"));
+}
+
 /// Loads the folder with one file changed, which must fail and name that file.
 fn refused(file: &str, text: &str) -> String {
     let dir = folder();

@@ -73,6 +73,60 @@ async fn a_person_is_asked_claim_by_claim_and_the_answer_is_no_unless_they_say_y
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_link_that_was_not_given_is_asked_for_and_may_be_wrapped() -> Result<()> {
+    let stage = Stage::set(false).await?;
+    stage.make_wallet()?;
+    let path = |name: &str| stage.folder.join(name).display().to_string();
+    let (wallet, passphrase, ca) = (path("wallet.age"), path("passphrase"), path("ca.pem"));
+    let common = ["--wallet", &wallet, "--passphrase-file", &passphrase, "--ca", &ca, "--private-host", "localhost"];
+    let start = |verb: &'static str| Terminal::start("carnet", [verb].into_iter().chain(common));
+
+    let offered = stage.offer(&stage.authority, "ResidencePermitCredential", &residence_permit(), &["--pin"])?;
+    let pin = offered.pin.ok_or("the offer has no PIN")?;
+    let (first, second) = offered.uri.split_at(offered.uri.len() / 2);
+    let arabic = pin.bytes().map(|digit| char::from_u32(u32::from(digit - b'0') + 0x660).unwrap_or_default());
+    let arabic: String = arabic.flat_map(|digit| [digit, ' ']).collect();
+    // More often than an issuer lets anybody guess: none of these is sent.
+    for _ in 0..6 {
+        let malformed = stage.carnet(&["receive", &offered.uri, "--yes", "--pin", "12345"])?;
+        assert!(malformed.code == 2 && malformed.stdout.contains("pin_malformed"), "{}", malformed.stdout);
+    }
+    let pin_file = stage.folder.join("pin");
+    std::fs::write(&pin_file, format!("\u{feff}{arabic}\r\n"))?;
+    let pin_file = pin_file.display().to_string();
+    let args = ["receive", "--pin-file", &pin_file].into_iter().chain(common);
+    let mut receiving = Terminal::start("carnet", args)?;
+    receiving.wait_for("press Enter twice")?;
+    for line in [&format!("<{first}"), &format!("  {second}>"), ""] {
+        receiving.type_line(line)?;
+    }
+    receiving.wait_for(QUESTION)?;
+    receiving.type_line("yes")?;
+    let (code, screen) = receiving.end()?;
+    assert_eq!(code, 0, "{screen}");
+
+    let (_, uri) = stage.request("job-right-to-work")?;
+    let mut presenting = start("present")?;
+    presenting.wait_for("press Enter twice")?;
+    presenting.type_line(&format!("“{uri}”"))?;
+    presenting.type_line("")?;
+    presenting.wait_for(QUESTION)?;
+    presenting.type_line("1")?;
+    let (code, screen) = presenting.end()?;
+    assert_eq!(code, 0, "{screen}");
+
+    // The other kind of link names the other command.
+    let other = stage.carnet(&["present", &offered.uri])?;
+    assert!(other.code == 2 && other.stdout.contains("carnet receive"), "{}", other.stdout);
+    let other = stage.carnet(&["receive", &uri])?;
+    assert!(other.code == 2 && other.stdout.contains("carnet present"), "{}", other.stdout);
+    let cut = uri.split('&').next().unwrap_or_default();
+    let other = stage.carnet(&["present", cut])?;
+    assert!(other.code == 2 && other.stdout.contains("quotation marks"), "{}", other.stdout);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_answer_that_nobody_understands_is_asked_for_again_and_is_no_refusal() -> Result<()> {
     let stage = Stage::set(false).await?;
     stage.make_wallet()?;

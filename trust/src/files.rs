@@ -7,6 +7,7 @@ use std::{
 };
 
 use carnet_core::{
+    input::without_mark,
     json::{self, Limits},
     trust::list::{Preview, TrustList},
 };
@@ -14,7 +15,7 @@ use serde_json::{Map, Value};
 
 use crate::refusal::Refusal;
 
-/// Reads a file of at most 4 MiB.
+/// Reads a file of at most 4 MiB, without a leading byte-order mark.
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Refusal> {
     let most = Limits::LIST.max_bytes;
     let mut bytes = Vec::new();
@@ -23,7 +24,7 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Refusal> {
     File::open(path).and_then(|file| file.take(limit).read_to_end(&mut bytes)).map_err(|error| {
         Refusal::new("file_unreadable", format!("{} cannot be read: {error}", path.display()), "check the path")
     })?;
-    Ok(bytes)
+    Ok(without_mark(&bytes).to_vec())
 }
 
 /// Reads a JSON object.

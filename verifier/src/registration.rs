@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use carnet_core::{
     did::{Did, DidUrl, SelfContained},
+    input::without_mark,
     json::{self, Limits},
     text::quoted,
     trust::registration::{
@@ -123,7 +124,7 @@ pub(crate) fn require_templates(uses: &[String], catalogue: &Catalogue) -> Resul
 pub(crate) fn install(data: &Path, did: &str, file: &Path) -> Result<Registration, StartError> {
     let bytes = std::fs::read(file)
         .map_err(|error| refused(format!("{} cannot be read: {error}", file.display()), "Check the path."))?;
-    let registration = json::parse_object(&bytes, Limits::DOCUMENT).and_then(|document| {
+    let registration = json::parse_object(without_mark(&bytes), Limits::DOCUMENT).and_then(|document| {
         // Which registrars count is the wallets' matter; here it is enough that the signature is its issuer's.
         let expected = Expected { asker: did, registrars: &|issuer| is_self_contained(issuer), now: now(), skew: SKEW };
         Registration::verify(&document, &expected, &SelfContained)
@@ -158,7 +159,7 @@ pub(crate) fn installed(data: &Path) -> Result<Option<Map<String, Value>>, Start
         }
         Err(error) => return Err(refused(format!("{} cannot be read: {error}", path.display()), "Check the file.")),
     };
-    json::parse_object(&bytes, Limits::DOCUMENT).map(Some).map_err(|problem| {
+    json::parse_object(without_mark(&bytes), Limits::DOCUMENT).map(Some).map_err(|problem| {
         refused(format!("{} is damaged: {problem}", path.display()), "Install the registration again.")
     })
 }

@@ -15,6 +15,7 @@ use std::{
 use carnet_core::{
     Code, Problem,
     did::{Did, DidDocument, DidUrl, Purpose, Resolve},
+    input::without_mark,
     json::{self, Limits},
     time::Timestamp,
     trust::list::{Operators, Pinned, Seen, TrustList},
@@ -331,7 +332,8 @@ impl Trust {
         match &self.source {
             Source::File(path) => {
                 let read = tokio::fs::read(path).await;
-                read.map(Some).map_err(|error| problem(&format!("{} cannot be read: {error}", path.display())))
+                read.map(|text| Some(without_mark(&text).to_vec()))
+                    .map_err(|error| problem(&format!("{} cannot be read: {error}", path.display())))
             }
             Source::Url(url) => {
                 let current = |at: Timestamp| now.unix().abs_diff(at.unix()) < max_age.as_secs();

@@ -7,6 +7,7 @@ use crate::{
     client::presentation::Verifier,
     failure::Failure,
     introduction::{Introduction, registrar},
+    link::{self, LinkKind},
     refill,
     request::{Pointer, Request},
     sending::{closed, describe, note, received, send},
@@ -22,7 +23,7 @@ use decide::{Decided, Decision, Word};
 
 /// Answers a request.
 pub(crate) async fn run(session: &Session, arguments: &Present) -> Result<(), Failure> {
-    let pointer = Pointer::parse(&arguments.request)?;
+    let pointer = Pointer::parse(&link::given(&session.ui, LinkKind::Request, &arguments.request)?)?;
     let mut wallet = session.open()?;
     let only = arguments.only.iter().map(|id| wallet.contents.find(id)).collect::<Result<Vec<_>, _>>()?;
     let mut verifier = Verifier::connect(session, &pointer.endpoint).await?;

@@ -3,12 +3,14 @@
 use age::secrecy::{ExposeSecret, SecretString};
 use carnet_spec::Catalogue;
 use serde_json::{Value, json};
+use zeroize::Zeroizing;
 
 use crate::{
     arguments::Receive,
     client::issuance::Issuer,
     collect::draw_keys,
     failure::Failure,
+    link::{self, LinkKind},
     offer::Offer,
     pending::{Collecting, fresh_proofs, resume},
     promise::Promise,
@@ -17,10 +19,15 @@ use crate::{
     wallet::{Pending, Redemption, Stage, WalletFile, contents::Secret},
 };
 
+/// Number of times that a PIN is asked for whose form is wrong.
+const PIN_PROMPTS: usize = 3;
+
 /// Receives an offer, or goes on with what was begun and is not done.
 pub(crate) async fn run(session: &Session, arguments: &Receive) -> Result<(), Failure> {
-    let Some(text) = &arguments.offer else { return resume(session, session.open()?, None).await };
-    let offer = Offer::parse(text)?;
+    if arguments.resume {
+        return resume(session, session.open()?, None).await;
+    }
+    let offer = Offer::parse(&link::given(&session.ui, LinkKind::Offer, &arguments.offer)?)?;
     let digest = offer.digest();
     let mut wallet = session.open()?;
     // What is over is no reason not to try the offer anew: an issuer that signed nothing lets it be redeemed again. Only records
@@ -116,14 +123,13 @@ fn consent(
 
 fn pin(session: &Session, arguments: &Receive, offer: &Offer) -> Result<Option<SecretString>, Failure> {
     // A PIN that the offer does not ask for is not handed out.
-    if !offer.pin_needed {
-        return Ok(None);
-    }
+    let Some(form) = offer.pin else { return Ok(None) };
+    let read = |text: &str| form.parse(text).map(|pin| Some(SecretString::from(pin.as_str())));
     if let Some(pin) = &arguments.pin {
-        return Ok(Some(SecretString::from(pin.clone())));
+        return read(pin);
     }
     if let Some(path) = &arguments.pin_file {
-        return first_line(path, "pin").map(Some);
+        return read(first_line(path, "pin")?.expose_secret());
     }
     let needed = || {
         Failure::usage(
@@ -136,9 +142,15 @@ fn pin(session: &Session, arguments: &Receive, offer: &Offer) -> Result<Option<S
         return Err(needed());
     }
     session.ui.say(&pin_screen(&session.ui, &offer.endpoint));
-    rpassword::prompt_password(format!("{}: ", session.ui.messages.text("receive-pin")))
-        .map(|pin| Some(SecretString::from(pin.trim().to_owned())))
-        .map_err(|_| needed())
+    let prompt = format!("{}: ", session.ui.messages.text("receive-pin"));
+    for _ in 1..PIN_PROMPTS {
+        let typed = Zeroizing::new(rpassword::prompt_password(&prompt).map_err(|_| needed())?);
+        if let Ok(pin) = read(&typed) {
+            return Ok(pin);
+        }
+        session.ui.note(&session.ui.messages.text("receive-pin-malformed"));
+    }
+    read(&Zeroizing::new(rpassword::prompt_password(&prompt).map_err(|_| needed())?))
 }
 
 /// To whom the PIN goes, before it is asked for. That the address is the issuer's only the issued copies will prove: whoever

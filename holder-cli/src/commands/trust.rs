@@ -5,6 +5,7 @@ use std::fmt::Write;
 use carnet_core::{
     Code, Problem, day,
     did::{Did, DidDocument, web},
+    input::without_mark,
     json::{self, Limits},
     trust::list::{Seen, TrustList},
 };
@@ -217,7 +218,8 @@ async fn read(session: &Session, source: &str) -> Result<Vec<u8>, Failure> {
     if source.contains("://") {
         return session.download(source, "application/vc, application/json", Limits::LIST.max_bytes).await;
     }
-    tokio::fs::read(source).await.map_err(|error| {
+    let read = tokio::fs::read(source).await.map(|text| without_mark(&text).to_vec());
+    read.map_err(|error| {
         let message = format!("The trust list cannot be read from {}: {error}", clean(source));
         Failure::new("trust_list_unreadable", message, "check the path")
     })

@@ -437,8 +437,8 @@ impl Scene {
     }
 
     async fn run(&self, offer: Option<&str>) -> Result<(), Failure> {
-        let offer = offer.map(str::to_owned);
         let resume = offer.is_none();
+        let offer = offer.into_iter().map(str::to_owned).collect();
         receive::run(&self.session, &Receive { offer, resume, pin: None, pin_file: None, yes: true }).await
     }
 

@@ -242,7 +242,7 @@ impl Scene {
     pub(crate) async fn present(&self) -> Result<(), Failure> {
         let claims = ["q:credentialSubject.title", "q:credentialSubject.eqfLevel"].map(str::to_owned);
         let mut present = Present {
-            request: self.link.clone(),
+            request: vec![self.link.clone()],
             yes: None,
             only: Vec::new(),
             approve: claims.to_vec(),

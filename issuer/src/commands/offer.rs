@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use carnet_core::{
     Problem, day,
+    input::without_mark,
     json::{self, Limits},
     time::Timestamp,
 };
@@ -275,7 +276,7 @@ fn read_claims(path: &Path) -> Result<Map<String, Value>, Failure> {
     let read =
         if path.as_os_str() == "-" { std::io::read_to_string(std::io::stdin()) } else { std::fs::read_to_string(path) };
     let text = zeroize::Zeroizing::new(read.map_err(|error| failed(error.to_string()))?);
-    match json::parse(text.as_bytes(), Limits::DOCUMENT) {
+    match json::parse(without_mark(text.as_bytes()), Limits::DOCUMENT) {
         Ok(Value::Object(claims)) => Ok(claims),
         Ok(_) => Err(failed("not a JSON object".to_owned())),
         Err(problem) => Err(failed(problem.to_string())),

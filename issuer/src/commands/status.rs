@@ -2,7 +2,7 @@
 
 use std::{collections::HashSet, path::PathBuf};
 
-use carnet_core::{day, time::Timestamp};
+use carnet_core::{day, input::text_without_mark, time::Timestamp};
 use carnet_proto::issuer::v1::{self as proto, status_service_client::StatusServiceClient};
 use carnet_service::{
     client::{self, StaffArgs},
@@ -190,7 +190,7 @@ fn read_ids(path: &std::path::Path) -> Result<Vec<String>, Failure> {
         Failure::Input(format!("the ids in {} are refused: {what}\nhint: give one id a line", path.display()))
     };
     let text = read.map_err(|error| failed(error.to_string()))?;
-    let lines = text.lines().map(|line| line.split('#').next().unwrap_or_default().trim());
+    let lines = text_without_mark(&text).lines().map(|line| line.split('#').next().unwrap_or_default().trim());
     let ids: Vec<String> = lines.filter(|line| !line.is_empty()).map(str::to_owned).collect();
     if ids.is_empty() { Err(failed("there are none".to_owned())) } else { Ok(ids) }
 }

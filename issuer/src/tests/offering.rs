@@ -94,6 +94,28 @@ async fn a_missing_or_unexpected_pin_is_an_invalid_request_and_no_guess() {
 }
 
 #[tokio::test]
+async fn a_pin_of_another_form_is_no_guess_and_one_of_another_script_is_the_pin() {
+    let issuer = start().await;
+    let offer = issuer.create(proto::CreateOfferRequest { with_pin: true, ..offer_request("a") }).await;
+    for form in ["", "12345", "1234567", "12345a", "123-456", "six digits", &"1".repeat(5_000)] {
+        for _ in 0..6 {
+            let refused = issuer.redeem_with(&offer.code, Some(form)).await.unwrap_err();
+            assert_eq!(refused.code(), tonic::Code::InvalidArgument, "{form}");
+        }
+    }
+    let pin = offer.pin.clone().unwrap();
+    let arabic = |c: char| char::from_u32(u32::from(c) - u32::from('0') + u32::from('٠')).unwrap();
+    let written: String = pin
+        .chars()
+        .map(arabic)
+        .collect::<Vec<_>>()
+        .chunks(3)
+        .map(|half| format!(" {}", half.iter().collect::<String>()))
+        .collect();
+    assert!(issuer.redeem_with(&offer.code, Some(&written)).await.is_ok(), "{written}");
+}
+
+#[tokio::test]
 async fn an_expired_offer_is_refused_and_erased() {
     let issuer = start().await;
     let offer = issuer.create(proto::CreateOfferRequest { offer_ttl_seconds: 60, ..offer_request("a") }).await;

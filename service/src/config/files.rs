@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use carnet_core::{spelling::nearest, text::quoted};
+use carnet_core::{input::text_without_mark, spelling::nearest, text::quoted};
 use serde::de::DeserializeOwned;
 use toml::de::{DeTable, DeValue, Error};
 
@@ -70,7 +70,7 @@ impl ConfigFile {
                 "Check the path and that this user may read the file. Nothing was started or changed.",
             )
         })?;
-        Ok(Self { path: path.to_owned(), text })
+        Ok(Self { path: path.to_owned(), text: text_without_mark(&text).to_owned() })
     }
 
     /// # Errors

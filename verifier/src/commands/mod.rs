@@ -14,6 +14,7 @@ mod why;
 
 use std::{net::SocketAddr, path::PathBuf};
 
+use carnet_core::input::without_mark;
 use carnet_proto::verifier::v1::verification_service_client::VerificationServiceClient;
 use carnet_service::client::{self, StaffArgs, WithToken};
 pub(crate) use carnet_service::failure::Failure;
@@ -137,7 +138,7 @@ async fn client(staff: &StaffArgs) -> Result<Client, Failure> {
     Ok(VerificationServiceClient::with_interceptor(channel, token))
 }
 
-/// Reads a file, or standard input for `-`.
+/// Reads a file, or standard input for `-`, without a leading byte-order mark.
 fn read(path: &std::path::Path) -> Result<Vec<u8>, Failure> {
     use std::io::Read as _;
     let mut bytes = Vec::new();
@@ -147,7 +148,7 @@ fn read(path: &std::path::Path) -> Result<Vec<u8>, Failure> {
         std::fs::File::open(path).and_then(|mut file| file.read_to_end(&mut bytes))
     };
     match read {
-        Ok(_) => Ok(bytes),
+        Ok(_) => Ok(without_mark(&bytes).to_vec()),
         Err(error) => Err(Failure::Input(format!(
             "{} cannot be read: {error}. Nothing was sent.\nhint: check the path",
             path.display()

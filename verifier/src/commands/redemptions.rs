@@ -6,7 +6,7 @@ use std::{
 };
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use carnet_core::did::Did;
+use carnet_core::{did::Did, input::text_without_mark};
 use carnet_service::{config::StartError, keys::Keyring, store as ground, time};
 use clap::Subcommand;
 use serde_json::{Value, json};
@@ -141,7 +141,7 @@ fn read(file: &Path) -> std::io::Result<String> {
     if u64::try_from(read).unwrap_or(u64::MAX) > MAX_BYTES {
         return Err(std::io::Error::other("it is too large"));
     }
-    Ok(text)
+    Ok(text_without_mark(&text).to_owned())
 }
 
 fn name<'a>(config: &'a RedemptionConfig, desk: &'a str) -> &'a str {

@@ -1,0 +1,180 @@
+//! Links as people pass them on: quoted, wrapped over lines, in brackets, with marks that nobody sees.
+
+use carnet_core::text::unseen;
+
+use crate::{failure::Failure, ui::Ui};
+
+/// Most bytes of a line that a terminal passes on; Linux cuts the rest off.
+const LONGEST_LINE: usize = 4_095;
+/// Characters around a link that are not part of one. Braces are: an offer may be in plain JSON.
+const AROUND: [char; 20] =
+    ['"', '\'', '`', '´', '“', '”', '„', '‘', '’', '‚', '«', '»', '‹', '›', '(', ')', '[', ']', ',', ';'];
+
+/// Kind of a link that a wallet answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LinkKind {
+    /// Offer of a credential.
+    Offer,
+    /// Request for a presentation.
+    Request,
+}
+
+impl LinkKind {
+    /// Returns the kind of a link by its scheme.
+    pub(crate) fn of(link: &str) -> Option<Self> {
+        let scheme = link.split_once(':').map(|(scheme, _)| scheme)?;
+        match scheme.to_ascii_lowercase().as_str() {
+            "openid-credential-offer" => Some(Self::Offer),
+            "openid4vp" => Some(Self::Request),
+            _ => None,
+        }
+    }
+
+    /// Command that answers such a link.
+    const fn command(self) -> &'static str {
+        match self {
+            Self::Offer => "carnet receive",
+            Self::Request => "carnet present",
+        }
+    }
+
+    const fn question(self) -> &'static str {
+        match self {
+            Self::Offer => "link-offer",
+            Self::Request => "link-request",
+        }
+    }
+}
+
+/// Returns the link in a text. White space and angle brackets are not part of a URI, and are where one was wrapped or
+/// delimited (RFC 3986 appendix C).
+pub(crate) fn unwrapped(text: &str) -> String {
+    let hidden: Vec<usize> = unseen(text).map(|(at, _)| at).collect();
+    let seen = text.char_indices().filter(|(at, _)| !hidden.contains(at)).map(|(_, c)| c);
+    let link: String = seen.filter(|c| !c.is_whitespace() && !matches!(c, '<' | '>')).collect();
+    link.trim_matches(AROUND).trim_end_matches('.').trim_matches(AROUND).to_owned()
+}
+
+/// Returns a failure for a text that is no link of the wanted kind; it names the command for the other kind.
+pub(crate) fn wrong_kind(wanted: LinkKind, link: &str, reason: &str) -> Failure {
+    let (message, hint) = match (wanted, LinkKind::of(link)) {
+        (LinkKind::Offer, Some(LinkKind::Request)) => {
+            ("This is not an offer: it is a request to show something", "answer it with: carnet present 'LINK'")
+        }
+        (LinkKind::Request, Some(LinkKind::Offer)) => {
+            ("This is not a request: it is an offer of a document", "receive it with: carnet receive 'LINK'")
+        }
+        (LinkKind::Offer, _) => (
+            "This is not an offer: it does not begin with openid-credential-offer://",
+            "copy the whole link that the issuer gave you",
+        ),
+        (LinkKind::Request, _) => {
+            ("This is not a request: it does not begin with openid4vp://", "copy the whole link that you were given")
+        }
+    };
+    Failure::usage(reason, message, hint)
+}
+
+/// Returns the link that the command line gives, or that the owner pastes where it gives none.
+///
+/// # Errors
+/// Nobody can be asked, or nothing was pasted.
+pub(crate) fn given(ui: &Ui, kind: LinkKind, arguments: &[String]) -> Result<String, Failure> {
+    if !arguments.is_empty() {
+        return Ok(unwrapped(&arguments.join(" ")));
+    }
+    let needed = |message: &str| {
+        Failure::usage("link_needed", message, format!("give the link in quotation marks: {} 'LINK'", kind.command()))
+    };
+    if !ui.can_ask() {
+        return Err(needed("No link was given, and nobody can be asked"));
+    }
+    ui.say(&format!("{}\n", ui.messages.text(kind.question())));
+    let pasted = pasted(carnet_console::read_line).ok_or_else(|| needed("The link is too long to be pasted here"))?;
+    if pasted.is_empty() { Err(needed("No link was given")) } else { Ok(unwrapped(&pasted)) }
+}
+
+/// Reads lines up to an empty one or the end of the input; `None` if the terminal may have cut one off.
+fn pasted(mut read: impl FnMut() -> Option<String>) -> Option<String> {
+    let mut text = String::new();
+    while let Some(line) = read().filter(|line| !line.trim().is_empty()) {
+        if line.len().saturating_add(1) >= LONGEST_LINE {
+            return None;
+        }
+        text.push_str(&line);
+        text.push('\n');
+    }
+    Some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ui::messages::Language;
+
+    const LINK: &str =
+        "openid4vp://?client_id=decentralized_identifier%3Adid%3Aweb%3Aa.example&request_uri=https%3A%2F%2Fa.example";
+
+    #[test]
+    fn a_link_is_found_in_what_people_paste() {
+        let (first, second) = LINK.split_at(40);
+        for pasted in [
+            LINK.to_owned(),
+            format!(" {LINK}\r\n"),
+            format!("'{LINK}'"),
+            format!("\"{LINK}\","),
+            format!("“{LINK}”."),
+            format!("„{LINK}“"),
+            format!("« {LINK} »"),
+            format!("<{LINK}>"),
+            format!("(<{LINK}>)."),
+            format!("[{LINK}]"),
+            format!("`{LINK}`"),
+            format!("{first}\n{second}"),
+            format!("{first}\r\n   {second}"),
+            format!("> {first}\n> {second}\n"),
+            format!("\u{feff}{first}\u{200b}{second}\u{200e}"),
+        ] {
+            assert_eq!(unwrapped(&pasted), LINK, "{pasted:?}");
+        }
+    }
+
+    #[test]
+    fn an_offer_in_plain_json_keeps_its_braces() {
+        let offer = "openid-credential-offer://?credential_offer={\"grants\":{}}";
+        assert_eq!(unwrapped(&format!("'{offer}'")), offer);
+    }
+
+    #[test]
+    fn the_other_kind_names_the_other_command() {
+        let says = |wanted, link| wrong_kind(wanted, link, "r").hint;
+        assert!(says(LinkKind::Offer, LINK).contains("carnet present"));
+        assert!(says(LinkKind::Request, "OpenID-Credential-Offer://?x").contains("carnet receive"));
+        for (wanted, link) in [(LinkKind::Offer, "https://a.example"), (LinkKind::Request, "x")] {
+            assert!(!says(wanted, link).contains("carnet"), "{link}");
+        }
+    }
+
+    #[test]
+    fn a_pasted_link_ends_with_an_empty_line() {
+        let read = |lines: &[&str]| {
+            let mut lines = lines.iter();
+            pasted(|| lines.next().map(|line| (*line).to_owned()))
+        };
+        assert_eq!(read(&["openid4vp://?a", "=b", "", "x"]).as_deref(), Some("openid4vp://?a\n=b\n"));
+        assert_eq!(read(&["openid4vp://?a"]).as_deref(), Some("openid4vp://?a\n"));
+        assert_eq!(read(&[]).as_deref(), Some(""));
+        assert_eq!(read(&[&"x".repeat(4_094)]), None);
+        assert!(read(&[&"x".repeat(4_000), &"x".repeat(4_000)]).is_some());
+    }
+
+    #[test]
+    fn words_of_an_unquoted_link_are_joined_and_a_missing_one_is_asked_for() {
+        let ui = Ui::new(false, true, Language::En);
+        let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+        assert_eq!(given(&ui, LinkKind::Request, &words(&["openid4vp://?a", "=b"])).unwrap(), "openid4vp://?a=b");
+        let missing = given(&ui, LinkKind::Offer, &[]).unwrap_err();
+        assert_eq!((missing.reason.as_str(), missing.exit), ("link_needed", crate::failure::USAGE));
+        assert!(missing.hint.contains("carnet receive 'LINK'"), "{}", missing.hint);
+    }
+}

@@ -1,0 +1,75 @@
+//! Files as people hand them over: with a byte-order mark and CRLF, passphrases in whichever form a keyboard composes.
+
+use std::{fs, path::PathBuf};
+
+use carnet_tests::{
+    Result,
+    stage::{Stage, residence_permit},
+};
+use serde_json::json;
+
+const PERMIT: &str = "ResidencePermitCredential";
+
+/// Writes a file as some editors do.
+fn marked(stage: &Stage, name: &str, text: &str) -> Result<PathBuf> {
+    let path = stage.folder.join(name);
+    fs::write(&path, format!("\u{feff}{}", text.replace('\n', "\r\n")))?;
+    Ok(path)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_byte_order_mark_and_crlf_are_skipped_in_files_of_all_programs() -> Result<()> {
+    let stage = Stage::set(false).await?;
+    stage.make_wallet()?;
+    let text = |path: PathBuf| path.display().to_string();
+
+    let token = marked(&stage, "token.txt", &format!("{}\n", stage.authority.token()?))?;
+    let claims = text(marked(&stage, "claims.json", &format!("{:#}\n", residence_permit()))?);
+    let create = ["offer", "create", "--type", PERMIT, "--claims", &claims];
+    let made = stage.authority.staff_as(&token, &create)?.ok()?.json()?;
+    let (id, uri) = (made["offer_id"].as_str().ok_or("no id")?, made["offer_uri"].as_str().ok_or("no link")?);
+    stage.carnet(&["receive", &format!("'{uri}'"), "--yes"])?.ok()?;
+
+    let ids = text(marked(&stage, "ids.txt", &format!("# from the register\n{id}\n\n"))?);
+    let change = ["status", "suspend", "--file", &ids, "--reason", "a test"];
+    assert_eq!(stage.authority.staff(&change)?.ok()?.json()?["credentials"], json!(1));
+
+    let query = json!({"credentials": [{
+        "id": "q", "format": "vc+sd-jwt", "meta": {"type_values": [[PERMIT]]},
+        "claims": [{"path": ["credentialSubject", "nationality"]}],
+    }]});
+    let query = text(marked(&stage, "query.json", &format!("{query:#}\n"))?);
+    let ask = [
+        "request",
+        "create",
+        "--query",
+        &query,
+        "--purpose",
+        "a test",
+        "--legal-basis",
+        "none",
+        "--retention",
+        "nothing",
+    ];
+    stage.agency.staff(&ask)?.ok()?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_passphrase_opens_the_wallet_in_whichever_form_it_is_typed() -> Result<()> {
+    let stage = Stage::set(false).await?;
+    let (composed, decomposed) = ("Zo\u{eb} caf\u{e9} passphrase", "Zoe\u{308} cafe\u{301} passphrase");
+    for made_with in [composed, decomposed] {
+        let wallet = format!("wallet-{}.age", made_with.len());
+        let run = |passphrase: &str, args: &[&str]| -> Result<i32> {
+            fs::write(stage.folder.join("passphrase"), passphrase)?;
+            Ok(stage.carnet_on(&wallet, args, &["--json", "--no-input"], "")?.code)
+        };
+        assert_eq!(run(made_with, &["init", "--work-factor", "12"])?, 0);
+        for form in [composed, decomposed, &format!("\u{feff}{decomposed}\r\n"), &composed.replace(' ', "\u{a0}")] {
+            assert_eq!(run(form, &["list"])?, 0, "{form:?}");
+        }
+        assert_eq!(run("Zoe cafe passphrase", &["list"])?, 1);
+    }
+    Ok(())
+}
