@@ -1,6 +1,6 @@
 //! `carnet`: the holder's wallet on the command line.
 
-use std::process::ExitCode;
+use std::{pin::Pin, process::ExitCode};
 
 use clap::Parser;
 use serde_json::Value;
@@ -56,20 +56,21 @@ fn run(session: &Session, command: &Command) -> Result<(), Failure> {
         Command::Show(arguments) => commands::show::run(session, arguments),
         Command::Log(arguments) => commands::log::run(session, arguments),
         Command::Report(arguments) => commands::report::run(session, arguments),
-        Command::Erase(arguments) => online(commands::erase::run(session, arguments)),
+        Command::Erase(arguments) => online(Box::pin(commands::erase::run(session, arguments))),
         Command::Delete(arguments) => commands::delete::run(session, arguments),
         Command::Registrar(command) => commands::registrar::run(session, command),
-        Command::Trust(command) => online(commands::trust::run(session, command)),
-        Command::Receive(arguments) => online(commands::receive::run(session, arguments)),
-        Command::Refill(arguments) => online(commands::refill::run(session, arguments)),
-        Command::Renew(arguments) => online(commands::renew::run(session, arguments)),
-        Command::Refresh(arguments) => online(commands::refresh::run(session, arguments)),
-        Command::Present(arguments) => online(commands::present::run(session, arguments)),
+        Command::Trust(command) => online(Box::pin(commands::trust::run(session, command))),
+        Command::Receive(arguments) => online(Box::pin(commands::receive::run(session, arguments))),
+        Command::Refill(arguments) => online(Box::pin(commands::refill::run(session, arguments))),
+        Command::Renew(arguments) => online(Box::pin(commands::renew::run(session, arguments))),
+        Command::Refresh(arguments) => online(Box::pin(commands::refresh::run(session, arguments))),
+        Command::Present(arguments) => online(Box::pin(commands::present::run(session, arguments))),
     }
 }
 
-/// Runs what talks to the outside.
-fn online(work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+/// Runs what talks to the outside. Behind a pointer: the runtime would instantiate each verb once for each way that it may
+/// drive it.
+fn online(work: Pin<Box<dyn Future<Output = Result<(), Failure>> + '_>>) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| {
         Failure::later("system", format!("The program could not start: {error}"), "close other programs and try again")
     })?;

@@ -28,7 +28,7 @@ mod store;
 mod tests;
 mod warnings;
 
-use std::process::ExitCode;
+use std::{pin::Pin, process::ExitCode};
 
 use carnet_service::{client, config::StartError, failure::Failure};
 use clap::{CommandFactory as _, FromArgMatches as _};
@@ -48,7 +48,9 @@ fn main() -> ExitCode {
             return Failure::from(StartError::new(format!("{message}: {error}."), hint).passing()).report();
         }
     };
-    match runtime.block_on(commands::run(arguments)) {
+    // Behind a pointer: the runtime would instantiate the whole program once for each way that it may drive it.
+    let work: Pin<Box<dyn Future<Output = _>>> = Box::pin(commands::run(arguments));
+    match runtime.block_on(work) {
         Ok(()) => carnet_console::exit(0),
         Err(failure) => failure.report(),
     }

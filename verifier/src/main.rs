@@ -24,7 +24,7 @@ mod verification;
 mod verifier;
 mod watch;
 
-use std::process::ExitCode;
+use std::{pin::Pin, process::ExitCode};
 
 use carnet_service::{client, config::StartError, failure::Failure};
 use clap::{CommandFactory as _, FromArgMatches as _};
@@ -44,7 +44,9 @@ fn main() -> ExitCode {
             return Failure::from(StartError::new(format!("{message}: {error}."), hint).passing()).report();
         }
     };
-    match runtime.block_on(commands::run(arguments)) {
+    // Behind a pointer: the runtime would instantiate the whole program once for each way that it may drive it.
+    let work: Pin<Box<dyn Future<Output = _>>> = Box::pin(commands::run(arguments));
+    match runtime.block_on(work) {
         Ok(code) => carnet_console::exit(code),
         Err(failure) => failure.report(),
     }
