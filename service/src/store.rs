@@ -7,6 +7,7 @@ pub mod arguments;
 mod backup;
 mod database;
 mod identity;
+mod migrations;
 mod opening;
 mod restore;
 
@@ -27,6 +28,7 @@ use crate::config::StartError;
 pub use backup::{Backup, back_up};
 pub use database::{CheckpointError, Database};
 pub use identity::{StoreIdentity, StoreMark, read as read_identity};
+pub use migrations::migrator;
 pub use opening::{OpenStore, SettleError, create, open, open_to_serve};
 pub use restore::{Behind, Restored, StagedStore};
 

@@ -1,8 +1,10 @@
 //! The SQLite store.
 
+use std::sync::LazyLock;
+
 use carnet_core::time::Timestamp;
 use carnet_service::store::Database;
-use sqlx::{Row as _, Transaction, sqlite::SqliteRow};
+use sqlx::{Row as _, Transaction, migrate::Migrator, sqlite::SqliteRow};
 
 use super::{Admission, MAX_ATTEMPTS, NewRequest, State, Store, StoreError, StoredRequest};
 use crate::{
@@ -11,7 +13,16 @@ use crate::{
 };
 
 /// The migrations, oldest first.
-pub(crate) static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("./migrations");
+pub(crate) static MIGRATIONS: LazyLock<Migrator> = carnet_service::migrations![
+    1: "0001_requests",
+    2: "0002_receipts_and_kept_claims",
+    4: "0004_redemptions",
+    5: "0005_trust_lists",
+    6: "0006_trust_lists_dropped",
+    7: "0007_reconciled_at",
+    10: "0010_used_too_often",
+    11: "0011_store_identity",
+];
 
 /// Requests and verdicts in `store.sqlite`.
 #[derive(Clone)]

@@ -13,6 +13,8 @@ mod shuffle;
 mod status;
 mod sweep;
 
+use std::sync::LazyLock;
+
 use carnet_core::time::Timestamp;
 use carnet_service::store::Database;
 use sqlx::{Row as _, Sqlite, Transaction, migrate::Migrator, sqlite::SqliteRow};
@@ -22,7 +24,18 @@ use super::{Claims, OfferRecord, OfferState, PIN_TRIES, Rows, Slice, Store, rene
 use crate::{error::Error, format::Format};
 
 /// The schema.
-pub(crate) static MIGRATIONS: Migrator = sqlx::migrate!();
+pub(crate) static MIGRATIONS: LazyLock<Migrator> = carnet_service::migrations![
+    1: "0001_offers_and_issuance",
+    2: "0002_used_nonces",
+    3: "0003_refills",
+    4: "0004_statuses",
+    5: "0005_renewals",
+    6: "0006_status_messages",
+    7: "0007_repeatable_redemptions",
+    8: "0008_unique_claims",
+    10: "0010_ends",
+    11: "0011_store_identity",
+];
 
 /// SQLite in WAL mode.
 #[derive(Debug, Clone)]
@@ -167,4 +180,20 @@ async fn forget_unsigned(tx: &mut Tx, offer_id: &str) -> Result<(), Error> {
         .execute(&mut **tx)
         .await?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn every_migration_is_embedded_as_its_file_is() {
+        let files = Migrator::new(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/migrations"))).await.unwrap();
+        let seen = |migrator: &Migrator| -> Vec<_> {
+            migrator.iter().map(|one| (one.version, one.description.clone(), one.checksum.clone())).collect()
+        };
+        assert_eq!(seen(&MIGRATIONS), seen(&files));
+    }
 }
