@@ -35,6 +35,7 @@ pub(crate) static MIGRATIONS: LazyLock<Migrator> = carnet_service::migrations![
     8: "0008_unique_claims",
     10: "0010_ends",
     11: "0011_store_identity",
+    12: "0012_references",
 ];
 
 /// SQLite in WAL mode.
