@@ -54,16 +54,25 @@ impl Terminal {
     /// # Errors
     /// If it ends before; the error shows the screen.
     pub fn wait_for(&mut self, text: &str) -> Result<String> {
+        let from = self.read;
+        self.wait_for_one(&[text])?;
+        Ok(self.screen.get(from..self.read).unwrap_or_default().to_owned())
+    }
+
+    /// Reads on until the program has printed one of the texts, and gives the place among them of the one that came first.
+    ///
+    /// # Errors
+    /// If it ends before; the error shows the screen.
+    pub fn wait_for_one(&mut self, texts: &[&str]) -> Result<usize> {
         loop {
             let new = self.screen.get(self.read..).unwrap_or_default();
-            if let Some(found) = new.find(text) {
-                let end = found.saturating_add(text.len());
-                let seen = new.get(..end).unwrap_or_default().to_owned();
-                self.read = self.read.saturating_add(end);
-                return Ok(seen);
+            let found = texts.iter().enumerate().filter_map(|(place, text)| Some((new.find(text)?, text.len(), place)));
+            if let Some((start, length, place)) = found.min() {
+                self.read = self.read.saturating_add(start).saturating_add(length);
+                return Ok(place);
             }
             if !self.read_more() {
-                return Err(format!("the program ended and never printed {text:?}:\n{}", self.screen).into());
+                return Err(format!("the program ended and never printed any of {texts:?}:\n{}", self.screen).into());
             }
         }
     }
