@@ -23,6 +23,14 @@ pub enum Failure {
     /// What was given to it cannot be used.
     #[error("{0}")]
     Input(String),
+    /// It is refused here, for a reason that has a name.
+    #[error("{text}")]
+    Named {
+        /// The stable reason, in `snake_case`.
+        reason: &'static str,
+        /// What happened; and what to do, in a last line that begins with `hint: `.
+        text: String,
+    },
 }
 
 impl From<tonic::Status> for Failure {
@@ -51,6 +59,7 @@ impl Failure {
                 snake_case(&wire::reason(status).unwrap_or_else(code))
             }
             Self::Input(_) => "input".to_owned(),
+            Self::Named { reason, .. } => (*reason).to_owned(),
         };
         json!({"reason": reason, "message": message, "hint": hint})
     }
@@ -66,7 +75,7 @@ impl Failure {
                 ) && wire::reason(status).as_deref() != Some(MESSAGE_TOO_LARGE)
             }
             Self::Start(error) => error.try_again,
-            Self::Input(_) => false,
+            Self::Input(_) | Self::Named { .. } => false,
         };
         if passing { carnet_console::TRY_AGAIN } else { carnet_console::PROBLEM }
     }

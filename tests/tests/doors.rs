@@ -104,14 +104,16 @@ async fn programs_say_what_is_wrong_and_end_with_the_right_code() -> Result<()> 
     // An initialised directory is not made again.
     assert_eq!(code("carnet-issuer", &["init", "--data", &data, "--did", "did:web:a.example"])?, 1);
     // Off loopback without TLS.
-    let open = programs::run("carnet-issuer", ["serve", "--data", &data, "--listen", "0.0.0.0:0"], &[])?;
+    let other = stage.folder.join("other").display().to_string();
+    assert_eq!(code("carnet-issuer", &["init", "--data", &other, "--did", "did:web:a.example"])?, 0);
+    let open = programs::run("carnet-issuer", ["serve", "--data", &other, "--listen", "0.0.0.0:0"], &[])?;
     assert_eq!(open.code, 1);
     assert!(open.stderr.contains("TLS") || open.stderr.contains("certificate"), "{}", open.stderr);
     // A configuration with a field that nobody knows.
     let config = stage.folder.join("odd.toml");
     std::fs::write(&config, "colour = \"red\"\n")?;
     let odd =
-        programs::run("carnet-issuer", ["serve", "--data", &data, "--config", &config.display().to_string()], &[])?;
+        programs::run("carnet-issuer", ["serve", "--data", &other, "--config", &config.display().to_string()], &[])?;
     assert_eq!(odd.code, 1);
     assert!(odd.stderr.contains("colour"), "{}", odd.stderr);
     // Nobody there: try again later.

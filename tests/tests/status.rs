@@ -379,7 +379,7 @@ async fn a_last_day_is_the_same_and_is_included_in_every_time_zone() -> Result<(
 
         carnet(&["receive", &text("offer_uri"), "--yes"], &["--no-input"])?.ok()?;
         let listed = carnet(&["list"], &["--no-input"])?.ok()?.stdout;
-        assert!(listed.contains(&format!("until {today}  ")), "{listed}");
+        assert!(listed.contains(&format!("until {today}\n")), "{listed}");
         let listed =
             staff(&["issued", "list", "--reference", zone, "--from", &yesterday, "--until", &today])?.ok()?.stdout;
         assert_eq!(listed.matches(&format!("valid until {today}")).count(), 10, "{listed}");

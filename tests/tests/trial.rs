@@ -16,7 +16,7 @@ fn commands() -> String {
 
 /// Ports that nobody listens at, below those that the system gives to clients.
 fn free_ports() -> Result<[u16; 3]> {
-    let first = 20_000 + u16::try_from(std::process::id() % 9_000)?;
+    let first = u16::try_from(std::process::id() % 9_000)?.saturating_add(20_000);
     let mut free = (first..32_000).filter_map(|port| Some((port, TcpListener::bind(("127.0.0.1", port)).ok()?)));
     // Held until all three are found, so that no two are the same.
     let held = [free.next(), free.next(), free.next()].map(|found| found.ok_or("no port is free"));
@@ -55,8 +55,10 @@ fn the_trial_on_one_machine_ends_with_a_verified_presentation() -> Result<()> {
     // A session of its own, whose terminal the programs find: the wallet reads passphrases from there.
     let page = ["--ctty", "--wait", "bash", file.to_str().ok_or("the folder's name is no text")?];
     let mut person = Terminal::start("/usr/bin/setsid", page)?;
-    let (asked, end) =
-        ([QUESTION, "(at least 8 characters): ", "The same again: ", "Passphrase of your wallet: "], "the page is done");
+    let (asked, end) = (
+        [QUESTION, "(at least 8 characters): ", "The same again: ", "Passphrase of your wallet: "],
+        "the page is done",
+    );
     loop {
         match person.wait_for_one(&[asked.as_slice(), &[end]].concat())? {
             0 => person.type_line("yes")?,

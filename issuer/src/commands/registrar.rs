@@ -71,7 +71,8 @@ pub(crate) struct SignArgs {
 
 impl From<Refusal> for Failure {
     fn from(refusal: Refusal) -> Self {
-        Self::Input(format!("{refusal}; nothing was given out ({})\nhint: {}", refusal.reason(), refusal.hint()))
+        let reason = refusal.reason();
+        Self::Named { reason, text: format!("{refusal}; nothing was given out ({reason})\nhint: {}", refusal.hint()) }
     }
 }
 

@@ -49,7 +49,7 @@ async fn a_wallet_repeats_its_redemption_at_any_stage_and_gets_the_same_copies()
     let proofs = issuer.proofs(&holder_keys(2), &issuer.nonce().await);
     let copies = issuer.collect(&again.access_token, &offer.configuration, proofs.clone()).await.unwrap();
     assert_eq!(copies.credentials.len(), 2);
-    assert!(!issuer.on_disk(MARK));
+    assert!(issuer.forgotten(MARK).await);
     // The copies were lost: the token has ended, the proofs are old, the process is another.
     issuer.pass(DAY);
     issuer.issuer.store.erase_expired(Timestamp::from_unix(issuer.now())).await.unwrap();

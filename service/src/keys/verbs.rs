@@ -181,8 +181,13 @@ pub async fn run(verb: KeysVerb, owner: Owner) -> Result<(), StartError> {
             owner.retire(&place.data, &key, compromised, reason.as_deref())?
         }
     };
-    carnet_console::line(if place.json { said.0.to_string() } else { said.1 });
-    if said.0.get("published") == Some(&Value::Bool(false)) {
+    let is_published = said.0.get("published") != Some(&Value::Bool(false));
+    if is_published || !place.json {
+        carnet_console::line(if place.json { said.0.to_string() } else { said.1 });
+    } else {
+        carnet_console::beside(said.0);
+    }
+    if !is_published {
         let hint = "Publish it as it is, then run this again.";
         return Err(StartError::new("The published document is another one than belongs to the keys.", hint).passing());
     }
