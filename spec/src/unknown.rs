@@ -5,10 +5,11 @@ use std::fmt;
 use carnet_core::{
     query::{CredentialQuery, Query},
     secure::sd_jwt::{ClaimPath, Step},
+    spelling::nearest,
     text::quoted,
 };
 
-use crate::{Catalogue, CredentialType, catalogue::GENERIC, claims, nearest::nearest};
+use crate::{Catalogue, CredentialType, catalogue::GENERIC, claims};
 
 /// A type or a claim that the catalogue does not have.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -7,6 +7,7 @@ use carnet_core::{
     did::{Did, DidUrl, SelfContained},
     input::without_mark,
     json::{self, Limits},
+    spelling::nearest,
     text::quoted,
     trust::registration::{
         Expected, IntendedUse, RegisteredCredential, Registration, RegistrationRequest, RelyingParty,
@@ -14,7 +15,7 @@ use carnet_core::{
     },
 };
 use carnet_service::{config::StartError, disk, time::now};
-use carnet_spec::{Catalogue, nearest};
+use carnet_spec::Catalogue;
 use serde_json::{Map, Value};
 
 use crate::{verification::SKEW, verifier::Identity};
