@@ -11,7 +11,7 @@ pub fn json_is_asked() -> bool {
     std::env::args_os().skip(1).take_while(|argument| argument != "--").any(|argument| argument == "--json")
 }
 
-/// What a command had to say before it failed.
+/// Members that a command had to say before it failed.
 static BESIDE: OnceLock<Map<String, Value>> = OnceLock::new();
 
 /// Keeps the members of an object, to stand beside `error` in the object of the failure that follows.

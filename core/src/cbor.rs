@@ -65,7 +65,7 @@ fn item<'a>(bytes: &'a [u8], depth: usize, room: &mut usize) -> Result<&'a [u8],
     }
 }
 
-/// Whether an item is a float of two, four or eight bytes.
+/// Returns `true` for a float of two, four or eight bytes.
 fn is_float(bytes: &[u8]) -> bool {
     matches!(bytes.first(), Some(0xf9..=0xfb))
 }

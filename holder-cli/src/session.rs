@@ -35,7 +35,7 @@ pub(crate) const CLOCK_SKEW: i64 = 60;
 /// How old a DID document may be within one run.
 const DID_AGE: Duration = Duration::from_secs(300);
 
-/// Where the command line says that a passphrase is.
+/// Source that the command line names for a passphrase.
 struct PassphraseSource<'a> {
     file: Option<&'a Path>,
     fd: Option<u32>,

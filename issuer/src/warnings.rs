@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 /// Values shorter than this, in characters, stand in a reference by chance.
 const SHORTEST: usize = 4;
 
-/// What an offer says besides its claims.
+/// Terms of an offer besides its claims.
 pub(crate) struct Circumstances<'a> {
     pub(crate) reference: &'a str,
     pub(crate) valid_until: Timestamp,

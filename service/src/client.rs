@@ -30,7 +30,7 @@ pub struct StaffArgs {
     pub json: bool,
 }
 
-/// What the staff verbs of one service find without being told: somebody may be staff of both.
+/// Defaults that the staff verbs of one service find without being told: somebody may be staff of both.
 #[derive(Debug)]
 pub struct StaffDefaults {
     /// URL of a service on this machine.

@@ -28,7 +28,7 @@ pub enum Failure {
     Named {
         /// The stable reason, in `snake_case`.
         reason: &'static str,
-        /// What happened; and what to do, in a last line that begins with `hint: `.
+        /// The event; and what to do, in a last line that begins with `hint: `.
         text: String,
     },
 }

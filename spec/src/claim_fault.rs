@@ -1,4 +1,4 @@
-//! What is wrong with a claim that is to be issued, in a registrar's words: which one, what was given, what is wanted.
+//! Faults of a claim that is to be issued, in a registrar's words: which one, what was given, what is wanted.
 //!
 //! A value is described by its kind and its form, and never repeated: errors end up in logs and tickets.
 
@@ -17,9 +17,9 @@ const SHORT: usize = 24;
 pub struct ClaimFault {
     /// The claim, below credentialSubject: `learningOutcomes[0].title`.
     pub path: String,
-    /// What was given: its kind and form; none for a claim that the type does not have.
+    /// The value that was given: its kind and form; none for a claim that the type does not have.
     pub given: Option<String>,
-    /// What the type wants.
+    /// The value that the type wants.
     pub wanted: String,
     /// The name or the value that was probably meant.
     pub nearest: Option<String>,

@@ -1,4 +1,4 @@
-//! What somebody asks for, or accredits for, and the catalogue does not have.
+//! Types and claims that somebody asks for, or accredits for, and the catalogue does not have.
 
 use std::fmt;
 
@@ -14,7 +14,7 @@ use crate::{Catalogue, CredentialType, catalogue::GENERIC, claims};
 /// A type or a claim that the catalogue does not have.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unknown {
-    /// What is not known.
+    /// The name that is not known.
     pub kind: UnknownKind,
     /// The name or path as it was given.
     pub given: String,

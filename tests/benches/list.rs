@@ -1,4 +1,4 @@
-//! What `carnet list` takes on a wallet of 1,000 credentials with ten copies each, beside the same on an empty wallet, which
+//! The time that `carnet list` takes on a wallet of 1,000 credentials with ten copies each, beside the same on an empty wallet, which
 //! is the passphrase's key derivation and the start of the program. Whole processes, with the programs as they are built
 //! for the bench; `carnet list` is to stay under 150 ms and 40 MiB besides. Making the wallet takes some minutes.
 

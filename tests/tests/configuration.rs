@@ -49,7 +49,7 @@ fn root() -> PathBuf {
     PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
 }
 
-/// What the sources of a service say.
+/// Fields as the sources of a service say them.
 #[derive(Default)]
 struct Sources {
     structs: BTreeMap<String, &'static ItemStruct>,

@@ -32,7 +32,7 @@ const REFLECTION: &str = "/grpc.reflection.v1.ServerReflection/ServerReflectionI
 /// An answer over bare HTTP/2.
 struct Answer {
     status: u16,
-    /// What the head of the answer says in gRPC's terms.
+    /// The head of the answer in gRPC's terms.
     refused: Option<Status>,
     body: Vec<u8>,
 }

@@ -75,7 +75,7 @@ fn of<'a>(lists: &'a Lists, issuer: &Did) -> impl Iterator<Item = (&'a String, &
 /// The lists of all accepted issuers, and when which is fetched again.
 pub(crate) struct Statuses {
     lists: ArcSwap<Lists>,
-    /// Why there are no others, by issuer.
+    /// Reasons for which there are no others, by issuer.
     refusals: ArcSwap<HashMap<String, Refusals>>,
     refresh: i64,
     work: tokio::sync::Mutex<Work>,
@@ -103,7 +103,7 @@ struct Sources {
     slow: bool,
     /// URLs that the directory names; none before it was read.
     urls: Option<BTreeSet<String>>,
-    /// Why the directory was not read the last time.
+    /// Reason for which the directory was not read the last time.
     problem: Option<Problem>,
     lists: BTreeMap<String, ListSource>,
     /// By what they were verified.
@@ -114,7 +114,7 @@ struct Sources {
 struct ListSource {
     due: Timestamp,
     etag: Option<String>,
-    /// Why there was no newer one the last time.
+    /// Reason for which there was no newer one the last time.
     problem: Option<Problem>,
 }
 

@@ -65,7 +65,7 @@ pub(super) fn absolute(did: &Did, id: &str) -> String {
     if id.starts_with('#') { format!("{did}{id}") } else { id.to_owned() }
 }
 
-/// When the method stops being usable.
+/// Instant at which the method stops being usable.
 fn end(members: &Map<String, Value>) -> Result<Option<Timestamp>, Problem> {
     let Some(value) = members.get("expires") else { return Ok(None) };
     match value.as_str().and_then(|text| Timestamp::parse(text).ok()) {

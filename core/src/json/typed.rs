@@ -10,12 +10,12 @@ use serde_json::{Map, Value};
 
 use super::whole;
 
-/// Why a value is not of the type that was wanted.
+/// A value that is not of the type that was wanted.
 #[derive(Debug)]
 pub struct Mismatch {
-    /// Where: names and indexes from the root, such as `LoTE.TrustedEntitiesList[0]`; empty for the root itself.
+    /// Its place: names and indexes from the root, such as `LoTE.TrustedEntitiesList[0]`; empty for the root itself.
     pub path: String,
-    /// What is wrong there. It may quote a value.
+    /// The fault there. It may quote a value.
     pub fault: String,
 }
 

@@ -173,7 +173,7 @@ impl CredentialQuery {
         (!kinds.is_empty()).then(|| format!("trusted_authorities of the type {} cannot be checked", kinds.join(", ")))
     }
 
-    /// Whether format and type fit, and nothing is asked that cannot be judged.
+    /// Returns `true` if format and type fit, and nothing is asked that cannot be judged.
     #[must_use]
     pub fn fits(&self, candidate: Candidate<'_>) -> bool {
         if candidate.format != self.format || self.unanswerable().is_some() {

@@ -1,4 +1,4 @@
-//! What a wallet lacks to answer a query.
+//! The documents and claims that a wallet lacks to answer a query.
 
 use carnet_core::{
     Problem,
@@ -17,7 +17,7 @@ pub(crate) struct Missing {
     pub(crate) query_id: String,
     /// Name of the type that it asks for: that of the catalogue where it has one.
     pub(crate) type_name: String,
-    /// Why no document of the wallet answers it.
+    /// Reason for which no document of the wallet answers it.
     pub(crate) lack: Lack,
 }
 

@@ -110,7 +110,7 @@ fn day_of(at: Timestamp) -> String {
     at.to_string().chars().take(10).collect()
 }
 
-/// What the issuer last said of it; none where it was not asked, or that was long ago.
+/// The issuer's last word on it; none where it was not asked, or that was long ago.
 pub(crate) fn standing(ui: &Ui, held: &HeldCredential, vouched_until: Option<Timestamp>) -> Option<String> {
     let say = |id: &str, time: Timestamp| Some(ui.messages.with(id, &[("time", &time.to_string())]));
     match (held.withdrawn(), vouched_until) {

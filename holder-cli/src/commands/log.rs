@@ -124,7 +124,7 @@ impl View<'_> {
         clean(&outcome.unwrap_or(self.entry).reason)
     }
 
-    /// What was asked beyond a registration, in the words of the document that answered; as it was asked where none did.
+    /// Claims that were asked beyond a registration, in the words of the document that answered; as it was asked where none did.
     fn asked(&self, beyond: &str, catalogue: &Catalogue, messages: &Messages) -> String {
         let part = self.entry.parts.iter().find_map(|part| {
             let path = beyond.strip_prefix(part.query_id.as_str())?.strip_prefix(':')?.trim_start();

@@ -201,7 +201,7 @@ pub(crate) struct Copy {
     /// The client ids of those who saw it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) shown_to: Vec<String>,
-    /// Where the commitments to its ordered claims stand; in the file's second part.
+    /// Place of the commitments to its ordered claims; in the file's second part.
     #[serde(default, skip_serializing)]
     pub(crate) commitments: Vec<Commitments>,
     /// The thresholds that it was opened for.

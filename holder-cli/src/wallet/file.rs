@@ -131,7 +131,7 @@ impl WalletFile {
     }
 }
 
-/// How much of a wallet a command reads.
+/// Part of a wallet that a command reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Reading {
     /// All of it.

@@ -21,7 +21,7 @@ use gap::{Gap, digest};
 pub(crate) enum PackedText {
     /// The text itself.
     Full(String),
-    /// What fills the gaps of a layout that other texts share.
+    /// Texts that fill the gaps of a layout that other texts share.
     Filled(Arc<Layout>, Box<[u8]>),
     /// In the file's second part, which was not read.
     Unread,
@@ -132,7 +132,7 @@ impl Layout {
         Some(Self { runs: layout })
     }
 
-    /// What stands in the gaps, if the text is of this layout.
+    /// Texts in the gaps, if the text is of this layout.
     fn gaps(&self, runs: &[String]) -> Option<Vec<u8>> {
         if runs.len() != self.runs.len() {
             return None;

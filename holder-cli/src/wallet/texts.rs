@@ -16,7 +16,7 @@ use super::{
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct StoredTexts {
-    /// What texts share.
+    /// Layouts that texts share.
     layouts: Vec<Layout>,
     /// The ordered claims that have commitments.
     ordered: Vec<OrderedPath>,

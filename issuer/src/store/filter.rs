@@ -26,7 +26,7 @@ impl Common {
     }
 }
 
-/// Which offers are listed, by their state and when they were made.
+/// Choice of offers to list, by their state and when they were made.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct OfferFilter {
     pub(crate) state: Option<OfferState>,
@@ -40,7 +40,7 @@ impl OfferFilter {
     }
 }
 
-/// Which issued copies are listed, by their offer and when they were issued.
+/// Choice of issued copies to list, by their offer and when they were issued.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct IssuedFilter {
     /// Empty: of all offers.

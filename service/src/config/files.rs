@@ -1,4 +1,4 @@
-//! Where in the files of a configuration a field stands: an error names file, line, field and value.
+//! The place of a field in the files of a configuration: an error names file, line, field and value.
 
 use std::{
     ops::Range,
@@ -173,7 +173,7 @@ fn value_within(value: &DeValue<'_>, own: Range<usize>, field: &str, span: &Rang
     }
 }
 
-/// What serde says, with the nearest name of a field that is not known.
+/// Returns serde's words, with the nearest name of a field that is not known.
 fn explained(message: &str) -> String {
     let message = message.trim_end();
     let Some(rest) = message.strip_prefix("unknown field ") else { return message.to_owned() };

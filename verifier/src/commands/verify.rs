@@ -74,7 +74,7 @@ pub(super) async fn run(args: VerifyArgs) -> Result<u8, Failure> {
     Ok(u8::from(!verdict.accepted))
 }
 
-/// What is wrong with a vp_token of which a member is no array of presentations.
+/// Fault of a vp_token of which a member is no array of presentations.
 fn no_list(id: &str) -> String {
     let id = shown_json(&Value::from(id));
     format!(
@@ -84,7 +84,7 @@ fn no_list(id: &str) -> String {
     )
 }
 
-/// Whether the bytes are JSON that maps ids to presentations, and so no credential.
+/// Returns `true` if the bytes are JSON that maps ids to presentations, and so no credential.
 fn is_vp_token(bytes: &[u8]) -> bool {
     let presents = |value: &Value| value.is_array() || value.as_str().is_some_and(|text| text.contains('~'));
     json::parse_object(bytes, Limits::DOCUMENT)

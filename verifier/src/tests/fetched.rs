@@ -1,4 +1,4 @@
-//! What was fetched and is bad, told apart from what could not be fetched: to staff with the reason, to the holder without.
+//! Documents and lists that were fetched and are bad, told apart from what could not be fetched: to staff with the reason, to the holder without.
 
 use std::time::Duration;
 

@@ -12,7 +12,7 @@ use crate::{
 };
 
 impl Consent<'_> {
-    /// Who asks and why, and what is missing.
+    /// Shows who asks and why, and what is missing.
     pub(crate) fn unanswered(&self, ui: &Ui, missing: &[Missing]) -> String {
         let mut screen = format!("{}\n\n", ui.heading(&ui.messages.text("consent-title")));
         self.asker_text(ui, &mut screen);

@@ -23,7 +23,7 @@ const TEXTS: &str = ",\"texts\":";
 /// Digits of the length.
 const DIGITS: usize = 10;
 
-/// What stands before the contents of a version.
+/// Bytes before the contents of a version.
 fn head(version: u32, length: u64) -> String {
     format!("{{\"version\":{version}{LENGTH}{length:0DIGITS$}{CONTENTS}")
 }

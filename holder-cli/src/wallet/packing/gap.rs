@@ -7,7 +7,7 @@ use sha2::{Digest as _, Sha256};
 
 /// First byte of the digest of a run; the run's number follows.
 const DIGEST: u8 = 255;
-/// What the first byte of decoded base64url has beside the length. A smaller first byte is the length of a text.
+/// Mark that the first byte of decoded base64url has beside the length. A smaller first byte is the length of a text.
 const DECODED: u8 = 128;
 
 /// Word in a gap.

@@ -33,7 +33,7 @@ fn read(first: &str, second: Value) -> Option<Contents> {
     texts.restore(&mut read.credentials[0]).then_some(read)
 }
 
-/// What the file holds, read again.
+/// Contents of the file, read again.
 fn stored(contents: &mut Contents) -> Contents {
     contents.pack();
     read(&serde_json::to_string(contents).unwrap(), second_part(contents)).unwrap()

@@ -112,7 +112,7 @@ impl<T> Page<T> {
         Self { found, most: usize::try_from(slice.limit).unwrap_or_default(), read: 0 }
     }
 
-    /// Where the next chunk begins; none: the page is done.
+    /// Beginning of the next chunk; none: the page is done.
     fn before(&self) -> Option<i64> {
         self.found.next.filter(|_| self.found.rows.len() < self.most && self.read < MOST_READ)
     }
