@@ -14,9 +14,9 @@ fn commands() -> String {
     blocks.collect()
 }
 
-/// Ports that nobody listens at, below those that the system gives to clients.
+/// Ports that nobody listens at, below those that the system gives to clients and above the fixed ones of `migration.rs`.
 fn free_ports() -> Result<[u16; 3]> {
-    let first = u16::try_from(std::process::id() % 9_000)?.saturating_add(20_000);
+    let first = u16::try_from(std::process::id() % 5_000)?.saturating_add(25_000);
     let mut free = (first..32_000).filter_map(|port| Some((port, TcpListener::bind(("127.0.0.1", port)).ok()?)));
     // Held until all three are found, so that no two are the same.
     let held = [free.next(), free.next(), free.next()].map(|found| found.ok_or("no port is free"));
