@@ -32,6 +32,15 @@ pub(crate) enum Member<'a> {
     Element,
 }
 
+impl<'a> From<&'a Step> for Member<'a> {
+    fn from(step: &'a Step) -> Self {
+        match step {
+            Step::Name(name) => Self::Name(name),
+            Step::Index(_) | Step::All => Self::Element,
+        }
+    }
+}
+
 /// Longest path of metadata: `credentialStatus[0].statusMessage[0].status`.
 const LONGEST: usize = 5;
 
@@ -115,11 +124,7 @@ fn leaves(format: &str, at: ClaimPath, value: &Value, claims: &mut Vec<ClaimPath
 
 /// Returns true if a value without parts at this path is metadata in a format.
 pub(crate) fn is_metadata_at(format: &str, path: &[Step]) -> bool {
-    let steps = path.iter().map(|step| match step {
-        Step::Name(name) => Member::Name(name),
-        Step::Index(_) | Step::All => Member::Element,
-    });
-    is_metadata(Some(format), steps)
+    is_metadata(Some(format), path.iter().map(Member::from))
 }
 
 fn below(path: &[Step], step: Step) -> ClaimPath {

@@ -233,10 +233,13 @@ pub(crate) fn signing_input(
             Problem::new(Code::ProofGeneration, format!("the token could not be written: {}", problem.detail))
         })
     };
-    let mut token = String::with_capacity(1024);
-    URL_SAFE_NO_PAD.encode_string(text(&header)?, &mut token);
+    let (header, payload) = (text(&header)?, text(payload)?);
+    // With room for the signature.
+    let written = header.len().saturating_add(payload.len()).saturating_mul(4).div_ceil(3);
+    let mut token = String::with_capacity(written.saturating_add(96));
+    URL_SAFE_NO_PAD.encode_string(header, &mut token);
     token.push('.');
-    URL_SAFE_NO_PAD.encode_string(text(payload)?, &mut token);
+    URL_SAFE_NO_PAD.encode_string(payload, &mut token);
     Ok(token)
 }
 

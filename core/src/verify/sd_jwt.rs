@@ -1,5 +1,7 @@
 //! The pipeline's way through an SD-JWT: VCDM 2.0 (`vc+sd-jwt`) and SD-JWT VC (`dc+sd-jwt`).
 
+use std::cell::LazyCell;
+
 use serde_json::{Map, Value, json};
 
 use super::{Asked, CheckName, Environment, Held, Report, Seen, common::Opened, status::TOKEN_ENTRY};
@@ -275,7 +277,8 @@ fn sd_jwt_vc(
 
 /// The key that presented is the key that names the subject (did:jwk or did:key).
 fn holder_is_subject(key: &PublicKey, named: &[&str]) -> Result<(), Problem> {
-    let (jwk, multikey) = (Did::jwk(key), Did::key(key));
+    // A did:key is made where a did:jwk does not answer: it costs more, and wallets name themselves by the latter.
+    let (jwk, multikey) = (Did::jwk(key), LazyCell::new(|| Did::key(key)));
     if !named.is_empty() && named.iter().all(|id| *id == jwk.as_str() || *id == multikey.as_str()) {
         Ok(())
     } else {

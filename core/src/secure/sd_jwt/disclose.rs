@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
-use super::{ClaimPath, DIGEST_ALGORITHM, DIGESTS, ELEMENT, MAX_DEPTH, SdJwt, Step, never_hidden, parse::Disclosure};
+use super::{ClaimPath, DIGEST_ALGORITHM, DIGESTS, ELEMENT, MAX_DEPTH, SdJwt, Step, must_be_clear, parse::Disclosure};
 use crate::{
     Code, Problem,
     at_least::Direction,
@@ -64,7 +64,7 @@ impl SdJwt {
     /// # Errors
     /// `digest_algorithm`, `disclosure_malformed` (digests where none belong, or of a wrong type),
     /// `disclosure_duplicate`, `disclosure_unreferenced`, `disclosure_overrides`,
-    /// `disclosure_forbidden` (see [`never_hidden`]), `too_deep`
+    /// `disclosure_forbidden` (see [`never_hidden`](super::never_hidden)), `too_deep`
     pub fn disclosed(&self) -> Result<Disclosed, Problem> {
         let (payload, resolver) = self.resolver()?;
         let places = resolver.places.into_iter().collect::<Option<Vec<_>>>().ok_or(Code::DisclosureUnreferenced)?;
@@ -170,7 +170,14 @@ pub(super) enum Place<'a> {
     Index { original: usize, shown: usize },
 }
 
-impl Place<'_> {
+impl<'a> Place<'a> {
+    fn member(&self) -> Member<'a> {
+        match *self {
+            Place::Name(name) => Member::Name(name),
+            Place::Index { .. } => Member::Element,
+        }
+    }
+
     /// Tells if both are the same step through the readable content.
     pub(super) fn leads_where(&self, other: &Place<'_>) -> bool {
         match (self, other) {
@@ -249,11 +256,7 @@ impl<'a> Resolver<'a> {
     }
 
     fn is_metadata(&self) -> bool {
-        let steps = self.path.iter().map(|place| match *place {
-            Place::Name(name) => Member::Name(name),
-            Place::Index { .. } => Member::Element,
-        });
-        is_metadata(self.token.jws().typ(), steps)
+        is_metadata(self.token.jws().typ(), self.path.iter().map(Place::member))
     }
 
     /// Returns true if the current member has the name of an array of commitments (spec/at-least.md 3.1).
@@ -338,8 +341,8 @@ impl<'a> Resolver<'a> {
 
     /// Puts a disclosure where the path has come to.
     fn reveal(&mut self, index: usize, disclosure: &'a Disclosure) -> Result<Value, Problem> {
-        let path: ClaimPath = self.path.iter().take(3).map(Place::original).collect();
-        if never_hidden(self.token.jws().typ(), &path) {
+        if must_be_clear(self.token.jws().typ(), self.path.iter().map(Place::member)) {
+            let path: ClaimPath = self.path.iter().map(Place::original).collect();
             return Err(Problem::new(Code::DisclosureForbidden, format!("{} is hidden", query::path_to_text(&path))));
         }
         if let Some(place) = self.places.get_mut(index) {

@@ -1,5 +1,7 @@
 //! Making an SD-JWT (RFC 9901 section 4): digests in, a signature over the rest.
 
+use std::borrow::Cow;
+
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Map, Value};
 
@@ -61,18 +63,15 @@ pub fn issue(
 ) -> Result<String, Problem> {
     let Rendered { signing_input, disclosures } = render(payload, options, signer.algorithm(), &mut Fresh(rng))?;
     let mut compact = jose::append_signature(signing_input, signer)?;
-    compact.push('~');
-    for disclosure in disclosures {
-        compact.push_str(&disclosure);
-        compact.push('~');
-    }
+    compact.push_str(&disclosures);
     Ok(compact)
 }
 
 /// An SD-JWT without its signature.
 pub(super) struct Rendered {
     pub(super) signing_input: String,
-    pub(super) disclosures: Vec<String>,
+    /// Text behind the signature: `~d1~...~dn~`.
+    pub(super) disclosures: String,
 }
 
 /// Renders what is signed, and the disclosures. Everything follows from the arguments but what `blinding` gives.
@@ -92,7 +91,8 @@ pub(super) fn render(
         disclosable: options.disclosable.iter().map(Vec::as_slice).collect(),
         ordered: options.ordered.iter().map(|claim| (claim.direction, claim.path.as_slice())).collect(),
     };
-    let disclosures = Vec::with_capacity(options.disclosable.len());
+    let mut disclosures = String::with_capacity(options.disclosable.len().saturating_mul(96));
+    disclosures.push('~');
     let mut sealer = Sealer { blinding, decoys: options.decoys_to_multiple_of, disclosures, path: Vec::new() };
     let mut payload = sealer.object(payload, &seen)?;
     if let Some(key) = options.holder {
@@ -167,9 +167,9 @@ impl<'p> Seen<'p> {
         names.len()
     }
 
-    /// Whether this very value is disclosable.
-    fn hides(&self) -> bool {
-        self.disclosable.iter().any(|path| path.is_empty())
+    /// Tells if the value that a step leads to is disclosable itself.
+    fn hides(&self, leads: impl Fn(&Step) -> bool) -> bool {
+        self.disclosable.iter().any(|path| matches!(path, [step] if leads(step)))
     }
 
     /// The members of this very object that have an order.
@@ -185,21 +185,29 @@ impl<'p> Seen<'p> {
 struct Sealer<'a, 'p> {
     blinding: &'a mut dyn Blinding,
     decoys: usize,
-    disclosures: Vec<String>,
+    disclosures: String,
     /// The way to the value that is sealed.
     path: Vec<Place<'p>>,
 }
 
 impl<'p> Sealer<'_, 'p> {
-    /// `seen` has the paths of the disclosable claims as seen from this value.
-    fn value(&mut self, value: &'p Value, seen: &Seen<'_>, place: Place<'p>) -> Result<Value, Problem> {
+    /// `seen` has the paths of the disclosable claims as seen from around this value, which is where `leads` leads.
+    fn value(
+        &mut self,
+        value: &'p Value,
+        seen: &Seen<'_>,
+        leads: impl Fn(&Step) -> bool,
+        place: Place<'p>,
+    ) -> Result<Cow<'p, Value>, Problem> {
         let depth = self.path.len().saturating_add(1);
         self.path.push(place);
         let sealed = match value {
             Value::Object(_) | Value::Array(_) if depth >= MAX_DEPTH => Err(Code::TooDeep.into()),
-            Value::Object(members) => self.object(members, seen).map(Value::Object),
-            Value::Array(items) => self.array(items, seen).map(Value::Array),
-            other => Ok(other.clone()),
+            Value::Object(members) => {
+                self.object(members, &seen.below(leads)).map(|members| Cow::Owned(Value::Object(members)))
+            }
+            Value::Array(items) => self.array(items, &seen.below(leads)).map(|items| Cow::Owned(Value::Array(items))),
+            other => Ok(Cow::Borrowed(other)),
         };
         self.path.pop();
         sealed
@@ -213,14 +221,14 @@ impl<'p> Sealer<'_, 'p> {
             if [DIGESTS, ELEMENT, DIGEST_ALGORITHM].contains(&name.as_str()) {
                 return Err(Problem::new(Code::DisclosureName, format!("a claim cannot be named {name}")));
             }
-            let below = seen.below(|step| matches!(step, Step::Name(wanted) if wanted == name));
-            let value = self.value(value, &below, Place::Name(name))?;
-            if below.hides() {
+            let leads = |step: &Step| matches!(step, Step::Name(wanted) if wanted == name);
+            let value = self.value(value, seen, leads, Place::Name(name))?;
+            if seen.hides(leads) {
                 let salt = self.blinding.salt()?;
                 digests.push(self.disclose(&salt, Some(name), &value)?);
                 salts.push((name.as_str(), salt));
             } else {
-                sealed.insert(name.clone(), value);
+                sealed.insert(name.clone(), value.into_owned());
             }
         }
         for (direction, name) in seen.ordered_members() {
@@ -253,17 +261,18 @@ impl<'p> Sealer<'_, 'p> {
     fn array(&mut self, items: &'p [Value], seen: &Seen<'_>) -> Result<Vec<Value>, Problem> {
         let mut sealed = Vec::with_capacity(items.len());
         for (index, item) in items.iter().enumerate() {
-            let below = seen.below(|step| match step {
+            let leads = |step: &Step| match step {
                 Step::Index(wanted) => *wanted == index,
                 Step::All => true,
                 Step::Name(_) => false,
-            });
-            let mut value = self.value(item, &below, Place::Index { original: index, shown: index })?;
-            if below.hides() {
+            };
+            let value = self.value(item, seen, leads, Place::Index { original: index, shown: index })?;
+            sealed.push(if seen.hides(leads) {
                 let salt = self.blinding.salt()?;
-                value = element(&self.disclose(&salt, None, &value)?);
-            }
-            sealed.push(value);
+                element(&self.disclose(&salt, None, &value)?)
+            } else {
+                value.into_owned()
+            });
         }
         Ok(sealed)
     }
@@ -297,9 +306,10 @@ impl<'p> Sealer<'_, 'p> {
         let written = json::canonicalize_disclosure(salt, name, value).map_err(|problem| {
             Problem::new(Code::ProofGeneration, format!("a disclosure could not be written: {}", problem.detail))
         })?;
-        let disclosure = URL_SAFE_NO_PAD.encode(written);
-        let digest = digest_of(&disclosure);
-        self.disclosures.push(disclosure);
+        let at = self.disclosures.len();
+        URL_SAFE_NO_PAD.encode_string(written, &mut self.disclosures);
+        let digest = digest_of(self.disclosures.get(at..).unwrap_or_default());
+        self.disclosures.push('~');
         Ok(digest)
     }
 }

@@ -8,7 +8,7 @@ use std::{fmt, sync::OnceLock};
 
 use serde_json::{Map, Value};
 
-use crate::{Code, Problem, keys::PublicKey, secure::jose::Jws};
+use crate::{Code, Problem, keys::PublicKey, secure::jose::Jws, shown::Member};
 
 mod binding;
 mod disclose;
@@ -69,10 +69,13 @@ const NEVER_HIDDEN_VCDM: [&str; 9] =
 /// `credentialSubject` must be there as such, and its `id` visible; its other claims may be hidden.
 #[must_use]
 pub fn never_hidden(typ: Option<&str>, path: &[Step]) -> bool {
-    let Some((Step::Name(first), rest)) = path.split_first() else {
+    must_be_clear(typ, path.iter().map(Member::from))
+}
+
+fn must_be_clear<'a>(typ: Option<&str>, mut path: impl Iterator<Item = Member<'a>>) -> bool {
+    let Some(Member::Name(first)) = path.next() else {
         return true;
     };
-    let first = first.as_str();
     // A credential's subject is its holder's key, and no claim to be shown or not. (In a plain SD-JWT it may be one.)
     if first == "sub" && matches!(typ, Some("vc+sd-jwt" | "dc+sd-jwt")) {
         return true;
@@ -84,9 +87,9 @@ pub fn never_hidden(typ: Option<&str>, path: &[Step]) -> bool {
         return false;
     }
     if first == "credentialSubject" {
-        return match rest {
-            [] | [Step::Index(_) | Step::All] => true,
-            [Step::Name(name), ..] | [Step::Index(_) | Step::All, Step::Name(name), ..] => name == "id",
+        return match (path.next(), path.next()) {
+            (None, _) | (Some(Member::Element), None) => true,
+            (Some(Member::Name(name)), _) | (Some(Member::Element), Some(Member::Name(name))) => name == "id",
             _ => false,
         };
     }

@@ -31,9 +31,7 @@ impl SdJwt {
             let part = if header(signed) == header(&signing_input) { "payload" } else { "header" };
             return Err(marked(&format!("the copy's {part} is not what this type's copies have")));
         }
-        // The text ends with a tilde, so its last part is empty.
-        let texts = self.text.split('~').skip(1);
-        if self.key_binding.is_some() || !texts.eq(disclosures.iter().map(String::as_str).chain([""])) {
+        if self.key_binding.is_some() || self.text.strip_prefix(self.jws().as_str()) != Some(disclosures.as_str()) {
             return Err(marked("the copy's disclosures are not written as this type's are"));
         }
         Ok(())
