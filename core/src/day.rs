@@ -34,6 +34,12 @@ pub fn parse_last(text: &str) -> Result<Timestamp, Problem> {
     parse(text).map(|(at, is_day)| if is_day { at.plus(SECONDS.saturating_sub(1)) } else { at })
 }
 
+/// Returns the instant of a claim that is a day or a `dateTimeStamp`, `None` for any other text. Of a day it is the first second.
+#[must_use]
+pub fn of_claim(text: &str) -> Option<Timestamp> {
+    if text.len() == DATE_LENGTH { parse_from(text) } else { Timestamp::parse(text) }.ok()
+}
+
 fn parse(text: &str) -> Result<(Timestamp, bool), Problem> {
     let text = text.trim();
     let is_day = text.len() == DATE_LENGTH;
@@ -98,6 +104,20 @@ mod tests {
             {
                 assert_eq!(parse(text).unwrap_err().code, Code::DateMalformed, "{text}");
             }
+        }
+    }
+
+    #[test]
+    fn a_claim_is_a_date_or_it_is_none() {
+        for (claim, seconds) in [
+            ("2028-02-29", Some("2028-02-29T00:00:00Z")),
+            ("2028-02-29T23:59:59.5+01:00", Some("2028-02-29T22:59:59Z")),
+            ("2028-02-30", None),
+            ("PT-1234567", None),
+            ("unrestricted", None),
+            ("", None),
+        ] {
+            assert_eq!(of_claim(claim), seconds.map(at), "{claim}");
         }
     }
 

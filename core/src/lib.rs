@@ -10,9 +10,11 @@
 
 pub mod at_least;
 mod cbor;
+pub mod cohort;
 pub mod credential;
 pub mod day;
 pub mod did;
+pub mod epoch;
 pub mod input;
 pub mod json;
 pub mod keys;

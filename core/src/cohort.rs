@@ -1,0 +1,50 @@
+//! Cohorts: sets of holders whose credentials look alike to those who compare what is visible in them.
+
+/// Sizes of the cohorts of one kind of credential.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CohortSummary {
+    /// Number of cohorts.
+    pub cohorts: u64,
+    /// Number of holders in all of them.
+    pub holders: u64,
+    /// Size of the smallest cohort.
+    pub smallest: u64,
+    /// Size of the median holder's cohort: at least half of the holders share theirs with no more than so many.
+    pub median: u64,
+}
+
+impl CohortSummary {
+    /// Sums up cohorts of these sizes; `None` if there is nobody in any.
+    #[must_use]
+    pub fn of(sizes: impl IntoIterator<Item = u64>) -> Option<Self> {
+        let mut sizes: Vec<u64> = sizes.into_iter().filter(|size| *size > 0).collect();
+        sizes.sort_unstable();
+        let holders = sizes.iter().fold(0_u64, |sum, size| sum.saturating_add(*size));
+        let half = holders.div_ceil(2);
+        let mut counted = 0_u64;
+        let median = sizes.iter().copied().find(|size| {
+            counted = counted.saturating_add(*size);
+            counted >= half
+        })?;
+        let cohorts = u64::try_from(sizes.len()).unwrap_or(u64::MAX);
+        Some(Self { cohorts, holders, smallest: *sizes.first()?, median })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_median_is_that_of_holders_and_not_of_sets() {
+        let of = |sizes: &[u64]| CohortSummary::of(sizes.iter().copied());
+        assert_eq!(of(&[]), None);
+        assert_eq!(of(&[0, 0]), None);
+        let all = |cohorts, holders, smallest, median| Some(CohortSummary { cohorts, holders, smallest, median });
+        assert_eq!(of(&[5]), all(1, 5, 5, 5));
+        // Of 103 holders three are alone, and the median one shares with a hundred.
+        assert_eq!(of(&[1, 100, 1, 1]), all(4, 103, 1, 100));
+        assert_eq!(of(&[1, 1, 1, 1, 2]), all(5, 6, 1, 1));
+        assert_eq!(of(&[2, 2, 0]), all(2, 4, 2, 2));
+    }
+}

@@ -1,0 +1,224 @@
+//! Epochs of validity: weeks, months or quarters, to whose beginning the days of a credential are rounded down.
+//!
+//! The days are visible in each copy. Two askers who compare them tell people apart by them, unless many people have the same.
+//! Days are those of UTC, and an epoch begins at 00:00:00Z (spec/credential-types.md 3.6).
+
+use std::fmt;
+
+use chrono::{DateTime, Datelike as _, NaiveTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::{day::SECONDS, time::Timestamp};
+
+/// The length of time within which all credentials of an issuer have the same days.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Epoch {
+    /// One day: nothing beyond the day is rounded. The days of issuers that do not say an epoch are read so.
+    Day,
+    /// From Monday on, seven days.
+    Week,
+    /// A calendar month.
+    #[default]
+    Month,
+    /// Three calendar months, from January, April, July or October on.
+    Quarter,
+}
+
+impl Epoch {
+    /// Every epoch there is, from the shortest to the longest.
+    pub const ALL: [Self; 4] = [Self::Day, Self::Week, Self::Month, Self::Quarter];
+
+    /// Its stable name.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Day => "day",
+            Self::Week => "week",
+            Self::Month => "month",
+            Self::Quarter => "quarter",
+        }
+    }
+
+    /// Returns the first instant of the epoch that `at` lies in.
+    #[must_use]
+    pub fn start(self, at: Timestamp) -> Timestamp {
+        let day = at.start_of_day();
+        match self {
+            Self::Day => day,
+            Self::Week => {
+                // 1970-01-01 was a Thursday, the fourth day of its week.
+                let days = day.unix().div_euclid(SECONDS).saturating_add(3).rem_euclid(7);
+                day.plus(days.saturating_mul(SECONDS).saturating_neg())
+            }
+            Self::Month => first_of_month(at, 1).unwrap_or(day),
+            Self::Quarter => first_of_month(at, 3).unwrap_or(day),
+        }
+    }
+
+    /// Returns the first instant of the epoch after that of `at`.
+    #[must_use]
+    pub fn next(self, at: Timestamp) -> Timestamp {
+        // One day more than the longest lies in the one that follows, whichever that is.
+        let days = match self {
+            Self::Day | Self::Week => self.longest_days(),
+            Self::Month | Self::Quarter => self.longest_days().saturating_add(1),
+        };
+        self.start(self.start(at).plus(days.saturating_mul(SECONDS)))
+    }
+
+    /// Tells if an epoch begins at `at`.
+    #[must_use]
+    pub fn is_start(self, at: Timestamp) -> bool {
+        self.start(at) == at
+    }
+
+    /// The length of the longest such epoch, in days.
+    #[must_use]
+    pub const fn longest_days(self) -> i64 {
+        match self {
+            Self::Day => 1,
+            Self::Week => 7,
+            Self::Month => 31,
+            Self::Quarter => 92,
+        }
+    }
+
+    /// Returns the days of a copy, `from` and `until` rounded down. `None` where nothing would be left of it: it would end no later
+    /// than it begins, or would be over at `now` though `until` is not.
+    #[must_use]
+    pub fn validity(self, from: Timestamp, until: Timestamp, now: Timestamp) -> Option<(Timestamp, Timestamp)> {
+        let (start, end) = (self.start(from), self.start(until));
+        let over = end <= now && until > now;
+        (start < end && !over).then_some((start, end))
+    }
+
+    /// Returns the days of a credential's renewal, from those before: it begins `window` seconds before the old end and ends `longer`
+    /// seconds after it, both rounded down. All whose credentials ended together are together again.
+    #[must_use]
+    pub fn renewed(self, until: Timestamp, window: i64, longer: i64) -> (Timestamp, Timestamp) {
+        let end = self.start(until);
+        (self.start(end.plus(window.saturating_neg())), self.start(end.plus(longer)))
+    }
+
+    /// Tells if a visible end gives a hidden date away: they are no further apart than [`Self::of_a_hidden_date`].
+    #[must_use]
+    pub fn gives_away(self, end: Timestamp, hidden: Timestamp) -> bool {
+        let days = self.of_a_hidden_date().longest_days();
+        end.unix().abs_diff(hidden.unix()) <= days.saturating_mul(SECONDS).unsigned_abs()
+    }
+
+    /// Returns how far a visible end has to be from a date for the date to count as hidden: one epoch, and a month where the epoch is
+    /// a day, since the ends of such credentials are often the very day.
+    #[must_use]
+    pub const fn of_a_hidden_date(self) -> Self {
+        match self {
+            Self::Day => Self::Month,
+            other => other,
+        }
+    }
+}
+
+impl fmt::Display for Epoch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The first of the month of `at`, or of the first of so many months. `None` beyond the years that a date can say.
+fn first_of_month(at: Timestamp, months: u32) -> Option<Timestamp> {
+    let date = DateTime::<Utc>::from_timestamp(at.unix(), 0)?.date_naive().with_day(1)?;
+    let month = date.month0().checked_sub(date.month0().checked_rem(months)?)?;
+    Some(Timestamp::from_unix(date.with_month0(month)?.and_time(NaiveTime::MIN).and_utc().timestamp()))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn at(day: &str) -> Timestamp {
+        let text = if day.contains('T') { day.to_owned() } else { format!("{day}T00:00:00Z") };
+        Timestamp::parse(&text).unwrap()
+    }
+
+    #[test]
+    fn an_epoch_begins_on_a_monday_or_on_a_first() {
+        for (day, week, month, quarter) in [
+            ("2026-11-30T23:59:59Z", "2026-11-30", "2026-11-01", "2026-10-01"),
+            ("2026-11-29T23:59:59Z", "2026-11-23", "2026-11-01", "2026-10-01"),
+            ("2027-01-01", "2026-12-28", "2027-01-01", "2027-01-01"),
+            ("2028-02-29T12:00:00Z", "2028-02-28", "2028-02-01", "2028-01-01"),
+            ("1969-12-31T23:59:59Z", "1969-12-29", "1969-12-01", "1969-10-01"),
+            ("2026-06-30T23:59:59Z", "2026-06-29", "2026-06-01", "2026-04-01"),
+        ] {
+            assert_eq!(Epoch::Week.start(at(day)), at(week), "{day}");
+            assert_eq!(Epoch::Month.start(at(day)), at(month), "{day}");
+            assert_eq!(Epoch::Quarter.start(at(day)), at(quarter), "{day}");
+            assert_eq!(Epoch::Day.start(at(day)), at(day).start_of_day(), "{day}");
+        }
+        assert_eq!(Epoch::Month.next(at("2027-01-31T23:59:59Z")), at("2027-02-01"));
+        assert_eq!(Epoch::Quarter.next(at("2026-10-01")), at("2027-01-01"));
+        assert_eq!(Epoch::Week.next(at("2026-11-30")), at("2026-12-07"));
+    }
+
+    #[test]
+    fn a_copy_ends_no_later_than_was_said_and_not_before_it_begins() {
+        let now = at("2026-11-22T12:00:00Z");
+        let days = |epoch: Epoch, from: &str, until: &str| epoch.validity(at(from), at(until), now);
+        let month = |from: &str, until: &str| days(Epoch::Month, from, until);
+        assert_eq!(month("2026-11-22", "2028-02-16"), Some((at("2026-11-01"), at("2028-02-01"))));
+        assert_eq!(month("2026-11-22", "2026-12-20"), Some((at("2026-11-01"), at("2026-12-01"))));
+        // Within the running epoch; and past it, of a credential that is older.
+        assert_eq!(month("2026-11-22", "2026-11-29"), None);
+        assert_eq!(month("2025-03-10", "2026-11-29"), None);
+        assert_eq!(days(Epoch::Week, "2025-03-12", "2026-11-29"), Some((at("2025-03-10"), at("2026-11-23"))));
+        // A record of what was over before.
+        assert_eq!(month("2020-05-10", "2022-06-16"), Some((at("2020-05-01"), at("2022-06-01"))));
+        assert_eq!(days(Epoch::Day, "2026-11-22", "2026-11-29"), Some((at("2026-11-22"), at("2026-11-29"))));
+    }
+
+    #[test]
+    fn those_whose_credentials_ended_together_are_renewed_together() {
+        let window = 30 * SECONDS;
+        let expected = (at("2027-01-01"), at("2028-02-01"));
+        for until in ["2027-02-01", "2027-02-16", "2027-02-28"] {
+            assert_eq!(Epoch::Month.renewed(at(until), window, 365 * SECONDS), expected, "{until}");
+        }
+    }
+
+    #[test]
+    fn an_end_gives_away_a_date_within_an_epoch_of_it() {
+        let end = at("2028-02-01");
+        for (hidden, week, month, quarter) in [
+            ("2028-02-01", true, true, true),
+            ("2028-02-29T23:59:59Z", false, true, true),
+            ("2028-01-28", true, true, true),
+            ("2028-04-15", false, false, true),
+            ("2027-12-20", false, false, true),
+            ("2030-01-01", false, false, false),
+        ] {
+            let given = |epoch: Epoch| epoch.gives_away(end, at(hidden));
+            assert_eq!((given(Epoch::Week), given(Epoch::Month), given(Epoch::Quarter)), (week, month, quarter));
+            assert_eq!(given(Epoch::Day), month, "{hidden}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn rounding_goes_down_and_once(seconds in -60_000_000_000_i64..250_000_000_000) {
+            let at = Timestamp::from_unix(seconds);
+            for epoch in Epoch::ALL {
+                let start = epoch.start(at);
+                prop_assert!(start <= at && epoch.is_start(start));
+                let next = epoch.next(at);
+                prop_assert!(at < next && epoch.is_start(next));
+                prop_assert_eq!(epoch.start(next.plus(-1)), start);
+                prop_assert!(next.unix() - start.unix() <= epoch.longest_days() * SECONDS);
+                // A renewal by the longest epoch ends later.
+                prop_assert!(epoch.renewed(at, 0, epoch.longest_days() * SECONDS).1 > at);
+            }
+        }
+    }
+}
