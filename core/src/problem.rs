@@ -164,7 +164,7 @@ codes! {
     NonceReplayed, "nonce_replayed", OURS, "The nonce was used before, or was never given out.";
     // Trust lists
     TrustListInvalid, "trust_list_invalid", OURS, "The trust list has not the form or the content of one, or is another than is pinned.";
-    TrustListOperator, "trust_list_operator", OURS, "A signature of the trust list is by nobody who is pinned, or the second of one operator.";
+    TrustListOperator, "trust_list_operator", OURS, "An operator, or its key, has signed the trust list already.";
     TrustListQuorum, "trust_list_quorum", OURS, "Too few operators have signed the trust list.";
     TrustListRollback, "trust_list_rollback", OURS, "The trust list is older than one that was seen before.";
     TrustListConflict, "trust_list_conflict", OURS, "The trust list contradicts or does not follow one that was seen before.";

@@ -91,6 +91,7 @@ trust-none = لم تقبل أي قائمة ثقة بعد.
 trust-added = مقبولة من الآن، مع رقمها ونهايتها: { $list }
 trust-updated = تم الاطلاع عليها، مع رقمها ونهايتها: { $list }
 trust-removed = لم تعد مقبولة: { $list }
+trust-failed-proof = توقيع { $operator } غير محسوب: { $why }. التوقيعات الأخرى كافية.
 receive-listed = جهة الإصدار مدرجة في قائمة ثقة تقبلها باسم
 receive-unlisted = لا توجد قائمة ثقة تقبلها تدرج جهة الإصدار لهذا:
 receive-title = هناك من يعرض عليك وثيقة

@@ -91,6 +91,7 @@ trust-none = Sie erkennen noch keine Vertrauensliste an.
 trust-added = Ab jetzt anerkannt, mit Nummer und Ende: { $list }
 trust-updated = Nachgesehen, mit Nummer und Ende: { $list }
 trust-removed = Nicht mehr anerkannt: { $list }
+trust-failed-proof = Die Unterschrift von { $operator } zählt nicht: { $why }. Die anderen Unterschriften genügen.
 receive-listed = Die ausstellende Stelle steht auf einer Vertrauensliste, die Sie anerkennen, als
 receive-unlisted = Keine Vertrauensliste, die Sie anerkennen, führt die ausstellende Stelle dafür:
 receive-title = Jemand bietet Ihnen ein Dokument an

@@ -91,6 +91,7 @@ trust-none = You accept no trust lists yet.
 trust-added = Accepted from now on, with number and end: { $list }
 trust-updated = Looked at, with number and end: { $list }
 trust-removed = Accepted no more: { $list }
+trust-failed-proof = The signature of { $operator } does not count: { $why }. The other signatures are enough.
 receive-listed = Its issuer is on a trust list that you accept, as
 receive-unlisted = No trust list that you accept has its issuer for this:
 receive-title = Somebody offers you a document

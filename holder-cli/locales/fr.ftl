@@ -91,6 +91,7 @@ trust-none = Vous n’acceptez encore aucune liste de confiance.
 trust-added = Acceptée désormais, avec numéro et fin : { $list }
 trust-updated = Consultée, avec numéro et fin : { $list }
 trust-removed = N’est plus acceptée : { $list }
+trust-failed-proof = La signature de { $operator } ne compte pas : { $why }. Les autres signatures suffisent.
 receive-listed = Son émetteur figure sur une liste de confiance que vous acceptez, sous le nom
 receive-unlisted = Aucune liste de confiance que vous acceptez ne contient son émetteur pour cela :
 receive-title = Quelqu’un vous propose un document

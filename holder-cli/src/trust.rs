@@ -22,7 +22,7 @@ impl PinnedList {
     /// Verifies a list as this one.
     ///
     /// # Errors
-    /// What [`Operators::pin`] and [`TrustList::verify`] refuse; an operator's document that is none.
+    /// What [`Operators::pin`] and [`TrustList::verify`] refuse.
     pub(crate) fn verify(
         &self,
         document: &Map<String, Value>,
@@ -30,7 +30,7 @@ impl PinnedList {
         now: Timestamp,
     ) -> Result<TrustList, Problem> {
         let operators = Operators::pin(&self.issuer, self.operators.iter().map(String::as_str), self.quorum)?;
-        let documents = Documents::of(&self.operator_documents)?;
+        let documents = Documents::of(&self.operator_documents);
         TrustList::verify(document, &Pinned { operators: &operators, seen, now, skew: CLOCK_SKEW }, &documents)
     }
 }
@@ -39,13 +39,14 @@ impl PinnedList {
 struct Documents(BTreeMap<Did, Arc<DidDocument>>);
 
 impl Documents {
-    fn of(documents: &[Value]) -> Result<Self, Problem> {
+    /// Leaves out what is no document: its operator's proof then fails, and no other one.
+    fn of(documents: &[Value]) -> Self {
         let parse = |document: &Value| {
-            let did = Did::parse(document.get("id").and_then(Value::as_str).unwrap_or_default())?;
-            let document = DidDocument::parse(&did, document)?;
-            Ok((did, Arc::new(document)))
+            let did = Did::parse(document.get("id").and_then(Value::as_str)?).ok()?;
+            let document = DidDocument::parse(&did, document).ok()?;
+            Some((did, Arc::new(document)))
         };
-        documents.iter().map(parse).collect::<Result<_, _>>().map(Self)
+        Self(documents.iter().filter_map(parse).collect())
     }
 }
 

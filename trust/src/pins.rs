@@ -51,9 +51,6 @@ impl PinArgs {
 fn hint(code: Code) -> &'static str {
     match code {
         Code::ProofMissing | Code::TrustListQuorum => "have it signed by more of the operators that are pinned",
-        Code::TrustListOperator => {
-            "see who signed it (carnet-trust explain FILE), and pin all operators of the list, or get the list without that signature"
-        }
         Code::Expired => "get the newest list; its operators renew it with: carnet-trust edit LIST --out DRAFT",
         Code::NotYetValid => "wait until it holds, or check this machine's clock",
         Code::DidUnresolved => "get the operator's document from its site, and name the file",

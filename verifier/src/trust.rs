@@ -71,6 +71,8 @@ struct Current {
     verified: Option<(Documents, Timestamp)>,
     /// Why the newest list that was accepted decides no more.
     dropped: Option<Problem>,
+    /// The operators whose proofs of the list that decides do not hold.
+    failed_proofs: BTreeMap<String, Problem>,
     /// Why the source's list was refused when it was last looked at.
     trouble: Option<Problem>,
     /// SHA-256 of the text that was last looked at and not refused.
@@ -79,6 +81,21 @@ struct Current {
     read_at: Option<Timestamp>,
     /// When it was last said that the list is near its end.
     warned_at: Option<Timestamp>,
+}
+
+impl Current {
+    /// Tells staff, once, of proofs in the list that decides which do not hold: the others are enough, for now.
+    fn note_failed_proofs(&mut self, list: &TrustList) {
+        let failed: BTreeMap<String, Problem> =
+            list.failed_proofs().map(|(operator, problem)| (operator.to_owned(), problem.clone())).collect();
+        let sequence = list.contents().sequence;
+        for (operator, Problem { code, detail }) in &failed {
+            if self.failed_proofs.get(operator).is_none_or(|known| known.code != *code) {
+                tracing::warn!(sequence, operator, %code, detail, "an operator's proof of the trust list does not hold; those of the others are enough");
+            }
+        }
+        self.failed_proofs = failed;
+    }
 }
 
 /// Whether it is time to say, once a day, that a list ends soon or has ended.
@@ -219,6 +236,7 @@ impl Trust {
         }
         tracing::info!(sequence = kept.sequence, digest = kept.digest, "the trust list was accepted");
         let mut current = self.write();
+        current.note_failed_proofs(&list);
         current.list = Some(Arc::new(list));
         current.verified = Some((by, now));
         current.dropped = None;
@@ -288,6 +306,7 @@ impl Trust {
                     tracing::info!(sequence, "the trust list holds again");
                 }
                 let mut current = self.write();
+                current.note_failed_proofs(&list);
                 current.list = Some(Arc::new(list));
                 current.verified = Some((documents, now));
                 current.dropped = None;

@@ -46,6 +46,7 @@ async fn add(session: &Session, arguments: &AddTrust) -> Result<(), Failure> {
     // Saved before anything is decided by it.
     wallet.save()?;
     let text = session.ui.messages.with("trust-added", &[("list", &title(&held))]);
+    let text = format!("{text}{}", failed_lines(session, &held));
     session.ui.result(&format!("{text}\n"), &json!({"added": described(&held)}));
     Ok(())
 }
@@ -58,7 +59,7 @@ fn list(session: &Session) -> Result<(), Failure> {
         let held = pinned.verify(&pinned.document, seen, session.now());
         // Writing to a string does not fail.
         let _ = match &held {
-            Ok(held) => writeln!(text, "{}", title(held)),
+            Ok(held) => writeln!(text, "{}{}", title(held), failed_lines(session, held)),
             Err(problem) => writeln!(text, "{}  [{}] {}", clean(&pinned.issuer), problem.code, clean(&problem.detail)),
         };
         let mut one = json!({
@@ -68,6 +69,7 @@ fn list(session: &Session) -> Result<(), Failure> {
         });
         if let (Ok(held), Some(members)) = (&held, one.as_object_mut()) {
             members.insert("valid_until".to_owned(), held.valid_until().to_string().into());
+            members.insert("failed_proofs".to_owned(), failed_proofs(held));
         }
         all.push(one);
     }
@@ -102,7 +104,7 @@ pub(super) async fn look(session: &Session, trust: &mut Trust) -> Updated {
             Ok((newest, held)) => {
                 accept(trust, newest, &held);
                 let line = session.ui.messages.with("trust-updated", &[("list", &title(&held))]);
-                done.text.push_str(&format!("{line}\n"));
+                done.text.push_str(&format!("{line}{}\n", failed_lines(session, &held)));
                 done.lists.push(described(&held));
             }
             Err(one) => {
@@ -180,28 +182,33 @@ async fn fetched(
     let text = read(session, &pinned.source).await?;
     let document = json::parse_object(&text, Limits::LIST).map_err(|problem| refused(&problem))?;
     // After the list, so that they are no older than its keys.
-    pinned.operator_documents = operator_documents(session, &pinned.operators).await?;
+    pinned.operator_documents = operator_documents(session, pinned).await;
     let newest = PinnedList { document, ..pinned.clone() };
     let held = newest.verify(&newest.document, seen, session.now()).map_err(|problem| refused(&problem))?;
     Ok((newest, held))
 }
 
-/// Fetches the documents of the operators with a did:web.
-async fn operator_documents(session: &Session, operators: &[String]) -> Result<Vec<Value>, Failure> {
+/// Fetches the documents of the operators with a did:web. One that does not come, or is none, stays as it was: it stops
+/// neither the others nor the list (spec/trust.md 7.8).
+async fn operator_documents(session: &Session, pinned: &PinnedList) -> Vec<Value> {
     let mut documents = Vec::new();
-    for operator in operators {
-        let did = Did::parse(operator).map_err(|problem| refused(&problem))?;
+    for operator in &pinned.operators {
+        let Ok(did) = Did::parse(operator) else { continue };
         if did.method() == "web" {
-            let url = web::url(&did).map_err(|problem| refused(&problem))?;
-            let text =
-                session.download(&url, "application/did+json, application/json", Limits::DOCUMENT.max_bytes).await?;
-            let document = json::parse(&text, Limits::DOCUMENT).map_err(|problem| refused(&problem))?;
-            // What is no document of that DID says nothing about the list that is pinned.
-            DidDocument::parse(&did, &document).map_err(|problem| refused(&problem))?;
-            documents.push(document);
+            let known = || pinned.operator_documents.iter().find(|known| known.get("id") == Some(&json!(operator)));
+            documents.extend(operator_document(session, &did).await.ok().or_else(|| known().cloned()));
         }
     }
-    Ok(documents)
+    documents
+}
+
+async fn operator_document(session: &Session, did: &Did) -> Result<Value, Failure> {
+    let url = web::url(did).map_err(|problem| refused(&problem))?;
+    let text = session.download(&url, "application/did+json, application/json", Limits::DOCUMENT.max_bytes).await?;
+    let document = json::parse(&text, Limits::DOCUMENT).map_err(|problem| refused(&problem))?;
+    // What is no document of that DID says nothing about the list that is pinned.
+    DidDocument::parse(did, &document).map_err(|problem| refused(&problem))?;
+    Ok(document)
 }
 
 fn refused(problem: &Problem) -> Failure {
@@ -229,10 +236,25 @@ fn title(held: &TrustList) -> String {
     format!("{}  {}, {}", clean(held.list()), held.contents().sequence, day::until(held.valid_until()))
 }
 
+/// One line for each operator whose proof does not hold, where the others are enough.
+fn failed_lines(session: &Session, held: &TrustList) -> String {
+    let line = |(operator, problem): (&str, &Problem)| {
+        let (operator, why) = (clean(operator), clean(&problem.to_string()));
+        format!("\n{}", session.ui.messages.with("trust-failed-proof", &[("operator", &operator), ("why", &why)]))
+    };
+    held.failed_proofs().map(line).collect()
+}
+
+fn failed_proofs(held: &TrustList) -> Value {
+    let one = |(operator, problem): (&str, &Problem)| json!({"operator": operator, "reason": problem.code.as_str(), "detail": problem.detail});
+    held.failed_proofs().map(one).collect()
+}
+
 fn described(held: &TrustList) -> Value {
     json!({
         "issuer": held.list(), "sequence": held.contents().sequence, "digest": held.digest(),
         "valid_until": held.valid_until().to_string(), "signed_by": held.signed_by().collect::<Vec<_>>(),
+        "failed_proofs": failed_proofs(held),
         "issuers": held.contents().issuers.len(), "registrars": held.contents().registrars.len(),
     })
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use carnet_core::{
-    day,
+    Problem, day,
     did::Did,
     time::Timestamp,
     trust::list::{Act, Question},
@@ -91,18 +91,24 @@ pub(super) fn verify(args: &VerifyArgs) -> Result<u8, Refusal> {
     let document = read_object(&args.file)?;
     let list = args.pins.verify(&document, time::now())?;
     let signed_by: Vec<&str> = list.signed_by().collect();
+    let failed = list
+        .failed_proofs()
+        .map(|(operator, why)| json!({"operator": operator, "reason": why.code.as_str(), "detail": why.detail}));
     let shown = json!({
+        "failed_proofs": failed.collect::<Vec<_>>(),
         "holds": true, "list": list.list(), "sequence": list.contents().sequence, "digest": list.digest(),
         "valid_from": list.valid_from().to_string(), "valid_until": list.valid_until().to_string(), "signed_by": signed_by,
     });
     print(args.json, &shown, || {
+        let failed = |(operator, why): (&str, &Problem)| format!("\nNot counted: {operator} ({why})");
         format!(
-            "List {} of {} holds until {}.\nDigest {}\nSigned by {}",
+            "List {} of {} holds until {}.\nDigest {}\nSigned by {}{}",
             list.contents().sequence,
             list.list(),
             day::until(list.valid_until()),
             list.digest(),
-            signed_by.join(", ")
+            signed_by.join(", "),
+            list.failed_proofs().map(failed).collect::<String>()
         )
     });
     Ok(0)

@@ -447,11 +447,14 @@ async fn a_list_by_a_key_that_was_revoked_since_decides_no_more() {
     desk.say(&world, 0, revoke);
     look(&world).await;
     let refused = decision(&world, &["rightToWork"]).await;
-    assert_eq!((refused.rule.as_str(), refused.decided_by()), ("key_invalid", IssuerAuthority::Nobody));
+    assert_eq!((refused.rule.as_str(), refused.decided_by()), ("trust_list_quorum", IssuerAuthority::Nobody));
+    // Whose proof fails and why is said.
+    let why = refused.meaning;
+    assert!(why.contains(desk.dids[0].as_str()) && why.contains("key_invalid") && why.contains("revoked"), "{why}");
     assert!(dropped(&world).await.unwrap().contains("revoked"));
     // Nor after a restart, nor when the document cannot be had any more, nor by the list that was there before it.
     let (fetcher, documents) = (HttpsFetcher::new(FetchOptions::default()).unwrap(), DidCache::default());
-    for (at, code) in [(now(), "key_invalid"), (now().plus(2 * DAY), "did_unresolved")] {
+    for (at, code) in [(now(), "trust_list_quorum"), (now().plus(2 * DAY), "did_unresolved")] {
         for operator in 0..2 {
             documents.insert(&desk.dids[operator], desk.document(operator, revoke), now());
         }
@@ -491,7 +494,35 @@ async fn a_list_is_held_against_the_end_of_its_operators_keys_also_when_no_docum
     let _ = at(2).await;
     assert!(trust.current().is_ok());
     let _ = at(4).await;
-    assert_eq!(trust.current().unwrap_err().code.as_str(), "key_invalid");
+    let refused = trust.current().unwrap_err();
+    assert_eq!(refused.code.as_str(), "trust_list_quorum");
+    assert!(refused.detail.contains("past its end"), "{refused}");
+}
+
+#[tokio::test]
+async fn one_operator_of_three_who_withdraws_a_key_stops_nothing() {
+    let mut desk = WebDesk::open();
+    let world = desk.world().await;
+    desk.put(&[0, 1, 2]);
+    look(&world).await;
+    desk.say(&world, 0, revoke);
+    look(&world).await;
+    assert_eq!((rule(&world).await, dropped(&world).await), ("accredited".to_owned(), None));
+    // Nor where the list is new to the verifier.
+    let first: Map<String, Value> = serde_json::from_slice(&std::fs::read(desk.desk.path()).unwrap()).unwrap();
+    let next = TrustList::preview(&first).unwrap().successor();
+    let from = now().plus(-3_600);
+    desk.draft = TrustList::draft(&Did::parse(LIST).unwrap(), &next, from, from.plus(30 * DAY)).unwrap();
+    desk.put(&[0, 1, 2]);
+    look(&world).await;
+    assert_eq!(decision(&world, &["rightToWork"]).await.sequence, 2);
+    // A second one does.
+    desk.say(&world, 1, revoke);
+    look(&world).await;
+    assert_eq!(rule(&world).await, "trust_list_quorum");
+    desk.say(&world, 1, |_| ());
+    look(&world).await;
+    assert_eq!(rule(&world).await, "accredited");
 }
 
 #[test]

@@ -7,7 +7,7 @@
 //! bring an older one back. [`TrustList::why`] then decides about one party, and says by which entry and rule;
 //! [`Question::about`] is what to ask of a credential; [`Contents::diff`] tells two lists apart.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
@@ -16,16 +16,18 @@ use sha2::{Digest as _, Sha256};
 
 use crate::{
     Code, Problem,
-    did::{self, Did, DidUrl, Purpose, Resolve},
+    did::{Did, DidUrl, Resolve},
     json,
     keys::Signer,
-    secure::data_integrity::{self, Expected, ProofOptions, eddsa_jcs::EddsaJcs2022},
     time::Timestamp,
     trust::statement::{Clock, Form, Kind},
 };
 
+use self::proofs::Signatures;
+
 mod contents;
 mod diff;
+mod proofs;
 mod relied;
 #[cfg(test)]
 mod tests;
@@ -37,7 +39,7 @@ pub use relied::LimitingClaims;
 pub use why::{Act, Question, Rule, Why};
 
 const LIST: Kind = Kind { type_name: "TrustList", invalid: Code::TrustListInvalid };
-/// The most operators: as many as there may be proofs in a document.
+/// The most operators of one list.
 const MAX_OPERATORS: usize = 16;
 /// The longest time for which a list holds, in seconds. Without a bound, its end would protect nobody.
 const MAX_VALIDITY: i64 = 366 * 86_400;
@@ -108,6 +110,7 @@ pub struct TrustList {
     skew: i64,
     digest: String,
     signed_by: BTreeSet<String>,
+    failed: BTreeMap<String, Problem>,
 }
 
 /// What a list says whose form holds, for those who are to sign or to read it. Nothing is known of its signatures: never
@@ -170,7 +173,7 @@ impl TrustList {
     /// What is signed is what [`Self::preview`] shows.
     ///
     /// # Errors
-    /// `trust_list_operator` if that operator has signed it already; what [`Self::preview`] refuses;
+    /// `trust_list_operator` if that key has signed it already; what [`Self::preview`] refuses;
     /// `algorithm_mismatch`, `proof_generation`.
     pub fn sign(
         document: &Map<String, Value>,
@@ -179,30 +182,17 @@ impl TrustList {
         now: Timestamp,
     ) -> Result<Map<String, Value>, Problem> {
         let draft = read(document)?;
-        for proof in &draft.proofs {
-            if operator(proof)?.did() == kid.did() {
-                return Err(Problem::new(Code::TrustListOperator, "this operator has signed the list already"));
-            }
-        }
-        let options = ProofOptions {
-            verification_method: &kid.to_string(),
-            purpose: Purpose::AssertionMethod,
-            created: Some(now),
-            expires: None,
-            challenge: None,
-            domain: None,
-        };
-        data_integrity::secure(document, &EddsaJcs2022, &options, signer)
+        proofs::sign(&draft.unsecured, &draft.proofs, kid, signer, now)
     }
 
     /// What a list says, whoever has signed it.
     ///
     /// # Errors
-    /// `trust_list_invalid`, `proof_malformed`, and what [`crate::credential::Credential::parse`] refuses.
+    /// `trust_list_invalid`, and what [`crate::credential::Credential::parse`] refuses.
     pub fn preview(document: &Map<String, Value>) -> Result<Preview, Problem> {
         let Draft { contents, list, from, until, unsecured, proofs } = read(document)?;
-        let signer = |proof| operator(proof).map(|method| method.did().to_string());
-        let proofs_by = proofs.iter().map(signer).collect::<Result<_, _>>()?;
+        let signer = |proof| proofs::named_method(proof).ok().map(|method| method.did().to_string());
+        let proofs_by = proofs.iter().filter_map(signer).collect();
         let (valid_from, valid_until) = (from, until);
         Ok(Preview { contents, list, valid_from, valid_until, digest: digest(&unsecured)?, proofs_by })
     }
@@ -210,17 +200,18 @@ impl TrustList {
     /// Verifies a list. Read its text with [`Limits::LIST`](json::Limits::LIST).
     ///
     /// # Errors
-    /// `trust_list_invalid`; `trust_list_operator` (a signature by somebody who is not pinned, who is never resolved, or
-    /// a second one of the same operator or key); `trust_list_quorum` (too few); `expired`, `not_yet_valid`;
-    /// `trust_list_rollback` (older than the one seen), `trust_list_conflict` (another of the same number, or one that does
-    /// not follow the one seen); what [`data_integrity::verify`] and [`crate::credential::Credential::parse`] refuse.
+    /// `trust_list_invalid`; `proof_missing`; `trust_list_quorum` (too few operators have a proof that holds), or
+    /// `did_unresolved` or `not_yet_valid` where proofs could make up for it later; `proof_malformed` (too many proofs);
+    /// `expired`, `not_yet_valid`; `trust_list_rollback` (older than the one seen), `trust_list_conflict` (another of the
+    /// same number, or one that does not follow the one seen); what [`crate::credential::Credential::parse`] refuses.
     pub fn verify(document: &Map<String, Value>, pinned: &Pinned<'_>, resolver: &dyn Resolve) -> Result<Self, Problem> {
         let Draft { contents, list, from, until, unsecured, proofs } = read(document)?;
         if list != pinned.operators.list {
             return Err(LIST.problem("it is another list than the one that is pinned here"));
         }
-        let signed_by = quorum(&unsecured, &proofs, pinned, resolver)?;
         let clock = Clock { now: pinned.now, skew: pinned.skew };
+        let Signatures { by: signed_by, failed } =
+            proofs::verify(&unsecured, &proofs, pinned.operators, clock, resolver)?;
         clock.has_come(from, "the trust list's validFrom")?;
         clock.has_not_passed(until, "the trust list's validUntil")?;
         let digest = digest(&unsecured)?;
@@ -228,7 +219,7 @@ impl TrustList {
             follows(&contents, &digest, seen)?;
         }
         let (valid_from, valid_until) = (from, until);
-        Ok(Self { contents, list, valid_from, valid_until, skew: pinned.skew, digest, signed_by })
+        Ok(Self { contents, list, valid_from, valid_until, skew: pinned.skew, digest, signed_by, failed })
     }
 
     /// What it says.
@@ -258,6 +249,11 @@ impl TrustList {
     /// The DIDs of the operators who signed it.
     pub fn signed_by(&self) -> impl Iterator<Item = &str> {
         self.signed_by.iter().map(String::as_str)
+    }
+
+    /// The pinned operators with proofs that do not hold, and why. They count for nothing; the others were enough.
+    pub fn failed_proofs(&self) -> impl Iterator<Item = (&str, &Problem)> {
+        self.failed.iter().map(|(operator, problem)| (operator.as_str(), problem))
     }
 
     /// base64url of SHA-256 over its RFC 8785 text without proofs: one more signature does not make it another list.
@@ -298,59 +294,6 @@ fn read(document: &Map<String, Value>) -> Result<Draft, Problem> {
     let contents: Contents = LIST.subject(unsecured.get("credentialSubject").cloned().unwrap_or_default())?;
     contents.check(&LIST)?;
     Ok(Draft { contents, list, from, until, unsecured, proofs })
-}
-
-/// Whose proof it says that it is.
-fn operator(proof: &Value) -> Result<DidUrl, Problem> {
-    let method = proof.get("verificationMethod").and_then(Value::as_str);
-    DidUrl::parse(method.ok_or_else(|| Problem::new(Code::ProofMalformed, "a proof has no verificationMethod"))?)
-}
-
-/// Verifies each proof by itself, as that of its own operator. That all are of pinned ones, and none twice, is found out
-/// before anything is resolved.
-fn quorum(
-    unsecured: &Map<String, Value>,
-    proofs: &[Value],
-    pinned: &Pinned<'_>,
-    resolver: &dyn Resolve,
-) -> Result<BTreeSet<String>, Problem> {
-    if proofs.is_empty() {
-        return Err(Code::ProofMissing.into());
-    }
-    let mut operators = BTreeSet::new();
-    for proof in proofs {
-        let did = operator(proof)?.did().to_string();
-        if !pinned.operators.operators.contains(&did) {
-            return Err(Problem::new(Code::TrustListOperator, "a signature is by nobody who is pinned here"));
-        }
-        if !operators.insert(did) {
-            return Err(Problem::new(Code::TrustListOperator, "one operator has signed twice"));
-        }
-    }
-    if operators.len() < pinned.operators.quorum {
-        let (signed, needed) = (operators.len(), pinned.operators.quorum);
-        return Err(Problem::new(Code::TrustListQuorum, format!("{signed} operators have signed, of {needed} needed")));
-    }
-    let mut keys = BTreeSet::new();
-    let mut document = unsecured.clone();
-    for proof in proofs {
-        let method = operator(proof)?;
-        document.insert("proof".to_owned(), proof.clone());
-        let expected = Expected {
-            purpose: Purpose::AssertionMethod,
-            controller: method.did().as_str(),
-            binding: None,
-            now: pinned.now,
-            skew: pinned.skew,
-        };
-        data_integrity::verify(&document, &[&EddsaJcs2022], resolver, &expected)?;
-        // Two DIDs may have one key; whoever has it is still only one.
-        let (_, key) = did::key_for(resolver, &method.to_string(), Purpose::AssertionMethod)?;
-        if !keys.insert(key.thumbprint()) {
-            return Err(Problem::new(Code::TrustListOperator, "two operators have signed with one key"));
-        }
-    }
-    Ok(operators)
 }
 
 fn digest(unsecured: &Map<String, Value>) -> Result<String, Problem> {

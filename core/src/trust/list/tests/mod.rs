@@ -5,8 +5,9 @@ use serde_json::{Value, json};
 use super::*;
 use crate::{
     credential::{CONTEXT_V2, Credential},
-    did::{DidDocument, SelfContained},
+    did::{DidDocument, Purpose, SelfContained},
     keys::{Algorithm, SecretKey},
+    secure::data_integrity::{self, ProofOptions, eddsa_jcs::EddsaJcs2022},
 };
 
 mod decisions;

@@ -23,6 +23,11 @@ fn proof_by(document: &Map<String, Value>, kid: &DidUrl, key: &SecretKey, purpos
     data_integrity::secure(document, &EddsaJcs2022, &options, key).unwrap()
 }
 
+/// The operators of a list with proofs that fail, and how.
+fn failed(list: &TrustList) -> Vec<(String, Code)> {
+    list.failed_proofs().map(|(operator, problem)| (operator.to_owned(), problem.code)).collect()
+}
+
 #[test]
 fn every_quorum_of_three_operators() {
     let pinned = [did_of(1), did_of(2), did_of(3)];
@@ -46,9 +51,9 @@ fn one_operator_counts_once() {
     refused(TrustList::sign(&once, &kid(&secret(1)), &secret(1), now()), Code::TrustListOperator);
     // And if somebody does so nevertheless.
     let twice = proof_by(&once, &kid(&secret(1)), &secret(1), Purpose::AssertionMethod);
-    refused(verify(&twice), Code::TrustListOperator);
-    // Even where there are enough without it.
-    refused(verify(&signed_by(twice, &[2])), Code::TrustListOperator);
+    refused(verify(&twice), Code::TrustListQuorum);
+    let enough = verify(&signed_by(twice, &[2])).unwrap();
+    assert_eq!((enough.signed_by().count(), enough.failed_proofs().count()), (2, 0));
 }
 
 #[test]
@@ -59,18 +64,22 @@ fn one_key_counts_once_whatever_it_is_called() {
     let first = signed_by(draft(&contents()), &[1]);
     verify_by(&signed_by(first.clone(), &[2]), &both, 2).unwrap();
     let twice = TrustList::sign(&first, &same.with_fragment("0").unwrap(), &key, now()).unwrap();
-    refused(verify_by(&twice, &both, 2), Code::TrustListOperator);
+    refused(verify_by(&twice, &both, 2), Code::TrustListQuorum);
+    let enough = verify_by(&signed_by(twice, &[2]), &both, 2).unwrap();
+    assert_eq!(failed(&enough), [(same.to_string(), Code::TrustListOperator)]);
 }
 
 #[test]
-fn somebody_else_is_refused_and_not_even_resolved() {
+fn somebody_else_counts_for_nothing_and_is_not_even_resolved() {
     let enough = signed_by(draft(&contents()), &[1, 2]);
-    verify(&enough).unwrap();
     let document = signed_by(enough, &[9]);
     let (operators, resolver) = (operators(), Resolver::default());
     let pinned = Pinned { operators: &operators, seen: None, now: now(), skew: SKEW };
-    refused(TrustList::verify(&document, &pinned, &resolver), Code::TrustListOperator);
-    assert!(resolver.0.lock().unwrap().is_empty());
+    let held = TrustList::verify(&document, &pinned, &resolver).unwrap();
+    assert_eq!((held.signed_by().count(), held.failed_proofs().count()), (2, 0));
+    assert!(!resolver.0.lock().unwrap().contains(&did_of(9)));
+    // And does not make up for one of those who are pinned.
+    refused(verify(&signed_by(draft(&contents()), &[1, 9])), Code::TrustListQuorum);
 }
 
 #[test]
@@ -78,10 +87,10 @@ fn row_16_a_trust_list_by_the_key_of_another_did() {
     let first = signed_by(draft(&contents()), &[1]);
     let by = |key: u8| proof_by(&first, &kid(&secret(2)), &secret(key), Purpose::AssertionMethod);
     verify(&by(2)).unwrap();
-    refused(verify(&by(9)), Code::SignatureInvalid);
+    refused_for(verify(&by(9)), 2, Code::SignatureInvalid);
     // The operator's name with the key of another.
     let foreign = DidUrl::parse(&format!("{}#{}", did_of(2), kid(&secret(9)).fragment())).unwrap();
-    refused(verify(&proof_by(&first, &foreign, &secret(9), Purpose::AssertionMethod)), Code::MethodUnknown);
+    refused_for(verify(&proof_by(&first, &foreign, &secret(9), Purpose::AssertionMethod)), 2, Code::MethodUnknown);
 }
 
 #[test]
@@ -89,26 +98,102 @@ fn row_19_a_trust_list_with_another_proof_purpose() {
     let first = signed_by(draft(&contents()), &[1]);
     let by = |purpose| proof_by(&first, &kid(&secret(2)), &secret(2), purpose);
     verify(&by(Purpose::AssertionMethod)).unwrap();
-    refused(verify(&by(Purpose::Authentication)), Code::ProofPurpose);
+    refused_for(verify(&by(Purpose::Authentication)), 2, Code::ProofPurpose);
+}
+
+/// Too few have signed, and the refusal names the operator with a proof that fails, and why.
+#[track_caller]
+fn refused_for(result: Result<TrustList, Problem>, operator: u8, why: Code) {
+    let problem = result.unwrap_err();
+    assert_eq!(problem.code, Code::TrustListQuorum);
+    assert!(problem.detail.contains(&did_of(operator)) && problem.detail.contains(why.as_str()), "{problem}");
 }
 
 #[test]
-fn row_21_22_23_a_trust_list_whose_proofs_do_not_hold() {
-    let document = signed_by(draft(&contents()), &[1, 2, 3]);
-    let with = |change: fn(&mut Value)| {
-        let mut changed = document.clone();
-        verify(&changed).unwrap();
-        change(&mut changed["proof"]);
-        verify(&changed)
-    };
-    refused(with(|proof| *proof = json!([])), Code::ProofMissing);
+fn row_21_22_23_a_proof_that_fails_stops_nothing_where_enough_hold() {
+    let three = signed_by(draft(&contents()), &[1, 2, 3]);
+    let two = signed_by(draft(&contents()), &[1, 3]);
+    type Change = fn(&mut Value);
+    let faults: [(Change, Option<Code>); 7] = [
+        (|proof| proof["proofValue"] = json!(format!("z{}", "1".repeat(64))), Some(Code::SignatureInvalid)),
+        (|proof| proof["proofValue"] = json!("?"), Some(Code::ProofMalformed)),
+        (|proof| proof["previousProof"] = json!("urn:a"), Some(Code::ProofChain)),
+        (|proof| proof["cryptosuite"] = json!("eddsa-rdfc-2022"), Some(Code::CryptosuiteUnknown)),
+        (|proof| proof["expires"] = json!("2026-11-22T11:00:00Z"), Some(Code::ProofExpired)),
+        // Nobody's, so that nobody is named.
+        (|proof| proof["verificationMethod"] = json!(7), None),
+        (|proof| *proof = json!("proof"), None),
+    ];
+    for (at, (change, why)) in faults.iter().enumerate() {
+        let with = |document: &Map<String, Value>| {
+            let mut changed = document.clone();
+            change(changed["proof"].as_array_mut().unwrap().last_mut().unwrap());
+            verify(&changed)
+        };
+        let held = with(&three).unwrap();
+        assert_eq!(held.signed_by().count(), 2, "fault {at}");
+        let named: Vec<_> = why.iter().map(|code| (did_of(3), *code)).collect();
+        assert_eq!(failed(&held), named, "fault {at}");
+        verify(&two).unwrap();
+        match why {
+            Some(why) => refused_for(with(&two), 3, *why),
+            None => refused(with(&two), Code::TrustListQuorum),
+        }
+    }
+    let mut none = three;
+    none["proof"] = json!([]);
+    refused(verify(&none), Code::ProofMissing);
     refused(verify(&draft(&contents())), Code::ProofMissing);
-    // Two of three hold, and that is enough; a bad one is refused nevertheless.
-    refused(with(|proof| proof[2]["proofValue"] = proof[1]["proofValue"].clone()), Code::SignatureInvalid);
-    refused(with(|proof| proof[2] = json!("proof")), Code::ProofMalformed);
-    refused(with(|proof| proof[2]["verificationMethod"] = json!(7)), Code::ProofMalformed);
-    refused(with(|proof| proof[2]["previousProof"] = json!("urn:a")), Code::ProofChain);
-    refused(with(|proof| proof[2]["cryptosuite"] = json!("eddsa-rdfc-2022")), Code::CryptosuiteUnknown);
+}
+
+#[test]
+fn a_revoked_key_drops_only_its_own_proof() {
+    struct Revoking(Did, Code);
+    impl Resolve for Revoking {
+        fn resolve(&self, did: &Did) -> Result<Arc<DidDocument>, Problem> {
+            if *did == self.0 { Err(self.1.into()) } else { SelfContained.resolve(did) }
+        }
+    }
+    let operators = operators();
+    let pinned = Pinned { operators: &operators, seen: None, now: now(), skew: SKEW };
+    let by = |signers: &[u8], code| {
+        let without = Revoking(Did::parse(&did_of(1)).unwrap(), code);
+        TrustList::verify(&signed_by(draft(&contents()), signers), &pinned, &without)
+    };
+    assert_eq!(failed(&by(&[1, 2, 3], Code::DidDeactivated).unwrap()), [(did_of(1), Code::DidDeactivated)]);
+    refused_for(by(&[1, 2], Code::DidDeactivated), 1, Code::DidDeactivated);
+    // A document that cannot be had now says nothing about the signature.
+    by(&[1, 2, 3], Code::DidUnresolved).unwrap();
+    refused(by(&[1, 2], Code::DidUnresolved), Code::DidUnresolved);
+    refused(by(&[1], Code::DidUnresolved), Code::TrustListQuorum);
+}
+
+#[test]
+fn a_proof_that_fails_keeps_its_operator_from_nothing() {
+    let mut document = signed_by(draft(&contents()), &[1, 2]);
+    let good = document["proof"][0]["proofValue"].clone();
+    document["proof"][1]["proofValue"] = good;
+    refused_for(verify(&document), 2, Code::SignatureInvalid);
+    // The operator signs the same document again, and the proof that failed is gone.
+    let again = signed_by(document.clone(), &[2]);
+    assert_eq!(again["proof"].as_array().unwrap().len(), 2);
+    assert_eq!(failed(&verify(&again).unwrap()), []);
+    refused(TrustList::sign(&again, &kid(&secret(2)), &secret(2), now()), Code::TrustListOperator);
+    // Two proofs of one operator count once, also where the first one fails.
+    let first = document["proof"][1].clone();
+    let mut both = again;
+    both["proof"].as_array_mut().unwrap().insert(0, first);
+    assert_eq!((verify(&both).unwrap().signed_by().count(), failed(&verify(&both).unwrap())), (2, Vec::new()));
+    // More than anybody needs are not tried one after the other.
+    let with = |count: usize| {
+        let mut many = both.clone();
+        let proofs = many["proof"].as_array_mut().unwrap();
+        let one = proofs[0].clone();
+        proofs.resize(count, one);
+        verify(&many)
+    };
+    with(64).unwrap();
+    refused(with(65), Code::ProofMalformed);
 }
 
 #[test]

@@ -1,0 +1,139 @@
+//! Signatures of a trust list: the operators whose proofs hold, and the proofs that do not count (spec/trust.md section
+//! 3).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Map, Value};
+
+use super::Operators;
+use crate::{
+    Code, Problem,
+    did::{self, DidUrl, Purpose, Resolve},
+    keys::Signer,
+    secure::data_integrity::{self, Cryptosuite as _, Expected, ProofOptions, eddsa_jcs::EddsaJcs2022},
+    time::Timestamp,
+    trust::statement::Clock,
+};
+
+/// The most proofs of a list: four for each of the most operators. It bounds the work that one list can cause.
+const MAX_PROOFS: usize = 64;
+
+/// The operators who have signed a list.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Signatures {
+    pub(super) by: BTreeSet<String>,
+    /// The pinned operators with no proof that holds, and the first thing that is wrong with theirs.
+    pub(super) failed: BTreeMap<String, Problem>,
+}
+
+/// The verification method that a proof names, which need not be whose proof it is.
+pub(super) fn named_method(proof: &Value) -> Result<DidUrl, Problem> {
+    let method = proof.get("verificationMethod").and_then(Value::as_str);
+    DidUrl::parse(method.ok_or_else(|| Problem::new(Code::ProofMalformed, "a proof has no verificationMethod"))?)
+}
+
+/// Counts the operators with a proof that holds. Every proof counts or does not by itself: whoever serves the list could
+/// as well leave out one that fails. No DID but those of `operators` is resolved.
+pub(super) fn verify(
+    unsecured: &Map<String, Value>,
+    proofs: &[Value],
+    operators: &Operators,
+    clock: Clock,
+    resolver: &dyn Resolve,
+) -> Result<Signatures, Problem> {
+    if proofs.is_empty() {
+        return Err(Code::ProofMissing.into());
+    }
+    if proofs.len() > MAX_PROOFS {
+        return Err(Problem::new(Code::ProofMalformed, format!("there are more than {MAX_PROOFS} proofs")));
+    }
+    let mut found = Signatures { by: BTreeSet::new(), failed: BTreeMap::new() };
+    // Two DIDs may have one key; whoever has it is still only one.
+    let mut keys = BTreeSet::new();
+    let mut document = unsecured.clone();
+    for proof in proofs {
+        let Ok(method) = named_method(proof) else { continue };
+        let operator = method.did().as_str();
+        if !operators.operators.contains(operator) || found.by.contains(operator) {
+            continue;
+        }
+        document.insert("proof".to_owned(), proof.clone());
+        match thumbprint(&document, &method, clock, resolver) {
+            Ok(key) if keys.insert(key.clone()) => drop(found.by.insert(operator.to_owned())),
+            Ok(_) => {
+                let problem = Problem::new(Code::TrustListOperator, "another operator has signed with this key");
+                found.failed.entry(operator.to_owned()).or_insert(problem);
+            }
+            Err(problem) => drop(found.failed.entry(operator.to_owned()).or_insert(problem)),
+        }
+    }
+    // Another proof of the same operator makes up for one that fails.
+    found.failed.retain(|operator, _| !found.by.contains(operator));
+    if found.by.len() < operators.quorum { Err(too_few(&found, operators.quorum)) } else { Ok(found) }
+}
+
+/// Verifies the one proof of a document; returns the thumbprint of its key.
+fn thumbprint(
+    document: &Map<String, Value>,
+    method: &DidUrl,
+    Clock { now, skew }: Clock,
+    resolver: &dyn Resolve,
+) -> Result<String, Problem> {
+    let purpose = Purpose::AssertionMethod;
+    let expected = Expected { purpose, controller: method.did().as_str(), binding: None, now, skew };
+    data_integrity::verify(document, &[&EddsaJcs2022], resolver, &expected)?;
+    let (_, key) = did::key_for(resolver, &method.to_string(), purpose)?;
+    Ok(key.thumbprint())
+}
+
+/// The refusal of a list without a quorum. Where documents that cannot be had now, or the time, could make one, the code is
+/// that of the first such proof: whoever has a list keeps it then.
+fn too_few(found: &Signatures, needed: usize) -> Problem {
+    let may_hold = |code: &Code| matches!(code, Code::DidUnresolved | Code::NotYetValid);
+    let pending: Vec<Code> = found.failed.values().map(|problem| problem.code).filter(may_hold).collect();
+    let could = found.by.len().saturating_add(pending.len()) >= needed;
+    let code = pending.first().copied().filter(|_| could).unwrap_or(Code::TrustListQuorum);
+    let signed = found.by.len();
+    let failed: Vec<String> =
+        found.failed.iter().map(|(operator, problem)| format!("{operator} ({problem})")).collect();
+    let mut detail = format!("{signed} of the {needed} operators that are needed have signed");
+    if !failed.is_empty() {
+        detail.push_str("; these proofs do not hold: ");
+        detail.push_str(&failed.join(", "));
+    }
+    Problem::new(code, detail)
+}
+
+/// Adds the proof of one key to a list. A proof that names the same key and fails is taken out: else anybody could keep
+/// an operator from signing.
+pub(super) fn sign(
+    unsecured: &Map<String, Value>,
+    proofs: &[Value],
+    kid: &DidUrl,
+    signer: &dyn Signer,
+    now: Timestamp,
+) -> Result<Map<String, Value>, Problem> {
+    let method = kid.to_string();
+    let key = signer.public_key();
+    let mut kept = Vec::new();
+    for proof in proofs {
+        if !named_method(proof).is_ok_and(|named| named.to_string() == method) {
+            kept.push(proof.clone());
+        } else if proof.as_object().is_some_and(|proof| EddsaJcs2022.verify(unsecured, proof, &key).is_ok()) {
+            return Err(Problem::new(Code::TrustListOperator, "this operator has signed the list already"));
+        }
+    }
+    let mut document = unsecured.clone();
+    if !kept.is_empty() {
+        document.insert("proof".to_owned(), Value::Array(kept));
+    }
+    let options = ProofOptions {
+        verification_method: &method,
+        purpose: Purpose::AssertionMethod,
+        created: Some(now),
+        expires: None,
+        challenge: None,
+        domain: None,
+    };
+    data_integrity::secure(&document, &EddsaJcs2022, &options, signer)
+}
