@@ -118,7 +118,15 @@ fn hashes(compact: &str) -> u8 {
 }
 
 fn options<'a>(kid: &'a str, disclosable: &'a [ClaimPath], holder: &'a PublicKey) -> IssueOptions<'a> {
-    IssueOptions { typ: "vc+sd-jwt", kid, disclosable, ordered: &[], holder: Some(holder), decoys_to_multiple_of: 4 }
+    IssueOptions {
+        typ: "vc+sd-jwt",
+        kid,
+        disclosable,
+        ordered: &[],
+        holder: Some(holder),
+        decoys_to_multiple_of: 4,
+        padded: &[],
+    }
 }
 
 /// The services' side of verification at no cost: the issuer's document is at hand, one issuer is

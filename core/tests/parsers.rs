@@ -118,6 +118,7 @@ fn issued(typ: &str) -> String {
         ordered: &[],
         holder: Some(&key),
         decoys_to_multiple_of: 4,
+        padded: &[],
     };
     sd_jwt::issue(&payload, &options, &issuer(), &mut Fixed(1)).unwrap()
 }

@@ -200,6 +200,7 @@ list-ended = لم يعد صالحًا: انتهى في { $day }
 list-no-end = صالح بلا نهاية
 list-copies = { $unused } من { $all } نسخ لم يرها أحد
 list-uses = بقي { $left } من { $of } استخدامات كما قال { $by } في { $day }
+list-uses-own = بقي { $left } من { $of } استخدامات
 list-refill = لم يبق إلا القليل من النسخ الجديدة. للحصول على المزيد: carnet refill
 list-renew = سينتهي قريبًا. لتجديده: carnet renew
 list-pending = في الطريق منذ { $time }

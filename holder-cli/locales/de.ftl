@@ -200,6 +200,7 @@ list-ended = Nicht mehr gültig: es endete am { $day }
 list-no-end = gültig ohne Ende
 list-copies = { $unused } von { $all } Kopien hat noch niemand gesehen
 list-uses = noch { $left } von { $of } Nutzungen, wie { $by } am { $day } sagte
+list-uses-own = noch { $left } von { $of } Nutzungen
 list-refill = Es sind nur noch wenige frische Kopien da. Neue holen: carnet refill
 list-renew = Es endet bald. Verlängern: carnet renew
 list-pending = unterwegs seit { $time }

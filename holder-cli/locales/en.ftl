@@ -200,6 +200,7 @@ list-ended = No longer valid: it ended on { $day }
 list-no-end = valid without an end
 list-copies = { $unused } of { $all } copies were seen by nobody
 list-uses = { $left } of { $of } uses left, as { $by } said on { $day }
+list-uses-own = { $left } of { $of } uses left
 list-refill = Few fresh copies are left. To get more: carnet refill
 list-renew = It ends soon. To renew it: carnet renew
 list-pending = on its way since { $time }

@@ -200,6 +200,7 @@ list-ended = N’est plus valable : a pris fin le { $day }
 list-no-end = valable sans fin
 list-copies = { $unused } copies sur { $all } n’ont été vues par personne
 list-uses = encore { $left } utilisations sur { $of }, selon { $by } le { $day }
+list-uses-own = encore { $left } utilisations sur { $of }
 list-refill = Il reste peu de copies neuves. Pour en obtenir : carnet refill
 list-renew = Il prend bientôt fin. Pour le renouveler : carnet renew
 list-pending = en route depuis { $time }

@@ -17,7 +17,7 @@ use carnet_core::{
 use carnet_spec::Catalogue;
 use serde_json::Value;
 
-use crate::wallet::{Contents, Copy};
+use crate::wallet::{Contents, Copy, HeldCredential};
 
 mod asked;
 mod digest;
@@ -116,6 +116,8 @@ pub(crate) struct Part {
     /// Every path that goes and every threshold that is proved, for the log: `credentialSubject.rightToWork`,
     /// `credentialSubject.validUntil >= 2026-11-22`.
     pub(crate) paths: Vec<String>,
+    /// Digest of the voucher's serial that goes.
+    pub(crate) serial: Option<String>,
     shown: Shown,
 }
 
@@ -136,7 +138,7 @@ pub(crate) fn answer(
     bounds: &Bounds<'_>,
 ) -> Result<Answer, Problem> {
     let query = without(query, bounds.withheld);
-    let opened = open_all(contents, &query, bounds)?;
+    let opened = open_all(contents, catalogue, &query, bounds)?;
     let Plan { parts: planned, cost, lines } = whose::plan(contents, catalogue, &query, &opened)?;
     let mut parts = Vec::with_capacity(planned.len());
     for planned in planned {
@@ -207,9 +209,16 @@ impl Part {
         }
     }
 
-    /// Notes on a copy who is about to see it, and which thresholds it is opened for. It has to be stored before anything is
+    /// Notes who is about to see its copy, which thresholds that is opened for, and which serial it shows. It has to be stored before anything is
     /// sent: a power cut must not make the copy look unused.
-    pub(crate) fn spend(&self, copy: &mut Copy, asker: &str) {
+    pub(crate) fn spend(&self, held: &mut HeldCredential, asker: &str) {
+        if let Some((serials, serial)) = held.serials.as_mut().zip(self.serial.as_deref()) {
+            serials.record_shown(serial, asker);
+        }
+        let Some(copy) = held.copies.get_mut(self.copy) else { return };
+        if self.serial.is_some() {
+            copy.serial.clone_from(&self.serial);
+        }
         if !copy.shown_to.iter().any(|seen| seen == asker) {
             copy.shown_to.push(asker.to_owned());
         }

@@ -25,6 +25,7 @@ use crate::{
         Copy, HeldCredential, HolderKey,
         contents::{default_low_water, fresh_id},
         thresholds::Commitments,
+        vouchers::VoucherSerials,
     },
 };
 
@@ -145,6 +146,7 @@ pub(crate) fn verified(copies: &[String], expected: &Expected<'_>) -> Result<Hel
         copies: Vec::with_capacity(copies.len()),
         endpoint: None,
         low_water: default_low_water(),
+        serials: None,
     };
     let signing_key = if known.bundled { Some(expected.signing_key()?) } else { None };
     let mut first: Option<Said> = None;
@@ -182,6 +184,8 @@ pub(crate) fn verified(copies: &[String], expected: &Expected<'_>) -> Result<Hel
                 return Err(marked("the copies of one credential are written in different ways"));
             }
         }
+        let uses = known.serials.as_ref().and_then(|serials| serials.shown(&seen.format, &opened.members));
+        held.serials = uses.map(|serials| VoucherSerials::new(serials.len()));
         held.valid_from = seen.credential.valid_from();
         held.valid_until = seen.credential.valid_until();
         held.copies.push(Copy { commitments, ..Copy::new(credential.to_owned(), key.clone()) });
@@ -261,6 +265,7 @@ impl Said {
         for own in OWN {
             members.remove(own);
         }
+        sort_serials(&mut members, known);
         let mut commitments = BTreeMap::new();
         let mut take = |claims: &mut Map<String, Value>| {
             claims.retain(|name, value| {
@@ -280,6 +285,18 @@ impl Said {
             None => take(&mut members),
         }
         Self { members, commitments }
+    }
+}
+
+/// Sorts the serials: each copy has them in an order of its own.
+fn sort_serials(members: &mut Map<String, Value>, known: &CredentialType) {
+    let Some(serials) = &known.serials else { return };
+    let subject = match members.get_mut("credentialSubject").and_then(Value::as_object_mut) {
+        Some(subject) => subject.get_mut(&serials.claim),
+        None => members.get_mut(&serials.claim),
+    };
+    if let Some(items) = subject.and_then(Value::as_array_mut) {
+        items.sort_by(|one, other| one.as_str().cmp(&other.as_str()));
     }
 }
 
@@ -374,13 +391,9 @@ fn placed(members: &Map<String, Value>, format: &str) -> Result<(), Problem> {
 
 #[cfg(feature = "jsonld")]
 pub(crate) fn rdfc(catalogue: &Catalogue) -> Result<carnet_jsonld::EddsaRdfc2022, Problem> {
-    let contexts = catalogue.types().map(|known| {
-        (
-            known.context_url.clone(),
-            String::from_utf8_lossy(&known.context_bytes).into_owned(),
-            known.context_sha256.clone(),
-        )
-    });
+    let contexts = catalogue.types().flat_map(CredentialType::contexts);
+    let contexts = contexts
+        .map(|(url, bytes, sha256)| (url.to_owned(), String::from_utf8_lossy(bytes).into_owned(), sha256.to_owned()));
     carnet_jsonld::EddsaRdfc2022::new(contexts.collect())
 }
 

@@ -122,8 +122,9 @@ pub(crate) fn used(log: &Log) -> BTreeMap<String, Used> {
         let sent = entry.of.and_then(|number| log.entry(number));
         let part = sent.and_then(|sent| sent.parts.iter().find(|part| part.query_id == said.query_id));
         let Some(part) = part else { continue };
-        let left = said.of.saturating_sub(said.number);
-        used.insert(part.id.clone(), Used { left, of: said.of, by: entry.party_name.clone(), at: entry.at });
+        let Some((number, of)) = said.number.zip(said.of) else { continue };
+        let left = of.saturating_sub(number);
+        used.insert(part.id.clone(), Used { left, of, by: entry.party_name.clone(), at: entry.at });
     }
     used
 }

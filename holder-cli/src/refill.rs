@@ -70,6 +70,10 @@ pub(crate) async fn when_low(session: &Session, wallet: &mut WalletFile) {
     let Ok(catalogue) = session.catalogue() else { return };
     for index in low {
         let name = wallet.contents.credentials.get(index).map(|held| held.type_name.clone()).unwrap_or_default();
+        let held = wallet.contents.credentials.get(index).zip(catalogue.credential_type(&name));
+        if held.is_some_and(|(held, known)| is_former_voucher(held, known)) {
+            continue;
+        }
         let label = Labels::new(&catalogue, &name, &session.ui.messages).document();
         // Broken off, it leaves the wallet as it was: nothing is stored before the copies are.
         match tokio::time::timeout(PATIENCE, refill(session, &catalogue, wallet, index)).await {
@@ -80,6 +84,11 @@ pub(crate) async fn when_low(session: &Session, wallet: &mut WalletFile) {
             Err(_) => session.ui.note(&format!("note: no fresh copies of {label}; try later: carnet refill")),
         }
     }
+}
+
+/// Tells if a voucher is from before there were serials.
+fn is_former_voucher(held: &HeldCredential, known: &CredentialType) -> bool {
+    known.serials.is_some() && held.serials.is_none()
 }
 
 /// Which credentials run low and can be refilled.
@@ -102,6 +111,10 @@ pub(crate) async fn refill(
         let message = format!("The type {} is not in this wallet's catalogue", clean(&held.type_name));
         Failure::new("type_unknown", message, "give the folder that the document came with: --catalogue DIR")
     })?;
+    if is_former_voucher(&held, known) {
+        let message = "More copies of a voucher of this kind are issued no more, and would hide nothing";
+        return Err(Failure::new("refill_unsupported", message, "what you have still holds until its end"));
+    }
     let (mut issuer, showing) = Showing::begin(session, wallet, index).await?;
     // Before copies are asked for: without it they could not be checked.
     let directory = if known.bundled { Directory::fetch(session, &held.issuer).await? } else { None };

@@ -20,7 +20,7 @@ use crate::{
 
 const TYP: &str = "oauth-authz-req+jwt";
 const AUDIENCE: &str = "https://self-issued.me/v2";
-const PREFIX: &str = "decentralized_identifier:";
+pub(crate) const PREFIX: &str = "decentralized_identifier:";
 /// The `format` of a registration in `verifier_info`.
 const REGISTRATION_FORMAT: &str = "di_vc+jcs";
 const LONGEST: usize = 16_384;

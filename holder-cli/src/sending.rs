@@ -146,6 +146,7 @@ pub(crate) async fn send(
     if receipt.is_err_and(|problem| problem.code == Code::MethodUnknown) {
         session.look_up(&pointer.did).await;
     }
+    settle_serials(wallet, parts, &answer);
     let receipted = conclude(session, wallet, &sent, &answer);
     wallet.save().map_err(|failure| failure.with_safety(Safety::Sent))?;
     report(session, &sent, &answer, &receipted)
@@ -165,13 +166,27 @@ fn bind(
     })?;
     let mut presentations = Vec::with_capacity(parts.len());
     for part in parts {
-        let held = wallet.contents.credentials.get_mut(part.credential);
-        let Some(copy) = held.and_then(|held| held.copies.get_mut(part.copy)) else { continue };
+        let Some(held) = wallet.contents.credentials.get_mut(part.credential) else { continue };
+        let Some(copy) = held.copies.get(part.copy) else { continue };
         let bound = part.bind(copy, &request.nonce, &request.client_id, now).map_err(|problem| unmade(&problem))?;
         presentations.push((part.query_id.clone(), bound));
-        part.spend(copy, &request.client_id);
+        part.spend(held, &request.client_id);
     }
     Ok(presentations)
+}
+
+/// Records which serials are used: those of an accepted answer, and one that the redeemer counted before, whose answer did not
+/// arrive then. One that was refused for another reason may be shown to the same asker again.
+fn settle_serials(wallet: &mut WalletFile, parts: &[Part], answer: &SubmitPresentationResponse) {
+    if !answer.accepted && !answer.reason.eq_ignore_ascii_case("entitlement_used") {
+        return;
+    }
+    for part in parts {
+        let serials = wallet.contents.credentials.get_mut(part.credential).and_then(|held| held.serials.as_mut());
+        if let Some((serials, serial)) = serials.zip(part.serial.as_deref()) {
+            serials.record_used(serial);
+        }
+    }
 }
 
 /// Adds the verdict and the receipt to the log.

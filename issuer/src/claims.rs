@@ -19,9 +19,15 @@ pub(crate) struct UniqueClaim {
 
 /// Returns the claims of those names that no two offers may have in common.
 pub(crate) fn unique_claims(claims: &Map<String, Value>, names: &[String]) -> Vec<UniqueClaim> {
-    let value = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     let digest = |name: &str, text: &str| secrets::digest(Use::UniqueClaim, &[name.as_bytes(), text.as_bytes()]);
-    let present = names.iter().filter_map(|name| Some((name, value(claims.get(name)?))));
+    // Each element of an array is one.
+    let each = |value: &Value| match value {
+        Value::Array(items) => items.iter().map(text).collect(),
+        value => vec![text(value)],
+    };
+    let present = names.iter().filter_map(|name| Some((name, each(claims.get(name)?))));
+    let present = present.flat_map(|(name, texts)| texts.into_iter().map(move |text| (name, text)));
     present.map(|(name, text)| UniqueClaim { name: name.clone(), digest: digest(name, &text) }).collect()
 }
 

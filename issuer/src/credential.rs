@@ -78,6 +78,7 @@ impl<S> Issuer<S> {
             ordered: &form.ordered,
             holder: Some(holder),
             decoys_to_multiple_of: known.copies.decoys_to_multiple_of,
+            padded: &form.padded,
         };
         sd_jwt::issue(&form.payload, &options, self.signer.as_ref(), &mut OsRng)
     }

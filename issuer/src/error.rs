@@ -49,7 +49,7 @@ pub(crate) enum Error {
     #[error("The copy is none that can be refilled here. What you have still holds; the issuer can make a new offer.")]
     CopyUnknown,
     #[error(
-        "Only SD-JWT copies are refilled; a copy of this format shows everything, so that more of them hide nothing."
+        "Only SD-JWT copies of a type as it is issued now are refilled: others show everything, or are of an earlier version of the type."
     )]
     RefillUnsupported,
     #[error("No more than {per_day} copies of a credential are refilled a day. Those that you have still hold.")]

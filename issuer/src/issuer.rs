@@ -96,7 +96,7 @@ impl<S> Issuer<S> {
         let algorithm = self.signer.algorithm();
         let formats = move || Format::ALL.into_iter().filter(move |format| format.require_available(algorithm).is_ok());
         self.catalogue.types().filter(|known| self.issues(&known.name)).flat_map(move |credential_type| {
-            formats().map(move |format| Configuration {
+            formats().filter(|format| credential_type.is_issued_as(format.as_str())).map(move |format| Configuration {
                 id: configuration_id(&credential_type.name, format),
                 credential_type,
                 format,

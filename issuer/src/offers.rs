@@ -69,6 +69,10 @@ impl<S: Store> Issuer<S> {
         check_reference(&request.reference)?;
         let credential_type = self.credential_type(&request.credential_type)?;
         request.format.require_available(self.signer.algorithm())?;
+        if !credential_type.is_issued_as(request.format.as_str()) {
+            let why = "the format shows all serials at once; choose vc+sd-jwt or dc+sd-jwt. Nothing was stored";
+            return Err(Error::invalid("format", why));
+        }
         if request.ttl > MOST_TTL {
             return Err(Error::invalid("offer_ttl_seconds", "an offer may wait for a year at most"));
         }
@@ -86,7 +90,14 @@ impl<S: Store> Issuer<S> {
         let mut drawn = credential_type.drawn.clone();
         drawn.retain(|name| !claims.contains_key(name));
         for name in &drawn {
-            claims.insert(name.clone(), secrets::draw().as_str().into());
+            let drawn = match credential_type.serials.as_ref().filter(|serials| serials.claim == *name) {
+                Some(serials) => {
+                    let wanted = serials.wanted(&claims).unwrap_or_default();
+                    (0..wanted).map(|_| secrets::draw_serial()).collect::<Vec<_>>().into()
+                }
+                None => Value::from(secrets::draw().as_str()),
+            };
+            claims.insert(name.clone(), drawn);
         }
         credential_type.validate_claims(&claims).map_err(refused)?;
         let unique = unique_claims(&claims, &credential_type.drawn);

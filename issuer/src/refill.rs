@@ -142,7 +142,11 @@ impl<S: Store> Issuer<S> {
         let expected =
             KeyBinding { nonce: &nonce_text, audience: self.did.as_str(), now, max_age: MOST_AGE, skew: SKEW };
         token.verify_key_binding(&expected).map_err(refuse)?;
-        let claims = self.claims(&held).map_err(refuse)?;
+        let claims = self.subject(&held).map_err(refuse)?;
+        if self.credential_type(&held.type_name)?.is_former(&claims) {
+            return Err(Error::RefillUnsupported);
+        }
+        let claims = self.checked(&held.type_name, claims).map_err(refuse)?;
         Ok(Shown {
             copy: copy_digest(presentation),
             format: Format::parse(&held.format).ok_or(Error::RefillUnsupported)?,
@@ -172,16 +176,20 @@ impl<S: Store> Issuer<S> {
         })
     }
 
-    /// The claims as staff gave them: those of the subject, without its id and without commitments, all that the type needs.
-    fn claims(&self, held: &Held) -> Result<Map<String, Value>, Problem> {
-        let credential_type =
-            self.catalogue.credential_type(&held.type_name).ok_or_else(|| Problem::from(Code::TypeUnknown))?;
+    /// The claims of the subject, without its id.
+    fn subject(&self, held: &Held) -> Result<Map<String, Value>, Problem> {
         let subject = held.credential.document().get("credentialSubject").and_then(Value::as_object);
         let mut claims =
             subject.cloned().ok_or_else(|| Problem::new(Code::MalformedValue, "the copy has not one subject"))?;
         claims.remove("id");
-        claims.retain(|name, _| !credential_type.is_commitments(name));
-        credential_type.validate_claims(&claims)?;
+        Ok(claims)
+    }
+
+    /// The claims as staff gave them: without commitments, all that the type needs.
+    fn checked(&self, type_name: &str, mut claims: Map<String, Value>) -> Result<Map<String, Value>, Problem> {
+        let known = self.catalogue.credential_type(type_name).ok_or_else(|| Problem::from(Code::TypeUnknown))?;
+        claims.retain(|name, _| !known.is_commitments(name));
+        known.validate_claims(&claims)?;
         Ok(claims)
     }
 }

@@ -103,6 +103,13 @@ pub(crate) fn draw_id() -> String {
     }
 }
 
+/// A serial of 128 random bits, in base64url. It ends up in a credential, which is no secret of this issuer's.
+pub(crate) fn draw_serial() -> String {
+    let mut bytes = [0u8; 16];
+    OsRng.fill_bytes(&mut bytes);
+    URL_SAFE_NO_PAD.encode(bytes)
+}
+
 /// A number below `bound`, each equally likely. `bound` is not zero.
 pub(crate) fn draw_below(bound: u32) -> u32 {
     // The last, incomplete run of `bound` numbers would make small results more likely.

@@ -79,7 +79,7 @@ impl Catalogue {
     /// The type of this `vct`.
     #[must_use]
     pub fn by_vct(&self, vct: &str) -> Option<&CredentialType> {
-        self.types.iter().find(|known| known.vct == vct)
+        self.types.iter().find(|known| known.has_vct(vct))
     }
 
     /// Every request template.
@@ -96,10 +96,11 @@ impl Catalogue {
     fn add_type(&mut self, folder: &Folder, bundled: bool) -> Result<(), SpecError> {
         let mut new = CredentialType::read(folder)?;
         new.bundled = bundled;
+        let has_context = |known: &CredentialType, url: &str| known.contexts().any(|(known, ..)| known == url);
         if self
             .types
             .iter()
-            .any(|known| known.name == new.name || known.vct == new.vct || known.context_url == new.context_url)
+            .any(|known| known.name == new.name || known.has_vct(&new.vct) || has_context(known, &new.context_url))
         {
             return Err(SpecError::file(
                 folder.path("type.toml"),

@@ -8,7 +8,7 @@ use carnet_core::{
     query::Threshold,
     secure::{
         copy::{CopyContent, CopyProfile},
-        sd_jwt::{ClaimPath, OrderedClaim, Step},
+        sd_jwt::{ClaimPath, OrderedClaim, PaddedArray, Step},
     },
     trust::list::LimitingClaims,
 };
@@ -22,6 +22,7 @@ use crate::{
     computed::Computed,
     display::FALLBACK,
     ordered::Order,
+    serials::Serials,
 };
 
 mod read;
@@ -81,8 +82,12 @@ pub struct CredentialType {
     pub computed: Vec<String>,
     /// The claims that no request may make a condition, below credentialSubject.
     pub never_mandatory: Vec<String>,
-    /// The claims that the issuer draws, unless an offer brings them: 256 random bits in base64url.
+    /// The claims that the issuer draws, unless an offer brings them: 256 random bits in base64url, or [`Self::serials`].
     pub drawn: Vec<String>,
+    /// The serials by which uses are counted, for a type that has them.
+    pub serials: Option<Serials>,
+    /// Earlier versions of the type, whose credentials hold until they end and are issued no more.
+    pub former: Vec<FormerVersion>,
     /// The claims without which the issuer may not issue, below credentialSubject.
     pub required_at_issuance: Vec<String>,
     /// The claims that many people share, below credentialSubject.
@@ -106,6 +111,22 @@ pub struct CredentialType {
     validator: Arc<Validator>,
 }
 
+/// An earlier version of a type.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct FormerVersion {
+    /// Its `vct`.
+    pub vct: String,
+    /// The URL of its JSON-LD context.
+    pub context_url: String,
+    /// The context's bytes, over which the digest is.
+    pub context_bytes: Vec<u8>,
+    /// The pinned SHA-256 of those bytes, in lower-case hex.
+    pub context_sha256: String,
+    /// The claims that only this version has, below credentialSubject.
+    pub claims: Vec<String>,
+}
+
 /// The payload of a copy, and what of it an SD-JWT hides.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -116,22 +137,53 @@ pub struct CopyForm {
     pub disclosable: Vec<ClaimPath>,
     /// The claims whose thresholds can be proved.
     pub ordered: Vec<OrderedClaim>,
+    /// The arrays that have a fixed number of digests.
+    pub padded: Vec<PaddedArray>,
 }
 
 impl CredentialType {
     /// Forms the payload of a copy in one of the formats (spec/protocol.md 2.1).
     #[must_use]
     pub fn copy_form(&self, format: &str, content: &CopyContent<'_>) -> CopyForm {
+        let padded = self.serials.iter().map(|serials| serials.padded(format)).collect();
         if format == "dc+sd-jwt" {
             CopyForm {
                 payload: content.sd_jwt_vc(),
                 disclosable: self.disclosable_in_sd_jwt_vc(),
                 ordered: self.ordered_in_sd_jwt_vc(),
+                padded,
             }
         } else {
             let (disclosable, ordered) = (self.disclosable.clone(), self.ordered.clone());
-            CopyForm { payload: content.document(), disclosable, ordered }
+            CopyForm { payload: content.document(), disclosable, ordered, padded }
         }
+    }
+
+    /// Tells if credentials of the type can be issued in a format: serials have to be hidden.
+    #[must_use]
+    pub fn is_issued_as(&self, format: &str) -> bool {
+        self.serials.is_none() || matches!(format, "vc+sd-jwt" | "dc+sd-jwt")
+    }
+
+    /// Tells if a `vct` is the type's own, or that of an earlier version.
+    #[must_use]
+    pub fn has_vct(&self, vct: &str) -> bool {
+        self.vct == vct || self.former.iter().any(|former| former.vct == vct)
+    }
+
+    /// Tells if claims are those of an earlier version of the type.
+    #[must_use]
+    pub fn is_former(&self, claims: &Map<String, Value>) -> bool {
+        self.former.iter().flat_map(|former| &former.claims).any(|name| claims.contains_key(name))
+    }
+
+    /// Every JSON-LD context of the type's credentials, earlier versions included: URL, bytes, and SHA-256 of the bytes.
+    pub fn contexts(&self) -> impl Iterator<Item = (&str, &[u8], &str)> {
+        let former = self.former.iter();
+        let former =
+            former.map(|one| (one.context_url.as_str(), one.context_bytes.as_slice(), one.context_sha256.as_str()));
+        let own = (self.context_url.as_str(), self.context_bytes.as_slice(), self.context_sha256.as_str());
+        std::iter::once(own).chain(former)
     }
 
     /// Returns what is wrong with each claim that is to be issued, in a registrar's words; empty where all claims are allowed
@@ -144,6 +196,11 @@ impl CredentialType {
         let described = self.described(&is_made);
         let document = self.as_document(&claims);
         let mut faults: Vec<ClaimFault> = Vec::new();
+        for name in self.former.iter().flat_map(|former| &former.claims).filter(|name| claims.contains_key(*name)) {
+            let wanted = "it belongs to credentials of an earlier version, which are issued no more".to_owned();
+            faults.push(ClaimFault { path: name.clone(), given: None, wanted, nearest: None });
+        }
+        faults.extend(self.serials.iter().filter_map(|serials| serials.claim_fault(&claims)));
         for error in self.validator.iter_errors(&document) {
             for fault in described.faults(&error) {
                 // One claim may break several rules.
@@ -184,6 +241,10 @@ impl CredentialType {
                 format!("the claim {name} is for commitments, which issuance makes"),
             ));
         }
+        if self.is_former(claims) {
+            let detail = format!("the claims are those of an earlier version of {}", self.name);
+            return Err(Problem::new(Code::SchemaViolation, detail));
+        }
         if let Some(name) = self.required_at_issuance.iter().find(|name| !claims.contains_key(*name)) {
             return Err(Problem::new(
                 Code::SchemaViolation,
@@ -191,6 +252,7 @@ impl CredentialType {
             ));
         }
         self.apply(&self.as_document(claims))?;
+        self.serials.iter().try_for_each(|serials| serials.check(claims))?;
         self.rules.iter().try_for_each(|rule| rule.check(claims))
     }
 
@@ -215,7 +277,8 @@ impl CredentialType {
     /// context_unknown: a context that is not one of this type's. schema_violation; schema_indeterminate.
     pub fn check_disclosed(&self, document: &Map<String, Value>) -> Result<(), Problem> {
         let contexts = document.get("@context").and_then(Value::as_array);
-        let known = |context: &Value| context.as_str().is_some_and(|url| url == CONTEXT_V2 || url == self.context_url);
+        let own = |url: &str| self.contexts().any(|(known, ..)| known == url);
+        let known = |context: &Value| context.as_str().is_some_and(|url| url == CONTEXT_V2 || own(url));
         if contexts.is_some_and(|contexts| !contexts.iter().all(known)) {
             return Err(Problem::new(Code::ContextUnknown, format!("{} has its own context and no other", self.name)));
         }
@@ -234,7 +297,7 @@ impl CredentialType {
     /// # Errors
     /// type_unknown: another `vct`. schema_violation; schema_indeterminate.
     pub fn check_disclosed_sd_jwt_vc(&self, payload: &Map<String, Value>) -> Result<(), Problem> {
-        if payload.get("vct").and_then(Value::as_str) != Some(self.vct.as_str()) {
+        if !payload.get("vct").and_then(Value::as_str).is_some_and(|vct| self.has_vct(vct)) {
             return Err(Problem::new(Code::TypeUnknown, format!("the vct is not that of {}", self.name)));
         }
         self.apply(&self.as_document(&claims::of_sd_jwt_vc(payload)))

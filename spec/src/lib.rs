@@ -17,17 +17,19 @@ mod folder;
 mod keep;
 mod ordered;
 mod redeem;
+mod serials;
 mod template;
 mod unknown;
 mod weights;
 
 pub use catalogue::Catalogue;
 pub use claim_fault::ClaimFault;
-pub use credential_type::{CopyForm, CredentialType};
+pub use credential_type::{CopyForm, CredentialType, FormerVersion};
 pub use display::{ClaimDisplay, Display};
 pub use error::SpecError;
 pub use keep::Keep;
-pub use redeem::Redeem;
+pub use redeem::{Counted, Redeem};
+pub use serials::Serials;
 pub use template::RequestTemplate;
 pub use unknown::{Unknown, UnknownKind};
 

@@ -1,6 +1,9 @@
-//! Which claims of an answer are counted as a use of an entitlement (entitlement.md section 2).
+//! Claims of an answer that are counted as a use of an entitlement (entitlement.md section 2).
 
-use carnet_core::{query::Query, secure::sd_jwt::ClaimPath};
+use carnet_core::{
+    query::{CredentialQuery, Query},
+    secure::sd_jwt::{ClaimPath, Step},
+};
 use serde::Deserialize;
 
 use crate::claims;
@@ -11,10 +14,20 @@ use crate::claims;
 pub struct Redeem {
     /// The id of the credential query that asks for the entitlement.
     pub credential: String,
-    /// The path of what uses are counted by.
-    pub id: ClaimPath,
+    /// The path of the serials, of which an answer shows exactly one; `None`: uses are counted by a number alone.
+    pub serial: Option<ClaimPath>,
+    /// The claims of an entitlement without serials.
+    pub counted: Option<Counted>,
     /// The path of the DID that may count.
     pub redeemer: ClaimPath,
+}
+
+/// Claims by which the uses of an entitlement without serials are counted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Counted {
+    /// The path of the number that all uses have in common.
+    pub id: ClaimPath,
     /// The path of how many uses there are.
     pub uses: ClaimPath,
 }
@@ -24,32 +37,59 @@ pub struct Redeem {
 #[serde(deny_unknown_fields)]
 pub(crate) struct RedeemText {
     credential: String,
-    id: String,
     redeemer: String,
-    uses: String,
+    serial: Option<String>,
+    id: Option<String>,
+    uses: Option<String>,
 }
 
 impl Redeem {
-    /// Holds it to the query: an accepted answer must have each of the three claims exactly once. An error is a
-    /// sentence about it.
+    /// Holds it to the query: each claim set that an accepted answer can have says who may count, and has a serial, or a number
+    /// and how many uses there are. An error is a sentence about it.
     pub(crate) fn read(text: RedeemText, query: &Query) -> Result<Self, String> {
-        let RedeemText { credential, id, redeemer, uses } = text;
+        let RedeemText { credential, redeemer, serial, id, uses } = text;
         let Some(asked) = query.credential(&credential) else {
             return Err(format!("[redeem] names \"{credential}\", which the query does not ask for"));
         };
-        if asked.multiple || !asked.claim_sets.is_empty() || !query.credential_sets.is_empty() {
-            return Err("[redeem] needs a query whose every answer has the claims exactly once: no multiple, claim_sets or credential_sets".to_owned());
+        if asked.multiple || !query.credential_sets.is_empty() {
+            return Err("[redeem] needs a query that one credential answers: no multiple or credential_sets".to_owned());
         }
-        let path = |name: &str, text: &str| {
-            let asks = |path: &ClaimPath| {
-                asked.claims.iter().any(|claim| claim.path == *path && claim.threshold.is_none())
-                    && !text.contains("[]")
+        let path = |name: &str, text: &str, elements: usize| {
+            let fits = |path: &ClaimPath| {
+                let all = path.iter().filter(|step| **step == Step::All).count();
+                all == elements && asked.claims.iter().any(|claim| claim.path == *path && claim.threshold.is_none())
             };
             claims::parse_path(text, &[])
-                .filter(asks)
+                .filter(fits)
                 .ok_or_else(|| format!("[redeem] {name} \"{text}\" is no claim whose value the query asks for, once"))
         };
-        let (id, redeemer, uses) = (path("id", &id)?, path("redeemer", &redeemer)?, path("uses", &uses)?);
-        Ok(Self { credential, id, redeemer, uses })
+        let serial = serial.map(|text| path("serial", &text, 1)).transpose()?;
+        let counted = match (id, uses) {
+            (Some(id), Some(uses)) => Some(Counted { id: path("id", &id, 0)?, uses: path("uses", &uses, 0)? }),
+            (None, None) => None,
+            _ => return Err("[redeem] has one of id and uses, and needs both or neither".to_owned()),
+        };
+        let redeem = Self { redeemer: path("redeemer", &redeemer, 0)?, credential, serial, counted };
+        if sets(asked).iter().all(|set| redeem.is_counted(set)) {
+            return Ok(redeem);
+        }
+        Err("[redeem] needs the redeemer, and a serial or id and uses, in every claim set of the query".to_owned())
     }
+
+    /// Tells if an answer with these claims can be counted.
+    fn is_counted(&self, set: &[&ClaimPath]) -> bool {
+        let has = |path: &ClaimPath| set.contains(&path);
+        let by_number = self.counted.as_ref().is_some_and(|counted| has(&counted.id) && has(&counted.uses));
+        has(&self.redeemer) && (self.serial.as_ref().is_some_and(has) || by_number)
+    }
+}
+
+/// The claims of each claim set; all of them where there are no sets.
+fn sets(asked: &CredentialQuery) -> Vec<Vec<&ClaimPath>> {
+    if asked.claim_sets.is_empty() {
+        return vec![asked.claims.iter().map(|claim| &claim.path).collect()];
+    }
+    let in_set = |set: &Vec<String>, id: &Option<String>| id.as_ref().is_some_and(|id| set.contains(id));
+    let of_set = |set| asked.claims.iter().filter(|claim| in_set(set, &claim.id)).map(|claim| &claim.path).collect();
+    asked.claim_sets.iter().map(of_set).collect()
 }

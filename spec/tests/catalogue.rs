@@ -62,7 +62,7 @@ fn the_types_and_the_requests_are_there() {
     assert_eq!(
         names,
         BTreeSet::from([
-            ("EntitlementCredential", "urn:carnet:type:entitlement:1", "https://carnet.example/ns/entitlement/v1"),
+            ("EntitlementCredential", "urn:carnet:type:entitlement:2", "https://carnet.example/ns/entitlement/v2"),
             (
                 "LanguageCertificateCredential",
                 "urn:carnet:type:language-certificate:1",
@@ -239,7 +239,10 @@ fn requests_ask_for_what_their_type_has_and_for_little() {
     assert_eq!(asked("job-right-to-work"), below(&["rightToWork", "legalResidence"]));
     assert_eq!(asked("work-permit-today"), below(&["rightToWork", "validUntil"]));
     assert_eq!(asked("language-course"), below(&["language", "level", "dateOfBirth"]));
-    assert_eq!(asked("museum-visit"), below(&["entitlementId", "service", "redeemer", "uses"]));
+    // Of a voucher from before there were serials the last two, in the place of the first.
+    assert_eq!(asked("museum-visit"), below(&["serials[]", "service", "redeemer", "entitlementId", "uses"]));
+    let sets = catalogue.template("museum-visit").unwrap().query_at(now).unwrap().0.credentials[0].claim_sets.clone();
+    assert_eq!(sets, [vec!["serial", "service", "redeemer"], vec!["number", "service", "redeemer", "uses"]]);
     for template in catalogue.templates() {
         assert!(template.retention_days > 0);
         let (query, json) = template.query_at(now).unwrap();
@@ -483,10 +486,61 @@ fn an_entitlement_names_nobody_and_is_counted_by_what_its_request_asks_for() {
     let catalogue = catalogue();
     let known = catalogue.credential_type("EntitlementCredential").unwrap();
     let claims: BTreeSet<String> = known.example_claims().keys().cloned().collect();
-    assert_eq!(claims, ["entitlementId", "redeemer", "service", "uses"].map(str::to_owned).into());
-    assert_eq!(known.drawn, ["entitlementId"]);
+    assert_eq!(claims, ["serials", "redeemer", "service", "uses"].map(str::to_owned).into());
+    assert_eq!(known.drawn, ["serials"]);
     let redeem = catalogue.template("museum-visit").unwrap().redeem.as_ref().unwrap();
-    let paths = [&redeem.id, &redeem.redeemer, &redeem.uses].map(|path| path_to_text(path));
-    assert_eq!(paths, ["entitlementId", "redeemer", "uses"].map(|name| format!("credentialSubject.{name}")));
+    let counted = redeem.counted.as_ref().unwrap();
+    let paths = [redeem.serial.as_ref().unwrap(), &redeem.redeemer, &counted.id, &counted.uses];
+    let wanted = ["serials[]", "redeemer", "entitlementId", "uses"].map(|name| format!("credentialSubject.{name}"));
+    assert_eq!(paths.map(|path| path_to_text(path)), wanted);
     assert!(catalogue.templates().filter(|template| template.id != "museum-visit").all(|other| other.redeem.is_none()));
+}
+
+/// A voucher as it was issued before there were serials.
+fn former_voucher(known: &CredentialType) -> Map<String, Value> {
+    let mut document = example(known);
+    document["@context"] = json!([CONTEXT_V2, known.former[0].context_url]);
+    let subject = document["credentialSubject"].as_object_mut().unwrap();
+    subject.remove("serials");
+    subject.insert("entitlementId".to_owned(), json!("q3Jm0dJ8Qn0Vb1xkT5yUO2sGf7LrWcZe9hPiNaXtMuE"));
+    subject.insert("uses".to_owned(), json!(1_000));
+    document
+}
+
+#[test]
+fn vouchers_of_the_first_version_hold_and_are_issued_no_more() {
+    let catalogue = catalogue();
+    let known = catalogue.credential_type("EntitlementCredential").unwrap();
+    let former = former_voucher(known);
+    catalogue.check(&known.name, &former).unwrap();
+    let mut claims = former["credentialSubject"].as_object().unwrap().clone();
+    claims.remove("id");
+    let mut flat = claims.clone();
+    flat.insert("vct".to_owned(), json!("urn:carnet:type:entitlement:1"));
+    assert_eq!(catalogue.type_name(&[], Some("urn:carnet:type:entitlement:1")).unwrap(), known.name);
+    catalogue.check(&known.name, &flat).unwrap();
+    assert!(known.is_former(&claims) && !known.is_former(&known.example_claims()));
+    assert_eq!(known.validate_claims(&claims).unwrap_err().code, Code::SchemaViolation);
+    assert!(known.claim_faults(&claims).iter().any(|fault| fault.path == "entitlementId"));
+    let contexts: Vec<&str> = known.contexts().map(|(url, ..)| url).collect();
+    assert_eq!(contexts, ["v2", "v1"].map(|version| format!("https://carnet.example/ns/entitlement/{version}")));
+}
+
+#[test]
+fn a_voucher_has_as_many_serials_as_uses_and_no_more_than_there_is_room_for() {
+    let catalogue = catalogue();
+    let known = catalogue.credential_type("EntitlementCredential").unwrap();
+    let claims = |uses: u32, serials: usize| {
+        let mut claims = known.example_claims();
+        let serials: Vec<String> = (0..serials).map(|number| format!("{number:022}")).collect();
+        claims.insert("uses".to_owned(), uses.into());
+        claims.insert("serials".to_owned(), serials.into());
+        claims
+    };
+    for (uses, serials, fits) in [(1, 1, true), (32, 32, true), (3, 2, false), (3, 4, false), (33, 33, false)] {
+        assert_eq!(known.validate_claims(&claims(uses, serials)).is_ok(), fits, "{uses} {serials}");
+    }
+    let faults = known.claim_faults(&claims(33, 1));
+    assert!(faults.iter().any(|fault| fault.path == "uses" && fault.wanted.contains("several offers")), "{faults:?}");
+    assert!(known.is_issued_as("vc+sd-jwt") && !known.is_issued_as("ldp_vc"));
 }

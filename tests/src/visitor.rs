@@ -7,7 +7,7 @@ use carnet_core::{
     keys::{Algorithm, SecretKey, Signer},
     secure::{
         jose::{self, Jws},
-        sd_jwt::{ClaimPath, SdJwt},
+        sd_jwt::{ClaimPath, SdJwt, Step},
     },
     time::Timestamp,
 };
@@ -162,7 +162,7 @@ pub struct Asked {
     pub audience: String,
     /// The first credential query's id.
     pub query_id: String,
-    /// The paths that it asks for.
+    /// The paths that it asks for; of several claim sets those of the first.
     pub paths: Vec<ClaimPath>,
 }
 
@@ -195,13 +195,20 @@ pub async fn read_request_with(verifier: &mut PresentationServiceClient<Channel>
     let query = jws.payload().get("dcql_query").ok_or("the request has no dcql_query")?;
     let query = carnet_core::query::Query::parse(query)?;
     let first = query.credentials.first().ok_or("the query asks for nothing")?;
+    let is_first =
+        |id: Option<&String>| first.claim_sets.first().is_none_or(|set| id.is_some_and(|id| set.contains(id)));
     Ok(Asked {
         endpoint,
         id,
         nonce: text("nonce"),
         audience: text("client_id"),
         query_id: first.id.clone(),
-        paths: first.claims.iter().map(|claim| claim.path.clone()).collect(),
+        paths: first
+            .claims
+            .iter()
+            .filter(|claim| is_first(claim.id.as_ref()))
+            .map(|claim| claim.path.clone())
+            .collect(),
     })
 }
 
@@ -212,6 +219,22 @@ pub async fn read_request_with(verifier: &mut PresentationServiceClient<Channel>
 pub fn present(copy: &Copy, asked: &Asked, now: Timestamp) -> Result<String> {
     let selected = SdJwt::parse(&copy.credential)?.select(&asked.paths)?;
     Ok(selected.bind(&asked.nonce, &asked.audience, now, &copy.key)?)
+}
+
+/// An honest presentation of one use of a voucher: of the serial with this number, from 0, in the order of their texts.
+///
+/// # Errors
+/// If the copy does not have it.
+pub fn present_use(copy: &Copy, asked: &Asked, number: usize, now: Timestamp) -> Result<String> {
+    let token = SdJwt::parse(&copy.credential)?;
+    let payload = token.disclosed()?.payload;
+    let serials = payload.get("credentialSubject").and_then(|subject| subject.get("serials")?.as_array());
+    let mut places: Vec<(&str, usize)> = serials.into_iter().flatten().filter_map(Value::as_str).zip(0..).collect();
+    places.sort_unstable();
+    let (_, place) = *places.get(number).ok_or("the voucher has no such use")?;
+    let one = |step: &Step| if *step == Step::All { Step::Index(place) } else { step.clone() };
+    let paths: Vec<ClaimPath> = asked.paths.iter().map(|path| path.iter().map(one).collect()).collect();
+    Ok(token.select(&paths)?.bind(&asked.nonce, &asked.audience, now, &copy.key)?)
 }
 
 /// A key binding by any key, over any text: what [`SdJwt::bind`] would not make.

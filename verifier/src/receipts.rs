@@ -38,10 +38,9 @@ impl<S: Store> Verifier<S> {
     ) -> Option<String> {
         let template = self.verification.catalogue.template(&request.template);
         let redeem = template.and_then(|template| template.redeem.as_ref());
-        let redeemed = redeem.zip(verdict.redeemed()).map(|(redeem, used)| Redeemed {
-            query_id: redeem.credential.clone(),
-            number: used.number,
-            of: used.of,
+        let redeemed = redeem.zip(verdict.redeemed()).map(|(redeem, used)| {
+            let (number, of) = used.counted().unzip();
+            Redeemed { query_id: redeem.credential.clone(), number, of }
         });
         let content = content(request, verdict, taken, kept, now).map(|content| ReceiptContent { redeemed, ..content });
         let signed = self.identity.signing(move |identity| {

@@ -20,8 +20,10 @@ pub(crate) mod export;
 /// For how long a mark outlives its entitlement, in seconds: so long desks can reconcile.
 const RECONCILE_WITHIN: i64 = 30 * 86_400;
 
-/// Separates these digests from all others.
+/// Separates the digests of entitlements from all others.
 const DOMAIN: &[u8] = b"carnet entitlement 1\0";
+/// Separates the digests of serials from all others.
+const SERIAL_DOMAIN: &[u8] = b"carnet entitlement serial 1\0";
 
 /// Several desks of one organisation, which do not reach each other at all times.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -60,24 +62,39 @@ pub(crate) fn is_desk(name: &str) -> bool {
         && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
 }
 
-/// One use of one entitlement, as it is kept. The entitlement's id is in it as a digest alone.
+/// One use of one entitlement, as it is kept. The serial, or the entitlement's number, is in it as a digest alone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Mark {
-    /// SHA-256 over issuer and id.
+    /// SHA-256 over issuer and serial, or issuer and number.
     pub(crate) entitlement: [u8; 32],
-    /// How many uses there are in all: 1 to 1,000.
+    /// Uses in all: 1 for a serial, 1 to 1,000 for a number.
     pub(crate) uses: u32,
     pub(crate) marked_at: Timestamp,
     /// When it is forgotten.
     pub(crate) erase_at: Timestamp,
 }
 
-/// Which use of how many an accepted answer was.
+/// Use that an accepted answer was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Use {
-    pub(crate) number: u32,
-    pub(crate) of: u32,
+#[serde(untagged, deny_unknown_fields)]
+pub(crate) enum Use {
+    /// Of an entitlement with a number: which use of how many.
+    Counted { number: u32, of: u32 },
+    /// Of a serial. This verifier does not know how many there are.
+    Serial { serial: bool },
+}
+
+impl Use {
+    /// A use by serial.
+    pub(crate) const SERIAL: Self = Self::Serial { serial: true };
+
+    /// The use and how many there are in all, where that is known.
+    pub(crate) const fn counted(self) -> Option<(u32, u32)> {
+        match self {
+            Self::Counted { number, of } => Some((number, of)),
+            Self::Serial { .. } => None,
+        }
+    }
 }
 
 /// Why no use is marked.
@@ -87,6 +104,8 @@ pub(crate) enum Refusal {
     RedeemerOther,
     /// Every use is marked.
     EntitlementUsed,
+    /// More than one serial was shown, so that it is open which of them is used.
+    SerialsSeveral,
     /// This desk has to be reconciled with the others first.
     ReconciliationDue,
 }
@@ -97,6 +116,7 @@ impl Refusal {
         match self {
             Self::RedeemerOther => "redeemer_other",
             Self::EntitlementUsed => "entitlement_used",
+            Self::SerialsSeveral => "serials_several",
             Self::ReconciliationDue => "reconciliation_due",
         }
     }
@@ -105,7 +125,8 @@ impl Refusal {
     pub(crate) const fn detail(self) -> &'static str {
         match self {
             Self::RedeemerOther => "The voucher names another redeemer. No use was counted.",
-            Self::EntitlementUsed => "Every use of the voucher was counted before.",
+            Self::EntitlementUsed => "What was shown of the voucher was used before. No use was counted.",
+            Self::SerialsSeveral => "More than one serial of the voucher was shown. No use was counted; show one.",
             Self::ReconciliationDue => {
                 "This desk has counted as many uses as it may before it is reconciled with the others. No use was counted; try again later."
             }
@@ -123,20 +144,37 @@ fn claimed(
     disclosed: &Disclosed,
     own: &str,
     now: Timestamp,
-) -> Result<Result<Mark, Refusal>, Error> {
+) -> Result<Result<Claimed, Refusal>, Error> {
     let missing = || Error::Internal("an accepted answer lacks what its use is counted by".to_owned());
     let text = |path| disclosed.one(&redeem.credential, path).and_then(Value::as_str);
-    let (id, redeemer) = text(&redeem.id).zip(text(&redeem.redeemer)).ok_or_else(missing)?;
-    let uses = disclosed.one(&redeem.credential, &redeem.uses).and_then(json::whole_unsigned);
-    let uses = uses.and_then(|uses| u32::try_from(uses).ok()).filter(|uses| (1..=1_000).contains(uses));
+    let redeemer = text(&redeem.redeemer).ok_or_else(missing)?;
     let until = disclosed.valid_until(&redeem.credential).and_then(|until| Timestamp::parse(until).ok());
     let shown = verdict.credentials().iter().find(|shown| shown.query_id == redeem.credential);
-    let ((uses, until), shown) = uses.zip(until).zip(shown).ok_or_else(missing)?;
+    let (until, shown) = until.zip(shown).ok_or_else(missing)?;
     if redeemer != own {
         return Ok(Err(Refusal::RedeemerOther));
     }
-    let erase_at = until.plus(RECONCILE_WITHIN);
-    Ok(Ok(Mark { entitlement: digest(&shown.issuer, id), uses, marked_at: now, erase_at }))
+    let serials = redeem.serial.iter().flat_map(|path| disclosed.all(&redeem.credential, path)).collect::<Vec<_>>();
+    let (entitlement, uses) = match (serials.as_slice(), &redeem.counted) {
+        ([serial], _) => (digest(SERIAL_DOMAIN, &shown.issuer, serial.as_str().ok_or_else(missing)?), None),
+        ([], Some(counted)) => {
+            let uses = disclosed.one(&redeem.credential, &counted.uses).and_then(json::whole_unsigned);
+            let uses = uses.and_then(|uses| u32::try_from(uses).ok()).filter(|uses| (1..=1_000).contains(uses));
+            let id = text(&counted.id).ok_or_else(missing)?;
+            (digest(DOMAIN, &shown.issuer, id), Some(uses.ok_or_else(missing)?))
+        }
+        ([], None) => return Err(missing()),
+        _ => return Ok(Err(Refusal::SerialsSeveral)),
+    };
+    let (by_serial, erase_at) = (uses.is_none(), until.plus(RECONCILE_WITHIN));
+    Ok(Ok(Claimed { mark: Mark { entitlement, uses: uses.unwrap_or(1), marked_at: now, erase_at }, by_serial }))
+}
+
+/// A use that an accepted answer claims.
+pub(crate) struct Claimed {
+    pub(crate) mark: Mark,
+    /// Tells if it is the use of a serial.
+    pub(crate) by_serial: bool,
 }
 
 impl<S: Store> Verifier<S> {
@@ -167,8 +205,9 @@ impl<S: Store> Verifier<S> {
             return Ok((verdict, counts));
         };
         match claimed(redeem, &verdict, disclosed, self.identity.did.as_str(), now)? {
-            Ok(mark) => {
-                let concluded = self.store.conclude_use(id, &verdict, kept, &mark, self.settings.offline_uses).await?;
+            Ok(claimed) => {
+                let most = self.settings.offline_uses;
+                let concluded = self.store.conclude_use(id, &verdict, kept, &claimed, most).await?;
                 Ok(concluded.map_or((verdict, false), |verdict| (verdict, true)))
             }
             Err(refusal) => {
@@ -180,10 +219,10 @@ impl<S: Store> Verifier<S> {
     }
 }
 
-/// What stands for an entitlement: nobody finds the id of 128 random bits or more by it.
-fn digest(issuer: &str, id: &str) -> [u8; 32] {
+/// Digest that stands for a serial or a number: nobody finds 128 random bits by it.
+fn digest(domain: &[u8], issuer: &str, id: &str) -> [u8; 32] {
     // A DID has no zero byte, so that no two pairs give the same bytes.
-    Sha256::new().chain_update(DOMAIN).chain_update(issuer).chain_update([0]).chain_update(id).finalize().into()
+    Sha256::new().chain_update(domain).chain_update(issuer).chain_update([0]).chain_update(id).finalize().into()
 }
 
 /// How far it is used, as the store has it in one transaction.
@@ -196,14 +235,19 @@ pub(crate) struct Counted {
 
 impl Counted {
     /// Whether one more use may be marked, and which it is.
-    pub(crate) fn next(&self, uses: u32, offline_uses: Option<u32>) -> Result<Use, Refusal> {
+    pub(crate) fn next(&self, claimed: &Claimed, offline_uses: Option<u32>) -> Result<Use, Refusal> {
+        let uses = claimed.mark.uses;
         if self.marks >= uses {
             return Err(Refusal::EntitlementUsed);
         }
         if offline_uses.is_some_and(|most| self.unsynced >= most) {
             return Err(Refusal::ReconciliationDue);
         }
-        Ok(Use { number: self.marks.saturating_add(1), of: uses })
+        Ok(if claimed.by_serial {
+            Use::SERIAL
+        } else {
+            Use::Counted { number: self.marks.saturating_add(1), of: uses }
+        })
     }
 }
 
@@ -213,11 +257,18 @@ mod tests {
 
     #[test]
     fn uses_are_counted_up_to_the_last_one_and_bounded_between_reconciliations() {
-        let next = |marks, unsynced, uses, most| Counted { marks, unsynced }.next(uses, most);
-        assert_eq!(next(0, 0, 1, None), Ok(Use { number: 1, of: 1 }));
-        assert_eq!(next(2, 9_999, 3, None), Ok(Use { number: 3, of: 3 }));
+        let at = Timestamp::from_unix(0);
+        let claimed =
+            |uses| Claimed { mark: Mark { entitlement: [0; 32], uses, marked_at: at, erase_at: at }, by_serial: false };
+        let next = |marks, unsynced, uses, most| Counted { marks, unsynced }.next(&claimed(uses), most);
+        let counted = |number, of| Ok(Use::Counted { number, of });
+        assert_eq!(next(0, 0, 1, None), counted(1, 1));
+        assert_eq!(next(2, 9_999, 3, None), counted(3, 3));
+        let serial = Claimed { by_serial: true, ..claimed(1) };
+        assert_eq!(Counted { marks: 0, unsynced: 0 }.next(&serial, None), Ok(Use::SERIAL));
+        assert_eq!(Counted { marks: 1, unsynced: 0 }.next(&serial, None), Err(Refusal::EntitlementUsed));
         assert_eq!(next(3, 0, 3, None), Err(Refusal::EntitlementUsed));
-        assert_eq!(next(0, 1, 3, Some(2)), Ok(Use { number: 1, of: 3 }));
+        assert_eq!(next(0, 1, 3, Some(2)), counted(1, 3));
         assert_eq!(next(0, 2, 3, Some(2)), Err(Refusal::ReconciliationDue));
         // What is used up stays so, whether or not the desk is reconciled.
         assert_eq!(next(3, 2, 3, Some(2)), Err(Refusal::EntitlementUsed));
@@ -225,11 +276,24 @@ mod tests {
 
     #[test]
     fn a_digest_is_of_the_issuer_and_the_id() {
+        let digest = |issuer: &str, id: &str| digest(DOMAIN, issuer, id);
         let one = digest("did:web:a.example", "idididididididididididi");
         assert_eq!(one, digest("did:web:a.example", "idididididididididididi"));
         assert_ne!(one, digest("did:web:b.example", "idididididididididididi"));
         assert_ne!(one, digest("did:web:a.example", "idididididididididididj"));
         assert_ne!(digest("did:web:a", "bc"), digest("did:web:ab", "c"));
+        // A serial never stands for an entitlement's number.
+        assert_ne!(one, super::digest(SERIAL_DOMAIN, "did:web:a.example", "idididididididididididi"));
+    }
+
+    #[test]
+    fn a_stored_use_is_read_as_it_was_written() {
+        for (used, text) in
+            [(Use::Counted { number: 1, of: 2 }, r#"{"number":1,"of":2}"#), (Use::SERIAL, r#"{"serial":true}"#)]
+        {
+            assert_eq!(serde_json::to_string(&used).unwrap(), text);
+            assert_eq!(serde_json::from_str::<Use>(text).unwrap(), used);
+        }
     }
 
     #[test]

@@ -190,7 +190,11 @@ impl Verdict {
 
     /// The same with the use of an entitlement that was marked with it.
     pub(crate) fn using(mut self, used: Use) -> Self {
-        self.checks.push(redemption(Outcome::Passed, "", format!("use {} of {}", used.number, used.of)));
+        let detail = match used.counted() {
+            Some((number, of)) => format!("use {number} of {of}"),
+            None => "one use, by its serial".to_owned(),
+        };
+        self.checks.push(redemption(Outcome::Passed, "", detail));
         self.redeemed = Some(used);
         self
     }
@@ -452,6 +456,12 @@ impl Disclosed {
             [(_, value)] => Some(value),
             _ => None,
         }
+    }
+
+    /// Every value at a path of a credential query's answer.
+    pub(crate) fn all(&self, query_id: &str, path: &ClaimPath) -> Vec<&Value> {
+        let found = self.only(query_id).map(|document| find(document, path)).unwrap_or_default();
+        found.into_iter().map(|(_, value)| value).collect()
     }
 
     /// When the credential ends that answered a query.

@@ -160,10 +160,11 @@ fn suites(catalogue: &Catalogue) -> Result<Vec<Box<dyn Cryptosuite>>, Problem> {
 pub(crate) fn rdfc(catalogue: &Catalogue) -> Result<carnet_jsonld::EddsaRdfc2022, Problem> {
     let contexts = catalogue
         .types()
-        .map(|known| {
-            let text = String::from_utf8(known.context_bytes.clone())
-                .map_err(|_| Problem::from(carnet_core::Code::InvalidUnicode))?;
-            Ok((known.context_url.clone(), text, known.context_sha256.clone()))
+        .flat_map(carnet_spec::CredentialType::contexts)
+        .map(|(url, bytes, sha256)| {
+            let text =
+                String::from_utf8(bytes.to_vec()).map_err(|_| Problem::from(carnet_core::Code::InvalidUnicode))?;
+            Ok((url.to_owned(), text, sha256.to_owned()))
         })
         .collect::<Result<Vec<_>, Problem>>()?;
     carnet_jsonld::EddsaRdfc2022::new(contexts)

@@ -103,10 +103,12 @@ pub struct Shown {
 pub struct Redeemed {
     /// The credential query that the entitlement answered.
     pub query_id: String,
-    /// The how manieth use it was, from 1.
-    pub number: u32,
-    /// Of how many in all, up to [`MAX_USES`].
-    pub of: u32,
+    /// Number of the use, from 1; none for a use by its serial, of which the verifier knows no more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub number: Option<u32>,
+    /// Number of uses in all, up to [`MAX_USES`]; none for a use by its serial.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub of: Option<u32>,
 }
 
 /// A threshold that was proved: the claim, and the bound as it was asked for.
@@ -271,7 +273,11 @@ impl ReceiptContent {
             RECEIPT.require(self.accepted, "redeemed", "stands there for what was not accepted")?;
             let shown = self.shown.iter().any(|shown| shown.query_id == *query_id);
             RECEIPT.require(shown, "redeemed", "names a query that nothing was shown for")?;
-            let counted = (1..=*of).contains(number) && *of <= MAX_USES;
+            let counted = match (number, of) {
+                (Some(number), Some(of)) => (1..=*of).contains(number) && *of <= MAX_USES,
+                (None, None) => true,
+                _ => false,
+            };
             RECEIPT.require(counted, "redeemed", "is no use of as many as there are")?;
         }
         let in_order = |end: Timestamp| end >= self.verified_at;

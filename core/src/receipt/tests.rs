@@ -262,19 +262,25 @@ fn a_threshold_is_written_as_it_was_asked_for() {
 fn a_use_is_one_of_as_many_as_there_are_and_of_what_was_shown() {
     let query_id = content().shown[0].query_id.clone();
     let with = |query_id: &str, number, of| {
-        let redeemed = Some(Redeemed { query_id: query_id.to_owned(), number, of });
+        let redeemed = Some(Redeemed { query_id: query_id.to_owned(), number: Some(number), of: Some(of) });
         Receipt::issue(ReceiptContent { redeemed, ..content() }, &kid(&verifier()), &verifier(), now())
     };
     for (number, of) in [(1, 1), (3, 3), (1, MAX_USES)] {
         let receipt = verify(with(&query_id, number, of).unwrap().document()).unwrap();
         let said = receipt.content().redeemed.as_ref().unwrap();
-        assert_eq!((said.number, said.of), (number, of));
+        assert_eq!((said.number, said.of), (Some(number), Some(of)));
     }
     for (number, of) in [(0, 1), (2, 1), (1, 0), (0, 0), (1, MAX_USES + 1)] {
         refused(with(&query_id, number, of), Code::ReceiptInvalid);
     }
     refused(with("another", 1, 1), Code::ReceiptInvalid);
-    let redeemed = Some(Redeemed { query_id, number: 1, of: 1 });
+    // Of a use by its serial neither is known; one without the other says nothing.
+    for (number, of, holds) in [(None, None, true), (Some(1), None, false), (None, Some(1), false)] {
+        let redeemed = Some(Redeemed { query_id: query_id.clone(), number, of });
+        let issued = Receipt::issue(ReceiptContent { redeemed, ..content() }, &kid(&verifier()), &verifier(), now());
+        assert_eq!(issued.map(|receipt| verify(receipt.document()).unwrap()).is_ok(), holds);
+    }
+    let redeemed = Some(Redeemed { query_id, number: Some(1), of: Some(1) });
     let refusal = ReceiptContent { accepted: false, reason: Some("expired".to_owned()), redeemed, ..content() };
     refused(Receipt::issue(refusal, &kid(&verifier()), &verifier(), now()), Code::ReceiptInvalid);
 }

@@ -154,6 +154,7 @@ mod tests {
             ordered: &[],
             holder: None,
             decoys_to_multiple_of: 0,
+            padded: &[],
         };
         // Each copy has something of its own; here it is enough that it says so.
         let mut id = [0; 8];

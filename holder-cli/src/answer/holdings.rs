@@ -6,13 +6,21 @@ use carnet_core::{
     query::{
         Candidate, Query,
         plan::{self, Holding},
+        values_at,
     },
     secure::sd_jwt::{ClaimPath, ClearClaim, OrderedClaim, Positions, SdJwt, Step},
 };
+use carnet_spec::{Catalogue, Serials};
 use serde_json::{Map, Value};
 
 use super::{Bounds, Exposure};
-use crate::wallet::{Contents, Copy, HeldCredential};
+use crate::{
+    request::PREFIX,
+    wallet::{
+        Contents, Copy, HeldCredential,
+        vouchers::{VoucherSerials, serial_digest},
+    },
+};
 
 /// A copy of the wallet, opened for matching.
 pub(super) struct Opened {
@@ -29,6 +37,8 @@ pub(super) struct Opened {
     /// Claims of it that stand in the clear.
     clear: Vec<ClearClaim>,
     known: bool,
+    /// Digest of the voucher's serial that it can show.
+    pub(super) serial: Option<String>,
 }
 
 /// What a presentation is made from.
@@ -61,7 +71,12 @@ impl Opened {
 /// Of each credential that is valid and of a format that is asked for: the copy that this asker alone has seen, and a fresh
 /// one or, where there is none, the least seen. The newest credential comes first, and so goes before one that would show
 /// as little.
-pub(super) fn open_all(contents: &Contents, query: &Query, bounds: &Bounds<'_>) -> Result<Vec<Opened>, Problem> {
+pub(super) fn open_all(
+    contents: &Contents,
+    catalogue: &Catalogue,
+    query: &Query,
+    bounds: &Bounds<'_>,
+) -> Result<Vec<Opened>, Problem> {
     let mut order: Vec<(usize, &HeldCredential)> = contents.credentials.iter().enumerate().collect();
     order.sort_by_key(|(_, held)| std::cmp::Reverse(held.received_at));
     let mut opened = Vec::new();
@@ -75,7 +90,8 @@ pub(super) fn open_all(contents: &Contents, query: &Query, bounds: &Bounds<'_>) 
         }
         let known = held.copies.iter().any(|copy| copy.shown_to.iter().any(|seen| seen == bounds.asker));
         for copy in copies(held, query, bounds) {
-            opened.push(open(index, held, copy, known, query, bounds)?);
+            let serials = catalogue.credential_type(&held.type_name).and_then(|known| known.serials.as_ref());
+            opened.push(open((index, held, copy, known), serials, query, bounds)?);
         }
     }
     Ok(opened)
@@ -96,6 +112,12 @@ fn copies(held: &HeldCredential, query: &Query, bounds: &Bounds<'_>) -> Vec<usiz
             .map(|(index, ..)| index)
     };
     let own = best(&|exposure| *exposure == Exposure::SameAsker);
+    if held.serials.is_some() {
+        // Two uses that one copy shows are known as one person's: only a use that was not counted is shown by the same copy.
+        let pending = held.pending_copy(bounds.asker);
+        let fresh = pending.or_else(|| best(&|exposure| *exposure == Exposure::Fresh));
+        return fresh.or_else(|| best(&|_| true)).into_iter().collect();
+    }
     let other = best(&|exposure| *exposure == Exposure::Fresh)
         .or_else(|| best(&|exposure| matches!(exposure, Exposure::Others(_))));
     own.into_iter().chain(other).collect()
@@ -142,16 +164,18 @@ fn provable(copy: &Copy, query: &Query) -> Vec<OrderedClaim> {
 }
 
 fn open(
-    credential: usize,
-    held: &HeldCredential,
-    index: usize,
-    known: bool,
+    (credential, held, index, known): (usize, &HeldCredential, usize, bool),
+    serials: Option<&Serials>,
     query: &Query,
     bounds: &Bounds<'_>,
 ) -> Result<Opened, Problem> {
     let copy = held.copies.get(index).ok_or(Code::QueryUnmet)?;
+    let mut serial = None;
     let (payload, source, provable, clear) = if held.format.ends_with("sd-jwt") {
-        let token = SdJwt::parse(&copy.credential.text())?;
+        let mut token = SdJwt::parse(&copy.credential.text())?;
+        if let Some((serials, of_voucher)) = serials.zip(held.serials.as_ref()) {
+            (token, serial) = with_one_serial(token, &held.format, serials, of_voucher, bounds.asker)?;
+        }
         let positions = copy.commitments.iter().map(Positions::from).collect();
         let disclosed = token.disclosed()?;
         (disclosed.payload, Source::Selective(token, positions), provable(copy, query), disclosed.clear)
@@ -163,7 +187,25 @@ fn open(
     let reduced = reduced(&held.format, &payload, &provable, query, bounds);
     let exposure = exposure(copy, bounds.asker);
     let format = held.format.clone();
-    Ok(Opened { credential, format, copy: index, exposure, payload, reduced, source, provable, clear, known })
+    Ok(Opened { credential, format, copy: index, exposure, payload, reduced, source, provable, clear, known, serial })
+}
+
+/// A copy of a voucher without its serials but for the one that may go to the asker, and the digest of that one. Whatever is asked
+/// for, no more than this can go; to anybody but the redeemer none does.
+fn with_one_serial(
+    token: SdJwt,
+    format: &str,
+    serials: &Serials,
+    of_voucher: &VoucherSerials,
+    asker: &str,
+) -> Result<(SdJwt, Option<String>), Problem> {
+    let payload = token.disclosed()?.payload;
+    let texts = serials.shown(format, &payload).unwrap_or_default();
+    let redeemer = values_at(&payload, &serials.redeemer(format)).pop().and_then(|(_, value)| value.as_str());
+    let is_redeemer = redeemer.is_some_and(|redeemer| asker.strip_prefix(PREFIX) == Some(redeemer));
+    let chosen = if is_redeemer { of_voucher.choose(&texts, asker) } else { None };
+    let digest = chosen.and_then(|index| texts.get(index)).map(|serial| serial_digest(serial));
+    Ok((token.keep_element(&serials.array(format), chosen)?, digest))
 }
 
 /// The payload without the claims whose value must not stand in for a proof that this copy cannot give; `None` if it is

@@ -137,7 +137,7 @@ fn lack(
             return Ok(lack);
         }
     }
-    let opened = open_all(contents, single, bounds)?;
+    let opened = open_all(contents, catalogue, single, bounds)?;
     let payloads: Vec<_> = opened
         .iter()
         .filter(|opened| held.iter().any(|(index, _)| *index == opened.credential))

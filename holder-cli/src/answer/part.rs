@@ -15,6 +15,7 @@ use carnet_core::{
 use serde_json::{Map, Value};
 
 use super::{Claim, Part, Proving, Shown, holdings::Opened, holdings::Source, split, threshold_text};
+use crate::wallet::vouchers::serial_digest;
 
 /// What always goes along and is not listed: who issued it, what kind it is, when it is valid, where its status stands, the
 /// copy's own key, and the signature. Everything else that goes is on the screen, also what nobody asked for and the issuer put in.
@@ -92,6 +93,11 @@ pub(super) fn part(query: &CredentialQuery, opened: &Opened, shows: &[Show]) -> 
             None => stays.push(name),
         }
     }
+    // The copy was opened with that serial alone, so that whatever goes of the array is this one.
+    let serial = opened.serial.clone().filter(|serial| {
+        let texts = goes.iter().filter_map(|claim| claim.value.as_array()).flatten().filter_map(Value::as_str);
+        texts.into_iter().any(|text| serial_digest(text) == *serial)
+    });
     Ok(Part {
         query_id: query.id.clone(),
         credential: opened.credential,
@@ -103,6 +109,7 @@ pub(super) fn part(query: &CredentialQuery, opened: &Opened, shows: &[Show]) -> 
         unasked,
         everything,
         paths,
+        serial,
         shown,
     })
 }

@@ -15,10 +15,11 @@ use serde_json::{Map, json};
 use sha2::{Digest, Sha256};
 
 use super::*;
-use crate::wallet::{HeldCredential, HolderKey, thresholds::Commitments};
+use crate::wallet::{HeldCredential, HolderKey, thresholds::Commitments, vouchers::VoucherSerials};
 
 mod clear;
 mod least;
+mod vouchers;
 mod whose;
 
 pub(crate) const NOW: Timestamp = Timestamp::from_unix(1_800_000_000);
@@ -108,6 +109,7 @@ impl Issuer {
             };
             return to_text(&secure(&payload, suite, &options, &self.key).unwrap()).unwrap();
         }
+        let padded: Vec<_> = known.serials.iter().map(|serials| serials.padded(format)).collect();
         let options = IssueOptions {
             typ: format,
             kid: &self.method(),
@@ -115,6 +117,7 @@ impl Issuer {
             ordered: &ordered,
             holder: Some(holder),
             decoys_to_multiple_of: known.copies.decoys_to_multiple_of,
+            padded: &padded,
         };
         sd_jwt::issue(&payload, &options, &self.key, rng).unwrap()
     }
@@ -148,12 +151,14 @@ impl Issuer {
 
     /// A credential of so many copies, as the wallet holds it.
     pub(crate) fn held(&self, id: &str, format: &str, copies: usize) -> HeldCredential {
+        let known = self.catalogue.credential_type(self.type_name).unwrap();
         let copy = |_| {
             let key = HolderKey::draw();
             let credential = self.copy(format, &key.open().unwrap().public_key());
             let commitments = self.commitments(format, &credential);
             Copy { commitments, ..Copy::new(credential, key) }
         };
+        let serials = known.serials.as_ref().map(|_| VoucherSerials::new(3));
         HeldCredential {
             id: id.to_owned(),
             type_name: self.type_name.to_owned(),
@@ -166,6 +171,7 @@ impl Issuer {
             copies: (0..copies).map(copy).collect(),
             endpoint: None,
             low_water: 3,
+            serials,
         }
     }
 }

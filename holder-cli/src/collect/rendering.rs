@@ -76,6 +76,7 @@ impl Received<'_> {
             ordered: &form.ordered,
             holder: Some(self.key),
             decoys_to_multiple_of: self.known.copies.decoys_to_multiple_of,
+            padded: &form.padded,
         };
         token.check_rendering(&form.payload, &options)
     }

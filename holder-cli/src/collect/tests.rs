@@ -237,6 +237,7 @@ fn with_commitments(delivery: &Delivery, at: usize, change: impl FnOnce(&mut Vec
         ordered: &[],
         holder: Some(&key),
         decoys_to_multiple_of: 0,
+        padded: &[],
     };
     sd_jwt::issue(&payload, &options, &delivery.issuer.key, &mut OsRng).unwrap()
 }

@@ -33,6 +33,9 @@ fn listing(contents: &Contents, catalogue: &Catalogue, ui: &Ui, now: Timestamp) 
         let soon = held.ends_soon(now);
         let (vouched, vouched_until) = held.vouched_for(now);
         let used = used.get(&held.id);
+        // Of a voucher with serials the wallet knows it by itself; of another what its redeemer said last.
+        let said = |used: &Used| (u64::from(used.left), u64::from(used.of));
+        let uses = own_uses(held).or(used.map(said));
         entry(ui, catalogue, held, used, now, &mut text);
         listed.push(json!({
             "id": held.id, "type": held.type_name, "label": label, "format": held.format,
@@ -43,7 +46,7 @@ fn listing(contents: &Contents, catalogue: &Catalogue, ui: &Ui, now: Timestamp) 
             "low": low, "refillable": held.is_refillable(), "copies_confirmed": vouched, "ends_soon": soon,
             "confirmed_until": vouched_until.map(|until| until.to_string()),
             "withdrawn": held.withdrawn().map(|standing| standing.state.as_str()),
-            "uses_left": used.map(|used| used.left), "uses": used.map(|used| used.of),
+            "uses_left": uses.map(|(left, _)| left), "uses": uses.map(|(_, of)| of),
             "withdrawn_seen": held.withdrawn().map(|standing| standing.asked_at.to_string()),
         }));
     }
@@ -89,7 +92,9 @@ fn entry(
     });
     let (unused, all) = (held.fresh_copies().to_string(), held.copies.len().to_string());
     line(&messages.with("list-copies", &[("unused", &unused), ("all", &all)]));
-    if let Some(used) = used {
+    if let Some((left, of)) = own_uses(held) {
+        line(&messages.with("list-uses-own", &[("left", &left.to_string()), ("of", &of.to_string())]));
+    } else if let Some(used) = used {
         let (left, of, by) = (used.left.to_string(), used.of.to_string(), clean(&used.by));
         let said = [("left", left.as_str()), ("of", &of), ("by", &by), ("day", &day_of(used.at))];
         line(&messages.with("list-uses", &said));
@@ -104,6 +109,12 @@ fn entry(
         line(&standing);
     }
     line(&messages.with("list-id", &[("id", &held.id)]));
+}
+
+/// Number of uses of a voucher with serials that are left, and in all.
+fn own_uses(held: &HeldCredential) -> Option<(u64, u64)> {
+    let serials = held.serials.as_ref()?;
+    Some((u64::try_from(serials.left()).ok()?, u64::try_from(serials.uses).ok()?))
 }
 
 fn day_of(at: Timestamp) -> String {

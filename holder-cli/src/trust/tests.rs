@@ -185,6 +185,7 @@ fn what_is_received_is_held_against_the_lists() {
             copies: vec![Copy::new(document.to_string(), key)],
             endpoint: None,
             low_water: default_low_water(),
+            serials: None,
         }
     };
     assert!(of_received(&contents.trust, &credential(7), &catalogue, NOW).is_null());

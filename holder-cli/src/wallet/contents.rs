@@ -18,6 +18,7 @@ use super::{
     standing::Standing,
     thresholds::{Commitments, Opened},
     trust::Trust,
+    vouchers::VoucherSerials,
 };
 use crate::{failure::Failure, session::CLOCK_SKEW};
 
@@ -149,6 +150,9 @@ pub(crate) struct HeldCredential {
     /// the issuer cannot tell how many were shown.
     #[serde(default = "default_low_water")]
     pub(crate) low_water: u8,
+    /// The serials of a voucher. One from before there were serials has none, and neither has any other document.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) serials: Option<VoucherSerials>,
 }
 
 /// For credentials from before it was drawn.
@@ -210,13 +214,17 @@ pub(crate) struct Copy {
     /// What its issuer last said of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) standing: Option<Standing>,
+    /// Digest of the voucher's serial that it showed last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) serial: Option<String>,
 }
 
 impl Copy {
     /// A copy that nobody has seen.
     pub(crate) fn new(credential: String, key: HolderKey) -> Self {
         let credential = credential.into();
-        Self { credential, key, shown_to: Vec::new(), commitments: Vec::new(), opened: Vec::new(), standing: None }
+        let (commitments, opened) = (Vec::new(), Vec::new());
+        Self { credential, key, shown_to: Vec::new(), commitments, opened, standing: None, serial: None }
     }
 
     /// The text of the issuer's word for it.

@@ -9,6 +9,7 @@ pub(crate) mod standing;
 pub(crate) mod texts;
 pub(crate) mod thresholds;
 pub(crate) mod trust;
+pub(crate) mod vouchers;
 
 pub(crate) use contents::{Contents, Copy, HeldCredential, HolderKey, Pending, Redemption, Registrar, Stage};
 pub(crate) use file::{Reading, WalletFile, read_only};

@@ -1,4 +1,4 @@
-//! Entitlements: their number is drawn, once for all copies (spec/entitlement.md section 1).
+//! Entitlements: their serials are drawn, the same in all copies, and given to nobody else (spec/entitlement.md section 1).
 
 use std::collections::BTreeSet;
 
@@ -13,10 +13,10 @@ use super::{
 };
 use crate::store::sqlite::MIGRATIONS;
 
-fn voucher(request_id: &str, uses: u32, id: Option<&str>) -> proto::CreateOfferRequest {
+fn voucher(request_id: &str, uses: usize, serials: &[&str]) -> proto::CreateOfferRequest {
     let mut claims = json!({"service": "A meal", "redeemer": "did:web:canteen.example", "uses": uses});
-    if let (Some(id), Some(claims)) = (id, claims.as_object_mut()) {
-        claims.insert("entitlementId".to_owned(), id.into());
+    if let (false, Some(claims)) = (serials.is_empty(), claims.as_object_mut()) {
+        claims.insert("serials".to_owned(), json!(serials));
     }
     proto::CreateOfferRequest {
         credential_type: "EntitlementCredential".to_owned(),
@@ -25,94 +25,136 @@ fn voucher(request_id: &str, uses: u32, id: Option<&str>) -> proto::CreateOfferR
     }
 }
 
-/// The numbers in the copies of an offer.
-async fn numbers(issuer: &Running, request: proto::CreateOfferRequest) -> BTreeSet<String> {
+/// The serials in a copy.
+fn serials(copy: &str) -> BTreeSet<String> {
+    let shown = SdJwt::parse(copy).unwrap().disclosed().unwrap();
+    let serials = shown.payload["credentialSubject"]["serials"].as_array().unwrap();
+    serials.iter().map(|serial| serial.as_str().unwrap().to_owned()).collect()
+}
+
+/// The serials of an offer, which are the same in all of its copies.
+async fn collected(issuer: &Running, request: proto::CreateOfferRequest) -> BTreeSet<String> {
     let offer = issuer.create(request).await;
     let copies = issuer.receive(&offer, &holder_keys(3)).await.unwrap().credentials;
-    assert_eq!(copies.len(), 3);
-    let number = |copy: &proto::IssuedCopy| {
-        let shown = SdJwt::parse(&copy.credential).unwrap().disclosed().unwrap();
-        shown.payload["credentialSubject"]["entitlementId"].as_str().map(str::to_owned).unwrap()
-    };
-    copies.iter().map(number).collect()
+    let all: BTreeSet<_> = copies.iter().map(|copy| serials(&copy.credential)).collect();
+    assert_eq!((copies.len(), all.len()), (3, 1));
+    all.into_iter().next().unwrap()
 }
 
 #[tokio::test]
-async fn all_copies_of_a_voucher_have_one_number_and_no_two_vouchers_the_same() {
+async fn all_copies_of_a_voucher_have_its_serials_and_no_two_vouchers_one() {
     let issuer = start().await;
-    let (one, two) = (numbers(&issuer, voucher("a", 3, None)).await, numbers(&issuer, voucher("b", 3, None)).await);
-    assert_eq!((one.len(), two.len()), (1, 1));
-    assert!(one.is_disjoint(&two) && one.iter().chain(&two).all(|number| number.len() == 43));
-    // One that staff gives stays.
-    assert_eq!(numbers(&issuer, voucher("c", 3, Some(GIVEN))).await, [GIVEN.to_owned()].into());
+    let one = collected(&issuer, voucher("a", 3, &[])).await;
+    let two = collected(&issuer, voucher("b", 32, &[])).await;
+    assert_eq!((one.len(), two.len()), (3, 32));
+    assert!(one.is_disjoint(&two) && one.iter().chain(&two).all(|serial| serial.len() == 22));
+    // Those that staff give stay.
+    let given = collected(&issuer, voucher("c", 2, &GIVEN)).await;
+    assert_eq!(given, GIVEN.map(str::to_owned).into());
+}
+
+#[tokio::test]
+async fn an_offer_that_cannot_have_its_serials_is_refused_in_words() {
+    let issuer = start().await;
+    let refused = async |request| issuer.staff().create_offer(request).await.unwrap_err();
+    let many = refused(voucher("a", 33, &[])).await;
+    assert!(many.message().contains("from 1 to 32; for more uses make several offers"), "{}", many.message());
+    // As many as uses, each once, long enough, and none of the earlier version.
+    for serials in [&GIVEN[..1], &[GIVEN[0], GIVEN[0]], &["short", GIVEN[0]]] {
+        assert_eq!(refused(voucher("b", 2, serials)).await.code(), tonic::Code::InvalidArgument, "{serials:?}");
+    }
+    let claims =
+        json!({"service": "A meal", "redeemer": "did:web:canteen.example", "uses": 1, "entitlementId": GIVEN[0]});
+    let former = proto::CreateOfferRequest {
+        claims: Some(wire::to_struct(claims.as_object().unwrap())),
+        ..voucher("c", 1, &[])
+    };
+    assert!(refused(former).await.message().contains("entitlementId"));
+    // A format that hides nothing would show them all at once.
+    let format = proto::CredentialFormat::DiVcJcs.into();
+    let whole = refused(proto::CreateOfferRequest { format, ..voucher("d", 1, &[]) }).await;
+    assert!(whole.message().contains("shows all serials at once"), "{}", whole.message());
 }
 
 #[tokio::test]
 async fn the_same_call_again_gives_the_same_voucher() {
     let issuer = start().await;
     let mut staff = issuer.staff();
-    let first = staff.create_offer(voucher("a", 3, None)).await.unwrap().into_inner();
-    let again = staff.create_offer(voucher("a", 3, None)).await.unwrap().into_inner();
+    let first = staff.create_offer(voucher("a", 3, &[])).await.unwrap().into_inner();
+    let again = staff.create_offer(voucher("a", 3, &[])).await.unwrap().into_inner();
     assert_eq!(first.offer, again.offer);
-    assert_eq!(reason(staff.create_offer(voucher("a", 4, None)).await), "REQUEST_ID_REUSED");
-    let short = staff.create_offer(voucher("b", 3, Some("short"))).await;
-    assert_eq!(short.unwrap_err().code(), tonic::Code::InvalidArgument);
+    assert_eq!(reason(staff.create_offer(voucher("a", 4, &[])).await), "REQUEST_ID_REUSED");
 }
 
-const GIVEN: &str = "given-by-another-system-1";
+const GIVEN: [&str; 2] = ["given-by-another-system-1", "given-by-another-system-2"];
+const OTHER: [&str; 2] = ["given-by-another-system-3", "given-by-another-system-4"];
 
 #[tokio::test]
-async fn row_100_no_two_offers_have_one_entitlement_id() {
+async fn row_100_no_two_offers_have_one_serial() {
     let issuer = start().await;
     let mut staff = issuer.staff();
-    let first = issuer.create(voucher("a", 3, Some(GIVEN))).await;
-    let mut refused = async |request_id: &str| reason(staff.create_offer(voucher(request_id, 1, Some(GIVEN))).await);
+    let first = issuer.create(voucher("a", 2, &GIVEN)).await;
+    // One in common is enough.
+    let mut refused =
+        async |request_id: &str| reason(staff.create_offer(voucher(request_id, 2, &[OTHER[0], GIVEN[1]])).await);
     assert_eq!(refused("b").await, "CLAIM_NOT_UNIQUE");
     let keys = holder_keys(3);
     let copies = issuer.receive(&first, &keys).await.unwrap().credentials;
     assert_eq!((copies.len(), refused("c").await), (3, "CLAIM_NOT_UNIQUE".to_owned()));
     refill_once(&issuer, &copies[0].credential, &keys[0]).await;
     assert_eq!(refused("d").await, "CLAIM_NOT_UNIQUE");
-    // The twin: another number, and one that the issuer draws.
-    issuer.create(voucher("e", 3, Some("given-by-another-system-2"))).await;
-    issuer.create(voucher("f", 3, None)).await;
-    // The number itself is nowhere once it was collected.
-    assert!(issuer.forgotten(GIVEN).await);
+    // The twin: others, of which a refused offer has taken none, and some that the issuer draws.
+    issuer.create(voucher("e", 2, &OTHER)).await;
+    issuer.create(voucher("f", 3, &[])).await;
+    // The serials themselves are nowhere once they were collected.
+    for serial in GIVEN {
+        assert!(issuer.forgotten(serial).await);
+    }
 }
 
 #[tokio::test]
-async fn row_100_of_two_offers_at_once_one_has_the_number() {
+async fn a_refill_gives_the_same_serials_and_no_more() {
+    let issuer = start().await;
+    let (offer, keys) = (issuer.create(voucher("a", 3, &[])).await, holder_keys(1));
+    let copies = issuer.receive(&offer, &keys).await.unwrap().credentials;
+    let fresh = refill_once(&issuer, &copies[0].credential, &keys[0]).await;
+    assert_ne!(fresh, copies[0].credential);
+    assert_eq!(serials(&fresh), serials(&copies[0].credential));
+}
+
+#[tokio::test]
+async fn row_100_of_two_offers_at_once_one_has_the_serial() {
     let issuer = start().await;
     let mut calls = tokio::task::JoinSet::new();
     for call in 0..8 {
         let mut staff = issuer.staff();
-        calls.spawn(async move { staff.create_offer(voucher(&format!("call-{call}"), 3, Some(GIVEN))).await.is_ok() });
+        calls.spawn(async move { staff.create_offer(voucher(&format!("call-{call}"), 2, &GIVEN)).await.is_ok() });
     }
     let made = calls.join_all().await;
     assert_eq!(made.iter().filter(|made| **made).count(), 1);
 }
 
 #[tokio::test]
-async fn a_number_that_nobody_was_given_is_free_again() {
+async fn a_serial_that_nobody_was_given_is_free_again() {
     let issuer = start().await;
     let mut staff = issuer.staff();
-    let offer = staff.create_offer(voucher("a", 3, Some(GIVEN))).await.unwrap().into_inner().offer.unwrap();
+    let offer = staff.create_offer(voucher("a", 2, &GIVEN)).await.unwrap().into_inner().offer.unwrap();
     let cancel = proto::CancelOfferRequest { offer_id: offer.offer_id, request_id: String::new() };
     staff.cancel_offer(cancel).await.unwrap();
-    issuer.create(voucher("b", 3, Some(GIVEN))).await;
+    issuer.create(voucher("b", 2, &GIVEN)).await;
 }
 
 #[tokio::test]
-async fn offers_of_before_have_their_numbers_kept_at_the_next_start() {
+async fn offers_of_before_have_their_serials_kept_at_the_next_start() {
     let issuer = start().await;
-    issuer.create(voucher("a", 3, Some(GIVEN))).await;
+    issuer.create(voucher("a", 2, &GIVEN)).await;
     let database = carnet_service::store::open(issuer.data.path(), &MIGRATIONS).await.unwrap().database;
     let mut tx = database.begin("a test").await.unwrap();
     sqlx::query("DELETE FROM unique_claims").execute(&mut *tx).await.unwrap();
     tx.commit().await.unwrap();
     database.close().await;
     issuer.issuer.settle_unique_claims().await.unwrap();
-    let again = issuer.staff().create_offer(voucher("b", 3, Some(GIVEN))).await;
+    let again = issuer.staff().create_offer(voucher("b", 2, &GIVEN)).await;
     assert_eq!(reason(again), "CLAIM_NOT_UNIQUE");
 }
 
@@ -122,7 +164,7 @@ async fn claims_with_characters_that_nobody_sees_are_refused_by_name() {
     let with = |service: &str| {
         let claims = json!({"service": service, "redeemer": "did:web:canteen.example", "uses": 1});
         let claims = Some(wire::to_struct(claims.as_object().unwrap()));
-        proto::CreateOfferRequest { claims, ..voucher("a", 1, None) }
+        proto::CreateOfferRequest { claims, ..voucher("a", 1, &[]) }
     };
     let refused = issuer.staff().create_offer(with("A meal\u{e0101}")).await.unwrap_err();
     assert!(refused.message().contains("\"service\" has U+E0101 as character 7"), "{}", refused.message());
@@ -137,5 +179,5 @@ fn a_voucher_is_not_renewed() {
         crate::renewal::fault(&[(name.to_owned(), policy)].into(), &catalogue)
     };
     assert_eq!(fault("LanguageCertificateCredential"), None);
-    assert!(fault("EntitlementCredential").is_some_and(|fault| fault.message.contains("entitlementId")));
+    assert!(fault("EntitlementCredential").is_some_and(|fault| fault.message.contains("serials")));
 }

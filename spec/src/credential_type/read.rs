@@ -8,13 +8,14 @@ use serde::Deserialize;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::CredentialType;
+use super::{CredentialType, FormerVersion};
 use crate::{
     Display, SpecError,
     claims::{self, Claim},
     computed::{Computed, ComputedText},
     folder::Folder,
     ordered::{self, Order, OrderedText},
+    serials::Serials,
 };
 
 /// What every type keeps visible: without these nothing could be verified.
@@ -37,6 +38,9 @@ struct Text {
     computed: Vec<ComputedText>,
     #[serde(default)]
     drawn: Vec<DrawnText>,
+    serials: Option<Serials>,
+    #[serde(default)]
+    former: Vec<FormerText>,
     #[serde(default)]
     ordered: Vec<OrderedText>,
     #[serde(default)]
@@ -52,6 +56,17 @@ struct Text {
 #[serde(deny_unknown_fields)]
 struct DrawnText {
     claim: String,
+}
+
+/// An earlier version of the type, whose credentials still hold.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FormerText {
+    vct: String,
+    context: String,
+    context_sha256: String,
+    file: String,
+    claims: Vec<String>,
 }
 
 /// Which claims say what an accreditation can be limited to.
@@ -118,7 +133,12 @@ impl CredentialType {
                     "Correct it",
                 )
             })?;
-        let (context, context_bytes) = read_context(folder, &text, &claims, &orders)?;
+        let names = claims.iter().filter_map(|claim| claim.name.clone()).chain([text.name.clone()]);
+        let names = names.chain(orders.iter().map(Order::commitments)).collect();
+        let (context, context_bytes) = read_context(folder, "context.jsonld", &text.context_sha256, names)?;
+        let former = text.former.iter().map(|former| former.read(folder, &text.name)).collect::<Result<_, _>>()?;
+        let drawn = text.drawn.into_iter().map(|drawn| drawn.claim);
+        let drawn = drawn.chain(text.serials.as_ref().map(|serials| serials.claim.clone())).collect();
         let english = Display::read_english(folder, &claims, &orders)?;
         let read = Self {
             displays: Display::read_others(folder, &claims, &orders, &english)?,
@@ -137,7 +157,9 @@ impl CredentialType {
             validity_days: text.validity_days,
             computed: rules.iter().map(|rule| rule.claim.clone()).collect(),
             never_mandatory: text.never_mandatory,
-            drawn: text.drawn.into_iter().map(|drawn| drawn.claim).collect(),
+            drawn,
+            serials: text.serials,
+            former,
             required_at_issuance: text.required_at_issuance,
             coarse: text.coarse,
             fine: text.fine,
@@ -209,6 +231,14 @@ fn consistent(text: &Text, claims: &[Claim]) -> Result<(), (String, &'static str
             "Name a claim that each credential has",
         ));
     }
+    if let Some(what) =
+        text.serials.as_ref().and_then(|serials| serials.fault(&text.disclosable, &text.required_at_issuance))
+    {
+        return Err((what, "Name an array of texts, how many there are, and who may be shown one"));
+    }
+    if let Some(former) = text.former.iter().flat_map(|former| &former.claims).find(|claim| !known(claim)) {
+        return Err((format!("[[former]] names \"{former}\", which is not in the schema"), "Correct the name"));
+    }
     if let Some(path) = text.coarse.iter().find(|path| text.fine.contains(path)) {
         return Err((format!("\"{path}\" stands in coarse and in fine"), "Choose one"));
     }
@@ -234,17 +264,26 @@ fn answers(text: &Text, claims: &[Claim]) -> Vec<String> {
     text.computed.iter().map(|computed| computed.claim.clone()).filter(boolean).collect()
 }
 
-/// The context, if it has its pinned digest and defines every term.
-fn read_context(
-    folder: &Folder,
-    text: &Text,
-    claims: &[Claim],
-    orders: &[Order],
-) -> Result<(Value, Vec<u8>), SpecError> {
-    let wrong = |what: String, hint: String| SpecError::file(folder.path("context.jsonld"), what, hint);
-    let bytes = folder.text("context.jsonld")?.as_bytes().to_vec();
+impl FormerText {
+    fn read(&self, folder: &Folder, type_name: &str) -> Result<FormerVersion, SpecError> {
+        let names = self.claims.iter().cloned().chain([type_name.to_owned()]).collect();
+        let (_, context_bytes) = read_context(folder, &self.file, &self.context_sha256, names)?;
+        Ok(FormerVersion {
+            vct: self.vct.clone(),
+            context_url: self.context.clone(),
+            context_bytes,
+            context_sha256: self.context_sha256.clone(),
+            claims: self.claims.clone(),
+        })
+    }
+}
+
+/// A context, if it has its pinned digest and defines every term.
+fn read_context(folder: &Folder, file: &str, pinned: &str, names: Vec<String>) -> Result<(Value, Vec<u8>), SpecError> {
+    let wrong = |what: String, hint: String| SpecError::file(folder.path(file), what, hint);
+    let bytes = folder.text(file)?.as_bytes().to_vec();
     let digest: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
-    if digest != text.context_sha256 {
+    if digest != pinned {
         return Err(wrong(
             "does not have the SHA-256 that type.toml pins".to_owned(),
             format!(
@@ -252,14 +291,12 @@ fn read_context(
             ),
         ));
     }
-    let context = folder.json("context.jsonld")?;
+    let context = folder.json(file)?;
     let terms = context.get("@context");
     if terms.and_then(|terms| terms.get("@protected")) != Some(&Value::Bool(true)) {
         return Err(wrong("is not @protected".to_owned(), "Add \"@protected\": true".to_owned()));
     }
-    let names = claims.iter().filter_map(|claim| claim.name.clone()).chain([text.name.clone()]);
-    let mut names = names.chain(orders.iter().map(Order::commitments));
-    if let Some(missing) = names.find(|name| terms.and_then(|terms| terms.get(name)).is_none()) {
+    if let Some(missing) = names.into_iter().find(|name| terms.and_then(|terms| terms.get(name)).is_none()) {
         return Err(wrong(
             format!("does not define \"{missing}\""),
             "Define every claim, its commitments, and the type".to_owned(),

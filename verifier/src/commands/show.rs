@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use carnet_core::text::shown;
 use carnet_proto::verifier::v1::{
     Check, CheckOutcome, CredentialSummary, HolderRule, IssuerAuthority, IssuerDecision, KeptClaim, ProvedThreshold,
-    RequestResult, RequestState, StatusMessage, Verdict, proved_threshold::Bound,
+    Redemption, RequestResult, RequestState, StatusMessage, Verdict, proved_threshold::Bound,
 };
 use carnet_service::wire;
 use serde_json::{Value, json};
@@ -64,8 +64,16 @@ pub(super) fn verdict(verdict: &Verdict) -> Value {
         "issuers": verdict.issuers.iter().map(decision).collect::<Vec<_>>(),
         "status_messages": verdict.status_messages.iter().map(message).collect::<Vec<_>>(),
         "holder": verdict.holder.as_ref().map(|rule| json!({"rule": rule.rule, "claims": rule.claims})),
-        "redemption": verdict.redemption.as_ref().map(|used| json!({"use": used.number, "of": used.of})),
+        "redemption": verdict.redemption.as_ref().map(redemption),
     })
+}
+
+/// The use of a voucher: which of how many, or one by its serial.
+fn redemption(used: &Redemption) -> Value {
+    if used.of == 0 {
+        return json!({"by": "serial", "use": null, "of": null});
+    }
+    json!({"by": "number", "use": used.number, "of": used.of})
 }
 
 /// By which entry and rule an issuer was accepted or refused.

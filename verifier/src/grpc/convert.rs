@@ -99,7 +99,10 @@ pub(super) fn verdict(verdict: &Verdict) -> proto::Verdict {
         verified_at: Some(wire::timestamp(verdict.verified_at())),
         credentials: verdict.credentials().iter().map(summary).collect(),
         issuers: verdict.grounds().iter().map(ground).collect(),
-        redemption: verdict.redeemed().map(|used| proto::Redemption { number: used.number, of: used.of }),
+        redemption: verdict.redeemed().map(|used| {
+            let (number, of) = used.counted().unwrap_or_default();
+            proto::Redemption { number, of }
+        }),
         status_messages: verdict.messages().iter().map(message).collect(),
         holder: verdict
             .holder()

@@ -8,7 +8,7 @@ use sqlx::{Row as _, Sqlite as Database, Transaction, sqlite::SqliteRow};
 use super::{Sqlite, StoreError, sqlite::conclude_in};
 use crate::{
     ids::RequestId,
-    redemption::{Counted, Mark, export::Export},
+    redemption::{Claimed, Counted, Mark, export::Export},
     verdicts::{KeptClaim, Verdict},
 };
 
@@ -68,7 +68,7 @@ pub(crate) trait RedemptionStore: Send + Sync {
         id: &RequestId,
         verdict: &Verdict,
         kept: &[KeptClaim],
-        mark: &Mark,
+        claimed: &Claimed,
         offline_uses: Option<u32>,
     ) -> impl Future<Output = Result<Option<Verdict>, StoreError>> + Send;
 
@@ -133,9 +133,10 @@ impl RedemptionStore for Sqlite {
         id: &RequestId,
         verdict: &Verdict,
         kept: &[KeptClaim],
-        mark: &Mark,
+        claimed: &Claimed,
         offline_uses: Option<u32>,
     ) -> Result<Option<Verdict>, StoreError> {
+        let mark = &claimed.mark;
         // Nobody else writes from here to the commit.
         let mut transaction = self.database().begin("conclude_use").await?;
         let counted = sqlx::query(
@@ -146,7 +147,7 @@ impl RedemptionStore for Sqlite {
         .fetch_one(&mut *transaction)
         .await?;
         let counted = Counted { marks: unsigned(&counted, "marks")?, unsynced: unsigned(&counted, "unsynced")? };
-        let next = counted.next(mark.uses, offline_uses);
+        let next = counted.next(claimed, offline_uses);
         let (verdict, kept) = match next {
             Ok(used) => (verdict.clone().using(used), kept),
             Err(refusal) => (verdict.clone().refusing_use(refusal), &[][..]),

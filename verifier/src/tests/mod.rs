@@ -6,6 +6,7 @@ mod issuers;
 mod limits;
 mod receipts;
 mod redemption;
+mod serials;
 mod several;
 mod status;
 mod trust;

@@ -126,6 +126,7 @@ impl Authority {
             holder: Some(&world.holder.public_key()),
             ordered: &world.permit().ordered,
             decoys_to_multiple_of: 0,
+            padded: &[],
         };
         SdJwt::parse(&issue(&self.permit(world), &options, &self.keys[key], &mut OsRng).unwrap()).unwrap()
     }

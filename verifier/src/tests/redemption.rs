@@ -4,6 +4,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use carnet_core::{
+    credential::CONTEXT_V2,
     keys::Signer as _,
     secure::{
         jose,
@@ -23,15 +24,15 @@ use crate::{
     store::{RedemptionStore as _, Store as _},
 };
 
-const TYPE: &str = "EntitlementCredential";
+pub(super) const TYPE: &str = "EntitlementCredential";
 const ID: &str = "q3Jm0dJ8Qn0Vb1xkT5yUO2sGf7LrWcZe9hPiNaXtMuE";
 const CLAIMS: [&str; 4] = ["entitlementId", "service", "redeemer", "uses"];
 
-async fn world() -> World {
+pub(super) async fn world() -> World {
     world_of(None).await
 }
 
-async fn world_of(redemption: Option<RedemptionConfig>) -> World {
+pub(super) async fn world_of(redemption: Option<RedemptionConfig>) -> World {
     World::with(|config| {
         for entry in &mut config.issuers {
             let IssuerEntry { types, .. } = entry;
@@ -42,16 +43,16 @@ async fn world_of(redemption: Option<RedemptionConfig>) -> World {
     .await
 }
 
-fn desk(offline_uses: u32) -> RedemptionConfig {
+pub(super) fn desk(offline_uses: u32) -> RedemptionConfig {
     RedemptionConfig { desk: "east".to_owned(), others: vec!["west".to_owned()], offline_uses }
 }
 
-async fn ask(world: &World) -> Asked {
+pub(super) async fn ask(world: &World) -> Asked {
     let what = What::Template("museum-visit".to_owned());
     world.ask(CreateRequestRequest { what: Some(what), ..Default::default() }).await
 }
 
-/// A new copy of the voucher, with claims changed, that shows all of them.
+/// A new copy of a voucher from before there were serials, with claims changed, that shows all of them.
 fn copy(world: &World, uses: u32, change: impl FnOnce(&mut Map<String, Value>)) -> SdJwt {
     let known = world.verifier.verification.catalogue.credential_type(TYPE).unwrap();
     let mut document = known.example.as_object().unwrap().clone();
@@ -59,7 +60,10 @@ fn copy(world: &World, uses: u32, change: impl FnOnce(&mut Map<String, Value>)) 
     document.insert("issuer".into(), did(&world.issuer).into());
     document.insert("validFrom".into(), today.plus(-86_400).to_string().into());
     document.insert("validUntil".into(), today.plus(86_400 * 30).to_string().into());
+    document.insert("@context".into(), json!([CONTEXT_V2, known.former[0].context_url]));
     let subject = document["credentialSubject"].as_object_mut().unwrap();
+    subject.remove("serials");
+    subject.insert("entitlementId".into(), ID.into());
     subject.insert("id".into(), did(&world.holder).into());
     subject.insert("redeemer".into(), world.verifier.identity.did.as_str().into());
     subject.insert("uses".into(), uses.into());
@@ -71,6 +75,7 @@ fn copy(world: &World, uses: u32, change: impl FnOnce(&mut Map<String, Value>)) 
         holder: Some(&world.holder.public_key()),
         ordered: &known.ordered,
         decoys_to_multiple_of: 0,
+        padded: &[],
     };
     let copy = SdJwt::parse(&issue(&document, &options, &world.issuer, &mut OsRng).unwrap()).unwrap();
     copy.select(&CLAIMS.map(|claim| path(&["credentialSubject", claim]))).unwrap()
@@ -111,7 +116,7 @@ fn answer(world: &World, asked: &Asked, uses: u32) -> String {
 }
 
 /// Presents one more copy; the verdict's reason and which use of how many.
-async fn visit(world: &World, uses: u32) -> (String, Option<(u32, u32)>) {
+pub(super) async fn visit(world: &World, uses: u32) -> (String, Option<(u32, u32)>) {
     let asked = ask(world).await;
     let said = world.submit(&asked, answer(world, &asked, uses)).await.unwrap();
     let verdict = world.result(&asked.id).await.verdict.unwrap();
@@ -119,7 +124,7 @@ async fn visit(world: &World, uses: u32) -> (String, Option<(u32, u32)>) {
     (verdict.reason, verdict.redemption.map(|used| (used.number, used.of)))
 }
 
-async fn marks(world: &World) -> usize {
+pub(super) async fn marks(world: &World) -> usize {
     world.verifier.store.export("east", now()).await.unwrap().marks.len()
 }
 

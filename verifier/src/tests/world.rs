@@ -198,6 +198,7 @@ impl World {
             holder: Some(&holder.public_key()),
             ordered: &self.permit().ordered,
             decoys_to_multiple_of: 0,
+            padded: &[],
         };
         SdJwt::parse(&issue(document, &options, &self.issuer, &mut OsRng).unwrap()).unwrap()
     }

@@ -96,12 +96,35 @@ impl SdJwt {
             }
             wanted.extend(found.into_iter().map(|(path, _)| path));
         }
+        self.keeping(&places, |place| {
+            wanted.iter().any(|path| path.iter().zip(place).all(|(step, place)| place.is_at(step)))
+        })
+    }
+
+    /// Drops the disclosures of an array's elements but for one, or of all of them, and any key binding. The element is named
+    /// by its index in the payload as [`SdJwt::disclosed`] shows it here.
+    ///
+    /// # Errors
+    /// Those of [`SdJwt::disclosed`].
+    pub fn keep_element(&self, array: &[Step], element: Option<usize>) -> Result<SdJwt, Problem> {
+        let (_, places) = self.resolve()?;
+        self.keeping(&places, |place| {
+            let leads_there = array.iter().zip(place).all(|(step, place)| place.is_at(step));
+            match place.get(array.len()) {
+                Some(Place::Index { shown, .. }) if leads_there => element == Some(*shown),
+                _ => true,
+            }
+        })
+    }
+
+    /// The same token with those of its disclosures whose place is wanted.
+    fn keeping(&self, places: &[Vec<Place<'_>>], wanted: impl Fn(&[Place<'_>]) -> bool) -> Result<SdJwt, Problem> {
         let mut text = self.jws().as_str().to_owned();
         text.push('~');
         let mut kept = Vec::new();
         let texts = self.text.split('~').skip(1);
-        for ((disclosure, place), written) in self.disclosures.iter().zip(&places).zip(texts) {
-            if wanted.iter().any(|path| path.iter().zip(place).all(|(step, place)| place.is_at(step))) {
+        for ((disclosure, place), written) in self.disclosures.iter().zip(places).zip(texts) {
+            if wanted(place) {
                 kept.push(disclosure.clone());
                 text.push_str(written);
                 text.push('~');

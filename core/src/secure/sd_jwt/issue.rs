@@ -42,6 +42,17 @@ pub struct IssueOptions<'a> {
     /// to a multiple of this; the rest are decoys (RFC 9901 section 4.2.5). So their number says nothing of the payload.
     /// 0: no decoys; at most 256.
     pub decoys_to_multiple_of: usize,
+    /// Arrays whose elements are hidden, have no order, and are so many with decoys that nobody sees how many there are.
+    pub padded: &'a [PaddedArray],
+}
+
+/// An array of which each copy has the same number of digests, in an order that says nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PaddedArray {
+    /// The array. Each of its elements is disclosable and has nothing hidden in it.
+    pub path: ClaimPath,
+    /// Number of its digests, decoys included; at most 256.
+    pub digests: usize,
 }
 
 /// Issues: digests in, signature over the rest. Returns `jwt~d1~...~dn~`.
@@ -49,11 +60,13 @@ pub struct IssueOptions<'a> {
 /// Each salt has 128 bits from `rng`; digests are sorted, so that their order says nothing. All else follows from `payload`
 /// and `options`: header, payload and disclosures are written as RFC 8785 has it, and the disclosures in the order of
 /// the payload's names, those within a claim before its own and those of commitments after those of the claims beside them.
+/// Elements of a padded array are disclosed in the order of their digests.
 ///
 /// # Errors
 /// `disclosure_forbidden` (a path that security needs, see [`never_hidden`]), `disclosure_name` (the
 /// payload has a member `_sd`, `_sd_alg` or `...`), `claim_forbidden` (the payload has a `cnf` and
-/// a holder's key is to be put there), `too_deep`, `malformed_value` (too many decoys),
+/// a holder's key is to be put there), `too_deep`, `malformed_value` (too many decoys, or more elements than a padded array has
+/// digests, or one that is not hidden),
 /// `proof_generation` (no randomness, no form to write the payload in, or no signature).
 pub fn issue(
     payload: &Map<String, Value>,
@@ -84,12 +97,13 @@ pub(super) fn render(
     if options.disclosable.iter().any(|path| never_hidden(Some(options.typ), path)) {
         return Err(Problem::new(Code::DisclosureForbidden, "a claim that security needs would be hidden"));
     }
-    if options.decoys_to_multiple_of > MAX_DECOYS {
+    if options.decoys_to_multiple_of > MAX_DECOYS || options.padded.iter().any(|array| array.digests > MAX_DECOYS) {
         return Err(Problem::new(Code::MalformedValue, "digests can be padded to a multiple of 256 at most"));
     }
     let seen = Seen {
         disclosable: options.disclosable.iter().map(Vec::as_slice).collect(),
         ordered: options.ordered.iter().map(|claim| (claim.direction, claim.path.as_slice())).collect(),
+        padded: options.padded.iter().map(|array| (array.digests, array.path.as_slice())).collect(),
     };
     let mut disclosures = String::with_capacity(options.disclosable.len().saturating_mul(96));
     disclosures.push('~');
@@ -143,6 +157,7 @@ impl Blinding for Fresh<'_> {
 struct Seen<'p> {
     disclosable: Vec<&'p [Step]>,
     ordered: Vec<(Direction, &'p [Step])>,
+    padded: Vec<(usize, &'p [Step])>,
 }
 
 impl<'p> Seen<'p> {
@@ -152,7 +167,13 @@ impl<'p> Seen<'p> {
         Self {
             disclosable: self.disclosable.iter().filter_map(|path| rest(path)).collect(),
             ordered: self.ordered.iter().filter_map(|(direction, path)| Some((*direction, rest(path)?))).collect(),
+            padded: self.padded.iter().filter_map(|(digests, path)| Some((*digests, rest(path)?))).collect(),
         }
+    }
+
+    /// Number of digests of this very array, if it is padded.
+    fn padded_to(&self) -> Option<usize> {
+        self.padded.iter().find(|(_, path)| path.is_empty()).map(|(digests, _)| *digests)
     }
 
     /// Number of names that may be hidden in this very object.
@@ -206,7 +227,14 @@ impl<'p> Sealer<'_, 'p> {
             Value::Object(members) => {
                 self.object(members, &seen.below(leads)).map(|members| Cow::Owned(Value::Object(members)))
             }
-            Value::Array(items) => self.array(items, &seen.below(leads)).map(|items| Cow::Owned(Value::Array(items))),
+            Value::Array(items) => {
+                let seen = seen.below(leads);
+                let sealed = match seen.padded_to() {
+                    Some(digests) => self.padded_array(items, &seen, digests),
+                    None => self.array(items, &seen),
+                };
+                sealed.map(|items| Cow::Owned(Value::Array(items)))
+            }
             other => Ok(Cow::Borrowed(other)),
         };
         self.path.pop();
@@ -275,6 +303,37 @@ impl<'p> Sealer<'_, 'p> {
             });
         }
         Ok(sealed)
+    }
+
+    /// An array of so many digests, in the order of their text, and so are the disclosures: neither says which element was
+    /// the first, nor how many there are.
+    fn padded_array(&mut self, items: &'p [Value], seen: &Seen<'_>, digests: usize) -> Result<Vec<Value>, Problem> {
+        let refused = |what: &str| Err(Problem::new(Code::MalformedValue, format!("an array that is padded {what}")));
+        if items.len() > digests {
+            return refused("has more elements than digests");
+        }
+        let before = self.disclosures.len();
+        let mut sealed = Vec::with_capacity(digests);
+        for (index, item) in items.iter().enumerate() {
+            let is_hidden = seen.hides(|step| *step == Step::All || *step == Step::Index(index));
+            if !is_hidden || item.is_object() || item.is_array() {
+                return refused("has an element that is not hidden as a whole");
+            }
+            let salt = self.blinding.salt()?;
+            sealed.push(self.disclose(&salt, None, item)?);
+        }
+        let own = self.disclosures.split_off(before);
+        let mut ordered: Vec<(DigestText, &str)> = sealed.iter().copied().zip(own.split_terminator('~')).collect();
+        ordered.sort_unstable_by_key(|(digest, _)| *digest);
+        for (_, disclosure) in ordered {
+            self.disclosures.push_str(disclosure);
+            self.disclosures.push('~');
+        }
+        while sealed.len() < digests {
+            sealed.push(self.blinding.decoy(&self.path, None)?);
+        }
+        sealed.sort_unstable();
+        Ok(sealed.iter().map(element).collect())
     }
 
     /// The commitments to a hidden value and its salt, as an array of disclosable elements under the name `beside`, with

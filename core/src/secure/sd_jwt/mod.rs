@@ -21,7 +21,7 @@ mod thresholds;
 
 pub use binding::{KeyBinding, Stapled};
 pub use disclose::{ClearClaim, Disclosed};
-pub use issue::{IssueOptions, issue};
+pub use issue::{IssueOptions, PaddedArray, issue};
 pub use thresholds::{OrderedClaim, Positions};
 
 pub(crate) use thresholds::proved;

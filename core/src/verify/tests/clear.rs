@@ -131,6 +131,7 @@ fn row_93_a_name_can_be_read_although_all_below_it_is_hidden() {
             ordered: &[],
             holder: Some(&world.holder.public_key()),
             decoys_to_multiple_of: 4,
+            padded: &[],
         };
         let credential = issue(&document, &options, &world.issuer, &mut OsRng).unwrap();
         world.verify(&show(&world, &credential, &[RIGHT_TO_WORK]))

@@ -72,6 +72,7 @@ fn verified(revoked: bool, made: Timestamp) -> [(Report, Option<Verified<Held>>)
         disclosable: &[],
         ordered: &[],
         decoys_to_multiple_of: 1,
+        padded: &[],
     };
     let token = issue(&payload, &options, &world.issuer, &mut OsRng).unwrap();
     let issuers = Only(did.to_string());
@@ -129,6 +130,7 @@ fn row_103_a_key_that_a_published_document_does_not_have_is_not_known_yet() {
         disclosable: &[],
         ordered: &[],
         decoys_to_multiple_of: 0,
+        padded: &[],
     };
     let token = issue(&payload, &options, &world.issuer, &mut OsRng).unwrap().into_bytes();
     let options = ProofOptions {

@@ -46,6 +46,7 @@ fn copy(
         ordered: &[],
         holder: Some(&key.public_key()),
         decoys_to_multiple_of: 4,
+        padded: &[],
     };
     Copy { key: Arc::clone(key), credential: issue(&payload, &options, &world.issuer, &mut OsRng).unwrap() }
 }

@@ -14,6 +14,7 @@ pub(super) fn issued(world: &World, typ: &str, payload: &Map<String, Value>) -> 
         ordered: &[],
         holder: Some(&holder),
         decoys_to_multiple_of: 4,
+        padded: &[],
     };
     issue(payload, &options, &world.issuer, &mut OsRng).unwrap()
 }
@@ -242,6 +243,7 @@ fn an_element_that_is_asked_for_by_index_is_not_taken_for_another() {
         ordered: &[],
         holder: Some(&holder),
         decoys_to_multiple_of: 4,
+        padded: &[],
     };
     let credential = SdJwt::parse(&issue(&document, &options, &world.issuer, &mut OsRng).unwrap()).unwrap();
     // Of the two the second alone is shown; in what the verifier sees, it stands first.

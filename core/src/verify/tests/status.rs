@@ -499,6 +499,7 @@ fn what_a_leaked_key_signed_counts_for_vouched_copies_alone() {
         ordered: &[],
         holder: Some(&holder),
         decoys_to_multiple_of: 0,
+        padded: &[],
     };
     payload["credentialSubject"].as_object_mut().unwrap().remove("permitType");
     let copy = issue(&payload, &options, &world.issuer, &mut OsRng).unwrap();

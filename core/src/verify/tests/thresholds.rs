@@ -40,6 +40,7 @@ fn issued(world: &World) -> SdJwt {
         ordered: &ordered(),
         holder: Some(&world.holder.public_key()),
         decoys_to_multiple_of: 4,
+        padded: &[],
     };
     SdJwt::parse(&issue(&document, &options, &world.issuer, &mut OsRng).unwrap()).unwrap()
 }
@@ -177,6 +178,7 @@ fn without_values(world: &World) -> SdJwt {
         ordered: &ordered(),
         holder: Some(&world.holder.public_key()),
         decoys_to_multiple_of: 4,
+        padded: &[],
     };
     SdJwt::parse(&issue(&world.document(), &options, &world.issuer, &mut OsRng).unwrap()).unwrap()
 }
@@ -281,6 +283,7 @@ fn what_has_an_order_is_hidden_and_has_its_name_to_itself() {
             ordered: &ordered,
             holder: None,
             decoys_to_multiple_of: 0,
+            padded: &[],
         };
         issue(&document, &options, &world.issuer, &mut OsRng).map_err(|problem| problem.code)
     };

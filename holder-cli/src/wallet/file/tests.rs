@@ -35,6 +35,7 @@ fn credential(id: &str) -> HeldCredential {
         copies: copies.collect(),
         endpoint: None,
         low_water: 3,
+        serials: None,
     }
 }
 

@@ -139,6 +139,7 @@ fn issued(decoys_to_multiple_of: usize) -> SdJwt {
         ordered: &[],
         holder: Some(&holder),
         decoys_to_multiple_of,
+        padded: &[],
     };
     SdJwt::parse(&issue(&payload, &options, &issuer(), &mut Seeded(0)).unwrap()).unwrap()
 }
@@ -153,6 +154,7 @@ fn issue_refusal(payload: Value, disclosable: &[Value], typ: &str) -> Option<Cod
         ordered: &[],
         holder: Some(&holder),
         decoys_to_multiple_of: 0,
+        padded: &[],
     };
     issue(&map(payload), &options, &issuer(), &mut Seeded(0)).err().map(|problem| problem.code)
 }
@@ -279,7 +281,14 @@ fn what_cannot_be_issued_is_refused() {
         deep = json!([deep]);
     }
     assert_eq!(issue_refusal(json!({"a": deep}), &[], "vc+sd-jwt"), Some(Code::TooDeep));
-    let options =
-        IssueOptions { typ: "t", kid: "k", disclosable: &[], ordered: &[], holder: None, decoys_to_multiple_of: 257 };
+    let options = IssueOptions {
+        typ: "t",
+        kid: "k",
+        disclosable: &[],
+        ordered: &[],
+        holder: None,
+        decoys_to_multiple_of: 257,
+        padded: &[],
+    };
     assert_eq!(issue(&Map::new(), &options, &issuer(), &mut Seeded(0)).unwrap_err().code, Code::MalformedValue);
 }

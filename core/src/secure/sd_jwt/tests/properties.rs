@@ -100,6 +100,7 @@ proptest! {
         let key = holder().public_key();
         let options = IssueOptions {
             typ: "vc+sd-jwt", kid: "did:a:b#c", disclosable: &disclosable, ordered: &[], holder: Some(&key), decoys_to_multiple_of: decoys,
+            padded: &[],
         };
         let compact = issue(&payload, &options, &issuer(), &mut Seeded(u64::from(seed) << 32)).unwrap();
         let token = SdJwt::parse(&compact).unwrap();

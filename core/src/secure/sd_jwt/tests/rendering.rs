@@ -14,7 +14,15 @@ fn options<'a>(
     decoys_to_multiple_of: usize,
 ) -> IssueOptions<'a> {
     let kid = "did:web:uni.example#1";
-    IssueOptions { typ: "vc+sd-jwt", kid, disclosable, ordered, holder: Some(holder), decoys_to_multiple_of }
+    IssueOptions {
+        typ: "vc+sd-jwt",
+        kid,
+        disclosable,
+        ordered,
+        holder: Some(holder),
+        decoys_to_multiple_of,
+        padded: &[],
+    }
 }
 
 /// The credential with an ordered claim, and all that may be hidden.
@@ -155,4 +163,73 @@ fn row_92_another_number_of_decoys_is_refused() {
     for other in [0, 1, 3, 12] {
         assert_eq!(check(other).unwrap_err().code, Code::CopyMarked, "{other}");
     }
+}
+
+/// A payload with so many serials, the array padded to eight.
+fn padded(serials: usize) -> (Map<String, Value>, [ClaimPath; 2], [PaddedArray; 1]) {
+    let array = path(json!(["credentialSubject", "serials"]));
+    let element = path(json!(["credentialSubject", "serials", null]));
+    let serials: Vec<String> = (0..serials).map(|number| format!("serial-{number}")).collect();
+    let payload =
+        map(json!({"issuer": "did:web:uni.example", "credentialSubject": {"id": "did:jwk:abc", "serials": serials}}));
+    (payload, [array.clone(), element], [PaddedArray { path: array, digests: 8 }])
+}
+
+/// The payload as it was before the holder's key was put there.
+fn without_cnf(payload: &Map<String, Value>) -> Map<String, Value> {
+    let mut payload = payload.clone();
+    payload.remove("cnf");
+    payload
+}
+
+#[test]
+fn a_padded_array_has_one_length_no_order_and_one_rendering() {
+    let holder = holder().public_key();
+    for count in [1, 3, 8] {
+        let (payload, disclosable, padded) = padded(count);
+        let options = IssueOptions { padded: &padded, ..options(&disclosable, &[], &holder, 4) };
+        let compact = issue(&payload, &options, &issuer(), &mut Seeded(0)).unwrap();
+        let token = SdJwt::parse(&compact).unwrap();
+        let shown = token.disclosed().unwrap();
+        let serials = shown.payload["credentialSubject"]["serials"].as_array().unwrap();
+        assert_eq!(serials.len(), count);
+        // What a wallet renders again it has in the copy's own order.
+        assert_eq!(token.check_rendering(&without_cnf(&shown.payload), &options), Ok(()));
+        let array = token.select(&disclosable[..1]).unwrap();
+        assert_eq!(array.digests().unwrap().len(), 4 + 8);
+        for (keep, serial) in serials.iter().enumerate() {
+            let one = token.keep_element(&padded[0].path, Some(keep)).unwrap();
+            let left = one.disclosed().unwrap();
+            assert_eq!(left.payload["credentialSubject"]["serials"], json!([serial]));
+            // Its place among all digests stays what it was.
+            let place = |paths: &[ClaimPath]| paths.iter().filter(|path| path.len() == 3).cloned().collect::<Vec<_>>();
+            assert_eq!(place(&left.paths), [place(&shown.paths)[keep].clone()]);
+        }
+        let none = token.keep_element(&padded[0].path, None).unwrap();
+        assert_eq!(none.disclosed().unwrap().payload["credentialSubject"]["serials"], json!([]));
+        // Another number of digests, or elements in the order of the offer, would be a mark.
+        let other = [PaddedArray { digests: 9, ..padded[0].clone() }];
+        let other = IssueOptions { padded: &other, ..options };
+        let code = |checked: Result<(), Problem>| checked.unwrap_err().code;
+        assert_eq!(code(token.check_rendering(&without_cnf(&shown.payload), &other)), Code::CopyMarked);
+    }
+}
+
+#[test]
+fn a_padded_array_that_shows_its_length_is_not_issued() {
+    let holder = holder().public_key();
+    let refused = |payload: &Map<String, Value>, disclosable: &[ClaimPath], padded: &[PaddedArray]| {
+        let options = IssueOptions { padded, ..options(disclosable, &[], &holder, 4) };
+        issue(payload, &options, &issuer(), &mut Seeded(0)).err().map(|problem| problem.code)
+    };
+    let (payload, disclosable, array) = padded(3);
+    assert_eq!(refused(&payload, &disclosable, &array), None);
+    // Elements in the clear, more of them than digests, elements with something hidden in them, and too many digests.
+    assert_eq!(refused(&payload, &disclosable[..1], &array), Some(Code::MalformedValue));
+    assert_eq!(refused(&padded(9).0, &disclosable, &array), Some(Code::MalformedValue));
+    let mut objects = payload.clone();
+    objects["credentialSubject"]["serials"] = json!([{"a": 1}]);
+    assert_eq!(refused(&objects, &disclosable, &array), Some(Code::MalformedValue));
+    let many = [PaddedArray { digests: 257, ..array[0].clone() }];
+    assert_eq!(refused(&payload, &disclosable, &many), Some(Code::MalformedValue));
 }

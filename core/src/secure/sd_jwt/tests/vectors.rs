@@ -119,6 +119,7 @@ fn issuing_the_same_claims_makes_the_same_structure() {
             ordered: &[],
             holder: None,
             decoys_to_multiple_of: 0,
+            padded: &[],
         };
         // cnf is in their payload already, and so are all the claims that are in the clear.
         let Ok(ours) = issue(&disclosed.payload, &options, &issuer(), &mut Seeded(0)) else {

@@ -1,0 +1,129 @@
+//! One use of a voucher at a time: one serial, from a copy that nobody has seen, to the redeemer alone.
+
+use std::collections::BTreeSet;
+
+use carnet_core::secure::sd_jwt::Step;
+use serde_json::json;
+
+use super::*;
+use crate::wallet::vouchers::serial_digest;
+
+const MUSEUM: &str = "decentralized_identifier:did:web:museum.example";
+
+fn wallet(copies: usize) -> Contents {
+    let issuer = Issuer { type_name: "EntitlementCredential", ..Issuer::new() };
+    let mut contents = Contents::new(12);
+    contents.credentials.push(issuer.held("aaaa", "vc+sd-jwt", copies));
+    contents
+}
+
+fn asking(path: Value) -> Query {
+    Query::parse(&json!({"credentials": [{
+        "id": "voucher", "format": "vc+sd-jwt", "meta": {"type_values": [["EntitlementCredential"]]},
+        "claims": [{"path": path}],
+    }]}))
+    .unwrap()
+}
+
+fn element() -> Query {
+    asking(json!(["credentialSubject", "serials", null]))
+}
+
+/// What would go to an asker: the copy and the serials in it.
+fn shown(contents: &Contents, query: &Query, asker: &str) -> Option<(Part, Vec<String>)> {
+    let part = parts_of(contents, query, asker, &[]).ok()?.remove(0);
+    let Shown::Selected(token, _) = &part.shown else { panic!("shown as a whole") };
+    let payload = token.disclosed().unwrap().payload;
+    let serials = payload["credentialSubject"]["serials"].as_array().unwrap();
+    let serials = serials.iter().map(|serial| serial.as_str().unwrap().to_owned()).collect();
+    // The array is as long in each copy, and what stands in the answer is what is on the screen.
+    Some((part, serials))
+}
+
+#[test]
+fn each_use_shows_one_serial_from_a_copy_of_its_own() {
+    let mut contents = wallet(4);
+    let (mut copies, mut serials) = (BTreeSet::new(), BTreeSet::new());
+    for left in [2, 1, 0] {
+        let (part, shown) = shown(&contents, &element(), MUSEUM).unwrap();
+        assert_eq!((shown.len(), part.exposure.clone()), (1, Exposure::Fresh));
+        assert_eq!(part.serial, Some(serial_digest(&shown[0])));
+        let held = &mut contents.credentials[0];
+        part.spend(held, MUSEUM);
+        held.serials.as_mut().unwrap().record_used(&serial_digest(&shown[0]));
+        assert_eq!(held.serials.as_ref().unwrap().left(), left);
+        assert!(copies.insert(part.copy) && serials.insert(shown[0].clone()));
+    }
+    // A copy is left, and no use.
+    assert_eq!(contents.credentials[0].fresh_copies(), 1);
+    assert!(shown(&contents, &element(), MUSEUM).is_none());
+}
+
+#[test]
+fn whatever_is_asked_of_the_array_one_serial_goes_and_to_others_none() {
+    let contents = wallet(2);
+    let index = asking(json!(["credentialSubject", "serials", 0]));
+    for query in [element(), index, asking(json!(["credentialSubject", "serials"]))] {
+        assert_eq!(shown(&contents, &query, MUSEUM).unwrap().1.len(), 1);
+    }
+    for other in ["decentralized_identifier:did:web:cinema.example", "did:web:museum.example", "me"] {
+        assert!(shown(&contents, &element(), other).is_none(), "{other}");
+        let array = asking(json!(["credentialSubject", "serials"]));
+        assert!(shown(&contents, &array, other).is_none_or(|(_, serials)| serials.is_empty()), "{other}");
+    }
+    // What is no serial goes to anybody.
+    let service = asking(json!(["credentialSubject", "service"]));
+    assert_eq!(parts_of(&contents, &service, "me", &[]).unwrap()[0].serial, None);
+}
+
+#[test]
+fn a_use_that_was_not_counted_is_shown_again_by_the_same_copy() {
+    let mut contents = wallet(3);
+    let (first, serials) = shown(&contents, &element(), MUSEUM).unwrap();
+    first.spend(&mut contents.credentials[0], MUSEUM);
+    let (again, same) = shown(&contents, &element(), MUSEUM).unwrap();
+    assert_eq!((again.copy, again.exposure, &same), (first.copy, Exposure::SameAsker, &serials));
+    // Once it is used, the next use has a copy of its own.
+    contents.credentials[0].serials.as_mut().unwrap().record_used(&serial_digest(&serials[0]));
+    let (next, other) = shown(&contents, &element(), MUSEUM).unwrap();
+    assert_ne!((next.copy, &other), (first.copy, &serials));
+    assert_eq!(next.exposure, Exposure::Fresh);
+}
+
+#[test]
+fn with_no_copy_left_the_owner_sees_that_two_uses_could_be_linked() {
+    let mut contents = wallet(1);
+    let (first, serials) = shown(&contents, &element(), MUSEUM).unwrap();
+    first.spend(&mut contents.credentials[0], MUSEUM);
+    contents.credentials[0].serials.as_mut().unwrap().record_used(&serial_digest(&serials[0]));
+    let (next, other) = shown(&contents, &element(), MUSEUM).unwrap();
+    assert_eq!((next.exposure, other.len()), (Exposure::SameAsker, 1));
+    assert_ne!(other, serials);
+}
+
+#[test]
+fn the_array_is_as_long_whatever_the_number_of_uses_and_has_no_order() {
+    let contents = wallet(16);
+    let mut orders = BTreeSet::new();
+    for copy in &contents.credentials[0].copies {
+        let token = SdJwt::parse(&copy.credential.text()).unwrap();
+        assert_eq!(token.disclosed().unwrap().payload["credentialSubject"]["serials"].as_array().unwrap().len(), 3);
+        let one = token.select(&[vec![Step::Name("credentialSubject".to_owned()), Step::Name("serials".to_owned())]]);
+        let text = one.unwrap().to_string();
+        let disclosed = text.split('~').filter_map(|part| URL_SAFE_NO_PAD.decode(part).ok());
+        let array = disclosed.filter_map(|text| serde_json::from_slice::<Value>(&text).ok()).find_map(|disclosure| {
+            disclosure
+                .get(1)
+                .filter(|name| *name == "serials")
+                .and(disclosure.get(2))
+                .and_then(Value::as_array)
+                .cloned()
+        });
+        let digests: Vec<String> = array.unwrap().iter().map(|element| element["..."].to_string()).collect();
+        assert_eq!(digests.len(), 32);
+        assert!(digests.is_sorted());
+        orders.insert(token.disclosed().unwrap().payload["credentialSubject"]["serials"].to_string());
+    }
+    // The order is that of fresh salts' digests: sixteen copies with one order would be one chance in 6^15.
+    assert!(orders.len() > 1);
+}

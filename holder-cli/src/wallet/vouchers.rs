@@ -1,0 +1,110 @@
+//! Serials of a voucher that were shown, so that no use is shown twice (spec/entitlement.md section 7).
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use super::HeldCredential;
+
+/// Serials of a voucher: how many there are, and those that were shown, in whichever copy.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct VoucherSerials {
+    /// Number of uses that the voucher gives.
+    pub(crate) uses: usize,
+    /// Those that were shown, oldest first.
+    #[serde(default)]
+    pub(crate) shown: Vec<ShownSerial>,
+}
+
+/// A serial that was shown, or was about to be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ShownSerial {
+    /// [`serial_digest`] of it.
+    pub(crate) digest: String,
+    /// Client id of the asker that it was shown to.
+    pub(crate) to: String,
+    /// Whether the asker said that it is used. Until then it may be shown again, to the same asker alone.
+    #[serde(default)]
+    pub(crate) used: bool,
+}
+
+/// SHA-256 of a serial, in base64url.
+pub(crate) fn serial_digest(serial: &str) -> String {
+    URL_SAFE_NO_PAD.encode(Sha256::digest(serial))
+}
+
+impl VoucherSerials {
+    /// A voucher of so many uses, of which none was shown.
+    pub(crate) fn new(uses: usize) -> Self {
+        Self { uses, shown: Vec::new() }
+    }
+
+    /// Number of uses that no asker said to be used.
+    pub(crate) fn left(&self) -> usize {
+        self.uses.saturating_sub(self.shown.iter().filter(|shown| shown.used).count())
+    }
+
+    /// Digest of the serial that an asker saw without saying that it is used.
+    pub(crate) fn pending(&self, asker: &str) -> Option<&str> {
+        let pending = self.shown.iter().find(|shown| shown.to == asker && !shown.used);
+        pending.map(|shown| shown.digest.as_str())
+    }
+
+    /// Index of the one serial of a copy that may go to an asker: the one that it saw before and did not use, or else one that
+    /// nobody has seen.
+    pub(crate) fn choose(&self, serials: &[String], asker: &str) -> Option<usize> {
+        let digests: Vec<String> = serials.iter().map(|serial| serial_digest(serial)).collect();
+        let pending = self.pending(asker).and_then(|pending| digests.iter().position(|digest| digest == pending));
+        pending.or_else(|| digests.iter().position(|digest| self.shown.iter().all(|shown| shown.digest != *digest)))
+    }
+
+    /// Records a serial before it is sent.
+    pub(crate) fn record_shown(&mut self, digest: &str, asker: &str) {
+        if self.shown.iter().all(|shown| shown.digest != digest) {
+            self.shown.push(ShownSerial { digest: digest.to_owned(), to: asker.to_owned(), used: false });
+        }
+    }
+
+    /// Records that a serial is used.
+    pub(crate) fn record_used(&mut self, digest: &str) {
+        for shown in self.shown.iter_mut().filter(|shown| shown.digest == digest) {
+            shown.used = true;
+        }
+    }
+}
+
+impl HeldCredential {
+    /// Index of the copy that shows the serial which an asker saw and did not use, if there is one.
+    pub(crate) fn pending_copy(&self, asker: &str) -> Option<usize> {
+        let pending = self.serials.as_ref()?.pending(asker)?;
+        self.copies.iter().position(|copy| copy.is_kept() && copy.serial.as_deref() == Some(pending))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_serial_goes_once_and_again_only_to_whoever_did_not_use_it() {
+        let copy: Vec<String> = ["one", "two", "three"].map(str::to_owned).into();
+        let mut other = copy.clone();
+        other.reverse();
+        let mut serials = VoucherSerials::new(3);
+        assert_eq!((serials.choose(&copy, "museum"), serials.left()), (Some(0), 3));
+        serials.record_shown(&serial_digest("one"), "museum");
+        // Refused or unanswered: the same asker sees the same serial, in whichever copy, and nobody else does.
+        assert_eq!((serials.choose(&copy, "museum"), serials.choose(&other, "museum")), (Some(0), Some(2)));
+        assert_eq!((serials.choose(&copy, "another"), serials.left()), (Some(1), 3));
+        serials.record_used(&serial_digest("one"));
+        assert_eq!((serials.choose(&copy, "museum"), serials.choose(&other, "museum")), (Some(1), Some(0)));
+        assert_eq!((serials.pending("museum"), serials.left()), (None, 2));
+        for serial in ["two", "three"] {
+            serials.record_shown(&serial_digest(serial), "museum");
+            serials.record_used(&serial_digest(serial));
+        }
+        assert_eq!((serials.choose(&copy, "museum"), serials.left()), (None, 0));
+    }
+}

@@ -1,0 +1,102 @@
+//! Serials of a credential that is used several times: one hidden array element a use (entitlement.md section 1).
+
+use carnet_core::{
+    Code, Problem, json,
+    query::values_at,
+    secure::sd_jwt::{ClaimPath, PaddedArray, Step},
+};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use crate::ClaimFault;
+
+/// Claims of a type whose credentials have one serial for each use.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Serials {
+    /// The array of serials, which the issuer draws unless an offer brings them. A wallet shows one of its elements at a time.
+    pub claim: String,
+    /// The claim that says how many there are.
+    pub uses: String,
+    /// The claim with the DID of the only asker that a wallet shows a serial to.
+    pub redeemer: String,
+    /// The digests that the array has in each copy, decoys included.
+    pub digests: usize,
+}
+
+/// A path to a claim of the subject.
+fn path(format: &str, claim: &str) -> ClaimPath {
+    let subject = (format != "dc+sd-jwt").then(|| Step::Name("credentialSubject".to_owned()));
+    subject.into_iter().chain([Step::Name(claim.to_owned())]).collect()
+}
+
+impl Serials {
+    /// Path of the array in the payload of a copy.
+    #[must_use]
+    pub fn array(&self, format: &str) -> ClaimPath {
+        path(format, &self.claim)
+    }
+
+    /// Path of the redeemer in the payload of a copy.
+    #[must_use]
+    pub fn redeemer(&self, format: &str) -> ClaimPath {
+        path(format, &self.redeemer)
+    }
+
+    /// The serials in the payload of a copy, in its order; `None` where it has none.
+    #[must_use]
+    pub fn shown(&self, format: &str, payload: &Map<String, Value>) -> Option<Vec<String>> {
+        let found = values_at(payload, &self.array(format)).pop()?;
+        let items = found.1.as_array()?.iter();
+        Some(items.filter_map(Value::as_str).map(str::to_owned).collect())
+    }
+
+    /// Number of serials that claims ask for; `None` if they do not say it.
+    #[must_use]
+    pub fn wanted(&self, claims: &Map<String, Value>) -> Option<usize> {
+        let uses = claims.get(&self.uses).and_then(json::whole_unsigned)?;
+        usize::try_from(uses).ok().filter(|uses| *uses <= self.digests)
+    }
+
+    /// The form of the array in copies.
+    #[must_use]
+    pub fn padded(&self, format: &str) -> PaddedArray {
+        PaddedArray { path: self.array(format), digests: self.digests }
+    }
+
+    /// The fault of claims that ask for more serials than a copy has room for.
+    pub(crate) fn claim_fault(&self, claims: &Map<String, Value>) -> Option<ClaimFault> {
+        let uses = claims.get(&self.uses).and_then(json::whole_unsigned)?;
+        let most = u64::try_from(self.digests).unwrap_or(u64::MAX);
+        (uses > most).then(|| ClaimFault {
+            path: self.uses.clone(),
+            given: Some(format!("the number {uses}")),
+            wanted: format!("wanted is a whole number from 1 to {most}; for more uses make several offers"),
+            nearest: None,
+        })
+    }
+
+    /// Refuses claims that have another number of serials than they say.
+    pub(crate) fn check(&self, claims: &Map<String, Value>) -> Result<(), Problem> {
+        let serials = claims.get(&self.claim).and_then(Value::as_array).map(Vec::len);
+        if serials.is_some() && serials == self.wanted(claims) {
+            return Ok(());
+        }
+        let Self { claim, uses, .. } = self;
+        Err(Problem::new(Code::SchemaViolation, format!("the claim {claim} has not as many elements as {uses} says")))
+    }
+
+    /// A sentence about what is wrong with it, if something is.
+    pub(crate) fn fault(&self, disclosable: &[String], required: &[String]) -> Option<String> {
+        let Self { claim, uses, redeemer, digests } = self;
+        let element = format!("{claim}[]");
+        if let Some(name) = [claim, &element].into_iter().find(|name| !disclosable.contains(name)) {
+            return Some(format!("[serials] needs \"{name}\" among disclosable"));
+        }
+        if let Some(name) = [claim, uses, redeemer].into_iter().find(|name| !required.contains(name)) {
+            return Some(format!("[serials] names \"{name}\", which is not required_at_issuance"));
+        }
+        (!(1..=256).contains(digests)).then(|| "[serials] has digests that are not from 1 to 256".to_owned())
+    }
+}
