@@ -12,6 +12,39 @@ use zeroize::Zeroizing;
 /// U+FEFF in UTF-8, with which some editors begin a file.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
+/// U+FEFF in UTF-16, little-endian and big-endian.
+const UTF_16_MARKS: [&[u8]; 2] = [b"\xff\xfe", b"\xfe\xff"];
+
+/// Encoding of a file that people hand over, where it is not UTF-8.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NotUtf8 {
+    /// UTF-16, as its byte-order mark says.
+    #[error("it is UTF-16, as its byte-order mark says; save it as UTF-8")]
+    Utf16,
+    /// Any other.
+    #[error("it is not UTF-8; save it as UTF-8")]
+    Other,
+}
+
+/// Returns the content of a file that people hand over, without a leading byte-order mark.
+///
+/// # Errors
+/// [`NotUtf8::Utf16`]: the mark is that of UTF-16.
+pub fn content_of_file(content: &[u8]) -> Result<&[u8], NotUtf8> {
+    if UTF_16_MARKS.iter().any(|mark| content.starts_with(mark)) {
+        return Err(NotUtf8::Utf16);
+    }
+    Ok(without_mark(content))
+}
+
+/// Returns the text of a file that people hand over, without a leading byte-order mark.
+///
+/// # Errors
+/// [`NotUtf8`]
+pub fn text_of_file(content: &[u8]) -> Result<&str, NotUtf8> {
+    std::str::from_utf8(content_of_file(content)?).map_err(|_| NotUtf8::Other)
+}
+
 /// Returns the content of a file without a leading byte-order mark.
 #[must_use]
 pub fn without_mark(content: &[u8]) -> &[u8] {
@@ -70,9 +103,16 @@ pub fn folded(text: &str, language: &str) -> String {
         'İ' if dotless => 'i',
         _ => c,
     });
-    // Upper case first, where ß is SS and both small sigmas are one letter. The dotless i would become a common I.
+    // In upper case the dotless i would become a common I.
+    caseless(normal, |c| c == 'ı')
+}
+
+/// Returns the characters of a text in NFC with their case folded, but for those that are kept, in NFC again.
+///
+/// Upper case comes first, where ß is SS and both small sigmas are one letter.
+pub(crate) fn caseless(normal: impl Iterator<Item = char>, is_kept: impl Fn(char) -> bool) -> String {
     let raised = normal.flat_map(|c| {
-        let kept = (c == 'ı').then_some(c);
+        let kept = Some(c).filter(|c| is_kept(*c));
         let upper = kept.is_none().then(|| c.to_uppercase());
         kept.into_iter().chain(upper.into_iter().flatten())
     });
@@ -90,6 +130,19 @@ mod tests {
         assert_eq!(without_mark("{}\u{feff}".as_bytes()), "{}\u{feff}".as_bytes());
         assert_eq!(text_without_mark("\u{feff}\u{feff}a"), "\u{feff}a");
         assert_eq!(text_without_mark("a"), "a");
+    }
+
+    #[test]
+    fn a_file_in_utf_16_is_said_to_be_one() {
+        let encoded =
+            |text: &str, order: fn(u16) -> [u8; 2]| -> Vec<u8> { text.encode_utf16().flat_map(order).collect() };
+        for order in [u16::to_le_bytes, u16::to_be_bytes] {
+            assert_eq!(content_of_file(&encoded("\u{feff}{}", order)), Err(NotUtf8::Utf16));
+            assert_eq!(text_of_file(&encoded("\u{feff}", order)), Err(NotUtf8::Utf16));
+        }
+        assert_eq!(text_of_file(b"\xe9t\xe9"), Err(NotUtf8::Other));
+        assert_eq!((text_of_file("\u{feff}été".as_bytes()), text_of_file(b"")), (Ok("été"), Ok("")));
+        assert_eq!(content_of_file("\u{feff}{}".as_bytes()), Ok(b"{}".as_slice()));
     }
 
     #[test]

@@ -8,7 +8,9 @@ use unicode_normalization::UnicodeNormalization as _;
 
 use super::{CredentialQuery, FORMATS, Query, parse_path, path_to_json, path_to_text, values_at};
 use crate::{
-    Code, Problem, json,
+    Code, Problem,
+    input::caseless,
+    json,
     secure::sd_jwt::{ClaimPath, Step},
     time::Timestamp,
 };
@@ -103,7 +105,8 @@ impl Comparable {
     pub fn of(value: &Value) -> Option<Self> {
         match value {
             Value::String(text) => date(text).map(Self::At).or_else(|| {
-                let text = folded(text);
+                let text = caseless(text.nfc(), |_| false);
+                let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
                 (!text.is_empty()).then_some(Self::Text(text))
             }),
             Value::Number(_) => json::whole(value).map(Self::Number),
@@ -118,13 +121,6 @@ fn date(text: &str) -> Option<Timestamp> {
     let text = text.trim();
     let day = text.len() == 10 && text.bytes().filter(|byte| *byte == b'-').count() == 2;
     if day { Timestamp::parse(&format!("{text}T00:00:00Z")).ok() } else { Timestamp::parse(text).ok() }
-}
-
-/// Upper and then lower case takes letters together that one of the two alone does not: ß and SS, ς and Σ.
-fn folded(text: &str) -> String {
-    let composed: String = text.nfc().collect();
-    let caseless: String = composed.to_uppercase().to_lowercase().nfc().collect();
-    caseless.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// The path of a claim in a format, from its path below the subject.
