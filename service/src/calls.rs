@@ -107,11 +107,13 @@ where
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let connection = request.extensions().get::<Arc<Connection>>();
         let (guard, calls) = connection.map(Connection::begin_call).unzip();
-        let counted = move |answer: Response<Body>| answer.map(|body| Body::new(CountedBody { body, _guard: guard }));
+        let (limits, grpc) = (self.layer.limits, is_grpc(&request));
+        let explained = grpc.then_some(limits.bytes);
+        let counted =
+            move |answer: Response<Body>| answer.map(|body| Body::new(CallBody { body, explained, _guard: guard }));
         if let Some(status) = self.layer.misdirected(&request) {
             return Box::pin(async move { Ok(counted(plain(status))) });
         }
-        let (limits, grpc) = (self.layer.limits, is_grpc(&request));
         if calls.is_some_and(|calls| calls > limits.most) {
             return Box::pin(async move { Ok(counted(refusal::answer(refusal::busy(limits.most), grpc))) });
         }
@@ -161,13 +163,31 @@ fn plain(status: StatusCode) -> Response<Body> {
     answer
 }
 
-/// Body of an answer; the call ends with it.
-struct CountedBody {
+/// Body of an answer; the call ends with it. An error in its trailers gets an ErrorInfo, as one in its headers does.
+struct CallBody {
     body: Body,
+    /// Limit on the bytes of a message, for that error; none for an answer that is not gRPC.
+    explained: Option<usize>,
     _guard: Option<CallGuard>,
 }
 
-impl HttpBody for CountedBody {
+impl CallBody {
+    fn completed(&self, frame: Frame<<Body as HttpBody>::Data>) -> Frame<<Body as HttpBody>::Data> {
+        let Some(limit) = self.explained else { return frame };
+        let mut trailers = match frame.into_trailers() {
+            Ok(trailers) => trailers,
+            Err(frame) => return frame,
+        };
+        let explained = Status::from_header_map(&trailers).and_then(|status| refusal::explained(&status, limit));
+        // A status that no header can carry stays as it was.
+        if let Some(explained) = explained {
+            let _ = explained.add_header(&mut trailers);
+        }
+        Frame::trailers(trailers)
+    }
+}
+
+impl HttpBody for CallBody {
     type Data = <Body as HttpBody>::Data;
     type Error = <Body as HttpBody>::Error;
 
@@ -175,7 +195,8 @@ impl HttpBody for CountedBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
+        let frame = std::task::ready!(Pin::new(&mut self.body).poll_frame(cx));
+        Poll::Ready(frame.map(|frame| frame.map(|frame| self.completed(frame))))
     }
 
     fn is_end_stream(&self) -> bool {

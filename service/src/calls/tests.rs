@@ -120,6 +120,56 @@ impl HttpBody for Endless {
     }
 }
 
+/// Body of a stream that ends in an error.
+struct Failing(Option<http::HeaderMap>);
+
+impl HttpBody for Failing {
+    type Data = <Body as HttpBody>::Data;
+    type Error = <Body as HttpBody>::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
+        Poll::Ready(self.0.take().map(|trailers| Ok(Frame::trailers(trailers))))
+    }
+}
+
+#[tokio::test]
+async fn an_error_in_the_trailers_of_a_stream_has_a_code_and_a_reason_too() {
+    use tonic::Code;
+    let undecodable = Status::internal("failed to decode Protobuf message: buffer underflow");
+    let large = Status::out_of_range("Error, decoded message length too large: found 2 bytes, the limit is: 1 bytes");
+    for (status, code, reason) in [
+        (undecodable.clone(), Code::Internal, Some("MESSAGE_UNDECODABLE")),
+        (large, Code::ResourceExhausted, Some("MESSAGE_TOO_LARGE")),
+        (Status::cancelled("gone"), Code::Cancelled, Some("CANCELLED")),
+        (crate::wire::status(Code::NotFound, "REQUEST_UNKNOWN", "None."), Code::NotFound, Some("REQUEST_UNKNOWN")),
+        (Status::new(Code::Ok, ""), Code::Ok, None),
+    ] {
+        let mut trailers = http::HeaderMap::from_iter([(http::HeaderName::from_static("x"), "y".parse().unwrap())]);
+        status.add_header(&mut trailers).unwrap();
+        let limits = CallLimits { most: 8, time: Duration::from_secs(60), bytes: 1_000 };
+        let mut service = CallLayer::new(limits, [SERVICE.to_owned()]).layer(tower::service_fn(|_: Request<Body>| {
+            let body = Body::new(Failing(Some(trailers.clone())));
+            async { Ok::<_, Infallible>(Response::new(body)) }
+        }));
+        let mut send = async |media_type: &str| {
+            let request = Request::builder().method(Method::POST).uri("/stream").header("content-type", media_type);
+            let answer = service.call(request.body(Body::empty()).unwrap()).await.unwrap();
+            let mut body = answer.into_body();
+            let frame = std::future::poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await;
+            frame.unwrap().unwrap().into_trailers().unwrap()
+        };
+        let sent = send(GRPC).await;
+        let said = Status::from_header_map(&sent).unwrap();
+        assert_eq!((said.code(), crate::wire::reason(&said).as_deref()), (code, reason), "{status:?}");
+        assert_eq!((sent["x"].as_bytes(), sent.get_all("grpc-status").iter().count()), (&b"y"[..], 1));
+        // What is not gRPC is passed on as it is.
+        assert_eq!(send("text/plain").await, trailers);
+    }
+}
+
 #[tokio::test]
 async fn more_calls_at_once_on_one_connection_than_the_limit_are_refused() {
     let limits = CallLimits { most: 2, time: Duration::from_secs(30), bytes: 1_000 };
