@@ -136,8 +136,9 @@ impl Issuers {
     pub(crate) fn of_lists(&self, did: &Did, now: Timestamp) -> Result<ListDocuments, Problem> {
         let issuer = self.at(now).resolve(did)?;
         // Not by `at`: whom an issuer names for its lists issues no credentials by that.
-        let named = issuer.status_list_issuer().and_then(|named| self.cache.resolve_at(named, now).ok());
-        Ok(ListDocuments { issuer, named })
+        let named = issuer.status_list_issuer().map(|named| self.cache.resolve_at(named, now)).transpose();
+        let (named, missing) = named.map_or_else(|problem| (None, Some(problem)), |named| (named, None));
+        Ok(ListDocuments { issuer, named, missing })
     }
 
     /// Whether a DID is in the configuration or in the trust list that decides.
@@ -181,10 +182,12 @@ pub(crate) struct ListDocuments {
     pub(crate) issuer: Arc<DidDocument>,
     /// Of whom the issuer's document names, where it does and that one's is there.
     pub(crate) named: Option<Arc<DidDocument>>,
+    /// Reason for which that one is not there.
+    pub(crate) missing: Option<Problem>,
 }
 
 impl ListDocuments {
-    /// Returns whether they say the same. When they were fetched does not matter.
+    /// Returns whether they say the same. When they were fetched does not matter, nor why one is missing.
     pub(crate) fn are(&self, others: &Self) -> bool {
         self.issuer == others.issuer && self.named == others.named
     }
@@ -222,8 +225,13 @@ impl SignerDocuments {
 impl Resolve for ListDocuments {
     fn resolve(&self, did: &Did) -> Result<Arc<DidDocument>, Problem> {
         let known = [Some(&self.issuer), self.named.as_ref()].into_iter().flatten();
-        known.into_iter().find(|document| document.did() == did).cloned().ok_or_else(|| {
-            Problem::new(Code::StatusListIssuer, "the document of who signs the issuer's lists could not be had")
+        known.into_iter().find(|document| document.did() == did).cloned().ok_or_else(|| match &self.missing {
+            // The list may be in order: nothing says that it is by somebody else.
+            Some(problem) if is_unreachable(problem.code) => {
+                Problem::new(Code::StatusListUnavailable, problem.detail.clone())
+            }
+            Some(problem) => problem.clone(),
+            None => Problem::new(Code::StatusListIssuer, "the issuer's document does not name that DID for its lists"),
         })
     }
 }
@@ -340,7 +348,11 @@ mod tests {
         let lists = Did::parse("did:web:lists.example").unwrap();
         let named = DidDocument::parse(&lists, &DidDocument::render(&lists, &keys)).unwrap();
         issuers.put(&lists, Arc::new(named), now);
-        assert!(issuers.of_lists(&known, now).unwrap().named.is_none());
+        let documents = issuers.of_lists(&known, now).unwrap();
+        assert_eq!(
+            (documents.named.is_none(), documents.resolve(&lists).unwrap_err().code),
+            (true, Code::StatusListIssuer)
+        );
         let document = DidDocument::render(&known, &keys);
         let mut document = DidDocument::with_status_lists(&known, document, "https://uni.example/status/lists");
         document["service"][0]["statusListIssuer"] = lists.as_str().into();

@@ -284,9 +284,10 @@ impl Verification {
             }
             if changed {
                 // Other documents, and perhaps other keys: all lists are verified by them.
-                sources.documents = documents;
                 sources.lists.clear();
             }
+            // Also where they say the same: the reason for a missing one may be another by now.
+            sources.documents = documents;
             waiting.push((did.clone(), sources));
         }
         waiting.sort_by_key(|(_, sources)| (sources.slow, sources.next()));

@@ -165,7 +165,9 @@ impl FetchJob {
     fn warn_of(&self, issuer: &Did, url: &str, refusal: &ListRefusal) {
         let Problem { code, detail } = &refusal.problem;
         let held = self.held.list(issuer.as_str(), url).is_some();
-        if refusal.unknown_key.is_some() {
+        if *code == Code::StatusListUnavailable {
+            tracing::warn!(issuer = %issuer, url, %code, detail, held, "a status list was fetched and cannot be verified, because the document of its signer is missing; both are tried again, and a list that is held is used until its own end");
+        } else if refusal.unknown_key.is_some() {
             tracing::warn!(issuer = %issuer, url, %code, detail, held, "a status list is not signed with a key that the signer's document has; the document may be old and is looked at again, and a list that is held is used until its own end");
         } else if is_unreachable(*code) {
             tracing::warn!(issuer = %issuer, url, %code, detail, held, "a status list could not be fetched; it is tried again, and one that is held is used until its own end");

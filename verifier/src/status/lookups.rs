@@ -31,6 +31,8 @@ pub(crate) fn may_be_cured(code: Code) -> bool {
         Code::MethodUnknown
             | Code::MethodRelationship
             | Code::StatusListIssuer
+            // The signer's document is not there yet.
+            | Code::StatusListUnavailable
             // The id may stand for another key by now.
             | Code::SignatureInvalid
             | Code::AlgorithmMismatch
@@ -147,7 +149,9 @@ mod tests {
 
     #[test]
     fn what_a_revoked_key_signed_is_no_reason_to_look() {
-        assert!(may_be_cured(Code::MethodUnknown) && may_be_cured(Code::StatusListIssuer));
+        for code in [Code::MethodUnknown, Code::StatusListIssuer, Code::StatusListUnavailable] {
+            assert!(may_be_cured(code), "{code}");
+        }
         for code in [Code::KeyInvalid, Code::StatusListStale, Code::StatusListMismatch, Code::TooLarge] {
             assert!(!may_be_cured(code), "{code}");
         }

@@ -52,6 +52,10 @@ fn said(what: &str, problem: &Problem) -> Problem {
                 format!("{what} could not be fetched: {}", problem.detail),
             );
         }
+        Code::StatusListUnavailable => {
+            let detail = &problem.detail;
+            return Problem::new(problem.code, format!("{what} was fetched and cannot be verified: {detail}"));
+        }
         code @ (Code::StatusListMismatch
         | Code::StatusListLength
         | Code::StatusListStale
@@ -91,6 +95,7 @@ mod tests {
         let away = Problem::new(Code::DidUnresolved, "the document's server answered 503");
         let bad = Problem::new(Code::SignatureInvalid, "the signature does not hold");
         let stale = Problem::new(Code::StatusListStale, "it is past its end");
+        let unsigned = Problem::new(Code::StatusListUnavailable, "the document of its signer could not be fetched");
         let of = |list: Option<&Problem>, directory: Option<&Problem>, named: Option<&str>| {
             let lists = list.map(|problem| (LIST.to_owned(), problem.clone())).into_iter().collect();
             let named = named.map(|url| BTreeSet::from([url.to_owned()]));
@@ -114,6 +119,11 @@ mod tests {
                 of(Some(&stale), None, Some(LIST)),
                 Code::StatusListStale,
                 "was fetched and is refused: status_list_stale",
+            ),
+            (
+                of(Some(&unsigned), None, Some(LIST)),
+                Code::StatusListUnavailable,
+                "was fetched and cannot be verified: the document",
             ),
             (of(None, Some(&bad), None), Code::StatusListInvalid, "directory of status lists was fetched"),
             (of(None, Some(&away), None), Code::StatusListUnavailable, "directory of status lists could not"),

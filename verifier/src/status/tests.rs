@@ -54,11 +54,11 @@ fn lists_by_a_key_that_signs_none_any_more_are_dropped_without_being_fetched_ane
         let terms = Terms { kid: &kid, url: &url, now: now(), validity: 60, ttl: 30 };
         let text = Publication::new(MIN_ENTRIES).unwrap().sign(Form::Token, &terms, &key).unwrap();
         let did = document.did().clone();
-        let by = ListDocuments { issuer: document, named: None };
+        let by = ListDocuments { issuer: document, named: None, missing: None };
         statuses.put(&url, Listed::verify(text.as_bytes(), &url, &did, (now(), SKEW), (&by, &[])).unwrap());
     }
     let left = |revoked| {
-        statuses.drop_unless_by(&ListDocuments { issuer: document("a", revoked), named: None }, now());
+        statuses.drop_unless_by(&ListDocuments { issuer: document("a", revoked), named: None, missing: None }, now());
         let mut left: Vec<String> = statuses.lists().values().flat_map(HashMap::keys).cloned().collect();
         left.sort();
         left
@@ -82,7 +82,7 @@ fn lists_by_whom_an_issuer_names_are_its_own_and_end_when_it_names_nobody() {
         }
         let named = DidDocument::parse(&did("lists"), &DidDocument::render(&did("lists"), &keys)).unwrap();
         let issuer = Arc::new(DidDocument::parse(&did(name), &issuer).unwrap());
-        ListDocuments { issuer, named: names.then(|| Arc::new(named)) }
+        ListDocuments { issuer, named: names.then(|| Arc::new(named)), missing: None }
     };
     // Two issuers whose lists are the same one.
     let kid = did("lists").with_fragment("1").unwrap();

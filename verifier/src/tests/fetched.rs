@@ -4,10 +4,14 @@ use std::time::Duration;
 
 use carnet_core::{
     Code,
-    did::{DidDocument, Purpose as KeyPurpose},
+    did::{Did, DidDocument, Purpose as KeyPurpose},
     keys::Signer as _,
     secure::data_integrity::{ProofOptions, eddsa_jcs::EddsaJcs2022, secure},
-    status::{Purpose, bitstring::Reference},
+    status::{
+        MIN_ENTRIES, Purpose,
+        bitstring::Reference,
+        publication::{Form, Publication, Terms},
+    },
 };
 use carnet_service::time::now;
 use serde_json::{Value, json};
@@ -15,7 +19,7 @@ use serde_json::{Value, json};
 use super::{
     newer_keys::pass,
     site::Site,
-    world::{TYPE, World, query},
+    world::{TYPE, World, key, query},
 };
 use crate::config::IssuerEntry;
 
@@ -101,4 +105,34 @@ async fn a_list_that_is_bad_is_told_from_one_that_did_not_come() {
     refused(&site, &world, 3, Code::StatusListUnavailable, &["status list could not be fetched", "404"]).await;
     site.put(LIST, "nonsense".to_owned());
     refused(&site, &world, 4, Code::StatusListInvalid, &["status list was fetched and is refused"]).await;
+}
+
+#[tokio::test]
+async fn a_signer_of_lists_whose_document_did_not_come_is_no_stranger() {
+    let (site, world) = open().await;
+    let (lists, signer) = (Did::parse(&format!("{}:lists", site.did)).unwrap(), key());
+    let mut issuer = document(&site, &world);
+    issuer["service"][0]["statusListIssuer"] = lists.as_str().into();
+    site.put_document(&issuer);
+    let (kid, url) = (lists.with_fragment("key-1").unwrap(), site.url(LIST));
+    let terms = Terms { kid: &kid, url: &url, now: now(), validity: 3_600, ttl: 300 };
+    site.put(LIST, Publication::new(MIN_ENTRIES).unwrap().sign(Form::Revocation, &terms, &signer).unwrap());
+    site.put(DIRECTORY, json!({"status_lists": [url]}).to_string());
+    let away = ["was fetched and cannot be verified", lists.as_str(), "could not be fetched", "404"];
+    refused(&site, &world, 1, Code::StatusListUnavailable, &away).await;
+    let file = "/lists/did.json";
+    site.put(file, json!({"id": "did:web:another.example"}).to_string());
+    refused(&site, &world, 2, Code::StatusListInvalid, &["was fetched and is refused", "did_document_invalid"]).await;
+    // Nobody has named this one.
+    site.put_document(&document(&site, &world));
+    refused(&site, &world, 3, Code::StatusListIssuer, &["was fetched and is refused"]).await;
+    // The twin: named, and there.
+    site.put_document(&issuer);
+    site.put(file, DidDocument::render(&lists, &[("key-1".to_owned(), signer.public_key())]).to_string());
+    world.verifier.verification.issuers.refresh(Duration::ZERO).await;
+    let at = now().plus(480);
+    pass(&world, at).await;
+    let bytes = permit(&site, &world).to_string().into_bytes();
+    let (verdict, _) = world.verifier.verify_credential(bytes, at).await.unwrap();
+    assert!(verdict.checks().iter().all(|check| !check.code.starts_with("status_list")), "{:?}", verdict.checks());
 }
