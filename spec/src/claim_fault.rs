@@ -65,15 +65,23 @@ impl Described<'_> {
             }
             Kind::Required { property } => {
                 let name = property.as_str().unwrap_or_default().to_owned();
-                let steps = [steps, &[name]].concat();
-                let node = self.node(&steps);
-                let wanted = node.description.map_or("it is needed".to_owned(), |what| format!("it is needed: {what}"));
-                vec![ClaimFault { path: path(&steps), given: Some("nothing".to_owned()), wanted, nearest: None }]
+                vec![self.missing(&[steps, &[name]].concat())]
             }
             kind => {
-                let node = self.node(steps);
+                let mut node = self.node(steps);
+                // The rule of a condition stands in the condition.
+                if node.schema.get(kind.keyword()).is_none()
+                    && let Some(condition) = self.schema_of(error)
+                {
+                    node.schema = condition;
+                }
                 let value = error.instance();
-                let wanted = format!("wanted is {}{}", self.wanted(kind, &node), self.such_as(kind, steps));
+                let alternatives = match kind {
+                    Kind::AnyOf { context } | Kind::OneOfNotValid { context } => self.alternatives(context, steps),
+                    _ => None,
+                };
+                let wanted = alternatives.unwrap_or_else(|| self.wanted(kind, &node));
+                let wanted = format!("wanted is {wanted}{}", self.such_as(kind, steps));
                 let nearest = match (kind, value.as_str()) {
                     (Kind::Enum { options }, Some(given)) => {
                         nearest(given, options.as_array().into_iter().flatten().filter_map(Value::as_str))
@@ -88,6 +96,31 @@ impl Described<'_> {
                 }]
             }
         }
+    }
+
+    /// The fault of a claim that is not there and has to be.
+    pub(crate) fn missing(&self, steps: &[String]) -> ClaimFault {
+        let needed = self.node(steps).description;
+        let wanted = needed.map_or("it is needed".to_owned(), |what| format!("it is needed: {what}"));
+        ClaimFault { path: path(steps), given: Some("nothing".to_owned()), wanted, nearest: None }
+    }
+
+    /// The fault of a claim that only issuance makes.
+    pub(crate) fn made(name: &str, how: &str) -> ClaimFault {
+        let wanted = format!("it is to be left out: {how}");
+        ClaimFault { path: name.to_owned(), given: None, wanted, nearest: None }
+    }
+
+    /// What one of several branches of a schema wants, each by its first error.
+    fn alternatives(&self, branches: &[Vec<ValidationError<'static>>], steps: &[String]) -> Option<String> {
+        let here = path(steps);
+        let wanted = branches.iter().filter_map(|errors| self.faults(errors.first()?).into_iter().next());
+        let wanted = wanted.map(|fault| {
+            let wanted = fault.wanted.strip_prefix("wanted is ").unwrap_or(&fault.wanted).to_owned();
+            if fault.path == here { wanted } else { format!("{} ({wanted})", fault.path) }
+        });
+        let wanted: Vec<String> = wanted.collect();
+        (!wanted.is_empty()).then(|| wanted.join(", or "))
     }
 
     fn unknown(&self, steps: &[String], name: &str) -> ClaimFault {
@@ -110,6 +143,12 @@ impl Described<'_> {
     /// Returns true if a claim is a day, such as `dateOfBirth`.
     pub(crate) fn is_day(&self, name: &str) -> bool {
         self.node(&[name.to_owned()]).schema.get("format").and_then(Value::as_str) == Some("date")
+    }
+
+    /// The part of the type's schema that has the rule which an error breaks.
+    fn schema_of(&self, error: &ValidationError<'_>) -> Option<&Value> {
+        let rule = error.schema_path().to_string();
+        self.schema.pointer(rule.rsplit_once('/')?.0)
     }
 
     /// The schema of a claim.
@@ -242,7 +281,7 @@ fn path(steps: &[String]) -> String {
 }
 
 /// A value by its kind and form.
-fn given(value: &Value) -> String {
+pub(crate) fn given(value: &Value) -> String {
     match value {
         Value::Null => "null, which is no value".to_owned(),
         Value::Bool(_) => "a yes or no (true or false without quotes)".to_owned(),

@@ -4,6 +4,8 @@ use carnet_core::{Code, Problem};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use crate::claim_fault::{ClaimFault, given};
+
 /// A computed claim as `type.toml` writes it.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -75,14 +77,37 @@ impl Computed {
 
     /// Refuses a claim that says otherwise than its rule, or that its rule has nothing to go by.
     pub(crate) fn check(&self, claims: &Map<String, Value>) -> Result<(), Problem> {
-        match claims.get(&self.claim) {
-            Some(stated) if !matches!(self.rule, Rule::Stated) && self.value(claims).as_ref() != Some(stated) => {
-                Err(Problem::new(
-                    Code::SchemaViolation,
-                    format!("the claim {} does not follow from the other claims", self.claim),
-                ))
+        self.contradiction(claims).map_or(Ok(()), |_| {
+            let detail = format!("the claim {} does not follow from the other claims", self.claim);
+            Err(Problem::new(Code::SchemaViolation, detail))
+        })
+    }
+
+    /// Returns what [`Self::check`] refuses, in a registrar's words.
+    pub(crate) fn fault(&self, claims: &Map<String, Value>) -> Option<ClaimFault> {
+        let stated = self.contradiction(claims)?;
+        let wanted = match &self.rule {
+            Rule::Stated => return None,
+            Rule::Constant(value) => format!("{value}, as in every credential of this type"),
+            Rule::AnyOf { from, .. } | Rule::CopyOf(from) if !claims.contains_key(from) => {
+                format!("no value, since {from}, from which it follows, is not given")
             }
-            _ => Ok(()),
-        }
+            Rule::AnyOf { from, values } => {
+                format!("true where {from} is one of {}, and else false", values.join(", "))
+            }
+            Rule::CopyOf(from) => format!("the value of {from}"),
+        };
+        Some(ClaimFault {
+            path: self.claim.clone(),
+            given: Some(given(stated)),
+            wanted: format!("wanted is {wanted}; left out, it is filled in"),
+            nearest: None,
+        })
+    }
+
+    /// Returns the value that a claim states and its rule does not yield.
+    fn contradiction<'a>(&self, claims: &'a Map<String, Value>) -> Option<&'a Value> {
+        let stated = claims.get(&self.claim).filter(|_| !matches!(self.rule, Rule::Stated))?;
+        (self.value(claims).as_ref() != Some(stated)).then_some(stated)
     }
 }

@@ -190,23 +190,31 @@ impl CredentialType {
     /// as they are. [`Self::validate_claims`] decides.
     #[must_use]
     pub fn claim_faults(&self, claims: &Map<String, Value>) -> Vec<ClaimFault> {
-        let mut claims = claims.clone();
-        claims.remove("id");
         let is_made = |name: &str| self.is_commitments(name);
         let described = self.described(&is_made);
-        let document = self.as_document(&claims);
+        let theirs = claims.iter().filter(|(name, _)| *name != "id" && !is_made(name));
+        let theirs: Map<String, Value> = theirs.map(|(name, value)| (name.clone(), value.clone())).collect();
+        let document = self.as_document(&theirs);
+        let id = claims.contains_key("id").then(|| Described::made("id", "issuance sets it, from the holder's key"));
+        let made = claims.keys().filter(|name| is_made(name));
+        let made = made.map(|name| Described::made(name, "issuance makes the commitments"));
+        let errors: Vec<_> = self.validator.iter_errors(&document).collect();
+        let broken = errors.iter().flat_map(|error| described.faults(error));
+        // Issuance draws these where they are missing.
+        let drawn = |name: &&String| self.drawn.contains(name);
+        let missing = self.required_at_issuance.iter().filter(|name| !claims.contains_key(*name) && !drawn(name));
+        let missing = missing.map(|name| described.missing(std::slice::from_ref(name)));
+        let computed = self.rules.iter().filter_map(|rule| rule.fault(claims));
         let mut faults: Vec<ClaimFault> = Vec::new();
         for name in self.former.iter().flat_map(|former| &former.claims).filter(|name| claims.contains_key(*name)) {
             let wanted = "it belongs to credentials of an earlier version, which are issued no more".to_owned();
             faults.push(ClaimFault { path: name.clone(), given: None, wanted, nearest: None });
         }
-        faults.extend(self.serials.iter().filter_map(|serials| serials.claim_fault(&claims)));
-        for error in self.validator.iter_errors(&document) {
-            for fault in described.faults(&error) {
-                // One claim may break several rules.
-                if faults.iter().all(|known| known.path != fault.path) {
-                    faults.push(fault);
-                }
+        faults.extend(self.serials.iter().filter_map(|serials| serials.claim_fault(claims)));
+        for fault in id.into_iter().chain(made).chain(broken).chain(missing).chain(computed) {
+            // One claim may break several rules.
+            if faults.iter().all(|known| known.path != fault.path) {
+                faults.push(fault);
             }
         }
         faults

@@ -7,7 +7,7 @@ use std::{
 };
 
 use carnet_core::{
-    input::text_without_mark,
+    input::text_of_file,
     json::{self, Limits},
 };
 use serde::de::DeserializeOwned;
@@ -96,8 +96,8 @@ pub(crate) fn read_text(path: &Path) -> Result<String, SpecError> {
     if fs::metadata(path).map_err(failed)?.len() > MAX_FILE {
         return Err(failed(io::Error::other("it is too large")));
     }
-    let text = fs::read_to_string(path).map_err(failed)?;
-    let text = text_without_mark(&text);
+    let content = fs::read(path).map_err(failed)?;
+    let text = text_of_file(&content).map_err(|error| failed(io::Error::other(error)))?;
     let is_words = path.extension().is_some_and(|extension| extension == "ftl");
     Ok(if is_words { text.replace("\r\n", "\n") } else { text.to_owned() })
 }

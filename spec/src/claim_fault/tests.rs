@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::Described;
 use crate::Catalogue;
 
 fn faults(type_name: &str, changes: &[(&str, Value)]) -> Vec<String> {
@@ -110,6 +111,85 @@ fn a_fault_names_the_claim_what_was_given_what_is_wanted_and_the_nearest() {
     assert!(!said[0].contains("creditsAtLeast"), "{said:?}");
     let said = faults(PERMIT, &[("nationality", json!("syria"))]);
     assert!(said[0].starts_with("nationality: given is a text of the form \"aaaaa\"; wanted is "), "{said:?}");
+}
+
+/// Faults of the example's claims without some of them, and with others.
+fn faults_without(type_name: &str, without: &[&str], changes: &[(&str, Value)]) -> Vec<String> {
+    let catalogue = Catalogue::embedded().unwrap();
+    let known = catalogue.credential_type(type_name).unwrap();
+    let mut claims = known.example_claims();
+    claims.retain(|name, _| !without.contains(&name.as_str()));
+    claims.extend(changes.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
+    let faults = known.claim_faults(&claims);
+    // These faults are all of them: what has none is accepted.
+    let complete = known.complete(&claims).and_then(|claims| known.validate_claims(&claims));
+    assert_eq!(faults.is_empty(), complete.is_ok(), "{faults:?} {complete:?}");
+    faults.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn a_claim_that_issuance_needs_or_computes_or_makes_is_named_like_any_other() {
+    let said = faults_without(QUALIFICATION, &["title", "awardingBody"], &[]);
+    assert!(said.len() == 2 && said[0].starts_with("title: given is nothing; it is needed"), "{said:?}");
+    let said = faults_without(PERMIT, &["rightToWork"], &[("rightToWork", json!(false))]);
+    assert_eq!(
+        said,
+        [
+            "rightToWork: given is a yes or no (true or false without quotes); wanted is true where workPermission is one of \
+          unrestricted, and else false; left out, it is filled in"
+        ]
+    );
+    let said = faults_without(PERMIT, &["workPermission", "rightToWork"], &[("rightToWork", json!(true))]);
+    assert!(said.iter().any(|fault| fault.contains("no value, since workPermission")), "{said:?}");
+    assert!(said.iter().any(|fault| fault.starts_with("workPermission: given is nothing")), "{said:?}");
+    let said = faults_without(QUALIFICATION, &[], &[("id", json!("did:example:1")), ("creditsAtLeast", json!(["x"]))]);
+    assert_eq!(
+        said,
+        [
+            "id: it is to be left out: issuance sets it, from the holder's key",
+            "creditsAtLeast: it is to be left out: issuance makes the commitments"
+        ]
+    );
+    // The twins: without what is computed, and with what it computes to.
+    assert_eq!(faults_without(PERMIT, &["rightToWork"], &[]), [""; 0]);
+    assert_eq!(faults_without(PERMIT, &["rightToWork"], &[("rightToWork", json!(true))]), [""; 0]);
+}
+
+#[test]
+fn a_condition_of_a_schema_is_told_by_what_it_wants() {
+    let schema = json!({"properties": {"credentialSubject": {
+        "properties": {
+            "grade": {"anyOf": [{"type": "integer", "maximum": 6}, {"enum": ["pass", "fail"]}]},
+            "level": {"enum": ["A1", "B1"]},
+            "points": {"type": "integer"},
+        },
+        "if": {"properties": {"level": {"const": "B1"}}, "required": ["level"]},
+        "then": {"required": ["points"], "properties": {"points": {"minimum": 60}}},
+    }}});
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    let described = Described { name: "Test", schema: &schema, example: &Value::Null, is_made: &|_| false };
+    let said = |subject: Value| -> Vec<String> {
+        let document = json!({"credentialSubject": subject});
+        let errors: Vec<_> = validator.iter_errors(&document).collect();
+        errors.iter().flat_map(|error| described.faults(error)).map(|fault| fault.to_string()).collect()
+    };
+    assert_eq!(
+        said(json!({"grade": 7})),
+        ["grade: given is a whole number; wanted is a whole number at most 6, or one of pass, fail"]
+    );
+    assert_eq!(
+        said(json!({"grade": true})),
+        [
+            "grade: given is a yes or no (true or false without quotes); wanted is a whole number at most 6, without quotes, or one of pass, fail"
+        ]
+    );
+    assert_eq!(said(json!({"level": "B1"})), ["points: given is nothing; it is needed"]);
+    assert_eq!(
+        said(json!({"level": "B1", "points": 59})),
+        ["points: given is a whole number; wanted is a number of at least 60"]
+    );
+    assert_eq!(said(json!({"level": "B1", "points": 60, "grade": "pass"})), [""; 0]);
+    assert_eq!(said(json!({"level": "A1", "grade": 6})), [""; 0]);
 }
 
 #[test]
