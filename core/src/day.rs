@@ -67,6 +67,14 @@ pub fn last(end: Timestamp) -> String {
     date(end.plus(-1))
 }
 
+/// Returns the last day of what holds up to this instant and at it, `2026-11-30` for `2026-11-30T23:59:59Z`; the instant itself
+/// where more of the day is left.
+#[must_use]
+pub fn through(last_instant: Timestamp) -> String {
+    let end = last_instant.plus(1);
+    if end == end.start_of_day() { last(end) } else { last_instant.to_string() }
+}
+
 /// Returns the first day of what begins at this instant; the instant itself where it is within a day.
 #[must_use]
 pub fn from(start: Timestamp) -> String {

@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::{Accreditation, EarlierCredentials, Entry, TrustList};
 use crate::{
-    Code, Problem,
+    Code, Problem, day,
     text::{escaped, quoted},
     time::Timestamp,
 };
@@ -164,9 +164,9 @@ impl fmt::Display for Why {
 
 impl fmt::Display for Accreditation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "from {}", self.from)?;
+        write!(f, "from {}", day::from(self.from))?;
         if let Some(until) = self.until {
-            write!(f, " until {until}")?;
+            write!(f, " until {}", day::through(until))?;
         }
         if let Some(countries) = &self.jurisdictions {
             write!(f, ", for {}", countries.join(", "))?;
@@ -179,7 +179,7 @@ impl fmt::Display for Accreditation {
             EarlierCredentials::Stand => "stands",
             EarlierCredentials::Fall => "falls",
         };
-        write!(f, ", withdrawn from {} on (what was issued before {earlier})", withdrawal.withdrawn_from)?;
+        write!(f, ", withdrawn from {} on (what was issued before {earlier})", day::from(withdrawal.withdrawn_from))?;
         withdrawal.reason.as_ref().map_or(Ok(()), |reason| write!(f, ": {}", escaped(reason)))
     }
 }

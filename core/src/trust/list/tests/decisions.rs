@@ -197,14 +197,16 @@ fn a_decision_tells_its_reason() {
         why.to_string(),
         "did:web:uni.example as issuer of QualificationCredential: refused. Its accreditation is for some countries only, \
          and the country is not known. (rule jurisdiction_unknown, trust list 1, entry \"University of Example\", \
-         accreditation 2: from 2020-01-01T00:00:00Z, for DE, up to level 6)"
+         accreditation 2: from 2020-01-01, for DE, up to level 6)"
     );
     let why = self::list(&with_issuer(vec![fallen.clone()])).why(&question(Some(at("2026-02-01T00:00:00Z"))), now());
     assert_eq!(why.accreditation, Some((0, fallen)));
     assert!(why.to_string().ends_with(
-        "accreditation 1: from 2020-01-01T00:00:00Z, withdrawn from 2026-03-01T00:00:00Z on (what was issued before \
-         falls): Diplomas were sold.)"
+        "accreditation 1: from 2020-01-01, withdrawn from 2026-03-01 on (what was issued before falls): Diplomas were sold.)"
     ));
+    let said = |until: &str| Accreditation { until: Some(at(until)), ..accreditation() }.to_string();
+    assert_eq!(said("2026-02-28T23:59:59Z"), "from 2020-01-01 until 2026-02-28");
+    assert_eq!(said("2026-02-28T12:00:00Z"), "from 2020-01-01 until 2026-02-28T12:00:00Z");
     // A stranger's text does nothing to the line that it stands in.
     let stranger = list.why(&Question::issue("did:web:a\u{202e}\u{1b}[2J", "X\n"), now());
     assert_eq!(stranger.rule, Rule::NotListed);
