@@ -8,7 +8,6 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use carnet_core::{
     Problem,
     did::{Did, DidDocument, DidUrl, Resolve, SelfContained, web},
-    input::without_mark,
     json::{self, Limits},
     keys::{Algorithm, Signer as _},
     time::Timestamp,
@@ -16,6 +15,7 @@ use carnet_core::{
 };
 use carnet_service::{
     config::{self, StartError},
+    disk,
     keys::{KeyPlace, Keyring, KeysConfig},
 };
 use serde::Deserialize;
@@ -259,8 +259,9 @@ impl Resolve for Given {
 /// # Errors
 /// [`Refusal::Unreadable`]
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Refusal> {
-    let read = std::fs::read(path).map(|content| without_mark(&content).to_vec());
-    read.map_err(|error| Refusal::Unreadable { path: path.display().to_string(), error })
+    disk::read_given(path)
+        .map(|content| content.to_vec())
+        .map_err(|error| Refusal::Unreadable { path: path.display().to_string(), error })
 }
 
 /// Writes a registration to a new file.

@@ -123,11 +123,20 @@ fn what_cannot_be_signed_is_refused_by_its_reason() {
         assert!(ran.err.contains(&format!("({reason})")), "{}", ran.err);
     };
     refused(&[file, "--json"], "context_missing");
-    refused(&["no-such-file"], "file_unreadable");
+    let unreadable = run(&data, "sign", &["no-such-file"]);
+    assert!(unreadable.code == Some(2) && unreadable.err.contains("(file_unreadable)"), "{}", unreadable.err);
     refused(&[file, "--days", "0"], "days_out_of_range");
     // The same call with a request in order gets as far as the question.
     let (text, _) = request();
-    std::fs::write(file, text).unwrap();
-    let ran = run(&data, "sign", &[file]);
-    assert!(ran.err.contains("(approval_needed)") && ran.out.is_empty(), "{}", ran.err);
+    let marked = format!("\u{feff}{text}\r\n");
+    for (content, code, words) in [
+        (text.into_bytes(), 1, "(approval_needed)"),
+        (marked.clone().into_bytes(), 1, "(approval_needed)"),
+        (marked.encode_utf16().flat_map(u16::to_le_bytes).collect(), 2, "UTF-16"),
+        (marked.encode_utf16().flat_map(u16::to_be_bytes).collect(), 2, "save it as UTF-8"),
+    ] {
+        std::fs::write(file, content).unwrap();
+        let ran = run(&data, "sign", &[file]);
+        assert!(ran.code == Some(code) && ran.err.contains(words) && ran.out.is_empty(), "{}", ran.err);
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, sync::OnceLock, time::Duration};
 
-use carnet_core::input::{text_without_mark, without_mark};
+use carnet_core::input::text_without_mark;
 use tonic::{
     Request, Status,
     metadata::{Ascii, MetadataValue},
@@ -11,7 +11,7 @@ use tonic::{
 use url::{Host, Url};
 use zeroize::Zeroizing;
 
-use crate::config::StartError;
+use crate::{config::StartError, disk};
 
 /// Arguments that every staff verb has; flatten into clap.
 #[derive(Debug, Clone, clap::Args)]
@@ -130,21 +130,25 @@ pub async fn connect(args: &StaffArgs) -> Result<(Channel, WithToken), StartErro
 fn token(args: &StaffArgs) -> Result<Zeroizing<String>, StartError> {
     let own = SERVICE.get().copied().unwrap_or(&ISSUER);
     let text = match &args.token_file {
-        Some(path) => std::fs::read_to_string(path).map_err(|error| {
+        Some(path) => disk::read_given_text(path).map_err(|error| {
             StartError::new(
                 format!("The token file {} cannot be read: {error}.", path.display()),
                 "Check the path and that this user may read it. Nothing was sent.",
             )
+            .absent()
         })?,
-        None => [own.token, SHARED.token].iter().find_map(|name| std::env::var(name).ok()).unwrap_or_default(),
+        None => {
+            let text = [own.token, SHARED.token].iter().find_map(|name| std::env::var(name).ok());
+            let text = Zeroizing::new(text.unwrap_or_default());
+            Zeroizing::new(text_without_mark(&text).to_owned())
+        }
     };
-    let text = Zeroizing::new(text);
-    let text = Zeroizing::new(text_without_mark(&text).to_owned());
     if text.trim().is_empty() {
         return Err(StartError::new(
             "This needs the staff token, and there is none. Nothing was sent.",
             format!("Give --token-file FILE, or set {}; `init` or `staff add` showed it once.", own.token),
-        ));
+        )
+        .absent());
     }
     Ok(text)
 }
@@ -172,13 +176,14 @@ async fn channel(args: &StaffArgs) -> Result<Channel, StartError> {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let mut config = ClientTlsConfig::new().with_native_roots();
         if let Some(path) = &args.ca {
-            let pem = std::fs::read(path).map_err(|error| {
+            let pem = disk::read_given(path).map_err(|error| {
                 StartError::new(
                     format!("The CA certificate {} cannot be read: {error}.", path.display()),
                     "Check the path. Nothing was sent.",
                 )
+                .absent()
             })?;
-            config = config.ca_certificate(Certificate::from_pem(without_mark(&pem)));
+            config = config.ca_certificate(Certificate::from_pem(pem.as_slice()));
         }
         endpoint = endpoint.tls_config(config).map_err(|error| {
             StartError::new(

@@ -25,6 +25,8 @@ pub struct StartError {
     pub hint: String,
     /// Whether the same may go well later, as it is: nobody answered, or a lock was held.
     pub try_again: bool,
+    /// Whether a file or a secret that the command line names is not there, or cannot be read.
+    pub absent: bool,
     /// The field of the configuration that is refused, if it is one: `status.entries`.
     field: Option<String>,
 }
@@ -32,13 +34,19 @@ pub struct StartError {
 impl StartError {
     /// Makes one of what happened and what to do.
     pub fn new(message: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self { message: message.into(), hint: hint.into(), try_again: false, field: None }
+        Self { message: message.into(), hint: hint.into(), try_again: false, absent: false, field: None }
     }
 
     /// The same, where trying again later may help.
     #[must_use]
     pub fn passing(self) -> Self {
         Self { try_again: true, ..self }
+    }
+
+    /// The same, where what the command line names is not there, or cannot be read.
+    #[must_use]
+    pub fn absent(self) -> Self {
+        Self { absent: true, ..self }
     }
 }
 

@@ -1,10 +1,49 @@
-//! Files that are replaced as a whole: after a power cut there is the old one or the new one; and locks between programs.
+//! Files that are replaced as a whole: after a power cut there is the old one or the new one; files that people hand over; and
+//! locks between programs.
 
 use std::{
     fs::{self, File, OpenOptions, TryLockError},
-    io::{self, Write as _},
+    io::{self, Read as _, Write as _},
     path::{Path, PathBuf},
 };
+
+use carnet_core::input::{content_of_file, text_of_file};
+use zeroize::Zeroizing;
+
+/// Reads a file that people hand over, without a leading byte-order mark.
+///
+/// # Errors
+/// Those of the file system; it is UTF-16.
+pub fn read_given(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
+    given(fs::read(path)?)
+}
+
+/// Reads a file that people hand over as [`read_given`] does, or standard input for `-`.
+///
+/// # Errors
+/// Those of [`read_given`].
+pub fn read_given_or_input(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
+    if path.as_os_str() != "-" {
+        return read_given(path);
+    }
+    let mut bytes = Vec::new();
+    io::stdin().lock().read_to_end(&mut bytes)?;
+    given(bytes)
+}
+
+fn given(bytes: Vec<u8>) -> io::Result<Zeroizing<Vec<u8>>> {
+    let bytes = Zeroizing::new(bytes);
+    content_of_file(&bytes).map(|content| Zeroizing::new(content.to_vec())).map_err(io::Error::other)
+}
+
+/// Reads the text of a file that people hand over, without a leading byte-order mark.
+///
+/// # Errors
+/// Those of [`read_given`]; it is not UTF-8.
+pub fn read_given_text(path: &Path) -> io::Result<Zeroizing<String>> {
+    let content = read_given(path)?;
+    text_of_file(&content).map(|text| Zeroizing::new(text.to_owned())).map_err(io::Error::other)
+}
 
 /// Replaces `path` by a file with these bytes and this mode, through to the disk.
 ///

@@ -23,6 +23,9 @@ pub enum Failure {
     /// What was given to it cannot be used.
     #[error("{0}")]
     Input(String),
+    /// A file that the command line names is not there, or cannot be read.
+    #[error("{0}")]
+    Unreadable(String),
     /// It is refused here, for a reason that has a name.
     #[error("{text}")]
     Named {
@@ -59,12 +62,13 @@ impl Failure {
                 snake_case(&wire::reason(status).unwrap_or_else(code))
             }
             Self::Input(_) => "input".to_owned(),
+            Self::Unreadable(_) => "file_unreadable".to_owned(),
             Self::Named { reason, .. } => (*reason).to_owned(),
         };
         json!({"reason": reason, "message": message, "hint": hint})
     }
 
-    /// The exit code: 1 is a problem, 3 means that the same may go well later.
+    /// The exit code: 1 is a problem, 2 means that the command lacks what it names, 3 that the same may go well later.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         let passing = match self {
@@ -74,7 +78,10 @@ impl Failure {
                     Code::Unavailable | Code::ResourceExhausted | Code::DeadlineExceeded | Code::Aborted
                 ) && wire::reason(status).as_deref() != Some(MESSAGE_TOO_LARGE)
             }
+            Self::Start(error) if error.absent => return carnet_console::USAGE,
             Self::Start(error) => error.try_again,
+            Self::Unreadable(_) => return carnet_console::USAGE,
+            Self::Named { reason: "file_unreadable", .. } => return carnet_console::USAGE,
             Self::Input(_) | Self::Named { .. } => false,
         };
         if passing { carnet_console::TRY_AGAIN } else { carnet_console::PROBLEM }
@@ -149,5 +156,14 @@ mod tests {
         assert_eq!(Failure::from(large).exit_code(), 1);
         assert_eq!(Failure::from(StartError::new("a", "b")).exit_code(), 1);
         assert_eq!(Failure::from(StartError::new("a", "b").passing()).exit_code(), 3);
+    }
+
+    #[test]
+    fn what_is_not_there_is_told_from_what_is_refused() {
+        let named = |reason| Failure::Named { reason, text: "x".to_owned() }.exit_code();
+        assert_eq!((named("file_unreadable"), named("context_missing")), (2, 1));
+        assert_eq!(Failure::Unreadable("x".to_owned()).exit_code(), 2);
+        assert_eq!(Failure::Input("x".to_owned()).exit_code(), 1);
+        assert_eq!(Failure::from(StartError::new("a", "b").absent()).exit_code(), 2);
     }
 }

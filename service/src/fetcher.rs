@@ -1,9 +1,11 @@
 //! The fetcher of a service, as its configuration says.
 
-use carnet_core::input::without_mark;
 use carnet_fetch::{FetchOptions, HttpsFetcher};
 
-use crate::config::{ServeConfig, StartError};
+use crate::{
+    config::{ServeConfig, StartError},
+    disk,
+};
 
 /// Makes the fetcher of did:web documents, with the operator's own certificates and private hosts.
 ///
@@ -17,9 +19,9 @@ pub fn fetcher(config: &ServeConfig) -> Result<HttpsFetcher, StartError> {
         .extra_ca
         .as_ref()
         .map(|path| {
-            std::fs::read(path)
-                .map(|pem| without_mark(&pem).to_vec())
-                .map_err(|error| refused(format!("{} cannot be read: {error}", path.display())))
+            disk::read_given(path)
+                .map(|pem| pem.to_vec())
+                .map_err(|error| refused(format!("{} cannot be read: {error}", path.display())).absent())
         })
         .transpose()?;
     let options = FetchOptions {

@@ -7,7 +7,6 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use carnet_core::input::without_mark;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
 use serde_json::json;
 use tokio::{net::TcpListener, sync::watch};
@@ -20,6 +19,7 @@ use crate::{
     client::is_loopback,
     config::{ServeConfig, StartError, TlsFiles},
     connections::{self, ConnectionLimits},
+    disk,
 };
 
 /// How long calls that are under way may take to end once the service was asked to stop.
@@ -212,11 +212,12 @@ fn tls(files: &TlsFiles) -> Result<TlsAcceptor, StartError> {
     // Another crate in the same program may bring a second provider; then rustls wants to be told.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let read = |path: &std::path::Path| {
-        std::fs::read(path).map_err(|error| {
+        disk::read_given(path).map_err(|error| {
             StartError::new(
                 format!("The TLS file {} cannot be read: {error}. Nothing was started.", path.display()),
                 "Check tls.cert and tls.key in the configuration, and that this user may read them.",
             )
+            .absent()
         })
     };
     let unusable = |error: &dyn std::fmt::Display| {
@@ -225,10 +226,9 @@ fn tls(files: &TlsFiles) -> Result<TlsAcceptor, StartError> {
             "Check that tls.cert and tls.key are PEM files that belong together.",
         )
     };
-    let certificates = CertificateDer::pem_slice_iter(without_mark(&read(&files.cert)?)).collect::<Result<Vec<_>, _>>();
+    let certificates = CertificateDer::pem_slice_iter(&read(&files.cert)?).collect::<Result<Vec<_>, _>>();
     let certificates = certificates.map_err(|error| unusable(&error))?;
-    let key = zeroize::Zeroizing::new(read(&files.key)?);
-    let key = PrivateKeyDer::from_pem_slice(without_mark(&key)).map_err(|error| unusable(&error))?;
+    let key = PrivateKeyDer::from_pem_slice(&read(&files.key)?).map_err(|error| unusable(&error))?;
     let config = rustls::ServerConfig::builder().with_no_client_auth().with_single_cert(certificates, key);
     let mut config = config.map_err(|error| unusable(&error))?;
     config.alpn_protocols.push(ALPN_H2.to_vec());

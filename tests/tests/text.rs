@@ -56,6 +56,48 @@ async fn a_byte_order_mark_and_crlf_are_skipped_in_files_of_all_programs() -> Re
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn certificates_may_begin_with_a_mark_and_files_in_utf_16_are_said_to_be() -> Result<()> {
+    let mut stage = Stage::set(false).await?;
+    stage.make_wallet()?;
+    let ca = stage.folder.join("ca.pem");
+    let pem = fs::read_to_string(&ca)?;
+    fs::write(&ca, format!("\u{feff}{}", pem.replace('\n', "\r\n")))?;
+    // Of the wallet's --ca, and of the services' extra_ca.
+    stage.agency = stage.agency.restart()?;
+    let offered = stage.offer(&stage.authority, PERMIT, &residence_permit(), &[])?;
+    stage.carnet(&["receive", &offered.uri, "--yes"])?.ok()?;
+    let (_, uri) = stage.request("job-right-to-work")?;
+    assert_eq!(stage.approve(&uri)?.1.ok()?.json()?["accepted"], json!(true));
+
+    for order in [u16::to_le_bytes as fn(u16) -> [u8; 2], u16::to_be_bytes] {
+        let saved = |name: &str, text: &str| -> Result<String> {
+            let path = stage.folder.join(name);
+            fs::write(&path, format!("\u{feff}{text}").encode_utf16().flat_map(order).collect::<Vec<u8>>())?;
+            Ok(path.display().to_string())
+        };
+        let (claims, ids) = (saved("claims.json", "{}")?, saved("ids.txt", "a\n")?);
+        let (query, pin) = (saved("query.json", "{}")?, saved("pin", "123456\n")?);
+        let passphrase = saved("other", "a passphrase of words\n")?;
+        let why = ["--purpose", "a", "--legal-basis", "b", "--retention", "c"];
+        let request = [&["request", "create", "--query", query.as_str()][..], &why].concat();
+        for said in [
+            stage.authority.staff(&["offer", "create", "--type", PERMIT, "--claims", &claims])?,
+            stage.authority.staff(&["status", "suspend", "--file", &ids, "--reason", "a test"])?,
+            stage.agency.staff(&request)?,
+            stage.carnet(&["receive", &offered.uri, "--yes", "--pin-file", &pin])?,
+            stage.carnet(&["passphrase", "--new-passphrase-file", &passphrase])?,
+        ] {
+            let words = format!("{}{}", said.stdout, said.stderr);
+            assert!(said.code == 2 && words.contains("it is UTF-16") && words.contains("save it as UTF-8"), "{said:?}");
+        }
+    }
+    // A file that is not there ends in the same way.
+    let claims = stage.folder.join("no-such-file").display().to_string();
+    assert_eq!(stage.authority.staff(&["offer", "create", "--type", PERMIT, "--claims", &claims])?.code, 2);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_passphrase_opens_the_wallet_in_whichever_form_it_is_typed() -> Result<()> {
     let stage = Stage::set(false).await?;
     let (composed, decomposed) = ("Zo\u{eb} caf\u{e9} passphrase", "Zoe\u{308} cafe\u{301} passphrase");

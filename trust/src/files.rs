@@ -7,7 +7,7 @@ use std::{
 };
 
 use carnet_core::{
-    input::without_mark,
+    input::content_of_file,
     json::{self, Limits},
     trust::list::{Preview, TrustList},
 };
@@ -21,10 +21,10 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Refusal> {
     let mut bytes = Vec::new();
     // One byte more than may be there: a longer file is refused where it is parsed, and not cut.
     let limit = u64::try_from(most).unwrap_or(u64::MAX).saturating_add(1);
-    File::open(path).and_then(|file| file.take(limit).read_to_end(&mut bytes)).map_err(|error| {
-        Refusal::new("file_unreadable", format!("{} cannot be read: {error}", path.display()), "check the path")
-    })?;
-    Ok(without_mark(&bytes).to_vec())
+    File::open(path)
+        .and_then(|file| file.take(limit).read_to_end(&mut bytes))
+        .map_err(|error| Refusal::unreadable(path, &error))?;
+    content_of_file(&bytes).map(<[u8]>::to_vec).map_err(|error| Refusal::unreadable(path, &error))
 }
 
 /// Reads a JSON object.

@@ -24,7 +24,7 @@ fn main() -> ExitCode {
         Ok(code) => carnet_console::exit(code),
         Err(refusal) => {
             carnet_console::failure(&refusal, &refusal.json());
-            carnet_console::exit(carnet_console::PROBLEM)
+            carnet_console::exit(refusal.exit)
         }
     }
 }

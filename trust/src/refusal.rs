@@ -1,5 +1,8 @@
 //! Why a verb did nothing, by a stable reason.
 
+use std::path::Path;
+
+use carnet_console::{PROBLEM, USAGE};
 use carnet_core::{Problem, text::shown_lines};
 use carnet_service::config::StartError;
 use serde_json::{Value, json};
@@ -13,11 +16,19 @@ pub(crate) struct Refusal {
     what: String,
     safe: &'static str,
     hint: String,
+    /// The exit code.
+    pub(crate) exit: u8,
 }
 
 impl Refusal {
     pub(crate) fn new(reason: &'static str, what: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self { reason, what: what.into(), safe: "Nothing was signed or written.", hint: hint.into() }
+        Self { reason, what: what.into(), safe: "Nothing was signed or written.", hint: hint.into(), exit: PROBLEM }
+    }
+
+    /// A file that the command line names and that is not there, or cannot be read.
+    pub(crate) fn unreadable(path: &Path, error: &dyn std::fmt::Display) -> Self {
+        let what = format!("{} cannot be read: {error}", path.display());
+        Self { exit: USAGE, ..Self::new("file_unreadable", what, "check the path") }
     }
 
     /// The same, with where it happened.
@@ -55,6 +66,7 @@ impl From<StartError> for Refusal {
             what: error.message.trim_end_matches('.').to_owned(),
             safe: "Nothing was signed.",
             hint: error.hint,
+            exit: if error.absent { USAGE } else { PROBLEM },
         }
     }
 }

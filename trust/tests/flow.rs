@@ -187,7 +187,8 @@ fn an_import_says_who_signed_and_all_that_is_missing() {
         "TrustedEntitiesList":[{"TrustedEntityInformation":{"TEName":[{"lang":"en","value":"University"}]},
         "TrustedEntityServices":[{"ServiceInformation":{"ServiceName":[],"ServiceTypeIdentifier":"urn:issue",
         "ServiceDigitalIdentity":{"X509Certificates":[{"val":"AQ=="}]}}}]}]}}"#;
-    std::fs::write(desk.path("lote.json"), lote).unwrap();
+    // As some editors save it.
+    std::fs::write(desk.path("lote.json"), format!("\u{feff}{}", lote.replace('\n', "\r\n"))).unwrap();
     let (lote, out) = (desk.at("lote.json"), desk.at("imported.json"));
     let import = |more: &[&str]| desk.run(&[&["import", "--lote", &lote, "--out", &out, "--json"], more].concat());
     let digest = "ab".repeat(32);
@@ -206,6 +207,37 @@ fn an_import_says_who_signed_and_all_that_is_missing() {
     // It stays in review until an operator has vouched for it.
     let create = ["create", "--source", &out, "--list", LIST, "--out", &desk.at("draft")];
     desk.run(&create).refused("review_needed");
+}
+
+#[test]
+fn files_may_begin_with_a_mark_and_those_in_utf_16_are_said_to_be() {
+    let desk = Desk::new();
+    desk.first();
+    let (list, json) = (desk.at("list-1"), desk.at("source.json"));
+    desk.run(&["source", &list, "--out", &json]).ok();
+    let saved = |name: &str, text: &str| std::fs::write(desk.path(name), text.replace('\n', "\r\n")).unwrap();
+    for name in ["source.toml", "source.json", "list-1"] {
+        let text = std::fs::read_to_string(desk.path(name)).unwrap();
+        saved(name, &format!("\u{feff}{text}"));
+    }
+    desk.pinned(&["verify", &list]).ok();
+    let create = |source: &str, out: &str| {
+        desk.run(&["create", "--source", &desk.at(source), "--list", LIST, "--out", &desk.at(out), "--json"])
+    };
+    let of_toml = create("source.toml", "of-toml").ok().json();
+    assert_eq!(create("source.json", "of-json").ok().json()["issuers"], of_toml["issuers"]);
+
+    for (name, order) in [("little", u16::to_le_bytes as fn(u16) -> [u8; 2]), ("big", u16::to_be_bytes)] {
+        let text = format!("\u{feff}{SOURCE}");
+        std::fs::write(desk.path(name), text.encode_utf16().flat_map(order).collect::<Vec<u8>>()).unwrap();
+        let refused = create(name, "none");
+        assert!(refused.code == 2 && refused.error.contains("(file_unreadable)"), "{}", refused.error);
+        assert!(refused.error.contains("UTF-16") && refused.error.contains("save it as UTF-8"), "{}", refused.error);
+    }
+    // What is not there ends in the same way, and what is there and is refused in another one.
+    assert_eq!(create("no-such-file", "none").code, 2);
+    saved("wrong.json", "{}{}");
+    create("wrong.json", "none").refused("source_invalid");
 }
 
 #[test]

@@ -123,9 +123,9 @@ pub(crate) fn require_templates(uses: &[String], catalogue: &Catalogue) -> Resul
 /// # Errors
 /// It is not readable, not this verifier's, does not hold now, or cannot be written.
 pub(crate) fn install(data: &Path, did: &str, file: &Path) -> Result<Registration, StartError> {
-    let bytes = std::fs::read(file)
-        .map_err(|error| refused(format!("{} cannot be read: {error}", file.display()), "Check the path."))?;
-    let registration = json::parse_object(without_mark(&bytes), Limits::DOCUMENT).and_then(|document| {
+    let bytes = disk::read_given(file)
+        .map_err(|error| refused(format!("{} cannot be read: {error}", file.display()), "Check the path.").absent())?;
+    let registration = json::parse_object(&bytes, Limits::DOCUMENT).and_then(|document| {
         // Which registrars count is the wallets' matter; here it is enough that the signature is its issuer's.
         let expected = Expected { asker: did, registrars: &|issuer| is_self_contained(issuer), now: now(), skew: SKEW };
         Registration::verify(&document, &expected, &SelfContained)

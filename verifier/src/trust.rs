@@ -15,7 +15,7 @@ use std::{
 use carnet_core::{
     Code, Problem,
     did::{Did, DidDocument, DidUrl, Purpose, Resolve},
-    input::without_mark,
+    input::content_of_file,
     json::{self, Limits},
     time::Timestamp,
     trust::list::{Operators, Pinned, Seen, TrustList},
@@ -351,8 +351,10 @@ impl Trust {
         match &self.source {
             Source::File(path) => {
                 let read = tokio::fs::read(path).await;
-                read.map(|text| Some(without_mark(&text).to_vec()))
-                    .map_err(|error| problem(&format!("{} cannot be read: {error}", path.display())))
+                let unread =
+                    |error: &dyn std::fmt::Display| problem(&format!("{} cannot be read: {error}", path.display()));
+                let content = read.map_err(|error| unread(&error))?;
+                content_of_file(&content).map(|text| Some(text.to_vec())).map_err(|error| unread(&error))
             }
             Source::Url(url) => {
                 let current = |at: Timestamp| now.unix().abs_diff(at.unix()) < max_age.as_secs();

@@ -5,11 +5,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use carnet_core::{input::text_without_mark, spelling::nearest, text::quoted};
+use carnet_core::{spelling::nearest, text::quoted};
 use serde::de::DeserializeOwned;
 use toml::de::{DeTable, DeValue, Error};
 
 use super::StartError;
+use crate::disk;
 
 /// Table whose values may be secrets that somebody put in the wrong place; they are never repeated.
 const SECRET: &str = "keys";
@@ -64,13 +65,14 @@ impl ConfigFile {
     /// # Errors
     /// The file cannot be read.
     pub(super) fn read(path: &Path) -> Result<Self, StartError> {
-        let text = std::fs::read_to_string(path).map_err(|error| {
+        let text = disk::read_given_text(path).map_err(|error| {
             StartError::new(
                 format!("The configuration {} cannot be read: {error}.", path.display()),
                 "Check the path and that this user may read the file. Nothing was started or changed.",
             )
+            .absent()
         })?;
-        Ok(Self { path: path.to_owned(), text: text_without_mark(&text).to_owned() })
+        Ok(Self { path: path.to_owned(), text: text.as_str().to_owned() })
     }
 
     /// # Errors

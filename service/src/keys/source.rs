@@ -7,7 +7,7 @@ use std::{
     str::FromStr,
 };
 
-use carnet_core::input::without_mark;
+use carnet_core::input::{content_of_file, without_mark};
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
@@ -135,7 +135,11 @@ impl Source {
         while bytes.last().is_some_and(|byte| matches!(byte, b'\n' | b'\r')) {
             bytes.pop();
         }
-        if without_mark(&bytes).is_empty() { Err(missing("it is empty")) } else { Ok(bytes) }
+        match content_of_file(&bytes) {
+            Err(error) => Err(missing(&error.to_string())),
+            Ok([]) => Err(missing("it is empty")),
+            Ok(_) => Ok(bytes),
+        }
     }
 }
 

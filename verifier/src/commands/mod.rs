@@ -14,11 +14,11 @@ mod why;
 
 use std::{net::SocketAddr, path::PathBuf};
 
-use carnet_core::input::without_mark;
 use carnet_proto::verifier::v1::verification_service_client::VerificationServiceClient;
 use carnet_service::client::{self, StaffArgs, WithToken};
 pub(crate) use carnet_service::failure::Failure;
 use carnet_service::{
+    disk,
     store::arguments::{BackupArgs, RestoreArgs},
     wire,
 };
@@ -140,20 +140,12 @@ async fn client(staff: &StaffArgs) -> Result<Client, Failure> {
 
 /// Reads a file, or standard input for `-`, without a leading byte-order mark.
 fn read(path: &std::path::Path) -> Result<Vec<u8>, Failure> {
-    use std::io::Read as _;
-    let mut bytes = Vec::new();
-    let read = if path.as_os_str() == "-" {
-        std::io::stdin().lock().read_to_end(&mut bytes)
-    } else {
-        std::fs::File::open(path).and_then(|mut file| file.read_to_end(&mut bytes))
-    };
-    match read {
-        Ok(_) => Ok(without_mark(&bytes).to_vec()),
-        Err(error) => Err(Failure::Input(format!(
+    disk::read_given_or_input(path).map(|content| content.to_vec()).map_err(|error| {
+        Failure::Unreadable(format!(
             "{} cannot be read: {error}. Nothing was sent.\nhint: check the path",
             path.display()
-        ))),
-    }
+        ))
+    })
 }
 
 /// Reads a DCQL query from a file; checked here, so that what is wrong with it is said before anything is sent.

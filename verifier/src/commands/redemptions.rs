@@ -6,7 +6,7 @@ use std::{
 };
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use carnet_core::{did::Did, input::text_without_mark};
+use carnet_core::{did::Did, input::text_of_file};
 use carnet_service::{config::StartError, keys::Keyring, store as ground, time};
 use clap::Subcommand;
 use serde_json::{Value, json};
@@ -112,7 +112,12 @@ async fn reconcile(place: &Place, files: &[PathBuf]) -> Result<u8, Failure> {
                 file.display()
             ))
         };
-        let text = read(file).map_err(|error| refused(error.to_string()))?;
+        let text = read(file).map_err(|error| {
+            Failure::Unreadable(format!(
+                "{} cannot be read: {error}. Nothing was taken from any file.\nhint: check the path",
+                file.display()
+            ))
+        })?;
         let export = Export::verify(&text, &identity, &own).map_err(|problem| refused(problem.to_string()))?;
         if export.desk != config.desk && !config.others.contains(&export.desk) {
             return Err(refused(format!("desk {:?} is not one of [redemption] others", export.desk)));
@@ -136,12 +141,12 @@ async fn reconcile(place: &Place, files: &[PathBuf]) -> Result<u8, Failure> {
 }
 
 fn read(file: &Path) -> std::io::Result<String> {
-    let mut text = String::new();
-    let read = std::fs::File::open(file)?.take(MAX_BYTES.saturating_add(1)).read_to_string(&mut text)?;
+    let mut content = Vec::new();
+    let read = std::fs::File::open(file)?.take(MAX_BYTES.saturating_add(1)).read_to_end(&mut content)?;
     if u64::try_from(read).unwrap_or(u64::MAX) > MAX_BYTES {
         return Err(std::io::Error::other("it is too large"));
     }
-    Ok(text_without_mark(&text).to_owned())
+    text_of_file(&content).map(str::to_owned).map_err(std::io::Error::other)
 }
 
 fn name<'a>(config: &'a RedemptionConfig, desk: &'a str) -> &'a str {

@@ -241,6 +241,10 @@ fn a_signer_is_named_by_its_certificate_in_pem_or_der() {
     let pinned = Ok(Signer::Pinned(publisher.fingerprint()));
     assert_eq!(read(&publisher.der), pinned);
     assert_eq!(read(pem("CERTIFICATE").as_bytes()), pinned);
+    let marked = format!("\u{feff}{}", pem("CERTIFICATE").replace('\n', "\r\n"));
+    assert_eq!(read(marked.as_bytes()), pinned);
+    let utf_16: Vec<u8> = marked.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    assert_eq!(read(&utf_16), Err("file_unreadable"));
     for wrong in [pem("PUBLIC KEY"), pem("CERTIFICATE").repeat(2), "certificate".to_owned(), String::new()] {
         assert_eq!(read(wrong.as_bytes()), Err("key_invalid"), "{wrong}");
     }
