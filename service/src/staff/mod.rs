@@ -11,6 +11,7 @@ use std::{
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use carnet_core::{Rng, time::Timestamp};
 use sha2::{Digest as _, Sha256};
+use tokio::runtime::{Handle, RuntimeFlavor};
 use tonic::{Code, Request, Status};
 use zeroize::Zeroizing;
 
@@ -52,8 +53,10 @@ pub fn begin(data: &Path, name: &str, now: Timestamp, rng: Rng<'_>) -> Result<Ze
 #[derive(Debug, Clone)]
 pub struct StaffOnly {
     data: PathBuf,
-    /// The register as it was read last, and of which file that was.
+    /// The register as it was read last, and of which file that was. Never held while a file is read.
     read: Arc<Mutex<Option<ReadRegister>>>,
+    /// Held by whoever reads the file.
+    reading: Arc<Mutex<()>>,
 }
 
 /// A register in memory, and the stamp of its file.
@@ -66,22 +69,43 @@ impl StaffOnly {
     /// There is none, or it is damaged.
     pub fn of(data: &Path) -> Result<Self, StartError> {
         Register::load(data)?;
-        Ok(Self { data: data.to_owned(), read: Arc::default() })
+        Ok(Self { data: data.to_owned(), read: Arc::default(), reading: Arc::default() })
     }
 
     /// The register as it is now. A file that was read before, and has not been replaced since, is not read again.
     fn register(&self) -> Result<Arc<Register>, StartError> {
-        let stamp = Stamp::of(&self.data);
-        let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
-        if let (Some(stamp), Some((known, register))) = (&stamp, &*read)
-            && stamp == known
-        {
-            return Ok(Arc::clone(register));
-        }
+        let known = self.known(Stamp::of(&self.data).as_ref());
+        known.map_or_else(|| off_the_workers(|| self.read()), Ok)
+    }
+
+    fn known(&self, stamp: Option<&Stamp>) -> Option<Arc<Register>> {
+        let read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        let (known, register) = read.as_ref()?;
+        (stamp == Some(known)).then(|| Arc::clone(register))
+    }
+
+    /// Reads the file, one call at a time: those that waited find what the first one read.
+    fn read(&self) -> Result<Arc<Register>, StartError> {
+        let _reading = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
         // Stamped before it is read: what replaces the file meanwhile has another stamp.
+        let stamp = Stamp::of(&self.data);
+        if let Some(known) = self.known(stamp.as_ref()) {
+            return Ok(known);
+        }
         let register = Arc::new(Register::load(&self.data)?);
-        *read = stamp.map(|stamp| (stamp, Arc::clone(&register)));
+        let read = stamp.map(|stamp| (stamp, Arc::clone(&register)));
+        *self.read.lock().unwrap_or_else(PoisonError::into_inner) = read;
         Ok(register)
+    }
+}
+
+/// Runs work that blocks, for an interceptor, which cannot wait: what else this worker thread has to do goes on on another one.
+fn off_the_workers<T>(work: impl FnOnce() -> T) -> T {
+    let flavor = Handle::try_current().map(|runtime| runtime.runtime_flavor());
+    if flavor.is_ok_and(|flavor| flavor == RuntimeFlavor::MultiThread) {
+        tokio::task::block_in_place(work)
+    } else {
+        work()
     }
 }
 
@@ -216,6 +240,27 @@ mod tests {
         let now = Timestamp::from_unix(1);
         Register::change(dir.path(), |register| register.add("Béla", now, &mut OsRng)).unwrap();
         assert!(!Arc::ptr_eq(&first, &staff.register().unwrap()));
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+    async fn a_file_that_is_read_keeps_no_other_call_from_its_worker() {
+        let (_dir, staff, anna) = begun();
+        let other = staff.clone();
+        let calls = tokio::spawn(async move {
+            let reading = staff.reading.lock().unwrap_or_else(PoisonError::into_inner);
+            let header = format!("Bearer {}", *anna);
+            let waiting = other.clone();
+            let (begun, has_begun) = std::sync::mpsc::channel();
+            let call = tokio::spawn(async move {
+                begun.send(()).unwrap();
+                call(&waiting, &[&header])
+            });
+            // This task has the only worker, and gives it up here alone.
+            tokio::task::block_in_place(|| has_begun.recv().unwrap());
+            (tokio::task::block_in_place(|| std::mem::drop(reading)), call)
+        });
+        let ((), call) = calls.await.unwrap();
+        assert_eq!(call.await.unwrap().as_deref(), Ok("Anna"));
     }
 
     #[test]
