@@ -28,7 +28,7 @@ use crate::config::StartError;
 pub use backup::{Backup, back_up};
 pub use database::{CheckpointError, Database};
 pub use identity::{StoreIdentity, StoreMark, read as read_identity};
-pub use migrations::migrator;
+pub use migrations::{migrator, not_as_files};
 pub use opening::{OpenStore, SettleError, create, open, open_to_serve};
 pub use restore::{Behind, Restored, StagedStore};
 

@@ -1,8 +1,10 @@
 //! A store's migrations, embedded in the program.
 
+use std::path::Path;
+
 use sqlx::{
     SqlSafeStr as _,
-    migrate::{Migration, MigrationType, Migrator},
+    migrate::{MigrateError, Migration, MigrationType, Migrator},
 };
 
 /// Embeds `migrations/NAME.sql` of the crate that calls it, in the order given: a `LazyLock<Migrator>`. Of each, the number
@@ -28,4 +30,49 @@ pub fn migrator(migrations: impl IntoIterator<Item = (i64, &'static str, &'stati
         Migration::new(number, description.into(), MigrationType::Simple, sql.into_sql_str(), false)
     };
     Migrator::with_migrations(migrations.into_iter().map(migration).collect())
+}
+
+/// Returns the numbers of migrations that a folder has and the program not, the other way round, or that differ in name or
+/// statements: none, if all of them are embedded as their files are.
+///
+/// # Errors
+/// The folder cannot be read.
+pub async fn not_as_files(embedded: &Migrator, folder: &Path) -> Result<Vec<i64>, MigrateError> {
+    let files = Migrator::new(folder).await?;
+    let same = |one: &Migration, other: &Migration| {
+        (one.version, &one.description, &one.checksum) == (other.version, &other.description, &other.checksum)
+    };
+    let lacks = |all: &Migrator, one: &Migration| !all.iter().any(|other| same(one, other));
+    let unknown = files.iter().filter(|file| lacks(embedded, file));
+    let gone = embedded.iter().filter(|one| lacks(&files, one));
+    let mut numbers: Vec<i64> = unknown.chain(gone).map(|one| one.version).collect();
+    numbers.sort_unstable();
+    numbers.dedup();
+    Ok(numbers)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_migration_that_is_not_as_its_file_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, sql) in
+            [("0001_first.sql", "SELECT 1"), ("0002_second.sql", "SELECT 2"), ("0003_third.sql", "SELECT 3")]
+        {
+            std::fs::write(folder.path().join(name), sql).unwrap();
+        }
+        let (first, second) = ((1, "0001_first", "SELECT 1"), (2, "0002_second", "SELECT 2"));
+        let third = (3, "0003_third", "SELECT 3");
+        for (embedded, expected) in [
+            (vec![first, second, third], vec![]),
+            (vec![first, second], vec![3]),
+            (vec![first, (2, "0002_other", "SELECT 2"), third], vec![2]),
+            (vec![first, second, (3, "0003_third", "SELECT 4")], vec![3]),
+            (vec![first, second, third, (4, "0004_fourth", "SELECT 4")], vec![4]),
+        ] {
+            assert_eq!(not_as_files(&migrator(embedded), folder.path()).await.unwrap(), expected);
+        }
+    }
 }

@@ -191,10 +191,7 @@ mod tests {
 
     #[tokio::test]
     async fn every_migration_is_embedded_as_its_file_is() {
-        let files = Migrator::new(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/migrations"))).await.unwrap();
-        let seen = |migrator: &Migrator| -> Vec<_> {
-            migrator.iter().map(|one| (one.version, one.description.clone(), one.checksum.clone())).collect()
-        };
-        assert_eq!(seen(&MIGRATIONS), seen(&files));
+        let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/migrations"));
+        assert_eq!(carnet_service::store::not_as_files(&MIGRATIONS, folder).await.unwrap(), [0; 0]);
     }
 }
