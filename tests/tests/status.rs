@@ -311,29 +311,38 @@ async fn a_bulk_act_is_counted_before_it_is_done() -> Result<()> {
         let counted = with(&["--dry-run"])?.ok()?.json()?;
         assert_eq!(counted.get("credentials").and_then(Value::as_u64), Some(count));
         assert_eq!(with(&[])?.code, 1, "without the count");
-        assert_eq!(with(&["--yes-count", "1"])?.code, 1, "with another count");
+        assert_eq!(with(&["--yes", "--count", "1"])?.code, 1, "with another count");
+        for half in [vec!["--yes"], vec!["--count", &count.to_string()]] {
+            assert!(with(&half)?.stderr.contains("--count and that number"), "{half:?}");
+        }
+        // The forms of before say what has taken their place.
+        for (before, code) in [(["--yes-count", "2"], 1), (["--yes", "2"], 2)] {
+            let refused = with(&before)?;
+            assert!(refused.code == code && refused.stderr.contains("--yes --count 2"), "{refused:?}");
+        }
         for offer in &offers {
             assert!(shown(office, offer)?.iter().all(|(_, state)| state == "valid"));
         }
-        with(&["--yes-count", &count.to_string()])?.ok()?;
+        with(&["--yes", "--count", &count.to_string()])?.ok()?;
         let suspended = offers.iter().map(|offer| shown(office, offer)).collect::<Result<Vec<_>>>()?;
         let suspended = suspended.iter().filter(|copies| copies.iter().all(|(_, state)| state == "suspended")).count();
         assert_eq!(u64::try_from(suspended)?, count);
-        let back = ["status", "reinstate", "--type", PERMIT, "--yes-count", "3", "--reason", "the end of the test"];
+        let back =
+            ["status", "reinstate", "--type", PERMIT, "--yes", "--count", "3", "--reason", "the end of the test"];
         office.staff(&back)?.ok()?;
     }
     assert_eq!(act(&[])?.code, 2, "nobody is named");
-    let nothing = act(&["--until", "2020-01-01", "--yes-count", "0"])?;
+    let nothing = act(&["--until", "2020-01-01", "--yes", "--count", "0"])?;
     assert!(nothing.code == 1 && nothing.stderr.contains("(NOTHING_MATCHES)"), "{nothing:?}");
 
     // What one act changed is taken back with its own list of ids, and what was so before stays.
     office.staff(&["status", "suspend", &offers[0], "--reason", "rightly"])?.ok()?;
-    let wrong = act(&["--type", PERMIT, "--yes-count", "3"])?.ok()?.json()?;
+    let wrong = act(&["--type", PERMIT, "--yes", "--count", "3"])?.ok()?.json()?;
     let number = wrong.get("act").cloned().unwrap_or_default().to_string();
     let ids = office.staff(&["status", "changed", &number])?.ok()?.json()?.get("ids").cloned().unwrap_or_default();
     let ids: Vec<&str> = ids.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     std::fs::write(&file, ids.join("\n"))?;
-    let back = ["status", "reinstate", "--file", &file, "--yes-count", "2", "--reason", "the filter was wrong"];
+    let back = ["status", "reinstate", "--file", &file, "--yes", "--count", "2", "--reason", "the filter was wrong"];
     office.staff(&back)?.ok()?;
     for (offer, expected) in offers.iter().zip(["suspended", "valid", "valid"]) {
         assert!(shown(office, offer)?.iter().all(|(_, state)| state == expected), "{offer} {expected}");
@@ -475,8 +484,19 @@ async fn an_issuer_killed_while_it_revokes_leaves_the_old_state_or_the_new() -> 
         let ids = pair.clone();
         let request = format!("round-{round}");
         let act = tokio::task::spawn_blocking(move || {
-            let args =
-                ["status", "revoke", &ids[0], &ids[1], "--yes-count", "2", "--reason", "x", "--request-id", &request];
+            let args = [
+                "status",
+                "revoke",
+                &ids[0],
+                &ids[1],
+                "--yes",
+                "--count",
+                "2",
+                "--reason",
+                "x",
+                "--request-id",
+                &request,
+            ];
             let args = args.into_iter().chain(["--json", "--server", &url, "--token-file", &token]);
             carnet_tests::programs::run("carnet-issuer", args, &[])
         });
@@ -508,7 +528,8 @@ async fn an_issuer_killed_while_it_revokes_leaves_the_old_state_or_the_new() -> 
             "revoke",
             &pair[0],
             &pair[1],
-            "--yes-count",
+            "--yes",
+            "--count",
             "2",
             "--reason",
             "x",

@@ -1,6 +1,5 @@
 //! `issued list`, `issued show`.
 
-use carnet_core::time::Timestamp;
 use carnet_proto::issuer::v1::{self as proto, offer_service_client::OfferServiceClient};
 use carnet_service::{
     client::{self, StaffArgs},
@@ -9,13 +8,7 @@ use carnet_service::{
 use clap::Subcommand;
 use serde_json::{Value, json};
 
-use super::{
-    Failure, format_name, last_day,
-    offer::WhichArgs,
-    print,
-    status::{parse_from, parse_until},
-    time,
-};
+use super::{Failure, format_name, last_day, offer::WhichArgs, print, time};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum IssuedVerb {
@@ -26,12 +19,6 @@ pub(crate) enum IssuedVerb {
         offer: String,
         #[command(flatten)]
         which: WhichArgs,
-        /// Only what was issued on this day or later: a day of UTC, or an instant.
-        #[arg(long, value_name = "DAY", value_parser = parse_from)]
-        from: Option<Timestamp>,
-        /// Only what was issued on this day, to its end, or earlier.
-        #[arg(long, value_name = "DAY", value_parser = parse_until)]
-        until: Option<Timestamp>,
         #[command(flatten)]
         staff: StaffArgs,
     },
@@ -46,7 +33,7 @@ pub(crate) enum IssuedVerb {
 
 pub(super) async fn run(verb: IssuedVerb) -> Result<(), Failure> {
     match verb {
-        IssuedVerb::List { offer, which, from, until, staff } => {
+        IssuedVerb::List { offer, which, staff } => {
             let filter = proto::ListIssuedRequest {
                 page_size: 500,
                 page_token: String::new(),
@@ -54,8 +41,8 @@ pub(super) async fn run(verb: IssuedVerb) -> Result<(), Failure> {
                 credential_type: which.credential_type,
                 reference: which.reference,
                 created_by: which.created_by,
-                issued_from: from.map(wire::timestamp),
-                issued_until: until.map(wire::timestamp),
+                issued_from: which.from.map(wire::timestamp),
+                issued_until: which.until.map(wire::timestamp),
             };
             list(filter, &staff).await
         }

@@ -4,14 +4,13 @@ use std::path::{Path, PathBuf};
 
 use carnet_core::{
     Problem, day,
-    input::without_mark,
     json::{self, Limits},
     time::Timestamp,
 };
 use carnet_proto::issuer::v1::{self as proto, offer_service_client::OfferServiceClient};
 use carnet_service::{
     client::{self, StaffArgs},
-    once, wire,
+    disk, once, wire,
 };
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
@@ -65,12 +64,6 @@ pub(crate) struct ListArgs {
     state: Option<proto::OfferState>,
     #[command(flatten)]
     which: WhichArgs,
-    /// Only those made on this day or later: a day of UTC, or an instant.
-    #[arg(long, value_name = "DAY", value_parser = parse_from)]
-    from: Option<Timestamp>,
-    /// Only those made on this day, to its end, or earlier.
-    #[arg(long, value_name = "DAY", value_parser = parse_until)]
-    until: Option<Timestamp>,
     #[command(flatten)]
     staff: StaffArgs,
 }
@@ -87,6 +80,12 @@ pub(crate) struct WhichArgs {
     /// Only of offers that were made by this staff name.
     #[arg(long = "by", value_name = "NAME", default_value = "", hide_default_value = true)]
     pub(super) created_by: String,
+    /// Only what was made, or issued, on this day or later: a day of UTC, or an instant.
+    #[arg(long, value_name = "DAY", value_parser = parse_from)]
+    pub(super) from: Option<Timestamp>,
+    /// Only what was made, or issued, on this day, to its end, or earlier.
+    #[arg(long, value_name = "DAY", value_parser = parse_until)]
+    pub(super) until: Option<Timestamp>,
 }
 
 #[derive(Debug, Args)]
@@ -249,8 +248,8 @@ async fn list(args: ListArgs) -> Result<(), Failure> {
             credential_type: args.which.credential_type.clone(),
             reference: args.which.reference.clone(),
             created_by: args.which.created_by.clone(),
-            created_from: args.from.map(wire::timestamp),
-            created_until: args.until.map(wire::timestamp),
+            created_from: args.which.from.map(wire::timestamp),
+            created_until: args.which.until.map(wire::timestamp),
         };
         let page = client.list_offers(request).await?.into_inner();
         offers.extend(page.offers.iter().map(offer_json));
@@ -273,10 +272,10 @@ fn read_claims(path: &Path) -> Result<Map<String, Value>, Failure> {
             path.display()
         ))
     };
-    let read =
-        if path.as_os_str() == "-" { std::io::read_to_string(std::io::stdin()) } else { std::fs::read_to_string(path) };
-    let text = zeroize::Zeroizing::new(read.map_err(|error| failed(error.to_string()))?);
-    match json::parse(without_mark(text.as_bytes()), Limits::DOCUMENT) {
+    let text = disk::read_given_or_input(path).map_err(|error| {
+        Failure::Unreadable(format!("the claims in {} cannot be read: {error}\nhint: check the path", path.display()))
+    })?;
+    match json::parse(&text, Limits::DOCUMENT) {
         Ok(Value::Object(claims)) => Ok(claims),
         Ok(_) => Err(failed("not a JSON object".to_owned())),
         Err(problem) => Err(failed(problem.to_string())),

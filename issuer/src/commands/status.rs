@@ -2,11 +2,11 @@
 
 use std::{collections::HashSet, path::PathBuf};
 
-use carnet_core::{day, input::text_without_mark, time::Timestamp};
+use carnet_core::{day, input::text_of_file, time::Timestamp};
 use carnet_proto::issuer::v1::{self as proto, status_service_client::StatusServiceClient};
 use carnet_service::{
     client::{self, StaffArgs},
-    wire,
+    disk, wire,
 };
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
@@ -52,6 +52,7 @@ pub(crate) enum StatusVerb {
 #[command(group = clap::ArgGroup::new("whom").required(true).multiple(true).args(["ids", "file", "credential_type", "from", "until"]))]
 pub(crate) struct ChangeArgs {
     /// Ids of offers, each for all copies of its credential, or of single issued copies.
+    #[arg(value_parser = parse_id)]
     ids: Vec<String>,
     /// A file of such ids, one a line; `-` reads standard input.
     #[arg(long, conflicts_with = "ids")]
@@ -72,8 +73,14 @@ pub(crate) struct ChangeArgs {
     #[arg(long)]
     dry_run: bool,
     /// How many credentials it must be, or nothing is changed: needed unless it is one id. A dry run tells.
-    #[arg(long, value_name = "COUNT", alias = "yes-count")]
-    yes: Option<u64>,
+    #[arg(long, value_name = "COUNT")]
+    count: Option<u64>,
+    /// Change more than one credential without asking.
+    #[arg(long)]
+    yes: bool,
+    /// Refused: what it was is `--yes --count COUNT` now.
+    #[arg(long, value_name = "COUNT", hide = true)]
+    yes_count: Option<u64>,
     /// Makes a repeat safe: the same id changes nothing twice.
     #[arg(long)]
     request_id: Option<String>,
@@ -89,6 +96,15 @@ pub(crate) struct MessageArgs {
     /// The number of the text, 1 to 15; 0: nothing any more.
     #[arg(value_parser = clap::value_parser!(u8).range(0..=15))]
     number: u8,
+}
+
+/// An id, and no number of credentials that stands where `--yes` had one before.
+fn parse_id(text: &str) -> Result<String, String> {
+    // Ids are 22 characters long.
+    if text.len() <= 7 && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(format!("it is no id; a number of credentials is given as --yes --count {text}"));
+    }
+    Ok(text.to_owned())
 }
 
 /// The first second of a day, or the instant that is given.
@@ -126,12 +142,14 @@ async fn change(verb: proto::StatusVerb, message: u8, args: ChangeArgs) -> Resul
         from: args.from.map(wire::timestamp),
         until: args.until.map(wire::timestamp),
     });
-    if (filter.is_some() || ids.len() > 1) && args.yes.is_none() && !args.dry_run {
-        return Err(Failure::Input(
-            "more than one credential can be meant; nothing was changed\nhint: run it with --dry-run, which says how many it would be, \
-             and then with --yes and that number"
-                .to_owned(),
-        ));
+    if let Some(count) = args.yes_count {
+        let what = format!("--yes-count is no longer taken; nothing was changed\nhint: give --yes --count {count}");
+        return Err(Failure::Named { reason: "approval_needed", text: what });
+    }
+    if (filter.is_some() || ids.len() > 1) && !(args.yes && args.count.is_some()) && !args.dry_run {
+        let what = "more than one credential can be meant; nothing was changed\nhint: run it with --dry-run, which says how many it \
+                    would be, and then with --yes, and --count and that number";
+        return Err(Failure::Named { reason: "approval_needed", text: what.to_owned() });
     }
     let request = proto::ChangeStatusRequest {
         request_id: args.request_id.unwrap_or_else(secrets::draw_id),
@@ -139,7 +157,7 @@ async fn change(verb: proto::StatusVerb, message: u8, args: ChangeArgs) -> Resul
         reason: args.reason,
         ids,
         filter,
-        expected_count: args.yes,
+        expected_count: args.count,
         dry_run: args.dry_run,
         message: message.into(),
     };
@@ -164,7 +182,7 @@ async fn change(verb: proto::StatusVerb, message: u8, args: ChangeArgs) -> Resul
         };
         if args.dry_run {
             return format!(
-                "It would be {what}, of which {} change. Nothing was changed.\nTo do it: leave out --dry-run and add --yes {}{open}",
+                "It would be {what}, of which {} change. Nothing was changed.\nTo do it: leave out --dry-run and add --yes --count {}{open}",
                 done.changed, done.credentials
             );
         }
@@ -184,15 +202,20 @@ fn counted(number: u64, one: &str, several: &str) -> String {
 
 /// The ids in a file: one a line; empty lines and what follows `#` are left out.
 fn read_ids(path: &std::path::Path) -> Result<Vec<String>, Failure> {
-    let read =
-        if path.as_os_str() == "-" { std::io::read_to_string(std::io::stdin()) } else { std::fs::read_to_string(path) };
-    let failed = |what: String| {
-        Failure::Input(format!("the ids in {} are refused: {what}\nhint: give one id a line", path.display()))
+    let unread = |error: &dyn std::fmt::Display| {
+        Failure::Unreadable(format!("the ids in {} cannot be read: {error}\nhint: check the path", path.display()))
     };
-    let text = read.map_err(|error| failed(error.to_string()))?;
-    let lines = text_without_mark(&text).lines().map(|line| line.split('#').next().unwrap_or_default().trim());
+    let content = disk::read_given_or_input(path).map_err(|error| unread(&error))?;
+    let lines = text_of_file(&content)
+        .map_err(|error| unread(&error))?
+        .lines()
+        .map(|line| line.split('#').next().unwrap_or_default().trim());
     let ids: Vec<String> = lines.filter(|line| !line.is_empty()).map(str::to_owned).collect();
-    if ids.is_empty() { Err(failed("there are none".to_owned())) } else { Ok(ids) }
+    if ids.is_empty() {
+        let what = format!("{} has no ids\nhint: give one id a line", path.display());
+        return Err(Failure::Input(what));
+    }
+    Ok(ids)
 }
 
 async fn show(id: String, staff: &StaffArgs) -> Result<(), Failure> {

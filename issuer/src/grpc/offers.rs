@@ -80,13 +80,9 @@ impl<S: Store> proto::offer_service_server::OfferService for Offers<S> {
             Ok(proto::OfferState::Locked) => Some(OfferState::Locked),
             Err(_) => return Err(Error::invalid("state", "must be one of the offer states").into()),
         };
-        let common = Common {
-            credential_type: request.credential_type,
-            reference: request.reference,
-            created_by: request.created_by,
-            from: instant("created_from", request.created_from.as_ref())?,
-            until: instant("created_until", request.created_until.as_ref())?,
-        };
+        let (from, until) = (request.created_from.as_ref(), request.created_until.as_ref());
+        let times = [("created_from", from), ("created_until", until)];
+        let common = common(request.credential_type, request.reference, request.created_by, times)?;
         // What is past its end is erased before anyone reads that it is still open.
         self.0.store.erase_expired(self.0.now()).await?;
         let Rows { rows, next } = self.0.store.offers(&OfferFilter { state, common }, whole(page)).await?;
@@ -133,13 +129,9 @@ impl<S: Store> proto::offer_service_server::OfferService for Offers<S> {
         if !request.offer_id.is_empty() {
             check_id("offer_id", &request.offer_id)?;
         }
-        let common = Common {
-            credential_type: request.credential_type,
-            reference: request.reference,
-            created_by: request.created_by,
-            from: instant("issued_from", request.issued_from.as_ref())?,
-            until: instant("issued_until", request.issued_until.as_ref())?,
-        };
+        let (from, until) = (request.issued_from.as_ref(), request.issued_until.as_ref());
+        let times = [("issued_from", from), ("issued_until", until)];
+        let common = common(request.credential_type, request.reference, request.created_by, times)?;
         let filter = IssuedFilter { offer_id: request.offer_id, common };
         let Rows { rows, next } = self.0.store.issued(&filter, whole(page)).await?;
         let next_page_token = next.map(wire::page_token).unwrap_or_default();
@@ -159,6 +151,17 @@ impl<S: Store> proto::offer_service_server::OfferService for Offers<S> {
 
 pub(super) fn instant(field: &'static str, at: Option<&prost_types::Timestamp>) -> Result<Option<Timestamp>, Error> {
     at.map(wire::from_timestamp).transpose().map_err(|problem| Error::invalid(field, problem.to_string()))
+}
+
+/// The conditions that both lists have, with the fields of the first and of the last instant.
+fn common(
+    credential_type: String,
+    reference: String,
+    created_by: String,
+    [(from, first), (until, last)]: [(&'static str, Option<&prost_types::Timestamp>); 2],
+) -> Result<Common, Error> {
+    let (from, until) = (instant(from, first)?, instant(until, last)?);
+    Ok(Common { credential_type, reference, created_by, from, until })
 }
 
 /// The beginning of a day.
