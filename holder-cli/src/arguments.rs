@@ -286,9 +286,10 @@ pub(crate) struct LogArguments {
 pub(crate) struct Erase {
     /// Who: a client id, a DID, a name that only one has, or the number of a log entry
     pub(crate) who: String,
-    /// Ask them without asking you
-    #[arg(long)]
-    pub(crate) yes: bool,
+    /// Ask them without asking you: the digest of what you looked at before
+    // Without one it approves nothing, and what a digest is needed for is said.
+    #[arg(long, value_name = "DIGEST", num_args = 0..=1, default_missing_value = "", allow_hyphen_values = true)]
+    pub(crate) yes: Option<String>,
 }
 
 /// `carnet report`.

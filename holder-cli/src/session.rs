@@ -11,7 +11,7 @@ use std::{
 use age::secrecy::{ExposeSecret, SecretString};
 use carnet_core::{
     did::Did,
-    input::{text_without_mark, without_mark},
+    input::{NotUtf8, content_of_file, text_without_mark},
     time::Timestamp,
 };
 use carnet_fetch::{DidCache, FetchOptions, HttpsFetcher, is_unreachable};
@@ -89,12 +89,8 @@ impl Session {
         let path = self.wallet_path()?;
         self.require(&path)?;
         let passphrase = self.passphrase(false)?;
-        let wait = self.ui.wallet_wait();
-        let opening = wait.begin();
-        let mut wallet = WalletFile::open(&path, passphrase)?;
-        drop(opening);
+        let mut wallet = WalletFile::open(&path, passphrase, &self.ui.busy_wait(), self.ui.wallet_wait())?;
         wallet.follow(&self.dids);
-        wallet.announce(wait);
         // What an issuer said of a copy is not kept beyond its time: with the next change it is gone from the file too.
         forget_stale(&mut wallet.contents, self.now());
         Ok(wallet)
@@ -203,7 +199,8 @@ impl Session {
     /// The extra certificates, if there are any.
     pub(crate) fn ca(&self) -> Result<Option<Vec<u8>>, Failure> {
         let Some(path) = &self.global.ca else { return Ok(None) };
-        std::fs::read(path).map(|pem| Some(without_mark(&pem).to_vec())).map_err(|error| {
+        let read = std::fs::read(path).and_then(|pem| handed_over(&pem).map(<[u8]>::to_vec));
+        read.map(Some).map_err(|error| {
             let message = format!("The certificates in {} cannot be read: {error}", path.display());
             Failure::usage("ca_unreadable", message, "check --ca and CARNET_CA")
         })
@@ -292,8 +289,10 @@ fn check_new(passphrase: &SecretString) -> Result<(), Failure> {
 /// have been sealed with it.
 pub(crate) fn first_line(path: &Path, what: &str) -> Result<SecretString, Failure> {
     let read = || -> std::io::Result<SecretString> {
-        let mut line = Zeroizing::new(String::with_capacity(4_096));
-        BufReader::new(File::open(path)?.take(4_096)).read_line(&mut line)?;
+        let mut line = Zeroizing::new(Vec::with_capacity(4_096));
+        BufReader::new(File::open(path)?.take(4_096)).read_until(b'\n', &mut line)?;
+        handed_over(&line)?;
+        let line = std::str::from_utf8(&line).map_err(|_| std::io::Error::other(NotUtf8::Other))?;
         Ok(SecretString::from(line.trim_end_matches(['\r', '\n']).to_owned()))
     };
     let secret = read().map_err(|error| {
@@ -305,6 +304,11 @@ pub(crate) fn first_line(path: &Path, what: &str) -> Result<SecretString, Failur
         return Err(Failure::usage(&format!("{what}_needed"), message, format!("put the {what} there")));
     }
     Ok(secret)
+}
+
+/// Returns the content of a file that the owner names, without a leading byte-order mark.
+pub(crate) fn handed_over(content: &[u8]) -> std::io::Result<&[u8]> {
+    content_of_file(content).map_err(std::io::Error::other)
 }
 
 /// The time of the system's clock, which goes on while the machine sleeps.

@@ -372,6 +372,15 @@ impl Stage {
         let answer = self.carnet(&approved)?;
         Ok((consent, answer))
     }
+
+    /// Returns the digest with which the owner approves that somebody is asked for erasure.
+    ///
+    /// # Errors
+    /// If there is nothing to ask for.
+    pub fn erasure_digest(&self, who: &str) -> Result<String> {
+        let would = self.carnet(&["erase", who])?.json()?;
+        Ok(would.get("digest").and_then(Value::as_str).ok_or("no digest of an erasure")?.to_owned())
+    }
 }
 
 fn open_issuer(folder: &Path, site: &Site, short: &str, name: &str) -> Result<Office> {

@@ -7,7 +7,10 @@ use std::{
     process::{Child, Command},
 };
 
-use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use rustix::{
+    pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt},
+    termios::{Winsize, tcsetwinsize},
+};
 
 use crate::{Result, programs};
 
@@ -23,11 +26,23 @@ pub struct Terminal {
 }
 
 impl Terminal {
-    /// Starts a program of ours with input, output and errors at a terminal of its own.
+    /// Starts a program of ours with input, output and errors at a terminal of its own, which does not say how wide it is.
     ///
     /// # Errors
     /// If no terminal is to be had or the program cannot be started.
     pub fn start<I, S>(program: &str, args: I) -> Result<Self>
+    where
+        I: IntoIterator<Item = S>,
+        S: AsRef<OsStr>,
+    {
+        Self::start_at(program, args, 0)
+    }
+
+    /// [`Self::start`], at a terminal of so many columns.
+    ///
+    /// # Errors
+    /// Those of [`Self::start`].
+    pub fn start_at<I, S>(program: &str, args: I, columns: u16) -> Result<Self>
     where
         I: IntoIterator<Item = S>,
         S: AsRef<OsStr>,
@@ -37,6 +52,7 @@ impl Terminal {
         unlockpt(&master)?;
         let name = ptsname(&master, Vec::new())?;
         let end = File::options().read(true).write(true).open(name.to_str()?)?;
+        tcsetwinsize(&end, Winsize { ws_row: 24, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 })?;
         let child = programs::bare(&mut Command::new(programs::directory()?.join(program)))
             .args(args)
             .env("LANG", "en_GB.UTF-8")

@@ -30,9 +30,13 @@ async fn what_was_shown_is_proved_by_receipt_and_erased_on_request() -> Result<(
     assert_eq!(authority, Some("National Data Protection Commission"), "{complaint}");
 
     // Without a yes nothing is erased.
-    assert_ne!(stage.carnet(&["erase", &stage.agency.name])?.code, 0);
+    let digest = stage.erasure_digest(&stage.agency.name)?;
+    for yes in [vec![], vec!["--yes"], vec!["--yes", "AAAA"]] {
+        let refused = stage.carnet(&[vec!["erase", stage.agency.name.as_str()], yes].concat())?;
+        assert!(refused.code == 1 && refused.stdout.contains(&digest), "{refused:?}");
+    }
     assert_eq!(stage.agency.staff(&["result", &id])?.ok()?.json()?.get("state"), Some(&json!("accepted")));
-    let erased = stage.carnet(&["erase", &stage.agency.name, "--yes"])?.ok()?.json()?;
+    let erased = stage.carnet(&["erase", &stage.agency.name, "--yes", &digest])?.ok()?.json()?;
     assert_eq!(erased.get("erased").and_then(Value::as_array).map(Vec::len), Some(1), "{erased}");
     let left = stage.agency.staff(&["result", &id])?.json()?;
     assert_eq!((left.get("state"), left.get("verdict")), (Some(&json!("erased")), Some(&Value::Null)), "{left}");

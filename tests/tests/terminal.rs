@@ -5,7 +5,7 @@ use carnet_tests::{
     stage::{Stage, residence_permit},
     terminal::Terminal,
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 const QUESTION: &str = "(yes = 1, no = 2)";
 
@@ -15,11 +15,15 @@ fn present(stage: &Stage, uri: &str) -> Result<Terminal> {
 }
 
 fn present_in(stage: &Stage, uri: &str, more: &[&str]) -> Result<Terminal> {
+    carnet_at(stage, &[&["present", uri], more].concat(), 0)
+}
+
+/// `carnet` as a person runs it, at a terminal of so many columns; 0: it does not say.
+fn carnet_at(stage: &Stage, args: &[&str], columns: u16) -> Result<Terminal> {
     let path = |name: &str| stage.folder.join(name).display().to_string();
     let (wallet, passphrase, ca) = (path("wallet.age"), path("passphrase"), path("ca.pem"));
-    let args = ["present", uri, "--wallet", &wallet, "--passphrase-file", &passphrase, "--ca", &ca];
-    let args = args.into_iter().chain(["--private-host", "localhost"]).chain(more.iter().copied());
-    Terminal::start("carnet", args)
+    let global = ["--wallet", &wallet, "--passphrase-file", &passphrase, "--ca", &ca, "--private-host", "localhost"];
+    Terminal::start_at("carnet", args.iter().copied().chain(global), columns)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -177,5 +181,124 @@ async fn an_answer_that_nobody_understands_is_asked_for_again_and_is_no_refusal(
     let (code, screen) = arabic.end()?;
     assert_eq!(code, 0, "{screen}");
     assert_eq!(state()?, json!("accepted"));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unclear_answer_to_one_claim_is_a_no_to_that_claim_alone() -> Result<()> {
+    let stage = Stage::set(false).await?;
+    stage.make_wallet()?;
+    let offered = stage.offer(&stage.authority, "ResidencePermitCredential", &residence_permit(), &[])?;
+    stage.carnet(&["receive", &offered.uri, "--yes"])?.ok()?;
+    let stranger = stage.open_stranger()?;
+    let file = stage.folder.join("query.json");
+    let claim = |id: &str, name: &str| json!({"id": id, "path": ["credentialSubject", name]});
+    let query = json!({"credentials": [{
+        "id": "q", "format": "vc+sd-jwt", "meta": {"type_values": [["ResidencePermitCredential"]]},
+        "claims": [claim("work", "rightToWork"), claim("from", "nationality")],
+        "claim_sets": [["work", "from"], ["work"]],
+    }]});
+    std::fs::write(&file, query.to_string())?;
+    let file = file.display().to_string();
+    let ask = ["--query", &file, "--purpose", "a test", "--legal-basis", "none", "--retention", "nothing"];
+    let (id, uri) = stage.request_of(&stranger, &ask)?;
+    let state = || {
+        let result = stranger.staff(&["result", &id])?.json()?;
+        Ok::<_, Box<dyn std::error::Error + Send + Sync>>(result["state"].clone())
+    };
+
+    // Without the other claim nothing answers; the question was put, and nobody said no.
+    let mut typing = present(&stage, &uri)?;
+    for answer in ["y", "", "sure", "no"] {
+        typing.wait_for(QUESTION)?;
+        typing.type_line(answer)?;
+    }
+    let (code, screen) = typing.end()?;
+    assert!(code == 1 && screen.contains("not_answered") && !screen.contains("You said no"), "{screen}");
+    assert_eq!(state()?, json!("open"));
+
+    let mut typing = present(&stage, &uri)?;
+    for answer in ["yes", "y", "", "sure"] {
+        typing.wait_for(QUESTION)?;
+        typing.type_line(answer)?;
+    }
+    let whole = typing.wait_for(QUESTION)?;
+    let goes = whole.split("Stays hidden").next().unwrap_or_default();
+    assert!(whole.contains("Show to did:") && !goes.contains("+ Nationality"), "{whole}");
+    typing.type_line("yes")?;
+    let (code, screen) = typing.end()?;
+    assert_eq!(code, 0, "{screen}");
+    assert_eq!(state()?, json!("accepted"));
+    Ok(())
+}
+
+/// Lines of a screen that are wider than a terminal.
+fn too_wide(screen: &str, columns: u16) -> Vec<&str> {
+    let lines = screen.lines().map(|line| line.trim_end_matches('\r'));
+    lines.filter(|line| line.chars().count() > usize::from(columns)).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn screens_fit_terminals_of_eighty_and_of_forty_columns() -> Result<()> {
+    let stage = Stage::set(false).await?;
+    stage.make_wallet()?;
+    let offered = stage.offer(&stage.authority, "ResidencePermitCredential", &residence_permit(), &[])?;
+    let mut receiving = carnet_at(&stage, &["receive", &offered.uri], 40)?;
+    let screen = receiving.wait_for("2)")?;
+    assert_eq!(too_wide(&screen, 40), [""; 0], "{screen}");
+    receiving.type_line("yes")?;
+    let (code, screen) = receiving.end()?;
+    assert_eq!(code, 0, "{screen}");
+    let listed = stage.carnet(&["list"])?.json()?;
+    let id = listed.pointer("/credentials/0/id").and_then(Value::as_str).ok_or("no credential")?.to_owned();
+
+    let stranger = stage.open_stranger()?;
+    for columns in [80, 40] {
+        // Of a registered asker, of whom much is shown, and of one that is warned of, with its questions.
+        let (_, uri) = stage.request("job-right-to-work")?;
+        let mut presenting = carnet_at(&stage, &["present", &uri, "--explain"], columns)?;
+        let screen = presenting.wait_for("2)")?;
+        assert_eq!(too_wide(&screen, columns), [""; 0], "{screen}");
+        presenting.type_line("yes")?;
+        let (code, screen) = presenting.end()?;
+        assert_eq!(code, 0, "{screen}");
+        let (_, uri) = stage.request_of(&stranger, &["--template", "job-right-to-work"])?;
+        let mut presenting = carnet_at(&stage, &["present", &uri], columns)?;
+        let screen = presenting.wait_for("2)")?;
+        assert_eq!(too_wide(&screen, columns), [""; 0], "{screen}");
+        presenting.type_line("no")?;
+        presenting.wait_for("2)")?;
+        presenting.type_line("no")?;
+        assert_eq!(presenting.end()?.0, 1);
+
+        let agency = stage.agency.did.clone();
+        let erasing = ["erase", &agency];
+        for args in [&["show", &id][..], &["refresh"], &["list"], &["log"], &erasing] {
+            let mut running = carnet_at(&stage, args, columns)?;
+            let (code, screen) = if args.first() == Some(&"erase") {
+                let screen = running.wait_for("2)")?;
+                (0, screen)
+            } else {
+                running.end()?
+            };
+            assert_eq!(code, 0, "{screen}");
+            assert!(screen.lines().count() > 1, "{screen}");
+            assert_eq!(too_wide(&screen, columns), [""; 0], "{args:?}: {screen}");
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_says_that_it_waits_for_another_one() -> Result<()> {
+    let stage = Stage::set(false).await?;
+    stage.make_wallet()?;
+    let lock = std::fs::File::options().write(true).open(stage.folder.join("wallet.age.lock"))?;
+    lock.lock()?;
+    let mut waiting = carnet_at(&stage, &["refresh"], 0)?;
+    waiting.wait_for("Waiting for another command that is using this wallet")?;
+    lock.unlock()?;
+    let (code, screen) = waiting.end()?;
+    assert!(code == 0 && !screen.contains("wallet_busy"), "{screen}");
     Ok(())
 }

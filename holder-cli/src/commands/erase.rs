@@ -1,12 +1,16 @@
 //! `carnet erase`: asks an asker to erase what it was shown, with its receipt and the key that presented, and keeps the
 //! signed answer (spec/log.md section 5).
 
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use carnet_core::{
+    Problem,
     did::Did,
+    json::canonicalize,
     keys::SecretKey,
     receipt::{ErasureRequest, Receipt},
 };
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
 use crate::{
     arguments::Erase,
@@ -97,18 +101,53 @@ fn nothing(known: &[Presentation<'_>], skipped: &[Value]) -> Failure {
     Failure::new(reason, message, hint).beside(json!({"erased": [], "failed": [], "skipped": skipped}))
 }
 
-/// Asks the owner.
+/// Asks the owner, unless the command line names the digest of what goes.
 fn agree(session: &Session, arguments: &Erase, open: &[Open]) -> Result<(), Failure> {
-    if arguments.yes {
+    let digest = digest(open).map_err(|problem| {
+        Failure::from_problem(&problem, "Erasure could not be asked for", "look at: carnet log --verify")
+    })?;
+    if arguments.yes.as_deref() == Some(digest.as_str()) {
         return Ok(());
     }
     let ui = &session.ui;
     let lines: String = open.iter().map(|one| line(&one.sent)).collect();
-    ui.say(&format!("{}:\n{lines}", ui.heading(&ui.messages.text("erase-asked"))));
-    if !ui.can_ask() {
-        return Err(Failure::usage("approval_needed", "Asking needs a yes, and nobody can be asked", "add --yes"));
+    let heading = ui.heading(&ui.messages.text("erase-asked"));
+    ui.say(&format!("{heading}:\n{lines}{}: {digest}\n", ui.messages.text("consent-digest")));
+    let goes: Vec<Value> = open
+        .iter()
+        .map(|one| {
+            json!({
+                "entry": one.sent.number, "at": one.sent.at.to_string(), "party": one.sent.party,
+                "party_name": one.sent.party_name, "endpoint": endpoint(one),
+            })
+        })
+        .collect();
+    let refused = |reason: &str, message: &str| {
+        let hint = format!("look at what would be sent to whom, and if you agree: --yes {digest}");
+        Failure::new(reason, message, hint).beside(json!({"digest": digest, "would_ask": goes}))
+    };
+    match &arguments.yes {
+        Some(approved) if !approved.is_empty() => {
+            Err(refused("approval_mismatch", "What you approved is not what would be sent now; nothing was asked for"))
+        }
+        Some(_) => {
+            Err(refused("approval_needed", "A receipt leaves the wallet, so --yes needs the digest of what goes"))
+        }
+        None if !ui.can_ask() => Err(refused("approval_needed", "Asking needs your yes, and nobody can be asked")),
+        None => ui.require_yes(&ui.messages.text("erase-question"), "nothing was asked for"),
     }
-    ui.require_yes(&ui.messages.text("erase-question"), "nothing was asked for")
+}
+
+/// What an approval without a screen names: base64url of SHA-256 over the canonical JSON of what goes to whom (log.md 5.5).
+fn digest(open: &[Open]) -> Result<String, Problem> {
+    let goes: Vec<Value> =
+        open.iter().map(|one| json!([one.receipt.verifier(), endpoint(one), one.receipt.document()])).collect();
+    Ok(URL_SAFE_NO_PAD.encode(Sha256::digest(canonicalize(&Value::Array(goes))?)))
+}
+
+/// The endpoint to which what was shown went, and to which the receipt goes.
+fn endpoint(open: &Open) -> &str {
+    open.sent.asker.as_ref().map(|asker| asker.endpoint.as_str()).unwrap_or_default()
 }
 
 /// Asks for one. What was asked is in the log before it is, and what came of it after.
@@ -144,8 +183,7 @@ async fn ask(session: &Session, wallet: &mut WalletFile, open: &Open) -> Result<
 async fn answer(session: &Session, open: &Open) -> Result<(crate::wallet::log::Kept, String), Failure> {
     let unsent = |problem: &_| Failure::from_problem(problem, "Erasure could not be asked for", "");
     let did = Did::parse(open.receipt.verifier()).map_err(|problem| unsent(&problem))?;
-    let endpoint = open.sent.asker.as_ref().map(|asker| asker.endpoint.as_str()).unwrap_or_default();
-    let endpoint = origin(&service_address(endpoint)?);
+    let endpoint = origin(&service_address(endpoint(open))?);
     session.resolve(&did, "the asker").await?;
     let mut verifier = Verifier::connect(session, &endpoint).await?;
     let proof = ErasureRequest::make(&open.receipt, &open.key, session.now()).map_err(|problem| unsent(&problem))?;
@@ -190,4 +228,4 @@ fn line(sent: &Entry) -> String {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -5,7 +5,6 @@ use std::fmt::Write;
 use carnet_core::{
     Code, Problem, day,
     did::{Did, DidDocument, web},
-    input::without_mark,
     json::{self, Limits},
     trust::list::{Seen, TrustList},
 };
@@ -14,7 +13,7 @@ use serde_json::{Map, Value, json};
 use crate::{
     arguments::{AddTrust, RemoveTrust, TrustCommand},
     failure::{Failure, USAGE},
-    session::Session,
+    session::{Session, handed_over},
     ui::sanitise::clean,
     wallet::{Entry, EntryKind, PinnedList, Trust},
 };
@@ -225,10 +224,10 @@ async fn read(session: &Session, source: &str) -> Result<Vec<u8>, Failure> {
     if source.contains("://") {
         return session.download(source, "application/vc, application/json", Limits::LIST.max_bytes).await;
     }
-    let read = tokio::fs::read(source).await.map(|text| without_mark(&text).to_vec());
+    let read = tokio::fs::read(source).await.and_then(|text| handed_over(&text).map(<[u8]>::to_vec));
     read.map_err(|error| {
         let message = format!("The trust list cannot be read from {}: {error}", clean(source));
-        Failure::new("trust_list_unreadable", message, "check the path")
+        Failure::usage("trust_list_unreadable", message, "check the path")
     })
 }
 

@@ -69,13 +69,13 @@ impl Ui {
 
     /// Prints a result: the text for a person, the object for a program.
     pub(crate) fn result(&self, text: &str, object: &Value) {
-        if self.json { out(format_args!("{object}\n")) } else { out(text) }
+        if self.json { out(format_args!("{object}\n")) } else { out(wrap::fitted(text, self.columns)) }
     }
 
     /// Prints text for a person only.
     pub(crate) fn say(&self, text: &str) {
         if !self.json {
-            out(text);
+            out(wrap::fitted(text, self.columns));
         }
     }
 
@@ -88,12 +88,21 @@ impl Ui {
 
     /// Notice for calls to a host.
     pub(crate) fn service_wait(&self, host: &str) -> WaitNotice {
-        WaitNotice::new(self.messages.with("wait-service", &[("host", &sanitise::clean(host))]), self.json)
+        self.notice(&self.messages.with("wait-service", &[("host", &sanitise::clean(host))]))
+    }
+
+    /// Notice for another command that has the wallet.
+    pub(crate) fn busy_wait(&self) -> WaitNotice {
+        self.notice(&self.messages.text("wait-busy"))
     }
 
     /// Notice for the work of the passphrase, each time that the wallet is opened or stored.
     pub(crate) fn wallet_wait(&self) -> WaitNotice {
-        WaitNotice::new(self.messages.text("wait-wallet"), self.json)
+        self.notice(&self.messages.text("wait-wallet"))
+    }
+
+    fn notice(&self, text: &str) -> WaitNotice {
+        WaitNotice::new(wrap::fitted(text, self.columns), self.json)
     }
 
     /// Prints what went wrong.
@@ -101,7 +110,7 @@ impl Ui {
         if self.json {
             carnet_console::line(failure.json());
         } else {
-            carnet_console::note(failure.text().trim_end());
+            carnet_console::note(wrap::fitted(failure.text().trim_end(), self.columns));
         }
     }
 
@@ -111,12 +120,15 @@ impl Ui {
             return Answer::Unclear;
         }
         let word = |id: &str| self.messages.text(id);
+        let choices = self.messages.with("answer-choices", &[("question", question)]);
+        // A space follows.
+        let columns = self.columns.map(|columns| columns.saturating_sub(1));
         let question = Question {
-            text: &self.messages.with("answer-choices", &[("question", question)]),
+            text: &wrap::fitted(&choices, columns),
             language: self.messages.language().tag(),
             yes: &word("answer-yes"),
             no: &word("answer-no"),
-            again: &word("answer-again"),
+            again: &wrap::fitted(&word("answer-again"), self.columns),
         };
         question.put(|text| out(text), carnet_console::read_line)
     }

@@ -4,6 +4,27 @@ use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 /// Fewest columns that text is wrapped to; a narrower terminal wraps by itself.
 const NARROWEST: usize = 20;
+/// First character of what makes a heading bold, up to an `m`. Texts of others have none ([`super::sanitise`]).
+const ESCAPE: char = '\u{1b}';
+
+/// Returns lines that are each wrapped to so many columns as [`wrapped`] does, from where they begin. Lines that fit stay as
+/// they are.
+pub(crate) fn fitted(text: &str, columns: Option<usize>) -> String {
+    let Some(columns) = columns else { return text.to_owned() };
+    let mut lines = String::with_capacity(text.len());
+    for line in text.split_inclusive('\n') {
+        let bare = line.trim_end_matches('\n');
+        if width(bare) <= columns {
+            lines.push_str(line);
+            continue;
+        }
+        let said = bare.trim_start_matches(' ');
+        let wrapped = wrapped(said, bare.len().saturating_sub(said.len()), Some(columns));
+        // A question has no end of a line.
+        lines.push_str(if line.ends_with('\n') { &wrapped } else { wrapped.trim_end_matches('\n') });
+    }
+    lines
+}
 
 /// Writes a text that begins after some spaces, wrapped to so many columns; the lines after the first are two columns further
 /// in. A word that fits no line is broken.
@@ -16,19 +37,25 @@ pub(crate) fn wrapped(text: &str, indent: usize, columns: Option<usize>) -> Stri
     let mut line = " ".repeat(indent);
     let mut used = indent;
     let mut empty = true;
-    for word in text.split(' ').filter(|word| !word.is_empty()) {
-        let space = usize::from(!empty);
+    // Spaces before the next word: of a table, there are several.
+    let mut spaces = 0_usize;
+    for word in text.split(' ') {
+        if word.is_empty() {
+            spaces = spaces.saturating_add(1);
+            continue;
+        }
+        let space = if empty { 0 } else { spaces.max(1) };
+        spaces = 1;
         if !empty && used.saturating_add(space).saturating_add(width(word)) > columns {
             lines.push_str(&line);
             lines.push('\n');
             (line, used, empty) = (" ".repeat(further), further, true);
         }
         if !empty {
-            line.push(' ');
-            used = used.saturating_add(1);
+            line.push_str(&" ".repeat(space));
+            used = used.saturating_add(space);
         }
-        for c in word.chars() {
-            let wide = c.width().unwrap_or(0);
+        for (c, wide) in columns_of(word) {
             if used.saturating_add(wide) > columns {
                 lines.push_str(&line);
                 lines.push('\n');
@@ -44,9 +71,20 @@ pub(crate) fn wrapped(text: &str, indent: usize, columns: Option<usize>) -> Stri
     lines
 }
 
-/// Columns that a text takes.
+/// Columns that a text takes; the signs around a heading take none.
 pub(crate) fn width(text: &str) -> usize {
-    text.width()
+    if text.contains(ESCAPE) { columns_of(text).map(|(_, wide)| wide).sum() } else { text.width() }
+}
+
+/// Characters with the columns that each takes.
+fn columns_of(text: &str) -> impl Iterator<Item = (char, usize)> {
+    let mut escaped = false;
+    text.chars().map(move |c| {
+        escaped |= c == ESCAPE;
+        let wide = if escaped { 0 } else { c.width().unwrap_or(0) };
+        escaped &= c != 'm';
+        (c, wide)
+    })
 }
 
 #[cfg(test)]
@@ -69,6 +107,24 @@ mod tests {
                 assert_eq!(letters(&lines), letters(text));
             }
         }
+    }
+
+    #[test]
+    fn a_screen_fits_and_what_fits_already_stays() {
+        let heading = "\u{1b}[1mWhat would be shown to the authority\u{1b}[0m";
+        let screen = format!(
+            "{heading}\n\n  issuer    University of Applied Sciences\n  + Place of birth of the holder: Dar es Salaam\n? "
+        );
+        assert_eq!(fitted(&screen, None), screen);
+        assert_eq!(fitted(&screen, Some(80)), screen);
+        let narrow = fitted(&screen, Some(36));
+        let bold = "\u{1b}[1mWhat would be shown to the authority\u{1b}[0m\n";
+        assert!(narrow.starts_with(bold), "{narrow}");
+        assert!(narrow.lines().all(|line| width(line) <= 36), "{narrow}");
+        assert!(narrow.contains("  + Place of birth of the holder:\n    Dar es Salaam\n"), "{narrow}");
+        assert!(narrow.contains("  issuer    University of Applied\n    Sciences\n"), "{narrow}");
+        assert!(narrow.ends_with("\n? "), "{narrow:?}");
+        assert!(!fitted("Show this to somebody? (yes = 1, no = 2)", Some(24)).ends_with('\n'));
     }
 
     #[test]

@@ -44,7 +44,7 @@ pub(crate) struct WalletFile {
     pub(crate) contents: Contents,
     /// What was seen of DIDs in this run.
     dids: DidCache,
-    /// Said when storing takes long.
+    /// Printed when storing takes long.
     wait: WaitNotice,
 }
 
@@ -64,7 +64,7 @@ impl WalletFile {
         if path.symlink_metadata().is_ok() {
             return Err(exists());
         }
-        let _lock = lock(path)?;
+        let _lock = lock(path, PATIENCE)?;
         let contents = Contents::new(work_factor);
         let temporary = write_encrypted(path, &contents, &passphrase)?;
         temporary.persist_noclobber(path).map_err(|error| match error.error.kind() {
@@ -74,20 +74,28 @@ impl WalletFile {
         sync_folder(path).map_err(|error| unwritable(path, &error))
     }
 
-    /// Opens a wallet for change.
-    pub(crate) fn open(path: &Path, passphrase: SecretString) -> Result<Self, Failure> {
+    /// Opens a wallet for change. What takes long is said: `busy` while another command has it, `wait` while it is opened, and
+    /// from then on while it is stored.
+    pub(crate) fn open(
+        path: &Path,
+        passphrase: SecretString,
+        busy: &WaitNotice,
+        wait: WaitNotice,
+    ) -> Result<Self, Failure> {
         require(path)?;
-        let lock = lock(path)?;
+        let waiting = busy.begin();
+        let lock = lock(path, PATIENCE)?;
+        drop(waiting);
+        Self::locked(path, passphrase, lock, wait)
+    }
+
+    fn locked(path: &Path, passphrase: SecretString, lock: File, wait: WaitNotice) -> Result<Self, Failure> {
+        let opening = wait.begin();
         remove_unfinished(path);
         let (contents, older_form) = read_and_tell(path, &passphrase, Reading::Whole)?;
-        let mut wallet = Self {
-            path: path.to_owned(),
-            passphrase,
-            _lock: lock,
-            contents,
-            dids: DidCache::default(),
-            wait: WaitNotice::silent(),
-        };
+        drop(opening);
+        let (path, dids) = (path.to_owned(), DidCache::default());
+        let mut wallet = Self { path, passphrase, _lock: lock, contents, dids, wait };
         if older_form {
             wallet.save()?;
         }
@@ -99,11 +107,6 @@ impl WalletFile {
     pub(crate) fn follow(&mut self, dids: &DidCache) {
         dids.remember(self.contents.logs.clone());
         self.dids = dids.clone();
-    }
-
-    /// Says from now on when storing takes long.
-    pub(crate) fn announce(&mut self, wait: WaitNotice) {
-        self.wait = wait;
     }
 
     /// Stores the contents under another passphrase, and from now on under that one.
@@ -142,8 +145,16 @@ pub(crate) enum Reading {
 }
 
 /// Reads a wallet. No lock is needed: a change replaces the file as a whole.
+///
+/// A wallet that is sealed with an older form of its passphrase is sealed again where that is possible at once: whoever only reads
+/// would go on with a form that another keyboard cannot type.
 pub(crate) fn read_only(path: &Path, passphrase: &SecretString, reading: Reading) -> Result<Contents, Failure> {
-    read_and_tell(path, passphrase, reading).map(|(contents, _)| contents)
+    let (contents, older_form) = read_and_tell(path, passphrase, reading)?;
+    if older_form && let Ok(lock) = lock(path, Duration::ZERO) {
+        // What was asked for is there. Where the file cannot be written, it opens as before.
+        let _ = WalletFile::locked(path, passphrase.clone(), lock, WaitNotice::silent());
+    }
+    Ok(contents)
 }
 
 /// Reads a wallet, and tells whether it is still sealed with an older form of the passphrase.
@@ -274,7 +285,7 @@ fn sync_folder(path: &Path) -> io::Result<()> {
 }
 
 /// The lock's file stands beside the wallet and stays there: removing it would let two in.
-fn lock(path: &Path) -> Result<File, Failure> {
+fn lock(path: &Path, patience: Duration) -> Result<File, Failure> {
     let mut name = path.as_os_str().to_owned();
     name.push(".lock");
     let mut options = OpenOptions::new();
@@ -286,7 +297,7 @@ fn lock(path: &Path) -> Result<File, Failure> {
     loop {
         match file.try_lock() {
             Ok(()) => return Ok(file),
-            Err(TryLockError::WouldBlock) if began.elapsed() < PATIENCE => thread::sleep(Duration::from_millis(50)),
+            Err(TryLockError::WouldBlock) if began.elapsed() < patience => thread::sleep(Duration::from_millis(50)),
             Err(TryLockError::WouldBlock) => {
                 return Err(Failure::later(
                     "wallet_busy",

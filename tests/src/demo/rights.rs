@@ -59,7 +59,8 @@ pub(crate) fn receipts(telling: &mut Telling, stage: &Stage) -> Result<()> {
     telling.say(format!("$ carnet log\n{}", log.stdout));
     let verified = telling.step("log is whole", screen(&["log", "--verify"]))?;
     telling.say(format!("$ carnet log --verify\n{}", verified.stdout));
-    let erased = telling.step("erase", screen(&["erase", &stage.agency.name, "--yes"]))?;
+    let digest = telling.step("erasure", stage.erasure_digest(&stage.agency.name))?;
+    let erased = telling.step("erase", screen(&["erase", &stage.agency.name, "--yes", &digest]))?;
     telling.say(format!("$ carnet erase \"{}\"\n{}", stage.agency.name, erased.stdout));
     let listed = stage.agency.staff(&["request", "list"]).and_then(|said| said.ok()?.json());
     let listed = telling.step("agency has erased", listed)?;

@@ -290,7 +290,8 @@ impl<'a> Desktop<'a> {
             "erase" | "report" => {
                 let (uri, digest) = shown()?;
                 stage.carnet(&["present", &uri, "--yes", &digest])?.ok()?;
-                (Prints(0), format!("{}{}", stage.agency.did, if name == "erase" { " --yes" } else { "" }))
+                let who = stage.agency.did.clone();
+                (Prints(0), if name == "report" { who } else { format!("{who} --yes {}", stage.erasure_digest(&who)?) })
             }
             "delete" => (Prints(0), format!("{} --yes", received()?)),
             "registrar add" => (Prints(0), format!("did:web:{}.example", self.fresh("r"))),

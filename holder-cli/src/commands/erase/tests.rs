@@ -8,8 +8,20 @@ use crate::{
     },
 };
 
-async fn erase(scene: &Scene, who: &str) -> Result<(), Failure> {
-    run(&scene.session, &Erase { who: who.to_owned(), yes: true }).await
+/// Asks for erasure, with the digest of what would go.
+pub(crate) async fn erase(scene: &Scene, who: &str) -> Result<(), Failure> {
+    let ask = |yes| {
+        let arguments = Erase { who: who.to_owned(), yes };
+        async move { run(&scene.session, &arguments).await }
+    };
+    match ask(None).await {
+        Err(failure) if failure.reason == "approval_needed" => {
+            let digest = failure.json()["digest"].as_str().unwrap().to_owned();
+            assert!(failure.hint.ends_with(&format!("--yes {digest}")), "{}", failure.hint);
+            ask(Some(digest)).await
+        }
+        said => said,
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -36,9 +48,18 @@ async fn what_was_shown_is_erased_and_the_confirmation_kept() {
 #[tokio::test(flavor = "multi_thread")]
 async fn nobody_is_asked_without_a_yes() {
     let scene = Scene::shown(Fault::None).await;
-    let asked = run(&scene.session, &Erase { who: scene.client_id.clone(), yes: false }).await.unwrap_err();
-    assert_eq!(asked.reason, "approval_needed");
-    assert!(scene.desk.erased.lock().unwrap().is_empty());
+    // Neither a plain --yes nor the digest of something else is one.
+    for (yes, reason) in [(None, "approval_needed"), (Some(""), "approval_needed"), (Some("AAAA"), "approval_mismatch")]
+    {
+        let arguments = Erase { who: scene.client_id.clone(), yes: yes.map(str::to_owned) };
+        let asked = run(&scene.session, &arguments).await.unwrap_err();
+        assert_eq!((asked.reason.as_str(), asked.exit), (reason, PROBLEM));
+        assert_eq!(asked.json()["would_ask"][0]["entry"], 2);
+        assert!(scene.desk.erased.lock().unwrap().is_empty());
+    }
+    let before = scene.kinds().len();
+    erase(&scene, &scene.client_id).await.unwrap();
+    assert_eq!((scene.kinds().len(), scene.desk.erased.lock().unwrap().len()), (before + 2, 1));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -66,17 +66,17 @@ impl Decision<'_> {
             .iter()
             .filter(|asked| asked.needs_approval && !approved.contains(asked) && !withheld.contains(asked))
             .collect();
-        let mut introduced = false;
+        let (mut introduced, mut unclear) = (false, false);
         if self.arguments.yes.is_none() && ui.can_ask() && !open.is_empty() {
             let none: Vec<Asked> = withheld.iter().chain(open.iter().copied()).cloned().collect();
             let consent = self.consent(&all, &none, "", None);
             ui.say(&consent.introduced(ui));
             introduced = true;
             for asked in open {
-                match allow(ui, &consent, asked) {
-                    Answer::Yes => {}
-                    Answer::No => withheld.push(asked.clone()),
-                    Answer::Unclear => return self.nothing(Failure::not_answered("nothing was sent")),
+                let answer = allow(ui, &consent, asked);
+                unclear |= answer == Answer::Unclear;
+                if answer != Answer::Yes {
+                    withheld.push(asked.clone());
                 }
             }
         } else {
@@ -92,6 +92,9 @@ impl Decision<'_> {
                     ui.say(&consent.introduced(ui));
                 }
                 let failure = match consent.excess().next() {
+                    _ if unclear => {
+                        Failure::not_answered("without what you did not allow nothing answers it, and nothing was sent")
+                    }
                     Some(_) => over_asked(self.introduction.registration().is_some()),
                     None => all_withheld(),
                 };

@@ -1,6 +1,6 @@
 use super::*;
 use crate::{
-    commands::erase,
+    commands::erase::tests::erase,
     receipt::tests::{Fault, Scene},
     ui::messages::Language,
 };
@@ -9,8 +9,7 @@ use crate::{
 async fn it_names_law_facts_and_what_was_not_answered_and_no_value() {
     let scene = Scene::shown(Fault::None).await;
     *scene.desk.fault.lock().unwrap() = Fault::ErasureRefused;
-    let asked = crate::arguments::Erase { who: scene.client_id.clone(), yes: true };
-    erase::run(&scene.session, &asked).await.unwrap_err();
+    erase(&scene, &scene.client_id).await.unwrap_err();
     let log = scene.contents().log;
     let shown = shown_to(&log, &scene.client_id).unwrap();
     for language in Language::ALL {
@@ -36,8 +35,7 @@ async fn it_names_law_facts_and_what_was_not_answered_and_no_value() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_confirmed_erasure_is_no_complaint_of_its_own_and_a_file_is_not_replaced() {
     let scene = Scene::shown(Fault::None).await;
-    let asked = crate::arguments::Erase { who: scene.client_id.clone(), yes: true };
-    erase::run(&scene.session, &asked).await.unwrap();
+    erase(&scene, &scene.client_id).await.unwrap();
     let log = scene.contents().log;
     let english = text(&Messages::new(Language::En), &shown_to(&log, "2").unwrap());
     assert!(!english.contains("not confirmed") && english.contains("Erased, as they confirmed"), "{english}");

@@ -18,7 +18,11 @@ fn made() -> (tempfile::TempDir, PathBuf) {
 }
 
 fn open(path: &Path) -> Result<WalletFile, Failure> {
-    WalletFile::open(path, passphrase("correct horse"))
+    open_with(path, "correct horse")
+}
+
+fn open_with(path: &Path, typed: &str) -> Result<WalletFile, Failure> {
+    WalletFile::open(path, passphrase(typed), &WaitNotice::silent(), WaitNotice::silent())
 }
 
 fn credential(id: &str) -> HeldCredential {
@@ -235,7 +239,8 @@ fn a_wallet_that_ages_own_recipient_sealed_opens() {
 #[test]
 fn a_wallet_that_was_sealed_with_an_older_form_of_the_passphrase_is_sealed_again() {
     let (composed, decomposed) = ("Zo\u{eb} caf\u{e9} ok", "Zoe\u{308} cafe\u{301} ok");
-    for older in [decomposed, "\u{feff}Zo\u{eb} caf\u{e9} ok"] {
+    let marked = "\u{feff}Zo\u{eb} caf\u{e9} ok";
+    for (older, by_reading) in [(decomposed, false), (decomposed, true), (marked, false), (marked, true)] {
         let (_folder, path) = made();
         let mut recipient = age::scrypt::Recipient::new(passphrase(older));
         recipient.set_work_factor(LEAST_WORK_FACTOR);
@@ -246,13 +251,23 @@ fn a_wallet_that_was_sealed_with_an_older_form_of_the_passphrase_is_sealed_again
 
         let before = fs::read(&path).unwrap();
         assert!(read_and_tell(&path, &passphrase(older), Reading::Whole).unwrap().1);
-        assert_eq!(fs::read(&path).unwrap(), before, "reading changes nothing");
-        WalletFile::open(&path, passphrase(older)).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), before);
+        let read = || read_only(&path, &passphrase(older), Reading::WithoutTexts).unwrap();
+        if by_reading {
+            let other = lock(&path, Duration::ZERO).unwrap();
+            read();
+            assert_eq!(fs::read(&path).unwrap(), before, "another command has it");
+            drop(other);
+            read();
+        } else {
+            open_with(&path, older).unwrap();
+        }
         for form in [composed, decomposed, older] {
             assert!(!read_and_tell(&path, &passphrase(form), Reading::Whole).unwrap().1, "{form:?}");
         }
         let sealed = fs::read(&path).unwrap();
-        WalletFile::open(&path, passphrase(older)).unwrap();
+        open_with(&path, older).unwrap();
+        read();
         assert_eq!(fs::read(&path).unwrap(), sealed, "once");
         assert_eq!(
             read_only(&path, &passphrase("Zoe cafe ok"), Reading::Whole).unwrap_err().reason,

@@ -1,0 +1,483 @@
+//! A wallet, and an issuer that loses, refuses and spoils on command.
+
+use std::{
+    collections::{BTreeSet, VecDeque},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicI64, Ordering},
+    },
+};
+
+use carnet_core::secure::{
+    jose::{Jws, KeyRef},
+    sd_jwt::{KeyBinding, SdJwt},
+};
+use carnet_core::{keys::PublicKey, time::Timestamp};
+use carnet_proto::issuer::v1::{
+    CollectCredentialsRequest, CollectCredentialsResponse, CollectDeferredRequest, CollectDeferredResponse,
+    CollectFreshnessRequest, CollectFreshnessResponse, CopyFreshness, CopyState, CredentialConfiguration,
+    CredentialFormat, IssueNonceRequest, IssueNonceResponse, NotifyRequest, NotifyResponse, ReadMetadataRequest,
+    ReadMetadataResponse, RedeemOfferRequest, RedeemOfferResponse, RefillCredentialsRequest, RefillCredentialsResponse,
+    RenewCredentialsRequest, RenewCredentialsResponse,
+    issuance_service_server::{IssuanceService, IssuanceServiceServer},
+};
+use serde_json::{Map, Value};
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tonic::{Request, Response, Status, transport::server::TcpIncoming};
+use tonic_types::{ErrorDetails, StatusExt};
+
+use super::super::*;
+use crate::{
+    answer::tests::{self as issuing, NOW},
+    arguments::{Global, Receive},
+    commands::receive,
+    ui::messages::Language,
+    wallet::{Contents, file::LEAST_WORK_FACTOR},
+};
+
+pub(super) const CONFIGURATION: &str = "QualificationCredential_vc+sd-jwt";
+
+/// What comes of a call for copies, other than the copies.
+pub(crate) enum Fate {
+    /// They are made, and the answer does not arrive.
+    Lost,
+    /// Refused for this reason, and nothing is made.
+    Refused(&'static str),
+    /// They are not ready.
+    Deferred,
+    /// They are made for keys that nobody proved.
+    Spoiled,
+    /// They say something else than before.
+    Changed,
+    /// They end at another time than before.
+    Prolonged,
+}
+
+/// What comes of a call for freshness, other than a statement for each copy.
+#[derive(Clone, Copy)]
+pub(crate) enum Word {
+    /// This of every copy.
+    All(CopyState),
+    /// This of the first one.
+    First(CopyState),
+    /// Their times are no full hours.
+    Fine,
+    /// Their ends are no full hours.
+    FineEnd,
+    /// The times of the first differ.
+    Unlike,
+    /// Each is on the next copy.
+    Moved,
+    /// Another's key signed them.
+    Foreign,
+    /// One more member.
+    Marked,
+    /// One more member in the header.
+    Headed,
+    /// The last is missing.
+    Short,
+    /// No answer.
+    Lost,
+}
+
+#[derive(Default)]
+pub(crate) struct Record {
+    /// The digests of every call for freshness.
+    pub(crate) asked: Vec<Vec<Vec<u8>>>,
+    pub(crate) words: VecDeque<Word>,
+    /// The challenge and the verifier of every redemption.
+    pub(super) redemptions: Vec<(Vec<u8>, Option<Vec<u8>>)>,
+    /// Outcomes of redemptions other than a token.
+    pub(super) redeeming: VecDeque<Fate>,
+    /// It keeps challenges, and gives the same token again.
+    pub(super) repeatable: bool,
+    pub(crate) nonces: usize,
+    pub(crate) fates: VecDeque<Fate>,
+    /// What was shown for a refill.
+    pub(crate) shown: Vec<String>,
+    /// The proofs of a renewal that is not ready.
+    renewing: Vec<String>,
+    /// The keys that have a copy by refill.
+    refilled: BTreeSet<String>,
+    /// What the metadata say; the issuer's own DID if empty.
+    pub(crate) claimed_issuer: String,
+    /// The proofs of every call.
+    pub(super) calls: Vec<Vec<String>>,
+    /// The proofs of the call that was taken.
+    pub(super) taken: Vec<String>,
+    pub(crate) events: Vec<i32>,
+    /// For how many seconds the owner looks at what it says of itself.
+    pub(crate) pause: i64,
+}
+
+/// An issuer that keeps the rules of protocol 3.17: the same call gets the same answer, another one none.
+pub(crate) struct Desk {
+    pub(crate) issuer: issuing::Issuer,
+    pub(crate) record: Mutex<Record>,
+    /// The time, for it and the wallet.
+    clock: Arc<AtomicI64>,
+}
+
+impl Desk {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_unix(self.clock.load(Ordering::SeqCst))
+    }
+
+    /// What an issuer asks of a copy that is shown to it: every disclosure, its own nonce and name, and the same nonce in each
+    /// proof, whose keys have no copy.
+    fn shown(&self, presentation: String, proofs: &[String]) -> Result<Option<Fate>, Status> {
+        let mut record = self.record.lock().unwrap();
+        let token = SdJwt::parse(&presentation).unwrap();
+        let nonce = format!("nonce-{}", record.nonces);
+        let audience = self.issuer.did.as_str();
+        let expected = KeyBinding { nonce: &nonce, audience, now: self.now(), max_age: 60, skew: 60 };
+        token.verify_key_binding(&expected).unwrap();
+        let whole = SdJwt::parse(&self.issuer.copy("vc+sd-jwt", &token.holder_key().unwrap().unwrap())).unwrap();
+        assert_eq!(token.disclosure_count(), whole.disclosure_count());
+        let keys: Vec<String> = proofs.iter().map(|proof| proven_key(proof).thumbprint()).collect();
+        assert_eq!(token.exchanged_for().unwrap(), keys);
+        assert!(proofs.iter().all(|proof| Jws::parse(proof).unwrap().payload()["nonce"] == json!(nonce)));
+        record.shown.push(presentation);
+        let fate = record.fates.pop_front();
+        if let Some(Fate::Refused(reason)) = fate {
+            return Err(refused(reason));
+        }
+        for proof in proofs {
+            if !record.refilled.insert(proven_key(proof).thumbprint()) {
+                return Err(refused("INVALID_PROOF"));
+            }
+        }
+        Ok(fate)
+    }
+
+    fn copies(&self, proofs: &[String]) -> Vec<IssuedCopy> {
+        let copy = |proof: &String| {
+            let credential = self.issuer.copy("vc+sd-jwt", &proven_key(proof));
+            IssuedCopy { format: CredentialFormat::VcSdJwt.into(), credential }
+        };
+        proofs.iter().map(copy).collect()
+    }
+
+    /// The same with something done to each.
+    fn other_copies(&self, proofs: &[String], change: fn(&mut Map<String, Value>)) -> Vec<IssuedCopy> {
+        let copy = |proof: &String| {
+            let key = proven_key(proof);
+            let credential = self.issuer.copy_with("vc+sd-jwt", &key, |payload| {
+                payload["validFrom"] = json!(self.now().start_of_day().to_string());
+                change(payload);
+            });
+            IssuedCopy { format: CredentialFormat::VcSdJwt.into(), credential }
+        };
+        proofs.iter().map(copy).collect()
+    }
+}
+
+/// It ends later.
+fn prolong(payload: &mut Map<String, Value>) {
+    payload["validUntil"] = json!(NOW.plus(400 * 86_400).start_of_day().to_string());
+}
+
+fn proven_key(proof: &str) -> PublicKey {
+    match Jws::parse(proof).unwrap().key_ref() {
+        KeyRef::Jwk(key) => key.clone(),
+        _ => panic!("a proof without its key"),
+    }
+}
+
+fn refused(reason: &str) -> Status {
+    let mut details = ErrorDetails::new();
+    details.set_error_info(reason, "carnet", std::collections::HashMap::<String, String>::new());
+    if ["REFILL_LIMIT", "STORE_BUSY"].contains(&reason) {
+        details.set_retry_info(Some(std::time::Duration::from_secs(7)));
+    }
+    Status::with_error_details(tonic::Code::FailedPrecondition, "refused", details)
+}
+
+#[tonic::async_trait]
+impl IssuanceService for Desk {
+    async fn read_metadata(&self, _: Request<ReadMetadataRequest>) -> Result<Response<ReadMetadataResponse>, Status> {
+        self.clock.fetch_add(self.record.lock().unwrap().pause, Ordering::SeqCst);
+        let configuration = CredentialConfiguration {
+            id: CONFIGURATION.to_owned(),
+            format: CredentialFormat::VcSdJwt.into(),
+            credential_type: "QualificationCredential".to_owned(),
+            ..CredentialConfiguration::default()
+        };
+        Ok(Response::new(ReadMetadataResponse {
+            issuer: match self.record.lock().unwrap().claimed_issuer.as_str() {
+                "" => self.issuer.did.to_string(),
+                other => other.to_owned(),
+            },
+            configurations: vec![configuration],
+            max_batch_size: 3,
+            ..ReadMetadataResponse::default()
+        }))
+    }
+
+    async fn redeem_offer(
+        &self,
+        request: Request<RedeemOfferRequest>,
+    ) -> Result<Response<RedeemOfferResponse>, Status> {
+        let request = request.into_inner();
+        let mut record = self.record.lock().unwrap();
+        record.redemptions.push((request.redemption_challenge.unwrap(), request.redemption_verifier));
+        match record.redeeming.pop_front() {
+            Some(Fate::Refused(reason)) => return Err(refused(reason)),
+            Some(_) => return Err(Status::unavailable("the connection broke")),
+            None => {}
+        }
+        let number = if record.repeatable { 1 } else { record.redemptions.len() };
+        let mut answer = RedeemOfferResponse {
+            access_token: format!("token-{number}"),
+            repeatable: record.repeatable,
+            ..Default::default()
+        };
+        answer.expires_at.get_or_insert_default().seconds = self.now().plus(300).unix();
+        Ok(Response::new(answer))
+    }
+
+    async fn issue_nonce(&self, _: Request<IssueNonceRequest>) -> Result<Response<IssueNonceResponse>, Status> {
+        let mut record = self.record.lock().unwrap();
+        record.nonces = record.nonces.saturating_add(1);
+        let c_nonce = format!("nonce-{}", record.nonces);
+        Ok(Response::new(IssueNonceResponse { c_nonce, ..IssueNonceResponse::default() }))
+    }
+
+    async fn collect_credentials(
+        &self,
+        request: Request<CollectCredentialsRequest>,
+    ) -> Result<Response<CollectCredentialsResponse>, Status> {
+        let proofs = request.into_inner().proofs;
+        let mut record = self.record.lock().unwrap();
+        record.calls.push(proofs.clone());
+        let fate = record.fates.pop_front();
+        if let Some(Fate::Refused(reason)) = fate {
+            return Err(refused(reason));
+        }
+        if !record.taken.is_empty() && record.taken != proofs {
+            return Err(refused("OFFER_ALREADY_COLLECTED"));
+        }
+        record.taken.clone_from(&proofs);
+        let mut answer = CollectCredentialsResponse { notification_id: "n".to_owned(), ..Default::default() };
+        match fate {
+            Some(Fate::Lost) => return Err(Status::unavailable("the connection broke")),
+            Some(Fate::Deferred) => (answer.transaction_id, answer.interval_seconds) = ("t".to_owned(), 5),
+            Some(Fate::Spoiled) => {
+                answer.credentials = self.copies(&proofs);
+                answer.credentials.swap(0, 1);
+            }
+            _ => answer.credentials = self.copies(&proofs),
+        }
+        Ok(Response::new(answer))
+    }
+
+    async fn collect_deferred(
+        &self,
+        request: Request<CollectDeferredRequest>,
+    ) -> Result<Response<CollectDeferredResponse>, Status> {
+        assert_eq!(request.into_inner().transaction_id, "t");
+        let mut record = self.record.lock().unwrap();
+        let renewing = !record.renewing.is_empty();
+        match record.fates.pop_front() {
+            Some(Fate::Refused(reason)) => return Err(refused(reason)),
+            Some(Fate::Deferred) => {
+                return Ok(Response::new(CollectDeferredResponse { interval_seconds: 5, ..Default::default() }));
+            }
+            _ => {}
+        }
+        let credentials =
+            if renewing { self.other_copies(&record.renewing, prolong) } else { self.copies(&record.taken) };
+        Ok(Response::new(CollectDeferredResponse { credentials, ..Default::default() }))
+    }
+
+    async fn refill_credentials(
+        &self,
+        request: Request<RefillCredentialsRequest>,
+    ) -> Result<Response<RefillCredentialsResponse>, Status> {
+        let RefillCredentialsRequest { presentation, proofs } = request.into_inner();
+        let fate = self.shown(presentation, &proofs)?;
+        let mut credentials = match fate {
+            Some(Fate::Lost) => return Err(Status::unavailable("the connection broke")),
+            Some(Fate::Changed) => self.other_copies(&proofs, |payload| {
+                payload["credentialSubject"]["title"] = json!("Surgery");
+            }),
+            Some(Fate::Prolonged) => self.other_copies(&proofs, prolong),
+            _ => self.copies(&proofs),
+        };
+        if matches!(fate, Some(Fate::Spoiled)) {
+            credentials.swap(0, 1);
+        }
+        Ok(Response::new(RefillCredentialsResponse { credentials, notification_id: "r".to_owned() }))
+    }
+
+    async fn renew_credentials(
+        &self,
+        request: Request<RenewCredentialsRequest>,
+    ) -> Result<Response<RenewCredentialsResponse>, Status> {
+        let RenewCredentialsRequest { presentation, proofs } = request.into_inner();
+        let fate = self.shown(presentation, &proofs)?;
+        let mut answer = RenewCredentialsResponse { notification_id: "r".to_owned(), ..Default::default() };
+        match fate {
+            Some(Fate::Lost) => return Err(Status::unavailable("the connection broke")),
+            Some(Fate::Deferred) => {
+                (answer.transaction_id, answer.interval_seconds) = ("t".to_owned(), 5);
+                self.record.lock().unwrap().renewing = proofs;
+            }
+            // It ends when it did before.
+            Some(Fate::Changed) => answer.credentials = self.other_copies(&proofs, |_| {}),
+            _ => answer.credentials = self.other_copies(&proofs, prolong),
+        }
+        if matches!(fate, Some(Fate::Spoiled)) {
+            answer.credentials.swap(0, 1);
+        }
+        Ok(Response::new(answer))
+    }
+
+    async fn collect_freshness(
+        &self,
+        request: Request<CollectFreshnessRequest>,
+    ) -> Result<Response<CollectFreshnessResponse>, Status> {
+        let asked = request.into_inner().copies;
+        let mut record = self.record.lock().unwrap();
+        let word = record.words.pop_front();
+        record.asked.push(asked.clone());
+        if matches!(word, Some(Word::Lost)) {
+            return Err(Status::unavailable("the connection broke"));
+        }
+        let now = self.now().unix();
+        let hour = now.saturating_sub(now.rem_euclid(3_600));
+        let mut copies: Vec<CopyFreshness> = asked
+            .iter()
+            .enumerate()
+            .map(|(index, digest)| {
+                let since = match word {
+                    Some(Word::Fine) => hour.saturating_add(1),
+                    Some(Word::Unlike) if index == 0 => hour.saturating_sub(3_600),
+                    _ => hour,
+                };
+                match word {
+                    Some(Word::All(state)) => return CopyFreshness { state: state.into(), ..Default::default() },
+                    Some(Word::First(state)) if index == 0 => {
+                        return CopyFreshness { state: state.into(), ..Default::default() };
+                    }
+                    _ => {}
+                }
+                let mark = |header: &mut Map<String, Value>, payload: &mut Map<String, Value>| match word {
+                    Some(Word::Marked) => drop(payload.insert("who".to_owned(), json!(7))),
+                    Some(Word::Headed) => drop(header.insert("who".to_owned(), json!(7))),
+                    Some(Word::FineEnd) => drop(payload.insert("exp".to_owned(), json!(since.saturating_add(86_407)))),
+                    _ => {}
+                };
+                let statement = if matches!(word, Some(Word::Foreign)) {
+                    issuing::Issuer { did: self.issuer.did.clone(), ..issuing::Issuer::new() }
+                        .vouch(digest, since, mark)
+                } else {
+                    self.issuer.vouch(digest, since, mark)
+                };
+                CopyFreshness { state: CopyState::Valid.into(), statement }
+            })
+            .collect();
+        match word {
+            Some(Word::Moved) => copies.rotate_left(1),
+            Some(Word::Short) => drop(copies.pop()),
+            _ => {}
+        }
+        Ok(Response::new(CollectFreshnessResponse { copies }))
+    }
+
+    async fn notify(&self, request: Request<NotifyRequest>) -> Result<Response<NotifyResponse>, Status> {
+        self.record.lock().unwrap().events.push(request.into_inner().event);
+        Ok(Response::new(NotifyResponse {}))
+    }
+}
+
+/// A wallet, and an issuer on loopback that offers it something.
+pub(crate) struct Scene {
+    pub(super) folder: TempDir,
+    pub(crate) desk: Arc<Desk>,
+    pub(crate) session: Session,
+    pub(super) offer: String,
+}
+
+impl Scene {
+    pub(crate) async fn set(fates: impl IntoIterator<Item = Fate>) -> Self {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let folder = tempfile::tempdir().unwrap();
+        let (wallet, passphrase) = (folder.path().join("wallet.age"), folder.path().join("passphrase"));
+        std::fs::write(&passphrase, "correct horse\n").unwrap();
+        let record = Record { fates: fates.into_iter().collect(), ..Record::default() };
+        let clock = Arc::new(AtomicI64::new(NOW.unix()));
+        let desk = Arc::new(Desk { issuer: issuing::Issuer::new(), record: Mutex::new(record), clock });
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let endpoint = format!("http://{}", listener.local_addr().unwrap());
+        let service = IssuanceServiceServer::from_arc(desk.clone());
+        let server = tonic::transport::Server::builder().add_service(service);
+        tokio::spawn(server.serve_with_incoming(TcpIncoming::from(listener)));
+        let offer = json!({
+            "credential_issuer": endpoint, "credential_configuration_ids": [CONFIGURATION],
+            "grants": {"urn:ietf:params:oauth:grant-type:pre-authorized_code": {"pre-authorized_code": "c0de"}}
+        });
+        let mut link = url::Url::parse("openid-credential-offer://").unwrap();
+        link.query_pairs_mut().append_pair("credential_offer", &offer.to_string());
+        let mut session = Session::new(Global {
+            wallet: Some(wallet.clone()),
+            passphrase_file: Some(passphrase),
+            passphrase_fd: None,
+            json: false,
+            no_input: true,
+            lang: Some(Language::En),
+            ca: None,
+            private_host: Vec::new(),
+            catalogue: None,
+        });
+        let clock = desk.clock.clone();
+        session.clock = Box::new(move || Timestamp::from_unix(clock.load(Ordering::SeqCst)));
+        WalletFile::create(&wallet, session.passphrase(true).unwrap(), LEAST_WORK_FACTOR).unwrap();
+        Self { folder, desk, session, offer: link.to_string() }
+    }
+
+    pub(super) async fn run(&self, offer: Option<&str>) -> Result<(), Failure> {
+        let resume = offer.is_none();
+        let offer = offer.into_iter().map(str::to_owned).collect();
+        receive::run(&self.session, &Receive { offer, resume, pin: None, pin_file: None, yes: true }).await
+    }
+
+    pub(crate) async fn resume(&self) -> Result<(), Failure> {
+        self.run(None).await
+    }
+
+    pub(crate) async fn receive(&self) -> Result<(), Failure> {
+        self.run(Some(&self.offer)).await
+    }
+
+    pub(crate) fn set_clock(&self, now: Timestamp) {
+        self.desk.clock.store(now.unix(), Ordering::SeqCst);
+    }
+
+    pub(crate) fn contents(&self) -> Contents {
+        self.session.read().unwrap()
+    }
+
+    pub(crate) fn record<T>(&self, read: impl FnOnce(&Record) -> T) -> T {
+        read(&self.desk.record.lock().unwrap())
+    }
+
+    /// Everything is there, once, and nothing is on its way.
+    #[track_caller]
+    pub(super) fn has_received(&self) {
+        let contents = self.contents();
+        assert_eq!(contents.credentials.iter().map(|held| held.copies.len()).collect::<Vec<_>>(), [3]);
+        assert!(contents.pending.is_empty());
+        assert_eq!(self.record(|record| record.events.clone()), [NotificationEvent::CredentialAccepted as i32]);
+    }
+
+    /// Nothing is there, and nothing is on its way; the log says why.
+    #[track_caller]
+    pub(super) fn has_given_up(&self, reason: &str) {
+        let contents = self.contents();
+        assert!(contents.credentials.is_empty() && contents.pending.is_empty());
+        let last = contents.log.last().unwrap();
+        assert_eq!((last.kind, last.reason.as_str()), (EntryKind::ReceiveFailed, reason));
+    }
+}
