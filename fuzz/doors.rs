@@ -195,7 +195,7 @@ pub(crate) fn credential(bytes: &[u8]) {
         suites: &[&EddsaJcs2022],
         issuers: &Anything,
         types: &Anything,
-        status: StatusPolicy::Lists { lists: &std::collections::HashMap::new(), stale_by: 0 },
+        status: StatusPolicy::Lists { lists: &std::collections::HashMap::new(), stale_by: 0, statement_age: 86_400 },
     };
     let (report, verified) = verify::credential(bytes, &env);
     assert_eq!(report.failure().is_none(), verified.is_some(), "the report and the value agree");

@@ -17,7 +17,7 @@ use carnet_core::{
 use carnet_spec::Catalogue;
 use serde_json::Value;
 
-use crate::wallet::{Contents, Copy, HeldCredential};
+use crate::wallet::{Contents, Copy, HeldCredential, standing::Statement};
 
 mod asked;
 mod digest;
@@ -192,12 +192,19 @@ fn opens_no_claim_twice(parts: &[Part]) -> Result<(), Problem> {
 }
 
 impl Part {
-    /// Binds the presentation to its asker and nonce, with the copy's own key.
-    pub(crate) fn bind(&self, copy: &Copy, nonce: &str, audience: &str, now: Timestamp) -> Result<String, Problem> {
+    /// Binds the presentation to its asker and nonce, with the copy's own key and the issuer's word that goes along.
+    pub(crate) fn bind(
+        &self,
+        copy: &Copy,
+        statement: Option<&Statement>,
+        nonce: &str,
+        audience: &str,
+        now: Timestamp,
+    ) -> Result<String, Problem> {
         let key = copy.key.open()?;
         match &self.shown {
             Shown::Selected(token, proofs) => {
-                let freshness = copy.fresh(now).map(|statement| statement.text.text());
+                let freshness = statement.map(|statement| statement.text.text());
                 let freshness = freshness.as_deref();
                 token.bind_with(&Stapled { proofs, freshness, keys: &[] }, nonce, audience, now, &key)
             }

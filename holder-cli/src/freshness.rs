@@ -5,7 +5,6 @@
 
 use std::collections::BTreeMap;
 
-use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use carnet_core::{Code, Problem, secure::sd_jwt::SdJwt, status::freshness, time::Timestamp};
 use carnet_proto::issuer::v1::{CopyFreshness, CopyState};
 use rand_core::{OsRng, RngCore};
@@ -22,6 +21,8 @@ use crate::{
 
 /// The most copies that an issuer is asked for at once.
 const MOST_COPIES: usize = 500;
+/// The longest message, in characters (spec/status.md 4.9).
+const MOST_MESSAGE: usize = 80;
 /// When nothing was confirmed, the next time is looked for within this, in seconds.
 const UNCONFIRMED: i64 = 86_400;
 
@@ -41,16 +42,16 @@ pub(crate) struct Said {
     pub(crate) until: Option<Timestamp>,
 }
 
-/// What names a copy to its issuer.
-type Digest = Vec<u8>;
+/// What names a copy to its issuer, and to nobody else.
+pub(crate) type Handle = Vec<u8>;
 
 /// Where a copy is in the wallet: its credential and its own number.
-type Place = (usize, usize);
+pub(crate) type Place = (usize, usize);
 
-/// The copies to ask for, by their issuers, each by its digest: all that can still be shown, so that an issuer cannot tell
+/// The copies to ask for, by their issuers, each by its handle: all that can still be shown, so that an issuer cannot tell
 /// those that were from those that were not.
-pub(crate) fn copies(contents: &Contents, now: Timestamp) -> BTreeMap<Office, BTreeMap<Digest, Place>> {
-    let mut offices: BTreeMap<Office, BTreeMap<Digest, Place>> = BTreeMap::new();
+pub(crate) fn copies(contents: &Contents, now: Timestamp) -> BTreeMap<Office, BTreeMap<Handle, Place>> {
+    let mut offices: BTreeMap<Office, BTreeMap<Handle, Place>> = BTreeMap::new();
     for (credential, held) in contents.credentials.iter().enumerate() {
         let over = held.valid_until.is_some_and(|until| now > until);
         let Some(endpoint) = held.endpoint.as_ref().filter(|endpoint| is_of(endpoint, &held.issuer)) else { continue };
@@ -59,11 +60,7 @@ pub(crate) fn copies(contents: &Contents, now: Timestamp) -> BTreeMap<Office, BT
         }
         let office = offices.entry((held.issuer.clone(), endpoint.clone())).or_default();
         for (number, copy) in held.copies.iter().enumerate().filter(|(_, copy)| copy.is_kept()) {
-            let digest =
-                SdJwt::parse(&copy.credential.text()).map(|token| URL_SAFE_NO_PAD.decode(freshness::digest(&token)));
-            if let Ok(Ok(digest)) = digest {
-                office.insert(digest, (credential, number));
-            }
+            office.insert(freshness::handle(&copy.credential.text()).to_vec(), (credential, number));
         }
     }
     offices.retain(|_, copies| !copies.is_empty());
@@ -94,21 +91,28 @@ pub(crate) async fn refresh(
     session: &Session,
     wallet: &mut WalletFile,
     (did, endpoint): &Office,
-    copies: &BTreeMap<Digest, Place>,
+    copies: &BTreeMap<Handle, Place>,
 ) -> Result<Said, Failure> {
     service_address(endpoint)?;
     let mut issuer = Issuer::connect(session, endpoint).await?;
-    if issuer.metadata().await?.issuer != *did {
+    let metadata = issuer.metadata().await?;
+    if metadata.issuer != *did {
         let message = "Another issuer answers at that address than the one that these documents came from";
         return Err(Failure::new("issuer_mismatch", message, "ask the issuer"));
     }
+    // An issuer of before would be asked by what verifiers know too.
+    if metadata.freshness_seconds == 0 {
+        let message =
+            "The issuer's service is too old to confirm documents without telling others' questions from yours";
+        return Err(Failure::new("freshness_unsupported", message, "what you have still holds; tell the issuer"));
+    }
     session.resolve_issuer(did).await?;
-    // In the order of the digests: it says nothing of which copies belong together, or were shown.
-    let asked: Vec<(&Digest, &Place)> = copies.iter().collect();
+    // In the order of the handles: it says nothing of which copies belong together, or were shown.
+    let asked: Vec<(&Handle, &Place)> = copies.iter().collect();
     let mut standings: Vec<(Place, Standing)> = Vec::with_capacity(asked.len());
     for some in asked.chunks(MOST_COPIES) {
-        let digests = some.iter().map(|(digest, _)| (*digest).clone()).collect();
-        let answered = issuer.freshness(digests).await?;
+        let handles = some.iter().map(|(handle, _)| (*handle).clone()).collect();
+        let answered = issuer.freshness(handles).await?;
         if answered.len() != some.len() {
             let problem = Problem::new(Code::MalformedValue, "it answered for another number of copies");
             return Err(untrue(&problem));
@@ -118,7 +122,7 @@ pub(crate) async fn refresh(
             standings.push((**place, standing));
         }
     }
-    alike(&standings).map_err(|problem| untrue(&problem))?;
+    alike(&standings, metadata.freshness_seconds).map_err(|problem| untrue(&problem))?;
     let said = sum(&standings);
     let before = wallet.contents.clone();
     for ((credential, number), standing) in standings {
@@ -141,7 +145,10 @@ fn verified(
     said: &CopyFreshness,
 ) -> Result<Standing, Problem> {
     let asked_at = session.now();
-    let without = |state| Ok(Standing { state, asked_at, statement: None });
+    let without = |state| Ok(Standing { message: said.message.clone(), ..Standing::of(state, asked_at) });
+    if said.message.chars().count() > MOST_MESSAGE {
+        return Err(Problem::new(Code::MalformedValue, "it has more to say than a line"));
+    }
     match CopyState::try_from(said.state) {
         Ok(CopyState::Valid) => {}
         Ok(CopyState::Suspended) => return without(State::Suspended),
@@ -158,18 +165,24 @@ fn verified(
     let said_of = freshness::verify(&said.statement, &token, issuer, asked_at, CLOCK_SKEW, &session.dids)?;
     let until = said_of.until.ok_or(Code::ClaimMissing)?;
     let statement = Some(Statement { text: said.statement.clone().into(), since: said_of.issued, until });
-    Ok(Standing { state: State::Valid, asked_at, statement })
+    let (replace, message) = (said.replace, said.message.clone());
+    Ok(Standing { statement, replace, message, ..Standing::of(State::Valid, asked_at) })
 }
 
-/// Refuses statements whose times differ: by them one copy could be told from another.
-fn alike(standings: &[(Place, Standing)]) -> Result<(), Problem> {
+/// Refuses statements whose times differ from each other's, or that hold for another time than the issuer says to everybody: by
+/// them one copy, or one wallet, could be told from another.
+fn alike(standings: &[(Place, Standing)], seconds: u32) -> Result<(), Problem> {
     let times = |standing: &Standing| standing.statement.as_ref().map(|statement| (statement.since, statement.until));
     let mut all = standings.iter().filter_map(|(_, standing)| times(standing));
     let first = all.next();
-    if all.all(|times| Some(times) == first) {
-        return Ok(());
+    if !all.all(|times| Some(times) == first) {
+        return Err(Problem::new(Code::MalformedValue, "the times of its statements differ from copy to copy"));
     }
-    Err(Problem::new(Code::MalformedValue, "the times of its statements differ from copy to copy"))
+    if first.is_some_and(|(since, until)| until != since.plus(seconds.into())) {
+        let what = format!("its statements do not hold for {seconds} seconds, as it says to everybody");
+        return Err(Problem::new(Code::MalformedValue, what));
+    }
+    Ok(())
 }
 
 fn sum(standings: &[(Place, Standing)]) -> Said {
@@ -191,6 +204,10 @@ fn untrue(problem: &Problem) -> Failure {
     let hint = "what you have still holds; tell the issuer the name in brackets";
     Failure::from_problem(problem, message, hint).with_safety(Safety::Untouched)
 }
+
+mod replacing;
+
+pub(crate) use replacing::{Replaced, replace_outdated};
 
 #[cfg(test)]
 mod tests;

@@ -94,7 +94,8 @@ fn is_former_voucher(held: &HeldCredential, known: &CredentialType) -> bool {
 /// Which credentials run low and can be refilled.
 fn low(wallet: &WalletFile, now: Timestamp) -> Vec<usize> {
     let all = wallet.contents.credentials.iter().enumerate();
-    all.filter(|(_, held)| held.is_low() && unrefillable(held, now).is_none()).map(|(index, _)| index).collect()
+    let low = |held: &HeldCredential| held.is_low() || held.has_outdated_copies();
+    all.filter(|(_, held)| low(held) && unrefillable(held, now).is_none()).map(|(index, _)| index).collect()
 }
 
 /// Gets fresh copies of one credential, stores them, and says how many.
@@ -277,6 +278,7 @@ fn add(wallet: &mut WalletFile, index: usize, copies: Vec<Copy>, now: Timestamp)
     let before = wallet.contents.clone();
     let contents = &mut wallet.contents;
     if let Some(held) = contents.credentials.get_mut(index) {
+        held.discard_outdated();
         held.copies.extend(copies);
         held.low_water = draw_low_water(held.fresh_copies());
         forget_shown(&mut held.copies);

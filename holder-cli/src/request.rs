@@ -5,6 +5,7 @@ use carnet_core::{
     did::{Did, DidUrl, Purpose, Resolve},
     query::Query,
     secure::jose::{Jws, KeyRef, numeric_date},
+    status::freshness,
     time::Timestamp,
 };
 use serde_json::{Map, Value};
@@ -99,6 +100,8 @@ pub(crate) struct Request {
     pub(crate) registrations: Vec<Value>,
     /// The part of the asker's registration that the request says it falls under; empty if it says none.
     pub(crate) intended_use: String,
+    /// How old an issuer's word may be that goes along, in seconds; none: the asker wants none.
+    pub(crate) freshness_seconds_max: Option<u32>,
     expires: Timestamp,
     carnet: Map<String, Value>,
 }
@@ -138,6 +141,7 @@ impl Request {
             query,
             object: token.to_owned(),
             registrations: registrations(payload),
+            freshness_seconds_max: freshness_seconds_max(&carnet)?,
             intended_use: carnet.get("intended_use").and_then(Value::as_str).unwrap_or_default().to_owned(),
             expires,
             carnet,
@@ -217,6 +221,15 @@ fn registrations(payload: &Map<String, Value>) -> Vec<Value> {
         if format == Some(REGISTRATION_FORMAT) && whole { entry.get("data").cloned() } else { None }
     };
     entries.filter_map(registration).collect()
+}
+
+/// The age that an asker allows (spec/freshness.md 2.6). Another one could be a mark of the request.
+fn freshness_seconds_max(carnet: &Map<String, Value>) -> Result<Option<u32>, Problem> {
+    let Some(stated) = carnet.get(freshness::MAX_AGE_MEMBER) else { return Ok(None) };
+    let seconds = stated.as_u64().and_then(|seconds| u32::try_from(seconds).ok());
+    let what = format!("{} is not a whole number of seconds in its range", freshness::MAX_AGE_MEMBER);
+    let malformed = || Problem::new(Code::RequestMalformed, what);
+    seconds.filter(|seconds| freshness::SECONDS.contains(seconds)).map(Some).ok_or_else(malformed)
 }
 
 fn text<'a>(payload: &'a Map<String, Value>, name: &str) -> Result<&'a str, Problem> {

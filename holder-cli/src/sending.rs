@@ -168,7 +168,9 @@ fn bind(
     for part in parts {
         let Some(held) = wallet.contents.credentials.get_mut(part.credential) else { continue };
         let Some(copy) = held.copies.get(part.copy) else { continue };
-        let bound = part.bind(copy, &request.nonce, &request.client_id, now).map_err(|problem| unmade(&problem))?;
+        let statement = copy.stapled(request.freshness_seconds_max, &request.client_id, now);
+        let bound = part.bind(copy, statement, &request.nonce, &request.client_id, now);
+        let bound = bound.map_err(|problem| unmade(&problem))?;
         presentations.push((part.query_id.clone(), bound));
         part.spend(held, &request.client_id);
     }
@@ -377,14 +379,34 @@ mod tests {
         assert_eq!(wallet.contents.credentials[0].fresh_copies(), 2);
     }
 
+    /// It tells in which epoch the wallet asked, so that it goes to those alone who ask for it, or who know the copy anyway.
     #[tokio::test(flavor = "multi_thread")]
-    async fn a_statement_goes_along_while_it_holds_and_not_after() {
-        for (until, goes) in [(NOW.plus(121), true), (NOW.plus(120), false)] {
+    async fn a_statement_goes_along_while_it_holds_to_those_who_want_it() {
+        let epoch = NOW.plus(-7_200);
+        for (since, until, asked, seen, goes) in [
+            (epoch, NOW.plus(121), Some(43_200), false, true),
+            (epoch, NOW.plus(120), Some(43_200), false, false),
+            (epoch, NOW.plus(121), None, false, false),
+            (epoch, NOW.plus(121), None, true, true),
+            (epoch, NOW.plus(120), None, true, false),
+            // 28,800 and 50,400 seconds old.
+            (epoch.plus(-21_600), NOW.plus(900), Some(43_200), true, true),
+            (epoch.plus(-43_200), NOW.plus(900), Some(43_200), true, false),
+            (epoch.plus(-43_200), NOW.plus(900), Some(86_400), false, true),
+            // One of before there were epochs.
+            (epoch.plus(3_600), NOW.plus(900), Some(43_200), true, false),
+        ] {
             let scene = Scene::set(Fault::None).await;
-            let (mut wallet, request) = (scene.session.open().unwrap(), Asker::new().request().unwrap());
+            let mut asker = Asker::new();
+            if let Some(seconds) = asked {
+                asker.payload["carnet"][freshness::MAX_AGE_MEMBER] = seconds.into();
+            }
+            let (mut wallet, request) = (scene.session.open().unwrap(), asker.request().unwrap());
             for copy in &mut wallet.contents.credentials[0].copies {
-                let statement = Some(Statement { text: "a.b.c".to_owned().into(), since: NOW, until });
-                copy.standing = Some(Standing { state: State::Valid, asked_at: NOW, statement });
+                let statement = Some(Statement { text: "a.b.c".to_owned().into(), since, until });
+                copy.standing = Some(Standing { statement, ..Standing::of(State::Valid, NOW) });
+                let other = "decentralized_identifier:did:web:other.example".to_owned();
+                copy.shown_to = if seen { vec![other, request.client_id.clone()] } else { Vec::new() };
             }
             let bounds = Bounds { asker: &request.client_id, now: NOW, only: &[], withheld: &[], proofs_only: &[] };
             let catalogue = scene.session.catalogue().unwrap();
@@ -392,7 +414,7 @@ mod tests {
             let bound = super::bind(&scene.session, &mut wallet, &request, &parts).unwrap();
             let token = SdJwt::parse(&bound[0].1).unwrap();
             let stapled = token.key_binding().unwrap().payload().get(freshness::MEMBER).cloned();
-            assert_eq!(stapled, goes.then(|| "a.b.c".into()));
+            assert_eq!(stapled, goes.then(|| "a.b.c".into()), "{since} {until} {asked:?} {seen}");
         }
     }
 }

@@ -2,14 +2,14 @@
 
 use std::{collections::BTreeMap, path::Path};
 
-use carnet_core::status::{freshness, message::Messages, publication::MAX_ENTRIES_WITH_MESSAGES};
+use carnet_core::status::{freshness, message::Messages};
 use carnet_service::{
     config::{self, ConfigFiles, ServeConfig, StartError, refused_field},
     keys::KeysConfig,
 };
 use serde::Deserialize;
 
-use crate::renewal::RenewalPolicy;
+use crate::{renewal::RenewalPolicy, status::SetTimes};
 
 const DAY: u32 = 86_400;
 
@@ -40,7 +40,7 @@ pub(crate) struct IssuerConfig {
     /// The most copies by refill for one offer, until it is renewed.
     #[serde(default = "default_refill_in_all")]
     pub(crate) refill_copies_in_all: u32,
-    /// How long a freshness statement holds, in seconds, from the full hour in which it was made.
+    /// How long a freshness statement holds, in seconds, from the beginning of the six hours in which it was made.
     #[serde(default = "default_freshness")]
     pub(crate) freshness_seconds: u32,
     /// The types that are issued; empty: all of the catalogue.
@@ -75,28 +75,22 @@ pub(crate) struct StatusConfig {
     pub(crate) ttl_seconds: u32,
     /// For how many seconds a list holds after it was signed; it is signed again when half of it is over.
     pub(crate) validity_seconds: u32,
-    /// What may be said on a credential besides whether it holds: the texts of the numbers 1, 2, 3 and so on; `undefined` for
-    /// one that is left out. Empty: no messages are published.
+    /// What may be said to a holder besides whether the credential holds: the texts of the numbers 1, 2, 3 and so on; `undefined`
+    /// for one that is left out. Empty: there are no messages.
     pub(crate) messages: Vec<String>,
+    /// The times of day (UTC), as `HH:MM`, at which the lists say all that was done and is not urgent. Empty: everything is
+    /// published at once.
+    pub(crate) publish_at: Vec<String>,
 }
 
 impl StatusConfig {
     /// The messages; none where none are configured.
     ///
     /// # Errors
-    /// A text is refused, or there are too many of them or too many entries in a list.
+    /// A text is refused, or there are too many of them.
     pub(crate) fn messages(&self) -> Result<Option<Messages>, StartError> {
         if self.messages.is_empty() {
             return Ok(None);
-        }
-        if self.entries > MAX_ENTRIES_WITH_MESSAGES {
-            return Err(refused_field(
-                "status.entries",
-                format!(
-                    "status.entries is {}, and with status.messages it must be at most {MAX_ENTRIES_WITH_MESSAGES}",
-                    self.entries
-                ),
-            ));
         }
         let messages = Messages::new(&self.messages);
         messages.map(Some).map_err(|problem| {
@@ -105,9 +99,33 @@ impl StatusConfig {
     }
 }
 
+impl StatusConfig {
+    /// The times at which what is not urgent is published.
+    ///
+    /// # Errors
+    /// One is no time of day.
+    pub(crate) fn set_times(&self) -> Result<SetTimes, StartError> {
+        let time = |text: &String| {
+            SetTimes::second_of_day(text).ok_or_else(|| {
+                let what =
+                    format!("status.publish_at has \"{text}\", and each must be a time of day such as \"06:00\"");
+                refused_field("status.publish_at", what)
+            })
+        };
+        self.publish_at.iter().map(time).collect::<Result<_, _>>().map(SetTimes::new)
+    }
+}
+
 impl Default for StatusConfig {
     fn default() -> Self {
-        Self { url: None, entries: 1 << 20, ttl_seconds: 300, validity_seconds: DAY, messages: Vec::new() }
+        Self {
+            url: None,
+            entries: 1 << 20,
+            ttl_seconds: 300,
+            validity_seconds: DAY,
+            messages: Vec::new(),
+            publish_at: ["00:00", "06:00", "12:00", "18:00"].map(str::to_owned).to_vec(),
+        }
     }
 }
 
@@ -153,7 +171,7 @@ impl IssuerConfig {
             ("deferred_interval_seconds", self.deferred_interval_seconds as usize, 1..=86_400),
             ("refill_copies_per_day", self.refill_copies_per_day as usize, 1..=100_000),
             ("refill_copies_in_all", self.refill_copies_in_all as usize, 1..=1_000_000),
-            // Of the least, half is over an hour after it was made, which is as fine as its times are.
+            // Of the least, half is left at the end of the epoch in which it was made.
             ("freshness_seconds", self.freshness_seconds as usize, *held.start() as usize..=*held.end() as usize),
             // From the least that hides whose entry is looked at, to what fits a list's bytes at two bits an entry.
             ("status.entries", usize::try_from(self.status.entries).unwrap_or(usize::MAX), 131_072..=67_108_864),
@@ -167,9 +185,10 @@ impl IssuerConfig {
                 return Err(refused_field(field, what));
             }
         }
-        // The times of statements are full hours, so that none can be known by its own.
-        if !self.freshness_seconds.is_multiple_of(3_600) {
-            let what = format!("freshness_seconds is {}, which is no whole number of hours", self.freshness_seconds);
+        // The times of statements are those of epochs, so that none can be known by its own.
+        if !self.freshness_seconds.is_multiple_of(freshness::EPOCH_SECONDS) {
+            let (seconds, epoch) = (self.freshness_seconds, freshness::EPOCH_SECONDS);
+            let what = format!("freshness_seconds is {seconds}, which is no multiple of {epoch} (six hours)");
             return Err(refused_field("freshness_seconds", what));
         }
         if self.status.ttl_seconds > self.status.validity_seconds / 2 {
@@ -179,6 +198,7 @@ impl IssuerConfig {
             return Err(refused_field("status.ttl_seconds", what));
         }
         self.status.messages()?;
+        self.status.set_times()?;
         Ok(())
     }
 
@@ -225,9 +245,9 @@ mod tests {
             "max_batch_size = 1000",
             "refill_copies_per_day = 0",
             "refill_copies_in_all = 0",
-            "freshness_seconds = 7199",
-            "freshness_seconds = 604801",
-            "freshness_seconds = 7201",
+            "freshness_seconds = 21600",
+            "freshness_seconds = 626400",
+            "freshness_seconds = 46800",
             "[serve]\nport = 1",
             "[status]\nentries = 131071",
             "[status]\nentries = 67108865",
@@ -237,7 +257,11 @@ mod tests {
             "[status]\nlists = 1",
             "[status]\nmessages = [\"\"]",
             "[status]\nmessages = [\"a\\nb\"]",
-            "[status]\nmessages = [\"a\"]\nentries = 33554433",
+            "[status]\npublish_at = [\"24:00\"]",
+            "[status]\npublish_at = [\"6:00\"]",
+            "[status]\npublish_at = [\"06:60\"]",
+            "[status]\npublish_at = [\"06:00:00\"]",
+            "[status]\npublish_at = \"06:00\"",
             "did = 3",
             "=",
         ] {

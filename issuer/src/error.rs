@@ -96,18 +96,18 @@ pub(crate) enum Error {
     FormatUnavailable { format: &'static str, why: &'static str },
     #[error("{id} was revoked, and a revocation cannot be undone. Nothing was changed; issue a new one instead.")]
     StatusRevoked { id: String },
-    #[error(
-        "This issuer publishes no messages: none are configured, or its key cannot sign their lists. Nothing was changed."
-    )]
+    #[error("This issuer has no messages: none are configured, in status.messages. Nothing was changed.")]
     NoMessages,
     #[error(
         "No message has the number {number}. Nothing was changed; the configuration's status.messages has those that there are."
     )]
     MessageUnknown { number: u8 },
-    #[error("No copy of {id} says what the message {number} means: they were issued without it. Nothing was changed.")]
+    #[error(
+        "No holder of {id} can be told the message {number}: wallets ask about SD-JWT copies, and it was issued in another format. Nothing was changed."
+    )]
     MessageNotCarried { id: String, number: u8 },
     #[error(
-        "The message {number} means \"{meant}\" in credentials that were issued, and must go on meaning that. Nothing was changed."
+        "The message {number} means \"{meant}\" to holders who were told it, and must go on meaning that. Nothing was changed."
     )]
     MessageChanged { number: u8, meant: String },
     #[error("There is no offer and no issued copy with the id {id}. Nothing was changed.")]

@@ -1,7 +1,8 @@
 //! Freshness: short-lived statements that copies are valid, for their holders to show along with them (spec/freshness.md).
 //!
-//! A statement names its copy by a digest and nobody by anything. What a call tells the issuer is that some wallet is still
-//! in use; a wallet asks for all of its copies at once, so that no copy is told from another by when it is asked for.
+//! A statement names its copy by a public digest and nobody by anything. It is asked for by the copy's handle, which nobody
+//! can make who was shown a part of the copy. What a call tells the issuer is that some wallet is still in use; a wallet asks
+//! for all of its copies at once, so that no copy is told from another by when it is asked for.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -13,11 +14,14 @@ use carnet_core::{status::freshness, time::Timestamp};
 
 use crate::{
     error::Error,
-    issuance::on_cpu,
+    issuance::{handle_hash, on_cpu},
     issuer::Issuer,
     proofs::SKEW,
     secrets::Hash,
-    store::{Store, status::State},
+    store::{
+        Store,
+        status::{CopyStanding, State},
+    },
 };
 
 /// The most copies in one call.
@@ -25,11 +29,28 @@ const MOST_COPIES: usize = 500;
 /// The most statements that are kept, of about 400 bytes each.
 const MOST_KEPT: usize = 100_000;
 
-/// The statements of one hour, all by one key: whoever asks again is told the same, and it costs no signature.
+/// The statements of one epoch, all by one key: whoever asks again is told the same, and it costs no signature.
 #[derive(Debug, Default)]
 pub(crate) struct Statements {
     from: Option<Timestamp>,
     made: HashMap<Hash, String>,
+}
+
+/// What the issuer tells a holder of a copy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Answer {
+    pub(crate) standing: Standing,
+    /// The holder discards the copy for a new one.
+    pub(crate) replace: bool,
+    /// What the issuer has to say on the credential; empty: nothing.
+    pub(crate) message: String,
+}
+
+impl Answer {
+    /// Of a copy of which nothing is known.
+    const fn unknown() -> Self {
+        Self { standing: Standing::Unknown, replace: false, message: String::new() }
+    }
 }
 
 /// What the issuer says of a copy.
@@ -41,49 +62,62 @@ pub(crate) enum Standing {
     Revoked,
     /// Its time is over.
     Ended,
-    /// It is none of this issuer's.
+    /// It is none of this issuer's, or its holder's handle of it is not known.
     Unknown,
 }
 
 impl<S: Store> Issuer<S> {
-    /// What this issuer says of each copy, in order, all as of the same hour.
+    /// What this issuer says of each copy, in order, all as of the same epoch. Copies that are named by their digests, as wallets
+    /// of before do and as whoever saw a copy could, are unknown, each of them.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for what are no digests, for none, too many or the same twice; the store's; signing failed.
-    pub(crate) async fn freshness(self: &Arc<Self>, copies: &[Vec<u8>]) -> Result<Vec<Standing>, Error> {
-        let digests = digests(copies)?;
+    /// [`Error::Invalid`] for what are no handles or digests, for none, both, too many or the same twice; the store's; signing failed.
+    pub(crate) async fn freshness(
+        self: &Arc<Self>,
+        handles: &[Vec<u8>],
+        digests: &[Vec<u8>],
+    ) -> Result<Vec<Answer>, Error> {
+        if !digests.is_empty() {
+            if !handles.is_empty() {
+                return Err(Error::invalid("copies", "cannot stand beside handles"));
+            }
+            return Ok(distinct("copies", digests)?.into_iter().map(|_| Answer::unknown()).collect());
+        }
+        let handles: Vec<Hash> = distinct("handles", handles)?.iter().map(|handle| handle_hash(handle)).collect();
         // One call at a time signs: whatever wallets ask for, lists and copies, for which the same key signs, get their turn.
         let mut statements = self.statements.clone().lock_owned().await;
         let now = self.now();
-        let states = self.store.status_by_digest(&digests).await?;
+        let standings = self.store.standings(&handles).await?;
         let issuer = self.clone();
-        on_cpu(move || {
-            let stand = |(digest, state): (&Hash, &Option<(State, Timestamp)>)| {
-                issuer.standing(&mut statements, digest, *state, now)
-            };
-            digests.iter().zip(&states).map(stand).collect()
-        })
-        .await?
+        on_cpu(move || standings.iter().map(|copy| issuer.answer(&mut statements, copy.as_ref(), now)).collect())
+            .await?
     }
 
-    fn standing(
+    fn answer(
         &self,
         statements: &mut Statements,
-        digest: &Hash,
-        state: Option<(State, Timestamp)>,
+        copy: Option<&CopyStanding>,
         now: Timestamp,
-    ) -> Result<Standing, Error> {
-        match state {
-            None => Ok(Standing::Unknown),
-            Some((State::Revoked, _)) => Ok(Standing::Revoked),
-            Some((_, until)) if now > until.plus(SKEW) => Ok(Standing::Ended),
-            Some((State::Suspended, _)) => Ok(Standing::Suspended),
-            Some((State::Valid, _)) => self.statement(statements, digest, now).map(Standing::Valid),
+    ) -> Result<Answer, Error> {
+        let Some(copy) = copy else { return Ok(Answer::unknown()) };
+        let standing = self.standing(statements, copy, now)?;
+        let text = self.messages().and_then(|messages| messages.text(copy.message)).unwrap_or_default();
+        // There are no new copies of what does not hold.
+        let replace = copy.replace && matches!(standing, Standing::Valid(_));
+        Ok(Answer { standing, replace, message: if copy.message > 0 { text.to_owned() } else { String::new() } })
+    }
+
+    fn standing(&self, statements: &mut Statements, copy: &CopyStanding, now: Timestamp) -> Result<Standing, Error> {
+        match copy.state {
+            State::Revoked => Ok(Standing::Revoked),
+            _ if now > copy.valid_until.plus(SKEW) => Ok(Standing::Ended),
+            State::Suspended => Ok(Standing::Suspended),
+            State::Valid => self.statement(statements, &copy.digest, now).map(Standing::Valid),
         }
     }
 
     fn statement(&self, statements: &mut Statements, digest: &Hash, now: Timestamp) -> Result<String, Error> {
-        let from = Timestamp::from_unix(now.unix().saturating_sub(now.unix().rem_euclid(freshness::GRAIN_SECONDS)));
+        let from = freshness::epoch(now);
         if statements.from != Some(from) {
             *statements = Statements { from: Some(from), made: HashMap::new() };
         }
@@ -100,16 +134,16 @@ impl<S: Store> Issuer<S> {
     }
 }
 
-fn digests(copies: &[Vec<u8>]) -> Result<Vec<Hash>, Error> {
+fn distinct(field: &'static str, copies: &[Vec<u8>]) -> Result<Vec<Hash>, Error> {
     if copies.is_empty() || copies.len() > MOST_COPIES {
-        return Err(Error::invalid("copies", format!("must be 1 to {MOST_COPIES} digests")));
+        return Err(Error::invalid(field, format!("must be 1 to {MOST_COPIES}")));
     }
-    let digest = |copy: &Vec<u8>| Hash::try_from(copy.as_slice()).ok();
-    let digests: Option<Vec<Hash>> = copies.iter().map(digest).collect();
-    let digests = digests.ok_or_else(|| Error::invalid("copies", "a digest of SHA-256 has 32 bytes"))?;
+    let hash = |copy: &Vec<u8>| Hash::try_from(copy.as_slice()).ok();
+    let hashes: Option<Vec<Hash>> = copies.iter().map(hash).collect();
+    let hashes = hashes.ok_or_else(|| Error::invalid(field, "each has 32 bytes"))?;
     // The same twice would have its times compared with itself, and cost a signature for nothing.
-    if digests.iter().collect::<HashSet<_>>().len() != digests.len() {
-        return Err(Error::invalid("copies", "the same digest stands there twice"));
+    if hashes.iter().collect::<HashSet<_>>().len() != hashes.len() {
+        return Err(Error::invalid(field, "the same stands there twice"));
     }
-    Ok(digests)
+    Ok(hashes)
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use carnet_core::{
     json::{self, Limits},
     keys::PublicKey,
+    status::freshness,
     time::Timestamp,
 };
 use serde_json::{Map, Value};
@@ -18,7 +19,7 @@ use crate::{
     issuer::{ANSWER_SECONDS, Issuer, NONCE_SECONDS, TOKEN_SECONDS},
     proofs,
     secrets::{self, Hash, Use},
-    store::{Finished, Intended, Intent, Store, Work, status::Place},
+    store::{CopyNames, Finished, Intended, Intent, Store, Work, status::Place},
 };
 
 /// What a request for copies gives.
@@ -135,8 +136,10 @@ impl<S: Store> Issuer<S> {
         let sealed = secrets::seal(handle, &work.request_digest, &text).ok_or(Error::Corrupt("answer"))?;
         let until = now.plus(keep_seconds);
         // A wallet that lost its connection repeats its call while the first still signs: both get what is stored first.
-        if let Finished::Answered(first) =
-            self.store.finish(work.collection, &digests(work.format, &copies), sealed, until, (valid_from, now)).await?
+        if let Finished::Answered(first) = self
+            .store
+            .finish(work.collection, &copy_names(work.format, &copies), sealed, until, (valid_from, now))
+            .await?
         {
             return open_answer(work.format, handle, &work.request_digest, &first);
         }
@@ -184,13 +187,20 @@ pub(crate) fn copy_digest(copy: &str) -> Hash {
     Sha256::digest(copy.split('~').next().unwrap_or_default()).into()
 }
 
-/// That of each copy, of SD-JWT formats only.
-pub(crate) fn digests(format: Format, copies: &[String]) -> Vec<Option<Hash>> {
-    let digest = |copy: &String| match format {
-        Format::VcSdJwt | Format::DcSdJwt => Some(copy_digest(copy)),
+/// The names of each copy, of SD-JWT formats only.
+pub(crate) fn copy_names(format: Format, copies: &[String]) -> Vec<Option<CopyNames>> {
+    let names = |copy: &String| match format {
+        Format::VcSdJwt | Format::DcSdJwt => {
+            Some(CopyNames { digest: copy_digest(copy), handle_hash: handle_hash(&freshness::handle(copy)) })
+        }
         Format::LdpVc | Format::DiVcJcs => None,
     };
-    copies.iter().map(digest).collect()
+    copies.iter().map(names).collect()
+}
+
+/// The stored form of a copy's handle.
+pub(crate) fn handle_hash(handle: &[u8]) -> Hash {
+    secrets::digest(Use::FreshnessHandle, &[handle])
 }
 
 /// Runs what keeps a processor busy apart from the calls that wait for the network and the disk.

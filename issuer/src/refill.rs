@@ -21,7 +21,7 @@ use crate::{
     credential::Content,
     error::Error,
     format::Format,
-    issuance::{Collected, copy_digest, digests, notification_hash, on_cpu},
+    issuance::{Collected, copy_digest, copy_names, notification_hash, on_cpu},
     issuer::Issuer,
     nonces::Nonce,
     proofs::{self, MOST_AGE, SKEW},
@@ -81,7 +81,7 @@ impl<S: Store> Issuer<S> {
             issuer.make_copies(format, &content, &keys, &refill.places, now)
         })
         .await??;
-        self.store.finish_refill(refill.collection, &digests(format, &copies), now).await?;
+        self.store.finish_refill(refill.collection, &copy_names(format, &copies), now).await?;
         tracing::info!(offer_id = refill.offer_id, copies = copies.len(), "credentials refilled");
         Ok(Collected::Issued { format, copies, notification_id })
     }

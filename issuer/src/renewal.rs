@@ -20,7 +20,7 @@ use crate::{
     credential::Content,
     error::Error,
     issuance::{
-        Collected, digests, keys_from_text, keys_to_text, notification_hash, notification_id, on_cpu, open_answer,
+        Collected, copy_names, keys_from_text, keys_to_text, notification_hash, notification_id, on_cpu, open_answer,
     },
     issuer::{ANSWER_SECONDS, Issuer},
     offers::check_id,
@@ -183,7 +183,7 @@ impl<S: Store> Issuer<S> {
             issuer.make_copies(format, &content, &keys, &refill.places, now)
         })
         .await??;
-        self.store.finish_refill(collection, &digests(format, &copies), now).await?;
+        self.store.finish_refill(collection, &copy_names(format, &copies), now).await?;
         tracing::info!(offer_id, copies = copies.len(), "credentials renewed");
         Ok(Collected::Issued { format, copies, notification_id })
     }
@@ -249,7 +249,7 @@ impl<S: Store> Issuer<S> {
         let sealed = secrets::seal(transaction_id, &request_digest, &text).ok_or(Error::Corrupt("answer"))?;
         // Its wallet may have been cut off, and has nothing else to ask with.
         let until = now.plus(ANSWER_SECONDS);
-        let finished = self.store.finish_waited(&renewal_id, &digests(format, &copies), sealed, until, now).await?;
+        let finished = self.store.finish_waited(&renewal_id, &copy_names(format, &copies), sealed, until, now).await?;
         if let Finished::Answered(first) = finished {
             return open_answer(format, transaction_id, &request_digest, &first).map(Some);
         }

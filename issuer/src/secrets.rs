@@ -32,6 +32,7 @@ pub(crate) enum Use {
     RedemptionChallenge,
     RepeatableToken,
     UniqueClaim,
+    FreshnessHandle,
 }
 
 impl Use {
@@ -51,6 +52,7 @@ impl Use {
             Self::RedemptionChallenge => "carnet-issuer-redemption-challenge/1",
             Self::RepeatableToken => "carnet-issuer-repeatable-token/1",
             Self::UniqueClaim => "carnet-issuer-unique-claim/1",
+            Self::FreshnessHandle => "carnet-issuer-freshness-handle/1",
         }
     }
 }

@@ -7,6 +7,7 @@ use carnet_core::{
     json::{self, Limits},
     query::{CredentialQuery, Query, holder::HOLDER_MEMBER},
     secure::sd_jwt::{ClaimPath, Step},
+    status::freshness,
     time::Timestamp,
 };
 use serde::Deserialize;
@@ -39,6 +40,9 @@ pub struct RequestTemplate {
     /// For how many seconds past its time a status list still counts where no newer one can be had; by default 0, which is
     /// to refuse (spec/status.md, For verifiers).
     pub stale_status_seconds: u32,
+    /// How old a freshness statement may be, in seconds; `None`: holders are asked for none, and one that comes all the same
+    /// counts for a day (spec/freshness.md 2.6, 2.7).
+    pub freshness_seconds_max: Option<u32>,
     /// The query on the first day that it was tried on, whose shape is that of every day.
     query: Query,
     /// DCQL (OpenID4VP 1.0 section 6), but for bounds that move with the day.
@@ -62,6 +66,7 @@ struct Text {
     redeem: Option<RedeemText>,
     #[serde(default)]
     stale_status_seconds: u32,
+    freshness_seconds_max: Option<u32>,
 }
 
 /// A holder rule as a template writes it: `"key"`, `"any"` or `{ claims = ["familyName", "address.country"] }`.
@@ -154,8 +159,25 @@ impl RequestTemplate {
                 "A month-old list says little of today: tolerate less",
             ));
         }
+        if text.freshness_seconds_max.is_some_and(|seconds| !freshness::SECONDS.contains(&seconds)) {
+            let (least, most) = (freshness::SECONDS.start(), freshness::SECONDS.end());
+            return Err(wrong(
+                format!("freshness_seconds_max is not from {least} to {most}"),
+                "The issuer's word is as old as twelve hours before a wallet renews it, and holds for seven days at most",
+            ));
+        }
         let Text {
-            id, retention_days, title, purpose, legal_basis, retention, keep, redeem, stale_status_seconds, ..
+            id,
+            retention_days,
+            title,
+            purpose,
+            legal_basis,
+            retention,
+            keep,
+            redeem,
+            stale_status_seconds,
+            freshness_seconds_max,
+            ..
         } = text;
         let keep = Keep::read_all(keep, &query)
             .map_err(|what| wrong(what, "Keep what is asked for, for a reason, and no longer than it is needed"))?;
@@ -176,6 +198,7 @@ impl RequestTemplate {
             keep,
             redeem,
             stale_status_seconds,
+            freshness_seconds_max,
             query,
             dcql,
         })

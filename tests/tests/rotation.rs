@@ -73,10 +73,8 @@ fn forged(copy: &Copy, key: &SecretKey) -> Result<Copy> {
 
 /// What an issuer says of copies that it vouches for; none for the others.
 async fn vouched(issuer: &str, copies: &[&Copy]) -> Result<Vec<Option<String>>> {
-    let digest = |copy: &&Copy| -> Result<Vec<u8>> {
-        Ok(URL_SAFE_NO_PAD.decode(freshness::digest(&SdJwt::parse(&copy.credential)?))?)
-    };
-    let request = CollectFreshnessRequest { copies: copies.iter().map(digest).collect::<Result<_>>()? };
+    let handles = copies.iter().map(|copy| freshness::handle(&copy.credential).to_vec()).collect();
+    let request = CollectFreshnessRequest { handles, ..Default::default() };
     let mut issuer = IssuanceServiceClient::connect(issuer.to_owned()).await?;
     let answer = issuer.collect_freshness(request).await?.into_inner();
     Ok(answer.copies.into_iter().map(|copy| Some(copy.statement).filter(|text| !text.is_empty())).collect())

@@ -34,7 +34,8 @@ async fn row_57_64_67_withdrawn_suspended_reinstated_and_an_issuer_that_is_away(
     stage.comes_to(&thief, Some("revoked")).await?;
     stage.comes_to(&student, Some("suspended")).await?;
     stage.comes_to(&kept, None).await?;
-    act(&stage, "reinstate", &paused)?;
+    let back = ["status", "reinstate", &paused, "--urgent", "--reason", "a decision of that day"];
+    stage.authority.staff(&back)?.ok()?;
     stage.comes_to(&student, None).await?;
     assert!(stage.authority.staff(&["status", "reinstate", &lost, "--reason", "a mistake"])?.ok().is_err());
     stage.comes_to(&thief, Some("revoked")).await?;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use carnet_core::Problem;
+use carnet_core::{Problem, time::Timestamp};
 use carnet_service::wire;
 use tonic::{Code, Status};
 
@@ -40,6 +40,9 @@ pub(crate) enum Error {
     /// An issuer's document that is held here does not have the key that signed.
     #[error("the issuer's key is not known yet")]
     IssuerKeyUnknown,
+    /// The clock stands before a time that an issuer signed as now.
+    #[error("the clock stands at {now}, and it was later than {floor} before")]
+    ClockBehind { now: Timestamp, floor: Timestamp },
     /// This desk has marked as many uses as it may before it is reconciled with the others.
     #[error("reconciliation is due")]
     ReconciliationDue,
@@ -97,6 +100,17 @@ impl From<Error> for Status {
                 "The issuer's document that this verifier has does not contain the key that signed. Nothing was accepted and nothing stored. The document is fetched again in the background; try again in a minute.",
                 ISSUER_KEY_RETRY,
             ),
+            Error::ClockBehind { now, floor } => {
+                tracing::error!(%now, %floor, "the clock of this machine stands before a time that an issuer has signed; set it");
+                wire::retry(
+                    Code::Unavailable,
+                    "CLOCK_BEHIND",
+                    &format!(
+                        "This verifier's clock says {now}, and an issuer signed a later time before, {floor}: whether anything still holds cannot be told. Nothing was looked at and nothing stored. Its operator must set the clock; then try again."
+                    ),
+                    Duration::from_secs(300),
+                )
+            }
             Error::ReconciliationDue => wire::retry(
                 Code::Unavailable,
                 "RECONCILIATION_DUE",

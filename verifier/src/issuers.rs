@@ -141,6 +141,13 @@ impl Issuers {
         Ok(ListDocuments { issuer, named, missing })
     }
 
+    /// Returns whether a key of an accepted issuer was revoked: of what it signed, copies count that a freshness statement
+    /// vouches for, and no others (spec/status.md 5.13).
+    pub(crate) fn any_key_revoked(&self, now: Timestamp) -> bool {
+        let at = self.at(now);
+        self.dids().iter().any(|did| at.resolve(did).is_ok_and(|document| document.has_revoked_key()))
+    }
+
     /// Whether a DID is in the configuration or in the trust list that decides.
     fn knows(&self, did: &Did) -> bool {
         let listed = |list: Arc<TrustList>| list.contents().issuer(did.as_str()).is_some();

@@ -1,5 +1,6 @@
 //! `carnet-verifier`: asks holders for proof, verifies what they show, and keeps the verdict and not the claims.
 
+mod clock;
 mod commands;
 mod config;
 mod error;
@@ -14,6 +15,7 @@ mod registration;
 mod requests;
 mod server;
 mod setup;
+mod statements;
 mod status;
 mod store;
 #[cfg(test)]

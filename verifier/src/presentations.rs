@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use carnet_core::{json, query::Query, time::Timestamp};
+use carnet_core::{json, query::Query, status::freshness, time::Timestamp};
 use serde_json::{Map, Value};
 
 use crate::{
     error::Error,
     ids::RequestId,
     requests::own_query,
+    statements::stated_statement_age,
     store::{Admission, Closed, Store},
     verdicts::{Disclosed, Judged, Verdict},
     verification::{Binding, VpToken},
@@ -43,6 +44,7 @@ impl<S: Store> Verifier<S> {
     }
 
     async fn answer(&self, id: &RequestId, vp_token: VpToken, now: Timestamp) -> Result<Answered, Error> {
+        self.verification.clock.check(now)?;
         let request = match self.store.begin_answer(id, now).await? {
             Admission::Admitted(request) => request,
             Admission::Closed(closed) => return Err(Error::RequestClosed(closed)),
@@ -61,8 +63,10 @@ impl<S: Store> Verifier<S> {
             nonce: request.nonce.clone(),
             audience: request.audience.clone(),
             stale_by: template.map_or(0, |template| template.stale_status_seconds.into()),
+            statement_age: stated_statement_age(&request.request_object).unwrap_or(freshness::DEFAULT_SECONDS),
         };
         let Judged { verdict, disclosed, taken } = self.verification.presentation(vp_token, binding, now).await?;
+        self.keep_clock_floor().await?;
         let keep = template.map(|template| template.keep.as_slice()).unwrap_or_default();
         let kept = disclosed.as_ref().map(|disclosed| disclosed.keep(keep, now)).unwrap_or_default();
         let redeem = template.and_then(|template| template.redeem.as_ref()).zip(disclosed.as_ref());
@@ -104,8 +108,10 @@ impl<S: Store> Verifier<S> {
             ));
         }
         let (_, query) = own_query(dcql, "dcql_query")?;
-        let judged =
-            self.verification.presentation(vp_token, Binding { query, nonce, audience, stale_by: 0 }, now).await?;
+        let binding = Binding { query, nonce, audience, stale_by: 0, statement_age: freshness::DEFAULT_SECONDS };
+        self.verification.clock.check(now)?;
+        let judged = self.verification.presentation(vp_token, binding, now).await?;
+        self.keep_clock_floor().await?;
         Ok((judged.verdict, judged.disclosed))
     }
 
@@ -118,6 +124,9 @@ impl<S: Store> Verifier<S> {
         if bytes.is_empty() {
             return Err(Error::invalid("CREDENTIAL_MISSING", "credential", "must be the credential"));
         }
-        self.verification.credential(bytes, now).await
+        self.verification.clock.check(now)?;
+        let verified = self.verification.credential(bytes, now).await?;
+        self.keep_clock_floor().await?;
+        Ok(verified)
     }
 }

@@ -18,6 +18,7 @@ use sha2::{Digest as _, Sha256};
 use crate::{
     error::Error,
     ids::{self, RequestId},
+    statements::check_statement_age,
     store::{NewRequest, Store, StoredRequest},
     verification::Verification,
     verifier::Verifier,
@@ -50,6 +51,8 @@ pub(crate) enum What {
         intended_use: String,
         /// The caller was told what of it the catalogue does not have, and means it.
         allow_unknown: bool,
+        /// How old an issuer's freshness statement may be, in seconds; none: the holder is asked for none.
+        freshness_seconds_max: Option<u32>,
     },
 }
 
@@ -79,6 +82,7 @@ struct Content {
     legal_basis: Texts,
     retention: Texts,
     keep_days: u32,
+    freshness_seconds_max: Option<u32>,
 }
 
 impl<S: Store> Verifier<S> {
@@ -164,9 +168,19 @@ impl<S: Store> Verifier<S> {
                     retention: template.retention.clone(),
                     // What is kept longer than the verdict keeps its request, or nobody could have it erased.
                     keep_days: template.retention_days.max(longest),
+                    freshness_seconds_max: template.freshness_seconds_max,
                 })
             }
-            What::Query { dcql, purpose, legal_basis, retention, intended_use, allow_unknown } => {
+            What::Query {
+                dcql,
+                purpose,
+                legal_basis,
+                retention,
+                intended_use,
+                allow_unknown,
+                freshness_seconds_max,
+            } => {
+                check_statement_age(freshness_seconds_max)?;
                 if !intended_use.is_empty() {
                     check_identifier(&intended_use)?;
                 }
@@ -178,7 +192,16 @@ impl<S: Store> Verifier<S> {
                 check_texts(&legal_basis, "query.legal_basis")?;
                 check_texts(&retention, "query.retention")?;
                 let keep_days = self.settings.verdict_days;
-                Ok(Content { template: String::new(), intended_use, query, purpose, legal_basis, retention, keep_days })
+                Ok(Content {
+                    template: String::new(),
+                    intended_use,
+                    query,
+                    purpose,
+                    legal_basis,
+                    retention,
+                    keep_days,
+                    freshness_seconds_max,
+                })
             }
         }
     }
@@ -212,6 +235,7 @@ impl<S: Store> Verifier<S> {
                 "retention": content.retention,
             },
         });
+        self.state_statement_age(&mut payload, content.freshness_seconds_max, now);
         if let (Some(registration), Some(members)) = (&self.registration, payload.as_object_mut()) {
             let info = json!([{"format": "di_vc+jcs", "data": registration}]);
             members.insert("verifier_info".to_owned(), info);
@@ -341,15 +365,18 @@ fn check_texts(texts: &Texts, field: &'static str) -> Result<(), Error> {
 fn digest(content: &Content, ttl_seconds: u32) -> Result<[u8; 32], Error> {
     // A template's own query may move with the day; that it is the same template is what makes the call the same.
     let query = if content.template.is_empty() { &content.query } else { &Value::Null };
-    let parameters = json!([
-        content.template,
-        content.intended_use,
-        query,
-        content.purpose,
-        content.legal_basis,
-        content.retention,
-        ttl_seconds
-    ]);
+    let mut parameters = vec![
+        json!(content.template),
+        json!(content.intended_use),
+        query.clone(),
+        json!(content.purpose),
+        json!(content.legal_basis),
+        json!(content.retention),
+        json!(ttl_seconds),
+    ];
+    // Requests of before have no such parameter.
+    parameters.extend(content.freshness_seconds_max.map(Value::from));
+    let parameters = Value::Array(parameters);
     let bytes = canonicalize(&parameters)?;
     Ok(Sha256::digest(bytes).into())
 }

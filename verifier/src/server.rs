@@ -59,6 +59,16 @@ pub(crate) async fn run(data: &Path, config: Option<&Path>, listen: Option<Socke
             "Restore it from a backup, or delete it: then an older log of an issuer's keys may be taken for the newest once.",
         )
     })?;
+    let floor = verifier.store.clock_floor().await.map_err(|error| {
+        StartError::new(
+            format!("The store cannot be read: {error}. Nothing was started."),
+            "Check the disk, and start again.",
+        )
+    })?;
+    verifier.verification.clock.load(floor);
+    if let Err(error) = verifier.verification.clock.check(carnet_service::time::now()) {
+        tracing::error!(%error, "nothing is verified until the clock of this machine is set");
+    }
     let older = Watch::new(data, fetcher(&config.serve)?, &verifier.identity.key, PublicationFaults::default())
         .older_than_published(verifier.identity.did.clone());
     let verifier = Arc::new(verifier);

@@ -103,6 +103,8 @@ struct Sources {
     slow: bool,
     /// URLs that the directory names; none before it was read.
     urls: Option<BTreeSet<String>>,
+    /// For how long each freshness statement of the issuer holds, as the directory says.
+    freshness_seconds: Option<u32>,
     /// Reason for which the directory was not read the last time.
     problem: Option<Problem>,
     lists: BTreeMap<String, ListSource>,
@@ -298,6 +300,8 @@ impl Verification {
     fn take(&self, did: &Did, outcome: FetchOutcome, at: Timestamp) -> Sources {
         let published = |url: &str| outcome.sources.urls.as_ref().is_none_or(|urls| urls.contains(url));
         self.statuses.replace(did, |url, _| published(url), &outcome.fresh);
+        // By the clock of now each was signed before: they held when they came.
+        outcome.fresh.iter().for_each(|(_, listed)| self.clock.raise(listed.freshness().issued));
         self.statuses.note_refusals(did, Some(Refusals::of(&outcome.sources)));
         // The documents may be others by now than those by which the lists were verified.
         if let Ok(documents) = self.issuers.of_lists(did, at) {
@@ -320,7 +324,16 @@ impl Verification {
 
 impl Sources {
     fn new(directory: String, documents: ListDocuments, due: Timestamp) -> Self {
-        Self { directory, due, slow: false, urls: None, problem: None, lists: BTreeMap::new(), documents }
+        Self {
+            directory,
+            due,
+            slow: false,
+            urls: None,
+            freshness_seconds: None,
+            problem: None,
+            lists: BTreeMap::new(),
+            documents,
+        }
     }
 
     /// The issuer for whose credentials they are.

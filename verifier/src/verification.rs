@@ -6,12 +6,14 @@ use carnet_core::{
     Problem,
     query::Query,
     secure::data_integrity::{Cryptosuite, eddsa_jcs::EddsaJcs2022},
+    status::freshness,
     time::Timestamp,
     verify::{self, Asked, Environment, Report, StatusPolicy},
 };
 use carnet_spec::Catalogue;
 
 use crate::{
+    clock::ClockFloor,
     error::Error,
     grounds::Grounds,
     issuers::Issuers,
@@ -30,6 +32,8 @@ pub(crate) struct Verification {
     pub(crate) issuers: Issuers,
     pub(crate) catalogue: Catalogue,
     pub(crate) statuses: Statuses,
+    /// The time before which no clock can be right.
+    pub(crate) clock: ClockFloor,
     suites: Vec<Box<dyn Cryptosuite>>,
     /// The greatest age of a key binding, in seconds.
     max_age: i64,
@@ -42,6 +46,8 @@ pub(crate) struct Binding {
     pub(crate) audience: String,
     /// For how many seconds past its time a status list still counts.
     pub(crate) stale_by: i64,
+    /// How many seconds ago the epoch of a freshness statement may have begun.
+    pub(crate) statement_age: i64,
 }
 
 impl Verification {
@@ -52,7 +58,7 @@ impl Verification {
         max_age: i64,
     ) -> Result<Self, Problem> {
         let suites = suites(&catalogue)?;
-        Ok(Self { issuers, catalogue, statuses, suites, max_age })
+        Ok(Self { issuers, catalogue, statuses, clock: ClockFloor::default(), suites, max_age })
     }
 
     /// The credential formats that this verifier can verify.
@@ -82,8 +88,10 @@ impl Verification {
                 audience: &binding.audience,
                 max_age: this.max_age,
             };
+            let policy = (binding.stale_by, binding.statement_age);
             let ((report, verified), grounds) =
-                this.with_environment(now, binding.stale_by, |env| verify::presentation(&vp_token, &asked, env));
+                this.with_environment(now, policy, |env| verify::presentation(&vp_token, &asked, env));
+            this.note_time(&report, verified.is_some());
             vp_token.values_mut().flatten().for_each(zeroize::Zeroize::zeroize);
             require_known_keys(&report)?;
             Ok(Verdict::on_presentation(&report, verified, &binding.query, now).on_grounds(&report, grounds))
@@ -102,7 +110,10 @@ impl Verification {
     ) -> Result<(Verdict, Option<Disclosed>), Error> {
         let this = Arc::clone(self);
         blocking(move || {
-            let ((report, verified), grounds) = this.with_environment(now, 0, |env| verify::credential(&bytes, env));
+            let policy = (0, freshness::DEFAULT_SECONDS);
+            let ((report, verified), grounds) =
+                this.with_environment(now, policy, |env| verify::credential(&bytes, env));
+            this.note_time(&report, verified.is_some());
             zeroize::Zeroize::zeroize(&mut bytes);
             require_known_keys(&report)?;
             let (verdict, disclosed) = Verdict::on_credential(&report, verified, now);
@@ -111,11 +122,18 @@ impl Verification {
         .await?
     }
 
+    /// Raises the floor of the clock to what issuers signed as now in what was accepted.
+    fn note_time(&self, report: &Report, accepted: bool) {
+        if let Some(at) = report.issuer_time().filter(|_| accepted) {
+            self.clock.raise(at);
+        }
+    }
+
     /// Runs the pipeline, and says why each issuer was accepted or refused.
     fn with_environment<T>(
         &self,
         now: Timestamp,
-        stale_by: i64,
+        (stale_by, statement_age): (i64, i64),
         run: impl FnOnce(&Environment<'_>) -> T,
     ) -> (T, Grounds) {
         let suites: Vec<&dyn Cryptosuite> = self.suites.iter().map(AsRef::as_ref).collect();
@@ -129,7 +147,7 @@ impl Verification {
             suites: &suites,
             issuers: &judging,
             types: &self.catalogue,
-            status: StatusPolicy::Lists { lists: &lists, stale_by },
+            status: StatusPolicy::Lists { lists: &lists, stale_by, statement_age },
         });
         (ran, judging.into_grounds())
     }

@@ -119,6 +119,9 @@ impl<S: Store> Verifier<S> {
         loop {
             self.verification.statuses.pause().await;
             self.verification.refresh_statuses(carnet_service::time::now()).await;
+            if let Err(error) = self.keep_clock_floor().await {
+                tracing::warn!(%error, "the floor of the clock could not be stored; it is tried again");
+            }
         }
     }
 

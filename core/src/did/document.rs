@@ -175,6 +175,12 @@ impl DidDocument {
         self.marks.of_key(key)
     }
 
+    /// Returns whether any method of this version is marked as revoked.
+    #[must_use]
+    pub fn has_revoked_key(&self) -> bool {
+        self.methods.iter().any(|method| method.revoked.is_some())
+    }
+
     /// The DID URLs of the keys that may sign what is issued at an instant: those of this version alone that are listed for
     /// assertion, usable, not revoked and not past their end.
     pub fn assertion_methods(&self, now: Timestamp) -> impl Iterator<Item = &str> {

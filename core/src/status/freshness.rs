@@ -2,7 +2,8 @@
 //! presentation.
 //!
 //! A statement names its copy by the digest of the issuer-signed JWT and says of whom nothing. A verifier that has one
-//! needs no status list, and no network.
+//! needs no status list, and no network. A holder asks for it by the copy's handle, which no verifier can make that was
+//! not shown everything.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Map, Value};
@@ -26,11 +27,17 @@ pub const TYP: &str = "carnet-freshness+jwt";
 /// The member of the key-binding JWT that a statement is stapled in.
 pub const MEMBER: &str = "carnet_freshness";
 
-/// Seconds to which the times of statements are rounded: finer ones would tell one copy's from another's.
-pub const GRAIN_SECONDS: i64 = 3_600;
+/// The member of a request's `carnet` that says how old a statement may be, in seconds ([`SECONDS`]), and so asks for one.
+pub const MAX_AGE_MEMBER: &str = "freshness_seconds_max";
 
-/// The least and the most seconds for which a statement holds.
-pub const SECONDS: std::ops::RangeInclusive<u32> = 7_200..=604_800;
+/// Seconds to which the times of statements are rounded: finer ones would tell one copy's from another's.
+pub const EPOCH_SECONDS: u32 = 21_600;
+
+/// The least and the most seconds for which a statement holds, and which its age may be limited to.
+pub const SECONDS: std::ops::RangeInclusive<u32> = 43_200..=604_800;
+
+/// Domain separation of handles.
+const HANDLE_TAG: &[u8] = b"carnet-freshness-handle/1\0";
 
 /// The members of a statement's header, and of its payload.
 const FORM: ([&str; 3], [&str; 3]) = (["alg", "kid", "typ"], ["copy", "exp", "iat"]);
@@ -44,11 +51,34 @@ pub fn digest(copy: &SdJwt) -> String {
     URL_SAFE_NO_PAD.encode(Sha256::digest(copy.jws().as_str().as_bytes()))
 }
 
-/// States that a copy was valid at `now`.
+/// Returns the handle that a holder asks by: tagged SHA-256 over the issuer-signed JWT and all of its disclosures, in the
+/// order of their bytes, each after a tilde (spec/freshness.md 1.3). A key binding at the end is left out.
+#[must_use]
+pub fn handle(copy: &str) -> [u8; 32] {
+    let issued = copy.rsplit_once('~').map_or(copy, |(issued, _)| issued);
+    let mut parts = issued.split('~');
+    let mut hash = Sha256::new_with_prefix(HANDLE_TAG);
+    hash.update(parts.next().unwrap_or_default());
+    let mut disclosures: Vec<&str> = parts.collect();
+    disclosures.sort_unstable();
+    for disclosure in disclosures {
+        hash.update("~");
+        hash.update(disclosure);
+    }
+    hash.finalize().into()
+}
+
+/// Returns the beginning of the epoch that a time lies in.
+#[must_use]
+pub fn epoch(now: Timestamp) -> Timestamp {
+    Timestamp::from_unix(now.unix().saturating_sub(now.unix().rem_euclid(EPOCH_SECONDS.into())))
+}
+
+/// States that a copy was valid at some instant of the epoch that begins at `now`.
 ///
 /// # Errors
 /// `proof_generation`; `malformed_value` for a `digest` that is none, and for times that a statement may not have: `now` is
-/// the beginning of an hour, and `seconds` are whole hours within [`SECONDS`].
+/// the beginning of an epoch, and `seconds` are whole epochs within [`SECONDS`].
 pub fn issue(digest: &str, kid: &str, now: Timestamp, seconds: i64, signer: &dyn Signer) -> Result<String, Problem> {
     if digest.len() != 43 || jose::decode(digest, "digest")?.len() != 32 {
         return Err(Problem::new(Code::MalformedValue, "the copy's digest is not one of SHA-256 in base64url"));
@@ -70,7 +100,7 @@ pub fn issue(digest: &str, kid: &str, now: Timestamp, seconds: i64, signer: &dyn
 /// # Errors
 /// `token_type`, `header_key_unanchored`; `status_list_issuer` (another issuer than the copy's);
 /// `status_list_mismatch` (another copy); `status_list_stale` (past its end, or from the future); `claim_missing`;
-/// `malformed_value` (another form: more members in header or payload, times that are not whole hours or hold for too long);
+/// `malformed_value` (another form: more members in header or payload, times that are not those of epochs or too far apart);
 /// those of [`Jws::parse`], [`Jws::verify`] and of resolving the issuer's key.
 pub fn verify(
     statement: &str,
@@ -100,8 +130,8 @@ pub fn verify(
         return Err(Problem::new(Code::StatusListMismatch, "the freshness statement is on another copy"));
     }
     let missing = |claim: &str| Problem::new(Code::ClaimMissing, format!("the freshness statement has no {claim}"));
-    let issued = hour(payload, "iat")?.ok_or_else(|| missing("iat"))?;
-    let until = hour(payload, "exp")?.ok_or_else(|| missing("exp"))?;
+    let issued = whole_seconds(payload, "iat")?.ok_or_else(|| missing("iat"))?;
+    let until = whole_seconds(payload, "exp")?.ok_or_else(|| missing("exp"))?;
     require_times(issued, until)?;
     let freshness = Freshness { issued, until: Some(until), ttl: None };
     freshness.check(now, now, skew)?;
@@ -111,7 +141,7 @@ pub fn verify(
 /// A time as Carnet's issuers write it. Another way to write the same, such as a fraction, could tell one copy's
 /// statement from
 /// another's.
-fn hour(payload: &Map<String, Value>, name: &str) -> Result<Option<Timestamp>, Problem> {
+fn whole_seconds(payload: &Map<String, Value>, name: &str) -> Result<Option<Timestamp>, Problem> {
     if payload.get(name).is_some_and(|time| time.as_i64().is_none()) {
         return Err(Problem::new(Code::MalformedValue, format!("{name} is not a whole number of seconds")));
     }
@@ -119,12 +149,12 @@ fn hour(payload: &Map<String, Value>, name: &str) -> Result<Option<Timestamp>, P
 }
 
 fn require_times(issued: Timestamp, until: Timestamp) -> Result<(), Problem> {
-    let whole = [issued, until].iter().all(|time| time.unix().rem_euclid(GRAIN_SECONDS) == 0);
+    let whole = [issued, until].iter().all(|time| epoch(*time) == *time);
     let seconds = u32::try_from(until.unix().saturating_sub(issued.unix()));
     if whole && seconds.is_ok_and(|seconds| SECONDS.contains(&seconds)) {
         return Ok(());
     }
-    let why = "a freshness statement's times are whole hours, two hours to seven days apart";
+    let why = "a freshness statement's times are 00:00, 06:00, 12:00 or 18:00 UTC, twelve hours to seven days apart";
     Err(Problem::new(Code::MalformedValue, why))
 }
 
@@ -237,18 +267,20 @@ mod tests {
                 payload.insert("exp".to_owned(), (now().unix() + until).into());
             })
         };
-        for (from, until) in [(0, 7_200), (0, 604_800), (-3_600, 3_600)] {
+        for (from, until) in [(0, 43_200), (0, 604_800), (-21_600, 21_600)] {
             assert!(times(from, until).is_ok(), "{from} {until}");
         }
         for (from, until) in [
             (-1, 86_399),
             (1, 86_401),
             (0, 86_399),
-            (0, 3_600),
+            (0, 21_600),
             (0, 0),
-            (0, 608_400),
+            (0, 626_400),
             (0, 31_536_000),
-            (-1_800, 84_600),
+            (-3_600, 82_800),
+            (0, 46_800),
+            (3_600, 90_000),
         ] {
             refused(times(from, until), Code::MalformedValue);
             let key = SecretKey::generate(Algorithm::EdDsa, &mut OsRng);
@@ -271,6 +303,21 @@ mod tests {
             changed(|_, payload| drop(payload.insert("iat".to_owned(), json!(-9_007_199_254_740_991_i64)))),
             Code::MalformedValue,
         );
+    }
+
+    #[test]
+    fn a_handle_is_of_the_whole_copy_in_any_order_and_is_not_its_digest() {
+        // Expected by another implementation: printf 'carnet-freshness-handle/1\0a.b.c~ZA~ZQ' | sha256sum
+        let expected = "645b63f8e9d61845d951bd4f25e378b44a025dff2a82ac29500db88c7ba3ff25";
+        let hex = |copy: &str| handle(copy).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        for whole in ["a.b.c~ZA~ZQ~", "a.b.c~ZQ~ZA~", "a.b.c~ZQ~ZA~kb.kb.kb"] {
+            assert_eq!(hex(whole), expected, "{whole}");
+        }
+        for part in ["a.b.c~", "a.b.c~ZA~", "a.b.c~ZQ~", "a.b.c~ZAZQ~", "a.b.d~ZA~ZQ~", "a.b.c~ZA~ZQ~ZR~"] {
+            assert_ne!(hex(part), expected, "{part}");
+        }
+        // Of a copy without disclosures it is another digest than the one that statements have in public.
+        assert_ne!(handle("a.b.c~").as_slice(), Sha256::digest("a.b.c").as_slice());
     }
 
     #[test]

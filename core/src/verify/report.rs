@@ -1,6 +1,6 @@
 //! What was checked, how it ended, and the value that only a clean report gives.
 
-use crate::{Code, Problem, keys::PublicKey, query::Proved, secure::sd_jwt::ClaimPath};
+use crate::{Code, Problem, keys::PublicKey, query::Proved, secure::sd_jwt::ClaimPath, time::Timestamp};
 
 /// A check, by its stable name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -92,6 +92,7 @@ pub struct Report {
     checks: Vec<Check>,
     seen: Vec<Seen>,
     messages: Vec<Message>,
+    issuer_time: Option<Timestamp>,
 }
 
 /// What an issuer has to say on a credential besides whether it holds: for whoever asked, and not for the holder. It was not
@@ -142,6 +143,17 @@ impl Report {
     #[must_use]
     pub fn messages(&self) -> &[Message] {
         &self.messages
+    }
+
+    /// The latest time that an issuer signed as now: it was not before that when this report was made.
+    #[must_use]
+    pub fn issuer_time(&self) -> Option<Timestamp> {
+        self.issuer_time
+    }
+
+    /// Notes a time that an issuer signed as now.
+    pub(super) fn note_issuer_time(&mut self, at: Timestamp) {
+        self.issuer_time = self.issuer_time.max(Some(at));
     }
 
     /// Notes a message.

@@ -107,7 +107,12 @@ pub(super) fn verify(
         format: format.to_owned(),
     };
     let stapled = asked.and_then(|_| stapled(&token, held.credential.issuer(), env));
+    let stated = stapled.as_ref().and_then(|stapled| stapled.as_ref().ok()).map(|stapled| stapled.issued);
     super::common::finish(report, about, &held, &payload.0, (model.times, stapled), env)?;
+    let made = numeric_date(&payload.0, "iat").ok().flatten();
+    for at in [stated, made].into_iter().flatten().filter(|at| *at <= env.now.plus(env.skew)) {
+        report.note_issuer_time(at);
+    }
     Some(Shown { held, payload, clear, holder })
 }
 
@@ -169,7 +174,8 @@ fn vouched(token: &SdJwt, issuer: &str, leaked: &PublicKey, env: &Environment<'_
         |what: String| Problem::new(Code::KeyInvalid, format!("the issuer's key was compromised, and {what}"));
     let statement = token.stapled_freshness().map_err(|problem| refused(problem.to_string()))?;
     let statement = statement.ok_or_else(|| refused("no freshness statement vouches for this copy".to_owned()))?;
-    statement_of(statement, token, issuer, env).map_err(|problem| match problem.code {
+    let vouches = |said: Freshness| super::status::require_usable(&said, issuer, env);
+    statement_of(statement, token, issuer, env).and_then(vouches).map_err(|problem| match problem.code {
         // A newer document may have the key, and the statement then vouches.
         Code::IssuerKeyUnknown => problem,
         _ => refused(format!("the statement that would vouch for this copy does not hold ({problem})")),

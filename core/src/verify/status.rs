@@ -28,6 +28,11 @@ pub trait StatusLists: Send + Sync {
     fn refusal(&self, _issuer: &str, _url: &str) -> Option<Problem> {
         None
     }
+
+    /// For how many seconds each freshness statement of an issuer holds, as it says to everybody; `None` where that is not known.
+    fn freshness_seconds(&self, _issuer: &str) -> Option<u32> {
+        None
+    }
 }
 
 /// By the DID of whose credentials they are about, then by URL: two issuers may have theirs at the same one, signed by the same
@@ -48,6 +53,9 @@ pub enum StatusPolicy<'a> {
         /// For how many seconds past its end or time to live a list still counts, for those who would rather take yesterday's
         /// word than none: it is reported as tolerated. 0: for none.
         stale_by: i64,
+        /// How many seconds ago the epoch of a freshness statement may have begun. One that is older is passed over, and the
+        /// lists decide.
+        statement_age: i64,
     },
     /// By nobody here, and why: for an issuer who knows it by itself, and a holder who has just been issued it.
     NotChecked(&'static str),
@@ -61,11 +69,18 @@ pub(super) fn check(
     stapled: Option<Result<Freshness, Problem>>,
     env: &Environment<'_>,
 ) -> Option<()> {
-    let StatusPolicy::Lists { lists, stale_by } = env.status else {
+    let StatusPolicy::Lists { lists, stale_by, .. } = env.status else {
         if let StatusPolicy::NotChecked(why) = env.status {
             report.skip(CheckName::Status, about, why);
         }
         return Some(());
+    };
+    let (stapled, passed_over) = match stapled {
+        Some(Ok(stapled)) => match require_usable(&stapled, credential.issuer(), env) {
+            Ok(()) => (Some(Ok(stapled)), None),
+            Err(problem) => (None, Some(problem)),
+        },
+        other => (other, None),
     };
     if !credential.has_status() && stapled.is_none() {
         report.skip(CheckName::Status, about, "the credential has no status");
@@ -89,7 +104,7 @@ pub(super) fn check(
             Some(())
         }
         Ok(None) => report.note(CheckName::Status, about, Ok(())),
-        Err(problem) => report.note(CheckName::Status, about, Err(problem)),
+        Err(problem) => report.note(CheckName::Status, about, Err(beside(problem, passed_over))),
     };
     for entry in entries_of(credential).iter().filter(|entry| is_message(entry)) {
         match message(entry, credential.issuer(), lists, env) {
@@ -104,6 +119,34 @@ pub(super) fn check(
         }
     }
     holds
+}
+
+/// Refuses a statement that holds and may not stand in for lists here: it is older than the asker takes, or holds for another
+/// time than its issuer says to everybody, by which one copy could be told from another.
+pub(super) fn require_usable(stapled: &Freshness, issuer: &str, env: &Environment<'_>) -> Result<(), Problem> {
+    let StatusPolicy::Lists { lists, statement_age, .. } = env.status else { return Ok(()) };
+    if env.now > stapled.issued.plus(statement_age) {
+        let what = format!(
+            "the freshness statement is of {}, and none older than {statement_age} seconds is taken",
+            stapled.issued
+        );
+        return Err(Problem::new(Code::StatusListStale, what));
+    }
+    let holds = stapled.until.map(|until| until.unix().saturating_sub(stapled.issued.unix()));
+    let stated = lists.freshness_seconds(issuer);
+    if stated.is_some_and(|stated| holds != Some(stated.into())) {
+        let what = "the freshness statement holds for another time than its issuer says of all";
+        return Err(Problem::new(Code::MalformedValue, what));
+    }
+    Ok(())
+}
+
+/// A refusal, with why a statement did not help.
+fn beside(problem: Problem, passed_over: Option<Problem>) -> Problem {
+    match passed_over {
+        Some(over) => Problem::new(problem.code, format!("{}; {}", problem.detail, over.detail)),
+        None => problem,
+    }
 }
 
 /// Where one thing about a credential is said.

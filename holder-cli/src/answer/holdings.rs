@@ -107,7 +107,7 @@ fn copies(held: &HeldCredential, query: &Query, bounds: &Bounds<'_>) -> Vec<usiz
             .filter(|(_, _, exposure)| wanted(exposure))
             .min_by_key(|(_, copy, exposure)| {
                 let most = std::cmp::Reverse(provable(copy, query).len());
-                (seen_by(exposure), most, copy.fresh(bounds.now).is_none())
+                (seen_by(exposure), copy.is_marked(), most, copy.fresh(bounds.now).is_none())
             })
             .map(|(index, ..)| index)
     };

@@ -208,7 +208,7 @@ fn what_is_asked_goes_and_the_rest_stays() {
     assert_eq!(names(&parts[0]), ["eqfLevel", "title"]);
     assert!(parts[0].stays.contains(&"grade".to_owned()) && parts[0].stays.contains(&"familyName".to_owned()));
     assert_eq!(parts[0].stays.len() + 2, issuer.catalogue.credential_type(TYPE).unwrap().example_claims().len());
-    let bound = parts[0].bind(&contents.credentials[0].copies[0], "nonce", "asker", NOW).unwrap();
+    let bound = parts[0].bind(&contents.credentials[0].copies[0], None, "nonce", "asker", NOW).unwrap();
     let sent = SdJwt::parse(&bound).unwrap();
     assert!(sent.has_key_binding());
     let sent = sent.disclosed().unwrap().payload;
@@ -246,7 +246,7 @@ fn a_data_integrity_credential_goes_as_a_whole_and_says_so() {
     let parts = parts_of(&contents, &query("di_vc+jcs", subject(&["title"])), "asker", &[]).unwrap();
     assert!(parts[0].everything && parts[0].stays.is_empty());
     assert!(names(&parts[0]).contains(&"grade"));
-    let bound = parts[0].bind(&contents.credentials[0].copies[0], "nonce", "asker", NOW).unwrap();
+    let bound = parts[0].bind(&contents.credentials[0].copies[0], None, "nonce", "asker", NOW).unwrap();
     let presentation: Value = serde_json::from_str(&bound).unwrap();
     assert_eq!(presentation["proof"]["challenge"], "nonce");
     assert_eq!(presentation["proof"]["domain"], "asker");

@@ -125,10 +125,10 @@ impl Issuer {
         })
     }
 
-    /// What the issuer says of copies, by their digests; in their order.
-    pub(crate) async fn freshness(&mut self, copies: Vec<Vec<u8>>) -> Result<Vec<CopyFreshness>, Failure> {
+    /// What the issuer says of copies, by their handles; in their order.
+    pub(crate) async fn freshness(&mut self, handles: Vec<Vec<u8>>) -> Result<Vec<CopyFreshness>, Failure> {
         let _waiting = self.1.begin();
-        let answer = self.0.collect_freshness(CollectFreshnessRequest { copies }).await;
+        let answer = self.0.collect_freshness(CollectFreshnessRequest { handles, ..Default::default() }).await;
         answer
             .map(|answer| answer.into_inner().copies)
             .map_err(|status| Failure::from_status(&status, "Asking whether your documents hold"))

@@ -47,6 +47,7 @@ fn listing(contents: &Contents, catalogue: &Catalogue, ui: &Ui, now: Timestamp) 
             "confirmed_until": vouched_until.map(|until| until.to_string()),
             "withdrawn": held.withdrawn().map(|standing| standing.state.as_str()),
             "uses_left": uses.map(|(left, _)| left), "uses": uses.map(|(_, of)| of),
+            "message": held.message().map(|standing| clean(&standing.message)),
             "withdrawn_seen": held.withdrawn().map(|standing| standing.asked_at.to_string()),
         }));
     }
@@ -108,6 +109,9 @@ fn entry(
     if let Some(standing) = standing(ui, held, held.vouched_for(now).1) {
         line(&standing);
     }
+    if let Some(said) = message(ui, held) {
+        line(&said);
+    }
     line(&messages.with("list-id", &[("id", &held.id)]));
 }
 
@@ -130,6 +134,14 @@ pub(crate) fn standing(ui: &Ui, held: &HeldCredential, vouched_until: Option<Tim
         (None, Some(until)) => say("standing-confirmed", until),
         (None, None) => None,
     }
+}
+
+/// What the issuer has to say to the owner, in its own words.
+pub(crate) fn message(ui: &Ui, held: &HeldCredential) -> Option<String> {
+    let standing = held.message()?;
+    let said = [("message", clean(&standing.message)), ("time", standing.asked_at.to_string())];
+    let said: Vec<(&str, &str)> = said.iter().map(|(name, text)| (*name, text.as_str())).collect();
+    Some(ui.messages.with("standing-message", &said))
 }
 
 #[cfg(test)]

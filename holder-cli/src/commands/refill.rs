@@ -24,7 +24,7 @@ pub(crate) async fn run(session: &Session, arguments: &Refill) -> Result<(), Fai
     if chosen.is_empty() {
         for (index, held) in wallet.contents.credentials.iter().enumerate() {
             match unrefillable(held, session.now()) {
-                _ if !arguments.all && !held.is_low() => {}
+                _ if !arguments.all && !held.is_low() && !held.has_outdated_copies() => {}
                 Some(why) => outcome.skip(&held.id, &why),
                 None => chosen.push(index),
             }

@@ -1,15 +1,18 @@
 //! `carnet refresh`: the issuers confirm ahead that documents hold, and newer trust lists are fetched, so that both are there where
 //! there is no network.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
 use super::trust::look;
 use crate::{
     arguments::Refresh,
     failure::Failure,
-    freshness::{Said, copies, draw_next, is_due, refresh},
+    freshness::{Handle, Office, Place, Replaced, Said, copies, draw_next, is_due, refresh, replace_outdated},
     session::Session,
     ui::sanitise::clean,
+    wallet::WalletFile,
 };
 
 /// Refreshes all copies of all documents, one call for each issuer.
@@ -24,14 +27,18 @@ pub(crate) async fn run(session: &Session, arguments: &Refresh) -> Result<(), Fa
         let held = wallet.contents.credentials.iter().find(|held| held.issuer == office.0);
         let name = held.map(|held| clean(&held.issuer_name)).unwrap_or_default();
         // One that fails does not keep the others from coming.
-        match refresh(session, &mut wallet, office, asked).await {
-            Ok(said) => {
-                text.push_str(&words(session, &name, &said));
+        match confirmed(session, &mut wallet, office, asked).await {
+            Ok((said, replaced)) => {
+                text.push_str(&words(session, &name, &said, replaced.copies));
                 refreshed.push(json!({
                     "issuer": office.0, "issuer_name": name, "copies_confirmed": said.valid,
                     "copies_withdrawn": said.withdrawn, "copies_not_known": said.others,
-                    "confirmed_until": said.until.map(|until| until.to_string()),
+                    "copies_replaced": replaced.copies, "confirmed_until": said.until.map(|until| until.to_string()),
                 }));
+                if let Some(refused) = replaced.failure {
+                    failed.push(json!({"issuer": office.0, "reason": refused.reason, "message": refused.message}));
+                    failure.get_or_insert(refused);
+                }
             }
             Err(refused) => {
                 failed.push(json!({"issuer": office.0, "reason": refused.reason, "message": refused.message}));
@@ -52,13 +59,19 @@ pub(crate) async fn run(session: &Session, arguments: &Refresh) -> Result<(), Fa
     // What was erased is erased also where no issuer answered.
     wallet.save()?;
     let mut withdrawn: Vec<Value> = Vec::new();
+    let mut messages: Vec<Value> = Vec::new();
     for held in &wallet.contents.credentials {
+        if let Some(said) = super::list::message(&session.ui, held) {
+            text.push_str(&format!("{} {}\n    {said}\n", held.id, clean(&held.type_name)));
+            let said = held.message().map(|standing| clean(&standing.message));
+            messages.push(json!({"id": held.id, "type": held.type_name, "message": said}));
+        }
         let Some(standing) = held.withdrawn() else { continue };
         let said = super::list::standing(&session.ui, held, None).unwrap_or_default();
         text.push_str(&format!("{} {}\n    {said}\n", held.id, clean(&held.type_name)));
         withdrawn.push(json!({"id": held.id, "type": held.type_name, "state": standing.state.as_str()}));
     }
-    let object = json!({"refreshed": refreshed, "failed": failed, "withdrawn": withdrawn, "trust_lists": trust_lists});
+    let object = json!({"refreshed": refreshed, "failed": failed, "withdrawn": withdrawn, "messages": messages, "trust_lists": trust_lists});
     if let Some(failure) = failure {
         session.ui.say(&text);
         return Err(failure.beside(object));
@@ -70,7 +83,23 @@ pub(crate) async fn run(session: &Session, arguments: &Refresh) -> Result<(), Fa
     Ok(())
 }
 
-fn words(session: &Session, issuer: &str, said: &Said) -> String {
+/// Asks an issuer for all copies of it, and once more where it gave new ones in the place of some.
+async fn confirmed(
+    session: &Session,
+    wallet: &mut WalletFile,
+    office: &Office,
+    asked: &BTreeMap<Handle, Place>,
+) -> Result<(Said, Replaced), Failure> {
+    let said = refresh(session, wallet, office, asked).await?;
+    let replaced = replace_outdated(session, wallet, office).await?;
+    if replaced.copies == 0 {
+        return Ok((said, replaced));
+    }
+    let now = copies(&wallet.contents, session.now()).remove(office).unwrap_or_default();
+    Ok((refresh(session, wallet, office, &now).await?, replaced))
+}
+
+fn words(session: &Session, issuer: &str, said: &Said, replaced: usize) -> String {
     let messages = &session.ui.messages;
     let mut text = match said.until {
         Some(until) => {
@@ -80,6 +109,11 @@ fn words(session: &Session, issuer: &str, said: &Said) -> String {
         None => messages.with("refresh-none", &[("issuer", issuer)]),
     };
     text.push('\n');
+    if replaced > 0 {
+        let count = replaced.to_string();
+        text.push_str(&messages.with("refresh-replaced", &[("issuer", issuer), ("count", &count)]));
+        text.push('\n');
+    }
     if said.others > 0 {
         let count = said.others.to_string();
         text.push_str(&messages.with("refresh-unknown", &[("issuer", issuer), ("count", &count)]));

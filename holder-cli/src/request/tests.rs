@@ -202,3 +202,16 @@ fn links_that_are_no_requests() {
     }
     assert_eq!(Pointer::parse(&good.replace("https%", "http%")).unwrap_err().reason, "address_forbidden");
 }
+
+#[test]
+fn an_age_of_statements_that_no_request_may_have() {
+    for (age, wanted) in [(json!(43_200), 43_200), (json!(604_800), 604_800), (json!(86_400), 86_400)] {
+        let mut asker = Asker::new();
+        assert_eq!(asker.request().unwrap().freshness_seconds_max, None);
+        asker.payload["carnet"]["freshness_seconds_max"] = age;
+        assert_eq!(asker.request().unwrap().freshness_seconds_max, Some(wanted));
+    }
+    for age in [json!(43_199), json!(604_801), json!(0), json!(-1), json!("86400"), json!(86_400.5), json!(null)] {
+        refused(Code::RequestMalformed, |asker| asker.payload["carnet"]["freshness_seconds_max"] = age);
+    }
+}

@@ -10,7 +10,7 @@ use crate::{
     answer::{Answer, Asked, Exposure, Part},
     introduction::Introduction,
     request::Request,
-    wallet::Contents,
+    wallet::{Contents, Copy, standing::Statement},
 };
 
 mod asker;
@@ -99,6 +99,11 @@ impl Consent<'_> {
         ui.messages.with("consent-question", &[("asker", &asker), ("claims", &claims)])
     }
 
+    /// The issuer's word that goes along with a copy.
+    fn statement<'c>(&self, copy: &'c Copy) -> Option<&'c Statement> {
+        copy.stapled(self.request.freshness_seconds_max, &self.request.client_id, self.now)
+    }
+
     fn parts(&self) -> &[Part] {
         self.answer.map_or(&[], |answer| &answer.parts)
     }
@@ -142,13 +147,15 @@ impl Consent<'_> {
             let _ = writeln!(screen, "! {}", say("consent-everything"));
         }
         if let Some(copy) = held.copies.get(part.copy).filter(|_| !part.everything) {
-            let _ = match copy.fresh(self.now) {
-                Some(statement) => {
-                    let time = statement.since.to_string();
-                    writeln!(screen, "{}", ui.messages.with("consent-confirmed", &[("time", &time)]))
-                }
-                None => writeln!(screen, "{}", say("consent-unconfirmed")),
+            let text = match self.statement(copy) {
+                Some(statement) => ui.messages.with("consent-confirmed", &[("time", &statement.since.to_string())]),
+                None if self.request.freshness_seconds_max.is_some() => say("consent-unconfirmed"),
+                None => say("consent-confirmation-unasked"),
             };
+            let _ = writeln!(screen, "{text}");
+            if copy.is_marked() {
+                let _ = writeln!(screen, "! {}", say("consent-marked"));
+            }
         }
         match &part.exposure {
             Exposure::Fresh => {}

@@ -1,6 +1,6 @@
 //! What an issuer last said of a copy, and its word for it, to be shown along with the copy (spec/freshness.md).
 
-use carnet_core::time::Timestamp;
+use carnet_core::{status::freshness, time::Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::{Copy, HeldCredential, packing::PackedText};
@@ -19,6 +19,24 @@ pub(crate) struct Standing {
     /// Its word that the copy is valid; erased when its time is over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) statement: Option<Statement>,
+    /// True if the copy was marked in public, so that it is to be discarded for a new one.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub(crate) replace: bool,
+    /// What the issuer has to say to the owner, in its own words; empty: nothing.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub(crate) message: String,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // serde passes references
+fn is_false(value: &bool) -> bool {
+    !value
+}
+
+impl Standing {
+    /// A state without a statement.
+    pub(crate) const fn of(state: State, asked_at: Timestamp) -> Self {
+        Self { state, asked_at, statement: None, replace: false, message: String::new() }
+    }
 }
 
 /// A copy in its issuer's books.
@@ -74,6 +92,18 @@ impl Copy {
         (statement.since <= now && now.plus(MARGIN) < statement.until).then_some(statement)
     }
 
+    /// The statement that goes to an asker who wants none older than so many seconds; to one who wants none it goes only where
+    /// that asker has seen this copy before, since to others it would tell when the wallet asked for it.
+    pub(crate) fn stapled(&self, max_age: Option<u32>, asker: &str, now: Timestamp) -> Option<&Statement> {
+        // One of before there were epochs would be refused.
+        let statement = self.fresh(now).filter(|statement| freshness::epoch(statement.since) == statement.since)?;
+        let goes = match max_age {
+            Some(seconds) => now.plus(MARGIN) <= statement.since.plus(seconds.into()),
+            None => self.shown_to.iter().any(|seen| seen == asker),
+        };
+        goes.then_some(statement)
+    }
+
     /// Erases a statement whose time is over.
     pub(crate) fn forget_stale(&mut self, now: Timestamp) {
         if self.fresh(now).is_none()
@@ -84,7 +114,38 @@ impl Copy {
     }
 }
 
+impl Copy {
+    /// Whether public lists have marked it with others of its document, as its issuer says.
+    pub(crate) fn is_marked(&self) -> bool {
+        self.is_kept() && self.standing.as_ref().is_some_and(|standing| standing.replace)
+    }
+
+    /// Whether it is to be discarded once there are new ones: it was marked in public lists, or is of before its issuer knew it by its
+    /// handle (spec/status.md 4.11, spec/freshness.md 1.7).
+    pub(crate) fn is_outdated(&self) -> bool {
+        let outdated = |standing: &Standing| standing.replace || standing.state == State::Unknown;
+        self.is_kept() && self.standing.as_ref().is_some_and(outdated)
+    }
+}
+
 impl HeldCredential {
+    /// Whether some of its copies are to be discarded for new ones.
+    pub(crate) fn has_outdated_copies(&self) -> bool {
+        self.copies.iter().any(Copy::is_outdated)
+    }
+
+    /// Discards the copies that are outdated. Of those that were shown the keys stay: receipts need them.
+    pub(crate) fn discard_outdated(&mut self) {
+        self.copies.retain(|copy| !(copy.is_outdated() && copy.shown_to.is_empty()));
+        self.copies.iter_mut().filter(|copy| copy.is_outdated()).for_each(Copy::forget_text);
+    }
+
+    /// What the issuer last had to say to the owner, and when it said so.
+    pub(crate) fn message(&self) -> Option<&Standing> {
+        let said = self.copies.iter().filter_map(|copy| copy.standing.as_ref());
+        said.max_by_key(|standing| standing.asked_at).filter(|standing| !standing.message.is_empty())
+    }
+
     /// That the issuer took it back, as it last said, and when it said so. What was said last counts.
     pub(crate) fn withdrawn(&self) -> Option<&Standing> {
         let said = self.copies.iter().filter_map(|copy| copy.standing.as_ref());

@@ -16,13 +16,14 @@ use crate::secrets;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum StatusVerb {
-    /// Withdraw credentials for good. It cannot be undone.
-    Revoke(ChangeArgs),
-    /// Let credentials not hold for now.
-    Suspend(ChangeArgs),
-    /// End a suspension.
-    Reinstate(ChangeArgs),
-    /// Say something on credentials to whoever verifies them, by its number in the configuration. It changes no status.
+    /// Withdraw credentials for good. It cannot be undone. The lists say it at once.
+    Revoke(TimedArgs),
+    /// Let credentials not hold for now. The lists say it at once.
+    Suspend(TimedArgs),
+    /// End a suspension. The lists say it at the next set time; the holder's wallet can get new copies at once.
+    Reinstate(TimedArgs),
+    /// Say something to the holders of credentials, by its number in the configuration. It changes no status and is in no list: their wallets
+    /// show it when they ask.
     Message(MessageArgs),
     /// Show the status of a credential's copies.
     Show {
@@ -89,6 +90,29 @@ pub(crate) struct ChangeArgs {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct TimedArgs {
+    #[command(flatten)]
+    change: ChangeArgs,
+    /// Have the lists say it at once.
+    #[arg(long, conflicts_with = "not_urgent")]
+    urgent: bool,
+    /// Have the lists say it at the next set time, together with all that waits for it: who archives the lists sees the copies of one
+    /// credential flip together.
+    #[arg(long)]
+    not_urgent: bool,
+}
+
+impl TimedArgs {
+    fn urgency(&self) -> proto::StatusUrgency {
+        match (self.urgent, self.not_urgent) {
+            (true, _) => proto::StatusUrgency::Urgent,
+            (_, true) => proto::StatusUrgency::NotUrgent,
+            _ => proto::StatusUrgency::Unspecified,
+        }
+    }
+}
+
+#[derive(Debug, Args)]
 #[command(allow_missing_positional = true)]
 pub(crate) struct MessageArgs {
     #[command(flatten)]
@@ -119,11 +143,11 @@ pub(super) fn parse_until(text: &str) -> Result<Timestamp, String> {
 
 pub(super) async fn run(verb: StatusVerb) -> Result<(), Failure> {
     match verb {
-        StatusVerb::Revoke(args) => change(proto::StatusVerb::Revoke, 0, args).await,
-        StatusVerb::Suspend(args) => change(proto::StatusVerb::Suspend, 0, args).await,
-        StatusVerb::Reinstate(args) => change(proto::StatusVerb::Reinstate, 0, args).await,
+        StatusVerb::Revoke(args) => timed(proto::StatusVerb::Revoke, args).await,
+        StatusVerb::Suspend(args) => timed(proto::StatusVerb::Suspend, args).await,
+        StatusVerb::Reinstate(args) => timed(proto::StatusVerb::Reinstate, args).await,
         StatusVerb::Message(MessageArgs { change: args, number }) => {
-            change(proto::StatusVerb::Message, number, args).await
+            change(proto::StatusVerb::Message, number, proto::StatusUrgency::Unspecified, args).await
         }
         StatusVerb::Show { id, staff } => show(id, &staff).await,
         StatusVerb::Changed { act, staff } => changed(act, &staff).await,
@@ -131,7 +155,17 @@ pub(super) async fn run(verb: StatusVerb) -> Result<(), Failure> {
     }
 }
 
-async fn change(verb: proto::StatusVerb, message: u8, args: ChangeArgs) -> Result<(), Failure> {
+async fn timed(verb: proto::StatusVerb, args: TimedArgs) -> Result<(), Failure> {
+    let urgency = args.urgency();
+    change(verb, 0, urgency, args.change).await
+}
+
+async fn change(
+    verb: proto::StatusVerb,
+    message: u8,
+    urgency: proto::StatusUrgency,
+    args: ChangeArgs,
+) -> Result<(), Failure> {
     let ids = match &args.file {
         Some(path) => read_ids(path)?,
         None => args.ids,
@@ -160,12 +194,14 @@ async fn change(verb: proto::StatusVerb, message: u8, args: ChangeArgs) -> Resul
         expected_count: args.count,
         dry_run: args.dry_run,
         message: message.into(),
+        urgency: urgency.into(),
     };
     let (channel, token) = client::connect(&args.staff).await?;
     let done = StatusServiceClient::with_interceptor(channel, token).change_status(request).await?.into_inner();
     let value = json!({
         "act": done.act, "verb": verb_name(verb.into()), "credentials": done.credentials, "copies": done.copies,
         "changed": done.changed, "published": done.published, "dry_run": args.dry_run, "open_offers": done.open_offers,
+        "published_at": done.published_at.as_ref().map(|at| time(Some(at))),
     });
     print(args.staff.json, &value, || {
         let what = format!(
@@ -186,10 +222,16 @@ async fn change(verb: proto::StatusVerb, message: u8, args: ChangeArgs) -> Resul
                 done.changed, done.credentials
             );
         }
-        let published = if done.published {
-            "The lists say it now; verifiers read it when they fetch them again."
-        } else {
-            "It is stored, and in no list yet; it is as soon as lists can be published."
+        let published = match &done.published_at {
+            _ if verb == proto::StatusVerb::Message => {
+                "It is in no list. Holders' wallets show it when they next ask whether their documents hold.".to_owned()
+            }
+            Some(at) => format!(
+                "The lists say it from {} on, together with all else that waits. Holders' wallets are told when they ask.",
+                time(Some(at))
+            ),
+            None if done.published => "The lists say it now; verifiers read it when they fetch them again.".to_owned(),
+            None => "It is stored, and in no list yet; it is as soon as lists can be published.".to_owned(),
         };
         format!("Act {}: {} of {what}; {} changed.\n{published}{open}", done.act, verb_name(verb.into()), done.changed)
     });

@@ -7,8 +7,14 @@ use carnet_service::{staff::bearer, wire};
 use tonic::{Request, Response, Status};
 
 use crate::{
-    error::Error, format::configuration_id, freshness::Standing, issuance::Collected, issuer::Issuer, offers::check_id,
-    redemption::RedemptionRequest, store::Store,
+    error::Error,
+    format::configuration_id,
+    freshness::{Answer, Standing},
+    issuance::Collected,
+    issuer::Issuer,
+    offers::check_id,
+    redemption::RedemptionRequest,
+    store::Store,
 };
 
 /// The service over one issuer.
@@ -42,6 +48,7 @@ impl<S: Store> proto::issuance_service_server::IssuanceService for Issuance<S> {
             display_name: issuer.settings.display_name.clone().into_iter().collect(),
             configurations: configurations.collect(),
             max_batch_size: u32::try_from(issuer.settings.max_batch_size).unwrap_or(u32::MAX),
+            freshness_seconds: issuer.settings.freshness_seconds,
         }))
     }
 
@@ -152,8 +159,9 @@ impl<S: Store> proto::issuance_service_server::IssuanceService for Issuance<S> {
         &self,
         request: Request<proto::CollectFreshnessRequest>,
     ) -> Result<Response<proto::CollectFreshnessResponse>, Status> {
-        let standings = self.0.freshness(&request.into_inner().copies).await?;
-        let copies = standings.into_iter().map(|standing| {
+        let request = request.into_inner();
+        let answers = self.0.freshness(&request.handles, &request.copies).await?;
+        let copies = answers.into_iter().map(|Answer { standing, replace, message }| {
             let (state, statement) = match standing {
                 Standing::Valid(statement) => (proto::CopyState::Valid, statement),
                 Standing::Suspended => (proto::CopyState::Suspended, String::new()),
@@ -161,7 +169,7 @@ impl<S: Store> proto::issuance_service_server::IssuanceService for Issuance<S> {
                 Standing::Ended => (proto::CopyState::Ended, String::new()),
                 Standing::Unknown => (proto::CopyState::Unknown, String::new()),
             };
-            proto::CopyFreshness { state: state.into(), statement }
+            proto::CopyFreshness { state: state.into(), statement, replace, message }
         });
         Ok(Response::new(proto::CollectFreshnessResponse { copies: copies.collect() }))
     }

@@ -88,7 +88,7 @@ impl<S: Store> proto::status_service_server::StatusService for Statuses<S> {
                 credential_type: Some(filter.credential_type).filter(|name| !name.is_empty()),
             },
         };
-        let (acted, published) = self
+        let (acted, publication) = self
             .0
             .change_status(status::Request {
                 request_id: request.request_id,
@@ -98,6 +98,7 @@ impl<S: Store> proto::status_service_server::StatusService for Statuses<S> {
                 whom,
                 expected: request.expected_count,
                 dry_run: request.dry_run,
+                urgency: urgency(request.urgency)?,
             })
             .await?;
         Ok(Response::new(proto::ChangeStatusResponse {
@@ -105,8 +106,12 @@ impl<S: Store> proto::status_service_server::StatusService for Statuses<S> {
             credentials: acted.credentials,
             copies: acted.copies,
             changed: acted.changed,
-            published,
+            published: publication == status::Published::Now,
             open_offers: acted.open,
+            published_at: match publication {
+                status::Published::At(at) => Some(wire::timestamp(at)),
+                status::Published::Now | status::Published::Soon => None,
+            },
         }))
     }
 
@@ -161,7 +166,7 @@ impl<S: Store> Statuses<S> {
             State::Revoked => proto::CredentialStatus::Revoked,
         };
         let shelf = self.0.status.shelf();
-        let urls = Form::WITH_MESSAGES.into_iter().filter_map(|form| self.0.status.url(form, copy.place.list));
+        let urls = Form::ALL.into_iter().filter_map(|form| self.0.status.url(form, copy.place.list));
         proto::CopyStatus {
             issued_id: copy.issued_id.clone(),
             offer_id: copy.offer_id.clone(),
@@ -173,6 +178,16 @@ impl<S: Store> Statuses<S> {
             act: number(copy.act.unwrap_or_default()),
             message: copy.message.into(),
         }
+    }
+}
+
+/// Whether staff say that an act is urgent or not; none: as its verb is.
+fn urgency(wire: i32) -> Result<Option<bool>, Error> {
+    match proto::StatusUrgency::try_from(wire) {
+        Ok(proto::StatusUrgency::Unspecified) => Ok(None),
+        Ok(proto::StatusUrgency::Urgent) => Ok(Some(true)),
+        Ok(proto::StatusUrgency::NotUrgent) => Ok(Some(false)),
+        Err(_) => Err(Error::invalid("urgency", "must be one of the urgencies")),
     }
 }
 

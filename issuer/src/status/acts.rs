@@ -30,14 +30,26 @@ pub(crate) struct Request {
     pub(crate) whom: Whom,
     pub(crate) expected: Option<u64>,
     pub(crate) dry_run: bool,
+    /// What staff say of it; none: as its verb is ([`Verb::is_urgent`]).
+    pub(crate) urgency: Option<bool>,
+}
+
+/// When the lists say what was done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Published {
+    Now,
+    /// As soon as it works, or nowhere, where nothing is published.
+    Soon,
+    /// At a set time, with all that waits for it.
+    At(Timestamp),
 }
 
 impl<S: Store> Issuer<S> {
-    /// Does it, and publishes it: whether it is published by now is the second answer.
+    /// Does it, and publishes it if it is urgent: when it is published is the second answer.
     ///
     /// # Errors
     /// The request is refused, and nothing is changed; the store's.
-    pub(crate) async fn change_status(self: &Arc<Self>, request: Request) -> Result<(Acted, bool), Error> {
+    pub(crate) async fn change_status(self: &Arc<Self>, request: Request) -> Result<(Acted, Published), Error> {
         check_id("request_id", &request.request_id)?;
         let reason = check_reason(&request.reason)?;
         let several = check_whom(&request.whom)?;
@@ -54,6 +66,7 @@ impl<S: Store> Issuer<S> {
             ));
         }
         let dry_run = request.dry_run;
+        let waits = self.published_at().filter(|_| !request.urgency.unwrap_or(request.verb.is_urgent()));
         let act = Act {
             request: digest(&request, &reason),
             request_id: request.request_id,
@@ -63,12 +76,13 @@ impl<S: Store> Issuer<S> {
             whom: request.whom,
             expected: request.expected,
             dry_run,
+            urgent: waits.is_none(),
             now: self.now(),
         };
-        let verb = act.verb.as_str();
+        let (verb, is_message) = (act.verb.as_str(), matches!(act.verb, Verb::Message(_)));
         let acted = self.store.act(act).await?;
         if dry_run {
-            return Ok((acted, false));
+            return Ok((acted, Published::Soon));
         }
         tracing::info!(
             act = acted.act,
@@ -77,6 +91,9 @@ impl<S: Store> Issuer<S> {
             changed = acted.changed,
             "status changed"
         );
+        if let (Some(at), false) = (waits, is_message) {
+            return Ok((acted, Published::At(at)));
+        }
         // In a task of its own: a caller who hangs up does not keep it from being published.
         let issuer = self.clone();
         let published = match tokio::spawn(async move { issuer.publish().await }).await {
@@ -87,7 +104,9 @@ impl<S: Store> Issuer<S> {
             }
             Err(_) => false,
         };
-        Ok((acted, published && self.status.base().is_some()))
+        // A message is in no list: holders are told it when they ask.
+        let published = published && self.status.base().is_some() && !is_message;
+        Ok((acted, if published { Published::Now } else { Published::Soon }))
     }
 }
 
@@ -128,6 +147,8 @@ fn digest(request: &Request, reason: &str) -> secrets::Hash {
         verb => verb.as_str().to_owned(),
     };
     let mut parts = vec![verb, reason.to_owned()];
+    // Requests of before have no such part.
+    parts.extend(request.urgency.map(|urgent| format!("urgent {urgent}")));
     match &request.whom {
         Whom::Ids(ids) => parts.extend(ids.iter().cloned()),
         Whom::Matching { credential_type, from, until } => {

@@ -32,13 +32,15 @@ pub(crate) fn router<S: Store>(issuer: Arc<Issuer<S>>) -> Router {
         .with_state(issuer)
 }
 
-/// Returns the URLs of all lists (Token Status List section 9), and the key that signs now.
+/// Returns the URLs of all lists (Token Status List section 9), the key that signs now, and how long freshness statements hold.
 ///
 /// A wallet holds new copies to both, so an answer from before the last change would make it refuse good ones.
 async fn directory<S: Store>(State(issuer): State<Arc<Issuer<S>>>, headers: HeaderMap) -> Response {
     let shelf = issuer.status.shelf();
     let urls: Vec<&str> = shelf.urls().collect();
-    let mut members = json!({ "signing_key": issuer.kid, "status_lists": urls });
+    let mut members = json!({
+        "signing_key": issuer.kid, "status_lists": urls, "freshness_seconds": issuer.settings.freshness_seconds,
+    });
     if let (Some(statement), Some(members)) = (shelf.statement(), members.as_object_mut()) {
         members.insert("publication".to_owned(), statement.into());
     }

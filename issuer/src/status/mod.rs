@@ -6,11 +6,13 @@
 mod acts;
 mod http;
 mod published;
+mod set_times;
 mod shelf;
 
-pub(crate) use acts::{Request, check_reason};
+pub(crate) use acts::{Published, Request, check_reason};
 pub(crate) use http::router;
 pub(crate) use published::{PublicationSite, PublicationStatement, PublicationWatch, PublishedDirectory, raise_daily};
+pub(crate) use set_times::SetTimes;
 pub(crate) use shelf::{Form, Shelf};
 
 use std::{
@@ -24,7 +26,7 @@ use carnet_core::{
     status::{
         Purpose, bitstring,
         message::Messages,
-        publication::{self, MAX_ENTRIES_WITH_MESSAGES, Publication, Terms},
+        publication::{self, Publication, Terms},
         token,
     },
     time::Timestamp,
@@ -46,7 +48,7 @@ use crate::{
 
 /// How long after its last copy's end a list is published, in seconds.
 const RETIRED_AFTER: i64 = 86_400;
-/// From how many URLs on the operator is warned; it is 100 lists in three forms, or 75 in four.
+/// From how many URLs on the operator is warned; it is 100 lists in three forms.
 const MANY_URLS: usize = 300;
 
 /// What is published, and what is to be published next.
@@ -55,8 +57,10 @@ pub(crate) struct StatusLists {
     base: Option<String>,
     ttl: u32,
     validity: u32,
-    /// What may be said on a credential; `None`: there are no lists of messages.
+    /// What may be said to holders; `None`: nothing.
     messages: Option<Messages>,
+    /// When what is not urgent is published.
+    set_times: SetTimes,
     shelf: RwLock<Arc<Shelf>>,
     /// One at a time makes what is published, so that an older version never replaces a newer one.
     making: Arc<tokio::sync::Mutex<Making>>,
@@ -90,6 +94,7 @@ impl StatusLists {
             ttl: config.ttl_seconds,
             validity: config.validity_seconds,
             messages: config.messages()?,
+            set_times: config.set_times()?,
             shelf: RwLock::default(),
             making: Arc::default(),
         })
@@ -118,20 +123,14 @@ impl StatusLists {
 
 impl Making {
     /// Brings the lists up to what the store says.
-    fn take(&mut self, changes: Changes, with_messages: bool) -> Result<(), Error> {
+    fn take(&mut self, changes: Changes) -> Result<(), Error> {
         for record in changes.lists {
             if self.retired.contains(&record.list) {
                 continue;
             }
             if let std::collections::btree_map::Entry::Vacant(entry) = self.lists.entry(record.list) {
-                // A list of before there were messages may be too long for them.
-                let list = if with_messages && record.entries <= MAX_ENTRIES_WITH_MESSAGES {
-                    Publication::with_messages(record.entries)
-                } else {
-                    Publication::new(record.entries)
-                };
-                let list = entry.insert(list.map_err(Error::Signing)?);
-                self.dirty.extend(list.forms().iter().map(|form| (record.list, *form)));
+                entry.insert(Publication::new(record.entries).map_err(Error::Signing)?);
+                self.dirty.extend(publication::Form::ALL.map(|form| (record.list, form)));
             }
         }
         for (place, state) in changes.entries {
@@ -146,15 +145,6 @@ impl Making {
             };
             let changed = list.set(place.position, state).map_err(|_| Error::Corrupt("statuses.status_index"))?;
             self.dirty.extend(changed.into_iter().map(|form| (place.list, form)));
-        }
-        for (place, number) in changes.messages {
-            let list =
-                self.lists.get_mut(&place.list).filter(|list| list.forms().contains(&publication::Form::Message));
-            // Where none are published, there is none to be changed.
-            let Some(list) = list else { continue };
-            if list.set_message(place.position, number).map_err(|_| Error::Corrupt("messages.status_index"))? {
-                self.dirty.push((place.list, publication::Form::Message));
-            }
         }
         self.version = changes.version;
         Ok(())
@@ -171,7 +161,10 @@ impl<S: Store> Issuer<S> {
             return Ok(());
         }
         let mut making = self.status.making.clone().lock_owned().await;
-        let changes = self.store.changes_since(making.version).await?;
+        let waiting_before = self.status.set_times.last(self.now());
+        // What was released is read once: where that fails on its way to the lists, all of them are read anew.
+        let version = std::mem::take(&mut making.version);
+        let changes = self.store.changes_since(version, waiting_before).await?;
         // The order is commit, mark, publication: what others have seen published, the mark beside the keys knows.
         match self.ground.settle_mark().await {
             Ok(identity) => making.statement = Some(PublicationStatement::of(&identity)),
@@ -182,7 +175,7 @@ impl<S: Store> Issuer<S> {
         }
         let issuer = self.clone();
         on_cpu(move || {
-            making.take(changes, issuer.status.messages.is_some())?;
+            making.take(changes)?;
             issuer.sign_lists(&mut making)
         })
         .await?
@@ -240,9 +233,9 @@ impl<S: Store> Issuer<S> {
         shelf.version = making.version;
         shelf.retain(|list| making.lists.contains_key(&list));
         let kid = DidUrl::parse(&self.kid).map_err(Error::Signing)?;
-        let forms = publication::Form::WITH_MESSAGES.into_iter().filter(|form| self.publishes(*form));
+        let forms = publication::Form::ALL.into_iter().filter(|form| self.publishes(*form));
         for form in forms {
-            for (number, list) in making.lists.iter_mut().filter(|(_, list)| list.forms().contains(&form)) {
+            for (number, list) in &mut making.lists {
                 let due = |there: &Form| there.is_due(&self.kid, now, self.status.validity.into());
                 let stays = old.form(form, *number).is_some_and(|there| !due(there));
                 let Some(url) =
@@ -275,10 +268,14 @@ impl<S> Issuer<S> {
         form == publication::Form::Token || self.signer.algorithm() == Algorithm::EdDsa
     }
 
-    /// The messages, where lists of them are published.
+    /// What may be said to holders.
     pub(crate) fn messages(&self) -> Option<&Messages> {
-        let published = self.status.base.is_some() && self.publishes(publication::Form::Message);
-        self.status.messages.as_ref().filter(|_| published)
+        self.status.messages.as_ref()
+    }
+
+    /// When an act that is not urgent is published; none: at once.
+    pub(crate) fn published_at(&self) -> Option<Timestamp> {
+        self.status.set_times.next(self.now()).filter(|_| self.status.base.is_some())
     }
 
     /// The name and the value of the member that says where a copy's status stands; none where no list says it.
@@ -291,16 +288,10 @@ impl<S> Issuer<S> {
         }
         let entry =
             |form, purpose| url(form).map(|url| bitstring::Reference { purpose, url, index, bits: 1 }.to_json());
-        let mut entries = vec![
+        let entries = [
             entry(publication::Form::Revocation, Purpose::Revocation)?,
             entry(publication::Form::Suspension, Purpose::Suspension)?,
         ];
-        // A list of before there were messages may have none.
-        let shelf = self.status.shelf();
-        let form = shelf.form(publication::Form::Message, place.list);
-        if let (Some(messages), Some(form)) = (&self.status.messages, form) {
-            entries.push(messages.entry(form.url.clone(), index));
-        }
         Some(("credentialStatus".to_owned(), json!(entries)))
     }
 }

@@ -229,6 +229,15 @@ impl Work {
     }
 }
 
+/// What the store knows a signed copy by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct CopyNames {
+    /// The public one, which everybody who was shown the copy can make.
+    pub(crate) digest: Hash,
+    /// The stored form of the handle, which its holder asks by.
+    pub(crate) handle_hash: Hash,
+}
+
 /// A request for new copies of a credential of which one copy was shown; the copy, its key binding and the proofs hold.
 #[derive(Debug)]
 pub(crate) struct RefillIntent {
@@ -359,13 +368,13 @@ pub(crate) trait IssuanceStore {
         transaction_hash: Hash,
         now: Timestamp,
     ) -> impl Future<Output = Result<(Hash, Format, Intended), Error>> + Send;
-    /// Erases the claims, marks the copies as issued with their digests, keeps the sealed answer at least until then, and until
+    /// Erases the claims, marks the copies as issued with their names, keeps the sealed answer at least until then, and until
     /// the offer's end for a wallet that can redeem it again. If the offer was closed since the intent, it changes nothing, and
     /// answers or refuses as the same request would be if it came now.
     fn finish(
         &self,
         collection: i64,
-        digests: &[Option<Hash>],
+        names: &[Option<CopyNames>],
         sealed: Vec<u8>,
         sealed_until: Timestamp,
         signed: (Timestamp, Timestamp),
@@ -380,11 +389,11 @@ pub(crate) trait RefillStore {
     fn require_copy(&self, copy: &Hash) -> impl Future<Output = Result<(), Error>> + Send;
     /// Stores what is about to be signed, under the offer of the copy that was shown, and that the nonce was used.
     fn intend_refill(&self, intent: RefillIntent) -> impl Future<Output = Result<Refill, Error>> + Send;
-    /// Marks the copies as issued; their digests are in their order.
+    /// Marks the copies as issued; their names are in their order.
     fn finish_refill(
         &self,
         collection: i64,
-        digests: &[Option<Hash>],
+        names: &[Option<CopyNames>],
         now: Timestamp,
     ) -> impl Future<Output = Result<(), Error>> + Send;
 }

@@ -2,7 +2,7 @@
 
 use carnet_core::time::Timestamp;
 
-use super::{Finished, OfferRecord, Refill, Slice};
+use super::{CopyNames, Finished, OfferRecord, Refill, Slice};
 use crate::{error::Error, format::Format, nonces::Nonce, secrets::Hash};
 
 /// What the operator allows for a type.
@@ -140,11 +140,11 @@ pub(crate) trait RenewalStore {
         transaction_hash: Hash,
         now: Timestamp,
     ) -> impl Future<Output = Result<Option<Waited>, Error>> + Send;
-    /// Erases the claims, marks the copies as issued with their digests, keeps the sealed answer.
+    /// Erases the claims, marks the copies as issued with their names, keeps the sealed answer.
     fn finish_waited(
         &self,
         renewal_id: &str,
-        digests: &[Option<Hash>],
+        names: &[Option<CopyNames>],
         sealed: Vec<u8>,
         sealed_until: Timestamp,
         now: Timestamp,

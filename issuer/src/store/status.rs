@@ -67,6 +67,11 @@ impl Verb {
         known.ok_or(Error::Corrupt("status_acts.verb"))
     }
 
+    /// Whether an act is published at once where staff do not say: what takes a credential back is, what gives it back is not.
+    pub(crate) const fn is_urgent(self) -> bool {
+        matches!(self, Self::Revoke | Self::Suspend)
+    }
+
     /// What becomes of a copy in this state; `None`: nothing.
     pub(crate) const fn of(self, state: State) -> Option<State> {
         match (self, state) {
@@ -102,6 +107,8 @@ pub(crate) struct Act {
     pub(crate) expected: Option<u64>,
     /// Only count.
     pub(crate) dry_run: bool,
+    /// Published at once; otherwise with all that waits, at the next set time.
+    pub(crate) urgent: bool,
     pub(crate) now: Timestamp,
 }
 
@@ -159,6 +166,19 @@ pub(crate) struct CopyStatus {
     pub(crate) act: Option<i64>,
 }
 
+/// A copy, for its holder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct CopyStanding {
+    /// SHA-256 of its issuer-signed JWT.
+    pub(crate) digest: Hash,
+    pub(crate) state: State,
+    pub(crate) valid_until: Timestamp,
+    /// Its own index was marked in public, or something was said on it: its holder discards it for a new one.
+    pub(crate) replace: bool,
+    /// The number of the newest message on its credential; 0: none.
+    pub(crate) message: u8,
+}
+
 /// An open or a full list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ListRecord {
@@ -173,10 +193,8 @@ pub(crate) struct Changes {
     pub(crate) version: i64,
     /// Every list that there is.
     pub(crate) lists: Vec<ListRecord>,
-    /// The entries that changed since, with their state at that version.
+    /// The entries that changed since, with what the lists say of them.
     pub(crate) entries: Vec<(Place, State)>,
-    /// The same of messages.
-    pub(crate) messages: Vec<(Place, u8)>,
 }
 
 /// The states of what was issued.
@@ -191,16 +209,17 @@ pub(crate) trait StatusStore {
     fn act(&self, act: Act) -> impl Future<Output = Result<Acted, Error>> + Send;
     /// The status of each copy of an offer that went out, or of one copy, by its id.
     fn status(&self, id: &str) -> impl Future<Output = Result<Vec<CopyStatus>, Error>> + Send;
-    /// The states of copies, and when they end, by the SHA-256 of their issuer-signed JWTs, in order; `None`: no copy of this
-    /// issuer's.
-    fn status_by_digest(
-        &self,
-        digests: &[Hash],
-    ) -> impl Future<Output = Result<Vec<Option<(State, Timestamp)>>, Error>> + Send;
+    /// The standings of copies by the stored forms of their handles, in order; `None`: no copy of this issuer's.
+    fn standings(&self, handles: &[Hash]) -> impl Future<Output = Result<Vec<Option<CopyStanding>>, Error>> + Send;
     /// What was done, newest first; to one offer or copy only, if an id is given.
     fn acts(&self, id: &str, slice: Slice) -> impl Future<Output = Result<Vec<ActRecord>, Error>> + Send;
     /// The copies that an act changed, the newest first.
     fn changed_by(&self, act: i64, slice: Slice) -> impl Future<Output = Result<Vec<Changed>, Error>> + Send;
-    /// What changed since a version; 0: everything.
-    fn changes_since(&self, version: i64) -> impl Future<Output = Result<Changes, Error>> + Send;
+    /// Lets the lists say what waited since before a time. Tells what of them changed by that, and then what changed since a
+    /// version; 0: everything.
+    fn changes_since(
+        &self,
+        version: i64,
+        waiting_before: Timestamp,
+    ) -> impl Future<Output = Result<Changes, Error>> + Send;
 }

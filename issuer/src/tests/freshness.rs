@@ -1,4 +1,4 @@
-//! Freshness statements: what the issuer says of copies, to whoever knows their digests.
+//! Freshness statements: what the issuer says of copies, to their holders, who alone know their handles.
 
 use std::sync::{
     Arc,
@@ -27,8 +27,11 @@ use crate::{
 };
 
 impl Running {
-    async fn freshness(&self, copies: Vec<Vec<u8>>) -> Result<Vec<proto::CopyFreshness>, Status> {
-        let request = proto::CollectFreshnessRequest { copies };
+    pub(super) async fn freshness(&self, handles: Vec<Vec<u8>>) -> Result<Vec<proto::CopyFreshness>, Status> {
+        self.told(proto::CollectFreshnessRequest { handles, ..Default::default() }).await
+    }
+
+    async fn told(&self, request: proto::CollectFreshnessRequest) -> Result<Vec<proto::CopyFreshness>, Status> {
         Ok(self.issuance.clone().collect_freshness(request).await?.into_inner().copies)
     }
 
@@ -44,17 +47,22 @@ impl Running {
             whom: Whom::Ids(vec![offer.to_owned()]),
             expected: None,
             dry_run: false,
+            urgent: true,
             now: Timestamp::from_unix(self.now()),
         };
         self.issuer.store.act(act).await.unwrap();
     }
 }
 
-/// A new offer with its copies, and their digests.
+/// A new offer with its copies.
 async fn copies(issuer: &Running, request: proto::CreateOfferRequest, count: usize) -> (String, Vec<String>) {
     let offer = issuer.create(request).await;
     let answer = issuer.receive(&offer, &holder_keys(count)).await.unwrap();
     (offer.id, answer.credentials.into_iter().map(|copy| copy.credential).collect())
+}
+
+fn handle(copy: &str) -> Vec<u8> {
+    freshness::handle(copy).to_vec()
 }
 
 fn digest(copy: &str) -> Vec<u8> {
@@ -66,19 +74,19 @@ fn states(said: &[proto::CopyFreshness]) -> Vec<proto::CopyState> {
 }
 
 #[tokio::test]
-async fn every_valid_copy_gets_a_statement_with_the_times_of_the_hour() {
+async fn every_valid_copy_gets_a_statement_with_the_times_of_the_epoch() {
     let issuer = start().await;
     let (_, made) = copies(&issuer, offer_request("a"), 3).await;
-    issuer.pass(1_799);
-    let said = issuer.freshness(made.iter().map(|copy| digest(copy)).collect()).await.unwrap();
+    issuer.pass(10_799);
+    let said = issuer.freshness(made.iter().map(|copy| handle(copy)).collect()).await.unwrap();
     assert_eq!(states(&said), [proto::CopyState::Valid; 3]);
-    let hour = issuer.now() - issuer.now().rem_euclid(3_600);
+    let epoch = issuer.now() - issuer.now().rem_euclid(21_600);
     for (copy, said) in made.iter().zip(&said) {
         let token = SdJwt::parse(copy).unwrap();
         let now = Timestamp::from_unix(issuer.now());
         let holds = |at| freshness::verify(&said.statement, &token, DID, at, 60, &crate::refill::Own(&*issuer.issuer));
         let times = holds(now).unwrap();
-        assert_eq!((times.issued.unix(), times.until.unwrap().unix()), (hour, hour + 86_400));
+        assert_eq!((times.issued.unix(), times.until.unwrap().unix()), (epoch, epoch + 86_400));
         assert!(holds(now.plus(86_400)).is_err());
         assert!(freshness::verify(&said.statement, &token, DID, now, 60, &SelfContained).is_err(), "by no other's key");
         let payload = Jws::parse(&said.statement).unwrap().payload().clone();
@@ -86,12 +94,12 @@ async fn every_valid_copy_gets_a_statement_with_the_times_of_the_hour() {
         names.sort_unstable();
         assert_eq!(names, ["copy", "exp", "iat"]);
     }
-    // A wallet that asks later in the same hour is told the same.
-    issuer.pass(1_800);
-    let again = issuer.freshness(vec![digest(&made[0])]).await.unwrap();
+    // A wallet that asks later in the same epoch is told the same.
+    issuer.pass(10_800);
+    let again = issuer.freshness(vec![handle(&made[0])]).await.unwrap();
     assert_eq!(again[0], said[0]);
     issuer.pass(1);
-    assert_ne!(issuer.freshness(vec![digest(&made[0])]).await.unwrap()[0], said[0]);
+    assert_ne!(issuer.freshness(vec![handle(&made[0])]).await.unwrap()[0], said[0]);
 }
 
 #[tokio::test]
@@ -99,7 +107,7 @@ async fn what_was_taken_back_gets_none_and_its_holder_is_told() {
     let issuer = start().await;
     let (offer, made) = copies(&issuer, offer_request("a"), 2).await;
     let (_, others) = copies(&issuer, offer_request("b"), 1).await;
-    let asked: Vec<_> = made.iter().chain(&others).map(|copy| digest(copy)).collect();
+    let asked: Vec<_> = made.iter().chain(&others).map(|copy| handle(copy)).collect();
     let valid = proto::CopyState::Valid;
     for (verb, state) in [
         (Verb::Suspend, proto::CopyState::Suspended),
@@ -113,9 +121,9 @@ async fn what_was_taken_back_gets_none_and_its_holder_is_told() {
     }
 }
 
-/// Whoever knows a digest may ask as often as they like: the key signs once an hour for each copy. What staff do counts at once.
+/// A holder may ask as often as they like: the key signs once an epoch for each copy. What staff do counts at once.
 #[tokio::test]
-async fn a_statement_is_signed_once_an_hour_and_its_copy_looked_at_each_time() {
+async fn a_statement_is_signed_once_an_epoch_and_its_copy_looked_at_each_time() {
     struct Counted(SecretKey, Arc<AtomicUsize>);
     impl Signer for Counted {
         fn public_key(&self) -> PublicKey {
@@ -131,15 +139,15 @@ async fn a_statement_is_signed_once_an_hour_and_its_copy_looked_at_each_time() {
     let issuer = start_signing(Box::new(Counted(key, count.clone()))).await;
     let (offer, made) = copies(&issuer, offer_request("a"), 2).await;
     let (_, others) = copies(&issuer, offer_request("b"), 1).await;
-    let asked: Vec<_> = made.iter().chain(&others).map(|copy| digest(copy)).collect();
+    let asked: Vec<_> = made.iter().chain(&others).map(|copy| handle(copy)).collect();
     count.store(0, Ordering::SeqCst);
     let signed = || count.load(Ordering::SeqCst);
     let first = issuer.freshness(asked[..2].to_vec()).await.unwrap();
     assert_eq!((signed(), &first), (2, &issuer.freshness(asked[..2].to_vec()).await.unwrap()));
-    // What was not asked for before is signed, and at the next hour all of it.
+    // What was not asked for before is signed, and in the next epoch all of it.
     let second = issuer.freshness(asked.clone()).await.unwrap();
     assert_eq!((signed(), &second[..2]), (3, &first[..]));
-    issuer.pass(3_600);
+    issuer.pass(21_600);
     let third = issuer.freshness(asked.clone()).await.unwrap();
     assert!(signed() == 6 && third.iter().zip(&second).all(|(new, old)| new.statement != old.statement));
     issuer.act(Verb::Revoke, &offer).await;
@@ -155,7 +163,7 @@ async fn a_copy_past_its_end_and_one_that_nobody_made_get_none() {
     let short =
         proto::CreateOfferRequest { valid_until: Some(carnet_service::wire::timestamp(day)), ..offer_request("a") };
     let (_, made) = copies(&issuer, short, 1).await;
-    let asked = vec![digest(&made[0]), vec![7; 32]];
+    let asked = vec![handle(&made[0]), vec![7; 32]];
     for (now, state) in [(day.unix() + 60, proto::CopyState::Valid), (day.unix() + 61, proto::CopyState::Ended)] {
         issuer.pass(now - issuer.now());
         let said = issuer.freshness(asked.clone()).await.unwrap();
@@ -168,19 +176,19 @@ async fn a_copy_past_its_end_and_one_that_nobody_made_get_none() {
 }
 
 #[tokio::test]
-async fn a_copy_in_a_format_without_a_digest_is_not_known() {
+async fn a_copy_in_a_format_without_a_handle_is_not_known() {
     let issuer = start().await;
     let request = proto::CreateOfferRequest { format: proto::CredentialFormat::DiVcJcs.into(), ..offer_request("a") };
     let (_, made) = copies(&issuer, request, 1).await;
-    let said = issuer.freshness(vec![Sha256::digest(&made[0]).to_vec()]).await.unwrap();
+    let said = issuer.freshness(vec![handle(&made[0])]).await.unwrap();
     assert_eq!(states(&said), [proto::CopyState::Unknown]);
 }
 
 #[tokio::test]
-async fn what_is_no_list_of_digests_is_refused() {
+async fn what_is_no_list_of_handles_is_refused() {
     let issuer = start().await;
     let (_, made) = copies(&issuer, offer_request("a"), 1).await;
-    let own = digest(&made[0]);
+    let own = handle(&made[0]);
     let many = |count: u32| -> Vec<Vec<u8>> {
         let others = (1..count).map(|n| [n.to_be_bytes().as_slice(), &[0; 28]].concat());
         std::iter::once(own.clone()).chain(others).collect()
@@ -197,4 +205,41 @@ async fn what_is_no_list_of_digests_is_refused() {
     }
     let said = issuer.freshness(many(500)).await.unwrap();
     assert_eq!((said.len(), said[0].state()), (500, proto::CopyState::Valid));
+}
+
+/// A verifier knows the digest and the disclosures that it was shown: it must not learn by them from the issuer, nor tell it.
+#[tokio::test]
+async fn who_was_shown_a_copy_cannot_ask_for_it() {
+    let issuer = start().await;
+    let (_, made) = copies(&issuer, offer_request("a"), 1).await;
+    let copy = made[0].as_str();
+    let disclosures: Vec<&str> = copy.split('~').filter(|part| !part.is_empty()).collect();
+    let jwt = disclosures[0];
+    // All disclosures but one, each alone, and none.
+    let parts = (1..disclosures.len()).map(|out| {
+        let some = disclosures.iter().enumerate().filter(|(index, _)| *index != out).map(|(_, part)| *part);
+        some.collect::<Vec<_>>().join("~") + "~"
+    });
+    let alone = disclosures[1..].iter().map(|one| format!("{jwt}~{one}~"));
+    let tries: Vec<Vec<u8>> =
+        parts.chain(alone).chain([format!("{jwt}~")]).map(|part| handle(&part)).chain([digest(copy)]).collect();
+    assert!(tries.len() > 4);
+    let unknown = proto::CollectFreshnessRequest { copies: vec![digest(copy)], ..Default::default() };
+    let said = [issuer.freshness(tries).await.unwrap(), issuer.told(unknown).await.unwrap()].concat();
+    assert!(said.iter().all(|said| said.state() == proto::CopyState::Unknown && said.statement.is_empty()));
+    assert_eq!(states(&issuer.freshness(vec![handle(copy)]).await.unwrap()), [proto::CopyState::Valid]);
+    let both = proto::CollectFreshnessRequest { copies: vec![digest(copy)], handles: vec![handle(copy)] };
+    assert_eq!(reason(issuer.told(both).await), "INVALID_ARGUMENT");
+}
+
+/// Copies of before have no handle: their holders get new ones by refill, which the issuer knows.
+#[tokio::test]
+async fn a_copy_of_before_there_were_handles_is_unknown_and_its_public_digest_too() {
+    let issuer = start().await;
+    let (_, made) = copies(&issuer, offer_request("a"), 2).await;
+    let pool =
+        sqlx::SqlitePool::connect(&format!("sqlite://{}/store.sqlite", issuer.data.path().display())).await.unwrap();
+    sqlx::query("UPDATE issued SET handle_hash = NULL WHERE position = 0").execute(&pool).await.unwrap();
+    let said = issuer.freshness(made.iter().map(|copy| handle(copy)).collect()).await.unwrap();
+    assert_eq!(states(&said), [proto::CopyState::Unknown, proto::CopyState::Valid]);
 }

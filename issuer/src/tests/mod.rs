@@ -12,5 +12,6 @@ mod publishing;
 mod redeeming;
 mod refilling;
 mod renewing;
+mod set_times;
 mod status;
 mod thresholds;

@@ -227,7 +227,7 @@ async fn copies_of_before_there_were_lists_keep_their_indices() {
     let database = carnet_service::store::open(data.path(), &MIGRATIONS).await.unwrap().database;
     let store = SqliteStore::new(database, 131_072, 20);
     store.open_lists(Timestamp::from_unix(9)).await.unwrap();
-    let lists = store.changes_since(0).await.unwrap().lists;
+    let lists = store.changes_since(0, Timestamp::from_unix(0)).await.unwrap().lists;
     assert_eq!(lists.iter().map(|list| (list.list, list.entries)).collect::<Vec<_>>(), [0, 1, 2].map(|n| (n, 131_072)));
     let copies = store.status("old").await.unwrap();
     let places: Vec<_> = copies.iter().map(|copy| (copy.place.list, copy.place.position, copy.state)).collect();

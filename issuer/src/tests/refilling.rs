@@ -85,6 +85,20 @@ pub(super) async fn refill_once(issuer: &Running, text: &str, key: &SecretKey) -
     fresh.credential
 }
 
+/// New copies for one of anybody's; or why there are none.
+pub(super) async fn refilled(
+    issuer: &Running,
+    text: &str,
+    key: &SecretKey,
+    count: usize,
+) -> Result<Vec<String>, String> {
+    let copy = Copy { text: text.to_owned(), key: same(key) };
+    match issuer.refilled(&copy, &holder_keys(count)).await {
+        Ok(answer) => Ok(answer.credentials.into_iter().map(|copy| copy.credential).collect()),
+        Err(refused) => Err(carnet_service::wire::reason(&refused).unwrap_or_default()),
+    }
+}
+
 #[tokio::test]
 async fn new_copies_say_what_the_shown_one_does_for_as_long_and_share_nothing_else() {
     for (format, until) in [(proto::CredentialFormat::VcSdJwt, "validUntil"), (proto::CredentialFormat::DcSdJwt, "exp")]

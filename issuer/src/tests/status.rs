@@ -2,7 +2,7 @@
 
 use carnet_core::{
     secure::sd_jwt::SdJwt,
-    status::{StatusList, bitstring, cwt, token},
+    status::{StatusList, bitstring, cwt, freshness, token},
     time::Timestamp,
 };
 use carnet_proto::issuer::v1::{
@@ -14,10 +14,10 @@ use tonic::{Code, Request, Status, transport::Channel};
 
 use super::harness::{CLERK, Running, exchanged, holder_keys, offer_request, reason, start};
 use crate::{
-    issuance::copy_digest,
+    issuance::{copy_digest, handle_hash},
     secrets,
     store::{
-        RefillIntent, RefillStore as _,
+        CopyNames, RefillIntent, RefillStore as _,
         status::{State, StatusStore as _},
     },
 };
@@ -47,6 +47,8 @@ pub(super) fn change(verb: proto::StatusVerb, ids: &[&str]) -> proto::ChangeStat
         verb: verb.into(),
         reason: "the record was wrong".to_owned(),
         ids: ids.iter().map(|id| (*id).to_owned()).collect(),
+        // At once: set times have tests of their own.
+        urgency: proto::StatusUrgency::Urgent.into(),
         ..Default::default()
     }
 }
@@ -412,22 +414,19 @@ async fn what_was_done_is_written_down_and_stays() {
     sqlx::query("UPDATE statuses SET state = 'suspended' WHERE state = 'valid'").execute(&pool).await.unwrap();
 }
 
-/// What is told to holders by their copies' digests is what the lists say.
+/// What is told to holders by their copies' handles is what the lists say.
 #[tokio::test]
-async fn a_copy_is_known_by_the_digest_of_what_was_signed() {
+async fn a_copy_is_known_by_the_handle_of_what_was_signed() {
     let issuer = start().await;
     let (offer, copies) = issuer.issue(proto::CredentialFormat::VcSdJwt, 2).await;
     issuer.change(change(SUSPEND, &[&offer])).await.unwrap();
     let (_, others) = issuer.issue(proto::CredentialFormat::DcSdJwt, 1).await;
-    let digest = |copy: &String| -> secrets::Hash {
-        use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-        let name = carnet_core::status::freshness::digest(&SdJwt::parse(copy).unwrap());
-        URL_SAFE_NO_PAD.decode(name).unwrap().try_into().unwrap()
-    };
-    let digests = [digest(&copies[1]), digest(&others[0]), [7; 32]];
-    let states = issuer.issuer.store.status_by_digest(&digests).await.unwrap();
-    let states: Vec<_> = states.into_iter().map(|known| known.map(|(state, _)| state)).collect();
-    assert_eq!(states, [Some(State::Suspended), Some(State::Valid), None]);
+    let handle = |copy: &String| handle_hash(&freshness::handle(copy));
+    let handles = [handle(&copies[1]), handle(&others[0]), [7; 32]];
+    let standings = issuer.issuer.store.standings(&handles).await.unwrap();
+    let said: Vec<_> = standings.into_iter().map(|known| known.map(|copy| (copy.state, copy.digest))).collect();
+    let expected = [(State::Suspended, copy_digest(&copies[1])), (State::Valid, copy_digest(&others[0]))];
+    assert_eq!(said, [Some(expected[0]), Some(expected[1]), None]);
 }
 
 /// Whoever has a copy that does not hold gets no others for it.
@@ -475,7 +474,9 @@ async fn a_copy_that_is_under_way_does_not_escape() {
     };
     let refill = issuer.issuer.store.intend_refill(intent).await.unwrap();
     assert_eq!(issuer.change(change(REVOKE, &[&offer])).await.unwrap().changed, 2);
-    issuer.issuer.store.finish_refill(refill.collection, &[Some([3; 32])], now).await.unwrap();
-    assert_eq!(issuer.issuer.store.status_by_digest(&[[3; 32]]).await.unwrap()[0].unwrap().0, State::Revoked);
+    let names = CopyNames { digest: [3; 32], handle_hash: [4; 32] };
+    issuer.issuer.store.finish_refill(refill.collection, &[Some(names)], now).await.unwrap();
+    let known = issuer.issuer.store.standings(&[names.handle_hash]).await.unwrap()[0].unwrap();
+    assert_eq!((known.state, known.digest), (State::Revoked, names.digest));
     assert_eq!(issuer.states(&offer).await, [proto::CredentialStatus::Revoked; 2]);
 }

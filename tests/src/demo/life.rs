@@ -32,8 +32,11 @@ pub(crate) fn suspended(telling: &mut Telling, stage: &Stage, permit: &str) -> R
     let reason = telling.step("suspension is known", until(stage, &stage.agency, WORK, Some("suspended")))?;
     telling.refused("a suspended permit", &reason);
     telling.step("reinstate", staff(&["status", "reinstate", permit, "--reason", "The other one was wrong."]))?;
+    let screen =
+        telling.step("refresh after it", stage.carnet_on("wallet.age", &["refresh"], &["--no-input"], "")?.ok())?;
+    telling.say(format!("$ carnet refresh\n{}", screen.stdout));
     telling.step("reinstated", until(stage, &stage.agency, WORK, None))?;
-    telling.say("   accepted a permit that is reinstated");
+    telling.say("   accepted a permit that is reinstated, by a copy that no list ever marked");
     telling.say("   The agency read a list of all permits. The authority was not asked about this one.\n");
     Ok(())
 }

@@ -13,9 +13,11 @@ use sqlx::{Row as _, SqlitePool, migrate::Migrator, sqlite::SqliteConnectOptions
 use statements::Found;
 
 /// Tables that stay small, whatever is issued and verified, and why.
-const SMALL: [(&str, &str); 8] = [
+const SMALL: [(&str, &str); 10] = [
     ("status_lists", "a row for 131,072 copies or more"),
     ("status_messages", "15 rows at most: the numbers that a message can have"),
+    ("used_messages", "15 rows at most: the numbers that a message can have"),
+    ("clock_floor", "one row"),
     ("redemption_desks", "the desks of the configuration"),
     ("overused_entitlements", "entitlements that were used too often, until their marks end"),
     ("store_identity", "one row"),
@@ -28,7 +30,7 @@ const SMALL: [(&str, &str); 8] = [
 const STOPPED: [&str; 2] = ["store/sqlite/restored.rs", "commands/store.rs"];
 
 /// Searches by a range, or by a column of few values, that read what the caller has to have, and no more.
-const NEEDED: [(&str, &str); 8] = [
+const NEEDED: [(&str, &str); 10] = [
     ("SEARCH f USING INDEX issued_by_time (issued_at>? AND issued_at<?)", "what staff's filter by time takes"),
     ("SEARCH offers USING INDEX offers_uncollected (created_at>? AND created_at<?)", "what it will not take yet"),
     (
@@ -36,7 +38,9 @@ const NEEDED: [(&str, &str); 8] = [
         "once, at the start: what is open without its marks",
     ),
     ("SEARCH s USING INDEX statuses_by_act (act>?)", "what changed since the lists were published"),
-    ("SEARCH m USING INDEX messages_by_act (act>?)", "what changed since the lists were published"),
+    ("SEARCH w USING COVERING INDEX waiting_statuses_by_time (since<?)", "what waited for a set time"),
+    ("SEARCH waiting_statuses USING INDEX waiting_statuses_by_time (since<?)", "what waited for a set time"),
+    ("SEARCH waiting_statuses USING COVERING INDEX waiting_statuses_by_time (since<?)", "whether anything waited"),
     ("SEARCH s USING INDEX inherited_statuses_by_act (act>?)", "what changed since the lists were published"),
     (
         "SEARCH i USING INDEX sqlite_autoindex_issued_2 (status_index>? AND status_index<?)",

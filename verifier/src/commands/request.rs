@@ -55,6 +55,9 @@ pub(crate) struct CreateArgs {
     /// Ask also for types and claims that the verifier's catalogue does not have.
     #[arg(long, requires = "query")]
     allow_unknown: bool,
+    /// Ask for the issuer's word that each document still holds, so old in seconds at most (43200 to 604800).
+    #[arg(long, requires = "query", value_name = "SECONDS")]
+    freshness_seconds_max: Option<u32>,
     /// How long it may be answered, in seconds; by default as the verifier is configured.
     #[arg(long, default_value_t = 0)]
     ttl: u32,
@@ -82,6 +85,7 @@ async fn create(args: CreateArgs) -> Result<u8, Failure> {
             retention: english(args.retention),
             intended_use: args.intended_use.unwrap_or_default(),
             allow_unknown: args.allow_unknown,
+            freshness_seconds_max: args.freshness_seconds_max.unwrap_or_default(),
         }),
         (None, None) => return Err(Failure::Input("give --template or --query".to_owned())),
     };

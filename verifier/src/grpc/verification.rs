@@ -44,6 +44,7 @@ impl<S: Store> VerificationService for Verifications<S> {
                 retention: query.retention.into_iter().collect(),
                 intended_use: query.intended_use,
                 allow_unknown: query.allow_unknown,
+                freshness_seconds_max: Some(query.freshness_seconds_max).filter(|seconds| *seconds > 0),
             },
             None => return Err(Error::invalid("QUERY_MISSING", "what", "must be a template or a query").into()),
         };

@@ -143,7 +143,8 @@ impl FetchJob {
             return;
         }
         match self.in_time(self.directory(&sources.directory)).await {
-            Ok(urls) => {
+            Ok((urls, freshness_seconds)) => {
+                sources.freshness_seconds = freshness_seconds;
                 sources.due = began.plus(earlier(self.refresh));
                 sources.lists.retain(|url, _| urls.contains(url));
                 sources.urls = Some(urls);
@@ -213,11 +214,15 @@ impl FetchJob {
         timeout_at(self.until, work).await.unwrap_or_else(|_| Err(late().into()))
     }
 
-    /// Returns the URLs of all lists (Token Status List section 9), each of the directory's own origin.
-    async fn directory(&self, url: &str) -> Result<BTreeSet<String>, Problem> {
+    /// Returns the URLs of all lists (Token Status List section 9), each of the directory's own origin, and for how long freshness
+    /// statements hold.
+    async fn directory(&self, url: &str) -> Result<(BTreeSet<String>, Option<u32>), Problem> {
         let bytes = self.fetcher.bytes(url, "application/json", MAX_DIRECTORY).await?;
         let limits = Limits { max_bytes: MAX_DIRECTORY, ..Limits::DOCUMENT };
-        own_lists(url, &json::parse(&bytes, limits)?)
+        let directory = json::parse(&bytes, limits)?;
+        // What is no such number holds no statement to anything: that alone makes no list bad.
+        let seconds = directory.get("freshness_seconds").and_then(Value::as_u64);
+        Ok((own_lists(url, &directory)?, seconds.and_then(|seconds| u32::try_from(seconds).ok())))
     }
 
     /// Returns one list, fetched and verified, or confirmed to be the one that is in memory; with its entity tag.

@@ -18,12 +18,19 @@ pub(super) struct Refusals {
     lists: BTreeMap<String, Problem>,
     /// URLs that the directory names; none before it was read.
     named: Option<BTreeSet<String>>,
+    /// For how long each freshness statement holds, as the directory says.
+    freshness_seconds: Option<u32>,
 }
 
 impl Refusals {
     pub(super) fn of(sources: &Sources) -> Self {
         let lists = sources.lists.iter().filter_map(|(url, list)| Some((url.clone(), list.problem.clone()?)));
-        Self { directory: sources.problem.clone(), lists: lists.collect(), named: sources.urls.clone() }
+        Self {
+            directory: sources.problem.clone(),
+            lists: lists.collect(),
+            named: sources.urls.clone(),
+            freshness_seconds: sources.freshness_seconds,
+        }
     }
 
     fn of_list(&self, url: &str) -> Option<Problem> {
@@ -82,6 +89,10 @@ impl StatusLists for StatusSnapshot {
     fn refusal(&self, issuer: &str, url: &str) -> Option<Problem> {
         self.refusals.get(issuer)?.of_list(url)
     }
+
+    fn freshness_seconds(&self, issuer: &str) -> Option<u32> {
+        self.refusals.get(issuer)?.freshness_seconds
+    }
 }
 
 #[cfg(test)]
@@ -99,7 +110,8 @@ mod tests {
         let of = |list: Option<&Problem>, directory: Option<&Problem>, named: Option<&str>| {
             let lists = list.map(|problem| (LIST.to_owned(), problem.clone())).into_iter().collect();
             let named = named.map(|url| BTreeSet::from([url.to_owned()]));
-            let problem = Refusals { directory: directory.cloned(), lists, named }.of_list(LIST);
+            let problem =
+                Refusals { directory: directory.cloned(), lists, named, freshness_seconds: None }.of_list(LIST);
             problem.map(|problem| (problem.code, problem.detail))
         };
         assert_eq!(of(None, None, None), None);

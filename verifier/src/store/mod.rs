@@ -209,6 +209,12 @@ pub(crate) trait Store: TrustStore + RedemptionStore + Send + Sync + 'static {
     /// Requests with a number below `before`, newest first, at most `size`.
     fn requests(&self, before: i64, size: i64) -> impl Future<Output = Result<Vec<StoredRequest>, StoreError>> + Send;
 
+    /// The latest time that an issuer signed as now; the beginning of time where none is known.
+    fn clock_floor(&self) -> impl Future<Output = Result<Timestamp, StoreError>> + Send;
+
+    /// Raises it; it never falls.
+    fn raise_clock_floor(&self, at: Timestamp) -> impl Future<Output = Result<(), StoreError>> + Send;
+
     /// Takes what was erased out of the database's log too, as far as that can be had now; the next sweep tries again.
     fn settle(&self) -> impl Future<Output = ()> + Send;
 

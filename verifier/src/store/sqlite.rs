@@ -22,6 +22,7 @@ pub(crate) static MIGRATIONS: LazyLock<Migrator> = carnet_service::migrations![
     7: "0007_reconciled_at",
     10: "0010_used_too_often",
     11: "0011_store_identity",
+    12: "0012_clock_floor",
 ];
 
 /// Requests and verdicts in `store.sqlite`.
@@ -217,6 +218,18 @@ impl Store for Sqlite {
         let counts = conclude_in(&mut transaction, id, verdict, kept).await?;
         transaction.commit().await?;
         Ok(counts)
+    }
+
+    async fn clock_floor(&self) -> Result<Timestamp, StoreError> {
+        let at: i64 = sqlx::query_scalar("SELECT at FROM clock_floor").fetch_one(self.database().readers()).await?;
+        Ok(Timestamp::from_unix(at))
+    }
+
+    async fn raise_clock_floor(&self, at: Timestamp) -> Result<(), StoreError> {
+        let mut transaction = self.database().begin("raise_clock_floor").await?;
+        sqlx::query("UPDATE clock_floor SET at = max(at, ?)").bind(at.unix()).execute(&mut *transaction).await?;
+        transaction.commit().await?;
+        Ok(())
     }
 
     async fn kept(&self, number: i64, now: Timestamp) -> Result<Vec<KeptClaim>, StoreError> {

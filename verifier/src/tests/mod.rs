@@ -1,5 +1,6 @@
 //! The services in one process, over loopback, with a real store, real keys and real credentials.
 
+mod clock;
 mod exchange;
 mod fetched;
 mod issuers;

@@ -268,8 +268,8 @@ async fn a_presentation_by_a_key_that_is_not_known_yet_is_to_be_retried_and_fetc
     // So is the issuer's word on a copy by such a key.
     let copy = authority.token(&world, 0);
     let word = |key: usize| {
-        let (kid, hour) = (authority.kid(key).to_string(), Timestamp::from_unix(now().unix() / 3_600 * 3_600));
-        freshness::issue(&freshness::digest(&copy), &kid, hour, 86_400, &authority.keys[key]).unwrap()
+        let (kid, epoch) = (authority.kid(key).to_string(), freshness::epoch(now()));
+        freshness::issue(&freshness::digest(&copy), &kid, epoch, 86_400, &authority.keys[key]).unwrap()
     };
     let stapled = |word: &str| {
         let stapled = Stapled { freshness: Some(word), ..Stapled::default() };

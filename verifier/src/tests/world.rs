@@ -303,6 +303,7 @@ pub(super) fn custom(query: &Value) -> What {
         retention: english(),
         intended_use: String::new(),
         allow_unknown: false,
+        freshness_seconds_max: 0,
     })
 }
 

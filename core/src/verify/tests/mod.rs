@@ -70,11 +70,15 @@ impl TypeRules for OneType {
 
 /// Lists by URL alone, so that they are found also where they are about another's credentials.
 #[derive(Default, Clone)]
-pub(super) struct ByUrl(HashMap<String, Arc<Listed>>);
+pub(super) struct ByUrl(HashMap<String, Arc<Listed>>, Option<u32>);
 
 impl StatusLists for ByUrl {
     fn list(&self, _: &str, url: &str) -> Option<&Listed> {
         self.0.get(url).map(AsRef::as_ref)
+    }
+
+    fn freshness_seconds(&self, _: &str) -> Option<u32> {
+        self.1
     }
 }
 
@@ -101,6 +105,7 @@ struct World {
     trusted: String,
     lists: ByUrl,
     stale_by: i64,
+    statement_age: i64,
     /// Of an issuer that is no did:jwk.
     issuers_document: Option<Arc<DidDocument>>,
 }
@@ -114,6 +119,7 @@ impl World {
             trusted,
             lists: ByUrl::default(),
             stale_by: 0,
+            statement_age: 7 * 86_400,
             issuers_document: None,
             holder: SecretKey::generate(Algorithm::EdDsa, &mut OsRng),
             now: Timestamp::parse("2026-11-22T12:00:00Z").unwrap(),
@@ -162,7 +168,11 @@ impl World {
             suites: &[&EddsaJcs2022],
             issuers: &issuers,
             types: &OneType,
-            status: StatusPolicy::Lists { lists: &self.lists, stale_by: self.stale_by },
+            status: StatusPolicy::Lists {
+                lists: &self.lists,
+                stale_by: self.stale_by,
+                statement_age: self.statement_age,
+            },
         })
     }
 }

@@ -431,6 +431,67 @@ fn a_list_that_is_there_must_agree_with_a_stapled_statement() {
     }
 }
 
+/// One that the asker does not take is as none: lists decide, and one that is missing refuses.
+#[test]
+fn a_statement_that_is_too_old_for_the_asker_is_passed_over() {
+    let mut world = World::new();
+    world.statement_age = DAY;
+    let made = world.now;
+    let copy = copy_with(&world, entries());
+    let mine = statement(&world, &copy, made);
+    let said = |world: &World| present_stapled(world, &copy, &mine).0.failure().map(|problem| problem.code);
+    for (seconds, refused) in [(0, None), (DAY, None), (DAY + 1, Some(Code::StatusListUnavailable))] {
+        world.now = made.plus(seconds);
+        assert_eq!(said(&world), refused, "{seconds}");
+    }
+    let (report, _) = present_stapled(&world, &copy, &mine);
+    assert!(report.failure().unwrap().detail.contains("none older than 86400 seconds"), "{report:?}");
+    for (state, refused) in
+        [(State::Valid, None), (State::Suspended, Some(Code::Suspended)), (State::Revoked, Some(Code::Revoked))]
+    {
+        publish(&mut world, state);
+        assert_eq!(said(&world), refused, "{state:?}");
+    }
+    // A suspension of before the statement is one that a statement which counts would have lifted.
+    publish_for(&mut world, State::Suspended, (made.plus(-1), DAY, DAY));
+    world.now = made.plus(DAY + 120);
+    assert_eq!(said(&world), Some(Code::StatusListStale));
+    world.statement_age = 2 * DAY;
+    assert_eq!(said(&world), None);
+}
+
+#[test]
+fn a_statement_that_holds_for_another_time_than_all_others_is_passed_over() {
+    let mut world = World::new();
+    let copy = copy_with(&world, entries());
+    let mine = statement(&world, &copy, world.now);
+    for (stated, refused) in [
+        (None, None),
+        (Some(172_800), None),
+        (Some(86_400), Some(Code::StatusListUnavailable)),
+        (Some(0), Some(Code::StatusListUnavailable)),
+    ] {
+        world.lists.1 = stated;
+        let said = present_stapled(&world, &copy, &mine).0.failure().map(|problem| problem.code);
+        assert_eq!(said, refused, "{stated:?}");
+    }
+    publish(&mut world, State::Valid);
+    accepted(present_stapled(&world, &copy, &mine));
+}
+
+#[test]
+fn a_report_says_how_late_it_was_when_an_issuer_signed() {
+    let mut world = World::new();
+    let copy = copy_with(&world, entries());
+    let mine = statement(&world, &copy, world.now.plus(-6 * 3_600));
+    let (report, _) = present_stapled(&world, &copy, &mine);
+    assert_eq!(report.issuer_time(), Some(world.now.plus(-6 * 3_600)));
+    // Nothing of what is refused is taken for the time.
+    world.trusted = "did:web:other.example".to_owned();
+    let (report, _) = present_stapled(&world, &copy, &mine);
+    assert_eq!((report.failure().is_some(), report.issuer_time()), (true, None));
+}
+
 #[test]
 fn a_list_stands_by_the_keys_that_sign_lists_now() {
     let world = World::new();

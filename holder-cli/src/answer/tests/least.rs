@@ -31,7 +31,7 @@ fn at_least(name: &str, bound: Value) -> Value {
 /// What an asker gets, and what was proved to it: witnesses are checked as it would check them.
 fn received(part: &Part, contents: &Contents) -> (Map<String, Value>, Vec<ClaimPath>, Vec<Proved>) {
     let copy = &contents.credentials[part.credential].copies[part.copy];
-    let sent = SdJwt::parse(&part.bind(copy, "nonce", "asker", NOW).unwrap()).unwrap();
+    let sent = SdJwt::parse(&part.bind(copy, None, "nonce", "asker", NOW).unwrap()).unwrap();
     let disclosed = sent.disclosed().unwrap();
     let Shown::Selected(_, proofs) = &part.shown else { panic!("shown as a whole") };
     let proved = proofs.iter().map(|proof| {

@@ -1,18 +1,19 @@
 //! A wallet, and an issuer that loses, refuses and spoils on command.
 
 use std::{
-    collections::{BTreeSet, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     sync::{
         Arc, Mutex,
         atomic::{AtomicI64, Ordering},
     },
 };
 
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use carnet_core::secure::{
     jose::{Jws, KeyRef},
     sd_jwt::{KeyBinding, SdJwt},
 };
-use carnet_core::{keys::PublicKey, time::Timestamp};
+use carnet_core::{keys::PublicKey, status::freshness, time::Timestamp};
 use carnet_proto::issuer::v1::{
     CollectCredentialsRequest, CollectCredentialsResponse, CollectDeferredRequest, CollectDeferredResponse,
     CollectFreshnessRequest, CollectFreshnessResponse, CopyFreshness, CopyState, CredentialConfiguration,
@@ -61,9 +62,9 @@ pub(crate) enum Word {
     All(CopyState),
     /// This of the first one.
     First(CopyState),
-    /// Their times are no full hours.
+    /// Their times are none of epochs.
     Fine,
-    /// Their ends are no full hours.
+    /// Their ends are none of epochs.
     FineEnd,
     /// The times of the first differ.
     Unlike,
@@ -71,6 +72,10 @@ pub(crate) enum Word {
     Moved,
     /// Another's key signed them.
     Foreign,
+    /// Each is to be replaced, and there is something to say.
+    Outdated,
+    /// What it has to say is too long.
+    Talkative,
     /// One more member.
     Marked,
     /// One more member in the header.
@@ -83,8 +88,10 @@ pub(crate) enum Word {
 
 #[derive(Default)]
 pub(crate) struct Record {
-    /// The digests of every call for freshness.
+    /// The handles of every call for freshness.
     pub(crate) asked: Vec<Vec<Vec<u8>>>,
+    /// What the metadata say of how long statements hold; as long as they do if none.
+    pub(crate) freshness_seconds: Option<u32>,
     pub(crate) words: VecDeque<Word>,
     /// The challenge and the verifier of every redemption.
     pub(super) redemptions: Vec<(Vec<u8>, Option<Vec<u8>>)>,
@@ -117,6 +124,8 @@ pub(crate) struct Desk {
     pub(crate) record: Mutex<Record>,
     /// The time, for it and the wallet.
     clock: Arc<AtomicI64>,
+    /// The digests of the copies that it made, by their handles.
+    made: Mutex<BTreeMap<Vec<u8>, Vec<u8>>>,
 }
 
 impl Desk {
@@ -153,7 +162,7 @@ impl Desk {
 
     fn copies(&self, proofs: &[String]) -> Vec<IssuedCopy> {
         let copy = |proof: &String| {
-            let credential = self.issuer.copy("vc+sd-jwt", &proven_key(proof));
+            let credential = self.made(self.issuer.copy("vc+sd-jwt", &proven_key(proof)));
             IssuedCopy { format: CredentialFormat::VcSdJwt.into(), credential }
         };
         proofs.iter().map(copy).collect()
@@ -167,9 +176,16 @@ impl Desk {
                 payload["validFrom"] = json!(self.now().start_of_day().to_string());
                 change(payload);
             });
-            IssuedCopy { format: CredentialFormat::VcSdJwt.into(), credential }
+            IssuedCopy { format: CredentialFormat::VcSdJwt.into(), credential: self.made(credential) }
         };
         proofs.iter().map(copy).collect()
+    }
+
+    /// Notes what a copy is known by.
+    fn made(&self, copy: String) -> String {
+        let digest = URL_SAFE_NO_PAD.decode(freshness::digest(&SdJwt::parse(&copy).unwrap())).unwrap();
+        self.made.lock().unwrap().insert(freshness::handle(&copy).to_vec(), digest);
+        copy
     }
 }
 
@@ -198,6 +214,7 @@ fn refused(reason: &str) -> Status {
 impl IssuanceService for Desk {
     async fn read_metadata(&self, _: Request<ReadMetadataRequest>) -> Result<Response<ReadMetadataResponse>, Status> {
         self.clock.fetch_add(self.record.lock().unwrap().pause, Ordering::SeqCst);
+        let freshness_seconds = self.record.lock().unwrap().freshness_seconds.unwrap_or(86_400);
         let configuration = CredentialConfiguration {
             id: CONFIGURATION.to_owned(),
             format: CredentialFormat::VcSdJwt.into(),
@@ -211,6 +228,7 @@ impl IssuanceService for Desk {
             },
             configurations: vec![configuration],
             max_batch_size: 3,
+            freshness_seconds,
             ..ReadMetadataResponse::default()
         }))
     }
@@ -338,7 +356,7 @@ impl IssuanceService for Desk {
         &self,
         request: Request<CollectFreshnessRequest>,
     ) -> Result<Response<CollectFreshnessResponse>, Status> {
-        let asked = request.into_inner().copies;
+        let asked = request.into_inner().handles;
         let mut record = self.record.lock().unwrap();
         let word = record.words.pop_front();
         record.asked.push(asked.clone());
@@ -346,15 +364,16 @@ impl IssuanceService for Desk {
             return Err(Status::unavailable("the connection broke"));
         }
         let now = self.now().unix();
-        let hour = now.saturating_sub(now.rem_euclid(3_600));
+        let epoch = now.saturating_sub(now.rem_euclid(21_600));
         let mut copies: Vec<CopyFreshness> = asked
             .iter()
             .enumerate()
-            .map(|(index, digest)| {
+            .map(|(index, handle)| {
+                let digest = &self.made.lock().unwrap()[handle];
                 let since = match word {
-                    Some(Word::Fine) => hour.saturating_add(1),
-                    Some(Word::Unlike) if index == 0 => hour.saturating_sub(3_600),
-                    _ => hour,
+                    Some(Word::Fine) => epoch.saturating_add(1),
+                    Some(Word::Unlike) if index == 0 => epoch.saturating_sub(21_600),
+                    _ => epoch,
                 };
                 match word {
                     Some(Word::All(state)) => return CopyFreshness { state: state.into(), ..Default::default() },
@@ -375,7 +394,13 @@ impl IssuanceService for Desk {
                 } else {
                     self.issuer.vouch(digest, since, mark)
                 };
-                CopyFreshness { state: CopyState::Valid.into(), statement }
+                let message = match word {
+                    Some(Word::Outdated) => "the card was lost".to_owned(),
+                    Some(Word::Talkative) => "x".repeat(81),
+                    _ => String::new(),
+                };
+                let replace = matches!(word, Some(Word::Outdated));
+                CopyFreshness { state: CopyState::Valid.into(), statement, replace, message }
             })
             .collect();
         match word {
@@ -408,7 +433,12 @@ impl Scene {
         std::fs::write(&passphrase, "correct horse\n").unwrap();
         let record = Record { fates: fates.into_iter().collect(), ..Record::default() };
         let clock = Arc::new(AtomicI64::new(NOW.unix()));
-        let desk = Arc::new(Desk { issuer: issuing::Issuer::new(), record: Mutex::new(record), clock });
+        let desk = Arc::new(Desk {
+            issuer: issuing::Issuer::new(),
+            record: Mutex::new(record),
+            clock,
+            made: Mutex::default(),
+        });
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
         let service = IssuanceServiceServer::from_arc(desk.clone());

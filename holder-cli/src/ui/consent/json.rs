@@ -7,6 +7,7 @@ use super::{Consent, name_of};
 use crate::{
     answer::{Exposure, Part, Proving},
     ui::{Ui, labels::Labels},
+    wallet::Copy,
 };
 
 impl Consent<'_> {
@@ -58,8 +59,10 @@ impl Consent<'_> {
             "goes": goes, "proves": proves, "stays": stays, "paths": part.paths, "everything": part.everything,
             "unasked": unasked,
             "copy": exposure, "copy_seen_by": seen_by,
-            "confirmed_since": held.copies.get(part.copy).and_then(|copy| copy.fresh(self.now))
+            "confirmed_since": held.copies.get(part.copy).and_then(|copy| self.statement(copy))
                 .map(|statement| statement.since.to_string()),
+            "marked": held.copies.get(part.copy).is_some_and(Copy::is_marked),
+            "confirmation_asked": self.request.freshness_seconds_max.is_some(),
         }))
     }
 }

@@ -26,6 +26,10 @@ struct Scene {
     seen: Vec<&'static str>,
     /// Whether its issuer confirmed it lately.
     confirmed: bool,
+    /// Whether the asker wants the issuer's word on it.
+    wants_word: bool,
+    /// Whether public lists have marked it.
+    marked_in_lists: bool,
     /// Holder rule, where two documents are asked for.
     holder: Option<Value>,
     /// True if its issuer left a claim in the clear that nobody asks for.
@@ -57,6 +61,9 @@ fn seen(scene: &Scene, language: Language) -> (String, Value) {
         let registration = authority.register(&asker, claims.clone(), scene.days.unwrap_or(30));
         introduce(&mut asker, &registration);
     }
+    if scene.wants_word {
+        asker.payload["carnet"]["freshness_seconds_max"] = json!(86_400);
+    }
     let request = asker.request().unwrap();
     contents.credentials.push(issuer.held("aaaa", "vc+sd-jwt", 1));
     if scene.marked {
@@ -71,8 +78,9 @@ fn seen(scene: &Scene, language: Language) -> (String, Value) {
     contents.credentials[0].copies[0].shown_to =
         scene.seen.iter().map(|&name| name.replace("ASKER", &request.client_id)).collect();
     if scene.confirmed {
-        let statement = Statement { text: String::new().into(), since: NOW, until: NOW.plus(86_400) };
-        let standing = Standing { state: State::Valid, asked_at: NOW, statement: Some(statement) };
+        let statement = Statement { text: String::new().into(), since: NOW.plus(-7_200), until: NOW.plus(79_200) };
+        let replace = scene.marked_in_lists;
+        let standing = Standing { statement: Some(statement), replace, ..Standing::of(State::Valid, NOW) };
         contents.credentials[0].copies[0].standing = Some(standing);
     }
     let introduction = Introduction::read(&request, &contents, NOW, &SelfContained);
@@ -146,7 +154,12 @@ fn scenes() -> Vec<(&'static str, Scene)> {
     };
     vec![
         ("registered", Scene { registered: Some(both()), ..Scene::default() }),
-        ("confirmed", Scene { registered: Some(both()), confirmed: true, ..Scene::default() }),
+        ("confirmed", Scene { registered: Some(both()), confirmed: true, wants_word: true, ..Scene::default() }),
+        (
+            "marked-in-lists",
+            Scene { registered: Some(both()), confirmed: true, marked_in_lists: true, ..Scene::default() },
+        ),
+        ("unconfirmed", Scene { registered: Some(both()), wants_word: true, ..Scene::default() }),
         ("one-person", Scene { registered: Some(both()), holder: Some(by_title()), ..Scene::default() }),
         ("one-key", Scene { registered: Some(both()), holder: Some(json!("key")), ..Scene::default() }),
         ("anybody", Scene { registered: Some(both()), holder: Some(json!("any")), ..Scene::default() }),
@@ -214,7 +227,8 @@ const FOR_PROGRAMS: [&str; 20] = [
     "retention_days",
 ];
 /// Flags, with the message that says them where they are true.
-const FLAGS: [(&str, &str); 2] = [("everything", "consent-everything"), ("in_part", "consent-in-part")];
+const FLAGS: [(&str, &str); 3] =
+    [("everything", "consent-everything"), ("in_part", "consent-in-part"), ("marked", "consent-marked")];
 
 /// Every fact of the JSON, as the text that the screen has to have.
 fn facts(name: &str, value: &Value, ui: &Ui, facts: &mut Vec<String>) {
@@ -229,7 +243,7 @@ fn facts(name: &str, value: &Value, ui: &Ui, facts: &mut Vec<String>) {
             let message = match name {
                 "registered" => flag.then_some("consent-registered-by"),
                 // Which warning it is depends on the other members.
-                "within" => None,
+                "within" | "confirmation_asked" => None,
                 _ => {
                     let said = FLAGS.iter().find(|(flag, _)| *flag == name);
                     let (_, message) = said.unwrap_or_else(|| panic!("{name} is not on the screen"));
@@ -270,6 +284,9 @@ fn the_screen_has_every_fact_of_the_json() {
                     _ => None,
                 };
                 wanted.extend(reuse.map(|id| ui.messages.text(id)));
+                let asked = credential["confirmation_asked"].as_bool().unwrap();
+                let without = if asked { "consent-unconfirmed" } else { "consent-confirmation-unasked" };
+                wanted.extend(credential["confirmed_since"].is_null().then(|| ui.messages.text(without)));
             }
             let registration = &json["registration"];
             wanted.extend(warnings(registration).map(|id| ui.messages.text(id)));

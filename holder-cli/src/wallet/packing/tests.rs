@@ -154,7 +154,7 @@ fn statements_are_packed_too_and_go_when_their_time_is_over() {
     };
     for (n, copy) in held.copies.iter_mut().enumerate() {
         let statement = Statement { text: lasting(n).into(), since: NOW, until: NOW.plus(3_600) };
-        copy.standing = Some(Standing { state: State::Valid, asked_at: NOW, statement: Some(statement) });
+        copy.standing = Some(Standing { statement: Some(statement), ..Standing::of(State::Valid, NOW) });
     }
     let mut contents = holding(vec![held]);
     let read = stored(&mut contents);

@@ -9,7 +9,7 @@ use crate::{
     format::{Format, configuration_id},
     nonces::Nonce,
     secrets::Hash,
-    store::{Finished, Intended, Intent, IssuanceStore, OfferRecord, OfferState, Work},
+    store::{CopyNames, Finished, Intended, Intent, IssuanceStore, OfferRecord, OfferState, Work},
 };
 
 impl IssuanceStore for SqliteStore {
@@ -103,7 +103,7 @@ impl IssuanceStore for SqliteStore {
     async fn finish(
         &self,
         collection: i64,
-        digests: &[Option<Hash>],
+        names: &[Option<CopyNames>],
         sealed: Vec<u8>,
         sealed_until: Timestamp,
         (valid_from, now): (Timestamp, Timestamp),
@@ -131,7 +131,7 @@ impl IssuanceStore for SqliteStore {
         .bind(collection)
         .fetch_one(&mut *tx)
         .await?;
-        mark_issued(&mut tx, collection, digests, now).await?;
+        mark_issued(&mut tx, collection, names, now).await?;
         forget_unsigned(&mut tx, &offer_id).await?;
         tx.commit().await?;
         // Not here: the wallet would wait for it, and so would every collection behind this one.
@@ -223,22 +223,25 @@ pub(super) async fn use_up(tx: &mut Tx, nonce: Nonce) -> Result<(), Error> {
     if new.rows_affected() == 1 { Ok(()) } else { Err(Error::NonceInvalid) }
 }
 
-/// Marks a collection's copies as issued, each with the digest of what was signed.
+/// Marks a collection's copies as issued, each with the names of what was signed.
 pub(super) async fn mark_issued(
     tx: &mut Tx,
     collection: i64,
-    digests: &[Option<Hash>],
+    names: &[Option<CopyNames>],
     now: Timestamp,
 ) -> Result<(), Error> {
-    for (position, digest) in digests.iter().enumerate() {
-        sqlx::query("UPDATE issued SET issued_at = ?, copy_digest = ? WHERE collection = ? AND position = ?")
-            .bind(now.unix())
-            .bind(digest.as_ref().map(<[u8; 32]>::as_slice))
-            .bind(collection)
-            .bind(i64::try_from(position).unwrap_or(i64::MAX))
-            .execute(&mut **tx)
-            .await
-            .map_err(used_key)?;
+    for (position, names) in names.iter().enumerate() {
+        sqlx::query(
+            "UPDATE issued SET issued_at = ?, copy_digest = ?, handle_hash = ? WHERE collection = ? AND position = ?",
+        )
+        .bind(now.unix())
+        .bind(names.as_ref().map(|names| names.digest.as_slice()))
+        .bind(names.as_ref().map(|names| names.handle_hash.as_slice()))
+        .bind(collection)
+        .bind(i64::try_from(position).unwrap_or(i64::MAX))
+        .execute(&mut **tx)
+        .await
+        .map_err(used_key)?;
     }
     Ok(())
 }

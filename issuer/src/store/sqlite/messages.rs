@@ -1,15 +1,18 @@
-//! Messages on copies: what their numbers mean, and which copies carry that.
+//! Messages on copies, for their holders: what their numbers mean, and which copies can have one.
 
-use carnet_core::status::{message::Messages, publication::MAX_ENTRIES_WITH_MESSAGES};
+use carnet_core::status::message::Messages;
 use sqlx::Row as _;
 
 use super::Tx;
 use crate::{error::Error, format::Format};
 
-/// Writes down what the numbers mean that are issued from now on. What no copy carries yet is forgotten first.
+/// Writes down what the numbers mean. A meaning that no act has used, and no copy was issued with, is forgotten first.
 pub(super) async fn settle(tx: &mut Tx, messages: Option<&Messages>) -> Result<(), Error> {
     let newest: i64 = sqlx::query_scalar("SELECT coalesce(max(seq), 0) FROM issued").fetch_one(&mut **tx).await?;
-    sqlx::query("DELETE FROM status_messages WHERE after >= ?").bind(newest).execute(&mut **tx).await?;
+    sqlx::query("DELETE FROM status_messages WHERE after >= ? AND number NOT IN (SELECT number FROM used_messages)")
+        .bind(newest)
+        .execute(&mut **tx)
+        .await?;
     let known = sqlx::query("SELECT number, text FROM status_messages ORDER BY number").fetch_all(&mut **tx).await?;
     let text = |number| messages.and_then(|messages| messages.text(number));
     for row in known {
@@ -31,20 +34,15 @@ pub(super) async fn settle(tx: &mut Tx, messages: Option<&Messages>) -> Result<(
     Ok(())
 }
 
-/// The message that a copy has, if it can have this one: it was issued with the text of that number, in a format and on a list
-/// that have messages. 0 has every copy that has any.
-pub(super) async fn replaceable(tx: &mut Tx, status_index: i64, to: u8) -> Result<Option<u8>, Error> {
+/// The message that a copy has, if its holder can be told one: wallets ask about SD-JWT copies, and about no others.
+pub(super) async fn replaceable(tx: &mut Tx, status_index: i64) -> Result<Option<u8>, Error> {
     let found = sqlx::query_scalar::<_, i64>(
         "SELECT coalesce(m.number, 0) FROM issued i JOIN offers o USING (offer_id) LEFT JOIN messages m USING (status_index) \
-         JOIN status_lists l ON i.status_index >= l.first_index AND i.status_index < l.first_index + l.entries \
-         WHERE i.status_index = ? AND o.format <> ? AND l.entries <= ? AND EXISTS (\
-         SELECT 1 FROM status_messages t WHERE t.after < i.seq AND (? = 0 OR t.number = ?))",
+         WHERE i.status_index = ? AND o.format IN (?, ?)",
     )
     .bind(status_index)
+    .bind(Format::VcSdJwt.as_str())
     .bind(Format::DcSdJwt.as_str())
-    .bind(i64::try_from(MAX_ENTRIES_WITH_MESSAGES).unwrap_or(i64::MAX))
-    .bind(i64::from(to))
-    .bind(i64::from(to))
     .fetch_optional(&mut **tx)
     .await?;
     found.map(number).transpose()

@@ -12,6 +12,7 @@ pub(crate) mod restored;
 mod shuffle;
 mod status;
 mod sweep;
+mod waiting;
 
 use std::sync::LazyLock;
 
@@ -36,6 +37,8 @@ pub(crate) static MIGRATIONS: LazyLock<Migrator> = carnet_service::migrations![
     10: "0010_ends",
     11: "0011_store_identity",
     12: "0012_references",
+    13: "0013_freshness_handles",
+    14: "0014_status_publication",
 ];
 
 /// SQLite in WAL mode.

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     error::Error,
     secrets::Hash,
-    store::{Refill, RefillIntent, RefillStore, status::State},
+    store::{CopyNames, Refill, RefillIntent, RefillStore, status::State},
 };
 
 pub(super) const DAY: i64 = 86_400;
@@ -21,6 +21,13 @@ const COPY: &str = "SELECT o.offer_id, coalesce(c.valid_from, o.valid_from) AS v
      FROM issued i JOIN offers o USING (offer_id) JOIN collections c ON c.seq = i.collection \
      LEFT JOIN statuses s USING (status_index) \
      WHERE i.copy_digest = ? AND i.issued_at IS NOT NULL";
+
+/// The last reinstatement of a credential, or message on it.
+const LAST_MARK: &str = "SELECT max(at) FROM (\
+     SELECT a.at FROM issued i JOIN status_changes c USING (status_index) JOIN status_acts a ON a.seq = c.act \
+     WHERE i.offer_id = ?1 AND c.after = 'valid' UNION ALL \
+     SELECT a.at FROM issued i JOIN message_changes c USING (status_index) JOIN message_acts a ON a.seq = c.act \
+     WHERE i.offer_id = ?1)";
 
 impl RefillStore for SqliteStore {
     async fn require_copy(&self, copy: &Hash) -> Result<(), Error> {
@@ -54,14 +61,14 @@ impl RefillStore for SqliteStore {
         Ok(Refill { collection, offer_id, places, valid_from, valid_until })
     }
 
-    async fn finish_refill(&self, collection: i64, digests: &[Option<Hash>], now: Timestamp) -> Result<(), Error> {
+    async fn finish_refill(&self, collection: i64, names: &[Option<CopyNames>], now: Timestamp) -> Result<(), Error> {
         let mut tx = self.database.begin("finish_refill").await?;
         sqlx::query("UPDATE collections SET state = 'signed' WHERE seq = ?").bind(collection).execute(&mut *tx).await?;
         sqlx::query("UPDATE renewals SET state = 'issued' WHERE collection = ? AND state = 'approved'")
             .bind(collection)
             .execute(&mut *tx)
             .await?;
-        mark_issued(&mut tx, collection, digests, now).await?;
+        mark_issued(&mut tx, collection, names, now).await?;
         tx.commit().await?;
         Ok(())
     }
@@ -102,7 +109,8 @@ pub(super) async fn require_room(
     per_day: u32,
     now: Timestamp,
 ) -> Result<(), Error> {
-    let since = now.plus(-DAY).unix();
+    // What was given out before the copies had to be discarded does not count: their holder did not ask for that.
+    let since = now.plus(-DAY).unix().max(last_mark(tx, offer_id).await?);
     // What was meant to be signed counts, too: its indices are spent.
     let times: Vec<i64> = sqlx::query_scalar(
         "SELECT i.intended_at FROM issued i JOIN collections c ON c.seq = i.collection \
@@ -121,6 +129,12 @@ pub(super) async fn require_room(
     Err(Error::RefillLimit { per_day, seconds })
 }
 
+/// When staff last did what a wallet discards its copies for, a reinstatement or a message; the beginning of time if they never did.
+async fn last_mark(tx: &mut Tx, offer_id: &str) -> Result<i64, Error> {
+    let at: Option<i64> = sqlx::query_scalar(LAST_MARK).bind(offer_id).fetch_one(&mut **tx).await?;
+    Ok(at.unwrap_or(i64::MIN))
+}
+
 /// Refuses more copies by refill than an offer may have until it is renewed.
 pub(super) async fn require_rest(
     tx: &mut Tx,
@@ -131,10 +145,11 @@ pub(super) async fn require_rest(
 ) -> Result<(), Error> {
     let had: i64 = sqlx::query_scalar(
         "SELECT count(*) FROM issued i JOIN collections c ON c.seq = i.collection \
-         WHERE i.offer_id = ? AND c.refill = 1 AND c.generation = ?",
+         WHERE i.offer_id = ? AND c.refill = 1 AND c.generation = ? AND i.intended_at > ?",
     )
     .bind(offer_id)
     .bind(generation)
+    .bind(last_mark(tx, offer_id).await?)
     .fetch_one(&mut **tx)
     .await?;
     let all = had.saturating_add(i64::try_from(copies).unwrap_or(i64::MAX));

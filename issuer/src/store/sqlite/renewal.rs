@@ -14,7 +14,7 @@ use crate::{
     format::Format,
     secrets::{self, Hash},
     store::{
-        Finished, OfferRecord, OfferState, Refill, Slice,
+        CopyNames, Finished, OfferRecord, OfferState, Refill, Slice,
         renewal::{Approved, Decision, RenewalIntent, RenewalRecord, RenewalState, RenewalStore, Terms, Waited},
         status::State,
     },
@@ -152,7 +152,7 @@ impl RenewalStore for SqliteStore {
     async fn finish_waited(
         &self,
         renewal_id: &str,
-        digests: &[Option<Hash>],
+        names: &[Option<CopyNames>],
         sealed: Vec<u8>,
         sealed_until: Timestamp,
         now: Timestamp,
@@ -183,7 +183,7 @@ impl RenewalStore for SqliteStore {
             .bind(collection)
             .execute(&mut *tx)
             .await?;
-        mark_issued(&mut tx, collection, digests, now).await?;
+        mark_issued(&mut tx, collection, names, now).await?;
         tx.commit().await?;
         self.truncate_log().await;
         Ok(Finished::Stored)

@@ -5,14 +5,15 @@ use std::collections::{HashMap, HashSet};
 use carnet_core::{status::message::Messages, time::Timestamp};
 use sqlx::{Row as _, sqlite::SqliteRow};
 
-use super::{SqliteStore, Tx, indices, messages};
+use super::{SqliteStore, Tx, indices, issuance::hash_of, messages, waiting};
 use crate::{
     error::Error,
     secrets::{self, Hash},
     store::{
         Slice,
         status::{
-            Act, ActRecord, Acted, Changed, Changes, CopyStatus, ListRecord, Place, State, StatusStore, Verb, Whom,
+            Act, ActRecord, Acted, Changed, Changes, CopyStanding, CopyStatus, ListRecord, Place, State, StatusStore,
+            Verb, Whom,
         },
     },
 };
@@ -63,11 +64,20 @@ const ACTS_ON: &str = "SELECT seq, request_id, verb, NULL AS number, reason, who
      SELECT seq, request_id, 'message', number, reason, who, at, credentials, copies, changed \
      FROM message_acts WHERE +seq < ?2 AND seq IN (\
      SELECT c.act FROM issued i JOIN message_changes c USING (status_index) WHERE i.offer_id = ?1 OR i.issued_id = ?1) ORDER BY seq DESC LIMIT ?3";
+/// A copy by its handle, as its holder is told of it.
+const STANDING: &str = "SELECT i.copy_digest, coalesce(s.state, 'valid') AS state, \
+     coalesce(c.valid_until, o.valid_until) AS valid_until, \
+     (EXISTS (SELECT 1 FROM status_changes r WHERE r.status_index = i.status_index AND r.after = 'valid') \
+     OR EXISTS (SELECT 1 FROM message_changes r WHERE r.status_index = i.status_index)) AS marked, \
+     (SELECT m.number FROM issued p JOIN messages m USING (status_index) WHERE p.offer_id = i.offer_id \
+     ORDER BY m.act DESC LIMIT 1) AS message \
+     FROM issued i JOIN offers o USING (offer_id) JOIN collections c ON c.seq = i.collection \
+     LEFT JOIN statuses s USING (status_index) WHERE i.handle_hash = ? AND i.issued_at IS NOT NULL";
 const WRITE_STATUS_ACT: &str = "INSERT INTO status_acts \
-     (seq, request_id, request, verb, reason, who, at, credentials, copies, changed) \
+     (seq, request_id, request, verb, reason, who, at, credentials, copies, changed, urgent) \
      SELECT 1 + max((SELECT coalesce(max(seq), 0) FROM status_acts), \
      (SELECT coalesce(max(seq), 0) FROM message_acts)), \
-     ?, ?, ?, ?, ?, ?, ?, ?, ? RETURNING seq";
+     ?, ?, ?, ?, ?, ?, ?, ?, ?, ? RETURNING seq";
 const WRITE_MESSAGE_ACT: &str = "INSERT INTO message_acts \
      (seq, request_id, request, number, reason, who, at, credentials, copies, changed) \
      SELECT 1 + max((SELECT coalesce(max(seq), 0) FROM status_acts), \
@@ -154,24 +164,15 @@ impl StatusStore for SqliteStore {
         rows.iter().map(copy_of).collect()
     }
 
-    async fn status_by_digest(&self, digests: &[Hash]) -> Result<Vec<Option<(State, Timestamp)>>, Error> {
+    async fn standings(&self, handles: &[Hash]) -> Result<Vec<Option<CopyStanding>>, Error> {
         // One transaction: the answers are of one instant.
         let mut tx = self.database.readers().begin().await?;
-        let mut states = Vec::with_capacity(digests.len());
-        for digest in digests {
-            let row = sqlx::query(
-                "SELECT coalesce(s.state, 'valid') AS state, coalesce(c.valid_until, o.valid_until) AS valid_until \
-                 FROM issued i JOIN offers o USING (offer_id) JOIN collections c ON c.seq = i.collection LEFT JOIN statuses s USING (status_index) WHERE i.copy_digest = ? AND i.issued_at IS NOT NULL",
-            )
-            .bind(digest.as_slice())
-            .fetch_optional(&mut *tx)
-            .await?;
-            let state = |row: SqliteRow| -> Result<_, Error> {
-                Ok((State::parse(row.try_get("state")?)?, Timestamp::from_unix(row.try_get("valid_until")?)))
-            };
-            states.push(row.map(state).transpose()?);
+        let mut standings = Vec::with_capacity(handles.len());
+        for handle in handles {
+            let row = sqlx::query(STANDING).bind(handle.as_slice()).fetch_optional(&mut *tx).await?;
+            standings.push(row.as_ref().map(standing_of).transpose()?);
         }
-        Ok(states)
+        Ok(standings)
     }
 
     async fn acts(&self, id: &str, slice: Slice) -> Result<Vec<ActRecord>, Error> {
@@ -213,13 +214,14 @@ impl StatusStore for SqliteStore {
         rows.iter().map(changed).collect()
     }
 
-    async fn changes_since(&self, version: i64) -> Result<Changes, Error> {
+    async fn changes_since(&self, version: i64, waiting_before: Timestamp) -> Result<Changes, Error> {
+        let released = self.release(waiting_before).await?;
         let mut tx = self.database.readers().begin().await?;
         let upto: i64 = sqlx::query_scalar(VERSION).fetch_one(&mut *tx).await?;
         let lists = sqlx::query("SELECT list, entries FROM status_lists ORDER BY list").fetch_all(&mut *tx).await?;
         let entries = sqlx::query(
-            "SELECT s.state, l.list, s.status_index - l.first_index AS position \
-             FROM statuses s INDEXED BY statuses_by_act JOIN status_lists l \
+            "SELECT coalesce(w.listed, s.state) AS state, l.list, s.status_index - l.first_index AS position \
+             FROM statuses s INDEXED BY statuses_by_act LEFT JOIN waiting_statuses w USING (status_index) JOIN status_lists l \
              ON s.status_index >= l.first_index AND s.status_index < l.first_index + l.entries WHERE s.act > ?1 UNION ALL \
              SELECT s.state, l.list, s.status_index - l.first_index AS position \
              FROM inherited_statuses s INDEXED BY inherited_statuses_by_act JOIN status_lists l \
@@ -228,23 +230,13 @@ impl StatusStore for SqliteStore {
         .bind(version)
         .fetch_all(&mut *tx)
         .await?;
-        let messages = sqlx::query(
-            "SELECT m.number, l.list, m.status_index - l.first_index AS position \
-             FROM messages m INDEXED BY messages_by_act JOIN status_lists l \
-             ON m.status_index >= l.first_index AND m.status_index < l.first_index + l.entries WHERE m.act > ?",
-        )
-        .bind(version)
-        .fetch_all(&mut *tx)
-        .await?;
         let lists =
             lists.iter().map(|row| Ok(ListRecord { list: row.try_get("list")?, entries: number(row, "entries")? }));
         let entries = entries.iter().map(|row| Ok((place_of(row)?, State::parse(row.try_get("state")?)?)));
-        let messages = messages.iter().map(|row| Ok((place_of(row)?, messages::number(row.try_get("number")?)?)));
         Ok(Changes {
             version: upto,
             lists: lists.collect::<Result<_, Error>>()?,
-            entries: entries.collect::<Result<_, Error>>()?,
-            messages: messages.collect::<Result<_, Error>>()?,
+            entries: released.into_iter().map(Ok).chain(entries).collect::<Result<_, Error>>()?,
         })
     }
 }
@@ -285,7 +277,7 @@ async fn named(tx: &mut Tx, ids: &[String], verb: Verb) -> Result<Vec<Target>, E
             Verb::Suspend | Verb::Reinstate if found.iter().all(|target| target.state == State::Revoked) => {
                 return Err(Error::StatusRevoked { id: id.clone() });
             }
-            Verb::Message(number) if messages_of(tx, &found, number).await?.is_empty() => {
+            Verb::Message(number) if messages_of(tx, &found).await?.is_empty() => {
                 return Err(Error::MessageNotCarried { id: id.clone(), number });
             }
             _ => {}
@@ -312,7 +304,7 @@ async fn matching(
 /// What an act changes of its targets.
 async fn changes(tx: &mut Tx, verb: Verb, targets: &[Target]) -> Result<Vec<Change>, Error> {
     if let Verb::Message(number) = verb {
-        let have = messages_of(tx, targets, number).await?;
+        let have = messages_of(tx, targets).await?;
         let changed = have.into_iter().filter(|(_, before)| *before != number);
         return Ok(changed.map(|(status_index, before)| Change::Message(status_index, before, number)).collect());
     }
@@ -320,11 +312,11 @@ async fn changes(tx: &mut Tx, verb: Verb, targets: &[Target]) -> Result<Vec<Chan
     Ok(targets.iter().filter_map(change).collect())
 }
 
-/// The targets that can have this message, with those that they have.
-async fn messages_of(tx: &mut Tx, targets: &[Target], number: u8) -> Result<Vec<(i64, u8)>, Error> {
+/// The targets that can have a message, with those that they have.
+async fn messages_of(tx: &mut Tx, targets: &[Target]) -> Result<Vec<(i64, u8)>, Error> {
     let mut found = Vec::new();
     for target in targets {
-        let before = messages::replaceable(tx, target.status_index, number).await?;
+        let before = messages::replaceable(tx, target.status_index).await?;
         found.extend(before.map(|before| (target.status_index, before)));
     }
     Ok(found)
@@ -363,15 +355,19 @@ async fn write(tx: &mut Tx, act: &Act, acted: &Acted, changes: &[Change]) -> Res
         Verb::Message(number) => query.bind(i64::from(number)),
         verb => query.bind(verb.as_str()),
     };
-    let seq: i64 = query
+    let query = query
         .bind(&act.reason)
         .bind(&act.who)
         .bind(act.now.unix())
         .bind(count(acted.credentials))
         .bind(count(acted.copies))
-        .bind(count(acted.changed))
-        .fetch_one(&mut **tx)
-        .await?;
+        .bind(count(acted.changed));
+    let query = match act.verb {
+        // No list says a message.
+        Verb::Message(_) => query,
+        Verb::Revoke | Verb::Suspend | Verb::Reinstate => query.bind(act.urgent),
+    };
+    let seq: i64 = query.fetch_one(&mut **tx).await?;
     for change in changes {
         let (status_index, before, after) = match change {
             Change::State(status_index, before, after) => (status_index, before, after),
@@ -380,6 +376,7 @@ async fn write(tx: &mut Tx, act: &Act, acted: &Acted, changes: &[Change]) -> Res
                 continue;
             }
         };
+        waiting::note(tx, act, *status_index, *before).await?;
         sqlx::query("INSERT INTO status_changes (act, status_index, before, after) VALUES (?, ?, ?, ?)")
             .bind(seq)
             .bind(status_index)
@@ -405,6 +402,16 @@ fn target_of(row: &SqliteRow) -> Result<Target, Error> {
         status_index: row.try_get("status_index")?,
         offer_id: row.try_get("offer_id")?,
         state: State::parse(row.try_get("state")?)?,
+    })
+}
+
+fn standing_of(row: &SqliteRow) -> Result<CopyStanding, Error> {
+    Ok(CopyStanding {
+        digest: hash_of(row, "copy_digest")?,
+        state: State::parse(row.try_get("state")?)?,
+        valid_until: Timestamp::from_unix(row.try_get("valid_until")?),
+        replace: row.try_get("marked")?,
+        message: row.try_get::<Option<i64>, _>("message")?.map_or(Ok(0), messages::number)?,
     })
 }
 

@@ -23,7 +23,7 @@ const USED_NONCES: &str = "DELETE FROM used_nonces WHERE hash IN \
      (SELECT hash FROM used_nonces WHERE expires_at <= ? ORDER BY expires_at LIMIT ?)";
 const ANSWERS: &str = "UPDATE collections SET sealed = NULL, sealed_until = NULL WHERE seq IN \
      (SELECT seq FROM collections WHERE sealed_until <= ? ORDER BY sealed_until LIMIT ?)";
-const COPIES: &str = "UPDATE issued SET holder_thumbprint = NULL, copy_digest = NULL WHERE collection IN \
+const COPIES: &str = "UPDATE issued SET holder_thumbprint = NULL, copy_digest = NULL, handle_hash = NULL WHERE collection IN \
      (SELECT seq FROM collections WHERE known_until < ? ORDER BY known_until, seq LIMIT ?)";
 const KNOWN: &str = "UPDATE collections SET known_until = NULL WHERE seq IN \
      (SELECT seq FROM collections WHERE known_until < ? ORDER BY known_until, seq LIMIT ?)";
@@ -39,7 +39,7 @@ enum Ended {
     Answers,
     /// Renewals that waited too long for staff or for their wallet.
     Renewals,
-    /// Copies whose time is over: nothing asks for them by their keys or digests any more.
+    /// Copies whose time is over: nothing asks for them by their keys, digests or handles any more.
     Copies,
 }
 

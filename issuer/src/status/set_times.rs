@@ -1,0 +1,74 @@
+//! The set times at which the lists say what was done and is not urgent (spec/status.md 4.7).
+
+use carnet_core::time::Timestamp;
+
+/// Seconds of a day.
+const DAY: i64 = 86_400;
+
+/// Times of day (UTC), in order; none: everything is published at once.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct SetTimes(Vec<i64>);
+
+impl SetTimes {
+    pub(crate) fn new(mut seconds: Vec<i64>) -> Self {
+        seconds.sort_unstable();
+        seconds.dedup();
+        Self(seconds)
+    }
+
+    /// Reads `HH:MM`.
+    pub(crate) fn second_of_day(text: &str) -> Option<i64> {
+        let (hours, minutes) = text.split_once(':')?;
+        let number = |digits: &str, below: i64| {
+            let plain = digits.len() == 2 && digits.bytes().all(|byte| byte.is_ascii_digit());
+            digits.parse::<i64>().ok().filter(|number| plain && *number < below)
+        };
+        Some(number(hours, 24)?.saturating_mul(3_600).saturating_add(number(minutes, 60)?.saturating_mul(60)))
+    }
+
+    /// The last set time at or before an instant. What was done before it is published; without set times, everything is.
+    pub(crate) fn last(&self, now: Timestamp) -> Timestamp {
+        let today = now.start_of_day();
+        let times = [today.plus(-DAY), today].into_iter().flat_map(|day| self.0.iter().map(move |at| day.plus(*at)));
+        times.filter(|at| *at <= now).max().unwrap_or(Timestamp::from_unix(i64::MAX))
+    }
+
+    /// The first set time after an instant; none where nothing waits.
+    pub(crate) fn next(&self, now: Timestamp) -> Option<Timestamp> {
+        let today = now.start_of_day();
+        let times = [today, today.plus(DAY)].into_iter().flat_map(|day| self.0.iter().map(move |at| day.plus(*at)));
+        times.filter(|at| *at > now).min()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> Timestamp {
+        Timestamp::parse(text).unwrap()
+    }
+
+    #[test]
+    fn the_last_and_the_next_set_time_of_any_instant() {
+        let times = SetTimes::new([64_800, 21_600, 21_600].to_vec());
+        for (now, last, next) in [
+            ("2026-11-22T05:59:59Z", "2026-11-21T18:00:00Z", "2026-11-22T06:00:00Z"),
+            ("2026-11-22T06:00:00Z", "2026-11-22T06:00:00Z", "2026-11-22T18:00:00Z"),
+            ("2026-11-22T18:00:01Z", "2026-11-22T18:00:00Z", "2026-11-23T06:00:00Z"),
+        ] {
+            assert_eq!((times.last(at(now)), times.next(at(now))), (at(last), Some(at(next))), "{now}");
+        }
+        let none = SetTimes::default();
+        assert_eq!(none.next(at("2026-11-22T06:00:00Z")), None);
+        assert!(none.last(at("2026-11-22T06:00:00Z")) > at("9999-01-01T00:00:00Z"));
+    }
+
+    #[test]
+    fn a_time_of_day_is_written_in_one_way() {
+        assert_eq!(SetTimes::second_of_day("23:59"), Some(86_340));
+        for wrong in ["24:00", "6:00", "06:60", "+6:00", "06:0", "0600", "06:00:00", ""] {
+            assert_eq!(SetTimes::second_of_day(wrong), None, "{wrong}");
+        }
+    }
+}

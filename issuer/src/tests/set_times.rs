@@ -1,0 +1,120 @@
+//! Acts that are not urgent: published together, at set times; and what follows for copies that lists have marked.
+
+use carnet_core::status::freshness;
+use carnet_proto::issuer::v1 as proto;
+
+use super::{
+    harness::{Running, holder_keys, offer_request, reason, start},
+    refilling::refilled,
+    status::{REINSTATE, REVOKE, SUSPEND, change},
+};
+use crate::store::status::State;
+
+fn calmly(verb: proto::StatusVerb, ids: &[&str]) -> proto::ChangeStatusRequest {
+    proto::ChangeStatusRequest { urgency: proto::StatusUrgency::NotUrgent.into(), ..change(verb, ids) }
+}
+
+async fn published(issuer: &Running, copies: &[&String]) -> Vec<State> {
+    issuer.issuer.publish().await.unwrap();
+    let mut states = Vec::new();
+    for copy in copies {
+        states.push(issuer.published(copy).await);
+    }
+    states
+}
+
+/// The clock of these tests begins at a set time, 12:00; the next one is at 18:00.
+#[tokio::test]
+async fn what_is_not_urgent_is_published_at_the_next_set_time_with_all_else() {
+    let issuer = start().await;
+    let mut offers = Vec::new();
+    for _ in 0..3 {
+        offers.push(issuer.issue(proto::CredentialFormat::VcSdJwt, 1).await);
+    }
+    let copies: Vec<&String> = offers.iter().map(|(_, copies)| &copies[0]).collect();
+    use State::{Revoked, Suspended, Valid};
+    let six = issuer.now() + 21_600;
+    let done = issuer.change(calmly(REVOKE, &[&offers[0].0])).await.unwrap();
+    assert_eq!((done.published, done.published_at.map(|at| at.seconds)), (false, Some(six)));
+    issuer.pass(10_000);
+    issuer.change(calmly(SUSPEND, &[&offers[1].0])).await.unwrap();
+    // The store has decided, and says so to the holder and to staff.
+    assert_eq!(issuer.states(&offers[0].0).await, [proto::CredentialStatus::Revoked]);
+    let told = issuer.freshness(vec![freshness::handle(copies[0]).to_vec()]).await.unwrap();
+    assert_eq!(told[0].state(), proto::CopyState::Revoked);
+    assert_eq!(published(&issuer, &copies).await, [Valid, Valid, Valid]);
+    // An urgent act on another one takes nothing along, and a restart neither.
+    assert!(issuer.change(change(SUSPEND, &[&offers[2].0])).await.unwrap().published);
+    assert_eq!(published(&issuer, &copies).await, [Valid, Valid, Suspended]);
+    let issuer = issuer.restarted().await;
+    assert_eq!(published(&issuer, &copies).await, [Valid, Valid, Suspended]);
+    issuer.pass(six - issuer.now() - 1);
+    assert_eq!(published(&issuer, &copies).await, [Valid, Valid, Suspended]);
+    issuer.pass(1);
+    assert_eq!(published(&issuer, &copies).await, [Revoked, Suspended, Suspended]);
+    assert_eq!(published(&issuer.restarted().await, &copies).await, [Revoked, Suspended, Suspended]);
+}
+
+#[tokio::test]
+async fn an_urgent_act_ends_the_wait_of_its_own_copies_alone() {
+    let issuer = start().await;
+    let (one, first) = issuer.issue(proto::CredentialFormat::VcSdJwt, 1).await;
+    let (two, second) = issuer.issue(proto::CredentialFormat::DcSdJwt, 1).await;
+    let copies = [&first[0], &second[0]];
+    issuer.change(calmly(SUSPEND, &[&one])).await.unwrap();
+    issuer.change(calmly(SUSPEND, &[&two])).await.unwrap();
+    issuer.change(change(REVOKE, &[&one])).await.unwrap();
+    assert_eq!(published(&issuer, &copies).await, [State::Revoked, State::Valid]);
+    // What is taken back before it was published is never seen.
+    issuer.change(calmly(REINSTATE, &[&two])).await.unwrap();
+    issuer.pass(21_600);
+    assert_eq!(published(&issuer, &copies).await, [State::Revoked, State::Valid]);
+}
+
+#[tokio::test]
+async fn where_staff_do_not_say_taking_back_is_urgent_and_giving_back_is_not() {
+    let issuer = start().await;
+    let (offer, copies) = issuer.issue(proto::CredentialFormat::VcSdJwt, 1).await;
+    let unsaid = |verb| proto::ChangeStatusRequest { urgency: 0, ..change(verb, &[&offer]) };
+    assert!(issuer.change(unsaid(SUSPEND)).await.unwrap().published);
+    assert!(!issuer.change(unsaid(REINSTATE)).await.unwrap().published);
+    assert_eq!(published(&issuer, &[&copies[0]]).await, [State::Suspended]);
+    assert!(issuer.change(unsaid(REVOKE)).await.unwrap().published);
+    assert_eq!(published(&issuer, &[&copies[0]]).await, [State::Revoked]);
+    // The same request_id with another urgency is another request.
+    let first = calmly(REVOKE, &[&offer]);
+    issuer.change(first.clone()).await.unwrap();
+    let other = proto::ChangeStatusRequest { urgency: proto::StatusUrgency::Urgent.into(), ..first };
+    assert_eq!(reason(issuer.change(other).await), "REQUEST_ID_REUSED");
+}
+
+/// The marked copy and its twins flipped together in public; what is shown from now on stands elsewhere.
+#[tokio::test]
+async fn after_a_reinstatement_new_copies_are_had_at_once_and_beyond_the_limit() {
+    let issuer = start().await;
+    let offer = issuer.create(offer_request("a")).await;
+    let keys = holder_keys(1);
+    let copy = issuer.receive(&offer, &keys).await.unwrap().credentials.remove(0).credential;
+    let told = async |copies: &[String]| {
+        let handles = copies.iter().map(|copy| freshness::handle(copy).to_vec()).collect();
+        let said = issuer.freshness(handles).await.unwrap();
+        said.iter().map(|said| (said.state(), said.replace)).collect::<Vec<_>>()
+    };
+    let valid = proto::CopyState::Valid;
+    assert_eq!(told(std::slice::from_ref(&copy)).await, [(valid, false)]);
+    // The limit of a day is 12 here.
+    refilled(&issuer, &copy, &keys[0], 10).await.unwrap();
+    assert_eq!(refilled(&issuer, &copy, &keys[0], 10).await.unwrap_err(), "REFILL_LIMIT");
+    issuer.pass(60);
+    issuer.change(change(SUSPEND, &[&offer.id])).await.unwrap();
+    assert_eq!(told(std::slice::from_ref(&copy)).await, [(proto::CopyState::Suspended, false)]);
+    issuer.change(calmly(REINSTATE, &[&offer.id])).await.unwrap();
+    assert_eq!(told(std::slice::from_ref(&copy)).await, [(valid, true)]);
+    issuer.pass(1);
+    let fresh = refilled(&issuer, &copy, &keys[0], 10).await.unwrap();
+    assert!(told(&fresh).await.iter().all(|said| *said == (valid, false)));
+    // They hold in public while the list still says that the old one is suspended.
+    assert_eq!(published(&issuer, &[&copy, &fresh[0]]).await, [State::Suspended, State::Valid]);
+    // Once: then the limit counts again.
+    assert_eq!(refilled(&issuer, &copy, &keys[0], 10).await.unwrap_err(), "REFILL_LIMIT");
+}

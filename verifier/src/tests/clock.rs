@@ -1,0 +1,79 @@
+//! The floor of the clock, and how old a statement may be: what a desk without a network goes by.
+
+use carnet_core::{secure::sd_jwt::Stapled, status::freshness};
+use carnet_proto::verifier::v1::{CreateRequestRequest, create_request_request::What};
+use carnet_service::time::now;
+
+use super::world::{Asked, World, custom, did, query, reason};
+use crate::store::Store as _;
+
+/// An answer with the issuer's word on the copy, of an epoch so many before this one.
+fn vouched(world: &World, asked: &Asked, epochs_ago: i64) -> String {
+    let shown = world.show(&["rightToWork", "legalResidence"]);
+    let at = freshness::epoch(now().plus(epochs_ago.saturating_mul(-21_600)));
+    let kid = format!("{}#0", did(&world.issuer));
+    let word = freshness::issue(&freshness::digest(&shown), &kid, at, 604_800, &world.issuer).unwrap();
+    let stapled = Stapled { freshness: Some(&word), ..Stapled::default() };
+    shown.bind_with(&stapled, &asked.nonce, &asked.audience, now(), &world.holder).unwrap()
+}
+
+#[tokio::test]
+async fn a_clock_behind_what_an_issuer_has_signed_verifies_nothing_until_it_is_set() {
+    let world = World::new().await;
+    let clock = &world.verifier.verification.clock;
+    let asked = world.request().await;
+    // As far as clocks may differ.
+    clock.raise(now().plus(50));
+    World::accepted(world.submit(&asked, world.answer(&asked)).await);
+    clock.raise(now().plus(3_600));
+    let asked = world.request().await;
+    let behind = world.submit(&asked, world.answer(&asked)).await;
+    assert!(behind.as_ref().unwrap_err().message().contains("set the clock"), "{behind:?}");
+    assert_eq!(reason(behind), "CLOCK_BEHIND");
+    let alone = world.verifier.verify_credential(b"x".to_vec(), now()).await;
+    assert_eq!(reason(alone.map_err(tonic::Status::from)), "CLOCK_BEHIND");
+    // No attempt was counted, and at the right time it is accepted.
+    let vp_token = [(asked.query.credentials[0].id.clone(), vec![world.answer(&asked)])].into();
+    let right = world.verifier.submit(&asked.id, vp_token, now().plus(3_600 - 50)).await;
+    assert!(!matches!(right, Err(crate::error::Error::ClockBehind { .. })), "{right:?}");
+}
+
+#[tokio::test]
+async fn the_floor_is_what_an_accepted_issuer_signed_last_and_is_kept() {
+    let world = World::new().await;
+    let floor = async || world.verifier.store.clock_floor().await.unwrap();
+    let asked = world.request().await;
+    let other = Asked { nonce: "other".to_owned(), ..world.read(&asked.id).await.unwrap() };
+    World::refused(world.submit(&asked, vouched(&world, &other, 0)).await, "challenge_mismatch");
+    assert_eq!(floor().await.unix(), 0, "nothing of what is refused");
+    World::accepted(world.submit(&asked, vouched(&world, &asked, 2)).await);
+    let first = freshness::epoch(now().plus(-43_200));
+    assert_eq!(floor().await, first);
+    let asked = world.request().await;
+    World::accepted(world.submit(&asked, vouched(&world, &asked, 0)).await);
+    let second = freshness::epoch(now());
+    assert!(floor().await == second && second > first);
+    // It never falls, by whatever program.
+    world.verifier.store.raise_clock_floor(first).await.unwrap();
+    assert_eq!(floor().await, second);
+}
+
+#[tokio::test]
+async fn a_request_says_how_old_a_statement_may_be_where_it_asks_for_any() {
+    let world = World::new().await;
+    let stated = |asked: &Asked| asked.payload["carnet"].get("freshness_seconds_max").and_then(|max| max.as_i64());
+    assert_eq!(stated(&world.request().await), None);
+    let template = What::Template("work-permit-today".to_owned());
+    let of_template = world.ask(CreateRequestRequest { what: Some(template), ..Default::default() }).await;
+    assert_eq!(stated(&of_template), Some(86_400));
+    let own = |seconds: u32| {
+        let What::Query(query) = custom(&query("vc+sd-jwt", &["rightToWork"])) else { panic!("no query") };
+        let query = carnet_proto::verifier::v1::CustomQuery { freshness_seconds_max: seconds, ..query };
+        CreateRequestRequest { what: Some(What::Query(query)), ..Default::default() }
+    };
+    assert_eq!(stated(&world.ask(own(0)).await), None);
+    assert_eq!(stated(&world.ask(own(43_200)).await), Some(43_200));
+    for wrong in [1, 43_199, 604_801] {
+        assert_eq!(reason(world.staff().create_request(own(wrong)).await), "FRESHNESS_OUT_OF_RANGE", "{wrong}");
+    }
+}
