@@ -287,8 +287,8 @@ pub(crate) struct Erase {
     /// Who: a client id, a DID, a name that only one has, or the number of a log entry
     pub(crate) who: String,
     /// Ask them without asking you: the digest of what you looked at before
-    // Without one it approves nothing, and what a digest is needed for is said.
-    #[arg(long, value_name = "DIGEST", num_args = 0..=1, default_missing_value = "", allow_hyphen_values = true)]
+    // Without one it approves nothing, and what a digest is needed for is said. The next option is no digest: that has no hyphen.
+    #[arg(long, value_name = "DIGEST", num_args = 0..=1, default_missing_value = "")]
     pub(crate) yes: Option<String>,
 }
 
@@ -330,6 +330,19 @@ mod tests {
                 Arguments::try_parse_from(["carnet", "present", "openid4vp://x", "--yes", digest, "--json"]);
             let Command::Present(present) = arguments.unwrap().command else { panic!("another command") };
             assert_eq!(present.yes.as_deref(), Some(digest));
+        }
+    }
+
+    #[test]
+    fn a_yes_without_a_digest_takes_no_other_option_for_one() {
+        for (more, yes) in [(vec![], None), (vec!["--yes"], Some("")), (vec!["--yes", "0a"], Some("0a"))] {
+            for options in [vec!["--json"], vec!["--wallet", "w"]] {
+                let line = [vec!["carnet", "erase", "Agency"], more.clone(), options].concat();
+                let Command::Erase(erase) = Arguments::try_parse_from(line).unwrap().command else {
+                    panic!("another command")
+                };
+                assert_eq!((erase.who.as_str(), erase.yes.as_deref()), ("Agency", yes));
+            }
         }
     }
 

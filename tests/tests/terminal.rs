@@ -282,7 +282,7 @@ async fn screens_fit_terminals_of_eighty_and_of_forty_columns() -> Result<()> {
                 running.end()?
             };
             assert_eq!(code, 0, "{screen}");
-            assert!(screen.lines().count() > 1, "{screen}");
+            assert!(!screen.trim().is_empty(), "{args:?}");
             assert_eq!(too_wide(&screen, columns), [""; 0], "{args:?}: {screen}");
         }
     }

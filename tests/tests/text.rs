@@ -69,6 +69,7 @@ async fn certificates_may_begin_with_a_mark_and_files_in_utf_16_are_said_to_be()
     let (_, uri) = stage.request("job-right-to-work")?;
     assert_eq!(stage.approve(&uri)?.1.ok()?.json()?["accepted"], json!(true));
 
+    let pinned = stage.offer(&stage.authority, PERMIT, &residence_permit(), &["--pin"])?;
     for order in [u16::to_le_bytes as fn(u16) -> [u8; 2], u16::to_be_bytes] {
         let saved = |name: &str, text: &str| -> Result<String> {
             let path = stage.folder.join(name);
@@ -84,7 +85,7 @@ async fn certificates_may_begin_with_a_mark_and_files_in_utf_16_are_said_to_be()
             stage.authority.staff(&["offer", "create", "--type", PERMIT, "--claims", &claims])?,
             stage.authority.staff(&["status", "suspend", "--file", &ids, "--reason", "a test"])?,
             stage.agency.staff(&request)?,
-            stage.carnet(&["receive", &offered.uri, "--yes", "--pin-file", &pin])?,
+            stage.carnet(&["receive", &pinned.uri, "--yes", "--pin-file", &pin])?,
             stage.carnet(&["passphrase", "--new-passphrase-file", &passphrase])?,
         ] {
             let words = format!("{}{}", said.stdout, said.stderr);

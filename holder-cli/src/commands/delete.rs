@@ -23,11 +23,8 @@ pub(crate) fn run(session: &Session, arguments: &Delete) -> Result<(), Failure> 
         let catalogue = session.catalogue()?;
         session.ui.note(&Labels::new(&catalogue, &name, &session.ui.messages).document());
         if !session.ui.can_ask() {
-            return Err(Failure::usage(
-                "approval_needed",
-                "Deleting needs a yes, and nobody can be asked",
-                "add --yes",
-            ));
+            let message = "Deleting needs a yes, and nobody can be asked";
+            return Err(Failure::new("approval_needed", message, "add --yes"));
         }
         session.ui.require_yes(&session.ui.messages.text("delete-question"), "nothing was deleted")?;
     }

@@ -1,7 +1,6 @@
 //! `carnet erase`: asks an asker to erase what it was shown, with its receipt and the key that presented, and keeps the
 //! signed answer (spec/log.md section 5).
 
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use carnet_core::{
     Problem,
     did::Did,
@@ -138,11 +137,11 @@ fn agree(session: &Session, arguments: &Erase, open: &[Open]) -> Result<(), Fail
     }
 }
 
-/// What an approval without a screen names: base64url of SHA-256 over the canonical JSON of what goes to whom (log.md 5.5).
+/// What an approval without a screen names: SHA-256 over the canonical JSON of what goes to whom, in hexadecimal (log.md 5.5).
 fn digest(open: &[Open]) -> Result<String, Problem> {
     let goes: Vec<Value> =
         open.iter().map(|one| json!([one.receipt.verifier(), endpoint(one), one.receipt.document()])).collect();
-    Ok(URL_SAFE_NO_PAD.encode(Sha256::digest(canonicalize(&Value::Array(goes))?)))
+    Ok(Sha256::digest(canonicalize(&Value::Array(goes))?).iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 /// The endpoint to which what was shown went, and to which the receipt goes.
