@@ -109,6 +109,8 @@ pub(crate) struct Part {
     pub(crate) proves: Vec<Proving>,
     /// The names of what it will not see.
     pub(crate) stays: Vec<String>,
+    /// The names of dates that it will not see, and can tell by the end of the document, which it does.
+    pub(crate) given_away: Vec<String>,
     /// Whether the format can hide nothing.
     pub(crate) everything: bool,
     /// Claims among these that nobody asked for: the issuer left them in the clear, so that they cannot be withheld.

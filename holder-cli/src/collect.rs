@@ -29,11 +29,13 @@ use crate::{
     },
 };
 
+mod days;
 mod directory;
 mod layout;
 mod rendering;
 mod unlinkable;
 
+pub(crate) use days::Days;
 pub(crate) use directory::Directory;
 use directory::{expected_status, signing_key};
 use rendering::Received;
@@ -86,17 +88,6 @@ pub(crate) struct Expected<'a> {
     pub(crate) now: Timestamp,
 }
 
-/// The days that the copies of a collection may say.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Days {
-    /// They were issued since then, and end as the offer said, if it did.
-    Issued { since: Timestamp, until: Option<Timestamp> },
-    /// They were issued since then, and end later than before.
-    Renewed { since: Timestamp },
-    /// They say the same days as those of before, to which [`crate::refill`] holds them.
-    Kept,
-}
-
 /// Checks that copies of a type do not get, as stable names: the form of a type from elsewhere is not known here.
 pub(crate) fn unchecked(known: &CredentialType, days: Days) -> Vec<&'static str> {
     let days = match days {
@@ -143,6 +134,7 @@ pub(crate) fn verified(copies: &[String], expected: &Expected<'_>) -> Result<Hel
         received_at: now,
         valid_from: None,
         valid_until: None,
+        epoch: promise.epoch,
         copies: Vec::with_capacity(copies.len()),
         endpoint: None,
         low_water: default_low_water(),
@@ -212,7 +204,7 @@ impl Expected<'_> {
         let (Some(from), Some(until)) = (seen.credential.valid_from(), seen.credential.valid_until()) else {
             return Err(marked("the copy does not say from when until when it holds"));
         };
-        rendering::check_days(&self.days, from, until, self.now)?;
+        self.days.check(self.promise.epoch, (from, until), self.now)?;
         let status = expected_status(self.directory, &opened.members, &seen.format)?;
         let (issuer, format, status) = (self.promise.issuer.as_str(), seen.format.as_str(), status.as_ref());
         Received { text, opened, format, issuer, known, key, signing_key, status, suites }.check((from, until))

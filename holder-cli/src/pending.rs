@@ -250,8 +250,12 @@ impl Collecting<'_> {
             Some(known) if known.bundled => Directory::fetch(session, &promise.issuer).await.map_err(still_pending)?,
             _ => None,
         };
-        let days = match before {
-            Some(_) => Days::Renewed { since: pending.since },
+        let days = match &before {
+            Some(before) => Days::Renewed {
+                since: pending.since,
+                ended: before.valid_until,
+                window_days: promise.renewal_window_days,
+            },
             None => Days::Issued { since: pending.since, until: pending.valid_until },
         };
         let expected = Expected {

@@ -2,9 +2,10 @@
 
 use carnet_core::{
     Code, Problem,
+    epoch::Epoch,
     verify::{Held, IssuerPolicy},
 };
-use carnet_proto::issuer::v1::ReadMetadataResponse;
+use carnet_proto::issuer::v1::{CredentialConfiguration, ReadMetadataResponse, ValidityEpoch};
 use carnet_spec::Catalogue;
 
 use crate::{
@@ -26,6 +27,10 @@ pub(crate) struct Promise {
     pub(crate) type_name: String,
     /// The format.
     pub(crate) format: &'static str,
+    /// The epoch to whose beginning the days of the copies are rounded down; none where the issuer is one of before.
+    pub(crate) epoch: Option<Epoch>,
+    /// Number of days before its end on which it can be renewed; 0: it is not.
+    pub(crate) renewal_window_days: u32,
 }
 
 impl Promise {
@@ -65,7 +70,20 @@ impl Promise {
             configuration_id: found.id.clone(),
             type_name: found.credential_type.clone(),
             format,
+            epoch: epoch_of(found),
+            renewal_window_days: found.renewal_window_days,
         })
+    }
+}
+
+/// Returns the epoch that an issuer names for a configuration.
+pub(crate) fn epoch_of(configuration: &CredentialConfiguration) -> Option<Epoch> {
+    match ValidityEpoch::try_from(configuration.validity_epoch) {
+        Ok(ValidityEpoch::Day) => Some(Epoch::Day),
+        Ok(ValidityEpoch::Week) => Some(Epoch::Week),
+        Ok(ValidityEpoch::Month) => Some(Epoch::Month),
+        Ok(ValidityEpoch::Quarter) => Some(Epoch::Quarter),
+        Ok(ValidityEpoch::Unspecified) | Err(_) => None,
     }
 }
 

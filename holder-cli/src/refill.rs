@@ -7,19 +7,24 @@ use std::time::Duration;
 
 use carnet_core::{
     Problem,
+    epoch::Epoch,
     keys::Signer as _,
     secure::sd_jwt::{SdJwt, Stapled},
     time::Timestamp,
 };
-use carnet_proto::issuer::v1::{IssuedCopy, NotificationEvent};
+use carnet_proto::issuer::v1::{CredentialConfiguration, IssuedCopy, NotificationEvent};
 use carnet_spec::{Catalogue, CredentialType};
 use rand_core::{OsRng, RngCore};
 
 use crate::{
-    client::{is_of, issuance::Issuer, service_address},
+    client::{
+        is_of,
+        issuance::{Issuer, format_name},
+        service_address,
+    },
     collect::{Days, Directory, Expected, Said, draw_keys, proofs, verified},
     failure::{Failure, Safety, TRY_AGAIN},
-    promise::Promise,
+    promise::{Promise, epoch_of},
     session::Session,
     ui::{labels::Labels, sanitise::clean},
     wallet::{Copy, Entry, EntryKind, HeldCredential, HolderKey, ShownPart, WalletFile},
@@ -138,7 +143,7 @@ pub(crate) async fn refill(
             let message = "What the issuer sent does not hold, and was not stored";
             Failure::from_problem(&problem, message, "what you have still holds; tell the issuer the name in brackets")
         })
-        .and_then(|fresh| unchanged(&held, token, fresh, known));
+        .and_then(|fresh| unchanged(&held, token, fresh, (known, session.now())));
     let fresh = match checked {
         Ok(fresh) => fresh,
         Err(failure) => {
@@ -147,7 +152,7 @@ pub(crate) async fn refill(
         }
     };
     let added = fresh.copies.len();
-    add(wallet, index, fresh.copies, session.now()).map_err(|failure| failure.with_safety(Safety::Issuer))?;
+    add(wallet, index, fresh, session.now()).map_err(|failure| failure.with_safety(Safety::Issuer))?;
     // Stored is stored; whether the issuer hears of it changes nothing for the owner.
     let _ = issuer.notify(None, &notification, NotificationEvent::CredentialAccepted).await;
     Ok(added)
@@ -164,6 +169,8 @@ pub(crate) struct Showing<'a> {
     pub(crate) token: SdJwt,
     /// The most copies in one batch.
     most: u32,
+    /// The epoch and the renewal window that the issuer names for it.
+    rules: (Option<Epoch>, u32),
 }
 
 /// What is sent: the keys of the new copies, the copy that is shown, and a proof for each key.
@@ -192,6 +199,11 @@ impl<'a> Showing<'a> {
             let message = "Another issuer answers at that address than the one that this document came from";
             return Err(Failure::new("issuer_mismatch", message, "ask the issuer for a new offer"));
         }
+        let same = |configuration: &&CredentialConfiguration| {
+            configuration.credential_type == held.type_name && format_name(configuration.format) == format_of(&held)
+        };
+        let rules = metadata.configurations.iter().find(same);
+        let rules = rules.map_or((None, 0), |found| (epoch_of(found), found.renewal_window_days));
         session.resolve_issuer(&held.issuer).await?;
         let copy = held.copies.get(shown).ok_or_else(gone)?;
         let token = SdJwt::parse(&copy.credential.text()).map_err(|problem| damaged(&problem))?;
@@ -203,7 +215,7 @@ impl<'a> Showing<'a> {
             }
             wallet.save()?;
         }
-        Ok((issuer, Self { session, key, token, most: metadata.max_batch_size, held }))
+        Ok((issuer, Self { session, key, token, most: metadata.max_batch_size, rules, held }))
     }
 
     /// What the new copies have to be.
@@ -214,6 +226,8 @@ impl<'a> Showing<'a> {
             configuration_id: String::new(),
             type_name: self.held.type_name.clone(),
             format: format_of(&self.held).unwrap_or_default(),
+            epoch: self.rules.0,
+            renewal_window_days: self.rules.1,
         }
     }
 
@@ -250,18 +264,28 @@ impl<'a> Showing<'a> {
     }
 }
 
-/// The same claims and the same time as before: more copies are no way to change what a document says.
+/// Checks that fresh copies have the claims and the days of before, or these days rounded down to the issuer's epoch: more copies are no
+/// way to change what a document says.
 fn unchanged(
     held: &HeldCredential,
     before: &SdJwt,
     fresh: HeldCredential,
-    known: &CredentialType,
+    (known, now): (&CredentialType, Timestamp),
 ) -> Result<HeldCredential, Failure> {
-    let said = |token: &SdJwt| token.disclosed().map(|disclosed| Said::of(&disclosed.payload, known).members);
+    // The days are compared as days.
+    let days: &[&str] =
+        if held.format == "dc+sd-jwt" { &["nbf", "exp"] } else { &["validFrom", "validUntil", "nbf", "exp"] };
+    let said = |token: &SdJwt| -> Result<_, Problem> {
+        let mut members = Said::of(&token.disclosed()?.payload, known).members;
+        members.retain(|name, _| !days.contains(&name.as_str()));
+        Ok(members)
+    };
     let first = fresh.copies.first().map(|copy| copy.credential.text()).unwrap_or_default();
+    let rounded = fresh.epoch.zip(held.valid_from).zip(held.valid_until);
+    let rounded = rounded.and_then(|((epoch, from), until)| epoch.validity(from, until, now));
     let same = || -> Result<bool, Problem> {
-        let time = |held: &HeldCredential| (held.valid_from, held.valid_until);
-        Ok(time(held) == time(&fresh) && said(before)? == said(&SdJwt::parse(&first)?)?)
+        let same = days_of(held) == days_of(&fresh) || rounded.is_some_and(|rounded| days_of(&fresh) == Some(rounded));
+        Ok(same && said(before)? == said(&SdJwt::parse(&first)?)?)
     };
     if same().map_err(|problem| damaged(&problem))? {
         return Ok(fresh);
@@ -273,15 +297,26 @@ fn unchanged(
     ))
 }
 
-/// Stores fresh copies with a credential.
-fn add(wallet: &mut WalletFile, index: usize, copies: Vec<Copy>, now: Timestamp) -> Result<(), Failure> {
+/// The days of a credential.
+fn days_of(held: &HeldCredential) -> Option<(Timestamp, Timestamp)> {
+    held.valid_from.zip(held.valid_until)
+}
+
+/// Stores fresh copies with a credential. Where they have other days, which are those of many people, those before are given up.
+fn add(wallet: &mut WalletFile, index: usize, fresh: HeldCredential, now: Timestamp) -> Result<(), Failure> {
     let before = wallet.contents.clone();
     let contents = &mut wallet.contents;
     if let Some(held) = contents.credentials.get_mut(index) {
-        held.discard_outdated();
-        held.copies.extend(copies);
-        held.low_water = draw_low_water(held.fresh_copies());
-        forget_shown(&mut held.copies);
+        if days_of(held) == days_of(&fresh) {
+            held.epoch = fresh.epoch;
+            held.discard_outdated();
+            held.copies.extend(fresh.copies);
+            held.low_water = draw_low_water(held.fresh_copies());
+            forget_shown(&mut held.copies);
+        } else {
+            let low_water = draw_low_water(fresh.copies.len());
+            held.replace(fresh, low_water);
+        }
         contents.log.push(Entry {
             party_name: held.issuer_name.clone(),
             parts: vec![ShownPart::named(&held.id, &held.type_name)],

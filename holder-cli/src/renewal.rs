@@ -104,7 +104,11 @@ pub(crate) async fn renew(
         promise: &showing.promise(),
         keys: &keys,
         held: &wallet.contents.credentials,
-        days: Days::Renewed { since },
+        days: Days::Renewed {
+            since,
+            ended: showing.held.valid_until,
+            window_days: showing.promise().renewal_window_days,
+        },
         directory: directory.as_ref(),
         resolver: &session.dids,
         catalogue,

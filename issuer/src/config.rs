@@ -9,7 +9,7 @@ use carnet_service::{
 };
 use serde::Deserialize;
 
-use crate::{renewal::RenewalPolicy, status::SetTimes};
+use crate::{cohorts::CohortPolicy, renewal::RenewalPolicy, status::SetTimes};
 
 const DAY: u32 = 86_400;
 
@@ -49,6 +49,9 @@ pub(crate) struct IssuerConfig {
     /// What is renewed, by type; a type that is not here is not renewed.
     #[serde(default)]
     pub(crate) renewal: BTreeMap<String, RenewalPolicy>,
+    /// How far the days of copies are rounded down, so that many holders have the same.
+    #[serde(default)]
+    pub(crate) cohorts: CohortPolicy,
     /// Status lists.
     #[serde(default)]
     pub(crate) status: StatusConfig,
@@ -249,6 +252,8 @@ mod tests {
             "freshness_seconds = 626400",
             "freshness_seconds = 46800",
             "[serve]\nport = 1",
+            "[cohorts]\nepoch = \"year\"",
+            "[cohorts]\nleast = -1",
             "[status]\nentries = 131071",
             "[status]\nentries = 67108865",
             "[status]\nttl_seconds = 0",

@@ -54,10 +54,10 @@ impl<S> Issuer<S> {
         let form = known.copy_form(format.as_str(), &content);
         match format {
             Format::VcSdJwt | Format::DcSdJwt => self.sd_jwt(format, &form, known, holder),
-            Format::DiVcJcs => self.data_integrity(&EddsaJcs2022, &form.payload, now),
+            Format::DiVcJcs => self.data_integrity(&EddsaJcs2022, &form.payload, self.epoch(&known.name).start(now)),
             Format::LdpVc => {
                 #[cfg(feature = "jsonld")]
-                return self.data_integrity(&self.rdfc, &form.payload, now);
+                return self.data_integrity(&self.rdfc, &form.payload, self.epoch(&known.name).start(now));
                 #[cfg(not(feature = "jsonld"))]
                 Err(Problem::new(carnet_core::Code::CryptosuiteUnknown, "built without the feature `jsonld`"))
             }
@@ -87,13 +87,13 @@ impl<S> Issuer<S> {
         &self,
         suite: &dyn Cryptosuite,
         document: &Map<String, Value>,
-        now: Timestamp,
+        created: Timestamp,
     ) -> Result<String, Problem> {
         let options = ProofOptions {
             verification_method: &self.kid,
             purpose: Purpose::AssertionMethod,
-            // The day is enough, and the same for all who were issued that day.
-            created: Some(now.start_of_day()),
+            // The epoch is enough, and the same for all who were issued in it.
+            created: Some(created),
             expires: None,
             challenge: None,
             domain: None,

@@ -125,9 +125,9 @@ impl<S: Store> Issuer<S> {
     ) -> Result<Collected, Error> {
         self.require_published(&work.places).await?;
         let issuer = self.clone();
-        let valid_from = work.first_day(now);
+        let days = work.days(self.epoch(&work.credential_type), now);
         let (work, copies) = on_cpu(move || {
-            let copies = issuer.make_offered(&work, &keys, now);
+            let copies = issuer.make_offered(&work, &keys, days, now);
             (work, copies)
         })
         .await?;
@@ -136,10 +136,8 @@ impl<S: Store> Issuer<S> {
         let sealed = secrets::seal(handle, &work.request_digest, &text).ok_or(Error::Corrupt("answer"))?;
         let until = now.plus(keep_seconds);
         // A wallet that lost its connection repeats its call while the first still signs: both get what is stored first.
-        if let Finished::Answered(first) = self
-            .store
-            .finish(work.collection, &copy_names(work.format, &copies), sealed, until, (valid_from, now))
-            .await?
+        if let Finished::Answered(first) =
+            self.store.finish(work.collection, &copy_names(work.format, &copies), sealed, until, days, now).await?
         {
             return open_answer(work.format, handle, &work.request_digest, &first);
         }
@@ -149,7 +147,13 @@ impl<S: Store> Issuer<S> {
     }
 
     /// The copies of an offer.
-    fn make_offered(&self, work: &Work, keys: &[PublicKey], now: Timestamp) -> Result<Zeroizing<Vec<String>>, Error> {
+    fn make_offered(
+        &self,
+        work: &Work,
+        keys: &[PublicKey],
+        (valid_from, valid_until): (Timestamp, Timestamp),
+        now: Timestamp,
+    ) -> Result<Zeroizing<Vec<String>>, Error> {
         let claims = parse_claims(&work.claims.0)?;
         let content = Content {
             credential_type: self
@@ -157,8 +161,8 @@ impl<S: Store> Issuer<S> {
                 .credential_type(&work.credential_type)
                 .ok_or(Error::Corrupt("offers.credential_type"))?,
             claims: &claims,
-            valid_from: work.first_day(now),
-            valid_until: work.valid_until,
+            valid_from,
+            valid_until,
         };
         self.make_copies(work.format, &content, keys, &work.places, now)
     }

@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use carnet_core::{
     did::{Did, DidDocument},
+    epoch::Epoch,
     keys::Signer,
     time::Timestamp,
 };
@@ -11,6 +12,7 @@ use carnet_service::{keys::PublicationFaults, store::OpenStore};
 use carnet_spec::{Catalogue, CredentialType};
 
 use crate::{
+    cohorts::CohortPolicy,
     error::Error,
     format::{Format, configuration_id},
     freshness::Statements,
@@ -47,6 +49,8 @@ pub(crate) struct Settings {
     pub(crate) refill_copies_per_day: u32,
     /// How long a freshness statement holds, in seconds.
     pub(crate) freshness_seconds: u32,
+    /// How far the days of copies are rounded down.
+    pub(crate) cohorts: CohortPolicy,
     /// What is renewed, by type.
     pub(crate) renewal: BTreeMap<String, RenewalPolicy>,
     /// The types that are issued; empty: all of the catalogue.
@@ -111,6 +115,11 @@ impl<S> Issuer<S> {
             field: "credential_type".to_owned(),
             description: "this issuer issues no such type; ReadMetadata lists those that it does".to_owned(),
         })
+    }
+
+    /// Returns the epoch to whose beginning the days of a type's copies are rounded down.
+    pub(crate) fn epoch(&self, credential_type: &str) -> Epoch {
+        self.settings.cohorts.epoch_of(credential_type)
     }
 
     fn issues(&self, name: &str) -> bool {

@@ -1,6 +1,7 @@
 //! `carnet-issuer`: issues credentials to the wallets of the people they are about.
 
 mod claims;
+mod cohorts;
 mod commands;
 mod config;
 mod credential;

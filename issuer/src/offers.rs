@@ -1,6 +1,6 @@
 //! Offers, as staff make and cancel them. [`crate::redemption`] is the holder's side.
 
-use carnet_core::{day, json, text, time::Timestamp};
+use carnet_core::{day, epoch::Epoch, json, text, time::Timestamp};
 use serde_json::{Map, Value, json};
 use zeroize::Zeroizing;
 
@@ -111,11 +111,12 @@ impl<S: Store> Issuer<S> {
         }
 
         let now = self.now();
-        let (valid_from, valid_until) = validity(&request, credential_type.validity_days, now)?;
+        let epoch = self.epoch(&credential_type.name);
+        let (valid_from, valid_until) = validity(&request, credential_type.validity_days, epoch, now)?;
         let mut warnings = warnings::of_offer(
             credential_type,
             &request.claims.0,
-            &Circumstances { reference: &request.reference, valid_until, now },
+            &Circumstances { reference: &request.reference, valid_until, asked_until: request.valid_until, epoch, now },
         );
         warnings.extend(self.faults.sentences());
         let ttl = if request.ttl == 0 { self.settings.offer_ttl } else { request.ttl };
@@ -215,8 +216,13 @@ fn same_claims(known: &str, now: &str, drawn: &[String]) -> bool {
     without(known).zip(without(now)).is_some_and(|(known, now)| known == now)
 }
 
-/// From when until when the credential holds: whole days, the same for all who were issued that day.
-fn validity(request: &OfferRequest, default_days: u32, now: Timestamp) -> Result<(Timestamp, Timestamp), Error> {
+/// Returns from when until when the credential holds: whole epochs, the same for all who were issued in one.
+fn validity(
+    request: &OfferRequest,
+    default_days: u32,
+    epoch: Epoch,
+    now: Timestamp,
+) -> Result<(Timestamp, Timestamp), Error> {
     let today = now.start_of_day();
     let from = request.valid_from.unwrap_or(today);
     let default = || from.max(today).plus(i64::from(default_days).saturating_mul(DAY));
@@ -232,7 +238,24 @@ fn validity(request: &OfferRequest, default_days: u32, now: Timestamp) -> Result
         let description = format!("the last day, {last}, is before the first one, {first}. Nothing was stored");
         return Err(Error::invalid("valid_until", description));
     }
-    Ok((from, until))
+    // Rounded down, it would hold before its time.
+    if from > today && !epoch.is_start(from) {
+        let (before, after) = (day::from(epoch.start(from)), day::from(epoch.next(from)));
+        let description = format!(
+            "a credential that begins later has to begin with a {epoch}, so that nobody can be told apart by the day. Nothing was \
+             stored; give {before} or {after}, or issue it on its first day"
+        );
+        return Err(Error::invalid("valid_from", description));
+    }
+    let first = if until > now { from.max(today) } else { from };
+    epoch.validity(first, until, now).ok_or_else(|| {
+        let least = day::until(epoch.next(first.max(now)));
+        let description = format!(
+            "rounded down to the beginning of a {epoch}, so that nobody can be told apart by the day, it would end before it begins. \
+             Nothing was stored; give {least} or a later day, or configure a shorter epoch for this type (cohorts.epochs)"
+        );
+        Error::invalid("valid_until", description)
+    })
 }
 
 /// What a request says besides its claims, in one fixed form.

@@ -65,6 +65,7 @@ impl<S: Store> Issuer<S> {
                 notification_hash: notification_hash(&notification_id),
                 thumbprints: keys.iter().map(PublicKey::thumbprint).collect(),
                 per_day: self.settings.refill_copies_per_day,
+                epoch: self.epoch(&shown.credential_type),
                 now,
             })
             .await?;

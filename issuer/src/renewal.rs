@@ -7,6 +7,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use carnet_core::{
+    epoch::Epoch,
     json::{self, Limits},
     time::Timestamp,
 };
@@ -17,6 +18,7 @@ use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
 use crate::{
+    cohorts::CohortPolicy,
     credential::Content,
     error::Error,
     issuance::{
@@ -64,7 +66,7 @@ const fn default_most() -> u32 {
 
 impl RenewalPolicy {
     /// What is wrong with it, if something is.
-    fn fault(&self, known: Option<&CredentialType>) -> Option<String> {
+    fn fault(&self, known: Option<&CredentialType>, cohorts: &CohortPolicy) -> Option<String> {
         let Some(known) = known else { return Some("is no type of the catalogue".to_owned()) };
         if let Some(drawn) = known.drawn.first() {
             // Who counts uses by it forgets them after the first end (spec/entitlement.md 1.4).
@@ -77,17 +79,25 @@ impl RenewalPolicy {
                 return Some(format!("has {field} = {value}, and it must be from 1 to {most}"));
             }
         }
+        let epoch = cohorts.epoch_of(&known.name);
+        if i64::from(self.days) < epoch.longest_days() {
+            let (days, least) = (self.days, epoch.longest_days());
+            return Some(format!(
+                "has days = {days}, and ends are rounded down to the {epoch}: with fewer than {least} a renewed credential could end no later"
+            ));
+        }
         let example = known.example_claims();
         let is_date =
             |name: &String| example.get(name).and_then(Value::as_str).is_some_and(|text| later(text, 1).is_some());
         self.moves.iter().find(|name| !is_date(name)).map(|name| format!("moves {name}, which is no date of this type"))
     }
 
-    fn terms(&self) -> Terms {
+    fn terms(&self, epoch: Epoch) -> Terms {
         Terms {
             window: i64::from(self.window_days).saturating_mul(DAY),
             longer: i64::from(self.days).saturating_mul(DAY),
             most: self.most,
+            epoch,
         }
     }
 
@@ -103,9 +113,13 @@ impl RenewalPolicy {
 }
 
 /// What is wrong with the policies, if something is.
-pub(crate) fn fault(policies: &BTreeMap<String, RenewalPolicy>, catalogue: &Catalogue) -> Option<StartError> {
+pub(crate) fn fault(
+    policies: &BTreeMap<String, RenewalPolicy>,
+    cohorts: &CohortPolicy,
+    catalogue: &Catalogue,
+) -> Option<StartError> {
     let fault = |(name, policy): (&String, &RenewalPolicy)| {
-        let fault = policy.fault(catalogue.credential_type(name))?;
+        let fault = policy.fault(catalogue.credential_type(name), cohorts)?;
         Some(refused_field(format!("renewal.{name}"), format!("renewal.{name} {fault}")))
     };
     policies.iter().find_map(fault)
@@ -155,7 +169,7 @@ impl<S: Store> Issuer<S> {
                 request_digest,
                 notification_hash: notification_hash(&notification_id),
                 thumbprints: keys.iter().map(carnet_core::keys::PublicKey::thumbprint).collect(),
-                terms: policy.terms(),
+                terms: policy.terms(self.epoch(&shown.credential_type)),
                 per_day: self.settings.refill_copies_per_day,
                 waiting,
                 now,
@@ -322,18 +336,20 @@ mod tests {
         let catalogue = Catalogue::embedded().unwrap();
         let fault = |kind: &str, text: &str| {
             let policy: RenewalPolicy = toml::from_str(text).unwrap();
-            fault(&[(kind.to_owned(), policy)].into(), &catalogue)
+            fault(&[(kind.to_owned(), policy)].into(), &CohortPolicy::default(), &catalogue)
         };
         let permit = "ResidencePermitCredential";
         assert_eq!(fault(permit, "days = 365\nmoves = [\"validUntil\"]"), None);
+        assert_eq!(fault(permit, "days = 31"), None);
         for (kind, text) in [
             ("NoSuchCredential", "days = 365"),
             (permit, "days = 0"),
             (permit, "days = 3661"),
-            (permit, "days = 1\nwindow_days = 0"),
-            (permit, "days = 1\nmost = 101"),
-            (permit, "days = 1\nmoves = [\"nationality\"]"),
-            (permit, "days = 1\nmoves = [\"surprise\"]"),
+            (permit, "days = 30"),
+            (permit, "days = 31\nwindow_days = 0"),
+            (permit, "days = 31\nmost = 101"),
+            (permit, "days = 31\nmoves = [\"nationality\"]"),
+            (permit, "days = 31\nmoves = [\"surprise\"]"),
         ] {
             assert!(fault(kind, text).is_some_and(|fault| fault.message.contains(kind)), "{text}");
         }

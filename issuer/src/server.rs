@@ -159,7 +159,8 @@ fn assemble(
             format!("types names {unknown}, which the catalogue does not have{}", meant(unknown, &catalogue)),
         )));
     }
-    if let Some(fault) = renewal::fault(&config.renewal, &catalogue) {
+    let fault = || renewal::fault(&config.renewal, &config.cohorts, &catalogue);
+    if let Some(fault) = config.cohorts.fault(&catalogue).or_else(fault) {
         return Err(config.files.place(fault));
     }
     Ok(Issuer {
@@ -183,6 +184,7 @@ fn assemble(
             deferred_interval: config.deferred_interval_seconds,
             refill_copies_per_day: config.refill_copies_per_day,
             freshness_seconds: config.freshness_seconds,
+            cohorts: config.cohorts.clone(),
             renewal: config.renewal.clone(),
             types: config.types.clone(),
         },

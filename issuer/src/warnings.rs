@@ -1,6 +1,6 @@
 //! Warnings about offers that are odd and allowed: they are made, and staff are told. None repeats a claim's value.
 
-use carnet_core::{day, time::Timestamp};
+use carnet_core::{day, epoch::Epoch, secure::sd_jwt::Step, time::Timestamp};
 use carnet_spec::CredentialType;
 use serde_json::{Map, Value};
 
@@ -10,7 +10,11 @@ const SHORTEST: usize = 4;
 /// Terms of an offer besides its claims.
 pub(crate) struct Circumstances<'a> {
     pub(crate) reference: &'a str,
+    /// The end that the credential gets.
     pub(crate) valid_until: Timestamp,
+    /// The end that staff asked for, if they did.
+    pub(crate) asked_until: Option<Timestamp>,
+    pub(crate) epoch: Epoch,
     pub(crate) now: Timestamp,
 }
 
@@ -20,7 +24,9 @@ pub(crate) fn of_offer(known: &CredentialType, claims: &Map<String, Value>, offe
     if offer.valid_until <= offer.now {
         warnings.push(format!("The credential has ended already: its last day is {}.", day::until(offer.valid_until)));
     }
+    warnings.extend(of_rounded_end(offer));
     warnings.extend(of_its_own_end(claims, offer.valid_until));
+    warnings.extend(of_given_away(known, claims, offer));
     for (name, value) in claims {
         of_texts(name, value, &mut warnings);
         let Some(text) = value.as_str().filter(|_| known.is_day(name)) else { continue };
@@ -30,6 +36,47 @@ pub(crate) fn of_offer(known: &CredentialType, claims: &Map<String, Value>, offe
     }
     warnings.extend(of_reference(offer.reference, claims));
     warnings
+}
+
+/// Warns where the end is not the one that was asked for (spec/credential-types.md 3.6).
+fn of_rounded_end(offer: &Circumstances<'_>) -> Option<String> {
+    let asked = offer.asked_until.filter(|asked| *asked != offer.valid_until)?;
+    Some(format!(
+        "The credential holds until {}, and not until {}: an end is rounded down to the beginning of a {}, so that nobody can be \
+         told apart by the day.",
+        day::until(offer.valid_until),
+        day::until(asked),
+        offer.epoch
+    ))
+}
+
+/// Warns where the end, which everybody sees, is close to an ordered date that the holder may want to hide (3.8).
+fn of_given_away(known: &CredentialType, claims: &Map<String, Value>, offer: &Circumstances<'_>) -> Vec<String> {
+    let ordered = known.ordered.iter().filter_map(|ordered| match ordered.path.last() {
+        Some(Step::Name(name)) => Some(name.as_str()),
+        _ => None,
+    });
+    let mut near: Vec<&str> =
+        ordered.filter(|name| claims.get(*name).is_some_and(|value| offer.gives_away(value))).collect();
+    near.dedup();
+    let sentence = |name: &str| {
+        format!(
+            "Whoever is shown the credential sees that it ends on {}, and so about when its claim {name} is: they are close together. \
+             The wallet will not call {name} hidden. An end that is more than a {} earlier keeps it hidden, and a renewal makes \
+             the credential hold longer.",
+            day::until(offer.valid_until),
+            offer.epoch.of_a_hidden_date()
+        )
+    };
+    near.into_iter().map(sentence).collect()
+}
+
+impl Circumstances<'_> {
+    /// Tells if the visible end gives the value away, where that is a date.
+    fn gives_away(&self, value: &Value) -> bool {
+        let date = value.as_str().and_then(day::of_claim);
+        date.is_some_and(|date| self.epoch.gives_away(self.valid_until, date))
+    }
 }
 
 /// Warns where the credential outlives what it says of the end of a right (spec/credential-types.md 3.3).
@@ -94,7 +141,10 @@ mod tests {
         let mut claims = known.example_claims();
         claims.extend(change.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
         let valid_until = day::parse_until(until).unwrap();
-        of_offer(known, &claims, &Circumstances { reference, valid_until, now: at("2026-11-22T12:00:00Z") })
+        let now = at("2026-11-22T12:00:00Z");
+        let circumstances =
+            Circumstances { reference, valid_until, asked_until: Some(valid_until), epoch: Epoch::Month, now };
+        of_offer(known, &claims, &circumstances)
     }
 
     const QUALIFICATION: &str = "QualificationCredential";
@@ -123,10 +173,47 @@ mod tests {
         let permit = |own: &str, until: &str| {
             warned("ResidencePermitCredential", &[("validUntil", json!(own))], "", until).len()
         };
-        assert_eq!(permit("2028-02-29T23:59:59+01:00", "2028-02-29"), 0);
-        assert_eq!(permit("2028-02-29T23:59:59+01:00", "2028-03-01"), 1);
-        assert_eq!(permit("2028-03-01T00:00:00Z", "2028-02-29"), 0);
-        assert_eq!(permit("2028-03-01T00:00:00Z", "2028-03-01"), 1);
+        // Beside the sentence that the end gives the claim away.
+        assert_eq!(permit("2028-02-29T23:59:59+01:00", "2028-02-29"), 1);
+        assert_eq!(permit("2028-02-29T23:59:59+01:00", "2028-03-01"), 2);
+        assert_eq!(permit("2028-03-01T00:00:00Z", "2028-02-29"), 1);
+        assert_eq!(permit("2028-03-01T00:00:00Z", "2028-03-01"), 2);
+    }
+
+    #[test]
+    fn an_end_that_gives_a_hidden_date_away_is_said() {
+        let said = |until: &str| {
+            let own = json!("2028-02-29T23:59:59+01:00");
+            warned("ResidencePermitCredential", &[("validUntil", own)], "", until)
+        };
+        for near in ["2028-01-31", "2028-02-29"] {
+            let said = said(near);
+            assert!(said.len() == 1 && said[0].contains("its claim validUntil") && !said[0].contains("2028-02-29T"));
+        }
+        for far in ["2027-12-31", "2026-12-31"] {
+            assert_eq!(said(far), [""; 0], "{far}");
+        }
+        // No other ordered claim, and no date without an order.
+        assert_eq!(warned(QUALIFICATION, &[("awardingDate", json!("2026-11-22"))], "", "2026-11-30"), [""; 0]);
+    }
+
+    #[test]
+    fn an_end_that_was_rounded_is_said() {
+        let said = |asked: &str| {
+            let (valid_until, asked) = (day::parse_until("2028-01-31").unwrap(), day::parse_until(asked).unwrap());
+            let now = at("2026-11-22T12:00:00Z");
+            of_rounded_end(&Circumstances {
+                reference: "",
+                valid_until,
+                asked_until: Some(asked),
+                epoch: Epoch::Month,
+                now,
+            })
+        };
+        assert_eq!(said("2028-01-31"), None);
+        assert!(
+            said("2028-02-15").unwrap().starts_with("The credential holds until 2028-01-31, and not until 2028-02-15")
+        );
     }
 
     #[test]

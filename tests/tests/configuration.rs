@@ -20,7 +20,13 @@ const SERVICES: [(&str, &str, &[&str]); 2] = [
     (
         "carnet-issuer",
         "IssuerConfig",
-        &["issuer/src/config.rs", "issuer/src/renewal.rs", "service/src/config.rs", "service/src/keys/mod.rs"],
+        &[
+            "issuer/src/config.rs",
+            "issuer/src/cohorts.rs",
+            "issuer/src/renewal.rs",
+            "service/src/config.rs",
+            "service/src/keys/mod.rs",
+        ],
     ),
     (
         "carnet-verifier",
@@ -111,7 +117,13 @@ impl Sources {
             },
             Expr::Path(path) => {
                 let name = path.path.segments.last()?.ident.to_string();
-                if name == "None" { Some("none".to_owned()) } else { self.text(self.values.get(&name)?) }
+                match self.values.get(&name) {
+                    _ if name == "None" => Some("none".to_owned()),
+                    Some(value) => self.text(value),
+                    // A variant of an enumeration.
+                    None if path.path.segments.len() == 2 => Some(format!("`{}`", name.to_lowercase())),
+                    None => None,
+                }
             }
             Expr::Binary(shift) => {
                 let (left, right) = (self.text(&shift.left)?, self.text(&shift.right)?);
@@ -184,6 +196,7 @@ impl Sources {
             "usize" | "u32" | "u64" => plain("whole number"),
             "bool" => plain("true or false"),
             "PathBuf" => plain("path"),
+            "Epoch" => plain("`day`, `week`, `month` or `quarter`"),
             "SocketAddr" => plain("address and port"),
             "Source" => plain("`file:PATH`, `env:NAME` or `fd:NUMBER`"),
             "Kek" => plain("`file:PATH`, `env:NAME`, `fd:NUMBER` or `pkcs11:LABEL`"),
@@ -296,6 +309,7 @@ fn every_field_is_in_it_with_its_default_and_range() {
     for row in [
         "| `max_batch_size` | whole number, 1 to 100 | 10 | ",
         "| `status.entries` | whole number, 131072 to 67108864 | 1048576 | ",
+        "| `cohorts.epoch` | `day`, `week`, `month` or `quarter` | `month` | ",
         "| `renewal.TYPE.days` | whole number, 1 to 3660 | needed | ",
         "| `issuers[].did` | text | needed | ",
         "| `keys.passphrase` | `file:PATH`, `env:NAME` or `fd:NUMBER` | none | ",

@@ -243,7 +243,9 @@ async fn set() -> Result<(Stage, Office)> {
     let path = stage.authority.service.data.join("config.toml");
     let config = std::fs::read_to_string(&path)?;
     std::fs::write(&path, format!("{policy}{config}"))?;
-    stage.authority = stage.authority.configured("[renewal.ResidencePermitCredential]\ndays = 30\nmost = 100\n")?;
+    // Of a week, so that what ends soon can be offered on every day.
+    let weeks = "[cohorts]\nepoch = \"week\"\n[renewal.ResidencePermitCredential]\ndays = 30\nmost = 100\n";
+    stage.authority = stage.authority.configured(weeks)?;
     let second = stage.open_agency("second", "Second Office", true)?;
     Ok((stage, second))
 }

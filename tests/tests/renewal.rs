@@ -2,7 +2,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use carnet_core::time::Timestamp;
+use carnet_core::{epoch::Epoch, time::Timestamp};
 use carnet_tests::{
     Result,
     stage::{Offered, Stage, qualification, residence_permit},
@@ -20,6 +20,16 @@ fn day(days: i64) -> Result<String> {
     Ok(at.get(..10).unwrap_or_default().to_owned())
 }
 
+/// Configuration of an issuer whose days are those of a week, so that what it issues can end soon whatever day it is.
+const WEEKS: &str = "[cohorts]\nepoch = \"week\"\n";
+
+/// The end of a credential that was to end with day 10 and is renewed by 365 days.
+fn renewed_end() -> Result<String> {
+    let now = i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs())?;
+    let end = Timestamp::from_unix(now).start_of_day().plus(11 * DAY);
+    Ok(Epoch::Week.renewed(end, 30 * DAY, 365 * DAY).1.to_string())
+}
+
 fn receive(stage: &Stage, offered: &Offered) -> Result<Value> {
     let mut args = vec!["receive", offered.uri.as_str(), "--yes"];
     args.extend(offered.pin.iter().flat_map(|pin| ["--pin", pin.as_str()]));
@@ -33,7 +43,8 @@ fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_ends_soon_is_renewed_and_can_be_shown() -> Result<()> {
     let mut stage = Stage::set(false).await?;
-    stage.university = stage.university.configured("[renewal.QualificationCredential]\ndays = 365\nmost = 1\n")?;
+    let policy = format!("{WEEKS}[renewal.QualificationCredential]\ndays = 365\nmost = 1\n");
+    stage.university = stage.university.configured(&policy)?;
     stage.make_wallet()?;
     let soon = day(10)?;
     let offered = stage.offer(&stage.university, QUALIFICATION, &qualification(), &["--valid-until", &soon])?;
@@ -41,8 +52,7 @@ async fn what_ends_soon_is_renewed_and_can_be_shown() -> Result<()> {
     let listed = stage.carnet(&["list"])?.ok()?.json()?;
     assert_eq!(listed.pointer("/credentials/0/ends_soon"), Some(&Value::Bool(true)), "{listed}");
     let renewed = stage.carnet(&["renew"])?.ok()?.json()?;
-    // To the end of day 375.
-    assert_eq!(text(&renewed, "/renewed/0/valid_until"), format!("{}T00:00:00Z", day(376)?), "{renewed}");
+    assert_eq!(text(&renewed, "/renewed/0/valid_until"), renewed_end()?, "{renewed}");
     assert_eq!(renewed.pointer("/renewed/0/changed"), Some(&Value::Array(Vec::new())), "{renewed}");
     let listed = stage.carnet(&["list"])?.ok()?.json()?;
     assert_eq!(listed.pointer("/credentials").and_then(Value::as_array).map(Vec::len), Some(1), "{listed}");
@@ -63,7 +73,7 @@ async fn what_ends_soon_is_renewed_and_can_be_shown() -> Result<()> {
 async fn a_case_worker_decides_and_the_wallet_is_told() -> Result<()> {
     let mut stage = Stage::set(false).await?;
     let policy = "[renewal.ResidencePermitCredential]\ndays = 365\napproval = true\nmoves = [\"validUntil\"]\n";
-    stage.authority = stage.authority.configured(policy)?;
+    stage.authority = stage.authority.configured(&format!("{WEEKS}{policy}"))?;
     stage.make_wallet()?;
     let soon = day(10)?;
     let offered = stage.offer(&stage.authority, PERMIT, &residence_permit(), &["--valid-until", &soon])?;
@@ -91,7 +101,7 @@ async fn a_case_worker_decides_and_the_wallet_is_told() -> Result<()> {
     stage.authority.staff(&["renewals", "approve", &renewal])?.ok()?;
     let received = stage.carnet(&["receive", "--resume"])?.ok()?.json()?;
     assert_eq!(text(&received, "/received/0/id"), id, "{received}");
-    assert_eq!(text(&received, "/received/0/valid_until"), format!("{}T00:00:00Z", day(376)?));
+    assert_eq!(text(&received, "/received/0/valid_until"), renewed_end()?);
     let shown = stage.carnet(&["show", &id])?.ok()?.json()?;
     let claims = shown.pointer("/claims").and_then(Value::as_array).ok_or("no claims")?;
     let until = claims.iter().find(|claim| text(claim, "/claim") == "validUntil").ok_or("no validUntil")?;
@@ -119,7 +129,8 @@ async fn a_rejected_offer_tells_its_wallet_why() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_taken_back_is_said_not_shown_and_not_renewed() -> Result<()> {
     let mut stage = Stage::set(false).await?;
-    stage.university = stage.university.configured("[renewal.QualificationCredential]\ndays = 365\n")?;
+    stage.university =
+        stage.university.configured(&format!("{WEEKS}[renewal.QualificationCredential]\ndays = 365\n"))?;
     stage.make_wallet()?;
     let soon = day(10)?;
     let offered = stage.offer(&stage.university, QUALIFICATION, &qualification(), &["--valid-until", &soon])?;

@@ -360,6 +360,8 @@ fn day_from_today(days: i64) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_last_day_is_the_same_and_is_included_in_every_time_zone() -> Result<()> {
     let mut stage = Stage::set(false).await?;
+    // It is about single days.
+    stage.authority = stage.authority.configured("[cohorts]\nepoch = \"day\"\n")?;
     stage.make_wallet()?;
     let (yesterday, today, tomorrow) = (day_from_today(-1), day_from_today(0), day_from_today(1));
     for (round, zone) in ["<+14>-14", "<-11>11"].into_iter().enumerate() {

@@ -2,6 +2,7 @@
 
 use carnet_core::{
     Code, Problem,
+    epoch::Epoch,
     json::{Limits, parse},
     query::{
         Candidate, Query,
@@ -9,6 +10,7 @@ use carnet_core::{
         values_at,
     },
     secure::sd_jwt::{ClaimPath, ClearClaim, OrderedClaim, Positions, SdJwt, Step},
+    time::Timestamp,
 };
 use carnet_spec::{Catalogue, Serials};
 use serde_json::{Map, Value};
@@ -26,6 +28,8 @@ use crate::{
 pub(super) struct Opened {
     pub(super) credential: usize,
     pub(super) format: String,
+    /// Its end, which everybody sees who is shown it, and the epoch to whose beginning that is rounded down.
+    pub(super) end: (Option<Timestamp>, Epoch),
     pub(super) copy: usize,
     pub(super) exposure: Exposure,
     /// All of its claims.
@@ -187,7 +191,22 @@ fn open(
     let reduced = reduced(&held.format, &payload, &provable, query, bounds);
     let exposure = exposure(copy, bounds.asker);
     let format = held.format.clone();
-    Ok(Opened { credential, format, copy: index, exposure, payload, reduced, source, provable, clear, known, serial })
+    // The ends of issuers of before are rounded to the day.
+    let end = (held.valid_until, held.epoch.unwrap_or(Epoch::Day));
+    Ok(Opened {
+        credential,
+        format,
+        end,
+        copy: index,
+        exposure,
+        payload,
+        reduced,
+        source,
+        provable,
+        clear,
+        known,
+        serial,
+    })
 }
 
 /// A copy of a voucher without its serials but for the one that may go to the asker, and the digest of that one. Whatever is asked

@@ -3,6 +3,7 @@
 use carnet_core::{
     Code, Problem,
     at_least::Direction,
+    day,
     query::{CredentialQuery, commitments_path, path_to_text, plan::Show},
     secure::sd_jwt::{ClaimPath, Positions, Step},
     shown,
@@ -79,6 +80,7 @@ pub(super) fn part(query: &CredentialQuery, opened: &Opened, shows: &[Show]) -> 
     let visible = claims_of(&visible, &opened.format);
     let mut goes = Vec::new();
     let mut stays = Vec::new();
+    let mut given_away = Vec::new();
     for (name, whole) in claims_of(&opened.payload, &opened.format) {
         let shown = visible.iter().find(|(shown, _)| *shown == name).map(|(_, value)| *value);
         let opened_by_proof = || openings.iter().any(|array| array.last() == Some(&Step::Name(name.clone())));
@@ -90,6 +92,7 @@ pub(super) fn part(query: &CredentialQuery, opened: &Opened, shows: &[Show]) -> 
         }
         match shown {
             Some(value) => goes.push(Claim { name, value: value.clone(), in_part: value != whole }),
+            None if gives_away(opened, whole) => given_away.push(name),
             None => stays.push(name),
         }
     }
@@ -106,12 +109,20 @@ pub(super) fn part(query: &CredentialQuery, opened: &Opened, shows: &[Show]) -> 
         goes,
         proves,
         stays,
+        given_away,
         unasked,
         everything,
         paths,
         serial,
         shown,
     })
+}
+
+/// Tells if a hidden value is a date that the visible end of its document gives away.
+fn gives_away(opened: &Opened, value: &Value) -> bool {
+    let (end, epoch) = opened.end;
+    let date = value.as_str().and_then(day::of_claim);
+    end.zip(date).is_some_and(|(end, date)| epoch.gives_away(end, date))
 }
 
 /// The claims of a payload: the members of the subject, and whatever else stands at the top.

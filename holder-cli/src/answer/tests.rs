@@ -168,6 +168,7 @@ impl Issuer {
             received_at: NOW,
             valid_from: Some(NOW.plus(-86_400)),
             valid_until: Some(NOW.plus(86_400)),
+            epoch: None,
             copies: (0..copies).map(copy).collect(),
             endpoint: None,
             low_water: 3,
@@ -196,6 +197,36 @@ fn subject(names: &[&str]) -> Value {
 
 fn names(part: &Part) -> Vec<&str> {
     part.goes.iter().map(|claim| claim.name.as_str()).collect()
+}
+
+#[test]
+fn a_hidden_date_that_the_end_gives_away_does_not_stay_hidden() {
+    use carnet_core::epoch::Epoch;
+    let issuer = Issuer::new();
+    // It ends a day from now.
+    for (days, epoch, given_away) in [
+        (20, None, true),
+        (-20, Some(Epoch::Month), true),
+        (40, None, false),
+        (20, Some(Epoch::Week), false),
+        (40, Some(Epoch::Quarter), true),
+    ] {
+        let mut held = HeldCredential { epoch, ..issuer.held("aaaa", "vc+sd-jwt", 1) };
+        let holder = held.copies[0].key.open().unwrap().public_key();
+        let date = carnet_core::day::from(NOW.plus(days * 86_400).start_of_day());
+        let change = |payload: &mut Map<String, Value>| payload["credentialSubject"]["awardingDate"] = json!(date);
+        held.copies[0].credential = issuer.copy_with("vc+sd-jwt", &holder, change).into();
+        let mut contents = Contents::new(12);
+        contents.credentials.push(held);
+        let part = parts_of(&contents, &query("vc+sd-jwt", subject(&["title"])), "asker", &[]).unwrap().remove(0);
+        let names: &[&str] = if given_away { &["awardingDate"] } else { &[] };
+        assert_eq!(part.given_away, names, "{days} {epoch:?}");
+        assert_eq!(part.stays.iter().any(|name| name == "awardingDate"), !given_away);
+        assert!(part.stays.iter().any(|name| name == "dateOfBirth"));
+        // What is shown is not given away besides.
+        let shown = query("vc+sd-jwt", subject(&["title", "awardingDate"]));
+        assert!(parts_of(&contents, &shown, "asker", &[]).unwrap().remove(0).given_away.is_empty());
+    }
 }
 
 #[test]

@@ -15,8 +15,7 @@ use carnet_core::{
 use carnet_spec::CredentialType;
 use serde_json::{Map, Value};
 
-use super::{Days, Opened, directory::StatusMember, marked};
-use crate::session::CLOCK_SKEW;
+use super::{Opened, directory::StatusMember, marked};
 
 /// Members beside the claims at the top of an SD-JWT VC.
 const REGISTERED: [&str; 6] = ["cnf", "exp", "iss", "nbf", "status", "vct"];
@@ -102,22 +101,4 @@ fn check_salt_lengths(token: &SdJwt, bytes: usize) -> Result<(), Problem> {
     // Unused bits are zero, or they would be a mark of their own.
     let fits = |salt: &str| URL_SAFE_NO_PAD.decode(salt).is_ok_and(|salt| salt.len() == bytes);
     if token.salts().all(fits) { Ok(()) } else { Err(marked("a salt of the copy has another length than 128 bits")) }
-}
-
-/// Checks that a copy says the days that its collection allows: a day of its own would mark whose it is.
-pub(super) fn check_days(days: &Days, from: Timestamp, until: Timestamp, now: Timestamp) -> Result<(), Problem> {
-    let (since, end) = match days {
-        Days::Kept => return Ok(()),
-        Days::Issued { since, until } => (*since, *until),
-        Days::Renewed { since } => (*since, None),
-    };
-    // An answer may have been signed within this before it was asked for again, and clocks may differ.
-    let (first, last) = (since.plus(CLOCK_SKEW.saturating_neg()).start_of_day(), now.plus(CLOCK_SKEW).start_of_day());
-    if from < first || from > last || from != from.start_of_day() {
-        return Err(marked("the copy holds from another day than that of its issue"));
-    }
-    if end.is_some_and(|end| end != until) {
-        return Err(marked("the copy ends on another day than its offer said"));
-    }
-    Ok(())
 }

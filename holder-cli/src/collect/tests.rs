@@ -88,6 +88,8 @@ impl Delivery {
             configuration_id: String::new(),
             type_name: self.promised_type.to_owned(),
             format: self.promised_format,
+            epoch: None,
+            renewal_window_days: 0,
         };
         let held = HeldCredential { copies: self.earlier.clone(), ..self.issuer.held("aaaa", self.format, 0) };
         let expected = Expected {

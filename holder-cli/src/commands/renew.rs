@@ -44,7 +44,8 @@ pub(crate) async fn run(session: &Session, arguments: &Renew) -> Result<(), Fail
                     text.push_str(&format!("{}\n", messages.with("renew-changed", &[("claims", &names.join(", "))])));
                 }
                 let known = catalogue.credential_type(&held.type_name);
-                let unchecked = known.map(|known| unchecked(known, Days::Renewed { since: held.received_at }));
+                let days = Days::Renewed { since: held.received_at, ended: None, window_days: 0 };
+                let unchecked = known.map(|known| unchecked(known, days));
                 let unchecked = unchecked.unwrap_or_default();
                 text.push_str(&messages.unchecked(unchecked.iter().copied()));
                 renewed.push(json!({

@@ -169,6 +169,30 @@ async fn copies_that_do_not_hold_or_say_something_else_are_not_stored() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn copies_of_before_are_given_up_for_those_of_a_cohort() {
+    use carnet_proto::issuer::v1::ValidityEpoch;
+    let scene = received(2, [Fate::Rounded, Fate::Rounded]).await;
+    let before = scene.contents().credentials[0].clone();
+    // An issuer that names no epoch rounds nothing.
+    assert_eq!(refilled(&scene, &[], false).await.unwrap_err().reason, "claims_changed");
+    scene.desk.record.lock().unwrap().epoch = ValidityEpoch::Month;
+    refilled(&scene, &[], false).await.unwrap();
+    let held = scene.contents().credentials[0].clone();
+    assert_eq!(held.valid_from, before.valid_from.map(|at| Epoch::Month.start(at)));
+    assert_eq!(held.valid_until, before.valid_until.map(|at| Epoch::Month.start(at)));
+    assert!(held.valid_until < before.valid_until && held.epoch == Some(Epoch::Month));
+    // The copy that nobody saw is gone, and of those that were shown the keys are left.
+    assert_eq!((held.copies.len(), held.fresh_copies()), (5, 3));
+    assert_eq!(held.copies.iter().filter(|copy| !copy.is_kept()).count(), 2);
+    // From now on these are the days: another's are refused, and the same are taken.
+    let id = held.id.as_str();
+    assert_eq!(refilled(&scene, &[id], false).await.unwrap_err().reason, "claims_changed");
+    scene.desk.record.lock().unwrap().fates.push_back(Fate::Rounded);
+    refilled(&scene, &[id], false).await.unwrap();
+    assert_eq!(scene.contents().credentials[0].fresh_copies(), 5);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn another_issuer_at_the_address_is_shown_nothing() {
     let scene = received(2, []).await;
     let other = issuing::Issuer::new().did.to_string();

@@ -182,6 +182,7 @@ fn what_is_received_is_held_against_the_lists() {
             received_at: NOW,
             valid_from: Some(NOW.plus(-DAY)),
             valid_until: None,
+            epoch: None,
             copies: vec![Copy::new(document.to_string(), key)],
             endpoint: None,
             low_water: default_low_water(),

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use carnet_core::{query::path_to_text, secure::sd_jwt::Step, time::Timestamp};
+use carnet_core::{day, query::path_to_text, secure::sd_jwt::Step, time::Timestamp};
 use carnet_spec::Catalogue;
 
 use super::{Ui, labels::Labels, sanitise::clean};
@@ -128,7 +128,8 @@ impl Consent<'_> {
             }
         }
         for proving in &part.proves {
-            let _ = writeln!(screen, "  + {}: {}", labels.claim(&proving.name), labels.threshold(&proving.threshold));
+            let threshold = labels.threshold_of(&proving.threshold, part.given_away.contains(&proving.name));
+            let _ = writeln!(screen, "  + {}: {threshold}", labels.claim(&proving.name));
         }
         if part.goes.is_empty() && part.proves.is_empty() {
             let _ = writeln!(screen, "  {}", say("consent-nothing"));
@@ -142,6 +143,12 @@ impl Consent<'_> {
         }
         if part.stays.is_empty() && !part.goes.iter().any(|claim| claim.in_part) {
             let _ = writeln!(screen, "  {}", say("consent-nothing"));
+        }
+        if let Some(end) = held.valid_until.filter(|_| !part.given_away.is_empty()) {
+            let _ = writeln!(screen, "! {}", ui.messages.with("consent-given-away", &[("day", &day::until(end))]));
+            for name in &part.given_away {
+                let _ = writeln!(screen, "    {}", labels.claim(name));
+            }
         }
         if part.everything {
             let _ = writeln!(screen, "! {}", say("consent-everything"));

@@ -33,8 +33,15 @@ impl<'a> Labels<'a> {
 
     /// What is proved in the place of a value.
     pub(crate) fn threshold(&self, threshold: &Threshold) -> String {
+        self.threshold_of(threshold, false)
+    }
+
+    /// What is proved in the place of a value, or beside one that something else gives away.
+    pub(crate) fn threshold_of(&self, threshold: &Threshold, given_away: bool) -> String {
         let date = threshold.bound().as_str().is_some_and(|bound| bound.contains('-'));
         let id = match (date, threshold.direction()) {
+            (true, Direction::AtLeast) if given_away => "threshold-date-at-least-alone",
+            (true, Direction::AtMost) if given_away => "threshold-date-at-most-alone",
             (true, Direction::AtLeast) => "threshold-date-at-least",
             (true, Direction::AtMost) => "threshold-date-at-most",
             (false, Direction::AtLeast) => "threshold-value-at-least",

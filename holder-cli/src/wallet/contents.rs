@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, fmt};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use carnet_core::{
     Problem,
+    epoch::Epoch,
     keys::{Algorithm, SecretKey},
     time::Timestamp,
 };
@@ -23,8 +24,9 @@ use super::{
 use crate::{failure::Failure, session::CLOCK_SKEW};
 
 /// The version of the contents that this program writes: 2 since the log is a chain, 3 since copies have a standing, 4 since
-/// a collection is stored before its offer is redeemed, 5 since what repeats in the copies is stored once.
-pub(crate) const VERSION: u32 = 5;
+/// a collection is stored before its offer is redeemed, 5 since what repeats in the copies is stored once, 6 since a credential has the
+/// epoch of its days.
+pub(crate) const VERSION: u32 = 6;
 /// The oldest version that it reads: what came since has a default, and is there after the next change.
 pub(crate) const OLDEST: u32 = 2;
 
@@ -141,6 +143,9 @@ pub(crate) struct HeldCredential {
     pub(crate) valid_from: Option<Timestamp>,
     /// Its validUntil.
     pub(crate) valid_until: Option<Timestamp>,
+    /// The epoch to whose beginning both are rounded down, if the issuer named it.
+    #[serde(default)]
+    pub(crate) epoch: Option<Epoch>,
     /// The copies.
     pub(crate) copies: Vec<Copy>,
     /// Where the issuer's service is. A wallet from before it was kept has none, and cannot refill the credential.
@@ -185,7 +190,7 @@ impl HeldCredential {
         }
         self.copies.extend(renewed.copies);
         (self.valid_from, self.valid_until) = (renewed.valid_from, renewed.valid_until);
-        (self.received_at, self.low_water) = (renewed.received_at, low_water);
+        (self.received_at, self.low_water, self.epoch) = (renewed.received_at, low_water, renewed.epoch);
     }
 
     /// Whether its issuer can be asked for more copies: one whose address is known, and of a format that hides something.

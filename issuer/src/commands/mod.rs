@@ -1,5 +1,6 @@
 //! The command line: one file a verb.
 
+mod cohorts;
 mod init;
 mod issued;
 mod keys;
@@ -89,6 +90,8 @@ enum Verb {
         #[command(subcommand)]
         verb: issued::IssuedVerb,
     },
+    /// How many holders share what askers can compare: type, format, beginning and end. From counts, without claims.
+    Cohorts(carnet_service::client::StaffArgs),
 }
 
 /// Runs a verb.
@@ -103,6 +106,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         Verb::Keys { verb } => keys::run(verb).await,
         Verb::Renewals { verb } => renewals::run(verb).await,
         Verb::Issued { verb } => issued::run(verb).await,
+        Verb::Cohorts(staff) => cohorts::run(&staff).await,
         Verb::Staff { verb } => Ok(carnet_service::staff::verbs::run(verb)?),
         Verb::Status { verb } => status::run(verb).await,
     }

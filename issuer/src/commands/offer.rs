@@ -105,10 +105,11 @@ pub(crate) struct CreateArgs {
     /// Hold it back until `offer release`.
     #[arg(long)]
     deferred: bool,
-    /// The first day on which the credential holds, in UTC; by default today.
+    /// The first day on which the credential holds, in UTC; by default today. One that is to come has to be the first of an epoch.
     #[arg(long, value_name = "DAY", value_parser = parse_first_day)]
     valid_from: Option<Timestamp>,
-    /// The last day on which it holds, to its end in UTC; by default as many days as its type has.
+    /// The last day on which it holds, to its end in UTC; by default as many days as its type has. It is rounded down to the issuer's
+    /// epoch (a month, unless configured otherwise), so that nobody is told apart by the day.
     #[arg(long, value_name = "DAY", value_parser = parse_last_day)]
     valid_until: Option<Timestamp>,
     /// How long the offer may be redeemed, in seconds; by default what the issuer's configuration says.

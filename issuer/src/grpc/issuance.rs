@@ -7,6 +7,7 @@ use carnet_service::{staff::bearer, wire};
 use tonic::{Request, Response, Status};
 
 use crate::{
+    cohorts::epoch_to_wire,
     error::Error,
     format::configuration_id,
     freshness::{Answer, Standing},
@@ -38,6 +39,7 @@ impl<S: Store> proto::issuance_service_server::IssuanceService for Issuance<S> {
                 }
                 _ => 0,
             },
+            validity_epoch: epoch_to_wire(issuer.epoch(&known.credential_type.name)).into(),
             vct: match known.format {
                 crate::format::Format::DcSdJwt => known.credential_type.vct.clone(),
                 _ => String::new(),

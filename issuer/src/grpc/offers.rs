@@ -11,6 +11,7 @@ use carnet_service::{
 use tonic::{Request, Response, Status};
 
 use crate::{
+    cohorts::{Cohort, TypeCohorts, epoch_to_wire},
     error::Error,
     format::Format,
     issuer::Issuer,
@@ -147,6 +148,15 @@ impl<S: Store> proto::offer_service_server::OfferService for Offers<S> {
         let record = self.0.store.issued_by_id(&request.issued_id).await?;
         Ok(Response::new(proto::ReadIssuedResponse { issued: Some(issued(&record)) }))
     }
+
+    async fn read_cohorts(
+        &self,
+        _: Request<proto::ReadCohortsRequest>,
+    ) -> Result<Response<proto::ReadCohortsResponse>, Status> {
+        let types = self.0.cohorts().await?;
+        let least = self.0.settings.cohorts.least;
+        Ok(Response::new(proto::ReadCohortsResponse { types: types.iter().map(type_cohorts).collect(), least }))
+    }
 }
 
 pub(super) fn instant(field: &'static str, at: Option<&prost_types::Timestamp>) -> Result<Option<Timestamp>, Error> {
@@ -226,6 +236,24 @@ fn offer(record: &OfferRecord) -> proto::Offer {
         valid_until: Some(wire::timestamp(record.valid_until)),
         reference: record.reference.clone(),
         created_by: record.created_by.clone(),
+    }
+}
+
+fn type_cohorts(of: &TypeCohorts) -> proto::TypeCohorts {
+    let cohort = |cohort: &Cohort| proto::Cohort {
+        format: cohort.format.to_wire().into(),
+        valid_from: Some(wire::timestamp(cohort.valid_from)),
+        valid_until: Some(wire::timestamp(cohort.valid_until)),
+        holders: cohort.holders,
+    };
+    proto::TypeCohorts {
+        credential_type: of.credential_type.clone(),
+        epoch: epoch_to_wire(of.epoch).into(),
+        holders: of.summary.holders,
+        smallest: of.summary.smallest,
+        median: of.summary.median,
+        below: of.below,
+        cohorts: of.cohorts.iter().map(cohort).collect(),
     }
 }
 

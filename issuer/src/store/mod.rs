@@ -18,10 +18,10 @@ pub(crate) mod renewal;
 pub(crate) mod sqlite;
 pub(crate) mod status;
 
-use carnet_core::time::Timestamp;
+use carnet_core::{epoch::Epoch, time::Timestamp};
 use zeroize::Zeroizing;
 
-use crate::{claims::UniqueClaim, error::Error, format::Format, nonces::Nonce, secrets::Hash};
+use crate::{claims::UniqueClaim, cohorts::Cohort, error::Error, format::Format, nonces::Nonce, secrets::Hash};
 
 use filter::{IssuedFilter, OfferFilter};
 use renewal::Decision;
@@ -221,11 +221,13 @@ pub(crate) struct Work {
 }
 
 impl Work {
-    /// Returns the day from which copies hold that are signed now: the day of issue, so that the day of the offer marks
-    /// nobody, unless the offer begins later. Copies that have ended by then keep the offer's.
-    pub(crate) fn first_day(&self, now: Timestamp) -> Timestamp {
+    /// Returns when copies hold that are signed now: from the epoch of issue, so that the day of the offer marks nobody, unless the
+    /// offer begins later. Copies that have ended by then keep the offer's.
+    pub(crate) fn days(&self, epoch: Epoch, now: Timestamp) -> (Timestamp, Timestamp) {
         let today = now.start_of_day();
-        if today < self.valid_until { self.valid_from.max(today) } else { self.valid_from }
+        let first = if today < self.valid_until { self.valid_from.max(today) } else { self.valid_from };
+        // An end of which rounding would leave nothing is that of an offer from before there were epochs.
+        epoch.validity(first, self.valid_until, now).unwrap_or((epoch.start(first), self.valid_until))
     }
 }
 
@@ -250,6 +252,8 @@ pub(crate) struct RefillIntent {
     pub(crate) thumbprints: Vec<String>,
     /// The most copies by refill in a day, for one offer.
     pub(crate) per_day: u32,
+    /// The epoch of their type.
+    pub(crate) epoch: Epoch,
     pub(crate) now: Timestamp,
 }
 
@@ -377,7 +381,8 @@ pub(crate) trait IssuanceStore {
         names: &[Option<CopyNames>],
         sealed: Vec<u8>,
         sealed_until: Timestamp,
-        signed: (Timestamp, Timestamp),
+        days: (Timestamp, Timestamp),
+        now: Timestamp,
     ) -> impl Future<Output = Result<Finished, Error>> + Send;
     /// Records a wallet's notification and erases the sealed answer.
     fn notify(&self, notification_hash: Hash, event: i32) -> impl Future<Output = Result<(), Error>> + Send;
@@ -408,4 +413,6 @@ pub(crate) trait RecordStore {
     ) -> impl Future<Output = Result<Rows<IssuedRecord>, Error>> + Send;
     /// One issued copy.
     fn issued_by_id(&self, issued_id: &str) -> impl Future<Output = Result<IssuedRecord, Error>> + Send;
+    /// Numbers of holders whose credentials look alike, of what has not ended.
+    fn cohorts(&self, now: Timestamp) -> impl Future<Output = Result<Vec<Cohort>, Error>> + Send;
 }

@@ -1,6 +1,6 @@
 //! Renewals: what waits for staff, what they decided, what came of it.
 
-use carnet_core::time::Timestamp;
+use carnet_core::{epoch::Epoch, time::Timestamp};
 
 use super::{CopyNames, Finished, OfferRecord, Refill, Slice};
 use crate::{error::Error, format::Format, nonces::Nonce, secrets::Hash};
@@ -14,6 +14,8 @@ pub(crate) struct Terms {
     pub(crate) longer: i64,
     /// How often one may be renewed.
     pub(crate) most: u32,
+    /// The epoch of the type.
+    pub(crate) epoch: Epoch,
 }
 
 /// A request for renewed copies; the copy that was shown, its key binding and the proofs hold.

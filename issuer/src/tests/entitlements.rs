@@ -175,8 +175,8 @@ async fn claims_with_characters_that_nobody_sees_are_refused_by_name() {
 fn a_voucher_is_not_renewed() {
     let catalogue = carnet_spec::Catalogue::embedded().unwrap();
     let fault = |name: &str| {
-        let policy = serde_json::from_value(json!({"window_days": 30, "days": 30, "most": 1})).unwrap();
-        crate::renewal::fault(&[(name.to_owned(), policy)].into(), &catalogue)
+        let policy = serde_json::from_value(json!({"window_days": 30, "days": 31, "most": 1})).unwrap();
+        crate::renewal::fault(&[(name.to_owned(), policy)].into(), &crate::cohorts::CohortPolicy::default(), &catalogue)
     };
     assert_eq!(fault("LanguageCertificateCredential"), None);
     assert!(fault("EntitlementCredential").is_some_and(|fault| fault.message.contains("serials")));

@@ -133,7 +133,7 @@ async fn what_was_signed_too_late_is_refused() {
             issuer.issuer.notify(&first.notification_id, 1).await.unwrap();
         }
         let now = Timestamp::from_unix(issuer.now());
-        let late = issuer.issuer.store.finish(work.collection, &[], vec![1], now.plus(300), (now, now)).await;
+        let late = issuer.issuer.store.finish(work.collection, &[], vec![1], now.plus(300), (now, now), now).await;
         assert_eq!(reason(late.map_err(Into::into)), refusal);
     }
 }
@@ -236,7 +236,7 @@ async fn nonces_and_sealed_answers_are_swept() {
 #[tokio::test]
 async fn a_copy_is_forgotten_a_minute_after_its_end_and_not_before() {
     let issuer = start().await;
-    let day = Timestamp::from_unix(issuer.now()).start_of_day().plus(2 * 86_400);
+    let day = issuer.soon();
     let until = Some(carnet_service::wire::timestamp(day));
     let short = issuer.create(proto::CreateOfferRequest { valid_until: until, ..offer_request("a") }).await;
     let long = issuer.create(offer_request("b")).await;

@@ -159,7 +159,7 @@ async fn a_statement_is_signed_once_an_epoch_and_its_copy_looked_at_each_time() 
 #[tokio::test]
 async fn a_copy_past_its_end_and_one_that_nobody_made_get_none() {
     let issuer = start().await;
-    let day = Timestamp::from_unix(issuer.now()).start_of_day().plus(2 * 86_400);
+    let day = issuer.soon();
     let short =
         proto::CreateOfferRequest { valid_until: Some(carnet_service::wire::timestamp(day)), ..offer_request("a") };
     let (_, made) = copies(&issuer, short, 1).await;

@@ -11,6 +11,7 @@ use std::{
 
 use carnet_core::{
     did::{Did, DidDocument},
+    epoch::Epoch,
     keys::{Algorithm, PublicKey, SecretKey, Signer},
     secure::{
         jose,
@@ -32,6 +33,7 @@ use serde_json::{Map, Value, json};
 use tonic::{Request, Status, transport::Channel};
 
 use crate::{
+    cohorts::CohortPolicy,
     config::StatusConfig,
     issuer::{Issuer, Settings},
     nonces::Nonces,
@@ -57,6 +59,7 @@ pub(crate) struct Running {
     staff_token: String,
     clock: Arc<AtomicI64>,
     texts: Vec<String>,
+    cohorts: CohortPolicy,
 }
 
 pub(crate) async fn start() -> Running {
@@ -75,7 +78,14 @@ pub(crate) async fn start_signing(signer: Box<dyn Signer>) -> Running {
 pub(crate) async fn start_saying(signer: Box<dyn Signer>, texts: &[&str]) -> Running {
     let data = Arc::new(tempfile::tempdir().unwrap());
     let token = staff::begin(data.path(), CLERK, Timestamp::from_unix(NOW), &mut OsRng).unwrap();
-    serve(data, signer, token.to_string(), Arc::new(AtomicI64::new(NOW)), texts).await
+    serve(data, signer, token.to_string(), Arc::new(AtomicI64::new(NOW)), texts, CohortPolicy::default()).await
+}
+
+/// One that rounds days by this policy.
+pub(crate) async fn start_rounding(signer: Box<dyn Signer>, cohorts: CohortPolicy) -> Running {
+    let data = Arc::new(tempfile::tempdir().unwrap());
+    let token = staff::begin(data.path(), CLERK, Timestamp::from_unix(NOW), &mut OsRng).unwrap();
+    serve(data, signer, token.to_string(), Arc::new(AtomicI64::new(NOW)), &[], cohorts).await
 }
 
 async fn serve(
@@ -84,6 +94,7 @@ async fn serve(
     staff_token: String,
     clock: Arc<AtomicI64>,
     texts: &[&str],
+    cohorts: CohortPolicy,
 ) -> Running {
     if !data.path().join("store.sqlite").exists() {
         carnet_service::store::create(data.path(), &MIGRATIONS).await.unwrap();
@@ -117,6 +128,7 @@ async fn serve(
             deferred_interval: 5,
             refill_copies_per_day: 12,
             freshness_seconds: 86_400,
+            cohorts: cohorts.clone(),
             renewal: renewals(),
             types: Vec::new(),
         },
@@ -134,7 +146,7 @@ async fn serve(
     );
     let channel = Channel::from_shared(endpoint).unwrap().connect().await.unwrap();
     let issuance = IssuanceServiceClient::new(channel.clone());
-    Running { issuance, channel, issuer, data, staff_token, clock, texts }
+    Running { issuance, channel, issuer, data, staff_token, clock, texts, cohorts }
 }
 
 /// Qualifications are renewed twice without asking, residence permits once when staff approve, and nothing else is.
@@ -235,11 +247,23 @@ impl Running {
     /// The same with other texts.
     pub(crate) async fn restarted_saying(&self, texts: &[&str]) -> Self {
         let signer = Box::new(SecretKey::generate(Algorithm::EdDsa, &mut OsRng));
-        serve(self.data.clone(), signer, self.staff_token.clone(), self.clock.clone(), texts).await
+        let (token, clock) = (self.staff_token.clone(), self.clock.clone());
+        serve(self.data.clone(), signer, token, clock, texts, self.cohorts.clone()).await
+    }
+
+    /// The same with another policy on days; `signer` is that of before.
+    pub(crate) async fn restarted_rounding(&self, signer: Box<dyn Signer>, cohorts: CohortPolicy) -> Self {
+        let (token, clock) = (self.staff_token.clone(), self.clock.clone());
+        serve(self.data.clone(), signer, token, clock, &[], cohorts).await
     }
 
     pub(crate) fn now(&self) -> i64 {
         self.clock.load(Ordering::SeqCst)
+    }
+
+    /// The first end that a credential can have here which ends soon: the beginning of the next month.
+    pub(crate) fn soon(&self) -> Timestamp {
+        Epoch::Month.next(Timestamp::from_unix(self.now()))
     }
 
     pub(crate) fn pass(&self, seconds: i64) {

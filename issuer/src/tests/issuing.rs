@@ -39,8 +39,8 @@ async fn copies_differ_in_key_salts_index_and_signature_and_in_nothing_else() {
         assert_eq!(credential.jws().header()["kid"], json!(format!("{DID}#key-1")));
         let payload = credential.disclosed().unwrap().payload;
         assert_eq!(payload["issuer"], json!(DID));
-        assert_eq!(payload["validFrom"], json!("2026-11-22T00:00:00Z"));
-        assert_eq!(payload["validUntil"], json!("2028-11-21T00:00:00Z"));
+        assert_eq!(payload["validFrom"], json!("2026-11-01T00:00:00Z"));
+        assert_eq!(payload["validUntil"], json!("2028-11-01T00:00:00Z"));
         assert_eq!(payload["credentialSubject"]["id"], json!(Did::jwk(&key.public_key()).as_str()));
         assert_eq!(payload["credentialSubject"]["familyName"], json!(MARK));
         assert!(payload.get("id").is_none());
@@ -80,17 +80,18 @@ async fn copies_differ_in_key_salts_index_and_signature_and_in_nothing_else() {
 }
 
 #[tokio::test]
-async fn row_92_a_copy_holds_from_the_day_of_its_issue_which_is_kept_for_refills() {
+async fn row_92_a_copy_holds_from_the_epoch_of_its_issue_which_is_kept_for_refills() {
     let issuer = start().await;
+    issuer.pass(7 * 86_400);
     let offer = issuer.create(offer_request("a")).await;
-    // The offer waits for two days: which day it was made on would mark its holder.
+    // The offer waits for two days, into the next month: in which it was made would mark its holder.
     issuer.pass(2 * 86_400);
     let days = |copy: &str| {
         let payload = SdJwt::parse(copy).unwrap().jws().payload().clone();
         ["validFrom", "validUntil"].map(|name| payload[name].as_str().unwrap().to_owned())
     };
     let copy = issuer.receive(&offer, &holder_keys(1)).await.unwrap().credentials[0].credential.clone();
-    assert_eq!(days(&copy), ["2026-11-24T00:00:00Z", "2028-11-21T00:00:00Z"]);
+    assert_eq!(days(&copy), ["2026-12-01T00:00:00Z", "2028-11-01T00:00:00Z"]);
     // What is stored for refills is what was signed.
     let digest = crate::issuance::copy_digest(&copy);
     let pool =
@@ -102,7 +103,7 @@ async fn row_92_a_copy_holds_from_the_day_of_its_issue_which_is_kept_for_refills
     .fetch_one(&pool)
     .await
     .unwrap();
-    assert_eq!(carnet_core::time::Timestamp::from_unix(stored).to_string(), "2026-11-24T00:00:00Z");
+    assert_eq!(carnet_core::time::Timestamp::from_unix(stored).to_string(), "2026-12-01T00:00:00Z");
 }
 
 #[tokio::test]
@@ -152,7 +153,7 @@ async fn a_data_integrity_credential_verifies() {
     let verified =
         data_integrity::verify(credential.as_object().unwrap(), &[&EddsaJcs2022], &resolver, &expected).unwrap();
     assert_eq!(verified["credentialSubject"]["familyName"], json!(MARK));
-    assert_eq!(credential["proof"]["created"], json!("2026-11-22T00:00:00Z"));
+    assert_eq!(credential["proof"]["created"], json!("2026-11-01T00:00:00Z"));
 
     #[cfg(feature = "jsonld")]
     for (id, name) in [("r", "QualificationCredential"), ("s", "ResidencePermitCredential")] {

@@ -1,6 +1,7 @@
 //! The services in one process, over loopback, on a real store.
 
 mod entitlements;
+mod epochs;
 mod erasure;
 mod freshness;
 mod harness;

@@ -202,8 +202,8 @@ async fn a_bad_offer_is_refused_with_its_field_and_not_stored() {
     assert!(!issuer.on_disk(MARK));
     // A record of what once held is fine when it is asked for.
     let past = proto::CreateOfferRequest {
-        valid_from: at(today - 20 * 86_400),
-        valid_until: at(today - 10 * 86_400),
+        valid_from: at(today - 60 * 86_400),
+        valid_until: at(today - 25 * 86_400),
         ..offer_request("a")
     };
     assert!(issuer.staff().create_offer(past).await.is_ok());

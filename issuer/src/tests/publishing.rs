@@ -128,7 +128,7 @@ async fn a_full_list_is_published_until_a_day_after_its_last_copy_ended() {
     let issuer = start().await;
     let pool =
         sqlx::SqlitePool::connect(&format!("sqlite://{}/store.sqlite", issuer.data.path().display())).await.unwrap();
-    let end = Timestamp::from_unix(issuer.now()).start_of_day().plus(30 * 86_400);
+    let end = issuer.soon();
     let ending = |id: &str, end: Timestamp| proto::CreateOfferRequest {
         valid_until: Some(carnet_service::wire::timestamp(end)),
         ..offer_request(id)

@@ -232,15 +232,20 @@ async fn one_credential_has_so_many_copies_by_refill_and_no_more() {
 #[tokio::test]
 async fn a_copy_past_its_end_is_refused_and_its_key_forgotten() {
     let issuer = start().await;
-    let until = carnet_service::wire::timestamp(Timestamp::from_unix(issuer.now()).start_of_day().plus(2 * DAY));
-    let offer = issuer.create(proto::CreateOfferRequest { valid_until: Some(until), ..offer_request("a") }).await;
+    let until = issuer.soon();
+    let offer = issuer
+        .create(proto::CreateOfferRequest {
+            valid_until: Some(carnet_service::wire::timestamp(until)),
+            ..offer_request("a")
+        })
+        .await;
     let key = holder_keys(1).remove(0);
     let thumbprint = key.public_key().thumbprint();
     let answer = issuer.receive(&offer, std::slice::from_ref(&key)).await.unwrap();
     let copy = Copy { text: answer.credentials[0].credential.clone(), key };
     twin(&issuer, &copy).await;
     assert!(issuer.on_disk(&thumbprint));
-    issuer.pass(2 * DAY);
+    issuer.pass(until.unix() + 61 - issuer.now());
     assert_eq!(reason(issuer.refilled(&copy, &holder_keys(1)).await), "EXPIRED");
     issuer.issuer.store.erase_expired(Timestamp::from_unix(issuer.now())).await.unwrap();
     assert!(issuer.forgotten(&thumbprint).await);
@@ -444,6 +449,7 @@ async fn a_power_cut_costs_indices_alone() {
     let nonce = issuer.nonce().await;
     let now = Timestamp::from_unix(issuer.now());
     let intent = RefillIntent {
+        epoch: carnet_core::epoch::Epoch::Month,
         copy: copy_digest(&copy.text),
         nonce: issuer.issuer.nonces.recognize(&nonce, now).unwrap(),
         request_digest: secrets::digest(Use::Request, &[b"a"]),

@@ -1,6 +1,7 @@
 //! Renewals: longer copies for one that is near its end; each refusal beside the same call without its fault.
 
 use carnet_core::{
+    epoch::Epoch,
     keys::{SecretKey, Signer as _},
     secure::sd_jwt::SdJwt,
     time::Timestamp,
@@ -71,7 +72,7 @@ async fn near_its_end(issuer: &Running, request: proto::CreateOfferRequest) -> C
 
 /// Permits of two people that end on the same day.
 async fn two_near_their_end(issuer: &Running) -> [Copy; 2] {
-    let until = Timestamp::from_unix(issuer.now()).start_of_day().plus(60 * DAY);
+    let until = Epoch::Month.next(issuer.soon());
     let permit = |id| proto::CreateOfferRequest { valid_until: Some(wire::timestamp(until)), ..request(PERMIT, id) };
     [near_its_end(issuer, permit("a")).await, near_its_end(issuer, permit("b")).await]
 }
@@ -125,9 +126,9 @@ async fn new_copies_say_the_same_and_hold_longer_by_what_the_policy_says() {
     let answer = issuer.renew(&old, &keys).await.unwrap();
     assert!(answer.transaction_id.is_empty());
     let new = renewed(&old.offer, &answer.credentials[0].credential, &keys[0]);
-    assert_eq!(new.until(), old.until() + 365 * DAY);
     let from = Timestamp::parse(new.payload()["validFrom"].as_str().unwrap()).unwrap();
-    assert_eq!(from, Timestamp::from_unix(issuer.now()).start_of_day());
+    let days = Epoch::Month.renewed(Timestamp::from_unix(old.until()), 30 * DAY, 365 * DAY);
+    assert_eq!((from, Timestamp::from_unix(new.until())), days);
     assert_eq!(new.payload()["credentialSubject"]["familyName"], MARK);
     // Asked again, the answer of which may have been lost, it holds as long and no longer.
     let again = issuer.renew(&old, &keys[1..]).await;
@@ -149,16 +150,17 @@ async fn new_copies_say_the_same_and_hold_longer_by_what_the_policy_says() {
 async fn a_renewed_copy_is_refilled_confirmed_and_renewed_as_often_as_allowed() {
     let issuer = start().await;
     let mut copy = near_its_end(&issuer, request("QualificationCredential", "a")).await;
-    let first = copy.until();
+    let mut ends = Timestamp::from_unix(copy.until());
     for _ in 0..2 {
         let keys = holder_keys(1);
         let answer = issuer.renew(&copy, &keys).await.unwrap();
         copy = renewed(&copy.offer, &answer.credentials[0].credential, &keys[0]);
+        ends = Epoch::Month.renewed(ends, 30 * DAY, 365 * DAY).1;
         issuer.pass(copy.until() - 30 * DAY - issuer.now());
         // The sweep forgets the keys of what is over, and of nothing else.
         issuer.issuer.store.erase_expired(Timestamp::from_unix(issuer.now())).await.unwrap();
     }
-    assert_eq!(copy.until(), first + 2 * 365 * DAY);
+    assert_eq!(copy.until(), ends.unix());
     assert_eq!(reason(issuer.renew(&copy, &holder_keys(1)).await), "RENEWAL_LIMIT");
     let nonce = issuer.nonce().await;
     let keys = holder_keys(1);
@@ -317,7 +319,8 @@ async fn what_needs_approval_waits_sealed_and_comes_when_staff_say_yes() {
     let answer = issuer.deferred(&asked.transaction_id).await.unwrap();
     assert_eq!(answer.credentials.len(), 2);
     let new = renewed("", &answer.credentials[1].credential, &keys[1]);
-    assert_eq!(new.until(), old.until() + 730 * DAY);
+    let ends = Epoch::Month.renewed(Timestamp::from_unix(old.until()), 30 * DAY, 730 * DAY).1;
+    assert_eq!(new.until(), ends.unix());
     assert_eq!(SdJwt::parse(&new.text).unwrap().holder_key().unwrap(), Some(keys[1].public_key()));
     let subject = |copy: &Copy| copy.payload()["credentialSubject"]["validUntil"].as_str().unwrap().to_owned();
     assert_eq!(

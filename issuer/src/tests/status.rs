@@ -464,6 +464,7 @@ async fn a_copy_that_is_under_way_does_not_escape() {
     let now = Timestamp::from_unix(issuer.now());
     let nonce = issuer.nonce().await;
     let intent = RefillIntent {
+        epoch: carnet_core::epoch::Epoch::Month,
         copy: copy_digest(&copies[0]),
         nonce: issuer.issuer.nonces.recognize(&nonce, now).unwrap(),
         request_digest: [1; 32],

@@ -22,7 +22,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// What a verifier's operator configures on this stage.
 pub(crate) const AGENCY: &str = "[status]\nrefresh_seconds = 1\n";
 /// What the university's operator configures.
-pub(crate) const UNIVERSITY: &str = "[renewal.QualificationCredential]\ndays = 365\nmost = 1\n";
+pub(crate) const UNIVERSITY: &str =
+    "[cohorts]\nepoch = \"week\"\n[renewal.QualificationCredential]\ndays = 365\nmost = 1\n";
 
 /// A permit that is suspended is refused, and accepted once it is not.
 pub(crate) fn suspended(telling: &mut Telling, stage: &Stage, permit: &str) -> Result<()> {

@@ -10,8 +10,9 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
+mod cohorts;
 mod life;
 mod refusals;
 mod rights;
@@ -42,11 +43,12 @@ struct Telling {
     json: bool,
     steps: Vec<(String, bool)>,
     refusals: Vec<(String, String)>,
+    notes: Map<String, Value>,
 }
 
 impl Telling {
     fn new(json: bool) -> Self {
-        Self { json, steps: Vec::new(), refusals: Vec::new() }
+        Self { json, steps: Vec::new(), refusals: Vec::new(), notes: Map::new() }
     }
 
     /// A line of the story.
@@ -68,12 +70,18 @@ impl Telling {
         self.refusals.push((name.to_owned(), reason.to_owned()));
     }
 
-    fn end(self, ended: carnet_tests::Result<()>) -> ExitCode {
+    /// Notes what was found, for programs.
+    fn note(&mut self, name: &str, what: Value) {
+        self.notes.insert(name.to_owned(), what);
+    }
+
+    fn end(mut self, ended: carnet_tests::Result<()>) -> ExitCode {
         if self.json {
             let steps: Vec<_> = self.steps.iter().map(|(name, ok)| json!({"name": name, "ok": ok})).collect();
             let refusals: Vec<_> =
                 self.refusals.iter().map(|(name, reason)| json!({"name": name, "reason": reason})).collect();
-            println!("{}", json!({"steps": steps, "refusals": refusals}));
+            self.notes.extend([("steps".to_owned(), json!(steps)), ("refusals".to_owned(), json!(refusals))]);
+            println!("{}", Value::Object(self.notes));
         }
         match ended {
             Ok(()) => ExitCode::SUCCESS,

@@ -3,13 +3,14 @@
 
 use std::collections::BTreeSet;
 
+use carnet_core::epoch::Epoch;
 use carnet_tests::{
     Result,
     stage::{Stage, qualification, residence_permit},
 };
 use serde_json::Value;
 
-use super::{Telling, life, refusals, rights};
+use super::{Telling, cohorts, life, refusals, rights};
 
 pub(crate) async fn tell(telling: &mut Telling, keep: bool) -> Result<()> {
     telling.say("Carnet, shown from end to end. Everything runs on this machine and is thrown away afterwards.\n");
@@ -31,6 +32,7 @@ pub(crate) async fn tell(telling: &mut Telling, keep: bool) -> Result<()> {
     present(telling, &stage, "work-permit-today", &["rightToWork", "validUntil >= today"])?;
     rights::overstep(telling, &stage)?;
     rights::receipts(telling, &stage)?;
+    cohorts::compared(telling, &stage).await?;
     life::suspended(telling, &stage, &permit)?;
     life::renewed(telling, &stage)?;
     life::rotated(telling, &mut stage)?;
@@ -54,7 +56,7 @@ pub(crate) async fn tell(telling: &mut Telling, keep: bool) -> Result<()> {
 /// One offer, accepted: its id.
 fn receive(telling: &mut Telling, stage: &Stage, what: &str) -> Result<String> {
     let qualification_offered = what == "qualification";
-    let soon = day_after_tomorrow();
+    let soon = last_of_an_epoch();
     let (office, kind, claims, extra): (_, _, _, &[&str]) = if qualification_offered {
         (&stage.university, "QualificationCredential", qualification(), &["--valid-until", &soon])
     } else {
@@ -134,8 +136,10 @@ fn claim_of(path: &str) -> String {
     }
 }
 
-fn day_after_tomorrow() -> String {
-    carnet_tests::visitor::now().plus(2 * 86_400).to_string().chars().take(10).collect()
+/// The last day of an epoch of the university's, a day from now at least and eight at most.
+fn last_of_an_epoch() -> String {
+    let end = Epoch::Week.next(carnet_tests::visitor::now().plus(86_400));
+    end.plus(-86_400).to_string().chars().take(10).collect()
 }
 
 fn today() -> String {

@@ -120,7 +120,9 @@ impl<'a> Desktop<'a> {
                 (Once, words(&format!("--data {data} --did did:web:issuer.example")), false)
             }
             "offer create" => self.staff(office, Once, &permit),
-            "offer list" | "issued list" | "status audit" | "renewals list" => self.staff(office, Prints(0), ""),
+            "offer list" | "issued list" | "status audit" | "renewals list" | "cohorts" => {
+                self.staff(office, Prints(0), "")
+            }
             "offer cancel" => self.staff(office, Prints(0), &offer(&[])?.id),
             "offer release" => self.staff(office, Prints(0), &offer(&["--deferred"])?.id),
             "offer reject" => self.staff(office, Prints(0), &format!("{} --reason no", offer(&["--deferred"])?.id)),

@@ -13,8 +13,9 @@ use sqlx::{Row as _, SqlitePool, migrate::Migrator, sqlite::SqliteConnectOptions
 use statements::Found;
 
 /// Tables that stay small, whatever is issued and verified, and why.
-const SMALL: [(&str, &str); 10] = [
+const SMALL: [(&str, &str); 11] = [
     ("status_lists", "a row for 131,072 copies or more"),
+    ("cohorts", "a row for a type, a format and a pair of epochs, until their end"),
     ("status_messages", "15 rows at most: the numbers that a message can have"),
     ("used_messages", "15 rows at most: the numbers that a message can have"),
     ("clock_floor", "one row"),

@@ -13,13 +13,13 @@ use carnet_core::secure::{
     jose::{Jws, KeyRef},
     sd_jwt::{KeyBinding, SdJwt},
 };
-use carnet_core::{keys::PublicKey, status::freshness, time::Timestamp};
+use carnet_core::{epoch::Epoch, keys::PublicKey, status::freshness, time::Timestamp};
 use carnet_proto::issuer::v1::{
     CollectCredentialsRequest, CollectCredentialsResponse, CollectDeferredRequest, CollectDeferredResponse,
     CollectFreshnessRequest, CollectFreshnessResponse, CopyFreshness, CopyState, CredentialConfiguration,
     CredentialFormat, IssueNonceRequest, IssueNonceResponse, NotifyRequest, NotifyResponse, ReadMetadataRequest,
     ReadMetadataResponse, RedeemOfferRequest, RedeemOfferResponse, RefillCredentialsRequest, RefillCredentialsResponse,
-    RenewCredentialsRequest, RenewCredentialsResponse,
+    RenewCredentialsRequest, RenewCredentialsResponse, ValidityEpoch,
     issuance_service_server::{IssuanceService, IssuanceServiceServer},
 };
 use serde_json::{Map, Value};
@@ -53,6 +53,8 @@ pub(crate) enum Fate {
     Changed,
     /// They end at another time than before.
     Prolonged,
+    /// Their days are those of the month.
+    Rounded,
 }
 
 /// What comes of a call for freshness, other than a statement for each copy.
@@ -114,6 +116,8 @@ pub(crate) struct Record {
     /// The proofs of the call that was taken.
     pub(super) taken: Vec<String>,
     pub(crate) events: Vec<i32>,
+    /// The epoch that the metadata name.
+    pub(crate) epoch: ValidityEpoch,
     /// For how many seconds the owner looks at what it says of itself.
     pub(crate) pause: i64,
 }
@@ -219,6 +223,7 @@ impl IssuanceService for Desk {
             id: CONFIGURATION.to_owned(),
             format: CredentialFormat::VcSdJwt.into(),
             credential_type: "QualificationCredential".to_owned(),
+            validity_epoch: self.record.lock().unwrap().epoch.into(),
             ..CredentialConfiguration::default()
         };
         Ok(Response::new(ReadMetadataResponse {
@@ -321,6 +326,12 @@ impl IssuanceService for Desk {
                 payload["credentialSubject"]["title"] = json!("Surgery");
             }),
             Some(Fate::Prolonged) => self.other_copies(&proofs, prolong),
+            Some(Fate::Rounded) => self.other_copies(&proofs, |payload| {
+                for name in ["validFrom", "validUntil"] {
+                    let at = Timestamp::parse(payload[name].as_str().unwrap()).unwrap();
+                    payload[name] = json!(Epoch::Month.start(at).to_string());
+                }
+            }),
             _ => self.copies(&proofs),
         };
         if matches!(fate, Some(Fate::Spoiled)) {

@@ -42,9 +42,10 @@ impl Consent<'_> {
                 })
             })
             .collect();
-        let proves: Vec<Value> = part.proves.iter().map(|proving| proving_json(&labels, proving)).collect();
-        let stays: Vec<Value> =
-            part.stays.iter().map(|name| json!({"claim": name, "label": labels.claim(name)})).collect();
+        let proves: Vec<Value> = part.proves.iter().map(|proving| proving_json(&labels, proving, part)).collect();
+        let named = |name: &String| json!({"claim": name, "label": labels.claim(name)});
+        let stays: Vec<Value> = part.stays.iter().map(named).collect();
+        let given_away: Vec<Value> = part.given_away.iter().map(named).collect();
         let unasked = part.unasked.iter();
         let unasked: Vec<Value> =
             unasked.map(|path| json!({"path": path_to_text(path), "label": labels.claim(&name_of(path))})).collect();
@@ -56,7 +57,7 @@ impl Consent<'_> {
         Some(json!({
             "query_id": part.query_id, "id": held.id, "type": held.type_name, "label": labels.document(),
             "format": held.format, "issuer": held.issuer, "issuer_name": held.issuer_name,
-            "goes": goes, "proves": proves, "stays": stays, "paths": part.paths, "everything": part.everything,
+            "goes": goes, "proves": proves, "stays": stays, "given_away": given_away, "paths": part.paths, "everything": part.everything,
             "unasked": unasked,
             "copy": exposure, "copy_seen_by": seen_by,
             "confirmed_since": held.copies.get(part.copy).and_then(|copy| self.statement(copy))
@@ -67,7 +68,7 @@ impl Consent<'_> {
     }
 }
 
-fn proving_json(labels: &Labels<'_>, proving: &Proving) -> Value {
+fn proving_json(labels: &Labels<'_>, proving: &Proving, part: &Part) -> Value {
     let bound = proving.threshold.bound();
     let (at_least, at_most) = match proving.threshold.direction() {
         Direction::AtLeast => (Some(bound), None),
@@ -75,6 +76,7 @@ fn proving_json(labels: &Labels<'_>, proving: &Proving) -> Value {
     };
     json!({
         "claim": proving.name, "label": labels.claim(&proving.name), "path": path_to_text(&proving.path),
-        "at_least": at_least, "at_most": at_most, "text": labels.threshold(&proving.threshold),
+        "at_least": at_least, "at_most": at_most,
+        "text": labels.threshold_of(&proving.threshold, part.given_away.contains(&proving.name)),
     })
 }

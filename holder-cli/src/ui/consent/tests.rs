@@ -34,6 +34,8 @@ struct Scene {
     holder: Option<Value>,
     /// True if its issuer left a claim in the clear that nobody asks for.
     marked: bool,
+    /// True if a hidden date is close to the document's end.
+    given_away: bool,
     /// True if the owner has not pinned the registrar.
     unpinned: bool,
     /// For how many days the registration holds, if not for 30.
@@ -72,6 +74,16 @@ fn seen(scene: &Scene, language: Language) -> (String, Value) {
         copy.credential = issuer
             .copy_with("vc+sd-jwt", &holder, |payload| {
                 payload["credentialSubject"]["room"] = json!("B 12");
+            })
+            .into();
+    }
+    if scene.given_away {
+        let awarded = carnet_core::day::from(NOW.plus(10 * 86_400).start_of_day());
+        let copy = &mut contents.credentials[0].copies[0];
+        let holder = copy.key.open().unwrap().public_key();
+        copy.credential = issuer
+            .copy_with("vc+sd-jwt", &holder, |payload| {
+                payload["credentialSubject"]["awardingDate"] = json!(awarded);
             })
             .into();
     }
@@ -164,6 +176,7 @@ fn scenes() -> Vec<(&'static str, Scene)> {
         ("one-key", Scene { registered: Some(both()), holder: Some(json!("key")), ..Scene::default() }),
         ("anybody", Scene { registered: Some(both()), holder: Some(json!("any")), ..Scene::default() }),
         ("in-the-clear", Scene { registered: Some(both()), marked: true, ..Scene::default() }),
+        ("given-away", Scene { registered: Some(both()), given_away: true, ..Scene::default() }),
         ("over-asking", Scene { registered: Some(title_only()), ..Scene::default() }),
         ("over-asking-allowed", Scene { registered: Some(title_only()), approved: vec![LEVEL], ..Scene::default() }),
         ("unregistered", Scene { approved: vec![TITLE, LEVEL], ..Scene::default() }),

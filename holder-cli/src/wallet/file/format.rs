@@ -144,10 +144,10 @@ mod tests {
     #[test]
     fn the_beginning_says_how_long_the_contents_are() {
         let head = head(VERSION, 1_234);
-        assert_eq!(head, "{\"version\":5,\"length\":\"0000001234\",\"contents\":");
+        assert_eq!(head, "{\"version\":6,\"length\":\"0000001234\",\"contents\":");
         assert_eq!(contents_length(head.as_bytes()), Some(1_234));
         for other in
-            [head.replace("\"0", "\"+"), head.replace(":5", ":4"), head[..head.len() - 1].to_owned(), String::new()]
+            [head.replace("\"0", "\"+"), head.replace(":6", ":5"), head[..head.len() - 1].to_owned(), String::new()]
         {
             assert_eq!(contents_length(other.as_bytes()), None, "{other}");
         }

@@ -36,6 +36,7 @@ fn credential(id: &str) -> HeldCredential {
         received_at: carnet_core::time::Timestamp::from_unix(0),
         valid_from: None,
         valid_until: None,
+        epoch: None,
         copies: copies.collect(),
         endpoint: None,
         low_water: 3,

@@ -106,7 +106,8 @@ impl IssuanceStore for SqliteStore {
         names: &[Option<CopyNames>],
         sealed: Vec<u8>,
         sealed_until: Timestamp,
-        (valid_from, now): (Timestamp, Timestamp),
+        (valid_from, valid_until): (Timestamp, Timestamp),
+        now: Timestamp,
     ) -> Result<Finished, Error> {
         let mut tx = self.database.begin("finish_issuance").await?;
         let closed = sqlx::query(
@@ -123,11 +124,12 @@ impl IssuanceStore for SqliteStore {
         let offer_id: String = sqlx::query_scalar(
             "UPDATE collections SET state = 'signed', holder_keys = NULL, sealed = ?1, sealed_until = \
              (SELECT CASE WHEN o.challenge_hash IS NULL THEN ?2 ELSE max(?2, o.expires_at) END \
-              FROM offers o WHERE o.offer_id = collections.offer_id), valid_from = ?3 WHERE seq = ?4 RETURNING offer_id",
+              FROM offers o WHERE o.offer_id = collections.offer_id), valid_from = ?3, valid_until = ?4 WHERE seq = ?5 RETURNING offer_id",
         )
         .bind(sealed)
         .bind(sealed_until.unix())
         .bind(valid_from.unix())
+        .bind(valid_until.unix())
         .bind(collection)
         .fetch_one(&mut *tx)
         .await?;

@@ -39,6 +39,7 @@ pub(crate) static MIGRATIONS: LazyLock<Migrator> = carnet_service::migrations![
     12: "0012_references",
     13: "0013_freshness_handles",
     14: "0014_status_publication",
+    15: "0015_cohorts",
 ];
 
 /// SQLite in WAL mode.

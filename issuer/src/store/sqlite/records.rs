@@ -5,6 +5,7 @@ use sqlx::{Row as _, sqlite::SqliteRow};
 
 use super::{CHUNK, Page, SqliteStore};
 use crate::{
+    cohorts::Cohort,
     error::Error,
     format::Format,
     store::{IssuedRecord, RecordStore, Rows, Slice, filter::IssuedFilter},
@@ -59,6 +60,23 @@ impl RecordStore for SqliteStore {
         .await?
         .ok_or(Error::NotFound { what: "issued credential" })?;
         issued_of(&row)
+    }
+
+    async fn cohorts(&self, now: Timestamp) -> Result<Vec<Cohort>, Error> {
+        let rows = sqlx::query("SELECT * FROM cohorts WHERE valid_until > ? AND holders > 0")
+            .bind(now.unix())
+            .fetch_all(self.database.readers())
+            .await?;
+        let cohort = |row: &SqliteRow| {
+            Ok(Cohort {
+                credential_type: row.try_get("credential_type")?,
+                format: Format::parse(row.try_get("format")?).ok_or(Error::Corrupt("cohorts.format"))?,
+                valid_from: Timestamp::from_unix(row.try_get("valid_from")?),
+                valid_until: Timestamp::from_unix(row.try_get("valid_until")?),
+                holders: u64::try_from(row.try_get::<i64, _>("holders")?).unwrap_or_default(),
+            })
+        };
+        rows.iter().map(cohort).collect()
     }
 }
 

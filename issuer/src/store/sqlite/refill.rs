@@ -42,7 +42,9 @@ impl RefillStore for SqliteStore {
         require_room(&mut tx, &offer_id, intent.thumbprints.len(), intent.per_day, intent.now).await?;
         let generation = offer.try_get("generation")?;
         require_rest(&mut tx, &offer_id, generation, intent.thumbprints.len(), self.refill_copies).await?;
-        let (valid_from, valid_until) = validity(&offer)?;
+        let (from, until) = validity(&offer)?;
+        // Copies of before get the days of their epoch, unless nothing would be left.
+        let (valid_from, valid_until) = intent.epoch.validity(from, until, intent.now).unwrap_or((from, until));
         let collection: i64 = sqlx::query_scalar(
             "INSERT INTO collections (offer_id, request_digest, state, notification_hash, refill, valid_from, valid_until, \
              generation) VALUES (?, ?, 'intended', ?, 1, ?, ?, ?) RETURNING seq",

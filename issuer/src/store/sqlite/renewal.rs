@@ -373,12 +373,9 @@ fn renewed(copy: &SqliteRow, terms: &Terms, now: Timestamp) -> Result<Renewed, E
     if generation >= i64::from(terms.most) {
         return Err(Error::RenewalLimit { most: terms.most });
     }
-    // It follows from the copy that is shown: whoever asks twice gets the same time.
-    Ok(Renewed {
-        generation: generation.saturating_add(1),
-        valid_from: now.start_of_day(),
-        valid_until: until.plus(terms.longer),
-    })
+    // It follows from the copy that is shown: whoever asks twice gets the same time, and so does everybody whose copies end together.
+    let (valid_from, valid_until) = terms.epoch.renewed(until, terms.window, terms.longer);
+    Ok(Renewed { generation: generation.saturating_add(1), valid_from, valid_until })
 }
 
 /// A collection that is about to be signed.

@@ -27,6 +27,9 @@ const COPIES: &str = "UPDATE issued SET holder_thumbprint = NULL, copy_digest = 
      (SELECT seq FROM collections WHERE known_until < ? ORDER BY known_until, seq LIMIT ?)";
 const KNOWN: &str = "UPDATE collections SET known_until = NULL WHERE seq IN \
      (SELECT seq FROM collections WHERE known_until < ? ORDER BY known_until, seq LIMIT ?)";
+// A table that stays small, so that no index is needed. Its rows have a key and no number.
+const COHORTS: &str = "DELETE FROM cohorts WHERE (credential_type, format, valid_from, valid_until) IN \
+     (SELECT credential_type, format, valid_from, valid_until FROM cohorts WHERE valid_until < ? LIMIT ?)";
 
 /// Kinds of rows that come to an end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,10 +44,12 @@ enum Ended {
     Renewals,
     /// Copies whose time is over: nothing asks for them by their keys, digests or handles any more.
     Copies,
+    /// Cohorts whose credentials have ended.
+    Cohorts,
 }
 
 impl Ended {
-    const ALL: [Self; 5] = [Self::Offers, Self::Nonces, Self::Answers, Self::Renewals, Self::Copies];
+    const ALL: [Self; 6] = [Self::Offers, Self::Nonces, Self::Answers, Self::Renewals, Self::Copies, Self::Cohorts];
 
     /// The transaction's name.
     const fn name(self) -> &'static str {
@@ -54,6 +59,7 @@ impl Ended {
             Self::Answers => "erase_sealed_answers",
             Self::Renewals => "lapse_renewals",
             Self::Copies => "forget_ended_copies",
+            Self::Cohorts => "forget_ended_cohorts",
         }
     }
 
@@ -66,6 +72,7 @@ impl Ended {
             Self::Nonces => (sqlx::query(USED_NONCES), now),
             Self::Answers => (sqlx::query(ANSWERS), now),
             Self::Renewals => (sqlx::query(RENEWALS), now),
+            Self::Cohorts => (sqlx::query(COHORTS), known),
             Self::Copies => {
                 sqlx::query(COPIES).bind(known.unix()).bind(STEP).execute(&mut **tx).await?;
                 (sqlx::query(KNOWN), known)

@@ -1,0 +1,118 @@
+//! The days that the copies of a collection may say: a day of its own would mark whose copy it is (spec/credential-types.md 3.6, 4.10).
+
+use carnet_core::{Problem, day, epoch::Epoch, time::Timestamp};
+
+use super::marked;
+use crate::session::CLOCK_SKEW;
+
+/// The days that the copies of a collection may say.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Days {
+    /// They were issued since then, and end as the offer said, if it did.
+    Issued { since: Timestamp, until: Option<Timestamp> },
+    /// They were issued since then, and end later than before; those before ended then, and could be renewed so many days earlier.
+    Renewed { since: Timestamp, ended: Option<Timestamp>, window_days: u32 },
+    /// They say the same days as those of before, or these rounded down, to which [`crate::refill`] holds them.
+    Kept,
+}
+
+impl Days {
+    /// Checks that a copy says the days that all have who are in its place. An issuer that names no `epoch` rounds to the day.
+    ///
+    /// # Errors
+    /// `copy_marked`
+    pub(super) fn check(
+        self,
+        epoch: Option<Epoch>,
+        (from, until): (Timestamp, Timestamp),
+        now: Timestamp,
+    ) -> Result<(), Problem> {
+        let rounding = epoch.unwrap_or(Epoch::Day);
+        match self {
+            Self::Kept => Ok(()),
+            Self::Issued { since, until: offered } => {
+                check_issued(rounding, since, from, now)?;
+                // An end of which rounding would leave nothing is that of an offer from before there were epochs.
+                let ends = |end| rounding.validity(from, end, now).map_or(end, |(_, end)| end);
+                if until == offered.map_or_else(|| rounding.start(until), ends) {
+                    Ok(())
+                } else {
+                    Err(marked("the copy ends on another day than its offer said"))
+                }
+            }
+            Self::Renewed { since, ended, window_days } => match (epoch, ended) {
+                (Some(epoch), Some(ended)) => {
+                    let window = i64::from(window_days).saturating_mul(day::SECONDS);
+                    if from == epoch.renewed(ended, window, 0).0 && epoch.is_start(until) {
+                        Ok(())
+                    } else {
+                        Err(marked("the renewed copy has other days than all whose copies end with it"))
+                    }
+                }
+                _ => check_issued(Epoch::Day, since, from, now),
+            },
+        }
+    }
+}
+
+/// Checks that a copy holds from the epoch of its issue.
+fn check_issued(epoch: Epoch, since: Timestamp, from: Timestamp, now: Timestamp) -> Result<(), Problem> {
+    // An answer may have been signed within this before it was asked for again, and clocks may differ.
+    let (first, last) = (epoch.start(since.plus(CLOCK_SKEW.saturating_neg())), epoch.start(now.plus(CLOCK_SKEW)));
+    if epoch.is_start(from) && (first..=last).contains(&from) {
+        return Ok(());
+    }
+    Err(marked("the copy holds from another day than that of its issue"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(day: &str) -> Timestamp {
+        day::parse_from(day).unwrap()
+    }
+
+    fn holds(days: Days, epoch: Option<Epoch>, from: &str, until: &str) -> bool {
+        days.check(epoch, (at(from), at(until)), at("2026-11-22T12:00:00Z")).is_ok()
+    }
+
+    #[test]
+    fn a_first_copy_has_the_days_of_its_epoch_and_of_its_offer() {
+        let (month, week) = (Some(Epoch::Month), Some(Epoch::Week));
+        let offered = |until: &str| Days::Issued { since: at("2026-11-22T11:00:00Z"), until: Some(at(until)) };
+        assert!(holds(offered("2028-02-01"), month, "2026-11-01", "2028-02-01"));
+        assert!(holds(offered("2028-02-07"), week, "2026-11-16", "2028-02-07"));
+        assert!(holds(offered("2028-02-16"), None, "2026-11-22", "2028-02-16"));
+        // The twins, each with a day of its own.
+        assert!(!holds(offered("2028-02-01"), month, "2026-11-22", "2028-02-01"));
+        assert!(!holds(offered("2028-02-01"), month, "2026-10-01", "2028-02-01"));
+        assert!(!holds(offered("2028-02-01"), month, "2026-11-01", "2028-01-01"));
+        assert!(!holds(offered("2028-02-16"), None, "2026-11-21", "2028-02-16"));
+        // Offers of before name their own day, of which the copies have the epoch's unless nothing would be left.
+        assert!(holds(offered("2028-02-16"), month, "2026-11-01", "2028-02-01"));
+        assert!(!holds(offered("2028-02-16"), month, "2026-11-01", "2028-02-16"));
+        assert!(holds(offered("2026-11-28"), month, "2026-11-01", "2026-11-28"));
+        let unsaid = Days::Issued { since: at("2026-11-22"), until: None };
+        assert!(holds(unsaid, month, "2026-11-01", "2028-02-01"));
+        assert!(!holds(unsaid, month, "2026-11-01", "2028-02-16"));
+        // Asked for in one epoch and issued in it or in the next.
+        let asked = Days::Issued { since: at("2026-10-31"), until: None };
+        assert!(holds(asked, month, "2026-10-01", "2028-02-01") && holds(asked, month, "2026-11-01", "2028-02-01"));
+    }
+
+    #[test]
+    fn a_renewed_copy_has_the_days_of_all_that_ended_with_it() {
+        let renewed = |ended: &str| Days::Renewed { since: at("2026-11-22"), ended: Some(at(ended)), window_days: 30 };
+        let month = Some(Epoch::Month);
+        for ended in ["2026-12-01", "2026-12-13"] {
+            assert!(holds(renewed(ended), month, "2026-11-01", "2027-12-01"), "{ended}");
+            assert!(!holds(renewed(ended), month, "2026-11-22", "2027-12-01"), "{ended}");
+            assert!(!holds(renewed(ended), month, "2026-11-01", "2027-12-02"), "{ended}");
+        }
+        assert!(!holds(renewed("2026-12-01"), month, "2026-10-01", "2027-12-01"));
+        // An issuer of before: from the day of renewal.
+        assert!(holds(renewed("2026-12-13"), None, "2026-11-22", "2027-12-13"));
+        assert!(!holds(renewed("2026-12-13"), None, "2026-11-01", "2027-12-13"));
+    }
+}

@@ -1,0 +1,122 @@
+//! Cohorts: how far the days of copies are rounded down, and how many holders share what askers see of them
+//! (spec/credential-types.md 3.6 to 3.9).
+
+use std::collections::BTreeMap;
+
+use carnet_core::{cohort::CohortSummary, epoch::Epoch, time::Timestamp};
+use carnet_proto::issuer::v1::ValidityEpoch;
+use carnet_service::config::{StartError, refused_field};
+use carnet_spec::Catalogue;
+use serde::Deserialize;
+
+use crate::{error::Error, format::Format, issuer::Issuer, store::Store};
+
+/// Part `[cohorts]` of the configuration.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct CohortPolicy {
+    /// To the beginning of which epoch the days of copies are rounded down: the longer it is, the more holders have the same days.
+    pub(crate) epoch: Epoch,
+    /// The epoch of single types, by type.
+    pub(crate) epochs: BTreeMap<String, Epoch>,
+    /// `carnet-issuer cohorts` warns of cohorts with fewer holders; 0: of none.
+    pub(crate) least: u64,
+}
+
+impl Default for CohortPolicy {
+    fn default() -> Self {
+        Self { epoch: Epoch::Month, epochs: BTreeMap::new(), least: 10 }
+    }
+}
+
+impl CohortPolicy {
+    /// Returns the epoch of a type.
+    pub(crate) fn epoch_of(&self, credential_type: &str) -> Epoch {
+        self.epochs.get(credential_type).copied().unwrap_or(self.epoch)
+    }
+
+    /// Returns what is wrong with it, if something is.
+    pub(crate) fn fault(&self, catalogue: &Catalogue) -> Option<StartError> {
+        let unknown = self.epochs.keys().find(|name| catalogue.credential_type(name).is_none())?;
+        let field = format!("cohorts.epochs.{unknown}");
+        let what = format!("{field} is for a type that the catalogue does not have");
+        Some(refused_field(field, what))
+    }
+}
+
+/// Returns an epoch as it stands on the wire.
+pub(crate) const fn epoch_to_wire(epoch: Epoch) -> ValidityEpoch {
+    match epoch {
+        Epoch::Day => ValidityEpoch::Day,
+        Epoch::Week => ValidityEpoch::Week,
+        Epoch::Month => ValidityEpoch::Month,
+        Epoch::Quarter => ValidityEpoch::Quarter,
+    }
+}
+
+/// Number of holders whose credentials look alike.
+#[derive(Debug, Clone)]
+pub(crate) struct Cohort {
+    pub(crate) credential_type: String,
+    pub(crate) format: Format,
+    pub(crate) valid_from: Timestamp,
+    pub(crate) valid_until: Timestamp,
+    pub(crate) holders: u64,
+}
+
+/// The cohorts of one type.
+#[derive(Debug)]
+pub(crate) struct TypeCohorts {
+    pub(crate) credential_type: String,
+    pub(crate) epoch: Epoch,
+    pub(crate) summary: CohortSummary,
+    /// Number of holders in cohorts that are smaller than they should be.
+    pub(crate) below: u64,
+    /// From the smallest to the largest.
+    pub(crate) cohorts: Vec<Cohort>,
+}
+
+impl<S: Store> Issuer<S> {
+    /// Returns the cohorts of each type of which something was issued that has not ended. They come from counts that the store
+    /// keeps, and from no claims.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(crate) async fn cohorts(&self) -> Result<Vec<TypeCohorts>, Error> {
+        let mut by_type: BTreeMap<String, Vec<Cohort>> = BTreeMap::new();
+        for cohort in self.store.cohorts(self.now()).await? {
+            by_type.entry(cohort.credential_type.clone()).or_default().push(cohort);
+        }
+        let least = self.settings.cohorts.least;
+        let of_type = |(credential_type, mut cohorts): (String, Vec<Cohort>)| {
+            cohorts.sort_by_key(|cohort| (cohort.holders, cohort.valid_from, cohort.valid_until));
+            let sizes = || cohorts.iter().map(|cohort| cohort.holders);
+            let summary = CohortSummary::of(sizes())?;
+            let below = sizes().filter(|size| *size < least).sum();
+            let epoch = self.settings.cohorts.epoch_of(&credential_type);
+            Some(TypeCohorts { credential_type, epoch, summary, below, cohorts })
+        };
+        Ok(by_type.into_iter().filter_map(of_type).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_type_has_its_own_epoch_or_that_of_all() {
+        let text = "epoch = \"quarter\"\nleast = 3\n[epochs]\nEntitlementCredential = \"week\"";
+        let policy: CohortPolicy = toml::from_str(text).unwrap();
+        assert_eq!(policy.epoch_of("EntitlementCredential"), Epoch::Week);
+        assert_eq!(policy.epoch_of("QualificationCredential"), Epoch::Quarter);
+        assert_eq!(CohortPolicy::default().epoch_of("QualificationCredential"), Epoch::Month);
+        let catalogue = Catalogue::embedded().unwrap();
+        assert!(policy.fault(&catalogue).is_none());
+        let unknown: CohortPolicy = toml::from_str("[epochs]\nNoSuchCredential = \"week\"").unwrap();
+        assert!(unknown.fault(&catalogue).is_some_and(|fault| fault.message.contains("NoSuchCredential")));
+        for wrong in ["epoch = \"year\"", "epochs = \"week\"", "size = 3"] {
+            assert!(toml::from_str::<CohortPolicy>(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! `cohorts`.
+
+use carnet_core::{day, time::Timestamp};
+use carnet_proto::issuer::v1::{self as proto, offer_service_client::OfferServiceClient};
+use carnet_service::client::{self, StaffArgs};
+use serde_json::{Value, json};
+
+use super::{Failure, format_name, last_day, print, time};
+
+/// The most small cohorts of a type that a person is shown.
+const MOST_SHOWN: usize = 10;
+
+pub(super) async fn run(staff: &StaffArgs) -> Result<(), Failure> {
+    let (channel, token) = client::connect(staff).await?;
+    let mut client = OfferServiceClient::with_interceptor(channel, token);
+    let answer = client.read_cohorts(proto::ReadCohortsRequest {}).await?.into_inner();
+    let types: Vec<Value> = answer.types.iter().map(type_json).collect();
+    print(staff.json, &json!({ "least": answer.least, "types": types }), || text(&answer));
+    Ok(())
+}
+
+fn epoch_name(epoch: i32) -> &'static str {
+    match proto::ValidityEpoch::try_from(epoch) {
+        Ok(proto::ValidityEpoch::Day) => "day",
+        Ok(proto::ValidityEpoch::Week) => "week",
+        Ok(proto::ValidityEpoch::Month) => "month",
+        Ok(proto::ValidityEpoch::Quarter) => "quarter",
+        Ok(proto::ValidityEpoch::Unspecified) | Err(_) => "unknown",
+    }
+}
+
+fn type_json(of: &proto::TypeCohorts) -> Value {
+    let cohort = |cohort: &proto::Cohort| {
+        json!({
+            "format": format_name(cohort.format),
+            "valid_from": time(cohort.valid_from.as_ref()),
+            "valid_until": time(cohort.valid_until.as_ref()),
+            "holders": cohort.holders,
+        })
+    };
+    json!({
+        "credential_type": of.credential_type,
+        "epoch": epoch_name(of.epoch),
+        "holders": of.holders,
+        "smallest": of.smallest,
+        "median": of.median,
+        "below": of.below,
+        "cohorts": of.cohorts.iter().map(cohort).collect::<Vec<_>>(),
+    })
+}
+
+fn text(answer: &proto::ReadCohortsResponse) -> String {
+    if answer.types.is_empty() {
+        return "Nothing was issued that has not ended.".to_owned();
+    }
+    let mut lines = vec!["Holders who share type, format, beginning and end:".to_owned()];
+    for of in &answer.types {
+        lines.push(format!(
+            "{}  {} in {}, smallest {}, median {} (days are rounded down to the {})",
+            of.credential_type,
+            counted(of.holders, "holder"),
+            counted(u64::try_from(of.cohorts.len()).unwrap_or(u64::MAX), "cohort"),
+            of.smallest,
+            of.median,
+            epoch_name(of.epoch),
+        ));
+        lines.extend(of_small(of, answer.least));
+    }
+    lines.join("\n")
+}
+
+/// What is to be said of cohorts that are too small.
+fn of_small(of: &proto::TypeCohorts, least: u64) -> Vec<String> {
+    if of.below == 0 {
+        return Vec::new();
+    }
+    let of_all = counted(of.below, "holder");
+    let mut lines = vec![format!(
+        "  ! {of_all} in cohorts of fewer than {least}: askers who compare days can tell them from most others."
+    )];
+    let small: Vec<&proto::Cohort> = of.cohorts.iter().filter(|cohort| cohort.holders < least).collect();
+    lines.extend(small.iter().take(MOST_SHOWN).map(|cohort| {
+        let from = time(cohort.valid_from.as_ref());
+        let from = Timestamp::parse(&from).map_or(from, day::from);
+        let (until, format) = (last_day(&time(cohort.valid_until.as_ref())), format_name(cohort.format));
+        format!("    {} ({format}) from {from} until {until}", counted(cohort.holders, "holder"))
+    }));
+    if let Some(more) = small.len().checked_sub(MOST_SHOWN).filter(|more| *more > 0) {
+        lines.push(format!("    and {more} more; --json has them all"));
+    }
+    if epoch_name(of.epoch) != "quarter" {
+        lines.push("    A longer epoch under [cohorts] makes the next ones larger.".to_owned());
+    }
+    lines
+}
+
+fn counted(number: u64, what: &str) -> String {
+    if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn small_cohorts_are_named_and_large_ones_are_summed_up() {
+        let cohort = |holders| proto::Cohort { format: 1, holders, ..proto::Cohort::default() };
+        let of = |cohorts: Vec<proto::Cohort>, below| proto::TypeCohorts {
+            credential_type: "QualificationCredential".to_owned(),
+            epoch: proto::ValidityEpoch::Month.into(),
+            holders: cohorts.iter().map(|cohort| cohort.holders).sum(),
+            smallest: cohorts[0].holders,
+            median: cohorts[cohorts.len() - 1].holders,
+            below,
+            cohorts,
+        };
+        let answer = |of| proto::ReadCohortsResponse { types: vec![of], least: 10 };
+        let said = text(&answer(of(vec![cohort(1), cohort(200)], 1)));
+        assert!(said.contains("201 holders in 2 cohorts, smallest 1, median 200 (days are rounded down to the month)"));
+        assert!(said.contains("! 1 holder in cohorts of fewer than 10") && said.contains("    1 holder (vc+sd-jwt)"));
+        assert!(!text(&answer(of(vec![cohort(10)], 0))).contains('!'));
+        let many = text(&answer(of((0..13).map(|_| cohort(2)).collect(), 26)));
+        assert!(many.contains("and 3 more"), "{many}");
+        assert_eq!(text(&proto::ReadCohortsResponse::default()), "Nothing was issued that has not ended.");
+    }
+}

@@ -1,0 +1,121 @@
+//! What two askers could put together: how many holders share what is visible in their copies.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use carnet_core::{epoch::Epoch, secure::sd_jwt::SdJwt, time::Timestamp};
+use carnet_tests::{
+    Result, programs,
+    stage::{Stage, residence_permit},
+    visitor::{self, Copy},
+};
+use serde_json::{Value, json};
+
+use super::{Telling, story::indent};
+
+/// Number of people who get a permit besides the wallet's owner.
+const PEOPLE: i64 = 12;
+const DAY: i64 = 86_400;
+
+/// Issues permits that end on different days, counts who has the same days all the same, and compares two copies of one person.
+pub(crate) async fn compared(telling: &mut Telling, stage: &Stage) -> Result<()> {
+    telling.say("Twelve more people get a permit, each with another last day. Then two askers compare the copies that they saw:\n");
+    let people = collect(stage).await;
+    let people = telling.step("twelve more permits", people)?;
+    let office = &stage.authority;
+    let counts = telling.step("cohorts", office.staff(&["cohorts"]).and_then(|said| said.ok()?.json()))?;
+    let token = office.token_file.display().to_string();
+    let printed =
+        programs::run("carnet-issuer", ["cohorts", "--server", &office.service.url, "--token-file", &token], &[]);
+    let printed = telling.step("cohorts for people", printed.and_then(programs::Said::ok))?;
+    telling.say(format!("$ carnet-issuer cohorts\n{}", indent(&printed.stdout)));
+    let found = telling.step("two askers", Comparison::of(&people))?;
+    telling.say(format!("   the same in two copies of one person   {}", found.same.join(", ")));
+    telling.say(format!("   all of that is the same for            {} of these {PEOPLE} people", found.shared_by));
+    telling.say(format!("   another in each copy                   {}", found.different.join(", ")));
+    telling.say("   By the days that staff asked for, each of the twelve would have been alone.\n");
+    let all = usize::try_from(PEOPLE)?;
+    telling
+        .step("nobody is told apart", if found.shared_by == all { Ok(()) } else { Err(format!("{found:?}").into()) })?;
+    telling.note("cohorts", counts);
+    telling.note(
+        "two_askers",
+        json!({"same": found.same, "different": found.different, "shared_by": found.shared_by, "people": PEOPLE}),
+    );
+    Ok(())
+}
+
+/// Two copies of each person.
+async fn collect(stage: &Stage) -> Result<Vec<Vec<Copy>>> {
+    let now = visitor::now();
+    // The month in which the permits end that are offered without an end: a year from now.
+    let month = Epoch::Month.start(now.start_of_day().plus(365 * DAY));
+    let mut people = Vec::new();
+    for day in 0..PEOPLE {
+        let last = day_of(month.plus(day.saturating_mul(DAY)));
+        let extra = ["--valid-until", last.as_str()];
+        let offered = stage.offer(&stage.authority, "ResidencePermitCredential", &residence_permit(), &extra)?;
+        people.push(visitor::collect_copies(&offered.uri, offered.pin.as_deref(), 2, now).await?);
+    }
+    Ok(people)
+}
+
+fn day_of(at: Timestamp) -> String {
+    at.to_string().chars().take(10).collect()
+}
+
+/// Comparison of what everybody sees of a copy.
+#[derive(Debug)]
+struct Comparison {
+    /// What is the same in both copies of the first person.
+    same: Vec<String>,
+    /// What is not.
+    different: Vec<String>,
+    /// How many people have all that is the same.
+    shared_by: usize,
+}
+
+impl Comparison {
+    fn of(people: &[Vec<Copy>]) -> Result<Self> {
+        let mut visible = Vec::new();
+        for copies in people {
+            visible.push(copies.iter().map(visible_in).collect::<Result<Vec<_>>>()?);
+        }
+        let [first, second] = visible.first().map(Vec::as_slice).unwrap_or_default() else {
+            return Err("there are not two copies".into());
+        };
+        let is_same = |path: &String| second.get(path) == first.get(path);
+        let same: Vec<&String> = first.keys().filter(|path| is_same(path)).collect();
+        let shares = |copies: &&Vec<BTreeMap<String, Value>>| {
+            copies.iter().all(|copy| same.iter().all(|path| copy.get(*path) == first.get(*path)))
+        };
+        let names = |paths: &mut dyn Iterator<Item = &String>| -> Vec<String> {
+            let names: BTreeSet<&str> = paths.map(|path| path.split('/').nth(1).unwrap_or_default()).collect();
+            names.into_iter().map(str::to_owned).collect()
+        };
+        Ok(Self {
+            same: names(&mut same.iter().copied()),
+            different: names(&mut first.keys().filter(|path| !is_same(path))),
+            shared_by: visible.iter().filter(shares).count(),
+        })
+    }
+}
+
+/// The values of a copy that no holder can withhold, by their paths.
+fn visible_in(copy: &Copy) -> Result<BTreeMap<String, Value>> {
+    fn walk(path: &str, value: &Value, found: &mut BTreeMap<String, Value>) {
+        match value {
+            Value::Object(members) => {
+                members.iter().for_each(|(name, value)| walk(&format!("{path}/{name}"), value, found));
+            }
+            Value::Array(items) => {
+                let items = items.iter().enumerate();
+                items.for_each(|(at, value)| walk(&format!("{path}/{at}"), value, found));
+            }
+            value => drop(found.insert(path.to_owned(), value.clone())),
+        }
+    }
+    let mut found = BTreeMap::new();
+    let payload = SdJwt::parse(&copy.credential)?.jws().payload().clone();
+    walk("", &Value::Object(payload), &mut found);
+    Ok(found)
+}
