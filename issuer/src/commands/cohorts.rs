@@ -69,7 +69,7 @@ fn text(answer: &proto::ReadCohortsResponse) -> String {
     lines.join("\n")
 }
 
-/// What is to be said of cohorts that are too small.
+/// Lines about cohorts that are too small; empty where none is.
 fn of_small(of: &proto::TypeCohorts, least: u64) -> Vec<String> {
     if of.below == 0 {
         return Vec::new();
