@@ -9,8 +9,9 @@ CREATE TABLE cohorts (
     PRIMARY KEY (credential_type, format, valid_from, valid_until)
 ) STRICT, WITHOUT ROWID;
 
--- The collection whose copies an offer's holder counts by; NULL: none was signed.
-ALTER TABLE offers ADD COLUMN counted INTEGER REFERENCES collections (seq);
+-- The collection whose copies an offer's holder counts by (no foreign key: it would have each insertion into collections read all offers);
+-- NULL: none was signed.
+ALTER TABLE offers ADD COLUMN counted INTEGER;
 
 UPDATE offers SET counted = (SELECT max(c.seq) FROM collections c WHERE c.offer_id = offers.offer_id AND c.state = 'signed')
 WHERE state = 'collected';
