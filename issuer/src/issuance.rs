@@ -20,6 +20,7 @@ use crate::{
     proofs,
     secrets::{self, Hash, Use},
     store::{CopyNames, Finished, Intended, Intent, Store, Work, status::Place},
+    vouchers::VoucherTotal,
 };
 
 /// What a request for copies gives.
@@ -126,6 +127,10 @@ impl<S: Store> Issuer<S> {
         self.require_published(&work.places).await?;
         let issuer = self.clone();
         let days = work.days(self.epoch(&work.credential_type), now);
+        let voucher = match self.catalogue.credential_type(&work.credential_type) {
+            Some(known) if known.serials.is_some() => VoucherTotal::of(known, &parse_claims(&work.claims.0)?, now),
+            _ => None,
+        };
         let (work, copies) = on_cpu(move || {
             let copies = issuer.make_offered(&work, &keys, days, now);
             (work, copies)
@@ -136,8 +141,10 @@ impl<S: Store> Issuer<S> {
         let sealed = secrets::seal(handle, &work.request_digest, &text).ok_or(Error::Corrupt("answer"))?;
         let until = now.plus(keep_seconds);
         // A wallet that lost its connection repeats its call while the first still signs: both get what is stored first.
-        if let Finished::Answered(first) =
-            self.store.finish(work.collection, &copy_names(work.format, &copies), sealed, until, days, now).await?
+        if let Finished::Answered(first) = self
+            .store
+            .finish(work.collection, &copy_names(work.format, &copies), sealed, until, days, (now, voucher))
+            .await?
         {
             return open_answer(work.format, handle, &work.request_digest, &first);
         }

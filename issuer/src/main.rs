@@ -27,6 +27,7 @@ mod status;
 mod store;
 #[cfg(test)]
 mod tests;
+mod vouchers;
 mod warnings;
 
 use std::{pin::Pin, process::ExitCode};

@@ -21,6 +21,8 @@ pub struct Serials {
     pub uses: String,
     /// The claim with the DID of the only asker that a wallet shows a serial to.
     pub redeemer: String,
+    /// The claim that says what a use is for; issuers count by it what they have issued.
+    pub service: String,
     /// The digests that the array has in each copy, decoys included.
     pub digests: usize,
 }
@@ -89,12 +91,12 @@ impl Serials {
 
     /// A sentence about what is wrong with it, if something is.
     pub(crate) fn fault(&self, disclosable: &[String], required: &[String]) -> Option<String> {
-        let Self { claim, uses, redeemer, digests } = self;
+        let Self { claim, uses, redeemer, service, digests } = self;
         let element = format!("{claim}[]");
         if let Some(name) = [claim, &element].into_iter().find(|name| !disclosable.contains(name)) {
             return Some(format!("[serials] needs \"{name}\" among disclosable"));
         }
-        if let Some(name) = [claim, uses, redeemer].into_iter().find(|name| !required.contains(name)) {
+        if let Some(name) = [claim, uses, redeemer, service].into_iter().find(|name| !required.contains(name)) {
             return Some(format!("[serials] names \"{name}\", which is not required_at_issuance"));
         }
         (!(1..=256).contains(digests)).then(|| "[serials] has digests that are not from 1 to 256".to_owned())

@@ -16,13 +16,17 @@ use serde_json::{Value, json};
 
 const TYPE: &str = "EntitlementCredential";
 
-/// Lets an agency accept vouchers of the university and, with other desks, marks at most `offline_uses` without them.
-fn prepare(stage: &Stage, agency: Office, redemption: Option<(&str, &str, u32)>) -> Result<Office> {
+/// A desk's name, the name and key of the only other one, and how many uses each marks at most without the other.
+type Desks<'a> = (&'a str, &'a str, &'a str, u32);
+
+/// Lets an agency accept vouchers of the university, at one desk or as one of two.
+fn prepare(stage: &Stage, agency: Office, redemption: Option<Desks<'_>>) -> Result<Office> {
     let path = agency.service.data.join("config.toml");
     let mut config = fs::read_to_string(&path)?;
     config.push_str(&format!("\n[[issuers]]\ndid = {:?}\ntypes = [{TYPE:?}]\n", stage.university.did));
-    if let Some((desk, other, most)) = redemption {
-        config.push_str(&format!("\n[redemption]\ndesk = {desk:?}\nothers = [{other:?}]\noffline_uses = {most}\n"));
+    if let Some((desk, other, key, most)) = redemption {
+        let other = format!("{{ desk = {other:?}, key = {key:?}, offline_uses = {most} }}");
+        config.push_str(&format!("\n[redemption]\ndesk = {desk:?}\nothers = [{other}]\noffline_uses = {most}\n"));
     }
     fs::write(path, config)?;
     agency.restart()
@@ -155,8 +159,23 @@ async fn desks_without_contact_are_bounded_and_reconciliation_names_double_use()
     programs::run("carnet-verifier", desk.clone(), &[])?.ok()?;
     assert_eq!(programs::run("carnet-verifier", desk, &[])?.code, 1);
     let west = east.twin("west", &folder)?;
-    let east = prepare(&stage, east, Some(("east", "west", 2)))?;
-    let west = prepare(&stage, west, Some(("west", "east", 2)))?;
+    let run = |desk: &Office, args: &[&str]| -> Result<Said> {
+        let data = desk.service.data.display().to_string();
+        programs::run(
+            "carnet-verifier",
+            ["redemptions"].iter().chain(args).copied().chain(["--json", "--data", &data]),
+            &[],
+        )
+    };
+    let key_of = |desk: &Office| -> Result<String> {
+        let said = run(desk, &["key"])?.ok()?.json()?;
+        Ok(said.get("key").and_then(Value::as_str).ok_or("there is no key")?.to_owned())
+    };
+    let (east_key, west_key) = (key_of(&east)?, key_of(&west)?);
+    assert_ne!(east_key, west_key);
+    let east = prepare(&stage, east, Some(("east", "west", &west_key, 2)))?;
+    let west = prepare(&stage, west, Some(("west", "east", &east_key, 2)))?;
+    assert_eq!(key_of(&east)?, east_key);
     let copies = visitor::collect_copies(&voucher(&stage, &east.did, 1)?, None, 2, visitor::now()).await?;
     let [first, second] = copies.as_slice() else { return Err("not two copies".into()) };
     // Neither knows of the other.
@@ -168,14 +187,6 @@ async fn desks_without_contact_are_bounded_and_reconciliation_names_double_use()
     let due = east.staff(&["request", "create", "--template", "museum-visit"])?;
     assert_eq!((due.code, due.stderr.contains("RECONCILIATION_DUE")), (3, true), "{due:?}");
     let file = |desk: &str| -> PathBuf { stage.folder.join(format!("{desk}.redemptions")) };
-    let run = |desk: &Office, args: &[&str]| -> Result<Said> {
-        let data = desk.service.data.display().to_string();
-        programs::run(
-            "carnet-verifier",
-            ["redemptions"].iter().chain(args).copied().chain(["--json", "--data", &data]),
-            &[],
-        )
-    };
     for (desk, name) in [(&east, "east"), (&west, "west")] {
         let out = file(name).display().to_string();
         run(desk, &["export", &out])?.ok()?;
@@ -200,6 +211,16 @@ async fn desks_without_contact_are_bounded_and_reconciliation_names_double_use()
     // A file that was changed is refused whole.
     fs::write(file("west"), fs::read_to_string(file("west"))?.replace(" 1 ", " 2 "))?;
     assert_eq!(run(&east, &["reconcile", &from_west])?.code, 1);
+    // What was counted, and nobody's data.
+    let totals = run(&east, &["totals"])?.ok()?.json()?;
+    assert_eq!(totals.pointer("/totals/0/uses"), Some(&json!(2)), "{totals}");
+    assert_eq!(totals.pointer("/totals/0/template"), Some(&json!("museum-visit")), "{totals}");
+    // East goes on without west. Its export left one use of its bound, and with the export of east that it may have taken since it is two more.
+    let gone = run(&east, &["write-off", "west"])?.ok()?.json()?;
+    assert_eq!(gone.get("unseen"), Some(&json!(3)), "{gone}");
+    run(&west, &["export", &from_west])?.ok()?;
+    let refused = run(&east, &["reconcile", &from_west])?;
+    assert!(refused.code == 1 && refused.stderr.contains("was written off here"), "{refused:?}");
     Ok(())
 }
 

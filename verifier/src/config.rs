@@ -13,7 +13,7 @@ use carnet_service::{
 use carnet_spec::Catalogue;
 use serde::Deserialize;
 
-use crate::{redemption::RedemptionConfig, status::StatusConfig, trust::TrustConfig};
+use crate::{redemption::desks::RedemptionConfig, status::StatusConfig, trust::TrustConfig};
 
 /// What the operator decides. An unknown field is refused.
 #[derive(Debug, Clone, Deserialize)]
@@ -82,6 +82,20 @@ impl VerifierConfig {
         let (config, files): (Self, _) = config::layered("carnet-verifier", data, over)?;
         config.check().map_err(|error| files.place(error))?;
         Ok(Self { files, ..config })
+    }
+
+    /// Reads `[keys]` alone, of a configuration whose rest may still be wrong.
+    ///
+    /// # Errors
+    /// As for [`Self::load`].
+    pub(crate) fn keys_alone(data: &Path, over: Option<&Path>) -> Result<KeysConfig, StartError> {
+        #[derive(Deserialize)]
+        struct KeysAlone {
+            #[serde(default)]
+            keys: KeysConfig,
+        }
+        let (KeysAlone { keys }, _) = config::layered("carnet-verifier", data, over)?;
+        Ok(keys)
     }
 
     fn check(&self) -> Result<(), StartError> {

@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use crate::{
     error::Error,
     ids::RequestId,
+    redemption::CountedAnswer,
     requests::own_query,
     statements::stated_statement_age,
     store::{Admission, Closed, Store},
@@ -69,8 +70,10 @@ impl<S: Store> Verifier<S> {
         self.keep_clock_floor().await?;
         let keep = template.map(|template| template.keep.as_slice()).unwrap_or_default();
         let kept = disclosed.as_ref().map(|disclosed| disclosed.keep(keep, now)).unwrap_or_default();
-        let redeem = template.and_then(|template| template.redeem.as_ref()).zip(disclosed.as_ref());
-        let (verdict, counts) = self.conclude(id, verdict, &kept, redeem, now).await?;
+        let redeem = template.and_then(|template| Some((template.id.as_str(), template.redeem.as_ref()?)));
+        let counted = redeem.zip(disclosed.as_ref());
+        let counted = counted.map(|((template, redeem), disclosed)| CountedAnswer { template, redeem, disclosed });
+        let (verdict, counts) = self.conclude(id, verdict, &kept, counted, now).await?;
         // What was shown may hold and its use be refused all the same.
         let (disclosed, kept) = if verdict.accepted() { (disclosed, kept) } else { (None, Vec::new()) };
         if !counts && verdict.accepted() {

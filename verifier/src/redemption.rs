@@ -1,7 +1,6 @@
 //! Uses of entitlements: which answer is one, who may mark it, and how often (spec/entitlement.md).
 
 use carnet_core::{json, time::Timestamp};
-use carnet_service::config::{StartError, refused_field};
 use carnet_spec::Redeem;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -15,6 +14,7 @@ use crate::{
     verifier::Verifier,
 };
 
+pub(crate) mod desks;
 pub(crate) mod export;
 
 /// For how long a mark outlives its entitlement, in seconds: so long desks can reconcile.
@@ -24,43 +24,6 @@ const RECONCILE_WITHIN: i64 = 30 * 86_400;
 const DOMAIN: &[u8] = b"carnet entitlement 1\0";
 /// Separates the digests of serials from all others.
 const SERIAL_DOMAIN: &[u8] = b"carnet entitlement serial 1\0";
-
-/// Several desks of one organisation, which do not reach each other at all times.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct RedemptionConfig {
-    /// This desk's name.
-    pub(crate) desk: String,
-    /// The names of all other desks.
-    pub(crate) others: Vec<String>,
-    /// How many uses it may mark from one reconciliation with all others to the next.
-    pub(crate) offline_uses: u32,
-}
-
-impl RedemptionConfig {
-    /// Refuses names that are none, and desks without others.
-    pub(crate) fn check(&self) -> Result<(), StartError> {
-        if let Some(wrong) = self.others.iter().chain([&self.desk]).find(|name| !is_desk(name)) {
-            let what = format!("redemption: {wrong:?} is no name of a desk: 1 to 64 small letters, digits and -");
-            return Err(refused_field("redemption", what));
-        }
-        if self.others.is_empty() || self.others.contains(&self.desk) {
-            let what = "redemption.others must name the other desks, and not this one";
-            return Err(refused_field("redemption.others", what));
-        }
-        if self.offline_uses == 0 {
-            let what = "redemption.offline_uses is 0, so that no use could ever be marked";
-            return Err(refused_field("redemption.offline_uses", what));
-        }
-        Ok(())
-    }
-}
-
-/// Whether a text can be a desk's name.
-pub(crate) fn is_desk(name: &str) -> bool {
-    (1..=64).contains(&name.len())
-        && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
-}
 
 /// One use of one entitlement, as it is kept. The serial, or the entitlement's number, is in it as a digest alone.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -134,14 +97,22 @@ impl Refusal {
     }
 }
 
+/// An answer to a template whose accepted answers are uses.
+#[derive(Clone, Copy)]
+pub(crate) struct CountedAnswer<'a> {
+    /// The template's id.
+    pub(crate) template: &'a str,
+    pub(crate) redeem: &'a Redeem,
+    pub(crate) disclosed: &'a Disclosed,
+}
+
 /// The use that an accepted answer claims, held to who this verifier is.
 ///
 /// # Errors
 /// [`Error::Internal`] if what the type's schema promises is not there.
 fn claimed(
-    redeem: &Redeem,
+    CountedAnswer { template, redeem, disclosed }: CountedAnswer<'_>,
     verdict: &Verdict,
-    disclosed: &Disclosed,
     own: &str,
     now: Timestamp,
 ) -> Result<Result<Claimed, Refusal>, Error> {
@@ -167,7 +138,22 @@ fn claimed(
         _ => return Ok(Err(Refusal::SerialsSeveral)),
     };
     let (by_serial, erase_at) = (uses.is_none(), until.plus(RECONCILE_WITHIN));
-    Ok(Ok(Claimed { mark: Mark { entitlement, uses: uses.unwrap_or(1), marked_at: now, erase_at }, by_serial }))
+    let mark = Mark { entitlement, uses: uses.unwrap_or(1), marked_at: now, erase_at };
+    let month = now.to_string().chars().take(7).collect();
+    let total = Total { template: template.to_owned(), issuer: shown.issuer.clone(), month, uses: 1 };
+    Ok(Ok(Claimed { mark, by_serial, total }))
+}
+
+/// Number of uses that were marked in one month, by what was asked and by issuer.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Total {
+    /// The template that asked.
+    pub(crate) template: String,
+    /// The entitlements' issuer.
+    pub(crate) issuer: String,
+    /// The month in UTC, as `2026-11`.
+    pub(crate) month: String,
+    pub(crate) uses: u64,
 }
 
 /// A use that an accepted answer claims.
@@ -175,6 +161,8 @@ pub(crate) struct Claimed {
     pub(crate) mark: Mark,
     /// Tells if it is the use of a serial.
     pub(crate) by_serial: bool,
+    /// The total that it adds one to.
+    pub(crate) total: Total,
 }
 
 impl<S: Store> Verifier<S> {
@@ -197,14 +185,14 @@ impl<S: Store> Verifier<S> {
         id: &RequestId,
         verdict: Verdict,
         kept: &[KeptClaim],
-        redeem: Option<(&Redeem, &Disclosed)>,
+        counted: Option<CountedAnswer<'_>>,
         now: Timestamp,
     ) -> Result<(Verdict, bool), Error> {
-        let Some((redeem, disclosed)) = redeem.filter(|_| verdict.accepted()) else {
+        let Some(counted) = counted.filter(|_| verdict.accepted()) else {
             let counts = self.store.conclude(id, &verdict, kept).await?;
             return Ok((verdict, counts));
         };
-        match claimed(redeem, &verdict, disclosed, self.identity.did.as_str(), now)? {
+        match claimed(counted, &verdict, self.identity.did.as_str(), now)? {
             Ok(claimed) => {
                 let most = self.settings.offline_uses;
                 let concluded = self.store.conclude_use(id, &verdict, kept, &claimed, most).await?;
@@ -258,8 +246,11 @@ mod tests {
     #[test]
     fn uses_are_counted_up_to_the_last_one_and_bounded_between_reconciliations() {
         let at = Timestamp::from_unix(0);
-        let claimed =
-            |uses| Claimed { mark: Mark { entitlement: [0; 32], uses, marked_at: at, erase_at: at }, by_serial: false };
+        let claimed = |uses| Claimed {
+            mark: Mark { entitlement: [0; 32], uses, marked_at: at, erase_at: at },
+            by_serial: false,
+            total: Total::default(),
+        };
         let next = |marks, unsynced, uses, most| Counted { marks, unsynced }.next(&claimed(uses), most);
         let counted = |number, of| Ok(Use::Counted { number, of });
         assert_eq!(next(0, 0, 1, None), counted(1, 1));
@@ -293,24 +284,6 @@ mod tests {
         {
             assert_eq!(serde_json::to_string(&used).unwrap(), text);
             assert_eq!(serde_json::from_str::<Use>(text).unwrap(), used);
-        }
-    }
-
-    #[test]
-    fn desks_are_named_and_bounded() {
-        let config = |desk: &str, others: &[&str], offline_uses| {
-            let others = others.iter().map(|name| (*name).to_owned()).collect();
-            RedemptionConfig { desk: desk.to_owned(), others, offline_uses }.check()
-        };
-        assert!(config("east", &["west"], 1).is_ok());
-        for (desk, others, most) in [
-            ("", &["west"][..], 1),
-            ("East", &["west"], 1),
-            ("east", &[], 1),
-            ("east", &["east"], 1),
-            ("east", &["west"], 0),
-        ] {
-            assert!(config(desk, others, most).is_err(), "{desk} {others:?} {most}");
         }
     }
 }

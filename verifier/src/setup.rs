@@ -15,7 +15,7 @@ use carnet_service::{
 use rand_core::OsRng;
 use zeroize::Zeroizing;
 
-use crate::{config::VerifierConfig, store::MIGRATIONS};
+use crate::{config::VerifierConfig, redemption::desks, store::MIGRATIONS};
 
 /// What `init` made.
 pub(crate) struct Made {
@@ -71,6 +71,12 @@ pub(crate) async fn init(
 /// # Errors
 /// The directory is no verifier's, or there is a store or the mark of one.
 pub(crate) async fn another_desk(data: &Path) -> Result<(), StartError> {
+    if desks::has_key(data) {
+        return Err(StartError::new(
+            format!("{} has the key of the desk that it was copied from. Nothing was made.", data.display()),
+            "Delete the folder `desk` in the copy: each desk makes a key of its own.",
+        ));
+    }
     VerifierConfig::load(data, None)?;
     store::create(data, &MIGRATIONS).await
 }

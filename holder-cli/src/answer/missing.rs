@@ -7,7 +7,10 @@ use carnet_core::{
 };
 use carnet_spec::Catalogue;
 
-use super::{Bounds, answer, holdings::open_all};
+use super::{
+    Bounds, answer,
+    holdings::{Opened, open_all},
+};
 use crate::wallet::{Contents, HeldCredential};
 
 /// A credential query that the wallet cannot answer.
@@ -36,6 +39,10 @@ pub(crate) enum Lack {
     Format,
     /// No copy of those of that type is left.
     Copies,
+    /// Every use of those of that type was used.
+    UsedUp,
+    /// Those of that type name another redeemer than the one who asks.
+    OtherRedeemer,
     /// Those of that type do not have these claims, or not with a value that is asked for.
     Claims(Vec<ClaimPath>),
     /// It is asked for in a way that is not understood here.
@@ -54,6 +61,8 @@ impl Lack {
             Self::NotChosen => "not_chosen",
             Self::Format => "format",
             Self::Copies => "copies",
+            Self::UsedUp => "used_up",
+            Self::OtherRedeemer => "other_redeemer",
             Self::Claims(_) => "claims",
             Self::Foreign => "foreign",
             Self::Other => "other",
@@ -146,6 +155,9 @@ fn lack(
     if payloads.is_empty() {
         return Ok(Lack::Copies);
     }
+    if let Some(lack) = voucher_lack(catalogue, asked, &held, &opened) {
+        return Ok(lack);
+    }
     let has = |claim: &ClaimQuery| {
         let accepted = |(_, value): &(ClaimPath, &serde_json::Value)| claim.accepts(value);
         payloads.iter().any(|payload| values_at(payload, &claim.path).iter().any(accepted))
@@ -153,4 +165,28 @@ fn lack(
     let lacking: Vec<ClaimPath> =
         asked.claims.iter().filter(|claim| !has(claim)).map(|claim| claim.path.clone()).collect();
     Ok(if lacking.is_empty() { Lack::Other } else { Lack::Claims(lacking) })
+}
+
+/// The reason why no voucher among these shows a serial that is asked for.
+fn voucher_lack(
+    catalogue: &Catalogue,
+    asked: &CredentialQuery,
+    held: &[(usize, &HeldCredential)],
+    opened: &[Opened],
+) -> Option<Lack> {
+    let is_voucher = |held: &HeldCredential| {
+        let serials = catalogue.credential_type(&held.type_name).and_then(|known| known.serials.as_ref());
+        let array = serials.map(|serials| serials.array(&asked.format));
+        array.is_some_and(|array| asked.claims.iter().any(|claim| claim.path.starts_with(&array)))
+    };
+    let left: Option<Vec<usize>> = held
+        .iter()
+        .map(|(_, held)| held.serials.as_ref().filter(|_| is_voucher(held)).map(|serials| serials.left()))
+        .collect();
+    if left?.iter().all(|left| *left == 0) {
+        return Some(Lack::UsedUp);
+    }
+    let shows = |opened: &Opened| opened.serial.is_some();
+    let own = |opened: &&Opened| held.iter().any(|(index, _)| *index == opened.credential);
+    (!opened.iter().filter(own).any(shows)).then_some(Lack::OtherRedeemer)
 }

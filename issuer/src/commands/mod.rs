@@ -9,6 +9,7 @@ pub(crate) mod registrar;
 mod renewals;
 mod status;
 mod store;
+mod vouchers;
 
 use std::{net::SocketAddr, path::PathBuf};
 
@@ -92,6 +93,8 @@ enum Verb {
     },
     /// How many holders share what askers can compare: type, format, beginning and end. From counts, without claims.
     Cohorts(carnet_service::client::StaffArgs),
+    /// How many vouchers were issued and how many uses they give, by service, redeemer and month.
+    Vouchers(vouchers::VouchersArgs),
 }
 
 /// Runs a verb.
@@ -107,6 +110,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         Verb::Renewals { verb } => renewals::run(verb).await,
         Verb::Issued { verb } => issued::run(verb).await,
         Verb::Cohorts(staff) => cohorts::run(&staff).await,
+        Verb::Vouchers(args) => vouchers::run(&args).await,
         Verb::Staff { verb } => Ok(carnet_service::staff::verbs::run(verb)?),
         Verb::Status { verb } => status::run(verb).await,
     }

@@ -21,7 +21,10 @@ pub(crate) mod status;
 use carnet_core::{epoch::Epoch, time::Timestamp};
 use zeroize::Zeroizing;
 
-use crate::{claims::UniqueClaim, cohorts::Cohort, error::Error, format::Format, nonces::Nonce, secrets::Hash};
+use crate::{
+    claims::UniqueClaim, cohorts::Cohort, error::Error, format::Format, nonces::Nonce, secrets::Hash,
+    vouchers::VoucherTotal,
+};
 
 use filter::{IssuedFilter, OfferFilter};
 use renewal::Decision;
@@ -373,8 +376,8 @@ pub(crate) trait IssuanceStore {
         now: Timestamp,
     ) -> impl Future<Output = Result<(Hash, Format, Intended), Error>> + Send;
     /// Erases the claims, marks the copies as issued with their names, keeps the sealed answer at least until then, and until
-    /// the offer's end for a wallet that can redeem it again. If the offer was closed since the intent, it changes nothing, and
-    /// answers or refuses as the same request would be if it came now.
+    /// the offer's end for a wallet that can redeem it again, and counts what a voucher gives. If the offer was closed since
+    /// the intent, it changes nothing, and answers or refuses as the same request would be if it came now.
     fn finish(
         &self,
         collection: i64,
@@ -382,7 +385,7 @@ pub(crate) trait IssuanceStore {
         sealed: Vec<u8>,
         sealed_until: Timestamp,
         days: (Timestamp, Timestamp),
-        now: Timestamp,
+        signed: (Timestamp, Option<VoucherTotal>),
     ) -> impl Future<Output = Result<Finished, Error>> + Send;
     /// Records a wallet's notification and erases the sealed answer.
     fn notify(&self, notification_hash: Hash, event: i32) -> impl Future<Output = Result<(), Error>> + Send;

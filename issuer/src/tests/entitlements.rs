@@ -181,3 +181,20 @@ fn a_voucher_is_not_renewed() {
     assert_eq!(fault("LanguageCertificateCredential"), None);
     assert!(fault("EntitlementCredential").is_some_and(|fault| fault.message.contains("serials")));
 }
+
+#[tokio::test]
+async fn totals_count_what_was_issued_once_and_no_refill() {
+    let issuer = start().await;
+    // What nobody collected gives nobody a use.
+    issuer.create(voucher("a", 5, &[])).await;
+    for (request, uses) in [("b", 3), ("c", 4)] {
+        let (offer, keys) = (issuer.create(voucher(request, uses, &[])).await, holder_keys(2));
+        let copies = issuer.receive(&offer, &keys).await.unwrap().credentials;
+        refill_once(&issuer, &copies[0].credential, &keys[0]).await;
+    }
+    let totals = issuer.issuer.store.voucher_totals().await.unwrap();
+    let [total] = totals.as_slice() else { panic!("{totals:?}") };
+    assert_eq!((total.service.as_str(), total.redeemer.as_str()), ("A meal", "did:web:canteen.example"));
+    assert_eq!((total.vouchers, total.uses), (2, 7));
+    assert!(issuer.issuer.now().to_string().starts_with(&total.month) && total.month.len() == 7);
+}

@@ -13,13 +13,15 @@ use sqlx::{Row as _, SqlitePool, migrate::Migrator, sqlite::SqliteConnectOptions
 use statements::Found;
 
 /// Tables that stay small, whatever is issued and verified, and why.
-const SMALL: [(&str, &str); 11] = [
+const SMALL: [(&str, &str); 13] = [
     ("status_lists", "a row for 131,072 copies or more"),
     ("cohorts", "a row for a type, a format and a pair of epochs, until their end"),
     ("status_messages", "15 rows at most: the numbers that a message can have"),
     ("used_messages", "15 rows at most: the numbers that a message can have"),
     ("clock_floor", "one row"),
     ("redemption_desks", "the desks of the configuration"),
+    ("redemption_totals", "a row a month for each template and issuer"),
+    ("voucher_totals", "a row a month for each service and redeemer"),
     ("overused_entitlements", "entitlements that were used too often, until their marks end"),
     ("store_identity", "one row"),
     ("former_stores", "a row each time that an older backup was restored"),

@@ -84,7 +84,7 @@ pub(crate) struct InitArgs {
     #[command(flatten)]
     about: AboutIfGiven,
     /// Make only a store: of another desk, in a directory with the keys, the configuration and the staff of the first one, and
-    /// without its store.sqlite and store.json.
+    /// without its store.sqlite, store.json and the folder desk.
     #[arg(long, conflicts_with_all = ["did", "name", "algorithm", "country", "staff"])]
     another_desk: bool,
     /// The name of the first who is staff.
@@ -103,7 +103,7 @@ async fn another_desk(args: &InitArgs) -> Result<u8, Failure> {
     } else {
         carnet_console::line(format_args!(
             "The desk in {data} has a store of its own.\n\
-             Next: name it and the others under [redemption] in {data}/config.toml, then\n  carnet-verifier serve --data {data}"
+             Next: print its key (carnet-verifier redemptions key --data {data}), name it and the others under [redemption] in {data}/config.toml, then\n  carnet-verifier serve --data {data}"
         ));
     }
     Ok(0)

@@ -1,4 +1,5 @@
-//! `redemptions export` and `redemptions reconcile`: what desks that do not reach each other tell each other.
+//! `redemptions key`, `export`, `reconcile`, `write-off` and `totals`: what desks that do not reach each other tell each other, and
+//! what all of it comes to.
 
 use std::{
     io::Read as _,
@@ -6,8 +7,8 @@ use std::{
 };
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use carnet_core::{did::Did, input::text_of_file};
-use carnet_service::{config::StartError, keys::Keyring, store as ground, time};
+use carnet_core::{did::Did, input::text_of_file, keys::Signer as _};
+use carnet_service::{config::StartError, store as ground, time};
 use clap::Subcommand;
 use serde_json::{Value, json};
 
@@ -15,15 +16,21 @@ use super::{Failure, Place};
 use crate::{
     config::VerifierConfig,
     redemption::{
-        RedemptionConfig,
+        desks::{Desk, RedemptionConfig, let_through, own_key},
         export::{Export, MAX_BYTES},
     },
-    store::{DoubleUse, MIGRATIONS, Reconciled, RedemptionStore as _, Sqlite},
-    verifier::Identity,
+    store::{DoubleUse, MIGRATIONS, Reconciled, RedemptionStore as _, Sqlite, TakeError, WrittenOff},
 };
+
+mod totals;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum RedemptionsVerb {
+    /// Print this desk's own public key, for the configurations of the others; it is made the first time.
+    Key {
+        #[command(flatten)]
+        place: Place,
+    },
     /// Write the uses that this desk has marked, for the other desks.
     Export {
         #[command(flatten)]
@@ -39,21 +46,37 @@ pub(crate) enum RedemptionsVerb {
         #[arg(required = true)]
         files: Vec<PathBuf>,
     },
+    /// Go on without a desk that is lost: its exports are taken no more, and what it could have let through is counted.
+    WriteOff {
+        #[command(flatten)]
+        place: Place,
+        /// The desk's name. Under it no desk comes back: one that is found again gets another name and another key.
+        desk: String,
+    },
+    /// Print how many uses this desk has marked, by template, issuer and month, and which desks were written off.
+    Totals {
+        #[command(flatten)]
+        place: Place,
+    },
 }
 
-struct Desk {
+/// A desk and its configuration.
+struct Opened {
     config: RedemptionConfig,
-    identity: Identity,
+    desk: Desk,
 }
 
 pub(super) async fn run(verb: RedemptionsVerb) -> Result<u8, Failure> {
     match verb {
         RedemptionsVerb::Export { place, file } => export(&place, &file).await,
         RedemptionsVerb::Reconcile { place, files } => reconcile(&place, &files).await,
+        RedemptionsVerb::Key { place } => key(&place),
+        RedemptionsVerb::WriteOff { place, desk } => write_off(&place, &desk).await,
+        RedemptionsVerb::Totals { place } => totals::run(&place).await,
     }
 }
 
-fn desk(place: &Place) -> Result<Desk, Failure> {
+fn open_desk(place: &Place) -> Result<Opened, Failure> {
     let config = VerifierConfig::load(&place.data, place.config.as_deref())?;
     let refused = |what: String| StartError::new(what, "Correct config.toml. Nothing was changed.");
     let Some(redemption) = config.redemption else {
@@ -63,9 +86,44 @@ fn desk(place: &Place) -> Result<Desk, Failure> {
         .into());
     };
     let did = Did::parse(&config.did).map_err(|problem| refused(format!("did is refused: {problem}.")))?;
-    let identity = Identity::new(did, config.name, Keyring::open(&place.data, &config.keys)?)
-        .ok_or_else(|| refused(format!("{} is not a DID of the key in the data directory.", config.did)))?;
-    Ok(Desk { config: redemption, identity })
+    let desk = Desk::open(&place.data, &redemption, did, &config.keys)?;
+    Ok(Opened { config: redemption, desk })
+}
+
+fn key(place: &Place) -> Result<u8, Failure> {
+    // Before the others' keys are known, so that the first desk can have one too.
+    let keys = VerifierConfig::keys_alone(&place.data, place.config.as_deref())?;
+    let key = own_key(&place.data, &keys)?.public_key().to_multikey();
+    if place.json {
+        carnet_console::line(json!({ "key": key }));
+    } else {
+        carnet_console::line(format_args!(
+            "{key}\nWrite it as `key` of this desk in [[redemption.others]] of every other desk, by a way that nobody can change."
+        ));
+    }
+    Ok(0)
+}
+
+async fn write_off(place: &Place, name: &str) -> Result<u8, Failure> {
+    let Opened { config, .. } = open_desk(place)?;
+    let Some(other) = config.other(name) else {
+        return Err(Failure::Input(format!(
+            "{name:?} is not one of [redemption] others. Nothing was changed.\nhint: name the desk as the configuration does"
+        )));
+    };
+    let store = ground::open(&place.data, &MIGRATIONS).await?;
+    let done = Sqlite::new(store.database.clone()).write_off(name, other.offline_uses, time::now()).await;
+    store.close().await;
+    let WrittenOff { at, last, unseen, .. } = done.map_err(broken)?;
+    if place.json {
+        carnet_console::line(json!({"desk": name, "at": at.to_string(), "last": last, "unseen": unseen}));
+    } else {
+        carnet_console::line(format_args!(
+            "{name} was written off at {at}. Its marks are known up to number {last}; besides, it could have let through {unseen} uses that nobody will see.\n\
+             Do the same at every other desk, take {name} out of [redemption] there when all have, and give a desk that is found again another name."
+        ));
+    }
+    Ok(0)
 }
 
 fn broken(what: impl std::fmt::Display) -> StartError {
@@ -76,12 +134,12 @@ fn broken(what: impl std::fmt::Display) -> StartError {
 }
 
 async fn export(place: &Place, file: &Path) -> Result<u8, Failure> {
-    let Desk { config, identity } = desk(place)?;
+    let Opened { config, desk } = open_desk(place)?;
     let store = ground::open(&place.data, &MIGRATIONS).await?;
     let exported = Sqlite::new(store.database.clone()).export(&config.desk, time::now()).await;
     store.close().await;
     let export = exported.map_err(broken)?;
-    let text = export.sign(&identity).map_err(|problem| {
+    let text = export.sign(&desk).map_err(|problem| {
         StartError::new(format!("The export cannot be signed: {problem}."), "Nothing was written. Check the key.")
     })?;
     std::fs::write(file, text).map_err(|error| {
@@ -90,20 +148,23 @@ async fn export(place: &Place, file: &Path) -> Result<u8, Failure> {
             file.display()
         ))
     })?;
-    let (desk, number, marks) = (&export.desk, export.number, export.marks.len());
+    let (name, number, marks) = (&export.desk, export.number, export.marks.len());
     if place.json {
-        carnet_console::line(json!({"desk": desk, "number": number, "marks": marks, "last": export.last}));
+        carnet_console::line(json!({"desk": name, "number": number, "marks": marks, "last": export.last}));
     } else {
         carnet_console::line(format_args!(
-            "Export {number} of {desk}: {marks} uses. Take it to the other desks: carnet-verifier redemptions reconcile"
+            "Export {number} of {name}: {marks} uses. Take it to the other desks: carnet-verifier redemptions reconcile"
         ));
     }
     Ok(0)
 }
 
 async fn reconcile(place: &Place, files: &[PathBuf]) -> Result<u8, Failure> {
-    let Desk { config, identity } = desk(place)?;
-    let own = identity.resolver().map_err(|problem| broken(format!("the DID document: {problem}")))?;
+    let Opened { config, desk } = open_desk(place)?;
+    let key_of = |name: &str| match config.other(name) {
+        Some(other) => other.public_key(),
+        None => (name == config.desk).then(|| desk.key.public_key()),
+    };
     let mut exports = Vec::new();
     for file in files {
         let refused = |what: String| {
@@ -118,18 +179,31 @@ async fn reconcile(place: &Place, files: &[PathBuf]) -> Result<u8, Failure> {
                 file.display()
             ))
         })?;
-        let export = Export::verify(&text, &identity, &own).map_err(|problem| refused(problem.to_string()))?;
-        if export.desk != config.desk && !config.others.contains(&export.desk) {
-            return Err(refused(format!("desk {:?} is not one of [redemption] others", export.desk)));
+        let export =
+            Export::verify(&text, &desk.organisation, key_of).map_err(|problem| refused(problem.to_string()))?;
+        let bound = config.other(&export.desk).map(|other| other.offline_uses);
+        if let Some(bound) = bound.filter(|bound| export.unsynced() > u64::from(*bound)) {
+            return Err(refused(format!(
+                "desk {} has marked {} uses since it was last reconciled, and its bound here is {bound}: reconcile that desk first, or correct its offline_uses",
+                export.desk,
+                export.unsynced()
+            )));
         }
         exports.push(export);
     }
     let store = ground::open(&place.data, &MIGRATIONS).await?;
-    let taken = Sqlite::new(store.database.clone()).take(&config.desk, &config.others, &exports, time::now()).await;
+    let others: Vec<String> = config.others.iter().map(|other| other.desk.clone()).collect();
+    let taken = Sqlite::new(store.database.clone()).take(&config.desk, &others, &exports, time::now()).await;
     store.close().await;
     let taken = taken.map_err(|error| {
-        let hint =
-            "Nothing was taken. If two desks have one name, or one was set back to a backup, give it another name.";
+        let hint = match &error {
+            TakeError::WrittenOff { .. } => {
+                "Nothing was taken. Leave that desk's file out; one that was found again gets another name and another key."
+            }
+            _ => {
+                "Nothing was taken. If two desks have one name, or one was set back to a backup, give it another name and another key."
+            }
+        };
         StartError::new(format!("The desks cannot be reconciled: {error}."), hint)
     })?;
     if place.json {
@@ -161,7 +235,8 @@ fn report(config: &RedemptionConfig, exports: &[Export], taken: &Reconciled) -> 
     let double = taken.double.iter().map(|double| {
         let marks = double.marks.iter().map(|(desk, at)| json!({"desk": name(config, desk), "at": at.to_string()}));
         let entitlement = URL_SAFE_NO_PAD.encode(&double.entitlement);
-        json!({"entitlement": entitlement, "uses": double.uses, "marks": marks.collect::<Vec<_>>()})
+        let most = let_through(double.uses, config.bounds());
+        json!({"entitlement": entitlement, "uses": double.uses, "let_through": most, "marks": marks.collect::<Vec<_>>()})
     });
     let (exports, double) = (exports.collect::<Vec<_>>(), double.collect::<Vec<_>>());
     json!({"desk": config.desk, "exports": exports, "reconciled": taken.synced, "double_uses": double})
@@ -180,7 +255,11 @@ fn report_text(config: &RedemptionConfig, exports: &[Export], taken: &Reconciled
     });
     for DoubleUse { entitlement, uses, marks } in &taken.double {
         let entitlement = URL_SAFE_NO_PAD.encode(entitlement);
-        text.push_str(&format!("USED TOO OFTEN: {entitlement}, {} times of {uses}\n", marks.len()));
+        let most = let_through(*uses, config.bounds());
+        text.push_str(&format!("USED TOO OFTEN: {entitlement}, {} times of {uses}", marks.len()));
+        // More than the bounds allow is a desk that did not hold to its own, or a bound that is not what is written here.
+        let beyond = u64::try_from(marks.len()).is_ok_and(|marks| marks > most);
+        text.push_str(if beyond { "; the desks' bounds do not explain it\n" } else { "\n" });
         for (desk, at) in marks {
             text.push_str(&format!("  {at}  {}\n", name(config, desk)));
         }

@@ -1,23 +1,26 @@
-//! What one desk tells the others: its marks, signed with the key of the DID that they share (spec/entitlement.md section 5).
+//! Marks of one desk for the others, signed with the desk's own key (spec/entitlement.md section 5).
 //!
 //! The first line is a JWS over the digest of all others; each other line is one mark.
 
-use std::fmt::Write as _;
+use std::{collections::BTreeMap, fmt::Write as _};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use carnet_core::{
     Code, Problem,
-    did::{DidUrl, Purpose, Resolve},
-    secure::jose::{self, Jws, KeyRef, numeric_date},
+    did::Did,
+    keys::{PublicKey, Signer as _},
+    secure::jose::{self, Jws, numeric_date},
     time::Timestamp,
 };
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use super::{Mark, is_desk};
-use crate::verifier::Identity;
+use super::{
+    Mark,
+    desks::{Desk, is_desk},
+};
 
-const TYP: &str = "carnet-redemptions+jwt";
+const TYP: &str = "carnet-desk-redemptions+jwt";
 
 /// The most bytes of a file.
 pub(crate) const MAX_BYTES: u64 = 67_108_864;
@@ -31,13 +34,22 @@ pub(crate) struct Export {
     pub(crate) made_at: Timestamp,
     /// The number of its last mark, erased or not.
     pub(crate) last: u64,
+    /// The number of its last mark when it was last reconciled.
+    pub(crate) synced: u64,
+    /// The number of the newest export of each other desk that it has taken.
+    pub(crate) taken: BTreeMap<String, u64>,
     /// Each with its number at that desk.
     pub(crate) marks: Vec<(u64, Mark)>,
 }
 
 impl Export {
+    /// Number of uses that the desk has marked since it was last reconciled.
+    pub(crate) fn unsynced(&self) -> u64 {
+        self.last.saturating_sub(self.synced)
+    }
+
     /// The file's text.
-    pub(crate) fn sign(&self, identity: &Identity) -> Result<String, Problem> {
+    pub(crate) fn sign(&self, desk: &Desk) -> Result<String, Problem> {
         let mut lines = String::new();
         for (sequence, mark) in &self.marks {
             let Mark { entitlement, uses, marked_at, erase_at } = mark;
@@ -45,53 +57,66 @@ impl Export {
             // Writing to a String does not fail.
             writeln!(lines, "{sequence} {entitlement} {uses} {} {}", marked_at.unix(), erase_at.unix()).ok();
         }
-        let header = json!({"typ": TYP, "kid": identity.kid});
+        let key = desk.key.public_key();
+        let header = json!({"typ": TYP, "kid": format!("{}#{}", Did::key(&key), key.to_multikey())});
         let payload = json!({
-            "iss": identity.did.as_str(), "desk": self.desk, "number": self.number, "last": self.last, "iat": self.made_at.unix(),
+            "iss": desk.organisation.as_str(), "desk": self.desk, "number": self.number, "last": self.last,
+            "synced": self.synced, "taken": self.taken, "iat": self.made_at.unix(),
             "sha256": URL_SAFE_NO_PAD.encode(Sha256::digest(&lines)),
         });
         let (Value::Object(header), Value::Object(payload)) = (header, payload) else {
             return Err(Code::ProofGeneration.into());
         };
-        Ok(format!("{}\n{lines}", jose::sign(header, &payload, &identity.key)?))
+        Ok(format!("{}\n{lines}", jose::sign(header, &payload, &desk.key)?))
     }
 
-    /// Reads a file of a desk with this verifier's own DID.
+    /// Reads a file of a desk of this organisation, which is signed with that desk's key and no other.
     ///
     /// # Errors
-    /// `token_malformed`, `token_type`, `signature_invalid` and what else a JWS can fail by; `issuer_mismatch`: another
-    /// DID's; `malformed_value`: the lines are not those that were signed, or no marks.
-    pub(crate) fn verify(text: &str, identity: &Identity, own: &impl Resolve) -> Result<Self, Problem> {
+    /// `token_malformed`, `token_type`, `signature_invalid` and what else a JWS can fail by; `issuer_mismatch`: of another
+    /// organisation; `method_unknown`: of a desk whose key is not known; `malformed_value`: the lines are not those that were
+    /// signed, or no marks.
+    pub(crate) fn verify(
+        text: &str,
+        organisation: &Did,
+        key_of: impl Fn(&str) -> Option<PublicKey>,
+    ) -> Result<Self, Problem> {
         let malformed = |what: &str| Problem::new(Code::MalformedValue, what);
         let (token, lines) = text.split_once('\n').ok_or_else(|| malformed("there is no line after the first"))?;
         let jws = Jws::parse(token)?;
         jws.require_typ(TYP)?;
         let payload = jws.payload();
         let member = |name: &str| payload.get(name).and_then(Value::as_str);
-        if member("iss") != Some(identity.did.as_str()) {
+        if member("iss") != Some(organisation.as_str()) {
             return Err(Problem::new(Code::IssuerMismatch, "the export is of another verifier's DID"));
         }
-        let KeyRef::Kid(kid) = jws.key_ref() else { return Err(Code::HeaderKeyUnanchored.into()) };
-        let kid = DidUrl::parse(kid)?;
-        if *kid.did() != identity.did {
-            return Err(Code::HeaderKeyUnanchored.into());
-        }
-        jws.verify(&own.resolve(kid.did())?.key_for(&kid, Purpose::AssertionMethod)?)?;
+        let desk = member("desk").filter(|desk| is_desk(desk)).ok_or_else(|| malformed("there is no desk"))?;
+        // By the key that the configuration ties to the name: nothing that the file says of its key counts.
+        let key = key_of(desk).ok_or_else(|| {
+            Problem::new(Code::MethodUnknown, format!("desk \"{desk}\" is not one of [redemption] others"))
+        })?;
+        jws.verify(&key)?;
         if member("sha256") != Some(URL_SAFE_NO_PAD.encode(Sha256::digest(lines)).as_str()) {
             return Err(malformed("the marks are not those that were signed"));
         }
-        let number = |name: &str| payload.get(name).and_then(Value::as_u64).filter(|number| *number < 1 << 53);
-        let desk = member("desk").filter(|desk| is_desk(desk)).ok_or_else(|| malformed("there is no desk"))?;
-        let (number, last) = number("number").zip(number("last")).ok_or_else(|| malformed("there is no number"))?;
+        let number = |name: &str| payload.get(name).and_then(whole).ok_or_else(|| malformed("there is no number"));
+        let (export, last, synced) = (number("number")?, number("last")?, number("synced")?);
+        let taken = payload.get("taken").and_then(Value::as_object).ok_or_else(|| malformed("taken is missing"))?;
+        let taken = taken.iter().map(|(desk, number)| Some((desk.clone(), whole(number)?)));
+        let taken = taken.collect::<Option<_>>().ok_or_else(|| malformed("taken has no numbers"))?;
         let made_at = numeric_date(payload, "iat")?.ok_or_else(|| malformed("it does not say when it was made"))?;
         let marks: Option<Vec<_>> = lines.lines().map(mark).collect();
         let marks = marks.ok_or_else(|| malformed("a line is no mark"))?;
         let rising = marks.iter().zip(marks.iter().skip(1)).all(|((one, _), (next, _))| one < next);
-        if !rising || marks.last().is_some_and(|(sequence, _)| *sequence > last) {
+        if !rising || marks.last().is_some_and(|(sequence, _)| *sequence > last) || synced > last {
             return Err(malformed("the marks' numbers do not rise to the last"));
         }
-        Ok(Self { desk: desk.to_owned(), number, made_at, last, marks })
+        Ok(Self { desk: desk.to_owned(), number: export, made_at, last, synced, taken, marks })
     }
+}
+
+fn whole(number: &Value) -> Option<u64> {
+    number.as_u64().filter(|number| *number < 1 << 53)
 }
 
 fn mark(line: &str) -> Option<(u64, Mark)> {

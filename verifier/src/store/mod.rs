@@ -18,7 +18,7 @@ mod sqlite;
 mod tests;
 mod trust;
 
-pub(crate) use redemptions::{DoubleUse, Reconciled, RedemptionStore};
+pub(crate) use redemptions::{DoubleUse, Reconciled, RedemptionStore, TakeError, WrittenOff};
 pub(crate) use sqlite::{MIGRATIONS, Sqlite};
 pub(crate) use trust::{Remembered, TrustStore};
 

@@ -8,7 +8,7 @@ use sqlx::{Row as _, Sqlite as Database, Transaction, sqlite::SqliteRow};
 use super::{Sqlite, StoreError, sqlite::conclude_in};
 use crate::{
     ids::RequestId,
-    redemption::{Claimed, Counted, Mark, export::Export},
+    redemption::{Claimed, Counted, Mark, Total, desks::unseen_uses, export::Export},
     verdicts::{KeptClaim, Verdict},
 };
 
@@ -24,6 +24,17 @@ pub(crate) struct DoubleUse {
     pub(crate) uses: u32,
     /// Every mark, oldest first: the desk (empty: this one) and when.
     pub(crate) marks: Vec<(String, Timestamp)>,
+}
+
+/// A desk that was written off.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct WrittenOff {
+    pub(crate) desk: String,
+    pub(crate) at: Timestamp,
+    /// The number of its last mark that is known.
+    pub(crate) last: u64,
+    /// The most uses that it could have let through besides.
+    pub(crate) unseen: u64,
 }
 
 /// What came of taking the others' marks.
@@ -46,6 +57,12 @@ pub(crate) enum TakeError {
         desk: String,
         /// The number that both have.
         sequence: u64,
+    },
+    /// The desk was written off, and whoever has its key may have made the export.
+    #[error("desk \"{desk}\" was written off here")]
+    WrittenOff {
+        /// The desk.
+        desk: String,
     },
     /// The store's.
     #[error(transparent)]
@@ -77,6 +94,21 @@ pub(crate) trait RedemptionStore: Send + Sync {
 
     /// This desk's marks under its name, with the next export's number.
     fn export(&self, desk: &str, now: Timestamp) -> impl Future<Output = Result<Export, StoreError>> + Send;
+
+    /// Writes another desk off: its exports are taken no more, and this desk is reconciled without it. What it could have let
+    /// through is counted with its bound, once.
+    fn write_off(
+        &self,
+        desk: &str,
+        bound: u32,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<WrittenOff, StoreError>> + Send;
+
+    /// What this desk has marked, by template, issuer and month.
+    fn totals(&self) -> impl Future<Output = Result<Vec<Total>, StoreError>> + Send;
+
+    /// The other desks that were written off.
+    fn written_off(&self) -> impl Future<Output = Result<Vec<WrittenOff>, StoreError>> + Send;
 
     /// Takes other desks' marks, each once however often it comes. An export of this desk's own is only compared.
     fn take(
@@ -163,6 +195,16 @@ impl RedemptionStore for Sqlite {
             .fetch_one(&mut *transaction)
             .await?;
             insert(&mut transaction, OWN, row.try_get("last")?, mark).await?;
+            let Total { template, issuer, month, .. } = &claimed.total;
+            sqlx::query(
+                "INSERT INTO redemption_totals (template, issuer, month, uses) VALUES (?, ?, ?, 1) \
+                 ON CONFLICT (template, issuer, month) DO UPDATE SET uses = uses + 1",
+            )
+            .bind(template)
+            .bind(issuer)
+            .bind(month)
+            .execute(&mut *transaction)
+            .await?;
         }
         transaction.commit().await?;
         Ok(Some(verdict))
@@ -179,19 +221,76 @@ impl RedemptionStore for Sqlite {
         let mut transaction = self.database().begin("export_redemptions").await?;
         let row = sqlx::query(
             "INSERT INTO redemption_desks (desk, exported) VALUES ('', 1) \
-             ON CONFLICT (desk) DO UPDATE SET exported = exported + 1 RETURNING exported, last",
+             ON CONFLICT (desk) DO UPDATE SET exported = exported + 1 RETURNING exported, last, synced",
         )
         .fetch_one(&mut *transaction)
         .await?;
+        let others = sqlx::query("SELECT desk, exported FROM redemption_desks WHERE desk <> ''")
+            .fetch_all(&mut *transaction)
+            .await?;
         transaction.commit().await?;
-        let (number, last) = (unsigned(&row, "exported")?, unsigned(&row, "last")?);
+        let taken = others.iter().map(|row| Ok((row.try_get("desk")?, unsigned(row, "exported")?)));
+        let taken = taken.collect::<Result<_, StoreError>>()?;
+        let (number, last, synced) = (unsigned(&row, "exported")?, unsigned(&row, "last")?, unsigned(&row, "synced")?);
         // Marks are only added, with rising numbers, or erased at their end, so that nobody waits while these are read.
         let marks = sqlx::query("SELECT * FROM redemptions WHERE desk = '' AND sequence <= ? ORDER BY sequence")
             .bind(signed(last)?)
             .fetch_all(self.database().readers())
             .await?;
         let marks = marks.iter().map(read).collect::<Result<_, _>>()?;
-        Ok(Export { desk: desk.to_owned(), number, made_at: now, last, marks })
+        Ok(Export { desk: desk.to_owned(), number, made_at: now, last, synced, taken, marks })
+    }
+
+    async fn write_off(&self, desk: &str, bound: u32, now: Timestamp) -> Result<WrittenOff, StoreError> {
+        let mut transaction = self.database().begin("write_off_desk").await?;
+        let own: Option<i64> = sqlx::query_scalar("SELECT exported FROM redemption_desks WHERE desk = ''")
+            .fetch_optional(&mut *transaction)
+            .await?;
+        let own = u64::try_from(own.unwrap_or_default()).map_err(|_| StoreError::Unreadable)?;
+        sqlx::query("INSERT INTO redemption_desks (desk) VALUES (?) ON CONFLICT (desk) DO NOTHING")
+            .bind(desk)
+            .execute(&mut *transaction)
+            .await?;
+        let row = sqlx::query("SELECT * FROM redemption_desks WHERE desk = ?")
+            .bind(desk)
+            .fetch_one(&mut *transaction)
+            .await?;
+        // The first word stands: what came since is no reason to count less.
+        if row.try_get::<Option<i64>, _>("written_off_at")?.is_none() {
+            let (last, synced): (u64, u64) = (unsigned(&row, "last")?, unsigned(&row, "synced")?);
+            let unseen =
+                unseen_uses(bound, last.saturating_sub(synced), own.saturating_sub(unsigned(&row, "own_taken")?));
+            sqlx::query("UPDATE redemption_desks SET written_off_at = ?, unseen = ? WHERE desk = ?")
+                .bind(now.unix())
+                .bind(signed(unseen)?)
+                .bind(desk)
+                .execute(&mut *transaction)
+                .await?;
+        }
+        let row = sqlx::query("SELECT * FROM redemption_desks WHERE desk = ?")
+            .bind(desk)
+            .fetch_one(&mut *transaction)
+            .await?;
+        transaction.commit().await?;
+        written_off(&row)
+    }
+
+    async fn totals(&self) -> Result<Vec<Total>, StoreError> {
+        let rows = sqlx::query("SELECT * FROM redemption_totals ORDER BY template, issuer, month")
+            .fetch_all(self.database().readers())
+            .await?;
+        let total = |row: &SqliteRow| {
+            let (template, issuer, month) = (row.try_get("template")?, row.try_get("issuer")?, row.try_get("month")?);
+            Ok(Total { template, issuer, month, uses: unsigned(row, "uses")? })
+        };
+        rows.iter().map(total).collect()
+    }
+
+    async fn written_off(&self) -> Result<Vec<WrittenOff>, StoreError> {
+        let rows = sqlx::query("SELECT * FROM redemption_desks WHERE written_off_at IS NOT NULL ORDER BY desk")
+            .fetch_all(self.database().readers())
+            .await?;
+        rows.iter().map(written_off).collect()
     }
 
     async fn take(
@@ -205,8 +304,15 @@ impl RedemptionStore for Sqlite {
         let synced_at: Option<i64> = sqlx::query_scalar("SELECT synced_at FROM redemption_desks WHERE desk = ''")
             .fetch_optional(&mut *transaction)
             .await?;
+        let gone: Vec<String> =
+            sqlx::query_scalar("SELECT desk FROM redemption_desks WHERE written_off_at IS NOT NULL")
+                .fetch_all(&mut *transaction)
+                .await?;
         let mut fresh = BTreeSet::new();
         for export in exports {
+            if gone.contains(&export.desk) {
+                return Err(TakeError::WrittenOff { desk: export.desk.clone() });
+            }
             let own = export.desk == desk;
             let name = if own { OWN } else { &export.desk };
             for (sequence, mark) in &export.marks {
@@ -229,13 +335,16 @@ impl RedemptionStore for Sqlite {
                 continue;
             }
             let newer = sqlx::query(
-                "INSERT INTO redemption_desks (desk, last, exported) VALUES (?, ?, ?) ON CONFLICT (desk) DO UPDATE \
-                 SET last = excluded.last, exported = excluded.exported \
+                "INSERT INTO redemption_desks (desk, last, exported, synced, own_taken) VALUES (?, ?, ?, ?, ?) \
+                 ON CONFLICT (desk) DO UPDATE SET last = excluded.last, exported = excluded.exported, \
+                 synced = excluded.synced, own_taken = excluded.own_taken \
                  WHERE excluded.exported > redemption_desks.exported AND excluded.last >= redemption_desks.last",
             )
             .bind(name)
             .bind(signed(export.last)?)
             .bind(signed(export.number)?)
+            .bind(signed(export.synced)?)
+            .bind(signed(export.taken.get(desk).copied().unwrap_or_default())?)
             .execute(&mut *transaction)
             .await?
             .rows_affected();
@@ -244,7 +353,7 @@ impl RedemptionStore for Sqlite {
                 fresh.insert(export.desk.clone());
             }
         }
-        let synced = others.iter().all(|other| fresh.contains(other));
+        let synced = others.iter().filter(|other| !gone.contains(other)).all(|other| fresh.contains(other));
         if synced {
             sqlx::query(
                 "INSERT INTO redemption_desks (desk, synced_at) VALUES ('', ?) \
@@ -258,6 +367,15 @@ impl RedemptionStore for Sqlite {
         transaction.commit().await?;
         Ok(Reconciled { fresh, synced, double })
     }
+}
+
+fn written_off(row: &SqliteRow) -> Result<WrittenOff, StoreError> {
+    Ok(WrittenOff {
+        desk: row.try_get("desk")?,
+        at: Timestamp::from_unix(row.try_get("written_off_at")?),
+        last: unsigned(row, "last")?,
+        unseen: unsigned(row, "unseen")?,
+    })
 }
 
 async fn double_uses(transaction: &mut Transaction<'static, Database>) -> Result<Vec<DoubleUse>, StoreError> {

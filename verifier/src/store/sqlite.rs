@@ -23,6 +23,7 @@ pub(crate) static MIGRATIONS: LazyLock<Migrator> = carnet_service::migrations![
     10: "0010_used_too_often",
     11: "0011_store_identity",
     12: "0012_clock_floor",
+    13: "0013_desks_and_totals",
 ];
 
 /// Requests and verdicts in `store.sqlite`.

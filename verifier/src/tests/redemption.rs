@@ -1,18 +1,23 @@
 //! Uses of entitlements over the wire: marked once, by the redeemer that is named, whoever comes at the same time.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use carnet_core::{
+    Code,
     credential::CONTEXT_V2,
-    keys::Signer as _,
+    did::Did,
+    keys::{SecretKey, Signer as _},
     secure::{
         jose,
         sd_jwt::{IssueOptions, SdJwt, issue},
     },
 };
 use carnet_proto::verifier::v1::{CreateRequestRequest, RequestState, create_request_request::What};
-use carnet_service::time::now;
+use carnet_service::{keys::Keyring, time::now};
 use rand_core::OsRng;
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
@@ -20,7 +25,11 @@ use sha2::{Digest as _, Sha256};
 use super::world::{Asked, World, did, hours_ago, key, path, reason};
 use crate::{
     config::IssuerEntry,
-    redemption::{RedemptionConfig, export::Export},
+    redemption::{
+        Total,
+        desks::{Desk, OtherDesk, RedemptionConfig},
+        export::Export,
+    },
     store::{RedemptionStore as _, Store as _},
 };
 
@@ -44,7 +53,11 @@ pub(super) async fn world_of(redemption: Option<RedemptionConfig>) -> World {
 }
 
 pub(super) fn desk(offline_uses: u32) -> RedemptionConfig {
-    RedemptionConfig { desk: "east".to_owned(), others: vec!["west".to_owned()], offline_uses }
+    RedemptionConfig { desk: "east".to_owned(), others: vec![other(&key(), "west")], offline_uses }
+}
+
+fn other(key: &SecretKey, name: &str) -> OtherDesk {
+    OtherDesk { desk: name.to_owned(), key: key.public_key().to_multikey(), offline_uses: 5 }
 }
 
 pub(super) async fn ask(world: &World) -> Asked {
@@ -234,6 +247,12 @@ async fn the_id_is_nowhere_and_a_mark_is_gone_at_its_end() {
     assert_eq!(world.verifier.store.export("east", now()).await.unwrap().marks[0].0, 2);
 }
 
+/// The export of a desk that has marked nothing.
+fn empty(desk: &str) -> Export {
+    let (desk, made_at) = (desk.to_owned(), now());
+    Export { desk, number: 1, made_at, last: 0, synced: 0, taken: BTreeMap::new(), marks: Vec::new() }
+}
+
 #[tokio::test]
 async fn a_desk_marks_a_bounded_number_between_reconciliations() {
     let world = world_of(Some(desk(2))).await;
@@ -254,7 +273,7 @@ async fn a_desk_marks_a_bounded_number_between_reconciliations() {
     };
     assert_eq!(reason(create("museum-visit").await), "RECONCILIATION_DUE");
     assert!(create("job-right-to-work").await.is_ok());
-    let west_at = |number, made_at| Export { desk: "west".to_owned(), number, made_at, last: 0, marks: Vec::new() };
+    let west_at = |number, made_at| Export { number, made_at, ..empty("west") };
     let west = |number| west_at(number, now().plus(1));
     let take = async |exports: &[Export]| {
         let others = ["west".to_owned()];
@@ -300,26 +319,96 @@ async fn desks_find_and_name_double_use_and_count_each_others_marks() {
     assert!(taken.synced && taken.double.is_empty());
 }
 
+/// A desk with this key, of the verifier's organisation.
+fn signing(world: &World, key: SecretKey) -> Desk {
+    Desk { organisation: world.verifier.identity.did.clone(), key: Keyring::of(Box::new(key)) }
+}
+
 #[tokio::test]
-async fn an_export_holds_as_it_was_signed_and_no_other() {
+async fn an_export_holds_as_its_desk_signed_it_and_no_other() {
     let world = world_of(Some(desk(5))).await;
     for _ in 0..3 {
         visit(&world, 9).await;
     }
-    let identity = &world.verifier.identity;
-    let own = identity.resolver().unwrap();
+    let (east, west) = (key(), key());
+    let (own, other) = (east.public_key(), west.public_key());
+    let did = &world.verifier.identity.did;
+    let keys = |name: &str| match name {
+        "east" => Some(own.clone()),
+        "west" => Some(other.clone()),
+        _ => None,
+    };
     let export = world.verifier.store.export("east", now()).await.unwrap();
-    let text = export.sign(identity).unwrap();
-    assert_eq!(Export::verify(&text, identity, &own).unwrap(), export);
+    assert_eq!((export.last, export.synced, export.unsynced()), (3, 0, 3));
+    let east = signing(&world, east);
+    let text = export.sign(&east).unwrap();
+    assert_eq!(Export::verify(&text, did, keys).unwrap(), export);
     assert!(!text.contains(ID));
     let line = text.lines().last().unwrap();
     let swapped = text.replace(" 9 ", " 8 ");
     for wrong in
         [text.replace(line, ""), format!("{text}{line}\n"), swapped, text.replacen("ey", "eY", 1), String::new()]
     {
-        assert!(Export::verify(&wrong, identity, &own).is_err(), "{wrong}");
+        assert!(Export::verify(&wrong, did, keys).is_err(), "{wrong}");
     }
-    let stranger = world_of(Some(desk(5))).await;
-    let own = stranger.verifier.identity.resolver().unwrap();
-    assert!(Export::verify(&text, &stranger.verifier.identity, &own).is_err());
+    let code = |text: &str, did: &Did| Export::verify(text, did, keys).unwrap_err().code;
+    // The other desk signs as itself and not as this one, and a desk that nobody named not at all.
+    let west = signing(&world, west);
+    assert_eq!(code(&export.sign(&west).unwrap(), did), Code::SignatureInvalid);
+    assert!(Export::verify(&empty("west").sign(&west).unwrap(), did, keys).is_ok());
+    assert_eq!(code(&empty("west").sign(&east).unwrap(), did), Code::SignatureInvalid);
+    assert_eq!(code(&empty("north").sign(&east).unwrap(), did), Code::MethodUnknown);
+    // Nor does any other key, such as the one that answers holders, which every desk has.
+    let shared = signing(&world, key());
+    assert_eq!(code(&export.sign(&shared).unwrap(), did), Code::SignatureInvalid);
+    assert_eq!(code(&text, &Did::parse("did:web:another.example").unwrap()), Code::IssuerMismatch);
+}
+
+#[tokio::test]
+async fn a_desk_that_is_written_off_stalls_nobody_and_what_it_may_have_done_is_counted() {
+    let world = world_of(Some(desk(2))).await;
+    let store = &world.verifier.store;
+    let others = ["west", "north"].map(str::to_owned);
+    let take = async |exports: &[Export]| store.take("east", &others, exports, now()).await;
+    for number in [1, 2] {
+        assert_eq!(visit(&world, 9).await.1, Some((number, 9)));
+    }
+    assert_eq!(visit_due(&world).await, "RECONCILIATION_DUE");
+    // West had marked one since it was reconciled, and had taken this desk's first of two exports.
+    store.export("east", now()).await.unwrap();
+    store.export("east", now()).await.unwrap();
+    let west = Export { last: 4, synced: 3, taken: [("east".to_owned(), 1)].into(), ..empty("west") };
+    assert!(!take(&[west]).await.unwrap().synced);
+    let gone = store.write_off("west", 5, now()).await.unwrap();
+    // Four of its bound of five, and five more if it took the second export and was reconciled by it.
+    assert_eq!((gone.last, gone.unseen), (4, 9));
+    // Once is enough, and a later bound changes nothing.
+    assert_eq!(store.write_off("west", 500, now().plus(60)).await.unwrap(), gone);
+    assert_eq!(store.written_off().await.unwrap(), [gone]);
+    // North alone reconciles; what comes in west's name counts no more.
+    assert!(take(&[Export { number: 2, made_at: now().plus(1), ..empty("west") }]).await.is_err());
+    assert!(take(&[Export { made_at: now().plus(1), ..empty("north") }]).await.unwrap().synced);
+    assert_eq!(visit(&world, 9).await.1, Some((3, 9)));
+}
+
+/// The reason for which nobody is asked.
+async fn visit_due(world: &World) -> String {
+    let what = Some(What::Template("museum-visit".to_owned()));
+    reason(world.staff().create_request(CreateRequestRequest { what, ..Default::default() }).await)
+}
+
+#[tokio::test]
+async fn totals_count_every_use_once_by_template_issuer_and_month() {
+    let world = world().await;
+    for _ in 0..3 {
+        visit(&world, 3).await;
+    }
+    assert_eq!(visit(&world, 3).await.0, "entitlement_used");
+    let month: String = now().to_string().chars().take(7).collect();
+    let (template, issuer) = ("museum-visit".to_owned(), did(&world.issuer));
+    let total = Total { template, issuer, month, uses: 3 };
+    assert_eq!(world.verifier.store.totals().await.unwrap(), [total]);
+    // They outlive the marks.
+    world.verifier.store.sweep(now().plus(86_400 * 90)).await.unwrap();
+    assert_eq!((marks(&world).await, world.verifier.store.totals().await.unwrap().len()), (0, 1));
 }

@@ -59,6 +59,40 @@ fn each_use_shows_one_serial_from_a_copy_of_its_own() {
     assert!(shown(&contents, &element(), MUSEUM).is_none());
 }
 
+/// Everything that two uses of one voucher have in common goes with every voucher of that service.
+#[test]
+fn two_uses_have_nothing_in_common_but_what_all_vouchers_of_a_service_have() {
+    let mut contents = wallet(2);
+    let mut sent = Vec::new();
+    for _ in 0..2 {
+        let (part, serials) = shown(&contents, &visit(), MUSEUM).unwrap();
+        let held = &mut contents.credentials[0];
+        let text = part.bind(&held.copies[part.copy], "nonce", MUSEUM, NOW).unwrap();
+        part.spend(held, MUSEUM);
+        held.serials.as_mut().unwrap().record_used(&serial_digest(&serials[0]));
+        sent.push(SdJwt::parse(&text).unwrap());
+    }
+    let [one, other] = sent.as_slice() else { panic!("two were sent") };
+    let disjoint = |one: Vec<&str>, other: Vec<&str>| one.iter().all(|text| !other.contains(text));
+    assert!(disjoint(one.digests().unwrap(), other.digests().unwrap()));
+    assert!(disjoint(one.salts().collect(), other.salts().collect()));
+    assert_ne!(one.holder_key().unwrap(), other.holder_key().unwrap());
+    assert_eq!(one.digests().unwrap().len(), other.digests().unwrap().len());
+    let (one, other) = (one.disclosed().unwrap().payload, other.disclosed().unwrap().payload);
+    let own = |name: &str| ["cnf", "credentialSubject"].contains(&name);
+    for (name, value) in &one {
+        assert_eq!(other.get(name) == Some(value), !own(name), "{name}");
+    }
+    let (one, other) = (&one["credentialSubject"], &other["credentialSubject"]);
+    let same = ["serials", "service", "redeemer", "id"].map(|name| one[name] == other[name]);
+    assert_eq!(same, [false, true, true, false]);
+}
+
+/// The museum's own request.
+fn visit() -> Query {
+    Catalogue::embedded().unwrap().template("museum-visit").unwrap().query_at(NOW).unwrap().0
+}
+
 #[test]
 fn whatever_is_asked_of_the_array_one_serial_goes_and_to_others_none() {
     let contents = wallet(2);
@@ -126,4 +160,21 @@ fn the_array_is_as_long_whatever_the_number_of_uses_and_has_no_order() {
     }
     // The order is that of fresh salts' digests: sixteen copies with one order would be one chance in 6^15.
     assert!(orders.len() > 1);
+}
+
+#[test]
+fn the_owner_is_told_that_a_voucher_is_used_up_or_somebody_elses() {
+    let mut contents = wallet(3);
+    let catalogue = Catalogue::embedded().unwrap();
+    let lack = |contents: &Contents, asker: &str| {
+        let bounds = Bounds { asker, now: NOW, only: &[], withheld: &[], proofs_only: &[] };
+        missing(contents, &catalogue, &visit(), &bounds).unwrap().into_iter().map(|missing| missing.lack).next()
+    };
+    assert_eq!((lack(&contents, MUSEUM), lack(&contents, "me")), (None, Some(Lack::OtherRedeemer)));
+    let serials = contents.credentials[0].serials.as_mut().unwrap();
+    for serial in ["q3Jm0dJ8Qn0Vb1xkT5yUOw", "2sGf7LrWcZe9hPiNaXtMuA", "b7Yt0Kq1Zr5LwVx9cTgJpQ"] {
+        serials.record_shown(&serial_digest(serial), MUSEUM);
+        serials.record_used(&serial_digest(serial));
+    }
+    assert_eq!(lack(&contents, MUSEUM), Some(Lack::UsedUp));
 }

@@ -62,6 +62,8 @@ impl Consent<'_> {
             Lack::NotChosen => "missing-chosen",
             Lack::Format => "missing-format",
             Lack::Copies => "missing-copies",
+            Lack::UsedUp => "missing-used-up",
+            Lack::OtherRedeemer => "missing-other-redeemer",
             Lack::Foreign => "missing-foreign",
             Lack::Other => "missing-other",
             Lack::Claims(claims) => {

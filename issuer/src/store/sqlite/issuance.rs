@@ -3,13 +3,14 @@
 use carnet_core::time::Timestamp;
 use sqlx::{Row as _, sqlite::SqliteRow};
 
-use super::{OFFER, SqliteStore, Tx, claims_of, forget_unsigned, indices, offer_of};
+use super::{OFFER, SqliteStore, Tx, claims_of, forget_unsigned, indices, offer_of, vouchers};
 use crate::{
     error::Error,
     format::{Format, configuration_id},
     nonces::Nonce,
     secrets::Hash,
     store::{CopyNames, Finished, Intended, Intent, IssuanceStore, OfferRecord, OfferState, Work},
+    vouchers::VoucherTotal,
 };
 
 impl IssuanceStore for SqliteStore {
@@ -107,7 +108,7 @@ impl IssuanceStore for SqliteStore {
         sealed: Vec<u8>,
         sealed_until: Timestamp,
         (valid_from, valid_until): (Timestamp, Timestamp),
-        now: Timestamp,
+        (now, voucher): (Timestamp, Option<VoucherTotal>),
     ) -> Result<Finished, Error> {
         let mut tx = self.database.begin("finish_issuance").await?;
         let closed = sqlx::query(
@@ -134,6 +135,9 @@ impl IssuanceStore for SqliteStore {
         .fetch_one(&mut *tx)
         .await?;
         mark_issued(&mut tx, collection, names, now).await?;
+        if let Some(voucher) = &voucher {
+            vouchers::add(&mut tx, voucher).await?;
+        }
         forget_unsigned(&mut tx, &offer_id).await?;
         tx.commit().await?;
         // Not here: the wallet would wait for it, and so would every collection behind this one.

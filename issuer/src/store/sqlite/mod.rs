@@ -12,6 +12,7 @@ pub(crate) mod restored;
 mod shuffle;
 mod status;
 mod sweep;
+mod vouchers;
 mod waiting;
 
 use std::sync::LazyLock;
@@ -40,6 +41,7 @@ pub(crate) static MIGRATIONS: LazyLock<Migrator> = carnet_service::migrations![
     13: "0013_freshness_handles",
     14: "0014_status_publication",
     15: "0015_cohorts",
+    16: "0016_voucher_totals",
 ];
 
 /// SQLite in WAL mode.

@@ -1,0 +1,59 @@
+//! `vouchers`: totals of what was issued, for an audit.
+
+use std::path::PathBuf;
+
+use carnet_core::text::shown;
+use carnet_service::{config::StartError, store as ground};
+use clap::Args;
+use serde_json::json;
+
+use super::Failure;
+use crate::{
+    config::IssuerConfig,
+    store::sqlite::{MIGRATIONS, SqliteStore},
+    vouchers::VoucherTotal,
+};
+
+#[derive(Debug, Args)]
+pub(crate) struct VouchersArgs {
+    /// The data directory that `init` made; the service may be running.
+    #[arg(long)]
+    data: PathBuf,
+    /// A TOML file whose fields are laid over DIR/config.toml.
+    #[arg(long)]
+    config: Option<PathBuf>,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) async fn run(args: &VouchersArgs) -> Result<(), Failure> {
+    let config = IssuerConfig::load(&args.data, args.config.as_deref())?;
+    let opened = ground::open(&args.data, &MIGRATIONS).await?;
+    let store = SqliteStore::new(opened.database.clone(), config.status.entries, config.refill_copies_in_all);
+    let totals = store.voucher_totals().await;
+    opened.close().await;
+    let totals = totals.map_err(|error| {
+        StartError::new(
+            format!("The store failed: {error}."),
+            "Nothing was changed. Try again; if it stays, restore a backup.",
+        )
+    })?;
+    if args.json {
+        let totals = totals.iter().map(|total| {
+            let VoucherTotal { service, redeemer, month, vouchers, uses } = total;
+            json!({"service": service, "redeemer": redeemer, "month": month, "vouchers": vouchers, "uses": uses})
+        });
+        carnet_console::line(json!({"totals": totals.collect::<Vec<_>>()}));
+        return Ok(());
+    }
+    for VoucherTotal { service, redeemer, month, vouchers, uses } in &totals {
+        carnet_console::line(format_args!(
+            "{month}  {uses:>8} uses in {vouchers} vouchers  {}  {redeemer}",
+            shown(service)
+        ));
+    }
+    let all = totals.iter().fold(0_u64, |sum, total| sum.saturating_add(total.uses));
+    carnet_console::line(format_args!("{all} uses in all"));
+    Ok(())
+}

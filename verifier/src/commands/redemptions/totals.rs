@@ -1,0 +1,46 @@
+//! `redemptions totals`: what a desk has marked, for an audit. Numbers, and nobody's data.
+
+use carnet_service::store as ground;
+use serde_json::{Value, json};
+
+use super::{Failure, Place, broken};
+use crate::{
+    config::VerifierConfig,
+    redemption::Total,
+    store::{MIGRATIONS, RedemptionStore as _, Sqlite, WrittenOff},
+};
+
+pub(super) async fn run(place: &Place) -> Result<u8, Failure> {
+    let config = VerifierConfig::load(&place.data, place.config.as_deref())?;
+    let store = ground::open(&place.data, &MIGRATIONS).await?;
+    let sqlite = Sqlite::new(store.database.clone());
+    let (totals, gone) = (sqlite.totals().await, sqlite.written_off().await);
+    store.close().await;
+    let (totals, gone) = (totals.map_err(broken)?, gone.map_err(broken)?);
+    let desk = config.redemption.as_ref().map(|redemption| redemption.desk.as_str());
+    if place.json {
+        carnet_console::line(report(desk, &totals, &gone));
+        return Ok(0);
+    }
+    for Total { template, issuer, month, uses } in &totals {
+        carnet_console::line(format_args!("{month}  {uses:>8}  {template}  {issuer}"));
+    }
+    let all = totals.iter().fold(0_u64, |sum, total| sum.saturating_add(total.uses));
+    carnet_console::line(format_args!("{all} uses in all"));
+    for WrittenOff { desk, at, unseen, .. } in &gone {
+        carnet_console::line(format_args!("{desk} was written off at {at}; at most {unseen} uses of it are not seen"));
+    }
+    Ok(0)
+}
+
+fn report(desk: Option<&str>, totals: &[Total], gone: &[WrittenOff]) -> Value {
+    let totals = totals.iter().map(|total| {
+        let Total { template, issuer, month, uses } = total;
+        json!({"template": template, "issuer": issuer, "month": month, "uses": uses})
+    });
+    let gone = gone.iter().map(|gone| {
+        let WrittenOff { desk, at, last, unseen } = gone;
+        json!({"desk": desk, "at": at.to_string(), "last": last, "unseen": unseen})
+    });
+    json!({"desk": desk, "totals": totals.collect::<Vec<_>>(), "written_off": gone.collect::<Vec<_>>()})
+}

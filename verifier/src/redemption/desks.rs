@@ -1,0 +1,274 @@
+//! Desks of one organisation: their names, keys and bounds (spec/entitlement.md section 4).
+
+use std::{collections::BTreeSet, path::Path};
+
+use carnet_core::{
+    did::Did,
+    keys::{Algorithm, PublicKey, Signer as _},
+};
+use carnet_service::{
+    config::{StartError, refused_field},
+    keys::{Keyring, KeysConfig},
+};
+use serde::{Deserialize, Deserializer, de::Error as _};
+
+/// Folder of a desk's own key, in its data directory.
+const FOLDER: &str = "desk";
+
+/// Several desks of one organisation, which do not reach each other at all times.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RedemptionConfig {
+    /// This desk's name.
+    pub(crate) desk: String,
+    /// The other desks.
+    #[serde(deserialize_with = "others")]
+    pub(crate) others: Vec<OtherDesk>,
+    /// How many uses it may mark from one reconciliation with all others to the next.
+    pub(crate) offline_uses: u32,
+}
+
+/// Another desk of the organisation.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct OtherDesk {
+    /// Its name.
+    pub(crate) desk: String,
+    /// Its public key, as `carnet-verifier redemptions key` prints it there.
+    pub(crate) key: String,
+    /// How many uses it may mark from one reconciliation to the next, as its own configuration says.
+    pub(crate) offline_uses: u32,
+}
+
+/// Refuses the names alone that configurations had before desks had keys, and says what is wanted.
+fn others<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<OtherDesk>, D::Error> {
+    let written = Vec::<serde_json::Value>::deserialize(deserializer)?;
+    let read = |value: serde_json::Value| match value.as_str() {
+        Some(name) => Err(D::Error::custom(format!(
+            "\"{}\" is a desk's name alone: write {{ desk, key, offline_uses }}, with the key that `carnet-verifier redemptions key` prints there",
+            name.escape_default()
+        ))),
+        None => OtherDesk::deserialize(value).map_err(D::Error::custom),
+    };
+    written.into_iter().map(read).collect()
+}
+
+impl RedemptionConfig {
+    /// Refuses names and keys that are none, two desks with one name or key, and desks without others.
+    pub(crate) fn check(&self) -> Result<(), StartError> {
+        let names = || self.others.iter().map(|other| &other.desk).chain([&self.desk]);
+        if let Some(wrong) = names().find(|name| !is_desk(name)) {
+            let what = format!("redemption: {wrong:?} is no name of a desk: 1 to 64 small letters, digits and -");
+            return Err(refused_field("redemption", what));
+        }
+        if self.others.is_empty() || names().collect::<BTreeSet<_>>().len() != names().count() {
+            let what = "redemption.others must name the other desks, each once, and not this one";
+            return Err(refused_field("redemption.others", what));
+        }
+        if let Some(wrong) = self.others.iter().find(|other| other.public_key().is_none()) {
+            let what = format!("redemption.others: the key of {:?} is none: a multikey, such as z6Mk...", wrong.desk);
+            return Err(refused_field("redemption.others", what));
+        }
+        let keys: BTreeSet<&str> = self.others.iter().map(|other| other.key.as_str()).collect();
+        if keys.len() != self.others.len() {
+            let what = "redemption.others: two desks have one key, so that one could sign for the other";
+            return Err(refused_field("redemption.others", what));
+        }
+        if self.offline_uses == 0 {
+            let what = "redemption.offline_uses is 0, so that no use could ever be marked";
+            return Err(refused_field("redemption.offline_uses", what));
+        }
+        Ok(())
+    }
+
+    /// The other desk of this name.
+    pub(crate) fn other(&self, name: &str) -> Option<&OtherDesk> {
+        self.others.iter().find(|other| other.desk == name)
+    }
+
+    /// The bounds of all desks.
+    pub(crate) fn bounds(&self) -> impl Iterator<Item = u32> {
+        self.others.iter().map(|other| other.offline_uses).chain([self.offline_uses])
+    }
+}
+
+impl OtherDesk {
+    /// Its public key; `None` if the text is none.
+    pub(crate) fn public_key(&self) -> Option<PublicKey> {
+        PublicKey::from_multikey(&self.key).ok()
+    }
+}
+
+/// Tells if a text can be a desk's name.
+pub(crate) fn is_desk(name: &str) -> bool {
+    (1..=64).contains(&name.len())
+        && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+}
+
+/// The most uses that desks with these bounds let through of a voucher with so many uses, from one reconciliation of all of them
+/// to the next: each no more than its bound, and no more than it knows to be left.
+pub(crate) fn let_through(uses: u32, bounds: impl Iterator<Item = u32>) -> u64 {
+    bounds.fold(0, |sum: u64, bound| sum.saturating_add(uses.min(bound).into()))
+}
+
+/// The most uses that a lost desk could have let through and that nobody will see: what was left of its bound after its last export
+/// that was taken, and its bound again for each export of this desk that it may have taken since, to be reconciled by it.
+pub(crate) fn unseen_uses(bound: u32, unsynced: u64, exports_since: u64) -> u64 {
+    u64::from(bound).saturating_sub(unsynced).saturating_add(exports_since.saturating_mul(bound.into()))
+}
+
+/// This desk, as it signs exports.
+pub(crate) struct Desk {
+    /// The DID that all desks have in common.
+    pub(crate) organisation: Did,
+    /// The desk's own key, which no other desk has.
+    pub(crate) key: Keyring,
+}
+
+impl Desk {
+    /// Opens the desk with its own key, which is made the first time and sealed as the verifier's keys are.
+    ///
+    /// # Errors
+    /// The key cannot be made, opened or sealed; another desk has the same one.
+    pub(crate) fn open(
+        data: &Path,
+        config: &RedemptionConfig,
+        organisation: Did,
+        keys: &KeysConfig,
+    ) -> Result<Self, StartError> {
+        let key = own_key(data, keys)?;
+        let own = key.public_key().to_multikey();
+        if let Some(other) = config.others.iter().find(|other| other.key == own) {
+            let what = format!("redemption.others: \"{}\" has this desk's own key", other.desk);
+            return Err(refused_field("redemption.others", what));
+        }
+        Ok(Self { organisation, key })
+    }
+}
+
+/// Opens the key of the desk in a data directory, and makes it the first time.
+///
+/// # Errors
+/// It cannot be made, opened or sealed.
+pub(crate) fn own_key(data: &Path, keys: &KeysConfig) -> Result<Keyring, StartError> {
+    let folder = data.join(FOLDER);
+    if !folder.exists() {
+        make(&folder).map_err(|error| {
+            StartError::new(
+                format!("The folder {} for the desk's key cannot be made: {error}.", folder.display()),
+                "Nothing was changed. Check that this user may write there.",
+            )
+        })?;
+        Keyring::create(&folder, Algorithm::EdDsa, keys)?;
+    }
+    Keyring::open(&folder, keys)
+}
+
+fn make(folder: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    std::fs::DirBuilder::new().mode(0o700).create(folder)
+}
+
+/// Tells if a data directory has a desk's key: one that was copied would make two desks one.
+pub(crate) fn has_key(data: &Path) -> bool {
+    data.join(FOLDER).exists()
+}
+
+#[cfg(test)]
+mod tests {
+    use carnet_core::keys::SecretKey;
+    use rand_core::{OsRng, RngCore as _};
+
+    use super::*;
+    use crate::redemption::{Claimed, Counted, Mark, Total};
+
+    pub(crate) fn other(desk: &str) -> OtherDesk {
+        let key = SecretKey::generate(Algorithm::EdDsa, &mut OsRng).public_key().to_multikey();
+        OtherDesk { desk: desk.to_owned(), key, offline_uses: 5 }
+    }
+
+    #[test]
+    fn desks_are_named_keyed_and_bounded() {
+        let config = |desk: &str, others: Vec<OtherDesk>, offline_uses| {
+            RedemptionConfig { desk: desk.to_owned(), others, offline_uses }.check()
+        };
+        assert!(config("east", vec![other("west"), other("north")], 1).is_ok());
+        let west = other("west");
+        let twin = OtherDesk { desk: "north".to_owned(), ..west.clone() };
+        let keyless = OtherDesk { key: "z6Mk".to_owned(), ..west.clone() };
+        for (desk, others, most) in [
+            ("", vec![west.clone()], 1),
+            ("East", vec![west.clone()], 1),
+            ("east", vec![], 1),
+            ("east", vec![other("east")], 1),
+            ("east", vec![west.clone(), other("west")], 1),
+            ("east", vec![west.clone(), twin], 1),
+            ("east", vec![keyless], 1),
+            ("east", vec![west.clone()], 0),
+        ] {
+            assert!(config(desk, others.clone(), most).is_err(), "{desk} {others:?} {most}");
+        }
+    }
+
+    #[test]
+    fn names_alone_are_refused_with_what_is_wanted() {
+        let read = |others: &str| {
+            toml::from_str::<RedemptionConfig>(&format!("desk = \"east\"\noffline_uses = 1\nothers = {others}"))
+        };
+        let said = read("[\"west\"]").unwrap_err().to_string();
+        assert!(said.contains("west") && said.contains("redemptions key"), "{said}");
+        assert!(read("[{ desk = \"west\", key = \"z6Mk\", offline_uses = 1 }]").is_ok());
+        assert!(read("[{ desk = \"west\", key = \"z6Mk\", offline_uses = 1, more = 1 }]").is_err());
+    }
+
+    #[test]
+    fn a_desk_has_one_key_of_its_own_and_no_other_has_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let did = Did::parse("did:web:museum.example").unwrap();
+        let mut config = RedemptionConfig { desk: "east".to_owned(), others: vec![other("west")], offline_uses: 1 };
+        let open = |config: &RedemptionConfig| Desk::open(dir.path(), config, did.clone(), &KeysConfig::default());
+        assert!(!has_key(dir.path()));
+        let first = open(&config).unwrap().key.public_key();
+        assert!(has_key(dir.path()));
+        assert_eq!(open(&config).unwrap().key.public_key(), first);
+        config.others.push(OtherDesk { desk: "north".to_owned(), key: first.to_multikey(), offline_uses: 1 });
+        assert!(open(&config).is_err());
+    }
+
+    #[test]
+    fn what_a_lost_desk_could_have_let_through_is_its_bound_and_more_for_each_reconciliation() {
+        assert_eq!(unseen_uses(5, 0, 0), 5);
+        assert_eq!(unseen_uses(5, 3, 0), 2);
+        // It may have been reconciled twice since.
+        assert_eq!(unseen_uses(5, 3, 2), 12);
+        // A bound that was lowered is no reason to count less than none.
+        assert_eq!(unseen_uses(5, 9, 0), 0);
+    }
+
+    /// Desks that know nothing of each other let a voucher through as often as the formula says, and no more, whoever is asked in
+    /// which order.
+    #[test]
+    fn no_more_goes_through_than_the_formula_says() {
+        let drawn = |least: u32, most: u32| least + OsRng.next_u32() % (most - least + 1);
+        for _ in 0..200 {
+            let uses = drawn(1, 40);
+            let bounds: Vec<u32> = (0..drawn(1, 5)).map(|_| drawn(1, 40)).collect();
+            let at = carnet_core::time::Timestamp::from_unix(0);
+            let mark = Mark { entitlement: [0; 32], uses, marked_at: at, erase_at: at };
+            let claimed = Claimed { mark, by_serial: false, total: Total::default() };
+            let mut marked = vec![0_u32; bounds.len()];
+            // Some in an order that is drawn, and then each desk until it refuses.
+            let some: Vec<usize> =
+                (0..drawn(0, 100)).map(|_| usize::try_from(drawn(0, 4)).unwrap() % bounds.len()).collect();
+            let rest = (0..bounds.len()).flat_map(|desk| std::iter::repeat_n(desk, 50));
+            for desk in some.into_iter().chain(rest) {
+                let counted = Counted { marks: marked[desk], unsynced: marked[desk] };
+                if counted.next(&claimed, Some(bounds[desk])).is_ok() {
+                    marked[desk] += 1;
+                }
+            }
+            let all: u64 = marked.iter().map(|marked| u64::from(*marked)).sum();
+            assert_eq!(all, let_through(uses, bounds.iter().copied()), "{uses} uses, bounds {bounds:?}");
+        }
+    }
+}
