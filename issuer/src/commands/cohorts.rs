@@ -110,7 +110,7 @@ mod tests {
             epoch: proto::ValidityEpoch::Month.into(),
             holders: cohorts.iter().map(|cohort| cohort.holders).sum(),
             smallest: cohorts[0].holders,
-            median: cohorts[cohorts.len() - 1].holders,
+            median: cohorts.last().map_or(0, |cohort| cohort.holders),
             below,
             cohorts,
         };
