@@ -207,7 +207,7 @@ fn untrue(problem: &Problem) -> Failure {
 
 mod replacing;
 
-pub(crate) use replacing::{Replaced, replace_outdated};
+pub(crate) use replacing::{Replaced, note_withdrawn, replace_outdated};
 
 #[cfg(test)]
 mod tests;

@@ -9,7 +9,9 @@ use super::trust::look;
 use crate::{
     arguments::Refresh,
     failure::Failure,
-    freshness::{Handle, Office, Place, Replaced, Said, copies, draw_next, is_due, refresh, replace_outdated},
+    freshness::{
+        Handle, Office, Place, Replaced, Said, copies, draw_next, is_due, note_withdrawn, refresh, replace_outdated,
+    },
     session::Session,
     ui::sanitise::clean,
     wallet::WalletFile,
@@ -96,7 +98,9 @@ async fn confirmed(
         return Ok((said, replaced));
     }
     let now = copies(&wallet.contents, session.now()).remove(office).unwrap_or_default();
-    Ok((refresh(session, wallet, office, &now).await?, replaced))
+    let said = refresh(session, wallet, office, &now).await?;
+    note_withdrawn(session, wallet, &replaced)?;
+    Ok((said, replaced))
 }
 
 fn words(session: &Session, issuer: &str, said: &Said, replaced: usize) -> String {

@@ -21,6 +21,8 @@ pub(crate) struct Replaced {
     pub(crate) copies: usize,
     /// The first reason for which some did not.
     pub(crate) failure: Option<Failure>,
+    /// Documents that the issuer took back, by their index: it said so when it refused new copies.
+    withdrawn: Vec<(usize, State)>,
 }
 
 /// Gets new copies of every document of an issuer with outdated ones, and discards those. Where none come, the old ones stay for the
@@ -48,35 +50,33 @@ pub(crate) async fn replace_outdated(
         match refill(session, &catalogue, wallet, index).await {
             Ok(added) => replaced.copies = replaced.copies.saturating_add(added),
             Err(failure) => {
-                // An issuer that does not know the copy has none to give: the owner is told how many it does not know.
-                let unknown = failure.reason == "copy_unknown";
-                if !unknown && !note_withdrawn(wallet, index, &failure, session)? {
-                    replaced.failure.get_or_insert(failure);
+                match failure.reason.as_str() {
+                    "revoked" => replaced.withdrawn.push((index, State::Revoked)),
+                    "suspended" => replaced.withdrawn.push((index, State::Suspended)),
+                    // It has none to give: the owner is told how many it does not know.
+                    "copy_unknown" => {}
+                    _ => {
+                        replaced.failure.get_or_insert(failure);
+                    }
                 }
             }
         }
     }
+    note_withdrawn(session, wallet, &replaced)?;
     Ok(replaced)
 }
 
-/// Notes what an issuer says of a document whose copies it does not know by their handles, when it refuses new ones: that it took it
-/// back.
-fn note_withdrawn(
-    wallet: &mut WalletFile,
-    index: usize,
-    failure: &Failure,
-    session: &Session,
-) -> Result<bool, Failure> {
-    let state = match failure.reason.as_str() {
-        "revoked" => State::Revoked,
-        "suspended" => State::Suspended,
-        _ => return Ok(false),
-    };
-    if let Some(held) = wallet.contents.credentials.get_mut(index) {
-        for copy in held.copies.iter_mut().filter(|copy| copy.is_outdated()) {
-            copy.standing = Some(Standing::of(state, session.now()));
+/// Notes that an issuer took documents back whose copies it does not know by their handles. Asked by these alone, it does not say so.
+pub(crate) fn note_withdrawn(session: &Session, wallet: &mut WalletFile, replaced: &Replaced) -> Result<(), Failure> {
+    if replaced.withdrawn.is_empty() {
+        return Ok(());
+    }
+    for (index, state) in &replaced.withdrawn {
+        let held = wallet.contents.credentials.get_mut(*index);
+        let copies = held.into_iter().flat_map(|held| &mut held.copies);
+        for copy in copies.filter(|copy| copy.is_outdated()) {
+            copy.standing = Some(Standing::of(*state, session.now()));
         }
     }
-    wallet.save()?;
-    Ok(true)
+    wallet.save()
 }
