@@ -167,6 +167,9 @@ codes! {
     TrustListOperator, "trust_list_operator", OURS, "An operator, or its key, has signed the trust list already.";
     TrustListQuorum, "trust_list_quorum", OURS, "Too few operators have signed the trust list.";
     TrustListRollback, "trust_list_rollback", OURS, "The trust list is older than one that was seen before.";
+    TrustListJump, "trust_list_jump", OURS, "The trust list's number is too far above the one before it.";
+    TrustListTimestamp, "trust_list_timestamp", OURS, "The timestamp of the trust list is malformed, of another list, or by somebody whom the list does not name.";
+    TrustListStale, "trust_list_stale", OURS, "The trust list has no fresh timestamp, so there may be a newer list.";
     TrustListConflict, "trust_list_conflict", OURS, "The trust list contradicts or does not follow one that was seen before.";
     // Registrations, receipts and erasure
     RegistrationInvalid, "registration_invalid", OURS, "The registration has not the form or the content of one.";

@@ -233,7 +233,7 @@ pub(crate) enum TrustCommand {
     /// List the trust lists that you accept, and whether they hold
     List,
     /// Look for newer lists where they came from
-    Update,
+    Update(UpdateTrust),
     /// Accept a list no more; an older one than you have seen stays refused
     Remove(RemoveTrust),
 }
@@ -253,6 +253,20 @@ pub(crate) struct AddTrust {
     /// How many of the operators must have signed
     #[arg(long, value_name = "N")]
     pub(crate) quorum: usize,
+    /// The least number that the list may have, as its operators say it
+    #[arg(long, value_name = "N")]
+    pub(crate) least: Option<u64>,
+    /// Accept the list with this digest although a newer one was seen before; its operators say which
+    #[arg(long, value_name = "DIGEST", allow_hyphen_values = true)]
+    pub(crate) accept: Option<String>,
+}
+
+/// `carnet trust update`.
+#[derive(Debug, Args)]
+pub(crate) struct UpdateTrust {
+    /// Accept the list with this digest although a newer one was seen before; its operators say which
+    #[arg(long, value_name = "DIGEST", allow_hyphen_values = true)]
+    pub(crate) accept: Option<String>,
 }
 
 /// `carnet trust remove`.

@@ -8,7 +8,7 @@ use carnet_core::{
     json::{self, Limits},
     secure::sd_jwt::SdJwt,
     time::Timestamp,
-    trust::list::{Entry, Operators, Pinned, Question, Seen, TrustList, Why},
+    trust::list::{Entry, ListTimestamp, Operators, Pinned, Question, Seen, TrustList, Why},
 };
 use carnet_spec::Catalogue;
 use serde_json::{Map, Value, json};
@@ -19,7 +19,7 @@ use crate::{
 };
 
 impl PinnedList {
-    /// Verifies a list as this one.
+    /// Verifies a list as this one. One of the digest `accept` counts whatever was seen before.
     ///
     /// # Errors
     /// What [`Operators::pin`] and [`TrustList::verify`] refuse.
@@ -27,11 +27,37 @@ impl PinnedList {
         &self,
         document: &Map<String, Value>,
         seen: Option<&Seen>,
+        accept: Option<&str>,
         now: Timestamp,
     ) -> Result<TrustList, Problem> {
         let operators = Operators::pin(&self.issuer, self.operators.iter().map(String::as_str), self.quorum)?;
+        let operators = operators.at_least(self.least);
         let documents = Documents::of(&self.operator_documents);
-        TrustList::verify(document, &Pinned { operators: &operators, seen, now, skew: CLOCK_SKEW }, &documents)
+        let pinned = Pinned { operators: &operators, seen, accept, now, skew: CLOCK_SKEW };
+        let mut list = TrustList::verify(document, &pinned, &documents)?;
+        // One of another list, or past its end, is none.
+        let timestamp = self.timestamp.as_ref().map(|timestamp| ListTimestamp::verify(timestamp, &list, now));
+        if let Some(Ok(timestamp)) = timestamp {
+            list.stamp(&timestamp);
+        }
+        Ok(list)
+    }
+}
+
+impl PinnedList {
+    /// Verifies a list that named other operators, and returns what to remember of it.
+    ///
+    /// # Errors
+    /// What [`Operators::pin`] and [`TrustList::pass`] refuse.
+    pub(crate) fn pass(
+        &self,
+        document: &Map<String, Value>,
+        seen: Option<&Seen>,
+        now: Timestamp,
+    ) -> Result<Seen, Problem> {
+        let operators = Operators::pin(&self.issuer, self.operators.iter().map(String::as_str), self.quorum)?;
+        let pinned = Pinned { operators: &operators, seen, accept: None, now, skew: CLOCK_SKEW };
+        TrustList::pass(document, &pinned, &Documents::of(&self.operator_documents))
     }
 }
 
@@ -65,7 +91,8 @@ pub(crate) struct Lists {
 impl Lists {
     /// Verifies the wallet's lists. Those that do not hold now are left out.
     pub(crate) fn of(trust: &Trust, now: Timestamp) -> Self {
-        let holds = |pinned: &PinnedList| pinned.verify(&pinned.document, trust.seen.get(&pinned.issuer), now).ok();
+        let holds =
+            |pinned: &PinnedList| pinned.verify(&pinned.document, trust.seen.get(&pinned.issuer), None, now).ok();
         Self { lists: trust.lists.iter().filter_map(holds).collect(), now }
     }
 

@@ -1,4 +1,4 @@
-//! Operators of a trust list at their desk: three of them, two of whom must sign.
+//! Operators of a trust list at their desk: four of them, three of whom must sign.
 
 use serde_json::{Value, json};
 
@@ -13,32 +13,34 @@ pub const LIST: &str = "did:web:trust.example";
 const QUALIFICATION: &str = "QualificationCredential";
 const PERMIT: &str = "ResidencePermitCredential";
 
-/// Three operators of one list.
+/// Four operators of one list.
 #[derive(Debug)]
 pub struct Desk<'a> {
     stage: &'a Stage,
     name: &'static str,
     operators: Vec<String>,
+    /// Who signs the first list, and who signs those after it.
+    signers: [&'static [&'static str]; 2],
 }
 
 impl<'a> Desk<'a> {
-    /// Makes the keys of operators a, b and c, in folders whose names begin with `name`.
+    /// Makes the keys of operators a, b, c and d, in folders whose names begin with `name`.
     ///
     /// # Errors
     /// If a program refuses.
     pub fn open(stage: &'a Stage, name: &'static str) -> Result<Self> {
-        let mut desk = Self { stage, name, operators: Vec::new() };
-        for operator in ["a", "b", "c"] {
+        let mut desk = Self { stage, name, operators: Vec::new(), signers: [&["a", "b", "c"], &["b", "c", "d"]] };
+        for operator in ["a", "b", "c", "d"] {
             let said = desk.trust(&["init", "--data", &desk.path(operator), "--name", operator])?.ok()?.json()?;
             desk.operators.push(text(&said, "did"));
         }
         Ok(desk)
     }
 
-    /// The desk of operators whose folders are there; nobody pins their keys by it.
+    /// The desk of operators a, b and c, two of whom must sign, whose folders are there; nobody pins their keys by it.
     #[must_use]
     pub const fn reopen(stage: &'a Stage, name: &'static str) -> Self {
-        Self { stage, name, operators: Vec::new() }
+        Self { stage, name, operators: Vec::new(), signers: [&["a", "b"], &["b", "c"]] }
     }
 
     /// Where a file of the desk's lies.
@@ -56,10 +58,10 @@ impl<'a> Desk<'a> {
     #[must_use]
     pub fn pins(&self) -> Vec<&str> {
         let operators = self.operators.iter().flat_map(|did| ["--operator", did.as_str()]);
-        ["--quorum", "2"].into_iter().chain(operators).collect()
+        ["--quorum", "3"].into_iter().chain(operators).collect()
     }
 
-    /// The first list, signed by a and b: both issuers, and the registrar of askers.
+    /// The first list, signed by a quorum: both issuers, and the registrar of askers.
     ///
     /// # Errors
     /// If a program refuses.
@@ -84,23 +86,34 @@ impl<'a> Desk<'a> {
         });
         let file = self.path(&format!("{out}.source.json"));
         std::fs::write(&file, source.to_string())?;
-        let (draft, signed) = (self.path(&format!("{out}.draft")), self.path(&format!("{out}.a")));
+        let draft = self.path(&format!("{out}.draft"));
         let args = ["create", "--source", &file, "--list", LIST, "--out", &draft];
         self.trust(&[args.as_slice(), extra].concat())?.ok()?;
-        self.sign("a", &draft, None, &signed)?;
-        self.sign("b", &signed, None, &self.path(out))
+        let [first, _] = self.signers;
+        self.sign_all(first, out, None)
     }
 
-    /// The next list, in which a party is struck off, signed by b and c.
+    /// The next list, in which a party is struck off, signed by another quorum.
     ///
     /// # Errors
     /// If a program refuses.
     pub fn strike(&self, previous: &str, out: &str, strike: &[&str]) -> Result<()> {
         let (previous, draft) = (self.path(previous), self.path(&format!("{out}.draft")));
         self.trust(&[["edit", &previous, "--out", &draft].as_slice(), strike].concat())?.ok()?;
-        let signed = self.path(&format!("{out}.b"));
-        self.sign("b", &draft, Some(&previous), &signed)?;
-        self.sign("c", &signed, Some(&previous), &self.path(out))
+        let [_, later] = self.signers;
+        self.sign_all(later, out, Some(&previous))
+    }
+
+    /// Has a draft signed by one after the other; what the first of them has signed is in `OUT.SIGNER`.
+    fn sign_all(&self, signers: &[&str], out: &str, previous: Option<&str>) -> Result<()> {
+        let mut list = self.path(&format!("{out}.draft"));
+        for (at, signer) in signers.iter().enumerate() {
+            let is_last = at.saturating_add(1) == signers.len();
+            let signed = self.path(&if is_last { out.to_owned() } else { format!("{out}.{signer}") });
+            self.sign(signer, &list, previous, &signed)?;
+            list = signed;
+        }
+        Ok(())
     }
 
     /// Looks at what a list changes, and signs what was shown.
@@ -143,7 +156,7 @@ impl<'a> Desk<'a> {
         let config = std::fs::read_to_string(&path)?;
         let own = config.split("\n[[issuers]]").next().unwrap_or_default();
         let operators = json!(self.operators);
-        let trust = format!("\n[trust]\nlist = {list:?}\nissuer = {LIST:?}\noperators = {operators}\nquorum = 2\n");
+        let trust = format!("\n[trust]\nlist = {list:?}\nissuer = {LIST:?}\noperators = {operators}\nquorum = 3\n");
         std::fs::write(path, format!("{own}{trust}"))?;
         office.restart()
     }

@@ -251,7 +251,7 @@ async fn row_103_a_wallets_trust_list_is_judged_by_its_operators_documents_as_th
         name: "Residency Authority".to_owned(),
         accreditations: vec![accreditation],
     };
-    let first = Contents { sequence: 1, previous: None, issuers: vec![entry], registrars: Vec::new() };
+    let first = Contents::first(vec![entry], Vec::new());
     operator.publish(&stage, 1, false);
     let first = put(&first, 0)?;
     let did = operator.did.as_str();

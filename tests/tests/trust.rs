@@ -1,4 +1,4 @@
-//! Trust lists with the real programs: operators sign, a verifier and a wallet go by what two of three have signed.
+//! Trust lists with the real programs: operators sign, a verifier and a wallet go by what three of four have signed.
 
 use std::path::Path;
 
@@ -144,6 +144,16 @@ async fn rows_69_and_70_struck_off_and_an_older_list_brought_back() -> Result<()
     wallet(&stage, &["trust", "remove", LIST])?.ok()?;
     let again = wallet(&stage, &[add.to_vec(), desk.pins()].concat())?;
     assert_eq!(again.json()?.pointer("/error/reason"), Some(&json!("trust_list_rollback")), "forgotten with the pin");
+
+    // The way back: the owner, and the verifier's staff, name the list that its operators say counts.
+    let digest = programs::run("carnet-trust", ["explain", &desk.path("list-1"), "--json"], &[])?.ok()?.json()?;
+    let digest = text(&digest, "digest");
+    wallet(&stage, &[add.to_vec(), desk.pins(), vec!["--accept", &digest]].concat())?.ok()?;
+    let noted = programs::run("carnet-verifier", ["trust", "--data", &data, "--accept", &digest, "--json"], &[])?;
+    assert_eq!(noted.json()?.pointer("/accept"), Some(&json!(digest)));
+    let library = library.restart()?;
+    let (_, decision, _) = show(&stage, &library, "university-admission", &degree)?;
+    assert_eq!(rule(&decision), expected(true, "accredited", 1));
     Ok(())
 }
 
@@ -167,7 +177,7 @@ async fn a_list_that_is_over_or_that_too_few_have_signed_accepts_nobody() -> Res
     let library = desk.verifier("library", &url)?;
     let (_, decision, _) = show(&stage, &library, "university-admission", &degree)?;
     assert_eq!(rule(&decision), expected(true, "accredited", 1));
-    // One operator of the two.
+    // One operator of the three.
     let alone = desk.verifier("alone", &desk.path("list-1.a"))?;
     let (_, decision, _) = show(&stage, &alone, "university-admission", &degree)?;
     assert_eq!(rule(&decision), expected(false, "trust_list_quorum", 0));

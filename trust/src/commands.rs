@@ -3,6 +3,7 @@
 mod draft;
 mod look;
 mod operate;
+mod stamp;
 
 use carnet_core::text::shown_lines;
 use clap::{Parser, Subcommand};
@@ -42,6 +43,9 @@ enum Verb {
     Verify(look::VerifyArgs),
     /// Write a verified list and its history into a folder, for a web server.
     Publish(operate::PublishArgs),
+    /// Sign, for seven days at most, that a list is the newest one: by a key that the list names for that. Asks
+    /// nothing, so that a timer can run it each day.
+    Timestamp(stamp::TimestampArgs),
     /// Show what one list says otherwise than another.
     Diff(look::DiffArgs),
     /// Say a list in words.
@@ -62,6 +66,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<u8, Refusal> {
         Verb::Sign(args) => operate::sign(&args),
         Verb::Verify(args) => look::verify(&args),
         Verb::Publish(args) => operate::publish(&args),
+        Verb::Timestamp(args) => stamp::timestamp(&args),
         Verb::Diff(args) => look::diff(&args),
         Verb::Explain(args) => look::explain(&args),
         Verb::Why(args) => look::why(&args),

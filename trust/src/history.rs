@@ -79,11 +79,10 @@ fn admit(published: &Preview, list: &TrustList, current: &Path) -> Result<(), Re
     if number == newest && published.digest != list.digest() {
         return Err(other(current, published));
     }
-    if Some(number) == newest.checked_add(1) && list.contents().previous.as_ref() != Some(&published.digest) {
+    published.seen().admit(list.contents(), list.digest()).map_err(|problem| {
         let what = format!("List {number} does not follow the list {newest} that is published");
-        return Err(Refusal::new("trust_list_conflict", what, "make it again from the published one (create --after)"));
-    }
-    Ok(())
+        Refusal::of(&problem, &what, "make it again from the published one (create --after)")
+    })
 }
 
 fn other(path: &Path, there: &Preview) -> Refusal {

@@ -6,7 +6,7 @@ use carnet_core::{
     did::{Did, DidUrl},
     keys::{Algorithm, Signer as _},
     time::Timestamp,
-    trust::list::{Preview, Seen, TrustList},
+    trust::list::{ListTimestamp, Preview, Seen, TrustList},
 };
 use carnet_service::{
     config::{self, StartError},
@@ -111,8 +111,9 @@ impl Operator {
         })
     }
 
-    /// Refuses a list that is older than one that was signed here, or another of its number.
-    pub(crate) fn may_sign(&self, preview: &Preview) -> Result<(), Refusal> {
+    /// Refuses a list that is older than one that was signed here, another of its number, or one that does not descend
+    /// from it, unless the operator says that the list of the digest `left_out` is not to count.
+    pub(crate) fn may_sign(&self, preview: &Preview, left_out: Option<&str>) -> Result<(), Refusal> {
         let Some(signed) = self.signed()? else { return Ok(()) };
         let (number, last) = (preview.contents.sequence, signed.sequence);
         if number < last || (number == last && preview.digest != signed.digest) {
@@ -126,7 +127,31 @@ impl Operator {
                  number (create --number)",
             ));
         }
-        Ok(())
+        match signed.admit(&preview.contents, &preview.digest) {
+            Err(problem) if left_out != Some(signed.digest.as_str()) => Err(Refusal::of(
+                &problem,
+                &format!("This operator signed list {last} before, and list {number} cannot be signed after it"),
+                format!(
+                    "have it made again after that list; or, if list {last} was never published and nobody relies on it, or \
+                     you have read every list since: --leave-out {}",
+                    signed.digest
+                ),
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// Signs that a list is the newest one. What was signed here as an operator is no matter.
+    pub(crate) fn stamp(
+        &self,
+        document: &Map<String, Value>,
+        times: (Timestamp, Timestamp),
+    ) -> Result<Map<String, Value>, Refusal> {
+        let stamped =
+            TrustList::preview(document).and_then(|preview| ListTimestamp::sign(&preview, times, &self.kid, &self.key));
+        stamped.map_err(|problem| {
+            Refusal::of(&problem, "No timestamp was made", "use the directory of a key that the list names for that")
+        })
     }
 
     fn lock(&self) -> Result<std::fs::File, Refusal> {
@@ -147,15 +172,15 @@ impl Operator {
         &self,
         document: &Map<String, Value>,
         preview: &Preview,
+        left_out: Option<&str>,
         now: Timestamp,
     ) -> Result<Map<String, Value>, Refusal> {
         // Held until it is on the disk: of two at the same time, the later one sees what the first one signed.
         let _lock = self.lock()?;
-        self.may_sign(preview)?;
+        self.may_sign(preview, left_out)?;
         let signed = TrustList::sign(document, &self.kid, &self.key, now)
             .map_err(|problem| Refusal::of(&problem, "The list could not be signed", "look at the list again"))?;
-        let seen = Seen { sequence: preview.contents.sequence, digest: preview.digest.clone() };
-        replace(&self.data.join(SIGNED), &text(&seen))?;
+        replace(&self.data.join(SIGNED), &text(&preview.seen()))?;
         Ok(signed)
     }
 }

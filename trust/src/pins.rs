@@ -28,6 +28,13 @@ pub(crate) struct PinArgs {
     /// How many of them must have signed.
     #[arg(long, value_name = "N")]
     quorum: usize,
+    /// A list that named other operators than those who are pinned, as the history has it; once for each, the oldest
+    /// first.
+    #[arg(long = "handover", value_name = "LIST")]
+    handovers: Vec<PathBuf>,
+    /// The least number that the list may have.
+    #[arg(long, value_name = "N")]
+    least: Option<u64>,
     /// The DID document of an operator whose DID does not carry it (did:web); once for each.
     #[arg(long = "did-document", value_name = "FILE")]
     documents: Vec<PathBuf>,
@@ -40,8 +47,18 @@ impl PinArgs {
         let operators = Operators::pin(&self.list, operators, self.quorum).map_err(|problem| {
             Refusal::of(&problem, "These pins are refused", "name the list, each operator once, and a quorum of them")
         })?;
+        let operators = operators.at_least(self.least);
         let given = Given::read(&self.documents)?;
-        let pinned = Pinned { operators: &operators, seen: None, now, skew: SKEW };
+        let mut seen = None;
+        for path in &self.handovers {
+            let pinned = Pinned { operators: &operators, seen: seen.as_ref(), accept: None, now, skew: SKEW };
+            let passed = TrustList::pass(&read_object(path)?, &pinned, &given).map_err(|problem| {
+                let what = format!("{} does not lead to other operators", path.display());
+                Refusal::of(&problem, &what, hint(problem.code))
+            })?;
+            seen = Some(passed);
+        }
+        let pinned = Pinned { operators: &operators, seen: seen.as_ref(), accept: None, now, skew: SKEW };
         TrustList::verify(document, &pinned, &given)
             .map_err(|problem| Refusal::of(&problem, "The list does not hold", hint(problem.code)))
     }

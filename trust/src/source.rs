@@ -16,6 +16,9 @@ pub(crate) struct Source {
     /// Set by an import: what nobody has vouched for yet. While it is there, no list is made.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) review: Vec<String>,
+    /// The DIDs of those who sign timestamps of the list; none: there are no timestamps.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) timestamp_signers: Vec<String>,
     #[serde(default)]
     pub(crate) issuers: Vec<Entry>,
     #[serde(default)]
@@ -44,8 +47,8 @@ impl Source {
         json::typed(value).map_err(|error| invalid(error.to_string()))
     }
 
-    /// The content of a list, unless something in it is not reviewed yet.
-    pub(crate) fn contents(self, sequence: u64, previous: Option<String>) -> Result<Contents, Refusal> {
+    /// The content of a list, the first one or what comes `after` another, unless something in it is not reviewed yet.
+    pub(crate) fn contents(self, after: Option<Contents>) -> Result<Contents, Refusal> {
         if !self.review.is_empty() {
             return Err(Refusal::new(
                 "review_needed",
@@ -53,13 +56,16 @@ impl Source {
                 "hold every entry against a register that you trust, then take the member `review` out of the source",
             ));
         }
-        Ok(Contents { sequence, previous, issuers: self.issuers, registrars: self.registrars })
+        let Self { issuers, registrars, timestamp_signers, .. } = self;
+        let after = after.unwrap_or_else(|| Contents::first(Vec::new(), Vec::new()));
+        Ok(Contents { issuers, registrars, timestamp_signers, ..after })
     }
 }
 
 impl From<&Contents> for Source {
     fn from(contents: &Contents) -> Self {
-        Self { review: Vec::new(), issuers: contents.issuers.clone(), registrars: contents.registrars.clone() }
+        let Contents { issuers, registrars, timestamp_signers, .. } = contents.clone();
+        Self { review: Vec::new(), timestamp_signers, issuers, registrars }
     }
 }
 

@@ -4,7 +4,7 @@ use carnet_core::{
     day,
     text::quoted,
     time::Timestamp,
-    trust::list::{Accreditation, Change, Contents, Difference, Entry, Preview},
+    trust::list::{Accreditation, Change, Contents, Difference, Entry, NamedOperators, Preview},
 };
 use serde_json::{Value, json};
 
@@ -16,6 +16,17 @@ pub(crate) fn list(preview: &Preview, now: Timestamp) -> Vec<String> {
         lines.extend(entries.iter().flat_map(entry));
     }
     lines
+}
+
+fn named(dids: &[String]) -> String {
+    if dids.is_empty() { "nobody".to_owned() } else { dids.join(", ") }
+}
+
+fn operators(named: Option<&NamedOperators>) -> String {
+    match named {
+        None => "those who are pinned".to_owned(),
+        Some(named) => format!("{} of {}", named.quorum, named.ids.join(", ")),
+    }
 }
 
 /// Which list it is.
@@ -33,7 +44,10 @@ pub(crate) fn head(preview: &Preview, now: Timestamp) -> Vec<String> {
         format!("Trust list {} of {}", preview.contents.sequence, preview.list),
         format!("  holds     from {} until {}{over}", day::from(preview.valid_from), day::until(preview.valid_until)),
         format!("  follows   {}", preview.contents.previous.as_deref().unwrap_or("none: it is the first")),
+        format!("  names     {} lists before it", preview.contents.history.len()),
         format!("  digest    {}", preview.digest),
+        format!("  operators {}", operators(preview.contents.operators.as_ref())),
+        format!("  stamped by {}", named(&preview.contents.timestamp_signers)),
         format!("  signed, as it says itself, by {signed}"),
     ]
 }
@@ -52,10 +66,22 @@ fn accreditation(accreditation: &Accreditation) -> String {
 /// What changes from one list to the next.
 pub(crate) fn changes(before: &Contents, after: &Contents) -> Vec<String> {
     let differences = before.diff(after);
-    if differences.is_empty() {
-        return vec!["No entry changes.".to_owned()];
+    let (were, are) = (&before.timestamp_signers, &after.timestamp_signers);
+    let mut lines = Vec::new();
+    if were != are {
+        lines.push(format!("changed: timestamps are signed by {} (before: {})", named(are), named(were)));
     }
-    differences.iter().flat_map(difference).collect()
+    if before.operators != after.operators {
+        lines.push(format!("changed: from this list on it is signed by {}", operators(after.operators.as_ref())));
+        lines.push(
+            "  ATTENTION: the operators before them sign no list after this one (spec/trust.md section 11)".to_owned(),
+        );
+    }
+    if differences.is_empty() {
+        lines.push("No entry changes.".to_owned());
+    }
+    lines.extend(differences.iter().flat_map(difference));
+    lines
 }
 
 fn difference(difference: &Difference<'_>) -> Vec<String> {
@@ -107,6 +133,9 @@ pub(crate) fn head_json(preview: &Preview) -> Value {
         "list": preview.list,
         "sequence": preview.contents.sequence,
         "previous": preview.contents.previous,
+        "history": preview.contents.history,
+        "timestamp_signers": preview.contents.timestamp_signers,
+        "operators": preview.contents.operators,
         "digest": preview.digest,
         "valid_from": preview.valid_from.to_string(),
         "valid_until": preview.valid_until.to_string(),

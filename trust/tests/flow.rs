@@ -84,6 +84,129 @@ fn an_operator_signs_no_two_lists_of_one_number() {
 }
 
 #[test]
+fn an_operator_signs_no_list_that_does_not_descend_from_what_it_signed() {
+    let desk = Desk::new();
+    desk.first();
+    let edit = |from: &str, more: &[&str], out: &str| {
+        let (from, out) = (desk.at(from), desk.at(out));
+        desk.run(&[&["edit", from.as_str(), "--out", &out, "--json"], more].concat()).ok().json()
+    };
+    edit("list-1", &[], "draft-2");
+    desk.sign("a", "draft-2", Some("list-1"), "signed-2a").ok();
+    // List 2 lacks a second operator and is left out; who signed it signs no list beside it by chance.
+    edit("list-1", &["--number", "3", "--days", "20"], "draft-3");
+    desk.sign("b", "draft-3", Some("list-1"), "signed-3b").ok();
+    let refused = desk.sign("a", "signed-3b", Some("list-1"), "signed-3ab");
+    refused.refused("trust_list_conflict");
+    let signed = desk.run(&["show", "--data", &desk.at("a"), "--json"]).ok().json()["signed"]["digest"].clone();
+    let signed = signed.as_str().unwrap();
+    assert!(refused.error.contains(&format!("--leave-out {signed}")), "{}", refused.error);
+    let sign = |leave_out: &str| {
+        let (data, list, previous, out) = (desk.at("a"), desk.at("signed-3b"), desk.at("list-1"), desk.at("list-3"));
+        let mut args = vec!["sign", "--data", &data, &list, "--previous", &previous, "--out", &out, "--json"];
+        args.extend(["--leave-out", leave_out]);
+        let shown = desk.run(&args);
+        if !shown.error.contains("(approval_needed)") {
+            return shown;
+        }
+        let digest = shown.json()["digest"].as_str().unwrap().to_owned();
+        desk.run(&[args.as_slice(), &["--yes", &digest]].concat())
+    };
+    sign("another").refused("trust_list_conflict");
+    sign(signed).ok();
+    desk.pinned(&["verify", &desk.at("list-3"), "--least", "3"]).ok();
+    desk.pinned(&["verify", &desk.at("list-3"), "--least", "4"]).refused("trust_list_rollback");
+    // Where it descends, nothing has to be left out, however many numbers were.
+    edit("list-3", &["--number", "1003"], "draft-far");
+    desk.sign("a", "draft-far", Some("list-3"), "signed-far").ok();
+    let (from, out) = (desk.at("list-3"), desk.at("too-far"));
+    desk.run(&["edit", &from, "--number", "1004", "--out", &out]).refused("trust_list_jump");
+}
+
+#[test]
+fn a_history_that_is_not_the_one_before_it_is_not_signed() {
+    let desk = Desk::new();
+    desk.two();
+    let (from, out) = (desk.at("list-2"), desk.at("draft-3"));
+    let made = desk.run(&["edit", &from, "--out", &out, "--json"]).ok().json();
+    assert_eq!(made["history"].as_array().map(Vec::len), Some(2));
+    let mut draft: Value = serde_json::from_slice(&std::fs::read(&out).unwrap()).unwrap();
+    draft["credentialSubject"]["history"][1]["digest"] = "a".repeat(43).into();
+    std::fs::write(desk.path("changed-3"), draft.to_string()).unwrap();
+    desk.sign("c", "changed-3", Some("list-2"), "signed-3").refused("trust_list_conflict");
+    desk.sign("c", "draft-3", Some("list-2"), "signed-3").ok();
+}
+
+#[test]
+fn a_timestamp_is_made_by_a_key_that_the_list_names() {
+    let desk = Desk::new();
+    let stamps = desk.run(&["init", "--data", &desk.at("stamps"), "--name", "Timestamps", "--json"]).ok().json();
+    let (source, draft, did) = (desk.at("source.toml"), desk.at("draft-1"), stamps["did"].as_str().unwrap());
+    let create = ["create", "--source", &source, "--list", LIST, "--out", &draft, "--timestamp-signer", did, "--json"];
+    assert_eq!(desk.run(&create).ok().json()["timestamp_signers"], serde_json::json!([did]));
+    desk.sign("a", "draft-1", None, "signed-1a").ok();
+    desk.sign("b", "signed-1a", None, "list-1.json").ok();
+    let stamp = |by: &str, list: &str, more: &[&str]| {
+        let (data, list) = (desk.at(by), desk.at(list));
+        desk.pinned(&[&["timestamp", &list, "--data", &data, "--json"], more].concat())
+    };
+    let said = stamp("stamps", "list-1.json", &[]).ok().json();
+    assert_eq!((said["sequence"].as_u64(), desk.path("list-1.timestamp.json").exists()), (Some(1), true));
+    // Again each day, in the place of the one before.
+    stamp("stamps", "list-1.json", &["--days", "1"]).ok();
+    // By nobody else, not for longer, and of no list without a quorum.
+    stamp("a", "list-1.json", &[]).refused("trust_list_timestamp");
+    assert_eq!(stamp("stamps", "list-1.json", &["--days", "8"]).code, 2);
+    stamp("stamps", "signed-1a", &[]).refused("trust_list_quorum");
+    // The next list keeps them, and a source has them.
+    let (list, out) = (desk.at("list-1.json"), desk.at("source-2.json"));
+    desk.run(&["source", &list, "--out", &out]).ok();
+    let made = ["create", "--source", &out, "--after", &list, "--out", &desk.at("draft-2"), "--json"];
+    assert_eq!(desk.run(&made).ok().json()["timestamp_signers"], serde_json::json!([did]));
+    let without = ["create", "--source", &source, "--after", &list, "--out", &desk.at("draft-x")];
+    assert!(desk.run(&without).ok().out.contains("changed: timestamps are signed by nobody"));
+}
+
+#[test]
+fn a_list_by_the_old_operators_names_the_new_ones() {
+    let desk = Desk::new();
+    desk.first();
+    let mut new: Vec<String> = Vec::new();
+    for name in ["d", "e", "f", "g"] {
+        let said = desk.run(&["init", "--data", &desk.at(name), "--name", name, "--json"]).ok().json();
+        new.push(said["did"].as_str().unwrap().to_owned());
+    }
+    let (first, second, third) = (desk.at("list-1"), desk.at("draft-2"), desk.at("draft-3"));
+    let mut edit = vec!["edit", &first, "--out", &second, "--json", "--new-quorum", "3"];
+    edit.extend(new.iter().flat_map(|did| ["--new-operator", did.as_str()]));
+    assert_eq!(desk.run(&edit).ok().json()["operators"]["named_in"], serde_json::json!([2]));
+    let (data, draft) = (desk.at("a"), desk.at("draft-2"));
+    let shown = desk.run(&["sign", "--data", &data, &draft, "--previous", &first]);
+    assert!(shown.error.contains("from this list on it is signed by 3 of "), "{}", shown.error);
+    let mut last = "draft-2".to_owned();
+    for signer in ["a", "b", "d", "e", "f"] {
+        let next = format!("signed-2{signer}");
+        desk.sign(signer, &last, Some("list-1"), &next).ok();
+        last = next;
+    }
+    // Neither the old ones alone, nor those who are named.
+    let verify = |list: &str, more: &[&str]| desk.pinned(&[&["verify", &desk.at(list)], more].concat());
+    verify("signed-2b", &[]).refused("trust_list_quorum");
+    verify("signed-2e", &[]).refused("trust_list_quorum");
+    verify("signed-2f", &[]).ok();
+    desk.run(&["edit", &desk.at("signed-2f"), "--out", &third]).ok();
+    let mut last = "draft-3".to_owned();
+    for signer in ["d", "e", "g"] {
+        let next = format!("signed-3{signer}");
+        desk.sign(signer, &last, Some("signed-2f"), &next).ok();
+        last = next;
+    }
+    verify("signed-3g", &[]).refused("trust_list_quorum");
+    verify("signed-3g", &["--handover", &desk.at("signed-2f")]).ok();
+    verify("signed-3g", &["--handover", &first]).refused("trust_list_invalid");
+}
+
+#[test]
 fn an_operators_key_opens_with_what_lies_apart_from_it() {
     let desk = Desk::new();
     desk.create("draft-1");

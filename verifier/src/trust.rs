@@ -6,30 +6,37 @@
 //! one of its operators changes it is verified anew, and decides nothing more if it does not hold.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
-    path::PathBuf,
+    collections::BTreeMap,
     sync::{Arc, Mutex, PoisonError, RwLock},
     time::Duration,
 };
 
 use carnet_core::{
     Code, Problem,
-    did::{Did, DidDocument, DidUrl, Purpose, Resolve},
-    input::content_of_file,
+    did::Did,
     json::{self, Limits},
     time::Timestamp,
     trust::list::{Operators, Pinned, Seen, TrustList},
 };
-use carnet_fetch::{DidCache, HttpsFetcher, is_unreachable};
+use carnet_fetch::{DidCache, HttpsFetcher};
 use carnet_service::config::{StartError, refused_field};
 use serde::Deserialize;
-use serde_json::Value;
 
+use self::{
+    documents::{Documents, unknown_signers, warn_of_operator},
+    source::Source,
+    timestamp::read_timestamp,
+};
 use crate::{
     status::lookups::{KeyLookups, ListDigest, digest},
     store::{Remembered, TrustStore},
     verification::SKEW,
 };
+
+mod documents;
+mod handover;
+mod source;
+mod timestamp;
 
 /// How long before a list's end the operator is told, in seconds: three days.
 const WARN_BEFORE: i64 = 3 * 86_400;
@@ -47,16 +54,16 @@ pub(crate) struct TrustConfig {
     pub(crate) operators: Vec<String>,
     /// How many of them must have signed.
     pub(crate) quorum: usize,
-}
-
-enum Source {
-    File(PathBuf),
-    Url(String),
+    /// The least number that the list may have, so that a new installation is not shown an older one.
+    #[serde(default)]
+    pub(crate) least: Option<u64>,
 }
 
 /// The list that decides, if there is one.
 pub(crate) struct Trust {
+    place: String,
     source: Source,
+    timestamp: Source,
     name: String,
     operators: Arc<Operators>,
     dids: Vec<Did>,
@@ -79,6 +86,9 @@ struct Current {
     text: Option<[u8; 32]>,
     /// When the source was last read.
     read_at: Option<Timestamp>,
+    /// When the place of the timestamp was last read, and what was wrong with it.
+    stamped_at: Option<Timestamp>,
+    stamp_trouble: Option<Problem>,
     /// When it was last said that the list is near its end.
     warned_at: Option<Timestamp>,
 }
@@ -110,25 +120,21 @@ impl Trust {
         let wrong = |problem: Problem| refused_field("trust", format!("trust: {problem}"));
         let operators = config.operators.iter().map(String::as_str);
         let operators = Operators::pin(&config.issuer, operators, config.quorum).map_err(wrong)?;
+        let operators = operators.at_least(config.least);
         let dids: Vec<Did> =
             config.operators.iter().map(|did| Did::parse(did)).collect::<Result<_, _>>().map_err(wrong)?;
-        let source = match config.list.split_once("://") {
-            Some(("https", _)) => Source::Url(config.list.clone()),
-            Some(_) => {
-                return Err(refused_field(
-                    "trust.list",
-                    format!("trust.list is {}, which is neither a file nor an https URL", config.list),
-                ));
-            }
-            None => Source::File(PathBuf::from(&config.list)),
-        };
-        if config.quorum.saturating_mul(2) <= dids.len() {
+        let (source, timestamp) = Source::parse(&config.list)?;
+        if config.quorum.saturating_mul(2) <= dids.len().saturating_add(1) {
             tracing::warn!(
-                "the trust list's quorum is not more than half of its operators, so that two halves could sign two lists"
+                operators = dids.len(),
+                quorum = config.quorum,
+                "one of the trust list's operators could have two lists of one number signed; three of four is recommended"
             );
         }
         Ok(Self {
+            place: config.list.clone(),
             source,
+            timestamp,
             name: config.issuer.clone(),
             operators: Arc::new(operators),
             dids,
@@ -202,16 +208,19 @@ impl Trust {
         max_age: Duration,
         now: Timestamp,
     ) -> Result<(), Problem> {
-        let remembered = store.remembered(&self.name).await.map_err(unstored)?;
-        let seen = remembered.as_ref().map(|remembered| remembered.seen.clone());
-        if let Some(remembered) = remembered {
+        if let Some(remembered) = store.remembered(&self.name).await.map_err(unstored)? {
             self.hold(store, remembered, documents, max_age, now).await?;
         }
+        self.restamp(store, fetcher, max_age, now).await?;
         let Some(text) = self.text(fetcher, max_age, now).await? else { return Ok(()) };
         let digest = digest(&text);
         if self.read().text == Some(digest) && self.list().is_some() {
             return Ok(());
         }
+        // With the timestamp that may just have been taken.
+        let remembered = store.remembered(&self.name).await.map_err(unstored)?;
+        let seen = remembered.as_ref().map(|remembered| (remembered.seen.clone(), remembered.accept.clone()));
+        let known = remembered.and_then(|remembered| remembered.timestamp);
         let mut by = self.documents(documents, None, now);
         let mut verified = self.verify(text.clone(), seen.clone(), &by, now).await;
         if verified.is_err() && self.look_up((fetcher, documents), (&text, digest), &by, now).await {
@@ -220,12 +229,18 @@ impl Trust {
                 self.hold(store, remembered, documents, max_age, now).await?;
             }
             by = self.documents(documents, None, now);
-            verified = self.verify(text.clone(), seen, &by, now).await;
+            verified = self.verify(text.clone(), seen.clone(), &by, now).await;
         }
-        let list = verified?;
+        if verified.is_err()
+            && let Some(passed) = self.pass_handovers(fetcher, &text, seen.clone(), &by, now).await
+        {
+            verified = self.verify(text.clone(), Some(passed), &by, now).await;
+        }
+        let mut list = verified?;
+        let timestamp = self.stamp_new(&mut list, known, fetcher, now).await?;
         let document = String::from_utf8(text).map_err(|_| Problem::from(Code::InvalidUnicode))?;
         let kept = store
-            .remember(&self.name, &Remembered { seen: list.seen(), document, dropped: None })
+            .remember(&self.name, &Remembered { seen: list.seen(), document, timestamp, dropped: None, accept: None })
             .await
             .map_err(unstored)?;
         if kept != list.seen() {
@@ -297,10 +312,13 @@ impl Trust {
         if decides && before.is_some_and(|(before, at)| before == documents && recent(at)) {
             return Ok(());
         }
-        let Remembered { seen, document, dropped } = remembered;
+        let Remembered { seen, document, timestamp, dropped, .. } = remembered;
         let sequence = seen.sequence;
-        match self.verify(document.into_bytes(), Some(seen.clone()), &documents, now).await {
-            Ok(list) => {
+        match self.verify(document.into_bytes(), Some((seen.clone(), None)), &documents, now).await {
+            Ok(mut list) => {
+                if let Some(Ok(timestamp)) = timestamp.map(|text| read_timestamp(text.as_bytes(), &list, now)) {
+                    list.stamp(&timestamp);
+                }
                 if dropped.is_some() {
                     store.note_dropped(&self.name, &seen, None).await.map_err(unstored)?;
                     tracing::info!(sequence, "the trust list holds again");
@@ -347,80 +365,32 @@ impl Trust {
         max_age: Duration,
         now: Timestamp,
     ) -> Result<Option<Vec<u8>>, Problem> {
-        let most = Limits::LIST.max_bytes;
-        match &self.source {
-            Source::File(path) => {
-                let read = tokio::fs::read(path).await;
-                let unread =
-                    |error: &dyn std::fmt::Display| problem(&format!("{} cannot be read: {error}", path.display()));
-                let content = read.map_err(|error| unread(&error))?;
-                content_of_file(&content).map(|text| Some(text.to_vec())).map_err(|error| unread(&error))
-            }
-            Source::Url(url) => {
-                let current = |at: Timestamp| now.unix().abs_diff(at.unix()) < max_age.as_secs();
-                if self.list().is_some() && self.read().read_at.is_some_and(current) {
-                    return Ok(None);
-                }
-                let text = fetcher.bytes(url, "application/vc, application/json", most).await?;
-                self.write().read_at = Some(now);
-                Ok(Some(text))
-            }
+        let current = |at: Timestamp| now.unix().abs_diff(at.unix()) < max_age.as_secs();
+        let recent = self.list().is_some() && self.read().read_at.is_some_and(current);
+        if recent && !self.source.is_file() {
+            return Ok(None);
         }
+        let text = self.source.read(fetcher, Limits::LIST.max_bytes).await?;
+        self.write().read_at = Some(now);
+        Ok(Some(text))
     }
 
     async fn verify(
         &self,
         text: Vec<u8>,
-        seen: Option<Seen>,
+        seen: Option<(Seen, Option<String>)>,
         documents: &Documents,
         now: Timestamp,
     ) -> Result<TrustList, Problem> {
         let (operators, documents) = (Arc::clone(&self.operators), documents.clone());
         let work = move || {
             let document = json::parse_object(&text, Limits::LIST)?;
-            let pinned = Pinned { operators: &operators, seen: seen.as_ref(), now, skew: SKEW };
+            let (seen, accept) = seen.map_or((None, None), |(seen, accept)| (Some(seen), accept));
+            let (seen, accept) = (seen.as_ref(), accept.as_deref());
+            let pinned = Pinned { operators: &operators, seen, accept, now, skew: SKEW };
             TrustList::verify(&document, &pinned, &documents)
         };
         tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| Err(problem(&error.to_string())))
-    }
-}
-
-/// The documents of the operators, or why there are none, as they were at one instant.
-#[derive(Clone, PartialEq)]
-struct Documents(BTreeMap<Did, Result<Arc<DidDocument>, Problem>>);
-
-impl Resolve for Documents {
-    fn resolve(&self, did: &Did) -> Result<Arc<DidDocument>, Problem> {
-        self.0.get(did).cloned().unwrap_or_else(|| Err(Code::DidUnresolved.into()))
-    }
-}
-
-/// Returns the operators that a list names as its signers, with published documents that do not have the key which it
-/// names.
-fn unknown_signers(text: &[u8], documents: &Documents) -> BTreeSet<Did> {
-    let Ok(document) = json::parse_object(text, Limits::LIST) else { return BTreeSet::new() };
-    let proofs = match document.get("proof") {
-        Some(Value::Array(several)) => several.as_slice(),
-        Some(one) => std::slice::from_ref(one),
-        None => &[],
-    };
-    let methods = proofs.iter().filter_map(|proof| DidUrl::parse(proof.get("verificationMethod")?.as_str()?).ok());
-    let unknown = |method: &DidUrl| {
-        let known = documents.0.get(method.did()).and_then(|document| document.as_ref().ok());
-        let key = known.map(|document| document.key_for(method, Purpose::AssertionMethod));
-        // One that could not be fetched is tried again anyway, and a key that is revoked stays so.
-        key.is_some_and(|key| key.is_err_and(|problem| problem.code != Code::KeyInvalid))
-    };
-    methods.filter(|method| method.did().is_published() && unknown(method)).map(|method| method.did().clone()).collect()
-}
-
-/// Tells staff of an operator's document that did not come, or that is bad.
-fn warn_of_operator(did: &Did, problem: &Problem) {
-    let Problem { code, detail } = problem;
-    if is_unreachable(*code) {
-        tracing::warn!(operator = %did, %code, detail, "the document of a trust list's operator could not be fetched; it is tried again");
-    } else {
-        tracing::warn!(operator = %did, %code, detail, "the document of a trust list's operator was fetched and is refused; it is tried again");
     }
 }
 

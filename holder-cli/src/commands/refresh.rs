@@ -50,7 +50,7 @@ pub(crate) async fn run(session: &Session, arguments: &Refresh) -> Result<(), Fa
     }
     let mut trust_lists = Vec::new();
     if due {
-        let looked = look(session, &mut wallet.contents.trust).await;
+        let looked = look(session, &mut wallet.contents.trust, None).await;
         text.push_str(&looked.text);
         trust_lists = looked.lists;
         if offices.is_empty() {

@@ -6,24 +6,27 @@ use carnet_core::{
     Code, Problem, day,
     did::{Did, DidDocument, web},
     json::{self, Limits},
-    trust::list::{Seen, TrustList},
+    trust::list::{Contents, ListTimestamp, Seen, TrustList},
 };
 use serde_json::{Map, Value, json};
 
 use crate::{
-    arguments::{AddTrust, RemoveTrust, TrustCommand},
+    arguments::{AddTrust, RemoveTrust, TrustCommand, UpdateTrust},
     failure::{Failure, USAGE},
     session::{Session, handed_over},
     ui::sanitise::clean,
     wallet::{Entry, EntryKind, PinnedList, Trust},
 };
 
+/// The most lists that are read to get from the operators that are known to those who sign now.
+const MAX_PASSED: usize = 16;
+
 /// Runs one of its verbs.
 pub(crate) async fn run(session: &Session, command: &TrustCommand) -> Result<(), Failure> {
     match command {
         TrustCommand::Add(arguments) => add(session, arguments).await,
         TrustCommand::List => list(session),
-        TrustCommand::Update => update(session).await,
+        TrustCommand::Update(arguments) => update(session, arguments).await,
         TrustCommand::Remove(arguments) => remove(session, arguments),
     }
 }
@@ -34,13 +37,16 @@ async fn add(session: &Session, arguments: &AddTrust) -> Result<(), Failure> {
         issuer: arguments.issuer.clone(),
         operators: arguments.operators.clone(),
         quorum: arguments.quorum,
+        least: arguments.least,
         source: source(&arguments.list)?,
         document: Map::new(),
+        timestamp: None,
         operator_documents: Vec::new(),
     };
     let trust = &mut wallet.contents.trust;
-    let (pinned, held) = fetched(session, &mut pinned, trust.seen.get(&arguments.issuer)).await?;
-    accept(trust, pinned, &held);
+    let (pinned, held) =
+        fetched(session, &mut pinned, trust.seen.get(&arguments.issuer), arguments.accept.as_deref()).await?;
+    replace(trust, pinned, &held);
     note(session, &mut wallet.contents.log, EntryKind::TrustListAdded, held.list());
     // Saved before anything is decided by it.
     wallet.save()?;
@@ -55,7 +61,9 @@ fn list(session: &Session) -> Result<(), Failure> {
     let (mut text, mut all) = (String::new(), Vec::new());
     for pinned in &contents.trust.lists {
         let seen = contents.trust.seen.get(&pinned.issuer);
-        let held = pinned.verify(&pinned.document, seen, session.now());
+        let now = session.now();
+        let held = pinned.verify(&pinned.document, seen, None, now);
+        let held = held.and_then(|held| held.check_fresh(now).map(|()| held));
         // Writing to a string does not fail.
         let _ = match &held {
             Ok(held) => writeln!(text, "{}{}", title(held), failed_lines(session, held)),
@@ -69,6 +77,7 @@ fn list(session: &Session) -> Result<(), Failure> {
         if let (Ok(held), Some(members)) = (&held, one.as_object_mut()) {
             members.insert("valid_until".to_owned(), held.valid_until().to_string().into());
             members.insert("failed_proofs".to_owned(), failed_proofs(held));
+            members.insert("timestamp_until".to_owned(), json!(held.fresh_until().map(|until| until.to_string())));
         }
         all.push(one);
     }
@@ -90,18 +99,18 @@ pub(super) struct Updated {
 }
 
 /// Looks for newer lists. One that is refused does not take the place of the one that is there, and does not keep the
-/// others from coming. The caller saves the wallet.
-pub(super) async fn look(session: &Session, trust: &mut Trust) -> Updated {
+/// others from coming. One of the digest `accept` is taken whatever was there. The caller saves the wallet.
+pub(super) async fn look(session: &Session, trust: &mut Trust, accept: Option<&str>) -> Updated {
     let mut done = Updated { text: String::new(), lists: Vec::new(), failure: None };
     for mut pinned in trust.lists.clone() {
         let issuer = pinned.issuer.clone();
-        let looked = fetched(session, &mut pinned, trust.seen.get(&issuer)).await;
+        let looked = fetched(session, &mut pinned, trust.seen.get(&issuer), accept).await;
         if let Some(known) = trust.lists.iter_mut().find(|known| known.issuer == pinned.issuer) {
             known.operator_documents = pinned.operator_documents;
         }
         match looked {
             Ok((newest, held)) => {
-                accept(trust, newest, &held);
+                replace(trust, newest, &held);
                 let line = session.ui.messages.with("trust-updated", &[("list", &title(&held))]);
                 done.text.push_str(&format!("{line}{}\n", failed_lines(session, &held)));
                 done.lists.push(described(&held));
@@ -114,9 +123,9 @@ pub(super) async fn look(session: &Session, trust: &mut Trust) -> Updated {
     done
 }
 
-async fn update(session: &Session) -> Result<(), Failure> {
+async fn update(session: &Session, arguments: &UpdateTrust) -> Result<(), Failure> {
     let mut wallet = session.open()?;
-    let Updated { text, lists, failure } = look(session, &mut wallet.contents.trust).await;
+    let Updated { text, lists, failure } = look(session, &mut wallet.contents.trust, arguments.accept.as_deref()).await;
     wallet.save()?;
     let object = json!({"updated": lists});
     match failure {
@@ -150,7 +159,7 @@ fn note(session: &Session, log: &mut crate::wallet::log::Log, kind: EntryKind, l
 }
 
 /// Puts a list that holds in the place of the one before it.
-fn accept(trust: &mut Trust, pinned: PinnedList, held: &TrustList) {
+fn replace(trust: &mut Trust, pinned: PinnedList, held: &TrustList) {
     trust.seen.insert(pinned.issuer.clone(), held.seen());
     match trust.lists.iter_mut().find(|known| known.issuer == pinned.issuer) {
         Some(known) => *known = pinned,
@@ -177,14 +186,53 @@ async fn fetched(
     session: &Session,
     pinned: &mut PinnedList,
     seen: Option<&Seen>,
+    accept: Option<&str>,
 ) -> Result<(PinnedList, TrustList), Failure> {
     let text = read(session, &pinned.source).await?;
     let document = json::parse_object(&text, Limits::LIST).map_err(|problem| refused(&problem))?;
     // After the list, so that they are no older than its keys.
     pinned.operator_documents = operator_documents(session, pinned).await;
-    let newest = PinnedList { document, ..pinned.clone() };
-    let held = newest.verify(&newest.document, seen, session.now()).map_err(|problem| refused(&problem))?;
+    let mut newest = PinnedList { document, ..pinned.clone() };
+    let held = match newest.verify(&newest.document, seen, accept, session.now()) {
+        Ok(held) => Ok(held),
+        Err(problem) => match passed(session, &newest, seen).await {
+            Some(passed) => newest.verify(&newest.document, Some(&passed), accept, session.now()),
+            None => Err(problem),
+        },
+    };
+    let mut held = held.map_err(|problem| refused(&problem))?;
+    if held.has_timestamps() {
+        let looked = timestamp(session, &pinned.source, &mut held).await;
+        // Without a fresh one the list before it goes on counting, until the end of its own.
+        held.check_fresh(session.now())
+            .map_err(|stale| looked.as_ref().err().cloned().unwrap_or_else(|| refused(&stale)))?;
+        newest.timestamp = looked.ok().or(newest.timestamp);
+    }
     Ok((newest, held))
+}
+
+/// Reads the lists that named other operators since the newest that was seen, each by the operators before it. Returns
+/// what to remember before the newest list is verified; none if nothing leads there.
+async fn passed(session: &Session, newest: &PinnedList, seen: Option<&Seen>) -> Option<Seen> {
+    let preview = TrustList::preview(&newest.document).ok()?;
+    let known = seen.map_or(0, |seen| seen.sequence);
+    let missed = preview.contents.operators?.named_in;
+    let mut passed = None;
+    for number in missed.into_iter().filter(|number| *number > known).take(MAX_PASSED) {
+        let text = read(session, &Contents::beside(&newest.source, number)).await.ok()?;
+        let document = json::parse_object(&text, Limits::LIST).ok()?;
+        passed = Some(newest.pass(&document, passed.as_ref().or(seen), session.now()).ok()?);
+    }
+    passed
+}
+
+/// Reads the timestamp beside a list, and takes it.
+async fn timestamp(session: &Session, source: &str, held: &mut TrustList) -> Result<Map<String, Value>, Failure> {
+    let text = read(session, &ListTimestamp::beside(source)).await?;
+    let document = json::parse_object(&text, Limits::DOCUMENT).map_err(|problem| refused(&problem))?;
+    let timestamp = ListTimestamp::verify(&document, held, session.now()).map_err(|problem| refused(&problem))?;
+    held.stamp(&timestamp);
+    Ok(document)
 }
 
 /// Fetches the documents of the operators with a did:web. One that does not come, or is none, stays as it was: it stops
@@ -211,11 +259,14 @@ async fn operator_document(session: &Session, did: &Did) -> Result<Value, Failur
 }
 
 fn refused(problem: &Problem) -> Failure {
-    let failure = Failure::from_problem(
-        problem,
-        "The trust list is refused",
-        "get the newest list, and compare issuer, operators and quorum with what its operators say",
-    );
+    let hint = match problem.code {
+        Code::TrustListRollback | Code::TrustListConflict | Code::TrustListJump => {
+            "get the newest list; if its operators have said, and not only on the list's site, which list counts now, go back to \
+             that one by its digest: carnet trust update --accept DIGEST"
+        }
+        _ => "get the newest list, and compare issuer, operators and quorum with what its operators say",
+    };
+    let failure = Failure::from_problem(problem, "The trust list is refused", hint);
     let usage = matches!(problem.code, Code::DidMalformed | Code::MalformedValue);
     if usage { Failure { exit: USAGE, ..failure } } else { failure }
 }
@@ -254,6 +305,7 @@ fn described(held: &TrustList) -> Value {
         "issuer": held.list(), "sequence": held.contents().sequence, "digest": held.digest(),
         "valid_until": held.valid_until().to_string(), "signed_by": held.signed_by().collect::<Vec<_>>(),
         "failed_proofs": failed_proofs(held),
+        "timestamp_until": held.fresh_until().map(|until| until.to_string()),
         "issuers": held.contents().issuers.len(), "registrars": held.contents().registrars.len(),
     })
 }

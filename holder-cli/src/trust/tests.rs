@@ -40,7 +40,7 @@ fn entry(id: &str, accreditation: Accreditation) -> Entry {
 
 fn said(registrars: Vec<Entry>) -> Said {
     let issuers = vec![entry(UNI, Accreditation { max_level: Some(7), ..accreditation(&["QualificationCredential"]) })];
-    Said { sequence: 1, previous: None, issuers, registrars }
+    Said::first(issuers, registrars)
 }
 
 impl Desk {
@@ -63,8 +63,10 @@ impl Desk {
             issuer: LIST.to_owned(),
             operators: self.0.iter().map(|key| Did::jwk(&key.public_key()).to_string()).collect(),
             quorum: 2,
+            least: None,
             source: "/nowhere/trust-list.json".to_owned(),
             document,
+            timestamp: None,
             operator_documents: Vec::new(),
         }
     }
@@ -72,7 +74,7 @@ impl Desk {
     /// Pins a list, as `carnet trust add` does.
     fn pin(&self, contents: &mut Contents, said: &Said) {
         let pinned = self.pinned(self.list(said));
-        let held = pinned.verify(&pinned.document, None, NOW).unwrap();
+        let held = pinned.verify(&pinned.document, None, None, NOW).unwrap();
         contents.trust.seen.insert(LIST.to_owned(), held.seen());
         contents.trust.lists = vec![pinned];
     }
@@ -153,16 +155,54 @@ fn row_70_an_older_list_is_refused_for_ever() {
     let pinned = desk.pinned(first.clone());
     let preview = TrustList::preview(&first).unwrap();
     let second = desk.list(&preview.successor());
-    let held = pinned.verify(&second, Some(&Seen { sequence: 1, digest: preview.digest }), NOW).unwrap();
-    let refused = pinned.verify(&first, Some(&held.seen()), NOW).unwrap_err();
+    let held = pinned.verify(&second, Some(&preview.seen()), None, NOW).unwrap();
+    let refused = pinned.verify(&first, Some(&held.seen()), None, NOW).unwrap_err();
     assert_eq!(refused.code, Code::TrustListRollback);
+    // Unless the owner names that very list.
+    pinned.verify(&first, Some(&held.seen()), Some(&preview.digest), NOW).unwrap();
+    let refused = pinned.verify(&first, Some(&held.seen()), Some(held.digest()), NOW).unwrap_err();
+    assert_eq!(refused.code, Code::TrustListRollback);
+    // One who begins with the least number that the operators say is not shown an older list either.
+    let beginner = PinnedList { least: Some(2), ..pinned.clone() };
+    beginner.verify(&second, None, None, NOW).unwrap();
+    assert_eq!(beginner.verify(&first, None, None, NOW).unwrap_err().code, Code::TrustListRollback);
     // Also by somebody who puts it into the wallet's own place for it.
     let trust = Trust { lists: vec![pinned], seen: [(LIST.to_owned(), held.seen())].into() };
     assert!(Lists::of(&trust, NOW).why(&Question::issue(UNI, "QualificationCredential")).is_none());
     // With fewer operators than are pinned it is none at all.
     let mut alone = second.clone();
     alone["proof"].as_array_mut().unwrap().truncate(1);
-    assert_eq!(desk.pinned(first).verify(&alone, None, NOW).unwrap_err().code, Code::TrustListQuorum);
+    assert_eq!(desk.pinned(first).verify(&alone, None, None, NOW).unwrap_err().code, Code::TrustListQuorum);
+}
+
+#[test]
+fn a_wallet_that_had_a_timestamp_needs_a_fresh_one() {
+    let (desk, mut contents) = (Desk::open(), Contents::new(12));
+    let stamps = SecretKey::generate(Algorithm::EdDsa, &mut OsRng);
+    let signer = Did::jwk(&stamps.public_key());
+    let kid = signer.with_fragment("0").unwrap();
+    desk.pin(&mut contents, &Said { timestamp_signers: vec![signer.to_string()], ..said(Vec::new()) });
+    let rule = |contents: &Contents, now: Timestamp| {
+        let lists = Lists::of(&contents.trust, now);
+        let question = Question {
+            level: Some(6),
+            issued: Some(NOW.plus(-DAY)),
+            ..Question::issue(UNI, "QualificationCredential")
+        };
+        lists.why(&question).map(|(_, why)| why.rule.as_str())
+    };
+    assert_eq!(rule(&contents, NOW.plus(DAY)), Some("accredited"));
+    let pinned = contents.trust.lists[0].clone();
+    let preview = TrustList::preview(&pinned.document).unwrap();
+    let stamp = ListTimestamp::sign(&preview, (NOW.plus(-60), NOW.plus(3_600)), &kid, &stamps).unwrap();
+    let stamped = PinnedList { timestamp: Some(stamp), ..pinned.clone() };
+    let held = stamped.verify(&stamped.document, contents.trust.seen.get(LIST), None, NOW).unwrap();
+    contents.trust.seen.insert(LIST.to_owned(), held.seen());
+    contents.trust.lists = vec![stamped];
+    assert_eq!((rule(&contents, NOW), rule(&contents, NOW.plus(3_661))), (Some("accredited"), Some("list_stale")));
+    // Also where somebody takes it away.
+    contents.trust.lists = vec![pinned];
+    assert_eq!(rule(&contents, NOW), Some("list_stale"));
 }
 
 #[test]

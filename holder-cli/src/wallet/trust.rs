@@ -27,10 +27,16 @@ pub(crate) struct PinnedList {
     pub(crate) operators: Vec<String>,
     /// How many of them must have signed.
     pub(crate) quorum: usize,
+    /// The least number that it may have.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) least: Option<u64>,
     /// Where it is: a file, or an https URL.
     pub(crate) source: String,
     /// The newest that was accepted.
     pub(crate) document: Map<String, Value>,
+    /// Its newest timestamp.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) timestamp: Option<Map<String, Value>>,
     /// The DID documents of operators that have a did:web, as they were then: presenting asks nobody for them.
     pub(crate) operator_documents: Vec<Value>,
 }

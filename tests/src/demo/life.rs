@@ -74,10 +74,11 @@ pub(crate) fn rotated(telling: &mut Telling, stage: &mut Stage) -> Result<()> {
     Ok(())
 }
 
-/// A library goes by a trust list that two of three operators have signed; then the university is struck off.
+/// A library goes by a trust list that three of four operators have signed; then the university is struck off.
 pub(crate) fn struck_off(telling: &mut Telling, stage: &Stage) -> Result<()> {
-    telling
-        .say("A library names no issuers itself. It goes by a trust list that two of its three operators must sign:\n");
+    telling.say(
+        "A library names no issuers itself. It goes by a trust list that three of its four operators must sign:\n",
+    );
     let desk = telling.step("operators", Desk::open(stage, "operators"))?;
     telling.step("first list", desk.first("list-1", &[]).and_then(|()| desk.publish("list-1")?.ok()))?;
     let library = telling.step("library", desk.verifier("library", &desk.published()))?;

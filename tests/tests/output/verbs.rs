@@ -245,6 +245,7 @@ impl<'a> Desktop<'a> {
                 (Once, words(&format!("--data {operator} {draft} --yes {digest}")), false)
             }
             "verify" => (Prints(0), words(&format!("{list} {pins}")), false),
+            "timestamp" => (Refused, words(&format!("{list} --data {operator} {pins}")), false),
             "publish" => (Prints(0), words(&format!("{list} {pins} --to {}", self.desk.path("site"))), false),
             "diff" => (Prints(0), words(&format!("{list} {list}")), false),
             "explain" => (Prints(0), words(&list), false),

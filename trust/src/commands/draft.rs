@@ -40,6 +40,17 @@ struct Term {
     /// Its number, if it is not the next one: where a list of that number was signed and never published.
     #[arg(long, value_name = "N")]
     number: Option<u64>,
+    /// The DID of one who signs timestamps of the list (carnet-trust timestamp), beside those that the source names;
+    /// once for each.
+    #[arg(long = "timestamp-signer", value_name = "DID")]
+    timestamp_signers: Vec<String>,
+    /// The DID of one of the operators who sign from this list on, in the place of those before; once for each. Both
+    /// must sign this list.
+    #[arg(long = "new-operator", value_name = "DID", requires = "new_quorum")]
+    new_operators: Vec<String>,
+    /// How many of the new operators must sign.
+    #[arg(long, value_name = "N", requires = "new_operators")]
+    new_quorum: Option<usize>,
     /// Where to write it; a new file.
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
@@ -141,8 +152,7 @@ pub(super) fn create(args: &CreateArgs) -> Result<u8, Refusal> {
         (None, previous) => previous.as_ref().map(|previous| previous.list.clone()).unwrap_or_default(),
     };
     let successor = previous.as_ref().map(Preview::successor);
-    let sequence = successor.as_ref().map_or(1, |next| next.sequence);
-    let contents = Source::read(&args.source)?.contents(sequence, successor.and_then(|next| next.previous))?;
+    let contents = Source::read(&args.source)?.contents(successor)?;
     if !args.allow_unknown {
         require_known(&contents, previous.as_ref(), args.catalogue.as_deref())?;
     }
@@ -200,6 +210,14 @@ fn drafted(list: &str, mut contents: Contents, previous: Option<&Preview>, term:
             return Err(Refusal::new("trust_list_rollback", what, "leave out --number"));
         }
         contents.sequence = number;
+    }
+    for signer in &term.timestamp_signers {
+        if !contents.timestamp_signers.contains(signer) {
+            contents.timestamp_signers.push(signer.clone());
+        }
+    }
+    if let Some(quorum) = term.new_quorum {
+        contents.hand_over(term.new_operators.iter().cloned(), quorum);
     }
     let from = term.from.unwrap_or_else(time::now);
     let until = from.plus(i64::from(term.days).saturating_mul(DAY));

@@ -59,6 +59,10 @@ pub(crate) struct SignArgs {
     /// Approves without a question; DIGEST is that of the list, as it was shown before.
     #[arg(long, value_name = "DIGEST", allow_hyphen_values = true, alias = "yes-digest")]
     yes: Option<String>,
+    /// The digest of the list that was signed here before and is not to count: since it was never published, or is more
+    /// than 64 lists back.
+    #[arg(long, value_name = "DIGEST", allow_hyphen_values = true)]
+    leave_out: Option<String>,
     /// Where to write the list with the signature, a new file; by default to standard output.
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -146,7 +150,7 @@ pub(super) fn sign(args: &SignArgs) -> Result<u8, Refusal> {
     let (document, preview) = read_list(&args.list)?;
     let previous = args.previous.as_deref().map(read_list).transpose()?.map(|(_, previous)| previous);
     follows(&preview, previous.as_ref())?;
-    operator.may_sign(&preview)?;
+    operator.may_sign(&preview, args.leave_out.as_deref())?;
     let object = |signed: Value| {
         let mut shown = words::head_json(&preview);
         if let Some(members) = shown.as_object_mut() {
@@ -168,7 +172,7 @@ pub(super) fn sign(args: &SignArgs) -> Result<u8, Refusal> {
         }
         return Err(refusal);
     }
-    let signed = Value::Object(operator.sign(&document, &preview, time::now())?);
+    let signed = Value::Object(operator.sign(&document, &preview, args.leave_out.as_deref(), time::now())?);
     if let Some(path) = &args.out {
         write_new(path, &text(&signed))?;
     }
@@ -203,7 +207,8 @@ fn follows(preview: &Preview, previous: Option<&Preview>) -> Result<(), Refusal>
         (Some(digest), Some(previous))
             if *digest == previous.digest
                 && previous.list == preview.list
-                && previous.contents.sequence < preview.contents.sequence =>
+                && previous.contents.sequence < preview.contents.sequence
+                && previous.successor().history == preview.contents.history =>
         {
             Ok(())
         }

@@ -84,9 +84,9 @@ fn a_list_becomes_a_source_that_has_to_be_reviewed() {
     assert_eq!(held.from, Timestamp::parse("2025-01-01T00:00:00Z").unwrap());
     assert!(source.registrars[0].id.starts_with("did:jwk:"));
     assert!(source.review[0].contains("nobody has verified its signature"));
-    assert_eq!(source.clone().contents(1, None).unwrap_err().reason, "review_needed");
+    assert_eq!(source.clone().contents(None).unwrap_err().reason, "review_needed");
     let reviewed = Source { review: Vec::new(), ..source };
-    assert_eq!(reviewed.contents(1, None).unwrap().issuers.len(), 1);
+    assert_eq!(reviewed.contents(None).unwrap().issuers.len(), 1);
 }
 
 #[test]

@@ -85,7 +85,7 @@ enum Verb {
         verb: carnet_service::staff::verbs::StaffVerb,
     },
     /// Which trust list decides: the newest that was ever accepted. Exit code 1: it does not hold now, or there is none.
-    Trust(Place),
+    Trust(trust::TrustArgs),
     /// By which entry of the trust list, and which rule, the issuers of an answer were accepted or refused.
     Why(why::WhyArgs),
     /// Verify a credential or a presentation that was handed over directly.

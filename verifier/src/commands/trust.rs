@@ -3,26 +3,53 @@
 use carnet_core::{
     day,
     json::{self, Limits},
+    time::Timestamp,
     trust::list::TrustList,
 };
 use carnet_service::{config::StartError, store as ground, time};
 use serde_json::json;
 
+use clap::Args;
+
 use super::{Failure, Place};
 use crate::{
     config::VerifierConfig,
-    store::{MIGRATIONS, Sqlite, TrustStore as _},
+    store::{MIGRATIONS, Remembered, Sqlite, StoreError, TrustStore as _},
 };
 
+/// Returns the end of a timestamp from the store, where it was verified.
+fn end_of(timestamp: &str) -> Option<Timestamp> {
+    let document = json::parse_object(timestamp.as_bytes(), Limits::DOCUMENT).ok()?;
+    Timestamp::parse(document.get("validUntil")?.as_str()?).ok()
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TrustArgs {
+    #[command(flatten)]
+    place: Place,
+    /// Accept the list of this digest once, although it is older than the newest that was accepted or does not descend
+    /// from it: the way back after a wrong list. Ask the operators for the digest, and not the list's site.
+    #[arg(long, value_name = "DIGEST", allow_hyphen_values = true)]
+    accept: Option<String>,
+}
+
+/// Notes the list that is to be accepted once, if there is one, and reads what is kept.
+async fn look(lists: Sqlite, issuer: &str, accept: Option<&str>) -> Result<Option<Remembered>, StoreError> {
+    if let Some(digest) = accept {
+        lists.accept_once(issuer, digest).await?;
+    }
+    lists.remembered(issuer).await
+}
+
 /// 0: the newest list that was accepted holds now, as far as the service has seen, 1: it does not, or there is none.
-pub(super) async fn run(args: Place) -> Result<u8, Failure> {
+pub(super) async fn run(TrustArgs { place: args, accept }: TrustArgs) -> Result<u8, Failure> {
     let config = VerifierConfig::load(&args.data, args.config.as_deref())?;
     let Some(trust) = config.trust else {
         let what = "No trust list is configured; issuers are accepted as config.toml names them.";
         return Err(StartError::new(what, "Add [trust] to config.toml, to accept those of a trust list.").into());
     };
     let store = ground::open(&args.data, &MIGRATIONS).await?;
-    let remembered = Sqlite::new(store.database.clone()).remembered(&trust.issuer).await;
+    let remembered = look(Sqlite::new(store.database.clone()), &trust.issuer, accept.as_deref()).await;
     store.close().await;
     let damaged = |what: String| StartError::new(what, "Nothing was changed. Restore a backup of the store.");
     let remembered = remembered.map_err(|error| damaged(format!("The store cannot be read: {error}.")))?;
@@ -35,19 +62,34 @@ pub(super) async fn run(args: Place) -> Result<u8, Failure> {
         .map_err(|problem| damaged(format!("The list in the store is damaged: {problem}.")))?;
     let now = time::now();
     let (from, until) = (preview.valid_from, preview.valid_until);
-    let dropped = remembered.dropped;
-    let holds = from <= now && now <= until && dropped.is_none();
+    let (dropped, accept) = (remembered.dropped, remembered.accept);
+    let timestamp = remembered.timestamp.as_deref().and_then(end_of);
+    let needed = remembered.seen.timestamped && !preview.contents.timestamp_signers.is_empty();
+    let stale = needed && timestamp.is_none_or(|end| end < now);
+    let holds = from <= now && now <= until && dropped.is_none() && !stale;
     if args.json {
         carnet_console::line(json!({
             "list": preview.list, "sequence": remembered.seen.sequence, "digest": remembered.seen.digest,
             "valid_from": from.to_string(), "valid_until": until.to_string(), "holds": holds,
-            "dropped": dropped, "issuers": preview.contents.issuers.len(), "source": trust.list,
+            "dropped": dropped, "accept": accept, "timestamp_until": timestamp.map(|end| end.to_string()), "stale": stale,
+            "issuers": preview.contents.issuers.len(), "source": trust.list,
         }));
     } else {
         let word = if holds { "holds" } else { "does NOT hold now" };
         let dropped = dropped.map_or_else(String::new, |why| format!("\nIt decides no more: {why}"));
+        let stamped = match (timestamp, stale) {
+            (Some(end), false) => format!("\nIts timestamp counts until {end}"),
+            (Some(end), true) => {
+                format!("\nIts timestamp ended at {end}, so that a newer list may have been kept back")
+            }
+            (None, true) => "\nIt has no timestamp any more, so that a newer list may have been kept back".to_owned(),
+            (None, false) => String::new(),
+        };
+        let accept = accept.map_or_else(String::new, |digest| {
+            format!("\nThe list {digest} is accepted in its place when the service reads it next")
+        });
         carnet_console::line(format_args!(
-            "List {} of {} {word}: from {} until {}, {} issuers.\nDigest {}\nSource {}{dropped}",
+            "List {} of {} {word}: from {} until {}, {} issuers.\nDigest {}\nSource {}{stamped}{dropped}{accept}",
             remembered.seen.sequence,
             preview.list,
             day::from(from),

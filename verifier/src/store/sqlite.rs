@@ -24,6 +24,7 @@ pub(crate) static MIGRATIONS: LazyLock<Migrator> = carnet_service::migrations![
     11: "0011_store_identity",
     12: "0012_clock_floor",
     13: "0013_desks_and_totals",
+    14: "0014_trust_list_chains",
 ];
 
 /// Requests and verdicts in `store.sqlite`.

@@ -23,6 +23,8 @@ use crate::{
     trust::{Trust, TrustConfig},
 };
 
+mod chain;
+
 const LIST: &str = "did:web:trust.example";
 const DAY: i64 = 86_400;
 
@@ -52,6 +54,7 @@ impl Desk {
             issuer: LIST.to_owned(),
             operators: self.operators.iter().map(|key| Did::key(&key.public_key()).to_string()).collect(),
             quorum: 2,
+            least: None,
         }
     }
 
@@ -104,7 +107,7 @@ fn withdrawn(withdrawn_from: Timestamp, earlier_credentials: EarlierCredentials)
 
 fn contents(world: &World, accreditations: Vec<Accreditation>) -> Contents {
     let entry = Entry { id: did(&world.issuer), name: "Residency Authority".to_owned(), accreditations };
-    Contents { sequence: 1, previous: None, issuers: vec![entry], registrars: Vec::new() }
+    Contents::first(vec![entry], Vec::new())
 }
 
 async fn refresh(world: &World) {

@@ -2,7 +2,11 @@
 
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::diff::{Difference, diff};
+use super::{
+    EarlierList, NamedOperators,
+    diff::{Difference, diff},
+    timestamp::check_signers,
+};
 use crate::{
     Problem,
     time::Timestamp,
@@ -33,6 +37,15 @@ pub struct Contents {
     /// The [digest](super::TrustList::digest) of the list before it; the first, and only that, has none.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub previous: Option<String>,
+    /// The lists before it, newest first, at most 64. Lists that were made before there was a history have none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub history: Vec<EarlierList>,
+    /// The DIDs of those who sign timestamps of this list, in ascending order; none: there are no timestamps.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub timestamp_signers: Vec<String>,
+    /// The operators who sign from this list on, where they are not those who were pinned.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub operators: Option<NamedOperators>,
     /// Who may issue, or was allowed to once; by DID, in ascending order of its bytes.
     pub issuers: Vec<Entry>,
     /// Who may register relying parties, or was allowed to once; by DID, in ascending order of its bytes.
@@ -107,15 +120,25 @@ impl Contents {
         diff(self, later)
     }
 
-    /// The same with the next number, after the list of this digest.
-    pub(super) fn followed_by(&self, digest: &str) -> Self {
-        Self { sequence: self.sequence.saturating_add(1), previous: Some(digest.to_owned()), ..self.clone() }
+    /// The content of a first list.
+    #[must_use]
+    pub fn first(issuers: Vec<Entry>, registrars: Vec<Entry>) -> Self {
+        Self {
+            sequence: 1,
+            previous: None,
+            history: Vec::new(),
+            timestamp_signers: Vec::new(),
+            operators: None,
+            issuers,
+            registrars,
+        }
     }
 
     /// Puts the entries in order.
     pub(super) fn sort(&mut self) {
         self.issuers.sort_by(|one, other| one.id.cmp(&other.id));
         self.registrars.sort_by(|one, other| one.id.cmp(&other.id));
+        self.timestamp_signers.sort();
     }
 
     /// The entry of an issuer, by its DID.
@@ -136,10 +159,11 @@ impl Contents {
         let first = self.sequence == 1;
         kind.require(first == self.previous.is_none(), "previous", "stands in every list but the first")?;
         if let Some(previous) = &self.previous {
-            let digest = previous.len() == DIGEST_LENGTH
-                && previous.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
-            kind.require(digest, "previous", "is not a SHA-256 digest in base64url")?;
+            check_digest(kind, previous, "previous")?;
         }
+        self.check_history(kind)?;
+        check_signers(kind, &self.timestamp_signers)?;
+        self.operators.as_ref().map_or(Ok(()), |named| named.check(kind, self.sequence))?;
         for (entries, what) in [(&self.issuers, "issuers"), (&self.registrars, "registrars")] {
             kind.count(entries.len(), 0..=MAX_ENTRIES, what)?;
             let ordered = entries.is_sorted_by(|one, next| one.id < next.id);
@@ -148,6 +172,13 @@ impl Contents {
         self.issuers.iter().try_for_each(|entry| entry.check(kind, true))?;
         self.registrars.iter().try_for_each(|entry| entry.check(kind, false))
     }
+}
+
+/// Requires a SHA-256 digest in base64url.
+pub(super) fn check_digest(kind: &Kind, digest: &str, what: &str) -> Result<(), Problem> {
+    let holds = digest.len() == DIGEST_LENGTH
+        && digest.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
+    kind.require(holds, what, "is not a SHA-256 digest in base64url")
 }
 
 fn find<'a>(entries: &'a [Entry], id: &str) -> Option<&'a Entry> {

@@ -10,7 +10,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
@@ -25,67 +24,28 @@ use crate::{
 
 use self::proofs::Signatures;
 
+mod chain;
 mod contents;
 mod diff;
+mod operators;
 mod proofs;
 mod relied;
 #[cfg(test)]
 mod tests;
+mod timestamp;
 mod why;
 
+pub use chain::{EarlierList, Seen};
 pub use contents::{Accreditation, Contents, EarlierCredentials, Entry, Withdrawal};
 pub use diff::{Change, Difference};
+pub use operators::{Handover, NamedOperators, Operators};
 pub use relied::LimitingClaims;
+pub use timestamp::ListTimestamp;
 pub use why::{Act, Question, Rule, Why};
 
 const LIST: Kind = Kind { type_name: "TrustList", invalid: Code::TrustListInvalid };
-/// The most operators of one list.
-const MAX_OPERATORS: usize = 16;
 /// The longest time for which a list holds, in seconds. Without a bound, its end would protect nobody.
 const MAX_VALIDITY: i64 = 366 * 86_400;
-
-/// The operators of one list, as they are pinned by whoever relies on it, and how many of them must have signed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Operators {
-    list: String,
-    operators: BTreeSet<String>,
-    quorum: usize,
-}
-
-impl Operators {
-    /// Pins `quorum` of `operators` (DIDs, at most 16, each once) for the list that has the DID `list` as its issuer.
-    /// A quorum of more than half keeps two halves of the operators from signing two lists of one number.
-    ///
-    /// # Errors
-    /// `did_malformed`; `malformed_value` for no, too many or repeated operators, or a quorum that is not 1 to their
-    /// number.
-    pub fn pin<'a>(list: &str, operators: impl IntoIterator<Item = &'a str>, quorum: usize) -> Result<Self, Problem> {
-        let list = Did::parse(list)?.to_string();
-        let mut pinned = BTreeSet::new();
-        for operator in operators {
-            if !pinned.insert(Did::parse(operator)?.to_string()) {
-                return Err(Problem::new(Code::MalformedValue, "an operator of a trust list is pinned twice"));
-            }
-        }
-        if pinned.len() > MAX_OPERATORS {
-            return Err(Problem::new(Code::MalformedValue, format!("there are more than {MAX_OPERATORS} operators")));
-        }
-        if !(1..=pinned.len()).contains(&quorum) {
-            return Err(Problem::new(Code::MalformedValue, "the quorum is not 1 to the number of operators"));
-        }
-        Ok(Self { list, operators: pinned, quorum })
-    }
-}
-
-/// What to remember of the newest list that was ever accepted; one that is older, or another of its number, is refused.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Seen {
-    /// Its number.
-    pub sequence: u64,
-    /// Its [digest](TrustList::digest).
-    pub digest: String,
-}
 
 /// What a list must be.
 #[derive(Debug, Clone, Copy)]
@@ -94,6 +54,9 @@ pub struct Pinned<'a> {
     pub operators: &'a Operators,
     /// The newest one that was accepted before; `None` only if there never was one.
     pub seen: Option<&'a Seen>,
+    /// The digest of a list that is accepted whatever was seen before: the way back after a wrong list, by the word of
+    /// whoever relies on it.
+    pub accept: Option<&'a str>,
     /// The time.
     pub now: Timestamp,
     /// How far clocks may differ, in seconds.
@@ -111,6 +74,11 @@ pub struct TrustList {
     digest: String,
     signed_by: BTreeSet<String>,
     failed: BTreeMap<String, Problem>,
+    /// The operators that lists have named in the place of those who are pinned.
+    handover: Option<Handover>,
+    /// Whether a timestamp of any of its lists was ever taken.
+    stamped: bool,
+    fresh_until: Option<Timestamp>,
 }
 
 /// What a list says whose form holds, for those who are to sign or to read it. Nothing is known of its signatures: never
@@ -132,6 +100,12 @@ pub struct Preview {
 }
 
 impl Preview {
+    /// What to remember of it.
+    #[must_use]
+    pub fn seen(&self) -> Seen {
+        Seen::of(&self.contents, &self.digest)
+    }
+
     /// The content that the next list starts from: this one's, with the next number and this one's digest.
     #[must_use]
     pub fn successor(&self) -> Contents {
@@ -202,24 +176,68 @@ impl TrustList {
     /// # Errors
     /// `trust_list_invalid`; `proof_missing`; `trust_list_quorum` (too few operators have a proof that holds), or
     /// `did_unresolved` or `not_yet_valid` where proofs could make up for it later; `proof_malformed` (too many proofs);
-    /// `expired`, `not_yet_valid`; `trust_list_rollback` (older than the one seen), `trust_list_conflict` (another of the
-    /// same number, or one that does not follow the one seen); what [`crate::credential::Credential::parse`] refuses.
+    /// `expired`, `not_yet_valid`; those of [`Seen::admit`]; what [`crate::credential::Credential::parse`] refuses.
     pub fn verify(document: &Map<String, Value>, pinned: &Pinned<'_>, resolver: &dyn Resolve) -> Result<Self, Problem> {
+        let list = Self::admit(document, pinned, resolver)?;
+        list.clock(pinned.now).has_not_passed(list.valid_until, "the trust list's validUntil")?;
+        Ok(list)
+    }
+
+    /// Verifies a list that named other operators, for whoever missed it, and returns what to remember of it before a
+    /// later list is verified. It may be past its end.
+    ///
+    /// # Errors
+    /// Those of [`Self::verify`]; `trust_list_invalid` if it names no operators.
+    pub fn pass(document: &Map<String, Value>, pinned: &Pinned<'_>, resolver: &dyn Resolve) -> Result<Seen, Problem> {
+        let list = Self::admit(document, pinned, resolver)?;
+        LIST.require(list.contents.operators.is_some(), "operators", "are not named by the list that is to name them")?;
+        Ok(list.seen())
+    }
+
+    /// All of [`Self::verify`] but the list's end.
+    fn admit(document: &Map<String, Value>, pinned: &Pinned<'_>, resolver: &dyn Resolve) -> Result<Self, Problem> {
         let Draft { contents, list, from, until, unsecured, proofs } = read(document)?;
         if list != pinned.operators.list {
             return Err(LIST.problem("it is another list than the one that is pinned here"));
         }
         let clock = Clock { now: pinned.now, skew: pinned.skew };
-        let Signatures { by: signed_by, failed } =
-            proofs::verify(&unsecured, &proofs, pinned.operators, clock, resolver)?;
-        clock.has_come(from, "the trust list's validFrom")?;
-        clock.has_not_passed(until, "the trust list's validUntil")?;
         let digest = digest(&unsecured)?;
-        if let Some(seen) = pinned.seen {
-            follows(&contents, &digest, seen)?;
+        // A list that is accepted by its digest is judged by the pins alone.
+        let accepted = pinned.accept == Some(digest.as_str());
+        let seen = pinned.seen.filter(|_| !accepted);
+        let deciding = pinned.operators.deciding(seen);
+        let Signatures { by: signed_by, failed } = proofs::verify(&unsecured, &proofs, &deciding, clock, resolver)?;
+        if let Some(named) = contents.operators.as_ref().filter(|named| !deciding.are(named)) {
+            // They take over by their own signatures, so that nobody is named who does not know, or who lost the key.
+            let named = Operators::named(&list, named)?;
+            proofs::verify(&unsecured, &proofs, &named, clock, resolver).map_err(|problem| {
+                Problem::new(problem.code, format!("of the operators whom it names: {}", problem.detail))
+            })?;
+        }
+        clock.has_come(from, "the trust list's validFrom")?;
+        pinned.operators.admit_least(&contents)?;
+        match seen {
+            _ if accepted => {}
+            Some(seen) => seen.admit(&contents, &digest)?,
+            None => pinned.operators.admit_first(&contents)?,
         }
         let (valid_from, valid_until) = (from, until);
-        Ok(Self { contents, list, valid_from, valid_until, skew: pinned.skew, digest, signed_by, failed })
+        let handover = pinned.operators.handover(&contents, seen);
+        let stamped = pinned.seen.is_some_and(|seen| seen.timestamped);
+        let (skew, fresh_until) = (pinned.skew, None);
+        Ok(Self {
+            contents,
+            list,
+            valid_from,
+            valid_until,
+            skew,
+            digest,
+            signed_by,
+            failed,
+            handover,
+            stamped,
+            fresh_until,
+        })
     }
 
     /// What it says.
@@ -265,7 +283,7 @@ impl TrustList {
     /// What to remember of it, durably and before anything is decided by it.
     #[must_use]
     pub fn seen(&self) -> Seen {
-        Seen { sequence: self.contents.sequence, digest: self.digest.clone() }
+        Seen { timestamped: self.stamped, operators: self.handover.clone(), ..Seen::of(&self.contents, &self.digest) }
     }
 
     /// The content that the next list starts from: this one's, with the next number and this one's digest.
@@ -298,20 +316,4 @@ fn read(document: &Map<String, Value>) -> Result<Draft, Problem> {
 
 fn digest(unsecured: &Map<String, Value>) -> Result<String, Problem> {
     Ok(URL_SAFE_NO_PAD.encode(Sha256::digest(json::canonicalize_object(unsecured)?)))
-}
-
-/// Holds a list against the newest that was seen before. Some between the two may have been missed.
-fn follows(contents: &Contents, digest: &str, seen: &Seen) -> Result<(), Problem> {
-    let conflict = |what: &str| Err(Problem::new(Code::TrustListConflict, what));
-    if contents.sequence < seen.sequence {
-        let (old, newest) = (contents.sequence, seen.sequence);
-        return Err(Problem::new(Code::TrustListRollback, format!("it is number {old}, and {newest} was seen before")));
-    }
-    if contents.sequence == seen.sequence && digest != seen.digest {
-        return conflict("another list with the same number was seen before");
-    }
-    if Some(contents.sequence) == seen.sequence.checked_add(1) && contents.previous.as_deref() != Some(&seen.digest) {
-        return conflict("it does not follow the list that was seen before");
-    }
-    Ok(())
 }

@@ -81,6 +81,7 @@ macro_rules! rules {
 rules! {
     ListNotYetValid, "list_not_yet_valid", "The trust list's time has not come yet.";
     ListExpired, "list_expired", "The trust list is past its end; a newer one is needed.";
+    ListStale, "list_stale", "The trust list has no fresh timestamp, so that a newer one may have been kept back.";
     NotListed, "not_listed", "It is not in the trust list.";
     TypeNotListed, "type_not_listed", "It is listed, but not for this type.";
     NotYetAccredited, "not_yet_accredited", "Its accreditation had not begun.";
@@ -198,6 +199,9 @@ impl TrustList {
         };
         // The list may have been verified long ago: its end counts at every decision.
         let clock = self.clock(now);
+        if self.check_fresh(now).is_err() {
+            rule = Rule::ListStale;
+        }
         if clock.has_come(self.valid_from, "").is_err() {
             rule = Rule::ListNotYetValid;
         }

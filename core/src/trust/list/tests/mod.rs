@@ -10,11 +10,14 @@ use crate::{
     secure::data_integrity::{self, ProofOptions, eddsa_jcs::EddsaJcs2022},
 };
 
+mod chain;
 mod decisions;
 mod form;
+mod handover;
 mod properties;
 mod relied;
 mod signatures;
+mod timestamps;
 
 const LIST_DID: &str = "did:web:trust.example";
 const UNI: &str = "did:web:uni.example";
@@ -87,12 +90,7 @@ fn contents() -> Contents {
         jurisdictions: Some(vec!["DE".to_owned(), "AT".to_owned()]),
         ..accreditation()
     };
-    Contents {
-        sequence: 1,
-        previous: None,
-        issuers: vec![entry(UNI, vec![accreditation()])],
-        registrars: vec![entry("did:web:registrar.example", vec![registrar])],
-    }
+    Contents::first(vec![entry(UNI, vec![accreditation()])], vec![entry("did:web:registrar.example", vec![registrar])])
 }
 
 fn with_issuer(accreditations: Vec<Accreditation>) -> Contents {
@@ -119,7 +117,7 @@ fn operators() -> Operators {
 
 fn verify_at(document: &Map<String, Value>, seen: Option<&Seen>, now: Timestamp) -> Result<TrustList, Problem> {
     let operators = operators();
-    TrustList::verify(document, &Pinned { operators: &operators, seen, now, skew: SKEW }, &SelfContained)
+    TrustList::verify(document, &Pinned { operators: &operators, seen, accept: None, now, skew: SKEW }, &SelfContained)
 }
 
 fn verify(document: &Map<String, Value>) -> Result<TrustList, Problem> {
@@ -185,11 +183,12 @@ fn a_list_that_contradicts_the_one_seen_is_refused() {
     let other = with_issuer(vec![withdrawn("2026-01-01T00:00:00Z", EarlierCredentials::Fall)]);
     after(&contents(), &first).unwrap();
     refused(after(&other, &first), Code::TrustListConflict);
-    // The next one names the one before; one further on cannot be held to that.
-    let elsewhere = Contents { previous: Some(list(&other).digest().to_owned()), ..first.successor() };
+    // The next one names the one before, and so does one further on.
+    let elsewhere = list(&other).successor();
     after(&first.successor(), &first).unwrap();
     refused(after(&elsewhere, &first), Code::TrustListConflict);
-    after(&Contents { sequence: 3, ..elsewhere }, &first).unwrap();
+    after(&Contents { sequence: 3, ..first.successor() }, &first).unwrap();
+    refused(after(&Contents { sequence: 3, ..elsewhere }, &first), Code::TrustListConflict);
     // More signatures do not make it another list, another time does.
     let seen = second.seen();
     let more = signed_by(draft(second.contents()), &[3, 2, 1]);

@@ -5,7 +5,7 @@ use super::*;
 /// One of `pinned`, of which `quorum` are needed.
 fn verify_by(document: &Map<String, Value>, pinned: &[String], quorum: usize) -> Result<TrustList, Problem> {
     let operators = Operators::pin(LIST_DID, pinned.iter().map(String::as_str), quorum)?;
-    let pinned = Pinned { operators: &operators, seen: None, now: now(), skew: SKEW };
+    let pinned = Pinned { operators: &operators, seen: None, accept: None, now: now(), skew: SKEW };
     TrustList::verify(document, &pinned, &SelfContained)
 }
 
@@ -74,7 +74,7 @@ fn somebody_else_counts_for_nothing_and_is_not_even_resolved() {
     let enough = signed_by(draft(&contents()), &[1, 2]);
     let document = signed_by(enough, &[9]);
     let (operators, resolver) = (operators(), Resolver::default());
-    let pinned = Pinned { operators: &operators, seen: None, now: now(), skew: SKEW };
+    let pinned = Pinned { operators: &operators, seen: None, accept: None, now: now(), skew: SKEW };
     let held = TrustList::verify(&document, &pinned, &resolver).unwrap();
     assert_eq!((held.signed_by().count(), held.failed_proofs().count()), (2, 0));
     assert!(!resolver.0.lock().unwrap().contains(&did_of(9)));
@@ -155,7 +155,7 @@ fn a_revoked_key_drops_only_its_own_proof() {
         }
     }
     let operators = operators();
-    let pinned = Pinned { operators: &operators, seen: None, now: now(), skew: SKEW };
+    let pinned = Pinned { operators: &operators, seen: None, accept: None, now: now(), skew: SKEW };
     let by = |signers: &[u8], code| {
         let without = Revoking(Did::parse(&did_of(1)).unwrap(), code);
         TrustList::verify(&signed_by(draft(&contents()), signers), &pinned, &without)

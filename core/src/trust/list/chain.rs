@@ -1,0 +1,144 @@
+//! The chain of lists: each list names those before it, so that whoever accepted one can tell a successor from a fork
+//! (spec/trust.md sections 2 and 4).
+
+use serde::{Deserialize, Serialize};
+
+use super::{Contents, Handover, Operators, contents::check_digest};
+use crate::{Code, Problem, trust::statement::Kind};
+
+/// The most lists that a list names as those before it.
+const MAX_HISTORY: usize = 64;
+/// The greatest step from one number to the next that is accepted. Without a bound, one list with the greatest number
+/// that there is would leave none for its successor.
+const MAX_STEP: u64 = 1_000;
+
+/// A list before another one, as the later list names it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EarlierList {
+    /// Its number.
+    pub sequence: u64,
+    /// Its [digest](super::TrustList::digest).
+    pub digest: String,
+}
+
+/// What to remember of the newest list that was ever accepted; one that is older, another of its number, and one that
+/// does not descend from it are refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Seen {
+    /// Its number.
+    pub sequence: u64,
+    /// Its [digest](super::TrustList::digest).
+    pub digest: String,
+    /// Whether it has a history. From then on each list must have one that goes back to this list.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub chained: bool,
+    /// Whether a timestamp was ever taken. From then on each list that names signers of timestamps must have one.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub timestamped: bool,
+    /// The operators whom lists have named in the place of those who are pinned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub operators: Option<Handover>,
+}
+
+impl Seen {
+    /// Returns what to remember of a list.
+    pub(super) fn of(contents: &Contents, digest: &str) -> Self {
+        let chained = !contents.history.is_empty();
+        Self { sequence: contents.sequence, digest: digest.to_owned(), chained, timestamped: false, operators: None }
+    }
+
+    /// Refuses a list, of this digest, that does not descend from the one that was seen.
+    ///
+    /// # Errors
+    /// `trust_list_rollback` for an older list; `trust_list_conflict` for another one of its number or one that does
+    /// not descend from it; `trust_list_jump` for a number that is too far above.
+    pub fn admit(&self, contents: &Contents, digest: &str) -> Result<(), Problem> {
+        let (number, newest) = (contents.sequence, self.sequence);
+        if number < newest {
+            let detail = format!("it is number {number}, and {newest} was seen before");
+            return Err(Problem::new(Code::TrustListRollback, detail));
+        }
+        let conflict = |what: String| Err(Problem::new(Code::TrustListConflict, what));
+        if number == newest {
+            let same = digest == self.digest;
+            return if same { Ok(()) } else { conflict("another list of this number was seen before".to_owned()) };
+        }
+        check_step(newest, number)?;
+        let Some(earlier) = contents.history.iter().find(|earlier| earlier.sequence <= newest) else {
+            return self.admit_unlinked(contents);
+        };
+        if earlier.sequence == newest && earlier.digest == self.digest {
+            return Ok(());
+        }
+        conflict(format!("it does not descend from list {newest} ({}), which was seen before", self.digest))
+    }
+
+    /// Lists made before there was a history: the next number must name the list that was seen, and after a gap nothing
+    /// is known. Once a list with a history was seen, neither is enough.
+    fn admit_unlinked(&self, contents: &Contents) -> Result<(), Problem> {
+        let newest = self.sequence;
+        let conflict = |what: String| Err(Problem::new(Code::TrustListConflict, what));
+        if self.chained {
+            let named = contents.history.len();
+            return conflict(format!(
+                "list {newest}, which was seen before, is not among the {named} lists that it names"
+            ));
+        }
+        let next = Some(contents.sequence) == newest.checked_add(1);
+        if next && contents.previous.as_ref() != Some(&self.digest) {
+            return conflict("it does not follow the list that was seen before".to_owned());
+        }
+        Ok(())
+    }
+}
+
+fn check_step(from: u64, to: u64) -> Result<(), Problem> {
+    if to.saturating_sub(from) <= MAX_STEP {
+        return Ok(());
+    }
+    let detail = format!("it is number {to}, which is more than {MAX_STEP} above {from}");
+    Err(Problem::new(Code::TrustListJump, detail))
+}
+
+impl Operators {
+    /// Refuses the first list that is ever seen if its number is below the least that is pinned, or too far above it.
+    pub(super) fn admit_first(&self, contents: &Contents) -> Result<(), Problem> {
+        self.admit_least(contents)?;
+        self.least.map_or(Ok(()), |least| check_step(least, contents.sequence))
+    }
+
+    /// Refuses a list below the least number that is pinned.
+    pub(super) fn admit_least(&self, contents: &Contents) -> Result<(), Problem> {
+        let Some(least) = self.least.filter(|least| contents.sequence < *least) else { return Ok(()) };
+        let detail = format!("it is number {}, and the least that is pinned here is {least}", contents.sequence);
+        Err(Problem::new(Code::TrustListRollback, detail))
+    }
+}
+
+impl Contents {
+    /// The same with the next number, after the list of this digest. A list without a history begins one with itself.
+    pub(super) fn followed_by(&self, digest: &str) -> Self {
+        let this = EarlierList { sequence: self.sequence, digest: digest.to_owned() };
+        Self {
+            sequence: self.sequence.saturating_add(1),
+            previous: Some(digest.to_owned()),
+            history: std::iter::once(this).chain(self.history.iter().cloned()).take(MAX_HISTORY).collect(),
+            ..self.clone()
+        }
+    }
+
+    /// Holds the history to its bounds.
+    pub(super) fn check_history(&self, kind: &Kind) -> Result<(), Problem> {
+        let Some(newest) = self.history.first() else { return Ok(()) };
+        kind.count(self.history.len(), 1..=MAX_HISTORY, "history")?;
+        let named = self.previous.as_ref() == Some(&newest.digest);
+        kind.require(named, "history", "does not begin with the list that is named as previous")?;
+        let falling = self.history.is_sorted_by(|one, next| one.sequence > next.sequence);
+        let below = newest.sequence < self.sequence && self.history.iter().all(|earlier| earlier.sequence >= 1);
+        kind.require(falling && below, "history", "does not go down from number to number")?;
+        self.history.iter().try_for_each(|earlier| check_digest(kind, &earlier.digest, "history"))?;
+        check_step(newest.sequence, self.sequence)
+    }
+}

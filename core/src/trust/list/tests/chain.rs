@@ -1,0 +1,159 @@
+//! Descent, steps of numbers, the least number, and the way back.
+
+use super::*;
+
+/// The list after another one, told apart by a note in the university's name.
+fn after(contents: &Contents, name: &str) -> Contents {
+    let digest = TrustList::preview(&draft(contents)).unwrap().digest;
+    let mut next = contents.followed_by(&digest);
+    next.issuers[0].name = name.to_owned();
+    next
+}
+
+fn seen(contents: &Contents) -> Seen {
+    TrustList::preview(&draft(contents)).unwrap().seen()
+}
+
+/// The list as those who have pinned the operators take it, after what they have seen.
+fn taken(contents: &Contents, seen: Option<&Seen>) -> Result<TrustList, Problem> {
+    verify_at(&signed_by(draft(contents), &[1, 2]), seen, now())
+}
+
+/// A list of before there was a history.
+fn without_history(contents: Contents) -> Contents {
+    Contents { history: Vec::new(), ..contents }
+}
+
+#[test]
+fn a_list_that_forked_off_is_refused_also_across_a_gap() {
+    let first = contents();
+    let (second, other) = (after(&first, "A"), after(&first, "B"));
+    let (third, other_third) = (after(&second, "A"), after(&other, "B"));
+    let (fourth, other_fourth) = (after(&third, "A"), after(&other_third, "B"));
+    for known in [&first, &second, &third, &fourth] {
+        taken(&fourth, Some(&seen(known))).unwrap();
+    }
+    taken(&other_fourth, Some(&seen(&first))).unwrap();
+    for known in [&second, &third, &fourth] {
+        refused(taken(&other_fourth, Some(&seen(known))), Code::TrustListConflict);
+    }
+    // Nor one that leaves out the number that was seen.
+    let skipping = Contents { sequence: 5, ..after(&third, "A") };
+    taken(&skipping, Some(&seen(&third))).unwrap();
+    refused(taken(&skipping, Some(&seen(&fourth))), Code::TrustListConflict);
+}
+
+#[test]
+fn a_list_names_the_last_64_before_it() {
+    let mut lists = vec![contents()];
+    while lists.len() < 70 {
+        lists.push(after(lists.last().unwrap(), "A"));
+    }
+    let last = lists.last().unwrap();
+    assert_eq!((last.history.len(), last.history[0].sequence, last.history[63].sequence), (64, 69, 6));
+    taken(last, Some(&seen(&lists[5]))).unwrap();
+    refused(taken(last, Some(&seen(&lists[4]))), Code::TrustListConflict);
+    // One in between leads there.
+    taken(&lists[40], Some(&seen(&lists[4]))).unwrap();
+    taken(last, Some(&seen(&lists[40]))).unwrap();
+}
+
+#[test]
+fn lists_of_before_there_was_a_history_are_a_root_until_the_first_with_one() {
+    let first = contents();
+    let old = without_history(after(&first, "A"));
+    let older = Seen { sequence: 1, digest: seen(&first).digest, chained: false, timestamped: false, operators: None };
+    taken(&old, Some(&older)).unwrap();
+    taken(&without_history(after(&old, "A")), Some(&older)).unwrap();
+    refused(taken(&without_history(after(&after(&first, "B"), "A")), Some(&seen(&old))), Code::TrustListConflict);
+    // The first with a history names the one before it, and as many as that one has.
+    let new = after(&old, "A");
+    assert_eq!((new.history.len(), seen(&old).chained, seen(&new).chained), (1, false, true));
+    taken(&new, Some(&seen(&old))).unwrap();
+    taken(&new, Some(&older)).unwrap();
+    refused(taken(&new, Some(&seen(&without_history(after(&first, "B"))))), Code::TrustListConflict);
+    // From then on there must be one.
+    let next = after(&new, "A");
+    taken(&next, Some(&seen(&new))).unwrap();
+    refused(taken(&without_history(next), Some(&seen(&new))), Code::TrustListConflict);
+    // What was remembered before says nothing of it.
+    let kept = serde_json::from_value::<Seen>(json!({"sequence": 1, "digest": older.digest})).unwrap();
+    assert_eq!(kept, older);
+}
+
+#[test]
+fn numbers_rise_by_a_thousand_at_most() {
+    let first = contents();
+    let at = |sequence| Contents { sequence, ..after(&first, "A") };
+    taken(&at(1_001), Some(&seen(&first))).unwrap();
+    let did = Did::parse(LIST_DID).unwrap();
+    refused(TrustList::draft(&did, &at(1_002), now(), day(30)), Code::TrustListJump);
+    // Nor without a history, or with one that was made up.
+    let far = |sequence| without_history(at(sequence));
+    taken(&far(1_001), Some(&seen(&first))).unwrap();
+    refused(taken(&far(1_002), Some(&seen(&first))), Code::TrustListJump);
+    refused(taken(&far(9_007_199_254_740_991), Some(&seen(&first))), Code::TrustListJump);
+    taken(&far(9_007_199_254_740_991), None).unwrap();
+}
+
+#[test]
+fn the_least_number_keeps_older_lists_from_those_who_have_seen_none() {
+    let first = contents();
+    let second = after(&first, "A");
+    let by = |least, contents: &Contents, seen: Option<&Seen>| {
+        let operators = operators().at_least(Some(least));
+        let pinned = Pinned { operators: &operators, seen, accept: None, now: now(), skew: SKEW };
+        TrustList::verify(&signed_by(draft(contents), &[1, 2]), &pinned, &SelfContained)
+    };
+    by(2, &second, None).unwrap();
+    refused(by(3, &second, None), Code::TrustListRollback);
+    refused(by(3, &second, Some(&seen(&second))), Code::TrustListRollback);
+    // And those who could sign such a list from a number that is far above it.
+    let far = |sequence| without_history(Contents { sequence, ..second.clone() });
+    by(2, &far(1_002), None).unwrap();
+    refused(by(2, &far(1_003), None), Code::TrustListJump);
+}
+
+#[test]
+fn the_way_back_is_one_list_by_its_digest() {
+    let first = contents();
+    let wrong = Contents { sequence: 1_001, ..after(&first, "B") };
+    let right = after(&first, "A");
+    let back = |accept: &Contents, contents: &Contents| {
+        let (operators, seen, accept) = (operators(), seen(&wrong), seen(accept).digest);
+        let pinned = Pinned { operators: &operators, seen: Some(&seen), accept: Some(&accept), now: now(), skew: SKEW };
+        TrustList::verify(&signed_by(draft(contents), &[1, 2]), &pinned, &SelfContained)
+    };
+    let taken = back(&right, &right).unwrap();
+    assert_eq!(taken.seen(), seen(&right));
+    // No other one, and not by fewer operators.
+    refused(back(&right, &after(&first, "C")), Code::TrustListRollback);
+    let (operators, known, digest) = (operators(), seen(&wrong), seen(&right).digest);
+    let pinned = Pinned { operators: &operators, seen: Some(&known), accept: Some(&digest), now: now(), skew: SKEW };
+    refused(TrustList::verify(&signed_by(draft(&right), &[1]), &pinned, &SelfContained), Code::TrustListQuorum);
+}
+
+#[test]
+fn a_history_that_is_none_is_refused() {
+    let third = after(&after(&contents(), "A"), "A");
+    let did = Did::parse(LIST_DID).unwrap();
+    let with = |change: &dyn Fn(&mut Contents)| {
+        let mut changed = third.clone();
+        change(&mut changed);
+        TrustList::draft(&did, &changed, now(), day(30))
+    };
+    with(&|_| ()).unwrap();
+    let faults: [&dyn Fn(&mut Contents); 8] = [
+        &|list| list.history.reverse(),
+        &|list| list.history[1] = list.history[0].clone(),
+        &|list| list.history[0].sequence = 3,
+        &|list| list.history[1].sequence = 0,
+        &|list| drop(list.history.remove(0)),
+        &|list| list.history[1].digest = "a".to_owned(),
+        &|list| list.previous = Some("a".repeat(43)),
+        &|list| list.history = vec![list.history[0].clone(); 65],
+    ];
+    for (at, fault) in faults.iter().enumerate() {
+        assert_eq!(with(fault).map_err(|problem| problem.code), Err(Code::TrustListInvalid), "fault {at}");
+    }
+}

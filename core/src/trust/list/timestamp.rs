@@ -1,0 +1,161 @@
+//! Timestamps: short-lived statements that a list is the newest one, by whoever the list names for that (spec/trust.md
+//! section 10).
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::{Preview, TrustList};
+use crate::{
+    Code, Problem,
+    did::{Did, DidUrl, SelfContained},
+    keys::Signer,
+    time::Timestamp,
+    trust::statement::{Clock, Kind, Statement},
+};
+
+const TIMESTAMP: Kind = Kind { type_name: "TrustListTimestamp", invalid: Code::TrustListTimestamp };
+/// The longest time for which a timestamp counts, in seconds: seven days.
+const MAX_VALIDITY: i64 = 7 * 86_400;
+/// The most signers of timestamps that a list names.
+const MAX_SIGNERS: usize = 16;
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Subject {
+    /// The DID that names the list.
+    list: String,
+    sequence: u64,
+    digest: String,
+}
+
+/// A timestamp that holds, of one list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListTimestamp {
+    digest: String,
+    signer: String,
+    valid_until: Timestamp,
+}
+
+impl ListTimestamp {
+    /// Signs that a list is the newest one.
+    ///
+    /// # Errors
+    /// `trust_list_timestamp` if the list does not name the key's DID, or for more than seven days; what signing
+    /// refuses.
+    pub fn sign(
+        list: &Preview,
+        (from, until): (Timestamp, Timestamp),
+        kid: &DidUrl,
+        signer: &dyn Signer,
+    ) -> Result<Map<String, Value>, Problem> {
+        require_signer(&list.contents.timestamp_signers, kid.did().as_str())?;
+        check_validity(from, until)?;
+        let (sequence, digest) = (list.contents.sequence, list.digest.clone());
+        let subject = Subject { list: list.list.clone(), sequence, digest };
+        TIMESTAMP.sign(&subject, (from, Some(until)), kid, signer)
+    }
+
+    /// Verifies a timestamp as that of `list`, by one of those whom the list names. Nobody's document is looked up: the
+    /// signers' DIDs carry theirs.
+    ///
+    /// # Errors
+    /// `trust_list_timestamp` if it is of another list, by anybody else, or for more than seven days; `expired`,
+    /// `not_yet_valid`; what verifying a statement refuses.
+    pub fn verify(document: &Map<String, Value>, list: &TrustList, now: Timestamp) -> Result<Self, Problem> {
+        let named = |issuer: &str| require_signer(&list.contents.timestamp_signers, issuer);
+        let clock = Clock { now, skew: list.skew };
+        let Statement { issuer, subject, from, until } =
+            TIMESTAMP.verify::<Subject>(document, named, clock, &SelfContained)?;
+        let valid_until = until.ok_or_else(|| TIMESTAMP.problem("it has no validUntil"))?;
+        check_validity(from, valid_until)?;
+        let Subject { list: name, sequence, digest } = subject;
+        if name != list.list || sequence != list.contents.sequence || digest != list.digest {
+            return Err(TIMESTAMP.problem(format!("it is of list {sequence} ({digest}), and not of this one")));
+        }
+        Ok(Self { digest, signer: issuer, valid_until })
+    }
+
+    /// Where the timestamp of a list is, given where the list is: `trust-list.timestamp.json` beside `trust-list.json`.
+    #[must_use]
+    pub fn beside(list: &str) -> String {
+        let query = list.find('?').filter(|_| list.contains("://")).unwrap_or(list.len());
+        let (place, query) = list.split_at(query);
+        format!("{}.timestamp.json{query}", place.strip_suffix(".json").unwrap_or(place))
+    }
+
+    /// The DID of who signed it.
+    #[must_use]
+    pub fn signer(&self) -> &str {
+        &self.signer
+    }
+
+    /// The last instant at which it counts.
+    #[must_use]
+    pub fn valid_until(&self) -> Timestamp {
+        self.valid_until
+    }
+}
+
+fn require_signer(named: &[String], did: &str) -> Result<(), Problem> {
+    TIMESTAMP.require(named.iter().any(|known| known == did), "its signer", "is not one whom the list names")
+}
+
+fn check_validity(from: Timestamp, until: Timestamp) -> Result<(), Problem> {
+    TIMESTAMP.require(until <= from.plus(MAX_VALIDITY), "its validity", "is longer than seven days")
+}
+
+/// Requires DIDs that carry their documents, each once and in order, so that nobody has to look one up.
+pub(super) fn check_signers(kind: &Kind, signers: &[String]) -> Result<(), Problem> {
+    if signers.is_empty() {
+        return Ok(());
+    }
+    kind.count(signers.len(), 1..=MAX_SIGNERS, "timestamp_signers")?;
+    let carries = |did: &String| Did::parse(did).is_ok_and(|did| matches!(did.method(), "key" | "jwk"));
+    let ordered = signers.is_sorted_by(|one, next| one < next);
+    kind.require(
+        ordered && signers.iter().all(carries),
+        "timestamp_signers",
+        "are not a did:key or did:jwk each, in ascending order and each once",
+    )
+}
+
+impl TrustList {
+    /// Whether the list names anybody who signs timestamps of it.
+    #[must_use]
+    pub fn has_timestamps(&self) -> bool {
+        !self.contents.timestamp_signers.is_empty()
+    }
+
+    /// Takes a timestamp of this list. From the first one on that was ever taken, a list that names signers decides
+    /// only as long as it has one.
+    pub fn stamp(&mut self, timestamp: &ListTimestamp) {
+        if timestamp.digest == self.digest {
+            self.stamped = true;
+            self.fresh_until = self.fresh_until.max(Some(timestamp.valid_until));
+        }
+    }
+
+    /// The last instant at which the newest timestamp counts; none if there is none.
+    #[must_use]
+    pub fn fresh_until(&self) -> Option<Timestamp> {
+        self.fresh_until
+    }
+
+    /// Refuses the list if it needs a timestamp and has none that counts.
+    ///
+    /// # Errors
+    /// `trust_list_stale`
+    pub fn check_fresh(&self, now: Timestamp) -> Result<(), Problem> {
+        if !self.stamped || !self.has_timestamps() {
+            return Ok(());
+        }
+        let clock = self.clock(now);
+        match self.fresh_until {
+            Some(until) if clock.has_not_passed(until, "").is_ok() => Ok(()),
+            Some(until) => {
+                Err(Problem::new(Code::TrustListStale, format!("the timestamp of the trust list ended at {until}")))
+            }
+            None => Err(Problem::new(Code::TrustListStale, "the trust list has no timestamp that holds")),
+        }
+    }
+}

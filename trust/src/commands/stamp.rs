@@ -1,0 +1,59 @@
+//! `timestamp`: short-lived word that a list is the newest one.
+
+use std::path::PathBuf;
+
+use carnet_core::trust::list::ListTimestamp;
+use carnet_service::time;
+use clap::Args;
+use serde_json::json;
+
+use super::print;
+use crate::{
+    files::{read_object, replace, text},
+    operator::Operator,
+    pins::PinArgs,
+    refusal::Refusal,
+};
+
+const DAY: i64 = 86_400;
+
+#[derive(Debug, Args)]
+pub(crate) struct TimestampArgs {
+    /// The list, as it is published.
+    file: PathBuf,
+    /// The directory that `init` made, of a key that the list names.
+    #[arg(long, value_name = "DIR")]
+    data: PathBuf,
+    #[command(flatten)]
+    pins: PinArgs,
+    /// For how many days.
+    #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u32).range(1..=7))]
+    days: u32,
+    /// Where to write it; by default beside the list (trust-list.timestamp.json), in the place of the one before it.
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn timestamp(args: &TimestampArgs) -> Result<u8, Refusal> {
+    let now = time::now();
+    let document = read_object(&args.file)?;
+    let list = args.pins.verify(&document, now)?;
+    let operator = Operator::open(&args.data)?;
+    let until = now.plus(i64::from(args.days).saturating_mul(DAY));
+    let signed = operator.stamp(&document, (now, until))?;
+    let out = match &args.out {
+        Some(out) => out.clone(),
+        None => PathBuf::from(ListTimestamp::beside(&args.file.display().to_string())),
+    };
+    replace(&out, &text(&signed))?;
+    let (sequence, place) = (list.contents().sequence, out.display().to_string());
+    print(
+        args.json,
+        &json!({"sequence": sequence, "digest": list.digest(), "valid_until": until.to_string(), "timestamp": place}),
+        || format!("List {sequence} is said to be the newest until {until}: {place}."),
+    );
+    Ok(0)
+}

@@ -1,0 +1,57 @@
+//! Documents of the operators of a trust list.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use carnet_core::{
+    Code, Problem,
+    did::{Did, DidDocument, DidUrl, Purpose, Resolve, SelfContained},
+    json::{self, Limits},
+};
+use carnet_fetch::is_unreachable;
+use serde_json::Value;
+
+/// The documents of the operators, or why there are none, as they were at one instant.
+#[derive(Clone, PartialEq)]
+pub(super) struct Documents(pub(super) BTreeMap<Did, Result<Arc<DidDocument>, Problem>>);
+
+impl Resolve for Documents {
+    fn resolve(&self, did: &Did) -> Result<Arc<DidDocument>, Problem> {
+        // Those whom a list names carry their documents: nobody's is fetched because a list names it.
+        self.0.get(did).cloned().unwrap_or_else(|| match did.method() {
+            "key" | "jwk" => SelfContained.resolve(did),
+            _ => Err(Code::DidUnresolved.into()),
+        })
+    }
+}
+
+/// Returns the operators that a list names as its signers, with published documents that do not have the key which it
+/// names.
+pub(super) fn unknown_signers(text: &[u8], documents: &Documents) -> BTreeSet<Did> {
+    let Ok(document) = json::parse_object(text, Limits::LIST) else { return BTreeSet::new() };
+    let proofs = match document.get("proof") {
+        Some(Value::Array(several)) => several.as_slice(),
+        Some(one) => std::slice::from_ref(one),
+        None => &[],
+    };
+    let methods = proofs.iter().filter_map(|proof| DidUrl::parse(proof.get("verificationMethod")?.as_str()?).ok());
+    let unknown = |method: &DidUrl| {
+        let known = documents.0.get(method.did()).and_then(|document| document.as_ref().ok());
+        let key = known.map(|document| document.key_for(method, Purpose::AssertionMethod));
+        // One that could not be fetched is tried again anyway, and a key that is revoked stays so.
+        key.is_some_and(|key| key.is_err_and(|problem| problem.code != Code::KeyInvalid))
+    };
+    methods.filter(|method| method.did().is_published() && unknown(method)).map(|method| method.did().clone()).collect()
+}
+
+/// Tells staff of an operator's document that did not come, or that is bad.
+pub(super) fn warn_of_operator(did: &Did, problem: &Problem) {
+    let Problem { code, detail } = problem;
+    if is_unreachable(*code) {
+        tracing::warn!(operator = %did, %code, detail, "the document of a trust list's operator could not be fetched; it is tried again");
+    } else {
+        tracing::warn!(operator = %did, %code, detail, "the document of a trust list's operator was fetched and is refused; it is tried again");
+    }
+}

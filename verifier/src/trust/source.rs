@@ -1,0 +1,64 @@
+//! Where a trust list and its timestamp are.
+
+use std::path::PathBuf;
+
+use carnet_core::{
+    Problem,
+    input::content_of_file,
+    trust::list::{Contents, ListTimestamp},
+};
+use carnet_fetch::HttpsFetcher;
+use carnet_service::config::{StartError, refused_field};
+
+use super::problem;
+
+/// A place that is looked at again and again.
+pub(super) enum Source {
+    File(PathBuf),
+    Url(String),
+}
+
+impl Source {
+    /// Reads where the list is; the second place is that of its timestamp.
+    ///
+    /// # Errors
+    /// It is neither a file nor an https URL.
+    pub(super) fn parse(list: &str) -> Result<(Self, Self), StartError> {
+        let timestamp = ListTimestamp::beside(list);
+        match list.split_once("://") {
+            Some(("https", _)) => Ok((Self::Url(list.to_owned()), Self::Url(timestamp))),
+            Some(_) => Err(refused_field(
+                "trust.list",
+                format!("trust.list is {list}, which is neither a file nor an https URL"),
+            )),
+            None => Ok((Self::File(PathBuf::from(list)), Self::File(PathBuf::from(timestamp)))),
+        }
+    }
+
+    /// Reads where a list of the history is.
+    pub(super) fn of_history(list: &str, number: u64) -> Option<Self> {
+        Self::parse(&Contents::beside(list, number)).ok().map(|(list, _)| list)
+    }
+
+    /// Whether it costs nothing to read it often.
+    pub(super) fn is_file(&self) -> bool {
+        matches!(self, Self::File(_))
+    }
+
+    /// Reads what is there.
+    ///
+    /// # Errors
+    /// There is nothing, or it cannot be had.
+    pub(super) async fn read(&self, fetcher: &HttpsFetcher, most: usize) -> Result<Vec<u8>, Problem> {
+        match self {
+            Self::File(path) => {
+                let read = tokio::fs::read(path).await;
+                let unread =
+                    |error: &dyn std::fmt::Display| problem(&format!("{} cannot be read: {error}", path.display()));
+                let content = read.map_err(|error| unread(&error))?;
+                content_of_file(&content).map(<[u8]>::to_vec).map_err(|error| unread(&error))
+            }
+            Self::Url(url) => fetcher.bytes(url, "application/vc, application/json", most).await,
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! Timestamps of the list that decides (spec/trust.md section 10).
+
+use std::{sync::Arc, time::Duration};
+
+use carnet_core::{
+    Code, Problem,
+    json::{self, Limits},
+    time::Timestamp,
+    trust::list::{ListTimestamp, TrustList},
+};
+use carnet_fetch::HttpsFetcher;
+
+use super::{Trust, unstored};
+use crate::store::TrustStore;
+
+/// Reads a timestamp of a list.
+///
+/// # Errors
+/// It is no JSON object, or none of this list.
+pub(super) fn read_timestamp(text: &[u8], list: &TrustList, now: Timestamp) -> Result<ListTimestamp, Problem> {
+    ListTimestamp::verify(&json::parse_object(text, Limits::DOCUMENT)?, list, now)
+}
+
+impl Trust {
+    /// Gets the timestamp that is beside the list's source; the text is that which verifies.
+    async fn timestamp_of(
+        &self,
+        list: &TrustList,
+        fetcher: &HttpsFetcher,
+        now: Timestamp,
+    ) -> Result<(String, ListTimestamp), Problem> {
+        let text = self.timestamp.read(fetcher, Limits::DOCUMENT.max_bytes).await?;
+        let timestamp = read_timestamp(&text, list, now)?;
+        let text = String::from_utf8(text).map_err(|_| Problem::from(Code::InvalidUnicode))?;
+        Ok((text, timestamp))
+    }
+
+    /// Stamps a list that was just read, by what is beside it or by the newest timestamp that is kept. Returns the text
+    /// that is to be kept.
+    ///
+    /// # Errors
+    /// The list needs a timestamp and there is none that counts. The list before it goes on deciding until the end of
+    /// its own.
+    pub(super) async fn stamp_new(
+        &self,
+        list: &mut TrustList,
+        known: Option<String>,
+        fetcher: &HttpsFetcher,
+        now: Timestamp,
+    ) -> Result<Option<String>, Problem> {
+        if !list.has_timestamps() {
+            return Ok(None);
+        }
+        let mut kept = None;
+        if let Some(text) = known
+            && let Ok(timestamp) = read_timestamp(text.as_bytes(), list, now)
+        {
+            list.stamp(&timestamp);
+            kept = Some(text);
+        }
+        match self.timestamp_of(list, fetcher, now).await {
+            Ok((text, timestamp)) => {
+                list.stamp(&timestamp);
+                kept = Some(text);
+            }
+            Err(problem) => list.check_fresh(now).map_err(|stale| {
+                let detail = format!("{}; what is beside it: {problem}", stale.detail);
+                Problem::new(stale.code, detail)
+            })?,
+        }
+        Ok(kept)
+    }
+
+    /// Looks for a newer timestamp of the list that decides. Whoever never had one goes on without.
+    ///
+    /// # Errors
+    /// The timestamp could not be kept.
+    pub(super) async fn restamp<S: TrustStore>(
+        &self,
+        store: &S,
+        fetcher: &HttpsFetcher,
+        max_age: Duration,
+        now: Timestamp,
+    ) -> Result<(), Problem> {
+        let Some(list) = self.list().filter(|list| list.has_timestamps()) else { return Ok(()) };
+        let current = |at: Timestamp| now.unix().abs_diff(at.unix()) < max_age.as_secs();
+        if !self.timestamp.is_file() && self.read().stamped_at.is_some_and(current) {
+            return Ok(());
+        }
+        let looked = self.timestamp_of(&list, fetcher, now).await;
+        let trouble = looked.as_ref().err().filter(|_| list.seen().timestamped).cloned();
+        if let Ok((text, timestamp)) = looked
+            && list.fresh_until() < Some(timestamp.valid_until())
+        {
+            let mut newer = TrustList::clone(&list);
+            newer.stamp(&timestamp);
+            // Kept before anything is decided by it.
+            store.stamp(&self.name, &newer.seen(), &text).await.map_err(unstored)?;
+            self.write().list = Some(Arc::new(newer));
+        }
+        let mut current = self.write();
+        current.stamped_at = Some(now);
+        if let Some(problem) = trouble.as_ref().filter(|problem| current.stamp_trouble.as_ref() != Some(problem)) {
+            let until = list.fresh_until().map(|until| until.to_string());
+            tracing::warn!(code = %problem.code, detail = problem.detail, until, "there is no newer timestamp of the trust list; nobody is accepted by it after the end of the one that is there");
+        }
+        current.stamp_trouble = trouble;
+        Ok(())
+    }
+}
