@@ -67,7 +67,7 @@ fn two_uses_have_nothing_in_common_but_what_all_vouchers_of_a_service_have() {
     for _ in 0..2 {
         let (part, serials) = shown(&contents, &visit(), MUSEUM).unwrap();
         let held = &mut contents.credentials[0];
-        let text = part.bind(&held.copies[part.copy], "nonce", MUSEUM, NOW).unwrap();
+        let text = part.bind(&held.copies[part.copy], None, "nonce", MUSEUM, NOW).unwrap();
         part.spend(held, MUSEUM);
         held.serials.as_mut().unwrap().record_used(&serial_digest(&serials[0]));
         sent.push(SdJwt::parse(&text).unwrap());
