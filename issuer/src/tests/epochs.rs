@@ -187,7 +187,7 @@ async fn a_cohort_stays_whole_whenever_each_of_it_is_renewed() {
         issuer.pass(2 * DAY);
     }
     let first = ("2026-11-01".to_owned(), "2027-02-01".to_owned(), 3);
-    assert_eq!(issuer.cohorts_of("QualificationCredential").await, [first.clone()]);
+    assert_eq!(issuer.cohorts_of("QualificationCredential").await, [first]);
     issuer.pass(day::parse_from("2027-01-05").unwrap().unix() - issuer.now());
     let mut renewed = Vec::new();
     for (text, key) in &people {
