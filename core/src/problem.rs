@@ -176,7 +176,8 @@ codes! {
     RegistrarUntrusted, "registrar_untrusted", OURS, "The registration is not by a registrar that is pinned here.";
     RegistrationMismatch, "registration_mismatch", OURS, "The registration is that of another asker.";
     ReceiptInvalid, "receipt_invalid", OURS, "The receipt or confirmation has not the form or the content of one.";
-    ReceiptMismatch, "receipt_mismatch", OURS, "The receipt or confirmation is of another verifier, or for another request or receipt.";
+    ReceiptMismatch, "receipt_mismatch", OURS, "The receipt or confirmation is of another verifier, or for another request, presentation or receipt.";
+    ReceiptKeyUnproven, "receipt_key_unproven", OURS, "No registrar that is pinned here vouches for the key that signed the receipt.";
     ErasureUnproven, "erasure_unproven", OURS, "The erasure request is not proved by the receipt and a key that presented.";
 }
 

@@ -51,6 +51,9 @@ pub(crate) struct Global {
     /// Let did:web identifiers on this host point to this machine or a private network
     #[arg(long, global = true, env = "CARNET_PRIVATE_HOSTS", value_name = "HOST", value_delimiter = ',')]
     pub(crate) private_host: Vec<String>,
+    /// Keep in this folder how far the wallet came, so that a file from a copy is known [default: ~/.local/state/carnet]
+    #[arg(long, global = true, env = "CARNET_STATE", value_name = "DIR")]
+    pub(crate) state: Option<PathBuf>,
     /// Know the credential types in this folder (types/...) beside those that come with Carnet
     #[arg(long, global = true, env = "CARNET_CATALOGUE", value_name = "DIR")]
     pub(crate) catalogue: Option<PathBuf>,
@@ -77,8 +80,15 @@ pub(crate) enum Command {
     Show(Show),
     /// Answer a request to show something
     Present(Present),
-    /// Show who saw what, when and why, and when it is due to be gone
+    /// Show who saw what, when and why, and when it is due to be gone; verify, export or forget it
     Log(LogArguments),
+    /// Hand a signed receipt to others, or verify one that somebody hands you
+    #[command(subcommand)]
+    Receipt(ReceiptCommand),
+    /// Copy the wallet's file to a safe place
+    Backup(Backup),
+    /// Put the wallet back from a copy; what it holds counts as shown
+    Restore(Restore),
     /// Ask somebody to erase what you showed, with the receipt
     Erase(Erase),
     /// Write a complaint to the supervisory authority, for you to send
@@ -99,6 +109,9 @@ pub(crate) struct Init {
     /// How hard the passphrase is to guess by trying, as a power of two; 18 takes about a second
     #[arg(long, value_name = "N", default_value_t = DEFAULT_WORK_FACTOR, value_parser = work_factor())]
     pub(crate) work_factor: u8,
+    /// Keep the log of who saw what for so many days [default: for ever, until you choose with `carnet log keep`]
+    #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=36_525))]
+    pub(crate) keep_log: Option<u32>,
 }
 
 /// `carnet passphrase`.
@@ -278,7 +291,11 @@ pub(crate) struct RemoveTrust {
 
 /// `carnet log`.
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct LogArguments {
+    /// What to do with it instead.
+    #[command(subcommand)]
+    pub(crate) verb: Option<LogVerb>,
     /// Recompute the log's chain and verify every receipt in it; prints its head and how many entries it has
     ///
     /// It shows that no entry was changed, removed, put in or moved by chance or by somebody who could not write the rest
@@ -293,6 +310,88 @@ pub(crate) struct LogArguments {
     /// Write log.json, and log.html for printing, into this folder
     #[arg(long, value_name = "DIR")]
     pub(crate) export: Option<PathBuf>,
+}
+
+/// `carnet log VERB`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum LogVerb {
+    /// Forget the log of before a day, for good: whoever gets your passphrase out of you reads all that is in it
+    ///
+    /// Entries, requests and receipts of before that day go, and with them the names of whoever saw a copy. A signed checkpoint
+    /// stays in their place: that you forgot something, when, and of before which day can be seen. With receipts that went,
+    /// erasure can no longer be asked for and nothing proved any more. Copies of the wallet's file that you made earlier still
+    /// have it all, as may the disk.
+    Forget(Forget),
+    /// Choose for how long the log is kept, or say for how long it is; it is kept for ever until you choose
+    Keep(KeepLog),
+}
+
+/// `carnet log forget`.
+#[derive(Debug, Args)]
+pub(crate) struct Forget {
+    /// The first day that is kept, as 2026-11-30 (UTC)
+    #[arg(long, value_name = "DAY")]
+    pub(crate) before: String,
+    /// Forget without asking
+    #[arg(long)]
+    pub(crate) yes: bool,
+}
+
+/// `carnet log keep`.
+#[derive(Debug, Args)]
+pub(crate) struct KeepLog {
+    /// Forget what is older than so many days, with the next change of the wallet
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=36_525))]
+    pub(crate) days: Option<u32>,
+    /// Keep all of it
+    #[arg(long, conflicts_with = "days")]
+    pub(crate) forever: bool,
+}
+
+/// `carnet receipt`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ReceiptCommand {
+    /// Write a receipt with the request that it is for to a new file: whoever has it can prove what you showed, and when
+    Export(ExportReceipt),
+    /// Verify a receipt from somebody else, without a wallet and without a network
+    Verify(VerifyReceipt),
+}
+
+/// `carnet receipt export`.
+#[derive(Debug, Args)]
+pub(crate) struct ExportReceipt {
+    /// Whose: a client id, a DID, a name that only one has, or the number of a log entry
+    pub(crate) who: String,
+    /// The file to write
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: PathBuf,
+}
+
+/// `carnet receipt verify`.
+#[derive(Debug, Args)]
+pub(crate) struct VerifyReceipt {
+    /// The file that `receipt export` wrote
+    pub(crate) file: PathBuf,
+    /// A registrar whose word you take on which key is whose: did:...; may be given more than once
+    #[arg(long = "registrar", value_name = "DID")]
+    pub(crate) registrars: Vec<String>,
+    /// The DID document of a registrar whose identifier does not carry its key, as you got it from a place that you trust
+    #[arg(long = "registrar-document", value_name = "FILE")]
+    pub(crate) documents: Vec<PathBuf>,
+}
+
+/// `carnet backup`.
+#[derive(Debug, Args)]
+pub(crate) struct Backup {
+    /// The file to write; the wallet's passphrase opens it, also after you change that of the wallet
+    pub(crate) file: PathBuf,
+}
+
+/// `carnet restore`.
+#[derive(Debug, Args)]
+pub(crate) struct Restore {
+    /// The copy, as `backup` made it or you did
+    pub(crate) file: PathBuf,
 }
 
 /// `carnet erase`.

@@ -1,14 +1,15 @@
 //! The asker's receipts: that they hold and say what was sent, when they come and ever after (spec/log.md section 3).
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::collections::BTreeMap;
 
 use carnet_core::{
     Code, Problem,
-    did::{Did, DidDocument, DidUrl, Purpose, Resolve},
+    did::{DidUrl, PinnedKeys, Purpose, Resolve},
     json::{Limits, parse_object},
     keys::PublicKey,
     receipt::{ErasureConfirmation, Expected, Receipt, ReceiptContent, Redeemed, Shown},
     time::Timestamp,
+    trust::registration::RelyingParty,
 };
 use serde::Deserialize as _;
 use serde_json::{Map, Value};
@@ -21,7 +22,8 @@ use crate::{
     },
 };
 
-/// Reads a receipt that came for what an entry says was sent.
+/// Reads a receipt that came for what an entry says was sent. `registered`: who the asker is by its registration, if it has one
+/// that holds.
 ///
 /// # Errors
 /// What [`Receipt::verify`] refuses; `receipt_mismatch` if it says something else than was sent.
@@ -31,6 +33,7 @@ pub(crate) fn receive(
     accepted: bool,
     now: Timestamp,
     resolver: &dyn Resolve,
+    registered: Option<&RelyingParty>,
 ) -> Result<(Receipt, Kept), Problem> {
     let document = parse_object(text.as_bytes(), Limits::DOCUMENT)?;
     let receipt = verify(&document, sent, now, resolver)?;
@@ -38,8 +41,10 @@ pub(crate) fn receive(
         return Err(mismatch("it says another verdict than the answer"));
     }
     compare(receipt.content(), &sent.parts)?;
-    let key = key_of(&document, resolver)?.to_multikey();
-    Ok((receipt, Kept { document, key }))
+    let (method, key) = key_of(&document, resolver)?;
+    // A key that the registration does not name is noted and refuses nothing: it may be newer than the registration.
+    let registered = registered.map(|party| party.receipt_key(&method, &key));
+    Ok((receipt, Kept { document, key: key.to_multikey(), registered }))
 }
 
 /// Reads a confirmation that came for a receipt.
@@ -54,8 +59,8 @@ pub(crate) fn confirm(
 ) -> Result<(ErasureConfirmation, Kept), Problem> {
     let document = parse_object(text.as_bytes(), Limits::DOCUMENT)?;
     let confirmation = ErasureConfirmation::verify(&document, receipt, now, CLOCK_SKEW, resolver)?;
-    let key = key_of(&document, resolver)?.to_multikey();
-    Ok((confirmation, Kept { document, key }))
+    let (_, key) = key_of(&document, resolver)?;
+    Ok((confirmation, Kept { document, key: key.to_multikey(), registered: None }))
 }
 
 /// The receipt that an entry keeps, verified with the key that was recorded with it.
@@ -64,7 +69,7 @@ pub(crate) fn confirm(
 /// What [`Receipt::verify`] refuses; `receipt_invalid` if the entry keeps none.
 pub(crate) fn kept(entry: &Entry) -> Result<Receipt, Problem> {
     let statement = entry.statement.as_ref().ok_or_else(|| none("the entry has no receipt"))?;
-    verify(&statement.document, entry, entry.at, &Pinned::new(statement)?)
+    verify(&statement.document, entry, entry.at, &pinned(statement)?)
 }
 
 /// How many signed statements of others a whole log has.
@@ -74,6 +79,8 @@ pub(crate) struct Count {
     pub(crate) receipts: usize,
     /// Confirmations of erasure.
     pub(crate) confirmations: usize,
+    /// Those of which the entry that they are about was forgotten, so that they cannot be held against it.
+    pub(crate) alone: usize,
 }
 
 /// Recomputes a log's chain, and verifies every receipt and confirmation in it with the key that was recorded with it.
@@ -85,6 +92,10 @@ pub(crate) fn check(log: &Log) -> Result<Count, Broken> {
     let mut count = Count::default();
     for entry in log.entries() {
         let broken = |problem: Problem| Broken { number: entry.number, what: problem.to_string() };
+        if entry.statement.is_some() && entry.of.is_some_and(|of| of <= log.forgotten()) {
+            count.alone = count.alone.saturating_add(1);
+            continue;
+        }
         match entry.kind {
             EntryKind::Receipt => {
                 check_receipt(log, entry).map_err(broken)?;
@@ -136,6 +147,10 @@ fn check_receipt(log: &Log, entry: &Entry) -> Result<(), Problem> {
     if (sent.party.as_str(), sent.request.as_str()) != (entry.party.as_str(), entry.request.as_str()) {
         return Err(mismatch("it is for another request"));
     }
+    let named = receipt.content().presentation_digest.as_deref();
+    if named.is_some_and(|named| !sent.presentation.is_empty() && named != sent.presentation) {
+        return Err(mismatch("it is for another presentation"));
+    }
     compare(receipt.content(), &sent.parts)
 }
 
@@ -143,7 +158,7 @@ fn check_confirmation(log: &Log, entry: &Entry) -> Result<(), Problem> {
     let of = entry.of.and_then(|number| log.entry(number)).filter(|of| of.kind == EntryKind::Receipt);
     let receipt = kept(of.ok_or_else(|| none("what it is for is not in the log"))?)?;
     let statement = entry.statement.as_ref().ok_or_else(|| none("the entry has no confirmation"))?;
-    let pinned = Pinned::new(statement)?;
+    let pinned = pinned(statement)?;
     ErasureConfirmation::verify(&statement.document, &receipt, entry.at, CLOCK_SKEW, &pinned).map(|_| ())
 }
 
@@ -153,7 +168,9 @@ fn verify(
     now: Timestamp,
     resolver: &dyn Resolve,
 ) -> Result<Receipt, Problem> {
-    let expected = Expected { verifier: sent.did(), request_digest: &sent.request, now, skew: CLOCK_SKEW };
+    let presentation_digest = Some(sent.presentation.as_str()).filter(|digest| !digest.is_empty());
+    let expected =
+        Expected { verifier: sent.did(), request_digest: &sent.request, presentation_digest, now, skew: CLOCK_SKEW };
     Receipt::verify(document, &expected, resolver)
 }
 
@@ -194,9 +211,10 @@ fn says_no_less(said: &Shown, sent: &ShownPart) -> bool {
 }
 
 /// The key that signed a statement, as the resolver knows it.
-fn key_of(document: &Map<String, Value>, resolver: &dyn Resolve) -> Result<PublicKey, Problem> {
+fn key_of(document: &Map<String, Value>, resolver: &dyn Resolve) -> Result<(DidUrl, PublicKey), Problem> {
     let method = method_of(document)?;
-    resolver.resolve(method.did())?.key_for(&method, Purpose::AssertionMethod)
+    let key = resolver.resolve(method.did())?.key_for(&method, Purpose::AssertionMethod)?;
+    Ok((method, key))
 }
 
 fn method_of(document: &Map<String, Value>) -> Result<DidUrl, Problem> {
@@ -213,21 +231,10 @@ fn none(what: &str) -> Problem {
 }
 
 /// The signer of a statement as it was when the statement came: whatever its DID says by now, nobody is asked.
-struct Pinned(Arc<DidDocument>);
-
-impl Pinned {
-    fn new(statement: &Kept) -> Result<Self, Problem> {
-        let method = method_of(&statement.document)?;
-        let key = PublicKey::from_multikey(&statement.key)?;
-        let document = DidDocument::render(method.did(), &[(method.fragment().to_owned(), key)]);
-        DidDocument::parse(method.did(), &document).map(|document| Self(Arc::new(document)))
-    }
-}
-
-impl Resolve for Pinned {
-    fn resolve(&self, did: &Did) -> Result<Arc<DidDocument>, Problem> {
-        if did == self.0.did() { Ok(Arc::clone(&self.0)) } else { Err(Code::DidUnresolved.into()) }
-    }
+fn pinned(statement: &Kept) -> Result<PinnedKeys, Problem> {
+    let method = method_of(&statement.document)?;
+    let key = PublicKey::from_multikey(&statement.key)?;
+    PinnedKeys::new(method.did(), &[(method.fragment().to_owned(), key)])
 }
 
 #[cfg(test)]

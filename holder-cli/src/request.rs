@@ -4,9 +4,11 @@ use carnet_core::{
     Code, Problem,
     did::{Did, DidUrl, Purpose, Resolve},
     query::Query,
+    receipt::{CLIENT_ID_PREFIX, REQUEST_TYP},
     secure::jose::{Jws, KeyRef, numeric_date},
     status::freshness,
     time::Timestamp,
+    trust::registration::in_request,
 };
 use serde_json::{Map, Value};
 use url::Url;
@@ -19,11 +21,7 @@ use crate::{
     ui::messages::Messages,
 };
 
-const TYP: &str = "oauth-authz-req+jwt";
 const AUDIENCE: &str = "https://self-issued.me/v2";
-pub(crate) const PREFIX: &str = "decentralized_identifier:";
-/// The `format` of a registration in `verifier_info`.
-const REGISTRATION_FORMAT: &str = "di_vc+jcs";
 const LONGEST: usize = 16_384;
 const LONGEST_NONCE: usize = 512;
 
@@ -70,7 +68,7 @@ impl Pointer {
             }
         };
         let client_id = one("client_id")?;
-        let did = client_id.strip_prefix(PREFIX).and_then(|did| Did::parse(did).ok()).ok_or_else(|| {
+        let did = client_id.strip_prefix(CLIENT_ID_PREFIX).and_then(|did| Did::parse(did).ok()).ok_or_else(|| {
             malformed("it does not name its asker by a decentralised identifier, and no other kind is known here")
         })?;
         let request_uri = service_address(&one("request_uri")?)?;
@@ -115,7 +113,7 @@ impl Request {
         now: Timestamp,
     ) -> Result<Self, Problem> {
         let jws = Jws::parse(token)?;
-        jws.require_typ(TYP)?;
+        jws.require_typ(REQUEST_TYP)?;
         let payload = jws.payload();
         if text(payload, "client_id")? != pointer.client_id {
             return Err(Code::ClientIdMismatch.into());
@@ -140,7 +138,7 @@ impl Request {
             nonce: text(payload, "nonce")?.to_owned(),
             query,
             object: token.to_owned(),
-            registrations: registrations(payload),
+            registrations: in_request(payload),
             freshness_seconds_max: freshness_seconds_max(&carnet)?,
             intended_use: carnet.get("intended_use").and_then(Value::as_str).unwrap_or_default().to_owned(),
             expires,
@@ -208,19 +206,6 @@ fn check(payload: &Map<String, Value>, pointer: &Pointer, now: Timestamp) -> Res
     }
     let query = payload.get("dcql_query").ok_or_else(|| Problem::new(Code::ClaimMissing, "dcql_query is missing"))?;
     Ok((Query::parse(query)?, exp))
-}
-
-/// The registrations in `verifier_info` (protocol 4.9). What stands there beside them, in whichever form, is for others:
-/// nothing that it could say is believed.
-fn registrations(payload: &Map<String, Value>) -> Vec<Value> {
-    let entries = payload.get("verifier_info").and_then(Value::as_array).into_iter().flatten();
-    let registration = |entry: &Value| {
-        let format = entry.get("format").and_then(Value::as_str);
-        // One that is limited to some of the credentials (`credential_ids`) says nothing of the request as a whole.
-        let whole = entry.get("credential_ids").is_none();
-        if format == Some(REGISTRATION_FORMAT) && whole { entry.get("data").cloned() } else { None }
-    };
-    entries.filter_map(registration).collect()
 }
 
 /// The age that an asker allows (spec/freshness.md 2.6). Another one could be a mark of the request.

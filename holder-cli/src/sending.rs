@@ -1,11 +1,13 @@
 //! Sending what the owner approved, and keeping what comes back: the verdict and the receipt.
 
+use std::collections::BTreeMap;
+
 use carnet_core::{
     Code,
     keys::Signer as _,
     query::path_to_text,
-    receipt::{ShownThreshold, request_digest},
-    trust::registration::Excess,
+    receipt::{ShownThreshold, presentation_digest, request_digest},
+    trust::registration::{Excess, KeyStanding},
 };
 use carnet_proto::verifier::v1::{Check, CheckOutcome, SubmitPresentationResponse};
 use serde_json::{Value, json};
@@ -28,11 +30,22 @@ use crate::{
 /// What the asker's receipt is worth.
 enum Receipted {
     /// It holds; by then what was sent is due to be gone.
-    Kept { number: u64, digest: String, erase_at: String },
+    Kept { number: u64, digest: String, erase_at: String, key: Option<KeyStanding> },
     /// There is none.
     Missing,
     /// It does not hold, for this reason.
     False(String),
+}
+
+/// A request that was answered: where it came from, what it asks, and who asks.
+#[derive(Clone, Copy)]
+pub(crate) struct Exchange<'a> {
+    /// Where the verifier is.
+    pub(crate) pointer: &'a Pointer,
+    /// The request, verified.
+    pub(crate) request: &'a Request,
+    /// What is known of the asker.
+    pub(crate) introduction: &'a Introduction,
 }
 
 /// Says in an entry what the asker is reached by and what it asks beyond its registration.
@@ -112,11 +125,11 @@ pub(crate) async fn send(
     session: &Session,
     wallet: &mut WalletFile,
     verifier: &mut Verifier,
-    pointer: &Pointer,
-    request: &Request,
+    exchange: Exchange<'_>,
     parts: &[Part],
     entry: Entry,
 ) -> Result<(), Failure> {
+    let Exchange { pointer, request, .. } = exchange;
     let shown = parts.iter().map(|part| shown_part(wallet, part)).collect::<Result<Vec<_>, _>>()?;
     // By now: a question may have stood open for long.
     let entry = Entry { at: session.now(), ..entry };
@@ -127,11 +140,17 @@ pub(crate) async fn send(
             return Err(failure);
         }
     };
-    let number = wallet.contents.log.push(Entry { kind: EntryKind::Sending, parts: shown, ..entry });
+    let mut vp_token: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for (query, presentation) in presentations {
+        vp_token.entry(query).or_default().push(presentation);
+    }
+    let presentation = presentation_digest(&vp_token).map_err(|problem| unmade(&problem))?;
+    let sending = Entry { kind: EntryKind::Sending, parts: shown, presentation, ..entry };
+    let number = wallet.contents.log.push(sending);
     let sent = wallet.contents.log.entry(number).cloned();
     let sent = sent.ok_or_else(|| Failure::new("system", "The log could not be written", "try again"))?;
     wallet.save()?;
-    let answer = match verifier.submit(&pointer.id, presentations).await {
+    let answer = match verifier.submit(&pointer.id, vp_token).await {
         Ok(answer) => answer,
         Err(failure) => {
             let reason = failure.reason.clone();
@@ -142,12 +161,12 @@ pub(crate) async fn send(
         }
     };
     // The asker may sign with another key by now than when its document was fetched: one look at it, before it decides.
-    let receipt = receipt::receive(&answer.receipt, &sent, answer.accepted, session.now(), &session.dids);
+    let receipt = receipt::receive(&answer.receipt, &sent, answer.accepted, session.now(), &session.dids, None);
     if receipt.is_err_and(|problem| problem.code == Code::MethodUnknown) {
         session.look_up(&pointer.did).await;
     }
     settle_serials(wallet, parts, &answer);
-    let receipted = conclude(session, wallet, &sent, &answer);
+    let receipted = conclude(session, wallet, exchange, &sent, &answer);
     wallet.save().map_err(|failure| failure.with_safety(Safety::Sent))?;
     report(session, &sent, &answer, &receipted)
 }
@@ -195,6 +214,7 @@ fn settle_serials(wallet: &mut WalletFile, parts: &[Part], answer: &SubmitPresen
 fn conclude(
     session: &Session,
     wallet: &mut WalletFile,
+    exchange: Exchange<'_>,
     sent: &Entry,
     answer: &SubmitPresentationResponse,
 ) -> Receipted {
@@ -210,11 +230,14 @@ fn conclude(
         log.push(about(EntryKind::ReceiptMissing));
         return Receipted::Missing;
     }
-    match receipt::receive(&answer.receipt, sent, answer.accepted, now, &session.dids) {
+    let registered = exchange.introduction.relying_party();
+    match receipt::receive(&answer.receipt, sent, answer.accepted, now, &session.dids, registered) {
         Ok((receipt, kept)) => {
+            let key = kept.registered;
             let number = log.push(Entry { statement: Some(kept), ..about(EntryKind::Receipt) });
             let erase_at = receipt.content().erase_at.to_string();
-            Receipted::Kept { number, digest: receipt.digest().to_owned(), erase_at }
+            wallet.contents.requests.keep(&exchange.request.object);
+            Receipted::Kept { number, digest: receipt.digest().to_owned(), erase_at, key }
         }
         Err(problem) => {
             let reason = problem.code.to_string();
@@ -243,10 +266,18 @@ fn report(
         })
         .collect();
     let (said, receipt) = match receipted {
-        Receipted::Kept { number, digest, erase_at } => (
-            messages.with("receipt-kept", &[("time", erase_at)]),
-            json!({"state": "kept", "entry": number, "digest": digest, "erase_at": erase_at}),
-        ),
+        Receipted::Kept { number, digest, erase_at, key } => {
+            let mut said = messages.with("receipt-kept", &[("time", erase_at)]);
+            if matches!(key, Some(KeyStanding::NotRegistered)) {
+                said.push('\n');
+                said.push_str(&messages.text("receipt-key-not-registered"));
+            }
+            let object = json!({
+                "state": "kept", "entry": number, "digest": digest, "erase_at": erase_at, "key": key,
+                "presentation_digest": sent.presentation,
+            });
+            (said, object)
+        }
         Receipted::Missing => (messages.text("receipt-missing"), json!({"state": "missing"})),
         Receipted::False(reason) => {
             (messages.with("receipt-false", &[("reason", reason)]), json!({"state": "false", "reason": reason}))

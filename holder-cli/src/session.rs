@@ -10,6 +10,7 @@ use std::{
 
 use age::secrecy::{ExposeSecret, SecretString};
 use carnet_core::{
+    day,
     did::Did,
     input::{NotUtf8, content_of_file, text_without_mark},
     time::Timestamp,
@@ -25,7 +26,11 @@ use crate::{
     failure::Failure,
     freshness::forget_stale,
     ui::{Ui, messages::Language, sanitise::clean},
-    wallet::{Contents, Reading, WalletFile, read_only},
+    wallet::{
+        Contents, Reading, WalletFile,
+        mark::{Age, MarkFolders},
+        read_only,
+    },
 };
 
 /// The shortest passphrase for a new wallet, in characters.
@@ -93,7 +98,49 @@ impl Session {
         wallet.follow(&self.dids);
         // What an issuer said of a copy is not kept beyond its time: with the next change it is gone from the file too.
         forget_stale(&mut wallet.contents, self.now());
+        self.hold_to_mark(&mut wallet, &path)?;
+        self.forget_old(&mut wallet)?;
         Ok(wallet)
+    }
+
+    /// Takes a file that is behind its mark, or has none here, for one that was put back from a copy: all its copies count as
+    /// shown, and the log says so.
+    fn hold_to_mark(&self, wallet: &mut WalletFile, path: &Path) -> Result<(), Failure> {
+        if wallet.keep_mark(MarkFolders::of(self.state_folder(), path)) == Age::Newest {
+            return Ok(());
+        }
+        wallet.contents.restored(self.now());
+        wallet.save()?;
+        self.ui.note(&self.ui.messages.text("restored-noticed"));
+        Ok(())
+    }
+
+    /// Forgets what the owner chose not to keep. It is stored at once: it would come back otherwise.
+    fn forget_old(&self, wallet: &mut WalletFile) -> Result<(), Failure> {
+        let Some(from) = wallet.contents.kept_from(self.now()) else { return Ok(()) };
+        // A log that does not hold is not covered up; `carnet log --verify` says what is wrong.
+        let count = wallet.contents.forget(from, self.now()).unwrap_or_default();
+        if count == 0 {
+            return Ok(());
+        }
+        wallet.save()?;
+        let arguments = [("count", count.to_string()), ("day", day::from(from))];
+        let arguments = arguments.each_ref().map(|(name, value)| (*name, value.as_str()));
+        self.ui.note(&self.ui.messages.with("log-forgot", &arguments));
+        Ok(())
+    }
+
+    /// Where this machine keeps how far wallets came; none: beside the wallet.
+    pub(crate) fn state_folder(&self) -> Option<PathBuf> {
+        if let Some(folder) = &self.global.state {
+            return Some(folder.clone());
+        }
+        if cfg!(test) {
+            return None;
+        }
+        let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+        let state = set("XDG_STATE_HOME").or_else(|| set("HOME").map(|home| home.join(".local/state")));
+        state.map(|folder| folder.join("carnet"))
     }
 
     /// Reads the wallet.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use carnet_core::{json, query::Query, status::freshness, time::Timestamp};
+use carnet_core::{json, query::Query, receipt::presentation_digest, status::freshness, time::Timestamp};
 use serde_json::{Map, Value};
 
 use crate::{
@@ -66,6 +66,8 @@ impl<S: Store> Verifier<S> {
             stale_by: template.map_or(0, |template| template.stale_status_seconds.into()),
             statement_age: stated_statement_age(&request.request_object).unwrap_or(freshness::DEFAULT_SECONDS),
         };
+        // Of the text as it came, whatever it turns out to be.
+        let presented = presentation_digest(&vp_token).ok();
         let Judged { verdict, disclosed, taken } = self.verification.presentation(vp_token, binding, now).await?;
         self.keep_clock_floor().await?;
         let keep = template.map(|template| template.keep.as_slice()).unwrap_or_default();
@@ -82,7 +84,7 @@ impl<S: Store> Verifier<S> {
             return Err(Error::RequestClosed(closed.unwrap_or(Closed::Answered)));
         }
         tracing::info!(accepted = verdict.accepted(), reason = verdict.reason(), "a request was answered");
-        let receipt = self.receipt(&request, &verdict, &taken, &kept, now).await;
+        let receipt = self.receipt(&request, presented, &verdict, &taken, &kept, now).await;
         self.hub.publish(id, disclosed);
         Ok(Answered { verdict, receipt })
     }

@@ -27,10 +27,11 @@ const MAX_AGE: i64 = 300;
 
 impl<S: Store> Verifier<S> {
     /// Signs what the holder may prove later: what was shown, what came of it, and when it is gone. None if it cannot
-    /// be signed; the verdict stands all the same.
+    /// be signed; the verdict stands all the same. `presentation_digest`: of what came.
     pub(crate) async fn receipt(
         &self,
         request: &StoredRequest,
+        presentation_digest: Option<String>,
         verdict: &Verdict,
         taken: &Taken,
         kept: &[KeptClaim],
@@ -42,7 +43,8 @@ impl<S: Store> Verifier<S> {
             let (number, of) = used.counted().unzip();
             Redeemed { query_id: redeem.credential.clone(), number, of }
         });
-        let content = content(request, verdict, taken, kept, now).map(|content| ReceiptContent { redeemed, ..content });
+        let content = content(request, verdict, taken, kept, now);
+        let content = content.map(|content| ReceiptContent { redeemed, presentation_digest, ..content });
         let signed = self.identity.signing(move |identity| {
             content.and_then(|content| Receipt::issue(content, &DidUrl::parse(&identity.kid)?, &identity.key, now))
         });
@@ -96,6 +98,7 @@ fn content(
     Ok(ReceiptContent {
         request: request.id.as_str().to_owned(),
         request_digest: request_digest(&request.request_object),
+        presentation_digest: None,
         intended_use: intended_use.unwrap_or_default().to_owned(),
         purpose,
         accepted: verdict.accepted(),

@@ -7,14 +7,15 @@ use carnet_core::{
     did::{Did, DidUrl, SelfContained},
     input::without_mark,
     json::{self, Limits},
+    keys::{Algorithm, Signer as _},
     spelling::nearest,
     text::quoted,
     trust::registration::{
-        Expected, IntendedUse, RegisteredCredential, Registration, RegistrationRequest, RelyingParty,
+        Expected, IntendedUse, ReceiptKey, RegisteredCredential, Registration, RegistrationRequest, RelyingParty,
         SupervisoryAuthority,
     },
 };
-use carnet_service::{config::StartError, disk, time::now};
+use carnet_service::{config::StartError, disk, keys::State, time::now};
 use carnet_spec::Catalogue;
 use serde_json::{Map, Value};
 
@@ -95,6 +96,7 @@ pub(crate) fn request(
             uri: about.authority_uri.clone(),
         },
         intended_uses,
+        receipt_keys: receipt_keys(identity),
     };
     let signed = DidUrl::parse(&identity.kid)
         .and_then(|kid| RegistrationRequest::make(&relying_party, &kid, &identity.key, now()));
@@ -103,6 +105,27 @@ pub(crate) fn request(
             format!("No request for registration can be made: {problem}"),
             "Correct what you said of yourself; a registration needs an Ed25519 key.",
         )
+    })
+}
+
+/// The keys that sign receipts, now and after the next change of keys: those of the document that are not over.
+fn receipt_keys(identity: &Identity) -> Vec<ReceiptKey> {
+    let active = DidUrl::parse(&identity.kid).ok().map(|kid| ReceiptKey::new(&kid, &identity.key.public_key()));
+    let next = identity.key.keys().iter().filter(|key| key.state() == State::Next && identity.did.is_published());
+    let next = next.filter(|key| key.public_key().algorithm() == Algorithm::EdDsa);
+    let next =
+        next.filter_map(|key| Some(ReceiptKey::new(&identity.did.with_fragment(key.name()).ok()?, key.public_key())));
+    active.into_iter().chain(next).collect()
+}
+
+/// Returns `true` unless a registration names keys for receipts, and not the one that signs them now.
+pub(crate) fn names_key(registration: &Map<String, Value>, identity: &Identity) -> bool {
+    let keys = registration.get("credentialSubject").and_then(|subject| subject.get("receipt_keys"));
+    let Some(keys) = keys.and_then(Value::as_array) else { return true };
+    let active = identity.key.public_key().to_multikey();
+    keys.iter().any(|key| {
+        key.get("id").and_then(Value::as_str) == Some(&identity.kid)
+            && key.get("publicKeyMultibase").and_then(Value::as_str) == Some(&active)
     })
 }
 

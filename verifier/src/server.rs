@@ -49,6 +49,12 @@ pub(crate) async fn run(data: &Path, config: Option<&Path>, listen: Option<Socke
     let bound = serve::bind(&config.serve, PORT).await?;
     let mut verifier = assemble(&config, bound.public_url.clone(), key, Sqlite::new(store.database.clone()))?;
     verifier.registration = registration::installed(data)?;
+    if verifier.registration.as_ref().is_some_and(|known| !registration::names_key(known, &verifier.identity)) {
+        tracing::warn!(
+            kid = verifier.identity.kid,
+            "the registration does not name the key that signs receipts: wallets will say so; make a new request for registration"
+        );
+    }
     if verifier.identity.did.method() == "web" {
         keys::require_listed(data, &verifier.identity.did, &verifier.identity.key)?;
     }

@@ -11,6 +11,7 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
+use zeroize::Zeroizing;
 
 use crate::{
     Code, Problem,
@@ -25,10 +26,12 @@ use crate::{
 };
 
 mod erasure;
+mod evidence;
 #[cfg(test)]
 mod tests;
 
 pub use erasure::{ERASURE_TYP, ErasureConfirmation, ErasureRequest};
+pub use evidence::{CLIENT_ID_PREFIX, Erasure, ExportedReceipt, Pinned, REQUEST_TYP, ReceiptEvidence, SignerProof};
 
 const RECEIPT: Kind = Kind { type_name: "PresentationReceipt", invalid: Code::ReceiptInvalid };
 
@@ -49,6 +52,9 @@ pub struct ReceiptContent {
     pub request: String,
     /// The [digest](request_digest) of the request object that was answered.
     pub request_digest: String,
+    /// [Digest](presentation_digest) of the presentation as it came; a receipt of before it was named has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub presentation_digest: Option<String>,
     /// What it was asked for: the intended use, which is the request's template. Empty for a query of the verifier's own.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub intended_use: String,
@@ -140,6 +146,8 @@ pub struct Expected<'a> {
     pub verifier: &'a str,
     /// The [digest](request_digest) of the request object that was answered.
     pub request_digest: &'a str,
+    /// The [digest](presentation_digest) of what was sent, where the holder knows it.
+    pub presentation_digest: Option<&'a str>,
     /// The time.
     pub now: Timestamp,
     /// How far clocks may differ, in seconds.
@@ -161,6 +169,19 @@ pub fn request_digest(request_object: &str) -> String {
     digest(request_object.as_bytes())
 }
 
+/// base64url of the SHA-256 of the RFC 8785 text of a `vp_token` (OpenID4VP 1.0 section 8.1): an object that has, for each
+/// credential query, the array of its presentations in the order in which they were sent, each as the text that was sent.
+/// Whoever has the presentation can tell that it is the one; whoever has the digest alone learns nothing of it, since each
+/// presentation has a signature over the request's nonce.
+///
+/// # Errors
+/// `proof_generation`
+pub fn presentation_digest(vp_token: &BTreeMap<String, Vec<String>>) -> Result<String, Problem> {
+    let text = serde_jcs::to_vec(vp_token).map_err(|_| Problem::from(Code::ProofGeneration))?;
+    // It holds claims.
+    Ok(digest(&Zeroizing::new(text)))
+}
+
 impl Receipt {
     /// Signs a receipt with a key of the verifier's: `kid` is a verification method of its DID, of an Ed25519 key.
     ///
@@ -175,8 +196,8 @@ impl Receipt {
     /// Verifies a receipt for the holder.
     ///
     /// # Errors
-    /// `receipt_mismatch` (of another verifier, or for another request), `receipt_invalid`, `not_yet_valid`, and what
-    /// [`data_integrity::verify`](crate::secure::data_integrity::verify) and
+    /// `receipt_mismatch` (of another verifier, or for another request or presentation), `receipt_invalid`, `not_yet_valid`,
+    /// and what [`data_integrity::verify`](crate::secure::data_integrity::verify) and
     /// [`Credential::parse`](crate::credential::Credential::parse) refuse.
     pub fn verify(
         document: &Map<String, Value>,
@@ -185,10 +206,15 @@ impl Receipt {
     ) -> Result<Self, Problem> {
         let clock = Clock { now: expected.now, skew: expected.skew };
         let receipt = Self::read(document, expected.verifier, clock, resolver)?;
-        if receipt.content.request_digest == expected.request_digest {
-            Ok(receipt)
-        } else {
-            Err(Problem::new(Code::ReceiptMismatch, "the receipt is for another request"))
+        if receipt.content.request_digest != expected.request_digest {
+            return Err(Problem::new(Code::ReceiptMismatch, "the receipt is for another request"));
+        }
+        let named = receipt.content.presentation_digest.as_deref();
+        match expected.presentation_digest.zip(named) {
+            Some((sent, named)) if sent != named => {
+                Err(Problem::new(Code::ReceiptMismatch, "the receipt is for another presentation"))
+            }
+            _ => Ok(receipt),
         }
     }
 
@@ -253,6 +279,9 @@ impl ReceiptContent {
     fn check(&self) -> Result<(), Problem> {
         RECEIPT.identifier(&self.request, "request")?;
         check_digest(&self.request_digest, "request_digest")?;
+        if let Some(presented) = &self.presentation_digest {
+            check_digest(presented, "presentation_digest")?;
+        }
         if !self.intended_use.is_empty() {
             RECEIPT.identifier(&self.intended_use, "intended_use")?;
         }

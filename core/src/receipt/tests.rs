@@ -9,6 +9,7 @@ use crate::{
 };
 
 mod erasing;
+mod evidence;
 
 const SKEW: i64 = 60;
 const REQUEST_OBJECT: &str = "header.payload.signature";
@@ -72,7 +73,7 @@ fn verify_as(
     now: Timestamp,
 ) -> Result<Receipt, Problem> {
     let request_digest = request_digest(request_object);
-    let expected = Expected { verifier, request_digest: &request_digest, now, skew: SKEW };
+    let expected = Expected { verifier, request_digest: &request_digest, presentation_digest: None, now, skew: SKEW };
     Receipt::verify(document, &expected, &SelfContained)
 }
 
@@ -132,6 +133,37 @@ fn a_receipt_for_another_request_or_by_another_verifier_is_refused() {
         Receipt::recognise(receipt.document(), "did:web:o.example", now(), SKEW, &SelfContained),
         Code::ReceiptMismatch,
     );
+}
+
+fn vp_token(presentations: &[&str]) -> BTreeMap<String, Vec<String>> {
+    [("permit".to_owned(), presentations.iter().map(|&text| text.to_owned()).collect())].into()
+}
+
+#[test]
+fn a_receipt_names_the_presentation_and_no_other() {
+    // SHA-256 of {"permit":["a.b~c","d\"e"]}, made with another program.
+    let sent = presentation_digest(&vp_token(&["a.b~c", "d\"e"])).unwrap();
+    assert_eq!(sent, "oH58E0IqyxsbYQPF85NFCnNaTsQQITdF63X3WAkSbgo");
+    let swapped = presentation_digest(&vp_token(&["d\"e", "a.b~c"])).unwrap();
+    assert_ne!(sent, swapped);
+    let digest = request_digest(REQUEST_OBJECT);
+    let did = did(&verifier());
+    let verify = |named: Option<&str>, expected: Option<&str>| {
+        let content = ReceiptContent { presentation_digest: named.map(str::to_owned), ..content() };
+        let receipt = Receipt::issue(content, &kid(&verifier()), &verifier(), now()).unwrap();
+        let expected = Expected {
+            verifier: did.as_str(),
+            request_digest: &digest,
+            presentation_digest: expected,
+            now: now(),
+            skew: SKEW,
+        };
+        Receipt::verify(receipt.document(), &expected, &SelfContained)
+    };
+    for (named, expected) in [(Some(&sent), Some(&sent)), (None, Some(&sent)), (Some(&sent), None), (None, None)] {
+        verify(named.map(String::as_str), expected.map(String::as_str)).unwrap();
+    }
+    refused(verify(Some(&swapped), Some(&sent)), Code::ReceiptMismatch);
 }
 
 #[test]
@@ -201,10 +233,11 @@ fn there_is_no_place_for_a_value() {
 
 #[test]
 fn a_receipt_is_held_to_its_form() {
-    let faults: [fn(&mut Value); 19] = [
+    let faults: [fn(&mut Value); 20] = [
         |s| s["request"] = json!(""),
         |s| s["request_digest"] = json!("AAAA"),
         |s| s["request_digest"] = json!("=".repeat(43)),
+        |s| s["presentation_digest"] = json!("AAAA"),
         |s| s["intended_use"] = json!("job right"),
         |s| s["purpose"] = json!({"de": "Zweck"}),
         |s| s["accepted"] = json!(false),

@@ -9,6 +9,7 @@ use carnet_core::{
         plan::{self, Holding},
         values_at,
     },
+    receipt::CLIENT_ID_PREFIX,
     secure::sd_jwt::{ClaimPath, ClearClaim, OrderedClaim, Positions, SdJwt, Step},
     time::Timestamp,
 };
@@ -16,12 +17,9 @@ use carnet_spec::{Catalogue, Serials};
 use serde_json::{Map, Value};
 
 use super::{Bounds, Exposure};
-use crate::{
-    request::PREFIX,
-    wallet::{
-        Contents, Copy, HeldCredential,
-        vouchers::{VoucherSerials, serial_digest},
-    },
+use crate::wallet::{
+    Contents, Copy, HeldCredential,
+    vouchers::{VoucherSerials, serial_digest},
 };
 
 /// A copy of the wallet, opened for matching.
@@ -221,7 +219,7 @@ fn with_one_serial(
     let payload = token.disclosed()?.payload;
     let texts = serials.shown(format, &payload).unwrap_or_default();
     let redeemer = values_at(&payload, &serials.redeemer(format)).pop().and_then(|(_, value)| value.as_str());
-    let is_redeemer = redeemer.is_some_and(|redeemer| asker.strip_prefix(PREFIX) == Some(redeemer));
+    let is_redeemer = redeemer.is_some_and(|redeemer| asker.strip_prefix(CLIENT_ID_PREFIX) == Some(redeemer));
     let chosen = if is_redeemer { of_voucher.choose(&texts, asker) } else { None };
     let digest = chosen.and_then(|index| texts.get(index)).map(|serial| serial_digest(serial));
     Ok((token.keep_element(&serials.array(format), chosen)?, digest))

@@ -1,6 +1,6 @@
 //! The verifier's service, as a wallet uses it.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use carnet_proto::verifier::v1::{
     PresentationList, ReadRequestRequest, RequestErasureRequest, SubmitPresentationRequest, SubmitPresentationResponse,
@@ -38,13 +38,11 @@ impl Verifier {
     pub(crate) async fn submit(
         &mut self,
         id: &str,
-        presentations: Vec<(String, String)>,
+        vp_token: BTreeMap<String, Vec<String>>,
     ) -> Result<SubmitPresentationResponse, Failure> {
         let _waiting = self.1.begin();
-        let mut vp_token: HashMap<String, PresentationList> = HashMap::new();
-        for (query, presentation) in presentations {
-            vp_token.entry(query).or_default().presentations.push(presentation);
-        }
+        let list = |(query, presentations)| (query, PresentationList { presentations });
+        let vp_token = vp_token.into_iter().map(list).collect();
         let answer = self.0.submit_presentation(SubmitPresentationRequest { id: id.to_owned(), vp_token }).await;
         answer
             .map(tonic::Response::into_inner)

@@ -10,7 +10,7 @@ use crate::{
     ui::labels::Labels,
     wallet::{
         Contents, Entry, EntryKind, HeldCredential, ShownPart,
-        presentations::{presentations, thumbprint},
+        presentations::{keys_for_erasure, thumbprint},
     },
 };
 
@@ -42,11 +42,7 @@ pub(crate) fn run(session: &Session, arguments: &Delete) -> Result<(), Failure> 
 
 /// Keeps the keys that presented something for which there is a receipt and no confirmation of erasure.
 fn retire_keys(contents: &mut Contents, deleted: &HeldCredential) {
-    let open: Vec<String> = presentations(&contents.log)
-        .into_iter()
-        .filter(|presentation| presentation.can_be_erased())
-        .flat_map(|presentation| presentation.sent.parts.iter().map(|part| part.key.clone()))
-        .collect();
+    let open = keys_for_erasure(&contents.log);
     let keys = deleted.copies.iter().map(|copy| &copy.key);
     contents.retired.extend(keys.filter(|key| thumbprint(key).is_some_and(|key| open.contains(&key))).cloned());
 }

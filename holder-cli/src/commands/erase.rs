@@ -20,7 +20,7 @@ use crate::{
     ui::sanitise::clean,
     wallet::{
         Contents, Entry, EntryKind, WalletFile,
-        presentations::{Presentation, presentations, shown_to},
+        presentations::{Presentation, shown_to},
     },
 };
 
@@ -196,21 +196,9 @@ async fn answer(session: &Session, open: &Open) -> Result<(crate::wallet::log::K
     Ok((kept, confirmation.erased_at().to_string()))
 }
 
-/// Lets go of the keys of deleted copies that nothing can be asked for with any more.
+/// Lets go of the keys with which nothing can be asked for any more.
 fn retire(wallet: &mut WalletFile) -> Result<(), Failure> {
-    if wallet.contents.retired.is_empty() {
-        return Ok(());
-    }
-    let needed: Vec<String> = presentations(&wallet.contents.log)
-        .iter()
-        .filter(|presentation| presentation.can_be_erased())
-        .flat_map(|presentation| presentation.sent.parts.iter().map(|part| part.key.clone()))
-        .collect();
-    let before = wallet.contents.retired.len();
-    wallet.contents.retired.retain(|key| {
-        crate::wallet::presentations::thumbprint(key).is_some_and(|thumbprint| needed.contains(&thumbprint))
-    });
-    if wallet.contents.retired.len() == before { Ok(()) } else { wallet.save() }
+    if wallet.contents.drop_keys() { wallet.save() } else { Ok(()) }
 }
 
 /// Whom to turn to instead.

@@ -2,7 +2,13 @@
 
 use serde_json::json;
 
-use crate::{arguments::Init, failure::Failure, session::Session, wallet::WalletFile};
+use super::log::forget::log_kept;
+use crate::{
+    arguments::Init,
+    failure::Failure,
+    session::Session,
+    wallet::{Contents, WalletFile},
+};
 
 /// Makes the wallet's file.
 pub(crate) fn run(session: &Session, arguments: &Init) -> Result<(), Failure> {
@@ -13,12 +19,15 @@ pub(crate) fn run(session: &Session, arguments: &Init) -> Result<(), Failure> {
     }
     let passphrase = session.passphrase(true)?;
     let making = session.ui.wallet_wait().begin();
-    WalletFile::create(&path, passphrase, arguments.work_factor)?;
+    let mut contents = Contents::new(arguments.work_factor);
+    contents.log_days = arguments.keep_log;
+    WalletFile::create_with(&path, passphrase, &mut contents)?;
     drop(making);
     let text = format!(
-        "Your wallet is at {}\nKeep a copy of that file in a safe place, and do not forget the passphrase: nobody can open it without.\n",
-        path.display()
+        "Your wallet is at {}\nKeep a copy of that file in a safe place, and do not forget the passphrase: nobody can open it without.\n{}\n",
+        path.display(),
+        log_kept(session, arguments.keep_log),
     );
-    session.ui.result(&text, &json!({"wallet": path.display().to_string()}));
+    session.ui.result(&text, &json!({"wallet": path.display().to_string(), "log_days": arguments.keep_log}));
     Ok(())
 }

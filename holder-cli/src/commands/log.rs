@@ -2,36 +2,47 @@
 
 use std::fmt::Write as _;
 
-use carnet_core::receipt::ShownThreshold;
+use carnet_core::{day, receipt::ShownThreshold, trust::registration::KeyStanding};
 use carnet_spec::Catalogue;
 use serde_json::{Value, json};
 
 use crate::{
-    arguments::LogArguments,
+    arguments::{LogArguments, LogVerb},
     failure::Failure,
     receipt,
     session::Session,
     ui::{labels::Labels, messages::Messages, sanitise::clean},
     wallet::{
-        Entry, EntryKind,
-        log::{Broken, Log},
+        Contents, Entry, EntryKind,
+        forgetting::log_key,
+        log::{Broken, Checkpoint, Log},
         presentations::{Presentation, presentations},
     },
 };
 
 pub(crate) mod export;
+pub(crate) mod forget;
 
 /// Shows the log oldest first, verifies it, or writes it out.
 pub(crate) fn run(session: &Session, arguments: &LogArguments) -> Result<(), Failure> {
-    let log = session.read_without_texts()?.log;
+    match &arguments.verb {
+        Some(LogVerb::Forget(arguments)) => return forget::forget(session, arguments),
+        Some(LogVerb::Keep(arguments)) => return forget::keep(session, arguments),
+        None => {}
+    }
     if let Some(folder) = &arguments.export {
-        return export::run(session, &log, folder);
+        return export::run(session, &session.read()?, folder);
     }
+    let contents = session.read_without_texts()?;
     if arguments.verify {
-        return verify(session, &log, arguments.noted.as_deref());
+        return verify(session, &contents, arguments.noted.as_deref());
     }
+    let log = contents.log;
     let mut text = String::new();
     let catalogue = session.catalogue()?;
+    if let Some(said) = forgotten(&log, &session.ui.messages) {
+        text.push_str(&session.ui.wrapped(0, &said));
+    }
     for view in views(&log) {
         write(&view, session, &catalogue, &mut text);
     }
@@ -45,13 +56,33 @@ pub(crate) fn run(session: &Session, arguments: &LogArguments) -> Result<(), Fai
 /// The whole log for programs. Entries have no values in them, by their type.
 fn whole(session: &Session, log: &Log) -> Value {
     let shown: Vec<Value> = presentations(log).iter().map(|known| known.json(session.now())).collect();
-    json!({"entries": log.entries(), "presentations": shown, "head": log.head(), "count": log.entries().len()})
+    json!({
+        "entries": log.entries(), "presentations": shown, "head": log.head(), "count": log.entries().len(),
+        "checkpoint": log.checkpoint(),
+    })
 }
 
-fn verify(session: &Session, log: &Log, noted: Option<&str>) -> Result<(), Failure> {
+/// A line that says what was forgotten, if anything was.
+fn forgotten(log: &Log, messages: &Messages) -> Option<String> {
+    let checkpoint = log.checkpoint()?;
+    let (count, day, at) = (checkpoint.entries.to_string(), day::from(checkpoint.before), checkpoint.at.to_string());
+    Some(messages.with("log-checkpoint", &[("count", &count), ("day", &day), ("time", &at)]))
+}
+
+fn verify(session: &Session, contents: &Contents, noted: Option<&str>) -> Result<(), Failure> {
+    let log = &contents.log;
     let count = receipt::check(log).map_err(|broken| broken_log(log, &broken))?;
-    let is_noted = |noted: &str| noted == Log::default().head() || log.entries().iter().any(|it| it.digest() == noted);
+    let key = log_key(contents);
+    if log.checkpoint().is_some_and(|checkpoint| key.as_ref() != Some(&checkpoint.key)) {
+        let what = "its checkpoint is signed with another key than this wallet's".to_owned();
+        return Err(broken_log(log, &Broken { number: log.forgotten(), what }));
+    }
+    let beginning = log.checkpoint().map_or_else(|| Log::default().head().to_owned(), |first| first.head.clone());
+    let is_noted = |noted: &str| noted == beginning || log.entries().iter().any(|it| it.digest() == noted);
     if noted.is_some_and(|noted| !is_noted(noted)) {
+        if let Some(checkpoint) = log.checkpoint() {
+            return Err(unknown_head(log, checkpoint));
+        }
         let what = "the head that you noted is not in it: its end was cut off, or all of it was written anew";
         let number = u64::try_from(log.entries().len()).unwrap_or(u64::MAX).saturating_add(1);
         return Err(broken_log(log, &Broken { number, what: what.to_owned() }));
@@ -66,12 +97,28 @@ fn verify(session: &Session, log: &Log, noted: Option<&str>) -> Result<(), Failu
         messages.text("log-head"),
         messages.text("log-head-note")
     );
+    let said = [forgotten(log, messages), key.as_ref().map(|key| format!("{}: {key}", messages.text("log-key")))];
+    let text = said.into_iter().flatten().fold(text, |text, line| text + &line + "\n");
     let object = json!({
         "whole": true, "head": head, "count": log.entries().len(), "receipts": count.receipts,
-        "confirmations": count.confirmations,
+        "confirmations": count.confirmations, "alone": count.alone, "checkpoint": log.checkpoint(), "key": key,
     });
     session.ui.result(&text, &object);
     Ok(())
+}
+
+/// A head that stands nowhere, in a log of which the beginning was forgotten.
+fn unknown_head(log: &Log, checkpoint: &Checkpoint) -> Failure {
+    let message = format!(
+        "The head that you noted is not in the log. Entries of before {} were forgotten on {}: if you noted it before \
+         that, it can no longer be looked up; if you noted it later, the log's end was cut off, or all of it was written anew",
+        day::from(checkpoint.before),
+        checkpoint.at
+    );
+    let hint = "note the head again each time that something was forgotten: carnet log --verify";
+    let count = log.entries().len();
+    let object = json!({"whole": false, "head": log.head(), "count": count, "checkpoint": checkpoint});
+    Failure::new("head_unknown", message, hint).beside(object)
 }
 
 fn broken_log(log: &Log, broken: &Broken) -> Failure {
@@ -160,6 +207,10 @@ impl View<'_> {
             add("log-beyond", beyond.join(", "));
         }
         let Some(known) = &self.presentation else { return details };
+        let standing = known.receipt().and_then(|entry| entry.statement.as_ref()?.registered);
+        if standing == Some(KeyStanding::NotRegistered) {
+            add("log-receipt-key", messages.text("receipt-key-not-registered"));
+        }
         match (known.erased, known.due()) {
             (Some(erased), _) => add("log-gone", erased.at.to_string()),
             (None, Some(due)) if due <= session.now() => add("log-due-past", due.to_string()),

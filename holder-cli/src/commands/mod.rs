@@ -1,5 +1,6 @@
 //! One file a verb.
 
+pub(crate) mod backup;
 pub(crate) mod delete;
 pub(crate) mod erase;
 pub(crate) mod init;
@@ -7,11 +8,13 @@ pub(crate) mod list;
 pub(crate) mod log;
 pub(crate) mod passphrase;
 pub(crate) mod present;
+pub(crate) mod receipt;
 pub(crate) mod receive;
 pub(crate) mod refill;
 pub(crate) mod refresh;
 pub(crate) mod registrar;
 pub(crate) mod renew;
 pub(crate) mod report;
+pub(crate) mod restore;
 pub(crate) mod show;
 pub(crate) mod trust;

@@ -10,7 +10,7 @@ use crate::{
     link::{self, LinkKind},
     refill,
     request::{Pointer, Request},
-    sending::{closed, describe, note, received, send},
+    sending::{Exchange, closed, describe, note, received, send},
     session::Session,
     trust::Lists,
     ui::sanitise::clean,
@@ -89,7 +89,8 @@ pub(crate) async fn run(session: &Session, arguments: &Present) -> Result<(), Fa
         }
         Word::Missing(failure) => return Err(failure),
     }
-    let sent = send(session, &mut wallet, &mut verifier, &pointer, &request, &parts, entry).await;
+    let exchange = Exchange { pointer: &pointer, request: &request, introduction: &introduction };
+    let sent = send(session, &mut wallet, &mut verifier, exchange, &parts, entry).await;
     // Whatever the asker says of it, copies were spent.
     refill::when_low(session, &mut wallet).await;
     sent

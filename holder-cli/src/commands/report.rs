@@ -103,7 +103,7 @@ fn text(messages: &Messages, shown: &[Presentation<'_>]) -> String {
 }
 
 /// A threshold as an authority can look it up: with the path of the claim.
-fn threshold(threshold: &ShownThreshold) -> String {
+pub(crate) fn threshold(threshold: &ShownThreshold) -> String {
     let bound = serde_json::to_value(threshold).unwrap_or_default();
     let (sign, bound) = match (bound.get("at_least"), bound.get("at_most")) {
         (Some(bound), _) => (">=", bound.clone()),

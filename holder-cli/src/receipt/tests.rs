@@ -1,9 +1,9 @@
 use std::sync::{Arc, Mutex};
 
 use carnet_core::{
-    did::SelfContained,
+    did::{Did, SelfContained},
     keys::{Algorithm, SecretKey, Signer},
-    receipt::{ErasureRequest, request_digest},
+    receipt::{ErasureRequest, presentation_digest, request_digest},
     secure::sd_jwt::SdJwt,
 };
 use carnet_proto::verifier::v1::{
@@ -40,6 +40,8 @@ pub(crate) enum Fault {
     Garbage,
     OtherVerifier,
     OtherRequest,
+    OtherPresentation,
+    NoPresentation,
     MorePaths,
     FewerPaths,
     OtherQuery,
@@ -78,7 +80,12 @@ fn stranger() -> SecretKey {
 }
 
 impl Desk {
-    fn receipt(&self, presented: &SdJwt, fault: Fault) -> String {
+    fn receipt(&self, sent: &str, presented: &SdJwt, fault: Fault) -> String {
+        let presented_digest = match fault {
+            Fault::NoPresentation => None,
+            Fault::OtherPresentation => Some(presentation_digest(&BTreeMap::new()).unwrap()),
+            _ => Some(presentation_digest(&[("q".to_owned(), vec![sent.to_owned()])].into()).unwrap()),
+        };
         let paths = presented.disclosed().unwrap().paths;
         let mut shown = Shown {
             query_id: "q".to_owned(),
@@ -106,6 +113,7 @@ impl Desk {
         let content = ReceiptContent {
             request: "r1".to_owned(),
             request_digest: digest,
+            presentation_digest: presented_digest,
             intended_use: String::new(),
             purpose: [("en".to_owned(), "To find you work.".to_owned())].into(),
             accepted,
@@ -137,12 +145,13 @@ impl PresentationService for Desk {
         &self,
         request: Request<SubmitPresentationRequest>,
     ) -> Result<Response<SubmitPresentationResponse>, Status> {
-        let presented = SdJwt::parse(&request.into_inner().vp_token["q"].presentations[0]).unwrap();
+        let sent = request.into_inner().vp_token["q"].presentations[0].clone();
+        let presented = SdJwt::parse(&sent).unwrap();
         let fault = *self.fault.lock().unwrap();
         let receipt = match fault {
             Fault::Missing => String::new(),
             Fault::Garbage => "{\"a\":1,\"a\":2}".to_owned(),
-            _ => self.receipt(&presented, fault),
+            _ => self.receipt(&sent, &presented, fault),
         };
         let reason = if fault.refuses() { "expired".to_owned() } else { String::new() };
         let accepted = !fault.refuses();
@@ -222,6 +231,7 @@ impl Scene {
             lang: Some(Language::En),
             ca: None,
             private_host: Vec::new(),
+            state: None,
             catalogue: None,
         });
         session.clock = Box::new(|| NOW);
@@ -289,7 +299,7 @@ async fn a_receipt_that_holds_is_kept_and_holds_ever_after() {
     assert_eq!(sent.request, request_digest(&scene.desk.object));
     assert!(sent.asker.as_ref().unwrap().endpoint.starts_with("http://127.0.0.1:"));
     assert!(!sent.beyond.is_empty() && sent.approval.len() == 43);
-    assert_eq!(check(&log).unwrap(), Count { receipts: 1, confirmations: 0 });
+    assert_eq!(check(&log).unwrap(), Count { receipts: 1, ..Count::default() });
     // Nothing of what was shown is in the log.
     let text = serde_json::to_string(&log).unwrap();
     let example = Issuer::new().catalogue.credential_type("QualificationCredential").unwrap().example.clone();
@@ -304,6 +314,7 @@ async fn a_receipt_that_says_something_else_is_noted_and_the_verdict_stands() {
         (Fault::Garbage, "duplicate_key"),
         (Fault::OtherVerifier, "receipt_mismatch"),
         (Fault::OtherRequest, "receipt_mismatch"),
+        (Fault::OtherPresentation, "receipt_mismatch"),
         (Fault::MorePaths, "receipt_mismatch"),
         (Fault::FewerPaths, "receipt_mismatch"),
         (Fault::OtherQuery, "receipt_mismatch"),
@@ -322,6 +333,13 @@ async fn a_receipt_that_says_something_else_is_noted_and_the_verdict_stands() {
         assert!(last.statement.is_none());
         assert_eq!(check(&log).unwrap(), Count::default());
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_receipt_of_a_verifier_of_before_names_no_presentation_and_is_kept() {
+    let scene = Scene::shown(Fault::NoPresentation).await;
+    assert_eq!(scene.kinds().last(), Some(&EntryKind::Receipt));
+    assert_eq!(check(&scene.contents().log).unwrap().receipts, 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -24,7 +24,7 @@ impl Asker {
     pub(crate) fn new() -> Self {
         let key = SecretKey::generate(Algorithm::EdDsa, &mut OsRng);
         let did = Did::jwk(&key.public_key());
-        let client_id = format!("{PREFIX}{did}");
+        let client_id = format!("{CLIENT_ID_PREFIX}{did}");
         let mut url = Url::parse("openid4vp://").unwrap();
         url.query_pairs_mut()
             .append_pair("client_id", &client_id)
@@ -51,7 +51,7 @@ impl Asker {
     }
 
     pub(crate) fn header(&self) -> Value {
-        json!({"typ": TYP, "kid": format!("{}#0", self.pointer.did)})
+        json!({"typ": REQUEST_TYP, "kid": format!("{}#0", self.pointer.did)})
     }
 
     pub(crate) fn request(&self) -> Result<Request, Problem> {
@@ -130,7 +130,7 @@ fn a_request_signed_by_another() {
     // With its own key named, and with the asker's key named.
     assert_eq!(verify(thief.sign(thief.header())).unwrap_err().code, Code::MethodOfOther);
     assert_eq!(verify(thief.sign(asker.header())).unwrap_err().code, Code::SignatureInvalid);
-    assert_eq!(verify(asker.sign(json!({"typ": TYP}))).unwrap_err().code, Code::HeaderKeyAmbiguous);
+    assert_eq!(verify(asker.sign(json!({"typ": REQUEST_TYP}))).unwrap_err().code, Code::HeaderKeyAmbiguous);
 }
 
 #[test]

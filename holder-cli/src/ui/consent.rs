@@ -10,7 +10,7 @@ use crate::{
     answer::{Answer, Asked, Exposure, Part},
     introduction::Introduction,
     request::Request,
-    wallet::{Contents, Copy, standing::Statement},
+    wallet::{Contents, Copy, forgetting::UNKNOWN_PARTY, standing::Statement},
 };
 
 mod asker;
@@ -172,7 +172,8 @@ impl Consent<'_> {
             Exposure::Others(others) => {
                 let _ = writeln!(screen, "! {}", say("consent-reuse-other"));
                 for other in others {
-                    let _ = writeln!(screen, "    {}", clean(other));
+                    let known = if other == UNKNOWN_PARTY { say("copy-seen-unknown") } else { clean(other) };
+                    let _ = writeln!(screen, "    {known}");
                 }
             }
         }

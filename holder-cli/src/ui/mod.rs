@@ -162,7 +162,14 @@ mod tests {
                 assert!(shown.contains(&yes) && shown.contains(&no), "{language:?}: {shown}");
                 assert!(shown.contains('1') && shown.contains('2'), "{language:?}: {shown}");
             }
-            for id in ["consent-question", "excess-question", "receive-question", "delete-question", "erase-question"] {
+            for id in [
+                "consent-question",
+                "excess-question",
+                "receive-question",
+                "delete-question",
+                "erase-question",
+                "forget-question",
+            ] {
                 let question = messages.with(id, &[("claim", "X")]);
                 assert!(!question.contains(&format!("/{no}")) && !question.contains('['), "{language:?}: {question}");
             }

@@ -16,6 +16,7 @@ use zeroize::Zeroizing;
 use super::{
     log::Log,
     packing::{self, PackedText},
+    requests::KeptRequests,
     standing::Standing,
     thresholds::{Commitments, Opened},
     trust::Trust,
@@ -25,7 +26,7 @@ use crate::{failure::Failure, session::CLOCK_SKEW};
 
 /// The version of the contents that this program writes: 2 since the log is a chain, 3 since copies have a standing, 4 since
 /// a collection is stored before its offer is redeemed, 5 since what repeats in the copies is stored once, 6 since a credential has the
-/// epoch of its days.
+/// epoch of its days and requests are kept with their receipts.
 pub(crate) const VERSION: u32 = 6;
 /// The oldest version that it reads: what came since has a default, and is there after the next change.
 pub(crate) const OLDEST: u32 = 2;
@@ -61,6 +62,21 @@ pub(crate) struct Contents {
     /// Which entry of each did:webvh log was seen last: by DID, its `versionId`. An older log is refused.
     #[serde(default)]
     pub(crate) logs: BTreeMap<String, String>,
+    /// The requests of which the log has a receipt; their texts are in the file's second part.
+    #[serde(default)]
+    pub(crate) requests: KeptRequests,
+    /// The key that signs checkpoints of the log: Ed25519; a wallet of before it has none until something is forgotten.
+    #[serde(default)]
+    pub(crate) log_key: Option<HolderKey>,
+    /// For how many days the log is kept, as the owner chose; none: for ever.
+    #[serde(default)]
+    pub(crate) log_days: Option<u32>,
+    /// This wallet's own name for its [mark](super::mark), drawn with the first change; it never leaves the machine.
+    #[serde(default)]
+    pub(crate) mark: Option<String>,
+    /// How often the file was stored since it has a mark.
+    #[serde(default)]
+    pub(crate) revision: u64,
 }
 
 /// A registrar whose registrations the owner accepts.
@@ -87,6 +103,11 @@ impl Contents {
             trust: Trust::default(),
             refresh_after: None,
             logs: BTreeMap::new(),
+            requests: KeptRequests::default(),
+            log_key: Some(HolderKey::draw()),
+            log_days: None,
+            mark: None,
+            revision: 0,
         }
     }
 
@@ -96,6 +117,7 @@ impl Contents {
             packing::pack(held.copies.iter_mut().map(|copy| &mut copy.credential).collect());
             packing::pack(held.copies.iter_mut().filter_map(Copy::statement_mut).collect());
         }
+        self.requests.pack();
     }
 
     /// The credential that an id, or the unambiguous beginning of one, names.

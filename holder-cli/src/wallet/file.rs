@@ -13,7 +13,10 @@ use age::{DecryptError, Decryptor, Encryptor, secrecy::SecretString};
 use carnet_fetch::DidCache;
 use carnet_passphrase::{PassphraseIdentity, PassphraseRecipient};
 
-use super::contents::Contents;
+use super::{
+    contents::{Contents, fresh_id},
+    mark::{Age, MarkFolders},
+};
 use crate::{
     failure::{Failure, Safety},
     ui::waiting::WaitNotice,
@@ -46,11 +49,19 @@ pub(crate) struct WalletFile {
     dids: DidCache,
     /// Printed when storing takes long.
     wait: WaitNotice,
+    /// Folders of the mark; none: no mark is kept.
+    marks: Option<MarkFolders>,
 }
 
 impl WalletFile {
     /// Makes a new wallet; refuses to replace one.
+    #[cfg(test)]
     pub(crate) fn create(path: &Path, passphrase: SecretString, work_factor: u8) -> Result<(), Failure> {
+        Self::create_with(path, passphrase, &mut Contents::new(work_factor))
+    }
+
+    /// Makes a wallet with contents that are there; refuses to replace one.
+    pub(crate) fn create_with(path: &Path, passphrase: SecretString, contents: &mut Contents) -> Result<(), Failure> {
         let exists = || {
             Failure::new(
                 "wallet_exists",
@@ -65,8 +76,8 @@ impl WalletFile {
             return Err(exists());
         }
         let _lock = lock(path, PATIENCE)?;
-        let contents = Contents::new(work_factor);
-        let temporary = write_encrypted(path, &contents, &passphrase)?;
+        contents.pack();
+        let temporary = write_encrypted(path, contents, &passphrase)?;
         temporary.persist_noclobber(path).map_err(|error| match error.error.kind() {
             io::ErrorKind::AlreadyExists => exists(),
             _ => unwritable(path, &error.error),
@@ -95,7 +106,7 @@ impl WalletFile {
         let (contents, older_form) = read_and_tell(path, &passphrase, Reading::Whole)?;
         drop(opening);
         let (path, dids) = (path.to_owned(), DidCache::default());
-        let mut wallet = Self { path, passphrase, _lock: lock, contents, dids, wait };
+        let mut wallet = Self { path, passphrase, _lock: lock, contents, dids, wait, marks: None };
         if older_form {
             wallet.save()?;
         }
@@ -109,6 +120,18 @@ impl WalletFile {
         self.dids = dids.clone();
     }
 
+    /// Keeps the mark from now on, and compares the file with it. A wallet that has no mark yet gets one with the next change.
+    pub(crate) fn keep_mark(&mut self, folders: MarkFolders) -> Age {
+        let known = self.contents.mark.as_ref();
+        let age = known.map_or(Age::Newest, |name| folders.age(name, self.contents.revision));
+        if let Age::Behind { newest } = age {
+            // With the next change this file is the newest.
+            self.contents.revision = newest;
+        }
+        self.marks = Some(folders);
+        age
+    }
+
     /// Stores the contents under another passphrase, and from now on under that one.
     pub(crate) fn change_passphrase(mut self, passphrase: SecretString) -> Result<(), Failure> {
         self.passphrase = passphrase;
@@ -117,6 +140,21 @@ impl WalletFile {
             hint: format!("{}; if the old passphrase no longer opens the wallet, the new one does", failure.hint),
             ..failure
         })
+    }
+
+    /// Copies the file as it is to a new one, which the passphrase opens.
+    pub(crate) fn copy_to(&self, copy: &Path) -> Result<(), Failure> {
+        let unwritable = |error: io::Error| {
+            let message = format!("{} cannot be written: {error}", copy.display());
+            Failure::new("file_unwritable", message, "name a new file: what is there is never overwritten")
+        };
+        let mut file = File::open(&self.path).map_err(unwritable)?;
+        let mut options = OpenOptions::new();
+        options.write(true).create_new(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let mut written = options.open(copy).map_err(unwritable)?;
+        io::copy(&mut file, &mut written).and_then(|_| written.sync_all()).map_err(unwritable)
     }
 
     /// Stores the contents: all of them, or, if it fails, none; then the file is the one from before.
@@ -128,10 +166,25 @@ impl WalletFile {
         }
         let _waiting = self.wait.begin();
         self.contents.pack();
+        if self.marks.is_some() {
+            self.contents.mark.get_or_insert_with(fresh_id);
+            self.contents.revision = self.contents.revision.saturating_add(1);
+        }
         let temporary = write_encrypted(&self.path, &self.contents, &self.passphrase)?;
         temporary.persist(&self.path).map_err(|error| unwritable(&self.path, &error.error))?;
-        sync_folder(&self.path).map_err(|error| unwritable(&self.path, &error))
+        sync_folder(&self.path).map_err(|error| unwritable(&self.path, &error))?;
+        if let (Some(folders), Some(name)) = (&self.marks, &self.contents.mark) {
+            folders.advance(name, self.contents.revision).map_err(|error| unmarked(&self.path, &error))?;
+        }
+        Ok(())
     }
+}
+
+/// Where no mark can be written, the next command would take the wallet for one from a copy.
+fn unmarked(path: &Path, error: &io::Error) -> Failure {
+    let message = format!("The wallet {} was stored, and its mark could not be written: {error}", path.display());
+    Failure::new("wallet_unwritable", message, "check that there is space and that the folder is yours")
+        .with_safety(Safety::Stored)
 }
 
 /// Part of a wallet that a command reads.
@@ -271,7 +324,7 @@ fn folder_of(path: &Path) -> Option<&Path> {
     path.parent().filter(|folder| !folder.as_os_str().is_empty())
 }
 
-fn make_folder(folder: &Path) -> io::Result<()> {
+pub(super) fn make_folder(folder: &Path) -> io::Result<()> {
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]

@@ -4,12 +4,22 @@ use std::fmt;
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use carnet_core::{
-    json::canonicalize, receipt::ShownThreshold, time::Timestamp, trust::registration::SupervisoryAuthority,
+    json::canonicalize,
+    receipt::ShownThreshold,
+    time::Timestamp,
+    trust::registration::{KeyStanding, SupervisoryAuthority},
 };
+use rand_core::{OsRng, RngCore as _};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
+mod checkpoint;
+
+pub(crate) use checkpoint::Checkpoint;
+
+/// Random bytes in each entry.
+const SALT: usize = 16;
 /// What the first entry follows.
 const BEGINNING: &[u8] = b"carnet-log-v1";
 
@@ -57,6 +67,8 @@ pub(crate) enum EntryKind {
     TrustListAdded,
     /// A trust list is no longer pinned.
     TrustListRemoved,
+    /// The wallet was put back from a copy.
+    Restored,
 }
 
 impl EntryKind {
@@ -83,6 +95,7 @@ impl EntryKind {
             Self::RegistrarRemoved => "registrar_removed",
             Self::TrustListAdded => "trust_list_added",
             Self::TrustListRemoved => "trust_list_removed",
+            Self::Restored => "restored",
         }
     }
 }
@@ -95,6 +108,10 @@ pub(crate) struct Entry {
     pub(crate) number: u64,
     /// base64url of SHA-256 over the RFC 8785 text of the entry before. [`Log::push`] sets it.
     pub(crate) previous: String,
+    /// Random text, so that the digest confirms no guess once the entry is forgotten; entries of before it have none.
+    /// [`Log::push`] draws it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub(crate) salt: String,
     /// When.
     #[serde(with = "instant")]
     pub(crate) at: Timestamp,
@@ -113,6 +130,9 @@ pub(crate) struct Entry {
     /// The digest of the request object (spec/receipts.md 1.2); empty where there was no request.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub(crate) request: String,
+    /// The digest of the presentation that was sent (spec/receipts.md 1.2); in the entry of the sending alone.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub(crate) presentation: String,
     /// The digest of the request and of what was to go, by which it was approved (protocol 5.2).
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub(crate) approval: String,
@@ -142,6 +162,7 @@ impl Entry {
         Self {
             number: 0,
             previous: String::new(),
+            salt: String::new(),
             at,
             kind,
             of: None,
@@ -149,6 +170,7 @@ impl Entry {
             party_name: String::new(),
             asker: None,
             request: String::new(),
+            presentation: String::new(),
             approval: String::new(),
             intended_use: String::new(),
             purpose: String::new(),
@@ -231,13 +253,19 @@ pub(crate) struct Kept {
     pub(crate) document: Map<String, Value>,
     /// The key, as a Multikey.
     pub(crate) key: String,
+    /// Word of the asker's registration on the key when a receipt came; none where the asker was not registered, and for
+    /// statements of before it was looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) registered: Option<KeyStanding>,
 }
 
-/// The log. Entries can be added, and nothing else.
+/// The log. Entries can be added, and the first of them forgotten.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Log {
     head: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    checkpoint: Option<Checkpoint>,
     entries: Vec<Entry>,
 }
 
@@ -258,15 +286,17 @@ impl fmt::Display for Broken {
 
 impl Default for Log {
     fn default() -> Self {
-        Self { head: digest(BEGINNING), entries: Vec::new() }
+        Self { head: digest(BEGINNING), checkpoint: None, entries: Vec::new() }
     }
 }
 
 impl Log {
     /// Adds an entry, and gives its number.
     pub(crate) fn push(&mut self, entry: Entry) -> u64 {
-        let number = number(self.entries.len());
-        let entry = Entry { number, previous: self.head.clone(), ..entry };
+        let number = self.number(self.entries.len());
+        let mut salt = [0; SALT];
+        OsRng.fill_bytes(&mut salt);
+        let entry = Entry { number, previous: self.head.clone(), salt: URL_SAFE_NO_PAD.encode(salt), ..entry };
         self.head = entry.digest();
         self.entries.push(entry);
         number
@@ -285,7 +315,13 @@ impl Log {
 
     /// The entry of a number.
     pub(crate) fn entry(&self, number: u64) -> Option<&Entry> {
-        self.entries.get(usize::try_from(number).ok()?.checked_sub(1)?)
+        let index = number.checked_sub(self.forgotten())?.checked_sub(1)?;
+        self.entries.get(usize::try_from(index).ok()?)
+    }
+
+    /// Number of the entry at an index.
+    fn number(&self, index: usize) -> u64 {
+        self.forgotten().saturating_add(number(index))
     }
 
     /// The entries of a kind that are about an entry.
@@ -303,9 +339,9 @@ impl Log {
     /// # Errors
     /// The first entry that does not stand where it stood, or does not say what it said.
     pub(crate) fn check_chain(&self) -> Result<(), Broken> {
-        let mut previous = digest(BEGINNING);
+        let mut previous = self.check_checkpoint()?.map_or_else(|| digest(BEGINNING), str::to_owned);
         for (index, entry) in self.entries.iter().enumerate() {
-            let at = number(index);
+            let at = self.number(index);
             let broken = |number: u64, what: &str| Err(Broken { number, what: what.to_owned() });
             if entry.number != at {
                 return broken(at, "another entry stood here: one was removed, put in, or moved");
@@ -322,7 +358,7 @@ impl Log {
             return Ok(());
         }
         let what = "it is not the newest entry that was written, or it was changed".to_owned();
-        Err(Broken { number: number(self.entries.len()).saturating_sub(1), what })
+        Err(Broken { number: self.number(self.entries.len()).saturating_sub(1), what })
     }
 }
 

@@ -2,9 +2,12 @@
 
 pub(crate) mod contents;
 pub(crate) mod file;
+pub(crate) mod forgetting;
 pub(crate) mod log;
+pub(crate) mod mark;
 pub(crate) mod packing;
 pub(crate) mod presentations;
+pub(crate) mod requests;
 pub(crate) mod standing;
 pub(crate) mod texts;
 pub(crate) mod thresholds;

@@ -1,5 +1,7 @@
 //! What was shown to whom, and what became of it: the log's entries of each presentation put together.
 
+use std::collections::BTreeSet;
+
 use carnet_core::{keys::Signer as _, receipt::ReceiptContent, time::Timestamp};
 use serde_json::{Value, json};
 
@@ -27,6 +29,12 @@ pub(crate) struct Presentation<'a> {
 pub(crate) fn presentations(log: &Log) -> Vec<Presentation<'_>> {
     let sent = log.entries().iter().filter(|entry| entry.kind == EntryKind::Sending);
     sent.map(|sent| Presentation::of(log, sent)).collect()
+}
+
+/// The thumbprints of keys with which erasure can still be asked for.
+pub(crate) fn keys_for_erasure(log: &Log) -> BTreeSet<String> {
+    let open = presentations(log).into_iter().filter(Presentation::can_be_erased);
+    open.flat_map(|presentation| presentation.sent.parts.iter().map(|part| part.key.clone())).collect()
 }
 
 /// The thumbprint of a key of the wallet, if the key is not damaged.

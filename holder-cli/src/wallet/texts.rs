@@ -24,6 +24,32 @@ pub(crate) struct StoredTexts {
     copies: Vec<StoredCopy>,
 }
 
+/// Request objects that are kept, as they are stored.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct StoredRequests {
+    /// Layouts that texts share.
+    layouts: Vec<Layout>,
+    /// One for each request, in their order.
+    texts: Vec<StoredText>,
+}
+
+impl StoredRequests {
+    /// The texts as they are stored.
+    pub(crate) fn of<'a>(requests: impl Iterator<Item = &'a PackedText>) -> Self {
+        let mut layouts: Vec<Arc<Layout>> = Vec::new();
+        let texts = requests.filter_map(|text| StoredText::of(text, &mut layouts)).collect();
+        Self { layouts: layouts.iter().map(|layout| Layout::clone(layout)).collect(), texts }
+    }
+
+    /// Puts the texts in their places. False: they are not those of these requests.
+    pub(crate) fn restore<'a>(self, requests: impl ExactSizeIterator<Item = &'a mut PackedText>) -> bool {
+        let layouts: Vec<Arc<Layout>> = self.layouts.into_iter().map(Arc::new).collect();
+        requests.len() == self.texts.len()
+            && requests.zip(self.texts).all(|(place, stored)| put(Some(place), Some(stored), &layouts))
+    }
+}
+
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct StoredCopy {
@@ -49,14 +75,7 @@ impl StoredTexts {
     pub(crate) fn of(held: &HeldCredential) -> Self {
         let mut layouts: Vec<Arc<Layout>> = Vec::new();
         let mut ordered: Vec<OrderedPath> = Vec::new();
-        let mut text = |text: &PackedText| match text {
-            PackedText::Full(text) => (!text.is_empty()).then(|| StoredText::Full(text.clone())),
-            PackedText::Filled(layout, gaps) => {
-                let number = position(&mut layouts, layout, Arc::ptr_eq);
-                Some(StoredText::Filled(number, URL_SAFE_NO_PAD.encode(gaps)))
-            }
-            PackedText::Unread => None,
-        };
+        let mut text = |text: &PackedText| StoredText::of(text, &mut layouts);
         let copies = held.copies.iter().map(|copy| StoredCopy {
             credential: text(&copy.credential),
             statement: copy.statement().and_then(&mut text),
@@ -79,6 +98,20 @@ impl StoredTexts {
         let layouts: Vec<Arc<Layout>> = self.layouts.into_iter().map(Arc::new).collect();
         let mut copies = held.copies.iter_mut().zip(self.copies);
         copies.all(|(copy, stored)| stored.restore(copy, &layouts, &self.ordered))
+    }
+}
+
+impl StoredText {
+    /// A text as it is stored, with its layout among `layouts`; none if there is no text.
+    fn of(text: &PackedText, layouts: &mut Vec<Arc<Layout>>) -> Option<Self> {
+        match text {
+            PackedText::Full(text) => (!text.is_empty()).then(|| Self::Full(text.clone())),
+            PackedText::Filled(layout, gaps) => {
+                let number = position(layouts, layout, Arc::ptr_eq);
+                Some(Self::Filled(number, URL_SAFE_NO_PAD.encode(gaps)))
+            }
+            PackedText::Unread => None,
+        }
     }
 }
 

@@ -193,6 +193,11 @@ pub(crate) fn summary(registrar: &Registrar, application: &Application) -> Strin
         "It could then ask, without a warning:".to_owned(),
     ];
     lines.extend(asker.intended_uses.iter().flat_map(intended_use));
+    lines.push("It signs receipts with:".to_owned());
+    lines.extend(asker.receipt_keys.iter().map(|key| format!("- {} ({})", key.id, key.multikey)));
+    if asker.receipt_keys.is_empty() {
+        lines.push("- no key that it names: nobody could prove later that a receipt is its own".to_owned());
+    }
     lines.push(format!("From {} until {},", day::from(application.valid_from), day::until(application.valid_until)));
     lines.push(format!("on the word of {}, {}.", quoted(&registrar.name), registrar.did));
     lines.push(format!("Digest of the request: {}", application.digest));

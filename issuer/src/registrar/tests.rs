@@ -1,7 +1,9 @@
 use carnet_core::{
     keys::SecretKey,
     query::Query,
-    trust::registration::{Expected, IntendedUse, RegisteredCredential, RelyingParty, SupervisoryAuthority},
+    trust::registration::{
+        Expected, IntendedUse, ReceiptKey, RegisteredCredential, RelyingParty, SupervisoryAuthority,
+    },
 };
 use rand_core::OsRng;
 use serde_json::json;
@@ -64,6 +66,10 @@ impl Asker {
                 retention_days: 30,
                 credentials: RegisteredCredential::of_query(&query.unwrap()),
             }],
+            receipt_keys: vec![ReceiptKey::new(
+                &self.did.with_fragment(&self.fragment).unwrap(),
+                &self.key.public_key(),
+            )],
         }
     }
 
@@ -233,10 +239,13 @@ It could then ask, without a warning:
     of "ResidencePermitCredential" ("vc+sd-jwt"):
       "credentialSubject.rightToWork"
       "credentialSubject.validUntil" (only whether it is at least something)
+It signs receipts with:
+- {asker}#{fragment} ({fragment})
 From 2026-11-22 until 2027-11-21,
 on the word of "Register of Askers", {registrar}.
 Digest of the request: {digest}"#,
         asker = asker.did,
+        fragment = asker.fragment,
         registrar = registrar.did,
         digest = application.digest,
     );

@@ -290,6 +290,33 @@ impl<'a> Desktop<'a> {
                 (Prints(0), format!("{uri} --yes {digest}"))
             }
             "log" => (Prints(0), "--verify".to_owned()),
+            "log keep" => (Prints(0), "--forever".to_owned()),
+            "log forget" => {
+                let (copy, name) = (self.path(&self.fresh("backup")), self.fresh("wallet"));
+                stage.carnet(&["backup", &copy])?.ok()?;
+                stage.carnet_on(&name, &["restore", &copy], &["--json", "--no-input"], "")?.ok()?;
+                wallet = self.path(&name);
+                (Prints(0), "--before 2100-01-01 --yes".to_owned())
+            }
+            "receipt export" | "receipt verify" => {
+                let (uri, digest) = shown()?;
+                let answer = stage.carnet(&["present", &uri, "--yes", &digest])?.ok()?.json()?;
+                let entry = answer.pointer("/receipt/entry").ok_or("no receipt")?.to_string();
+                let file = self.path(&self.fresh("receipt"));
+                if name == "receipt export" {
+                    (Prints(0), format!("{entry} --out {file}"))
+                } else {
+                    stage.carnet(&["receipt", "export", &entry, "--out", &file])?.ok()?;
+                    (Prints(0), format!("{file} --registrar {}", stage.registrar))
+                }
+            }
+            "backup" => (Prints(0), self.path(&self.fresh("backup"))),
+            "restore" => {
+                let copy = self.path(&self.fresh("backup"));
+                stage.carnet(&["backup", &copy])?.ok()?;
+                wallet = self.path(&self.fresh("wallet"));
+                (Prints(0), copy)
+            }
             "erase" | "report" => {
                 let (uri, digest) = shown()?;
                 stage.carnet(&["present", &uri, "--yes", &digest])?.ok()?;

@@ -5,7 +5,7 @@ use carnet_core::{
     json,
     keys::SecretKey,
     query::Threshold,
-    receipt::{ErasureConfirmation, ErasureRequest, Expected, Receipt, request_digest},
+    receipt::{ErasureConfirmation, ErasureRequest, Expected, Receipt, presentation_digest, request_digest},
     secure::{jose, sd_jwt::OrderedClaim},
     trust::registration::{Registration, RegistrationRequest},
 };
@@ -23,13 +23,18 @@ use super::world::{Asked, SECRETS, World, did, key, reason, token};
 async fn receipted(world: &World, asked: &Asked, answer: String) -> Receipt {
     let object = world.wallet().read_request(ReadRequestRequest { id: asked.id.clone() }).await.unwrap();
     let digest = request_digest(&object.into_inner().request_object);
+    let query_id = asked.query.credentials[0].id.clone();
+    let sent = presentation_digest(&[(query_id, vec![answer.clone()])].into()).unwrap();
     let message = SubmitPresentationRequest { id: asked.id.clone(), vp_token: token(&asked.query, answer) };
     let said = world.wallet().submit_presentation(message).await.unwrap().into_inner();
     let document = json::parse_object(said.receipt.as_bytes(), json::Limits::DOCUMENT).unwrap();
     let verifier = world.verifier.identity.did.to_string();
-    let expected = Expected { verifier: &verifier, request_digest: &digest, now: now(), skew: 0 };
+    let presentation_digest = Some(sent.as_str());
+    let expected = Expected { verifier: &verifier, request_digest: &digest, presentation_digest, now: now(), skew: 0 };
     let receipt = Receipt::verify(&document, &expected, &SelfContained).unwrap();
     assert_eq!(receipt.content().accepted, said.accepted);
+    // Of what was refused too.
+    assert_eq!(receipt.content().presentation_digest, Some(sent));
     receipt
 }
 
@@ -262,6 +267,13 @@ async fn what_is_registered_for_a_template_is_what_it_asks() {
         registration.relying_party().intended_uses.iter().map(|intended| intended.id.as_str()).collect();
     assert_eq!(uses, ["job-right-to-work", "work-permit-today"]);
     assert!(registration.excess("job-right-to-work", &asked.query).is_empty());
+    // The key that signs its receipts is registered with it.
+    let receipt = receipted(&world, &asked, world.answer(&asked)).await;
+    let method = receipt.document()["proof"]["verificationMethod"].as_str().unwrap();
+    let keys = &registration.relying_party().receipt_keys;
+    assert_eq!(keys.iter().map(|key| key.id.as_str()).collect::<Vec<_>>(), [method]);
+    assert!(crate::registration::names_key(&document, &world.verifier.identity));
+    assert!(!crate::registration::names_key(&document, &World::new().await.verifier.identity));
     assert!(!registration.excess("university-admission", &asked.query).is_empty());
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("signed.json");

@@ -18,11 +18,13 @@ use crate::{
 };
 
 mod excess;
+mod receipt_key;
 mod relying_party;
 #[cfg(test)]
 mod tests;
 
 pub use excess::{Beyond, Excess, unregistered};
+pub use receipt_key::{KeyStanding, ReceiptKey};
 pub use relying_party::{IntendedUse, Meta, RegisteredClaim, RegisteredCredential, RelyingParty, SupervisoryAuthority};
 
 /// The longest time for which a registration holds: twelve months, one of them in a leap year (ETSI TS 119 475,
@@ -60,7 +62,8 @@ impl RegistrationRequest {
     /// Verifies a request; `skew` in seconds.
     ///
     /// # Errors
-    /// `registration_invalid`, `registration_mismatch` (signed by another than it is about), `not_yet_valid`, and what
+    /// `registration_invalid`, `registration_mismatch` (signed by another than it is about, or with a receipt key that the
+    /// asker's document has not for assertion), `not_yet_valid`, and what
     /// [`data_integrity::verify`](crate::secure::data_integrity::verify) refuses.
     pub fn verify(
         document: &Map<String, Value>,
@@ -71,6 +74,7 @@ impl RegistrationRequest {
         let statement = REQUEST.verify::<RelyingParty>(document, |_| Ok(()), Clock { now, skew }, resolver)?;
         statement.subject.check(&REQUEST)?;
         same_asker(&statement.subject.id, &statement.issuer)?;
+        statement.subject.receipt_keys.iter().try_for_each(|key| key.require_published(resolver))?;
         Ok(Self { relying_party: statement.subject, made: statement.from })
     }
 
@@ -85,6 +89,23 @@ impl RegistrationRequest {
     pub fn made(&self) -> Timestamp {
         self.made
     }
+}
+
+/// The `format` of a registration in `verifier_info`.
+const FORMAT: &str = "di_vc+jcs";
+
+/// Returns the registrations in the `verifier_info` of a request object's payload, not verified. What stands there beside them,
+/// in whichever form, is for others: nothing that it could say is believed.
+#[must_use]
+pub fn in_request(payload: &Map<String, Value>) -> Vec<Value> {
+    let entries = payload.get("verifier_info").and_then(Value::as_array).into_iter().flatten();
+    let registration = |entry: &Value| {
+        let format = entry.get("format").and_then(Value::as_str);
+        // One that is limited to some of the credentials (`credential_ids`) says nothing of the request as a whole.
+        let whole = entry.get("credential_ids").is_none();
+        if format == Some(FORMAT) && whole { entry.get("data").cloned() } else { None }
+    };
+    entries.filter_map(registration).collect()
 }
 
 /// What a registration must be.

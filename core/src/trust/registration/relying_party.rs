@@ -12,6 +12,8 @@ use crate::{
     trust::statement::{Kind, path},
 };
 
+use super::receipt_key::{self, ReceiptKey};
+
 /// The most intended uses, and the most credentials, claims and types of one.
 const MAX_USES: usize = 32;
 const MAX_ENTRIES: usize = 64;
@@ -45,6 +47,9 @@ pub struct RelyingParty {
     pub supervisory_authority: SupervisoryAuthority,
     /// What it may ask for, by purpose; ids are unique.
     pub intended_uses: Vec<IntendedUse>,
+    /// Keys that sign its receipts; a registration of before they were named has none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub receipt_keys: Vec<ReceiptKey>,
 }
 
 /// A data protection authority. It has an address of one kind at least, or nobody could turn to it.
@@ -148,7 +153,8 @@ impl RelyingParty {
         let mut ids = BTreeSet::new();
         let unique = self.intended_uses.iter().all(|intended| ids.insert(intended.id.as_str()));
         kind.require(unique, "intended_uses", "has an id twice")?;
-        self.intended_uses.iter().try_for_each(|intended| intended.check(kind))
+        self.intended_uses.iter().try_for_each(|intended| intended.check(kind))?;
+        receipt_key::check(&self.receipt_keys, &self.id, kind)
     }
 }
 

@@ -10,12 +10,12 @@ use std::{
 use carnet_spec::Catalogue;
 use serde_json::json;
 
-use super::{views, whole};
+use super::{forgotten, views, whole};
 use crate::{
     failure::Failure,
     session::Session,
     ui::{messages::Language, sanitise::clean},
-    wallet::log::Log,
+    wallet::{Contents, forgetting::log_key, log::Log},
 };
 
 const STYLE: &str = "body{font:11pt/1.4 serif;margin:2em;color:#000;background:#fff}h1{font-size:16pt}\
@@ -25,9 +25,15 @@ dt{font-weight:bold}dd{margin:0 0 .2em}code{font:9pt monospace;overflow-wrap:any
 @media print{@page{margin:15mm}body{margin:0;font-size:9pt}}";
 
 /// Writes `log.json` and `log.html` into a folder, which is made if need be.
-pub(super) fn run(session: &Session, log: &Log, folder: &Path) -> Result<(), Failure> {
+pub(super) fn run(session: &Session, contents: &Contents, folder: &Path) -> Result<(), Failure> {
+    let log = &contents.log;
     fs::create_dir_all(folder).map_err(|error| unwritable(folder, &error))?;
-    let text = serde_json::to_string_pretty(&whole(session, log)).unwrap_or_default();
+    let mut object = whole(session, log);
+    if let Some(members) = object.as_object_mut() {
+        members.insert("requests".to_owned(), json!(contents.requests.texts()));
+        members.insert("key".to_owned(), json!(log_key(contents)));
+    }
+    let text = serde_json::to_string_pretty(&object).unwrap_or_default();
     let files =
         [("log.json", text + "\n"), ("log.html", page(session, &session.catalogue()?, log))].map(|(name, text)| {
             let path = folder.join(name);
@@ -64,7 +70,7 @@ pub(super) fn page(session: &Session, catalogue: &Catalogue, log: &Log) -> Strin
         "<!doctype html>\n<html lang=\"{}\" dir=\"{direction}\">\n<head>\n<meta charset=\"utf-8\">\n<meta \
          http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n<title>{title}</title>\n\
          <style>{STYLE}</style>\n</head>\n<body>\n<h1>{title}</h1>\n<p>{}: {}<br>{}: {}<br>{}: <code dir=\"ltr\">{}</code></p>\n\
-         <p>{}</p>\n<table>\n<thead><tr><th>#</th><th>{}</th><th>{}</th><th>{}</th></tr></thead>\n<tbody>\n",
+         <p>{}</p>\n<p>{}</p>\n<table>\n<thead><tr><th>#</th><th>{}</th><th>{}</th><th>{}</th></tr></thead>\n<tbody>\n",
         language.tag(),
         word("log-when"),
         escape(&session.now().to_string()),
@@ -73,6 +79,7 @@ pub(super) fn page(session: &Session, catalogue: &Catalogue, log: &Log) -> Strin
         word("log-head"),
         escape(log.head()),
         word("log-head-note"),
+        escape(&forgotten(log, messages).unwrap_or_default()),
         word("log-when"),
         word("log-what"),
         word("log-who"),

@@ -13,7 +13,7 @@ fn text(session: &Session, log: &Log) -> String {
 }
 
 fn arguments(verify: bool, noted: Option<&str>) -> LogArguments {
-    LogArguments { verify, noted: noted.map(str::to_owned), export: None }
+    LogArguments { verb: None, verify, noted: noted.map(str::to_owned), export: None }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -74,11 +74,17 @@ async fn a_whole_log_is_verified_and_a_broken_one_names_its_first_bad_entry() {
 async fn what_is_exported_can_be_checked_and_holds_no_markup_of_others() {
     let mut scene = Scene::shown(Fault::None).await;
     let folder = scene.folder.path().join("out");
-    let export = LogArguments { verify: false, noted: None, export: Some(folder.clone()) };
+    let export = LogArguments { verb: None, verify: false, noted: None, export: Some(folder.clone()) };
     run(&scene.session, &export).unwrap();
     let written: Value = serde_json::from_slice(&std::fs::read(folder.join("log.json")).unwrap()).unwrap();
     let log = scene.contents().log;
     let again = json!({"head": written["head"], "entries": written["entries"]});
+    // The request as it was signed, by the digest that the receipt names.
+    let requests = written["requests"].as_object().unwrap();
+    let named = log.entries().iter().find_map(|entry| entry.statement.as_ref()).unwrap();
+    let digest = named.document["credentialSubject"]["request_digest"].as_str().unwrap();
+    let object = requests[digest].as_str().unwrap();
+    assert_eq!(carnet_core::receipt::request_digest(object), digest);
     crate::receipt::check(&serde_json::from_value::<Log>(again).unwrap()).unwrap();
     let page = std::fs::read_to_string(folder.join("log.html")).unwrap();
     assert!(
@@ -121,6 +127,7 @@ fn every_kind_has_its_words() {
             EntryKind::RegistrarRemoved,
             EntryKind::TrustListAdded,
             EntryKind::TrustListRemoved,
+            EntryKind::Restored,
         ] {
             let id = format!("log-kind-{}", kind.name().replace('_', "-"));
             assert_ne!(messages.text(&id), id);

@@ -470,6 +470,7 @@ impl Scene {
             lang: Some(Language::En),
             ca: None,
             private_host: Vec::new(),
+            state: None,
             catalogue: None,
         });
         let clock = desk.clock.clone();

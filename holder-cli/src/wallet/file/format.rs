@@ -1,7 +1,7 @@
 //! The plain text of the wallet's file: one JSON object with two parts, so that the second need not be read.
 //!
-//! `{"version":5,"length":"0000001234","contents":{...},"texts":[...]}`, where the length is that of the contents in bytes.
-//! Before version 5 the file was the contents alone, with the texts in their places.
+//! `{"version":6,"length":"0000001234","contents":{...},"texts":[...],"requests":{...}}`, where the length is that of the
+//! contents in bytes. Version 5 has no requests. Before version 5 the file was the contents alone, with the texts in their places.
 
 use std::io::{self, Read, Write};
 
@@ -13,13 +13,16 @@ use crate::{
     failure::{Failure, Safety},
     wallet::{
         contents::{Contents, OLDEST, VERSION},
-        texts::StoredTexts,
+        texts::{StoredRequests, StoredTexts},
     },
 };
 
 const LENGTH: &str = ",\"length\":\"";
 const CONTENTS: &str = "\",\"contents\":";
 const TEXTS: &str = ",\"texts\":";
+const REQUESTS: &str = ",\"requests\":";
+/// First version whose file has two parts.
+const FIRST_OF_TWO_PARTS: u32 = 5;
 /// Digits of the length.
 const DIGITS: usize = 10;
 
@@ -38,6 +41,8 @@ pub(super) fn write(writer: &mut impl Write, contents: &Contents) -> io::Result<
     writer.write_all(TEXTS.as_bytes())?;
     let mut texts = serde_json::Serializer::new(&mut *writer);
     texts.collect_seq(contents.credentials.iter().map(StoredTexts::of))?;
+    writer.write_all(REQUESTS.as_bytes())?;
+    serde_json::to_writer(&mut *writer, &contents.requests.stored())?;
     writer.write_all(b"}")
 }
 
@@ -68,6 +73,7 @@ pub(super) fn read(mut reader: impl Read, reading: Reading) -> Result<Contents, 
     reader.by_ref().take(length).read_to_end(&mut plain).map_err(|_| changed())?;
     // The parser's own words could hold a piece of the contents.
     let mut contents: Contents = serde_json::from_slice(&plain).map_err(|_| no_wallet())?;
+    contents.version = VERSION;
     drop(plain);
     if reading == Reading::WithoutTexts {
         // Decrypted all the same: a file that was cut off or changed is not taken for a whole one.
@@ -76,20 +82,35 @@ pub(super) fn read(mut reader: impl Read, reading: Reading) -> Result<Contents, 
     }
     let mut plain = Zeroizing::new(Vec::new());
     rest(&mut reader, &mut plain)?;
-    let texts = plain.strip_prefix(TEXTS.as_bytes()).and_then(|texts| texts.strip_suffix(b"}"));
-    let texts: Vec<StoredTexts> = serde_json::from_slice(texts.ok_or_else(no_wallet)?).map_err(|_| no_wallet())?;
+    // The rest of the object begins with a comma: without it, it is an object of its own.
+    match plain.first_mut() {
+        Some(first @ b',') => *first = b'{',
+        _ => return Err(no_wallet()),
+    }
+    let SecondPart { texts, requests } = serde_json::from_slice(&plain).map_err(|_| no_wallet())?;
     let fit = texts.len() == contents.credentials.len();
     let mut held = contents.credentials.iter_mut().zip(texts);
-    if fit && held.all(|(held, texts)| texts.restore(held)) { Ok(contents) } else { Err(no_wallet()) }
+    let fit = fit && held.all(|(held, texts)| texts.restore(held)) && contents.requests.restore(requests);
+    if fit { Ok(contents) } else { Err(no_wallet()) }
 }
 
-/// The length of the contents, from the beginning of a file of this version.
+/// All behind the contents.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SecondPart {
+    texts: Vec<StoredTexts>,
+    #[serde(default)]
+    requests: StoredRequests,
+}
+
+/// The length of the contents, from the beginning of a file that has two parts.
 fn contents_length(begin: &[u8]) -> Option<u64> {
     let text = std::str::from_utf8(begin).ok()?;
     let digits = text.strip_suffix(CONTENTS)?.get(text.len().checked_sub(CONTENTS.len())?.checked_sub(DIGITS)?..)?;
     let digits = digits.get(..DIGITS)?;
     let length = digits.parse().ok()?;
-    (head(VERSION, length) == text).then_some(length)
+    let known = (FIRST_OF_TWO_PARTS..=VERSION).any(|version| head(version, length) == text);
+    known.then_some(length)
 }
 
 /// Contents of a wallet from before version 5; or of a later version, which is named.
@@ -145,11 +166,31 @@ mod tests {
     fn the_beginning_says_how_long_the_contents_are() {
         let head = head(VERSION, 1_234);
         assert_eq!(head, "{\"version\":6,\"length\":\"0000001234\",\"contents\":");
+        assert_eq!(contents_length(head.replace(":6", ":5").as_bytes()), Some(1_234));
         assert_eq!(contents_length(head.as_bytes()), Some(1_234));
-        for other in
-            [head.replace("\"0", "\"+"), head.replace(":6", ":5"), head[..head.len() - 1].to_owned(), String::new()]
-        {
+        for other in [
+            head.replace("\"0", "\"+"),
+            head.replace(":6", ":4"),
+            head.replace(":6", ":7"),
+            head[..head.len() - 1].to_owned(),
+            String::new(),
+        ] {
             assert_eq!(contents_length(other.as_bytes()), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn a_file_of_the_version_before_has_no_requests() {
+        let mut written = Vec::new();
+        write(&mut written, &Contents::new(12)).unwrap();
+        let text = String::from_utf8(written).unwrap();
+        // The contents have a member of that name too.
+        let (before, requests) = text.rsplit_once(REQUESTS).unwrap();
+        assert_eq!(requests, "{\"layouts\":[],\"texts\":[]}}");
+        let before = format!("{}}}", before.replace("\"version\":6", "\"version\":5"));
+        assert_eq!(read(before.as_bytes(), Reading::Whole).unwrap().version, VERSION);
+        for damaged in [before.replace(",\"texts\"", ";\"texts\""), before.replace("[]}", "[],\"more\":1}")] {
+            assert_eq!(read(damaged.as_bytes(), Reading::Whole).unwrap_err().reason, "wallet_corrupted");
         }
     }
 

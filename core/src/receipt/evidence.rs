@@ -1,0 +1,272 @@
+//! Receipts that are shown to others: a receipt with the request that it is for, which a third party verifies without a network
+//! and without the wallet's word (spec/receipts.md section 6).
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::{ErasureConfirmation, Expected, RECEIPT, Receipt, by, request_digest};
+use crate::{
+    Code, Problem,
+    did::{Did, DidUrl, Purpose, Resolve, SelfContained},
+    json::{self, Limits},
+    secure::jose::{Jws, KeyRef},
+    time::Timestamp,
+    trust::registration::{Expected as ExpectedRegistration, KeyStanding, Registration, in_request},
+};
+
+/// The `typ` of a request object.
+pub const REQUEST_TYP: &str = "oauth-authz-req+jwt";
+/// Beginning of the client id of an asker that is named by its DID.
+pub const CLIENT_ID_PREFIX: &str = "decentralized_identifier:";
+/// The `type` of an exported receipt.
+const FORMAT: &str = "carnet-receipt/1";
+
+/// Receipt as a wallet exports it. Nothing in it is believed before [`ReceiptEvidence::verify`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExportedReceipt {
+    #[serde(rename = "type")]
+    pub(super) format: String,
+    /// The receipt, proof and all.
+    pub receipt: Map<String, Value>,
+    /// The request object as it was signed; a wallet of before it was kept has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<String>,
+    /// Confirmation of the erasure, proof and all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confirmation: Option<Map<String, Value>>,
+}
+
+impl ExportedReceipt {
+    /// Puts together what is exported.
+    #[must_use]
+    pub fn new(receipt: Map<String, Value>, request: Option<String>, confirmation: Option<Map<String, Value>>) -> Self {
+        Self { format: FORMAT.to_owned(), receipt, request, confirmation }
+    }
+
+    /// Parses an export.
+    ///
+    /// # Errors
+    /// What [`json::parse_object`] refuses; `receipt_invalid` for another form.
+    pub fn parse(bytes: &[u8]) -> Result<Self, Problem> {
+        // Request and receipt are documents of their own.
+        let limits = Limits { max_bytes: Limits::DOCUMENT.max_bytes.saturating_mul(4), ..Limits::DOCUMENT };
+        let file: Self = json::typed(Value::Object(json::parse_object(bytes, limits)?))
+            .map_err(|_| RECEIPT.problem("the file is no exported receipt"))?;
+        RECEIPT.require(file.format == FORMAT, "type", "is not that of an exported receipt")?;
+        Ok(file)
+    }
+}
+
+/// What a third party relies on.
+#[derive(Clone, Copy)]
+pub struct Pinned<'a> {
+    /// Whether a DID is that of a registrar which the third party has pinned. No other registrar is resolved.
+    pub registrars: &'a dyn Fn(&str) -> bool,
+    /// Resolver for the registrars.
+    pub resolver: &'a dyn Resolve,
+    /// The time.
+    pub now: Timestamp,
+    /// How far clocks may differ, in seconds.
+    pub skew: i64,
+}
+
+/// Ground on which the key that signed counts as the verifier's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SignerProof {
+    /// The registration names the key, and a pinned registrar signed that.
+    Registration,
+    /// The verifier's DID is made of the key (did:key, did:jwk).
+    Did,
+}
+
+/// Erasure that an export speaks of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Erasure {
+    /// The verifier confirmed it, with a key that counts as the receipt's does.
+    Confirmed(Timestamp),
+    /// The confirmation is signed with a key that nobody vouches for here: one that came after the registration.
+    Unproven,
+}
+
+/// An exported receipt that holds.
+#[derive(Debug, Clone)]
+pub struct ReceiptEvidence {
+    receipt: Receipt,
+    registration: Option<Registration>,
+    signer: SignerProof,
+    request_signed: bool,
+    erasure: Option<Erasure>,
+}
+
+impl ReceiptEvidence {
+    /// Verifies an export: that the receipt is for the request beside it, that the request carries a registration which a
+    /// pinned registrar signed and which held when the presentation was verified, and that receipt, request and confirmation
+    /// are signed with keys that the registration names, or of which the verifier's DID is made.
+    ///
+    /// # Errors
+    /// `receipt_key_unproven` where nobody who is pinned vouches for the key; `receipt_mismatch` for a request that is not the
+    /// receipt's, or of another verifier; `receipt_invalid`; what [`Receipt::verify`], [`Registration::verify`],
+    /// [`ErasureConfirmation::verify`], [`Jws::parse`] and [`Jws::verify`] refuse.
+    pub fn verify(file: &ExportedReceipt, pinned: &Pinned<'_>) -> Result<Self, Problem> {
+        let issuer = file.receipt.get("issuer").and_then(Value::as_str);
+        let verifier = Did::parse(issuer.ok_or_else(|| RECEIPT.problem("its issuer is not a DID"))?)?;
+        let request = file.request.as_deref().map(|text| Request::read(text, &verifier)).transpose()?;
+        let registration = match &request {
+            Some(request) => request.registration(&verifier, verified_at(&file.receipt)?, pinned)?,
+            None => None,
+        };
+        let (resolver, signer) = resolver(&verifier, &file.receipt, registration.as_ref(), request.is_some())?;
+        let digest = request.as_ref().map(|request| request_digest(request.jws.as_str()));
+        let named = file.receipt.get("credentialSubject").and_then(|subject| subject.get("request_digest"));
+        let expected = Expected {
+            verifier: verifier.as_str(),
+            request_digest: digest.as_deref().or(named.and_then(Value::as_str)).unwrap_or_default(),
+            presentation_digest: None,
+            now: pinned.now,
+            skew: pinned.skew,
+        };
+        let receipt = Receipt::verify(&file.receipt, &expected, &*resolver)?;
+        let request_signed = request.map(|request| request.is_signed(&*resolver)).transpose()?.unwrap_or(false);
+        let confirmation = file.confirmation.as_ref();
+        let erasure = confirmation.map(|document| erasure(document, &receipt, pinned, &*resolver)).transpose()?;
+        Ok(Self { receipt, registration, signer, request_signed, erasure })
+    }
+
+    /// The receipt.
+    #[must_use]
+    pub fn receipt(&self) -> &Receipt {
+        &self.receipt
+    }
+
+    /// The registration by a pinned registrar, where the request carries one.
+    #[must_use]
+    pub fn registration(&self) -> Option<&Registration> {
+        self.registration.as_ref()
+    }
+
+    /// Ground on which the key counts as the verifier's.
+    #[must_use]
+    pub fn signer(&self) -> SignerProof {
+        self.signer
+    }
+
+    /// Returns `true` if the request's own signature was verified. The receipt names the request's digest either way.
+    #[must_use]
+    pub fn request_signed(&self) -> bool {
+        self.request_signed
+    }
+
+    /// The erasure, where the export has a confirmation.
+    #[must_use]
+    pub fn erasure(&self) -> Option<Erasure> {
+        self.erasure
+    }
+}
+
+/// A request object as far as it says whose it is; its signature is not verified yet.
+struct Request {
+    jws: Jws,
+    method: DidUrl,
+}
+
+impl Request {
+    fn read(text: &str, verifier: &Did) -> Result<Self, Problem> {
+        let jws = Jws::parse(text)?;
+        jws.require_typ(REQUEST_TYP)?;
+        let client_id = jws.payload().get("client_id").and_then(Value::as_str).unwrap_or_default();
+        by(client_id.strip_prefix(CLIENT_ID_PREFIX).unwrap_or_default(), verifier.as_str())?;
+        let KeyRef::Kid(kid) = jws.key_ref() else {
+            return Err(Problem::new(Code::HeaderKeyAmbiguous, "the request does not name its key by kid"));
+        };
+        let method = DidUrl::parse(kid)?;
+        by(method.did().as_str(), verifier.as_str())?;
+        Ok(Self { jws, method })
+    }
+
+    /// The registration by a pinned registrar, which held at an instant; none if no pinned registrar signed one.
+    fn registration(
+        &self,
+        verifier: &Did,
+        at: Timestamp,
+        pinned: &Pinned<'_>,
+    ) -> Result<Option<Registration>, Problem> {
+        let documents = in_request(self.jws.payload());
+        let issuer = |document: &&Value| document.get("issuer").and_then(Value::as_str).is_some_and(pinned.registrars);
+        let Some(document) = documents.iter().find(issuer).and_then(Value::as_object) else { return Ok(None) };
+        let Pinned { registrars, skew, .. } = *pinned;
+        let expected = ExpectedRegistration { asker: verifier.as_str(), registrars, now: at, skew };
+        Registration::verify(document, &expected, pinned.resolver).map(Some)
+    }
+
+    /// Verifies the signature, where its key is known: false if it is not.
+    fn is_signed(&self, resolver: &dyn Resolve) -> Result<bool, Problem> {
+        let document = resolver.resolve(self.method.did())?;
+        let Ok(key) = document.key_for(&self.method, Purpose::Authentication) else { return Ok(false) };
+        self.jws.verify(&key).map(|()| true)
+    }
+}
+
+/// When the presentation was verified, as the receipt says before its proof is verified.
+fn verified_at(receipt: &Map<String, Value>) -> Result<Timestamp, Problem> {
+    let subject = receipt.get("credentialSubject");
+    let at = subject.and_then(|subject| subject.get("verified_at")).and_then(Value::as_str);
+    Timestamp::parse(at.ok_or_else(|| RECEIPT.problem("it has no verified_at"))?)
+}
+
+/// The verifier's keys that count, and why.
+fn resolver(
+    verifier: &Did,
+    receipt: &Map<String, Value>,
+    registration: Option<&Registration>,
+    has_request: bool,
+) -> Result<(Box<dyn Resolve>, SignerProof), Problem> {
+    if matches!(verifier.method(), "key" | "jwk") {
+        return Ok((Box::new(SelfContained), SignerProof::Did));
+    }
+    let unproven = |what: &str| Err(Problem::new(Code::ReceiptKeyUnproven, what));
+    let Some(registration) = registration else {
+        return unproven(if has_request {
+            "the request carries no registration by a registrar that is pinned here"
+        } else {
+            "the file has no request, and so no registration"
+        });
+    };
+    let known = registration.relying_party().receipt_resolver()?;
+    match key_standing(receipt, registration, &known)? {
+        KeyStanding::Registered => Ok((Box::new(known), SignerProof::Registration)),
+        KeyStanding::NotRegistered => {
+            unproven("the registration names other keys than the one that signed the receipt")
+        }
+        KeyStanding::NoneNamed => unproven("the registration names no key that signs receipts"),
+    }
+}
+
+/// Word of a registration on the key that a receipt's proof names.
+fn key_standing(
+    receipt: &Map<String, Value>,
+    registration: &Registration,
+    known: &dyn Resolve,
+) -> Result<KeyStanding, Problem> {
+    let named = receipt.get("proof").and_then(|proof| proof.get("verificationMethod")).and_then(Value::as_str);
+    let method = DidUrl::parse(named.ok_or(Code::ProofMissing)?)?;
+    let party = registration.relying_party();
+    if party.receipt_keys.is_empty() {
+        return Ok(KeyStanding::NoneNamed);
+    }
+    let key = known.resolve(method.did()).and_then(|document| document.key_for(&method, Purpose::AssertionMethod));
+    Ok(key.map_or(KeyStanding::NotRegistered, |key| party.receipt_key(&method, &key)))
+}
+
+fn erasure(
+    document: &Map<String, Value>,
+    receipt: &Receipt,
+    pinned: &Pinned<'_>,
+    resolver: &dyn Resolve,
+) -> Result<Erasure, Problem> {
+    match ErasureConfirmation::verify(document, receipt, pinned.now, pinned.skew, resolver) {
+        Ok(confirmation) => Ok(Erasure::Confirmed(confirmation.erased_at())),
+        Err(problem) if problem.code == Code::MethodUnknown => Ok(Erasure::Unproven),
+        Err(problem) => Err(problem),
+    }
+}

@@ -1,0 +1,113 @@
+//! The keys that sign an asker's receipts, by the word of the registrar: a third party need not take anybody's word for a
+//! document of years ago (spec/registration.md 2.8).
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use super::RelyingParty;
+use crate::{
+    Code, Problem,
+    did::{Did, DidUrl, PinnedKeys, Purpose, Resolve},
+    keys::{Algorithm, PublicKey},
+    trust::statement::Kind,
+};
+
+/// The most keys.
+const MAX_KEYS: usize = 16;
+
+/// Key that signs an asker's receipts and confirmations of erasure.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReceiptKey {
+    /// DID URL of the key, by which proofs name it.
+    pub id: String,
+    /// The key, as a Multikey.
+    #[serde(rename = "publicKeyMultibase")]
+    pub multikey: String,
+}
+
+/// Word of a registration on a key that signed a receipt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KeyStanding {
+    /// The registration names the key.
+    Registered,
+    /// The registration names keys, and another one signed.
+    NotRegistered,
+    /// The registration names no key: it is of before keys were named.
+    NoneNamed,
+}
+
+impl KeyStanding {
+    /// Stable name, in `snake_case`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Registered => "registered",
+            Self::NotRegistered => "not_registered",
+            Self::NoneNamed => "none_named",
+        }
+    }
+}
+
+impl ReceiptKey {
+    /// Names a key.
+    #[must_use]
+    pub fn new(id: &DidUrl, key: &PublicKey) -> Self {
+        Self { id: id.to_string(), multikey: key.to_multikey() }
+    }
+
+    /// The key and its DID URL.
+    ///
+    /// # Errors
+    /// What [`DidUrl::parse`] and [`PublicKey::from_multikey`] refuse.
+    fn open(&self) -> Result<(DidUrl, PublicKey), Problem> {
+        Ok((DidUrl::parse(&self.id)?, PublicKey::from_multikey(&self.multikey)?))
+    }
+
+    /// Refuses a key that the asker's own document does not list for assertion.
+    pub(super) fn require_published(&self, resolver: &dyn Resolve) -> Result<(), Problem> {
+        let (id, key) = self.open()?;
+        if resolver.resolve(id.did())?.key_for(&id, Purpose::AssertionMethod)? == key {
+            return Ok(());
+        }
+        Err(Problem::new(Code::RegistrationMismatch, "a receipt key is another one in the asker's document"))
+    }
+}
+
+/// Holds the keys of the asker `id` to their form: Ed25519, of its own DID, each named once.
+pub(super) fn check(keys: &[ReceiptKey], id: &str, kind: &Kind) -> Result<(), Problem> {
+    kind.count(keys.len(), 0..=MAX_KEYS, "receipt_keys")?;
+    let mut ids = BTreeSet::new();
+    keys.iter().try_for_each(|key| {
+        let holds =
+            key.open().is_ok_and(|(method, key)| method.did().as_str() == id && key.algorithm() == Algorithm::EdDsa);
+        kind.require(holds, "receipt_keys", "has an entry that is no Ed25519 key of the asker")?;
+        kind.require(ids.insert(key.id.as_str()), "receipt_keys", "has an id twice")
+    })
+}
+
+impl RelyingParty {
+    /// Word of the registration on the key that signed a receipt, with the DID URL by which the proof names it.
+    #[must_use]
+    pub fn receipt_key(&self, method: &DidUrl, key: &PublicKey) -> KeyStanding {
+        if self.receipt_keys.is_empty() {
+            return KeyStanding::NoneNamed;
+        }
+        if self.receipt_keys.contains(&ReceiptKey::new(method, key)) {
+            KeyStanding::Registered
+        } else {
+            KeyStanding::NotRegistered
+        }
+    }
+
+    /// A resolver that knows the asker by its registered keys alone.
+    ///
+    /// # Errors
+    /// What [`Did::parse`] and [`PinnedKeys::new`] refuse.
+    pub fn receipt_resolver(&self) -> Result<PinnedKeys, Problem> {
+        let keys = self.receipt_keys.iter().map(|key| key.open().map(|(id, key)| (id.fragment().to_owned(), key)));
+        PinnedKeys::new(&Did::parse(&self.id)?, &keys.collect::<Result<Vec<_>, _>>()?)
+    }
+}

@@ -1,0 +1,15 @@
+//! `carnet backup`: a copy of the wallet's file.
+
+use serde_json::json;
+
+use crate::{arguments::Backup, failure::Failure, session::Session};
+
+/// Copies the file, once the passphrase has opened it.
+pub(crate) fn run(session: &Session, arguments: &Backup) -> Result<(), Failure> {
+    let wallet = session.open()?;
+    wallet.copy_to(&arguments.file)?;
+    let file = arguments.file.display().to_string();
+    let text = session.ui.messages.with("backup-made", &[("file", &file)]);
+    session.ui.result(&format!("{text}\n"), &json!({"backup": file}));
+    Ok(())
+}

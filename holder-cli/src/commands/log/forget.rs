@@ -1,0 +1,128 @@
+//! `carnet log forget` and `carnet log keep`: what the log no longer says, and for how long it says anything.
+
+use carnet_core::{day, time::Timestamp};
+use serde_json::json;
+
+use crate::{
+    arguments::{Forget, KeepLog},
+    failure::Failure,
+    session::Session,
+    ui::sanitise::clean,
+    wallet::{
+        Contents, Entry,
+        log::Broken,
+        presentations::{Presentation, presentations},
+    },
+};
+
+/// Forgets the log of before a day.
+pub(super) fn forget(session: &Session, arguments: &Forget) -> Result<(), Failure> {
+    let before = first_kept(&arguments.before)?;
+    let mut wallet = session.open()?;
+    let count = wallet.contents.log.before(before);
+    if count == 0 {
+        let message = format!("The log has no entries of before {}; nothing was forgotten", day::from(before));
+        return Err(Failure::new("nothing_to_forget", message, "see what it has with: carnet log"));
+    }
+    let lost = lost(&wallet.contents, before);
+    let (text, lines) = warning(session, count, before, &lost);
+    if !arguments.yes {
+        session.ui.say(&text);
+        if !session.ui.can_ask() {
+            let hint = "read what is lost, and if you agree: add --yes";
+            let object = json!({"would_forget": count, "before": before.to_string(), "erasure_lost": lines});
+            return Err(Failure::usage("approval_needed", "Forgetting needs a yes, and nobody can be asked", hint)
+                .beside(object));
+        }
+        session.ui.require_yes(&session.ui.messages.text("forget-question"), "nothing was forgotten")?;
+    }
+    let forgotten = wallet.contents.forget(before, session.now()).map_err(|broken| refused(&broken))?;
+    wallet.save()?;
+    let log = &wallet.contents.log;
+    let messages = &session.ui.messages;
+    let said = messages.with("log-forgot", &[("count", &forgotten.to_string()), ("day", &day::from(before))]);
+    let text = format!("{said}\n{}: {}\n{}\n", messages.text("log-head"), log.head(), messages.text("forget-copies"));
+    let object = json!({
+        "forgotten": forgotten, "before": before.to_string(), "erasure_lost": lines, "head": log.head(),
+        "count": log.entries().len(), "checkpoint": log.checkpoint(),
+    });
+    session.ui.result(&text, &object);
+    Ok(())
+}
+
+/// Chooses for how long the log is kept, or says it.
+pub(super) fn keep(session: &Session, arguments: &KeepLog) -> Result<(), Failure> {
+    if arguments.days.is_none() && !arguments.forever {
+        let days = session.read_without_texts()?.log_days;
+        session.ui.result(&format!("{}\n", log_kept(session, days)), &json!({"log_days": days}));
+        return Ok(());
+    }
+    let mut wallet = session.open()?;
+    wallet.contents.log_days = arguments.days;
+    let from = wallet.contents.kept_from(session.now());
+    let lost: Vec<Entry> = from.map(|from| lost(&wallet.contents, from)).unwrap_or_default();
+    let count = match from {
+        Some(from) => wallet.contents.forget(from, session.now()).map_err(|broken| refused(&broken))?,
+        None => 0,
+    };
+    wallet.save()?;
+    let days = wallet.contents.log_days;
+    let mut text = format!("{}\n", log_kept(session, days));
+    if let Some(from) = from.filter(|_| count > 0) {
+        let arguments = [("count", count.to_string()), ("day", day::from(from))];
+        let arguments = arguments.each_ref().map(|(name, value)| (*name, value.as_str()));
+        text.push_str(&format!("{}\n", session.ui.messages.with("log-forgot", &arguments)));
+    }
+    let lost: Vec<u64> = lost.iter().map(|sent| sent.number).collect();
+    session.ui.result(&text, &json!({"log_days": days, "forgotten": count, "erasure_lost": lost}));
+    Ok(())
+}
+
+/// For how long the log is kept, and what that means.
+pub(crate) fn log_kept(session: &Session, days: Option<u32>) -> String {
+    let messages = &session.ui.messages;
+    match days {
+        Some(days) => messages.with("log-kept-days", &[("days", &days.to_string())]),
+        None => messages.text("log-kept-forever"),
+    }
+}
+
+/// Parses the first day that is kept.
+fn first_kept(text: &str) -> Result<Timestamp, Failure> {
+    day::parse_from(text).map_err(|problem| {
+        Failure::usage("date_malformed", format!("--before is {}", problem.detail), "name the first day that is kept")
+    })
+}
+
+/// What was sent before an instant, and could still be asked back with its receipt.
+fn lost(contents: &Contents, before: Timestamp) -> Vec<Entry> {
+    let count = contents.log.before(before);
+    let last = contents.log.entries().get(..count).and_then(|gone| gone.last()).map_or(0, |entry| entry.number);
+    let open =
+        |known: &Presentation<'_>| known.receipt().is_some_and(|entry| entry.number <= last) && known.can_be_erased();
+    presentations(&contents.log).into_iter().filter(open).map(|known| known.sent.clone()).collect()
+}
+
+/// What is lost, in words and for programs.
+fn warning(session: &Session, count: usize, before: Timestamp, lost: &[Entry]) -> (String, Vec<serde_json::Value>) {
+    let messages = &session.ui.messages;
+    let mut text = messages.with("forget-asked", &[("count", &count.to_string()), ("day", &day::from(before))]) + "\n";
+    if !lost.is_empty() {
+        text.push_str(&format!("! {}\n", messages.text("forget-erasure")));
+        for sent in lost {
+            let line =
+                format!("{:>4}  {}  {} <{}>\n", sent.number, sent.at, clean(&sent.party_name), clean(&sent.party));
+            text.push_str(&line);
+        }
+    }
+    let lines = lost.iter().map(|sent| json!({"entry": sent.number, "party": sent.party, "at": sent.at.to_string()}));
+    (text, lines.collect())
+}
+
+fn refused(broken: &Broken) -> Failure {
+    let message = format!("The log is not whole, {}; nothing was forgotten", clean(&broken.to_string()));
+    Failure::new("log_broken", message, "see what is wrong with: carnet log --verify")
+}
+
+#[cfg(test)]
+mod tests;

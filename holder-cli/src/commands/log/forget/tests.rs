@@ -1,0 +1,132 @@
+use super::*;
+use crate::{
+    receipt::tests::{Fault, Scene},
+    request::tests::NOW,
+    wallet::{EntryKind, forgetting::UNKNOWN_PARTY, vouchers::VoucherSerials},
+};
+
+const DAY: i64 = 86_400;
+
+fn forgetting(before: &str, yes: bool) -> Forget {
+    Forget { before: before.to_owned(), yes }
+}
+
+fn tomorrow() -> String {
+    day::from(NOW.plus(DAY).start_of_day())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_of_what_was_forgotten_is_in_the_wallet() {
+    let scene = Scene::shown(Fault::None).await;
+    scene.change(|contents| {
+        let mut serials = VoucherSerials::new(2);
+        serials.record_shown("digest", &scene.client_id);
+        contents.credentials[0].serials = Some(serials);
+    });
+    let before = scene.contents();
+    let copy = before.credentials[0].copies.iter().position(|copy| !copy.shown_to.is_empty()).unwrap();
+    assert_eq!((before.requests.texts().len(), before.log.entries().len()), (1, 4));
+    // Not without a yes; and the question says with whom erasure can no longer be asked for.
+    let asked = forget(&scene.session, &forgetting(&tomorrow(), false)).unwrap_err();
+    assert_eq!(asked.reason, "approval_needed");
+    let beside = asked.beside.unwrap();
+    assert_eq!((&beside["would_forget"], beside["erasure_lost"].as_array().unwrap().len()), (&json!(4), 1));
+    assert_eq!(scene.contents().log.entries().len(), 4);
+    forget(&scene.session, &forgetting(&tomorrow(), true)).unwrap();
+    let after = scene.contents();
+    assert_eq!((after.log.head(), after.log.forgotten()), (before.log.head(), 4));
+    assert!(after.log.entries().is_empty() && after.requests.texts().is_empty());
+    // The copy stays shown, and to whom is gone.
+    assert_eq!(after.credentials[0].copies[copy].shown_to, [UNKNOWN_PARTY]);
+    assert_eq!(after.credentials[0].fresh_copies(), before.credentials[0].fresh_copies());
+    let text = serde_json::to_string(&after).unwrap();
+    assert!(!text.contains(&scene.client_id) && !text.contains("Agency"), "{text}");
+    super::super::run(
+        &scene.session,
+        &crate::arguments::LogArguments {
+            verb: None,
+            verify: true,
+            noted: Some(before.log.head().to_owned()),
+            export: None,
+        },
+    )
+    .unwrap();
+    scene.change(|contents| contents.credentials[0].serials = None);
+    // The same asker is shown another copy: this one may be known to others.
+    scene.present().await.unwrap();
+    assert_eq!(scene.contents().credentials[0].fresh_copies(), 1);
+    assert_eq!(before.credentials[0].fresh_copies(), 2);
+    assert_eq!(scene.contents().log.entries()[0].number, 5);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_day_at_which_nothing_happened_or_that_is_none_changes_nothing() {
+    let scene = Scene::shown(Fault::None).await;
+    let reason = |before: &str| forget(&scene.session, &forgetting(before, true)).unwrap_err().reason;
+    assert_eq!(reason("1970-01-02"), "nothing_to_forget");
+    assert_eq!(reason("yesterday"), "date_malformed");
+    assert_eq!(scene.contents().log.forgotten(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_head_of_what_was_forgotten_cannot_be_looked_up_and_is_told_from_a_forged_log() {
+    let scene = Scene::shown(Fault::None).await;
+    let old = scene.contents().log.entry(2).unwrap().digest();
+    let verify = || {
+        let noted = Some(old.clone());
+        let arguments = crate::arguments::LogArguments { verb: None, verify: true, noted, export: None };
+        super::super::run(&scene.session, &arguments).map_err(|failure| failure.reason)
+    };
+    assert_eq!(verify(), Ok(()));
+    forget(&scene.session, &forgetting(&tomorrow(), true)).unwrap();
+    assert_eq!(verify(), Err("head_unknown".to_owned()));
+    // A checkpoint by another key than the wallet's own is none.
+    scene.change(|contents| contents.log_key = Some(crate::wallet::HolderKey::draw()));
+    assert_eq!(verify(), Err("log_broken".to_owned()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_does_not_hold_is_not_forgotten() {
+    let scene = Scene::shown(Fault::None).await;
+    let mut altered = serde_json::to_value(&scene.contents().log).unwrap();
+    altered["entries"][1]["purpose"] = json!("Another.");
+    scene.change(|contents| contents.log = serde_json::from_value(altered).unwrap());
+    assert_eq!(forget(&scene.session, &forgetting(&tomorrow(), true)).unwrap_err().reason, "log_broken");
+    assert_eq!(scene.contents().log.entries().len(), 4);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_log_is_kept_for_ever_until_its_owner_chooses() {
+    let mut scene = Scene::shown(Fault::None).await;
+    let later = NOW.plus(400 * DAY);
+    scene.session.clock = Box::new(move || later);
+    drop(scene.session.open().unwrap());
+    assert_eq!(scene.contents().log.entries().len(), 4);
+    keep(&scene.session, &KeepLog { days: Some(500), forever: false }).unwrap();
+    assert_eq!(scene.contents().log.entries().len(), 4);
+    // With the next change that comes after so many days.
+    let later = NOW.plus(502 * DAY);
+    scene.session.clock = Box::new(move || later);
+    assert_eq!(scene.contents().log.entries().len(), 4);
+    drop(scene.session.open().unwrap());
+    let contents = scene.contents();
+    assert_eq!((contents.log.entries().len(), contents.log.forgotten(), contents.log_days), (0, 4, Some(500)));
+    keep(&scene.session, &KeepLog { days: None, forever: true }).unwrap();
+    assert_eq!(scene.contents().log_days, None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_confirmation_whose_receipt_was_forgotten_stands_alone() {
+    let mut scene = Scene::shown(Fault::None).await;
+    let later = NOW.plus(2 * DAY);
+    scene.change(|contents| {
+        let receipt = contents.log.entry(4).unwrap().clone();
+        let kept = receipt.statement.clone();
+        contents.log.push(Entry { statement: kept, ..Entry::about(&receipt, later, EntryKind::Erased) });
+    });
+    scene.session.clock = Box::new(move || later);
+    let log = scene.contents().log;
+    assert!(crate::receipt::check(&log).is_err(), "a receipt is no confirmation");
+    forget(&scene.session, &forgetting(&tomorrow(), true)).unwrap();
+    assert_eq!(crate::receipt::check(&scene.contents().log).unwrap().alone, 1);
+}

@@ -1,0 +1,216 @@
+//! `carnet receipt`: a receipt written for others, and one that somebody hands over verified without a wallet and a network.
+
+use std::{fs::File, io::Read as _, path::Path, sync::Arc};
+
+use carnet_core::{
+    Code, Problem, day,
+    did::{Did, DidDocument, Resolve, SelfContained},
+    input::without_mark,
+    json::{Limits, parse},
+    receipt::{Erasure, ExportedReceipt, Pinned, ReceiptEvidence, SignerProof},
+};
+use serde_json::{Value, json};
+
+use super::{log::export::write_private, report::threshold};
+use crate::{
+    arguments::{ExportReceipt, ReceiptCommand, VerifyReceipt},
+    failure::Failure,
+    session::{CLOCK_SKEW, Session},
+    ui::{messages::Messages, sanitise::clean},
+    wallet::presentations::{Presentation, shown_to},
+};
+
+/// The largest file that is read, in bytes.
+const LARGEST: u64 = 2_097_152;
+
+/// Writes or verifies a receipt.
+pub(crate) fn run(session: &Session, command: &ReceiptCommand) -> Result<(), Failure> {
+    match command {
+        ReceiptCommand::Export(arguments) => export(session, arguments),
+        ReceiptCommand::Verify(arguments) => verify(session, arguments),
+    }
+}
+
+fn export(session: &Session, arguments: &ExportReceipt) -> Result<(), Failure> {
+    let contents = session.read()?;
+    let known = shown_to(&contents.log, &arguments.who)?;
+    let with: Vec<&Presentation<'_>> = known.iter().filter(|known| known.receipt().is_some()).collect();
+    let entry = match with.as_slice() {
+        [one] => *one,
+        [] => return Err(Failure::new("no_receipt", "They gave no receipt that holds", "see: carnet log")),
+        several => {
+            let numbers: Vec<String> = several.iter().map(|known| known.sent.number.to_string()).collect();
+            let hint = format!("name one of these entries: {}", numbers.join(", "));
+            return Err(Failure::usage("ambiguous_receipt", "They gave more than one receipt", hint));
+        }
+    };
+    let document = |entry: Option<&crate::wallet::Entry>| Some(entry?.statement.as_ref()?.document.clone());
+    let receipt =
+        document(entry.receipt()).ok_or_else(|| Failure::new("no_receipt", "The receipt is not there", ""))?;
+    let request = contents.requests.text(&entry.sent.request);
+    let has_request = request.is_some();
+    let file = ExportedReceipt::new(receipt, request, document(entry.erased));
+    let text = serde_json::to_string_pretty(&file).unwrap_or_default();
+    write_private(&arguments.out, &format!("{text}\n"), false)?;
+    let messages = &session.ui.messages;
+    let path = arguments.out.display().to_string();
+    let mut said = format!("{}\n", messages.with("receipt-exported", &[("file", &path)]));
+    if !has_request {
+        said.push_str(&format!("{}\n", messages.text("receipt-without-request")));
+    }
+    let object = json!({"written": path, "entry": entry.sent.number, "request": has_request});
+    session.ui.result(&said, &object);
+    Ok(())
+}
+
+fn verify(session: &Session, arguments: &VerifyReceipt) -> Result<(), Failure> {
+    let unread = |problem: &Problem| {
+        Failure::from_problem(
+            problem,
+            "This is no exported receipt",
+            "ask for the file that `carnet receipt export` wrote",
+        )
+    };
+    let file = ExportedReceipt::parse(&read(&arguments.file)?).map_err(|problem| unread(&problem))?;
+    for did in &arguments.registrars {
+        Did::parse(did).map_err(|problem| {
+            let message = format!("{} is no identifier of a registrar", clean(did));
+            Failure { exit: crate::failure::USAGE, ..Failure::from_problem(&problem, &message, "it begins with did:") }
+        })?;
+    }
+    let registrars = |did: &str| arguments.registrars.iter().any(|pinned| pinned == did);
+    let documents = arguments.documents.iter().map(|path| document(path)).collect::<Result<Vec<_>, _>>()?;
+    let pinned =
+        Pinned { registrars: &registrars, resolver: &Documents(documents), now: session.now(), skew: CLOCK_SKEW };
+    let evidence = ReceiptEvidence::verify(&file, &pinned).map_err(|problem| refused(&problem))?;
+    session.ui.result(&text(&session.ui.messages, &evidence), &object(&evidence));
+    Ok(())
+}
+
+/// What to do about a receipt that does not hold.
+fn refused(problem: &Problem) -> Failure {
+    let hint = match problem.code {
+        Code::ReceiptKeyUnproven => "name the registrar whose word you take: --registrar DID",
+        Code::DidUnsupported | Code::DidUnresolved => {
+            "get the registrar's DID document from a place that you trust, and name it with --registrar-document FILE"
+        }
+        _ => "the receipt proves nothing; ask for the file again from whoever gave it to you",
+    };
+    let failure = Failure::from_problem(problem, "The receipt does not hold", hint);
+    Failure { exit: crate::failure::PROBLEM, ..failure }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, Failure> {
+    let mut bytes = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(LARGEST).read_to_end(&mut bytes));
+    read.map_err(|error| {
+        let message = format!("{} cannot be read: {error}", path.display());
+        Failure::usage("file_unreadable", message, "check the path")
+    })?;
+    Ok(without_mark(&bytes).to_vec())
+}
+
+/// The DID document in a file, of the DID that it names.
+fn document(path: &Path) -> Result<Arc<DidDocument>, Failure> {
+    let parsed = parse(&read(path)?, Limits::DOCUMENT).and_then(|document| {
+        let id = document.get("id").and_then(Value::as_str).unwrap_or_default();
+        DidDocument::parse(&Did::parse(id)?, &document)
+    });
+    parsed.map(Arc::new).map_err(|problem| {
+        let message = format!("{} is no DID document", path.display());
+        Failure::from_problem(&problem, &message, "name the document of the registrar")
+    })
+}
+
+/// Documents that were handed over, and DIDs that carry their own.
+struct Documents(Vec<Arc<DidDocument>>);
+
+impl Resolve for Documents {
+    fn resolve(&self, did: &Did) -> Result<Arc<DidDocument>, Problem> {
+        let known = self.0.iter().find(|document| document.did() == did && did.is_published());
+        known.map_or_else(|| SelfContained.resolve(did), |document| Ok(Arc::clone(document)))
+    }
+}
+
+fn text(messages: &Messages, evidence: &ReceiptEvidence) -> String {
+    let receipt = evidence.receipt();
+    let content = receipt.content();
+    let mut lines = vec![messages.text("receipt-holds")];
+    let mut line = |id: &str, said: &str| {
+        if !said.is_empty() {
+            lines.push(format!("  {}: {said}", messages.text(id)));
+        }
+    };
+    let name = evidence.registration().map_or("", |known| known.relying_party().name.as_str());
+    line("log-who", format!("{} <{}>", clean(name), clean(receipt.verifier())).trim_start());
+    line("log-when", &content.verified_at.to_string());
+    let verdict = if content.accepted { "receipt-accepted" } else { "receipt-refused" };
+    let reason = content.reason.as_deref().map(|reason| format!(" [{}]", clean(reason))).unwrap_or_default();
+    line("log-what", &format!("{}{reason}", messages.text(verdict)));
+    line("log-why", &messages.pick(|language| content.purpose.get(language).map(String::as_str)).unwrap_or_default());
+    for shown in &content.shown {
+        let name = clean(&shown.credential_type);
+        let paths: Vec<String> = shown.paths.iter().map(|path| clean(path)).collect();
+        if !paths.is_empty() || shown.thresholds.is_empty() {
+            line("log-claims", format!("{name}: {}", paths.join(", ")).trim_end_matches([':', ' ']));
+        }
+        let proved: Vec<String> = shown.thresholds.iter().map(threshold).collect();
+        if !proved.is_empty() {
+            line("log-proved", &format!("{name}: {}", proved.join(", ")));
+        }
+    }
+    line("receipt-presentation", content.presentation_digest.as_deref().unwrap_or_default());
+    line("receipt-request", &content.request_digest);
+    match evidence.erasure() {
+        Some(Erasure::Confirmed(at)) => line("log-gone", &at.to_string()),
+        Some(Erasure::Unproven) => line("log-due", &messages.text("receipt-erasure-unproven")),
+        None => line("log-due", &content.erase_at.to_string()),
+    }
+    line("receipt-key", &key(messages, evidence));
+    if !evidence.request_signed() {
+        line("receipt-request", &messages.text("receipt-request-unsigned"));
+    }
+    lines.join("\n") + "\n"
+}
+
+/// Why the key counts as the asker's.
+fn key(messages: &Messages, evidence: &ReceiptEvidence) -> String {
+    match (evidence.signer(), evidence.registration()) {
+        (SignerProof::Registration, Some(known)) => messages.with(
+            "receipt-key-registered",
+            &[
+                ("registrar", &clean(known.registrar())),
+                ("from", &day::from(known.valid_from())),
+                ("until", &day::until(known.valid_until())),
+            ],
+        ),
+        _ => messages.text("receipt-key-did"),
+    }
+}
+
+fn object(evidence: &ReceiptEvidence) -> Value {
+    let receipt = evidence.receipt();
+    let (erased_at, erasure) = match evidence.erasure() {
+        Some(Erasure::Confirmed(at)) => (Some(at.to_string()), "confirmed"),
+        Some(Erasure::Unproven) => (None, "unproven"),
+        None => (None, "none"),
+    };
+    let key = match evidence.signer() {
+        SignerProof::Registration => "registration",
+        SignerProof::Did => "did",
+    };
+    let registration = evidence.registration().map(|known| {
+        json!({
+            "registrar": known.registrar(), "valid_from": known.valid_from().to_string(),
+            "valid_until": known.valid_until().to_string(), "name": known.relying_party().name,
+        })
+    });
+    json!({
+        "holds": true, "verifier": receipt.verifier(), "digest": receipt.digest(), "receipt": receipt.content(),
+        "key": key, "registration": registration, "request_signed": evidence.request_signed(),
+        "erasure": erasure, "erased_at": erased_at,
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,116 @@
+//! `carnet restore`: the wallet put back from a copy of its file.
+
+use serde_json::json;
+
+use crate::{
+    arguments::Restore,
+    failure::Failure,
+    session::Session,
+    wallet::{Reading, WalletFile, read_only},
+};
+
+/// Makes the wallet from a copy. Whatever happened after the copy was made the file cannot know, so all that it has counts as
+/// shown, and the wallet has a mark of its own.
+pub(crate) fn run(session: &Session, arguments: &Restore) -> Result<(), Failure> {
+    let path = session.wallet_path()?;
+    if path.symlink_metadata().is_ok() {
+        let message = format!("There is already a file at {}; it was not touched", path.display());
+        let hint = "if it is no longer needed, move it away first; or choose another file with --wallet";
+        return Err(Failure::new("wallet_exists", message, hint));
+    }
+    let passphrase = session.passphrase(false)?;
+    let waiting = session.ui.wallet_wait().begin();
+    let mut contents = read_only(&arguments.file, &passphrase, Reading::Whole)?;
+    let last = contents.log.entries().last().map(|entry| entry.at.to_string());
+    contents.restored(session.now());
+    contents.mark = None;
+    WalletFile::create_with(&path, passphrase, &mut contents)?;
+    drop(waiting);
+    let messages = &session.ui.messages;
+    let mut text = format!("{}\n", messages.with("restored", &[("wallet", &path.display().to_string())]));
+    if let Some(last) = &last {
+        text.push_str(&format!("{}\n", messages.with("restored-log", &[("time", last)])));
+    }
+    let object = json!({
+        "wallet": path.display().to_string(), "credentials": contents.credentials.len(), "last_entry_at": last,
+    });
+    session.ui.result(&text, &object);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::{
+        arguments::Backup,
+        commands::{backup, list},
+        receipt::tests::{Fault, Scene},
+        wallet::{Contents, EntryKind, forgetting::UNKNOWN_PARTY},
+    };
+
+    fn all_are_suspect(contents: &Contents) -> bool {
+        let mut copies = contents.credentials.iter().flat_map(|held| &held.copies);
+        copies.all(|copy| copy.shown_to.iter().any(|seen| seen == UNKNOWN_PARTY) && copy.commitments.is_empty())
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_is_restored_counts_as_shown() {
+        let scene = Scene::set(Fault::None).await;
+        let (wallet, copy) = (scene.folder.path().join("wallet.age"), scene.folder.path().join("copy.age"));
+        backup::run(&scene.session, &Backup { file: copy.clone() }).unwrap();
+        assert_eq!(fs::read(&wallet).unwrap(), fs::read(&copy).unwrap());
+        let again = backup::run(&scene.session, &Backup { file: copy.clone() }).unwrap_err();
+        assert_eq!(again.reason, "file_unwritable");
+        scene.present().await.unwrap();
+        assert_eq!(scene.contents().credentials[0].fresh_copies(), 2);
+        // What is there is not replaced.
+        let restore = Restore { file: copy };
+        assert_eq!(run(&scene.session, &restore).unwrap_err().reason, "wallet_exists");
+        fs::remove_file(&wallet).unwrap();
+        run(&scene.session, &restore).unwrap();
+        let contents = scene.contents();
+        assert!(all_are_suspect(&contents) && contents.credentials[0].fresh_copies() == 0);
+        assert_eq!(contents.log.last().unwrap().kind, EntryKind::Restored);
+        // It is the newest file of its kind from now on.
+        scene.change(|_| ());
+        assert_eq!(scene.kinds().iter().filter(|kind| **kind == EntryKind::Restored).count(), 1);
+        list::run(&scene.session).unwrap();
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_file_that_was_set_back_by_other_means_is_known() {
+        let scene = Scene::set(Fault::None).await;
+        let wallet = scene.folder.path().join("wallet.age");
+        let earlier = fs::read(&wallet).unwrap();
+        scene.present().await.unwrap();
+        let newer = fs::read(&wallet).unwrap();
+        // The newest file is as it was.
+        fs::write(&wallet, &newer).unwrap();
+        scene.change(|_| ());
+        assert_eq!(scene.contents().credentials[0].fresh_copies(), 2);
+        fs::write(&wallet, &earlier).unwrap();
+        scene.change(|_| ());
+        assert!(all_are_suspect(&scene.contents()));
+        assert_eq!(scene.kinds().last(), Some(&EntryKind::Restored));
+        scene.change(|_| ());
+        assert_eq!(scene.kinds().iter().filter(|kind| **kind == EntryKind::Restored).count(), 1);
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_file_on_another_machine_is_known_once() {
+        let scene = Scene::set(Fault::None).await;
+        scene.change(|_| ());
+        assert_eq!(scene.contents().credentials[0].fresh_copies(), 3);
+        for entry in fs::read_dir(scene.folder.path()).unwrap().flatten() {
+            if entry.file_name().to_string_lossy().ends_with(".mark") {
+                fs::remove_file(entry.path()).unwrap();
+            }
+        }
+        scene.change(|_| ());
+        scene.change(|_| ());
+        assert!(all_are_suspect(&scene.contents()));
+        assert_eq!(scene.kinds(), [EntryKind::Restored]);
+    }
+}

@@ -1,0 +1,118 @@
+//! What a wallet forgets: entries of its log with all that only they need, and who saw which copy.
+
+use std::collections::BTreeSet;
+
+use carnet_core::{keys::Signer as _, time::Timestamp};
+
+use super::{
+    Contents, Copy, Entry, EntryKind, HolderKey,
+    log::Broken,
+    presentations::{keys_for_erasure, thumbprint},
+};
+
+/// Stands among those who saw a copy for whom the wallet no longer knows, or cannot know.
+pub(crate) const UNKNOWN_PARTY: &str = "unknown";
+
+const DAY: i64 = 86_400;
+
+impl Copy {
+    /// Notes that the copy may have been shown, to whom is not known.
+    fn seen_by_unknown(&mut self) {
+        if !self.shown_to.iter().any(|seen| seen == UNKNOWN_PARTY) {
+            self.shown_to.push(UNKNOWN_PARTY.to_owned());
+        }
+    }
+}
+
+impl Contents {
+    /// Beginning of the first day that the owner's choice keeps; none if the log is kept for ever.
+    pub(crate) fn kept_from(&self, now: Timestamp) -> Option<Timestamp> {
+        let days = i64::from(self.log_days?);
+        Some(now.plus(days.saturating_mul(DAY).saturating_neg()).start_of_day())
+    }
+
+    /// Forgets the log of before an instant: the entries, the requests that are kept with them, the keys with which erasure
+    /// could still be asked for, and who saw which copy. A copy that was shown stays shown. Gives how many entries went.
+    ///
+    /// # Errors
+    /// The chain does not hold.
+    pub(crate) fn forget(&mut self, before: Timestamp, now: Timestamp) -> Result<usize, Broken> {
+        if self.log.before(before) == 0 {
+            return Ok(0);
+        }
+        let damaged = |problem: carnet_core::Problem| Broken { number: 0, what: problem.to_string() };
+        let key = self.log_key.get_or_insert_with(HolderKey::draw).open().map_err(damaged)?;
+        let count = self.log.forget(before, now, &key)?;
+        self.requests.retain_of(&self.log);
+        self.forget_askers();
+        self.drop_keys();
+        Ok(count)
+    }
+
+    /// Replaces the name of whoever saw a copy where the log does not have that any more.
+    fn forget_askers(&mut self) {
+        let sent = self.log.entries().iter().filter(|entry| entry.kind == EntryKind::Sending);
+        let known: BTreeSet<(&str, &str)> =
+            sent.flat_map(|sent| sent.parts.iter().map(|part| (sent.party.as_str(), part.key.as_str()))).collect();
+        let sent_to: BTreeSet<(&str, &str)> = self
+            .log
+            .entries()
+            .iter()
+            .filter(|entry| entry.kind == EntryKind::Sending)
+            .flat_map(|sent| sent.parts.iter().map(|part| (sent.party.as_str(), part.id.as_str())))
+            .collect();
+        for held in &mut self.credentials {
+            for serial in held.serials.iter_mut().flat_map(|serials| &mut serials.shown) {
+                if !sent_to.contains(&(serial.to.as_str(), held.id.as_str())) {
+                    UNKNOWN_PARTY.clone_into(&mut serial.to);
+                }
+            }
+            let issuer = held.issuer.as_str();
+            for copy in held.copies.iter_mut().filter(|copy| !copy.shown_to.is_empty()) {
+                let key = thumbprint(&copy.key).unwrap_or_default();
+                let before = copy.shown_to.len();
+                copy.shown_to.retain(|seen| seen == issuer || known.contains(&(seen.as_str(), key.as_str())));
+                if copy.shown_to.len() < before {
+                    copy.seen_by_unknown();
+                }
+            }
+        }
+    }
+
+    /// Lets go of the keys with which nothing can be asked for any more: of deleted copies, and of those of which the key alone
+    /// is left. Gives whether there were any.
+    pub(crate) fn drop_keys(&mut self) -> bool {
+        let needed = keys_for_erasure(&self.log);
+        let is_needed = |key: &HolderKey| thumbprint(key).is_some_and(|thumbprint| needed.contains(&thumbprint));
+        let count = |contents: &Self| {
+            let copies = contents.credentials.iter().map(|held| held.copies.len());
+            copies.fold(contents.retired.len(), usize::saturating_add)
+        };
+        let before = count(self);
+        self.retired.retain(is_needed);
+        for held in &mut self.credentials {
+            held.copies.retain(|copy| copy.is_kept() || is_needed(&copy.key));
+        }
+        count(self) < before
+    }
+
+    /// Says in the log that the wallet was put back from a copy, and marks its copies.
+    pub(crate) fn restored(&mut self, now: Timestamp) {
+        self.suspect_copies();
+        self.log.push(Entry::new(now, EntryKind::Restored, ""));
+    }
+
+    /// Marks every copy as shown to somebody who is not known, and proves no threshold with it any more: this file is older than
+    /// another one, with which each of them may have been shown, and opened for another threshold (spec/at-least.md 4.5).
+    fn suspect_copies(&mut self) {
+        for copy in self.credentials.iter_mut().flat_map(|held| &mut held.copies).filter(|copy| copy.is_kept()) {
+            copy.seen_by_unknown();
+            copy.commitments.clear();
+        }
+    }
+}
+
+/// The thumbprint of the log key, as it is shown; none if there is none, or it is damaged.
+pub(crate) fn log_key(contents: &Contents) -> Option<String> {
+    Some(contents.log_key.as_ref()?.open().ok()?.public_key().to_multikey())
+}

@@ -1,0 +1,209 @@
+//! Checkpoints: what stands in the place of entries that the owner had forgotten (spec/log.md section 7).
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use carnet_core::{
+    Code, Problem,
+    json::canonicalize,
+    keys::{PublicKey, Signer},
+    time::Timestamp,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{Broken, Log, instant};
+
+/// What is signed begins with it, so that the key signs nothing else.
+const TAG: &[u8] = b"carnet-log-checkpoint/1\0";
+
+/// The first entries of a log, forgotten: how many there were, and the digest that the next entry follows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Checkpoint {
+    /// Number of the last entry that it stands for.
+    pub(crate) entries: u64,
+    /// Digest of that entry.
+    pub(crate) head: String,
+    /// Beginning of the day before which entries were forgotten.
+    #[serde(with = "instant")]
+    pub(crate) before: Timestamp,
+    /// When they were.
+    #[serde(with = "instant")]
+    pub(crate) at: Timestamp,
+    /// The wallet's log key, as a Multikey.
+    pub(crate) key: String,
+    /// base64url of the key's signature over the tag and the RFC 8785 text of the other members.
+    signature: String,
+}
+
+impl Checkpoint {
+    fn sign(mut self, signer: &dyn Signer) -> Result<Self, Problem> {
+        self.signature = URL_SAFE_NO_PAD.encode(signer.sign(&self.message()?)?);
+        Ok(self)
+    }
+
+    fn message(&self) -> Result<Vec<u8>, Problem> {
+        let mut value = serde_json::to_value(self).map_err(|_| Problem::from(Code::ProofGeneration))?;
+        if let Value::Object(members) = &mut value {
+            members.remove("signature");
+        }
+        Ok([TAG, &canonicalize(&value)?].concat())
+    }
+
+    /// Verifies the signature, by the key that it names.
+    fn check(&self) -> Result<(), Problem> {
+        let signature = URL_SAFE_NO_PAD.decode(&self.signature).map_err(|_| Problem::from(Code::InvalidEncoding))?;
+        PublicKey::from_multikey(&self.key)?.verify(&self.message()?, &signature)
+    }
+}
+
+impl Log {
+    /// What stands in the place of entries that were forgotten.
+    pub(crate) fn checkpoint(&self) -> Option<&Checkpoint> {
+        self.checkpoint.as_ref()
+    }
+
+    /// How many entries were forgotten: the numbers of the others go on from there.
+    pub(crate) fn forgotten(&self) -> u64 {
+        self.checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.entries)
+    }
+
+    /// How many of the first entries are of before an instant.
+    pub(crate) fn before(&self, instant: Timestamp) -> usize {
+        self.entries.iter().take_while(|entry| entry.at < instant).count()
+    }
+
+    /// Forgets the first entries, those of before an instant: up to the first that is not. The head stays as it is. Gives how
+    /// many were forgotten.
+    ///
+    /// # Errors
+    /// The chain does not hold: what was changed must not be covered up.
+    pub(crate) fn forget(&mut self, before: Timestamp, now: Timestamp, signer: &dyn Signer) -> Result<usize, Broken> {
+        self.check_chain()?;
+        let count = self.before(before);
+        let Some(last) = count.checked_sub(1).and_then(|last| self.entries.get(last)) else { return Ok(0) };
+        let checkpoint = Checkpoint {
+            entries: last.number,
+            head: last.digest(),
+            before,
+            at: now,
+            key: signer.public_key().to_multikey(),
+            signature: String::new(),
+        };
+        let unsigned = |problem: Problem| Broken { number: last.number, what: problem.to_string() };
+        self.checkpoint = Some(checkpoint.sign(signer).map_err(unsigned)?);
+        self.entries.drain(..count);
+        Ok(count)
+    }
+
+    /// Verifies the checkpoint, if there is one. Gives the digest that the first entry follows.
+    pub(super) fn check_checkpoint(&self) -> Result<Option<&str>, Broken> {
+        let Some(checkpoint) = &self.checkpoint else { return Ok(None) };
+        let broken =
+            |problem: Problem| Broken { number: checkpoint.entries, what: format!("its checkpoint: {problem}") };
+        checkpoint.check().map_err(broken)?;
+        Ok(Some(&checkpoint.head))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use carnet_core::keys::{Algorithm, SecretKey};
+    use serde_json::json;
+
+    use super::*;
+    use crate::wallet::{Entry, EntryKind};
+
+    const DAY: i64 = 86_400;
+    const NOW: Timestamp = Timestamp::from_unix(1_800_000_000);
+
+    fn key(seed: u8) -> SecretKey {
+        SecretKey::from_bytes(Algorithm::EdDsa, &[seed; 32]).unwrap()
+    }
+
+    /// An entry a day, the last one today.
+    fn log(entries: i64) -> Log {
+        let mut log = Log::default();
+        for day in (0..entries).rev() {
+            log.push(Entry::new(
+                NOW.plus(day.saturating_mul(DAY).saturating_neg()),
+                EntryKind::Received,
+                "did:web:a.example",
+            ));
+        }
+        log
+    }
+
+    fn again(log: &Log) -> Log {
+        serde_json::from_value(serde_json::to_value(log).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn what_was_forgotten_is_gone_and_the_head_and_the_numbers_stay() {
+        let mut log = log(10);
+        let (head, third) = (log.head().to_owned(), log.entry(3).unwrap().digest());
+        assert_eq!(log.forget(NOW.plus(-6 * DAY), NOW, &key(1)), Ok(3));
+        assert_eq!((log.head(), log.forgotten(), log.entries().len()), (head.as_str(), 3, 7));
+        assert!(log.entry(3).is_none() && log.entry(0).is_none() && log.entry(11).is_none());
+        assert_eq!((log.entry(4).unwrap().number, log.entry(10).unwrap().number), (4, 10));
+        assert_eq!(log.checkpoint().unwrap().head, third);
+        again(&log).check_chain().unwrap();
+        assert_eq!(log.push(Entry::new(NOW, EntryKind::Deleted, "did:web:a.example")), 11);
+        log.check_chain().unwrap();
+        // Again, and all of it.
+        assert_eq!(log.forget(NOW.plus(-5 * DAY), NOW, &key(1)), Ok(1));
+        let head = log.head().to_owned();
+        assert_eq!(log.forget(NOW.plus(DAY), NOW, &key(1)), Ok(7));
+        assert_eq!((log.head(), log.forgotten(), log.entries().len()), (head.as_str(), 11, 0));
+        assert_eq!(log.forget(NOW.plus(DAY), NOW, &key(1)), Ok(0));
+        assert_eq!(log.push(Entry::new(NOW, EntryKind::Deleted, "did:web:a.example")), 12);
+        again(&log).check_chain().unwrap();
+    }
+
+    #[test]
+    fn entries_stay_from_the_first_that_is_of_the_day() {
+        let mut log = log(3);
+        // The clock was set back.
+        log.push(Entry::new(NOW.plus(-30 * DAY), EntryKind::Received, "did:web:a.example"));
+        assert_eq!(log.forget(NOW.plus(-DAY), NOW, &key(1)), Ok(1));
+        assert_eq!(log.entries().len(), 3);
+        assert_eq!(log.forget(NOW.plus(-DAY), NOW, &key(1)), Ok(0));
+    }
+
+    #[test]
+    fn a_checkpoint_that_was_changed_or_taken_away_is_told() {
+        let mut log = log(5);
+        log.forget(NOW.plus(-2 * DAY), NOW, &key(1)).unwrap();
+        let stored = serde_json::to_value(&log).unwrap();
+        let first_bad = |change: &dyn Fn(&mut Value)| {
+            let mut stored = stored.clone();
+            change(&mut stored);
+            serde_json::from_value::<Log>(stored).unwrap().check_chain().map_err(|broken| broken.number)
+        };
+        assert_eq!(first_bad(&|_| {}), Ok(()));
+        let changes: [&dyn Fn(&mut Value); 6] = [
+            &|log| log["checkpoint"]["entries"] = json!(1),
+            &|log| log["checkpoint"]["before"] = json!("2027-01-01T00:00:00Z"),
+            &|log| log["checkpoint"]["head"] = log["head"].clone(),
+            &|log| log["checkpoint"]["key"] = json!(key(2).public_key().to_multikey()),
+            &|log| log["checkpoint"]["signature"] = json!("AAAA"),
+            &|log| drop(log.as_object_mut().unwrap().remove("checkpoint")),
+        ];
+        for (at, change) in changes.into_iter().enumerate() {
+            assert!(first_bad(change).is_err(), "{at}");
+        }
+        // A chain that does not hold is not covered up.
+        let mut changed = again(&log);
+        changed.entries[0].party.push('x');
+        assert!(changed.forget(NOW.plus(DAY), NOW, &key(1)).is_err());
+        assert_eq!(changed.entries.len(), 3);
+    }
+
+    #[test]
+    fn a_digest_does_not_confirm_a_guess_of_an_entry() {
+        let entry = || Entry::new(NOW, EntryKind::RegistrarAdded, "did:web:a.example");
+        let (mut one, mut other) = (Log::default(), Log::default());
+        one.push(entry());
+        other.push(entry());
+        assert_ne!(one.head(), other.head());
+    }
+}

@@ -1,0 +1,115 @@
+//! The request objects of which there is a receipt, as they were signed: with them a receipt can be shown to others
+//! (spec/log.md 3.5). They repeat each other, so what is alike is stored once.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use carnet_core::receipt::request_digest;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    log::{EntryKind, Log},
+    packing::{self, PackedText},
+    texts::StoredRequests,
+};
+
+/// The longest request that is kept, in bytes: an asker must not be able to fill the wallet.
+const LONGEST: usize = 65_536;
+
+/// Request objects by their digest.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct KeptRequests(BTreeMap<String, PackedText>);
+
+impl KeptRequests {
+    /// Keeps a request, unless it is longer than one of any use.
+    pub(crate) fn keep(&mut self, object: &str) {
+        if object.len() <= LONGEST {
+            self.0.entry(request_digest(object)).or_insert_with(|| object.to_owned().into());
+        }
+    }
+
+    /// The request of a digest, if it is there and was read.
+    pub(crate) fn text(&self, digest: &str) -> Option<String> {
+        let text = self.0.get(digest)?.text().into_owned();
+        (request_digest(&text) == digest).then_some(text)
+    }
+
+    /// All that are there and were read, by digest.
+    pub(crate) fn texts(&self) -> BTreeMap<&str, String> {
+        self.0.keys().filter_map(|digest| Some((digest.as_str(), self.text(digest)?))).collect()
+    }
+
+    /// Lets go of those of which the log has no receipt any more.
+    pub(crate) fn retain_of(&mut self, log: &Log) {
+        let receipts = log.entries().iter().filter(|entry| entry.kind == EntryKind::Receipt);
+        let needed: BTreeSet<&str> = receipts.map(|entry| entry.request.as_str()).collect();
+        self.0.retain(|digest, _| needed.contains(digest.as_str()));
+    }
+
+    /// Packs them, before they are stored.
+    pub(crate) fn pack(&mut self) {
+        packing::pack(self.0.values_mut().collect());
+    }
+
+    /// The texts as they are stored.
+    pub(crate) fn stored(&self) -> StoredRequests {
+        StoredRequests::of(self.0.values())
+    }
+
+    /// Puts stored texts in their places. False: they are not those of these requests.
+    pub(crate) fn restore(&mut self, stored: StoredRequests) -> bool {
+        stored.restore(self.0.values_mut())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use carnet_core::{
+        keys::{Algorithm, SecretKey},
+        secure::jose,
+    };
+    use rand_core::OsRng;
+    use serde_json::{Map, Value, json};
+
+    use super::*;
+
+    fn object(key: &SecretKey, nonce: usize) -> String {
+        let Value::Object(header) = json!({"typ": "oauth-authz-req+jwt", "kid": "did:web:jobs.example#key-1"}) else {
+            return String::new();
+        };
+        let payload = json!({
+            "client_id": "decentralized_identifier:did:web:jobs.example", "nonce": format!("{nonce:043}"), "iat": nonce,
+            "verifier_info": [{"format": "di_vc+jcs", "data": {"name": "Job Centre", "purpose": "To place you. ".repeat(400)}}],
+        });
+        jose::sign(header, &Map::from_iter(payload.as_object().unwrap().clone()), key).unwrap()
+    }
+
+    #[test]
+    fn what_requests_of_one_asker_share_is_stored_once_and_each_comes_back_byte_for_byte() {
+        let key = SecretKey::generate(Algorithm::EdDsa, &mut OsRng);
+        let objects: Vec<String> = (0..50).map(|nonce| object(&key, nonce)).collect();
+        let mut kept = KeptRequests::default();
+        objects.iter().for_each(|object| kept.keep(object));
+        kept.keep(&objects[0]);
+        kept.pack();
+        let stored = serde_json::to_string(&kept.stored()).unwrap();
+        assert!(stored.len() < objects[0].len().saturating_add(50 * 400), "{} {}", stored.len(), objects[0].len());
+        let mut read: KeptRequests = serde_json::from_value(serde_json::to_value(&kept).unwrap()).unwrap();
+        assert_eq!(read.text(&request_digest(&objects[7])), None);
+        assert!(read.restore(serde_json::from_str(&stored).unwrap()));
+        for object in &objects {
+            assert_eq!(read.text(&request_digest(object)).as_ref(), Some(object));
+        }
+        assert_eq!(read.texts().len(), 50);
+        read.retain_of(&Log::default());
+        assert!(read.texts().is_empty());
+    }
+
+    #[test]
+    fn a_request_that_is_too_long_is_not_kept() {
+        let mut kept = KeptRequests::default();
+        kept.keep(&"x".repeat(LONGEST));
+        kept.keep(&"x".repeat(LONGEST + 1));
+        assert_eq!(kept.texts().len(), 1);
+    }
+}
