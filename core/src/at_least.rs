@@ -8,6 +8,7 @@
 
 mod chain;
 mod proof;
+mod relative;
 #[cfg(test)]
 mod tests;
 mod value;
@@ -22,6 +23,7 @@ use self::{
 };
 pub use self::{
     proof::{MAX_PROOFS, MEMBER, Proof},
+    relative::RelativeDay,
     value::{MAX, Ordered, date_of, days_since_1900},
 };
 use crate::{Code, Problem, secure::jose};
@@ -167,11 +169,48 @@ pub fn positions(
 /// # Errors
 /// `threshold_unmet` if it is on the other side: there is no such proof.
 pub fn prove(direction: Direction, salt: &str, value: Ordered, threshold: Ordered) -> Result<Opening, Problem> {
-    let threshold = value::chained(direction, threshold);
+    open(direction, salt, value, threshold, value::chained(direction, threshold))
+}
+
+/// The same from the entry that proves every threshold of this one's block of sixteen that the value reaches. Which entry
+/// that is does not change with the threshold within the block, so that opening it again for the same asker tells
+/// no more than the threshold (spec/at-least.md 4.6).
+///
+/// # Errors
+/// `threshold_unmet` if the value is on the other side.
+pub fn prove_in_block(
+    direction: Direction,
+    salt: &str,
+    value: Ordered,
+    threshold: Ordered,
+) -> Result<Opening, Problem> {
+    let chained = value::chained(direction, threshold);
+    let reached = value::reached_in_block(value::chained(direction, value), chained);
+    if reached < chained {
+        return Err(Code::ThresholdUnmet.into());
+    }
+    open(direction, salt, value, threshold, reached)
+}
+
+/// Whether two thresholds differ in the last of their four digits at most: then one entry proves both, and what is shown
+/// for both is what is shown for one of them.
+#[must_use]
+pub fn share_a_block(one: Ordered, other: Ordered) -> bool {
+    one.number() | 0x000f == other.number() | 0x000f
+}
+
+/// Opens the first entry that dominates a number for a threshold that the number dominates; `reached` is chained already.
+fn open(
+    direction: Direction,
+    salt: &str,
+    value: Ordered,
+    threshold: Ordered,
+    reached: Ordered,
+) -> Result<Opening, Problem> {
     let (entry, value) = dominating(direction, value)
-        .find(|(_, value)| dominates(*value, threshold))
+        .find(|(_, value)| dominates(*value, reached))
         .ok_or_else(|| Problem::from(Code::ThresholdUnmet))?;
-    let wanted = digits(threshold);
+    let wanted = digits(value::chained(direction, threshold));
     let points = digits(value).map(|(place, digit)| {
         let seed = chain::seed(direction, salt, entry, place);
         let least = wanted.iter().find(|(other, _)| *other == place).map_or(0, |(_, digit)| *digit);

@@ -8,7 +8,7 @@ use carnet_core::{
     presentation,
     query::{
         Query, Threshold,
-        plan::{Line, Plan, Show},
+        plan::{Implied, Line, Plan, Show},
         values_at,
     },
     secure::sd_jwt::{ClaimPath, SdJwt, Stapled},
@@ -20,6 +20,7 @@ use serde_json::Value;
 use crate::wallet::{Contents, Copy, HeldCredential, standing::Statement};
 
 mod asked;
+mod before;
 mod digest;
 mod holdings;
 mod missing;
@@ -27,6 +28,7 @@ mod part;
 mod whose;
 
 pub(crate) use asked::{Asked, Claimed, asked, bound_text, named, threshold_text, without};
+pub(crate) use before::{Before, asked_before, asked_bounds};
 pub(crate) use digest::digest;
 use holdings::open_all;
 pub(crate) use missing::{Lack, Missing, missing, type_asked};
@@ -88,7 +90,9 @@ pub(crate) struct Answer {
     pub(crate) cost: u64,
     /// Why it is this one.
     pub(crate) lines: Vec<Line>,
-    /// For each holding that the lines speak of, the credential of the wallet.
+    /// What the asker can conclude from it of claims that are not shown.
+    pub(crate) implied: Vec<Implied>,
+    /// For each holding that the lines and conclusions speak of, the credential of the wallet.
     pub(crate) holdings: Vec<usize>,
 }
 
@@ -141,7 +145,7 @@ pub(crate) fn answer(
 ) -> Result<Answer, Problem> {
     let query = without(query, bounds.withheld);
     let opened = open_all(contents, catalogue, &query, bounds)?;
-    let Plan { parts: planned, cost, lines } = whose::plan(contents, catalogue, &query, &opened)?;
+    let Plan { parts: planned, cost, lines, implied } = whose::plan(contents, catalogue, &query, &opened)?;
     let mut parts = Vec::with_capacity(planned.len());
     for planned in planned {
         let opened = opened.get(planned.holding).ok_or(Code::QueryUnmet)?;
@@ -152,7 +156,7 @@ pub(crate) fn answer(
     }
     sends_no_two_copies(&parts)?;
     opens_no_claim_twice(&parts)?;
-    Ok(Answer { parts, cost, lines, holdings: opened.iter().map(|opened| opened.credential).collect() })
+    Ok(Answer { parts, cost, lines, implied, holdings: opened.iter().map(|opened| opened.credential).collect() })
 }
 
 /// That nothing which was withheld goes along: with something around it, or because the issuer put it in the clear.
@@ -237,6 +241,7 @@ impl Part {
                     path: proof.path.clone(),
                     direction: proof.direction,
                     bound: proof.threshold.number(),
+                    in_block: true,
                 };
                 if !copy.opened.contains(&opened) {
                     copy.opened.push(opened);

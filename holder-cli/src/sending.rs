@@ -10,10 +10,11 @@ use carnet_core::{
     trust::registration::{Excess, KeyStanding},
 };
 use carnet_proto::verifier::v1::{Check, CheckOutcome, SubmitPresentationResponse};
+use carnet_spec::Catalogue;
 use serde_json::{Value, json};
 
 use crate::{
-    answer::{Part, threshold_text},
+    answer::{Part, asked_bounds, threshold_text},
     client::presentation::Verifier,
     failure::{Failure, Safety, TRY_AGAIN},
     introduction::Introduction,
@@ -48,11 +49,18 @@ pub(crate) struct Exchange<'a> {
     pub(crate) introduction: &'a Introduction,
 }
 
-/// Says in an entry what the asker is reached by and what it asks beyond its registration.
-pub(crate) fn describe(entry: &mut Entry, pointer: &Pointer, request: &Request, introduction: &Introduction) {
+/// Says in an entry what the asker is reached by, which bounds it asks for and what it asks beyond its registration.
+pub(crate) fn describe(
+    entry: &mut Entry,
+    pointer: &Pointer,
+    request: &Request,
+    introduction: &Introduction,
+    catalogue: &Catalogue,
+) {
     let registered = introduction.relying_party();
     entry.request = request_digest(&request.object);
     entry.intended_use.clone_from(&request.intended_use);
+    entry.bounds = asked_bounds(&request.query, catalogue);
     entry.asker = Some(Asker {
         endpoint: pointer.endpoint.clone(),
         registrar: introduction.registration().map(|registration| registration.registrar().to_owned()),

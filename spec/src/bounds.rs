@@ -1,26 +1,15 @@
 //! Bounds that move with the day of the request: `today`, `today-18y`, `today+30d` (credential-types.md section 7).
 
-use carnet_core::{Code, Problem, at_least::Direction, time::Timestamp};
+use carnet_core::{
+    Problem,
+    at_least::{Direction, RelativeDay},
+    time::Timestamp,
+};
 use serde_json::Value;
-
-/// What every relative bound begins with.
-const TODAY: &str = "today";
-
-/// The most digits of a count, so that no day is out of reach of the arithmetic.
-const MAX_DIGITS: usize = 5;
-
-const SECONDS_OF_DAY: i64 = 86_400;
 
 /// The first and the last day for which a template's bounds have to be in range: 2025-01-01 and 2069-12-31. A
 /// bound in range on both is so on every day between them.
 pub(crate) const HORIZON: [Timestamp; 2] = [Timestamp::from_unix(1_735_689_600), Timestamp::from_unix(3_155_673_600)];
-
-/// A bound relative to a day.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Relative {
-    Days(i64),
-    Years(i64),
-}
 
 /// Puts dates in the place of a query's relative bounds, for the day in UTC that `now` falls on.
 ///
@@ -38,70 +27,17 @@ pub(crate) fn resolve(dcql: &Value, now: Timestamp) -> Result<Value, Problem> {
     for claim in claims {
         for direction in Direction::ALL {
             let Some(bound) = claim.get_mut(direction.query_member()) else { continue };
-            if let Some(relative) = bound.as_str().filter(|text| text.starts_with(TODAY)).map(Relative::parse) {
-                *bound = relative?.date(direction, now)?.into();
+            if let Some(relative) = bound.as_str().map(RelativeDay::parse).transpose()?.flatten() {
+                *bound = relative.date(direction, now)?.into();
             }
         }
     }
     Ok(resolved)
 }
 
-impl Relative {
-    fn parse(text: &str) -> Result<Self, Problem> {
-        Self::of(text).ok_or_else(|| {
-            Problem::new(Code::QueryMalformed, format!("\"{text}\" is not today, today-<n>y, today+<n>d or the like"))
-        })
-    }
-
-    fn of(text: &str) -> Option<Self> {
-        let rest = text.strip_prefix(TODAY)?;
-        if rest.is_empty() {
-            return Some(Self::Days(0));
-        }
-        let (sign, rest) = match rest.strip_prefix('-') {
-            Some(rest) => (-1, rest),
-            None => (1, rest.strip_prefix('+')?),
-        };
-        let (digits, unit): (&str, fn(i64) -> Self) = match rest.strip_suffix('y') {
-            Some(digits) => (digits, Self::Years),
-            None => (rest.strip_suffix('d')?, Self::Days),
-        };
-        let plain = (1..=MAX_DIGITS).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit());
-        let count: i64 = digits.parse().ok().filter(|_| plain && !digits.starts_with('0'))?;
-        Some(unit(count.saturating_mul(sign)))
-    }
-
-    /// The date, `YYYY-MM-DD`. Years keep month and day; 29 February in a year without one becomes the day
-    /// beside it that lets fewer people through: 28 February for at most, 1 March for at least.
-    fn date(self, direction: Direction, now: Timestamp) -> Result<String, Problem> {
-        let outside = || Problem::new(Code::ThresholdInvalid, "the bound is on no day of a four-digit year");
-        let day_of = |at: Timestamp| {
-            let text = at.to_string();
-            text.split_once('T').map(|(day, _)| day.to_owned()).filter(|day| day.len() == "YYYY-MM-DD".len())
-        };
-        match self {
-            Self::Days(days) => day_of(now.plus(days.saturating_mul(SECONDS_OF_DAY))).ok_or_else(outside),
-            Self::Years(years) => {
-                let today = day_of(now).ok_or_else(outside)?;
-                let (year, day) = today.split_once('-').ok_or_else(outside)?;
-                let year = year.parse::<i64>().map_err(|_| outside())?.saturating_add(years);
-                if !(0..=9999).contains(&year) {
-                    return Err(outside());
-                }
-                let exists = Timestamp::parse(&format!("{year:04}-{day}T00:00:00Z")).is_ok();
-                let day = match direction {
-                    _ if exists => day,
-                    Direction::AtLeast => "03-01",
-                    Direction::AtMost => "02-28",
-                };
-                Ok(format!("{year:04}-{day}"))
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use carnet_core::Code;
     use serde_json::json;
 
     use super::*;

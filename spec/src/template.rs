@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 
 use carnet_core::{
     Problem,
+    at_least::Direction,
     json::{self, Limits},
     query::{CredentialQuery, Query, holder::HOLDER_MEMBER},
     secure::sd_jwt::{ClaimPath, Step},
     status::freshness,
     time::Timestamp,
+    trust::registration::RegisteredCredential,
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -114,6 +116,21 @@ impl RequestTemplate {
     /// 2025 to 2069 no template that was loaded has such a bound.
     pub fn query_at(&self, now: Timestamp) -> Result<(Query, Value), Problem> {
         query_at(&self.dcql, now)
+    }
+
+    /// Limits what is registered for the query of this template, as [`RegisteredCredential::of_query`] makes it, to the
+    /// template's own bounds; those that move with the day still do.
+    #[must_use]
+    pub fn limit(&self, mut registered: Vec<RegisteredCredential>) -> Vec<RegisteredCredential> {
+        let list = |value: &Value, name: &str| value.get(name).and_then(Value::as_array).cloned().unwrap_or_default();
+        for (registered, asked) in registered.iter_mut().zip(list(&self.dcql, "credentials")) {
+            for (registered, asked) in registered.claims.iter_mut().zip(list(&asked, "claims")) {
+                let bound = |direction: Direction| asked.get(direction.query_member()).cloned();
+                registered.at_least_bounds = bound(Direction::AtLeast).into_iter().collect();
+                registered.at_most_bounds = bound(Direction::AtMost).into_iter().collect();
+            }
+        }
+        registered
     }
 
     /// Reads `requests/<id>.toml`.

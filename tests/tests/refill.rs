@@ -10,11 +10,11 @@ fn number(value: &Value, pointer: &str) -> u64 {
     value.pointer(pointer).and_then(Value::as_u64).unwrap_or(u64::MAX)
 }
 
-/// A request for a permit that holds on a day of December 2026.
-fn ask_from(stage: &Stage, day: u8) -> Result<String> {
+/// A request for a permit that holds on the first day of a month of 2026.
+fn ask_from(stage: &Stage, month: u8) -> Result<String> {
     let query = json!({"credentials": [{
         "id": "residence", "format": "vc+sd-jwt", "meta": {"type_values": [["ResidencePermitCredential"]]},
-        "claims": [{"path": ["credentialSubject", "validUntil"], "carnet_at_least": format!("2026-12-{day:02}")}],
+        "claims": [{"path": ["credentialSubject", "validUntil"], "carnet_at_least": format!("2026-{month:02}-01")}],
     }]});
     let file = stage.folder.join("query.json");
     std::fs::write(&file, query.to_string())?;
@@ -33,11 +33,11 @@ async fn a_wallet_is_refilled_by_hand_and_never_runs_dry() -> Result<()> {
     args.extend(offered.pin.iter().flat_map(|pin| ["--pin", pin.as_str()]));
     stage.carnet(&args)?.ok()?;
     // At two to four left it refills itself, once in these showings: with two left after the last at the latest.
-    let (mut fresh, mut refills, mut day) = (10, 0, 0);
+    let (mut fresh, mut refills, mut month) = (10, 0, 0);
     for _ in 0..8 {
-        // The same asker gets the same copy, but for another threshold it takes a fresh one.
-        day += 1;
-        let uri = ask_from(&stage, day)?;
+        // The same asker gets the same copy, but for a threshold of another block of days it takes a fresh one.
+        month += 1;
+        let uri = ask_from(&stage, month)?;
         stage.approve(&uri)?.1.ok()?;
         let listed = stage.carnet(&["list"])?.ok()?.json()?;
         assert_eq!(listed.pointer("/credentials/0/low"), Some(&Value::Bool(false)), "{listed}");

@@ -51,6 +51,10 @@ pub(crate) struct About {
     /// A request template that you use; may be repeated. You are registered for these and no others.
     #[arg(long = "use", value_name = "TEMPLATE", required_unless_present = "all_uses")]
     pub(crate) uses: Vec<String>,
+    /// Ask for no other bounds than those of the templates, such as today-18y: wallets warn of any other one, and may
+    /// refuse a registration like this if they are of before.
+    #[arg(long)]
+    pub(crate) limit_bounds: bool,
     /// Ask for every template of the catalogue.
     #[arg(long, conflicts_with = "uses")]
     pub(crate) all_uses: bool,
@@ -79,7 +83,11 @@ pub(crate) fn request(
             purpose: template.purpose.clone(),
             legal_basis: template.legal_basis.clone(),
             retention_days: template.retention_days,
-            credentials: RegisteredCredential::of_query(&query.0),
+            credentials: if about.limit_bounds {
+                template.limit(RegisteredCredential::of_query(&query.0))
+            } else {
+                RegisteredCredential::of_query(&query.0)
+            },
         });
     }
     let relying_party = RelyingParty {

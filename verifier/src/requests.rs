@@ -460,6 +460,22 @@ mod tests {
     }
 
     #[test]
+    fn two_bounds_of_one_claim_are_refused_when_the_request_is_made() {
+        let asking = |bounds: [&str; 2]| {
+            let path = json!(["credentialSubject", "validUntil"]);
+            let claims = ["a", "b"].into_iter().zip(bounds);
+            let claims: Value =
+                claims.map(|(id, bound)| json!({"id": id, "path": path, "carnet_at_least": bound})).collect();
+            json!({"credentials": [{"id": "permit", "format": "vc+sd-jwt",
+                "meta": {"type_values": [["ResidencePermitCredential"]]}, "claims": claims, "claim_sets": [["a"], ["b"]]}]})
+        };
+        let (reason, description) = refused(&asking(["2027-06-01", "2027-05-01"]));
+        assert_eq!(reason, "QUERY_MALFORMED");
+        assert!(description.contains("two bounds"), "{description}");
+        accepted(&asking(["2027-06-01", "2027-06-01"]));
+    }
+
+    #[test]
     fn a_query_that_is_none_is_refused_when_the_request_is_made() {
         accepted(&asking(&json!(["credentialSubject", "familyName"])));
         for path in [json!([]), json!("familyName"), json!(["credentialSubject", -1]), json!(["a", {"b": 1}])] {

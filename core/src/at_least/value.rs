@@ -31,28 +31,41 @@ impl Ordered {
         self.0
     }
 
-    /// What a claim's value comes to: a date or the day in UTC of an instant, a CEFR level, or a number. A
-    /// fraction is rounded to the side that keeps every proof true: down for at least, up for at most.
+    /// What a claim's value comes to: a date or the day in UTC that ends with or after an instant, a CEFR level, or a
+    /// number. A fraction, and a number outside the range, is rounded to the side that keeps every proof true: down for
+    /// at least, up for at most (spec/at-least.md 1.1).
     ///
     /// # Errors
-    /// `threshold_invalid` if it is outside the range, or nothing that has an order here;
-    /// `date_malformed` for a text that is neither a date, an instant nor a level.
+    /// `threshold_invalid` if it is outside the range on the side where no proof would be true, or nothing that has an
+    /// order here; `date_malformed` for a text that is neither a date, an instant nor a level.
     pub fn of_claim(direction: Direction, value: &Value) -> Result<Self, Problem> {
         match value {
-            Value::String(text) if text.len() > 10 => of_day(Timestamp::parse(text)?),
-            Value::Number(number) if json::whole(value).is_none() => {
-                let number = number.as_f64().ok_or_else(out_of_range)?;
-                let number = match direction {
-                    Direction::AtLeast => number.floor(),
-                    Direction::AtMost => number.ceil(),
-                };
-                if !(0.0..=f64::from(u16::MAX)).contains(&number) {
-                    return Err(out_of_range());
-                }
-                Self::try_from(number as i64)
+            Value::String(text) if text.len() > 10 => clamped(direction, days(last_day(text)?)),
+            Value::String(text) => match level(text) {
+                Some(level) => Ok(level),
+                None => clamped(direction, days(midnight(text)?)),
+            },
+            Value::Number(number) => {
+                let number = json::whole(value).or_else(|| {
+                    let number = number.as_f64()?;
+                    let rounded = match direction {
+                        Direction::AtLeast => number.floor(),
+                        Direction::AtMost => number.ceil(),
+                    };
+                    // What is beyond i64 is cut off at its ends.
+                    Some(rounded as i64)
+                });
+                clamped(direction, number.ok_or_else(out_of_range)?)
             }
             other => Self::of_threshold(other),
         }
+    }
+
+    /// What an instant came to in credentials of before, where that is another number: the day that it falls on.
+    pub(crate) fn of_claim_before(direction: Direction, value: &Value) -> Option<Self> {
+        let text = value.as_str().filter(|text| text.len() > 10)?;
+        let number = of_day(Timestamp::parse(text).ok()?).ok()?;
+        (Self::of_claim(direction, value).ok()? != number).then_some(number)
     }
 
     /// What a query's threshold comes to: a date, a CEFR level, or a whole number.
@@ -62,10 +75,7 @@ impl Ordered {
     /// `date_malformed` for a text that is neither a date nor a level.
     pub fn of_threshold(value: &Value) -> Result<Self, Problem> {
         match value {
-            Value::String(text) => match (1..).zip(CEFR).find(|(_, level)| level == text) {
-                Some((level, _)) => Ok(Self(level)),
-                None => days_since_1900(text),
-            },
+            Value::String(text) => level(text).map_or_else(|| days_since_1900(text), Ok),
             Value::Number(_) => json::whole(value).ok_or_else(out_of_range)?.try_into(),
             _ => Err(Problem::new(Code::ThresholdInvalid, "neither a date, a level nor a number")),
         }
@@ -93,6 +103,21 @@ impl fmt::Debug for Ordered {
     }
 }
 
+fn level(text: &str) -> Option<Ordered> {
+    (1..).zip(CEFR).find(|(_, level)| *level == text).map(|(level, _)| Ordered(level))
+}
+
+/// A number outside the range counts as the end of it that every true threshold in range still is true of; beyond the other
+/// end there is none.
+fn clamped(direction: Direction, number: i64) -> Result<Ordered, Problem> {
+    match (u16::try_from(number), direction) {
+        (Ok(number), _) => Ok(Ordered(number)),
+        (Err(_), Direction::AtLeast) if number > 0 => Ok(Ordered(u16::MAX)),
+        (Err(_), Direction::AtMost) if number < 0 => Ok(Ordered(0)),
+        (Err(_), _) => Err(out_of_range()),
+    }
+}
+
 fn out_of_range() -> Problem {
     Problem::new(Code::ThresholdInvalid, "not a whole number from 0 to 65,535")
 }
@@ -103,11 +128,25 @@ fn out_of_range() -> Problem {
 /// `date_malformed` if there is no such date; `threshold_invalid` if it is before 1900-01-01 or after
 /// 2079-06-06.
 pub fn days_since_1900(date: &str) -> Result<Ordered, Problem> {
+    of_day(midnight(date)?)
+}
+
+/// The beginning of a date `YYYY-MM-DD` in UTC.
+fn midnight(date: &str) -> Result<Timestamp, Problem> {
     let malformed = || Problem::new(Code::DateMalformed, "not a date of the form YYYY-MM-DD");
     if date.len() != "YYYY-MM-DD".len() {
         return Err(malformed());
     }
-    of_day(Timestamp::parse(&format!("{date}T00:00:00Z")).map_err(|_| malformed())?)
+    Timestamp::parse(&format!("{date}T00:00:00Z")).map_err(|_| malformed())
+}
+
+/// An instant of the last day in UTC that has begun before a given one: what ends at 00:00 ends with the day before.
+fn last_day(text: &str) -> Result<Timestamp, Problem> {
+    let at = Timestamp::parse(text)?;
+    // Seconds are whole here; what ends within the first second of a day ends on that day.
+    let fraction = text.split_once('.').map_or("", |(_, rest)| rest);
+    let begun = fraction.bytes().take_while(u8::is_ascii_digit).any(|digit| digit != b'0');
+    Ok(if begun { at } else { at.plus(-1) })
 }
 
 /// The date `YYYY-MM-DD` that is so many days after 1900-01-01.
@@ -119,9 +158,12 @@ pub fn date_of(days: Ordered) -> String {
     text
 }
 
+fn days(at: Timestamp) -> i64 {
+    at.unix().div_euclid(SECONDS_OF_DAY).saturating_add(EPOCH)
+}
+
 fn of_day(at: Timestamp) -> Result<Ordered, Problem> {
-    let days = at.unix().div_euclid(SECONDS_OF_DAY).saturating_add(EPOCH);
-    Ordered::try_from(days)
+    Ordered::try_from(days(at))
         .map_err(|_| Problem::new(Code::ThresholdInvalid, "the date is before 1900-01-01 or after 2079-06-06"))
 }
 
@@ -142,6 +184,11 @@ pub(super) fn digits(value: Ordered) -> [(u8, u8); DIGITS] {
 /// Whether every digit is at least the other's.
 pub(super) fn dominates(value: Ordered, threshold: Ordered) -> bool {
     digits(value).iter().zip(digits(threshold)).all(|((_, digit), (_, least))| *digit >= least)
+}
+
+/// The greatest number that the value dominates or is, of those that differ from a threshold in the last digit alone.
+pub(super) fn reached_in_block(value: Ordered, threshold: Ordered) -> Ordered {
+    value.min(Ordered(threshold.0 | 0x000f))
 }
 
 /// The value itself, and for each digit that can be lowered by one the highest number below that: whatever

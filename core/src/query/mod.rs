@@ -9,6 +9,7 @@ use crate::{
     secure::sd_jwt::{ClaimPath, Step},
 };
 
+mod bounds;
 pub mod holder;
 mod parse;
 mod path;
@@ -233,6 +234,14 @@ impl ClaimQuery {
     pub fn accepts(&self, value: &Value) -> bool {
         (self.values.is_empty() || self.values.iter().any(|accepted| same(accepted, value)))
             && self.threshold.as_ref().is_none_or(|threshold| threshold.is_met_by(value))
+    }
+
+    /// Returns `true` if it accepts some value of this form.
+    pub(crate) fn could_accept(&self, value: &Value) -> bool {
+        match &self.threshold {
+            Some(threshold) => threshold.is_comparable_with(value),
+            None => !value.is_object() && !value.is_array(),
+        }
     }
 
     /// Whether exactly its threshold was proved: a witness for another one is no answer, even for a higher one.

@@ -19,9 +19,9 @@ impl Query {
     /// Parses a `dcql_query` (OpenID4VP 1.0 section 6).
     ///
     /// # Errors
-    /// `query_malformed`. A format or a constraint that is not understood is none of it: nothing answers such a
-    /// credential
-    /// query, and another one of its set may ([`CredentialQuery::unanswerable`]).
+    /// `query_malformed`, also for two bounds of one claim (spec/at-least.md 5.2). A format or a constraint that is not
+    /// understood is none of it: nothing answers such a credential query, and another one of its set may
+    /// ([`CredentialQuery::unanswerable`]).
     pub fn parse(value: &Value) -> Result<Self, Problem> {
         let members = value.as_object().ok_or_else(|| malformed("the query is not an object"))?;
         let credentials = list(members, "credentials")?
@@ -41,6 +41,7 @@ impl Query {
         let holder = members.get(HOLDER_MEMBER).map(HolderRule::parse).transpose()?;
         let query = Self { credential_sets, credentials, holder };
         query.check_compared()?;
+        query.check_bounds()?;
         Ok(query)
     }
 

@@ -68,10 +68,21 @@ impl Threshold {
         self.number
     }
 
+    /// Returns `true` for a bound that is a day.
+    #[must_use]
+    pub fn is_date(&self) -> bool {
+        form(&self.bound) == Form::Day
+    }
+
+    /// Returns `true` for a value of the bound's form.
+    pub(crate) fn is_comparable_with(&self, value: &Value) -> bool {
+        form(value) == form(&self.bound)
+    }
+
     /// Whether a value that is shown reaches it; one of another form does not.
     #[must_use]
     pub fn is_met_by(&self, value: &Value) -> bool {
-        form(value) == form(&self.bound)
+        self.is_comparable_with(value)
             && Ordered::of_claim(self.direction, value).is_ok_and(|number| match self.direction {
                 Direction::AtLeast => number >= self.number,
                 Direction::AtMost => number <= self.number,

@@ -2,10 +2,11 @@
 
 use carnet_core::{
     Code, Problem,
+    at_least::share_a_block,
     epoch::Epoch,
     json::{Limits, parse},
     query::{
-        Candidate, Query,
+        Candidate, Query, commitments_path,
         plan::{self, Holding},
         values_at,
     },
@@ -108,7 +109,7 @@ fn copies(held: &HeldCredential, query: &Query, bounds: &Bounds<'_>) -> Vec<usiz
             .map(|(index, copy)| (index, copy, exposure(copy, bounds.asker)))
             .filter(|(_, _, exposure)| wanted(exposure))
             .min_by_key(|(_, copy, exposure)| {
-                let most = std::cmp::Reverse(provable(copy, query).len());
+                let most = std::cmp::Reverse(provable(copy, query, bounds.asker).len());
                 (seen_by(exposure), copy.is_marked(), most, copy.fresh(bounds.now).is_none())
             })
             .map(|(index, ..)| index)
@@ -143,18 +144,22 @@ fn exposure(copy: &Copy, asker: &str) -> Exposure {
 }
 
 /// The claims of a copy whose thresholds it can prove for this query: those with commitments, but for one that was opened
-/// for another threshold of that direction before (spec/at-least.md 4.5).
-fn provable(copy: &Copy, query: &Query) -> Vec<OrderedClaim> {
+/// for another threshold of that direction before, unless that was for the same asker alone and within one block of
+/// thresholds (spec/at-least.md 4.5 and 4.6). That is a matter of the thresholds and not of the value, so that whether a
+/// copy is shown again tells nothing of it.
+fn provable(copy: &Copy, query: &Query, asker: &str) -> Vec<OrderedClaim> {
     let thresholds = || {
         let claims = query.credentials.iter().flat_map(|credential| &credential.claims);
         claims.filter_map(|claim| Some((&claim.path, claim.threshold.as_ref()?)))
     };
     let spent = |path: &ClaimPath, direction| {
-        let before = copy.opened.iter().filter(|opened| opened.path == *path && opened.direction == direction);
-        let mut bounds = before.map(|opened| opened.bound);
-        bounds.any(|bound| {
+        let mut before = copy.opened.iter().filter(|opened| opened.path == *path && opened.direction == direction);
+        let own = copy.shown_to.iter().all(|seen| seen == asker);
+        before.any(|opened| {
             thresholds().any(|(asked, threshold)| {
-                asked == path && threshold.direction() == direction && threshold.number().number() != bound
+                let bound = threshold.number();
+                let again = bound.number() == opened.bound || own && share_a_block(bound, opened.bound.into());
+                asked == path && threshold.direction() == direction && !(opened.in_block && again)
             })
         })
     };
@@ -180,13 +185,13 @@ fn open(
         }
         let positions = copy.commitments.iter().map(Positions::from).collect();
         let disclosed = token.disclosed()?;
-        (disclosed.payload, Source::Selective(token, positions), provable(copy, query), disclosed.clear)
+        (disclosed.payload, Source::Selective(token, positions), provable(copy, query, bounds.asker), disclosed.clear)
     } else {
         let document = parse(copy.credential.text().as_bytes(), Limits::DOCUMENT)?;
         let members = document.as_object().cloned().ok_or(Code::InvalidJson)?;
         (members, Source::Whole(document), Vec::new(), Vec::new())
     };
-    let reduced = reduced(&held.format, &payload, &provable, query, bounds);
+    let reduced = reduced(&held.format, &payload, copy, &provable, query, bounds);
     let exposure = exposure(copy, bounds.asker);
     let format = held.format.clone();
     // The ends of issuers of before are rounded to the day.
@@ -225,11 +230,12 @@ fn with_one_serial(
     Ok((token.keep_element(&serials.array(format), chosen)?, digest))
 }
 
-/// The payload without the claims whose value must not stand in for a proof that this copy cannot give; `None` if it is
-/// the same.
+/// The payload without the claims whose value must not stand in for a proof that this copy cannot give, and without
+/// commitments that are asked for by themselves, whose number tells of the value; `None` if it is the same.
 fn reduced(
     format: &str,
     payload: &Map<String, Value>,
+    copy: &Copy,
     provable: &[OrderedClaim],
     query: &Query,
     bounds: &Bounds<'_>,
@@ -238,6 +244,11 @@ fn reduced(
     let candidate = Candidate { format, payload, proved: &[] };
     for credential in query.credentials.iter().filter(|credential| credential.fits(candidate)) {
         for claim in &credential.claims {
+            let known = copy.commitments.iter();
+            let mut arrays = known.filter_map(|known| commitments_path(&known.path, known.direction));
+            if let Some(array) = arrays.find(|array| claim.path.starts_with(array)) {
+                remove(reduced.get_or_insert_with(|| payload.clone()), &array);
+            }
             let Some(threshold) = &claim.threshold else { continue };
             let hidden = bounds.proofs_only.iter().any(|only| only.is(&credential.id, &claim.path));
             let proves =

@@ -44,7 +44,7 @@ pub(crate) enum Lack {
     /// Those of that type name another redeemer than the one who asks.
     OtherRedeemer,
     /// Those of that type do not have these claims, or not with a value that is asked for.
-    Claims(Vec<ClaimPath>),
+    Claims(Vec<ClaimQuery>),
     /// It is asked for in a way that is not understood here.
     Foreign,
     /// Any other reason.
@@ -77,7 +77,7 @@ pub(crate) fn type_asked(catalogue: &Catalogue, query: &CredentialQuery) -> Stri
 }
 
 /// All types that would do.
-fn types_asked(catalogue: &Catalogue, query: &CredentialQuery) -> Vec<String> {
+pub(super) fn types_asked(catalogue: &Catalogue, query: &CredentialQuery) -> Vec<String> {
     let by_vct = |vct: &String| catalogue.by_vct(vct).map_or_else(|| vct.clone(), |known| known.name.clone());
     let own = |set: &Vec<String>| set.iter().find(|name| *name != "VerifiableCredential").cloned();
     query.vct_values.iter().map(by_vct).chain(query.type_values.iter().filter_map(own)).collect()
@@ -162,8 +162,7 @@ fn lack(
         let accepted = |(_, value): &(ClaimPath, &serde_json::Value)| claim.accepts(value);
         payloads.iter().any(|payload| values_at(payload, &claim.path).iter().any(accepted))
     };
-    let lacking: Vec<ClaimPath> =
-        asked.claims.iter().filter(|claim| !has(claim)).map(|claim| claim.path.clone()).collect();
+    let lacking: Vec<ClaimQuery> = asked.claims.iter().filter(|claim| !has(claim)).cloned().collect();
     Ok(if lacking.is_empty() { Lack::Other } else { Lack::Claims(lacking) })
 }
 

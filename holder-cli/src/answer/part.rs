@@ -96,6 +96,7 @@ pub(super) fn part(query: &CredentialQuery, opened: &Opened, shows: &[Show]) -> 
             None => stays.push(name),
         }
     }
+    stays.retain(|name| !is_told(&proves, name));
     // The copy was opened with that serial alone, so that whatever goes of the array is this one.
     let serial = opened.serial.clone().filter(|serial| {
         let texts = goes.iter().filter_map(|claim| claim.value.as_array()).flatten().filter_map(Value::as_str);
@@ -123,6 +124,14 @@ fn gives_away(opened: &Opened, value: &Value) -> bool {
     let (end, epoch) = opened.end;
     let date = value.as_str().and_then(day::of_claim);
     end.zip(date).is_some_and(|(end, date)| epoch.gives_away(end, date))
+}
+
+/// Returns `true` for a claim that is proved to be at least and at most the same.
+fn is_told(proves: &[Proving], name: &str) -> bool {
+    let of = |direction| proves.iter().filter(move |one| one.name == name && one.threshold.direction() == direction);
+    of(Direction::AtLeast).any(|from| {
+        of(Direction::AtMost).any(|to| from.path == to.path && from.threshold.number() == to.threshold.number())
+    })
 }
 
 /// The claims of a payload: the members of the subject, and whatever else stands at the top.
@@ -184,4 +193,26 @@ fn explained(entry: &Value) -> bool {
 /// Whether a member has the name of an array of commitments, such as `validUntilAtLeast` (spec/at-least.md 3.1).
 pub(crate) fn are_commitments(name: &str) -> bool {
     Direction::ALL.iter().any(|direction| name.ends_with(&direction.commitments_claim("")))
+}
+
+#[cfg(test)]
+mod tests {
+    use carnet_core::query::Threshold;
+
+    use super::*;
+
+    #[test]
+    fn a_claim_between_two_equal_bounds_is_told() {
+        let proving = |name: &str, direction, bound: i64| Proving {
+            name: name.to_owned(),
+            path: vec![Step::Name(name.to_owned())],
+            threshold: Threshold::new(direction, bound.into()).unwrap(),
+        };
+        let from = |bound| proving("level", Direction::AtLeast, bound);
+        let to = |name: &str, bound| proving(name, Direction::AtMost, bound);
+        assert!(is_told(&[from(5), to("level", 5)], "level"));
+        for hidden in [vec![from(5)], vec![from(5), to("level", 6)], vec![from(5), to("credits", 5)]] {
+            assert!(!is_told(&hidden, "level"));
+        }
+    }
 }

@@ -476,9 +476,12 @@ fn commitments_that_stay_hidden_are_neither_shown_nor_hidden_claims() {
         assert!(claims_of(&copy, format).iter().any(|(name, _)| name == "eqfLevelAtLeast"), "{format}");
         assert_eq!(names(&part), ["title"], "{format}");
         assert!(part.stays.iter().all(|name| !are_commitments(name)), "{format}: {:?}", part.stays);
-        // One that does go is on the screen.
-        let mut one = path("eqfLevelAtLeast");
-        one.as_array_mut().unwrap().push(json!(0));
-        assert_eq!(names(&ask(one)), ["eqfLevelAtLeast"], "{format}");
+        // None goes by itself: how many there are tells of the value.
+        for step in [json!(0), json!(null)] {
+            let mut one = path("eqfLevelAtLeast");
+            one.as_array_mut().unwrap().push(step);
+            let asked = query(format, json!([{"path": one}]));
+            assert_eq!(parts_of(&contents, &asked, "asker", &[]).unwrap_err().code, Code::QueryUnmet, "{format}");
+        }
     }
 }

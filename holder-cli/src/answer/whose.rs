@@ -77,6 +77,7 @@ fn groups(contents: &Contents, opened: &[Opened], rule: &HolderRule) -> Result<V
 fn renumbered(mut plan: Plan, group: &[usize]) -> Plan {
     let number = |holding: &mut usize| *holding = group.get(*holding).copied().unwrap_or(usize::MAX);
     plan.parts.iter_mut().for_each(|part| number(&mut part.holding));
+    plan.implied.iter_mut().for_each(|implied| number(&mut implied.holding));
     for line in &mut plan.lines {
         if let What::Document { holding, .. } | What::PassedOver { holding } = &mut line.what {
             number(holding);

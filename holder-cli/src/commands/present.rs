@@ -54,9 +54,9 @@ pub(crate) async fn run(session: &Session, arguments: &Present) -> Result<(), Fa
         .intended_use()
         .and_then(|known| session.ui.messages.pick(|language| known.purpose.get(language).map(String::as_str)))
         .unwrap_or_else(|| own("purpose"));
-    describe(&mut entry, &pointer, &request, &introduction);
-    let mut entry = received(&mut wallet, entry)?;
     let catalogue = session.catalogue()?;
+    describe(&mut entry, &pointer, &request, &introduction, &catalogue);
+    let mut entry = received(&mut wallet, entry)?;
     let decision = Decision {
         session,
         arguments,

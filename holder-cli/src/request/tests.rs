@@ -159,6 +159,21 @@ fn a_request_that_breaks_a_rule() {
     refused(Code::RequestMalformed, |asker| asker.payload["response_uri"] = json!("http://elsewhere.example/x"));
     refused(Code::RequestMalformed, |asker| asker.payload["nonce"] = json!(""));
     refused(Code::QueryMalformed, |asker| asker.payload["dcql_query"] = json!({}));
+    let bounds = |bounds: [i64; 2]| {
+        let path = json!(["credentialSubject", "eqfLevel"]);
+        let claims = ["a", "b"].into_iter().zip(bounds);
+        let claims = claims.map(|(id, bound)| json!({"id": id, "path": path, "carnet_at_least": bound}));
+        let claims: Vec<_> = claims.collect();
+        move |asker: &mut Asker| {
+            let credential = &mut asker.payload["dcql_query"]["credentials"][0];
+            credential["claims"] = json!(claims);
+            credential["claim_sets"] = json!([["a"], ["b"]]);
+        }
+    };
+    refused(Code::QueryMalformed, bounds([7, 6]));
+    let mut twin = Asker::new();
+    bounds([6, 6])(&mut twin);
+    assert!(twin.request().is_ok());
     for name in ["client_id", "aud", "exp", "response_type", "response_mode", "nonce", "dcql_query"] {
         refused(Code::ClaimMissing, without(name));
     }

@@ -14,6 +14,7 @@ use crate::{
 };
 
 mod asker;
+mod concluded;
 mod excess;
 mod holder;
 mod json;
@@ -68,10 +69,12 @@ impl Consent<'_> {
         let say = |id: &str| ui.messages.text(id);
         let mut screen = String::new();
         self.withheld_text(ui, &mut screen);
+        self.before_text(ui, &mut screen);
         self.holder_text(ui, &mut screen);
         for part in self.parts() {
             self.part(ui, part, &mut screen);
         }
+        self.concluded_text(ui, &mut screen);
         if self.explain {
             self.plan_text(ui, &mut screen);
         }
@@ -128,15 +131,23 @@ impl Consent<'_> {
             }
         }
         for proving in &part.proves {
-            let threshold = labels.threshold_of(&proving.threshold, part.given_away.contains(&proving.name));
-            let _ = writeln!(screen, "  + {}: {threshold}", labels.claim(&proving.name));
+            let given_away = part.given_away.contains(&proving.name);
+            // Between two equal bounds nothing is hidden.
+            let bound = if given_away || part.stays.contains(&proving.name) {
+                labels.threshold_of(&proving.threshold, given_away)
+            } else {
+                labels.bound(&proving.threshold)
+            };
+            let _ = writeln!(screen, "  + {}: {bound}", labels.claim(&proving.name));
         }
         if part.goes.is_empty() && part.proves.is_empty() {
             let _ = writeln!(screen, "  {}", say("consent-nothing"));
         }
         let _ = writeln!(screen, "{}:", ui.heading(&say("consent-stays")));
         for name in &part.stays {
-            let _ = writeln!(screen, "  - {}", labels.claim(name));
+            let concluded = self.concluded_of(part.credential, name).map(|implied| labels.concluded(name, implied));
+            let concluded: String = concluded.map(|what| format!(" ({what})")).collect();
+            let _ = writeln!(screen, "  - {}{concluded}", labels.claim(name));
         }
         for claim in part.goes.iter().filter(|claim| claim.in_part) {
             let _ = writeln!(screen, "  - {} ({})", labels.claim(&claim.name), say("consent-in-part"));

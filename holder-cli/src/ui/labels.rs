@@ -1,6 +1,9 @@
 //! Names that people know: of document types, of claims, of values.
 
-use carnet_core::{at_least::Direction, query::Threshold};
+use carnet_core::{
+    at_least::Direction,
+    query::{Threshold, plan::Implied},
+};
 use carnet_spec::{Catalogue, Display};
 use serde_json::Value;
 
@@ -38,16 +41,32 @@ impl<'a> Labels<'a> {
 
     /// What is proved in the place of a value, or beside one that something else gives away.
     pub(crate) fn threshold_of(&self, threshold: &Threshold, given_away: bool) -> String {
-        let date = threshold.bound().as_str().is_some_and(|bound| bound.contains('-'));
-        let id = match (date, threshold.direction()) {
-            (true, Direction::AtLeast) if given_away => "threshold-date-at-least-alone",
-            (true, Direction::AtMost) if given_away => "threshold-date-at-most-alone",
-            (true, Direction::AtLeast) => "threshold-date-at-least",
-            (true, Direction::AtMost) => "threshold-date-at-most",
-            (false, Direction::AtLeast) => "threshold-value-at-least",
-            (false, Direction::AtMost) => "threshold-value-at-most",
+        self.side("threshold", threshold, if given_away && threshold.is_date() { "-alone" } else { "" })
+    }
+
+    /// A bound, without a word on what stays hidden.
+    pub(crate) fn bound(&self, threshold: &Threshold) -> String {
+        self.side("bound", threshold, "")
+    }
+
+    /// What an asker can conclude of a claim that is not shown: the other side of a bound, or values that it lacks.
+    pub(crate) fn concluded(&self, path: &str, implied: &Implied) -> String {
+        match &implied.threshold {
+            Some(threshold) => self.side("concluded", threshold, ""),
+            None => {
+                let values: Vec<String> = implied.values.iter().map(|value| self.value(path, value)).collect();
+                self.messages.with("concluded-values", &[("values", &values.join("; "))])
+            }
+        }
+    }
+
+    fn side(&self, what: &str, threshold: &Threshold, suffix: &str) -> String {
+        let form = if threshold.is_date() { "date" } else { "value" };
+        let direction = match threshold.direction() {
+            Direction::AtLeast => "at-least",
+            Direction::AtMost => "at-most",
         };
-        self.messages.with(id, &[("bound", &clean(&bound_text(threshold)))])
+        self.messages.with(&format!("{what}-{form}-{direction}{suffix}"), &[("bound", &clean(&bound_text(threshold)))])
     }
 
     /// A value for a person.

@@ -4,6 +4,7 @@ use std::fmt;
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use carnet_core::{
+    at_least::Direction,
     json::canonicalize,
     receipt::ShownThreshold,
     time::Timestamp,
@@ -13,6 +14,8 @@ use rand_core::{OsRng, RngCore as _};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
+
+use super::thresholds::direction;
 
 mod checkpoint;
 
@@ -148,6 +151,9 @@ pub(crate) struct Entry {
     /// What was asked for beyond what is registered for this intended use, as `query_id: path`; `*` stands for everything.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) beyond: Vec<String>,
+    /// The bounds that were asked for, whatever became of it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) bounds: Vec<AskedBound>,
     /// Which claims of which document.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) parts: Vec<ShownPart>,
@@ -176,6 +182,7 @@ impl Entry {
             purpose: String::new(),
             reason: String::new(),
             beyond: Vec::new(),
+            bounds: Vec::new(),
             parts: Vec::new(),
             statement: None,
         }
@@ -214,6 +221,21 @@ pub(crate) struct Asker {
     /// Who watches over it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) authority: Option<SupervisoryAuthority>,
+}
+
+/// A bound that an asker wanted a claim to reach.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct AskedBound {
+    /// The types that would have answered, by their names in the catalogue where it has them.
+    pub(crate) types: Vec<String>,
+    /// The claim's path below the subject.
+    pub(crate) claim: String,
+    /// At least or at most.
+    #[serde(with = "direction")]
+    pub(crate) direction: Direction,
+    /// The bound, as it was asked for.
+    pub(crate) bound: Value,
 }
 
 /// What of one credential was shown.

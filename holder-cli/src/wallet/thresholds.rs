@@ -71,11 +71,14 @@ pub(crate) struct Opened {
     pub(crate) direction: Direction,
     /// The threshold as a number (spec/at-least.md 1.1).
     pub(crate) bound: u16,
+    /// Whether the entry of the threshold's block was opened (4.6); wallets of before opened any that served.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) in_block: bool,
 }
 
 impl From<&Proved> for Opened {
     fn from(proved: &Proved) -> Self {
-        Self { path: proved.path.clone(), direction: proved.direction, bound: proved.bound.number() }
+        Self { path: proved.path.clone(), direction: proved.direction, bound: proved.bound.number(), in_block: true }
     }
 }
 
@@ -104,15 +107,15 @@ mod path {
 }
 
 /// A direction by its name.
-mod direction {
+pub(super) mod direction {
     use carnet_core::at_least::Direction;
     use serde::{Deserialize, Deserializer, Serializer, de::Error};
 
-    pub(super) fn serialize<S: Serializer>(direction: &Direction, serializer: S) -> Result<S::Ok, S::Error> {
+    pub(in crate::wallet) fn serialize<S: Serializer>(direction: &Direction, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(direction.as_str())
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Direction, D::Error> {
+    pub(in crate::wallet) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Direction, D::Error> {
         let text = String::deserialize(deserializer)?;
         Direction::parse(&text).ok_or_else(|| D::Error::custom("no such direction"))
     }
@@ -142,6 +145,9 @@ mod tests {
         let stored = serde_json::to_value(Opened::from(&proved)).unwrap();
         assert_eq!(stored["bound"], 39_773);
         assert_eq!(Proved::from(&serde_json::from_value::<Opened>(stored.clone()).unwrap()), proved);
+        // What a wallet of before stored is read, and is not taken for more than it is.
+        let before = json!({"path": stored["path"], "direction": "at_most", "bound": 39_773});
+        assert!(!serde_json::from_value::<Opened>(before).unwrap().in_block);
         let mut sideways = stored;
         sideways["direction"] = json!("sideways");
         assert!(serde_json::from_value::<Opened>(sideways).is_err());

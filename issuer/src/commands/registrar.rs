@@ -4,10 +4,11 @@ use std::path::PathBuf;
 
 use carnet_console::{Answer, Question};
 use carnet_core::{
+    at_least::Direction,
     day,
     query::path_to_text,
     text::{quoted, shown_lines},
-    trust::registration::{IntendedUse, RegisteredCredential, RelyingParty},
+    trust::registration::{IntendedUse, RegisteredClaim, RegisteredCredential, RelyingParty},
 };
 use carnet_service::{keys::KeyPlace, once, time};
 use clap::Subcommand;
@@ -225,14 +226,27 @@ fn credential(registered: &RegisteredCredential) -> Vec<String> {
     if registered.claims.is_empty() {
         lines.push("      no claim, only that the person has one".to_owned());
     }
-    lines.extend(registered.claims.iter().map(|claim| {
-        let only = match (claim.at_least, claim.at_most) {
-            (false, false) => "",
-            (true, false) => " (only whether it is at least something)",
-            (false, true) => " (only whether it is at most something)",
-            (true, true) => " (only whether it is at least or at most something)",
-        };
-        format!("      {}{only}", quoted(&path_to_text(&claim.path)))
-    }));
+    lines.extend(
+        registered.claims.iter().map(|claim| format!("      {}{}", quoted(&path_to_text(&claim.path)), only(claim))),
+    );
     lines
+}
+
+/// The proofs of a claim that would be registered in the place of its value.
+fn only(claim: &RegisteredClaim) -> String {
+    let side = |direction: Direction| {
+        let words = match direction {
+            Direction::AtLeast => "at least",
+            Direction::AtMost => "at most",
+        };
+        let bounds: Vec<String> = claim.bounds(direction).iter().map(bound).collect();
+        let bounds = if bounds.is_empty() { "something".to_owned() } else { bounds.join(" or ") };
+        claim.registers(direction).then(|| format!("{words} {bounds}"))
+    };
+    let sides: Vec<String> = Direction::ALL.into_iter().filter_map(side).collect();
+    if sides.is_empty() { String::new() } else { format!(" (only whether it is {})", sides.join(", or ")) }
+}
+
+fn bound(bound: &Value) -> String {
+    bound.as_str().map_or_else(|| bound.to_string(), quoted)
 }

@@ -47,6 +47,9 @@ struct AboutIfGiven {
     /// Ask for every template of the catalogue.
     #[arg(long, requires = "country", conflicts_with = "uses", group = "which_uses")]
     all_uses: bool,
+    /// Ask for no other bounds than those of the templates, such as today-18y.
+    #[arg(long, requires = "country")]
+    limit_bounds: bool,
 }
 
 impl AboutIfGiven {
@@ -61,6 +64,7 @@ impl AboutIfGiven {
             legal_identifier: self.legal_identifier,
             uses: self.uses,
             all_uses: self.all_uses,
+            limit_bounds: self.limit_bounds,
         })
     }
 }

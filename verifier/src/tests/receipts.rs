@@ -235,6 +235,10 @@ async fn a_threshold_is_proved_and_only_that_is_told() {
 }
 
 fn register(world: &World, uses: &[&str]) -> Map<String, Value> {
+    register_with(world, uses, false)
+}
+
+fn register_with(world: &World, uses: &[&str], limit_bounds: bool) -> Map<String, Value> {
     let about = crate::registration::About {
         country: "PT".to_owned(),
         privacy_policy: "https://jobs.example/privacy".to_owned(),
@@ -245,6 +249,7 @@ fn register(world: &World, uses: &[&str]) -> Map<String, Value> {
         legal_identifier: None,
         uses: uses.iter().map(|id| (*id).to_owned()).collect(),
         all_uses: uses.is_empty(),
+        limit_bounds,
     };
     let catalogue = &world.verifier.verification.catalogue;
     let request = crate::registration::request(&world.verifier.identity, &about, catalogue).unwrap();
@@ -252,6 +257,23 @@ fn register(world: &World, uses: &[&str]) -> Map<String, Value> {
     let registrar = key();
     let kid = DidUrl::parse(&format!("{}#0", did(&registrar))).unwrap();
     Registration::issue(&request, &kid, &registrar, now(), now().plus(86_400)).unwrap()
+}
+
+#[tokio::test]
+async fn a_registration_can_be_limited_to_the_bounds_of_its_templates() {
+    let world = World::new().await;
+    let document = register_with(&world, &["job-right-to-work", "work-permit-today"], true);
+    let asker = world.verifier.identity.did.to_string();
+    let expected =
+        carnet_core::trust::registration::Expected { asker: &asker, registrars: &|_| true, now: now(), skew: 0 };
+    let registration = Registration::verify(&document, &expected, &SelfContained).unwrap();
+    let template = world.verifier.verification.catalogue.template("work-permit-today").unwrap();
+    let on = |days: i64| {
+        let query = template.query_at(now().plus(days * 86_400)).unwrap().0;
+        registration.excess("work-permit-today", &query).iter().map(|excess| excess.beyond).collect::<Vec<_>>()
+    };
+    assert_eq!(on(0), []);
+    assert_eq!(on(30), [carnet_core::trust::registration::Beyond::Bound]);
 }
 
 #[tokio::test]

@@ -41,6 +41,17 @@ fn for_every_value_the_value_is_dominated_and_the_next_number_is_not() {
 }
 
 #[test]
+fn the_first_entry_that_serves_would_tell_of_the_last_digit() {
+    // Which is why it is not what a wallet opens again: of 0x0120 one entry proves 0x0110, and another 0x0111.
+    let entry = |prove: fn(Direction, &str, Ordered, Ordered) -> Result<Opening, Problem>, threshold: u16| {
+        prove(Direction::AtLeast, SALT, 0x0120.into(), threshold.into()).unwrap().entry
+    };
+    assert_ne!(entry(prove, 0x0110), entry(prove, 0x0111));
+    assert_eq!(entry(prove_in_block, 0x0110), entry(prove_in_block, 0x0111));
+    assert!(share_a_block(0x0110.into(), 0x011f.into()) && !share_a_block(0x011f.into(), 0x0120.into()));
+}
+
+#[test]
 fn around_a_carry_every_threshold_is_proved_or_refused_to_the_last_hash() {
     for value in [0xef_u16, 0xff, 0x100, 0x101] {
         let entries = commitments(Direction::AtLeast, SALT, value.into());
@@ -92,6 +103,35 @@ proptest! {
                 }
             }
         }
+    }
+
+    /// Were it otherwise, an asker that is shown a copy again would learn from another entry what neither bound says.
+    #[test]
+    fn one_entry_proves_all_that_is_true_of_a_block(value in number(), threshold in number()) {
+        for direction in Direction::ALL {
+            let block = (0..16_u16).map(|digit| Ordered::from((threshold & 0xfff0) | digit));
+            let mut entries = Vec::new();
+            for one in block {
+                let opening = prove_in_block(direction, SALT, value.into(), one);
+                prop_assert_eq!(opening.is_ok(), prove(direction, SALT, value.into(), one).is_ok());
+                let Ok(opening) = opening else { continue };
+                let commitment = commitment(direction, SALT, value, &opening);
+                prop_assert!(verify(direction, one, &commitment, &opening.witness).is_ok());
+                entries.push(opening.entry);
+            }
+            entries.dedup();
+            prop_assert!(entries.len() <= 1);
+        }
+    }
+
+    /// An asker steps on from the points that it has; from two bounds of a block it gets to nothing above the greater.
+    #[test]
+    fn two_bounds_of_a_block_combine_to_the_greater(value in number(), one in 0..16_u16, other in 0..16_u16) {
+        let of = |digit: u16| Ordered::from((value & 0xfff0) | digit);
+        let [one, other] = [of(one.min(other)), of(one.max(other))];
+        prop_assert!(dominates(other, one) && share_a_block(one, other));
+        let carried = Ordered::from(value.saturating_add(16));
+        prop_assert!(carried.number() == u16::MAX || !share_a_block(Ordered::from(value), carried));
     }
 
     #[test]

@@ -87,6 +87,64 @@ fn row_86_a_negative_or_absurd_threshold() {
 }
 
 #[test]
+fn values_out_of_range_count_as_its_end_where_that_keeps_proofs_true() {
+    let of = |direction, value: Value| Ordered::of_claim(direction, &value).map(Ordered::number).ok();
+    let (last, none) = (Some(u16::MAX), None::<u16>);
+    for (value, at_least, at_most) in [
+        (json!("9999-12-31"), last, none),
+        (json!("9999-12-31T23:59:59Z"), last, none),
+        (json!("2079-06-07"), last, none),
+        (json!("2079-06-06"), last, last),
+        (json!("1899-12-31"), none, Some(0)),
+        (json!("0001-01-01T12:00:00Z"), none, Some(0)),
+        (json!(70_000), last, none),
+        (json!(65_535.5), last, none),
+        (json!(1e300), last, none),
+        (json!(u64::MAX), last, none),
+        (json!(-1), none, Some(0)),
+        (json!(-0.5), none, Some(0)),
+        (json!(7.5), Some(7), Some(8)),
+    ] {
+        let found = (of(Direction::AtLeast, value.clone()), of(Direction::AtMost, value.clone()));
+        assert_eq!(found, (at_least, at_most), "{value}");
+        // A threshold out of range is none.
+        assert!(found == (Some(7), Some(8)) || found == (last, last) || Ordered::of_threshold(&value).is_err());
+    }
+    for bad in [json!("9999-12-32"), json!("later"), json!(null), json!(true)] {
+        assert!(Direction::ALL.into_iter().all(|direction| of(direction, bad.clone()).is_none()), "{bad}");
+    }
+}
+
+#[test]
+fn what_ends_at_midnight_ends_with_the_day_before() {
+    let day = |date: &str| days_since_1900(date).unwrap();
+    for (instant, date) in [
+        ("2027-03-01T00:00:00Z", "2027-02-28"),
+        ("2027-03-01T02:00:00+02:00", "2027-02-28"),
+        ("2027-02-28T24:00:00Z", "2027-02-28"),
+        ("2027-02-28T23:59:59Z", "2027-02-28"),
+        ("2027-03-01T00:00:01Z", "2027-03-01"),
+        ("2027-03-01T00:00:00.5Z", "2027-03-01"),
+        ("2027-03-01T00:00:00.0Z", "2027-02-28"),
+    ] {
+        for direction in Direction::ALL {
+            assert_eq!(Ordered::of_claim(direction, &json!(instant)).unwrap(), day(date), "{instant}");
+        }
+        let before = Ordered::of_claim_before(Direction::AtLeast, &json!(instant));
+        assert_eq!(
+            before.is_some(),
+            instant.contains("T00:00:00Z")
+                || instant.contains("T02")
+                || instant.contains("T24")
+                || instant.contains(".0Z")
+        );
+    }
+    // A date is a whole day, as it was.
+    assert_eq!(Ordered::of_claim(Direction::AtLeast, &json!("2027-03-01")).unwrap(), day("2027-03-01"));
+    assert_eq!(Ordered::of_claim_before(Direction::AtLeast, &json!("2027-03-01")), None);
+}
+
+#[test]
 fn row_87_a_witness_of_the_wrong_length() {
     let opening = prove(Direction::AtLeast, SALT, 46_344.into(), 46_021.into()).unwrap();
     let bytes = opening.witness.0.as_flattened();

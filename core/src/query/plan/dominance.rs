@@ -10,8 +10,7 @@ type Shape<'a> = Vec<(usize, usize, &'a BTreeMap<usize, u64>)>;
 /// The holdings that are left without those that offer nothing which another one does not offer for as little:
 /// whatever answer has one of them weighs no less than the same answer with the other. That is so for two
 /// copies of one document, and for documents of which there is one copy each; a document with several copies may be
-/// shown for the sake of another copy, and then not with this one. Where a query asks for several thresholds of one
-/// claim, two documents that are alike can do what one cannot.
+/// shown for the sake of another copy, and then not with this one.
 ///
 /// `cost` is what using a holding weighs.
 pub(super) fn undominated(
@@ -20,23 +19,17 @@ pub(super) fn undominated(
     cost: impl Fn(usize) -> u64,
 ) -> BTreeSet<usize> {
     let mut shapes: BTreeMap<usize, Shape<'_>> = BTreeMap::new();
-    let mut contested: BTreeSet<usize> = BTreeSet::new();
     for (query, offers) in offered.iter().enumerate() {
         for offer in offers {
             shapes.entry(offer.holding).or_default().push((query, offer.set, &offer.told));
-            if !offer.opens.is_empty() {
-                contested.insert(offer.holding);
-            }
         }
     }
     let document = |index: usize| holdings.get(index).map(|holding| holding.document);
     // The lightest of those that are alike and of one kind; the first in the wallet of those that weigh the same.
     let lightest = |indices: BTreeSet<usize>, kind: &dyn Fn(usize) -> Option<usize>| -> BTreeSet<usize> {
-        let mut kept: BTreeMap<(bool, Option<usize>, Option<&Shape<'_>>), usize> = BTreeMap::new();
+        let mut kept: BTreeMap<(Option<usize>, Option<&Shape<'_>>), usize> = BTreeMap::new();
         for index in indices {
-            let own = contested.contains(&index);
-            let kind = if own { Some(index) } else { kind(index) };
-            let best = kept.entry((own, kind, shapes.get(&index))).or_insert(index);
+            let best = kept.entry((kind(index), shapes.get(&index))).or_insert(index);
             if cost(index) < cost(*best) {
                 *best = index;
             }

@@ -47,7 +47,7 @@ impl Choice<'_> {
             let shows = offer.shows.iter().map(|shown| shown.show.clone()).collect();
             parts.push(Part { query_id: credential.id.clone(), holding: offer.holding, shows });
         }
-        Plan { parts, cost: answer.cost, lines }
+        Plan { parts, cost: answer.cost, lines, implied: Vec::new() }
     }
 
     /// What the best other way to answer one query alone weighs, and with which holding: another document, or

@@ -5,17 +5,21 @@
 //! disclosed, and what answers two queries with one document weighs once. The plan is exact: it is found by branch and
 //! bound over all combinations of credential sets, documents and claim sets, after documents were left out that offer
 //! the same as another one and weigh more. It is deterministic: of answers that weigh the same it is the one that the
-//! asker prefers (credential sets first, then claim sets), then the one that comes first in the wallet. No copy is opened
-//! for two thresholds of one claim (spec/at-least.md 4.5), and of no document do two copies go: they could be joined.
+//! asker prefers (credential sets first, then claim sets), then the one that comes first in the wallet. Of no document do
+//! two copies go: they could be joined. A query has one bound for each type, path and direction (spec/at-least.md 5.2); a
+//! document of two types that is asked for two bounds of one claim all the same does not answer for that claim. What an
+//! answer lets the asker conclude of bounds that it does not prove stands beside it ([`Plan::implied`]).
 
 use std::{collections::BTreeSet, fmt};
 
+use serde_json::Value;
+
 use self::{
     explain::Choice,
-    offer::{Offer, Offers, holding_cost},
+    offer::{Condition, Offer, Offers, holding_cost},
     search::{Answer, Search},
 };
-use super::{Candidate, Query, Threshold, path_to_text};
+use super::{Candidate, ClaimQuery, Query, Threshold, path_to_text};
 use crate::{
     Code, Problem,
     secure::sd_jwt::{ClaimPath, ClearClaim, OrderedClaim, Step},
@@ -23,6 +27,7 @@ use crate::{
 
 mod dominance;
 mod explain;
+mod implied;
 mod offer;
 mod search;
 #[cfg(test)]
@@ -111,6 +116,32 @@ pub struct Plan {
     pub cost: u64,
     /// Why it is this one.
     pub lines: Vec<Line>,
+    /// What the asker can conclude that is not met, since this is the answer.
+    pub implied: Vec<Implied>,
+}
+
+/// A condition of the query that a document does not meet, as its asker can conclude from the answer.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Implied {
+    /// The credential query that has the condition.
+    pub query_id: String,
+    /// The index of a holding of the document.
+    pub holding: usize,
+    /// The claim, which is not shown.
+    pub path: ClaimPath,
+    /// The threshold that it does not reach.
+    pub threshold: Option<Threshold>,
+    /// The values that it does not have; empty where it is a threshold.
+    pub values: Vec<Value>,
+}
+
+/// An answer, with all that there was to choose from.
+struct Solved {
+    offered: Vec<Vec<Offer>>,
+    /// What each holding's document and copy weigh.
+    costs: Vec<(u64, u64)>,
+    unmet: BTreeSet<Condition>,
+    answer: Answer,
 }
 
 /// One credential query, and what answers it.
@@ -181,9 +212,31 @@ impl Query {
     /// `query_unmet` if a required part cannot be met: then nothing is shown at all. `too_large` for a query and a
     /// wallet with more combinations than can be looked at: that is no answer, rather than one which is not the least.
     pub fn plan(&self, holdings: &[Holding<'_>], classes: &dyn Classes, weights: &Weights) -> Result<Plan, Problem> {
-        let mut offers = Offers::new(self, classes, weights);
+        self.plan_without(&self.contested(holdings), holdings, classes, weights)
+    }
+
+    /// The same, where holdings do not answer for claims that are `contested`.
+    fn plan_without(
+        &self,
+        contested: &BTreeSet<(usize, ClaimPath)>,
+        holdings: &[Holding<'_>],
+        classes: &dyn Classes,
+        weights: &Weights,
+    ) -> Result<Plan, Problem> {
+        let solve = |assumed: &BTreeSet<Condition>| {
+            self.solve(holdings, weights, Offers::new(classes, weights, contested, assumed))
+        };
+        let solved = solve(&BTreeSet::new())?;
+        let implied = implied::implied(self, holdings, &solved, solve);
+        let choice = Choice { query: self, holdings, offered: &solved.offered, costs: &solved.costs };
+        Ok(Plan { implied, ..choice.plan(solved.answer.clone()) })
+    }
+
+    /// The lightest answer from what the holdings offer.
+    fn solve(&self, holdings: &[Holding<'_>], weights: &Weights, mut offers: Offers<'_>) -> Result<Solved, Problem> {
+        let each = self.credentials.iter().enumerate();
         let offered: Vec<Vec<Offer>> =
-            self.credentials.iter().map(|credential| offers.of(credential, holdings)).collect::<Result<_, _>>()?;
+            each.map(|(at, credential)| offers.of(at, credential, holdings)).collect::<Result<_, _>>()?;
         // That there is an answer at all is the query's own matter, and so is what is missing where there is none.
         let each = self.credentials.iter().zip(&offered);
         let can_be_met: BTreeSet<&str> =
@@ -207,14 +260,11 @@ impl Query {
         let fewer = |wanted: &BTreeSet<usize>| {
             lightest.iter().any(|(other, _)| other.len() < wanted.len() && other.is_subset(wanted))
         };
-        let first = lightest.iter().find(|(wanted, _)| !fewer(wanted)).ok_or_else(|| {
-            Problem::new(
-                Code::QueryUnmet,
-                "two copies of one document would have to go, or one would have to prove two thresholds of a claim",
-            )
-        })?;
-        let choice = Choice { query: self, holdings, offered: &offered, costs: &costs };
-        Ok(choice.plan(first.1.clone()))
+        let first = lightest.iter().find(|(wanted, _)| !fewer(wanted));
+        let answer = first
+            .map(|(_, answer)| answer.clone())
+            .ok_or_else(|| Problem::new(Code::QueryUnmet, "two copies of one document would have to go"))?;
+        Ok(Solved { offered, costs, unmet: offers.unmet, answer })
     }
 
     /// The combinations of credential queries that answer, as indices in the query's order, the asker's first choices

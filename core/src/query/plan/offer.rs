@@ -8,7 +8,7 @@ use super::{Class, Classes, Exposure, Holding, Show, Weights};
 use crate::{
     Code, Problem,
     at_least::{Direction, Ordered},
-    query::{Candidate, ClaimQuery, CredentialQuery, Query, values_at},
+    query::{Candidate, ClaimQuery, CredentialQuery, values_at},
     secure::sd_jwt::{ClaimPath, Step},
     shown,
 };
@@ -33,12 +33,16 @@ pub(super) struct Offer {
     pub(super) clear: Vec<Shown>,
     /// All that its showings tell, each once.
     pub(super) told: BTreeMap<usize, u64>,
-    /// The thresholds that it opens, of the claims that the query asks for more than one of.
-    pub(super) opens: Vec<(Side, Ordered)>,
 }
 
-/// A claim, and the side of thresholds that is proved of it.
-pub(super) type Side = (ClaimPath, Direction);
+/// A threshold or a list of values that a document may or may not meet: the document, the credential query, and the claims
+/// query in it, by their indices.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Condition {
+    pub(super) document: usize,
+    pub(super) query: usize,
+    pub(super) claim: usize,
+}
 
 /// One showing and what it tells: the [`Told`] by their numbers, each with its weight.
 #[derive(Debug, Clone)]
@@ -62,8 +66,13 @@ enum Told {
 pub(super) struct Offers<'a> {
     classes: &'a dyn Classes,
     weights: &'a Weights,
+    /// By holding, the claims that are asked for two bounds: it does not answer for them.
+    contested: &'a BTreeSet<(usize, ClaimPath)>,
+    /// Conditions that count as met, whatever the value.
+    assumed: &'a BTreeSet<Condition>,
+    /// Conditions that the values do not meet.
+    pub(super) unmet: BTreeSet<Condition>,
     told: BTreeMap<Told, usize>,
-    contested: BTreeSet<Side>,
     looks: u64,
 }
 
@@ -81,16 +90,13 @@ pub(super) fn holding_cost(holding: &Holding<'_>, weights: &Weights) -> (u64, u6
 }
 
 impl<'a> Offers<'a> {
-    pub(super) fn new(query: &Query, classes: &'a dyn Classes, weights: &'a Weights) -> Self {
-        let mut bounds: BTreeMap<Side, BTreeSet<Ordered>> = BTreeMap::new();
-        for claim in query.credentials.iter().flat_map(|credential| &credential.claims) {
-            if let Some(threshold) = &claim.threshold {
-                let side = (claim.path.clone(), threshold.direction());
-                bounds.entry(side).or_default().insert(threshold.number());
-            }
-        }
-        let contested = bounds.into_iter().filter(|(_, bounds)| bounds.len() > 1).map(|(side, _)| side).collect();
-        Self { classes, weights, told: BTreeMap::new(), contested, looks: 0 }
+    pub(super) fn new(
+        classes: &'a dyn Classes,
+        weights: &'a Weights,
+        contested: &'a BTreeSet<(usize, ClaimPath)>,
+        assumed: &'a BTreeSet<Condition>,
+    ) -> Self {
+        Self { classes, weights, contested, assumed, unmet: BTreeSet::new(), told: BTreeMap::new(), looks: 0 }
     }
 
     /// Every way in which the holdings answer a credential query: of each one for each claim set that it meets, but for
@@ -98,12 +104,23 @@ impl<'a> Offers<'a> {
     ///
     /// # Errors
     /// `too_large` if there is more to look at than anybody has.
-    pub(super) fn of(&mut self, query: &CredentialQuery, holdings: &[Holding<'_>]) -> Result<Vec<Offer>, Problem> {
+    pub(super) fn of(
+        &mut self,
+        at: usize,
+        query: &CredentialQuery,
+        holdings: &[Holding<'_>],
+    ) -> Result<Vec<Offer>, Problem> {
         let sets = sets(query);
         let mut offers = Vec::new();
         for (index, holding) in holdings.iter().enumerate().filter(|(_, holding)| query.fits(holding.candidate)) {
-            let claims: Vec<Option<Vec<Shown>>> =
-                query.claims.iter().map(|claim| self.claim(holding, claim)).collect::<Result<_, _>>()?;
+            let own_claims = query.claims.iter().enumerate().map(|(number, claim)| {
+                if self.contested.contains(&(index, claim.path.clone())) {
+                    return Ok(None);
+                }
+                let condition = Condition { document: holding.document, query: at, claim: number };
+                self.claim(holding, claim, condition)
+            });
+            let claims: Vec<Option<Vec<Shown>>> = own_claims.collect::<Result<_, _>>()?;
             // Whatever was asked for, everything goes.
             let whole = if SELECTIVE.contains(&holding.candidate.format) { None } else { Some(self.whole(holding)?) };
             let mut own: Vec<Offer> = Vec::new();
@@ -122,11 +139,7 @@ impl<'a> Offers<'a> {
                     self.look(shown.told.len())?;
                     told.extend(shown.told.iter().map(|(told, cost)| (*told, *cost)));
                 }
-                let opens = self.opens(&shows);
-                // One copy does not prove two thresholds of one side (spec/at-least.md 4.5).
-                if !clash(&opens, &opens) {
-                    own.push(Offer { holding: index, set, shows, clear, told, opens });
-                }
+                own.push(Offer { holding: index, set, shows, clear, told });
             }
             self.look(own.len().saturating_mul(own.len()))?;
             let tells_more = |offer: &Offer| {
@@ -141,12 +154,22 @@ impl<'a> Offers<'a> {
     }
 
     /// How a holding shows a claim; `None` if it lacks it.
-    fn claim(&mut self, holding: &Holding<'_>, claim: &ClaimQuery) -> Result<Option<Vec<Shown>>, Problem> {
-        let met: Vec<(ClaimPath, &Value)> = values_at(holding.candidate.payload, &claim.path)
-            .into_iter()
-            .filter(|(_, value)| claim.accepts(value))
-            .collect();
+    fn claim(
+        &mut self,
+        holding: &Holding<'_>,
+        claim: &ClaimQuery,
+        condition: Condition,
+    ) -> Result<Option<Vec<Shown>>, Problem> {
+        let found = values_at(holding.candidate.payload, &claim.path);
+        let mut met: Vec<(ClaimPath, &Value)> =
+            found.iter().filter(|(_, value)| claim.accepts(value)).cloned().collect();
         self.look(met.len())?;
+        if met.is_empty() && found.iter().any(|(_, value)| claim.could_accept(value)) {
+            self.unmet.insert(condition);
+            if self.assumed.contains(&condition) {
+                met = found.into_iter().take(1).collect();
+            }
+        }
         if met.is_empty() {
             return Ok(None);
         }
@@ -221,14 +244,6 @@ impl<'a> Offers<'a> {
         values.map(|(path, value)| self.value(holding, path, value)).collect()
     }
 
-    fn opens(&self, shows: &[Shown]) -> Vec<(Side, Ordered)> {
-        let thresholds = shows.iter().filter_map(|shown| match &shown.show {
-            Show::Threshold { path, threshold } => Some(((path.clone(), threshold.direction()), threshold.number())),
-            Show::Value(_) => None,
-        });
-        thresholds.filter(|(side, _)| self.contested.contains(side)).collect()
-    }
-
     fn number(&mut self, told: Told) -> usize {
         let next = self.told.len();
         *self.told.entry(told).or_insert(next)
@@ -241,11 +256,6 @@ impl<'a> Offers<'a> {
         }
         Ok(())
     }
-}
-
-/// Whether one copy would open a claim for two thresholds of one side.
-pub(super) fn clash(some: &[(Side, Ordered)], others: &[(Side, Ordered)]) -> bool {
-    some.iter().any(|(side, bound)| others.iter().any(|(other, another)| side == other && bound != another))
 }
 
 /// The claims of each claim set, by index; `None` for a set that names one which is not there.

@@ -2,11 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{
-    Holding,
-    offer::{Offer, Side, clash},
-};
-use crate::{Code, Problem, at_least::Ordered};
+use super::{Holding, offer::Offer};
+use crate::{Code, Problem};
 
 /// The most that is weighed on the way, in documents, copies and claims. What people have and agencies ask stays below a
 /// tenth of it (see the tests).
@@ -22,14 +19,13 @@ enum Item {
 }
 
 /// An offer as the search sees it.
-struct Way<'a> {
+struct Way {
     /// Which of its query's offers.
     offer: usize,
     holding: usize,
     document: usize,
     set: usize,
     items: Vec<usize>,
-    opens: &'a [(Side, Ordered)],
 }
 
 /// The answer of some credential queries that shows least.
@@ -41,9 +37,9 @@ pub(super) struct Answer {
 }
 
 /// Finds the lightest answer of sets of credential queries.
-pub(super) struct Search<'a> {
+pub(super) struct Search {
     /// For each query the ways to answer it.
-    ways: Vec<Vec<Way<'a>>>,
+    ways: Vec<Vec<Way>>,
     /// What each item weighs.
     costs: Vec<u64>,
     /// For each query those that a document of the wallet could answer too.
@@ -53,10 +49,10 @@ pub(super) struct Search<'a> {
     steps: u64,
 }
 
-impl<'a> Search<'a> {
+impl Search {
     /// `kept` are the holdings to be looked at, `costs` what each holding's document and copy weigh.
     pub(super) fn new(
-        offered: &'a [Vec<Offer>],
+        offered: &[Vec<Offer>],
         kept: &BTreeSet<usize>,
         holdings: &[Holding<'_>],
         costs: &[(u64, u64)],
@@ -81,14 +77,7 @@ impl<'a> Search<'a> {
                 let frame = [(Item::Document(document), of_document), (Item::Copy(offer.holding), of_copy)];
                 let told = offer.told.iter().map(|(told, cost)| (Item::Told(document, *told), *cost));
                 let items = frame.into_iter().chain(told).map(|(item, cost)| numbered(item, cost)).collect();
-                own.push(Way {
-                    offer: index,
-                    holding: offer.holding,
-                    document,
-                    set: offer.set,
-                    items,
-                    opens: &offer.opens,
-                });
+                own.push(Way { offer: index, holding: offer.holding, document, set: offer.set, items });
             }
             ways.push(own);
             documents.push(shown);
@@ -161,8 +150,8 @@ struct Best {
 }
 
 /// The search for one group of queries.
-struct Branch<'s, 'a> {
-    search: &'s Search<'a>,
+struct Branch<'s> {
+    search: &'s Search,
     group: &'s [usize],
     /// For each query of the group, each way's share: what it weighs if whatever it has in common with ways
     /// of other queries is split evenly between them. An answer weighs no less than the shares of its ways.
@@ -173,13 +162,13 @@ struct Branch<'s, 'a> {
     first_sets: Vec<usize>,
     /// How often each item was chosen.
     used: Vec<u32>,
-    chosen: Vec<&'s Way<'a>>,
+    chosen: Vec<&'s Way>,
     best: Option<Best>,
     steps: u64,
 }
 
-impl<'s, 'a> Branch<'s, 'a> {
-    fn new(search: &'s Search<'a>, group: &'s [usize]) -> Self {
+impl<'s> Branch<'s> {
+    fn new(search: &'s Search, group: &'s [usize]) -> Self {
         let ways = |query: &usize| search.ways.get(*query).map(Vec::as_slice).unwrap_or_default();
         let mut sharers = vec![0_u64; search.costs.len()];
         for query in group {
@@ -190,7 +179,7 @@ impl<'s, 'a> Branch<'s, 'a> {
                 }
             }
         }
-        let share = |way: &Way<'_>| {
+        let share = |way: &Way| {
             way.items.iter().fold(0_u64, |sum, item| {
                 let cost = search.costs.get(*item).copied().unwrap_or_default();
                 let sharers = sharers.get(*item).copied().unwrap_or(1).max(1);
@@ -232,10 +221,8 @@ impl<'s, 'a> Branch<'s, 'a> {
         let mut open = Vec::with_capacity(ways.len());
         for (way, share) in ways.iter().zip(shares) {
             self.steps = self.steps.saturating_add(u64::try_from(way.items.len()).unwrap_or(u64::MAX));
-            // Of one document one copy goes, and that one proves no two thresholds of one claim.
-            let excludes = |other: &&Way<'_>| {
-                other.document == way.document && (other.holding != way.holding || clash(other.opens, way.opens))
-            };
+            // Of one document one copy goes.
+            let excludes = |other: &&Way| other.document == way.document && other.holding != way.holding;
             if self.chosen.iter().any(excludes) {
                 continue;
             }
@@ -261,12 +248,12 @@ impl<'s, 'a> Branch<'s, 'a> {
     }
 
     /// What one more way adds: what is shown or used already counts once.
-    fn added(&self, way: &Way<'_>) -> u64 {
+    fn added(&self, way: &Way) -> u64 {
         let unused = way.items.iter().filter(|item| self.used.get(**item) == Some(&0));
         unused.fold(0, |sum, item| sum.saturating_add(self.search.costs.get(*item).copied().unwrap_or_default()))
     }
 
-    fn count(&mut self, way: &Way<'_>, change: impl Fn(u32) -> u32) {
+    fn count(&mut self, way: &Way, change: impl Fn(u32) -> u32) {
         for item in &way.items {
             if let Some(used) = self.used.get_mut(*item) {
                 *used = change(*used);

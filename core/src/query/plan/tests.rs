@@ -9,6 +9,7 @@ use crate::{
     query::{ClaimQuery, CredentialQuery, values_at},
 };
 
+mod asker;
 mod brute_force;
 mod sizes;
 
@@ -305,31 +306,48 @@ fn what_stands_in_the_clear_weighs_nothing() {
 }
 
 #[test]
-fn one_copy_is_not_opened_for_two_thresholds() {
+fn a_document_of_two_types_answers_for_no_claim_that_is_asked_for_two_bounds() {
+    let mut permit = payload("Permit", json!({"until": "2027-03-14", "name": "A"}));
+    let ordered = until();
+    let asked = |id: &str, kind: &str, bound: &str| {
+        let bound = json!({"id": "a", "path": ["credentialSubject", "until"], "carnet_at_least": bound});
+        credential(id, kind, json!([bound, claim("b", "name")]), json!([["a"], ["b"]]))
+    };
+    let two = |other: &str| {
+        let credentials = json!([asked("q", "Permit", "2026-01-01"), asked("r", "Visa", other)]);
+        query(credentials, json!([{"options": [["q"], ["r"]]}]))
+    };
+    let shown_of = |permit: &Map<String, Value>, other: &str, provable| {
+        shown(&two(other).plan(&[holding(0, permit, provable)], &Named, &weights()).unwrap())
+    };
+    assert_eq!(shown_of(&permit, "2027-06-01", &ordered), ["until>"]);
+    permit.insert("type".to_owned(), json!(["VerifiableCredential", "Permit", "Visa"]));
+    // Whichever of the two it is, and whether it reaches them or not; nor does the value go.
+    for until in ["2025-01-01", "2026-06-01", "2028-01-01"] {
+        permit["credentialSubject"]["until"] = json!(until);
+        assert_eq!(shown_of(&permit, "2027-06-01", &ordered), ["name"]);
+        assert_eq!(shown_of(&permit, "2027-06-01", &[]), ["name"]);
+    }
+    assert_eq!(shown_of(&permit, "2026-01-01", &ordered), ["until>"]);
+}
+
+#[test]
+fn one_copy_proves_one_bound_to_several_queries() {
     let permit = payload("Permit", json!({"until": "2027-03-14"}));
     let ordered = until();
-    let asked = |id: &str, bound: &str| {
+    let asked = |id: &str, kind: &str, bound: &str| {
         let claim = json!({"path": ["credentialSubject", "until"], "carnet_at_least": bound});
-        credential(id, "Permit", json!([claim]), Value::Null)
+        credential(id, kind, json!([claim]), Value::Null)
     };
-    let two = query(json!([asked("q", "2026-01-01"), asked("r", "2026-06-01")]), Value::Null);
-    let same = query(json!([asked("q", "2026-01-01"), asked("r", "2026-01-01")]), Value::Null);
+    let same = query(json!([asked("q", "Permit", "2026-01-01"), asked("r", "Permit", "2026-01-01")]), Value::Null);
     let copy = holding(0, &permit, &ordered);
-    let used = |query: &Query, wallet: &[Holding<'_>]| {
-        let plan = query.plan(wallet, &Named, &weights());
-        plan.map(|plan| plan.parts.iter().map(|part| part.holding).collect::<Vec<_>>()).map_err(|problem| problem.code)
-    };
-    // Nor do two copies of one document go, by which they would be known to belong together.
-    assert_eq!(used(&two, &[copy, copy]), Err(Code::QueryUnmet));
-    assert_eq!(used(&two, &[copy]), Err(Code::QueryUnmet));
-    let another = holding(1, &permit, &ordered);
-    assert_eq!(used(&two, &[copy, another]), Ok(vec![0, 1]));
-    assert_eq!(used(&same, &[copy, copy]), Ok(vec![0, 0]));
-    // Within one query there is only one copy to prove both.
-    let bound = |bound: &str| json!({"path": ["credentialSubject", "until"], "carnet_at_least": bound});
-    let claims = json!([bound("2026-01-01"), bound("2026-06-01")]);
-    let both = query(json!([credential("q", "Permit", claims, Value::Null)]), Value::Null);
-    assert_eq!(used(&both, &[copy, copy]), Err(Code::QueryUnmet));
+    let plan = same.plan(&[copy, copy], &Named, &weights()).unwrap();
+    assert_eq!(plan.parts.iter().map(|part| part.holding).collect::<Vec<_>>(), [0, 0]);
+    // Of two documents each proves its own.
+    let visa = payload("Visa", json!({"until": "2027-03-14"}));
+    let two = query(json!([asked("q", "Permit", "2026-01-01"), asked("r", "Visa", "2026-06-01")]), Value::Null);
+    let plan = two.plan(&[copy, holding(1, &visa, &ordered)], &Named, &weights()).unwrap();
+    assert_eq!(plan.parts.iter().map(|part| part.holding).collect::<Vec<_>>(), [0, 1]);
 }
 
 #[test]

@@ -99,8 +99,12 @@ impl SdJwt {
         }
         let value = one(&payload, path).ok_or_else(missing)?;
         let salt = self.salt(&places, path).ok_or_else(missing)?;
-        let value = Ordered::of_claim(*direction, value)?;
-        let opening = at_least::prove(*direction, salt, value, threshold.number())?;
+        let number = Ordered::of_claim(*direction, value)?;
+        let number = match Ordered::of_claim_before(*direction, value) {
+            Some(before) if self.commits_to(&payload, positions, salt, before) => before,
+            _ => number,
+        };
+        let opening = at_least::prove_in_block(*direction, salt, number, threshold.number())?;
         let at = positions.at.get(usize::from(opening.entry)).copied().flatten().ok_or_else(missing)?;
         let mut element = commitments_path(path, *direction).ok_or_else(missing)?;
         element.push(Step::Index(at));
@@ -111,6 +115,16 @@ impl SdJwt {
             witness: opening.witness,
         };
         Ok((element, proof))
+    }
+
+    /// Whether a copy of before commits to the number that its value came to then.
+    fn commits_to(&self, payload: &Map<String, Value>, positions: &Positions, salt: &str, number: Ordered) -> bool {
+        let OrderedClaim { path, direction } = &positions.claim;
+        let array = commitments_path(path, *direction);
+        let elements = array.as_deref().and_then(|path| one(payload, path)).and_then(Value::as_array);
+        let of = |entry: u8| elements?.get(positions.at.get(usize::from(entry)).copied().flatten()?)?.as_str();
+        let entries = at_least::commitments(*direction, salt, number);
+        entries.iter().all(|entry| of(entry.entry) == Some(entry.commitment.to_string().as_str()))
     }
 
     /// Whether the array of commitments to a claim stands in the signed payload with all its elements hidden, if

@@ -1,11 +1,16 @@
 //! Over-asking: what a query asks beyond what is registered (spec/registration.md section 5).
 
+use serde_json::Value;
+
 use super::{IntendedUse, RegisteredClaim, RegisteredCredential};
 use crate::{
-    at_least::Direction,
-    query::{ClaimQuery, CredentialQuery, Query},
+    at_least::{Direction, RelativeDay},
+    query::{ClaimQuery, CredentialQuery, Query, Threshold},
     secure::sd_jwt::{ClaimPath, Step},
+    time::Timestamp,
 };
+
+const SECONDS_OF_DAY: i64 = 86_400;
 
 /// The formats in which claims are disclosed one by one. In any other a credential is shown as a whole, whatever
 /// claims are asked for.
@@ -37,6 +42,8 @@ pub enum Beyond {
     Claim,
     /// Of the claim only a threshold proof is registered: not its value, nor a proof in the other direction.
     ThresholdOnly,
+    /// Of the claim only other bounds are registered.
+    Bound,
 }
 
 impl Beyond {
@@ -49,6 +56,7 @@ impl Beyond {
             Self::Credential => "credential",
             Self::Claim => "claim",
             Self::ThresholdOnly => "threshold_only",
+            Self::Bound => "bound",
         }
     }
 }
@@ -79,14 +87,14 @@ fn excess_claim(query: &CredentialQuery, claim: &ClaimQuery, beyond: Beyond) -> 
 }
 
 impl IntendedUse {
-    pub(super) fn excess(&self, query: &Query) -> Vec<Excess> {
-        query.credentials.iter().flat_map(|credential| self.excess_of(credential)).collect()
+    pub(super) fn excess(&self, query: &Query, now: Timestamp) -> Vec<Excess> {
+        query.credentials.iter().flat_map(|credential| self.excess_of(credential, now)).collect()
     }
 
-    fn excess_of(&self, query: &CredentialQuery) -> Vec<Excess> {
+    fn excess_of(&self, query: &CredentialQuery, now: Timestamp) -> Vec<Excess> {
         let Some(alternatives) = self.registered_for(query) else { return all_of(query, Beyond::Credential) };
         let beyond = |claim: &ClaimQuery| {
-            let asked = claim.threshold.as_ref().map(|threshold| threshold.direction());
+            let asked = claim.threshold.as_ref().map(|threshold| (threshold, now));
             alternatives.iter().find_map(|registered| beyond(registered, &claim.path, asked))
         };
         query.claims.iter().filter_map(|claim| beyond(claim).map(|beyond| excess_claim(query, claim, beyond))).collect()
@@ -132,24 +140,48 @@ impl RegisteredCredential {
     }
 }
 
-/// What a claim that is asked for (`asked`: by a threshold) is beyond; `None` if it is within.
-fn beyond(registered: &[&RegisteredCredential], path: &[Step], asked: Option<Direction>) -> Option<Beyond> {
+/// What a claim that is asked for (`asked`: by a threshold, at a time) is beyond; `None` if it is within.
+fn beyond(
+    registered: &[&RegisteredCredential],
+    path: &[Step],
+    asked: Option<(&Threshold, Timestamp)>,
+) -> Option<Beyond> {
     let claims = registered.iter().flat_map(|credential| &credential.claims);
-    let mut covering = claims.filter(|claim| leads_to(&claim.path, path)).peekable();
-    if covering.peek().is_none() {
+    let covering: Vec<&RegisteredClaim> = claims.filter(|claim| leads_to(&claim.path, path)).collect();
+    if covering.is_empty() {
         return Some(Beyond::Claim);
     }
-    if covering.any(|claim| claim.includes(asked)) { None } else { Some(Beyond::ThresholdOnly) }
+    let beyond: Vec<Beyond> = covering.iter().map_while(|claim| claim.beyond(asked)).collect();
+    if beyond.len() < covering.len() {
+        return None;
+    }
+    Some(if beyond.contains(&Beyond::Bound) { Beyond::Bound } else { Beyond::ThresholdOnly })
 }
 
 impl RegisteredClaim {
-    fn includes(&self, asked: Option<Direction>) -> bool {
-        match asked {
-            _ if !self.at_least && !self.at_most => true,
-            Some(Direction::AtLeast) => self.at_least,
-            Some(Direction::AtMost) => self.at_most,
-            None => false,
+    fn beyond(&self, asked: Option<(&Threshold, Timestamp)>) -> Option<Beyond> {
+        if !Direction::ALL.into_iter().any(|direction| self.registers(direction)) {
+            return None;
         }
+        match asked {
+            Some((threshold, now)) if self.registers(threshold.direction()) => {
+                (!self.allows(threshold, now)).then_some(Beyond::Bound)
+            }
+            _ => Some(Beyond::ThresholdOnly),
+        }
+    }
+
+    /// Whether a bound is among those that are registered. One that moves with the day is that of this day or of the day
+    /// before, since a request that was made before midnight is read after it.
+    fn allows(&self, threshold: &Threshold, now: Timestamp) -> bool {
+        let bounds = self.bounds(threshold.direction());
+        let is =
+            |bound: &Value| Threshold::new(threshold.direction(), bound.clone()).is_ok_and(|one| one == *threshold);
+        let on = |bound: &Value, day: Timestamp| match bound.as_str().map(RelativeDay::parse) {
+            Some(Ok(Some(relative))) => relative.date(threshold.direction(), day).is_ok_and(|date| is(&date.into())),
+            _ => is(bound),
+        };
+        bounds.is_empty() || bounds.iter().any(|bound| on(bound, now) || on(bound, now.plus(-SECONDS_OF_DAY)))
     }
 }
 

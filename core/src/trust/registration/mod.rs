@@ -128,6 +128,8 @@ pub struct Registration {
     registrar: String,
     valid_from: Timestamp,
     valid_until: Timestamp,
+    /// When it was verified: the day that relative bounds are counted from.
+    verified_at: Timestamp,
 }
 
 impl Registration {
@@ -173,6 +175,7 @@ impl Registration {
             registrar: statement.issuer,
             valid_from: statement.from,
             valid_until,
+            verified_at: expected.now,
         })
     }
 
@@ -201,10 +204,11 @@ impl Registration {
     }
 
     /// What a query asks beyond what is registered for an intended use, in the query's order; nothing if it is within.
+    /// Bounds that move with the day are those of the day on which the registration was verified, or of the day before.
     #[must_use]
     pub fn excess(&self, intended_use: &str, query: &Query) -> Vec<Excess> {
         match self.relying_party.intended_use(intended_use) {
-            Some(intended) => intended.excess(query),
+            Some(intended) => intended.excess(query, self.verified_at),
             None => excess::everything(query, Beyond::IntendedUse),
         }
     }

@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::{
     Problem,
-    at_least::Direction,
+    at_least::{Direction, Ordered, RelativeDay},
     query::{CredentialQuery, Query},
     secure::sd_jwt::ClaimPath,
     trust::statement::{Kind, path},
@@ -17,6 +18,8 @@ use super::receipt_key::{self, ReceiptKey};
 /// The most intended uses, and the most credentials, claims and types of one.
 const MAX_USES: usize = 32;
 const MAX_ENTRIES: usize = 64;
+/// The most bounds of one claim and direction.
+const MAX_BOUNDS: usize = 16;
 /// The longest name of an organisation, and the longest legal identifier or type, in characters.
 const MAX_NAME: usize = 200;
 /// The longest time for which an outcome may be kept: a hundred years.
@@ -122,6 +125,12 @@ pub struct RegisteredClaim {
     /// That it is at most something may be asked for, but not its value.
     #[serde(rename = "carnet_at_most", default, skip_serializing_if = "std::ops::Not::not")]
     pub at_most: bool,
+    /// The only bounds for which it may be asked that it is at least; none: any, if `carnet_at_least` is registered.
+    #[serde(rename = "at_least", default, skip_serializing_if = "Vec::is_empty")]
+    pub at_least_bounds: Vec<Value>,
+    /// The only bounds for which it may be asked that it is at most; none: any, if `carnet_at_most` is registered.
+    #[serde(rename = "at_most", default, skip_serializing_if = "Vec::is_empty")]
+    pub at_most_bounds: Vec<Value>,
 }
 
 impl RelyingParty {
@@ -198,6 +207,8 @@ impl RegisteredCredential {
                 path: claim.path.clone(),
                 at_least: direction == Some(Direction::AtLeast),
                 at_most: direction == Some(Direction::AtMost),
+                at_least_bounds: Vec::new(),
+                at_most_bounds: Vec::new(),
             }
         });
         Self {
@@ -228,6 +239,42 @@ impl RegisteredCredential {
             kind.require(names_one, "type_values", "names no type but VerifiableCredential")?;
         }
         type_values.iter().flatten().chain(vct_values).try_for_each(|name| kind.text(name, "meta", MAX_NAME))?;
-        kind.count(self.claims.len(), 0..=MAX_ENTRIES, "claims")
+        kind.count(self.claims.len(), 0..=MAX_ENTRIES, "claims")?;
+        self.claims.iter().try_for_each(|claim| claim.check(kind))
+    }
+}
+
+impl RegisteredClaim {
+    /// The bounds that are registered for a direction; empty: any, where the direction is registered.
+    #[must_use]
+    pub fn bounds(&self, direction: Direction) -> &[Value] {
+        match direction {
+            Direction::AtLeast => &self.at_least_bounds,
+            Direction::AtMost => &self.at_most_bounds,
+        }
+    }
+
+    /// Whether proofs in a direction are registered, for whichever bounds.
+    #[must_use]
+    pub fn registers(&self, direction: Direction) -> bool {
+        let any = match direction {
+            Direction::AtLeast => self.at_least,
+            Direction::AtMost => self.at_most,
+        };
+        any || !self.bounds(direction).is_empty()
+    }
+
+    fn check(&self, kind: &Kind) -> Result<(), Problem> {
+        for direction in Direction::ALL {
+            let bounds = self.bounds(direction);
+            kind.count(bounds.len(), 0..=MAX_BOUNDS, direction.as_str())?;
+            let is_bound = |bound: &Value| match bound.as_str().map(RelativeDay::parse) {
+                Some(Err(_)) => false,
+                Some(Ok(Some(_))) => true,
+                Some(Ok(None)) | None => Ordered::of_threshold(bound).is_ok(),
+            };
+            kind.require(bounds.iter().all(is_bound), direction.as_str(), "has what is no bound")?;
+        }
+        Ok(())
     }
 }

@@ -101,6 +101,7 @@ fn why(ui: &Ui, asked: &Asked) -> String {
         Some(Beyond::Credential) => "excess-credential",
         Some(Beyond::Claim) => "excess-claim",
         Some(Beyond::ThresholdOnly) => "excess-threshold-only",
+        Some(Beyond::Bound) => "excess-bound",
     };
     ui.messages.text(id)
 }

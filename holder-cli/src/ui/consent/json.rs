@@ -23,6 +23,8 @@ impl Consent<'_> {
                 ("withheld".to_owned(), self.withheld_json(ui)),
                 ("holder".to_owned(), self.holder_json(ui)),
                 ("credentials".to_owned(), json!(parts)),
+                ("concluded".to_owned(), self.concluded_json(ui)),
+                ("asked_before".to_owned(), self.before_json(ui)),
                 ("plan".to_owned(), self.plan_json(ui)),
             ]);
         }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use carnet_core::query::path_to_text;
+use carnet_core::query::{ClaimQuery, path_to_text};
 use serde_json::{Value, json};
 
 use super::{Consent, name_of};
@@ -30,7 +30,7 @@ impl Consent<'_> {
             let claims: &[_] = if let Lack::Claims(claims) = &missing.lack { claims } else { &[] };
             json!({
                 "query_id": missing.query_id, "type": missing.type_name, "what": missing.lack.name(),
-                "paths": claims.iter().map(|path| path_to_text(path)).collect::<Vec<_>>(),
+                "paths": claims.iter().map(|claim| path_to_text(&claim.path)).collect::<Vec<_>>(),
                 "text": self.lack_of(ui, missing),
             })
         };
@@ -67,7 +67,12 @@ impl Consent<'_> {
             Lack::Foreign => "missing-foreign",
             Lack::Other => "missing-other",
             Lack::Claims(claims) => {
-                let claims: Vec<String> = claims.iter().map(|path| labels.claim(&name_of(path))).collect();
+                // Silence may be taken for the other side of a bound: that is what it tells.
+                let words = |claim: &ClaimQuery| {
+                    let name = labels.claim(&name_of(&claim.path));
+                    claim.threshold.as_ref().map_or(name.clone(), |one| format!("{name} {}", labels.bound(one)))
+                };
+                let claims: Vec<String> = claims.iter().map(words).collect();
                 let arguments = [("document", document.as_str()), ("claims", &claims.join(", "))];
                 return ui.messages.with("missing-claims", &arguments);
             }

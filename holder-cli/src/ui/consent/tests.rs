@@ -1,16 +1,24 @@
-use carnet_core::{did::SelfContained, keys::Signer as _};
+use carnet_core::{
+    at_least::Direction,
+    did::SelfContained,
+    keys::Signer as _,
+    query::{ClaimQuery, Threshold},
+};
 use serde_json::{Value, json};
 
 use super::*;
 use crate::{
     answer::{
-        Bounds, answer, asked,
+        Bounds, answer, asked, asked_bounds,
         tests::{Issuer, NOW},
     },
     introduction::tests::{Authority, both, introduce},
     request::tests::Asker,
     ui::messages::Language,
-    wallet::standing::{Standing, State, Statement},
+    wallet::{
+        Entry, EntryKind,
+        standing::{Standing, State, Statement},
+    },
 };
 
 /// Something that an owner could see.
@@ -20,6 +28,10 @@ struct Scene {
     registered: Option<Value>,
     /// What is asked in the place of title and EQF level.
     claims: Option<Value>,
+    /// The claim sets, where there are several.
+    sets: Option<Value>,
+    /// The bound of the EQF level that this asker wanted before.
+    before: Option<i64>,
     /// What the owner approves.
     approved: Vec<&'static str>,
     /// Who has seen the one copy.
@@ -52,6 +64,9 @@ fn seen(scene: &Scene, language: Language) -> (String, Value) {
     if let Some(claims) = &scene.claims {
         asker.payload["dcql_query"]["credentials"][0]["claims"] = claims.clone();
     }
+    if let Some(sets) = &scene.sets {
+        asker.payload["dcql_query"]["credentials"][0]["claim_sets"] = sets.clone();
+    }
     if let Some(holder) = &scene.holder {
         let query = &mut asker.payload["dcql_query"];
         query["carnet_holder"] = holder.clone();
@@ -68,6 +83,17 @@ fn seen(scene: &Scene, language: Language) -> (String, Value) {
     }
     let request = asker.request().unwrap();
     contents.credentials.push(issuer.held("aaaa", "vc+sd-jwt", 1));
+    if let Some(bound) = scene.before {
+        let mut earlier = request.query.clone();
+        earlier.credentials[0].claims = vec![ClaimQuery {
+            id: None,
+            path: ["credentialSubject", "eqfLevel"].map(|name| Step::Name(name.to_owned())).to_vec(),
+            values: Vec::new(),
+            threshold: Some(Threshold::new(Direction::AtLeast, bound.into()).unwrap()),
+        }];
+        let bounds = asked_bounds(&earlier, &issuer.catalogue);
+        contents.log.push(Entry { bounds, ..Entry::new(NOW, EntryKind::Requested, &request.client_id) });
+    }
     if scene.marked {
         let copy = &mut contents.credentials[0].copies[0];
         let holder = copy.key.open().unwrap().public_key();
@@ -187,6 +213,19 @@ fn scenes() -> Vec<(&'static str, Scene)> {
         (
             "registration-ended",
             Scene { registered: Some(both()), days: Some(-1), approved: vec![TITLE, LEVEL], ..Scene::default() },
+        ),
+        (
+            "concluded",
+            Scene {
+                registered: Some(both()),
+                claims: Some(json!([
+                    {"id": "a", "path": ["credentialSubject", "eqfLevel"], "carnet_at_least": 7},
+                    {"id": "b", "path": ["credentialSubject", "title"]}
+                ])),
+                sets: Some(json!([["a"], ["b"]])),
+                before: Some(6),
+                ..Scene::default()
+            },
         ),
         ("threshold", Scene { registered: Some(proofs()), claims: Some(date_of_birth()), ..Scene::default() }),
         (

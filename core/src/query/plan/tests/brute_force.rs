@@ -18,12 +18,12 @@ const PARTS: [(&[&str], u64); 6] = [
     (&["place", "name"], 30),
     (&["place", "country"], 10),
 ];
-/// The bounds that `until` is asked to reach; each can be proved beside the values.
+/// The bounds that `until` is asked to reach, one of each type in a query; each can be proved beside the values.
 const BOUNDS: [&str; 2] = ["2026-01-01", "2027-01-01"];
 const PROOF: u64 = 5;
 
-/// What a claims query may ask for.
-fn any_claim() -> impl Strategy<Value = Value> {
+/// What a claims query may ask for, where `until` has to reach a bound.
+fn any_claim(bound: &'static str) -> impl Strategy<Value = Value> {
     let at = |path: &[&str]| json!({"path": path});
     prop::sample::select(vec![
         at(&["credentialSubject", "mayWork"]),
@@ -31,18 +31,20 @@ fn any_claim() -> impl Strategy<Value = Value> {
         json!({"path": ["credentialSubject", "country"], "values": ["PT"]}),
         at(&["credentialSubject", "number"]),
         at(&["credentialSubject", "until"]),
-        json!({"path": ["credentialSubject", "until"], "carnet_at_least": BOUNDS[0]}),
-        json!({"path": ["credentialSubject", "until"], "carnet_at_least": BOUNDS[1]}),
+        json!({"path": ["credentialSubject", "until"], "carnet_at_least": bound}),
+        json!({"path": ["credentialSubject", "until"], "carnet_at_least": bound}),
         at(&["credentialSubject", "place"]),
         at(&["credentialSubject", "place", "country"]),
         at(&["credentialSubject"]),
     ])
 }
 
-fn any_credential(id: &'static str) -> impl Strategy<Value = Value> {
-    let claims = prop::collection::vec(any_claim(), 0..4);
+/// A query for one of two types, of which each has its own bound.
+fn any_credential(id: &'static str, bounds: [&'static str; 2]) -> impl Strategy<Value = Value> {
+    let kinds = prop::sample::select(vec![("Permit", bounds[0]), ("Degree", bounds[1])]);
+    let asked = kinds.prop_flat_map(|(kind, bound)| (prop::collection::vec(any_claim(bound), 0..4), Just(kind)));
     let sets = prop::collection::vec(prop::collection::vec(0..4_usize, 1..4), 0..4);
-    (claims, sets, prop::sample::select(vec!["Permit", "Degree"])).prop_map(move |(mut claims, sets, kind)| {
+    (asked, sets).prop_map(move |((mut claims, kind), sets)| {
         let count = claims.len();
         claims.iter_mut().enumerate().for_each(|(index, claim)| claim["id"] = format!("c{index}").into());
         let sets: Vec<Vec<String>> = sets
@@ -66,8 +68,12 @@ fn any_query() -> impl Strategy<Value = Query> {
         json!([{"options": [["r", "q"], ["q"], ["p"]]}]),
         json!([{"options": [["p"]]}, {"options": [["q"]], "required": false}]),
     ]);
-    (any_credential("p"), any_credential("q"), any_credential("r"), sets)
-        .prop_map(|(p, q, r, sets)| query(json!([p, q, r]), sets))
+    let bound = || prop::sample::select(&BOUNDS[..]);
+    let asked = (bound(), bound()).prop_flat_map(|(permit, degree)| {
+        let bounds = [permit, degree];
+        (any_credential("p", bounds), any_credential("q", bounds), any_credential("r", bounds))
+    });
+    (asked, sets).prop_map(|((p, q, r), sets)| query(json!([p, q, r]), sets))
 }
 
 /// One copy that was made up.
@@ -199,8 +205,7 @@ fn showings(asked: &CredentialQuery, wallet: &[Made]) -> Vec<(Showing, usize)> {
         let more = |one: &Showing, other: &Showing| {
             one != other && other.parts & !one.parts == 0 && other.bounds & !one.bounds == 0
         };
-        // One copy does not prove two bounds.
-        let least = own.iter().filter(|(one, _)| one.bounds != 3 && !own.iter().any(|(other, _)| more(one, other)));
+        let least = own.iter().filter(|(one, _)| !own.iter().any(|(other, _)| more(one, other)));
         all.extend(least.copied());
     }
     all
@@ -272,10 +277,8 @@ fn brute_force(query: &Query, wallet: &[Made], holdings: &[Holding<'_>]) -> Opti
                 }
                 let clash = answered.iter().any(|(_, one, _)| {
                     answered.iter().any(|(_, other, _)| {
-                        let copies = one.holding != other.holding
-                            && holdings[one.holding].document == holdings[other.holding].document;
-                        let thresholds = one.bounds != 0 && other.bounds != 0 && one.bounds != other.bounds;
-                        copies || one.holding == other.holding && thresholds
+                        one.holding != other.holding
+                            && holdings[one.holding].document == holdings[other.holding].document
                     })
                 });
                 if clash {
@@ -371,6 +374,7 @@ proptest! {
         let moved = |mut plan: Plan| {
             let back = |holding: &mut usize| *holding -= usize::from(*holding > at);
             plan.parts.iter_mut().for_each(|part| back(&mut part.holding));
+            plan.implied.iter_mut().for_each(|implied| back(&mut implied.holding));
             for line in &mut plan.lines {
                 if let What::Document { holding, .. } | What::PassedOver { holding } = &mut line.what {
                     back(holding);

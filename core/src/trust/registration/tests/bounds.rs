@@ -104,6 +104,11 @@ fn what_a_program_reads_is_held_to_its_form() {
         |s| s["intended_uses"][0]["credentials"][0]["claims"][0]["path"] = json!([]),
         |s| s["intended_uses"][0]["credentials"][0]["claims"][0]["path"] = json!("rightToWork"),
         |s| s["intended_uses"][0]["credentials"][0]["claims"][0]["carnet_at_least"] = json!("2027-01-01"),
+        |s| s["intended_uses"][0]["credentials"][0]["claims"][1]["at_least"] = json!(true),
+        |s| s["intended_uses"][0]["credentials"][0]["claims"][1]["at_least"] = json!(["today-"]),
+        |s| s["intended_uses"][0]["credentials"][0]["claims"][1]["at_least"] = json!(["soon"]),
+        |s| s["intended_uses"][0]["credentials"][0]["claims"][1]["at_least"] = json!([-1]),
+        |s| s["intended_uses"][0]["credentials"][0]["claims"][1]["at_least"] = json!(vec!["today"; 17]),
         |s| s["intended_uses"][0]["credentials"][0]["claims"] = json!(vec![json!({"path": ["a"]}); 65]),
     ]);
 }

@@ -63,6 +63,40 @@ fn a_claim_that_is_not_registered_is_named() {
     assert_eq!(excess[1].threshold, Some(crate::at_least::Direction::AtMost));
 }
 
+/// The date that lies so many years before a day after [`now`].
+fn years_before(years: i64, days: i64) -> String {
+    let day = now().plus(days.saturating_mul(86_400)).to_string();
+    format!("{}{}", day[..4].parse::<i64>().unwrap().saturating_sub(years), &day[4..10])
+}
+
+#[test]
+fn another_bound_than_those_that_are_registered_is_in_excess() {
+    let path = json!(["credentialSubject", "dateOfBirth"]);
+    let registration = |claim: Value| {
+        let meta = json!({"type_values": [["ResidencePermitCredential"]]});
+        registered_for(json!([{"meta": meta, "claims": [claim]}]))
+    };
+    let asked = |bound: &str| permit(json!([{"path": path, "carnet_at_most": bound}]));
+    let beyond = |claim: &Value, query: &Query| told(&registration(claim.clone()).excess(USE, query));
+    let adult = json!({"path": path, "at_most": ["today-18y", "1950-01-01"]});
+    let other = [claim("dateOfBirth", Beyond::Bound)];
+    // The bound of this day and of the day before, and the one that stays as it is.
+    for bound in [years_before(18, 0), years_before(18, -1), "1950-01-01".to_owned()] {
+        assert_eq!(beyond(&adult, &asked(&bound)), [], "{bound}");
+    }
+    for bound in [years_before(18, 1), years_before(18, -2), years_before(21, 0), "1950-01-02".to_owned()] {
+        assert_eq!(beyond(&adult, &asked(&bound)), other, "{bound}");
+    }
+    // Beside the mark, the bounds limit; without bounds the mark alone allows any.
+    let marked = json!({"path": path, "carnet_at_most": true, "at_most": ["today-18y"]});
+    assert_eq!(beyond(&marked, &asked(&years_before(21, 0))), other);
+    assert_eq!(beyond(&json!({"path": path, "carnet_at_most": true}), &asked(&years_before(21, 0))), []);
+    // Neither the value nor the other direction is registered with a bound.
+    let only = [claim("dateOfBirth", Beyond::ThresholdOnly)];
+    assert_eq!(beyond(&adult, &permit(json!([{"path": path}]))), only);
+    assert_eq!(beyond(&adult, &permit(json!([{"path": path, "carnet_at_least": "1950-01-01"}]))), only);
+}
+
 #[test]
 fn a_value_is_beyond_a_threshold() {
     let asked = |claim: Value| permit(json!([claim]));
@@ -310,8 +344,12 @@ fn types() -> impl Strategy<Value = Vec<Vec<String>>> {
 }
 
 fn intended_use() -> impl Strategy<Value = IntendedUse> {
-    let claim = (path(false), prop_oneof![3 => Just((false, false)), 1 => any::<(bool, bool)>()])
-        .prop_map(|(path, (at_least, at_most))| RegisteredClaim { path, at_least, at_most });
+    let claim = (path(false), prop_oneof![3 => Just((false, false)), 1 => any::<(bool, bool)>()]).prop_map(
+        |(path, (at_least, at_most))| {
+            let (at_least_bounds, at_most_bounds) = (Vec::new(), Vec::new());
+            RegisteredClaim { path, at_least, at_most, at_least_bounds, at_most_bounds }
+        },
+    );
     let format = prop_oneof![2 => Just(None), 1 => prop::sample::select(&FORMATS[..]).prop_map(|f| Some(f.to_owned()))];
     let credential = (format, types(), prop::collection::vec(claim, 0..6)).prop_map(|(format, type_values, claims)| {
         RegisteredCredential { format, meta: Meta { type_values, vct_values: Vec::new() }, claims }
@@ -359,7 +397,7 @@ proptest! {
                 }
             }
         }
-        let excess = intended.excess(&query);
+        let excess = intended.excess(&query, now());
         let found: Vec<_> = excess.iter().map(|excess| (excess.query_id.clone(), excess.path.clone())).collect();
         prop_assert_eq!(found, expected);
     }
@@ -368,7 +406,7 @@ proptest! {
     fn what_is_registered_for_a_query_is_what_it_asks_for(query in asked(), gone in any::<prop::sample::Index>()) {
         let credentials = RegisteredCredential::of_query(&query);
         let mut intended = IntendedUse { credentials, ..relying_party().intended_uses.remove(0) };
-        prop_assert_eq!(intended.excess(&query), []);
+        prop_assert_eq!(intended.excess(&query, now()), []);
         intended.check(&REGISTRATION).unwrap();
         // Without one of its claims the query is beyond it, unless the others say the same.
         let at = gone.index(intended.credentials.len());
@@ -376,7 +414,7 @@ proptest! {
             let within = query.credentials.iter().all(|credential| {
                 credential.claims.iter().all(|claim| is_within(&intended, credential, Some(claim)))
             });
-            prop_assert_eq!(intended.excess(&query).is_empty(), within);
+            prop_assert_eq!(intended.excess(&query, now()).is_empty(), within);
         }
     }
 }

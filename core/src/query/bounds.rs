@@ -1,0 +1,131 @@
+//! Bounds that one query may ask of one claim (spec/at-least.md 5.2).
+//!
+//! An asker that lists bounds as alternatives, the tightest first, learns from the one that is proved that those before
+//! it fail, and so narrows a hidden value down as far as it likes. Hence one bound for each type, path and direction,
+//! and no `values` beside it, which tell values apart in the same way.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+use super::{ClaimQuery, CredentialQuery, Query, path_to_text, plan::Holding};
+use crate::{
+    Code, Problem,
+    secure::sd_jwt::{ClaimPath, Step},
+};
+
+/// The type that every credential of the W3C data model has.
+const EVERY: &str = "VerifiableCredential";
+
+/// The types that a credential query accepts.
+enum Types<'a> {
+    Vct(HashSet<&'a str>),
+    /// Type names; `None` for a set that every credential has.
+    Names(Option<HashSet<&'a str>>),
+}
+
+impl<'a> Types<'a> {
+    /// `None` for a query that no credential answers here.
+    fn of(query: &'a CredentialQuery) -> Option<Self> {
+        if query.unanswerable().is_some() {
+            return None;
+        }
+        if query.format == "dc+sd-jwt" {
+            return Some(Self::Vct(query.vct_values.iter().map(String::as_str).collect()));
+        }
+        let own = |set: &'a Vec<String>| set.iter().map(String::as_str).filter(|name| *name != EVERY);
+        if query.type_values.iter().any(|set| own(set).next().is_none()) {
+            return Some(Self::Names(None));
+        }
+        Some(Self::Names(Some(query.type_values.iter().flat_map(own).collect())))
+    }
+
+    /// Returns `true` unless the names show that no credential, nor the same one in another format, answers both.
+    fn overlap(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Vct(one), Self::Vct(other)) | (Self::Names(Some(one)), Self::Names(Some(other))) => {
+                !one.is_disjoint(other)
+            }
+            // A `vct` does not show which type names the same document has.
+            (Self::Names(_), _) | (_, Self::Names(_)) => true,
+        }
+    }
+}
+
+/// Returns `true` if the answer to two claims queries for one claim can tell more than one bound in each direction.
+fn narrows(one: &ClaimQuery, other: &ClaimQuery) -> bool {
+    match (&one.threshold, &other.threshold) {
+        (Some(first), Some(second)) => first.direction() == second.direction() && first != second,
+        (Some(_), None) => !other.values.is_empty(),
+        (None, Some(_)) => !one.values.is_empty(),
+        (None, None) => false,
+    }
+}
+
+fn is_conditional(claim: &ClaimQuery) -> bool {
+    claim.threshold.is_some() || !claim.values.is_empty()
+}
+
+/// A claim, whichever format it is asked for in: whether it is one of the subject's, and its path below that.
+type Asked<'a> = (bool, &'a [Step]);
+
+fn claim_of<'a>(query: &CredentialQuery, claim: &'a ClaimQuery) -> Asked<'a> {
+    match claim.path.split_first() {
+        Some((Step::Name(name), rest)) if query.format != "dc+sd-jwt" && name == "credentialSubject" => (true, rest),
+        _ => (query.format == "dc+sd-jwt", claim.path.as_slice()),
+    }
+}
+
+impl Query {
+    /// Refuses a query that asks one claim of one type for two bounds in one direction, or for a bound and for values.
+    pub(super) fn check_bounds(&self) -> Result<(), Problem> {
+        let mut asked: BTreeMap<Asked<'_>, Vec<(usize, &ClaimQuery)>> = BTreeMap::new();
+        for (index, credential) in self.credentials.iter().enumerate() {
+            for claim in credential.claims.iter().filter(|claim| is_conditional(claim)) {
+                asked.entry(claim_of(credential, claim)).or_default().push((index, claim));
+            }
+        }
+        asked.retain(|_, claims| claims.iter().any(|(_, claim)| claim.threshold.is_some()));
+        let types: Vec<Option<Types<'_>>> = self.credentials.iter().map(Types::of).collect();
+        let of = |index: &usize| types.get(*index).and_then(Option::as_ref);
+        for claims in asked.values() {
+            for (at, (index, claim)) in claims.iter().enumerate() {
+                let narrowed = claims.iter().skip(at.saturating_add(1)).find(|(other, beside)| {
+                    narrows(claim, beside) && of(index).zip(of(other)).is_some_and(|(one, other)| one.overlap(other))
+                });
+                if let Some((other, _)) = narrowed {
+                    let id = |index: &usize| self.credentials.get(*index).map_or("", |credential| &credential.id);
+                    let detail = format!(
+                        "{} and {} ask {} of one type for two bounds, or for a bound and for values",
+                        id(index),
+                        id(other),
+                        path_to_text(&claim.path)
+                    );
+                    return Err(Problem::new(Code::QueryMalformed, detail));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The claims that a holding is asked to reach two bounds of, or a bound and values, since it has two types that the
+    /// query names apart: the holding's index and the claim.
+    pub(super) fn contested(&self, holdings: &[Holding<'_>]) -> BTreeSet<(usize, ClaimPath)> {
+        let mut contested = BTreeSet::new();
+        for (index, holding) in holdings.iter().enumerate() {
+            let fitting = self.credentials.iter().filter(|credential| credential.fits(holding.candidate));
+            let claims = fitting.flat_map(|credential| &credential.claims);
+            let mut first: BTreeMap<&ClaimPath, Vec<&ClaimQuery>> = BTreeMap::new();
+            for claim in claims.filter(|claim| is_conditional(claim)) {
+                let known = first.entry(&claim.path).or_default();
+                if known.iter().any(|other| narrows(claim, other)) {
+                    contested.insert((index, claim.path.clone()));
+                } else if !known.contains(&claim) {
+                    known.push(claim);
+                }
+            }
+        }
+        contested
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,169 @@
+//! Bounds that an asker wanted before: each further one that is answered, or met with silence, halves what is hidden.
+
+use carnet_core::{
+    query::{CredentialQuery, Query, Threshold, path_to_text},
+    secure::sd_jwt::Step,
+    time::Timestamp,
+};
+use carnet_spec::Catalogue;
+
+use super::missing::types_asked;
+use crate::wallet::{
+    EntryKind,
+    log::{AskedBound, Log},
+};
+
+/// A bound that the same asker wanted of the same claim before, and not now.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Before {
+    /// The type's name.
+    pub(crate) type_name: String,
+    /// The claim's path below the subject.
+    pub(crate) claim: String,
+    /// The bound.
+    pub(crate) threshold: Threshold,
+    /// When it was asked for last.
+    pub(crate) at: Timestamp,
+    /// Whether it was proved to the asker.
+    pub(crate) proved: bool,
+}
+
+/// The bounds of a query, for the log.
+pub(crate) fn asked_bounds(query: &Query, catalogue: &Catalogue) -> Vec<AskedBound> {
+    let mut bounds: Vec<AskedBound> = Vec::new();
+    for credential in &query.credentials {
+        for claim in &credential.claims {
+            let Some(threshold) = &claim.threshold else { continue };
+            let bound = AskedBound {
+                types: types_asked(catalogue, credential),
+                claim: below_subject(credential, &claim.path),
+                direction: threshold.direction(),
+                bound: threshold.bound().clone(),
+            };
+            if !bounds.contains(&bound) {
+                bounds.push(bound);
+            }
+        }
+    }
+    bounds
+}
+
+/// The other bounds that an asker wanted of the claims whose bounds it asks for now, the newest first.
+pub(crate) fn asked_before(log: &Log, did: &str, query: &Query, catalogue: &Catalogue) -> Vec<Before> {
+    let now = asked_bounds(query, catalogue);
+    let mut before: Vec<Before> = Vec::new();
+    for entry in log.entries().iter().rev().filter(|entry| entry.did() == did) {
+        // What was proved by a wallet of before stands in the entry's parts alone.
+        let proved = entry.parts.iter().flat_map(|part| {
+            part.thresholds.iter().filter_map(|shown| {
+                let threshold = shown.threshold().ok()?;
+                let claim = shown.path().strip_prefix("credentialSubject.").unwrap_or(shown.path()).to_owned();
+                let (direction, bound) = (threshold.direction(), threshold.bound().clone());
+                Some(AskedBound { types: vec![part.type_name.clone()], claim, direction, bound })
+            })
+        });
+        let is_sent = entry.kind == EntryKind::Sending;
+        let all = entry.bounds.iter().cloned().map(|bound| (bound, false)).chain(proved.map(|bound| (bound, is_sent)));
+        for (bound, proved) in all {
+            let same_claim = |asked: &&AskedBound| {
+                asked.claim == bound.claim
+                    && asked.direction == bound.direction
+                    && asked.types.iter().any(|name| bound.types.contains(name))
+            };
+            let Some(asked) = now.iter().find(same_claim).filter(|asked| asked.bound != bound.bound) else { continue };
+            let Some(type_name) = asked.types.iter().find(|name| bound.types.contains(name)) else { continue };
+            note(&mut before, type_name, &bound, entry.at, proved);
+        }
+    }
+    before
+}
+
+fn note(before: &mut Vec<Before>, type_name: &str, bound: &AskedBound, at: Timestamp, proved: bool) {
+    let Ok(threshold) = Threshold::new(bound.direction, bound.bound.clone()) else { return };
+    let same = |known: &&mut Before| {
+        known.claim == bound.claim && known.threshold == threshold && known.type_name == type_name
+    };
+    match before.iter_mut().find(same) {
+        Some(known) => known.proved |= proved,
+        None => {
+            before.push(Before { type_name: type_name.to_owned(), claim: bound.claim.clone(), threshold, at, proved })
+        }
+    }
+}
+
+/// The claim whichever format it is asked for in.
+fn below_subject(credential: &CredentialQuery, path: &[Step]) -> String {
+    match path.split_first() {
+        Some((Step::Name(first), rest))
+            if credential.format != "dc+sd-jwt" && first == "credentialSubject" && !rest.is_empty() =>
+        {
+            path_to_text(rest)
+        }
+        _ => path_to_text(path),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use carnet_core::at_least::Direction;
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::wallet::Entry;
+
+    const ASKER: &str = "did:web:agency.example";
+
+    fn asking(format: &str, bound: Value) -> Query {
+        let (meta, path) = match format {
+            "dc+sd-jwt" => (json!({"vct_values": ["urn:carnet:type:qualification:1"]}), json!(["eqfLevel"])),
+            _ => (json!({"type_values": [["QualificationCredential"]]}), json!(["credentialSubject", "eqfLevel"])),
+        };
+        let claims = json!([{"path": path, "carnet_at_least": bound}]);
+        Query::parse(&json!({"credentials": [{"id": "q", "format": format, "meta": meta, "claims": claims}]})).unwrap()
+    }
+
+    fn noted(log: &mut Log, catalogue: &Catalogue, day: i64, did: &str, query: &Query) {
+        let at = Timestamp::from_unix(1_800_000_000 + day * 86_400);
+        let party = format!("decentralized_identifier:{did}");
+        let bounds = asked_bounds(query, catalogue);
+        log.push(Entry { bounds, ..Entry::new(at, EntryKind::Requested, &party) });
+    }
+
+    #[test]
+    fn other_bounds_of_the_same_asker_and_claim_are_remembered() {
+        let catalogue = Catalogue::embedded().unwrap();
+        let mut log = Log::default();
+        let before = |log: &Log, did: &str, query: &Query| -> Vec<(Value, bool)> {
+            let all = asked_before(log, did, query, &catalogue);
+            all.iter().map(|before| (before.threshold.bound().clone(), before.proved)).collect()
+        };
+        let now = asking("vc+sd-jwt", json!(6));
+        noted(&mut log, &catalogue, 0, ASKER, &asking("vc+sd-jwt", json!(4)));
+        // The same claim in another format, twice; the bound of now; and what another one asked.
+        noted(&mut log, &catalogue, 1, ASKER, &asking("dc+sd-jwt", json!(5)));
+        noted(&mut log, &catalogue, 2, ASKER, &asking("dc+sd-jwt", json!(5)));
+        noted(&mut log, &catalogue, 3, ASKER, &now);
+        noted(&mut log, &catalogue, 4, "did:web:other.example", &asking("vc+sd-jwt", json!(7)));
+        assert_eq!(before(&log, ASKER, &now), [(json!(5), false), (json!(4), false)]);
+        assert_eq!(before(&log, "did:web:other.example", &now), [(json!(7), false)]);
+        assert!(before(&log, "did:web:third.example", &now).is_empty());
+        // The other direction is another question.
+        let mut other = now.clone();
+        other.credentials[0].claims[0].threshold = Some(Threshold::new(Direction::AtMost, json!(6)).unwrap());
+        assert!(before(&log, ASKER, &other).is_empty());
+        log.check_chain().unwrap();
+    }
+
+    #[test]
+    fn what_was_proved_before_bounds_were_noted_counts() {
+        let catalogue = Catalogue::embedded().unwrap();
+        let part = json!({"id": "a", "type_name": "QualificationCredential",
+            "thresholds": [{"path": "credentialSubject.eqfLevel", "at_least": 5}]});
+        let party = format!("decentralized_identifier:{ASKER}");
+        let entry = Entry::new(Timestamp::from_unix(1_800_000_000), EntryKind::Sending, &party);
+        let mut log = Log::default();
+        log.push(Entry { parts: vec![serde_json::from_value(part).unwrap()], ..entry });
+        let before = asked_before(&log, ASKER, &asking("dc+sd-jwt", json!(6)), &catalogue);
+        assert_eq!((before.len(), before[0].proved), (1, true));
+    }
+}
