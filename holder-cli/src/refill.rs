@@ -92,7 +92,7 @@ pub(crate) async fn when_low(session: &Session, wallet: &mut WalletFile) {
 }
 
 /// Tells if a voucher is from before there were serials.
-fn is_former_voucher(held: &HeldCredential, known: &CredentialType) -> bool {
+pub(crate) fn is_former_voucher(held: &HeldCredential, known: &CredentialType) -> bool {
     known.serials.is_some() && held.serials.is_none()
 }
 

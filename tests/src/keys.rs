@@ -88,10 +88,10 @@ impl Keys {
     }
 }
 
-/// Makes the directory `to` the same as `from`, which has files alone.
+/// Makes the directory `to` the same as `from`.
 ///
 /// # Errors
-/// If one of them cannot be read or written.
+/// If something in it cannot be read or written.
 pub fn copy(from: &Path, to: &Path) -> Result<()> {
     if to.exists() {
         std::fs::remove_dir_all(to)?;
@@ -99,7 +99,11 @@ pub fn copy(from: &Path, to: &Path) -> Result<()> {
     std::fs::create_dir(to)?;
     for entry in std::fs::read_dir(from)? {
         let entry = entry?;
-        std::fs::copy(entry.path(), to.join(entry.file_name()))?;
+        if entry.file_type()?.is_dir() {
+            copy(&entry.path(), &to.join(entry.file_name()))?;
+        } else {
+            std::fs::copy(entry.path(), to.join(entry.file_name()))?;
+        }
     }
     Ok(())
 }

@@ -95,6 +95,17 @@ impl Office {
         Ok(())
     }
 
+    /// Adds lines to the configuration and starts the service again where it was.
+    ///
+    /// # Errors
+    /// If the file cannot be written, or it does not become ready.
+    pub fn reconfigure(&mut self, lines: &str) -> Result<()> {
+        let path = self.service.data.join("config.toml");
+        std::fs::write(&path, format!("{}\n{lines}", std::fs::read_to_string(&path)?))?;
+        self.service.kill()?;
+        self.switch_on()
+    }
+
     /// Stops the service and starts it again on its data.
     ///
     /// # Errors

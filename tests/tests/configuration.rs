@@ -131,6 +131,11 @@ impl Sources {
                 left.checked_shl(right).map(|value| value.to_string())
             }
             Expr::Call(_) => Some("empty".to_owned()),
+            Expr::Array(items) => {
+                items.elems.iter().map(|item| self.text(item)).collect::<Option<Vec<_>>>().map(|all| all.join(", "))
+            }
+            // The items of `["a", "b"].map(...).to_vec()`.
+            Expr::MethodCall(call) => self.text(&call.receiver),
             _ => None,
         }
     }

@@ -39,7 +39,7 @@ async fn what_an_issuer_has_to_say_reaches_the_holder_alone() -> Result<()> {
 
     // Copies of before there were messages can have one.
     let texts = format!("[status]\nmessages = [\"the card was lost\", \"{NEWER}\"]\n");
-    stage.authority = stage.authority.configured(&texts)?;
+    stage.authority.reconfigure(&texts)?;
     let said = say(&stage, "2")?.ok()?.json()?;
     assert_eq!((said.get("changed"), said.get("published")), (Some(&json!(10)), Some(&json!(false))));
     let status = stage.authority.staff(&["status", "show", &offered.id])?.ok()?.json()?;
@@ -54,7 +54,8 @@ async fn what_an_issuer_has_to_say_reaches_the_holder_alone() -> Result<()> {
     assert_eq!(listed.pointer("/credentials/0/copies_unused"), Some(&json!(10)), "{listed}");
 
     // The new copies are shown, and nobody reads it in them; after a power cut it is told again, once a refresh.
-    stage.authority.cut_power()?;
+    stage.authority.service.kill()?;
+    stage.authority.switch_on()?;
     assert_eq!(told(&refreshed(&stage)?), (0, vec![NEWER.to_owned()]));
     stage.agency = stage.agency.configured("[status]\nrefresh_seconds = 1\n")?;
     let (id, uri) = stage.request("work-permit-today")?;

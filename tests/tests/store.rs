@@ -72,7 +72,8 @@ async fn row_99_a_service_without_its_store_does_not_start_and_makes_none() -> R
     }
     // Verbs that open the store without the service.
     let config = fs::read_to_string(stage.agency.service.data.join("config.toml"))?;
-    let more = "[redemption]\ndesk = \"east\"\nothers = [\"west\"]\noffline_uses = 3\n[trust]\nlist = \"list.json\"\n\
+    let more = "[redemption]\ndesk = \"east\"\noffline_uses = 3\n[[redemption.others]]\ndesk = \"west\"\n\
+                key = \"z6MkocrvwaAJhQgEz4bjHSTETkCTGG3iobSJGEZRnMeKUn49\"\noffline_uses = 3\n[trust]\nlist = \"list.json\"\n\
                 issuer = \"did:web:trust.example\"\noperators = [\"did:key:z6MkocrvwaAJhQgEz4bjHSTETkCTGG3iobSJGEZRnMeKUn49\"]\nquorum = 1\n";
     let elsewhere = stage.folder.join("elsewhere");
     copy(&stage.agency.service.data, &elsewhere)?;

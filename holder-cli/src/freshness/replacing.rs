@@ -6,7 +6,7 @@
 use super::Office;
 use crate::{
     failure::Failure,
-    refill::{refill, unrefillable},
+    refill::{is_former_voucher, refill, unrefillable},
     session::Session,
     wallet::{
         HeldCredential, WalletFile,
@@ -47,6 +47,14 @@ pub(crate) async fn replace_outdated(
     }
     let catalogue = session.catalogue()?;
     for index in due {
+        let held = wallet.contents.credentials.get(index);
+        // Copies of such a one are made no more; those it has hold until its end.
+        let is_former = |held: &HeldCredential| {
+            catalogue.credential_type(&held.type_name).is_some_and(|known| is_former_voucher(held, known))
+        };
+        if held.is_some_and(is_former) {
+            continue;
+        }
         match refill(session, &catalogue, wallet, index).await {
             Ok(added) => replaced.copies = replaced.copies.saturating_add(added),
             Err(failure) => {

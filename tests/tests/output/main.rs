@@ -273,8 +273,8 @@ fn a_failure_is_an_object_in_all_four_programs_a_wrong_command_line_too() -> Res
     let token = ["--token-file", "/nonexistent"];
     for (program, args, reason, exit) in [
         ("carnet", ["list", "--wallet", "/nonexistent/wallet.age", "--json"].to_vec(), "wallet_missing", 2),
-        ("carnet-issuer", [&["offer", "list"][..], &nowhere[..], &token[..]].concat(), "not_begun", 1),
-        ("carnet-verifier", [&["request", "list"][..], &nowhere[..], &token[..]].concat(), "not_begun", 1),
+        ("carnet-issuer", [&["offer", "list"][..], &nowhere[..], &token[..]].concat(), "not_begun", 2),
+        ("carnet-verifier", [&["request", "list"][..], &nowhere[..], &token[..]].concat(), "not_begun", 2),
     ] {
         let (error, code) = failed(program, &args)?;
         assert_eq!((code, error.get("reason").and_then(Value::as_str)), (exit, Some(reason)), "{program}: {error}");

@@ -123,6 +123,7 @@ impl<'a> Desktop<'a> {
             "offer list" | "issued list" | "status audit" | "renewals list" | "cohorts" => {
                 self.staff(office, Prints(0), "")
             }
+            "vouchers" => (Prints(0), words(&format!("--data {}", office.service.data.display())), false),
             "offer cancel" => self.staff(office, Prints(0), &offer(&[])?.id),
             "offer release" => self.staff(office, Prints(0), &offer(&["--deferred"])?.id),
             "offer reject" => self.staff(office, Prints(0), &format!("{} --reason no", offer(&["--deferred"])?.id)),
@@ -215,6 +216,8 @@ impl<'a> Desktop<'a> {
             "verify" => self.staff(office, Prints(1), &self.path("file")),
             "registration request" => (Prints(0), words(&format!("{data} {about}")), true),
             "registration install" => (Prints(0), words(&format!("{data} {}", self.path("agency.signed.json"))), false),
+            "redemptions key" | "redemptions totals" => (Prints(0), words(&data), false),
+            "redemptions write-off" => (Refused, words(&format!("{data} west")), false),
             "redemptions export" => (Refused, words(&format!("{data} {}", self.path("out"))), false),
             "redemptions reconcile" => (Refused, words(&format!("{data} {}", self.path("file"))), false),
             "trust" => (Refused, words(&data), false),

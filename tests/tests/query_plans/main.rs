@@ -33,7 +33,7 @@ const SMALL: [(&str, &str); 13] = [
 const STOPPED: [&str; 2] = ["store/sqlite/restored.rs", "commands/store.rs"];
 
 /// Searches by a range, or by a column of few values, that read what the caller has to have, and no more.
-const NEEDED: [(&str, &str); 10] = [
+const NEEDED: [(&str, &str); 9] = [
     ("SEARCH f USING INDEX issued_by_time (issued_at>? AND issued_at<?)", "what staff's filter by time takes"),
     ("SEARCH offers USING INDEX offers_uncollected (created_at>? AND created_at<?)", "what it will not take yet"),
     (
@@ -42,7 +42,6 @@ const NEEDED: [(&str, &str); 10] = [
     ),
     ("SEARCH s USING INDEX statuses_by_act (act>?)", "what changed since the lists were published"),
     ("SEARCH w USING COVERING INDEX waiting_statuses_by_time (since<?)", "what waited for a set time"),
-    ("SEARCH waiting_statuses USING INDEX waiting_statuses_by_time (since<?)", "what waited for a set time"),
     ("SEARCH waiting_statuses USING COVERING INDEX waiting_statuses_by_time (since<?)", "whether anything waited"),
     ("SEARCH s USING INDEX inherited_statuses_by_act (act>?)", "what changed since the lists were published"),
     (
