@@ -14,5 +14,6 @@ mod redeeming;
 mod refilling;
 mod renewing;
 mod set_times;
+mod simulation;
 mod status;
 mod thresholds;

@@ -92,7 +92,7 @@ impl Running {
         Ok(self.issuance.clone().renew_credentials(request).await?.into_inner())
     }
 
-    async fn deferred(&self, transaction_id: &str) -> Result<proto::CollectDeferredResponse, Status> {
+    pub(super) async fn deferred(&self, transaction_id: &str) -> Result<proto::CollectDeferredResponse, Status> {
         let request = proto::CollectDeferredRequest { transaction_id: transaction_id.to_owned() };
         Ok(self.issuance.clone().collect_deferred(request).await?.into_inner())
     }
@@ -104,7 +104,7 @@ impl Running {
         client.list_renewals(request).await.unwrap().into_inner().renewals
     }
 
-    async fn decide(&self, id: &str, approve: bool, reason: &str) -> Result<proto::Renewal, Status> {
+    pub(super) async fn decide(&self, id: &str, approve: bool, reason: &str) -> Result<proto::Renewal, Status> {
         let mut client = RenewalServiceClient::new(self.channel.clone());
         let request = proto::DecideRenewalRequest { renewal_id: id.to_owned(), approve, reason: reason.to_owned() };
         let mut request = Request::new(request);
