@@ -4,7 +4,7 @@
 //! 40 permits a month, or 200, with renewals, suspensions and refills, by the issuer as it runs. The askers know whatever the copies
 //! that they were shown have in common: days, kind and issuer of the document. They keep each day's status lists, and the statements
 //! that were stapled. What they cannot know is who is behind a copy; this test does, and asks how sure they can be.
-#![allow(clippy::print_stdout)]
+#![allow(clippy::print_stdout, clippy::arithmetic_side_effects)]
 
 mod askers;
 mod world;
