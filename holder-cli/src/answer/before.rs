@@ -123,7 +123,7 @@ mod tests {
     }
 
     fn noted(log: &mut Log, catalogue: &Catalogue, day: i64, did: &str, query: &Query) {
-        let at = Timestamp::from_unix(1_800_000_000 + day * 86_400);
+        let at = Timestamp::from_unix(1_800_000_000_i64.saturating_add(day.saturating_mul(86_400)));
         let party = format!("decentralized_identifier:{did}");
         let bounds = asked_bounds(query, catalogue);
         log.push(Entry { bounds, ..Entry::new(at, EntryKind::Requested, &party) });

@@ -79,6 +79,9 @@ impl fmt::Display for Links {
 /// Everybody's copies by what they look like: whom a copy may belong to.
 type Holders<'w> = BTreeMap<&'w str, Vec<(usize, &'w Person, &'w Copy)>>;
 
+/// Who could have made a showing: by all that is seen of it, and by the cohort alone.
+type Makers = [BTreeSet<usize>; 2];
+
 /// All that the askers have.
 pub(super) struct Knowledge<'w> {
     world: &'w World,
@@ -91,7 +94,7 @@ impl<'w> Knowledge<'w> {
 
     /// Counts the pairs of showings of one person, at two askers, and those that are linked.
     pub(super) fn links(&self, sees: Sees) -> Links {
-        let mut by_person: BTreeMap<usize, Vec<(&Showing, [BTreeSet<usize>; 2])>> = BTreeMap::new();
+        let mut by_person: BTreeMap<usize, Vec<(&Showing, Makers)>> = BTreeMap::new();
         let (holders, cohorts) = (self.holders(sees), self.holders(Sees::Cohort));
         for showing in &self.world.showings {
             let sets = [self.makers(showing, sees, &holders), self.makers(showing, Sees::Cohort, &cohorts)];
