@@ -12,6 +12,8 @@ use serde::Deserialize;
 use crate::{cohorts::CohortPolicy, renewal::RenewalPolicy, status::SetTimes};
 
 const DAY: u32 = 86_400;
+/// Days for which the record of an offer stays unless configured otherwise.
+pub(crate) const RECORD_DAYS: u32 = 365;
 
 /// What the operator decides. An unknown field is refused.
 #[derive(Debug, Clone, Deserialize)]
@@ -34,6 +36,10 @@ pub(crate) struct IssuerConfig {
     /// How long a wallet waits before it asks again, in seconds.
     #[serde(default = "default_interval")]
     pub(crate) deferred_interval_seconds: u32,
+    /// How long the record of an offer stays, with its reference, after its last copy ended (or, where none was made, the
+    /// offer), in days.
+    #[serde(default = "default_record_days")]
+    pub(crate) record_days: u32,
     /// The most copies by refill in a day, for one offer.
     #[serde(default = "default_refill")]
     pub(crate) refill_copies_per_day: u32,
@@ -141,6 +147,9 @@ const fn default_offer_days() -> u32 {
 const fn default_deferred_days() -> u32 {
     30
 }
+const fn default_record_days() -> u32 {
+    RECORD_DAYS
+}
 const fn default_refill() -> u32 {
     200
 }
@@ -172,6 +181,7 @@ impl IssuerConfig {
             ("offer_days", self.offer_days as usize, 1..=365),
             ("deferred_days", self.deferred_days as usize, 1..=365),
             ("deferred_interval_seconds", self.deferred_interval_seconds as usize, 1..=86_400),
+            ("record_days", self.record_days as usize, 1..=36_600),
             ("refill_copies_per_day", self.refill_copies_per_day as usize, 1..=100_000),
             ("refill_copies_in_all", self.refill_copies_in_all as usize, 1..=1_000_000),
             // Of the least, half is left at the end of the epoch in which it was made.
@@ -246,6 +256,8 @@ mod tests {
             "batch = 3",
             "max_batch_size = 0",
             "max_batch_size = 1000",
+            "record_days = 0",
+            "record_days = 36601",
             "refill_copies_per_day = 0",
             "refill_copies_in_all = 0",
             "freshness_seconds = 21600",

@@ -164,7 +164,8 @@ fn assemble(
         return Err(config.files.place(fault));
     }
     Ok(Issuer {
-        store: SqliteStore::new(ground.database.clone(), config.status.entries, config.refill_copies_in_all),
+        store: SqliteStore::new(ground.database.clone(), config.status.entries, config.refill_copies_in_all)
+            .with_record_days(config.record_days),
         ground,
         kid: format!("{did}#{}", key.name()),
         own: Arc::new(own),

@@ -95,6 +95,8 @@ pub(crate) struct OfferRecord {
     pub(crate) reference: String,
     /// The staff name of who made it; empty in records of before.
     pub(crate) created_by: String,
+    /// The record is past its end.
+    pub(crate) forgotten: bool,
 }
 
 /// An offer to be stored.
@@ -288,6 +290,8 @@ pub(crate) struct IssuedRecord {
     pub(crate) reference: String,
     /// The staff name of who made its offer.
     pub(crate) created_by: String,
+    /// The record of its offer is past its end.
+    pub(crate) forgotten: bool,
 }
 
 /// Which rows of a list: newest first, `before` a row, at most `limit`.

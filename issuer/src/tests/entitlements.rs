@@ -13,7 +13,7 @@ use super::{
 };
 use crate::store::sqlite::MIGRATIONS;
 
-fn voucher(request_id: &str, uses: usize, serials: &[&str]) -> proto::CreateOfferRequest {
+pub(super) fn voucher(request_id: &str, uses: usize, serials: &[&str]) -> proto::CreateOfferRequest {
     let mut claims = json!({"service": "A meal", "redeemer": "did:web:canteen.example", "uses": uses});
     if let (false, Some(claims)) = (serials.is_empty(), claims.as_object_mut()) {
         claims.insert("serials".to_owned(), json!(serials));

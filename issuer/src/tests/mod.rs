@@ -10,6 +10,7 @@ mod messages;
 mod offering;
 mod proving;
 mod publishing;
+mod records;
 mod redeeming;
 mod refilling;
 mod renewing;

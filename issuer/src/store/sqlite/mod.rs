@@ -17,13 +17,13 @@ mod waiting;
 
 use std::sync::LazyLock;
 
-use carnet_core::time::Timestamp;
+use carnet_core::{day, time::Timestamp};
 use carnet_service::store::Database;
 use sqlx::{Row as _, Sqlite, Transaction, migrate::Migrator, sqlite::SqliteRow};
 use zeroize::Zeroizing;
 
 use super::{Claims, OfferRecord, OfferState, PIN_TRIES, Rows, Slice, Store, renewal::Decision};
-use crate::{error::Error, format::Format};
+use crate::{config::RECORD_DAYS, error::Error, format::Format};
 
 /// The schema.
 pub(crate) static MIGRATIONS: LazyLock<Migrator> = carnet_service::migrations![
@@ -42,6 +42,7 @@ pub(crate) static MIGRATIONS: LazyLock<Migrator> = carnet_service::migrations![
     14: "0014_status_publication",
     15: "0015_cohorts",
     16: "0016_voucher_totals",
+    17: "0017_records_end",
 ];
 
 /// SQLite in WAL mode.
@@ -52,6 +53,8 @@ pub(crate) struct SqliteStore {
     list_entries: u64,
     /// The most copies by refill of one offer, until it is renewed.
     refill_copies: u32,
+    /// Time for which the record of an offer stays after its last copy ended, in seconds.
+    records: i64,
 }
 
 type Tx = Transaction<'static, Sqlite>;
@@ -59,7 +62,12 @@ type Tx = Transaction<'static, Sqlite>;
 impl SqliteStore {
     /// Over a database; lists that are opened have so many entries, and an offer so many copies by refill until it is renewed.
     pub(crate) fn new(database: Database, list_entries: u64, refill_copies: u32) -> Self {
-        Self { database, list_entries, refill_copies }
+        Self { database, list_entries, refill_copies, records: i64::from(RECORD_DAYS).saturating_mul(day::SECONDS) }
+    }
+
+    /// The same, with records that stay for so many days.
+    pub(crate) fn with_record_days(self, days: u32) -> Self {
+        Self { records: i64::from(days).saturating_mul(day::SECONDS), ..self }
     }
 
     /// Takes what was just erased out of the write-ahead log too. When that fails, the next sweep does it.
@@ -97,6 +105,7 @@ fn offer_of(row: &SqliteRow) -> Result<OfferRecord, Error> {
         valid_until: Timestamp::from_unix(row.try_get("valid_until")?),
         reference: text("reference")?,
         created_by: text("created_by")?,
+        forgotten: row.try_get::<Option<i64>, _>("record_from")?.is_none(),
     })
 }
 

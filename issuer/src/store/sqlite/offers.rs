@@ -6,7 +6,10 @@ use super::{CHUNK, OFFER, Page, SqliteStore, Tx, claims_of, close, offer_of};
 use crate::{
     claims::UniqueClaim,
     error::Error,
-    store::{Claims, Creation, NewOffer, OfferRecord, OfferState, OfferStore, Rows, Slice, filter::OfferFilter},
+    store::{
+        Claims, Creation, NewOffer, OfferRecord, OfferState, OfferStore, Rows, Slice,
+        filter::{Common, OfferFilter},
+    },
 };
 
 impl OfferStore for SqliteStore {
@@ -101,11 +104,20 @@ impl OfferStore for SqliteStore {
     async fn offers(&self, filter: &OfferFilter, slice: Slice) -> Result<Rows<OfferRecord>, Error> {
         let mut page = Page::new(slice);
         while let Some(before) = page.before() {
-            let reference = &filter.common.reference;
+            // By the narrowest condition; the others are held against each row.
+            let Common { reference, created_by, credential_type, .. } = &filter.common;
             let query = match filter.state {
                 _ if !reference.is_empty() => {
                     sqlx::query("SELECT * FROM offers WHERE reference = ? AND seq < ? ORDER BY seq DESC LIMIT ?")
                         .bind(reference)
+                }
+                _ if !created_by.is_empty() => {
+                    sqlx::query("SELECT * FROM offers WHERE created_by = ? AND seq < ? ORDER BY seq DESC LIMIT ?")
+                        .bind(created_by)
+                }
+                None if !credential_type.is_empty() => {
+                    sqlx::query("SELECT * FROM offers WHERE credential_type = ? AND seq < ? ORDER BY seq DESC LIMIT ?")
+                        .bind(credential_type)
                 }
                 None => sqlx::query("SELECT * FROM offers WHERE seq < ? ORDER BY seq DESC LIMIT ?"),
                 Some(state) => {
@@ -116,7 +128,7 @@ impl OfferStore for SqliteStore {
             };
             let rows = query.bind(before).bind(CHUNK).fetch_all(self.database.readers()).await?;
             let chunk = rows.iter().map(offer_of).collect::<Result<_, _>>()?;
-            page.take(chunk, |offer| offer.seq, |offer| filter.matches(offer));
+            page.take(chunk, |offer| offer.seq, |offer| !offer.forgotten && filter.matches(offer));
         }
         Ok(page.found)
     }

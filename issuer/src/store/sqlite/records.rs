@@ -19,7 +19,7 @@ impl RecordStore for SqliteStore {
             let query = if !offer_id.is_empty() {
                 sqlx::query(
                     "SELECT i.seq, i.issued_id, i.offer_id, i.status_index, i.issued_at, o.credential_type, o.format, \
-                     coalesce(c.valid_until, o.valid_until) AS valid_until, c.notification, o.reference, o.created_by \
+                     coalesce(c.valid_until, o.valid_until) AS valid_until, c.notification, o.reference, o.created_by, o.record_from \
                      FROM issued i JOIN offers o USING (offer_id) JOIN collections c ON c.seq = i.collection \
                      WHERE i.offer_id = ? AND i.issued_at IS NOT NULL AND i.seq < ? ORDER BY i.seq DESC LIMIT ?",
                 )
@@ -28,7 +28,7 @@ impl RecordStore for SqliteStore {
                 // From the few offers of the reference to their copies, and never the other way round.
                 sqlx::query(
                     "SELECT i.seq, i.issued_id, i.offer_id, i.status_index, i.issued_at, o.credential_type, o.format, \
-                     coalesce(c.valid_until, o.valid_until) AS valid_until, c.notification, o.reference, o.created_by \
+                     coalesce(c.valid_until, o.valid_until) AS valid_until, c.notification, o.reference, o.created_by, o.record_from \
                      FROM offers o CROSS JOIN issued i USING (offer_id) CROSS JOIN collections c ON c.seq = i.collection \
                      WHERE o.reference = ? AND i.issued_at IS NOT NULL AND i.seq < ? ORDER BY i.seq DESC LIMIT ?",
                 )
@@ -36,14 +36,14 @@ impl RecordStore for SqliteStore {
             } else {
                 sqlx::query(
                     "SELECT i.seq, i.issued_id, i.offer_id, i.status_index, i.issued_at, o.credential_type, o.format, \
-                     coalesce(c.valid_until, o.valid_until) AS valid_until, c.notification, o.reference, o.created_by \
+                     coalesce(c.valid_until, o.valid_until) AS valid_until, c.notification, o.reference, o.created_by, o.record_from \
                      FROM issued i JOIN offers o USING (offer_id) JOIN collections c ON c.seq = i.collection \
                      WHERE i.issued_at IS NOT NULL AND i.seq < ? ORDER BY i.seq DESC LIMIT ?",
                 )
             };
             let rows = query.bind(before).bind(CHUNK).fetch_all(self.database.readers()).await?;
             let chunk = rows.iter().map(issued_of).collect::<Result<_, _>>()?;
-            page.take(chunk, |record| record.seq, |record| filter.matches(record));
+            page.take(chunk, |record| record.seq, |record| !record.forgotten && filter.matches(record));
         }
         Ok(page.found)
     }
@@ -51,7 +51,7 @@ impl RecordStore for SqliteStore {
     async fn issued_by_id(&self, issued_id: &str) -> Result<IssuedRecord, Error> {
         let row = sqlx::query(
             "SELECT i.seq, i.issued_id, i.offer_id, i.status_index, i.issued_at, o.credential_type, o.format, \
-             coalesce(c.valid_until, o.valid_until) AS valid_until, c.notification, o.reference, o.created_by \
+             coalesce(c.valid_until, o.valid_until) AS valid_until, c.notification, o.reference, o.created_by, o.record_from \
              FROM issued i JOIN offers o USING (offer_id) JOIN collections c ON c.seq = i.collection \
              WHERE i.issued_at IS NOT NULL AND i.issued_id = ?",
         )
@@ -59,7 +59,8 @@ impl RecordStore for SqliteStore {
         .fetch_optional(self.database.readers())
         .await?
         .ok_or(Error::NotFound { what: "issued credential" })?;
-        issued_of(&row)
+        let record = issued_of(&row)?;
+        if record.forgotten { Err(Error::NotFound { what: "issued credential" }) } else { Ok(record) }
     }
 
     async fn cohorts(&self, now: Timestamp) -> Result<Vec<Cohort>, Error> {
@@ -93,5 +94,6 @@ fn issued_of(row: &SqliteRow) -> Result<IssuedRecord, Error> {
         notification: row.try_get("notification")?,
         reference: row.try_get::<Option<String>, _>("reference")?.unwrap_or_default(),
         created_by: row.try_get::<Option<String>, _>("created_by")?.unwrap_or_default(),
+        forgotten: row.try_get::<Option<i64>, _>("record_from")?.is_none(),
     })
 }

@@ -273,11 +273,11 @@ impl RenewalStore for SqliteStore {
         let query = match state {
             None => sqlx::query(
                 "SELECT r.*, o.credential_type, o.format FROM renewals r JOIN offers o USING (offer_id) \
-                 WHERE r.seq < ? ORDER BY r.seq DESC LIMIT ?",
+                 WHERE o.record_from IS NOT NULL AND r.seq < ? ORDER BY r.seq DESC LIMIT ?",
             ),
             Some(state) => sqlx::query(
                 "SELECT r.*, o.credential_type, o.format FROM renewals r JOIN offers o USING (offer_id) \
-                 WHERE r.state = ? AND r.seq < ? ORDER BY r.seq DESC LIMIT ?",
+                 WHERE o.record_from IS NOT NULL AND r.state = ? AND r.seq < ? ORDER BY r.seq DESC LIMIT ?",
             )
             .bind(state.as_str()),
         };

@@ -31,6 +31,20 @@ const KNOWN: &str = "UPDATE collections SET known_until = NULL WHERE seq IN \
 const COHORTS: &str = "DELETE FROM cohorts WHERE (credential_type, format, valid_from, valid_until) IN \
      (SELECT credential_type, format, valid_from, valid_until FROM cohorts WHERE valid_until < ? LIMIT ?)";
 
+const ENDED_RECORDS: &str = "SELECT offer_id FROM offers INDEXED BY offers_to_forget \
+     WHERE record_from <= ? ORDER BY record_from LIMIT ?";
+// What is not closed has no end yet, nor has a renewal that waits; where an index was given out, a copy may have been.
+const LAST_END: &str = "SELECT max(CASE o.state WHEN 'collected' THEN o.valid_until WHEN 'open' THEN ?2 WHEN 'redeemed' THEN ?2 \
+     ELSE max(o.expires_at, coalesce(o.collect_until, 0)) END, \
+     coalesce((SELECT max(coalesce(c.valid_until, o.valid_until)) FROM collections c WHERE c.offer_id = o.offer_id), 0), \
+     CASE WHEN EXISTS (SELECT 1 FROM renewals r WHERE r.offer_id = o.offer_id AND r.state IN ('pending', 'approved')) \
+     THEN ?2 ELSE 0 END) FROM offers o WHERE o.offer_id = ?1";
+// What is left says that an index was given out, of which type and when, and what became of it. A request_id has no control
+// characters, so that nobody's is the one that is left.
+const FORGET: &str = "UPDATE offers SET record_from = NULL, request_id = char(10) || offer_id, terms = '', reference = NULL, \
+     created_by = NULL, decided_by = NULL, reason = NULL, pin_hash = NULL, challenge_hash = NULL, token_salt = NULL \
+     WHERE offer_id = ?";
+
 /// Kinds of rows that come to an end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Ended {
@@ -46,10 +60,13 @@ enum Ended {
     Copies,
     /// Cohorts whose credentials have ended.
     Cohorts,
+    /// Records of offers whose last copies ended long ago.
+    Records,
 }
 
 impl Ended {
-    const ALL: [Self; 6] = [Self::Offers, Self::Nonces, Self::Answers, Self::Renewals, Self::Copies, Self::Cohorts];
+    const ALL: [Self; 7] =
+        [Self::Offers, Self::Nonces, Self::Answers, Self::Renewals, Self::Copies, Self::Cohorts, Self::Records];
 
     /// The transaction's name.
     const fn name(self) -> &'static str {
@@ -60,15 +77,17 @@ impl Ended {
             Self::Renewals => "lapse_renewals",
             Self::Copies => "forget_ended_copies",
             Self::Cohorts => "forget_ended_cohorts",
+            Self::Records => "forget_ended_records",
         }
     }
 
     /// One step; how many rows it erased something of. Fewer than [`STEP`]: there is no more.
-    async fn erase(self, tx: &mut Tx, now: Timestamp) -> Result<u64, Error> {
+    async fn erase(self, tx: &mut Tx, now: Timestamp, records: i64) -> Result<u64, Error> {
         // A copy is known for as long as another clock may still take it for valid.
         let known = now.plus(-SKEW);
         let (query, until) = match self {
             Self::Offers => return close_ended(tx, now).await,
+            Self::Records => return forget_ended(tx, now, now.plus(records.saturating_neg())).await,
             Self::Nonces => (sqlx::query(USED_NONCES), now),
             Self::Answers => (sqlx::query(ANSWERS), now),
             Self::Renewals => (sqlx::query(RENEWALS), now),
@@ -93,6 +112,30 @@ async fn close_ended(tx: &mut Tx, now: Timestamp) -> Result<u64, Error> {
     Ok(u64::try_from(ended.len()).unwrap_or(u64::MAX))
 }
 
+/// Forgets the records of what had ended by `before`, and says how many it looked at.
+async fn forget_ended(tx: &mut Tx, now: Timestamp, before: Timestamp) -> Result<u64, Error> {
+    let ended: Vec<String> =
+        sqlx::query_scalar(ENDED_RECORDS).bind(before.unix()).bind(STEP).fetch_all(&mut **tx).await?;
+    for offer_id in &ended {
+        let last: i64 = sqlx::query_scalar(LAST_END).bind(offer_id).bind(now.unix()).fetch_one(&mut **tx).await?;
+        if last > before.unix() {
+            // Its copies end later than was known, or it is not over: it is looked at again so many days after that.
+            sqlx::query("UPDATE offers SET record_from = ? WHERE offer_id = ?")
+                .bind(last)
+                .bind(offer_id)
+                .execute(&mut **tx)
+                .await?;
+            continue;
+        }
+        sqlx::query(FORGET).bind(offer_id).execute(&mut **tx).await?;
+        sqlx::query("UPDATE renewals SET decided_by = '', reason = NULL WHERE offer_id = ? AND decided_at IS NOT NULL")
+            .bind(offer_id)
+            .execute(&mut **tx)
+            .await?;
+    }
+    Ok(u64::try_from(ended.len()).unwrap_or(u64::MAX))
+}
+
 impl SqliteStore {
     /// Erases what is past its end, and says how many offers it closed.
     pub(super) async fn sweep(&self, now: Timestamp) -> Result<u64, Error> {
@@ -101,7 +144,7 @@ impl SqliteStore {
             loop {
                 // Each step queues anew, behind whoever came meanwhile.
                 let mut tx = self.database.begin(ended.name()).await?;
-                let rows = ended.erase(&mut tx, now).await?;
+                let rows = ended.erase(&mut tx, now, self.records).await?;
                 tx.commit().await?;
                 if ended == Ended::Offers {
                     closed = closed.saturating_add(rows);
