@@ -157,12 +157,13 @@ async fn a_backup_made_while_running_has_a_suspension_that_is_in_the_log_alone()
     // What was there before is in the file and not in the log.
     stage.authority = stage.authority.restart()?;
     let suspend = ["status", "suspend", offered.id.as_str(), "--reason", "two permits with one number"];
+    let (backup, plain) = (stage.folder.join("authority.backup"), stage.folder.join("plain.sqlite"));
+    // A checkpoint can come at any time after the suspension, so that the copy without its log is made before.
+    fs::copy(data.join("store.sqlite"), &plain)?;
     stage.authority.staff(&suspend)?.ok()?;
 
-    let (backup, plain) = (stage.folder.join("authority.backup"), stage.folder.join("plain.sqlite"));
     let (out, from_plain) = (backup.display().to_string(), plain.display().to_string());
     let made = on("carnet-issuer", &["backup", "--out", &out, "--json"], &data)?.ok()?.json()?;
-    fs::copy(data.join("store.sqlite"), &plain)?;
     assert_eq!(made.get("checked"), Some(&Value::Bool(true)), "{made}");
     let mode = std::os::unix::fs::PermissionsExt::mode(&fs::metadata(&backup)?.permissions());
     assert_eq!(mode & 0o777, 0o600);
