@@ -9,7 +9,7 @@
 use std::collections::BTreeSet;
 
 use super::{
-    ClaimQuery, Holding, Implied, Solved,
+    ClaimQuery, Holding, Implied, Show, Solved,
     offer::{Condition, Offer},
 };
 use crate::{Problem, query::Query};
@@ -77,7 +77,23 @@ fn visible(query: &Query, holdings: &[Holding<'_>], solved: &Solved) -> BTreeSet
     let is_visible = |document: usize| shown.contains(&document) || known(document) || missed(document);
     let documents: BTreeSet<usize> = solved.unmet.iter().map(|condition| condition.document).collect();
     let documents: BTreeSet<usize> = documents.into_iter().filter(|document| is_visible(*document)).collect();
-    solved.unmet.iter().copied().filter(|condition| documents.contains(&condition.document)).collect()
+    let is_open = |condition: &Condition| {
+        documents.contains(&condition.document) && !is_told(query, holdings, solved, *condition)
+    };
+    solved.unmet.iter().copied().filter(is_open).collect()
+}
+
+/// Tells if the value that a condition is about is shown: then nothing about it is left to be concluded.
+fn is_told(query: &Query, holdings: &[Holding<'_>], solved: &Solved, condition: Condition) -> bool {
+    let path = claim_of(query, condition).map(|(_, claim)| &claim.path);
+    let of_document =
+        |offer: &&Offer| holdings.get(offer.holding).is_some_and(|holding| holding.document == condition.document);
+    solved.offers().map(|(_, offer)| offer).filter(of_document).flat_map(|offer| &offer.shows).any(|shown| match &shown
+        .show
+    {
+        Show::Value(shown) => Some(shown) == path,
+        Show::Threshold { .. } => false,
+    })
 }
 
 /// The conditions that are the same as one, asked by whichever credential query.
