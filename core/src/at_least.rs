@@ -192,7 +192,7 @@ pub fn prove_in_block(
     open(direction, salt, value, threshold, reached)
 }
 
-/// Whether two thresholds differ in the last of their four digits at most: then one entry proves both, and what is shown
+/// Tells if two thresholds differ in the last of their four digits at most: then one entry proves both, and what is shown
 /// for both is what is shown for one of them.
 #[must_use]
 pub fn share_a_block(one: Ordered, other: Ordered) -> bool {

@@ -15,7 +15,7 @@ fn refreshed(stage: &Stage) -> Result<Value> {
     stage.carnet(&["refresh"])?.ok()?.json()
 }
 
-/// How many new copies came, and what the owner reads.
+/// Number of new copies that came, and what the owner reads.
 fn told(refreshed: &Value) -> (u64, Vec<String>) {
     let replaced = refreshed.pointer("/refreshed/0/copies_replaced").and_then(Value::as_u64).unwrap_or_default();
     let messages = refreshed.get("messages").and_then(Value::as_array).into_iter().flatten();

@@ -1,15 +1,13 @@
 //! Days that move with the day on which something is asked: `today`, `today-18y`, `today+30d`.
 
 use super::Direction;
-use crate::{Code, Problem, time::Timestamp};
+use crate::{Code, Problem, day, time::Timestamp};
 
 /// What every relative day begins with.
 const TODAY: &str = "today";
 
 /// The most digits of a count, so that no day is out of reach of the arithmetic.
 const MAX_DIGITS: usize = 5;
-
-const SECONDS_OF_DAY: i64 = 86_400;
 
 /// A day relative to another one (spec/credential-types.md section 7).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,7 +64,7 @@ impl RelativeDay {
             text.split_once('T').map(|(day, _)| day.to_owned()).filter(|day| day.len() == "YYYY-MM-DD".len())
         };
         match self.0 {
-            Distance::Days(days) => day_of(now.plus(days.saturating_mul(SECONDS_OF_DAY))).ok_or_else(outside),
+            Distance::Days(days) => day_of(now.plus(days.saturating_mul(day::SECONDS))).ok_or_else(outside),
             Distance::Years(years) => {
                 let today = day_of(now).ok_or_else(outside)?;
                 let (year, day) = today.split_once('-').ok_or_else(outside)?;

@@ -5,15 +5,13 @@ use std::fmt;
 use serde_json::Value;
 
 use super::{Direction, chain::DIGITS};
-use crate::{Code, Problem, json, time::Timestamp};
+use crate::{Code, Problem, day, json, time::Timestamp};
 
 /// The highest number that can be compared; as a day it is 2079-06-06.
 pub const MAX: u32 = 65_535;
 
 /// From 1900-01-01 to 1970-01-01, in days.
 const EPOCH: i64 = 25_567;
-const SECONDS_OF_DAY: i64 = 86_400;
-
 /// The levels of the Common European Framework of Reference for languages, from the first, which is 1.
 const CEFR: [&str; 6] = ["A1", "A2", "B1", "B2", "C1", "C2"];
 
@@ -153,13 +151,13 @@ fn last_day(text: &str) -> Result<Timestamp, Problem> {
 #[must_use]
 pub fn date_of(days: Ordered) -> String {
     let days = i64::from(days.0).saturating_sub(EPOCH);
-    let mut text = Timestamp::from_unix(days.saturating_mul(SECONDS_OF_DAY)).to_string();
+    let mut text = Timestamp::from_unix(days.saturating_mul(day::SECONDS)).to_string();
     text.truncate("YYYY-MM-DD".len());
     text
 }
 
 fn days(at: Timestamp) -> i64 {
-    at.unix().div_euclid(SECONDS_OF_DAY).saturating_add(EPOCH)
+    at.unix().div_euclid(day::SECONDS).saturating_add(EPOCH)
 }
 
 fn of_day(at: Timestamp) -> Result<Ordered, Problem> {

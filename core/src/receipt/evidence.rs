@@ -61,7 +61,7 @@ impl ExportedReceipt {
 /// What a third party relies on.
 #[derive(Clone, Copy)]
 pub struct Pinned<'a> {
-    /// Whether a DID is that of a registrar which the third party has pinned. No other registrar is resolved.
+    /// Tells if a DID is that of a registrar which the third party has pinned. No other registrar is resolved.
     pub registrars: &'a dyn Fn(&str) -> bool,
     /// Resolver for the registrars.
     pub resolver: &'a dyn Resolve,
@@ -207,7 +207,7 @@ impl Request {
     }
 }
 
-/// When the presentation was verified, as the receipt says before its proof is verified.
+/// Time at which the presentation was verified, as the receipt says before its proof is verified.
 fn verified_at(receipt: &Map<String, Value>) -> Result<Timestamp, Problem> {
     let subject = receipt.get("credentialSubject");
     let at = subject.and_then(|subject| subject.get("verified_at")).and_then(Value::as_str);

@@ -22,9 +22,9 @@ pub(crate) struct Before {
     pub(crate) claim: String,
     /// The bound.
     pub(crate) threshold: Threshold,
-    /// When it was asked for last.
+    /// Time at which it was asked for last.
     pub(crate) at: Timestamp,
-    /// Whether it was proved to the asker.
+    /// True if it was proved to the asker.
     pub(crate) proved: bool,
 }
 

@@ -17,7 +17,7 @@ use crate::{
 /// What came of it for the documents of one issuer.
 #[derive(Debug, Default)]
 pub(crate) struct Replaced {
-    /// How many new copies came.
+    /// Number of new copies that came.
     pub(crate) copies: usize,
     /// The first reason for which some did not.
     pub(crate) failure: Option<Failure>,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use carnet_core::{keys::Signer as _, time::Timestamp};
+use carnet_core::{day, keys::Signer as _, time::Timestamp};
 
 use super::{
     Contents, Copy, Entry, EntryKind, HolderKey,
@@ -12,8 +12,6 @@ use super::{
 
 /// Stands among those who saw a copy for whom the wallet no longer knows, or cannot know.
 pub(crate) const UNKNOWN_PARTY: &str = "unknown";
-
-const DAY: i64 = 86_400;
 
 impl Copy {
     /// Notes that the copy may have been shown, to whom is not known.
@@ -28,7 +26,7 @@ impl Contents {
     /// Beginning of the first day that the owner's choice keeps; none if the log is kept for ever.
     pub(crate) fn kept_from(&self, now: Timestamp) -> Option<Timestamp> {
         let days = i64::from(self.log_days?);
-        Some(now.plus(days.saturating_mul(DAY).saturating_neg()).start_of_day())
+        Some(now.plus(days.saturating_mul(day::SECONDS).saturating_neg()).start_of_day())
     }
 
     /// Forgets the log of before an instant: the entries, the requests that are kept with them, the keys with which erasure

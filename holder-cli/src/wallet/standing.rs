@@ -115,7 +115,7 @@ impl Copy {
 }
 
 impl Copy {
-    /// Whether public lists have marked it with others of its document, as its issuer says.
+    /// Tells if public lists have marked it with others of its document, as its issuer says.
     pub(crate) fn is_marked(&self) -> bool {
         self.is_kept() && self.standing.as_ref().is_some_and(|standing| standing.replace)
     }
@@ -129,7 +129,7 @@ impl Copy {
 }
 
 impl HeldCredential {
-    /// Whether some of its copies are to be discarded for new ones.
+    /// Tells if some of its copies are to be discarded for new ones.
     pub(crate) fn has_outdated_copies(&self) -> bool {
         self.copies.iter().any(Copy::is_outdated)
     }

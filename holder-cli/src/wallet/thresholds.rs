@@ -71,7 +71,7 @@ pub(crate) struct Opened {
     pub(crate) direction: Direction,
     /// The threshold as a number (spec/at-least.md 1.1).
     pub(crate) bound: u16,
-    /// Whether the entry of the threshold's block was opened (4.6); wallets of before opened any that served.
+    /// True if the entry of the threshold's block was opened (4.6); wallets of before opened any that served.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) in_block: bool,
 }

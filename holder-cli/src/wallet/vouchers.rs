@@ -25,7 +25,7 @@ pub(crate) struct ShownSerial {
     pub(crate) digest: String,
     /// Client id of the asker that it was shown to.
     pub(crate) to: String,
-    /// Whether the asker said that it is used. Until then it may be shown again, to the same asker alone.
+    /// True if the asker said that it is used. Until then it may be shown again, to the same asker alone.
     #[serde(default)]
     pub(crate) used: bool,
 }

@@ -181,7 +181,7 @@ impl<S: Store> Statuses<S> {
     }
 }
 
-/// Whether staff say that an act is urgent or not; none: as its verb is.
+/// Tells if staff say that an act is urgent or not; none: as its verb is.
 fn urgency(wire: i32) -> Result<Option<bool>, Error> {
     match proto::StatusUrgency::try_from(wire) {
         Ok(proto::StatusUrgency::Unspecified) => Ok(None),

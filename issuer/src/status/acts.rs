@@ -34,7 +34,7 @@ pub(crate) struct Request {
     pub(crate) urgency: Option<bool>,
 }
 
-/// When the lists say what was done.
+/// Time at which the lists say what was done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Published {
     Now,

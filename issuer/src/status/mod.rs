@@ -273,7 +273,7 @@ impl<S> Issuer<S> {
         self.status.messages.as_ref()
     }
 
-    /// When an act that is not urgent is published; none: at once.
+    /// Time at which an act that is not urgent is published; none: at once.
     pub(crate) fn published_at(&self) -> Option<Timestamp> {
         self.status.set_times.next(self.now()).filter(|_| self.status.base.is_some())
     }

@@ -1,9 +1,6 @@
 //! The set times at which the lists say what was done and is not urgent (spec/status.md 4.7).
 
-use carnet_core::time::Timestamp;
-
-/// Seconds of a day.
-const DAY: i64 = 86_400;
+use carnet_core::{day, time::Timestamp};
 
 /// Times of day (UTC), in order; none: everything is published at once.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -29,14 +26,16 @@ impl SetTimes {
     /// The last set time at or before an instant. What was done before it is published; without set times, everything is.
     pub(crate) fn last(&self, now: Timestamp) -> Timestamp {
         let today = now.start_of_day();
-        let times = [today.plus(-DAY), today].into_iter().flat_map(|day| self.0.iter().map(move |at| day.plus(*at)));
+        let times =
+            [today.plus(-day::SECONDS), today].into_iter().flat_map(|day| self.0.iter().map(move |at| day.plus(*at)));
         times.filter(|at| *at <= now).max().unwrap_or(Timestamp::from_unix(i64::MAX))
     }
 
     /// The first set time after an instant; none where nothing waits.
     pub(crate) fn next(&self, now: Timestamp) -> Option<Timestamp> {
         let today = now.start_of_day();
-        let times = [today, today.plus(DAY)].into_iter().flat_map(|day| self.0.iter().map(move |at| day.plus(*at)));
+        let times =
+            [today, today.plus(day::SECONDS)].into_iter().flat_map(|day| self.0.iter().map(move |at| day.plus(*at)));
         times.filter(|at| *at > now).min()
     }
 }

@@ -67,7 +67,7 @@ impl Verb {
         known.ok_or(Error::Corrupt("status_acts.verb"))
     }
 
-    /// Whether an act is published at once where staff do not say: what takes a credential back is, what gives it back is not.
+    /// Tells if an act is published at once where staff do not say: what takes a credential back is, what gives it back is not.
     pub(crate) const fn is_urgent(self) -> bool {
         matches!(self, Self::Revoke | Self::Suspend)
     }

@@ -70,7 +70,7 @@ struct Comparison {
     same: Vec<String>,
     /// What is not.
     different: Vec<String>,
-    /// How many people have all that is the same.
+    /// Number of people who have all that is the same.
     shared_by: usize,
 }
 

@@ -24,7 +24,7 @@ pub(crate) struct RedemptionConfig {
     /// The other desks.
     #[serde(deserialize_with = "others")]
     pub(crate) others: Vec<OtherDesk>,
-    /// How many uses it may mark from one reconciliation with all others to the next.
+    /// Number of uses that it may mark from one reconciliation with all others to the next.
     pub(crate) offline_uses: u32,
 }
 
@@ -36,7 +36,7 @@ pub(crate) struct OtherDesk {
     pub(crate) desk: String,
     /// Its public key, as `carnet-verifier redemptions key` prints it there.
     pub(crate) key: String,
-    /// How many uses it may mark from one reconciliation to the next, as its own configuration says.
+    /// Number of uses that it may mark from one reconciliation to the next, as its own configuration says.
     pub(crate) offline_uses: u32,
 }
 

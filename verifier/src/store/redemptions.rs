@@ -251,10 +251,7 @@ impl RedemptionStore for Sqlite {
             .bind(desk)
             .execute(&mut *transaction)
             .await?;
-        let row = sqlx::query("SELECT * FROM redemption_desks WHERE desk = ?")
-            .bind(desk)
-            .fetch_one(&mut *transaction)
-            .await?;
+        let row = desk_row(&mut transaction, desk).await?;
         // The first word stands: what came since is no reason to count less.
         if row.try_get::<Option<i64>, _>("written_off_at")?.is_none() {
             let (last, synced): (u64, u64) = (unsigned(&row, "last")?, unsigned(&row, "synced")?);
@@ -267,10 +264,7 @@ impl RedemptionStore for Sqlite {
                 .execute(&mut *transaction)
                 .await?;
         }
-        let row = sqlx::query("SELECT * FROM redemption_desks WHERE desk = ?")
-            .bind(desk)
-            .fetch_one(&mut *transaction)
-            .await?;
+        let row = desk_row(&mut transaction, desk).await?;
         transaction.commit().await?;
         written_off(&row)
     }
@@ -367,6 +361,11 @@ impl RedemptionStore for Sqlite {
         transaction.commit().await?;
         Ok(Reconciled { fresh, synced, double })
     }
+}
+
+/// Reads all that is known of a desk.
+async fn desk_row(connection: &mut sqlx::SqliteConnection, desk: &str) -> Result<SqliteRow, StoreError> {
+    Ok(sqlx::query("SELECT * FROM redemption_desks WHERE desk = ?").bind(desk).fetch_one(connection).await?)
 }
 
 fn written_off(row: &SqliteRow) -> Result<WrittenOff, StoreError> {

@@ -40,7 +40,7 @@ impl Source {
         Self::parse(&Contents::beside(list, number)).ok().map(|(list, _)| list)
     }
 
-    /// Whether it costs nothing to read it often.
+    /// Tells if it costs nothing to read it often.
     pub(super) fn is_file(&self) -> bool {
         matches!(self, Self::File(_))
     }

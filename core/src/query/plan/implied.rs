@@ -85,15 +85,10 @@ fn visible(query: &Query, holdings: &[Holding<'_>], solved: &Solved) -> BTreeSet
 
 /// Tells if the value that a condition is about is shown: then nothing about it is left to be concluded.
 fn is_told(query: &Query, holdings: &[Holding<'_>], solved: &Solved, condition: Condition) -> bool {
-    let path = claim_of(query, condition).map(|(_, claim)| &claim.path);
-    let of_document =
-        |offer: &&Offer| holdings.get(offer.holding).is_some_and(|holding| holding.document == condition.document);
-    solved.offers().map(|(_, offer)| offer).filter(of_document).flat_map(|offer| &offer.shows).any(|shown| match &shown
-        .show
-    {
-        Show::Value(shown) => Some(shown) == path,
-        Show::Threshold { .. } => false,
-    })
+    let Some((_, claim)) = claim_of(query, condition) else { return false };
+    let document = |offer: &Offer| holdings.get(offer.holding).map(|holding| holding.document);
+    let offers = solved.offers().map(|(_, offer)| offer).filter(|offer| document(offer) == Some(condition.document));
+    offers.flat_map(|offer| &offer.shows).any(|shown| matches!(&shown.show, Show::Value(path) if *path == claim.path))
 }
 
 /// The conditions that are the same as one, asked by whichever credential query.

@@ -31,10 +31,10 @@ pub struct Seen {
     pub sequence: u64,
     /// Its [digest](super::TrustList::digest).
     pub digest: String,
-    /// Whether it has a history. From then on each list must have one that goes back to this list.
+    /// True if it has a history. From then on each list must have one that goes back to this list.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub chained: bool,
-    /// Whether a timestamp was ever taken. From then on each list that names signers of timestamps must have one.
+    /// True if a timestamp was ever taken. From then on each list that names signers of timestamps must have one.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub timestamped: bool,
     /// The operators whom lists have named in the place of those who are pinned.

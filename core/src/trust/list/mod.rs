@@ -76,7 +76,7 @@ pub struct TrustList {
     failed: BTreeMap<String, Problem>,
     /// The operators that lists have named in the place of those who are pinned.
     handover: Option<Handover>,
-    /// Whether a timestamp of any of its lists was ever taken.
+    /// True if a timestamp of any of its lists was ever taken.
     stamped: bool,
     fresh_until: Option<Timestamp>,
 }

@@ -21,7 +21,7 @@ const MAX_CHANGES: usize = 64;
 pub struct NamedOperators {
     /// Their DIDs, in ascending order.
     pub ids: Vec<String>,
-    /// How many of them must sign.
+    /// Number of them that must sign.
     pub quorum: usize,
     /// The numbers of the lists that have changed the operators, in ascending order; the last one named these. Those
     /// lists lead from the operators that somebody has pinned to these.
@@ -36,7 +36,7 @@ pub struct Handover {
     pub pinned: String,
     /// Their DIDs.
     pub ids: Vec<String>,
-    /// How many of them must sign.
+    /// Number of them that must sign.
     pub quorum: usize,
 }
 
@@ -98,7 +98,7 @@ impl Operators {
         Self::pin(list, named.ids.iter().map(String::as_str), named.quorum)
     }
 
-    /// Whether they are those whom a list names.
+    /// Tells if they are those whom a list names.
     pub(super) fn are(&self, named: &NamedOperators) -> bool {
         self.quorum == named.quorum && self.operators.iter().eq(&named.ids)
     }

@@ -120,7 +120,7 @@ pub(super) fn check_signers(kind: &Kind, signers: &[String]) -> Result<(), Probl
 }
 
 impl TrustList {
-    /// Whether the list names anybody who signs timestamps of it.
+    /// Tells if the list names anybody who signs timestamps of it.
     #[must_use]
     pub fn has_timestamps(&self) -> bool {
         !self.contents.timestamp_signers.is_empty()

@@ -5,12 +5,11 @@ use serde_json::Value;
 use super::{IntendedUse, RegisteredClaim, RegisteredCredential};
 use crate::{
     at_least::{Direction, RelativeDay},
+    day,
     query::{ClaimQuery, CredentialQuery, Query, Threshold},
     secure::sd_jwt::{ClaimPath, Step},
     time::Timestamp,
 };
-
-const SECONDS_OF_DAY: i64 = 86_400;
 
 /// The formats in which claims are disclosed one by one. In any other a credential is shown as a whole, whatever
 /// claims are asked for.
@@ -171,7 +170,7 @@ impl RegisteredClaim {
         }
     }
 
-    /// Whether a bound is among those that are registered. One that moves with the day is that of this day or of the day
+    /// Tells if a bound is among those that are registered. One that moves with the day is that of this day or of the day
     /// before, since a request that was made before midnight is read after it.
     fn allows(&self, threshold: &Threshold, now: Timestamp) -> bool {
         let bounds = self.bounds(threshold.direction());
@@ -181,7 +180,7 @@ impl RegisteredClaim {
             Some(Ok(Some(relative))) => relative.date(threshold.direction(), day).is_ok_and(|date| is(&date.into())),
             _ => is(bound),
         };
-        bounds.is_empty() || bounds.iter().any(|bound| on(bound, now) || on(bound, now.plus(-SECONDS_OF_DAY)))
+        bounds.is_empty() || bounds.iter().any(|bound| on(bound, now) || on(bound, now.plus(-day::SECONDS)))
     }
 }
 

@@ -128,7 +128,7 @@ pub struct Registration {
     registrar: String,
     valid_from: Timestamp,
     valid_until: Timestamp,
-    /// When it was verified: the day that relative bounds are counted from.
+    /// Time at which it was verified: the day that relative bounds are counted from.
     verified_at: Timestamp,
 }
 

@@ -254,7 +254,7 @@ impl RegisteredClaim {
         }
     }
 
-    /// Whether proofs in a direction are registered, for whichever bounds.
+    /// Tells if proofs in a direction are registered, for whichever bounds.
     #[must_use]
     pub fn registers(&self, direction: Direction) -> bool {
         let any = match direction {

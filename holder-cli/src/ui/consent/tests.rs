@@ -38,9 +38,9 @@ struct Scene {
     seen: Vec<&'static str>,
     /// Whether its issuer confirmed it lately.
     confirmed: bool,
-    /// Whether the asker wants the issuer's word on it.
+    /// True if the asker wants the issuer's word on it.
     wants_word: bool,
-    /// Whether public lists have marked it.
+    /// True if public lists have marked it.
     marked_in_lists: bool,
     /// Holder rule, where two documents are asked for.
     holder: Option<Value>,

@@ -26,7 +26,7 @@ pub(crate) struct Checkpoint {
     /// Beginning of the day before which entries were forgotten.
     #[serde(with = "instant")]
     pub(crate) before: Timestamp,
-    /// When they were.
+    /// Time at which they were.
     #[serde(with = "instant")]
     pub(crate) at: Timestamp,
     /// The wallet's log key, as a Multikey.
@@ -62,12 +62,12 @@ impl Log {
         self.checkpoint.as_ref()
     }
 
-    /// How many entries were forgotten: the numbers of the others go on from there.
+    /// Number of entries that were forgotten: the numbers of the others go on from there.
     pub(crate) fn forgotten(&self) -> u64 {
         self.checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.entries)
     }
 
-    /// How many of the first entries are of before an instant.
+    /// Number of the first entries that are of before an instant.
     pub(crate) fn before(&self, instant: Timestamp) -> usize {
         self.entries.iter().take_while(|entry| entry.at < instant).count()
     }

@@ -36,7 +36,7 @@ impl Sees {
     }
 }
 
-/// How many pairs of showings of one person there are, and how many of them the askers link.
+/// Numbers of pairs of showings of one person, and of those that the askers link.
 #[derive(Debug, Default)]
 pub(super) struct Links {
     pub(super) pairs: usize,

@@ -52,7 +52,7 @@ pub(super) struct Copy {
     /// From when on the wallet has it, and until when it holds.
     pub(super) from: i64,
     pub(super) until: i64,
-    /// When the wallet discarded it.
+    /// Time at which the wallet discarded it.
     pub(super) dropped: Option<i64>,
     /// A copy that was discarded for it.
     replaces: Option<usize>,
@@ -65,7 +65,7 @@ pub(super) struct Copy {
 pub(super) struct Person {
     offer: String,
     pub(super) copies: Vec<Copy>,
-    /// When staff suspended or revoked.
+    /// Times at which staff suspended or revoked.
     pub(super) acts: Vec<i64>,
     /// When in each twelve hours the wallet refreshes.
     phase: i64,
@@ -78,7 +78,7 @@ pub(super) struct Person {
 }
 
 impl Person {
-    /// When the wallet last refreshed.
+    /// Time at which the wallet last refreshed.
     pub(super) fn refreshed(&self, at: i64) -> i64 {
         at - (at - self.phase).rem_euclid(REFRESH)
     }
