@@ -2,8 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    fs::{self, File},
-    io::{self, Write as _},
+    fs, io,
     path::{Path, PathBuf},
 };
 
@@ -68,13 +67,5 @@ fn parse(text: &[u8]) -> Option<BTreeMap<String, String>> {
 /// Whole, or not at all.
 fn write(path: &Path, last: &BTreeMap<String, String>) -> io::Result<()> {
     let text: Value = last.iter().map(|(did, id)| (did.clone(), Value::from(id.as_str()))).collect();
-    let new = path.with_extension("new");
-    let mut file = File::create(&new)?;
-    file.write_all(text.to_string().as_bytes())?;
-    file.sync_all()?;
-    fs::rename(&new, path)?;
-    match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => File::open(folder)?.sync_all(),
-        _ => Ok(()),
-    }
+    carnet_disk::replace(path, text.to_string().as_bytes(), 0o600)
 }

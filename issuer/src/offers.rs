@@ -1,6 +1,7 @@
 //! Offers, as staff make and cancel them. [`crate::redemption`] is the holder's side.
 
 use carnet_core::{day, epoch::Epoch, json, text, time::Timestamp};
+use carnet_service::uri;
 use serde_json::{Map, Value, json};
 use zeroize::Zeroizing;
 
@@ -182,21 +183,8 @@ impl<S: Store> Issuer<S> {
             "grants": { "urn:ietf:params:oauth:grant-type:pre-authorized_code": grant },
         });
         let text = Zeroizing::new(offer.to_string());
-        Zeroizing::new(format!("openid-credential-offer://?credential_offer={}", percent_encode(&text)))
+        Zeroizing::new(format!("openid-credential-offer://?credential_offer={}", uri::percent_encode(&text)))
     }
-}
-
-/// Every byte but the unreserved ones of RFC 3986 section 2.3.
-fn percent_encode(text: &str) -> String {
-    use std::fmt::Write as _;
-    text.bytes().fold(String::new(), |mut encoded, byte| {
-        match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => encoded.push(char::from(byte)),
-            // Writing to a string cannot fail.
-            _ => write!(encoded, "%{byte:02X}").unwrap_or_default(),
-        }
-        encoded
-    })
 }
 
 pub(crate) fn pin_digest(code: &str, pin: &str) -> secrets::Hash {

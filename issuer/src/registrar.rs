@@ -2,7 +2,7 @@
 //!
 //! Its directory holds a key and a name, and no more: it serves nobody, and its machine needs no network.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use carnet_core::{
@@ -268,13 +268,10 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Refusal> {
 ///
 /// # Errors
 /// [`Refusal::Unwritable`], also if there is a file already.
-pub(crate) fn write(path: &PathBuf, registration: &str) -> Result<(), Refusal> {
-    use std::io::Write as _;
-    let written = std::fs::OpenOptions::new().write(true).create_new(true).open(path).and_then(|mut file| {
-        file.write_all(registration.as_bytes())?;
-        file.sync_all()
-    });
-    written.map_err(|error| Refusal::Unwritable { path: path.display().to_string(), error })
+pub(crate) fn write(path: &Path, registration: &str) -> Result<(), Refusal> {
+    // For everybody: the umask decides.
+    disk::write_new(path, registration.as_bytes(), 0o666)
+        .map_err(|error| Refusal::Unwritable { path: path.display().to_string(), error })
 }
 
 #[cfg(test)]

@@ -1,10 +1,6 @@
 //! `init`: a data directory with a key, a DID document, a configuration, a store and a staff token.
 
-use std::{
-    io::Write as _,
-    os::unix::fs::OpenOptionsExt as _,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use carnet_core::{
     Problem,
@@ -13,7 +9,7 @@ use carnet_core::{
 };
 use carnet_service::{
     config::StartError,
-    disk::NewDirectory,
+    disk::{self, NewDirectory},
     keys::{self, KeyPlace, Keyring},
     staff, store, time,
 };
@@ -102,12 +98,7 @@ pub(crate) fn create_directory(data: &Path) -> Result<NewDirectory, StartError> 
 }
 
 pub(crate) fn write_new(path: &Path, bytes: &[u8], mode: u32) -> Result<(), StartError> {
-    let write = || {
-        let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;
-        file.write_all(bytes)?;
-        file.sync_all()
-    };
-    write().map_err(|error: std::io::Error| {
+    disk::write_new(path, bytes, mode).map_err(|error| {
         StartError::new(
             format!("{} could not be written: {error}", path.display()),
             "remove the directory if init just made it, and run init again",

@@ -8,10 +8,9 @@ use std::{
     fmt::Write,
 };
 
+use base16ct::lower::encode_string as hex;
 use carnet_core::{Code, Problem};
 use sha2::{Digest, Sha256};
-
-use crate::contexts::hex;
 
 /// How many steps of the hash-N-degree algorithm one document may cost: one for each call and for each blank node
 /// of each permutation that is tried. A credential costs none or a few; the hardest graph of the official suite

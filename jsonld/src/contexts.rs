@@ -1,7 +1,8 @@
 //! The contexts that there are: bundled, pinned by digest, never fetched.
 
-use std::{collections::HashMap, fmt::Write};
+use std::collections::HashMap;
 
+use base16ct::lower::encode_string as hex;
 use carnet_core::{Code, Problem};
 use sha2::{Digest, Sha256};
 use ssi_json_ld::{
@@ -76,13 +77,4 @@ impl Loader for Contexts {
             None => Err(LoadError::new(url.to_owned(), NotBundled)),
         }
     }
-}
-
-/// Lower-case hexadecimal.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        // Writing to a String does not fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }

@@ -4,7 +4,6 @@ mod calls;
 pub mod client;
 pub mod config;
 mod connections;
-pub mod disk;
 pub mod failure;
 pub mod fetcher;
 pub mod keys;
@@ -14,4 +13,7 @@ pub mod staff;
 pub mod store;
 pub mod telemetry;
 pub mod time;
+pub mod uri;
 pub mod wire;
+
+pub use carnet_disk as disk;

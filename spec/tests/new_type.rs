@@ -74,7 +74,7 @@ fn example() -> Value {
 }
 
 fn type_toml() -> String {
-    let digest: String = Sha256::digest(CONTEXT).iter().map(|byte| format!("{byte:02x}")).collect();
+    let digest = base16ct::lower::encode_string(&Sha256::digest(CONTEXT));
     format!(
         r#"
 name = "{NAME}"

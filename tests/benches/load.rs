@@ -55,7 +55,7 @@ enum Caller {
 fn random() -> String {
     let mut bytes = [0; 16];
     rand_core::RngCore::fill_bytes(&mut rand_core::OsRng, &mut bytes);
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    base16ct::lower::encode_string(&bytes)
 }
 
 async fn verify(channel: &Channel, token: &str, copy: &Copy) -> Result<()> {

@@ -21,6 +21,7 @@ use carnet_proto::{
         presentation_service_client::PresentationServiceClient,
     },
 };
+use percent_encoding::percent_decode_str;
 use rand_core::OsRng;
 use serde_json::{Map, Value, json};
 use tonic::{Request, Status, transport::Channel};
@@ -55,7 +56,7 @@ impl Offer {
     /// If it is not one.
     pub fn parse(uri: &str) -> Result<Self> {
         let (_, encoded) = uri.split_once("credential_offer=").ok_or("the URI has no credential_offer")?;
-        let offer: Value = serde_json::from_str(&percent_decode(encoded)?)?;
+        let offer: Value = serde_json::from_str(&percent_decode_str(encoded).decode_utf8()?)?;
         let text = |pointer: &str| {
             let value = offer.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
             value.ok_or_else(|| format!("the offer has no {pointer}"))
@@ -66,22 +67,6 @@ impl Offer {
             configuration: text("/credential_configuration_ids/0")?,
         })
     }
-}
-
-fn percent_decode(text: &str) -> Result<String> {
-    let mut bytes = Vec::new();
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        bytes.push(match byte {
-            b'%' => {
-                let digits: Vec<u8> = rest.by_ref().take(2).collect();
-                u8::from_str_radix(std::str::from_utf8(&digits)?, 16)?
-            }
-            b'+' => b' ',
-            byte => byte,
-        });
-    }
-    Ok(String::from_utf8(bytes)?)
 }
 
 /// A proof of possession for a key.
@@ -178,7 +163,7 @@ pub async fn read_request(uri: &str) -> Result<Asked> {
 /// The verifier's endpoint and the request's id.
 fn place_of(uri: &str) -> Result<(String, String)> {
     let (_, encoded) = uri.split_once("request_uri=").ok_or("the URI has no request_uri")?;
-    let request_uri = percent_decode(encoded.split('&').next().unwrap_or_default())?;
+    let request_uri = percent_decode_str(encoded.split('&').next().unwrap_or_default()).decode_utf8()?;
     let (endpoint, id) = request_uri.split_once("/requests/").ok_or("request_uri has no id")?;
     Ok((endpoint.to_owned(), id.to_owned()))
 }

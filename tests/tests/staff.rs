@@ -96,7 +96,7 @@ async fn a_verifier_has_named_staff_too() -> Result<()> {
 async fn the_token_of_an_older_directory_goes_on_as_staff() -> Result<()> {
     let mut stage = Stage::set(false).await?;
     let data = stage.authority.service.data.clone();
-    let hash: String = Sha256::digest(stage.authority.token()?).iter().map(|byte| format!("{byte:02x}")).collect();
+    let hash = base16ct::lower::encode_string(&Sha256::digest(stage.authority.token()?));
     std::fs::remove_file(data.join("staff.json"))?;
     std::fs::write(data.join("staff-token.sha256"), format!("{hash}\n"))?;
     stage.authority.cut_power()?;

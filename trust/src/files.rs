@@ -1,19 +1,19 @@
 //! Reading lists, and writing files so that at any instant the old or the new one is there.
 
-use std::{
-    fs::{File, OpenOptions},
-    io::{Read as _, Write as _},
-    path::Path,
-};
+use std::{fs::File, io::Read as _, path::Path};
 
 use carnet_core::{
     input::content_of_file,
     json::{self, Limits},
     trust::list::{Preview, TrustList},
 };
+use carnet_service::disk;
 use serde_json::{Map, Value};
 
 use crate::refusal::Refusal;
+
+/// Mode of drafts and lists, which are for everybody: the umask decides.
+const SHARED: u32 = 0o666;
 
 /// Reads a file of at most 4 MiB, without a leading byte-order mark.
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Refusal> {
@@ -54,26 +54,12 @@ fn unwritable(path: &Path, error: &std::io::Error, hint: &str) -> Refusal {
 
 /// Writes a new file; one that is there stays as it is.
 pub(crate) fn write_new(path: &Path, text: &str) -> Result<(), Refusal> {
-    let write = || {
-        let mut file = OpenOptions::new().write(true).create_new(true).open(path)?;
-        file.write_all(text.as_bytes())?;
-        file.sync_all()
-    };
-    write().map_err(|error| unwritable(path, &error, "name a new file: what is there is never overwritten"))
+    disk::write_new(path, text.as_bytes(), SHARED)
+        .map_err(|error| unwritable(path, &error, "name a new file: what is there is never overwritten"))
 }
 
 /// Puts a file in the place of another, whole: whoever reads it gets the old or the new one.
 pub(crate) fn replace(path: &Path, text: &str) -> Result<(), Refusal> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(".new");
-    let beside = folder.join(name);
-    let write = || {
-        let mut file = OpenOptions::new().write(true).create(true).truncate(true).open(&beside)?;
-        file.write_all(text.as_bytes())?;
-        file.sync_all()?;
-        std::fs::rename(&beside, path)?;
-        File::open(folder)?.sync_all()
-    };
-    write().map_err(|error| unwritable(path, &error, "check that the folder is yours and has room, and try again"))
+    disk::replace(path, text.as_bytes(), SHARED)
+        .map_err(|error| unwritable(path, &error, "check that the folder is yours and has room, and try again"))
 }

@@ -10,6 +10,7 @@ use carnet_core::{
     time::Timestamp,
     verify::MAX_PRESENTATIONS,
 };
+use carnet_service::uri;
 use carnet_spec::Catalogue;
 use rand_core::OsRng;
 use serde_json::{Map, Value, json};
@@ -140,7 +141,8 @@ impl<S: Store> Verifier<S> {
 
     fn created(&self, id: RequestId, expires_at: Timestamp) -> Created {
         let request_uri = format!("{}/requests/{}", self.settings.public_url, id.as_str());
-        let (client_id, request_uri) = (percent_encode(&self.identity.client_id()), percent_encode(&request_uri));
+        let (client_id, request_uri) =
+            (uri::percent_encode(&self.identity.client_id()), uri::percent_encode(&request_uri));
         Created { id, uri: format!("openid4vp://?client_id={client_id}&request_uri={request_uri}"), expires_at }
     }
 
@@ -379,20 +381,6 @@ fn digest(content: &Content, ttl_seconds: u32) -> Result<[u8; 32], Error> {
     let parameters = Value::Array(parameters);
     let bytes = canonicalize(&parameters)?;
     Ok(Sha256::digest(bytes).into())
-}
-
-/// RFC 3986 section 2.1: everything but the unreserved characters.
-fn percent_encode(text: &str) -> String {
-    use std::fmt::Write as _;
-    text.bytes().fold(String::new(), |mut encoded, byte| {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
-            encoded.push(char::from(byte));
-        } else {
-            // Writing to a String does not fail.
-            write!(encoded, "%{byte:02X}").ok();
-        }
-        encoded
-    })
 }
 
 #[cfg(test)]

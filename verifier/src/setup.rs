@@ -1,6 +1,6 @@
 //! `init`: a data directory with a key, a configuration, a store, and a staff token that is shown once.
 
-use std::{io::Write as _, os::unix::fs::OpenOptionsExt as _, path::Path};
+use std::path::Path;
 
 use carnet_core::{
     did::{Did, DidDocument, web},
@@ -8,7 +8,7 @@ use carnet_core::{
 };
 use carnet_service::{
     config::StartError,
-    disk::NewDirectory,
+    disk::{self, NewDirectory},
     keys::{FIRST as FIRST_KEY, KeyPlace, Keyring},
     staff, store, time,
 };
@@ -91,12 +91,7 @@ fn published(did: &str) -> Result<(Did, String), StartError> {
 }
 
 fn write_new(path: &Path, text: &str, mode: u32) -> Result<(), StartError> {
-    let write = || {
-        let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;
-        file.write_all(text.as_bytes())?;
-        file.sync_all()
-    };
-    write().map_err(|error: std::io::Error| {
+    disk::write_new(path, text.as_bytes(), mode).map_err(|error| {
         StartError::new(
             format!("{} cannot be written: {error}. What was there before is unchanged.", path.display()),
             "Remove the directory if init has just made it, and run init again.",

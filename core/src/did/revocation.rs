@@ -122,14 +122,9 @@ fn decoded(text: &str) -> Vec<Vec<u8>> {
     for text in [text.as_str(), rest.as_str()] {
         all.extend(bs58::decode(text).into_vec().ok());
         all.extend(LENIENT.decode(text.replace('-', "+").replace('_', "/")).ok());
-        all.extend(hexadecimal(text.strip_prefix("0x").unwrap_or(text)));
+        all.extend(base16ct::mixed::decode_vec(text.strip_prefix("0x").unwrap_or(text)).ok());
     }
     all
-}
-
-fn hexadecimal(text: &str) -> Option<Vec<u8>> {
-    let pairs = text.as_bytes().chunks(2).map(|pair| std::str::from_utf8(pair).ok().filter(|pair| pair.len() == 2));
-    pairs.map(|pair| pair.and_then(|pair| u8::from_str_radix(pair, 16).ok())).collect()
 }
 
 /// The key in its bytes, by their number: raw, with the prefix of SEC 1, of a multicodec, or of a SubjectPublicKeyInfo.

@@ -242,6 +242,7 @@ fn published_examples() {
     let jwk = json!({"kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"});
     let key = PublicKey::from_jwk(&jwk).unwrap();
     assert_eq!(key.thumbprint(), "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k");
+    let hex = |text: &str| base16ct::lower::decode_vec(text).unwrap();
     let secret = hex("9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60");
     let signature = hex(
         "e5564300c360ac729086e2cc806e828a84877f1eb8e5d974d873e065224901555fb8821590a33bacc61e39701cf9b46bd25bf5f0595bbe24655141438e7a100b",
@@ -251,8 +252,4 @@ fn published_examples() {
     assert_eq!(secret.sign(b"").unwrap(), signature);
     key.verify(b"", &signature).unwrap();
     assert_eq!(ed25519_dalek::SigningKey::from_bytes(&secret.to_bytes()).sign(b"").to_vec(), signature);
-}
-
-fn hex(text: &str) -> Vec<u8> {
-    text.as_bytes().chunks(2).map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap()).collect()
 }

@@ -309,7 +309,7 @@ mod tests {
     fn a_handle_is_of_the_whole_copy_in_any_order_and_is_not_its_digest() {
         // Expected by another implementation: printf 'carnet-freshness-handle/1\0a.b.c~ZA~ZQ' | sha256sum
         let expected = "645b63f8e9d61845d951bd4f25e378b44a025dff2a82ac29500db88c7ba3ff25";
-        let hex = |copy: &str| handle(copy).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        let hex = |copy: &str| base16ct::lower::encode_string(&handle(copy));
         for whole in ["a.b.c~ZA~ZQ~", "a.b.c~ZQ~ZA~", "a.b.c~ZQ~ZA~kb.kb.kb"] {
             assert_eq!(hex(whole), expected, "{whole}");
         }

@@ -141,7 +141,7 @@ fn agree(session: &Session, arguments: &Erase, open: &[Open]) -> Result<(), Fail
 fn digest(open: &[Open]) -> Result<String, Problem> {
     let goes: Vec<Value> =
         open.iter().map(|one| json!([one.receipt.verifier(), endpoint(one), one.receipt.document()])).collect();
-    Ok(Sha256::digest(canonicalize(&Value::Array(goes))?).iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(base16ct::lower::encode_string(&Sha256::digest(canonicalize(&Value::Array(goes))?)))
 }
 
 /// The endpoint to which what was shown went, and to which the receipt goes.

@@ -149,11 +149,7 @@ impl WalletFile {
             Failure::new("file_unwritable", message, "name a new file: what is there is never overwritten")
         };
         let mut file = File::open(&self.path).map_err(unwritable)?;
-        let mut options = OpenOptions::new();
-        options.write(true).create_new(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let mut written = options.open(copy).map_err(unwritable)?;
+        let mut written = carnet_disk::create_new(copy, 0o600).map_err(unwritable)?;
         io::copy(&mut file, &mut written).and_then(|_| written.sync_all()).map_err(unwritable)
     }
 
@@ -334,7 +330,7 @@ pub(super) fn make_folder(folder: &Path) -> io::Result<()> {
 
 /// Makes the rename itself outlast a power cut.
 fn sync_folder(path: &Path) -> io::Result<()> {
-    if cfg!(unix) { File::open(folder_of(path).unwrap_or(Path::new(".")))?.sync_all() } else { Ok(()) }
+    carnet_disk::sync_directory(folder_of(path).unwrap_or(Path::new(".")))
 }
 
 /// The lock's file stands beside the wallet and stays there: removing it would let two in.

@@ -2,8 +2,7 @@
 //! none here, was put back from a copy (spec/log.md section 8).
 
 use std::{
-    fs,
-    io::{self, Write as _},
+    fs, io,
     path::{Path, PathBuf},
 };
 
@@ -70,11 +69,7 @@ fn read(folder: &Path, name: &str) -> Option<u64> {
 
 fn write(folder: &Path, name: &str, revision: u64) -> io::Result<()> {
     super::file::make_folder(folder)?;
-    // Replaced as a whole: a power cut leaves the old mark or the new one.
-    let mut temporary = tempfile::Builder::new().prefix(".mark").tempfile_in(folder)?;
-    writeln!(temporary, "{revision}")?;
-    temporary.as_file().sync_all()?;
-    temporary.persist(path(folder, name)).map(drop).map_err(|error| error.error)
+    carnet_disk::replace(&path(folder, name), format!("{revision}\n").as_bytes(), 0o600)
 }
 
 #[cfg(test)]

@@ -290,7 +290,7 @@ impl Running {
     pub(crate) async fn create(&self, request: proto::CreateOfferRequest) -> HolderOffer {
         let made = self.staff().create_offer(request).await.unwrap().into_inner();
         let query = made.offer_uri.strip_prefix("openid-credential-offer://?credential_offer=").unwrap();
-        let text = percent_decode(query);
+        let text = percent_encoding::percent_decode_str(query).decode_utf8().unwrap();
         let offer: Value = serde_json::from_str(&text).unwrap();
         let grant = &offer["grants"]["urn:ietf:params:oauth:grant-type:pre-authorized_code"];
         HolderOffer {
@@ -399,18 +399,4 @@ impl Running {
         let paths = std::fs::read_dir(self.data.path()).unwrap().map(|entry| entry.unwrap().path());
         paths.map(|path| (path.clone(), std::fs::read(path).unwrap())).collect()
     }
-}
-
-fn percent_decode(text: &str) -> String {
-    let mut bytes = Vec::new();
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        if byte == b'%' {
-            let hex = [rest.next().unwrap(), rest.next().unwrap()];
-            bytes.push(u8::from_str_radix(std::str::from_utf8(&hex).unwrap(), 16).unwrap());
-        } else {
-            bytes.push(byte);
-        }
-    }
-    String::from_utf8(bytes).unwrap()
 }

@@ -24,7 +24,7 @@ pub(crate) fn object(text: &str) -> Map<String, Value> {
 }
 
 pub(crate) fn pinned(url: &str, text: &str) -> (String, String, String) {
-    let digest = Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect();
+    let digest = base16ct::lower::encode_string(&Sha256::digest(text));
     (url.to_owned(), text.to_owned(), digest)
 }
 

@@ -1,9 +1,6 @@
 //! What the command line says of where a new service's keys are to be.
 
-use std::{
-    fmt::Write as _,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use rand_core::{OsRng, RngCore as _};
@@ -92,12 +89,10 @@ impl KeyPlace {
         let path = data.with_file_name(name);
         let mut bytes = Zeroizing::new([0_u8; 32]);
         OsRng.fill_bytes(bytes.as_mut_slice());
+        let digits = Zeroizing::new(base16ct::lower::encode_string(bytes.as_slice()));
         // Reserved at once, so that no copy is left behind by growth.
         let mut text = Zeroizing::new(String::with_capacity(65));
-        for byte in bytes.iter() {
-            // Writing to a String does not fail.
-            write!(text, "{byte:02x}").ok();
-        }
+        text.push_str(&digits);
         text.push('\n');
         let folder = path.parent().map_or(Ok(()), std::fs::create_dir_all);
         folder.and_then(|()| disk::write_new(&path, text.as_bytes(), 0o600)).map_err(|error| {

@@ -249,19 +249,11 @@ pub fn check_name(text: &str) -> Result<String, String> {
 
 /// SHA-256 in hex.
 mod hex {
-    use std::fmt::Write as _;
-
     use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
 
     pub(super) fn serialize<S: Serializer>(hash: &Option<[u8; 32]>, serializer: S) -> Result<S::Ok, S::Error> {
-        let text = |hash: &[u8; 32]| {
-            hash.iter().fold(String::new(), |mut text, byte| {
-                let _ = write!(text, "{byte:02x}");
-                text
-            })
-        };
         match hash {
-            Some(hash) => serializer.serialize_str(&text(hash)),
+            Some(hash) => serializer.serialize_str(&base16ct::lower::encode_string(hash)),
             None => serializer.serialize_none(),
         }
     }
@@ -273,14 +265,9 @@ mod hex {
     }
 
     pub(super) fn parse(text: &str) -> Option<[u8; 32]> {
-        if text.len() != 64 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-            return None;
-        }
         let mut hash = [0; 32];
-        for (byte, pair) in hash.iter_mut().zip(text.as_bytes().chunks(2)) {
-            *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
-        }
-        Some(hash)
+        let whole = base16ct::mixed::decode(text, &mut hash).is_ok_and(|bytes| bytes.len() == 32);
+        whole.then_some(hash)
     }
 }
 
@@ -385,7 +372,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (data, old) = (dir.path(), dir.path().join(OLD_FILE));
         let token = generate(&mut OsRng);
-        let text: String = hash(&token).iter().map(|byte| format!("{byte:02x}")).collect();
+        let text = base16ct::lower::encode_string(&hash(&token));
         std::fs::write(&old, format!("{text}\n")).unwrap();
         assert_eq!(Register::load(data).unwrap().whose(&hash(&token)), Some("staff"));
         let anna = Register::change(data, |register| register.add("Anna", at(0), &mut OsRng)).unwrap();

@@ -1,7 +1,7 @@
 //! A backup of a store, made while its service runs: one file, whole, checked after it was written.
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::{self, File},
     io,
     path::{Path, PathBuf},
 };
@@ -115,11 +115,7 @@ impl Part {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
-        let mut options = OpenOptions::new();
-        options.write(true).create_new(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        options.open(&path)?;
+        disk::create_new(&path, 0o600)?;
         Ok(Self { path })
     }
 

@@ -330,11 +330,7 @@ fn copy(source: &Path, folder: &Path) -> io::Result<()> {
 
 fn copy_private(from: &Path, to: &Path) -> io::Result<()> {
     let mut source = File::open(from)?;
-    let mut options = fs::OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut copied = options.open(to)?;
+    let mut copied = disk::create_new(to, 0o600)?;
     io::copy(&mut source, &mut copied)?;
     copied.sync_all()
 }

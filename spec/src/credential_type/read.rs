@@ -282,7 +282,7 @@ impl FormerText {
 fn read_context(folder: &Folder, file: &str, pinned: &str, names: Vec<String>) -> Result<(Value, Vec<u8>), SpecError> {
     let wrong = |what: String, hint: String| SpecError::file(folder.path(file), what, hint);
     let bytes = folder.text(file)?.as_bytes().to_vec();
-    let digest: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+    let digest = base16ct::lower::encode_string(&Sha256::digest(&bytes));
     if digest != pinned {
         return Err(wrong(
             "does not have the SHA-256 that type.toml pins".to_owned(),

@@ -39,20 +39,14 @@ impl Fingerprint {
         } else {
             text.bytes().collect()
         };
-        let nibble = |digit: &u8| char::from(*digit).to_digit(16).and_then(|value| u8::try_from(value).ok());
-        let byte = |pair: &[u8]| match pair {
-            [high, low] => Some((nibble(high)? << 4) | nibble(low)?),
-            _ => None,
-        };
-        let bytes: Option<Vec<u8>> = digits.chunks(2).map(byte).collect();
-        let bytes = bytes.and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());
+        let bytes = base16ct::mixed::decode_vec(digits).ok().and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());
         bytes.map(Self).ok_or_else(|| "it is not the SHA-256 of a certificate: 64 hexadecimal digits".to_owned())
     }
 }
 
 impl std::fmt::Display for Fingerprint {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        f.write_str(&base16ct::lower::encode_string(&self.0))
     }
 }
 

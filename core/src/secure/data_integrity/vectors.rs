@@ -1,5 +1,6 @@
 //! The official vectors of the EdDSA cryptosuites' specification.
 
+use base16ct::lower::encode_string as hex;
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
@@ -17,10 +18,6 @@ fn text(name: &str) -> String {
 
 fn object(name: &str) -> Map<String, Value> {
     parse_object(text(name).as_bytes(), Limits::DOCUMENT).unwrap()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn secret(multibase: &Value) -> SecretKey {

@@ -332,8 +332,7 @@ fn example(name: &str) -> Vec<u8> {
     let text = std::fs::read_to_string(format!("{folder}/token-status-list/examples/{name}.md")).unwrap();
     let text = text.rsplit_once("encoded:").map_or(text.as_str(), |(_, text)| text);
     let digits: Vec<u8> = text.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect();
-    let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap();
-    digits.chunks(2).map(byte).collect()
+    base16ct::mixed::decode_vec(digits).unwrap()
 }
 
 #[test]

@@ -410,7 +410,7 @@ fn elsewhere() -> Catalogue {
     let read = |name: &str| renamed(&std::fs::read_to_string(bundled.join(name)).unwrap());
     std::fs::create_dir_all(types.join("display")).unwrap();
     let context = read("context.jsonld");
-    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let hex = |bytes: &[u8]| base16ct::lower::encode_string(bytes);
     let before = hex(&Sha256::digest(std::fs::read(bundled.join("context.jsonld")).unwrap()));
     let description = read("type.toml").replace(&before, &hex(&Sha256::digest(context.as_bytes())));
     std::fs::write(types.join("type.toml"), description).unwrap();

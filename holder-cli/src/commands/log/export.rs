@@ -1,11 +1,6 @@
 //! `carnet log --export`: the log as JSON, and as a page that prints well. The page has no script and loads nothing.
 
-use std::{
-    fmt::Write,
-    fs::{self, OpenOptions},
-    io::Write as _,
-    path::Path,
-};
+use std::{fmt::Write, fs, path::Path};
 
 use carnet_spec::Catalogue;
 use serde_json::json;
@@ -47,12 +42,8 @@ pub(super) fn run(session: &Session, contents: &Contents, folder: &Path) -> Resu
 
 /// Writes a file that only its owner may read.
 pub(crate) fn write_private(path: &Path, text: &str, replace: bool) -> Result<(), Failure> {
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true).create_new(!replace);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(path).map_err(|error| unwritable(path, &error))?;
-    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(|error| unwritable(path, &error))
+    let write = if replace { carnet_disk::replace } else { carnet_disk::write_new };
+    write(path, text.as_bytes(), 0o600).map_err(|error| unwritable(path, &error))
 }
 
 fn unwritable(path: &Path, error: &std::io::Error) -> Failure {

@@ -45,42 +45,65 @@ pub fn read_given_text(path: &Path) -> io::Result<Zeroizing<String>> {
     text_of_file(&content).map(|text| Zeroizing::new(text.to_owned())).map_err(io::Error::other)
 }
 
-/// Replaces `path` by a file with these bytes and this mode, through to the disk.
+/// Opens a new file for writing; one that is there stays as it is. The umask narrows `mode`.
 ///
 /// # Errors
-/// Those of the file system; `path` is as it was then, or replaced.
-pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".new");
-    let temporary = Path::new(&name);
-    // What a power cut left half-written is in nobody's use.
-    match fs::remove_file(temporary) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
+/// Those of the file system; `AlreadyExists`.
+pub fn create_new(path: &Path, mode: u32) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, mode);
-    let mut file = options.open(temporary)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    fs::rename(temporary, path)?;
-    sync_directory(path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")))
+    options.open(path)
 }
 
 /// Writes a new file with these bytes and this mode, through to the disk; one that is there stays as it is.
 ///
 /// # Errors
-/// Those of the file system; `AlreadyExists`.
+/// Those of the file system, and then there is no such file; `AlreadyExists`.
 pub fn write_new(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
+    let mut file = create_new(path, mode)?;
+    let written = file.write_all(bytes).and_then(|()| file.sync_all()).and_then(|()| sync_directory(folder_of(path)));
+    if written.is_err() {
+        // Best effort: the error that is returned is the one that matters.
+        fs::remove_file(path).ok();
+    }
+    written
+}
+
+/// Replaces `path` by a file with these bytes and this mode, through to the disk. The file that is written first has `.new` after
+/// its name, and is removed if it cannot take the place.
+///
+/// # Errors
+/// Those of the file system; `path` is as it was then, or replaced.
+pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+    let folder = folder_of(path);
+    let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
+    let mut unfinished = name.to_owned();
+    unfinished.push(UNFINISHED);
+    // What a power cut left half-written is in nobody's use.
+    match fs::remove_file(folder.join(unfinished)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut builder = tempfile::Builder::new();
+    // Always the same name, so that nothing gathers where a program is killed.
+    builder.prefix(name).suffix(UNFINISHED).rand_bytes(0);
     #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, mode);
-    let mut file = options.open(path)?;
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(mode));
+    let mut file = builder.tempfile_in(folder)?;
     file.write_all(bytes)?;
-    file.sync_all()
+    file.as_file().sync_all()?;
+    file.persist(path)?;
+    sync_directory(folder)
+}
+
+/// End of the name of a file that is being written.
+const UNFINISHED: &str = ".new";
+
+/// Returns the directory that has the file of this path.
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// A directory that is being set up. Unless it is kept, what was made in it goes again, so that the next try finds it as it was.
@@ -136,8 +159,12 @@ impl Drop for NewDirectory {
 }
 
 /// Brings a directory's names to the disk, so that nobody relies on a file that a power cut takes away.
-pub(crate) fn sync_directory(directory: &Path) -> io::Result<()> {
-    File::open(directory)?.sync_all()
+///
+/// # Errors
+/// Those of the file system.
+pub fn sync_directory(directory: &Path) -> io::Result<()> {
+    // Elsewhere a directory cannot be opened.
+    if cfg!(unix) { File::open(directory)?.sync_all() } else { Ok(()) }
 }
 
 /// Locks a file, which is made if it is not there, in one of the ways of [`File`]; whether the lock could be had.
@@ -163,6 +190,50 @@ mod tests {
 
     use super::*;
 
+    fn mode(path: &Path) -> u32 {
+        path.metadata().unwrap().permissions().mode() & 0o777
+    }
+
+    #[test]
+    fn a_new_file_is_private_and_never_takes_the_place_of_another() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key");
+        write_new(&path, b"first", 0o600).unwrap();
+        assert_eq!(mode(&path), 0o600);
+        assert_eq!(write_new(&path, b"second", 0o600).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(fs::read(&path).unwrap(), b"first");
+        assert!(write_new(&folder.path().join("missing/key"), b"", 0o600).is_err());
+    }
+
+    #[test]
+    fn a_file_is_replaced_as_a_whole_with_its_mode() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("keys.json");
+        let unfinished = folder.path().join("keys.json.new");
+        // As a power cut leaves it, and readable to others.
+        fs::write(&unfinished, "half").unwrap();
+        for text in ["one", "two"] {
+            replace(&path, text.as_bytes(), 0o600).unwrap();
+            assert_eq!((fs::read_to_string(&path).unwrap().as_str(), mode(&path)), (text, 0o600));
+        }
+        assert!(!unfinished.exists());
+        replace(&path, b"public", 0o644).unwrap();
+        assert_eq!(mode(&path), 0o644);
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_replaced_stays_and_nothing_is_left_beside_it() {
+        let folder = tempfile::tempdir().unwrap();
+        // Not a file: what would take its place cannot be renamed to it.
+        let path = folder.path().join("keys.json");
+        fs::create_dir(&path).unwrap();
+        fs::write(path.join("inside"), "kept").unwrap();
+        assert!(replace(&path, b"new", 0o600).is_err());
+        assert_eq!(fs::read_to_string(path.join("inside")).unwrap(), "kept");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+        assert!(replace(Path::new("/"), b"", 0o600).is_err());
+    }
+
     #[test]
     fn a_directory_that_was_not_set_up_is_as_it_was() {
         let folder = tempfile::tempdir().unwrap();
@@ -172,7 +243,7 @@ mod tests {
                 fs::create_dir_all(&path).unwrap();
             }
             let directory = NewDirectory::take(&path).unwrap();
-            assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o700);
+            assert_eq!(mode(&path), 0o700);
             fs::write(path.join("keys.lock"), "").unwrap();
             assert_eq!(NewDirectory::take(&path).unwrap_err().kind(), io::ErrorKind::DirectoryNotEmpty);
             assert!(path.join("keys.lock").exists());
