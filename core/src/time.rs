@@ -7,6 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Code, Problem};
 
+/// Tolerated difference between the clocks of two parties, in seconds (spec/protocol.md 1.6).
+pub const CLOCK_SKEW: i64 = 60;
+
 /// An instant, in whole seconds since 1970-01-01T00:00:00Z. It always comes from outside: core has no clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -56,7 +59,7 @@ impl Timestamp {
     /// the same for all who were issued that day.
     #[must_use]
     pub const fn start_of_day(self) -> Self {
-        Self(self.0.saturating_sub(self.0.rem_euclid(86_400)))
+        Self(self.0.saturating_sub(self.0.rem_euclid(crate::day::SECONDS)))
     }
 }
 
@@ -84,7 +87,7 @@ fn date_time_stamp(text: &str) -> Option<i64> {
             (time, seconds_east(offset)?)
         }
     };
-    days(date)?.checked_mul(86_400)?.checked_add(seconds_of_day(time)?)?.checked_sub(offset)
+    days(date)?.checked_mul(crate::day::SECONDS)?.checked_add(seconds_of_day(time)?)?.checked_sub(offset)
 }
 
 /// Days from the Unix epoch to a date `YYYY-MM-DD`, whose year may have more digits and a minus sign.

@@ -9,7 +9,7 @@ use carnet_core::{
         webvh::{self, Chain, Log},
     },
     json::{self, Limits},
-    time::Timestamp,
+    time::{CLOCK_SKEW, Timestamp},
 };
 use reqwest::{
     Client, Response, StatusCode,
@@ -44,9 +44,6 @@ impl Default for FetchOptions {
         Self { extra_ca_pem: None, private_hosts: BTreeSet::new(), timeout: Duration::from_secs(5), max_bytes: 65_536 }
     }
 }
-
-/// How far the last entry of a log may be ahead of this clock, in seconds.
-const SKEW: i64 = 60;
 
 /// Fetches did:web documents and did:webvh logs. Cheap to clone; clones share their connections.
 #[derive(Debug, Clone)]
@@ -104,13 +101,13 @@ impl HttpsFetcher {
     /// What [`HttpsFetcher::bytes`], [`Chain::verify`] and [`Chain::witnessed`] refuse.
     pub async fn did_webvh(&self, did: &Did, now: Timestamp) -> Result<Log, Problem> {
         let log = self.bytes(&webvh::url(did)?, "text/jsonl", webvh::MAX_BYTES).await?;
-        let chain = Chain::verify(did, &log, now, SKEW)?;
+        let chain = Chain::verify(did, &log, now, CLOCK_SKEW)?;
         let witnesses = if chain.wants_witnesses() {
             Some(self.bytes(&webvh::witness_url(did)?, "application/json", webvh::MAX_WITNESS_BYTES).await?)
         } else {
             None
         };
-        chain.witnessed(witnesses.as_deref(), now, SKEW)
+        chain.witnessed(witnesses.as_deref(), now, CLOCK_SKEW)
     }
 
     /// Fetches what is at an https URL, under the same rules as a DID's document, with at most `max_bytes`. `accept` are

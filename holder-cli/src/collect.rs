@@ -11,7 +11,7 @@ use carnet_core::{
         jose::{self, Jws},
         sd_jwt::SdJwt,
     },
-    time::Timestamp,
+    time::{CLOCK_SKEW, Timestamp},
     verify::{self, Environment, StatusPolicy},
 };
 use carnet_spec::{Catalogue, CredentialType};
@@ -20,7 +20,6 @@ use serde_json::{Map, Value, json};
 use crate::{
     answer::is_status,
     promise::Promise,
-    session::CLOCK_SKEW,
     wallet::{
         Copy, HeldCredential, HolderKey,
         contents::{default_low_water, fresh_id},

@@ -5,14 +5,19 @@
 
 use std::collections::BTreeMap;
 
-use carnet_core::{Code, Problem, secure::sd_jwt::SdJwt, status::freshness, time::Timestamp};
+use carnet_core::{
+    Code, Problem,
+    secure::sd_jwt::SdJwt,
+    status::freshness,
+    time::{CLOCK_SKEW, Timestamp},
+};
 use carnet_proto::issuer::v1::{CopyFreshness, CopyState};
 use rand_core::{OsRng, RngCore};
 
 use crate::{
     client::{is_of, issuance::Issuer, service_address},
     failure::{Failure, Safety},
-    session::{CLOCK_SKEW, Session},
+    session::Session,
     wallet::{
         Contents, WalletFile,
         standing::{Standing, State, Statement},
@@ -24,7 +29,7 @@ const MOST_COPIES: usize = 500;
 /// The longest message, in characters (spec/status.md 4.9).
 const MOST_MESSAGE: usize = 80;
 /// When nothing was confirmed, the next time is looked for within this, in seconds.
-const UNCONFIRMED: i64 = 86_400;
+const UNCONFIRMED: i64 = carnet_core::day::SECONDS;
 
 /// An issuer at its address.
 pub(crate) type Office = (String, String);

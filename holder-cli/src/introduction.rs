@@ -5,7 +5,7 @@ use carnet_core::{
     did::{Did, Resolve},
     query::{CredentialQuery, Query},
     secure::sd_jwt::Step,
-    time::Timestamp,
+    time::{CLOCK_SKEW, Timestamp},
     trust::list::{Question, Why},
     trust::registration::{Excess, Expected, IntendedUse, Registration, RelyingParty, unregistered},
 };
@@ -14,7 +14,6 @@ use serde_json::Value;
 use crate::{
     answer::Claimed,
     request::Request,
-    session::CLOCK_SKEW,
     trust::{Lists, noted},
     wallet::{Contents, Registrar},
 };

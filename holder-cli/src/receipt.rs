@@ -8,18 +8,15 @@ use carnet_core::{
     json::{Limits, parse_object},
     keys::PublicKey,
     receipt::{ErasureConfirmation, Expected, Receipt, ReceiptContent, Redeemed, Shown},
-    time::Timestamp,
+    time::{CLOCK_SKEW, Timestamp},
     trust::registration::RelyingParty,
 };
 use serde::Deserialize as _;
 use serde_json::{Map, Value};
 
-use crate::{
-    session::CLOCK_SKEW,
-    wallet::{
-        Entry, EntryKind, ShownPart,
-        log::{Broken, Kept, Log},
-    },
+use crate::wallet::{
+    Entry, EntryKind, ShownPart,
+    log::{Broken, Kept, Log},
 };
 
 /// Reads a receipt that came for what an entry says was sent. `registered`: who the asker is by its registration, if it has one

@@ -7,7 +7,7 @@ use carnet_core::{
     receipt::{CLIENT_ID_PREFIX, REQUEST_TYP},
     secure::jose::{Jws, KeyRef, numeric_date},
     status::freshness,
-    time::Timestamp,
+    time::{CLOCK_SKEW, Timestamp},
     trust::registration::in_request,
 };
 use serde_json::{Map, Value};
@@ -17,7 +17,6 @@ use crate::{
     client::{origin, service_address},
     failure::Failure,
     link::{LinkKind, unwrapped, wrong_kind},
-    session::CLOCK_SKEW,
     ui::messages::Messages,
 };
 

@@ -35,8 +35,6 @@ use crate::{
 
 /// The shortest passphrase for a new wallet, in characters.
 const SHORTEST: usize = 8;
-/// How far clocks may differ, in seconds (protocol 1.6).
-pub(crate) const CLOCK_SKEW: i64 = 60;
 /// How old a DID document may be within one run.
 const DID_AGE: Duration = Duration::from_secs(300);
 

@@ -7,16 +7,13 @@ use carnet_core::{
     did::{Did, DidDocument, Resolve, SelfContained},
     json::{self, Limits},
     secure::sd_jwt::SdJwt,
-    time::Timestamp,
+    time::{CLOCK_SKEW, Timestamp},
     trust::list::{Entry, ListTimestamp, Operators, Pinned, Question, Seen, TrustList, Why},
 };
 use carnet_spec::Catalogue;
 use serde_json::{Map, Value, json};
 
-use crate::{
-    session::CLOCK_SKEW,
-    wallet::{HeldCredential, PinnedList, Trust},
-};
+use crate::wallet::{HeldCredential, PinnedList, Trust};
 
 impl PinnedList {
     /// Verifies a list as this one. One of the digest `accept` counts whatever was seen before.

@@ -10,13 +10,15 @@ use std::{
 };
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use carnet_core::{status::freshness, time::Timestamp};
+use carnet_core::{
+    status::freshness,
+    time::{CLOCK_SKEW, Timestamp},
+};
 
 use crate::{
     error::Error,
     issuance::{handle_hash, on_cpu},
     issuer::Issuer,
-    proofs::SKEW,
     secrets::Hash,
     store::{
         Store,
@@ -110,7 +112,7 @@ impl<S: Store> Issuer<S> {
     fn standing(&self, statements: &mut Statements, copy: &CopyStanding, now: Timestamp) -> Result<Standing, Error> {
         match copy.state {
             State::Revoked => Ok(Standing::Revoked),
-            _ if now > copy.valid_until.plus(SKEW) => Ok(Standing::Ended),
+            _ if now > copy.valid_until.plus(CLOCK_SKEW) => Ok(Standing::Ended),
             State::Suspended => Ok(Standing::Suspended),
             State::Valid => self.statement(statements, &copy.digest, now).map(Standing::Valid),
         }

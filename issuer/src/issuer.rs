@@ -28,7 +28,7 @@ pub(crate) type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 pub(crate) const TOKEN_SECONDS: i64 = 300;
 /// Time for which a sealed answer that waited for staff is kept for its wallet, in seconds: a day. The transaction's id is all that
 /// the wallet can ask with.
-pub(crate) const ANSWER_SECONDS: i64 = 86_400;
+pub(crate) const ANSWER_SECONDS: i64 = carnet_core::day::SECONDS;
 /// How long a nonce lives, in seconds.
 pub(crate) const NONCE_SECONDS: i64 = 300;
 

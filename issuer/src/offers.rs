@@ -21,7 +21,6 @@ pub(crate) const MOST_ID_BYTES: usize = 128;
 const MOST_CLAIMS_BYTES: usize = 131_072;
 /// The longest that an offer may wait, in seconds: a year.
 const MOST_TTL: u32 = 31_536_000;
-const DAY: i64 = 86_400;
 
 /// What staff ask for.
 #[derive(Debug)]
@@ -213,7 +212,7 @@ fn validity(
 ) -> Result<(Timestamp, Timestamp), Error> {
     let today = now.start_of_day();
     let from = request.valid_from.unwrap_or(today);
-    let default = || from.max(today).plus(i64::from(default_days).saturating_mul(DAY));
+    let default = || from.max(today).plus(i64::from(default_days).saturating_mul(day::SECONDS));
     // An end that is past already is allowed when it is asked for: records of what once held.
     let until = request.valid_until.unwrap_or_else(default);
     for (field, at) in [("valid_from", from), ("valid_until", until)] {

@@ -6,7 +6,7 @@ use carnet_core::{
     Code, Problem,
     keys::PublicKey,
     secure::jose::{Jws, KeyRef, numeric_date},
-    time::Timestamp,
+    time::{CLOCK_SKEW, Timestamp},
 };
 
 use serde_json::{Map, Value};
@@ -16,8 +16,6 @@ use crate::error::Error;
 const TYP: &str = "openid4vci-proof+jwt";
 /// How old a proof may be, in seconds.
 pub(crate) const MOST_AGE: i64 = 300;
-/// How far clocks may differ, in seconds.
-pub(crate) const SKEW: i64 = 60;
 /// The longest proof, in bytes.
 const MOST_BYTES: usize = 8_192;
 
@@ -84,15 +82,15 @@ fn verify_one(proof: &str, audience: &str, now: Option<Timestamp>) -> Result<(Pu
 
 fn check_times(payload: &Map<String, Value>, now: Timestamp) -> Result<(), Problem> {
     let issued = numeric_date(payload, "iat")?.ok_or_else(|| Problem::new(Code::ClaimMissing, "iat is missing"))?;
-    if issued > now.plus(SKEW) || issued < now.plus(-MOST_AGE) {
+    if issued > now.plus(CLOCK_SKEW) || issued < now.plus(-MOST_AGE) {
         return Err(Problem::new(Code::KeyBindingStale, "iat must be of the last five minutes"));
     }
     let end = numeric_date(payload, "exp")?;
-    if end.is_some_and(|end| end <= now.plus(-SKEW)) {
+    if end.is_some_and(|end| end <= now.plus(-CLOCK_SKEW)) {
         return Err(Problem::from(Code::Expired));
     }
     let begin = numeric_date(payload, "nbf")?;
-    if begin.is_some_and(|begin| begin > now.plus(SKEW)) {
+    if begin.is_some_and(|begin| begin > now.plus(CLOCK_SKEW)) {
         return Err(Problem::from(Code::NotYetValid));
     }
     Ok(())

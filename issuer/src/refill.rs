@@ -11,7 +11,7 @@ use carnet_core::{
     did::{Did, DidDocument, Resolve},
     keys::PublicKey,
     secure::sd_jwt::{KeyBinding, SdJwt},
-    time::Timestamp,
+    time::{CLOCK_SKEW, Timestamp},
     verify::{self, Environment, Held, IssuerPolicy, StatusPolicy},
 };
 use serde_json::{Map, Value};
@@ -24,7 +24,7 @@ use crate::{
     issuance::{Collected, copy_digest, copy_names, notification_hash, on_cpu},
     issuer::Issuer,
     nonces::Nonce,
-    proofs::{self, MOST_AGE, SKEW},
+    proofs::{self, MOST_AGE},
     secrets::{self, Hash, Use},
     store::{RefillIntent, Store},
 };
@@ -141,7 +141,7 @@ impl<S: Store> Issuer<S> {
         let nonce = self.nonces.recognize(&nonce_text, now).ok_or(Error::NonceInvalid)?;
         let held = self.held(presentation, now).map_err(refuse)?;
         let expected =
-            KeyBinding { nonce: &nonce_text, audience: self.did.as_str(), now, max_age: MOST_AGE, skew: SKEW };
+            KeyBinding { nonce: &nonce_text, audience: self.did.as_str(), now, max_age: MOST_AGE, skew: CLOCK_SKEW };
         token.verify_key_binding(&expected).map_err(refuse)?;
         let claims = self.subject(&held).map_err(refuse)?;
         if self.credential_type(&held.type_name)?.is_former(&claims) {
@@ -164,7 +164,7 @@ impl<S: Store> Issuer<S> {
         let own = Own(self);
         let environment = Environment {
             now,
-            skew: SKEW,
+            skew: CLOCK_SKEW,
             resolver: &own,
             suites: &[],
             issuers: &own,

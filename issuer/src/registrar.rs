@@ -6,11 +6,11 @@ use std::path::Path;
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use carnet_core::{
-    Problem,
+    Problem, day,
     did::{Did, DidDocument, DidUrl, Resolve, SelfContained, web},
     json::{self, Limits},
     keys::{Algorithm, Signer as _},
-    time::Timestamp,
+    time::{CLOCK_SKEW, Timestamp},
     trust::registration::{Registration, RegistrationRequest},
 };
 use carnet_service::{
@@ -23,17 +23,13 @@ use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 use std::sync::Arc;
 
-use crate::{
-    proofs::SKEW,
-    setup::{create_directory, quoted, write_new},
-};
+use crate::setup::{create_directory, quoted, write_new};
 
 const FILE: &str = "registrar.toml";
 /// The longest name, in characters.
 const MOST_NAME: usize = 200;
 /// For how many days a registration holds at most (spec/registration.md).
 pub(crate) const MOST_DAYS: u32 = 366;
-const DAY: i64 = 86_400;
 
 /// Why nothing was signed, by a stable reason.
 #[derive(Debug, thiserror::Error)]
@@ -188,13 +184,13 @@ impl Registrar {
             Refusal::Request(Problem::new(carnet_core::Code::RegistrationInvalid, "it is not a JSON object"))
         })?;
         let given = Given::of(request, document)?;
-        let request = RegistrationRequest::verify(request, now, SKEW, &given).map_err(Refusal::Request)?;
+        let request = RegistrationRequest::verify(request, now, CLOCK_SKEW, &given).map_err(Refusal::Request)?;
         let valid_from = now.start_of_day();
         Ok(Application {
             request,
             digest: URL_SAFE_NO_PAD.encode(Sha256::digest(bytes)),
             valid_from,
-            valid_until: valid_from.plus(i64::from(days).saturating_mul(DAY)),
+            valid_until: valid_from.plus(i64::from(days).saturating_mul(day::SECONDS)),
         })
     }
 

@@ -7,6 +7,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use carnet_core::{
+    day,
     epoch::Epoch,
     json::{self, Limits},
     time::Timestamp,
@@ -33,8 +34,6 @@ use crate::{
         renewal::{Approved, Decision, NewWaiting, RenewalIntent, RenewalRecord, Terms, Waited},
     },
 };
-
-const DAY: i64 = 86_400;
 
 /// What the operator allows for the credentials of a type: `[renewal.TYPE]` in the configuration. A type without it is not
 /// renewed.
@@ -94,8 +93,8 @@ impl RenewalPolicy {
 
     fn terms(&self, epoch: Epoch) -> Terms {
         Terms {
-            window: i64::from(self.window_days).saturating_mul(DAY),
-            longer: i64::from(self.days).saturating_mul(DAY),
+            window: i64::from(self.window_days).saturating_mul(day::SECONDS),
+            longer: i64::from(self.days).saturating_mul(day::SECONDS),
             most: self.most,
             epoch,
         }
@@ -129,7 +128,7 @@ pub(crate) fn fault(
 fn later(text: &str, days: u32) -> Option<String> {
     let (date, rest) = text.split_at_checked(10)?;
     let at = Timestamp::parse(&format!("{date}T00:00:00Z")).ok()?;
-    let moved = at.plus(i64::from(days).saturating_mul(DAY)).to_string();
+    let moved = at.plus(i64::from(days).saturating_mul(day::SECONDS)).to_string();
     // A year of five digits is no longer the form that it had.
     let date = moved.strip_suffix("T00:00:00Z").filter(|date| date.len() == 10)?;
     Some(format!("{date}{rest}"))

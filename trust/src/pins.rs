@@ -5,16 +5,13 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 use carnet_core::{
     Code, Problem,
     did::{Did, DidDocument, Resolve, SelfContained},
-    time::Timestamp,
+    time::{CLOCK_SKEW, Timestamp},
     trust::list::{Operators, Pinned, TrustList},
 };
 use clap::Args;
 use serde_json::{Map, Value};
 
 use crate::{files::read_object, refusal::Refusal};
-
-/// How far clocks may differ, in seconds.
-const SKEW: i64 = 60;
 
 /// What is pinned.
 #[derive(Debug, Clone, Args)]
@@ -51,14 +48,14 @@ impl PinArgs {
         let given = Given::read(&self.documents)?;
         let mut seen = None;
         for path in &self.handovers {
-            let pinned = Pinned { operators: &operators, seen: seen.as_ref(), accept: None, now, skew: SKEW };
+            let pinned = Pinned { operators: &operators, seen: seen.as_ref(), accept: None, now, skew: CLOCK_SKEW };
             let passed = TrustList::pass(&read_object(path)?, &pinned, &given).map_err(|problem| {
                 let what = format!("{} does not lead to other operators", path.display());
                 Refusal::of(&problem, &what, hint(problem.code))
             })?;
             seen = Some(passed);
         }
-        let pinned = Pinned { operators: &operators, seen: seen.as_ref(), accept: None, now, skew: SKEW };
+        let pinned = Pinned { operators: &operators, seen: seen.as_ref(), accept: None, now, skew: CLOCK_SKEW };
         TrustList::verify(document, &pinned, &given)
             .map_err(|problem| Refusal::of(&problem, "The list does not hold", hint(problem.code)))
     }

@@ -5,9 +5,9 @@
 
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use carnet_core::time::Timestamp;
+use carnet_core::time::{CLOCK_SKEW, Timestamp};
 
-use crate::{error::Error, store::Store, verification::SKEW, verifier::Verifier};
+use crate::{error::Error, store::Store, verifier::Verifier};
 
 /// The floor, in memory and in the store.
 #[derive(Debug, Default)]
@@ -35,7 +35,7 @@ impl ClockFloor {
     /// [`Error::ClockBehind`]
     pub(crate) fn check(&self, now: Timestamp) -> Result<(), Error> {
         let floor = Timestamp::from_unix(self.highest.load(Ordering::Relaxed));
-        if now.plus(SKEW) < floor { Err(Error::ClockBehind { now, floor }) } else { Ok(()) }
+        if now.plus(CLOCK_SKEW) < floor { Err(Error::ClockBehind { now, floor }) } else { Ok(()) }
     }
 
     /// The floor, if the store has a lower one.

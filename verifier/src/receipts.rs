@@ -8,7 +8,7 @@ use carnet_core::{
     json::{self, Limits},
     receipt::{ErasureConfirmation, ErasureRequest, Kept, Receipt, ReceiptContent, Redeemed, Shown, request_digest},
     secure::jose::Jws,
-    time::Timestamp,
+    time::{CLOCK_SKEW, Timestamp},
 };
 use serde_json::Value;
 
@@ -18,7 +18,6 @@ use crate::{
     requests::Texts,
     store::{Store, StoredRequest},
     verdicts::{KeptClaim, Summary, Taken, Verdict},
-    verification::SKEW,
     verifier::{Identity, Verifier},
 };
 
@@ -61,8 +60,8 @@ impl<S: Store> Verifier<S> {
     pub(crate) async fn erase(&self, receipt: &str, proof: &str, now: Timestamp) -> Result<String, Error> {
         let own = self.identity.resolver()?;
         let document = json::parse_object(receipt.as_bytes(), Limits::DOCUMENT)?;
-        let receipt = Receipt::recognise(&document, self.identity.did.as_str(), now, SKEW, &own)?;
-        ErasureRequest::verify(proof, &receipt, now, MAX_AGE, SKEW)?;
+        let receipt = Receipt::recognise(&document, self.identity.did.as_str(), now, CLOCK_SKEW, &own)?;
+        ErasureRequest::verify(proof, &receipt, now, MAX_AGE, CLOCK_SKEW)?;
         let id = RequestId::parse(&receipt.content().request).ok_or(Error::RequestUnknown)?;
         let content = receipt.content();
         // The verdict that it was for may be gone, since another came after it, or its time is over.

@@ -18,7 +18,7 @@ pub(crate) mod desks;
 pub(crate) mod export;
 
 /// For how long a mark outlives its entitlement, in seconds: so long desks can reconcile.
-const RECONCILE_WITHIN: i64 = 30 * 86_400;
+const RECONCILE_WITHIN: i64 = 30 * carnet_core::day::SECONDS;
 
 /// Separates the digests of entitlements from all others.
 const DOMAIN: &[u8] = b"carnet entitlement 1\0";

@@ -10,6 +10,7 @@ use carnet_core::{
     keys::{Algorithm, Signer as _},
     spelling::nearest,
     text::quoted,
+    time::CLOCK_SKEW,
     trust::registration::{
         Expected, IntendedUse, ReceiptKey, RegisteredCredential, Registration, RegistrationRequest, RelyingParty,
         SupervisoryAuthority,
@@ -19,7 +20,7 @@ use carnet_service::{config::StartError, disk, keys::State, time::now};
 use carnet_spec::Catalogue;
 use serde_json::{Map, Value};
 
-use crate::{verification::SKEW, verifier::Identity};
+use crate::verifier::Identity;
 
 /// The registration in a data directory.
 const FILE: &str = "registration.json";
@@ -158,7 +159,8 @@ pub(crate) fn install(data: &Path, did: &str, file: &Path) -> Result<Registratio
         .map_err(|error| refused(format!("{} cannot be read: {error}", file.display()), "Check the path.").absent())?;
     let registration = json::parse_object(&bytes, Limits::DOCUMENT).and_then(|document| {
         // Which registrars count is the wallets' matter; here it is enough that the signature is its issuer's.
-        let expected = Expected { asker: did, registrars: &|issuer| is_self_contained(issuer), now: now(), skew: SKEW };
+        let expected =
+            Expected { asker: did, registrars: &|issuer| is_self_contained(issuer), now: now(), skew: CLOCK_SKEW };
         Registration::verify(&document, &expected, &SelfContained)
     });
     let registration = registration.map_err(|problem| {

@@ -112,7 +112,7 @@ impl<S: Store> Verifier<S> {
             request_object,
             created_at: now,
             expires_at,
-            keep_until: expires_at.plus(i64::from(content.keep_days).saturating_mul(86_400)),
+            keep_until: expires_at.plus(i64::from(content.keep_days).saturating_mul(carnet_core::day::SECONDS)),
         };
         match self.store.create_request(&new).await? {
             None => {

@@ -15,7 +15,12 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use carnet_core::{Problem, did::Did, status::Listed, time::Timestamp};
+use carnet_core::{
+    Problem,
+    did::Did,
+    status::Listed,
+    time::{CLOCK_SKEW, Timestamp},
+};
 use carnet_service::time::now;
 use serde::Deserialize;
 use tokio::{
@@ -24,10 +29,7 @@ use tokio::{
     time::timeout_at,
 };
 
-use crate::{
-    issuers::ListDocuments,
-    verification::{SKEW, Verification},
-};
+use crate::{issuers::ListDocuments, verification::Verification};
 
 mod fetch;
 pub(crate) mod lookups;
@@ -182,7 +184,7 @@ impl Statuses {
     /// Drops an issuer's lists by keys, or by signers, that its documents do not name any more or mark as revoked.
     fn drop_unless_by(&self, documents: &ListDocuments, at: Timestamp) {
         let did = documents.issuer.did();
-        let stands = |listed: &Listed| listed.stands_by(documents, (at, SKEW)).is_ok();
+        let stands = |listed: &Listed| listed.stands_by(documents, (at, CLOCK_SKEW)).is_ok();
         if of(&self.lists(), did).any(|(_, listed)| !stands(listed)) {
             tracing::warn!(issuer = %did, "status lists were dropped: the documents of the issuer and of who signs its lists do not have the key of theirs any more, or mark it as revoked");
             self.replace(did, |_, listed| stands(listed), &[]);

@@ -15,7 +15,7 @@ use carnet_core::{
     Code, Problem,
     did::Did,
     json::{self, Limits},
-    time::Timestamp,
+    time::{CLOCK_SKEW, Timestamp},
     trust::list::{Operators, Pinned, Seen, TrustList},
 };
 use carnet_fetch::{DidCache, HttpsFetcher};
@@ -30,7 +30,6 @@ use self::{
 use crate::{
     status::lookups::{KeyLookups, ListDigest, digest},
     store::{Remembered, TrustStore},
-    verification::SKEW,
 };
 
 mod documents;
@@ -39,8 +38,7 @@ mod source;
 mod timestamp;
 
 /// How long before a list's end the operator is told, in seconds: three days.
-const WARN_BEFORE: i64 = 3 * 86_400;
-const DAY: u64 = 86_400;
+const WARN_BEFORE: i64 = 3 * carnet_core::day::SECONDS;
 
 /// Which list, and whose word it takes.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -110,7 +108,8 @@ impl Current {
 
 /// Whether it is time to say, once a day, that a list ends soon or has ended.
 fn is_to_warn(until: Timestamp, warned_at: Option<Timestamp>, now: Timestamp) -> bool {
-    until < now.plus(WARN_BEFORE) && warned_at.is_none_or(|at| now.unix().abs_diff(at.unix()) >= DAY)
+    until < now.plus(WARN_BEFORE)
+        && warned_at.is_none_or(|at| now.unix().saturating_sub(at.unix()).saturating_abs() >= carnet_core::day::SECONDS)
 }
 
 impl Trust {
@@ -387,7 +386,7 @@ impl Trust {
             let document = json::parse_object(&text, Limits::LIST)?;
             let (seen, accept) = seen.map_or((None, None), |(seen, accept)| (Some(seen), accept));
             let (seen, accept) = (seen.as_ref(), accept.as_deref());
-            let pinned = Pinned { operators: &operators, seen, accept, now, skew: SKEW };
+            let pinned = Pinned { operators: &operators, seen, accept, now, skew: CLOCK_SKEW };
             TrustList::verify(&document, &pinned, &documents)
         };
         tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| Err(problem(&error.to_string())))

@@ -486,7 +486,7 @@ impl Disclosed {
                     query_id: wanted.credential.clone(),
                     path: path_to_text(&path),
                     value: value.clone(),
-                    erase_at: now.plus(i64::from(wanted.days).saturating_mul(86_400)),
+                    erase_at: now.plus(i64::from(wanted.days).saturating_mul(carnet_core::day::SECONDS)),
                 });
             }
         }

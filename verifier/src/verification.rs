@@ -7,7 +7,7 @@ use carnet_core::{
     query::Query,
     secure::data_integrity::{Cryptosuite, eddsa_jcs::EddsaJcs2022},
     status::freshness,
-    time::Timestamp,
+    time::{CLOCK_SKEW, Timestamp},
     verify::{self, Asked, Environment, Report, StatusPolicy},
 };
 use carnet_spec::Catalogue;
@@ -20,9 +20,6 @@ use crate::{
     status::Statuses,
     verdicts::{Disclosed, Judged, Verdict},
 };
-
-/// How far the clocks of those who sign and ours may differ, in seconds.
-pub(crate) const SKEW: i64 = 60;
 
 /// By credential query id: SD-JWT+KB text, or a presentation's JSON text.
 pub(crate) type VpToken = BTreeMap<String, Vec<String>>;
@@ -142,7 +139,7 @@ impl Verification {
         let lists = self.statuses.snapshot();
         let ran = run(&Environment {
             now,
-            skew: SKEW,
+            skew: CLOCK_SKEW,
             resolver: &self.issuers.at(now),
             suites: &suites,
             issuers: &judging,

@@ -43,7 +43,7 @@ const HANDLE_TAG: &[u8] = b"carnet-freshness-handle/1\0";
 const FORM: ([&str; 3], [&str; 3]) = (["alg", "kid", "typ"], ["copy", "exp", "iat"]);
 
 /// How long a statement holds unless a service says otherwise, in seconds: a day.
-pub const DEFAULT_SECONDS: i64 = 86_400;
+pub const DEFAULT_SECONDS: i64 = crate::day::SECONDS;
 
 /// The name of a copy in a statement: base64url of SHA-256 over its issuer-signed JWT, without disclosures.
 #[must_use]

@@ -1,9 +1,12 @@
 //! The days that the copies of a collection may say: a day of its own would mark whose copy it is (spec/credential-types.md 3.6, 4.10).
 
-use carnet_core::{Problem, day, epoch::Epoch, time::Timestamp};
+use carnet_core::{
+    Problem, day,
+    epoch::Epoch,
+    time::{CLOCK_SKEW, Timestamp},
+};
 
 use super::marked;
-use crate::session::CLOCK_SKEW;
 
 /// The days that the copies of a collection may say.
 #[derive(Debug, Clone, Copy)]

@@ -8,6 +8,7 @@ use carnet_core::{
     input::without_mark,
     json::{Limits, parse},
     receipt::{Erasure, ExportedReceipt, Pinned, ReceiptEvidence, SignerProof},
+    time::CLOCK_SKEW,
 };
 use serde_json::{Value, json};
 
@@ -15,7 +16,7 @@ use super::{log::export::write_private, report::threshold};
 use crate::{
     arguments::{ExportReceipt, ReceiptCommand, VerifyReceipt},
     failure::Failure,
-    session::{CLOCK_SKEW, Session},
+    session::Session,
     ui::{messages::Messages, sanitise::clean},
     wallet::presentations::{Presentation, shown_to},
 };

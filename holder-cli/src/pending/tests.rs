@@ -151,7 +151,7 @@ async fn what_a_record_of_before_lost_for_too_long_is_over() {
         let scene = Scene::set([Fate::Lost]).await;
         scene.receive().await.unwrap_err();
         forget_redemption(&scene);
-        scene.set_clock(NOW.plus(300 + crate::session::CLOCK_SKEW));
+        scene.set_clock(NOW.plus(300 + carnet_core::time::CLOCK_SKEW));
         scene
     };
     // Just before the end it is asked for, after it no more.

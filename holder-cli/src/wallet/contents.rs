@@ -7,7 +7,7 @@ use carnet_core::{
     Problem,
     epoch::Epoch,
     keys::{Algorithm, SecretKey},
-    time::Timestamp,
+    time::{CLOCK_SKEW, Timestamp},
 };
 use rand_core::{OsRng, RngCore};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -22,7 +22,7 @@ use super::{
     trust::Trust,
     vouchers::VoucherSerials,
 };
-use crate::{failure::Failure, session::CLOCK_SKEW};
+use crate::failure::Failure;
 
 /// The version of the contents that this program writes: 2 since the log is a chain, 3 since copies have a standing, 4 since
 /// a collection is stored before its offer is redeemed, 5 since what repeats in the copies is stored once, 6 since a credential has the
@@ -32,7 +32,7 @@ pub(crate) const VERSION: u32 = 6;
 pub(crate) const OLDEST: u32 = 2;
 
 /// How long before its end a credential is said to end soon, in seconds: 30 days.
-const SOON: i64 = 30 * 86_400;
+const SOON: i64 = 30 * carnet_core::day::SECONDS;
 
 /// Everything in a wallet.
 #[derive(Debug, Clone, Serialize, Deserialize)]

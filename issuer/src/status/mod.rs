@@ -47,7 +47,7 @@ use crate::{
 };
 
 /// How long after its last copy's end a list is published, in seconds.
-const RETIRED_AFTER: i64 = 86_400;
+const RETIRED_AFTER: i64 = carnet_core::day::SECONDS;
 /// From how many URLs on the operator is warned; it is 100 lists in three forms.
 const MANY_URLS: usize = 300;
 

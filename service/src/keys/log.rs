@@ -9,7 +9,7 @@ use carnet_core::{
         webvh::{self, Chain, Change, Inception, Log},
     },
     keys::{Algorithm, PublicKey, SecretKey},
-    time::Timestamp,
+    time::{CLOCK_SKEW, Timestamp},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -23,8 +23,6 @@ use super::{
 use crate::{config::StartError, disk, time};
 
 const FILE: &str = "did.jsonl";
-/// How far the last entry may be ahead of this clock, in seconds: entries are a second apart at least.
-const SKEW: i64 = 60;
 
 /// The key that signs the log's next entry, and nothing else.
 #[derive(Serialize, Deserialize)]
@@ -161,7 +159,7 @@ fn advance(data: &Path, register: &mut Register) -> Result<(), StartError> {
 }
 
 fn verified(did: &Did, text: &[u8], now: Timestamp) -> Result<Log, Problem> {
-    Chain::verify(did, text, now, SKEW)?.witnessed(None, now, SKEW)
+    Chain::verify(did, text, now, CLOCK_SKEW)?.witnessed(None, now, CLOCK_SKEW)
 }
 
 fn last_state(log: &Log) -> Value {

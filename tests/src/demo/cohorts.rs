@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use carnet_core::{epoch::Epoch, secure::sd_jwt::SdJwt, time::Timestamp};
+use carnet_core::{day, epoch::Epoch, secure::sd_jwt::SdJwt, time::Timestamp};
 use carnet_tests::{
     Result, programs,
     stage::{Stage, residence_permit},
@@ -14,7 +14,6 @@ use super::{Telling, story::indent};
 
 /// Number of people who get a permit besides the wallet's owner.
 const PEOPLE: i64 = 12;
-const DAY: i64 = 86_400;
 
 /// Issues permits that end on different days, counts who has the same days all the same, and compares two copies of one person.
 pub(crate) async fn compared(telling: &mut Telling, stage: &Stage) -> Result<()> {
@@ -48,10 +47,10 @@ pub(crate) async fn compared(telling: &mut Telling, stage: &Stage) -> Result<()>
 async fn collect(stage: &Stage) -> Result<Vec<Vec<Copy>>> {
     let now = visitor::now();
     // The month in which the permits end that are offered without an end: a year from now.
-    let month = Epoch::Month.start(now.start_of_day().plus(365 * DAY));
+    let month = Epoch::Month.start(now.start_of_day().plus(365 * day::SECONDS));
     let mut people = Vec::new();
     for day in 0..PEOPLE {
-        let last = day_of(month.plus(day.saturating_mul(DAY)));
+        let last = day_of(month.plus(day.saturating_mul(day::SECONDS)));
         let extra = ["--valid-until", last.as_str()];
         let offered = stage.offer(&stage.authority, "ResidencePermitCredential", &residence_permit(), &extra)?;
         people.push(visitor::collect_copies(&offered.uri, offered.pin.as_deref(), 2, now).await?);

@@ -6,6 +6,7 @@ use std::{
 };
 
 use carnet_core::{
+    day,
     did::Did,
     time::Timestamp,
     trust::list::{Contents, EarlierCredentials, Preview, TrustList},
@@ -26,7 +27,6 @@ use crate::{
 
 /// For how many days a list holds, unless it is said.
 const DAYS: u32 = 30;
-const DAY: i64 = 86_400;
 
 /// For when a list holds, and where it is written.
 #[derive(Debug, Args)]
@@ -220,7 +220,7 @@ fn drafted(list: &str, mut contents: Contents, previous: Option<&Preview>, term:
         contents.hand_over(term.new_operators.iter().cloned(), quorum);
     }
     let from = term.from.unwrap_or_else(time::now);
-    let until = from.plus(i64::from(term.days).saturating_mul(DAY));
+    let until = from.plus(i64::from(term.days).saturating_mul(day::SECONDS));
     let list = Did::parse(list).map_err(|problem| {
         Refusal::of(&problem, &format!("{list:?} does not name a list"), "name it by a DID, with --list")
     })?;

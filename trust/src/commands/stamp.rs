@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use carnet_core::trust::list::ListTimestamp;
+use carnet_core::{day, trust::list::ListTimestamp};
 use carnet_service::time;
 use clap::Args;
 use serde_json::json;
@@ -14,8 +14,6 @@ use crate::{
     pins::PinArgs,
     refusal::Refusal,
 };
-
-const DAY: i64 = 86_400;
 
 #[derive(Debug, Args)]
 pub(crate) struct TimestampArgs {
@@ -42,7 +40,7 @@ pub(super) fn timestamp(args: &TimestampArgs) -> Result<u8, Refusal> {
     let document = read_object(&args.file)?;
     let list = args.pins.verify(&document, now)?;
     let operator = Operator::open(&args.data)?;
-    let until = now.plus(i64::from(args.days).saturating_mul(DAY));
+    let until = now.plus(i64::from(args.days).saturating_mul(day::SECONDS));
     let signed = operator.stamp(&document, (now, until))?;
     let out = match &args.out {
         Some(out) => out.clone(),

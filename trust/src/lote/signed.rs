@@ -11,7 +11,7 @@ use carnet_core::{
     Problem,
     json::{self, Limits},
     secure::jose::{Compact, numeric_date},
-    time::Timestamp,
+    time::{CLOCK_SKEW, Timestamp},
 };
 use clap::Args;
 use serde_json::{Map, Value};
@@ -19,8 +19,6 @@ use serde_json::{Map, Value};
 use super::certificate::{Certificate, Fingerprint, der};
 use crate::{files::read, refusal::Refusal};
 
-/// How far clocks may differ, in seconds.
-const SKEW: i64 = 60;
 /// What a header may have. Anything else, `sigD` and `b64` for instance, would change what is signed or what it is worth.
 const HEADER: [&str; 9] = ["alg", "typ", "cty", "kid", "x5c", "x5t#S256", "sigT", "iat", "crit"];
 /// What may be critical: extensions that are heeded here.
@@ -200,7 +198,7 @@ fn verify(jws: &Compact, pinned: Fingerprint, now: Timestamp) -> Result<Certific
         Refusal::of(&problem, "The list's signature does not hold", "get the list again, as its publisher has it")
     })?;
     for at in signed_at(header)? {
-        if at > now.plus(SKEW) {
+        if at > now.plus(CLOCK_SKEW) {
             return Err(Refusal::new(
                 "not_yet_valid",
                 format!("The list says that it was signed at {at}"),

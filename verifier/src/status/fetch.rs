@@ -12,7 +12,7 @@ use carnet_core::{
     json::{self, Limits},
     secure::data_integrity::{Cryptosuite, eddsa_jcs::EddsaJcs2022},
     status::{Listed, publication::CREDENTIAL_MEDIA_TYPE, token},
-    time::Timestamp,
+    time::{CLOCK_SKEW, Timestamp},
     verify::StatusLists as _,
 };
 use carnet_fetch::{Fetched, HttpsFetcher, is_unreachable};
@@ -25,7 +25,7 @@ use super::{
     ListSource, Lists, Sources,
     lookups::{KeyLookups, ListDigest, digest, may_be_cured},
 };
-use crate::{issuers::SignerDocuments, verification::SKEW};
+use crate::issuers::SignerDocuments;
 
 /// The most lists of one issuer.
 pub(super) const MAX_LISTS: usize = 384;
@@ -237,7 +237,7 @@ impl FetchJob {
         // Its time to live counts from before it was asked for.
         let began = self.clock.now();
         let confirmed = held.map(|held| held.confirmed(began));
-        let confirmed = confirmed.filter(|held| held.freshness().check(began, began, SKEW).is_ok());
+        let confirmed = confirmed.filter(|held| held.freshness().check(began, began, CLOCK_SKEW).is_ok());
         let etag = etag.filter(|_| confirmed.is_some());
         let accept = format!("{CREDENTIAL_MEDIA_TYPE}, {}", token::MEDIA_TYPE);
         let max = Limits::LIST.max_bytes;
@@ -266,7 +266,7 @@ impl FetchJob {
         let verified = tokio::task::spawn_blocking(move || {
             let issuer = documents.issuer.did();
             let suites: [&dyn Cryptosuite; 1] = [&EddsaJcs2022];
-            let verified = Listed::verify(&fetched.bytes, &place, issuer, (began, SKEW), (&documents, &suites));
+            let verified = Listed::verify(&fetched.bytes, &place, issuer, (began, CLOCK_SKEW), (&documents, &suites));
             verified.map(|listed| (listed, fetched.etag)).map_err(|problem| {
                 let signer = may_be_cured(problem.code).then(|| Listed::claimed_signer(&fetched.bytes).ok()).flatten();
                 let list = digest(&fetched.bytes);

@@ -4,13 +4,12 @@ use std::sync::Arc;
 
 use carnet_core::{
     json::{self, Limits},
-    time::Timestamp,
+    time::{CLOCK_SKEW, Timestamp},
     trust::list::{Pinned, Seen, TrustList},
 };
 use carnet_fetch::HttpsFetcher;
 
 use super::{Trust, documents::Documents, source::Source};
-use crate::verification::SKEW;
 
 /// The most lists that are read to get from the operators that are known to those who sign now.
 const MAX_PASSED: usize = 16;
@@ -38,7 +37,8 @@ impl Trust {
             let (operators, documents, before) = (Arc::clone(&self.operators), documents.clone(), seen.take());
             let work = move || {
                 let document = json::parse_object(&text, Limits::LIST)?;
-                let pinned = Pinned { operators: &operators, seen: before.as_ref(), accept: None, now, skew: SKEW };
+                let pinned =
+                    Pinned { operators: &operators, seen: before.as_ref(), accept: None, now, skew: CLOCK_SKEW };
                 TrustList::pass(&document, &pinned, &documents)
             };
             match tokio::task::spawn_blocking(work).await.ok()? {

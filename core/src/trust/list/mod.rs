@@ -45,7 +45,7 @@ pub use why::{Act, Question, Rule, Why};
 
 const LIST: Kind = Kind { type_name: "TrustList", invalid: Code::TrustListInvalid };
 /// The longest time for which a list holds, in seconds. Without a bound, its end would protect nobody.
-const MAX_VALIDITY: i64 = 366 * 86_400;
+const MAX_VALIDITY: i64 = 366 * crate::day::SECONDS;
 
 /// What a list must be.
 #[derive(Debug, Clone, Copy)]

@@ -15,7 +15,7 @@ use crate::{
 
 const TIMESTAMP: Kind = Kind { type_name: "TrustListTimestamp", invalid: Code::TrustListTimestamp };
 /// The longest time for which a timestamp counts, in seconds: seven days.
-const MAX_VALIDITY: i64 = 7 * 86_400;
+const MAX_VALIDITY: i64 = 7 * crate::day::SECONDS;
 /// The most signers of timestamps that a list names.
 const MAX_SIGNERS: usize = 16;
 

@@ -29,7 +29,7 @@ pub use relying_party::{IntendedUse, Meta, RegisteredClaim, RegisteredCredential
 
 /// The longest time for which a registration holds: twelve months, one of them in a leap year (ETSI TS 119 475,
 /// GEN-5.2.4-08).
-const MAX_VALIDITY: i64 = 366 * 86_400;
+const MAX_VALIDITY: i64 = 366 * crate::day::SECONDS;
 
 const REQUEST: Kind = Kind { type_name: "RelyingPartyRegistrationRequest", invalid: Code::RegistrationInvalid };
 const REGISTRATION: Kind = Kind { type_name: "RelyingPartyRegistration", invalid: Code::RegistrationInvalid };

@@ -1,6 +1,6 @@
 //! Refills: which copy is shown, how many of its offer went out today, and the intent.
 
-use carnet_core::{Code, Problem, time::Timestamp};
+use carnet_core::{Code, Problem, day, time::Timestamp};
 use sqlx::{Row as _, SqliteExecutor, sqlite::SqliteRow};
 
 use super::{
@@ -14,7 +14,6 @@ use crate::{
     store::{CopyNames, Refill, RefillIntent, RefillStore, status::State},
 };
 
-pub(super) const DAY: i64 = 86_400;
 /// The offer of a copy that was signed, known by its digest, and when the copy holds.
 const COPY: &str = "SELECT o.offer_id, coalesce(c.valid_from, o.valid_from) AS valid_from, \
      coalesce(c.valid_until, o.valid_until) AS valid_until, c.generation, coalesce(s.state, 'valid') AS state \
@@ -112,7 +111,7 @@ pub(super) async fn require_room(
     now: Timestamp,
 ) -> Result<(), Error> {
     // What was given out before the copies had to be discarded does not count: their holder did not ask for that.
-    let since = now.plus(-DAY).unix().max(last_mark(tx, offer_id).await?);
+    let since = now.plus(-day::SECONDS).unix().max(last_mark(tx, offer_id).await?);
     // What was meant to be signed counts, too: its indices are spent.
     let times: Vec<i64> = sqlx::query_scalar(
         "SELECT i.intended_at FROM issued i JOIN collections c ON c.seq = i.collection \

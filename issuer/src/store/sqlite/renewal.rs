@@ -1,13 +1,13 @@
 //! Renewals: when one may be, what waits for staff, the intent.
 
-use carnet_core::{Code, Problem, time::Timestamp};
+use carnet_core::{Code, Problem, day, time::Timestamp};
 use sqlx::{Row as _, SqliteExecutor, sqlite::SqliteRow};
 
 use super::{
     OFFER, SqliteStore, Tx, close, indices,
     issuance::{hash_of, mark_issued, sealed_of, use_up},
     offer_of,
-    refill::{DAY, require_rest, require_room, shown_copy, validity},
+    refill::{require_rest, require_room, shown_copy, validity},
 };
 use crate::{
     error::Error,
@@ -343,14 +343,14 @@ async fn require_turn(tx: &mut Tx, offer_id: &str, now: Timestamp) -> Result<(),
          FROM renewals WHERE offer_id = ? AND state IN ('pending', 'approved')",
     )
     .bind(HOUR)
-    .bind(DAY)
+    .bind(day::SECONDS)
     .bind(offer_id)
     .fetch_one(&mut **tx)
     .await?;
     let fills: Option<i64> = sqlx::query_scalar(
         "SELECT asked_at + ? FROM renewals WHERE offer_id = ? AND wait_until IS NOT NULL ORDER BY asked_at DESC LIMIT 1 OFFSET ?",
     )
-    .bind(DAY)
+    .bind(day::SECONDS)
     .bind(offer_id)
     .bind(MOST_ASKED - 1)
     .fetch_optional(&mut **tx)

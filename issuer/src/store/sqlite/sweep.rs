@@ -3,10 +3,10 @@
 //! Each statement reads, by an index of what has an end to come, as much as it erases and at most [`STEP`] of it. So
 //! other writers get their turn after each step, and a sweep where nothing ended reads nothing.
 
-use carnet_core::time::Timestamp;
+use carnet_core::time::{CLOCK_SKEW, Timestamp};
 
 use super::{SqliteStore, Tx, close};
-use crate::{error::Error, proofs::SKEW, store::OfferState};
+use crate::{error::Error, store::OfferState};
 
 /// Most rows of one kind in one step.
 const STEP: i64 = 100;
@@ -84,7 +84,7 @@ impl Ended {
     /// One step; how many rows it erased something of. Fewer than [`STEP`]: there is no more.
     async fn erase(self, tx: &mut Tx, now: Timestamp, records: i64) -> Result<u64, Error> {
         // A copy is known for as long as another clock may still take it for valid.
-        let known = now.plus(-SKEW);
+        let known = now.plus(-CLOCK_SKEW);
         let (query, until) = match self {
             Self::Offers => return close_ended(tx, now).await,
             Self::Records => return forget_ended(tx, now, now.plus(records.saturating_neg())).await,
