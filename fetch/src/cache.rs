@@ -10,7 +10,7 @@ use std::{
 
 use carnet_core::{
     Code, Problem,
-    did::{Did, DidDocument, Resolve, SelfContained, webvh::Log},
+    did::{Did, DidDocument, DidMethod, Resolve, SelfContained, webvh::Log},
     time::Timestamp,
 };
 
@@ -107,7 +107,7 @@ impl DidCache {
     /// # Errors
     /// Those of [`DidCache::refresh`].
     pub async fn update(&self, fetcher: &HttpsFetcher, did: &Did, max_age: Duration) -> Result<bool, Problem> {
-        if matches!(did.method(), "key" | "jwk") || self.is_fresh(did, max_age) {
+        if did.is_self_contained() || self.is_fresh(did, max_age) {
             return Ok(false);
         }
         let fetched = self.fetch(fetcher, did).await;
@@ -122,7 +122,7 @@ impl DidCache {
     }
 
     async fn fetch(&self, fetcher: &HttpsFetcher, did: &Did) -> Result<bool, Problem> {
-        if did.method() == "webvh" {
+        if did.method() == DidMethod::WebVh {
             let fetched = now();
             return self.insert_log(fetcher.did_webvh(did, fetched).await?, fetched);
         }
@@ -144,9 +144,9 @@ impl DidCache {
     /// bad, where there is no earlier one; `did_deactivated`; `did_unsupported`.
     pub fn resolve_at(&self, did: &Did, now: Timestamp) -> Result<Arc<DidDocument>, Problem> {
         match did.method() {
-            "key" | "jwk" => return SelfContained.resolve(did),
-            "web" | "webvh" => {}
-            _ => return Err(Code::DidUnsupported.into()),
+            DidMethod::Key | DidMethod::Jwk => return SelfContained.resolve(did),
+            DidMethod::Web | DidMethod::WebVh => {}
+            DidMethod::Other => return Err(Code::DidUnsupported.into()),
         }
         let problem = |code, what: String| Problem::new(code, format!("the document of {did} {what}"));
         let entries = self.entries.read().unwrap_or_else(PoisonError::into_inner);
@@ -177,7 +177,7 @@ impl DidCache {
 fn code_of_bad(did: &Did, code: Code) -> Code {
     match code {
         Code::DidDocumentInvalid | Code::DidLogInvalid | Code::DidLogForked | Code::DidLogWitness => code,
-        _ if did.method() == "webvh" => Code::DidLogInvalid,
+        _ if did.method() == DidMethod::WebVh => Code::DidLogInvalid,
         _ => Code::DidDocumentInvalid,
     }
 }

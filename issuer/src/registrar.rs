@@ -7,7 +7,7 @@ use std::path::Path;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use carnet_core::{
     Problem, day,
-    did::{Did, DidDocument, DidUrl, Resolve, SelfContained, web},
+    did::{Did, DidDocument, DidMethod, DidUrl, Resolve, SelfContained, web},
     json::{self, Limits},
     keys::{Algorithm, Signer as _},
     time::{CLOCK_SKEW, Timestamp},
@@ -244,7 +244,7 @@ impl Given {
 impl Resolve for Given {
     fn resolve(&self, did: &Did) -> Result<Arc<DidDocument>, Problem> {
         match &self.0 {
-            Some(document) if document.did() == did && did.method() == "web" => Ok(document.clone()),
+            Some(document) if document.did() == did && did.method() == DidMethod::Web => Ok(document.clone()),
             _ => SelfContained.resolve(did),
         }
     }

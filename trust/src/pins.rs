@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use carnet_core::{
     Code, Problem,
-    did::{Did, DidDocument, Resolve, SelfContained},
+    did::{Did, DidDocument, DidMethod, Resolve, SelfContained},
     time::{CLOCK_SKEW, Timestamp},
     trust::list::{Operators, Pinned, TrustList},
 };
@@ -96,7 +96,7 @@ impl Given {
 impl Resolve for Given {
     fn resolve(&self, did: &Did) -> Result<Arc<DidDocument>, Problem> {
         match (did.method(), self.0.get(did)) {
-            ("key" | "jwk", _) => SelfContained.resolve(did),
+            (DidMethod::Key | DidMethod::Jwk, _) => SelfContained.resolve(did),
             (_, Some(document)) => Ok(Arc::clone(document)),
             (_, None) => Err(Problem::new(
                 Code::DidUnresolved,

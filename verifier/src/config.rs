@@ -5,7 +5,7 @@ use std::{
     path::Path,
 };
 
-use carnet_core::did::Did;
+use carnet_core::did::{Did, DidMethod};
 use carnet_service::{
     config::{self, ConfigFiles, ServeConfig, StartError, refused_field},
     keys::KeysConfig,
@@ -127,7 +127,7 @@ impl VerifierConfig {
         for entry in &self.issuers {
             let did =
                 Did::parse(&entry.did).map_err(|problem| refused(format!("issuers: {}: {problem}", entry.did)))?;
-            if !matches!(did.method(), "web" | "webvh" | "jwk" | "key") {
+            if did.method() == DidMethod::Other {
                 return Err(refused(format!(
                     "issuers: {did}: only did:web, did:webvh, did:jwk and did:key are supported"
                 )));

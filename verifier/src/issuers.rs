@@ -14,7 +14,7 @@ use std::{
 
 use carnet_core::{
     Code, Problem,
-    did::{Did, DidDocument, Resolve},
+    did::{Did, DidDocument, DidMethod, Resolve},
     time::Timestamp,
     trust::list::{LimitingClaims, Question, TrustList},
     verify::{Held, IssuerPolicy},
@@ -82,7 +82,7 @@ impl Issuers {
         let listed = list.iter().flat_map(|list| &list.contents().issuers);
         let known = |name: &String| self.limiting.contains_key(name);
         let listed = listed.filter(|entry| entry.accreditations.iter().any(|held| held.types.iter().any(known)));
-        let supported = |did: &Did| matches!(did.method(), "web" | "webvh" | "jwk" | "key");
+        let supported = |did: &Did| did.method() != DidMethod::Other;
         let listed = listed.filter_map(|entry| Did::parse(&entry.id).ok()).filter(supported);
         self.types.keys().cloned().chain(listed).collect()
     }
@@ -292,7 +292,7 @@ impl IssuerPolicy for Judging<'_> {
 
 impl Resolve for IssuersAt<'_> {
     fn resolve(&self, did: &Did) -> Result<Arc<DidDocument>, Problem> {
-        let self_contained = matches!(did.method(), "jwk" | "key");
+        let self_contained = did.is_self_contained();
         if !self_contained && !self.issuers.knows(did) {
             return Err(Problem::new(
                 Code::IssuerUntrusted,

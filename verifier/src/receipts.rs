@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use carnet_core::{
     Code, Problem,
-    did::{Did, DidDocument, DidUrl, Resolve, SelfContained},
+    did::{Did, DidDocument, DidMethod, DidUrl, Resolve, SelfContained},
     json::{self, Limits},
     receipt::{ErasureConfirmation, ErasureRequest, Kept, Receipt, ReceiptContent, Redeemed, Shown, request_digest},
     secure::jose::Jws,
@@ -136,7 +136,7 @@ impl Resolve for Own {
 impl Identity {
     /// Resolves this verifier's own DID, and no other.
     pub(crate) fn resolver(&self) -> Result<Own, Problem> {
-        let document = if self.did.method() == "web" {
+        let document = if self.did.method() == DidMethod::Web {
             // Receipts of a retired key are still this verifier's own; those of a compromised one may be anybody's.
             Arc::new(self.key.own_document(&self.did)?)
         } else {

@@ -176,7 +176,7 @@ pub(crate) fn install(data: &Path, did: &str, file: &Path) -> Result<Registratio
 }
 
 fn is_self_contained(issuer: &str) -> bool {
-    Did::parse(issuer).is_ok_and(|did| matches!(did.method(), "key" | "jwk"))
+    Did::parse(issuer).is_ok_and(|did| did.is_self_contained())
 }
 
 /// The registration that is installed, if there is one.

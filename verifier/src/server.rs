@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
-use carnet_core::did::Did;
+use carnet_core::did::{Did, DidMethod};
 use carnet_service::{
     config::{StartError, refused_field},
     fetcher::fetcher,
@@ -55,7 +55,7 @@ pub(crate) async fn run(data: &Path, config: Option<&Path>, listen: Option<Socke
             "the registration does not name the key that signs receipts: wallets will say so; make a new request for registration"
         );
     }
-    if verifier.identity.did.method() == "web" {
+    if verifier.identity.did.method() == DidMethod::Web {
         keys::require_listed(data, &verifier.identity.did, &verifier.identity.key)?;
     }
     let seen = data.join(SEEN_LOGS);

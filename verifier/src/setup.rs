@@ -140,7 +140,7 @@ mod tests {
         let data = dir.path().join("v");
         let made =
             init(&data, None, "City \"Job\" Centre", Algorithm::EdDsa, &KeyPlace::default(), "admin").await.unwrap();
-        assert_eq!(made.did.method(), "jwk");
+        assert_eq!(made.did.method(), carnet_core::did::DidMethod::Jwk);
         let mode = |name: &str| std::fs::metadata(data.join(name)).unwrap().permissions().mode() & 0o777;
         assert_eq!((mode(""), mode("keys.json"), mode("staff.json")), (0o700, 0o600, 0o600));
         staff::StaffOnly::of(&data).unwrap();

@@ -2,7 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use carnet_core::{did::Did, keys::Signer as _};
+use carnet_core::{
+    did::{Did, DidMethod},
+    keys::Signer as _,
+};
 use carnet_service::keys::Keyring;
 use serde_json::{Map, Value};
 
@@ -45,9 +48,9 @@ impl Identity {
     pub(crate) fn new(did: Did, name: String, key: Keyring) -> Option<Self> {
         let public = key.public_key();
         let fragment = match did.method() {
-            "web" => key.name().to_owned(),
-            "jwk" if did == Did::jwk(&public) => "0".to_owned(),
-            "key" if did == Did::key(&public) => public.to_multikey(),
+            DidMethod::Web => key.name().to_owned(),
+            DidMethod::Jwk if did == Did::jwk(&public) => "0".to_owned(),
+            DidMethod::Key if did == Did::key(&public) => public.to_multikey(),
             _ => return None,
         };
         let kid = format!("{did}#{fragment}");

@@ -26,6 +26,21 @@ fn malformed(what: &str) -> Problem {
     Problem::new(Code::DidMalformed, what)
 }
 
+/// DID methods that are resolved, and any other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum DidMethod {
+    /// did:key: the DID is a key.
+    Key,
+    /// did:jwk: the DID is a JWK.
+    Jwk,
+    /// did:web: a document on a web site.
+    Web,
+    /// did:webvh: a log on a web site that proves its own history.
+    WebVh,
+    /// A method that nothing here resolves.
+    Other,
+}
+
 /// A DID, without path, query or fragment. Two are the same if their text is (DID Core 1.0 section 3.1).
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Did(String);
@@ -61,17 +76,35 @@ impl Did {
         self.0.strip_prefix("did:").and_then(|rest| rest.split_once(':')).unwrap_or(("", ""))
     }
 
-    /// `key`, `jwk`, `web`...
+    /// Name of the method in the text: `key`, `jwk`, `web`...
     #[must_use]
-    pub fn method(&self) -> &str {
+    pub fn method_name(&self) -> &str {
         self.parts().0
+    }
+
+    /// DID method, of those that are supported.
+    #[must_use]
+    pub fn method(&self) -> DidMethod {
+        match self.method_name() {
+            "key" => DidMethod::Key,
+            "jwk" => DidMethod::Jwk,
+            "web" => DidMethod::Web,
+            "webvh" => DidMethod::WebVh,
+            _ => DidMethod::Other,
+        }
+    }
+
+    /// Returns whether its document is made of the DID itself (did:key, did:jwk), so that nothing is fetched.
+    #[must_use]
+    pub fn is_self_contained(&self) -> bool {
+        matches!(self.method(), DidMethod::Key | DidMethod::Jwk)
     }
 
     /// Returns whether its document is published and fetched (did:web, did:webvh), and not made of the DID itself. A
     /// copy of such a document can be older than a key of its controller.
     #[must_use]
     pub fn is_published(&self) -> bool {
-        matches!(self.method(), "web" | "webvh")
+        matches!(self.method(), DidMethod::Web | DidMethod::WebVh)
     }
 
     /// What follows the method: the method-specific identifier.
@@ -213,9 +246,11 @@ pub struct SelfContained;
 impl Resolve for SelfContained {
     fn resolve(&self, did: &Did) -> Result<Arc<DidDocument>, Problem> {
         match did.method() {
-            "key" => key::document(did).map(Arc::new),
-            "jwk" => jwk::document(did).map(Arc::new),
-            method => Err(Problem::new(Code::DidUnsupported, format!("did:{method} is not supported here"))),
+            DidMethod::Key => key::document(did).map(Arc::new),
+            DidMethod::Jwk => jwk::document(did).map(Arc::new),
+            DidMethod::Web | DidMethod::WebVh | DidMethod::Other => {
+                Err(Problem::new(Code::DidUnsupported, format!("did:{} is not supported here", did.method_name())))
+            }
         }
     }
 }

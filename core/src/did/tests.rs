@@ -39,7 +39,8 @@ fn dids_and_did_urls_are_parsed() {
         assert_eq!(did.to_string(), text);
         assert_eq!(DidUrl::parse(&format!("{text}#k?/1")).unwrap().to_string(), format!("{text}#k?/1"));
     }
-    assert_eq!(web().method(), "web");
+    assert_eq!((web().method(), web().method_name()), (DidMethod::Web, "web"));
+    assert_eq!(Did::parse("did:example:a").unwrap().method(), DidMethod::Other);
     assert_eq!(web().id(), "university.example");
     let long = format!("did:web:{}", "a".repeat(3_000));
     for text in [

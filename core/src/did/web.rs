@@ -1,6 +1,6 @@
 //! did:web: where the document is. Fetching it is the service's work.
 
-use super::{Did, malformed};
+use super::{Did, DidMethod, malformed};
 use crate::{Code, Problem};
 
 /// The HTTPS URL of a did:web DID's document (`/.well-known/did.json`, or `/path/did.json`).
@@ -11,7 +11,7 @@ use crate::{Code, Problem};
 /// # Errors
 /// `did_malformed` (IP address, bad port, path traversal...), `did_unsupported` (another method).
 pub fn url(did: &Did) -> Result<String, Problem> {
-    if did.method() != "web" {
+    if did.method() != DidMethod::Web {
         return Err(Code::DidUnsupported.into());
     }
     location(did.id(), "did.json")

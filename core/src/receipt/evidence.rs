@@ -221,7 +221,7 @@ fn resolver(
     registration: Option<&Registration>,
     has_request: bool,
 ) -> Result<(Box<dyn Resolve>, SignerProof), Problem> {
-    if matches!(verifier.method(), "key" | "jwk") {
+    if verifier.is_self_contained() {
         return Ok((Box::new(SelfContained), SignerProof::Did));
     }
     let unproven = |what: &str| Err(Problem::new(Code::ReceiptKeyUnproven, what));

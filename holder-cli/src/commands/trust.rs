@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use carnet_core::{
     Code, Problem, day,
-    did::{Did, DidDocument, web},
+    did::{Did, DidDocument, DidMethod, web},
     json::{self, Limits},
     trust::list::{Contents, ListTimestamp, Seen, TrustList},
 };
@@ -241,7 +241,7 @@ async fn operator_documents(session: &Session, pinned: &PinnedList) -> Vec<Value
     let mut documents = Vec::new();
     for operator in &pinned.operators {
         let Ok(did) = Did::parse(operator) else { continue };
-        if did.method() == "web" {
+        if did.method() == DidMethod::Web {
             let known = || pinned.operator_documents.iter().find(|known| known.get("id") == Some(&json!(operator)));
             documents.extend(operator_document(session, &did).await.ok().or_else(|| known().cloned()));
         }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use carnet_core::{
-    did::{Did, DidDocument, Purpose},
+    did::{Did, DidDocument, DidMethod, Purpose},
     json::{self, Limits},
 };
 use serde_json::{Map, Value, json};
@@ -33,7 +33,7 @@ pub(super) fn settle(
     held: bool,
 ) -> Result<bool, StartError> {
     let path = data.join(FILE);
-    if did.method() == "webvh" {
+    if did.method() == DidMethod::WebVh {
         log::require_newest(data, did, register)?;
     }
     let refused = |why: String| {
@@ -54,7 +54,7 @@ pub(super) fn settle(
     };
     let after = merged(did, before.as_ref().and_then(Value::as_object), register);
     // The log first: if it cannot go on, the document is not changed either.
-    let logged = did.method() == "webvh" && log::settle(data, did, &after, register, config, held)?;
+    let logged = did.method() == DidMethod::WebVh && log::settle(data, did, &after, register, config, held)?;
     if before.as_ref() == Some(&after) {
         return Ok(logged);
     }
@@ -187,7 +187,7 @@ pub(super) fn require_newest(
 /// The document is missing, of another DID, or differs.
 pub fn require_listed(data: &Path, did: &Did, keys: &super::Keyring) -> Result<(), StartError> {
     let path = data.join(FILE);
-    if did.method() == "webvh" {
+    if did.method() == DidMethod::WebVh {
         log::require_newest(data, did, keys.register())?;
     }
     let read = || -> Option<DidDocument> {

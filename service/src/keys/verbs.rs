@@ -7,7 +7,7 @@ use std::{
 
 use carnet_core::{
     Code,
-    did::{Did, DidDocument, Purpose},
+    did::{Did, DidDocument, DidMethod, Purpose},
     keys::Algorithm,
     time::Timestamp,
 };
@@ -253,12 +253,12 @@ struct Change<'a> {
 impl Owner {
     /// The file that the operator publishes.
     fn to_publish(&self, data: &Path) -> PathBuf {
-        data.join(if self.did.method() == "webvh" { "did.jsonl" } else { "did.json" })
+        data.join(if self.did.method() == DidMethod::WebVh { "did.jsonl" } else { "did.json" })
     }
 
     /// The register, to change which keys there are.
     fn change<'a>(&'a self, data: &'a Path) -> Result<Change<'a>, StartError> {
-        if !matches!(self.did.method(), "web" | "webvh") {
+        if !self.did.is_published() {
             return Err(StartError::new(
                 format!(
                     "{} is made of its key, so that another key would be somebody else. Nothing was changed.",

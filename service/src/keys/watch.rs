@@ -9,7 +9,7 @@ use std::{
 
 use carnet_core::{
     Problem,
-    did::{Did, DidDocument},
+    did::{Did, DidDocument, DidMethod},
 };
 use carnet_fetch::HttpsFetcher;
 
@@ -53,7 +53,7 @@ impl PublicationFaults {
 /// The document of a DID as it is published.
 pub(super) async fn published(did: &Did, fetcher: &HttpsFetcher) -> Result<Arc<DidDocument>, Problem> {
     match did.method() {
-        "webvh" => fetcher.did_webvh(did, time::now()).await.and_then(|log| log.document()),
+        DidMethod::WebVh => fetcher.did_webvh(did, time::now()).await.and_then(|log| log.document()),
         _ => fetcher.did_web(did).await,
     }
 }
@@ -77,7 +77,7 @@ impl Watch {
     /// Ends when the published document of `did`, the service's own, knows more of the keys than this service, with what is
     /// wrong. A document that cannot be fetched, or lacks a key, is noted and does not end it.
     pub async fn older_than_published(self, did: Did) -> StartError {
-        if !matches!(did.method(), "web" | "webvh") {
+        if !did.is_published() {
             return std::future::pending().await;
         }
         loop {
@@ -114,7 +114,7 @@ impl Watch {
         if differences.is_empty() {
             return Ok(());
         }
-        let file = self.data.join(if did.method() == "webvh" { "did.jsonl" } else { "did.json" });
+        let file = self.data.join(if did.method() == DidMethod::WebVh { "did.jsonl" } else { "did.json" });
         Err(format!(
             "The DID document that is published for {did} does not fit this service's keys, so that what they sign may be refused: {}. \
              Publish {}.",

@@ -7,7 +7,7 @@ use std::{
 
 use carnet_core::{
     Code, Problem,
-    did::{Did, DidDocument, DidUrl, Purpose, Resolve, SelfContained},
+    did::{Did, DidDocument, DidMethod, DidUrl, Purpose, Resolve, SelfContained},
     json::{self, Limits},
 };
 use carnet_fetch::is_unreachable;
@@ -21,7 +21,7 @@ impl Resolve for Documents {
     fn resolve(&self, did: &Did) -> Result<Arc<DidDocument>, Problem> {
         // Those whom a list names carry their documents: nobody's is fetched because a list names it.
         self.0.get(did).cloned().unwrap_or_else(|| match did.method() {
-            "key" | "jwk" => SelfContained.resolve(did),
+            DidMethod::Key | DidMethod::Jwk => SelfContained.resolve(did),
             _ => Err(Code::DidUnresolved.into()),
         })
     }

@@ -6,7 +6,7 @@ use sha2::{Digest as _, Sha256};
 use super::{PLACEHOLDER, invalid, parameters::MAX_LIST};
 use crate::{
     Code, Problem,
-    did::{DidUrl, Purpose, SelfContained},
+    did::{DidMethod, DidUrl, Purpose, SelfContained},
     json::{self, Limits},
     secure::data_integrity::{self, Expected, eddsa_jcs::EddsaJcs2022},
     time::Timestamp,
@@ -137,7 +137,7 @@ pub(super) fn prover(proof: &Value) -> Result<DidUrl, Problem> {
     let method = proof.get("verificationMethod").and_then(Value::as_str);
     let method = method.ok_or_else(|| Problem::new(Code::ProofMalformed, "the proof has no verificationMethod"))?;
     let method = DidUrl::parse(method)?;
-    if method.did().method() == "key" {
+    if method.did().method() == DidMethod::Key {
         Ok(method)
     } else {
         Err(Problem::new(Code::DidUnsupported, "a log's proofs are by did:key DIDs"))

@@ -3,7 +3,7 @@
 //! Fetching log and witness file is the service's work; [`Chain::verify`] and [`Chain::witnessed`] make of them a
 //! [`Log`] that was verified from its first entry to its last, or nothing.
 
-use super::{Did, malformed, web};
+use super::{Did, DidMethod, malformed, web};
 use crate::{Code, Problem};
 
 mod create;
@@ -34,7 +34,7 @@ fn invalid(what: impl Into<String>) -> Problem {
 
 /// The self-certifying identifier of a did:webvh DID, and the place that follows it.
 fn parts(did: &Did) -> Result<(&str, &str), Problem> {
-    if did.method() != "webvh" {
+    if did.method() != DidMethod::WebVh {
         return Err(Code::DidUnsupported.into());
     }
     let (scid, place) = did.id().split_once(':').ok_or_else(|| malformed("a did:webvh names no host"))?;

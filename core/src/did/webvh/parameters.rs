@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::{METHOD, entry, invalid};
 use crate::{
     Problem,
-    did::{Did, Resolve as _, SelfContained},
+    did::{Did, DidMethod, Resolve as _, SelfContained},
     json,
 };
 
@@ -172,7 +172,7 @@ fn witnesses(value: &Value) -> Option<Option<Witnesses>> {
     let mut dids = BTreeSet::new();
     for witness in listed {
         let witness = witness.as_object().filter(|witness| witness.len() == 1)?;
-        let did = Did::parse(witness.get("id")?.as_str()?).ok().filter(|did| did.method() == "key")?;
+        let did = Did::parse(witness.get("id")?.as_str()?).ok().filter(|did| did.method() == DidMethod::Key)?;
         SelfContained.resolve(&did).ok()?;
         if !dids.insert(did) {
             return None;

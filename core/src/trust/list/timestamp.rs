@@ -110,7 +110,7 @@ pub(super) fn check_signers(kind: &Kind, signers: &[String]) -> Result<(), Probl
         return Ok(());
     }
     kind.count(signers.len(), 1..=MAX_SIGNERS, "timestamp_signers")?;
-    let carries = |did: &String| Did::parse(did).is_ok_and(|did| matches!(did.method(), "key" | "jwk"));
+    let carries = |did: &String| Did::parse(did).is_ok_and(|did| did.is_self_contained());
     let ordered = signers.is_sorted_by(|one, next| one < next);
     kind.require(
         ordered && signers.iter().all(carries),
