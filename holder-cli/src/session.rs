@@ -92,11 +92,15 @@ impl Session {
         let path = self.wallet_path()?;
         self.require(&path)?;
         let passphrase = self.passphrase(false)?;
-        let mut wallet = WalletFile::open(&path, passphrase, &self.ui.busy_wait(), self.ui.wallet_wait())?;
+        self.open_with(&path, passphrase)
+    }
+
+    fn open_with(&self, path: &Path, passphrase: SecretString) -> Result<WalletFile, Failure> {
+        let mut wallet = WalletFile::open(path, passphrase, &self.ui.busy_wait(), self.ui.wallet_wait())?;
         wallet.follow(&self.dids);
         // What an issuer said of a copy is not kept beyond its time: with the next change it is gone from the file too.
         forget_stale(&mut wallet.contents, self.now());
-        self.hold_to_mark(&mut wallet, &path)?;
+        self.hold_to_mark(&mut wallet, path)?;
         self.forget_old(&mut wallet)?;
         Ok(wallet)
     }
@@ -141,7 +145,7 @@ impl Session {
         state.map(|folder| folder.join("carnet"))
     }
 
-    /// Reads the wallet.
+    /// Reads the wallet. A file that was put back from a copy is marked first, and what the owner chose not to keep is forgotten.
     pub(crate) fn read(&self) -> Result<Contents, Failure> {
         self.read_as(Reading::Whole)
     }
@@ -156,10 +160,40 @@ impl Session {
         self.require(&path)?;
         let passphrase = self.passphrase(false)?;
         let opening = self.ui.wallet_wait().begin();
-        let contents = read_only(&path, &passphrase, reading)?;
+        let mut contents = read_only(&path, &passphrase, reading)?;
         drop(opening);
+        if self.is_change_due(&contents, &path) {
+            contents = match self.open_with(&path, passphrase.clone()) {
+                Ok(_) => read_only(&path, &passphrase, reading)?,
+                // Where the file cannot be changed now, the owner reads the same of it; the next command changes it.
+                Err(_) => self.changed(contents, &path),
+            };
+        }
         self.dids.remember(contents.logs.clone());
         Ok(contents)
+    }
+
+    /// Tells if opening the wallet would change it: it was put back from a copy, or the owner's choice keeps a shorter log.
+    fn is_change_due(&self, contents: &Contents, path: &Path) -> bool {
+        let is_old = |from| contents.log.before(from) > 0;
+        self.is_put_back(contents, path) || contents.kept_from(self.now()).is_some_and(is_old)
+    }
+
+    fn is_put_back(&self, contents: &Contents, path: &Path) -> bool {
+        contents.age(&MarkFolders::of(self.state_folder(), path)) != Age::Newest
+    }
+
+    /// The contents as they will be after the next change of the file.
+    fn changed(&self, mut contents: Contents, path: &Path) -> Contents {
+        if self.is_put_back(&contents, path) {
+            contents.restored(self.now());
+            self.ui.note(&self.ui.messages.text("restored-noticed"));
+        }
+        if let Some(from) = contents.kept_from(self.now()) {
+            // A log that does not hold is not covered up.
+            let _ = contents.forget(from, self.now());
+        }
+        contents
     }
 
     /// Before the passphrase is asked for in vain.
@@ -378,5 +412,59 @@ mod tests {
         }
         assert_eq!(check("correct\thorse"), Err("passphrase_unsafe".to_owned()));
         assert_eq!(check("correct\u{200b}horse"), Err("passphrase_unsafe".to_owned()));
+    }
+
+    /// It is not for the verb that opens the wallet first to decide what counts as shown.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_file_that_was_put_back_is_marked_by_a_verb_that_only_reads_it() {
+        use crate::{pending::tests::Scene, wallet::EntryKind};
+        let scene = Scene::set([]).await;
+        scene.receive().await.unwrap();
+        let path = scene.session.wallet_path().unwrap();
+        let older = std::fs::read(&path).unwrap();
+        // The newest file is read as it is.
+        assert_eq!(scene.session.read_without_texts().unwrap().credentials[0].fresh_copies(), 3);
+        assert_eq!(std::fs::read(&path).unwrap(), older);
+        scene.session.open().unwrap().save().unwrap();
+        std::fs::write(&path, &older).unwrap();
+        // Another command has the wallet, so that it cannot be changed now; what is read counts as shown all the same.
+        let opened = WalletFile::open(
+            &path,
+            scene.session.passphrase(false).unwrap(),
+            &scene.session.ui.busy_wait(),
+            scene.session.ui.wallet_wait(),
+        );
+        let restored = |contents: &Contents| contents.log.last().unwrap().kind == EntryKind::Restored;
+        let read = scene.session.read_without_texts().unwrap();
+        assert!(read.credentials[0].fresh_copies() == 0 && restored(&read));
+        assert_eq!(std::fs::read(&path).unwrap(), older);
+        drop(opened);
+        let read = scene.session.read_without_texts().unwrap();
+        assert!(read.credentials[0].fresh_copies() == 0 && restored(&read));
+        let stored = std::fs::read(&path).unwrap();
+        assert_ne!(stored, older);
+        // Once.
+        let again = scene.session.read().unwrap();
+        assert_eq!(again.log.entries().len(), read.log.entries().len());
+        assert_eq!(std::fs::read(&path).unwrap(), stored);
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_verb_that_only_reads_the_wallet_forgets_what_the_owner_does_not_keep() {
+        use crate::{answer::tests::NOW, pending::tests::Scene};
+        let scene = Scene::set([]).await;
+        scene.receive().await.unwrap();
+        let mut wallet = scene.session.open().unwrap();
+        wallet.contents.log_days = Some(30);
+        wallet.save().unwrap();
+        drop(wallet);
+        let entries = |scene: &Scene| scene.session.read_without_texts().unwrap().log.entries().len();
+        scene.set_clock(NOW.plus(30 * 86_400));
+        assert!(entries(&scene) > 0, "the last day that is kept");
+        scene.set_clock(NOW.plus(31 * 86_400));
+        let path = scene.session.wallet_path().unwrap();
+        let before = std::fs::read(&path).unwrap();
+        assert_eq!(entries(&scene), 0);
+        assert_ne!(std::fs::read(&path).unwrap(), before, "it is not in the file either");
     }
 }

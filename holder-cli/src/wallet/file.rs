@@ -122,8 +122,7 @@ impl WalletFile {
 
     /// Keeps the mark from now on, and compares the file with it. A wallet that has no mark yet gets one with the next change.
     pub(crate) fn keep_mark(&mut self, folders: MarkFolders) -> Age {
-        let known = self.contents.mark.as_ref();
-        let age = known.map_or(Age::Newest, |name| folders.age(name, self.contents.revision));
+        let age = self.contents.age(&folders);
         if let Age::Behind { newest } = age {
             // With the next change this file is the newest.
             self.contents.revision = newest;

@@ -6,6 +6,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use super::Contents;
+
 /// End of a mark's name; before it stands the wallet's own name for it.
 const SUFFIX: &str = ".mark";
 /// A mark is one number.
@@ -55,6 +57,13 @@ impl MarkFolders {
             }
         }
         failed
+    }
+}
+
+impl Contents {
+    /// Compares the contents with the mark of the wallet. A wallet that has no mark yet counts as the newest.
+    pub(crate) fn age(&self, folders: &MarkFolders) -> Age {
+        self.mark.as_ref().map_or(Age::Newest, |name| folders.age(name, self.revision))
     }
 }
 
