@@ -17,7 +17,7 @@ use carnet_core::{
 use carnet_spec::Catalogue;
 use serde_json::Value;
 
-use crate::wallet::{Contents, Copy, HeldCredential, standing::Statement};
+use crate::wallet::{Contents, Copy, HeldCredential, standing::StapledStatement};
 
 mod asked;
 mod before;
@@ -202,7 +202,7 @@ impl Part {
     pub(crate) fn bind(
         &self,
         copy: &Copy,
-        statement: Option<&Statement>,
+        statement: Option<&StapledStatement>,
         nonce: &str,
         audience: &str,
         now: Timestamp,
@@ -210,8 +210,7 @@ impl Part {
         let key = copy.key.open()?;
         match &self.shown {
             Shown::Selected(token, proofs) => {
-                let freshness = statement.map(|statement| statement.text.text());
-                let freshness = freshness.as_deref();
+                let freshness = statement.map(|statement| statement.text.as_str());
                 token.bind_with(&Stapled { proofs, freshness, keys: &[] }, nonce, audience, now, &key)
             }
             Shown::Whole(document) => {

@@ -167,11 +167,28 @@ fn verified(
     let held = wallet.contents.credentials.get(credential);
     let copy = held.and_then(|held| held.copies.get(number)).ok_or(Code::MalformedValue)?;
     let token = SdJwt::parse(&copy.credential.text())?;
-    let said_of = freshness::verify(&said.statement, &token, issuer, asked_at, CLOCK_SKEW, &session.dids)?;
-    let until = said_of.until.ok_or(Code::ClaimMissing)?;
-    let statement = Some(Statement { text: said.statement.clone().into(), since: said_of.issued, until });
+    let texts: Vec<String> = std::iter::once(&said.statement).chain(&said.earlier_statements).cloned().collect();
+    let mut times = Vec::with_capacity(texts.len());
+    for text in &texts {
+        let said_of = freshness::verify(text, &token, issuer, asked_at, CLOCK_SKEW, &session.dids)?;
+        times.push((said_of.issued, said_of.until.ok_or(Code::ClaimMissing)?));
+    }
+    let (since, until) = times.first().copied().ok_or(Code::ClaimMissing)?;
+    require_times(&times, since, until)?;
+    let statement = Some(Statement::of(&texts, since, until));
     let (replace, message) = (said.replace, said.message.clone());
     Ok(Standing { statement, replace, message, ..Standing::of(State::Valid, asked_at) })
+}
+
+/// Refuses statements on one copy that are not those of the newest one's epoch and of each before it that an issuer gives: by their
+/// number or times one copy could be told from another.
+fn require_times(times: &[(Timestamp, Timestamp)], since: Timestamp, until: Timestamp) -> Result<(), Problem> {
+    let seconds = until.unix().saturating_sub(since.unix());
+    let expected = freshness::issue_times(since, u32::try_from(seconds).unwrap_or_default());
+    if expected.map(|since| (since, since.plus(seconds))).eq(times.iter().copied()) {
+        return Ok(());
+    }
+    Err(Problem::new(Code::MalformedValue, "its statements are not those of one epoch and of each before it"))
 }
 
 /// Refuses statements whose times differ from each other's, or that hold for another time than the issuer says to everybody: by

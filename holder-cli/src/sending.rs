@@ -196,7 +196,7 @@ fn bind(
         let Some(held) = wallet.contents.credentials.get_mut(part.credential) else { continue };
         let Some(copy) = held.copies.get(part.copy) else { continue };
         let statement = copy.stapled(request.freshness_seconds_max, &request.client_id, now);
-        let bound = part.bind(copy, statement, &request.nonce, &request.client_id, now);
+        let bound = part.bind(copy, statement.as_ref(), &request.nonce, &request.client_id, now);
         let bound = bound.map_err(|problem| unmade(&problem))?;
         presentations.push((part.query_id.clone(), bound));
         part.spend(held, &request.client_id);
@@ -418,7 +418,7 @@ mod tests {
         assert_eq!(wallet.contents.credentials[0].fresh_copies(), 2);
     }
 
-    /// It tells in which epoch the wallet asked, so that it goes to those alone who ask for it, or who know the copy anyway.
+    /// It goes to those alone who ask for it, or who know the copy anyway.
     #[tokio::test(flavor = "multi_thread")]
     async fn a_statement_goes_along_while_it_holds_to_those_who_want_it() {
         let epoch = NOW.plus(-7_200);
@@ -428,10 +428,12 @@ mod tests {
             (epoch, NOW.plus(121), None, false, false),
             (epoch, NOW.plus(121), None, true, true),
             (epoch, NOW.plus(120), None, true, false),
-            // 28,800 and 50,400 seconds old.
+            // 28,800, 50,400 and 93,600 seconds old.
             (epoch.plus(-21_600), NOW.plus(900), Some(43_200), true, true),
             (epoch.plus(-43_200), NOW.plus(900), Some(43_200), true, false),
             (epoch.plus(-43_200), NOW.plus(900), Some(86_400), false, true),
+            (epoch.plus(-86_400), NOW.plus(900), Some(604_800), false, true),
+            (epoch.plus(-86_400), NOW.plus(900), None, true, false),
             // One of before there were epochs.
             (epoch.plus(3_600), NOW.plus(900), Some(43_200), true, false),
         ] {

@@ -31,11 +31,12 @@ const MOST_COPIES: usize = 500;
 /// The most statements that are kept, of about 400 bytes each.
 const MOST_KEPT: usize = 100_000;
 
-/// The statements of one epoch, all by one key: whoever asks again is told the same, and it costs no signature.
+/// The statements of the epochs that are given now, all by one key: whoever asks again is told the same, and it costs no
+/// signature.
 #[derive(Debug, Default)]
 pub(crate) struct Statements {
-    from: Option<Timestamp>,
-    made: HashMap<Hash, String>,
+    newest: Option<Timestamp>,
+    made: HashMap<(Hash, Timestamp), String>,
 }
 
 /// What the issuer tells a holder of a copy.
@@ -58,8 +59,8 @@ impl Answer {
 /// What the issuer says of a copy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Standing {
-    /// It is valid; the statement that says so.
-    Valid(String),
+    /// It is valid; the statements that say so, newest first.
+    Valid(Vec<String>),
     Suspended,
     Revoked,
     /// Its time is over.
@@ -114,25 +115,32 @@ impl<S: Store> Issuer<S> {
             State::Revoked => Ok(Standing::Revoked),
             _ if now > copy.valid_until.plus(CLOCK_SKEW) => Ok(Standing::Ended),
             State::Suspended => Ok(Standing::Suspended),
-            State::Valid => self.statement(statements, &copy.digest, now).map(Standing::Valid),
+            State::Valid => self.statements(statements, &copy.digest, now).map(Standing::Valid),
         }
     }
 
-    fn statement(&self, statements: &mut Statements, digest: &Hash, now: Timestamp) -> Result<String, Error> {
-        let from = freshness::epoch(now);
-        if statements.from != Some(from) {
-            *statements = Statements { from: Some(from), made: HashMap::new() };
-        }
-        if let Some(made) = statements.made.get(digest) {
-            return Ok(made.clone());
+    /// The statements on a valid copy, of this epoch and of those before it that still hold.
+    fn statements(&self, kept: &mut Statements, digest: &Hash, now: Timestamp) -> Result<Vec<String>, Error> {
+        let times: Vec<Timestamp> = freshness::issue_times(now, self.settings.freshness_seconds).collect();
+        if kept.newest != times.first().copied() {
+            kept.made.retain(|(_, since), _| times.contains(since));
+            kept.newest = times.first().copied();
         }
         let name = URL_SAFE_NO_PAD.encode(digest);
         let seconds = i64::from(self.settings.freshness_seconds);
-        let made = freshness::issue(&name, &self.kid, from, seconds, &*self.signer).map_err(Error::Signing)?;
-        if statements.made.len() < MOST_KEPT {
-            statements.made.insert(*digest, made.clone());
+        let mut statements = Vec::with_capacity(times.len());
+        for since in times {
+            if let Some(made) = kept.made.get(&(*digest, since)) {
+                statements.push(made.clone());
+                continue;
+            }
+            let made = freshness::issue(&name, &self.kid, since, seconds, &*self.signer).map_err(Error::Signing)?;
+            if kept.made.len() < MOST_KEPT {
+                kept.made.insert((*digest, since), made.clone());
+            }
+            statements.push(made);
         }
-        Ok(made)
+        Ok(statements)
     }
 }
 

@@ -2,7 +2,8 @@
 //! presentation.
 //!
 //! A statement names its copy by the digest of the issuer-signed JWT and says of whom nothing. A verifier that has one
-//! needs no status list, and no network. A holder asks for it by the copy's handle, which no verifier can make that was
+//! needs no status list, and no network. An issuer gives one for each of some epochs at once, and a wallet staples the oldest
+//! that the asker takes, so that two askers cannot compare when wallets refreshed. A holder asks for it by the copy's handle, which no verifier can make that was
 //! not shown everything.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -45,6 +46,12 @@ const FORM: ([&str; 3], [&str; 3]) = (["alg", "kid", "typ"], ["copy", "exp", "ia
 /// How long a statement holds unless a service says otherwise, in seconds: a day.
 pub const DEFAULT_SECONDS: i64 = crate::day::SECONDS;
 
+/// Least time that a statement must still hold for when it is stapled, in seconds: clocks differ, and it must arrive.
+pub const MARGIN_SECONDS: i64 = 120;
+
+/// Most statements on one copy in an answer: the epoch in which the issuer is asked, and the three before it.
+const EPOCHS_GIVEN: u32 = 4;
+
 /// The name of a copy in a statement: base64url of SHA-256 over its issuer-signed JWT, without disclosures.
 #[must_use]
 pub fn digest(copy: &SdJwt) -> String {
@@ -74,21 +81,50 @@ pub fn epoch(now: Timestamp) -> Timestamp {
     Timestamp::from_unix(now.unix().saturating_sub(now.unix().rem_euclid(EPOCH_SECONDS.into())))
 }
 
-/// States that a copy was valid at some instant of the epoch that begins at `now`.
+/// Returns the `iat` of each statement that an issuer gives on one copy when it is asked at `now`, newest first: of statements
+/// that hold for `seconds`, all that hold until the end of the epoch, four at most (spec/freshness.md 1.6).
+pub fn issue_times(now: Timestamp, seconds: u32) -> impl Iterator<Item = Timestamp> {
+    let newest = epoch(now);
+    let count = EPOCHS_GIVEN.min(seconds / EPOCH_SECONDS);
+    (0..count).map(move |before| newest.plus(i64::from(EPOCH_SECONDS.saturating_mul(before)).saturating_neg()))
+}
+
+/// Chooses the statement to staple for an asker that takes none older than `max_age` seconds: the oldest that is young enough and
+/// no older than a day. Of `statements`, given by when they begin and end, it returns the index.
+///
+/// Every wallet whose refresh reaches that epoch has this one, so that it does not tell when the wallet refreshed. A wallet
+/// that refreshed longer ago has it not: it staples the one that begins at 00:00 UTC, if the asker takes that, or else its
+/// newest.
+pub fn choose(statements: impl Iterator<Item = (Timestamp, Timestamp)>, max_age: u32, now: Timestamp) -> Option<usize> {
+    let (latest, day) = (now.plus(MARGIN_SECONDS), DEFAULT_SECONDS);
+    let within = |(since, _): &(Timestamp, Timestamp), age: i64| latest <= since.plus(age);
+    let usable: Vec<(usize, (Timestamp, Timestamp))> = statements
+        .enumerate()
+        // One of before there were epochs would be refused.
+        .filter(|(_, (since, until))| epoch(*since) == *since && *since <= now && latest < *until)
+        .filter(|(_, statement)| within(statement, max_age.into()))
+        .collect();
+    let oldest = usable.iter().filter(|(_, statement)| within(statement, day)).min_by_key(|(_, (since, _))| *since);
+    let midnight = usable.iter().find(|(_, (since, _))| since.start_of_day() == *since);
+    let newest = usable.iter().max_by_key(|(_, (since, _))| *since);
+    oldest.or(midnight).or(newest).map(|(index, _)| *index)
+}
+
+/// States that a copy was valid at some instant of the four epochs from `since` on, and before the statement's end.
 ///
 /// # Errors
-/// `proof_generation`; `malformed_value` for a `digest` that is none, and for times that a statement may not have: `now` is
+/// `proof_generation`; `malformed_value` for a `digest` that is none, and for times that a statement may not have: `since` is
 /// the beginning of an epoch, and `seconds` are whole epochs within [`SECONDS`].
-pub fn issue(digest: &str, kid: &str, now: Timestamp, seconds: i64, signer: &dyn Signer) -> Result<String, Problem> {
+pub fn issue(digest: &str, kid: &str, since: Timestamp, seconds: i64, signer: &dyn Signer) -> Result<String, Problem> {
     if digest.len() != 43 || jose::decode(digest, "digest")?.len() != 32 {
         return Err(Problem::new(Code::MalformedValue, "the copy's digest is not one of SHA-256 in base64url"));
     }
-    let until = now.plus(seconds);
-    require_times(now, until)?;
+    let until = since.plus(seconds);
+    require_times(since, until)?;
     let header = Map::from_iter([("typ".to_owned(), Value::from(TYP)), ("kid".to_owned(), Value::from(kid))]);
     let payload = Map::from_iter([
         ("copy".to_owned(), Value::from(digest)),
-        ("iat".to_owned(), now.unix().into()),
+        ("iat".to_owned(), since.unix().into()),
         ("exp".to_owned(), until.unix().into()),
     ]);
     jose::sign(header, &payload, signer)
@@ -318,6 +354,70 @@ mod tests {
         }
         // Of a copy without disclosures it is another digest than the one that statements have in public.
         assert_ne!(handle("a.b.c~").as_slice(), Sha256::digest("a.b.c").as_slice());
+    }
+
+    #[test]
+    fn statements_of_one_answer_hold_until_the_end_of_the_epoch() {
+        for (seconds, count) in [(43_200, 2), (64_800, 3), (86_400, 4), (604_800, 4)] {
+            let times: Vec<i64> = issue_times(now().plus(21_599), seconds).map(Timestamp::unix).collect();
+            let expected: Vec<i64> = (0..count).map(|before| now().unix() - 21_600 * before).collect();
+            assert_eq!(times, expected, "{seconds}");
+            assert!(times.iter().all(|since| since + i64::from(seconds) >= now().unix() + 21_600), "{seconds}");
+        }
+    }
+
+    /// Times at which a wallet could have refreshed, and what it staples at `at`: when it begins.
+    fn stapled(refreshed: Timestamp, seconds: u32, max_age: u32, at: Timestamp) -> Option<Timestamp> {
+        let held: Vec<Timestamp> = issue_times(refreshed, seconds).collect();
+        choose(held.iter().map(|since| (*since, since.plus(seconds.into()))), max_age, at).map(|index| held[index])
+    }
+
+    /// Otherwise two askers could compare when the wallets refreshed that they saw.
+    #[test]
+    fn all_wallets_that_can_staple_a_statement_of_a_day_staple_the_same_one() {
+        for seconds in [43_200, 64_800, 86_400, 259_200, 604_800] {
+            for max_age in [43_200, 50_000, 64_800, 86_399, 86_400] {
+                for at in (0..86_400_i64).step_by(617).chain([21_479, 21_480, 21_481, 21_599, 21_600]) {
+                    let at = now().plus(at);
+                    let refreshes = (0..300_000_i64).step_by(1_801).map(|ago| at.plus(-ago));
+                    let all: std::collections::BTreeSet<_> =
+                        refreshes.filter_map(|refreshed| stapled(refreshed, seconds, max_age, at)).collect();
+                    assert_eq!(all.len(), 1, "{seconds} {max_age} {at} {all:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_oldest_that_the_asker_takes_is_stapled_and_a_wallet_that_was_away_tells_the_day() {
+        let at = |hours: i64| now().plus(hours * 3_600);
+        for (refreshed, max_age, asked, expected) in [
+            // At 13:00: the epochs began at 12:00, 06:00, 00:00 and 18:00.
+            (0, 43_200, 1, Some(-6)),
+            (0, 64_800, 1, Some(-12)),
+            (0, 86_400, 1, Some(-18)),
+            // More than a day is no reason for more.
+            (0, 604_800, 1, Some(-18)),
+            (-17, 86_400, 1, Some(-18)),
+            (-19, 86_400, 1, None),
+            // Just refreshed, and a wallet that was away for four days: the day that is in its statements.
+            (-96, 604_800, 1, Some(-108)),
+            (-91, 604_800, 1, Some(-108)),
+            (-85, 604_800, 1, Some(-108)),
+            (-84, 604_800, 1, Some(-84)),
+            // Midnight is too long ago for this asker.
+            (-85, 345_600, 1, Some(-90)),
+            (-168, 604_800, 1, None),
+        ] {
+            let held = stapled(at(refreshed), 604_800, max_age, at(asked));
+            assert_eq!(held, expected.map(at), "{refreshed} {max_age}");
+        }
+        // None from the future, none that is about to end, none of before there were epochs.
+        let only = |since: i64, until: i64| choose([(at(0).plus(since), at(0).plus(until))].into_iter(), 86_400, at(0));
+        assert_eq!(
+            (only(0, 121), only(0, 120), only(21_600, 64_800), only(-3_600, 40_000)),
+            (Some(0), None, None, None)
+        );
     }
 
     #[test]

@@ -59,6 +59,10 @@ async fn what_does_not_hold_is_not_stored() {
         (Word::FineEnd, "malformed_value"),
         (Word::Headed, "malformed_value"),
         (Word::Unlike, "malformed_value"),
+        (Word::Few, "malformed_value"),
+        (Word::Turned, "malformed_value"),
+        // The oldest of one more ended when this epoch began.
+        (Word::Many, "status_list_stale"),
         (Word::Moved, "status_list_mismatch"),
         (Word::Foreign, "signature_invalid"),
         (Word::Marked, "malformed_value"),
@@ -67,8 +71,10 @@ async fn what_does_not_hold_is_not_stored() {
         (Word::All(CopyState::Unspecified), "malformed_value"),
     ] {
         let scene = received([word]).await;
+        scene.desk.record.lock().unwrap().freshness_seconds = matches!(word, Word::Unlike).then_some(172_800);
         let refused = refreshed(&scene, false).await.unwrap_err();
         assert_eq!((refused.reason.as_str(), refused.safety), (reason, Safety::Untouched));
+        scene.desk.record.lock().unwrap().freshness_seconds = None;
         assert!(scene.contents().credentials[0].copies.iter().all(|copy| copy.standing.is_none()));
         refreshed(&scene, false).await.unwrap();
         assert_eq!(confirmed(&scene, NOW), 3);

@@ -10,7 +10,7 @@ use crate::{
     answer::{Answer, Asked, Exposure, Part},
     introduction::Introduction,
     request::Request,
-    wallet::{Contents, Copy, forgetting::UNKNOWN_PARTY, standing::Statement},
+    wallet::{Contents, Copy, forgetting::UNKNOWN_PARTY, standing::StapledStatement},
 };
 
 mod asker;
@@ -103,8 +103,14 @@ impl Consent<'_> {
     }
 
     /// The issuer's word that goes along with a copy.
-    fn statement<'c>(&self, copy: &'c Copy) -> Option<&'c Statement> {
+    fn statement(&self, copy: &Copy) -> Option<StapledStatement> {
         copy.stapled(self.request.freshness_seconds_max, &self.request.client_id, self.now)
+    }
+
+    /// Tells if a copy would go that public lists have marked.
+    pub(crate) fn shows_marked_copy(&self) -> bool {
+        let copy = |part: &Part| self.contents.credentials.get(part.credential)?.copies.get(part.copy);
+        self.parts().iter().filter_map(copy).any(Copy::is_marked)
     }
 
     fn parts(&self) -> &[Part] {

@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{Copy, HeldCredential, packing::PackedText};
 
-/// The least that a statement must still hold for when it is shown, in seconds: clocks differ, and it must arrive.
-const MARGIN: i64 = 120;
+/// Separator of the statements on one copy.
+const BETWEEN: char = '~';
 
 /// What an issuer last said of a copy.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -16,7 +16,7 @@ pub(crate) struct Standing {
     pub(crate) state: State,
     /// When it was asked.
     pub(crate) asked_at: Timestamp,
-    /// Its word that the copy is valid; erased when its time is over.
+    /// Its statements that the copy is valid; erased when their time is over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) statement: Option<Statement>,
     /// True if the copy was marked in public, so that it is to be discarded for a new one.
@@ -73,43 +73,84 @@ impl State {
     }
 }
 
-/// A freshness statement that was verified.
+/// Freshness statements on one copy that were verified: of the epoch in which the issuer was asked, and of some before it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Statement {
-    /// The JWT.
+    /// The JWTs, newest first, each of the epoch before, with a tilde between two. Wallets of before have the newest alone.
     pub(crate) text: PackedText,
-    /// As of when it says so.
+    /// Beginning of the newest.
     pub(crate) since: Timestamp,
-    /// Until when it holds.
+    /// End of the newest.
     pub(crate) until: Timestamp,
 }
 
+/// Freshness statement that goes along with a copy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct StapledStatement {
+    /// The JWT.
+    pub(crate) text: String,
+    /// Its beginning.
+    pub(crate) since: Timestamp,
+}
+
+impl Statement {
+    /// Statements with these texts, newest first.
+    pub(crate) fn of(texts: &[String], since: Timestamp, until: Timestamp) -> Self {
+        Self { text: texts.join(&BETWEEN.to_string()).into(), since, until }
+    }
+
+    /// Beginning and end of each, newest first.
+    fn times(&self, count: usize) -> impl Iterator<Item = (Timestamp, Timestamp)> {
+        let back = (0..count).map(|before| i64::try_from(before).unwrap_or(i64::MAX));
+        let back = back.map(|before| before.saturating_mul(freshness::EPOCH_SECONDS.into()).saturating_neg());
+        back.map(|seconds| (self.since.plus(seconds), self.until.plus(seconds)))
+    }
+
+    /// The oldest that an asker takes who takes none older than so many seconds.
+    fn chosen(&self, max_age: u32, now: Timestamp) -> Option<StapledStatement> {
+        let all = self.text.text();
+        let texts: Vec<&str> = all.split(BETWEEN).collect();
+        let index = freshness::choose(self.times(texts.len()), max_age, now)?;
+        let (since, _) = self.times(texts.len()).nth(index)?;
+        Some(StapledStatement { text: (*texts.get(index)?).to_owned(), since })
+    }
+
+    /// Drops those whose time is over, which are the oldest.
+    fn forget_stale(&mut self, now: Timestamp) {
+        let all = self.text.text();
+        let texts: Vec<&str> = all.split(BETWEEN).collect();
+        let kept =
+            self.times(texts.len()).take_while(|(_, until)| now.plus(freshness::MARGIN_SECONDS) < *until).count();
+        if let Some(rest) = texts.get(..kept).filter(|rest| (1..texts.len()).contains(&rest.len())) {
+            self.text = rest.join(&BETWEEN.to_string()).into();
+        }
+    }
+}
+
 impl Copy {
-    /// The statement to show along with it, if there is one that holds for a while yet.
+    /// The statements to show along with it, if there is one that holds for a while yet.
     pub(crate) fn fresh(&self, now: Timestamp) -> Option<&Statement> {
         let statement = self.standing.as_ref()?.statement.as_ref()?;
-        (statement.since <= now && now.plus(MARGIN) < statement.until).then_some(statement)
+        (statement.since <= now && now.plus(freshness::MARGIN_SECONDS) < statement.until).then_some(statement)
     }
 
     /// The statement that goes to an asker who wants none older than so many seconds; to one who wants none it goes only where
-    /// that asker has seen this copy before, since to others it would tell when the wallet asked for it.
-    pub(crate) fn stapled(&self, max_age: Option<u32>, asker: &str, now: Timestamp) -> Option<&Statement> {
-        // One of before there were epochs would be refused.
-        let statement = self.fresh(now).filter(|statement| freshness::epoch(statement.since) == statement.since)?;
-        let goes = match max_age {
-            Some(seconds) => now.plus(MARGIN) <= statement.since.plus(seconds.into()),
-            None => self.shown_to.iter().any(|seen| seen == asker),
-        };
-        goes.then_some(statement)
+    /// that asker has seen this copy before: others have no use for it.
+    pub(crate) fn stapled(&self, max_age: Option<u32>, asker: &str, now: Timestamp) -> Option<StapledStatement> {
+        let has_seen = || self.shown_to.iter().any(|seen| seen == asker);
+        let unasked = u32::try_from(freshness::DEFAULT_SECONDS).ok().filter(|_| has_seen());
+        self.fresh(now)?.chosen(max_age.or(unasked)?, now)
     }
 
-    /// Erases a statement whose time is over.
+    /// Erases statements whose time is over.
     pub(crate) fn forget_stale(&mut self, now: Timestamp) {
-        if self.fresh(now).is_none()
-            && let Some(standing) = &mut self.standing
-        {
+        let is_over = self.fresh(now).is_none();
+        let Some(standing) = &mut self.standing else { return };
+        if is_over {
             standing.statement = None;
+        } else if let Some(statement) = &mut standing.statement {
+            statement.forget_stale(now);
         }
     }
 }

@@ -164,14 +164,17 @@ impl<S: Store> proto::issuance_service_server::IssuanceService for Issuance<S> {
         let request = request.into_inner();
         let answers = self.0.freshness(&request.handles, &request.copies).await?;
         let copies = answers.into_iter().map(|Answer { standing, replace, message }| {
-            let (state, statement) = match standing {
-                Standing::Valid(statement) => (proto::CopyState::Valid, statement),
-                Standing::Suspended => (proto::CopyState::Suspended, String::new()),
-                Standing::Revoked => (proto::CopyState::Revoked, String::new()),
-                Standing::Ended => (proto::CopyState::Ended, String::new()),
-                Standing::Unknown => (proto::CopyState::Unknown, String::new()),
+            let (state, statements) = match standing {
+                Standing::Valid(statements) => (proto::CopyState::Valid, statements),
+                Standing::Suspended => (proto::CopyState::Suspended, Vec::new()),
+                Standing::Revoked => (proto::CopyState::Revoked, Vec::new()),
+                Standing::Ended => (proto::CopyState::Ended, Vec::new()),
+                Standing::Unknown => (proto::CopyState::Unknown, Vec::new()),
             };
-            proto::CopyFreshness { state: state.into(), statement, replace, message }
+            let mut statements = statements.into_iter();
+            let statement = statements.next().unwrap_or_default();
+            let earlier_statements = statements.collect();
+            proto::CopyFreshness { state: state.into(), statement, replace, message, earlier_statements }
         });
         Ok(Response::new(proto::CollectFreshnessResponse { copies: copies.collect() }))
     }

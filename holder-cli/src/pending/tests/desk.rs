@@ -70,6 +70,12 @@ pub(crate) enum Word {
     FineEnd,
     /// The times of the first differ.
     Unlike,
+    /// The statements of the epochs before are missing, but for one.
+    Few,
+    /// There is a statement of one more epoch.
+    Many,
+    /// The statements of the epochs before are the wrong way round.
+    Turned,
     /// Each is on the next copy.
     Moved,
     /// Another's key signed them.
@@ -397,21 +403,34 @@ impl IssuanceService for Desk {
                     Some(Word::Marked) => drop(payload.insert("who".to_owned(), json!(7))),
                     Some(Word::Headed) => drop(header.insert("who".to_owned(), json!(7))),
                     Some(Word::FineEnd) => drop(payload.insert("exp".to_owned(), json!(since.saturating_add(86_407)))),
+                    // Statements that hold for two days, so that those of an epoch before hold too.
+                    Some(Word::Unlike) => {
+                        let end = payload["iat"].as_i64().unwrap().saturating_add(172_800);
+                        drop(payload.insert("exp".to_owned(), json!(end)));
+                    }
                     _ => {}
                 };
-                let statement = if matches!(word, Some(Word::Foreign)) {
-                    issuing::Issuer { did: self.issuer.did.clone(), ..issuing::Issuer::new() }
-                        .vouch(digest, since, mark)
-                } else {
-                    self.issuer.vouch(digest, since, mark)
+                let foreign = issuing::Issuer { did: self.issuer.did.clone(), ..issuing::Issuer::new() };
+                let signer = if matches!(word, Some(Word::Foreign)) { &foreign } else { &self.issuer };
+                let statement = signer.vouch(digest, since, mark);
+                let before = match word {
+                    Some(Word::Few) => 1..=1,
+                    Some(Word::Many) => 1..=4,
+                    _ => 1..=3,
                 };
+                let vouch =
+                    |before: i64| signer.vouch(digest, since.saturating_sub(before.saturating_mul(21_600)), mark);
+                let mut earlier_statements: Vec<String> = before.map(vouch).collect();
+                if matches!(word, Some(Word::Turned)) {
+                    earlier_statements.reverse();
+                }
                 let message = match word {
                     Some(Word::Outdated) => "the card was lost".to_owned(),
                     Some(Word::Talkative) => "x".repeat(81),
                     _ => String::new(),
                 };
                 let replace = matches!(word, Some(Word::Outdated));
-                CopyFreshness { state: CopyState::Valid.into(), statement, replace, message }
+                CopyFreshness { state: CopyState::Valid.into(), statement, replace, message, earlier_statements }
             })
             .collect();
         match word {

@@ -7,7 +7,7 @@ use std::{
 
 use carnet_core::{status::freshness, time::Timestamp};
 
-use super::world::{Copy, Person, Showing, World};
+use super::world::{Copy, OFFLINE, Person, Showing, World};
 
 /// Seconds of an hour.
 const HOUR: i64 = 3_600;
@@ -26,6 +26,8 @@ pub(super) enum Sees {
     CopiesOfBeforeAnAct,
     /// Statements are stapled to each showing and say the hour of the refresh.
     HourOfTheRefresh,
+    /// The statement of the refresh's own epoch is stapled where one is asked for.
+    EpochOfTheRefresh,
     /// The cohort: what the document says in every copy.
     Cohort,
 }
@@ -45,7 +47,7 @@ pub(super) struct Links {
     pub(super) in_small_cohorts: usize,
     /// Linked pairs of which both were shown before their holder was suspended or revoked.
     pub(super) both_before_an_act: usize,
-    /// Other linked pairs, at least one of them with a statement: few wallets refresh in the first or the last part of an epoch.
+    /// Other linked pairs, at least one of them with a statement.
     pub(super) with_a_statement: usize,
     /// Pairs with such an act between them.
     pub(super) around_an_act: usize,
@@ -143,13 +145,20 @@ impl<'w> Knowledge<'w> {
             Sees::CopiesOfBeforeAnAct => who.copy_kept(showing.copy),
             _ => &who.copies[showing.copy],
         };
-        let vouched = |who: &Person| match sees {
+        let vouched = |who: &Person, copy: &Copy| match sees {
             Sees::HourOfTheRefresh => Some(who.refreshed(at).div_euclid(HOUR)),
             Sees::Cohort => None,
-            _ => showing.vouched.map(|_| freshness::epoch(Timestamp::from_unix(who.refreshed(at))).unix()),
+            // No statement is asked for.
+            _ if !OFFLINE.contains(&showing.asker) => None,
+            Sees::EpochOfTheRefresh => {
+                let epoch = freshness::epoch(Timestamp::from_unix(who.refreshed(at))).unix();
+                who.vouched(copy, at).map(|_| epoch)
+            }
+            _ => who.vouched(copy, at),
         };
+        let seen = vouched(who, copy);
         if sees == Sees::WhatIsThere {
-            assert_eq!(vouched(who), showing.vouched, "the statement says the epoch of the refresh");
+            assert_eq!(seen, showing.vouched, "the statement is the one that this wallet staples");
         }
         let is_held = |other: &Copy| {
             let dropped = other.dropped.filter(|_| sees != Sees::CopiesOfBeforeAnAct);
@@ -159,7 +168,7 @@ impl<'w> Knowledge<'w> {
         let of_one_look = holders.get(sees.look(copy)).map_or(&[][..], Vec::as_slice);
         let could = of_one_look
             .iter()
-            .filter(|(_, other, held)| vouched(other) == vouched(who) && is_held(held) && same_changes(held));
+            .filter(|(_, other, held)| is_held(held) && same_changes(held) && vouched(other, held) == seen);
         could.map(|(person, ..)| *person).collect()
     }
 

@@ -27,10 +27,14 @@ const DAY: i64 = 86_400;
 const PERMIT: &str = "ResidencePermitCredential";
 /// Number of copies that a wallet asks for.
 const BATCH: usize = 3;
-/// Seconds between two refreshes of a wallet.
+/// Seconds between two refreshes of a wallet, and most seconds by which one of them is late: eight to sixteen hours, as wallets
+/// draw it.
 const REFRESH: i64 = 12 * 3_600;
+const LATE: i64 = 4 * 3_600;
+/// Age of statements that desks without a network take, and how long they hold, in seconds.
+pub(super) const STATEMENT_AGE: u32 = 86_400;
 /// Askers that ask for a statement: desks without a network.
-const OFFLINE: [usize; 2] = [0, 1];
+pub(super) const OFFLINE: [usize; 2] = [0, 1];
 
 /// How long it goes on, how many permits are given in each month, and for how many days.
 pub(super) struct Year {
@@ -57,7 +61,8 @@ pub(super) struct Copy {
     /// A copy that was discarded for it.
     replaces: Option<usize>,
     shown: bool,
-    statement: Option<String>,
+    /// Statements of the last refresh, newest first.
+    statements: Vec<String>,
 }
 
 /// A holder with a permit.
@@ -67,7 +72,7 @@ pub(super) struct Person {
     pub(super) copies: Vec<Copy>,
     /// Times at which staff suspended or revoked.
     pub(super) acts: Vec<i64>,
-    /// When in each twelve hours the wallet refreshes.
+    /// When in each twelve hours the wallet refreshes, or up to four hours later.
     phase: i64,
     /// The day on which the permit was given or renewed.
     day: i64,
@@ -80,7 +85,16 @@ pub(super) struct Person {
 impl Person {
     /// Time at which the wallet last refreshed.
     pub(super) fn refreshed(&self, at: i64) -> i64 {
-        at - (at - self.phase).rem_euclid(REFRESH)
+        let number = (at - self.phase).div_euclid(REFRESH);
+        let time = |number: i64| self.phase + number * REFRESH + mixed(self.phase ^ number) % LATE;
+        if time(number) <= at { time(number) } else { time(number - 1) }
+    }
+
+    /// When the statement begins that the wallet staples to a copy, if it has one.
+    pub(super) fn vouched(&self, copy: &Copy, at: i64) -> Option<i64> {
+        let refreshed = Some(self.refreshed(at)).filter(|refreshed| copy.from <= *refreshed)?;
+        let times: Vec<Timestamp> = freshness::issue_times(Timestamp::from_unix(refreshed), STATEMENT_AGE).collect();
+        chosen(&times, at).map(|index| times[index].unix())
     }
 
     /// The copy that this one took the place of, in the end, or itself.
@@ -129,7 +143,7 @@ pub(super) struct World {
     seen: BTreeMap<u64, StatusList>,
     claims: Map<String, Value>,
     days: &'static [i64],
-    dice: u64,
+    dice: i64,
 }
 
 impl World {
@@ -175,13 +189,10 @@ impl World {
         world
     }
 
-    /// A number below `most`, by splitmix64: the same in each run.
+    /// A number below `most`: the same in each run.
     fn below(&mut self, most: i64) -> i64 {
-        self.dice = self.dice.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.dice;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        i64::try_from((mixed ^ (mixed >> 31)) % u64::try_from(most).unwrap()).unwrap()
+        self.dice += 1;
+        mixed(self.dice) % most
     }
 
     fn plan(&mut self, at: i64, event: Event) {
@@ -239,8 +250,8 @@ impl World {
         (self.people[person].day, self.people[person].end) = (today.unix(), end.unix());
         self.keep(person, &answer.credentials, keys, None);
         self.plan_errand(person);
-        if self.below(10) == 0 {
-            self.plan_within((20, 200), Event::Suspend(person));
+        if self.below(6) == 0 {
+            self.plan_within((20, 120), Event::Suspend(person));
         } else if self.below(30) == 0 {
             self.plan_within((20, 200), Event::Revoke(person));
         }
@@ -265,7 +276,7 @@ impl World {
             self.numbers.insert(place.0);
             let look = Value::Object(common(&payload)).to_string();
             let exact_look = format!("{days} {}", payload["issuer"]);
-            let (statement, dropped, shown) = (None, None, false);
+            let (statements, dropped, shown) = (Vec::new(), None, false);
             let from = now;
             self.people[person].copies.push(Copy {
                 text,
@@ -278,7 +289,7 @@ impl World {
                 dropped,
                 replaces,
                 shown,
-                statement,
+                statements,
             });
         }
     }
@@ -300,7 +311,8 @@ impl World {
         let mut marked = None;
         for (at, said) in asked.into_iter().zip(said) {
             let copy = &mut self.people[person].copies[at];
-            copy.statement = Some(said.statement).filter(|text| !text.is_empty());
+            let given = std::iter::once(said.statement).chain(said.earlier_statements);
+            copy.statements = given.filter(|text| !text.is_empty()).collect();
             if said.replace {
                 copy.dropped = Some(now);
                 marked = Some(at);
@@ -346,7 +358,9 @@ impl World {
         let now = self.issuer.now();
         let Some(at) = self.people[person].fresh(now) else { return };
         let copy = &self.people[person].copies[at];
-        let freshness = copy.statement.as_deref().filter(|_| OFFLINE.contains(&asker));
+        let times: Vec<Timestamp> = copy.statements.iter().map(|text| since(text)).collect();
+        let chosen = chosen(&times, now).filter(|_| OFFLINE.contains(&asker));
+        let freshness = chosen.map(|index| copy.statements[index].as_str());
         let subject = Step::Name("credentialSubject".to_owned());
         let shown = SdJwt::parse(&copy.text)
             .unwrap()
@@ -363,8 +377,7 @@ impl World {
         // What the asker has is this text.
         let shown = SdJwt::parse(&shown).unwrap();
         assert_eq!(Value::Object(common(shown.jws().payload())).to_string(), copy.look);
-        let vouched =
-            shown.stapled_freshness().unwrap().map(|text| Jws::parse(text).unwrap().payload()["iat"].as_i64().unwrap());
+        let vouched = shown.stapled_freshness().unwrap().map(|text| since(text).unix());
         self.showings.push(Showing { asker, person, at: now, copy: at, vouched });
         self.people[person].copies[at].shown = true;
         if self.people[person].copies.iter().filter(|copy| !copy.shown && copy.dropped.is_none()).count() < 2 {
@@ -442,6 +455,25 @@ impl World {
             self.seen.insert(list, read);
         }
     }
+}
+
+/// A number that looks random, by splitmix64.
+fn mixed(number: i64) -> i64 {
+    let mut mixed = u64::from_ne_bytes(number.to_ne_bytes()).wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    i64::try_from((mixed ^ (mixed >> 31)) >> 1).unwrap()
+}
+
+/// When a statement begins.
+fn since(statement: &str) -> Timestamp {
+    Timestamp::from_unix(Jws::parse(statement).unwrap().payload()["iat"].as_i64().unwrap())
+}
+
+/// The statement that a wallet staples for a desk without a network, of those that begin at these times.
+fn chosen(times: &[Timestamp], now: i64) -> Option<usize> {
+    let statements = times.iter().map(|since| (*since, since.plus(STATEMENT_AGE.into())));
+    freshness::choose(statements, STATEMENT_AGE, Timestamp::from_unix(now))
 }
 
 /// What all copies of one credential have in common: everything but key, digests, decoys and index.
