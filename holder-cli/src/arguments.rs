@@ -205,6 +205,9 @@ pub(crate) struct Present {
     /// Answer as if you had not this claim; may be given more than once
     #[arg(long, value_name = "QUERY_ID:PATH")]
     pub(crate) withhold: Vec<String>,
+    /// Show, this one time, a copy that public lists have marked
+    #[arg(long)]
+    pub(crate) show_marked: bool,
     /// Say why it is these documents and claims that would go
     #[arg(long)]
     pub(crate) explain: bool,

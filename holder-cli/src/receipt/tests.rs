@@ -257,6 +257,7 @@ impl Scene {
             only: Vec::new(),
             approve: claims.to_vec(),
             withhold: Vec::new(),
+            show_marked: false,
             explain: false,
         };
         let seen = present::run(&self.session, &present).await.unwrap_err();

@@ -44,7 +44,7 @@ pub(super) enum Word {
     No,
     /// Nobody answered with yes or no.
     Unclear,
-    /// Nobody could be asked, or what was approved is something else. Nothing has happened.
+    /// Nobody could be asked, what was approved is something else, or a marked copy was not allowed. Nothing has happened.
     Missing(Failure),
 }
 
@@ -112,8 +112,9 @@ impl Decision<'_> {
     /// The owner's word: on the screen, or by naming the digest of what was looked at before.
     fn word(&self, consent: &Consent<'_>, introduced: bool) -> Word {
         let ui = &self.session.ui;
+        let needs_choice = consent.shows_marked_copy() && !self.arguments.show_marked;
         if self.arguments.yes.as_deref() == Some(consent.digest) {
-            return Word::Yes;
+            return if needs_choice { Word::Missing(marked().beside(consent.json(ui))) } else { Word::Yes };
         }
         let missing = |reason: &str, message: &str| {
             let hint = format!("read what is asked, and if you agree: --yes {}", consent.digest);
@@ -128,6 +129,13 @@ impl Decision<'_> {
         ui.say(&consent.answered(ui));
         if !ui.can_ask() {
             return missing("approval_needed", "Showing this needs your yes, and nobody can be asked");
+        }
+        if needs_choice {
+            match ui.ask(&ui.messages.text("marked-question")) {
+                Answer::Yes => {}
+                Answer::No => return Word::Missing(marked()),
+                Answer::Unclear => return Word::Unclear,
+            }
         }
         match ui.ask(&consent.question(ui)) {
             Answer::Yes => Word::Yes,
@@ -222,6 +230,14 @@ impl Decision<'_> {
 /// Asks whether one claim may go.
 fn allow(ui: &Ui, consent: &Consent<'_>, asked: &Asked) -> Answer {
     ui.ask(&ui.messages.with("excess-question", &[("claim", &consent.words_of(ui, asked))]))
+}
+
+fn marked() -> Failure {
+    Failure::new(
+        "copy_marked",
+        "Public lists have marked the copy that would go, together with others of its document; nothing was sent",
+        "get new copies with: carnet refresh; or show this one all the same, this one time: --show-marked",
+    )
 }
 
 fn over_asked(registered: bool) -> Failure {

@@ -235,3 +235,30 @@ fn a_request_that_needs_nothing_gets_nothing() {
     assert_eq!((refused.reason.as_str(), refused.exit), ("query_unmet", crate::failure::PROBLEM));
     assert!(refused.message.contains("Nothing is asked that must be answered"));
 }
+
+/// Whoever archives the lists could join it with another copy: a yes to the request is no yes to that.
+#[test]
+fn a_marked_copy_goes_only_where_the_owner_says_so_and_a_copy_without_a_mark_needs_no_word() {
+    use crate::wallet::standing::{Standing, State};
+    let mut scene = Scene::new(Some(both()));
+    let (_, digest) = scene.would_go(&[]);
+    let word = |scene: &Scene, options: &[&str]| scene.decide(options).unwrap().outcome.unwrap().1;
+    assert!(matches!(word(&scene, &["--yes", &digest]), Word::Yes));
+    // As long as there is a copy without a mark, that one goes.
+    let mark = |scene: &mut Scene, number: usize| {
+        let standing = Standing { replace: true, ..Standing::of(State::Valid, NOW) };
+        scene.contents.credentials[0].copies[number].standing = Some(standing);
+    };
+    mark(&mut scene, 0);
+    let (_, digest) = scene.would_go(&[]);
+    assert!(matches!(word(&scene, &["--yes", &digest]), Word::Yes));
+    mark(&mut scene, 1);
+    let (_, digest) = scene.would_go(&[]);
+    let Word::Missing(refused) = word(&scene, &["--yes", &digest]) else { panic!("it goes") };
+    assert_eq!(refused.reason, "copy_marked");
+    assert!(refused.hint.contains("carnet refresh") && refused.hint.contains("--show-marked"), "{refused:?}");
+    assert!(matches!(word(&scene, &["--yes", &digest, "--show-marked"]), Word::Yes));
+    // The choice approves nothing else.
+    let Word::Missing(refused) = word(&scene, &["--show-marked"]) else { panic!("it goes") };
+    assert_eq!(refused.reason, "approval_needed");
+}
