@@ -32,6 +32,9 @@ pub(crate) async fn compared(telling: &mut Telling, stage: &Stage) -> Result<()>
     telling.say(format!("   all of that is the same for            {} of these {PEOPLE} people", found.shared_by));
     telling.say(format!("   another in each copy                   {}", found.different.join(", ")));
     telling.say("   By the days that staff asked for, each of the twelve would have been alone.\n");
+    let twice: Vec<&String> = found.same.iter().filter(|name| found.different.contains(name)).collect();
+    let once = if twice.is_empty() { Ok(()) } else { Err(format!("on both sides: {twice:?}").into()) };
+    telling.step("each member on one side", once)?;
     let all = usize::try_from(PEOPLE)?;
     telling
         .step("nobody is told apart", if found.shared_by == all { Ok(()) } else { Err(format!("{found:?}").into()) })?;
@@ -87,16 +90,25 @@ impl Comparison {
         let shares = |copies: &&Vec<BTreeMap<String, Value>>| {
             copies.iter().all(|copy| same.iter().all(|path| copy.get(*path) == first.get(*path)))
         };
-        let names = |paths: &mut dyn Iterator<Item = &String>| -> Vec<String> {
-            let names: BTreeSet<&str> = paths.map(|path| path.split('/').nth(1).unwrap_or_default()).collect();
-            names.into_iter().map(str::to_owned).collect()
-        };
+        let differing: Vec<&String> = first.keys().filter(|path| !is_same(path)).collect();
         Ok(Self {
-            same: names(&mut same.iter().copied()),
-            different: names(&mut first.keys().filter(|path| !is_same(path))),
+            same: members(&same, &differing),
+            different: members(&differing, &same),
             shared_by: visible.iter().filter(shares).count(),
         })
     }
+}
+
+/// Names of the members that these paths are of. A member of which others have a part is named by its parts, so that none stands on
+/// both sides.
+fn members(paths: &[&String], others: &[&String]) -> Vec<String> {
+    let member = |path: &str| path.split('/').nth(1).unwrap_or_default().to_owned();
+    let elsewhere: BTreeSet<String> = others.iter().map(|path| member(path)).collect();
+    let name = |path: &&String| {
+        let whole = member(path);
+        if elsewhere.contains(&whole) { path.trim_start_matches('/').to_owned() } else { whole }
+    };
+    paths.iter().map(name).collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 /// The values of a copy that no holder can withhold, by their paths.
