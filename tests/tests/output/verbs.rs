@@ -216,7 +216,7 @@ impl<'a> Desktop<'a> {
             "verify" => self.staff(office, Prints(1), &self.path("file")),
             "registration request" => (Prints(0), words(&format!("{data} {about}")), true),
             "registration install" => (Prints(0), words(&format!("{data} {}", self.path("agency.signed.json"))), false),
-            "redemptions key" | "redemptions totals" => (Prints(0), words(&data), false),
+            "clock" | "redemptions key" | "redemptions totals" => (Prints(0), words(&data), false),
             "redemptions write-off" => (Refused, words(&format!("{data} west")), false),
             "redemptions export" => (Refused, words(&format!("{data} {}", self.path("out"))), false),
             "redemptions reconcile" => (Refused, words(&format!("{data} {}", self.path("file"))), false),

@@ -1,5 +1,6 @@
 //! The command line: one file a verb.
 
+mod clock;
 mod init;
 mod keys;
 mod redemptions;
@@ -72,6 +73,8 @@ enum Verb {
         #[command(subcommand)]
         verb: registration::RegistrationVerb,
     },
+    /// The clock, and the latest time that an issuer signed, before which nothing is verified. Exit code 1: the clock is behind it.
+    Clock(clock::ClockArgs),
     /// Requests to holders.
     Request {
         #[command(subcommand)]
@@ -117,6 +120,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<u8, Failure> {
         Verb::Backup(args) => store::back_up(&args).await,
         Verb::Restore(args) => store::restore(&args).await,
         Verb::Keys { verb } => keys::run(verb).await,
+        Verb::Clock(args) => clock::run(&args).await,
         Verb::Redemptions { verb } => redemptions::run(verb).await,
         Verb::Registration { verb } => registration::run(verb),
         Verb::Request { verb } => request::run(verb).await,

@@ -212,8 +212,11 @@ pub(crate) trait Store: TrustStore + RedemptionStore + Send + Sync + 'static {
     /// The latest time that an issuer signed as now; the beginning of time where none is known.
     fn clock_floor(&self) -> impl Future<Output = Result<Timestamp, StoreError>> + Send;
 
-    /// Raises it; it never falls.
+    /// Raises it; by this it never falls.
     fn raise_clock_floor(&self, at: Timestamp) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Lowers it, by the word of the operator; false: it is no higher than that.
+    fn lower_clock_floor(&self, to: Timestamp) -> impl Future<Output = Result<bool, StoreError>> + Send;
 
     /// Takes what was erased out of the database's log too, as far as that can be had now; the next sweep tries again.
     fn settle(&self) -> impl Future<Output = ()> + Send;

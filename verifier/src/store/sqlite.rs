@@ -25,6 +25,7 @@ pub(crate) static MIGRATIONS: LazyLock<Migrator> = carnet_service::migrations![
     12: "0012_clock_floor",
     13: "0013_desks_and_totals",
     14: "0014_trust_list_chains",
+    15: "0015_clock_floor_lowered",
 ];
 
 /// Requests and verdicts in `store.sqlite`.
@@ -232,6 +233,16 @@ impl Store for Sqlite {
         sqlx::query("UPDATE clock_floor SET at = max(at, ?)").bind(at.unix()).execute(&mut *transaction).await?;
         transaction.commit().await?;
         Ok(())
+    }
+
+    async fn lower_clock_floor(&self, to: Timestamp) -> Result<bool, StoreError> {
+        let mut transaction = self.database().begin("lower_clock_floor").await?;
+        let done = sqlx::query("UPDATE clock_floor SET at = ?1, lowered = lowered + 1 WHERE one = 1 AND at > ?1")
+            .bind(to.unix())
+            .execute(&mut *transaction)
+            .await?;
+        transaction.commit().await?;
+        Ok(done.rows_affected() > 0)
     }
 
     async fn kept(&self, number: i64, now: Timestamp) -> Result<Vec<KeptClaim>, StoreError> {

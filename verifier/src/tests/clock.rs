@@ -53,9 +53,29 @@ async fn the_floor_is_what_an_accepted_issuer_signed_last_and_is_kept() {
     World::accepted(world.submit(&asked, vouched(&world, &asked, 0)).await);
     let second = freshness::epoch(now());
     assert!(floor().await == second && second > first);
-    // It never falls, by whatever program.
+    // It falls by no program, but where the operator lowers it.
     world.verifier.store.raise_clock_floor(first).await.unwrap();
     assert_eq!(floor().await, second);
+}
+
+/// An issuer whose clock runs ahead could stop a desk for good.
+#[tokio::test]
+async fn an_issuer_that_is_ahead_raises_no_floor_and_the_operator_can_lower_one() {
+    let world = World::new().await;
+    let store = &world.verifier.store;
+    let asked = world.request().await;
+    World::refused(world.submit(&asked, vouched(&world, &asked, -2)).await, "status_list_stale");
+    assert_eq!(store.clock_floor().await.unwrap().unix(), 0);
+    // The desk's own clock was ahead as well.
+    let (high, right) = (now().plus(400 * 86_400), now());
+    store.raise_clock_floor(high).await.unwrap();
+    assert!(store.lower_clock_floor(right).await.unwrap());
+    assert_eq!(store.clock_floor().await.unwrap(), right);
+    // There is nothing to lower, and it rises as before.
+    assert!(!store.lower_clock_floor(right).await.unwrap());
+    assert!(!store.lower_clock_floor(high).await.unwrap());
+    store.raise_clock_floor(right.plus(60)).await.unwrap();
+    assert_eq!(store.clock_floor().await.unwrap(), right.plus(60));
 }
 
 #[tokio::test]

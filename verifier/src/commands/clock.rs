@@ -1,0 +1,80 @@
+//! `clock`: the floor of the clock, and the way back from one that is too high.
+
+use carnet_core::time::Timestamp;
+use carnet_service::{config::StartError, store as ground, time};
+use clap::Args;
+use serde_json::json;
+
+use super::{Failure, Place};
+use crate::{
+    config::VerifierConfig,
+    store::{MIGRATIONS, Sqlite, Store as _},
+    verification::SKEW,
+};
+
+#[derive(Debug, Args)]
+pub(super) struct ClockArgs {
+    #[command(flatten)]
+    place: Place,
+    /// Lower the floor to this machine's clock. Check the clock first, and stop the service.
+    #[arg(long)]
+    lower: bool,
+}
+
+pub(super) async fn run(args: &ClockArgs) -> Result<u8, Failure> {
+    let place = &args.place;
+    VerifierConfig::load(&place.data, place.config.as_deref())?;
+    // A service that runs has the floor in memory, and would raise it again.
+    let (store, _lock) = if args.lower {
+        let (store, lock) = ground::open_to_serve(&place.data, &MIGRATIONS).await?;
+        (store, Some(lock))
+    } else {
+        (ground::open(&place.data, &MIGRATIONS).await?, None)
+    };
+    let sqlite = Sqlite::new(store.database.clone());
+    let now = time::now();
+    let read = async {
+        let before = sqlite.clock_floor().await?;
+        let is_lowered = args.lower && sqlite.lower_clock_floor(now).await?;
+        Ok::<_, crate::store::StoreError>((before, is_lowered))
+    };
+    let done = read.await;
+    store.close().await;
+    let (before, is_lowered) = done.map_err(|error| {
+        StartError::new(
+            format!("The store cannot be used: {error}. Nothing was changed."),
+            "Check the disk, and run this again.",
+        )
+    })?;
+    let floor = if is_lowered { now } else { before };
+    let is_behind = now.plus(SKEW) < floor;
+    if place.json {
+        let before = (before.unix() > 0).then(|| before.to_string());
+        let floor = (floor.unix() > 0).then(|| floor.to_string());
+        carnet_console::line(
+            json!({"clock": now.to_string(), "floor": floor, "floor_before": before, "lowered": is_lowered, "behind": is_behind}),
+        );
+    } else {
+        carnet_console::line(text(now, before, is_lowered));
+    }
+    Ok(u8::from(is_behind))
+}
+
+fn text(now: Timestamp, before: Timestamp, is_lowered: bool) -> String {
+    if is_lowered {
+        return format!(
+            "The floor was lowered from {before} to {now}, the clock of this machine. Start the service.\n\
+             If the clock is wrong, credentials that have ended, or were revoked since, may be accepted until it is set."
+        );
+    }
+    if before.unix() == 0 {
+        return format!("The clock of this machine says {now}; no issuer's time is known yet.");
+    }
+    if now.plus(SKEW) < before {
+        return format!(
+            "The clock of this machine says {now}; an issuer signed {before}, which is later. Nothing is verified until that.\n\
+             Set the clock. If it is right, the floor is too high: stop the service, and run this again with --lower."
+        );
+    }
+    format!("The clock of this machine says {now}; the latest time that an issuer signed is {before}.")
+}
