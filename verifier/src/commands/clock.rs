@@ -1,6 +1,6 @@
 //! `clock`: the floor of the clock, and the way back from one that is too high.
 
-use carnet_core::time::Timestamp;
+use carnet_core::time::{CLOCK_SKEW, Timestamp};
 use carnet_service::{config::StartError, store as ground, time};
 use clap::Args;
 use serde_json::json;
@@ -9,7 +9,6 @@ use super::{Failure, Place};
 use crate::{
     config::VerifierConfig,
     store::{MIGRATIONS, Sqlite, Store as _},
-    verification::SKEW,
 };
 
 #[derive(Debug, Args)]
@@ -47,7 +46,7 @@ pub(super) async fn run(args: &ClockArgs) -> Result<u8, Failure> {
         )
     })?;
     let floor = if is_lowered { now } else { before };
-    let is_behind = now.plus(SKEW) < floor;
+    let is_behind = now.plus(CLOCK_SKEW) < floor;
     if place.json {
         let before = (before.unix() > 0).then(|| before.to_string());
         let floor = (floor.unix() > 0).then(|| floor.to_string());
@@ -70,7 +69,7 @@ fn text(now: Timestamp, before: Timestamp, is_lowered: bool) -> String {
     if before.unix() == 0 {
         return format!("The clock of this machine says {now}; no issuer's time is known yet.");
     }
-    if now.plus(SKEW) < before {
+    if now.plus(CLOCK_SKEW) < before {
         return format!(
             "The clock of this machine says {now}; an issuer signed {before}, which is later. Nothing is verified until that.\n\
              Set the clock. If it is right, the floor is too high: stop the service, and run this again with --lower."
