@@ -1,21 +1,44 @@
-//! Conditions that an answer betrays: those that the asker can conclude are not met, from what it is shown instead.
+//! Conditions that an answer betrays: unmet ones whose outcome the asker learns from what it is shown instead.
 //!
-//! A threshold that is proved, and a value that is shown, stand in the plan. But an asker that is shown one thing where
-//! it asked for another first learns that the other was not to be had. Whoever knows query and documents, and not the
-//! hidden values, learns of them nothing but the outcome of the conditions found here: assuming that all of them are
-//! met gives every answer that could have gone instead, and one that is not chosen then is not chosen with fewer of them
-//! either, since the lightest of more answers is the lightest of those among them.
+//! The asker knows the query, the program and the documents that are visible to it, and not the outcome of the open
+//! conditions. For a set S of them that are assumed to be met, the wallet chooses the first of all complete answers
+//! that are available then, in an order that does not depend on S: weight, then combination, fewer showings, claim
+//! sets, holdings. Offers and holdings that are left out before the search come after one that is available whenever
+//! they are compared, so leaving them out changes no choice.
+//!
+//! Let F be the family of the sets S under which the answer is the one that was given. The asker learns that the set
+//! of conditions which are met is one of F. As assuming more only adds answers, F is closed under subsets: an added
+//! condition changes the choice if and only if it completes an answer that comes earlier, and that one stays
+//! available. An answer that rests on an assumed condition is never mistaken for the one given: it proves a threshold
+//! that the other does not, or shows a value that is not the one there.
+//!
+//! A condition is betrayed if F depends on it, that is, if it is in a minimal set outside F. While those are not met,
+//! everything else can be met or not, in any combination, and the answer is the same. That holds for conditions that
+//! are met and not shown too: were they not met, there would be fewer answers to choose from.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
 
 use super::{
     ClaimQuery, Holding, Implied, Show, Solved,
     offer::{Condition, Offer},
 };
-use crate::{Problem, query::Query};
+use crate::{
+    Problem,
+    at_least::{Direction, Ordered},
+    query::{Query, values_at},
+    secure::sd_jwt::ClaimPath,
+};
 
-/// The most conditions that are looked at one by one; of more, each counts as betrayed.
-const MAX_SINGLE: usize = 32;
+/// The most answers that are tried. If they do not suffice, every open condition counts as betrayed.
+const MAX_TRIALS: u32 = 128;
+
+/// The most work of all trials together, in the units of [`Solved::work`]; one plan may take more.
+const MAX_WORK: u64 = 1_000_000;
+
+/// The most conditions, betrayed only together with others, whose combinations are tried.
+const MAX_JOINT: usize = 6;
 
 /// Finds the conditions that the answer betrays.
 pub(super) fn implied(
@@ -24,79 +47,163 @@ pub(super) fn implied(
     solved: &Solved,
     solve: impl Fn(&BTreeSet<Condition>) -> Result<Solved, Problem>,
 ) -> Vec<Implied> {
-    let open = visible(query, holdings, solved);
-    // An answer that could not be found is not the one that was given.
-    let differs = |assumed: &BTreeSet<Condition>| !solve(assumed).is_ok_and(|other| other.shows_as(solved));
-    if open.is_empty() || !differs(&open) {
-        return Vec::new();
-    }
-    let mut betrayed = open.clone();
-    if open.len() <= MAX_SINGLE {
-        let one: BTreeSet<Condition> = open.iter().copied().filter(|one| differs(&alike(query, &open, *one))).collect();
-        let rest: BTreeSet<Condition> = open.difference(&one).copied().collect();
-        if rest.is_empty() || !differs(&rest) {
-            betrayed = one;
+    // One entry for a condition of a document, however many credential queries state it.
+    let mut open: BTreeMap<Outcome<'_>, BTreeSet<Condition>> = BTreeMap::new();
+    for condition in open_conditions(query, holdings, solved) {
+        if let Some((_, claim)) = claim_of(query, condition) {
+            open.entry(Outcome::of(condition.document, claim)).or_default().insert(condition);
         }
     }
-    let mut implied: Vec<Implied> = Vec::new();
-    for condition in betrayed {
-        let Some((query_id, claim)) = claim_of(query, condition) else { continue };
-        let Some(holding) = holdings.iter().position(|holding| holding.document == condition.document) else {
-            continue;
-        };
-        let one = Implied {
+    let open: Vec<BTreeSet<Condition>> = open.into_values().collect();
+    let mut trials = Trials { open: &open, given: solved.chosen(), solve, count: 0, work: 0 };
+    let betrayed = trials.betrayed();
+    let conditions = betrayed.iter().filter_map(|index| open.get(*index)?.first().copied());
+    let said = |condition: Condition| {
+        let (query_id, claim) = claim_of(query, condition)?;
+        Some(Implied {
             query_id: query_id.to_owned(),
-            holding,
+            holding: holdings.iter().position(|holding| holding.document == condition.document)?,
             path: claim.path.clone(),
             threshold: claim.threshold.clone(),
             values: claim.values.clone(),
-        };
-        let same = |other: &Implied| {
-            (other.holding, &other.path, &other.threshold, &other.values)
-                == (one.holding, &one.path, &one.threshold, &one.values)
-        };
-        if !implied.iter().any(same) {
-            implied.push(one);
+        })
+    };
+    let mut conditions: Vec<Condition> = conditions.collect();
+    conditions.sort_unstable();
+    conditions.into_iter().filter_map(said).collect()
+}
+
+/// A condition of a document, whichever credential query states it.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Outcome<'a> {
+    document: usize,
+    path: &'a ClaimPath,
+    threshold: Option<(Direction, Ordered)>,
+    /// The accepted values as JSON.
+    values: String,
+}
+
+impl<'a> Outcome<'a> {
+    fn of(document: usize, claim: &'a ClaimQuery) -> Self {
+        let threshold = claim.threshold.as_ref().map(|threshold| (threshold.direction(), threshold.number()));
+        let values = claim.values.iter().map(Value::to_string).collect::<Vec<_>>().join(",");
+        Self { document, path: &claim.path, threshold, values }
+    }
+}
+
+/// Membership in F, by trial, within a budget. Conditions are named by their indices in `open`.
+struct Trials<'a, S> {
+    open: &'a [BTreeSet<Condition>],
+    given: Vec<(usize, usize, usize)>,
+    solve: S,
+    count: u32,
+    work: u64,
+}
+
+impl<S: Fn(&BTreeSet<Condition>) -> Result<Solved, Problem>> Trials<'_, S> {
+    /// Returns the conditions on which F depends, and all that are open where the budget does not suffice.
+    fn betrayed(&mut self) -> BTreeSet<usize> {
+        // Those that lead out of F by themselves are in no other minimal set outside F.
+        let (mut alone, mut joint) = (BTreeSet::new(), BTreeSet::new());
+        loop {
+            let settled = |one: &usize| alone.contains(one) || joint.contains(one);
+            let rest: Vec<usize> = (0..self.open.len()).filter(|one| !settled(one)).collect();
+            match self.next(&joint, &rest) {
+                Some(found) if found.is_empty() => return alone.union(&joint).copied().collect(),
+                Some(found) => {
+                    let by_itself = found.len() == 1 && self.differs(&found) == Some(true);
+                    if by_itself { &mut alone } else { &mut joint }.extend(found);
+                }
+                None => return (0..self.open.len()).collect(),
+            }
         }
     }
-    implied
+
+    /// Finds conditions of `rest` on which F depends; none if it depends on none of them. A minimal set outside F that
+    /// has one of them is a set S of `joint` that is in F, with some of `rest`: S with all of `rest` is outside too.
+    fn next(&mut self, joint: &BTreeSet<usize>, rest: &[usize]) -> Option<Vec<usize>> {
+        if joint.len() > MAX_JOINT {
+            return None;
+        }
+        for subset in 0_u32..1 << joint.len() {
+            let chosen = joint.iter().enumerate().filter(|(bit, _)| subset >> bit & 1 == 1);
+            let chosen: Vec<usize> = chosen.map(|(_, one)| *one).collect();
+            if self.differs(&[&chosen, rest].concat())? && !self.differs(&chosen)? {
+                return self.minimal(chosen, rest);
+            }
+        }
+        Some(Vec::new())
+    }
+
+    /// Returns the least conditions of `rest` that lead out of F together with those that are `chosen`, which are in F.
+    /// The last condition of the shortest list that leads out is one of them.
+    fn minimal(&mut self, mut chosen: Vec<usize>, mut rest: &[usize]) -> Option<Vec<usize>> {
+        let mut found = Vec::new();
+        while !self.differs(&chosen)? {
+            // With `inside` of them the answer is the same, with `outside` it is another.
+            let (mut inside, mut outside) = (0, rest.len());
+            while outside.saturating_sub(inside) > 1 {
+                let middle = usize::midpoint(inside, outside);
+                let tried = [chosen.as_slice(), rest.get(..middle)?].concat();
+                if self.differs(&tried)? { outside = middle } else { inside = middle }
+            }
+            let one = *rest.get(inside)?;
+            found.push(one);
+            chosen.push(one);
+            rest = rest.get(..inside)?;
+        }
+        Some(found)
+    }
+
+    /// Returns `true` if the answer is another one, were these conditions met; `None` if the budget is spent.
+    fn differs(&mut self, assumed: &[usize]) -> Option<bool> {
+        if assumed.is_empty() {
+            return Some(false);
+        }
+        if self.count >= MAX_TRIALS || self.work > MAX_WORK {
+            return None;
+        }
+        let assumed = assumed.iter().filter_map(|index| self.open.get(*index)).flatten().copied().collect();
+        let other = (self.solve)(&assumed).ok()?;
+        self.count = self.count.saturating_add(1);
+        self.work = self.work.saturating_add(other.work);
+        Some(other.chosen() != self.given)
+    }
 }
 
 /// Unmet conditions of documents that the asker knows of: it is shown them, or has seen them before, or misses them
 /// where nothing answers a credential query. Of another document beside the one that answers it does not know.
-fn visible(query: &Query, holdings: &[Holding<'_>], solved: &Solved) -> BTreeSet<Condition> {
-    let shown: BTreeSet<usize> =
-        solved.offers().filter_map(|(_, offer)| holdings.get(offer.holding)).map(|holding| holding.document).collect();
+fn open_conditions(query: &Query, holdings: &[Holding<'_>], solved: &Solved) -> Vec<Condition> {
+    let mut shown: BTreeMap<usize, Vec<&Offer>> = BTreeMap::new();
+    for (_, offer) in solved.offers() {
+        if let Some(holding) = holdings.get(offer.holding) {
+            shown.entry(holding.document).or_default().push(offer);
+        }
+    }
     let answered: BTreeSet<usize> = solved.offers().map(|(at, _)| at).collect();
-    let known = |document: usize| holdings.iter().any(|holding| holding.document == document && holding.known);
-    let missed = |document: usize| {
-        let open = query.credentials.iter().enumerate().filter(|(at, _)| !answered.contains(at));
-        let own = || holdings.iter().filter(|holding| holding.document == document);
-        open.into_iter().any(|(_, asked)| own().any(|holding| asked.fits(holding.candidate)))
+    let missed: Vec<_> = query.credentials.iter().enumerate().filter(|(at, _)| !answered.contains(at)).collect();
+    let is_visible = |holding: &&Holding<'_>| {
+        let misses = || missed.iter().any(|(_, asked)| asked.fits(holding.candidate));
+        holding.known || shown.contains_key(&holding.document) || misses()
     };
-    let is_visible = |document: usize| shown.contains(&document) || known(document) || missed(document);
-    let documents: BTreeSet<usize> = solved.unmet.iter().map(|condition| condition.document).collect();
-    let documents: BTreeSet<usize> = documents.into_iter().filter(|document| is_visible(*document)).collect();
+    let visible: BTreeSet<usize> = holdings.iter().filter(is_visible).map(|holding| holding.document).collect();
     let is_open = |condition: &Condition| {
-        documents.contains(&condition.document) && !is_told(query, holdings, solved, *condition)
+        let told = |offers: &Vec<&Offer>| offers.iter().any(|offer| is_told(query, holdings, offer, *condition));
+        visible.contains(&condition.document) && !shown.get(&condition.document).is_some_and(told)
     };
     solved.unmet.iter().copied().filter(is_open).collect()
 }
 
-/// Tells if the value that a condition is about is shown: then nothing about it is left to be concluded.
-fn is_told(query: &Query, holdings: &[Holding<'_>], solved: &Solved, condition: Condition) -> bool {
-    let Some((_, claim)) = claim_of(query, condition) else { return false };
-    let document = |offer: &Offer| holdings.get(offer.holding).map(|holding| holding.document);
-    let offers = solved.offers().map(|(_, offer)| offer).filter(|offer| document(offer) == Some(condition.document));
-    offers.flat_map(|offer| &offer.shows).any(|shown| matches!(&shown.show, Show::Value(path) if *path == claim.path))
-}
-
-/// The conditions that are the same as one, asked by whichever credential query.
-fn alike(query: &Query, all: &BTreeSet<Condition>, one: Condition) -> BTreeSet<Condition> {
-    let of = |condition: Condition| {
-        claim_of(query, condition).map(|(_, claim)| (condition.document, &claim.path, &claim.threshold, &claim.values))
-    };
-    all.iter().copied().filter(|other| of(*other) == of(one)).collect()
+/// Returns `true` if an offer shows all values that a condition of its document is about: nothing is left to conclude.
+fn is_told(query: &Query, holdings: &[Holding<'_>], offer: &Offer, condition: Condition) -> bool {
+    let claim = claim_of(query, condition).map(|(_, claim)| claim).zip(holdings.get(offer.holding));
+    claim.is_some_and(|(claim, holding)| {
+        let is_shown = |path: &ClaimPath| {
+            offer.shows.iter().any(|shown| matches!(&shown.show, Show::Value(whole) if path.starts_with(whole)))
+        };
+        let values = values_at(holding.candidate.payload, &claim.path);
+        !values.is_empty() && values.iter().all(|(path, _)| is_shown(path))
+    })
 }
 
 fn claim_of(query: &Query, condition: Condition) -> Option<(&str, &ClaimQuery)> {
@@ -111,14 +218,8 @@ impl Solved {
         chosen.filter_map(|(at, index)| Some((*at, self.offered.get(*at)?.get(*index)?)))
     }
 
-    /// Returns `true` if the asker sees no difference between the two answers.
-    fn shows_as(&self, other: &Self) -> bool {
-        let own: Vec<_> = self.offers().collect();
-        let others: Vec<_> = other.offers().collect();
-        own.len() == others.len()
-            && own.iter().zip(&others).all(|((at, one), (there, other))| {
-                let shows = one.shows.iter().map(|shown| &shown.show);
-                at == there && one.holding == other.holding && shows.eq(other.shows.iter().map(|shown| &shown.show))
-            })
+    /// The chosen answer: credential query, holding and claim set of each part.
+    fn chosen(&self) -> Vec<(usize, usize, usize)> {
+        self.offers().map(|(at, offer)| (at, offer.holding, offer.set)).collect()
     }
 }

@@ -1,14 +1,15 @@
 //! The least-disclosure plan: of all answers to a query that a wallet could give, the one that shows least.
 //!
 //! What a showing weighs is data ([`Weights`], `spec/weights.toml`); what a claim tells is the catalogue's word
-//! ([`Classes`]). A claim weighs as much as its parts; metadata weighs nothing, a claim in the clear as much as one that is
-//! disclosed, and what answers two queries with one document weighs once. The plan is exact: it is found by branch and
-//! bound over all combinations of credential sets, documents and claim sets, after documents were left out that offer
-//! the same as another one and weigh more. It is deterministic: of answers that weigh the same it is the one that the
-//! asker prefers (credential sets first, then claim sets), then the one that comes first in the wallet. Of no document do
-//! two copies go: they could be joined. A query has one bound for each type, path and direction (spec/at-least.md 5.2); a
-//! document of two types that is asked for two bounds of one claim all the same does not answer for that claim. What an
-//! answer lets the asker conclude of bounds that it does not prove stands beside it ([`Plan::implied`]).
+//! ([`Classes`]). A claim weighs as much as its parts; metadata weighs nothing, a claim in the clear as much as one
+//! that is disclosed, and what answers two queries with one document weighs once. The plan is exact: it is found by
+//! branch and bound over all combinations of credential sets, documents and claim sets, after documents were left out
+//! that offer the same as another one and weigh more. It is deterministic: of answers that weigh the same it is the
+//! one whose credential set the asker prefers, then the one that shows fewer claims, then the asker's order of claim
+//! sets, then the wallet's order. Of no document do two copies go: they could be joined. A query has one bound for
+//! each type, path and direction (spec/at-least.md 5.2); a document of two types that is asked for two bounds of one
+//! claim all the same does not answer for that claim. What an answer lets the asker conclude of bounds that it does
+//! not prove stands beside it ([`Plan::implied`]).
 
 use std::{collections::BTreeSet, fmt};
 
@@ -142,6 +143,8 @@ struct Solved {
     costs: Vec<(u64, u64)>,
     unmet: BTreeSet<Condition>,
     answer: Answer,
+    /// Work that finding it took: claims looked at, ways weighed, holdings compared with queries.
+    work: u64,
 }
 
 /// One credential query, and what answers it.
@@ -264,7 +267,9 @@ impl Query {
         let answer = first
             .map(|(_, answer)| answer.clone())
             .ok_or_else(|| Problem::new(Code::QueryUnmet, "two copies of one document would have to go"))?;
-        Ok(Solved { offered, costs, unmet: offers.unmet, answer })
+        let fits = u64::try_from(holdings.len().saturating_mul(self.credentials.len())).unwrap_or(u64::MAX);
+        let work = fits.saturating_add(offers.looks).saturating_add(search.steps);
+        Ok(Solved { offered, costs, unmet: offers.unmet, answer, work })
     }
 
     /// The combinations of credential queries that answer, as indices in the query's order, the asker's first choices

@@ -73,7 +73,7 @@ pub(super) struct Offers<'a> {
     /// Conditions that the values do not meet.
     pub(super) unmet: BTreeSet<Condition>,
     told: BTreeMap<Told, usize>,
-    looks: u64,
+    pub(super) looks: u64,
 }
 
 /// What using a holding at all weighs, without its claims: the document, and the copy of it.

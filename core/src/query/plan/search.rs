@@ -46,7 +46,7 @@ pub(super) struct Search {
     joined: Vec<BTreeSet<usize>>,
     /// What was found, by the queries.
     found: BTreeMap<Vec<usize>, Option<Answer>>,
-    steps: u64,
+    pub(super) steps: u64,
 }
 
 impl Search {
@@ -143,6 +143,8 @@ impl Search {
 /// The best answer of a group so far, with what decides between answers that weigh the same.
 struct Best {
     answer: Answer,
+    /// The number of things that its ways tell, each way by itself.
+    told: usize,
     /// The claim sets, by query: the asker's order.
     sets: Vec<usize>,
     /// The holdings, by query: the wallet's order.
@@ -158,6 +160,8 @@ struct Branch<'s> {
     shares: Vec<Vec<u64>>,
     /// The least that the queries from each one on add to the shares.
     ahead: Vec<u64>,
+    /// The fewest things that the queries from each one on tell.
+    told_ahead: Vec<usize>,
     /// For each query the first claim set that can be met.
     first_sets: Vec<usize>,
     /// How often each item was chosen.
@@ -193,12 +197,19 @@ impl<'s> Branch<'s> {
             ahead.push(least.saturating_add(ahead.last().copied().unwrap_or_default()));
         }
         ahead.reverse();
+        let mut told_ahead = vec![0_usize];
+        for query in group.iter().rev() {
+            let least = ways(query).iter().map(|way| way.items.len()).min().unwrap_or_default();
+            told_ahead.push(least.saturating_add(told_ahead.last().copied().unwrap_or_default()));
+        }
+        told_ahead.reverse();
         let first_set = |query| ways(query).iter().map(|way| way.set).min().unwrap_or_default();
         Self {
             search,
             group,
             shares,
             ahead,
+            told_ahead,
             first_sets: group.iter().map(first_set).collect(),
             used: vec![0; search.costs.len()],
             chosen: Vec::with_capacity(group.len()),
@@ -267,7 +278,12 @@ impl<'s> Branch<'s> {
         if bound != best.answer.cost {
             return bound < best.answer.cost;
         }
-        // It can weigh the same at the least. Then the asker's order decides, and then the wallet's.
+        // It can weigh the same at the least. Then the one that tells less comes first: an offer that is left out since
+        // another tells less would not be chosen either (see `implied`). Then the asker's order, then the wallet's.
+        let told = self.told().saturating_add(self.told_ahead.get(self.chosen.len()).copied().unwrap_or_default());
+        if told != best.told {
+            return told < best.told;
+        }
         let ahead = self.first_sets.iter().skip(self.chosen.len()).copied();
         let sets = self.chosen.iter().map(|way| way.set).chain(ahead);
         match sets.cmp(best.sets.iter().copied()) {
@@ -280,14 +296,19 @@ impl<'s> Branch<'s> {
         }
     }
 
+    fn told(&self) -> usize {
+        self.chosen.iter().fold(0, |sum, way| sum.saturating_add(way.items.len()))
+    }
+
     /// Notes a whole answer, if it comes before the best one.
     fn keep(&mut self, cost: u64) {
         let sets: Vec<usize> = self.chosen.iter().map(|way| way.set).collect();
         let holdings: Vec<usize> = self.chosen.iter().map(|way| way.holding).collect();
-        let key = (cost, &sets, &holdings);
-        if self.best.as_ref().is_none_or(|best| key < (best.answer.cost, &best.sets, &best.holdings)) {
+        let told = self.told();
+        let key = (cost, told, &sets, &holdings);
+        if self.best.as_ref().is_none_or(|best| key < (best.answer.cost, best.told, &best.sets, &best.holdings)) {
             let chosen = self.group.iter().copied().zip(self.chosen.iter().map(|way| way.offer)).collect();
-            self.best = Some(Best { answer: Answer { cost, chosen }, sets, holdings });
+            self.best = Some(Best { answer: Answer { cost, chosen }, told, sets, holdings });
         }
     }
 }

@@ -211,8 +211,9 @@ fn showings(asked: &CredentialQuery, wallet: &[Made]) -> Vec<(Showing, usize)> {
     all
 }
 
-/// What decides between answers: the weight, the asker's order of combinations and of claim sets, the wallet's order.
-type Rank = (u64, Vec<usize>, Vec<usize>, Vec<usize>);
+/// What decides between answers: the weight, the asker's order of combinations, the number of claims shown, the asker's
+/// order of claim sets, the wallet's order.
+type Rank = (u64, Vec<usize>, u32, Vec<usize>, Vec<usize>);
 
 fn cost(chosen: &[Showing], holdings: &[Holding<'_>]) -> u64 {
     let mut counted = BTreeSet::new();
@@ -287,7 +288,8 @@ fn brute_force(query: &Query, wallet: &[Made], holdings: &[Holding<'_>]) -> Opti
                 let chosen: Vec<Showing> = answered.iter().map(|(_, showing, _)| *showing).collect();
                 let sets = answered.iter().map(|(.., set)| *set).collect();
                 let places = chosen.iter().map(|showing| showing.holding).collect();
-                let key = (cost(&chosen, holdings), order(&ids), sets, places);
+                let told = chosen.iter().map(|one| one.parts.count_ones() + one.bounds.count_ones()).sum();
+                let key = (cost(&chosen, holdings), order(&ids), told, sets, places);
                 if best.as_ref().is_none_or(|(least, _)| key < *least) {
                     let shown = answered.iter().map(|(index, showing, _)| (*index, *showing)).collect();
                     best = Some((key, shown));

@@ -82,3 +82,24 @@ fn what_is_too_much_to_compare_is_no_answer() {
     assert_eq!(plan(8), Ok(221));
     assert_eq!(plan(13), Err(Code::TooLarge));
 }
+
+/// 63 conditions that none of 60 documents meets, in 63 claim sets that would have been lighter: too many to find out
+/// which of them are betrayed, so that all are said to be.
+#[test]
+fn what_is_too_much_to_find_out_counts_as_betrayed() {
+    let names: Vec<String> = (0..63).map(|index| format!("may{index}")).collect();
+    let mut claims: Vec<Value> = names.iter().map(|name| claim(name, name)).collect();
+    claims.iter_mut().for_each(|claim| claim["values"] = json!([true]));
+    claims.push(claim("name", "name"));
+    let sets: Vec<Value> = names.iter().map(|name| json!([name])).chain([json!(["name"])]).collect();
+    let query = query(json!([credential("q", "Permit", claims.into(), sets.into())]), Value::Null);
+    let held = |name: &str| names.iter().map(|name| (name.clone(), json!(false))).chain([("name".into(), json!(name))]);
+    let payloads: Vec<Map<String, Value>> =
+        (0..60).map(|index| payload("Permit", held(&format!("{index}")).collect::<Map<_, _>>().into())).collect();
+    let implied = |count: usize| {
+        let known = copies(&payloads[..count]).into_iter().map(|copy| Holding { known: true, ..copy });
+        query.plan(&known.collect::<Vec<_>>(), &Named, &weights()).unwrap().implied.len()
+    };
+    // Of one document and of many.
+    assert_eq!((implied(1), implied(60)), (63, 63 * 60));
+}
