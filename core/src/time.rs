@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn a_date_time_stamp_is_that_of_xsd() {
+    fn row_102_a_date_time_stamp_that_xsd_does_not_have() {
         let at = |text: &str| Timestamp::parse(text).map(Timestamp::unix).ok();
         let known = at("2026-11-01T00:00:00Z").unwrap();
         for (text, seconds) in [
