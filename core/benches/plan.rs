@@ -1,5 +1,5 @@
-//! What the least-disclosure plan costs for a wallet of 200 credentials, each with a copy that the asker has seen and a
-//! fresh one. Prints milliseconds: there is no floor to compare it with but the five that a person will not notice.
+//! Cost of the least-disclosure plan for a wallet of 200 credentials, each with a copy that the verifier has seen and
+//! a fresh one. Prints milliseconds; the only bound is the 5 ms that a person does not notice.
 
 // A benchmark ends where something does not hold.
 #![allow(

@@ -1,4 +1,4 @@
-//! What Carnet costs over the bare cryptography that it cannot do without.
+//! Overhead of Carnet over the bare cryptography that each operation needs.
 //!
 //! Each pair, ours and its floor, is measured in the same run and interleaved, so that both see the
 //! same machine; a figure is the median of many rounds. The last lines are `ratio NAME VALUE`.

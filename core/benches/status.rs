@@ -1,5 +1,5 @@
-//! What it costs to flip one status in a list of a million and to publish it, beside one compression of the list at the
-//! same level and one signature, which a publication cannot do without if it starts anew.
+//! Cost of flipping one status in a list of a million and publishing it, compared with one compression of the list at
+//! the same level and one signature: the minimum for a publication that starts from scratch.
 //!
 //! Ours makes every form that changes: for a revocation the credential and the token, as JWT and as CWT. The two are measured in turns; a
 //! figure is the median of many rounds. The last line is `ratio status-publish VALUE`.

@@ -1,4 +1,4 @@
-//! What it costs a verifier to look up one credential's status in a list that is in memory, and how much memory that takes.
+//! Time and memory that a verifier needs to look up one credential's status in a list that is in memory.
 //!
 //! A look-up is what the pipeline does for one entry: the list by its URL, its issuer, its times, the bit. Lists and
 //! entries are drawn at random, so that the processor's caches help no more than they do in life. The last line is

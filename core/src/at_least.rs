@@ -28,10 +28,10 @@ pub use self::{
 };
 use crate::{Code, Problem, secure::jose};
 
-/// How many elements an issuer's array of commitments has, decoys included (spec/at-least.md 3.3).
+/// Number of elements in an issuer's array of commitments, decoys included (spec/at-least.md 3.3).
 pub const ENTRIES: usize = 4;
 
-/// Which side of a threshold a value is on.
+/// Side of a threshold that a value is on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Direction {
     /// The value is the threshold or more.
@@ -79,13 +79,13 @@ impl Direction {
     }
 }
 
-/// What an issuer publishes for one dominating value: the hash over the ends of its four chains.
+/// Commitment that an issuer publishes for one dominating value: the hash over the ends of its four chains.
 ///
 /// Its text, an element of the array claim, is base64url without padding, 43 characters.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Commitment(Hash);
 
-/// What a holder shows for one threshold: a point of each of the four chains.
+/// Holder's proof for one threshold: a point of each of the four chains.
 ///
 /// Its text is base64url without padding, 171 characters, most significant digit first. It is for the
 /// verifier alone, and `Debug` does not print it.
@@ -99,16 +99,16 @@ pub struct Entry {
     pub entry: u8,
     /// The number that the chains are made for. For at most it is mirrored: 65,535 less the claim's.
     pub value: Ordered,
-    /// What goes into the array claim.
+    /// Element of the array claim.
     pub commitment: Commitment,
 }
 
-/// What answers one threshold: the entry whose element is to be disclosed, and the witness for it.
+/// Proof of one threshold: the entry whose element is to be disclosed, and the witness for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Opening {
     /// The number of the entry, 0 to 3; [`positions`] says which element it is.
     pub entry: u8,
-    /// What goes into the key-binding JWT.
+    /// Witness for the key-binding JWT.
     pub witness: Witness,
 }
 
@@ -130,12 +130,12 @@ pub fn commitments(direction: Direction, salt: &str, value: Ordered) -> Vec<Entr
         .collect()
 }
 
-/// Where the commitment of each entry stands among the disclosed `elements` of the array claim, by
-/// entry; `None` for an entry that the value does not have.
+/// Returns the position of each entry's commitment among the disclosed `elements` of the array claim, by entry;
+/// `None` for an entry that the value does not have.
 ///
-/// A wallet calls it when it receives a copy, which is the check that the issuer committed to the value
-/// that it wrote and to nothing else, and keeps the positions beside the copy (or finds them again
-/// when it loads it): finding the element costs more hashes than the proof.
+/// A wallet calls it when it receives a copy, to check that the issuer committed to the value that it wrote and to
+/// nothing else. It keeps the positions beside the copy, or finds them again when it loads the copy: finding the
+/// element costs more hashes than the proof.
 ///
 /// # Errors
 /// `threshold_unproven` if the elements are not exactly the value's commitments: one is missing,

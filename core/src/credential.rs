@@ -80,13 +80,13 @@ impl Credential {
         self.types.iter().map(String::as_str).filter(|name| *name != BASE_TYPE)
     }
 
-    /// When it begins to be valid.
+    /// Start of the validity period.
     #[must_use]
     pub fn valid_from(&self) -> Option<Timestamp> {
         self.valid_from
     }
 
-    /// When it stops being valid.
+    /// End of the validity period.
     #[must_use]
     pub fn valid_until(&self) -> Option<Timestamp> {
         self.valid_until
@@ -97,7 +97,7 @@ impl Credential {
         self.subjects.iter().map(String::as_str)
     }
 
-    /// Whether the issuer says where the status can be looked up.
+    /// Returns whether the issuer names a place to look up the status.
     #[must_use]
     pub fn has_status(&self) -> bool {
         // `status` is where a token says it; core checks neither there, so either makes it unknown.

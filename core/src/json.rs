@@ -25,7 +25,7 @@ const MAX_INTEGER: u64 = 9_007_199_254_740_991;
 /// `serde_json`'s own recursion limit, less one: what is written can be read again.
 const MAX_DEPTH: usize = 127;
 
-/// How much JSON is accepted.
+/// Limits on accepted JSON.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
     /// The most bytes of text.
@@ -397,7 +397,8 @@ impl<'a> Parser<'a> {
     }
 }
 
-/// How many bytes stand before the first quote, backslash or control character; `None` if there is none of them.
+/// Returns the number of bytes before the first quote, backslash or control character; `None` if there is none of
+/// them.
 ///
 /// Most of a document is the inside of strings, so this looks at eight bytes at a time.
 fn plain_length(bytes: &[u8]) -> Option<usize> {

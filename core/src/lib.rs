@@ -1,12 +1,11 @@
-//! What a credential is, and when it holds.
+//! Credentials, their proofs, and the rules by which they hold.
 //!
-//! This crate is the ground that the three programs stand on. It does no I/O, reads no clock, draws
-//! no randomness of its own and keeps no global state: the time is a [`time::Timestamp`] that the
-//! caller passes in, randomness is a [`Rng`], documents come through [`did::Resolve`].
+//! The issuer, the verifier and the wallet build on this crate. It does no I/O, reads no clock, draws no randomness
+//! of its own and keeps no global state: the caller passes in the time as a [`time::Timestamp`] and randomness as a
+//! [`Rng`], and documents come through [`did::Resolve`].
 //!
-//! Bytes from outside are parsed once, strictly ([`json`]), and what comes out of [`verify`] is a
-//! [`verify::Report`] of named checks; only a report in which nothing failed yields a
-//! [`verify::Verified`] value, and nothing else can make one.
+//! Bytes from outside are parsed once, strictly ([`json`]). [`verify`] returns a [`verify::Report`] of named checks.
+//! Only a report without failures yields a [`verify::Verified`] value; nothing else can make one.
 
 pub mod at_least;
 mod cbor;

@@ -46,13 +46,13 @@ impl Presentation {
         Ok(Self { holder, credentials })
     }
 
-    /// Who presents: a DID.
+    /// DID of the holder.
     #[must_use]
     pub fn holder(&self) -> &str {
         &self.holder
     }
 
-    /// What is presented, each still to be verified.
+    /// Presented credentials, not yet verified.
     #[must_use]
     pub fn credentials(&self) -> &[Map<String, Value>] {
         &self.credentials

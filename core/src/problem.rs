@@ -195,7 +195,7 @@ impl fmt::Display for Code {
 pub struct Problem {
     /// The stable name of what went wrong.
     pub code: Code,
-    /// What happened and where, for a person; names a path or a property, never its value.
+    /// Explanation for a person; names a path or a property, never its value.
     pub detail: String,
 }
 

@@ -29,7 +29,7 @@ const fn tags(direction: Direction) -> Tags {
     }
 }
 
-/// Where the chain of one digit of one entry begins. `place` is 0 for the least significant digit.
+/// Returns the first hash in the chain of one digit of one entry. `place` is 0 for the least significant digit.
 pub(super) fn seed(direction: Direction, salt: &str, entry: u8, place: u8) -> Zeroizing<Hash> {
     Zeroizing::new(hash(tags(direction).seed, &[salt.as_bytes(), &[entry, place]]))
 }

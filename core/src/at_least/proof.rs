@@ -15,16 +15,16 @@ pub const MEMBER: &str = "carnet_witnesses";
 /// The most proofs that one key-binding JWT may hold: one for each claim that a credential query may ask for.
 pub const MAX_PROOFS: usize = query::MAX_ENTRIES;
 
-/// That the claim at a path is on one side of a threshold: an element of `carnet_witnesses`.
+/// Proof that the claim at a path is on one side of a threshold: an element of `carnet_witnesses`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Proof {
     /// The path of the value, not of its commitments; names alone.
     pub path: ClaimPath,
-    /// Which side.
+    /// Side of the threshold.
     pub direction: Direction,
     /// Of what.
     pub threshold: Ordered,
-    /// Why that is so.
+    /// Witness that proves it.
     pub witness: Witness,
 }
 

@@ -3,7 +3,7 @@
 use super::Direction;
 use crate::{Code, Problem, day, time::Timestamp};
 
-/// What every relative day begins with.
+/// Prefix of every relative day.
 const TODAY: &str = "today";
 
 /// The most digits of a count, so that no day is out of reach of the arithmetic.

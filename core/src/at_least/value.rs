@@ -29,13 +29,13 @@ impl Ordered {
         self.0
     }
 
-    /// What a claim's value comes to: a date or the day in UTC that ends with or after an instant, a CEFR level, or a
-    /// number. A fraction, and a number outside the range, is rounded to the side that keeps every proof true: down for
-    /// at least, up for at most (spec/at-least.md 1.1).
+    /// Converts a claim's value: a date, or the day in UTC that ends with or after an instant, a CEFR level, or a
+    /// number. A fraction, and a number outside the range, is rounded to the side that keeps every proof true: down
+    /// for at least, up for at most (spec/at-least.md 1.1).
     ///
     /// # Errors
-    /// `threshold_invalid` if it is outside the range on the side where no proof would be true, or nothing that has an
-    /// order here; `date_malformed` for a text that is neither a date, an instant nor a level.
+    /// `threshold_invalid` if it is outside the range on the side where no proof would be true, or has no order here;
+    /// `date_malformed` for a text that is neither a date, an instant nor a level.
     pub fn of_claim(direction: Direction, value: &Value) -> Result<Self, Problem> {
         match value {
             Value::String(text) if text.len() > 10 => clamped(direction, days(last_day(text)?)),
@@ -59,14 +59,14 @@ impl Ordered {
         }
     }
 
-    /// What an instant came to in credentials of before, where that is another number: the day that it falls on.
+    /// Returns the number of an instant in older credentials, if it differs: the day that the instant falls on.
     pub(crate) fn of_claim_before(direction: Direction, value: &Value) -> Option<Self> {
         let text = value.as_str().filter(|text| text.len() > 10)?;
         let number = of_day(Timestamp::parse(text).ok()?).ok()?;
         (Self::of_claim(direction, value).ok()? != number).then_some(number)
     }
 
-    /// What a query's threshold comes to: a date, a CEFR level, or a whole number.
+    /// Converts a query's threshold: a date, a CEFR level, or a whole number.
     ///
     /// # Errors
     /// `threshold_invalid` if it is negative, above 65,535, a fraction, or neither a text nor a number;
@@ -179,7 +179,7 @@ pub(super) fn digits(value: Ordered) -> [(u8, u8); DIGITS] {
     [(3, high >> 4), (2, high & 15), (1, low >> 4), (0, low & 15)]
 }
 
-/// Whether every digit is at least the other's.
+/// Returns whether every digit is at least the other's.
 pub(super) fn dominates(value: Ordered, threshold: Ordered) -> bool {
     digits(value).iter().zip(digits(threshold)).all(|((_, digit), (_, least))| *digit >= least)
 }

@@ -34,11 +34,11 @@ pub struct DidDocument {
     status_lists: Option<StatusLists>,
 }
 
-/// What the service of the status lists says.
+/// Service that names the status lists.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct StatusLists {
     endpoint: String,
-    /// Who signs them besides the controller.
+    /// Second signer of the lists, besides the controller.
     issuer: Option<Did>,
 }
 
@@ -157,9 +157,9 @@ impl DidDocument {
         found.key.clone()
     }
 
-    /// When the key that `method` names was revoked, where the document says so (`revoked`, Controlled Identifiers 1.0
-    /// section 2.2): of that id or of its key, in any method of the document, and of a DID that proves its history in any
-    /// version.
+    /// Returns the time at which the key that `method` names was revoked, if the document states one (`revoked`,
+    /// Controlled Identifiers 1.0 section 2.2): for that id or for its key, in any method of the document, and in any
+    /// version of a DID that proves its history.
     #[must_use]
     pub fn revoked(&self, method: &DidUrl) -> Option<Timestamp> {
         let id = method.to_string();
@@ -194,21 +194,21 @@ impl DidDocument {
         self.methods.iter().filter(usable).map(|method| method.id.as_str())
     }
 
-    /// Where the controller says which status lists there are (spec/status.md), an https URL.
+    /// URL (https) at which the controller publishes its status lists (spec/status.md).
     #[must_use]
     pub fn status_lists(&self) -> Option<&str> {
         self.status_lists.as_ref().map(|lists| lists.endpoint.as_str())
     }
 
-    /// Who signs status lists for the controller's credentials besides the controller (spec/dids.md 1.5). That DID's own
-    /// document says with which keys.
+    /// DID that signs status lists for the controller's credentials besides the controller (spec/dids.md 1.5). Its
+    /// own document names the keys.
     #[must_use]
     pub fn status_list_issuer(&self) -> Option<&Did> {
         self.status_lists.as_ref().and_then(|lists| lists.issuer.as_ref())
     }
 
-    /// When the key that `method` names was taken out of the document, by the history that a DID proves. Only of a
-    /// document [`Self::with_history`]: nothing that was made later can be by that key's owner.
+    /// Returns the time at which the key that `method` names left the document, by the history that a DID proves. Set
+    /// only in a document [`Self::with_history`]: the key's owner can have made nothing after that time.
     #[must_use]
     pub fn retired(&self, method: &DidUrl) -> Option<Timestamp> {
         self.method(method).and_then(|method| method.retired)
@@ -223,7 +223,7 @@ impl DidDocument {
         all
     }
 
-    /// Whether earlier versions had keys that this one has not.
+    /// Returns whether earlier versions had keys that this version lacks.
     #[must_use]
     pub fn has_history(&self) -> bool {
         !self.past.is_empty()
@@ -287,8 +287,8 @@ impl DidDocument {
         Ok(found)
     }
 
-    /// When the key that `method` names stops being usable, where the document says so (`expires`,
-    /// Controlled Identifiers 1.0 section 2.2).
+    /// Returns the time at which the key that `method` names stops being usable, if the document states one
+    /// (`expires`, Controlled Identifiers 1.0 section 2.2).
     #[must_use]
     pub fn expires(&self, method: &DidUrl) -> Option<Timestamp> {
         self.method(method).and_then(|method| method.expires)

@@ -107,7 +107,7 @@ impl Did {
         matches!(self.method(), DidMethod::Web | DidMethod::WebVh)
     }
 
-    /// What follows the method: the method-specific identifier.
+    /// Method-specific identifier: the part after the method.
     #[must_use]
     pub fn id(&self) -> &str {
         self.parts().1
@@ -148,7 +148,7 @@ impl std::str::FromStr for Did {
     }
 }
 
-/// Whether all bytes are allowed ones or part of a well-formed percent-encoding.
+/// Returns whether all bytes are allowed or part of a well-formed percent-encoding.
 fn percent_encoded(text: &str, allowed: impl Fn(u8) -> bool) -> bool {
     let mut bytes = text.bytes();
     while let Some(byte) = bytes.next() {
@@ -209,7 +209,7 @@ impl fmt::Display for DidUrl {
     }
 }
 
-/// What a key is used for: the verification relationship it must be listed under.
+/// Verification relationship that a key must be listed under to be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Purpose {
     /// Issuing credentials.

@@ -16,7 +16,7 @@ pub(super) fn public(bytes: &[u8]) -> Result<VerifyingKey, Problem> {
     if key.is_weak() { Err(invalid("an Ed25519 key is of small order")) } else { Ok(key) }
 }
 
-/// Whether y is below p = 2^255 - 19 (RFC 8032 section 5.1.3): the same key must not have two forms.
+/// Returns whether y is below p = 2^255 - 19 (RFC 8032 section 5.1.3): the same key must not have two encodings.
 fn is_canonical(bytes: &[u8; 32]) -> bool {
     let [first, middle @ .., last] = bytes;
     *first < 0xed || last & 0x7f != 0x7f || middle.iter().any(|byte| *byte != 0xff)

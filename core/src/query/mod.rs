@@ -50,7 +50,7 @@ pub struct CredentialQuery {
     pub vct_values: Vec<String>,
     /// For the W3C formats: sets of types, one of which the credential must have all of.
     pub type_values: Vec<Vec<String>>,
-    /// Whether more than one may be presented.
+    /// `true` if more than one credential may be presented.
     pub multiple: bool,
     /// The claims in which those that are presented for this query have to differ, taken together.
     pub distinct: Vec<ClaimPath>,
@@ -60,7 +60,7 @@ pub struct CredentialQuery {
     pub trusted_authorities: Vec<TrustedAuthority>,
     /// The claims asked for; none: no disclosable claim.
     pub claims: Vec<ClaimQuery>,
-    /// Which combinations of claims (by id) answer, best first; empty: all of them are needed.
+    /// Combinations of claims (by id) that answer, best first. If empty, all claims are needed.
     pub claim_sets: Vec<Vec<String>>,
 }
 
@@ -78,11 +78,11 @@ pub struct TrustedAuthority {
 pub struct ClaimQuery {
     /// Its name, for claim sets.
     pub id: Option<String>,
-    /// Where it is, from the credential's root.
+    /// Path of the claim, from the credential's root.
     pub path: ClaimPath,
     /// The values that are accepted; empty: any.
     pub values: Vec<Value>,
-    /// What the claim is asked to reach; its value need not be shown then.
+    /// Threshold that the claim must reach; its value need not be shown then.
     pub threshold: Option<Threshold>,
 }
 
@@ -91,7 +91,7 @@ pub struct ClaimQuery {
 pub struct CredentialSet {
     /// Alternatives, best first; each a list of credential query ids.
     pub options: Vec<Vec<String>>,
-    /// Whether one of them is needed.
+    /// `true` if one of the options is needed.
     pub required: bool,
 }
 
@@ -111,7 +111,7 @@ pub struct Candidate<'a> {
 pub struct Proved {
     /// The claim, not its array of commitments.
     pub path: ClaimPath,
-    /// What it reaches.
+    /// Side of the bound to prove.
     pub direction: Direction,
     /// The bound, as a number.
     pub bound: Ordered,
@@ -124,7 +124,7 @@ impl Query {
         self.credentials.iter().find(|credential| credential.id == id)
     }
 
-    /// Whether the presented credentials, by query id, are what the query needs, and no more than it asks for.
+    /// Checks that the presented credentials, by query id, are the ones that the query needs and asks for.
     ///
     /// # Errors
     /// `claim_unrequested` for an id that the query does not have; `query_unmet` if a required part is missing.
@@ -207,7 +207,7 @@ impl CredentialQuery {
         })
     }
 
-    /// Whether a path that was disclosed was asked for: it is one of the query's, leads to one, or lies below one.
+    /// Returns whether a disclosed path was asked for: it is one of the query's, leads to one, or lies below one.
     #[must_use]
     pub fn asks_for(&self, path: &[Step]) -> bool {
         self.claims.iter().any(|claim| path::overlaps(&claim.path, path) || claim.asks_for_commitments(path))
@@ -215,8 +215,8 @@ impl CredentialQuery {
 }
 
 impl ClaimQuery {
-    /// Where the claim stands in a document with an accepted value; `None` if nowhere. A threshold that was proved
-    /// answers it without a value, and so without a path.
+    /// Returns the paths of the claim in a document that has an accepted value; `None` if there is none. A proved
+    /// threshold answers the claim without a value, and so without a path.
     fn paths_in(&self, candidate: Candidate<'_>) -> Option<Vec<ClaimPath>> {
         if self.is_proved_by(candidate.proved) {
             return Some(Vec::new());
@@ -229,7 +229,7 @@ impl ClaimQuery {
         (!paths.is_empty()).then_some(paths)
     }
 
-    /// Whether a value, shown, answers it.
+    /// Returns whether a disclosed value answers the claim.
     #[must_use]
     pub fn accepts(&self, value: &Value) -> bool {
         (self.values.is_empty() || self.values.iter().any(|accepted| same(accepted, value)))
@@ -244,7 +244,8 @@ impl ClaimQuery {
         }
     }
 
-    /// Whether exactly its threshold was proved: a witness for another one is no answer, even for a higher one.
+    /// Returns whether exactly its threshold was proved. A witness for another threshold is no answer, even for a
+    /// higher one.
     pub(crate) fn is_proved_by(&self, proved: &[Proved]) -> bool {
         self.threshold.as_ref().is_some_and(|threshold| {
             proved.iter().any(|proved| {
@@ -255,7 +256,7 @@ impl ClaimQuery {
         })
     }
 
-    /// Whether a disclosed path is that of the commitments which its threshold is proved by.
+    /// Returns whether a disclosed path is that of the commitments that prove its threshold.
     fn asks_for_commitments(&self, path: &[Step]) -> bool {
         self.threshold
             .as_ref()

@@ -94,7 +94,7 @@ fn follow<'a>(at: ClaimPath, value: &'a Value, step: &Step) -> Vec<(ClaimPath, &
     }
 }
 
-/// Whether one of two paths is a prefix of the other, where `All` stands for any index.
+/// Returns whether one of two paths is a prefix of the other, where `All` stands for any index.
 pub(super) fn overlaps(asked: &[Step], path: &[Step]) -> bool {
     asked.iter().zip(path).all(|(a, b)| match (a, b) {
         (Step::All, Step::Index(_)) | (Step::Index(_), Step::All) => true,

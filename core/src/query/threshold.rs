@@ -11,7 +11,7 @@ use crate::{
     secure::sd_jwt::{ClaimPath, Step},
 };
 
-/// What a claim is asked to reach, in place of its value.
+/// Bound that a claim must reach, asked for in place of its value.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Threshold {
     direction: Direction,
@@ -79,7 +79,7 @@ impl Threshold {
         form(value) == form(&self.bound)
     }
 
-    /// Whether a value that is shown reaches it; one of another form does not.
+    /// Returns whether a disclosed value reaches it; a value of another form does not.
     #[must_use]
     pub fn is_met_by(&self, value: &Value) -> bool {
         self.is_comparable_with(value)
@@ -107,7 +107,7 @@ enum Form {
     None,
 }
 
-/// What a value counts, told by its form: an integer is no date, whatever its number.
+/// Classifies a value by its form: an integer is no date, whatever its number.
 fn form(value: &Value) -> Form {
     match value {
         Value::Number(_) => Form::Number,

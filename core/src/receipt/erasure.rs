@@ -90,7 +90,7 @@ impl ErasureRequest {
         &self.receipt_digest
     }
 
-    /// When it was made.
+    /// Time of the request.
     #[must_use]
     pub fn made(&self) -> Timestamp {
         self.made
@@ -172,7 +172,7 @@ impl ErasureConfirmation {
         &self.content.request
     }
 
-    /// When it was erased.
+    /// Time of the erasure.
     #[must_use]
     pub fn erased_at(&self) -> Timestamp {
         self.content.erased_at

@@ -58,7 +58,7 @@ impl ExportedReceipt {
     }
 }
 
-/// What a third party relies on.
+/// Pinned inputs that a third party relies on.
 #[derive(Clone, Copy)]
 pub struct Pinned<'a> {
     /// Tells if a DID is that of a registrar which the third party has pinned. No other registrar is resolved.
@@ -67,7 +67,7 @@ pub struct Pinned<'a> {
     pub resolver: &'a dyn Resolve,
     /// The time.
     pub now: Timestamp,
-    /// How far clocks may differ, in seconds.
+    /// Permitted clock skew, in seconds.
     pub skew: i64,
 }
 

@@ -44,7 +44,7 @@ pub const MAX_USES: u32 = 1_000;
 /// The longest path, type or issuer, in characters.
 const MAX_NAME: usize = 1_000;
 
-/// What a receipt says. There is no field in it for a claim's value.
+/// Content of a receipt. No field holds a claim's value.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ReceiptContent {
@@ -55,27 +55,27 @@ pub struct ReceiptContent {
     /// [Digest](presentation_digest) of the presentation as it came; a receipt of before it was named has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub presentation_digest: Option<String>,
-    /// What it was asked for: the intended use, which is the request's template. Empty for a query of the verifier's own.
+    /// Intended use: the template of the request. Empty for a query of the verifier's own.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub intended_use: String,
-    /// Why, by language tag; English is always there.
+    /// Purpose, by language tag; English is always there.
     pub purpose: BTreeMap<String, String>,
     /// The verdict.
     pub accepted: bool,
     /// The stable code of the first check that failed; none if accepted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// What was shown, as the verifier saw it.
+    /// Disclosures, as the verifier saw them.
     pub shown: Vec<Shown>,
     /// The thumbprints (RFC 7638, SHA-256) of the keys that presented: who has one of them may ask for erasure.
     pub holder_keys: Vec<String>,
-    /// Which use of an entitlement it was, where it was one.
+    /// Use of an entitlement, if the presentation redeemed one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub redeemed: Option<Redeemed>,
-    /// When it was verified.
+    /// Time of verification.
     #[serde(with = "instant")]
     pub verified_at: Timestamp,
-    /// When the verdict is erased.
+    /// Time at which the verdict is erased.
     #[serde(with = "instant")]
     pub erase_at: Timestamp,
     /// The claims whose values are kept; normally none.
@@ -134,12 +134,12 @@ pub struct ShownThreshold {
 pub struct Kept {
     /// The claim, as [`path_to_text`] writes paths.
     pub path: String,
-    /// When its value is erased.
+    /// Time at which the value is erased.
     #[serde(with = "instant")]
     pub erase_at: Timestamp,
 }
 
-/// What a receipt must be, for the holder.
+/// Requirements on a receipt, for the holder.
 #[derive(Debug, Clone, Copy)]
 pub struct Expected<'a> {
     /// The DID of the verifier that was answered.
@@ -150,7 +150,7 @@ pub struct Expected<'a> {
     pub presentation_digest: Option<&'a str>,
     /// The time.
     pub now: Timestamp,
-    /// How far clocks may differ, in seconds.
+    /// Permitted clock skew, in seconds.
     pub skew: i64,
 }
 
@@ -250,7 +250,7 @@ impl Receipt {
         Ok(Self { content, verifier, document, digest })
     }
 
-    /// What it says.
+    /// Content of the receipt.
     #[must_use]
     pub fn content(&self) -> &ReceiptContent {
         &self.content
@@ -347,10 +347,11 @@ impl ShownThreshold {
         &self.path
     }
 
-    /// What was proved.
+    /// Threshold that was proved.
     ///
     /// # Errors
-    /// `receipt_invalid`: not one bound, or one that is none. A receipt that holds has no such threshold.
+    /// `receipt_invalid`: there is not exactly one bound, or it is malformed. A receipt that holds has no such
+    /// threshold.
     pub fn threshold(&self) -> Result<Threshold, Problem> {
         let (direction, bound) = match (&self.at_least, &self.at_most) {
             (Some(bound), None) => (Direction::AtLeast, bound),
@@ -366,7 +367,7 @@ impl ShownThreshold {
     }
 }
 
-/// Whether it was signed by the one that it must be of.
+/// Checks that the receipt was signed by the verifier that it names.
 fn by(issuer: &str, verifier: &str) -> Result<(), Problem> {
     if issuer == verifier {
         Ok(())

@@ -68,7 +68,7 @@ impl Compact {
         &self.payload
     }
 
-    /// What the signature is over.
+    /// Signing input.
     #[must_use]
     pub fn signed(&self) -> &[u8] {
         // parse_within found two dots, so there is always something before the last.
@@ -90,7 +90,7 @@ pub struct Jws {
     key_ref: KeyRef,
 }
 
-/// How a header names its key.
+/// Reference to a key in a header.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KeyRef {
     /// `kid`, a DID URL or another name.

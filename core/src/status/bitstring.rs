@@ -16,19 +16,19 @@ pub const CREDENTIAL_TYPE: &str = "BitstringStatusListCredential";
 const LIST_TYPE: &str = "BitstringStatusList";
 /// The type of an entry of `credentialStatus`.
 pub const ENTRY_TYPE: &str = "BitstringStatusListEntry";
-/// How long a list may be used where it does not say (section 2.2), in milliseconds.
+/// Default time to live of a list that states none (section 2.2), in milliseconds.
 const DEFAULT_TTL: i64 = 300_000;
 
-/// Where a credential's status is: an entry of `credentialStatus` (section 2.1).
+/// Reference to a credential's status: an entry of `credentialStatus` (section 2.1).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reference {
-    /// What the entry is about.
+    /// Purpose of the entry.
     pub purpose: Purpose,
     /// The URL of the list's credential.
     pub url: String,
     /// The entry.
     pub index: u64,
-    /// How many bits it has.
+    /// Number of bits of the entry.
     pub bits: u8,
 }
 
@@ -101,9 +101,9 @@ pub fn encode(list: &StatusList) -> Result<String, Problem> {
 pub struct Published {
     /// The issuer's DID.
     pub issuer: String,
-    /// Where the credential is.
+    /// URL of the status list credential.
     pub url: String,
-    /// What its entries are about.
+    /// Purpose of its entries.
     pub purpose: Purpose,
     /// For how long it may be used.
     pub freshness: Freshness,

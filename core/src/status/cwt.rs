@@ -96,7 +96,7 @@ pub(super) fn issue_packed(
 pub struct Token {
     kid: String,
     algorithm: Algorithm,
-    /// What the signature is over (RFC 9052 section 4.4).
+    /// Signing input (RFC 9052 section 4.4).
     signed: Vec<u8>,
     signature: Vec<u8>,
     claims: Map,
@@ -106,7 +106,7 @@ pub struct Token {
 type Map = Vec<(Value, Value)>;
 
 impl Token {
-    /// Whether these bytes may be such a token: text does not begin like one.
+    /// Returns whether these bytes may be such a token: text does not begin like one.
     #[must_use]
     pub fn is_one(bytes: &[u8]) -> bool {
         matches!(bytes, [TAG, 0x84, ..] | [0x84, ..])

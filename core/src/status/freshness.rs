@@ -43,7 +43,7 @@ const HANDLE_TAG: &[u8] = b"carnet-freshness-handle/1\0";
 /// The members of a statement's header, and of its payload.
 const FORM: ([&str; 3], [&str; 3]) = (["alg", "kid", "typ"], ["copy", "exp", "iat"]);
 
-/// How long a statement holds unless a service says otherwise, in seconds: a day.
+/// Default lifetime of a freshness statement, in seconds: a day.
 pub const DEFAULT_SECONDS: i64 = crate::day::SECONDS;
 
 /// Least time that a statement must still hold for when it is stapled, in seconds: clocks differ, and it must arrive.

@@ -20,7 +20,7 @@ pub enum Order {
     LeastSignificantFirst,
 }
 
-/// How the bytes are packed for the wire.
+/// Packing of the bytes for the wire.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Packing {
     /// RFC 1952.
@@ -75,20 +75,20 @@ impl StatusList {
         Ok(Self { bytes, bits, order })
     }
 
-    /// How many entries there are.
+    /// Number of entries.
     #[must_use]
     pub fn entries(&self) -> u64 {
         self.entries_of(self.bits)
     }
 
-    /// How many there are if each has so many bits.
+    /// Number of entries if each has so many bits.
     #[must_use]
     pub fn entries_of(&self, bits: u8) -> u64 {
         let bytes = u64::try_from(self.bytes.len()).unwrap_or(u64::MAX);
         bytes.saturating_mul(8).checked_div(u64::from(bits)).unwrap_or_default()
     }
 
-    /// How many bits an entry has.
+    /// Number of bits of an entry.
     #[must_use]
     pub fn bits(&self) -> u8 {
         self.bits

@@ -15,7 +15,7 @@ use crate::{
     time::Timestamp,
 };
 
-/// What a list's entries are about.
+/// Subject of a list's entries.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum About {
     /// A `BitstringStatusListCredential` with these purposes. `sized`: it says itself how many bits an entry has, and not the
@@ -117,7 +117,7 @@ impl Listed {
         self.freshness
     }
 
-    /// When it was fetched, or last found to be what is published.
+    /// Time of the fetch, or of the last check that found the list unchanged.
     #[must_use]
     pub fn fetched(&self) -> Timestamp {
         self.fetched
@@ -135,11 +135,12 @@ impl Listed {
         Self { fetched, ..self.clone() }
     }
 
-    /// Whether who signed it still signs lists for that issuer, with these keys, by the documents as they are now.
+    /// Checks that the signer of the list still signs lists for that issuer with these keys, by the current
+    /// documents.
     ///
     /// # Errors
-    /// `status_list_issuer`: the issuer's document does not name who made it any more; `key_invalid`: a key is past its end, or is
-    /// another one now; those of [`DidDocument::key_for`] and of resolving the two documents.
+    /// `status_list_issuer`: the issuer's document no longer names the signer; `key_invalid`: a key is past its end,
+    /// or was replaced; those of [`DidDocument::key_for`] and of resolving the two documents.
     pub fn stands_by(&self, resolver: &dyn Resolve, (now, skew): (Timestamp, i64)) -> Result<(), Problem> {
         let document = signer(&self.issuer, &self.on_behalf_of, resolver)?;
         for (kid, key) in &self.keys {
@@ -150,7 +151,7 @@ impl Listed {
         Ok(())
     }
 
-    /// Whether an entry of a bitstring list is set.
+    /// Returns whether an entry of a bitstring list is set.
     ///
     /// # Errors
     /// Those of [`Self::entry`].

@@ -1,5 +1,5 @@
-//! What the values of a list of purpose `message` mean: texts in the credential's own entry (Bitstring Status List 1.0 section
-//! 2.1, `statusMessage`; spec/status.md 2.6).
+//! Meanings of the values in a list of purpose `message`: texts in the credential's own entry (Bitstring Status List
+//! 1.0 section 2.1, `statusMessage`; spec/status.md 2.6).
 
 use serde_json::{Value, json};
 
@@ -108,7 +108,8 @@ pub fn text_of(entry: &Value, reference: &Reference, value: u8) -> Result<String
     text.map(str::to_owned).ok_or_else(|| malformed("statusMessage does not say once what the value means"))
 }
 
-/// Whether it prints as itself on a line: no control, no space but the usual one, nothing unseen or that turns a line around.
+/// Returns whether the text prints as itself on a line: no control character, no space but U+0020, nothing invisible
+/// or bidirectional.
 fn is_plain(text: &str) -> bool {
     let is_other_space = |c: char| c.is_whitespace() && c != ' ';
     let is_short = !text.is_empty() && text.chars().count() <= MAX_CHARS;

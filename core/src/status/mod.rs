@@ -57,7 +57,7 @@ pub(crate) fn parse_index(text: &str) -> Result<u64, Problem> {
 /// The most bytes of a list once it is unpacked: ten million entries of eight bits, and some room.
 pub const MAX_BYTES: usize = 16 * 1024 * 1024;
 
-/// What an entry is about (Bitstring Status List 1.0 section 2.2).
+/// Purpose of an entry (Bitstring Status List 1.0 section 2.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Purpose {
     /// Set: withdrawn for good. It cannot be undone.
@@ -92,7 +92,7 @@ impl Purpose {
 /// For how long a list that was fetched may be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Freshness {
-    /// When the list was made.
+    /// Time of issue of the list.
     pub issued: Timestamp,
     /// After this instant it is stale.
     pub until: Option<Timestamp>,
@@ -101,10 +101,10 @@ pub struct Freshness {
 }
 
 impl Freshness {
-    /// Whether a list that was fetched at `fetched` may be used at `now`: the whole second in which it ends still counts.
+    /// Checks that a list fetched at `fetched` may be used at `now`; the whole second in which it ends still counts.
     ///
     /// # Errors
-    /// `status_list_stale`: past its end or its time to live, or from further ahead than `skew`.
+    /// `status_list_stale`: past its end or its time to live, or issued more than `skew` seconds in the future.
     pub fn check(&self, fetched: Timestamp, now: Timestamp, skew: i64) -> Result<(), Problem> {
         if self.issued > now.plus(skew) {
             return Err(Problem::new(Code::StatusListStale, "the list is from the future"));

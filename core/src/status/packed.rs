@@ -23,7 +23,7 @@ const ZLIB_HEADER: [u8; 2] = [0x78, 0x9c];
 /// The modulus of Adler-32.
 const ADLER: u32 = 65_521;
 
-/// What is kept of a piece.
+/// Stored form of a piece.
 #[derive(Debug)]
 struct Piece {
     /// Whole blocks, none of them the last.

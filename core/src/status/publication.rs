@@ -1,4 +1,4 @@
-//! What an issuer publishes of one list: the same statuses in three signed forms.
+//! Publication of one status list: the same statuses in three signed formats.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::Value;
@@ -75,7 +75,7 @@ pub struct Terms<'a> {
     pub kid: &'a DidUrl,
     /// The URL at which it is published.
     pub url: &'a str,
-    /// When it is made.
+    /// Time of issue.
     pub now: Timestamp,
     /// For how many seconds it holds.
     pub validity: i64,

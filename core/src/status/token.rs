@@ -24,7 +24,7 @@ pub const INVALID: u8 = 1;
 /// Does not hold for now.
 pub const SUSPENDED: u8 = 2;
 
-/// Where a credential's status is: `status.status_list` of the referenced token (section 6.2).
+/// Reference to a credential's status: `status.status_list` of the referenced token (section 6.2).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reference {
     /// The list, by its URI.
@@ -86,7 +86,7 @@ pub fn list_to_json(list: &StatusList) -> Result<Value, Problem> {
     Ok(json!({"bits": list.bits(), "lst": URL_SAFE_NO_PAD.encode(list.pack(Packing::Zlib)?)}))
 }
 
-/// What a status list token says besides the list.
+/// Claims of a status list token besides the list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Published {
     /// The issuer's DID URL of the key.
@@ -189,7 +189,7 @@ fn seconds(ttl: &Value) -> Option<i64> {
     json::whole(ttl).or_else(|| ttl.as_f64().and_then(|ttl| json::whole(&ttl.ceil().into())))
 }
 
-/// What a token claims besides its list, in JSON or in CBOR.
+/// Claims of a token besides its list, in JSON or in CBOR.
 pub(super) struct Claims<'a> {
     pub(super) sub: Option<&'a str>,
     pub(super) iat: Option<Timestamp>,

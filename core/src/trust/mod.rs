@@ -1,5 +1,4 @@
-//! Who may ask for what, and whose word that is: relying-party registrations (spec/registration.md). Who may issue what,
-//! and who may register askers: trust lists (spec/trust.md).
+//! Relying-party registrations (spec/registration.md), and trust lists of issuers and registrars (spec/trust.md).
 
 pub mod list;
 pub mod registration;

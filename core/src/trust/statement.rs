@@ -17,7 +17,7 @@ use crate::{
     time::Timestamp,
 };
 
-/// Where the terms are defined that VCDM 2.0 does not have.
+/// Base URL of the terms that VCDM 2.0 does not define.
 const VOCABULARY: &str = "https://carnet.example/vocab#";
 /// All that may stand at the top of a statement, and of a trust list.
 const MEMBERS: [&str; 7] = ["@context", "type", "issuer", "validFrom", "validUntil", "credentialSubject", "proof"];
@@ -32,7 +32,7 @@ const MAX_URI: usize = 2_048;
 pub(crate) struct Kind {
     /// Its type beside `VerifiableCredential`.
     pub(crate) type_name: &'static str,
-    /// What one is refused with that has not the form of its kind.
+    /// Error code for malformed statements.
     pub(crate) invalid: Code,
 }
 
@@ -44,7 +44,7 @@ pub(crate) struct Statement<T> {
     pub(crate) until: Option<Timestamp>,
 }
 
-/// Who says it, and for when.
+/// Issuer of the statement, and its validity period.
 pub(crate) struct Form {
     pub(crate) issuer: String,
     pub(crate) from: Timestamp,
@@ -229,7 +229,7 @@ impl Kind {
         self.require(holds, what, "is not 1 to 128 letters, digits, _ and -")
     }
 
-    /// How many entries a list may have.
+    /// Checks the number of entries in a list.
     pub(crate) fn count(
         &self,
         count: usize,

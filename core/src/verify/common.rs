@@ -21,7 +21,7 @@ impl Drop for Opened {
     }
 }
 
-/// When a credential is valid, from all that says so in it.
+/// Validity period of a credential, from all of its members that state one.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Times {
     pub(super) from: Option<Timestamp>,

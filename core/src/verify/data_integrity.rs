@@ -61,7 +61,7 @@ pub(super) fn verify_presented(
     verify(report, about, credential, Some(Holder { did: form.holder(), key }), env)
 }
 
-/// Who presents.
+/// Holder that presents.
 struct Holder<'a> {
     did: &'a str,
     key: Option<PublicKey>,

@@ -33,17 +33,17 @@ pub use status::{StatusLists, StatusPolicy};
 /// The most presentations in one answer: what a verifier works through for a stranger is bounded.
 pub const MAX_PRESENTATIONS: usize = 32;
 
-/// Which issuers are accepted for which credentials.
+/// Policy that accepts issuers for credentials.
 pub trait IssuerPolicy: Send + Sync {
-    /// Whether the issuer of a credential is accepted for it: for its type, when it was issued, for what it shows. It is
-    /// asked once of each credential, in the order of their `issuer_trust` checks.
+    /// Checks that the issuer of a credential is accepted for it: for its type, its time of issue and its disclosed
+    /// claims. Called once for each credential, in the order of their `issuer_trust` checks.
     ///
     /// # Errors
     /// `issuer_untrusted`
     fn accepts(&self, held: &Held) -> Result<(), Problem>;
 }
 
-/// What the catalogue knows of credential types.
+/// Rules of the catalogue for credential types.
 pub trait TypeRules: Send + Sync {
     /// The catalogue's name of the type, from the credential's types or from its `vct`.
     ///
@@ -64,18 +64,18 @@ pub trait TypeRules: Send + Sync {
     }
 }
 
-/// What verification needs from outside.
+/// External inputs of verification.
 #[derive(Clone, Copy)]
 pub struct Environment<'a> {
     /// The time of verification.
     pub now: Timestamp,
-    /// How far clocks may differ, in seconds.
+    /// Permitted clock skew, in seconds.
     pub skew: i64,
     /// From DIDs to documents.
     pub resolver: &'a dyn Resolve,
     /// The Data Integrity cryptosuites that are accepted.
     pub suites: &'a [&'a dyn Cryptosuite],
-    /// Which issuers are accepted.
+    /// Policy for accepting issuers.
     pub issuers: &'a dyn IssuerPolicy,
     /// The catalogue of types.
     pub types: &'a dyn TypeRules,
@@ -83,7 +83,7 @@ pub struct Environment<'a> {
     pub status: StatusPolicy<'a>,
 }
 
-/// What was asked, and so what the answer must be bound to.
+/// Request that the answer must be bound to.
 #[derive(Debug, Clone, Copy)]
 pub struct Asked<'a> {
     /// The query.
@@ -173,7 +173,7 @@ pub fn presentation(
     (report, verified)
 }
 
-/// What can be said of an answer before anything in it is looked at.
+/// Checks an answer before any credential in it is examined.
 fn admissible(vp_token: &BTreeMap<String, Vec<String>>, asked: &Asked<'_>) -> Result<(), Problem> {
     if asked.nonce.is_empty() {
         return Err(Problem::new(Code::ChallengeMissing, "no nonce was given out, so nothing can be bound to it"));

@@ -1,4 +1,4 @@
-//! What was checked, how it ended, and the value that only a clean report gives.
+//! Checks of a verification, their outcomes, and the value that only a report without failures yields.
 
 use crate::{Code, Problem, keys::PublicKey, query::Proved, secure::sd_jwt::ClaimPath, time::Timestamp};
 
@@ -61,7 +61,7 @@ impl CheckName {
     }
 }
 
-/// How a check ended.
+/// Outcome of a check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
     /// It holds.
@@ -77,16 +77,16 @@ pub enum Outcome {
 /// One check of a report.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Check {
-    /// What was checked.
+    /// Name of the check.
     pub name: CheckName,
-    /// Which credential query it is about; empty for the whole.
+    /// Id of the credential query that it is about; empty for the whole answer.
     pub about: String,
-    /// How it ended.
+    /// Outcome of the check.
     pub outcome: Outcome,
 }
 
-/// What was checked and how it ended, in order. A check that depends on one that failed is absent:
-/// nothing is said of what could not be looked at.
+/// Checks and their outcomes, in order. A check that depends on a failed one is absent: nothing is said of what was
+/// not examined.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Report {
     checks: Vec<Check>,
@@ -95,19 +95,19 @@ pub struct Report {
     issuer_time: Option<Timestamp>,
 }
 
-/// What an issuer has to say on a credential besides whether it holds: for whoever asked, and not for the holder. It was not
-/// verified to be true, and decides nothing (spec/status.md 5.15).
+/// Issuer's message on a credential besides its validity: for the verifier, and not for the holder. Its truth is not
+/// verified, and it decides nothing (spec/status.md 5.15).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {
-    /// Which credential query it is about; empty for the whole.
+    /// Id of the credential query that it is about.
     pub about: String,
     /// The number in the list; never 0.
     pub number: u8,
-    /// What the credential says that it means, of any length and with any characters.
+    /// Meaning stated in the credential, of any length and with any characters.
     pub text: String,
 }
 
-/// What of one credential was seen: its proof and its holder's binding hold, whatever else may not.
+/// Content of one credential whose proof and holder binding hold, even if other checks fail.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Seen {
     /// The credential query that it came for.
@@ -133,7 +133,7 @@ impl Report {
         &self.checks
     }
 
-    /// What was seen, accepted or not: whoever refuses has read it all the same.
+    /// Credentials that were read, accepted or not: a verifier that refuses has read them all the same.
     #[must_use]
     pub fn seen(&self) -> &[Seen] {
         &self.seen

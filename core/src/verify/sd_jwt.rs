@@ -167,8 +167,8 @@ fn issuer_key(token: &SdJwt, format: &str, env: &Environment<'_>) -> Result<Publ
     vouched(token, issuer, &key, env).map(|()| key)
 }
 
-/// That the issuer says of this very copy that it holds, by a key that it still trusts: of what a leaked key signed nothing
-/// else tells the issuer's work from a thief's, who can put any date on it.
+/// Checks for a statement by the issuer, signed with a key that it still trusts, that this very copy holds. Nothing
+/// else tells the issuer's own signatures by a leaked key from a thief's, who can put any date on them.
 fn vouched(token: &SdJwt, issuer: &str, leaked: &PublicKey, env: &Environment<'_>) -> Result<(), Problem> {
     let refused =
         |what: String| Problem::new(Code::KeyInvalid, format!("the issuer's key was compromised, and {what}"));

@@ -1,5 +1,5 @@
-//! Whether what was issued still holds: by status lists that were fetched before, or by the issuer's own statement on the
-//! copy, stapled to the presentation (spec/status.md, spec/freshness.md).
+//! Status of credentials: by status lists that were fetched before, or by the issuer's own statement on the copy,
+//! stapled to the presentation (spec/status.md, spec/freshness.md).
 
 use std::{collections::HashMap, hash::BuildHasher, sync::Arc};
 
@@ -14,7 +14,7 @@ use crate::{
 
 /// The type under which a token's `status` claim stands in `credentialStatus` of what an SD-JWT VC is seen as.
 pub(super) const TOKEN_ENTRY: &str = "TokenStatusList";
-/// Why a message is missing where the holder brought the issuer's own word.
+/// Reason for a missing message where the holder presents the issuer's own statement.
 const NOT_LOOKED_AT: &str = "no list that counts was looked at: the issuer's statement on the copy has no messages";
 
 /// The lists that are in memory.
@@ -53,8 +53,8 @@ pub enum StatusPolicy<'a> {
         /// For how many seconds past its end or time to live a list still counts, for those who would rather take yesterday's
         /// word than none: it is reported as tolerated. 0: for none.
         stale_by: i64,
-        /// How many seconds ago the epoch of a freshness statement may have begun. One that is older is passed over, and the
-        /// lists decide.
+        /// Maximum age of a freshness statement's epoch, in seconds. Older statements are ignored, and the lists
+        /// decide.
         statement_age: i64,
     },
     /// By nobody here, and why: for an issuer who knows it by itself, and a holder who has just been issued it.
@@ -149,7 +149,7 @@ fn beside(problem: Problem, passed_over: Option<Problem>) -> Problem {
     }
 }
 
-/// Where one thing about a credential is said.
+/// Status reference of a credential, in either format.
 enum Entry {
     Bitstring(bitstring::Reference),
     Token(token::Reference),
@@ -276,7 +276,7 @@ impl Entry {
         }
     }
 
-    /// What a list says, however old it is.
+    /// Checks the credential against a list, however old the list is.
     fn held_to(&self, listed: &Listed) -> Result<(), Problem> {
         match self {
             Self::Bitstring(reference) => match (listed.is_set(reference)?, reference.purpose) {

@@ -1,4 +1,4 @@
-//! What holds for every value and every threshold.
+//! Properties of every value and every threshold.
 
 use proptest::prelude::*;
 

@@ -1,4 +1,4 @@
-//! What claims and thresholds come to, and the key-binding JWT's member.
+//! Numbers of claims and thresholds, and the member of the key-binding JWT.
 
 use serde_json::{Value, json};
 

@@ -29,7 +29,7 @@ pub struct Inception<'a> {
     pub ttl: Option<u64>,
 }
 
-/// What a new entry changes.
+/// Changes that a new entry makes.
 #[derive(Clone, Copy)]
 pub struct Change<'a> {
     /// From when it holds; after the entry before.

@@ -23,7 +23,7 @@ pub(super) fn hash(bytes: &[u8]) -> String {
     bs58::encode([&SHA256[..], &Sha256::digest(bytes)].concat()).into_string()
 }
 
-/// Whether a text can be what [`hash`] makes.
+/// Returns whether a text has the form of a [`hash`].
 pub(super) fn is_hash(text: &str) -> bool {
     text.len() == HASH_LENGTH
         && bs58::decode(text).into_vec().is_ok_and(|bytes| bytes.len() == 34 && bytes.starts_with(&SHA256))

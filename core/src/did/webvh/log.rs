@@ -51,7 +51,7 @@ impl Version {
         &self.document
     }
 
-    /// That document as it is published.
+    /// DID document as published in the entry.
     #[must_use]
     pub fn state(&self) -> &Value {
         &self.state
@@ -111,7 +111,7 @@ impl Chain {
         Ok(Self { log })
     }
 
-    /// Whether any entry has to be witnessed: then [`Self::witnessed`] needs the witness file.
+    /// Returns whether any entry must be witnessed; [`Self::witnessed`] then needs the witness file.
     #[must_use]
     pub fn wants_witnesses(&self) -> bool {
         self.log.versions.iter().any(|version| version.witnesses.is_some())
@@ -248,7 +248,7 @@ impl Log {
         DidDocument::of_versions(&versions).map(Arc::new)
     }
 
-    /// Whether this key may sign the entry that comes next: while there is pre-rotation, one that was committed to.
+    /// Returns whether this key may sign the next entry: under pre-rotation, only a key that was committed to.
     #[must_use]
     pub fn may_go_on(&self, key: &PublicKey) -> bool {
         let (key, committed) = (key.to_multikey(), &self.parameters.next_key_hashes);

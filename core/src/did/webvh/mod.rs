@@ -19,7 +19,7 @@ pub use log::{Chain, Log, Version};
 
 /// The value of the `method` parameter.
 const METHOD: &str = "did:webvh:1.0";
-/// What stands for the SCID where it is computed.
+/// Placeholder for the SCID while it is computed.
 const PLACEHOLDER: &str = "{SCID}";
 /// The most bytes of a log.
 pub const MAX_BYTES: usize = 1_048_576;

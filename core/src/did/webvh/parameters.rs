@@ -17,7 +17,7 @@ const MAX_TEXT: usize = 2_048;
 /// Seconds a resolver may keep a document where the log does not say so.
 const DEFAULT_TTL: u64 = 3_600;
 
-/// What is in force.
+/// Parameters in force.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Parameters {
     /// Multikeys.
@@ -30,7 +30,7 @@ pub(super) struct Parameters {
     pub(super) ttl: u64,
 }
 
-/// Who witnesses, and how many must.
+/// Witnesses, and the number of them that must sign.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Witnesses {
     pub(super) threshold: usize,
@@ -92,7 +92,7 @@ impl Parameters {
     }
 }
 
-/// What one entry says.
+/// Parameters that one entry states.
 #[derive(Default)]
 struct Said {
     method: bool,

@@ -1,10 +1,10 @@
-//! Which offers need not be looked at, since another one is never worse.
+//! Pruning of offers that another offer dominates.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Holding, offer::Offer};
 
-/// What a holding offers, whichever holding it is: for each query and claim set, what it tells for which weight.
+/// Offer of a holding, independent of the holding: for each query and claim set, the facts told and their weight.
 type Shape<'a> = Vec<(usize, usize, &'a BTreeMap<usize, u64>)>;
 
 /// The holdings that are left without those that offer nothing which another one does not offer for as little:

@@ -5,13 +5,13 @@ use std::collections::BTreeSet;
 use super::{Holding, Line, Part, Plan, Show, What, offer::Offer, search::Answer};
 use crate::query::Query;
 
-/// What there was to choose from.
+/// Alternatives that the plan was chosen from.
 pub(super) struct Choice<'a> {
     pub(super) query: &'a Query,
     pub(super) holdings: &'a [Holding<'a>],
     /// For each credential query.
     pub(super) offered: &'a [Vec<Offer>],
-    /// What each holding's document and copy weigh.
+    /// Weights of each holding's document and copy.
     pub(super) costs: &'a [(u64, u64)],
 }
 
@@ -50,8 +50,8 @@ impl Choice<'_> {
         Plan { parts, cost: answer.cost, lines, implied: Vec::new() }
     }
 
-    /// What the best other way to answer one query alone weighs, and with which holding: another document, or
-    /// other claims. Which copy is used is said by a line of its own.
+    /// Returns the weight and the holding of the best other way to answer one query: another document, or other
+    /// claims. A line of its own explains the choice of the copy.
     fn passed_over(&self, offers: &[Offer], taken: &Offer) -> Option<(u64, usize)> {
         let document = |offer: &Offer| self.holding(offer).map(|holding| holding.document);
         let alike = |offer: &Offer| {

@@ -40,7 +40,7 @@ const MAX_COMBINATIONS: usize = 4_096;
 /// One copy that could be shown.
 #[derive(Debug, Clone, Copy)]
 pub struct Holding<'a> {
-    /// Which document of the wallet: two copies of one credential are one document.
+    /// Index of the document in the wallet: two copies of one credential are one document.
     pub document: usize,
     /// Its format and its payload, with all claims open.
     pub candidate: Candidate<'a>,
@@ -49,13 +49,13 @@ pub struct Holding<'a> {
     pub provable: &'a [OrderedClaim],
     /// The claims that the issuer left in the clear: each goes along with whatever is shown of what it lies in.
     pub clear: &'a [ClearClaim],
-    /// Who saw this copy.
+    /// Verifiers that have seen this copy.
     pub exposure: Exposure,
-    /// Whether this asker has seen the document, in whichever copy: the same for all of its copies.
+    /// `true` if this verifier has seen the document, in any copy: the same for all of its copies.
     pub known: bool,
 }
 
-/// Who saw a copy before.
+/// Earlier recipients of a copy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Exposure {
     /// Nobody.
@@ -66,7 +66,7 @@ pub enum Exposure {
     Others(usize),
 }
 
-/// How much a claim tells.
+/// Sensitivity of a claim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Class {
     /// A yes or no that the issuer computed so that nothing more need be shown.
@@ -79,18 +79,18 @@ pub enum Class {
     Fine,
 }
 
-/// What the catalogue says of claims.
+/// Sensitivity of claims, from the catalogue.
 pub trait Classes {
-    /// How much the claim at `path` of a holding tells.
+    /// Returns the sensitivity of the claim at `path` of a holding.
     fn class(&self, holding: &Holding<'_>, path: &[Step]) -> Class;
 }
 
-/// What each showing weighs; the plan with the least sum is taken.
+/// Weight of each kind of disclosure; the plan with the least sum is taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Weights {
     /// A computed yes or no.
     pub computed: u32,
-    /// That a hidden value reaches a threshold.
+    /// Proof that a hidden value reaches a threshold.
     pub threshold: u32,
     /// A coarse value.
     pub coarse: u32,
@@ -108,16 +108,16 @@ pub struct Weights {
     pub shared_copy: u32,
 }
 
-/// What answers the query with the least shown.
+/// Answer to the query that discloses least.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Plan {
     /// One for each credential query that is answered, in the query's order.
     pub parts: Vec<Part>,
-    /// What it weighs.
+    /// Weight of the plan.
     pub cost: u64,
-    /// Why it is this one.
+    /// Reasons for choosing this plan.
     pub lines: Vec<Line>,
-    /// What the asker can conclude that is not met, since this is the answer.
+    /// Conditions that the verifier can conclude to be unmet from this answer.
     pub implied: Vec<Implied>,
 }
 
@@ -139,7 +139,7 @@ pub struct Implied {
 /// An answer, with all that there was to choose from.
 struct Solved {
     offered: Vec<Vec<Offer>>,
-    /// What each holding's document and copy weigh.
+    /// Weights of each holding's document and copy.
     costs: Vec<(u64, u64)>,
     unmet: BTreeSet<Condition>,
     answer: Answer,
@@ -154,7 +154,7 @@ pub struct Part {
     pub query_id: String,
     /// The index of the holding.
     pub holding: usize,
-    /// What is shown, in the order of paths; nothing for a query that asks for no claim.
+    /// Disclosures, in the order of paths; empty for a query that asks for no claim.
     pub shows: Vec<Show>,
 }
 
@@ -163,11 +163,11 @@ pub struct Part {
 pub enum Show {
     /// Its value, at a concrete path.
     Value(ClaimPath),
-    /// That it reaches a threshold; the value stays hidden.
+    /// Proof that the claim reaches a threshold; the value stays hidden.
     Threshold {
         /// The claim.
         path: ClaimPath,
-        /// What it reaches.
+        /// Threshold that is proved.
         threshold: Threshold,
     },
 }
@@ -177,21 +177,21 @@ pub enum Show {
 pub struct Line {
     /// The credential query that it is about.
     pub query_id: String,
-    /// What is shown or used.
+    /// Item that is disclosed or used.
     pub what: What,
-    /// What that weighs; nothing for what a line before it counted. All but those of what was passed over add up to
-    /// the plan's cost.
+    /// Weight of the item; 0 if an earlier line counted it. Except for the lines about alternatives, the costs add up
+    /// to the plan's cost.
     pub cost: u64,
 }
 
-/// What a line is about.
+/// Subject of a line.
 #[derive(Debug, Clone, PartialEq)]
 pub enum What {
     /// A document is shown; whether this asker has seen it before.
     Document {
         /// The index of the holding.
         holding: usize,
-        /// Whether this asker has seen it.
+        /// `true` if this verifier has seen it.
         known: bool,
     },
     /// A copy of it is used.

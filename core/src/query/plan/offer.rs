@@ -1,4 +1,4 @@
-//! What each holding offers for each credential query.
+//! Offers of each holding for each credential query.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -25,9 +25,9 @@ const MAX_LOOKS: u64 = 2_000_000;
 pub(super) struct Offer {
     /// The index of the holding.
     pub(super) holding: usize,
-    /// Which claim set, in the asker's order.
+    /// Index of the claim set, in the verifier's order.
     pub(super) set: usize,
-    /// What is shown, in the order of paths.
+    /// Disclosures, in the order of paths.
     pub(super) shows: Vec<Shown>,
     /// Further readable claims, which the issuer left in the clear.
     pub(super) clear: Vec<Shown>,
@@ -52,13 +52,13 @@ pub(super) struct Shown {
     pub(super) told: BTreeMap<usize, u64>,
 }
 
-/// What a showing tells. A claim that has parts tells each of them, so that it weighs the same whether it is asked for
-/// as a whole or part by part.
+/// Fact that a disclosure tells. A claim with parts tells each of them, so that it weighs the same whether the query
+/// asks for the whole or for its parts.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Told {
     /// The value of a claim without parts.
     Value(ClaimPath),
-    /// That a claim reaches a threshold.
+    /// Proof that a claim reaches a threshold.
     Reaches(ClaimPath, Direction, Ordered),
 }
 
@@ -76,7 +76,7 @@ pub(super) struct Offers<'a> {
     pub(super) looks: u64,
 }
 
-/// What using a holding at all weighs, without its claims: the document, and the copy of it.
+/// Returns the weights of using a holding at all, without its claims: the document, and the copy of it.
 pub(super) fn holding_cost(holding: &Holding<'_>, weights: &Weights) -> (u64, u64) {
     let new = if holding.known { 0 } else { u64::from(weights.new_document) };
     let copy = match holding.exposure {
@@ -153,7 +153,7 @@ impl<'a> Offers<'a> {
         Ok(offers)
     }
 
-    /// How a holding shows a claim; `None` if it lacks it.
+    /// Returns the disclosures that answer a claim; `None` if the holding lacks it.
     fn claim(
         &mut self,
         holding: &Holding<'_>,

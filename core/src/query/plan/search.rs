@@ -20,7 +20,7 @@ enum Item {
 
 /// An offer as the search sees it.
 struct Way {
-    /// Which of its query's offers.
+    /// Index among the offers of its query.
     offer: usize,
     holding: usize,
     document: usize,
@@ -40,11 +40,11 @@ pub(super) struct Answer {
 pub(super) struct Search {
     /// For each query the ways to answer it.
     ways: Vec<Vec<Way>>,
-    /// What each item weighs.
+    /// Weight of each item.
     costs: Vec<u64>,
     /// For each query those that a document of the wallet could answer too.
     joined: Vec<BTreeSet<usize>>,
-    /// What was found, by the queries.
+    /// Answers found so far, by the set of queries.
     found: BTreeMap<Vec<usize>, Option<Answer>>,
     pub(super) steps: u64,
 }
@@ -164,7 +164,7 @@ struct Branch<'s> {
     told_ahead: Vec<usize>,
     /// For each query the first claim set that can be met.
     first_sets: Vec<usize>,
-    /// How often each item was chosen.
+    /// Number of times that each item was chosen.
     used: Vec<u32>,
     chosen: Vec<&'s Way>,
     best: Option<Best>,
@@ -258,7 +258,7 @@ impl<'s> Branch<'s> {
         Ok(())
     }
 
-    /// What one more way adds: what is shown or used already counts once.
+    /// Returns the weight that one more way adds: an item that is already disclosed or used does not count again.
     fn added(&self, way: &Way) -> u64 {
         let unused = way.items.iter().filter(|item| self.used.get(**item) == Some(&0));
         unused.fold(0, |sum, item| sum.saturating_add(self.search.costs.get(*item).copied().unwrap_or_default()))
@@ -272,7 +272,8 @@ impl<'s> Branch<'s> {
         }
     }
 
-    /// Whether an answer that begins with what was chosen and weighs at least `bound` can come before the best one.
+    /// Returns whether an answer that begins with the chosen ways and weighs at least `bound` can rank before the
+    /// best one.
     fn may_be_better(&self, bound: u64) -> bool {
         let Some(best) = &self.best else { return true };
         if bound != best.answer.cost {

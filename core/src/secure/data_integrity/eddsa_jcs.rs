@@ -85,7 +85,7 @@ fn check_kind(proof: &Map<String, Value>) -> Result<(), Problem> {
     }
 }
 
-/// What is signed: the hash of the proof's configuration, then that of the document (section 3.3.4).
+/// Returns the bytes to sign: the hash of the proof's configuration, then that of the document (section 3.3.4).
 fn hash_data(document: &Map<String, Value>, options: &Map<String, Value>) -> Result<[u8; 64], Problem> {
     let canonical = |members| {
         json::canonicalize_object(members).map_err(|problem| Problem::new(Code::Transformation, problem.detail))
@@ -107,7 +107,7 @@ fn signature(value: Option<&Value>) -> Result<Vec<u8>, Problem> {
         .ok_or_else(|| malformed("proofValue is not 64 bytes in base58btc multibase"))
 }
 
-/// Whether the document's contexts begin with all that were signed, in their order.
+/// Returns whether the document's contexts begin with all signed contexts, in their order.
 fn starts_with(context: Option<&Value>, signed: &Value) -> bool {
     let as_list = |value: &'_ Value| match value {
         Value::Array(entries) => entries.clone(),

@@ -62,7 +62,7 @@ pub trait Cryptosuite: Send + Sync {
     ) -> Result<Map<String, Value>, Problem>;
 }
 
-/// What a proof says about itself, to be made.
+/// Options of a new proof.
 #[derive(Debug, Clone)]
 pub struct ProofOptions<'a> {
     /// The key's DID URL.
@@ -79,18 +79,18 @@ pub struct ProofOptions<'a> {
     pub domain: Option<&'a str>,
 }
 
-/// What proofs must say.
+/// Requirements on proofs.
 #[derive(Clone, Copy)]
 pub struct Expected<'a> {
     /// The purpose that every proof must have.
     pub purpose: Purpose,
-    /// Whose key it must be: the issuer's or the holder's DID.
+    /// Required controller of the key: the DID of the issuer or the holder.
     pub controller: &'a str,
     /// For presentations: challenge and domain, which then are not optional.
     pub binding: Option<(&'a str, &'a str)>,
     /// The time.
     pub now: Timestamp,
-    /// How far clocks may differ, in seconds.
+    /// Permitted clock skew, in seconds.
     pub skew: i64,
 }
 

@@ -17,7 +17,7 @@ const TYP: &str = "kb+jwt";
 /// The member with the keys that a copy is exchanged for (spec/protocol.md section 3).
 const KEYS: &str = "carnet_keys";
 
-/// What a key binding must say; none of it is optional.
+/// Requirements on a key binding; none of them is optional.
 #[derive(Debug, Clone, Copy)]
 pub struct KeyBinding<'a> {
     /// The nonce that was given out.
@@ -28,11 +28,11 @@ pub struct KeyBinding<'a> {
     pub now: Timestamp,
     /// The greatest age of `iat`, in seconds.
     pub max_age: i64,
-    /// How far clocks may differ, in seconds.
+    /// Permitted clock skew, in seconds.
     pub skew: i64,
 }
 
-/// What goes with a key binding besides what it must say.
+/// Optional members of a key binding.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Stapled<'a> {
     /// Proofs of thresholds (spec/at-least.md section 6).

@@ -15,7 +15,7 @@ use crate::{
 /// The most claims in the clear: each costs a path, and whoever presents decides how many there are.
 const MAX_CLEAR: usize = 256;
 
-/// What an SD-JWT shows once its digests are resolved.
+/// Content of an SD-JWT once its digests are resolved.
 #[derive(Clone)]
 pub struct Disclosed {
     /// The payload with every disclosed claim in its place, and no `_sd`, `_sd_alg` or `...` left.
@@ -235,7 +235,7 @@ impl<'a> Place<'a> {
 
 struct Resolver<'a> {
     token: &'a SdJwt,
-    /// Where each disclosure belongs; `None` as long as no digest referred to it.
+    /// Places of each disclosure; `None` as long as no digest refers to it.
     places: Vec<Option<Vec<Place<'a>>>>,
     /// Every digest that was met, also those without a disclosure.
     seen: Vec<&'a str>,

@@ -22,7 +22,7 @@ use crate::{
 /// The most that digests may be padded to a multiple of.
 const MAX_DECOYS: usize = 256;
 
-/// How to issue.
+/// Options for issuing an SD-JWT.
 pub struct IssueOptions<'a> {
     /// `vc+sd-jwt` or `dc+sd-jwt`.
     pub typ: &'a str,

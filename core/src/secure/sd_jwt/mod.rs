@@ -55,16 +55,17 @@ const DIGEST_ALGORITHM: &str = "_sd_alg";
 /// The one digest algorithm that is accepted, and the one that is meant where none is named.
 const SHA_256: &str = "sha-256";
 
-/// What must be visible to everyone in an SD-JWT VC (draft-ietf-oauth-sd-jwt-vc section 2.2.2.2, and Carnet's profile).
+/// Claims that must be visible to everyone in an SD-JWT VC (draft-ietf-oauth-sd-jwt-vc section 2.2.2.2, and Carnet's
+/// profile).
 const NEVER_HIDDEN: [&str; 9] = ["iss", "nbf", "exp", "iat", "cnf", "vct", "vct#integrity", "status", DIGEST_ALGORITHM];
 
-/// What must be visible besides in a credential of VCDM 2.0. Not so in an SD-JWT VC, whose claims
-/// stand at the top, where `validUntil` may be a residence permit's own.
+/// Further claims that must be visible in a credential of VCDM 2.0. They may be hidden in an SD-JWT VC, whose claims
+/// are at the top, where `validUntil` may be a residence permit's own.
 const NEVER_HIDDEN_VCDM: [&str; 9] =
     ["@context", "id", "proof", "type", "issuer", "validFrom", "validUntil", "credentialStatus", "credentialSchema"];
 
-/// Whether a claim must be in the clear in a token of this `typ`: it, or something around it, is
-/// what security rests on. Below such a claim nothing may be hidden either.
+/// Returns whether a claim must be in the clear in a token of this `typ`: the security of the token rests on it or on
+/// a claim around it. Nothing below such a claim may be hidden either.
 ///
 /// `credentialSubject` must be there as such, and its `id` visible; its other claims may be hidden.
 #[must_use]
@@ -124,7 +125,7 @@ impl SdJwt {
         &self.jws
     }
 
-    /// Whether a key-binding JWT stands at the end.
+    /// Returns whether the SD-JWT ends with a key-binding JWT.
     #[must_use]
     pub fn has_key_binding(&self) -> bool {
         self.key_binding.is_some()
@@ -145,7 +146,7 @@ impl SdJwt {
         if self.has_key_binding() { Err(Code::KeyBindingUnexpected.into()) } else { Ok(()) }
     }
 
-    /// How many disclosures came along.
+    /// Number of disclosures in the SD-JWT.
     #[must_use]
     pub fn disclosure_count(&self) -> usize {
         self.disclosures.len()

@@ -32,7 +32,7 @@ pub(super) fn digest_of(text: &str) -> DigestText {
 #[derive(Clone)]
 pub(super) struct Disclosure {
     pub(super) digest: DigestText,
-    /// What proofs of thresholds grow from, in a wallet.
+    /// Salt from which a wallet derives its threshold proofs.
     pub(super) salt: String,
     pub(super) name: Option<String>,
     pub(super) value: Value,

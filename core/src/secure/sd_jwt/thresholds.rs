@@ -21,8 +21,8 @@ pub struct OrderedClaim {
 /// The shortest salt that can have the 128 bits of randomness that proofs grow from, in characters of base64url.
 const SHORTEST_SALT: usize = 22;
 
-/// Where the commitments to a claim of one copy stand in their array: what a wallet keeps, so that it need
-/// not search for the element to show.
+/// Positions of the commitments to a claim of one copy in their array. A wallet keeps them, so that it need not
+/// search for the element to show.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Positions {
     /// The claim that they commit to.
@@ -127,8 +127,8 @@ impl SdJwt {
         entries.iter().all(|entry| of(entry.entry) == Some(entry.commitment.to_string().as_str()))
     }
 
-    /// Whether the array of commitments to a claim stands in the signed payload with all its elements hidden, if
-    /// there is an object that the claim could stand in.
+    /// Returns whether the signed payload has the array of commitments to a claim with all its elements hidden, if it
+    /// has an object that could contain the claim.
     fn hides_commitments(&self, payload: &Map<String, Value>, claim: &OrderedClaim) -> bool {
         let around = claim.path.split_last().map(|(_, around)| around).unwrap_or_default();
         if !around.is_empty() && one(payload, around).is_none() {

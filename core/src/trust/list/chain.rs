@@ -22,7 +22,7 @@ pub struct EarlierList {
     pub digest: String,
 }
 
-/// What to remember of the newest list that was ever accepted; one that is older, another of its number, and one that
+/// Identity of the newest trust list that was ever accepted. An older list, another of the same number, and one that
 /// does not descend from it are refused.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

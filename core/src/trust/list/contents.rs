@@ -1,4 +1,4 @@
-//! What a trust list says (spec/trust.md section 2).
+//! Contents of a trust list (spec/trust.md section 2).
 
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -46,9 +46,9 @@ pub struct Contents {
     /// The operators who sign from this list on, where they are not those who were pinned.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub operators: Option<NamedOperators>,
-    /// Who may issue, or was allowed to once; by DID, in ascending order of its bytes.
+    /// Parties that may or once might issue; by DID, in ascending order of its bytes.
     pub issuers: Vec<Entry>,
-    /// Who may register relying parties, or was allowed to once; by DID, in ascending order of its bytes.
+    /// Parties that may or once might register relying parties; by DID, in ascending order of its bytes.
     pub registrars: Vec<Entry>,
 }
 
@@ -60,11 +60,11 @@ pub struct Entry {
     pub id: String,
     /// The name that it is known by.
     pub name: String,
-    /// What it may do, and since when.
+    /// Accreditations, each with its start.
     pub accreditations: Vec<Accreditation>,
 }
 
-/// That a party may do something for some time. It is never taken out of the list: it ends, or it is withdrawn.
+/// Permission of a party for some time. It is never taken out of the list: it ends, or it is withdrawn.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Accreditation {
@@ -84,26 +84,26 @@ pub struct Accreditation {
     /// The last instant at which it holds; what was issued until then stays good.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "optional_instant")]
     pub until: Option<Timestamp>,
-    /// That the party was struck off.
+    /// Withdrawal of the accreditation, if any.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub withdrawal: Option<Withdrawal>,
 }
 
-/// That an accreditation was withdrawn.
+/// Withdrawal of an accreditation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Withdrawal {
     /// The first instant at which the accreditation no longer holds.
     #[serde(with = "instant")]
     pub withdrawn_from: Timestamp,
-    /// What becomes of what was issued before that instant.
+    /// Treatment of credentials issued before that instant.
     pub earlier_credentials: EarlierCredentials,
-    /// Why, in English.
+    /// Reason, in English.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
 }
 
-/// What becomes of the credentials, or registrations, that were issued before a withdrawal.
+/// Treatment of the credentials, or registrations, that were issued before a withdrawal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum EarlierCredentials {
@@ -114,7 +114,7 @@ pub enum EarlierCredentials {
 }
 
 impl Contents {
-    /// What `later` has otherwise than this: first the issuers, then the registrars, each by DID.
+    /// Returns the differences of `later` from this list: first the issuers, then the registrars, each by DID.
     #[must_use]
     pub fn diff<'a>(&'a self, later: &'a Self) -> Vec<Difference<'a>> {
         diff(self, later)
@@ -186,7 +186,7 @@ fn find<'a>(entries: &'a [Entry], id: &str) -> Option<&'a Entry> {
 }
 
 impl Entry {
-    /// What is wrong says in which entry it is: there may be thousands.
+    /// Checks the entry. Errors name the entry: there may be thousands.
     fn check(&self, kind: &Kind, issuer: bool) -> Result<(), Problem> {
         let id: String = self.id.chars().take(MAX_NAME).collect();
         self.check_members(kind, issuer)

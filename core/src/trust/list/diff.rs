@@ -1,4 +1,4 @@
-//! What one trust list has otherwise than another.
+//! Differences between two trust lists.
 
 use std::{cmp::Ordering, fmt};
 
@@ -7,13 +7,13 @@ use super::{Contents, Entry};
 /// One party that the two lists do not have in the same way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Difference<'a> {
-    /// Whether it is a registrar; else it is an issuer. One DID may be both, and then is told twice.
+    /// `true` for a registrar, `false` for an issuer. A DID that is both has two differences.
     pub registrar: bool,
-    /// What became of its entry.
+    /// Change of its entry.
     pub change: Change<'a>,
 }
 
-/// What became of an entry.
+/// Change of an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Change<'a> {
     /// It is new.
@@ -38,8 +38,8 @@ impl Difference<'_> {
         }
     }
 
-    /// Whether history is lost or told otherwise than before: an accreditation is gone, or is another in more than that it
-    /// got or changed an end or was withdrawn, or a withdrawal is other than it was. Operators should sign such a list only
+    /// Returns whether history was lost or rewritten. That is the case if an accreditation is gone or differs in more
+    /// than a new or changed end or a withdrawal, or if a withdrawal differs. Operators should sign such a list only
     /// to correct an error.
     #[must_use]
     pub fn rewrites_history(&self) -> bool {

@@ -47,10 +47,10 @@ const LIST: Kind = Kind { type_name: "TrustList", invalid: Code::TrustListInvali
 /// The longest time for which a list holds, in seconds. Without a bound, its end would protect nobody.
 const MAX_VALIDITY: i64 = 366 * crate::day::SECONDS;
 
-/// What a list must be.
+/// Requirements on a trust list.
 #[derive(Debug, Clone, Copy)]
 pub struct Pinned<'a> {
-    /// Whose list, and signed by whom.
+    /// Operators that the list belongs to, and their keys.
     pub operators: &'a Operators,
     /// The newest one that was accepted before; `None` only if there never was one.
     pub seen: Option<&'a Seen>,
@@ -59,7 +59,7 @@ pub struct Pinned<'a> {
     pub accept: Option<&'a str>,
     /// The time.
     pub now: Timestamp,
-    /// How far clocks may differ, in seconds.
+    /// Permitted clock skew, in seconds.
     pub skew: i64,
 }
 
@@ -81,11 +81,11 @@ pub struct TrustList {
     fresh_until: Option<Timestamp>,
 }
 
-/// What a list says whose form holds, for those who are to sign or to read it. Nothing is known of its signatures: never
-/// decide by it.
+/// Contents of a well-formed list, for the operators who are to sign or to read it. Its signatures are not verified:
+/// never decide by it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Preview {
-    /// What it says.
+    /// Contents of the list.
     pub contents: Contents,
     /// The DID that names the list.
     pub list: String,
@@ -100,7 +100,7 @@ pub struct Preview {
 }
 
 impl Preview {
-    /// What to remember of it.
+    /// Returns the identity of the list to remember.
     #[must_use]
     pub fn seen(&self) -> Seen {
         Seen::of(&self.contents, &self.digest)
@@ -159,10 +159,10 @@ impl TrustList {
         proofs::sign(&draft.unsecured, &draft.proofs, kid, signer, now)
     }
 
-    /// What a list says, whoever has signed it.
+    /// Reads the contents of a list without verifying its signatures.
     ///
     /// # Errors
-    /// `trust_list_invalid`, and what [`crate::credential::Credential::parse`] refuses.
+    /// `trust_list_invalid`, and those of [`crate::credential::Credential::parse`].
     pub fn preview(document: &Map<String, Value>) -> Result<Preview, Problem> {
         let Draft { contents, list, from, until, unsecured, proofs } = read(document)?;
         let signer = |proof| proofs::named_method(proof).ok().map(|method| method.did().to_string());
@@ -240,7 +240,7 @@ impl TrustList {
         })
     }
 
-    /// What it says.
+    /// Contents of the list.
     #[must_use]
     pub fn contents(&self) -> &Contents {
         &self.contents
@@ -280,7 +280,7 @@ impl TrustList {
         &self.digest
     }
 
-    /// What to remember of it, durably and before anything is decided by it.
+    /// Returns the identity of the list to remember, durably and before any decision depends on the list.
     #[must_use]
     pub fn seen(&self) -> Seen {
         Seen { timestamped: self.stamped, operators: self.handover.clone(), ..Seen::of(&self.contents, &self.digest) }

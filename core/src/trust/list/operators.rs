@@ -142,7 +142,7 @@ impl Contents {
         self.operators = Some(NamedOperators { ids, quorum, named_in });
     }
 
-    /// Where a list of the history is, given where the newest one is: `history/NNN.json` beside it.
+    /// Returns the URL of a list of the history, from that of the newest list: `history/NNN.json` beside it.
     #[must_use]
     pub fn beside(list: &str, number: u64) -> String {
         let query = list.find('?').filter(|_| list.contains("://")).unwrap_or(list.len());

@@ -1,4 +1,4 @@
-//! What of a credential a decision depends on (spec/trust.md 5.1).
+//! Properties of a credential that a trust decision depends on (spec/trust.md 5.1).
 
 use serde_json::{Map, Value};
 
@@ -10,8 +10,8 @@ use crate::{
     verify::Held,
 };
 
-/// Which claims of a type say what an accreditation can be limited to. Paths are from the credential's root, and none of
-/// them goes through an array.
+/// Claims of a type that an accreditation can be limited to. Paths are from the credential's root, and none of them
+/// goes through an array.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct LimitingClaims {
     /// Each of them is the country (ISO 3166-1 alpha-2) under whose law the credential was issued.
@@ -21,9 +21,9 @@ pub struct LimitingClaims {
 }
 
 impl Question {
-    /// Whether the issuer of `held` may have issued it: of its type, at its `validFrom`, with the country that is shown and
-    /// the level that is relied on. That is the highest of those that are shown and of the thresholds that are proved.
-    /// What is shown in more than one way, or is no country or level, is not known.
+    /// Asks whether the issuer of `held` may have issued it: its type, at its `validFrom`, with the disclosed country
+    /// and the level that is relied on. That level is the highest of those that are disclosed and of the thresholds
+    /// that are proved. A value that is disclosed more than once, or is no country or level, counts as unknown.
     #[must_use]
     pub fn about(held: &Held, claims: &LimitingClaims) -> Self {
         let issued = held.credential.valid_from();

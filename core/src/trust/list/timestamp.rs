@@ -75,7 +75,8 @@ impl ListTimestamp {
         Ok(Self { digest, signer: issuer, valid_until })
     }
 
-    /// Where the timestamp of a list is, given where the list is: `trust-list.timestamp.json` beside `trust-list.json`.
+    /// Returns the URL of a list's timestamp, from that of the list: `trust-list.timestamp.json` beside
+    /// `trust-list.json`.
     #[must_use]
     pub fn beside(list: &str) -> String {
         let query = list.find('?').filter(|_| list.contains("://")).unwrap_or(list.len());

@@ -1,4 +1,4 @@
-//! What a trust list decides about one party, and why (spec/trust.md section 5).
+//! Decisions of a trust list about one party, and their reasons (spec/trust.md section 5).
 
 use std::fmt;
 
@@ -9,7 +9,7 @@ use crate::{
     time::Timestamp,
 };
 
-/// What a party did.
+/// Act of a party.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Act {
     /// It issued a credential of this type, by the catalogue's name.
@@ -18,14 +18,15 @@ pub enum Act {
     Register,
 }
 
-/// What is asked of a trust list.
+/// Question to a trust list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Question {
     /// The DID of the issuer or registrar.
     pub party: String,
-    /// What it did.
+    /// Act to judge.
     pub act: Act,
-    /// When: the `validFrom` of what it issued. If that is not known, it is judged as if it were issued now.
+    /// Time of the act: the `validFrom` of the credential. If unknown, the credential is judged as if it were issued
+    /// now.
     pub issued: Option<Timestamp>,
     /// Under which country's law (ISO 3166-1 alpha-2). Where an accreditation is for some countries only, one must be given.
     pub jurisdiction: Option<String>,
@@ -35,13 +36,13 @@ pub struct Question {
 }
 
 impl Question {
-    /// Whether `issuer` may issue a type; nothing else is known of the credential.
+    /// Asks whether `issuer` may issue a type; nothing else is known of the credential.
     #[must_use]
     pub fn issue(issuer: &str, credential_type: &str) -> Self {
         Self::of(issuer, Act::Issue(credential_type.to_owned()))
     }
 
-    /// Whether `registrar` may register relying parties; nothing else is known of the registration.
+    /// Asks whether `registrar` may register relying parties; nothing else is known of the registration.
     #[must_use]
     pub fn register(registrar: &str) -> Self {
         Self::of(registrar, Act::Register)
@@ -69,7 +70,7 @@ macro_rules! rules {
                 match self { $(Rule::$variant => $name,)* }
             }
 
-            /// What it says, in one sentence.
+            /// Returns the rule as one sentence.
             #[must_use]
             pub const fn meaning(self) -> &'static str {
                 match self { $(Rule::$variant => $doc,)* }
@@ -99,7 +100,7 @@ rules! {
 }
 
 impl Rule {
-    /// Whether it accepts.
+    /// Returns whether the decision accepts.
     #[must_use]
     pub const fn accepts(self) -> bool {
         matches!(self, Self::Accredited | Self::EndedSince | Self::WithdrawnSince)
@@ -111,7 +112,7 @@ impl Rule {
 pub struct Why {
     /// The number of the trust list.
     pub sequence: u64,
-    /// What was asked.
+    /// Question that was asked.
     pub question: Question,
     /// The time for which it was decided.
     pub now: Timestamp,
@@ -124,7 +125,7 @@ pub struct Why {
 }
 
 impl Why {
-    /// Whether the party is accepted.
+    /// Returns whether the party is accepted.
     #[must_use]
     pub const fn accepted(&self) -> bool {
         self.rule.accepts()
@@ -237,7 +238,7 @@ impl Entry {
 }
 
 impl Accreditation {
-    /// Whether what was issued under it has fallen.
+    /// Returns whether the credentials issued under it have fallen.
     fn has_fallen(&self, now: Timestamp) -> bool {
         self.withdrawal.as_ref().is_some_and(|withdrawal| {
             withdrawal.withdrawn_from <= now && withdrawal.earlier_credentials == EarlierCredentials::Fall

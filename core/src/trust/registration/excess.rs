@@ -22,13 +22,13 @@ pub struct Excess {
     pub query_id: String,
     /// The claim, as the query has its path; `None`: the credential itself.
     pub path: Option<ClaimPath>,
-    /// Whether the claim is asked for by a threshold, and which; `None`: its value.
+    /// Direction of the threshold that is asked for; `None` if the value is.
     pub threshold: Option<Direction>,
-    /// What it is beyond.
+    /// Limit that is exceeded.
     pub beyond: Beyond,
 }
 
-/// What something is beyond.
+/// Limit that a request exceeds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Beyond {
     /// Nothing is registered of this asker.
@@ -60,7 +60,7 @@ impl Beyond {
     }
 }
 
-/// What an asker of whom nothing is registered asks for in excess: everything.
+/// Returns the excess of a verifier without a registration: everything that it asks for.
 #[must_use]
 pub fn unregistered(query: &Query) -> Vec<Excess> {
     everything(query, Beyond::Registration)
@@ -139,7 +139,7 @@ impl RegisteredCredential {
     }
 }
 
-/// What a claim that is asked for (`asked`: by a threshold, at a time) is beyond; `None` if it is within.
+/// Returns the limit that a requested claim exceeds, or `None` (`asked`: by a threshold, at a time).
 fn beyond(
     registered: &[&RegisteredCredential],
     path: &[Step],
@@ -184,7 +184,7 @@ impl RegisteredClaim {
     }
 }
 
-/// Whether a registered path is the one that is asked for, or one above it. Every element includes each one.
+/// Returns whether a registered path is the requested one, or one above it. `All` includes each element.
 fn leads_to(registered: &[Step], asked: &[Step]) -> bool {
     registered.len() <= asked.len()
         && registered.iter().zip(asked).all(|(registered, asked)| match (registered, asked) {

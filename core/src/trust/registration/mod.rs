@@ -78,13 +78,13 @@ impl RegistrationRequest {
         Ok(Self { relying_party: statement.subject, made: statement.from })
     }
 
-    /// What is to be registered.
+    /// Relying party to register.
     #[must_use]
     pub fn relying_party(&self) -> &RelyingParty {
         &self.relying_party
     }
 
-    /// When it was made.
+    /// Time of the request.
     #[must_use]
     pub fn made(&self) -> Timestamp {
         self.made
@@ -108,16 +108,16 @@ pub fn in_request(payload: &Map<String, Value>) -> Vec<Value> {
     entries.filter_map(registration).collect()
 }
 
-/// What a registration must be.
+/// Requirements on a registration.
 #[derive(Clone, Copy)]
 pub struct Expected<'a> {
     /// The DID of the asker whose request it came with.
     pub asker: &'a str,
-    /// Whether a DID is that of a registrar which the wallet has pinned. No other DID is resolved.
+    /// Returns whether a DID is that of a registrar that the wallet has pinned. No other DID is resolved.
     pub registrars: &'a dyn Fn(&str) -> bool,
     /// The time.
     pub now: Timestamp,
-    /// How far clocks may differ, in seconds.
+    /// Permitted clock skew, in seconds.
     pub skew: i64,
 }
 
@@ -179,7 +179,7 @@ impl Registration {
         })
     }
 
-    /// Who is registered, and for what.
+    /// Registered relying party.
     #[must_use]
     pub fn relying_party(&self) -> &RelyingParty {
         &self.relying_party
@@ -203,8 +203,8 @@ impl Registration {
         self.valid_until
     }
 
-    /// What a query asks beyond what is registered for an intended use, in the query's order; nothing if it is within.
-    /// Bounds that move with the day are those of the day on which the registration was verified, or of the day before.
+    /// Returns the excess of a query over the registration for an intended use, in the query's order; empty if it is
+    /// within. Relative bounds are those of the day on which the registration was verified, or of the day before.
     #[must_use]
     pub fn excess(&self, intended_use: &str, query: &Query) -> Vec<Excess> {
         match self.relying_party.intended_use(intended_use) {
@@ -213,8 +213,8 @@ impl Registration {
         }
     }
 
-    /// Whether the value at `path` is registered for the credentials that `query` asks for. A claim that is asked for by a
-    /// threshold may be answered by its value only then.
+    /// Returns whether the value at `path` is registered for the credentials that `query` asks for. Only then may the
+    /// value answer a claim that is asked for by a threshold.
     #[must_use]
     pub fn registers_value(&self, intended_use: &str, query: &CredentialQuery, path: &[Step]) -> bool {
         self.relying_party.intended_use(intended_use).is_some_and(|intended| intended.registers_value(query, path))

@@ -1,4 +1,4 @@
-//! What is registered of an asker: who it is, and what it may ask for (spec/registration.md section 2).
+//! Registered identity of a relying party, and its intended uses (spec/registration.md section 2).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -44,11 +44,11 @@ pub struct RelyingParty {
     pub registry_uri: Option<String>,
     /// Its privacy policy, an https URL.
     pub privacy_policy: String,
-    /// Where people ask for erasure and have their questions answered: an https URL or `mailto:` with an address.
+    /// Contact for erasure requests and questions: an https URL or `mailto:` with an address.
     pub support_uri: String,
-    /// Who watches over its handling of data.
+    /// Authority that supervises its data processing.
     pub supervisory_authority: SupervisoryAuthority,
-    /// What it may ask for, by purpose; ids are unique.
+    /// Intended uses, by purpose; ids are unique.
     pub intended_uses: Vec<IntendedUse>,
     /// Keys that sign its receipts; a registration of before they were named has none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -75,13 +75,13 @@ pub struct SupervisoryAuthority {
 pub struct IntendedUse {
     /// Its name in requests: the id of a request template, such as `job-right-to-work`.
     pub id: String,
-    /// Why, by language tag; English is always there.
+    /// Purpose, by language tag; English is always there.
     pub purpose: BTreeMap<String, String>,
     /// By what law, by language tag; English is always there.
     pub legal_basis: BTreeMap<String, String>,
     /// For how long the outcome may be kept, in days.
     pub retention_days: u32,
-    /// What may be asked for.
+    /// Credentials that may be requested.
     pub credentials: Vec<RegisteredCredential>,
 }
 
@@ -95,7 +95,7 @@ pub struct RegisteredCredential {
     pub format: Option<String>,
     /// Of which types.
     pub meta: Meta,
-    /// Which claims; none: only that the holder has such a credential.
+    /// Claims that may be requested; if empty, only possession of such a credential.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub claims: Vec<RegisteredClaim>,
 }
@@ -116,13 +116,13 @@ pub struct Meta {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RegisteredClaim {
-    /// Where it is, from the credential's root; what lies below it is registered with it.
+    /// Path of the claim, from the credential's root; the claims below it are registered with it.
     #[serde(with = "path")]
     pub path: ClaimPath,
-    /// That it is at least something may be asked for, but not its value.
+    /// `true` if a lower bound may be requested, but not the value.
     #[serde(rename = "carnet_at_least", default, skip_serializing_if = "std::ops::Not::not")]
     pub at_least: bool,
-    /// That it is at most something may be asked for, but not its value.
+    /// `true` if an upper bound may be requested, but not the value.
     #[serde(rename = "carnet_at_most", default, skip_serializing_if = "std::ops::Not::not")]
     pub at_most: bool,
     /// The only bounds for which it may be asked that it is at least; none: any, if `carnet_at_least` is registered.
@@ -193,7 +193,7 @@ impl IntendedUse {
 }
 
 impl RegisteredCredential {
-    /// What has to be registered so that a query can be asked: exactly what it asks for.
+    /// Returns the credentials to register so that a query may be made: exactly what it asks for.
     #[must_use]
     pub fn of_query(query: &Query) -> Vec<Self> {
         query.credentials.iter().map(Self::of_credential).collect()

@@ -19,7 +19,7 @@ impl Resolve for One {
     }
 }
 
-/// When the first key left the document.
+/// Time at which the first key left the document.
 const ROTATED: &str = "2026-06-01T00:00:00Z";
 
 /// An issuer of `world`'s key, under `key-1`, which gave way to another on the first of June: its DID and its document.

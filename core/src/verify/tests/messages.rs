@@ -25,7 +25,8 @@ fn publish_message(world: &mut World, number: u8) {
     world.lists.insert(at, Arc::new(listed));
 }
 
-/// What is said of the message of a copy with the two usual entries and this one; it is accepted whatever that is.
+/// Returns the check and the messages of a copy with the two usual entries and this one; it must be accepted in any
+/// case.
 #[track_caller]
 fn heard(world: &World, message: Value) -> (Outcome, Vec<(u8, String)>) {
     let mut status = entries();

@@ -107,7 +107,7 @@ fn embedded(world: &World) -> Vec<u8> {
     serde_json::to_vec(&secure(&document, &EddsaJcs2022, &options, &world.issuer).unwrap()).unwrap()
 }
 
-/// What all forms of the credential come to.
+/// Verifies the credential in all formats and returns the outcomes.
 pub(super) fn all(world: &mut World) -> Vec<Option<Code>> {
     let code = |report: &Report| report.failure().map(|problem| problem.code);
     let (report, _) = present(world, &copy_with(world, entries()));
@@ -230,7 +230,7 @@ fn row_63_bits_are_counted_from_the_end_that_each_form_says() {
 /// Offsets around a boundary, in seconds.
 const AROUND: [i64; 7] = [-DAY, -300, -1, 0, 1, 300, DAY];
 
-/// What ends at `last` holds up to that second, and is refused after it.
+/// Proves that a value that ends at `last` holds in that second, and is refused after it.
 #[track_caller]
 fn ends(last: Timestamp, code: Code, mut at: impl FnMut(Timestamp) -> Option<Code>) {
     for offset in AROUND {
@@ -238,7 +238,7 @@ fn ends(last: Timestamp, code: Code, mut at: impl FnMut(Timestamp) -> Option<Cod
     }
 }
 
-/// What begins at `first` holds from that second on.
+/// Proves that a value that begins at `first` holds from that second.
 #[track_caller]
 fn begins(first: Timestamp, code: Code, mut at: impl FnMut(Timestamp) -> Option<Code>) {
     for offset in AROUND {

@@ -1,4 +1,4 @@
-//! What a log gives: every version, and the keys of those before the last.
+//! Versions of a log: all of them, and the keys of those before the last.
 
 use super::*;
 

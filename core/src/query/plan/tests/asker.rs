@@ -55,7 +55,7 @@ struct World<'a> {
     checked: bool,
 }
 
-/// What an asker sees: which document answers which query, and what is shown of it. Nothing where nothing answers.
+/// Verifier's view of an answer: the document for each query, and its disclosures. `None` if there is no answer.
 type Transcript = Option<Vec<(String, usize, Vec<(Show, Option<Value>)>)>>;
 
 impl World<'_> {
@@ -147,7 +147,7 @@ fn met(implied: &Implied, payload: &Map<String, Value>) -> bool {
     values_at(payload, &implied.path).iter().any(|(_, value)| accepts(value))
 }
 
-/// What is asked of documents of a type, whose bounds are one for each direction.
+/// Claims to ask of documents of a type, with one bound for each direction.
 fn any_claims((until, born): (u16, u16)) -> impl Strategy<Value = Vec<Value>> {
     let at = |name: &str| json!({"path": ["credentialSubject", name]});
     let with = |name: &str, member: &str, bound: Value| {
@@ -219,7 +219,7 @@ fn condition_of(holding: usize, path: &ClaimPath) -> Option<(usize, usize)> {
     Some((holding, CONDITIONS.iter().position(|name| name == last)?))
 }
 
-/// What an asker learns, by brute force, beside what the screen says.
+/// Conclusions that a verifier can draw, by brute force, beside those on the screen.
 struct Audit {
     /// The unmet conditions that the answer depends on: those whose claim, changed alone, changes what the asker sees in
     /// one of the worlds in which it sees the same and what is met is met. That others are not met, the screen says.

@@ -22,7 +22,7 @@ const PARTS: [(&[&str], u64); 6] = [
 const BOUNDS: [&str; 2] = ["2026-01-01", "2027-01-01"];
 const PROOF: u64 = 5;
 
-/// What a claims query may ask for, where `until` has to reach a bound.
+/// Generates a claims query, where `until` has to reach a bound.
 fn any_claim(bound: &'static str) -> impl Strategy<Value = Value> {
     let at = |path: &[&str]| json!({"path": path});
     prop::sample::select(vec![
@@ -80,14 +80,14 @@ fn any_query() -> impl Strategy<Value = Query> {
 #[derive(Debug, Clone)]
 struct Made {
     kind: &'static str,
-    /// Which of [`PARTS`].
+    /// Indices into [`PARTS`].
     parts: Vec<usize>,
     country: &'static str,
     until: &'static str,
     proves: bool,
     exposure: u8,
     known: bool,
-    /// Whether it is another copy of the document before it, of which some claims may be out of use.
+    /// `true` for another copy of the document before it; some of its claims may be out of use.
     another_copy: bool,
 }
 
@@ -211,8 +211,8 @@ fn showings(asked: &CredentialQuery, wallet: &[Made]) -> Vec<(Showing, usize)> {
     all
 }
 
-/// What decides between answers: the weight, the asker's order of combinations, the number of claims shown, the asker's
-/// order of claim sets, the wallet's order.
+/// Ranking of answers: the weight, the verifier's order of combinations, the number of disclosed claims, the
+/// verifier's order of claim sets, the wallet's order.
 type Rank = (u64, Vec<usize>, u32, Vec<usize>, Vec<usize>);
 
 fn cost(chosen: &[Showing], holdings: &[Holding<'_>]) -> u64 {

@@ -1,4 +1,4 @@
-//! How much is not too much, and that what is too much says so at once.
+//! Sizes that the planner accepts, and immediate refusal of larger ones.
 
 // A test ends where a sum overflows.
 #![allow(clippy::arithmetic_side_effects)]

@@ -53,7 +53,7 @@ fn refused_with(payload: Value) -> Code {
     refused(&bound_with(json!({"typ": "kb+jwt"}), payload, &holder()))
 }
 
-/// That the hand-made one is right but for what is changed in it.
+/// Proves that the hand-made binding is accepted without the fault.
 fn twin() {
     check(&bound_with(json!({"typ": "kb+jwt"}), json!({}), &holder()), &expected()).unwrap();
 }

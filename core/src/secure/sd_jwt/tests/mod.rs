@@ -1,4 +1,4 @@
-//! What an SD-JWT must refuse, each time beside what it accepts.
+//! Refused SD-JWTs, each beside its accepted twin.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use rand_core::{CryptoRng, RngCore};
@@ -90,7 +90,7 @@ fn made_as(typ: &str, payload: &Value, disclosures: &[Value]) -> String {
     compact
 }
 
-/// What a verifier does with it, up to the claims.
+/// Verifies the SD-JWT and returns its claims, as a verifier does.
 fn shown(compact: &str) -> Result<Map<String, Value>, Problem> {
     let token = SdJwt::parse(compact)?;
     token.verify_signature(&issuer().public_key())?;

@@ -1,4 +1,4 @@
-//! What holds for any payload and any choice.
+//! Properties of any payload and any choice of disclosures.
 
 use proptest::{collection::vec, prelude::*, sample::Index};
 
@@ -55,8 +55,8 @@ fn some(of: &[ClaimPath], chosen: &[Index]) -> Vec<ClaimPath> {
     some
 }
 
-/// What should be seen, computed the plain way: everything that is not hidden, where a hidden claim
-/// is one whose path is disclosable and neither leads to, nor lies below, a path that is shown.
+/// Computes the expected claims the plain way: everything that is not hidden. A claim is hidden if its path is
+/// disclosable and neither leads to, nor lies below, a path that is shown.
 fn seen(value: &Value, at: &ClaimPath, disclosable: &[ClaimPath], shown: &[ClaimPath]) -> Value {
     let visible = |path: &ClaimPath| {
         !disclosable.contains(path) || shown.iter().any(|shown| path.starts_with(shown) || shown.starts_with(path))

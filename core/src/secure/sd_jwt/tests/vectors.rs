@@ -7,7 +7,7 @@ use std::{
 
 use super::*;
 
-/// When the vectors' key bindings were made.
+/// Creation time of the vectors' key bindings.
 const MADE: Timestamp = Timestamp::from_unix(1_795_360_100);
 
 fn folder() -> PathBuf {

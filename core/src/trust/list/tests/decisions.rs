@@ -1,4 +1,4 @@
-//! What is decided by a list, and why.
+//! Decisions by a list, and their reasons.
 
 use super::*;
 
@@ -51,7 +51,7 @@ fn row_69_an_issuer_that_is_listed_but_withdrawn() {
     }
 }
 
-/// How a boundary was crossed: -1 d, -5 min, -1 s, at it, +1 s, +5 min, +1 d.
+/// Offsets from a boundary: -1 d, -5 min, -1 s, at it, +1 s, +5 min, +1 d.
 const OFFSETS: [i64; 7] = [-86_400, -300, -1, 0, 1, 300, 86_400];
 
 #[track_caller]

@@ -1,4 +1,4 @@
-//! What a list may say. Each fault is signed in earnest, so that nothing but it is wrong.
+//! Bounds on the contents of a list. Each faulty list has valid signatures, so that nothing else is wrong with it.
 
 use super::*;
 

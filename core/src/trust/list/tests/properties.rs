@@ -1,4 +1,4 @@
-//! What holds of every list and every question.
+//! Properties of every list and every question.
 
 use proptest::prelude::*;
 

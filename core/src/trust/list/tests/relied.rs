@@ -1,4 +1,4 @@
-//! What of a credential is asked about.
+//! Questions about a credential.
 
 use super::*;
 use crate::{

@@ -1,4 +1,4 @@
-//! Who has signed, and how many.
+//! Signers of a list, and their number.
 
 use super::*;
 

@@ -1,4 +1,5 @@
-//! What a registration may say. Each fault is signed in earnest, so that nothing but it is wrong.
+//! Bounds on the contents of a registration. Each faulty registration has a valid signature, so that nothing else is
+//! wrong with it.
 
 use super::*;
 

@@ -28,7 +28,7 @@ fn told(excess: &[Excess]) -> Vec<(Option<String>, Beyond)> {
     excess.iter().map(|excess| (excess.path.as_deref().map(path_to_text), excess.beyond)).collect()
 }
 
-/// What is in excess of the registration of [`subject`], by path.
+/// Returns the excess over the registration of [`subject`], by path.
 fn excess(query: &Query) -> Vec<(Option<String>, Beyond)> {
     told(&verify(&registration()).unwrap().excess(USE, query))
 }
@@ -303,7 +303,7 @@ fn allows(intended: &IntendedUse, thing: &Thing<'_>) -> bool {
     })
 }
 
-/// Whether everything that a claim asks for, or without one the credential itself, is allowed.
+/// Returns whether everything that a claim asks for, or without one the credential itself, is allowed.
 fn is_within(intended: &IntendedUse, query: &CredentialQuery, claim: Option<&crate::query::ClaimQuery>) -> bool {
     let asked = |mode: Mode| match claim.and_then(|claim| claim.threshold.as_ref()).map(|t| t.direction()) {
         None => true,
