@@ -1,4 +1,4 @@
-//! Which addresses may be reached: the public ones, and private ones for hosts that were named.
+//! Addresses that may be reached: public ones, and private ones for hosts that the configuration names.
 
 use std::{
     collections::BTreeSet,
@@ -10,7 +10,7 @@ use std::{
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
-/// What an address is to us.
+/// Reachability class of an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// Anybody's.

@@ -19,15 +19,15 @@ use crate::{HttpsFetcher, seen::Seen};
 /// The most documents that are kept; beyond it the oldest goes. As many as a trust list may name (spec/trust.md 2.1), and some more.
 const CAPACITY: usize = 20_480;
 
-/// How long a document is believed that cannot be had anew: a day. A site that is down for a night stops nobody, and a
-/// key that may have been withdrawn does not verify for ever.
+/// Maximum age of a document whose refresh fails: a day. An outage of one night stops nobody, and a key that may have
+/// been withdrawn does not verify for ever.
 pub const MAX_STALE: Duration = Duration::from_secs(86_400);
 
 #[derive(Debug, Clone)]
 struct Entry {
     /// A log that was verified may say that there is no document any more.
     document: Result<Arc<DidDocument>, Problem>,
-    /// How long its controller would have it kept, where that is said.
+    /// Time to live that the controller states, if any.
     ttl: Option<Duration>,
     /// By the calendar and not by a monotonic clock, which stands still while a machine sleeps.
     at: Timestamp,
@@ -71,7 +71,7 @@ impl DidCache {
         *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = Seen::of(seen);
     }
 
-    /// Which entry of each log was seen last, for [`DidCache::remember`].
+    /// Returns the last accepted entry of each log, for [`DidCache::remember`].
     #[must_use]
     pub fn remembered(&self) -> BTreeMap<String, String> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).last().clone()
@@ -137,11 +137,12 @@ impl DidCache {
         self.refusals.read().unwrap_or_else(PoisonError::into_inner).get(did).cloned()
     }
 
-    /// What [`Resolve::resolve`] answers at an instant.
+    /// Resolves a DID at an instant, from memory.
     ///
     /// # Errors
-    /// `did_unresolved`: it was never fetched, or not for longer than [`MAX_STALE`]; the problem of one that was fetched and is
-    /// bad, where there is no earlier one; `did_deactivated`; `did_unsupported`.
+    /// `did_unresolved`: it was never fetched, or its last successful fetch is older than [`MAX_STALE`]; the problem
+    /// of a document that was fetched and is invalid, if there is no earlier one; `did_deactivated`;
+    /// `did_unsupported`.
     pub fn resolve_at(&self, did: &Did, now: Timestamp) -> Result<Arc<DidDocument>, Problem> {
         match did.method() {
             DidMethod::Key | DidMethod::Jwk => return SelfContained.resolve(did),
@@ -213,8 +214,8 @@ impl Resolve for DidCache {
     }
 }
 
-/// How far two times are from each other, whichever comes first: after a clock was set back, a document from its
-/// future is old as well.
+/// Returns the absolute difference of two times: after a clock was set back, a document from its future is old as
+/// well.
 fn apart(a: Timestamp, b: Timestamp) -> Duration {
     Duration::from_secs(a.unix().abs_diff(b.unix()))
 }

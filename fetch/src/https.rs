@@ -25,7 +25,7 @@ use url::{Host, Url};
 
 use crate::address::{Forbidden, Guarded, normalized};
 
-/// What may be fetched, and how.
+/// Limits on fetches, and the roots of trust.
 #[derive(Debug, Clone)]
 pub struct FetchOptions {
     /// Certificates (PEM) that are trusted beside the system's.
@@ -144,7 +144,7 @@ impl HttpsFetcher {
     }
 }
 
-/// What was fetched.
+/// Fetched document.
 #[derive(Debug, Clone)]
 pub struct Fetched {
     /// The bytes.

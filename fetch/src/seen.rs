@@ -1,4 +1,4 @@
-//! Which entry of each did:webvh log was seen last.
+//! Last accepted entry of each did:webvh log.
 
 use std::{
     collections::BTreeMap,
@@ -30,7 +30,7 @@ impl Seen {
         Ok(Self { last, file: Some(file) })
     }
 
-    /// What somebody else keeps.
+    /// Takes the entries from a caller that stores them.
     pub(crate) fn of(last: BTreeMap<String, String>) -> Self {
         Self { last, file: None }
     }

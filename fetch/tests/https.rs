@@ -30,7 +30,7 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 
-/// What the server does, after the request.
+/// Behaviour of the server after the request.
 #[derive(Clone)]
 enum Answer {
     /// Sends this, whole.
@@ -45,7 +45,7 @@ enum Answer {
     Tagged(String),
 }
 
-/// What a site serves, by path; it can change.
+/// Files of a site, by path; they can change.
 type Files = Arc<Mutex<BTreeMap<&'static str, String>>>;
 
 struct Site {

@@ -12,11 +12,11 @@ use base16ct::lower::encode_string as hex;
 use carnet_core::{Code, Problem};
 use sha2::{Digest, Sha256};
 
-/// How many steps of the hash-N-degree algorithm one document may cost: one for each call and for each blank node
-/// of each permutation that is tried. A credential costs none or a few; the hardest graph of the official suite
-/// that is not poison stays well below it.
+/// Limit on the steps of the hash-N-degree algorithm for one document: one for each call and for each blank node of
+/// each permutation that is tried. A credential needs none or a few; the hardest graph of the official suite that is
+/// not poison stays well below it.
 pub const WORK_LIMIT: u32 = 50_000;
-/// How deep that algorithm may call itself.
+/// Limit on the recursion depth of that algorithm.
 pub const DEPTH_LIMIT: u32 = 64;
 
 /// A subject, an object or a graph name.
@@ -60,7 +60,7 @@ impl Term {
 /// A statement.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Quad {
-    /// What it is about.
+    /// Subject of the statement.
     pub subject: Term,
     /// The property's IRI, without brackets.
     pub predicate: String,

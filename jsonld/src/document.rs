@@ -66,7 +66,7 @@ fn shape(name: &str, what: &str) -> Problem {
     Problem::new(Code::Transformation, format!("`{name}` {what}, which the signature would not cover"))
 }
 
-/// Where a value stands. The contexts are there at the top of a document only, where `@context` is allowed.
+/// Place of a value. Contexts are set only at the top of a document, where `@context` is allowed.
 #[derive(Clone, Copy)]
 struct Place<'a> {
     depth: usize,

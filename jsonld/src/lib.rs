@@ -50,5 +50,5 @@ pub use contexts::{VCDM_V2, VCDM_V2_SHA256};
 #[cfg(feature = "ssi")]
 pub use suite::EddsaRdfc2022;
 
-/// Whether this build has the JSON-LD suites (the feature `ssi`).
+/// `true` if this build has the JSON-LD suites (the feature `ssi`).
 pub const AVAILABLE: bool = cfg!(feature = "ssi");

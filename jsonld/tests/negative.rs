@@ -1,4 +1,4 @@
-//! What must be refused, each with its twin that passes.
+//! Documents that must be refused, each with its accepted twin.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -39,7 +39,8 @@ fn with(document: &Object, change: impl FnOnce(&mut Value)) -> Object {
     value.as_object().unwrap().clone()
 }
 
-/// What both sides say to a changed document: the issuer does not sign it, the verifier does not accept it.
+/// Returns the error of both sides for a changed document: the issuer does not sign it, the verifier does not accept
+/// it.
 fn refused(change: impl FnOnce(&mut Value)) -> Code {
     let (suite, document, proof, public) = signed();
     let changed = with(&document, change);

@@ -202,7 +202,7 @@ async fn channel(args: &StaffArgs) -> Result<Channel, StartError> {
     })
 }
 
-/// Whether a URL's host is this machine for certain, whatever a name server says.
+/// Returns whether a URL's host is this machine for certain, whatever a name server says.
 pub(crate) fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Host::Ipv4(ip)) => ip.is_loopback(),

@@ -15,17 +15,17 @@ pub use files::ConfigFiles;
 /// Beginning of what is said of a field that is refused.
 const REFUSED: &str = "The configuration is refused: ";
 
-/// Why a service could not start. Its text says what happened, whether data is safe, and what to do.
+/// Reason that a service could not start. Its text says what happened, whether data is safe, and what to do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}\nhint: {hint}")]
 pub struct StartError {
-    /// What happened.
+    /// Description of the error.
     pub message: String,
-    /// What to do.
+    /// Advice on what to do.
     pub hint: String,
-    /// Whether the same may go well later, as it is: nobody answered, or a lock was held.
+    /// `true` if a retry may succeed: nobody answered, or a lock was held.
     pub try_again: bool,
-    /// Whether a file or a secret that the command line names is not there, or cannot be read.
+    /// `true` if a file or a secret that the command line names is missing or unreadable.
     pub absent: bool,
     /// The field of the configuration that is refused, if it is one: `status.entries`.
     field: Option<String>,
@@ -54,7 +54,7 @@ impl StartError {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ServeConfig {
-    /// Where to listen; by default at the service's own port on loopback. Port 0 lets the system pick.
+    /// Address to listen on; by default the service's own port on loopback. Port 0 lets the system pick.
     pub listen: Option<SocketAddr>,
     /// The URL under which wallets reach it; by default made from the address.
     pub public_url: Option<String>,
@@ -205,7 +205,7 @@ mod tests {
         keys: crate::keys::KeysConfig,
     }
 
-    /// What is said of a configuration whose second file is laid over the first.
+    /// Returns the error for a configuration whose second file is laid over the first.
     fn said(base: &str, over: &str) -> String {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("config.toml"), base).unwrap();

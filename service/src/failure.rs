@@ -1,4 +1,4 @@
-//! Why a staff verb failed, in words for a person and as an exit code for a script.
+//! Failures of staff verbs, in words for a person and as an exit code for a script.
 
 use carnet_core::text::shown_lines;
 use serde_json::{Value, json};
@@ -11,7 +11,7 @@ const METHOD_UNKNOWN: &str = "METHOD_UNKNOWN";
 /// Reason of a call whose message is over the limit: the same call stays so.
 const MESSAGE_TOO_LARGE: &str = "MESSAGE_TOO_LARGE";
 
-/// Why a verb failed.
+/// Reason that a verb failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
     /// It could not be begun.
@@ -20,7 +20,7 @@ pub enum Failure {
     /// The service refused it.
     #[error("{}", describe(.0))]
     Refused(Box<tonic::Status>),
-    /// What was given to it cannot be used.
+    /// Its input cannot be used.
     #[error("{0}")]
     Input(String),
     /// A file that the command line names is not there, or cannot be read.

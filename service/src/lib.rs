@@ -1,4 +1,4 @@
-//! What the two services share: configuration, staff identity, the store's ground, limits, the wire's errors.
+//! Shared parts of the two services: configuration, staff identity, stores, limits, and errors on the wire.
 
 mod calls;
 pub mod client;

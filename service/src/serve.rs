@@ -22,7 +22,7 @@ use crate::{
     disk,
 };
 
-/// How long calls that are under way may take to end once the service was asked to stop.
+/// Grace period for calls under way once the service is asked to stop.
 const GRACE: Duration = Duration::from_secs(10);
 const KEEPALIVE: Duration = Duration::from_secs(30);
 const MAX_HEADER_BYTES: u32 = 16_384;

@@ -25,7 +25,7 @@ pub struct Catalogue {
 }
 
 impl Catalogue {
-    /// What comes with Carnet.
+    /// Returns the catalogue that is built into Carnet.
     ///
     /// # Errors
     /// [`SpecError`] if the embedded data is inconsistent, which the tests of this crate rule out.
@@ -41,7 +41,7 @@ impl Catalogue {
         Ok(catalogue)
     }
 
-    /// What comes with Carnet, and a folder's own `types/` and `requests/` (either may be absent).
+    /// Loads the built-in catalogue, and a folder's own `types/` and `requests/` (either may be absent).
     ///
     /// # Errors
     /// [`SpecError`] names the file that could not be read, or is inconsistent, or repeats a name.

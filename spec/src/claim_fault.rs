@@ -111,7 +111,7 @@ impl Described<'_> {
         ClaimFault { path: name.to_owned(), given: None, wanted, nearest: None }
     }
 
-    /// What one of several branches of a schema wants, each by its first error.
+    /// Describes the branches of a schema, each by its first error.
     fn alternatives(&self, branches: &[Vec<ValidationError<'static>>], steps: &[String]) -> Option<String> {
         let here = path(steps);
         let wanted = branches.iter().filter_map(|errors| self.faults(errors.first()?).into_iter().next());

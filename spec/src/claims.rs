@@ -1,4 +1,4 @@
-//! Which claims a type has: read from its schema, and written as paths (`learningOutcomes[].title`).
+//! Claims of a type: read from its schema, and written as paths (`learningOutcomes[].title`).
 
 use carnet_core::{
     credential::may_name_claim,
@@ -15,7 +15,7 @@ pub(crate) struct Claim {
     pub(crate) name: Option<String>,
     /// The texts that the schema allows, or allows an array's elements to be, if it lists them.
     pub(crate) allowed: Vec<String>,
-    /// Whether it is a yes or a no.
+    /// `true` for a claim whose value is a boolean.
     pub(crate) boolean: bool,
 }
 
@@ -67,7 +67,7 @@ fn of_value(schema: &Value, path: &str, claims: &mut Vec<Claim>) -> Result<(), S
     }
 }
 
-/// Whether a path is one of these, or below one.
+/// Returns whether a path is one of these, or below one.
 pub(crate) fn is_within(path: &str, listed: &[String]) -> bool {
     let below = |known: &String| {
         path.strip_prefix(known.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))

@@ -30,9 +30,9 @@ enum Rule {
     Stated,
     /// The same in every credential of the type.
     Constant(bool),
-    /// Whether another claim is one of these.
+    /// `true` if another claim has one of these values.
     AnyOf { from: String, values: Vec<String> },
-    /// What another claim says.
+    /// Copy of another claim.
     CopyOf(String),
 }
 
@@ -62,7 +62,7 @@ impl Computed {
         }
     }
 
-    /// What the rule yields for these claims; none if it has nothing to go by.
+    /// Computes the value from these claims; `None` if the rule has nothing to go by.
     pub(crate) fn value(&self, claims: &Map<String, Value>) -> Option<Value> {
         match &self.rule {
             Rule::Stated => None,

@@ -27,8 +27,8 @@ use crate::{
 
 mod read;
 
-/// What a credential may have at its top, in each of the W3C formats: the data model's members that Carnet reads,
-/// and those that JOSE adds. What else an issuer put there nobody would be asked about.
+/// Members that a credential may have at its top, in any of the W3C formats: those of the data model that Carnet
+/// reads, and those that JOSE adds. Nobody would be asked about any other member that an issuer put there.
 const TOP: [&str; 14] = [
     "@context",
     "type",
@@ -72,9 +72,9 @@ pub struct CredentialType {
     /// The claims whose thresholds can be proved (spec/at-least.md section 3), each with its direction, by their
     /// paths in `vc+sd-jwt` from the credential's root.
     pub ordered: Vec<OrderedClaim>,
-    /// What is always visible, and why nothing else is: security needs it. Paths as text.
+    /// Claims that are always visible, because security needs them. Paths as text.
     pub always: Vec<String>,
-    /// How long a credential holds unless its offer says otherwise, in days.
+    /// Default validity of a credential, in days, unless its offer states another.
     pub validity_days: u32,
     /// A worked example: the credential before it is secured.
     pub example: Value,
@@ -327,13 +327,13 @@ impl CredentialType {
         self.ordered.iter().map(at_top).collect()
     }
 
-    /// Whether a member of credentialSubject is an array of commitments, which says nothing to people.
+    /// Returns whether a member of credentialSubject is an array of commitments, which says nothing to people.
     #[must_use]
     pub fn is_commitments(&self, name: &str) -> bool {
         self.orders.iter().any(|order| order.commitments() == name)
     }
 
-    /// Whether a threshold can be proved of a claim: a path below credentialSubject as text.
+    /// Returns whether a threshold can be proved of a claim: a path below credentialSubject as text.
     #[must_use]
     pub fn proves(&self, path: &str, threshold: &Threshold) -> bool {
         self.orders.iter().any(|order| order.proves(path, threshold))
@@ -359,7 +359,8 @@ impl CredentialType {
         claims
     }
 
-    /// Whether the type has this claim: a path below credentialSubject as text, such as `learningOutcomes[].title`.
+    /// Returns whether the type has this claim: a path below credentialSubject as text, such as
+    /// `learningOutcomes[].title`.
     #[must_use]
     pub fn has_claim(&self, path: &str) -> bool {
         self.paths.iter().any(|known| known == path)
@@ -370,7 +371,7 @@ impl CredentialType {
         self.paths.iter().map(String::as_str)
     }
 
-    /// Whether no request may make this claim (or what is below it) a condition.
+    /// Returns whether no request may make this claim, or one below it, a condition.
     #[must_use]
     pub fn is_never_mandatory(&self, path: &str) -> bool {
         claims::is_within(path, &self.never_mandatory)
@@ -397,17 +398,17 @@ impl CredentialType {
         })
     }
 
-    /// Whether a claim is a computed yes or no, which tells least: a path below credentialSubject as text.
+    /// Returns whether a claim is a computed boolean, which tells least: a path below credentialSubject as text.
     pub(crate) fn is_answer(&self, path: &str) -> bool {
         self.answers.iter().any(|known| known == path)
     }
 
-    /// Whether many people share what this claim (or the one that it lies in) says.
+    /// Returns whether many people share the value of this claim, or of the one that contains it.
     pub(crate) fn is_coarse(&self, path: &str) -> bool {
         claims::is_within(path, &self.coarse)
     }
 
-    /// Whether this claim (or the one that it lies in) singles a person out, or tells what few have to know.
+    /// Returns whether this claim, or the one that contains it, singles a person out, or tells what few have to know.
     pub(crate) fn is_fine(&self, path: &str) -> bool {
         claims::is_within(path, &self.fine)
     }

@@ -1,4 +1,4 @@
-//! What people read: the names of types and claims, from Fluent files.
+//! Display names of types and claims, from Fluent files.
 
 use std::collections::BTreeMap;
 

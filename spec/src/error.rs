@@ -1,8 +1,8 @@
-//! What can be wrong with a catalogue.
+//! Errors of a catalogue.
 
 use std::path::PathBuf;
 
-/// Why a catalogue could not be loaded: which file, what is wrong with it, and what to do.
+/// Reason that a catalogue could not be loaded: the file, the fault, and advice.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SpecError {
@@ -11,7 +11,7 @@ pub enum SpecError {
     Read {
         /// The file or folder.
         path: PathBuf,
-        /// What the system said.
+        /// Error of the system.
         source: std::io::Error,
     },
     /// A file is not what it has to be.
@@ -19,9 +19,9 @@ pub enum SpecError {
     File {
         /// The file, as a path below the catalogue's folder.
         file: String,
-        /// What is wrong.
+        /// Description of the fault.
         what: String,
-        /// What to do about it.
+        /// Advice on what to do about it.
         hint: String,
     },
 }

@@ -21,7 +21,7 @@ pub struct Keep {
     pub credential: String,
     /// Its path, which is one of that query's.
     pub path: ClaimPath,
-    /// Why it is kept, by language tag; English is always there.
+    /// Purpose of keeping it, by language tag; English is always there.
     pub why: BTreeMap<String, String>,
     /// For how long, in days from the answer: 1 to 3,650. Then it is erased.
     pub days: u32,

@@ -30,7 +30,7 @@ pub(crate) struct Order {
     form: Form,
 }
 
-/// What a threshold has to look like.
+/// Form of a threshold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Form {
     Number,
@@ -91,7 +91,7 @@ impl Order {
         }
     }
 
-    /// Whether a threshold is one that can be proved of the claim: its direction is marked, and it has the claim's form.
+    /// Returns whether a threshold can be proved of the claim: its direction is marked, and it has the claim's form.
     pub(crate) fn proves(&self, claim: &str, threshold: &Threshold) -> bool {
         let form = match threshold.bound() {
             Value::Number(_) => Form::Number,
@@ -136,7 +136,7 @@ fn form_of(schema: &Value, claim: &str) -> Option<Form> {
     }
 }
 
-/// Whether it is a CEFR level: of the texts that can be a threshold, those that are no date.
+/// Returns whether it is a CEFR level: any text that can be a threshold and is no date.
 fn is_level(value: &Value) -> bool {
     value.as_str().is_some_and(|text| !text.contains('-')) && Ordered::of_threshold(value).is_ok()
 }

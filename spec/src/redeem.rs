@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use crate::claims;
 
-/// What an accepted answer marks a use by.
+/// Claims by which an accepted answer marks a use of an entitlement.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Redeem {

@@ -20,30 +20,30 @@ use crate::{
     redeem::RedeemText,
 };
 
-/// What a service asks for. Texts are by language tag; English is always there.
+/// Request that a verifier makes. Texts are by language tag; English is always there.
 #[derive(Debug, Clone)]
 pub struct RequestTemplate {
     /// Its name, such as `university-admission`.
     pub id: String,
-    /// What staff call it.
+    /// Title for staff.
     pub title: BTreeMap<String, String>,
-    /// Why it is asked.
+    /// Purpose of the request.
     pub purpose: BTreeMap<String, String>,
     /// By what law.
     pub legal_basis: BTreeMap<String, String>,
-    /// What is kept, and for how long, in words.
+    /// Statement, in words, of the data that is kept and of its retention.
     pub retention: BTreeMap<String, String>,
     /// For how long the outcome is kept, in days.
     pub retention_days: u32,
     /// The claims that are kept beside the outcome; by default none.
     pub keep: Vec<Keep>,
-    /// What an accepted answer marks a use by; none: it marks none.
+    /// Claims by which an accepted answer marks a use of an entitlement; `None` if it marks none.
     pub redeem: Option<Redeem>,
     /// For how many seconds past its time a status list still counts where no newer one can be had; by default 0, which is
     /// to refuse (spec/status.md, For verifiers).
     pub stale_status_seconds: u32,
-    /// How old a freshness statement may be, in seconds; `None`: holders are asked for none, and one that comes all the same
-    /// counts for a day (spec/freshness.md 2.6, 2.7).
+    /// Maximum age of a freshness statement, in seconds. With `None`, holders are asked for none, and one that a
+    /// holder presents all the same counts for a day (spec/freshness.md 2.6, 2.7).
     pub freshness_seconds_max: Option<u32>,
     /// The query on the first day that it was tried on, whose shape is that of every day.
     query: Query,
@@ -293,7 +293,7 @@ fn query_at(template: &Value, now: Timestamp) -> Result<(Query, Value), Problem>
     Ok((Query::parse(&json)?, json))
 }
 
-/// Whether the format discloses claims one by one.
+/// Returns whether the format discloses claims one by one.
 fn selective(query: &CredentialQuery) -> bool {
     matches!(query.format.as_str(), "vc+sd-jwt" | "dc+sd-jwt")
 }

@@ -1,5 +1,4 @@
-//! How much a showing tells: the weights of the least-disclosure plan, and the classes of claims (credential-types.md
-//! section 9).
+//! Weights of the least-disclosure plan, and the classes of claims (credential-types.md section 9).
 
 use carnet_core::{
     query::plan::{Class, Classes, Holding, Weights},
@@ -11,7 +10,7 @@ use serde_json::Value;
 
 use crate::{Catalogue, SpecError, claims, folder};
 
-/// What comes with Carnet.
+/// Built-in weights.
 pub(crate) const EMBEDDED: &str = include_str!("../weights.toml");
 
 #[derive(Deserialize)]
@@ -59,13 +58,13 @@ impl Classes for Catalogue {
 }
 
 impl Catalogue {
-    /// What each showing weighs in the least-disclosure plan.
+    /// Weights of disclosures in the least-disclosure plan.
     #[must_use]
     pub fn weights(&self) -> &Weights {
         &self.weights
     }
 
-    /// How much a claim of a type tells: a path below credentialSubject as text. What is not known counts as fine.
+    /// Returns the class of a type's claim: a path below credentialSubject as text. An unknown claim counts as fine.
     #[must_use]
     pub fn class_of(&self, type_name: &str, path: &str) -> Class {
         match self.credential_type(type_name) {

@@ -1,4 +1,4 @@
-//! What comes with Carnet is complete, and holds credentials to what it says.
+//! Completeness of the built-in catalogue, and the rules that it sets for credentials.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test may fail by panicking")]
 

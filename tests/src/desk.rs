@@ -19,7 +19,7 @@ pub struct Desk<'a> {
     stage: &'a Stage,
     name: &'static str,
     operators: Vec<String>,
-    /// Who signs the first list, and who signs those after it.
+    /// Signers of the first list, and of the lists after it.
     signers: [&'static [&'static str]; 2],
 }
 
@@ -43,7 +43,7 @@ impl<'a> Desk<'a> {
         Self { stage, name, operators: Vec::new(), signers: [&["a", "b"], &["b", "c"]] }
     }
 
-    /// Where a file of the desk's lies.
+    /// Path of a file of the desk.
     #[must_use]
     pub fn path(&self, name: &str) -> String {
         self.stage.folder.join(format!("{}-{name}", self.name)).display().to_string()
@@ -54,7 +54,7 @@ impl<'a> Desk<'a> {
         programs::run("carnet-trust", all, &[])
     }
 
-    /// What everybody pins.
+    /// Arguments that pin the list.
     #[must_use]
     pub fn pins(&self) -> Vec<&str> {
         let operators = self.operators.iter().flat_map(|did| ["--operator", did.as_str()]);
@@ -140,7 +140,7 @@ impl<'a> Desk<'a> {
         self.trust(&[args.to_vec(), self.pins()].concat())
     }
 
-    /// Where the newest list is.
+    /// Path of the newest list.
     #[must_use]
     pub fn published(&self) -> String {
         self.path("site/trust-list.json")

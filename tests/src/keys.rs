@@ -17,7 +17,7 @@ pub struct Keys {
     pub program: &'static str,
     /// The service's data directory.
     pub data: PathBuf,
-    /// What is laid over its configuration.
+    /// Configuration file that is laid over its own.
     pub over: PathBuf,
 }
 

@@ -16,5 +16,5 @@ pub mod visitor;
 /// An error in the house: a sentence.
 pub type Error = Box<dyn std::error::Error + Send + Sync>;
 
-/// What most of it returns.
+/// Result type of this crate.
 pub type Result<T> = std::result::Result<T, Error>;

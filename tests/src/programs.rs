@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::Result;
 
-/// Where the programs are: beside the executable that runs.
+/// Directory of the programs: that of the running executable.
 ///
 /// # Errors
 /// If the path of the running executable is not known.
@@ -50,7 +50,7 @@ pub fn build() -> Result<()> {
     if status.success() { Ok(()) } else { Err("the programs did not build".into()) }
 }
 
-/// What a program printed and how it ended.
+/// Output and exit of a program.
 #[derive(Debug)]
 pub struct Said {
     /// The exit code; -1 if a signal ended it.
@@ -158,7 +158,7 @@ fn command(program: &str) -> Result<Command> {
 #[derive(Debug)]
 pub struct Service {
     child: Child,
-    /// Where it listens: `http://127.0.0.1:PORT`.
+    /// URL that it listens at: `http://127.0.0.1:PORT`.
     pub url: String,
     /// Its data directory.
     pub data: PathBuf,
@@ -230,7 +230,7 @@ impl Service {
         Ok(service)
     }
 
-    /// What it has logged so far.
+    /// Log so far.
     #[must_use]
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.data.join("log")).unwrap_or_default()

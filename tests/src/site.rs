@@ -31,7 +31,8 @@ pub struct Site {
 /// Number of requests for each path.
 type Requests = Arc<Mutex<HashMap<String, usize>>>;
 
-/// Where the site passes on what it does not have itself: to the services behind it, as a reverse proxy does.
+/// Upstreams of the site: it passes requests for files that it lacks to the services behind it, as a reverse proxy
+/// does.
 #[derive(Debug, Clone, Default)]
 pub struct Gate(Arc<Mutex<HashMap<String, String>>>);
 

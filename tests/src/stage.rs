@@ -24,7 +24,7 @@ const PASSPHRASE: &str = "correct horse battery staple\n";
 #[derive(Debug)]
 pub struct Office {
     program: &'static str,
-    /// What it is called.
+    /// Display name.
     pub name: String,
     /// Its DID.
     pub did: String,
@@ -174,7 +174,7 @@ pub struct Offered {
 /// Everybody, in one folder that goes when the stage goes.
 #[derive(Debug)]
 pub struct Stage {
-    /// Where everything lies.
+    /// Folder of all files.
     pub folder: PathBuf,
     _temporary: Option<TempDir>,
     /// The web site where the issuers' DID documents are.
@@ -335,7 +335,7 @@ impl Stage {
         Ok((text("id").ok_or("the answer has no id")?, text("request_uri").ok_or("the answer has no request_uri")?))
     }
 
-    /// Why the agency refuses a copy that is shown for a job; none if it does not.
+    /// Returns the agency's reason for refusing a copy that is shown for a job; `None` if it accepts it.
     ///
     /// # Errors
     /// If it cannot be asked.
@@ -447,7 +447,7 @@ fn register(folder: &Path, data: &str, request: &str) -> Result<()> {
     programs::run("carnet-verifier", ["registration", "install", "--data", data, &signed], &[])?.ok().map(drop)
 }
 
-/// What an agency says of itself to be registered.
+/// Arguments that describe an agency for its registration.
 const ABOUT: [&str; 11] = [
     "--country",
     "PT",

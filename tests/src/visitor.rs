@@ -38,14 +38,14 @@ pub struct Copy {
     pub key: SecretKey,
 }
 
-/// What an offer says.
+/// Parsed credential offer.
 #[derive(Debug, Clone)]
 pub struct Offer {
     /// The issuer's endpoint.
     pub endpoint: String,
     /// The code.
     pub code: String,
-    /// What is offered.
+    /// Credential configuration id.
     pub configuration: String,
 }
 
@@ -134,7 +134,7 @@ pub fn with_bearer<T>(message: T, token: &str) -> Result<Request<T>> {
     Ok(request)
 }
 
-/// What a verifier asks.
+/// Parsed presentation request.
 #[derive(Debug, Clone)]
 pub struct Asked {
     /// The verifier's endpoint.
@@ -265,7 +265,7 @@ pub async fn submit_with(
     verifier.submit_presentation(message).await.map(tonic::Response::into_inner)
 }
 
-/// Why a submission was refused, in lower case; `None` if it was accepted.
+/// Returns the reason for refusing a submission, in lower case; `None` if it was accepted.
 #[must_use]
 pub fn refusal(answer: &std::result::Result<SubmitPresentationResponse, Status>) -> Option<String> {
     match answer {

@@ -24,10 +24,10 @@ const PERMIT: &str = "ResidencePermitCredential";
 /// As many as the issuer's own lists have, so that what it issued is in them.
 const ENTRIES: u64 = 1_048_576;
 
-/// What is served, by path.
+/// Served files, by path.
 type Shelf = Arc<Mutex<HashMap<String, String>>>;
 
-/// Who signs lists, and has a DID document on the stage's web site.
+/// Service that signs lists, and has a DID document on the stage's web site.
 struct Service {
     did: Did,
     key: SecretKey,
@@ -59,7 +59,7 @@ impl Service {
     }
 }
 
-/// Where the authority's lists are: the URL, and its path.
+/// URL and path of the authority's lists.
 fn base(stage: &Stage) -> (String, String) {
     let place = stage.authority.did.trim_start_matches("did:web:").replace(':', "/").replace("%3A", ":");
     let path = place.split_once('/').map_or("", |(_, path)| path);

@@ -1,4 +1,4 @@
-//! What must be refused at the real verifier's and issuer's doors, each with the twin that passes.
+//! Forged inputs that the real verifier and issuer must refuse, each with the twin that passes.
 
 use carnet_core::{
     keys::{Algorithm, SecretKey, Signer as _},

@@ -1,4 +1,4 @@
-//! What two verifiers could put together of one person, with everything that each of them was sent and has stored.
+//! Linkability of one person by two verifiers, from everything that each of them was sent and has stored.
 
 use std::collections::BTreeSet;
 

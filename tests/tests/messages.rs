@@ -1,5 +1,5 @@
-//! What an issuer has to say on a credential besides whether it holds, with the real programs: it reaches the holder, and
-//! neither a list nor a verifier; and the copies that it reached are discarded for new ones.
+//! Messages of an issuer on a credential besides its validity, with the real programs: they reach the holder, and
+//! neither a list nor a verifier; and the copies that a message reached are discarded for new ones.
 
 use carnet_tests::{
     Result,

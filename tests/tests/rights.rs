@@ -1,4 +1,4 @@
-//! What the holder has besides the screen: a log that can be checked, receipts, erasure, a complaint.
+//! Rights of the holder besides the screen: a log that can be checked, receipts, erasure, a complaint.
 
 use carnet_tests::{
     Result,

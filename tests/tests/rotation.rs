@@ -71,7 +71,7 @@ fn forged(copy: &Copy, key: &SecretKey) -> Result<Copy> {
     Ok(Copy { credential: format!("{jwt}~{disclosures}"), key })
 }
 
-/// What an issuer says of copies that it vouches for; none for the others.
+/// Fetches the issuer's freshness statements on copies; `None` for copies that it does not vouch for.
 async fn vouched(issuer: &str, copies: &[&Copy]) -> Result<Vec<Option<String>>> {
     let handles = copies.iter().map(|copy| freshness::handle(&copy.credential).to_vec()).collect();
     let request = CollectFreshnessRequest { handles, ..Default::default() };
@@ -80,7 +80,7 @@ async fn vouched(issuer: &str, copies: &[&Copy]) -> Result<Vec<Option<String>>> 
     Ok(answer.copies.into_iter().map(|copy| Some(copy.statement).filter(|text| !text.is_empty())).collect())
 }
 
-/// Why the agency refuses a copy with such a statement; none if it does not.
+/// Returns the agency's reason for refusing a copy with such a statement; `None` if it accepts it.
 async fn stapled(stage: &Stage, copy: &Copy, statement: &str) -> Result<Option<String>> {
     let asked = visitor::read_request(&stage.request("job-right-to-work")?.1).await?;
     let selected = SdJwt::parse(&copy.credential)?.select(&asked.paths)?;
@@ -171,7 +171,7 @@ async fn keys_rotate_with_overlap_and_a_compromised_one_counts_no_more() -> Resu
     Ok(())
 }
 
-/// What a backup from before a leak would undo, if it were taken for the truth.
+/// Restores an older backup of the keys, which would undo the record of a leak if it were trusted.
 #[tokio::test(flavor = "multi_thread")]
 async fn keys_from_an_older_backup_undo_nothing_and_are_brought_up_to_what_is_published() -> Result<()> {
     let mut stage = Stage::set(false).await?;

@@ -22,7 +22,7 @@ fn add(stage: &Stage, office: &Office, name: &str) -> Result<PathBuf> {
     Ok(file)
 }
 
-/// Who did what to an offer's credential, the newest first.
+/// Returns the actors and their acts on an offer's credential, the newest first.
 fn audit(office: &Office, by: &Path, offer: &str) -> Result<Vec<(String, String)>> {
     let said = office.staff_as(by, &["status", "audit", offer])?.ok()?.json()?;
     let acts = said.get("acts").and_then(Value::as_array).ok_or("no acts")?;

@@ -25,7 +25,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio_rustls::TlsConnector;
 
 const PERMIT: &str = "ResidencePermitCredential";
-/// How many power cuts the test of them makes, unless `CARNET_KILLS` says otherwise.
+/// Number of power cuts in the test of them, unless `CARNET_KILLS` sets another.
 const KILLS: u32 = 200;
 
 /// A visitor of the web site, who trusts its certificate authority and nobody else.
@@ -84,7 +84,7 @@ impl Client {
     }
 }
 
-/// What a list says: each form as it is at this instant.
+/// Status lists of an office, each in its format, at one instant.
 struct Lists {
     revocation: StatusList,
     suspension: StatusList,
@@ -119,13 +119,13 @@ fn bits(text: &str) -> Result<StatusList> {
     Ok(bitstring::decode(encoded.ok_or("the credential has no list")?, 1)?)
 }
 
-/// Where the lists of an office are: beside its DID document.
+/// URL of an office's lists: beside its DID document.
 fn base(office: &Office) -> String {
     let place = office.did.trim_start_matches("did:web:").replace(':', "/").replace("%3A", ":");
     format!("https://{place}/status")
 }
 
-/// What the issuer says of the copies of an offer: entry and state.
+/// Returns the issuer's records of an offer's copies: entry and state.
 fn shown(office: &Office, offer: &str) -> Result<Vec<(u64, String)>> {
     let said = office.staff(&["status", "show", offer])?.ok()?.json()?;
     let copies = said.get("copies").and_then(Value::as_array).ok_or("no copies")?;

@@ -13,7 +13,7 @@ use serde_json::Value;
 
 const PERMIT: &str = "ResidencePermitCredential";
 
-/// Why a service does not start on a directory.
+/// Returns the reason that a service does not start on a directory.
 fn refused(program: &str, data: &Path) -> Result<String> {
     match Service::start(program, data) {
         Ok(_) => Err(format!("{program} started").into()),

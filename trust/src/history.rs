@@ -14,7 +14,7 @@ use crate::{
 const CURRENT: &str = "trust-list.json";
 const HISTORY: &str = "history";
 
-/// Where a list was published.
+/// Paths of a published list.
 pub(crate) struct Published {
     pub(crate) current: PathBuf,
     pub(crate) history: PathBuf,

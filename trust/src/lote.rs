@@ -33,7 +33,7 @@ use crate::{refusal::Refusal, source::Source};
 const NOTIFIED: &str = "http://uri.etsi.org/19602/PubEAAProvidersList/SvcStatus/notified";
 const WITHDRAWN: &str = "http://uri.etsi.org/19602/PubEAAProvidersList/SvcStatus/withdrawn";
 
-/// What the operator knows and the list does not say.
+/// Facts that the operator supplies because the list does not state them.
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct Mapping {
     /// A service of this ServiceTypeIdentifier issues credentials of that type; may be given more than once.
@@ -126,8 +126,8 @@ fn countries(scheme: &Scheme, mapping: &Mapping) -> Vec<String> {
     if mapping.countries.is_empty() { own.cloned().collect() } else { mapping.countries.clone() }
 }
 
-/// Which entity each name of the command line means. One that no entity has, or more than one, is refused: a slip would leave out or
-/// put in somebody else.
+/// Checks that each name on the command line means exactly one entity: a slip would leave out or include the wrong
+/// party.
 fn check_names(entities: &[Entity], mapping: &Mapping) -> Result<(), Refusal> {
     let given: Vec<&String> = mapping.dids.iter().map(|(given, _)| given).chain(&mapping.without).collect();
     for (at, name) in given.iter().enumerate() {

@@ -1,4 +1,4 @@
-//! Whose list it must be, and who must have signed it: what verifiers and wallets pin.
+//! Pins of verifiers and wallets: the list's DID, and the operators who must have signed it.
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 
 use crate::{files::read_object, refusal::Refusal};
 
-/// What is pinned.
+/// Pinned list and operators.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct PinArgs {
     /// The DID that names the list.
@@ -22,7 +22,7 @@ pub(crate) struct PinArgs {
     /// The DID of an operator; once for each.
     #[arg(long = "operator", value_name = "DID", required = true)]
     operators: Vec<String>,
-    /// How many of them must have signed.
+    /// The number of operators who must have signed.
     #[arg(long, value_name = "N")]
     quorum: usize,
     /// A list that named other operators than those who are pinned, as the history has it; once for each, the oldest
@@ -61,7 +61,7 @@ impl PinArgs {
     }
 }
 
-/// What helps a list that does not hold.
+/// Returns advice about a list that does not hold.
 fn hint(code: Code) -> &'static str {
     match code {
         Code::ProofMissing | Code::TrustListQuorum => "have it signed by more of the operators that are pinned",

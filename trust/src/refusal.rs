@@ -1,4 +1,4 @@
-//! Why a verb did nothing, by a stable reason.
+//! Reason that a verb did nothing, by a stable name.
 
 use std::path::Path;
 
@@ -7,7 +7,7 @@ use carnet_core::{Problem, text::shown_lines};
 use carnet_service::config::StartError;
 use serde_json::{Value, json};
 
-/// Why nothing was done. Its text says what happened, what it left as it was, and what to do.
+/// Reason that nothing was done. Its text says what happened, what is unchanged, and what to do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}. {safe} ({reason})\nhint: {hint}", shown_lines(.what))]
 pub(crate) struct Refusal {

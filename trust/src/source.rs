@@ -1,4 +1,4 @@
-//! What a list is made from: a readable file, TOML or JSON, with the members of spec/trust.md section 2.
+//! Source of a list: a readable file, TOML or JSON, with the members of spec/trust.md section 2.
 
 use std::path::Path;
 

@@ -8,7 +8,7 @@ use carnet_core::{
 };
 use serde_json::{Value, json};
 
-/// What a list says, one line for each thing.
+/// Describes a list and its entries, line by line.
 pub(crate) fn list(preview: &Preview, now: Timestamp) -> Vec<String> {
     let mut lines = head(preview, now);
     for (what, entries) in [("issuers", &preview.contents.issuers), ("registrars", &preview.contents.registrars)] {
@@ -29,7 +29,7 @@ fn operators(named: Option<&NamedOperators>) -> String {
     }
 }
 
-/// Which list it is.
+/// Returns the lines that identify a list.
 pub(crate) fn head(preview: &Preview, now: Timestamp) -> Vec<String> {
     let over = match (now < preview.valid_from, now > preview.valid_until) {
         (true, _) => " (that has not begun)",
@@ -63,7 +63,7 @@ fn accreditation(accreditation: &Accreditation) -> String {
     if types.is_empty() { accreditation.to_string() } else { format!("{}: {accreditation}", types.join(", ")) }
 }
 
-/// What changes from one list to the next.
+/// Returns the changes from one list to the next, one line each.
 pub(crate) fn changes(before: &Contents, after: &Contents) -> Vec<String> {
     let differences = before.diff(after);
     let (were, are) = (&before.timestamp_signers, &after.timestamp_signers);
@@ -127,7 +127,7 @@ pub(crate) fn changes_json(before: &Contents, after: &Contents) -> Value {
     before.diff(after).iter().map(change).collect()
 }
 
-/// Which list it is, for programs.
+/// Returns the identity of a list, for programs.
 pub(crate) fn head_json(preview: &Preview) -> Value {
     json!({
         "list": preview.list,

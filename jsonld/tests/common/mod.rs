@@ -1,4 +1,4 @@
-//! What both test files need.
+//! Helpers that both test files share.
 #![allow(dead_code, reason = "each test file uses its own part")]
 
 use carnet_core::{

@@ -1,4 +1,4 @@
-//! What the command line says of where a new service's keys are to be.
+//! Arguments of the command line for the place of a new service's keys.
 
 use std::path::{Path, PathBuf};
 
@@ -9,8 +9,8 @@ use zeroize::Zeroizing;
 use super::{Kek, KeysConfig, Source, seal};
 use crate::{config::StartError, disk};
 
-/// Where the signing key is to lie; without any of these it is sealed with a key-encryption key that is made beside the data
-/// directory.
+/// Place of the signing key. Without any of these, a key-encryption key that is made beside the data directory seals
+/// it.
 #[derive(Debug, Clone, Default, Args)]
 pub struct KeyPlace {
     /// Seal the key with a passphrase; SOURCE is file:PATH, env:NAME or fd:NUMBER, now and whenever the service starts.
@@ -29,7 +29,7 @@ pub struct KeyPlace {
     /// The token's label.
     #[arg(long, value_name = "LABEL", requires = "pkcs11")]
     token_label: Option<String>,
-    /// Where the token's PIN is.
+    /// The source of the token's PIN.
     #[arg(long, value_name = "SOURCE", requires = "pkcs11")]
     pin: Option<Source>,
 }
@@ -39,7 +39,7 @@ pub struct KeyPlace {
 pub struct NewKek(PathBuf);
 
 impl NewKek {
-    /// Where it is.
+    /// Path of the key-encryption key.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.0
@@ -50,7 +50,7 @@ impl NewKek {
         let _ = std::fs::remove_file(self.0);
     }
 
-    /// What the operator has to know of it.
+    /// Returns the notice to the operator about it.
     #[must_use]
     pub fn said(&self, data: &Path) -> String {
         format!(

@@ -95,7 +95,7 @@ fn entries<'a>(document: &'a mut Value, member: &str) -> impl Iterator<Item = &'
     document.get_mut(member).and_then(Value::as_array_mut).into_iter().flatten()
 }
 
-/// Whether an entry is the method of this id, or a reference to it, absolute or relative.
+/// Returns whether an entry is the method of this id, or a reference to it, absolute or relative.
 fn names(entry: &Value, did: &Did, id: &str) -> bool {
     let named = entry.as_str().or_else(|| entry.get("id").and_then(Value::as_str)).unwrap_or_default();
     named == id || (named.starts_with('#') && format!("{did}{named}") == id)
@@ -130,7 +130,7 @@ pub(super) fn differences(did: &Did, document: &DidDocument, register: &Register
     differences
 }
 
-/// What a document knows of the service's keys that the register does not, for people; empty: nothing.
+/// Lists the facts about the service's keys that a document has and the register lacks, for people.
 fn ahead(did: &Did, document: &DidDocument, register: &Register) -> Vec<String> {
     let method = |name: &str| did.with_fragment(name).ok();
     let listed = |name: &str| {

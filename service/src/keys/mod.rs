@@ -34,7 +34,7 @@ pub use watch::{PublicationFaults, Watch};
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct KeysConfig {
-    /// Where the passphrase is, for keys that are sealed with one: `file:PATH`, `env:NAME` or `fd:NUMBER`.
+    /// The source of the passphrase, for keys that are sealed with one: `file:PATH`, `env:NAME` or `fd:NUMBER`.
     pub passphrase: Option<Source>,
     /// The key-encryption key, for keys that are sealed with one: where its 32 bytes in hex are, or `pkcs11:LABEL`.
     pub kek: Option<Kek>,
@@ -42,9 +42,9 @@ pub struct KeysConfig {
     pub module: Option<PathBuf>,
     /// The token's label.
     pub token: Option<String>,
-    /// Where the token's PIN is.
+    /// The source of the token's PIN.
     pub pin: Option<Source>,
-    /// How long a new key stands in the published document before it signs, in hours.
+    /// Hours that a new key is in the published document before it signs.
     pub overlap_hours: u32,
 }
 

@@ -31,7 +31,7 @@ const MOST_KEYS: usize = 64;
 /// The fragment of a service's first key.
 pub const FIRST: &str = "key-1";
 
-/// What a key is for.
+/// Use of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
@@ -67,10 +67,10 @@ pub struct Entry {
     pub(super) state: State,
     #[serde(with = "jwk")]
     pub(super) public: PublicKey,
-    /// When it was made; not known of keys from before there was a register.
+    /// Time of creation; unknown for keys from before there was a register.
     #[serde(default, with = "at", skip_serializing_if = "Option::is_none")]
     pub(super) created: Option<Timestamp>,
-    /// When it was first seen in the published document.
+    /// Time at which it was first seen in the published document.
     #[serde(default, with = "at", skip_serializing_if = "Option::is_none")]
     pub(super) published: Option<Timestamp>,
     #[serde(default, with = "at", skip_serializing_if = "Option::is_none")]
@@ -91,7 +91,7 @@ impl Entry {
         &self.name
     }
 
-    /// What it is for.
+    /// Use of the key.
     #[must_use]
     pub const fn state(&self) -> State {
         self.state
@@ -118,7 +118,7 @@ impl Entry {
     }
 }
 
-/// What was done to a key.
+/// Record of a change to a key.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Act {
@@ -128,7 +128,7 @@ pub struct Act {
     act: String,
     /// The key's name.
     key: String,
-    /// Why, in the operator's words.
+    /// Reason, in the operator's words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
     /// The label that the key had in a token, once nobody needs it there any more.
@@ -137,7 +137,7 @@ pub struct Act {
 }
 
 impl Act {
-    /// When, what and to which key, for people.
+    /// Returns the time, the verb and the key as one line for people.
     #[must_use]
     pub fn line(&self) -> String {
         let at = self.at.map(|at| at.to_string()).unwrap_or_default();
@@ -147,7 +147,7 @@ impl Act {
     }
 }
 
-/// Why a register was not changed.
+/// Reason that a register was not changed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Refused {
     #[error("{0} is waiting to be the next key already")]
@@ -222,7 +222,7 @@ impl Register {
         &self.keys
     }
 
-    /// What was done, the oldest first.
+    /// Changes to the keys, the oldest first.
     #[must_use]
     pub fn history(&self) -> &[Act] {
         &self.history
@@ -394,7 +394,7 @@ impl Register {
         self.history.push(Act { at: Some(now), act: act.to_owned(), key: key.to_owned(), reason, token: None });
     }
 
-    /// Whether what is written there can be.
+    /// Returns whether the content of the register is consistent.
     fn holds(&self) -> bool {
         let count = |state: State| self.keys.iter().filter(|key| key.state == state).count();
         self.version == VERSION
@@ -406,7 +406,7 @@ impl Register {
             && self.keys.iter().all(|key| matches!(key.state, State::Active | State::Next) == key.secret.is_some())
     }
 
-    /// Whether a directory has keys.
+    /// Returns whether a directory has keys.
     pub(super) fn exists(data: &Path) -> bool {
         data.join(FILE).exists() || data.join(single::FILE).exists()
     }

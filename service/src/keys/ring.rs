@@ -150,7 +150,7 @@ pub(super) fn destroy(_config: &KeysConfig, _label: &str) -> Result<(), StartErr
     Err(no_tokens())
 }
 
-/// What signs with a secret.
+/// Creates the signer for a secret.
 pub(super) fn signer(secret: &Secret, public: &PublicKey, config: &KeysConfig) -> Result<Box<dyn Signer>, StartError> {
     if let Secret::Token(_label) = secret {
         #[cfg(feature = "pkcs11")]
@@ -170,12 +170,12 @@ pub(super) fn no_tokens() -> StartError {
 }
 
 impl KeysConfig {
-    /// Whether new keys are made in the token, and not sealed with one that is there.
+    /// Returns whether new keys are made in the token, and not sealed with a key in it.
     pub(super) const fn in_token(&self) -> bool {
         self.module.is_some() && !matches!(self.kek, Some(Kek::Token(_)))
     }
 
-    /// How new keys are sealed: as the configuration can open them.
+    /// Form in which new keys are sealed: the one that the configuration can open.
     pub(super) const fn form(&self) -> Form {
         match (&self.kek, &self.passphrase) {
             (Some(_), _) => Form::Kek,

@@ -1,4 +1,4 @@
-//! How a secret key lies in the register: in plain text, or sealed with a passphrase (age) or a key-encryption key.
+//! Storage of a secret key in the register: in plain text, or sealed with a passphrase (age) or a key-encryption key.
 
 use std::{io::Read as _, io::Write as _, iter};
 
@@ -22,7 +22,7 @@ use crate::config::StartError;
 /// The most work that opening a file may make: 1 GiB of memory.
 const GREATEST_WORK_FACTOR: u8 = 20;
 const NONCE_BYTES: usize = 24;
-/// What the configuration may say of a secret.
+/// Forms of a secret's source in the configuration.
 const SOURCE: &str = "file:PATH, env:NAME or fd:NUMBER";
 
 /// A secret in text, wiped when it goes.
@@ -40,7 +40,7 @@ impl<'de> Deserialize<'de> for Hidden {
     }
 }
 
-/// Where the secret half of a key is.
+/// Secret half of a key, or its place in a token.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Secret {
@@ -57,7 +57,7 @@ pub(super) enum Secret {
     Token(String),
 }
 
-/// How secrets are to lie.
+/// Form in which secrets are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Form {
     Plain,
@@ -164,7 +164,7 @@ impl Secret {
     }
 }
 
-/// What a sealed key is bound to, so that it cannot be put in another's place.
+/// Returns the associated data of a sealed key, so that it cannot be put in another's place.
 fn bound_to(public: &PublicKey) -> Vec<u8> {
     format!("carnet-service-key/1 {}", public.thumbprint()).into_bytes()
 }

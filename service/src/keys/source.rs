@@ -1,4 +1,4 @@
-//! Where a secret of the operator's comes from: never the command line itself, which every process can read.
+//! Sources of the operator's secrets: never the command line itself, which every process can read.
 
 use std::{
     fs::File,
@@ -16,7 +16,7 @@ use crate::config::StartError;
 /// Far above any passphrase, PIN or key; it also bounds what is read from a device.
 const MAX_BYTES: u64 = 4096;
 
-/// Where a secret is: `file:PATH`, `env:NAME` or `fd:NUMBER`.
+/// Source of a secret: `file:PATH`, `env:NAME` or `fd:NUMBER`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub enum Source {
@@ -61,11 +61,11 @@ impl std::fmt::Display for Source {
     }
 }
 
-/// What seals the keys: a key-encryption key of 32 bytes in hex, or one that never leaves a PKCS#11 token (`pkcs11:LABEL`).
+/// Key-encryption key: 32 bytes in hex, or a key that never leaves a PKCS#11 token (`pkcs11:LABEL`).
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub enum Kek {
-    /// Where it is.
+    /// Source of its bytes.
     Source(Source),
     /// Its label in the token that the configuration names.
     Token(String),
@@ -143,7 +143,7 @@ impl Source {
     }
 }
 
-/// Whether a regular file may be read by users who are neither its owner nor of its group.
+/// Returns whether a regular file may be read by users who are neither its owner nor of its group.
 fn exposed(path: &Path) -> bool {
     use std::os::unix::fs::PermissionsExt as _;
     path.metadata().is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o004 != 0)

@@ -44,7 +44,7 @@ const SIGNATURE_BYTES: usize = 64;
 /// Sessions that are kept open for the next signature.
 const SPARE_SESSIONS: usize = 8;
 
-/// Why a token cannot be used.
+/// Reason that a token cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum TokenError {
     /// The configuration does not name module, token and PIN.
@@ -116,7 +116,7 @@ impl From<Error> for TokenError {
     }
 }
 
-/// Which token, and what opens it.
+/// Address of a token, and its PIN.
 struct Access {
     module: PathBuf,
     label: String,
@@ -315,7 +315,7 @@ pub(super) struct TokenKey {
 
 /// A token as it was opened one time.
 struct Open {
-    /// How often it was opened.
+    /// Number of times that it was opened.
     generation: u64,
     /// The PIN was refused. It is the same one until the next start, and each try more brings the token nearer to its lock.
     refused: bool,

@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{config::StartError, time};
 
-/// Which keys.
+/// Data directory of the keys.
 #[derive(Debug, Clone, Args)]
 pub struct Place {
     /// The data directory.
@@ -56,12 +56,12 @@ impl From<KeyAlgorithm> for Algorithm {
     }
 }
 
-/// What can be done with keys. What changes them needs the service stopped.
+/// Verbs for keys. Those that change keys need the service stopped.
 #[derive(Debug, Subcommand)]
 pub enum KeysVerb {
     /// List the keys, the oldest first.
     List {
-        /// Which keys.
+        /// Data directory.
         #[command(flatten)]
         place: Place,
         /// List what was done to them too.
@@ -70,7 +70,7 @@ pub enum KeysVerb {
     },
     /// Bring did.json in step with the keys, and compare what is published with it.
     Check {
-        /// Which keys.
+        /// Data directory.
         #[command(flatten)]
         place: Place,
         /// Take over what the published document has of the keys and keys.json has not: after an older keys.json was restored.
@@ -79,7 +79,7 @@ pub enum KeysVerb {
     },
     /// Make the next key and write it into did.json. It does not sign yet.
     Rotate {
-        /// Which keys.
+        /// Data directory.
         #[command(flatten)]
         place: Place,
         /// The new key's algorithm; by default that of the key that signs now.
@@ -88,7 +88,7 @@ pub enum KeysVerb {
     },
     /// Let the next key sign, once the published document has had it for long enough. The one before is retired.
     Activate {
-        /// Which keys.
+        /// Data directory.
         #[command(flatten)]
         place: Place,
         /// Do not wait until verifiers have read the new document; those that have not refuse what is issued now.
@@ -97,7 +97,7 @@ pub enum KeysVerb {
     },
     /// Retire a next key that is not wanted; with --compromised, mark any key that somebody else may have.
     Retire {
-        /// Which keys.
+        /// Data directory.
         #[command(flatten)]
         place: Place,
         /// The key, such as key-1.
@@ -105,31 +105,31 @@ pub enum KeysVerb {
         /// Somebody else may have it: what it signed no longer counts by itself. This cannot be undone.
         #[arg(long)]
         compromised: bool,
-        /// Why, for the history.
+        /// Reason, for the history.
         #[arg(long)]
         reason: Option<String>,
     },
     /// Seal the keys as the configuration says under keys: with its kek, or else its passphrase.
     Seal {
-        /// Which keys.
+        /// Data directory.
         #[command(flatten)]
         place: Place,
-        /// Where the key-encryption key is that opens them now, if the configuration has another one already.
+        /// Source of the key-encryption key that opens them now, if the configuration has another one already.
         #[arg(long, value_name = "SOURCE")]
         old_kek: Option<Kek>,
-        /// Where the passphrase is that opens them now, if the configuration has something else already.
+        /// Source of the passphrase that opens them now, if the configuration has something else already.
         #[arg(long, value_name = "SOURCE", conflicts_with = "old_kek")]
         old_passphrase: Option<Source>,
     },
     /// Put the keys back in plain text, to seal them with something else.
     Unseal {
-        /// Which keys.
+        /// Data directory.
         #[command(flatten)]
         place: Place,
     },
 }
 
-/// Whose keys they are.
+/// Service that the keys belong to.
 #[derive(Debug)]
 pub struct Owner {
     /// The service's DID.
@@ -141,7 +141,7 @@ pub struct Owner {
 }
 
 impl KeysVerb {
-    /// Where the keys are.
+    /// Data directory of the keys.
     #[must_use]
     pub const fn place(&self) -> &Place {
         match self {
@@ -194,7 +194,7 @@ pub async fn run(verb: KeysVerb, owner: Owner) -> Result<(), StartError> {
     Ok(())
 }
 
-/// What a verb says, for programs and for people.
+/// Output of a verb, for programs and for people.
 type Said = (Value, String);
 
 fn list(data: &Path, history: bool) -> Result<Said, StartError> {
@@ -497,7 +497,7 @@ impl Owner {
     }
 }
 
-/// What there is to do where no key is active.
+/// Returns the advice for a register without an active key.
 fn nothing_signs(register: &Register) -> String {
     let first = if register.in_state(State::Next).is_some() { "" } else { "make one with `keys rotate`, " };
     format!("No key signs now: {first}publish it, then run `keys activate --at-once`.")

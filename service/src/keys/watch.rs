@@ -1,4 +1,4 @@
-//! What a running service finds in its own published document.
+//! Faults that a running service finds in its own published document.
 
 use std::{
     collections::BTreeMap,

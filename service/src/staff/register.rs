@@ -19,7 +19,7 @@ const FILE: &str = "staff.json";
 const LOCK: &str = "staff.lock";
 /// The hash of the one token of a directory from before there was a register.
 const OLD_FILE: &str = "staff-token.sha256";
-/// What the one token is called in records from then.
+/// Name of the single token in records from before there was a register.
 const OLD_NAME: &str = "staff";
 const VERSION: u32 = 1;
 /// More names than a service has staff in its life; those that ended count.
@@ -202,7 +202,7 @@ impl Register {
         Ok(())
     }
 
-    /// Whose token has this hash. All are compared, in constant time.
+    /// Returns the name whose token has this hash. All hashes are compared, in constant time.
     pub(super) fn whose(&self, hash: &[u8; 32]) -> Option<&str> {
         let mut found = u64::MAX;
         for (entry, at) in self.staff.iter().zip(0_u64..) {
@@ -213,7 +213,7 @@ impl Register {
         found.map(|entry| entry.name.as_str())
     }
 
-    /// Whether what is written there can be.
+    /// Returns whether the content of the register is consistent.
     fn holds(&self) -> bool {
         let mut names = std::collections::BTreeSet::new();
         self.version == VERSION

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::{check_name, register::Register};
 use crate::{config::StartError, once, time};
 
-/// Whose staff.
+/// Data directory of the staff register.
 #[derive(Debug, Clone, Args)]
 pub struct Place {
     /// The data directory that `init` made; the service may be running, as the same user.
@@ -20,7 +20,7 @@ pub struct Place {
     json: bool,
 }
 
-/// Who may call as staff. A running service follows at once.
+/// Verbs for staff tokens. A running service follows at once.
 #[derive(Debug, Subcommand)]
 pub enum StaffVerb {
     /// Take somebody in: prints their token, once.
@@ -28,13 +28,13 @@ pub enum StaffVerb {
         /// Under this name what they do is written down; it is never given to anybody else.
         #[arg(value_parser = check_name)]
         name: String,
-        /// Whose staff.
+        /// Data directory.
         #[command(flatten)]
         place: Place,
     },
     /// List who is staff and who was, the oldest first.
     List {
-        /// Whose staff.
+        /// Data directory.
         #[command(flatten)]
         place: Place,
     },
@@ -42,7 +42,7 @@ pub enum StaffVerb {
     End {
         /// The name, as `staff list` shows it.
         name: String,
-        /// Whose staff.
+        /// Data directory.
         #[command(flatten)]
         place: Place,
     },

@@ -67,7 +67,8 @@ pub async fn run_backup(args: &BackupArgs) -> Result<(), StartError> {
     Ok(())
 }
 
-/// Why a staged store is not put in its place without `--accept-loss`: how it is known to be older, and what goes with that.
+/// Returns the refusal to put a staged store in its place without `--accept-loss`. `known` says how the store is
+/// known to be older, and `lost` what would be lost.
 #[must_use]
 pub fn refuse_older(staged: &StagedStore, known: &str, lost: &str) -> StartError {
     let number = staged.identity().map_or(0, |identity| identity.number);

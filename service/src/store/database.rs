@@ -47,7 +47,7 @@ struct Checkpoints {
     scheduled: AtomicBool,
 }
 
-/// Why what was erased may still stand in the write-ahead log.
+/// Reason that erased data may still be in the write-ahead log.
 #[derive(Debug, thiserror::Error)]
 pub enum CheckpointError {
     /// A reader, or a writer or checkpoint of another process, kept the log in use.

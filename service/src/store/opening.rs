@@ -150,7 +150,7 @@ impl OpenStore {
     }
 }
 
-/// Why the mark is not up to date.
+/// Reason that the mark is not up to date.
 #[derive(Debug, thiserror::Error)]
 pub enum SettleError {
     /// The store could not be read.

@@ -18,7 +18,7 @@ use crate::{
     serials::Serials,
 };
 
-/// What every type keeps visible: without these nothing could be verified.
+/// Members that every type keeps visible: without these nothing could be verified.
 const NEEDED: [&str; 7] = ["@context", "type", "issuer", "validFrom", "validUntil", "cnf", "credentialSubject.id"];
 
 #[derive(Deserialize)]
@@ -69,7 +69,7 @@ struct FormerText {
     claims: Vec<String>,
 }
 
-/// Which claims say what an accreditation can be limited to.
+/// Claims that an accreditation can be limited by.
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields)]
 struct TrustText {

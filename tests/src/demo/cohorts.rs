@@ -1,4 +1,4 @@
-//! What two askers could put together: how many holders share what is visible in their copies.
+//! Linkability of one holder's copies by two verifiers: how many holders share the visible claims of their copies.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -68,9 +68,9 @@ fn day_of(at: Timestamp) -> String {
 /// Comparison of what everybody sees of a copy.
 #[derive(Debug)]
 struct Comparison {
-    /// What is the same in both copies of the first person.
+    /// Members that are the same in both copies of the first person.
     same: Vec<String>,
-    /// What is not.
+    /// Members that differ.
     different: Vec<String>,
     /// Number of people who have all that is the same.
     shared_by: usize,

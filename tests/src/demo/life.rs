@@ -1,5 +1,5 @@
-//! What becomes of credentials after they were issued: renewed, suspended, proved without their issuer, withdrawn; of the
-//! keys that signed them; and of an issuer that is struck off.
+//! Life of credentials after issuance: renewed, suspended, proved without their issuer, withdrawn. Also the keys that
+//! signed them, and an issuer that is struck off.
 
 use std::time::{Duration, Instant};
 
@@ -19,9 +19,9 @@ const WORK: &str = "work-permit-today";
 /// The longest that an agency may take to know what an issuer says. Here it looks every second.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// What a verifier's operator configures on this stage.
+/// Verifier's configuration on this stage.
 pub(crate) const AGENCY: &str = "[status]\nrefresh_seconds = 1\n";
-/// What the university's operator configures.
+/// University's configuration.
 pub(crate) const UNIVERSITY: &str =
     "[cohorts]\nepoch = \"week\"\n[renewal.QualificationCredential]\ndays = 365\nmost = 1\n";
 

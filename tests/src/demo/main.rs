@@ -38,7 +38,7 @@ async fn main() -> ExitCode {
     telling.end(ended)
 }
 
-/// What was told so far.
+/// Text told so far.
 struct Telling {
     json: bool,
     steps: Vec<(String, bool)>,

@@ -1,4 +1,4 @@
-//! What the holder can do besides: prove without showing, see who oversteps, keep receipts, have things erased.
+//! Rights of the holder: prove without showing, notice a verifier that oversteps, keep receipts, have data erased.
 
 use carnet_tests::{Result, stage::Stage};
 use serde_json::{Value, json};

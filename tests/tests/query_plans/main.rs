@@ -125,7 +125,7 @@ impl Tables {
         None
     }
 
-    /// Why a statement reads too much, if it does.
+    /// Returns the reasons for which a statement reads too much.
     async fn faults(&self, sql: &str) -> Vec<String> {
         let plan = match self.plan(sql).await {
             Ok(plan) => plan,

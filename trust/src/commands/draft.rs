@@ -48,10 +48,10 @@ struct Term {
     /// must sign this list.
     #[arg(long = "new-operator", value_name = "DID", requires = "new_quorum")]
     new_operators: Vec<String>,
-    /// How many of the new operators must sign.
+    /// The number of new operators who must sign.
     #[arg(long, value_name = "N", requires = "new_operators")]
     new_quorum: Option<usize>,
-    /// Where to write it; a new file.
+    /// The file to write; it must not exist.
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
     /// Print JSON.
@@ -90,13 +90,13 @@ pub(crate) struct EditArgs {
     /// From when on its accreditations no longer hold.
     #[arg(long, value_name = "DATE", value_parser = instant, requires = "strike")]
     on: Option<Timestamp>,
-    /// What becomes of what it issued before: only the dates of a party that is honest can be believed.
+    /// Treatment of what it issued before: only the dates of a party that is honest can be believed.
     #[arg(long, requires = "strike")]
     earlier: Option<Earlier>,
     /// Only what it is accredited for of this type.
     #[arg(long = "type", value_name = "TYPE", requires = "strike")]
     type_name: Option<String>,
-    /// Why, in English; it is public.
+    /// The reason, in English; it is public.
     #[arg(long, value_name = "TEXT", requires = "strike")]
     reason: Option<String>,
     #[command(flatten)]
@@ -115,7 +115,7 @@ enum Earlier {
 pub(crate) struct SourceArgs {
     /// The list.
     list: PathBuf,
-    /// Where to write it; a new file.
+    /// The file to write; it must not exist.
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
 }
@@ -129,7 +129,7 @@ pub(crate) struct ImportArgs {
     signer: SignerArgs,
     #[command(flatten)]
     mapping: Mapping,
-    /// Where to write the source; a new file.
+    /// The source file to write; it must not exist.
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
     /// Print JSON.

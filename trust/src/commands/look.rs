@@ -63,10 +63,10 @@ pub(crate) struct WhyArgs {
     /// The type of the credential, by its name in the catalogue.
     #[arg(long = "type", value_name = "TYPE", required_unless_present = "registrar", conflicts_with = "registrar")]
     type_name: Option<String>,
-    /// Whether it may register askers.
+    /// Ask about a registrar of relying parties, and not about an issuer.
     #[arg(long)]
     registrar: bool,
-    /// When it was issued; if that is not known, it is judged as if it were issued now.
+    /// The time of issue; if unknown, it is judged as if it were issued now.
     #[arg(long, value_name = "DATE", value_parser = instant)]
     at: Option<Timestamp>,
     /// For which time to decide; by default for now.

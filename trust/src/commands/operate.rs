@@ -63,7 +63,7 @@ pub(crate) struct SignArgs {
     /// than 64 lists back.
     #[arg(long, value_name = "DIGEST", allow_hyphen_values = true)]
     leave_out: Option<String>,
-    /// Where to write the list with the signature, a new file; by default to standard output.
+    /// The file to write the list with the signature to; it must not exist. By default standard output.
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
     /// Print JSON, and ask nothing.
@@ -191,7 +191,7 @@ fn unshown(error: carnet_console::Unwritable) -> Refusal {
     Refusal::new("output_unwritable", error.to_string(), "sign the same list again, with --out FILE")
 }
 
-/// What is signed, and what it changes.
+/// Describes the list that is signed, and its changes.
 fn summary(preview: &Preview, previous: Option<&Preview>) -> String {
     let Some(previous) = previous else { return words::list(preview, time::now()).join("\n") };
     let mut lines = words::head(preview, time::now());

@@ -27,7 +27,7 @@ pub(crate) struct TimestampArgs {
     /// For how many days.
     #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u32).range(1..=7))]
     days: u32,
-    /// Where to write it; by default beside the list (trust-list.timestamp.json), in the place of the one before it.
+    /// The file to write; by default beside the list (trust-list.timestamp.json), in place of the earlier timestamp.
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
     /// Print JSON.

@@ -54,7 +54,7 @@ impl std::fmt::Display for Fingerprint {
 #[derive(Debug)]
 pub(super) struct Certificate {
     pub(super) fingerprint: Fingerprint,
-    /// Whose it says that it is (RFC 4514).
+    /// Subject name (RFC 4514).
     pub(super) subject: String,
     from: Timestamp,
     until: Timestamp,

@@ -24,7 +24,7 @@ pub(super) struct Lote {
     pub(super) trusted_entities_list: Vec<Entity>,
 }
 
-/// What is read of the scheme, and what is for people.
+/// Scheme information. Members that start with an underscore are for people, and not read.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "PascalCase")]
 pub(super) struct Scheme {
@@ -156,7 +156,7 @@ impl Entity {
         name(&self.trusted_entity_information.name).unwrap_or_default()
     }
 
-    /// Whether it has a certificate of this fingerprint, in hexadecimal.
+    /// Returns whether it has a certificate of this fingerprint, in hexadecimal.
     pub(super) fn has<'a>(&'a self, fingerprint: &str) -> bool {
         let certificates = |service: &'a Service| &service.service_information.service_digital_identity.certificates;
         Fingerprint::parse(fingerprint).is_ok_and(|named| {

@@ -1,5 +1,5 @@
-//! Who signed a list of trusted entities: JAdES (ETSI TS 119 182-1) as far as it is a JWS with its payload in it and one signature,
-//! by the very certificate that the operator has pinned.
+//! Signature of a list of trusted entities: a JAdES (ETSI TS 119 182-1) that is a JWS with its payload in it and one
+//! signature, by the very certificate that the operator has pinned.
 
 use std::path::PathBuf;
 
@@ -19,13 +19,14 @@ use serde_json::{Map, Value};
 use super::certificate::{Certificate, Fingerprint, der};
 use crate::{files::read, refusal::Refusal};
 
-/// What a header may have. Anything else, `sigD` and `b64` for instance, would change what is signed or what it is worth.
+/// Permitted header parameters. Any other, `sigD` and `b64` for instance, would change what is signed or what it is
+/// worth.
 const HEADER: [&str; 9] = ["alg", "typ", "cty", "kid", "x5c", "x5t#S256", "sigT", "iat", "crit"];
-/// What may be critical: extensions that are heeded here.
+/// Critical parameters that are understood here.
 const CRITICAL: [&str; 2] = ["sigT", "iat"];
 const ALGORITHMS: [&str; 3] = ["ES256", "ES384", "EdDSA"];
 
-/// Who must have signed the list.
+/// Required signer of the list.
 #[derive(Debug, Clone, Default, Args)]
 #[group(multiple = false)]
 pub(crate) struct SignerArgs {
@@ -40,7 +41,7 @@ pub(crate) struct SignerArgs {
     unsigned: bool,
 }
 
-/// Who must have signed the list.
+/// Required signer of the list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Signer {
     /// This certificate.
@@ -239,7 +240,7 @@ fn certificate(header: &Map<String, Value>) -> Result<Vec<u8>, Refusal> {
     STANDARD.decode(first).map_err(|_| refused("The signature's certificate (x5c) is not base64"))
 }
 
-/// When it says that it was signed: `sigT` of JAdES, `iat` of its later version.
+/// Signing times that the header states: `sigT` of JAdES, `iat` of its later version.
 fn signed_at(header: &Map<String, Value>) -> Result<impl Iterator<Item = Timestamp>, Refusal> {
     let malformed = || refused("The time of the signature (sigT, iat) is not one");
     let claimed = match header.get("sigT") {

@@ -73,10 +73,10 @@ pub(in crate::keys) fn seal(
     Ok(sealed)
 }
 
-/// What was sealed; `None` if this key does not open it.
+/// Opens sealed bytes; returns `None` if this key does not open them.
 ///
 /// # Errors
-/// [`TokenError`]; or the PIN could not be had.
+/// [`TokenError`]; or the PIN cannot be read.
 pub(in crate::keys) fn open(
     config: &KeysConfig,
     label: &str,
