@@ -1,4 +1,5 @@
-//! From a query to an answer: the least that answers it, which copies, what goes, what stays, who could link it.
+//! Minimal answer to a query: the credentials and copies it uses, the claims it discloses and hides, and who could link
+//! it.
 
 use carnet_core::{
     Code, Problem,
@@ -34,95 +35,94 @@ use holdings::open_all;
 pub(crate) use missing::{Lack, Missing, missing, type_asked};
 pub(crate) use part::{are_commitments, claims_of, is_status};
 
-/// A claim as a person sees it: one member of the subject.
+/// One claim as the screen shows it: a member of the credential subject.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Claim {
-    /// Its name below the subject.
+    /// Member name below the subject.
     pub(crate) name: String,
-    /// What of it goes.
+    /// Disclosed part of the value.
     pub(crate) value: Value,
-    /// Whether some of it stays.
+    /// True if part of the claim remains hidden.
     pub(crate) in_part: bool,
 }
 
-/// That a claim reaches a threshold, which is proved while its value stays hidden.
+/// Proof that a claim reaches a threshold; the claim's value stays hidden.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Proving {
-    /// Its name below the subject.
+    /// Member name below the subject.
     pub(crate) name: String,
-    /// Its path.
     pub(crate) path: ClaimPath,
-    /// What it reaches.
+    /// Proven threshold.
     pub(crate) threshold: Threshold,
 }
 
-/// Who has seen the copy that is going to be used.
+/// Verifiers that have already seen the copy to be used.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Exposure {
-    /// Nobody.
+    /// No verifier.
     Fresh,
-    /// This asker, and nobody else.
+    /// Only the verifier that asks now.
     SameAsker,
-    /// These others.
+    /// Other verifiers, by client id.
     Others(Vec<String>),
 }
 
-/// What an answer is bound by, beside the query.
+/// Constraints on an answer besides the query itself.
 pub(crate) struct Bounds<'a> {
-    /// The asker's client id.
+    /// Client id of the verifier.
     pub(crate) asker: &'a str,
-    /// The time.
+    /// Current time.
     pub(crate) now: Timestamp,
-    /// Which credentials of the wallet may answer; none: all.
+    /// Indices of the credentials that may answer; empty: all.
     pub(crate) only: &'a [usize],
-    /// What the owner withholds. It is answered as if it were absent.
+    /// Claims that the owner withholds. The query is answered as if they were absent.
     pub(crate) withheld: &'a [Asked],
-    /// The claims of which a threshold may be proved and the value must not go.
+    /// Claims whose threshold may be proven but whose value must not be disclosed.
     pub(crate) proofs_only: &'a [Claimed],
 }
 
-/// The answer that shows least.
+/// Answer that discloses the least.
 #[derive(Debug)]
 pub(crate) struct Answer {
-    /// What would be sent.
+    /// Presentations to send.
     pub(crate) parts: Vec<Part>,
-    /// What it weighs.
+    /// Disclosure cost of the plan.
     pub(crate) cost: u64,
-    /// Why it is this one.
+    /// Reasons for this choice.
     pub(crate) lines: Vec<Line>,
-    /// What the asker can conclude from it of claims that are not shown.
+    /// Conclusions that the verifier can draw about claims that stay hidden.
     pub(crate) implied: Vec<Implied>,
-    /// For each holding that the lines and conclusions speak of, the credential of the wallet.
+    /// Wallet index of each credential that the lines and conclusions mention.
     pub(crate) holdings: Vec<usize>,
 }
 
-/// One presentation of the answer, ready to be bound.
+/// One presentation of the answer, ready for key binding.
 #[derive(Debug)]
 pub(crate) struct Part {
-    /// The credential query that it answers.
+    /// Id of the credential query that it answers.
     pub(crate) query_id: String,
-    /// Which credential of the wallet.
+    /// Index of the credential in the wallet.
     pub(crate) credential: usize,
-    /// Which of its copies.
+    /// Index of the copy in the credential.
     pub(crate) copy: usize,
-    /// Who has seen that copy.
+    /// Verifiers that have seen the copy.
     pub(crate) exposure: Exposure,
-    /// What the asker will see.
+    /// Claims that the verifier will see.
     pub(crate) goes: Vec<Claim>,
-    /// What will be proved to it of claims whose values it will not see.
+    /// Thresholds that are proven without disclosing the values.
     pub(crate) proves: Vec<Proving>,
-    /// The names of what it will not see.
+    /// Names of the claims that stay hidden.
     pub(crate) stays: Vec<String>,
-    /// The names of dates that it will not see, and can tell by the end of the document, which it does.
+    /// Names of hidden dates that the disclosed end of the validity period gives away.
     pub(crate) given_away: Vec<String>,
-    /// Whether the format can hide nothing.
+    /// True if the format has no selective disclosure.
     pub(crate) everything: bool,
-    /// Claims among these that nobody asked for: the issuer left them in the clear, so that they cannot be withheld.
+    /// Disclosed claims that the query does not ask for: the issuer left them in the clear, so they cannot be withheld.
     pub(crate) unasked: Vec<ClaimPath>,
-    /// Every path that goes and every threshold that is proved, for the log: `credentialSubject.rightToWork`,
+    /// Disclosed paths and proven thresholds, for the log: `credentialSubject.rightToWork`,
     /// `credentialSubject.validUntil >= 2026-11-22`.
     pub(crate) paths: Vec<String>,
-    /// Digest of the voucher's serial that goes.
+    /// Digest of the disclosed voucher serial.
     pub(crate) serial: Option<String>,
     shown: Shown,
 }
@@ -133,10 +133,10 @@ enum Shown {
     Whole(Value),
 }
 
-/// Answers a query from the wallet with the least that can be shown, or not at all.
+/// Answers a query from the wallet with the minimal disclosure.
 ///
 /// # Errors
-/// `query_unmet` if nothing answers.
+/// `query_unmet` if no credential answers it.
 pub(crate) fn answer(
     contents: &Contents,
     catalogue: &Catalogue,
@@ -159,7 +159,8 @@ pub(crate) fn answer(
     Ok(Answer { parts, cost, lines, implied, holdings: opened.iter().map(|opened| opened.credential).collect() })
 }
 
-/// That nothing which was withheld goes along: with something around it, or because the issuer put it in the clear.
+/// Checks that no withheld claim is disclosed, neither inside another claim nor because the issuer left it in the
+/// clear.
 fn keeps_back(part: &Part, withheld: &[Asked]) -> Result<(), Problem> {
     let Shown::Selected(token, _) = &part.shown else { return Ok(()) };
     let payload = token.disclosed()?.payload;
@@ -170,7 +171,7 @@ fn keeps_back(part: &Part, withheld: &[Asked]) -> Result<(), Problem> {
     Ok(())
 }
 
-/// Refuses two copies of one credential in one answer: they could be joined, and counted as two.
+/// Refuses two copies of one credential in one answer: a verifier could link them, or count them as two.
 fn sends_no_two_copies(parts: &[Part]) -> Result<(), Problem> {
     let differs =
         |part: &Part| parts.iter().any(|other| other.credential == part.credential && other.copy != part.copy);
@@ -180,7 +181,7 @@ fn sends_no_two_copies(parts: &[Part]) -> Result<(), Problem> {
     Ok(())
 }
 
-/// That no claim of one copy is opened for two thresholds of one direction (spec/at-least.md 4.5).
+/// Checks that a copy opens no claim for two thresholds in the same direction (spec/at-least.md 4.5).
 fn opens_no_claim_twice(parts: &[Part]) -> Result<(), Problem> {
     let proved = || parts.iter().flat_map(|part| part.proves.iter().map(move |proving| (part, proving)));
     let clash = proved().any(|(part, one)| {
@@ -198,7 +199,8 @@ fn opens_no_claim_twice(parts: &[Part]) -> Result<(), Problem> {
 }
 
 impl Part {
-    /// Binds the presentation to its asker and nonce, with the copy's own key and the issuer's word that goes along.
+    /// Binds the presentation to the verifier and the nonce with the copy's key, and attaches the issuer's freshness
+    /// statement.
     pub(crate) fn bind(
         &self,
         copy: &Copy,
@@ -221,8 +223,8 @@ impl Part {
         }
     }
 
-    /// Notes who is about to see its copy, which thresholds that is opened for, and which serial it shows. It has to be stored before anything is
-    /// sent: a power cut must not make the copy look unused.
+    /// Records which verifier is about to see the copy, the thresholds it opens and the serial it shows. The caller
+    /// stores this before sending: after a power cut the copy must not look unused.
     pub(crate) fn spend(&self, held: &mut HeldCredential, asker: &str) {
         if let Some((serials, serial)) = held.serials.as_mut().zip(self.serial.as_deref()) {
             serials.record_shown(serial, asker);
@@ -250,7 +252,7 @@ impl Part {
     }
 }
 
-/// What a plan's part shows, told apart.
+/// Splits the disclosures of a plan into claims shown by value and claims with a proven threshold.
 fn split(shows: &[Show]) -> (Vec<ClaimPath>, Vec<(&ClaimPath, &Threshold)>) {
     let mut values = Vec::new();
     let mut thresholds = Vec::new();

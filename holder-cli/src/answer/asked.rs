@@ -1,4 +1,4 @@
-//! What is asked, claim by claim: what each is called on the command line, and the query without what the owner withholds.
+//! Requested claims: their names on the command line, and the query without those that the owner withholds.
 
 use carnet_core::{
     at_least::Direction,
@@ -10,30 +10,30 @@ use serde_json::Value;
 
 use crate::{failure::Failure, ui::sanitise::clean};
 
-/// The formats in which claims go one by one.
+/// Formats with selective disclosure.
 const SELECTIVE: [&str; 2] = ["vc+sd-jwt", "dc+sd-jwt"];
 
-/// One thing that is asked for: a claim's value, a threshold of it, or the document itself.
+/// One item of a request: a claim's value, a threshold of it, or the whole credential.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Asked {
-    /// The credential query.
+    /// Id of the credential query.
     pub(crate) query_id: String,
-    /// The claim; `None`: the document itself.
+    /// Path of the claim; `None`: the whole credential.
     pub(crate) path: Option<ClaimPath>,
-    /// What the claim is asked to reach, in the place of its value.
+    /// Requested threshold, if the value itself is not requested.
     pub(crate) threshold: Option<Threshold>,
-    /// What it is beyond, if it is beyond what is registered.
+    /// Excess over the registered request, if any.
     pub(crate) beyond: Option<Beyond>,
-    /// Whether the owner has to approve it apart from the rest: it is in excess, and nothing below it is asked about instead.
+    /// True if the owner approves it separately: it is in excess, and no claim below it is asked about instead.
     pub(crate) needs_approval: bool,
 }
 
-/// A claim of a credential query.
+/// One claim of a credential query.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Claimed {
-    /// The credential query.
+    /// Id of the credential query.
     pub(crate) query_id: String,
-    /// The claim.
+    /// Path of the claim.
     pub(crate) path: ClaimPath,
 }
 
@@ -43,7 +43,7 @@ impl Claimed {
     }
 }
 
-/// Everything that a query asks for, with what of it is in excess.
+/// Lists the items of a query and marks those in excess.
 pub(crate) fn asked(query: &Query, excess: &[Excess]) -> Vec<Asked> {
     let beyond = |id: &str, path: Option<&ClaimPath>, direction: Option<Direction>| {
         let same =
@@ -58,7 +58,8 @@ pub(crate) fn asked(query: &Query, excess: &[Excess]) -> Vec<Asked> {
             path: None,
             threshold: None,
             beyond: itself,
-            // Who is asked about each claim need not be asked about the document around them, unless it goes as a whole.
+            // The owner approves the claims one by one, so the credential itself needs approval only if it is disclosed
+            // as a whole.
             needs_approval: itself.is_some() && (credential.claims.is_empty() || !selective(credential)),
         });
         for claim in &credential.claims {
@@ -80,7 +81,7 @@ pub(crate) fn asked(query: &Query, excess: &[Excess]) -> Vec<Asked> {
 }
 
 impl Asked {
-    /// How it is called on the command line: `residence`, `residence:credentialSubject.rightToWork`,
+    /// Returns the name on the command line: `residence`, `residence:credentialSubject.rightToWork`,
     /// `residence:credentialSubject.validUntil >= 2026-11-22`.
     pub(crate) fn name(&self) -> String {
         match (&self.path, &self.threshold) {
@@ -90,12 +91,12 @@ impl Asked {
         }
     }
 
-    /// The same without the threshold.
+    /// Returns the name without the threshold.
     fn short_name(&self) -> String {
         Self { threshold: None, ..self.clone() }.name()
     }
 
-    /// Whether a claim query falls with this one: it is the same, or could not go without the value that is withheld.
+    /// Tests if withholding this item also withholds `claim`: it is the same claim, or requires the withheld value.
     fn covers(&self, claim: &ClaimQuery) -> bool {
         self.path.as_ref().is_some_and(|path| {
             let same = *path == claim.path && self.threshold == claim.threshold;
@@ -104,11 +105,11 @@ impl Asked {
     }
 }
 
-/// What of all that is asked has these names. A name without a threshold means the claim in whichever way it is asked;
-/// where `exact`, it must be clear which.
+/// Returns the items with the given names. A name without a threshold matches the claim in any form; with `exact`, it
+/// must be unambiguous.
 ///
 /// # Errors
-/// `claim_unknown`: nothing of that name is asked; `claim_ambiguous`.
+/// `claim_unknown` if the query has no such item; `claim_ambiguous`.
 pub(crate) fn named(all: &[Asked], names: &[String], exact: bool) -> Result<Vec<Asked>, Failure> {
     let mut found = Vec::new();
     for name in names {
@@ -124,15 +125,15 @@ pub(crate) fn named(all: &[Asked], names: &[String], exact: bool) -> Result<Vec<
             let message = format!("\"{}\" is asked for in more than one way", clean(name));
             return Err(Failure::usage("claim_ambiguous", message, format!("name one of: {}", known.join(", "))));
         }
-        // What is withheld without a word on the threshold is withheld in every form.
+        // A name without a threshold withholds the claim in every form.
         let meant = if exact && !full.is_empty() { full } else { full.into_iter().chain(short).collect() };
         found.extend(meant.into_iter().cloned());
     }
     Ok(found)
 }
 
-/// The query as it stands where what is withheld is absent: claim sets that need it cannot be met, and a credential query
-/// without another way to answer it is one that nothing fits.
+/// Returns the query without the withheld items: claim sets that need them are unsatisfiable, and a credential query
+/// with no other claim set matches no credential.
 pub(crate) fn without(query: &Query, withheld: &[Asked]) -> Query {
     let mut query = query.clone();
     for credential in &mut query.credentials {
@@ -151,7 +152,7 @@ pub(crate) fn without(query: &Query, withheld: &[Asked]) -> Query {
             whole || credential.claim_sets.is_empty()
         };
         if unmet {
-            // No type is accepted: nothing fits.
+            // Without type values, no credential matches.
             credential.type_values.clear();
             credential.vct_values.clear();
         }
@@ -159,7 +160,7 @@ pub(crate) fn without(query: &Query, withheld: &[Asked]) -> Query {
     query
 }
 
-/// A threshold as text: `credentialSubject.validUntil >= 2026-11-22`.
+/// Formats a threshold: `credentialSubject.validUntil >= 2026-11-22`.
 pub(crate) fn threshold_text(path: &[Step], threshold: &Threshold) -> String {
     let sign = match threshold.direction() {
         Direction::AtLeast => ">=",
@@ -168,7 +169,7 @@ pub(crate) fn threshold_text(path: &[Step], threshold: &Threshold) -> String {
     format!("{} {sign} {}", path_to_text(path), bound_text(threshold))
 }
 
-/// The bound of a threshold as text.
+/// Formats the bound of a threshold.
 pub(crate) fn bound_text(threshold: &Threshold) -> String {
     match threshold.bound() {
         Value::String(text) => text.clone(),
@@ -180,7 +181,7 @@ fn selective(credential: &CredentialQuery) -> bool {
     SELECTIVE.contains(&credential.format.as_str())
 }
 
-/// Whether one of two paths leads to the other, where every element stands for any.
+/// Tests if one path is a prefix of the other; an array wildcard matches any element.
 fn overlaps(one: &[Step], other: &[Step]) -> bool {
     one.iter().zip(other).all(|(a, b)| match (a, b) {
         (Step::All, Step::Index(_)) | (Step::Index(_), Step::All) => true,

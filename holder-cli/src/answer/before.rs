@@ -1,4 +1,4 @@
-//! Bounds that an asker wanted before: each further one that is answered, or met with silence, halves what is hidden.
+//! Earlier bounds that a verifier asked for: each further one, answered or not, halves the range of the hidden value.
 
 use carnet_core::{
     query::{CredentialQuery, Query, Threshold, path_to_text},
@@ -13,22 +13,21 @@ use crate::wallet::{
     log::{AskedBound, Log},
 };
 
-/// A bound that the same asker wanted of the same claim before, and not now.
+/// Bound of a claim that the same verifier asked for earlier and does not ask for now.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Before {
-    /// The type's name.
+    /// Name of the credential type.
     pub(crate) type_name: String,
-    /// The claim's path below the subject.
+    /// Path of the claim below the subject.
     pub(crate) claim: String,
-    /// The bound.
     pub(crate) threshold: Threshold,
-    /// Time at which it was asked for last.
+    /// Time of the last request for it.
     pub(crate) at: Timestamp,
-    /// True if it was proved to the asker.
+    /// True if it was proven to the verifier.
     pub(crate) proved: bool,
 }
 
-/// The bounds of a query, for the log.
+/// Returns the bounds of a query, for the log.
 pub(crate) fn asked_bounds(query: &Query, catalogue: &Catalogue) -> Vec<AskedBound> {
     let mut bounds: Vec<AskedBound> = Vec::new();
     for credential in &query.credentials {
@@ -48,12 +47,12 @@ pub(crate) fn asked_bounds(query: &Query, catalogue: &Catalogue) -> Vec<AskedBou
     bounds
 }
 
-/// The other bounds that an asker wanted of the claims whose bounds it asks for now, the newest first.
+/// Returns the earlier bounds that the verifier asked for on the claims of this query, newest first.
 pub(crate) fn asked_before(log: &Log, did: &str, query: &Query, catalogue: &Catalogue) -> Vec<Before> {
     let now = asked_bounds(query, catalogue);
     let mut before: Vec<Before> = Vec::new();
     for entry in log.entries().iter().rev().filter(|entry| entry.did() == did) {
-        // What was proved by a wallet of before stands in the entry's parts alone.
+        // Earlier wallet versions logged proven bounds in the entry's parts only.
         let proved = entry.parts.iter().flat_map(|part| {
             part.thresholds.iter().filter_map(|shown| {
                 let threshold = shown.threshold().ok()?;
@@ -91,7 +90,7 @@ fn note(before: &mut Vec<Before>, type_name: &str, bound: &AskedBound, at: Times
     }
 }
 
-/// The claim whichever format it is asked for in.
+/// Returns the claim's path below the subject, the same for every format.
 fn below_subject(credential: &CredentialQuery, path: &[Step]) -> String {
     match path.split_first() {
         Some((Step::Name(first), rest))
@@ -139,7 +138,7 @@ mod tests {
         };
         let now = asking("vc+sd-jwt", json!(6));
         noted(&mut log, &catalogue, 0, ASKER, &asking("vc+sd-jwt", json!(4)));
-        // The same claim in another format, twice; the bound of now; and what another one asked.
+        // The same claim twice in another format; the current bound; and a bound of another verifier.
         noted(&mut log, &catalogue, 1, ASKER, &asking("dc+sd-jwt", json!(5)));
         noted(&mut log, &catalogue, 2, ASKER, &asking("dc+sd-jwt", json!(5)));
         noted(&mut log, &catalogue, 3, ASKER, &now);
@@ -147,7 +146,7 @@ mod tests {
         assert_eq!(before(&log, ASKER, &now), [(json!(5), false), (json!(4), false)]);
         assert_eq!(before(&log, "did:web:other.example", &now), [(json!(7), false)]);
         assert!(before(&log, "did:web:third.example", &now).is_empty());
-        // The other direction is another question.
+        // The other direction is a different bound.
         let mut other = now.clone();
         other.credentials[0].claims[0].threshold = Some(Threshold::new(Direction::AtMost, json!(6)).unwrap());
         assert!(before(&log, ASKER, &other).is_empty());

@@ -1,4 +1,4 @@
-//! What an approval without a screen names.
+//! Digest that approves an answer without a screen.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use carnet_core::{Code, Problem, json::canonicalize};
@@ -8,13 +8,13 @@ use sha2::{Digest, Sha256};
 use super::Part;
 use crate::wallet::Contents;
 
-/// What an approval without a screen (`--yes`) names: base64url of SHA-256 over the request object's text and the canonical
-/// JSON (RFC 8785) of what goes, which is for each presentation its query's id, the wallet's id of the credential, its
-/// format, and the paths and thresholds, sorted (protocol 5.2). So it approves this request and this answer, and no other,
-/// whatever has come into the wallet since.
+/// Computes the digest that `--yes` takes: base64url of SHA-256 over the text of the request object and the canonical
+/// JSON (RFC 8785) of the disclosures. For each presentation these are the query id, the wallet's credential id, the
+/// format, and the sorted paths and thresholds (protocol 5.2). The digest approves this request with this answer only,
+/// even if the wallet receives further credentials.
 ///
 /// # Errors
-/// If the answer cannot be written as JSON.
+/// If the answer cannot be serialized as JSON.
 pub(crate) fn digest(object: &str, parts: &[Part], contents: &Contents) -> Result<String, Problem> {
     let goes: Vec<Value> = parts
         .iter()
@@ -25,7 +25,7 @@ pub(crate) fn digest(object: &str, parts: &[Part], contents: &Contents) -> Resul
             Ok(json!([part.query_id, held.id, held.format, paths]))
         })
         .collect::<Result<_, Problem>>()?;
-    // A bracket is no letter of the request object's text: where the one ends and the other begins is certain.
+    // The text of a request object contains no bracket, so the boundary between both parts is unambiguous.
     let digest = Sha256::new_with_prefix(object).chain_update(canonicalize(&Value::Array(goes))?);
     Ok(URL_SAFE_NO_PAD.encode(digest.finalize()))
 }

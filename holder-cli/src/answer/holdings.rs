@@ -1,4 +1,4 @@
-//! What of the wallet could answer: up to two copies of each document, opened.
+//! Candidate copies for an answer: up to two opened copies of each credential.
 
 use carnet_core::{
     Code, Problem,
@@ -23,37 +23,37 @@ use crate::wallet::{
     vouchers::{VoucherSerials, serial_digest},
 };
 
-/// A copy of the wallet, opened for matching.
+/// Copy of the wallet, opened for matching.
 pub(super) struct Opened {
     pub(super) credential: usize,
     pub(super) format: String,
-    /// Its end, which everybody sees who is shown it, and the epoch to whose beginning that is rounded down.
+    /// End of its validity, which every verifier sees, and the epoch to whose start it is rounded down.
     pub(super) end: (Option<Timestamp>, Epoch),
     pub(super) copy: usize,
     pub(super) exposure: Exposure,
-    /// All of its claims.
+    /// All claims.
     pub(super) payload: Map<String, Value>,
-    /// The same without what must not go by its value, where that is less.
+    /// Claims without those whose value must not be disclosed, if that differs from `payload`.
     reduced: Option<Map<String, Value>>,
     pub(super) source: Source,
     provable: Vec<OrderedClaim>,
-    /// Claims of it that stand in the clear.
+    /// Claims that the issuer left in the clear.
     clear: Vec<ClearClaim>,
     known: bool,
-    /// Digest of the voucher's serial that it can show.
+    /// Digest of the voucher serial that it can show.
     pub(super) serial: Option<String>,
 }
 
-/// What a presentation is made from.
+/// Source of a presentation.
 pub(super) enum Source {
-    /// With where the commitments of its ordered claims stand.
+    /// Selectively disclosable, with the positions of the commitments of its ordered claims.
     Selective(SdJwt, Vec<Positions>),
-    /// A document that shows all or nothing.
+    /// Credential without selective disclosure.
     Whole(Value),
 }
 
 impl Opened {
-    /// As the plan takes it.
+    /// Returns the holding as the planner takes it.
     pub(super) fn holding(&self) -> Holding<'_> {
         let payload = self.reduced.as_ref().unwrap_or(&self.payload);
         Holding {
@@ -71,9 +71,8 @@ impl Opened {
     }
 }
 
-/// Of each credential that is valid and of a format that is asked for: the copy that this asker alone has seen, and a fresh
-/// one or, where there is none, the least seen. The newest credential comes first, and so goes before one that would show
-/// as little.
+/// Opens, for each valid credential of a requested format, the copy that only this verifier has seen, and a fresh copy
+/// or else the least seen one. The newest credential comes first and so wins over older ones that disclose as little.
 pub(super) fn open_all(
     contents: &Contents,
     catalogue: &Catalogue,
@@ -86,7 +85,7 @@ pub(super) fn open_all(
     for (index, held) in order {
         let wanted = query.credentials.iter().any(|credential| credential.format == held.format);
         let holds = held.valid_until.is_none_or(|until| bounds.now <= until);
-        // What the issuer took back would be refused, and shown for nothing.
+        // A verifier would refuse a credential that its issuer revoked; showing it would disclose data for nothing.
         let holds = holds && held.withdrawn().is_none();
         if !wanted || !holds || !(bounds.only.is_empty() || bounds.only.contains(&index)) {
             continue;
@@ -100,10 +99,10 @@ pub(super) fn open_all(
     Ok(opened)
 }
 
-/// The copies to choose from, by index.
+/// Returns the indices of the candidate copies.
 fn copies(held: &HeldCredential, query: &Query, bounds: &Bounds<'_>) -> Vec<usize> {
     let kept = || held.copies.iter().enumerate().filter(|(_, copy)| copy.is_kept());
-    // Of copies that are seen alike, the one that can prove the most goes, and of these one that its issuer confirmed.
+    // Among copies with the same exposure, prefer the one with the most proofs, then one with a freshness statement.
     let best = |wanted: &dyn Fn(&Exposure) -> bool| {
         kept()
             .map(|(index, copy)| (index, copy, exposure(copy, bounds.asker)))
@@ -116,7 +115,8 @@ fn copies(held: &HeldCredential, query: &Query, bounds: &Bounds<'_>) -> Vec<usiz
     };
     let own = best(&|exposure| *exposure == Exposure::SameAsker);
     if held.serials.is_some() {
-        // Two uses that one copy shows are known as one person's: only a use that was not counted is shown by the same copy.
+        // Two uses shown by one copy can be linked to one person, so a copy shows a second use only if the first was
+        // not counted.
         let pending = held.pending_copy(bounds.asker);
         let fresh = pending.or_else(|| best(&|exposure| *exposure == Exposure::Fresh));
         return fresh.or_else(|| best(&|_| true)).into_iter().collect();
@@ -143,10 +143,10 @@ fn exposure(copy: &Copy, asker: &str) -> Exposure {
     }
 }
 
-/// The claims of a copy whose thresholds it can prove for this query: those with commitments, but for one that was opened
-/// for another threshold of that direction before, unless that was for the same asker alone and within one block of
-/// thresholds (spec/at-least.md 4.5 and 4.6). That is a matter of the thresholds and not of the value, so that whether a
-/// copy is shown again tells nothing of it.
+/// Returns the claims whose thresholds a copy can prove for this query: those with commitments. A claim opened for
+/// another threshold in the same direction is left out, unless it was opened for the same verifier only and within one
+/// block of thresholds (spec/at-least.md 4.5 and 4.6). The rule depends on the thresholds and not on the value, so
+/// reusing a copy reveals nothing about the value.
 fn provable(copy: &Copy, query: &Query, asker: &str) -> Vec<OrderedClaim> {
     let thresholds = || {
         let claims = query.credentials.iter().flat_map(|credential| &credential.claims);
@@ -194,7 +194,7 @@ fn open(
     let reduced = reduced(&held.format, &payload, copy, &provable, query, bounds);
     let exposure = exposure(copy, bounds.asker);
     let format = held.format.clone();
-    // The ends of issuers of before are rounded to the day.
+    // Issuers without epochs round the end to the day.
     let end = (held.valid_until, held.epoch.unwrap_or(Epoch::Day));
     Ok(Opened {
         credential,
@@ -212,8 +212,8 @@ fn open(
     })
 }
 
-/// A copy of a voucher without its serials but for the one that may go to the asker, and the digest of that one. Whatever is asked
-/// for, no more than this can go; to anybody but the redeemer none does.
+/// Reduces a voucher copy to the one serial that may be shown to the verifier, and returns that serial's digest. No
+/// query can disclose more; a verifier other than the redeemer gets no serial.
 fn with_one_serial(
     token: SdJwt,
     format: &str,
@@ -230,8 +230,8 @@ fn with_one_serial(
     Ok((token.keep_element(&serials.array(format), chosen)?, digest))
 }
 
-/// The payload without the claims whose value must not stand in for a proof that this copy cannot give, and without
-/// commitments that are asked for by themselves, whose number tells of the value; `None` if it is the same.
+/// Returns the payload without the claims whose value must not replace a proof that this copy cannot give, and without
+/// commitments requested directly, whose number reveals the value; `None` if nothing is removed.
 fn reduced(
     format: &str,
     payload: &Map<String, Value>,
@@ -261,7 +261,7 @@ fn reduced(
     reduced
 }
 
-/// Removes a claim; the path of one with a threshold is of names alone (spec/at-least.md 5.2).
+/// Removes a claim. The path of a claim with a threshold consists of names only (spec/at-least.md 5.2).
 fn remove(payload: &mut Map<String, Value>, path: &[Step]) {
     match path {
         [Step::Name(last)] => {

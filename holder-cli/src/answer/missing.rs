@@ -1,4 +1,4 @@
-//! The documents and claims that a wallet lacks to answer a query.
+//! Credentials and claims that the wallet lacks to answer a query.
 
 use carnet_core::{
     Problem,
@@ -16,43 +16,43 @@ use crate::wallet::{Contents, HeldCredential};
 /// A credential query that the wallet cannot answer.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Missing {
-    /// The credential query.
+    /// Id of the credential query.
     pub(crate) query_id: String,
-    /// Name of the type that it asks for: that of the catalogue where it has one.
+    /// Name of the requested type, from the catalogue if it has one.
     pub(crate) type_name: String,
-    /// Reason for which no document of the wallet answers it.
+    /// Reason why no credential answers it.
     pub(crate) lack: Lack,
 }
 
-/// Reason why no document answers a credential query.
+/// Reason why no credential answers a query.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Lack {
-    /// There is none of that type.
+    /// No credential of the type.
     Document,
-    /// Those of that type were taken back by their issuers.
+    /// All credentials of the type are revoked or suspended by their issuers.
     Withdrawn,
-    /// Those of that type have ended.
+    /// All credentials of the type have expired.
     Ended,
-    /// Those of that type are not among the ones that the owner chose.
+    /// The owner chose none of the credentials of the type.
     NotChosen,
-    /// Those of that type are in other formats.
+    /// The credentials of the type have other formats.
     Format,
-    /// No copy of those of that type is left.
+    /// No copy of the credentials of the type is left.
     Copies,
-    /// Every use of those of that type was used.
+    /// All uses of the vouchers are used up.
     UsedUp,
-    /// Those of that type name another redeemer than the one who asks.
+    /// The vouchers name a redeemer other than the verifier.
     OtherRedeemer,
-    /// Those of that type do not have these claims, or not with a value that is asked for.
+    /// The credentials of the type lack these claims or the requested values.
     Claims(Vec<ClaimQuery>),
-    /// It is asked for in a way that is not understood here.
+    /// The query uses features that the wallet does not support.
     Foreign,
     /// Any other reason.
     Other,
 }
 
 impl Lack {
-    /// The stable name, in `snake_case`.
+    /// Returns the stable name, in `snake_case`.
     pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::Document => "document",
@@ -70,23 +70,24 @@ impl Lack {
     }
 }
 
-/// The type that a credential query asks for, by its name in the catalogue where that has it.
+/// Returns the requested type by its name in the catalogue, or as the query writes it.
 pub(crate) fn type_asked(catalogue: &Catalogue, query: &CredentialQuery) -> String {
-    // Of another format nobody here knows where it says the type.
+    // For an unknown format, the place of the type is unknown.
     types_asked(catalogue, query).into_iter().next().unwrap_or_else(|| query.format.clone())
 }
 
-/// All types that would do.
+/// Returns all types that the query accepts.
 pub(super) fn types_asked(catalogue: &Catalogue, query: &CredentialQuery) -> Vec<String> {
     let by_vct = |vct: &String| catalogue.by_vct(vct).map_or_else(|| vct.clone(), |known| known.name.clone());
     let own = |set: &Vec<String>| set.iter().find(|name| *name != "VerifiableCredential").cloned();
     query.vct_values.iter().map(by_vct).chain(query.type_values.iter().filter_map(own)).collect()
 }
 
-/// Returns what is missing of a query that cannot be answered: of a set of alternatives, what each of them lacks.
+/// Returns the missing credentials of a query that cannot be answered; for a set of alternatives, those of each
+/// alternative.
 ///
 /// # Errors
-/// A copy of the wallet cannot be read.
+/// If a copy of the wallet cannot be read.
 pub(crate) fn missing(
     contents: &Contents,
     catalogue: &Catalogue,
@@ -116,7 +117,7 @@ pub(crate) fn missing(
         .collect()
 }
 
-/// Tells by index and credential whether a reason is not this one's.
+/// Predicate that keeps a credential to which a reason does not apply.
 type Stays<'a> = &'a dyn Fn(usize, &HeldCredential) -> bool;
 
 fn lack(
@@ -132,7 +133,7 @@ fn lack(
     let types = types_asked(catalogue, asked);
     let mut held: Vec<(usize, &HeldCredential)> =
         contents.credentials.iter().enumerate().filter(|(_, held)| types.contains(&held.type_name)).collect();
-    // Each step leaves those for which it is not the reason.
+    // Each step keeps the credentials to which its reason does not apply.
     let steps: [(Stays<'_>, Lack); 5] = [
         (&|_, _| true, Lack::Document),
         (&|_, held| held.withdrawn().is_none(), Lack::Withdrawn),
@@ -166,7 +167,7 @@ fn lack(
     Ok(if lacking.is_empty() { Lack::Other } else { Lack::Claims(lacking) })
 }
 
-/// The reason why no voucher among these shows a serial that is asked for.
+/// Returns the reason why no voucher shows a requested serial.
 fn voucher_lack(
     catalogue: &Catalogue,
     asked: &CredentialQuery,

@@ -1,4 +1,4 @@
-//! What one presentation shows, taken from the very thing that will be sent.
+//! Contents of one presentation, taken from the token that will be sent.
 
 use carnet_core::{
     Code, Problem,
@@ -18,23 +18,23 @@ use serde_json::{Map, Value};
 use super::{Claim, Part, Proving, Shown, holdings::Opened, holdings::Source, split, threshold_text};
 use crate::wallet::vouchers::serial_digest;
 
-/// What always goes along and is not listed: who issued it, what kind it is, when it is valid, where its status stands, the
-/// copy's own key, and the signature. Everything else that goes is on the screen, also what nobody asked for and the issuer put in.
+/// Members that are always disclosed and not listed: issuer, type, validity, status reference, holder key and
+/// signature. The screen lists every other disclosed member, including those that the verifier did not request.
 const VC_FRAME: [&str; 10] =
     ["@context", "type", "issuer", "validFrom", "validUntil", "cnf", "iss", "iat", "nbf", "exp"];
-/// The same for a Data Integrity credential, which is no JWT.
+/// Frame of a Data Integrity credential, which is no JWT.
 const DI_FRAME: [&str; 5] = ["@context", "type", "issuer", "validFrom", "validUntil"];
-/// The same for an SD-JWT VC, where the claims stand beside them.
+/// Frame of an SD-JWT VC, whose claims are at the top level too.
 const DC_FRAME: [&str; 7] = ["iss", "iat", "nbf", "exp", "cnf", "vct", "vct#integrity"];
-/// The signature of a Data Integrity credential.
+/// Member with the signature of a Data Integrity credential.
 const PROOF: &str = "proof";
 const SUBJECT: &str = "credentialSubject";
 
-/// Takes what is shown from the very thing that will be sent, so that the screen cannot say something else.
+/// Reads the disclosures from the token that will be sent, so that screen and presentation cannot differ.
 pub(super) fn part(query: &CredentialQuery, opened: &Opened, shows: &[Show]) -> Result<Part, Problem> {
     let mut proves = Vec::new();
     let mut unasked = Vec::new();
-    // The one element of each array of commitments that goes for a proof; it stands for the proof and for nothing else.
+    // An array of commitments discloses one element for a proof; that element serves the proof only.
     let mut openings: Vec<ClaimPath> = Vec::new();
     let (shown, visible, paths, everything) = match &opened.source {
         Source::Selective(token, positions) => {
@@ -56,7 +56,7 @@ pub(super) fn part(query: &CredentialQuery, opened: &Opened, shows: &[Show]) -> 
             }
             let selected = token.select(&values)?;
             let disclosed = selected.disclosed()?;
-            // An array from which more goes than the one element is a claim like any other.
+            // An array that discloses more than this one element counts as an ordinary claim.
             openings.retain(|array| {
                 let below = disclosed.paths.iter().filter(|path| path.len() > array.len() && path.starts_with(array));
                 below.count() == 1
@@ -84,7 +84,7 @@ pub(super) fn part(query: &CredentialQuery, opened: &Opened, shows: &[Show]) -> 
     for (name, whole) in claims_of(&opened.payload, &opened.format) {
         let shown = visible.iter().find(|(shown, _)| *shown == name).map(|(_, value)| *value);
         let opened_by_proof = || openings.iter().any(|array| array.last() == Some(&Step::Name(name.clone())));
-        // Commitments that are all hidden say nothing of the owner: there is nothing to go, and nothing to stay.
+        // Hidden commitments say nothing about the owner and count neither as disclosed nor as hidden.
         if are_commitments(&name)
             && (opened_by_proof() || shown.is_none_or(|shown| shown.as_array().is_some_and(Vec::is_empty)))
         {
@@ -97,7 +97,7 @@ pub(super) fn part(query: &CredentialQuery, opened: &Opened, shows: &[Show]) -> 
         }
     }
     stays.retain(|name| !is_told(&proves, name));
-    // The copy was opened with that serial alone, so that whatever goes of the array is this one.
+    // The copy was opened with this serial only, so any disclosed element of the array is this serial.
     let serial = opened.serial.clone().filter(|serial| {
         let texts = goes.iter().filter_map(|claim| claim.value.as_array()).flatten().filter_map(Value::as_str);
         texts.into_iter().any(|text| serial_digest(text) == *serial)
@@ -119,14 +119,14 @@ pub(super) fn part(query: &CredentialQuery, opened: &Opened, shows: &[Show]) -> 
     })
 }
 
-/// Tells if a hidden value is a date that the visible end of its document gives away.
+/// Tests if a hidden value is a date that the disclosed end of the credential gives away.
 fn gives_away(opened: &Opened, value: &Value) -> bool {
     let (end, epoch) = opened.end;
     let date = value.as_str().and_then(day::of_claim);
     end.zip(date).is_some_and(|(end, date)| epoch.gives_away(end, date))
 }
 
-/// Returns `true` for a claim that is proved to be at least and at most the same.
+/// Returns `true` for a claim that is proven to be both at least and at most the same bound.
 fn is_told(proves: &[Proving], name: &str) -> bool {
     let of = |direction| proves.iter().filter(move |one| one.name == name && one.threshold.direction() == direction);
     of(Direction::AtLeast).any(|from| {
@@ -134,7 +134,7 @@ fn is_told(proves: &[Proving], name: &str) -> bool {
     })
 }
 
-/// The claims of a payload: the members of the subject, and whatever else stands at the top.
+/// Returns the claims of a payload: the members of the subject, and all other top-level members.
 pub(crate) fn claims_of<'a>(payload: &'a Map<String, Value>, format: &str) -> Vec<(String, &'a Value)> {
     let frame: &[&str] = match format {
         "dc+sd-jwt" => &DC_FRAME,
@@ -157,7 +157,7 @@ pub(crate) fn claims_of<'a>(payload: &'a Map<String, Value>, format: &str) -> Ve
     claims
 }
 
-/// Whether a member says where the copy's status stands, and nothing else besides.
+/// Tests if a member is a well-formed status reference with no further members.
 pub(crate) fn is_status(name: &str, value: &Value, format: &str) -> bool {
     let only = |value: &Value, known: &[&str]| {
         value.as_object().is_some_and(|members| members.keys().all(|name| known.contains(&name.as_str())))
@@ -182,15 +182,15 @@ pub(crate) fn is_status(name: &str, value: &Value, format: &str) -> bool {
     }
 }
 
-/// Whether a message's entry says what its values mean, in the one way in which that is written here. All copies of an issuer's
-/// are to have the same texts, which no wallet can see from its own: so there is room for fifteen short ones, and for nothing
-/// else by which copies could be known again (spec/status.md 2.6).
+/// Tests if the entry of a status message lists the meanings of its values in the one accepted form. All copies of an
+/// issuer must carry the same texts, which a wallet cannot check on its own. The form therefore allows fifteen short
+/// texts and nothing else that could mark a copy (spec/status.md 2.6).
 fn explained(entry: &Value) -> bool {
     entry.get("statusSize").and_then(Value::as_u64) == Some(message::BITS.into())
         && entry.get("statusMessage").is_some_and(|texts| Messages::parse(texts).is_ok())
 }
 
-/// Whether a member has the name of an array of commitments, such as `validUntilAtLeast` (spec/at-least.md 3.1).
+/// Tests if a member has the name of an array of commitments, such as `validUntilAtLeast` (spec/at-least.md 3.1).
 pub(crate) fn are_commitments(name: &str) -> bool {
     Direction::ALL.iter().any(|direction| name.ends_with(&direction.commitments_claim("")))
 }

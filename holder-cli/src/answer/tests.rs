@@ -25,16 +25,16 @@ mod whose;
 pub(crate) const NOW: Timestamp = Timestamp::from_unix(1_800_000_000);
 const TYPE: &str = "QualificationCredential";
 
-/// An issuer with a did:jwk of its own.
+/// Issuer with its own did:jwk.
 pub(crate) struct Issuer {
     pub(crate) key: SecretKey,
     pub(crate) did: Did,
     pub(crate) catalogue: Catalogue,
-    /// The type that it issues.
+    /// Type that it issues.
     pub(crate) type_name: &'static str,
-    /// The fragment of its key's DID URL.
+    /// Fragment of its key's DID URL.
     pub(crate) fragment: &'static str,
-    /// Times at which its Data Integrity proofs say that they were made.
+    /// `created` time of its Data Integrity proofs.
     pub(crate) created: Option<Timestamp>,
 }
 
@@ -50,12 +50,12 @@ impl Issuer {
         format!("{}#{}", self.did, self.fragment)
     }
 
-    /// One copy of the catalogue's example, issued at [`NOW`] for a year.
+    /// Issues one copy of the catalogue's example, valid for a year from [`NOW`].
     pub(crate) fn copy(&self, format: &str, holder: &PublicKey) -> String {
         self.copy_with(format, holder, |_| {})
     }
 
-    /// The same with something done to it before it is signed.
+    /// Issues a copy whose payload `change` edits before signing.
     pub(crate) fn copy_with(
         &self,
         format: &str,
@@ -65,7 +65,7 @@ impl Issuer {
         self.copy_drawn(format, holder, change, &mut OsRng)
     }
 
-    /// The same with salts and decoys from `rng`.
+    /// Issues a changed copy with salts and decoys from `rng`.
     pub(crate) fn copy_drawn(
         &self,
         format: &str,
@@ -122,7 +122,7 @@ impl Issuer {
         sd_jwt::issue(&payload, &options, &self.key, rng).unwrap()
     }
 
-    /// A freshness statement for a day from `since`, with something done to its header and payload before it is signed.
+    /// Signs a freshness statement for one day from `since`; `mark` edits its header and payload before signing.
     pub(crate) fn vouch(
         &self,
         digest: &[u8],
@@ -137,7 +137,7 @@ impl Issuer {
         jose::sign(header, &payload, &self.key).unwrap()
     }
 
-    /// Where the commitments of a copy stand, as the wallet finds them on receipt.
+    /// Locates the commitments of a copy, as the wallet does on receipt.
     fn commitments(&self, format: &str, credential: &str) -> Vec<Commitments> {
         let known = self.catalogue.credential_type(self.type_name).unwrap();
         let ordered = match format {
@@ -149,7 +149,7 @@ impl Issuer {
         positions.into_iter().map(Commitments::from).collect()
     }
 
-    /// A credential of so many copies, as the wallet holds it.
+    /// Builds a wallet credential with this number of copies.
     pub(crate) fn held(&self, id: &str, format: &str, copies: usize) -> HeldCredential {
         let known = self.catalogue.credential_type(self.type_name).unwrap();
         let copy = |_| {
@@ -203,7 +203,7 @@ fn names(part: &Part) -> Vec<&str> {
 fn a_hidden_date_that_the_end_gives_away_does_not_stay_hidden() {
     use carnet_core::epoch::Epoch;
     let issuer = Issuer::new();
-    // It ends a day from now.
+    // The credential expires in one day.
     for (days, epoch, given_away) in [
         (20, None, true),
         (-20, Some(Epoch::Month), true),
@@ -223,7 +223,7 @@ fn a_hidden_date_that_the_end_gives_away_does_not_stay_hidden() {
         assert_eq!(part.given_away, names, "{days} {epoch:?}");
         assert_eq!(part.stays.iter().any(|name| name == "awardingDate"), !given_away);
         assert!(part.stays.iter().any(|name| name == "dateOfBirth"));
-        // What is shown is not given away besides.
+        // A disclosed claim is not listed as given away.
         let shown = query("vc+sd-jwt", subject(&["title", "awardingDate"]));
         assert!(parts_of(&contents, &shown, "asker", &[]).unwrap().remove(0).given_away.is_empty());
     }
@@ -439,12 +439,12 @@ fn an_approval_is_of_this_request_and_this_answer() {
     };
     let seen = approved(&contents, "a.b.c", &["title", "eqfLevel"]);
     assert_eq!(seen.len(), 43);
-    // The same whichever copy goes and in whichever order it is asked.
+    // The result does not depend on the copy or on the order of the claims.
     contents.credentials[0].copies[0].shown_to.push("x".to_owned());
     assert_eq!(approved(&contents, "a.b.c", &["eqfLevel", "title"]), seen);
     assert_ne!(approved(&contents, "a.b.d", &["title", "eqfLevel"]), seen);
     assert_ne!(approved(&contents, "a.b.c", &["title", "eqfLevel", "grade"]), seen);
-    // Another credential that answers the same request.
+    // A second credential that answers the same request.
     contents.credentials.push(issuer.held("bbbb", "vc+sd-jwt", 1));
     contents.credentials[1].received_at = NOW.plus(10);
     assert_ne!(approved(&contents, "a.b.c", &["title", "eqfLevel"]), seen);
@@ -476,7 +476,7 @@ fn commitments_that_stay_hidden_are_neither_shown_nor_hidden_claims() {
         assert!(claims_of(&copy, format).iter().any(|(name, _)| name == "eqfLevelAtLeast"), "{format}");
         assert_eq!(names(&part), ["title"], "{format}");
         assert!(part.stays.iter().all(|name| !are_commitments(name)), "{format}: {:?}", part.stays);
-        // None goes by itself: how many there are tells of the value.
+        // Commitments are never disclosed directly: their number reveals the value.
         for step in [json!(0), json!(null)] {
             let mut one = path("eqfLevelAtLeast");
             one.as_array_mut().unwrap().push(step);

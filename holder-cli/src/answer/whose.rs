@@ -1,4 +1,4 @@
-//! Plans for a holder rule: where all credentials of an answer have to be one holder's, only such go together.
+//! Plans under a holder rule: all credentials of an answer belong to one holder.
 
 use std::collections::BTreeMap;
 
@@ -16,10 +16,10 @@ use carnet_spec::Catalogue;
 use super::holdings::Opened;
 use crate::wallet::Contents;
 
-/// The plan that shows least, of those in which all credentials are whose the query says.
+/// Returns the plan that discloses least among those whose credentials all satisfy the holder rule.
 ///
 /// # Errors
-/// `query_unmet`; `holder_differs` if the documents that would answer are not one holder's.
+/// `query_unmet`; `holder_differs` if the credentials that would answer belong to different holders.
 pub(super) fn plan(
     contents: &Contents,
     catalogue: &Catalogue,
@@ -44,12 +44,12 @@ pub(super) fn plan(
     }
     match best {
         Some(plan) => Ok(plan),
-        // What would answer if it did not matter whose it is says what is wrong.
+        // Planning without the holder rule tells which of the two errors applies.
         None => query.plan(&holdings, catalogue, weights).and_then(|_| Err(Code::HolderDiffers.into())),
     }
 }
 
-/// The holdings of each holder, by index, in the wallet's order.
+/// Groups the holdings by holder: their indices, in the wallet's order.
 fn groups(contents: &Contents, opened: &[Opened], rule: &HolderRule) -> Result<Vec<Vec<usize>>, Problem> {
     let mut groups: BTreeMap<Vec<Comparable>, Vec<usize>> = BTreeMap::new();
     for (index, one) in opened.iter().enumerate() {
@@ -73,7 +73,7 @@ fn groups(contents: &Contents, opened: &[Opened], rule: &HolderRule) -> Result<V
     Ok(groups)
 }
 
-/// A plan made from a group of holdings, with their numbers among all of them.
+/// Maps the indices of a plan for one group to those of all holdings.
 fn renumbered(mut plan: Plan, group: &[usize]) -> Plan {
     let number = |holding: &mut usize| *holding = group.get(*holding).copied().unwrap_or(usize::MAX);
     plan.parts.iter_mut().for_each(|part| number(&mut part.holding));

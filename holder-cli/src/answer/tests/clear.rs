@@ -1,10 +1,10 @@
-//! Claims in the clear count as shown: in the plan, in what goes, in the digest and in the log.
+//! Claims in the clear count as disclosed: in the plan, the presentation, the digest and the log.
 
 use serde_json::json;
 
 use super::*;
 
-/// A wallet with one credential, whose issuer changed it before it was signed.
+/// Creates a wallet with one credential; `change` edits it before signing.
 fn wallet(format: &str, change: impl FnOnce(&mut Map<String, Value>)) -> (Issuer, Contents) {
     let issuer = Issuer::new();
     let mut contents = Contents::new(12);
@@ -23,7 +23,7 @@ fn texts(paths: &[ClaimPath]) -> Vec<String> {
     paths.iter().map(|path| carnet_core::query::path_to_text(path)).collect()
 }
 
-/// Claims that are shown, and those of them that nobody asked for.
+/// Returns the disclosed claims, and those among them that were not requested.
 fn shown(contents: &Contents, query: &Query) -> (Vec<String>, Vec<String>) {
     let part = parts_of(contents, query, "asker", &[]).unwrap().remove(0);
     (part.paths.clone(), texts(&part.unasked))
@@ -60,7 +60,7 @@ fn row_93_what_is_asked_for_may_stand_in_the_clear() {
 
 #[test]
 fn row_93_what_goes_with_a_claim_around_it_is_counted_and_only_then() {
-    // An issuer that hides an object as a whole: what is in it goes with it.
+    // An object that the issuer hides as a whole discloses all of its members.
     let (_, contents) = wallet("vc+sd-jwt", |payload| {
         payload["credentialSubject"]["grade"] = json!({"scale": "1 to 5", "value": 2});
     });
@@ -79,7 +79,7 @@ fn row_93_the_plan_prefers_the_credential_without_claims_in_the_clear() {
         (answer.parts[0].credential, answer.cost)
     };
     let (_, marked) = cost(&contents);
-    // An older one, which would come second if both showed as little.
+    // An older credential, which ranks second if both disclose as little.
     contents.credentials.push(issuer.held("bbbb", "vc+sd-jwt", 1));
     contents.credentials[1].received_at = NOW.plus(-10);
     let bounds = Bounds { asker: "me", now: NOW, only: &[], withheld: &[], proofs_only: &[] };

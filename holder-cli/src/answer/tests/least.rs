@@ -1,4 +1,4 @@
-//! That what goes is the least, and that thresholds are proved in the place of values.
+//! Minimal disclosure, and proofs of thresholds instead of values.
 
 use carnet_core::{
     at_least::{self, Commitment, Direction},
@@ -12,7 +12,7 @@ use super::*;
 const TYPES: [&str; 4] =
     ["QualificationCredential", "ResidencePermitCredential", "LanguageCertificateCredential", "EntitlementCredential"];
 
-/// A wallet with everything in it: every type in every format, with copies to spare.
+/// Creates a wallet with every type in every format and spare copies.
 fn full() -> Contents {
     let mut contents = Contents::new(12);
     for type_name in TYPES {
@@ -28,7 +28,7 @@ fn at_least(name: &str, bound: Value) -> Value {
     json!({"path": ["credentialSubject", name], "carnet_at_least": bound})
 }
 
-/// What an asker gets, and what was proved to it: witnesses are checked as it would check them.
+/// Returns the claims and proofs that a verifier receives, checked as the verifier checks them.
 fn received(part: &Part, contents: &Contents) -> (Map<String, Value>, Vec<ClaimPath>, Vec<Proved>) {
     let copy = &contents.credentials[part.credential].copies[part.copy];
     let sent = SdJwt::parse(&part.bind(copy, None, "nonce", "asker", NOW).unwrap()).unwrap();
@@ -48,7 +48,7 @@ fn received(part: &Part, contents: &Contents) -> (Map<String, Value>, Vec<ClaimP
     (disclosed.payload, disclosed.paths, proved)
 }
 
-/// The payload without what stands at a path.
+/// Returns the payload without the value at a path.
 fn removed(payload: &Map<String, Value>, path: &ClaimPath) -> Map<String, Value> {
     let (last, around) = path.split_last().unwrap();
     let mut whole = Value::Object(payload.clone());
@@ -63,7 +63,7 @@ fn removed(payload: &Map<String, Value>, path: &ClaimPath) -> Map<String, Value>
     match last {
         Step::Name(name) => drop(inner.as_object_mut().unwrap().remove(name)),
         Step::Index(index) => {
-            // A path has the place in the array as it was issued, and of a voucher's serials one is shown.
+            // An array index refers to the issued array; of a voucher's serials only one is shown.
             let items = inner.as_array_mut().unwrap();
             let at = if items.len() == 1 { 0 } else { *index };
             items.remove(at);
@@ -73,10 +73,10 @@ fn removed(payload: &Map<String, Value>, path: &ClaimPath) -> Map<String, Value>
     whole.as_object().unwrap().clone()
 }
 
-/// The redeemer of the example's voucher.
+/// Redeemer of the example voucher.
 const MUSEUM: &str = "decentralized_identifier:did:web:museum.example";
 
-/// That nothing can be taken away from an answer.
+/// Asserts that no disclosure of an answer can be removed.
 fn is_least(query: &Query, contents: &Contents) {
     let parts = parts_of(contents, query, MUSEUM, &[]).unwrap();
     assert_eq!(parts.len(), query.credentials.len());
@@ -90,9 +90,9 @@ fn is_least(query: &Query, contents: &Contents) {
         let is_commitment = |path: &ClaimPath| {
             proved.iter().any(|proved| path.starts_with(&commitments_path(&proved.path, proved.direction).unwrap()))
         };
-        // One commitment for each proof, and of the rest each is needed.
+        // One commitment for each proof; every other disclosure is needed.
         assert_eq!(paths.iter().filter(|path| is_commitment(path)).count(), proved.len());
-        // What lies within a claim that is asked for as a whole is that claim.
+        // A claim inside a requested claim is part of that claim.
         let is_within = |path: &ClaimPath| {
             credential.claims.iter().any(|claim| path.len() > claim.path.len() && path.starts_with(&claim.path))
         };
@@ -118,7 +118,7 @@ fn no_claim_goes_that_a_template_does_not_need() {
     assert!(count >= 4);
 }
 
-/// Every claim of a type alone, and every pair of them: as values, and where that can be as thresholds.
+/// Tries every single claim of a type and every pair, as values and, where possible, as thresholds.
 #[test]
 fn no_claim_goes_that_a_query_does_not_need() {
     let contents = full();
@@ -134,7 +134,7 @@ fn no_claim_goes_that_a_query_does_not_need() {
     for (at, one) in asked.iter().enumerate() {
         is_least(&query("vc+sd-jwt", json!([one])), &contents);
         for other in &asked[..at] {
-            // What holds one claim twice, as a value and by a proof, shows both: it was asked for both.
+            // A query that asks for one claim both as a value and as a proof gets both.
             if one["path"] != other["path"] {
                 is_least(&query("vc+sd-jwt", json!([one, other])), &contents);
             }
@@ -155,7 +155,7 @@ fn a_threshold_is_proved_and_the_value_stays() {
         assert_eq!(part.paths, [text], "{format}");
         assert!(part.goes.is_empty() && part.stays.contains(&"eqfLevel".to_owned()), "{format}: {part:?}");
         assert_eq!(received(&part, &contents).2.len(), 1);
-        // The digest is the same whichever copy goes, and another for another bound.
+        // The digest is independent of the copy, and differs for another bound.
         assert!(digest("a.b.c", &[part], &contents).is_ok());
         let unmet = json!([{"path": path, "carnet_at_least": 7}]);
         assert_eq!(parts_of(&contents, &super::query(format, unmet), "me", &[]).unwrap_err().code, Code::QueryUnmet);
@@ -193,18 +193,19 @@ fn a_copy_is_opened_for_one_threshold() {
     first.spend(&mut contents.credentials[0], "me");
     assert_eq!(contents.credentials[0].copies[first.copy].opened[0].bound, 5);
     assert_eq!(contents.credentials[0].copies[first.copy].opened[0].direction, Direction::AtLeast);
-    // The same again, from the copy that this asker knows.
+    // A repeated request uses the copy that this verifier knows.
     let again = ask(&contents, 5);
     assert_eq!((again.copy, again.exposure.clone()), (first.copy, Exposure::SameAsker));
     again.spend(&mut contents.credentials[0], "me");
     assert_eq!(contents.credentials[0].copies[first.copy].opened.len(), 1);
-    // What a wallet of before opened may have been another entry: it is not opened again.
+    // A copy opened by an earlier wallet version may have opened another entry, so it is not opened again.
     contents.credentials[0].copies[first.copy].opened[0].in_block = false;
     let other = ask(&contents, 4);
     assert_eq!(other.exposure, Exposure::Fresh);
     other.spend(&mut contents.credentials[0], "me");
     contents.credentials[0].copies[other.copy].opened[0].in_block = false;
-    // With no copy left that can prove it, the value goes where it may (the owner sees that it does), or nothing.
+    // If no copy is left that can prove it, the value is disclosed where that is allowed (and the owner sees it);
+    // otherwise nothing.
     let last = ask(&contents, 3);
     assert!(last.proves.is_empty() && names(&last) == ["eqfLevel"]);
     let only = [Claimed {
@@ -226,7 +227,7 @@ fn a_copy_is_opened_again_for_a_bound_of_the_same_block() {
         let asked = query("vc+sd-jwt", json!([at_least("eqfLevel", json!(bound))]));
         parts_of(contents, &asked, asker, &[]).unwrap().remove(0)
     };
-    // One entry is shown for all of them, whichever comes first.
+    // One entry serves all of them, in any order.
     let elements: Vec<Vec<String>> = [3, 6, 5]
         .into_iter()
         .map(|bound| {
@@ -240,7 +241,7 @@ fn a_copy_is_opened_again_for_a_bound_of_the_same_block() {
         .collect();
     assert!(elements.iter().all(|shown| *shown == elements[0]));
     assert_eq!(contents.credentials[0].copies[0].opened.len(), 3);
-    // For another asker it is another copy, and for the first one too once somebody else has seen it.
+    // Another verifier gets another copy, and so does the first one after a second verifier has seen its copy.
     assert_eq!(ask(&contents, 4, "other").exposure, Exposure::Fresh);
     contents.credentials[0].copies[0].shown_to.push("other".to_owned());
     assert_eq!(ask(&contents, 4, "me").exposure, Exposure::Fresh);
@@ -253,7 +254,7 @@ fn two_thresholds_of_one_direction_are_not_answered_from_one_copy() {
     contents.credentials.push(issuer.held("aaaa", "vc+sd-jwt", 2));
     let ask = |claims: Value| parts_of(&contents, &query("vc+sd-jwt", claims), "me", &[]);
     assert!(ask(json!([at_least("eqfLevel", json!(5))])).is_ok());
-    // No such query is read; nor would one be answered that was made by other means.
+    // The parser refuses such a query; if built by other means, it is not answered either.
     let mut both = query("vc+sd-jwt", json!([at_least("eqfLevel", json!(5)), at_least("eqfLevel", json!(5))]));
     assert_eq!(parts_of(&contents, &both, "me", &[]).unwrap().len(), 1);
     both.credentials[0].claims[1].threshold = Some(Threshold::new(Direction::AtLeast, json!(4)).unwrap());

@@ -1,4 +1,4 @@
-//! One use of a voucher at a time: one serial, from a copy that nobody has seen, to the redeemer alone.
+//! One use of a voucher at a time: one serial, from a fresh copy, for the redeemer only.
 
 use std::collections::BTreeSet;
 
@@ -29,14 +29,14 @@ fn element() -> Query {
     asking(json!(["credentialSubject", "serials", null]))
 }
 
-/// What would go to an asker: the copy and the serials in it.
+/// Returns the copy and the serials that a verifier would get.
 fn shown(contents: &Contents, query: &Query, asker: &str) -> Option<(Part, Vec<String>)> {
     let part = parts_of(contents, query, asker, &[]).ok()?.remove(0);
     let Shown::Selected(token, _) = &part.shown else { panic!("shown as a whole") };
     let payload = token.disclosed().unwrap().payload;
     let serials = payload["credentialSubject"]["serials"].as_array().unwrap();
     let serials = serials.iter().map(|serial| serial.as_str().unwrap().to_owned()).collect();
-    // The array is as long in each copy, and what stands in the answer is what is on the screen.
+    // The array has the same length in each copy, and the answer contains the serials of the screen.
     Some((part, serials))
 }
 
@@ -54,12 +54,12 @@ fn each_use_shows_one_serial_from_a_copy_of_its_own() {
         assert_eq!(held.serials.as_ref().unwrap().left(), left);
         assert!(copies.insert(part.copy) && serials.insert(shown[0].clone()));
     }
-    // A copy is left, and no use.
+    // One copy is left, but no use.
     assert_eq!(contents.credentials[0].fresh_copies(), 1);
     assert!(shown(&contents, &element(), MUSEUM).is_none());
 }
 
-/// Everything that two uses of one voucher have in common goes with every voucher of that service.
+/// Two uses of one voucher share only what all vouchers of that service share.
 #[test]
 fn two_uses_have_nothing_in_common_but_what_all_vouchers_of_a_service_have() {
     let mut contents = wallet(2);
@@ -105,7 +105,7 @@ fn whatever_is_asked_of_the_array_one_serial_goes_and_to_others_none() {
         let array = asking(json!(["credentialSubject", "serials"]));
         assert!(shown(&contents, &array, other).is_none_or(|(_, serials)| serials.is_empty()), "{other}");
     }
-    // What is no serial goes to anybody.
+    // Claims other than serials go to any verifier.
     let service = asking(json!(["credentialSubject", "service"]));
     assert_eq!(parts_of(&contents, &service, "me", &[]).unwrap()[0].serial, None);
 }
@@ -117,7 +117,7 @@ fn a_use_that_was_not_counted_is_shown_again_by_the_same_copy() {
     first.spend(&mut contents.credentials[0], MUSEUM);
     let (again, same) = shown(&contents, &element(), MUSEUM).unwrap();
     assert_eq!((again.copy, again.exposure, &same), (first.copy, Exposure::SameAsker, &serials));
-    // Once it is used, the next use has a copy of its own.
+    // After the first use, the next use has its own copy.
     contents.credentials[0].serials.as_mut().unwrap().record_used(&serial_digest(&serials[0]));
     let (next, other) = shown(&contents, &element(), MUSEUM).unwrap();
     assert_ne!((next.copy, &other), (first.copy, &serials));
@@ -158,7 +158,7 @@ fn the_array_is_as_long_whatever_the_number_of_uses_and_has_no_order() {
         assert!(digests.is_sorted());
         orders.insert(token.disclosed().unwrap().payload["credentialSubject"]["serials"].to_string());
     }
-    // The order is that of fresh salts' digests: sixteen copies with one order would be one chance in 6^15.
+    // Serials are sorted by the digests of fresh salts: all sixteen copies in one order has a chance below 1 in 6^15.
     assert!(orders.len() > 1);
 }
 

@@ -1,10 +1,10 @@
-//! Several documents in one answer: whose they have to be, and that no two copies of one go.
+//! Answers with several credentials: the holder rule, and never two copies of one credential.
 
 use serde_json::json;
 
 use super::*;
 
-/// A wallet with a qualification and a language certificate of each of these people.
+/// Creates a wallet with a qualification and a language certificate for each of these people.
 fn wallet(people: &[(&str, &str)]) -> Contents {
     let mut contents = Contents::new(12);
     for (name, born) in people {
@@ -26,7 +26,7 @@ fn wallet(people: &[(&str, &str)]) -> Contents {
     contents
 }
 
-/// A query for both documents under a rule.
+/// Builds a query for both credentials under a holder rule.
 fn both(rule: &Value) -> Query {
     let asked = |id: &str, type_name: &str| {
         json!({"id": id, "format": "vc+sd-jwt", "meta": {"type_values": [[type_name]]},
@@ -43,7 +43,7 @@ fn same_person() -> Value {
     json!({"claims": [["familyName"], ["dateOfBirth"]]})
 }
 
-/// The wallet's ids of what is sent.
+/// Returns the wallet ids of the disclosed credentials.
 fn sent(contents: &Contents, query: &Query) -> Result<Vec<String>, Code> {
     let parts = parts_of(contents, query, "asker", &[]).map_err(|problem| problem.code)?;
     Ok(parts.iter().map(|part| contents.credentials[part.credential].id.clone()).collect())
@@ -55,13 +55,13 @@ fn row_97_documents_of_one_person_go_together() {
     let mut contents = wallet(&[anna, bela]);
     let (first, second) = ("Müller QualificationCredential", "Müller LanguageCertificateCredential");
     assert_eq!(sent(&contents, &both(&same_person())).unwrap(), [first, second]);
-    // The child's newer certificate would go first if it did not matter whose it is.
+    // Without the holder rule, the child's newer certificate would rank first.
     contents.credentials[3].received_at = NOW.plus(10);
     assert_eq!(sent(&contents, &both(&json!("any"))).unwrap()[1], "Kovács LanguageCertificateCredential");
     assert_eq!(sent(&contents, &both(&Value::Null)).unwrap()[1], "Kovács LanguageCertificateCredential");
     let theirs = ["Kovács QualificationCredential", "Kovács LanguageCertificateCredential"];
     assert_eq!(sent(&contents, &both(&same_person())).unwrap(), theirs);
-    // The lines of the plan speak of the same documents.
+    // The plan's lines name the same credentials.
     let bounds = Bounds { asker: "asker", now: NOW, only: &[], withheld: &[], proofs_only: &[] };
     let answer = answer(&contents, &Catalogue::embedded().unwrap(), &both(&same_person()), &bounds).unwrap();
     for line in &answer.lines {
@@ -69,7 +69,7 @@ fn row_97_documents_of_one_person_go_together() {
             assert!(contents.credentials[answer.holdings[holding]].id.starts_with("Kovács"));
         }
     }
-    // Of one person the one document and of another the other is no answer.
+    // One credential of each person does not answer the query.
     contents.credentials.remove(2);
     assert_eq!(sent(&contents, &both(&same_person())).unwrap(), [first, second]);
     contents.credentials.remove(1);
@@ -93,7 +93,7 @@ fn row_97_copies_with_keys_of_their_own_answer_no_request_for_one_key() {
     let mut contents = wallet(&[("Müller", "1990-02-03")]);
     assert_eq!(sent(&contents, &both(&json!("key"))), Err(Code::HolderDiffers));
     assert!(sent(&contents, &both(&json!("any"))).is_ok());
-    // Where one document is enough, it goes.
+    // If one credential is enough, it is disclosed.
     contents.credentials.remove(1);
     let mut one = both(&json!("key"));
     one.credential_sets = vec![carnet_core::query::CredentialSet {
@@ -115,11 +115,11 @@ fn row_98_two_copies_of_one_credential_never_go_together() {
     let two =
         |other: i64| Query::parse(&json!({"credentials": [level("q", 5), level("r", other)], "carnet_holder": "any"}));
     contents.credentials[0].copies[0].shown_to = vec!["asker".to_owned()];
-    // One copy answers two queries; no second bound is asked for that would need another.
+    // One copy answers both queries; a second bound that would need another copy is not accepted.
     let parts = parts_of(&contents, &two(5).unwrap(), "asker", &[]).unwrap();
     assert_eq!((parts.len(), parts[0].copy), (2, parts[1].copy));
     assert_eq!(two(4).unwrap_err().code, Code::QueryMalformed);
-    // Nor do two copies go where the copy that proves one claim is spent for the other.
+    // Two copies are refused, too, if the copy that proves one claim is already opened for the other.
     let kept = contents.credentials[0].copies[0].commitments.clone();
     contents.credentials[0].copies.iter_mut().for_each(|copy| copy.commitments.clear());
     contents.credentials[0].copies[1].commitments = kept;
