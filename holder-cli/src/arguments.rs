@@ -9,22 +9,20 @@ use crate::{
     wallet::file::{DEFAULT_WORK_FACTOR, GREATEST_WORK_FACTOR, LEAST_WORK_FACTOR},
 };
 
-/// Your wallet: receive credentials, see what you have, and show of it what you approve and nothing else.
+/// Your wallet: receive credentials, see what you have, and show only what you approve.
 ///
-/// Exit codes: 0 done, 1 a problem or a no, 2 used wrongly, 3 try again later.
-/// With --json, every command prints one object on standard output, also when it fails: {"error": {...}}.
+/// Exit codes: 0 done, 1 failed or refused, 2 wrong usage, 3 try again later.
+/// With --json, every command prints one object on standard output, also on failure: {"error": {...}}.
 #[derive(Debug, Parser)]
 #[command(name = "carnet", version, verbatim_doc_comment)]
 pub(crate) struct Arguments {
-    /// What every command understands.
     #[command(flatten)]
     pub(crate) global: Global,
-    /// What to do.
     #[command(subcommand)]
     pub(crate) command: Command,
 }
 
-/// What every command understands.
+/// Options of all commands.
 #[derive(Debug, Args)]
 pub(crate) struct Global {
     /// The wallet's file [default: ~/.local/share/carnet/wallet.age]
@@ -51,15 +49,16 @@ pub(crate) struct Global {
     /// Let did:web identifiers on this host point to this machine or a private network
     #[arg(long, global = true, env = "CARNET_PRIVATE_HOSTS", value_name = "HOST", value_delimiter = ',')]
     pub(crate) private_host: Vec<String>,
-    /// Keep in this folder how far the wallet came, so that a file from a copy is known [default: ~/.local/state/carnet]
+    /// Record the wallet's progress in this folder, to recognize an outdated copy of its file [default:
+    /// ~/.local/state/carnet]
     #[arg(long, global = true, env = "CARNET_STATE", value_name = "DIR")]
     pub(crate) state: Option<PathBuf>,
-    /// Know the credential types in this folder (types/...) beside those that come with Carnet
+    /// Load credential types from this folder (types/...) in addition to those of Carnet
     #[arg(long, global = true, env = "CARNET_CATALOGUE", value_name = "DIR")]
     pub(crate) catalogue: Option<PathBuf>,
 }
 
-/// What to do.
+/// Subcommands of `carnet`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Make a new wallet
@@ -68,7 +67,7 @@ pub(crate) enum Command {
     Passphrase(ChangePassphrase),
     /// Receive a credential that somebody offers
     Receive(Receive),
-    /// Get fresh copies from the issuers, so that no two askers are shown the same one
+    /// Get fresh copies from the issuers, so that no two verifiers see the same copy
     Refill(Refill),
     /// Have the issuers confirm that your documents hold, and get newer trust lists: for where there is no network
     Refresh(Refresh),
@@ -80,14 +79,14 @@ pub(crate) enum Command {
     Show(Show),
     /// Answer a request to show something
     Present(Present),
-    /// Show who saw what, when and why, and when it is due to be gone; verify, export or forget it
+    /// Show who saw what, when, why and until when; verify, export or forget the log
     Log(LogArguments),
-    /// Hand a signed receipt to others, or verify one that somebody hands you
+    /// Export a signed receipt for others, or verify one that you were given
     #[command(subcommand)]
     Receipt(ReceiptCommand),
     /// Copy the wallet's file to a safe place
     Backup(Backup),
-    /// Put the wallet back from a copy; what it holds counts as shown
+    /// Restore the wallet from a backup; every copy in it counts as shown
     Restore(Restore),
     /// Ask somebody to erase what you showed, with the receipt
     Erase(Erase),
@@ -95,10 +94,10 @@ pub(crate) enum Command {
     Report(Report),
     /// Delete a credential
     Delete(Delete),
-    /// Say whose word you take on who asks: registrars, whose registrations your wallet accepts
+    /// Manage the registrars whose registrations your wallet accepts
     #[command(subcommand)]
     Registrar(RegistrarCommand),
-    /// Say by which trust lists you take the word of registrars and issuers
+    /// Manage the trust lists by which you accept registrars and issuers
     #[command(subcommand)]
     Trust(TrustCommand),
 }
@@ -106,10 +105,10 @@ pub(crate) enum Command {
 /// `carnet init`.
 #[derive(Debug, Args)]
 pub(crate) struct Init {
-    /// How hard the passphrase is to guess by trying, as a power of two; 18 takes about a second
+    /// Passphrase hashing cost as a power of two; 18 takes about a second
     #[arg(long, value_name = "N", default_value_t = DEFAULT_WORK_FACTOR, value_parser = work_factor())]
     pub(crate) work_factor: u8,
-    /// Keep the log of who saw what for so many days [default: for ever, until you choose with `carnet log keep`]
+    /// Keep the log for this many days [default: forever, until you choose with `carnet log keep`]
     #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=36_525))]
     pub(crate) keep_log: Option<u32>,
 }
@@ -123,7 +122,7 @@ pub(crate) struct ChangePassphrase {
     /// Read the new passphrase from the first line of this open file descriptor
     #[arg(long, value_name = "N")]
     pub(crate) new_passphrase_fd: Option<u32>,
-    /// How hard the passphrase is to guess by trying, as a power of two [default: as now]
+    /// Passphrase hashing cost as a power of two [default: unchanged]
     #[arg(long, value_name = "N", value_parser = work_factor())]
     pub(crate) work_factor: Option<u8>,
 }
@@ -136,10 +135,10 @@ fn work_factor() -> clap::builder::RangedI64ValueParser<u8> {
 /// `carnet refill`.
 #[derive(Debug, Args)]
 pub(crate) struct Refill {
-    /// Which credentials [default: those of which few fresh copies are left]
+    /// Credentials to refill [default: those with few fresh copies left]
     #[arg(value_name = "ID")]
     pub(crate) ids: Vec<String>,
-    /// All that can be refilled, however many copies are left
+    /// Refill all credentials that allow it, however many copies are left
     #[arg(long, conflicts_with = "ids")]
     pub(crate) all: bool,
 }
@@ -147,7 +146,7 @@ pub(crate) struct Refill {
 /// `carnet renew`.
 #[derive(Debug, Args)]
 pub(crate) struct Renew {
-    /// Which credentials [default: those that end within 30 days]
+    /// Credentials to renew [default: those that end within 30 days]
     #[arg(value_name = "ID")]
     pub(crate) ids: Vec<String>,
 }
@@ -155,7 +154,7 @@ pub(crate) struct Renew {
 /// `carnet refresh`.
 #[derive(Debug, Args)]
 pub(crate) struct Refresh {
-    /// Only if it is due, at a time drawn at random; for a timer that runs every hour or so
+    /// Only if due, at a random time; for a timer that runs about every hour
     #[arg(long)]
     pub(crate) when_due: bool,
 }
@@ -166,7 +165,7 @@ pub(crate) struct Receive {
     /// The offer: openid-credential-offer://... [default: asks for it]
     #[arg(conflicts_with = "resume")]
     pub(crate) offer: Vec<String>,
-    /// Go on with what was not ready, or whose answer was lost
+    /// Resume what was not ready, or whose answer was lost
     #[arg(long)]
     pub(crate) resume: bool,
     /// The PIN; others on this machine may see it, --pin-file is safer
@@ -183,7 +182,7 @@ pub(crate) struct Receive {
 /// `carnet show`.
 #[derive(Debug, Args)]
 pub(crate) struct Show {
-    /// Its id, or the beginning of it
+    /// Its id, or a prefix of it
     pub(crate) id: String,
 }
 
@@ -202,13 +201,13 @@ pub(crate) struct Present {
     /// Approve a claim that goes beyond what the asker is registered for; may be given more than once
     #[arg(long, value_name = "QUERY_ID:PATH")]
     pub(crate) approve: Vec<String>,
-    /// Answer as if you had not this claim; may be given more than once
+    /// Answer as if you did not have this claim; may be given more than once
     #[arg(long, value_name = "QUERY_ID:PATH")]
     pub(crate) withhold: Vec<String>,
-    /// Show, this one time, a copy that public lists have marked
+    /// Show a copy that public lists have marked, this one time
     #[arg(long)]
     pub(crate) show_marked: bool,
-    /// Say why it is these documents and claims that would go
+    /// Explain why these documents and claims would be shown
     #[arg(long)]
     pub(crate) explain: bool,
 }
@@ -220,7 +219,7 @@ pub(crate) enum RegistrarCommand {
     Add(AddRegistrar),
     /// List the registrars that you accept
     List,
-    /// Accept them no more
+    /// Stop accepting a registrar
     Remove(RemoveRegistrar),
 }
 
@@ -244,20 +243,20 @@ pub(crate) struct RemoveRegistrar {
 /// `carnet trust`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum TrustCommand {
-    /// Accept a trust list: its registrars count as those that you accept, and of issuers you learn whether they are listed
+    /// Accept a trust list: its registrars count as accepted, and you learn which issuers are listed
     Add(AddTrust),
-    /// List the trust lists that you accept, and whether they hold
+    /// List the trust lists that you accept, and their validity
     List,
-    /// Look for newer lists where they came from
+    /// Fetch newer versions of the lists from their sources
     Update(UpdateTrust),
-    /// Accept a list no more; an older one than you have seen stays refused
+    /// Stop accepting a list; versions older than the newest seen remain refused
     Remove(RemoveTrust),
 }
 
 /// `carnet trust add`.
 #[derive(Debug, Args)]
 pub(crate) struct AddTrust {
-    /// Where the list is: a file, or an https URL
+    /// Location of the list: a file, or an https URL
     #[arg(long, value_name = "FILE|URL")]
     pub(crate) list: String,
     /// The identifier of the list: did:...
@@ -266,13 +265,13 @@ pub(crate) struct AddTrust {
     /// The identifier of an operator of the list; once for each
     #[arg(long = "operator", value_name = "DID", required = true)]
     pub(crate) operators: Vec<String>,
-    /// How many of the operators must have signed
+    /// Number of operators that must have signed
     #[arg(long, value_name = "N")]
     pub(crate) quorum: usize,
-    /// The least number that the list may have, as its operators say it
+    /// Lowest accepted number of the list, as its operators publish it
     #[arg(long, value_name = "N")]
     pub(crate) least: Option<u64>,
-    /// Accept the list with this digest although a newer one was seen before; its operators say which
+    /// Accept the list with this digest although a newer one was seen before; its operators publish the digest
     #[arg(long, value_name = "DIGEST", allow_hyphen_values = true)]
     pub(crate) accept: Option<String>,
 }
@@ -280,7 +279,7 @@ pub(crate) struct AddTrust {
 /// `carnet trust update`.
 #[derive(Debug, Args)]
 pub(crate) struct UpdateTrust {
-    /// Accept the list with this digest although a newer one was seen before; its operators say which
+    /// Accept the list with this digest although a newer one was seen before; its operators publish the digest
     #[arg(long, value_name = "DIGEST", allow_hyphen_values = true)]
     pub(crate) accept: Option<String>,
 }
@@ -296,17 +295,17 @@ pub(crate) struct RemoveTrust {
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct LogArguments {
-    /// What to do with it instead.
+    /// Action on the log instead of showing it.
     #[command(subcommand)]
     pub(crate) verb: Option<LogVerb>,
-    /// Recompute the log's chain and verify every receipt in it; prints its head and how many entries it has
+    /// Recompute the log's hash chain and verify every receipt in it; prints the head and the number of entries
     ///
-    /// It shows that no entry was changed, removed, put in or moved by chance or by somebody who could not write the rest
-    /// anew. Whoever holds the passphrase could write the whole log anew or cut its end off: only a head that you noted
-    /// elsewhere shows that, with --noted.
+    /// This detects entries that were changed, removed, inserted or moved by chance, or by somebody who could not
+    /// rewrite the rest of the log. Somebody with the passphrase could rewrite the whole log or cut off its end; only a
+    /// head that you noted elsewhere reveals that, with --noted.
     #[arg(long, conflicts_with = "export")]
     pub(crate) verify: bool,
-    /// A head that you noted before: verify that the log goes on from there
+    /// A head that you noted before: verify that the log continues from it
     // A digest may begin with a hyphen.
     #[arg(long, value_name = "HEAD", requires = "verify", allow_hyphen_values = true)]
     pub(crate) noted: Option<String>,
@@ -318,21 +317,21 @@ pub(crate) struct LogArguments {
 /// `carnet log VERB`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum LogVerb {
-    /// Forget the log of before a day, for good: whoever gets your passphrase out of you reads all that is in it
+    /// Forget the log before a day, for good: anybody who gets your passphrase out of you reads all that is in the log
     ///
-    /// Entries, requests and receipts of before that day go, and with them the names of whoever saw a copy. A signed checkpoint
-    /// stays in their place: that you forgot something, when, and of before which day can be seen. With receipts that went,
-    /// erasure can no longer be asked for and nothing proved any more. Copies of the wallet's file that you made earlier still
-    /// have it all, as may the disk.
+    /// Entries, requests and receipts from before that day are deleted, and with them the names of those who saw a
+    /// copy. A signed checkpoint takes their place: it shows that you forgot something, when, and up to which day.
+    /// Without the receipts you can no longer ask for erasure or prove anything. Earlier copies of the wallet's file
+    /// still contain all of it, as may the disk.
     Forget(Forget),
-    /// Choose for how long the log is kept, or say for how long it is; it is kept for ever until you choose
+    /// Choose for how long the log is kept, or show the current choice; the default is forever
     Keep(KeepLog),
 }
 
 /// `carnet log forget`.
 #[derive(Debug, Args)]
 pub(crate) struct Forget {
-    /// The first day that is kept, as 2026-11-30 (UTC)
+    /// The first day to keep, as 2026-11-30 (UTC)
     #[arg(long, value_name = "DAY")]
     pub(crate) before: String,
     /// Forget without asking
@@ -343,7 +342,7 @@ pub(crate) struct Forget {
 /// `carnet log keep`.
 #[derive(Debug, Args)]
 pub(crate) struct KeepLog {
-    /// Forget what is older than so many days, with the next change of the wallet
+    /// Forget entries older than this many days, with the next change of the wallet
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=36_525))]
     pub(crate) days: Option<u32>,
     /// Keep all of it
@@ -354,7 +353,7 @@ pub(crate) struct KeepLog {
 /// `carnet receipt`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum ReceiptCommand {
-    /// Write a receipt with the request that it is for to a new file: whoever has it can prove what you showed, and when
+    /// Write a receipt and its request to a new file: anybody who has it can prove what you showed, and when
     Export(ExportReceipt),
     /// Verify a receipt from somebody else, without a wallet and without a network
     Verify(VerifyReceipt),
@@ -363,7 +362,7 @@ pub(crate) enum ReceiptCommand {
 /// `carnet receipt export`.
 #[derive(Debug, Args)]
 pub(crate) struct ExportReceipt {
-    /// Whose: a client id, a DID, a name that only one has, or the number of a log entry
+    /// Verifier: a client id, a DID, an unambiguous name, or the number of a log entry
     pub(crate) who: String,
     /// The file to write
     #[arg(long, value_name = "FILE")]
@@ -375,10 +374,10 @@ pub(crate) struct ExportReceipt {
 pub(crate) struct VerifyReceipt {
     /// The file that `receipt export` wrote
     pub(crate) file: PathBuf,
-    /// A registrar whose word you take on which key is whose: did:...; may be given more than once
+    /// A registrar that you trust to say which key belongs to whom: did:...; may be given more than once
     #[arg(long = "registrar", value_name = "DID")]
     pub(crate) registrars: Vec<String>,
-    /// The DID document of a registrar whose identifier does not carry its key, as you got it from a place that you trust
+    /// The DID document of a registrar whose identifier does not contain its key, from a source that you trust
     #[arg(long = "registrar-document", value_name = "FILE")]
     pub(crate) documents: Vec<PathBuf>,
 }
@@ -386,24 +385,25 @@ pub(crate) struct VerifyReceipt {
 /// `carnet backup`.
 #[derive(Debug, Args)]
 pub(crate) struct Backup {
-    /// The file to write; the wallet's passphrase opens it, also after you change that of the wallet
+    /// The file to write; the wallet's current passphrase opens it, also after you change that of the wallet
     pub(crate) file: PathBuf,
 }
 
 /// `carnet restore`.
 #[derive(Debug, Args)]
 pub(crate) struct Restore {
-    /// The copy, as `backup` made it or you did
+    /// The copy, made by `backup` or by yourself
     pub(crate) file: PathBuf,
 }
 
 /// `carnet erase`.
 #[derive(Debug, Args)]
 pub(crate) struct Erase {
-    /// Who: a client id, a DID, a name that only one has, or the number of a log entry
+    /// Verifier: a client id, a DID, an unambiguous name, or the number of a log entry
     pub(crate) who: String,
-    /// Ask them without asking you: the digest of what you looked at before
-    // Without one it approves nothing, and what a digest is needed for is said. The next option is no digest: that has no hyphen.
+    /// Send without asking: the digest of the request that you looked at before
+    // Without a value it approves nothing and prints that a digest is needed. A digest has no hyphen, so the next
+    // option cannot be taken for one.
     #[arg(long, value_name = "DIGEST", num_args = 0..=1, default_missing_value = "")]
     pub(crate) yes: Option<String>,
 }
@@ -411,7 +411,7 @@ pub(crate) struct Erase {
 /// `carnet report`.
 #[derive(Debug, Args)]
 pub(crate) struct Report {
-    /// About whom: a client id, a DID, a name that only one has, or the number of a log entry
+    /// Verifier: a client id, a DID, an unambiguous name, or the number of a log entry
     pub(crate) who: String,
     /// Write it to this new file: text, or with --json the JSON object
     #[arg(long, value_name = "FILE")]
@@ -421,7 +421,7 @@ pub(crate) struct Report {
 /// `carnet delete`.
 #[derive(Debug, Args)]
 pub(crate) struct Delete {
-    /// Its id, or the beginning of it
+    /// Its id, or a prefix of it
     pub(crate) id: String,
     /// Delete without asking
     #[arg(long)]

@@ -1,4 +1,4 @@
-//! Collecting copies: keys and proofs out, verified copies in. Nothing is stored that was not verified.
+//! Collection of copies: sends keys and proofs, verifies the copies. The wallet stores verified copies only.
 
 use std::collections::BTreeMap;
 
@@ -39,20 +39,19 @@ pub(crate) use directory::Directory;
 use directory::{expected_status, signing_key};
 use rendering::Received;
 
-/// How many copies are asked for, if the issuer gives as many.
+/// Number of copies to request, if the issuer allows as many.
 pub(crate) const COPIES: u32 = 10;
-/// What of a copy is its own: its key and names, its place in the status list, when it was signed, its signature.
+/// Members specific to one copy: its key and names, status index, signing time and signature.
 const OWN: [&str; 6] = ["cnf", "credentialStatus", "iat", "proof", "status", "sub"];
-/// What a status may be for, in the order in which the entries of a copy stand (spec/status.md).
+/// Status purposes in the order in which the entries of a copy are listed (spec/status.md).
 const PURPOSES: [&str; 3] = ["revocation", "suspension", "message"];
 const PROOF_TYP: &str = "openid4vci-proof+jwt";
 
-/// Draws a key for each copy.
 pub(crate) fn draw_keys(max_batch_size: u32) -> Vec<HolderKey> {
     (0..COPIES.min(max_batch_size.max(1))).map(|_| HolderKey::draw()).collect()
 }
 
-/// One proof of possession for each key (OpenID4VCI 1.0 appendix F.1).
+/// Signs one proof of possession for each key (OpenID4VCI 1.0 appendix F.1).
 pub(crate) fn proofs(keys: &[HolderKey], issuer: &str, nonce: &str, now: Timestamp) -> Result<Vec<String>, Problem> {
     keys.iter()
         .map(|key| {
@@ -69,25 +68,26 @@ pub(crate) fn proofs(keys: &[HolderKey], issuer: &str, nonce: &str, now: Timesta
 
 /// Rules for the copies of one collection.
 pub(crate) struct Expected<'a> {
-    /// Promise of their issuer.
+    /// Promise of the issuer.
     pub(crate) promise: &'a Promise,
-    /// The keys that were drawn, in the order of the proofs.
+    /// Holder keys in the order of the proofs.
     pub(crate) keys: &'a [HolderKey],
-    /// All that is in the wallet already.
+    /// All credentials in the wallet.
     pub(crate) held: &'a [HeldCredential],
-    /// The days that they may say.
+    /// Accepted validity dates.
     pub(crate) days: Days,
-    /// Their issuer's directory of status lists, where its document names one.
+    /// The issuer's directory of status lists, if its DID document names one.
     pub(crate) directory: Option<&'a Directory>,
-    /// The documents of issuers.
+    /// Resolver of issuers' DID documents.
     pub(crate) resolver: &'a dyn Resolve,
-    /// The types that this wallet knows.
+    /// Types that this wallet knows.
     pub(crate) catalogue: &'a Catalogue,
-    /// The time.
+    /// Current time.
     pub(crate) now: Timestamp,
 }
 
-/// Checks that copies of a type do not get, as stable names: the form of a type from elsewhere is not known here.
+/// Returns the stable names of the checks that copies of a type skip: the wallet does not know the rendering of foreign
+/// types.
 pub(crate) fn unchecked(known: &CredentialType, days: Days) -> Vec<&'static str> {
     let days = match days {
         Days::Kept => [None, None],
@@ -104,7 +104,7 @@ pub(crate) fn marked(detail: &str) -> Problem {
     Problem::new(Code::CopyMarked, detail)
 }
 
-/// Verifies every copy and makes one credential of them; if one does not hold, none does.
+/// Verifies all copies and builds one credential from them; one invalid copy refuses all.
 pub(crate) fn verified(copies: &[String], expected: &Expected<'_>) -> Result<HeldCredential, Problem> {
     let &Expected { promise, keys, catalogue, resolver, now, .. } = expected;
     if copies.is_empty() || copies.len() != keys.len() {
@@ -186,13 +186,13 @@ pub(crate) fn verified(copies: &[String], expected: &Expected<'_>) -> Result<Hel
 }
 
 impl Expected<'_> {
-    /// The key that the issuer signs with now.
+    /// Returns the issuer's current signing key.
     fn signing_key(&self) -> Result<String, Problem> {
         let document = self.resolver.resolve(&Did::parse(&self.promise.issuer)?)?;
         signing_key(&document, self.directory, self.now)
     }
 
-    /// Holds a copy of one of Carnet's own types to the form, the days and the place that it has to have.
+    /// Checks the rendering, validity dates and status index of a copy of one of Carnet's own types.
     fn check_form(
         &self,
         (text, opened, seen): (&str, &Opened, &verify::Held),
@@ -210,7 +210,7 @@ impl Expected<'_> {
     }
 }
 
-/// A copy with all its disclosures in place.
+/// Copy with all disclosures in place.
 struct Opened {
     token: Option<SdJwt>,
     members: Map<String, Value>,
@@ -226,8 +226,8 @@ impl Opened {
         Ok(Self { token: Some(token), members })
     }
 
-    /// Where the commitments to the ordered claims stand, once it is sure that they are those of the claims' values
-    /// (spec/at-least.md 3.5).
+    /// Returns the positions of the commitments of the ordered claims, after checking that they match the claims'
+    /// values (spec/at-least.md 3.5).
     fn commitments(&self, format: &str, known: &CredentialType) -> Result<Vec<Commitments>, Problem> {
         let Some(token) = &self.token else { return Ok(Vec::new()) };
         let positions = if format == "dc+sd-jwt" {
@@ -239,18 +239,18 @@ impl Opened {
     }
 }
 
-/// What a copy says, without what is this copy's own: key, status, signature and salts. It is the same in all copies of a
-/// credential, or the issuer could know one by it.
+/// Content of a copy without its copy-specific parts: key, status, signature and salts. It must be equal in all copies
+/// of a credential; otherwise the issuer could recognize one by it.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Said {
-    /// The members, but for the arrays of commitments.
+    /// Members without the arrays of commitments.
     pub(crate) members: Map<String, Value>,
-    /// How many commitments each array has.
+    /// Number of commitments in each array.
     commitments: BTreeMap<String, usize>,
 }
 
 impl Said {
-    /// Of a copy with all its disclosures in place.
+    /// Extracts the content of a copy with all disclosures in place.
     pub(crate) fn of(members: &Map<String, Value>, known: &CredentialType) -> Self {
         let mut members = members.clone();
         for own in OWN {
@@ -272,14 +272,14 @@ impl Said {
                 subject.remove("id");
                 take(subject);
             }
-            // In an SD-JWT VC the claims stand at the top.
+            // An SD-JWT VC has its claims at the top level.
             None => take(&mut members),
         }
         Self { members, commitments }
     }
 }
 
-/// Sorts the serials: each copy has them in an order of its own.
+/// Sorts the serials, whose order differs from copy to copy.
 fn sort_serials(members: &mut Map<String, Value>, known: &CredentialType) {
     let Some(serials) = &known.serials else { return };
     let subject = match members.get_mut("credentialSubject").and_then(Value::as_object_mut) {
@@ -291,8 +291,8 @@ fn sort_serials(members: &mut Map<String, Value>, known: &CredentialType) {
     }
 }
 
-/// The copy names the key that was drawn for it, and no other; and it has no name of its own besides, which would make the
-/// copies of one person known to be one person's.
+/// Checks that the copy names exactly the key drawn for it, and has no identifier of its own, which would link the
+/// copies of one person.
 fn bound_to(opened: &Opened, seen: &verify::Held, key: &PublicKey) -> Result<(), Problem> {
     let other = || Problem::new(Code::HolderMismatch, "the copy is bound to another key than yours");
     let did = Did::jwk(key);
@@ -303,7 +303,7 @@ fn bound_to(opened: &Opened, seen: &verify::Held, key: &PublicKey) -> Result<(),
     }
     nameless(&opened.members, &seen.format, &did)?;
     let mut subjects = seen.credential.subject_ids();
-    // An SD-JWT VC has no subject id; the W3C formats have exactly the copy's own.
+    // An SD-JWT VC has no subject id; the W3C formats have exactly that of the copy.
     match (seen.format.as_str(), subjects.next(), subjects.next()) {
         ("dc+sd-jwt", None, None) => Ok(()),
         (_, Some(subject), None) if subject == did.as_str() => Ok(()),
@@ -311,7 +311,7 @@ fn bound_to(opened: &Opened, seen: &verify::Held, key: &PublicKey) -> Result<(),
     }
 }
 
-/// Refuses a header that says more than how it was signed: by what stands there besides, copies could be known again.
+/// Refuses headers with parameters besides those of the signature: others could mark a copy.
 fn plain(token: &Jws) -> Result<(), Problem> {
     const KNOWN: [&str; 3] = ["alg", "kid", "typ"];
     if token.header().keys().all(|name| KNOWN.contains(&name.as_str())) {
@@ -320,13 +320,13 @@ fn plain(token: &Jws) -> Result<(), Problem> {
     Err(Problem::new(Code::MalformedValue, "the header says more than how it was signed"))
 }
 
-/// Refuses members at the top by which a copy could be known again: Carnet's profile has none. The catalogue's schemas do not
-/// allow them either; those of a folder from elsewhere may.
+/// Refuses top-level members that could mark a copy; Carnet's profile has none. The catalogue's schemas refuse them
+/// too, but schemas of a foreign folder may not.
 fn nameless(members: &Map<String, Value>, format: &str, did: &Did) -> Result<(), Problem> {
     if members.get("sub").is_some_and(|sub| sub.as_str() != Some(did.as_str())) {
         return Err(Problem::new(Code::HolderMismatch, "sub is another than the copy's own key"));
     }
-    // The signature of a Data Integrity credential is its proof; in an SD-JWT it would be something else.
+    // A Data Integrity credential has its signature in `proof`; an SD-JWT must not have that member.
     let forbidden = |name: &&&str| members.contains_key(**name) && (**name != "proof" || format.ends_with("sd-jwt"));
     match ["id", "proof"].iter().find(forbidden) {
         Some(name) => Err(Problem::new(Code::ClaimForbidden, format!("the copy has a {name} of its own"))),
@@ -334,8 +334,8 @@ fn nameless(members: &Map<String, Value>, format: &str, did: &Did) -> Result<(),
     }
 }
 
-/// Refuses times that are no whole days, and the time of the signature: by a second, an issuer would know one person's copies
-/// again, and so would everybody else (spec/credential-types.md 3.1).
+/// Refuses times other than whole days, and a signing time: to the second, they would let the issuer and everybody else
+/// recognize one person's copies (spec/credential-types.md 3.1).
 fn coarse(members: &Map<String, Value>, format: &str) -> Result<(), Problem> {
     let fine =
         |name: &str| Problem::new(Code::MalformedValue, format!("{name} of the copy is not the beginning of a day"));
@@ -348,13 +348,13 @@ fn coarse(members: &Map<String, Value>, format: &str) -> Result<(), Problem> {
             return Err(fine(name));
         }
     }
-    // In an SD-JWT VC these are claims, as the type has them.
+    // In an SD-JWT VC these are claims, as the type defines them.
     if format == "dc+sd-jwt" {
         return Ok(());
     }
     for name in ["validFrom", "validUntil"] {
         let Some(at) = members.get(name) else { continue };
-        // There is one way to write it: an offset or a fraction would tell copies apart as well as a second does.
+        // Only one spelling is accepted: an offset or a fraction would tell copies apart as well as a second does.
         let text = at.as_str().unwrap_or_default();
         if Timestamp::parse(text)?.start_of_day().to_string() != text {
             return Err(fine(name));
@@ -363,7 +363,7 @@ fn coarse(members: &Map<String, Value>, format: &str) -> Result<(), Problem> {
     Ok(())
 }
 
-/// Refuses a status that says more than where it stands, or the same in another order: by either, copies could be known again.
+/// Refuses a status with other members than its list and index, or in another order: both could mark a copy.
 fn placed(members: &Map<String, Value>, format: &str) -> Result<(), Problem> {
     let more = || Problem::new(Code::MalformedValue, "the status of the copy says more than where it stands");
     for name in ["credentialStatus", "status"] {

@@ -1,4 +1,4 @@
-//! The issuer's service, as a wallet uses it.
+//! Client of the issuer's service.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use carnet_proto::issuer::v1::{
@@ -21,22 +21,21 @@ use crate::{
 /// A connection to an issuer.
 pub(crate) struct Issuer(IssuanceServiceClient<Channel>, WaitNotice);
 
-/// What an issuer answers to a collection.
+/// Response of an issuer to a credential request.
 pub(crate) enum Collected {
-    /// The copies, in the order of the proofs, and the name for the notification.
+    /// Copies in the order of the proofs, and the notification id.
     Ready(Vec<IssuedCopy>, String),
-    /// Not yet: the transaction's name (where it is new), and how long to wait in seconds.
+    /// Deferred: the transaction id (if it is new), and the interval in seconds.
     NotReady(Option<Secret>, u32),
 }
 
 impl Issuer {
-    /// Connects.
     pub(crate) async fn connect(session: &Session, origin: &str) -> Result<Self, Failure> {
         let (channel, wait) = connect(session, origin).await?;
         Ok(Self(IssuanceServiceClient::new(channel), wait))
     }
 
-    /// Who issues what.
+    /// Returns the issuer metadata.
     pub(crate) async fn metadata(&mut self) -> Result<ReadMetadataResponse, Failure> {
         let _waiting = self.1.begin();
         let answer = self.0.read_metadata(ReadMetadataRequest {}).await;
@@ -45,7 +44,7 @@ impl Issuer {
             .map_err(|status| Failure::from_status(&status, "Asking the issuer who it is"))
     }
 
-    /// Exchanges the code; with the verifier where an earlier call may have arrived.
+    /// Exchanges the code for a token; with the code verifier if an earlier call may have arrived.
     pub(crate) async fn redeem(
         &mut self,
         redemption: &Redemption,
@@ -66,7 +65,7 @@ impl Issuer {
         answer.map(tonic::Response::into_inner).map_err(|status| Failure::from_status(&status, "Redeeming the offer"))
     }
 
-    /// A nonce for the proofs.
+    /// Requests a nonce for the proofs.
     pub(crate) async fn nonce(&mut self) -> Result<String, Failure> {
         let _waiting = self.1.begin();
         let answer = self.0.issue_nonce(IssueNonceRequest {}).await;
@@ -75,7 +74,7 @@ impl Issuer {
             .map_err(|status| Failure::from_status(&status, "Getting a nonce"))
     }
 
-    /// Collects the copies.
+    /// Requests the copies.
     pub(crate) async fn collect(&mut self, token: &str, id: &str, proofs: Vec<String>) -> Result<Collected, Failure> {
         let _waiting = self.1.begin();
         let request = CollectCredentialsRequest { credential_configuration_id: id.to_owned(), proofs };
@@ -88,7 +87,7 @@ impl Issuer {
         })
     }
 
-    /// Collects what was not ready.
+    /// Requests the copies of a deferred transaction.
     pub(crate) async fn collect_deferred(&mut self, token: &str, transaction: &str) -> Result<Collected, Failure> {
         let _waiting = self.1.begin();
         let request = CollectDeferredRequest { transaction_id: transaction.to_owned() };
@@ -101,7 +100,7 @@ impl Issuer {
         })
     }
 
-    /// Exchanges a copy that is shown for one copy for each proof, and the name for the notification.
+    /// Exchanges a presented copy for one copy per proof, and the notification id.
     pub(crate) async fn refill(
         &mut self,
         presentation: String,
@@ -113,7 +112,7 @@ impl Issuer {
         Ok((answer.credentials, answer.notification_id))
     }
 
-    /// Exchanges a copy that is shown for copies that hold longer.
+    /// Exchanges a presented copy for copies with a later end.
     pub(crate) async fn renew(&mut self, presentation: String, proofs: Vec<String>) -> Result<Collected, Failure> {
         let _waiting = self.1.begin();
         let answer = self.0.renew_credentials(RenewCredentialsRequest { presentation, proofs }).await;
@@ -125,7 +124,7 @@ impl Issuer {
         })
     }
 
-    /// What the issuer says of copies, by their handles; in their order.
+    /// Requests freshness statements by the copies' handles; returns them in the same order.
     pub(crate) async fn freshness(&mut self, handles: Vec<Vec<u8>>) -> Result<Vec<CopyFreshness>, Failure> {
         let _waiting = self.1.begin();
         let answer = self.0.collect_freshness(CollectFreshnessRequest { handles, ..Default::default() }).await;
@@ -134,7 +133,7 @@ impl Issuer {
             .map_err(|status| Failure::from_status(&status, "Asking whether your documents hold"))
     }
 
-    /// Tells the issuer how it went; after a refill there is no token.
+    /// Notifies the issuer of the result; after a refill there is no token.
     pub(crate) async fn notify(
         &mut self,
         token: Option<&str>,
@@ -152,7 +151,7 @@ impl Issuer {
     }
 }
 
-/// The name of a format on paper.
+/// Returns the format identifier of an enum value of the wire.
 pub(crate) fn format_name(format: i32) -> Option<&'static str> {
     match CredentialFormat::try_from(format).ok()? {
         CredentialFormat::Unspecified => None,

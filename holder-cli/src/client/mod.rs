@@ -14,12 +14,12 @@ use crate::{failure::Failure, session::Session, ui::waiting::WaitNotice};
 pub(crate) mod issuance;
 pub(crate) mod presentation;
 
-/// The longest that one call may take.
+/// Deadline of one call.
 const CALL: Duration = Duration::from_secs(30);
-/// The longest that connecting may take.
+/// Deadline of a connection attempt.
 const CONNECT: Duration = Duration::from_secs(5);
 
-/// The address of a service that somebody else gave: https, or http on this machine only.
+/// Parses the address of a service from untrusted text: https, or http on this machine only.
 pub(crate) fn service_address(text: &str) -> Result<Url, Failure> {
     let bad = |why: &str| {
         Failure::new(
@@ -52,8 +52,9 @@ fn is_loopback(url: &Url) -> bool {
     }
 }
 
-/// Whether a service's address is proven to be an issuer's: it is on the host of its did:web or did:webvh, on whichever port,
-/// or on this machine. An offer's link names any address, and copies that hold do not prove it: a relay hands on the issuer's own.
+/// Tests if the service address is proven to belong to the issuer: it is on the host of its did:web or did:webvh, on
+/// any port, or on this machine. An offer's link can name any address, and valid copies do not prove it: a relay can
+/// forward the issuer's own.
 pub(crate) fn is_of(endpoint: &str, issuer: &str) -> bool {
     let Ok(endpoint) = service_address(endpoint) else { return false };
     let host = |text: String| Url::parse(&text).ok()?.host_str().map(str::to_owned);
@@ -62,12 +63,12 @@ pub(crate) fn is_of(endpoint: &str, issuer: &str) -> bool {
     is_loopback(&endpoint) || (named.is_some() && named.as_deref() == endpoint.host_str())
 }
 
-/// Scheme, host and port: what a channel connects to.
+/// Returns scheme, host and port, to which a channel connects.
 pub(crate) fn origin(url: &Url) -> String {
     url.origin().ascii_serialization()
 }
 
-/// Connects, and gives the notice for what is asked there.
+/// Connects, and returns the notice to show while waiting.
 pub(crate) async fn connect(session: &Session, origin: &str) -> Result<(Channel, WaitNotice), Failure> {
     let ca = session.ca()?;
     let host = origin.split_once("://").map_or(origin, |(_, host)| host);
@@ -105,7 +106,8 @@ async fn channel(origin: &str, ca: Option<&[u8]>) -> Result<Channel, Failure> {
     })
 }
 
-/// A request with the token that authorises it; where there is none, as for a renewal, what is in the request has to do.
+/// Builds a request with the token that authorizes it; without a token, as for a renewal, the message itself authorizes
+/// it.
 fn authorised<T>(message: T, token: &str) -> Result<tonic::Request<T>, Failure> {
     if token.is_empty() {
         return Ok(tonic::Request::new(message));

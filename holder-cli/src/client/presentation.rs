@@ -1,4 +1,4 @@
-//! The verifier's service, as a wallet uses it.
+//! Client of the verifier's service.
 
 use std::collections::BTreeMap;
 
@@ -19,13 +19,12 @@ use crate::{
 pub(crate) struct Verifier(PresentationServiceClient<Channel>, WaitNotice);
 
 impl Verifier {
-    /// Connects.
     pub(crate) async fn connect(session: &Session, origin: &str) -> Result<Self, Failure> {
         let (channel, wait) = connect(session, origin).await?;
         Ok(Self(PresentationServiceClient::new(channel), wait))
     }
 
-    /// The signed request object.
+    /// Fetches the signed request object.
     pub(crate) async fn read(&mut self, id: &str) -> Result<String, Failure> {
         let _waiting = self.1.begin();
         let answer = self.0.read_request(ReadRequestRequest { id: id.to_owned() }).await;
@@ -34,7 +33,7 @@ impl Verifier {
             .map_err(|status| Failure::from_status(&status, "Reading the request"))
     }
 
-    /// Sends the answer: presentations by credential query id.
+    /// Sends the presentations by credential query id.
     pub(crate) async fn submit(
         &mut self,
         id: &str,
@@ -49,7 +48,7 @@ impl Verifier {
             .map_err(|status| Failure::from_status(&status, "Sending the answer").with_safety(Safety::Sent))
     }
 
-    /// Asks for erasure with a receipt, and gives the signed confirmation.
+    /// Requests erasure with a receipt, and returns the signed confirmation.
     pub(crate) async fn erase(&mut self, receipt: String, proof: String) -> Result<String, Failure> {
         let _waiting = self.1.begin();
         let answer = self.0.request_erasure(RequestErasureRequest { receipt, proof }).await;

@@ -1,4 +1,5 @@
-//! The days that the copies of a collection may say: a day of its own would mark whose copy it is (spec/credential-types.md 3.6, 4.10).
+//! Validity dates that the copies of a collection may have: an individual day would mark their holder
+//! (spec/credential-types.md 3.6, 4.10).
 
 use carnet_core::{
     Problem, day,
@@ -8,19 +9,21 @@ use carnet_core::{
 
 use super::marked;
 
-/// The days that the copies of a collection may say.
+/// Rule for the validity dates of a collection.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Days {
-    /// They were issued since then, and end as the offer said, if it did.
+    /// Issued since `since`, and valid until the end of the offer, if it names one.
     Issued { since: Timestamp, until: Option<Timestamp> },
-    /// They were issued since then, and end later than before; those before ended then, and could be renewed so many days earlier.
+    /// Issued since `since`, with a later end than before; the earlier copies ended at `ended` and could be renewed
+    /// this many days before.
     Renewed { since: Timestamp, ended: Option<Timestamp>, window_days: u32 },
-    /// They say the same days as those of before, or these rounded down, to which [`crate::refill`] holds them.
+    /// The same dates as the earlier copies, or these rounded down; [`crate::refill`] checks that.
     Kept,
 }
 
 impl Days {
-    /// Checks that a copy says the days that all have who are in its place. An issuer that names no `epoch` rounds to the day.
+    /// Checks that a copy has the dates that all copies of the same epoch have. An issuer without `epoch` rounds to the
+    /// day.
     ///
     /// # Errors
     /// `copy_marked`
@@ -35,7 +38,7 @@ impl Days {
             Self::Kept => Ok(()),
             Self::Issued { since, until: offered } => {
                 check_issued(rounding, since, from, now)?;
-                // An end of which rounding would leave nothing is that of an offer from before there were epochs.
+                // If rounding leaves no validity at all, the end is that of an offer from before epochs existed.
                 let ends = |end| rounding.validity(from, end, now).map_or(end, |(_, end)| end);
                 if until == offered.map_or_else(|| rounding.start(until), ends) {
                     Ok(())
@@ -58,9 +61,9 @@ impl Days {
     }
 }
 
-/// Checks that a copy holds from the epoch of its issue.
+/// Checks that a copy is valid from the epoch of its issuance.
 fn check_issued(epoch: Epoch, since: Timestamp, from: Timestamp, now: Timestamp) -> Result<(), Problem> {
-    // An answer may have been signed within this before it was asked for again, and clocks may differ.
+    // The response may have been signed before it was requested again, and clocks may differ.
     let (first, last) = (epoch.start(since.plus(CLOCK_SKEW.saturating_neg())), epoch.start(now.plus(CLOCK_SKEW)));
     if epoch.is_start(from) && (first..=last).contains(&from) {
         return Ok(());
@@ -87,19 +90,19 @@ mod tests {
         assert!(holds(offered("2028-02-01"), month, "2026-11-01", "2028-02-01"));
         assert!(holds(offered("2028-02-07"), week, "2026-11-16", "2028-02-07"));
         assert!(holds(offered("2028-02-16"), None, "2026-11-22", "2028-02-16"));
-        // The twins, each with a day of its own.
+        // The same cases with an individual day each.
         assert!(!holds(offered("2028-02-01"), month, "2026-11-22", "2028-02-01"));
         assert!(!holds(offered("2028-02-01"), month, "2026-10-01", "2028-02-01"));
         assert!(!holds(offered("2028-02-01"), month, "2026-11-01", "2028-01-01"));
         assert!(!holds(offered("2028-02-16"), None, "2026-11-21", "2028-02-16"));
-        // Offers of before name their own day, of which the copies have the epoch's unless nothing would be left.
+        // Offers without epochs name their own day; the copies have its epoch's unless no validity would be left.
         assert!(holds(offered("2028-02-16"), month, "2026-11-01", "2028-02-01"));
         assert!(!holds(offered("2028-02-16"), month, "2026-11-01", "2028-02-16"));
         assert!(holds(offered("2026-11-28"), month, "2026-11-01", "2026-11-28"));
         let unsaid = Days::Issued { since: at("2026-11-22"), until: None };
         assert!(holds(unsaid, month, "2026-11-01", "2028-02-01"));
         assert!(!holds(unsaid, month, "2026-11-01", "2028-02-16"));
-        // Asked for in one epoch and issued in it or in the next.
+        // Requested in one epoch and issued in it or the next.
         let asked = Days::Issued { since: at("2026-10-31"), until: None };
         assert!(holds(asked, month, "2026-10-01", "2028-02-01") && holds(asked, month, "2026-11-01", "2028-02-01"));
     }
@@ -114,7 +117,7 @@ mod tests {
             assert!(!holds(renewed(ended), month, "2026-11-01", "2027-12-02"), "{ended}");
         }
         assert!(!holds(renewed("2026-12-01"), month, "2026-10-01", "2027-12-01"));
-        // An issuer of before: from the day of renewal.
+        // An issuer without epochs: valid from the day of renewal.
         assert!(holds(renewed("2026-12-13"), None, "2026-11-22", "2027-12-13"));
         assert!(!holds(renewed("2026-12-13"), None, "2026-11-01", "2027-12-13"));
     }

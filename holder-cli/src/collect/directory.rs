@@ -1,4 +1,4 @@
-//! An issuer's directory of status lists: which lists new copies may stand in, and which key signs them (spec/status.md 3.1).
+//! An issuer's directory of status lists: the lists for new copies, and the key that signs copies (spec/status.md 3.1).
 
 use std::collections::BTreeSet;
 
@@ -22,16 +22,16 @@ use crate::{failure::Failure, session::Session};
 /// The path of a directory below the lists' base.
 const PATH: &str = "/lists";
 
-/// A directory that was fetched.
+/// Fetched directory.
 #[derive(Debug, Clone)]
 pub(crate) struct Directory {
-    /// The URL under which all lists are, without a slash at its end.
+    /// Common URL prefix of all lists, without a trailing slash.
     base: String,
     lists: BTreeSet<String>,
     signing_key: Option<String>,
 }
 
-/// The member that says where a copy's status stands, with its name.
+/// Name and value of the member that refers to a copy's status.
 pub(super) type StatusMember = (String, Value);
 
 impl Directory {
@@ -74,14 +74,14 @@ impl Directory {
         Ok(Self { base, lists, signing_key })
     }
 
-    /// The number of a list that the directory names, by its URL in one form.
+    /// Returns the number of a listed status list by its URL in one form.
     fn number(&self, form: &str, url: &str) -> Option<u64> {
         let digits = url.strip_prefix(&self.base)?.strip_prefix('/')?.strip_prefix(form)?.strip_prefix('/')?;
         let number: u64 = digits.parse().ok()?;
         (number.to_string() == digits && self.lists.contains(url)).then_some(number)
     }
 
-    /// The URL of a list in one form, where the directory names it.
+    /// Returns the URL of a listed status list in one form.
     fn url(&self, form: &str, number: u64) -> Option<String> {
         Some(format!("{}/{form}/{number}", self.base)).filter(|url| self.lists.contains(url))
     }
@@ -91,7 +91,7 @@ impl Directory {
         self.lists.iter().any(|url| url.starts_with(&prefix))
     }
 
-    /// The status as every copy has it that stands where this one says.
+    /// Returns the status member that every copy at the given index has.
     fn in_sd_jwt_vc(&self, said: &Value) -> Result<Value, Problem> {
         let reference = token::Reference::parse(said)?;
         match self.number("token", &reference.uri) {
@@ -100,7 +100,7 @@ impl Directory {
         }
     }
 
-    /// The same for the W3C formats.
+    /// Returns the status member for the W3C formats.
     fn in_document(&self, said: &Value) -> Result<Value, Problem> {
         let entries = said.as_array().map(Vec::as_slice).unwrap_or_default();
         let first = bitstring::Reference::parse(entries.first().unwrap_or(&Value::Null))?;
@@ -124,7 +124,8 @@ fn foreign() -> Problem {
     marked("the copy stands in a status list that is not in its issuer's directory")
 }
 
-/// The status member that a copy has to have: the one that the directory gives to the place that the copy names.
+/// Returns the status member that a copy must have: the directory's spelling for the list and index that the copy
+/// names.
 pub(super) fn expected_status(
     directory: Option<&Directory>,
     members: &Map<String, Value>,
@@ -146,7 +147,7 @@ pub(super) fn expected_status(
     }
 }
 
-/// The places in status lists that a copy names: the list's URL and the index.
+/// Returns the status list URLs and indices that a copy names.
 pub(super) fn places(members: &Map<String, Value>) -> Vec<(String, u64)> {
     let token = members.get("status").and_then(|status| token::Reference::parse(status).ok());
     let entries = members.get("credentialStatus").and_then(Value::as_array);
@@ -160,7 +161,7 @@ pub(super) fn places(members: &Map<String, Value>) -> Vec<(String, u64)> {
         .collect()
 }
 
-/// The key that an issuer signs with now, as far as everybody can know it.
+/// Returns the issuer's current signing key, as far as it is public.
 pub(super) fn signing_key(
     document: &DidDocument,
     directory: Option<&Directory>,

@@ -1,5 +1,5 @@
-//! The layout of a copy: its text with placeholders for what is its own. Of a type that does not come with Carnet nobody here knows
-//! how copies are to be written, only that those of a batch are written alike.
+//! Layout of a copy: its text with placeholders for the copy-specific parts. For a foreign type the wallet does not
+//! know the rendering, only that all copies of a batch must have the same.
 
 use std::collections::HashSet;
 
@@ -10,10 +10,10 @@ use serde_json::Value;
 
 use super::Opened;
 
-/// Members whose text is a copy's own, wherever they stand: its place in a status list, and its signature.
+/// Members with a copy-specific value at any depth: the status reference and the signature.
 const OWN_MEMBERS: [&str; 5] = ["idx", "proofValue", "statusListCredential", "statusListIndex", "uri"];
 
-/// Lays out a copy. Equal layouts: the copies differ in what is their own, and in nothing else.
+/// Computes the layout. Copies with equal layouts differ in their copy-specific parts only.
 pub(super) fn layout(text: &str, opened: &Opened, known: &CredentialType, key: &PublicKey) -> Result<String, Problem> {
     let mut own: HashSet<String> = HashSet::new();
     own.insert(Did::jwk(key).as_str().to_owned());
@@ -22,7 +22,7 @@ pub(super) fn layout(text: &str, opened: &Opened, known: &CredentialType, key: &
     let Some(token) = &opened.token else { return Ok(scan(text, &own)) };
     own.extend(token.digests()?.into_iter().map(str::to_owned));
     own.extend(token.salts().map(str::to_owned));
-    // Commitments grow from the claims' salts, and were held to them before.
+    // Commitments derive from the claims' salts and were checked against them before.
     let subject = opened.members.get("credentialSubject").and_then(Value::as_object);
     let claims = subject.unwrap_or(&opened.members).iter().filter(|(name, _)| known.is_commitments(name));
     let commitments = claims.filter_map(|(_, value)| value.as_array()).flatten();
@@ -34,13 +34,13 @@ pub(super) fn layout(text: &str, opened: &Opened, known: &CredentialType, key: &
     Ok(parts(token, text).map(shown).collect::<Vec<_>>().join("\n"))
 }
 
-/// Header, payload and disclosures, encoded.
+/// Returns the encoded header, payload and disclosures.
 fn parts<'a>(token: &'a SdJwt, text: &'a str) -> impl Iterator<Item = &'a str> {
     let disclosures = text.split('~').skip(1).filter(|part| !part.is_empty());
     token.jws().as_str().split('.').take(2).chain(disclosures)
 }
 
-/// Copies JSON text with placeholders, byte by byte: white space, escapes and order stay as they are.
+/// Copies JSON text with placeholders, byte by byte: whitespace, escapes and order are preserved.
 fn scan(text: &str, own: &HashSet<String>) -> String {
     let mut laid = String::with_capacity(text.len());
     let mut member = "";
@@ -71,7 +71,7 @@ fn scan(text: &str, own: &HashSet<String>) -> String {
     laid
 }
 
-/// The end of the string at the beginning of a text.
+/// Returns the end of the string at the start of a text.
 fn string_end(text: &str) -> usize {
     let mut escaped = false;
     let end = text.char_indices().skip(1).find(|(_, c)| {

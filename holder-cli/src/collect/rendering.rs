@@ -1,4 +1,5 @@
-//! The form of copies of Carnet's own types: each is rendered again, and its bytes have to be those (spec/credential-types.md 4.5).
+//! Rendering of Carnet's own types: the wallet renders each copy again and compares the bytes (spec/credential-types.md
+//! 4.5).
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use carnet_core::{
@@ -17,10 +18,10 @@ use serde_json::{Map, Value};
 
 use super::{Opened, directory::StatusMember, marked};
 
-/// Members beside the claims at the top of an SD-JWT VC.
+/// Members besides the claims at the top level of an SD-JWT VC.
 const REGISTERED: [&str; 6] = ["cnf", "exp", "iss", "nbf", "status", "vct"];
 
-/// A copy, and what is known of it without it.
+/// Copy, and the values that are known independently of it.
 pub(super) struct Received<'a> {
     pub(super) text: &'a str,
     pub(super) opened: &'a Opened,
@@ -80,7 +81,7 @@ impl Received<'_> {
         token.check_rendering(&form.payload, &options)
     }
 
-    /// The claims as they were offered: without the subject's id and commitments.
+    /// Returns the claims of the offer: without the subject id and commitments.
     fn claims(&self) -> Option<Map<String, Value>> {
         let members = &self.opened.members;
         let mut claims = if self.format == "dc+sd-jwt" {
@@ -98,7 +99,7 @@ impl Received<'_> {
 }
 
 fn check_salt_lengths(token: &SdJwt, bytes: usize) -> Result<(), Problem> {
-    // Unused bits are zero, or they would be a mark of their own.
+    // Unused bits must be zero; otherwise they could mark a copy.
     let fits = |salt: &str| URL_SAFE_NO_PAD.decode(salt).is_ok_and(|salt| salt.len() == bytes);
     if token.salts().all(fits) { Ok(()) } else { Err(marked("a salt of the copy has another length than 128 bits")) }
 }

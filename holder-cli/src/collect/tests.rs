@@ -23,7 +23,7 @@ const FORMATS: &[&str] = &[
     "ldp_vc",
 ];
 
-/// Documents of issuers that are at hand.
+/// In-memory DID documents of issuers.
 #[derive(Default)]
 struct Documents(Vec<Arc<DidDocument>>);
 
@@ -74,7 +74,7 @@ impl Delivery {
         }
     }
 
-    /// Makes all copies again, with something done to each before it is signed; they are numbered from 0 on.
+    /// Signs all copies again; `change` edits each before signing. Copies are numbered from 0.
     fn reissue(&mut self, change: impl Fn(usize, &mut Map<String, Value>)) {
         let keys = self.keys.iter().map(|key| key.open().unwrap().public_key()).enumerate();
         let copy = |(at, key)| self.issuer.copy_with(self.format, &key, |payload| change(at, payload));
@@ -179,7 +179,7 @@ fn a_copy_with_a_name_of_its_own() {
         let proof = if format.ends_with("sd-jwt") { Err(Code::ClaimForbidden) } else { Ok(()) };
         assert_eq!(checked(format, "proof", "x"), proof, "{format}");
     }
-    // On the way in: whichever rule is the first to see it, nothing is stored.
+    // On receipt: the wallet stores nothing, whichever rule fails first.
     for &format in FORMATS {
         for name in ["sub", "id", "proof"].into_iter().filter(|name| *name != "proof" || format.ends_with("sd-jwt")) {
             let mut delivery = Delivery::new(format);
@@ -192,7 +192,7 @@ fn a_copy_with_a_name_of_its_own() {
             assert!(delivery.receive().is_err(), "{format} {name}");
         }
     }
-    // The one place that the schemas leave to us.
+    // The only place that the schemas do not cover.
     let mut delivery = Delivery::new("dc+sd-jwt");
     let keys = delivery.keys.iter().map(|key| key.open().unwrap().public_key());
     let change = |payload: &mut Map<String, Value>| {
@@ -218,7 +218,7 @@ fn a_copy_whose_signature_does_not_hold() {
     assert_eq!(delivery.receive().unwrap_err().code, Code::SignatureInvalid);
 }
 
-/// Signs a copy anew with other elements in the array of commitments to its credits.
+/// Signs a copy again with other elements in the array of commitments to its credits.
 fn with_commitments(delivery: &Delivery, at: usize, change: impl FnOnce(&mut Vec<Value>)) -> String {
     let key = delivery.keys[at].open().unwrap().public_key();
     let known = delivery.issuer.catalogue.credential_type("QualificationCredential").unwrap();
@@ -254,7 +254,7 @@ fn where_the_commitments_stand_is_kept() {
     let held = Delivery::new("vc+sd-jwt").receive().unwrap();
     let credits =
         held.copies[0].commitments.iter().find(|kept| kept.path.last() == Some(&Step::Name("credits".into())));
-    // 180 is 0x00b4: itself, and 0x00af below it.
+    // 180 is 0x00b4; the elements below it are itself and 0x00af.
     let at = credits.unwrap().at;
     assert_eq!(at.map(|place| place.is_some()), [true, true, false, false]);
     let stored = serde_json::to_string(&StoredTexts::of(&held)).unwrap();
@@ -274,7 +274,7 @@ fn a_copy_whose_commitments_are_not_those_of_its_values() {
     for format in ["vc+sd-jwt", "dc+sd-jwt"] {
         for (what, change) in changes {
             let mut delivery = Delivery::new(format);
-            // The salt of the value is another one in a copy that is signed anew, and so these are foreign, too.
+            // A copy signed again has a new salt for the value, so these commitments are foreign too.
             for at in 0..3 {
                 assert!(delivery.receive().is_ok(), "{format}");
                 let changed = with_commitments(&delivery, at, change);
@@ -283,7 +283,7 @@ fn a_copy_whose_commitments_are_not_those_of_its_values() {
                 delivery.copies[at] = whole;
             }
         }
-        // Only the disclosure is missing: signature and digests are those of a copy that holds.
+        // Only the disclosure is missing: signature and digests are those of a valid copy.
         let mut delivery = Delivery::new(format);
         let whole = SdJwt::parse(&delivery.copies[1]).unwrap().disclosed().unwrap();
         let element = whole
@@ -346,7 +346,7 @@ fn a_copy_that_is_marked_by_a_time() {
             marked.insert(name.to_owned(), value.clone());
             assert_eq!(coarse(&marked, format).unwrap_err().code, Code::MalformedValue, "{format} {name} {value}");
         }
-        // On the way in.
+        // On receipt.
         let mut delivery = Delivery::new(format);
         assert!(delivery.receive().is_ok());
         let change = |payload: &mut Map<String, Value>| match format {
@@ -406,7 +406,7 @@ fn a_copy_whose_status_could_be_known_again() {
     }
 }
 
-/// Signs a copy of its own with another digest in the place of a decoy.
+/// Signs a copy with another digest in place of a decoy.
 fn with_decoy(delivery: &Delivery, at: usize, decoy: &str) -> String {
     let (jwt, disclosures) = delivery.copies[at].split_once('~').unwrap();
     let mut payload = jose::Jws::parse(jwt).unwrap().payload().clone();
@@ -426,7 +426,7 @@ fn with_decoy(delivery: &Delivery, at: usize, decoy: &str) -> String {
     format!("{jwt}~{disclosures}")
 }
 
-/// A delivery whose copies have decoys, since there is a claim that they lack.
+/// Creates a delivery whose copies contain decoys because they lack an optional claim.
 fn with_room(format: &'static str) -> Delivery {
     let mut delivery = Delivery::new(format);
     delivery.reissue(|_, payload| {
@@ -472,13 +472,13 @@ fn copies_with_a_digest_in_common() {
         delivery.copies[1] = one;
         delivery.copies[2] = with_decoy(&delivery, 2, &first);
         assert_eq!(delivery.receive().unwrap_err().code, Code::MalformedValue, "{format}");
-        // And with those that were there before.
+        // And with the copies already in the wallet.
         let mut fresh = with_room(format);
         fresh.earlier = held.copies;
         assert!(fresh.receive().is_ok());
         fresh.copies[2] = with_decoy(&fresh, 2, &second);
         assert_eq!(fresh.receive().unwrap_err().code, Code::MalformedValue, "{format}");
-        // Of a copy that was forgotten nothing is left to compare with.
+        // A forgotten copy leaves nothing to compare with.
         fresh.earlier.iter_mut().for_each(|copy| copy.credential.clear());
         assert!(fresh.receive().is_ok());
     }

@@ -1,4 +1,4 @@
-//! Values that join copies of a wallet: a digest, a salt, a place in a status list that occurs twice.
+//! Values that would link copies of a wallet: a repeated digest, salt or status index.
 
 use std::collections::{BTreeSet, HashSet};
 
@@ -12,14 +12,14 @@ use serde_json::{Map, Value};
 use super::{directory::places, marked};
 use crate::wallet::{Copy, HeldCredential};
 
-/// A copy that was read again.
+/// Parsed copy.
 enum Text {
     Token(Box<SdJwt>),
     Document(Map<String, Value>),
 }
 
 impl Text {
-    /// Of a copy of before that cannot be read any more nothing is known.
+    /// Parses a copy; `None` for an earlier copy that is no longer readable.
     fn read(copy: &Copy) -> Option<Self> {
         let text = copy.credential.text();
         if text.starts_with('{') {
@@ -51,13 +51,13 @@ impl Text {
     }
 }
 
-/// The pieces of a salt that no other may have at the same place; the whole of one that is shorter.
+/// Returns the pieces of a salt that must be unique at their position; a shorter salt is one piece.
 fn pieces(salt: &str, shared: usize) -> impl Iterator<Item = (usize, &[u8])> {
     salt.as_bytes().windows(shared.clamp(1, salt.len().max(1))).enumerate()
 }
 
-/// Refuses fresh copies that share with each other, or with any copy in the wallet, what only one of them can have. What copies of
-/// before share among themselves is past changing.
+/// Refuses fresh copies that share copy-specific values with each other or with a copy in the wallet. Values shared
+/// among earlier copies are not checked: they can no longer be changed.
 pub(super) fn check_unlinkable(held: &[HeldCredential], fresh: &[Copy], profile: &CopyProfile) -> Result<(), Problem> {
     let twice = |what: &str| marked(&format!("two copies have {what} in common"));
     let joined = || Problem::new(Code::MalformedValue, "two copies have a digest in common");

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::{arguments::Backup, failure::Failure, session::Session};
 
-/// Copies the file, once the passphrase has opened it.
+/// Copies the file after the passphrase has opened it.
 pub(crate) fn run(session: &Session, arguments: &Backup) -> Result<(), Failure> {
     let wallet = session.open()?;
     wallet.copy_to(&arguments.file)?;

@@ -1,5 +1,5 @@
-//! `carnet delete`: a credential and its keys, for good. Its log stays, and the keys with which its owner can still ask
-//! for erasure.
+//! `carnet delete`: deletes a credential and its keys for good. The log remains, and so do the keys that are needed to
+//! request erasure.
 
 use serde_json::json;
 
@@ -14,7 +14,6 @@ use crate::{
     },
 };
 
-/// Deletes a credential.
 pub(crate) fn run(session: &Session, arguments: &Delete) -> Result<(), Failure> {
     let mut wallet = session.open()?;
     let index = wallet.contents.find(&arguments.id)?;
@@ -40,7 +39,7 @@ pub(crate) fn run(session: &Session, arguments: &Delete) -> Result<(), Failure> 
     Ok(())
 }
 
-/// Keeps the keys that presented something for which there is a receipt and no confirmation of erasure.
+/// Keeps the keys of presentations that have a receipt but no confirmation of erasure.
 fn retire_keys(contents: &mut Contents, deleted: &HeldCredential) {
     let open = keys_for_erasure(&contents.log);
     let keys = deleted.copies.iter().map(|copy| &copy.key);

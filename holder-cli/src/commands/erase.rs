@@ -1,4 +1,4 @@
-//! `carnet erase`: asks an asker to erase what it was shown, with its receipt and the key that presented, and keeps the
+//! `carnet erase`: requests erasure from a verifier, with its receipt and the key of the presentation, and stores the
 //! signed answer (spec/log.md section 5).
 
 use carnet_core::{
@@ -24,7 +24,7 @@ use crate::{
     },
 };
 
-/// One presentation of which erasure can be asked for.
+/// Presentation for which erasure can be requested.
 struct Open {
     sent: Entry,
     entry: Entry,
@@ -32,7 +32,7 @@ struct Open {
     key: SecretKey,
 }
 
-/// Asks for the erasure of everything that somebody was shown and has not erased.
+/// Requests erasure of everything that a verifier was shown and has not confirmed as erased.
 pub(crate) async fn run(session: &Session, arguments: &Erase) -> Result<(), Failure> {
     let mut wallet = session.open()?;
     let known = shown_to(&wallet.contents.log, &arguments.who)?;
@@ -72,7 +72,7 @@ pub(crate) async fn run(session: &Session, arguments: &Erase) -> Result<(), Fail
     Ok(())
 }
 
-/// What is needed to ask, or why it is not there.
+/// Collects the inputs of an erasure request, or returns the reason why they are missing.
 fn opened(contents: &Contents, presentation: &Presentation<'_>) -> Result<Open, &'static str> {
     if presentation.erased.is_some() {
         return Err("already_erased");
@@ -100,7 +100,7 @@ fn nothing(known: &[Presentation<'_>], skipped: &[Value]) -> Failure {
     Failure::new(reason, message, hint).beside(json!({"erased": [], "failed": [], "skipped": skipped}))
 }
 
-/// Asks the owner, unless the command line names the digest of what goes.
+/// Asks the owner, unless the command line names the digest of the request.
 fn agree(session: &Session, arguments: &Erase, open: &[Open]) -> Result<(), Failure> {
     let digest = digest(open).map_err(|problem| {
         Failure::from_problem(&problem, "Erasure could not be asked for", "look at: carnet log --verify")
@@ -137,19 +137,20 @@ fn agree(session: &Session, arguments: &Erase, open: &[Open]) -> Result<(), Fail
     }
 }
 
-/// What an approval without a screen names: SHA-256 over the canonical JSON of what goes to whom, in hexadecimal (log.md 5.5).
+/// Computes the digest that approves without a screen: SHA-256 over the canonical JSON of the requests and their
+/// recipients, in hexadecimal (log.md 5.5).
 fn digest(open: &[Open]) -> Result<String, Problem> {
     let goes: Vec<Value> =
         open.iter().map(|one| json!([one.receipt.verifier(), endpoint(one), one.receipt.document()])).collect();
     Ok(base16ct::lower::encode_string(&Sha256::digest(canonicalize(&Value::Array(goes))?)))
 }
 
-/// The endpoint to which what was shown went, and to which the receipt goes.
+/// Returns the endpoint that received the presentation and now receives the receipt.
 fn endpoint(open: &Open) -> &str {
     open.sent.asker.as_ref().map(|asker| asker.endpoint.as_str()).unwrap_or_default()
 }
 
-/// Asks for one. What was asked is in the log before it is, and what came of it after.
+/// Sends one request. The log records the request before it is sent, and the result afterwards.
 async fn ask(session: &Session, wallet: &mut WalletFile, open: &Open) -> Result<Value, Failure> {
     let about = |kind| Entry {
         asker: open.sent.asker.clone(),
@@ -178,7 +179,7 @@ async fn ask(session: &Session, wallet: &mut WalletFile, open: &Open) -> Result<
     }
 }
 
-/// The signed answer, verified.
+/// Returns the verified, signed answer.
 async fn answer(session: &Session, open: &Open) -> Result<(crate::wallet::log::Kept, String), Failure> {
     let unsent = |problem: &_| Failure::from_problem(problem, "Erasure could not be asked for", "");
     let did = Did::parse(open.receipt.verifier()).map_err(|problem| unsent(&problem))?;
@@ -196,12 +197,12 @@ async fn answer(session: &Session, open: &Open) -> Result<(crate::wallet::log::K
     Ok((kept, confirmation.erased_at().to_string()))
 }
 
-/// Lets go of the keys with which nothing can be asked for any more.
+/// Deletes retired keys that no request needs any more.
 fn retire(wallet: &mut WalletFile) -> Result<(), Failure> {
     if wallet.contents.drop_keys() { wallet.save() } else { Ok(()) }
 }
 
-/// Whom to turn to instead.
+/// Returns the contact to turn to instead.
 fn contact(sent: Option<&Entry>) -> String {
     let asker = sent.and_then(|sent| sent.asker.as_ref());
     match asker.and_then(|asker| asker.support.as_deref()) {

@@ -1,4 +1,4 @@
-//! `carnet init`: make a new wallet.
+//! `carnet init`: creates a new wallet.
 
 use serde_json::json;
 
@@ -10,7 +10,6 @@ use crate::{
     wallet::{Contents, WalletFile},
 };
 
-/// Makes the wallet's file.
 pub(crate) fn run(session: &Session, arguments: &Init) -> Result<(), Failure> {
     let path = session.wallet_path()?;
     if path.symlink_metadata().is_ok() {

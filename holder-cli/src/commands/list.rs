@@ -1,4 +1,4 @@
-//! `carnet list`: what is in the wallet. Nothing is verified here: that was done before it was stored.
+//! `carnet list`: the contents of the wallet. Nothing is verified here: the wallet stores verified credentials only.
 
 use carnet_core::{day, time::Timestamp};
 use carnet_spec::Catalogue;
@@ -12,7 +12,6 @@ use crate::{
     wallet::{Contents, HeldCredential, standing::State},
 };
 
-/// Lists the credentials.
 pub(crate) fn run(session: &Session) -> Result<(), Failure> {
     let contents = session.read_without_texts()?;
     let (text, object) = listing(&contents, &session.catalogue()?, &session.ui, session.now());
@@ -20,7 +19,7 @@ pub(crate) fn run(session: &Session) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The list as text and as an object.
+/// Returns the list as text and as an object.
 fn listing(contents: &Contents, catalogue: &Catalogue, ui: &Ui, now: Timestamp) -> (String, Value) {
     let mut text = String::new();
     let mut listed: Vec<Value> = Vec::with_capacity(contents.credentials.len());
@@ -33,7 +32,7 @@ fn listing(contents: &Contents, catalogue: &Catalogue, ui: &Ui, now: Timestamp) 
         let soon = held.ends_soon(now);
         let (vouched, vouched_until) = held.vouched_for(now);
         let used = used.get(&held.id);
-        // Of a voucher with serials the wallet knows it by itself; of another what its redeemer said last.
+        // The wallet counts the uses of a voucher with serials itself; for others it shows what the redeemer said last.
         let said = |used: &Used| (u64::from(used.left), u64::from(used.of));
         let uses = own_uses(held).or(used.map(said));
         entry(ui, catalogue, held, used, now, &mut text);
@@ -69,7 +68,7 @@ fn listing(contents: &Contents, catalogue: &Catalogue, ui: &Ui, now: Timestamp) 
     (text, json!({"credentials": listed, "pending": pending}))
 }
 
-/// One document as its owner knows it: in the words of the screen on which it is shown to somebody.
+/// Formats one credential in the words of the consent screen.
 fn entry(
     ui: &Ui,
     catalogue: &Catalogue,
@@ -115,7 +114,7 @@ fn entry(
     line(&messages.with("list-id", &[("id", &held.id)]));
 }
 
-/// Number of uses of a voucher with serials that are left, and in all.
+/// Returns the numbers of uses left and in total, for a voucher with serials.
 fn own_uses(held: &HeldCredential) -> Option<(u64, u64)> {
     let serials = held.serials.as_ref()?;
     Some((u64::try_from(serials.left()).ok()?, u64::try_from(serials.uses).ok()?))
@@ -125,7 +124,7 @@ fn day_of(at: Timestamp) -> String {
     at.to_string().chars().take(10).collect()
 }
 
-/// The issuer's last word on it; none where it was not asked, or that was long ago.
+/// Returns the last status; `None` if it was never checked, or too long ago.
 pub(crate) fn standing(ui: &Ui, held: &HeldCredential, vouched_until: Option<Timestamp>) -> Option<String> {
     let say = |id: &str, time: Timestamp| Some(ui.messages.with(id, &[("time", &time.to_string())]));
     match (held.withdrawn(), vouched_until) {
@@ -136,7 +135,7 @@ pub(crate) fn standing(ui: &Ui, held: &HeldCredential, vouched_until: Option<Tim
     }
 }
 
-/// What the issuer has to say to the owner, in its own words.
+/// Returns the message of the issuer to the owner, in the issuer's own words.
 pub(crate) fn message(ui: &Ui, held: &HeldCredential) -> Option<String> {
     let standing = held.message()?;
     let said = [("message", clean(&standing.message)), ("time", standing.asked_at.to_string())];
@@ -152,7 +151,7 @@ mod tests {
         ui::{messages::Language, wrap::width},
     };
 
-    /// Copies are counted and not opened: what a list takes is measured by a benchmark (`cargo bench -p carnet-tests`).
+    /// The list counts copies without opening them; a benchmark measures it (`cargo bench -p carnet-tests`).
     #[test]
     fn copies_are_listed_without_being_read() {
         let mut contents = Contents::new(12);

@@ -1,4 +1,4 @@
-//! `carnet log`: who saw what, when and why, and when it is due to be gone; refusals and failures too.
+//! `carnet log`: who saw what, when, why and until when; refusals and failures too.
 
 use std::fmt::Write as _;
 
@@ -23,7 +23,7 @@ use crate::{
 pub(crate) mod export;
 pub(crate) mod forget;
 
-/// Shows the log oldest first, verifies it, or writes it out.
+/// Shows the log oldest first, verifies it, or exports it.
 pub(crate) fn run(session: &Session, arguments: &LogArguments) -> Result<(), Failure> {
     match &arguments.verb {
         Some(LogVerb::Forget(arguments)) => return forget::forget(session, arguments),
@@ -53,7 +53,7 @@ pub(crate) fn run(session: &Session, arguments: &LogArguments) -> Result<(), Fai
     Ok(())
 }
 
-/// The whole log for programs. Entries have no values in them, by their type.
+/// Returns the whole log for programs. The entry types contain no claim values.
 fn whole(session: &Session, log: &Log) -> Value {
     let shown: Vec<Value> = presentations(log).iter().map(|known| known.json(session.now())).collect();
     json!({
@@ -62,7 +62,7 @@ fn whole(session: &Session, log: &Log) -> Value {
     })
 }
 
-/// A line that says what was forgotten, if anything was.
+/// Returns a line about forgotten entries, if there are any.
 fn forgotten(log: &Log, messages: &Messages) -> Option<String> {
     let checkpoint = log.checkpoint()?;
     let (count, day, at) = (checkpoint.entries.to_string(), day::from(checkpoint.before), checkpoint.at.to_string());
@@ -107,7 +107,7 @@ fn verify(session: &Session, contents: &Contents, noted: Option<&str>) -> Result
     Ok(())
 }
 
-/// A head that stands nowhere, in a log of which the beginning was forgotten.
+/// Error for a head that is not in a log whose beginning was forgotten.
 fn unknown_head(log: &Log, checkpoint: &Checkpoint) -> Failure {
     let message = format!(
         "The head that you noted is not in the log. Entries of before {} were forgotten on {}: if you noted it before \
@@ -130,10 +130,10 @@ fn broken_log(log: &Log, broken: &Broken) -> Failure {
     }))
 }
 
-/// An entry as a person sees it. What came of a presentation stands with the presentation.
+/// Entry as a person sees it. Later events of a presentation are shown with it.
 struct View<'a> {
     entry: &'a Entry,
-    /// Its outcome, if the entry is of something that was sent.
+    /// Outcome, if the entry is about a presentation.
     kind: EntryKind,
     presentation: Option<Presentation<'a>>,
 }
@@ -165,13 +165,14 @@ impl View<'_> {
         format!("{} <{}>", clean(&self.entry.party_name), clean(&self.entry.party)).trim_start().to_owned()
     }
 
-    /// The stable reason of what failed.
+    /// Returns the stable reason of a failure.
     fn reason(&self) -> String {
         let outcome = self.presentation.as_ref().and_then(|known| known.outcome);
         clean(&outcome.unwrap_or(self.entry).reason)
     }
 
-    /// Claims that were asked beyond a registration, in the words of the document that answered; as it was asked where none did.
+    /// Returns the claims requested in excess of a registration, in the words of the credential that answered, or else
+    /// as requested.
     fn asked(&self, beyond: &str, catalogue: &Catalogue, messages: &Messages) -> String {
         let part = self.entry.parts.iter().find_map(|part| {
             let path = beyond.strip_prefix(part.query_id.as_str())?.strip_prefix(':')?.trim_start();
@@ -181,7 +182,7 @@ impl View<'_> {
         Labels::new(catalogue, &part.type_name, messages).claim(below_subject(path))
     }
 
-    /// The lines below: a label and what it says.
+    /// Returns the detail lines: a label and its value.
     fn details(&self, session: &Session, catalogue: &Catalogue) -> Vec<(String, String)> {
         let messages = &session.ui.messages;
         let mut details = Vec::new();
@@ -221,12 +222,12 @@ impl View<'_> {
     }
 }
 
-/// A claim as labels name it: by its path below the subject.
+/// Returns a claim's path below the subject, which is the key of its label.
 fn below_subject(path: &str) -> &str {
     path.strip_prefix("credentialSubject.").unwrap_or(path)
 }
 
-/// A threshold in the words of the screen on which it was approved.
+/// Formats a threshold in the words of the consent screen.
 fn threshold(threshold: &ShownThreshold, labels: &Labels<'_>, messages: &Messages) -> String {
     let shown = serde_json::to_value(threshold).unwrap_or_default();
     let (direction, bound) = match (shown.get("at_least"), shown.get("at_most")) {

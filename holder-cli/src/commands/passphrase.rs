@@ -1,10 +1,10 @@
-//! `carnet passphrase`: the wallet under another passphrase.
+//! `carnet passphrase`: changes the passphrase of the wallet.
 
 use serde_json::json;
 
 use crate::{arguments::ChangePassphrase, failure::Failure, session::Session};
 
-/// Changes the passphrase, and the work factor where one is given.
+/// Changes the passphrase, and the work factor if one is given.
 pub(crate) fn run(session: &Session, arguments: &ChangePassphrase) -> Result<(), Failure> {
     let mut wallet = session.open()?;
     let passphrase = session.next_passphrase(arguments)?;

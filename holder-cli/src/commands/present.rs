@@ -1,4 +1,4 @@
-//! `carnet present`: show what the owner approves to who asks, and nothing else.
+//! `carnet present`: shows a verifier what the owner approves, and nothing else.
 
 use carnet_core::did::Did;
 
@@ -42,8 +42,8 @@ pub(crate) async fn run(session: &Session, arguments: &Present) -> Result<(), Fa
     if let Some(registrar) = registrar(&request, &wallet.contents, &Lists::of(&wallet.contents.trust, session.now()))
         && let Ok(did) = Did::parse(&registrar.did)
     {
-        // One look, after the registration came (spec/registration.md 4.5). One that cannot be looked up is no
-        // registrar for now: the registration is refused, and the owner told why.
+        // One lookup after the registration arrived (spec/registration.md 4.5). If it fails, the registrar does not
+        // count as trusted for now: the registration is refused, and the owner is told why.
         session.look_up(&did).await;
     }
     let introduction = Introduction::read(&request, &wallet.contents, session.now(), &session.dids);
@@ -91,7 +91,7 @@ pub(crate) async fn run(session: &Session, arguments: &Present) -> Result<(), Fa
     }
     let exchange = Exchange { pointer: &pointer, request: &request, introduction: &introduction };
     let sent = send(session, &mut wallet, &mut verifier, exchange, &parts, entry).await;
-    // Whatever the asker says of it, copies were spent.
+    // Copies were used, whatever the verifier answers.
     refill::when_low(session, &mut wallet).await;
     sent
 }

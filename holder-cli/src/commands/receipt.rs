@@ -1,4 +1,4 @@
-//! `carnet receipt`: a receipt written for others, and one that somebody hands over verified without a wallet and a network.
+//! `carnet receipt`: exports a receipt for others, and verifies a received one without a wallet or a network.
 
 use std::{fs::File, io::Read as _, path::Path, sync::Arc};
 
@@ -21,10 +21,10 @@ use crate::{
     wallet::presentations::{Presentation, shown_to},
 };
 
-/// The largest file that is read, in bytes.
+/// Maximum file size, in bytes.
 const LARGEST: u64 = 2_097_152;
 
-/// Writes or verifies a receipt.
+/// Exports or verifies a receipt.
 pub(crate) fn run(session: &Session, command: &ReceiptCommand) -> Result<(), Failure> {
     match command {
         ReceiptCommand::Export(arguments) => export(session, arguments),
@@ -88,7 +88,7 @@ fn verify(session: &Session, arguments: &VerifyReceipt) -> Result<(), Failure> {
     Ok(())
 }
 
-/// What to do about a receipt that does not hold.
+/// Error for an invalid receipt, with what to do about it.
 fn refused(problem: &Problem) -> Failure {
     let hint = match problem.code {
         Code::ReceiptKeyUnproven => "name the registrar whose word you take: --registrar DID",
@@ -111,7 +111,7 @@ fn read(path: &Path) -> Result<Vec<u8>, Failure> {
     Ok(without_mark(&bytes).to_vec())
 }
 
-/// The DID document in a file, of the DID that it names.
+/// Reads a DID document from a file, for the DID that it names.
 fn document(path: &Path) -> Result<Arc<DidDocument>, Failure> {
     let parsed = parse(&read(path)?, Limits::DOCUMENT).and_then(|document| {
         let id = document.get("id").and_then(Value::as_str).unwrap_or_default();
@@ -123,7 +123,7 @@ fn document(path: &Path) -> Result<Arc<DidDocument>, Failure> {
     })
 }
 
-/// Documents that were handed over, and DIDs that carry their own.
+/// DID documents from the command line, and DIDs that contain their own key.
 struct Documents(Vec<Arc<DidDocument>>);
 
 impl Resolve for Documents {
@@ -174,7 +174,7 @@ fn text(messages: &Messages, evidence: &ReceiptEvidence) -> String {
     lines.join("\n") + "\n"
 }
 
-/// Why the key counts as the asker's.
+/// Describes the evidence that the key belongs to the verifier.
 fn key(messages: &Messages, evidence: &ReceiptEvidence) -> String {
     match (evidence.signer(), evidence.registration()) {
         (SignerProof::Registration, Some(known)) => messages.with(

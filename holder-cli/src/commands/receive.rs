@@ -19,10 +19,10 @@ use crate::{
     wallet::{Pending, Redemption, Stage, WalletFile, contents::Secret},
 };
 
-/// Number of times that a PIN is asked for whose form is wrong.
+/// Number of prompts for a malformed PIN.
 const PIN_PROMPTS: usize = 3;
 
-/// Receives an offer, or goes on with what was begun and is not done.
+/// Receives an offer, or resumes a pending one.
 pub(crate) async fn run(session: &Session, arguments: &Receive) -> Result<(), Failure> {
     if arguments.resume {
         return resume(session, session.open()?, None).await;
@@ -30,8 +30,8 @@ pub(crate) async fn run(session: &Session, arguments: &Receive) -> Result<(), Fa
     let offer = Offer::parse(&link::given(&session.ui, LinkKind::Offer, &arguments.offer)?)?;
     let digest = offer.digest();
     let mut wallet = session.open()?;
-    // What is over is no reason not to try the offer anew: an issuer that signed nothing lets it be redeemed again. Only records
-    // of before a redemption could be repeated get there.
+    // A finished record does not prevent another attempt with the offer: an issuer that signed nothing accepts it
+    // again. Only records of wallet versions that could not repeat a redemption get here.
     wallet.contents.pending.retain(|pending| pending.offer != digest || !pending.is_over(session.now()));
     if wallet.contents.pending.iter().any(|pending| pending.offer == digest) {
         return resume(session, wallet, Some(&digest)).await;
@@ -39,12 +39,12 @@ pub(crate) async fn run(session: &Session, arguments: &Receive) -> Result<(), Fa
     accept(session, arguments, &offer, wallet).await
 }
 
-/// Asks the owner, stores what is about to be asked for, redeems the code, collects.
+/// Asks the owner, stores the pending request, redeems the code, collects the copies.
 async fn accept(session: &Session, arguments: &Receive, offer: &Offer, mut wallet: WalletFile) -> Result<(), Failure> {
     let catalogue = session.catalogue()?;
     let mut issuer = Issuer::connect(session, &offer.endpoint).await?;
     let metadata = issuer.metadata().await?;
-    // All that can fail without the code is done before it.
+    // Everything that can fail without the code happens before redeeming it.
     let promises = offer.configuration_ids.iter();
     let promises = promises.map(|id| Promise::read(&metadata, id, &catalogue, &session.ui.messages));
     let promises = promises.collect::<Result<Vec<_>, _>>()?;
@@ -76,7 +76,7 @@ async fn accept(session: &Session, arguments: &Receive, offer: &Offer, mut walle
     collecting.begin(&mut issuer, begun).await?.finish(session)
 }
 
-/// Asks the owner whether to receive it.
+/// Asks the owner for consent.
 fn consent(
     session: &Session,
     arguments: &Receive,
@@ -122,7 +122,7 @@ fn consent(
 }
 
 fn pin(session: &Session, arguments: &Receive, offer: &Offer) -> Result<Option<SecretString>, Failure> {
-    // A PIN that the offer does not ask for is not handed out.
+    // A PIN is sent only if the offer asks for one.
     let Some(form) = offer.pin else { return Ok(None) };
     let read = |text: &str| form.parse(text).map(|pin| Some(SecretString::from(pin.as_str())));
     if let Some(pin) = &arguments.pin {
@@ -153,8 +153,8 @@ fn pin(session: &Session, arguments: &Receive, offer: &Offer) -> Result<Option<S
     read(&Zeroizing::new(rpassword::prompt_password(&prompt).map_err(|_| needed())?))
 }
 
-/// To whom the PIN goes, before it is asked for. That the address is the issuer's only the issued copies will prove: whoever
-/// stole a link can make another that leads to themselves, and wait for the PIN.
+/// Names the recipient of the PIN before asking for it. Only the issued copies will prove that the address belongs to
+/// the issuer: a thief of a link can make another link to their own server, and wait for the PIN.
 fn pin_screen(ui: &Ui, endpoint: &str) -> String {
     let host = endpoint.split_once("://").map_or(endpoint, |(_, host)| host);
     let (goes, unproven) = (ui.messages.text("receive-pin-goes"), ui.messages.text("receive-pin-unproven"));

@@ -1,4 +1,4 @@
-//! `carnet refill`: fresh copies from the issuers, so that no two askers are shown the same one.
+//! `carnet refill`: fresh copies from the issuers, so that no two verifiers see the same copy.
 
 use carnet_spec::Catalogue;
 use serde_json::{Value, json};
@@ -13,7 +13,7 @@ use crate::{
     wallet::WalletFile,
 };
 
-/// Refills what is named, or all that runs low.
+/// Refills the named credentials, or all that run low.
 pub(crate) async fn run(session: &Session, arguments: &Refill) -> Result<(), Failure> {
     let mut wallet = session.open()?;
     let catalogue = session.catalogue()?;
@@ -37,7 +37,7 @@ pub(crate) async fn run(session: &Session, arguments: &Refill) -> Result<(), Fai
     outcome.finish(session)
 }
 
-/// How all refills of a run ended: one that fails does not keep the others from coming.
+/// Results of all refills of a run; one failure does not stop the others.
 #[derive(Default)]
 struct Outcome {
     text: String,
@@ -79,7 +79,7 @@ impl Outcome {
             }
             Err(failure) => {
                 self.failed.push(json!({"id": held.id, "reason": failure.reason, "message": failure.message}));
-                // The one that may work later is not hidden by one that never will, nor the other way round: the first counts.
+                // A temporary failure does not hide a permanent one, nor the reverse: the first one counts.
                 self.failure.get_or_insert(failure);
             }
         }

@@ -1,5 +1,4 @@
-//! `carnet refresh`: the issuers confirm ahead that documents hold, and newer trust lists are fetched, so that both are there where
-//! there is no network.
+//! `carnet refresh`: fetches freshness statements and newer trust lists, for use without a network.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +16,7 @@ use crate::{
     wallet::WalletFile,
 };
 
-/// Refreshes all copies of all documents, one call for each issuer.
+/// Refreshes all copies of all credentials, with one call per issuer.
 pub(crate) async fn run(session: &Session, arguments: &Refresh) -> Result<(), Failure> {
     let mut wallet = session.open()?;
     let now = session.now();
@@ -28,7 +27,7 @@ pub(crate) async fn run(session: &Session, arguments: &Refresh) -> Result<(), Fa
     for (office, asked) in &offices {
         let held = wallet.contents.credentials.iter().find(|held| held.issuer == office.0);
         let name = held.map(|held| clean(&held.issuer_name)).unwrap_or_default();
-        // One that fails does not keep the others from coming.
+        // One failure does not stop the others.
         match confirmed(session, &mut wallet, office, asked).await {
             Ok((said, replaced)) => {
                 text.push_str(&words(session, &name, &said, replaced.copies));
@@ -58,7 +57,7 @@ pub(crate) async fn run(session: &Session, arguments: &Refresh) -> Result<(), Fa
         }
         failure = failure.or(looked.failure);
     }
-    // What was erased is erased also where no issuer answered.
+    // Erased data must be written out even if no issuer answered.
     wallet.save()?;
     let mut withdrawn: Vec<Value> = Vec::new();
     let mut messages: Vec<Value> = Vec::new();
@@ -85,7 +84,7 @@ pub(crate) async fn run(session: &Session, arguments: &Refresh) -> Result<(), Fa
     Ok(())
 }
 
-/// Asks an issuer for all copies of it, and once more where it gave new ones in the place of some.
+/// Requests statements for all copies of one issuer, and repeats the request if the issuer replaced some copies.
 async fn confirmed(
     session: &Session,
     wallet: &mut WalletFile,

@@ -1,4 +1,4 @@
-//! `carnet registrar`: whose word the wallet takes on who asks, and for what.
+//! `carnet registrar`: the registrars whose registrations of verifiers the wallet accepts.
 
 use std::fmt::Write;
 
@@ -13,10 +13,10 @@ use crate::{
     wallet::{Contents, Entry, EntryKind, Registrar},
 };
 
-/// The longest name, in characters.
+/// Maximum length of a name, in characters.
 const LONGEST_NAME: usize = 200;
 
-/// Runs one of its verbs.
+/// Runs a subcommand.
 pub(crate) fn run(session: &Session, command: &RegistrarCommand) -> Result<(), Failure> {
     let messages = &session.ui.messages;
     match command {
@@ -53,12 +53,12 @@ pub(crate) fn run(session: &Session, command: &RegistrarCommand) -> Result<(), F
     Ok(())
 }
 
-/// What the log says of it.
+/// Builds the log entry about a registrar.
 fn noted(session: &Session, kind: EntryKind, registrar: &Registrar) -> Entry {
     Entry { party_name: registrar.name.clone(), ..Entry::new(session.now(), kind, &registrar.did) }
 }
 
-/// Pins a registrar, or gives one that is pinned another name.
+/// Pins a registrar, or renames a pinned one.
 fn add(contents: &mut Contents, did: &str, name: &str) -> Result<Registrar, Failure> {
     let hint = "copy the whole identifier from where the registrar publishes it, such as did:web:registrar.example";
     let parsed = Did::parse(did).map_err(|problem| Failure {

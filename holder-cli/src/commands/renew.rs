@@ -1,4 +1,4 @@
-//! `carnet renew`: documents that are near their end, for longer, without another visit where the issuer allows it.
+//! `carnet renew`: extends credentials near their end, without another visit if the issuer allows it.
 
 use carnet_core::day;
 use serde_json::{Value, json};
@@ -12,7 +12,7 @@ use crate::{
     ui::{labels::Labels, sanitise::clean},
 };
 
-/// Renews what is named, or all that ends soon.
+/// Renews the named credentials, or all that end soon.
 pub(crate) async fn run(session: &Session, arguments: &Renew) -> Result<(), Failure> {
     let mut wallet = session.open()?;
     let catalogue = session.catalogue()?;
@@ -28,7 +28,7 @@ pub(crate) async fn run(session: &Session, arguments: &Renew) -> Result<(), Fail
     let (mut text, mut renewed, mut waiting, mut failed) = (String::new(), Vec::new(), Vec::new(), Vec::<Value>::new());
     let mut failure: Option<Failure> = None;
     for index in chosen {
-        // One that fails does not keep the others from coming.
+        // One failure does not stop the others.
         let answered = renew(session, &catalogue, &mut wallet, index).await;
         let Some(held) = wallet.contents.credentials.get(index) else { continue };
         let labels = Labels::new(&catalogue, &held.type_name, messages);

@@ -1,4 +1,5 @@
-//! `carnet report`: a complaint to the supervisory authority, made from the log. Nothing is sent, and no value is in it.
+//! `carnet report`: writes a complaint to the supervisory authority from the log. It sends nothing and contains no
+//! claim value.
 
 use std::fmt::Write;
 
@@ -15,10 +16,9 @@ use crate::{
     wallet::presentations::{Presentation, shown_to},
 };
 
-/// Articles of Regulation (EU) 2016/679 that the complaint rests on.
+/// Articles of Regulation (EU) 2016/679 that support the complaint.
 const ARTICLES: [u8; 3] = [12, 17, 77];
 
-/// Writes the complaint.
 pub(crate) fn run(session: &Session, arguments: &Report) -> Result<(), Failure> {
     let log = session.read_without_texts()?.log;
     let shown = shown_to(&log, &arguments.who)?;
@@ -68,7 +68,7 @@ fn digest(known: &Presentation<'_>) -> Option<String> {
     receipt::kept(known.receipt()?).ok().map(|receipt| receipt.digest().to_owned())
 }
 
-/// When erasure was asked for that was not confirmed.
+/// Returns the time of an erasure request that was not confirmed.
 fn unanswered(known: &Presentation<'_>) -> Option<String> {
     let last = known.asked.last().filter(|_| known.erased.is_none())?;
     Some(last.at.to_string())
@@ -102,7 +102,7 @@ fn text(messages: &Messages, shown: &[Presentation<'_>]) -> String {
     text
 }
 
-/// A threshold as an authority can look it up: with the path of the claim.
+/// Formats a threshold with the path of the claim, so that an authority can look it up.
 pub(crate) fn threshold(threshold: &ShownThreshold) -> String {
     let bound = serde_json::to_value(threshold).unwrap_or_default();
     let (sign, bound) = match (bound.get("at_least"), bound.get("at_most")) {

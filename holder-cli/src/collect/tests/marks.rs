@@ -1,4 +1,4 @@
-//! A forging issuer: it marks all copies of a batch in one way, so that they equal each other, and the wallet has to see it.
+//! A malicious issuer marks all copies of a batch alike, so that they equal each other; the wallet must detect it.
 
 #![allow(clippy::arithmetic_side_effects)]
 
@@ -19,7 +19,7 @@ const SD_JWT: [&str; 2] = ["vc+sd-jwt", "dc+sd-jwt"];
 const BASE: &str = "https://uni.example/status";
 const DID: &str = "did:web:uni.example";
 
-/// The directory of an issuer's lists.
+/// Creates the directory of an issuer's lists.
 pub(super) fn directory(lists: &[&str], signing_key: Option<&str>) -> Directory {
     let lists: Vec<String> = lists.iter().map(|list| format!("{BASE}/{list}")).collect();
     let mut said = json!({ "status_lists": lists });
@@ -33,7 +33,7 @@ pub(super) fn digest(disclosure: &str) -> String {
     URL_SAFE_NO_PAD.encode(Sha256::digest(disclosure.as_bytes()))
 }
 
-/// The texts of an SD-JWT, to be written in another way and signed again.
+/// Parts of an SD-JWT, to be rewritten and signed again.
 struct Texts {
     header: String,
     payload: String,
@@ -57,7 +57,7 @@ impl Texts {
         copy + "~"
     }
 
-    /// Writes the disclosure of a claim in another way, and puts its digest in the place of the one that was there.
+    /// Rewrites the disclosure of a claim, and replaces its digest.
     fn disclose(&mut self, name: &str, change: impl Fn(&str) -> String) {
         let is_it = |text: &&mut String| text.contains(&format!("\"{name}\""));
         let disclosure = self.disclosures.iter_mut().find(is_it).unwrap();
@@ -69,7 +69,6 @@ impl Texts {
         self.sort();
     }
 
-    /// Puts the digests in order.
     fn sort(&mut self) {
         let from = self.payload.find("\"_sd\":[").unwrap() + 7;
         let to = from + self.payload[from..].find(']').unwrap();
@@ -86,7 +85,7 @@ impl Texts {
 
 type Mark = fn(&mut Texts);
 
-/// Marks that the JSON of an SD-JWT can have.
+/// Possible marks in the JSON of an SD-JWT.
 const MARKS: [(&str, Mark); 16] = [
     ("white space in the header", |texts| Texts::replace(&mut texts.header, ",", ", ")),
     ("the order of the header", |texts| {
@@ -151,7 +150,7 @@ fn row_92_each_mark_in_an_sd_jwt_is_refused() {
     }
 }
 
-/// Randomness whose every draw begins alike.
+/// Random number generator whose output always starts with the same bytes.
 struct Prefixed(&'static [u8]);
 
 impl RngCore for Prefixed {
@@ -199,7 +198,7 @@ fn row_92_a_salt_is_drawn_once_in_a_wallet() {
             assert!(delivery.receive().is_ok());
             let mut texts = Texts::of(&delivery.copies[1]);
             texts.disclose("awardingBody", |text| {
-                // No more than that is shared, not even by chance.
+                // Copies share no more than that, not even by chance.
                 let mut own = text[2 + shared..].to_owned();
                 if salt[shared..].starts_with(&own[..1]) {
                     own.replace_range(..1, if own.starts_with('A') { "B" } else { "A" });
@@ -221,7 +220,7 @@ fn row_92_each_mark_in_a_data_integrity_proof_is_refused() {
             delivery.copies = copies;
             delivery.receive().map(|_| ()).map_err(|problem| problem.code)
         };
-        // Signs the document again under other options.
+        // Signs the credential again with other options.
         let again = |options: fn(&mut ProofOptions<'_>)| {
             move |issuer: &Issuer, copy: &str| {
                 let mut document: Map<String, Value> = serde_json::from_str(copy).unwrap();
@@ -258,7 +257,7 @@ fn row_92_each_mark_in_a_data_integrity_proof_is_refused() {
         for (what, options) in marks {
             assert_eq!(received(&again(options)), Err(Code::CopyMarked), "{format}: {what}");
         }
-        // None of these is signed, so that all a forger needs is the text.
+        // The signature covers none of these, so a forger needs the text only.
         let texts: [(&str, Rewrite); 3] = [
             ("white space", |copy| copy.replacen(',', ", ", 1)),
             ("an escape", |copy| copy.replacen("Nursing", "Nursin\\u0067", 1)),
@@ -289,7 +288,7 @@ fn row_92_days_are_those_of_issue_and_offer() {
         assert!(delivery.receive().is_ok(), "{format}");
         delivery.reissue(|_, payload| from(today.plus(-86_400))(format, payload));
         assert_eq!(delivery.receive().unwrap_err().code, Code::CopyMarked, "{format}: the day before");
-        // What was asked for yesterday may have been issued yesterday; a proof's own day is that of the copy.
+        // Copies requested yesterday may have been issued yesterday; the day of a proof is that of the copy.
         delivery.days = Days::Issued { since: NOW.plus(-86_400), until: None };
         delivery.issuer.created = Some(today.plus(-86_400));
         delivery.reissue(|_, payload| from(today.plus(-86_400))(format, payload));
@@ -302,7 +301,7 @@ fn row_92_days_are_those_of_issue_and_offer() {
     }
 }
 
-/// The status of a copy at a place, as this issuer writes it.
+/// Sets the status of a copy to a list and index, as this issuer writes it.
 fn status(format: &str, payload: &mut Map<String, Value>, list: usize, index: usize) {
     let entry = |purpose: &str| {
         json!({"type": "BitstringStatusListEntry", "statusPurpose": purpose, "statusListIndex": index.to_string(),
@@ -340,7 +339,7 @@ fn row_92_places_in_status_lists_mark_nobody() {
         assert_eq!(code(&[], |at| (4711, at)), Some(Code::CopyMarked), "{format}: a list for one person");
         assert_eq!(code(&held.copies, |at| (1, at + 2)), Some(Code::CopyMarked), "{format}: a place of before");
         assert_eq!(code(&held.copies, |at| (1, at + 3)), None, "{format}");
-        // An issuer that has lists gives every copy a place; one that has none gives none.
+        // An issuer with lists gives every copy an index; one without lists gives none.
         let mut delivery = Delivery::new(format);
         delivery.directory = Some(directory(&lists, None));
         assert_eq!(delivery.receive().unwrap_err().code, Code::CopyMarked, "{format}: without a status");
@@ -397,7 +396,7 @@ fn row_92_a_key_for_one_person_is_refused() {
     }
 }
 
-/// A catalogue with a type from elsewhere.
+/// Creates a catalogue with a foreign type.
 fn elsewhere() -> Catalogue {
     let bundled = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../spec/types/qualification");
     let folder = tempfile::tempdir().unwrap();
@@ -445,7 +444,8 @@ fn row_92_copies_of_a_type_from_elsewhere_are_written_alike() {
         };
         assert_eq!(received(&[], |_| ()), Ok(()), "{format}");
         for (what, mark) in MARKS {
-            // A form of its own for one copy is seen; one for all is not, and the owner is told so. Sorted or not, digests are digests.
+            // A layout of one copy that differs is detected; one that all share is not, and the owner is told so. The
+            // order of digests is not part of the layout.
             if !what.contains("order of the digests") {
                 assert_eq!(received(&[1], mark), Err(Code::CopyMarked), "{format}: {what}");
             }

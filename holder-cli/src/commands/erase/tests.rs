@@ -8,7 +8,7 @@ use crate::{
     },
 };
 
-/// Asks for erasure, with the digest of what would go.
+/// Requests erasure, with the digest of the request.
 pub(crate) async fn erase(scene: &Scene, who: &str) -> Result<(), Failure> {
     let ask = |yes| {
         let arguments = Erase { who: who.to_owned(), yes };
@@ -40,7 +40,7 @@ async fn what_was_shown_is_erased_and_the_confirmation_kept() {
         assert_eq!(scene.kinds()[4..], [EntryKind::ErasureRequested, EntryKind::Erased], "{by}");
         assert_eq!(check(&log).unwrap().confirmations, 1);
         assert_eq!(scene.desk.erased.lock().unwrap().len(), 1);
-        // It is not asked for twice.
+        // Erasure is not requested twice.
         assert_eq!(erase(&scene, &who).await.unwrap_err().reason, "already_erased");
     }
 }
@@ -48,7 +48,7 @@ async fn what_was_shown_is_erased_and_the_confirmation_kept() {
 #[tokio::test(flavor = "multi_thread")]
 async fn nobody_is_asked_without_a_yes() {
     let scene = Scene::shown(Fault::None).await;
-    // Neither a plain --yes nor the digest of something else is one.
+    // Neither a plain --yes nor a different digest approves it.
     for (yes, reason) in [(None, "approval_needed"), (Some(""), "approval_needed"), (Some("AAAA"), "approval_mismatch")]
     {
         let arguments = Erase { who: scene.client_id.clone(), yes: yes.map(str::to_owned) };
@@ -75,7 +75,7 @@ async fn a_confirmation_that_does_not_hold_is_none() {
         let failed = erase(&scene, &scene.client_id).await.unwrap_err();
         assert_eq!((failed.reason.as_str(), failed.exit), (reason, PROBLEM), "{fault:?}");
         assert_eq!(scene.kinds()[4..], [EntryKind::ErasureRequested, EntryKind::ErasureFailed]);
-        // It can be asked for again.
+        // The request can be repeated.
         *scene.desk.fault.lock().unwrap() = Fault::None;
         erase(&scene, &scene.client_id).await.unwrap();
         assert_eq!(check(&scene.contents().log).unwrap().confirmations, 1);
@@ -87,7 +87,7 @@ async fn an_asker_that_is_not_there_can_be_asked_later_and_written_to() {
     let mut scene = Scene::shown(Fault::None).await;
     scene.close().await;
     scene.change(|contents| {
-        // The address of a registered asker, by an entry of the same presentation written anew.
+        // The address of a registered verifier, from a rewritten entry of the same presentation.
         let mut log = crate::wallet::log::Log::default();
         for entry in contents.log.entries() {
             let mut entry = entry.clone();
@@ -108,7 +108,7 @@ async fn an_asker_that_is_not_there_can_be_asked_later_and_written_to() {
 async fn the_key_of_a_deleted_document_still_erases_what_it_showed_and_is_then_gone() {
     let scene = Scene::shown(Fault::None).await;
     delete::run(&scene.session, &Delete { id: "aaaa".to_owned(), yes: true }).unwrap();
-    // Only the one that presented is kept.
+    // Only the presenting key is kept.
     assert_eq!(scene.contents().retired.len(), 1);
     erase(&scene, &scene.client_id).await.unwrap();
     assert!(scene.contents().retired.is_empty());
@@ -127,7 +127,7 @@ async fn without_a_receipt_there_is_nothing_to_ask_with() {
     assert_eq!(erase(&scene, "nobody").await.unwrap_err().reason, "not_found");
     assert_eq!(erase(&scene, "99").await.unwrap_err().reason, "not_found");
     assert_eq!(erase(&scene, "1").await.unwrap_err().reason, "not_found");
-    // A name that two have names neither.
+    // A name that two verifiers share identifies neither.
     scene.change(|contents| {
         let mut other = contents.log.entry(2).unwrap().clone();
         other.party = "did:web:other.example".to_owned();

@@ -1,4 +1,4 @@
-//! `carnet log --export`: the log as JSON, and as a page that prints well. The page has no script and loads nothing.
+//! `carnet log --export`: the log as JSON and as a printable page. The page has no script and loads nothing.
 
 use std::{fmt::Write, fs, path::Path};
 
@@ -19,7 +19,7 @@ vertical-align:top;overflow-wrap:anywhere}thead{display:table-header-group}tr{br
 dt{font-weight:bold}dd{margin:0 0 .2em}code{font:9pt monospace;overflow-wrap:anywhere}\
 @media print{@page{margin:15mm}body{margin:0;font-size:9pt}}";
 
-/// Writes `log.json` and `log.html` into a folder, which is made if need be.
+/// Writes `log.json` and `log.html` into a folder, and creates the folder if necessary.
 pub(super) fn run(session: &Session, contents: &Contents, folder: &Path) -> Result<(), Failure> {
     let log = &contents.log;
     fs::create_dir_all(folder).map_err(|error| unwritable(folder, &error))?;
@@ -40,7 +40,7 @@ pub(super) fn run(session: &Session, contents: &Contents, folder: &Path) -> Resu
     Ok(())
 }
 
-/// Writes a file that only its owner may read.
+/// Writes a file that only its owner can read.
 pub(crate) fn write_private(path: &Path, text: &str, replace: bool) -> Result<(), Failure> {
     let write = if replace { carnet_disk::replace } else { carnet_disk::write_new };
     write(path, text.as_bytes(), 0o600).map_err(|error| unwritable(path, &error))
@@ -51,7 +51,7 @@ fn unwritable(path: &Path, error: &std::io::Error) -> Failure {
     Failure::new("file_unwritable", message, "choose another place")
 }
 
-/// The page. All text in it comes through [`escape`].
+/// Renders the page. All text in it passes [`escape`].
 pub(super) fn page(session: &Session, catalogue: &Catalogue, log: &Log) -> String {
     let messages = &session.ui.messages;
     let word = |id: &str| escape(&messages.text(id));
@@ -104,7 +104,7 @@ pub(super) fn page(session: &Session, catalogue: &Catalogue, log: &Log) -> Strin
     page
 }
 
-/// Text for HTML, in elements and in quoted attributes.
+/// Escapes text for HTML elements and quoted attributes.
 pub(super) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {

@@ -1,4 +1,4 @@
-//! `carnet log forget` and `carnet log keep`: what the log no longer says, and for how long it says anything.
+//! `carnet log forget` and `carnet log keep`: deletion and retention of log entries.
 
 use carnet_core::{day, time::Timestamp};
 use serde_json::json;
@@ -15,7 +15,7 @@ use crate::{
     },
 };
 
-/// Forgets the log of before a day.
+/// Forgets the log before a day.
 pub(super) fn forget(session: &Session, arguments: &Forget) -> Result<(), Failure> {
     let before = first_kept(&arguments.before)?;
     let mut wallet = session.open()?;
@@ -50,7 +50,7 @@ pub(super) fn forget(session: &Session, arguments: &Forget) -> Result<(), Failur
     Ok(())
 }
 
-/// Chooses for how long the log is kept, or says it.
+/// Sets or shows the retention period of the log.
 pub(super) fn keep(session: &Session, arguments: &KeepLog) -> Result<(), Failure> {
     if arguments.days.is_none() && !arguments.forever {
         let days = session.read_without_texts()?.log_days;
@@ -78,7 +78,7 @@ pub(super) fn keep(session: &Session, arguments: &KeepLog) -> Result<(), Failure
     Ok(())
 }
 
-/// For how long the log is kept, and what that means.
+/// Describes the retention period and its consequence.
 pub(crate) fn log_kept(session: &Session, days: Option<u32>) -> String {
     let messages = &session.ui.messages;
     match days {
@@ -87,14 +87,14 @@ pub(crate) fn log_kept(session: &Session, days: Option<u32>) -> String {
     }
 }
 
-/// Parses the first day that is kept.
+/// Parses the first day to keep.
 fn first_kept(text: &str) -> Result<Timestamp, Failure> {
     day::parse_from(text).map_err(|problem| {
         Failure::usage("date_malformed", format!("--before is {}", problem.detail), "name the first day that is kept")
     })
 }
 
-/// What was sent before an instant, and could still be asked back with its receipt.
+/// Returns the presentations before an instant for which erasure could still be requested.
 fn lost(contents: &Contents, before: Timestamp) -> Vec<Entry> {
     let count = contents.log.before(before);
     let last = contents.log.entries().get(..count).and_then(|gone| gone.last()).map_or(0, |entry| entry.number);
@@ -103,7 +103,7 @@ fn lost(contents: &Contents, before: Timestamp) -> Vec<Entry> {
     presentations(&contents.log).into_iter().filter(open).map(|known| known.sent.clone()).collect()
 }
 
-/// What is lost, in words and for programs.
+/// Returns the loss as a text and for programs.
 fn warning(session: &Session, count: usize, before: Timestamp, lost: &[Entry]) -> (String, Vec<serde_json::Value>) {
     let messages = &session.ui.messages;
     let mut text = messages.with("forget-asked", &[("count", &count.to_string()), ("day", &day::from(before))]) + "\n";

@@ -53,7 +53,7 @@ async fn a_whole_log_is_verified_and_a_broken_one_names_its_first_bad_entry() {
     let scene = Scene::shown(Fault::None).await;
     run(&scene.session, &arguments(true, None)).unwrap();
     let head = scene.contents().log.head().to_owned();
-    // A head that was noted stays valid while the log grows, and one that it never had is not.
+    // A noted head stays valid while the log grows; an unknown head is refused.
     scene.present().await.unwrap();
     run(&scene.session, &arguments(true, Some(&head))).unwrap();
     let cut = run(&scene.session, &arguments(true, Some("AAAA"))).unwrap_err();
@@ -79,7 +79,7 @@ async fn what_is_exported_can_be_checked_and_holds_no_markup_of_others() {
     let written: Value = serde_json::from_slice(&std::fs::read(folder.join("log.json")).unwrap()).unwrap();
     let log = scene.contents().log;
     let again = json!({"head": written["head"], "entries": written["entries"]});
-    // The request as it was signed, by the digest that the receipt names.
+    // The signed request, by the digest in the receipt.
     let requests = written["requests"].as_object().unwrap();
     let named = log.entries().iter().find_map(|entry| entry.statement.as_ref()).unwrap();
     let digest = named.document["credentialSubject"]["request_digest"].as_str().unwrap();

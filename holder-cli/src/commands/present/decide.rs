@@ -1,4 +1,4 @@
-//! What the owner decides: what is withheld, and whether the rest goes.
+//! The owner's decision: withheld claims, and consent to the rest.
 
 use carnet_console::Answer;
 use carnet_core::{Code, Problem};
@@ -15,7 +15,7 @@ use crate::{
     wallet::Contents,
 };
 
-/// A request that is in order, and all that the decision needs.
+/// Valid request, and everything that the decision needs.
 pub(super) struct Decision<'a> {
     pub(super) session: &'a Session,
     pub(super) arguments: &'a Present,
@@ -24,41 +24,41 @@ pub(super) struct Decision<'a> {
     pub(super) pointer: &'a Pointer,
     pub(super) request: &'a Request,
     pub(super) introduction: &'a Introduction,
-    /// Which credentials may answer; none: all.
+    /// Indices of the credentials that may answer; empty: all.
     pub(super) only: &'a [usize],
 }
 
-/// What came of it.
+/// Result of the decision.
 pub(super) struct Decided {
-    /// The digest of the request and of what goes.
+    /// Digest of the request and the answer.
     pub(super) digest: String,
-    /// What goes, and the owner's word.
+    /// The presentations, and the owner's consent.
     pub(super) outcome: Result<(Vec<Part>, Word), Failure>,
 }
 
-/// The owner's word on what would go.
+/// Consent of the owner.
 pub(super) enum Word {
-    /// It may go.
+    /// Approved.
     Yes,
-    /// It may not.
+    /// Refused.
     No,
-    /// Nobody answered with yes or no.
+    /// Neither yes nor no.
     Unclear,
-    /// Nobody could be asked, what was approved is something else, or a marked copy was not allowed. Nothing has happened.
+    /// No terminal, a mismatching digest, or a marked copy that was not allowed. Nothing was sent.
     Missing(Failure),
 }
 
 impl Decision<'_> {
-    /// Asks what has to be asked, and finds the answer that shows least.
+    /// Asks the owner as far as necessary, and finds the minimal answer.
     ///
     /// # Errors
-    /// What is wrong on the command line.
+    /// For mistakes on the command line.
     pub(super) fn decide(&self) -> Result<Decided, Failure> {
         let ui = &self.session.ui;
         let all = asked(&self.request.query, &self.introduction.excess(&self.request.query));
         let mut withheld = named(&all, &self.arguments.withhold, false)?;
         let approved = named(&all, &self.arguments.approve, true)?;
-        // Whoever cannot answer anyway is not asked.
+        // Without an answer, there is nothing to ask the owner.
         if let Err(problem) = self.answer(&[]) {
             return self.unanswered(&all, &problem);
         }
@@ -109,7 +109,7 @@ impl Decision<'_> {
         Ok(Decided { digest, outcome: Ok((answer.parts, word)) })
     }
 
-    /// The owner's word: on the screen, or by naming the digest of what was looked at before.
+    /// Obtains the owner's consent: on the screen, or by the digest of a request that was looked at before.
     fn word(&self, consent: &Consent<'_>, introduced: bool) -> Word {
         let ui = &self.session.ui;
         let needs_choice = consent.shows_marked_copy() && !self.arguments.show_marked;
@@ -144,7 +144,7 @@ impl Decision<'_> {
         }
     }
 
-    /// Says who asked for what and why, and which document is missing.
+    /// Prints who asked for what and why, and the missing credentials.
     fn unanswered(&self, all: &[Asked], problem: &Problem) -> Result<Decided, Failure> {
         let failure = self.explained(unanswerable(problem));
         let lacks = self.with_bounds(&[], |bounds| missing(self.contents, self.catalogue, &self.request.query, bounds));
@@ -165,7 +165,7 @@ impl Decision<'_> {
     }
 
     fn with_bounds<T>(&self, withheld: &[Asked], with: impl FnOnce(&Bounds<'_>) -> T) -> T {
-        // A value that is withheld must not come in the place of its proof either.
+        // A withheld value must not replace its proof either.
         let values = withheld
             .iter()
             .filter(|asked| asked.threshold.is_none())
@@ -182,7 +182,7 @@ impl Decision<'_> {
         with(&bounds)
     }
 
-    /// What may be behind it that nothing answers: documents that were taken back, or that ended.
+    /// Adds the likely cause of a missing answer: revoked or expired credentials.
     fn explained(&self, failure: Failure) -> Failure {
         let now = self.session.now();
         let held = || self.contents.credentials.iter();
@@ -227,7 +227,7 @@ impl Decision<'_> {
     }
 }
 
-/// Asks whether one claim may go.
+/// Asks for the approval of one claim.
 fn allow(ui: &Ui, consent: &Consent<'_>, asked: &Asked) -> Answer {
     ui.ask(&ui.messages.with("excess-question", &[("claim", &consent.words_of(ui, asked))]))
 }
@@ -261,7 +261,8 @@ fn all_withheld() -> Failure {
     )
 }
 
-/// An answer of nothing is refused: there is no document to choose, nothing to approve, and still it would be answered.
+/// Refuses an empty answer: there would be no credential to choose and nothing to approve, and yet an answer would be
+/// sent.
 fn nothing_is_asked() -> Failure {
     Failure::new(
         Code::QueryUnmet.as_str(),

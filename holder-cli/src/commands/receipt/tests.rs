@@ -41,7 +41,7 @@ async fn a_receipt_is_handed_over_with_its_request_and_holds_without_the_wallet(
             assert!(said.contains(part), "{part}\n{said}");
         }
     }
-    // One byte more, and it proves nothing.
+    // One changed byte invalidates it.
     let written = std::fs::read_to_string(&file).unwrap();
     std::fs::write(&file, written.replacen("2027-02-14", "2027-02-15", 1)).unwrap();
     assert_eq!(verified(&scene, &file).unwrap_err().reason, "signature_invalid");

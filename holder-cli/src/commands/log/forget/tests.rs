@@ -26,7 +26,7 @@ async fn nothing_of_what_was_forgotten_is_in_the_wallet() {
     let before = scene.contents();
     let copy = before.credentials[0].copies.iter().position(|copy| !copy.shown_to.is_empty()).unwrap();
     assert_eq!((before.requests.texts().len(), before.log.entries().len()), (1, 4));
-    // Not without a yes; and the question says with whom erasure can no longer be asked for.
+    // It needs a yes, and the question names the verifiers from which erasure can no longer be requested.
     let asked = forget(&scene.session, &forgetting(&tomorrow(), false)).unwrap_err();
     assert_eq!(asked.reason, "approval_needed");
     let beside = asked.beside.unwrap();
@@ -36,7 +36,7 @@ async fn nothing_of_what_was_forgotten_is_in_the_wallet() {
     let after = scene.contents();
     assert_eq!((after.log.head(), after.log.forgotten()), (before.log.head(), 4));
     assert!(after.log.entries().is_empty() && after.requests.texts().is_empty());
-    // The copy stays shown, and to whom is gone.
+    // The copy remains marked as shown, without the verifier's name.
     assert_eq!(after.credentials[0].copies[copy].shown_to, [UNKNOWN_PARTY]);
     assert_eq!(after.credentials[0].fresh_copies(), before.credentials[0].fresh_copies());
     let text = serde_json::to_string(&after).unwrap();
@@ -52,7 +52,7 @@ async fn nothing_of_what_was_forgotten_is_in_the_wallet() {
     )
     .unwrap();
     scene.change(|contents| contents.credentials[0].serials = None);
-    // The same asker is shown another copy: this one may be known to others.
+    // The same verifier is shown another copy: others may have seen this one.
     scene.present().await.unwrap();
     assert_eq!(scene.contents().credentials[0].fresh_copies(), 1);
     assert_eq!(before.credentials[0].fresh_copies(), 2);
@@ -80,7 +80,7 @@ async fn a_head_of_what_was_forgotten_cannot_be_looked_up_and_is_told_from_a_for
     assert_eq!(verify(), Ok(()));
     forget(&scene.session, &forgetting(&tomorrow(), true)).unwrap();
     assert_eq!(verify(), Err("head_unknown".to_owned()));
-    // A checkpoint by another key than the wallet's own is none.
+    // A checkpoint signed by another key than the wallet's is invalid.
     scene.change(|contents| contents.log_key = Some(crate::wallet::HolderKey::draw()));
     assert_eq!(verify(), Err("log_broken".to_owned()));
 }
@@ -104,7 +104,7 @@ async fn the_log_is_kept_for_ever_until_its_owner_chooses() {
     assert_eq!(scene.contents().log.entries().len(), 4);
     keep(&scene.session, &KeepLog { days: Some(500), forever: false }).unwrap();
     assert_eq!(scene.contents().log.entries().len(), 4);
-    // With the next command that opens the wallet after so many days, though it only reads.
+    // The next command that opens the wallet after the period forgets, even a reading one.
     let later = NOW.plus(502 * DAY);
     scene.session.clock = Box::new(move || later);
     let contents = scene.contents();

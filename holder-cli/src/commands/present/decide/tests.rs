@@ -10,7 +10,7 @@ use crate::{
     request::tests::Asker,
 };
 
-/// A wallet with one qualification, and an asker of whom some claims are registered; with no terminal.
+/// Wallet with one qualification and a verifier with some registered claims; without a terminal.
 struct Scene {
     asker: Asker,
     contents: Contents,
@@ -56,12 +56,12 @@ impl Scene {
         decision.decide()
     }
 
-    /// The reason for which nothing goes.
+    /// Returns the reason for which nothing is sent.
     fn refused(&self, options: &[&str]) -> Failure {
         self.decide(options).unwrap().outcome.err().unwrap()
     }
 
-    /// What would go, and the digest that approves it.
+    /// Returns the paths that would be disclosed, and the digest that approves them.
     fn would_go(&self, options: &[&str]) -> (Vec<String>, String) {
         let decided = self.decide(options).unwrap();
         let (parts, word) = decided.outcome.unwrap();
@@ -104,7 +104,7 @@ fn what_is_beyond_is_approved_one_by_one() {
         }
         let (paths, digest) = scene.would_go(&options);
         assert_eq!(paths.len(), 2);
-        // A digest alone does not approve what was not approved by name.
+        // A digest alone does not approve claims that need approval by name.
         assert_eq!(scene.refused(&["--yes", &digest]).reason, "over_asked");
         options.extend(["--yes", &digest]);
         assert!(matches!(scene.decide(&options).unwrap().outcome.unwrap().1, Word::Yes));
@@ -150,7 +150,7 @@ fn what_is_withheld_is_absent() {
     let mut scene = Scene::new(Some(both()));
     assert_eq!(scene.refused(&["--withhold", LEVEL]).reason, "query_unmet");
     assert_eq!(scene.refused(&["--withhold", "q"]).reason, "query_unmet");
-    // With another way to answer, that one is taken.
+    // If another claim set answers the query, that one is used.
     scene.ask(json!([
         {"id": "t", "path": ["credentialSubject", "title"]}, {"id": "l", "path": ["credentialSubject", "eqfLevel"]}
     ]));
@@ -158,7 +158,7 @@ fn what_is_withheld_is_absent() {
     let (paths, digest) = scene.would_go(&["--withhold", LEVEL]);
     assert_eq!(paths, ["credentialSubject.title"]);
     assert!(matches!(scene.decide(&["--withhold", LEVEL, "--yes", &digest]).unwrap().outcome.unwrap().1, Word::Yes));
-    // Withheld goes before approved.
+    // Withholding takes precedence over approving.
     assert_eq!(
         Scene::new(None).refused(&["--approve", TITLE, "--approve", LEVEL, "--withhold", TITLE]).reason,
         "over_asked"
@@ -193,13 +193,13 @@ fn a_threshold_is_approved_apart_from_the_value() {
     let mut scene = Scene::new(None);
     let at_least = json!({"path": ["credentialSubject", "eqfLevel"], "carnet_at_least": 5});
     scene.ask(json!([at_least]));
-    // By the name without the bound, which moves with the day in some requests, and by the whole one.
+    // By the name without the bound, which moves daily in some requests, and by the full name.
     for name in [LEVEL, "q:credentialSubject.eqfLevel >= 5"] {
         assert_eq!(scene.would_go(&["--approve", name]).0, ["credentialSubject.eqfLevel >= 5"]);
     }
     scene.ask(json!([at_least, {"path": ["credentialSubject", "eqfLevel"]}]));
     assert_eq!(scene.refused(&["--approve", "q:credentialSubject.eqfLevel >= 5"]).reason, "over_asked");
-    // A value and its threshold have one short name, which means the value.
+    // A value and its threshold share the short name, which means the value.
     assert_eq!(scene.refused(&["--approve", LEVEL]).reason, "over_asked");
     scene.ask(json!([at_least, {"path": ["credentialSubject", "eqfLevel"], "carnet_at_most": 7}]));
     assert_eq!(scene.decide(&["--approve", LEVEL]).err().unwrap().reason, "claim_ambiguous");
@@ -216,7 +216,7 @@ fn a_proof_that_cannot_be_given_is_not_replaced_by_a_value_that_is_not_registere
         scene.contents.credentials[0].copies.iter_mut().for_each(|copy| copy.commitments.clear());
         assert_eq!(scene.refused(&options).reason, "query_unmet");
     }
-    // Where the value is registered, it goes: that is DCQL's own answer.
+    // If the value is registered, it is disclosed: that is DCQL's own answer.
     let mut scene = Scene::new(Some(both()));
     scene.ask(ask);
     scene.contents.credentials[0].copies.iter_mut().for_each(|copy| copy.commitments.clear());
@@ -236,7 +236,7 @@ fn a_request_that_needs_nothing_gets_nothing() {
     assert!(refused.message.contains("Nothing is asked that must be answered"));
 }
 
-/// Whoever archives the lists could join it with another copy: a yes to the request is no yes to that.
+/// An archive of the lists could link it with another copy, so consent to the request does not cover it.
 #[test]
 fn a_marked_copy_goes_only_where_the_owner_says_so_and_a_copy_without_a_mark_needs_no_word() {
     use crate::wallet::standing::{Standing, State};
@@ -244,7 +244,7 @@ fn a_marked_copy_goes_only_where_the_owner_says_so_and_a_copy_without_a_mark_nee
     let (_, digest) = scene.would_go(&[]);
     let word = |scene: &Scene, options: &[&str]| scene.decide(options).unwrap().outcome.unwrap().1;
     assert!(matches!(word(&scene, &["--yes", &digest]), Word::Yes));
-    // As long as there is a copy without a mark, that one goes.
+    // As long as there is an unmarked copy, that one is used.
     let mark = |scene: &mut Scene, number: usize| {
         let standing = Standing { replace: true, ..Standing::of(State::Valid, NOW) };
         scene.contents.credentials[0].copies[number].standing = Some(standing);
@@ -258,7 +258,7 @@ fn a_marked_copy_goes_only_where_the_owner_says_so_and_a_copy_without_a_mark_nee
     assert_eq!(refused.reason, "copy_marked");
     assert!(refused.hint.contains("carnet refresh") && refused.hint.contains("--show-marked"), "{refused:?}");
     assert!(matches!(word(&scene, &["--yes", &digest, "--show-marked"]), Word::Yes));
-    // The choice approves nothing else.
+    // The option approves nothing else.
     let Word::Missing(refused) = word(&scene, &["--show-marked"]) else { panic!("it goes") };
     assert_eq!(refused.reason, "approval_needed");
 }
