@@ -1,4 +1,4 @@
-//! What went wrong, said in three lines: what happened, whether the data is safe, what to do next.
+//! Failures of a command in three lines: the event, the safety of the data, and the next step.
 
 pub(crate) use carnet_console::{PROBLEM, TRY_AGAIN, USAGE};
 use carnet_core::Problem;
@@ -7,18 +7,18 @@ use tonic_types::StatusExt;
 
 use crate::ui::sanitise::clean;
 
-/// What became of the owner's data.
+/// State of the owner's data after a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Safety {
-    /// The wallet is as it was, and nothing was shown.
+    /// The wallet is unchanged, and nothing was shown.
     Untouched,
-    /// Nothing was shown; what was stored stays stored.
+    /// Nothing was shown; everything stored before remains stored.
     Stored,
-    /// What was approved was sent, or may have been.
+    /// The approved presentation was sent, or may have been.
     Sent,
-    /// A copy may have been shown to the issuer that made it, and to nobody else.
+    /// A copy may have been shown to its own issuer only.
     Issuer,
-    /// The wallet cannot be read.
+    /// The wallet is unreadable.
     Unreadable,
 }
 
@@ -38,25 +38,25 @@ impl Safety {
     }
 }
 
-/// A command that did not do what it should.
+/// Failure of a command.
 #[derive(Debug, Clone)]
 pub(crate) struct Failure {
-    /// A stable name in `snake_case`.
+    /// Stable reason in `snake_case`.
     pub(crate) reason: String,
-    /// What happened.
+    /// Description of the event.
     pub(crate) message: String,
-    /// What became of the data.
+    /// State of the data.
     pub(crate) safety: Safety,
-    /// What to do next.
+    /// Advice on the next step.
     pub(crate) hint: String,
-    /// The process's exit code.
+    /// Exit code of the process.
     pub(crate) exit: u8,
-    /// With `--json`: the members that stand beside `error`.
+    /// With `--json`: further members next to `error`.
     pub(crate) beside: Option<Box<Value>>,
 }
 
 impl Failure {
-    /// A problem that left everything as it was.
+    /// Creates a failure that left everything unchanged.
     pub(crate) fn new(reason: &str, message: impl Into<String>, hint: impl Into<String>) -> Self {
         Self {
             reason: reason.to_owned(),
@@ -68,44 +68,45 @@ impl Failure {
         }
     }
 
-    /// A command used wrongly.
+    /// Creates a failure for wrong usage.
     pub(crate) fn usage(reason: &str, message: impl Into<String>, hint: impl Into<String>) -> Self {
         Self { exit: USAGE, ..Self::new(reason, message, hint) }
     }
 
-    /// Something that may work later.
+    /// Creates a failure that a retry may fix.
     pub(crate) fn later(reason: &str, message: impl Into<String>, hint: impl Into<String>) -> Self {
         Self { exit: TRY_AGAIN, ..Self::new(reason, message, hint) }
     }
 
-    /// The owner said no. `undone` says what was not done.
+    /// Creates a failure for the owner's refusal. `undone` names the action that was not taken.
     pub(crate) fn declined(undone: &str) -> Self {
         Self::new("declined", format!("You said no; {undone}"), "nothing more to do")
     }
 
-    /// Nobody answered a question with yes or no. `undone` says what was not done.
+    /// Creates a failure for a question without a yes or no. `undone` names the action that was not taken.
     pub(crate) fn not_answered(undone: &str) -> Self {
         let hint = "run the same command again; answer with a whole word of the question, or with 1 for yes, 2 for no";
         Self::new("not_answered", format!("The question was answered neither with yes nor with no; {undone}"), hint)
     }
 
-    /// A refusal by core, with what to do about it. A DID that cannot be resolved may be a matter of the network.
+    /// Converts a problem of core, with advice. An unresolvable DID may be caused by the network and counts as
+    /// temporary.
     pub(crate) fn from_problem(problem: &Problem, message: &str, hint: &str) -> Self {
         let exit = if problem.code == carnet_core::Code::DidUnresolved { TRY_AGAIN } else { PROBLEM };
         let message = format!("{message}: {}", clean(&problem.detail));
         Self { exit, ..Self::new(problem.code.as_str(), message, hint) }
     }
 
-    /// An error from a service: its stable reason if it says one, and whether trying again may help.
+    /// Converts the error of a service: its stable reason if it has one, and whether a retry may help.
     pub(crate) fn from_status(status: &tonic::Status, doing: &str) -> Self {
         let named = status.get_details_error_info().map(|info| info.reason.to_lowercase());
         let reason = named.map_or_else(|| code_name(status.code()).to_owned(), |reason| clean(&reason));
         let retry = status.get_details_retry_info().and_then(|info| info.retry_delay);
         let passing = match status.code() {
             tonic::Code::Unavailable | tonic::Code::DeadlineExceeded => true,
-            // Of this wallet's own deadline tonic makes a cancellation.
+            // tonic reports an expired deadline of this wallet as a cancellation.
             tonic::Code::Cancelled => true,
-            // The same message stays too large.
+            // A retry sends the same message, which is still too large.
             tonic::Code::ResourceExhausted => reason != "message_too_large",
             _ => false,
         };
@@ -118,22 +119,22 @@ impl Failure {
         }
     }
 
-    /// The same with other news about the data.
+    /// Replaces the state of the data.
     pub(crate) fn with_safety(self, safety: Safety) -> Self {
         Self { safety, ..self }
     }
 
-    /// The same, with members beside `error`.
+    /// Adds members next to `error`.
     pub(crate) fn beside(self, members: Value) -> Self {
         Self { beside: Some(Box::new(members)), ..self }
     }
 
-    /// The three lines.
+    /// Returns the three lines.
     pub(crate) fn text(&self) -> String {
         format!("error: {} [{}]\n{}\nhint: {}\n", self.message, self.reason, self.safety.sentence(), self.hint)
     }
 
-    /// The object for `--json`.
+    /// Returns the object for `--json`.
     pub(crate) fn json(&self) -> Value {
         let mut whole = match self.beside.as_deref() {
             Some(Value::Object(members)) => members.clone(),

@@ -1,7 +1,9 @@
-//! Freshness: issuers' words that copies hold, collected ahead and shown along with the copies (spec/freshness.md).
+//! Freshness statements: issuers confirm ahead that copies are valid, and the wallet attaches the statements to
+//! presentations (spec/freshness.md).
 //!
-//! An issuer is asked for every copy that there is of it, in one call and never on account of a presentation: it learns that
-//! a wallet is in use, and nothing of what is shown where. When nobody says when to ask, the time is drawn.
+//! The wallet asks an issuer for all of that issuer's copies in one call, and never because of a presentation. The
+//! issuer learns that the wallet is in use, and nothing about presentations. Without a request by the owner, the time
+//! is drawn at random.
 
 use std::collections::BTreeMap;
 
@@ -24,37 +26,37 @@ use crate::{
     },
 };
 
-/// The most copies that an issuer is asked for at once.
+/// Maximum number of copies in one call to an issuer.
 const MOST_COPIES: usize = 500;
-/// The longest message, in characters (spec/status.md 4.9).
+/// Maximum length of a message, in characters (spec/status.md 4.9).
 const MOST_MESSAGE: usize = 80;
-/// When nothing was confirmed, the next time is looked for within this, in seconds.
+/// Maximum delay of the next attempt if nothing was confirmed, in seconds.
 const UNCONFIRMED: i64 = carnet_core::day::SECONDS;
 
-/// An issuer at its address.
+/// Issuer and the address of its service.
 pub(crate) type Office = (String, String);
 
-/// What an issuer said of all copies of it.
+/// Summary of an issuer's statements on its copies.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Said {
-    /// How many are confirmed.
+    /// Number of confirmed copies.
     pub(crate) valid: usize,
-    /// How many it took back.
+    /// Number of revoked or suspended copies.
     pub(crate) withdrawn: usize,
-    /// How many it does not know, or whose time is over.
+    /// Number of unknown or expired copies.
     pub(crate) others: usize,
-    /// Until when the confirmations hold.
+    /// End of the confirmations.
     pub(crate) until: Option<Timestamp>,
 }
 
-/// What names a copy to its issuer, and to nobody else.
+/// Identifier of a copy that only its issuer knows.
 pub(crate) type Handle = Vec<u8>;
 
-/// Where a copy is in the wallet: its credential and its own number.
+/// Position of a copy in the wallet: the indices of its credential and of the copy.
 pub(crate) type Place = (usize, usize);
 
-/// The copies to ask for, by their issuers, each by its handle: all that can still be shown, so that an issuer cannot tell
-/// those that were from those that were not.
+/// Returns the copies to ask for, by issuer and handle: all that can still be shown, so that an issuer cannot tell
+/// shown copies from others.
 pub(crate) fn copies(contents: &Contents, now: Timestamp) -> BTreeMap<Office, BTreeMap<Handle, Place>> {
     let mut offices: BTreeMap<Office, BTreeMap<Handle, Place>> = BTreeMap::new();
     for (credential, held) in contents.credentials.iter().enumerate() {
@@ -72,12 +74,12 @@ pub(crate) fn copies(contents: &Contents, now: Timestamp) -> BTreeMap<Office, BT
     offices
 }
 
-/// Whether the time that was drawn has come, or there is none.
+/// Tests if the drawn time has come, or none was drawn.
 pub(crate) fn is_due(contents: &Contents, now: Timestamp) -> bool {
     contents.refresh_after.is_none_or(|at| now >= at)
 }
 
-/// Draws when to ask next: when between a third and two thirds of the shortest confirmation are over.
+/// Draws the time of the next request: between one and two thirds of the shortest confirmation.
 pub(crate) fn draw_next(contents: &mut Contents, now: Timestamp) {
     let ends = contents.credentials.iter().flat_map(|held| &held.copies).filter_map(|copy| copy.fresh(now));
     let first = ends.map(|statement| statement.until).min().unwrap_or_else(|| now.plus(UNCONFIRMED));
@@ -86,12 +88,12 @@ pub(crate) fn draw_next(contents: &mut Contents, now: Timestamp) {
     contents.refresh_after = Some(now.plus(third.saturating_add(drawn)));
 }
 
-/// Erases every statement whose time is over.
+/// Erases every expired statement.
 pub(crate) fn forget_stale(contents: &mut Contents, now: Timestamp) {
     contents.credentials.iter_mut().flat_map(|held| &mut held.copies).for_each(|copy| copy.forget_stale(now));
 }
 
-/// Asks one issuer for all copies of it, and stores what it says once all of it was verified.
+/// Asks one issuer for all of its copies, and stores the statements after verifying all of them.
 pub(crate) async fn refresh(
     session: &Session,
     wallet: &mut WalletFile,
@@ -105,14 +107,14 @@ pub(crate) async fn refresh(
         let message = "Another issuer answers at that address than the one that these documents came from";
         return Err(Failure::new("issuer_mismatch", message, "ask the issuer"));
     }
-    // An issuer of before would be asked by what verifiers know too.
+    // Issuers without statements would be asked for data that verifiers know as well.
     if metadata.freshness_seconds == 0 {
         let message =
             "The issuer's service is too old to confirm documents without telling others' questions from yours";
         return Err(Failure::new("freshness_unsupported", message, "what you have still holds; tell the issuer"));
     }
     session.resolve_issuer(did).await?;
-    // In the order of the handles: it says nothing of which copies belong together, or were shown.
+    // Sorted by handle: the order reveals neither which copies belong together nor which were shown.
     let asked: Vec<(&Handle, &Place)> = copies.iter().collect();
     let mut standings: Vec<(Place, Standing)> = Vec::with_capacity(asked.len());
     for some in asked.chunks(MOST_COPIES) {
@@ -141,7 +143,7 @@ pub(crate) async fn refresh(
     Ok(said)
 }
 
-/// What an issuer says of one copy, as the wallet keeps it.
+/// Verifies the issuer's statement on one copy, and returns it as the wallet stores it.
 fn verified(
     session: &Session,
     wallet: &WalletFile,
@@ -180,8 +182,8 @@ fn verified(
     Ok(Standing { statement, replace, message, ..Standing::of(State::Valid, asked_at) })
 }
 
-/// Refuses statements on one copy that are not those of the newest one's epoch and of each before it that an issuer gives: by their
-/// number or times one copy could be told from another.
+/// Refuses statements on one copy other than those of the newest one's epoch and of each earlier epoch that an issuer
+/// provides: their number or times could mark a copy.
 fn require_times(times: &[(Timestamp, Timestamp)], since: Timestamp, until: Timestamp) -> Result<(), Problem> {
     let seconds = until.unix().saturating_sub(since.unix());
     let expected = freshness::issue_times(since, u32::try_from(seconds).unwrap_or_default());
@@ -191,8 +193,8 @@ fn require_times(times: &[(Timestamp, Timestamp)], since: Timestamp, until: Time
     Err(Problem::new(Code::MalformedValue, "its statements are not those of one epoch and of each before it"))
 }
 
-/// Refuses statements whose times differ from each other's, or that hold for another time than the issuer says to everybody: by
-/// them one copy, or one wallet, could be told from another.
+/// Refuses statements with differing times, or with a lifetime other than the published one: these could mark a copy or
+/// a wallet.
 fn alike(standings: &[(Place, Standing)], seconds: u32) -> Result<(), Problem> {
     let times = |standing: &Standing| standing.statement.as_ref().map(|statement| (statement.since, statement.until));
     let mut all = standings.iter().filter_map(|(_, standing)| times(standing));

@@ -1,4 +1,4 @@
-//! How an asker introduces itself: its registration, as far as it holds here (spec/registration.md sections 4 and 5).
+//! A verifier's registration, as far as it is valid for this wallet (spec/registration.md sections 4 and 5).
 
 use carnet_core::{
     Code, Problem,
@@ -18,34 +18,34 @@ use crate::{
     wallet::{Contents, Registrar},
 };
 
-/// Longest DID of a registrar that is shown while it is not accepted.
+/// Maximum length of an unaccepted registrar's DID on the screen, in characters.
 const MAX_DID: usize = 512;
 
-/// What is known of an asker beside its DID.
+/// Verified facts about a verifier besides its DID.
 #[derive(Debug, Clone)]
 pub(crate) struct Introduction {
-    /// The use that the request names; empty if it names none.
+    /// Intended use that the request names; empty if it names none.
     intended_use: String,
     registration: Result<Box<Registration>, Unregistered>,
-    /// The owner's name for the registrar, or that of the trust list.
+    /// Name of the registrar, given by the owner or by the trust list.
     registrar_name: String,
-    /// DID of the registrar that the registration names, whether it holds or not.
+    /// DID of the registrar that the registration names, valid or not.
     claimed_registrar: Option<String>,
-    /// By which trust list the registrar was accepted or refused, if one was asked.
+    /// Trust list that accepted or refused the registrar, if one was consulted.
     listing: Option<Listing>,
 }
 
-/// Why an asker counts as one that is not registered.
+/// Reason why a verifier counts as unregistered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Unregistered {
-    /// It sent no registration.
+    /// The request has no registration.
     None,
-    /// Its registration does not hold.
+    /// The registration is invalid.
     Refused(Code),
 }
 
-/// The registrar of a request's registration, if the wallet has pinned it, or one of its trust lists has it. No other DID is
-/// looked up.
+/// Returns the registrar of a request's registration if the wallet has pinned it or a trust list contains it. No other
+/// DID is resolved.
 pub(crate) fn registrar(request: &Request, contents: &Contents, lists: &Lists) -> Option<Registrar> {
     let issuers = || request.registrations.iter().filter_map(issuer);
     let pinned = |issuer: &str| contents.registrars.iter().find(|registrar| registrar.did == issuer).cloned();
@@ -60,17 +60,17 @@ fn issuer(registration: &Value) -> Option<&str> {
     registration.get("issuer").and_then(Value::as_str)
 }
 
-/// Returns `true` for a DID that fits on a screen: that of a stranger can be any text.
+/// Tests if a DID fits on a screen: a stranger's DID can be any text.
 fn is_short_did(text: &str) -> bool {
     text.len() <= MAX_DID && Did::parse(text).is_ok()
 }
 
-/// Whether the owner has pinned a registrar, who then needs no list.
+/// Tests if the owner has pinned a registrar, which then needs no trust list.
 fn pins(contents: &Contents, did: &str) -> bool {
     contents.registrars.iter().any(|registrar| registrar.did == did)
 }
 
-/// What the trust lists say about a registrar: whether it was one when it registered an asker of that country.
+/// Looks up a registrar in the trust lists: its status when it registered a verifier of that country.
 fn listing(registration: &Registration, lists: &Lists) -> Option<Listing> {
     let question = Question {
         issued: Some(registration.valid_from()),
@@ -81,24 +81,24 @@ fn listing(registration: &Registration, lists: &Lists) -> Option<Listing> {
     Some(Listing { list: list.to_owned(), why })
 }
 
-/// By which trust list a registrar was accepted or refused.
+/// Trust list that accepted or refused a registrar.
 #[derive(Debug, Clone)]
 pub(crate) struct Listing {
-    /// The DID that names the list.
+    /// DID of the list.
     list: String,
     why: Why,
 }
 
 impl Listing {
-    /// For programs.
+    /// Returns the object for `--json`.
     pub(crate) fn json(&self) -> Value {
         noted(&self.list, &self.why)
     }
 }
 
 impl Introduction {
-    /// Verifies the registration that came with a request: the one by a registrar that is pinned, if there are several, or
-    /// else by one that a trust list has.
+    /// Verifies the registration of a request. If there are several, one by a pinned registrar has precedence over one
+    /// by a listed registrar.
     pub(crate) fn read(request: &Request, contents: &Contents, now: Timestamp, resolver: &dyn Resolve) -> Self {
         let lists = Lists::of(&contents.trust, now);
         let registrar = registrar(request, contents, &lists);
@@ -128,48 +128,49 @@ impl Introduction {
         Self { intended_use, registration, registrar_name, claimed_registrar, listing: listed }
     }
 
-    /// By which trust list the registrar was accepted or refused, if one was asked.
+    /// Returns the trust list that accepted or refused the registrar, if one was consulted.
     pub(crate) fn listing(&self) -> Option<&Listing> {
         self.listing.as_ref()
     }
 
-    /// The registration, if it holds.
+    /// Returns the registration if it is valid.
     pub(crate) fn registration(&self) -> Option<&Registration> {
         self.registration.as_deref().ok()
     }
 
-    /// Why there is none.
+    /// Returns the reason why there is no valid registration.
     pub(crate) fn unregistered(&self) -> Option<Unregistered> {
         self.registration.as_ref().err().copied()
     }
 
-    /// The owner's name for the registrar, empty if it gave none; or that of the trust list.
+    /// Returns the owner's name for the registrar (may be empty), or that of the trust list.
     pub(crate) fn registrar_name(&self) -> &str {
         &self.registrar_name
     }
 
-    /// DID of the registrar that the registration names. Unless the registration holds it is the asker's own word.
+    /// Returns the DID of the registrar that the registration names. Unless the registration is valid, only the
+    /// verifier asserts it.
     pub(crate) fn claimed_registrar(&self) -> Option<&str> {
         self.claimed_registrar.as_deref()
     }
 
-    /// Who is registered.
+    /// Returns the registered relying party.
     pub(crate) fn relying_party(&self) -> Option<&RelyingParty> {
         self.registration().map(Registration::relying_party)
     }
 
-    /// What is registered for the use that the request names.
+    /// Returns the registered use that the request names.
     pub(crate) fn intended_use(&self) -> Option<&IntendedUse> {
         self.relying_party()?.intended_use(&self.intended_use)
     }
 
-    /// What is asked beyond what is registered.
+    /// Returns the requested claims in excess of the registration.
     pub(crate) fn excess(&self, query: &Query) -> Vec<Excess> {
         self.registration().map_or_else(|| unregistered(query), |known| known.excess(&self.intended_use, query))
     }
 
-    /// The claims that are asked for by a threshold and must not go by their value: all whose value is not registered. Who
-    /// approves a threshold has not approved the value.
+    /// Returns the claims that are requested by a threshold and whose value is not registered. Approval of the
+    /// threshold does not cover the value.
     pub(crate) fn proofs_only(&self, query: &Query) -> Vec<Claimed> {
         let registers = |credential: &CredentialQuery, path: &[Step]| {
             self.registration().is_some_and(|known| known.registers_value(&self.intended_use, credential, path))

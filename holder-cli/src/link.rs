@@ -1,21 +1,21 @@
-//! Links as people pass them on: quoted, wrapped over lines, in brackets, with marks that nobody sees.
+//! Links as people forward them: quoted, wrapped over lines, in brackets, with invisible characters.
 
 use carnet_core::text::unseen;
 
 use crate::{failure::Failure, ui::Ui};
 
-/// Most bytes of a line that a terminal passes on; Linux cuts the rest off.
+/// Maximum length of a line that a terminal passes on, in bytes; Linux cuts off the rest.
 const LONGEST_LINE: usize = 4_095;
-/// Characters around a link that are not part of one. Braces are: an offer may be in plain JSON.
+/// Characters around a link that are not part of it. Braces are absent: an offer may be plain JSON.
 const AROUND: [char; 20] =
     ['"', '\'', '`', '´', '“', '”', '„', '‘', '’', '‚', '«', '»', '‹', '›', '(', ')', '[', ']', ',', ';'];
 
-/// Kind of a link that a wallet answers.
+/// Kind of link that a wallet answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum LinkKind {
-    /// Offer of a credential.
+    /// Credential offer.
     Offer,
-    /// Request for a presentation.
+    /// Presentation request.
     Request,
 }
 
@@ -30,7 +30,7 @@ impl LinkKind {
         }
     }
 
-    /// Command that answers such a link.
+    /// Returns the command that answers such a link.
     const fn command(self) -> &'static str {
         match self {
             Self::Offer => "carnet receive",
@@ -46,8 +46,8 @@ impl LinkKind {
     }
 }
 
-/// Returns the link in a text. White space and angle brackets are not part of a URI, and are where one was wrapped or
-/// delimited (RFC 3986 appendix C).
+/// Extracts the link from a text. Whitespace and angle brackets are not part of a URI; they occur where one was wrapped
+/// or delimited (RFC 3986 appendix C).
 pub(crate) fn unwrapped(text: &str) -> String {
     let hidden: Vec<usize> = unseen(text).map(|(at, _)| at).collect();
     let seen = text.char_indices().filter(|(at, _)| !hidden.contains(at)).map(|(_, c)| c);
@@ -55,7 +55,7 @@ pub(crate) fn unwrapped(text: &str) -> String {
     link.trim_matches(AROUND).trim_end_matches('.').trim_matches(AROUND).to_owned()
 }
 
-/// Returns a failure for a text that is no link of the wanted kind; it names the command for the other kind.
+/// Returns the failure for a text that is no link of the wanted kind; it names the command for the other kind.
 pub(crate) fn wrong_kind(wanted: LinkKind, link: &str, reason: &str) -> Failure {
     let (message, hint) = match (wanted, LinkKind::of(link)) {
         (LinkKind::Offer, Some(LinkKind::Request)) => {
@@ -75,10 +75,10 @@ pub(crate) fn wrong_kind(wanted: LinkKind, link: &str, reason: &str) -> Failure 
     Failure::usage(reason, message, hint)
 }
 
-/// Returns the link that the command line gives, or that the owner pastes where it gives none.
+/// Returns the link from the command line, or the one that the owner pastes.
 ///
 /// # Errors
-/// Nobody can be asked, or nothing was pasted.
+/// If there is no terminal, or nothing was pasted.
 pub(crate) fn given(ui: &Ui, kind: LinkKind, arguments: &[String]) -> Result<String, Failure> {
     if !arguments.is_empty() {
         return Ok(unwrapped(&arguments.join(" ")));

@@ -36,7 +36,7 @@ fn main() -> ExitCode {
         Ok(arguments) => arguments,
         Err(error) => return misused(&error),
     };
-    // Both TLS clients use it; that it is there already is no problem.
+    // Both TLS clients use it; an error means that it is installed already.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let session = Session::new(arguments.global);
     match run(&session, &arguments.command) {
@@ -71,8 +71,8 @@ fn run(session: &Session, command: &Command) -> Result<(), Failure> {
     }
 }
 
-/// Runs what talks to the outside. Behind a pointer: the runtime would instantiate each verb once for each way that it may
-/// drive it.
+/// Runs a command that uses the network. The future is boxed: otherwise the runtime would instantiate each command once
+/// for each way to drive it.
 fn online(work: Pin<Box<dyn Future<Output = Result<(), Failure>> + '_>>) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| {
         Failure::later("system", format!("The program could not start: {error}"), "close other programs and try again")
@@ -80,7 +80,8 @@ fn online(work: Pin<Box<dyn Future<Output = Result<(), Failure>> + '_>>) -> Resu
     runtime.block_on(work)
 }
 
-/// What clap refuses: exit code 2, and with `--json` an object like every other failure. Help and version are no failures.
+/// Reports a usage error of clap: exit code 2, and with `--json` an object like any other failure. Help and version are
+/// no failures.
 fn misused(error: &clap::Error) -> ExitCode {
     if !error.use_stderr() || !carnet_console::json_is_asked() {
         return carnet_console::usage(error);

@@ -24,12 +24,12 @@ const GRANT: &str = "urn:ietf:params:oauth:grant-type:pre-authorized_code";
 const LONGEST: usize = 16_384;
 const MOST_CONFIGURATIONS: usize = 8;
 
-/// Form of a PIN (OpenID4VCI 1.0 section 4.1.1, `tx_code`).
+/// Format of a PIN (OpenID4VCI 1.0 section 4.1.1, `tx_code`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct PinForm {
-    /// Digits only; the default.
+    /// Digits only, which is the default.
     numeric: bool,
-    /// Number of characters, if the offer says it.
+    /// Number of characters, if the offer states it.
     length: Option<usize>,
 }
 
@@ -40,7 +40,7 @@ impl PinForm {
         Self { numeric, length }
     }
 
-    /// Reads a PIN as its owner types it. One of the wrong form is not sent, and so costs no try.
+    /// Parses a PIN as its owner types it. A malformed PIN is not sent and uses up no attempt.
     ///
     /// # Errors
     /// `pin_malformed`
@@ -57,18 +57,18 @@ impl PinForm {
     }
 }
 
-/// An offer that was parsed. Nothing in it is to be believed.
+/// Parsed offer; all of its content is untrusted.
 #[derive(Debug, Clone)]
 pub(crate) struct Offer {
-    /// Where the issuer's service is.
+    /// URL of the issuer's service.
     pub(crate) endpoint: String,
-    /// What is offered.
+    /// Ids of the offered credential configurations.
     pub(crate) configuration_ids: Vec<String>,
-    /// The code, which works once.
+    /// Pre-authorized code; single use.
     pub(crate) code: Secret,
-    /// Form of the PIN, if one is needed.
+    /// Format of the PIN, if one is needed.
     pub(crate) pin: Option<PinForm>,
-    /// End of the offered credential, if the offer says it (spec/protocol.md 3.28).
+    /// End of the offered credential, if the offer states it (spec/protocol.md 3.28).
     pub(crate) valid_until: Option<Timestamp>,
 }
 
@@ -104,7 +104,7 @@ impl Offer {
             .and_then(Value::as_array)
             .and_then(|ids| ids.iter().map(|id| id.as_str().map(str::to_owned)).collect())
             .filter(|ids: &Vec<String>| !ids.is_empty() && ids.len() <= MOST_CONFIGURATIONS)
-            // A collection is known by its offer and what was asked for.
+            // A pending collection is identified by its offer and configuration.
             .filter(|ids| ids.iter().collect::<HashSet<_>>().len() == ids.len())
             .ok_or_else(|| malformed("it offers nothing, too much, or the same twice"))?;
         let grant = json.get("grants").and_then(|grants| grants.get(GRANT)).ok_or_else(|| {
@@ -118,7 +118,7 @@ impl Offer {
         let code = Secret::new(code.ok_or_else(|| malformed("it has no code"))?.to_owned());
         let pin = match grant.get("tx_code") {
             None => None,
-            // Even an empty one means that a PIN is needed.
+            // Even an empty `tx_code` means that a PIN is needed.
             Some(Value::Object(form)) => Some(PinForm::read(form)),
             Some(_) => return Err(malformed("its tx_code is not an object")),
         };
@@ -133,7 +133,7 @@ impl Offer {
         Ok(Self { endpoint, configuration_ids, code, pin, valid_until })
     }
 
-    /// A name for the offer that does not give its code away.
+    /// Returns an identifier of the offer that does not reveal its code.
     pub(crate) fn digest(&self) -> String {
         URL_SAFE_NO_PAD.encode(Sha256::digest(self.code.expose()))
     }

@@ -1,5 +1,5 @@
-//! Collections that were begun: asked for, asked for again when the answer was lost, waited for when the issuer was not
-//! ready. Each is in the wallet's file before the offer is redeemed, and stays there until it is stored, refused, or over.
+//! Pending collections: requested, repeated after a lost response, or deferred by the issuer. Each is stored in the
+//! wallet's file before its offer is redeemed, and remains there until it is received, refused, or expired.
 
 use carnet_proto::issuer::v1::{IssuedCopy, NotificationEvent};
 use carnet_spec::Catalogue;
@@ -21,7 +21,7 @@ use crate::{
     wallet::{Entry, EntryKind, HeldCredential, HolderKey, Pending, ShownPart, Stage, WalletFile},
 };
 
-/// What an issuer says of a collection of which nothing will come any more.
+/// Issuance errors that a retry cannot fix.
 const REFUSED: [&str; 11] = [
     "batch_size",
     "configuration_not_offered",
@@ -36,31 +36,30 @@ const REFUSED: [&str; 11] = [
     "revoked",
 ];
 
-/// Reasons of an issuer for proofs over a nonce that it does not know, or that are too old. Of a call that it knows it looks at
-/// neither, so nothing was made for these proofs.
+/// Errors for proofs with an unknown or expired nonce. The issuer checks neither in a call that it recognizes as a
+/// repetition, so it issued nothing for these proofs.
 const PROOFS_REFUSED: [&str; 2] = ["invalid_nonce", "invalid_proof"];
-/// Reason of an issuer for a token that has ended.
+/// Error for an expired token.
 const TOKEN_REFUSED: &str = "invalid_token";
 
-/// How one collection ended for now.
+/// Current result of a collection.
 enum Step {
-    /// It is stored; what it is.
+    /// Stored, with the object for `--json`.
     Received(Value),
-    /// It is not ready; how many seconds to wait.
+    /// Deferred, with the interval in seconds.
     Wait(u32),
 }
 
-/// What a collection works with.
+/// Context of a collection.
 pub(crate) struct Collecting<'a> {
-    /// This run.
     pub(crate) session: &'a Session,
-    /// The types that this wallet knows.
+    /// Types that this wallet knows.
     pub(crate) catalogue: &'a Catalogue,
-    /// Where it is stored.
+    /// Wallet that stores the collection.
     pub(crate) wallet: &'a mut WalletFile,
 }
 
-/// Proofs of possession over a fresh nonce.
+/// Signs proofs of possession over a fresh nonce.
 pub(crate) async fn fresh_proofs(
     issuer: &mut Issuer,
     audience: &str,
@@ -72,7 +71,7 @@ pub(crate) async fn fresh_proofs(
         .map_err(|problem| Failure::from_problem(&problem, "Your keys could not sign", "try again"))
 }
 
-/// Goes on with what was begun: all of it, or that of one offer.
+/// Resumes all pending collections, or those of one offer.
 pub(crate) async fn resume(session: &Session, mut wallet: WalletFile, offer: Option<&str>) -> Result<(), Failure> {
     let catalogue = session.catalogue()?;
     let of_offer = |pending: &&Pending| offer.is_none_or(|offer| pending.offer == offer);
@@ -84,7 +83,7 @@ pub(crate) async fn resume(session: &Session, mut wallet: WalletFile, offer: Opt
     let mut collecting = Collecting { session, catalogue: &catalogue, wallet: &mut wallet };
     let mut progress = Progress::default();
     for begun in wanted {
-        // It is gone if its offer, which another was of too, was refused.
+        // It is gone if another collection of the same offer was refused.
         let Some(pending) = collecting.stored(&begun) else { continue };
         let step = collecting.resume_one(pending).await;
         progress.add(step);
@@ -95,7 +94,7 @@ pub(crate) async fn resume(session: &Session, mut wallet: WalletFile, offer: Opt
 mod redemption;
 
 impl Collecting<'_> {
-    /// A collection as the wallet has it by now.
+    /// Returns the current record of a collection.
     fn stored(&self, begun: &Pending) -> Option<Pending> {
         self.wallet.contents.pending.iter().find(|stored| stored.is(begun)).cloned()
     }
@@ -130,7 +129,7 @@ impl Collecting<'_> {
         self.advance(&mut issuer, &promise, pending).await
     }
 
-    /// Begins the collections of one offer, whose proofs are made: stores them, and then redeems it.
+    /// Stores the collections of one offer with their proofs, and then redeems the offer.
     pub(crate) async fn begin(
         &mut self,
         issuer: &mut Issuer,
@@ -153,7 +152,7 @@ impl Collecting<'_> {
         Ok(progress)
     }
 
-    /// Takes a collection, which is in the wallet's file, as far as it goes now.
+    /// Advances a stored collection as far as currently possible.
     async fn advance(&mut self, issuer: &mut Issuer, promise: &Promise, mut pending: Pending) -> Result<Step, Failure> {
         let mut answered = self.ask(issuer, promise, &mut pending).await;
         if let (Err(failure), Some(redemption)) = (&answered, pending.redemption.clone())
@@ -180,7 +179,7 @@ impl Collecting<'_> {
         }
     }
 
-    /// One question to the issuer: the very call that was made before, if there was one.
+    /// Sends one credential request: the same call as before, if there was one.
     async fn ask(
         &mut self,
         issuer: &mut Issuer,
@@ -207,7 +206,7 @@ impl Collecting<'_> {
         issuer.collect(token.expose(), &pending.configuration_id, proofs).await
     }
 
-    /// Stores how far a collection came.
+    /// Stores the stage of a collection.
     fn keep(&mut self, pending: &Pending) -> Result<(), Failure> {
         if let Some(stored) = self.wallet.contents.pending.iter_mut().find(|stored| stored.is(pending)) {
             stored.clone_from(pending);
@@ -215,7 +214,7 @@ impl Collecting<'_> {
         self.wallet.save()
     }
 
-    /// Forgets a collection of which nothing will come, and notes why.
+    /// Deletes a collection that failed for good, and logs the reason.
     fn given_up(&mut self, pending: &Pending, issuer_name: &str, failure: Failure) -> Failure {
         let contents = &mut self.wallet.contents;
         contents.pending.retain(|stored| !stored.is(pending));
@@ -230,7 +229,7 @@ impl Collecting<'_> {
         }
     }
 
-    /// Verifies the copies, stores them all at once, and tells the issuer.
+    /// Verifies the copies, stores all of them at once, and notifies the issuer.
     async fn store(
         &mut self,
         issuer: &mut Issuer,
@@ -245,7 +244,7 @@ impl Collecting<'_> {
         let before = renewed.and_then(|index| self.wallet.contents.credentials.get(index)).cloned();
         let now = session.now();
         let known = self.catalogue.credential_type(&promise.type_name);
-        // Not before the copies are there: the first list of an issuer comes with its first copy.
+        // Fetched after the copies: an issuer's first list is created with its first copy.
         let directory = match known {
             Some(known) if known.bundled => Directory::fetch(session, &promise.issuer).await.map_err(still_pending)?,
             _ => None,
@@ -314,11 +313,11 @@ impl Collecting<'_> {
             contents.credentials.push(held);
         }
         if let Err(failure) = self.wallet.save() {
-            // The file still has the collection, and the issuer, which is told nothing, still has the answer.
+            // The file still contains the collection, and the issuer, which gets no notification, keeps its response.
             self.wallet.contents = before;
             return Err(still_pending(failure));
         }
-        // Stored is stored; whether the issuer hears of it changes nothing for the owner.
+        // The copies are stored; a lost notification makes no difference for the owner.
         if issuer.notify(Some(token), notification, NotificationEvent::CredentialAccepted).await.is_err() {
             session.ui.note("note: the issuer could not be told that it arrived");
         }
@@ -326,7 +325,7 @@ impl Collecting<'_> {
     }
 }
 
-/// Whether the issuer is on a trust list of the owner's; nothing without one.
+/// Describes the issuer's status on the owner's trust lists; empty without a list.
 fn trust_text(session: &Session, trust: &Value) -> String {
     let word = |name: &str| clean(trust.get(name).and_then(Value::as_str).unwrap_or_default());
     let messages = &session.ui.messages;
@@ -337,13 +336,13 @@ fn trust_text(session: &Session, trust: &Value) -> String {
     }
 }
 
-/// What went wrong did not end the collection.
+/// Marks a failure as one after which the collection is still pending.
 fn still_pending(failure: Failure) -> Failure {
     let hint = "what was begun is kept; go on soon with: carnet receive --resume".to_owned();
     Failure { hint, exit: TRY_AGAIN, safety: Safety::Stored, ..failure }
 }
 
-/// How all collections of a run ended: one that fails does not keep the others from coming.
+/// Results of all collections of a run; one failure does not stop the others.
 #[derive(Default)]
 pub(crate) struct Progress {
     received: Vec<Value>,
@@ -362,7 +361,7 @@ impl Progress {
         }
     }
 
-    /// Says how it ended.
+    /// Reports the result.
     pub(crate) fn finish(self, session: &Session) -> Result<(), Failure> {
         let mut text = String::new();
         for one in &self.received {

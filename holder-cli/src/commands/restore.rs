@@ -1,4 +1,4 @@
-//! `carnet restore`: the wallet put back from a copy of its file.
+//! `carnet restore`: restores the wallet from a copy of its file.
 
 use serde_json::json;
 
@@ -9,8 +9,8 @@ use crate::{
     wallet::{Reading, WalletFile, read_only},
 };
 
-/// Makes the wallet from a copy. Whatever happened after the copy was made the file cannot know, so all that it has counts as
-/// shown, and the wallet has a mark of its own.
+/// Creates the wallet from a copy. The copy knows nothing of later presentations, so every credential copy in it counts
+/// as shown, and the restored wallet gets its own mark.
 pub(crate) fn run(session: &Session, arguments: &Restore) -> Result<(), Failure> {
     let path = session.wallet_path()?;
     if path.symlink_metadata().is_ok() {
@@ -65,7 +65,7 @@ mod tests {
         assert_eq!(again.reason, "file_unwritable");
         scene.present().await.unwrap();
         assert_eq!(scene.contents().credentials[0].fresh_copies(), 2);
-        // What is there is not replaced.
+        // An existing wallet is not replaced.
         let restore = Restore { file: copy };
         assert_eq!(run(&scene.session, &restore).unwrap_err().reason, "wallet_exists");
         fs::remove_file(&wallet).unwrap();
@@ -73,7 +73,7 @@ mod tests {
         let contents = scene.contents();
         assert!(all_are_suspect(&contents) && contents.credentials[0].fresh_copies() == 0);
         assert_eq!(contents.log.last().unwrap().kind, EntryKind::Restored);
-        // It is the newest file of its kind from now on.
+        // From now on it is the newest file of its lineage.
         scene.change(|_| ());
         assert_eq!(scene.kinds().iter().filter(|kind| **kind == EntryKind::Restored).count(), 1);
         list::run(&scene.session).unwrap();
@@ -86,7 +86,7 @@ mod tests {
         let earlier = fs::read(&wallet).unwrap();
         scene.present().await.unwrap();
         let newer = fs::read(&wallet).unwrap();
-        // The newest file is as it was.
+        // Puts the newest file back unchanged.
         fs::write(&wallet, &newer).unwrap();
         scene.change(|_| ());
         assert_eq!(scene.contents().credentials[0].fresh_copies(), 2);

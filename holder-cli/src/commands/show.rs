@@ -1,4 +1,4 @@
-//! `carnet show`: one credential, on its owner's screen.
+//! `carnet show`: shows one credential to its owner.
 
 use std::fmt::Write;
 
@@ -20,7 +20,7 @@ use crate::{
     wallet::{Copy, HeldCredential},
 };
 
-/// Shows a credential with its values: it is the owner who looks.
+/// Shows a credential with its values, which is safe because the owner reads it.
 pub(crate) fn run(session: &Session, arguments: &Show) -> Result<(), Failure> {
     let contents = session.read()?;
     let index = contents.find(&arguments.id)?;
@@ -67,7 +67,7 @@ fn copy_json(copy: &Copy, now: Timestamp) -> Value {
     })
 }
 
-/// What the credential says, from the first copy of which more than the key is kept: all copies say the same.
+/// Returns the claims, from the first copy that still has its text: all copies have the same.
 fn payload(held: &HeldCredential) -> Result<Map<String, Value>, carnet_core::Problem> {
     let missing = || carnet_core::Problem::from(carnet_core::Code::InvalidJson);
     let copy = held.copies.iter().find(|copy| copy.is_kept()).ok_or_else(missing)?;

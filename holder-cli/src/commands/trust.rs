@@ -1,4 +1,4 @@
-//! `carnet trust`: the trust lists that say which registrars and issuers count.
+//! `carnet trust`: the trust lists by which the wallet accepts registrars and issuers.
 
 use std::fmt::Write;
 
@@ -18,10 +18,10 @@ use crate::{
     wallet::{Entry, EntryKind, PinnedList, Trust},
 };
 
-/// The most lists that are read to get from the operators that are known to those who sign now.
+/// Maximum number of lists to read between the operators known before and the current signers.
 const MAX_PASSED: usize = 16;
 
-/// Runs one of its verbs.
+/// Runs a subcommand.
 pub(crate) async fn run(session: &Session, command: &TrustCommand) -> Result<(), Failure> {
     match command {
         TrustCommand::Add(arguments) => add(session, arguments).await,
@@ -48,7 +48,7 @@ async fn add(session: &Session, arguments: &AddTrust) -> Result<(), Failure> {
         fetched(session, &mut pinned, trust.seen.get(&arguments.issuer), arguments.accept.as_deref()).await?;
     replace(trust, pinned, &held);
     note(session, &mut wallet.contents.log, EntryKind::TrustListAdded, held.list());
-    // Saved before anything is decided by it.
+    // Saved before any decision relies on it.
     wallet.save()?;
     let text = session.ui.messages.with("trust-added", &[("list", &title(&held))]);
     let text = format!("{text}{}", failed_lines(session, &held));
@@ -88,18 +88,18 @@ fn list(session: &Session) -> Result<(), Failure> {
     Ok(())
 }
 
-/// What became of looking for newer lists.
+/// Result of an update of the trust lists.
 pub(super) struct Updated {
-    /// What a person reads: one line for each.
+    /// Text for the screen, one line per list.
     pub(super) text: String,
-    /// What a program reads.
+    /// Objects for `--json`.
     pub(super) lists: Vec<Value>,
-    /// What the first of those that failed says.
+    /// First failure.
     pub(super) failure: Option<Failure>,
 }
 
-/// Looks for newer lists. One that is refused does not take the place of the one that is there, and does not keep the
-/// others from coming. One of the digest `accept` is taken whatever was there. The caller saves the wallet.
+/// Fetches newer lists. A refused list does not replace the pinned one and does not stop the others. A list with the
+/// digest `accept` is accepted regardless of what was seen before. The caller saves the wallet.
 pub(super) async fn look(session: &Session, trust: &mut Trust, accept: Option<&str>) -> Updated {
     let mut done = Updated { text: String::new(), lists: Vec::new(), failure: None };
     for mut pinned in trust.lists.clone() {
@@ -158,7 +158,7 @@ fn note(session: &Session, log: &mut crate::wallet::log::Log, kind: EntryKind, l
     log.push(Entry::new(session.now(), kind, list));
 }
 
-/// Puts a list that holds in the place of the one before it.
+/// Replaces the pinned list with a verified one.
 fn replace(trust: &mut Trust, pinned: PinnedList, held: &TrustList) {
     trust.seen.insert(pinned.issuer.clone(), held.seen());
     match trust.lists.iter_mut().find(|known| known.issuer == pinned.issuer) {
@@ -167,7 +167,7 @@ fn replace(trust: &mut Trust, pinned: PinnedList, held: &TrustList) {
     }
 }
 
-/// A URL as it is, and a file by its whole path: the wallet is used from other folders too.
+/// Returns a URL unchanged, and a file as an absolute path: the wallet is also used from other folders.
 fn source(list: &str) -> Result<String, Failure> {
     if list.contains("://") {
         return Ok(list.to_owned());
@@ -179,9 +179,9 @@ fn source(list: &str) -> Result<String, Failure> {
     Ok(path.display().to_string())
 }
 
-/// Returns the list at its source, if it holds by the documents of its operators as they are now. By those the list
-/// that is pinned is judged as well from then on: one whose key its operator has revoked or taken out holds no more,
-/// whatever becomes of the new one (spec/trust.md 7.8).
+/// Returns the list at its source if it is valid under the operators' current DID documents. The pinned list is judged
+/// by the same documents from then on: it becomes invalid if an operator has revoked or removed its signing key,
+/// whether or not a new list is accepted (spec/trust.md 7.8).
 async fn fetched(
     session: &Session,
     pinned: &mut PinnedList,
@@ -190,7 +190,7 @@ async fn fetched(
 ) -> Result<(PinnedList, TrustList), Failure> {
     let text = read(session, &pinned.source).await?;
     let document = json::parse_object(&text, Limits::LIST).map_err(|problem| refused(&problem))?;
-    // After the list, so that they are no older than its keys.
+    // Fetched after the list, so that the documents are no older than its keys.
     pinned.operator_documents = operator_documents(session, pinned).await;
     let mut newest = PinnedList { document, ..pinned.clone() };
     let held = match newest.verify(&newest.document, seen, accept, session.now()) {
@@ -203,7 +203,7 @@ async fn fetched(
     let mut held = held.map_err(|problem| refused(&problem))?;
     if held.has_timestamps() {
         let looked = timestamp(session, &pinned.source, &mut held).await;
-        // Without a fresh one the list before it goes on counting, until the end of its own.
+        // Without a fresh timestamp, the previous list remains valid until its own expires.
         held.check_fresh(session.now())
             .map_err(|stale| looked.as_ref().err().cloned().unwrap_or_else(|| refused(&stale)))?;
         newest.timestamp = looked.ok().or(newest.timestamp);
@@ -211,8 +211,8 @@ async fn fetched(
     Ok((newest, held))
 }
 
-/// Reads the lists that named other operators since the newest that was seen, each by the operators before it. Returns
-/// what to remember before the newest list is verified; none if nothing leads there.
+/// Reads the lists that changed the operators since the newest list seen, and verifies each by the operators before it.
+/// Returns the state to remember before the newest list is verified; `None` if no chain leads to it.
 async fn passed(session: &Session, newest: &PinnedList, seen: Option<&Seen>) -> Option<Seen> {
     let preview = TrustList::preview(&newest.document).ok()?;
     let known = seen.map_or(0, |seen| seen.sequence);
@@ -226,7 +226,7 @@ async fn passed(session: &Session, newest: &PinnedList, seen: Option<&Seen>) -> 
     passed
 }
 
-/// Reads the timestamp beside a list, and takes it.
+/// Reads the timestamp next to a list, and attaches it to the list.
 async fn timestamp(session: &Session, source: &str, held: &mut TrustList) -> Result<Map<String, Value>, Failure> {
     let text = read(session, &ListTimestamp::beside(source)).await?;
     let document = json::parse_object(&text, Limits::DOCUMENT).map_err(|problem| refused(&problem))?;
@@ -235,8 +235,8 @@ async fn timestamp(session: &Session, source: &str, held: &mut TrustList) -> Res
     Ok(document)
 }
 
-/// Fetches the documents of the operators with a did:web. One that does not come, or is none, stays as it was: it stops
-/// neither the others nor the list (spec/trust.md 7.8).
+/// Fetches the DID documents of operators with a did:web. A missing or malformed document keeps the previous one, and
+/// stops neither the other operators nor the list (spec/trust.md 7.8).
 async fn operator_documents(session: &Session, pinned: &PinnedList) -> Vec<Value> {
     let mut documents = Vec::new();
     for operator in &pinned.operators {
@@ -253,7 +253,7 @@ async fn operator_document(session: &Session, did: &Did) -> Result<Value, Failur
     let url = web::url(did).map_err(|problem| refused(&problem))?;
     let text = session.download(&url, "application/did+json, application/json", Limits::DOCUMENT.max_bytes).await?;
     let document = json::parse(&text, Limits::DOCUMENT).map_err(|problem| refused(&problem))?;
-    // What is no document of that DID says nothing about the list that is pinned.
+    // A response that is no DID document of that DID says nothing about the pinned list.
     DidDocument::parse(did, &document).map_err(|problem| refused(&problem))?;
     Ok(document)
 }
@@ -286,7 +286,7 @@ fn title(held: &TrustList) -> String {
     format!("{}  {}, {}", clean(held.list()), held.contents().sequence, day::until(held.valid_until()))
 }
 
-/// One line for each operator whose proof does not hold, where the others are enough.
+/// Returns one line for each operator with an invalid proof, when the other proofs reach the quorum.
 fn failed_lines(session: &Session, held: &TrustList) -> String {
     let line = |(operator, problem): (&str, &Problem)| {
         let (operator, why) = (clean(operator), clean(&problem.to_string()));

@@ -1,7 +1,7 @@
-//! New copies in the place of those that public lists have marked, and of those that an issuer does not know by their handles.
+//! Replacement of copies that public status lists have marked, and of those whose handles the issuer does not know.
 //!
-//! After a suspension is lifted, whoever archives the lists knows which indices are of one credential. Copies on other indices
-//! are asked for when freshness is, and so never on account of a presentation.
+//! After a suspension, an archive of the lists shows which indices belong to one credential. The wallet requests copies
+//! with other indices together with freshness statements, and so never because of a presentation.
 
 use super::Office;
 use crate::{
@@ -14,19 +14,19 @@ use crate::{
     },
 };
 
-/// What came of it for the documents of one issuer.
+/// Result for the credentials of one issuer.
 #[derive(Debug, Default)]
 pub(crate) struct Replaced {
-    /// Number of new copies that came.
+    /// Number of new copies.
     pub(crate) copies: usize,
-    /// The first reason for which some did not.
+    /// First failure.
     pub(crate) failure: Option<Failure>,
-    /// Documents that the issuer took back, by their index: it said so when it refused new copies.
+    /// Revoked or suspended credentials by index: the issuer said so when it refused new copies.
     withdrawn: Vec<(usize, State)>,
 }
 
-/// Gets new copies of every document of an issuer with outdated ones, and discards those. Where none come, the old ones stay for the
-/// next time.
+/// Requests new copies of each credential with outdated ones, and discards those. If none arrive, the old copies remain
+/// for the next attempt.
 pub(crate) async fn replace_outdated(
     session: &Session,
     wallet: &mut WalletFile,
@@ -48,7 +48,7 @@ pub(crate) async fn replace_outdated(
     let catalogue = session.catalogue()?;
     for index in due {
         let held = wallet.contents.credentials.get(index);
-        // Copies of such a one are made no more; those it has hold until its end.
+        // Former vouchers get no more copies; their existing ones are valid until their end.
         let is_former = |held: &HeldCredential| {
             catalogue.credential_type(&held.type_name).is_some_and(|known| is_former_voucher(held, known))
         };
@@ -61,7 +61,7 @@ pub(crate) async fn replace_outdated(
                 match failure.reason.as_str() {
                     "revoked" => replaced.withdrawn.push((index, State::Revoked)),
                     "suspended" => replaced.withdrawn.push((index, State::Suspended)),
-                    // It has none to give: the owner is told how many it does not know.
+                    // The issuer has none to give; the owner is told the number of unknown copies.
                     "copy_unknown" => {}
                     _ => {
                         replaced.failure.get_or_insert(failure);
@@ -74,7 +74,8 @@ pub(crate) async fn replace_outdated(
     Ok(replaced)
 }
 
-/// Notes that an issuer took documents back whose copies it does not know by their handles. Asked by these alone, it does not say so.
+/// Records credentials that the issuer revoked while it does not know their handles. A request by handle alone does not
+/// say so.
 pub(crate) fn note_withdrawn(session: &Session, wallet: &mut WalletFile, replaced: &Replaced) -> Result<(), Failure> {
     if replaced.withdrawn.is_empty() {
         return Ok(());

@@ -8,7 +8,7 @@ use crate::{
     wallet::{Copy, HolderKey},
 };
 
-/// The beginning of the epoch that [`NOW`] is in.
+/// Start of the epoch that contains [`NOW`].
 const EPOCH: Timestamp = NOW.plus(-7_200);
 
 async fn received(words: impl IntoIterator<Item = Word>) -> Scene {
@@ -30,7 +30,7 @@ fn confirmed(scene: &Scene, now: Timestamp) -> usize {
 async fn all_copies_are_asked_for_in_one_call_and_confirmed_alike() {
     let scene = received([]).await;
     let mut wallet = scene.session.open().unwrap();
-    // One that was shown is asked for as the others are; one of which only the key is left cannot be.
+    // A shown copy is asked for like the others; one of which only the key is left cannot be.
     wallet.contents.credentials[0].copies[0].shown_to.push("asker".to_owned());
     wallet.contents.credentials[0].copies.push(Copy::new(String::new(), HolderKey::draw()));
     wallet.save().unwrap();
@@ -61,7 +61,7 @@ async fn what_does_not_hold_is_not_stored() {
         (Word::Unlike, "malformed_value"),
         (Word::Few, "malformed_value"),
         (Word::Turned, "malformed_value"),
-        // The oldest of one more ended when this epoch began.
+        // The oldest extra statement ended when this epoch began.
         (Word::Many, "status_list_stale"),
         (Word::Moved, "status_list_mismatch"),
         (Word::Foreign, "signature_invalid"),
@@ -113,7 +113,7 @@ async fn what_the_issuer_took_back_is_said_and_not_shown_until_it_says_otherwise
         refreshed(&scene, false).await.unwrap();
         let contents = scene.contents();
         assert_eq!(contents.credentials[0].withdrawn().map(|standing| standing.state), state);
-        // What was said last counts.
+        // The latest statement counts.
         scene.set_clock(NOW.plus(60));
         refreshed(&scene, false).await.unwrap();
         assert!(scene.contents().credentials[0].withdrawn().is_none());
@@ -159,7 +159,7 @@ async fn when_nobody_says_when_the_time_is_drawn() {
     assert!(times.len() > 20, "it is drawn each time");
 }
 
-/// Otherwise an issuer could know a wallet again by how long its statements hold.
+/// Otherwise an issuer could recognize a wallet by the lifetime of its statements.
 #[tokio::test(flavor = "multi_thread")]
 async fn statements_hold_as_long_as_the_issuer_says_to_everybody() {
     let scene = received([]).await;
@@ -181,7 +181,7 @@ async fn an_issuer_that_knows_no_handles_is_asked_nothing() {
     assert!(scene.record(|record| record.asked.is_empty()));
 }
 
-/// Lists have marked them together, so that they are one person's to whoever archives these.
+/// The lists have marked them together, so an archive of the lists can link them to one person.
 #[tokio::test(flavor = "multi_thread")]
 async fn copies_that_were_marked_are_discarded_for_new_ones_and_the_owner_reads_why() {
     let scene = received([Word::Outdated]).await;
@@ -193,14 +193,14 @@ async fn copies_that_were_marked_are_discarded_for_new_ones_and_the_owner_reads_
     refreshed(&scene, false).await.unwrap();
     let held = scene.contents().credentials[0].clone();
     let kept: Vec<_> = held.copies.iter().map(|copy| (copy.is_kept(), copy.is_marked())).collect();
-    // The key of the one that was shown stays, for receipts; three new ones were confirmed by a second call.
+    // The key of the shown copy remains, for receipts; a second call confirmed three new copies.
     assert_eq!(kept, [(false, false), (true, false), (true, false), (true, false)]);
     assert_eq!((held.fresh_copies(), confirmed(&scene, NOW)), (3, 3));
     for old in before {
         assert!(held.copies.iter().all(|copy| copy.credential.text() != old.credential.text()));
     }
     assert_eq!(scene.record(|record| (record.shown.len(), record.asked.len())), (1, 2));
-    // What was said of the old ones is not said of the new ones by this issuer.
+    // This issuer says nothing about the new copies.
     assert!(held.message().is_none());
     refreshed(&scene, false).await.unwrap();
     assert_eq!(scene.record(|record| record.shown.len()), 1, "once");
@@ -214,13 +214,13 @@ async fn what_is_to_be_replaced_stays_until_there_are_new_copies_and_goes_last()
     let held = scene.contents().credentials[0].clone();
     assert!(held.copies.iter().all(|copy| copy.is_kept() && copy.is_marked()));
     assert_eq!(held.message().unwrap().message, "the card was lost");
-    // `carnet refill` does the same as the next refresh, though there are copies enough.
+    // `carnet refill` does the same as the next refresh, although there are enough copies.
     commands::refill::run(&scene.session, &crate::arguments::Refill { ids: Vec::new(), all: false }).await.unwrap();
     let held = scene.contents().credentials[0].clone();
     assert!(held.fresh_copies() == 3 && !held.has_outdated_copies());
 }
 
-/// Copies of before there were handles.
+/// Copies issued before handles existed.
 #[tokio::test(flavor = "multi_thread")]
 async fn copies_that_the_issuer_does_not_know_by_their_handles_are_replaced_or_known_as_taken_back() {
     use crate::pending::tests::Fate;

@@ -11,7 +11,7 @@ use crate::request::tests::{Asker, NOW};
 
 const DAY: i64 = 86_400;
 
-/// A registrar with a did:jwk.
+/// Registrar with a did:jwk.
 pub(crate) struct Authority {
     key: SecretKey,
     pub(crate) did: Did,
@@ -24,12 +24,12 @@ impl Authority {
         Self { key, did }
     }
 
-    /// Pins it.
+    /// Pins the registrar.
     pub(crate) fn pin(&self, contents: &mut Contents) {
         contents.registrars.push(Registrar { did: self.did.to_string(), name: "Registrar of Example".to_owned() });
     }
 
-    /// A registration of these claims of a qualification for the use `job`, from a day ago until so many days from now.
+    /// Registers these claims of a qualification for the use `job`, from yesterday for this number of days from now.
     pub(crate) fn register(&self, asker: &Asker, claims: Value, days: i64) -> Value {
         let relying_party = serde_json::from_value(json!({
             "id": asker.pointer.did.as_str(), "name": "City Job Centre", "sub": "VATDE-123456789", "country": "DE",
@@ -52,7 +52,7 @@ impl Authority {
     }
 }
 
-/// Puts a registration into a request, for the use `job`.
+/// Adds a registration to a request, for the use `job`.
 pub(crate) fn introduce(asker: &mut Asker, registration: &Value) {
     asker.payload["verifier_info"] = json!([{"format": "di_vc+jcs", "data": registration}]);
     asker.payload["carnet"]["intended_use"] = json!("job");
@@ -80,7 +80,7 @@ fn a_registration_is_taken_from_a_registrar_that_is_pinned() {
     assert_eq!(known.registrar_name(), "Registrar of Example");
     assert_eq!(known.intended_use().unwrap().retention_days, 30);
     assert!(known.excess(&asker.request().unwrap().query).is_empty());
-    // One by somebody else beside it changes nothing.
+    // An additional registration of somebody else changes nothing.
     let other = Authority::new().register(&asker, both(), 30);
     asker.payload["verifier_info"].as_array_mut().unwrap().insert(0, json!({"format": "di_vc+jcs", "data": other}));
     assert!(read(&asker, &contents).registration().is_some());
@@ -97,7 +97,7 @@ fn a_registration_that_does_not_hold_is_none() {
         assert!(read(&asker, &contents).registration().is_some());
         change(&mut asker, registration);
         let known = read(&asker, &contents);
-        // The document and its two claims.
+        // The credential and its two claims.
         assert_eq!(known.excess(&asker.request().unwrap().query).len(), 3);
         known.unregistered().unwrap()
     };

@@ -1,4 +1,4 @@
-//! Redeeming an offer whose collections are in the wallet's file, for the first time or again.
+//! Redemption of an offer whose collections are stored, for the first time or repeated.
 
 use carnet_core::time::Timestamp;
 
@@ -9,10 +9,10 @@ use crate::{
     wallet::{Pending, Redemption, Stage, contents::Secret},
 };
 
-/// Life of an access token where the issuer does not say it, in seconds: the longest allowed (protocol 3.8).
+/// Lifetime of an access token if the issuer does not state it, in seconds: the maximum (protocol 3.8).
 const TOKEN_SECONDS: i64 = 300;
 
-/// Refusals of a redemption after which no copies will come.
+/// Redemption errors after which no copies can follow.
 const REDEMPTION_REFUSED: [&str; 7] = [
     "invalid_argument",
     "invalid_grant",
@@ -24,8 +24,8 @@ const REDEMPTION_REFUSED: [&str; 7] = [
 ];
 
 impl Collecting<'_> {
-    /// Redeems the offer of a collection, and gives the token to all collections of that offer. `repeats` if an earlier call may
-    /// have arrived. Returns the collection with its token.
+    /// Redeems the offer of a collection, and stores the token with all collections of that offer. `repeats` is true if
+    /// an earlier call may have arrived. Returns the collection with its token.
     pub(super) async fn redeem(
         &mut self,
         issuer: &mut Issuer,
@@ -46,15 +46,15 @@ impl Collecting<'_> {
             stored.stage = Stage::Asked { proofs: proofs.clone(), until };
             stored.access_token = token.clone();
         }
-        // An issuer that knows no repeats gives its token once. Any other gives the same again, so that the file, where the
-        // offer is still being redeemed, has all that is needed.
+        // An issuer without repetition returns its token once, so it is stored at once. Other issuers return the same
+        // token again, and the stored redemption record is enough.
         if !redeemed.repeatable {
             self.wallet.save().map_err(still_pending)?;
         }
         self.stored(pending).ok_or_else(|| Failure::new("not_found", "The record of this offer is gone", "try again"))
     }
 
-    /// Forgets the collections of an offer that is refused. Where it was begun before this run, the log says why.
+    /// Deletes the collections of a refused offer. If an earlier run began them, the log records the reason.
     fn withdrawn(&mut self, pending: &Pending, failure: Failure, repeats: bool) -> Failure {
         if repeats {
             let siblings = self.wallet.contents.pending.iter().filter(|stored| stored.offer == pending.offer).cloned();

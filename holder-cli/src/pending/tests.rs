@@ -66,7 +66,7 @@ async fn an_answer_that_could_not_be_stored_can_be_had_again() {
     wallet.contents.pending.push(pending.clone());
     wallet.save().unwrap();
     let folder = scene.folder.path().to_owned();
-    // The folder goes away under the open wallet, so that it cannot be written.
+    // The folder is renamed under the open wallet, so that it cannot be written.
     let elsewhere = folder.with_extension("elsewhere");
     std::fs::rename(&folder, &elsewhere).unwrap();
     let catalogue = scene.session.catalogue().unwrap();
@@ -90,7 +90,7 @@ async fn what_is_refused_for_good_is_forgotten() {
     scene.receive().await.unwrap_err();
     assert_eq!(scene.receive().await.unwrap_err().reason, "offer_already_collected");
     scene.has_given_up("offer_already_collected");
-    // What may be otherwise next time is kept.
+    // A possibly temporary failure keeps the collection.
     let scene = Scene::set([Fate::Refused("STORE_FAILED")]).await;
     assert_eq!(scene.receive().await.unwrap_err().exit, TRY_AGAIN);
     scene.receive().await.unwrap();
@@ -136,7 +136,7 @@ async fn what_is_deferred_outlives_its_token() {
     assert_eq!(scene.record(|record| record.calls.len()), 2);
 }
 
-/// Takes what the offer is redeemed with out of the file, as it is in records of before.
+/// Removes the redemption data from the file, as in records of earlier versions.
 fn forget_redemption(scene: &Scene) {
     let mut wallet = scene.session.open().unwrap();
     for pending in &mut wallet.contents.pending {
@@ -154,13 +154,13 @@ async fn what_a_record_of_before_lost_for_too_long_is_over() {
         scene.set_clock(NOW.plus(300 + carnet_core::time::CLOCK_SKEW));
         scene
     };
-    // Just before the end it is asked for, after it no more.
+    // It is requested until just before its end, and not after.
     lost().await.run(None).await.unwrap();
     let scene = lost().await;
     scene.set_clock(scene.session.now().plus(1));
     assert_eq!(scene.run(None).await.unwrap_err().reason, "collection_expired");
     scene.has_given_up("collection_expired");
-    // With the offer at hand it is tried anew: an issuer that signed nothing takes the code again.
+    // With the offer at hand it is tried again: an issuer that signed nothing accepts the code again.
     let scene = lost().await;
     scene.set_clock(scene.session.now().plus(1));
     scene.desk.record.lock().unwrap().taken.clear();
@@ -180,7 +180,7 @@ async fn a_redemption_whose_answer_was_lost_is_repeated_with_the_verifier_that_w
         assert!(matches!(scene.contents().pending[0].stage, Stage::Redeeming { .. }));
         let again = by_offer.then_some(scene.offer.as_str());
         scene.run(again).await.unwrap_err();
-        // However long it takes: the offer's end is for the issuer to say.
+        // However long it takes: the issuer decides when the offer ends.
         scene.set_clock(NOW.plus(86_400));
         scene.run(again).await.unwrap();
         scene.has_received();
@@ -200,7 +200,7 @@ async fn copies_that_were_lost_are_asked_for_with_the_same_proofs_under_the_toke
     let scene = Scene::set([Fate::Lost]).await;
     scene.desk.record.lock().unwrap().repeatable = true;
     scene.receive().await.unwrap_err();
-    // Nothing was written between the redemption and the copies: the record of before it is enough.
+    // Nothing was written between redemption and receipt: the record from before is enough.
     assert!(matches!(scene.contents().pending[0].stage, Stage::Redeeming { .. }));
     scene.set_clock(NOW.plus(3 * 86_400));
     scene.resume().await.unwrap();
@@ -235,16 +235,16 @@ async fn an_offer_that_is_refused_leaves_no_record() {
     let refused = scene.receive().await.unwrap_err();
     assert_eq!((refused.reason.as_str(), refused.safety), ("invalid_grant", Safety::Untouched));
     assert!(scene.contents().pending.is_empty() && scene.contents().log.last().is_none());
-    // A PIN may have been wrong: the same offer can be tried at once.
+    // The PIN may have been wrong: the same offer can be tried again at once.
     scene.receive().await.unwrap();
     scene.has_received();
-    // Where it was begun before, the log says what became of it.
+    // If an earlier run began it, the log records the outcome.
     let scene = Scene::set([]).await;
     scene.desk.record.lock().unwrap().redeeming = [Fate::Lost, Fate::Refused("OFFER_CANCELLED")].into();
     scene.receive().await.unwrap_err();
     assert_eq!(scene.resume().await.unwrap_err().reason, "offer_cancelled");
     scene.has_given_up("offer_cancelled");
-    // What may be otherwise later is kept.
+    // A possibly temporary failure keeps the collection.
     let scene = Scene::set([]).await;
     scene.desk.record.lock().unwrap().redeeming = [Fate::Refused("STORE_BUSY"), Fate::Refused("STORE_FAILED")].into();
     for _ in 0..2 {
