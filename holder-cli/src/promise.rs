@@ -1,4 +1,4 @@
-//! What an issuer promises: its own word on what it will send, and so what the copies are held to.
+//! An issuer's promise: its metadata about an offered credential, against which the wallet checks the copies.
 
 use carnet_core::{
     Code, Problem,
@@ -14,27 +14,26 @@ use crate::{
     ui::{messages::Messages, sanitise::clean},
 };
 
-/// One credential that an issuer says it will send.
+/// Credential that an issuer announces.
 #[derive(Debug, Clone)]
 pub(crate) struct Promise {
     /// The issuer's DID.
     pub(crate) issuer: String,
-    /// What it calls itself.
+    /// Name that the issuer gives itself.
     pub(crate) issuer_name: String,
-    /// Its name for what is promised.
+    /// Id of the credential configuration.
     pub(crate) configuration_id: String,
-    /// The type's name.
+    /// Name of the credential type.
     pub(crate) type_name: String,
-    /// The format.
     pub(crate) format: &'static str,
-    /// The epoch to whose beginning the days of the copies are rounded down; none where the issuer is one of before.
+    /// Epoch to whose start the copies' dates are rounded down; `None` for an issuer without epochs.
     pub(crate) epoch: Option<Epoch>,
-    /// Number of days before its end on which it can be renewed; 0: it is not.
+    /// Number of days before its end from which it is renewable; 0: it is not.
     pub(crate) renewal_window_days: u32,
 }
 
 impl Promise {
-    /// What a configuration id stands for in an issuer's metadata, if this wallet can hold it.
+    /// Resolves a configuration id in an issuer's metadata, if this wallet supports the configuration.
     pub(crate) fn read(
         metadata: &ReadMetadataResponse,
         id: &str,
@@ -76,7 +75,7 @@ impl Promise {
     }
 }
 
-/// Returns the epoch that an issuer names for a configuration.
+/// Returns the epoch in a configuration.
 pub(crate) fn epoch_of(configuration: &CredentialConfiguration) -> Option<Epoch> {
     match ValidityEpoch::try_from(configuration.validity_epoch) {
         Ok(ValidityEpoch::Day) => Some(Epoch::Day),
@@ -87,7 +86,7 @@ pub(crate) fn epoch_of(configuration: &CredentialConfiguration) -> Option<Epoch>
     }
 }
 
-/// Only the issuer that made the offer, and only for what it offered.
+/// Accepts only the issuer that made the offer, and only the offered type.
 impl IssuerPolicy for Promise {
     fn accepts(&self, held: &Held) -> Result<(), Problem> {
         if held.credential.issuer() != self.issuer {
@@ -103,7 +102,7 @@ impl IssuerPolicy for Promise {
     }
 }
 
-/// Whether this program can verify a format.
+/// Tests if this program can verify a format.
 fn can_verify(format: &str) -> bool {
     matches!(format, "vc+sd-jwt" | "dc+sd-jwt" | "di_vc+jcs") || (format == "ldp_vc" && cfg!(feature = "jsonld"))
 }

@@ -1,4 +1,5 @@
-//! The asker's receipts: that they hold and say what was sent, when they come and ever after (spec/log.md section 3).
+//! Receipts from verifiers: validity, and agreement with the presentation, on receipt and at any later time
+//! (spec/log.md section 3).
 
 use std::collections::BTreeMap;
 
@@ -19,11 +20,11 @@ use crate::wallet::{
     log::{Broken, Kept, Log},
 };
 
-/// Reads a receipt that came for what an entry says was sent. `registered`: who the asker is by its registration, if it has one
-/// that holds.
+/// Reads the receipt of a presentation in the log. `registered` is the verifier's identity by its registration, if it
+/// has a valid one.
 ///
 /// # Errors
-/// What [`Receipt::verify`] refuses; `receipt_mismatch` if it says something else than was sent.
+/// Those of [`Receipt::verify`]; `receipt_mismatch` if it differs from the presentation.
 pub(crate) fn receive(
     text: &str,
     sent: &Entry,
@@ -39,15 +40,16 @@ pub(crate) fn receive(
     }
     compare(receipt.content(), &sent.parts)?;
     let (method, key) = key_of(&document, resolver)?;
-    // A key that the registration does not name is noted and refuses nothing: it may be newer than the registration.
+    // A key absent from the registration is recorded but does not refuse the receipt: it may be newer than the
+    // registration.
     let registered = registered.map(|party| party.receipt_key(&method, &key));
     Ok((receipt, Kept { document, key: key.to_multikey(), registered }))
 }
 
-/// Reads a confirmation that came for a receipt.
+/// Reads the confirmation of erasure for a receipt.
 ///
 /// # Errors
-/// What [`ErasureConfirmation::verify`] refuses.
+/// Those of [`ErasureConfirmation::verify`].
 pub(crate) fn confirm(
     text: &str,
     receipt: &Receipt,
@@ -60,30 +62,29 @@ pub(crate) fn confirm(
     Ok((confirmation, Kept { document, key: key.to_multikey(), registered: None }))
 }
 
-/// The receipt that an entry keeps, verified with the key that was recorded with it.
+/// Returns the stored receipt of an entry, verified with the key recorded next to it.
 ///
 /// # Errors
-/// What [`Receipt::verify`] refuses; `receipt_invalid` if the entry keeps none.
+/// Those of [`Receipt::verify`]; `receipt_invalid` if the entry has none.
 pub(crate) fn kept(entry: &Entry) -> Result<Receipt, Problem> {
     let statement = entry.statement.as_ref().ok_or_else(|| none("the entry has no receipt"))?;
     verify(&statement.document, entry, entry.at, &pinned(statement)?)
 }
 
-/// How many signed statements of others a whole log has.
+/// Number of signed statements by others in a log.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Count {
-    /// Receipts.
     pub(crate) receipts: usize,
     /// Confirmations of erasure.
     pub(crate) confirmations: usize,
-    /// Those of which the entry that they are about was forgotten, so that they cannot be held against it.
+    /// Statements whose presentation entry was forgotten, so that they cannot be compared with it.
     pub(crate) alone: usize,
 }
 
-/// Recomputes a log's chain, and verifies every receipt and confirmation in it with the key that was recorded with it.
+/// Recomputes a log's hash chain, and verifies every receipt and confirmation in it with the key recorded next to it.
 ///
 /// # Errors
-/// The first entry that does not hold.
+/// The first invalid entry.
 pub(crate) fn check(log: &Log) -> Result<Count, Broken> {
     log.check_chain()?;
     let mut count = Count::default();
@@ -108,20 +109,20 @@ pub(crate) fn check(log: &Log) -> Result<Count, Broken> {
     Ok(count)
 }
 
-/// What redeemers have counted of the owner's entitlements.
+/// Uses of a voucher as its redeemer counted them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Used {
-    /// How many uses are left.
+    /// Number of uses left.
     pub(crate) left: u32,
-    /// Of how many.
+    /// Total number of uses.
     pub(crate) of: u32,
-    /// Who says so.
+    /// Name of the redeemer that stated them.
     pub(crate) by: String,
-    /// When.
+    /// Time of the statement.
     pub(crate) at: Timestamp,
 }
 
-/// By the credential's id, what the newest receipt for a use of it says. They were verified when they came.
+/// Returns the newest statement of uses by credential id. The receipts were verified on arrival.
 pub(crate) fn used(log: &Log) -> BTreeMap<String, Used> {
     let mut used = BTreeMap::new();
     for entry in log.entries().iter().filter(|entry| entry.kind == EntryKind::Receipt) {
@@ -171,8 +172,8 @@ fn verify(
     Receipt::verify(document, &expected, resolver)
 }
 
-/// Whether a receipt says no more and no less than what was sent. An asker that refused may not have come to look at all of
-/// it, so then it may say less.
+/// Checks that a receipt states exactly what was presented. A verifier that refused may have stopped before evaluating
+/// everything, so its receipt may state less.
 fn compare(content: &ReceiptContent, sent: &[ShownPart]) -> Result<(), Problem> {
     let mut left: Vec<&ShownPart> = sent.iter().collect();
     for said in &content.shown {
@@ -207,7 +208,7 @@ fn says_no_less(said: &Shown, sent: &ShownPart) -> bool {
         && sent.thresholds.iter().all(|threshold| said.thresholds.contains(threshold))
 }
 
-/// The key that signed a statement, as the resolver knows it.
+/// Returns the resolver's current key for the signer of a statement.
 fn key_of(document: &Map<String, Value>, resolver: &dyn Resolve) -> Result<(DidUrl, PublicKey), Problem> {
     let method = method_of(document)?;
     let key = resolver.resolve(method.did())?.key_for(&method, Purpose::AssertionMethod)?;
@@ -227,7 +228,7 @@ fn none(what: &str) -> Problem {
     Problem::new(Code::ReceiptInvalid, what)
 }
 
-/// The signer of a statement as it was when the statement came: whatever its DID says by now, nobody is asked.
+/// Returns the signer's key at the time of the statement; whatever its DID document says now, nothing is fetched.
 fn pinned(statement: &Kept) -> Result<PinnedKeys, Problem> {
     let method = method_of(&statement.document)?;
     let key = PublicKey::from_multikey(&statement.key)?;

@@ -1,7 +1,8 @@
-//! Refill: one copy, shown whole to its issuer, is exchanged for fresh ones of the same credential (spec/protocol.md section 3).
+//! Refill: exchanges one copy, presented in full to its issuer, for fresh ones of the same credential (spec/protocol.md
+//! section 3).
 //!
-//! Nothing is stored before the answer is: a lost one is asked for again with a new nonce and new keys, since the issuer signs
-//! a key once.
+//! Nothing is stored before the response arrives. After a lost response, the wallet asks again with a new nonce and new
+//! keys, since the issuer signs each key once.
 
 use std::time::Duration;
 
@@ -30,20 +31,20 @@ use crate::{
     wallet::{Copy, Entry, EntryKind, HeldCredential, HolderKey, ShownPart, WalletFile},
 };
 
-/// How many copies that were shown stay whole: each can be shown again to whoever saw it. Of older ones only the key stays.
+/// Number of shown copies that keep their text, to be shown again to the same verifier. Older ones keep their key only.
 const SHOWN_KEPT: usize = 50;
-/// How long a refill that nobody asked for may keep the owner waiting.
+/// Maximum delay of another command by an automatic refill.
 const PATIENCE: Duration = Duration::from_secs(10);
 pub(crate) const NONCE_REFUSED: &str = "invalid_nonce";
 
-/// With how many fresh copies left a credential is refilled the next time: 2 to 4 at random, or half of a small batch. It is
-/// drawn anew for each refill, so that the issuer cannot count from one to the next.
+/// Draws the low-water mark of fresh copies at which a credential is refilled next: 2 to 4, or half of a small batch.
+/// It is drawn for each refill, so that the issuer cannot infer a count of presentations.
 pub(crate) fn draw_low_water(fresh: usize) -> u8 {
     let drawn = u8::try_from(OsRng.next_u32() % 3).unwrap_or_default().saturating_add(2);
     u8::try_from(fresh / 2).map_or(drawn, |half| half.min(drawn))
 }
 
-/// Why a credential cannot be refilled, if it cannot: its reason and the words for it.
+/// Returns the reason why a credential cannot be refilled, if there is one.
 pub(crate) fn unrefillable(held: &HeldCredential, now: Timestamp) -> Option<Failure> {
     let failure = |reason: &str, message: &str, hint: &str| Some(Failure::new(reason, message, hint));
     let offer = "what you have still holds; its issuer can make you a new offer";
@@ -54,7 +55,7 @@ pub(crate) fn unrefillable(held: &HeldCredential, now: Timestamp) -> Option<Fail
     if held.valid_until.is_some_and(|until| now > until) {
         return failure("expired", "The document is past its end", "ask its issuer for a new offer");
     }
-    // What a wallet of before kept is held to the same.
+    // Credentials stored by earlier versions are held to the same rule.
     if !held.endpoint.as_deref().is_some_and(|endpoint| is_of(endpoint, &held.issuer)) {
         let message =
             "Where its issuer's service is was not proven when the document came, so that no more can be asked for";
@@ -66,7 +67,7 @@ pub(crate) fn unrefillable(held: &HeldCredential, now: Timestamp) -> Option<Fail
     None
 }
 
-/// Refills every credential that runs low, all in one go. It never fails: what goes wrong is a note.
+/// Refills every credential that runs low. It never fails: a failure becomes a note.
 pub(crate) async fn when_low(session: &Session, wallet: &mut WalletFile) {
     let low = low(wallet, session.now());
     if low.is_empty() {
@@ -80,7 +81,7 @@ pub(crate) async fn when_low(session: &Session, wallet: &mut WalletFile) {
             continue;
         }
         let label = Labels::new(&catalogue, &name, &session.ui.messages).document();
-        // Broken off, it leaves the wallet as it was: nothing is stored before the copies are.
+        // A timeout leaves the wallet unchanged: nothing is stored before the copies are.
         match tokio::time::timeout(PATIENCE, refill(session, &catalogue, wallet, index)).await {
             Ok(Ok(added)) => session.ui.note(&format!("note: {added} fresh copies of {label}")),
             Ok(Err(failure)) => {
@@ -91,19 +92,19 @@ pub(crate) async fn when_low(session: &Session, wallet: &mut WalletFile) {
     }
 }
 
-/// Tells if a voucher is from before there were serials.
+/// Tests if a voucher is from before serials existed.
 pub(crate) fn is_former_voucher(held: &HeldCredential, known: &CredentialType) -> bool {
     known.serials.is_some() && held.serials.is_none()
 }
 
-/// Which credentials run low and can be refilled.
+/// Returns the refillable credentials that run low.
 fn low(wallet: &WalletFile, now: Timestamp) -> Vec<usize> {
     let all = wallet.contents.credentials.iter().enumerate();
     let low = |held: &HeldCredential| held.is_low() || held.has_outdated_copies();
     all.filter(|(_, held)| low(held) && unrefillable(held, now).is_none()).map(|(index, _)| index).collect()
 }
 
-/// Gets fresh copies of one credential, stores them, and says how many.
+/// Requests fresh copies of one credential, stores them, and returns their number.
 pub(crate) async fn refill(
     session: &Session,
     catalogue: &Catalogue,
@@ -122,7 +123,7 @@ pub(crate) async fn refill(
         return Err(Failure::new("refill_unsupported", message, "what you have still holds until its end"));
     }
     let (mut issuer, showing) = Showing::begin(session, wallet, index).await?;
-    // Before copies are asked for: without it they could not be checked.
+    // Fetched before the copies: without the directory they could not be checked.
     let directory = if known.bundled { Directory::fetch(session, &held.issuer).await? } else { None };
     let answered = showing.refill(&mut issuer).await;
     let (keys, copies, notification) = answered.map_err(explained)?;
@@ -153,32 +154,32 @@ pub(crate) async fn refill(
     };
     let added = fresh.copies.len();
     add(wallet, index, fresh, session.now()).map_err(|failure| failure.with_safety(Safety::Issuer))?;
-    // Stored is stored; whether the issuer hears of it changes nothing for the owner.
+    // The copies are stored; a lost notification makes no difference for the owner.
     let _ = issuer.notify(None, &notification, NotificationEvent::CredentialAccepted).await;
     Ok(added)
 }
 
-/// What an issuer answers: the keys that it was asked for, their copies, and the name for the notification.
+/// Result of an exchange: the drawn keys, their copies, and the notification id.
 type Exchanged = (Vec<HolderKey>, Vec<IssuedCopy>, String);
 
-/// A copy that is shown to its issuer.
+/// Copy to present to its issuer.
 pub(crate) struct Showing<'a> {
     session: &'a Session,
     pub(crate) held: HeldCredential,
     key: HolderKey,
     pub(crate) token: SdJwt,
-    /// The most copies in one batch.
+    /// Maximum batch size.
     most: u32,
-    /// The epoch and the renewal window that the issuer names for it.
+    /// Epoch and renewal window that the issuer states for the configuration.
     rules: (Option<Epoch>, u32),
 }
 
-/// What is sent: the keys of the new copies, the copy that is shown, and a proof for each key.
+/// Parts of a request: the keys of the new copies, the presented copy, and one proof per key.
 pub(crate) type Prepared = (Vec<HolderKey>, String, Vec<String>);
 
 impl<'a> Showing<'a> {
-    /// Goes to the issuer of a credential, makes sure that it is the one, and chooses the copy to show. One that nobody has
-    /// seen is marked before it goes.
+    /// Connects to the issuer of a credential, checks its identity, and chooses the copy to present. A fresh copy is
+    /// marked as shown before it is sent.
     pub(crate) async fn begin(
         session: &'a Session,
         wallet: &mut WalletFile,
@@ -194,7 +195,7 @@ impl<'a> Showing<'a> {
         service_address(endpoint)?;
         let mut issuer = Issuer::connect(session, endpoint).await?;
         let metadata = issuer.metadata().await?;
-        // Before a whole copy goes there.
+        // Checked before a whole copy is presented there.
         if metadata.issuer != held.issuer {
             let message = "Another issuer answers at that address than the one that this document came from";
             return Err(Failure::new("issuer_mismatch", message, "ask the issuer for a new offer"));
@@ -209,7 +210,7 @@ impl<'a> Showing<'a> {
         let token = SdJwt::parse(&copy.credential.text()).map_err(|problem| damaged(&problem))?;
         let key = copy.key.clone();
         if copy.is_fresh() {
-            // Stored before it goes, so that a fresh copy is spent once, however often it takes.
+            // Stored before sending, so that retries use up only one fresh copy.
             if let Some(copy) = wallet.contents.credentials.get_mut(index).and_then(|held| held.copies.get_mut(shown)) {
                 copy.shown_to.push(held.issuer.clone());
             }
@@ -218,7 +219,7 @@ impl<'a> Showing<'a> {
         Ok((issuer, Self { session, key, token, most: metadata.max_batch_size, rules, held }))
     }
 
-    /// What the new copies have to be.
+    /// Returns the promise against which the new copies are checked.
     pub(crate) fn promise(&self) -> Promise {
         Promise {
             issuer: self.held.issuer.clone(),
@@ -231,7 +232,7 @@ impl<'a> Showing<'a> {
         }
     }
 
-    /// Asks for more copies, and once more if the nonce came too late.
+    /// Requests more copies, and retries once if the nonce has expired.
     async fn refill(&self, issuer: &mut Issuer) -> Result<Exchanged, Failure> {
         match self.refill_once(issuer).await {
             Err(failure) if failure.reason == NONCE_REFUSED => self.refill_once(issuer).await,
@@ -245,7 +246,7 @@ impl<'a> Showing<'a> {
         Ok((keys, copies, notification))
     }
 
-    /// Shows the copy for a fresh nonce, and proves new keys for the same.
+    /// Presents the copy with a fresh nonce, and signs proofs of the new keys with the same nonce.
     pub(crate) async fn prepare(&self, issuer: &mut Issuer) -> Result<Prepared, Failure> {
         let did = self.held.issuer.as_str();
         let nonce = issuer.nonce().await?;
@@ -264,15 +265,15 @@ impl<'a> Showing<'a> {
     }
 }
 
-/// Checks that fresh copies have the claims and the days of before, or these days rounded down to the issuer's epoch: more copies are no
-/// way to change what a document says.
+/// Checks that fresh copies have the same claims and dates as before, or these dates rounded down to the issuer's
+/// epoch: a refill must not change the content of a credential.
 fn unchanged(
     held: &HeldCredential,
     before: &SdJwt,
     fresh: HeldCredential,
     (known, now): (&CredentialType, Timestamp),
 ) -> Result<HeldCredential, Failure> {
-    // The days are compared as days.
+    // Dates are compared by day.
     let days: &[&str] =
         if held.format == "dc+sd-jwt" { &["nbf", "exp"] } else { &["validFrom", "validUntil", "nbf", "exp"] };
     let said = |token: &SdJwt| -> Result<_, Problem> {
@@ -297,12 +298,13 @@ fn unchanged(
     ))
 }
 
-/// The days of a credential.
+/// Returns the validity dates of a credential.
 fn days_of(held: &HeldCredential) -> Option<(Timestamp, Timestamp)> {
     held.valid_from.zip(held.valid_until)
 }
 
-/// Stores fresh copies with a credential. Where they have other days, which are those of many people, those before are given up.
+/// Stores fresh copies with their credential. If their dates differ, which many holders then share, the earlier fresh
+/// copies are discarded.
 fn add(wallet: &mut WalletFile, index: usize, fresh: HeldCredential, now: Timestamp) -> Result<(), Failure> {
     let before = wallet.contents.clone();
     let contents = &mut wallet.contents;
@@ -326,8 +328,8 @@ fn add(wallet: &mut WalletFile, index: usize, fresh: HeldCredential, now: Timest
     wallet.save().inspect_err(|_| wallet.contents = before)
 }
 
-/// Drops the text of copies that were shown, the oldest first, so that the wallet does not grow for ever. Their keys and who
-/// saw them stay: receipts need them.
+/// Deletes the text of shown copies, oldest first, to limit the size of the wallet. Their keys and verifiers remain,
+/// because receipts need them.
 fn forget_shown(copies: &mut [Copy]) {
     let shown = copies.iter_mut().filter(|copy| copy.is_kept() && !copy.shown_to.is_empty());
     let mut shown: Vec<&mut Copy> = shown.collect();
@@ -337,18 +339,18 @@ fn forget_shown(copies: &mut [Copy]) {
     }
 }
 
-/// Which copy is shown: one that the issuer or somebody else has seen, so that no fresh one is spent.
+/// Returns the copy to present: one that the issuer or a verifier has seen, so that no fresh copy is used up.
 fn to_show(held: &HeldCredential) -> Option<usize> {
     let kept = held.copies.iter().enumerate().filter(|(_, copy)| copy.is_kept());
     kept.min_by_key(|(_, copy)| (copy.is_fresh(), !copy.shown_to.contains(&held.issuer))).map(|(index, _)| index)
 }
 
-/// The format, if it is one that is refilled.
+/// Returns the format if it can be refilled.
 pub(crate) fn format_of(held: &HeldCredential) -> Option<&'static str> {
     ["vc+sd-jwt", "dc+sd-jwt"].into_iter().find(|format| *format == held.format)
 }
 
-/// What an issuer's refusal means for the owner.
+/// Explains an issuer's refusal to the owner.
 pub(crate) fn explained(failure: Failure) -> Failure {
     let failure = failure.with_safety(Safety::Issuer);
     let offer = "what you have still holds; its issuer can make you a new offer";

@@ -1,5 +1,5 @@
-//! Renewal: one copy of a credential that is near its end, shown whole to its issuer, is exchanged for copies that hold longer
-//! (spec/freshness.md section 3). Where the issuer's staff must approve it, it is waited for as an offer is.
+//! Renewal: exchanges one copy of a credential near its end, presented in full to its issuer, for copies with a later
+//! end (spec/freshness.md section 3). If the issuer's staff must approve it, it is pending like an offer.
 
 use carnet_core::{Problem, secure::sd_jwt::SdJwt, time::Timestamp};
 use carnet_proto::issuer::v1::NotificationEvent;
@@ -16,15 +16,15 @@ use crate::{
     wallet::{Entry, EntryKind, HeldCredential, Pending, ShownPart, Stage, WalletFile, standing::State},
 };
 
-/// What came of it.
+/// Result of a renewal.
 pub(crate) enum Renewed {
-    /// It is stored; these claims say something else than before.
+    /// Stored; the listed claims have changed.
     Stored(Vec<String>),
-    /// The issuer's staff must approve it; how many seconds to wait.
+    /// The issuer's staff must approve it; interval in seconds.
     Waiting(u32),
 }
 
-/// Why a credential cannot be renewed, if it cannot: its reason and the words for it.
+/// Returns the reason why a credential cannot be renewed, if there is one.
 pub(crate) fn unrenewable(held: &HeldCredential, pending: &[Pending], now: Timestamp) -> Option<Failure> {
     if let Some(standing) = held.withdrawn() {
         let (message, hint) = match standing.state {
@@ -49,7 +49,7 @@ pub(crate) fn unrenewable(held: &HeldCredential, pending: &[Pending], now: Times
     })
 }
 
-/// Renews one credential, and stores its new copies in the place of the old ones.
+/// Renews one credential, and replaces its copies.
 pub(crate) async fn renew(
     session: &Session,
     catalogue: &Catalogue,
@@ -69,7 +69,7 @@ pub(crate) async fn renew(
     };
     let (mut keys, shown, proofs) = showing.prepare(&mut issuer).await?;
     let mut answered = issuer.renew(shown, proofs).await;
-    // The nonce came too late.
+    // The nonce has expired.
     if matches!(&answered, Err(failure) if failure.reason == NONCE_REFUSED) {
         let (others, shown, proofs) = showing.prepare(&mut issuer).await?;
         (keys, answered) = (others, issuer.renew(shown, proofs).await);
@@ -127,12 +127,12 @@ pub(crate) async fn renew(
     replace(wallet, index, fresh, session.now());
     let saved = wallet.save().inspect_err(|_| wallet.contents = before);
     saved.map_err(|failure| failure.with_safety(Safety::Issuer))?;
-    // Stored is stored; whether the issuer hears of it changes nothing for the owner.
+    // The copies are stored; a lost notification makes no difference for the owner.
     let _ = issuer.notify(None, &notification, NotificationEvent::CredentialAccepted).await;
     Ok(Renewed::Stored(changed))
 }
 
-/// Holds a renewed credential against the one before: it ends later. Says which claims differ.
+/// Checks that a renewed credential ends later than before, and returns the changed claims.
 pub(crate) fn longer(held: &HeldCredential, renewed: &HeldCredential) -> Result<Vec<String>, Failure> {
     if format_of(held) != format_of(renewed) || held.valid_until >= renewed.valid_until {
         return Err(Failure::new(
@@ -144,7 +144,7 @@ pub(crate) fn longer(held: &HeldCredential, renewed: &HeldCredential) -> Result<
     changed(held, renewed).map_err(|problem| damaged(&problem))
 }
 
-/// Which claims say something else.
+/// Returns the names of the changed claims.
 fn changed(held: &HeldCredential, renewed: &HeldCredential) -> Result<Vec<String>, Problem> {
     let claims = |of: &HeldCredential| -> Result<Vec<(String, Value)>, Problem> {
         let Some(copy) = of.copies.iter().find(|copy| copy.is_kept()) else { return Ok(Vec::new()) };
@@ -165,7 +165,7 @@ fn changed(held: &HeldCredential, renewed: &HeldCredential) -> Result<Vec<String
     Ok(names)
 }
 
-/// Puts a renewed credential in the place of the one before, and notes it.
+/// Replaces a credential with the renewed one, and logs it.
 pub(crate) fn replace(wallet: &mut WalletFile, index: usize, renewed: HeldCredential, now: Timestamp) {
     let contents = &mut wallet.contents;
     let Some(held) = contents.credentials.get_mut(index) else { return };

@@ -24,16 +24,15 @@ const AUDIENCE: &str = "https://self-issued.me/v2";
 const LONGEST: usize = 16_384;
 const LONGEST_NONCE: usize = 512;
 
-/// Where a request is, and from whom: what the link says, which is not to be believed yet.
+/// Location and sender of a request according to the link; unverified.
 #[derive(Debug, Clone)]
 pub(crate) struct Pointer {
-    /// The full client id.
     pub(crate) client_id: String,
-    /// The DID in it.
+    /// DID in the client id.
     pub(crate) did: Did,
-    /// Where the verifier's service is.
+    /// URL of the verifier's service.
     pub(crate) endpoint: String,
-    /// The request's id there.
+    /// Id of the request at the service.
     pub(crate) id: String,
 }
 
@@ -80,31 +79,31 @@ impl Pointer {
     }
 }
 
-/// A request whose signature and rules hold.
+/// Verified request.
 #[derive(Debug, Clone)]
 pub(crate) struct Request {
-    /// The full client id: the audience of what is sent.
+    /// Full client id, which is the audience of the response.
     pub(crate) client_id: String,
-    /// The asker's DID.
+    /// DID of the verifier.
     pub(crate) did: Did,
-    /// The nonce that the answer is bound to.
+    /// Nonce to which the response is bound.
     pub(crate) nonce: String,
-    /// What is asked.
+    /// Requested credentials and claims.
     pub(crate) query: Query,
-    /// The request object's text, as it was signed.
+    /// Signed text of the request object.
     pub(crate) object: String,
-    /// The registrations that came along, not verified.
+    /// Registrations in the request, unverified.
     pub(crate) registrations: Vec<Value>,
-    /// The part of the asker's registration that the request says it falls under; empty if it says none.
+    /// Intended use that the request names; empty if it names none.
     pub(crate) intended_use: String,
-    /// How old an issuer's word may be that goes along, in seconds; none: the asker wants none.
+    /// Maximum age of a freshness statement, in seconds; `None`: the verifier wants no statement.
     pub(crate) freshness_seconds_max: Option<u32>,
     expires: Timestamp,
     carnet: Map<String, Value>,
 }
 
 impl Request {
-    /// Verifies a request object against the link that led to it. `resolver` has the asker's DID at hand.
+    /// Verifies a request object against the link that led to it. `resolver` provides the verifier's DID document.
     pub(crate) fn verify(
         token: &str,
         pointer: &Pointer,
@@ -145,7 +144,7 @@ impl Request {
         })
     }
 
-    /// Refuses a request that is past its end: nobody looks at an answer to it any more.
+    /// Refuses an expired request, to which the verifier accepts no response.
     ///
     /// # Errors
     /// `expired`
@@ -153,7 +152,7 @@ impl Request {
         open_until(self.expires, now)
     }
 
-    /// A text that the asker wrote for people: `verifier_name`, `purpose`, `legal_basis`, `retention`.
+    /// Returns a text by the verifier for people: `verifier_name`, `purpose`, `legal_basis`, `retention`.
     pub(crate) fn words(&self, name: &str, messages: &Messages) -> Option<String> {
         let value = self.carnet.get(name)?;
         messages.pick(|language| value.as_str().or_else(|| value.get(language)?.as_str()))
@@ -167,7 +166,7 @@ fn open_until(expires: Timestamp, now: Timestamp) -> Result<(), Problem> {
     Ok(())
 }
 
-/// The rules for what a request object says: what it asks, and until when.
+/// Checks the content of a request object, and returns its query and its end.
 fn check(payload: &Map<String, Value>, pointer: &Pointer, now: Timestamp) -> Result<(Query, Timestamp), Problem> {
     let malformed = |what: &str| Problem::new(Code::RequestMalformed, what);
     if text(payload, "aud")? != AUDIENCE {
@@ -179,7 +178,7 @@ fn check(payload: &Map<String, Value>, pointer: &Pointer, now: Timestamp) -> Res
     if numeric_date(payload, "iat")?.is_some_and(|iat| iat > now.plus(CLOCK_SKEW)) {
         return Err(Problem::new(Code::NotYetValid, "the request comes from the future"));
     }
-    // Anything that would have to be understood for the owner to know what is agreed to.
+    // The owner could not understand what such a request asks to approve.
     if payload.contains_key("transaction_data") {
         return Err(Code::TransactionDataUnsupported.into());
     }
@@ -207,7 +206,8 @@ fn check(payload: &Map<String, Value>, pointer: &Pointer, now: Timestamp) -> Res
     Ok((Query::parse(query)?, exp))
 }
 
-/// The age that an asker allows (spec/freshness.md 2.6). Another one could be a mark of the request.
+/// Returns the accepted age of a freshness statement (spec/freshness.md 2.6). Only the listed values are allowed:
+/// others could mark the request.
 fn freshness_seconds_max(carnet: &Map<String, Value>) -> Result<Option<u32>, Problem> {
     let Some(stated) = carnet.get(freshness::MAX_AGE_MEMBER) else { return Ok(None) };
     let seconds = stated.as_u64().and_then(|seconds| u32::try_from(seconds).ok());

@@ -1,4 +1,4 @@
-//! Sending what the owner approved, and keeping what comes back: the verdict and the receipt.
+//! Sending of an approved presentation, and storage of the verdict and the receipt.
 
 use std::collections::BTreeMap;
 
@@ -28,28 +28,28 @@ use crate::{
     },
 };
 
-/// What the asker's receipt is worth.
+/// Validity of the verifier's receipt.
 enum Receipted {
-    /// It holds; by then what was sent is due to be gone.
+    /// Valid; `erase_at` is the promised time of erasure.
     Kept { number: u64, digest: String, erase_at: String, key: Option<KeyStanding> },
-    /// There is none.
+    /// No receipt.
     Missing,
-    /// It does not hold, for this reason.
+    /// Invalid, for this reason.
     False(String),
 }
 
-/// A request that was answered: where it came from, what it asks, and who asks.
+/// Answered request: its origin, its content, and its verifier.
 #[derive(Clone, Copy)]
 pub(crate) struct Exchange<'a> {
-    /// Where the verifier is.
+    /// Location of the verifier's service.
     pub(crate) pointer: &'a Pointer,
-    /// The request, verified.
+    /// Verified request.
     pub(crate) request: &'a Request,
-    /// What is known of the asker.
+    /// Verified facts about the verifier.
     pub(crate) introduction: &'a Introduction,
 }
 
-/// Says in an entry what the asker is reached by, which bounds it asks for and what it asks beyond its registration.
+/// Adds the verifier's endpoint, the requested bounds and the excess over the registration to an entry.
 pub(crate) fn describe(
     entry: &mut Entry,
     pointer: &Pointer,
@@ -73,8 +73,8 @@ pub(crate) fn describe(
     entry.beyond.dedup();
 }
 
-/// Notes that a request came which is in order, unless that was noted before. What becomes of it refers to that entry, as
-/// the one that is given back does.
+/// Logs the arrival of a valid request, unless it is in the log already, and returns that entry. Later entries about
+/// the request refer to it.
 pub(crate) fn received(wallet: &mut WalletFile, entry: Entry) -> Result<Entry, Failure> {
     let requested = Entry { kind: EntryKind::Requested, reason: String::new(), ..entry.clone() };
     let earlier = wallet.contents.log.entries().iter().rev().find(|earlier| {
@@ -91,11 +91,11 @@ pub(crate) fn received(wallet: &mut WalletFile, entry: Entry) -> Result<Entry, F
     Ok(Entry { of: Some(number), ..entry })
 }
 
-/// Reasons of a verifier for a request that takes no more answers.
+/// Errors of a verifier for a request that accepts no more responses.
 const CLOSED: [&str; 4] = ["nonce_replayed", "request_attempts_exhausted", "request_expired", "request_unknown"];
 
-/// A request that is closed, for an owner whose last answer to that asker (of the entries before a number) went without a
-/// verdict coming back: that answer may be why.
+/// Explains the failure of a closed request to an owner whose last response to that verifier (among entries before a
+/// number) got no verdict: that response may be the cause.
 pub(crate) fn closed(log: &Log, before: u64, client_id: &str, failure: Failure) -> Failure {
     if !CLOSED.contains(&failure.reason.as_str()) {
         return failure;
@@ -113,7 +113,7 @@ pub(crate) fn closed(log: &Log, before: u64, client_id: &str, failure: Failure) 
     Failure { message, hint: hint.to_owned(), ..failure }.with_safety(Safety::Sent)
 }
 
-/// An answer that may have arrived, though nothing came back.
+/// Marks a failure after which the response may have arrived.
 fn unanswered(failure: Failure) -> Failure {
     if failure.exit != TRY_AGAIN {
         return failure;
@@ -122,13 +122,13 @@ fn unanswered(failure: Failure) -> Failure {
     Failure { hint: format!("{}; {again}", failure.hint), ..failure }
 }
 
-/// Adds an entry to the log and stores it.
+/// Appends an entry to the log and saves the wallet.
 pub(crate) fn note(wallet: &mut WalletFile, entry: Entry) -> Result<(), Failure> {
     wallet.contents.log.push(entry);
     wallet.save()
 }
 
-/// Binds and sends. That the copies are used is stored first: a power cut must not make them look unused.
+/// Binds and sends the presentation. The use of its copies is saved first: after a power cut they must not look unused.
 pub(crate) async fn send(
     session: &Session,
     wallet: &mut WalletFile,
@@ -139,7 +139,7 @@ pub(crate) async fn send(
 ) -> Result<(), Failure> {
     let Exchange { pointer, request, .. } = exchange;
     let shown = parts.iter().map(|part| shown_part(wallet, part)).collect::<Result<Vec<_>, _>>()?;
-    // By now: a question may have stood open for long.
+    // The current time: the owner may have looked at the screen for long.
     let entry = Entry { at: session.now(), ..entry };
     let presentations = match bind(session, wallet, request, parts) {
         Ok(presentations) => presentations,
@@ -163,12 +163,12 @@ pub(crate) async fn send(
         Err(failure) => {
             let reason = failure.reason.clone();
             let unheard = Entry { reason, ..Entry::about(&sent, session.now(), EntryKind::Unanswered) };
-            // The failure says more than that it could not be noted.
+            // This failure says more than one about the log would.
             let _ = note(wallet, unheard);
             return Err(unanswered(closed(&wallet.contents.log, sent.number, &sent.party, failure)));
         }
     };
-    // The asker may sign with another key by now than when its document was fetched: one look at it, before it decides.
+    // The verifier may have rotated its key since its document was fetched, so the document is fetched once more.
     let receipt = receipt::receive(&answer.receipt, &sent, answer.accepted, session.now(), &session.dids, None);
     if receipt.is_err_and(|problem| problem.code == Code::MethodUnknown) {
         session.look_up(&pointer.did).await;
@@ -179,7 +179,7 @@ pub(crate) async fn send(
     report(session, &sent, &answer, &receipted)
 }
 
-/// Binds each part to the request, and marks its copy as used. Past the request's end no copy is spent.
+/// Binds each part to the request, and marks its copy as used. An expired request uses up no copy.
 fn bind(
     session: &Session,
     wallet: &mut WalletFile,
@@ -204,8 +204,8 @@ fn bind(
     Ok(presentations)
 }
 
-/// Records which serials are used: those of an accepted answer, and one that the redeemer counted before, whose answer did not
-/// arrive then. One that was refused for another reason may be shown to the same asker again.
+/// Records used serials: those of an accepted response, and one that the redeemer had counted before, although its
+/// response was lost. A serial refused for another reason may be shown to the same verifier again.
 fn settle_serials(wallet: &mut WalletFile, parts: &[Part], answer: &SubmitPresentationResponse) {
     if !answer.accepted && !answer.reason.eq_ignore_ascii_case("entitlement_used") {
         return;
@@ -255,7 +255,7 @@ fn conclude(
     }
 }
 
-/// Tells the owner what came of it. The verdict decides how the command ends, and not the receipt.
+/// Reports the result to the owner. The verdict determines the exit code, not the receipt.
 fn report(
     session: &Session,
     sent: &Entry,
@@ -310,7 +310,7 @@ fn report(
         .collect();
     let message = format!("{} {}", messages.text("result-refused"), failed.join("; "));
     let reason = if reason.is_empty() { "refused" } else { reason.as_str() };
-    // What is the matter with the document itself, its issuer can tell and mend.
+    // The issuer can explain and fix a defect of the credential itself.
     let hint = match reason {
         "revoked" | "suspended" => {
             "its issuer took it back: see what it says with: carnet refresh, and ask the issuer why"
@@ -339,13 +339,13 @@ fn check(check: &Check) -> Value {
     })
 }
 
-/// What of a presentation the log keeps.
+/// Returns the log record of a presentation.
 fn shown_part(wallet: &WalletFile, part: &Part) -> Result<ShownPart, Failure> {
     let held = wallet.contents.credentials.get(part.credential);
     let Some((held, copy)) = held.and_then(|held| Some((held, held.copies.get(part.copy)?))) else {
         return Err(Failure::new("copy_missing", "A copy that was chosen is not there", "try again"));
     };
-    // What is proved stands apart here, as it does in receipts.
+    // Proven thresholds are listed separately, as in receipts.
     let proved: Vec<String> = part.proves.iter().map(|proof| threshold_text(&proof.path, &proof.threshold)).collect();
     Ok(ShownPart {
         query_id: part.query_id.clone(),
@@ -387,7 +387,7 @@ mod tests {
         let named = said(&log, "nonce_replayed");
         assert_eq!((named.reason.as_str(), named.safety), ("nonce_replayed", Safety::Sent));
         assert!(named.message.contains(&NOW.to_string()) && named.hint.contains("ask them"), "{named:?}");
-        // Not of another asker, nor for another reason, nor once a verdict came.
+        // Not for another verifier or another reason, nor after a verdict.
         let other = closed(&log, u64::MAX, "another", Failure::new("nonce_replayed", "closed", "ask"));
         assert_eq!(other.safety, Safety::Untouched);
         let first = closed(&log, number, "asker", Failure::new("nonce_replayed", "closed", "ask"));
@@ -406,7 +406,7 @@ mod tests {
         let bounds = Bounds { asker: &request.client_id, now: NOW, only: &[], withheld: &[], proofs_only: &[] };
         let catalogue = scene.session.catalogue().unwrap();
         let parts = answer(&wallet.contents, &catalogue, &request.query, &bounds).unwrap().parts;
-        // The request was looked at when it came; it ends 300 seconds later, and clocks may differ by a minute.
+        // The request was checked on arrival and expires 300 seconds later; clocks may differ by a minute.
         scene.session.clock = Box::new(|| NOW.plus(361));
         let over = super::bind(&scene.session, &mut wallet, &request, &parts).unwrap_err();
         assert_eq!(over.reason, "expired");
@@ -418,7 +418,7 @@ mod tests {
         assert_eq!(wallet.contents.credentials[0].fresh_copies(), 2);
     }
 
-    /// It goes to those alone who ask for it, or who know the copy anyway.
+    /// Only verifiers that ask for it, or that know the copy anyway, get the statement.
     #[tokio::test(flavor = "multi_thread")]
     async fn a_statement_goes_along_while_it_holds_to_those_who_want_it() {
         let epoch = NOW.plus(-7_200);
@@ -434,7 +434,7 @@ mod tests {
             (epoch.plus(-43_200), NOW.plus(900), Some(86_400), false, true),
             (epoch.plus(-86_400), NOW.plus(900), Some(604_800), false, true),
             (epoch.plus(-86_400), NOW.plus(900), None, true, false),
-            // One of before there were epochs.
+            // A statement from before epochs existed.
             (epoch.plus(3_600), NOW.plus(900), Some(43_200), true, false),
         ] {
             let scene = Scene::set(Fault::None).await;

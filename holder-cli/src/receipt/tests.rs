@@ -32,7 +32,7 @@ use crate::{
     wallet::{Contents, WalletFile, file::LEAST_WORK_FACTOR},
 };
 
-/// What is wrong with a receipt, or with the answer that it comes with.
+/// Fault of a receipt, or of the response that contains it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fault {
     None,
@@ -57,7 +57,7 @@ pub(crate) enum Fault {
     ErasureRefused,
 }
 
-/// An asker on loopback.
+/// Verifier on loopback.
 pub(crate) struct Desk {
     asker: Asker,
     object: String,
@@ -118,7 +118,7 @@ impl Desk {
             purpose: [("en".to_owned(), "To find you work.".to_owned())].into(),
             accepted,
             reason: (!accepted).then(|| "expired".to_owned()),
-            // As a verifier does that did not come to look at it.
+            // A verifier that refused before evaluating it states nothing.
             shown: if fault == Fault::Refused { Vec::new() } else { vec![shown] },
             holder_keys: if fault == Fault::Refused { Vec::new() } else { holder_keys },
             redeemed: None,
@@ -189,7 +189,7 @@ impl PresentationService for Desk {
     }
 }
 
-/// A wallet with a qualification in it, and an asker that is not registered.
+/// Wallet with a qualification, and an unregistered verifier.
 pub(crate) struct Scene {
     pub(crate) folder: TempDir,
     pub(crate) desk: Arc<Desk>,
@@ -242,7 +242,7 @@ impl Scene {
         Self { folder, desk, session, client_id, link: link.to_string(), server }
     }
 
-    /// A scene in which something was shown.
+    /// Creates a scene in which a presentation was made.
     pub(crate) async fn shown(fault: Fault) -> Self {
         let scene = Self::set(fault).await;
         let _ = scene.present().await;
@@ -270,14 +270,14 @@ impl Scene {
         self.session.read().unwrap()
     }
 
-    /// Does something to the wallet behind the commands' back.
+    /// Changes the wallet's contents without a command.
     pub(crate) fn change(&self, change: impl FnOnce(&mut Contents)) {
         let mut wallet = self.session.open().unwrap();
         change(&mut wallet.contents);
         wallet.save().unwrap();
     }
 
-    /// The asker goes away.
+    /// Stops the verifier.
     pub(crate) async fn close(&mut self) {
         self.server.abort();
         let _ = (&mut self.server).await;
@@ -301,7 +301,7 @@ async fn a_receipt_that_holds_is_kept_and_holds_ever_after() {
     assert!(sent.asker.as_ref().unwrap().endpoint.starts_with("http://127.0.0.1:"));
     assert!(!sent.beyond.is_empty() && sent.approval.len() == 43);
     assert_eq!(check(&log).unwrap(), Count { receipts: 1, ..Count::default() });
-    // Nothing of what was shown is in the log.
+    // The log contains no disclosed value.
     let text = serde_json::to_string(&log).unwrap();
     let example = Issuer::new().catalogue.credential_type("QualificationCredential").unwrap().example.clone();
     let title = example["credentialSubject"]["title"].as_str().unwrap();

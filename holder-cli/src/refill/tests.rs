@@ -10,7 +10,7 @@ use crate::{
     wallet::Contents,
 };
 
-/// A wallet that received three copies, of which some were shown, and an issuer with something in mind.
+/// Creates a wallet that received three copies and showed some, and an issuer with these outcomes.
 async fn received(shown: usize, fates: impl IntoIterator<Item = Fate>) -> Scene {
     let scene = Scene::set([]).await;
     scene.receive().await.unwrap();
@@ -46,19 +46,19 @@ async fn what_runs_low_is_refilled_with_a_copy_that_was_seen() {
     let held = &contents.credentials[0];
     assert!(!held.is_low() && held.low_water <= 2);
     assert_eq!((held.id.as_str(), held.valid_until), (before.id.as_str(), before.valid_until));
-    // The one that was shown is one that an asker saw, and no fresh one is spent.
+    // A copy that a verifier has seen is presented; no fresh one is used up.
     let shown = scene.record(|record| record.shown[0].clone());
     assert!(before.copies.iter().take(2).any(|copy| shown.starts_with(&*copy.credential.text())));
-    // The new copies are ready for thresholds, have keys of their own, and the issuer hears of it.
+    // The new copies have commitments and keys of their own, and the issuer is notified.
     assert!(held.copies.iter().all(|copy| copy.commitments.len() == 3 && copy.opened.is_empty()));
     let keys: std::collections::BTreeSet<_> =
         held.copies.iter().map(|copy| copy.key.open().map(|key| *key.to_bytes()).unwrap().to_vec()).collect();
     assert_eq!(keys.len(), 6);
     assert_eq!(scene.record(|record| record.events.clone()), [NotificationEvent::CredentialAccepted as i32]);
-    // Now nothing is low: the issuer is not asked.
+    // Nothing runs low now, so the issuer is not called.
     refilled(&scene, &[], false).await.unwrap();
     assert_eq!(scene.record(|record| record.shown.len()), 1);
-    // By name and with --all it is asked all the same.
+    // By id or with --all, it is called nevertheless.
     refilled(&scene, &[before.id.as_str()], false).await.unwrap();
     refilled(&scene, &[], true).await.unwrap();
     assert_eq!(counts(&scene.contents()), (12, 10));
@@ -69,7 +69,7 @@ async fn row_92_copies_in_a_form_of_before_are_refilled_all_the_same() {
     let scene = received(2, []).await;
     let mut wallet = scene.session.open().unwrap();
     for copy in &mut wallet.contents.credentials[0].copies {
-        // Not canonical, as issuers of before wrote it.
+        // Not canonical, as earlier issuers wrote it.
         let text = copy.credential.text().into_owned();
         let (jwt, disclosures) = text.split_once('~').unwrap();
         let header = jwt.split('.').next().unwrap();
@@ -103,7 +103,7 @@ async fn a_copy_is_shown_with_the_time_of_when_it_is() {
     for pause in [0, 360] {
         let scene = received(2, []).await;
         scene.desk.record.lock().unwrap().pause = pause;
-        // The issuer refuses a key binding that is more than a minute old.
+        // The issuer refuses a key binding older than one minute.
         refilled(&scene, &[], false).await.unwrap();
         let shown = scene.record(|record| record.shown[0].clone());
         let binding = SdJwt::parse(&shown).unwrap().key_binding().unwrap().payload()["iat"].clone();
@@ -118,7 +118,7 @@ async fn a_lost_answer_is_asked_for_again_with_other_keys() {
     assert_eq!((lost.reason.as_str(), lost.exit, lost.safety), ("unavailable", TRY_AGAIN, Safety::Issuer));
     assert_eq!(lost.json()["failed"][0]["reason"], "unavailable");
     assert_eq!(counts(&scene.contents()), (3, 0));
-    // The issuer refuses a key that has a copy.
+    // The issuer refuses a key that already has a copy.
     refilled(&scene, &[], false).await.unwrap();
     assert_eq!(counts(&scene.contents()), (6, 3));
 }
@@ -173,7 +173,7 @@ async fn copies_of_before_are_given_up_for_those_of_a_cohort() {
     use carnet_proto::issuer::v1::ValidityEpoch;
     let scene = received(2, [Fate::Rounded, Fate::Rounded]).await;
     let before = scene.contents().credentials[0].clone();
-    // An issuer that names no epoch rounds nothing.
+    // An issuer without epochs must not round.
     assert_eq!(refilled(&scene, &[], false).await.unwrap_err().reason, "claims_changed");
     scene.desk.record.lock().unwrap().epoch = ValidityEpoch::Month;
     refilled(&scene, &[], false).await.unwrap();
@@ -181,10 +181,10 @@ async fn copies_of_before_are_given_up_for_those_of_a_cohort() {
     assert_eq!(held.valid_from, before.valid_from.map(|at| Epoch::Month.start(at)));
     assert_eq!(held.valid_until, before.valid_until.map(|at| Epoch::Month.start(at)));
     assert!(held.valid_until < before.valid_until && held.epoch == Some(Epoch::Month));
-    // The copy that nobody saw is gone, and of those that were shown the keys are left.
+    // The fresh copy is deleted; the shown ones keep their keys.
     assert_eq!((held.copies.len(), held.fresh_copies()), (5, 3));
     assert_eq!(held.copies.iter().filter(|copy| !copy.is_kept()).count(), 2);
-    // From now on these are the days: another's are refused, and the same are taken.
+    // From now on these are the dates: others are refused, equal ones accepted.
     let id = held.id.as_str();
     assert_eq!(refilled(&scene, &[id], false).await.unwrap_err().reason, "claims_changed");
     scene.desk.record.lock().unwrap().fates.push_back(Fate::Rounded);
@@ -236,12 +236,12 @@ async fn what_cannot_be_refilled_is_not_asked_for() {
         let refused = refilled(&scene, &[id], false).await.unwrap_err();
         assert_eq!((refused.reason.as_str(), refused.exit, refused.safety), (reason, PROBLEM, Safety::Untouched));
     }
-    // Unnamed, they are passed over, and the automatic refill passes them over in silence.
+    // Without an id they are skipped, and the automatic refill skips them silently.
     refilled(&scene, &[], false).await.unwrap();
     let mut wallet = scene.session.open().unwrap();
     when_low(&scene.session, &mut wallet).await;
     assert!(scene.record(|record| record.shown.is_empty()));
-    // The twin that can.
+    // The same credential in a refillable form.
     wallet.contents.credentials.push(template);
     when_low(&scene.session, &mut wallet).await;
     assert_eq!(scene.record(|record| record.shown.len()), 1);

@@ -9,7 +9,7 @@ use crate::{
 
 const DAY: i64 = 86_400;
 
-/// A wallet with a credential that ends in ten days, of which a copy was shown, and an issuer with something in mind.
+/// Creates a wallet with a credential that ends in ten days and has one shown copy, and an issuer with these outcomes.
 async fn near_the_end(fates: impl IntoIterator<Item = Fate>) -> Scene {
     let scene = Scene::set([]).await;
     scene.receive().await.unwrap();
@@ -36,7 +36,7 @@ fn is_renewed(scene: &Scene) {
     assert_eq!(contents.credentials.len(), 1, "in the place of the one before");
     let held = &contents.credentials[0];
     assert_eq!(held.valid_until, Some(NOW.plus(400 * DAY).start_of_day()));
-    // Of the copy that was shown the key is left, for its receipt; those that nobody saw are gone.
+    // The shown copy keeps its key for its receipt; the fresh ones are deleted.
     assert_eq!((held.copies.len(), held.fresh_copies()), (4, 3));
     assert!(!held.copies[0].is_kept() && held.copies[0].shown_to == ["asker"] && held.copies[0].key.open().is_ok());
     assert!(contents.pending.is_empty());
@@ -54,7 +54,7 @@ async fn what_ends_soon_is_renewed_in_its_own_place_with_a_copy_that_was_seen() 
     assert_eq!(scene.contents().credentials[0].id, before.id);
     assert!(scene.record(|record| record.shown[0].starts_with(&*before.copies[0].credential.text())));
     assert_eq!(scene.record(|record| record.events.clone()), [NotificationEvent::CredentialAccepted as i32]);
-    // Now nothing ends soon: the issuer is not asked.
+    // Nothing ends soon now, so the issuer is not called.
     renewed(&scene, &[]).await.unwrap();
     assert_eq!(scene.record(|record| record.shown.len()), 1);
 }
@@ -68,7 +68,7 @@ async fn what_needs_approval_is_waited_for_and_asked_for_once() {
     let again = renewed(&scene, &[]).await.unwrap_err();
     assert_eq!((again.reason.as_str(), again.exit), ("renewal_waiting", TRY_AGAIN));
     assert_eq!(scene.record(|record| record.shown.len()), 1);
-    // Not yet: what there is still holds.
+    // While the renewal is pending, the existing copies remain valid.
     scene.desk.record.lock().unwrap().fates.push_back(Fate::Deferred);
     assert_eq!(scene.resume().await.unwrap_err().reason, "not_ready");
     assert_eq!(scene.contents().credentials[0].valid_until, before.valid_until);
@@ -134,7 +134,7 @@ async fn what_was_taken_back_is_not_asked_for() {
         assert_eq!((refused.reason.as_str(), refused.safety), (reason, Safety::Untouched));
         assert!(refused.hint.contains("ask the issuer"));
         assert!(scene.record(|record| record.shown.is_empty()));
-        // The issuer says otherwise now.
+        // The issuer has changed its claims.
         scene.set_clock(NOW.plus(356 * DAY + 60));
         commands::refresh::run(&scene.session, &refresh).await.unwrap();
         renewed(&scene, &[]).await.unwrap();

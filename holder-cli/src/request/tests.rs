@@ -13,7 +13,7 @@ use crate::ui::messages::Language;
 
 pub(crate) const NOW: Timestamp = Timestamp::from_unix(1_800_000_000);
 
-/// An asker with a did:jwk, the link to its request, and the request's payload.
+/// Verifier with a did:jwk, the link to its request, and the request's payload.
 pub(crate) struct Asker {
     pub(crate) key: SecretKey,
     pub(crate) pointer: Pointer,
@@ -59,7 +59,7 @@ impl Asker {
     }
 }
 
-/// Refused with the fault, and accepted without it.
+/// Asserts that the change is refused, and the unchanged request accepted.
 #[track_caller]
 fn refused(code: Code, change: impl FnOnce(&mut Asker)) {
     let mut asker = Asker::new();
@@ -104,7 +104,7 @@ fn row_74_outer_client_id_differs_from_inner() {
         asker.pointer.client_id = other.client_id;
         asker.pointer.did = other.did;
     });
-    // Without its prefix it is another one.
+    // Without its prefix it is a different client id.
     refused(Code::ClientIdMismatch, |asker| asker.payload["client_id"] = json!(asker.pointer.did.as_str()));
 }
 
@@ -127,7 +127,7 @@ fn a_request_signed_by_another() {
     thief.payload = asker.payload.clone();
     let verify = |token: String| Request::verify(&token, &asker.pointer, &SelfContained, NOW);
     assert!(verify(asker.sign(asker.header())).is_ok());
-    // With its own key named, and with the asker's key named.
+    // With the thief's own key id, and with that of the verifier.
     assert_eq!(verify(thief.sign(thief.header())).unwrap_err().code, Code::MethodOfOther);
     assert_eq!(verify(thief.sign(asker.header())).unwrap_err().code, Code::SignatureInvalid);
     assert_eq!(verify(asker.sign(json!({"typ": REQUEST_TYP}))).unwrap_err().code, Code::HeaderKeyAmbiguous);
@@ -181,7 +181,7 @@ fn a_request_that_breaks_a_rule() {
 
 #[test]
 fn a_request_by_a_key_that_is_past_its_own_end() {
-    /// The asker's own document, with an end to its key.
+    /// The verifier's own DID document, with an end to its key.
     struct Until(DidDocument);
     impl Resolve for Until {
         fn resolve(&self, _: &Did) -> Result<Arc<DidDocument>, Problem> {

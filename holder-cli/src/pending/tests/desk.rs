@@ -1,4 +1,4 @@
-//! A wallet, and an issuer that loses, refuses and spoils on command.
+//! A wallet, and an issuer that loses, refuses and corrupts responses on command.
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -39,102 +39,102 @@ use crate::{
 
 pub(super) const CONFIGURATION: &str = "QualificationCredential_vc+sd-jwt";
 
-/// What comes of a call for copies, other than the copies.
+/// Outcome of a credential request other than the copies.
 pub(crate) enum Fate {
-    /// They are made, and the answer does not arrive.
+    /// The copies are issued, and the response is lost.
     Lost,
-    /// Refused for this reason, and nothing is made.
+    /// Refused for this reason; nothing is issued.
     Refused(&'static str),
-    /// They are not ready.
+    /// Deferred.
     Deferred,
-    /// They are made for keys that nobody proved.
+    /// Issued for keys without a proof.
     Spoiled,
-    /// They say something else than before.
+    /// Issued with other claims than before.
     Changed,
-    /// They end at another time than before.
+    /// Issued with another end than before.
     Prolonged,
-    /// Their days are those of the month.
+    /// Issued with dates rounded to the month.
     Rounded,
 }
 
-/// What comes of a call for freshness, other than a statement for each copy.
+/// Outcome of a freshness call other than a statement for each copy.
 #[derive(Clone, Copy)]
 pub(crate) enum Word {
-    /// This of every copy.
+    /// This state for every copy.
     All(CopyState),
-    /// This of the first one.
+    /// This state for the first copy.
     First(CopyState),
-    /// Their times are none of epochs.
+    /// The times are not those of epochs.
     Fine,
-    /// Their ends are none of epochs.
+    /// The ends are not those of epochs.
     FineEnd,
-    /// The times of the first differ.
+    /// The times of the first copy differ.
     Unlike,
-    /// The statements of the epochs before are missing, but for one.
+    /// All but one statement of earlier epochs are missing.
     Few,
-    /// There is a statement of one more epoch.
+    /// There is a statement of one extra epoch.
     Many,
-    /// The statements of the epochs before are the wrong way round.
+    /// The statements of earlier epochs are in reverse order.
     Turned,
-    /// Each is on the next copy.
+    /// Each statement is about the next copy.
     Moved,
-    /// Another's key signed them.
+    /// Signed by another key.
     Foreign,
-    /// Each is to be replaced, and there is something to say.
+    /// Each copy is to be replaced, with a message.
     Outdated,
-    /// What it has to say is too long.
+    /// The message is too long.
     Talkative,
-    /// One more member.
+    /// One extra member.
     Marked,
-    /// One more member in the header.
+    /// One extra header parameter.
     Headed,
-    /// The last is missing.
+    /// The last statement is missing.
     Short,
-    /// No answer.
+    /// No response.
     Lost,
 }
 
 #[derive(Default)]
 pub(crate) struct Record {
-    /// The handles of every call for freshness.
+    /// Handles of every freshness call.
     pub(crate) asked: Vec<Vec<Vec<u8>>>,
-    /// What the metadata say of how long statements hold; as long as they do if none.
+    /// Lifetime of statements in the metadata; `None`: the true one.
     pub(crate) freshness_seconds: Option<u32>,
     pub(crate) words: VecDeque<Word>,
-    /// The challenge and the verifier of every redemption.
+    /// Challenge and verifier of every redemption.
     pub(super) redemptions: Vec<(Vec<u8>, Option<Vec<u8>>)>,
     /// Outcomes of redemptions other than a token.
     pub(super) redeeming: VecDeque<Fate>,
-    /// It keeps challenges, and gives the same token again.
+    /// True if it stores challenges and returns the same token again.
     pub(super) repeatable: bool,
     pub(crate) nonces: usize,
     pub(crate) fates: VecDeque<Fate>,
-    /// What was shown for a refill.
+    /// Copies presented for refills.
     pub(crate) shown: Vec<String>,
-    /// The proofs of a renewal that is not ready.
+    /// Proofs of a deferred renewal.
     renewing: Vec<String>,
-    /// The keys that have a copy by refill.
+    /// Keys that have a copy by refill.
     refilled: BTreeSet<String>,
-    /// What the metadata say; the issuer's own DID if empty.
+    /// Issuer in the metadata; the issuer's own DID if empty.
     pub(crate) claimed_issuer: String,
-    /// The proofs of every call.
+    /// Proofs of every call.
     pub(super) calls: Vec<Vec<String>>,
-    /// The proofs of the call that was taken.
+    /// Proofs of the accepted call.
     pub(super) taken: Vec<String>,
     pub(crate) events: Vec<i32>,
-    /// The epoch that the metadata name.
+    /// Epoch in the metadata.
     pub(crate) epoch: ValidityEpoch,
-    /// For how many seconds the owner looks at what it says of itself.
+    /// Seconds for which the owner looks at the offer.
     pub(crate) pause: i64,
 }
 
-/// An issuer that keeps the rules of protocol 3.17: the same call gets the same answer, another one none.
+/// Issuer that follows protocol 3.17: a repeated call gets the same response, a different one is refused.
 pub(crate) struct Desk {
     pub(crate) issuer: issuing::Issuer,
     pub(crate) record: Mutex<Record>,
-    /// The time, for it and the wallet.
+    /// Clock of the issuer and the wallet.
     clock: Arc<AtomicI64>,
-    /// The digests of the copies that it made, by their handles.
+    /// Digests of the issued copies, by handle.
     made: Mutex<BTreeMap<Vec<u8>, Vec<u8>>>,
 }
 
@@ -143,8 +143,8 @@ impl Desk {
         Timestamp::from_unix(self.clock.load(Ordering::SeqCst))
     }
 
-    /// What an issuer asks of a copy that is shown to it: every disclosure, its own nonce and name, and the same nonce in each
-    /// proof, whose keys have no copy.
+    /// Checks a presented copy as an issuer does: every disclosure is present, nonce and audience are its own, and the
+    /// proofs have the same nonce and keys without copies.
     fn shown(&self, presentation: String, proofs: &[String]) -> Result<Option<Fate>, Status> {
         let mut record = self.record.lock().unwrap();
         let token = SdJwt::parse(&presentation).unwrap();
@@ -178,7 +178,7 @@ impl Desk {
         proofs.iter().map(copy).collect()
     }
 
-    /// The same with something done to each.
+    /// Issues copies that `change` edited.
     fn other_copies(&self, proofs: &[String], change: fn(&mut Map<String, Value>)) -> Vec<IssuedCopy> {
         let copy = |proof: &String| {
             let key = proven_key(proof);
@@ -191,7 +191,7 @@ impl Desk {
         proofs.iter().map(copy).collect()
     }
 
-    /// Notes what a copy is known by.
+    /// Records the handle of a copy.
     fn made(&self, copy: String) -> String {
         let digest = URL_SAFE_NO_PAD.decode(freshness::digest(&SdJwt::parse(&copy).unwrap())).unwrap();
         self.made.lock().unwrap().insert(freshness::handle(&copy).to_vec(), digest);
@@ -199,7 +199,7 @@ impl Desk {
     }
 }
 
-/// It ends later.
+/// Moves the end of a copy.
 fn prolong(payload: &mut Map<String, Value>) {
     payload["validUntil"] = json!(NOW.plus(400 * 86_400).start_of_day().to_string());
 }
@@ -359,7 +359,7 @@ impl IssuanceService for Desk {
                 (answer.transaction_id, answer.interval_seconds) = ("t".to_owned(), 5);
                 self.record.lock().unwrap().renewing = proofs;
             }
-            // It ends when it did before.
+            // The end is unchanged.
             Some(Fate::Changed) => answer.credentials = self.other_copies(&proofs, |_| {}),
             _ => answer.credentials = self.other_copies(&proofs, prolong),
         }
@@ -403,7 +403,7 @@ impl IssuanceService for Desk {
                     Some(Word::Marked) => drop(payload.insert("who".to_owned(), json!(7))),
                     Some(Word::Headed) => drop(header.insert("who".to_owned(), json!(7))),
                     Some(Word::FineEnd) => drop(payload.insert("exp".to_owned(), json!(since.saturating_add(86_407)))),
-                    // Statements that hold for two days, so that those of an epoch before hold too.
+                    // Statements with a lifetime of two days, so that those of an earlier epoch are still valid.
                     Some(Word::Unlike) => {
                         let end = payload["iat"].as_i64().unwrap().saturating_add(172_800);
                         drop(payload.insert("exp".to_owned(), json!(end)));
@@ -447,7 +447,7 @@ impl IssuanceService for Desk {
     }
 }
 
-/// A wallet, and an issuer on loopback that offers it something.
+/// Wallet, and an issuer on loopback with an offer for it.
 pub(crate) struct Scene {
     pub(super) folder: TempDir,
     pub(crate) desk: Arc<Desk>,
@@ -524,7 +524,7 @@ impl Scene {
         read(&self.desk.record.lock().unwrap())
     }
 
-    /// Everything is there, once, and nothing is on its way.
+    /// Asserts that everything was received once, and nothing is pending.
     #[track_caller]
     pub(super) fn has_received(&self) {
         let contents = self.contents();
@@ -533,7 +533,7 @@ impl Scene {
         assert_eq!(self.record(|record| record.events.clone()), [NotificationEvent::CredentialAccepted as i32]);
     }
 
-    /// Nothing is there, and nothing is on its way; the log says why.
+    /// Asserts that nothing was received and nothing is pending; the log contains the reason.
     #[track_caller]
     pub(super) fn has_given_up(&self, reason: &str) {
         let contents = self.contents();
