@@ -1,4 +1,4 @@
-//! What a command works with: the wallet's place, the passphrase, the catalogue, the way to the outside.
+//! State of one command run: wallet location, passphrase, catalogue, and network access.
 
 use std::{
     collections::BTreeSet,
@@ -33,45 +33,45 @@ use crate::{
     },
 };
 
-/// The shortest passphrase for a new wallet, in characters.
+/// Minimum length of a new passphrase, in characters.
 const SHORTEST: usize = 8;
-/// How old a DID document may be within one run.
+/// Maximum age of a cached DID document within one run.
 const DID_AGE: Duration = Duration::from_secs(300);
 
-/// Source that the command line names for a passphrase.
+/// Source of a passphrase according to the command line.
 struct PassphraseSource<'a> {
     file: Option<&'a Path>,
     fd: Option<u32>,
-    /// The options that say so, for whoever gave neither.
+    /// Names of the options, for the error if neither is given.
     options: [&'static str; 2],
 }
 
 /// One run of the program.
 pub(crate) struct Session {
     global: Global,
-    /// How it talks.
+    /// User interface.
     pub(crate) ui: Ui,
-    /// What the time is read from.
+    /// Source of the current time.
     pub(crate) clock: Box<dyn Fn() -> Timestamp + Send + Sync>,
-    /// DID documents of this run.
+    /// Cache of DID documents.
     pub(crate) dids: DidCache,
 }
 
 impl Session {
-    /// Begins a run.
+    /// Creates the session of a run.
     pub(crate) fn new(global: Global) -> Self {
         let language = global.lang.unwrap_or_else(Language::from_environment);
         let ui = Ui::new(global.json, global.no_input, language);
         Self { global, ui, clock: Box::new(system_time), dids: DidCache::default() }
     }
 
-    /// The time by now. It is read where it is needed: the owner may have looked at a screen for long, and a proof of
-    /// before that is too old.
+    /// Returns the current time. Read it where it is needed: the owner may look at a screen for long, and proofs
+    /// expire.
     pub(crate) fn now(&self) -> Timestamp {
         (self.clock)()
     }
 
-    /// Where the wallet is.
+    /// Returns the path of the wallet's file.
     pub(crate) fn wallet_path(&self) -> Result<PathBuf, Failure> {
         if let Some(path) = &self.global.wallet {
             return Ok(path.clone());
@@ -87,7 +87,7 @@ impl Session {
         })
     }
 
-    /// Opens the wallet for change.
+    /// Opens the wallet for changes.
     pub(crate) fn open(&self) -> Result<WalletFile, Failure> {
         let path = self.wallet_path()?;
         self.require(&path)?;
@@ -98,15 +98,15 @@ impl Session {
     fn open_with(&self, path: &Path, passphrase: SecretString) -> Result<WalletFile, Failure> {
         let mut wallet = WalletFile::open(path, passphrase, &self.ui.busy_wait(), self.ui.wallet_wait())?;
         wallet.follow(&self.dids);
-        // What an issuer said of a copy is not kept beyond its time: with the next change it is gone from the file too.
+        // Expired statements on copies are erased from the file with the next change.
         forget_stale(&mut wallet.contents, self.now());
         self.hold_to_mark(&mut wallet, path)?;
         self.forget_old(&mut wallet)?;
         Ok(wallet)
     }
 
-    /// Takes a file that is behind its mark, or has none here, for one that was put back from a copy: all its copies count as
-    /// shown, and the log says so.
+    /// Treats a file that is behind its mark, or has no mark here, as restored from a copy: all its copies count as
+    /// shown, and the log records it.
     fn hold_to_mark(&self, wallet: &mut WalletFile, path: &Path) -> Result<(), Failure> {
         if wallet.keep_mark(MarkFolders::of(self.state_folder(), path)) == Age::Newest {
             return Ok(());
@@ -117,10 +117,11 @@ impl Session {
         Ok(())
     }
 
-    /// Forgets what the owner chose not to keep. It is stored at once: it would come back otherwise.
+    /// Forgets log entries older than the owner's retention period. Saves at once, because they would reappear
+    /// otherwise.
     fn forget_old(&self, wallet: &mut WalletFile) -> Result<(), Failure> {
         let Some(from) = wallet.contents.kept_from(self.now()) else { return Ok(()) };
-        // A log that does not hold is not covered up; `carnet log --verify` says what is wrong.
+        // An invalid log is left unchanged; `carnet log --verify` reports the fault.
         let count = wallet.contents.forget(from, self.now()).unwrap_or_default();
         if count == 0 {
             return Ok(());
@@ -132,7 +133,7 @@ impl Session {
         Ok(())
     }
 
-    /// Where this machine keeps how far wallets came; none: beside the wallet.
+    /// Returns the folder for the marks of wallets; `None`: next to the wallet.
     pub(crate) fn state_folder(&self) -> Option<PathBuf> {
         if let Some(folder) = &self.global.state {
             return Some(folder.clone());
@@ -145,7 +146,8 @@ impl Session {
         state.map(|folder| folder.join("carnet"))
     }
 
-    /// Reads the wallet. A file that was put back from a copy is marked first, and what the owner chose not to keep is forgotten.
+    /// Reads the wallet. A file restored from a copy is marked first, and entries past the retention period are
+    /// forgotten.
     pub(crate) fn read(&self) -> Result<Contents, Failure> {
         self.read_as(Reading::Whole)
     }
@@ -165,7 +167,7 @@ impl Session {
         if self.is_change_due(&contents, &path) {
             contents = match self.open_with(&path, passphrase.clone()) {
                 Ok(_) => read_only(&path, &passphrase, reading)?,
-                // Where the file cannot be changed now, the owner reads the same of it; the next command changes it.
+                // If the file is locked, the owner sees the same content; the next command changes the file.
                 Err(_) => self.changed(contents, &path),
             };
         }
@@ -173,7 +175,8 @@ impl Session {
         Ok(contents)
     }
 
-    /// Tells if opening the wallet would change it: it was put back from a copy, or the owner's choice keeps a shorter log.
+    /// Tests if opening the wallet would change it: it was restored from a copy, or entries are past the retention
+    /// period.
     fn is_change_due(&self, contents: &Contents, path: &Path) -> bool {
         let is_old = |from| contents.log.before(from) > 0;
         self.is_put_back(contents, path) || contents.kept_from(self.now()).is_some_and(is_old)
@@ -183,20 +186,20 @@ impl Session {
         contents.age(&MarkFolders::of(self.state_folder(), path)) != Age::Newest
     }
 
-    /// The contents as they will be after the next change of the file.
+    /// Returns the contents as they will be after the next change of the file.
     fn changed(&self, mut contents: Contents, path: &Path) -> Contents {
         if self.is_put_back(&contents, path) {
             contents.restored(self.now());
             self.ui.note(&self.ui.messages.text("restored-noticed"));
         }
         if let Some(from) = contents.kept_from(self.now()) {
-            // A log that does not hold is not covered up.
+            // An invalid log is left unchanged.
             let _ = contents.forget(from, self.now());
         }
         contents
     }
 
-    /// Before the passphrase is asked for in vain.
+    /// Checks that the wallet exists before asking for a passphrase.
     fn require(&self, path: &Path) -> Result<(), Failure> {
         if path.exists() {
             return Ok(());
@@ -205,13 +208,13 @@ impl Session {
         Err(Failure::usage("wallet_missing", message, "make one with: carnet init"))
     }
 
-    /// The passphrase, from where the command line says or from the person at the terminal.
+    /// Obtains the passphrase from the source on the command line, or from the person at the terminal.
     pub(crate) fn passphrase(&self, new: bool) -> Result<SecretString, Failure> {
         let (file, fd) = (self.global.passphrase_file.as_deref(), self.global.passphrase_fd);
         self.passphrase_from(&PassphraseSource { file, fd, options: ["--passphrase-file", "--passphrase-fd"] }, new)
     }
 
-    /// The passphrase that is to take the place of the wallet's own.
+    /// Obtains the wallet's new passphrase.
     pub(crate) fn next_passphrase(&self, arguments: &ChangePassphrase) -> Result<SecretString, Failure> {
         let (file, fd) = (arguments.new_passphrase_file.as_deref(), arguments.new_passphrase_fd);
         let options = ["--new-passphrase-file", "--new-passphrase-fd"];
@@ -221,7 +224,7 @@ impl Session {
     fn passphrase_from(&self, source: &PassphraseSource<'_>, new: bool) -> Result<SecretString, Failure> {
         let given = match (source.file, source.fd) {
             (Some(path), _) => Some(first_line(path, "passphrase")?),
-            // The standard library opens a descriptor by number only without its guarantees; the system does it by name.
+            // The standard library cannot open a descriptor by number safely; the system opens it by name.
             (None, Some(fd)) => Some(first_line(Path::new(&format!("/dev/fd/{fd}")), "passphrase")?),
             (None, None) => None,
         };
@@ -266,7 +269,7 @@ impl Session {
         Ok(first)
     }
 
-    /// The types that this wallet knows.
+    /// Loads the credential types.
     pub(crate) fn catalogue(&self) -> Result<Catalogue, Failure> {
         match &self.global.catalogue {
             Some(folder) => Catalogue::load(folder),
@@ -275,7 +278,7 @@ impl Session {
         .map_err(|error| Failure::usage("catalogue_invalid", error.to_string(), "correct the catalogue's folder"))
     }
 
-    /// The extra certificates, if there are any.
+    /// Reads the additional certificates, if there are any.
     pub(crate) fn ca(&self) -> Result<Option<Vec<u8>>, Failure> {
         let Some(path) = &self.global.ca else { return Ok(None) };
         let read = std::fs::read(path).and_then(|pem| handed_over(&pem).map(<[u8]>::to_vec));
@@ -285,7 +288,7 @@ impl Session {
         })
     }
 
-    /// Has the document of an issuer's DID at hand in [`Session::dids`], fetched if need be.
+    /// Ensures that [`Session::dids`] contains the DID document of an issuer.
     pub(crate) async fn resolve_issuer(&self, issuer: &str) -> Result<(), Failure> {
         let did = Did::parse(issuer).map_err(|problem| {
             Failure::from_problem(&problem, "The issuer has no valid identifier", "tell the issuer")
@@ -293,7 +296,7 @@ impl Session {
         self.resolve(&did, "the issuer").await
     }
 
-    /// Fetches what is at an https URL that the owner named.
+    /// Fetches an https URL given by the owner.
     pub(crate) async fn download(&self, url: &str, accept: &str, max_bytes: usize) -> Result<Vec<u8>, Failure> {
         let failed = |problem: &carnet_core::Problem| {
             let (what, hint) = if is_unreachable(problem.code) {
@@ -312,7 +315,7 @@ impl Session {
         bytes.map_err(|problem| failed(&problem))
     }
 
-    /// Has the document of a DID at hand in [`Session::dids`], fetched if need be.
+    /// Ensures that [`Session::dids`] contains the document of a DID.
     pub(crate) async fn resolve(&self, did: &Did, whose: &str) -> Result<(), Failure> {
         let failed = |problem: &carnet_core::Problem| {
             if is_unreachable(problem.code) {
@@ -331,8 +334,8 @@ impl Session {
         self.dids.refresh(&fetcher, did, DID_AGE).await.map_err(|problem| failed(&problem))
     }
 
-    /// Fetches the document of a DID into [`Session::dids`], also where there is one: it decides about what has just
-    /// been received, which may be signed with a newer key. What was there stays if that fails.
+    /// Fetches the document of a DID into [`Session::dids`] even if it is cached: data that just arrived may be signed
+    /// with a newer key. On failure the cached document remains.
     pub(crate) async fn look_up(&self, did: &Did) {
         if let Ok(fetcher) = self.fetcher() {
             let _ = self.dids.refresh(&fetcher, did, Duration::ZERO).await;
@@ -351,7 +354,7 @@ impl Session {
     }
 }
 
-/// Refuses a new passphrase that is too short or that may be impossible to type again.
+/// Refuses a new passphrase that is too short, or possibly impossible to type again.
 fn check_new(passphrase: &SecretString) -> Result<(), Failure> {
     if normal(passphrase).expose_secret().chars().count() < SHORTEST {
         let message = format!("The passphrase is shorter than {SHORTEST} characters");
@@ -364,8 +367,8 @@ fn check_new(passphrase: &SecretString) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Returns the first line of a small file, without its end; for passphrases and PINs. A byte-order mark stays: a wallet may
-/// have been sealed with it.
+/// Returns the first line of a small file, without its line ending; for passphrases and PINs. A byte-order mark
+/// remains: a wallet may be sealed with it.
 pub(crate) fn first_line(path: &Path, what: &str) -> Result<SecretString, Failure> {
     let read = || -> std::io::Result<SecretString> {
         let mut line = Zeroizing::new(Vec::with_capacity(4_096));
@@ -385,12 +388,12 @@ pub(crate) fn first_line(path: &Path, what: &str) -> Result<SecretString, Failur
     Ok(secret)
 }
 
-/// Returns the content of a file that the owner names, without a leading byte-order mark.
+/// Returns the content of a file given by the owner, without a leading byte-order mark.
 pub(crate) fn handed_over(content: &[u8]) -> std::io::Result<&[u8]> {
     content_of_file(content).map_err(std::io::Error::other)
 }
 
-/// The time of the system's clock, which goes on while the machine sleeps.
+/// Returns the time of the system clock, which advances while the machine sleeps.
 fn system_time() -> Timestamp {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Timestamp::from_unix(i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
@@ -406,7 +409,7 @@ mod tests {
         for good in ["correct horse", "Zoe\u{308} cafe\u{301}", "\u{feff}correct horse", "كلمة سر طويلة"] {
             assert_eq!(check(good), Ok(()), "{good:?}");
         }
-        // Eight code points of four letters, and a mark that does not count.
+        // Eight code points that make four letters, and a byte-order mark that does not count.
         for short in ["e\u{301}e\u{301}e\u{301}e\u{301}", "\u{feff}7 chars"] {
             assert_eq!(check(short), Err("passphrase_short".to_owned()), "{short:?}");
         }
@@ -414,7 +417,7 @@ mod tests {
         assert_eq!(check("correct\u{200b}horse"), Err("passphrase_unsafe".to_owned()));
     }
 
-    /// It is not for the verb that opens the wallet first to decide what counts as shown.
+    /// Copies count as shown whichever command opens the wallet first.
     #[tokio::test(flavor = "multi_thread")]
     async fn a_file_that_was_put_back_is_marked_by_a_verb_that_only_reads_it() {
         use crate::{pending::tests::Scene, wallet::EntryKind};
@@ -422,12 +425,12 @@ mod tests {
         scene.receive().await.unwrap();
         let path = scene.session.wallet_path().unwrap();
         let older = std::fs::read(&path).unwrap();
-        // The newest file is read as it is.
+        // The newest file is read unchanged.
         assert_eq!(scene.session.read_without_texts().unwrap().credentials[0].fresh_copies(), 3);
         assert_eq!(std::fs::read(&path).unwrap(), older);
         scene.session.open().unwrap().save().unwrap();
         std::fs::write(&path, &older).unwrap();
-        // Another command has the wallet, so that it cannot be changed now; what is read counts as shown all the same.
+        // Another command holds the wallet, so it cannot be changed now; the copies read count as shown nevertheless.
         let opened = WalletFile::open(
             &path,
             scene.session.passphrase(false).unwrap(),
@@ -443,7 +446,7 @@ mod tests {
         assert!(read.credentials[0].fresh_copies() == 0 && restored(&read));
         let stored = std::fs::read(&path).unwrap();
         assert_ne!(stored, older);
-        // Once.
+        // Only once.
         let again = scene.session.read().unwrap();
         assert_eq!(again.log.entries().len(), read.log.entries().len());
         assert_eq!(std::fs::read(&path).unwrap(), stored);

@@ -1,4 +1,4 @@
-//! What the wallet's trust lists say about registrars and issuers. A list that has expired, or does not hold, says nothing.
+//! Decisions of the wallet's trust lists about registrars and issuers. Expired and invalid lists are ignored.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -16,10 +16,10 @@ use serde_json::{Map, Value, json};
 use crate::wallet::{HeldCredential, PinnedList, Trust};
 
 impl PinnedList {
-    /// Verifies a list as this one. One of the digest `accept` counts whatever was seen before.
+    /// Verifies a version of this list. A list with the digest `accept` is accepted regardless of what was seen before.
     ///
     /// # Errors
-    /// What [`Operators::pin`] and [`TrustList::verify`] refuse.
+    /// Those of [`Operators::pin`] and [`TrustList::verify`].
     pub(crate) fn verify(
         &self,
         document: &Map<String, Value>,
@@ -32,7 +32,7 @@ impl PinnedList {
         let documents = Documents::of(&self.operator_documents);
         let pinned = Pinned { operators: &operators, seen, accept, now, skew: CLOCK_SKEW };
         let mut list = TrustList::verify(document, &pinned, &documents)?;
-        // One of another list, or past its end, is none.
+        // A timestamp of another list or past its end counts as missing.
         let timestamp = self.timestamp.as_ref().map(|timestamp| ListTimestamp::verify(timestamp, &list, now));
         if let Some(Ok(timestamp)) = timestamp {
             list.stamp(&timestamp);
@@ -42,10 +42,10 @@ impl PinnedList {
 }
 
 impl PinnedList {
-    /// Verifies a list that named other operators, and returns what to remember of it.
+    /// Verifies a list that changed the operators, and returns the state to remember.
     ///
     /// # Errors
-    /// What [`Operators::pin`] and [`TrustList::pass`] refuse.
+    /// Those of [`Operators::pin`] and [`TrustList::pass`].
     pub(crate) fn pass(
         &self,
         document: &Map<String, Value>,
@@ -58,11 +58,11 @@ impl PinnedList {
     }
 }
 
-/// DIDs that carry their document, and those whose documents the wallet has.
+/// DIDs that contain their document, and those whose documents the wallet has stored.
 struct Documents(BTreeMap<Did, Arc<DidDocument>>);
 
 impl Documents {
-    /// Leaves out what is no document: its operator's proof then fails, and no other one.
+    /// Skips malformed documents: then only the proof of that operator fails.
     fn of(documents: &[Value]) -> Self {
         let parse = |document: &Value| {
             let did = Did::parse(document.get("id").and_then(Value::as_str)?).ok()?;
@@ -79,27 +79,27 @@ impl Resolve for Documents {
     }
 }
 
-/// The wallet's lists that hold at an instant.
+/// The wallet's lists that are valid at an instant.
 pub(crate) struct Lists {
     lists: Vec<TrustList>,
     now: Timestamp,
 }
 
 impl Lists {
-    /// Verifies the wallet's lists. Those that do not hold now are left out.
+    /// Verifies the wallet's lists, and leaves out the invalid ones.
     pub(crate) fn of(trust: &Trust, now: Timestamp) -> Self {
         let holds =
             |pinned: &PinnedList| pinned.verify(&pinned.document, trust.seen.get(&pinned.issuer), None, now).ok();
         Self { lists: trust.lists.iter().filter_map(holds).collect(), now }
     }
 
-    /// The entry of a registrar in one of the lists: that it has one does not say that it may register anybody.
+    /// Returns the entry of a registrar in one of the lists. An entry alone does not entitle it to register anybody.
     pub(crate) fn registrar(&self, did: &str) -> Option<&Entry> {
         self.lists.iter().find_map(|list| list.contents().registrar(did))
     }
 
-    /// What the lists say: that one of them accepts, or else the first that has an entry, or else the first. None without a
-    /// list.
+    /// Returns the decision of the lists: that of one that accepts, or else of the first with an entry, or else of the
+    /// first list. `None` without a list.
     pub(crate) fn why(&self, question: &Question) -> Option<(&str, Why)> {
         let said = || self.lists.iter().map(|list| (list.list(), list.why(question, self.now)));
         let accepting = said().find(|(_, why)| why.accepted());
@@ -107,8 +107,8 @@ impl Lists {
     }
 }
 
-/// What the wallet's lists say about the issuer of a credential that was received, for people and programs to note; null
-/// if the wallet has no list.
+/// Returns the decision about the issuer of a received credential, for the screen and `--json`; null if the wallet has
+/// no list.
 pub(crate) fn of_received(trust: &Trust, held: &HeldCredential, catalogue: &Catalogue, now: Timestamp) -> Value {
     if trust.lists.is_empty() {
         return Value::Null;
@@ -126,7 +126,7 @@ pub(crate) fn of_received(trust: &Trust, held: &HeldCredential, catalogue: &Cata
     }
 }
 
-/// A decision for programs: of which list, by which entry, accreditation and rule.
+/// Returns a decision for programs: the list, entry, accreditation and rule.
 pub(crate) fn noted(list: &str, why: &Why) -> Value {
     json!({
         "accepted": why.accepted(), "rule": why.rule.as_str(), "meaning": why.rule.meaning(), "list": list,
@@ -135,7 +135,7 @@ pub(crate) fn noted(list: &str, why: &Why) -> Value {
     })
 }
 
-/// All that a copy says, with the claims in `credentialSubject`.
+/// Returns the content of a copy, with the claims in `credentialSubject`.
 fn said(copy: &str, format: &str) -> Option<Map<String, Value>> {
     if !format.ends_with("sd-jwt") {
         return json::parse_object(copy.as_bytes(), Limits::DOCUMENT).ok();

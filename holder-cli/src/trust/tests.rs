@@ -20,7 +20,7 @@ const LIST: &str = "did:web:trust.example";
 const UNI: &str = "did:web:uni.example";
 const DAY: i64 = 86_400;
 
-/// Two of three operators.
+/// Three operators, of which two must sign.
 pub(crate) struct Desk([SecretKey; 3]);
 
 fn accreditation(types: &[&str]) -> Accreditation {
@@ -48,7 +48,7 @@ impl Desk {
         Self([(); 3].map(|()| SecretKey::generate(Algorithm::EdDsa, &mut OsRng)))
     }
 
-    /// A list from an hour ago, for two days.
+    /// Signs a list issued an hour ago and valid for two days.
     fn list(&self, said: &Said) -> Map<String, Value> {
         let from = NOW.plus(-3_600);
         let draft = TrustList::draft(&Did::parse(LIST).unwrap(), said, from, from.plus(2 * DAY)).unwrap();
@@ -104,7 +104,7 @@ fn a_registrar_of_the_list_counts_as_pinned() {
     );
     let lists = Lists::of(&contents.trust, NOW);
     assert_eq!(registrar(&asker.request().unwrap(), &contents, &lists).unwrap().did, authority.did.to_string());
-    // The owner's own word goes first, and needs no list.
+    // The owner's pin takes precedence and needs no list.
     authority.pin(&mut contents);
     let own = read(&asker, &contents, NOW);
     assert_eq!((own.registrar_name(), own.listing().is_none()), ("Registrar of Example", true));
@@ -124,7 +124,7 @@ fn a_registrar_is_one_only_as_far_as_the_list_says() {
         desk.pin(&mut contents, &said(vec![entry(authority.did.as_str(), held)]));
         contents
     };
-    // The asker is in Germany, and was registered a day ago.
+    // The verifier is in Germany and was registered a day ago.
     let germany = with(&|held| held.jurisdictions = Some(vec!["DE".to_owned()]));
     assert_eq!(read(&asker, &germany, NOW).unregistered(), None);
     let france = with(&|held| held.jurisdictions = Some(vec!["FR".to_owned()]));
@@ -141,7 +141,7 @@ fn a_registrar_is_one_only_as_far_as_the_list_says() {
     let stand = |from| read(&asker, &struck(from, EarlierCredentials::Stand), NOW).unregistered();
     assert_eq!((stand(-DAY + 1), stand(-DAY)), (None, UNTRUSTED));
     assert_eq!(read(&asker, &struck(-60, EarlierCredentials::Fall), NOW).unregistered(), UNTRUSTED);
-    // A list past its end says nothing.
+    // An expired list is ignored.
     let until = TrustList::preview(&germany.trust.lists[0].document).unwrap().valid_until;
     asker.payload["exp"] = serde_json::json!(until.plus(3_600).unix());
     assert_eq!(read(&asker, &germany, until.plus(60)).unregistered(), None);
@@ -162,14 +162,14 @@ fn row_70_an_older_list_is_refused_for_ever() {
     pinned.verify(&first, Some(&held.seen()), Some(&preview.digest), NOW).unwrap();
     let refused = pinned.verify(&first, Some(&held.seen()), Some(held.digest()), NOW).unwrap_err();
     assert_eq!(refused.code, Code::TrustListRollback);
-    // One who begins with the least number that the operators say is not shown an older list either.
+    // A new user who starts with the least number published by the operators is not shown an older list either.
     let beginner = PinnedList { least: Some(2), ..pinned.clone() };
     beginner.verify(&second, None, None, NOW).unwrap();
     assert_eq!(beginner.verify(&first, None, None, NOW).unwrap_err().code, Code::TrustListRollback);
-    // Also by somebody who puts it into the wallet's own place for it.
+    // Nor by somebody who puts it into the wallet's own store.
     let trust = Trust { lists: vec![pinned], seen: [(LIST.to_owned(), held.seen())].into() };
     assert!(Lists::of(&trust, NOW).why(&Question::issue(UNI, "QualificationCredential")).is_none());
-    // With fewer operators than are pinned it is none at all.
+    // With fewer operators than pinned it is invalid.
     let mut alone = second.clone();
     alone["proof"].as_array_mut().unwrap().truncate(1);
     assert_eq!(desk.pinned(first).verify(&alone, None, None, NOW).unwrap_err().code, Code::TrustListQuorum);
@@ -200,7 +200,7 @@ fn a_wallet_that_had_a_timestamp_needs_a_fresh_one() {
     contents.trust.seen.insert(LIST.to_owned(), held.seen());
     contents.trust.lists = vec![stamped];
     assert_eq!((rule(&contents, NOW), rule(&contents, NOW.plus(3_661))), (Some("accredited"), Some("list_stale")));
-    // Also where somebody takes it away.
+    // The same holds if somebody removes it.
     contents.trust.lists = vec![pinned];
     assert_eq!(rule(&contents, NOW), Some("list_stale"));
 }

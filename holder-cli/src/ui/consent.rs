@@ -1,4 +1,4 @@
-//! The screen on which the owner decides: who, why, by what law, for how long, what goes, what stays.
+//! Consent screen: verifier, purpose, legal basis, retention, disclosed and hidden claims.
 
 use std::fmt::Write;
 
@@ -21,40 +21,38 @@ mod json;
 mod missing;
 mod plan;
 
-/// Everything that the decision is about.
+/// Facts on which the owner decides.
 pub(crate) struct Consent<'a> {
-    /// The request.
     pub(crate) request: &'a Request,
-    /// What is known of the asker.
+    /// Verified facts about the verifier.
     pub(crate) introduction: &'a Introduction,
-    /// Everything that is asked for.
+    /// All requested items.
     pub(crate) asked: &'a [Asked],
-    /// What of it the owner withholds, or has not approved.
+    /// Items that the owner withholds or has not approved.
     pub(crate) withheld: &'a [Asked],
-    /// The digest of the request and of what would be sent.
+    /// Digest of the request and the answer.
     pub(crate) digest: &'a str,
-    /// What would be sent; `None` if nothing would.
+    /// Answer to send; `None` if there is none.
     pub(crate) answer: Option<&'a Answer>,
-    /// Where it would be sent.
+    /// Address that receives the answer.
     pub(crate) endpoint: &'a str,
-    /// The wallet.
     pub(crate) contents: &'a Contents,
-    /// The words for types and claims.
+    /// Labels of types and claims.
     pub(crate) catalogue: &'a Catalogue,
-    /// Whether to say why it is this answer.
+    /// True to explain the choice of this answer.
     pub(crate) explain: bool,
-    /// The time.
+    /// Current time.
     pub(crate) now: Timestamp,
 }
 
 impl Consent<'_> {
-    /// The whole screen.
+    /// Returns the whole screen.
     #[cfg(test)]
     pub(crate) fn text(&self, ui: &Ui) -> String {
         self.introduced(ui) + &self.answered(ui)
     }
 
-    /// The screen's first half: who asks, and what goes beyond what that asker is registered for.
+    /// Returns the first half of the screen: the verifier, and the excess over its registration.
     pub(crate) fn introduced(&self, ui: &Ui) -> String {
         let mut screen = String::new();
         // Writing to a string does not fail.
@@ -64,7 +62,7 @@ impl Consent<'_> {
         screen
     }
 
-    /// Its second half: what would go, and what would stay.
+    /// Returns the second half: the disclosed and the hidden claims.
     pub(crate) fn answered(&self, ui: &Ui) -> String {
         let say = |id: &str| ui.messages.text(id);
         let mut screen = String::new();
@@ -82,8 +80,8 @@ impl Consent<'_> {
         screen
     }
 
-    /// The question: which claims of which documents go to whom. An asker that is not registered is named by its identifier, since
-    /// its name is its own word.
+    /// Returns the question: the claims, the credentials and the recipient. An unregistered verifier is named by its
+    /// identifier, since it chose its name itself.
     pub(crate) fn question(&self, ui: &Ui) -> String {
         let asker = self.introduction.relying_party().map(|registered| clean(&registered.name));
         let asker = asker.unwrap_or_else(|| clean(self.request.did.as_str()));
@@ -102,12 +100,12 @@ impl Consent<'_> {
         ui.messages.with("consent-question", &[("asker", &asker), ("claims", &claims)])
     }
 
-    /// The issuer's word that goes along with a copy.
+    /// Returns the freshness statement to send with a copy.
     fn statement(&self, copy: &Copy) -> Option<StapledStatement> {
         copy.stapled(self.request.freshness_seconds_max, &self.request.client_id, self.now)
     }
 
-    /// Tells if a copy would go that public lists have marked.
+    /// Tests if the answer uses a copy that public lists have marked.
     pub(crate) fn shows_marked_copy(&self) -> bool {
         let copy = |part: &Part| self.contents.credentials.get(part.credential)?.copies.get(part.copy);
         self.parts().iter().filter_map(copy).any(Copy::is_marked)
@@ -138,7 +136,7 @@ impl Consent<'_> {
         }
         for proving in &part.proves {
             let given_away = part.given_away.contains(&proving.name);
-            // Between two equal bounds nothing is hidden.
+            // Two equal bounds hide nothing.
             let bound = if given_away || part.stays.contains(&proving.name) {
                 labels.threshold_of(&proving.threshold, given_away)
             } else {
@@ -197,7 +195,7 @@ impl Consent<'_> {
     }
 }
 
-/// The name of a claim below its subject, as labels have it.
+/// Returns the name of a claim below the subject, as labels use it.
 fn name_of(path: &[Step]) -> String {
     match path.split_first() {
         Some((Step::Name(first), rest)) if first == "credentialSubject" && !rest.is_empty() => path_to_text(rest),

@@ -1,4 +1,4 @@
-//! Names that people know: of document types, of claims, of values.
+//! Human-readable names of credential types, claims and values.
 
 use carnet_core::{
     at_least::Direction,
@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::{messages::Messages, sanitise::clean};
 use crate::answer::bound_text;
 
-/// The words of one type in the owner's language, or its bare names for a type that is not in the catalogue.
+/// Labels of one type in the owner's language; the bare names for a type outside the catalogue.
 pub(crate) struct Labels<'a> {
     display: Option<&'a Display>,
     type_name: &'a str,
@@ -18,38 +18,37 @@ pub(crate) struct Labels<'a> {
 }
 
 impl<'a> Labels<'a> {
-    /// For a type.
     pub(crate) fn new(catalogue: &'a Catalogue, type_name: &'a str, messages: &'a Messages) -> Self {
         let display = catalogue.credential_type(type_name).map(|known| known.display(messages.language().tag()));
         Self { display, type_name, messages }
     }
 
-    /// The type's name.
+    /// Returns the name of the type.
     pub(crate) fn document(&self) -> String {
         self.display.map_or_else(|| clean(self.type_name), |display| display.name.clone())
     }
 
-    /// A claim's name, by its path below the subject.
+    /// Returns the name of a claim, by its path below the subject.
     pub(crate) fn claim(&self, path: &str) -> String {
         self.display.and_then(|display| display.label(path)).map_or_else(|| clean(path), str::to_owned)
     }
 
-    /// What is proved in the place of a value.
+    /// Describes a proven threshold.
     pub(crate) fn threshold(&self, threshold: &Threshold) -> String {
         self.threshold_of(threshold, false)
     }
 
-    /// What is proved in the place of a value, or beside one that something else gives away.
+    /// Describes a proven threshold, or one whose value is given away by another claim.
     pub(crate) fn threshold_of(&self, threshold: &Threshold, given_away: bool) -> String {
         self.side("threshold", threshold, if given_away && threshold.is_date() { "-alone" } else { "" })
     }
 
-    /// A bound, without a word on what stays hidden.
+    /// Describes a bound, without a note about the hidden value.
     pub(crate) fn bound(&self, threshold: &Threshold) -> String {
         self.side("bound", threshold, "")
     }
 
-    /// What an asker can conclude of a claim that is not shown: the other side of a bound, or values that it lacks.
+    /// Describes a conclusion about a hidden claim: the other side of a bound, or excluded values.
     pub(crate) fn concluded(&self, path: &str, implied: &Implied) -> String {
         match &implied.threshold {
             Some(threshold) => self.side("concluded", threshold, ""),
@@ -69,7 +68,7 @@ impl<'a> Labels<'a> {
         self.messages.with(&format!("{what}-{form}-{direction}{suffix}"), &[("bound", &clean(&bound_text(threshold)))])
     }
 
-    /// A value for a person.
+    /// Formats a claim value.
     pub(crate) fn value(&self, path: &str, value: &Value) -> String {
         match value {
             Value::Bool(true) => self.messages.text("answer-yes"),

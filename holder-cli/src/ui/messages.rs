@@ -1,17 +1,13 @@
-//! What the wallet says, in the languages it speaks.
+//! Messages of the wallet in all of its languages.
 
 use fluent_bundle::{FluentArgs, FluentBundle, FluentResource};
 
-/// A language that the wallet speaks.
+/// Language of the wallet's messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Language {
-    /// English.
     En,
-    /// German.
     De,
-    /// French.
     Fr,
-    /// Arabic.
     Ar,
 }
 
@@ -19,7 +15,7 @@ impl Language {
     #[cfg(test)]
     pub(crate) const ALL: [Self; 4] = [Self::En, Self::De, Self::Fr, Self::Ar];
 
-    /// The language tag.
+    /// Returns the language tag.
     pub(crate) const fn tag(self) -> &'static str {
         match self {
             Self::En => "en",
@@ -29,7 +25,7 @@ impl Language {
         }
     }
 
-    /// From a POSIX locale such as `de_AT.UTF-8`; English for what is not known.
+    /// Parses a POSIX locale such as `de_AT.UTF-8`; unknown ones are English.
     pub(crate) fn from_locale(locale: &str) -> Self {
         match locale.get(..2) {
             Some("de") => Self::De,
@@ -39,7 +35,7 @@ impl Language {
         }
     }
 
-    /// From the environment: the first of `LC_ALL`, `LC_MESSAGES` and `LANG` that is set.
+    /// Reads the environment: the first of `LC_ALL`, `LC_MESSAGES` and `LANG` that is set.
     pub(crate) fn from_environment() -> Self {
         ["LC_ALL", "LC_MESSAGES", "LANG"]
             .iter()
@@ -57,7 +53,7 @@ impl Language {
     }
 }
 
-/// The messages of one language, and English behind it.
+/// Messages of one language, with English as the fallback.
 pub(crate) struct Messages {
     language: Language,
     bundles: Vec<FluentBundle<FluentResource>>,
@@ -70,23 +66,22 @@ impl Messages {
         Self { language, bundles }
     }
 
-    /// Which language it is.
     pub(crate) fn language(&self) -> Language {
         self.language
     }
 
-    /// A message without arguments.
+    /// Returns a message without arguments.
     pub(crate) fn text(&self, id: &str) -> String {
         self.with(id, &[])
     }
 
-    /// A line that names what was not checked of new copies; none if all was.
+    /// Returns a line with the skipped checks of new copies; empty if all were made.
     pub(crate) fn unchecked<'a>(&self, names: impl Iterator<Item = &'a str>) -> String {
         let words: Vec<String> = names.map(|name| self.text(&format!("unchecked-{name}"))).collect();
         if words.is_empty() { String::new() } else { format!("  {} {}\n", self.text("unchecked"), words.join("; ")) }
     }
 
-    /// A message with arguments. Arguments from outside must have been cleaned.
+    /// Returns a message with arguments. Untrusted arguments must be cleaned before.
     pub(crate) fn with(&self, id: &str, arguments: &[(&str, &str)]) -> String {
         let mut args = FluentArgs::new();
         for (name, value) in arguments {
@@ -99,17 +94,18 @@ impl Messages {
         id.to_owned()
     }
 
-    /// The text of a map from language tag to text that fits best, cleaned.
+    /// Returns the best text of a map from language tags to texts, cleaned.
     pub(crate) fn pick<'a>(&self, texts: impl Fn(&str) -> Option<&'a str>) -> Option<String> {
         [self.language.tag(), "en"].into_iter().find_map(texts).map(super::sanitise::clean).filter(|t| !t.is_empty())
     }
 }
 
 fn bundle(language: Language) -> FluentBundle<FluentResource> {
-    // A message that does not parse is left out; the test below keeps that from being released.
+    // A message that does not parse is left out; the test below prevents a release with one.
     let resource = FluentResource::try_new(language.source().to_owned()).unwrap_or_else(|(partial, _)| partial);
     let mut bundle = FluentBundle::default();
-    // Isolating marks are invisible controls, which a terminal shows as boxes; values from outside stand on lines of their own.
+    // Isolating marks are invisible controls that some terminals show as boxes; untrusted values are on lines of their
+    // own.
     bundle.set_use_isolating(false);
     let _ = bundle.add_resource(resource);
     bundle

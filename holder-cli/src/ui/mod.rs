@@ -1,4 +1,4 @@
-//! Screens: what is printed, what is asked, in which language.
+//! Screens: output, questions and languages.
 
 use std::io::{self, IsTerminal};
 
@@ -17,21 +17,21 @@ pub(crate) mod wrap;
 use messages::{Language, Messages};
 use waiting::WaitNotice;
 
-/// How the program talks: one object of JSON, or text for a person.
+/// Output and input of the program: one JSON object, or text for a person.
 pub(crate) struct Ui {
-    /// One JSON object on standard output, and no questions.
+    /// True for one JSON object on standard output, without questions.
     pub(crate) json: bool,
     ask: bool,
     prompt: bool,
     bold: bool,
-    /// Columns of the terminal; none: text goes elsewhere, and lines are as long as they are.
+    /// Columns of the terminal; `None`: output is redirected, and lines are not wrapped.
     pub(crate) columns: Option<usize>,
-    /// The words.
+    /// Messages in the chosen language.
     pub(crate) messages: Messages,
 }
 
 impl Ui {
-    /// For this run: questions are asked only of a person at a terminal.
+    /// Creates the interface of a run. Only a person at a terminal is asked questions.
     pub(crate) fn new(json: bool, no_input: bool, language: Language) -> Self {
         let colour = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
         let (input, screen) = (io::stdin().is_terminal(), carnet_console::stdout_is_terminal());
@@ -46,28 +46,28 @@ impl Ui {
         }
     }
 
-    /// Whether there is a person to ask: one who sees the screen that a question is about, and can answer it.
+    /// Tests if a person can be asked: one who sees the screen of the question and can answer it.
     pub(crate) fn can_ask(&self) -> bool {
         self.ask
     }
 
-    /// Whether there is a person to ask for the passphrase, which no screen comes before: the question and the answer go
-    /// over the terminal itself, wherever standard output goes.
+    /// Tests if a person can be asked for the passphrase. No screen precedes it: question and answer use the terminal
+    /// itself, even if standard output is redirected.
     pub(crate) fn can_prompt(&self) -> bool {
         self.prompt
     }
 
-    /// A heading, stronger where the terminal can.
+    /// Formats a heading, bold if the terminal supports it.
     pub(crate) fn heading(&self, text: &str) -> String {
         if self.bold { format!("\u{1b}[1m{text}\u{1b}[0m") } else { text.to_owned() }
     }
 
-    /// A line of text after some spaces, wrapped to the terminal.
+    /// Formats an indented line of text, wrapped to the terminal.
     pub(crate) fn wrapped(&self, indent: usize, text: &str) -> String {
         wrap::wrapped(text, indent, self.columns)
     }
 
-    /// Prints a result: the text for a person, the object for a program.
+    /// Prints a result: text for a person, the object for a program.
     pub(crate) fn result(&self, text: &str, object: &Value) {
         if self.json { out(format_args!("{object}\n")) } else { out(wrap::fitted(text, self.columns)) }
     }
@@ -79,24 +79,24 @@ impl Ui {
         }
     }
 
-    /// A word on the way, apart from the result.
+    /// Prints a progress note, separate from the result.
     pub(crate) fn note(&self, text: &str) {
         if !self.json {
             carnet_console::note(text);
         }
     }
 
-    /// Notice for calls to a host.
+    /// Returns the notice for calls to a host.
     pub(crate) fn service_wait(&self, host: &str) -> WaitNotice {
         self.notice(&self.messages.with("wait-service", &[("host", &sanitise::clean(host))]))
     }
 
-    /// Notice for another command that has the wallet.
+    /// Returns the notice for a wait for another command that holds the wallet.
     pub(crate) fn busy_wait(&self) -> WaitNotice {
         self.notice(&self.messages.text("wait-busy"))
     }
 
-    /// Notice for the work of the passphrase, each time that the wallet is opened or stored.
+    /// Returns the notice for passphrase hashing, which happens whenever the wallet is opened or saved.
     pub(crate) fn wallet_wait(&self) -> WaitNotice {
         self.notice(&self.messages.text("wait-wallet"))
     }
@@ -105,7 +105,7 @@ impl Ui {
         WaitNotice::new(wrap::fitted(text, self.columns), self.json)
     }
 
-    /// Prints what went wrong.
+    /// Prints a failure.
     pub(crate) fn failure(&self, failure: &Failure) {
         if self.json {
             carnet_console::line(failure.json());
@@ -114,7 +114,7 @@ impl Ui {
         }
     }
 
-    /// Puts a question to the owner, where the screen is that it is about.
+    /// Asks the owner a question on the terminal that shows its screen.
     pub(crate) fn ask(&self, question: &str) -> Answer {
         if !self.ask {
             return Answer::Unclear;
@@ -133,7 +133,7 @@ impl Ui {
         question.put(|text| out(text), carnet_console::read_line)
     }
 
-    /// Returns an error unless the owner answers a question with yes. `undone` says what was not done.
+    /// Returns an error unless the owner answers yes. `undone` names the action that was not taken.
     pub(crate) fn require_yes(&self, question: &str, undone: &str) -> Result<(), Failure> {
         match self.ask(question) {
             Answer::Yes => Ok(()),
@@ -143,8 +143,7 @@ impl Ui {
     }
 }
 
-/// Whether what is asked is seen by the one who answers. If either end is a file or another program, what comes back is
-/// nobody's yes.
+/// Tests if the person who answers sees the question. If either end is a file or another program, nobody has consented.
 const fn somebody_reads(input_is_terminal: bool, screen_is_terminal: bool) -> bool {
     input_is_terminal && screen_is_terminal
 }

@@ -1,12 +1,12 @@
-//! Text from outside, made harmless for a terminal.
+//! Sanitization of untrusted text for a terminal.
 
 use carnet_core::text::shown;
 
-/// The longest text from outside that is shown, in characters.
+/// Maximum length of untrusted text on a screen, in characters.
 const LONGEST: usize = 400;
 
-/// Makes one space of each run of white space, shows what nobody sees by its code point, and bounds the length: a name or
-/// a purpose is chosen by a stranger, and must neither pass for another nor push the question off the screen.
+/// Collapses whitespace, shows invisible characters as code points, and limits the length: a stranger chooses names and
+/// purposes, which must neither imitate others nor push the question off the screen.
 pub(crate) fn clean(text: &str) -> String {
     let spaced: String = text.chars().map(|c| if is_blank(c) { ' ' } else { c }).collect();
     let collapsed = shown(&spaced.split_whitespace().collect::<Vec<_>>().join(" "));
@@ -17,7 +17,7 @@ pub(crate) fn clean(text: &str) -> String {
     cleaned
 }
 
-/// White space, and the Braille pattern without dots. Other letters without a shape are shown by their code points.
+/// Tests for whitespace, and the Braille pattern without dots. Other invisible letters are shown as code points.
 fn is_blank(c: char) -> bool {
     c.is_whitespace() || c == '\u{2800}'
 }

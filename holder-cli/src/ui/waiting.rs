@@ -1,4 +1,4 @@
-//! One line on standard error about what takes long, so that nobody takes a slow network for a program that hangs.
+//! Progress line on standard error for slow work, so that a slow network does not look like a hanging program.
 
 use std::{
     sync::{
@@ -9,38 +9,38 @@ use std::{
     time::Duration,
 };
 
-/// Time after which a line says what is waited for.
+/// Delay before the line appears.
 const NOTICE_AFTER: Duration = Duration::from_millis(400);
 
 type Printer = Arc<dyn Fn(&str) + Send + Sync>;
 
-/// Line about one kind of work, printed whenever the work takes long.
+/// Notice about one kind of work, printed whenever the work is slow.
 #[derive(Clone)]
 pub(crate) struct WaitNotice {
     text: String,
-    /// None: nobody reads it.
+    /// `None`: silent.
     print: Option<Printer>,
     after: Duration,
 }
 
-/// Work that is announced if it takes long; it ends when this is dropped.
+/// Work in progress; it ends when this is dropped.
 #[must_use = "the work ends when this is dropped"]
 pub(crate) struct WaitGuard(Option<(Sender<()>, JoinHandle<()>)>);
 
 impl WaitNotice {
-    /// For a person at a terminal, and not for a program that reads JSON.
+    /// Creates a notice for a person at a terminal; with `--json` it is silent.
     pub(crate) fn new(text: String, json: bool) -> Self {
         let read = !json && carnet_console::stderr_is_terminal();
         let print: Printer = Arc::new(|text| carnet_console::note(text));
         Self { text, print: read.then_some(print), after: NOTICE_AFTER }
     }
 
-    /// For nobody.
+    /// Creates a notice that is never printed.
     pub(crate) const fn silent() -> Self {
         Self { text: String::new(), print: None, after: NOTICE_AFTER }
     }
 
-    /// Begins such work. A thread watches it, since what takes long may be a computation that lets nothing else run.
+    /// Starts the work. A thread watches it, because the work may be a computation that blocks everything else.
     pub(crate) fn begin(&self) -> WaitGuard {
         let Some(print) = self.print.clone() else { return WaitGuard(None) };
         let (text, after) = (self.text.clone(), self.after);
@@ -50,7 +50,7 @@ impl WaitNotice {
                 print(&text);
             }
         };
-        // Without a thread for it nothing is said, and the work goes on.
+        // If the thread cannot start, the work continues without a notice.
         WaitGuard(thread::Builder::new().spawn(watch).ok().map(|watch| (done, watch)))
     }
 }
@@ -59,7 +59,7 @@ impl Drop for WaitGuard {
     fn drop(&mut self) {
         let Some((done, watch)) = self.0.take() else { return };
         drop(done);
-        // No line may come once the work is done: it would stand in the middle of the next question.
+        // The notice must not appear after the work: it would interrupt the next question.
         let _ = watch.join();
     }
 }
@@ -70,7 +70,7 @@ mod tests {
 
     use super::*;
 
-    /// A notice whose lines come over a channel.
+    /// Creates a notice whose lines arrive on a channel.
     fn notice(after: Duration) -> (WaitNotice, mpsc::Receiver<String>) {
         let (lines, read) = channel();
         let lines = Mutex::new(lines);
@@ -83,7 +83,7 @@ mod tests {
     fn what_takes_long_is_said_once_and_before_it_is_done() {
         let (notice, read) = notice(Duration::ZERO);
         let work = notice.begin();
-        // It comes while the work goes on.
+        // It arrives while the work is in progress.
         assert_eq!(read.recv().unwrap(), "waiting for university.example");
         drop(work);
         drop(notice);

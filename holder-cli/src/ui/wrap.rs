@@ -1,14 +1,14 @@
-//! Lines that fit the terminal.
+//! Line wrapping for the terminal.
 
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
-/// Fewest columns that text is wrapped to; a narrower terminal wraps by itself.
+/// Minimum number of columns; a narrower terminal wraps by itself.
 const NARROWEST: usize = 20;
-/// First character of what makes a heading bold, up to an `m`. Texts of others have none ([`super::sanitise`]).
+/// First character of the control sequence for bold, which ends with `m`. Untrusted texts contain none
+/// ([`super::sanitise`]).
 const ESCAPE: char = '\u{1b}';
 
-/// Returns lines that are each wrapped to so many columns as [`wrapped`] does, from where they begin. Lines that fit stay as
-/// they are.
+/// Wraps each line to the given columns as [`wrapped`] does, from its own indentation. Lines that fit remain unchanged.
 pub(crate) fn fitted(text: &str, columns: Option<usize>) -> String {
     let Some(columns) = columns else { return text.to_owned() };
     let mut lines = String::with_capacity(text.len());
@@ -20,14 +20,14 @@ pub(crate) fn fitted(text: &str, columns: Option<usize>) -> String {
         }
         let said = bare.trim_start_matches(' ');
         let wrapped = wrapped(said, bare.len().saturating_sub(said.len()), Some(columns));
-        // A question has no end of a line.
+        // A question does not end with a newline.
         lines.push_str(if line.ends_with('\n') { &wrapped } else { wrapped.trim_end_matches('\n') });
     }
     lines
 }
 
-/// Writes a text that begins after some spaces, wrapped to so many columns; the lines after the first are two columns further
-/// in. A word that fits no line is broken.
+/// Writes an indented text, wrapped to the given columns; continuation lines are indented by two more columns. A word
+/// longer than a line is broken.
 pub(crate) fn wrapped(text: &str, indent: usize, columns: Option<usize>) -> String {
     let Some(columns) = columns.map(|columns| columns.max(NARROWEST)) else {
         return format!("{}{text}\n", " ".repeat(indent));
@@ -37,7 +37,7 @@ pub(crate) fn wrapped(text: &str, indent: usize, columns: Option<usize>) -> Stri
     let mut line = " ".repeat(indent);
     let mut used = indent;
     let mut empty = true;
-    // Spaces before the next word: of a table, there are several.
+    // Spaces before the next word; a table has several.
     let mut spaces = 0_usize;
     for word in text.split(' ') {
         if word.is_empty() {
@@ -71,12 +71,12 @@ pub(crate) fn wrapped(text: &str, indent: usize, columns: Option<usize>) -> Stri
     lines
 }
 
-/// Columns that a text takes; the signs around a heading take none.
+/// Returns the number of columns of a text; the control sequences of a heading take none.
 pub(crate) fn width(text: &str) -> usize {
     if text.contains(ESCAPE) { columns_of(text).map(|(_, wide)| wide).sum() } else { text.width() }
 }
 
-/// Characters with the columns that each takes.
+/// Returns the characters with the columns that each takes.
 fn columns_of(text: &str) -> impl Iterator<Item = (char, usize)> {
     let mut escaped = false;
     text.chars().map(move |c| {

@@ -1,4 +1,4 @@
-//! Who asks, why, by what law and for how long: as it is registered, or else in the asker's own words.
+//! Verifier, purpose, legal basis and retention: as registered, or else as the verifier states them.
 
 use std::fmt::Write;
 
@@ -11,7 +11,7 @@ use crate::{
     ui::{Ui, sanitise::clean},
 };
 
-/// What the asker says of itself, or a registrar says of it.
+/// Statements by the verifier, or by a registrar about it.
 struct Words {
     name: Option<String>,
     purpose: Option<String>,
@@ -85,7 +85,7 @@ impl Consent<'_> {
         if let (Some(unregistered), Some(why)) = (self.introduction.unregistered(), self.why_unregistered(ui)) {
             let (warning, words) = match unregistered {
                 Unregistered::None => ("unregistered-warning", "consent-own-words"),
-                // It may well be registered somewhere.
+                // It may be registered with another registrar.
                 Unregistered::Refused(_) => ("registration-refused-warning", "consent-own-words-alone"),
             };
             let _ = writeln!(screen, "\n! {} {why}", say(warning));
@@ -93,7 +93,7 @@ impl Consent<'_> {
         }
     }
 
-    /// Why the asker counts as one that is not registered, in words.
+    /// Explains why the verifier counts as unregistered.
     fn why_unregistered(&self, ui: &Ui) -> Option<String> {
         let code = match self.introduction.unregistered()? {
             Unregistered::None => return Some(ui.messages.text("unregistered-none")),
@@ -113,7 +113,7 @@ impl Consent<'_> {
         Some(ui.messages.with(id, &[("registrar", &self.claimed_registrar(ui)), ("code", code.as_str())]))
     }
 
-    /// The registrar that a registration names which does not count: the owner's name for it, if there is one, and its DID.
+    /// Returns the registrar of a refused registration: the owner's name for it, if there is one, and its DID.
     fn claimed_registrar(&self, ui: &Ui) -> String {
         let Some(did) = self.introduction.claimed_registrar().map(clean) else {
             return ui.messages.text("consent-not-stated");
@@ -124,7 +124,7 @@ impl Consent<'_> {
         }
     }
 
-    /// The members `asker`, `registration`, `purpose`, `legal_basis` and `retention`.
+    /// Returns the members `asker`, `registration`, `purpose`, `legal_basis` and `retention`.
     pub(super) fn asker_json(&self, ui: &Ui) -> Value {
         let Words { name, purpose, legal_basis, retention } = self.words(ui);
         let registered = self.introduction.relying_party();
@@ -134,10 +134,10 @@ impl Consent<'_> {
         });
         let mut registration = json!({
             "registered": registered.is_some(), "reason": reason, "text": self.why_unregistered(ui),
-            // Its own word, where the registration does not count.
+            // The verifier's own claim, if the registration is refused.
             "claimed_registrar": self.introduction.unregistered().and(self.introduction.claimed_registrar()),
             "intended_use": self.request.intended_use,
-            // Null where the owner's own word on the registrar counted, or where nothing did.
+            // Null if the owner pinned the registrar, or nothing accepted it.
             "trust": self.introduction.listing().map(Listing::json),
             "within": self.asked.iter().all(|asked| asked.beyond.is_none()),
         });
@@ -175,7 +175,7 @@ impl Consent<'_> {
     }
 }
 
-/// The last day of a registration.
+/// Returns the last day of a registration.
 fn last_day(registration: &Registration) -> String {
     day::last(registration.valid_until())
 }

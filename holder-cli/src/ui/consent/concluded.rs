@@ -1,5 +1,4 @@
-//! What bounds tell beside the one that is proved: what the asker can conclude from an answer of claims that are not in
-//! it, and which other bounds it asked for before.
+//! Conclusions from an answer: hidden claims that the verifier can infer, and other bounds that it asked for before.
 
 use std::fmt::Write;
 
@@ -16,11 +15,11 @@ use crate::{
     ui::{Ui, labels::Labels},
 };
 
-/// The most bounds of before that the screen names, the newest ones.
+/// Maximum number of earlier bounds on the screen; the newest ones.
 const MAX_BEFORE: usize = 5;
 
 impl Consent<'_> {
-    /// The conclusions about a claim of a credential of the wallet.
+    /// Returns the conclusions about a claim of a credential.
     pub(super) fn concluded_of(&self, credential: usize, name: &str) -> impl Iterator<Item = &Implied> {
         self.concluded()
             .filter(move |(of, implied)| *of == credential && name_of(&implied.path) == name)
@@ -61,7 +60,7 @@ impl Consent<'_> {
         self.concluded().filter_map(entry).collect()
     }
 
-    /// Says which other bounds the asker wanted before of claims whose bounds it asks for now.
+    /// Lists earlier bounds on claims whose bounds are requested now.
     pub(super) fn before_text(&self, ui: &Ui, screen: &mut String) {
         let before = self.before();
         if before.is_empty() {
@@ -104,7 +103,7 @@ impl Consent<'_> {
         ui.messages.with(id, &[("claim", claim.as_str()), ("bound", &bound), ("day", &day(before.at))])
     }
 
-    /// The conclusions, each with the credential of the wallet that it is about.
+    /// Returns the conclusions, each with the index of its credential in the wallet.
     fn concluded(&self) -> impl Iterator<Item = (usize, &Implied)> {
         let answer = self.answer.into_iter();
         answer.flat_map(|answer| {
@@ -113,7 +112,7 @@ impl Consent<'_> {
     }
 }
 
-/// The day in UTC.
+/// Formats the day in UTC.
 fn day(at: Timestamp) -> String {
     at.to_string().chars().take("YYYY-MM-DD".len()).collect()
 }

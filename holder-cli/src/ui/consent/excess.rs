@@ -1,4 +1,4 @@
-//! What is asked beyond what is registered, and what the owner withholds.
+//! Requested claims in excess of the registration, and claims that the owner withholds.
 
 use std::fmt::Write;
 
@@ -12,7 +12,7 @@ use crate::{
 };
 
 impl Consent<'_> {
-    /// What has to be approved one by one.
+    /// Returns the items that need separate approval.
     pub(crate) fn excess(&self) -> impl Iterator<Item = &Asked> {
         self.asked.iter().filter(|asked| asked.needs_approval)
     }
@@ -21,7 +21,7 @@ impl Consent<'_> {
         let mut warned = false;
         for asked in self.excess() {
             if !warned {
-                // Who is not registered cannot ask for more than is registered of it.
+                // An unregistered verifier has no registration to exceed.
                 let id =
                     if self.introduction.registration().is_some() { "excess-warning" } else { "excess-unregistered" };
                 let _ = writeln!(screen, "\n! {}", ui.heading(&ui.messages.text(id)));
@@ -32,7 +32,7 @@ impl Consent<'_> {
         }
     }
 
-    /// What the owner withholds beside that.
+    /// Lists the other withheld items.
     pub(super) fn withheld_text(&self, ui: &Ui, screen: &mut String) {
         let withheld: Vec<&Asked> = self.withheld.iter().filter(|asked| !asked.needs_approval).collect();
         if withheld.is_empty() {
@@ -67,7 +67,7 @@ impl Consent<'_> {
         withheld.map(entry).collect()
     }
 
-    /// What is asked for, as people call it.
+    /// Describes a requested item in words.
     pub(crate) fn words_of(&self, ui: &Ui, asked: &Asked) -> String {
         let query = self.request.query.credential(&asked.query_id);
         let type_name = query.map(|query| type_asked(self.catalogue, query)).unwrap_or_default();
@@ -92,7 +92,7 @@ impl Consent<'_> {
     }
 }
 
-/// What it is beyond, in words.
+/// Describes the excess in words.
 fn why(ui: &Ui, asked: &Asked) -> String {
     let id = match asked.beyond {
         None => return String::new(),

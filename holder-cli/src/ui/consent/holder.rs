@@ -1,4 +1,4 @@
-//! The holder rule on the screen, where several documents can be asked for.
+//! Holder rule on the screen, for requests of several credentials.
 
 use std::fmt::Write;
 
@@ -16,7 +16,7 @@ impl Consent<'_> {
         }
     }
 
-    /// The rule, and the words for it; null where one document is all that can be asked for.
+    /// Returns the rule and its text; null if the request is for one credential only.
     pub(super) fn holder_json(&self, ui: &Ui) -> Value {
         let rule = self.request.query.holder.as_ref();
         let claims = rule.map(HolderRule::claims).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! The same facts for a program.
+//! Consent facts for `--json`.
 
 use carnet_core::{at_least::Direction, query::path_to_text};
 use serde_json::{Value, json};
@@ -11,7 +11,7 @@ use crate::{
 };
 
 impl Consent<'_> {
-    /// The same for a program.
+    /// Returns the facts of the screen as an object.
     pub(crate) fn json(&self, ui: &Ui) -> Value {
         let parts: Vec<Value> = self.parts().iter().filter_map(|part| self.part_json(ui, part)).collect();
         let mut whole = self.asker_json(ui);

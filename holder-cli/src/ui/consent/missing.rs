@@ -1,4 +1,4 @@
-//! The screen where nothing answers: who asks, why, and what is missing.
+//! Screen of a request without an answer: verifier, purpose, and the missing credentials.
 
 use std::fmt::Write;
 
@@ -12,7 +12,7 @@ use crate::{
 };
 
 impl Consent<'_> {
-    /// Shows who asks and why, and what is missing.
+    /// Returns the screen.
     pub(crate) fn unanswered(&self, ui: &Ui, missing: &[Missing]) -> String {
         let mut screen = format!("{}\n\n", ui.heading(&ui.messages.text("consent-title")));
         self.asker_text(ui, &mut screen);
@@ -23,7 +23,7 @@ impl Consent<'_> {
         screen
     }
 
-    /// The same for a program: the asker's members, and `missing`.
+    /// Returns the object for `--json`: the members about the verifier, and `missing`.
     pub(crate) fn unanswered_json(&self, ui: &Ui, missing: &[Missing]) -> Value {
         let mut whole = self.asker_json(ui);
         let entry = |missing: &Missing| {
@@ -41,7 +41,7 @@ impl Consent<'_> {
         whole
     }
 
-    /// The documents that are missing, as people call them, on one line.
+    /// Returns the missing credentials in words, on one line.
     pub(crate) fn missing_documents(&self, ui: &Ui, missing: &[Missing]) -> String {
         let mut names: Vec<String> = missing.iter().map(|missing| self.document_of(ui, missing)).collect();
         names.dedup();
@@ -67,7 +67,7 @@ impl Consent<'_> {
             Lack::Foreign => "missing-foreign",
             Lack::Other => "missing-other",
             Lack::Claims(claims) => {
-                // Silence may be taken for the other side of a bound: that is what it tells.
+                // Silence may be taken as the other side of the bound, so the text names that side.
                 let words = |claim: &ClaimQuery| {
                     let name = labels.claim(&name_of(&claim.path));
                     claim.threshold.as_ref().map_or(name.clone(), |one| format!("{name} {}", labels.bound(one)))

@@ -1,4 +1,4 @@
-//! Why it is this answer, line by line.
+//! Explanation of an answer, line by line.
 
 use std::fmt::Write;
 
@@ -64,7 +64,7 @@ impl Consent<'_> {
         }
     }
 
-    /// The document of a holding: what it is, and the wallet's id of it.
+    /// Returns the type of a holding and its id in the wallet.
     fn document(&self, ui: &Ui, holding: usize) -> String {
         let index = self.answer.and_then(|answer| answer.holdings.get(holding));
         let Some(held) = index.and_then(|index| self.contents.credentials.get(*index)) else { return String::new() };

@@ -21,40 +21,40 @@ use crate::{
     },
 };
 
-/// Something that an owner could see.
+/// Situation that an owner can see.
 #[derive(Default)]
 struct Scene {
-    /// The claims that are registered of the asker; `None`: it sends no registration.
+    /// Registered claims of the verifier; `None`: no registration.
     registered: Option<Value>,
-    /// What is asked in the place of title and EQF level.
+    /// Requested claims instead of title and EQF level.
     claims: Option<Value>,
-    /// The claim sets, where there are several.
+    /// Claim sets, if there are several.
     sets: Option<Value>,
-    /// The bound of the EQF level that this asker wanted before.
+    /// Bound of the EQF level that this verifier asked for before.
     before: Option<i64>,
-    /// What the owner approves.
+    /// Claims that the owner approves.
     approved: Vec<&'static str>,
-    /// Who has seen the one copy.
+    /// Verifiers that have seen the only copy.
     seen: Vec<&'static str>,
-    /// Whether its issuer confirmed it lately.
+    /// True if the issuer confirmed it recently.
     confirmed: bool,
-    /// True if the asker wants the issuer's word on it.
+    /// True if the verifier wants a freshness statement.
     wants_word: bool,
     /// True if public lists have marked it.
     marked_in_lists: bool,
-    /// Holder rule, where two documents are asked for.
+    /// Holder rule, if two credentials are requested.
     holder: Option<Value>,
-    /// True if its issuer left a claim in the clear that nobody asks for.
+    /// True if the issuer left an unrequested claim in the clear.
     marked: bool,
-    /// True if a hidden date is close to the document's end.
+    /// True if a hidden date is close to the end of the credential.
     given_away: bool,
     /// True if the owner has not pinned the registrar.
     unpinned: bool,
-    /// For how many days the registration holds, if not for 30.
+    /// Remaining days of the registration; default 30.
     days: Option<i64>,
 }
 
-/// The screen with what differs from run to run replaced, and the JSON of the same.
+/// Returns the screen with values that differ between runs replaced, and its JSON.
 fn seen(scene: &Scene, language: Language) -> (String, Value) {
     let (mut asker, authority, issuer) = (Asker::new(), Authority::new(), Issuer::new());
     let mut contents = Contents::new(12);
@@ -146,7 +146,7 @@ fn seen(scene: &Scene, language: Language) -> (String, Value) {
         now: NOW,
     };
     let ui = Ui::new(false, true, language);
-    // The question says what goes to whom.
+    // The question names the claims and the recipient.
     let question = consent.question(&ui);
     let who = introduction.relying_party().map_or(request.did.as_str(), |registered| registered.name.as_str());
     assert!(question.contains(who), "{question}");
@@ -181,7 +181,7 @@ fn date_of_birth() -> Value {
     ])
 }
 
-/// What can be seen, by name.
+/// Returns all situations, by name.
 fn scenes() -> Vec<(&'static str, Scene)> {
     let title_only = || json!([{"path": ["credentialSubject", "title"]}]);
     let proofs = || {
@@ -239,7 +239,7 @@ fn scenes() -> Vec<(&'static str, Scene)> {
     ]
 }
 
-/// The whole screens, word for word. To change them on purpose, run with UPDATE_SCREENS=1 and read the difference.
+/// The complete screens, word for word. To change them on purpose, run with UPDATE_SCREENS=1 and review the diff.
 #[test]
 fn the_screens_in_every_language() {
     for (name, scene) in scenes() {
@@ -255,7 +255,7 @@ fn the_screens_in_every_language() {
     }
 }
 
-/// Members that are names for programs; what they say stands in another member in words.
+/// Members with identifiers for programs; another member states the same in words.
 const FOR_PROGRAMS: [&str; 20] = [
     "client_id",
     "language",
@@ -278,11 +278,11 @@ const FOR_PROGRAMS: [&str; 20] = [
     "intended_use",
     "retention_days",
 ];
-/// Flags, with the message that says them where they are true.
+/// Flags, and the messages shown if they are true.
 const FLAGS: [(&str, &str); 3] =
     [("everything", "consent-everything"), ("in_part", "consent-in-part"), ("marked", "consent-marked")];
 
-/// Every fact of the JSON, as the text that the screen has to have.
+/// Collects every fact of the JSON as the text that the screen must contain.
 fn facts(name: &str, value: &Value, ui: &Ui, facts: &mut Vec<String>) {
     match value {
         _ if FOR_PROGRAMS.contains(&name) => {}
@@ -294,7 +294,7 @@ fn facts(name: &str, value: &Value, ui: &Ui, facts: &mut Vec<String>) {
         Value::Bool(flag) => {
             let message = match name {
                 "registered" => flag.then_some("consent-registered-by"),
-                // Which warning it is depends on the other members.
+                // The warning depends on the other members.
                 "within" | "confirmation_asked" => None,
                 _ => {
                     let said = FLAGS.iter().find(|(flag, _)| *flag == name);
@@ -307,7 +307,7 @@ fn facts(name: &str, value: &Value, ui: &Ui, facts: &mut Vec<String>) {
     }
 }
 
-/// The warnings that a screen has for what its JSON says of a registration.
+/// Returns the warnings that the screen must show for the registration in its JSON.
 fn warnings(registration: &Value) -> impl Iterator<Item = &'static str> {
     let registered = registration["registered"].as_bool().unwrap();
     let unregistered = match registration["reason"].as_str() {
@@ -450,7 +450,7 @@ fn a_registration_that_does_not_count_is_not_said_to_be_none() {
     for screen in [&unknown, &ended] {
         assert!(!screen.contains("not registered"), "{screen}");
     }
-    // Its own word is no line about who registered it.
+    // A verifier's own claim must not appear as its registrar.
     assert!(!unknown.contains("Registered by"));
 }
 
