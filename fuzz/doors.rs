@@ -73,7 +73,7 @@ pub(crate) fn jws(bytes: &[u8]) {
     }
 }
 
-/// An SD-JWT with or without key binding, its disclosures put in their places, and everything selected anew.
+/// An SD-JWT with or without key binding, its disclosures put in their places, and everything selected again.
 pub(crate) fn sd_jwt(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     let Ok(token) = SdJwt::parse(text) else { return };
@@ -215,7 +215,7 @@ pub(crate) fn credential(bytes: &[u8]) {
     }
 }
 
-/// Where the list of [`status_list_cwt`] is.
+/// URL of the list of [`status_list_cwt`].
 pub(crate) const LIST: &str = "https://issuer.example/status/token/0";
 
 /// A status list token in CBOR, by whoever its `kid` says.

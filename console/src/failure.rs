@@ -37,7 +37,7 @@ pub fn failure(text: impl std::fmt::Display, error: &Value) {
 #[must_use]
 pub fn usage_object(error: &clap::Error) -> Value {
     let text = error.to_string();
-    // What stands after the first empty line is a tip, or how the command is used.
+    // A tip, or the usage, follows the first empty line.
     let words: Vec<&str> = text.lines().take_while(|line| !line.is_empty()).map(str::trim).collect();
     let message = words.join(" ").trim_start_matches("error: ").to_owned();
     let missing = match (error.kind(), error.get(ContextKind::InvalidArg)) {

@@ -59,7 +59,7 @@ fn main() {
         let mut lists: HashMap<String, HashMap<String, Arc<Listed>>> =
             (0..1_000).map(|n| (format!("did:web:issuer-{n}.example"), HashMap::new())).collect();
         lists.insert(issuer.to_string(), of_one);
-        // What the pipeline has just read out of the credential.
+        // The references that the pipeline has just read out of the credential.
         let mut references: Vec<Reference> =
             (0..number).map(|n| Reference { purpose: Purpose::Revocation, url: url(n), index: 0, bits: 1 }).collect();
         let draws: Vec<(usize, u64)> = (0..LOOKS)

@@ -1,9 +1,8 @@
 //! Strict CBOR in (RFC 8949).
 //!
-//! What is read has a size and a depth that were bounded before, and one form alone: definite lengths, numbers as short as
-//! they can be, no key twice in a map. Tags are refused: nothing that is read here has any. A float may have any of its
-//! three
-//! widths, as its writer had it, and is no key of a map.
+//! Callers bound size and depth first. There is one form: definite lengths, numbers as short as they can be, no key
+//! twice in a map. Tags are refused: nothing that is read here has any. A float may have any of its three widths, as
+//! its writer chose, and cannot be a key of a map.
 
 use std::collections::BTreeSet;
 

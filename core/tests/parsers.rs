@@ -290,8 +290,8 @@ fn all_doors(bytes: &[u8]) {
     }
 }
 
-/// Decodes the base64url parts, changes one inside, and puts the token together again. A payload that still is
-/// an object is signed anew, so that what comes after the signature sees it, too.
+/// Decodes the base64url parts, changes one inside, and puts the token together again. A payload that still is an
+/// object is signed again, so that the checks after the signature see it, too.
 fn changed_inside(compact: &str, part: Index, changes: &[Change]) -> String {
     let mut parts: Vec<String> = compact.split('~').map(str::to_owned).collect();
     let at = part.index(parts.len());

@@ -81,7 +81,7 @@ pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
     let mut unfinished = name.to_owned();
     unfinished.push(UNFINISHED);
-    // What a power cut left half-written is in nobody's use.
+    // Nobody uses a file that a power cut left half-written.
     match fs::remove_file(folder.join(unfinished)) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
@@ -167,7 +167,7 @@ pub fn sync_directory(directory: &Path) -> io::Result<()> {
     if cfg!(unix) { File::open(directory)?.sync_all() } else { Ok(()) }
 }
 
-/// Locks a file, which is made if it is not there, in one of the ways of [`File`]; whether the lock could be had.
+/// Locks a file in one of the ways of [`File`], and creates it if it is missing. Returns whether it has the lock.
 ///
 /// # Errors
 /// Those of the file system.

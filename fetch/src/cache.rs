@@ -33,13 +33,14 @@ struct Entry {
     at: Timestamp,
 }
 
-/// DID documents that were fetched before; resolves did:key and did:jwk by itself. Cheap to clone and share.
+/// Cache of fetched DID documents; resolves did:key and did:jwk by itself. Cheap to clone and share.
 ///
-/// Of did:webvh DIDs it knows the last entry of each log that was accepted, and refuses a log that does not go on from it: for as
-/// long as it lives, or, with [`DidCache::remember_in`] or [`DidCache::remember`], for good.
+/// It keeps the last accepted entry of each did:webvh log, and refuses a log that does not continue it: for its own
+/// lifetime, or, with [`DidCache::remember_in`] or [`DidCache::remember`], permanently.
 ///
-/// It holds at most 20,480 documents. [`Resolve::resolve`] answers from memory and never fetches; [`DidCache::refresh`]
-/// fetches, and leaves the document in place that it could not have anew. After [`MAX_STALE`] it is refused.
+/// It holds at most 20,480 documents. [`Resolve::resolve`] answers from memory and never fetches.
+/// [`DidCache::refresh`] fetches, and keeps the document whose refresh fails. After [`MAX_STALE`] that document is
+/// refused.
 #[derive(Debug, Clone, Default)]
 pub struct DidCache {
     entries: Arc<RwLock<HashMap<Did, Entry>>>,
@@ -77,12 +78,12 @@ impl DidCache {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).last().clone()
     }
 
-    /// Puts a log in, as if it had been fetched at that time, in place of the one that it follows. Returns whether its
-    /// document differs from the one before it.
+    /// Inserts a log, as if it had been fetched at that time, in place of the one that it follows. Returns whether
+    /// its document differs from the one before it.
     ///
     /// # Errors
-    /// `did_log_forked`: it does not go on from the one that was there, which stays; `did_unresolved`: that it was seen could not
-    /// be written down.
+    /// `did_log_forked`: it does not continue the stored one, which stays; `did_unresolved`: its last entry could not
+    /// be stored.
     pub fn insert_log(&self, log: Log, at: Timestamp) -> Result<bool, Problem> {
         // Held until the log is in, so that of two at the same time the longer one stays.
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
@@ -92,12 +93,12 @@ impl DidCache {
         Ok(put(&mut entries, &did, Entry { document: log.document(), ttl: Some(Duration::from_secs(log.ttl())), at }))
     }
 
-    /// Fetches one DID's document unless it is self-contained, or cached and younger than `max_age`. One that is equal
-    /// changes nothing but its age: [`Resolve::resolve`] goes on giving the same `Arc`.
+    /// Fetches one DID's document unless it is self-contained, or cached and younger than `max_age`. An equal
+    /// document changes nothing but its age: [`Resolve::resolve`] continues to return the same `Arc`.
     ///
     /// # Errors
-    /// What [`HttpsFetcher::did_web`] and [`HttpsFetcher::did_webvh`] refuse, and `did_log_forked` (a log that does not
-    /// go on from the one that was fetched before); the document that was there stays.
+    /// Those of [`HttpsFetcher::did_web`] and [`HttpsFetcher::did_webvh`], and `did_log_forked` (a log that does not
+    /// continue the one that was fetched before); the stored document stays.
     pub async fn refresh(&self, fetcher: &HttpsFetcher, did: &Did, max_age: Duration) -> Result<(), Problem> {
         self.update(fetcher, did, max_age).await.map(drop)
     }
@@ -114,7 +115,7 @@ impl DidCache {
         let mut refusals = self.refusals.write().unwrap_or_else(PoisonError::into_inner);
         match &fetched {
             Ok(_) => drop(refusals.remove(did)),
-            // Those of before stay: what is fetched is what a configuration or a trust list names.
+            // The earlier ones stay: a configuration or a trust list names the DIDs that are fetched.
             Err(_) if refusals.len() >= CAPACITY && !refusals.contains_key(did) => {}
             Err(problem) => drop(refusals.insert(did.clone(), problem.clone())),
         }

@@ -98,7 +98,7 @@ impl HttpsFetcher {
     /// Fetches the log of a did:webvh DID, and its witness file if the log needs one, and verifies all of it.
     ///
     /// # Errors
-    /// What [`HttpsFetcher::bytes`], [`Chain::verify`] and [`Chain::witnessed`] refuse.
+    /// Those of [`HttpsFetcher::bytes`], [`Chain::verify`] and [`Chain::witnessed`].
     pub async fn did_webvh(&self, did: &Did, now: Timestamp) -> Result<Log, Problem> {
         let log = self.bytes(&webvh::url(did)?, "text/jsonl", webvh::MAX_BYTES).await?;
         let chain = Chain::verify(did, &log, now, CLOCK_SKEW)?;

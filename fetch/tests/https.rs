@@ -269,7 +269,7 @@ async fn a_document_that_cannot_be_had_anew_is_believed_for_a_day_and_no_longer(
     cache.refresh(&gone, &did, hour).await.unwrap();
     cache.refresh(&gone, &did, Duration::ZERO).await.unwrap_err();
     cache.resolve(&did).unwrap();
-    // By a clock that is passed in; the document is put in anew so that its time is known.
+    // By a clock that is passed in; the document is inserted again so that its time is known.
     let (document, at) = (cache.resolve(&did).unwrap(), Timestamp::from_unix(1_795_305_600));
     cache.insert(&did, document, at);
     let day = i64::try_from(MAX_STALE.as_secs()).unwrap();
@@ -325,7 +325,7 @@ async fn what_has_not_changed_is_not_sent_again() {
     let other = fetcher.bytes_unless(&url, "*/*", 100, Some("\"v0\"")).await.unwrap().unwrap();
     assert_eq!(other.bytes, b"list");
     assert_eq!(fetcher.bytes_unless(&url, "*/*", 3, None).await.unwrap_err().code, Code::TooLarge);
-    // Who asked without a tag has nothing that could be unchanged.
+    // A client that sent no tag has nothing that could be unchanged.
     let wrong = serve(|_| Answer::Send("HTTP/1.1 304 Not Modified\r\n\r\n".to_owned())).await;
     let fetcher = HttpsFetcher::new(options(&wrong)).unwrap();
     let url = carnet_core::did::web::url(&wrong.did).unwrap();
@@ -407,7 +407,7 @@ async fn a_log_is_fetched_and_must_go_on_from_the_one_before() {
         assert_eq!(look().await.unwrap_err().code, Code::DidLogForked);
         issuer.key(&cache, "key-2").unwrap();
     }
-    // Who had not seen the first one has nothing to hold the other against.
+    // A client that has not seen the first one has nothing to compare the other with.
     let stranger = DidCache::default();
     stranger.refresh(&fetcher, &issuer.did, Duration::ZERO).await.unwrap();
     issuer.key(&stranger, "key-9").unwrap();
@@ -444,7 +444,7 @@ async fn a_log_is_fetched_and_must_go_on_from_the_one_before() {
         std::fs::write(&file, damaged).unwrap();
         assert!(started().is_err());
     }
-    // What cannot be written down is not relied on.
+    // An entry that cannot be stored is not relied on.
     let nowhere = DidCache::default();
     nowhere.remember_in(folder.path().join("missing").join("seen-logs.json")).unwrap();
     let looked = nowhere.refresh(&fetcher, &issuer.did, Duration::ZERO).await;

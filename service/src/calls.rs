@@ -140,7 +140,7 @@ fn completed(mut answer: Response<Body>, limits: CallLimits, grpc: bool) -> Resp
         return plain(StatusCode::NOT_FOUND);
     }
     if let Some(explained) = refusal::explained(&status, limits.bytes) {
-        // What is there besides stays: the encodings that would be read.
+        // The other headers stay: the encodings that would be read.
         answer.headers_mut().extend(explained.into_http::<()>().into_parts().0.headers);
     }
     answer

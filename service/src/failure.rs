@@ -106,7 +106,7 @@ fn snake_case(name: &str) -> String {
 fn describe(status: &tonic::Status) -> String {
     match wire::reason(status).filter(|reason| reason != METHOD_UNKNOWN) {
         Some(reason) => format!("{} ({reason})", shown_lines(status.message())),
-        // Another service of ours has no reason for it, and no words.
+        // Another Carnet service has no reason for it, and no words.
         None if status.code() == Code::Unimplemented => {
             "What answers there is another service, or an older one, which does not know this. Nothing was changed.\n\
              hint: check --server"

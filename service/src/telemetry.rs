@@ -1,6 +1,6 @@
 //! Logs on stderr; never a claim, a token, a request's body or a secret.
 //!
-//! What may stand in a log: method names, codes, durations, counts, identifiers that were drawn at random.
+//! A log may have method names, codes, durations, counts, and random identifiers.
 
 use tracing_subscriber::EnvFilter;
 

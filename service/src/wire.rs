@@ -163,7 +163,7 @@ pub struct Page {
 /// A page request: size 0 = 50, at most 500; the token is opaque (base64url of the last row's key), empty for the first page.
 ///
 /// # Errors
-/// INVALID_ARGUMENT with reason PAGE_TOKEN_INVALID: the token is none of ours.
+/// INVALID_ARGUMENT with reason PAGE_TOKEN_INVALID: unknown page token.
 pub fn page(size: u32, token: &str) -> Result<Page, Status> {
     let size = if size == 0 { 50 } else { i64::from(size.min(500)) };
     if token.is_empty() {

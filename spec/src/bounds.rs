@@ -70,14 +70,14 @@ mod tests {
     #[test]
     fn a_day_that_a_year_lacks_lets_nobody_through_early() {
         let leap = "2028-02-29T12:00:00Z";
-        // Who was born on 1 March 2010 is not 18 on 29 February 2028.
+        // Somebody born on 1 March 2010 is not 18 on 29 February 2028.
         assert_eq!(resolved(Direction::AtMost, "today-18y", leap).unwrap(), "2010-02-28");
-        // What has to hold for a year more holds on its last day.
+        // A credential that must hold for a year more holds on that year's last day.
         assert_eq!(resolved(Direction::AtLeast, "today+1y", leap).unwrap(), "2029-03-01");
         for direction in Direction::ALL {
             assert_eq!(resolved(direction, "today-4y", leap).unwrap(), "2024-02-29");
         }
-        // Who was born on 29 February 2008 is 18 on 1 March 2026, and not the day before.
+        // Somebody born on 29 February 2008 is 18 on 1 March 2026, and not the day before.
         assert_eq!(resolved(Direction::AtMost, "today-18y", "2026-02-28T12:00:00Z").unwrap(), "2008-02-28");
         assert_eq!(resolved(Direction::AtMost, "today-18y", "2026-03-01T12:00:00Z").unwrap(), "2008-03-01");
     }

@@ -1,9 +1,9 @@
 //! The Carnet profile as data: credential types and request templates, embedded and read into core's types.
 //!
 //! A type is a folder (`type.toml`, `schema.json`, `context.jsonld`, `display/<lang>.ftl`, `example.json`) and a
-//! request template is a file. Neither needs code: [`Catalogue::embedded`] has those that come with Carnet,
-//! [`Catalogue::load`] adds those of a folder on disk. What is inconsistent is refused when it is loaded, so that
-//! what a catalogue holds can be relied upon.
+//! request template is a file. Neither needs code: [`Catalogue::embedded`] has the built-in ones, [`Catalogue::load`]
+//! adds those of a folder on disk. Inconsistent data is refused when it is loaded, so that the contents of a
+//! catalogue can be relied upon.
 
 mod bounds;
 mod catalogue;

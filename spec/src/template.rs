@@ -39,8 +39,8 @@ pub struct RequestTemplate {
     pub keep: Vec<Keep>,
     /// Claims by which an accepted answer marks a use of an entitlement; `None` if it marks none.
     pub redeem: Option<Redeem>,
-    /// For how many seconds past its time a status list still counts where no newer one can be had; by default 0, which is
-    /// to refuse (spec/status.md, For verifiers).
+    /// Seconds past its end for which a status list still counts if no newer one is available; by default 0, which
+    /// refuses (spec/status.md, For verifiers).
     pub stale_status_seconds: u32,
     /// Maximum age of a freshness statement, in seconds. With `None`, holders are asked for none, and one that a
     /// holder presents all the same counts for a day (spec/freshness.md 2.6, 2.7).

@@ -387,7 +387,7 @@ fn claims_tell_less_or_more() {
         (qualification, "learningOutcomes[].relatedSkill", Class::Fine),
         (qualification, "awardingBody", Class::Value),
         ("LanguageCertificateCredential", "level", Class::Coarse),
-        // What is not known is not taken for harmless.
+        // An unknown claim is not taken for harmless.
         (permit, "shoeSize", Class::Fine),
         ("EmployeeCredential", "title", Class::Fine),
     ] {

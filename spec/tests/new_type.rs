@@ -492,7 +492,7 @@ fn row_93_a_type_names_what_is_always_disclosed() {
         ("vc+sd-jwt", r#"["credentialSubject", "language"]"#),
         ("vc+sd-jwt", r#"["skills"]"#),
         ("vc+sd-jwt", r#"["credentialSubject"]"#),
-        // What is metadata in one format is a claim in the other.
+        // Metadata in one format is a claim in the other.
         ("dc+sd-jwt", r#"["issuer"]"#),
         ("dc+sd-jwt", r#"["validUntil"]"#),
     ] {

@@ -122,7 +122,7 @@ where
     Ok(child.wait_with_output()?.into())
 }
 
-/// Starts a program, to be killed or waited for. What it prints may not be longer than a pipe holds.
+/// Starts a program, to be killed or waited for. Its output may not be longer than a pipe holds.
 ///
 /// # Errors
 /// If it cannot be started.

@@ -58,7 +58,7 @@ impl Site {
     /// Opens a site on a port that the system picks, under a certificate authority made for it.
     ///
     /// # Errors
-    /// If no certificate can be made or no port be had.
+    /// If no certificate can be made or no port is free.
     pub async fn open() -> Result<Self> {
         Self::open_at(0).await
     }

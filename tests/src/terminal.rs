@@ -26,10 +26,10 @@ pub struct Terminal {
 }
 
 impl Terminal {
-    /// Starts a program of ours with input, output and errors at a terminal of its own, which does not say how wide it is.
+    /// Starts a program with input, output and errors at a terminal of its own, which does not state its width.
     ///
     /// # Errors
-    /// If no terminal is to be had or the program cannot be started.
+    /// If no terminal is available or the program cannot be started.
     pub fn start<I, S>(program: &str, args: I) -> Result<Self>
     where
         I: IntoIterator<Item = S>,

@@ -1,5 +1,5 @@
-//! The reference of all configuration fields, `docs/configuration.md`, made from the source of the services: kind, default, range and meaning of a field
-//! stand beside the field. `UPDATE_DOCS=1` writes the file anew.
+//! Reference of all configuration fields, `docs/configuration.md`, made from the source of the services, where kind,
+//! default, range and meaning are beside each field. `UPDATE_DOCS=1` writes the file again.
 
 // Where something does not hold, a test ends.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
@@ -72,7 +72,7 @@ impl Sources {
         let mut sources = Self::default();
         for file in files {
             let text = std::fs::read_to_string(root().join(file)).unwrap_or_else(|error| panic!("{file}: {error}"));
-            // What is read stays until the test ends.
+            // The parsed source stays until the test ends.
             let file: &'static syn::File = Box::leak(Box::new(syn::parse_file(&text).unwrap()));
             file.items.iter().for_each(|item| sources.take(item));
         }

@@ -88,7 +88,8 @@ async fn serve(shelf: Shelf) -> Result<String> {
     Ok(address)
 }
 
-/// Publishes the authority's document, with whom it names to sign its lists, and starts the agency anew, so that it reads it.
+/// Publishes the authority's document with the named signer of its lists, and restarts the agency, so that it reads
+/// it.
 fn name(mut stage: Stage, named: Option<&Service>) -> Result<Stage> {
     let document = std::fs::read(stage.authority.service.data.join("did.json"))?;
     let mut document: Value = serde_json::from_slice(&document)?;

@@ -61,7 +61,7 @@ async fn two_at_once_get_one_success_and_the_wallet_pays_with_its_copies() -> Re
     stage.agency = prepare(&stage, spare, None)?;
     let museum = &stage.agency;
     let copies = visitor::collect_copies(&voucher(&stage, &museum.did, 1)?, None, 4, visitor::now()).await?;
-    // Who is not named can mark nothing, and takes nothing from it.
+    // A redeemer that is not named can mark nothing, and takes nothing from it.
     let first = copies.first().ok_or("no copy")?;
     let (why, id) = visit(&stage, &elsewhere, first, 0).await?;
     assert_eq!((why.as_deref(), marked(&elsewhere, &id)?), (Some("redeemer_other"), false));
@@ -128,7 +128,7 @@ async fn a_desk_killed_at_any_time_counts_a_use_with_its_verdict_or_not_at_all()
             answer.await?.ok();
         }
     }
-    // What staff sees as accepted is what was counted: that serial is used, and every other one is not.
+    // Staff sees exactly the counted uses: that serial is used, and every other one is not.
     let copy = copies.first().ok_or("no copy")?;
     for (number, id) in &requests {
         let counted = marked(&stage.agency, id)?;
@@ -203,7 +203,7 @@ async fn desks_without_contact_are_bounded_and_reconciliation_names_double_use()
         assert_eq!((desks, marks.len()), (["east", "west"].into(), 2), "{report}");
         assert!(marks.iter().all(|mark| mark.get("at").is_some_and(Value::is_string)));
     }
-    // The other's marks count here now, and the bound begins anew.
+    // The other's marks count here now, and the bound begins again.
     assert_eq!(visit(&stage, &east, second, 0).await?.0.as_deref(), Some("entitlement_used"));
     assert_eq!(visit(&stage, &west, more, 0).await?.0.as_deref(), Some("entitlement_used"));
     let (why, id) = visit(&stage, &west, more, 1).await?;
@@ -211,11 +211,12 @@ async fn desks_without_contact_are_bounded_and_reconciliation_names_double_use()
     // A file that was changed is refused whole.
     fs::write(file("west"), fs::read_to_string(file("west"))?.replace(" 1 ", " 2 "))?;
     assert_eq!(run(&east, &["reconcile", &from_west])?.code, 1);
-    // What was counted, and nobody's data.
+    // The counts, and nobody's data.
     let totals = run(&east, &["totals"])?.ok()?.json()?;
     assert_eq!(totals.pointer("/totals/0/uses"), Some(&json!(2)), "{totals}");
     assert_eq!(totals.pointer("/totals/0/template"), Some(&json!("museum-visit")), "{totals}");
-    // East goes on without west. Its export left one use of its bound, and with the export of east that it may have taken since it is two more.
+    // East continues without west. Its export left one use of its bound, and with the export of east that it may have
+    // taken since it is two more.
     let gone = run(&east, &["write-off", "west"])?.ok()?.json()?;
     assert_eq!(gone.get("unseen"), Some(&json!(3)), "{gone}");
     run(&west, &["export", &from_west])?.ok()?;
@@ -259,7 +260,7 @@ async fn row_104_a_desk_is_not_set_back_to_before_a_use() -> Result<()> {
     museum.switch_on()?;
     assert_eq!(visit(&stage, &museum, second, 0).await?.0.as_deref(), Some("entitlement_used"));
     museum.service.kill()?;
-    // Who says that it may be lost loses it, and knows.
+    // With --accept-loss the lost uses are lost, and named.
     let said = on("restore", &before, &["--accept-loss"])?.ok()?.json()?;
     assert_eq!(said.get("accepted_loss"), Some(&json!(true)), "{said}");
     museum.switch_on()?;

@@ -55,7 +55,7 @@ async fn a_credential_travels_from_issuer_to_verifier_and_both_forget() -> Resul
     assert!(holds(&bytes_of(&stage.authority.service)?, &number), "the claims wait for their holder");
     let pin = offered.pin.clone().ok_or("there is no PIN")?;
     stage.carnet(&["receive", &offered.uri, "--yes", "--pin", &pin])?.ok()?;
-    // What was collected is erased at once, and out of the store's log a moment later.
+    // A collected offer is erased at once, and removed from the store's log a moment later.
     while holds(&bytes_of(&stage.authority.service)?, &number) {
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
@@ -183,7 +183,7 @@ async fn one_copy_for_each_asker() -> Result<()> {
     let wallets = stage.carnet(&["list"])?.ok()?.json()?;
     assert_eq!(wallets.pointer("/credentials/0/copies").and_then(Value::as_u64), Some(10), "{wallets}");
     let other = stage.open_agency("other", "Another Office", true)?;
-    // Who has seen a copy gets the same one again, and so learns nothing new; another asker gets a fresh one.
+    // A verifier that has seen a copy gets the same one again, and so learns nothing new; another gets a fresh one.
     for (agency, left) in [(&stage.agency, 9), (&stage.agency, 9), (&other, 8), (&stage.agency, 8)] {
         let (_, uri) = stage.request_of(agency, &["--template", "job-right-to-work"])?;
         let (consent, said) = stage.approve(&uri)?;

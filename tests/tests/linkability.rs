@@ -76,8 +76,8 @@ async fn two_verifiers_have_nothing_in_common_but_what_was_disclosed() -> Result
     }
     let [(first, shown, asked), (second, shown_too, asked_too)] = &seen[..] else { panic!("there are two") };
 
-    // What everybody's copy of that day has who shows the same: taken from somebody else's, so that nothing of this
-    // person can excuse itself.
+    // The members that every copy of that day with the same claims has: taken from somebody else's copy, so that
+    // nothing of this person can excuse itself.
     let mut claims = residence_permit();
     for (name, value) in [("givenName", "Somebody"), ("familyName", "Else"), ("documentNumber", "AB7654321")] {
         claims[name] = value.into();

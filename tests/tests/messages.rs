@@ -37,7 +37,7 @@ async fn what_an_issuer_has_to_say_reaches_the_holder_alone() -> Result<()> {
     assert!(refused.contains("has no messages"), "{refused}");
     assert_eq!(told(&refreshed(&stage)?), (0, Vec::new()));
 
-    // Copies of before there were messages can have one.
+    // Copies from before there were messages can have one.
     let texts = format!("[status]\nmessages = [\"the card was lost\", \"{NEWER}\"]\n");
     stage.authority.reconfigure(&texts)?;
     let said = say(&stage, "2")?.ok()?.json()?;
@@ -73,7 +73,7 @@ async fn what_an_issuer_has_to_say_reaches_the_holder_alone() -> Result<()> {
     let acts = acts.get("acts").and_then(Value::as_array).ok_or("no acts")?;
     let numbers: Vec<&Value> = acts.iter().filter_map(|act| act.get("message")).collect();
     assert_eq!(numbers, [&json!(0), &json!(2)]);
-    // What holders were told goes on meaning the same, or nothing is served.
+    // The texts that holders were told keep their meaning, or nothing is served.
     let config = stage.authority.service.data.join("config.toml");
     let text = std::fs::read_to_string(&config)?;
     std::fs::write(&config, text.replace(NEWER, "an older one exists"))?;

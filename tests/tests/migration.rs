@@ -1,4 +1,4 @@
-//! Files of earlier versions go on working: stores, keys, wallets and the copies in them.
+//! Files of earlier versions still work: stores, keys, wallets and the copies in them.
 //!
 //! `before/COMMIT.json` has what the programs of that commit left on the disk, as text: files by their path, stores as
 //! the statements that make them. A university whose key was changed once, an authority that has suspended a permit, an
@@ -93,7 +93,7 @@ async fn what_an_earlier_version_left_goes_on_working() -> Result<()> {
     };
     assert_eq!(whole()?, json!(true));
 
-    // What was held is shown, and what was suspended is known as such.
+    // The documents are shown, and the suspended one is known as such.
     for template in ["university-admission", "job-right-to-work"] {
         assert_eq!(shown(&stage, template)?, None, "{template}");
     }
@@ -116,7 +116,7 @@ async fn what_an_earlier_version_left_goes_on_working() -> Result<()> {
     let unused = listed.pointer("/credentials/0/copies_unused").and_then(Value::as_u64);
     assert!(unused > Some(2), "{refilled} {listed}");
 
-    // What was waited for comes, or is over.
+    // The pending documents arrive, or are over.
     let released = stage.university.staff(&["offer", "release", text(&ids, "/deferred")])?;
     let resumed = stage.carnet(&["receive", "--resume"])?;
     if visitor::now().to_string().as_str() < DEFERRED_UNTIL {
@@ -139,7 +139,7 @@ async fn what_an_earlier_version_left_goes_on_working() -> Result<()> {
     let acts = stage.authority.staff(&["status", "audit"])?.ok()?.stdout;
     assert!(acts.contains("two permits with one number") && acts.contains("They were two people."), "{acts}");
 
-    // The operators go on from the list that they signed.
+    // The operators continue from the list that they signed.
     let strike = ["--strike", &stage.university.did, "--earlier", "fall", "--reason", "Diplomas were sold."];
     Desk::reopen(&stage, "operators").strike("list-1", "list-2", &[&strike[..], &["--on", "2030-01-01"]].concat())?;
 

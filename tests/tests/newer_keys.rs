@@ -100,7 +100,7 @@ async fn row_103_an_issuers_new_key_is_no_gap_and_costs_one_look_at_its_document
     // One look in thirty seconds is all that an issuer causes; an agency that has just started has not looked yet.
     stage.agency.cut_power()?;
     assert_eq!(stage.refusal(&new).await?, None);
-    // The key leaks: lists and copies by it count no more at once, and those of the next one do.
+    // The key leaks: lists and copies by it no longer count at once, and those of the next one do.
     rotate(&mut stage, &keys, Some("key-2"))?;
     let before = stage.site.document_requests("authority");
     stage.authority.cut_power()?;

@@ -10,7 +10,7 @@ use carnet_tests::{
 };
 use serde_json::Value;
 
-/// Set where the test is in its own namespace, or in none because there is none to be had.
+/// Set where the test is in its own namespace, or in none because none can be made.
 const INSIDE: &str = "CARNET_TEST_NETWORK";
 
 /// Runs this very test again in a namespace without a way out; whether it has.

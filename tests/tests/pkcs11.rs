@@ -158,7 +158,7 @@ async fn without_its_token_an_issuer_does_not_start_and_says_why() -> Result<()>
     std::fs::create_dir(&tokens)?;
     let refused = Service::start_with("carnet-issuer", &data, &token.env()).err().ok_or("it started")?.to_string();
     assert!(refused.contains("there is no token \"carnet test\""), "{refused}");
-    // A token of the same label and PIN that has not the key.
+    // A token of the same label and PIN that lacks the key.
     Token::make(folder.path())?;
     let refused = Service::start_with("carnet-issuer", &data, &token.env()).err().ok_or("it started")?.to_string();
     assert!(refused.contains("has 0 private keys"), "{refused}");

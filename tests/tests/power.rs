@@ -56,7 +56,7 @@ async fn an_issuer_killed_while_it_issues_keeps_its_promises() -> Result<()> {
     for id in &acknowledged {
         assert!(records.contains(id), "an acknowledged credential is not in the records");
     }
-    // And it goes on.
+    // And it continues.
     let offered = stage.offer(&stage.authority, PERMIT, &residence_permit(), &[])?;
     assert!(visitor::collect(&offered.uri, None, visitor::now()).await.is_ok());
     Ok(())

@@ -94,7 +94,7 @@ async fn a_case_worker_decides_and_the_wallet_is_told() -> Result<()> {
     assert!(text(&said, "/error/message").contains(why), "{said}");
     let (_, uri) = stage.request("work-permit-today")?;
     stage.approve(&uri)?.1.ok()?;
-    // Asked anew, approved, collected: the permit's own end moves along.
+    // Asked again, approved, collected: the permit's own end moves too.
     stage.carnet(&["renew", &id])?.ok()?;
     let pending = stage.authority.staff(&["renewals", "list", "--pending"])?.ok()?.json()?;
     let renewal = text(&pending, "/renewals/0/renewal_id").to_owned();

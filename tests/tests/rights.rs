@@ -70,7 +70,7 @@ async fn an_asker_that_nobody_registered_gets_only_what_its_owner_allows_claim_b
     ];
     let (_, answer) = stage.approve_with(&uri, &both)?;
     assert_eq!(answer.ok()?.json()?.get("accepted"), Some(&json!(true)));
-    // What a registered asker asks for can be kept back too.
+    // A claim that a registered verifier asks for can be kept back too.
     let (id, uri) = stage.request("job-right-to-work")?;
     let kept_back = stage.carnet(&["present", &uri, "--withhold", "residence:credentialSubject.legalResidence"])?;
     assert_eq!(kept_back.json()?.pointer("/error/reason"), Some(&json!("query_unmet")));

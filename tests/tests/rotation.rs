@@ -96,7 +96,7 @@ async fn keys_rotate_with_overlap_and_a_compromised_one_counts_no_more() -> Resu
     let old = collect(&stage).await?;
     assert_eq!((kid(&old)?.as_str(), stage.refusal(&old).await?), ("key-1", None));
 
-    // What a thief of the key makes holds until the key is marked, whatever date it has.
+    // A thief's credentials by the key hold until the key is marked, whatever date they have.
     let forged = forged(&old, &stolen(&keys, &stage.folder.join("stolen"))?)?;
     assert_eq!(stage.refusal(&forged).await?, None);
 
@@ -206,7 +206,7 @@ async fn keys_from_an_older_backup_undo_nothing_and_are_brought_up_to_what_is_pu
         // Nothing that could be published says otherwise than before.
         assert_eq!(keys.document()?, document);
         if whole {
-            // What lies there fits; only what is published knows better.
+            // The restored files fit each other; only the published document knows better.
             let mut service = programs::Service::start("carnet-issuer", &keys.data)?;
             assert_eq!(service.wait()?, 1);
             assert!(service.log().contains("are older than the published document"), "{}", service.log());
@@ -497,7 +497,7 @@ async fn a_change_of_keys_that_is_killed_is_done_or_not_done() -> Result<()> {
     programs::run("carnet-issuer", ["init", "--data", &base.display().to_string(), "--did", &did], &[])?.ok()?;
     let keys = Keys::of(folder.path(), &base)?;
 
-    // What is killed, the states before and after, and whether the document has it by then.
+    // The command to kill, the states before and after, and whether the document has it by then.
     let rotated = folder.path().join("rotated");
     copy(&base, &rotated)?;
     keys.at(&rotated).run(&["rotate"])?.ok()?;

@@ -281,7 +281,7 @@ async fn an_issuer_that_answers_slowly_does_not_keep_the_lists_of_others_waiting
     std::fs::write(&config, format!("{text}\n[[issuers]]\ndid = {slow:?}\ntypes = [{PERMIT:?}]\n"))?;
     stage.agency.cut_power()?;
 
-    // The others' are there as soon as it serves, and it goes on with those of the slow one.
+    // The others' are there as soon as it serves, and it continues with those of the slow one.
     let offered = stage.offer(&stage.authority, PERMIT, &residence_permit(), &[])?;
     let copy = visitor::collect(&offered.uri, None, visitor::now()).await?;
     let (_, uri) = stage.request("job-right-to-work")?;
@@ -316,7 +316,7 @@ async fn a_bulk_act_is_counted_before_it_is_done() -> Result<()> {
         for half in [vec!["--yes"], vec!["--count", &count.to_string()]] {
             assert!(with(&half)?.stderr.contains("--count and that number"), "{half:?}");
         }
-        // The forms of before say what has taken their place.
+        // The earlier options name their replacements.
         for (before, code) in [(["--yes-count", "2"], 1), (["--yes", "2"], 2)] {
             let refused = with(&before)?;
             assert!(refused.code == code && refused.stderr.contains("--yes --count 2"), "{refused:?}");
@@ -336,7 +336,7 @@ async fn a_bulk_act_is_counted_before_it_is_done() -> Result<()> {
     let nothing = act(&["--until", "2020-01-01", "--yes", "--count", "0"])?;
     assert!(nothing.code == 1 && nothing.stderr.contains("(NOTHING_MATCHES)"), "{nothing:?}");
 
-    // What one act changed is taken back with its own list of ids, and what was so before stays.
+    // The changes of one act are undone with its own list of ids, and an earlier suspension stays.
     office.staff(&["status", "suspend", &offers[0], "--reason", "rightly"])?.ok()?;
     let wrong = act(&["--type", PERMIT, "--yes", "--count", "3"])?.ok()?.json()?;
     let number = wrong.get("act").cloned().unwrap_or_default().to_string();
@@ -471,8 +471,8 @@ async fn a_published_document_or_list_that_is_wrong_is_said_in_the_log_and_to_st
     Ok(())
 }
 
-/// The power goes at any instant of acts and their publication. What was acknowledged stays, what was not is there wholly
-/// or not at all, and the lists say what the store does.
+/// A power cut at any instant of changes and their publication. Acknowledged changes stay, others are there wholly or
+/// not at all, and the lists agree with the store.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_issuer_killed_while_it_revokes_leaves_the_old_state_or_the_new() -> Result<()> {
     let kills: u32 = std::env::var("CARNET_KILLS").ok().and_then(|text| text.parse().ok()).unwrap_or(KILLS);

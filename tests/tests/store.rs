@@ -154,7 +154,7 @@ async fn a_backup_made_while_running_has_a_suspension_that_is_in_the_log_alone()
     let offered = stage.offer(&stage.authority, PERMIT, &residence_permit(), &[])?;
     let held = visitor::collect(&offered.uri, None, visitor::now()).await?;
     let data = stage.authority.service.data.clone();
-    // What was there before is in the file and not in the log.
+    // The earlier changes are in the file and not in the log.
     stage.authority = stage.authority.restart()?;
     let suspend = ["status", "suspend", offered.id.as_str(), "--reason", "two permits with one number"];
     let (backup, plain) = (stage.folder.join("authority.backup"), stage.folder.join("plain.sqlite"));
@@ -253,7 +253,7 @@ async fn row_104_an_older_backup_takes_over_what_is_published_and_gives_nothing_
     let fresh = visitor::collect(&offered.uri, None, visitor::now()).await?;
     assert_eq!(stage.refusal(&fresh).await?, None);
     assert_ne!(list_of(&fresh)?, list_of(&known)?);
-    // What was there before the restore is another store now.
+    // The store from before the restore is another store now.
     stage.authority.service.kill()?;
     remove_store(&data)?;
     fs::copy(&backup, data.join("store.sqlite"))?;
@@ -293,7 +293,7 @@ async fn a_second_service_on_a_directory_is_refused() -> Result<()> {
         let said = on(program, &["serve", "--listen", "127.0.0.1:0"], &office.service.data)?;
         assert!(said.code == 3 && said.stderr.contains("is running on"), "{said:?}");
     }
-    // The first goes on, and when it is gone another one can take its place.
+    // The first continues, and when it is gone another one can take its place.
     stage.offer(&stage.authority, PERMIT, &residence_permit(), &[])?;
     stage.authority.service.kill()?;
     stage.authority.switch_on()?;

@@ -93,8 +93,8 @@ async fn rows_69_and_70_struck_off_and_an_older_list_brought_back() -> Result<()
     let (_, decision, _) = show(&stage, &stage.agency, "university-admission", &degree)?;
     assert_eq!(rule(&decision), expected(true, "configured", 0));
 
-    // The university is struck off, with all that it issued; the authority, and what it issued before stands. What is issued
-    // today holds from the day's first second.
+    // The university is struck off, with all that it issued; the authority is too, but its earlier credentials stand.
+    // A credential of today holds from the day's first second.
     desk.strike(
         "list-1",
         "list-2",

@@ -202,7 +202,8 @@ async fn a_wallet_receives_from_an_issuer_that_proves_its_history_and_from_no_ot
     let received = stage.carnet(&["receive", &offer(&service)?, "--yes"])?.ok()?.json()?;
     assert!(received.pointer("/received/0").is_some(), "{received}");
 
-    // The log goes on; who would have the wallet believe the old one again is too late, in whichever run of the program.
+    // The log continues; an attempt to make the wallet believe the old one again is too late, in any run of the
+    // program.
     let rotate = ["keys", "rotate", "--data", &data.display().to_string(), "--json"].map(str::to_owned);
     service.stop()?;
     programs::run("carnet-issuer", rotate, &[])?.ok()?;
@@ -223,7 +224,7 @@ async fn a_wallet_receives_from_an_issuer_that_proves_its_history_and_from_no_ot
     Ok(())
 }
 
-/// A power cut at any instant leaves a log that holds and a register that can go on with it. `CARNET_KILLS` says how often.
+/// A power cut at any instant leaves a valid log and a register that can continue it. `CARNET_KILLS` says how often.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_change_of_a_log_that_is_killed_can_be_gone_on_with() -> Result<()> {
     programs::build()?;
@@ -266,7 +267,7 @@ async fn a_change_of_a_log_that_is_killed_can_be_gone_on_with() -> Result<()> {
         // The log that a site may have published by then.
         let published = std::fs::read(keys.data.join("did.jsonl"))?;
         done += usize::from(published.iter().filter(|byte| **byte == b'\n').count() == 2);
-        // Again: it is done, or it is said that it was done; and the log has it, and goes on.
+        // Again: it is done, or it is said that it was done; and the log has it, and continues.
         let _ = keys.run(&["rotate"])?;
         assert_eq!((keys.states()?, length(&keys)?), ("key-1 active, key-2 next".to_owned(), 2));
         assert!(std::fs::read(keys.data.join("did.jsonl"))?.starts_with(&published));

@@ -66,7 +66,7 @@ async fn ask(
         .fold(Request::builder().method(method).uri(url), |request, (name, value)| request.header(*name, *value));
     let (answer, mut stream) = sender.send_request(request.body(())?, false)?;
     if let Some(body) = body {
-        // Who answers by the head alone may have reset the rest by now (RFC 9113 section 8.1).
+        // A server that answers by the head alone may have reset the rest by now (RFC 9113 section 8.1).
         stream.send_data(Bytes::copy_from_slice(body), true).ok();
     }
     let (head, mut incoming) = answer.await?.into_parts();

@@ -1,9 +1,10 @@
 //! Importing lists of trusted entities (LoTE, ETSI TS 119 602 v1.1.1, JSON binding) as far as Carnet can say the same.
 //!
-//! A LoTE names parties by certificates and kinds of service by URIs; a trust list names DIDs and types of credentials. Which
-//! is which only the operator knows, so it is said on the command line. What has no counterpart here, or is not known, is
-//! refused by name; nothing is guessed. That the list is its publisher's is known by the certificate that signed it ([`signed`]); that
-//! its entries mean what the operator takes them for is not, so that a source stays in review until an operator has vouched for it.
+//! A LoTE names parties by certificates and kinds of service by URIs; a trust list names DIDs and types of
+//! credentials. Only the operator knows the mapping, and states it on the command line. An entry that has no
+//! counterpart here, or is unknown, is refused by name; nothing is guessed. The certificate that signed the list
+//! ([`signed`]) proves its publisher. It does not prove that its entries mean what the operator takes them for, so a
+//! source stays in review until an operator has vouched for it.
 
 mod certificate;
 mod form;

@@ -141,7 +141,7 @@ impl Operator {
         }
     }
 
-    /// Signs that a list is the newest one. What was signed here as an operator is no matter.
+    /// Signs that a list is the newest one. Signatures made here as an operator do not matter.
     pub(crate) fn stamp(
         &self,
         document: &Map<String, Value>,

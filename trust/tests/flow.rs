@@ -290,7 +290,7 @@ fn a_source_comes_out_as_it_went_in() {
     desk.run(&["source", &list, "--out", &source]).ok();
     let made = desk.run(&["create", "--source", &source, "--after", &list, "--out", &next, "--json"]).ok().json();
     assert_eq!((made["sequence"].as_u64(), made["changes"].as_array().map(Vec::len)), (Some(2), Some(0)));
-    // What is there is not overwritten, and a key never.
+    // An existing file is not overwritten, and a key never.
     desk.run(&["source", &list, "--out", &source]).refused("file_unwritable");
     let key = std::fs::read(desk.path("a/keys.json")).unwrap();
     assert_eq!(desk.run(&["init", "--data", &desk.at("a"), "--name", "again"]).code, 1);
@@ -357,7 +357,7 @@ fn files_may_begin_with_a_mark_and_those_in_utf_16_are_said_to_be() {
         assert!(refused.code == 2 && refused.error.contains("(file_unreadable)"), "{}", refused.error);
         assert!(refused.error.contains("UTF-16") && refused.error.contains("save it as UTF-8"), "{}", refused.error);
     }
-    // What is not there ends in the same way, and what is there and is refused in another one.
+    // A missing file ends in the same way, and a refused one in another.
     assert_eq!(create("no-such-file", "none").code, 2);
     saved("wrong.json", "{}{}");
     create("wrong.json", "none").refused("source_invalid");
@@ -444,7 +444,7 @@ fn a_type_that_no_catalogue_has_is_named_by_those_who_insist() {
     assert!(warned.error.contains("the nearest is QualificationCredential. "), "{}", warned.error);
     assert!(!desk.path("draft-1").exists());
     make(&first, &["--allow-unknown"], "draft-1").ok();
-    // What the list before it names needs no second word; another one does.
+    // A type of the list before it needs no confirmation; another one does.
     let previous = desk.at("draft-1");
     make(&["--after", &previous], &[], "draft-2").ok();
     std::fs::write(desk.path("source.toml"), mistyped.replace("QualificationCredentials", "Diploma")).unwrap();

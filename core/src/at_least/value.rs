@@ -50,7 +50,7 @@ impl Ordered {
                         Direction::AtLeast => number.floor(),
                         Direction::AtMost => number.ceil(),
                     };
-                    // What is beyond i64 is cut off at its ends.
+                    // The cast saturates at the ends of i64.
                     Some(rounded as i64)
                 });
                 clamped(direction, number.ok_or_else(out_of_range)?)

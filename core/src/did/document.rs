@@ -252,7 +252,7 @@ impl DidDocument {
             }
         }
         document.past = past.into_values().collect();
-        // What was revoked once stays revoked, whatever a later version says.
+        // A revoked key stays revoked, even if a later version says otherwise.
         for (_, version) in versions {
             document.marks.merge(&version.marks);
         }

@@ -113,7 +113,7 @@ impl Did {
         self.parts().1
     }
 
-    /// The did:jwk of a key. The JWK inside is canonical (RFC 8785), so a key has one such DID of ours.
+    /// The did:jwk of a key. The JWK inside is canonical (RFC 8785), so each key has exactly one such DID.
     #[must_use]
     pub fn jwk(key: &PublicKey) -> Self {
         Self(format!("did:jwk:{}", URL_SAFE_NO_PAD.encode(key.to_jwk_text())))
@@ -291,7 +291,7 @@ impl Resolve for WithHistory<'_> {
 /// The key that a verification method names, resolved and checked for a purpose.
 ///
 /// # Errors
-/// What [`DidUrl::parse`], [`Resolve::resolve`] and [`DidDocument::key_for`] refuse.
+/// Those of [`DidUrl::parse`], [`Resolve::resolve`] and [`DidDocument::key_for`].
 pub fn key_for(resolver: &dyn Resolve, method: &str, purpose: Purpose) -> Result<(DidUrl, PublicKey), Problem> {
     let url = DidUrl::parse(method)?;
     let key = resolver.resolve(url.did())?.key_for(&url, purpose)?;

@@ -1,8 +1,8 @@
 //! Revocation marks of a DID document: every `revoked` of every verification method (Controlled Identifiers 1.0 section
 //! 2.2), also of methods that are never used here.
 //!
-//! A mark is read before its method is judged. Whoever stole a key does not get it back because the entry that revokes
-//! it is of another type, is meant for encryption, or stands under a relationship that nobody here asks for.
+//! A mark is read before its method is judged. Thus a stolen key stays revoked even if the entry that revokes it is
+//! of another type, is meant for encryption, or is under a relationship that nothing here asks for.
 
 use std::collections::BTreeMap;
 

@@ -63,7 +63,7 @@ fn authority(text: &str) -> Result<(&str, Option<u16>), Problem> {
     Ok((host, port))
 }
 
-/// One segment of the path. What would change the path's meaning once decoded may not be there.
+/// Decodes one segment of the path. Characters that would change the path's meaning once decoded are refused.
 fn segment(text: &str) -> Result<&str, Problem> {
     let mut rest = text;
     while let Some((_, encoded)) = rest.split_once('%') {

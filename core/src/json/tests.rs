@@ -153,7 +153,7 @@ fn size_and_depth_are_limited() {
     for depth in [128, 1_000_000] {
         assert_eq!(parse(nested(depth).as_bytes(), limits).unwrap_err().code, Code::TooDeep);
     }
-    // What is written can be read again, by others too.
+    // Written JSON can be read again, by other parsers too.
     assert!(serde_json::from_str::<Value>(&nested(127)).is_ok());
     let deep = (0..200).fold(json!(1), |inner, _| json!([inner]));
     assert_eq!(canonicalize(&deep).unwrap_err().code, Code::TooDeep);

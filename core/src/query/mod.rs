@@ -20,7 +20,7 @@ pub use holder::HolderRule;
 pub use path::{parse_path, path_to_json, path_to_text, values_at};
 pub use threshold::{Threshold, commitments_path};
 
-/// The formats of credentials that are understood (spec/protocol.md 2.1). Whoever asks may name another.
+/// Formats of credentials that are understood (spec/protocol.md 2.1). A verifier may name others.
 pub const FORMATS: [&str; 4] = ["vc+sd-jwt", "dc+sd-jwt", "ldp_vc", "di_vc+jcs"];
 
 /// The most credentials, claims, sets or options that a query may have.
@@ -135,7 +135,7 @@ impl Query {
         self.needed(|id| presented.contains(&id)).map(|_| ())
     }
 
-    /// The ids that a full answer has, given which can be had.
+    /// Returns the credential query ids of a complete response, given the ids that can be answered.
     fn needed(&self, met: impl Fn(&str) -> bool) -> Result<Vec<&str>, Problem> {
         let unmet = |ids: &[&str]| {
             let asked = ids.iter().filter_map(|id| self.credential(id));

@@ -45,7 +45,7 @@ fn a_malformed_query_is_refused() {
         |q| q["credentials"][0]["trusted_authorities"] = json!([{"type": "aki", "values": []}]),
         |q| q["credentials"][0]["trusted_authorities"] = json!([{"type": "aki", "values": [1]}]),
         |q| q["credentials"][0]["format"] = json!(""),
-        // What is skipped is a format, and no fault beside it.
+        // An unknown format is skipped, but no fault beside it.
         |q| q["credentials"][0] = json!({"id": "q", "format": "mso_mdoc"}),
         |q| q["credentials"][0] = json!({"id": "q", "format": "mso_mdoc", "meta": {}, "claims": []}),
         |q| q["credentials"][0] = json!({"id": "q", "format": "mso_mdoc", "meta": {}, "claims": [{"path": []}]}),

@@ -29,7 +29,7 @@ pub struct ExportedReceipt {
     pub(super) format: String,
     /// The receipt, proof and all.
     pub receipt: Map<String, Value>,
-    /// The request object as it was signed; a wallet of before it was kept has none.
+    /// Request object as it was signed; `None` in a wallet from before it was kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request: Option<String>,
     /// Confirmation of the erasure, proof and all.
@@ -47,7 +47,7 @@ impl ExportedReceipt {
     /// Parses an export.
     ///
     /// # Errors
-    /// What [`json::parse_object`] refuses; `receipt_invalid` for another form.
+    /// Those of [`json::parse_object`]; `receipt_invalid` for another form.
     pub fn parse(bytes: &[u8]) -> Result<Self, Problem> {
         // Request and receipt are documents of their own.
         let limits = Limits { max_bytes: Limits::DOCUMENT.max_bytes.saturating_mul(4), ..Limits::DOCUMENT };

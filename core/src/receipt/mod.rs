@@ -52,7 +52,7 @@ pub struct ReceiptContent {
     pub request: String,
     /// The [digest](request_digest) of the request object that was answered.
     pub request_digest: String,
-    /// [Digest](presentation_digest) of the presentation as it came; a receipt of before it was named has none.
+    /// [Digest](presentation_digest) of the presentation as received; `None` in older receipts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub presentation_digest: Option<String>,
     /// Intended use: the template of the request. Empty for a query of the verifier's own.
@@ -169,10 +169,10 @@ pub fn request_digest(request_object: &str) -> String {
     digest(request_object.as_bytes())
 }
 
-/// base64url of the SHA-256 of the RFC 8785 text of a `vp_token` (OpenID4VP 1.0 section 8.1): an object that has, for each
-/// credential query, the array of its presentations in the order in which they were sent, each as the text that was sent.
-/// Whoever has the presentation can tell that it is the one; whoever has the digest alone learns nothing of it, since each
-/// presentation has a signature over the request's nonce.
+/// Returns the base64url SHA-256 of the RFC 8785 text of a `vp_token` (OpenID4VP 1.0 section 8.1): an object that
+/// has, for each credential query, the array of its presentations in the order in which they were sent, each as the
+/// text that was sent. It identifies the presentation to a party that has it. It tells nothing to a party that has
+/// only the digest, since each presentation has a signature over the request's nonce.
 ///
 /// # Errors
 /// `proof_generation`

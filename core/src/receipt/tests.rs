@@ -93,7 +93,7 @@ fn changed(document: &Map<String, Value>, change: impl FnOnce(&mut Map<String, V
     document
 }
 
-/// A document with a proof made anew, by another key or for another purpose.
+/// A document with a new proof, by another key or for another purpose.
 fn signed_by(document: &Map<String, Value>, kid: &DidUrl, signer: &SecretKey, purpose: Purpose) -> Map<String, Value> {
     let document = changed(document, |d| drop(d.remove("proof")));
     let options = ProofOptions {

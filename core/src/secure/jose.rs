@@ -1,8 +1,7 @@
 //! Compact JWS (RFC 7515) with the rules that Carnet's tokens need.
 //!
-//! Nothing is negotiated here: the algorithms are those of [`Algorithm`], no critical extension is
-//! understood, and a key in a header is never used by this module. Who may have signed is said by
-//! the caller, who passes the key to [`Jws::verify`].
+//! Nothing is negotiated here: the algorithms are those of [`Algorithm`], no critical extension is understood, and
+//! this module never uses a key in a header. The caller decides on the signer, and passes the key to [`Jws::verify`].
 
 use std::fmt;
 

@@ -100,7 +100,7 @@ pub fn choose(statements: impl Iterator<Item = (Timestamp, Timestamp)>, max_age:
     let within = |(since, _): &(Timestamp, Timestamp), age: i64| latest <= since.plus(age);
     let usable: Vec<(usize, (Timestamp, Timestamp))> = statements
         .enumerate()
-        // One of before there were epochs would be refused.
+        // A statement from before there were epochs would be refused.
         .filter(|(_, (since, until))| epoch(*since) == *since && *since <= now && latest < *until)
         .filter(|(_, statement)| within(statement, max_age.into()))
         .collect();
@@ -130,8 +130,7 @@ pub fn issue(digest: &str, kid: &str, since: Timestamp, seconds: i64, signer: &d
     jose::sign(header, &payload, signer)
 }
 
-/// Verifies a statement as one of `issuer` on this copy, which holds at `now`. What the copy itself is worth is not
-/// looked at here.
+/// Verifies a statement as one of `issuer` on this copy, which holds at `now`. The copy itself is not verified here.
 ///
 /// # Errors
 /// `token_type`, `header_key_unanchored`; `status_list_issuer` (another issuer than the copy's);
@@ -412,7 +411,7 @@ mod tests {
             let held = stapled(at(refreshed), 604_800, max_age, at(asked));
             assert_eq!(held, expected.map(at), "{refreshed} {max_age}");
         }
-        // None from the future, none that is about to end, none of before there were epochs.
+        // None from the future, none that is about to end, none from before there were epochs.
         let only = |since: i64, until: i64| choose([(at(0).plus(since), at(0).plus(until))].into_iter(), 86_400, at(0));
         assert_eq!(
             (only(0, 121), only(0, 120), only(21_600, 64_800), only(-3_600, 40_000)),

@@ -154,8 +154,7 @@ impl StatusList {
         packed.map_err(|_| Problem::new(Code::ProofGeneration, "the list could not be packed"))
     }
 
-    /// Unpacks a list from the wire. What unpacks to more than [`MAX_BYTES`] is an error, and no more than that
-    /// is ever unpacked.
+    /// Unpacks a list from the wire. More than [`MAX_BYTES`] is an error, and no more than that is ever unpacked.
     ///
     /// # Errors
     /// `status_list_invalid`

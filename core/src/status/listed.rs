@@ -129,7 +129,8 @@ impl Listed {
         &self.list
     }
 
-    /// The same list, which was what is published at a later instant too: its time to live begins anew, its end stays.
+    /// Returns the same list, confirmed as the published one at a later instant: its time to live begins again, its
+    /// end stays.
     #[must_use]
     pub fn confirmed(&self, fetched: Timestamp) -> Self {
         Self { fetched, ..self.clone() }

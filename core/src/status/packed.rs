@@ -135,7 +135,7 @@ fn put_together(first: u32, second: u32, length: usize) -> u32 {
     let parts = |sum: u32| (u64::from(sum & 0xffff), u64::from(sum >> 16));
     let ((low_1, high_1), (low_2, high_2)) = (parts(first), parts(second));
     let length = u64::try_from(length).unwrap_or_default() % MODULUS;
-    // The second text's sums began at 1, and go on from low_1 instead.
+    // The second text's sums began at 1, and continue from low_1 instead.
     let more = low_1.saturating_add(MODULUS).saturating_sub(1) % MODULUS;
     let low = low_2.saturating_add(more) % MODULUS;
     let high = high_1.saturating_add(high_2).saturating_add(length.saturating_mul(more)) % MODULUS;

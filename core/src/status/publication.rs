@@ -144,7 +144,7 @@ impl Publication {
         Ok(match self.token.list().value(index)? {
             token::VALID => State::Valid,
             token::SUSPENDED => State::Suspended,
-            // What is not known does not hold.
+            // An unknown state does not hold.
             _ => State::Revoked,
         })
     }
@@ -161,7 +161,8 @@ impl Publication {
         };
         let changed = [
             (Form::Revocation, self.revocation.set(index, u8::from(state == State::Revoked))?),
-            // Also for what is revoked: who has this form anew and the other one still from before must not take it for valid.
+            // Also for revoked entries: a verifier with this new form and the older other one must not take them for
+            // valid.
             (Form::Suspension, self.suspension.set(index, u8::from(state != State::Valid))?),
             (Form::Token, self.token.set(index, value)?),
         ];

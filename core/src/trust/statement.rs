@@ -82,7 +82,7 @@ fn context() -> Value {
 }
 
 impl Kind {
-    /// Makes a statement. Whose it is, is said by the key.
+    /// Signs a statement. The key determines its issuer.
     ///
     /// # Errors
     /// `algorithm_mismatch` unless the key is one of Ed25519; `proof_generation`, `date_malformed`, `validity_reversed`.
@@ -166,7 +166,7 @@ impl Kind {
     /// # Errors
     /// The kind's own code.
     pub(crate) fn subject<T: DeserializeOwned>(&self, subject: Value) -> Result<T, Problem> {
-        // What serde says of a fault may quote a value, so it is not passed on.
+        // serde's text on a fault may quote a value, so it is not passed on.
         json::typed(subject)
             .map_err(|_| self.problem(format!("its subject has not the members of a {}", self.type_name)))
     }
@@ -174,7 +174,7 @@ impl Kind {
     /// A document of this kind that nobody has signed yet.
     ///
     /// # Errors
-    /// What [`Self::form`] refuses.
+    /// Those of [`Self::form`].
     pub(crate) fn unsigned(
         &self,
         issuer: &Did,

@@ -113,8 +113,8 @@ pub struct Held {
     pub format: String,
 }
 
-/// Verifies a credential that was handed over directly, without its holder: SD-JWT text, or a
-/// document with Data Integrity proofs. What it is, is found out from the bytes.
+/// Verifies a credential that was handed over directly, without its holder: SD-JWT text, or a document with Data
+/// Integrity proofs. The bytes determine the format.
 #[must_use]
 pub fn credential(bytes: &[u8], env: &Environment<'_>) -> (Report, Option<Verified<Held>>) {
     let mut report = Report::default();

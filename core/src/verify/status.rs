@@ -46,7 +46,7 @@ impl<S: BuildHasher + Send + Sync> StatusLists for HashMap<String, HashMap<Strin
 /// By what a status is checked.
 #[derive(Clone, Copy)]
 pub enum StatusPolicy<'a> {
-    /// By lists. What is unknown, unreachable or too old fails.
+    /// By lists. A status that is unknown, unreachable or too old fails.
     Lists {
         /// The lists.
         lists: &'a dyn StatusLists,
@@ -169,7 +169,7 @@ fn is_message(entry: &Value) -> bool {
     text("type") == Some(bitstring::ENTRY_TYPE) && text("statusPurpose") == Some(Purpose::Message.as_str())
 }
 
-/// All entries that say whether it holds: messages only inform. What is not understood is not passed over.
+/// Returns all entries that decide the status: messages only inform. An unknown entry is not ignored.
 fn entries(credential: &Credential) -> Result<Vec<Entry>, Problem> {
     let document = credential.document();
     let listed = entries_of(credential);

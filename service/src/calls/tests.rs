@@ -108,7 +108,7 @@ async fn what_is_not_grpc_is_answered_in_http() {
     }
 }
 
-/// Body that goes on for ever.
+/// Endless body.
 struct Endless;
 
 impl HttpBody for Endless {
@@ -165,7 +165,7 @@ async fn an_error_in_the_trailers_of_a_stream_has_a_code_and_a_reason_too() {
         let said = Status::from_header_map(&sent).unwrap();
         assert_eq!((said.code(), crate::wire::reason(&said).as_deref()), (code, reason), "{status:?}");
         assert_eq!((sent["x"].as_bytes(), sent.get_all("grpc-status").iter().count()), (&b"y"[..], 1));
-        // What is not gRPC is passed on as it is.
+        // A response that is not gRPC is passed on unchanged.
         assert_eq!(send("text/plain").await, trailers);
     }
 }

@@ -86,7 +86,7 @@ impl Connection {
         std::future::poll_fn(|cx| self.poll_closing(cx)).await;
     }
 
-    /// Gives the client its time anew, after the TLS handshake.
+    /// Restarts the client's time limit after the TLS handshake.
     pub(super) fn handshake_done(&self) {
         self.with(|progress| progress.incomplete_since = Some(Instant::now()));
     }

@@ -120,7 +120,7 @@ async fn row_101_when_all_places_are_taken_the_oldest_silent_connection_goes_fir
     for stream in silent.drain(..20) {
         ended(stream).await;
     }
-    // Who made a call before is still served on the same connection.
+    // A client that made a call before is still served on the same connection.
     assert!(is_answered(&mut used).await);
     running.stop();
 }

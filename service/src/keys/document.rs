@@ -53,7 +53,7 @@ pub(super) fn settle(
         Err(error) => return Err(refused(error.to_string())),
     };
     let after = merged(did, before.as_ref().and_then(Value::as_object), register);
-    // The log first: if it cannot go on, the document is not changed either.
+    // The log first: if it cannot continue, the document is not changed either.
     let logged = did.method() == DidMethod::WebVh && log::settle(data, did, &after, register, config, held)?;
     if before.as_ref() == Some(&after) {
         return Ok(logged);

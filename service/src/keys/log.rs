@@ -86,8 +86,8 @@ pub(super) fn require_newest(data: &Path, did: &Did, register: &Register) -> Res
     super::document::require_newest(data, &path.display().to_string(), did, &document, register)
 }
 
-/// Adds an entry to the log if its last version is not this document. Each one rotates the update key (pre-rotation). Whoever
-/// calls holds the keys' lock if `held`; without it an entry that is missing is refused.
+/// Adds an entry to the log if its last version is not this document. Each one rotates the update key (pre-rotation).
+/// With `held`, the caller holds the keys' lock; without it a missing entry is refused.
 ///
 /// # Errors
 /// The log is missing or does not verify; the update key is not there or cannot be opened; the register or the log cannot be

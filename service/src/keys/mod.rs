@@ -50,7 +50,7 @@ pub struct KeysConfig {
 
 impl Default for KeysConfig {
     fn default() -> Self {
-        // As long as a verifier of ours believes a document that it could not fetch anew.
+        // The time for which Carnet's verifiers use a document that they cannot fetch again.
         Self { passphrase: None, kek: None, module: None, token: None, pin: None, overlap_hours: 24 }
     }
 }

@@ -103,7 +103,7 @@ impl Entry {
         &self.public
     }
 
-    /// Erases its secret. Its label, if that is in a token, where it goes on lying until it is destroyed there.
+    /// Erases its secret. Returns its label in a token, where the key remains until it is destroyed there.
     fn forget(&mut self) -> Option<String> {
         match self.secret.take() {
             Some(Secret::Token(label)) => Some(label),

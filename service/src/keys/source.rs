@@ -32,7 +32,7 @@ impl FromStr for Source {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        // What was given is not repeated: somebody may have put the secret itself there.
+        // The input is not repeated: it may be the secret itself.
         let wrong = || "say where the secret is: file:PATH, env:NAME or fd:NUMBER".to_owned();
         match text.split_once(':').filter(|(_, rest)| !rest.is_empty()).ok_or_else(wrong)? {
             ("file", path) => Ok(Self::File(PathBuf::from(path))),

@@ -118,7 +118,7 @@ fn a_directory_with_one_key_goes_on_as_key_1() {
     register.save(dir.path()).unwrap();
     assert!(!dir.path().join("key.json").exists());
     assert_eq!(Keyring::open(dir.path(), &plain()).unwrap().public_key(), key.public_key());
-    // A power cut before the old file went: the register counts, and the key does not go on lying there in plain text.
+    // A power cut before the old file was removed: the register counts, and the plain-text key is removed.
     let mode = |mode| std::os::unix::fs::PermissionsExt::from_mode(mode);
     for (left, stays) in [(old.as_slice(), false), (b"{}", true)] {
         std::fs::write(dir.path().join("key.json"), left).unwrap();
@@ -280,7 +280,8 @@ fn the_log_of_a_did_webvh_has_every_version_and_catches_up() {
     document::settle(dir.path(), &did, &mut register, &plain(), true).unwrap();
     std::fs::write(&path, before).unwrap();
     assert_ne!(keys, std::fs::read(dir.path().join("keys.json")).unwrap());
-    // A backup that is too new: its key may not sign, and it is said so. The one that belongs to it goes on.
+    // A backup that is too new: its key may not sign, and the error says so. The one that belongs to the log
+    // continues.
     let refused = document::settle(dir.path(), &did, &mut register, &plain(), true).unwrap_err();
     assert!(refused.message.contains("none that may add"), "{refused:?}");
     std::fs::write(dir.path().join("keys.json"), keys).unwrap();

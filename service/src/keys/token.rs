@@ -1,8 +1,9 @@
 //! Keys in a PKCS#11 token (PKCS #11 v3.0): made in it, never out of it.
 //!
-//! P-256 with CKM_ECDSA over the SHA-256 that is computed here, Ed25519 with CKM_EDDSA over the message. The private key is
-//! CKA_SENSITIVE and not CKA_EXTRACTABLE, and a token that makes it otherwise is refused. Whatever a token signs is
-//! verified before it goes anywhere, so that a faulty or swapped one gives errors and not credentials that fail elsewhere.
+//! P-256 with CKM_ECDSA over the SHA-256 that is computed here, Ed25519 with CKM_EDDSA over the message. The private
+//! key is CKA_SENSITIVE and not CKA_EXTRACTABLE, and a token that makes it otherwise is refused. Every signature of a
+//! token is verified before it is used, so that a faulty or swapped token gives errors and not credentials that fail
+//! elsewhere.
 
 pub(super) mod kek;
 mod point;
@@ -191,7 +192,7 @@ fn private_key(session: &Session, label: &str) -> Result<ObjectHandle, TokenErro
 /// Makes a key pair in the token: its label there, and its public half.
 ///
 /// # Errors
-/// [`TokenError`]; or the PIN could not be had.
+/// [`TokenError`]; or the PIN cannot be read.
 pub(super) fn generate(config: &KeysConfig, algorithm: Algorithm) -> Result<(String, PublicKey), StartError> {
     let token = Access::of(config)?.open()?;
     let session = token.session(true)?;
@@ -226,7 +227,7 @@ pub(super) fn generate(config: &KeysConfig, algorithm: Algorithm) -> Result<(Str
 /// Destroys a key pair, by its label.
 ///
 /// # Errors
-/// [`TokenError`]; or the PIN could not be had.
+/// [`TokenError`]; or the PIN cannot be read.
 pub(super) fn destroy(config: &KeysConfig, label: &str) -> Result<(), StartError> {
     let token = Access::of(config)?.open()?;
     let session = token.session(true)?;
@@ -309,7 +310,7 @@ pub(super) struct TokenKey {
     access: Access,
     label: String,
     public: PublicKey,
-    /// Read by those who sign, written by who opens the token anew.
+    /// Read by signers, written by the thread that opens the token again.
     open: RwLock<Open>,
 }
 
@@ -329,7 +330,7 @@ impl TokenKey {
     /// Finds the key in the token and makes sure that it is the one of `public`.
     ///
     /// # Errors
-    /// [`TokenError`]; or the PIN could not be had.
+    /// [`TokenError`]; or the PIN cannot be read.
     pub(super) fn open(config: &KeysConfig, label: &str, public: &PublicKey) -> Result<Self, StartError> {
         let access = Access::of(config)?;
         let token = access.open()?;
@@ -350,8 +351,8 @@ impl TokenKey {
         (open.generation, open.signed(&self.label, self.public.algorithm(), message))
     }
 
-    /// Opens the token anew, unless somebody has since the opening that failed. Modules do not find a token again that was
-    /// away, so that it is all done from the start, while nobody else is at it.
+    /// Opens the token again, unless another thread has since the opening that failed. Modules do not find a token
+    /// that was away, so everything is done from the start, while nobody else uses it.
     fn reopen(&self, failed: u64) -> Result<(), TokenError> {
         let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
         open.require_untried()?;
@@ -360,7 +361,7 @@ impl TokenKey {
         }
         open.spare.get_mut().unwrap_or_else(PoisonError::into_inner).clear();
         if let Some(token) = open.token.take() {
-            // What is broken may not even end well.
+            // A broken module may fail to end, too.
             token.context.finalize().ok();
         }
         let token = self.access.open()?;

@@ -401,7 +401,7 @@ impl Owner {
 
     async fn rotate(&self, data: &Path, algorithm: Option<Algorithm>) -> Result<Said, StartError> {
         let mut change = self.change(data)?;
-        // Where it can be had: a register from an old backup would give the new key the name of another.
+        // If it is reachable: a register from an old backup would give the new key the name of another.
         if let Ok(document) = self.fetch().await {
             document::require_newest(data, "the published document", &self.did, &document, &change.register)?;
         }

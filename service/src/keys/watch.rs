@@ -58,8 +58,8 @@ pub(super) async fn published(did: &Did, fetcher: &HttpsFetcher) -> Result<Arc<D
     }
 }
 
-/// Whoever restored a whole data directory from a backup of before a key leaked has keys and document that fit each other, and
-/// only what is published knows better. So a service looks there at its start and every hour.
+/// After a restore of a whole data directory from a backup from before a key leaked, keys and document fit each
+/// other, and only the published document knows better. So a service checks it at its start and every hour.
 pub struct Watch {
     data: PathBuf,
     fetcher: HttpsFetcher,

@@ -99,7 +99,8 @@ impl StaffOnly {
     }
 }
 
-/// Runs work that blocks, for an interceptor, which cannot wait: what else this worker thread has to do goes on on another one.
+/// Runs blocking work for an interceptor, which cannot wait. The other tasks of this worker thread continue on
+/// another one.
 fn off_the_workers<T>(work: impl FnOnce() -> T) -> T {
     let flavor = Handle::try_current().map(|runtime| runtime.runtime_flavor());
     if flavor.is_ok_and(|flavor| flavor == RuntimeFlavor::MultiThread) {

@@ -235,7 +235,7 @@ fn read(path: &Path) -> std::io::Result<Vec<u8>> {
 /// A name of 1 to 64 characters that can be seen, with single spaces between them; for clap.
 ///
 /// # Errors
-/// What it must be.
+/// The rule, as a sentence.
 pub fn check_name(text: &str) -> Result<String, String> {
     // What cannot be seen, such as a mark that turns the order of letters round, is longer when it is quoted.
     let seen = format!("{text:?}").len() == text.len().saturating_add(2);
@@ -380,7 +380,7 @@ mod tests {
         let both = Register::load(data).unwrap();
         assert_eq!((both.whose(&hash(&token)), both.whose(&hash(&anna))), (Some("staff"), Some("Anna")));
         Register::change(data, |register| register.end("staff", at(1))).unwrap();
-        // What a power cut left behind does not bring the ended token back.
+        // A file that a power cut left behind does not bring the ended token back.
         std::fs::write(&old, format!("{text}\n")).unwrap();
         assert_eq!(Register::load(data).unwrap().whose(&hash(&token)), None);
         std::fs::remove_file(data.join(FILE)).unwrap();

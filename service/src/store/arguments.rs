@@ -37,7 +37,8 @@ pub struct RestoreArgs {
     /// Take the store that is in the directory: after the whole directory was restored, or where store.json is lost.
     #[arg(long, conflicts_with = "from")]
     pub in_place: bool,
-    /// Go on with a store that is older than one that was here. What happened since is lost; run it without this first, and read what.
+    /// Continue with a store that is older than one that was here. All changes since are lost; run it without this
+    /// first, to read which.
     #[arg(long)]
     pub accept_loss: bool,
     /// Print JSON.

@@ -110,7 +110,7 @@ impl Part {
         let mut name = out.as_os_str().to_owned();
         name.push(".part");
         let path = PathBuf::from(name);
-        // What a power cut left half-written is in nobody's use.
+        // Nobody uses a file that a power cut left half-written.
         match fs::remove_file(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}

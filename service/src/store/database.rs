@@ -139,7 +139,7 @@ impl Database {
                     return Ok(());
                 }
                 let mut connection = self.writer.acquire().await?;
-                // Whoever has asked by now has committed its erasure, and nobody else commits until this is over.
+                // Every caller so far has committed its erasure, and nobody else commits until this is over.
                 let requested = self.checkpoints.requested.load(Ordering::SeqCst);
                 if empty_log(&mut connection).await? {
                     *served = requested;

@@ -77,8 +77,8 @@ pub async fn create(data: &Path, migrator: &Migrator) -> Result<(), StartError> 
 /// Opens the store of a directory, and brings its schema up to date. A store from before stores had ids is given one.
 ///
 /// # Errors
-/// The store is missing, empty, another one or older than one that was here; it cannot be opened or migrated. What is stored stays
-/// as it was.
+/// The store is missing, empty, another one or older than one that was here; it cannot be opened or migrated. The
+/// stored data is unchanged.
 pub async fn open(data: &Path, migrator: &Migrator) -> Result<OpenStore, StartError> {
     let lock = lock_shared(data)?;
     let mark = StoreMark::load(data)?;
@@ -108,7 +108,7 @@ impl OpenStore {
     /// Brings the mark beside the keys up to what the store has committed. Call it before that is published.
     ///
     /// # Errors
-    /// The database's; the mark could not be written, and then the one of before stays.
+    /// The database's; the mark could not be written, and then the earlier one stays.
     pub async fn settle_mark(&self) -> Result<StoreIdentity, SettleError> {
         let mut mark = self.mark.lock().await;
         let identity = identity::read(self.database.readers()).await?;

@@ -1,7 +1,7 @@
 //! Putting a backup in the place of a store, or making good the one that is there, while the service is stopped.
 //!
-//! Everything is done in a folder beside the store, `restoring`, and what comes of it is renamed into its place: a power cut leaves
-//! the store of before, none, which nothing starts with, or the restored one.
+//! Everything is done in a folder beside the store, `restoring`, and the result is renamed into place. A power cut
+//! leaves the earlier store, none, which nothing starts with, or the restored one.
 
 use std::{
     fs::{self, File},
@@ -154,15 +154,15 @@ impl StagedStore {
     /// Puts a store that is not behind in its place.
     ///
     /// # Errors
-    /// It cannot be brought up to date, or a file cannot be written; then the store of before is in its place.
+    /// It cannot be brought up to date, or a file cannot be written; then the earlier store is in its place.
     pub async fn put(self, migrator: &Migrator) -> Result<Restored, StartError> {
         let database = self.open(migrator).await?;
         let named = self.name(&database).await;
         self.finish(database, named).await
     }
 
-    /// Puts a store in its place that is behind: under a new id, with numbers above all that are known, and after `go_on` has closed
-    /// in it what must not go on as it was. `publication` is the number of what is known to be published.
+    /// Puts a store in place that is behind: under a new id, with numbers above all that are known, and after `go_on`
+    /// has closed everything in it that must not continue. `publication` is the number of the known publication.
     ///
     /// # Errors
     /// Those of [`StagedStore::put`]; those of `go_on`.
@@ -237,7 +237,7 @@ impl StagedStore {
         identity::read(database.readers()).await
     }
 
-    /// Closes the staged store, and puts it in the place of the one of before.
+    /// Closes the staged store, and puts it in place of the earlier one.
     async fn finish(
         self,
         database: Database,
@@ -277,7 +277,7 @@ impl StagedStore {
         Ok(aside)
     }
 
-    /// Moves the store of before, with its log, out of the way.
+    /// Moves the earlier store, with its log, out of the way.
     fn set_aside(&self) -> io::Result<Option<PathBuf>> {
         // An index of a log that is gone would be taken for one of the new store's.
         remove(&self.data.join(INDEX))?;

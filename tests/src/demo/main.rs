@@ -25,7 +25,7 @@ struct Arguments {
     /// Print one JSON object instead of a story.
     #[arg(long)]
     json: bool,
-    /// Leave everybody running, and print how to go on by hand.
+    /// Leave all programs running, and print how to continue by hand.
     #[arg(long)]
     keep: bool,
 }

@@ -107,7 +107,7 @@ pub(crate) struct EditArgs {
 enum Earlier {
     /// It stays good.
     Stand,
-    /// It is good no more.
+    /// It becomes invalid.
     Fall,
 }
 

@@ -133,7 +133,8 @@ fn refused(what: impl Into<String>) -> Refusal {
     Refusal::new("lote_signature", what, hint)
 }
 
-/// The compact form of a flattened one (RFC 7515 section 7.2.2). What is not protected by the signature may be for archives only.
+/// Returns the compact form of a flattened one (RFC 7515 section 7.2.2). Members that the signature does not protect
+/// may be for archives only.
 fn flattened(document: &Map<String, Value>) -> Result<String, Refusal> {
     let part = |name: &str| match document.get(name) {
         Some(Value::String(text)) => Ok(text.as_str()),

@@ -56,8 +56,8 @@ fn hashes(keys: &[PublicKey]) -> Value {
 /// DID depends on the document.
 ///
 /// # Errors
-/// What [`Chain::verify`] refuses of the log that was made; `algorithm_mismatch` (an update key other than Ed25519), and what
-/// the signer refuses.
+/// Those of [`Chain::verify`] for the new log; `algorithm_mismatch` (an update key other than Ed25519), and those of
+/// the signer.
 pub fn create(inception: &Inception<'_>, document: &dyn Fn(&Did) -> Value) -> Result<(Did, String), Problem> {
     let provisional = entry::hash(PLACEHOLDER.as_bytes());
     let at_place = |scid: &str| Did::parse(&format!("did:webvh:{scid}:{}", inception.place));

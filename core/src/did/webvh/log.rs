@@ -258,10 +258,11 @@ impl Log {
         committed.contains(&entry::hash(key.as_bytes()))
     }
 
-    /// The `versionId` of the last entry: with it, whoever saw this log can tell one that does not go on from it.
+    /// Returns the `versionId` of the last entry. A caller that keeps it can detect a log that does not continue this
+    /// one.
     ///
     /// # Errors
-    /// `did_log_invalid`: never, of a log that was verified.
+    /// `did_log_invalid`: never, for a verified log.
     pub fn last_id(&self) -> Result<&str, Problem> {
         self.last().map(Version::id)
     }

@@ -8,11 +8,11 @@ use super::{Holding, offer::Offer};
 type Shape<'a> = Vec<(usize, usize, &'a BTreeMap<usize, u64>)>;
 
 /// The holdings that are left without those that offer nothing which another one does not offer for as little:
-/// whatever answer has one of them weighs no less than the same answer with the other. That is so for two
-/// copies of one document, and for documents of which there is one copy each; a document with several copies may be
-/// shown for the sake of another copy, and then not with this one.
-///
-/// `cost` is what using a holding weighs.
+/// Returns the holdings without the dominated ones: those that offer nothing that another holding does not offer for
+/// as little. An answer with a dominated holding weighs no less than the same answer with the other. That is so for
+/// two copies of one document, and for documents of which there is one copy each; a document with several copies may
+/// be shown for the sake of another copy, and then not with this one.
+/// `cost` is the weight of using a holding.
 pub(super) fn undominated(
     offered: &[Vec<Offer>],
     holdings: &[Holding<'_>],
@@ -42,6 +42,6 @@ pub(super) fn undominated(
         let count = copies.entry(document(*index)).or_default();
         *count = count.saturating_add(1);
     }
-    // What has other copies is of its own kind.
+    // A document with other copies is a kind of its own.
     lightest(kept, &|index| if copies.get(&document(index)) == Some(&1) { None } else { Some(index) })
 }

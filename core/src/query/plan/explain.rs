@@ -16,7 +16,7 @@ pub(super) struct Choice<'a> {
 }
 
 impl Choice<'_> {
-    /// The plan. What answers two queries is counted for the first of them, so that the lines add up.
+    /// The plan. A disclosure that answers two queries is counted for the first of them, so that the lines add up.
     pub(super) fn plan(&self, answer: Answer) -> Plan {
         let mut parts = Vec::new();
         let mut lines = Vec::new();

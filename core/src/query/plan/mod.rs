@@ -1,15 +1,17 @@
-//! The least-disclosure plan: of all answers to a query that a wallet could give, the one that shows least.
+//! The least-disclosure plan: the answer to a query that discloses least, of all that a wallet could give.
 //!
-//! What a showing weighs is data ([`Weights`], `spec/weights.toml`); what a claim tells is the catalogue's word
-//! ([`Classes`]). A claim weighs as much as its parts; metadata weighs nothing, a claim in the clear as much as one
-//! that is disclosed, and what answers two queries with one document weighs once. The plan is exact: it is found by
-//! branch and bound over all combinations of credential sets, documents and claim sets, after documents were left out
-//! that offer the same as another one and weigh more. It is deterministic: of answers that weigh the same it is the
-//! one whose credential set the asker prefers, then the one that shows fewer claims, then the asker's order of claim
-//! sets, then the wallet's order. Of no document do two copies go: they could be joined. A query has one bound for
-//! each type, path and direction (spec/at-least.md 5.2); a document of two types that is asked for two bounds of one
-//! claim all the same does not answer for that claim. What an answer lets the asker conclude of bounds that it does
-//! not prove stands beside it ([`Plan::implied`]).
+//! The weight of a disclosure is data ([`Weights`], `spec/weights.toml`); the catalogue classifies claims
+//! ([`Classes`]). A claim weighs as much as its parts. Metadata weighs nothing, a claim in the clear as much as one
+//! that is disclosed, and a disclosure that answers two queries with one document weighs once.
+//!
+//! The plan is exact: it is found by branch and bound over all combinations of credential sets, documents and claim
+//! sets, after dominated documents were left out. It is deterministic: of answers of equal weight it is the one whose
+//! credential set the verifier prefers, then the one that shows fewer claims, then the verifier's order of claim
+//! sets, then the wallet's order. No answer has two copies of one document: they could be joined.
+//!
+//! A query has one bound for each type, path and direction (spec/at-least.md 5.2). A document of two types for which
+//! a query still has two bounds on one claim does not answer for that claim. [`Plan::implied`] lists the bounds that
+//! the verifier can conclude from an answer without proof.
 
 use std::{collections::BTreeSet, fmt};
 

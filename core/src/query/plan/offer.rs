@@ -16,8 +16,8 @@ use crate::{
 /// The formats in which claims are disclosed one by one; in any other a credential is shown as a whole.
 const SELECTIVE: [&str; 2] = ["vc+sd-jwt", "dc+sd-jwt"];
 
-/// The most that is looked at to see what there is to choose from, in claims without parts. What people have and
-/// agencies ask stays below a tenth of it.
+/// Limit on the claims that are examined to find the alternatives, in claims without parts. Real wallets and requests
+/// stay below a tenth of it.
 const MAX_LOOKS: u64 = 2_000_000;
 
 /// One way to answer a credential query.
@@ -121,7 +121,7 @@ impl<'a> Offers<'a> {
                 self.claim(holding, claim, condition)
             });
             let claims: Vec<Option<Vec<Shown>>> = own_claims.collect::<Result<_, _>>()?;
-            // Whatever was asked for, everything goes.
+            // The whole credential is disclosed, whatever the query asks for.
             let whole = if SELECTIVE.contains(&holding.candidate.format) { None } else { Some(self.whole(holding)?) };
             let mut own: Vec<Offer> = Vec::new();
             for (set, asked) in sets.iter().enumerate() {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Holding, offer::Offer};
 use crate::{Code, Problem};
 
-/// The most that is weighed on the way, in documents, copies and claims. What people have and agencies ask stays below a
+/// Limit on the items that the search weighs: documents, copies and claims. Real wallets and requests stay below a
 /// tenth of it (see the tests).
 const MAX_STEPS: u64 = 5_000_000;
 

@@ -113,7 +113,7 @@ fn a_third_party_needs_the_registrar_alone() {
 fn a_key_that_no_pinned_registrar_vouches_for_proves_nothing() {
     judged(&good()).unwrap();
     let unproven = |file: &ExportedReceipt| refused(judged(file), Code::ReceiptKeyUnproven);
-    // By another registrar; by none; of before keys were named; with another key than the one that signed.
+    // By another registrar; by none; from before keys were named; with another key than the one that signed.
     unproven(&export(
         &request_object(Some(registration_of(&[key_1()], &secret(8), 365)), "key-1", &verifier()),
         "key-1",

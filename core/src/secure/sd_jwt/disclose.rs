@@ -79,10 +79,10 @@ impl SdJwt {
 
     /// Keeps only the disclosures needed to show `paths`, in their original order, and drops any key binding.
     ///
-    /// Needed are the disclosure of the claim itself, those of the claims around it, and, for a claim
-    /// that is an object or an array, those of everything within it. Indices are those of the
-    /// payload as [`SdJwt::disclosed`] shows it here; `All` stands for each element. What is in the
-    /// clear may be named too, and needs no disclosure. Without paths no disclosure is kept.
+    /// Needed are the disclosure of the claim itself, those of the claims around it, and, for a claim that is an
+    /// object or an array, those of everything within it. Indices are those of the payload as [`SdJwt::disclosed`]
+    /// shows it here; `All` stands for each element. A path may name a claim in the clear, which needs no disclosure.
+    /// Without paths no disclosure is kept.
     ///
     /// # Errors
     /// `query_unmet` when a path leads to nothing; those of [`SdJwt::disclosed`].

@@ -1,8 +1,8 @@
 //! SD-JWT (RFC 9901): selective disclosure by salted digests, with key binding.
 //!
-//! [`issue()`] makes one, [`SdJwt::select`] and [`SdJwt::bind`] show a part of it to somebody, and
-//! [`SdJwt::verify_signature`], [`SdJwt::disclosed`] and [`SdJwt::verify_key_binding`] are what a
-//! verifier asks, all three. Disclosures are hashed as the text that came, never written anew.
+//! [`issue()`] makes an SD-JWT; [`SdJwt::select`] and [`SdJwt::bind`] present a part of it. A verifier calls
+//! [`SdJwt::verify_signature`], [`SdJwt::disclosed`] and [`SdJwt::verify_key_binding`], all three. Disclosures are
+//! hashed as the text that was received, and never serialised again.
 
 use std::{fmt, sync::OnceLock};
 

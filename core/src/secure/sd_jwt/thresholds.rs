@@ -117,7 +117,7 @@ impl SdJwt {
         Ok((element, proof))
     }
 
-    /// Tells if a copy of before commits to the number that its value came to then.
+    /// Returns whether an older copy commits to the number that its value had then.
     fn commits_to(&self, payload: &Map<String, Value>, positions: &Positions, salt: &str, number: Ordered) -> bool {
         let OrderedClaim { path, direction } = &positions.claim;
         let array = commitments_path(path, *direction);

@@ -109,7 +109,7 @@ pub struct Withdrawal {
 pub enum EarlierCredentials {
     /// They stay good. Only for a party whose dates can be believed: it could date back what it issues now.
     Stand,
-    /// They are good no more from the withdrawal on.
+    /// They are invalid from the withdrawal on.
     Fall,
 }
 

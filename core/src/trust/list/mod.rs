@@ -143,11 +143,11 @@ impl TrustList {
         Ok(document)
     }
 
-    /// Adds one operator's signature to a list. `kid` is a verification method of the operator's DID, of an Ed25519 key.
-    /// What is signed is what [`Self::preview`] shows.
+    /// Adds one operator's signature to a list, over the contents that [`Self::preview`] shows. `kid` is a
+    /// verification method of the operator's DID, of an Ed25519 key.
     ///
     /// # Errors
-    /// `trust_list_operator` if that key has signed it already; what [`Self::preview`] refuses;
+    /// `trust_list_operator` if that key has signed it already; those of [`Self::preview`];
     /// `algorithm_mismatch`, `proof_generation`.
     pub fn sign(
         document: &Map<String, Value>,

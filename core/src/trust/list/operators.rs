@@ -32,7 +32,8 @@ pub struct NamedOperators {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Handover {
-    /// The [fingerprint](Operators::fingerprint) of the pins that it goes out from. With other pins it counts no more.
+    /// The [fingerprint](Operators::fingerprint) of the pins that it starts from. With other pins it no longer
+    /// counts.
     pub pinned: String,
     /// Their DIDs.
     pub ids: Vec<String>,

@@ -86,8 +86,8 @@ fn thumbprint(
     Ok(key.thumbprint())
 }
 
-/// The refusal of a list without a quorum. Where documents that cannot be had now, or the time, could make one, the code is
-/// that of the first such proof: whoever has a list keeps it then.
+/// Returns the refusal of a list without a quorum. Where documents that are unavailable now, or the time, could still
+/// make a quorum, the code is that of the first such proof: the caller keeps the list that it has then.
 fn too_few(found: &Signatures, needed: usize) -> Problem {
     let may_hold = |code: &Code| matches!(code, Code::DidUnresolved | Code::NotYetValid);
     let pending: Vec<Code> = found.failed.values().map(|problem| problem.code).filter(may_hold).collect();

@@ -119,7 +119,7 @@ impl IntendedUse {
             let of_type = |vct: &String| fits(&|registered| registered.meta.vct_values.contains(vct));
             query.vct_values.iter().map(of_type).collect::<Option<_>>()?
         } else {
-            // What has all of the types that are asked for has all of a smaller set as well.
+            // A credential of all the requested types is one of each smaller set as well.
             let within = |set: &[String], types: &[String]| set.iter().all(|name| types.contains(name));
             let of_types = |types: &Vec<String>| {
                 fits(&|registered| registered.meta.type_values.iter().any(|set| within(set, types)))

@@ -35,7 +35,7 @@ pub enum KeyStanding {
     Registered,
     /// The registration names keys, and another one signed.
     NotRegistered,
-    /// The registration names no key: it is of before keys were named.
+    /// The registration names no key: it is from before keys were named.
     NoneNamed,
 }
 
@@ -61,7 +61,7 @@ impl ReceiptKey {
     /// The key and its DID URL.
     ///
     /// # Errors
-    /// What [`DidUrl::parse`] and [`PublicKey::from_multikey`] refuse.
+    /// Those of [`DidUrl::parse`] and [`PublicKey::from_multikey`].
     fn open(&self) -> Result<(DidUrl, PublicKey), Problem> {
         Ok((DidUrl::parse(&self.id)?, PublicKey::from_multikey(&self.multikey)?))
     }
@@ -105,7 +105,7 @@ impl RelyingParty {
     /// A resolver that knows the asker by its registered keys alone.
     ///
     /// # Errors
-    /// What [`Did::parse`] and [`PinnedKeys::new`] refuse.
+    /// Those of [`Did::parse`] and [`PinnedKeys::new`].
     pub fn receipt_resolver(&self) -> Result<PinnedKeys, Problem> {
         let keys = self.receipt_keys.iter().map(|key| key.open().map(|(id, key)| (id.fragment().to_owned(), key)));
         PinnedKeys::new(&Did::parse(&self.id)?, &keys.collect::<Result<Vec<_>, _>>()?)

@@ -50,7 +50,7 @@ pub struct RelyingParty {
     pub supervisory_authority: SupervisoryAuthority,
     /// Intended uses, by purpose; ids are unique.
     pub intended_uses: Vec<IntendedUse>,
-    /// Keys that sign its receipts; a registration of before they were named has none.
+    /// Keys that sign its receipts; empty in older registrations.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub receipt_keys: Vec<ReceiptKey>,
 }

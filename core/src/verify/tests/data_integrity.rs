@@ -39,7 +39,7 @@ fn honest(world: &World) -> String {
     show(world, &issued(world, &world.document()), NONCE, AUDIENCE)
 }
 
-/// Changes the presentation's JSON, and signs it anew if `sign` is set.
+/// Changes the presentation's JSON, and signs it again if `sign` is set.
 fn changed(
     world: &World,
     sign: Option<(Option<&str>, Option<Value>)>,

@@ -1,4 +1,4 @@
-//! An issuer whose DID proves its history: what it signed with a key that it has no more goes on verifying.
+//! An issuer whose DID proves its history: credentials signed with a key that it no longer has still verify.
 
 use std::sync::Arc;
 

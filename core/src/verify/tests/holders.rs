@@ -124,7 +124,7 @@ fn row_97_two_holders_where_one_was_asked_for() {
         // The detail names the claim and no value.
         assert!(!report.failure().unwrap().detail.contains("ller"));
     }
-    // A value that cannot be compared is none that agrees.
+    // A value that cannot be compared does not agree.
     let listed =
         copy(&world, "vc+sd-jwt", &key(), json!({"name": ["Anna"], "born": "1990-02-03", "number": "2"}), |_| {});
     refused(answer(&world, &[("a", &first), ("b", &listed)]), Code::HolderDiffers);
@@ -153,7 +153,7 @@ fn row_97_one_key_or_anybodys_where_that_was_asked_for() {
     let first = of(&world, &one, ANNA, "1");
     let second = of(&world, &other, ("Bela", "2000-01-01"), "2");
     accepted(answer(&world, &[("a", &first), ("b", &second)]));
-    // Who does not say whose they are gets no answer by two.
+    // A verifier without a holder rule gets no answer by two documents.
     let world = two(Value::Null);
     let (first, second) = (of(&world, &one, ANNA, "1"), of(&world, &other, ANNA, "2"));
     refused(answer(&world, &[("a", &first), ("b", &second)]), Code::HolderMissing);

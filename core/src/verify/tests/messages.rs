@@ -51,7 +51,7 @@ fn a_message_is_heard_and_refuses_nothing() {
     // A number that the credential does not explain.
     publish_message(&mut world, 9);
     assert_eq!(heard(&world, message_entry(MINE)), (Outcome::Passed, vec![(9, "undefined".to_owned())]));
-    // What is revoked is refused, and its message heard all the same.
+    // A revoked copy is refused, and its message is still read.
     publish(&mut world, State::Revoked);
     let mut status = entries();
     status.as_array_mut().unwrap().push(message_entry(MINE));

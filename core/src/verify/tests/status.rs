@@ -452,7 +452,7 @@ fn a_statement_that_is_too_old_for_the_asker_is_passed_over() {
         publish(&mut world, state);
         assert_eq!(said(&world), refused, "{state:?}");
     }
-    // A suspension of before the statement is one that a statement which counts would have lifted.
+    // A counting statement would have lifted a suspension from before it.
     publish_for(&mut world, State::Suspended, (made.plus(-1), DAY, DAY));
     world.now = made.plus(DAY + 120);
     assert_eq!(said(&world), Some(Code::StatusListStale));

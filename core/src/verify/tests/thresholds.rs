@@ -183,7 +183,7 @@ fn without_values(world: &World) -> SdJwt {
     SdJwt::parse(&issue(&world.document(), &options, &world.issuer, &mut OsRng).unwrap()).unwrap()
 }
 
-/// Signs the subject of a copy anew with something done to it, with these disclosures.
+/// Signs the subject of a copy again with a change, with these disclosures.
 fn signed_anew(
     world: &World,
     copy: &SdJwt,

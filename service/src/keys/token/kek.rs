@@ -19,7 +19,7 @@ const KEY_BYTES: u64 = 32;
 /// Makes the key, unless the token has one of this label.
 ///
 /// # Errors
-/// [`TokenError`]: the token has several, or one that can be taken out of it; or the PIN could not be had.
+/// [`TokenError`]: the token has several, or one that can be taken out of it; or the PIN cannot be read.
 pub(in crate::keys) fn prepare(config: &KeysConfig, label: &str) -> Result<(), StartError> {
     let session = Access::of(config)?.open()?.session(true)?;
     match find(&session, label) {
@@ -52,7 +52,7 @@ pub(in crate::keys) fn prepare(config: &KeysConfig, label: &str) -> Result<(), S
 /// Nonce and ciphertext of AES-256-GCM.
 ///
 /// # Errors
-/// [`TokenError`]; or the PIN could not be had.
+/// [`TokenError`]; or the PIN cannot be read.
 pub(in crate::keys) fn seal(
     config: &KeysConfig,
     label: &str,

@@ -145,7 +145,7 @@ async fn cancelled_after<T>(polls: usize, future: impl Future<Output = T>) -> Op
     None
 }
 
-/// Whatever instant a caller goes away at, the writer is outside of a transaction afterwards and takes the next one.
+/// Drops a caller at any instant: the writer is outside of a transaction afterwards and takes the next one.
 #[tokio::test]
 async fn a_cancelled_call_leaves_the_writer_free() {
     let dir = tempfile::tempdir().unwrap();

@@ -193,7 +193,7 @@ fn of_the_json_forms_the_flattened_one_is_read() {
         change(&mut value);
         publisher.opened(&value.to_string()).map(drop).map_err(|refusal| refusal.reason)
     };
-    // What archives add is not protected, and not looked at.
+    // Members that archives add are not protected, and not read.
     assert_eq!(with(|value| value["header"] = json!({"etsiU": ["AA"]})), Ok(()));
     assert_eq!(with(|value| value["header"] = json!({"alg": "EdDSA"})), Err("lote_signature"));
     assert_eq!(with(|value| value["LoTE"] = json!({})), Err("lote_signature"));

@@ -7,7 +7,7 @@ use super::*;
 proptest! {
     #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
 
-    /// Whatever an honest controller does verifies; whatever byte changes does not.
+    /// Every change by an honest controller verifies, and every changed byte is refused.
     #[test]
     fn created_logs_verify_and_changed_ones_do_not(
         steps in proptest::collection::vec((1_i64..1_000, any::<bool>(), any::<bool>(), 1_u8..90), 0..5),

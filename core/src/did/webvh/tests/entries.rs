@@ -35,7 +35,7 @@ fn entries_by_keys_that_may_not_update_are_refused() {
     };
     assert!(by(1, &secret(100)).is_ok());
     assert!(by(2, &secret(101)).is_ok());
-    // A stranger; the key that signs credentials; the update key of before; the one that this entry itself brings.
+    // A stranger; the key that signs credentials; the earlier update key; the one that this entry itself brings.
     for (at, seed) in [(0, 55), (0, 1), (0, 101), (1, 55), (1, 1), (1, 101), (2, 100), (2, 55)] {
         assert_eq!(code(by(at, &secret(seed))), Code::MethodOfOther, "entry {at} by {seed}");
     }

@@ -107,7 +107,7 @@ fn signed(entry: &Value, key: &SecretKey, at: Timestamp) -> Value {
     Value::Object(data_integrity::secure(entry.as_object().unwrap(), &EddsaJcs2022, &options, key).unwrap())
 }
 
-/// The three entries with the second one changed and everything after it made anew by those who have the keys.
+/// The three entries with the second one changed, and all later ones made again by the holders of the keys.
 fn with_second(change: impl Fn(&mut Value)) -> Result<Log, Problem> {
     let (did, log) = three();
     let mut entries = lines(&log);

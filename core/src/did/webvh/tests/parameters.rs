@@ -93,7 +93,7 @@ fn null_ends_neither_pre_rotation_nor_witnesses_without_those_who_must_agree() {
         entries.push(second(parameters, key));
         assert_eq!(verify(&did, &text(&entries)).err().map(|problem| problem.code), refused, "{key}");
     }
-    // The entry that ends witnessing needs the witnesses of before.
+    // The entry that ends witnessing needs the earlier witnesses.
     let ending = |file: &dyn Fn(&[String]) -> Value| witnessed_with(&json!(null), file);
     assert!(ending(&|ids| json!([vouched(&ids[2], &[201, 202])])).is_ok());
     assert_eq!(code(ending(&|ids| json!([vouched(&ids[1], &[201, 202])]))), Code::DidLogWitness);
@@ -115,12 +115,12 @@ fn pre_rotation_binds_the_next_keys() {
     assert!(open.may_go_on(&public(100)) && !open.may_go_on(&public(101)));
     // Ending pre-rotation is a change that must keep to it.
     assert!(with(Some(&committed), None, 101).is_ok());
-    // Not committed to; no update keys; by the key of before, which a thief may have; by nobody.
+    // Not committed to; no update keys; by the earlier key, which a thief may have; by nobody.
     assert_eq!(code(with(Some(&other), Some(&next), 103)), Code::DidLogInvalid);
     assert_eq!(code(with(None, Some(&next), 100)), Code::DidLogInvalid);
     assert_eq!(code(with(Some(&committed), Some(&next), 100)), Code::MethodOfOther);
     assert_eq!(code(with(Some(&[]), Some(&next), 100)), Code::MethodOfOther);
-    // Without nextKeyHashes it would be open whether pre-rotation goes on.
+    // Without nextKeyHashes it would be open whether pre-rotation continues.
     let silent = json!({"versionTime": after(10).to_string(), "state": state,
         "parameters": {"updateKeys": [public(101).to_multikey()]}});
     let mut entries = lines(&log);

@@ -231,7 +231,8 @@ fn a_method_without_a_controller_hinders_only_itself() {
         }
         state
     }
-    // In the version that counts, and in one of before: what a version made unusable is not taken from another one.
+    // In the version that counts, and in an earlier one: a key that one version made unusable is not taken from
+    // another one.
     let states: [fn(&Did) -> Value; 3] = [|did| other(did, true), |did| other(did, false), |did| document(did, &[2])];
     for (states, refused) in [
         (&states[..1], None),

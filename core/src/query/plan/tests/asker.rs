@@ -293,7 +293,7 @@ proptest! {
         let screened = world.screened(&plan, &actual, &visible, &tried());
         // Nothing that the screen leaves open can be ruled out.
         prop_assert!(screened.iter().all(|hidden| consistent.contains(hidden)));
-        // What the screen says is what the answer depends on, and nothing else.
+        // The screen names exactly the conditions that the answer depends on.
         let audit = world.audit(&plan, &actual);
         prop_assert_eq!(audit.unsaid(), BTreeSet::new());
         prop_assert_eq!(audit.said_for_nothing(), BTreeSet::new());
@@ -351,7 +351,7 @@ fn an_asker_with_many_bounds_would_learn_the_value() {
     let learns = |query: &Query, checked: bool| {
         let world = World { query, made: &[PERMIT], checked };
         let actual = [hidden(40)];
-        // What was proved, and nothing besides.
+        // The proved bounds, and nothing besides.
         let plan = Plan { implied: Vec::new(), ..world.plan(&actual).unwrap() };
         let of = |known: Vec<Vec<Hidden>>| known.iter().map(|hidden| hidden[0].until).collect::<Vec<_>>();
         let consistent = of(world.consistent(&actual, &[0], &tried));

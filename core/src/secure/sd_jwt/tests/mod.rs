@@ -200,7 +200,7 @@ fn selecting_keeps_what_is_needed_and_nothing_else() {
     let select = |paths: &[Value]| {
         let paths: Vec<_> = paths.iter().cloned().map(path).collect();
         let selected = token.select(&paths).unwrap();
-        // What was selected is what parses, too.
+        // The selected SD-JWT parses, too.
         let again = SdJwt::parse(&selected.to_string()).unwrap();
         assert_eq!(again.disclosed().unwrap().payload, selected.disclosed().unwrap().payload);
         again.verify_signature(&issuer().public_key()).unwrap();

@@ -193,7 +193,7 @@ fn a_padded_array_has_one_length_no_order_and_one_rendering() {
         let shown = token.disclosed().unwrap();
         let serials = shown.payload["credentialSubject"]["serials"].as_array().unwrap();
         assert_eq!(serials.len(), count);
-        // What a wallet renders again it has in the copy's own order.
+        // A wallet renders the claims in the copy's own order.
         assert_eq!(token.check_rendering(&without_cnf(&shown.payload), &options), Ok(()));
         let array = token.select(&disclosable[..1]).unwrap();
         assert_eq!(array.digests().unwrap().len(), 4 + 8);

@@ -180,7 +180,7 @@ fn the_compact_form_is_strict() {
     let good = made(&json!({"_sd": [digest(&a)]}), &[a]);
     assert!(shown(&good).is_ok());
     let without_tilde = good.trim_end_matches('~');
-    // What stands after the last tilde is a key binding, and a disclosure is none.
+    // The part after the last tilde is a key binding, and a disclosure is none.
     assert_eq!(refusal(without_tilde), Code::TokenMalformed);
     assert_eq!(refusal(without_tilde.split('~').next().unwrap()), Code::TokenMalformed);
     assert_eq!(refusal(&format!("~{good}")), Code::TokenMalformed);

@@ -19,7 +19,7 @@ fn taken(contents: &Contents, seen: Option<&Seen>) -> Result<TrustList, Problem>
     verify_at(&signed_by(draft(contents), &[1, 2]), seen, now())
 }
 
-/// A list of before there was a history.
+/// A list from before there was a history.
 fn without_history(contents: Contents) -> Contents {
     Contents { history: Vec::new(), ..contents }
 }
@@ -76,7 +76,7 @@ fn lists_of_before_there_was_a_history_are_a_root_until_the_first_with_one() {
     let next = after(&new, "A");
     taken(&next, Some(&seen(&new))).unwrap();
     refused(taken(&without_history(next), Some(&seen(&new))), Code::TrustListConflict);
-    // What was remembered before says nothing of it.
+    // An older record says nothing of it.
     let kept = serde_json::from_value::<Seen>(json!({"sequence": 1, "digest": older.digest})).unwrap();
     assert_eq!(kept, older);
 }

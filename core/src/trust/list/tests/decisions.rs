@@ -126,7 +126,7 @@ fn an_issuer_that_came_back() {
     let (february, april, july) = ("2026-02-01T00:00:00Z", "2026-04-01T00:00:00Z", "2026-07-01T00:00:00Z");
     for (earlier, in_february, undated) in [
         (EarlierCredentials::Stand, Rule::WithdrawnSince, Rule::Accredited),
-        // What has no date may be of the time before.
+        // A credential without a date may be from before.
         (EarlierCredentials::Fall, Rule::Fallen, Rule::IssueDateUnknown),
     ] {
         assert_eq!(issued(earlier, Some(february)), in_february);
@@ -157,7 +157,7 @@ fn countries_and_levels_are_limits() {
     assert_eq!(rule(Some("FR"), Some(6)), Rule::OutsideJurisdiction);
     assert_eq!(rule(Some("de"), Some(6)), Rule::OutsideJurisdiction);
     assert_eq!(rule(Some("DE"), Some(7)), Rule::AboveLevel);
-    // What is not known is not within a limit.
+    // An unknown country is not within a limit.
     assert_eq!(rule(None, Some(6)), Rule::JurisdictionUnknown);
     assert_eq!(rule(Some("DE"), None), Rule::LevelUnknown);
     assert_eq!(decided(vec![accreditation()], &asked(Some("FR"), Some(8))), Rule::Accredited);

@@ -195,7 +195,7 @@ fn a_list_that_contradicts_the_one_seen_is_refused() {
     verify_at(&more, Some(&seen), now()).unwrap();
     let longer = TrustList::draft(&Did::parse(LIST_DID).unwrap(), second.contents(), now(), day(31)).unwrap();
     refused(verify_at(&signed_by(longer, &[1, 2]), Some(&seen), now()), Code::TrustListConflict);
-    // What is remembered can be kept as JSON.
+    // The identity to remember can be kept as JSON.
     assert_eq!(serde_json::from_str::<Seen>(&serde_json::to_string(&seen).unwrap()).unwrap(), seen);
 }
 

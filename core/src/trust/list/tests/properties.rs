@@ -34,7 +34,7 @@ proptest! {
         }
     }
 
-    /// Whatever is seen, only what is newer or the same is accepted.
+    /// After any list, only a newer one or the same is accepted.
     #[test]
     fn no_way_back(seen in 1..6_u64, offered in 1..6_u64) {
         let mut lists = vec![list(&contents())];

@@ -57,7 +57,7 @@ fn the_level_is_the_one_that_is_relied_on() {
     assert_eq!(level(json!({"eqfLevel": 7}), &[(embedded, 6)]), Some(7), "the highest");
     assert_eq!(level(json!({"eqfLevel": 5}), &[(embedded, 6)]), Some(6), "the highest");
     assert_eq!(level(json!({"id": UNI}), &[(&["credentialSubject", "credits"], 6)]), None, "another claim");
-    // What is no level is not known, whatever stands beside it.
+    // A value that is no level is unknown, whatever its siblings are.
     for odd in [json!("7"), json!(-1), json!(7.5), json!(300), json!([7]), json!(null)] {
         assert_eq!(level(json!({"eqfLevel": odd}), &[(embedded, 6)]), None, "{odd}");
     }

@@ -162,7 +162,7 @@ fn a_revoked_key_drops_only_its_own_proof() {
     };
     assert_eq!(failed(&by(&[1, 2, 3], Code::DidDeactivated).unwrap()), [(did_of(1), Code::DidDeactivated)]);
     refused_for(by(&[1, 2], Code::DidDeactivated), 1, Code::DidDeactivated);
-    // A document that cannot be had now says nothing about the signature.
+    // A document that is unavailable now says nothing about the signature.
     by(&[1, 2, 3], Code::DidUnresolved).unwrap();
     refused(by(&[1, 2], Code::DidUnresolved), Code::DidUnresolved);
     refused(by(&[1], Code::DidUnresolved), Code::TrustListQuorum);

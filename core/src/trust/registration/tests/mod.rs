@@ -130,7 +130,7 @@ fn changed(change: impl FnOnce(&mut Map<String, Value>)) -> Map<String, Value> {
     document
 }
 
-/// A registration whose proof is made anew, by another key or for another purpose.
+/// A registration with a new proof, by another key or for another purpose.
 fn signed_by(kid: &DidUrl, signer: &SecretKey, purpose: Purpose) -> Map<String, Value> {
     signed_anew(registration(), kid, signer, purpose)
 }
