@@ -1,4 +1,4 @@
-//! The wallet's file: age with a passphrase, replaced atomically, under a lock.
+//! File of the wallet: age with a passphrase, replaced atomically, under a lock.
 
 use std::{
     fs::{self, File, OpenOptions, TryLockError},
@@ -24,43 +24,42 @@ use crate::{
 
 mod format;
 
-/// log2 of scrypt's work factor unless told otherwise: about a second.
+/// Default log2 of scrypt's work factor: about a second.
 pub(crate) const DEFAULT_WORK_FACTOR: u8 = 18;
-/// The least work factor that is allowed.
+/// Minimum log2 of the work factor.
 pub(crate) const LEAST_WORK_FACTOR: u8 = 12;
-/// The greatest work factor that is allowed, and so the most work that a file from elsewhere can make: 1 GiB of memory.
+/// Maximum log2 of the work factor. It limits the cost of opening an untrusted file: 1 GiB of memory.
 pub(crate) const GREATEST_WORK_FACTOR: u8 = 20;
-/// The largest file that is read.
+/// Maximum file size, in bytes.
 const LARGEST: u64 = 128 * 1024 * 1024;
-/// How long to wait for another command that has the wallet.
+/// Maximum wait for another command that holds the wallet.
 const PATIENCE: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 10 });
-/// Of how many did:webvh logs the last entry is kept.
+/// Number of did:webvh logs whose last entry is kept.
 const LOGS: usize = 4_096;
 
-/// A wallet that is open for change. Nobody else can change it while this lives.
+/// Wallet opened for changes. Nobody else can change it while this exists.
 pub(crate) struct WalletFile {
     path: PathBuf,
     passphrase: SecretString,
-    /// Held, not used: closing it lets go of the lock.
+    /// Held, not used: closing it releases the lock.
     _lock: File,
-    /// What is in it.
     pub(crate) contents: Contents,
-    /// What was seen of DIDs in this run.
+    /// Cache of the DIDs seen in this run.
     dids: DidCache,
-    /// Printed when storing takes long.
+    /// Printed when saving is slow.
     wait: WaitNotice,
-    /// Folders of the mark; none: no mark is kept.
+    /// Folders of the mark; `None`: no mark is kept.
     marks: Option<MarkFolders>,
 }
 
 impl WalletFile {
-    /// Makes a new wallet; refuses to replace one.
+    /// Creates a new wallet; refuses to replace one.
     #[cfg(test)]
     pub(crate) fn create(path: &Path, passphrase: SecretString, work_factor: u8) -> Result<(), Failure> {
         Self::create_with(path, passphrase, &mut Contents::new(work_factor))
     }
 
-    /// Makes a wallet with contents that are there; refuses to replace one.
+    /// Creates a wallet with the given contents; refuses to replace one.
     pub(crate) fn create_with(path: &Path, passphrase: SecretString, contents: &mut Contents) -> Result<(), Failure> {
         let exists = || {
             Failure::new(
@@ -85,8 +84,8 @@ impl WalletFile {
         sync_folder(path).map_err(|error| unwritable(path, &error))
     }
 
-    /// Opens a wallet for change. What takes long is said: `busy` while another command has it, `wait` while it is opened, and
-    /// from then on while it is stored.
+    /// Opens a wallet for changes. `busy` is printed while another command holds it; `wait` while opening or saving is
+    /// slow.
     pub(crate) fn open(
         path: &Path,
         passphrase: SecretString,
@@ -113,14 +112,15 @@ impl WalletFile {
         Ok(wallet)
     }
 
-    /// Holds the logs of did:webvh that are read from now on against those that this wallet has seen, and keeps with the next
-    /// change how far they went.
+    /// Checks did:webvh logs against the entries that this wallet has seen, and saves the new last entries with the
+    /// next change.
     pub(crate) fn follow(&mut self, dids: &DidCache) {
         dids.remember(self.contents.logs.clone());
         self.dids = dids.clone();
     }
 
-    /// Keeps the mark from now on, and compares the file with it. A wallet that has no mark yet gets one with the next change.
+    /// Compares the file with its mark, and updates the mark from now on. A wallet without a mark gets one with the
+    /// next change.
     pub(crate) fn keep_mark(&mut self, folders: MarkFolders) -> Age {
         let age = self.contents.age(&folders);
         if let Age::Behind { newest } = age {
@@ -131,17 +131,17 @@ impl WalletFile {
         age
     }
 
-    /// Stores the contents under another passphrase, and from now on under that one.
+    /// Saves the contents under a new passphrase, and uses that one from now on.
     pub(crate) fn change_passphrase(mut self, passphrase: SecretString) -> Result<(), Failure> {
         self.passphrase = passphrase;
-        // The file is replaced before the folder is synced: where the second fails, the passphrase is changed already.
+        // The file is replaced before the folder is synced: if the sync fails, the passphrase has been changed already.
         self.save().map_err(|failure| Failure {
             hint: format!("{}; if the old passphrase no longer opens the wallet, the new one does", failure.hint),
             ..failure
         })
     }
 
-    /// Copies the file as it is to a new one, which the passphrase opens.
+    /// Copies the file unchanged to a new one, which the same passphrase opens.
     pub(crate) fn copy_to(&self, copy: &Path) -> Result<(), Failure> {
         let unwritable = |error: io::Error| {
             let message = format!("{} cannot be written: {error}", copy.display());
@@ -152,7 +152,7 @@ impl WalletFile {
         io::copy(&mut file, &mut written).and_then(|_| written.sync_all()).map_err(unwritable)
     }
 
-    /// Stores the contents: all of them, or, if it fails, none; then the file is the one from before.
+    /// Saves the contents atomically; on failure the file is unchanged.
     pub(crate) fn save(&mut self) -> Result<(), Failure> {
         for (did, last) in self.dids.remembered() {
             if self.contents.logs.len() < LOGS || self.contents.logs.contains_key(&did) {
@@ -175,7 +175,7 @@ impl WalletFile {
     }
 }
 
-/// Where no mark can be written, the next command would take the wallet for one from a copy.
+/// Error for an unwritable mark: the next command would take the wallet for one restored from a copy.
 fn unmarked(path: &Path, error: &io::Error) -> Failure {
     let message = format!("The wallet {} was stored, and its mark could not be written: {error}", path.display());
     Failure::new("wallet_unwritable", message, "check that there is space and that the folder is yours")
@@ -187,25 +187,24 @@ fn unmarked(path: &Path, error: &io::Error) -> Failure {
 pub(crate) enum Reading {
     /// All of it.
     Whole,
-    /// All but the texts of copies, which are passed over: they are most of the file. Where a wallet of before version 5 has
-    /// them among the rest, they are there.
+    /// All but the texts of copies, which are most of the file. Wallets before version 5 include them in the contents.
     WithoutTexts,
 }
 
-/// Reads a wallet. No lock is needed: a change replaces the file as a whole.
+/// Reads a wallet. This needs no lock: a change replaces the file as a whole.
 ///
-/// A wallet that is sealed with an older form of its passphrase is sealed again where that is possible at once: whoever only reads
-/// would go on with a form that another keyboard cannot type.
+/// If the wallet is sealed with an older form of its passphrase, it is sealed again if it can be locked at once:
+/// otherwise an owner who only reads would keep a form that another keyboard cannot type.
 pub(crate) fn read_only(path: &Path, passphrase: &SecretString, reading: Reading) -> Result<Contents, Failure> {
     let (contents, older_form) = read_and_tell(path, passphrase, reading)?;
     if older_form && let Ok(lock) = lock(path, Duration::ZERO) {
-        // What was asked for is there. Where the file cannot be written, it opens as before.
+        // The contents are read already. If the file cannot be written, it opens as before next time.
         let _ = WalletFile::locked(path, passphrase.clone(), lock, WaitNotice::silent());
     }
     Ok(contents)
 }
 
-/// Reads a wallet, and tells whether it is still sealed with an older form of the passphrase.
+/// Reads a wallet, and tells if it is still sealed with an older form of the passphrase.
 fn read_and_tell(path: &Path, passphrase: &SecretString, reading: Reading) -> Result<(Contents, bool), Failure> {
     require(path)?;
     let unreadable = |error: io::Error| {
@@ -268,7 +267,8 @@ fn require(path: &Path) -> Result<(), Failure> {
     Err(Failure::usage("wallet_missing", message, "make one with: carnet init"))
 }
 
-/// Writes the encrypted contents to a file beside the wallet, through to the disk. It vanishes unless it is persisted.
+/// Writes the encrypted contents to a file next to the wallet, and syncs it. The file is deleted unless it is
+/// persisted.
 fn write_encrypted(
     path: &Path,
     contents: &Contents,
@@ -276,7 +276,7 @@ fn write_encrypted(
 ) -> Result<tempfile::NamedTempFile, Failure> {
     let folder = folder_of(path).unwrap_or(Path::new("."));
     let seal = || -> io::Result<tempfile::NamedTempFile> {
-        // Files of `tempfile` are made with mode 0600.
+        // `tempfile` creates files with mode 0600.
         let prefix = unfinished_prefix(path);
         let mut temporary = tempfile::Builder::new().prefix(&prefix).suffix(UNFINISHED).tempfile_in(folder)?;
         let work_factor = contents.work_factor.clamp(LEAST_WORK_FACTOR, GREATEST_WORK_FACTOR);
@@ -284,7 +284,7 @@ fn write_encrypted(
         let encryptor = Encryptor::with_recipients(iter::once(&recipient as &dyn age::Recipient))
             .map_err(|_| io::Error::other("the passphrase cannot be used"))?;
         let mut writer = encryptor.wrap_output(temporary.as_file_mut())?;
-        // Straight into the cipher: the plain text is never in one place.
+        // Written straight into the cipher: the complete plain text is never in memory.
         format::write(&mut writer, contents)?;
         writer.finish()?.flush()?;
         temporary.as_file().sync_all()?;
@@ -293,15 +293,15 @@ fn write_encrypted(
     seal().map_err(|error| unwritable(path, &error))
 }
 
-/// End of the name of a file that is being written.
+/// Suffix of a file that is being written.
 const UNFINISHED: &str = ".tmp";
 
-/// Beginning of the names of the files that are written for this wallet, before one takes its place.
+/// Returns the prefix of unfinished files of this wallet.
 fn unfinished_prefix(path: &Path) -> String {
     format!(".{}.", path.file_name().unwrap_or_default().to_string_lossy())
 }
 
-/// Removes what a program that was killed while it wrote left behind. Under the lock nobody else writes.
+/// Removes the files of a program that was killed while writing. Under the lock nobody else writes.
 fn remove_unfinished(path: &Path) {
     let prefix = unfinished_prefix(path);
     let Ok(entries) = fs::read_dir(folder_of(path).unwrap_or(Path::new("."))) else { return };
@@ -309,7 +309,7 @@ fn remove_unfinished(path: &Path) {
         let name = entry.file_name();
         let unfinished = name.to_str().is_some_and(|name| name.starts_with(&prefix) && name.ends_with(UNFINISHED));
         if unfinished {
-            // It stays where it cannot be removed, and does no harm: it is encrypted as the wallet is.
+            // A file that cannot be removed does no harm: it is encrypted like the wallet.
             let _ = fs::remove_file(entry.path());
         }
     }
@@ -327,12 +327,12 @@ pub(super) fn make_folder(folder: &Path) -> io::Result<()> {
     builder.create(folder)
 }
 
-/// Makes the rename itself outlast a power cut.
+/// Makes the rename itself survive a power cut.
 fn sync_folder(path: &Path) -> io::Result<()> {
     carnet_disk::sync_directory(folder_of(path).unwrap_or(Path::new(".")))
 }
 
-/// The lock's file stands beside the wallet and stays there: removing it would let two in.
+/// Acquires the lock file next to the wallet. It is never removed: after a removal two commands could lock at once.
 fn lock(path: &Path, patience: Duration) -> Result<File, Failure> {
     let mut name = path.as_os_str().to_owned();
     name.push(".lock");

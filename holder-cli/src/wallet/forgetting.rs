@@ -1,4 +1,4 @@
-//! What a wallet forgets: entries of its log with all that only they need, and who saw which copy.
+//! Deletion of log entries with everything that only they need, and of the verifiers' names at copies.
 
 use std::collections::BTreeSet;
 
@@ -10,11 +10,11 @@ use super::{
     presentations::{keys_for_erasure, thumbprint},
 };
 
-/// Stands among those who saw a copy for whom the wallet no longer knows, or cannot know.
+/// Entry in the list of a copy's verifiers for one that the wallet no longer knows, or cannot know.
 pub(crate) const UNKNOWN_PARTY: &str = "unknown";
 
 impl Copy {
-    /// Notes that the copy may have been shown, to whom is not known.
+    /// Records that an unknown verifier may have seen the copy.
     fn seen_by_unknown(&mut self) {
         if !self.shown_to.iter().any(|seen| seen == UNKNOWN_PARTY) {
             self.shown_to.push(UNKNOWN_PARTY.to_owned());
@@ -23,17 +23,18 @@ impl Copy {
 }
 
 impl Contents {
-    /// Beginning of the first day that the owner's choice keeps; none if the log is kept for ever.
+    /// Returns the start of the first day in the retention period; `None` if the log is kept forever.
     pub(crate) fn kept_from(&self, now: Timestamp) -> Option<Timestamp> {
         let days = i64::from(self.log_days?);
         Some(now.plus(days.saturating_mul(day::SECONDS).saturating_neg()).start_of_day())
     }
 
-    /// Forgets the log of before an instant: the entries, the requests that are kept with them, the keys with which erasure
-    /// could still be asked for, and who saw which copy. A copy that was shown stays shown. Gives how many entries went.
+    /// Forgets the log before an instant: the entries, the requests kept with them, the keys for requesting erasure,
+    /// and the verifiers that saw the copies. A shown copy still counts as shown. Returns the number of deleted
+    /// entries.
     ///
     /// # Errors
-    /// The chain does not hold.
+    /// If the hash chain is invalid.
     pub(crate) fn forget(&mut self, before: Timestamp, now: Timestamp) -> Result<usize, Broken> {
         if self.log.before(before) == 0 {
             return Ok(0);
@@ -47,7 +48,7 @@ impl Contents {
         Ok(count)
     }
 
-    /// Replaces the name of whoever saw a copy where the log does not have that any more.
+    /// Replaces the names of verifiers that the log no longer contains.
     fn forget_askers(&mut self) {
         let sent = self.log.entries().iter().filter(|entry| entry.kind == EntryKind::Sending);
         let known: BTreeSet<(&str, &str)> =
@@ -77,8 +78,8 @@ impl Contents {
         }
     }
 
-    /// Lets go of the keys with which nothing can be asked for any more: of deleted copies, and of those of which the key alone
-    /// is left. Gives whether there were any.
+    /// Deletes the keys that no request needs any more: of deleted copies, and of copies reduced to their key. Returns
+    /// true if there were any.
     pub(crate) fn drop_keys(&mut self) -> bool {
         let needed = keys_for_erasure(&self.log);
         let is_needed = |key: &HolderKey| thumbprint(key).is_some_and(|thumbprint| needed.contains(&thumbprint));
@@ -94,14 +95,14 @@ impl Contents {
         count(self) < before
     }
 
-    /// Says in the log that the wallet was put back from a copy, and marks its copies.
+    /// Logs that the wallet was restored from a copy, and marks its copies.
     pub(crate) fn restored(&mut self, now: Timestamp) {
         self.suspect_copies();
         self.log.push(Entry::new(now, EntryKind::Restored, ""));
     }
 
-    /// Marks every copy as shown to somebody who is not known, and proves no threshold with it any more: this file is older than
-    /// another one, with which each of them may have been shown, and opened for another threshold (spec/at-least.md 4.5).
+    /// Marks every copy as shown to an unknown verifier, and no longer proves thresholds with it: a newer file exists,
+    /// with which each copy may have been shown and opened for another threshold (spec/at-least.md 4.5).
     fn suspect_copies(&mut self) {
         for copy in self.credentials.iter_mut().flat_map(|held| &mut held.copies).filter(|copy| copy.is_kept()) {
             copy.seen_by_unknown();
@@ -110,7 +111,7 @@ impl Contents {
     }
 }
 
-/// The thumbprint of the log key, as it is shown; none if there is none, or it is damaged.
+/// Returns the thumbprint of the log key for the screen; `None` if it is missing or damaged.
 pub(crate) fn log_key(contents: &Contents) -> Option<String> {
     Some(contents.log_key.as_ref()?.open().ok()?.public_key().to_multikey())
 }

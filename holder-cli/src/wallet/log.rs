@@ -1,4 +1,4 @@
-//! The wallet's log: what happened, with whom, in a hash chain to which entries are only ever added (spec/log.md).
+//! Log of the wallet: events and the parties involved, in an append-only hash chain (spec/log.md).
 
 use std::fmt;
 
@@ -21,61 +21,59 @@ mod checkpoint;
 
 pub(crate) use checkpoint::Checkpoint;
 
-/// Random bytes in each entry.
+/// Number of random bytes in each entry.
 const SALT: usize = 16;
-/// What the first entry follows.
+/// Predecessor of the first entry.
 const BEGINNING: &[u8] = b"carnet-log-v1";
 
-/// What happened.
+/// Event of a log entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum EntryKind {
-    /// A credential was received.
     Received,
     /// A credential was offered and not stored.
     ReceiveFailed,
-    /// A request came that is in order; what became of it is in entries that refer to this one.
+    /// A valid request arrived; entries about its outcome refer to this one.
     Requested,
-    /// The request was not in order, or could not be answered. Nothing was sent.
+    /// The request was invalid or could not be answered. Nothing was sent.
     RequestFailed,
-    /// The owner said no. Nothing was sent.
+    /// The owner refused. Nothing was sent.
     RefusedByOwner,
-    /// A presentation was decided and is about to be sent; what came of it is in an entry that refers to this one.
+    /// A presentation was approved and is about to be sent; entries about its outcome refer to this one.
     Sending,
-    /// The asker accepted what was sent.
+    /// The verifier accepted the presentation.
     Accepted,
-    /// The asker refused what was sent.
+    /// The verifier refused the presentation.
     RefusedByAsker,
-    /// No answer came to what was sent: it may have arrived.
+    /// No response arrived; the presentation may have.
     Unanswered,
-    /// The asker's receipt, which says what was sent.
+    /// The verifier's receipt for the presentation.
     Receipt,
-    /// The asker gave no receipt.
+    /// The verifier sent no receipt.
     ReceiptMissing,
-    /// The asker's receipt does not hold, or says something else than what was sent.
+    /// The verifier's receipt is invalid, or differs from the presentation.
     ReceiptFalse,
-    /// The asker is about to be asked to erase what it has.
+    /// A request for erasure is about to be sent to the verifier.
     ErasureRequested,
-    /// The asker has confirmed that it erased it.
+    /// The verifier confirmed the erasure.
     Erased,
-    /// The asker did not erase it, or did not say so in a way that holds.
+    /// The verifier did not confirm the erasure, or not validly.
     ErasureFailed,
-    /// A credential was deleted.
     Deleted,
     /// A registrar was pinned.
     RegistrarAdded,
-    /// A registrar is no longer pinned.
+    /// A registrar was unpinned.
     RegistrarRemoved,
     /// A trust list was pinned.
     TrustListAdded,
-    /// A trust list is no longer pinned.
+    /// A trust list was unpinned.
     TrustListRemoved,
-    /// The wallet was put back from a copy.
+    /// The wallet was restored from a copy.
     Restored,
 }
 
 impl EntryKind {
-    /// Its name in JSON, and in the names of messages.
+    /// Returns the name in JSON and in message ids.
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Received => "received",
@@ -103,67 +101,67 @@ impl EntryKind {
     }
 }
 
-/// One entry of the log. It has no field that could hold a claim's value.
+/// Entry of the log. No field can hold a claim's value.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Entry {
-    /// Its number, from 1. [`Log::push`] sets it.
+    /// Number, from 1. [`Log::push`] sets it.
     pub(crate) number: u64,
-    /// base64url of SHA-256 over the RFC 8785 text of the entry before. [`Log::push`] sets it.
+    /// base64url of SHA-256 over the RFC 8785 text of the preceding entry. [`Log::push`] sets it.
     pub(crate) previous: String,
-    /// Random text, so that the digest confirms no guess once the entry is forgotten; entries of before it have none.
+    /// Random text, so that the digest does not confirm a guess after the entry is forgotten; empty in early entries.
     /// [`Log::push`] draws it.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub(crate) salt: String,
-    /// When.
+    /// Time of the event.
     #[serde(with = "instant")]
     pub(crate) at: Timestamp,
-    /// What.
+    /// Kind of the event.
     pub(crate) kind: EntryKind,
-    /// The number of the earlier entry that it is about.
+    /// Number of the earlier entry that it is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) of: Option<u64>,
-    /// The other side's client id or DID.
+    /// Client id or DID of the other party.
     pub(crate) party: String,
-    /// What the other side calls itself, or the name that it is registered by.
+    /// Registered name of the other party, or the name that it gives itself.
     pub(crate) party_name: String,
-    /// Where the asker is reached, for erasure and complaints.
+    /// Contacts of the verifier, for erasure and complaints.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) asker: Option<Asker>,
-    /// The digest of the request object (spec/receipts.md 1.2); empty where there was no request.
+    /// Digest of the request object (spec/receipts.md 1.2); empty without a request.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub(crate) request: String,
-    /// The digest of the presentation that was sent (spec/receipts.md 1.2); in the entry of the sending alone.
+    /// Digest of the presentation (spec/receipts.md 1.2); only in the entry about its sending.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub(crate) presentation: String,
-    /// The digest of the request and of what was to go, by which it was approved (protocol 5.2).
+    /// Digest of the request and the answer, by which it was approved (protocol 5.2).
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub(crate) approval: String,
-    /// The intended use that the asker names.
+    /// Intended use that the verifier names.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub(crate) intended_use: String,
-    /// The purpose that was stated.
+    /// Purpose that the verifier stated.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub(crate) purpose: String,
-    /// The stable reason, if it failed.
+    /// Stable reason of a failure.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub(crate) reason: String,
-    /// What was asked for beyond what is registered for this intended use, as `query_id: path`; `*` stands for everything.
+    /// Requested claims in excess of the registration for this intended use, as `query_id: path`; `*` is everything.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) beyond: Vec<String>,
-    /// The bounds that were asked for, whatever became of it.
+    /// Requested bounds, whatever the outcome.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) bounds: Vec<AskedBound>,
-    /// Which claims of which document.
+    /// Credentials and claims of the presentation.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) parts: Vec<ShownPart>,
-    /// The receipt, or the confirmation of an erasure.
+    /// Receipt, or confirmation of an erasure.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) statement: Option<Kept>,
 }
 
 impl Entry {
-    /// An entry that says when, what and with whom, and nothing more yet.
+    /// Creates an entry with time, kind and party only.
     pub(crate) fn new(at: Timestamp, kind: EntryKind, party: &str) -> Self {
         Self {
             number: 0,
@@ -188,100 +186,101 @@ impl Entry {
         }
     }
 
-    /// An entry about an earlier one, with the same other side.
+    /// Creates an entry about an earlier one, with the same party.
     pub(crate) fn about(earlier: &Self, at: Timestamp, kind: EntryKind) -> Self {
         Self { of: Some(earlier.number), party_name: earlier.party_name.clone(), ..Self::new(at, kind, &earlier.party) }
     }
 
-    /// The asker's DID, where the party is named by one.
+    /// Returns the verifier's DID, if the party is named by one.
     pub(crate) fn did(&self) -> &str {
         self.party.strip_prefix("decentralized_identifier:").unwrap_or(&self.party)
     }
 
-    /// base64url of SHA-256 over its RFC 8785 text: what the next one names it by.
+    /// Returns base64url of SHA-256 over the entry's RFC 8785 text, by which the next entry refers to it.
     pub(crate) fn digest(&self) -> String {
         let value = serde_json::to_value(self).unwrap_or_default();
-        // Core takes every text that a strict parser let in; the other text is as certain, and no entry goes without a digest.
+        // Core canonicalizes every text that a strict parser accepts; the fallback ensures that no entry lacks a
+        // digest.
         digest(&canonicalize(&value).unwrap_or_else(|_| value.to_string().into_bytes()))
     }
 }
 
-/// Where an asker is reached, as its request and its registration say.
+/// Contacts of a verifier, from its request and its registration.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Asker {
-    /// Where its service is.
+    /// URL of its service.
     pub(crate) endpoint: String,
-    /// The registrar by whose word the rest is so; none: the asker counted as not registered.
+    /// DID of the registrar that asserts the other members; `None`: the verifier counted as unregistered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) registrar: Option<String>,
-    /// Where people ask for erasure: an https or mailto URI.
+    /// Contact for erasure requests: an https or mailto URI.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) support: Option<String>,
-    /// Who watches over it.
+    /// Supervisory authority of the verifier.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) authority: Option<SupervisoryAuthority>,
 }
 
-/// A bound that an asker wanted a claim to reach.
+/// Requested bound of a claim.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct AskedBound {
-    /// The types that would have answered, by their names in the catalogue where it has them.
+    /// Accepted types, by their names in the catalogue if it has them.
     pub(crate) types: Vec<String>,
-    /// The claim's path below the subject.
+    /// Path of the claim below the subject.
     pub(crate) claim: String,
     /// At least or at most.
     #[serde(with = "direction")]
     pub(crate) direction: Direction,
-    /// The bound, as it was asked for.
+    /// The bound as requested.
     pub(crate) bound: Value,
 }
 
-/// What of one credential was shown.
+/// Disclosed parts of one credential.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ShownPart {
-    /// The wallet's id of the credential.
+    /// Wallet id of the credential.
     pub(crate) id: String,
-    /// Its type.
+    /// Type of the credential.
     pub(crate) type_name: String,
-    /// The credential query that it answers.
+    /// Id of the credential query that it answers.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub(crate) query_id: String,
-    /// The paths that went.
+    /// Disclosed paths.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) paths: Vec<String>,
-    /// The thresholds that were proved; a bound is the asker's.
+    /// Proven thresholds, with the verifier's bounds.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) thresholds: Vec<ShownThreshold>,
-    /// The thumbprint (RFC 7638) of the key that presented.
+    /// Thumbprint (RFC 7638) of the holder key of the presentation.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub(crate) key: String,
 }
 
 impl ShownPart {
-    /// A credential of which nothing was shown.
+    /// Names a credential of which nothing was shown.
     pub(crate) fn named(id: &str, type_name: &str) -> Self {
         Self { id: id.to_owned(), type_name: type_name.to_owned(), ..Self::default() }
     }
 }
 
-/// A signed statement, with the key that it was verified with when it came.
+/// Signed statement, with the key that verified it on arrival.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Kept {
-    /// The document, proof and all.
+    /// Document, including its proof.
     pub(crate) document: Map<String, Value>,
-    /// The key, as a Multikey.
+    /// Public key, as a Multikey.
     pub(crate) key: String,
-    /// Word of the asker's registration on the key when a receipt came; none where the asker was not registered, and for
-    /// statements of before it was looked at.
+    /// Standing of the key in the verifier's registration when the receipt arrived; `None` for unregistered verifiers,
+    /// and for early statements.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) registered: Option<KeyStanding>,
 }
 
-/// The log. Entries can be added, and the first of them forgotten.
+/// Append-only log, of which the oldest entries can be forgotten.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Log {
@@ -291,12 +290,12 @@ pub(crate) struct Log {
     entries: Vec<Entry>,
 }
 
-/// The first entry that is not what it was.
+/// First changed entry of a log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Broken {
-    /// Its number; by its place, whatever it says of itself.
+    /// Number by its position, whatever the entry itself states.
     pub(crate) number: u64,
-    /// What is wrong with it.
+    /// Description of the fault.
     pub(crate) what: String,
 }
 
@@ -313,7 +312,7 @@ impl Default for Log {
 }
 
 impl Log {
-    /// Adds an entry, and gives its number.
+    /// Appends an entry, and returns its number.
     pub(crate) fn push(&mut self, entry: Entry) -> u64 {
         let number = self.number(self.entries.len());
         let mut salt = [0; SALT];
@@ -324,42 +323,42 @@ impl Log {
         number
     }
 
-    /// Oldest first.
+    /// Returns the entries, oldest first.
     pub(crate) fn entries(&self) -> &[Entry] {
         &self.entries
     }
 
-    /// The newest.
     #[cfg(test)]
     pub(crate) fn last(&self) -> Option<&Entry> {
         self.entries.last()
     }
 
-    /// The entry of a number.
+    /// Returns the entry with a number.
     pub(crate) fn entry(&self, number: u64) -> Option<&Entry> {
         let index = number.checked_sub(self.forgotten())?.checked_sub(1)?;
         self.entries.get(usize::try_from(index).ok()?)
     }
 
-    /// Number of the entry at an index.
+    /// Returns the number of the entry at an index.
     fn number(&self, index: usize) -> u64 {
         self.forgotten().saturating_add(number(index))
     }
 
-    /// The entries of a kind that are about an entry.
+    /// Returns the entries of a kind about an entry.
     pub(crate) fn about(&self, number: u64, kind: EntryKind) -> impl Iterator<Item = &Entry> {
         self.entries.iter().filter(move |entry| entry.of == Some(number) && entry.kind == kind)
     }
 
-    /// The digest of the newest entry: who notes it elsewhere can tell later that nothing before it was changed.
+    /// Returns the digest of the newest entry. An owner who notes it elsewhere can check later that no earlier entry
+    /// was changed.
     pub(crate) fn head(&self) -> &str {
         &self.head
     }
 
-    /// Recomputes the chain.
+    /// Recomputes the hash chain.
     ///
     /// # Errors
-    /// The first entry that does not stand where it stood, or does not say what it said.
+    /// The first entry that was moved or changed.
     pub(crate) fn check_chain(&self) -> Result<(), Broken> {
         let mut previous = self.check_checkpoint()?.map_or_else(|| digest(BEGINNING), str::to_owned);
         for (index, entry) in self.entries.iter().enumerate() {
@@ -392,7 +391,7 @@ fn digest(bytes: &[u8]) -> String {
     URL_SAFE_NO_PAD.encode(Sha256::digest(bytes))
 }
 
-/// An instant as text, so that an exported log can be checked as it stands.
+/// Serialization of an instant as text, so that an exported log can be verified unmodified.
 mod instant {
     use carnet_core::time::Timestamp;
     use serde::{Deserialize, Deserializer, Serializer, de::Error};
@@ -415,7 +414,7 @@ pub(crate) mod tests {
 
     const NOW: Timestamp = Timestamp::from_unix(1_800_000_000);
 
-    /// A log of five entries.
+    /// Creates a log of five entries.
     fn log() -> Log {
         let mut log = Log::default();
         for (kind, party) in [
@@ -471,7 +470,7 @@ pub(crate) mod tests {
     #[test]
     fn reordered_entries_are_named() {
         assert_eq!(first_bad(|entries| entries.swap(1, 2)), 2);
-        // Also where the numbers were written anew.
+        // Also with renumbered entries.
         let renumbered = |entries: &mut Vec<Entry>| {
             entries.swap(1, 2);
             (entries[1].number, entries[2].number) = (2, 3);

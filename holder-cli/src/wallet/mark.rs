@@ -1,5 +1,5 @@
-//! The mark of a wallet: how often its file was stored, kept apart from the file. A file that is behind its mark, or that has
-//! none here, was put back from a copy (spec/log.md section 8).
+//! Mark of a wallet: the number of times that its file was saved, stored separately. A file that is behind its mark, or
+//! has none on this machine, was restored from a copy (spec/log.md section 8).
 
 use std::{
     fs, io,
@@ -8,28 +8,28 @@ use std::{
 
 use super::Contents;
 
-/// End of a mark's name; before it stands the wallet's own name for it.
+/// Suffix of a mark's file name, after the wallet's identifier for it.
 const SUFFIX: &str = ".mark";
-/// A mark is one number.
+/// Maximum size of a mark, in bytes; it contains one number.
 const LONGEST: usize = 32;
 
-/// Folders where a wallet's mark is kept: the first that can be written. The newest mark of all counts.
+/// Folders for the mark of a wallet. It is written to the first writable one; the highest mark counts.
 #[derive(Debug, Clone)]
 pub(crate) struct MarkFolders(Vec<PathBuf>);
 
-/// What the mark says of a wallet's file.
+/// Relation between a wallet's file and its mark.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Age {
-    /// The file is the newest that was stored here.
+    /// The file is the newest one saved on this machine.
     Newest,
-    /// A newer one was stored here, which was stored so often.
+    /// A newer file was saved on this machine, with this revision.
     Behind { newest: u64 },
-    /// No file of this wallet was ever stored here.
+    /// No file of this wallet was saved on this machine.
     Unknown,
 }
 
 impl MarkFolders {
-    /// The folder for states, where there is one, and the wallet's own.
+    /// Returns the state folder, if there is one, and the folder of the wallet.
     pub(crate) fn of(state: Option<PathBuf>, wallet: &Path) -> Self {
         let own = wallet.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         Self(state.into_iter().chain([own.to_owned()]).collect())
@@ -44,10 +44,10 @@ impl MarkFolders {
         }
     }
 
-    /// Moves the mark on. The file was stored before: whatever happens in between, the mark is not ahead of it.
+    /// Advances the mark. The file was saved before, so the mark is never ahead of it.
     ///
     /// # Errors
-    /// It can be written to no folder.
+    /// If no folder is writable.
     pub(crate) fn advance(&self, name: &str, revision: u64) -> io::Result<()> {
         let mut failed = Ok(());
         for folder in &self.0 {
@@ -61,7 +61,7 @@ impl MarkFolders {
 }
 
 impl Contents {
-    /// Compares the contents with the mark of the wallet. A wallet that has no mark yet counts as the newest.
+    /// Compares the contents with the wallet's mark. A wallet without a mark counts as the newest.
     pub(crate) fn age(&self, folders: &MarkFolders) -> Age {
         self.mark.as_ref().map_or(Age::Newest, |name| folders.age(name, self.revision))
     }
@@ -94,14 +94,14 @@ mod tests {
         let ages = [2, 3, 4].map(|revision| folders.age("a", revision));
         assert_eq!(ages, [Age::Behind { newest: 3 }, Age::Newest, Age::Newest]);
         assert_eq!(folders.age("b", 3), Age::Unknown);
-        // Beside the wallet, where the state folder cannot be written: there is a file of that name.
+        // Next to the wallet, if the state folder cannot be written because a file has its name.
         let occupied = state.path().join("file");
         fs::write(&occupied, "").unwrap();
         let beside = MarkFolders::of(Some(occupied), &wallet.path().join("wallet.age"));
         beside.advance("a", 5).unwrap();
         assert_eq!((beside.age("a", 4), beside.age("a", 5)), (Age::Behind { newest: 5 }, Age::Newest));
         assert_eq!(folders.age("a", 4), Age::Behind { newest: 5 });
-        // One that is damaged is none.
+        // A damaged mark counts as missing.
         fs::write(path(wallet.path(), "a"), "x").unwrap();
         assert_eq!((folders.age("a", 4), beside.age("a", 4)), (Age::Newest, Age::Unknown));
     }

@@ -1,4 +1,4 @@
-//! The wallet: one encrypted file, its lock, what is in it.
+//! Wallet storage: one encrypted file, its lock, and its contents.
 
 pub(crate) mod contents;
 pub(crate) mod file;

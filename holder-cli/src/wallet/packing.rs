@@ -1,8 +1,8 @@
-//! Texts that repeat each other, kept as what they share and what differs.
+//! Compression of similar texts into a common layout and the differences.
 //!
-//! The copies of a credential differ in salts, digests, keys and signatures, and in nothing else. A [`Layout`] holds the text
-//! that they share, base64url undone, with gaps; of each copy only what stands in the gaps is kept. A text that a layout does
-//! not give back byte for byte is kept as it is, so that nothing here needs to know a format.
+//! The copies of a credential differ only in salts, digests, keys and signatures. A [`Layout`] holds their common text
+//! with gaps, with base64url decoded; each copy stores only the contents of the gaps. A text that a layout does not
+//! reproduce byte for byte is stored unchanged, so this module needs no knowledge of formats.
 
 use std::{borrow::Cow, fmt, sync::Arc};
 
@@ -19,31 +19,31 @@ use gap::{Gap, digest};
 /// Text of a copy or of a statement about one.
 #[derive(Clone)]
 pub(crate) enum PackedText {
-    /// The text itself.
+    /// The complete text.
     Full(String),
-    /// Texts that fill the gaps of a layout that other texts share.
+    /// Contents of the gaps in a layout that several texts share.
     Filled(Arc<Layout>, Box<[u8]>),
-    /// In the file's second part, which was not read.
+    /// Stored in the second part of the file, which was not read.
     Unread,
 }
 
 impl PackedText {
-    /// The text.
+    /// Returns the text.
     pub(crate) fn text(&self) -> Cow<'_, str> {
         match self {
             Self::Full(text) => Cow::Borrowed(text),
-            // The gaps were held to the layout when both were read.
+            // The gaps were checked against the layout when both were read.
             Self::Filled(layout, gaps) => Cow::Owned(layout.fill(gaps).unwrap_or_default()),
             Self::Unread => Cow::Borrowed(""),
         }
     }
 
-    /// Tells if there is no text.
+    /// Tests if there is no text.
     pub(crate) fn is_empty(&self) -> bool {
         matches!(self, Self::Full(text) if text.is_empty())
     }
 
-    /// Drops the text.
+    /// Deletes the text.
     pub(crate) fn clear(&mut self) {
         *self = Self::Full(String::new());
     }
@@ -55,7 +55,7 @@ impl PackedText {
         }
     }
 
-    /// Keeps the text by a layout, if that gives it back.
+    /// Stores the text by a layout, if the layout reproduces it.
     fn fit(&mut self, runs: &[String], layout: &Arc<Layout>) -> bool {
         let Self::Full(text) = self else { return false };
         let Some(gaps) = layout.gaps(runs).filter(|gaps| layout.fill(gaps).as_deref() == Some(text)) else {
@@ -78,14 +78,14 @@ impl fmt::Debug for PackedText {
     }
 }
 
-/// The file's first part says of a text whether there is one.
+/// The first part of the file states only whether there is a text.
 impl Serialize for PackedText {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         if self.is_empty() { serializer.serialize_str("") } else { serializer.serialize_bool(true) }
     }
 }
 
-/// Wallets of before version 5 have the text itself.
+/// Wallets before version 5 have the text itself.
 impl<'de> Deserialize<'de> for PackedText {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct TextOrMark;
@@ -108,8 +108,8 @@ impl<'de> Deserialize<'de> for PackedText {
     }
 }
 
-/// Text that several texts share. It has runs, each the texts before, between and after its gaps; every second one, from
-/// the second on, stands in the whole text as base64url.
+/// Common text of several texts. Each run consists of the texts before, between and after its gaps. Every second run,
+/// starting with the second, is base64url-encoded in the complete text.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(crate) struct Layout {
@@ -117,7 +117,7 @@ pub(crate) struct Layout {
 }
 
 impl Layout {
-    /// The layout of texts that differ in words alone; none if they differ in more.
+    /// Builds the layout of texts that differ only in words; `None` if they differ otherwise.
     fn of(texts: &[&[String]]) -> Option<Self> {
         let first = texts.first()?;
         if texts.iter().any(|runs| runs.len() != first.len()) {
@@ -132,7 +132,7 @@ impl Layout {
         Some(Self { runs: layout })
     }
 
-    /// Texts in the gaps, if the text is of this layout.
+    /// Extracts the contents of the gaps, if the text has this layout.
     fn gaps(&self, runs: &[String]) -> Option<Vec<u8>> {
         if runs.len() != self.runs.len() {
             return None;
@@ -145,7 +145,7 @@ impl Layout {
             for (index, fixed) in fixed.iter().enumerate() {
                 if index > 0 {
                     let (word, after) = rest.split_at(rest.find(|c| !is_word(c)).unwrap_or(rest.len()));
-                    // A digest is of a later run, so that texts can be put together from their end.
+                    // A digest refers to a later run only, so that texts can be assembled from their end.
                     let later = digests.iter().enumerate().skip(number.saturating_add(1));
                     let known = later.filter(|(_, digest)| digest.as_deref() == Some(word)).map(|(at, _)| at).next();
                     Gap::of(word, known)?.write(&mut gaps);
@@ -160,12 +160,12 @@ impl Layout {
         Some(gaps)
     }
 
-    /// Tells if these are contents for all gaps, and for no more.
+    /// Tests if these contents fill all gaps exactly.
     pub(super) fn takes(&self, gaps: &[u8]) -> bool {
         self.read(gaps).is_some()
     }
 
-    /// The contents of the gaps, by runs.
+    /// Parses the contents of the gaps, by run.
     fn read<'a>(&self, gaps: &'a [u8]) -> Option<Vec<Vec<Gap<'a>>>> {
         let mut rest = gaps;
         let mut read = Vec::with_capacity(self.runs.len());
@@ -187,7 +187,7 @@ impl Layout {
         rest.is_empty().then_some(read)
     }
 
-    /// The text with these contents of the gaps.
+    /// Fills the gaps, and returns the text.
     fn fill(&self, gaps: &[u8]) -> Option<String> {
         let read = self.read(gaps)?;
         let mut written: Vec<String> = vec![String::new(); self.runs.len()];
@@ -206,7 +206,7 @@ impl Layout {
     }
 }
 
-/// Packs the texts of one credential: by the layouts that some of them have, or by new ones of those that are alike.
+/// Packs the texts of one credential by layouts of its other texts, or by new layouts for similar texts.
 pub(crate) fn pack(mut texts: Vec<&mut PackedText>) {
     let mut layouts: Vec<Arc<Layout>> = Vec::new();
     for layout in texts.iter().filter_map(|text| text.layout()) {
@@ -226,7 +226,7 @@ pub(crate) fn pack(mut texts: Vec<&mut PackedText>) {
         let shape = shape(&first);
         let (alike, others): (Vec<_>, Vec<_>) = unpacked.into_iter().partition(|(runs, _)| self::shape(runs) == shape);
         unpacked = others;
-        // Alone, a text would be all layout, and what is its own would outlast it there.
+        // The layout of a single text would contain all of its copy-specific parts, and could outlast the text.
         let layout =
             (alike.len() > 1).then(|| Layout::of(&alike.iter().map(|(runs, _)| runs.as_slice()).collect::<Vec<_>>()));
         if let Some(layout) = layout.flatten().map(Arc::new) {
@@ -237,7 +237,7 @@ pub(crate) fn pack(mut texts: Vec<&mut PackedText>) {
     }
 }
 
-/// Splits a text into runs: plain ones, and between them those that stand there as base64url of JSON.
+/// Splits a text into runs: plain ones alternating with decoded base64url of JSON.
 fn runs(text: &str) -> Vec<String> {
     let mut plain = String::new();
     let mut runs = Vec::new();
@@ -269,13 +269,13 @@ const fn is_encoded(number: usize) -> bool {
     number % 2 == 1
 }
 
-/// A character of what differs from copy to copy: salts, digests, signatures, indices.
+/// Tests for a character of copy-specific words: salts, digests, signatures, indices.
 const fn is_word(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '-' | '_')
 }
 
-/// Splits a run into what stands between its words, and its words, in turns. The first and the last are no words, and may be
-/// empty.
+/// Splits a run into the texts between its words and the words, alternating. The first and the last piece are no words,
+/// and may be empty.
 fn pieces(run: &str) -> Vec<&str> {
     let mut pieces = Vec::new();
     let (mut rest, mut word) = (run, false);
@@ -290,12 +290,12 @@ fn pieces(run: &str) -> Vec<&str> {
     pieces
 }
 
-/// All of a text but its words.
+/// Returns all pieces of a text except its words.
 fn shape(runs: &[String]) -> Vec<Vec<&str>> {
     runs.iter().map(|run| pieces(run).into_iter().step_by(2).collect()).collect()
 }
 
-/// The texts around the gaps of one run: a gap is where a word differs.
+/// Returns the texts around the gaps of one run; a gap replaces each word that differs.
 fn common(all: &[Vec<&str>]) -> Option<Vec<String>> {
     let first = all.first()?;
     let mut fixed = vec![String::new()];

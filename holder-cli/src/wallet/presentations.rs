@@ -1,4 +1,4 @@
-//! What was shown to whom, and what became of it: the log's entries of each presentation put together.
+//! Presentations and their outcomes, assembled from the entries of the log.
 
 use std::collections::BTreeSet;
 
@@ -8,36 +8,36 @@ use serde_json::{Value, json};
 use super::{Contents, Entry, EntryKind, HolderKey, log::Log};
 use crate::{failure::Failure, ui::sanitise::clean};
 
-/// One presentation, and what the log says of it.
+/// Presentation, with the log entries about it.
 #[derive(Debug, Clone)]
 pub(crate) struct Presentation<'a> {
-    /// What was sent.
+    /// Entry of its sending.
     pub(crate) sent: &'a Entry,
-    /// The verdict, or that none came.
+    /// Verdict, or the entry that none arrived.
     pub(crate) outcome: Option<&'a Entry>,
-    /// The receipt, or that there is none that holds.
+    /// Receipt, or the entry that there is no valid one.
     pub(crate) receipt: Option<&'a Entry>,
-    /// Every time that erasure was asked for.
+    /// Erasure requests.
     pub(crate) asked: Vec<&'a Entry>,
-    /// What came of the last time, if it was not erased.
+    /// Failure of the last erasure request.
     pub(crate) failed: Option<&'a Entry>,
-    /// The confirmation.
+    /// Confirmation of erasure.
     pub(crate) erased: Option<&'a Entry>,
 }
 
-/// All presentations of a log, oldest first.
+/// Returns all presentations of a log, oldest first.
 pub(crate) fn presentations(log: &Log) -> Vec<Presentation<'_>> {
     let sent = log.entries().iter().filter(|entry| entry.kind == EntryKind::Sending);
     sent.map(|sent| Presentation::of(log, sent)).collect()
 }
 
-/// The thumbprints of keys with which erasure can still be asked for.
+/// Returns the thumbprints of keys with which erasure can still be requested.
 pub(crate) fn keys_for_erasure(log: &Log) -> BTreeSet<String> {
     let open = presentations(log).into_iter().filter(Presentation::can_be_erased);
     open.flat_map(|presentation| presentation.sent.parts.iter().map(|part| part.key.clone())).collect()
 }
 
-/// The thumbprint of a key of the wallet, if the key is not damaged.
+/// Returns the thumbprint of a key of the wallet, unless the key is damaged.
 pub(crate) fn thumbprint(key: &HolderKey) -> Option<String> {
     Some(key.open().ok()?.public_key().thumbprint())
 }
@@ -58,29 +58,29 @@ impl<'a> Presentation<'a> {
         }
     }
 
-    /// The receipt, if there is one that held when it came.
+    /// Returns the receipt, if it was valid on arrival.
     pub(crate) fn receipt(&self) -> Option<&'a Entry> {
         self.receipt.filter(|entry| entry.kind == EntryKind::Receipt)
     }
 
-    /// What the receipt says.
+    /// Returns the content of the receipt.
     pub(crate) fn content(&self) -> Option<ReceiptContent> {
         let statement = self.receipt()?.statement.as_ref()?;
         serde_json::from_value(statement.document.get("credentialSubject")?.clone()).ok()
     }
 
-    /// By when all of it is due to be gone: the verdict, and the claims that are kept.
+    /// Returns the time by which everything must be erased: the verdict, and the stored claims.
     pub(crate) fn due(&self) -> Option<Timestamp> {
         let content = self.content()?;
         content.keeps.iter().map(|kept| kept.erase_at).chain([content.erase_at]).max()
     }
 
-    /// Whether erasure can be asked for with a receipt that names a key, and was not confirmed yet.
+    /// Tests if erasure can be requested with a receipt that names a key, and is not confirmed yet.
     pub(crate) fn can_be_erased(&self) -> bool {
         self.erased.is_none() && self.content().is_some_and(|content| !content.holder_keys.is_empty())
     }
 
-    /// The members of it that programs see.
+    /// Returns its members for `--json`.
     pub(crate) fn json(&self, now: Timestamp) -> Value {
         let text = |entry: Option<&Entry>| entry.map(|entry| entry.at.to_string());
         let content = self.content();
@@ -98,7 +98,7 @@ impl<'a> Presentation<'a> {
     }
 }
 
-/// The presentations to somebody: by client id, DID, a name that only one has, or the number of a log entry.
+/// Returns the presentations to a verifier: by client id, DID, unambiguous name, or the number of a log entry.
 ///
 /// # Errors
 /// `not_found`, `ambiguous_name`.
@@ -107,7 +107,7 @@ pub(crate) fn shown_to<'a>(log: &'a Log, who: &str) -> Result<Vec<Presentation<'
     let all = presentations(log);
     if let Ok(number) = who.parse::<u64>() {
         let entry = log.entry(number).ok_or_else(|| missing(format!("The log has no entry {number}")))?;
-        // The presentation that the entry is of, or about, or about the receipt of.
+        // The entry may be the presentation, an entry about it, or one about its receipt.
         let mut entry = Some(entry);
         while let Some(found) = entry.filter(|entry| entry.kind != EntryKind::Sending) {
             entry = found.of.filter(|of| *of < found.number).and_then(|of| log.entry(of));
@@ -135,7 +135,7 @@ pub(crate) fn shown_to<'a>(log: &'a Log, who: &str) -> Result<Vec<Presentation<'
 }
 
 impl Contents {
-    /// The key of a thumbprint: of a copy that is there, or of a deleted one that presented.
+    /// Returns the key with a thumbprint, of an existing copy or of a deleted one that was presented.
     pub(crate) fn key(&self, wanted: &str) -> Option<&HolderKey> {
         let copies = self.credentials.iter().flat_map(|held| held.copies.iter().map(|copy| &copy.key));
         copies.chain(&self.retired).find(|key| thumbprint(key).is_some_and(|thumbprint| thumbprint == wanted))

@@ -1,5 +1,5 @@
-//! The request objects of which there is a receipt, as they were signed: with them a receipt can be shown to others
-//! (spec/log.md 3.5). They repeat each other, so what is alike is stored once.
+//! Signed request objects with a receipt: with them a receipt can be shown to others (spec/log.md 3.5). Requests
+//! resemble each other, so their common text is stored once.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,51 +12,51 @@ use super::{
     texts::StoredRequests,
 };
 
-/// The longest request that is kept, in bytes: an asker must not be able to fill the wallet.
+/// Maximum size of a stored request, in bytes: a verifier must not be able to fill the wallet.
 const LONGEST: usize = 65_536;
 
-/// Request objects by their digest.
+/// Request objects by digest.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(crate) struct KeptRequests(BTreeMap<String, PackedText>);
 
 impl KeptRequests {
-    /// Keeps a request, unless it is longer than one of any use.
+    /// Stores a request unless it is too long.
     pub(crate) fn keep(&mut self, object: &str) {
         if object.len() <= LONGEST {
             self.0.entry(request_digest(object)).or_insert_with(|| object.to_owned().into());
         }
     }
 
-    /// The request of a digest, if it is there and was read.
+    /// Returns the request with a digest, if it is stored and was read.
     pub(crate) fn text(&self, digest: &str) -> Option<String> {
         let text = self.0.get(digest)?.text().into_owned();
         (request_digest(&text) == digest).then_some(text)
     }
 
-    /// All that are there and were read, by digest.
+    /// Returns all stored requests that were read, by digest.
     pub(crate) fn texts(&self) -> BTreeMap<&str, String> {
         self.0.keys().filter_map(|digest| Some((digest.as_str(), self.text(digest)?))).collect()
     }
 
-    /// Lets go of those of which the log has no receipt any more.
+    /// Deletes requests for which the log has no receipt any more.
     pub(crate) fn retain_of(&mut self, log: &Log) {
         let receipts = log.entries().iter().filter(|entry| entry.kind == EntryKind::Receipt);
         let needed: BTreeSet<&str> = receipts.map(|entry| entry.request.as_str()).collect();
         self.0.retain(|digest, _| needed.contains(digest.as_str()));
     }
 
-    /// Packs them, before they are stored.
+    /// Packs the texts before saving.
     pub(crate) fn pack(&mut self) {
         packing::pack(self.0.values_mut().collect());
     }
 
-    /// The texts as they are stored.
+    /// Returns the texts in their stored form.
     pub(crate) fn stored(&self) -> StoredRequests {
         StoredRequests::of(self.0.values())
     }
 
-    /// Puts stored texts in their places. False: they are not those of these requests.
+    /// Restores stored texts. Returns false if they do not belong to these requests.
     pub(crate) fn restore(&mut self, stored: StoredRequests) -> bool {
         stored.restore(self.0.values_mut())
     }

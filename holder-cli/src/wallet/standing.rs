@@ -1,4 +1,5 @@
-//! What an issuer last said of a copy, and its word for it, to be shown along with the copy (spec/freshness.md).
+//! Latest status of a copy from its issuer, and its freshness statements, to be attached to presentations
+//! (spec/freshness.md).
 
 use carnet_core::{status::freshness, time::Timestamp};
 use serde::{Deserialize, Serialize};
@@ -8,21 +9,20 @@ use super::{Copy, HeldCredential, packing::PackedText};
 /// Separator of the statements on one copy.
 const BETWEEN: char = '~';
 
-/// What an issuer last said of a copy.
+/// Latest status of a copy.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Standing {
-    /// What it said.
     pub(crate) state: State,
-    /// When it was asked.
+    /// Time of the request.
     pub(crate) asked_at: Timestamp,
-    /// Its statements that the copy is valid; erased when their time is over.
+    /// Statements that the copy is valid; erased when they expire.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) statement: Option<Statement>,
-    /// True if the copy was marked in public, so that it is to be discarded for a new one.
+    /// True if public lists have marked the copy, so that it is to be replaced.
     #[serde(default, skip_serializing_if = "is_false")]
     pub(crate) replace: bool,
-    /// What the issuer has to say to the owner, in its own words; empty: nothing.
+    /// Message of the issuer to the owner; may be empty.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub(crate) message: String,
 }
@@ -33,30 +33,29 @@ fn is_false(value: &bool) -> bool {
 }
 
 impl Standing {
-    /// A state without a statement.
+    /// Creates a status without a statement.
     pub(crate) const fn of(state: State, asked_at: Timestamp) -> Self {
         Self { state, asked_at, statement: None, replace: false, message: String::new() }
     }
 }
 
-/// A copy in its issuer's books.
+/// State of a copy according to its issuer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum State {
-    /// It holds.
     Valid,
-    /// The issuer does not know it.
+    /// Unknown to the issuer.
     Unknown,
-    /// Its time is over.
+    /// Expired.
     Ended,
-    /// It does not hold for now.
+    /// Suspended for now.
     Suspended,
-    /// It was withdrawn for good.
+    /// Revoked for good.
     Revoked,
 }
 
 impl State {
-    /// As it stands in JSON.
+    /// Returns the name in JSON.
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Valid => "valid",
@@ -67,47 +66,47 @@ impl State {
         }
     }
 
-    /// Whether the issuer took it back, for now or for good.
+    /// Tests if the issuer has revoked or suspended it.
     pub(crate) const fn is_withdrawn(self) -> bool {
         matches!(self, Self::Suspended | Self::Revoked)
     }
 }
 
-/// Freshness statements on one copy that were verified: of the epoch in which the issuer was asked, and of some before it.
+/// Verified freshness statements on one copy: of the epoch of the request, and of some earlier epochs.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Statement {
-    /// The JWTs, newest first, each of the epoch before, with a tilde between two. Wallets of before have the newest alone.
+    /// JWTs, newest first and one per epoch, separated by tildes. Early versions stored the newest only.
     pub(crate) text: PackedText,
-    /// Beginning of the newest.
+    /// Start of the newest.
     pub(crate) since: Timestamp,
     /// End of the newest.
     pub(crate) until: Timestamp,
 }
 
-/// Freshness statement that goes along with a copy.
+/// Freshness statement to attach to a presentation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct StapledStatement {
-    /// The JWT.
+    /// JWT.
     pub(crate) text: String,
-    /// Its beginning.
+    /// Start of its validity.
     pub(crate) since: Timestamp,
 }
 
 impl Statement {
-    /// Statements with these texts, newest first.
+    /// Creates statements from their texts, newest first.
     pub(crate) fn of(texts: &[String], since: Timestamp, until: Timestamp) -> Self {
         Self { text: texts.join(&BETWEEN.to_string()).into(), since, until }
     }
 
-    /// Beginning and end of each, newest first.
+    /// Returns start and end of each, newest first.
     fn times(&self, count: usize) -> impl Iterator<Item = (Timestamp, Timestamp)> {
         let back = (0..count).map(|before| i64::try_from(before).unwrap_or(i64::MAX));
         let back = back.map(|before| before.saturating_mul(freshness::EPOCH_SECONDS.into()).saturating_neg());
         back.map(|seconds| (self.since.plus(seconds), self.until.plus(seconds)))
     }
 
-    /// The oldest that an asker takes who takes none older than so many seconds.
+    /// Returns the oldest statement that is at most `max_age` seconds old.
     fn chosen(&self, max_age: u32, now: Timestamp) -> Option<StapledStatement> {
         let all = self.text.text();
         let texts: Vec<&str> = all.split(BETWEEN).collect();
@@ -116,7 +115,7 @@ impl Statement {
         Some(StapledStatement { text: (*texts.get(index)?).to_owned(), since })
     }
 
-    /// Drops those whose time is over, which are the oldest.
+    /// Deletes expired statements, which are the oldest.
     fn forget_stale(&mut self, now: Timestamp) {
         let all = self.text.text();
         let texts: Vec<&str> = all.split(BETWEEN).collect();
@@ -129,21 +128,21 @@ impl Statement {
 }
 
 impl Copy {
-    /// The statements to show along with it, if there is one that holds for a while yet.
+    /// Returns the statements, if the newest one is valid for some time yet.
     pub(crate) fn fresh(&self, now: Timestamp) -> Option<&Statement> {
         let statement = self.standing.as_ref()?.statement.as_ref()?;
         (statement.since <= now && now.plus(freshness::MARGIN_SECONDS) < statement.until).then_some(statement)
     }
 
-    /// The statement that goes to an asker who wants none older than so many seconds; to one who wants none it goes only where
-    /// that asker has seen this copy before: others have no use for it.
+    /// Returns the statement for a verifier that accepts at most this age in seconds. A verifier that asked for none
+    /// gets one only if it has seen this copy before.
     pub(crate) fn stapled(&self, max_age: Option<u32>, asker: &str, now: Timestamp) -> Option<StapledStatement> {
         let has_seen = || self.shown_to.iter().any(|seen| seen == asker);
         let unasked = u32::try_from(freshness::DEFAULT_SECONDS).ok().filter(|_| has_seen());
         self.fresh(now)?.chosen(max_age.or(unasked)?, now)
     }
 
-    /// Erases statements whose time is over.
+    /// Erases expired statements.
     pub(crate) fn forget_stale(&mut self, now: Timestamp) {
         let is_over = self.fresh(now).is_none();
         let Some(standing) = &mut self.standing else { return };
@@ -156,13 +155,13 @@ impl Copy {
 }
 
 impl Copy {
-    /// Tells if public lists have marked it with others of its document, as its issuer says.
+    /// Tests if public lists have marked it together with other copies of its credential, according to its issuer.
     pub(crate) fn is_marked(&self) -> bool {
         self.is_kept() && self.standing.as_ref().is_some_and(|standing| standing.replace)
     }
 
-    /// Whether it is to be discarded once there are new ones: it was marked in public lists, or is of before its issuer knew it by its
-    /// handle (spec/status.md 4.11, spec/freshness.md 1.7).
+    /// Tests if it should be discarded once replaced: public lists have marked it, or it predates handles
+    /// (spec/status.md 4.11, spec/freshness.md 1.7).
     pub(crate) fn is_outdated(&self) -> bool {
         let outdated = |standing: &Standing| standing.replace || standing.state == State::Unknown;
         self.is_kept() && self.standing.as_ref().is_some_and(outdated)
@@ -170,31 +169,31 @@ impl Copy {
 }
 
 impl HeldCredential {
-    /// Tells if some of its copies are to be discarded for new ones.
+    /// Tests if some of its copies should be replaced.
     pub(crate) fn has_outdated_copies(&self) -> bool {
         self.copies.iter().any(Copy::is_outdated)
     }
 
-    /// Discards the copies that are outdated. Of those that were shown the keys stay: receipts need them.
+    /// Discards the outdated copies. The keys of shown ones remain, because receipts need them.
     pub(crate) fn discard_outdated(&mut self) {
         self.copies.retain(|copy| !(copy.is_outdated() && copy.shown_to.is_empty()));
         self.copies.iter_mut().filter(|copy| copy.is_outdated()).for_each(Copy::forget_text);
     }
 
-    /// What the issuer last had to say to the owner, and when it said so.
+    /// Returns the issuer's latest message to the owner, with its time.
     pub(crate) fn message(&self) -> Option<&Standing> {
         let said = self.copies.iter().filter_map(|copy| copy.standing.as_ref());
         said.max_by_key(|standing| standing.asked_at).filter(|standing| !standing.message.is_empty())
     }
 
-    /// That the issuer took it back, as it last said, and when it said so. What was said last counts.
+    /// Returns the status if the issuer has revoked or suspended it. The latest statement counts.
     pub(crate) fn withdrawn(&self) -> Option<&Standing> {
         let said = self.copies.iter().filter_map(|copy| copy.standing.as_ref());
         let last = said.max_by_key(|standing| (standing.asked_at, standing.state))?;
         last.state.is_withdrawn().then_some(last)
     }
 
-    /// How many unused copies can be shown with a statement, and until when the first of these statements holds.
+    /// Returns the number of fresh copies with a statement, and the earliest end of these statements.
     pub(crate) fn vouched_for(&self, now: Timestamp) -> (usize, Option<Timestamp>) {
         let unused = self.copies.iter().filter(|copy| copy.is_fresh());
         let ends: Vec<Timestamp> = unused.filter_map(|copy| copy.fresh(now).map(|statement| statement.until)).collect();

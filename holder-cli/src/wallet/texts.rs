@@ -1,4 +1,4 @@
-//! The second part of the wallet's file: the texts of all copies, which only those commands read that need one.
+//! Second part of the wallet's file: the texts of all copies, for commands that need one.
 
 use std::sync::Arc;
 
@@ -16,33 +16,33 @@ use super::{
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct StoredTexts {
-    /// Layouts that texts share.
+    /// Layouts that several texts share.
     layouts: Vec<Layout>,
-    /// The ordered claims that have commitments.
+    /// Ordered claims that have commitments.
     ordered: Vec<OrderedPath>,
-    /// One for each copy, in their order.
+    /// One per copy, in their order.
     copies: Vec<StoredCopy>,
 }
 
-/// Request objects that are kept, as they are stored.
+/// Request objects in their stored form.
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct StoredRequests {
-    /// Layouts that texts share.
+    /// Layouts that several texts share.
     layouts: Vec<Layout>,
-    /// One for each request, in their order.
+    /// One per request, in their order.
     texts: Vec<StoredText>,
 }
 
 impl StoredRequests {
-    /// The texts as they are stored.
+    /// Returns the texts in their stored form.
     pub(crate) fn of<'a>(requests: impl Iterator<Item = &'a PackedText>) -> Self {
         let mut layouts: Vec<Arc<Layout>> = Vec::new();
         let texts = requests.filter_map(|text| StoredText::of(text, &mut layouts)).collect();
         Self { layouts: layouts.iter().map(|layout| Layout::clone(layout)).collect(), texts }
     }
 
-    /// Puts the texts in their places. False: they are not those of these requests.
+    /// Restores the texts. Returns false if they do not belong to these requests.
     pub(crate) fn restore<'a>(self, requests: impl ExactSizeIterator<Item = &'a mut PackedText>) -> bool {
         let layouts: Vec<Arc<Layout>> = self.layouts.into_iter().map(Arc::new).collect();
         requests.len() == self.texts.len()
@@ -57,12 +57,12 @@ struct StoredCopy {
     credential: Option<StoredText>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     statement: Option<StoredText>,
-    /// The number of the ordered claim, and where its commitments stand.
+    /// Index of the ordered claim, and the positions of its commitments.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     commitments: Vec<(usize, [Option<usize>; ENTRIES])>,
 }
 
-/// A text; or the number of a layout, and what fills its gaps, in base64url.
+/// Text; or the index of a layout and the contents of its gaps, in base64url.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(untagged)]
 enum StoredText {
@@ -71,7 +71,7 @@ enum StoredText {
 }
 
 impl StoredTexts {
-    /// The texts as they are stored.
+    /// Returns the texts in their stored form.
     pub(crate) fn of(held: &HeldCredential) -> Self {
         let mut layouts: Vec<Arc<Layout>> = Vec::new();
         let mut ordered: Vec<OrderedPath> = Vec::new();
@@ -90,7 +90,7 @@ impl StoredTexts {
         Self { layouts, ordered, copies }
     }
 
-    /// Puts the texts in their places. False: they are not those of this credential.
+    /// Restores the texts. Returns false if they do not belong to this credential.
     pub(crate) fn restore(self, held: &mut HeldCredential) -> bool {
         if self.copies.len() != held.copies.len() {
             return false;
@@ -102,7 +102,7 @@ impl StoredTexts {
 }
 
 impl StoredText {
-    /// A text as it is stored, with its layout among `layouts`; none if there is no text.
+    /// Returns a text in its stored form, with its layout added to `layouts`; `None` without a text.
     fn of(text: &PackedText, layouts: &mut Vec<Arc<Layout>>) -> Option<Self> {
         match text {
             PackedText::Full(text) => (!text.is_empty()).then(|| Self::Full(text.clone())),
@@ -124,7 +124,7 @@ impl StoredCopy {
     }
 }
 
-/// Puts a text in the place of the mark that there is one.
+/// Replaces a placeholder by its text.
 fn put(place: Option<&mut PackedText>, stored: Option<StoredText>, layouts: &[Arc<Layout>]) -> bool {
     let (place, stored) = match (place, stored) {
         (Some(place @ PackedText::Unread), Some(stored)) => (place, stored),
@@ -141,7 +141,7 @@ fn put(place: Option<&mut PackedText>, stored: Option<StoredText>, layouts: &[Ar
     true
 }
 
-/// The place of a thing in a short list, at whose end it is put if it is new.
+/// Returns the index of an element in a short list, and appends the element if it is new.
 fn position<T: Clone>(list: &mut Vec<T>, thing: &T, same: impl Fn(&T, &T) -> bool) -> usize {
     list.iter().position(|known| same(known, thing)).unwrap_or_else(|| {
         list.push(thing.clone());

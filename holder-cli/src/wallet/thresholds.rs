@@ -1,5 +1,5 @@
-//! What a wallet keeps of the thresholds of a copy: where its commitments stand, and which it was opened for
-//! (spec/at-least.md 3.5 and 4.5).
+//! Threshold data of a copy: the positions of its commitments, and the thresholds it was opened for (spec/at-least.md
+//! 3.5 and 4.5).
 
 use carnet_core::{
     at_least::{Direction, ENTRIES},
@@ -8,21 +8,21 @@ use carnet_core::{
 };
 use serde::{Deserialize, Serialize};
 
-/// Where the commitments to one ordered claim of one copy stand, so that the element to show need not be searched for.
+/// Positions of the commitments to one ordered claim of a copy, so that no search is needed to open one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Commitments {
-    /// The path of the value.
+    /// Path of the value.
     #[serde(with = "path")]
     pub(crate) path: ClaimPath,
     /// At least or at most.
     #[serde(with = "direction")]
     pub(crate) direction: Direction,
-    /// For each entry its index in the array, if the value has that entry.
+    /// Index of each entry in the array, if the value has that entry.
     pub(crate) at: [Option<usize>; ENTRIES],
 }
 
-/// An ordered claim, without what differs from copy to copy.
+/// Ordered claim, without the copy-specific positions.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct OrderedPath {
@@ -39,7 +39,7 @@ impl From<&Commitments> for OrderedPath {
 }
 
 impl OrderedPath {
-    /// The commitments of a copy to the claim.
+    /// Returns the commitments of a copy to the claim.
     pub(crate) fn with(&self, at: [Option<usize>; ENTRIES]) -> Commitments {
         Commitments { path: self.path.clone(), direction: self.direction, at }
     }
@@ -59,19 +59,19 @@ impl From<&Commitments> for Positions {
     }
 }
 
-/// A threshold that a copy was opened for. For another one of the same claim and direction it must not be used.
+/// Threshold that a copy was opened for. The copy must not be used for another one of the same claim and direction.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Opened {
-    /// The path of the value, which was not shown.
+    /// Path of the value, which was not disclosed.
     #[serde(with = "path")]
     pub(crate) path: ClaimPath,
     /// At least or at most.
     #[serde(with = "direction")]
     pub(crate) direction: Direction,
-    /// The threshold as a number (spec/at-least.md 1.1).
+    /// Threshold as a number (spec/at-least.md 1.1).
     pub(crate) bound: u16,
-    /// True if the entry of the threshold's block was opened (4.6); wallets of before opened any that served.
+    /// True if the entry of the threshold's block was opened (4.6); earlier versions opened any suitable entry.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) in_block: bool,
 }
@@ -88,7 +88,7 @@ impl From<&Opened> for Proved {
     }
 }
 
-/// A claim path as DCQL writes it.
+/// Serialization of a claim path as in DCQL.
 mod path {
     use carnet_core::{
         query::{parse_path, path_to_json},
@@ -106,7 +106,7 @@ mod path {
     }
 }
 
-/// A direction by its name.
+/// Serialization of a direction by its name.
 pub(super) mod direction {
     use carnet_core::at_least::Direction;
     use serde::{Deserialize, Deserializer, Serializer, de::Error};
@@ -145,7 +145,7 @@ mod tests {
         let stored = serde_json::to_value(Opened::from(&proved)).unwrap();
         assert_eq!(stored["bound"], 39_773);
         assert_eq!(Proved::from(&serde_json::from_value::<Opened>(stored.clone()).unwrap()), proved);
-        // What a wallet of before stored is read, and is not taken for more than it is.
+        // A record of an earlier version is read, with `in_block` false.
         let before = json!({"path": stored["path"], "direction": "at_most", "bound": 39_773});
         assert!(!serde_json::from_value::<Opened>(before).unwrap().in_block);
         let mut sideways = stored;

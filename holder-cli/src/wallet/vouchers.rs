@@ -1,4 +1,4 @@
-//! Serials of a voucher that were shown, so that no use is shown twice (spec/entitlement.md section 7).
+//! Shown serials of a voucher, so that no use is shown twice (spec/entitlement.md section 7).
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
@@ -6,54 +6,54 @@ use sha2::{Digest as _, Sha256};
 
 use super::HeldCredential;
 
-/// Serials of a voucher: how many there are, and those that were shown, in whichever copy.
+/// Serials of a voucher: their number, and those that were shown in any copy.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct VoucherSerials {
-    /// Number of uses that the voucher gives.
+    /// Number of uses of the voucher.
     pub(crate) uses: usize,
-    /// Those that were shown, oldest first.
+    /// Shown serials, oldest first.
     #[serde(default)]
     pub(crate) shown: Vec<ShownSerial>,
 }
 
-/// A serial that was shown, or was about to be.
+/// Serial that was shown, or was about to be.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ShownSerial {
-    /// [`serial_digest`] of it.
+    /// Result of [`serial_digest`].
     pub(crate) digest: String,
-    /// Client id of the asker that it was shown to.
+    /// Client id of the verifier that saw it.
     pub(crate) to: String,
-    /// True if the asker said that it is used. Until then it may be shown again, to the same asker alone.
+    /// True if the verifier reported it as used. Until then it may be shown again, to the same verifier only.
     #[serde(default)]
     pub(crate) used: bool,
 }
 
-/// SHA-256 of a serial, in base64url.
+/// Computes SHA-256 of a serial, in base64url.
 pub(crate) fn serial_digest(serial: &str) -> String {
     URL_SAFE_NO_PAD.encode(Sha256::digest(serial))
 }
 
 impl VoucherSerials {
-    /// A voucher of so many uses, of which none was shown.
+    /// Creates the record of a voucher without shown serials.
     pub(crate) fn new(uses: usize) -> Self {
         Self { uses, shown: Vec::new() }
     }
 
-    /// Number of uses that no asker said to be used.
+    /// Returns the number of uses that no verifier reported as used.
     pub(crate) fn left(&self) -> usize {
         self.uses.saturating_sub(self.shown.iter().filter(|shown| shown.used).count())
     }
 
-    /// Digest of the serial that an asker saw without saying that it is used.
+    /// Returns the digest of the serial that a verifier saw without reporting it as used.
     pub(crate) fn pending(&self, asker: &str) -> Option<&str> {
         let pending = self.shown.iter().find(|shown| shown.to == asker && !shown.used);
         pending.map(|shown| shown.digest.as_str())
     }
 
-    /// Index of the one serial of a copy that may go to an asker: the one that it saw before and did not use, or else one that
-    /// nobody has seen.
+    /// Returns the index of the one serial of a copy that may be shown to a verifier: the one that it saw and did not
+    /// count, or else an unseen one.
     pub(crate) fn choose(&self, serials: &[String], asker: &str) -> Option<usize> {
         let digests: Vec<String> = serials.iter().map(|serial| serial_digest(serial)).collect();
         let pending = self.pending(asker).and_then(|pending| digests.iter().position(|digest| digest == pending));
@@ -76,7 +76,7 @@ impl VoucherSerials {
 }
 
 impl HeldCredential {
-    /// Index of the copy that shows the serial which an asker saw and did not use, if there is one.
+    /// Returns the index of the copy with the serial that a verifier saw and did not count, if there is one.
     pub(crate) fn pending_copy(&self, asker: &str) -> Option<usize> {
         let pending = self.serials.as_ref()?.pending(asker)?;
         self.copies.iter().position(|copy| copy.is_kept() && copy.serial.as_deref() == Some(pending))
@@ -95,7 +95,7 @@ mod tests {
         let mut serials = VoucherSerials::new(3);
         assert_eq!((serials.choose(&copy, "museum"), serials.left()), (Some(0), 3));
         serials.record_shown(&serial_digest("one"), "museum");
-        // Refused or unanswered: the same asker sees the same serial, in whichever copy, and nobody else does.
+        // Refused or unanswered: the same verifier sees the same serial in any copy; others do not.
         assert_eq!((serials.choose(&copy, "museum"), serials.choose(&other, "museum")), (Some(0), Some(2)));
         assert_eq!((serials.choose(&copy, "another"), serials.left()), (Some(1), 3));
         serials.record_used(&serial_digest("one"));

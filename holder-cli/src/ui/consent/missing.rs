@@ -67,7 +67,7 @@ impl Consent<'_> {
             Lack::Foreign => "missing-foreign",
             Lack::Other => "missing-other",
             Lack::Claims(claims) => {
-                // Silence may be taken as the other side of the bound, so the text names that side.
+                // Silence may be taken as the other side of the bound, so the owner sees the bound itself.
                 let words = |claim: &ClaimQuery| {
                     let name = labels.claim(&name_of(&claim.path));
                     claim.threshold.as_ref().map_or(name.clone(), |one| format!("{name} {}", labels.bound(one)))

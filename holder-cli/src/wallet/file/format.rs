@@ -1,7 +1,8 @@
-//! The plain text of the wallet's file: one JSON object with two parts, so that the second need not be read.
+//! Plain text of the wallet's file: one JSON object in two parts, so that the second can be skipped.
 //!
-//! `{"version":6,"length":"0000001234","contents":{...},"texts":[...],"requests":{...}}`, where the length is that of the
-//! contents in bytes. Version 5 has no requests. Before version 5 the file was the contents alone, with the texts in their places.
+//! `{"version":6,"length":"0000001234","contents":{...},"texts":[...],"requests":{...}}`, where the length is that of
+//! the contents in bytes. Version 5 has no requests. Before version 5 the file was the contents only, which included
+//! the texts.
 
 use std::io::{self, Read, Write};
 
@@ -21,19 +22,19 @@ const LENGTH: &str = ",\"length\":\"";
 const CONTENTS: &str = "\",\"contents\":";
 const TEXTS: &str = ",\"texts\":";
 const REQUESTS: &str = ",\"requests\":";
-/// First version whose file has two parts.
+/// First version with two parts.
 const FIRST_OF_TWO_PARTS: u32 = 5;
-/// Digits of the length.
+/// Number of digits of the length.
 const DIGITS: usize = 10;
 
-/// Bytes before the contents of a version.
+/// Returns the bytes before the contents of a version.
 fn head(version: u32, length: u64) -> String {
     format!("{{\"version\":{version}{LENGTH}{length:0DIGITS$}{CONTENTS}")
 }
 
 /// Writes contents whose texts are packed.
 pub(super) fn write(writer: &mut impl Write, contents: &Contents) -> io::Result<()> {
-    // Written twice, so that it need not be in memory: the first time it is counted.
+    // Serialized twice, to count the bytes without holding them in memory.
     let mut counted = Counter(0);
     serde_json::to_writer(&mut counted, contents)?;
     writer.write_all(head(contents.version, counted.0).as_bytes())?;
@@ -59,7 +60,6 @@ impl Write for Counter {
     }
 }
 
-/// Reads contents.
 pub(super) fn read(mut reader: impl Read, reading: Reading) -> Result<Contents, Failure> {
     let mut begin = Zeroizing::new(Vec::new());
     let length = u64::try_from(head(VERSION, 0).len()).unwrap_or_default();
@@ -71,18 +71,18 @@ pub(super) fn read(mut reader: impl Read, reading: Reading) -> Result<Contents, 
     };
     let mut plain = Zeroizing::new(Vec::with_capacity(usize::try_from(length.min(super::LARGEST)).unwrap_or_default()));
     reader.by_ref().take(length).read_to_end(&mut plain).map_err(|_| changed())?;
-    // The parser's own words could hold a piece of the contents.
+    // The parser's own message could contain a piece of the contents.
     let mut contents: Contents = serde_json::from_slice(&plain).map_err(|_| no_wallet())?;
     contents.version = VERSION;
     drop(plain);
     if reading == Reading::WithoutTexts {
-        // Decrypted all the same: a file that was cut off or changed is not taken for a whole one.
+        // Decrypted nevertheless: a truncated or changed file must not pass as complete.
         io::copy(&mut reader, &mut io::sink()).map_err(|_| changed())?;
         return Ok(contents);
     }
     let mut plain = Zeroizing::new(Vec::new());
     rest(&mut reader, &mut plain)?;
-    // The rest of the object begins with a comma: without it, it is an object of its own.
+    // The rest starts with a comma; with a brace instead it is an object of its own.
     match plain.first_mut() {
         Some(first @ b',') => *first = b'{',
         _ => return Err(no_wallet()),
@@ -94,7 +94,7 @@ pub(super) fn read(mut reader: impl Read, reading: Reading) -> Result<Contents, 
     if fit { Ok(contents) } else { Err(no_wallet()) }
 }
 
-/// All behind the contents.
+/// Everything after the contents.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct SecondPart {
@@ -103,7 +103,7 @@ struct SecondPart {
     requests: StoredRequests,
 }
 
-/// The length of the contents, from the beginning of a file that has two parts.
+/// Parses the length of the contents from the start of a file with two parts.
 fn contents_length(begin: &[u8]) -> Option<u64> {
     let text = std::str::from_utf8(begin).ok()?;
     let digits = text.strip_suffix(CONTENTS)?.get(text.len().checked_sub(CONTENTS.len())?.checked_sub(DIGITS)?..)?;
@@ -113,7 +113,7 @@ fn contents_length(begin: &[u8]) -> Option<u64> {
     known.then_some(length)
 }
 
-/// Contents of a wallet from before version 5; or of a later version, which is named.
+/// Reads the contents of a wallet before version 5; for later versions, the error names the version.
 fn older(plain: &[u8]) -> Result<Contents, Failure> {
     #[derive(Deserialize)]
     struct Head {
@@ -134,7 +134,7 @@ fn older(plain: &[u8]) -> Result<Contents, Failure> {
 
 /// Reads to the end.
 fn rest(reader: &mut impl Read, plain: &mut Zeroizing<Vec<u8>>) -> Result<(), Failure> {
-    // By parts, so that no part is left behind in memory where the buffer grows.
+    // Read in pieces, so that growing the buffer leaves no copies in memory.
     let mut part = Zeroizing::new(vec![0; 1 << 16]);
     loop {
         let read = reader.read(&mut part).map_err(|_| changed())?;
@@ -194,7 +194,7 @@ mod tests {
         }
     }
 
-    /// Programs of before look for a version, and for nothing else, before they say that a wallet is damaged.
+    /// Earlier programs look for the version only before they report a damaged wallet.
     #[test]
     fn the_whole_is_one_object_with_a_version() {
         let mut written = Vec::new();

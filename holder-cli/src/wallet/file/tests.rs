@@ -76,7 +76,7 @@ fn how_far_logs_went_is_kept_and_bounded() {
     let dids = DidCache::default();
     wallet.follow(&dids);
     assert_eq!(dids.remembered(), [log(0)].into());
-    // One that is known goes on being followed also where there is no room for another.
+    // A known log is still followed when there is no room for another.
     let mut many: std::collections::BTreeMap<_, _> = (0..LOGS + 1).map(log).collect();
     many.insert(log(0).0, "2-Q".to_owned());
     dids.remember(many);
@@ -139,7 +139,7 @@ fn a_store_that_fails_leaves_the_old_file() {
     let before = fs::read(&path).unwrap();
     let mut wallet = open(&path).unwrap();
     wallet.contents.credentials.push(credential("abcd"));
-    // The place where the new file would be written is gone.
+    // The folder for the new file is gone.
     let hidden = path.parent().unwrap().with_file_name("hidden");
     fs::rename(path.parent().unwrap(), &hidden).unwrap();
     assert_eq!(wallet.save().unwrap_err().reason, "wallet_unwritable");
@@ -161,12 +161,12 @@ fn a_wallet_of_the_version_before_is_read_and_written_as_the_new_one() {
     let (_folder, path) = made();
     let mut wallet = open(&path).unwrap();
     wallet.contents.credentials.push(credential("abcd"));
-    // What the version before did not have.
+    // Members that the previous version lacked.
     let mut old = serde_json::to_value(&wallet.contents).unwrap();
     old["version"] = 2.into();
     old.as_object_mut().unwrap().remove("refresh_after").unwrap();
     for copy in old["credentials"][0]["copies"].as_array_mut().unwrap() {
-        // What differs in the texts of before: they stood in their places.
+        // Earlier versions stored the texts inside the contents.
         copy["credential"] = "text".into();
         assert!(copy.get("standing").is_none());
     }
@@ -189,7 +189,7 @@ fn what_a_killed_program_left_half_written_is_removed_and_nothing_else() {
     for file in others.iter().chain([&left]) {
         fs::write(file, "half").unwrap();
     }
-    // Reading takes no lock, and leaves alone what somebody may be writing.
+    // Reading takes no lock, and leaves alone what another command may be writing.
     read_only(&path, &passphrase("correct horse"), Reading::Whole).unwrap();
     assert!(left.exists());
     open(&path).unwrap();
@@ -289,7 +289,7 @@ fn what_is_read_without_texts_is_the_rest() {
     assert_eq!(serde_json::to_value(&whole).unwrap(), serde_json::to_value(&rest).unwrap());
     assert_eq!((whole.credentials[0].fresh_copies(), rest.credentials[0].fresh_copies()), (9, 9));
     assert_eq!(whole.credentials[0].copies[0].credential.text(), "x".repeat(2_000));
-    // A part that is not used is held to be whole all the same.
+    // A part is checked for completeness even if it is not used.
     let good = fs::read(&path).unwrap();
     fs::write(&path, &good[..good.len() - 1]).unwrap();
     assert_eq!(read(Reading::WithoutTexts).unwrap_err().reason, "wallet_corrupted");

@@ -1,4 +1,4 @@
-//! Checkpoints: what stands in the place of entries that the owner had forgotten (spec/log.md section 7).
+//! Checkpoints: replacements of entries that the owner has forgotten (spec/log.md section 7).
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use carnet_core::{
@@ -12,24 +12,25 @@ use serde_json::Value;
 
 use super::{Broken, Log, instant};
 
-/// What is signed begins with it, so that the key signs nothing else.
+/// Prefix of the signed bytes, so that the key signs nothing else.
 const TAG: &[u8] = b"carnet-log-checkpoint/1\0";
 
-/// The first entries of a log, forgotten: how many there were, and the digest that the next entry follows.
+/// Replacement of the forgotten entries at the start of a log: their number, and the digest that the next entry refers
+/// to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Checkpoint {
-    /// Number of the last entry that it stands for.
+    /// Number of the last entry that it replaces.
     pub(crate) entries: u64,
     /// Digest of that entry.
     pub(crate) head: String,
-    /// Beginning of the day before which entries were forgotten.
+    /// Start of the first day that was kept.
     #[serde(with = "instant")]
     pub(crate) before: Timestamp,
-    /// Time at which they were.
+    /// Time of the deletion.
     #[serde(with = "instant")]
     pub(crate) at: Timestamp,
-    /// The wallet's log key, as a Multikey.
+    /// Log key of the wallet, as a Multikey.
     pub(crate) key: String,
     /// base64url of the key's signature over the tag and the RFC 8785 text of the other members.
     signature: String,
@@ -49,7 +50,7 @@ impl Checkpoint {
         Ok([TAG, &canonicalize(&value)?].concat())
     }
 
-    /// Verifies the signature, by the key that it names.
+    /// Verifies the signature with the key in the checkpoint.
     fn check(&self) -> Result<(), Problem> {
         let signature = URL_SAFE_NO_PAD.decode(&self.signature).map_err(|_| Problem::from(Code::InvalidEncoding))?;
         PublicKey::from_multikey(&self.key)?.verify(&self.message()?, &signature)
@@ -57,26 +58,26 @@ impl Checkpoint {
 }
 
 impl Log {
-    /// What stands in the place of entries that were forgotten.
+    /// Returns the checkpoint that replaces forgotten entries.
     pub(crate) fn checkpoint(&self) -> Option<&Checkpoint> {
         self.checkpoint.as_ref()
     }
 
-    /// Number of entries that were forgotten: the numbers of the others go on from there.
+    /// Returns the number of forgotten entries; later entries are numbered from there.
     pub(crate) fn forgotten(&self) -> u64 {
         self.checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.entries)
     }
 
-    /// Number of the first entries that are of before an instant.
+    /// Returns the number of entries at the start of the log that are older than an instant.
     pub(crate) fn before(&self, instant: Timestamp) -> usize {
         self.entries.iter().take_while(|entry| entry.at < instant).count()
     }
 
-    /// Forgets the first entries, those of before an instant: up to the first that is not. The head stays as it is. Gives how
-    /// many were forgotten.
+    /// Forgets the entries at the start of the log up to the first that is not older than the instant. The head is
+    /// unchanged. Returns the number of forgotten entries.
     ///
     /// # Errors
-    /// The chain does not hold: what was changed must not be covered up.
+    /// If the hash chain is invalid: forgetting must not hide a change.
     pub(crate) fn forget(&mut self, before: Timestamp, now: Timestamp, signer: &dyn Signer) -> Result<usize, Broken> {
         self.check_chain()?;
         let count = self.before(before);
@@ -95,7 +96,7 @@ impl Log {
         Ok(count)
     }
 
-    /// Verifies the checkpoint, if there is one. Gives the digest that the first entry follows.
+    /// Verifies the checkpoint, if there is one, and returns the digest that the first entry refers to.
     pub(super) fn check_checkpoint(&self) -> Result<Option<&str>, Broken> {
         let Some(checkpoint) = &self.checkpoint else { return Ok(None) };
         let broken =
@@ -120,7 +121,7 @@ mod tests {
         SecretKey::from_bytes(Algorithm::EdDsa, &[seed; 32]).unwrap()
     }
 
-    /// An entry a day, the last one today.
+    /// Creates a log with one entry a day, the last one today.
     fn log(entries: i64) -> Log {
         let mut log = Log::default();
         for day in (0..entries).rev() {
@@ -149,7 +150,7 @@ mod tests {
         again(&log).check_chain().unwrap();
         assert_eq!(log.push(Entry::new(NOW, EntryKind::Deleted, "did:web:a.example")), 11);
         log.check_chain().unwrap();
-        // Again, and all of it.
+        // Again, and of the whole log.
         assert_eq!(log.forget(NOW.plus(-5 * DAY), NOW, &key(1)), Ok(1));
         let head = log.head().to_owned();
         assert_eq!(log.forget(NOW.plus(DAY), NOW, &key(1)), Ok(7));
@@ -191,7 +192,7 @@ mod tests {
         for (at, change) in changes.into_iter().enumerate() {
             assert!(first_bad(change).is_err(), "{at}");
         }
-        // A chain that does not hold is not covered up.
+        // Forgetting does not hide an invalid chain.
         let mut changed = again(&log);
         changed.entries[0].party.push('x');
         assert!(changed.forget(NOW.plus(DAY), NOW, &key(1)).is_err());

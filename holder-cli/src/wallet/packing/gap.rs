@@ -1,19 +1,20 @@
-//! Contents of a gap in a layout: one word, as short as it can be kept.
+//! Contents of a gap in a layout: one word in its shortest encoding.
 
 use std::borrow::Cow;
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use sha2::{Digest as _, Sha256};
 
-/// First byte of the digest of a run; the run's number follows.
+/// First byte of a run's digest; the run's number follows.
 const DIGEST: u8 = 255;
-/// Mark that the first byte of decoded base64url has beside the length. A smaller first byte is the length of a text.
+/// Flag in the first byte for decoded base64url, besides the length. Without it, the first byte is the length of a
+/// text.
 const DECODED: u8 = 128;
 
 /// Word in a gap.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Gap<'a> {
-    /// The word itself, of at most 127 bytes.
+    /// Text of at most 127 bytes.
     Text(&'a str),
     /// base64url of at most 126 bytes.
     Bytes(Cow<'a, [u8]>),
@@ -22,12 +23,12 @@ pub(super) enum Gap<'a> {
 }
 
 impl<'a> Gap<'a> {
-    /// The shortest form of a word; none if it is too long.
+    /// Returns the shortest form of a word; `None` if it is too long.
     pub(super) fn of(word: &'a str, digest_of: Option<usize>) -> Option<Self> {
         if let Some(run) = digest_of.and_then(|run| u8::try_from(run).ok()) {
             return Some(Self::Digest(run));
         }
-        // Only what gives back the same text is decoded: another last character could stand for the same bytes.
+        // Decoded only if re-encoding gives the same text: another last character may encode the same bytes.
         let decoded = URL_SAFE_NO_PAD.decode(word).ok().filter(|bytes| URL_SAFE_NO_PAD.encode(bytes) == word);
         let decoded = decoded.filter(|bytes| bytes.len() < usize::from(DIGEST.wrapping_sub(DECODED)));
         let text = || (word.len() < usize::from(DECODED)).then_some(Self::Text(word));
@@ -50,7 +51,7 @@ impl<'a> Gap<'a> {
         }
     }
 
-    /// Takes the next one off the beginning; none if there is none, or none that is whole.
+    /// Removes and returns the next word; `None` if there is no complete one.
     pub(super) fn take(gaps: &mut &'a [u8]) -> Option<Self> {
         let (mark, rest) = gaps.split_first()?;
         let length = match *mark {
@@ -66,7 +67,7 @@ impl<'a> Gap<'a> {
         })
     }
 
-    /// The word, with the runs that come later as they stand in the text.
+    /// Returns the word, given the later runs as written in the text.
     pub(super) fn text(&self, written: &[String]) -> Option<Cow<'_, str>> {
         Some(match self {
             Self::Text(word) => Cow::Borrowed(word),
@@ -76,7 +77,7 @@ impl<'a> Gap<'a> {
     }
 }
 
-/// The digest of a disclosure as SD-JWTs have it (RFC 9901 section 4.2.3).
+/// Computes the digest of an SD-JWT disclosure (RFC 9901 section 4.2.3).
 pub(super) fn digest(encoded: &str) -> String {
     URL_SAFE_NO_PAD.encode(Sha256::digest(encoded))
 }

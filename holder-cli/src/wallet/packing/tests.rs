@@ -17,7 +17,7 @@ fn texts(held: &HeldCredential) -> Vec<String> {
     held.copies.iter().map(|copy| copy.credential.text().into_owned()).collect()
 }
 
-/// The second part of the file for the first credential.
+/// Returns the second part of the file for the first credential.
 fn second_part(contents: &Contents) -> Value {
     serde_json::to_value(StoredTexts::of(&contents.credentials[0])).unwrap()
 }
@@ -26,14 +26,14 @@ fn layouts(contents: &Contents) -> usize {
     second_part(contents)["layouts"].as_array().unwrap().len()
 }
 
-/// Both parts, read again.
+/// Reads both parts again.
 fn read(first: &str, second: Value) -> Option<Contents> {
     let mut read: Contents = serde_json::from_str(first).ok()?;
     let texts: StoredTexts = serde_json::from_value(second).ok()?;
     texts.restore(&mut read.credentials[0]).then_some(read)
 }
 
-/// Contents of the file, read again.
+/// Saves and reads the contents.
 fn stored(contents: &mut Contents) -> Contents {
     contents.pack();
     read(&serde_json::to_string(contents).unwrap(), second_part(contents)).unwrap()
@@ -62,7 +62,7 @@ fn what_repeats_is_stored_once() {
     let issuer = Issuer::new();
     for format in SD_JWT_FORMATS {
         let mut contents = holding((0..20).map(|n| issuer.held(&format!("{n:04}"), format, 10)).collect());
-        // As it was before version 5.
+        // The form before version 5.
         let long: usize = contents.credentials.iter().flat_map(texts).map(|text| text.len()).sum();
         contents.pack();
         let length = |value: String| value.len();
@@ -95,12 +95,12 @@ fn nothing_that_is_a_copys_own_outlasts_it() {
     let random: Vec<&String> = words.iter().filter(|word| matches!(word.len(), 22 | 43 | 86)).collect();
     assert!(random.len() > 10);
     for word in random {
-        // The issuer's own key stands in its DID, and so in every copy.
+        // The issuer's own key is part of its DID, and so of every copy.
         let others =
             contents.credentials[0].copies.iter().all(|copy| runs(&copy.credential.text()).concat().contains(word));
         assert!(others || !stored.contains(word), "{word}");
     }
-    // With the last copy its layout goes.
+    // Deleting the last copy deletes its layout.
     for copy in &mut contents.credentials[0].copies {
         copy.forget_text();
     }
@@ -129,7 +129,7 @@ fn texts_of_any_form_are_kept() {
         vec!["a.b.c".to_owned(), "a.b.d".to_owned()],
         vec![format!("{long}1"), format!("{long}2")],
         vec!["~~..".to_owned(), "..~~".to_owned(), "ü~{}.é".to_owned()],
-        // Base64url with other last bits, and with padding, is no base64url here.
+        // Base64url with other trailing bits or with padding is treated as plain text.
         vec!["eyJhIjoxfR.x".to_owned(), "eyJhIjoxfQ.x".to_owned(), "eyJhIjoxfQ==.x".to_owned()],
         vec!["AAAAAAAAAAAAAAAAAAAAAB".to_owned(), "AAAAAAAAAAAAAAAAAAAAAA".to_owned()],
         vec!["W10.W10~W10".to_owned(), "W10.W11d~W10".to_owned(), "W10.WzFd~W10".to_owned()],
@@ -188,7 +188,7 @@ fn contents_that_no_layout_takes_are_refused() {
         changed(|bytes| bytes[1..].to_vec()),
         changed(|bytes| bytes[..bytes.len() - 1].to_vec()),
         changed(|bytes| [bytes, vec![0]].concat()),
-        // In the place of the holder's key, the digest of the payload that it stands in, and of one that is not there.
+        // Instead of the holder's key: the digest of the payload that contains it, and that of a missing run.
         changed(|bytes| [&[255, 3], &bytes[33..]].concat()),
         changed(|bytes| [&[255, 254], &bytes[33..]].concat()),
     ] {
