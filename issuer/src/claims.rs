@@ -1,4 +1,4 @@
-//! Claims of an offer: what nobody would see in them, and what no other offer may have.
+//! Checks of an offer's claims: invisible characters, and values that no other offer may share.
 
 use carnet_core::text;
 use serde_json::{Map, Value};
@@ -10,18 +10,18 @@ use crate::{
     store::{Claims, Store},
 };
 
-/// A claim that identifies what was issued, by its name and the digest of its value.
+/// Claim that identifies a credential, by its name and the digest of its value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct UniqueClaim {
     pub(crate) name: String,
     pub(crate) digest: Hash,
 }
 
-/// Returns the claims of those names that no two offers may have in common.
+/// Returns the named claims, which no two offers may have in common.
 pub(crate) fn unique_claims(claims: &Map<String, Value>, names: &[String]) -> Vec<UniqueClaim> {
     let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     let digest = |name: &str, text: &str| secrets::digest(Use::UniqueClaim, &[name.as_bytes(), text.as_bytes()]);
-    // Each element of an array is one.
+    // Each element of an array is a claim of its own.
     let each = |value: &Value| match value {
         Value::Array(items) => items.iter().map(text).collect(),
         value => vec![text(value)],
@@ -31,7 +31,7 @@ pub(crate) fn unique_claims(claims: &Map<String, Value>, names: &[String]) -> Ve
     present.map(|(name, text)| UniqueClaim { name: name.clone(), digest: digest(name, &text) }).collect()
 }
 
-/// Refuses claims with characters that nobody sees: signed, they let one name pass for another.
+/// Refuses claims with invisible characters: once signed, they make one name pass for another.
 ///
 /// # Errors
 /// [`Error::Invalid`], which names the claim and the character, and not the value.
@@ -55,7 +55,7 @@ fn visible(path: &str, name: &str, value: &Value) -> Result<(), Error> {
 }
 
 fn refuse_unseen(path: &str, what: &str, text: &str) -> Result<(), Error> {
-    // A line of an address ends with one that is seen.
+    // A line of an address may end with a line feed only.
     let Some((at, c)) = text::unseen(text).find(|(_, c)| *c != '\n') else { return Ok(()) };
     let place = text.get(..at).map_or(0, |before| before.chars().count()).saturating_add(1);
     Err(Error::Invalid {
@@ -70,10 +70,10 @@ fn refuse_unseen(path: &str, what: &str, text: &str) -> Result<(), Error> {
 }
 
 impl<S: Store> Issuer<S> {
-    /// Takes note of the unique claims of offers that were made before the store kept any.
+    /// Records the unique claims of offers made before the store kept them.
     ///
     /// # Errors
-    /// The store's.
+    /// Store errors.
     pub(crate) async fn settle_unique_claims(&self) -> Result<(), Error> {
         for credential_type in self.catalogue.types().filter(|known| !known.drawn.is_empty()) {
             for (offer_id, Claims(text)) in self.store.offers_without_unique_claims(&credential_type.name).await? {

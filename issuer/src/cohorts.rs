@@ -1,4 +1,4 @@
-//! Cohorts: how far the days of copies are rounded down, and how many holders share what askers see of them
+//! Cohorts: rounding of the copies' dates, and the number of holders who share all that verifiers see of them
 //! (spec/credential-types.md 3.6 to 3.9).
 
 use std::collections::BTreeMap;
@@ -11,15 +11,15 @@ use serde::Deserialize;
 
 use crate::{error::Error, format::Format, issuer::Issuer, store::Store};
 
-/// Part `[cohorts]` of the configuration.
+/// Section `[cohorts]` of the configuration.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct CohortPolicy {
-    /// To the beginning of which epoch the days of copies are rounded down: the longer it is, the more holders have the same days.
+    /// Epoch to whose start the dates of copies are rounded down. In a longer epoch, more holders share the same dates.
     pub(crate) epoch: Epoch,
-    /// The epoch of single types, by type.
+    /// Epochs of individual types, by type.
     pub(crate) epochs: BTreeMap<String, Epoch>,
-    /// `carnet-issuer cohorts` warns of cohorts with fewer holders; 0: of none.
+    /// Minimum number of holders of a cohort below which `carnet-issuer cohorts` warns; 0: never.
     pub(crate) least: u64,
 }
 
@@ -35,7 +35,7 @@ impl CohortPolicy {
         self.epochs.get(credential_type).copied().unwrap_or(self.epoch)
     }
 
-    /// Returns what is wrong with it, if something is.
+    /// Returns the first fault of the configuration, if there is one.
     pub(crate) fn fault(&self, catalogue: &Catalogue) -> Option<StartError> {
         let unknown = self.epochs.keys().find(|name| catalogue.credential_type(name).is_none())?;
         let field = format!("cohorts.epochs.{unknown}");
@@ -44,7 +44,7 @@ impl CohortPolicy {
     }
 }
 
-/// Returns an epoch as it stands on the wire.
+/// Converts an epoch to its enum value on the wire.
 pub(crate) const fn epoch_to_wire(epoch: Epoch) -> ValidityEpoch {
     match epoch {
         Epoch::Day => ValidityEpoch::Day,
@@ -54,7 +54,7 @@ pub(crate) const fn epoch_to_wire(epoch: Epoch) -> ValidityEpoch {
     }
 }
 
-/// Number of holders whose credentials look alike.
+/// Holders whose credentials look alike.
 #[derive(Debug, Clone)]
 pub(crate) struct Cohort {
     pub(crate) credential_type: String,
@@ -64,24 +64,24 @@ pub(crate) struct Cohort {
     pub(crate) holders: u64,
 }
 
-/// The cohorts of one type.
+/// Cohorts of one type.
 #[derive(Debug)]
 pub(crate) struct TypeCohorts {
     pub(crate) credential_type: String,
     pub(crate) epoch: Epoch,
     pub(crate) summary: CohortSummary,
-    /// Number of holders in cohorts that are smaller than they should be.
+    /// Number of holders in cohorts below the configured minimum.
     pub(crate) below: u64,
-    /// From the smallest to the largest.
+    /// Cohorts, smallest first.
     pub(crate) cohorts: Vec<Cohort>,
 }
 
 impl<S: Store> Issuer<S> {
-    /// Returns the cohorts of each type of which something was issued that has not ended. They come from counts that the store
-    /// keeps, and from no claims.
+    /// Returns the cohorts of each type with unexpired credentials. They are computed from the store's counters,
+    /// without any claims.
     ///
     /// # Errors
-    /// The store's.
+    /// Store errors.
     pub(crate) async fn cohorts(&self) -> Result<Vec<TypeCohorts>, Error> {
         let mut by_type: BTreeMap<String, Vec<Cohort>> = BTreeMap::new();
         for cohort in self.store.cohorts(self.now()).await? {

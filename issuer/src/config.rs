@@ -1,4 +1,4 @@
-//! The issuer's configuration: `config.toml` in the data directory, and a file of the operator's over it.
+//! Configuration of the issuer: `config.toml` in the data directory, overridden by a file of the operator.
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -12,10 +12,10 @@ use serde::Deserialize;
 use crate::{cohorts::CohortPolicy, renewal::RenewalPolicy, status::SetTimes};
 
 const DAY: u32 = 86_400;
-/// Days for which the record of an offer stays unless configured otherwise.
+/// Default number of days for which the record of an offer is kept.
 pub(crate) const RECORD_DAYS: u32 = 365;
 
-/// What the operator decides. An unknown field is refused.
+/// Settings of the operator. An unknown field is refused.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct IssuerConfig {
@@ -24,79 +24,80 @@ pub(crate) struct IssuerConfig {
     /// Display name by language tag.
     #[serde(default)]
     pub(crate) name: BTreeMap<String, String>,
-    /// The most copies in one batch.
+    /// Maximum number of copies in one batch.
     #[serde(default = "default_batch")]
     pub(crate) max_batch_size: usize,
-    /// How long an offer may be redeemed, in days.
+    /// Number of days for which an offer can be redeemed.
     #[serde(default = "default_offer_days")]
     pub(crate) offer_days: u32,
-    /// How long a deferred offer waits, in days.
+    /// Number of days for which a deferred offer waits.
     #[serde(default = "default_deferred_days")]
     pub(crate) deferred_days: u32,
-    /// How long a wallet waits before it asks again, in seconds.
+    /// Interval after which a wallet asks again for a deferred credential, in seconds.
     #[serde(default = "default_interval")]
     pub(crate) deferred_interval_seconds: u32,
-    /// How long the record of an offer stays, with its reference, after its last copy ended (or, where none was made, the
-    /// offer), in days.
+    /// Number of days for which the record of an offer and its reference are kept after the end of its last copy (or,
+    /// if no copy was issued, of the offer).
     #[serde(default = "default_record_days")]
     pub(crate) record_days: u32,
-    /// The most copies by refill in a day, for one offer.
+    /// Maximum number of copies by refill per day, for one offer.
     #[serde(default = "default_refill")]
     pub(crate) refill_copies_per_day: u32,
-    /// The most copies by refill for one offer, until it is renewed.
+    /// Maximum number of copies by refill for one offer, until it is renewed.
     #[serde(default = "default_refill_in_all")]
     pub(crate) refill_copies_in_all: u32,
-    /// How long a freshness statement holds, in seconds, from the beginning of the six hours in which it was made.
+    /// Lifetime of a freshness statement, in seconds, from the start of the six hours in which it was signed.
     #[serde(default = "default_freshness")]
     pub(crate) freshness_seconds: u32,
-    /// The types that are issued; empty: all of the catalogue.
+    /// Types to issue; empty: all of the catalogue.
     #[serde(default)]
     pub(crate) types: Vec<String>,
-    /// What is renewed, by type; a type that is not here is not renewed.
+    /// Renewal rules, by type; a type without them is not renewable.
     #[serde(default)]
     pub(crate) renewal: BTreeMap<String, RenewalPolicy>,
-    /// How far the days of copies are rounded down, so that many holders have the same.
+    /// Rounding of the copies' dates, so that many holders share the same dates.
     #[serde(default)]
     pub(crate) cohorts: CohortPolicy,
     /// Status lists.
     #[serde(default)]
     pub(crate) status: StatusConfig,
-    /// Where what opens the keys is.
+    /// Location of the secret that opens the keys.
     #[serde(default)]
     pub(crate) keys: KeysConfig,
-    /// Address, TLS, limits.
+    /// Address, TLS and limits.
     #[serde(default)]
     pub(crate) serve: ServeConfig,
-    /// Where all that stands.
+    /// Files that the configuration was read from.
     #[serde(skip)]
     pub(crate) files: ConfigFiles,
 }
 
-/// How the statuses of credentials are published.
+/// Publication of the credentials' status.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct StatusConfig {
-    /// The URL under which the lists are published, without a slash at its end; by default `/status` beside the DID's document.
+    /// URL under which the lists are published, without a trailing slash; by default `/status` beside the DID's
+    /// document.
     pub(crate) url: Option<String>,
-    /// Entries of a list.
+    /// Number of entries in a list.
     pub(crate) entries: u64,
-    /// After how many seconds a verifier fetches a list again.
+    /// Number of seconds after which a verifier fetches a list again.
     pub(crate) ttl_seconds: u32,
-    /// For how many seconds a list holds after it was signed; it is signed again when half of it is over.
+    /// Number of seconds for which a list is valid; it is signed again after half of them.
     pub(crate) validity_seconds: u32,
-    /// What may be said to a holder besides whether the credential holds: the texts of the numbers 1, 2, 3 and so on; `undefined`
-    /// for one that is left out. Empty: there are no messages.
+    /// Messages to a holder that do not change the status: the texts of the numbers 1, 2, 3 and so on; `undefined` for
+    /// an unused number. Empty: there are no messages.
     pub(crate) messages: Vec<String>,
-    /// The times of day (UTC), as `HH:MM`, at which the lists say all that was done and is not urgent. Empty: everything is
+    /// Times of day (UTC), as `HH:MM`, at which the lists publish all changes that are not urgent. Empty: everything is
     /// published at once.
     pub(crate) publish_at: Vec<String>,
 }
 
 impl StatusConfig {
-    /// The messages; none where none are configured.
+    /// Returns the messages; `None` if none are configured.
     ///
     /// # Errors
-    /// A text is refused, or there are too many of them.
+    /// If a text is refused, or there are too many.
     pub(crate) fn messages(&self) -> Result<Option<Messages>, StartError> {
         if self.messages.is_empty() {
             return Ok(None);
@@ -109,10 +110,10 @@ impl StatusConfig {
 }
 
 impl StatusConfig {
-    /// The times at which what is not urgent is published.
+    /// Returns the publication times of changes that are not urgent.
     ///
     /// # Errors
-    /// One is no time of day.
+    /// If one is not a time of day.
     pub(crate) fn set_times(&self) -> Result<SetTimes, StartError> {
         let time = |text: &String| {
             SetTimes::second_of_day(text).ok_or_else(|| {
@@ -164,10 +165,10 @@ const fn default_interval() -> u32 {
 }
 
 impl IssuerConfig {
-    /// Reads `DIR/config.toml` and lays the fields of `over` on it.
+    /// Reads `DIR/config.toml`, and overrides it with the fields of `over`.
     ///
     /// # Errors
-    /// A file is missing, is not TOML, has an unknown field, or a value is out of its range.
+    /// If a file is missing, is not TOML, or has an unknown field, or if a value is out of its range.
     pub(crate) fn load(data: &Path, over: Option<&Path>) -> Result<Self, StartError> {
         let (config, files): (Self, _) = config::layered("carnet-issuer", data, over)?;
         config.check().map_err(|error| files.place(error))?;
@@ -184,9 +185,10 @@ impl IssuerConfig {
             ("record_days", self.record_days as usize, 1..=36_600),
             ("refill_copies_per_day", self.refill_copies_per_day as usize, 1..=100_000),
             ("refill_copies_in_all", self.refill_copies_in_all as usize, 1..=1_000_000),
-            // Of the least, half is left at the end of the epoch in which it was made.
+            // With the minimum, half of it is left at the end of the epoch in which the statement was signed.
             ("freshness_seconds", self.freshness_seconds as usize, *held.start() as usize..=*held.end() as usize),
-            // From the least that hides whose entry is looked at, to what fits a list's bytes at two bits an entry.
+            // From the minimum that hides which entry is looked up, to the maximum size of a list at two bits per
+            // entry.
             ("status.entries", usize::try_from(self.status.entries).unwrap_or(usize::MAX), 131_072..=67_108_864),
             ("status.ttl_seconds", self.status.ttl_seconds as usize, 1..=86_400),
             ("status.validity_seconds", self.status.validity_seconds as usize, 60..=31_622_400),
@@ -198,7 +200,7 @@ impl IssuerConfig {
                 return Err(refused_field(field, what));
             }
         }
-        // The times of statements are those of epochs, so that none can be known by its own.
+        // All statements start with an epoch, so that none can be recognized by its time.
         if !self.freshness_seconds.is_multiple_of(freshness::EPOCH_SECONDS) {
             let (seconds, epoch) = (self.freshness_seconds, freshness::EPOCH_SECONDS);
             let what = format!("freshness_seconds is {seconds}, which is no multiple of {epoch} (six hours)");
@@ -215,12 +217,12 @@ impl IssuerConfig {
         Ok(())
     }
 
-    /// How long an offer may be redeemed, in seconds.
+    /// Returns the number of seconds for which an offer can be redeemed.
     pub(crate) fn offer_ttl(&self) -> u32 {
         self.offer_days.saturating_mul(DAY)
     }
 
-    /// How long a deferred offer waits, in seconds.
+    /// Returns the number of seconds for which a deferred offer waits.
     pub(crate) fn deferred_ttl(&self) -> u32 {
         self.deferred_days.saturating_mul(DAY)
     }

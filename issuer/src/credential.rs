@@ -17,7 +17,7 @@ use serde_json::{Map, Value};
 
 use crate::{format::Format, issuer::Issuer, store::status::Place};
 
-/// What all copies of a batch share.
+/// Content that all copies of a batch share.
 pub(crate) struct Content<'a> {
     pub(crate) credential_type: &'a CredentialType,
     pub(crate) claims: &'a Map<String, Value>,
@@ -26,10 +26,10 @@ pub(crate) struct Content<'a> {
 }
 
 impl<S> Issuer<S> {
-    /// Makes one copy for one key; its status stands at `place`.
+    /// Signs one copy for one key, with its status at `place`.
     ///
     /// # Errors
-    /// proof_generation and what the format's own rules refuse.
+    /// proof_generation, and the errors of the format's own rules.
     pub(crate) fn secure(
         &self,
         format: Format,
@@ -92,7 +92,7 @@ impl<S> Issuer<S> {
         let options = ProofOptions {
             verification_method: &self.kid,
             purpose: Purpose::AssertionMethod,
-            // The epoch is enough, and the same for all who were issued in it.
+            // The start of the epoch, which is the same for all copies issued in it.
             created: Some(created),
             expires: None,
             challenge: None,

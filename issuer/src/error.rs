@@ -1,4 +1,4 @@
-//! What can go wrong, and the single mapping to a status on the wire.
+//! Errors, and their only mapping to a status on the wire.
 
 use std::{borrow::Cow, time::Duration};
 
@@ -7,13 +7,13 @@ use carnet_service::wire;
 use carnet_spec::ClaimFault;
 use tonic::{Code, Status};
 
-/// A refusal or a failure of the issuer. No variant holds a claim's value or a secret.
+/// Refusal or failure of the issuer. No variant contains a claim's value or a secret.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
-    /// The caller sent something that cannot be accepted.
+    /// The request is unacceptable.
     #[error("{field}: {description}")]
     Invalid { reason: &'static str, field: String, description: String },
-    /// Claims that the type does not allow.
+    /// The claims violate the type's schema.
     #[error("{}", claim_faults(.0))]
     ClaimsInvalid(Vec<ClaimFault>),
     #[error("This offer's code is not known here. Ask the issuer for a new offer.")]
@@ -134,7 +134,7 @@ pub(crate) enum Error {
     Corrupt(&'static str),
 }
 
-/// Faults that are told at once.
+/// Maximum number of faults in one error.
 const MOST_FAULTS: usize = 10;
 
 fn claim_faults(faults: &[ClaimFault]) -> String {
@@ -160,10 +160,10 @@ impl Error {
         Self::Invalid { reason: "INVALID_ARGUMENT", field: field.into(), description: description.into() }
     }
 
-    /// The status code and the stable reason.
+    /// Returns the status code and the stable reason.
     fn kind(&self) -> (Code, Cow<'static, str>) {
         let (code, reason) = match self {
-            // The reason is the check's own code (spec/protocol.md 7.2).
+            // The reason is the code of the failed check (spec/protocol.md 7.2).
             Self::PresentationInvalid(problem) => {
                 return (Code::InvalidArgument, problem.code.as_str().to_ascii_uppercase().into());
             }

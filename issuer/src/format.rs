@@ -1,11 +1,11 @@
-//! The forms in which a credential can be secured.
+//! Formats of secured credentials.
 
 use carnet_core::keys::Algorithm;
 use carnet_proto::issuer::v1 as proto;
 
 use crate::error::Error;
 
-/// How a credential is secured.
+/// Format of a secured credential.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Format {
     /// VCDM 2.0 as SD-JWT.
@@ -21,7 +21,6 @@ pub(crate) enum Format {
 impl Format {
     pub(crate) const ALL: [Self; 4] = [Self::VcSdJwt, Self::DcSdJwt, Self::LdpVc, Self::DiVcJcs];
 
-    /// The format's identifier.
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::VcSdJwt => "vc+sd-jwt",
@@ -54,7 +53,7 @@ impl Format {
         }
     }
 
-    /// Refuses a format that this program, with this key, cannot make.
+    /// Refuses a format that this program cannot issue with this key.
     pub(crate) fn require_available(self, algorithm: Algorithm) -> Result<(), Error> {
         let why = match (self, algorithm) {
             (Self::VcSdJwt | Self::DcSdJwt, _) => return Ok(()),
@@ -69,7 +68,7 @@ impl Format {
     }
 }
 
-/// `<type>_<format>`, the credential_configuration_id.
+/// Returns `<type>_<format>`, the credential_configuration_id.
 pub(crate) fn configuration_id(credential_type: &str, format: Format) -> String {
     format!("{credential_type}_{}", format.as_str())
 }

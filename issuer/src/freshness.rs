@@ -1,8 +1,9 @@
-//! Freshness: short-lived statements that copies are valid, for their holders to show along with them (spec/freshness.md).
+//! Freshness statements: short-lived statements that copies are valid, which holders attach to presentations
+//! (spec/freshness.md).
 //!
-//! A statement names its copy by a public digest and nobody by anything. It is asked for by the copy's handle, which nobody
-//! can make who was shown a part of the copy. What a call tells the issuer is that some wallet is still in use; a wallet asks
-//! for all of its copies at once, so that no copy is told from another by when it is asked for.
+//! A statement names its copy by a public digest, and does not identify its holder. It is requested by the copy's
+//! handle, which nobody who was shown a part of the copy can compute. A call tells the issuer only that some wallet is
+//! still in use; a wallet asks for all of its copies at once, so that the time of a call does not tell copies apart.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -26,55 +27,56 @@ use crate::{
     },
 };
 
-/// The most copies in one call.
+/// Maximum number of copies in one call.
 const MOST_COPIES: usize = 500;
-/// The most statements that are kept, of about 400 bytes each.
+/// Maximum number of cached statements, of about 400 bytes each.
 const MOST_KEPT: usize = 100_000;
 
-/// The statements of the epochs that are given now, all by one key: whoever asks again is told the same, and it costs no
-/// signature.
+/// Cache of the statements of the current epochs, all signed with one key: a repeated call returns the same statements,
+/// and needs no signature.
 #[derive(Debug, Default)]
 pub(crate) struct Statements {
     newest: Option<Timestamp>,
     made: HashMap<(Hash, Timestamp), String>,
 }
 
-/// What the issuer tells a holder of a copy.
+/// Response of the issuer about one copy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Answer {
     pub(crate) standing: Standing,
-    /// The holder discards the copy for a new one.
+    /// True if the holder should discard the copy for a new one.
     pub(crate) replace: bool,
-    /// What the issuer has to say on the credential; empty: nothing.
+    /// Message of the issuer about the credential; may be empty.
     pub(crate) message: String,
 }
 
 impl Answer {
-    /// Of a copy of which nothing is known.
+    /// Returns the response for an unknown copy.
     const fn unknown() -> Self {
         Self { standing: Standing::Unknown, replace: false, message: String::new() }
     }
 }
 
-/// What the issuer says of a copy.
+/// Standing of a copy with its issuer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Standing {
-    /// It is valid; the statements that say so, newest first.
+    /// Valid, with the statements, newest first.
     Valid(Vec<String>),
     Suspended,
     Revoked,
-    /// Its time is over.
+    /// Expired.
     Ended,
-    /// It is none of this issuer's, or its holder's handle of it is not known.
+    /// Issued by somebody else, or its handle is unknown.
     Unknown,
 }
 
 impl<S: Store> Issuer<S> {
-    /// What this issuer says of each copy, in order, all as of the same epoch. Copies that are named by their digests, as wallets
-    /// of before do and as whoever saw a copy could, are unknown, each of them.
+    /// Returns the standing of each copy, in order, all as of the same epoch. Copies named by their digests are
+    /// unknown: earlier wallets name them so, but every verifier that saw a copy could do so too.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for what are no handles or digests, for none, both, too many or the same twice; the store's; signing failed.
+    /// [`Error::Invalid`] for malformed handles or digests, and for none, both, too many or duplicate ones; store
+    /// errors; signing errors.
     pub(crate) async fn freshness(
         self: &Arc<Self>,
         handles: &[Vec<u8>],
@@ -87,7 +89,7 @@ impl<S: Store> Issuer<S> {
             return Ok(distinct("copies", digests)?.into_iter().map(|_| Answer::unknown()).collect());
         }
         let handles: Vec<Hash> = distinct("handles", handles)?.iter().map(|handle| handle_hash(handle)).collect();
-        // One call at a time signs: whatever wallets ask for, lists and copies, for which the same key signs, get their turn.
+        // One call signs at a time, so that wallets do not keep lists and copies, which the same key signs, waiting.
         let mut statements = self.statements.clone().lock_owned().await;
         let now = self.now();
         let standings = self.store.standings(&handles).await?;
@@ -105,7 +107,7 @@ impl<S: Store> Issuer<S> {
         let Some(copy) = copy else { return Ok(Answer::unknown()) };
         let standing = self.standing(statements, copy, now)?;
         let text = self.messages().and_then(|messages| messages.text(copy.message)).unwrap_or_default();
-        // There are no new copies of what does not hold.
+        // Only valid copies are replaced.
         let replace = copy.replace && matches!(standing, Standing::Valid(_));
         Ok(Answer { standing, replace, message: if copy.message > 0 { text.to_owned() } else { String::new() } })
     }
@@ -119,7 +121,7 @@ impl<S: Store> Issuer<S> {
         }
     }
 
-    /// The statements on a valid copy, of this epoch and of those before it that still hold.
+    /// Returns the statements on a valid copy, of this epoch and of the unexpired ones before it.
     fn statements(&self, kept: &mut Statements, digest: &Hash, now: Timestamp) -> Result<Vec<String>, Error> {
         let times: Vec<Timestamp> = freshness::issue_times(now, self.settings.freshness_seconds).collect();
         if kept.newest != times.first().copied() {
@@ -151,7 +153,7 @@ fn distinct(field: &'static str, copies: &[Vec<u8>]) -> Result<Vec<Hash>, Error>
     let hash = |copy: &Vec<u8>| Hash::try_from(copy.as_slice()).ok();
     let hashes: Option<Vec<Hash>> = copies.iter().map(hash).collect();
     let hashes = hashes.ok_or_else(|| Error::invalid(field, "each has 32 bytes"))?;
-    // The same twice would have its times compared with itself, and cost a signature for nothing.
+    // A duplicate would make the client compare its times with themselves, and cost a signature for nothing.
     if hashes.iter().collect::<HashSet<_>>().len() != hashes.len() {
         return Err(Error::invalid(field, "the same stands there twice"));
     }

@@ -1,4 +1,5 @@
-//! Issuance: nonces, and copies against proofs of possession. [`crate::store`] says what a power cut does at each step.
+//! Issuance: nonces, and copies against proofs of possession. [`crate::store`] describes the state after a power cut at
+//! each step.
 
 use std::sync::Arc;
 
@@ -23,23 +24,23 @@ use crate::{
     vouchers::VoucherTotal,
 };
 
-/// What a request for copies gives.
+/// Result of a credential request.
 pub(crate) enum Collected {
     Issued { format: Format, copies: Zeroizing<Vec<String>>, notification_id: Zeroizing<String> },
     Deferred { transaction_id: Zeroizing<String>, interval: u32 },
 }
 
 impl<S: Store> Issuer<S> {
-    /// A fresh nonce for proofs, and its end. Nothing is stored, so that nobody can fill the store by asking.
+    /// Returns a fresh nonce for proofs, and its end. Nothing is stored, so that requests cannot fill the store.
     pub(crate) fn give_nonce(&self) -> (Zeroizing<String>, Timestamp) {
         let until = self.now().plus(NONCE_SECONDS);
         (self.nonces.give(until), until)
     }
 
-    /// Collects one copy for each proof. A repeat with the same token and proofs gets the same answer.
+    /// Signs one copy per proof. A repeated call with the same token and proofs returns the same response.
     ///
     /// # Errors
-    /// The token, the configuration, a proof or the nonce is refused; the store's; signing failed.
+    /// The token, the configuration, a proof or the nonce is refused; store errors; signing errors.
     pub(crate) async fn collect(
         self: &Arc<Self>,
         access_token: &str,
@@ -48,7 +49,7 @@ impl<S: Store> Issuer<S> {
     ) -> Result<Collected, Error> {
         let now = self.now();
         let token_hash = secrets::digest(Use::AccessToken, &[access_token.as_bytes()]);
-        // What costs little comes first: without a token nobody gets signatures verified.
+        // Cheap checks come first: without a valid token no signature is verified.
         let request = request_digest(access_token, configuration_id, &proofs);
         let repeated = self.store.check_access(token_hash, configuration_id, &request, now).await?;
         let configuration = self
@@ -56,7 +57,7 @@ impl<S: Store> Issuer<S> {
             .find(|known| known.id == configuration_id)
             .ok_or_else(|| Error::invalid("credential_configuration_id", "this issuer has no such configuration"))?;
         let issuer = self.clone();
-        // The times of the very same proofs were right when they came first.
+        // The times of repeated proofs were checked in the first call.
         let at = (!repeated).then_some(now);
         let proven =
             on_cpu(move || proofs::verify(&proofs, issuer.did.as_str(), issuer.settings.max_batch_size, at)).await??;
@@ -69,7 +70,8 @@ impl<S: Store> Issuer<S> {
                 request_digest: request,
                 nonce: self.nonces.recognize(&proven.nonce, now),
                 transaction_hash: secrets::digest(Use::TransactionHash, &[transaction_id.as_bytes()]),
-                // Deferred copies are acknowledged by a handle made from the transaction id, since that is what the wallet has then.
+                // A deferred response is acknowledged by a handle derived from the transaction id, which the wallet has
+                // by then.
                 notification_hash: notification_hash(&notification_id(&transaction_id, &request)),
                 configuration_id: configuration.id,
                 thumbprints: proven.keys.iter().map(PublicKey::thumbprint).collect(),
@@ -86,10 +88,10 @@ impl<S: Store> Issuer<S> {
         }
     }
 
-    /// Collects what was deferred.
+    /// Returns the copies of a deferred transaction.
     ///
     /// # Errors
-    /// [`Error::TransactionUnknown`], [`Error::Rejected`]; the store's; signing failed.
+    /// [`Error::TransactionUnknown`], [`Error::Rejected`]; store errors; signing errors.
     pub(crate) async fn collect_deferred(self: &Arc<Self>, transaction_id: &str) -> Result<Collected, Error> {
         let now = self.now();
         if let Some(renewed) = self.collect_renewal(transaction_id, now).await? {
@@ -110,12 +112,13 @@ impl<S: Store> Issuer<S> {
         }
     }
 
-    /// Records how it went. Idempotent.
+    /// Records the result in the wallet. Idempotent.
     pub(crate) async fn notify(&self, notification_id: &str, event: i32) -> Result<(), Error> {
         self.store.notify(notification_hash(notification_id), event).await
     }
 
-    /// Signs the copies whose intent is stored, and then closes the offer. The sealed answer is kept so long at least.
+    /// Signs the copies whose intent is stored, and then closes the offer. The sealed response is kept at least until
+    /// then.
     async fn sign(
         self: &Arc<Self>,
         work: Work,
@@ -140,7 +143,8 @@ impl<S: Store> Issuer<S> {
         let text = Zeroizing::new(serde_json::to_vec(&*copies).map_err(|_| Error::Corrupt("answer"))?);
         let sealed = secrets::seal(handle, &work.request_digest, &text).ok_or(Error::Corrupt("answer"))?;
         let until = now.plus(keep_seconds);
-        // A wallet that lost its connection repeats its call while the first still signs: both get what is stored first.
+        // A wallet that lost its connection may repeat its call while the first is still signing: both get the response
+        // stored first.
         if let Finished::Answered(first) = self
             .store
             .finish(work.collection, &copy_names(work.format, &copies), sealed, until, days, (now, voucher))
@@ -153,7 +157,7 @@ impl<S: Store> Issuer<S> {
         Ok(Collected::Issued { format: work.format, copies, notification_id })
     }
 
-    /// The copies of an offer.
+    /// Signs the copies of an offer.
     fn make_offered(
         &self,
         work: &Work,
@@ -174,7 +178,7 @@ impl<S: Store> Issuer<S> {
         self.make_copies(work.format, &content, keys, &work.places, now)
     }
 
-    /// A copy for each key, with its status at the place of the same number.
+    /// Signs one copy per key, with its status at the place of the same number.
     pub(crate) fn make_copies(
         &self,
         format: Format,
@@ -192,13 +196,13 @@ impl<S: Store> Issuer<S> {
     }
 }
 
-/// What names an SD-JWT copy to whoever asks whether it still holds, or shows it again: SHA-256 of the issuer-signed JWT
+/// Computes the identifier of an SD-JWT copy for freshness and refill: SHA-256 of the issuer-signed JWT
 /// (`carnet_core::status::freshness::digest`).
 pub(crate) fn copy_digest(copy: &str) -> Hash {
     Sha256::digest(copy.split('~').next().unwrap_or_default()).into()
 }
 
-/// The names of each copy, of SD-JWT formats only.
+/// Returns the names of each copy; only SD-JWT formats have any.
 pub(crate) fn copy_names(format: Format, copies: &[String]) -> Vec<Option<CopyNames>> {
     let names = |copy: &String| match format {
         Format::VcSdJwt | Format::DcSdJwt => {
@@ -209,31 +213,31 @@ pub(crate) fn copy_names(format: Format, copies: &[String]) -> Vec<Option<CopyNa
     copies.iter().map(names).collect()
 }
 
-/// The stored form of a copy's handle.
+/// Returns the stored form of a copy's handle.
 pub(crate) fn handle_hash(handle: &[u8]) -> Hash {
     secrets::digest(Use::FreshnessHandle, &[handle])
 }
 
-/// Runs what keeps a processor busy apart from the calls that wait for the network and the disk.
+/// Runs CPU-bound work separately from the calls that wait for the network and the disk.
 pub(crate) async fn on_cpu<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
     match tokio::task::spawn_blocking(work).await {
         Ok(done) => Ok(done),
         Err(error) => match error.try_into_panic() {
-            // As if it had not been apart: the call fails, and no other.
+            // The panic is passed on, so that this call fails and no other.
             Ok(panic) => std::panic::resume_unwind(panic),
             Err(_) => Err(Error::Stopping),
         },
     }
 }
 
-/// What makes two requests the same one.
+/// Computes the digest that identifies a repeated request.
 fn request_digest(access_token: &str, configuration_id: &str, proofs: &[String]) -> Hash {
     let mut parts = vec![access_token.as_bytes(), configuration_id.as_bytes()];
     parts.extend(proofs.iter().map(String::as_bytes));
     secrets::digest(Use::Request, &parts)
 }
 
-/// The handle by which the wallet acknowledges an answer; it follows from what the wallet has.
+/// Derives the notification id from data that the wallet has.
 pub(crate) fn notification_id(handle: &str, request: &Hash) -> Zeroizing<String> {
     secrets::derive(Use::NotificationId, handle, request)
 }

@@ -1,4 +1,4 @@
-//! The issuer: its key, its catalogue, its rules and its memory.
+//! Issuer: its key, catalogue, rules and store.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -21,46 +21,46 @@ use crate::{
     status::StatusLists,
 };
 
-/// Where the time comes from: the system's clock, or a test's.
+/// Source of the current time: the system clock, or that of a test.
 pub(crate) type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
-/// How long an access token lives, in seconds (OpenID4VCI 1.0: one that is not bound to its sender lives 5 minutes at most).
+/// Lifetime of an access token, in seconds (OpenID4VCI 1.0: at most 5 minutes for one that is not sender-constrained).
 pub(crate) const TOKEN_SECONDS: i64 = 300;
-/// Time for which a sealed answer that waited for staff is kept for its wallet, in seconds: a day. The transaction's id is all that
-/// the wallet can ask with.
+/// Time for which the sealed response of a transaction approved by staff is kept, in seconds: a day. The wallet can ask
+/// with the transaction id only.
 pub(crate) const ANSWER_SECONDS: i64 = carnet_core::day::SECONDS;
-/// How long a nonce lives, in seconds.
+/// Lifetime of a nonce, in seconds.
 pub(crate) const NONCE_SECONDS: i64 = 300;
 
-/// What the operator decides.
+/// Settings of the operator.
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
     /// Display name by language tag.
     pub(crate) display_name: BTreeMap<String, String>,
-    /// The most copies in one batch.
+    /// Maximum number of copies in one batch.
     pub(crate) max_batch_size: usize,
-    /// How long an offer may be redeemed, in seconds.
+    /// Number of seconds for which an offer can be redeemed.
     pub(crate) offer_ttl: u32,
-    /// How long a deferred offer waits for its release and its holder, in seconds.
+    /// Number of seconds for which a deferred offer waits for its release and its holder.
     pub(crate) deferred_ttl: u32,
-    /// How long a wallet is told to wait before it asks again for what was deferred, in seconds.
+    /// Interval after which a wallet asks again for a deferred credential, in seconds.
     pub(crate) deferred_interval: u32,
-    /// The most copies by refill in a day, for one offer.
+    /// Maximum number of copies by refill per day, for one offer.
     pub(crate) refill_copies_per_day: u32,
-    /// How long a freshness statement holds, in seconds.
+    /// Lifetime of a freshness statement, in seconds.
     pub(crate) freshness_seconds: u32,
-    /// How far the days of copies are rounded down.
+    /// Rounding of the copies' dates.
     pub(crate) cohorts: CohortPolicy,
-    /// What is renewed, by type.
+    /// Renewal rules, by type.
     pub(crate) renewal: BTreeMap<String, RenewalPolicy>,
-    /// The types that are issued; empty: all of the catalogue.
+    /// Types to issue; empty: all of the catalogue.
     pub(crate) types: Vec<String>,
 }
 
 /// One issuer.
 pub(crate) struct Issuer<S> {
     pub(crate) store: S,
-    /// The ground of the store, which keeps the mark beside the keys.
+    /// Opened store, whose revision mark is stored next to the keys.
     pub(crate) ground: OpenStore,
     pub(crate) signer: Box<dyn Signer>,
     pub(crate) nonces: Nonces,
@@ -69,13 +69,13 @@ pub(crate) struct Issuer<S> {
     pub(crate) did: Did,
     /// The DID URL of the signing key.
     pub(crate) kid: String,
-    /// This issuer's own document, as far as its keys go.
+    /// This issuer's own DID document, with its keys.
     pub(crate) own: Arc<DidDocument>,
     pub(crate) catalogue: Catalogue,
     pub(crate) settings: Settings,
-    /// The URL that offers name.
+    /// URL in offers.
     pub(crate) endpoint: String,
-    /// Faults in the published document and lists.
+    /// Faults of the published DID document and lists.
     pub(crate) faults: PublicationFaults,
     pub(crate) clock: Clock,
     #[cfg(feature = "jsonld")]
@@ -95,7 +95,7 @@ impl<S> Issuer<S> {
         (self.clock)()
     }
 
-    /// Every type that is issued, in every format that this key and this build can make.
+    /// Returns every type to issue, in every format that this key and build support.
     pub(crate) fn configurations(&self) -> impl Iterator<Item = Configuration<'_>> {
         let algorithm = self.signer.algorithm();
         let formats = move || Format::ALL.into_iter().filter(move |format| format.require_available(algorithm).is_ok());
@@ -108,7 +108,7 @@ impl<S> Issuer<S> {
         })
     }
 
-    /// The type, if this issuer issues it.
+    /// Returns the type, if this issuer issues it.
     pub(crate) fn credential_type(&self, name: &str) -> Result<&CredentialType, Error> {
         self.catalogue.credential_type(name).filter(|known| self.issues(&known.name)).ok_or_else(|| Error::Invalid {
             reason: "TYPE_UNKNOWN",
@@ -117,7 +117,7 @@ impl<S> Issuer<S> {
         })
     }
 
-    /// Returns the epoch to whose beginning the days of a type's copies are rounded down.
+    /// Returns the epoch to whose start the dates of a type's copies are rounded down.
     pub(crate) fn epoch(&self, credential_type: &str) -> Epoch {
         self.settings.cohorts.epoch_of(credential_type)
     }

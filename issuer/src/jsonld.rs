@@ -1,13 +1,13 @@
-//! The RDF-based cryptosuite, over the catalogue's contexts.
+//! RDF-based cryptosuite with the contexts of the catalogue.
 
 use carnet_jsonld::EddsaRdfc2022;
 use carnet_service::config::StartError;
 use carnet_spec::{Catalogue, CredentialType};
 
-/// eddsa-rdfc-2022 that knows the contexts of every type in the catalogue, and no others.
+/// Creates eddsa-rdfc-2022 with the contexts of the catalogue's types, and no others.
 ///
 /// # Errors
-/// A context does not have its pinned digest.
+/// If a context differs from its pinned digest.
 pub(crate) fn suite(catalogue: &Catalogue) -> Result<EddsaRdfc2022, StartError> {
     let refused = |what: String| StartError::new(what, "restore the catalogue's files and start again");
     let contexts = catalogue.types().flat_map(CredentialType::contexts).map(|(url, bytes, sha256)| {

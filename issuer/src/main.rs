@@ -50,7 +50,7 @@ fn main() -> ExitCode {
             return Failure::from(StartError::new(format!("{message}: {error}."), hint).passing()).report();
         }
     };
-    // Behind a pointer: the runtime would instantiate the whole program once for each way that it may drive it.
+    // Boxed: otherwise the runtime would instantiate the whole program once for each way to drive it.
     let work: Pin<Box<dyn Future<Output = _>>> = Box::pin(commands::run(arguments));
     match runtime.block_on(work) {
         Ok(()) => carnet_console::exit(0),

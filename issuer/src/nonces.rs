@@ -1,6 +1,6 @@
-//! Nonces for proofs of possession (OpenID4VCI 1.0 section 7), of which nothing is stored until one is used.
+//! Nonces for proofs of possession (OpenID4VCI 1.0 section 7); an unused nonce takes no storage.
 //!
-//! Anyone may ask for a nonce, so giving one out must cost nothing that can be used up. A nonce is base64url of
+//! Anyone may request a nonce, so issuing one must not consume a limited resource. A nonce is base64url of
 //!
 //! | bytes | what |
 //! |---|---|
@@ -8,8 +8,8 @@
 //! | 16 | random |
 //! | 16 | HMAC-SHA-256 over the two, cut to its left half, under a key of this process |
 //!
-//! The store keeps the digest of a nonce that was used until the nonce's end; that is why it works once. The key is in
-//! memory alone: after a restart the nonces of before do not hold, and wallets ask for new ones.
+//! The store keeps the digest of a used nonce until the nonce's end, so that it works once. The key is in memory only:
+//! a restart invalidates all nonces, and wallets request new ones.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use carnet_core::time::Timestamp;
@@ -25,13 +25,13 @@ const TAG_BYTES: usize = 16;
 /// 40 bytes in base64url.
 const TEXT_BYTES: usize = 54;
 
-/// Gives nonces out, and knows them again.
+/// Issues nonces, and recognizes them.
 pub(crate) struct Nonces {
-    /// As long as a block of SHA-256, which HMAC takes as it is.
+    /// Length of a block of SHA-256, which HMAC uses unmodified.
     key: Zeroizing<[u8; 64]>,
 }
 
-/// A nonce that was given out here and whose end is to come. Whether it was used, the store knows.
+/// Nonce issued by this process and not expired. The store knows if it was used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Nonce {
     pub(crate) hash: Hash,
@@ -39,14 +39,13 @@ pub(crate) struct Nonce {
 }
 
 impl Nonces {
-    /// Draws the key.
     pub(crate) fn new() -> Self {
         let mut key = Zeroizing::new([0; 64]);
         OsRng.fill_bytes(key.as_mut());
         Self { key }
     }
 
-    /// A new nonce that holds until then.
+    /// Issues a nonce that is valid until then.
     pub(crate) fn give(&self, until: Timestamp) -> Zeroizing<String> {
         let until = until.unix().to_be_bytes();
         let mut random = [0; RANDOM_BYTES];
@@ -56,12 +55,12 @@ impl Nonces {
         Zeroizing::new(URL_SAFE_NO_PAD.encode(bytes))
     }
 
-    /// Knows a nonce that [`Self::give`] made and that has not ended; the comparison takes constant time.
+    /// Recognizes an unexpired nonce from [`Self::give`]. The comparison takes constant time.
     pub(crate) fn recognize(&self, nonce: &str, now: Timestamp) -> Option<Nonce> {
         if nonce.len() != TEXT_BYTES {
             return None;
         }
-        // The decoder takes exactly one text for the same bytes, so that no other spelling works a second time.
+        // The decoder accepts exactly one text for the same bytes, so that no other spelling works a second time.
         let bytes = URL_SAFE_NO_PAD.decode(nonce).ok()?;
         let (until, rest) = bytes.split_first_chunk::<8>()?;
         let (random, tag) = rest.split_first_chunk::<RANDOM_BYTES>()?;
@@ -114,7 +113,7 @@ mod tests {
     fn a_nonce_has_one_spelling() {
         let nonces = Nonces::new();
         let nonce = nonces.give(END);
-        // 40 bytes leave the last character two bits that mean nothing.
+        // With 40 bytes, two bits of the last character are unused.
         let (start, last) = nonce.split_at(TEXT_BYTES - 1);
         let alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
         let known: Vec<String> = alphabet

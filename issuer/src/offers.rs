@@ -1,4 +1,4 @@
-//! Offers, as staff make and cancel them. [`crate::redemption`] is the holder's side.
+//! Creation and cancellation of offers by staff. [`crate::redemption`] is the holder's side.
 
 use carnet_core::{day, epoch::Epoch, json, text, time::Timestamp};
 use carnet_service::uri;
@@ -15,14 +15,14 @@ use crate::{
     warnings::{self, Circumstances},
 };
 
-/// The longest identifier that a caller may choose, in bytes.
+/// Maximum length of an identifier chosen by a caller, in bytes.
 pub(crate) const MOST_ID_BYTES: usize = 128;
-/// The longest claims, in bytes of JSON.
+/// Maximum size of the claims, in bytes of JSON.
 const MOST_CLAIMS_BYTES: usize = 131_072;
-/// The longest that an offer may wait, in seconds: a year.
+/// Maximum lifetime of an offer, in seconds: a year.
 const MOST_TTL: u32 = 31_536_000;
 
-/// What staff ask for.
+/// Request of staff for an offer.
 #[derive(Debug)]
 pub(crate) struct OfferRequest {
     pub(crate) request_id: String,
@@ -30,18 +30,18 @@ pub(crate) struct OfferRequest {
     pub(crate) format: Format,
     pub(crate) claims: ClaimsIn,
     pub(crate) with_pin: bool,
-    /// In seconds; 0: the default.
+    /// Lifetime in seconds; 0: the default.
     pub(crate) ttl: u32,
     pub(crate) valid_from: Option<Timestamp>,
     pub(crate) valid_until: Option<Timestamp>,
     pub(crate) deferred: bool,
-    /// The registrar's own reference; empty: none.
+    /// Staff's own reference; empty: none.
     pub(crate) reference: String,
-    /// The staff name of who makes it.
+    /// Name of the staff member.
     pub(crate) created_by: String,
 }
 
-/// Claims as they come in; never shown.
+/// Received claims; never printed.
 pub(crate) struct ClaimsIn(pub(crate) Map<String, Value>);
 
 impl std::fmt::Debug for ClaimsIn {
@@ -50,20 +50,20 @@ impl std::fmt::Debug for ClaimsIn {
     }
 }
 
-/// A new offer with its secrets, or the one that its request_id made before, without them.
+/// New offer with its secrets, or the offer that an earlier call with the same request_id created, without them.
 pub(crate) struct MadeOffer {
     pub(crate) offer: OfferRecord,
     pub(crate) uri: Option<Zeroizing<String>>,
     pub(crate) pin: Option<Zeroizing<String>>,
-    /// Sentences about what was accepted and may be a mistake.
+    /// Warnings about accepted input that may be a mistake.
     pub(crate) warnings: Vec<String>,
 }
 
 impl<S: Store> Issuer<S> {
-    /// Creates an offer. The same request_id with the same content gives the same offer.
+    /// Creates an offer. The same request_id with the same content returns the same offer.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for a field, [`Error::FormatUnavailable`], [`Error::RequestIdReused`], the store's.
+    /// [`Error::Invalid`] for a field, [`Error::FormatUnavailable`], [`Error::RequestIdReused`], store errors.
     pub(crate) async fn create_offer(&self, request: OfferRequest) -> Result<MadeOffer, Error> {
         check_id("request_id", &request.request_id)?;
         check_reference(&request.reference)?;
@@ -149,8 +149,8 @@ impl<S: Store> Issuer<S> {
                 let uri = self.offer_uri(&offer, valid_until, &code, pin.is_some());
                 Ok(MadeOffer { offer, uri: Some(uri), pin, warnings })
             }
-            // Once the claims are erased there is nothing left to compare them with, on purpose: a digest of them could
-            // be guessed back into claims.
+            // After the claims are erased, nothing is left to compare them with. This is intended: claims could be
+            // guessed from a digest.
             Creation::Known { offer, terms: known, claims }
                 if known == terms(&request)
                     && claims.as_ref().is_none_or(|known| same_claims(&known.0, &canonical, &drawn)) =>
@@ -168,7 +168,7 @@ impl<S: Store> Issuer<S> {
         self.store.cancel(offer_id).await
     }
 
-    /// The URI that the holder gets, by value (OpenID4VCI 1.0 section 4.1).
+    /// Returns the credential offer URI, by value (OpenID4VCI 1.0 section 4.1).
     fn offer_uri(&self, offer: &OfferRecord, valid_until: Timestamp, code: &str, with_pin: bool) -> Zeroizing<String> {
         let mut grant = json!({ "pre-authorized_code": code });
         if let (true, Some(grant)) = (with_pin, grant.as_object_mut()) {
@@ -177,7 +177,7 @@ impl<S: Store> Issuer<S> {
         let offer = json!({
             "credential_issuer": self.endpoint,
             "credential_configuration_ids": [crate::format::configuration_id(&offer.credential_type, offer.format)],
-            // So that a wallet can hold the copies to it (spec/protocol.md 3.28).
+            // With it, a wallet can check the end of the copies (spec/protocol.md 3.28).
             "carnet_valid_until": valid_until.to_string(),
             "grants": { "urn:ietf:params:oauth:grant-type:pre-authorized_code": grant },
         });
@@ -190,7 +190,7 @@ pub(crate) fn pin_digest(code: &str, pin: &str) -> secrets::Hash {
     secrets::digest(Use::Pin, &[code.as_bytes(), pin.as_bytes()])
 }
 
-/// Whether these are the same claims but for what was drawn then and is drawn anew now.
+/// Tests if the claims are equal, apart from values that are drawn for each request.
 fn same_claims(known: &str, now: &str, drawn: &[String]) -> bool {
     if drawn.is_empty() {
         return secrets::same(known.as_bytes(), now.as_bytes());
@@ -203,7 +203,7 @@ fn same_claims(known: &str, now: &str, drawn: &[String]) -> bool {
     without(known).zip(without(now)).is_some_and(|(known, now)| known == now)
 }
 
-/// Returns from when until when the credential holds: whole epochs, the same for all who were issued in one.
+/// Returns start and end of the credential's validity: whole epochs, the same for all credentials issued in one.
 fn validity(
     request: &OfferRequest,
     default_days: u32,
@@ -213,7 +213,7 @@ fn validity(
     let today = now.start_of_day();
     let from = request.valid_from.unwrap_or(today);
     let default = || from.max(today).plus(i64::from(default_days).saturating_mul(day::SECONDS));
-    // An end that is past already is allowed when it is asked for: records of what once held.
+    // A past end is allowed on request: for records of former validity.
     let until = request.valid_until.unwrap_or_else(default);
     for (field, at) in [("valid_from", from), ("valid_until", until)] {
         if carnet_core::time::Timestamp::parse(&at.to_string()).is_err() {
@@ -225,7 +225,7 @@ fn validity(
         let description = format!("the last day, {last}, is before the first one, {first}. Nothing was stored");
         return Err(Error::invalid("valid_until", description));
     }
-    // Rounded down, it would hold before its time.
+    // Rounding down would move the start before the requested day.
     if from > today && !epoch.is_start(from) {
         let (before, after) = (day::from(epoch.start(from)), day::from(epoch.next(from)));
         let description = format!(
@@ -245,7 +245,7 @@ fn validity(
     })
 }
 
-/// What a request says besides its claims, in one fixed form.
+/// Returns a request without its claims, in a canonical form.
 fn terms(request: &OfferRequest) -> String {
     let mut terms = vec![
         json!(request.credential_type),
@@ -256,18 +256,18 @@ fn terms(request: &OfferRequest) -> String {
         json!(request.valid_until.map(Timestamp::unix)),
         json!(request.deferred),
     ];
-    // The terms of offers from before there were references have none.
+    // Offers from before references existed have none in their terms.
     terms.extend((!request.reference.is_empty()).then(|| json!(request.reference)));
     Value::Array(terms).to_string()
 }
 
 pub(crate) fn check_mutation(offer_id: &str, request_id: &str) -> Result<(), Error> {
     check_id("offer_id", offer_id)?;
-    // These calls are idempotent by what they do; the request_id may be left out.
+    // These calls are idempotent in any case, so the request_id is optional.
     if request_id.is_empty() { Ok(()) } else { check_id("request_id", request_id) }
 }
 
-/// Refuses a reference that is long, or that could not be typed again to find the offer by.
+/// Refuses a reference that is too long, or that could not be typed again to find the offer.
 fn check_reference(reference: &str) -> Result<(), Error> {
     let is_plain = !reference.chars().any(char::is_control) && text::unseen(reference).next().is_none();
     if reference.len() <= MOST_ID_BYTES && is_plain && reference.trim() == reference {
@@ -279,7 +279,7 @@ fn check_reference(reference: &str) -> Result<(), Error> {
     Err(Error::invalid("reference", description))
 }
 
-/// Refuses an identifier that is empty, long, or holds control characters.
+/// Refuses an identifier that is empty or too long, or contains control characters.
 pub(crate) fn check_id(field: &'static str, id: &str) -> Result<(), Error> {
     if id.is_empty() || id.len() > MOST_ID_BYTES || id.chars().any(char::is_control) {
         return Err(Error::invalid(field, format!("must be 1 to {MOST_ID_BYTES} bytes of text")));

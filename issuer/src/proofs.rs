@@ -1,4 +1,4 @@
-//! Proofs of possession: that whoever asks for a copy has its key (OpenID4VCI 1.0 appendix F.1).
+//! Proofs of possession: the requester of a copy holds its key (OpenID4VCI 1.0 appendix F.1).
 
 use std::collections::HashSet;
 
@@ -14,22 +14,23 @@ use serde_json::{Map, Value};
 use crate::error::Error;
 
 const TYP: &str = "openid4vci-proof+jwt";
-/// How old a proof may be, in seconds.
+/// Maximum age of a proof, in seconds.
 pub(crate) const MOST_AGE: i64 = 300;
-/// The longest proof, in bytes.
+/// Maximum size of a proof, in bytes.
 const MOST_BYTES: usize = 8_192;
 
-/// What proofs show: a key for each copy, and the nonce that all of them have.
+/// Result of verified proofs: a key for each copy, and their common nonce.
 #[derive(Debug)]
 pub(crate) struct Proven {
     pub(crate) keys: Vec<PublicKey>,
     pub(crate) nonce: String,
 }
 
-/// Verifies the proofs of one request; without a time, for a request that was taken before, all but their times.
+/// Verifies the proofs of one request. Without `now`, for a request that was accepted before, it does not check their
+/// times.
 ///
 /// # Errors
-/// [`Error::ProofInvalid`] names the first proof that does not hold; [`Error::Invalid`] for none, or too many.
+/// [`Error::ProofInvalid`] names the first invalid proof; [`Error::Invalid`] for none, or too many.
 pub(crate) fn verify(proofs: &[String], audience: &str, most: usize, now: Option<Timestamp>) -> Result<Proven, Error> {
     if proofs.is_empty() || proofs.len() > most {
         return Err(Error::Invalid {
@@ -61,7 +62,7 @@ fn verify_one(proof: &str, audience: &str, now: Option<Timestamp>) -> Result<(Pu
     }
     let jws = Jws::parse(proof)?;
     jws.require_typ(TYP)?;
-    // The key stands in the header by value: a kid would have to be resolved, and copies have keys that nobody knows yet.
+    // The header contains the key by value: a kid would have to be resolved, and nobody knows the copies' keys yet.
     let KeyRef::Jwk(key) = jws.key_ref() else {
         return Err(Problem::new(Code::HeaderKeyAmbiguous, "the header must have exactly the copy's key, as jwk"));
     };

@@ -1,8 +1,8 @@
-//! Redemption: an offer's code for an access token, and the same again for the wallet that lost the answer.
+//! Redemption: exchange of an offer's code for an access token, repeatable for a wallet that lost the response.
 //!
-//! A wallet draws a verifier, stores it, and redeems with its SHA-256, the challenge. What repeats a redemption is the verifier,
-//! so that whoever sees the link and the PIN later gets nothing. The access token of such a redemption is the same each time,
-//! since the sealed answer to a request for copies opens with it alone.
+//! A wallet draws a verifier, stores it, and sends its SHA-256, the challenge. Repeating a redemption requires the
+//! verifier, so that somebody who sees the link and the PIN later gets nothing. The access token is the same each time,
+//! because it is the only key to the sealed response of a credential request.
 
 use carnet_core::{input::numeric_pin, time::Timestamp};
 use sha2::{Digest as _, Sha256};
@@ -27,16 +27,16 @@ pub(crate) struct RedemptionRequest {
     pub(crate) verifier: Option<Zeroizing<Vec<u8>>>,
 }
 
-/// Access to one offer's copies.
+/// Access to the copies of one offer.
 pub(crate) struct Grant {
     pub(crate) access_token: Zeroizing<String>,
     pub(crate) expires_at: Timestamp,
     pub(crate) offer: OfferRecord,
-    /// The redemption can be repeated with the verifier.
+    /// True if the redemption can be repeated with the verifier.
     pub(crate) repeatable: bool,
 }
 
-/// Reads a PIN in the digits of any script. What cannot be a PIN here is no guess, and costs no try.
+/// Parses a PIN in the digits of any script. A malformed PIN does not count as an attempt.
 fn pin_of(text: &str) -> Result<Zeroizing<String>, Error> {
     let malformed =
         || Error::invalid("tx_code", format!("not a PIN of {PIN_DIGITS} digits; this was not counted as a try"));
@@ -50,8 +50,8 @@ impl<S: Store> Issuer<S> {
     /// Exchanges an offer's code for an access token.
     ///
     /// # Errors
-    /// The offer is unknown, used, expired, cancelled or locked; the PIN is wrong, missing or unexpected; the challenge or the
-    /// verifier has not the form; the store's.
+    /// The offer is unknown, used, expired, cancelled or locked; the PIN is wrong, missing or unexpected; the challenge
+    /// or the verifier is malformed; store errors.
     pub(crate) async fn redeem_offer(&self, request: &RedemptionRequest) -> Result<Grant, Error> {
         let (code, pin) = (request.code.as_str(), request.pin.as_ref());
         let challenge = challenge_of(request)?;
@@ -88,7 +88,7 @@ impl<S: Store> Issuer<S> {
     }
 }
 
-/// The challenge, if there is one; a verifier that comes along is its preimage.
+/// Returns the challenge, if there is one, after checking that a verifier in the request matches it.
 fn challenge_of(request: &RedemptionRequest) -> Result<Option<Zeroizing<[u8; 32]>>, Error> {
     let challenge = request
         .challenge

@@ -1,8 +1,8 @@
-//! Refill: one copy, shown whole, is exchanged for new ones of the same credential (spec/protocol.md section 3).
+//! Refill: exchange of one copy, presented in full, for new ones of the same credential (spec/protocol.md section 3).
 //!
-//! The issuer erased the claims when the first batch was collected, so the holder brings them, under the issuer's own
-//! signature. They are in memory for as long as it takes to sign, and nowhere else. What a refill tells the issuer is that
-//! the holder wants more copies, and when; never where any of them was shown.
+//! The issuer erased the claims when the first batch was collected, so the holder presents them, under the issuer's own
+//! signature. They are in memory while the copies are signed, and nowhere else. A refill tells the issuer that the
+//! holder wants more copies, and when, but never to whom copies were presented.
 
 use std::sync::Arc;
 
@@ -29,25 +29,25 @@ use crate::{
     store::{RefillIntent, Store},
 };
 
-/// A copy that holds, shown by whoever has its key.
+/// Valid copy, presented by the holder of its key.
 pub(crate) struct Shown {
-    /// Its digest.
+    /// Digest of the copy.
     pub(crate) copy: Hash,
     pub(crate) credential_type: String,
     pub(crate) format: Format,
     pub(crate) claims: Map<String, Value>,
-    /// The thumbprints of the keys that it is exchanged for, as its holder signed them.
+    /// Thumbprints of the new keys, as signed by the holder.
     keys: Vec<String>,
-    /// The nonce that it was shown for, and its text.
+    /// Nonce of the presentation, and its text.
     pub(crate) nonce: (Nonce, String),
 }
 
 impl<S: Store> Issuer<S> {
-    /// Signs a new copy for each proof, with the claims of the copy that is shown and its time.
+    /// Signs a new copy for each proof, with the claims and the validity of the presented copy.
     ///
     /// # Errors
-    /// The copy, its key binding, a proof or the nonce is refused; [`Error::CopyUnknown`]; [`Error::RefillUnsupported`];
-    /// [`Error::RefillLimit`]; the store's; signing failed.
+    /// The copy, its key binding, a proof or the nonce is refused; [`Error::CopyUnknown`];
+    /// [`Error::RefillUnsupported`]; [`Error::RefillLimit`]; store errors; signing errors.
     pub(crate) async fn refill(
         self: &Arc<Self>,
         presentation: Zeroizing<String>,
@@ -87,12 +87,12 @@ impl<S: Store> Issuer<S> {
         Ok(Collected::Issued { format, copies, notification_id })
     }
 
-    /// Verifies a copy that is shown, and the proofs of the keys that it is exchanged for, over one nonce. Gives the keys, and
-    /// the digest of all that was sent.
+    /// Verifies a presented copy and the proofs of the new keys, over one nonce. Returns the keys, and the digest of
+    /// the whole request.
     ///
     /// # Errors
-    /// The copy, its key binding, a proof or the nonce is refused; [`Error::CopyUnknown`]; [`Error::RefillUnsupported`]; the
-    /// store's.
+    /// The copy, its key binding, a proof or the nonce is refused; [`Error::CopyUnknown`];
+    /// [`Error::RefillUnsupported`]; store errors.
     pub(crate) async fn shown_for(
         self: &Arc<Self>,
         presentation: Zeroizing<String>,
@@ -104,7 +104,7 @@ impl<S: Store> Issuer<S> {
         let request_digest = secrets::digest(Use::Request, &parts);
         let issuer = self.clone();
         let shown = on_cpu(move || issuer.shown(&presentation, now)).await??;
-        // Only who shows a copy of this issuer's gets proofs verified.
+        // Proofs are verified only for the holder of a copy by this issuer.
         self.store.require_copy(&shown.copy).await?;
         let issuer = self.clone();
         let per_day = usize::try_from(self.settings.refill_copies_per_day).unwrap_or(usize::MAX);
@@ -115,7 +115,7 @@ impl<S: Store> Issuer<S> {
                 let what = "the key binding and the proofs must have the same nonce";
                 return Err(Error::PresentationInvalid(Problem::new(Code::ChallengeMismatch, what)));
             }
-            // Or whoever stands between could put keys of their own in the place of the holder's.
+            // Otherwise an intermediary could replace the holder's keys by its own.
             if shown.keys != proven.keys.iter().map(PublicKey::thumbprint).collect::<Vec<_>>() {
                 let what = "the key binding is for other keys than those of the proofs";
                 return Err(Error::PresentationInvalid(Problem::new(Code::ChallengeMismatch, what)));
@@ -126,7 +126,7 @@ impl<S: Store> Issuer<S> {
         Ok((shown, keys, request_digest))
     }
 
-    /// Verifies a copy that is shown: the one pipeline for the copy, and beside it the key binding to a nonce of ours.
+    /// Verifies a presented copy with the common pipeline, and its key binding to one of this issuer's nonces.
     fn shown(&self, presentation: &str, now: Timestamp) -> Result<Shown, Error> {
         let refuse = Error::PresentationInvalid;
         if presentation.trim_start().starts_with('{') {
@@ -158,7 +158,7 @@ impl<S: Store> Issuer<S> {
         })
     }
 
-    /// The copy alone, without its key binding, through the pipeline.
+    /// Verifies the copy without its key binding.
     fn held(&self, presentation: &str, now: Timestamp) -> Result<Held, Problem> {
         let copy = presentation.rfind('~').and_then(|end| presentation.get(..=end)).unwrap_or_default();
         let own = Own(self);
@@ -177,7 +177,7 @@ impl<S: Store> Issuer<S> {
         })
     }
 
-    /// The claims of the subject, without its id.
+    /// Returns the claims of the subject, without its id.
     fn subject(&self, held: &Held) -> Result<Map<String, Value>, Problem> {
         let subject = held.credential.document().get("credentialSubject").and_then(Value::as_object);
         let mut claims =
@@ -186,7 +186,7 @@ impl<S: Store> Issuer<S> {
         Ok(claims)
     }
 
-    /// The claims as staff gave them: without commitments, all that the type needs.
+    /// Returns the claims without commitments, as staff provide them, after checking them against the type.
     fn checked(&self, type_name: &str, mut claims: Map<String, Value>) -> Result<Map<String, Value>, Problem> {
         let known = self.catalogue.credential_type(type_name).ok_or_else(|| Problem::from(Code::TypeUnknown))?;
         claims.retain(|name, _| !known.is_commitments(name));
@@ -195,7 +195,7 @@ impl<S: Store> Issuer<S> {
     }
 }
 
-/// This issuer as the only one that there is.
+/// Issuer policy that accepts this issuer only.
 pub(crate) struct Own<'a, S>(pub(crate) &'a Issuer<S>);
 
 impl<S: Send + Sync> Resolve for Own<'_, S> {

@@ -1,6 +1,6 @@
-//! A registrar: it signs what askers register, so that wallets that have pinned its DID know them (spec/registration.md).
+//! Registrar: signs registrations of verifiers, for wallets that have pinned its DID (spec/registration.md).
 //!
-//! Its directory holds a key and a name, and no more: it serves nobody, and its machine needs no network.
+//! Its directory contains a key and a name only. It is no service, and its machine needs no network.
 
 use std::path::Path;
 
@@ -26,12 +26,12 @@ use std::sync::Arc;
 use crate::setup::{create_directory, quoted, write_new};
 
 const FILE: &str = "registrar.toml";
-/// The longest name, in characters.
+/// Maximum length of a name, in characters.
 const MOST_NAME: usize = 200;
-/// For how many days a registration holds at most (spec/registration.md).
+/// Maximum validity of a registration, in days (spec/registration.md).
 pub(crate) const MOST_DAYS: u32 = 366;
 
-/// Why nothing was signed, by a stable reason.
+/// Refusal of a registration, with a stable reason.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Refusal {
     #[error("{path} cannot be read: {error}")]
@@ -59,7 +59,7 @@ pub(crate) enum Refusal {
 }
 
 impl Refusal {
-    /// The stable reason: that of the check, where one failed.
+    /// Returns the stable reason: that of the failed check, if there is one.
     pub(crate) fn reason(&self) -> &'static str {
         match self {
             Self::Unreadable { .. } => "file_unreadable",
@@ -74,7 +74,7 @@ impl Refusal {
         }
     }
 
-    /// What to do.
+    /// Returns advice on the next step.
     pub(crate) fn hint(&self) -> String {
         match self {
             Self::Unreadable { .. } => "check the path".to_owned(),
@@ -93,7 +93,7 @@ impl Refusal {
     }
 }
 
-/// A registrar with its key.
+/// Registrar with its key.
 pub(crate) struct Registrar {
     pub(crate) name: String,
     pub(crate) did: Did,
@@ -101,10 +101,10 @@ pub(crate) struct Registrar {
     key: Keyring,
 }
 
-/// What an asker wants to have registered: verified, and not signed yet.
+/// Verified request for registration, not signed yet.
 pub(crate) struct Application {
     pub(crate) request: RegistrationRequest,
-    /// Base64url of SHA-256 over the file's bytes: what a yes is about.
+    /// Base64url of SHA-256 over the bytes of the file, by which the request is approved.
     pub(crate) digest: String,
     pub(crate) valid_from: Timestamp,
     pub(crate) valid_until: Timestamp,
@@ -119,10 +119,10 @@ struct Config {
 }
 
 impl Registrar {
-    /// Makes a registrar's directory. Nothing that exists is overwritten.
+    /// Creates a registrar's directory. Existing files are never overwritten.
     ///
     /// # Errors
-    /// The name is none, the directory is in use, the key cannot be sealed, or a file cannot be written.
+    /// The name is invalid, the directory is in use, the key cannot be sealed, or a file cannot be written.
     pub(crate) fn init(data: &Path, name: &str, place: &KeyPlace) -> Result<Self, StartError> {
         if name.trim().is_empty() || name.chars().count() > MOST_NAME || name.chars().any(char::is_control) {
             return Err(StartError::new(
@@ -132,7 +132,7 @@ impl Registrar {
         }
         let directory = create_directory(data)?;
         Keyring::create(data, Algorithm::EdDsa, &place.config())?;
-        // The name comes last: without it the directory is not taken for a registrar's.
+        // The name is written last: a directory without it is not taken for a registrar's.
         let text = format!("# Made by `carnet-issuer registrar init`.\nname = {}\n{}", quoted(name), place.toml());
         write_new(&data.join(FILE), text.as_bytes(), 0o600)?;
         let made = Self::of_key(name.to_owned(), Keyring::open(data, &place.config())?)?;
@@ -140,7 +140,7 @@ impl Registrar {
         Ok(made)
     }
 
-    /// Opens what [`Self::init`] made.
+    /// Opens a directory created by [`Self::init`].
     ///
     /// # Errors
     /// It is no registrar's directory, or its key cannot be used.
@@ -158,15 +158,15 @@ impl Registrar {
 
     fn of_key(name: String, key: Keyring) -> Result<Self, StartError> {
         let did = Did::key(&key.public_key());
-        // The one method of a did:key is named by the key itself.
+        // The only verification method of a did:key is named after the key.
         let kid = did.with_fragment(did.id()).map_err(|problem| {
             StartError::new(format!("The key gives no DID: {problem}."), "Restore the key from a backup.")
         })?;
         Ok(Self { name, did, kid, key })
     }
 
-    /// Verifies a request for registration, and says for when it would hold. `document`: the DID document of an asker
-    /// whose DID does not carry it.
+    /// Verifies a request for registration, and computes the validity of the registration. `document` is the DID
+    /// document of a verifier whose DID does not contain it.
     ///
     /// # Errors
     /// [`Refusal::Days`], [`Refusal::Request`], [`Refusal::Document`], [`Refusal::DocumentMissing`].
@@ -205,7 +205,7 @@ impl Registrar {
 }
 
 impl Application {
-    /// Whether a yes that was given in advance is about this request; false: somebody has to be asked.
+    /// Tests if an approval given in advance is for this request. Returns false if somebody must be asked.
     ///
     /// # Errors
     /// [`Refusal::ApprovalMismatch`]
@@ -218,13 +218,13 @@ impl Application {
     }
 }
 
-/// DIDs that carry their document, and the one whose document was handed over.
+/// Resolver for DIDs that contain their document, and for the one document given.
 struct Given(Option<Arc<DidDocument>>);
 
 impl Given {
     fn of(request: &Map<String, Value>, document: Option<&[u8]>) -> Result<Self, Refusal> {
         let Some(did) = request.get("issuer").and_then(Value::as_str).and_then(|did| Did::parse(did).ok()) else {
-            // Verification says what is wrong with it.
+            // The verification reports the fault.
             return Ok(Self(None));
         };
         match document {
@@ -250,7 +250,7 @@ impl Resolve for Given {
     }
 }
 
-/// Reads a file whole, without a leading byte-order mark.
+/// Reads a complete file, without a leading byte-order mark.
 ///
 /// # Errors
 /// [`Refusal::Unreadable`]
@@ -263,9 +263,9 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Refusal> {
 /// Writes a registration to a new file.
 ///
 /// # Errors
-/// [`Refusal::Unwritable`], also if there is a file already.
+/// [`Refusal::Unwritable`], also if the file exists.
 pub(crate) fn write(path: &Path, registration: &str) -> Result<(), Refusal> {
-    // For everybody: the umask decides.
+    // Readable by everybody, subject to the umask.
     disk::write_new(path, registration.as_bytes(), 0o666)
         .map_err(|error| Refusal::Unwritable { path: path.display().to_string(), error })
 }

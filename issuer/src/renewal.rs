@@ -1,8 +1,9 @@
-//! Renewal: one copy near its end, shown whole, is exchanged for copies of the same credential that hold longer
+//! Renewal: exchange of one copy near its end, presented in full, for copies of the same credential with a later end
 //! (spec/freshness.md section 3).
 //!
-//! The claims come from the copy, as for a refill. Where staff must approve it, they wait sealed under the transaction's id,
-//! which the wallet has and the issuer does not: until the wallet comes back, nobody can read them here.
+//! As in a refill, the claims come from the copy. If staff must approve the renewal, the claims wait sealed under the
+//! transaction id, which the wallet has and the issuer does not: until the wallet asks again, nobody can read them
+//! here.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -35,23 +36,22 @@ use crate::{
     },
 };
 
-/// What the operator allows for the credentials of a type: `[renewal.TYPE]` in the configuration. A type without it is not
-/// renewed.
+/// Renewal rules of a type: `[renewal.TYPE]` in the configuration. A type without them is not renewable.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RenewalPolicy {
-    /// How many days before its end a credential may be renewed.
+    /// Number of days before its end from which a credential is renewable.
     #[serde(default = "default_window")]
     pub(crate) window_days: u32,
-    /// By how many days the renewed one ends later.
+    /// Number of days by which a renewed credential ends later.
     pub(crate) days: u32,
-    /// How often a credential may be renewed, until a new offer is needed.
+    /// Maximum number of renewals of a credential, until a new offer is needed.
     #[serde(default = "default_most")]
     pub(crate) most: u32,
-    /// Whether staff must approve each.
+    /// True if staff must approve each renewal.
     #[serde(default)]
     pub(crate) approval: bool,
-    /// Claims that are dates and move along with the end, such as when a permit ends.
+    /// Date claims that move along with the end, such as the end of a permit.
     #[serde(default)]
     pub(crate) moves: Vec<String>,
 }
@@ -64,11 +64,11 @@ const fn default_most() -> u32 {
 }
 
 impl RenewalPolicy {
-    /// What is wrong with it, if something is.
+    /// Returns the first fault of the rules, if there is one.
     fn fault(&self, known: Option<&CredentialType>, cohorts: &CohortPolicy) -> Option<String> {
         let Some(known) = known else { return Some("is no type of the catalogue".to_owned()) };
         if let Some(drawn) = known.drawn.first() {
-            // Who counts uses by it forgets them after the first end (spec/entitlement.md 1.4).
+            // A redeemer that counts uses by it forgets them after the first end (spec/entitlement.md 1.4).
             return Some(format!("renews a type whose {drawn} must not be issued again with a later end"));
         }
         for (field, value, most) in
@@ -100,7 +100,7 @@ impl RenewalPolicy {
         }
     }
 
-    /// The claims of the renewed credential.
+    /// Returns the claims of the renewed credential.
     fn moved(&self, mut claims: Map<String, Value>) -> Result<Map<String, Value>, Error> {
         for name in &self.moves {
             let Some(claim) = claims.get_mut(name) else { continue };
@@ -111,7 +111,7 @@ impl RenewalPolicy {
     }
 }
 
-/// What is wrong with the policies, if something is.
+/// Returns the first fault of all rules, if there is one.
 pub(crate) fn fault(
     policies: &BTreeMap<String, RenewalPolicy>,
     cohorts: &CohortPolicy,
@@ -124,22 +124,23 @@ pub(crate) fn fault(
     policies.iter().find_map(fault)
 }
 
-/// A date, or a time with its offset, so many days later.
+/// Moves a date, or a time with its offset, by this number of days.
 fn later(text: &str, days: u32) -> Option<String> {
     let (date, rest) = text.split_at_checked(10)?;
     let at = Timestamp::parse(&format!("{date}T00:00:00Z")).ok()?;
     let moved = at.plus(i64::from(days).saturating_mul(day::SECONDS)).to_string();
-    // A year of five digits is no longer the form that it had.
+    // A year of five digits would no longer have the same format.
     let date = moved.strip_suffix("T00:00:00Z").filter(|date| date.len() == 10)?;
     Some(format!("{date}{rest}"))
 }
 
 impl<S: Store> Issuer<S> {
-    /// Signs a new copy for each proof, with the claims of the copy that is shown and a later end; or keeps it for staff.
+    /// Signs a new copy for each proof, with the claims of the presented copy and a later end; or stores the request
+    /// for staff.
     ///
     /// # Errors
-    /// [`Error::RenewalUnavailable`], [`Error::RenewalEarly`], [`Error::RenewalLimit`]; the copy, its key binding, a proof or
-    /// the nonce is refused; the copy or another of its credential was taken back; the store's; signing failed.
+    /// [`Error::RenewalUnavailable`], [`Error::RenewalEarly`], [`Error::RenewalLimit`]; the copy, its key binding, a
+    /// proof or the nonce is refused; a copy of the credential is revoked or suspended; store errors; signing errors.
     pub(crate) async fn renew(
         self: &Arc<Self>,
         presentation: Zeroizing<String>,
@@ -150,7 +151,7 @@ impl<S: Store> Issuer<S> {
         let policy = self.settings.renewal.get(&shown.credential_type).ok_or(Error::RenewalUnavailable)?;
         let claims = policy.moved(shown.claims)?;
         self.credential_type(&shown.credential_type)?.validate_claims(&claims).map_err(Error::PresentationInvalid)?;
-        // What waits is acknowledged by a handle made from the transaction's id, since that is what the wallet has then.
+        // A pending renewal is acknowledged by a handle derived from the transaction id, which the wallet has by then.
         let transaction_id = policy.approval.then(secrets::draw);
         let notification_id = match &transaction_id {
             Some(id) => notification_id(id, &request_digest),
@@ -201,7 +202,7 @@ impl<S: Store> Issuer<S> {
         Ok(Collected::Issued { format, copies, notification_id })
     }
 
-    /// What is kept until staff decide.
+    /// Builds the record that is kept until staff decide.
     fn waiting(
         &self,
         transaction_id: &str,
@@ -219,11 +220,11 @@ impl<S: Store> Issuer<S> {
         })
     }
 
-    /// Collects a renewal that waited for staff; `None` if none waits under this transaction.
+    /// Returns the copies of a renewal that waited for staff; `None` if there is none with this transaction id.
     ///
     /// # Errors
-    /// [`Error::Rejected`] with the reason; [`Error::TransactionUnknown`]; the credential was taken back meanwhile; the
-    /// store's; signing failed.
+    /// [`Error::Rejected`] with the reason; [`Error::TransactionUnknown`]; the credential was revoked or suspended in
+    /// the meantime; store errors; signing errors.
     pub(crate) async fn collect_renewal(
         self: &Arc<Self>,
         transaction_id: &str,
@@ -260,7 +261,7 @@ impl<S: Store> Issuer<S> {
         .await??;
         let text = Zeroizing::new(serde_json::to_vec(&*copies).map_err(|_| Error::Corrupt("answer"))?);
         let sealed = secrets::seal(transaction_id, &request_digest, &text).ok_or(Error::Corrupt("answer"))?;
-        // Its wallet may have been cut off, and has nothing else to ask with.
+        // The wallet may have lost its connection, and has nothing else to ask with.
         let until = now.plus(ANSWER_SECONDS);
         let finished = self.store.finish_waited(&renewal_id, &copy_names(format, &copies), sealed, until, now).await?;
         if let Finished::Answered(first) = finished {
@@ -271,10 +272,10 @@ impl<S: Store> Issuer<S> {
         Ok(Some(Collected::Issued { format, copies, notification_id }))
     }
 
-    /// Staff's word on a renewal that waits. The same again changes nothing.
+    /// Records the decision of staff on a pending renewal. Idempotent.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for a no without a reason; [`Error::NotFound`]; [`Error::RenewalDecided`]; the store's.
+    /// [`Error::Invalid`] for a refusal without a reason; [`Error::NotFound`]; [`Error::RenewalDecided`]; store errors.
     pub(crate) async fn decide_renewal(
         &self,
         renewal_id: &str,
@@ -288,10 +289,11 @@ impl<S: Store> Issuer<S> {
         Ok(record)
     }
 
-    /// Staff's word on a deferred offer. A no closes it and erases its claims; its wallet is told the reason.
+    /// Records the decision of staff on a deferred offer. A refusal closes it and erases its claims; the wallet is told
+    /// the reason.
     ///
     /// # Errors
-    /// As [`Issuer::decide_renewal`]; the offer is not deferred, or not in a state for it.
+    /// As [`Issuer::decide_renewal`]; the offer is not deferred, or its state does not allow it.
     pub(crate) async fn decide_offer(
         &self,
         offer_id: &str,
@@ -306,7 +308,7 @@ impl<S: Store> Issuer<S> {
     }
 
     fn decision(&self, approve: bool, reason: &str, who: String) -> Result<Decision, Error> {
-        // A yes explains itself.
+        // An approval needs no reason.
         let reason = if approve && reason.is_empty() { String::new() } else { check_reason(reason)? };
         Ok(Decision { approve, reason, who, now: self.now() })
     }

@@ -1,4 +1,4 @@
-//! The verifier's configuration: `config.toml` in the data directory, and a file of the operator's over it.
+//! Configuration of the verifier: `config.toml` in the data directory, overridden by a file of the operator.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -15,51 +15,51 @@ use serde::Deserialize;
 
 use crate::{redemption::desks::RedemptionConfig, status::StatusConfig, trust::TrustConfig};
 
-/// What the operator decides. An unknown field is refused.
+/// Settings of the operator. An unknown field is refused.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct VerifierConfig {
     /// The verifier's DID.
     pub(crate) did: String,
-    /// What holders are shown as the asker's name.
+    /// Name of the verifier that holders are shown.
     pub(crate) name: String,
-    /// How long a request may be answered, in seconds.
+    /// Number of seconds for which a request can be answered.
     #[serde(default = "default_request_ttl")]
     pub(crate) request_ttl: u32,
-    /// The greatest age of a holder's key binding, in seconds.
+    /// Maximum age of a holder's key binding, in seconds.
     #[serde(default = "default_key_binding_max_age")]
     pub(crate) key_binding_max_age: u32,
-    /// How long the verdict on a query of one's own is kept, in days; a template says it itself.
+    /// Number of days for which the verdict on a custom query is kept; a template sets its own.
     #[serde(default = "default_verdict_days")]
     pub(crate) verdict_days: u32,
-    /// The issuers that are accepted, whatever a trust list says.
+    /// Issuers that are accepted regardless of a trust list.
     #[serde(default)]
     pub(crate) issuers: Vec<IssuerEntry>,
-    /// The trust list, for issuers beside those; none: there are no others.
+    /// Trust list for further issuers; by default there is none.
     pub(crate) trust: Option<TrustConfig>,
-    /// The desks, where several mark uses of entitlements under this DID; none: this is the only one.
+    /// Desks, if several mark uses of vouchers under this DID; by default this is the only one.
     pub(crate) redemption: Option<RedemptionConfig>,
-    /// How status lists are fetched.
+    /// Fetching of status lists.
     #[serde(default)]
     pub(crate) status: StatusConfig,
-    /// Where what opens the keys is.
+    /// Location of the secret that opens the keys.
     #[serde(default)]
     pub(crate) keys: KeysConfig,
-    /// Address, TLS, limits.
+    /// Address, TLS and limits.
     #[serde(default)]
     pub(crate) serve: ServeConfig,
-    /// Where all that stands.
+    /// Files that the configuration was read from.
     #[serde(skip)]
     pub(crate) files: ConfigFiles,
 }
 
-/// One issuer, and what it is accepted for.
+/// Accepted issuer and its types.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct IssuerEntry {
     /// Its DID.
     pub(crate) did: String,
-    /// The catalogue's names of the types.
+    /// Names of the accepted types in the catalogue.
     pub(crate) types: Vec<String>,
 }
 
@@ -74,17 +74,17 @@ const fn default_verdict_days() -> u32 {
 }
 
 impl VerifierConfig {
-    /// Reads `DIR/config.toml` and lays the fields of `over` on it.
+    /// Reads `DIR/config.toml`, and overrides it with the fields of `over`.
     ///
     /// # Errors
-    /// A file is missing, is not TOML, has an unknown field, or a value is out of its range.
+    /// If a file is missing, is not TOML, or has an unknown field, or if a value is out of its range.
     pub(crate) fn load(data: &Path, over: Option<&Path>) -> Result<Self, StartError> {
         let (config, files): (Self, _) = config::layered("carnet-verifier", data, over)?;
         config.check().map_err(|error| files.place(error))?;
         Ok(Self { files, ..config })
     }
 
-    /// Reads `[keys]` alone, of a configuration whose rest may still be wrong.
+    /// Reads only `[keys]` of a configuration whose rest may be invalid.
     ///
     /// # Errors
     /// As for [`Self::load`].
@@ -117,10 +117,10 @@ impl VerifierConfig {
         self.redemption.as_ref().map_or(Ok(()), RedemptionConfig::check)
     }
 
-    /// The accepted issuers, with their types held to the catalogue.
+    /// Returns the accepted issuers, after checking their types against the catalogue.
     ///
     /// # Errors
-    /// A DID is none, or of a method that is not supported; a type is not in the catalogue.
+    /// A DID is malformed or of an unsupported method; a type is not in the catalogue.
     pub(crate) fn accepted(&self, catalogue: &Catalogue) -> Result<BTreeMap<Did, BTreeSet<String>>, StartError> {
         let refused = |what: String| self.files.place(refused_field("issuers", what));
         let mut accepted: BTreeMap<Did, BTreeSet<String>> = BTreeMap::new();

@@ -1,9 +1,10 @@
-//! Status lists (spec/status.md, For verifiers): fetched in the background for the issuers that are accepted, verified and
+//! Status lists (spec/status.md, For verifiers): fetched in the background for the accepted issuers, verified and
 //! unpacked once, and shared by all verdicts.
 //!
-//! Which lists there are is what an issuer's own DID document leads to. What a credential names is looked up in memory and
-//! never fetched, so that nobody learns from this service who is presenting what, and nobody can make it send a request.
-//! All lists together are one value that is replaced as a whole: a verdict looks at one state of all of them, and takes no lock.
+//! The set of lists follows from the issuers' own DID documents. The list that a credential names is looked up in
+//! memory and never fetched, so that nobody learns from this service who presents what, and nobody can make it send a
+//! request. All lists together are one value, replaced as a whole: a verdict sees one consistent state, and takes no
+//! lock.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -41,20 +42,20 @@ use fetch::{Clock, FetchJob, FetchOutcome, after};
 use lookups::KeyLookups;
 use refusals::{Refusals, StatusSnapshot};
 
-/// How many issuers' lists are fetched at the same time.
+/// Number of issuers whose lists are fetched at the same time.
 const AT_ONCE: usize = 32;
-/// Longest time for which the lists of one issuer are fetched; the rest of them waits for the next time.
+/// Maximum time of one fetch job of an issuer; the remaining lists wait for the next job.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// Longest wait for all issuers together. Slower fetches continue in the background.
+/// Maximum wait for all issuers together. Slower fetches continue in the background.
 const LEAD: Duration = Duration::from_secs(2);
-/// Longest time between two looks at what is due, in seconds.
+/// Maximum time between two checks for due lists, in seconds.
 const LONGEST_PAUSE: i64 = 30;
 
-/// What the operator decides.
+/// Settings of the operator.
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct StatusConfig {
-    /// How often lists are fetched again, in seconds; sooner where a list says so itself.
+    /// Interval between fetches of a list, in seconds; a list may demand a shorter one.
     pub(crate) refresh_seconds: u32,
 }
 
@@ -64,61 +65,61 @@ impl Default for StatusConfig {
     }
 }
 
-/// The lists about one issuer's credentials, by URL.
+/// Lists about one issuer's credentials, by URL.
 type OfOne = HashMap<String, Arc<Listed>>;
 
-/// All lists, by the DID of whose credentials they are about.
+/// All lists, by the DID of the credentials' issuer.
 pub(crate) type Lists = HashMap<String, OfOne>;
 
 fn of<'a>(lists: &'a Lists, issuer: &Did) -> impl Iterator<Item = (&'a String, &'a Arc<Listed>)> {
     lists.get(issuer.as_str()).into_iter().flatten()
 }
 
-/// The lists of all accepted issuers, and when which is fetched again.
+/// Lists of all accepted issuers, and the schedule of their fetches.
 pub(crate) struct Statuses {
     lists: ArcSwap<Lists>,
-    /// Reasons for which there are no others, by issuer.
+    /// Reasons for missing lists, by issuer.
     refusals: ArcSwap<HashMap<String, Refusals>>,
     refresh: i64,
     work: tokio::sync::Mutex<Work>,
-    /// When the next one is due, in Unix seconds.
+    /// Time at which the next list is due, in Unix seconds.
     next: AtomicI64,
-    /// Ends the pause before that.
+    /// Ends the pause before that time.
     woken: Notify,
     lookups: Arc<Mutex<KeyLookups>>,
 }
 
-/// Sources found so far, and running fetches.
+/// Known sources, and running fetch jobs.
 #[derive(Default)]
 struct Work {
     sources: BTreeMap<Did, Sources>,
     running: JoinSet<FetchOutcome>,
-    /// Whose they are.
+    /// Issuers of the running jobs.
     busy: HashMap<task::Id, Did>,
 }
 
-/// Where the lists of one issuer come from.
+/// Sources of the lists of one issuer.
 struct Sources {
     directory: String,
     due: Timestamp,
-    /// The last job took all its time: the next one comes after those of others.
+    /// True if the last job used up its time: the next one waits for those of others.
     slow: bool,
-    /// URLs that the directory names; none before it was read.
+    /// URLs in the directory; `None` before it was read.
     urls: Option<BTreeSet<String>>,
-    /// For how long each freshness statement of the issuer holds, as the directory says.
+    /// Lifetime of the issuer's freshness statements in seconds, according to the directory.
     freshness_seconds: Option<u32>,
-    /// Reason for which the directory was not read the last time.
+    /// Reason why the directory could not be read last.
     problem: Option<Problem>,
     lists: BTreeMap<String, ListSource>,
-    /// By what they were verified.
+    /// DID documents by which the lists were verified.
     documents: ListDocuments,
 }
 
-/// One list's next time.
+/// Schedule of one list.
 struct ListSource {
     due: Timestamp,
     etag: Option<String>,
-    /// Reason for which there was no newer one the last time.
+    /// Reason why no newer version could be fetched last.
     problem: Option<Problem>,
 }
 
@@ -135,17 +136,17 @@ impl Statuses {
         }
     }
 
-    /// All lists as they are now.
+    /// Returns the current lists.
     pub(crate) fn lists(&self) -> Arc<Lists> {
         self.lists.load_full()
     }
 
-    /// All lists as they are now, and why there are no others.
+    /// Returns the current lists, and the reasons for missing ones.
     pub(crate) fn snapshot(&self) -> StatusSnapshot {
         StatusSnapshot { lists: self.lists(), refusals: self.refusals.load_full() }
     }
 
-    /// Notes why lists of an issuer did not come; `None` forgets it.
+    /// Records why an issuer's lists are missing; `None` clears the record.
     fn note_refusals(&self, issuer: &Did, refusals: Option<Refusals>) {
         if self.refusals.load().get(issuer.as_str()) == refusals.as_ref() {
             return;
@@ -175,25 +176,25 @@ impl Statuses {
         self.work.lock().await.busy.is_empty()
     }
 
-    /// Waits until something is due, or a document has changed.
+    /// Waits until a list is due, or a DID document has changed.
     pub(crate) async fn pause(&self) {
         let seconds = self.next.load(Ordering::Relaxed).saturating_sub(now().unix()).clamp(1, LONGEST_PAUSE);
         let _ = tokio::time::timeout(Duration::from_secs(seconds.unsigned_abs()), self.woken.notified()).await;
     }
 
-    /// Drops an issuer's lists by keys, or by signers, that its documents do not name any more or mark as revoked.
+    /// Drops an issuer's lists whose keys or signers its documents no longer contain, or mark as revoked.
     fn drop_unless_by(&self, documents: &ListDocuments, at: Timestamp) {
         let did = documents.issuer.did();
         let stands = |listed: &Listed| listed.stands_by(documents, (at, CLOCK_SKEW)).is_ok();
         if of(&self.lists(), did).any(|(_, listed)| !stands(listed)) {
             tracing::warn!(issuer = %did, "status lists were dropped: the documents of the issuer and of who signs its lists do not have the key of theirs any more, or mark it as revoked");
             self.replace(did, |_, listed| stands(listed), &[]);
-            // What was refused was refused by the documents of before.
+            // The previous documents led to these refusals.
             self.note_refusals(did, None);
         }
     }
 
-    /// Puts lists in the place of an issuer's.
+    /// Replaces lists of an issuer.
     fn replace(&self, issuer: &Did, keep: impl Fn(&str, &Listed) -> bool, fresh: &[(String, Arc<Listed>)]) {
         self.lists.rcu(|old| {
             let stays = of(old, issuer).filter(|(url, listed)| keep(url, listed));
@@ -211,8 +212,8 @@ impl Statuses {
 }
 
 impl Verification {
-    /// Fetches every list that is due of every accepted issuer, by the documents that are in memory. What cannot be
-    /// fetched, or is refused, is warned of; what is in memory stays until its own end.
+    /// Fetches every due list of every accepted issuer, verified by the cached documents. Failures are logged as
+    /// warnings; lists in memory remain until their own end.
     pub(crate) async fn refresh_statuses(&self, at: Timestamp) {
         let (statuses, clock, until) = (&self.statuses, Clock::from(at), after(LEAD));
         let mut work = statuses.work.lock().await;
@@ -241,7 +242,7 @@ impl Verification {
             again |= outcome.documents_changed;
             work.sources.insert(did.clone(), self.take(&did, outcome, clock.now()));
         }
-        // Whose turn did not come has the first one of the next time.
+        // Those still waiting come first next time.
         work.sources.extend(waiting);
         let struck: Vec<Did> = work.sources.keys().filter(|did| !dids.contains(did)).cloned().collect();
         for did in struck {
@@ -252,19 +253,19 @@ impl Verification {
         let accepted = |party: &str| Did::parse(party).is_ok_and(|did| dids.contains(&did));
         statuses.lookups.lock().unwrap_or_else(PoisonError::into_inner).retain(accepted);
         let next = work.sources.values().map(Sources::next).min().map_or(0, Timestamp::unix);
-        // Jobs that are running are looked after soon, and so are lists of whose signers there is a new document.
+        // Running jobs are checked soon, and so are lists whose signers have a new document.
         let next = if work.busy.is_empty() && !again { next } else { 0 };
         statuses.next.store(next, Ordering::Relaxed);
     }
 
-    /// Returns the sources of all issuers whose lists are not being fetched, those that are due first.
+    /// Returns the sources of all issuers without a running job, the most overdue first.
     fn sources(&self, work: &mut Work, dids: &BTreeSet<Did>, at: Timestamp) -> Vec<(Did, Sources)> {
         let statuses = &self.statuses;
         let mut waiting = Vec::new();
         for did in dids {
             let Ok(documents) = self.issuers.of_lists(did, at) else { continue };
             if work.busy.values().any(|busy| busy == did) {
-                // The job that is running may have begun with other documents.
+                // The running job may have started with other documents.
                 statuses.drop_unless_by(&documents, at);
                 continue;
             }
@@ -277,20 +278,19 @@ impl Verification {
             let known = work.sources.remove(did);
             let mut sources = known.unwrap_or_else(|| Sources::new(directory.clone(), documents.clone(), at));
             if sources.directory != directory {
-                // The lists of the one before it count until the new one was read.
+                // The previous directory's lists remain valid until the new one was read.
                 (sources.directory, sources.due) = (directory, at);
             }
             let changed = !sources.documents.are(&documents);
             if changed || sources.next() <= at {
-                // Before anything is fetched: who has a key that leaked may be the one who keeps the host from
-                // answering.
+                // Before any fetch: the owner of a leaked key may also keep the host from answering.
                 statuses.drop_unless_by(&documents, at);
             }
             if changed {
-                // Other documents, and perhaps other keys: all lists are verified by them.
+                // New documents may contain new keys, so all lists are verified again.
                 sources.lists.clear();
             }
-            // Also where they say the same: the reason for a missing one may be another by now.
+            // Even if they are equal: the reason for a missing list may have changed.
             sources.documents = documents;
             waiting.push((did.clone(), sources));
         }
@@ -298,22 +298,22 @@ impl Verification {
         waiting
     }
 
-    /// Takes over what a job has brought.
+    /// Applies the result of a job.
     fn take(&self, did: &Did, outcome: FetchOutcome, at: Timestamp) -> Sources {
         let published = |url: &str| outcome.sources.urls.as_ref().is_none_or(|urls| urls.contains(url));
         self.statuses.replace(did, |url, _| published(url), &outcome.fresh);
-        // By the clock of now each was signed before: they held when they came.
+        // Each list was signed before the current time and was valid on arrival.
         outcome.fresh.iter().for_each(|(_, listed)| self.clock.raise(listed.freshness().issued));
         self.statuses.note_refusals(did, Some(Refusals::of(&outcome.sources)));
-        // The documents may be others by now than those by which the lists were verified.
+        // The documents may have changed since the lists were verified.
         if let Ok(documents) = self.issuers.of_lists(did, at) {
             self.statuses.drop_unless_by(&documents, at);
         }
         outcome.sources
     }
 
-    /// Drops the lists by keys that the documents in memory do not have any more, or mark as revoked, and has the
-    /// others verified by those documents soon.
+    /// Drops the lists whose keys the cached documents no longer contain, or mark as revoked, and schedules a
+    /// verification of the others.
     pub(crate) fn heed_new_documents(&self, at: Timestamp) {
         for did in self.issuers.dids() {
             if let Ok(documents) = self.issuers.of_lists(&did, at) {
@@ -338,12 +338,12 @@ impl Sources {
         }
     }
 
-    /// The issuer for whose credentials they are.
+    /// Returns the issuer of the credentials.
     fn did(&self) -> &Did {
         self.documents.issuer.did()
     }
 
-    /// Returns the time at which the first of its lists is due.
+    /// Returns the time at which its first list is due.
     fn next(&self) -> Timestamp {
         self.lists.values().map(|list| list.due).fold(self.due, Timestamp::min)
     }

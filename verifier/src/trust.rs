@@ -1,9 +1,10 @@
-//! The trust list: who may issue what, signed by the operators that the configuration pins (spec/trust.md).
+//! Trust list: the accepted issuers and their types, signed by the operators that the configuration pins
+//! (spec/trust.md).
 //!
-//! It is read when the service starts and again in the background, from a file or over HTTPS. The newest that was ever
-//! accepted is in the store before anything is decided by it, and decides after a restart too, so that a source that is
-//! down stops nobody and one that brings an older list back is refused. Its end counts at every decision. When a document of
-//! one of its operators changes it is verified anew, and decides nothing more if it does not hold.
+//! It is read at the start of the service and then in the background, from a file or over HTTPS. The newest accepted
+//! list is saved before any decision relies on it, and remains in force after a restart: an unreachable source stops
+//! nobody, and a source that returns to an older list is refused. Every decision checks the list's end. When the DID
+//! document of an operator changes, the list is verified again, and is not used while it is invalid.
 
 use std::{
     collections::BTreeMap,
@@ -37,27 +38,27 @@ mod handover;
 mod source;
 mod timestamp;
 
-/// How long before a list's end the operator is told, in seconds: three days.
+/// Remaining validity of a list below which the operator is warned, in seconds: three days.
 const WARN_BEFORE: i64 = 3 * carnet_core::day::SECONDS;
 
-/// Which list, and whose word it takes.
+/// Trust list and its operators.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct TrustConfig {
-    /// Where the list is: a file, or an https URL.
+    /// Location of the list: a file, or an https URL.
     pub(crate) list: String,
-    /// The DID that names the list.
+    /// DID of the list.
     pub(crate) issuer: String,
-    /// The DIDs of its operators.
+    /// DIDs of its operators.
     pub(crate) operators: Vec<String>,
-    /// How many of them must have signed.
+    /// Number of operators that must have signed.
     pub(crate) quorum: usize,
-    /// The least number that the list may have, so that a new installation is not shown an older one.
+    /// Lowest accepted number of the list, so that a new installation is not shown an older one.
     #[serde(default)]
     pub(crate) least: Option<u64>,
 }
 
-/// The list that decides, if there is one.
+/// Current trust list, if there is one.
 pub(crate) struct Trust {
     place: String,
     source: Source,
@@ -72,27 +73,27 @@ pub(crate) struct Trust {
 #[derive(Default)]
 struct Current {
     list: Option<Arc<TrustList>>,
-    /// By which documents the newest list was verified last, and when.
+    /// DID documents by which the newest list was verified last, and the time.
     verified: Option<(Documents, Timestamp)>,
-    /// Why the newest list that was accepted decides no more.
+    /// Reason why the newest accepted list is no longer used.
     dropped: Option<Problem>,
-    /// The operators whose proofs of the list that decides do not hold.
+    /// Operators whose proofs of the current list are invalid.
     failed_proofs: BTreeMap<String, Problem>,
-    /// Why the source's list was refused when it was last looked at.
+    /// Reason why the source's list was refused last.
     trouble: Option<Problem>,
-    /// SHA-256 of the text that was last looked at and not refused.
+    /// SHA-256 of the last text that was read and not refused.
     text: Option<[u8; 32]>,
-    /// When the source was last read.
+    /// Time of the last read of the source.
     read_at: Option<Timestamp>,
-    /// When the place of the timestamp was last read, and what was wrong with it.
+    /// Time of the last read of the timestamp, and its fault.
     stamped_at: Option<Timestamp>,
     stamp_trouble: Option<Problem>,
-    /// When it was last said that the list is near its end.
+    /// Time of the last warning about the list's end.
     warned_at: Option<Timestamp>,
 }
 
 impl Current {
-    /// Tells staff, once, of proofs in the list that decides which do not hold: the others are enough, for now.
+    /// Tells staff, once, about invalid proofs in the current list: the others still reach the quorum.
     fn note_failed_proofs(&mut self, list: &TrustList) {
         let failed: BTreeMap<String, Problem> =
             list.failed_proofs().map(|(operator, problem)| (operator.to_owned(), problem.clone())).collect();
@@ -106,7 +107,7 @@ impl Current {
     }
 }
 
-/// Whether it is time to say, once a day, that a list ends soon or has ended.
+/// Tests if the daily warning is due that a list ends soon or has ended.
 fn is_to_warn(until: Timestamp, warned_at: Option<Timestamp>, now: Timestamp) -> bool {
     until < now.plus(WARN_BEFORE)
         && warned_at.is_none_or(|at| now.unix().saturating_sub(at.unix()).saturating_abs() >= carnet_core::day::SECONDS)
@@ -114,7 +115,7 @@ fn is_to_warn(until: Timestamp, warned_at: Option<Timestamp>, now: Timestamp) ->
 
 impl Trust {
     /// # Errors
-    /// A DID, the quorum or the URL is none.
+    /// A DID, the quorum or the URL is invalid.
     pub(crate) fn new(config: &TrustConfig) -> Result<Self, StartError> {
         let wrong = |problem: Problem| refused_field("trust", format!("trust: {problem}"));
         let operators = config.operators.iter().map(String::as_str);
@@ -142,7 +143,7 @@ impl Trust {
         })
     }
 
-    /// The list that decides.
+    /// Returns the current list.
     pub(crate) fn list(&self) -> Option<Arc<TrustList>> {
         self.read().list.clone()
     }
@@ -155,10 +156,10 @@ impl Trust {
         self.current.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The list that decides, or why none does.
+    /// Returns the current list.
     ///
     /// # Errors
-    /// Why the newest list that was accepted decides no more, else what the source's list was refused with.
+    /// The reason why the newest accepted list is no longer used, or else why the source's list was refused.
     pub(crate) fn current(&self) -> Result<Arc<TrustList>, Problem> {
         let current = self.read();
         let why = || current.dropped.clone().or_else(|| current.trouble.clone());
@@ -166,11 +167,11 @@ impl Trust {
         current.list.clone().ok_or_else(none)
     }
 
-    /// Looks at the source, a URL only if it was not read for `max_age`. What is refused changes nothing: the list that was
-    /// there goes on deciding until its end, as long as it holds by the documents of its operators.
+    /// Reads the source; a URL only if it was not read within `max_age`. A refused list changes nothing: the current
+    /// list remains in force until its end, as long as it is valid under the operators' DID documents.
     ///
     /// # Errors
-    /// Why the source's list was refused.
+    /// The reason why the source's list was refused.
     pub(crate) async fn refresh<S: TrustStore>(
         &self,
         store: &S,
@@ -216,14 +217,14 @@ impl Trust {
         if self.read().text == Some(digest) && self.list().is_some() {
             return Ok(());
         }
-        // With the timestamp that may just have been taken.
+        // Including the timestamp that may just have been accepted.
         let remembered = store.remembered(&self.name).await.map_err(unstored)?;
         let seen = remembered.as_ref().map(|remembered| (remembered.seen.clone(), remembered.accept.clone()));
         let known = remembered.and_then(|remembered| remembered.timestamp);
         let mut by = self.documents(documents, None, now);
         let mut verified = self.verify(text.clone(), seen.clone(), &by, now).await;
         if verified.is_err() && self.look_up((fetcher, documents), (&text, digest), &by, now).await {
-            // By its operators' new documents the list that decides may hold no more either.
+            // The current list may be invalid, too, under its operators' new documents.
             if let Some(remembered) = store.remembered(&self.name).await.map_err(unstored)? {
                 self.hold(store, remembered, documents, max_age, now).await?;
             }
@@ -258,9 +259,9 @@ impl Trust {
         Ok(())
     }
 
-    /// Fetches the documents of the operators that have signed a list with a key which theirs does not have: it may be
-    /// older than the key. Once for each list, and seldom (spec/trust.md 7.10). Returns whether there is another
-    /// document now.
+    /// Fetches the DID documents of operators that signed a list with a key missing from their cached document, which
+    /// may be older than the key. Once per list, and rarely (spec/trust.md 7.10). Returns true if a document has
+    /// changed.
     async fn look_up(
         &self,
         (fetcher, cache): (&HttpsFetcher, &DidCache),
@@ -289,11 +290,11 @@ impl Trust {
         changed
     }
 
-    /// Verifies the newest list that was accepted anew: after a restart, when a document of an operator is another than before, and
-    /// every `max_age`, since a key can come to its end. If it does not hold it decides nothing more, until it holds again.
+    /// Verifies the newest accepted list again: after a restart, when an operator's document has changed, and every
+    /// `max_age`, because a key can expire. An invalid list is not used until it is valid again.
     ///
     /// # Errors
-    /// That it holds no more, or again, could not be kept.
+    /// The result could not be saved.
     async fn hold<S: TrustStore>(
         &self,
         store: &S,
@@ -328,7 +329,8 @@ impl Trust {
                 current.verified = Some((documents, now));
                 current.dropped = None;
             }
-            // Its time is looked at when it decides; and what cannot be had now says nothing about its signatures.
+            // Its validity period is checked at each decision; an unresolvable document says nothing about its
+            // signatures.
             Err(problem) if matches!(problem.code, Code::Expired | Code::NotYetValid | Code::DidUnresolved) => {}
             Err(problem) => {
                 {
@@ -348,7 +350,7 @@ impl Trust {
         Ok(())
     }
 
-    /// The documents of the operators at an instant. One that cannot be had any more is as it was `before`.
+    /// Returns the operators' documents at an instant. A document that is no longer available is taken from `before`.
     fn documents(&self, cache: &DidCache, before: Option<&Documents>, now: Timestamp) -> Documents {
         let document = |did: &Did| match (cache.resolve_at(did, now), before.and_then(|before| before.0.get(did))) {
             (Err(problem), Some(before)) if problem.code == Code::DidUnresolved => before.clone(),
@@ -357,7 +359,7 @@ impl Trust {
         Documents(self.dids.iter().map(|did| (did.clone(), document(did))).collect())
     }
 
-    /// The source's text; none if it was read not long ago.
+    /// Returns the text of the source; `None` if it was read recently.
     async fn text(
         &self,
         fetcher: &HttpsFetcher,
@@ -397,7 +399,7 @@ fn problem(what: &str) -> Problem {
     Problem::new(Code::TrustListInvalid, format!("there is no trust list: {what}"))
 }
 
-/// By value: it is what `map_err` hands over.
+/// By value, as `map_err` passes it.
 #[allow(clippy::needless_pass_by_value)]
 fn unstored(error: crate::store::StoreError) -> Problem {
     problem(&format!("what was seen before could not be read or kept ({error})"))

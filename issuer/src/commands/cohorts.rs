@@ -1,4 +1,4 @@
-//! `cohorts`.
+//! `cohorts`: sizes of the groups of credentials that look alike.
 
 use carnet_core::{day, time::Timestamp};
 use carnet_proto::issuer::v1::{self as proto, offer_service_client::OfferServiceClient};
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{Failure, format_name, last_day, print, time};
 
-/// The most small cohorts of a type that a person is shown.
+/// Maximum number of small cohorts per type on the screen.
 const MOST_SHOWN: usize = 10;
 
 pub(super) async fn run(staff: &StaffArgs) -> Result<(), Failure> {
@@ -69,7 +69,7 @@ fn text(answer: &proto::ReadCohortsResponse) -> String {
     lines.join("\n")
 }
 
-/// Lines about cohorts that are too small; empty where none is.
+/// Returns the warning lines about small cohorts; empty if there are none.
 fn of_small(of: &proto::TypeCohorts, least: u64) -> Vec<String> {
     if of.below == 0 {
         return Vec::new();

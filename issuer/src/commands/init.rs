@@ -1,4 +1,4 @@
-//! `init`.
+//! `init`: creates a data directory.
 
 use std::path::PathBuf;
 
@@ -14,21 +14,21 @@ use crate::setup;
 
 #[derive(Debug, Args)]
 pub(crate) struct InitArgs {
-    /// The directory to make.
+    /// The directory to create.
     #[arg(long)]
     data: PathBuf,
-    /// The issuer's DID, such as did:web:university.example; or did:webvh:university.example, and its identifier is added.
+    /// The issuer's DID, such as did:web:university.example; for did:webvh:university.example its identifier is added.
     #[arg(long)]
     did: String,
     /// The name that wallets show, such as "University of Example".
     #[arg(long)]
     name: Option<String>,
-    /// The signing key's algorithm.
+    /// The algorithm of the signing key.
     #[arg(long, value_enum, default_value = "eddsa")]
     algorithm: KeyAlgorithm,
     #[command(flatten)]
     place: KeyPlace,
-    /// The name of the first who is staff; under it what they do is written down.
+    /// The name of the first staff member; the audit log records their actions under it.
     #[arg(long, value_name = "NAME", default_value = "admin", value_parser = staff::check_name)]
     staff: String,
     /// Print JSON.

@@ -12,7 +12,7 @@ use super::{Failure, format_name, last_day, offer::WhichArgs, print, time};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum IssuedVerb {
-    /// List what was issued, newest first; of several conditions all must hold.
+    /// List issued copies, newest first; several conditions must all match.
     List {
         /// Only from this offer.
         #[arg(long, default_value = "", hide_default_value = true)]

@@ -1,4 +1,4 @@
-//! The command line: one file a verb.
+//! Command line, one file per command.
 
 mod cohorts;
 mod init;
@@ -38,66 +38,68 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Make a data directory with a key, a DID document and a staff token.
+    /// Create a data directory with a key, a DID document and a staff token.
     Init(init::InitArgs),
     /// Serve wallets and staff.
     Serve {
-        /// The data directory that `init` made.
+        /// The data directory that `init` created.
         #[arg(long)]
         data: PathBuf,
-        /// A TOML file whose fields are laid over DIR/config.toml.
+        /// A TOML file whose fields override DIR/config.toml.
         #[arg(long)]
         config: Option<PathBuf>,
-        /// Where to listen; port 0 lets the system pick.
+        /// The address to listen on; with port 0 the system picks a port.
         #[arg(long)]
         listen: Option<SocketAddr>,
     },
-    /// Offers to holders.
+    /// Manage offers to holders.
     Offer {
         #[command(subcommand)]
         verb: offer::OfferVerb,
     },
-    /// Sign what askers register, for wallets that have pinned this registrar. Needs no issuer and no network.
+    /// Sign registrations of verifiers, for wallets that have pinned this registrar. Needs neither an issuer nor a
+    /// network.
     Registrar {
         #[command(subcommand)]
         verb: registrar::RegistrarVerb,
     },
-    /// Write a backup of the store: one file, whole, checked. The service may be running.
+    /// Write a verified backup of the store to one file. The service may be running.
     Backup(BackupArgs),
-    /// Put a backup in the place of the store. The service must be stopped.
+    /// Replace the store by a backup. The service must be stopped.
     Restore(RestoreArgs),
-    /// The signing keys. What changes them needs the service stopped.
+    /// Manage the signing keys. Changes need the service stopped.
     Keys {
         #[command(subcommand)]
         verb: carnet_service::keys::verbs::KeysVerb,
     },
-    /// Who may call as staff, by name.
+    /// Manage the staff members who may call, by name.
     Staff {
         #[command(subcommand)]
         verb: carnet_service::staff::verbs::StaffVerb,
     },
-    /// What becomes of what was issued: revoke, suspend, reinstate.
+    /// Change the status of issued credentials: revoke, suspend, reinstate.
     Status {
         #[command(subcommand)]
         verb: status::StatusVerb,
     },
-    /// Renewals: what waits for your word, and what became of the others.
+    /// Decide on pending renewals, and list the others.
     Renewals {
         #[command(subcommand)]
         verb: renewals::RenewalsVerb,
     },
-    /// What was issued, without claims.
+    /// List issued copies, without claims.
     Issued {
         #[command(subcommand)]
         verb: issued::IssuedVerb,
     },
-    /// How many holders share what askers can compare: type, format, beginning and end. From counts, without claims.
+    /// Show how many holders share type, format, start and end, which verifiers can compare. From counters, without
+    /// claims.
     Cohorts(carnet_service::client::StaffArgs),
-    /// How many vouchers were issued and how many uses they give, by service, redeemer and month.
+    /// Show the numbers of issued vouchers and of their uses, by service, redeemer and month.
     Vouchers(vouchers::VouchersArgs),
 }
 
-/// Runs a verb.
+/// Runs a command.
 pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     match arguments.verb {
         Verb::Init(args) => init::run(args).await,
@@ -116,23 +118,23 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     }
 }
 
-/// Prints one answer: JSON for programs, lines for people.
+/// Prints a response: JSON for programs, text for people.
 fn print(json: bool, value: &Value, text: impl FnOnce() -> String) {
-    // Reasons and names in it are others' words.
+    // Reasons and names in it come from others.
     carnet_console::line(if json { value.to_string() } else { shown_lines(&text()) });
 }
 
-/// A protobuf time in text.
+/// Formats a protobuf timestamp.
 fn time(at: Option<&prost_types::Timestamp>) -> String {
     at.and_then(|at| wire::from_timestamp(at).ok()).map(|at| at.to_string()).unwrap_or_default()
 }
 
-/// The last day of what ends at an instant, for a person.
+/// Returns the last day before an end, for a person.
 fn last_day(end: &str) -> String {
     Timestamp::parse(end).map_or_else(|_| end.to_owned(), day::until)
 }
 
-/// A format's identifier, from the wire.
+/// Returns the identifier of a format on the wire.
 fn format_name(format: i32) -> &'static str {
     crate::format::Format::from_wire(format).map_or("unknown", crate::format::Format::as_str)
 }

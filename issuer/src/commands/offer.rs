@@ -26,7 +26,7 @@ use crate::{format::Format, secrets};
 pub(crate) enum OfferVerb {
     /// Create an offer for one person.
     Create(CreateArgs),
-    /// List offers, newest first; of several conditions all must hold.
+    /// List offers, newest first; several conditions must all match.
     List(ListArgs),
     /// Cancel an offer that was not collected, and erase its claims.
     Cancel {
@@ -35,11 +35,11 @@ pub(crate) enum OfferVerb {
         #[command(flatten)]
         staff: StaffArgs,
     },
-    /// Let a deferred offer be collected.
+    /// Release a deferred offer for collection.
     Release {
         /// The offer's id.
         id: String,
-        /// Why, for the record; no personal data.
+        /// The reason, for the record; no personal data.
         #[arg(long, default_value = "")]
         reason: String,
         #[command(flatten)]
@@ -49,7 +49,7 @@ pub(crate) enum OfferVerb {
     Reject {
         /// The offer's id.
         id: String,
-        /// Why, for the record and for its holder; no personal data.
+        /// The reason, for the record and for the holder; no personal data.
         #[arg(long)]
         reason: String,
         #[command(flatten)]
@@ -68,7 +68,7 @@ pub(crate) struct ListArgs {
     staff: StaffArgs,
 }
 
-/// Conditions on offers, also for the list of what was issued from them.
+/// Conditions on offers, also for the list of copies issued from them.
 #[derive(Debug, Args)]
 pub(crate) struct WhichArgs {
     /// Only of this credential type.
@@ -77,13 +77,13 @@ pub(crate) struct WhichArgs {
     /// Only with exactly this reference.
     #[arg(long, default_value = "", hide_default_value = true)]
     pub(super) reference: String,
-    /// Only of offers that were made by this staff name.
+    /// Only of offers made by this staff member.
     #[arg(long = "by", value_name = "NAME", default_value = "", hide_default_value = true)]
     pub(super) created_by: String,
-    /// Only what was made, or issued, on this day or later: a day of UTC, or an instant.
+    /// Only what was made or issued from this day on: a day in UTC, or an instant.
     #[arg(long, value_name = "DAY", value_parser = parse_from)]
     pub(super) from: Option<Timestamp>,
-    /// Only what was made, or issued, on this day, to its end, or earlier.
+    /// Only what was made or issued until the end of this day: a day in UTC, or an instant.
     #[arg(long, value_name = "DAY", value_parser = parse_until)]
     pub(super) until: Option<Timestamp>,
 }
@@ -99,27 +99,27 @@ pub(crate) struct CreateArgs {
     /// A JSON file with the claims of credentialSubject; `-` reads standard input.
     #[arg(long)]
     claims: PathBuf,
-    /// Ask for a PIN, which goes to the holder by another way.
+    /// Require a PIN, which you send to the holder separately.
     #[arg(long)]
     pin: bool,
-    /// Hold it back until `offer release`.
+    /// Defer the offer until `offer release`.
     #[arg(long)]
     deferred: bool,
-    /// The first day on which the credential holds, in UTC; by default today. One that is to come has to be the first of an epoch.
+    /// The first day of validity, in UTC; by default today. A later day must be the first of an epoch.
     #[arg(long, value_name = "DAY", value_parser = parse_first_day)]
     valid_from: Option<Timestamp>,
-    /// The last day on which it holds, to its end in UTC; by default as many days as its type has. It is rounded down to the issuer's
-    /// epoch (a month, unless configured otherwise), so that nobody is told apart by the day.
+    /// The last day of validity, to its end in UTC; by default the type's number of days. It is rounded down to the
+    /// issuer's epoch (a month, unless configured otherwise), so that the day identifies nobody.
     #[arg(long, value_name = "DAY", value_parser = parse_last_day)]
     valid_until: Option<Timestamp>,
-    /// How long the offer may be redeemed, in seconds; by default what the issuer's configuration says.
+    /// The number of seconds for which the offer can be redeemed; by default that of the configuration.
     #[arg(long)]
     ttl: Option<u32>,
-    /// Your own reference, such as a file number, to find the offer by. Leave out what is about the person: it is kept as long as
-    /// the record of the offer, which is longer than the claims.
+    /// Your own reference, such as a file number, to find the offer by. Do not include personal data: it is kept as
+    /// long as the record of the offer, which is longer than the claims.
     #[arg(long, default_value = "", hide_default_value = true)]
     reference: String,
-    /// Makes a repeat safe: the same id gives the same offer.
+    /// Makes a retry safe: the same id returns the same offer.
     #[arg(long)]
     request_id: Option<String>,
     #[command(flatten)]
@@ -138,12 +138,12 @@ fn parse_format(text: &str) -> Result<Format, String> {
     Format::parse(text).ok_or_else(|| "one of vc+sd-jwt, dc+sd-jwt, ldp_vc, di_vc+jcs".to_owned())
 }
 
-/// The first second of the first day of validity.
+/// Returns the first second of the first day of validity.
 fn parse_first_day(text: &str) -> Result<Timestamp, String> {
     whole_days(day::parse_from(text))
 }
 
-/// The first second after the last day of validity.
+/// Returns the first second after the last day of validity.
 fn parse_last_day(text: &str) -> Result<Timestamp, String> {
     whole_days(day::parse_until(text))
 }
@@ -283,7 +283,7 @@ fn read_claims(path: &Path) -> Result<Map<String, Value>, Failure> {
     }
 }
 
-/// The states that an offer can have.
+/// All states of an offer.
 const STATES: [proto::OfferState; 6] = [
     proto::OfferState::Open,
     proto::OfferState::Redeemed,

@@ -19,9 +19,9 @@ use crate::registrar::{self, Application, Refusal, Registrar};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum RegistrarVerb {
-    /// Make a registrar's directory with a key; its DID is what wallets pin.
+    /// Create a registrar's directory with a key; wallets pin its DID.
     Init {
-        /// The directory to make.
+        /// The directory to create.
         #[arg(long)]
         data: PathBuf,
         /// The registrar's name.
@@ -35,34 +35,34 @@ pub(crate) enum RegistrarVerb {
     },
     /// Show the registrar's name and DID.
     Show {
-        /// The directory that `registrar init` made.
+        /// The directory that `registrar init` created.
         #[arg(long)]
         data: PathBuf,
         /// Print JSON.
         #[arg(long)]
         json: bool,
     },
-    /// Show what an asker's request for registration would allow, and sign it.
+    /// Show what a verifier's registration request would allow, and sign it.
     Sign(SignArgs),
 }
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct SignArgs {
-    /// The directory that `registrar init` made.
+    /// The directory that `registrar init` created.
     #[arg(long)]
     data: PathBuf,
-    /// The asker's request, signed by the asker itself.
+    /// The verifier's request, which the verifier has signed.
     file: PathBuf,
-    /// For how many days the registration holds, from today on.
+    /// The number of days for which the registration is valid, from today.
     #[arg(long, default_value_t = 365)]
     days: u32,
-    /// The asker's DID document, for a did:web.
+    /// The verifier's DID document, for a did:web.
     #[arg(long)]
     did_document: Option<PathBuf>,
-    /// Where to write the registration; by default to standard output.
+    /// The file for the registration; by default standard output.
     #[arg(long)]
     out: Option<PathBuf>,
-    /// Approves without a question; DIGEST is that of the request, as it was shown before.
+    /// Approve without a question; DIGEST is that of the request, as shown before.
     #[arg(long, value_name = "DIGEST", allow_hyphen_values = true)]
     yes: Option<String>,
     /// Print JSON, and ask nothing.
@@ -122,7 +122,7 @@ fn sign(args: &SignArgs) -> Result<(), Failure> {
     let application = Registrar::consider(&request, document.as_deref(), args.days, time::now())?;
     let shown = summary(&registrar, &application);
     if !args.json {
-        // Apart from the registration, which may go into a file.
+        // Printed separately from the registration, which may be redirected to a file.
         carnet_console::note(shown_lines(&shown));
     }
     if let Err(refusal) = approve(args, &application) {
@@ -152,7 +152,7 @@ fn approve(args: &SignArgs, application: &Application) -> Result<(), Refusal> {
     if application.approved_by(args.yes.as_deref())? {
         return Ok(());
     }
-    // The question is about what stands on standard error; if that, or the answer, is not a person's, it is nobody's yes.
+    // The question refers to text on standard error. If that or the answer is not a terminal, nobody has consented.
     let question = Question::english("Sign this? (yes = 1, no = 2)");
     match if args.json { None } else { carnet_console::ask(&question) } {
         None => Err(Refusal::ApprovalNeeded { digest: application.digest.clone() }),
@@ -162,7 +162,7 @@ fn approve(args: &SignArgs, application: &Application) -> Result<(), Refusal> {
     }
 }
 
-/// What was looked at, and the registration if it was signed.
+/// Builds the JSON output: the request, and the registration if it was signed.
 fn object(registrar: &Registrar, application: &Application, registration: &Value) -> Value {
     json!({
         "registrar": described(registrar),
@@ -176,8 +176,8 @@ fn object(registrar: &Registrar, application: &Application, registration: &Value
     })
 }
 
-/// What a registration would allow, for a person. An asker's own words stand in quotes, with every character that does not
-/// show escaped, so that none of them can pass for a line of this program's.
+/// Describes for a person what a registration would allow. The verifier's texts are quoted, with invisible characters
+/// escaped, so that none can imitate a line of this program.
 pub(crate) fn summary(registrar: &Registrar, application: &Application) -> String {
     let asker: &RelyingParty = application.request.relying_party();
     let authority = &asker.supervisory_authority;
@@ -232,7 +232,7 @@ fn credential(registered: &RegisteredCredential) -> Vec<String> {
     lines
 }
 
-/// The proofs of a claim that would be registered in the place of its value.
+/// Describes the proofs of a claim that is registered without its value.
 fn only(claim: &RegisteredClaim) -> String {
     let side = |direction: Direction| {
         let words = match direction {

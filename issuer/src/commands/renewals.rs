@@ -11,27 +11,27 @@ use super::{Failure, last_day, print, time};
 pub(crate) enum RenewalsVerb {
     /// List renewals, newest first.
     List {
-        /// Only those that wait for staff.
+        /// Only those that are waiting for staff.
         #[arg(long)]
         pending: bool,
         #[command(flatten)]
         staff: StaffArgs,
     },
-    /// Let a renewal be collected.
+    /// Release a renewal for collection.
     Approve {
         /// The renewal's id.
         id: String,
-        /// Why, for the record; no personal data.
+        /// The reason, for the record; no personal data.
         #[arg(long, default_value = "")]
         reason: String,
         #[command(flatten)]
         staff: StaffArgs,
     },
-    /// Refuse a renewal, and erase what waited.
+    /// Refuse a renewal, and erase its pending data.
     Reject {
         /// The renewal's id.
         id: String,
-        /// Why, for the record and for its holder; no personal data.
+        /// The reason, for the record and for the holder; no personal data.
         #[arg(long)]
         reason: String,
         #[command(flatten)]

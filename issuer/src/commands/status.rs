@@ -16,32 +16,33 @@ use crate::secrets;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum StatusVerb {
-    /// Withdraw credentials for good. It cannot be undone. The lists say it at once.
+    /// Revoke credentials for good. This cannot be undone. The lists show it at once.
     Revoke(TimedArgs),
-    /// Let credentials not hold for now. The lists say it at once.
+    /// Suspend credentials for now. The lists show it at once.
     Suspend(TimedArgs),
-    /// End a suspension. The lists say it at the next set time; the holder's wallet can get new copies at once.
+    /// End a suspension. The lists show it at the next publication time; the holder's wallet can get new copies at
+    /// once.
     Reinstate(TimedArgs),
-    /// Say something to the holders of credentials, by its number in the configuration. It changes no status and is in no list: their wallets
-    /// show it when they ask.
+    /// Send a message to the holders of credentials, by its number in the configuration. It changes no status and is in
+    /// no list: the wallets show it when they ask.
     Message(MessageArgs),
     /// Show the status of a credential's copies.
     Show {
-        /// The id of its offer, or of one issued copy.
+        /// The id of the offer, or of one issued copy.
         id: String,
         #[command(flatten)]
         staff: StaffArgs,
     },
-    /// List what an act changed, an id a line, as --file reads it: to take back that act and no other.
+    /// List the ids that an act changed, one per line, as --file reads them: to undo exactly that act.
     Changed {
-        /// The act's number, as audit shows it.
+        /// The number of the act, as audit shows it.
         act: u64,
         #[command(flatten)]
         staff: StaffArgs,
     },
-    /// Show what was done, newest first: who, when, what, why.
+    /// Show the audit log, newest first: who, when, what, why.
     Audit {
-        /// Only what changed this offer or issued copy.
+        /// Only acts on this offer or issued copy.
         #[arg(default_value = "")]
         id: String,
         #[command(flatten)]
@@ -61,28 +62,29 @@ pub(crate) struct ChangeArgs {
     /// Every credential of this type.
     #[arg(long = "type", conflicts_with_all = ["ids", "file"])]
     credential_type: Option<String>,
-    /// Every credential that was issued on this day or later: a date or a time with offset.
+    /// Every credential issued from this day on: a date, or a time with offset.
     #[arg(long, value_parser = parse_from, conflicts_with_all = ["ids", "file"])]
     from: Option<Timestamp>,
-    /// Every credential that was issued on this day (to its end) or earlier.
+    /// Every credential issued until the end of this day: a date, or a time with offset.
     #[arg(long, value_parser = parse_until, conflicts_with_all = ["ids", "file"])]
     until: Option<Timestamp>,
-    /// Why, for the record. Leave out what is about the person.
+    /// The reason, for the record; no personal data.
     #[arg(long)]
     reason: String,
-    /// Only count.
+    /// Only count, and change nothing.
     #[arg(long)]
     dry_run: bool,
-    /// How many credentials it must be, or nothing is changed: needed unless it is one id. A dry run tells.
+    /// The expected number of credentials; with another number nothing is changed. Needed unless there is one id. A dry
+    /// run prints it.
     #[arg(long, value_name = "COUNT")]
     count: Option<u64>,
     /// Change more than one credential without asking.
     #[arg(long)]
     yes: bool,
-    /// Refused: what it was is `--yes --count COUNT` now.
+    /// Refused: replaced by `--yes --count COUNT`.
     #[arg(long, value_name = "COUNT", hide = true)]
     yes_count: Option<u64>,
-    /// Makes a repeat safe: the same id changes nothing twice.
+    /// Makes a retry safe: the same id changes nothing twice.
     #[arg(long)]
     request_id: Option<String>,
     #[command(flatten)]
@@ -93,11 +95,11 @@ pub(crate) struct ChangeArgs {
 pub(crate) struct TimedArgs {
     #[command(flatten)]
     change: ChangeArgs,
-    /// Have the lists say it at once.
+    /// Publish the change at once.
     #[arg(long, conflicts_with = "not_urgent")]
     urgent: bool,
-    /// Have the lists say it at the next set time, together with all that waits for it: who archives the lists sees the copies of one
-    /// credential flip together.
+    /// Publish the change at the next publication time, together with all others: an archive of the lists then shows
+    /// that the copies of one credential changed together.
     #[arg(long)]
     not_urgent: bool,
 }
@@ -117,12 +119,12 @@ impl TimedArgs {
 pub(crate) struct MessageArgs {
     #[command(flatten)]
     change: ChangeArgs,
-    /// The number of the text, 1 to 15; 0: nothing any more.
+    /// The number of the text, 1 to 15; 0 removes the message.
     #[arg(value_parser = clap::value_parser!(u8).range(0..=15))]
     number: u8,
 }
 
-/// An id, and no number of credentials that stands where `--yes` had one before.
+/// Parses an id, and refuses a number that an earlier version took as the value of `--yes`.
 fn parse_id(text: &str) -> Result<String, String> {
     // Ids are 22 characters long.
     if text.len() <= 7 && text.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -131,12 +133,12 @@ fn parse_id(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
-/// The first second of a day, or the instant that is given.
+/// Returns the first second of a day, or the given instant.
 pub(super) fn parse_from(text: &str) -> Result<Timestamp, String> {
     day::parse_from(text).map_err(|problem| problem.detail)
 }
 
-/// The last second of a day, or the instant that is given.
+/// Returns the last second of a day, or the given instant.
 pub(super) fn parse_until(text: &str) -> Result<Timestamp, String> {
     day::parse_last(text).map_err(|problem| problem.detail)
 }
@@ -242,7 +244,7 @@ fn counted(number: u64, one: &str, several: &str) -> String {
     format!("{number} {}", if number == 1 { one } else { several })
 }
 
-/// The ids in a file: one a line; empty lines and what follows `#` are left out.
+/// Reads ids from a file, one per line; empty lines and text after `#` are skipped.
 fn read_ids(path: &std::path::Path) -> Result<Vec<String>, Failure> {
     let unread = |error: &dyn std::fmt::Display| {
         Failure::Unreadable(format!("the ids in {} cannot be read: {error}\nhint: check the path", path.display()))
@@ -304,7 +306,7 @@ async fn changed(act: u64, staff: &StaffArgs) -> Result<(), Failure> {
             break;
         }
     }
-    // The copies of an offer need not follow one another.
+    // The copies of an offer are not necessarily adjacent.
     let mut seen = HashSet::new();
     ids.retain(|id| seen.insert(id.clone()));
     print(staff.json, &json!({ "act": act, "ids": ids }), || ids.join("\n"));
@@ -359,7 +361,7 @@ fn verb_name(verb: i32) -> &'static str {
     }
 }
 
-/// The verb, with the number of a message.
+/// Returns the action, with the number of a message.
 fn verb_text(act: &proto::StatusAct) -> String {
     match act.verb() {
         proto::StatusVerb::Message => format!("message {}", act.message),

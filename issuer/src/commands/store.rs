@@ -74,7 +74,7 @@ pub(super) async fn restore(args: &RestoreArgs) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Base URL of this issuer's lists; `None` if they are not published.
+/// Returns the base URL of this issuer's lists; `None` if they are not published.
 fn site(data: &Path, config: &IssuerConfig) -> Result<Option<PublicationSite>, StartError> {
     let did = Did::parse(&config.did)
         .map_err(|problem| config.files.place(refused_field("did", format!("did is {}: {problem}", config.did))))?;
@@ -90,7 +90,7 @@ fn published(found: Found<'_>) -> Option<&crate::status::PublicationStatement> {
     found.and_then(|found| found.as_ref().ok()).and_then(|directory| directory.statement.as_ref())
 }
 
-/// Evidence that the staged store is older; `None` if there is none.
+/// Returns evidence that the staged store is older than the current one; `None` if there is none.
 fn known(staged: &StagedStore, found: Found<'_>) -> Result<Option<String>, StartError> {
     if let Some(statement) = published(found) {
         if staged.has_mark() && !staged.knows(&statement.store) {
@@ -113,7 +113,7 @@ fn known(staged: &StagedStore, found: Found<'_>) -> Result<Option<String>, Start
     Ok(staged.behind().map(|behind| format!("number {} was written here", behind.newest)))
 }
 
-/// Unknowns of a store that is put in its place.
+/// Returns warnings about what cannot be known of a restored store.
 fn staged_warnings(staged: &StagedStore, found: Found<'_>) -> String {
     let mut text = String::new();
     if !staged.has_mark() {

@@ -16,10 +16,10 @@ use crate::{
 
 #[derive(Debug, Args)]
 pub(crate) struct VouchersArgs {
-    /// The data directory that `init` made; the service may be running.
+    /// The data directory that `init` created; the service may be running.
     #[arg(long)]
     data: PathBuf,
-    /// A TOML file whose fields are laid over DIR/config.toml.
+    /// A TOML file whose fields override DIR/config.toml.
     #[arg(long)]
     config: Option<PathBuf>,
     /// Print JSON.

@@ -1,4 +1,4 @@
-//! `carnet.issuer.v1.IssuanceService`: what wallets talk to.
+//! `carnet.issuer.v1.IssuanceService`, for wallets.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ use crate::{
     store::Store,
 };
 
-/// The service over one issuer.
+/// Service of one issuer.
 pub(crate) struct Issuance<S>(pub(crate) Arc<Issuer<S>>);
 
 #[tonic::async_trait]
@@ -193,7 +193,7 @@ impl<S: Store> proto::issuance_service_server::IssuanceService for Issuance<S> {
     }
 }
 
-/// The copies and the notification id of an answer.
+/// Returns the copies and the notification id of a response.
 fn copies(collected: &Collected) -> (Vec<proto::IssuedCopy>, String) {
     let Collected::Issued { format, copies, notification_id } = collected else {
         return Default::default();

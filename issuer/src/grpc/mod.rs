@@ -1,4 +1,4 @@
-//! The gRPC wire: wire to domain and back, and nothing else.
+//! gRPC layer: converts between wire and domain types.
 
 pub(crate) mod issuance;
 pub(crate) mod offers;

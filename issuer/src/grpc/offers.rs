@@ -1,4 +1,4 @@
-//! `carnet.issuer.v1.OfferService`: what staff and their systems talk to.
+//! `carnet.issuer.v1.OfferService`, for staff and their systems.
 
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ use crate::{
     },
 };
 
-/// The service over one issuer; who may call is decided before it.
+/// Service of one issuer. Authorization happens before it.
 pub(crate) struct Offers<S>(pub(crate) Arc<Issuer<S>>);
 
 #[tonic::async_trait]
@@ -84,7 +84,7 @@ impl<S: Store> proto::offer_service_server::OfferService for Offers<S> {
         let (from, until) = (request.created_from.as_ref(), request.created_until.as_ref());
         let times = [("created_from", from), ("created_until", until)];
         let common = common(request.credential_type, request.reference, request.created_by, times)?;
-        // What is past its end is erased before anyone reads that it is still open.
+        // Expired offers are erased first, so that none is listed as open.
         self.0.store.erase_expired(self.0.now()).await?;
         let Rows { rows, next } = self.0.store.offers(&OfferFilter { state, common }, whole(page)).await?;
         let next_page_token = next.map(wire::page_token).unwrap_or_default();
@@ -163,7 +163,7 @@ pub(super) fn instant(field: &'static str, at: Option<&prost_types::Timestamp>) 
     at.map(wire::from_timestamp).transpose().map_err(|problem| Error::invalid(field, problem.to_string()))
 }
 
-/// The conditions that both lists have, with the fields of the first and of the last instant.
+/// Returns the conditions that both lists share; the names of the fields are those of the first and last instant.
 fn common(
     credential_type: String,
     reference: String,
@@ -174,7 +174,7 @@ fn common(
     Ok(Common { credential_type, reference, created_by, from, until })
 }
 
-/// The beginning of a day.
+/// Returns the start of a day.
 fn day(field: &'static str, at: Option<&prost_types::Timestamp>) -> Result<Option<Timestamp>, Error> {
     let whole = |at: &Timestamp, nanos: i32| *at == at.start_of_day() && nanos == 0;
     match (instant(field, at)?, at.map_or(0, |at| at.nanos)) {
@@ -189,12 +189,12 @@ fn day(field: &'static str, at: Option<&prost_types::Timestamp>) -> Result<Optio
     }
 }
 
-/// The rows of a page that the store fills.
+/// Returns the slice of a page that the store fills completely.
 fn whole(page: Page) -> Slice {
     Slice { before: page.before, limit: page.size }
 }
 
-/// One row more than the page has, to know whether another page follows.
+/// Returns a slice with one extra row, which tells whether another page follows.
 pub(super) fn slice(page: Page) -> Slice {
     Slice { before: page.before, limit: page.size.saturating_add(1) }
 }

@@ -1,4 +1,4 @@
-//! `carnet.issuer.v1.RenewalService`: what waits for staff, and their word on it.
+//! `carnet.issuer.v1.RenewalService`, for staff who decide on pending renewals.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use crate::{
     },
 };
 
-/// The service over one issuer; who may call is decided before it.
+/// Service of one issuer. Authorization happens before it.
 pub(crate) struct Renewals<S>(pub(crate) Arc<Issuer<S>>);
 
 #[tonic::async_trait]
@@ -36,7 +36,7 @@ impl<S: Store> proto::renewal_service_server::RenewalService for Renewals<S> {
             Ok(proto::RenewalState::Lapsed) => Some(RenewalState::Lapsed),
             Err(_) => return Err(Error::invalid("state", "must be one of the renewal states").into()),
         };
-        // What waited for too long is over before anyone decides on it.
+        // Expired renewals are erased first, so that nobody decides on them.
         self.0.store.erase_expired(self.0.now()).await?;
         let rows = self.0.store.renewals(state, slice(page)).await?;
         let (rows, next_page_token) = one_page(rows, page, |row| row.seq);

@@ -1,4 +1,4 @@
-//! `carnet.issuer.v1.StatusListService` for whoever verifies, and `StatusService` for staff.
+//! `carnet.issuer.v1.StatusListService` for verifiers, and `StatusService` for staff.
 
 use std::sync::Arc;
 
@@ -19,10 +19,10 @@ use crate::{
     },
 };
 
-/// Who may call is everybody.
+/// Public service: everybody may call it.
 pub(crate) struct Lists<S>(pub(crate) Arc<Issuer<S>>);
 
-/// Who may call is decided before it.
+/// Service for staff. Authorization happens before it.
 pub(crate) struct Statuses<S>(pub(crate) Arc<Issuer<S>>);
 
 #[tonic::async_trait]
@@ -181,7 +181,7 @@ impl<S: Store> Statuses<S> {
     }
 }
 
-/// Tells if staff say that an act is urgent or not; none: as its verb is.
+/// Parses the urgency that staff request; `None`: that of the action.
 fn urgency(wire: i32) -> Result<Option<bool>, Error> {
     match proto::StatusUrgency::try_from(wire) {
         Ok(proto::StatusUrgency::Unspecified) => Ok(None),

@@ -20,14 +20,14 @@ struct Asker {
 }
 
 impl Asker {
-    /// One whose DID carries its document.
+    /// Verifier whose DID contains its document.
     fn new() -> Self {
         let key = SecretKey::generate(Algorithm::EdDsa, &mut OsRng);
         let did = Did::key(&key.public_key());
         Self { fragment: did.id().to_owned(), did, key }
     }
 
-    /// One that publishes its document.
+    /// Verifier that publishes its document.
     fn published() -> Self {
         let did = Did::parse("did:web:jobs.example").unwrap();
         Self { did, fragment: "key-1".to_owned(), ..Self::new() }
@@ -116,7 +116,7 @@ fn a_directory_is_made_once_and_keeps_its_did() {
         );
         assert!(!dir.path().join("n").exists());
     }
-    // What else may lie in a directory makes no registrar.
+    // Other files do not make a directory a registrar's.
     assert!(Registrar::open(dir.path()).err().unwrap().hint.contains("registrar init"));
     std::fs::remove_file(data.join("keys.json")).unwrap();
     assert!(Registrar::open(&data).is_err());
@@ -155,18 +155,18 @@ fn a_request_that_is_not_in_order_is_refused_by_its_reason() {
     assert_eq!(refused(b"{", None, 365).reason(), "invalid_json");
     assert_eq!(refused(b"[]", None, 365).reason(), "registration_invalid");
     assert_eq!(refused(b"{\"a\":1,\"a\":1}", None, 365).reason(), "duplicate_key");
-    // One that another asker signed.
+    // A request signed by another verifier.
     let other = Asker::new();
     let mut stolen = asker.request(&asker.wants());
     stolen.insert("issuer".to_owned(), other.did.as_str().into());
     let stolen = Value::Object(stolen).to_string();
     assert_eq!(refused(stolen.as_bytes(), None, 365).reason(), "method_of_other");
-    // A registration is no request, so that none begets the next.
+    // A registration is no request, so that none can be derived from another.
     let (_dir, registrar) = registrar();
     let application = Registrar::consider(asker.text().as_bytes(), None, 365, NOW).unwrap();
     let signed = Value::Object(registrar.sign(&application).unwrap()).to_string();
     assert_eq!(refused(signed.as_bytes(), None, 365).reason(), "registration_invalid");
-    // From the future.
+    // A request from the future.
     let early = Registrar::consider(asker.text().as_bytes(), None, 365, NOW.plus(-3600));
     assert_eq!(early.map(|_| ()).unwrap_err().reason(), "not_yet_valid");
 }
@@ -182,9 +182,9 @@ fn an_asker_that_publishes_its_document_needs_it_handed_over() {
     assert!(Registrar::consider(text.as_bytes(), Some(document.as_bytes()), 365, NOW).is_ok());
     assert_eq!(refused(text.as_bytes(), Some("{"), 365).reason(), "invalid_json");
     assert_eq!(refused(text.as_bytes(), Some(&Asker::new().document()), 365).reason(), "did_document_invalid");
-    // A document of the same DID with another key, as a thief of the request would hand it over.
+    // A document of the same DID with another key, as a thief of the request would provide it.
     assert_eq!(refused(text.as_bytes(), Some(&Asker::published().document()), 365).reason(), "signature_invalid");
-    // A DID that carries its document is not another's to define.
+    // Nobody else can define the document of a DID that contains it.
     let asker = Asker::new();
     let document = DidDocument::render(&asker.did, &[(asker.fragment.clone(), Asker::new().key.public_key())]);
     let given = Registrar::consider(asker.text().as_bytes(), Some(document.to_string().as_bytes()), 365, NOW);
