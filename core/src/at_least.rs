@@ -1,10 +1,9 @@
-//! At-least and at-most proofs: a hidden number is shown to be on one side of a threshold, and no more
-//! of it, with hashes alone (spec/at-least.md).
+//! At-least and at-most proofs: a proof that a hidden number is on one side of a threshold, and no more, with hashes
+//! alone (spec/at-least.md).
 //!
-//! The issuer makes [`commitments`] from the salt of the value's own disclosure, the wallet finds them
-//! again with [`positions`] and answers a threshold with [`prove`], and a verifier runs [`verify`] on
-//! the one commitment that was disclosed. Proving takes at most 64 SHA-256 blocks, verifying at most
-//! 63, whatever the value and the threshold.
+//! The issuer makes [`commitments`] from the salt of the value's own disclosure. The wallet finds them again with
+//! [`positions`] and answers a threshold with [`prove`]. A verifier runs [`verify`] on the one commitment that was
+//! disclosed. For any value and threshold, proving takes at most 64 SHA-256 blocks, and verifying at most 63.
 
 mod chain;
 mod proof;
@@ -68,8 +67,7 @@ impl Direction {
         }
     }
 
-    /// The name of the array of commitments that stands beside a claim, such as `validUntilAtLeast`
-    /// (spec/at-least.md 3.1).
+    /// The name of the array of commitments beside a claim, such as `validUntilAtLeast` (spec/at-least.md 3.1).
     #[must_use]
     pub fn commitments_claim(self, claim: &str) -> String {
         match self {
@@ -87,8 +85,8 @@ pub struct Commitment(Hash);
 
 /// Holder's proof for one threshold: a point of each of the four chains.
 ///
-/// Its text is base64url without padding, 171 characters, most significant digit first. It is for the
-/// verifier alone, and `Debug` does not print it.
+/// Its text is base64url without padding, 171 characters, most significant digit first. Only the verifier may see it,
+/// and `Debug` does not print it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Witness([Hash; DIGITS]);
 
@@ -172,9 +170,9 @@ pub fn prove(direction: Direction, salt: &str, value: Ordered, threshold: Ordere
     open(direction, salt, value, threshold, value::chained(direction, threshold))
 }
 
-/// The same from the entry that proves every threshold of this one's block of sixteen that the value reaches. Which entry
-/// that is does not change with the threshold within the block, so that opening it again for the same asker tells
-/// no more than the threshold (spec/at-least.md 4.6).
+/// Proves the threshold from the entry that proves every threshold of its block of sixteen that the value reaches.
+/// The entry is the same for the whole block, so that opening it again for the same verifier tells no more than the
+/// threshold (spec/at-least.md 4.6).
 ///
 /// # Errors
 /// `threshold_unmet` if the value is on the other side.
@@ -192,8 +190,8 @@ pub fn prove_in_block(
     open(direction, salt, value, threshold, reached)
 }
 
-/// Tells if two thresholds differ in the last of their four digits at most: then one entry proves both, and what is shown
-/// for both is what is shown for one of them.
+/// Returns whether two thresholds differ at most in the last of their four digits: then one entry proves both, and
+/// the disclosure for one of them serves both.
 #[must_use]
 pub fn share_a_block(one: Ordered, other: Ordered) -> bool {
     one.number() | 0x000f == other.number() | 0x000f
@@ -249,7 +247,7 @@ fn dominating(direction: Direction, value: Ordered) -> impl Iterator<Item = (u8,
 /// Reads base64url text of exactly `N` bytes.
 fn decode<const N: usize>(text: &str, what: &str) -> Result<[u8; N], Problem> {
     let wrong_length = || Problem::new(Code::ThresholdUnproven, format!("the {what} has not {N} bytes"));
-    // Looked at before decoding: what comes from outside can be long.
+    // Checked before decoding: input can be long.
     if Some(text.len()) != base64::encoded_len(N, false) {
         return Err(wrong_length());
     }
@@ -271,7 +269,7 @@ impl fmt::Debug for Commitment {
 impl FromStr for Commitment {
     type Err = Problem;
 
-    /// `threshold_unproven` if it has not 32 bytes, `invalid_encoding` if it is not base64url without padding.
+    /// `threshold_unproven` if it does not have 32 bytes, `invalid_encoding` if it is not base64url without padding.
     fn from_str(text: &str) -> Result<Self, Problem> {
         decode(text, "commitment").map(Self)
     }
@@ -292,7 +290,7 @@ impl fmt::Debug for Witness {
 impl FromStr for Witness {
     type Err = Problem;
 
-    /// `threshold_unproven` if it has not 128 bytes, `invalid_encoding` if it is not base64url without padding.
+    /// `threshold_unproven` if it does not have 128 bytes, `invalid_encoding` if it is not base64url without padding.
     fn from_str(text: &str) -> Result<Self, Problem> {
         const BYTES: usize = DIGITS * size_of::<Hash>();
         let bytes: [u8; BYTES] = decode(text, "witness")?;

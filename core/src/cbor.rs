@@ -10,7 +10,7 @@ use coset::cbor::{self, Value};
 
 use crate::{Code, Problem, json::Limits};
 
-/// The most items, all levels together: what is read takes many times its bytes in memory where they are many small ones.
+/// Limit on the items of all levels together: many small items take many times their bytes in memory.
 const MAX_ITEMS: usize = 1_024;
 
 /// Reads one value, and nothing after it.
@@ -29,7 +29,7 @@ pub(crate) fn parse(bytes: &[u8], limits: Limits) -> Result<Value, Problem> {
     cbor::from_reader(bytes).map_err(|_| Problem::new(Code::InvalidUnicode, "a text in the CBOR is not UTF-8"))
 }
 
-/// Passes over one item; what follows it.
+/// Skips one item and returns the rest.
 fn item<'a>(bytes: &'a [u8], depth: usize, room: &mut usize) -> Result<&'a [u8], Problem> {
     *room = room.checked_sub(1).ok_or_else(|| Problem::new(Code::TooLarge, "the CBOR has too many items"))?;
     let (major, argument, rest) = head(bytes)?;
@@ -47,7 +47,7 @@ fn item<'a>(bytes: &'a [u8], depth: usize, room: &mut usize) -> Result<&'a [u8],
             let mut keys = BTreeSet::new();
             (0..argument).try_fold(rest, |rest, _| {
                 if is_float(rest) {
-                    // The same number could stand there in another width.
+                    // Another width could encode the same number.
                     return Err(malformed("a float as the key of a map"));
                 }
                 let after = item(rest, depth, room)?;

@@ -1,4 +1,4 @@
-//! Cohorts: sets of holders whose credentials look alike to those who compare what is visible in them.
+//! Cohorts: sets of holders whose credentials look alike to verifiers that compare their visible parts.
 
 /// Sizes of the cohorts of one kind of credential.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -9,12 +9,12 @@ pub struct CohortSummary {
     pub holders: u64,
     /// Size of the smallest cohort.
     pub smallest: u64,
-    /// Size of the median holder's cohort: at least half of the holders share theirs with no more than so many.
+    /// Size of the median holder's cohort: at least half of the holders share theirs with no more holders than this.
     pub median: u64,
 }
 
 impl CohortSummary {
-    /// Sums up cohorts of these sizes; `None` if there is nobody in any.
+    /// Summarises cohorts of these sizes; `None` if none has a holder.
     #[must_use]
     pub fn of(sizes: impl IntoIterator<Item = u64>) -> Option<Self> {
         let mut sizes: Vec<u64> = sizes.into_iter().filter(|size| *size > 0).collect();
@@ -42,7 +42,7 @@ mod tests {
         assert_eq!(of(&[0, 0]), None);
         let all = |cohorts, holders, smallest, median| Some(CohortSummary { cohorts, holders, smallest, median });
         assert_eq!(of(&[5]), all(1, 5, 5, 5));
-        // Of 103 holders three are alone, and the median one shares with a hundred.
+        // Of 103 holders three are in cohorts of their own, and the median one shares with a hundred.
         assert_eq!(of(&[1, 100, 1, 1]), all(4, 103, 1, 100));
         assert_eq!(of(&[1, 1, 1, 1, 2]), all(5, 6, 1, 1));
         assert_eq!(of(&[2, 2, 0]), all(2, 4, 2, 2));

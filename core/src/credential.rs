@@ -1,4 +1,4 @@
-//! The Verifiable Credentials Data Model 2.0: what a credential is, and the rules that it obeys.
+//! The Verifiable Credentials Data Model 2.0: credentials, and the rules that they obey.
 
 use std::collections::HashSet;
 
@@ -11,7 +11,7 @@ mod members;
 pub(crate) use members::TopLevel;
 pub use members::may_name_claim;
 
-/// The URL that stands first in `@context` (VCDM 2.0 section 4.3).
+/// The first URL in `@context` (VCDM 2.0 section 4.3).
 pub const CONTEXT_V2: &str = "https://www.w3.org/ns/credentials/v2";
 
 /// The type that every credential has.
@@ -111,14 +111,14 @@ impl Credential {
     }
 }
 
-/// The first context is VCDM 2.0's, and no other stands below the top: one there could give a
-/// claim another meaning than the one that its reader sees. A proof may repeat the document's
-/// (Data Integrity EdDSA section 3.3); it is held to that where proofs are verified.
+/// Checks that the first context is VCDM 2.0's, and that none is below the top: one there could give a claim another
+/// meaning than the one that its reader sees. A proof may repeat the document's (Data Integrity EdDSA section 3.3);
+/// verification of the proof checks that.
 pub(crate) fn check_context(document: &Map<String, Value>) -> Result<(), Problem> {
     check_context_but(document, "proof")
 }
 
-/// The same of a document with a member besides that may have contexts of its own.
+/// Checks the same of a document with one more member that may have contexts of its own.
 pub(crate) fn check_context_but(document: &Map<String, Value>, own: &str) -> Result<(), Problem> {
     let first = match document.get("@context") {
         Some(Value::Array(contexts)) => contexts.first(),

@@ -18,7 +18,7 @@ pub fn parse_from(text: &str) -> Result<Timestamp, Problem> {
     parse(text).map(|(at, _)| at)
 }
 
-/// Parses the end of what holds for whole days: the first second after a day, or the instant that is given.
+/// Parses the end of a period of whole days: the first second after a day, or the given instant.
 ///
 /// # Errors
 /// As [`parse_from`].
@@ -54,8 +54,8 @@ fn parse(text: &str) -> Result<(Timestamp, bool), Problem> {
     }
 }
 
-/// Returns the last day of what ends at this instant, `2026-11-30` for `2026-12-01T00:00:00Z`; the instant itself where it is
-/// within a day.
+/// Returns the last day of a period that ends at this instant, `2026-11-30` for `2026-12-01T00:00:00Z`; the instant
+/// itself if it is within a day.
 #[must_use]
 pub fn until(end: Timestamp) -> String {
     if end == end.start_of_day() { last(end) } else { end.to_string() }
@@ -67,15 +67,15 @@ pub fn last(end: Timestamp) -> String {
     date(end.plus(-1))
 }
 
-/// Returns the last day of what holds up to this instant and at it, `2026-11-30` for `2026-11-30T23:59:59Z`; the instant itself
-/// where more of the day is left.
+/// Returns the last day of a period that includes this instant as its last, `2026-11-30` for `2026-11-30T23:59:59Z`;
+/// the instant itself if more of the day is left.
 #[must_use]
 pub fn through(last_instant: Timestamp) -> String {
     let end = last_instant.plus(1);
     if end == end.start_of_day() { last(end) } else { last_instant.to_string() }
 }
 
-/// Returns the first day of what begins at this instant; the instant itself where it is within a day.
+/// Returns the first day of a period that begins at this instant; the instant itself if it is within a day.
 #[must_use]
 pub fn from(start: Timestamp) -> String {
     if start == start.start_of_day() { date(start) } else { start.to_string() }

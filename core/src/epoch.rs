@@ -1,7 +1,7 @@
 //! Epochs of validity: weeks, months or quarters, to whose beginning the days of a credential are rounded down.
 //!
-//! The days are visible in each copy. Two askers who compare them tell people apart by them, unless many people have the same.
-//! Days are those of UTC, and an epoch begins at 00:00:00Z (spec/credential-types.md 3.6).
+//! The days are visible in each copy. Two verifiers that compare them can tell people apart, unless many people have
+//! the same days. Days are those of UTC, and an epoch begins at 00:00:00Z (spec/credential-types.md 3.6).
 
 use std::fmt;
 
@@ -40,7 +40,7 @@ impl Epoch {
         }
     }
 
-    /// Returns the first instant of the epoch that `at` lies in.
+    /// Returns the first instant of the epoch that contains `at`.
     #[must_use]
     pub fn start(self, at: Timestamp) -> Timestamp {
         let day = at.start_of_day();
@@ -59,7 +59,7 @@ impl Epoch {
     /// Returns the first instant of the epoch after that of `at`.
     #[must_use]
     pub fn next(self, at: Timestamp) -> Timestamp {
-        // One day more than the longest lies in the one that follows, whichever that is.
+        // One day more than the longest epoch reaches into the next one, in every case.
         let days = match self {
             Self::Day | Self::Week => self.longest_days(),
             Self::Month | Self::Quarter => self.longest_days().saturating_add(1),
@@ -174,7 +174,7 @@ mod tests {
         assert_eq!(month("2026-11-22", "2026-11-29"), None);
         assert_eq!(month("2025-03-10", "2026-11-29"), None);
         assert_eq!(days(Epoch::Week, "2025-03-12", "2026-11-29"), Some((at("2025-03-10"), at("2026-11-23"))));
-        // A record of what was over before.
+        // A record of a credential that was over before.
         assert_eq!(month("2020-05-10", "2022-06-16"), Some((at("2020-05-01"), at("2022-06-01"))));
         assert_eq!(days(Epoch::Day, "2026-11-22", "2026-11-29"), Some((at("2026-11-22"), at("2026-11-29"))));
     }

@@ -63,7 +63,8 @@ pub fn with_ascii_digits(text: &str) -> String {
     text.chars().map(|c| decimal_digit(c).unwrap_or(c)).collect()
 }
 
-/// Returns a PIN of digits as ASCII digits, without white space and what nobody sees; `None` if anything else is in it.
+/// Returns a PIN of digits as ASCII digits, without white space and invisible characters; `None` if it has any other
+/// character.
 #[must_use]
 pub fn numeric_pin(text: &str) -> Option<Zeroizing<String>> {
     let is_ignored = |c: &char| c.is_whitespace() || CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(*c);

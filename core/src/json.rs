@@ -21,8 +21,8 @@ pub use whole::{whole, whole_unsigned};
 /// The greatest integer of I-JSON, 2^53 - 1 (RFC 7493 section 2.2).
 const MAX_INTEGER: u64 = 9_007_199_254_740_991;
 
-/// Nesting beyond which nothing is canonicalised, so that no value can exhaust the stack. It is also
-/// `serde_json`'s own recursion limit, less one: what is written can be read again.
+/// Nesting beyond which nothing is canonicalised, so that no value can exhaust the stack. It is `serde_json`'s own
+/// recursion limit, less one, so that written JSON can be read again.
 const MAX_DEPTH: usize = 127;
 
 /// Limits on accepted JSON.
@@ -124,7 +124,8 @@ fn has_plain_names(members: &Map<String, Value>) -> bool {
     members.keys().all(|name| name.is_ascii()) && members.keys().is_sorted()
 }
 
-/// Tells if `serde_json` writes the value canonically: it differs from RFC 8785 in fractions and in the order of names alone.
+/// Returns whether `serde_json` writes the value canonically: it differs from RFC 8785 only in fractions and in the
+/// order of names.
 fn check_canonicalizable(value: &Value, depth: usize) -> Result<bool, Problem> {
     let below = || depth.checked_sub(1).ok_or(Code::TooDeep);
     match value {
@@ -397,8 +398,7 @@ impl<'a> Parser<'a> {
     }
 }
 
-/// Returns the number of bytes before the first quote, backslash or control character; `None` if there is none of
-/// them.
+/// Returns the number of bytes before the first quote, backslash or control character; `None` without one.
 ///
 /// Most of a document is the inside of strings, so this looks at eight bytes at a time.
 fn plain_length(bytes: &[u8]) -> Option<usize> {

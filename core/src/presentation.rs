@@ -12,12 +12,12 @@ use crate::{
 };
 
 const BASE_TYPE: &str = "VerifiablePresentation";
-/// The member with what is presented.
+/// The member with the presented credentials.
 const CREDENTIALS: &str = "verifiableCredential";
 /// The context of Data Integrity proofs, whose terms are those that VCDM 2.0 has as well.
 const CONTEXT_DATA_INTEGRITY: &str = "https://w3id.org/security/data-integrity/v2";
 
-/// A presentation whose form obeys VCDM 2.0. Nothing is said about its proof, nor about its credentials.
+/// A presentation whose form obeys VCDM 2.0. Its proof and its credentials are not verified.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Presentation {
     holder: String,
@@ -25,12 +25,13 @@ pub struct Presentation {
 }
 
 impl Presentation {
-    /// Holds a document to the data model.
+    /// Checks a document against the data model.
     ///
     /// # Errors
-    /// `claim_forbidden` (a member that presentations do not have), `context_missing`, `context_nested`, `context_unknown` (a
-    /// context that no credential in it has, or one that is no URL), `type_missing`, `malformed_value` (no holder, or a
-    /// credential that is not an object: a string there would be a credential that nobody has verified).
+    /// `claim_forbidden` (a member that presentations do not have), `context_missing`, `context_nested`,
+    /// `context_unknown` (a context that no credential in it has, or one that is no URL), `type_missing`,
+    /// `malformed_value` (no holder, or a credential that is not an object: a string there would be a credential that
+    /// nobody has verified).
     pub fn parse(document: &Map<String, Value>) -> Result<Self, Problem> {
         // Credentials carry contexts of their own.
         check_context_but(document, CREDENTIALS)?;
@@ -59,8 +60,8 @@ impl Presentation {
     }
 }
 
-/// Holds a presentation's contexts to VCDM 2.0's and those of its credentials, which are held to their types'. Any other
-/// could give the presentation's members, and what is below them, another meaning than the one that they are read with.
+/// Checks that a presentation's contexts are VCDM 2.0's and those of its credentials, which must be those of their
+/// types. Any other could give the presentation's members another meaning than the one that they are read with.
 fn check_contexts(document: &Map<String, Value>, credentials: &[Map<String, Value>]) -> Result<(), Problem> {
     let contexts = |document: &Map<String, Value>, context: &Value| {
         document.get("@context").and_then(Value::as_array).is_some_and(|own| own.contains(context))
@@ -84,12 +85,12 @@ fn credential(value: &Value) -> Result<Map<String, Value>, Problem> {
         .ok_or_else(|| Problem::new(Code::MalformedValue, "an entry of verifiableCredential is not an object"))
 }
 
-/// Makes a presentation of credentials with Data Integrity proofs, signed for one asker and one nonce.
+/// Makes a presentation of credentials with Data Integrity proofs, signed for one verifier and one nonce.
 ///
 /// `holder` is the DID of the credentials' subject and `method` the DID URL of its key.
 ///
 /// # Errors
-/// `proof_generation`, or what the cryptosuite refuses.
+/// `proof_generation`, or those of the cryptosuite.
 pub fn present(
     credentials: &[Value],
     holder: &str,

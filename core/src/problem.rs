@@ -1,4 +1,4 @@
-//! Problems: what was refused, under a stable code, with the specification's problem type.
+//! Problems: refusals under a stable code, with the specification's problem type.
 
 use std::fmt;
 
@@ -25,7 +25,7 @@ macro_rules! codes {
                 match self { $(Code::$variant => $problem_type,)* }
             }
 
-            /// One sentence on what the code means.
+            /// Returns the meaning of the code, in one sentence.
             #[must_use]
             pub const fn meaning(self) -> &'static str {
                 match self { $(Code::$variant => $doc,)* }
@@ -193,7 +193,7 @@ impl fmt::Display for Code {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{code}: {detail}")]
 pub struct Problem {
-    /// The stable name of what went wrong.
+    /// Stable name of the problem.
     pub code: Code,
     /// Explanation for a person; names a path or a property, never its value.
     pub detail: String,

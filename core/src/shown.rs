@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::secure::sd_jwt::{ClaimPath, Step};
 
-/// Format of SD-JWT VC, whose claims stand at the top.
+/// Format of SD-JWT VC, whose claims are at the top.
 const DC: &str = "dc+sd-jwt";
 const SUBJECT: &str = "credentialSubject";
 const PROOF: &str = "proof";
@@ -25,7 +25,7 @@ const STATUS_ENTRY: [&str; 8] = [
     "statusReference",
 ];
 
-/// One step of a path, whichever element of an array it leads to.
+/// One step of a path; all elements of an array are one step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Member<'a> {
     Name(&'a str),
@@ -76,7 +76,8 @@ fn is_status(entry: &[Member<'_>]) -> bool {
     }
 }
 
-/// Claims of a credential that is shown as a whole: each member of its subject, and whatever else is not metadata.
+/// Returns the claims of a credential that is disclosed as a whole: each member of its subject, and all else that is
+/// not metadata.
 #[must_use]
 pub fn whole(format: &str, payload: &Map<String, Value>) -> Vec<ClaimPath> {
     let mut claims = Vec::new();

@@ -5,8 +5,8 @@ const LONGEST: usize = 64;
 /// Shortest part of a name that points to it, in characters.
 const SHORTEST_PART: usize = 4;
 
-/// Returns the known name that is nearest to what was given, if it is near: at most a third of the characters differ, or one
-/// is a part of the other.
+/// Returns the known name that is nearest to the given one, if it is near: at most a third of the characters differ,
+/// or one is a part of the other.
 #[must_use]
 pub fn nearest<'a>(given: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let given = folded(given);

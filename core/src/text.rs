@@ -1,8 +1,8 @@
-//! Text that somebody else chose: what of it nobody sees, and how it is shown.
+//! Text from other parties: its invisible characters, and their display.
 //!
-//! A character is unseen if it is default-ignorable in Unicode (zero width, variation selectors, bidi controls, tags, fillers),
-//! a control character, a line or paragraph separator, for private use, an annotation mark or a noncharacter. Some of them are
-//! needed and are seen by what they do; they count as seen in these places alone:
+//! A character is invisible if it is default-ignorable in Unicode (zero width, variation selectors, bidi controls,
+//! tags, fillers), a control character, a line or paragraph separator, for private use, an annotation mark or a
+//! noncharacter. Some of them are needed and have a visible effect; they count as visible only in these places:
 //! - U+200C and U+200D where RFC 5892 (appendix A.1 and A.2) allows them: Persian and Indic names are written with them;
 //! - U+FE0E and U+FE0F after an emoji, and after a digit, `#` or `*` in a keycap;
 //! - U+FE00 after a Myanmar, Phags-pa or Manichaean letter, and U+FE00 to U+FE02 and U+E0100 to U+E01EF after a unified
@@ -24,7 +24,7 @@ const ZWJ: char = '\u{200d}';
 /// Enclosing keycap.
 const KEYCAP: char = '\u{20e3}';
 
-/// Returns the characters of a text that nobody sees, each with its place in bytes.
+/// Returns the invisible characters of a text, each with its place in bytes.
 pub fn unseen(text: &str) -> impl Iterator<Item = (usize, char)> + '_ {
     text.char_indices().filter(move |(at, c)| {
         // Most text has none, and needs no look at its neighbours.
@@ -35,13 +35,14 @@ pub fn unseen(text: &str) -> impl Iterator<Item = (usize, char)> + '_ {
     })
 }
 
-/// Returns the text with what nobody sees escaped, such as `\\u{202e}`.
+/// Returns the text with invisible characters escaped, such as `\\u{202e}`.
 #[must_use]
 pub fn escaped(text: &str) -> String {
     replaced(text, |_| None, |c| c.escape_unicode().to_string())
 }
 
-/// Returns the text in quotation marks, with what nobody sees escaped, and every letter and mark of every script as it is.
+/// Returns the text in quotation marks, with invisible characters escaped, and all letters and marks of every script
+/// unchanged.
 #[must_use]
 pub fn quoted(text: &str) -> String {
     let escaped = replaced(
@@ -55,7 +56,7 @@ pub fn quoted(text: &str) -> String {
     format!("\"{escaped}\"")
 }
 
-/// Returns the text for a line of a screen: what nobody sees stands there by its code point, such as `[U+202E]`.
+/// Returns the text for a line of a screen: invisible characters are written as code points, such as `[U+202E]`.
 #[must_use]
 pub fn shown(text: &str) -> String {
     replaced(text, |_| None, code_point)
@@ -67,7 +68,7 @@ pub fn shown_lines(text: &str) -> String {
     replaced(text, |c| (c == '\n').then(|| c.to_string()), code_point)
 }
 
-/// Returns JSON for a screen: the same JSON, in which what nobody sees is escaped.
+/// Returns JSON for a screen: the same JSON, with invisible characters escaped.
 #[must_use]
 pub fn shown_json(value: &serde_json::Value) -> String {
     let escape = |c: char| c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")).collect::<String>();
@@ -202,7 +203,7 @@ mod tests {
             ("Ana\u{200b}", "Ana[U+200B]"),
             ("Ana\u{200c}", "Ana[U+200C]"),
             ("A\u{200d}na", "A[U+200D]na"),
-            // Not between letters that join: after one that joins to the right alone, and at an end.
+            // Not between letters that join: after one that only joins to the right, and at an end.
             ("دار\u{200c}و", "دار[U+200C]و"),
             ("علی\u{200c}", "علی[U+200C]"),
             ("علی\u{200d}رضا", "علی[U+200D]رضا"),

@@ -28,9 +28,8 @@ impl Timestamp {
         self.0
     }
 
-    /// The instant of a NumericDate that is written with a point (RFC 7519 and RFC 8392, section 2): the second that it
-    /// lies
-    /// in. `None` beyond 2^53 - 1 seconds either way, and for what is not finite.
+    /// Returns the instant of a NumericDate with a fraction (RFC 7519 and RFC 8392, section 2): the second that
+    /// contains it. `None` beyond 2^53 - 1 seconds either way, and for a number that is not finite.
     #[must_use]
     pub fn from_numeric_date(seconds: f64) -> Option<Self> {
         let seconds = seconds.floor();
@@ -49,14 +48,14 @@ impl Timestamp {
         date_time_stamp(text).map(Self).ok_or_else(malformed)
     }
 
-    /// This instant, moved by `seconds`; it stops at the ends of what can be said.
+    /// Returns this instant, moved by `seconds`, saturated at the ends of the range.
     #[must_use]
     pub const fn plus(self, seconds: i64) -> Self {
         Self(self.0.saturating_add(seconds))
     }
 
-    /// The first second of this instant's day in UTC: what issuers round to, so that a time is
-    /// the same for all who were issued that day.
+    /// Returns the first second of this instant's day in UTC: issuers round to it, so that a time is the same for all
+    /// credentials of that day.
     #[must_use]
     pub const fn start_of_day(self) -> Self {
         Self(self.0.saturating_sub(self.0.rem_euclid(crate::day::SECONDS)))

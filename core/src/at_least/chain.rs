@@ -60,7 +60,7 @@ fn hash(tag: &str, parts: &[&[u8]]) -> Hash {
     hasher.finalize().into()
 }
 
-/// Counts what the tests say that a proof costs.
+/// Counts the hashes of a proof, for the tests.
 #[cfg(test)]
 pub(super) mod count {
     use std::cell::Cell;

@@ -22,7 +22,7 @@ pub struct Proof {
     pub path: ClaimPath,
     /// Side of the threshold.
     pub direction: Direction,
-    /// Of what.
+    /// Threshold that is proved.
     pub threshold: Ordered,
     /// Witness that proves it.
     pub witness: Witness,

@@ -1,4 +1,4 @@
-//! The numbers that are compared: what a claim or a threshold comes to, and the digits of it.
+//! Numbers that are compared: the conversion of claims and thresholds, and their digits.
 
 use std::fmt;
 
@@ -105,8 +105,8 @@ fn level(text: &str) -> Option<Ordered> {
     (1..).zip(CEFR).find(|(_, level)| *level == text).map(|(level, _)| Ordered(level))
 }
 
-/// A number outside the range counts as the end of it that every true threshold in range still is true of; beyond the other
-/// end there is none.
+/// Clamps a number outside the range to the end at which every true threshold in range stays true; beyond the other
+/// end there is no such number.
 fn clamped(direction: Direction, number: i64) -> Result<Ordered, Problem> {
     match (u16::try_from(number), direction) {
         (Ok(number), _) => Ok(Ordered(number)),
@@ -138,10 +138,11 @@ fn midnight(date: &str) -> Result<Timestamp, Problem> {
     Timestamp::parse(&format!("{date}T00:00:00Z")).map_err(|_| malformed())
 }
 
-/// An instant of the last day in UTC that has begun before a given one: what ends at 00:00 ends with the day before.
+/// Returns an instant of the last day in UTC that begins before a given one: a credential that ends at 00:00 ends
+/// with the day before.
 fn last_day(text: &str) -> Result<Timestamp, Problem> {
     let at = Timestamp::parse(text)?;
-    // Seconds are whole here; what ends within the first second of a day ends on that day.
+    // Seconds are whole here; an end within the first second of a day belongs to that day.
     let fraction = text.split_once('.').map_or("", |(_, rest)| rest);
     let begun = fraction.bytes().take_while(u8::is_ascii_digit).any(|digit| digit != b'0');
     Ok(if begun { at } else { at.plus(-1) })
@@ -184,13 +185,14 @@ pub(super) fn dominates(value: Ordered, threshold: Ordered) -> bool {
     digits(value).iter().zip(digits(threshold)).all(|((_, digit), (_, least))| *digit >= least)
 }
 
-/// The greatest number that the value dominates or is, of those that differ from a threshold in the last digit alone.
+/// Returns the greatest number that the value dominates or is, among those that differ from a threshold in the last
+/// digit alone.
 pub(super) fn reached_in_block(value: Ordered, threshold: Ordered) -> Ordered {
     value.min(Ordered(threshold.0 | 0x000f))
 }
 
-/// The value itself, and for each digit that can be lowered by one the highest number below that: whatever
-/// does not exceed the value is dominated by one of these, and nothing else is.
+/// Returns the value itself, and for each digit that can be lowered by one the highest number below that. One of
+/// these dominates every number that does not exceed the value, and no other.
 pub(super) fn dominating(value: Ordered) -> impl Iterator<Item = (u8, Ordered)> {
     let lowered = (1..).zip([0x000f, 0x00ff, 0x0fff]).filter_map(move |(entry, lower)| {
         let [kept, rest] = [value.0 & !lower, value.0 & lower];

@@ -1,7 +1,7 @@
-//! Members that may stand at the top of what is signed, by format (spec/credential-types.md section 4).
+//! Members that may be at the top of a signed payload, by format (spec/credential-types.md section 4).
 //!
-//! A member that one format gives a meaning to, and another does not read, is refused in the other: its signer would have
-//! said something, such as when the credential ends, that nobody heeds.
+//! A member that one format defines, and another does not read, is refused in the other: its signer would have stated
+//! something, such as the end of the credential, that nobody heeds.
 
 use serde_json::{Map, Value};
 
@@ -39,7 +39,7 @@ impl TopLevel {
         match self {
             Self::DataIntegrity => is_vcdm(name) || name == "proof",
             Self::VcSdJwt => is_vcdm(name) || is_jwt(name),
-            // The claims of the type stand at the top, and its schema says which there are.
+            // The claims of the type are at the top, and its schema lists them.
             Self::DcSdJwt => !is_foreign_to_sd_jwt_vc(name),
             Self::Presentation => {
                 matches!(name, "@context" | "id" | "type" | "holder" | "verifiableCredential" | "termsOfUse" | "proof")
@@ -81,19 +81,20 @@ fn is_vcdm(name: &str) -> bool {
     )
 }
 
-/// The claims of JWT and SD-JWT that are read beside a VCDM document. `_sd` and `_sd_alg` are gone by then.
+/// Returns whether a name is a claim of JWT or SD-JWT that is read beside a VCDM document. `_sd` and `_sd_alg` are
+/// removed by then.
 fn is_jwt(name: &str) -> bool {
     matches!(name, "iss" | "sub" | "iat" | "nbf" | "exp" | "cnf" | "status")
 }
 
-/// Members that mean something in the other formats, or to a JWT library, and that nobody reads in an SD-JWT VC. `type`,
-/// `name`, `description`, `validFrom` and `validUntil` are not among them: types have claims of these names.
+/// Returns whether a name means something in the other formats, or to a JWT library, and nothing in an SD-JWT VC.
+/// `type`, `name`, `description`, `validFrom` and `validUntil` are not among them: types have claims of these names.
 fn is_foreign_to_sd_jwt_vc(name: &str) -> bool {
     let may_be_claimed = matches!(name, "type" | "name" | "description" | "validFrom" | "validUntil");
     (is_vcdm(name) && !may_be_claimed) || matches!(name, "proof" | "verifiableCredential" | "vc" | "vp" | "aud" | "jti")
 }
 
-/// Tells if a type may have a claim of this name in `credentialSubject`, which stands at the top of a `dc+sd-jwt`.
+/// Returns whether a type may have a claim of this name in `credentialSubject`, which is at the top of a `dc+sd-jwt`.
 #[must_use]
 pub fn may_name_claim(name: &str) -> bool {
     !is_foreign_to_sd_jwt_vc(name) && !is_jwt(name) && !matches!(name, "vct" | "vct#integrity")

@@ -1,4 +1,4 @@
-//! DID documents, held to DID Core 1.0 and the retrieval rules of Controlled Identifiers 1.0 section 3.3.
+//! DID documents, parsed by DID Core 1.0 and the retrieval rules of Controlled Identifiers 1.0 section 3.3.
 
 use std::collections::BTreeMap;
 
@@ -18,7 +18,7 @@ const MAX_METHODS: usize = 100;
 const MAX_PAST: usize = 1_000;
 /// The type of the service whose endpoint names the controller's status lists.
 const STATUS_LISTS: &str = "StatusListAggregation";
-/// The member of that service that names who else signs them.
+/// The member of that service that names a second signer.
 const STATUS_LIST_ISSUER: &str = "statusListIssuer";
 const MAX_ENDPOINT: usize = 2_048;
 
@@ -27,9 +27,9 @@ const MAX_ENDPOINT: usize = 2_048;
 pub struct DidDocument {
     did: Did,
     methods: Vec<Method>,
-    /// Methods that earlier versions had and this one has not; only a DID that proves its history has any.
+    /// Methods that earlier versions had and this one lacks; only a DID that proves its history has any.
     past: Vec<Method>,
-    /// Of this version and of all before it, whatever the methods are that they stand in.
+    /// Marks of this version and all earlier ones, in every method.
     marks: RevocationMarks,
     status_lists: Option<StatusLists>,
 }
@@ -47,16 +47,13 @@ pub(super) fn invalid(what: impl Into<String>) -> Problem {
 }
 
 impl DidDocument {
-    /// Parses a resolved document: its `id` is the DID. A verification method that is bad or of a kind that is not
-    /// accepted,
-    /// an id that two methods have, and a relationship that is no array are of no use, and hinder nobody who uses
-    /// another
-    /// (spec/elements.md).
+    /// Parses a resolved document: its `id` is the DID. A verification method that is bad or of an unsupported kind,
+    /// an id that two methods have, and a relationship that is no array are unusable, and do not affect the use of
+    /// others (spec/elements.md).
     ///
     /// # Errors
-    /// `did_document_invalid`: another id, a `revoked` that cannot be read in whichever method, a bad service of status
-    /// lists,
-    /// too many methods; `private_key_exposed`.
+    /// `did_document_invalid`: another id, a `revoked` that cannot be read in any method, a bad service of status
+    /// lists, too many methods; `private_key_exposed`.
     pub fn parse(did: &Did, document: &Value) -> Result<Self, Problem> {
         let members = document.as_object().ok_or_else(|| invalid("the DID document is not an object"))?;
         if members.get("id").and_then(Value::as_str) != Some(did.as_str()) {
@@ -135,20 +132,21 @@ impl DidDocument {
     /// that is not accepted.
     pub fn key_for(&self, method: &DidUrl, purpose: Purpose) -> Result<PublicKey, Problem> {
         let found = self.listed(method, purpose)?;
-        // Whichever the time: a thief can date a signature back to before it.
+        // At any time: a thief can date a signature back to before it.
         if found.revoked.is_some() {
             return Err(Problem::new(Code::KeyInvalid, "the verification method is revoked"));
         }
         found.key.clone()
     }
 
-    /// The key that `method` names though it was revoked, if it may have been used for assertion.
+    /// Returns the key that `method` names although it was revoked, if it may have been used for assertion.
     ///
-    /// Only for a copy whose digest a statement vouches for that another key of this document signed, one that
-    /// [`Self::key_for`] gives: whoever has the revoked key can sign anything, under any date.
+    /// Use it only for a copy whose digest a statement vouches for that another key of this document signed, one that
+    /// [`Self::key_for`] returns: a thief of the revoked key can sign anything, under any date.
     ///
     /// # Errors
-    /// As [`Self::key_for`] for assertion; and `key_invalid` if the key is not revoked, since then that is the one to ask.
+    /// As [`Self::key_for`] for assertion; and `key_invalid` if the key is not revoked, since the caller must then
+    /// use that function.
     pub fn revoked_key_of_vouched_copy(&self, method: &DidUrl) -> Result<PublicKey, Problem> {
         let found = self.listed(method, Purpose::AssertionMethod)?;
         if found.revoked.is_none() {
@@ -181,8 +179,8 @@ impl DidDocument {
         self.methods.iter().any(|method| method.revoked.is_some())
     }
 
-    /// The DID URLs of the keys that may sign what is issued at an instant: those of this version alone that are listed for
-    /// assertion, usable, not revoked and not past their end.
+    /// Returns the DID URLs of the keys that may sign credentials at an instant: those of this version alone that are
+    /// listed for assertion, usable, not revoked and not past their end.
     pub fn assertion_methods(&self, now: Timestamp) -> impl Iterator<Item = &str> {
         let usable = move |method: &&Method| {
             method.controller.as_deref() == Some(self.did.as_str())
@@ -214,8 +212,8 @@ impl DidDocument {
         self.method(method).and_then(|method| method.retired)
     }
 
-    /// This document with the keys that earlier versions had, for what was signed in their time: credentials, not
-    /// presentations, and not what is only good when it is new (status lists, freshness statements).
+    /// Returns this document with the keys that earlier versions had. Use it for credentials signed in their time;
+    /// not for presentations, nor for statements that are only good when new (status lists, freshness statements).
     #[must_use]
     pub fn with_history(&self) -> Self {
         let mut all = self.clone();

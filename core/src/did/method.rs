@@ -1,12 +1,12 @@
-//! Verification methods of a DID document, read so that a bad one hinders nobody who names another (spec/elements.md).
+//! Verification methods of a DID document, read so that a bad one does not affect the use of another
+//! (spec/elements.md).
 
 use serde_json::{Map, Value};
 
 use super::{Did, Purpose};
 use crate::{Code, Problem, keys::PublicKey, time::Timestamp};
 
-/// A verification method that has an id. One that cannot be used is kept with the reason, so that its id stands for no
-/// other.
+/// A verification method that has an id. An unusable one is kept with the reason, so that its id means no other.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Method {
     /// The absolute DID URL, as text.
@@ -27,7 +27,7 @@ impl Method {
     /// Reads an entry of a document of `did`; `None` if it has no id, so that nothing can name it.
     ///
     /// # Errors
-    /// `private_key_exposed`, whatever else of the entry is bad.
+    /// `private_key_exposed`, even if the rest of the entry is bad.
     pub(super) fn read(did: &Did, entry: &Value, purpose: Option<Purpose>) -> Result<Option<Self>, Problem> {
         let Some(members) = entry.as_object() else { return Ok(None) };
         let text = |name: &str| members.get(name).and_then(Value::as_str);
@@ -53,7 +53,7 @@ impl Method {
         }))
     }
 
-    /// Makes the id that another method has as well unusable, for whatever either is listed for.
+    /// Makes an id that another method has as well unusable for every relationship.
     pub(super) fn refuse_twin(&mut self, other: Self) {
         self.purposes.extend(other.purposes);
         self.key = unusable("two verification methods have this id");
@@ -81,7 +81,7 @@ fn key(kind: Option<&str>, members: &Map<String, Value>) -> Result<PublicKey, Pr
     }
     let jwk = members.get("publicKeyJwk");
     let multikey = members.get("publicKeyMultibase");
-    // Looked at whatever the type is: a document that shows a secret is not to be relied on.
+    // Checked for every type: a document that shows a secret is not to be relied on.
     let from_jwk = jwk.map(PublicKey::from_jwk);
     let from_multikey = multikey.and_then(Value::as_str).map(PublicKey::from_multikey);
     for exposed in [&from_jwk, &from_multikey].into_iter().flatten() {

@@ -229,7 +229,7 @@ impl Purpose {
     }
 }
 
-/// From a DID to its document. Fetching is the caller's: an implementation answers from what it has.
+/// Resolver of DIDs to their documents. Fetching is the caller's job: an implementation answers from memory.
 pub trait Resolve: Send + Sync {
     /// The document of `did`.
     ///
@@ -255,7 +255,7 @@ impl Resolve for SelfContained {
     }
 }
 
-/// Resolves one DID to a document of keys that somebody vouched for, whatever the DID's own document says by now. Nothing is
+/// Resolver of one DID to a document of vouched keys, independent of the DID's own current document. Nothing is
 /// fetched.
 #[derive(Debug, Clone)]
 pub struct PinnedKeys(Arc<DidDocument>);

@@ -27,7 +27,7 @@ const HOLDERS: [&str; 7] = [
 ];
 /// Longer text holds no key of Ed25519 or P-256: one in PEM has 180 characters.
 const MAX_TEXT: usize = 400;
-/// Accepts every way to end: what a strict reader refuses can still name a key.
+/// Accepts every padding: an encoding that a strict reader refuses can still name a key.
 const LENIENT: GeneralPurpose = GeneralPurpose::new(
     &alphabet::STANDARD,
     GeneralPurposeConfig::new()
@@ -49,7 +49,7 @@ impl RevocationMarks {
     /// Reads the marks of a document of `did`.
     ///
     /// # Errors
-    /// `did_document_invalid`: a `revoked` that is no dateTimeStamp, in whichever method.
+    /// `did_document_invalid`: a `revoked` in any method that is no dateTimeStamp.
     pub(super) fn read(did: &Did, document: &Map<String, Value>) -> Result<Self, Problem> {
         let mut marks = Self::default();
         for holder in HOLDERS.iter().filter_map(|name| document.get(*name)) {
@@ -86,7 +86,7 @@ impl RevocationMarks {
         by_id.into_iter().chain(key.and_then(|key| self.of_key(key))).min()
     }
 
-    /// The earliest time from which a key is marked, under whichever id.
+    /// Returns the earliest time from which a key is marked, under any id.
     pub(super) fn of_key(&self, key: &PublicKey) -> Option<Timestamp> {
         if self.keys.is_empty() {
             return None;
@@ -104,15 +104,15 @@ fn relative<'a>(did: &Did, id: &'a str) -> &'a str {
     id.strip_prefix(did.as_str()).filter(|rest| rest.starts_with('#')).unwrap_or(id)
 }
 
-/// The keys that a method may hold, in any of the encodings that verification methods have had.
+/// Returns the keys that a method may hold, in any of the encodings that verification methods have had.
 fn materials(method: &Map<String, Value>) -> Vec<Material> {
     let named = method.iter().filter(|(name, _)| name.starts_with("publicKey"));
     let texts = named.filter_map(|(_, value)| value.get("x").unwrap_or(value).as_str());
     texts.filter(|text| text.len() <= MAX_TEXT).flat_map(decoded).filter_map(|bytes| material(&bytes)).collect()
 }
 
-/// The text in base58, base64, base64url and hexadecimal, with a multibase letter before it or without. Of these only one
-/// is meant; the others are 32 bytes that are nobody's key.
+/// Decodes the text as base58, base64, base64url and hexadecimal, with or without a multibase letter. Only one of
+/// these is meant; the others are 32 bytes that are nobody's key.
 fn decoded(text: &str) -> Vec<Vec<u8>> {
     let lines = text.lines().filter(|line| !line.starts_with("-----"));
     let text: String = lines.flat_map(|line| line.chars().filter(|c| !c.is_whitespace())).collect();

@@ -305,7 +305,7 @@ fn a_secret_in_a_document_spoils_it() {
     assert_eq!(secret("secretKeyMultibase", json!("z3u2")), Code::PrivateKeyExposed);
     assert_eq!(secret("privateKeyJwk", json!({})), Code::PrivateKeyExposed);
     assert_eq!(secret("publicKeyJwk", json!({"kty": "OKP", "d": "AA"})), Code::PrivateKeyExposed);
-    // Also in what is skipped.
+    // Also in skipped parts.
     for holder in ["verificationMethod", "assertionMethod", "authentication"] {
         let method = json!({"secretKeyMultibase": "z3u2"});
         for skipped in [json!([method]), method] {
@@ -377,7 +377,7 @@ fn a_revoked_key_is_only_for_vouched_copies() {
     assert_eq!(code(parsed.revoked_key_of_vouched_copy(&first)), Code::MethodRelationship);
 }
 
-/// The service of status lists that name who else signs them.
+/// The service of status lists with a second signer.
 fn signed_by(issuer: Value) -> Value {
     json!([{"id": "#s", "type": "StatusListAggregation", "serviceEndpoint": "https://a.example/l", "statusListIssuer": issuer}])
 }

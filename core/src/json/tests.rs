@@ -114,7 +114,7 @@ fn row_33_numbers_outside_of_i_json() {
     ] {
         assert_eq!(canonical(text), expected, "{text}");
     }
-    // A value that was not parsed here is held to the same range.
+    // The range also holds for a value that was not parsed here.
     for number in [json!(u64::MAX), json!(i64::MIN), json!(9_007_199_254_740_992_u64)] {
         assert_eq!(canonicalize(&number).unwrap_err().code, Code::NumberRange);
     }
@@ -191,7 +191,7 @@ fn numbers_are_read_exactly() {
     }
 }
 
-/// Every byte at every place of a long string: the search by words finds what one by bytes finds.
+/// Every byte at every place of a long string: the search by words agrees with the search by bytes.
 #[test]
 fn strings_end_where_they_end() {
     for before in 0..20 {

@@ -86,7 +86,7 @@ impl<'de> Deserializer<'de> for Tracked<'_> {
         self.value.deserialize_enum(name, variants, visitor)
     }
 
-    /// The members of a struct have names: an array, which serde would take in their order, is none.
+    /// Refuses an array as a struct: its members have names, and serde would take elements in their order.
     fn deserialize_struct<V: Visitor<'de>>(
         self,
         _: &'static str,
@@ -110,7 +110,7 @@ impl<'de> Deserializer<'de> for Tracked<'_> {
     }
 }
 
-/// Reads what is at one step further; the step stays on the path where that fails.
+/// Reads the value one step further; the step stays on the path if that fails.
 fn below<'de, S: DeserializeSeed<'de>>(
     seed: S,
     value: Value,

@@ -4,9 +4,8 @@ use serde_json::Value;
 
 use super::MAX_INTEGER;
 
-/// The whole number that a value is: `1`, `1.0` and `1e0` are one number (RFC 8259 section 6), and RFC 8785 writes them
-/// alike.
-/// `None` for a fraction, for one with a point or an exponent beyond 2^53 - 1 either way, and for what is no number.
+/// Returns a whole number: `1`, `1.0` and `1e0` are one number (RFC 8259 section 6), and RFC 8785 writes them alike.
+/// `None` for a fraction, for a number with a point or an exponent beyond 2^53 - 1 either way, and for other values.
 #[must_use]
 pub fn whole(value: &Value) -> Option<i64> {
     value.as_i64().or_else(|| whole_float(value.as_f64()?))

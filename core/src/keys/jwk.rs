@@ -30,7 +30,7 @@ pub(super) fn members(key: &PublicKey) -> Vec<(&'static str, String)> {
     }
 }
 
-/// The required members alone, ordered, with no blanks. Names and values need no escaping.
+/// Writes the required members only, ordered, with no blanks. Names and values need no escaping.
 pub(super) fn text(key: &PublicKey) -> String {
     let members: Vec<String> =
         members(key).into_iter().map(|(name, value)| format!("\"{name}\":\"{value}\"")).collect();

@@ -154,7 +154,7 @@ fn row_03_an_algorithm_that_does_not_fit_the_key() {
     for (key, alg) in [(&ed25519, "EdDSA"), (&ed25519, "Ed25519"), (&p256, "ES256")] {
         assert_eq!(PublicKey::from_jwk(&with(key, "alg", alg)).unwrap(), key.public_key());
     }
-    // A signature by the one is none by the other.
+    // A signature by one key does not verify with the other.
     let signature = ed25519.sign(b"message").unwrap();
     assert_eq!(p256.public_key().verify(b"message", &signature).unwrap_err().code, Code::SignatureInvalid);
     ed25519.public_key().verify(b"message", &signature).unwrap();

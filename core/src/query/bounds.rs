@@ -1,8 +1,8 @@
 //! Bounds that one query may ask of one claim (spec/at-least.md 5.2).
 //!
-//! An asker that lists bounds as alternatives, the tightest first, learns from the one that is proved that those before
-//! it fail, and so narrows a hidden value down as far as it likes. Hence one bound for each type, path and direction,
-//! and no `values` beside it, which tell values apart in the same way.
+//! A verifier that lists bounds as alternatives, the tightest first, learns from the proved one that those before it
+//! fail, and so can narrow a hidden value down at will. Hence one bound for each type, path and direction, and no
+//! `values` beside it, which tell values apart in the same way.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
@@ -64,7 +64,7 @@ fn is_conditional(claim: &ClaimQuery) -> bool {
     claim.threshold.is_some() || !claim.values.is_empty()
 }
 
-/// A claim, whichever format it is asked for in: whether it is one of the subject's, and its path below that.
+/// A claim, in any format that the query names: whether it is one of the subject's, and its path below that.
 type Asked<'a> = (bool, &'a [Step]);
 
 fn claim_of<'a>(query: &CredentialQuery, claim: &'a ClaimQuery) -> Asked<'a> {

@@ -28,7 +28,7 @@ const MAX_CLAIMS: usize = 16;
 pub enum HolderRule {
     /// One person's: each credential shows these claims, by their paths below the subject, and they are equal.
     Claims(Vec<ClaimPath>),
-    /// One key's: whoever issued them can join them by it.
+    /// One key's: the issuers can join the credentials by it.
     Key,
     /// Anybody's.
     Any,
@@ -154,8 +154,8 @@ impl Query {
         self.credentials.len() > 1 || self.credentials.iter().any(|credential| credential.multiple)
     }
 
-    /// Holds a query of one's own to what an asker has to decide: whose the credentials have to be where there can be
-    /// several, and what tells those of one query apart.
+    /// Requires the verifier's own query to state the holder rule where there can be several credentials, and the
+    /// claims that tell the credentials of one query apart.
     ///
     /// # Errors
     /// `holder_missing`, `distinct_missing`
@@ -187,7 +187,7 @@ impl Query {
         };
         for asked in &self.credentials {
             let understood = FORMATS.contains(&asked.format.as_str());
-            // Where the subject of another format stands is not known, and nothing of it is ever compared.
+            // The place of the subject in another format is unknown, and nothing of it is ever compared.
             if let Some(HolderRule::Claims(claims)) = self.holder.as_ref().filter(|_| understood) {
                 let mut paths = claims.iter().map(|claim| path_in(&asked.format, claim));
                 if let Some(path) = paths.find(|path| !asked.always_asks_for(path)) {

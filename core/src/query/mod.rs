@@ -33,7 +33,7 @@ pub struct Query {
     pub credentials: Vec<CredentialQuery>,
     /// The combinations that answer; empty: all credentials are needed.
     pub credential_sets: Vec<CredentialSet>,
-    /// Rule for the holders of the credentials; `None` if the asker states none.
+    /// Rule for the holders of the credentials; `None` if the verifier states none.
     pub holder: Option<HolderRule>,
 }
 
@@ -54,7 +54,7 @@ pub struct CredentialQuery {
     pub multiple: bool,
     /// The claims in which those that are presented for this query have to differ, taken together.
     pub distinct: Vec<ClaimPath>,
-    /// `require_cryptographic_holder_binding`; a verifier of Carnet demands it whatever stands here.
+    /// `require_cryptographic_holder_binding`; a verifier of Carnet always demands it.
     pub holder_binding: bool,
     /// Constraints on the issuer, of which one has to be met (OpenID4VP 1.0 section 6.1.1); empty: none.
     pub trusted_authorities: Vec<TrustedAuthority>,
@@ -163,8 +163,8 @@ impl Query {
 }
 
 impl CredentialQuery {
-    /// Returns the reason why no credential answers it here, whichever there are: its format or its constraint on the
-    /// issuer is not understood (spec/elements.md). Neither may be passed over: that would answer another question.
+    /// Returns the reason that no credential can answer it here: its format or its constraint on the issuer is not
+    /// understood (spec/elements.md). Neither may be ignored: that would answer another question.
     #[must_use]
     pub fn unanswerable(&self) -> Option<String> {
         if !FORMATS.contains(&self.format.as_str()) {

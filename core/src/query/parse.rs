@@ -19,8 +19,8 @@ impl Query {
     /// Parses a `dcql_query` (OpenID4VP 1.0 section 6).
     ///
     /// # Errors
-    /// `query_malformed`, also for two bounds of one claim (spec/at-least.md 5.2). A format or a constraint that is not
-    /// understood is none of it: nothing answers such a credential query, and another one of its set may
+    /// `query_malformed`, also for two bounds of one claim (spec/at-least.md 5.2). An unknown format or constraint is
+    /// no error: nothing answers such a credential query, and another one of its set may
     /// ([`CredentialQuery::unanswerable`]).
     pub fn parse(value: &Value) -> Result<Self, Problem> {
         let members = value.as_object().ok_or_else(|| malformed("the query is not an object"))?;

@@ -127,7 +127,7 @@ fn what_is_not_understood_is_not_met_and_another_option_answers() {
         let query = either(other);
         assert_eq!(Query::parse(&query.to_json()).unwrap(), query);
         let asked = query.credential("q").unwrap();
-        // Whoever holds, or presents, what would fit but for that.
+        // Neither a holder nor a verifier accepts a credential that would fit but for that.
         for format in ["vc+sd-jwt", "mso_mdoc"] {
             assert!(!asked.fits(held(format)) && asked.paths_in(held(format)).is_none(), "{other}");
         }
@@ -136,7 +136,7 @@ fn what_is_not_understood_is_not_met_and_another_option_answers() {
         let unmet = query.satisfied_by(&[]).unwrap_err();
         assert_eq!(unmet.code, Code::QueryUnmet);
         assert!(unmet.detail.contains(said), "{}", unmet.detail);
-        // Alone it has no answer, and is none the less a query.
+        // By itself it has no answer, and is still a query.
         let alone = Query::parse(&json!({"credentials": [other]})).unwrap();
         assert_eq!(alone.needed(|_| false).unwrap_err().code, Code::QueryUnmet);
     }

@@ -31,10 +31,10 @@ impl Threshold {
         Ok(Self { direction, bound, number })
     }
 
-    /// The threshold among the members of a claims query; `None` where there is none.
+    /// Returns the threshold among the members of a claims query; `None` if there is none.
     ///
     /// # Errors
-    /// `query_malformed`: two of them, or a bound that is none.
+    /// `query_malformed`: two of them, or a malformed bound.
     pub(super) fn of_query(members: &Map<String, Value>) -> Result<Option<Self>, Problem> {
         let bound = |direction: Direction| members.get(direction.query_member()).map(|bound| (direction, bound));
         let (direction, bound) = match (bound(Direction::AtLeast), bound(Direction::AtMost)) {
@@ -90,7 +90,7 @@ impl Threshold {
     }
 }
 
-/// The array of commitments that stands beside an ordered claim: `validUntil` has `validUntilAtLeast`.
+/// Returns the path of the array of commitments beside an ordered claim: `validUntil` has `validUntilAtLeast`.
 /// `None` for a path that does not end in a member.
 #[must_use]
 pub fn commitments_path(path: &[Step], direction: Direction) -> Option<ClaimPath> {

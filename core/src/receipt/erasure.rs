@@ -33,7 +33,7 @@ pub struct ErasureRequest {
 }
 
 impl ErasureRequest {
-    /// Asks the verifier of a receipt to erase what it has. `signer` is the key of a copy that was presented.
+    /// Asks the verifier of a receipt to erase its data. `signer` is the key of a copy that was presented.
     ///
     /// # Errors
     /// `erasure_unproven` if the receipt does not name the key; `proof_generation`.
@@ -56,8 +56,9 @@ impl ErasureRequest {
     /// own. `max_age` and `skew` in seconds.
     ///
     /// # Errors
-    /// `token_type`, `erasure_unproven` (a key that the receipt does not name, or for another receipt), `domain_mismatch` (to another
-    /// verifier), `domain_missing`, `claim_missing` (no `iat`), `malformed_value` (more members than a request has), `expired`, `not_yet_valid`, and what [`Jws::parse`] and [`Jws::verify`] refuse.
+    /// `token_type`, `erasure_unproven` (a key that the receipt does not name, or for another receipt),
+    /// `domain_mismatch` (to another verifier), `domain_missing`, `claim_missing` (no `iat`), `malformed_value` (more
+    /// members than a request has), `expired`, `not_yet_valid`, and those of [`Jws::parse`] and [`Jws::verify`].
     pub fn verify(token: &str, receipt: &Receipt, now: Timestamp, max_age: i64, skew: i64) -> Result<Self, Problem> {
         let jws = Jws::parse(token)?;
         jws.require_typ(ERASURE_TYP)?;
@@ -97,7 +98,7 @@ impl ErasureRequest {
     }
 }
 
-/// A verifier's word that it has erased what a receipt was for.
+/// A verifier's confirmation that it has erased the data of a receipt.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ErasureConfirmation {
     content: Content,
@@ -114,12 +115,12 @@ struct Content {
 }
 
 impl ErasureConfirmation {
-    /// Confirms the erasure of what `receipt` was for. `kid` is a verification method of the receipt's verifier, of an
-    /// Ed25519 key.
+    /// Confirms the erasure of the data that `receipt` is about. `kid` is a verification method of the receipt's
+    /// verifier, of an Ed25519 key.
     ///
     /// # Errors
-    /// `receipt_mismatch` for a `kid` of another verifier; `receipt_invalid` if it was erased before it was verified, or
-    /// after `now`; `algorithm_mismatch`, `proof_generation`.
+    /// `receipt_mismatch` for a `kid` of another verifier; `receipt_invalid` for an erasure before the verification,
+    /// or after `now`; `algorithm_mismatch`, `proof_generation`.
     pub fn issue(
         receipt: &Receipt,
         erased_at: Timestamp,
@@ -142,9 +143,9 @@ impl ErasureConfirmation {
     /// Verifies a confirmation for the holder of a receipt; `skew` in seconds.
     ///
     /// # Errors
-    /// `receipt_mismatch` (of another verifier, or for another receipt or request), `receipt_invalid`, `not_yet_valid`, and what
-    /// [`data_integrity::verify`](crate::secure::data_integrity::verify) and
-    /// [`Credential::parse`](crate::credential::Credential::parse) refuse.
+    /// `receipt_mismatch` (of another verifier, or for another receipt or request), `receipt_invalid`,
+    /// `not_yet_valid`, and those of [`data_integrity::verify`](crate::secure::data_integrity::verify) and
+    /// [`Credential::parse`](crate::credential::Credential::parse).
     pub fn verify(
         document: &Map<String, Value>,
         receipt: &Receipt,

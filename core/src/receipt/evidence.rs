@@ -1,5 +1,5 @@
-//! Receipts that are shown to others: a receipt with the request that it is for, which a third party verifies without a network
-//! and without the wallet's word (spec/receipts.md section 6).
+//! Receipts as evidence: a receipt with its request, which a third party verifies without a network and without
+//! trusting the wallet (spec/receipts.md section 6).
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -16,7 +16,7 @@ use crate::{
 
 /// The `typ` of a request object.
 pub const REQUEST_TYP: &str = "oauth-authz-req+jwt";
-/// Beginning of the client id of an asker that is named by its DID.
+/// Beginning of the client id of a verifier that is named by its DID.
 pub const CLIENT_ID_PREFIX: &str = "decentralized_identifier:";
 /// The `type` of an exported receipt.
 const FORMAT: &str = "carnet-receipt/1";
@@ -38,7 +38,7 @@ pub struct ExportedReceipt {
 }
 
 impl ExportedReceipt {
-    /// Puts together what is exported.
+    /// Assembles an export.
     #[must_use]
     pub fn new(receipt: Map<String, Value>, request: Option<String>, confirmation: Option<Map<String, Value>>) -> Self {
         Self { format: FORMAT.to_owned(), receipt, request, confirmation }
@@ -85,7 +85,7 @@ pub enum SignerProof {
 pub enum Erasure {
     /// The verifier confirmed it, with a key that counts as the receipt's does.
     Confirmed(Timestamp),
-    /// The confirmation is signed with a key that nobody vouches for here: one that came after the registration.
+    /// The confirmation is signed with a key that nothing vouches for here: one from after the registration.
     Unproven,
 }
 
@@ -100,14 +100,14 @@ pub struct ReceiptEvidence {
 }
 
 impl ReceiptEvidence {
-    /// Verifies an export: that the receipt is for the request beside it, that the request carries a registration which a
-    /// pinned registrar signed and which held when the presentation was verified, and that receipt, request and confirmation
-    /// are signed with keys that the registration names, or of which the verifier's DID is made.
+    /// Verifies an export: the receipt is for the request beside it, the request carries a registration which a
+    /// pinned registrar signed and which held when the presentation was verified, and receipt, request and
+    /// confirmation are signed with keys that the registration names, or of which the verifier's DID is made.
     ///
     /// # Errors
-    /// `receipt_key_unproven` where nobody who is pinned vouches for the key; `receipt_mismatch` for a request that is not the
-    /// receipt's, or of another verifier; `receipt_invalid`; what [`Receipt::verify`], [`Registration::verify`],
-    /// [`ErasureConfirmation::verify`], [`Jws::parse`] and [`Jws::verify`] refuse.
+    /// `receipt_key_unproven` if no pinned registrar vouches for the key; `receipt_mismatch` for a request that is
+    /// not the receipt's, or of another verifier; `receipt_invalid`; those of [`Receipt::verify`],
+    /// [`Registration::verify`], [`ErasureConfirmation::verify`], [`Jws::parse`] and [`Jws::verify`].
     pub fn verify(file: &ExportedReceipt, pinned: &Pinned<'_>) -> Result<Self, Problem> {
         let issuer = file.receipt.get("issuer").and_then(Value::as_str);
         let verifier = Did::parse(issuer.ok_or_else(|| RECEIPT.problem("its issuer is not a DID"))?)?;
@@ -242,7 +242,7 @@ fn resolver(
     }
 }
 
-/// Word of a registration on the key that a receipt's proof names.
+/// Returns the registration's statement on the key that a receipt's proof names.
 fn key_standing(
     receipt: &Map<String, Value>,
     registration: &Registration,

@@ -1,5 +1,5 @@
-//! Receipts: what a verifier signs after a presentation, so that the holder can prove what was taken and ask for it
-//! back (spec/receipts.md).
+//! Receipts: statements that a verifier signs after a presentation, so that the holder can prove which claims it took
+//! and ask for their erasure (spec/receipts.md).
 //!
 //! The verifier [issues](Receipt::issue) a [`Receipt`], the wallet [verifies](Receipt::verify) it against the request that it
 //! answered. Later the wallet makes an [`ErasureRequest`] with it; the verifier [recognises](Receipt::recognise) its own
@@ -67,7 +67,7 @@ pub struct ReceiptContent {
     pub reason: Option<String>,
     /// Disclosures, as the verifier saw them.
     pub shown: Vec<Shown>,
-    /// The thumbprints (RFC 7638, SHA-256) of the keys that presented: who has one of them may ask for erasure.
+    /// Thumbprints (RFC 7638, SHA-256) of the keys that presented: a holder of one of them may ask for erasure.
     pub holder_keys: Vec<String>,
     /// Use of an entitlement, if the presentation redeemed one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -109,7 +109,7 @@ pub struct Shown {
 pub struct Redeemed {
     /// The credential query that the entitlement answered.
     pub query_id: String,
-    /// Number of the use, from 1; none for a use by its serial, of which the verifier knows no more.
+    /// Number of the use, from 1; `None` for a use by its serial, of which the verifier knows no more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub number: Option<u32>,
     /// Number of uses in all, up to [`MAX_USES`]; none for a use by its serial.
@@ -146,7 +146,7 @@ pub struct Expected<'a> {
     pub verifier: &'a str,
     /// The [digest](request_digest) of the request object that was answered.
     pub request_digest: &'a str,
-    /// The [digest](presentation_digest) of what was sent, where the holder knows it.
+    /// The [digest](presentation_digest) of the presentation, if the holder knows it.
     pub presentation_digest: Option<&'a str>,
     /// The time.
     pub now: Timestamp,
@@ -163,7 +163,8 @@ pub struct Receipt {
     digest: String,
 }
 
-/// base64url of the SHA-256 of a request object's text: what a receipt, an approval and a log name a request by.
+/// Returns the base64url SHA-256 of a request object's text: the name of a request in a receipt, an approval and a
+/// log.
 #[must_use]
 pub fn request_digest(request_object: &str) -> String {
     digest(request_object.as_bytes())
@@ -196,9 +197,9 @@ impl Receipt {
     /// Verifies a receipt for the holder.
     ///
     /// # Errors
-    /// `receipt_mismatch` (of another verifier, or for another request or presentation), `receipt_invalid`, `not_yet_valid`,
-    /// and what [`data_integrity::verify`](crate::secure::data_integrity::verify) and
-    /// [`Credential::parse`](crate::credential::Credential::parse) refuse.
+    /// `receipt_mismatch` (of another verifier, or for another request or presentation), `receipt_invalid`,
+    /// `not_yet_valid`, and those of [`data_integrity::verify`](crate::secure::data_integrity::verify) and
+    /// [`Credential::parse`](crate::credential::Credential::parse).
     pub fn verify(
         document: &Map<String, Value>,
         expected: &Expected<'_>,

@@ -118,7 +118,7 @@ fn a_receipt_is_given_and_kept() {
     assert_eq!(verify(&read).unwrap(), issued);
     let recognised = Receipt::recognise(&read, issued.verifier(), now(), SKEW, &SelfContained).unwrap();
     assert_eq!(recognised.digest(), issued.digest());
-    // Years later it still proves what was taken.
+    // Years later it still proves which claims were taken.
     verify_as(&read, issued.verifier(), REQUEST_OBJECT, now().plus(10 * 366 * 86_400)).unwrap();
 }
 

@@ -1,7 +1,8 @@
 //! Content of a credential's copy before it is secured, and the profile that its form obeys.
 //!
-//! An issuer makes its copies by these functions, and a wallet renders again by the same ones what it was sent: so a copy has
-//! nothing of its own but key, salts, digests, place in a status list and signature (spec/credential-types.md section 4).
+//! An issuer makes its copies by these functions, and a wallet renders its copies again by the same ones. So a copy
+//! has nothing of its own but key, salts, digests, place in a status list and signature (spec/credential-types.md
+//! section 4).
 
 use serde_json::{Map, Value, json};
 
@@ -16,7 +17,7 @@ pub struct CopyProfile {
     pub salt_bytes: usize,
     /// So many characters at the same place in two salts of one wallet are a mark.
     pub shared_salt_characters: usize,
-    /// The most status lists that the copies of one batch may stand in.
+    /// Limit on the status lists of one batch of copies.
     pub lists_in_batch: usize,
 }
 
@@ -26,7 +27,7 @@ impl Default for CopyProfile {
     }
 }
 
-/// The content of one copy: what its issuer and its holder both know before it is signed.
+/// Content of one copy: the data that its issuer and its holder both know before it is signed.
 #[derive(Clone, Copy)]
 pub struct CopyContent<'a> {
     /// The type's name in `type`.
@@ -45,7 +46,7 @@ pub struct CopyContent<'a> {
     pub claims: &'a Map<String, Value>,
     /// The copy's own key.
     pub holder: &'a PublicKey,
-    /// The member that says where the copy's status stands, with its name; none where no list says it.
+    /// The member with the copy's status reference, and its name; `None` if no list has its status.
     pub status: Option<&'a (String, Value)>,
 }
 
@@ -69,7 +70,7 @@ impl CopyContent<'_> {
         .collect()
     }
 
-    /// Returns the payload of an SD-JWT VC, whose claims stand at the top.
+    /// Returns the payload of an SD-JWT VC, whose claims are at the top.
     #[must_use]
     pub fn sd_jwt_vc(&self) -> Map<String, Value> {
         let mut payload = self.claims.clone();

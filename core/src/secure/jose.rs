@@ -21,11 +21,11 @@ pub(crate) const MAX_TOKEN: usize = 393_216;
 /// Header members that point at a key by means that Carnet has no anchor for (RFC 7515 section 4.1).
 const UNANCHORED: [&str; 5] = ["x5c", "x5u", "x5t", "x5t#S256", "jku"];
 
-/// The parts of a compact JWS, strictly decoded, and nothing else: its header was not judged. For a JWS of others that names its key
-/// by means that [`Jws`] refuses; whoever reads one must hold every member of the header to what it understands.
+/// The parts of a compact JWS, strictly decoded; its header is not validated. For a JWS from elsewhere that names its
+/// key by means that [`Jws`] refuses: the caller must check every member of the header.
 #[derive(Clone)]
 pub struct Compact {
-    /// As it came; the signature is over its own text up to the last dot.
+    /// Text as received; the signature is over the part up to the last dot.
     text: String,
     header: Map<String, Value>,
     payload: Map<String, Value>,
@@ -129,7 +129,7 @@ impl Jws {
         self.parts.header.get("typ").and_then(Value::as_str)
     }
 
-    /// Holds the token to a type, so that one made for another purpose cannot stand in (RFC 8725 section 3.11).
+    /// Requires a type, so that a token made for another purpose is refused (RFC 8725 section 3.11).
     ///
     /// # Errors
     /// `token_type` if `typ` is missing or differs in any letter.
@@ -140,11 +140,11 @@ impl Jws {
         Err(Problem::new(Code::TokenType, format!("the token's typ is not {typ}")))
     }
 
-    /// Holds a token of one of Carnet's own forms to the members that its form has. Another one would be signed and heeded
-    /// by nobody, and would be room for a mark by which the token is known again.
+    /// Requires the members of one of Carnet's own token formats. Any other member would be signed and ignored, and
+    /// would be room for a mark by which the token is recognised.
     ///
     /// # Errors
-    /// `malformed_value`: there is a member that is not among these. One that is missing is for who reads it.
+    /// `malformed_value`: there is a member that is not among these. The reader refuses a missing one.
     pub(crate) fn require_form(&self, header: &[&str], payload: &[&str]) -> Result<(), Problem> {
         let within =
             |members: &Map<String, Value>, known: &[&str]| members.keys().all(|name| known.contains(&name.as_str()));
@@ -184,7 +184,7 @@ impl Jws {
         &self.parts.payload
     }
 
-    /// The compact form, exactly as it came.
+    /// The compact form, exactly as received.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.parts.text
@@ -203,7 +203,7 @@ impl Jws {
 }
 
 impl fmt::Debug for Jws {
-    /// Shows the header alone: the payload has claims, and those do not belong in logs.
+    /// Shows only the header: the payload has claims, which do not belong in logs.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Jws").field("typ", &self.typ()).field("algorithm", &self.algorithm).finish_non_exhaustive()
     }
@@ -217,7 +217,7 @@ pub fn sign(header: Map<String, Value>, payload: &Map<String, Value>, signer: &d
     append_signature(signing_input(header, payload, signer.algorithm())?, signer)
 }
 
-/// Writes what a signature is over, and nothing after it: two parties who agree on header and payload agree on its bytes.
+/// Writes the signing input: two parties who agree on header and payload agree on its bytes.
 ///
 /// # Errors
 /// `proof_generation`
@@ -242,7 +242,7 @@ pub(crate) fn signing_input(
     Ok(token)
 }
 
-/// Signs what [`signing_input`] wrote, and makes the compact form of it.
+/// Signs the text that [`signing_input`] wrote, and returns the compact form.
 ///
 /// # Errors
 /// `proof_generation`
@@ -411,7 +411,7 @@ mod tests {
         for name in UNANCHORED {
             refused(json!({"alg": "EdDSA", name: ["MIIB"]}), Code::HeaderKeyUnanchored);
         }
-        // A key by value parses, and is told apart, so that only a proof of possession may use it.
+        // A key by value parses, and is distinguished, so that only a proof of possession may use it.
         let signer = key(Algorithm::EdDsa, 7);
         let jws =
             Jws::parse(&token(&json!({"alg": "EdDSA", "jwk": signer.public_key().to_jwk()}), &json!({}), &signer));

@@ -1,4 +1,4 @@
-//! From bytes to what was signed: JOSE, SD-JWT and Data Integrity.
+//! Verification of signed bytes: JOSE, SD-JWT and Data Integrity.
 pub mod copy;
 pub mod data_integrity;
 pub mod jose;

@@ -118,8 +118,8 @@ impl Published {
         Ok(self.document_of(encode(list)?))
     }
 
-    /// The same, of a list that was encoded before. How many bits an entry has stands in the credentials that name the list
-    /// (section 2.1), and not in the list's own.
+    /// Returns the credential of a list that was encoded before. The credentials that name the list state the bits of
+    /// an entry (section 2.1), and the list's own does not.
     pub(super) fn document_of(&self, encoded: String) -> Map<String, Value> {
         let mut subject = json!({
             "id": format!("{}#list", self.url), "type": LIST_TYPE, "statusPurpose": self.purpose.as_str(),

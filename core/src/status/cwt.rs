@@ -1,7 +1,7 @@
 //! Token Status List (draft-ietf-oauth-status-list-21) as a CWT (RFC 8392): the same list as [`token`], in CBOR.
 //!
-//! The signature is a `COSE_Sign1` (RFC 9052), with tag 18 or without. [`crate::json::Limits::LIST`] bounds it, and what
-//! `crate::cbor` refuses is not read.
+//! The signature is a `COSE_Sign1` (RFC 9052), with tag 18 or without. [`crate::json::Limits::LIST`] bounds it, and
+//! `crate::cbor` reads it strictly.
 
 use coset::{
     CborSerializable as _, CoseSign1Builder, HeaderBuilder, ProtectedHeader, SignatureContext,
@@ -26,7 +26,7 @@ use crate::{
 /// The media type, which is also the `typ` (section 5.2).
 pub const MEDIA_TYPE: &str = "application/statuslist+cwt";
 
-/// `COSE_Sign1`, as it stands before one.
+/// Tag of `COSE_Sign1`.
 const TAG: u8 = 0xd2;
 
 /// Labels in a header (RFC 9052 section 3.1, RFC 9596).
@@ -102,7 +102,7 @@ pub struct Token {
     claims: Map,
 }
 
-/// In the order in which it came; no key is there twice.
+/// Map in the order of its bytes; no key is there twice.
 type Map = Vec<(Value, Value)>;
 
 impl Token {
@@ -114,8 +114,8 @@ impl Token {
 
     /// Parses a token: structure, `alg`, `typ`, and a `kid`.
     ///
-    /// Nothing that decides is read from the header that is not signed. A `kid` may stand there, as it does in the
-    /// draft's examples: it only says which of the issuer's keys is tried.
+    /// Nothing that decides is read from the unprotected header. It may have a `kid`, as in the draft's examples,
+    /// which only selects one of the issuer's keys.
     ///
     /// # Errors
     /// `too_large`, `too_deep`, `duplicate_key`, `invalid_unicode`, `token_malformed`; `algorithm_forbidden`;

@@ -1,10 +1,10 @@
-//! Freshness statements: what an issuer says of one copy, shortly before it is shown, for the holder to staple to a
-//! presentation.
+//! Freshness statements: an issuer's statements on one copy, made shortly before its presentation, for the holder to
+//! staple to it.
 //!
-//! A statement names its copy by the digest of the issuer-signed JWT and says of whom nothing. A verifier that has one
-//! needs no status list, and no network. An issuer gives one for each of some epochs at once, and a wallet staples the oldest
-//! that the asker takes, so that two askers cannot compare when wallets refreshed. A holder asks for it by the copy's handle, which no verifier can make that was
-//! not shown everything.
+//! A statement names its copy by the digest of the issuer-signed JWT and does not name a person. A verifier that has
+//! one needs no status list, and no network. An issuer signs one for each of several epochs at once, and a wallet
+//! staples the oldest that the verifier accepts, so that two verifiers cannot compare when wallets refreshed. A
+//! holder asks for it by the copy's handle, which only a verifier that was shown everything can compute.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Map, Value};
@@ -75,7 +75,7 @@ pub fn handle(copy: &str) -> [u8; 32] {
     hash.finalize().into()
 }
 
-/// Returns the beginning of the epoch that a time lies in.
+/// Returns the beginning of the epoch that contains a time.
 #[must_use]
 pub fn epoch(now: Timestamp) -> Timestamp {
     Timestamp::from_unix(now.unix().saturating_sub(now.unix().rem_euclid(EPOCH_SECONDS.into())))
@@ -89,12 +89,13 @@ pub fn issue_times(now: Timestamp, seconds: u32) -> impl Iterator<Item = Timesta
     (0..count).map(move |before| newest.plus(i64::from(EPOCH_SECONDS.saturating_mul(before)).saturating_neg()))
 }
 
-/// Chooses the statement to staple for an asker that takes none older than `max_age` seconds: the oldest that is young enough and
-/// no older than a day. Of `statements`, given by when they begin and end, it returns the index.
+/// Chooses the statement to staple for a verifier that accepts none older than `max_age` seconds: the oldest that is
+/// young enough and no older than a day. Returns its index in `statements`, which are given by their beginning and
+/// end.
 ///
-/// Every wallet whose refresh reaches that epoch has this one, so that it does not tell when the wallet refreshed. A wallet
-/// that refreshed longer ago has it not: it staples the one that begins at 00:00 UTC, if the asker takes that, or else its
-/// newest.
+/// Every wallet whose refresh reaches that epoch has this statement, so that it does not reveal when the wallet
+/// refreshed. A wallet that refreshed longer ago lacks it: it staples the one that begins at 00:00 UTC, if the
+/// verifier accepts that, or else its newest.
 pub fn choose(statements: impl Iterator<Item = (Timestamp, Timestamp)>, max_age: u32, now: Timestamp) -> Option<usize> {
     let (latest, day) = (now.plus(MARGIN_SECONDS), DEFAULT_SECONDS);
     let within = |(since, _): &(Timestamp, Timestamp), age: i64| latest <= since.plus(age);
@@ -113,8 +114,8 @@ pub fn choose(statements: impl Iterator<Item = (Timestamp, Timestamp)>, max_age:
 /// States that a copy was valid at some instant of the four epochs from `since` on, and before the statement's end.
 ///
 /// # Errors
-/// `proof_generation`; `malformed_value` for a `digest` that is none, and for times that a statement may not have: `since` is
-/// the beginning of an epoch, and `seconds` are whole epochs within [`SECONDS`].
+/// `proof_generation`; `malformed_value` for a malformed `digest`, and for times that a statement may not have:
+/// `since` is the beginning of an epoch, and `seconds` are whole epochs within [`SECONDS`].
 pub fn issue(digest: &str, kid: &str, since: Timestamp, seconds: i64, signer: &dyn Signer) -> Result<String, Problem> {
     if digest.len() != 43 || jose::decode(digest, "digest")?.len() != 32 {
         return Err(Problem::new(Code::MalformedValue, "the copy's digest is not one of SHA-256 in base64url"));
@@ -365,13 +366,13 @@ mod tests {
         }
     }
 
-    /// Times at which a wallet could have refreshed, and what it staples at `at`: when it begins.
+    /// Beginning of the statement that a wallet staples at `at`, by the time of its refresh.
     fn stapled(refreshed: Timestamp, seconds: u32, max_age: u32, at: Timestamp) -> Option<Timestamp> {
         let held: Vec<Timestamp> = issue_times(refreshed, seconds).collect();
         choose(held.iter().map(|since| (*since, since.plus(seconds.into()))), max_age, at).map(|index| held[index])
     }
 
-    /// Otherwise two askers could compare when the wallets refreshed that they saw.
+    /// Otherwise two verifiers could compare when the wallets refreshed that they saw.
     #[test]
     fn all_wallets_that_can_staple_a_statement_of_a_day_staple_the_same_one() {
         for seconds in [43_200, 64_800, 86_400, 259_200, 604_800] {
@@ -404,7 +405,7 @@ mod tests {
             (-91, 604_800, 1, Some(-108)),
             (-85, 604_800, 1, Some(-108)),
             (-84, 604_800, 1, Some(-84)),
-            // Midnight is too long ago for this asker.
+            // Midnight is too long ago for this verifier.
             (-85, 345_600, 1, Some(-90)),
             (-168, 604_800, 1, None),
         ] {

@@ -55,7 +55,7 @@ impl StatusList {
     /// A list of at least so many entries, all zero.
     ///
     /// # Errors
-    /// `status_list_invalid` if `bits` is none of 1, 2, 4 and 8, or the list would be over [`MAX_BYTES`].
+    /// `status_list_invalid` if `bits` is not 1, 2, 4 or 8, or the list would be over [`MAX_BYTES`].
     pub fn new(entries: u64, bits: u8, order: Order) -> Result<Self, Problem> {
         let bytes = entries.checked_mul(u64::from(bits)).map(|all| all.div_ceil(8));
         let bytes = bytes.and_then(|bytes| usize::try_from(bytes).ok()).filter(|bytes| *bytes <= MAX_BYTES);
@@ -66,7 +66,7 @@ impl StatusList {
     /// A list of these bytes.
     ///
     /// # Errors
-    /// `status_list_invalid` if `bits` is none of 1, 2, 4 and 8, or the list is over [`MAX_BYTES`].
+    /// `status_list_invalid` if `bits` is not 1, 2, 4 or 8, or the list is over [`MAX_BYTES`].
     pub fn from_bytes(bytes: Vec<u8>, bits: u8, order: Order) -> Result<Self, Problem> {
         require_size(bits)?;
         if bytes.len() > MAX_BYTES {
@@ -111,7 +111,7 @@ impl StatusList {
     /// The value of an entry if entries have so many bits: a bitstring list's size is known from the credential that names it.
     ///
     /// # Errors
-    /// `status_index`: there is no such entry; `status_list_invalid`: `bits` is none of 1, 2, 4 and 8.
+    /// `status_index`: there is no such entry; `status_list_invalid`: `bits` is not 1, 2, 4 or 8.
     pub fn value_of(&self, index: u64, bits: u8) -> Result<u8, Problem> {
         require_size(bits)?;
         let (at, shift) = self.place(index, bits)?;
@@ -169,7 +169,7 @@ impl StatusList {
         Self::from_bytes(bytes, bits, order)
     }
 
-    /// The byte of an entry, and how far left in it the entry stands.
+    /// Returns the byte of an entry, and the shift of the entry in it.
     fn place(&self, index: u64, bits: u8) -> Result<(usize, u32), Problem> {
         if index >= self.entries_of(bits) {
             return Err(Code::StatusIndex.into());

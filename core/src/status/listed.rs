@@ -18,43 +18,47 @@ use crate::{
 /// Subject of a list's entries.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum About {
-    /// A `BitstringStatusListCredential` with these purposes. `sized`: it says itself how many bits an entry has, and not the
-    /// credentials that name it alone.
+    /// A `BitstringStatusListCredential` with these purposes. `sized`: it states the bits of an entry itself, besides
+    /// the credentials that name it.
     Purposes { purposes: Vec<Purpose>, sized: bool },
     /// A status list token, whose values say it.
     Values,
 }
 
-/// A list in memory: for whose credentials it speaks, who made it, what it is about, until when it may be used. Of n entries
-/// of one bit it takes about n/8 bytes. To ask it is to look into an array: no lock, no allocation.
+/// A verified list in memory: the issuer whose credentials it is about, its signer, its purposes, and its freshness.
+/// A list of n entries of one bit takes about n/8 bytes. A look-up reads an array: no lock, no allocation.
 #[derive(Debug, Clone)]
 pub struct Listed {
     /// For whose credentials.
     on_behalf_of: Did,
-    /// By whom.
+    /// Signer of the list.
     issuer: Did,
     about: About,
-    /// Rules that it was, and is, held to.
+    /// Rules that the list met.
     profile: ListProfile,
     freshness: Freshness,
     fetched: Timestamp,
-    /// With what it was signed.
+    /// Keys that signed it.
     keys: Vec<(DidUrl, PublicKey)>,
-    /// Shared with what it was before it was found to be published still.
+    /// Shared with the earlier instance when the list is found unchanged.
     list: Arc<StatusList>,
 }
 
 impl Listed {
-    /// Verifies what was fetched from `url` as a list about the credentials of `on_behalf_of`, in either form: a JSON object is
-    /// a credential with a proof, anything else a token, which is a JWT or a CWT. It has to be usable at `fetched`.
+    /// Verifies bytes fetched from `url` as a list about the credentials of `on_behalf_of`, in either form: a JSON
+    /// object is a credential with a proof, anything else a token, which is a JWT or a CWT. It has to be usable at
+    /// `fetched`.
     ///
-    /// It is by that issuer itself, or by the DID that the issuer's document names for it
-    /// ([`DidDocument::status_list_issuer`]), whose own document `resolver` then has to know too (spec/status.md 5.2).
+    /// The signer is that issuer itself, or the DID that the issuer's document names for it
+    /// ([`DidDocument::status_list_issuer`]), whose own document `resolver` then has to know too (spec/status.md
+    /// 5.2).
     ///
     /// # Errors
-    /// `status_list_issuer`; `status_list_stale`; `status_list_mismatch` (the list of another URL); `status_list_length` (fewer
-    /// entries than the [`ListProfile`] demands, in whichever form); `header_key_unanchored`, `method_of_other`; `claim_forbidden`; those of [`data_integrity::verify`], [`token::Token::verify`], [`bitstring::Published::read`] and of
-    /// resolving the signer's key. A key of an earlier version of the signer's document signs no list.
+    /// `status_list_issuer`; `status_list_stale`; `status_list_mismatch` (the list of another URL);
+    /// `status_list_length` (fewer entries than the [`ListProfile`] demands, in either form);
+    /// `header_key_unanchored`, `method_of_other`; `claim_forbidden`; those of [`data_integrity::verify`],
+    /// [`token::Token::verify`], [`bitstring::Published::read`] and of resolving the signer's key. A key of an
+    /// earlier version of the signer's document signs no list.
     pub fn verify(
         bytes: &[u8],
         url: &str,
@@ -81,8 +85,8 @@ impl Listed {
         Ok(listed)
     }
 
-    /// Returns the DID that a published list in either form says it is signed by. Nothing of it is verified: it tells
-    /// whose document to look at, and never whom to believe.
+    /// Returns the DID that a published list in either form names as its signer. Nothing is verified: it tells which
+    /// document to fetch, and never whom to trust.
     ///
     /// # Errors
     /// Those of parsing the list; `did_malformed`; `malformed_value` for a credential without an issuer.
@@ -99,19 +103,19 @@ impl Listed {
         Ok(DidUrl::parse(token::Token::parse(text)?.kid())?.did().clone())
     }
 
-    /// For whose credentials it was fetched: it says nothing about those of anybody else, whoever made it.
+    /// Issuer for whose credentials it was fetched: it says nothing about those of any other issuer.
     #[must_use]
     pub fn on_behalf_of(&self) -> &Did {
         &self.on_behalf_of
     }
 
-    /// The DID of who made it: that issuer, or whom its document names.
+    /// DID of the signer: that issuer, or the one that its document names.
     #[must_use]
     pub fn issuer(&self) -> &Did {
         &self.issuer
     }
 
-    /// Until when it may be used, besides its time to live.
+    /// Time until which it may be used, besides its time to live.
     #[must_use]
     pub fn freshness(&self) -> Freshness {
         self.freshness
@@ -229,7 +233,7 @@ fn credential(
         Some(one) => std::slice::from_ref(one),
         None => &[],
     };
-    // A purpose that nobody here knows can be asked of the list by nobody here.
+    // Unknown purposes are ignored: nobody here can ask for them.
     let purposes: Vec<Purpose> = named.iter().filter_map(Value::as_str).filter_map(Purpose::parse).collect();
     let purpose = *purposes.first().ok_or(Code::StatusPurpose)?;
     let bits = subject.get("statusSize").map_or(Some(1), json::whole).and_then(|bits| u8::try_from(bits).ok());
@@ -273,8 +277,8 @@ fn key_of_list(document: &DidDocument, kid: &DidUrl, (now, skew): (Timestamp, i6
     document.key_for(kid, KeyPurpose::AssertionMethod)
 }
 
-/// The document of who made a list, if that is the issuer whose credentials it is about or whom that one's document names.
-/// Nobody is named by somebody who is named.
+/// Returns the document of a list's signer, if that is the issuer whose credentials it is about or the DID that the
+/// issuer's document names. A named signer cannot name another.
 fn signer(made_by: &Did, on_behalf_of: &Did, resolver: &dyn Resolve) -> Result<Arc<DidDocument>, Problem> {
     let document = resolver.resolve(on_behalf_of)?;
     if made_by == on_behalf_of {

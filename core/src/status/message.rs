@@ -42,8 +42,8 @@ impl Messages {
         Ok(Self { texts: all.map(str::to_owned).collect() })
     }
 
-    /// Reads `statusMessage` as it is written here and in no other way: every number in order, and nothing besides. There is
-    /// room in it for the texts, and for nothing else by which one credential could be told from another.
+    /// Reads `statusMessage` in exactly the form that is written here: every number in order, and nothing else. It
+    /// has room for the texts, and for nothing by which one credential could be told from another.
     ///
     /// # Errors
     /// `malformed_value`
@@ -191,7 +191,7 @@ mod tests {
         }
     }
 
-    /// The entry of Bitstring Status List 1.0, example 5, and what section 2.1 says of its members.
+    /// The entry of Bitstring Status List 1.0, example 5, and the rules of section 2.1 for its members.
     #[test]
     fn entries_of_other_issuers_are_read_as_the_recommendation_has_them() {
         let entry = json!({

@@ -1,9 +1,9 @@
-//! Status lists: what an issuer says of its credentials after it issued them, for all of them at once, so that
-//! nobody needs to ask about one.
+//! Status lists: the status of an issuer's credentials after issuance, for all of them at once, so that nobody needs
+//! to ask about one.
 //!
-//! One [`StatusList`] holds the bits; [`bitstring`] and [`token`] (with [`cwt`], the same in CBOR) are the two forms in
-//! which they are published (W3C Bitstring Status List 1.0; IETF Token Status List). The two number the bits of a byte from
-//! opposite ends, so a list knows its [`Order`], and an entry cannot be read in the wrong one.
+//! One [`StatusList`] holds the bits; [`bitstring`] and [`token`] (with [`cwt`], the same in CBOR) are the two forms
+//! in which they are published (W3C Bitstring Status List 1.0; IETF Token Status List). The two number the bits of a
+//! byte from opposite ends, so a list knows its [`Order`], and an entry cannot be read in the wrong one.
 
 pub mod bitstring;
 pub mod cwt;
@@ -27,7 +27,7 @@ pub const MIN_ENTRIES: u64 = ListProfile::DEFAULT.min_entries;
 /// profile; nothing else says these numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ListProfile {
-    /// The fewest entries, of whichever form and size: fewer would tell too well whose entry is looked at. Bitstring Status
+    /// The fewest entries, in any form and size: fewer would reveal too well whose entry is read. Bitstring Status
     /// List 1.0 (section 3.2) has this number; Token Status List has none.
     pub min_entries: u64,
 }
@@ -60,7 +60,7 @@ pub const MAX_BYTES: usize = 16 * 1024 * 1024;
 /// Purpose of an entry (Bitstring Status List 1.0 section 2.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Purpose {
-    /// Set: withdrawn for good. It cannot be undone.
+    /// Set: revoked permanently.
     Revocation,
     /// Set: does not hold for now.
     Suspension,

@@ -1,8 +1,8 @@
 //! A list that stays packed while its entries change.
 //!
-//! DEFLATE lets blocks stand one after another, and the checksums of GZIP and ZLIB can be put together from those of
-//! parts. So a list is packed in pieces that know nothing of each other, and after a change only the pieces that it
-//! touched are packed again: of a list of a million entries one in eight, of ten million one in seventy-seven.
+//! DEFLATE blocks can be concatenated, and the checksums of GZIP and ZLIB can be computed from those of parts. So a
+//! list is packed in independent pieces, and after a change only the pieces that it touched are packed again: of a
+//! list of a million entries one in eight, of ten million one in seventy-seven.
 
 use flate2::{Compress, Compression, Crc, FlushCompress, Status};
 
@@ -16,7 +16,7 @@ use crate::{Code, Problem};
 const PIECE: usize = 16 * 1024;
 /// An empty last block with fixed codes.
 const END: [u8; 2] = [0x03, 0x00];
-/// Of RFC 1952: DEFLATE, no flags, no time, no word on the level, an unknown system.
+/// Of RFC 1952: DEFLATE, no flags, no time, no level, an unknown system.
 const GZIP_HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff];
 /// Of RFC 1950: DEFLATE with a window of 32 KiB, at the usual level.
 const ZLIB_HEADER: [u8; 2] = [0x78, 0x9c];
@@ -66,7 +66,8 @@ impl Packed {
         Ok(true)
     }
 
-    /// The packed list: what [`StatusList`] unpacks again, though not byte for byte what it would pack itself.
+    /// Returns the packed list: [`StatusList`] can unpack it, though it differs from the bytes that it would pack
+    /// itself.
     ///
     /// # Errors
     /// `proof_generation`: it cannot be packed.
@@ -101,7 +102,7 @@ impl Piece {
     fn pack(bytes: &[u8]) -> Result<Self, Problem> {
         let failed = || Problem::new(Code::ProofGeneration, "the list could not be packed");
         let mut compress = Compress::new(Compression::new(LEVEL), false);
-        // Room for what cannot be made smaller, and for the empty block that ends the piece on a whole byte.
+        // Room for incompressible data, and for the empty block that ends the piece on a whole byte.
         let mut blocks = Vec::with_capacity(bytes.len().saturating_add(256));
         let status = compress.compress_vec(bytes, &mut blocks, FlushCompress::Sync).map_err(|_| failed())?;
         let all = u64::try_from(bytes.len()).is_ok_and(|length| compress.total_in() == length);

@@ -24,16 +24,16 @@ pub enum State {
     Valid,
     /// It does not hold for now.
     Suspended,
-    /// It was withdrawn for good.
+    /// Revoked permanently.
     Revoked,
 }
 
 /// The forms in which a list is published.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Form {
-    /// A `BitstringStatusListCredential` that says who is revoked.
+    /// A `BitstringStatusListCredential` of revocations.
     Revocation,
-    /// The same of who is suspended.
+    /// A `BitstringStatusListCredential` of suspensions.
     Suspension,
     /// A status list token that says both, in two bits.
     Token,
@@ -68,7 +68,7 @@ impl Form {
     }
 }
 
-/// Under what a form is signed.
+/// Parameters for signing one form of a list.
 #[derive(Debug, Clone, Copy)]
 pub struct Terms<'a> {
     /// The DID URL of the signing key; its DID is the issuer.
@@ -169,7 +169,7 @@ impl Publication {
         Ok(changed.into_iter().filter_map(|(form, changed)| changed.then_some(form)).collect())
     }
 
-    /// Sets the message of an entry, whatever its state; says whether it was another one before.
+    /// Sets the message of an entry, in any state; returns whether it changed.
     ///
     /// # Errors
     /// `status_index`: there is no such entry; `status_list_invalid`: there is no such number; `status_purpose`: the list has
@@ -329,7 +329,7 @@ mod tests {
         let document: Value = serde_json::from_str(&publication.sign(Form::Message, &terms, &key).unwrap()).unwrap();
         let subject = document["credentialSubject"].as_object().unwrap();
         assert_eq!(subject["statusPurpose"], "message");
-        // How many bits they have stands in the credentials alone (section 2.1).
+        // Only the credentials state the number of bits (section 2.1).
         assert!(!subject.contains_key("statusSize"));
         let list = bitstring::decode(subject["encodedList"].as_str().unwrap(), 4).unwrap();
         let set: Vec<(u64, u8)> =

@@ -19,7 +19,7 @@ pub const MEDIA_TYPE: &str = "application/statuslist+jwt";
 
 /// The statuses that the specification names (section 7.1); others belong to the application.
 pub const VALID: u8 = 0;
-/// Withdrawn for good.
+/// Revoked permanently.
 pub const INVALID: u8 = 1;
 /// Does not hold for now.
 pub const SUSPENDED: u8 = 2;
@@ -44,7 +44,7 @@ impl Reference {
             status.as_object().ok_or_else(|| Problem::new(Code::MalformedValue, "status is not an object"))?;
         let reference = members.get("status_list").ok_or(Code::StatusUnsupported)?;
         if members.len() > 1 {
-            // What it says could withdraw the credential all the same.
+            // That mechanism could still revoke the credential.
             let what = "status has a mechanism beside status_list that cannot be checked here";
             return Err(Problem::new(Code::StatusUnsupported, what));
         }
@@ -195,7 +195,7 @@ pub(super) struct Claims<'a> {
     pub(super) iat: Option<Timestamp>,
     pub(super) exp: Option<Timestamp>,
     pub(super) nbf: Option<Timestamp>,
-    /// Seconds; what is no number is 0.
+    /// Seconds; 0 if it is no number.
     pub(super) ttl: Option<i64>,
 }
 
@@ -208,7 +208,7 @@ impl Claims<'_> {
         if self.ttl.is_some_and(|ttl| ttl <= 0) {
             return Err(missing("ttl that is one"));
         }
-        // Or what says of itself neither when it ends nor when it is to be fetched again would count for ever.
+        // Otherwise a list that states neither its end nor a time to live would count for ever.
         let ttl = self.ttl.or(self.exp.is_none().then_some(DEFAULT_TTL));
         if self.nbf.is_some_and(|begin| begin > now.plus(skew)) {
             return Err(Problem::new(Code::StatusListStale, "the list's time has not come yet"));

@@ -1,6 +1,6 @@
 //! Signed statements: the public documents by which the parties of Carnet vouch for something to each other, such as
 //! registrations and receipts. Each is a credential of VCDM 2.0 with one type, one subject, and one proof of
-//! eddsa-jcs-2022; a member that is not expected refuses it, since nothing here would heed what it says.
+//! eddsa-jcs-2022. An unexpected member refuses it, since nothing here would heed it.
 
 use std::collections::BTreeMap;
 
@@ -19,7 +19,7 @@ use crate::{
 
 /// Base URL of the terms that VCDM 2.0 does not define.
 const VOCABULARY: &str = "https://carnet.example/vocab#";
-/// All that may stand at the top of a statement, and of a trust list.
+/// Members that may be at the top of a statement, and of a trust list.
 const MEMBERS: [&str; 7] = ["@context", "type", "issuer", "validFrom", "validUntil", "credentialSubject", "proof"];
 /// The most languages of a text.
 const MAX_LANGUAGES: usize = 32;
@@ -59,7 +59,7 @@ pub(crate) struct Clock {
 }
 
 impl Clock {
-    /// Refuses a time that has not come yet.
+    /// Refuses a time in the future.
     pub(crate) fn has_come(self, at: Timestamp, what: &str) -> Result<(), Problem> {
         if self.now.plus(self.skew) < at {
             return Err(Problem::new(Code::NotYetValid, format!("{what} has not come yet")));
@@ -106,11 +106,12 @@ impl Kind {
         data_integrity::secure(&document, &EddsaJcs2022, &options, signer)
     }
 
-    /// Verifies a statement by an issuer that `accept` accepts. It is asked first: no other DID is ever resolved.
+    /// Verifies a statement by an issuer that `accept` accepts. `accept` is called first: no other DID is ever
+    /// resolved.
     ///
     /// # Errors
-    /// What `accept` refuses with; the kind's own code for another form; `expired`, `not_yet_valid`; what
-    /// [`Credential::parse`] and [`data_integrity::verify`] refuse.
+    /// Those of `accept`; the kind's own code for another form; `expired`, `not_yet_valid`; those of
+    /// [`Credential::parse`] and [`data_integrity::verify`].
     pub(crate) fn verify<T: DeserializeOwned>(
         &self,
         document: &Map<String, Value>,
@@ -135,10 +136,11 @@ impl Kind {
         Ok(Statement { issuer, subject, from, until })
     }
 
-    /// Holds a document to what all statements, and trust lists, have in common but their subject and their proofs.
+    /// Checks the part of a document that all statements, and trust lists, have in common: all but their subject and
+    /// their proofs.
     ///
     /// # Errors
-    /// The kind's own code; what [`Credential::parse`] refuses.
+    /// The kind's own code; those of [`Credential::parse`].
     pub(crate) fn form(&self, document: &Map<String, Value>) -> Result<Form, Problem> {
         let credential = Credential::parse(document.clone())?;
         let member = |name: &str| document.get(name);
@@ -149,7 +151,7 @@ impl Kind {
             return Err(self.problem("its @context is not that of Carnet's statements"));
         }
         if let Some(name) = document.keys().find(|name| !MEMBERS.contains(&name.as_str())) {
-            // A status, an evidence or terms that are not looked at must not be passed over.
+            // A status, an evidence or terms that are not checked must not be ignored.
             let known = ["id", "credentialStatus", "termsOfUse", "evidence", "credentialSchema", "refreshService"];
             let named = known.iter().find(|known| *known == name).copied().unwrap_or("a member that is not known");
             return Err(self.problem(format!("{named} may not stand in it")));
@@ -171,7 +173,7 @@ impl Kind {
             .map_err(|_| self.problem(format!("its subject has not the members of a {}", self.type_name)))
     }
 
-    /// A document of this kind that nobody has signed yet.
+    /// Returns an unsigned document of this kind.
     ///
     /// # Errors
     /// Those of [`Self::form`].

@@ -5,8 +5,8 @@ use serde_json::{Map, Value};
 use super::{CheckName, Environment, Held, Report, status};
 use crate::{Code, Problem, did::Did, status::Freshness, time::Timestamp};
 
-/// Renames the refusal of a key that the issuer's document does not have, where that document is a copy of what the
-/// issuer publishes: the copy may be older than the key (spec/status.md 5.17).
+/// Renames the refusal of a key that the issuer's document lacks, if that document is a copy of a published one: the
+/// copy may be older than the key (spec/status.md 5.17).
 pub(super) fn not_yet_known(problem: Problem, issuer: &str) -> Problem {
     let published = || Did::parse(issuer).is_ok_and(|did| did.is_published());
     if problem.code == Code::MethodUnknown && published() { Code::IssuerKeyUnknown.into() } else { problem }

@@ -14,7 +14,7 @@ use crate::{
     },
 };
 
-/// A presentation, and what was verified of it.
+/// A presentation, and its verified content.
 pub(super) struct Presented<'a> {
     pub(super) query_id: &'a str,
     pub(super) text: &'a str,
@@ -34,7 +34,7 @@ pub(super) fn check(report: &mut Report, query: &Query, presented: &[Presented<'
     }
 }
 
-/// No copy stands among them twice, and no two have the same values in the claims that tell them apart.
+/// Checks that no copy is there twice, and that no two have the same values in the claims that tell them apart.
 fn are_distinct(own: &[&Presented<'_>], asked: &CredentialQuery, query: &Query) -> Result<(), Problem> {
     let id = &asked.id;
     let repeated = |what: String| Err(Problem::new(Code::CredentialRepeated, format!("{id}: {what}")));
@@ -61,7 +61,7 @@ fn are_distinct(own: &[&Presented<'_>], asked: &CredentialQuery, query: &Query) 
     Ok(())
 }
 
-/// Names a thing that two presentations share and two copies never do. A key that all must have is none.
+/// Names a value that two presentations share and two copies never do. A key that all must have does not count.
 fn shared(one: &Presented<'_>, other: &Presented<'_>, by_key: bool) -> Option<&'static str> {
     let same = match (signed_part(one), signed_part(other)) {
         (Some(one), Some(other)) => one == other,

@@ -30,7 +30,7 @@ use holders::Presented;
 pub use report::{Check, CheckName, Message, Outcome, Report, Seen, Verified};
 pub use status::{StatusLists, StatusPolicy};
 
-/// The most presentations in one answer: what a verifier works through for a stranger is bounded.
+/// Limit on the presentations in one answer: a verifier does bounded work for a stranger.
 pub const MAX_PRESENTATIONS: usize = 32;
 
 /// Policy that accepts issuers for credentials.
@@ -57,8 +57,8 @@ pub trait TypeRules: Send + Sync {
     /// `schema_violation`, `schema_indeterminate`, `context_unknown`
     fn check(&self, type_name: &str, disclosed: &Map<String, Value>) -> Result<(), Problem>;
 
-    /// Returns true if the type's data names the claim at this path of the secured payload as always disclosed, so that it
-    /// may stand in the clear although nobody asked for it. By default none is.
+    /// Returns whether the type's data names the claim at this path of the secured payload as always disclosed, so
+    /// that it may be in the clear although nobody asked for it. By default none is.
     fn is_always_disclosed(&self, _type_name: &str, _format: &str, _path: &[Step]) -> bool {
         false
     }
@@ -79,7 +79,7 @@ pub struct Environment<'a> {
     pub issuers: &'a dyn IssuerPolicy,
     /// The catalogue of types.
     pub types: &'a dyn TypeRules,
-    /// By what statuses are checked.
+    /// Policy for checking statuses.
     pub status: StatusPolicy<'a>,
 }
 
@@ -90,17 +90,17 @@ pub struct Asked<'a> {
     pub query: &'a Query,
     /// The nonce that was given out for it.
     pub nonce: &'a str,
-    /// The asker's full client id, with its prefix.
+    /// Full client id of the verifier, with its prefix.
     pub audience: &'a str,
     /// The greatest age of a key binding, in seconds.
     pub max_age: i64,
 }
 
-/// A credential that holds, with what it shows.
+/// A credential that holds, with its disclosed claims.
 #[derive(Debug, Clone)]
 pub struct Held {
-    /// The credential as it was disclosed. A `dc+sd-jwt` is seen as a VCDM credential: its claims
-    /// stand in `credentialSubject`.
+    /// The credential as it was disclosed. A `dc+sd-jwt` is converted to a VCDM credential: its claims are in
+    /// `credentialSubject`.
     pub credential: Credential,
     /// The name of its type in the catalogue.
     pub type_name: String,
@@ -159,7 +159,7 @@ pub fn presentation(
             presented_here.push(Presented { query_id: id, text: presented, shown });
         }
     }
-    // Nothing is said of credentials together where one of them does not hold.
+    // Rules across credentials are not checked if one of them does not hold.
     if presented_here.len() == vp_token.values().map(Vec::len).sum::<usize>() {
         holders::check(&mut report, asked.query, &presented_here);
     }
@@ -205,11 +205,12 @@ fn admissible(vp_token: &BTreeMap<String, Vec<String>>, asked: &Asked<'_>) -> Re
     Ok(())
 }
 
-/// The credential answers the query, and where claims are disclosed one by one, none can be read that nobody asked for.
+/// Checks that the credential answers the query and, if claims are disclosed one by one, that no unrequested claim
+/// can be read.
 fn answers(query: &CredentialQuery, shown: &sd_jwt::Shown, types: &dyn TypeRules) -> Result<(), Problem> {
     let format = shown.held.format.as_str();
     let selective = matches!(format, sd_jwt::VC | sd_jwt::DC);
-    // Where elements may be withheld, those that are shown move up: at the index that was asked for another may stand.
+    // If elements are withheld, the disclosed ones move up: the requested index may have another element.
     let by_index = |path: &ClaimPath| path.iter().any(|step| matches!(step, Step::Index(_)));
     if selective && query.claims.iter().any(|claim| by_index(&claim.path)) {
         return Err(Problem::new(Code::QueryMalformed, "an array's element is asked for by its index"));

@@ -25,11 +25,11 @@ pub enum CheckName {
     Status,
     /// The issuer's message on the credential, where the credential has any. It refuses nothing.
     StatusMessage,
-    /// The type is in the catalogue, and what was disclosed fits its schema.
+    /// The type is in the catalogue, and the disclosed claims fit its schema.
     Schema,
     /// The issuer is accepted for the type.
     IssuerTrust,
-    /// It answers what was asked, and no more.
+    /// It answers the query, and no more.
     Query,
     /// The credentials for a query that asks for several differ, and no copy counts twice.
     Distinct,
@@ -68,7 +68,7 @@ pub enum Outcome {
     Passed,
     /// It does not.
     Failed(Problem),
-    /// It does not, and the asker's policy lets that pass: to be shown as what it is.
+    /// It fails, and the verifier's policy tolerates that: to be shown as such.
     Tolerated(Problem),
     /// It does not apply, and why.
     NotApplicable(&'static str),
@@ -110,7 +110,7 @@ pub struct Message {
 /// Content of one credential whose proof and holder binding hold, even if other checks fail.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Seen {
-    /// The credential query that it came for.
+    /// Id of the credential query that it answers.
     pub query_id: String,
     /// The name of its type in the catalogue.
     pub type_name: String,
@@ -133,7 +133,7 @@ impl Report {
         &self.checks
     }
 
-    /// Credentials that were read, accepted or not: a verifier that refuses has read them all the same.
+    /// Credentials that were read, accepted or not: a verifier that refuses them has still read them.
     #[must_use]
     pub fn seen(&self) -> &[Seen] {
         &self.seen
@@ -161,7 +161,7 @@ impl Report {
         self.messages.push(message);
     }
 
-    /// Notes what was seen.
+    /// Records a credential that was read.
     pub(super) fn see(&mut self, seen: Seen) {
         self.seen.push(seen);
     }

@@ -76,7 +76,7 @@ pub(super) fn verify(
     // A `sub` that is no text names somebody who cannot be the holder.
     let sub = payload.0.get("sub").map(|sub| sub.as_str().unwrap_or_default());
     let ids: Vec<&str> = if format == VC { model.credential.subject_ids().collect() } else { Vec::new() };
-    // A VCDM credential whose subject has no id is nobody's, whatever its sub says.
+    // A VCDM credential whose subject has no id is nobody's, even if it has a sub.
     let named: Vec<&str> =
         if format == VC && ids.is_empty() { Vec::new() } else { ids.into_iter().chain(sub).collect() };
     match &holder {
@@ -123,7 +123,7 @@ fn parse(compact: &str, binding_expected: bool) -> Result<(SdJwt, &'static str),
         Some(DC) => DC,
         _ => return Err(Problem::new(Code::TokenType, "the credential's typ is neither vc+sd-jwt nor dc+sd-jwt")),
     };
-    // An issuer has no holder's key: what comes bound from there was shown by somebody before.
+    // An issuer has no holder's key: a bound copy from there was presented before.
     if !binding_expected && token.has_key_binding() {
         return Err(Problem::new(
             Code::KeyBindingUnexpected,
@@ -180,7 +180,7 @@ fn vouched(token: &SdJwt, issuer: &str, leaked: &PublicKey, env: &Environment<'_
         Code::IssuerKeyUnknown => problem,
         _ => refused(format!("the statement that would vouch for this copy does not hold ({problem})")),
     })?;
-    // It may stand in the document a second time, under a name that nobody revoked.
+    // The document may have it a second time, under a name that nobody revoked.
     match Jws::parse(statement).and_then(|jws| jws.verify(leaked)) {
         Ok(()) => Err(refused("the statement that would vouch for this copy is by that key itself".to_owned())),
         Err(_) => Ok(()),
@@ -240,7 +240,7 @@ fn document_of(payload: &Map<String, Value>) -> Map<String, Value> {
     document
 }
 
-/// An SD-JWT VC seen as a VCDM credential, so that what comes behind needs to know one form only.
+/// Converts an SD-JWT VC to a VCDM credential, so that the later steps need to know one form only.
 fn sd_jwt_vc(
     token: &SdJwt,
     payload: &Map<String, Value>,
@@ -262,7 +262,7 @@ fn sd_jwt_vc(
         subject.insert("id".to_owned(), Did::jwk(&key).as_str().into());
     }
     if subject.is_empty() {
-        // All claims are withheld: VCDM asks for at least one, and this is what can be said.
+        // All claims are withheld: VCDM requires at least one, and this one is true.
         subject.insert("type".to_owned(), "Subject".into());
     }
     let mut document = json!({

@@ -12,7 +12,7 @@ use crate::{
     status::{Freshness, Listed, Purpose, bitstring, message, token},
 };
 
-/// The type under which a token's `status` claim stands in `credentialStatus` of what an SD-JWT VC is seen as.
+/// Type of a token's `status` claim in `credentialStatus` of a converted SD-JWT VC.
 pub(super) const TOKEN_ENTRY: &str = "TokenStatusList";
 /// Reason for a missing message where the holder presents the issuer's own statement.
 const NOT_LOOKED_AT: &str = "no list that counts was looked at: the issuer's statement on the copy has no messages";
@@ -23,8 +23,8 @@ pub trait StatusLists: Send + Sync {
     /// another issuer's, or is too old, is for the caller to find.
     fn list(&self, issuer: &str, url: &str) -> Option<&Listed>;
 
-    /// Reason why there is no list of that URL, or no newer one: [`Code::StatusListUnavailable`] if nothing was fetched, and
-    /// another code if what was fetched is bad. `None` where none is known.
+    /// Reason that there is no list of that URL, or no newer one: [`Code::StatusListUnavailable`] if nothing was
+    /// fetched, and another code if the fetched list is bad. `None` if unknown.
     fn refusal(&self, _issuer: &str, _url: &str) -> Option<Problem> {
         None
     }
@@ -43,21 +43,22 @@ impl<S: BuildHasher + Send + Sync> StatusLists for HashMap<String, HashMap<Strin
     }
 }
 
-/// By what a status is checked.
+/// Source of statuses.
 #[derive(Clone, Copy)]
 pub enum StatusPolicy<'a> {
     /// By lists. A status that is unknown, unreachable or too old fails.
     Lists {
         /// The lists.
         lists: &'a dyn StatusLists,
-        /// For how many seconds past its end or time to live a list still counts, for those who would rather take yesterday's
-        /// word than none: it is reported as tolerated. 0: for none.
+        /// Seconds past its end or time to live for which a list still counts, for verifiers that prefer an old list
+        /// to none: it is reported as tolerated. 0: none.
         stale_by: i64,
         /// Maximum age of a freshness statement's epoch, in seconds. Older statements are ignored, and the lists
         /// decide.
         statement_age: i64,
     },
-    /// By nobody here, and why: for an issuer who knows it by itself, and a holder who has just been issued it.
+    /// Not checked here, with the reason: for an issuer that knows the status itself, and a holder that has just
+    /// received the credential.
     NotChecked(&'static str),
 }
 
@@ -121,8 +122,8 @@ pub(super) fn check(
     holds
 }
 
-/// Refuses a statement that holds and may not stand in for lists here: it is older than the asker takes, or holds for another
-/// time than its issuer says to everybody, by which one copy could be told from another.
+/// Refuses a statement that holds and may not replace lists here: it is older than the verifier accepts, or its
+/// lifetime is not the one that its issuer gives everybody, by which one copy could be told from another.
 pub(super) fn require_usable(stapled: &Freshness, issuer: &str, env: &Environment<'_>) -> Result<(), Problem> {
     let StatusPolicy::Lists { lists, statement_age, .. } = env.status else { return Ok(()) };
     if env.now > stapled.issued.plus(statement_age) {
@@ -193,7 +194,7 @@ fn entries(credential: &Credential) -> Result<Vec<Entry>, Problem> {
     Ok(found)
 }
 
-/// The number of an issuer's message, and what the credential says that it means. A list that does not count any more says
+/// Returns the number of an issuer's message, and its meaning in the credential. A list that no longer counts says
 /// nothing.
 fn message(
     entry: &Value,
@@ -251,8 +252,9 @@ impl Entry {
         self.held_to(listed).map(|()| stale)
     }
 
-    /// The same for a copy of which the issuer itself says something: a list may be missing or old, but one that counts must
-    /// agree. One that does not count any more says no less what it said when it was made: what was revoked then is revoked.
+    /// Checks the lists of a copy that has the issuer's own statement: a list may be missing or old, but one that
+    /// counts must agree. The content of an outdated list still counts against it: a copy that was revoked then is
+    /// revoked.
     fn check_vouched(
         &self,
         issuer: &str,

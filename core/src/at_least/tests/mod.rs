@@ -1,4 +1,4 @@
-//! Tests: what a proof says and costs; the refusals are in `rows`, the rest in files by their subject.
+//! Content and cost of proofs; the refusals are in `rows`, the rest in files by their subject.
 
 mod properties;
 mod rows;
@@ -77,7 +77,7 @@ fn a_proof_costs_at_most_64_blocks_and_its_check_63() {
     assert_eq!(cost(Direction::AtMost, 0, 65_535), (64, 3));
     assert_eq!(cost(Direction::AtMost, 0, 0), (4, 63));
 
-    // What the most expensive value costs the issuer, and the wallet once for each copy.
+    // The cost of the most expensive value for the issuer, and for the wallet once for each copy.
     let all = |value: u16| blocks(|| commitments(Direction::AtLeast, SALT, value.into())).1;
     assert_eq!(all(0xfffe), 264);
 }

@@ -42,7 +42,7 @@ fn for_every_value_the_value_is_dominated_and_the_next_number_is_not() {
 
 #[test]
 fn the_first_entry_that_serves_would_tell_of_the_last_digit() {
-    // Which is why it is not what a wallet opens again: of 0x0120 one entry proves 0x0110, and another 0x0111.
+    // This is why a wallet does not open it again: of 0x0120 one entry proves 0x0110, and another 0x0111.
     let entry = |prove: fn(Direction, &str, Ordered, Ordered) -> Result<Opening, Problem>, threshold: u16| {
         prove(Direction::AtLeast, SALT, 0x0120.into(), threshold.into()).unwrap().entry
     };
@@ -105,7 +105,7 @@ proptest! {
         }
     }
 
-    /// Were it otherwise, an asker that is shown a copy again would learn from another entry what neither bound says.
+    /// Otherwise, a verifier that is shown a copy again would learn from another entry what neither bound says.
     #[test]
     fn one_entry_proves_all_that_is_true_of_a_block(value in number(), threshold in number()) {
         for direction in Direction::ALL {
@@ -124,7 +124,8 @@ proptest! {
         }
     }
 
-    /// An asker steps on from the points that it has; from two bounds of a block it gets to nothing above the greater.
+    /// A verifier steps on from the points that it has; from two bounds of a block it gets to nothing above the
+    /// greater.
     #[test]
     fn two_bounds_of_a_block_combine_to_the_greater(value in number(), one in 0..16_u16, other in 0..16_u16) {
         let of = |digit: u16| Ordered::from((value & 0xfff0) | digit);

@@ -18,7 +18,7 @@ fn row_84_no_proof_of_a_threshold_above_the_value() {
         }
         for threshold in unmet {
             assert_eq!(refused(prove(direction, SALT, value.into(), threshold.into())), Code::ThresholdUnmet);
-            // The nearest that a holder gets: the seeds, which nobody can step back from.
+            // The holder's best attempt: the seeds, from which nobody can step back.
             for Entry { entry, value, commitment } in &entries {
                 let seeds = digits(*value).map(|(place, _)| *chain::seed(direction, SALT, *entry, place));
                 let outcome = verify(direction, threshold.into(), commitment, &Witness(seeds));
@@ -38,7 +38,7 @@ fn row_85_a_witness_of_another_claim_copy_or_direction() {
 
     // Another claim of the copy, or the same claim of another copy, has another salt.
     let of_other_salt = prove(Direction::AtLeast, OTHER_SALT, value, threshold).unwrap();
-    // What lies 0x8000 below 65,535 is mirrored onto the value and the threshold themselves.
+    // The number 0x8000 below 65,535 is mirrored onto the value and the threshold themselves.
     let mirrored = [!value.number(), !threshold.number()].map(Ordered::from);
     let of_other_direction = prove(Direction::AtMost, SALT, mirrored[0], mirrored[1]).unwrap();
     let of_other_entry = Witness(digits(value).map(|(place, _)| *chain::seed(Direction::AtLeast, SALT, 3, place)));
@@ -107,7 +107,7 @@ fn values_out_of_range_count_as_its_end_where_that_keeps_proofs_true() {
     ] {
         let found = (of(Direction::AtLeast, value.clone()), of(Direction::AtMost, value.clone()));
         assert_eq!(found, (at_least, at_most), "{value}");
-        // A threshold out of range is none.
+        // A threshold out of range is refused.
         assert!(found == (Some(7), Some(8)) || found == (last, last) || Ordered::of_threshold(&value).is_err());
     }
     for bad in [json!("9999-12-32"), json!("later"), json!(null), json!(true)] {

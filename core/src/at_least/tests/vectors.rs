@@ -52,7 +52,7 @@ fn the_vectors_of_another_implementation_are_met() {
     assert!(proofs >= 32 && refusals >= 32, "{proofs} proofs and {refusals} refusals");
 }
 
-/// The specification's table says what the code does.
+/// The code reproduces the specification's table.
 #[test]
 fn the_specifications_own_vectors_hold() {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../spec/at-least.md");

@@ -36,7 +36,7 @@ fn a_claim_comes_to_a_number_that_keeps_both_directions_true() {
         assert_eq!(of(direction, json!(6)), Ok(6));
         assert_eq!(of(direction, json!("A1")), Ok(1));
         assert_eq!(of(direction, json!("C2")), Ok(6));
-        // The day in UTC, whatever offset an instant is written with.
+        // The day in UTC, for any offset of the instant.
         for instant in ["2028-02-29T23:59:59+01:00", "2028-03-01T00:00:00Z", "2028-02-28T23:30:00-01:00"] {
             assert_eq!(of(direction, json!(instant)), days_since_1900("2028-02-29").map(Ordered::number), "{instant}");
         }

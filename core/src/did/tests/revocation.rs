@@ -76,7 +76,7 @@ fn row_88_a_mark_in_a_method_that_is_unreadable_in_part() {
     let mut both = other("Multikey", "publicKeyMultibase", json!(key(1).to_multikey()));
     both["publicKeyJwk"] = json!({});
     marks_key_1("verificationMethod", &both);
-    // Nothing of such an entry could be used, so under other relationships it hinders nobody.
+    // Nothing of such an entry could be used, so under other relationships it has no effect.
     for left_out in ["id", "type", "controller"] {
         let mut entry = other("Multikey", "publicKeyMultibase", json!(key(1).to_multikey()));
         entry.as_object_mut().unwrap().remove(left_out);

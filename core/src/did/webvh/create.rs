@@ -38,7 +38,7 @@ pub struct Change<'a> {
     pub state: &'a Value,
     /// The new update keys; none: they stay. With pre-rotation they must be given, and have been committed to.
     pub update_keys: Option<&'a [PublicKey]>,
-    /// The keys that the entry after this one must use; none: as before, or if there is pre-rotation, none any more.
+    /// The keys that the entry after this one must use. `None` keeps the earlier ones, or ends pre-rotation.
     pub next: Option<&'a [PublicKey]>,
     /// Gives the DID up for ever.
     pub deactivate: bool,

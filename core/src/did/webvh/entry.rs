@@ -101,9 +101,8 @@ impl Entry {
         }
     }
 
-    /// Verifies all proofs of this entry, each of which must be by one of `keys` (Multikeys). One that does not hold
-    /// spoils
-    /// the others: they are a proof set, made by who controls the DID.
+    /// Verifies all proofs of this entry, each of which must be by one of `keys` (Multikeys). One invalid proof
+    /// spoils the others: they are a proof set of the DID's controller.
     pub(super) fn verify_proofs(&self, keys: &[String], now: Timestamp, skew: i64) -> Result<(), Problem> {
         let mut unsecured = self.members.clone();
         let proofs = unsecured.remove("proof").ok_or(Code::ProofMissing)?;
@@ -127,7 +126,7 @@ impl Entry {
     }
 }
 
-/// The proofs of a `proof` member, of which one may stand alone.
+/// Returns the proofs of a `proof` member as a list; a single proof may be an object.
 pub(super) fn as_list(proofs: &Value) -> &[Value] {
     proofs.as_array().map_or(std::slice::from_ref(proofs), Vec::as_slice)
 }
@@ -144,7 +143,7 @@ pub(super) fn prover(proof: &Value) -> Result<DidUrl, Problem> {
     }
 }
 
-/// Verifies one proof of a document, by itself: eddsa-jcs-2022, for assertion. The document comes back without it.
+/// Verifies one proof of a document by itself: eddsa-jcs-2022, for assertion. Returns the document without it.
 pub(super) fn verify_proof(
     unsecured: &mut Map<String, Value>,
     proof: &Value,

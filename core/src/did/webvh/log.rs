@@ -1,4 +1,4 @@
-//! A log, verified from its first entry to its last, and what it proves.
+//! A log, verified from its first entry to its last, and its versions and keys.
 
 use std::sync::Arc;
 
@@ -45,7 +45,7 @@ impl Version {
         self.at
     }
 
-    /// The document of this version alone, without the keys of earlier ones.
+    /// The document of this version, without the keys of earlier ones.
     #[must_use]
     pub fn document(&self) -> &DidDocument {
         &self.document
@@ -73,13 +73,13 @@ pub struct Log {
 }
 
 impl Chain {
-    /// Verifies the log of `did`, `did.jsonl`, entry by entry: form, parameters, SCID, hash, time, who signed it, pre-rotation,
-    /// and the document of each version. `skew` in seconds is how far the last entry may be ahead of `now`.
+    /// Verifies the log of `did`, `did.jsonl`, entry by entry: form, parameters, SCID, hash, time, signer,
+    /// pre-rotation, and the document of each version. The last entry may be at most `skew` seconds ahead of `now`.
     ///
     /// # Errors
-    /// `did_log_invalid`; `proof_missing` (an entry is not signed), `method_of_other` (not by a key that may update the DID) and
-    /// what [`data_integrity::verify`](crate::secure::data_integrity::verify) refuses; `too_large`; `not_yet_valid`;
-    /// `did_document_invalid`, `private_key_exposed`; `did_malformed`, `did_unsupported`.
+    /// `did_log_invalid`; `proof_missing` (an entry is not signed), `method_of_other` (not by a key that may update
+    /// the DID) and those of [`data_integrity::verify`](crate::secure::data_integrity::verify); `too_large`;
+    /// `not_yet_valid`; `did_document_invalid`, `private_key_exposed`; `did_malformed`, `did_unsupported`.
     pub fn verify(did: &Did, text: &[u8], now: Timestamp, skew: i64) -> Result<Self, Problem> {
         let (scid, _) = parts(did)?;
         if text.len() > MAX_BYTES {
@@ -117,12 +117,12 @@ impl Chain {
         self.log.versions.iter().any(|version| version.witnesses.is_some())
     }
 
-    /// The log, if the witness file (`did-witness.json`) shows that enough witnesses vouch for each entry that needs it.
+    /// Returns the log, if the witness file (`did-witness.json`) shows that enough witnesses vouch for each entry
+    /// that needs it.
     ///
     /// # Errors
-    /// `did_log_witness`: too few do, or there is no such file; `too_large`, and what JSON's reading refuses. A proof
-    /// that does
-    /// not hold counts for nothing.
+    /// `did_log_witness`: too few do, or there is no such file; `too_large`, and those of reading JSON. An invalid
+    /// proof does not count.
     pub fn witnessed(self, file: Option<&[u8]>, now: Timestamp, skew: i64) -> Result<Log, Problem> {
         if self.wants_witnesses() {
             let file = file.ok_or_else(|| Problem::new(Code::DidLogWitness, "the log's witness file is missing"))?;
@@ -267,8 +267,8 @@ impl Log {
         self.last().map(Version::id)
     }
 
-    /// Refuses this log if it does not begin with all entries of one that was seen before: entries were taken back, or
-    /// others put in their place. `last_seen` is that log's [`Self::last_id`]: its number says where it must stand, and its hash
+    /// Refuses this log if it does not begin with all entries of a log that was seen before: entries were removed or
+    /// replaced. `last_seen` is that log's [`Self::last_id`]: its number gives the place of that entry, and its hash
     /// covers all entries before it.
     ///
     /// # Errors

@@ -1,7 +1,7 @@
 //! did:webvh 1.0: a DID whose document comes with a log that proves every version of it (spec/dids.md section 2).
 //!
-//! Fetching log and witness file is the service's work; [`Chain::verify`] and [`Chain::witnessed`] make of them a
-//! [`Log`] that was verified from its first entry to its last, or nothing.
+//! The services fetch the log and the witness file; [`Chain::verify`] and [`Chain::witnessed`] make a [`Log`] of them
+//! that is verified from its first entry to its last, or nothing.
 
 use super::{Did, DidMethod, malformed, web};
 use crate::{Code, Problem};
@@ -50,7 +50,7 @@ pub fn url(did: &Did) -> Result<String, Problem> {
     web::location(parts(did)?.1, "did.jsonl")
 }
 
-/// The HTTPS URL of the witness file, which stands beside the log.
+/// The HTTPS URL of the witness file, beside the log.
 ///
 /// # Errors
 /// As [`url()`].

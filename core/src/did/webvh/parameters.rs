@@ -1,4 +1,4 @@
-//! The parameters of a log: what an entry may say, and what is in force after it.
+//! Parameters of a log: those of an entry, and those in force after it.
 
 use std::collections::BTreeSet;
 

@@ -18,9 +18,8 @@ fn refused(what: &str) -> Problem {
 
 /// Verifies that each entry which needs it has enough proofs: its own witnesses' for itself or a later one.
 ///
-/// A proof counts or does not, by itself: one that cannot be attributed to a witness of the log or that does not hold
-/// is
-/// worth as much as one that is not there, which whoever serves the file could leave out as well.
+/// Each proof counts or does not, by itself. A proof that is invalid, or by no witness of the log, is worth as much
+/// as a missing one: the server of the file could leave it out as well.
 pub(super) fn verify(log: &Log, file: &[u8], now: Timestamp, skew: i64) -> Result<(), Problem> {
     let file = json::parse(file, Limits { max_bytes: MAX_WITNESS_BYTES, ..Limits::DOCUMENT })?;
     let records = file.as_array().filter(|records| records.len() <= MAX_ENTRIES.saturating_mul(2));
@@ -55,7 +54,7 @@ pub(super) fn verify(log: &Log, file: &[u8], now: Timestamp, skew: i64) -> Resul
 struct Seen<'a> {
     named: BTreeSet<&'a Did>,
     latest: BTreeMap<Did, usize>,
-    /// The first failure of a witness's proof, for whoever looks for the reason.
+    /// The first failure of a witness's proof, as the reason for an error.
     failed: Option<Problem>,
 }
 

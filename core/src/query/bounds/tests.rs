@@ -66,7 +66,7 @@ fn credential_queries_and_their_sets_ask_for_one_bound() {
     // Of another type another bound may be asked.
     accepted(two(LOOSE, json!([["Visa"]])));
     accepted(two(LOOSE, json!([["VerifiableCredential", "Visa"]])));
-    // By whichever of its names, and among whichever others, the type is given.
+    // By any of its names, and among any other types.
     for types in [
         json!([["Visa"], ["Permit"]]),
         json!([["Visa", "Permit"]]),
@@ -141,7 +141,7 @@ fn values_do_not_stand_beside_a_bound_of_the_claim() {
     let values = json!({"id": "b", "path": path, "values": ["A2"]});
     refused(both(&values, json!([["Permit"]])));
     accepted(both(&values, json!([["Visa"]])));
-    // The value itself tells nothing of what is hidden.
+    // The value itself tells nothing of a hidden one.
     accepted(both(&json!({"id": "b", "path": path}), json!([["Permit"]])));
     accepted(both(
         &json!({"id": "b", "path": ["credentialSubject", "language"], "values": ["de"]}),

@@ -1,4 +1,4 @@
-//! A plan from what was chosen, with the reasons.
+//! Makes a plan of the chosen offers, with the reasons.
 
 use std::collections::BTreeSet;
 

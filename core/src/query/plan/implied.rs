@@ -1,20 +1,20 @@
-//! Conditions that an answer betrays: unmet ones whose outcome the asker learns from what it is shown instead.
+//! Conditions that an answer betrays: unmet ones whose outcome the verifier learns from the disclosures instead.
 //!
-//! The asker knows the query, the program and the documents that are visible to it, and not the outcome of the open
-//! conditions. For a set S of them that are assumed to be met, the wallet chooses the first of all complete answers
-//! that are available then, in an order that does not depend on S: weight, then combination, fewer showings, claim
-//! sets, holdings. Offers and holdings that are left out before the search come after one that is available whenever
-//! they are compared, so leaving them out changes no choice.
+//! The verifier knows the query, the program and the documents that are visible to it, and not the outcome of the
+//! open conditions. For a set S of them that are assumed to be met, the wallet chooses the first of all complete
+//! answers that are available then, in an order that does not depend on S: weight, then combination, fewer
+//! disclosures, claim sets, holdings. Offers and holdings that are left out before the search rank after one that is
+//! available whenever they are compared, so leaving them out changes no choice.
 //!
-//! Let F be the family of the sets S under which the answer is the one that was given. The asker learns that the set
-//! of conditions which are met is one of F. As assuming more only adds answers, F is closed under subsets: an added
-//! condition changes the choice if and only if it completes an answer that comes earlier, and that one stays
-//! available. An answer that rests on an assumed condition is never mistaken for the one given: it proves a threshold
-//! that the other does not, or shows a value that is not the one there.
+//! Let F be the family of the sets S under which the answer is the one that was given. The verifier learns that the
+//! set of met conditions is one of F. As assuming more only adds answers, F is closed under subsets: an added
+//! condition changes the choice if and only if it completes an answer that ranks earlier, and that one stays
+//! available. An answer that rests on an assumed condition is never mistaken for the given one: it proves a threshold
+//! that the other does not, or shows a value that is not there.
 //!
 //! A condition is betrayed if F depends on it, that is, if it is in a minimal set outside F. While those are not met,
-//! everything else can be met or not, in any combination, and the answer is the same. That holds for conditions that
-//! are met and not shown too: were they not met, there would be fewer answers to choose from.
+//! all others can be met or not, in any combination, and the answer is the same. That also holds for conditions that
+//! are met and not shown: without them, there would be fewer answers to choose from.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -73,7 +73,7 @@ pub(super) fn implied(
     conditions.into_iter().filter_map(said).collect()
 }
 
-/// A condition of a document, whichever credential query states it.
+/// A condition of a document, stated by any credential query.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct Outcome<'a> {
     document: usize,
@@ -171,8 +171,8 @@ impl<S: Fn(&BTreeSet<Condition>) -> Result<Solved, Problem>> Trials<'_, S> {
     }
 }
 
-/// Unmet conditions of documents that the asker knows of: it is shown them, or has seen them before, or misses them
-/// where nothing answers a credential query. Of another document beside the one that answers it does not know.
+/// Unmet conditions of documents that the verifier knows of: it is shown them, has seen them before, or misses them
+/// where nothing answers a credential query. It does not know of another document beside the one that answers.
 fn open_conditions(query: &Query, holdings: &[Holding<'_>], solved: &Solved) -> Vec<Condition> {
     let mut shown: BTreeMap<usize, Vec<&Offer>> = BTreeMap::new();
     for (_, offer) in solved.offers() {

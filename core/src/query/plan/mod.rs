@@ -49,7 +49,7 @@ pub struct Holding<'a> {
     /// The claims whose thresholds this copy can prove. One that was opened for another threshold before is not among
     /// them (spec/at-least.md 4.5).
     pub provable: &'a [OrderedClaim],
-    /// The claims that the issuer left in the clear: each goes along with whatever is shown of what it lies in.
+    /// Claims that the issuer left in the clear: each is disclosed with any disclosure that contains it.
     pub clear: &'a [ClearClaim],
     /// Verifiers that have seen this copy.
     pub exposure: Exposure,
@@ -62,9 +62,9 @@ pub struct Holding<'a> {
 pub enum Exposure {
     /// Nobody.
     Nobody,
-    /// This asker, and nobody else.
+    /// This verifier, and nobody else.
     SameAsker,
-    /// So many others, who could compare notes.
+    /// So many other verifiers, who could collude.
     Others(usize),
 }
 
@@ -77,7 +77,7 @@ pub enum Class {
     Coarse,
     /// Any other value.
     Value,
-    /// Singles a person out, or tells what few have to know.
+    /// Singles a person out, or tells what few need to know.
     Fine,
 }
 
@@ -102,11 +102,11 @@ pub struct Weights {
     pub fine: u32,
     /// A document: its issuer, type and dates are seen.
     pub document: u32,
-    /// A document that this asker has not seen before, in addition.
+    /// A document that this verifier has not seen before, in addition.
     pub new_document: u32,
-    /// A copy that nobody has seen: there are only so many.
+    /// A copy that nobody has seen: their number is limited.
     pub fresh_copy: u32,
-    /// Each other asker who saw the copy, and could compare notes.
+    /// Each other verifier that saw the copy, and could collude.
     pub shared_copy: u32,
 }
 
@@ -123,7 +123,7 @@ pub struct Plan {
     pub implied: Vec<Implied>,
 }
 
-/// A condition of the query that a document does not meet, as its asker can conclude from the answer.
+/// A condition of the query that a document does not meet, as its verifier can conclude from the answer.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Implied {
     /// The credential query that has the condition.
@@ -149,7 +149,7 @@ struct Solved {
     work: u64,
 }
 
-/// One credential query, and what answers it.
+/// One credential query, and its answer.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Part {
     /// The credential query's id.
@@ -189,7 +189,7 @@ pub struct Line {
 /// Subject of a line.
 #[derive(Debug, Clone, PartialEq)]
 pub enum What {
-    /// A document is shown; whether this asker has seen it before.
+    /// A document is shown; `known` says if this verifier has seen it before.
     Document {
         /// The index of the holding.
         holding: usize,
@@ -200,10 +200,10 @@ pub enum What {
     Copy(Exposure),
     /// A claim's value is shown.
     Value(ClaimPath, Class),
-    /// A threshold is proved, in the place of a value.
+    /// A threshold is proved, in place of a value.
     Threshold(ClaimPath),
-    /// The best other way to answer this query alone, with another document or other claims. In the answer as a
-    /// whole it would weigh more, or come later.
+    /// The best other way to answer this query alone, with another document or other claims. In the whole answer it
+    /// would weigh more, or rank later.
     PassedOver {
         /// The index of the holding that it would have shown.
         holding: usize,
@@ -211,11 +211,11 @@ pub enum What {
 }
 
 impl Query {
-    /// The answer that shows least. Sets that are not required are left unanswered.
+    /// Returns the answer that discloses least. Sets that are not required are left unanswered.
     ///
     /// # Errors
-    /// `query_unmet` if a required part cannot be met: then nothing is shown at all. `too_large` for a query and a
-    /// wallet with more combinations than can be looked at: that is no answer, rather than one which is not the least.
+    /// `query_unmet` if a required part cannot be met: then nothing is disclosed at all. `too_large` for a query and
+    /// a wallet with too many combinations to examine, rather than an answer that is not the least.
     pub fn plan(&self, holdings: &[Holding<'_>], classes: &dyn Classes, weights: &Weights) -> Result<Plan, Problem> {
         self.plan_without(&self.contested(holdings), holdings, classes, weights)
     }
@@ -237,12 +237,12 @@ impl Query {
         Ok(Plan { implied, ..choice.plan(solved.answer.clone()) })
     }
 
-    /// The lightest answer from what the holdings offer.
+    /// Returns the lightest answer from the offers of the holdings.
     fn solve(&self, holdings: &[Holding<'_>], weights: &Weights, mut offers: Offers<'_>) -> Result<Solved, Problem> {
         let each = self.credentials.iter().enumerate();
         let offered: Vec<Vec<Offer>> =
             each.map(|(at, credential)| offers.of(at, credential, holdings)).collect::<Result<_, _>>()?;
-        // That there is an answer at all is the query's own matter, and so is what is missing where there is none.
+        // The query decides if there is an answer at all, and what is missing if there is none.
         let each = self.credentials.iter().zip(&offered);
         let can_be_met: BTreeSet<&str> =
             each.filter(|(_, offers)| !offers.is_empty()).map(|(credential, _)| credential.id.as_str()).collect();
@@ -261,7 +261,7 @@ impl Query {
                 lightest.push((wanted, answer));
             }
         }
-        // Of those that weigh the same the asker's first choice, but for one that answers more than another.
+        // Of answers of equal weight the verifier's first choice, but for one that answers more than another.
         let fewer = |wanted: &BTreeSet<usize>| {
             lightest.iter().any(|(other, _)| other.len() < wanted.len() && other.is_subset(wanted))
         };
@@ -274,8 +274,8 @@ impl Query {
         Ok(Solved { offered, costs, unmet: offers.unmet, answer, work })
     }
 
-    /// The combinations of credential queries that answer, as indices in the query's order, the asker's first choices
-    /// first, each once.
+    /// Returns the combinations of credential queries that answer, as indices in the query's order, in the verifier's
+    /// order of preference, each once.
     fn combinations(&self, can_be_met: &BTreeSet<&str>) -> Result<Vec<BTreeSet<usize>>, Problem> {
         if self.credential_sets.is_empty() {
             return Ok(vec![(0..self.credentials.len()).collect()]);

@@ -44,7 +44,7 @@ pub(super) struct Condition {
     pub(super) claim: usize,
 }
 
-/// One showing and what it tells: the [`Told`] by their numbers, each with its weight.
+/// One disclosure and the facts that it tells: the [`Told`] by their numbers, each with its weight.
 #[derive(Debug, Clone)]
 pub(super) struct Shown {
     pub(super) show: Show,
@@ -62,13 +62,13 @@ enum Told {
     Reaches(ClaimPath, Direction, Ordered),
 }
 
-/// Finds offers, and numbers what they tell.
+/// Finds offers, and numbers the facts that they tell.
 pub(super) struct Offers<'a> {
     classes: &'a dyn Classes,
     weights: &'a Weights,
     /// By holding, the claims that are asked for two bounds: it does not answer for them.
     contested: &'a BTreeSet<(usize, ClaimPath)>,
-    /// Conditions that count as met, whatever the value.
+    /// Conditions that count as met, for any value.
     assumed: &'a BTreeSet<Condition>,
     /// Conditions that the values do not meet.
     pub(super) unmet: BTreeSet<Condition>,
@@ -190,7 +190,7 @@ impl<'a> Offers<'a> {
         met.into_iter().map(|(path, value)| self.value(holding, path, value)).collect::<Result<_, _>>().map(Some)
     }
 
-    /// The claims in the clear that go along with what is shown, and are no part of it.
+    /// Returns the claims in the clear that are disclosed with these disclosures, and are no part of them.
     fn clear(&mut self, holding: &Holding<'_>, shows: &[Shown]) -> Vec<Shown> {
         let values = || {
             shows.iter().filter_map(|shown| match &shown.show {
@@ -268,8 +268,8 @@ fn sets(query: &CredentialQuery) -> Vec<Option<BTreeSet<usize>>> {
     query.claim_sets.iter().map(|set| set.iter().map(|id| by_id.get(id.as_str()).copied()).collect()).collect()
 }
 
-/// Each showing once, and none of what another one shows already: a value is shown with all that is in it, and
-/// a threshold that it reaches need not be proved then.
+/// Removes repeated disclosures, and those that another one contains: a value is disclosed with all its parts, and a
+/// threshold that it reaches need not be proved then.
 fn without_repetition<'s>(shows: impl Iterator<Item = &'s Shown>) -> Vec<Shown> {
     let path_of = |shown: &'s Shown| match &shown.show {
         Show::Value(path) => (path.as_slice(), None),

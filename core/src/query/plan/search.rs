@@ -14,7 +14,7 @@ const MAX_STEPS: u64 = 5_000_000;
 enum Item {
     Document(usize),
     Copy(usize),
-    /// Of a document, a thing told, by its number.
+    /// A fact about a document, by its number.
     Told(usize, usize),
 }
 
@@ -50,7 +50,7 @@ pub(super) struct Search {
 }
 
 impl Search {
-    /// `kept` are the holdings to be looked at, `costs` what each holding's document and copy weigh.
+    /// `kept` are the holdings to search, `costs` the weights of each holding's document and copy.
     pub(super) fn new(
         offered: &[Vec<Offer>],
         kept: &BTreeSet<usize>,
@@ -140,12 +140,12 @@ impl Search {
     }
 }
 
-/// The best answer of a group so far, with what decides between answers that weigh the same.
+/// The best answer of a group so far, with its ranking among answers of equal weight.
 struct Best {
     answer: Answer,
     /// The number of things that its ways tell, each way by itself.
     told: usize,
-    /// The claim sets, by query: the asker's order.
+    /// The claim sets, by query, in the verifier's order.
     sets: Vec<usize>,
     /// The holdings, by query: the wallet's order.
     holdings: Vec<usize>,
@@ -155,8 +155,8 @@ struct Best {
 struct Branch<'s> {
     search: &'s Search,
     group: &'s [usize],
-    /// For each query of the group, each way's share: what it weighs if whatever it has in common with ways
-    /// of other queries is split evenly between them. An answer weighs no less than the shares of its ways.
+    /// For each query of the group, each way's share: its weight if everything that it has in common with ways of
+    /// other queries is split evenly between them. An answer weighs no less than the shares of its ways.
     shares: Vec<Vec<u64>>,
     /// The least that the queries from each one on add to the shares.
     ahead: Vec<u64>,
@@ -218,8 +218,8 @@ impl<'s> Branch<'s> {
         }
     }
 
-    /// Tries every way for the query at `depth` that may lead to a better answer. `cost` is what the ways chosen
-    /// before it weigh, `shared` the sum of their shares.
+    /// Tries every way for the query at `depth` that may lead to a better answer. `cost` is the weight of the ways
+    /// chosen before it, `shared` the sum of their shares.
     fn descend(&mut self, depth: usize, cost: u64, shared: u64) -> Result<(), Problem> {
         let Some(query) = self.group.get(depth) else {
             self.keep(cost);
@@ -232,7 +232,7 @@ impl<'s> Branch<'s> {
         let mut open = Vec::with_capacity(ways.len());
         for (way, share) in ways.iter().zip(shares) {
             self.steps = self.steps.saturating_add(u64::try_from(way.items.len()).unwrap_or(u64::MAX));
-            // Of one document one copy goes.
+            // Each document is answered by one copy only.
             let excludes = |other: &&Way| other.document == way.document && other.holding != way.holding;
             if self.chosen.iter().any(excludes) {
                 continue;
@@ -244,7 +244,7 @@ impl<'s> Branch<'s> {
         if self.steps > MAX_STEPS {
             return Err(Problem::new(Code::TooLarge, "the query can be answered in too many ways to compare them all"));
         }
-        // What promises most comes first, so that there soon is something to compare the rest with.
+        // The most promising ways first, so that there soon is something to compare the rest with.
         open.sort_unstable_by_key(|(bound, set, holding, ..)| (*bound, *set, *holding));
         for (bound, _, _, cost, shared, way) in open {
             self.chosen.push(way);
@@ -279,8 +279,9 @@ impl<'s> Branch<'s> {
         if bound != best.answer.cost {
             return bound < best.answer.cost;
         }
-        // It can weigh the same at the least. Then the one that tells less comes first: an offer that is left out since
-        // another tells less would not be chosen either (see `implied`). Then the asker's order, then the wallet's.
+        // It can at least weigh the same. Then the answer that tells less ranks first: an offer that is left out
+        // since another tells less would not be chosen either (see `implied`). Then the verifier's order, then the
+        // wallet's.
         let told = self.told().saturating_add(self.told_ahead.get(self.chosen.len()).copied().unwrap_or_default());
         if told != best.told {
             return told < best.told;
@@ -301,7 +302,7 @@ impl<'s> Branch<'s> {
         self.chosen.iter().fold(0, |sum, way| sum.saturating_add(way.items.len()))
     }
 
-    /// Notes a whole answer, if it comes before the best one.
+    /// Records a complete answer, if it ranks before the best one.
     fn keep(&mut self, cost: u64) {
         let sets: Vec<usize> = self.chosen.iter().map(|way| way.set).collect();
         let holdings: Vec<usize> = self.chosen.iter().map(|way| way.holding).collect();

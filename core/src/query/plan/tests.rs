@@ -1,4 +1,4 @@
-//! Each preference with its reverse; what may not happen, and how much is not too much.
+//! Each preference with its reverse; forbidden answers, and sizes.
 
 use serde_json::{Map, Value, json};
 
@@ -185,7 +185,7 @@ fn what_this_asker_has_seen_goes_before_what_it_has_not() {
     assert_eq!(taken(&[shared, fresh]), 1);
     assert_eq!(taken(&[Holding { exposure: Exposure::Others(2), ..shared }, shared]), 1);
     assert_eq!(taken(&[shared]), 0);
-    // Each of these is the weights' word.
+    // Each of these follows from the weights.
     assert_eq!(by(&[fresh, known], &Weights { new_document: 0, ..weights() }), 0);
     assert_eq!(by(&[known, same], &Weights { fresh_copy: 0, ..weights() }), 0);
     assert_eq!(by(&[shared, fresh], &Weights { shared_copy: 0, ..weights() }), 0);
@@ -322,7 +322,7 @@ fn a_document_of_two_types_answers_for_no_claim_that_is_asked_for_two_bounds() {
     };
     assert_eq!(shown_of(&permit, "2027-06-01", &ordered), ["until>"]);
     permit.insert("type".to_owned(), json!(["VerifiableCredential", "Permit", "Visa"]));
-    // Whichever of the two it is, and whether it reaches them or not; nor does the value go.
+    // In both cases, and for both outcomes; nor is the value disclosed.
     for until in ["2025-01-01", "2026-06-01", "2028-01-01"] {
         permit["credentialSubject"]["until"] = json!(until);
         assert_eq!(shown_of(&permit, "2027-06-01", &ordered), ["name"]);
@@ -357,11 +357,12 @@ fn of_answers_that_weigh_the_same_the_askers_first_then_the_wallets_first_is_tak
         let plan = query.plan(wallet, &Named, &weights()).unwrap();
         (plan.parts[0].query_id.clone(), plan.parts[0].holding)
     };
-    // The wallet has the asker's second choice before the first.
+    // The wallet has the verifier's second choice before the first.
     let wallet = [holding(0, &second, &[]), holding(1, &first, &[]), holding(2, &first, &[])];
     assert_eq!(taken(&either("name", "title"), &wallet).1, 1);
     assert_eq!(taken(&either("title", "name"), &wallet).1, 0);
-    // Where it weighs the same only because another query needs the most of it anyway, what tells less comes first.
+    // If it weighs the same only because another query needs most of it anyway, the answer that tells less ranks
+    // first.
     let permit = payload("Permit", json!({"name": "A", "title": "B", "number": "1"}));
     let claims = json!([claim("number", "number"), claim("title", "title"), claim("name", "name")]);
     let part = |id: &str, sets: Value| credential(id, "Permit", claims.clone(), sets);

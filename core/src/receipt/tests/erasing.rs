@@ -85,7 +85,7 @@ fn a_request_for_another_receipt_or_verifier_is_refused() {
 #[test]
 fn a_request_has_the_members_of_its_form_alone() {
     with(&holder(), |_, _| {}).unwrap();
-    // An end that nobody would look at, among them.
+    // One of them an end that nobody would check.
     for name in ["exp", "nbf", "jti", "x"] {
         refused(with(&holder(), |_, p| drop(p.insert(name.to_owned(), json!(0)))), Code::MalformedValue);
         refused(with(&holder(), |h, _| drop(h.insert(name.to_owned(), json!(0)))), Code::MalformedValue);

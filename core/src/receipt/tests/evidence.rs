@@ -23,7 +23,7 @@ fn registrar() -> SecretKey {
     secret(7)
 }
 
-/// The asker's own site, at which nobody looks later.
+/// The verifier's own site, which nobody reads later.
 struct Site(Arc<DidDocument>);
 
 impl Resolve for Site {
@@ -90,7 +90,7 @@ fn good() -> ExportedReceipt {
     )
 }
 
-/// Years later, with no network: the registrar's DID alone is pinned.
+/// Verifies the export years later, with no network and only the registrar's DID pinned.
 fn judged(file: &ExportedReceipt) -> Result<ReceiptEvidence, Problem> {
     // Through the file.
     let file = ExportedReceipt::parse(serde_json::to_string(file).unwrap().as_bytes())?;
@@ -127,7 +127,7 @@ fn a_key_that_no_pinned_registrar_vouches_for_proves_nothing() {
     ));
     let request = request_object(Some(registration_of(&[key_1()], &registrar(), 365)), "key-1", &verifier());
     unproven(&export(&request, "key-2", &secret(3)));
-    // Whoever made all of it up, but for the registration.
+    // An export that is all forged, but for the registration.
     refused(judged(&export(&request, "key-1", &secret(3))), Code::SignatureInvalid);
     unproven(&ExportedReceipt { request: None, ..good() });
 }
@@ -136,7 +136,7 @@ fn a_key_that_no_pinned_registrar_vouches_for_proves_nothing() {
 fn a_request_that_is_not_the_receipts_is_refused() {
     let other = request_object(Some(registration_of(&[key_1()], &registrar(), 364)), "key-1", &verifier());
     refused(judged(&ExportedReceipt { request: Some(other), ..good() }), Code::ReceiptMismatch);
-    // A request that somebody else signed in the asker's name, for which the asker gave a receipt.
+    // A request that somebody else signed in the verifier's name, for which the verifier gave a receipt.
     let registration = registration_of(&[key_1()], &registrar(), 365);
     let forged = request_object(Some(registration.clone()), "key-1", &secret(3));
     refused(judged(&export(&forged, "key-1", &verifier())), Code::SignatureInvalid);
@@ -212,7 +212,7 @@ fn a_registration_names_keys_of_the_askers_own_and_each_once() {
     ] {
         refused(make(&bad), Code::RegistrationInvalid);
     }
-    // A key that the asker's own document does not have under that name is not registered.
+    // A key that the verifier's own document does not have under that name is not registered.
     refused(make(&[ReceiptKey::new(&asker_kid("key-2"), &verifier().public_key())]), Code::RegistrationMismatch);
     refused(make(&[ReceiptKey::new(&asker_kid("key-3"), &secret(3).public_key())]), Code::MethodUnknown);
 }

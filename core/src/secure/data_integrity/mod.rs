@@ -31,7 +31,7 @@ pub trait Cryptosuite: Send + Sync {
     /// The `cryptosuite` value.
     fn name(&self) -> &'static str;
 
-    /// Completes a proof's options with what this suite adds to them.
+    /// Completes a proof's options with this suite's members.
     fn complete_options(&self, _document: &Map<String, Value>, options: Map<String, Value>) -> Map<String, Value> {
         options
     }
@@ -94,10 +94,11 @@ pub struct Expected<'a> {
     pub skew: i64,
 }
 
-/// Adds a proof to a document (beside those that it has, as a proof set). `document` is an object without or with `proof`.
+/// Adds a proof to a document (beside those that it has, as a proof set). `document` is an object without or with
+/// `proof`.
 ///
 /// # Errors
-/// `proof_generation`, `malformed_value` (its `proof` is neither an object nor an array), and what the suite refuses.
+/// `proof_generation`, `malformed_value` (its `proof` is neither an object nor an array), and those of the suite.
 pub fn secure(
     document: &Map<String, Value>,
     suite: &dyn Cryptosuite,
@@ -130,7 +131,8 @@ pub fn to_text(secured: &Map<String, Value>) -> Result<String, Problem> {
     String::from_utf8(written).map_err(|_| Problem::new(Code::ProofGeneration, "the document is not UTF-8"))
 }
 
-/// Checks that a secured document is, but for its `proofValue`, what [`secure`] and [`to_text`] make of this one.
+/// Checks that a secured document equals, but for its `proofValue`, the result of [`secure`] and [`to_text`] for this
+/// one.
 ///
 /// # Errors
 /// `copy_marked`; those of [`secure`].
@@ -180,13 +182,13 @@ fn configuration(suite: &dyn Cryptosuite, options: &ProofOptions<'_>) -> Result<
 /// Verifies every proof of a document (a set or a chain, section 4.5): none = refused, one bad = refused.
 /// Returns the verified document without its proofs.
 ///
-/// This is stricter than the Recommendation in one thing: contexts that were appended after signing are refused, and not
-/// cut off, so that what a reader sees is what was signed.
+/// This is stricter than the Recommendation in one thing: contexts that were appended after signing are refused, and
+/// not cut off, so that a reader sees exactly what was signed.
 ///
 /// # Errors
-/// `proof_missing`, `proof_malformed`, `proof_purpose`, `proof_expired`, `proof_chain`, `proof_context`, `cryptosuite_unknown`,
-/// `date_malformed`, `not_yet_valid` (made in the future), `did_*`, `method_*`, `key_*`, `challenge_*`, `domain_*`, `signature_invalid`, and
-/// what the suite refuses.
+/// `proof_missing`, `proof_malformed`, `proof_purpose`, `proof_expired`, `proof_chain`, `proof_context`,
+/// `cryptosuite_unknown`, `date_malformed`, `not_yet_valid` (made in the future), `did_*`, `method_*`, `key_*`,
+/// `challenge_*`, `domain_*`, `signature_invalid`, and those of the suite.
 pub fn verify(
     document: &Map<String, Value>,
     suites: &[&dyn Cryptosuite],
@@ -306,7 +308,7 @@ fn time(proof: &Map<String, Value>, name: &str) -> Result<Option<Timestamp>, Pro
         .transpose()
 }
 
-/// The proof's set of domains is the one that is expected, no more and no less (section 4.4).
+/// Checks that the proof's set of domains is exactly the expected one (section 4.4).
 fn check_domain(domain: Option<&Value>, expected: &str) -> Result<(), Problem> {
     let domains = match domain {
         None => return Err(Code::DomainMissing.into()),

@@ -283,7 +283,7 @@ fn row_23_previous_proof_that_points_nowhere() {
     for previous in [json!([]), json!(1), json!(["urn:a", 1])] {
         refused(&chain(&previous), Code::ProofMalformed);
     }
-    // The proof that was signed over is gone, another one, bad, or not the only one of its name.
+    // The proof that was signed over is missing, another one, bad, or not the only one of its name.
     let mut gone = chain(&json!("urn:a"));
     gone["proof"].as_array_mut().unwrap().remove(0);
     refused(&gone, Code::ProofChain);
@@ -304,12 +304,12 @@ fn row_24_a_context_appended_after_signing() {
     let append =
         |d: &mut Map<String, Value>| d["@context"].as_array_mut().unwrap().push(json!("https://other.example/v1"));
     refused(&changed(append), Code::ProofContext);
-    // By itself the suite does as the Recommendation has it: it hands back what was signed.
+    // By itself the suite follows the Recommendation: it returns the document that was signed.
     let mut appended = changed(append);
     let proof = appended.remove("proof").unwrap();
     let verified = EddsaJcs2022.verify(&appended, proof.as_object().unwrap(), &secret(1).public_key()).unwrap();
     assert_eq!(verified, document());
-    // With no context in the proof, the document's own is what counts.
+    // With no context in the proof, the document's own counts.
     let mut bare = document();
     let mut config = proof.as_object().unwrap().clone();
     config.remove("proofValue");
@@ -330,7 +330,7 @@ fn row_25_contexts_reordered() {
     refused(&changed(|d| drop(d["@context"].as_array_mut().unwrap().remove(0))), Code::ProofContext);
     refused(&changed(|d| drop(d.remove("@context"))), Code::ProofContext);
     refused(&changed(|d| d["@context"] = json!({})), Code::ProofContext);
-    // In the proof as well, they are no longer what was signed.
+    // In the proof as well, they differ from the signed ones.
     refused(
         &changed(|d| {
             d["@context"].as_array_mut().unwrap().reverse();

@@ -82,8 +82,8 @@ fn eddsa_jcs_2022_is_verified() {
     assert_eq!(refusal.code, Code::SignatureInvalid);
 }
 
-/// Stands for eddsa-rdfc-2022 and takes down what it is given: the vectors of proof sets and chains are made with that
-/// suite, and what it is given is what core has to get right.
+/// Replaces eddsa-rdfc-2022 and records its input: the vectors of proof sets and chains are made with that suite, and
+/// core has to compute its input right.
 #[derive(Default)]
 struct Recorder(std::sync::Mutex<Vec<Map<String, Value>>>);
 
@@ -112,7 +112,7 @@ impl Cryptosuite for Recorder {
     }
 }
 
-/// The proofs of the vectors are by different keys, whose documents all belong to the one who is expected here.
+/// The proofs of the vectors are by different keys, whose documents all belong to the expected controller.
 struct AllKeys;
 
 impl Resolve for AllKeys {

@@ -1,4 +1,4 @@
-//! Key binding (RFC 9901 sections 4.3 and 7.3): the holder proves possession, to one asker, for one request.
+//! Key binding (RFC 9901 sections 4.3 and 7.3): the holder proves possession, to one verifier, for one request.
 
 use serde_json::{Map, Value};
 
@@ -22,7 +22,7 @@ const KEYS: &str = "carnet_keys";
 pub struct KeyBinding<'a> {
     /// The nonce that was given out.
     pub nonce: &'a str,
-    /// The full client id of the asker, with its prefix.
+    /// Full client id of the verifier, with its prefix.
     pub audience: &'a str,
     /// The time of verification.
     pub now: Timestamp,
@@ -45,12 +45,12 @@ pub struct Stapled<'a> {
 }
 
 impl SdJwt {
-    /// Verifies the key-binding JWT (RFC 9901 section 7.3): `typ`, `alg`, signature by the key in
-    /// `cnf`, nonce, audience, `iat` no older than `max_age` and no further ahead than `skew`,
-    /// `sd_hash`, and `exp` and `nbf` where they are there. Returns its payload.
+    /// Verifies the key-binding JWT (RFC 9901 section 7.3): `typ`, `alg`, signature by the key in `cnf`, nonce,
+    /// audience, `iat` no older than `max_age` and no further ahead than `skew`, `sd_hash`, and `exp` and `nbf` if
+    /// present. Returns its payload.
     ///
-    /// The key is the one in `cnf` and no other, whatever the key binding's own header names; so this
-    /// says something only beside [`SdJwt::verify_signature`].
+    /// The key is the one in `cnf` and no other, even if the key binding's own header names one. The result means
+    /// something only beside [`SdJwt::verify_signature`].
     ///
     /// # Errors
     /// `key_binding_missing`; `token_type`; `key_binding_key` (no `cnf`, or another key's
@@ -101,7 +101,7 @@ impl SdJwt {
         keys.iter().map(|key| key.as_str().ok_or_else(malformed)).collect()
     }
 
-    /// Appends a key-binding JWT over what is here, and returns the compact SD-JWT+KB.
+    /// Appends a key-binding JWT over this SD-JWT, and returns the compact SD-JWT+KB.
     ///
     /// # Errors
     /// `key_binding_unexpected` (there is one already), `key_binding_key` (the signer's key is not
@@ -125,7 +125,7 @@ impl SdJwt {
         self.bind_with(&Stapled { proofs, ..Stapled::default() }, nonce, audience, now, holder)
     }
 
-    /// [`SdJwt::bind`] with what goes with it.
+    /// [`SdJwt::bind`] with optional members.
     ///
     /// # Errors
     /// As [`SdJwt::bind`].

@@ -1,4 +1,4 @@
-//! From digests to claims (RFC 9901 section 7.1, steps 3 to 5), and the choice of what to show.
+//! Resolution of digests to claims (RFC 9901 section 7.1, steps 3 to 5), and selection of disclosures.
 
 use std::fmt;
 
@@ -12,7 +12,7 @@ use crate::{
     shown::{Member, is_metadata},
 };
 
-/// The most claims in the clear: each costs a path, and whoever presents decides how many there are.
+/// Limit on claims in the clear: each costs a path, and the presenter decides their number.
 const MAX_CLEAR: usize = 256;
 
 /// Content of an SD-JWT once its digests are resolved.
@@ -20,8 +20,8 @@ const MAX_CLEAR: usize = 256;
 pub struct Disclosed {
     /// The payload with every disclosed claim in its place, and no `_sd`, `_sd_alg` or `...` left.
     pub payload: Map<String, Value>,
-    /// The path of each disclosure that came along, in the order of the disclosures, with concrete
-    /// indices in the *original* array, where elements that were not disclosed count too.
+    /// Path of each disclosure in the SD-JWT, in the order of the disclosures, with concrete indices in the
+    /// *original* array, where undisclosed elements count too.
     pub paths: Vec<ClaimPath>,
     /// The claims that the issuer left in the clear, in the payload or within a disclosure. They are as readable as
     /// those that were disclosed.
@@ -37,8 +37,8 @@ pub struct ClearClaim {
     pub path: ClaimPath,
     /// Path in [`Disclosed::payload`].
     pub shown: ClaimPath,
-    /// Number of steps of these paths to the innermost disclosure that it lies in; 0: it is readable whatever is
-    /// disclosed.
+    /// Number of steps of these paths to the innermost disclosure that contains it; 0 if it is readable without any
+    /// disclosure.
     pub within: usize,
 }
 
@@ -52,7 +52,7 @@ impl ClearClaim {
 }
 
 impl fmt::Debug for Disclosed {
-    /// Shows the paths alone: the payload's values do not belong in logs.
+    /// Shows only the paths: the payload's values do not belong in logs.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Disclosed").field("paths", &self.paths).finish_non_exhaustive()
     }
@@ -133,8 +133,8 @@ impl SdJwt {
         Self::from_parts(self.jws().clone(), text, kept, None)
     }
 
-    /// Every digest of `_sd` and `...`, also those of decoys and within disclosures: one that stands in two copies
-    /// joins them, whatever they show.
+    /// Returns every digest of `_sd` and `...`, including those of decoys and within disclosures: a digest in two
+    /// copies joins them, for any disclosure.
     ///
     /// # Errors
     /// Those of [`SdJwt::disclosed`].
@@ -151,7 +151,7 @@ impl SdJwt {
         Ok((payload, resolver.decoys.unwrap_or_default()))
     }
 
-    /// The payload with everything in its place, and what was met on the way.
+    /// Returns the payload with everything in its place, and the findings on the way.
     fn resolver(&self) -> Result<(Map<String, Value>, Resolver<'_>), Problem> {
         let mut resolver = self.new_resolver()?;
         let payload = resolver.object(self.jws().payload(), 0)?;
@@ -260,7 +260,7 @@ impl<'a> Resolver<'a> {
         }
     }
 
-    /// A value that stands in the clear, noted if it is a claim without parts in the clear.
+    /// Resolves a value in the clear, and records it if it is a claim without parts.
     fn in_the_clear(&mut self, value: &'a Value) -> Result<Value, Problem> {
         let has_clear_parts = match value {
             Value::Object(members) => members.keys().any(|name| name != DIGESTS),
@@ -342,9 +342,9 @@ impl<'a> Resolver<'a> {
         Ok(shown)
     }
 
-    /// The disclosure that a digest refers to, if it came along; the digest is noted either way.
+    /// Returns the disclosure that a digest refers to, if it is there; records the digest either way.
     ///
-    /// Each goes to one place, so resolving ends however disclosures refer to one another.
+    /// Each has one place, so resolving ends even if disclosures refer to one another.
     fn lookup(&mut self, digest: &'a str) -> Result<Option<(usize, &'a Disclosure)>, Problem> {
         self.seen.push(digest);
         let token = self.token;

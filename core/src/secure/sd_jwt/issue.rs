@@ -38,11 +38,11 @@ pub struct IssueOptions<'a> {
     pub ordered: &'a [OrderedClaim],
     /// The holder's key, put in `cnf`.
     pub holder: Option<&'a PublicKey>,
-    /// Each `_sd` array has as many digests as there are names to hide at its place, whichever the payload has, rounded up
-    /// to a multiple of this; the rest are decoys (RFC 9901 section 4.2.5). So their number says nothing of the payload.
+    /// Each `_sd` array has as many digests as there are names to hide at its place, in any payload, rounded up to a
+    /// multiple of this; the rest are decoys (RFC 9901 section 4.2.5). So their number says nothing of the payload.
     /// 0: no decoys; at most 256.
     pub decoys_to_multiple_of: usize,
-    /// Arrays whose elements are hidden, have no order, and are so many with decoys that nobody sees how many there are.
+    /// Arrays whose elements are hidden, have no order, and are padded with decoys so that their number is hidden.
     pub padded: &'a [PaddedArray],
 }
 
@@ -87,7 +87,8 @@ pub(super) struct Rendered {
     pub(super) disclosures: String,
 }
 
-/// Renders what is signed, and the disclosures. Everything follows from the arguments but what `blinding` gives.
+/// Renders the payload to sign, and the disclosures. Everything follows from the arguments but the output of
+/// `blinding`.
 pub(super) fn render(
     payload: &Map<String, Value>,
     options: &IssueOptions<'_>,
@@ -122,7 +123,7 @@ pub(super) fn render(
     Ok(Rendered { signing_input, disclosures: sealer.disclosures })
 }
 
-/// Source of what nobody can compute: salts and decoys. Issuance draws them; a check takes them from a copy.
+/// Source of unpredictable values: salts and decoys. Issuance draws them; a check takes them from a copy.
 pub(super) trait Blinding {
     /// The salt of the next disclosure.
     fn salt(&mut self) -> Result<String, Problem>;
@@ -148,7 +149,7 @@ impl Blinding for Fresh<'_> {
     }
 
     fn decoy(&mut self, _: &[Place<'_>], _: Option<&str>) -> Result<DigestText, Problem> {
-        // The digest of randomness (RFC 9901 section 4.2.5), which nobody can tell from another.
+        // The digest of randomness (RFC 9901 section 4.2.5), which cannot be told from another.
         Ok(digest_of(&self.random::<32>()?))
     }
 }
@@ -202,7 +203,7 @@ impl<'p> Seen<'p> {
     }
 }
 
-/// Puts digests in the place of what is disclosable.
+/// Replaces disclosable claims by digests.
 struct Sealer<'a, 'p> {
     blinding: &'a mut dyn Blinding,
     decoys: usize,
@@ -336,8 +337,8 @@ impl<'p> Sealer<'_, 'p> {
         Ok(sealed.iter().map(element).collect())
     }
 
-    /// The commitments to a hidden value and its salt, as an array of disclosable elements under the name `beside`, with
-    /// decoys in the place of those that the value does not have.
+    /// Returns the commitments to a hidden value and its salt, as an array of disclosable elements under the name
+    /// `beside`, with decoys in place of those that the value does not have.
     fn commitments(
         &mut self,
         direction: Direction,

@@ -42,8 +42,8 @@ pub enum Step {
 /// A path to a claim in the credential (the form of DCQL's `path`, OpenID4VP 1.0 section 7).
 pub type ClaimPath = Vec<Step>;
 
-/// The deepest nesting of a payload with its disclosures in place: that of
-/// [`Limits::DOCUMENT`](crate::json::Limits::DOCUMENT), whatever the disclosures add up to.
+/// Limit on the nesting of a payload with its disclosures in place: that of
+/// [`Limits::DOCUMENT`](crate::json::Limits::DOCUMENT), independent of the disclosures.
 const MAX_DEPTH: usize = 32;
 
 /// The member that holds an object's digests (RFC 9901 section 4.2.4.1).
@@ -101,7 +101,7 @@ fn must_be_clear<'a>(typ: Option<&str>, mut path: impl Iterator<Item = Member<'a
 #[derive(Clone)]
 pub struct SdJwt {
     jws: Jws,
-    /// The text up to and with the last tilde: what `sd_hash` is over.
+    /// Text up to and with the last tilde: the input of `sd_hash`.
     text: String,
     /// The disclosures in the order of the text.
     disclosures: Vec<Disclosure>,
@@ -137,8 +137,8 @@ impl SdJwt {
         self.key_binding.as_ref()
     }
 
-    /// Refuses an SD-JWT+KB where an SD-JWT belongs: what an issuer hands out is bound to no asker
-    /// yet (RFC 9901 section 7.2).
+    /// Refuses an SD-JWT+KB where an SD-JWT belongs: an issuer's copy is not yet bound to a verifier (RFC 9901
+    /// section 7.2).
     ///
     /// # Errors
     /// `key_binding_unexpected`
@@ -198,7 +198,7 @@ impl fmt::Display for SdJwt {
 }
 
 impl fmt::Debug for SdJwt {
-    /// Shows the shape alone: the disclosures are claims, and those do not belong in logs.
+    /// Shows only the shape: the disclosures are claims, which do not belong in logs.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SdJwt")
             .field("jws", &self.jws)

@@ -39,7 +39,7 @@ pub(super) struct Disclosure {
 }
 
 impl Drop for Disclosure {
-    /// A claim, and what its thresholds grow from.
+    /// Wipes the claim, and the salt of its thresholds.
     fn drop(&mut self) {
         self.salt.zeroize();
         crate::wipe(&mut self.value);

@@ -1,4 +1,5 @@
-//! Rendering a copy again from what it says, to see that it has nothing of its own but key, salts, digests and signature.
+//! Renders a copy again from its content, to check that it has nothing of its own but key, salts, digests and
+//! signature.
 
 use serde_json::{Map, Value};
 
@@ -16,8 +17,8 @@ impl SdJwt {
         self.disclosures.iter().map(|disclosure| disclosure.salt.as_str())
     }
 
-    /// Checks that the token is, byte for byte but for its signature, what [`super::issue()`] makes of a payload with the
-    /// token's own salts and decoys. Every disclosure has to be there, and no key binding.
+    /// Checks that the token equals, byte for byte but for its signature, the result of [`super::issue()`] for a
+    /// payload with the token's own salts and decoys. Every disclosure has to be there, and no key binding.
     ///
     /// # Errors
     /// `copy_marked`; those of [`super::issue()`] and [`SdJwt::disclosed`].

@@ -61,9 +61,9 @@ impl SdJwt {
                 return Err(Problem::new(Code::ThresholdUnproven, detail));
             }
             match (array, committed) {
-                // There is no object that the claim could stand in.
+                // There is no object that could contain the claim.
                 (None, _) => {}
-                // Decoys stand in the place of commitments to what is not there.
+                // Decoys replace commitments to an absent value.
                 (Some(array), None) if array.is_empty() => {}
                 (Some(_), None) => return Err(foreign()),
                 (Some(array), Some((value, salt))) => {
@@ -141,7 +141,7 @@ impl SdJwt {
         })
     }
 
-    /// The salt of the disclosure that stands at a path.
+    /// Returns the salt of the disclosure at a path.
     fn salt(&self, places: &[Vec<Place<'_>>], path: &[Step]) -> Option<&str> {
         let at = places.iter().position(|place| {
             place.len() == path.len() && place.iter().zip(path).all(|(place, step)| place.is_at(step))
@@ -150,11 +150,11 @@ impl SdJwt {
     }
 }
 
-/// The thresholds that a verified key binding proves of what was disclosed under a verified signature.
+/// Returns the thresholds that a verified key binding proves of claims disclosed under a verified signature.
 ///
 /// # Errors
-/// `threshold_unproven`: a witness that does not lead to the one commitment that was disclosed for it, or none
-/// or several that were; those of [`Proof::parse_all`].
+/// `threshold_unproven`: a witness that does not lead to the one commitment that was disclosed for it, or no or
+/// several such commitments; those of [`Proof::parse_all`].
 pub(crate) fn proved(binding: &Map<String, Value>, payload: &Map<String, Value>) -> Result<Vec<Proved>, Problem> {
     let Some(proofs) = binding.get(MEMBER) else { return Ok(Vec::new()) };
     let proofs = Proof::parse_all(proofs)?;

@@ -150,7 +150,7 @@ fn row_58_bad_signature_on_a_list_in_cbor() {
     let mut changed = good.clone();
     *changed.last_mut().unwrap() ^= 1;
     refused(verify(&changed), Code::SignatureInvalid);
-    // The header is signed as it came, with whatever else it says.
+    // The header is signed as it is, with all its members.
     assert!(verify(&Parts::header(77, Value::from("x"))).is_ok());
 }
 

@@ -1,5 +1,5 @@
-//! The chain of lists: each list names those before it, so that whoever accepted one can tell a successor from a fork
-//! (spec/trust.md sections 2 and 4).
+//! The chain of lists: each list names those before it, so that a program that accepted one can tell a successor from
+//! a fork (spec/trust.md sections 2 and 4).
 
 use serde::{Deserialize, Serialize};
 
@@ -37,13 +37,13 @@ pub struct Seen {
     /// True if a timestamp was ever taken. From then on each list that names signers of timestamps must have one.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub timestamped: bool,
-    /// The operators whom lists have named in the place of those who are pinned.
+    /// The operators whom lists have named in place of the pinned ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub operators: Option<Handover>,
 }
 
 impl Seen {
-    /// Returns what to remember of a list.
+    /// Returns the identity of a list to remember.
     pub(super) fn of(contents: &Contents, digest: &str) -> Self {
         let chained = !contents.history.is_empty();
         Self { sequence: contents.sequence, digest: digest.to_owned(), chained, timestamped: false, operators: None }

@@ -40,10 +40,10 @@ pub struct Contents {
     /// The lists before it, newest first, at most 64. Lists that were made before there was a history have none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub history: Vec<EarlierList>,
-    /// The DIDs of those who sign timestamps of this list, in ascending order; none: there are no timestamps.
+    /// DIDs of the signers of this list's timestamps, in ascending order; if empty, there are no timestamps.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub timestamp_signers: Vec<String>,
-    /// The operators who sign from this list on, where they are not those who were pinned.
+    /// The operators who sign from this list on, if they are not the pinned ones.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub operators: Option<NamedOperators>,
     /// Parties that may or once might issue; by DID, in ascending order of its bytes.
@@ -81,7 +81,7 @@ pub struct Accreditation {
     /// The first instant at which it holds.
     #[serde(with = "instant")]
     pub from: Timestamp,
-    /// The last instant at which it holds; what was issued until then stays good.
+    /// The last instant at which it holds; credentials issued until then stay valid.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "optional_instant")]
     pub until: Option<Timestamp>,
     /// Withdrawal of the accreditation, if any.
@@ -107,7 +107,7 @@ pub struct Withdrawal {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum EarlierCredentials {
-    /// They stay good. Only for a party whose dates can be believed: it could date back what it issues now.
+    /// They stay valid. Only for a party whose dates can be trusted: it could backdate new credentials.
     Stand,
     /// They are invalid from the withdrawal on.
     Fall,

@@ -18,7 +18,7 @@ pub struct Difference<'a> {
 pub enum Change<'a> {
     /// It is new.
     Added(&'a Entry),
-    /// It is gone.
+    /// It is missing.
     Removed(&'a Entry),
     /// It is another.
     Changed {

@@ -1,11 +1,11 @@
-//! Trust lists: who may issue what, and who may register askers, in one numbered and dated document that a quorum of
-//! operators has signed (spec/trust.md).
+//! Trust lists: the parties that may issue, and those that may register relying parties, in one numbered and dated
+//! document that a quorum of operators has signed (spec/trust.md).
 //!
-//! Operators [draft](TrustList::draft) a list, [look](TrustList::preview) at what it says and [sign](TrustList::sign) it,
-//! one after the other. Whoever relies on it
-//! pins the operators and [verifies](TrustList::verify) it, given the [`Seen`] of the last one, so that nobody can
-//! bring an older one back. [`TrustList::why`] then decides about one party, and says by which entry and rule;
-//! [`Question::about`] is what to ask of a credential; [`Contents::diff`] tells two lists apart.
+//! Operators [draft](TrustList::draft) a list, [preview](TrustList::preview) it and [sign](TrustList::sign) it, one
+//! after the other. A program that relies on it pins the operators and [verifies](TrustList::verify) it, given the
+//! [`Seen`] of the last one, so that nobody can bring an older one back. [`TrustList::why`] then decides about one
+//! party, and names the entry and the rule; [`Question::about`] makes the question about a credential;
+//! [`Contents::diff`] compares two lists.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -54,8 +54,8 @@ pub struct Pinned<'a> {
     pub operators: &'a Operators,
     /// The newest one that was accepted before; `None` only if there never was one.
     pub seen: Option<&'a Seen>,
-    /// The digest of a list that is accepted whatever was seen before: the way back after a wrong list, by the word of
-    /// whoever relies on it.
+    /// Digest of a list that is accepted despite the remembered one: the way back after a wrong list, by a decision
+    /// of its user.
     pub accept: Option<&'a str>,
     /// The time.
     pub now: Timestamp,
@@ -63,7 +63,8 @@ pub struct Pinned<'a> {
     pub skew: i64,
 }
 
-/// A trust list that holds: a quorum has signed it, its time it was, and it is not older than what was seen before.
+/// A trust list that holds: a quorum has signed it, it was within its time, and it is no older than the remembered
+/// one.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TrustList {
     contents: Contents,
@@ -74,7 +75,7 @@ pub struct TrustList {
     digest: String,
     signed_by: BTreeSet<String>,
     failed: BTreeMap<String, Problem>,
-    /// The operators that lists have named in the place of those who are pinned.
+    /// The operators whom lists have named in place of the pinned ones.
     handover: Option<Handover>,
     /// True if a timestamp of any of its lists was ever taken.
     stamped: bool,
@@ -113,7 +114,7 @@ impl Preview {
     }
 }
 
-/// A list whose form holds; nobody need have signed it.
+/// A well-formed list; its signatures are not verified.
 struct Draft {
     contents: Contents,
     list: String,
@@ -124,8 +125,8 @@ struct Draft {
 }
 
 impl TrustList {
-    /// A list that nobody has signed yet: `list` is the DID that names it, from `from` to `until`, at most 366 days
-    /// later. Its entries are put in order.
+    /// Drafts an unsigned list: `list` is the DID that names it, from `from` to `until`, at most 366 days later. Its
+    /// entries are put in order.
     ///
     /// # Errors
     /// `trust_list_invalid` for content that is out of bounds, `validity_reversed`, `date_malformed`.
@@ -176,15 +177,15 @@ impl TrustList {
     /// # Errors
     /// `trust_list_invalid`; `proof_missing`; `trust_list_quorum` (too few operators have a proof that holds), or
     /// `did_unresolved` or `not_yet_valid` where proofs could make up for it later; `proof_malformed` (too many proofs);
-    /// `expired`, `not_yet_valid`; those of [`Seen::admit`]; what [`crate::credential::Credential::parse`] refuses.
+    /// `expired`, `not_yet_valid`; those of [`Seen::admit`] and [`crate::credential::Credential::parse`].
     pub fn verify(document: &Map<String, Value>, pinned: &Pinned<'_>, resolver: &dyn Resolve) -> Result<Self, Problem> {
         let list = Self::admit(document, pinned, resolver)?;
         list.clock(pinned.now).has_not_passed(list.valid_until, "the trust list's validUntil")?;
         Ok(list)
     }
 
-    /// Verifies a list that named other operators, for whoever missed it, and returns what to remember of it before a
-    /// later list is verified. It may be past its end.
+    /// Verifies a list that named other operators, for a program that missed it, and returns the identity to remember
+    /// before a later list is verified. It may be past its end.
     ///
     /// # Errors
     /// Those of [`Self::verify`]; `trust_list_invalid` if it names no operators.
@@ -202,7 +203,7 @@ impl TrustList {
         }
         let clock = Clock { now: pinned.now, skew: pinned.skew };
         let digest = digest(&unsecured)?;
-        // A list that is accepted by its digest is judged by the pins alone.
+        // A list that is accepted by its digest is judged only by the pins.
         let accepted = pinned.accept == Some(digest.as_str());
         let seen = pinned.seen.filter(|_| !accepted);
         let deciding = pinned.operators.deciding(seen);
@@ -264,7 +265,7 @@ impl TrustList {
         self.valid_until
     }
 
-    /// The DIDs of the operators who signed it.
+    /// DIDs of the operators who signed it.
     pub fn signed_by(&self) -> impl Iterator<Item = &str> {
         self.signed_by.iter().map(String::as_str)
     }

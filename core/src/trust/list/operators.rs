@@ -1,5 +1,4 @@
-//! Operators of a trust list: those who are pinned, and those whom lists name in their place (spec/trust.md section
-//! 11).
+//! Operators of a trust list: the pinned ones, and those whom lists name in their place (spec/trust.md section 11).
 
 use std::collections::BTreeSet;
 
@@ -15,7 +14,7 @@ const MAX_OPERATORS: usize = 16;
 /// The most lists that have named other operators than those before them.
 const MAX_CHANGES: usize = 64;
 
-/// The operators whom a list names: from this list on they sign, whoever is pinned.
+/// The operators whom a list names: they sign from this list on, in place of the pinned ones.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NamedOperators {
@@ -28,7 +27,7 @@ pub struct NamedOperators {
     pub named_in: Vec<u64>,
 }
 
-/// The operators who sign now, for those who have pinned the ones before them.
+/// The operators who sign now, for programs that have pinned the ones before them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Handover {
@@ -55,7 +54,7 @@ impl NamedOperators {
     }
 }
 
-/// The operators of one list, as they are pinned by whoever relies on it, and how many of them must have signed.
+/// The operators of one list, as pinned, and the number of them that must have signed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Operators {
     pub(super) list: String,
@@ -88,7 +87,8 @@ impl Operators {
         Ok(Self { list, operators: pinned, quorum, least: None })
     }
 
-    /// Pins the least number that a list may have, for whoever has seen none yet: nobody can show them an older one.
+    /// Pins the least number that a list may have, for a program that has seen none yet: nobody can show it an older
+    /// one.
     #[must_use]
     pub fn at_least(self, least: Option<u64>) -> Self {
         Self { least, ..self }
@@ -99,7 +99,7 @@ impl Operators {
         Self::pin(list, named.ids.iter().map(String::as_str), named.quorum)
     }
 
-    /// Tells if they are those whom a list names.
+    /// Returns whether they are those whom a list names.
     pub(super) fn are(&self, named: &NamedOperators) -> bool {
         self.quorum == named.quorum && self.operators.iter().eq(&named.ids)
     }
@@ -112,8 +112,8 @@ impl Operators {
         URL_SAFE_NO_PAD.encode(Sha256::digest(text))
     }
 
-    /// Those whose quorum decides: the pinned ones, or those whom a list has named in their place. Whoever pins others
-    /// takes their own word again.
+    /// Returns the operators whose quorum decides: the pinned ones, or those whom a list has named in their place.
+    /// New pins replace the named ones.
     pub(super) fn deciding(&self, seen: Option<&Seen>) -> Self {
         match seen.and_then(|seen| seen.operators.as_ref()).filter(|now| now.pinned == self.fingerprint()) {
             None => self.clone(),
@@ -121,7 +121,7 @@ impl Operators {
         }
     }
 
-    /// The operators who sign after a list that was accepted.
+    /// Returns the operators who sign after a list that was accepted.
     pub(super) fn handover(&self, contents: &Contents, seen: Option<&Seen>) -> Option<Handover> {
         let pinned = self.fingerprint();
         let Some(NamedOperators { ids, quorum, .. }) = &contents.operators else {

@@ -32,8 +32,8 @@ pub(super) fn named_method(proof: &Value) -> Result<DidUrl, Problem> {
     DidUrl::parse(method.ok_or_else(|| Problem::new(Code::ProofMalformed, "a proof has no verificationMethod"))?)
 }
 
-/// Counts the operators with a proof that holds. Every proof counts or does not by itself: whoever serves the list could
-/// as well leave out one that fails. No DID but those of `operators` is resolved.
+/// Counts the operators with a valid proof. Every proof counts or does not by itself: the server of the list could as
+/// well leave out one that fails. No DID but those of `operators` is resolved.
 pub(super) fn verify(
     unsecured: &Map<String, Value>,
     proofs: &[Value],
@@ -48,7 +48,7 @@ pub(super) fn verify(
         return Err(Problem::new(Code::ProofMalformed, format!("there are more than {MAX_PROOFS} proofs")));
     }
     let mut found = Signatures { by: BTreeSet::new(), failed: BTreeMap::new() };
-    // Two DIDs may have one key; whoever has it is still only one.
+    // Two DIDs may have one key; its holder is still only one.
     let mut keys = BTreeSet::new();
     let mut document = unsecured.clone();
     for proof in proofs {

@@ -31,8 +31,8 @@ impl Question {
         asked.within(held.credential.document(), &held.proved, claims)
     }
 
-    /// The same with the country and the level of a document, which has its claims in `credentialSubject`, and of what is
-    /// proved of it.
+    /// Adds the country and the level of a document, which has its claims in `credentialSubject`, and of its proved
+    /// thresholds.
     #[must_use]
     pub fn within(self, document: &Map<String, Value>, proved: &[Proved], claims: &LimitingClaims) -> Self {
         Self { jurisdiction: country(document, claims), level: level(document, proved, claims), ..self }
@@ -57,7 +57,7 @@ fn shown<'a>(document: &'a Map<String, Value>, paths: &'a [ClaimPath]) -> impl I
     paths.iter().flat_map(move |path| values_at(document, path)).map(|(_, value)| value)
 }
 
-/// The claims of a `dc+sd-jwt` stand at the top, and their proofs name them there.
+/// The claims of a `dc+sd-jwt` are at the top, and their proofs name them there.
 fn below_subject(path: &[Step]) -> &[Step] {
     match path {
         [Step::Name(subject), below @ ..] if subject == "credentialSubject" => below,

@@ -1,5 +1,5 @@
-//! Timestamps: short-lived statements that a list is the newest one, by whoever the list names for that (spec/trust.md
-//! section 10).
+//! Timestamps: short-lived statements that a list is the newest one, by the signers that the list names
+//! (spec/trust.md section 10).
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -40,8 +40,7 @@ impl ListTimestamp {
     /// Signs that a list is the newest one.
     ///
     /// # Errors
-    /// `trust_list_timestamp` if the list does not name the key's DID, or for more than seven days; what signing
-    /// refuses.
+    /// `trust_list_timestamp` if the list does not name the key's DID, or for more than seven days; those of signing.
     pub fn sign(
         list: &Preview,
         (from, until): (Timestamp, Timestamp),
@@ -55,12 +54,12 @@ impl ListTimestamp {
         TIMESTAMP.sign(&subject, (from, Some(until)), kid, signer)
     }
 
-    /// Verifies a timestamp as that of `list`, by one of those whom the list names. Nobody's document is looked up: the
+    /// Verifies a timestamp as that of `list`, by one of the signers that the list names. No document is fetched: the
     /// signers' DIDs carry theirs.
     ///
     /// # Errors
     /// `trust_list_timestamp` if it is of another list, by anybody else, or for more than seven days; `expired`,
-    /// `not_yet_valid`; what verifying a statement refuses.
+    /// `not_yet_valid`; those of verifying a statement.
     pub fn verify(document: &Map<String, Value>, list: &TrustList, now: Timestamp) -> Result<Self, Problem> {
         let named = |issuer: &str| require_signer(&list.contents.timestamp_signers, issuer);
         let clock = Clock { now, skew: list.skew };
@@ -84,7 +83,7 @@ impl ListTimestamp {
         format!("{}.timestamp.json{query}", place.strip_suffix(".json").unwrap_or(place))
     }
 
-    /// The DID of who signed it.
+    /// DID of the signer.
     #[must_use]
     pub fn signer(&self) -> &str {
         &self.signer
@@ -105,7 +104,7 @@ fn check_validity(from: Timestamp, until: Timestamp) -> Result<(), Problem> {
     TIMESTAMP.require(until <= from.plus(MAX_VALIDITY), "its validity", "is longer than seven days")
 }
 
-/// Requires DIDs that carry their documents, each once and in order, so that nobody has to look one up.
+/// Requires DIDs that carry their documents, each once and in order, so that none has to be fetched.
 pub(super) fn check_signers(kind: &Kind, signers: &[String]) -> Result<(), Problem> {
     if signers.is_empty() {
         return Ok(());
@@ -121,7 +120,7 @@ pub(super) fn check_signers(kind: &Kind, signers: &[String]) -> Result<(), Probl
 }
 
 impl TrustList {
-    /// Tells if the list names anybody who signs timestamps of it.
+    /// Returns whether the list names signers of its timestamps.
     #[must_use]
     pub fn has_timestamps(&self) -> bool {
         !self.contents.timestamp_signers.is_empty()
@@ -136,7 +135,7 @@ impl TrustList {
         }
     }
 
-    /// The last instant at which the newest timestamp counts; none if there is none.
+    /// The last instant at which the newest timestamp counts; `None` if there is none.
     #[must_use]
     pub fn fresh_until(&self) -> Option<Timestamp> {
         self.fresh_until

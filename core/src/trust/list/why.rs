@@ -55,8 +55,8 @@ impl Question {
 
 macro_rules! rules {
     ($($variant:ident, $name:literal, $doc:literal;)*) => {
-        /// The rule that decided. Of several accreditations the one counts that comes furthest in this order; the last three
-        /// accept, all others refuse.
+        /// The rule that decided. Of several accreditations the one counts that is furthest in this order; the last
+        /// three accept, all others refuse.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Rule { $(#[doc = $doc] $variant,)* }
 
@@ -187,7 +187,7 @@ impl fmt::Display for Accreditation {
 }
 
 impl TrustList {
-    /// Decides, for the time `now`. Of what the question leaves open nothing is taken for granted.
+    /// Decides, for the time `now`. An open part of the question is never taken for granted.
     #[must_use]
     pub fn why(&self, question: &Question, now: Timestamp) -> Why {
         let entry = match question.act {

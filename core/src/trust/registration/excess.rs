@@ -1,4 +1,4 @@
-//! Over-asking: what a query asks beyond what is registered (spec/registration.md section 5).
+//! Over-asking: requests beyond the registration (spec/registration.md section 5).
 
 use serde_json::Value;
 
@@ -11,11 +11,11 @@ use crate::{
     time::Timestamp,
 };
 
-/// The formats in which claims are disclosed one by one. In any other a credential is shown as a whole, whatever
-/// claims are asked for.
+/// Formats in which claims are disclosed one by one. In any other a credential is disclosed as a whole, independent
+/// of the requested claims.
 const SELECTIVE: [&str; 2] = ["vc+sd-jwt", "dc+sd-jwt"];
 
-/// Something that is asked for beyond what is registered.
+/// A request beyond the registration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Excess {
     /// The credential query that asks for it.
@@ -31,9 +31,9 @@ pub struct Excess {
 /// Limit that a request exceeds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Beyond {
-    /// Nothing is registered of this asker.
+    /// Nothing is registered of this verifier.
     Registration,
-    /// The asker is registered, but not for this use.
+    /// The verifier is registered, but not for this use.
     IntendedUse,
     /// Credentials of this type, or in this format, are not registered for this use.
     Credential,
@@ -104,8 +104,8 @@ impl IntendedUse {
             .is_some_and(|alternatives| alternatives.iter().all(|registered| beyond(registered, path, None).is_none()))
     }
 
-    /// For each type that would answer the query, what is registered of it; `None` if that is nothing for one of them.
-    /// A query with two types asks for its claims of both, so they have to be registered for both.
+    /// Returns, for each type that would answer the query, its registered credentials; `None` if one of them has
+    /// none. A query with two types asks for its claims of both, so they have to be registered for both.
     fn registered_for(&self, query: &CredentialQuery) -> Option<Vec<Vec<&RegisteredCredential>>> {
         let fits = |is_meant: &dyn Fn(&RegisteredCredential) -> bool| {
             let fitting: Vec<_> = self

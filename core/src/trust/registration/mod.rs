@@ -1,9 +1,9 @@
-//! Relying-party registrations: an asker introduces itself by a credential from a registrar, which says who it is, why
-//! it asks, and for what it may ask (spec/registration.md).
+//! Relying-party registrations: a relying party introduces itself by a credential from a registrar, which states who
+//! it is, why it asks, and for what it may ask (spec/registration.md).
 //!
-//! An asker makes a [`RegistrationRequest`], signed with the key of its own DID; a registrar looks at it and
-//! [issues](Registration::issue) a [`Registration`], which comes by value with every request that the asker makes. The
-//! wallet [verifies](Registration::verify) it and warns of every [`Excess`].
+//! A relying party makes a [`RegistrationRequest`], signed with the key of its own DID. A registrar reviews it and
+//! [issues](Registration::issue) a [`Registration`], which is included by value in every request. The wallet
+//! [verifies](Registration::verify) it and warns of every [`Excess`].
 
 use serde_json::{Map, Value};
 
@@ -34,7 +34,7 @@ const MAX_VALIDITY: i64 = 366 * crate::day::SECONDS;
 const REQUEST: Kind = Kind { type_name: "RelyingPartyRegistrationRequest", invalid: Code::RegistrationInvalid };
 const REGISTRATION: Kind = Kind { type_name: "RelyingPartyRegistration", invalid: Code::RegistrationInvalid };
 
-/// An asker's request to be registered, verified: it was signed with the key of the DID that it is about.
+/// A verified request for registration: it was signed with the key of the DID that it is about.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RegistrationRequest {
     relying_party: RelyingParty,
@@ -42,8 +42,8 @@ pub struct RegistrationRequest {
 }
 
 impl RegistrationRequest {
-    /// Signs a request with the asker's own key: `kid` is a verification method of `relying_party.id`, listed under
-    /// `assertionMethod`, and an Ed25519 key.
+    /// Signs a request with the relying party's own key: `kid` is a verification method of `relying_party.id`, listed
+    /// under `assertionMethod`, and an Ed25519 key.
     ///
     /// # Errors
     /// `registration_invalid` for content that is out of bounds; `registration_mismatch` for a `kid` of another DID;
@@ -62,9 +62,9 @@ impl RegistrationRequest {
     /// Verifies a request; `skew` in seconds.
     ///
     /// # Errors
-    /// `registration_invalid`, `registration_mismatch` (signed by another than it is about, or with a receipt key that the
-    /// asker's document has not for assertion), `not_yet_valid`, and what
-    /// [`data_integrity::verify`](crate::secure::data_integrity::verify) refuses.
+    /// `registration_invalid`, `registration_mismatch` (signed by another than it is about, or with a receipt key
+    /// that the relying party's document does not list for assertion), `not_yet_valid`, and those of
+    /// [`data_integrity::verify`](crate::secure::data_integrity::verify).
     pub fn verify(
         document: &Map<String, Value>,
         now: Timestamp,
@@ -94,8 +94,8 @@ impl RegistrationRequest {
 /// The `format` of a registration in `verifier_info`.
 const FORMAT: &str = "di_vc+jcs";
 
-/// Returns the registrations in the `verifier_info` of a request object's payload, not verified. What stands there beside them,
-/// in whichever form, is for others: nothing that it could say is believed.
+/// Returns the unverified registrations in the `verifier_info` of a request object's payload. Entries in any other
+/// form are for others, and ignored.
 #[must_use]
 pub fn in_request(payload: &Map<String, Value>) -> Vec<Value> {
     let entries = payload.get("verifier_info").and_then(Value::as_array).into_iter().flatten();
@@ -111,7 +111,7 @@ pub fn in_request(payload: &Map<String, Value>) -> Vec<Value> {
 /// Requirements on a registration.
 #[derive(Clone, Copy)]
 pub struct Expected<'a> {
-    /// The DID of the asker whose request it came with.
+    /// DID of the verifier whose request it came with.
     pub asker: &'a str,
     /// Returns whether a DID is that of a registrar that the wallet has pinned. No other DID is resolved.
     pub registrars: &'a dyn Fn(&str) -> bool,
@@ -133,7 +133,7 @@ pub struct Registration {
 }
 
 impl Registration {
-    /// Registers what a verified request asks for, from `from` to `until`, at most 366 days later. `kid` is a
+    /// Registers the content of a verified request, from `from` to `until`, at most 366 days later. `kid` is a
     /// verification method of the registrar's DID, of an Ed25519 key.
     ///
     /// # Errors
@@ -152,9 +152,9 @@ impl Registration {
     /// Verifies a registration that came with a request.
     ///
     /// # Errors
-    /// `registrar_untrusted`, `registration_mismatch` (of another asker), `registration_invalid`, `expired`, `not_yet_valid`, and
-    /// what [`data_integrity::verify`](crate::secure::data_integrity::verify) and
-    /// [`Credential::parse`](crate::credential::Credential::parse) refuse.
+    /// `registrar_untrusted`, `registration_mismatch` (of another verifier), `registration_invalid`, `expired`,
+    /// `not_yet_valid`, and those of [`data_integrity::verify`](crate::secure::data_integrity::verify) and
+    /// [`Credential::parse`](crate::credential::Credential::parse).
     pub fn verify(
         document: &Map<String, Value>,
         expected: &Expected<'_>,

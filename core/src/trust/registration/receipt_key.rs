@@ -1,4 +1,4 @@
-//! The keys that sign an asker's receipts, by the word of the registrar: a third party need not take anybody's word for a
+//! Keys that sign a verifier's receipts, as the registrar states them: a third party need not trust anybody for a
 //! document of years ago (spec/registration.md 2.8).
 
 use std::collections::BTreeSet;
@@ -16,7 +16,7 @@ use crate::{
 /// The most keys.
 const MAX_KEYS: usize = 16;
 
-/// Key that signs an asker's receipts and confirmations of erasure.
+/// Key that signs a verifier's receipts and confirmations of erasure.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ReceiptKey {
@@ -27,7 +27,7 @@ pub struct ReceiptKey {
     pub multikey: String,
 }
 
-/// Word of a registration on a key that signed a receipt.
+/// Statement of a registration on a key that signed a receipt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum KeyStanding {
@@ -66,7 +66,7 @@ impl ReceiptKey {
         Ok((DidUrl::parse(&self.id)?, PublicKey::from_multikey(&self.multikey)?))
     }
 
-    /// Refuses a key that the asker's own document does not list for assertion.
+    /// Refuses a key that the verifier's own document does not list for assertion.
     pub(super) fn require_published(&self, resolver: &dyn Resolve) -> Result<(), Problem> {
         let (id, key) = self.open()?;
         if resolver.resolve(id.did())?.key_for(&id, Purpose::AssertionMethod)? == key {
@@ -76,7 +76,7 @@ impl ReceiptKey {
     }
 }
 
-/// Holds the keys of the asker `id` to their form: Ed25519, of its own DID, each named once.
+/// Checks the keys of the verifier `id`: Ed25519, of its own DID, each named once.
 pub(super) fn check(keys: &[ReceiptKey], id: &str, kind: &Kind) -> Result<(), Problem> {
     kind.count(keys.len(), 0..=MAX_KEYS, "receipt_keys")?;
     let mut ids = BTreeSet::new();
@@ -89,7 +89,8 @@ pub(super) fn check(keys: &[ReceiptKey], id: &str, kind: &Kind) -> Result<(), Pr
 }
 
 impl RelyingParty {
-    /// Word of the registration on the key that signed a receipt, with the DID URL by which the proof names it.
+    /// Returns the registration's statement on the key that signed a receipt, with the DID URL by which the proof
+    /// names it.
     #[must_use]
     pub fn receipt_key(&self, method: &DidUrl, key: &PublicKey) -> KeyStanding {
         if self.receipt_keys.is_empty() {
@@ -102,7 +103,7 @@ impl RelyingParty {
         }
     }
 
-    /// A resolver that knows the asker by its registered keys alone.
+    /// Returns a resolver that knows only the verifier's registered keys.
     ///
     /// # Errors
     /// Those of [`Did::parse`] and [`PinnedKeys::new`].

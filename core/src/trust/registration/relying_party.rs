@@ -25,8 +25,8 @@ const MAX_NAME: usize = 200;
 /// The longest time for which an outcome may be kept: a hundred years.
 const MAX_RETENTION_DAYS: u32 = 36_525;
 
-/// An asker, as it is registered. The members are those of a registration certificate (ETSI TS 119 475 section 5.2.4),
-/// with the intended uses by value and in one document.
+/// A relying party, as it is registered. The members are those of a registration certificate (ETSI TS 119 475 section
+/// 5.2.4), with the intended uses by value and in one document.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RelyingParty {
@@ -39,7 +39,7 @@ pub struct RelyingParty {
     pub legal_identifier: Option<String>,
     /// Its country (ISO 3166-1 alpha-2).
     pub country: String,
-    /// The register that it stands in, an https URL.
+    /// URL (https) of the register that lists it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub registry_uri: Option<String>,
     /// Its privacy policy, an https URL.
@@ -55,7 +55,7 @@ pub struct RelyingParty {
     pub receipt_keys: Vec<ReceiptKey>,
 }
 
-/// A data protection authority. It has an address of one kind at least, or nobody could turn to it.
+/// A data protection authority. It has at least one address, so that people can reach it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SupervisoryAuthority {
@@ -69,7 +69,7 @@ pub struct SupervisoryAuthority {
     pub uri: Option<String>,
 }
 
-/// One purpose, and what may be asked for it.
+/// One purpose, and the credentials that may be requested for it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct IntendedUse {
@@ -77,7 +77,7 @@ pub struct IntendedUse {
     pub id: String,
     /// Purpose, by language tag; English is always there.
     pub purpose: BTreeMap<String, String>,
-    /// By what law, by language tag; English is always there.
+    /// Legal basis, by language tag; English is always there.
     pub legal_basis: BTreeMap<String, String>,
     /// For how long the outcome may be kept, in days.
     pub retention_days: u32,
@@ -254,7 +254,7 @@ impl RegisteredClaim {
         }
     }
 
-    /// Tells if proofs in a direction are registered, for whichever bounds.
+    /// Returns whether proofs in a direction are registered, for any bounds.
     #[must_use]
     pub fn registers(&self, direction: Direction) -> bool {
         let any = match direction {

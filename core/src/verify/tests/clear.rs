@@ -1,4 +1,4 @@
-//! Row 93: claims that the issuer left in the clear, and that nobody asked for.
+//! Row 93: unrequested claims that the issuer left in the clear.
 
 use super::{
     sd_jwt::{RIGHT_TO_WORK, issued, show},
@@ -44,7 +44,7 @@ fn row_93_claims_in_the_clear_that_nobody_asked_for() {
     for empty in [json!({}), json!([]), json!(null), json!("")] {
         unrequested(with("room", empty), &["credentialSubject.room"]);
     }
-    // Inside metadata, whose standard members alone are metadata.
+    // Inside metadata only its standard members are metadata.
     let issuer = |name: Option<&str>| {
         verified(|document| {
             let id = document["issuer"].clone();

@@ -9,7 +9,7 @@ use crate::{
     },
 };
 
-/// `world`'s document as it is published, which names who else signs its lists.
+/// `world`'s document as published, with a second signer of its lists.
 fn naming(world: &World, other: Option<&str>) -> Arc<DidDocument> {
     let did = Did::parse(&world.did()).unwrap();
     let rendered = DidDocument::render(&did, &[("0".to_owned(), world.issuer.public_key())]);
@@ -55,7 +55,7 @@ fn row_59_a_list_by_whom_the_issuer_names_and_by_nobody_else() {
     for list in every_form(&stranger, State::Valid) {
         assert_eq!(code(read_for(&world, &list)), refused);
     }
-    // Whom it does not name, and who is named by somebody whom it names.
+    // A signer that it does not name, and one that is named by a named signer.
     for named in [None, Some(world.did())] {
         let mut other = World::new();
         other.issuers_document = Some(naming(&other, named.as_deref()));
@@ -117,7 +117,7 @@ fn an_authorisation_ends_with_the_document_that_gave_it_or_with_the_key() {
         world.issuers_document = Some(naming(&world, other.as_deref()));
         assert_eq!(stands(&world), [Ok(()), Err(Code::StatusListIssuer)]);
     }
-    // The same by the documents of two who publish theirs, one of whom has lost its key.
+    // The same by the documents of two that publish theirs, one of which has lost its key.
     let issuer = naming(&world, Some(&service.did()));
     let mut lost =
         DidDocument::render(&Did::parse(&service.did()).unwrap(), &[("0".into(), service.issuer.public_key())]);

@@ -96,7 +96,7 @@ fn a_credential_by_a_key_of_an_earlier_version_verifies() {
             accepted(result);
         }
     }
-    // That key can have made nothing later, whoever says so.
+    // That key can have made nothing later, whatever the date says.
     for made in [rotated.plus(61), rotated.plus(361), rotated.plus(86_400)] {
         for result in verified(false, made) {
             refused(result, Code::KeyInvalid);

@@ -1,4 +1,4 @@
-//! Lists that are too short, indices that are written in another way, and mechanisms that nobody here understands.
+//! Lists that are too short, indices in other spellings, and unknown mechanisms.
 
 use super::{sd_jwt::issued, status::*, *};
 use crate::status::{
@@ -55,7 +55,7 @@ fn row_91_an_index_that_is_written_in_another_way() {
         let copy = token_copy(&world, index);
         refused(present_token(&mut world, &copy), Code::StatusIndex);
     }
-    // A number counts as what it is, however it is written.
+    // A number counts by its value, in every spelling.
     for (index, holds) in
         [("1", true), ("0", true), ("1.0", true), ("1e0", true), ("-0", true), ("-1", false), ("1.5", false)]
     {

@@ -126,7 +126,7 @@ fn row_94_a_member_of_vcdm_in_an_sd_jwt_vc() {
     }));
     let alone = |payload: &Map<String, Value>| world.verify_alone(issued(&world, "dc+sd-jwt", payload).as_bytes());
     accepted(world.verify(&show(&world, &issued(&world, "dc+sd-jwt", &honest), &[&["rightToWork"]])));
-    // Claims of types stand at the top, and may have these names: a residence permit has the last two.
+    // Claims of types are at the top, and may have these names: a residence permit has the last two.
     let mut claims = honest.clone();
     for name in ["type", "name", "description", "validFrom", "validUntil"] {
         claims.insert(name.into(), "2030-01-01T00:00:00Z".into());

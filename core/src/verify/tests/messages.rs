@@ -1,4 +1,4 @@
-//! Status messages through the pipeline: heard by whoever verifies, and deciding nothing.
+//! Status messages through the pipeline: every verifier gets them, and they decide nothing.
 
 use super::{status::*, *};
 use crate::did::DidUrl;
@@ -60,7 +60,8 @@ fn a_message_is_heard_and_refuses_nothing() {
     assert!(verified.is_none());
 }
 
-/// Rows 57, 60, 61, 62 and 64 of a list of messages: nothing is heard of it, why is said, and the credential holds.
+/// Rows 57, 60, 61, 62 and 64 of a list of messages: there is no message, the reason is given, and the credential
+/// holds.
 #[test]
 fn a_message_that_cannot_be_read_is_not_heard_and_refuses_nothing() {
     let mut world = World::new();
@@ -93,7 +94,7 @@ fn a_message_that_cannot_be_read_is_not_heard_and_refuses_nothing() {
     }
     world.now = world.now.plus(301);
     assert_eq!(code(&world, message_entry(MINE)), Some(Code::StatusListStale));
-    // A list of messages says of nobody that the credential holds.
+    // A list of messages never proves that a credential holds.
     publish_message(&mut world, 0);
     let mut crossed = entry(Form::Revocation, &MINE.to_string());
     crossed["statusListCredential"] = url(Form::Message).into();

@@ -1,4 +1,4 @@
-//! The pipeline as a whole: what an honest holder shows passes, and each fault has its code.
+//! The pipeline as a whole: an honest presentation passes, and each fault has its code.
 
 // Tests are a caller of core's, and a caller has randomness.
 #![allow(clippy::disallowed_types)]
@@ -68,7 +68,7 @@ impl TypeRules for OneType {
     }
 }
 
-/// Lists by URL alone, so that they are found also where they are about another's credentials.
+/// Lists by URL only, so that they are found also if they are about another's credentials.
 #[derive(Default, Clone)]
 pub(super) struct ByUrl(HashMap<String, Arc<Listed>>, Option<u32>);
 
@@ -194,7 +194,7 @@ fn path(names: &[&str]) -> ClaimPath {
     names.iter().map(|name| Step::Name((*name).to_owned())).collect()
 }
 
-/// The report has a failure of this code, and nothing came out verified.
+/// Asserts that the report has a failure of this code, and that nothing was verified.
 #[track_caller]
 fn refused<T>((report, verified): (Report, Option<Verified<T>>), code: Code) {
     assert_eq!(report.failure().map(|problem| problem.code), Some(code), "{report:#?}");

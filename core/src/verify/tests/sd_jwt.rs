@@ -246,7 +246,7 @@ fn an_element_that_is_asked_for_by_index_is_not_taken_for_another() {
         padded: &[],
     };
     let credential = SdJwt::parse(&issue(&document, &options, &world.issuer, &mut OsRng).unwrap()).unwrap();
-    // Of the two the second alone is shown; in what the verifier sees, it stands first.
+    // Of the two only the second is disclosed; in the verifier's view, it is the first.
     let second = credential.select(&[skills(Step::Index(1))]).unwrap();
     let shown = second.bind(NONCE, AUDIENCE, world.now, &world.holder).unwrap();
     let mut asked = |step: Value| {

@@ -125,7 +125,7 @@ fn row_57_a_list_that_could_not_be_had() {
     assert_eq!(all(&mut world), [None; 3]);
     world.lists.clear();
     assert_eq!(all(&mut world), [Some(Code::StatusListUnavailable); 3]);
-    // Not whatever the policy on old ones is.
+    // Not under any policy on old ones.
     world.stale_by = 30 * DAY;
     assert_eq!(all(&mut world), [Some(Code::StatusListUnavailable); 3]);
     // One of two is not enough.
@@ -158,7 +158,7 @@ fn row_59_a_list_by_somebody_else() {
     for form in Form::ALL {
         let text = signed(&other, form, MIN_ENTRIES, State::Valid, (world.now, DAY, 300));
         assert_eq!(read(&text, &url(form), &world.did(), world.now).unwrap_err().code, Code::StatusListIssuer);
-        // A list of another issuer's own is none of this one's, wherever it is.
+        // A list of another issuer's own does not count for this one, at any URL.
         let listed = read(&text, &url(form), &other.did(), world.now).unwrap();
         world.lists.insert(url(form), Arc::new(listed));
     }
@@ -215,7 +215,7 @@ fn row_62_a_list_that_is_too_short_to_hide_in() {
 fn row_63_bits_are_counted_from_the_end_that_each_form_says() {
     let mut world = World::new();
     publish(&mut world, State::Revoked);
-    // The entries that somebody who counts from the other end of the byte would look at.
+    // The entries that a reader who counts from the other end of the byte would read.
     let mirrored = (MINE - MINE % 8) + (7 - MINE % 8);
     let mirrored_token = (MINE - MINE % 4) + (3 - MINE % 4);
     assert_ne!((MINE, MINE), (mirrored, mirrored_token));
@@ -258,7 +258,7 @@ fn outcome(world: &mut World, at: Timestamp) -> Option<Code> {
 fn row_64_a_list_is_used_to_the_second() {
     let mut world = World::new();
     let made = world.now;
-    // Its time to live counts from when it was fetched, by the clock of whoever fetched it: no skew.
+    // Its time to live counts from the fetch, by the fetcher's own clock: no skew.
     publish_for(&mut world, State::Valid, (made, 20 * DAY, 3 * DAY));
     ends(made.plus(3 * DAY), Code::StatusListStale, |at| outcome(&mut world, at));
     // Its end is by the issuer's clock.
@@ -303,7 +303,7 @@ fn an_old_list_is_tolerated_to_the_second_and_said_to_be() {
     // From the future is not old.
     world.now = made.plus(-61);
     assert_eq!(outcome(&mut world, made.plus(-61)), Some(Code::StatusListStale));
-    // What an old list says against it still counts.
+    // The content of an old list still counts against it.
     publish_for(&mut world, State::Revoked, (made, 20 * DAY, 2 * DAY));
     assert_eq!(outcome(&mut world, made.plus(2 * DAY + 1)), Some(Code::Revoked));
 }
@@ -395,7 +395,7 @@ fn a_stapled_statement_takes_the_place_of_a_list() {
     ends(made.plus(2 * DAY + 60), Code::StatusListStale, |now| at(&mut world, now));
     begins(made.plus(-60), Code::StatusListStale, |now| at(&mut world, now));
     world.now = made;
-    // One that does not hold is a failure, whatever the list says.
+    // An invalid statement is a failure, whatever the list says.
     publish(&mut world, State::Valid);
     accepted(present(&world, &copy));
     refused(present_stapled(&world, &copy, &statement(&world, &other, made)), Code::StatusListMismatch);
@@ -411,7 +411,7 @@ fn a_list_that_is_there_must_agree_with_a_stapled_statement() {
     let copy = copy_with(&world, entries());
     let mine = statement(&world, &copy, made);
     let stale = made.plus(DAY + 61);
-    // Before the statement, at its time, and after it; the list counts, and a day later it does not any more.
+    // Before the statement, at its time, and after it; the list counts, and a day later it no longer does.
     for (state, at, counts, outdated) in [
         (State::Valid, -1, None, None),
         (State::Valid, 1, None, None),
@@ -431,7 +431,7 @@ fn a_list_that_is_there_must_agree_with_a_stapled_statement() {
     }
 }
 
-/// One that the asker does not take is as none: lists decide, and one that is missing refuses.
+/// A statement that the verifier does not accept counts as none: lists decide, and a missing list refuses.
 #[test]
 fn a_statement_that_is_too_old_for_the_asker_is_passed_over() {
     let mut world = World::new();
@@ -486,7 +486,7 @@ fn a_report_says_how_late_it_was_when_an_issuer_signed() {
     let mine = statement(&world, &copy, world.now.plus(-6 * 3_600));
     let (report, _) = present_stapled(&world, &copy, &mine);
     assert_eq!(report.issuer_time(), Some(world.now.plus(-6 * 3_600)));
-    // Nothing of what is refused is taken for the time.
+    // A refused credential never sets the time.
     world.trusted = "did:web:other.example".to_owned();
     let (report, _) = present_stapled(&world, &copy, &mine);
     assert_eq!((report.failure().is_some(), report.issuer_time()), (true, None));

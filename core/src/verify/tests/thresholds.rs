@@ -96,7 +96,7 @@ fn row_84_a_threshold_above_the_value() {
     let copy = issued(&honest);
     let (element, truth) = proof(&copy, UNTIL, &no_less("2027-03-14")).unwrap();
     accepted(honest.verify_lent(&copy, &element, &truth));
-    // The same copy cannot prove a day more, and a true proof of less is none of more.
+    // The same copy cannot prove a day more, and a valid proof of less does not prove more.
     let day_more = no_less("2027-03-15");
     assert_eq!(proof(&copy, UNTIL, &day_more).unwrap_err().code, Code::ThresholdUnmet);
     let asks_more = World { query: world("2027-03-15").query, ..honest };

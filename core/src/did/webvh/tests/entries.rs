@@ -1,4 +1,4 @@
-//! Entries: who signs them, what they hash to, in which order and when.
+//! Entries: their signers, hashes, order and times.
 
 use super::*;
 
@@ -83,7 +83,7 @@ fn a_scid_that_is_not_the_first_entrys() {
     let swapped = did.as_str().replace(did.id().split(':').next().unwrap(), &other);
     let swapped = Did::parse(&swapped).unwrap();
     assert_eq!(code(verify(&swapped, &log)), Code::DidLogInvalid);
-    // Everywhere, and signed by the one who could: still not the hash of the first entry.
+    // Everywhere, and signed by the right key: still not the hash of the first entry.
     let entry = entry::replaced(&lines(&log)[0], did.id().split(':').next().unwrap(), &other);
     let entry = remade(entry, 1, &other, &secret(100), START);
     assert_eq!(code(verify(&swapped, &text(&[entry]))), Code::DidLogInvalid);
@@ -105,13 +105,13 @@ fn entries_taken_out_exchanged_or_put_in() {
         let picked: Vec<Value> = order.iter().map(|at| entries[*at].clone()).collect();
         assert!(verify(&did, &text(&picked)).is_err(), "{order:?}");
     }
-    // The end can be cut off; that is found by those who saw it before.
+    // The end can be cut off; programs that saw it before detect that.
     let shorter = verify(&did, &text(&entries[..2])).unwrap();
     let whole = verify(&did, &log).unwrap();
     whole.require_follows(shorter.last_id().unwrap()).unwrap();
     whole.require_follows(whole.last_id().unwrap()).unwrap();
     assert_eq!(code(shorter.require_follows(whole.last_id().unwrap())), Code::DidLogForked);
-    // Another third entry, by the one who has the key.
+    // Another third entry, by the holder of the key.
     let other = append(&shorter, &text(&entries[..2]), &change(30, &document(&did, &[7])), &secret(101)).unwrap();
     let other = verify(&did, &other).unwrap();
     assert_eq!(code(other.require_follows(whole.last_id().unwrap())), Code::DidLogForked);
@@ -141,7 +141,7 @@ fn hashes_numbers_and_contents_that_were_changed() {
         let mut entries = lines(&log);
         edit(&mut entries[1]);
         assert_eq!(code(verify(&did, &text(&entries))), Code::DidLogInvalid, "edit {at}");
-        // Signed again by the one who may: the hash does not hold still.
+        // Signed again by the right key: the hash is still wrong.
         entries[1].as_object_mut().unwrap().remove("proof");
         entries[1] = signed(&entries[1], &secret(100), after(10));
         assert_eq!(code(verify(&did, &text(&entries))), Code::DidLogInvalid, "edit {at}, signed");

@@ -84,7 +84,7 @@ fn text(entries: &[Value]) -> String {
     entries.iter().map(|entry| format!("{entry}\n")).collect()
 }
 
-/// An entry that was changed, with the hash after `before` and a proof by this key: what whoever has the key can make.
+/// A changed entry, with the hash after `before` and a proof by this key: a thief of the key can make it.
 fn remade(mut entry: Value, number: usize, before: &str, key: &SecretKey, at: Timestamp) -> Value {
     let members = entry.as_object_mut().unwrap();
     members.remove("proof");

@@ -1,9 +1,9 @@
-//! The asker's side of a plan: what one that knows query, documents and answer can conclude of the hidden values.
+//! The verifier's side of a plan: its conclusions on the hidden values from query, documents and answer.
 //!
-//! The asker is given the most that it could have: it knows every document that it was shown, saw before or misses, all of
-//! the wallet but the hidden values, and the program. It tries all values and keeps those with which it would have seen
-//! the same. The screen says what was proved, what was shown, and what can be concluded besides; the values that are
-//! left have to be exactly those that fit it.
+//! The verifier is given the most that it could have: it knows every document that it was shown, saw before or
+//! misses, all of the wallet but the hidden values, and the program. It tries all values and keeps those with which
+//! it would have seen the same. The screen names what was proved, what was shown, and what else can be concluded; the
+//! values that are left have to be exactly those that fit it.
 
 // A test ends where a sum overflows.
 #![allow(clippy::arithmetic_side_effects)]
@@ -87,7 +87,7 @@ impl World<'_> {
         Some(parts.collect())
     }
 
-    /// The documents that the asker knows of: those that it is shown, has seen or misses.
+    /// Returns the documents that the verifier knows of: those that it is shown, has seen or misses.
     fn visible(&self, plan: &Plan) -> Vec<usize> {
         let answered = |id: &str| plan.parts.iter().any(|part| part.query_id == id);
         let misses = |index: &usize| {
@@ -99,13 +99,13 @@ impl World<'_> {
         (0..self.made.len()).filter(|index| shown(index) || self.made[*index].known || misses(index)).collect()
     }
 
-    /// The hidden values, of those that are tried, with which the asker would have seen the same.
+    /// Returns the hidden values, of those that are tried, with which the verifier would have seen the same.
     fn consistent(&self, actual: &[Hidden], visible: &[usize], tried: &[Hidden]) -> Vec<Vec<Hidden>> {
         let seen = self.transcript(actual);
         assignments(actual, visible, tried).into_iter().filter(|hidden| self.transcript(hidden) == seen).collect()
     }
 
-    /// The hidden values that fit what the screen says.
+    /// Returns the hidden values that fit the screen.
     fn screened(&self, plan: &Plan, actual: &[Hidden], visible: &[usize], tried: &[Hidden]) -> Vec<Vec<Hidden>> {
         let payloads = |hidden: &[Hidden]| -> Vec<_> {
             self.made.iter().zip(hidden).map(|(made, hidden)| document(*made, *hidden)).collect()
@@ -221,8 +221,9 @@ fn condition_of(holding: usize, path: &ClaimPath) -> Option<(usize, usize)> {
 
 /// Conclusions that a verifier can draw, by brute force, beside those on the screen.
 struct Audit {
-    /// The unmet conditions that the answer depends on: those whose claim, changed alone, changes what the asker sees in
-    /// one of the worlds in which it sees the same and what is met is met. That others are not met, the screen says.
+    /// Unmet conditions that the answer depends on: those whose claim, changed alone, changes the verifier's view in
+    /// one of the worlds in which it sees the same and met conditions are met. The screen names the others that are
+    /// not met.
     learnt: BTreeSet<(usize, usize)>,
     shown: BTreeSet<(usize, usize)>,
     implied: BTreeSet<(usize, usize)>,
@@ -305,7 +306,7 @@ proptest! {
         }
     }
 
-    /// Silence tells no more than the outcome of what was asked.
+    /// Silence tells no more than the outcome of the conditions that were asked.
     #[test]
     fn silence_tells_nothing_but_the_outcome_of_the_bounds(query in any_query(), wallet in any_wallet()) {
         let (made, actual): (Vec<Made>, Vec<Hidden>) = wallet.into_iter().unzip();
@@ -333,7 +334,7 @@ fn hidden(until: u16) -> Hidden {
     Hidden { until, born: 0, country: 0 }
 }
 
-/// A query of 64 claim sets for one bound, and the same with other bounds, as no asker's text can have it.
+/// A query of 64 claim sets for one bound, and the same with other bounds, which no verifier's query can have.
 fn ladder(bound: impl Fn(u16) -> u16) -> Query {
     let path = json!(["credentialSubject", "until"]);
     let claims = (0..64).map(|index| json!({"id": format!("c{index}"), "path": path, "carnet_at_least": 40}));
@@ -379,10 +380,10 @@ fn an_asker_learns_from_the_other_choice_and_the_screen_says_so() {
     let learnt = world.consistent(&[hidden(1)], &[0], &tried);
     assert_eq!(learnt, world.screened(&plan, &[hidden(1)], &[0], &tried));
     assert_eq!(learnt, [[hidden(0)], [hidden(1)]]);
-    // Had it not been said, more would have been learnt than the screen showed.
+    // If the screen did not name it, the verifier would learn more than the screen shows.
     let unsaid = Plan { implied: Vec::new(), ..plan };
     assert_eq!(world.screened(&unsaid, &[hidden(1)], &[0], &tried).len(), 4);
-    // A choice that does not depend on the value tells nothing, and nothing is said.
+    // A choice that does not depend on the value tells nothing, and the screen names nothing.
     let reached = world.plan(&[hidden(3)]).unwrap();
     assert_eq!((shown(&reached), reached.implied), (vec!["until>".to_owned()], Vec::new()));
     let weights = Weights { threshold: 40, ..weights() };
@@ -405,7 +406,7 @@ fn an_asker_learns_from_two_conditions_together_and_the_screen_says_both() {
     assert_eq!((shown(&plan), plan.implied.len()), (vec!["name".to_owned()], 2));
     let audit = world.audit(&plan, &with(1, 2));
     assert_eq!((audit.unsaid(), audit.said_for_nothing()), (BTreeSet::new(), BTreeSet::new()));
-    // Neither is ruled out by itself, so single conditions change nothing; the asker learns all the same.
+    // Neither is ruled out by itself, so single conditions change nothing; the verifier still learns something.
     for one in [with(3, 2), with(1, 0)] {
         assert_eq!(shown(&world.plan(&one).unwrap()), ["name"]);
     }

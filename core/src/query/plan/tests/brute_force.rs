@@ -9,7 +9,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// The claims without parts, by their paths below the subject; what each weighs.
+/// Claims without parts, by their paths below the subject, and their weights.
 const PARTS: [(&[&str], u64); 6] = [
     (&["mayWork"], 1),
     (&["country"], 10),
@@ -174,7 +174,7 @@ fn met(asked: &CredentialQuery, made: &Made, showing: Showing) -> Option<usize> 
         Some(threshold) if made.proves => {
             let bound = BOUNDS.iter().position(|bound| threshold.bound() == bound).unwrap();
             let proved = showing.bounds >> bound & 1 == 1 && reaches(threshold.bound());
-            // The value goes in the place of a proof only where it has to go anyway.
+            // The value replaces a proof only if it has to be disclosed anyway.
             let asked_for = beside.iter().any(|other| other.threshold.is_none() && claim.path.starts_with(&other.path));
             proved || asked_for && is_shown(claim)
         }
@@ -242,15 +242,16 @@ fn cost(chosen: &[Showing], holdings: &[Holding<'_>]) -> u64 {
     sum
 }
 
-/// The least that answers, and of what weighs the same the asker's first, then the wallet's first: what it
-/// weighs, and for each credential query that is answered what is shown.
+/// Returns the least answer, and among those of equal weight the verifier's first, then the wallet's first: its
+/// weight, and for each answered credential query its disclosures.
 fn brute_force(query: &Query, wallet: &[Made], holdings: &[Holding<'_>]) -> Option<(u64, Vec<(usize, Showing)>)> {
     let all: Vec<Vec<Option<(Showing, usize)>>> = query
         .credentials
         .iter()
         .map(|asked| showings(asked, wallet).into_iter().map(Some).chain([None]).collect())
         .collect();
-    // The asker's order of combinations: which option of each required set comes first among those that are answered.
+    // The verifier's order of combinations: which option of each required set comes first among those that are
+    // answered.
     let order = |ids: &[&str]| -> Vec<usize> {
         let required = query.credential_sets.iter().filter(|set| set.required);
         required
@@ -344,14 +345,14 @@ proptest! {
         // The lines add up.
         let counted = plan.lines.iter().filter(|line| !matches!(line.what, What::PassedOver { .. }));
         prop_assert_eq!(counted.map(|line| line.cost).sum::<u64>(), plan.cost);
-        // Whichever showing is left out, the verifier is not answered.
+        // Without any one of the disclosures, the verifier is not answered.
         for (part, (index, _)) in plan.parts.iter().zip(&parts) {
             for left_out in 0..part.shows.len() {
                 let mut less = part.clone();
                 less.shows.remove(left_out);
                 let made = &wallet[part.holding];
                 let less = showing_of(&less, made);
-                // An object that is empty, or that nothing is told of, is no showing.
+                // An object that is empty, or of which nothing is told, is no disclosure.
                 let told = less != showing_of(part, made);
                 prop_assert!(!told || met(&query.credentials[*index], made, less).is_none());
             }
@@ -372,7 +373,7 @@ proptest! {
         let at = at.index(holdings.len() + 1);
         let mut more = holdings.clone();
         more.insert(at, holding(99, &stranger, &[]));
-        // What stood behind it moved up by one.
+        // The part behind it moved up by one.
         let moved = |mut plan: Plan| {
             let back = |holding: &mut usize| *holding -= usize::from(*holding > at);
             plan.parts.iter_mut().for_each(|part| back(&mut part.holding));

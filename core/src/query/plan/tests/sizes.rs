@@ -39,7 +39,7 @@ fn queries_that_have_nothing_in_common_do_not_multiply() {
         let payloads = documents(200, kinds);
         let credentials: Vec<Value> = (0..kinds).map(|kind| any_of_six(kind, &[format!("Kind{kind}")])).collect();
         let plan = query(credentials.into(), Value::Null).plan(&copies(&payloads), &Named, &weights()).unwrap();
-        // The first document of each type has what tells least.
+        // The first document of each type tells least.
         assert_eq!(plan.cost, 221 * u64::try_from(kinds).unwrap(), "{kinds}");
     }
 }
@@ -69,7 +69,7 @@ fn what_is_too_much_to_compare_is_no_answer() {
     };
     assert_eq!(of(2, 1), Ok(2));
     assert_eq!(of(64, 64), Err(Code::TooLarge));
-    // Thirteen sets of two options each are more combinations than are looked at.
+    // Thirteen sets of two options each are more combinations than the planner examines.
     let pairs: Vec<Value> = (0..26).map(|id| any_of_six(id, &["Kind0".to_owned()])).collect();
     let sets = |count: usize| {
         (0..count).map(|set| json!({"options": [[format!("q{}", 2 * set)], [format!("q{}", 2 * set + 1)]]}))
@@ -84,7 +84,7 @@ fn what_is_too_much_to_compare_is_no_answer() {
 }
 
 /// 63 conditions that none of 60 documents meets, in 63 claim sets that would have been lighter: too many to find out
-/// which of them are betrayed, so that all are said to be.
+/// which of them are betrayed, so that all count as betrayed.
 #[test]
 fn what_is_too_much_to_find_out_counts_as_betrayed() {
     let names: Vec<String> = (0..63).map(|index| format!("may{index}")).collect();

@@ -26,7 +26,7 @@ fn bound() -> String {
     shown.bind(NONCE, AUDIENCE, NOW, &holder()).unwrap()
 }
 
-/// A presentation whose key binding says and is signed with what one likes; `null` takes a claim away.
+/// A presentation with any key binding and any signer; `null` removes a claim.
 fn bound_with(header: Value, payload: Value, signer: &SecretKey) -> String {
     let good = bound();
     let token = SdJwt::parse(&good).unwrap();
@@ -124,12 +124,12 @@ fn row_46_a_key_binding_by_another_key_is_refused() {
     let p256 = SecretKey::from_bytes(Algorithm::Es256, &[2; 32]).unwrap();
     assert_eq!(refused(&bound_with(json!({"typ": "kb+jwt"}), json!({}), &p256)), Code::KeyBindingKey);
     assert_eq!(issued(0).bind(NONCE, AUDIENCE, NOW, &thief).unwrap_err().code, Code::KeyBindingKey);
-    // The holder's own key may be named; it is not what counts.
+    // The holder's own key may be named; it does not count.
     let harmless = json!({"typ": "kb+jwt", "jwk": thief.public_key().to_jwk()});
     check(&bound_with(harmless, json!({}), &holder()), &expected()).unwrap();
     let twice = json!({"typ": "kb+jwt", "kid": "a", "jwk": holder().public_key().to_jwk()});
     assert_eq!(refused(&bound_with(twice, json!({}), &holder())), Code::HeaderKeyAmbiguous);
-    // A credential that is bound to nobody cannot be shown by anybody.
+    // A credential that is bound to no key cannot be presented.
     let bearer = SdJwt::parse(&made(&json!({}), &[])).unwrap();
     assert_eq!(bearer.holder_key().unwrap(), None);
     assert_eq!(bearer.bind(NONCE, AUDIENCE, NOW, &thief).unwrap_err().code, Code::KeyBindingKey);

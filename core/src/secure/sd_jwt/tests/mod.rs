@@ -241,7 +241,7 @@ fn indices_are_those_of_the_original_array() {
     let disclosed = token.disclosed().unwrap();
     assert_eq!(disclosed.payload, map(json!({"a": ["b", "c"]})));
     assert_eq!(disclosed.paths, [path(json!(["a", 1]))]);
-    // To select is to point into what is shown.
+    // Selection points into the disclosed payload.
     assert_eq!(token.select(&[path(json!(["a", 0]))]).unwrap().disclosure_count(), 1);
     assert_eq!(token.select(&[path(json!(["a", 1]))]).unwrap().disclosure_count(), 0);
 }

@@ -1,4 +1,4 @@
-//! A copy is rendered again from what it says, and every mark in its form shows.
+//! A copy is rendered again from its content, which reveals every mark in its form.
 
 use super::*;
 use crate::{at_least::Direction, secure::jose};
@@ -201,7 +201,7 @@ fn a_padded_array_has_one_length_no_order_and_one_rendering() {
             let one = token.keep_element(&padded[0].path, Some(keep)).unwrap();
             let left = one.disclosed().unwrap();
             assert_eq!(left.payload["credentialSubject"]["serials"], json!([serial]));
-            // Its place among all digests stays what it was.
+            // Its place among all digests is unchanged.
             let place = |paths: &[ClaimPath]| paths.iter().filter(|path| path.len() == 3).cloned().collect::<Vec<_>>();
             assert_eq!(place(&left.paths), [place(&shown.paths)[keep].clone()]);
         }

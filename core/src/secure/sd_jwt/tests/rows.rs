@@ -124,7 +124,7 @@ fn row_55_what_security_needs_is_never_hidden() {
     for name in NEVER_HIDDEN_VCDM.into_iter().chain(["credentialSubject", "id", "proof"]) {
         assert_eq!(hidden("vc+sd-jwt", name), forbidden, "{name}");
         assert_eq!(issue_refusal(json!({}), &[json!([name])], "vc+sd-jwt"), forbidden, "{name}");
-        // There the claims of the subject stand at the top, and this is one like any other.
+        // There the claims of the subject are at the top, and this is one like any other.
         assert_eq!(hidden("dc+sd-jwt", name), None, "{name}");
     }
     // Nor below: a type that is there for some and not for others, a key without its coordinates.

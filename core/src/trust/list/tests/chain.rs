@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// The list after another one, told apart by a note in the university's name.
+/// The list after another one, distinguished by a note in the university's name.
 fn after(contents: &Contents, name: &str) -> Contents {
     let digest = TrustList::preview(&draft(contents)).unwrap().digest;
     let mut next = contents.followed_by(&digest);
@@ -14,7 +14,7 @@ fn seen(contents: &Contents) -> Seen {
     TrustList::preview(&draft(contents)).unwrap().seen()
 }
 
-/// The list as those who have pinned the operators take it, after what they have seen.
+/// Verifies the list as a program that has pinned the operators, after what it has seen.
 fn taken(contents: &Contents, seen: Option<&Seen>) -> Result<TrustList, Problem> {
     verify_at(&signed_by(draft(contents), &[1, 2]), seen, now())
 }
@@ -108,7 +108,7 @@ fn the_least_number_keeps_older_lists_from_those_who_have_seen_none() {
     by(2, &second, None).unwrap();
     refused(by(3, &second, None), Code::TrustListRollback);
     refused(by(3, &second, Some(&seen(&second))), Code::TrustListRollback);
-    // And those who could sign such a list from a number that is far above it.
+    // And those who could sign such a list from a number far above it.
     let far = |sequence| without_history(Contents { sequence, ..second.clone() });
     by(2, &far(1_002), None).unwrap();
     refused(by(2, &far(1_003), None), Code::TrustListJump);

@@ -42,7 +42,7 @@ fn row_69_an_issuer_that_is_listed_but_withdrawn() {
     for issued in [february, april, None] {
         accepts(accreditation(), issued).unwrap();
     }
-    // Struck off in March: what was issued in February stays good, if the entry says so.
+    // Struck off in March: credentials issued in February stay valid, if the entry says so.
     accepts(stand(), february).unwrap();
     refused(accepts(stand(), april), Code::IssuerUntrusted);
     refused(accepts(stand(), None), Code::IssuerUntrusted);
@@ -207,7 +207,7 @@ fn a_decision_tells_its_reason() {
     let said = |until: &str| Accreditation { until: Some(at(until)), ..accreditation() }.to_string();
     assert_eq!(said("2026-02-28T23:59:59Z"), "from 2020-01-01 until 2026-02-28");
     assert_eq!(said("2026-02-28T12:00:00Z"), "from 2020-01-01 until 2026-02-28T12:00:00Z");
-    // A stranger's text does nothing to the line that it stands in.
+    // A stranger's text does nothing to its line.
     let stranger = list.why(&Question::issue("did:web:a\u{202e}\u{1b}[2J", "X\n"), now());
     assert_eq!(stranger.rule, Rule::NotListed);
     assert!(!stranger.to_string().contains(['\u{202e}', '\u{1b}', '\n']));

@@ -97,7 +97,7 @@ fn content_out_of_bounds_is_refused() {
 fn a_document_of_another_form_is_refused() {
     let with = |change: fn(&mut Map<String, Value>)| verify(&signed(draft(&contents()), change));
     with(|_| {}).unwrap();
-    // Above all a status, since nobody here would look it up.
+    // Above all a status, since nothing here would check it.
     let members = [
         ("credentialStatus", json!({"type": "BitstringStatusListEntry"})),
         ("id", json!("urn:a")),
@@ -129,7 +129,7 @@ fn a_list_holds_for_at_most_a_year_and_its_entries_are_put_in_order() {
     let with = |ids| Contents { issuers: entries(ids), ..contents() };
     let ordered = with(["did:web:a.example", "did:web:b", "did:web:b.example"]);
     assert_eq!(list(&with(["did:web:b.example", "did:web:a.example", "did:web:b"])).contents(), &ordered);
-    // One who signs an unordered list nevertheless is not believed: entries would not be found.
+    // A signer of an unordered list is not believed: entries would not be found.
     let document = signed(draft(&ordered), |d| d["credentialSubject"]["issuers"].as_array_mut().unwrap().reverse());
     refused(verify(&document), Code::TrustListInvalid);
 }

@@ -23,12 +23,12 @@ fn the_old_quorum_names_the_new_one_and_those_who_pinned_the_old_go_on() {
     // Three of four new ones, one of whom was there before.
     let second = handing_over(&contents(), &[3, 4, 5, 6], 3);
     let held = take(&second, &[1, 3, 4, 5], Some(&first.seen())).unwrap();
-    // It holds by the new ones when it is looked at again.
+    // It still holds by the new ones when it is verified again.
     take(&second, &[1, 3, 4, 5], Some(&held.seen())).unwrap();
     let third = after(&second);
     let next = take(&third, &[4, 5, 6], Some(&held.seen())).unwrap();
     take(&after(&third), &[3, 4, 6], Some(&next.seen())).unwrap();
-    // The old ones sign nothing any more, and the new ones nothing for those who saw no list that names them.
+    // The old ones no longer sign, and the new ones not yet for programs that saw no list that names them.
     refused(take(&third, &[1, 2], Some(&held.seen())), Code::TrustListQuorum);
     refused(take(&third, &[1, 2, 3, 4], Some(&held.seen())), Code::TrustListQuorum);
     refused(take(&third, &[4, 5, 6], Some(&first.seen())), Code::TrustListQuorum);
@@ -66,7 +66,7 @@ fn whoever_missed_it_passes_the_list_that_names_them() {
         take(&fourth, &[7, 8], Some(&passed)).unwrap();
         refused(pass(&third, &[4, 5, 7, 8], seen), Code::TrustListQuorum);
     }
-    // A list that names nobody leads nowhere, and one that forked off leads nobody astray.
+    // A list that names nobody leads nowhere, and a fork leads nobody astray.
     refused(pass(&contents(), &[1, 2], None), Code::TrustListInvalid);
     let other = take(&after(&contents()), &[1, 2], None).unwrap().seen();
     refused(pass(&second, &[1, 2, 4, 5], Some(&other)), Code::TrustListConflict);

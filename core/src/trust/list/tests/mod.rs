@@ -51,7 +51,7 @@ fn day(offset: i64) -> Timestamp {
     now().plus(offset.saturating_mul(86_400))
 }
 
-/// Takes down what it is asked for.
+/// Records the DIDs that are resolved.
 #[derive(Default)]
 struct Resolver(Mutex<Vec<String>>);
 

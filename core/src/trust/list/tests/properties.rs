@@ -67,7 +67,7 @@ fn any_accreditation() -> impl Strategy<Value = Accreditation> {
     })
 }
 
-/// The same as spec/trust.md section 5, told as one condition on each second.
+/// Spec/trust.md section 5 again, as one condition on each second.
 fn oracle(accreditations: &[Accreditation], issued: Option<Timestamp>, now: Timestamp) -> bool {
     let falls = |of: &Accreditation| {
         of.withdrawal
@@ -95,7 +95,7 @@ proptest! {
         after in 0..6_i64,
     ) {
         let contents = with_issuer(accreditations.clone());
-        // Verified by itself: signing it is not what is tested here.
+        // Verified by itself: signing it is not under test here.
         let mut held = list(&self::contents());
         contents.check(&LIST).unwrap();
         held.contents = contents;

@@ -51,7 +51,7 @@ fn the_level_is_the_one_that_is_relied_on() {
     let embedded: &[&str] = &["credentialSubject", "eqfLevel"];
     assert_eq!(level(json!({"id": UNI}), &[]), None);
     assert_eq!(level(json!({"eqfLevel": 7}), &[]), Some(7));
-    // Of a hidden value only what is proved of it; a dc+sd-jwt has its claims at the top.
+    // Of a hidden value only its proved thresholds; a dc+sd-jwt has its claims at the top.
     assert_eq!(level(json!({"id": UNI}), &[(embedded, 6)]), Some(6));
     assert_eq!(level(json!({"id": UNI}), &[(&["eqfLevel"], 5)]), Some(5));
     assert_eq!(level(json!({"eqfLevel": 7}), &[(embedded, 6)]), Some(7), "the highest");

@@ -78,7 +78,7 @@ fn somebody_else_counts_for_nothing_and_is_not_even_resolved() {
     let held = TrustList::verify(&document, &pinned, &resolver).unwrap();
     assert_eq!((held.signed_by().count(), held.failed_proofs().count()), (2, 0));
     assert!(!resolver.0.lock().unwrap().contains(&did_of(9)));
-    // And does not make up for one of those who are pinned.
+    // And does not make up for a pinned operator.
     refused(verify(&signed_by(draft(&contents()), &[1, 9])), Code::TrustListQuorum);
 }
 

@@ -1,4 +1,4 @@
-//! Timestamps of lists: by whom, of which list, and for how long.
+//! Timestamps of lists: their signers, lists and times.
 
 use super::*;
 
@@ -21,7 +21,7 @@ fn rule(list: &TrustList, now: Timestamp) -> Rule {
 fn a_list_that_had_a_timestamp_decides_no_longer_than_the_newest_one() {
     let contents = stamped_contents();
     let mut held = list(&contents);
-    // One who never had any goes by the list's own end.
+    // A program that never had one uses the list's own end.
     assert_eq!((rule(&held, day(29)), held.seen().timestamped), (Rule::Accredited, false));
     let first = stamp(&contents, 7, now(), day(7)).unwrap();
     held.stamp(&ListTimestamp::verify(&first, &held, now()).unwrap());
@@ -47,14 +47,14 @@ fn what_was_remembered_asks_for_a_timestamp_of_the_next_list_too() {
     let mut second = take(&next);
     refused(second.check_fresh(now()), Code::TrustListStale);
     assert_eq!(rule(&second, now()), Rule::ListStale);
-    // The timestamp of the list before it is none of this one.
+    // The timestamp of the list before it does not count for this one.
     let old = stamp(&contents, 7, now(), day(7)).unwrap();
     refused(ListTimestamp::verify(&old, &second, now()), Code::TrustListTimestamp);
     second.stamp(&ListTimestamp::verify(&old, &held, now()).unwrap());
     refused(second.check_fresh(now()), Code::TrustListStale);
     second.stamp(&ListTimestamp::verify(&stamp(&next, 7, now(), day(7)).unwrap(), &second, now()).unwrap());
     second.check_fresh(now()).unwrap();
-    // Operators who name no signers any more ask for none.
+    // Operators who no longer name signers ask for none.
     let without = take(&Contents { timestamp_signers: Vec::new(), ..next });
     without.check_fresh(day(20)).unwrap();
     assert!(without.seen().timestamped, "and it is not forgotten");
@@ -83,7 +83,7 @@ fn only_those_whom_the_list_names_stamp_it_and_for_a_week_at_most() {
     refused(by(7, 0, 8), Code::TrustListTimestamp);
     refused(ListTimestamp::verify(&by(7, 1, 2).unwrap(), &held, now()), Code::NotYetValid);
     refused(ListTimestamp::verify(&by(7, -2, -1).unwrap(), &held, now()), Code::Expired);
-    // Of one who is named, and by another key; and of a list that names another one.
+    // By a named signer's other key; and of a list that names another one.
     let others = Contents { timestamp_signers: vec![did_of(8)], ..contents.clone() };
     refused(ListTimestamp::verify(&stamp(&others, 8, now(), day(7)).unwrap(), &held, now()), Code::TrustListTimestamp);
     let mut forged = by(7, 0, 7).unwrap();
@@ -92,7 +92,7 @@ fn only_those_whom_the_list_names_stamp_it_and_for_a_week_at_most() {
     let mut endless = by(7, 0, 7).unwrap();
     endless.remove("validUntil");
     assert!(ListTimestamp::verify(&endless, &held, now()).is_err());
-    // Nobody else's DID is looked up to find out.
+    // No other DID is resolved to find out.
     for signers in [vec!["did:web:stamps.example".to_owned()], vec![did_of(7), did_of(7)]] {
         let with = Contents { timestamp_signers: signers, ..contents.clone() };
         let did = Did::parse(LIST_DID).unwrap();

@@ -26,7 +26,7 @@ fn a_member_that_is_not_known_is_refused() {
         |s| s["intended_uses"][0]["credentials"][0]["meta"]["issuers"] = json!([]),
         |s| s["intended_uses"][0]["credentials"][0]["claims"][0]["values"] = json!([true]),
     ]);
-    // Above all a status, since nobody here would look it up.
+    // Above all a status, since nothing here would check it.
     for (name, value) in [
         ("credentialStatus", json!({"type": "BitstringStatusListEntry"})),
         ("termsOfUse", json!({"type": "Terms"})),

@@ -63,7 +63,7 @@ fn a_claim_that_is_not_registered_is_named() {
     assert_eq!(excess[1].threshold, Some(crate::at_least::Direction::AtMost));
 }
 
-/// The date that lies so many years before a day after [`now`].
+/// The date so many years before a day after [`now`].
 fn years_before(years: i64, days: i64) -> String {
     let day = now().plus(days.saturating_mul(86_400)).to_string();
     format!("{}{}", day[..4].parse::<i64>().unwrap().saturating_sub(years), &day[4..10])
@@ -87,7 +87,7 @@ fn another_bound_than_those_that_are_registered_is_in_excess() {
     for bound in [years_before(18, 1), years_before(18, -2), years_before(21, 0), "1950-01-02".to_owned()] {
         assert_eq!(beyond(&adult, &asked(&bound)), other, "{bound}");
     }
-    // Beside the mark, the bounds limit; without bounds the mark alone allows any.
+    // Beside the mark, the bounds limit; without bounds the mark allows any.
     let marked = json!({"path": path, "carnet_at_most": true, "at_most": ["today-18y"]});
     assert_eq!(beyond(&marked, &asked(&years_before(21, 0))), other);
     assert_eq!(beyond(&json!({"path": path, "carnet_at_most": true}), &asked(&years_before(21, 0))), []);
@@ -133,7 +133,7 @@ fn an_unknown_use_an_unknown_type_and_no_registration_are_excess_throughout() {
     // A query for a credential with no claim of it is one for the credential.
     other.credentials[0].claims.clear();
     assert_eq!(excess(&other), [(None, Beyond::Credential)]);
-    // Any credential at all is not what was registered, and neither is a query that names no type.
+    // Any credential at all was not registered, nor was a query that names no type.
     for types in [vec![vec!["VerifiableCredential".to_owned()]], vec![]] {
         let mut any = asked.clone();
         any.credentials[0].type_values = types;
@@ -235,8 +235,8 @@ fn every_element_includes_each_one_and_not_the_other_way_round() {
     }
 }
 
-// Brute force: what a registration allows and what a query asks for, spelled out as all the single things that a
-// credential could show. There is always a name, and an index, that neither of the two mentions.
+// Brute force: the permissions of a registration and the requests of a query, spelled out as all the single facts
+// that a credential could show. There is always a name, and an index, that neither of the two mentions.
 
 const TYPES: [&str; 3] = ["A", "B", "C"];
 const FORMATS: [&str; 2] = ["vc+sd-jwt", "ldp_vc"];

@@ -45,7 +45,8 @@ fn day(offset: i64) -> Timestamp {
     now().plus(offset.saturating_mul(86_400))
 }
 
-/// Knows the asker's document, which has a second key for authentication alone, and takes down what it is asked for.
+/// Knows the verifier's document, which has a second key for authentication alone, and records the DIDs that are
+/// resolved.
 #[derive(Default)]
 struct Resolver(Mutex<Vec<String>>);
 
@@ -178,7 +179,7 @@ fn a_registrar_that_is_not_pinned_is_refused_and_not_even_resolved() {
     let expected = Expected { asker: ASKER, registrars: &|_| false, now: now(), skew: SKEW };
     refused(Registration::verify(&by(&other), &expected, &resolver), Code::RegistrarUntrusted);
     assert!(resolver.0.lock().unwrap().is_empty());
-    // Nobody vouches for themselves: an asker's own registration is by a registrar that is not pinned.
+    // Nobody vouches for themselves: a verifier's own registration is by a registrar that is not pinned.
     let own = Registration::issue(&request, &asker_kid(), &asker(), now(), day(365)).unwrap();
     refused(verify(&own), Code::RegistrarUntrusted);
 }
