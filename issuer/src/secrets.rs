@@ -1,4 +1,4 @@
-//! Codes, PINs, tokens and nonces: how they are drawn, and the only form in which they are stored.
+//! Codes, PINs, tokens and nonces: their generation, and the only form in which they are stored.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use chacha20poly1305::{
@@ -15,7 +15,7 @@ pub(crate) type Hash = [u8; 32];
 
 const NONCE_BYTES: usize = 24;
 
-/// What a digest is for: two uses of one secret never give the same digest.
+/// Purpose of a digest: the same secret has a different digest for each purpose.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Use {
     Code,
@@ -57,10 +57,10 @@ impl Use {
     }
 }
 
-/// SHA-256 over the use and the parts, each preceded by its length.
+/// Computes SHA-256 over the purpose and the parts, each preceded by its length.
 ///
-/// The secrets that go through here have 256 bits of entropy, so that a fast hash is enough. A PIN has 20; it is hashed
-/// together with its offer's code, which the store does not hold.
+/// The secrets hashed here have 256 bits of entropy, so that a fast hash is enough. A PIN has 20; it is hashed together
+/// with its offer's code, which the store does not hold.
 pub(crate) fn digest(what: Use, parts: &[&[u8]]) -> Hash {
     let mut hasher = Sha256::new();
     hasher.update(what.tag());
@@ -71,50 +71,50 @@ pub(crate) fn digest(what: Use, parts: &[&[u8]]) -> Hash {
     hasher.finalize().into()
 }
 
-/// A secret of 256 bits, in base64url.
+/// Draws a secret of 256 bits, in base64url.
 pub(crate) fn draw() -> Zeroizing<String> {
     let mut bytes = Zeroizing::new([0u8; 32]);
     OsRng.fill_bytes(bytes.as_mut());
     Zeroizing::new(URL_SAFE_NO_PAD.encode(bytes.as_slice()))
 }
 
-/// 256 random bits that are no secret by themselves.
+/// Draws 256 random bits that are not secret.
 pub(crate) fn draw_salt() -> Hash {
     let mut salt = [0u8; 32];
     OsRng.fill_bytes(&mut salt);
     salt
 }
 
-/// Access token of a redemption that can be repeated. It follows from what the wallet sends each time and from the salt that
-/// the store holds: neither of the two alone gives it.
+/// Derives the access token of a repeatable redemption from the wallet's challenge and the store's salt: neither alone
+/// is enough.
 pub(crate) fn repeatable_token(code: &str, challenge: &[u8; 32], salt: &Hash) -> Zeroizing<String> {
     let token = Zeroizing::new(digest(Use::RepeatableToken, &[code.as_bytes(), challenge, salt]));
     Zeroizing::new(URL_SAFE_NO_PAD.encode(token.as_slice()))
 }
 
-/// A public identifier of 128 random bits, in base64url.
+/// Draws a public identifier of 128 random bits, in base64url.
 pub(crate) fn draw_id() -> String {
     loop {
         let mut bytes = [0u8; 16];
         OsRng.fill_bytes(&mut bytes);
         let text = URL_SAFE_NO_PAD.encode(bytes);
-        // An id that begins with a hyphen would be taken for an option where somebody types it.
+        // On a command line, an id with a leading hyphen would be taken for an option.
         if !text.starts_with('-') {
             return text;
         }
     }
 }
 
-/// A serial of 128 random bits, in base64url. It ends up in a credential, which is no secret of this issuer's.
+/// Draws a serial of 128 random bits, in base64url. It becomes a claim of a credential and is no secret of the issuer.
 pub(crate) fn draw_serial() -> String {
     let mut bytes = [0u8; 16];
     OsRng.fill_bytes(&mut bytes);
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
-/// A number below `bound`, each equally likely. `bound` is not zero.
+/// Draws a uniformly distributed number below `bound`, which must not be zero.
 pub(crate) fn draw_below(bound: u32) -> u32 {
-    // The last, incomplete run of `bound` numbers would make small results more likely.
+    // The last, incomplete block of `bound` numbers would make small results more likely.
     let Some(excess) = u32::MAX.checked_rem(bound) else { return 0 };
     loop {
         let number = OsRng.next_u32();
@@ -127,22 +127,22 @@ pub(crate) fn draw_below(bound: u32) -> u32 {
 /// Number of digits of a PIN.
 pub(crate) const PIN_DIGITS: usize = 6;
 
-/// A PIN of six digits.
+/// Draws a PIN of six digits.
 pub(crate) fn draw_pin() -> Zeroizing<String> {
     Zeroizing::new(format!("{:0PIN_DIGITS$}", draw_below(1_000_000)))
 }
 
-/// Whether two digests are equal, in constant time.
+/// Compares two digests in constant time.
 pub(crate) fn same(a: &[u8], b: &[u8]) -> bool {
     a.ct_eq(b).into()
 }
 
-/// A secret that follows from another one and a request, so that a repeat of the request gets the same.
+/// Derives a secret from another one and a request, so that a repeated request gets the same secret.
 pub(crate) fn derive(what: Use, secret: &str, request: &Hash) -> Zeroizing<String> {
     Zeroizing::new(URL_SAFE_NO_PAD.encode(digest(what, &[secret.as_bytes(), request])))
 }
 
-/// Encrypts an answer under a key that needs the wallet's secret: the store alone cannot open it.
+/// Encrypts a response under a key derived from the wallet's secret: the store alone cannot decrypt it.
 pub(crate) fn seal(secret: &str, request: &Hash, answer: &[u8]) -> Option<Vec<u8>> {
     let mut nonce = [0u8; NONCE_BYTES];
     OsRng.fill_bytes(&mut nonce);
@@ -150,7 +150,7 @@ pub(crate) fn seal(secret: &str, request: &Hash, answer: &[u8]) -> Option<Vec<u8
     Some([nonce.as_slice(), &sealed].concat())
 }
 
-/// Opens what [`seal`] made.
+/// Decrypts the output of [`seal`].
 pub(crate) fn unseal(secret: &str, request: &Hash, sealed: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
     let (nonce, body) = sealed.split_at_checked(NONCE_BYTES)?;
     let nonce: [u8; NONCE_BYTES] = nonce.try_into().ok()?;
@@ -194,7 +194,7 @@ mod tests {
 
     #[test]
     fn no_id_looks_like_an_option() {
-        // One in 64 would, so that a thousand without are no chance.
+        // One in 64 would start with a hyphen, so 1,000 ids without one are no coincidence.
         assert!((0..1000).all(|_| !draw_id().starts_with('-')));
     }
 }

@@ -1,4 +1,4 @@
-//! `serve`: from a data directory to a running service.
+//! `serve`: starts the service from a data directory.
 
 use std::{path::Path, sync::Arc, time::Duration};
 
@@ -36,15 +36,15 @@ use crate::{
     store::{SqliteStore, Store, sqlite::MIGRATIONS, status::StatusStore as _},
 };
 
-/// Where it listens unless told otherwise, and where its own staff verbs look for it.
+/// Default port of the service, which the staff commands use as well.
 const PORT: u16 = 7401;
-/// How often lists are looked at: whether they are to be signed again, and whether all that was done is published.
+/// Interval between checks of the lists: for due signatures and unpublished changes.
 const PUBLISH: Duration = Duration::from_secs(10);
-/// How often lists are looked for on which nothing stands any more that holds.
+/// Interval between searches for lists whose credentials have all expired.
 const RETIRE: Duration = Duration::from_secs(3_600);
-/// How often what is past its end is erased.
+/// Interval between erasures of expired data.
 const SWEEP: Duration = Duration::from_secs(60);
-/// The services' full names, for health checks.
+/// Full names of the services, for health checks.
 const NAMES: [&str; 5] = [
     "carnet.issuer.v1.IssuanceService",
     "carnet.issuer.v1.OfferService",
@@ -77,7 +77,7 @@ pub(crate) async fn serve(
     if let Some(published) = &published {
         published.look_at_start().await?;
     }
-    // Before the first call: what is issued names a list that is there.
+    // Before the first call: every copy refers to a published list.
     let unpublished = |error: Error| {
         StartError::new(
             format!("the status lists cannot be published: {error}"),
@@ -118,7 +118,7 @@ pub(crate) async fn serve(
     served
 }
 
-/// The services, and the status lists over HTTP beside them; staff calls pass the token's check first.
+/// Returns the services, and the status lists over HTTP; calls by staff are authenticated first.
 pub(crate) fn routes<S: Store>(issuer: Arc<Issuer<S>>, staff: StaffOnly, most_bytes: usize) -> Routes {
     let offers = OfferServiceServer::new(Offers(issuer.clone())).max_decoding_message_size(most_bytes);
     let statuses = StatusServiceServer::new(Statuses(issuer.clone())).max_decoding_message_size(most_bytes);
@@ -195,7 +195,7 @@ fn assemble(
     })
 }
 
-/// The type that was probably meant.
+/// Suggests the type that was probably meant.
 fn meant(unknown: &str, catalogue: &Catalogue) -> String {
     let known = || catalogue.types().map(|known| known.name.as_str());
     match nearest(unknown, known()) {
@@ -204,7 +204,7 @@ fn meant(unknown: &str, catalogue: &Catalogue) -> String {
     }
 }
 
-/// Erases what is past its end, at the start and from time to time.
+/// Erases expired data, at the start and periodically.
 async fn sweep<S: Store>(issuer: Arc<Issuer<S>>) {
     let mut ticks = tokio::time::interval(SWEEP);
     loop {
@@ -217,7 +217,7 @@ async fn sweep<S: Store>(issuer: Arc<Issuer<S>>) {
     }
 }
 
-/// Keeps the status lists published: signed again before they end, and caught up where an act was not published.
+/// Keeps the status lists published: signs them again before they expire, and publishes pending changes.
 async fn keep_published<S: Store>(issuer: Arc<Issuer<S>>) {
     let mut ticks = tokio::time::interval(PUBLISH);
     loop {
@@ -231,7 +231,7 @@ async fn keep_published<S: Store>(issuer: Arc<Issuer<S>>) {
     }
 }
 
-/// Takes lists out of what is published on which nothing stands any more that holds.
+/// Unpublishes lists whose credentials have all expired.
 async fn retire<S: Store>(issuer: Arc<Issuer<S>>) {
     let mut ticks = tokio::time::interval(RETIRE);
     loop {

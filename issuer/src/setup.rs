@@ -1,4 +1,4 @@
-//! `init`: a data directory with a key, a DID document, a configuration, a store and a staff token.
+//! `init`: creates a data directory with a key, a DID document, a configuration, a store and a staff token.
 
 use std::path::{Path, PathBuf};
 
@@ -20,21 +20,21 @@ use crate::{status::default_base, store::sqlite::MIGRATIONS};
 
 const DOCUMENT_FILE: &str = "did.json";
 
-/// What `init` made.
+/// Result of `init`.
 pub(crate) struct Made {
     pub(crate) did: Did,
-    /// What has to be published: the DID document, or the log that it is in.
+    /// File to publish: the DID document, or the log that contains it.
     pub(crate) document: PathBuf,
-    /// Where it has to be published.
+    /// URL at which it must be published.
     pub(crate) publish_at: String,
-    /// Shown once, stored hashed.
+    /// Shown once; only its hash is stored.
     pub(crate) staff_token: Zeroizing<String>,
 }
 
-/// Makes a data directory. Nothing that exists is overwritten.
+/// Creates a data directory. Existing files are never overwritten.
 ///
 /// # Errors
-/// The DID is neither a did:web nor a place for a did:webvh, the directory is in use, or a file cannot be written.
+/// The DID is neither a did:web nor a host for a did:webvh, the directory is in use, or a file cannot be written.
 pub(crate) async fn init(
     data: &Path,
     did: &str,
@@ -51,7 +51,7 @@ pub(crate) async fn init(
         )
     };
     let config = place.config();
-    // Verifiers find the status lists by the document, and by nothing that a credential says.
+    // Verifiers find the status lists through the DID document, and through nothing that a credential contains.
     let render = |did: &Did, key: &PublicKey| {
         let document = DidDocument::render(did, &[(keys::FIRST.to_owned(), key.clone())]);
         match default_base(did) {
@@ -78,7 +78,7 @@ pub(crate) async fn init(
     write_new(&data.join(DOCUMENT_FILE), format!("{rendered:#}\n").as_bytes(), 0o644)?;
     let staff_token = staff::begin(data, staff_name, time::now(), &mut OsRng)?;
     store::create(data, &MIGRATIONS).await?;
-    // The configuration comes last: without it the directory is not taken for an issuer's.
+    // The configuration is written last: a directory without it is not taken for an issuer's.
     write_new(&data.join("config.toml"), (config_text(&did, name) + &place.toml()).as_bytes(), 0o600)?;
     directory.keep();
     Ok(Made { did, document, publish_at, staff_token })
@@ -117,7 +117,7 @@ fn config_text(did: &Did, name: Option<&str>) -> String {
     text
 }
 
-/// A TOML basic string: JSON's escapes are among TOML's.
+/// Formats a TOML basic string: JSON's escapes are a subset of TOML's.
 pub(crate) fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string().replace('\u{7f}', "\\u007F")
 }

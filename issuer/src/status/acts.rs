@@ -1,4 +1,4 @@
-//! What staff do: revoke, suspend, reinstate, say something.
+//! Acts of staff on the status of credentials: revoke, suspend, reinstate, send a message.
 
 use std::sync::Arc;
 
@@ -15,40 +15,40 @@ use crate::{
     },
 };
 
-/// The most ids in one request.
+/// Maximum number of ids in one request.
 const MOST_IDS: usize = 10_000;
-/// The most characters of a reason.
+/// Maximum length of a reason, in characters.
 const MOST_REASON: usize = 500;
 
-/// What staff ask for.
+/// Request of staff for a change.
 pub(crate) struct Request {
     pub(crate) request_id: String,
-    /// Who asks. It does not make another request of it.
+    /// Name of the staff member; not part of the request's identity.
     pub(crate) who: String,
     pub(crate) verb: Verb,
     pub(crate) reason: String,
     pub(crate) whom: Whom,
     pub(crate) expected: Option<u64>,
     pub(crate) dry_run: bool,
-    /// What staff say of it; none: as its verb is ([`Verb::is_urgent`]).
+    /// Urgency that staff request; `None`: that of the action ([`Verb::is_urgent`]).
     pub(crate) urgency: Option<bool>,
 }
 
-/// Time at which the lists say what was done.
+/// Time at which the lists publish a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Published {
     Now,
-    /// As soon as it works, or nowhere, where nothing is published.
+    /// As soon as possible; never, if nothing is published.
     Soon,
-    /// At a set time, with all that waits for it.
+    /// At a publication time, together with all pending changes.
     At(Timestamp),
 }
 
 impl<S: Store> Issuer<S> {
-    /// Does it, and publishes it if it is urgent: when it is published is the second answer.
+    /// Applies a change, and publishes it at once if it is urgent. The second result is the publication time.
     ///
     /// # Errors
-    /// The request is refused, and nothing is changed; the store's.
+    /// The request is refused, and nothing is changed; store errors.
     pub(crate) async fn change_status(self: &Arc<Self>, request: Request) -> Result<(Acted, Published), Error> {
         check_id("request_id", &request.request_id)?;
         let reason = check_reason(&request.reason)?;
@@ -94,7 +94,7 @@ impl<S: Store> Issuer<S> {
         if let (Some(at), false) = (waits, is_message) {
             return Ok((acted, Published::At(at)));
         }
-        // In a task of its own: a caller who hangs up does not keep it from being published.
+        // In a task of its own: a caller who disconnects does not prevent the publication.
         let issuer = self.clone();
         let published = match tokio::spawn(async move { issuer.publish().await }).await {
             Ok(Ok(())) => self.status.shelf().version >= acted.act.unwrap_or_default(),
@@ -104,13 +104,13 @@ impl<S: Store> Issuer<S> {
             }
             Err(_) => false,
         };
-        // A message is in no list: holders are told it when they ask.
+        // Messages are in no list: holders get them when they ask.
         let published = published && self.status.base().is_some() && !is_message;
         Ok((acted, if published { Published::Now } else { Published::Soon }))
     }
 }
 
-/// Refuses a reason that is empty, long, or more than a line.
+/// Refuses a reason that is empty, too long, or has several lines.
 pub(crate) fn check_reason(reason: &str) -> Result<String, Error> {
     let reason = reason.trim();
     let length = reason.chars().count();
@@ -120,7 +120,7 @@ pub(crate) fn check_reason(reason: &str) -> Result<String, Error> {
     Ok(reason.to_owned())
 }
 
-/// Refuses what names nothing; says whether it can be more than one credential.
+/// Refuses a target that names nothing; returns true if it can match more than one credential.
 fn check_whom(whom: &Whom) -> Result<bool, Error> {
     match whom {
         Whom::Ids(ids) => {
@@ -139,7 +139,7 @@ fn check_whom(whom: &Whom) -> Result<bool, Error> {
     }
 }
 
-/// What makes two requests the same one: all that decides what they change.
+/// Computes the digest that identifies a repeated request: everything that determines the change.
 fn digest(request: &Request, reason: &str) -> secrets::Hash {
     let time = |at: &Option<Timestamp>| at.map(|at| at.unix().to_string()).unwrap_or_default();
     let verb = match request.verb {
@@ -147,7 +147,7 @@ fn digest(request: &Request, reason: &str) -> secrets::Hash {
         verb => verb.as_str().to_owned(),
     };
     let mut parts = vec![verb, reason.to_owned()];
-    // Requests of before have no such part.
+    // Earlier requests have no such part.
     parts.extend(request.urgency.map(|urgent| format!("urgent {urgent}")));
     match &request.whom {
         Whom::Ids(ids) => parts.extend(ids.iter().cloned()),

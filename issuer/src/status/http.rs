@@ -1,5 +1,5 @@
-//! Status lists over HTTP, on the listener that gRPC has: at the paths of their own URLs, so that a proxy in front passes
-//! them on as they are.
+//! Status lists over HTTP, on the same listener as gRPC: at the paths of their own URLs, so that a reverse proxy can
+//! pass requests on unmodified.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ use serde_json::json;
 use super::shelf::Content;
 use crate::{issuer::Issuer, store::Store};
 
-/// The routes of the lists and of their directory; none where nothing is published.
+/// Returns the routes of the lists and of their directory; empty if nothing is published.
 pub(crate) fn router<S: Store>(issuer: Arc<Issuer<S>>) -> Router {
     let Some(path) = issuer.status.base().and_then(|base| base.parse::<Uri>().ok()).map(|base| base.path().to_owned())
     else {
@@ -27,14 +27,15 @@ pub(crate) fn router<S: Store>(issuer: Arc<Issuer<S>>) -> Router {
     let path = path.trim_end_matches('/');
     Router::new()
         .route(&format!("{path}/lists"), get(directory))
-        // All that is below: gRPC's own answer to what it does not know would be a 200 with its status in a header.
+        // Covers all paths below: gRPC's own response to unknown paths would be a 200 with its status in a header.
         .route(&format!("{path}/{{*list}}"), get(list))
         .with_state(issuer)
 }
 
-/// Returns the URLs of all lists (Token Status List section 9), the key that signs now, and how long freshness statements hold.
+/// Returns the URLs of all lists (Token Status List section 9), the current signing key, and the lifetime of freshness
+/// statements.
 ///
-/// A wallet holds new copies to both, so an answer from before the last change would make it refuse good ones.
+/// A wallet checks new copies against the lists and the key, so an outdated response would make it refuse valid ones.
 async fn directory<S: Store>(State(issuer): State<Arc<Issuer<S>>>, headers: HeaderMap) -> Response {
     let shelf = issuer.status.shelf();
     let urls: Vec<&str> = shelf.urls().collect();
@@ -63,7 +64,8 @@ async fn list<S: Store>(State(issuer): State<Arc<Issuer<S>>>, uri: Uri, headers:
     response
 }
 
-/// How much the caller wants a media type, from 0 to 1: the most exact range that has it says so (RFC 9110 section 12.5.1).
+/// Returns the caller's preference for a media type, from 0 to 1: that of the most specific matching range (RFC 9110
+/// section 12.5.1).
 fn quality(headers: &HeaderMap, media_type: &str) -> f32 {
     let accepted = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
     let wanted = accepted.flat_map(|value| value.split(',')).filter_map(|range| {
@@ -85,7 +87,7 @@ fn answer(headers: &HeaderMap, content: &Content, caching: &str) -> Response {
     let shared = [
         (ETAG, content.etag.clone()),
         (CACHE_CONTROL, caching.to_owned()),
-        // Whoever verifies in a browser reads them too; there is nothing in them that is not for everybody.
+        // Verifiers in a browser read them too; the content is public.
         (ACCESS_CONTROL_ALLOW_ORIGIN, "*".to_owned()),
     ];
     if has(headers, &content.etag) {
@@ -94,7 +96,7 @@ fn answer(headers: &HeaderMap, content: &Content, caching: &str) -> Response {
     (shared, [(CONTENT_TYPE, content.media_type)], content.bytes.clone()).into_response()
 }
 
-/// Whether the caller has these bytes (RFC 9110 section 13.1.2: compared weakly).
+/// Tests if the caller has these bytes (RFC 9110 section 13.1.2: weak comparison).
 fn has(headers: &HeaderMap, etag: &str) -> bool {
     let tags = headers.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
     tags.flat_map(|value| value.split(','))

@@ -1,7 +1,7 @@
-//! Status lists: what this issuer says of everything that it issued, for whoever verifies (spec/status.md).
+//! Status lists: the status of every copy that this issuer issued, for verifiers (spec/status.md).
 //!
-//! The store is the truth; what is published is made from all acts up to one that was committed, and put in the place of
-//! what was published before as a whole. So whenever the power goes, what is served afterwards is the old or the new state.
+//! The store is authoritative. A publication contains all acts up to a committed one, and replaces the previous
+//! publication as a whole. After a power cut, the service serves the old or the new state.
 
 mod acts;
 mod http;
@@ -46,44 +46,44 @@ use crate::{
     },
 };
 
-/// How long after its last copy's end a list is published, in seconds.
+/// Time for which a list is published after the end of its last copy, in seconds.
 const RETIRED_AFTER: i64 = carnet_core::day::SECONDS;
-/// From how many URLs on the operator is warned; it is 100 lists in three forms.
+/// Number of URLs above which the operator is warned: 100 lists in three formats.
 const MANY_URLS: usize = 300;
 
-/// What is published, and what is to be published next.
+/// Published lists, and the state of the next publication.
 pub(crate) struct StatusLists {
-    /// The URL under which the lists are, without a slash at its end; `None`: nothing is published.
+    /// URL under which the lists are published, without a trailing slash; `None`: nothing is published.
     base: Option<String>,
     ttl: u32,
     validity: u32,
-    /// What may be said to holders; `None`: nothing.
+    /// Messages to holders; `None`: there are none.
     messages: Option<Messages>,
-    /// When what is not urgent is published.
+    /// Publication times of changes that are not urgent.
     set_times: SetTimes,
     shelf: RwLock<Arc<Shelf>>,
-    /// One at a time makes what is published, so that an older version never replaces a newer one.
+    /// Serializes publications, so that an older version never replaces a newer one.
     making: Arc<tokio::sync::Mutex<Making>>,
 }
 
-/// The lists as of a version of the store.
+/// Lists as of a version of the store.
 #[derive(Default)]
 struct Making {
     version: i64,
     lists: BTreeMap<i64, Publication>,
-    /// Lists on which nothing stands any more that holds.
+    /// Lists whose credentials have all expired.
     retired: BTreeSet<i64>,
-    /// Forms that say something else than what is published.
+    /// Formats whose content differs from the published one.
     dirty: Vec<(i64, publication::Form)>,
     /// Store id, and the number of the publication.
     statement: Option<PublicationStatement>,
 }
 
 impl StatusLists {
-    /// Lists at the configured URL, or beside the DID's document; none where there is no such URL.
+    /// Creates the lists at the configured URL, or next to the DID document; unpublished if there is no such URL.
     ///
     /// # Errors
-    /// The configured URL cannot be one of lists.
+    /// The configured URL is unsuitable for lists.
     pub(crate) fn new(config: &StatusConfig, did: &Did) -> Result<Self, StartError> {
         let base = match &config.url {
             Some(url) => Some(checked(url)?),
@@ -100,29 +100,29 @@ impl StatusLists {
         })
     }
 
-    /// The URL under which the lists are.
+    /// Returns the URL under which the lists are published.
     pub(crate) fn base(&self) -> Option<&str> {
         self.base.as_deref()
     }
 
-    /// After how many seconds whoever fetched a list fetches it again.
+    /// Returns the number of seconds after which clients fetch a list again.
     pub(crate) fn ttl(&self) -> u32 {
         self.ttl
     }
 
-    /// What is published now.
+    /// Returns the published lists.
     pub(crate) fn shelf(&self) -> Arc<Shelf> {
         self.shelf.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// The URL of a list's form.
+    /// Returns the URL of a list in one format.
     pub(crate) fn url(&self, form: publication::Form, list: i64) -> Option<String> {
         self.base.as_ref().map(|base| format!("{base}/{}/{list}", form.as_str()))
     }
 }
 
 impl Making {
-    /// Brings the lists up to what the store says.
+    /// Updates the lists to the state of the store.
     fn take(&mut self, changes: Changes) -> Result<(), Error> {
         for record in changes.lists {
             if self.retired.contains(&record.list) {
@@ -152,20 +152,21 @@ impl Making {
 }
 
 impl<S: Store> Issuer<S> {
-    /// Publishes what the store says: what changed, what is new, and what is to be signed again.
+    /// Publishes the state of the store: changed lists, new lists, and those due for a new signature.
     ///
     /// # Errors
-    /// The store's; a list could not be signed, and then what was published before stays.
+    /// Store errors; a list could not be signed, and the previous publication remains.
     pub(crate) async fn publish(self: &Arc<Self>) -> Result<(), Error> {
         if self.status.base.is_none() {
             return Ok(());
         }
         let mut making = self.status.making.clone().lock_owned().await;
         let waiting_before = self.status.set_times.last(self.now());
-        // What was released is read once: where that fails on its way to the lists, all of them are read anew.
+        // Changes are read once, so after a failure before their publication all lists are read again.
         let version = std::mem::take(&mut making.version);
         let changes = self.store.changes_since(version, waiting_before).await?;
-        // The order is commit, mark, publication: what others have seen published, the mark beside the keys knows.
+        // The order is commit, mark, publication: the mark next to the keys covers everything that others have seen
+        // published.
         match self.ground.settle_mark().await {
             Ok(identity) => making.statement = Some(PublicationStatement::of(&identity)),
             Err(error) => tracing::error!(
@@ -181,8 +182,8 @@ impl<S: Store> Issuer<S> {
         .await?
     }
 
-    /// Publishes no more those lists that are full and whose copies all ended a day ago: nobody asks for them, and verifiers
-    /// keep only so many.
+    /// Unpublishes lists that are full and whose copies all ended a day ago: nobody needs them, and verifiers cache a
+    /// limited number.
     ///
     /// # Errors
     /// Those of [`Self::publish`].
@@ -212,7 +213,7 @@ impl<S: Store> Issuer<S> {
         Ok(())
     }
 
-    /// Publishes before something is issued on a list that is not published yet.
+    /// Publishes before a copy is issued on an unpublished list.
     ///
     /// # Errors
     /// Those of [`Self::publish`].
@@ -225,7 +226,7 @@ impl<S: Store> Issuer<S> {
         if known(&self.status.shelf()) { Ok(()) } else { Err(Error::Corrupt("status_lists")) }
     }
 
-    /// Signs what is not on the shelf as it should be, and puts all of it there at once.
+    /// Signs all outdated lists, and publishes them at once.
     fn sign_lists(&self, making: &mut Making) -> Result<(), Error> {
         let now = self.now();
         let old = self.status.shelf();
@@ -263,22 +264,22 @@ impl<S: Store> Issuer<S> {
 }
 
 impl<S> Issuer<S> {
-    /// Whether this issuer's key can sign a form: a list's credential needs eddsa-jcs-2022.
+    /// Tests if this issuer's key can sign a format: a list as a credential needs eddsa-jcs-2022.
     fn publishes(&self, form: publication::Form) -> bool {
         form == publication::Form::Token || self.signer.algorithm() == Algorithm::EdDsa
     }
 
-    /// What may be said to holders.
+    /// Returns the messages to holders.
     pub(crate) fn messages(&self) -> Option<&Messages> {
         self.status.messages.as_ref()
     }
 
-    /// Time at which an act that is not urgent is published; none: at once.
+    /// Returns the publication time of an act that is not urgent; `None`: at once.
     pub(crate) fn published_at(&self) -> Option<Timestamp> {
         self.status.set_times.next(self.now()).filter(|_| self.status.base.is_some())
     }
 
-    /// The name and the value of the member that says where a copy's status stands; none where no list says it.
+    /// Returns name and value of the member that refers to a copy's status; `None` if lists are not published.
     pub(crate) fn status_member(&self, format: Format, place: Place) -> Option<(String, Value)> {
         let url = |form| self.status.url(form, place.list).filter(|_| self.publishes(form));
         let index = place.position;
@@ -296,14 +297,14 @@ impl<S> Issuer<S> {
     }
 }
 
-/// `/status` beside the DID's document, or its log.
+/// Returns the default URL: `/status` next to the DID document, or its log.
 pub(crate) fn default_base(did: &Did) -> Option<String> {
     let published = web::url(did).or_else(|_| webvh::url(did)).ok()?;
     let (folder, _) = published.rsplit_once('/')?;
     Some(format!("{}/status", folder.strip_suffix("/.well-known").unwrap_or(folder)))
 }
 
-/// A URL under which lists can be: https, a path without anything to be decoded or matched, and no more.
+/// Checks a URL for lists: https, with a path that needs no decoding and contains no pattern, and nothing else.
 fn checked(url: &str) -> Result<String, StartError> {
     let uri: Option<axum::http::Uri> = url.parse().ok();
     let plain = |path: &str| path.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/-._~".contains(&byte));
@@ -327,7 +328,7 @@ fn checked(url: &str) -> Result<String, StartError> {
     ))
 }
 
-/// When a form was made, and by which key: what decides whether it is made again.
+/// Time and key of a signature, which determine when a list is signed again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Made {
     kid: String,

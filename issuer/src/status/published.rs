@@ -1,6 +1,7 @@
-//! Publication as this issuer finds it at its own web site: the store that it is of, that store's number, and the lists.
+//! Publication as found at the issuer's own web site: its store's id and number, and the lists.
 //!
-//! Whoever restored a whole data directory has a store and a mark that fit each other, and only what is published knows better.
+//! After the restore of a whole data directory, store and mark agree; only the publication shows that they are
+//! outdated.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -30,41 +31,40 @@ use crate::{
 };
 
 const TYP: &str = "carnet-publication+jwt";
-/// Name of the lists among the faults of what is published.
+/// Name of the lists among the publication faults.
 const LISTS: &str = "the status lists";
-/// Delay of a service's first look at what it has published itself.
+/// Delay of a service's first check of its own publication.
 const FIRST: Duration = Duration::from_secs(2);
-/// Interval between two looks of a running service.
+/// Interval between two checks of a running service.
 const EVERY: Duration = Duration::from_secs(3_600);
-/// Retry delay where nobody answered.
+/// Retry delay after a failed fetch.
 const AGAIN: Duration = Duration::from_secs(60);
-/// The largest token that is read: a list of the most entries, in base64.
+/// Maximum size of a token, in bytes: a list with the most entries, in base64.
 const MOST_TOKEN_BYTES: usize = 6 << 20;
 
 /// Statement of a directory of lists about its store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct PublicationStatement {
-    /// The store's id.
     pub(crate) store: String,
-    /// The number of the publication.
+    /// Number of the publication.
     pub(crate) number: i64,
 }
 
-/// URLs of an issuer's lists, and the issuer.
+/// Published location of an issuer's lists.
 #[derive(Debug, Clone)]
 pub(crate) struct PublicationSite {
-    /// The URL under which the lists are.
+    /// URL under which the lists are published.
     pub(crate) base: String,
     pub(crate) did: Did,
-    /// The issuer's own document: the keys of what counts.
+    /// The issuer's own DID document, with the accepted keys.
     pub(crate) own: Arc<DidDocument>,
     pub(crate) fetcher: HttpsFetcher,
 }
 
-/// A directory that was fetched.
+/// Fetched directory.
 #[derive(Debug)]
 pub(crate) struct PublishedDirectory {
-    /// `None`: it was made before there were such statements.
+    /// `None`: published before such statements existed.
     pub(crate) statement: Option<PublicationStatement>,
     urls: Vec<String>,
 }
@@ -74,7 +74,7 @@ impl PublicationStatement {
         Self { store: identity.id.clone(), number: identity.publication }
     }
 
-    /// Signs it, so that nobody but this issuer says that its store is an older one.
+    /// Signs the statement, so that nobody else can declare this issuer's store outdated.
     pub(crate) fn sign(&self, kid: &DidUrl, signer: &dyn Signer, now: Timestamp) -> Result<String, Problem> {
         let header = json!({ "typ": TYP, "kid": kid.to_string() });
         let payload =
@@ -100,7 +100,8 @@ impl PublicationStatement {
     }
 }
 
-/// The key of this issuer's that a token names; not one that was revoked, since whoever stole it could stop a service with it.
+/// Returns the key of this issuer that a token names. A revoked key is refused, since a thief could stop the service
+/// with it.
 fn own_key(jws: &Jws, did: &Did, own: &DidDocument) -> Result<carnet_core::keys::PublicKey, Problem> {
     let KeyRef::Kid(kid) = jws.key_ref() else { return Err(Code::HeaderKeyUnanchored.into()) };
     let kid = DidUrl::parse(kid)?;
@@ -114,7 +115,7 @@ impl PublicationSite {
     /// Fetches the directory of the lists.
     ///
     /// # Errors
-    /// Those of [`HttpsFetcher::bytes`]; the directory is no JSON, or its statement does not hold.
+    /// Those of [`HttpsFetcher::bytes`]; the directory is no JSON, or its statement is invalid.
     pub(crate) async fn directory(&self) -> Result<PublishedDirectory, Problem> {
         let bytes =
             self.fetcher.bytes(&format!("{}/lists", self.base), "application/json", Limits::DOCUMENT.max_bytes).await?;
@@ -128,8 +129,8 @@ impl PublicationSite {
         Ok(PublishedDirectory { statement: statement.transpose()?, urls })
     }
 
-    /// Reads the states that are published, and the numbers of the lists that cannot be read. A list that is past its end counts:
-    /// it is what was published last.
+    /// Reads the published states, and returns the numbers of unreadable lists. An expired list counts: it is the last
+    /// publication.
     pub(crate) async fn states(&self, directory: &PublishedDirectory) -> (Vec<PublishedStates>, Vec<i64>) {
         let prefix = format!("{}/token/", self.base);
         let lists: BTreeMap<i64, &String> = directory
@@ -169,11 +170,11 @@ impl PublicationSite {
     }
 }
 
-/// Raises the number of the publication in the first minute of a day (UTC), if the store changed on the days before: by acts it rises at
-/// once, and what was issued may not be read in it sooner.
+/// Raises the number of the publication in the first minute of a day (UTC), if the store changed on earlier days. Acts
+/// raise it at once; the number must not reveal the time of an issuance.
 ///
 /// # Errors
-/// The database's.
+/// Database errors.
 pub(crate) async fn raise_daily(ground: &OpenStore, now: Timestamp) -> Result<(), sqlx::Error> {
     let due: bool = sqlx::query_scalar("SELECT noted_at / 86400 < ? / 86400 FROM store_identity")
         .bind(now.unix())
@@ -190,14 +191,14 @@ pub(crate) async fn raise_daily(ground: &OpenStore, now: Timestamp) -> Result<()
     tx.commit().await
 }
 
-/// A running service's look at what is published.
+/// Periodic check of the publication by a running service.
 pub(crate) struct PublicationWatch {
     pub(crate) site: PublicationSite,
     pub(crate) ground: OpenStore,
 }
 
 impl PublicationWatch {
-    /// For an issuer as it is configured; `None`: nothing is published.
+    /// Creates the check for a configuration; `None`: nothing is published.
     ///
     /// # Errors
     /// The configuration is refused.
@@ -211,7 +212,7 @@ impl PublicationWatch {
         Ok(Some(Self { site, ground: ground.clone() }))
     }
 
-    /// [`Self::newer_published`] of what is published; never ends where nothing is.
+    /// Runs [`Self::newer_published`]; never returns if nothing is published.
     pub(crate) async fn newer<S: Store>(watch: Option<Self>, issuer: Arc<Issuer<S>>) -> StartError {
         match watch {
             Some(watch) => watch.newer_published(&issuer).await,
@@ -219,7 +220,8 @@ impl PublicationWatch {
         }
     }
 
-    /// Looks once, before anything is published. Nobody answering does not stop a start: a warning says so.
+    /// Checks once, before anything is published. An unreachable web site causes a warning, and does not prevent the
+    /// start.
     ///
     /// # Errors
     /// The publication is of another store, or of a later state of this one.
@@ -235,7 +237,7 @@ impl PublicationWatch {
         Ok(())
     }
 
-    /// Looks again and again, and notes what is wrong; ends when what is published is newer than the store.
+    /// Checks repeatedly, and records faults; returns when the publication is newer than the store.
     pub(crate) async fn newer_published<S: Store>(self, issuer: &Issuer<S>) -> StartError {
         let mut pause = FIRST;
         loop {
@@ -267,7 +269,7 @@ impl PublicationWatch {
         let before = issuer.status.shelf();
         let directory = self.site.directory().await.map_err(|problem| problem.to_string())?;
         let after = issuer.status.shelf();
-        // One that was opened or retired meanwhile may be there or not.
+        // A list opened or retired in the meantime may be present or not.
         let mut lasting = before.urls().filter(|url| after.at(url).is_some());
         if let Some(missing) = lasting.find(|url| !directory.urls.iter().any(|listed| listed == url)) {
             return Err(format!("{}/lists does not name {missing}", self.site.base));
@@ -285,7 +287,7 @@ impl PublicationWatch {
             Err(problem) => return Ok(Err(problem)),
         };
         let Some(published) = directory.statement else { return Ok(Ok(())) };
-        // After the fetch: what this service has published meanwhile is in its store.
+        // Read after the fetch, so that the store includes everything published in the meantime.
         let unread = |error: sqlx::Error| {
             StartError::new(
                 format!("The store cannot be read: {error}. Nothing was started or changed."),

@@ -1,8 +1,8 @@
-//! The set times at which the lists say what was done and is not urgent (spec/status.md 4.7).
+//! Publication times of changes that are not urgent (spec/status.md 4.7).
 
 use carnet_core::{day, time::Timestamp};
 
-/// Times of day (UTC), in order; none: everything is published at once.
+/// Times of day (UTC), in order; empty: everything is published at once.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct SetTimes(Vec<i64>);
 
@@ -13,7 +13,7 @@ impl SetTimes {
         Self(seconds)
     }
 
-    /// Reads `HH:MM`.
+    /// Parses `HH:MM`.
     pub(crate) fn second_of_day(text: &str) -> Option<i64> {
         let (hours, minutes) = text.split_once(':')?;
         let number = |digits: &str, below: i64| {
@@ -23,7 +23,8 @@ impl SetTimes {
         Some(number(hours, 24)?.saturating_mul(3_600).saturating_add(number(minutes, 60)?.saturating_mul(60)))
     }
 
-    /// The last set time at or before an instant. What was done before it is published; without set times, everything is.
+    /// Returns the last publication time at or before an instant. Earlier changes are published; without publication
+    /// times, all are.
     pub(crate) fn last(&self, now: Timestamp) -> Timestamp {
         let today = now.start_of_day();
         let times =
@@ -31,7 +32,7 @@ impl SetTimes {
         times.filter(|at| *at <= now).max().unwrap_or(Timestamp::from_unix(i64::MAX))
     }
 
-    /// The first set time after an instant; none where nothing waits.
+    /// Returns the first publication time after an instant; `None` if everything is published at once.
     pub(crate) fn next(&self, now: Timestamp) -> Option<Timestamp> {
         let today = now.start_of_day();
         let times =

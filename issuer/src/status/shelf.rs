@@ -1,4 +1,4 @@
-//! What is published, as bytes.
+//! Published lists, as bytes.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,17 +13,17 @@ use sha2::{Digest as _, Sha256};
 use super::{Made, PublicationStatement};
 use crate::error::Error;
 
-/// All forms of all lists, as they are served: one version of the store.
+/// All lists in all formats, as served: one version of the store.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Shelf {
-    /// The number of the last act that it shows.
+    /// Number of the last act that is included.
     pub(super) version: i64,
     forms: BTreeMap<(i64, publication::Form), Form>,
-    /// Signed statement of the store that it is of.
+    /// Signed statement about the store.
     statement: Option<SignedStatement>,
 }
 
-/// A statement as it is published.
+/// Statement as published.
 #[derive(Debug, Clone)]
 struct SignedStatement {
     said: PublicationStatement,
@@ -31,27 +31,27 @@ struct SignedStatement {
     token: String,
 }
 
-/// One list in one form.
+/// One list in one format.
 #[derive(Debug, Clone)]
 pub(crate) struct Form {
     pub(crate) url: String,
     pub(crate) content: Content,
-    /// A token in CBOR, at the same URL.
+    /// CBOR token, at the same URL.
     pub(super) cwt: Option<Content>,
     made: Made,
 }
 
-/// What is served.
+/// Content of a response.
 #[derive(Debug, Clone)]
 pub(crate) struct Content {
     pub(crate) media_type: &'static str,
-    /// An entity tag (RFC 9110 section 8.8.3), with its quotation marks: of these bytes and no others.
+    /// Entity tag (RFC 9110 section 8.8.3), with its quotation marks, for exactly these bytes.
     pub(crate) etag: String,
     pub(crate) bytes: axum::body::Bytes,
 }
 
 impl Shelf {
-    /// A form of a list.
+    /// Returns a list in one format.
     pub(super) fn form(&self, form: publication::Form, list: i64) -> Option<&Form> {
         self.forms.get(&(list, form))
     }
@@ -60,7 +60,7 @@ impl Shelf {
         self.forms.insert((list, form), made);
     }
 
-    /// Says which store this is of; signed again where that or the key is another.
+    /// Sets the statement about the store; it is signed again if the statement or the key has changed.
     pub(super) fn state(
         &mut self,
         said: Option<&PublicationStatement>,
@@ -76,32 +76,32 @@ impl Shelf {
         Ok(())
     }
 
-    /// The statement on the store, signed.
+    /// Returns the signed statement about the store.
     pub(super) fn statement(&self) -> Option<&str> {
         self.statement.as_ref().map(|statement| statement.token.as_str())
     }
 
-    /// Takes out every other list.
+    /// Removes all other lists.
     pub(super) fn retain(&mut self, stays: impl Fn(i64) -> bool) {
         self.forms.retain(|(list, _), _| stays(*list));
     }
 
-    /// The numbers of the lists that are here.
+    /// Returns the numbers of the lists.
     pub(super) fn lists(&self) -> BTreeSet<i64> {
         self.forms.keys().map(|(list, _)| *list).collect()
     }
 
-    /// Whether a list is here.
+    /// Tests if a list is included.
     pub(super) fn has_list(&self, list: i64) -> bool {
         self.forms.keys().any(|(known, _)| *known == list)
     }
 
-    /// The URLs of everything that is here.
+    /// Returns the URLs of all content.
     pub(crate) fn urls(&self) -> impl Iterator<Item = &str> {
         self.forms.values().map(|form| form.url.as_str())
     }
 
-    /// What is at a URL.
+    /// Returns the content at a URL.
     pub(crate) fn at(&self, url: &str) -> Option<&Form> {
         self.forms.values().find(|form| form.url == url)
     }
@@ -120,8 +120,8 @@ impl Form {
         Self { url, content, cwt, made: Made { kid: kid.to_owned(), at: now } }
     }
 
-    /// Whether it is to be signed again: half of its time is over, by a clock that may have been set back, or another key signs
-    /// now.
+    /// Tests if a list must be signed again: half of its lifetime is over, the clock was set back, or the key has
+    /// changed.
     pub(super) fn is_due(&self, kid: &str, now: Timestamp, validity: i64) -> bool {
         self.made.kid != kid || now < self.made.at || now >= self.made.at.plus(validity / 2)
     }

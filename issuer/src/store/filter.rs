@@ -1,17 +1,17 @@
-//! Filters of the lists that staff read.
+//! Filters for the lists that staff read.
 
 use carnet_core::time::Timestamp;
 
 use super::{IssuedRecord, OfferRecord, OfferState};
 
-/// Conditions that all hold; what is empty or absent is none.
+/// Conditions that must all match; an empty or absent one matches everything.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Common {
     pub(crate) credential_type: String,
     pub(crate) reference: String,
     pub(crate) created_by: String,
     pub(crate) from: Option<Timestamp>,
-    /// The last instant.
+    /// Last instant, inclusive.
     pub(crate) until: Option<Timestamp>,
 }
 
@@ -26,7 +26,7 @@ impl Common {
     }
 }
 
-/// Choice of offers to list, by their state and when they were made.
+/// Filter for offers, by state and time of creation.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct OfferFilter {
     pub(crate) state: Option<OfferState>,
@@ -40,10 +40,10 @@ impl OfferFilter {
     }
 }
 
-/// Choice of issued copies to list, by their offer and when they were issued.
+/// Filter for issued copies, by offer and time of issuance.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct IssuedFilter {
-    /// Empty: of all offers.
+    /// Empty: all offers.
     pub(crate) offer_id: String,
     pub(crate) common: Common,
 }

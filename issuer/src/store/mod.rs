@@ -1,17 +1,17 @@
-//! What the issuer remembers, as whole transactions.
+//! Store of the issuer; each method is one transaction.
 //!
-//! One collection takes two transactions with the signatures between them:
+//! One collection takes two transactions, with the signatures between them:
 //!
 //! 1. `intend` uses the nonce up, draws a status index for each copy and writes a row for it;
 //! 2. the copies are signed;
-//! 3. `finish` erases the claims, marks the copies as issued and keeps the answer, sealed for the wallet;
-//! 4. the answer goes out.
+//! 3. `finish` erases the claims, marks the copies as issued and stores the response, sealed for the wallet;
+//! 4. the response is sent.
 //!
-//! A power cut before 1 changes nothing. Between 1 and 3 the offer stays redeemed and its claims are there. While the token
-//! lives, the wallet repeats its request and gets copies under the same indices, or sends new proofs and gets copies
-//! under new ones; when it has ended, the code can be redeemed again until the offer's own end. After 3 the repeat gets the
-//! sealed answer, which is kept until the wallet acknowledges it, or else until the offer's end if the wallet can redeem it again,
-//! and for as long as the token lives if not. So no index is given out twice.
+//! A power cut before 1 changes nothing. Between 1 and 3 the offer remains redeemed and its claims remain. While the
+//! token is valid, the wallet can repeat its request and get copies with the same indices, or send new proofs and get
+//! copies with new ones. After the token's end, the code can be redeemed again until the offer's own end. After 3, a
+//! repeated request gets the sealed response. It is kept until the wallet acknowledges it; otherwise until the offer's
+//! end if the wallet can redeem the offer again, and until the token's end if not. No index is used twice.
 
 pub(crate) mod filter;
 pub(crate) mod renewal;
@@ -31,10 +31,10 @@ use renewal::Decision;
 pub(crate) use sqlite::SqliteStore;
 use status::{Place, StatusStore};
 
-/// How many wrong PINs lock an offer.
+/// Number of wrong PINs that lock an offer.
 pub(crate) const PIN_TRIES: i64 = 5;
 
-/// A person's claims as JSON text: wiped from memory when dropped, and never shown.
+/// Claims of a person as JSON text: wiped from memory when dropped, and never printed.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Claims(pub(crate) Zeroizing<String>);
 
@@ -44,7 +44,7 @@ impl std::fmt::Debug for Claims {
     }
 }
 
-/// Where an offer stands.
+/// State of an offer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum OfferState {
     Open,
@@ -52,7 +52,7 @@ pub(crate) enum OfferState {
     Collected,
     Cancelled,
     Expired,
-    /// Closed after too many wrong PINs. It is stored as expired, beside the count.
+    /// Closed after too many wrong PINs. It is stored as expired, with the count.
     Locked,
 }
 
@@ -76,7 +76,7 @@ impl OfferState {
     }
 }
 
-/// An offer, without claims and secrets.
+/// Offer without its claims and secrets.
 #[derive(Debug, Clone)]
 pub(crate) struct OfferRecord {
     pub(crate) seq: i64,
@@ -87,29 +87,29 @@ pub(crate) struct OfferRecord {
     pub(crate) deferred: bool,
     pub(crate) created_at: Timestamp,
     pub(crate) expires_at: Timestamp,
-    /// What staff decided on it, if it is deferred and they did.
+    /// Decision of staff on a deferred offer, if there is one.
     pub(crate) decision: Option<Decision>,
     pub(crate) valid_from: Timestamp,
     pub(crate) valid_until: Timestamp,
-    /// The registrar's own reference; empty: none.
+    /// Staff's own reference; empty: none.
     pub(crate) reference: String,
-    /// The staff name of who made it; empty in records of before.
+    /// Name of the staff member who created it; empty in early records.
     pub(crate) created_by: String,
-    /// The record is past its end.
+    /// True if the record is past its retention period.
     pub(crate) forgotten: bool,
 }
 
-/// An offer to be stored.
+/// Offer to be stored.
 #[derive(Debug)]
 pub(crate) struct NewOffer {
     pub(crate) offer_id: String,
     pub(crate) request_id: String,
-    /// What was asked for besides the claims, in canonical form: to know a request_id that is used for something else.
+    /// Request without the claims, in canonical form: detects a request_id that is reused for something else.
     pub(crate) terms: String,
     pub(crate) credential_type: String,
     pub(crate) format: Format,
     pub(crate) claims: Claims,
-    /// Digest that no other offer may have.
+    /// Digests of claims that no other offer may share.
     pub(crate) unique: Vec<UniqueClaim>,
     pub(crate) valid_from: Timestamp,
     pub(crate) valid_until: Timestamp,
@@ -122,11 +122,11 @@ pub(crate) struct NewOffer {
     pub(crate) created_by: String,
 }
 
-/// What became of a new offer.
+/// Result of storing a new offer.
 #[derive(Debug)]
 pub(crate) enum Creation {
     Stored(OfferRecord),
-    /// The request_id is known; the claims are gone if they were erased since.
+    /// The request_id is known; the claims are absent if they have been erased.
     Known {
         offer: OfferRecord,
         terms: String,
@@ -138,28 +138,28 @@ pub(crate) enum Creation {
     },
 }
 
-/// A code that is exchanged for a token.
+/// Exchange of a code for a token.
 #[derive(Debug)]
 pub(crate) struct Redeeming {
     pub(crate) code_hash: Hash,
     pub(crate) pin_hash: Option<Hash>,
-    /// The digest of the challenge; without one the redemption cannot be repeated.
+    /// Digest of the challenge; without one the redemption cannot be repeated.
     pub(crate) challenge_hash: Option<Hash>,
-    /// The challenge's verifier came along.
+    /// True if the request contains the challenge's verifier.
     pub(crate) is_verified: bool,
-    /// The token of a first redemption.
+    /// Token of a first redemption.
     pub(crate) token_hash: Hash,
-    /// Salt that the token is derived with, where there is a challenge.
+    /// Salt from which the token is derived, if there is a challenge.
     pub(crate) token_salt: Hash,
     pub(crate) token_until: Timestamp,
     pub(crate) now: Timestamp,
 }
 
-/// What became of a code.
+/// Result of a redemption.
 #[derive(Debug)]
 pub(crate) enum Redemption {
     Granted(OfferRecord),
-    /// By the wallet that redeemed it before: the token of then, which follows from this salt, lives on.
+    /// Repeated by the wallet that redeemed it before: the earlier token, derived from this salt, remains valid.
     Repeated {
         offer: OfferRecord,
         token_salt: Hash,
@@ -167,47 +167,47 @@ pub(crate) enum Redemption {
     Refused(Error),
 }
 
-/// A request for copies, whose proofs hold.
+/// Credential request with verified proofs.
 #[derive(Debug)]
 pub(crate) struct Intent {
     pub(crate) token_hash: Hash,
     pub(crate) request_digest: Hash,
-    /// The proofs' nonce; `None` if it does not hold (any more), and then only a repeat is answered.
+    /// Nonce of the proofs; `None` if it is invalid or expired, and then only a repeated request is answered.
     pub(crate) nonce: Option<Nonce>,
     pub(crate) transaction_hash: Hash,
     pub(crate) notification_hash: Hash,
     pub(crate) configuration_id: String,
-    /// The thumbprints of the copies' keys.
+    /// Thumbprints of the copies' keys.
     pub(crate) thumbprints: Vec<String>,
-    /// The copies' public keys as a JSON array; stored only if the offer is deferred.
+    /// Public keys of the copies as a JSON array; stored only if the offer is deferred.
     pub(crate) holder_keys: String,
     pub(crate) now: Timestamp,
-    /// Until when a deferred offer waits.
+    /// End of a deferred offer's waiting time.
     pub(crate) deferred_until: Timestamp,
 }
 
-/// What is to be done about a request for copies.
+/// Decision about a credential request.
 #[derive(Debug)]
 pub(crate) enum Intended {
-    /// Sign these; the intent is stored.
+    /// To be signed; the intent is stored.
     Sign(Work),
-    /// It was answered before: this is the sealed answer.
+    /// Answered before, with this sealed response.
     Answered(Vec<u8>),
-    /// Staff must release it first.
+    /// Waits for its release by staff.
     Deferred,
 }
 
-/// What became of a signed answer.
+/// Result of storing a signed response.
 #[derive(Debug)]
 pub(crate) enum Finished {
-    /// It is stored, and may go out.
+    /// Stored; the response may be sent.
     Stored,
-    /// The same request was answered by another call meanwhile: this is its sealed answer, and what was signed here goes
-    /// nowhere.
+    /// Another call answered the same request in the meantime, with this sealed response; the new signatures are
+    /// discarded.
     Answered(Vec<u8>),
 }
 
-/// Copies that are to be signed.
+/// Copies to be signed.
 #[derive(Debug)]
 pub(crate) struct Work {
     pub(crate) collection: i64,
@@ -217,63 +217,63 @@ pub(crate) struct Work {
     pub(crate) claims: Claims,
     pub(crate) valid_from: Timestamp,
     pub(crate) valid_until: Timestamp,
-    /// The digest of the request that began it.
+    /// Digest of the first request.
     pub(crate) request_digest: Hash,
-    /// Only for a deferred collection: the copies' public keys.
+    /// Public keys of the copies, for a deferred collection only.
     pub(crate) holder_keys: Option<String>,
-    /// Where the copies' statuses stand, in their order.
+    /// Status indices of the copies, in their order.
     pub(crate) places: Vec<Place>,
 }
 
 impl Work {
-    /// Returns when copies hold that are signed now: from the epoch of issue, so that the day of the offer marks nobody, unless the
-    /// offer begins later. Copies that have ended by then keep the offer's.
+    /// Returns the validity of copies signed now: from the epoch of issuance, so that the day of the offer identifies
+    /// nobody, unless the offer starts later. If such copies would have ended by then, they get the offer's dates.
     pub(crate) fn days(&self, epoch: Epoch, now: Timestamp) -> (Timestamp, Timestamp) {
         let today = now.start_of_day();
         let first = if today < self.valid_until { self.valid_from.max(today) } else { self.valid_from };
-        // An end of which rounding would leave nothing is that of an offer from before there were epochs.
+        // If rounding leaves no validity, the end is that of an offer from before epochs existed.
         epoch.validity(first, self.valid_until, now).unwrap_or((epoch.start(first), self.valid_until))
     }
 }
 
-/// What the store knows a signed copy by.
+/// Names of a signed copy in the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct CopyNames {
-    /// The public one, which everybody who was shown the copy can make.
+    /// Public digest, which everybody who was shown the copy can compute.
     pub(crate) digest: Hash,
-    /// The stored form of the handle, which its holder asks by.
+    /// Stored form of the handle, by which its holder asks.
     pub(crate) handle_hash: Hash,
 }
 
-/// A request for new copies of a credential of which one copy was shown; the copy, its key binding and the proofs hold.
+/// Request for new copies of a credential, with a verified presentation and verified proofs.
 #[derive(Debug)]
 pub(crate) struct RefillIntent {
-    /// The digest of the copy that was shown.
+    /// Digest of the presented copy.
     pub(crate) copy: Hash,
     pub(crate) nonce: Nonce,
     pub(crate) request_digest: Hash,
     pub(crate) notification_hash: Hash,
-    /// The thumbprints of the new copies' keys.
+    /// Thumbprints of the new copies' keys.
     pub(crate) thumbprints: Vec<String>,
-    /// The most copies by refill in a day, for one offer.
+    /// Maximum number of copies by refill per day, for one offer.
     pub(crate) per_day: u32,
-    /// The epoch of their type.
+    /// Epoch of the type.
     pub(crate) epoch: Epoch,
     pub(crate) now: Timestamp,
 }
 
-/// What a refill signs besides the claims, which are not stored.
+/// Data of a refill to sign, without the claims, which are not stored.
 #[derive(Debug)]
 pub(crate) struct Refill {
     pub(crate) collection: i64,
     pub(crate) offer_id: String,
-    /// Where the new copies' statuses stand, in their order.
+    /// Status indices of the new copies, in their order.
     pub(crate) places: Vec<Place>,
     pub(crate) valid_from: Timestamp,
     pub(crate) valid_until: Timestamp,
 }
 
-/// An issued copy, without claims and without its holder's key.
+/// Issued copy, without its claims and its holder's key.
 #[derive(Debug, Clone)]
 pub(crate) struct IssuedRecord {
     pub(crate) seq: i64,
@@ -284,33 +284,32 @@ pub(crate) struct IssuedRecord {
     pub(crate) status_index: i64,
     pub(crate) issued_at: Timestamp,
     pub(crate) valid_until: Timestamp,
-    /// The last notification, by its number on the wire.
+    /// Last notification, by its number on the wire.
     pub(crate) notification: i32,
-    /// The reference of its offer; empty: none.
+    /// Reference of its offer; empty: none.
     pub(crate) reference: String,
-    /// The staff name of who made its offer.
+    /// Name of the staff member who created its offer.
     pub(crate) created_by: String,
-    /// The record of its offer is past its end.
+    /// True if the record of its offer is past its retention period.
     pub(crate) forgotten: bool,
 }
 
-/// Which rows of a list: newest first, `before` a row, at most `limit`.
+/// Slice of a list: newest first, `before` a row, at most `limit`.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Slice {
     pub(crate) before: i64,
     pub(crate) limit: i64,
 }
 
-/// Rows of a list, and where to read on.
+/// Rows of a list, and the position of the next page.
 #[derive(Debug)]
 pub(crate) struct Rows<T> {
     pub(crate) rows: Vec<T>,
-    /// The row before which there may be more.
+    /// Row before which there may be more.
     pub(crate) next: Option<i64>,
 }
 
-/// The issuer's memory. Each method of it, and of the traits that it is made of, is one transaction: it happens wholly or
-/// not at all.
+/// Store of the issuer. Each of its methods, and of its supertraits, is one atomic transaction.
 pub(crate) trait Store:
     OfferStore
     + AccessStore
@@ -323,28 +322,29 @@ pub(crate) trait Store:
     + Sync
     + 'static
 {
-    /// Erases what is past its end: claims, used nonces, sealed answers, what copies are known by. Returns how many offers it closed.
+    /// Erases expired data: claims, used nonces, sealed responses, names of copies. Returns the number of offers that
+    /// it closed.
     fn erase_expired(&self, now: Timestamp) -> impl Future<Output = Result<u64, Error>> + Send;
 }
 
-/// Offers, as staff see them.
+/// Offers, for staff.
 pub(crate) trait OfferStore {
     /// Stores an offer, once for each request_id.
     fn create_offer(&self, offer: NewOffer) -> impl Future<Output = Result<Creation, Error>> + Send;
-    /// Offers with claims of which no unique claim is kept, with their claims.
+    /// Returns the offers, with their claims, whose unique claims are not recorded.
     fn offers_without_unique_claims(
         &self,
         credential_type: &str,
     ) -> impl Future<Output = Result<Vec<(String, Claims)>, Error>> + Send;
-    /// Keeps the unique claims of an offer; `false` and nothing if another offer has one of them.
+    /// Records the unique claims of an offer; returns `false` and records nothing if another offer has one of them.
     fn keep_unique_claims(
         &self,
         offer_id: &str,
         unique: &[UniqueClaim],
     ) -> impl Future<Output = Result<bool, Error>> + Send;
-    /// Cancels an offer that was not collected and erases its claims.
+    /// Cancels an offer that was not collected, and erases its claims.
     fn cancel(&self, offer_id: &str) -> impl Future<Output = Result<OfferRecord, Error>> + Send;
-    /// Offers, newest first.
+    /// Returns offers, newest first.
     fn offers(
         &self,
         filter: &OfferFilter,
@@ -352,14 +352,14 @@ pub(crate) trait OfferStore {
     ) -> impl Future<Output = Result<Rows<OfferRecord>, Error>> + Send;
 }
 
-/// Who may collect: codes, PINs and tokens.
+/// Access to offers by codes, PINs and tokens.
 pub(crate) trait AccessStore {
-    /// Takes an offer's code; counts wrong PINs and wrong verifiers. The code works once, and again for whoever has the verifier
-    /// of the challenge that it was redeemed with. Where there was none, it works again if an issuance was intended, nothing was
-    /// signed and the token has ended.
+    /// Redeems an offer's code, and counts wrong PINs and wrong verifiers. A code works once, and again for the owner
+    /// of the verifier if it was redeemed with a challenge. Without a challenge, it works again if an issuance was
+    /// intended, nothing was signed, and the token has expired.
     fn redeem(&self, redeeming: Redeeming) -> impl Future<Output = Result<Redemption, Error>> + Send;
-    /// Refuses a token that is unknown or has ended, or that is not for this configuration; tells whether the very request was
-    /// taken before. It reads only: `intend` decides.
+    /// Refuses a token that is unknown, expired or for another configuration; returns true if the same request was
+    /// accepted before. It only reads: `intend` decides.
     fn check_access(
         &self,
         token_hash: Hash,
@@ -369,19 +369,20 @@ pub(crate) trait AccessStore {
     ) -> impl Future<Output = Result<bool, Error>> + Send;
 }
 
-/// Requests for copies.
+/// Credential requests.
 pub(crate) trait IssuanceStore {
-    /// Stores what is about to be signed, and that the nonce was used.
+    /// Stores the intent to sign, and the use of the nonce.
     fn intend(&self, intent: Intent) -> impl Future<Output = Result<Intended, Error>> + Send;
-    /// The same for a collection that was deferred.
+    /// Stores the intent to sign a deferred collection.
     fn intend_deferred(
         &self,
         transaction_hash: Hash,
         now: Timestamp,
     ) -> impl Future<Output = Result<(Hash, Format, Intended), Error>> + Send;
-    /// Erases the claims, marks the copies as issued with their names, keeps the sealed answer at least until then, and until
-    /// the offer's end for a wallet that can redeem it again, and counts what a voucher gives. If the offer was closed since
-    /// the intent, it changes nothing, and answers or refuses as the same request would be if it came now.
+    /// Erases the claims, marks the copies as issued with their names, stores the sealed response, and counts the uses
+    /// of a voucher. The response is kept at least until `until`, and until the offer's end for a wallet that can
+    /// redeem it again. If the offer was closed after the intent, nothing is changed, and the result is that of the
+    /// same request now.
     fn finish(
         &self,
         collection: i64,
@@ -391,17 +392,17 @@ pub(crate) trait IssuanceStore {
         days: (Timestamp, Timestamp),
         signed: (Timestamp, Option<VoucherTotal>),
     ) -> impl Future<Output = Result<Finished, Error>> + Send;
-    /// Records a wallet's notification and erases the sealed answer.
+    /// Records a wallet's notification, and erases the sealed response.
     fn notify(&self, notification_hash: Hash, event: i32) -> impl Future<Output = Result<(), Error>> + Send;
 }
 
-/// Requests for more copies of what was issued.
+/// Requests for more copies of an issued credential.
 pub(crate) trait RefillStore {
-    /// Refuses a copy that was not issued here. It reads only: `intend_refill` decides.
+    /// Refuses a copy that was not issued here. It only reads: `intend_refill` decides.
     fn require_copy(&self, copy: &Hash) -> impl Future<Output = Result<(), Error>> + Send;
-    /// Stores what is about to be signed, under the offer of the copy that was shown, and that the nonce was used.
+    /// Stores the intent to sign, under the offer of the presented copy, and the use of the nonce.
     fn intend_refill(&self, intent: RefillIntent) -> impl Future<Output = Result<Refill, Error>> + Send;
-    /// Marks the copies as issued; their names are in their order.
+    /// Marks the copies as issued; their names are in the same order.
     fn finish_refill(
         &self,
         collection: i64,
@@ -410,16 +411,16 @@ pub(crate) trait RefillStore {
     ) -> impl Future<Output = Result<(), Error>> + Send;
 }
 
-/// What was issued.
+/// Records of issued copies.
 pub(crate) trait RecordStore {
-    /// Issued copies, newest first.
+    /// Returns issued copies, newest first.
     fn issued(
         &self,
         filter: &IssuedFilter,
         slice: Slice,
     ) -> impl Future<Output = Result<Rows<IssuedRecord>, Error>> + Send;
-    /// One issued copy.
+    /// Returns one issued copy.
     fn issued_by_id(&self, issued_id: &str) -> impl Future<Output = Result<IssuedRecord, Error>> + Send;
-    /// Numbers of holders whose credentials look alike, of what has not ended.
+    /// Returns the numbers of holders whose unexpired credentials look alike.
     fn cohorts(&self, now: Timestamp) -> impl Future<Output = Result<Vec<Cohort>, Error>> + Send;
 }

@@ -1,47 +1,47 @@
-//! Renewals: what waits for staff, what they decided, what came of it.
+//! Renewals: pending requests, the decisions of staff, and the results.
 
 use carnet_core::{epoch::Epoch, time::Timestamp};
 
 use super::{CopyNames, Finished, OfferRecord, Refill, Slice};
 use crate::{error::Error, format::Format, nonces::Nonce, secrets::Hash};
 
-/// What the operator allows for a type.
+/// Renewal rules of a type.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Terms {
-    /// How long before its end a credential may be renewed, in seconds.
+    /// Time before its end from which a credential is renewable, in seconds.
     pub(crate) window: i64,
-    /// How much later the renewed one ends, in seconds.
+    /// Time by which the renewed credential ends later, in seconds.
     pub(crate) longer: i64,
-    /// How often one may be renewed.
+    /// Maximum number of renewals.
     pub(crate) most: u32,
-    /// The epoch of the type.
+    /// Epoch of the type.
     pub(crate) epoch: Epoch,
 }
 
-/// A request for renewed copies; the copy that was shown, its key binding and the proofs hold.
+/// Renewal request with a verified presentation and verified proofs.
 #[derive(Debug)]
 pub(crate) struct RenewalIntent {
-    /// The digest of the copy that was shown.
+    /// Digest of the presented copy.
     pub(crate) copy: Hash,
     pub(crate) nonce: Nonce,
     pub(crate) request_digest: Hash,
     pub(crate) notification_hash: Hash,
-    /// The thumbprints of the new copies' keys.
+    /// Thumbprints of the new copies' keys.
     pub(crate) thumbprints: Vec<String>,
     pub(crate) terms: Terms,
-    /// The most copies by refill and renewal in a day, for one offer.
+    /// Maximum number of copies by refill and renewal per day, for one offer.
     pub(crate) per_day: u32,
-    /// What is kept until staff decide; `None`: nobody has to.
+    /// Data to keep until staff decide; `None`: no approval is needed.
     pub(crate) waiting: Option<NewWaiting>,
     pub(crate) now: Timestamp,
 }
 
-/// What is kept until staff decide.
+/// Data of a renewal that waits for staff.
 pub(crate) struct NewWaiting {
     pub(crate) transaction_hash: Hash,
-    /// The claims, sealed under the transaction id, which is not stored.
+    /// Claims, sealed under the transaction id, which is not stored.
     pub(crate) claims: Vec<u8>,
-    /// The copies' public keys as a JSON array.
+    /// Public keys of the copies as a JSON array.
     pub(crate) holder_keys: String,
     pub(crate) until: Timestamp,
 }
@@ -52,16 +52,16 @@ impl std::fmt::Debug for NewWaiting {
     }
 }
 
-/// What is to be done about a renewal that waited for staff.
+/// Outcome of a renewal that waited for staff.
 #[derive(Debug)]
 pub(crate) enum Waited {
-    /// They have not decided.
+    /// Undecided.
     Pending,
-    /// They approved: sign these; the intent is stored.
+    /// Approved and to be signed; the intent is stored.
     Sign(Box<Approved>),
 }
 
-/// An approved renewal.
+/// Approved renewal.
 #[derive(Debug)]
 pub(crate) struct Approved {
     pub(crate) renewal_id: String,
@@ -73,15 +73,15 @@ pub(crate) struct Approved {
     pub(crate) holder_keys: String,
 }
 
-/// Where a renewal stands.
+/// State of a renewal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum RenewalState {
     Pending,
-    /// Its wallet has not collected it yet.
+    /// Approved, and not collected by its wallet yet.
     Approved,
     Rejected,
     Issued,
-    /// It waited for too long, or its wallet asked anew.
+    /// Expired, or replaced by a newer request of its wallet.
     Lapsed,
 }
 
@@ -103,7 +103,7 @@ impl RenewalState {
     }
 }
 
-/// A renewal, without claims and keys.
+/// Renewal without its claims and keys.
 #[derive(Debug, Clone)]
 pub(crate) struct RenewalRecord {
     pub(crate) seq: i64,
@@ -111,7 +111,7 @@ pub(crate) struct RenewalRecord {
     pub(crate) offer_id: String,
     pub(crate) credential_type: String,
     pub(crate) state: RenewalState,
-    /// The how manieth it is of its credential.
+    /// Ordinal number of this renewal of its credential.
     pub(crate) generation: u32,
     pub(crate) valid_until: Timestamp,
     pub(crate) asked_at: Timestamp,
@@ -120,29 +120,28 @@ pub(crate) struct RenewalRecord {
     pub(crate) reason: Option<String>,
 }
 
-/// What staff say to what waits for them.
+/// Decision of staff on a pending request.
 #[derive(Debug, Clone)]
 pub(crate) struct Decision {
     pub(crate) approve: bool,
-    /// Why; told to the wallet where it is a no.
+    /// Reason; a wallet is told that of a refusal.
     pub(crate) reason: String,
-    /// Who of staff.
+    /// Name of the staff member.
     pub(crate) who: String,
-    /// When.
+    /// Time of the decision.
     pub(crate) now: Timestamp,
 }
 
-/// Renewals.
 pub(crate) trait RenewalStore {
-    /// Stores what is about to be signed, or what waits for staff (`None`), and that the nonce was used.
+    /// Stores the intent to sign, or a request that waits for staff (`None`), and the use of the nonce.
     fn intend_renewal(&self, intent: RenewalIntent) -> impl Future<Output = Result<Option<Refill>, Error>> + Send;
-    /// The same for a renewal that waited; `None` if no renewal waits under this transaction.
+    /// Stores the intent to sign a renewal that waited; `None` if there is none with this transaction id.
     fn intend_waited(
         &self,
         transaction_hash: Hash,
         now: Timestamp,
     ) -> impl Future<Output = Result<Option<Waited>, Error>> + Send;
-    /// Erases the claims, marks the copies as issued with their names, keeps the sealed answer.
+    /// Erases the claims, marks the copies as issued with their names, and stores the sealed response.
     fn finish_waited(
         &self,
         renewal_id: &str,
@@ -151,16 +150,16 @@ pub(crate) trait RenewalStore {
         sealed_until: Timestamp,
         now: Timestamp,
     ) -> impl Future<Output = Result<Finished, Error>> + Send;
-    /// Writes down what staff decided. The same again changes nothing.
+    /// Records the decision of staff. Idempotent.
     fn decide(&self, renewal_id: &str, decision: Decision)
     -> impl Future<Output = Result<RenewalRecord, Error>> + Send;
-    /// The same for a deferred offer: a no closes it and erases its claims.
+    /// Records the decision of staff on a deferred offer; a refusal closes it and erases its claims.
     fn decide_offer(
         &self,
         offer_id: &str,
         decision: Decision,
     ) -> impl Future<Output = Result<OfferRecord, Error>> + Send;
-    /// Renewals, newest first.
+    /// Returns renewals, newest first.
     fn renewals(
         &self,
         state: Option<RenewalState>,

@@ -1,26 +1,26 @@
-//! The life of what was issued: where its status stands, what it is, and who changed it.
+//! Status of issued copies: their entries in the lists, their states, and the acts that changed them.
 
 use carnet_core::{status::message::Messages, time::Timestamp};
 
 use super::Slice;
 use crate::{error::Error, secrets::Hash};
 
-/// Where a copy's status stands: an entry of a list, the same in each form in which the list is published.
+/// Status index of a copy: an entry of a list, the same in each published format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Place {
-    /// The list's number, as in its URLs.
+    /// Number of the list, as in its URLs.
     pub(crate) list: i64,
-    /// The entry.
+    /// Index of the entry.
     pub(crate) position: u64,
 }
 
-/// The state of a copy.
+/// State of a copy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum State {
     Valid,
-    /// It does not hold for now.
+    /// Suspended for now.
     Suspended,
-    /// It was withdrawn for good.
+    /// Revoked for good.
     Revoked,
 }
 
@@ -40,13 +40,13 @@ impl State {
     }
 }
 
-/// What staff do.
+/// Action of staff on credentials.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Verb {
     Revoke,
     Suspend,
     Reinstate,
-    /// To say something on credentials, by its number; 0: nothing any more. It leaves their states as they are.
+    /// Sends a message, by its number; 0 removes it. The states are unchanged.
     Message(u8),
 }
 
@@ -60,19 +60,19 @@ impl Verb {
         }
     }
 
-    /// By its name, and the number of a message.
+    /// Parses the name of the action, with the number of a message.
     pub(crate) fn parse(text: &str, number: Option<u8>) -> Result<Self, Error> {
         let all = [Self::Revoke, Self::Suspend, Self::Reinstate];
         let known = all.into_iter().chain(number.map(Self::Message)).find(|verb| verb.as_str() == text);
         known.ok_or(Error::Corrupt("status_acts.verb"))
     }
 
-    /// Tells if an act is published at once where staff do not say: what takes a credential back is, what gives it back is not.
+    /// Tests if an act is published at once by default: revocations and suspensions are, reinstatements are not.
     pub(crate) const fn is_urgent(self) -> bool {
         matches!(self, Self::Revoke | Self::Suspend)
     }
 
-    /// What becomes of a copy in this state; `None`: nothing.
+    /// Returns the new state of a copy in this state; `None`: unchanged.
     pub(crate) const fn of(self, state: State) -> Option<State> {
         match (self, state) {
             (Self::Revoke, State::Valid | State::Suspended) => Some(State::Revoked),
@@ -83,61 +83,61 @@ impl Verb {
     }
 }
 
-/// Which credentials an act is about. A credential is all copies of one offer.
+/// Credentials that an act is about. A credential is all copies of one offer.
 #[derive(Debug, Clone)]
 pub(crate) enum Whom {
-    /// Each is the id of an offer, and stands for all of its copies, or that of one issued copy.
+    /// Ids of offers, each for all of its copies, or of single issued copies.
     Ids(Vec<String>),
-    /// Credentials of a type (`None`: any) whose first copy was issued from and until these instants, both included.
+    /// Credentials of a type (`None`: any) whose first copy was issued between these instants, inclusive.
     Matching { credential_type: Option<String>, from: Option<Timestamp>, until: Option<Timestamp> },
 }
 
-/// What staff ask for.
+/// Request of staff.
 #[derive(Debug, Clone)]
 pub(crate) struct Act {
     pub(crate) request_id: String,
-    /// What makes two requests the same one.
+    /// Digest that identifies a repeated request.
     pub(crate) request: Hash,
     pub(crate) verb: Verb,
     pub(crate) reason: String,
-    /// Who asks.
+    /// Name of the staff member.
     pub(crate) who: String,
     pub(crate) whom: Whom,
-    /// How many credentials it must be; `None`: not said.
+    /// Expected number of credentials; `None`: not given.
     pub(crate) expected: Option<u64>,
-    /// Only count.
+    /// True to count only.
     pub(crate) dry_run: bool,
-    /// Published at once; otherwise with all that waits, at the next set time.
+    /// True to publish at once; otherwise at the next publication time, with all pending changes.
     pub(crate) urgent: bool,
     pub(crate) now: Timestamp,
 }
 
-/// What an act came to.
+/// Result of an act.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Acted {
-    /// The act's number, and so the version of the lists that show it; `None` for a dry run.
+    /// Number of the act, which is the version of the lists that include it; `None` for a dry run.
     pub(crate) act: Option<i64>,
-    /// Credentials that it was about.
+    /// Number of matching credentials.
     pub(crate) credentials: u64,
-    /// Their copies.
+    /// Number of their copies.
     pub(crate) copies: u64,
-    /// Copies whose state or message it changed.
+    /// Number of copies whose state or message changed.
     pub(crate) changed: u64,
-    /// Offers that a filter would take, and that are not collected yet.
+    /// Number of open offers that match the filter.
     pub(crate) open: u64,
 }
 
-/// A copy that an act changed.
+/// Copy changed by an act.
 #[derive(Debug, Clone)]
 pub(crate) struct Changed {
     pub(crate) seq: i64,
     pub(crate) issued_id: String,
     pub(crate) offer_id: String,
-    /// It changed all copies of the offer.
+    /// True if all copies of the offer changed.
     pub(crate) whole: bool,
 }
 
-/// An act as it was written down.
+/// Recorded act.
 #[derive(Debug, Clone)]
 pub(crate) struct ActRecord {
     pub(crate) seq: i64,
@@ -151,7 +151,7 @@ pub(crate) struct ActRecord {
     pub(crate) changed: u64,
 }
 
-/// A copy's status.
+/// Status of a copy.
 #[derive(Debug, Clone)]
 pub(crate) struct CopyStatus {
     pub(crate) issued_id: String,
@@ -160,63 +160,64 @@ pub(crate) struct CopyStatus {
     pub(crate) issued_at: Timestamp,
     pub(crate) state: State,
     pub(crate) place: Place,
-    /// The number of its message; 0: none.
+    /// Number of its message; 0: none.
     pub(crate) message: u8,
-    /// The last act that changed its state.
+    /// Last act that changed its state.
     pub(crate) act: Option<i64>,
 }
 
-/// A copy, for its holder.
+/// Standing of a copy, for its holder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct CopyStanding {
     /// SHA-256 of its issuer-signed JWT.
     pub(crate) digest: Hash,
     pub(crate) state: State,
     pub(crate) valid_until: Timestamp,
-    /// Its own index was marked in public, or something was said on it: its holder discards it for a new one.
+    /// True if a public list has marked its index, or it has a message: its holder replaces it by a new copy.
     pub(crate) replace: bool,
-    /// The number of the newest message on its credential; 0: none.
+    /// Number of the newest message on its credential; 0: none.
     pub(crate) message: u8,
 }
 
-/// An open or a full list.
+/// Open or full list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ListRecord {
     pub(crate) list: i64,
     pub(crate) entries: u64,
 }
 
-/// What happened since a version: all of it is from one transaction.
+/// Changes since a version, read in one transaction.
 #[derive(Debug, Clone)]
 pub(crate) struct Changes {
-    /// The version that this leads to.
+    /// Version after the changes.
     pub(crate) version: i64,
-    /// Every list that there is.
+    /// All lists.
     pub(crate) lists: Vec<ListRecord>,
-    /// The entries that changed since, with what the lists say of them.
+    /// Changed entries, with their published states.
     pub(crate) entries: Vec<(Place, State)>,
 }
 
-/// The states of what was issued.
+/// States of issued copies.
 pub(crate) trait StatusStore {
-    /// Opens the next list where little is left of the last one, so that it is published before anything is issued on it.
+    /// Opens the next list when little of the last one is left, so that it is published before anything is issued on
+    /// it.
     fn open_lists(&self, now: Timestamp) -> impl Future<Output = Result<(), Error>> + Send;
-    /// Writes down what the messages mean that are issued from now on. What copies carry must go on meaning the same.
+    /// Records the meanings of messages on copies issued from now on. The meanings in issued copies must not change.
     fn settle_messages(&self, messages: Option<&Messages>) -> impl Future<Output = Result<(), Error>> + Send;
-    /// Whether nothing more is issued on a list, and all that was ended before.
+    /// Tests if a list is full and all its copies ended before a time.
     fn list_ended(&self, list: i64, before: Timestamp) -> impl Future<Output = Result<bool, Error>> + Send;
-    /// Does what staff ask for, wholly or not at all, once for each request_id, and writes it down.
+    /// Applies an act of staff atomically, once for each request_id, and records it.
     fn act(&self, act: Act) -> impl Future<Output = Result<Acted, Error>> + Send;
-    /// The status of each copy of an offer that went out, or of one copy, by its id.
+    /// Returns the status of each issued copy of an offer, or of one copy, by its id.
     fn status(&self, id: &str) -> impl Future<Output = Result<Vec<CopyStatus>, Error>> + Send;
-    /// The standings of copies by the stored forms of their handles, in order; `None`: no copy of this issuer's.
+    /// Returns the standings of copies by the stored forms of their handles, in order; `None`: no copy of this issuer.
     fn standings(&self, handles: &[Hash]) -> impl Future<Output = Result<Vec<Option<CopyStanding>>, Error>> + Send;
-    /// What was done, newest first; to one offer or copy only, if an id is given.
+    /// Returns acts, newest first; if an id is given, only those on that offer or copy.
     fn acts(&self, id: &str, slice: Slice) -> impl Future<Output = Result<Vec<ActRecord>, Error>> + Send;
-    /// The copies that an act changed, the newest first.
+    /// Returns the copies that an act changed, newest first.
     fn changed_by(&self, act: i64, slice: Slice) -> impl Future<Output = Result<Vec<Changed>, Error>> + Send;
-    /// Lets the lists say what waited since before a time. Tells what of them changed by that, and then what changed since a
-    /// version; 0: everything.
+    /// Releases changes that have waited since before a time. Returns the entries changed by that, followed by all
+    /// changes since a version; 0: all entries.
     fn changes_since(
         &self,
         version: i64,

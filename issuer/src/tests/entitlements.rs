@@ -1,4 +1,4 @@
-//! Entitlements: their serials are drawn, the same in all copies, and given to nobody else (spec/entitlement.md section 1).
+//! Vouchers: their serials are drawn, equal in all copies, and unique to the voucher (spec/entitlement.md section 1).
 
 use std::collections::BTreeSet;
 
@@ -25,14 +25,14 @@ pub(super) fn voucher(request_id: &str, uses: usize, serials: &[&str]) -> proto:
     }
 }
 
-/// The serials in a copy.
+/// Returns the serials in a copy.
 fn serials(copy: &str) -> BTreeSet<String> {
     let shown = SdJwt::parse(copy).unwrap().disclosed().unwrap();
     let serials = shown.payload["credentialSubject"]["serials"].as_array().unwrap();
     serials.iter().map(|serial| serial.as_str().unwrap().to_owned()).collect()
 }
 
-/// The serials of an offer, which are the same in all of its copies.
+/// Collects an offer, and returns its serials, which are the same in all copies.
 async fn collected(issuer: &Running, request: proto::CreateOfferRequest) -> BTreeSet<String> {
     let offer = issuer.create(request).await;
     let copies = issuer.receive(&offer, &holder_keys(3)).await.unwrap().credentials;
@@ -48,7 +48,7 @@ async fn all_copies_of_a_voucher_have_its_serials_and_no_two_vouchers_one() {
     let two = collected(&issuer, voucher("b", 32, &[])).await;
     assert_eq!((one.len(), two.len()), (3, 32));
     assert!(one.is_disjoint(&two) && one.iter().chain(&two).all(|serial| serial.len() == 22));
-    // Those that staff give stay.
+    // Serials given by staff are kept.
     let given = collected(&issuer, voucher("c", 2, &GIVEN)).await;
     assert_eq!(given, GIVEN.map(str::to_owned).into());
 }
@@ -59,7 +59,7 @@ async fn an_offer_that_cannot_have_its_serials_is_refused_in_words() {
     let refused = async |request| issuer.staff().create_offer(request).await.unwrap_err();
     let many = refused(voucher("a", 33, &[])).await;
     assert!(many.message().contains("from 1 to 32; for more uses make several offers"), "{}", many.message());
-    // As many as uses, each once, long enough, and none of the earlier version.
+    // The number of uses, without duplicates, long enough, and none of the earlier version.
     for serials in [&GIVEN[..1], &[GIVEN[0], GIVEN[0]], &["short", GIVEN[0]]] {
         assert_eq!(refused(voucher("b", 2, serials)).await.code(), tonic::Code::InvalidArgument, "{serials:?}");
     }
@@ -70,7 +70,7 @@ async fn an_offer_that_cannot_have_its_serials_is_refused_in_words() {
         ..voucher("c", 1, &[])
     };
     assert!(refused(former).await.message().contains("entitlementId"));
-    // A format that hides nothing would show them all at once.
+    // A format without selective disclosure would show all of them at once.
     let format = proto::CredentialFormat::DiVcJcs.into();
     let whole = refused(proto::CreateOfferRequest { format, ..voucher("d", 1, &[]) }).await;
     assert!(whole.message().contains("shows all serials at once"), "{}", whole.message());
@@ -94,7 +94,7 @@ async fn row_100_no_two_offers_have_one_serial() {
     let issuer = start().await;
     let mut staff = issuer.staff();
     let first = issuer.create(voucher("a", 2, &GIVEN)).await;
-    // One in common is enough.
+    // One shared serial is enough.
     let mut refused =
         async |request_id: &str| reason(staff.create_offer(voucher(request_id, 2, &[OTHER[0], GIVEN[1]])).await);
     assert_eq!(refused("b").await, "CLAIM_NOT_UNIQUE");
@@ -103,10 +103,10 @@ async fn row_100_no_two_offers_have_one_serial() {
     assert_eq!((copies.len(), refused("c").await), (3, "CLAIM_NOT_UNIQUE".to_owned()));
     refill_once(&issuer, &copies[0].credential, &keys[0]).await;
     assert_eq!(refused("d").await, "CLAIM_NOT_UNIQUE");
-    // The twin: others, of which a refused offer has taken none, and some that the issuer draws.
+    // The valid case: serials that no refused offer has taken, and some drawn by the issuer.
     issuer.create(voucher("e", 2, &OTHER)).await;
     issuer.create(voucher("f", 3, &[])).await;
-    // The serials themselves are nowhere once they were collected.
+    // After the collection, the serials are stored nowhere.
     for serial in GIVEN {
         assert!(issuer.forgotten(serial).await);
     }
@@ -185,7 +185,7 @@ fn a_voucher_is_not_renewed() {
 #[tokio::test]
 async fn totals_count_what_was_issued_once_and_no_refill() {
     let issuer = start().await;
-    // What nobody collected gives nobody a use.
+    // An offer that nobody collected counts no uses.
     issuer.create(voucher("a", 5, &[])).await;
     for (request, uses) in [("b", 3), ("c", 4)] {
         let (offer, keys) = (issuer.create(voucher(request, uses, &[])).await, holder_keys(2));

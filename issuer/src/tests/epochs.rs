@@ -1,4 +1,4 @@
-//! Days of copies, rounded down to an epoch, and the cohorts that follow.
+//! Dates of copies, rounded down to an epoch, and the resulting cohorts.
 
 use carnet_core::{
     day,
@@ -27,7 +27,7 @@ fn until(id: &str, day: &str) -> proto::CreateOfferRequest {
     proto::CreateOfferRequest { valid_until, ..offer_request(id) }
 }
 
-/// The payload of one copy of a new offer, and the key of the copy.
+/// Collects one copy of a new offer, and returns its payload and its key.
 async fn issued(issuer: &Running, request: proto::CreateOfferRequest) -> (Map<String, Value>, String, SecretKey) {
     let offer = issuer.create(request).await;
     let key = holder_keys(1).remove(0);
@@ -42,7 +42,7 @@ fn payload(text: &str) -> Map<String, Value> {
     SdJwt::parse(text).unwrap().jws().payload().clone()
 }
 
-/// The days of a payload, in whichever format.
+/// Returns the dates of a payload, in any format.
 fn days(payload: &Map<String, Value>) -> (String, String) {
     let text = |name: &str, number: &str| match payload.get(number) {
         Some(at) => day::from(Timestamp::from_unix(at.as_i64().unwrap())),
@@ -68,7 +68,7 @@ impl Running {
         answer.credentials[0].credential.clone()
     }
 
-    /// The cohorts of a type, as first day, end and holders.
+    /// Returns the cohorts of a type, as first day, end and number of holders.
     async fn cohorts_of(&self, kind: &str) -> Vec<(String, String, u64)> {
         let answer = self.staff().read_cohorts(proto::ReadCohortsRequest {}).await.unwrap().into_inner();
         let of = answer.types.into_iter().filter(|of| of.credential_type == kind).flat_map(|of| of.cohorts);
@@ -120,7 +120,7 @@ async fn those_of_one_month_have_one_pair_of_days_and_the_offer_says_it() {
         issuer.cohorts_of("QualificationCredential").await,
         [("2026-11-01".to_owned(), "2028-02-01".to_owned(), 3)]
     );
-    // Collected in the month after it was offered, it holds from that one.
+    // Collected in the month after the offer, it is valid from that month.
     let offer = issuer.create(until("late", "2028-02-15")).await;
     issuer.pass(3 * DAY);
     let text = issuer.receive(&offer, &holder_keys(1)).await.unwrap().credentials[0].credential.clone();
@@ -140,13 +140,13 @@ async fn an_offer_of_which_rounding_leaves_nothing_is_refused_in_words_that_help
     let said = refused(until("a", "2026-11-29")).await;
     assert!(said.starts_with("valid_until") && said.contains("give 2026-11-30 or a later day"), "{said}");
     assert!(said.contains("cohorts.epochs"), "{said}");
-    // Also where it began long ago.
+    // Also if it started long ago.
     let said = refused(proto::CreateOfferRequest { valid_from: from("2025-01-01"), ..until("b", "2026-11-29") }).await;
     assert!(said.contains("give 2026-11-30"), "{said}");
-    // A first day that is to come would come earlier.
+    // A future first day would be rounded to an earlier one.
     let said = refused(proto::CreateOfferRequest { valid_from: from("2026-12-10"), ..until("c", "2027-12-31") }).await;
     assert!(said.starts_with("valid_from") && said.contains("2026-12-01 or 2027-01-01"), "{said}");
-    // The twins.
+    // The valid cases.
     for (id, first, last) in
         [("d", None, "2026-11-30"), ("e", from("2026-12-01"), "2027-12-31"), ("f", from("2026-11-10"), "2027-12-31")]
     {
@@ -168,10 +168,10 @@ async fn copies_of_before_are_rounded_by_a_refill_unless_nothing_would_be_left()
     assert_eq!(days(&payload(&refilled)), ("2026-11-01".to_owned(), "2028-02-01".to_owned()));
     let refilled = issuer.refill_of(&short, &short_key).await;
     assert_eq!(days(&payload(&refilled)), ("2026-11-22".to_owned(), "2026-11-29".to_owned()));
-    // An offer of before is collected with the days of the epoch.
+    // An offer from before epochs is collected with the dates of the epoch.
     let text = issuer.receive(&offered, &holder_keys(1)).await.unwrap().credentials[0].credential.clone();
     assert_eq!(days(&payload(&text)), ("2026-11-01".to_owned(), "2028-02-01".to_owned()));
-    // The holder of the first counts where their newest copies are.
+    // The holder of the first offer counts in the cohort of their newest copies.
     let cohorts = issuer.cohorts_of("QualificationCredential").await;
     let expected = [("2026-11-22", "2026-11-29", 1), ("2026-11-01", "2028-02-01", 2)];
     assert_eq!(cohorts, expected.map(|(from, until, holders)| (from.to_owned(), until.to_owned(), holders)));
@@ -192,7 +192,7 @@ async fn a_cohort_stays_whole_whenever_each_of_it_is_renewed() {
     let mut renewed = Vec::new();
     for (text, key) in &people {
         renewed.push(days(&payload(&issuer.renewal_of(text, key).await)));
-        // An answer that was lost is asked for again, and counts once.
+        // A lost response is requested again, and counts once.
         issuer.renewal_of(text, key).await;
         issuer.pass(9 * DAY);
     }
@@ -230,7 +230,7 @@ async fn cohorts_are_counted_by_type_and_forgotten_at_their_end() {
         .map(|of| (of.credential_type.as_str(), of.holders, of.smallest, of.median, of.below))
         .collect();
     assert_eq!(of, [("QualificationCredential", 1, 1, 1, 1), (PERMIT, 3, 1, 2, 3)]);
-    // What has ended is in nobody's way, and its row goes with the sweep.
+    // Expired cohorts are not counted, and the sweep deletes their rows.
     issuer.pass(Epoch::Month.next(Timestamp::from_unix(NOW)).unix() + 61 - issuer.now());
     assert_eq!(read().await.types.len(), 1);
     use crate::store::Store as _;

@@ -1,4 +1,4 @@
-//! What is forgotten, and what a power cut leaves.
+//! Erasure of data, and the state after a power cut.
 
 use carnet_core::time::Timestamp;
 use carnet_proto::issuer::v1 as proto;
@@ -19,7 +19,7 @@ async fn claims_are_nowhere_on_disk_once_they_are_collected() {
     assert_eq!(issuer.state(&offer.id).await, proto::OfferState::Collected);
 }
 
-/// An erasure whose checkpoint could not be had, since somebody was reading, leaves the claims in the write-ahead log.
+/// If a reader prevents the checkpoint, an erasure leaves the claims in the write-ahead log.
 #[tokio::test]
 async fn the_sweep_empties_a_log_that_an_erasure_could_not_empty() {
     let issuer = start().await;
@@ -30,7 +30,7 @@ async fn the_sweep_empties_a_log_that_an_erasure_could_not_empty() {
     sqlx::query("UPDATE offers SET claims = NULL, state = 'cancelled'").execute(&mut *tx).await.unwrap();
     tx.commit().await.unwrap();
     assert!(issuer.on_disk(MARK));
-    // Nothing is past its end, and yet.
+    // Nothing has expired, but the log is emptied.
     let closed = issuer.issuer.store.erase_expired(Timestamp::from_unix(issuer.now())).await.unwrap();
     assert_eq!(closed, 0);
     assert!(issuer.forgotten(MARK).await);
@@ -63,7 +63,7 @@ async fn a_deferred_offer_that_is_never_released_is_erased_with_its_keys() {
     assert!(issuer.issuance.clone().collect_deferred(ask).await.is_err());
 }
 
-/// The first transaction of a collection alone, as the service makes it: then the power goes.
+/// Runs only the first transaction of a collection; then the power fails.
 async fn intend(issuer: &Running, offer: &HolderOffer, token: &str, nonce: &str, proofs: &[String]) -> Intended {
     let mut parts = vec![token.as_bytes(), offer.configuration.as_bytes()];
     parts.extend(proofs.iter().map(String::as_bytes));
@@ -87,7 +87,7 @@ async fn intend(issuer: &Running, offer: &HolderOffer, token: &str, nonce: &str,
     issuer.issuer.store.intend(intent).await.unwrap()
 }
 
-/// The power goes between the intent and the signature, and between the signature and the answer.
+/// The power fails between the intent and the signature, and between the signature and the response.
 #[tokio::test]
 async fn a_power_cut_gives_no_index_out_twice_and_loses_no_copy() {
     let issuer = start().await;
@@ -99,21 +99,21 @@ async fn a_power_cut_gives_no_index_out_twice_and_loses_no_copy() {
     assert!(matches!(intended, Intended::Sign(_)));
     assert!(issuer.issued().await.is_empty(), "what was not signed does not count as issued");
 
-    // The wallet asks again with the same proofs: the nonce is not asked for twice, and the rows are the same. The service
-    // that answers is another process, which does not know the nonce.
+    // The wallet repeats the request with the same proofs: the nonce is not checked twice, and the rows are the same.
+    // The response comes from another process, which does not know the nonce.
     let issuer = issuer.restarted().await;
     let answer = issuer.collect(&token, &offer.configuration, proofs.clone()).await.unwrap();
     assert_eq!(answer.credentials.len(), 2);
     let issued = issuer.issued().await;
     assert_eq!(issued.len(), 2);
     assert_ne!(issued[0].status_index, issued[1].status_index);
-    // The answer was lost on its way: it can be had again, and what keeps it does not show the claims.
+    // The lost response can be requested again, and its stored form does not contain the claims.
     assert!(issuer.forgotten(MARK).await);
     assert_eq!(issuer.collect(&token, &offer.configuration, proofs).await.unwrap(), answer);
     assert_eq!(issuer.issued().await, issued);
 }
 
-/// The offer is closed while a call signs: the signature goes nowhere, and the refusal says why.
+/// The offer is closed while a call signs: the signature is discarded, and the error says why.
 #[tokio::test]
 async fn what_was_signed_too_late_is_refused() {
     for (cancelled, refusal) in [(true, "OFFER_CANCELLED"), (false, "OFFER_ALREADY_COLLECTED")] {
@@ -128,7 +128,7 @@ async fn what_was_signed_too_late_is_refused() {
         if cancelled {
             issuer.issuer.store.cancel(&offer.id).await.unwrap();
         } else {
-            // The same request was answered, and the wallet acknowledged the answer.
+            // The same request was answered, and the wallet acknowledged the response.
             let first = issuer.collect(&token, &offer.configuration, proofs).await.unwrap();
             issuer.issuer.notify(&first.notification_id, 1).await.unwrap();
         }
@@ -139,7 +139,7 @@ async fn what_was_signed_too_late_is_refused() {
     }
 }
 
-/// The power goes between the intent and the signature, and the wallet has lost its token, or comes too late with it.
+/// The power fails between the intent and the signature, and the wallet has lost its token, or uses it too late.
 #[tokio::test]
 async fn an_offer_that_was_left_unsigned_can_be_redeemed_again_once_its_token_ended() {
     let issuer = start().await;
@@ -151,14 +151,14 @@ async fn an_offer_that_was_left_unsigned_can_be_redeemed_again_once_its_token_en
         panic!("nothing to sign");
     };
     drop(work);
-    // As long as the token lives, whoever has it comes first; the other is told when to come back.
+    // While the token is valid, its owner has precedence; others are told when to try again.
     issuer.pass(299);
     let early = issuer.redeem(&offer).await;
     let wait = tonic_types::StatusExt::get_details_retry_info(early.as_ref().unwrap_err()).unwrap();
     assert_eq!(wait.retry_delay.unwrap().as_secs(), 1);
     assert_eq!(reason(early), "OFFER_ALREADY_USED");
     issuer.pass(1);
-    // The sweep leaves it, and the PIN is asked for as before.
+    // The sweep leaves it, and the PIN is required as before.
     assert_eq!(issuer.state(&offer.id).await, proto::OfferState::Redeemed);
     assert!(issuer.on_disk(MARK));
     assert_eq!(reason(issuer.redeem_with(&offer.code, None).await), "INVALID_REQUEST");
@@ -177,7 +177,7 @@ async fn an_offer_that_was_left_unsigned_can_be_redeemed_again_once_its_token_en
         .await
         .unwrap();
     assert_eq!(drawn, 4, "the indices of the first time are spent");
-    // It was signed now, so that its code is used for good.
+    // It was signed this time, so that its code is used up.
     issuer.pass(300);
     assert_eq!(reason(issuer.redeem(&offer).await), "OFFER_ALREADY_USED");
 }
@@ -198,9 +198,9 @@ async fn an_offer_that_was_left_unsigned_waits_no_longer_than_its_own_end() {
     issuer.redeem(&unintended).await.unwrap();
     issuer.pass(599);
     assert_eq!(issuer.state(&swept.id).await, proto::OfferState::Redeemed);
-    // A code whose token brought no intent stays used.
+    // A code whose token led to no intent remains used.
     assert_eq!(issuer.state(&unintended.id).await, proto::OfferState::Expired);
-    // The second token lives its whole time, past the offer's end, and ends the wait with it.
+    // The second token is valid for its full lifetime, past the offer's end; the wait ends with it.
     let token = issuer.redeem(&again).await.unwrap();
     issuer.pass(1);
     assert_eq!(reason(issuer.redeem(&asked).await), "INVALID_GRANT");
@@ -233,7 +233,7 @@ async fn nonces_and_sealed_answers_are_swept() {
     assert_eq!(left().await, (0, 0));
 }
 
-/// What is ended is known by nothing: neither by its key nor by its digest; what is not is known by both.
+/// Expired copies are unknown by key and by digest; valid ones are known by both.
 #[tokio::test]
 async fn a_copy_is_forgotten_a_minute_after_its_end_and_not_before() {
     let issuer = start().await;
@@ -253,7 +253,7 @@ async fn a_copy_is_forgotten_a_minute_after_its_end_and_not_before() {
             .unwrap();
         assert_eq!(counted, left, "{second}");
     }
-    // A digest of before, whose key was forgotten already.
+    // A digest from an earlier version whose key was already deleted.
     let mut tx = database.begin("a test").await.unwrap();
     sqlx::query("UPDATE collections SET known_until = 1 WHERE offer_id = ?")
         .bind(&short.id)
@@ -292,7 +292,7 @@ async fn status_indices_are_random_and_unique_over_many_copies() {
     assert_eq!(indices.len(), 80);
 }
 
-/// Offers and their rows, as an issuer of long ago left them.
+/// Writes offers and their rows as an early version of the issuer left them.
 async fn write(mut tx: sqlx::Transaction<'static, sqlx::Sqlite>, statements: &[&'static str]) {
     for sql in statements {
         sqlx::query(*sql).execute(&mut *tx).await.unwrap();
@@ -317,7 +317,7 @@ async fn a_sweep_lets_others_write_between_its_steps() {
     let store = crate::store::SqliteStore::new(database.clone(), 131_072, 20);
     let first = database.begin("first").await.unwrap();
     let sweep = tokio::spawn(async move { store.erase_expired(Timestamp::from_unix(5)).await.unwrap() });
-    // On one thread, it runs until it waits for its turn; each of its steps queues behind what came meanwhile.
+    // On one thread, it runs until it waits for its turn; each of its steps queues behind other writers.
     tokio::task::yield_now().await;
     let mut left = Vec::new();
     let mut next = Some(first);
@@ -341,7 +341,7 @@ async fn a_sweep_lets_others_write_between_its_steps() {
     assert_eq!(claims, 10, "what did not end is left alone");
 }
 
-/// A store of before: of what its sweeps erased nothing is swept again, and what they left is.
+/// In a store of an earlier version, the sweep erases what earlier sweeps left, and nothing twice.
 #[tokio::test]
 async fn copies_of_before_are_forgotten_at_their_end() {
     let (dir, old) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());

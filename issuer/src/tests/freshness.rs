@@ -1,4 +1,4 @@
-//! Freshness statements: what the issuer says of copies, to their holders, who alone know their handles.
+//! Freshness statements: the issuer gives them to holders only, who alone know the handles of copies.
 
 use std::sync::{
     Arc,
@@ -35,7 +35,7 @@ impl Running {
         Ok(self.issuance.clone().collect_freshness(request).await?.into_inner().copies)
     }
 
-    /// What staff do to a credential.
+    /// Applies an action of staff to a credential.
     pub(super) async fn act(&self, verb: Verb, offer: &str) {
         let id = secrets::draw_id();
         let act = Act {
@@ -54,7 +54,7 @@ impl Running {
     }
 }
 
-/// A new offer with its copies.
+/// Creates an offer and collects its copies.
 async fn copies(issuer: &Running, request: proto::CreateOfferRequest, count: usize) -> (String, Vec<String>) {
     let offer = issuer.create(request).await;
     let answer = issuer.receive(&offer, &holder_keys(count)).await.unwrap();
@@ -94,7 +94,7 @@ async fn every_valid_copy_gets_a_statement_with_the_times_of_the_epoch() {
         names.sort_unstable();
         assert_eq!(names, ["copy", "exp", "iat"]);
     }
-    // Of each epoch before there is one too, as long as it holds until the end of this one.
+    // There is a statement of each earlier epoch, too, if it is valid until the end of this one.
     for (copy, said) in made.iter().zip(&said) {
         let token = SdJwt::parse(copy).unwrap();
         let own = crate::refill::Own(&*issuer.issuer);
@@ -104,7 +104,7 @@ async fn every_valid_copy_gets_a_statement_with_the_times_of_the_epoch() {
         let times: Vec<i64> = said.earlier_statements.iter().map(holds).collect();
         assert_eq!(times, [epoch - 21_600, epoch - 43_200, epoch - 64_800]);
     }
-    // A wallet that asks later in the same epoch is told the same.
+    // A later request in the same epoch returns the same statements.
     issuer.pass(10_800);
     let again = issuer.freshness(vec![handle(&made[0])]).await.unwrap();
     assert_eq!(again[0], said[0]);
@@ -131,7 +131,7 @@ async fn what_was_taken_back_gets_none_and_its_holder_is_told() {
     }
 }
 
-/// A holder may ask as often as they like: the key signs once for each copy and epoch. What staff do counts at once.
+/// Holders may ask as often as they like: the key signs once per copy and epoch. Acts of staff count at once.
 #[tokio::test]
 async fn a_statement_is_signed_once_an_epoch_and_its_copy_looked_at_each_time() {
     struct Counted(SecretKey, Arc<AtomicUsize>);
@@ -154,7 +154,8 @@ async fn a_statement_is_signed_once_an_epoch_and_its_copy_looked_at_each_time() 
     let signed = || count.load(Ordering::SeqCst);
     let first = issuer.freshness(asked[..2].to_vec()).await.unwrap();
     assert_eq!((signed(), &first), (8, &issuer.freshness(asked[..2].to_vec()).await.unwrap()));
-    // What was not asked for before is signed, and in the next epoch the newest statement of each: the others are there.
+    // New copies get a signature; in the next epoch only the newest statement of each copy is signed, since the others
+    // exist.
     let second = issuer.freshness(asked.clone()).await.unwrap();
     assert_eq!((signed(), &second[..2]), (12, &first[..]));
     issuer.pass(21_600);
@@ -180,7 +181,7 @@ async fn a_copy_past_its_end_and_one_that_nobody_made_get_none() {
         assert_eq!(states(&said), [state, proto::CopyState::Unknown], "{now}");
         assert!(said[1].statement.is_empty());
     }
-    // The next sweep forgets it.
+    // The next sweep deletes it.
     issuer.issuer.store.erase_expired(Timestamp::from_unix(issuer.now())).await.unwrap();
     assert_eq!(states(&issuer.freshness(asked).await.unwrap()), [proto::CopyState::Unknown; 2]);
 }
@@ -217,7 +218,8 @@ async fn what_is_no_list_of_handles_is_refused() {
     assert_eq!((said.len(), said[0].state()), (500, proto::CopyState::Valid));
 }
 
-/// A verifier knows the digest and the disclosures that it was shown: it must not learn by them from the issuer, nor tell it.
+/// A verifier knows the digest and the disclosures of a copy: with these it must neither learn from the issuer nor
+/// inform it.
 #[tokio::test]
 async fn who_was_shown_a_copy_cannot_ask_for_it() {
     let issuer = start().await;
@@ -225,7 +227,7 @@ async fn who_was_shown_a_copy_cannot_ask_for_it() {
     let copy = made[0].as_str();
     let disclosures: Vec<&str> = copy.split('~').filter(|part| !part.is_empty()).collect();
     let jwt = disclosures[0];
-    // All disclosures but one, each alone, and none.
+    // Every set of all disclosures but one, and the empty set.
     let parts = (1..disclosures.len()).map(|out| {
         let some = disclosures.iter().enumerate().filter(|(index, _)| *index != out).map(|(_, part)| *part);
         some.collect::<Vec<_>>().join("~") + "~"
@@ -242,7 +244,7 @@ async fn who_was_shown_a_copy_cannot_ask_for_it() {
     assert_eq!(reason(issuer.told(both).await), "INVALID_ARGUMENT");
 }
 
-/// Copies of before have no handle: their holders get new ones by refill, which the issuer knows.
+/// Copies of earlier versions have no handle: their holders get new ones by refill.
 #[tokio::test]
 async fn a_copy_of_before_there_were_handles_is_unknown_and_its_public_digest_too() {
     let issuer = start().await;

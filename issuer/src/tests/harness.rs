@@ -1,4 +1,4 @@
-//! A running issuer with clients, and a wallet's side of the calls.
+//! A running issuer with clients, and the wallet's side of the calls.
 
 use std::{
     collections::BTreeMap,
@@ -44,9 +44,9 @@ use crate::{
 };
 
 pub(crate) const DID: &str = "did:web:university.example";
-/// A value that stands in every test offer, to be looked for where it may not be.
+/// Claim value of every test offer, to search for where it must not be.
 pub(crate) const MARK: &str = "Zubaydah-Claim-Marker";
-/// Who the staff is.
+/// Name of the staff member.
 pub(crate) const CLERK: &str = "Inês Duarte";
 /// 2026-11-22T12:00:00Z.
 pub(crate) const NOW: i64 = 1_795_348_800;
@@ -74,14 +74,14 @@ pub(crate) async fn start_signing(signer: Box<dyn Signer>) -> Running {
     start_saying(signer, &[]).await
 }
 
-/// One that has messages with these texts.
+/// Starts an issuer with these message texts.
 pub(crate) async fn start_saying(signer: Box<dyn Signer>, texts: &[&str]) -> Running {
     let data = Arc::new(tempfile::tempdir().unwrap());
     let token = staff::begin(data.path(), CLERK, Timestamp::from_unix(NOW), &mut OsRng).unwrap();
     serve(data, signer, token.to_string(), Arc::new(AtomicI64::new(NOW)), texts, CohortPolicy::default()).await
 }
 
-/// One that rounds days by this policy.
+/// Starts an issuer with this rounding of dates.
 pub(crate) async fn start_rounding(signer: Box<dyn Signer>, cohorts: CohortPolicy) -> Running {
     let data = Arc::new(tempfile::tempdir().unwrap());
     let token = staff::begin(data.path(), CLERK, Timestamp::from_unix(NOW), &mut OsRng).unwrap();
@@ -149,7 +149,7 @@ async fn serve(
     Running { issuance, channel, issuer, data, staff_token, clock, texts, cohorts }
 }
 
-/// Qualifications are renewed twice without asking, residence permits once when staff approve, and nothing else is.
+/// Renewal rules: qualifications twice without approval, residence permits once with approval, and nothing else.
 fn renewals() -> BTreeMap<String, RenewalPolicy> {
     let policy = |days, most, approval, moves: &[&str]| RenewalPolicy {
         window_days: 30,
@@ -164,14 +164,14 @@ fn renewals() -> BTreeMap<String, RenewalPolicy> {
     ])
 }
 
-/// Whether it is an SD-JWT copy that is signed, and no status list.
+/// Tests if the signed bytes are an SD-JWT copy, and not a status list.
 pub(crate) fn is_copy(message: &[u8]) -> bool {
     let header = message.split(|byte| *byte == b'.').next().unwrap();
     let header = base64::Engine::decode(&base64::engine::general_purpose::URL_SAFE_NO_PAD, header).unwrap_or_default();
     String::from_utf8_lossy(&header).contains("sd-jwt")
 }
 
-/// The reason of a refusal.
+/// Returns the stable reason of a refusal.
 pub(crate) fn reason<T: std::fmt::Debug>(answer: Result<T, Status>) -> String {
     wire::reason(&answer.unwrap_err()).expect("every refusal has a reason")
 }
@@ -193,7 +193,7 @@ pub(crate) fn offer_request(request_id: &str) -> proto::CreateOfferRequest {
     }
 }
 
-/// What a holder reads in an offer.
+/// Contents of an offer for its holder.
 #[derive(Debug, Clone)]
 pub(crate) struct HolderOffer {
     pub(crate) id: String,
@@ -203,7 +203,7 @@ pub(crate) struct HolderOffer {
     pub(crate) has_tx_code: bool,
 }
 
-/// A proof's parts, each of which a test may bend.
+/// Parts of a proof, each of which a test can change.
 pub(crate) struct ProofParts {
     pub(crate) header: Map<String, Value>,
     pub(crate) payload: Map<String, Value>,
@@ -221,7 +221,7 @@ pub(crate) fn signed(parts: ProofParts, key: &SecretKey) -> String {
     jose::sign(parts.header, &parts.payload, key).unwrap()
 }
 
-/// A copy that is shown to somebody in exchange for copies for those keys.
+/// Presents a copy in exchange for copies for these keys.
 pub(crate) fn exchanged(
     copy: &SdJwt,
     holder: &SecretKey,
@@ -238,20 +238,20 @@ pub(crate) fn holder_keys(count: usize) -> Vec<SecretKey> {
 }
 
 impl Running {
-    /// What another process finds that serves the same data: the store, and nothing that was in memory alone.
+    /// Restarts the issuer: the new process has the store, and nothing that was only in memory.
     pub(crate) async fn restarted(&self) -> Self {
         let texts: Vec<&str> = self.texts.iter().map(String::as_str).collect();
         self.restarted_saying(&texts).await
     }
 
-    /// The same with other texts.
+    /// Restarts the issuer with other message texts.
     pub(crate) async fn restarted_saying(&self, texts: &[&str]) -> Self {
         let signer = Box::new(SecretKey::generate(Algorithm::EdDsa, &mut OsRng));
         let (token, clock) = (self.staff_token.clone(), self.clock.clone());
         serve(self.data.clone(), signer, token, clock, texts, self.cohorts.clone()).await
     }
 
-    /// The same with another policy on days; `signer` is that of before.
+    /// Restarts the issuer with another rounding; `signer` is the same as before.
     pub(crate) async fn restarted_rounding(&self, signer: Box<dyn Signer>, cohorts: CohortPolicy) -> Self {
         let (token, clock) = (self.staff_token.clone(), self.clock.clone());
         serve(self.data.clone(), signer, token, clock, &[], cohorts).await
@@ -261,7 +261,7 @@ impl Running {
         self.clock.load(Ordering::SeqCst)
     }
 
-    /// The first end that a credential can have here which ends soon: the beginning of the next month.
+    /// Returns the earliest end of a credential that ends soon: the start of the next month.
     pub(crate) fn soon(&self) -> Timestamp {
         Epoch::Month.next(Timestamp::from_unix(self.now()))
     }
@@ -270,7 +270,7 @@ impl Running {
         self.clock.fetch_add(seconds, Ordering::SeqCst);
     }
 
-    /// What staff's calls carry.
+    /// Returns the authorization header of staff.
     pub(crate) fn staff_header(&self) -> tonic::metadata::MetadataValue<tonic::metadata::Ascii> {
         format!("Bearer {}", self.staff_token).parse().unwrap()
     }
@@ -337,7 +337,7 @@ impl Running {
         Ok(self.issuance.clone().collect_credentials(request).await?.into_inner())
     }
 
-    /// The whole way from an offer to its copies.
+    /// Runs all steps from an offer to its copies.
     pub(crate) async fn receive(
         &self,
         offer: &HolderOffer,
@@ -363,7 +363,7 @@ impl Running {
         self.staff().list_issued(request).await.unwrap().into_inner().issued
     }
 
-    /// The issuer's public key, as its DID document publishes it.
+    /// Returns the issuer's public key, as its DID document publishes it.
     pub(crate) fn issuer_key(&self) -> PublicKey {
         let key = self.issuer.signer.public_key();
         let document = DidDocument::render(&self.issuer.did, &[(FIRST.to_owned(), key)]);
@@ -376,13 +376,13 @@ impl Running {
             .unwrap()
     }
 
-    /// Whether a text stands in any file of the data directory.
+    /// Tests if a text is in any file of the data directory.
     pub(crate) fn on_disk(&self, text: &str) -> bool {
         self.files().values().any(|bytes| bytes.windows(text.len()).any(|window| window == text.as_bytes()))
     }
 
-    /// Waits until a text stands in no file of the data directory: what a collection erases is in the log for a while. False:
-    /// it stays.
+    /// Waits until a text is in no file of the data directory: erased data remains in the write-ahead log for a while.
+    /// Returns false if it remains.
     pub(crate) async fn forgotten(&self, text: &str) -> bool {
         let begin = std::time::Instant::now();
         while self.on_disk(text) {
@@ -394,7 +394,7 @@ impl Running {
         true
     }
 
-    /// Every file of the data directory, as it is.
+    /// Returns the contents of all files of the data directory.
     pub(crate) fn files(&self) -> BTreeMap<PathBuf, Vec<u8>> {
         let paths = std::fs::read_dir(self.data.path()).unwrap().map(|entry| entry.unwrap().path());
         paths.map(|path| (path.clone(), std::fs::read(path).unwrap())).collect()

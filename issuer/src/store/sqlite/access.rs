@@ -1,4 +1,4 @@
-//! Who may collect: codes, PINs and tokens.
+//! Access to offers by codes, PINs and tokens.
 
 use carnet_core::time::Timestamp;
 use sqlx::{Row as _, sqlite::SqliteRow};
@@ -14,7 +14,7 @@ use crate::{
 impl AccessStore for SqliteStore {
     async fn redeem(&self, redeeming: Redeeming) -> Result<Redemption, Error> {
         let code_hash = redeeming.code_hash.as_slice();
-        // Nobody has to be known to call, so that only who knows a code makes others wait to write.
+        // Anonymous callers can get here, so only somebody with a valid code may delay other writers.
         let known: bool = sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM offers WHERE code_hash = ?)")
             .bind(code_hash)
             .fetch_one(self.database.readers())
@@ -44,7 +44,7 @@ impl AccessStore for SqliteStore {
             PinCheck::Refused(refusal) => return Ok(Redemption::Refused(refusal)),
             PinCheck::Wrong => return self.wrong_pin(tx, &row, &offer).await,
         }
-        // A wallet that can redeem it again may come back until the offer's end; any other has the token's time.
+        // A wallet that can repeat the redemption has until the offer's end; any other until the token's end.
         let repeatable = redeeming.challenge_hash.is_some();
         let collect_until = if repeatable { offer.expires_at } else { redeeming.token_until };
         sqlx::query(
@@ -92,7 +92,7 @@ impl AccessStore for SqliteStore {
 }
 
 impl SqliteStore {
-    /// Counts a wrong PIN for an offer that waits; the last one locks it.
+    /// Counts a wrong PIN of an open offer; the last one locks it.
     async fn wrong_pin(&self, mut tx: Tx, row: &SqliteRow, offer: &OfferRecord) -> Result<Redemption, Error> {
         let failures = row.try_get::<i64, _>("pin_failures")?.saturating_add(1);
         sqlx::query("UPDATE offers SET pin_failures = ? WHERE offer_id = ?")
@@ -104,7 +104,7 @@ impl SqliteStore {
         if locked {
             close(&mut tx, &offer.offer_id, OfferState::Expired).await?;
         }
-        // The count is kept although the call is refused: that is what limits guessing.
+        // The count is committed although the call is refused: this limits guessing.
         tx.commit().await?;
         if locked {
             self.truncate_log().await;
@@ -114,9 +114,9 @@ impl SqliteStore {
     }
 }
 
-/// Redeems an offer again that was redeemed with a challenge. Who has not its verifier is told what anybody is told of an offer
-/// that was used, whatever else is right or wrong. Wrong tries count; after the last the redemption cannot be repeated, and the
-/// token of before goes on.
+/// Repeats a redemption with a challenge. Without the right verifier, the error is that of a used offer, whatever else
+/// is right or wrong. Wrong verifiers are counted; after the last one the redemption cannot be repeated, and the
+/// earlier token remains valid.
 async fn repeat(
     mut tx: Tx,
     row: &SqliteRow,
@@ -174,7 +174,7 @@ async fn count_failure(mut tx: Tx, offer_id: &str, failures: i64) -> Result<(), 
 enum PinCheck {
     Right,
     Wrong,
-    /// It is missing, or there should be none: no guess.
+    /// Missing or unexpected PIN: not counted as a guess.
     Refused(Error),
 }
 
@@ -189,14 +189,14 @@ fn check_pin(row: &SqliteRow, given: Option<Hash>) -> Result<PinCheck, Error> {
     })
 }
 
-/// Why a code does not work, as the offer stands.
+/// Returns the reason why a code does not work in the offer's current state.
 async fn refusal(tx: &mut Tx, row: &SqliteRow, offer: &OfferRecord, now: Timestamp) -> Result<Option<Error>, Error> {
     Ok(match offer.state {
         OfferState::Open => None,
         OfferState::Redeemed if left_unsigned(tx, &offer.offer_id).await? => {
             let until: Option<i64> = row.try_get("token_until")?;
             let left = until.unwrap_or_default().saturating_sub(now.unix());
-            // Whoever has the token comes first; once it has ended, the wallet that lost it may begin again.
+            // The token's owner has precedence; after its end, a wallet that lost it may start again.
             u32::try_from(left).ok().filter(|left| *left > 0).map(|seconds| Error::OfferHeld { seconds })
         }
         OfferState::Redeemed | OfferState::Collected => Some(Error::OfferUsed),
@@ -206,7 +206,7 @@ async fn refusal(tx: &mut Tx, row: &SqliteRow, offer: &OfferRecord, now: Timesta
     })
 }
 
-/// Whether copies of a redeemed offer were about to be signed, and were not: the power went, or signing failed.
+/// Tests if an intent to sign for a redeemed offer was not completed: by a power cut, or a signing error.
 async fn left_unsigned(tx: &mut Tx, offer_id: &str) -> Result<bool, Error> {
     Ok(sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM collections WHERE offer_id = ? AND state = 'intended')")
         .bind(offer_id)

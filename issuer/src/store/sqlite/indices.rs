@@ -1,5 +1,4 @@
-//! Status indices: drawn from lists that were shuffled when they were opened, stored before anything is signed, given out
-//! once.
+//! Status indices: drawn in the shuffled order of their list, stored before anything is signed, and used once.
 
 use carnet_core::time::Timestamp;
 use rand_core::{OsRng, RngCore as _};
@@ -12,8 +11,8 @@ use super::{
 };
 use crate::{error::Error, secrets, store::status::Place};
 
-/// Writes a row for each copy, before it is signed: one for each holder's key, by its thumbprint. A key that has a copy
-/// already is refused. Says where their statuses stand.
+/// Writes a row for each copy before it is signed, one per holder key, by its thumbprint. A key that has a copy is
+/// refused. Returns the status indices.
 pub(super) async fn write_intents(
     tx: &mut Tx,
     list_entries: u64,
@@ -51,7 +50,7 @@ pub(super) async fn write_intents(
     places(tx, collection).await
 }
 
-/// Where the statuses of a collection's copies stand, in the copies' order.
+/// Returns the status indices of a collection's copies, in their order.
 pub(super) async fn places(tx: &mut Tx, collection: i64) -> Result<Vec<Place>, Error> {
     sqlx::query(
         "SELECT l.list, i.status_index - l.first_index AS position FROM issued i JOIN status_lists l \
@@ -66,7 +65,8 @@ pub(super) async fn places(tx: &mut Tx, collection: i64) -> Result<Vec<Place>, E
     .collect()
 }
 
-/// Opens a list if less than an eighth of one is left: verifiers fetch it long before anything is issued on it.
+/// Opens a list when less than an eighth of the last one is left: verifiers fetch it long before anything is issued on
+/// it.
 pub(super) async fn open_next(tx: &mut Tx, list_entries: u64, now: Timestamp) -> Result<(), Error> {
     let left: i64 =
         sqlx::query_scalar("SELECT coalesce(sum(entries - drawn), 0) FROM status_lists").fetch_one(&mut **tx).await?;
@@ -89,7 +89,7 @@ pub(super) async fn open_next(tx: &mut Tx, list_entries: u64, now: Timestamp) ->
     Ok(())
 }
 
-/// Draws an index from the oldest list that has one.
+/// Draws an index from the oldest list that is not full.
 async fn draw(tx: &mut Tx) -> Result<i64, Error> {
     let corrupt = || Error::Corrupt("status_lists");
     let row = sqlx::query(

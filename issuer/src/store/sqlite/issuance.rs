@@ -1,4 +1,4 @@
-//! Requests for copies: the intent before the signature, the erasure after it.
+//! Credential requests: the intent before the signature, the erasure after it.
 
 use carnet_core::time::Timestamp;
 use sqlx::{Row as _, sqlite::SqliteRow};
@@ -52,8 +52,8 @@ impl IssuanceStore for SqliteStore {
         .await?;
         let holders = &intent.thumbprints;
         indices::write_intents(&mut tx, self.list_entries, collection, &record.offer_id, holders, now).await?;
-        // From here on the claims stay as long as the offer would have waited: if the power goes before the signature, the
-        // code can be redeemed again.
+        // From here on the claims are kept as long as the offer would have waited: after a power cut before the
+        // signature, the code can be redeemed again.
         let collect_until = if wait { intent.deferred_until } else { record.expires_at };
         sqlx::query("UPDATE offers SET collect_until = max(coalesce(collect_until, 0), ?) WHERE offer_id = ?")
             .bind(collect_until.unix())
@@ -66,7 +66,7 @@ impl IssuanceStore for SqliteStore {
     }
 
     async fn intend_deferred(&self, transaction_hash: Hash, now: Timestamp) -> Result<(Hash, Format, Intended), Error> {
-        // Nothing is written, and no writer waited for: the indices were drawn, and their rows stored, when the collection was
+        // This writes nothing, and waits for no writer: the indices were drawn and stored when the collection was
         // deferred.
         let mut tx = self.database.readers().begin().await?;
         let row = sqlx::query("SELECT * FROM collections WHERE transaction_hash = ?")
@@ -121,7 +121,7 @@ impl IssuanceStore for SqliteStore {
         if closed.rows_affected() != 1 {
             return answered_meanwhile(&mut tx, collection, now).await.map(Finished::Answered);
         }
-        // The answer waits as long as its wallet can come for it with a redemption that it repeats.
+        // The response is kept as long as its wallet can get a token for it by repeating the redemption.
         let offer_id: String = sqlx::query_scalar(
             "UPDATE collections SET state = 'signed', holder_keys = NULL, sealed = ?1, sealed_until = \
              (SELECT CASE WHEN o.challenge_hash IS NULL THEN ?2 ELSE max(?2, o.expires_at) END \
@@ -140,13 +140,13 @@ impl IssuanceStore for SqliteStore {
         }
         forget_unsigned(&mut tx, &offer_id).await?;
         tx.commit().await?;
-        // Not here: the wallet would wait for it, and so would every collection behind this one.
+        // Not done here: the wallet and every collection behind this one would wait for it.
         self.database.checkpoint_soon();
         Ok(Finished::Stored)
     }
 
     async fn notify(&self, notification_hash: Hash, event: i32) -> Result<(), Error> {
-        // Nobody has to be known to call, so that only who knows an issuance makes others wait to write.
+        // Anonymous callers can get here, so only somebody who knows an issuance may delay other writers.
         let known: bool = sqlx::query_scalar(
             "SELECT EXISTS (SELECT 1 FROM collections WHERE notification_hash = ? AND state = 'signed')",
         )
@@ -170,7 +170,7 @@ impl IssuanceStore for SqliteStore {
     }
 }
 
-/// The same request again. Its nonce was used up the first time, so that it is not looked at.
+/// Answers a repeated request. Its nonce was used up the first time and is not checked.
 async fn repeated(
     tx: &mut Tx,
     offer: &SqliteRow,
@@ -189,7 +189,8 @@ async fn repeated(
     }
 }
 
-/// The answer that another call gave to the same request while this one signed; or why there is none.
+/// Returns the response of another call to the same request while this one was signing, or the reason why there is
+/// none.
 async fn answered_meanwhile(tx: &mut Tx, collection: i64, now: Timestamp) -> Result<Vec<u8>, Error> {
     let row = sqlx::query("SELECT * FROM collections WHERE seq = ?").bind(collection).fetch_one(&mut **tx).await?;
     if let Some(sealed) = sealed_of(&row, now)? {
@@ -203,7 +204,7 @@ async fn answered_meanwhile(tx: &mut Tx, collection: i64, now: Timestamp) -> Res
     Err(Error::AlreadyCollected)
 }
 
-/// Refuses an offer whose copies went out, or wait for their release, under another request.
+/// Refuses an offer whose copies were issued to, or wait for their release under, another request.
 async fn require_collectable(tx: &mut Tx, offer: &OfferRecord) -> Result<(), Error> {
     match offer.state {
         OfferState::Redeemed => {}
@@ -219,7 +220,7 @@ async fn require_collectable(tx: &mut Tx, offer: &OfferRecord) -> Result<(), Err
     if waiting.is_some() { Err(Error::AlreadyCollected) } else { Ok(()) }
 }
 
-/// Remembers a nonce until its end, and refuses one that is remembered.
+/// Stores a nonce until its end, and refuses a stored one.
 pub(super) async fn use_up(tx: &mut Tx, nonce: Nonce) -> Result<(), Error> {
     let new = sqlx::query("INSERT INTO used_nonces (hash, expires_at) VALUES (?, ?) ON CONFLICT (hash) DO NOTHING")
         .bind(nonce.hash.as_slice())
@@ -229,7 +230,7 @@ pub(super) async fn use_up(tx: &mut Tx, nonce: Nonce) -> Result<(), Error> {
     if new.rows_affected() == 1 { Ok(()) } else { Err(Error::NonceInvalid) }
 }
 
-/// Marks a collection's copies as issued, each with the names of what was signed.
+/// Marks a collection's copies as issued, with the names of the signed copies.
 pub(super) async fn mark_issued(
     tx: &mut Tx,
     collection: i64,
@@ -252,7 +253,7 @@ pub(super) async fn mark_issued(
     Ok(())
 }
 
-/// Tells a key that got a copy in the meantime from what else may fail when copies are marked as issued.
+/// Tells apart a key that got a copy in the meantime from other errors.
 fn used_key(error: sqlx::Error) -> Error {
     match &error {
         sqlx::Error::Database(inner) if inner.is_unique_violation() => Error::KeyUsed,
@@ -286,7 +287,7 @@ pub(super) fn hash_of(row: &SqliteRow, column: &'static str) -> Result<Hash, Err
     row.try_get::<Vec<u8>, _>(column)?.try_into().map_err(|_| Error::Corrupt(column))
 }
 
-/// The sealed answer of a collection that was signed, if its time is not over.
+/// Returns the sealed response of a signed collection, unless it has expired.
 pub(super) fn sealed_of(row: &SqliteRow, now: Timestamp) -> Result<Option<Vec<u8>>, Error> {
     let until: Option<i64> = row.try_get("sealed_until")?;
     let sealed: Option<Vec<u8>> = row.try_get("sealed")?;

@@ -1,4 +1,4 @@
-//! Messages on copies, for their holders: what their numbers mean, and which copies can have one.
+//! Messages on copies, for their holders: the meanings of their numbers, and the copies that can have one.
 
 use carnet_core::status::message::Messages;
 use sqlx::Row as _;
@@ -6,7 +6,7 @@ use sqlx::Row as _;
 use super::Tx;
 use crate::{error::Error, format::Format};
 
-/// Writes down what the numbers mean. A meaning that no act has used, and no copy was issued with, is forgotten first.
+/// Stores the meanings of the numbers. Meanings that no act has used, and no copy was issued with, are deleted first.
 pub(super) async fn settle(tx: &mut Tx, messages: Option<&Messages>) -> Result<(), Error> {
     let newest: i64 = sqlx::query_scalar("SELECT coalesce(max(seq), 0) FROM issued").fetch_one(&mut **tx).await?;
     sqlx::query("DELETE FROM status_messages WHERE after >= ? AND number NOT IN (SELECT number FROM used_messages)")
@@ -34,7 +34,7 @@ pub(super) async fn settle(tx: &mut Tx, messages: Option<&Messages>) -> Result<(
     Ok(())
 }
 
-/// The message that a copy has, if its holder can be told one: wallets ask about SD-JWT copies, and about no others.
+/// Returns the message of a copy that can have one: wallets ask about SD-JWT copies only.
 pub(super) async fn replaceable(tx: &mut Tx, status_index: i64) -> Result<Option<u8>, Error> {
     let found = sqlx::query_scalar::<_, i64>(
         "SELECT coalesce(m.number, 0) FROM issued i JOIN offers o USING (offer_id) LEFT JOIN messages m USING (status_index) \
@@ -48,7 +48,7 @@ pub(super) async fn replaceable(tx: &mut Tx, status_index: i64) -> Result<Option
     found.map(number).transpose()
 }
 
-/// Writes the message of a copy, and that an act changed it.
+/// Writes the message of a copy, and the act that changed it.
 pub(super) async fn set(tx: &mut Tx, act: i64, (status_index, before, after): (i64, u8, u8)) -> Result<(), Error> {
     sqlx::query("INSERT INTO message_changes (act, status_index, before, after) VALUES (?, ?, ?, ?)")
         .bind(act)
@@ -69,7 +69,7 @@ pub(super) async fn set(tx: &mut Tx, act: i64, (status_index, before, after): (i
     Ok(())
 }
 
-/// A number out of the store.
+/// Converts a stored number.
 pub(super) fn number(stored: i64) -> Result<u8, Error> {
     u8::try_from(stored).map_err(|_| Error::Corrupt("messages.number"))
 }

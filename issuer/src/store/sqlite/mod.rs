@@ -1,4 +1,4 @@
-//! The store in SQLite: one file for each subject, and here what they share.
+//! Store in SQLite: one file per subject, and their common parts here.
 
 mod access;
 mod indices;
@@ -25,7 +25,7 @@ use zeroize::Zeroizing;
 use super::{Claims, OfferRecord, OfferState, PIN_TRIES, Rows, Slice, Store, renewal::Decision};
 use crate::{config::RECORD_DAYS, error::Error, format::Format};
 
-/// The schema.
+/// Migrations of the schema.
 pub(crate) static MIGRATIONS: LazyLock<Migrator> = carnet_service::migrations![
     1: "0001_offers_and_issuance",
     2: "0002_used_nonces",
@@ -45,32 +45,33 @@ pub(crate) static MIGRATIONS: LazyLock<Migrator> = carnet_service::migrations![
     17: "0017_records_end",
 ];
 
-/// SQLite in WAL mode.
+/// Store in SQLite, in WAL mode.
 #[derive(Debug, Clone)]
 pub(crate) struct SqliteStore {
     database: Database,
-    /// Entries of a status list that is opened.
+    /// Number of entries of a new status list.
     list_entries: u64,
-    /// The most copies by refill of one offer, until it is renewed.
+    /// Maximum number of copies by refill of one offer, until it is renewed.
     refill_copies: u32,
-    /// Time for which the record of an offer stays after its last copy ended, in seconds.
+    /// Retention period of an offer's record after the end of its last copy, in seconds.
     records: i64,
 }
 
 type Tx = Transaction<'static, Sqlite>;
 
 impl SqliteStore {
-    /// Over a database; lists that are opened have so many entries, and an offer so many copies by refill until it is renewed.
+    /// Creates a store over a database, with the number of entries of new lists and the maximum number of refill copies
+    /// per offer until it is renewed.
     pub(crate) fn new(database: Database, list_entries: u64, refill_copies: u32) -> Self {
         Self { database, list_entries, refill_copies, records: i64::from(RECORD_DAYS).saturating_mul(day::SECONDS) }
     }
 
-    /// The same, with records that stay for so many days.
+    /// Sets the retention period of records, in days.
     pub(crate) fn with_record_days(self, days: u32) -> Self {
         Self { records: i64::from(days).saturating_mul(day::SECONDS), ..self }
     }
 
-    /// Takes what was just erased out of the write-ahead log too. When that fails, the next sweep does it.
+    /// Removes erased data from the write-ahead log as well. After a failure, the next sweep does it.
     async fn truncate_log(&self) {
         if let Err(error) = self.database.checkpoint().await {
             tracing::warn!(%error, "what was erased may still be in the write-ahead log; the next sweep tries again");
@@ -109,12 +110,12 @@ fn offer_of(row: &SqliteRow) -> Result<OfferRecord, Error> {
     })
 }
 
-/// Rows that are read at a time.
+/// Number of rows to read at a time.
 const CHUNK: i64 = 500;
-/// Rows that are read for one page: where few of them match, the page is short, and the next one goes on from there.
+/// Number of rows to read for one page. If few of them match, the page is short, and the next one continues from there.
 const MOST_READ: i64 = 5_000;
 
-/// Takes rows, newest first, until a page is full.
+/// Collects rows, newest first, until a page is full.
 struct Page<T> {
     found: Rows<T>,
     most: usize,
@@ -127,12 +128,12 @@ impl<T> Page<T> {
         Self { found, most: usize::try_from(slice.limit).unwrap_or_default(), read: 0 }
     }
 
-    /// Beginning of the next chunk; none: the page is done.
+    /// Returns the start of the next chunk; `None`: the page is complete.
     fn before(&self) -> Option<i64> {
         self.found.next.filter(|_| self.found.rows.len() < self.most && self.read < MOST_READ)
     }
 
-    /// Takes what matches of a chunk.
+    /// Adds the matching rows of a chunk.
     fn take(&mut self, chunk: Vec<T>, seq: impl Fn(&T) -> i64, matches: impl Fn(&T) -> bool) {
         let is_last = i64::try_from(chunk.len()).unwrap_or(i64::MAX) < CHUNK;
         let mut chunk = chunk.into_iter().peekable();
@@ -166,7 +167,7 @@ fn claims_of(row: &SqliteRow) -> Result<Option<Claims>, Error> {
     Ok(row.try_get::<Option<String>, _>("claims")?.map(|text| Claims(Zeroizing::new(text))))
 }
 
-/// Closes an offer: its claims, and the keys that waited with it, are gone after this.
+/// Closes an offer, and erases its claims and the keys that waited with it.
 async fn close(tx: &mut Tx, offer_id: &str, state: OfferState) -> Result<(), Error> {
     sqlx::query("UPDATE offers SET state = ?, claims = NULL WHERE offer_id = ?")
         .bind(state.as_str())
@@ -179,7 +180,7 @@ async fn close(tx: &mut Tx, offer_id: &str, state: OfferState) -> Result<(), Err
     .bind(offer_id)
     .execute(&mut **tx)
     .await?;
-    // What nobody was given may be given to somebody else.
+    // Values that were never issued may be used for another offer.
     sqlx::query(
         "DELETE FROM unique_claims WHERE offer_id = ?1 AND NOT EXISTS (SELECT 1 FROM issued WHERE offer_id = ?1)",
     )
@@ -189,7 +190,7 @@ async fn close(tx: &mut Tx, offer_id: &str, state: OfferState) -> Result<(), Err
     forget_unsigned(tx, offer_id).await
 }
 
-/// Forgets the keys of copies that will not be signed any more.
+/// Deletes the keys of copies that will not be signed any more.
 async fn forget_unsigned(tx: &mut Tx, offer_id: &str) -> Result<(), Error> {
     sqlx::query("UPDATE issued SET holder_thumbprint = NULL WHERE offer_id = ? AND issued_at IS NULL")
         .bind(offer_id)

@@ -1,4 +1,4 @@
-//! Offers, as staff see them.
+//! Offers, for staff.
 
 use sqlx::Row as _;
 
@@ -104,7 +104,7 @@ impl OfferStore for SqliteStore {
     async fn offers(&self, filter: &OfferFilter, slice: Slice) -> Result<Rows<OfferRecord>, Error> {
         let mut page = Page::new(slice);
         while let Some(before) = page.before() {
-            // By the narrowest condition; the others are held against each row.
+            // Selects by the narrowest condition; the others are checked for each row.
             let Common { reference, created_by, credential_type, .. } = &filter.common;
             let query = match filter.state {
                 _ if !reference.is_empty() => {
@@ -134,7 +134,7 @@ impl OfferStore for SqliteStore {
     }
 }
 
-/// Keeps the digests of what no other offer may have; the name of the first that another one has.
+/// Stores the digests of claims that no other offer may share; returns the name of the first one already taken.
 async fn keep(tx: &mut Tx, offer_id: &str, unique: &[UniqueClaim]) -> Result<Option<String>, Error> {
     for claim in unique {
         let kept = sqlx::query("INSERT INTO unique_claims (digest, offer_id) VALUES (?, ?) ON CONFLICT DO NOTHING")

@@ -1,4 +1,4 @@
-//! What was issued, without claims.
+//! Records of issued copies, without claims.
 
 use carnet_core::time::Timestamp;
 use sqlx::{Row as _, sqlite::SqliteRow};
@@ -25,7 +25,7 @@ impl RecordStore for SqliteStore {
                 )
                 .bind(offer_id)
             } else if !reference.is_empty() {
-                // From the few offers of the reference to their copies, and never the other way round.
+                // From the few offers with the reference to their copies, never the other way round.
                 sqlx::query(
                     "SELECT i.seq, i.issued_id, i.offer_id, i.status_index, i.issued_at, o.credential_type, o.format, \
                      coalesce(c.valid_until, o.valid_until) AS valid_until, c.notification, o.reference, o.created_by, o.record_from \

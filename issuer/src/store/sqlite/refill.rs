@@ -1,4 +1,4 @@
-//! Refills: which copy is shown, how many of its offer went out today, and the intent.
+//! Refills: the presented copy, the daily limit of its offer, and the intent.
 
 use carnet_core::{Code, Problem, day, time::Timestamp};
 use sqlx::{Row as _, SqliteExecutor, sqlite::SqliteRow};
@@ -14,14 +14,14 @@ use crate::{
     store::{CopyNames, Refill, RefillIntent, RefillStore, status::State},
 };
 
-/// The offer of a copy that was signed, known by its digest, and when the copy holds.
+/// Offer and validity of a signed copy, by its digest.
 const COPY: &str = "SELECT o.offer_id, coalesce(c.valid_from, o.valid_from) AS valid_from, \
      coalesce(c.valid_until, o.valid_until) AS valid_until, c.generation, coalesce(s.state, 'valid') AS state \
      FROM issued i JOIN offers o USING (offer_id) JOIN collections c ON c.seq = i.collection \
      LEFT JOIN statuses s USING (status_index) \
      WHERE i.copy_digest = ? AND i.issued_at IS NOT NULL";
 
-/// The last reinstatement of a credential, or message on it.
+/// Last reinstatement of a credential, or message on it.
 const LAST_MARK: &str = "SELECT max(at) FROM (\
      SELECT a.at FROM issued i JOIN status_changes c USING (status_index) JOIN status_acts a ON a.seq = c.act \
      WHERE i.offer_id = ?1 AND c.after = 'valid' UNION ALL \
@@ -42,7 +42,7 @@ impl RefillStore for SqliteStore {
         let generation = offer.try_get("generation")?;
         require_rest(&mut tx, &offer_id, generation, intent.thumbprints.len(), self.refill_copies).await?;
         let (from, until) = validity(&offer)?;
-        // Copies of before get the days of their epoch, unless nothing would be left.
+        // Copies from before epochs get the dates of their epoch, unless no validity would be left.
         let (valid_from, valid_until) = intent.epoch.validity(from, until, intent.now).unwrap_or((from, until));
         let collection: i64 = sqlx::query_scalar(
             "INSERT INTO collections (offer_id, request_digest, state, notification_hash, refill, valid_from, valid_until, \
@@ -75,18 +75,18 @@ impl RefillStore for SqliteStore {
     }
 }
 
-/// The row of [`COPY`] for a copy that is shown.
+/// Returns the row of [`COPY`] for a presented copy.
 ///
 /// # Errors
 /// [`Error::CopyUnknown`]: it was not issued here; it was revoked or suspended.
 pub(super) async fn shown_copy(executor: impl SqliteExecutor<'_>, copy: &Hash) -> Result<SqliteRow, Error> {
-    // A signature alone does not make it this issuer's: a key that leaked would sign any claims for a holder's own key.
+    // A valid signature is not enough: with a leaked key, anybody could sign claims for their own key.
     let row = sqlx::query(COPY).bind(copy.as_slice()).fetch_optional(executor).await?.ok_or(Error::CopyUnknown)?;
     require_valid(&row)?;
     Ok(row)
 }
 
-/// Refuses a copy that was withdrawn, or that does not hold for now.
+/// Refuses a copy that is revoked or suspended.
 fn require_valid(row: &SqliteRow) -> Result<(), Error> {
     let problem = match State::parse(row.try_get("state")?)? {
         State::Valid => return Ok(()),
@@ -96,13 +96,13 @@ fn require_valid(row: &SqliteRow) -> Result<(), Error> {
     Err(Error::PresentationInvalid(problem))
 }
 
-/// From when until when a copy holds.
+/// Returns start and end of a copy's validity.
 pub(super) fn validity(copy: &SqliteRow) -> Result<(Timestamp, Timestamp), Error> {
     let time = |column: &str| copy.try_get(column).map(Timestamp::from_unix);
     Ok((time("valid_from")?, time("valid_until")?))
 }
 
-/// Refuses more copies by refill than an offer may have in a day, and says when there is room again.
+/// Refuses more copies by refill than an offer may have per day; the error says when copies are available again.
 pub(super) async fn require_room(
     tx: &mut Tx,
     offer_id: &str,
@@ -110,9 +110,9 @@ pub(super) async fn require_room(
     per_day: u32,
     now: Timestamp,
 ) -> Result<(), Error> {
-    // What was given out before the copies had to be discarded does not count: their holder did not ask for that.
+    // Copies issued before the wallet had to discard its copies do not count: their holder did not ask for that.
     let since = now.plus(-day::SECONDS).unix().max(last_mark(tx, offer_id).await?);
-    // What was meant to be signed counts, too: its indices are spent.
+    // Intended copies count, too: their indices are used up.
     let times: Vec<i64> = sqlx::query_scalar(
         "SELECT i.intended_at FROM issued i JOIN collections c ON c.seq = i.collection \
          WHERE i.offer_id = ? AND c.refill = 1 AND i.intended_at > ? ORDER BY i.intended_at",
@@ -124,13 +124,14 @@ pub(super) async fn require_room(
     let most = usize::try_from(per_day).unwrap_or(usize::MAX);
     let excess = times.len().saturating_add(copies).saturating_sub(most);
     let Some(last) = excess.checked_sub(1) else { return Ok(()) };
-    // There is room again when as many as are too much are a day old.
+    // Copies are available again when the excess ones are a day old.
     let at = times.get(last).or(times.last()).copied().unwrap_or_else(|| now.unix());
     let seconds = u32::try_from(at.saturating_sub(since)).unwrap_or(u32::MAX);
     Err(Error::RefillLimit { per_day, seconds })
 }
 
-/// When staff last did what a wallet discards its copies for, a reinstatement or a message; the beginning of time if they never did.
+/// Returns the time of the last act after which a wallet discards its copies, a reinstatement or a message; the minimum
+/// if there is none.
 async fn last_mark(tx: &mut Tx, offer_id: &str) -> Result<i64, Error> {
     let at: Option<i64> = sqlx::query_scalar(LAST_MARK).bind(offer_id).fetch_one(&mut **tx).await?;
     Ok(at.unwrap_or(i64::MIN))

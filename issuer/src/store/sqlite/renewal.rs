@@ -1,4 +1,4 @@
-//! Renewals: when one may be, what waits for staff, the intent.
+//! Renewals: eligibility, pending requests, and the intent.
 
 use carnet_core::{Code, Problem, day, time::Timestamp};
 use sqlx::{Row as _, SqliteExecutor, sqlite::SqliteRow};
@@ -21,12 +21,12 @@ use crate::{
 };
 
 const HOUR: i64 = 3_600;
-/// The most renewals of one offer that are laid before staff in a day.
+/// Maximum number of renewals of one offer that are put before staff per day.
 const MOST_ASKED: i64 = 5;
 const RENEWAL: &str = "SELECT r.*, o.credential_type, o.format FROM renewals r JOIN offers o USING (offer_id) \
      WHERE r.renewal_id = ?";
 
-/// A renewed credential's number and time.
+/// Number and validity of a renewed credential.
 struct Renewed {
     generation: i64,
     valid_from: Timestamp,
@@ -47,7 +47,7 @@ impl RenewalStore for SqliteStore {
         if intent.waiting.is_some() {
             require_turn(&mut tx, &offer_id, intent.now).await?;
         }
-        // Whoever asks anew has lost what waited.
+        // A wallet that asks again has lost the pending renewal.
         sqlx::query(
             "UPDATE renewals SET state = 'lapsed', claims = NULL, holder_keys = NULL, thumbprints = NULL \
              WHERE offer_id = ? AND state IN ('pending', 'approved')",
@@ -97,14 +97,14 @@ impl RenewalStore for SqliteStore {
     }
 
     async fn intend_waited(&self, transaction_hash: Hash, now: Timestamp) -> Result<Option<Waited>, Error> {
-        // Nobody has to be known to ask, so that only who has something to collect makes others wait to write.
+        // Anonymous callers can get here, so only somebody with a pending renewal may delay other writers.
         match waited(self.database.readers(), &transaction_hash, now).await? {
             None => return Ok(None),
             Some((_, record)) if record.state == RenewalState::Pending => return Ok(Some(Waited::Pending)),
             Some(_) => {}
         }
         let mut tx = self.database.begin("intend_waited_renewal").await?;
-        // An approved one is not made pending again.
+        // An approved renewal does not become pending again.
         let Some((row, record)) = waited(&mut *tx, &transaction_hash, now).await? else { return Ok(None) };
         require_standing(&mut tx, &record.offer_id).await?;
         let request_digest = hash_of(&row, "request_digest")?;
@@ -116,7 +116,7 @@ impl RenewalStore for SqliteStore {
             valid_until: record.valid_until,
         };
         let refill = match row.try_get::<Option<i64>, _>("collection")? {
-            // The power went before it was signed: the same indices.
+            // After a power cut before the signature: the same indices.
             Some(collection) => Refill {
                 collection,
                 offer_id: record.offer_id.clone(),
@@ -172,7 +172,7 @@ impl RenewalStore for SqliteStore {
                 .await?
                 .ok_or(Error::TransactionUnknown)?;
         if done.rows_affected() != 1 {
-            // Answered by another call meanwhile, or it lapsed.
+            // Another call answered in the meantime, or it lapsed.
             let sealed = sealed_of(&collection, now)?.ok_or(Error::TransactionUnknown)?;
             return Ok(Finished::Answered(sealed));
         }
@@ -292,8 +292,8 @@ impl RenewalStore for SqliteStore {
     }
 }
 
-/// What waits under a transaction, for staff or, approved, for its wallet; `None` if there is none, or its answer is with its
-/// collection.
+/// Returns the renewal with a transaction id that waits for staff or, once approved, for its wallet; `None` if there is
+/// none, or its response is stored with its collection.
 async fn waited(
     executor: impl SqliteExecutor<'_>,
     transaction_hash: &Hash,
@@ -318,7 +318,7 @@ async fn waited(
     }
 }
 
-/// Refuses a grant of which any copy was taken back: what staff took back is not made new by asking.
+/// Refuses a credential of which any copy is revoked or suspended: a renewal must not undo the decision of staff.
 async fn require_standing(tx: &mut Tx, offer_id: &str) -> Result<(), Error> {
     let worst: Option<String> = sqlx::query_scalar(
         "SELECT s.state FROM issued i JOIN statuses s USING (status_index) WHERE i.offer_id = ? AND s.state <> 'valid' \
@@ -335,8 +335,8 @@ async fn require_standing(tx: &mut Tx, offer_id: &str) -> Result<(), Error> {
     Err(Error::PresentationInvalid(problem))
 }
 
-/// Refuses a renewal that waits for staff as long as one does that was asked for or approved shortly before, so that nobody
-/// loses what was just approved; and where so many were asked for today that staff would have no end of them.
+/// Refuses a renewal for approval while another one was requested or approved shortly before, so that an approved one
+/// is not lost; and above the daily maximum, to limit the work of staff.
 async fn require_turn(tx: &mut Tx, offer_id: &str, now: Timestamp) -> Result<(), Error> {
     let waits: Option<i64> = sqlx::query_scalar(
         "SELECT max(min(wait_until, CASE state WHEN 'pending' THEN asked_at + ? ELSE decided_at + ? END)) \
@@ -362,7 +362,7 @@ async fn require_turn(tx: &mut Tx, offer_id: &str, now: Timestamp) -> Result<(),
     }
 }
 
-/// What a renewal of this copy gives, if it may be renewed now.
+/// Returns the result of a renewal of this copy, if it is renewable now.
 fn renewed(copy: &SqliteRow, terms: &Terms, now: Timestamp) -> Result<Renewed, Error> {
     let (_, until) = validity(copy)?;
     let from = until.plus(terms.window.saturating_neg());
@@ -373,12 +373,13 @@ fn renewed(copy: &SqliteRow, terms: &Terms, now: Timestamp) -> Result<Renewed, E
     if generation >= i64::from(terms.most) {
         return Err(Error::RenewalLimit { most: terms.most });
     }
-    // It follows from the copy that is shown: whoever asks twice gets the same time, and so does everybody whose copies end together.
+    // Derived from the presented copy: a repeated request gets the same validity, and so does everybody whose copies
+    // end together.
     let (valid_from, valid_until) = terms.epoch.renewed(until, terms.window, terms.longer);
     Ok(Renewed { generation: generation.saturating_add(1), valid_from, valid_until })
 }
 
-/// A collection that is about to be signed.
+/// Collection to be signed.
 struct NewCollection<'a> {
     renewal_id: &'a str,
     offer_id: &'a str,
@@ -392,7 +393,7 @@ struct NewCollection<'a> {
 impl NewCollection<'_> {
     async fn write(&self, tx: &mut Tx, list_entries: u64, now: Timestamp) -> Result<Refill, Error> {
         let Renewed { generation, valid_from, valid_until } = *self.renewed;
-        // It counts among the copies of the day as a refill does.
+        // It counts towards the daily limit like a refill.
         let collection: i64 = sqlx::query_scalar(
             "INSERT INTO collections (offer_id, request_digest, state, transaction_hash, notification_hash, refill, \
              valid_from, valid_until, generation) VALUES (?, ?, 'intended', ?, ?, 1, ?, ?, ?) RETURNING seq",

@@ -1,5 +1,5 @@
-//! Continuation of a store that was restored from a backup older than what was published: nothing that may have been given out or
-//! used since is given out or used again, and what was published of revocations and suspensions is taken over.
+//! Continuation of a store restored from a backup that is older than the publication: nothing that may have been issued
+//! or used since is issued or used again, and published revocations and suspensions are applied.
 
 use std::collections::BTreeSet;
 
@@ -10,40 +10,39 @@ use sqlx::Row as _;
 use super::{Tx, shuffle::Seed};
 use crate::store::status::State;
 
-/// Number of list numbers that are passed over: more lists than an issuer opens after a backup.
+/// Number of list numbers to skip: more lists than an issuer opens after a backup.
 const GAP: i64 = 1_000;
-/// Actor's name in the record.
+/// Actor's name in the audit log.
 const WHO: &str = "restore";
 const REASON: &str = "taken over from what was published, after an older backup was restored";
 
-/// Inserts a list of this number, unless there is one.
+/// Inserts a list with this number, unless it exists.
 const INSERT_LIST: &str = "INSERT INTO status_lists (list, first_index, entries, seed, drawn, opened_at, inherited) \
     SELECT ?1, (SELECT coalesce(max(first_index + entries), 0) FROM status_lists), ?2, ?3, ?4, ?5, ?6 \
     WHERE NOT EXISTS (SELECT 1 FROM status_lists WHERE list = ?1)";
 
-/// Publication of one list.
+/// Published states of one list.
 #[derive(Debug)]
 pub(crate) struct PublishedStates {
-    /// The list's number.
     pub(crate) list: i64,
     /// Number of its entries.
     pub(crate) entries: u64,
-    /// The entries that are not valid.
+    /// Entries that are not valid, with their states.
     pub(crate) states: Vec<(u64, State)>,
 }
 
-/// Counts of closed lists and offers, and of states taken over.
+/// Numbers of closed offers and of applied states.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct TakenOver {
-    /// Offers that were closed.
+    /// Closed offers.
     pub(crate) offers: u64,
-    /// Copies that are revoked or suspended now, as was published.
+    /// Copies that are now revoked or suspended as published.
     pub(crate) copies: u64,
-    /// Those of them that the store does not know.
+    /// Those among them that the store does not know.
     pub(crate) unknown: u64,
 }
 
-/// Closes what must not go on, opens a new list, and takes over what was published.
+/// Closes old lists and offers, opens a new list, and applies the published states.
 pub(crate) async fn go_on(
     tx: &mut Tx,
     now: Timestamp,
@@ -59,7 +58,8 @@ pub(crate) async fn go_on(
     Ok(taken)
 }
 
-/// An offer that is open here may have been collected since: its link would give the credential a second time.
+/// Closes open offers: they may have been collected since the backup, and their links would return the credential a
+/// second time.
 async fn close_offers(tx: &mut Tx) -> Result<u64, sqlx::Error> {
     let closed =
         sqlx::query("UPDATE offers SET state = 'cancelled', claims = NULL WHERE state IN ('open', 'redeemed')")
@@ -84,8 +84,8 @@ async fn close_offers(tx: &mut Tx) -> Result<u64, sqlx::Error> {
     Ok(closed)
 }
 
-/// Positions were given out after the backup in the order of the lists' seeds, and maybe on lists that are not known here: nothing
-/// more is drawn from the lists that are known, and the next one has a number that none can have had.
+/// Closes all known lists, and opens one with an unused number. After the backup, indices may have been used in the
+/// order of the lists' seeds, and on lists that are unknown here.
 async fn close_lists(
     tx: &mut Tx,
     now: Timestamp,
@@ -126,14 +126,14 @@ fn integer(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
-/// A copy whose state is to be what was published.
+/// Copy whose state must be changed to the published one.
 struct Difference {
     status_index: i64,
-    /// Its offer and its state here; `None`: this store does not know it.
+    /// Its offer and its state here; `None`: unknown to this store.
     known: Option<(String, String)>,
 }
 
-/// Writes one act for all that was published in a state. A suspension that was published as ended stays: staff can end it.
+/// Records one act for all copies published in a state. A suspension whose end was published remains; staff can end it.
 async fn take_over(
     tx: &mut Tx,
     now: Timestamp,
@@ -162,7 +162,7 @@ async fn take_over(
     Ok(())
 }
 
-/// The entries of a list that were published in a state, and hold more here.
+/// Returns the entries of a list that were published in a state, and have a less severe one here.
 async fn differing(tx: &mut Tx, list: &PublishedStates, to: State) -> Result<Vec<Difference>, sqlx::Error> {
     let row = sqlx::query("SELECT first_index, entries FROM status_lists WHERE list = ?")
         .bind(list.list)

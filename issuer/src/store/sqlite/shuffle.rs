@@ -1,19 +1,19 @@
-//! The order in which a list's entries are given out: a permutation that is drawn when the list is opened.
+//! Order in which the entries of a list are used: a permutation drawn when the list is opened.
 //!
-//! It is not stored entry by entry but as the key of a pseudorandom permutation: a Feistel network over the smallest even
-//! number of bits that holds the list, walked until it lands inside the list. So the pool of a list of ten million entries
-//! takes 32 bytes, a draw takes the same time whether the list is empty or almost full, and every entry is used.
+//! It is stored as the key of a pseudorandom permutation: a Feistel network over the smallest even number of bits that
+//! holds the list, iterated until the result is inside the list. The state for a list of ten million entries takes 32
+//! bytes, a draw takes the same time whether the list is empty or almost full, and every entry is used.
 
 use sha2::{Digest as _, Sha256};
 
-/// The key of a permutation.
+/// Key of a permutation.
 pub(super) type Seed = [u8; 32];
 
-/// Four make a pseudorandom permutation of a random function (Luby and Rackoff); small domains need more (NIST SP 800-38G
-/// takes eight or ten).
+/// Four rounds make a pseudorandom permutation from a random function (Luby and Rackoff); small domains need more (NIST
+/// SP 800-38G uses eight or ten).
 const ROUNDS: u8 = 10;
 
-/// The entry that the draw of this number gives, both counted from 0; `None` if the list has no more.
+/// Returns the entry for a draw by its number, both counted from 0; `None` if the list is full.
 pub(super) fn entry(seed: &Seed, entries: u64, draw: u64) -> Option<u64> {
     if draw >= entries {
         return None;
@@ -27,7 +27,8 @@ pub(super) fn entry(seed: &Seed, entries: u64, draw: u64) -> Option<u64> {
             (left, right) = (right, left ^ (function(seed, round, right) & mask));
         }
         number = left.checked_shl(bits)? | right;
-        // What lands outside goes on: that is a permutation of the entries again, and takes four walks on average at most.
+        // A result outside is permuted again: that yields a permutation of the entries, and takes at most four
+        // iterations on average.
         if number < entries {
             return Some(number);
         }
@@ -62,7 +63,7 @@ mod tests {
         let (one, other) = (order(1), order(2));
         assert_ne!(one, other);
         let near = one.windows(2).filter(|pair| pair[0].abs_diff(pair[1]) < 131).count();
-        // Of a random order one pair in five hundred is that near.
+        // In a random order one pair in five hundred is this close.
         assert!(near < 20, "{near}");
         let low = one.iter().filter(|entry| **entry < 65_536).count();
         assert!((400..600).contains(&low), "{low}");

@@ -1,4 +1,4 @@
-//! Statuses: acts of staff in whole transactions, and what is read of them.
+//! Statuses: acts of staff as whole transactions, and the queries about them.
 
 use std::collections::{HashMap, HashSet};
 
@@ -18,45 +18,45 @@ use crate::{
     },
 };
 
-/// A copy with its state.
+/// Copy and its state.
 struct Target {
     status_index: i64,
     offer_id: String,
     state: State,
 }
 
-/// What becomes of a copy: its status index, what was, and what is.
+/// Change of a copy: its status index, and the values before and after.
 enum Change {
     State(i64, State, State),
     Message(i64, u8, u8),
 }
 
-/// The last act of both kinds, which share one sequence.
+/// Last act of both kinds, which share one sequence.
 const VERSION: &str = "SELECT max((SELECT coalesce(max(seq), 0) FROM status_acts), \
      (SELECT coalesce(max(seq), 0) FROM message_acts))";
-/// The copies of a credential.
+/// Copies of a credential.
 const BY_OFFER: &str = "SELECT i.status_index, i.offer_id, coalesce(s.state, 'valid') AS state \
      FROM issued i LEFT JOIN statuses s USING (status_index) WHERE i.offer_id = ?";
-/// One copy that went out.
+/// One issued copy.
 const BY_COPY: &str = "SELECT i.status_index, i.offer_id, coalesce(s.state, 'valid') AS state \
      FROM issued i LEFT JOIN statuses s USING (status_index) WHERE i.issued_id = ? AND i.issued_at IS NOT NULL";
-/// The copies of credentials whose first copy was issued in a time: of which one was, and none was before it.
+/// Copies of credentials whose first copy was issued in a period.
 const BY_TIME: &str = "SELECT i.status_index, i.offer_id, coalesce(s.state, 'valid') AS state \
      FROM issued i LEFT JOIN statuses s USING (status_index) WHERE i.offer_id IN (\
      SELECT f.offer_id FROM issued f WHERE f.issued_at >= ? AND f.issued_at <= ? AND NOT EXISTS (\
      SELECT 1 FROM issued e WHERE e.offer_id = f.offer_id AND e.issued_at < ?))";
-/// The same of one type.
+/// Copies of credentials of one type whose first copy was issued in a period.
 const BY_TYPE: &str = "SELECT i.status_index, i.offer_id, coalesce(s.state, 'valid') AS state \
      FROM issued i LEFT JOIN statuses s USING (status_index) WHERE i.offer_id IN (\
      SELECT f.offer_id FROM issued f CROSS JOIN offers o USING (offer_id) \
      WHERE f.issued_at >= ? AND f.issued_at <= ? AND NOT EXISTS (\
      SELECT 1 FROM issued e WHERE e.offer_id = f.offer_id AND e.issued_at < ?) AND o.credential_type = ?)";
-/// The newest acts of both kinds: each gives no more than are wanted, so that the older ones are not read.
+/// Newest acts of both kinds; each part is limited, so that older acts are not read.
 const ACTS: &str = "SELECT * FROM (SELECT seq, request_id, verb, NULL AS number, reason, who, at, credentials, copies, \
      changed FROM status_acts WHERE seq < ?1 ORDER BY seq DESC LIMIT ?2) UNION ALL \
      SELECT * FROM (SELECT seq, request_id, 'message', number, reason, who, at, credentials, copies, changed \
      FROM message_acts WHERE seq < ?1 ORDER BY seq DESC LIMIT ?2) ORDER BY seq DESC LIMIT ?2";
-/// The same of those that changed a copy of an offer, or one copy. `+` keeps SQLite from the index by `seq`, which
+/// Newest acts that changed a copy of an offer, or one copy. `+` keeps SQLite from using the index by `seq`, which
 /// would read all acts.
 const ACTS_ON: &str = "SELECT seq, request_id, verb, NULL AS number, reason, who, at, credentials, copies, changed \
      FROM status_acts WHERE +seq < ?2 AND seq IN (\
@@ -64,7 +64,7 @@ const ACTS_ON: &str = "SELECT seq, request_id, verb, NULL AS number, reason, who
      SELECT seq, request_id, 'message', number, reason, who, at, credentials, copies, changed \
      FROM message_acts WHERE +seq < ?2 AND seq IN (\
      SELECT c.act FROM issued i JOIN message_changes c USING (status_index) WHERE i.offer_id = ?1 OR i.issued_id = ?1) ORDER BY seq DESC LIMIT ?3";
-/// A copy by its handle, as its holder is told of it.
+/// Standing of a copy by its handle, for its holder.
 const STANDING: &str = "SELECT i.copy_digest, coalesce(s.state, 'valid') AS state, \
      coalesce(c.valid_until, o.valid_until) AS valid_until, \
      (EXISTS (SELECT 1 FROM status_changes r WHERE r.status_index = i.status_index AND r.after = 'valid') \
@@ -100,7 +100,7 @@ impl StatusStore for SqliteStore {
     }
 
     async fn list_ended(&self, list: i64, before: Timestamp) -> Result<bool, Error> {
-        // Positions are shuffled: where anything holds still, it is found soon.
+        // Positions are shuffled, so that a valid copy is found soon if there is one.
         let ended = sqlx::query_scalar(
             "SELECT EXISTS (SELECT 1 FROM status_lists l WHERE l.list = ? AND l.drawn = l.entries AND l.inherited = 0 AND NOT EXISTS (\
              SELECT 1 FROM issued i JOIN offers o USING (offer_id) JOIN collections c ON c.seq = i.collection \
@@ -165,7 +165,7 @@ impl StatusStore for SqliteStore {
     }
 
     async fn standings(&self, handles: &[Hash]) -> Result<Vec<Option<CopyStanding>>, Error> {
-        // One transaction: the answers are of one instant.
+        // One transaction: the responses are of the same instant.
         let mut tx = self.database.readers().begin().await?;
         let mut standings = Vec::with_capacity(handles.len());
         for handle in handles {
@@ -241,7 +241,7 @@ impl StatusStore for SqliteStore {
     }
 }
 
-/// What this request_id came to before, if it was used.
+/// Returns the result of an earlier act with this request_id, if there is one.
 async fn done_before(tx: &mut Tx, act: &Act) -> Result<Option<Acted>, Error> {
     let row =
         sqlx::query("SELECT * FROM acts WHERE request_id = ?").bind(&act.request_id).fetch_optional(&mut **tx).await?;
@@ -253,8 +253,7 @@ async fn done_before(tx: &mut Tx, act: &Act) -> Result<Option<Acted>, Error> {
     Ok(Some(Acted { act: Some(seq), credentials, copies, changed, open: 0 }))
 }
 
-/// The copies that ids stand for. An offer's copies count also where they are about to be signed, so that none that is under
-/// way escapes.
+/// Returns the copies that the ids name. An offer's copies include those about to be signed, so that none escapes.
 async fn named(tx: &mut Tx, ids: &[String], verb: Verb) -> Result<Vec<Target>, Error> {
     let mut targets: HashMap<i64, Target> = HashMap::new();
     for id in ids {
@@ -264,7 +263,7 @@ async fn named(tx: &mut Tx, ids: &[String], verb: Verb) -> Result<Vec<Target>, E
             .await?;
         let query = match state.as_deref() {
             Some("collected") => sqlx::query(BY_OFFER),
-            // What was not collected is cancelled, and nothing comes of it.
+            // An offer that was not collected is cancelled instead; it has no copies.
             Some(_) => return Err(Error::NotIssued { id: id.clone() }),
             None => sqlx::query(BY_COPY),
         };
@@ -287,7 +286,7 @@ async fn named(tx: &mut Tx, ids: &[String], verb: Verb) -> Result<Vec<Target>, E
     Ok(targets.into_values().collect())
 }
 
-/// The copies of the credentials that a filter takes, whenever each copy was made.
+/// Returns all copies of the credentials that match a filter, whenever each copy was issued.
 async fn matching(
     tx: &mut Tx,
     credential_type: Option<&str>,
@@ -301,7 +300,7 @@ async fn matching(
     query.fetch_all(&mut **tx).await?.iter().map(target_of).collect()
 }
 
-/// What an act changes of its targets.
+/// Returns the changes that an act makes to its targets.
 async fn changes(tx: &mut Tx, verb: Verb, targets: &[Target]) -> Result<Vec<Change>, Error> {
     if let Verb::Message(number) = verb {
         let have = messages_of(tx, targets).await?;
@@ -312,7 +311,7 @@ async fn changes(tx: &mut Tx, verb: Verb, targets: &[Target]) -> Result<Vec<Chan
     Ok(targets.iter().filter_map(change).collect())
 }
 
-/// The targets that can have a message, with those that they have.
+/// Returns the targets that can have a message, with their current ones.
 async fn messages_of(tx: &mut Tx, targets: &[Target]) -> Result<Vec<(i64, u8)>, Error> {
     let mut found = Vec::new();
     for target in targets {
@@ -322,7 +321,7 @@ async fn messages_of(tx: &mut Tx, targets: &[Target]) -> Result<Vec<(i64, u8)>, 
     Ok(found)
 }
 
-/// Offers that a filter would take if they were collected, by when they were made.
+/// Counts the open offers that would match a filter if collected, by their time of creation.
 async fn open_offers(tx: &mut Tx, whom: &Whom) -> Result<u64, Error> {
     let Whom::Matching { credential_type, from, until } = whom else { return Ok(0) };
     let query = match credential_type {
@@ -363,7 +362,7 @@ async fn write(tx: &mut Tx, act: &Act, acted: &Acted, changes: &[Change]) -> Res
         .bind(count(acted.copies))
         .bind(count(acted.changed));
     let query = match act.verb {
-        // No list says a message.
+        // Messages are in no list.
         Verb::Message(_) => query,
         Verb::Revoke | Verb::Suspend | Verb::Reinstate => query.bind(act.urgent),
     };
@@ -445,7 +444,7 @@ fn act_of(row: &SqliteRow) -> Result<ActRecord, Error> {
     })
 }
 
-/// The columns `list` and `position`.
+/// Reads the columns `list` and `position`.
 pub(super) fn place_of(row: &SqliteRow) -> Result<Place, Error> {
     Ok(Place { list: row.try_get("list")?, position: number(row, "position")? })
 }

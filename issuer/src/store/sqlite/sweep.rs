@@ -1,17 +1,17 @@
-//! The sweep: erases what is past its end, in steps that are short transactions each.
+//! Sweep: erases expired data in steps, each of which is a short transaction.
 //!
-//! Each statement reads, by an index of what has an end to come, as much as it erases and at most [`STEP`] of it. So
-//! other writers get their turn after each step, and a sweep where nothing ended reads nothing.
+//! Each statement uses an index of expiry times, reads only rows that it erases, and at most [`STEP`] of them. Other
+//! writers run between the steps, and a sweep without expired data reads nothing.
 
 use carnet_core::time::{CLOCK_SKEW, Timestamp};
 
 use super::{SqliteStore, Tx, close};
 use crate::{error::Error, store::OfferState};
 
-/// Most rows of one kind in one step.
+/// Maximum number of rows of one kind in one step.
 const STEP: i64 = 100;
 
-// Indexes by name: without statistics, SQLite takes those by state, and reads all that is open or waits.
+// Indexes by name: without statistics, SQLite chooses those by state, and reads all open or waiting rows.
 const ENDED_OPEN: &str = "SELECT offer_id FROM offers INDEXED BY offers_to_expire \
      WHERE state = 'open' AND expires_at <= ? ORDER BY expires_at LIMIT ?";
 const ENDED_REDEEMED: &str = "SELECT offer_id FROM offers INDEXED BY offers_to_erase \
@@ -27,40 +27,40 @@ const COPIES: &str = "UPDATE issued SET holder_thumbprint = NULL, copy_digest = 
      (SELECT seq FROM collections WHERE known_until < ? ORDER BY known_until, seq LIMIT ?)";
 const KNOWN: &str = "UPDATE collections SET known_until = NULL WHERE seq IN \
      (SELECT seq FROM collections WHERE known_until < ? ORDER BY known_until, seq LIMIT ?)";
-// A table that stays small, so that no index is needed. Its rows have a key and no number.
+// The table is small and needs no index. Its rows have a composite key.
 const COHORTS: &str = "DELETE FROM cohorts WHERE (credential_type, format, valid_from, valid_until) IN \
      (SELECT credential_type, format, valid_from, valid_until FROM cohorts WHERE valid_until < ? LIMIT ?)";
 
 const ENDED_RECORDS: &str = "SELECT offer_id FROM offers INDEXED BY offers_to_forget \
      WHERE record_from <= ? ORDER BY record_from LIMIT ?";
-// What is not closed has no end yet, nor has a renewal that waits; where an index was given out, a copy may have been.
+// Open offers and pending renewals have no end yet; a drawn index may belong to an issued copy.
 const LAST_END: &str = "SELECT max(CASE o.state WHEN 'collected' THEN o.valid_until WHEN 'open' THEN ?2 WHEN 'redeemed' THEN ?2 \
      ELSE max(o.expires_at, coalesce(o.collect_until, 0)) END, \
      coalesce((SELECT max(coalesce(c.valid_until, o.valid_until)) FROM collections c WHERE c.offer_id = o.offer_id), 0), \
      CASE WHEN EXISTS (SELECT 1 FROM renewals r WHERE r.offer_id = o.offer_id AND r.state IN ('pending', 'approved')) \
      THEN ?2 ELSE 0 END) FROM offers o WHERE o.offer_id = ?1";
-// What is left says that an index was given out, of which type and when, and what became of it. A request_id has no control
-// characters, so that nobody's is the one that is left.
+// The remaining row records that an index was used, for which type, when, and the result. A valid request_id has no
+// control characters, so that none equals the replacement.
 const FORGET: &str = "UPDATE offers SET record_from = NULL, request_id = char(10) || offer_id, terms = '', reference = NULL, \
      created_by = NULL, decided_by = NULL, reason = NULL, pin_hash = NULL, challenge_hash = NULL, token_salt = NULL \
      WHERE offer_id = ?";
 
-/// Kinds of rows that come to an end.
+/// Kinds of expiring rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Ended {
     /// Offers that nobody redeemed or collected, with their claims.
     Offers,
-    /// Nonces that cannot be used again for their age.
+    /// Nonces too old to be used again.
     Nonces,
-    /// Sealed answers that were not acknowledged.
+    /// Sealed responses that were not acknowledged.
     Answers,
     /// Renewals that waited too long for staff or for their wallet.
     Renewals,
-    /// Copies whose time is over: nothing asks for them by their keys, digests or handles any more.
+    /// Expired copies: nothing looks them up by key, digest or handle any more.
     Copies,
-    /// Cohorts whose credentials have ended.
+    /// Cohorts whose credentials have expired.
     Cohorts,
-    /// Records of offers whose last copies ended long ago.
+    /// Records of offers past their retention period.
     Records,
 }
 
@@ -68,7 +68,7 @@ impl Ended {
     const ALL: [Self; 7] =
         [Self::Offers, Self::Nonces, Self::Answers, Self::Renewals, Self::Copies, Self::Cohorts, Self::Records];
 
-    /// The transaction's name.
+    /// Returns the name of the transaction.
     const fn name(self) -> &'static str {
         match self {
             Self::Offers => "close_ended_offers",
@@ -81,9 +81,9 @@ impl Ended {
         }
     }
 
-    /// One step; how many rows it erased something of. Fewer than [`STEP`]: there is no more.
+    /// Runs one step, and returns the number of rows it erased data of. With fewer than [`STEP`], there are no more.
     async fn erase(self, tx: &mut Tx, now: Timestamp, records: i64) -> Result<u64, Error> {
-        // A copy is known for as long as another clock may still take it for valid.
+        // A copy is known for as long as another clock may still consider it valid.
         let known = now.plus(-CLOCK_SKEW);
         let (query, until) = match self {
             Self::Offers => return close_ended(tx, now).await,
@@ -101,7 +101,7 @@ impl Ended {
     }
 }
 
-/// Closes offers that ended, and says how many.
+/// Closes expired offers, and returns their number.
 async fn close_ended(tx: &mut Tx, now: Timestamp) -> Result<u64, Error> {
     let (now, mut ended) = (now.unix(), Vec::<String>::new());
     ended.extend(sqlx::query_scalar(ENDED_OPEN).bind(now).bind(STEP).fetch_all(&mut **tx).await?);
@@ -112,14 +112,15 @@ async fn close_ended(tx: &mut Tx, now: Timestamp) -> Result<u64, Error> {
     Ok(u64::try_from(ended.len()).unwrap_or(u64::MAX))
 }
 
-/// Forgets the records of what had ended by `before`, and says how many it looked at.
+/// Deletes the records of offers that ended before `before`, and returns the number of records it checked.
 async fn forget_ended(tx: &mut Tx, now: Timestamp, before: Timestamp) -> Result<u64, Error> {
     let ended: Vec<String> =
         sqlx::query_scalar(ENDED_RECORDS).bind(before.unix()).bind(STEP).fetch_all(&mut **tx).await?;
     for offer_id in &ended {
         let last: i64 = sqlx::query_scalar(LAST_END).bind(offer_id).bind(now.unix()).fetch_one(&mut **tx).await?;
         if last > before.unix() {
-            // Its copies end later than was known, or it is not over: it is looked at again so many days after that.
+            // Its copies end later than was known, or it is not closed: it is checked again the same number of days
+            // later.
             sqlx::query("UPDATE offers SET record_from = ? WHERE offer_id = ?")
                 .bind(last)
                 .bind(offer_id)
@@ -137,12 +138,12 @@ async fn forget_ended(tx: &mut Tx, now: Timestamp, before: Timestamp) -> Result<
 }
 
 impl SqliteStore {
-    /// Erases what is past its end, and says how many offers it closed.
+    /// Erases expired data, and returns the number of closed offers.
     pub(super) async fn sweep(&self, now: Timestamp) -> Result<u64, Error> {
         let mut closed = 0_u64;
         for ended in Ended::ALL {
             loop {
-                // Each step queues anew, behind whoever came meanwhile.
+                // Each step queues again, behind writers that came in the meantime.
                 let mut tx = self.database.begin(ended.name()).await?;
                 let rows = ended.erase(&mut tx, now, self.records).await?;
                 tx.commit().await?;

@@ -1,11 +1,11 @@
-//! Totals of vouchers: added to where an offer is closed, and read for an audit.
+//! Totals of vouchers: updated when an offer is closed, and read for an audit.
 
 use sqlx::Row as _;
 
 use super::{SqliteStore, Tx};
 use crate::{error::Error, vouchers::VoucherTotal};
 
-/// Adds what was issued to the total of its month.
+/// Adds an issued voucher to the total of its month.
 pub(super) async fn add(tx: &mut Tx, total: &VoucherTotal) -> Result<(), Error> {
     let number = |number: u64| i64::try_from(number).map_err(|_| Error::Corrupt("voucher_totals"));
     sqlx::query(
@@ -23,7 +23,7 @@ pub(super) async fn add(tx: &mut Tx, total: &VoucherTotal) -> Result<(), Error> 
 }
 
 impl SqliteStore {
-    /// All totals, by service, redeemer and month.
+    /// Returns all totals, by service, redeemer and month.
     pub(crate) async fn voucher_totals(&self) -> Result<Vec<VoucherTotal>, Error> {
         let rows = sqlx::query("SELECT * FROM voucher_totals ORDER BY service, redeemer, month")
             .fetch_all(self.database.readers())

@@ -1,4 +1,4 @@
-//! Changes of status that the lists do not say yet: they wait for a set time, and are published together then.
+//! Status changes that the lists do not contain yet: they are published together at the next publication time.
 
 use carnet_core::time::Timestamp;
 use sqlx::Row as _;
@@ -9,18 +9,18 @@ use crate::{
     store::status::{Act, Place, State},
 };
 
-/// Entries whose wait is over, with what the lists say of them from now on.
+/// Entries due for publication, with their new states.
 const RELEASED: &str = "SELECT s.state, l.list, w.status_index - l.first_index AS position \
      FROM waiting_statuses w INDEXED BY waiting_statuses_by_time JOIN statuses s USING (status_index) JOIN status_lists l \
      ON w.status_index >= l.first_index AND w.status_index < l.first_index + l.entries WHERE w.since < ?";
 
-/// Notes what the lists go on saying of a copy until the change of an act that is not urgent is published. An urgent act ends the
-/// wait of what it changes.
+/// Records the state that the lists continue to show for a copy until a change that is not urgent is published. An
+/// urgent act publishes pending changes of its copies at once.
 pub(super) async fn note(tx: &mut Tx, act: &Act, status_index: i64, before: State) -> Result<(), Error> {
     let query = if act.urgent {
         sqlx::query("DELETE FROM waiting_statuses WHERE status_index = ?").bind(status_index)
     } else {
-        // A copy whose earlier change still waits goes on waiting from then.
+        // A copy with a pending earlier change keeps waiting from that time.
         sqlx::query(
             "INSERT INTO waiting_statuses (status_index, listed, since) VALUES (?, ?, ?) \
              ON CONFLICT (status_index) DO NOTHING",
@@ -34,7 +34,7 @@ pub(super) async fn note(tx: &mut Tx, act: &Act, status_index: i64, before: Stat
 }
 
 impl SqliteStore {
-    /// Ends the wait of what waits since before a time. Killed right after it, a service reads all that the lists say anew.
+    /// Releases the changes made before a time. If the service is killed right afterwards, it reads all lists again.
     pub(super) async fn release(&self, before: Timestamp) -> Result<Vec<(Place, State)>, Error> {
         let waits: bool = sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM waiting_statuses WHERE since < ?)")
             .bind(before.unix())
