@@ -1,7 +1,7 @@
-//! Calls: counted on the connection that they came by, bounded in number and time, and refused in one form.
+//! Calls: counted on their connection, bounded in number and time, and refused in one form.
 //!
-//! A call that no handler refuses is still refused in the form of spec/protocol.md section 7: what tonic or a panic makes of it
-//! gets an ErrorInfo, and the code that its cause calls for. A request that is not gRPC gets an answer of HTTP.
+//! A failed call always has the form of spec/protocol.md section 7: errors of tonic and panics get an ErrorInfo, and
+//! the code of their cause. A request that is not gRPC gets an answer of HTTP.
 
 mod deadline;
 mod refusal;
@@ -34,7 +34,7 @@ pub(crate) struct CallLimits {
     most: usize,
     /// Time until the answer begins.
     time: Duration,
-    /// Bytes of a message; the services enforce it, and here it is said.
+    /// Limit on a message, in bytes; the services enforce it, and the refusal names it.
     bytes: usize,
 }
 
@@ -118,8 +118,8 @@ where
             return Box::pin(async move { Ok(counted(refusal::answer(refusal::busy(limits.most), grpc))) });
         }
         let time = deadline::asked(request.headers()).map_or(limits.time, |asked| asked.min(limits.time));
-        // Handlers keep what outlives a call in the database, whose transactions roll back when they are dropped: nothing
-        // half done can be seen after an unwind, or when a call is cut at its deadline.
+        // Handlers keep all state that outlives a call in the database, whose transactions roll back when they are
+        // dropped: no partial state is visible after an unwind, or when a call is cut at its deadline.
         let call = deadline::within(time, AssertUnwindSafe(self.inner.call(request)).catch_unwind());
         Box::pin(async move {
             let answer = match call.await {
@@ -136,7 +136,7 @@ where
 fn completed(mut answer: Response<Body>, limits: CallLimits, grpc: bool) -> Response<Body> {
     let Some(status) = Status::from_header_map(answer.headers()) else { return answer };
     if !grpc {
-        // Only the router's answer to unknown paths comes here: no handler of HTTP speaks gRPC.
+        // Only the router's answer to unknown paths gets here: no handler of HTTP speaks gRPC.
         return plain(StatusCode::NOT_FOUND);
     }
     if let Some(explained) = refusal::explained(&status, limits.bytes) {

@@ -59,7 +59,7 @@ pub const VERIFIER: StaffDefaults = StaffDefaults {
     token: "CARNET_VERIFIER_STAFF_TOKEN",
 };
 
-/// Variables that both services had; where they are set and the service's own are not, they count.
+/// Variables that both services share; they count if the service's own are not set.
 const SHARED: StaffDefaults = StaffDefaults {
     url: "",
     server: "CARNET_SERVER",

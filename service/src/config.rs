@@ -12,7 +12,7 @@ mod files;
 use files::ConfigFile;
 pub use files::ConfigFiles;
 
-/// Beginning of what is said of a field that is refused.
+/// Beginning of the message for a refused field.
 const REFUSED: &str = "The configuration is refused: ";
 
 /// Reason that a service could not start. Its text says what happened, whether data is safe, and what to do.
@@ -32,7 +32,7 @@ pub struct StartError {
 }
 
 impl StartError {
-    /// Makes one of what happened and what to do.
+    /// Makes an error of the event and the advice.
     pub fn new(message: impl Into<String>, hint: impl Into<String>) -> Self {
         Self { message: message.into(), hint: hint.into(), try_again: false, absent: false, field: None }
     }
@@ -43,7 +43,7 @@ impl StartError {
         Self { try_again: true, ..self }
     }
 
-    /// The same, where what the command line names is not there, or cannot be read.
+    /// Marks that a file or secret on the command line is missing or unreadable.
     #[must_use]
     pub fn absent(self) -> Self {
         Self { absent: true, ..self }
@@ -70,7 +70,7 @@ pub struct ServeConfig {
     pub max_connections: Option<usize>,
     /// The longest that a client may take for a TLS handshake, and for the head of a request, in seconds.
     pub header_seconds: u64,
-    /// The longest that a connection may be without a call, in seconds; pings are none.
+    /// The longest time that a connection may have no call, in seconds; a ping is no call.
     pub idle_seconds: u64,
     /// More CA certificates for did:web (PEM file).
     pub extra_ca: Option<PathBuf>,
@@ -117,8 +117,8 @@ pub fn read<T: DeserializeOwned>(path: &Path) -> Result<T, StartError> {
     ConfigFile::read(path)?.parse()
 }
 
-/// Reads `DIR/config.toml`, which `init` wrote, and lays the fields of the operator's file `over` on it: they win, and
-/// tables are laid over each other. The files tell where a field stands that is refused later.
+/// Reads `DIR/config.toml`, which `init` wrote, and overlays the fields of the operator's file `over`: they win, and
+/// tables are merged. The files tell the place of a field that is refused later.
 ///
 /// # Errors
 /// A file is missing or is no TOML, or a field is unknown or of the wrong type.
@@ -151,7 +151,7 @@ pub fn layered<T: DeserializeOwned>(
     }
 }
 
-/// A configuration that says something it may not.
+/// Returns the error for a configuration with a forbidden value.
 pub fn refused(what: impl std::fmt::Display) -> StartError {
     StartError::new(
         format!("{REFUSED}{what}. Nothing was started."),
@@ -159,7 +159,7 @@ pub fn refused(what: impl std::fmt::Display) -> StartError {
     )
 }
 
-/// [`refused`], of one field, which `what` names with its value: [`ConfigFiles::place`] adds where it stands.
+/// [`refused`], for one field, which `what` names with its value: [`ConfigFiles::place`] adds its place.
 pub fn refused_field(field: impl Into<String>, what: impl std::fmt::Display) -> StartError {
     StartError { field: Some(field.into()), ..refused(what) }
 }

@@ -31,7 +31,7 @@ pub enum Failure {
     Named {
         /// The stable reason, in `snake_case`.
         reason: &'static str,
-        /// The event; and what to do, in a last line that begins with `hint: `.
+        /// The event; and the advice, in a last line that begins with `hint: `.
         text: String,
     },
 }
@@ -68,7 +68,8 @@ impl Failure {
         json!({"reason": reason, "message": message, "hint": hint})
     }
 
-    /// The exit code: 1 is a problem, 2 means that the command lacks what it names, 3 that the same may go well later.
+    /// Returns the exit code: 1 for a problem, 2 if a file or secret that the command names is missing, 3 if a retry
+    /// may succeed.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         let passing = match self {

@@ -1,4 +1,4 @@
-//! The fetcher of a service, as its configuration says.
+//! The fetcher of a service, by its configuration.
 
 use carnet_fetch::{FetchOptions, HttpsFetcher};
 

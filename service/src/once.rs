@@ -7,10 +7,10 @@ use serde_json::Value;
 
 use crate::config::StartError;
 
-/// Refuses, before anything is changed, where standard output takes nothing.
+/// Refuses to start if standard output takes nothing, before anything is changed.
 ///
 /// # Errors
-/// Standard output is closed, full, a pipe that nobody reads, or `/dev/null`.
+/// Standard output is closed, full, a pipe without a reader, or `/dev/null`.
 pub fn reserve(json: bool) -> Result<(), StartError> {
     carnet_console::reserve(json).map_err(|error| {
         StartError::new(
@@ -23,7 +23,7 @@ pub fn reserve(json: bool) -> Result<(), StartError> {
 /// Prints a result that is shown once: JSON for programs, lines for people.
 ///
 /// # Errors
-/// It could not be written; the error says `made` (a sentence about what exists now) and what to do.
+/// It could not be written; the error states `made` (a sentence about the new state) and the advice.
 pub fn show(
     json: bool,
     value: &Value,

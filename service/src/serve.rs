@@ -87,7 +87,7 @@ fn public_url(text: &str) -> Result<String, StartError> {
         "http" if is_loopback(&url) => {}
         _ => return Err(odd("is not https")),
     }
-    // The origin alone can be a gRPC endpoint, and a wallet derives it from longer URLs.
+    // Only the origin can be a gRPC endpoint, and a wallet derives it from longer URLs.
     if !matches!(url.path(), "" | "/")
         || url.query().is_some()
         || url.fragment().is_some()
@@ -109,9 +109,9 @@ fn local_address(listener: &TcpListener) -> Result<SocketAddr, StartError> {
 pub struct Services<'a> {
     /// Full names of the gRPC services, for health checks; health and reflection are not among them.
     pub names: &'a [&'a str],
-    /// Encoded `FileDescriptorSet` of these services alone, for reflection.
+    /// Encoded `FileDescriptorSet` of only these services, for reflection.
     pub descriptors: &'static [u8],
-    /// The gRPC services, and what is read with a plain GET beside them.
+    /// The gRPC services, and the resources for a plain GET beside them.
     pub routes: Routes,
 }
 
@@ -127,7 +127,7 @@ pub struct Services<'a> {
 pub async fn run(bound: Bound, config: &ServeConfig, services: Services<'_>) -> Result<(), StartError> {
     let stop = stop_signal()?;
     serve(bound, config, services, (stop, GRACE), |line| {
-        // The log says it too, and a service that cannot say it still serves.
+        // The log has the line too, and a service that cannot print it still serves.
         if let Err(error) = carnet_console::announce(line) {
             tracing::warn!(%error, "the ready line could not be printed");
         }
@@ -146,7 +146,7 @@ async fn serve(
     let Services { names, descriptors, routes } = services;
     let grpc = names.iter().copied().chain(OWN).map(str::to_owned);
     let mut server = Server::builder()
-        // Routes may hold what is read with a plain GET, beside gRPC.
+        // Routes may have resources for a plain GET, beside gRPC.
         .accept_http1(true)
         .max_concurrent_streams(u32::try_from(config.concurrency).unwrap_or(u32::MAX))
         .http2_max_header_list_size(MAX_HEADER_BYTES)
@@ -175,7 +175,7 @@ async fn serve(
     let names: Vec<String> = names.iter().map(ToString::to_string).collect();
     let waiter = tokio::spawn(async move {
         stop.await;
-        // Whoever watches health learns first, and sends its next call elsewhere.
+        // Watchers of health learn first, and send their next call elsewhere.
         for name in names {
             health.set_service_status(name, tonic_health::ServingStatus::NotServing).await;
         }
@@ -235,7 +235,7 @@ fn tls(files: &TlsFiles) -> Result<TlsAcceptor, StartError> {
     Ok(TlsAcceptor::from(std::sync::Arc::new(config)))
 }
 
-/// Registered before the ready line: who reads it may send a signal at once.
+/// Registered before the ready line: its reader may send a signal at once.
 #[cfg(unix)]
 fn stop_signal() -> Result<impl Future<Output = ()> + Send + 'static, StartError> {
     use tokio::signal::unix::{SignalKind, signal};

@@ -1,7 +1,7 @@
-//! The store's ground: SQLite in WAL mode, migrations, named transactions.
+//! SQLite store: WAL mode, migrations, named transactions.
 //!
-//! What a commit acknowledged survives a power cut (`synchronous = FULL`), and what is erased is
-//! overwritten in the file (`secure_delete`); [`Database::checkpoint`] takes it out of the write-ahead log too.
+//! A committed transaction survives a power cut (`synchronous = FULL`), and erased data is overwritten in the file
+//! (`secure_delete`); [`Database::checkpoint`] removes it from the write-ahead log too.
 
 pub mod arguments;
 mod backup;
@@ -57,8 +57,8 @@ fn create_directory(data: &Path) -> Result<(), StartError> {
 /// whether it may be made, and whether it is the directory's own.
 ///
 /// # Errors
-/// The file cannot be opened, is not a database, or has a schema that this version does not know;
-/// in each case what is stored stays as it was.
+/// The file cannot be opened, is not a database, or has a schema that this version does not know. The stored data is
+/// unchanged in each case.
 async fn open_file(data: &Path, migrator: &Migrator) -> Result<Database, StartError> {
     create_directory(data)?;
     let path = data.join(FILE);
@@ -83,7 +83,7 @@ async fn open_file(data: &Path, migrator: &Migrator) -> Result<Database, StartEr
         Ok(()) => Database::connect(connect).await.map_err(|error| unopened(&path, &error)),
         Err(error) => Err(unmigrated(&path, &error)),
     };
-    // It wrote what it had to, and the database is open: nothing is lost if it cannot say goodbye.
+    // It has written its data, and the database is open: nothing is lost if it cannot close.
     migrating.close().await.ok();
     database
 }

@@ -9,7 +9,7 @@ use carnet_core::time::Timestamp;
 pub fn now() -> Timestamp {
     let seconds = match SystemTime::now().duration_since(UNIX_EPOCH) {
         Ok(since) => i64::try_from(since.as_secs()).unwrap_or(i64::MAX),
-        // A machine whose clock stands before 1970.
+        // A machine whose clock is before 1970.
         Err(before) => i64::try_from(before.duration().as_secs()).unwrap_or(i64::MAX).saturating_neg(),
     };
     Timestamp::from_unix(seconds)

@@ -15,7 +15,7 @@ use tonic_types::{ErrorDetails, StatusExt as _};
 const DOMAIN: &str = "carnet";
 /// The largest integer that I-JSON (RFC 7493 section 2.2) lets a number hold exactly: 2^53 - 1.
 const MAX_INTEGER: f64 = 9_007_199_254_740_991.0;
-/// Seconds of 0001-01-01T00:00:00Z and 9999-12-31T23:59:59Z: what google.protobuf.Timestamp allows.
+/// Seconds of 0001-01-01T00:00:00Z and 9999-12-31T23:59:59Z: the range of google.protobuf.Timestamp.
 const PROTO_TIME: std::ops::RangeInclusive<i64> = -62_135_596_800..=253_402_300_799;
 
 fn details(reason: &str) -> ErrorDetails {

@@ -5,7 +5,7 @@ use std::{pin::pin, task::Poll, time::Duration};
 use http::HeaderMap;
 use tokio::time::{Instant, sleep_until};
 
-/// Longest deadline: further ones are none.
+/// Longest deadline; a longer one is ignored.
 const FAR: Duration = Duration::from_secs(86_400);
 
 /// Reads the time that a client gives the call (gRPC over HTTP/2, "Timeout"); a value in another form gives none.
@@ -37,7 +37,8 @@ pub(super) fn within<F: Future>(time: Duration, call: F) -> impl Future<Output =
             if let Poll::Ready(answer) = call.as_mut().poll(context) {
                 return Poll::Ready(Some(answer));
             }
-            // The clock besides the timer: tonic has a timer for the client's deadline too, which may wake the call first.
+            // The clock beside the timer: tonic has a timer for the client's deadline too, which may wake the call
+            // first.
             if timer.as_mut().poll(context).is_ready() || Instant::now() >= deadline {
                 return Poll::Ready(None);
             }
@@ -78,7 +79,7 @@ mod tests {
         let never = std::future::pending::<()>;
         assert!(within(Duration::from_millis(20), never()).await.is_none());
         assert!(within(Duration::ZERO, never()).await.is_none());
-        // An answer that is there at once counts, whatever the time.
+        // An immediate answer counts, even with no time left.
         assert!(within(Duration::ZERO, async {}).await.is_some());
         assert!(within(Duration::MAX, tokio::task::yield_now()).await.is_some());
     }

@@ -83,7 +83,7 @@ pub(super) fn explained(status: &Status, limit: usize) -> Option<Status> {
     Some(wire::status(code, reason, &message))
 }
 
-/// Canonical name of a code: the reason where no more is known.
+/// Canonical name of a code: the reason if no more is known.
 fn name(code: Code) -> &'static str {
     match code {
         Code::Ok => "OK",

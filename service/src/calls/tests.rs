@@ -75,7 +75,7 @@ async fn every_error_of_a_call_has_a_code_and_a_reason() {
     ] {
         assert_eq!(refused(method, timeout).await, (code, reason.to_owned()), "{method}");
     }
-    // The service's own limit counts as well, and not what a client wants beyond it.
+    // The service's own limit counts as well, even if a client asks for more.
     for timeout in ["", "1H"] {
         let path = format!("/{SERVICE}/never");
         let late = ask_within(Duration::from_millis(20), Method::POST, GRPC, &path, timeout).await;

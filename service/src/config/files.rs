@@ -28,7 +28,7 @@ pub(super) struct ConfigFile {
 #[derive(Debug, Clone, Default)]
 pub struct ConfigFiles(pub(super) Vec<ConfigFile>);
 
-/// A field and what stands there.
+/// A field and its value.
 struct Found {
     /// `status.entries`
     field: String,
@@ -36,7 +36,7 @@ struct Found {
 }
 
 impl ConfigFiles {
-    /// Adds to a refused field in which file and line it stands.
+    /// Adds the file and line of a refused field.
     #[must_use]
     pub fn place(&self, error: StartError) -> StartError {
         let Some(field) = &error.field else { return error };
@@ -51,7 +51,7 @@ impl ConfigFiles {
         }
     }
 
-    /// Describes why the merged fields are refused, by the file that has the fault; none where no file has it alone.
+    /// Describes why the merged fields are refused, by the file that has the fault; `None` if no single file has it.
     pub(super) fn explain<T: DeserializeOwned>(&self) -> Option<StartError> {
         self.0.iter().find_map(|file| {
             let error = toml::from_str::<T>(&file.text).err()?;
@@ -76,7 +76,7 @@ impl ConfigFile {
     }
 
     /// # Errors
-    /// It is no TOML, lacks a field, or has one that is not known or of the wrong type.
+    /// It is no TOML, lacks a field, or has an unknown field or one of the wrong type.
     pub(super) fn parse<T: DeserializeOwned>(&self) -> Result<T, StartError> {
         toml::from_str(&self.text).map_err(|error| self.refuse(&error))
     }
@@ -104,7 +104,7 @@ impl ConfigFile {
         self.text.bytes().take(at).filter(|byte| *byte == b'\n').count().saturating_add(1)
     }
 
-    /// `field = value`; the field alone where its value may be a secret, or is a table or long.
+    /// Returns `field = value`; only the field if its value may be a secret, or is a table or long.
     fn shown(&self, found: &Found) -> Option<String> {
         let field = &found.field;
         let is_secret = field == SECRET || field.starts_with("keys.");

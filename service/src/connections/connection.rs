@@ -1,4 +1,4 @@
-//! One connection: what it is doing, since when, and its end.
+//! One connection: its state, its times, and its end.
 
 use std::{
     io,
@@ -22,7 +22,7 @@ use tonic::transport::server::Connected;
 
 use super::{framing::Framing, registry::Registered};
 
-/// Times of a connection; from them follows what may be closed.
+/// Times of a connection, which decide if it may be closed.
 #[derive(Debug)]
 struct Progress {
     framing: Framing,
@@ -94,7 +94,7 @@ impl Connection {
     fn received(&self, bytes: &[u8]) {
         self.with(|progress| {
             progress.framing.advance(bytes);
-            // In HTTP/1 what comes during a call is its body.
+            // In HTTP/1 the bytes during a call are its body.
             let partial = match progress.framing {
                 Framing::Http1 => progress.calls == 0,
                 _ => progress.framing.is_partial(),
@@ -162,7 +162,7 @@ pub(super) enum Transport {
     Tls(Box<TlsStream<TcpStream>>),
 }
 
-/// The stream of a connection, which takes note of what is read and ends when the connection is to end.
+/// The stream of a connection, which records the bytes read and ends when the connection is to end.
 #[derive(Debug)]
 pub(crate) struct WatchedStream {
     transport: Transport,

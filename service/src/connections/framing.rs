@@ -1,4 +1,4 @@
-//! Position of a connection in what its client sends: between messages, or in the middle of one.
+//! Position in a client's byte stream: between messages, or in the middle of one.
 
 /// First bytes of every HTTP/2 connection (RFC 9113 section 3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -26,7 +26,7 @@ pub(super) struct Frames {
     header_bytes: usize,
     /// Bytes of the payload that are still to come.
     payload_left: usize,
-    /// A header block has begun and its END_HEADERS has not come.
+    /// A header block has begun, and its END_HEADERS is pending.
     in_header_block: bool,
 }
 
@@ -114,7 +114,7 @@ mod tests {
             }
             framing.advance(&message[message.len() - 1..]);
             assert!(!framing.is_partial(), "{message:?}");
-            // The same at once, and with what follows.
+            // The same at once, and with the following bytes.
             framing.advance(&[message.clone(), message].concat());
             assert!(!framing.is_partial());
         }

@@ -1,10 +1,10 @@
-//! Connections: accepted within the process's file limit, and closed when they take too long or are in the way.
+//! Connections: accepted within the process's file limit, and closed when they take too long or block others.
 //!
-//! A client has `header_seconds` for its TLS handshake, and as long again for the HTTP/2 preface or the head of its first
-//! request; later, for each head that it has begun. A connection without a call is closed after `idle_seconds`: pings are
-//! no calls. When the last place is taken, a connection is closed for the next one: the oldest on which no call was ever
-//! made; else the one that is idle for longest; else the one whose stream is the oldest. A connection with an ordinary
-//! call under way is never closed; if all have one, the next waits in the system's queue.
+//! A client has `header_seconds` for its TLS handshake, and as long again for the HTTP/2 preface or the head of its
+//! first request; later, for each head that it has begun. A connection without a call is closed after `idle_seconds`:
+//! pings are no calls. When the last place is taken, a connection is closed for the next one: the oldest on which no
+//! call was ever made; else the one that is idle for longest; else the one whose stream is the oldest. A connection
+//! with an ordinary call under way is never closed; if all have one, the next waits in the system's queue.
 
 mod connection;
 mod framing;
@@ -29,7 +29,7 @@ use crate::config::ServeConfig;
 
 /// Connections at most where the system sets no limit.
 const MOST: u64 = 10_000;
-/// Files that are left for the store, for fetches and for what the program has open besides.
+/// Files reserved for the store, for fetches and for the program's other needs.
 const RESERVED: u64 = 64;
 /// Longest pause after an accept that failed.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
@@ -122,7 +122,7 @@ async fn accept(
                 let _ = stream.set_nodelay(true);
                 tokio::spawn(begin(stream, tls.clone(), registry.enter(), ready.clone()));
             }
-            // The client's fault, and gone with it.
+            // The client's fault; the connection has ended.
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {
                 pause = pause.saturating_mul(2).clamp(Duration::from_millis(10), LONGEST_PAUSE);

@@ -18,7 +18,7 @@ use super::{
 pub(super) struct Registry {
     limits: ConnectionLimits,
     open: Mutex<(u64, HashMap<u64, Arc<Connection>>)>,
-    /// Told when one is gone.
+    /// Notified when a connection ends.
     gone: Notify,
 }
 
@@ -61,8 +61,8 @@ impl Registry {
         Registered { registry: Arc::clone(self), number, connection }
     }
 
-    /// Closes the connection that can best be spared, if there is one: not the newcomer, for which there has to be room,
-    /// and none that is younger than `patience` and had no time for its first call.
+    /// Closes the connection that can best be spared, if there is one: not the newcomer, which needs the room, and
+    /// none that is younger than `patience` and had no time for its first call.
     pub(super) fn make_room(&self, newcomer: Option<u64>, patience: Duration) {
         let now = Instant::now();
         let may_go = |rank: &Rank| match rank {
@@ -92,7 +92,7 @@ impl Registry {
             if closing == 0 {
                 self.make_room(None, self.limits.sweep());
             }
-            // Streams become old with time alone.
+            // Streams become too old by time only.
             let _ = tokio::time::timeout(self.limits.sweep(), gone).await;
         }
     }
@@ -108,7 +108,7 @@ impl Registry {
     }
 }
 
-/// Closes overdue connections until the server is gone and its last connection with it.
+/// Closes overdue connections until the server and its last connection have ended.
 pub(super) async fn sweep(registry: Weak<Registry>, every: Duration) {
     let mut ticks = tokio::time::interval(every);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);

@@ -33,7 +33,7 @@ async fn channel(running: &Running) -> Channel {
     Endpoint::from_shared(running.url.clone()).unwrap().connect().await.unwrap()
 }
 
-/// Waits for the end of a connection, whatever comes before it.
+/// Waits for the end of a connection, and ignores everything before it.
 async fn ended(mut stream: TcpStream) {
     let mut rest = Vec::new();
     // A reset is an end too.
@@ -68,7 +68,7 @@ async fn row_101_connections_that_send_nothing_or_half_a_head_are_closed() {
     for begin in begun {
         ended(connect(&running, begin).await).await;
     }
-    // The twin: one that sent whole messages is still there.
+    // The twin: one that sent whole messages is still open.
     assert!(healthy(long).await);
     running.stop();
 }

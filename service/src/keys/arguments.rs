@@ -63,11 +63,11 @@ impl NewKek {
 }
 
 impl KeyPlace {
-    /// The place for the keys of a new data directory: what was said; or, where nothing was, sealed with a key-encryption key
-    /// that is made beside it, `DATA.kek`, so that a copy of the directory alone opens nothing.
+    /// Determines the place for the keys of a new data directory: the arguments; or, without any, sealed with a
+    /// key-encryption key that is made beside it, `DATA.kek`, so that a copy of only the directory opens nothing.
     ///
     /// # Errors
-    /// The file is there already, or cannot be written.
+    /// The file exists already, or cannot be written.
     pub fn settle(&self, data: &Path) -> Result<(Self, Option<NewKek>), StartError> {
         match (&self.kek, &self.pkcs11) {
             (Some(Kek::Source(_)), Some(_)) | (Some(Kek::Token(_)), None) => {
@@ -117,7 +117,7 @@ impl KeyPlace {
         }
     }
 
-    /// The same as a table of config.toml; empty if nothing was said.
+    /// Returns the arguments as a table of config.toml; empty without any.
     #[must_use]
     pub fn toml(&self) -> String {
         let config = self.config();
@@ -189,7 +189,7 @@ mod tests {
         assert_eq!(made.path().metadata().unwrap().permissions().mode() & 0o777, 0o600);
         let text = std::fs::read_to_string(made.path()).unwrap();
         assert!(text.trim().len() == 64 && text.trim().bytes().all(|byte| byte.is_ascii_hexdigit()));
-        // One that is there is never written over.
+        // An existing one is never overwritten.
         assert!(KeyPlace::default().settle(&data).is_err());
         assert_eq!(std::fs::read_to_string(made.path()).unwrap(), text);
         made.discard();

@@ -1,4 +1,4 @@
-//! The DID document beside the keys: what the operator publishes, kept in step with the register.
+//! The DID document beside the keys: the operator publishes it, and the verbs keep it in step with the register.
 
 use std::path::Path;
 
@@ -19,9 +19,9 @@ const FILE: &str = "did.json";
 const METHODS: &str = "verificationMethod";
 const PURPOSES: [Purpose; 2] = [Purpose::AssertionMethod, Purpose::Authentication];
 
-/// Brings `DIR/did.json` in step with the register: its keys stand in the document as they are now. Everything else in
-/// it stays. Of a did:webvh DID the log gets an entry for it, if the caller holds the keys' lock (`held`): that changes the
-/// register too. Whether anything had to be written.
+/// Brings `DIR/did.json` in step with the register: it lists the keys in their current states. Everything else in it
+/// stays. The log of a did:webvh DID gets an entry for it, if the caller holds the keys' lock (`held`): that changes
+/// the register too. Returns whether anything was written.
 ///
 /// # Errors
 /// The document is of another DID, is not JSON, or cannot be written; an entry is missing in the log, and the lock is not held.
@@ -72,7 +72,7 @@ pub(super) fn merged(did: &Did, before: Option<&Map<String, Value>>, register: &
         if let (Some(at), Some(Value::Object(method))) = (key.compromised, method) {
             method.insert("revoked".to_owned(), json!(at.to_string()));
         }
-        // One who holds a stolen key must not pass for the service itself.
+        // A holder of a stolen key must not pass for the service itself.
         if key.state == State::Compromised
             && let Some(Value::Array(listed)) = fresh.get_mut(Purpose::Authentication.as_str())
         {
@@ -101,8 +101,8 @@ fn names(entry: &Value, did: &Did, id: &str) -> bool {
     named == id || (named.starts_with('#') && format!("{did}{named}") == id)
 }
 
-/// A service's own document as far as its keys go, from its register: by it what the service signed is known. A compromised key
-/// stands in it as revoked.
+/// Returns the service's own document with only its keys, from its register: it identifies the service's own
+/// signatures. A compromised key is in it as revoked.
 ///
 /// # Errors
 /// The register cannot be loaded; the DID cannot have such a document.
@@ -113,7 +113,8 @@ pub fn own_document(data: &Path, did: &Did) -> Result<DidDocument, StartError> {
     })
 }
 
-/// In what a document differs from the register, for people; empty: it has every key as it is now.
+/// Lists the differences between a document and the register, for people; empty if it has every key in its current
+/// state.
 pub(super) fn differences(did: &Did, document: &DidDocument, register: &Register) -> Vec<String> {
     let mut differences = Vec::new();
     for key in register.keys() {
@@ -153,11 +154,11 @@ fn ahead(did: &Did, document: &DidDocument, register: &Register) -> Vec<String> 
     found
 }
 
-/// Refuses a register that is older than a document: it would sign with keys that are revoked, take that back, and give a name
-/// twice.
+/// Refuses a register that is older than a document: it would sign with keys that are revoked, undo the revocation,
+/// and assign a name twice.
 ///
 /// # Errors
-/// The document, which is at `place`, knows of a key what the register does not.
+/// The document, which is at `place`, knows something about a key that the register does not.
 pub(super) fn require_newest(
     data: &Path,
     place: &str,
@@ -180,8 +181,8 @@ pub(super) fn require_newest(
     ))
 }
 
-/// Refuses to sign with a key that the DID document beside it does not list, or beside one that it still lists though it
-/// was marked as compromised.
+/// Refuses to sign with a key that the DID document beside it does not list, or beside one that it still lists though
+/// it is marked as compromised.
 ///
 /// # Errors
 /// The document is missing, of another DID, or differs.

@@ -31,7 +31,7 @@ pub(super) struct Updater {
     #[serde(with = "register::jwk")]
     pub(super) public: PublicKey,
     pub(super) secret: Secret,
-    /// The one for the entry after that. It is made, and on the disk, before the log says its hash.
+    /// The updater for the entry after that. It is made, and on the disk, before the log has its hash.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) following: Option<Box<Updater>>,
 }
@@ -43,11 +43,12 @@ impl Updater {
     }
 }
 
-/// Begins a did:webvh DID: its keys, and its log with one entry. `place` is host and path as in a did:web DID; `document`
-/// renders the first document for a DID and its key. The DID, and the document as it stands in the log.
+/// Begins a did:webvh DID: its keys, and its log with one entry. `place` is host and path as in a did:web DID;
+/// `document` renders the first document for a DID and its key. Returns the DID, and the document as it is in the
+/// log.
 ///
 /// # Errors
-/// There are keys already; the place is none; the keys cannot be made, sealed or written.
+/// There are keys already; the place is malformed; the keys cannot be made, sealed or written.
 pub fn begin(
     data: &Path,
     place: &str,
@@ -60,7 +61,7 @@ pub fn begin(
     let (public, secret) = ring::make(algorithm, config)?;
     let updater = Updater::make(config)?;
     let now = time::now();
-    // It signs the first entry alone, so that it is on no disk: the next one is signed by the key that is committed to.
+    // It signs only the first entry, so that it is on no disk: the next one is signed by the committed key.
     let first = SecretKey::generate(Algorithm::EdDsa, &mut rand_core::OsRng);
     let inception =
         Inception { place, at: now, update: &first, next: std::slice::from_ref(&updater.public), ttl: None };
@@ -133,7 +134,7 @@ pub(super) fn settle(
         Some(next) => next.public.clone(),
         None => updater.following.insert(Box::new(Updater::make(config)?)).public.clone(),
     };
-    // Before its hash is anywhere: if it were lost, nobody could ever change the document again.
+    // Before its hash is published: if the key were lost, nobody could ever change the document again.
     register.save(data)?;
     let last = log.versions().last().map_or(now, |version| version.at().plus(1));
     let change = Change {
@@ -149,7 +150,7 @@ pub(super) fn settle(
     Ok(true)
 }
 
-/// The key that was committed to takes the place of the one that is used up, whose secret is erased.
+/// Replaces the used update key by the committed one, and erases its secret.
 fn advance(data: &Path, register: &mut Register) -> Result<(), StartError> {
     if let Some(next) = register.log.as_mut().and_then(|updater| updater.following.take()) {
         register.log = Some(*next);

@@ -1,4 +1,4 @@
-//! A service's signing keys (spec/keys.md): the register of them in its data directory, the one that signs, and the verbs
+//! A service's signing keys (spec/keys.md): their register in its data directory, the key that signs, and the verbs
 //! that change them.
 
 mod arguments;

@@ -1,5 +1,5 @@
-//! The register of keys: which there are, what each is for now, and what was done to them. It is one file that is replaced
-//! as a whole, so that a power cut leaves the register from before or the one after.
+//! The register of keys: the keys, their states, and their history. It is one file that is replaced as a whole, so
+//! that a power cut leaves the old register or the new one.
 
 use std::{
     fs::{File, TryLockError},
@@ -24,7 +24,7 @@ use crate::{config::StartError, disk, time::at};
 const FILE: &str = "keys.json";
 const LOCK: &str = "keys.lock";
 const VERSION: u32 = 1;
-/// Far above what a register of [`MOST_KEYS`] holds.
+/// Far above the size of a register of [`MOST_KEYS`].
 const MAX_BYTES: u64 = 1 << 20;
 /// A DID document has room for 100 methods.
 const MOST_KEYS: usize = 64;
@@ -37,11 +37,11 @@ pub const FIRST: &str = "key-1";
 pub enum State {
     /// In the document, and not signing yet.
     Next,
-    /// The one that signs.
+    /// Signs now.
     Active,
-    /// Signs no more; what it signed still verifies.
+    /// No longer signs; its signatures still verify.
     Retired,
-    /// Somebody else may have it: what it signed counts only where a statement by another key vouches for it.
+    /// Somebody else may have it: its signatures count only if a statement by another key vouches for them.
     Compromised,
 }
 
@@ -79,7 +79,7 @@ pub struct Entry {
     pub(super) retired: Option<Timestamp>,
     #[serde(default, with = "at", skip_serializing_if = "Option::is_none")]
     pub(super) compromised: Option<Timestamp>,
-    /// None once it signs no more: what is not there cannot leak.
+    /// `None` once it no longer signs: an erased secret cannot leak.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) secret: Option<Secret>,
 }
@@ -131,7 +131,7 @@ pub struct Act {
     /// Reason, in the operator's words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
-    /// The label that the key had in a token, once nobody needs it there any more.
+    /// The label that the key had in a token, once it is no longer needed there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     token: Option<String>,
 }
@@ -177,7 +177,7 @@ impl From<Refused> for StartError {
     }
 }
 
-/// All keys of a service, the oldest first, and what was done to them.
+/// All keys of a service, the oldest first, and their history.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Register {
@@ -228,7 +228,7 @@ impl Register {
         &self.history
     }
 
-    /// The key in this state; there is one at most that is active, and one that is next.
+    /// Returns the key in this state; at most one is active, and at most one is next.
     pub(super) fn in_state(&self, state: State) -> Option<&Entry> {
         self.keys.iter().find(|key| key.state == state)
     }
@@ -248,7 +248,7 @@ impl Register {
         if self.keys.len() >= MOST_KEYS {
             return Err(Refused::Full);
         }
-        // Keys are never taken out, so that no name comes twice.
+        // Keys are never removed, so that no name is used twice.
         Ok(format!("key-{}", self.keys.len().saturating_add(1)))
     }
 
@@ -257,8 +257,8 @@ impl Register {
         (self.keys.len().saturating_add(1)..=MOST_KEYS).map(|number| format!("key-{number}"))
     }
 
-    /// Takes over what a document knows of a key that this register does not: that it is revoked; or a key that was made since,
-    /// whose secret is lost. Whether there was anything.
+    /// Adopts a document's knowledge about a key that this register lacks: its revocation; or a key that was made
+    /// since, whose secret is lost. Returns whether there was any.
     pub(super) fn adopt(&mut self, name: &str, public: &PublicKey, revoked: Option<Timestamp>, now: Timestamp) -> bool {
         if let Ok(key) = self.named(name) {
             if revoked.is_none() || key.state == State::Compromised {
@@ -339,8 +339,7 @@ impl Register {
         Ok((name, label))
     }
 
-    /// Retires a key that does not sign: a next one that is not wanted after all.
-    /// Gives its label, if it is in a token.
+    /// Retires a key that does not sign, such as an unwanted next one. Returns its label, if it is in a token.
     pub(super) fn retire(
         &mut self,
         name: &str,
@@ -360,8 +359,8 @@ impl Register {
         Ok(label)
     }
 
-    /// Marks a key that somebody else may have. If it is the one that signs, there has to be a next one; until that is
-    /// activated, nothing signs. Gives its label, if it is in a token.
+    /// Marks a key that somebody else may have. If it is the active one, there has to be a next one; until that is
+    /// activated, nothing signs. Returns its label, if it is in a token.
     pub(super) fn compromise(
         &mut self,
         name: &str,
@@ -382,7 +381,7 @@ impl Register {
         Ok(label)
     }
 
-    /// Writes to the last act which key of a token nobody needs any more.
+    /// Records in the last act the label of a token key that is no longer needed.
     fn note_label(&mut self, label: Option<String>) {
         if let Some(act) = self.history.last_mut() {
             act.token = label;
@@ -411,7 +410,7 @@ impl Register {
         data.join(FILE).exists() || data.join(single::FILE).exists()
     }
 
-    /// Loads `DIR/keys.json`, or what `DIR/key.json` of an older directory amounts to.
+    /// Loads `DIR/keys.json`, or converts the `DIR/key.json` of an older directory.
     ///
     /// # Errors
     /// The file is missing, may be read by other users, or is damaged.
@@ -421,7 +420,7 @@ impl Register {
             return Self::of_single(&single::load(data)?);
         }
         let text = read(&path)?;
-        // The parser's own error is dropped: it could quote what it read.
+        // The parser's own error is dropped: it could quote its input.
         let register: Self = serde_json::from_slice(&text).ok().filter(Self::holds).ok_or_else(|| {
             StartError::new(
                 format!("The keys in {} are damaged. Nothing was changed.", path.display()),
@@ -445,7 +444,7 @@ impl Register {
         Ok(register)
     }
 
-    /// Writes the register as a whole. An older `key.json`, whose key it has, goes.
+    /// Writes the register as a whole. Removes an older `key.json`, whose key it has.
     ///
     /// # Errors
     /// It could not be written; then the register is as it was.
@@ -511,7 +510,7 @@ pub(super) fn lock_shared(data: &Path) -> Result<File, StartError> {
     if locked { Ok(file) } else { Err(busy("Another program is changing these keys right now.")) }
 }
 
-/// Nobody signs with the keys while they change.
+/// Locks the keys for a change, while nothing signs with them.
 pub(super) fn lock_exclusive(data: &Path) -> Result<File, StartError> {
     let (file, locked) = lock(data, File::try_lock)?;
     if locked { Ok(file) } else { Err(busy("A program is using these keys, so that nothing was changed.")) }

@@ -58,7 +58,7 @@ impl Keyring {
             );
         }
         let name = name.clone();
-        // The signer has what it needs, and the others need nothing.
+        // The signer has its secret, and nothing else needs one.
         for key in &mut register.keys {
             key.secret = None;
         }
@@ -89,13 +89,13 @@ impl Keyring {
         &self.register
     }
 
-    /// The public halves alone.
+    /// Only the public halves.
     pub(super) fn shared(&self) -> Arc<Register> {
         Arc::clone(&self.register)
     }
 
-    /// The service's own document as far as its keys go: by it the service knows what it signed itself. A compromised key
-    /// stands in it as revoked.
+    /// Returns the service's own document with only its keys: it identifies the service's own signatures. A
+    /// compromised key is in it as revoked.
     ///
     /// # Errors
     /// did_document_invalid
@@ -175,7 +175,7 @@ impl KeysConfig {
         self.module.is_some() && !matches!(self.kek, Some(Kek::Token(_)))
     }
 
-    /// Form in which new keys are sealed: the one that the configuration can open.
+    /// Form in which new keys are sealed, so that the configuration can open them.
     pub(super) const fn form(&self) -> Form {
         match (&self.kek, &self.passphrase) {
             (Some(_), _) => Form::Kek,

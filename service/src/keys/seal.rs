@@ -25,7 +25,7 @@ const NONCE_BYTES: usize = 24;
 /// Forms of a secret's source in the configuration.
 const SOURCE: &str = "file:PATH, env:NAME or fd:NUMBER";
 
-/// A secret in text, wiped when it goes.
+/// A secret in text, wiped when it is dropped.
 pub(super) struct Hidden(pub(super) Zeroizing<String>);
 
 impl Serialize for Hidden {
@@ -159,7 +159,7 @@ impl Secret {
             }
         };
         let key = SecretKey::from_bytes(public.algorithm(), &bytes).map_err(|_| damaged())?;
-        // Halves that do not fit were damaged or swapped: what they sign would verify nowhere.
+        // Halves that do not match were damaged or swapped: their signatures would verify nowhere.
         if key.public_key() == *public { Ok(key) } else { Err(damaged()) }
     }
 }
@@ -243,7 +243,8 @@ mod in_token {
     }
 }
 
-/// `name` of the configuration is not there, or is of another kind than what seals this key.
+/// Returns the error if `name` is missing in the configuration, or is of another kind than the one that seals this
+/// key.
 fn missing(name: &str, kind: &str) -> StartError {
     StartError::new(
         format!("The configuration does not say where the {name} for the keys is. Nothing was started or changed."),
@@ -302,7 +303,7 @@ mod tests {
                 let sealed = Secret::of(&key, form, &right).unwrap();
                 let opened = sealed.open(&key.public_key(), &right).unwrap();
                 assert_eq!(opened.to_bytes(), key.to_bytes());
-                // In the place of another key it opens nothing.
+                // In place of another key it opens nothing.
                 assert!(sealed.open(&stranger.public_key(), &right).is_err());
                 let text = serde_json::to_string(&sealed).unwrap();
                 let secret = BASE64_URL_SAFE_NO_PAD.encode(key.to_bytes().as_slice());

@@ -1,4 +1,5 @@
-//! One key in a file of its own, in plain text: what there was before there were registers. It is read, and written by tests alone.
+//! One key in a file of its own, in plain text, from before there were registers. It is read, and only tests write
+//! it.
 //!
 //! The file is a private JWK (RFC 7517; RFC 8037 for Ed25519, RFC 7518 section 6.2 for P-256).
 
@@ -95,7 +96,7 @@ fn render(key: &SecretKey) -> Zeroizing<String> {
 }
 
 fn parse(text: &[u8]) -> Option<SecretKey> {
-    // The parser's own error is dropped: it could quote what it read.
+    // The parser's own error is dropped: it could quote its input.
     let jwk: PrivateJwk = serde_json::from_slice(text).ok()?;
     let algorithm = match (jwk.kty.as_str(), jwk.crv.as_str()) {
         ("OKP", "Ed25519") => Algorithm::EdDsa,

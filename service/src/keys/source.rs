@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 
 use crate::config::StartError;
 
-/// Far above any passphrase, PIN or key; it also bounds what is read from a device.
+/// Far above any passphrase, PIN or key; it also bounds the reading of a device.
 const MAX_BYTES: u64 = 4096;
 
 /// Source of a secret: `file:PATH`, `env:NAME` or `fd:NUMBER`.

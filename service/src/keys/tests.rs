@@ -71,11 +71,11 @@ fn a_key_is_next_then_active_then_retired_and_signs_only_in_between() {
     assert_eq!(ring.name(), "key-2");
     assert_ne!(ring.public_key(), first);
     ring.public_key().verify(b"x", &ring.sign(b"x").unwrap()).unwrap();
-    // The secret of the one before is gone from the disk.
+    // The secret of the earlier key is erased from the disk.
     let text = std::fs::read_to_string(dir.path().join("keys.json")).unwrap();
     assert_eq!(text.matches("\"plain\"").count(), 1);
     assert_eq!(states(ring.register()), [("key-1", State::Retired), ("key-2", State::Active)]);
-    // By its own document the service knows what both signed.
+    // By its own document the service recognises the signatures of both.
     let own = ring.own_document(&did()).unwrap();
     let method = did().with_fragment("key-1").unwrap();
     assert_eq!(own.key_for(&method, Purpose::AssertionMethod).unwrap(), first);
@@ -98,7 +98,7 @@ fn after_a_compromise_nothing_signs_until_another_key_is_active() {
     register.save(dir.path()).unwrap();
     let ring = Keyring::open(dir.path(), &plain()).unwrap();
     assert_eq!(states(ring.register()), [("key-1", State::Compromised), ("key-2", State::Active)]);
-    // It is not the service's own any more.
+    // It is no longer the service's own.
     let method = did().with_fragment("key-1").unwrap();
     assert!(ring.own_document(&did()).unwrap().key_for(&method, Purpose::AssertionMethod).is_err());
     assert!(register.history().iter().any(|act| act.line().contains("laptop stolen")));
@@ -242,7 +242,7 @@ fn row_88_a_register_that_does_not_know_of_a_mark_in_another_method_is_refused()
     let refused = document::settle(dir.path(), &did(), &mut register, &plain(), true).unwrap_err();
     assert!(refused.message.contains("key-1 is revoked there"), "{}", refused.message);
     assert_eq!(std::fs::read_to_string(&path).unwrap(), marked);
-    // Also where the document has no other method of the key any more.
+    // Also if the document no longer has another method of the key.
     by_hand["verificationMethod"] = json!([]);
     (by_hand["assertionMethod"], by_hand["authentication"]) = (json!([]), json!([]));
     std::fs::write(&path, by_hand.to_string()).unwrap();
@@ -262,7 +262,7 @@ fn the_log_of_a_did_webvh_has_every_version_and_catches_up() {
     };
     assert_eq!(read().versions().len(), 1);
     let mut register = Register::load(dir.path()).unwrap();
-    // The document beside it, and no entry for what is in the log already.
+    // The document beside it, and no entry for a change that is in the log already.
     document::settle(dir.path(), &did, &mut register, &plain(), true).unwrap();
     let beside: Value = serde_json::from_slice(&std::fs::read(dir.path().join("did.json")).unwrap()).unwrap();
     assert_eq!((read().versions().len(), &beside), (1, &state));
@@ -300,7 +300,7 @@ fn the_log_of_a_did_webvh_has_every_version_and_catches_up() {
 
     assert_pre_rotation(&did, &std::fs::read_to_string(&path).unwrap(), &Register::load(dir.path()).unwrap());
 
-    // A log that was tampered with is left alone.
+    // A tampered log is not touched.
     let text = std::fs::read_to_string(&path).unwrap().replace("key-2", "key-9");
     std::fs::write(&path, &text).unwrap();
     assert!(
@@ -345,7 +345,7 @@ fn an_entry_that_a_power_cut_met_is_gone_on_with() {
     };
     let mut register = Register::load(dir.path()).unwrap();
     add(&mut register).unwrap();
-    // Cut after the following key was written down, and before its hash was: it is the one that the entry commits to.
+    // Cut after the following key was stored, and before its hash was: it is the one that the entry commits to.
     let following = draw();
     register.log.as_mut().unwrap().following = serde_json::from_value(json!({
         "public": following.public_key().to_jwk(),
@@ -399,7 +399,7 @@ fn a_log_without_pre_rotation_gets_it_with_its_next_entry() {
         Chain::verify(&did, &text, time::now(), 60).unwrap().witnessed(None, time::now(), 60).unwrap()
     };
     assert!(!read().may_go_on(&update.public_key()));
-    // The old key is on the disk no more, and the entry after that is by the key that was committed to.
+    // The old key is no longer on the disk, and the entry after that is by the committed key.
     let committed = Register::load(dir.path()).unwrap().log.unwrap().public;
     assert!(read().may_go_on(&committed));
     register.compromise("key-2", None, NOW).unwrap();

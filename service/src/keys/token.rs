@@ -51,7 +51,7 @@ pub enum TokenError {
     /// The configuration does not name module, token and PIN.
     #[error("the configuration does not say which {0} to use")]
     NotConfigured(&'static str),
-    /// The module is not there, or is none.
+    /// The module is missing, or is not a module.
     #[error("the PKCS#11 module {} cannot be loaded", .0.display())]
     Module(PathBuf),
     /// No token of this label is plugged in.
@@ -196,7 +196,7 @@ fn private_key(session: &Session, label: &str) -> Result<ObjectHandle, TokenErro
 pub(super) fn generate(config: &KeysConfig, algorithm: Algorithm) -> Result<(String, PublicKey), StartError> {
     let token = Access::of(config)?.open()?;
     let session = token.session(true)?;
-    // Drawn, so that what a power cut left in the token is in nobody's way.
+    // Random, so that keys that a power cut left in the token do not collide.
     let label = format!("carnet-{:016x}", OsRng.next_u64());
     let (mechanism, curves): (_, &[&[u8]]) = match algorithm {
         Algorithm::Es256 => (Mechanism::EccKeyPairGen, &[&P256]),
@@ -216,7 +216,7 @@ pub(super) fn generate(config: &KeysConfig, algorithm: Algorithm) -> Result<(Str
     match checked {
         Ok(key) => Ok((label, key)),
         Err(error) => {
-            // A key that nobody will use.
+            // Nobody will use this key.
             session.destroy_object(private).ok();
             session.destroy_object(public).ok();
             Err(error.into())
@@ -277,7 +277,7 @@ fn public_half(session: &Session, public: ObjectHandle, algorithm: Algorithm) ->
     point::public_key(algorithm, &point.unwrap_or_default())
 }
 
-/// One signature, held to the public half.
+/// Makes one signature, and verifies it with the public half.
 fn try_out(session: &Session, private: ObjectHandle, public: &PublicKey) -> Result<(), TokenError> {
     let mut challenge = [0_u8; 32];
     OsRng.fill_bytes(&mut challenge);
@@ -322,7 +322,7 @@ struct Open {
     refused: bool,
     /// None while the token is away.
     token: Option<Token>,
-    /// Sessions that nobody uses right now, with the key as each sees it.
+    /// Idle sessions, each with its handle of the key.
     spare: Mutex<Vec<(Session, ObjectHandle)>>,
 }
 
@@ -365,7 +365,7 @@ impl TokenKey {
             token.context.finalize().ok();
         }
         let token = self.access.open()?;
-        // Here, where nobody else is at it, so that a PIN that is wrong now is tried once.
+        // Here, where no other thread uses it, so that a wrong PIN is tried once.
         let session = token.session(false);
         open.refused = matches!(session, Err(TokenError::Pin(_) | TokenError::LastTry));
         let session = session?;

@@ -64,16 +64,17 @@ pub enum KeysVerb {
         /// Data directory.
         #[command(flatten)]
         place: Place,
-        /// List what was done to them too.
+        /// Also list the changes to them.
         #[arg(long)]
         history: bool,
     },
-    /// Bring did.json in step with the keys, and compare what is published with it.
+    /// Bring did.json in step with the keys, and compare the published document with it.
     Check {
         /// Data directory.
         #[command(flatten)]
         place: Place,
-        /// Take over what the published document has of the keys and keys.json has not: after an older keys.json was restored.
+        /// Adopt what the published document has of the keys and keys.json lacks: after an older keys.json was
+        /// restored.
         #[arg(long)]
         adopt: bool,
     },
@@ -86,12 +87,13 @@ pub enum KeysVerb {
         #[arg(long, value_enum)]
         algorithm: Option<KeyAlgorithm>,
     },
-    /// Let the next key sign, once the published document has had it for long enough. The one before is retired.
+    /// Let the next key sign, once it has been in the published document for long enough. The earlier one is retired.
     Activate {
         /// Data directory.
         #[command(flatten)]
         place: Place,
-        /// Do not wait until verifiers have read the new document; those that have not refuse what is issued now.
+        /// Do not wait until verifiers have read the new document; those that have not refuse new credentials until
+        /// then.
         #[arg(long)]
         at_once: bool,
     },
@@ -102,7 +104,7 @@ pub enum KeysVerb {
         place: Place,
         /// The key, such as key-1.
         key: String,
-        /// Somebody else may have it: what it signed no longer counts by itself. This cannot be undone.
+        /// Somebody else may have it: its signatures no longer count by themselves. This cannot be undone.
         #[arg(long)]
         compromised: bool,
         /// Reason, for the history.
@@ -156,10 +158,10 @@ impl KeysVerb {
     }
 }
 
-/// Runs a verb; what it says is printed.
+/// Runs a verb and prints its output.
 ///
 /// # Errors
-/// It was refused, the keys are in use, or something could not be read, written or fetched.
+/// It was refused, the keys are in use, or a file or document could not be read, written or fetched.
 pub async fn run(verb: KeysVerb, owner: Owner) -> Result<(), StartError> {
     let place = verb.place().clone();
     let said = match verb {
@@ -242,7 +244,7 @@ fn described(key: &Entry) -> Value {
     })
 }
 
-/// The register, for a change that nobody else makes or sees half-done.
+/// Register for a change that no other process makes or sees half-done.
 struct Change<'a> {
     data: &'a Path,
     owner: &'a Owner,
@@ -268,7 +270,7 @@ impl Owner {
             ));
         }
         let mut change = self.hold(data)?;
-        // What a power cut left undone the last time.
+        // Completes a change that a power cut interrupted.
         change.settle()?;
         Ok(change)
     }
@@ -355,7 +357,7 @@ impl Owner {
         Ok((value, text))
     }
 
-    /// Takes over what the published document knows of the keys; the names of those of which it was something.
+    /// Adopts the published document's knowledge of the keys; returns the names of the changed ones.
     async fn adopt(&self, data: &Path, register: &mut Register) -> Result<Vec<String>, StartError> {
         let document = self.fetch().await?;
         let mut adopted = Vec::new();
@@ -363,7 +365,7 @@ impl Owner {
         for name in known.into_iter().chain(register.names_to_come()) {
             let Ok(method) = self.did.with_fragment(&name) else { continue };
             let own = register.keys().iter().find(|key| key.name == name).map(|key| key.public.clone());
-            // Its mark may stand in a method of another name.
+            // A method of another name may have its mark.
             let revoked = document.revoked(&method).or_else(|| document.revoked_key(own.as_ref()?));
             let public = match (own, revoked) {
                 (Some(own), Some(_)) => Ok(own),
@@ -380,7 +382,7 @@ impl Owner {
         Ok(adopted)
     }
 
-    /// In what the published document differs from the register.
+    /// Lists the differences of the published document from the register.
     async fn published(&self, data: &Path, register: &Register) -> Result<Vec<String>, StartError> {
         let document = self.fetch().await?;
         document::require_newest(data, "the published document", &self.did, &document, register)?;
@@ -484,7 +486,7 @@ impl Owner {
         Ok((value, format!("{key} is {state}, and {erased}. Publish {}. {next}", self.to_publish(data).display())))
     }
 
-    /// Destroys a key in its token that nobody needs any more; what is true of its secret then, in words.
+    /// Destroys an unneeded key in its token; returns the state of its secret, in words.
     fn erased(&self, label: Option<&str>) -> String {
         let Some(label) = label else { return "its secret erased".to_owned() };
         match ring::destroy(&self.config, label) {
@@ -504,7 +506,7 @@ fn nothing_signs(register: &Register) -> String {
 }
 
 impl Change<'_> {
-    /// The register first: it is what counts, and the document follows from it, now or at the next verb.
+    /// The register first: it counts, and the document follows from it, now or at the next verb.
     fn commit(&mut self) -> Result<(), StartError> {
         self.register.save(self.data)?;
         self.settle()

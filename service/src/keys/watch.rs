@@ -24,12 +24,12 @@ const AGAIN: Duration = Duration::from_secs(60);
 /// Name of a document among the faults.
 const DOCUMENT: &str = "the DID document";
 
-/// Faults in what a service publishes, as it found them last, by what they are about.
+/// Faults of a service's publication at its last check, by their subject.
 #[derive(Debug, Clone, Default)]
 pub struct PublicationFaults(Arc<Mutex<BTreeMap<&'static str, String>>>);
 
 impl PublicationFaults {
-    /// Notes the result of a look, and logs what changed.
+    /// Records the result of a check, and logs a change.
     pub fn note(&self, what: &'static str, found: Result<(), String>) {
         let mut faults = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match found {
@@ -43,7 +43,7 @@ impl PublicationFaults {
         }
     }
 
-    /// Sentences about what is wrong; empty where nothing is known to be.
+    /// Sentences about the faults; empty if none is known.
     #[must_use]
     pub fn sentences(&self) -> Vec<String> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
@@ -68,14 +68,14 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// For these keys; what is wrong is noted in `faults`.
+    /// Watches the document of these keys, and records faults in `faults`.
     #[must_use]
     pub fn new(data: &Path, fetcher: HttpsFetcher, keys: &Keyring, faults: PublicationFaults) -> Self {
         Self { data: data.to_owned(), fetcher, register: keys.shared(), faults }
     }
 
-    /// Ends when the published document of `did`, the service's own, knows more of the keys than this service, with what is
-    /// wrong. A document that cannot be fetched, or lacks a key, is noted and does not end it.
+    /// Ends when the published document of `did`, the service's own, knows more of the keys than this service;
+    /// returns the fault. A document that cannot be fetched, or lacks a key, is recorded and does not end it.
     pub async fn older_than_published(self, did: Did) -> StartError {
         if !did.is_published() {
             return std::future::pending().await;

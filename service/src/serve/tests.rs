@@ -21,7 +21,7 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    /// Tells it to stop; what it ends with.
+    /// Tells it to stop, and returns its result.
     pub(crate) fn stop(self) -> tokio::task::JoinHandle<Result<(), StartError>> {
         self.stop.send(()).unwrap();
         self.served

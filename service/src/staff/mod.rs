@@ -49,13 +49,13 @@ pub fn begin(data: &Path, name: &str, now: Timestamp, rng: Rng<'_>) -> Result<Ze
     Ok(token)
 }
 
-/// A tonic interceptor that lets a call pass only with the token of somebody who is staff now, and says who that is.
+/// Tonic interceptor that lets a call pass only with the token of a current staff member, and records the name.
 #[derive(Debug, Clone)]
 pub struct StaffOnly {
     data: PathBuf,
     /// The register as it was read last, and of which file that was. Never held while a file is read.
     read: Arc<Mutex<Option<ReadRegister>>>,
-    /// Held by whoever reads the file.
+    /// Held while the file is read.
     reading: Arc<Mutex<()>>,
 }
 
@@ -63,7 +63,7 @@ pub struct StaffOnly {
 type ReadRegister = (Stamp, Arc<Register>);
 
 impl StaffOnly {
-    /// By the register in a data directory.
+    /// Uses the register in a data directory.
     ///
     /// # Errors
     /// There is none, or it is damaged.
@@ -72,7 +72,7 @@ impl StaffOnly {
         Ok(Self { data: data.to_owned(), read: Arc::default(), reading: Arc::default() })
     }
 
-    /// The register as it is now. A file that was read before, and has not been replaced since, is not read again.
+    /// Returns the current register. A file that was read before, and has not been replaced since, is not read again.
     fn register(&self) -> Result<Arc<Register>, StartError> {
         let known = self.known(Stamp::of(&self.data).as_ref());
         known.map_or_else(|| off_the_workers(|| self.read()), Ok)
@@ -84,10 +84,10 @@ impl StaffOnly {
         (stamp == Some(known)).then(|| Arc::clone(register))
     }
 
-    /// Reads the file, one call at a time: those that waited find what the first one read.
+    /// Reads the file, one call at a time: the waiting ones find the result of the first.
     fn read(&self) -> Result<Arc<Register>, StartError> {
         let _reading = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
-        // Stamped before it is read: what replaces the file meanwhile has another stamp.
+        // Stamped before it is read: a file that replaces it meanwhile has another stamp.
         let stamp = Stamp::of(&self.data);
         if let Some(known) = self.known(stamp.as_ref()) {
             return Ok(known);
@@ -139,7 +139,7 @@ impl tonic::service::Interceptor for StaffOnly {
 #[derive(Debug, Clone)]
 struct Caller(String);
 
-/// The name of whoever calls, for what is written down.
+/// Returns the caller's name, for records.
 ///
 /// # Errors
 /// INTERNAL: the call did not come through [`StaffOnly`].
@@ -224,7 +224,7 @@ mod tests {
         }
     }
 
-    /// Makes the register one that was written an hour ago.
+    /// Makes the register look an hour old.
     fn age(data: &Path) {
         let file = std::fs::File::options().write(true).open(data.join("staff.json")).unwrap();
         file.set_modified(std::time::UNIX_EPOCH).unwrap();
@@ -233,7 +233,7 @@ mod tests {
     #[test]
     fn a_register_that_has_not_changed_is_read_once() {
         let (dir, staff, _token) = begun();
-        // One that was written just now may change again without a sign of it.
+        // A file that was written just now may change again without a new stamp.
         assert!(!Arc::ptr_eq(&staff.register().unwrap(), &staff.register().unwrap()));
         age(dir.path());
         let first = staff.register().unwrap();
@@ -256,7 +256,7 @@ mod tests {
                 begun.send(()).unwrap();
                 call(&waiting, &[&header])
             });
-            // This task has the only worker, and gives it up here alone.
+            // This task has the only worker, and gives it up only here.
             tokio::task::block_in_place(|| has_begun.recv().unwrap());
             (tokio::task::block_in_place(|| std::mem::drop(reading)), call)
         });
@@ -284,7 +284,7 @@ mod tests {
         Register::change(dir.path(), |register| register.end("Carl", now)).unwrap();
         let ended = call(&staff, &[&format!("Bearer {}", *carl)]);
         assert_eq!(ended, refused(Code::Unauthenticated, "STAFF_TOKEN_INVALID"));
-        // Nobody is let in on a word that cannot be read.
+        // An unreadable register lets nobody in.
         std::fs::write(dir.path().join("staff.json"), "{").unwrap();
         assert_eq!(call(&staff, &[&bela]), refused(Code::Unavailable, "STAFF_UNREADABLE"));
     }

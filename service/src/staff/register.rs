@@ -1,5 +1,5 @@
-//! The register of staff: who may do what staff do, by name. It is one file that is replaced as a whole, and each call looks
-//! whether it was, so that whoever is ended there is refused from the next call on.
+//! The register of staff: the people who may make staff calls, by name. It is one file that is replaced as a whole,
+//! and each call checks it, so that an ended token is refused from the next call on.
 
 use std::{
     io::{ErrorKind, Read as _},
@@ -22,17 +22,17 @@ const OLD_FILE: &str = "staff-token.sha256";
 /// Name of the single token in records from before there was a register.
 const OLD_NAME: &str = "staff";
 const VERSION: u32 = 1;
-/// More names than a service has staff in its life; those that ended count.
+/// Limit on names, ended ones included: more than a service ever has.
 const MOST: usize = 1_000;
-/// Far above what a register of [`MOST`] names holds.
+/// Far above the size of a register of [`MOST`] names.
 const MAX_BYTES: u64 = 1 << 20;
 const MOST_NAME: usize = 64;
 
-/// Somebody who is staff, or was.
+/// A current or former staff member.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Entry {
-    /// Never given to anybody else: what was done under it stays theirs.
+    /// Never reused: records under it stay theirs.
     pub(super) name: String,
     /// Not known of a token from before there was a register.
     #[serde(default, with = "at", skip_serializing_if = "Option::is_none")]
@@ -44,7 +44,7 @@ pub(super) struct Entry {
     token: Option<[u8; 32]>,
 }
 
-/// All who are or were staff, the oldest first.
+/// All current and former staff, the oldest first.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Register {
@@ -86,7 +86,7 @@ impl Register {
         Self { version: VERSION, staff: Vec::new() }
     }
 
-    /// Loads `DIR/staff.json`, or what `DIR/staff-token.sha256` of an older directory amounts to.
+    /// Loads `DIR/staff.json`, or converts the `DIR/staff-token.sha256` of an older directory.
     ///
     /// # Errors
     /// The file is missing or damaged.
@@ -116,7 +116,7 @@ impl Register {
         }
     }
 
-    /// Writes the register as a whole. An older file, whose token it has, goes.
+    /// Writes the register as a whole. Removes an older file, whose token it has.
     ///
     /// # Errors
     /// It could not be written; then the register is as it was.
@@ -130,15 +130,15 @@ impl Register {
         };
         let text = serde_json::to_string_pretty(self).map_err(|error| failed(error.into()))?;
         disk::replace(&path, format!("{text}\n").as_bytes(), 0o600).map_err(failed)?;
-        // It is not read any more, so that it may stay if it cannot go.
+        // It is no longer read, so that it may stay if it cannot be removed.
         let _ = std::fs::remove_file(data.join(OLD_FILE));
         Ok(())
     }
 
-    /// Loads the register, changes it and writes it; nobody else changes it meanwhile.
+    /// Loads the register, changes it and writes it, under a lock.
     ///
     /// # Errors
-    /// Those of [`Register::load`], of the change and of [`Register::save`]; somebody else is changing it.
+    /// Those of [`Register::load`], of the change and of [`Register::save`]; another process is changing it.
     pub(super) fn change<T>(
         data: &Path,
         change: impl FnOnce(&mut Self) -> Result<T, StartError>,
@@ -191,7 +191,7 @@ impl Register {
     /// Ends somebody's token. Their name stays.
     ///
     /// # Errors
-    /// There is nobody of that name, or they have ended before.
+    /// There is nobody of that name, or their token has ended before.
     pub(super) fn end(&mut self, name: &str, now: Timestamp) -> Result<(), StartError> {
         let refused = |what: &str| StartError::new(format!("Nothing was changed: {name} {what}."), "See `staff list`.");
         let entry = self.staff.iter_mut().find(|entry| entry.name == name).ok_or_else(|| refused("is nobody here"))?;
@@ -237,7 +237,7 @@ fn read(path: &Path) -> std::io::Result<Vec<u8>> {
 /// # Errors
 /// The rule, as a sentence.
 pub fn check_name(text: &str) -> Result<String, String> {
-    // What cannot be seen, such as a mark that turns the order of letters round, is longer when it is quoted.
+    // An invisible character, such as one that reverses the order of letters, is longer when quoted.
     let seen = format!("{text:?}").len() == text.len().saturating_add(2);
     let spaced = text.split(' ').all(|word| !word.is_empty());
     if seen && spaced && (1..=MOST_NAME).contains(&text.chars().count()) {
@@ -347,7 +347,7 @@ mod tests {
             std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&path).unwrap().permissions()) & 0o777,
             0o600
         );
-        // Cut off, of another version, with two of a name, or with somebody who has ended and has a token still.
+        // Cut off, of another version, with a name twice, or with an ended entry that still has a token.
         let one = &text[text.rfind('{').unwrap()..=text.find('}').unwrap()];
         let twice = text.replace(one, &format!("{one},{one}"));
         for damaged in [

@@ -25,14 +25,14 @@ pub struct Place {
 pub enum StaffVerb {
     /// Take somebody in: prints their token, once.
     Add {
-        /// Under this name what they do is written down; it is never given to anybody else.
+        /// The name for records of their acts; it is never given to anybody else.
         #[arg(value_parser = check_name)]
         name: String,
         /// Data directory.
         #[command(flatten)]
         place: Place,
     },
-    /// List who is staff and who was, the oldest first.
+    /// List current and former staff, the oldest first.
     List {
         /// Data directory.
         #[command(flatten)]

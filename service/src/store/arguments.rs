@@ -1,4 +1,4 @@
-//! `backup` and `restore` on the command line: what both services have of them.
+//! `backup` and `restore` on the command line: the parts that both services share.
 
 use std::path::PathBuf;
 
@@ -14,7 +14,7 @@ pub struct BackupArgs {
     /// The data directory; the service may be running.
     #[arg(long)]
     pub data: PathBuf,
-    /// The file to write. One that is there is never overwritten.
+    /// The file to write. An existing one is never overwritten.
     #[arg(long)]
     pub out: PathBuf,
     /// Print JSON.
@@ -46,7 +46,7 @@ pub struct RestoreArgs {
     pub json: bool,
 }
 
-/// Runs `backup`; what it says is printed.
+/// Runs `backup` and prints its result.
 ///
 /// # Errors
 /// Those of [`back_up`].

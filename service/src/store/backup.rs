@@ -24,11 +24,12 @@ pub struct Backup {
     pub bytes: u64,
 }
 
-/// Writes all that the store of a directory has committed, what is in its log alone included, to a new file, mode 0600, and checks
-/// what was written. The service may be running.
+/// Writes everything that the store of a directory has committed, including its log, to a new file, mode 0600, and
+/// checks the file. The service may be running.
 ///
 /// # Errors
-/// There is a file of that name; the store is refused; the backup cannot be written, or is not whole. Then there is no such file.
+/// There is a file of that name; the store is refused; the backup cannot be written, or is incomplete. Then there is
+/// no such file.
 pub async fn back_up(data: &Path, out: &Path) -> Result<Backup, StartError> {
     let _lock = opening::lock_shared(data)?;
     let mark = StoreMark::load(data)?;
@@ -74,7 +75,7 @@ async fn write(store: &Path, part: &Path) -> Result<StoreIdentity, sqlx::Error> 
         .await;
     source.close().await?;
     copied?;
-    // Nobody else knows the file, so that it is read without a log.
+    // Nothing else uses the file, so that it is read without a log.
     let mut written = connect(part, true).await?;
     let checked = check(&mut written).await;
     let identity = match checked {
@@ -100,7 +101,7 @@ pub(super) async fn check(connection: &mut SqliteConnection) -> Result<(), sqlx:
     Err(sqlx::Error::Protocol(format!("the integrity check says: {}", said.join("; "))))
 }
 
-/// A file that is being written, and gone again unless it is finished.
+/// A file under construction, removed unless it is finished.
 struct Part {
     path: PathBuf,
 }

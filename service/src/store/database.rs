@@ -1,8 +1,8 @@
 //! Connections to a store: one that writes, with a fair queue, and several that read.
 //!
 //! SQLite allows one writer at a time. Two connections that both want to write would wait in its busy handler, which
-//! sleeps for up to 100 ms at a time and wakes nobody in turn; here they wait in a queue, first come, first served.
-//! Readers never wait for the writer: each transaction of theirs reads what was committed before it began.
+//! sleeps for up to 100 ms at a time and has no order; here they wait in a queue, first in, first out. Readers never
+//! wait for the writer: each of their transactions reads the state committed before it began.
 
 use std::{
     sync::{
@@ -36,14 +36,14 @@ pub struct Database {
     checkpoints: Arc<Checkpoints>,
 }
 
-/// Requests for checkpoints: those that were made before a checkpoint began share it.
+/// Requests for checkpoints: those made before a checkpoint began share it.
 #[derive(Debug, Default)]
 struct Checkpoints {
     /// Number of the last request.
     requested: AtomicU64,
     /// Number of the last request that a checkpoint has served; its lock is the checkpoint's turn.
     served: Mutex<u64>,
-    /// Tells if one is to begin soon.
+    /// `true` if one is to begin soon.
     scheduled: AtomicBool,
 }
 
@@ -73,7 +73,7 @@ impl Database {
                 .max_lifetime(None)
                 .test_before_acquire(false)
         };
-        // Nobody in this process holds the write lock but the writer, and others are waited for in `begin`.
+        // In this process only the writer takes the write lock, and `begin` waits for others.
         let writer = pool(1).connect_with(options.clone().busy_timeout(Duration::ZERO)).await?;
         let reading = options.read_only(true).pragma("query_only", "ON").busy_timeout(PATIENCE);
         match pool(READERS).connect_with(reading).await {
@@ -92,8 +92,8 @@ impl Database {
 
     /// Begins a write transaction under a name, for logs; commit it with `.commit()`, drop it to roll back.
     ///
-    /// Transactions begin in the order in which they were asked for. One that is dropped, or whose caller goes away,
-    /// is rolled back before the next one begins.
+    /// Transactions begin in the order of their requests. One that is dropped, or whose caller is cancelled, is
+    /// rolled back before the next one begins.
     ///
     /// # Errors
     /// The database is closed, or the turn or another process's lock took longer than ten seconds.
@@ -111,7 +111,7 @@ impl Database {
     async fn begin_waiting(&self, start: Instant) -> Result<Transaction<'static, Sqlite>, sqlx::Error> {
         let (mut pause, longest) = PAUSES;
         loop {
-            // The write lock at once: what a transaction reads before it writes stays true.
+            // Takes the write lock at once: the transaction's reads stay true until it writes.
             match self.writer.begin_with("BEGIN IMMEDIATE").await {
                 Err(error) if is_busy(&error) && start.elapsed() < PATIENCE => tokio::time::sleep(pause).await,
                 begun => return begun,
@@ -120,13 +120,13 @@ impl Database {
         }
     }
 
-    /// Moves the write-ahead log into the file and empties it, so that what was erased before is in neither. Call it
+    /// Moves the write-ahead log into the file and empties it, so that data erased before is in neither. Call it
     /// after erasures, and now and then.
     ///
     /// It takes its turn among the writers; calls that wait for their turn share one checkpoint.
     ///
     /// # Errors
-    /// [`CheckpointError::Busy`]: the log was not emptied, and what was erased may still be in it; the database's.
+    /// [`CheckpointError::Busy`]: the log was not emptied, and erased data may still be in it; the database's.
     pub async fn checkpoint(&self) -> Result<(), CheckpointError> {
         const LONGEST: Duration = Duration::from_secs(2);
         const PAUSE: Duration = Duration::from_millis(25);
@@ -154,8 +154,8 @@ impl Database {
         }
     }
 
-    /// Has a checkpoint made within a second, in the background: one for all erasures until then. Where the log is in use then,
-    /// the next checkpoint takes them out of it, and a store that is closed has no log.
+    /// Schedules a checkpoint within a second, in the background: one for all erasures until then. If the log is in
+    /// use then, the next checkpoint removes them from it, and a store that is closed has no log.
     pub fn checkpoint_soon(&self) {
         if self.checkpoints.scheduled.swap(true, Ordering::SeqCst) {
             return;
@@ -163,7 +163,7 @@ impl Database {
         let database = self.clone();
         tokio::spawn(async move {
             tokio::time::sleep(SOON).await;
-            // Before the checkpoint: an erasure that comes while it runs has another one made.
+            // Before the checkpoint: an erasure while it runs schedules another one.
             database.checkpoints.scheduled.store(false, Ordering::SeqCst);
             match database.checkpoint().await {
                 Ok(()) | Err(CheckpointError::Database(sqlx::Error::PoolClosed)) => {}
@@ -184,8 +184,8 @@ impl Database {
 
 /// Empties the log. False: a reader was in it, or another process.
 ///
-/// A reader keeps the part of the log in use that was there when it began. None enters that part again as long as
-/// nobody writes, so that a few short pauses are enough for readers that take a few milliseconds.
+/// A reader keeps the part of the log in use that existed when it began. No reader enters that part again as long as
+/// nothing is written, so a few short pauses are enough for readers that take a few milliseconds.
 async fn empty_log(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
     const PAUSES_MS: [u64; 6] = [0, 1, 1, 2, 4, 8];
     for pause in PAUSES_MS {

@@ -1,4 +1,5 @@
-//! The identity of a store: its id and its number, which stand in the store and, as a mark, beside the keys (spec/store.md).
+//! The identity of a store: its id and its number, which are in the store and, as a mark, beside the keys
+//! (spec/store.md).
 //!
 //! The mark follows the store: it is written after a commit and never before it, so that a power cut leaves a mark that is
 //! equal to the store's number or lower. A store whose number is below the mark is older than one that was here.
@@ -19,14 +20,14 @@ use crate::{config::StartError, disk};
 const MARK_FILE: &str = "store.json";
 const VERSION: u32 = 1;
 
-/// The identity of a store, as it stands in it.
+/// The identity of a store, as recorded in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoreIdentity {
     /// Drawn at random when the store was made.
     pub id: String,
     /// Rises in each transaction whose loss matters.
     pub number: i64,
-    /// Rises with what an issuer publishes; 0 in a verifier's store.
+    /// Rises with each publication of an issuer; 0 in a verifier's store.
     pub publication: i64,
 }
 
@@ -39,9 +40,9 @@ pub struct StoreMark {
     pub store: String,
     /// Its number at the last look; 0 until the store has its id.
     pub number: i64,
-    /// The number of what was published.
+    /// Number of the publication.
     pub publication: i64,
-    /// The ids that the store had before it was restored from an older backup.
+    /// Ids that the store had before it was restored from an older backup.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub former: Vec<String>,
 }
@@ -49,13 +50,13 @@ pub struct StoreMark {
 /// State of the file in a store's place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum StoreFile {
-    /// There is none.
+    /// There is no file.
     Missing,
     /// A file in which nothing was ever stored.
     Empty,
     /// A store from before stores had ids.
     Unnamed,
-    /// A store with its id, and with those that it had before it was restored.
+    /// A store with its id, and with the ids that it had before it was restored.
     Named { identity: StoreIdentity, former: Vec<String> },
 }
 
@@ -190,7 +191,7 @@ pub(super) async fn name_unnamed(database: &Database, id: &str) -> Result<StoreI
     read(database.readers()).await
 }
 
-/// Gives a store the id of a mark, unless it has one; writes the mark with what the store has then.
+/// Gives a store the id of a mark, unless it has one; writes the mark with the store's content.
 pub(super) async fn name(data: &Path, mark: &StoreMark, database: &Database) -> Result<StoreMark, StartError> {
     let named = async {
         let identity = name_unnamed(database, &mark.store).await?;
@@ -222,7 +223,7 @@ pub(super) fn require_newest(data: &Path, mark: Option<&StoreMark>, found: &Stor
             "Restore store.json with the rest of the directory. If it is lost and the store is the newest that there is, run \
              `restore --in-place`.",
         )),
-        // The power may have gone between a restore and its mark.
+        // A power cut may have been between a restore and its mark.
         (Some(mark), StoreFile::Named { identity: found, former })
             if found.id != mark.store && !former.contains(&mark.store) =>
         {

@@ -1,4 +1,4 @@
-//! Making a store, once, and opening the one that goes with its directory.
+//! Creates a store, once, and opens the one that belongs to its directory.
 
 use std::{
     fs::File,
@@ -23,7 +23,7 @@ const SERVICE_LOCK: &str = "service.lock";
 /// Longest lag of the mark behind the store while a service runs.
 const LAG: Duration = Duration::from_secs(2);
 
-/// A store that goes with its directory. While it is open, nothing is put in its place.
+/// A store that belongs to its directory. While it is open, it is not replaced.
 #[derive(Debug, Clone)]
 pub struct OpenStore {
     /// Its connections.
@@ -105,7 +105,7 @@ pub async fn open(data: &Path, migrator: &Migrator) -> Result<OpenStore, StartEr
 }
 
 impl OpenStore {
-    /// Brings the mark beside the keys up to what the store has committed. Call it before that is published.
+    /// Brings the mark beside the keys up to the store's committed state. Call it before that is published.
     ///
     /// # Errors
     /// The database's; the mark could not be written, and then the earlier one stays.
@@ -167,7 +167,7 @@ pub(super) fn lock_shared(data: &Path) -> Result<File, StartError> {
     if locked { Ok(file) } else { Err(busy("A backup is being restored into this directory right now.")) }
 }
 
-/// Nobody has the store open while another one is put in its place.
+/// Keeps the store closed while it is replaced.
 pub(super) fn lock_exclusive(data: &Path) -> Result<File, StartError> {
     let (file, locked) = lock(data, File::try_lock)?;
     if locked { Ok(file) } else { Err(busy("A program has this store open. Nothing was changed.")) }
@@ -285,7 +285,7 @@ mod tests {
         let store = open(dir.path(), &migrator).await.unwrap();
         act(&store).await;
         assert_eq!(store.settle_mark().await.unwrap().number, 3);
-        // A plain copy of the file, without what is in its log alone.
+        // A plain copy of the file, without the data that is only in its log.
         let plain: Vec<_> = files(dir.path()).into_iter().take(1).collect();
         let whole = files(dir.path());
         assert_eq!(whole.len(), 2);
@@ -332,13 +332,13 @@ mod tests {
         let mark = StoreMark::load(dir.path()).unwrap().unwrap();
         assert_eq!(mark.number, 1);
         let named = files(dir.path());
-        // It is older now, and a store without a mark is nobody's.
+        // It is older now, and a store without a mark is refused.
         put(dir.path(), &unnamed);
         assert!(open(dir.path(), &migrator).await.unwrap_err().message.contains("is older than"));
         put(dir.path(), &named);
         std::fs::remove_file(dir.path().join("store.json")).unwrap();
         assert!(open(dir.path(), &migrator).await.unwrap_err().message.contains("store.json is missing"));
-        // The power went before the store had its id, and after it.
+        // A power cut before the store had its id, and after it.
         for cut in [&unnamed, &named] {
             put(dir.path(), cut);
             StoreMark::drawn().save(dir.path()).unwrap();

@@ -1,4 +1,4 @@
-//! Putting a backup in the place of a store, or making good the one that is there, while the service is stopped.
+//! Restores a backup in place of a store, or repairs the existing one, while the service is stopped.
 //!
 //! Everything is done in a folder beside the store, `restoring`, and the result is renamed into place. A power cut
 //! leaves the earlier store, none, which nothing starts with, or the restored one.
@@ -24,7 +24,7 @@ const LOG: &str = "store.sqlite-wal";
 const INDEX: &str = "store.sqlite-shm";
 const ASIDE: &str = "store.sqlite.before-restore";
 
-/// A store that is about to be put in its place. Nobody else has the directory's store open meanwhile.
+/// A store that is about to be put in place. No other process has the directory's store open meanwhile.
 #[derive(Debug)]
 pub struct StagedStore {
     data: PathBuf,
@@ -35,7 +35,7 @@ pub struct StagedStore {
     _lock: File,
 }
 
-/// The folder in which a store is staged; gone when it is dropped, since it has people's data.
+/// The folder in which a store is staged; removed when it is dropped, since it has people's data.
 #[derive(Debug)]
 struct Folder(PathBuf);
 
@@ -54,7 +54,7 @@ pub struct Restored {
     pub aside: Option<PathBuf>,
 }
 
-/// Distance of a store behind the one that was here.
+/// Distance of a store behind the earlier one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Behind {
     /// The number of its last change.
@@ -123,21 +123,21 @@ impl StagedStore {
         self.identity.as_ref()
     }
 
-    /// Tells if a store of this id is the staged one, or was before a restore.
+    /// Returns whether a store of this id is the staged one, or was before a restore.
     #[must_use]
     pub fn was(&self, id: &str) -> bool {
         self.identity.as_ref().is_some_and(|identity| identity.id == id)
             || self.former.iter().any(|former| former == id)
     }
 
-    /// Tells if a store of this id is the staged one or the one of the directory, or was before a restore.
+    /// Returns whether a store of this id is the staged one or the one of the directory, or was before a restore.
     #[must_use]
     pub fn knows(&self, id: &str) -> bool {
         let marked = self.mark.as_ref().is_some_and(|mark| mark.store == id || mark.former.iter().any(|old| old == id));
         marked || self.was(id)
     }
 
-    /// Tells if there is a mark beside the keys to compare with.
+    /// Returns whether there is a mark beside the keys to compare with.
     #[must_use]
     pub const fn has_mark(&self) -> bool {
         self.mark.is_some()
@@ -195,7 +195,7 @@ impl StagedStore {
         }
     }
 
-    /// Gives a store from before stores had ids that of the mark, or one of its own.
+    /// Gives a store from before stores had ids that of the mark, or a new one.
     async fn name(&self, database: &Database) -> Result<StoreIdentity, sqlx::Error> {
         let id = self.mark.as_ref().map_or_else(identity::draw_id, |mark| mark.store.clone());
         identity::name_unnamed(database, &id).await
@@ -263,7 +263,7 @@ impl StagedStore {
         let (identity, former) = done.map_err(|error| failed(error.to_string()))?;
         emptied.map_err(failed)?;
         let aside = self.swap().map_err(|error| failed(error.to_string()))?;
-        // After the store: a mark that knows of it already would refuse what is there if the power goes now.
+        // After the store: a mark that knows of it already would refuse the existing one after a power cut now.
         StoreMark::new(&identity, former).require_saved(&self.data)?;
         Ok(Restored { identity, aside })
     }
@@ -279,7 +279,7 @@ impl StagedStore {
 
     /// Moves the earlier store, with its log, out of the way.
     fn set_aside(&self) -> io::Result<Option<PathBuf>> {
-        // An index of a log that is gone would be taken for one of the new store's.
+        // An index of a removed log would be taken for one of the new store's.
         remove(&self.data.join(INDEX))?;
         if !self.data.join(FILE).exists() {
             remove(&self.data.join(LOG))?;

@@ -1,4 +1,4 @@
-//! A key-encryption key in a token: AES-256, made in it, never out of it. What it seals lies in the register.
+//! A key-encryption key in a token: AES-256, made in it, never out of it. The sealed keys are in the register.
 
 use cryptoki::{
     error::{Error, RvError},
@@ -43,7 +43,7 @@ pub(in crate::keys) fn prepare(config: &KeysConfig, label: &str) -> Result<(), S
     ];
     let key = session.generate_key(&Mechanism::AesKeyGen, &template).map_err(TokenError::from)?;
     require_unextractable(&session, key).map_err(|error| {
-        // A key that nobody will use.
+        // Nobody will use this key.
         session.destroy_object(key).ok();
         error.into()
     })
@@ -67,7 +67,7 @@ pub(in crate::keys) fn seal(
     let mechanism = Mechanism::AesGcm(params);
     let ciphertext = session.encrypt(&mechanism, key, secret).map_err(TokenError::from)?;
     drop(mechanism);
-    // After the token had it: one that draws its own has written it there.
+    // After the token has it: a token that draws its own nonce has written it there.
     let mut sealed = nonce.to_vec();
     sealed.extend(ciphertext);
     Ok(sealed)
@@ -90,7 +90,7 @@ pub(in crate::keys) fn open(
     let params = GcmParams::new(&mut nonce, bound_to, TAG_BITS.into()).map_err(TokenError::from)?;
     match session.decrypt(&Mechanism::AesGcm(params), key, ciphertext) {
         Ok(secret) => Ok(Some(Zeroizing::new(secret))),
-        // Tokens differ in what they say of a tag that does not fit.
+        // Tokens differ in their errors for a tag that does not match.
         Err(Error::Pkcs11(
             RvError::EncryptedDataInvalid | RvError::EncryptedDataLenRange | RvError::GeneralError,
             _,

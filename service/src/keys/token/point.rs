@@ -1,11 +1,9 @@
-//! Public points as tokens give them (CKA_EC_POINT).
+//! Public points as tokens encode them (CKA_EC_POINT).
 //!
-//! PKCS #11 v3.0 says a DER OCTET STRING; of Edwards curves v2.40 and the early v3.0 said the bytes as they are, some
-//! modules give a
-//! BIT STRING, and some leave the wrapping away on every curve. The bytes of a point can look like the head of a
-//! wrapping
-//! (a raw P-256 point may begin `04 3f`), so that the form is told by curve and length alone, and the head is checked
-//! after.
+//! PKCS #11 v3.0 requires a DER OCTET STRING. For Edwards curves v2.40 and the early v3.0 required the raw bytes,
+//! some modules return a BIT STRING, and some omit the wrapping on every curve. The bytes of a point can look like
+//! the head of a wrapping (a raw P-256 point may begin `04 3f`), so curve and length alone determine the encoding,
+//! and the head is checked after.
 
 use carnet_core::keys::{Algorithm, PublicKey};
 
@@ -24,7 +22,7 @@ pub(super) fn public_key(algorithm: Algorithm, attribute: &[u8]) -> Result<Publi
     PublicKey::from_bytes(algorithm, point).map_err(|problem| failed(&problem.to_string()))
 }
 
-/// The point without what it is wrapped in; `None` if it is none of this curve's forms.
+/// Returns the point without its wrapping; `None` for an unknown encoding of this curve.
 fn bare(algorithm: Algorithm, attribute: &[u8]) -> Option<&[u8]> {
     // Of P-256 a point may be compressed. No two forms of one curve have the same length.
     let lengths: &'static [u8] = match algorithm {
@@ -105,7 +103,7 @@ mod tests {
         let (point, key) = looks_wrapped.unwrap();
         assert_eq!(public_key(Algorithm::Es256, &point).unwrap(), key);
         assert_eq!(public_key(Algorithm::Es256, &wrapped(OCTET_STRING, &[], &point)).unwrap(), key);
-        // Of the other curve it is none.
+        // It is not one of the other curve.
         assert!(public_key(Algorithm::EdDsa, &point).is_err());
     }
 }

@@ -132,7 +132,7 @@ async fn writers_take_turns_in_the_order_in_which_they_came_and_a_drop_rolls_bac
     assert_eq!(count(&database).await, 21);
 }
 
-/// Polls a future so many times, then drops it: a caller that goes away there.
+/// Polls a future so many times, then drops it: a caller that is cancelled there.
 async fn cancelled_after<T>(polls: usize, future: impl Future<Output = T>) -> Option<T> {
     let mut future = std::pin::pin!(future);
     for _ in 0..polls {
@@ -168,7 +168,7 @@ async fn a_cancelled_call_leaves_the_writer_free() {
         assert_eq!(half % 2, 0, "after {polls} polls");
     }
     assert!(done > 0 && cancelled > 0, "{done} {cancelled}");
-    // Those that go away while they wait for their turn block nobody behind them.
+    // Callers that are cancelled while they wait for their turn block nobody behind them.
     let tx = database.begin("first").await.unwrap();
     for polls in 0..3 {
         assert!(cancelled_after(polls, database.begin("queued")).await.is_none());
@@ -211,12 +211,12 @@ async fn what_was_erased_is_soon_in_no_file_without_waiting_for_it() {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     assert_eq!(*database.checkpoints.served.lock().await, before + 1, "one checkpoint for all");
-    // One that comes too late for the store is no fault.
+    // One that is too late for the store is no fault.
     database.checkpoint_soon();
     database.close().await;
 }
 
-/// Each call that returns finds its own erasure gone, also where several share a checkpoint.
+/// Each call that returns finds its own erasure removed, also if several share a checkpoint.
 #[tokio::test(flavor = "multi_thread")]
 async fn checkpoints_that_are_asked_for_together_serve_all() {
     let dir = tempfile::tempdir().unwrap();
@@ -245,7 +245,7 @@ async fn checkpoints_that_are_asked_for_together_serve_all() {
     assert_eq!(served, 12);
 }
 
-/// A reader keeps the log in use: that is an error, and a further try after it has gone succeeds.
+/// A reader keeps the log in use: that is an error, and another try after its end succeeds.
 #[tokio::test]
 async fn a_checkpoint_that_left_something_in_the_log_says_so_and_others_write_meanwhile() {
     let dir = tempfile::tempdir().unwrap();
