@@ -1,23 +1,23 @@
-//! Totals of vouchers that were issued, for an audit: numbers, and nobody's data (spec/entitlement.md 1.9).
+//! Totals of issued vouchers, for an audit: numbers without personal data (spec/entitlement.md 1.9).
 
 use carnet_core::time::Timestamp;
 use carnet_spec::CredentialType;
 use serde_json::{Map, Value};
 
-/// Number of vouchers and uses that were issued in one month for a service of a redeemer.
+/// Number of vouchers and uses issued in one month for a service of a redeemer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct VoucherTotal {
     pub(crate) service: String,
-    /// The redeemer's DID.
+    /// DID of the redeemer.
     pub(crate) redeemer: String,
-    /// The month in UTC, as `2026-11`.
+    /// Month in UTC, as `2026-11`.
     pub(crate) month: String,
     pub(crate) vouchers: u64,
     pub(crate) uses: u64,
 }
 
 impl VoucherTotal {
-    /// What one voucher with these claims adds; `None` if they are no voucher's.
+    /// Returns the increment for one voucher with these claims; `None` for other types.
     pub(crate) fn of(known: &CredentialType, claims: &Map<String, Value>, now: Timestamp) -> Option<Self> {
         let serials = known.serials.as_ref()?;
         let text = |name: &String| claims.get(name).and_then(Value::as_str).map(str::to_owned);

@@ -1,24 +1,24 @@
-//! Warnings about offers that are odd and allowed: they are made, and staff are told. None repeats a claim's value.
+//! Warnings about unusual but valid offers: these are created, and staff are told. No warning contains a claim's value.
 
 use carnet_core::{day, epoch::Epoch, secure::sd_jwt::Step, time::Timestamp};
 use carnet_spec::CredentialType;
 use serde_json::{Map, Value};
 
-/// Values shorter than this, in characters, stand in a reference by chance.
+/// Minimum length of a value to search for in a reference, in characters; shorter ones may match by chance.
 const SHORTEST: usize = 4;
 
 /// Terms of an offer besides its claims.
 pub(crate) struct Circumstances<'a> {
     pub(crate) reference: &'a str,
-    /// The end that the credential gets.
+    /// Actual end of the credential.
     pub(crate) valid_until: Timestamp,
-    /// The end that staff asked for, if they did.
+    /// End that staff requested, if they did.
     pub(crate) asked_until: Option<Timestamp>,
     pub(crate) epoch: Epoch,
     pub(crate) now: Timestamp,
 }
 
-/// Returns sentences about what is odd in an offer; empty where nothing is.
+/// Returns the warnings about an offer.
 pub(crate) fn of_offer(known: &CredentialType, claims: &Map<String, Value>, offer: &Circumstances<'_>) -> Vec<String> {
     let mut warnings = Vec::new();
     if offer.valid_until <= offer.now {
@@ -38,7 +38,7 @@ pub(crate) fn of_offer(known: &CredentialType, claims: &Map<String, Value>, offe
     warnings
 }
 
-/// Warns where the end is not the one that was asked for (spec/credential-types.md 3.6).
+/// Warns if the end differs from the requested one (spec/credential-types.md 3.6).
 fn of_rounded_end(offer: &Circumstances<'_>) -> Option<String> {
     let asked = offer.asked_until.filter(|asked| *asked != offer.valid_until)?;
     Some(format!(
@@ -50,7 +50,7 @@ fn of_rounded_end(offer: &Circumstances<'_>) -> Option<String> {
     ))
 }
 
-/// Warns where the end, which everybody sees, is close to an ordered date that the holder may want to hide (3.8).
+/// Warns if the end, which every verifier sees, is close to an ordered date that the holder may want to hide (3.8).
 fn of_given_away(known: &CredentialType, claims: &Map<String, Value>, offer: &Circumstances<'_>) -> Vec<String> {
     let ordered = known.ordered.iter().filter_map(|ordered| match ordered.path.last() {
         Some(Step::Name(name)) => Some(name.as_str()),
@@ -72,17 +72,17 @@ fn of_given_away(known: &CredentialType, claims: &Map<String, Value>, offer: &Ci
 }
 
 impl Circumstances<'_> {
-    /// Tells if the visible end gives the value away, where that is a date.
+    /// Tests if the visible end gives a date value away.
     fn gives_away(&self, value: &Value) -> bool {
         let date = value.as_str().and_then(day::of_claim);
         date.is_some_and(|date| self.epoch.gives_away(self.valid_until, date))
     }
 }
 
-/// Warns where the credential outlives what it says of the end of a right (spec/credential-types.md 3.3).
+/// Warns if the credential ends after the right that it states (spec/credential-types.md 3.3).
 fn of_its_own_end(claims: &Map<String, Value>, end: Timestamp) -> Option<String> {
     let text = claims.get("validUntil")?.as_str()?;
-    // To the end of that day: an instant within it has no day of its own here.
+    // Up to the end of that day; the time of day is ignored.
     let own = day::parse_until(text).ok()?.plus(day::SECONDS.saturating_sub(1)).start_of_day();
     (own < end).then(|| {
         format!(
@@ -109,7 +109,7 @@ fn of_texts(path: &str, value: &Value, warnings: &mut Vec<String>) {
     }
 }
 
-/// Warns of a reference that has a claim's value in it: it outlives the claims.
+/// Warns if a reference contains a claim's value: it outlives the claims.
 fn of_reference(reference: &str, claims: &Map<String, Value>) -> Option<String> {
     let reference = reference.to_lowercase();
     let repeats = |value: &Value| match value {
@@ -173,7 +173,7 @@ mod tests {
         let permit = |own: &str, until: &str| {
             warned("ResidencePermitCredential", &[("validUntil", json!(own))], "", until).len()
         };
-        // Beside the sentence that the end gives the claim away.
+        // In addition to the warning that the end gives the claim away.
         assert_eq!(permit("2028-02-29T23:59:59+01:00", "2028-02-29"), 1);
         assert_eq!(permit("2028-02-29T23:59:59+01:00", "2028-03-01"), 2);
         assert_eq!(permit("2028-03-01T00:00:00Z", "2028-02-29"), 1);

@@ -1,4 +1,4 @@
-//! `carnet-issuer registrar` as a script runs it: nobody is asked, and nothing is signed without the digest.
+//! Runs `carnet-issuer registrar` as a script does: it asks nobody, and signs nothing without the digest.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
@@ -38,7 +38,7 @@ fn run(data: &Path, verb: &str, arguments: &[&str]) -> Ran {
     Ran { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
 }
 
-/// A request as an asker makes it, and the asker's DID.
+/// Returns a verifier's request, and the verifier's DID.
 fn request() -> (String, Did) {
     let key = SecretKey::generate(Algorithm::EdDsa, &mut rand_core::OsRng);
     let did = Did::key(&key.public_key());
@@ -86,7 +86,7 @@ fn a_script_signs_what_was_looked_at_and_nothing_else() {
     assert_eq!((wrong.code, wrong.out.as_str()), (Some(1), ""));
     assert!(wrong.err.contains("(approval_mismatch)") && wrong.err.contains(digest), "{}", wrong.err);
 
-    // The registration alone on standard output, and what was approved beside it.
+    // Only the registration on standard output; its summary on standard error.
     let signed = run(&data, "sign", &[file, "--yes", digest, "--days", "30"]);
     assert_eq!(signed.code, Some(0), "{}", signed.err);
     assert!(signed.err.contains("To see that you may work"));
@@ -96,7 +96,7 @@ fn a_script_signs_what_was_looked_at_and_nothing_else() {
     assert_eq!(registration.valid_until(), registration.valid_from().plus(30 * 86_400));
     assert!(registration.valid_from() <= now && now < registration.valid_from().plus(2 * 86_400));
 
-    // The same into a file, once.
+    // The same into a file, which must not exist.
     let out = dir.path().join("registration.json");
     let arguments = [file, "--yes", digest, "--json", "--out", out.to_str().unwrap()];
     let signed = run(&data, "sign", &arguments).json();
@@ -126,7 +126,7 @@ fn what_cannot_be_signed_is_refused_by_its_reason() {
     let unreadable = run(&data, "sign", &["no-such-file"]);
     assert!(unreadable.code == Some(2) && unreadable.err.contains("(file_unreadable)"), "{}", unreadable.err);
     refused(&[file, "--days", "0"], "days_out_of_range");
-    // The same call with a request in order gets as far as the question.
+    // The same call with a valid request reaches the question.
     let (text, _) = request();
     let marked = format!("\u{feff}{text}\r\n");
     for (content, code, words) in [

@@ -1,4 +1,4 @@
-//! What comes out: each format, batches, deferral, repeats, notifications, and what staff read of it.
+//! Issued copies: every format, batches, deferral, repeated calls, notifications, and the records for staff.
 
 use std::{
     collections::HashSet,
@@ -51,7 +51,7 @@ async fn copies_differ_in_key_salts_index_and_signature_and_in_nothing_else() {
             assert_eq!((&entry["statusPurpose"], &entry["statusListCredential"]), (&json!(purpose), &json!(url)));
             assert!(entry["statusListIndex"].is_string() && entry.get("id").is_none());
         }
-        // Nothing but the copy's own key is visible about the subject; the arrays of commitments are there for everybody.
+        // About the subject, only the copy's own key is visible; the arrays of commitments are always visible.
         let visible = credential.jws().payload()["credentialSubject"].as_object().unwrap();
         let arrays = ["creditsAtLeast", "dateOfBirthAtMost", "eqfLevelAtLeast"];
         let mut names: Vec<&str> = visible.keys().map(String::as_str).filter(|name| !arrays.contains(name)).collect();
@@ -84,7 +84,7 @@ async fn row_92_a_copy_holds_from_the_epoch_of_its_issue_which_is_kept_for_refil
     let issuer = start().await;
     issuer.pass(7 * 86_400);
     let offer = issuer.create(offer_request("a")).await;
-    // The offer waits for two days, into the next month: in which it was made would mark its holder.
+    // The offer waits for two days, into the next month: the month of the offer would identify its holder.
     issuer.pass(2 * 86_400);
     let days = |copy: &str| {
         let payload = SdJwt::parse(copy).unwrap().jws().payload().clone();
@@ -92,7 +92,7 @@ async fn row_92_a_copy_holds_from_the_epoch_of_its_issue_which_is_kept_for_refil
     };
     let copy = issuer.receive(&offer, &holder_keys(1)).await.unwrap().credentials[0].credential.clone();
     assert_eq!(days(&copy), ["2026-12-01T00:00:00Z", "2028-11-01T00:00:00Z"]);
-    // What is stored for refills is what was signed.
+    // The digest stored for refills is that of the signed copy.
     let digest = crate::issuance::copy_digest(&copy);
     let pool =
         sqlx::SqlitePool::connect(&format!("sqlite://{}/store.sqlite", issuer.data.path().display())).await.unwrap();
@@ -236,16 +236,17 @@ async fn a_repeat_is_answered_though_its_nonce_was_used_ended_and_is_forgotten()
     let token = issuer.redeem(&offer).await.unwrap();
     let proofs = issuer.proofs(&holder_keys(2), &nonce);
     let first = issuer.collect(&token, &offer.configuration, proofs.clone()).await.unwrap();
-    // Used.
+    // The nonce is used up.
     assert_eq!(issuer.collect(&token, &offer.configuration, proofs.clone()).await.unwrap(), first);
-    // Ended and swept, while the token still lives; and after a restart, where it was never given out.
+    // The nonce has expired and the sweep has run, while the token is still valid; and after a restart, the process has
+    // never issued it.
     issuer.pass(299);
     issuer.issuer.store.erase_expired(carnet_core::time::Timestamp::from_unix(issuer.now())).await.unwrap();
     assert_eq!(issuer.collect(&token, &offer.configuration, proofs.clone()).await.unwrap(), first);
     let issuer = issuer.restarted().await;
     assert_eq!(issuer.collect(&token, &offer.configuration, proofs.clone()).await.unwrap(), first);
     assert_eq!(issuer.issued().await.len(), 2);
-    // In anything but a repeat the same nonce is refused.
+    // Except in a repetition, the same nonce is refused.
     let other = issuer.create(offer_request("b")).await;
     let other_token = issuer.redeem(&other).await.unwrap();
     let refused = issuer.collect(&other_token, &other.configuration, proofs.clone()).await;
@@ -254,7 +255,7 @@ async fn a_repeat_is_answered_though_its_nonce_was_used_ended_and_is_forgotten()
     assert_eq!(reason(issuer.collect(&token, &offer.configuration, proofs).await), "INVALID_TOKEN");
 }
 
-/// A signer that says on which threads it signed.
+/// Signer that records the threads on which it signed.
 struct OnThreads(SecretKey, Arc<Mutex<HashSet<ThreadId>>>);
 
 impl Signer for OnThreads {
@@ -288,7 +289,7 @@ async fn signing_keeps_no_other_call_waiting() {
     assert!(!threads.contains(&std::thread::current().id()));
 }
 
-/// A signer that signs for two calls at once only: neither is finished before the other has begun.
+/// Signer that signs two calls at once only: neither finishes before the other has begun.
 struct InPairs(SecretKey, Barrier);
 
 impl Signer for InPairs {
@@ -308,7 +309,7 @@ fn in_pairs() -> Box<dyn Signer> {
     Box::new(InPairs(SecretKey::generate(Algorithm::EdDsa, &mut rand_core::OsRng), Barrier::new(2)))
 }
 
-/// The wallet's connection dies while its call is served, and it repeats the call.
+/// The wallet's connection breaks while its call is served, and it repeats the call.
 #[tokio::test]
 async fn the_same_request_twice_at_once_gets_the_same_copies() {
     let issuer = start_signing(in_pairs()).await;
@@ -363,7 +364,7 @@ async fn a_deferred_offer_waits_for_its_release() {
     let proofs = issuer.proofs(&keys, &issuer.nonce().await);
     let waiting = issuer.collect(&token, &offer.configuration, proofs.clone()).await.unwrap();
     assert!(waiting.credentials.is_empty() && waiting.interval_seconds > 0);
-    // A repeat finds the same transaction, and the transaction id is not stored.
+    // A repeated call finds the same transaction, although the transaction id is not stored.
     let again = issuer.collect(&token, &offer.configuration, proofs).await.unwrap();
     assert_eq!(again.transaction_id, waiting.transaction_id);
     assert!(issuer.forgotten(&waiting.transaction_id).await);
@@ -401,7 +402,7 @@ async fn a_deferred_offer_waits_for_its_release() {
     assert_eq!(reason(wallet.collect_deferred(unknown).await), "INVALID_TRANSACTION_ID");
 }
 
-/// There is one lock to write with; whoever has nothing to write does not wait for it, nor make others wait.
+/// There is one write lock; callers with nothing to write neither wait for it nor make others wait.
 #[tokio::test]
 async fn who_knows_no_code_and_no_handle_is_answered_while_another_writes() {
     let issuer = start().await;
@@ -422,7 +423,7 @@ async fn who_knows_no_code_and_no_handle_is_answered_while_another_writes() {
     assert_eq!(reason(collect("unknown").await), "INVALID_TRANSACTION_ID");
     assert_eq!(reason(notify("unknown").await), "INVALID_NOTIFICATION_ID");
     assert_eq!(reason(issuer.redeem_with("unknown", None).await), "INVALID_GRANT");
-    // Whoever waits for staff asks again and again.
+    // A wallet that waits for staff polls.
     assert!(collect(&waiting).await.unwrap().into_inner().interval_seconds > 0);
     writer.rollback().await.unwrap();
     let answer = issuer.receive(&offer, &holder_keys(1)).await.unwrap();

@@ -1,4 +1,4 @@
-//! Messages: for the holders alone, by the handles of their copies; no list marks anybody for one.
+//! Messages, for holders only, by the handles of their copies: no list marks a holder for one.
 
 use carnet_core::{
     keys::{Algorithm, SecretKey},
@@ -32,7 +32,7 @@ fn say(number: u32, ids: &[&str]) -> proto::ChangeStatusRequest {
     proto::ChangeStatusRequest { message: number, ..change(proto::StatusVerb::Message, ids) }
 }
 
-/// What the holder of copies is told: the message, and whether the copy is to be replaced.
+/// Returns the message for each copy, and whether the copy is to be replaced.
 async fn told(issuer: &Running, copies: &[String]) -> Vec<(String, bool)> {
     let handles = copies.iter().map(|copy| freshness::handle(copy).to_vec()).collect();
     let said = issuer.freshness(handles).await.unwrap();
@@ -66,9 +66,9 @@ async fn what_is_said_is_for_the_holder_and_in_no_list() {
         let newer = (NEWER.to_owned(), true);
         assert_eq!(told(&issuer, &copies).await, [newer.clone(), newer.clone()]);
         assert_eq!(told(&issuer, &others).await, std::slice::from_ref(&nothing));
-        // Again is no error, and changes nothing.
+        // Repeating it is no error, and changes nothing.
         assert_eq!(issuer.change(say(2, &[&offer])).await.unwrap().changed, 0);
-        // What is revoked keeps it, and can have another; it is not replaced.
+        // A revoked copy keeps its message, and can get another; it is not replaced.
         issuer.change(change(REVOKE, &[&offer])).await.unwrap();
         issuer.change(say(1, &[&offer])).await.unwrap();
         assert_eq!(told(&issuer, &copies).await[0], (LOST.to_owned(), false));
@@ -78,7 +78,7 @@ async fn what_is_said_is_for_the_holder_and_in_no_list() {
     }
 }
 
-/// Copies by refill are as old as the message, and say nothing by themselves.
+/// Copies by refill are newer than the message, and carry none themselves.
 #[tokio::test]
 async fn copies_that_came_later_are_told_what_was_said_and_are_not_replaced() {
     let issuer = saying(&[LOST]).await;
@@ -90,7 +90,7 @@ async fn copies_that_came_later_are_told_what_was_said_and_are_not_replaced() {
     let said = LOST.to_owned();
     assert_eq!(told(&issuer, &fresh).await, [(said.clone(), false), (said.clone(), false)]);
     assert_eq!(told(&issuer, &[old]).await, [(said, true)]);
-    // It is taken back of the copies that it was said on.
+    // The message is removed from the copies on which it was set.
     issuer.change(say(0, &[&offer.id])).await.unwrap();
     assert_eq!(told(&issuer, &fresh).await[0], (String::new(), false));
 }
@@ -127,7 +127,7 @@ async fn a_number_is_one_that_is_configured_and_for_holders_whose_wallets_ask() 
 async fn what_holders_were_told_goes_on_meaning_the_same() {
     let issuer = saying(&["the card was lots"]).await;
     let store = &issuer.issuer.store;
-    // A slip, while nothing was issued with it.
+    // A typing error can be corrected while no copy was issued with it.
     store.settle_messages(Some(&messages(&[LOST]))).await.unwrap();
     let (offer, _) = issuer.issue(proto::CredentialFormat::VcSdJwt, 1).await;
     for other in [Some(messages(&[NEWER])), Some(messages(&["undefined", LOST])), Some(messages(&[NEWER, LOST])), None]
@@ -135,7 +135,7 @@ async fn what_holders_were_told_goes_on_meaning_the_same() {
         let refused = store.settle_messages(other.as_ref()).await.unwrap_err();
         assert!(matches!(refused, Error::MessageChanged { number: 1, .. }), "{refused}");
     }
-    // What comes after it can still be anything, until it is said.
+    // Later texts can still change until an act uses them.
     for more in [&[LOST, NEWER][..], &[LOST], &[LOST, "undefined", NEWER], &[LOST, NEWER]] {
         store.settle_messages(Some(&messages(more))).await.unwrap();
     }
@@ -158,7 +158,7 @@ async fn what_was_said_is_written_down_in_one_sequence_with_what_was_done() {
         issuer.change(change(REVOKE, &[&offer])).await.unwrap().act,
     ];
     assert!(numbers.is_sorted_by(|one, next| one < next), "{numbers:?}");
-    // Repeated, it is done once; with another number, it is another request, and so it is with another verb.
+    // A repeated request is applied once; with another number or another action, it is a different request.
     assert_eq!(issuer.change(request.clone()).await.unwrap().act, numbers[1]);
     for other in [
         proto::ChangeStatusRequest { message: 0, ..request.clone() },
@@ -174,7 +174,7 @@ async fn what_was_said_is_written_down_in_one_sequence_with_what_was_done() {
         assert_eq!(said, [(numbers[2], REVOKE, 0, 2), (numbers[1], message, 1, 2), (numbers[0], SUSPEND, 0, 2)]);
         assert_eq!((acts[1].who.as_str(), acts[1].reason.as_str()), (CLERK, "the record was wrong"));
     }
-    // Whoever starts anew says the same.
+    // A restarted service returns the same message.
     assert_eq!(told(&issuer.restarted().await, &copies).await[0].0, LOST);
     let pool =
         sqlx::SqlitePool::connect(&format!("sqlite://{}/store.sqlite", issuer.data.path().display())).await.unwrap();

@@ -1,4 +1,4 @@
-//! The services in one process, over loopback, on a real store.
+//! Tests of the services in one process, over loopback, on a real store.
 
 mod entitlements;
 mod epochs;

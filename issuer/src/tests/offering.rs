@@ -1,4 +1,4 @@
-//! Offers: who may make them, what they must be, how often they work.
+//! Offers: authorization, validation, and single use.
 
 use carnet_proto::issuer::v1::{self as proto, offer_service_client::OfferServiceClient};
 use carnet_service::wire;
@@ -200,7 +200,7 @@ async fn a_bad_offer_is_refused_with_its_field_and_not_stored() {
         assert!(!refused.message().contains(MARK));
     }
     assert!(!issuer.on_disk(MARK));
-    // A record of what once held is fine when it is asked for.
+    // A record of past validity is accepted on request.
     let past = proto::CreateOfferRequest {
         valid_from: at(today - 60 * 86_400),
         valid_until: at(today - 25 * 86_400),
@@ -254,7 +254,7 @@ async fn cancelling_erases_and_is_idempotent() {
     }
     assert!(!issuer.on_disk(MARK));
     assert_eq!(reason(issuer.redeem(&offer).await), "OFFER_CANCELLED");
-    // The claims are gone, so the same request_id is known by the rest of what it said.
+    // The claims are erased, so the request_id is compared by the rest of the request.
     assert!(issuer.staff().create_offer(offer_request("a")).await.is_ok());
 
     let collected = issuer.create(offer_request("b")).await;
@@ -311,7 +311,7 @@ async fn lists_come_in_pages_newest_first() {
     assert_eq!(issuer.staff().list_offers(bad).await.unwrap_err().code(), Code::InvalidArgument);
 }
 
-/// The ids of all offers that a filter finds, page by page.
+/// Returns the ids of all offers that match a filter, page by page.
 async fn found(issuer: &Running, filter: proto::ListOffersRequest) -> Vec<String> {
     let (mut ids, mut page_token) = (Vec::new(), String::new());
     loop {
@@ -353,7 +353,7 @@ async fn an_offer_is_found_by_its_reference_its_maker_its_type_and_its_day() {
     let offer = issuer.offer(&first.id).await;
     assert_eq!((offer.reference.as_str(), offer.created_by.as_str()), ("2026/0113", CLERK));
 
-    // The same of what was issued from it, and the reference stays when the claims are gone.
+    // The same for the copies issued from it; the reference remains when the claims are erased.
     issuer.receive(&first, &holder_keys(2)).await.unwrap();
     issuer.receive(&third, &holder_keys(1)).await.unwrap();
     assert_eq!(issuer.offer(&first.id).await.reference, "2026/0113");
@@ -370,7 +370,7 @@ async fn an_offer_is_found_by_its_reference_its_maker_its_type_and_its_day() {
         assert_eq!(issued.len(), count, "{filter:?}");
     }
 
-    // A repeat has the same reference, or it is another request.
+    // A repetition has the same reference; otherwise it is a different request.
     let repeat = issuer.staff().create_offer(with("a", "2026/0113")).await;
     assert_eq!(repeat.unwrap().into_inner().offer.unwrap().offer_id, first.id);
     assert_eq!(reason(issuer.staff().create_offer(with("a", "2026/0114")).await), "REQUEST_ID_REUSED");

@@ -1,4 +1,4 @@
-//! Proofs of possession at this door: each fault beside the same proof without it.
+//! Proofs of possession: each fault, and the same proof without it.
 
 use carnet_core::{
     keys::{SecretKey, Signer as _},
@@ -9,7 +9,8 @@ use tonic::Code;
 
 use super::harness::{ProofParts, Running, holder_keys, offer_request, proof_parts, reason, signed, start};
 
-/// Collects with a bent proof, expects its refusal, and then collects with the straight one under the same token and nonce.
+/// Collects with a faulty proof, expects its refusal, and then collects with the correct one under the same token and
+/// nonce.
 async fn refused_and_its_twin(
     issuer: &Running,
     id: &str,
@@ -40,7 +41,7 @@ fn set(object: &mut serde_json::Map<String, Value>, name: &str, value: Value) {
     object.insert(name.to_owned(), value);
 }
 
-/// Signs whatever the header says, also what core's own signing would not write.
+/// Signs any header, including those that core's own signing does not produce.
 fn raw(header: &Value, payload: &Value, key: &SecretKey) -> String {
     use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD as B64};
     let input = format!("{}.{}", B64.encode(header.to_string()), B64.encode(payload.to_string()));
@@ -218,7 +219,7 @@ async fn a_nonce_of_before_a_restart_is_refused_as_passing() {
     let issuer = issuer.restarted().await;
     let keys = holder_keys(1);
     let refused = issuer.collect(&token, &offer.configuration, issuer.proofs(&keys, &nonce)).await;
-    // With a RetryInfo, so that a wallet says that trying again helps.
+    // With a RetryInfo, so that a wallet says that a retry helps.
     let retry = tonic_types::StatusExt::get_details_retry_info(refused.as_ref().unwrap_err());
     assert!(retry.is_some_and(|info| info.retry_delay.is_some()));
     assert_eq!(reason(refused), "INVALID_NONCE");
@@ -234,13 +235,13 @@ async fn asking_for_nonces_fills_nothing() {
         issuer.nonce().await;
     }
     assert!(issuer.files() == before, "a nonce was written");
-    // The same look finds what is written: a nonce that is used.
+    // The same query finds an existing row: a used nonce.
     let offer = issuer.create(offer_request("a")).await;
     issuer.receive(&offer, &holder_keys(1)).await.unwrap();
     assert!(issuer.files() != before);
 }
 
-/// Verifying signatures costs, so that nobody gets it without a token.
+/// Verifying signatures is expensive, so nobody gets it without a token.
 #[tokio::test]
 async fn the_token_is_looked_at_before_the_proofs() {
     let issuer = start().await;

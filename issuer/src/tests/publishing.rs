@@ -1,4 +1,4 @@
-//! Status lists: when they are made and signed, and that whoever looks sees one state of all of them.
+//! Status lists: the times of their signatures, and one consistent state for all readers.
 
 use std::{
     collections::HashSet,
@@ -40,7 +40,7 @@ async fn the_directory_names_every_list_and_what_is_unchanged_is_not_sent_again(
         urls.iter().collect::<HashSet<_>>(),
         expected.iter().map(String::as_str).collect::<Vec<_>>().iter().collect()
     );
-    // Wallets hold new copies to the directory as it is now.
+    // Wallets check new copies against the current directory.
     assert_eq!(document["signing_key"], json!(issuer.issuer.kid));
     assert_eq!(answer.header("cache-control"), Some("public, no-cache"));
     let mut lists = StatusListServiceClient::new(issuer.channel.clone());
@@ -62,7 +62,7 @@ async fn the_directory_names_every_list_and_what_is_unchanged_is_not_sent_again(
     }
     let request = proto::ReadStatusListRequest { url: format!("{BASE}/revocation/1"), ..Default::default() };
     assert_eq!(reason(lists.read_status_list(request).await), "STATUS_LIST_UNKNOWN");
-    // A suspension changes two of the forms, and the third is still what it was.
+    // A suspension changes two of the formats; the third remains unchanged.
     let before = issuer.get("/status/revocation/0", "").await.header("etag").unwrap().to_owned();
     let (offer, _) = issuer.issue(proto::CredentialFormat::VcSdJwt, 1).await;
     issuer.change(change(SUSPEND, &[&offer])).await.unwrap();
@@ -84,7 +84,7 @@ async fn lists_are_signed_again_when_half_of_their_time_is_over_and_not_before()
     let document: Value = serde_json::from_slice(&issuer.get("/status/revocation/0", "").await.body).unwrap();
     assert_eq!(document["validFrom"], json!(Timestamp::from_unix(issuer.now()).to_string()));
     assert_eq!(document["validUntil"], json!(Timestamp::from_unix(issuer.now() + 86_400).to_string()));
-    // A clock that was set back: a list from the future is believed by nobody.
+    // The clock was set back: nobody accepts a list from the future.
     issuer.pass(-3_600);
     issuer.issuer.publish().await.unwrap();
     assert_ne!(etag().await, second);
@@ -108,21 +108,21 @@ async fn the_next_list_is_published_before_anything_is_issued_on_it() {
     let pool =
         sqlx::SqlitePool::connect(&format!("sqlite://{}/store.sqlite", issuer.data.path().display())).await.unwrap();
     issuer.issue(proto::CredentialFormat::VcSdJwt, 1).await;
-    // As if so many copies had been issued.
+    // As if this number of copies had been issued.
     sqlx::query("UPDATE status_lists SET drawn = entries - 2").execute(&pool).await.unwrap();
     let (offer, copies) = issuer.issue(proto::CredentialFormat::VcSdJwt, 4).await;
     let urls: Vec<String> = copies.iter().map(|copy| place(copy).0).collect();
     let revocation = |number: i64| format!("{BASE}/revocation/{number}");
     assert_eq!(urls, [revocation(0), revocation(0), revocation(1), revocation(1)]);
     assert_eq!(copies.iter().map(|copy| place(copy)).collect::<HashSet<_>>().len(), 4);
-    // One act over two lists is published of both.
+    // One act on two lists is published in both.
     issuer.change(change(REVOKE, &[&offer])).await.unwrap();
     for copy in &copies {
         assert_eq!(issuer.published(copy).await, State::Revoked);
     }
 }
 
-/// Verifiers keep only so many lists of an issuer: those that say nothing any more make room.
+/// Verifiers cache a limited number of lists per issuer: lists whose copies have all expired make room.
 #[tokio::test]
 async fn a_full_list_is_published_until_a_day_after_its_last_copy_ended() {
     let issuer = start().await;
@@ -133,7 +133,7 @@ async fn a_full_list_is_published_until_a_day_after_its_last_copy_ended() {
         valid_until: Some(carnet_service::wire::timestamp(end)),
         ..offer_request(id)
     };
-    // On list 0 two that end together; on list 1 one that ends then and one that lives on.
+    // List 0 has two credentials with the same end; list 1 has one with that end and one with a later end.
     let mut offers = Vec::new();
     for (list, until) in [(0, end), (0, end), (1, end), (1, end.plus(86_400 * 300))] {
         let offer = issuer.create(ending(&format!("{}", offers.len()), until)).await;
@@ -161,7 +161,7 @@ async fn a_full_list_is_published_until_a_day_after_its_last_copy_ended() {
     issuer.pass(1);
     assert_eq!(lists().await, [1]);
     assert_eq!(issuer.get("/status/token/0", "").await.code, 404);
-    // What staff do to all of them is published where there is something to say it of, and is written down anyway.
+    // Acts on all of them are published on the remaining list, and recorded in any case.
     let ids: Vec<&str> = offers.iter().map(String::as_str).collect();
     let request = proto::ChangeStatusRequest { expected_count: Some(4), ..change(REVOKE, &ids) };
     let done = issuer.change(request).await.unwrap();
@@ -171,7 +171,7 @@ async fn a_full_list_is_published_until_a_day_after_its_last_copy_ended() {
     assert_eq!(lists().await, [1]);
 }
 
-/// An issuer whose key is one of P-256 signs tokens only, and so only SD-JWT VCs say where their status is.
+/// An issuer with a P-256 key signs tokens only, so only SD-JWT VCs refer to a status.
 #[tokio::test]
 async fn with_a_key_for_es256_the_token_is_the_only_form() {
     let issuer = start_with(Algorithm::Es256).await;
@@ -184,7 +184,7 @@ async fn with_a_key_for_es256_the_token_is_the_only_form() {
     assert!(!SdJwt::parse(&copies[0]).unwrap().jws().payload().contains_key("credentialStatus"));
 }
 
-/// A key that is not the issuer's signs no list that holds.
+/// A key that is not the issuer's does not sign a valid list.
 #[tokio::test]
 async fn row_58_the_lists_signature_is_the_issuers() {
     let issuer = start().await;
@@ -198,7 +198,7 @@ async fn row_58_the_lists_signature_is_the_issuers() {
     assert_eq!(Jws::parse(&text).unwrap().payload()["sub"], json!(url));
 }
 
-/// A store of before there were lists: what was issued has its place, and nothing of it is given out again.
+/// A store from before lists existed: issued copies keep their indices, and none is used again.
 #[tokio::test]
 async fn copies_of_before_there_were_lists_keep_their_indices() {
     let data = tempfile::tempdir().unwrap();
@@ -234,7 +234,7 @@ async fn copies_of_before_there_were_lists_keep_their_indices() {
     assert_eq!(places, [(0, 7, State::Valid), (1, 7, State::Valid)]);
 }
 
-/// The key is away while an act is done: the act stays, the lists of before stay, and later they catch up.
+/// The key is unavailable during an act: the act is recorded, the previous lists remain, and are updated later.
 #[tokio::test]
 async fn what_could_not_be_published_is_published_later() {
     struct Away(SecretKey, Arc<AtomicBool>);
@@ -264,7 +264,8 @@ async fn what_could_not_be_published_is_published_later() {
     assert_eq!(issuer.published(&copies[0]).await, State::Revoked);
 }
 
-/// Whenever somebody looks, all forms of all lists are of one version: a credential's copies, on two lists, have one state.
+/// At any time, all formats of all lists have the same version: the copies of a credential, on two lists, have one
+/// state.
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_looks_sees_one_state_of_all_lists() {
     let issuer = start().await;

@@ -1,4 +1,4 @@
-//! The end of records: what staff find an offer by goes with them, and no copy that holds loses its own.
+//! Deletion of records: staff's references are deleted with them, and valid copies keep their own data.
 
 use carnet_core::time::Timestamp;
 use carnet_proto::issuer::v1 as proto;
@@ -15,7 +15,7 @@ const REFERENCE: &str = "GZ-4711/2026-113";
 const DAY: i64 = 86_400;
 
 impl Running {
-    /// Offers that are listed, and those of what is listed as issued.
+    /// Returns the listed offers, and the offers of the listed issued copies.
     async fn on_record(&self) -> (Vec<String>, Vec<String>) {
         let mut staff = self.staff();
         let offers = staff.list_offers(proto::ListOffersRequest::default()).await.unwrap().into_inner().offers;
@@ -58,7 +58,7 @@ async fn a_record_is_forgotten_so_many_days_after_its_last_copy_ended_and_not_be
 
     issuer.sweep(end.plus(365 * DAY - 1)).await;
     assert_eq!(issuer.on_record().await, all);
-    // For as long as there is a record, it can be found and revoked.
+    // As long as there is a record, the offer can be found and revoked.
     let revoke = super::status::change(proto::StatusVerb::Revoke, &[&short.id]);
     assert_eq!(issuer.change(revoke).await.unwrap().changed, 2);
     assert!(issuer.staff().read_issued(read()).await.is_ok() && issuer.on_disk(REFERENCE));
@@ -67,9 +67,9 @@ async fn a_record_is_forgotten_so_many_days_after_its_last_copy_ended_and_not_be
     assert_eq!(issuer.on_record().await, (vec![long.id.clone()], vec![long.id.clone()]));
     assert_eq!(reason(issuer.staff().read_issued(read()).await), "NOT_FOUND");
     assert!(issuer.forgotten(REFERENCE).await);
-    // What the lists say of it stays.
+    // Its status in the lists remains.
     assert_eq!(issuer.states(&short.id).await, [proto::CredentialStatus::Revoked; 2]);
-    // The other one ends later than its offer did.
+    // The other copy ends later than its offer.
     issuer.sweep(end.plus(400 * DAY)).await;
     assert_eq!(issuer.on_record().await.0, [long.id]);
 }
@@ -126,7 +126,7 @@ async fn a_record_stays_while_a_renewal_waits_and_who_decided_is_forgotten_with_
         issuer.issuer.store.renewals(None, slice).await.unwrap().len()
     };
 
-    // What waits may yet give copies that hold.
+    // A pending renewal may still lead to valid copies.
     issuer.sweep(end.plus(399 * DAY)).await;
     assert_eq!((issuer.on_record().await.0.len(), listed().await), (1, 2));
     assert!(issuer.on_disk(REFERENCE) && issuer.on_disk(REASON));
@@ -179,7 +179,7 @@ async fn cohorts_totals_and_serials_stay_right_when_a_record_is_forgotten() {
     assert!(left.len() == 2 && !left.contains(&gone.id) && !left.contains(&other.id), "{left:?}");
     assert_eq!(holders().await, [2]);
     assert_eq!(issuer.issuer.store.voucher_totals().await.unwrap(), totals);
-    // What was given out is nobody else's, and new copies count in the place of the old.
+    // Issued serials belong to nobody else, and new copies count instead of the old ones.
     let taken = issuer.staff().create_offer(voucher("again", 2, &SERIALS)).await;
     assert_eq!(reason(taken), "CLAIM_NOT_UNIQUE");
     refill_once(&issuer, &copies[0], &keys[0]).await;

@@ -1,4 +1,4 @@
-//! Redemptions that a wallet repeats: by the verifier that it drew, and by nothing else.
+//! Repeated redemptions: they need the verifier that the wallet drew.
 
 use carnet_core::time::Timestamp;
 use sha2::{Digest as _, Sha256};
@@ -10,7 +10,7 @@ use carnet_proto::issuer::v1 as proto;
 const VERIFIER: [u8; 32] = [7; 32];
 const DAY: i64 = 86_400;
 
-/// A redemption with the challenge, and with the verifier where it is a repeat.
+/// Redeems with the challenge, and with the verifier for a repetition.
 async fn redeem(
     issuer: &Running,
     offer: &HolderOffer,
@@ -40,7 +40,7 @@ async fn a_wallet_repeats_its_redemption_at_any_stage_and_gets_the_same_copies()
     let offer = with_pin(&issuer).await;
     let first = redeem(&issuer, &offer, &VERIFIER, false).await.unwrap();
     assert!(first.repeatable);
-    // The answer was lost; also after the token's end, until the offer's.
+    // The response was lost; repeating works after the token's end, until the offer's end.
     issuer.pass(2 * DAY);
     issuer.issuer.store.erase_expired(Timestamp::from_unix(issuer.now())).await.unwrap();
     let again = redeem(&issuer, &offer, &VERIFIER, true).await.unwrap();
@@ -50,7 +50,7 @@ async fn a_wallet_repeats_its_redemption_at_any_stage_and_gets_the_same_copies()
     let copies = issuer.collect(&again.access_token, &offer.configuration, proofs.clone()).await.unwrap();
     assert_eq!(copies.credentials.len(), 2);
     assert!(issuer.forgotten(MARK).await);
-    // The copies were lost: the token has ended, the proofs are old, the process is another.
+    // The copies were lost: the token has expired, the proofs are old, the process is another one.
     issuer.pass(DAY);
     issuer.issuer.store.erase_expired(Timestamp::from_unix(issuer.now())).await.unwrap();
     let issuer = issuer.restarted().await;
@@ -60,7 +60,7 @@ async fn a_wallet_repeats_its_redemption_at_any_stage_and_gets_the_same_copies()
     assert_eq!(issuer.collect(&third.access_token, &offer.configuration, proofs.clone()).await.unwrap(), copies);
     assert_eq!(issuer.state(&offer.id).await, proto::OfferState::Collected);
     assert_eq!(issuer.issued().await.len(), 2);
-    // What was acknowledged is not given again, and what was asked for with other keys never.
+    // An acknowledged response is not returned again, and never for other keys.
     let notify = proto::NotifyRequest { notification_id: copies.notification_id, event: 1 };
     issuer.issuance.clone().notify(notify).await.unwrap();
     let late = issuer.collect(&third.access_token, &offer.configuration, proofs).await;
@@ -74,7 +74,7 @@ async fn a_wallet_repeats_its_redemption_at_any_stage_and_gets_the_same_copies()
 
 #[tokio::test]
 async fn a_first_redemption_with_the_verifier_is_taken_too() {
-    // A wallet that was cut off cannot know whether its first call arrived.
+    // A wallet that lost its connection cannot know if its first call arrived.
     let issuer = start().await;
     let offer = issuer.create(offer_request("a")).await;
     let first = redeem(&issuer, &offer, &VERIFIER, true).await.unwrap();
@@ -82,7 +82,7 @@ async fn a_first_redemption_with_the_verifier_is_taken_too() {
     assert_eq!(first.access_token, again.access_token);
 }
 
-/// The reason and the message of a refusal.
+/// Returns the reason and the message of a refusal.
 fn said<T: std::fmt::Debug>(answer: Result<T, tonic::Status>) -> (String, String) {
     let status = answer.unwrap_err();
     (status.message().to_owned(), reason::<T>(Err(status)))
@@ -106,10 +106,10 @@ async fn row_79_who_has_the_link_and_the_pin_alone_is_told_what_is_said_of_any_u
         assert_eq!(said(redeem(&issuer, thief, &VERIFIER, false).await), used, "the challenge alone, {holds_pin}");
         assert_eq!(said(redeem(&issuer, thief, &[8; 32], true).await), used, "another verifier, {holds_pin}");
     }
-    // Also where nothing was signed when the token ended, which opens an offer without a challenge again.
+    // Also if nothing was signed before the token's end, which reopens an offer without a challenge.
     issuer.pass(301);
     assert_eq!(said(issuer.redeem(&offer).await), used);
-    // The twin.
+    // The valid case.
     assert_eq!(redeem(&issuer, &offer, &VERIFIER, true).await.unwrap().access_token, token);
 }
 
@@ -121,7 +121,7 @@ async fn wrong_tries_count_and_end_the_repeats_and_not_the_collection() {
     for _ in 0..4 {
         assert_eq!(reason(redeem(&issuer, &offer, &[8; 32], true).await), "OFFER_ALREADY_USED");
     }
-    // Calls without a verifier try nothing.
+    // Calls without a verifier do not count as attempts.
     for _ in 0..5 {
         assert_eq!(reason(issuer.redeem(&offer).await), "OFFER_ALREADY_USED");
     }
@@ -142,7 +142,7 @@ async fn a_repeat_ends_with_the_offer() {
     redeem(&issuer, &offer, &VERIFIER, true).await.unwrap();
     issuer.pass(1);
     assert_eq!(reason(redeem(&issuer, &offer, &VERIFIER, true).await), "INVALID_GRANT");
-    // The last token lives its time, and then the claims go.
+    // The last token is valid for its full lifetime, and then the claims are erased.
     issuer.pass(299);
     issuer.issuer.store.erase_expired(Timestamp::from_unix(issuer.now())).await.unwrap();
     assert!(!issuer.on_disk(MARK));

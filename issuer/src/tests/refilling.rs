@@ -1,4 +1,4 @@
-//! Refills: new copies for one that is shown whole; each refusal beside the same call without its fault.
+//! Refills: new copies for one presented in full; each refusal, and the same call without its fault.
 
 use std::collections::HashSet;
 
@@ -25,13 +25,13 @@ use crate::{
 
 const DAY: i64 = 86_400;
 
-/// A copy with its key.
+/// Copy with its holder key.
 struct Copy {
     text: String,
     key: SecretKey,
 }
 
-/// One copy of a new offer.
+/// Collects one copy of a new offer.
 async fn copy_of(issuer: &Running, id: &str, format: proto::CredentialFormat) -> (String, Copy) {
     let offer = issuer.create(proto::CreateOfferRequest { format: format.into(), ..offer_request(id) }).await;
     let key = holder_keys(1).remove(0);
@@ -39,18 +39,18 @@ async fn copy_of(issuer: &Running, id: &str, format: proto::CredentialFormat) ->
     (offer.id, Copy { text: answer.credentials[0].credential.clone(), key })
 }
 
-/// A copy in the default format.
+/// Collects a copy in the default format.
 async fn copy(issuer: &Running) -> Copy {
     copy_of(issuer, &secrets::draw_id(), proto::CredentialFormat::VcSdJwt).await.1
 }
 
-/// A key once more.
+/// Clones a key.
 fn same(key: &SecretKey) -> SecretKey {
     SecretKey::from_bytes(key.algorithm(), &*key.to_bytes()).unwrap()
 }
 
 impl Copy {
-    /// Shown in exchange for copies for those keys.
+    /// Presents the copy in exchange for copies for these keys.
     fn shown_to(&self, audience: &str, nonce: &str, now: i64, keys: &[SecretKey]) -> String {
         exchanged(&SdJwt::parse(&self.text).unwrap(), &self.key, keys, (audience, nonce, now))
     }
@@ -66,26 +66,26 @@ impl Running {
         Ok(self.issuance.clone().refill_credentials(request).await?.into_inner())
     }
 
-    /// The whole way, as a wallet goes it.
+    /// Runs all steps of a refill, as a wallet does.
     async fn refilled(&self, copy: &Copy, keys: &[SecretKey]) -> Result<proto::RefillCredentialsResponse, Status> {
         let nonce = self.nonce().await;
         self.refill(copy.shown_to(DID, &nonce, self.now(), keys), self.proofs(keys, &nonce)).await
     }
 }
 
-/// Refills a copy, and shows so that it was not the copy that was refused before.
+/// Refills a copy, which shows that the copy was not the cause of the previous refusal.
 async fn twin(issuer: &Running, copy: &Copy) {
     assert_eq!(issuer.refilled(copy, &holder_keys(1)).await.unwrap().credentials.len(), 1);
 }
 
-/// Refills a copy of anybody's; the fresh one.
+/// Refills any copy, and returns the fresh one.
 pub(super) async fn refill_once(issuer: &Running, text: &str, key: &SecretKey) -> String {
     let copy = Copy { text: text.to_owned(), key: same(key) };
     let [fresh] = issuer.refilled(&copy, &holder_keys(1)).await.unwrap().credentials.try_into().unwrap();
     fresh.credential
 }
 
-/// New copies for one of anybody's; or why there are none.
+/// Refills any copy, and returns the new copies or the reason of the refusal.
 pub(super) async fn refilled(
     issuer: &Running,
     text: &str,
@@ -114,7 +114,7 @@ async fn new_copies_say_what_the_shown_one_does_for_as_long_and_share_nothing_el
         let content = |token: &SdJwt| {
             let mut payload = token.disclosed().unwrap().payload;
             payload.remove("cnf");
-            // Each copy has its own place in the lists.
+            // Each copy has its own status index.
             payload.remove("credentialStatus");
             payload.remove("status");
             if let Some(subject) = payload.get_mut("credentialSubject") {
@@ -138,7 +138,7 @@ async fn new_copies_say_what_the_shown_one_does_for_as_long_and_share_nothing_el
                 assert!(seen.insert(part), "a signature or a salt is the same in two copies");
             }
         }
-        // Staff find them under the offer, with indices of their own; a wallet can say how it went.
+        // Staff find the copies under the offer, with their own indices; a wallet can notify the result.
         let list = proto::ListIssuedRequest { offer_id, ..Default::default() };
         let issued = issuer.staff().list_issued(list.clone()).await.unwrap().into_inner().issued;
         assert_eq!(issued.iter().map(|record| record.status_index).collect::<HashSet<_>>().len(), 4);
@@ -149,7 +149,7 @@ async fn new_copies_say_what_the_shown_one_does_for_as_long_and_share_nothing_el
         issuer.issuance.clone().notify(notify).await.unwrap();
         let issued = issuer.staff().list_issued(list).await.unwrap().into_inner().issued;
         assert_eq!(issued[0].notification(), proto::NotificationEvent::CredentialAccepted);
-        // A new copy is as good as the old one for the next refill, whoever the issuer's process is.
+        // The next refill accepts a new copy as well as the old one, in any process of the issuer.
         let [key, ..] = <[SecretKey; 3]>::try_from(keys).unwrap();
         twin(&issuer, &Copy { text: answer.credentials[0].credential.clone(), key }).await;
         assert!(!issuer.on_disk(MARK), "what the holder brought was written");
@@ -160,7 +160,7 @@ async fn new_copies_say_what_the_shown_one_does_for_as_long_and_share_nothing_el
 async fn another_issuers_copy_is_refused() {
     let issuer = start().await;
     let own = copy(&issuer).await;
-    // One that says who made it, and one that says that it was us.
+    // One that names its signer, and one that names this issuer.
     let text = SdJwt::parse(&own.text).unwrap();
     let mut payload = text.disclosed().unwrap().payload;
     payload.remove("cnf");
@@ -202,7 +202,7 @@ async fn a_copy_that_was_never_stored_is_unknown_also_under_a_key_that_has_one()
     };
     let now = Timestamp::from_unix(issuer.now());
     let place = Place { list: 0, position: 1 };
-    // As whoever has the issuer's key could sign it: for a key that nobody knows, and for that of the known copy.
+    // Signed with the issuer's key by a thief: for an unknown holder key, and for that of the known copy.
     for key in [holder_keys(1).remove(0), same(&known.key)] {
         let text = issuer.issuer.secure(Format::VcSdJwt, &content, &key.public_key(), place, now).unwrap();
         let refused = issuer.refilled(&Copy { text, key }, &holder_keys(1)).await;
@@ -212,7 +212,7 @@ async fn a_copy_that_was_never_stored_is_unknown_also_under_a_key_that_has_one()
     twin(&issuer, &known).await;
 }
 
-/// Each copy takes a place in the lists, of which verifiers keep only so many.
+/// Each copy takes a status index, and verifiers cache a limited number of lists.
 #[tokio::test]
 async fn one_credential_has_so_many_copies_by_refill_and_no_more() {
     let issuer = start().await;
@@ -274,19 +274,19 @@ async fn a_copy_without_its_key_binding_or_with_another_one_is_refused() {
     let wrong_audience = bent(&|nonce| copy.shown_to("did:web:agency.example", nonce, now, &keys)).await;
     assert_eq!(wrong_audience, "DOMAIN_MISMATCH");
     assert_eq!(bent(&|nonce| copy.shown_to(DID, nonce, now - 301, &keys)).await, "KEY_BINDING_STALE");
-    // For copies of no keys, and of others than those of the proofs: whoever stands between would put in their own.
+    // For no keys, or for keys other than those of the proofs: an intermediary would use its own.
     assert_eq!(bent(&|nonce| copy.shown_to(DID, nonce, now, &[])).await, "CLAIM_MISSING");
     let others = holder_keys(2);
     assert_eq!(bent(&|nonce| copy.shown_to(DID, nonce, now, &others[..1])).await, "CHALLENGE_MISMATCH");
     assert_eq!(bent(&|nonce| copy.shown_to(DID, nonce, now, &others)).await, "CHALLENGE_MISMATCH");
-    // The binding of another copy, whose key somebody else has.
+    // The key binding of another copy, whose key belongs to somebody else.
     let thief = copy_of(&issuer, "t", proto::CredentialFormat::VcSdJwt).await.1;
     let swapped = |nonce: &str| {
         let binding = thief.shown_to(DID, nonce, now, &keys);
         format!("{}{}", copy.text, binding.rsplit_once('~').unwrap().1)
     };
     assert_eq!(bent(&swapped).await, "KEY_BINDING_KEY");
-    // A disclosure taken out after the holder signed.
+    // A disclosure removed after the holder signed.
     let shortened = |nonce: &str| {
         let whole = copy.shown_to(DID, nonce, now, &keys);
         let mut parts: Vec<&str> = whole.split('~').collect();
@@ -324,7 +324,7 @@ async fn the_nonce_is_the_issuers_the_same_in_all_and_works_once() {
     let shown = copy.shown_to(DID, &late, issuer.now(), &keys[3..4]);
     assert_eq!(reason(issuer.refill(shown, issuer.proofs(&keys[3..4], &late)).await), "INVALID_NONCE");
 
-    // A nonce that collected something does not refill, and two that come at the same time do not both.
+    // A nonce used for a collection is refused for a refill, and of two concurrent refills only one succeeds.
     let offer = issuer.create(offer_request("b")).await;
     let token = issuer.redeem(&offer).await.unwrap();
     let nonce = issuer.nonce().await;
@@ -343,7 +343,7 @@ async fn what_the_type_needs_must_be_shown_and_what_is_withheld_is_not_made_up()
     let issuer = start().await;
     let whole = copy(&issuer).await;
     let token = SdJwt::parse(&whole.text).unwrap();
-    // Of an array all, since its elements have other indices once the decoys are left out.
+    // An array is withheld as a whole: its elements have other indices without the decoys.
     let whole_arrays = |path: ClaimPath| -> ClaimPath {
         path.into_iter().map(|step| if matches!(step, Step::Index(_)) { Step::All } else { step }).collect()
     };
@@ -365,7 +365,7 @@ async fn what_the_type_needs_must_be_shown_and_what_is_withheld_is_not_made_up()
     let message = refused.as_ref().unwrap_err().message().to_owned();
     assert_eq!(reason(refused), "SCHEMA_VIOLATION");
     assert!(message.contains("title") && !message.contains(MARK), "{message}");
-    // A name is not needed for the type to hold; the new copy does not have it then.
+    // The type does not require a name; the new copy then has none.
     let answer = show(without("familyName"), &keys[1]).await.unwrap();
     let subject = SdJwt::parse(&answer.credentials[0].credential).unwrap().disclosed().unwrap().payload;
     assert!(subject["credentialSubject"].get("familyName").is_none());
@@ -388,7 +388,7 @@ async fn each_proof_is_for_a_new_key_and_a_batch_has_its_limit() {
     assert_eq!(reason(broken), "INVALID_PROOF");
     assert!(issuer.refilled(&copy, &keys[..1]).await.is_ok());
     assert_eq!(reason(issuer.refilled(&copy, &keys[..1]).await), "INVALID_PROOF");
-    // Nor does a collection give a second copy to a key that has one.
+    // Nor does a collection issue a second copy for a key that has one.
     let offer = issuer.create(offer_request("b")).await;
     assert_eq!(reason(issuer.receive(&offer, &keys[..1]).await), "INVALID_PROOF");
     let [one, two] = [issuer.nonce().await, issuer.nonce().await];
@@ -417,7 +417,7 @@ async fn an_offer_gives_so_many_copies_a_day_by_refill() {
     let issuer = start().await;
     let copy = copy(&issuer).await;
     let other = copy_of(&issuer, "other", proto::CredentialFormat::VcSdJwt).await.1;
-    // Twelve are allowed here; the one of the collection does not count.
+    // Twelve are allowed here; the copy from the collection does not count.
     issuer.refilled(&copy, &holder_keys(5)).await.unwrap();
     issuer.pass(3600);
     issuer.refilled(&copy, &holder_keys(7)).await.unwrap();
@@ -439,7 +439,7 @@ async fn an_offer_gives_so_many_copies_a_day_by_refill() {
     assert_eq!(wait(1).await, 3600);
 }
 
-/// The power goes between the intent and the signature, or the answer is lost: the wallet asks again.
+/// The power fails between the intent and the signature, or the response is lost: the wallet asks again.
 #[tokio::test]
 async fn a_power_cut_costs_indices_alone() {
     let signer = SecretKey::generate(Algorithm::EdDsa, &mut rand_core::OsRng);
@@ -472,7 +472,7 @@ async fn a_power_cut_costs_indices_alone() {
     assert_eq!(drawn, 5);
 }
 
-/// Fails at the second signature and after it.
+/// Signer that fails from the second signature on.
 struct Once {
     key: SecretKey,
     left: std::sync::atomic::AtomicUsize,

@@ -1,4 +1,4 @@
-//! Renewals: longer copies for one that is near its end; each refusal beside the same call without its fault.
+//! Renewals: copies with a later end for one near its end; each refusal, and the same call without its fault.
 
 use carnet_core::{
     epoch::Epoch,
@@ -27,7 +27,7 @@ use crate::{
 const DAY: i64 = 86_400;
 const PERMIT: &str = "ResidencePermitCredential";
 
-/// A copy with its key.
+/// Copy with its holder key.
 struct Copy {
     offer: String,
     text: String,
@@ -39,7 +39,7 @@ impl Copy {
         SdJwt::parse(&self.text).unwrap().disclosed().unwrap().payload
     }
 
-    /// Shown in exchange for copies for those keys.
+    /// Presents the copy in exchange for copies for these keys.
     fn shown(&self, audience: &str, nonce: &str, now: i64, keys: &[SecretKey]) -> String {
         exchanged(&SdJwt::parse(&self.text).unwrap(), &self.key, keys, (audience, nonce, now))
     }
@@ -59,7 +59,7 @@ fn request(kind: &str, id: &str) -> proto::CreateOfferRequest {
     }
 }
 
-/// A copy of a new offer, and the time of which it is renewed.
+/// Collects a copy of a new offer, and moves the clock to the time of its renewal.
 async fn near_its_end(issuer: &Running, request: proto::CreateOfferRequest) -> Copy {
     let offer = issuer.create(request).await;
     let key = holder_keys(1).remove(0);
@@ -70,7 +70,7 @@ async fn near_its_end(issuer: &Running, request: proto::CreateOfferRequest) -> C
     copy
 }
 
-/// Permits of two people that end on the same day.
+/// Collects permits of two people that end on the same day.
 async fn two_near_their_end(issuer: &Running) -> [Copy; 2] {
     let until = Epoch::Month.next(issuer.soon());
     let permit = |id| proto::CreateOfferRequest { valid_until: Some(wire::timestamp(until)), ..request(PERMIT, id) };
@@ -130,13 +130,13 @@ async fn new_copies_say_the_same_and_hold_longer_by_what_the_policy_says() {
     let days = Epoch::Month.renewed(Timestamp::from_unix(old.until()), 30 * DAY, 365 * DAY);
     assert_eq!((from, Timestamp::from_unix(new.until())), days);
     assert_eq!(new.payload()["credentialSubject"]["familyName"], MARK);
-    // Asked again, the answer of which may have been lost, it holds as long and no longer.
+    // Repeated after a lost response, it has the same end, and no later one.
     let again = issuer.renew(&old, &keys[1..]).await;
     assert_eq!(reason(again), "INVALID_PROOF");
     let others = holder_keys(1);
     let again = issuer.renew(&old, &others).await.unwrap();
     assert_eq!(renewed("", &again.credentials[0].credential, &others[0]).until(), new.until());
-    // It is written down, and the claims are nowhere.
+    // It is recorded, and the claims are stored nowhere.
     let listed = issuer.renewals().await;
     assert_eq!(
         listed.iter().map(|one| (one.generation, one.state())).collect::<Vec<_>>(),
@@ -157,7 +157,7 @@ async fn a_renewed_copy_is_refilled_confirmed_and_renewed_as_often_as_allowed() 
         copy = renewed(&copy.offer, &answer.credentials[0].credential, &keys[0]);
         ends = Epoch::Month.renewed(ends, 30 * DAY, 365 * DAY).1;
         issuer.pass(copy.until() - 30 * DAY - issuer.now());
-        // The sweep forgets the keys of what is over, and of nothing else.
+        // The sweep deletes the keys of expired copies, and of no others.
         issuer.issuer.store.erase_expired(Timestamp::from_unix(issuer.now())).await.unwrap();
     }
     assert_eq!(copy.until(), ends.unix());
@@ -171,7 +171,7 @@ async fn a_renewed_copy_is_refilled_confirmed_and_renewed_as_often_as_allowed() 
     let answer = issuer.issuance.clone().refill_credentials(refill).await.unwrap().into_inner();
     let refilled = renewed("", &answer.credentials[0].credential, &keys[0]);
     assert_eq!(refilled.until(), copy.until());
-    // A refill is no way to be renewed more often.
+    // A refill does not reset the number of renewals.
     assert_eq!(reason(issuer.renew(&refilled, &holder_keys(1)).await), "RENEWAL_LIMIT");
 }
 
@@ -195,7 +195,7 @@ async fn a_renewed_copy_is_refilled_as_often_as_a_new_one() {
     let new = renewed(&old.offer, &answer.credentials[0].credential, &key);
     assert_eq!(refill(&new, 10).await.unwrap(), 10);
     issuer.pass(DAY);
-    // What is renewed counts, too.
+    // Renewed copies count, too.
     assert_eq!(reason(refill(&new, 10).await), "REFILL_SPENT");
     assert_eq!(reason(issuer.renew(&old, &holder_keys(10)).await), "REFILL_SPENT");
     assert_eq!(refill(&new, 9).await.unwrap(), 9);
@@ -209,7 +209,7 @@ async fn too_early_and_too_late_are_refused_to_the_second() {
     assert_eq!(reason(issuer.renew(&copy, &holder_keys(1)).await), "RENEWAL_EARLY");
     issuer.pass(1);
     issuer.renew(&copy, &holder_keys(1)).await.unwrap();
-    // Clocks may differ by a minute; after that the copy holds no more.
+    // Clocks may differ by a minute; after that the copy is no longer valid.
     issuer.pass(copy.until() + 60 - issuer.now());
     issuer.renew(&copy, &holder_keys(1)).await.unwrap();
     issuer.pass(1);
@@ -226,7 +226,7 @@ async fn what_is_not_renewed_here_is_refused() {
     let keys = holder_keys(1);
     let proofs = || issuer.proofs(&keys, &nonce);
     let now = issuer.now();
-    // Shown to another, for another nonce, in part, by nobody.
+    // For another audience, for another nonce, in part, without a key binding.
     assert_eq!(
         reason(issuer.renew_with(copy.shown("did:web:x.example", &nonce, now, &keys), proofs()).await),
         "DOMAIN_MISMATCH"
@@ -241,17 +241,17 @@ async fn what_is_not_renewed_here_is_refused() {
         key: SecretKey::from_bytes(carnet_core::keys::Algorithm::EdDsa, &*copy.key.to_bytes()).unwrap(),
     };
     assert_eq!(reason(issuer.renew_with(in_part.shown(DID, &nonce, now, &keys), proofs()).await), "SCHEMA_VIOLATION");
-    // For copies of other keys than those of the proofs.
+    // For keys other than those of the proofs.
     let elsewhere = copy.shown(DID, &nonce, now, &holder_keys(1));
     assert_eq!(reason(issuer.renew_with(elsewhere, proofs()).await), "CHALLENGE_MISMATCH");
-    // The twin; and the same call again, whose nonce is used up.
+    // The valid case; and the same call again, with its used nonce.
     issuer.renew_with(copy.shown(DID, &nonce, now, &keys), proofs()).await.unwrap();
     let others = holder_keys(1);
     let again = copy.shown(DID, &nonce, now, &others);
     assert_eq!(reason(issuer.renew_with(again, issuer.proofs(&others, &nonce)).await), "INVALID_NONCE");
 }
 
-/// What whoever has the issuer's key would sign for the key of a copy of their own.
+/// Copy that a thief of the issuer's key would sign for their own holder key.
 #[tokio::test]
 async fn a_copy_with_claims_that_were_never_issued_is_not_renewed() {
     let issuer = start().await;
@@ -296,7 +296,7 @@ async fn what_needs_approval_waits_sealed_and_comes_when_staff_say_yes() {
     assert!(asked.credentials.is_empty() && !asked.transaction_id.is_empty());
     assert!(!issuer.on_disk(MARK), "what waits can be read by nobody but the wallet");
     assert!(!issuer.on_disk(&asked.transaction_id));
-    // Whoever waits asks again and again, and keeps nobody from writing.
+    // A waiting wallet polls, and blocks no writer.
     let database =
         carnet_service::store::open(issuer.data.path(), &crate::store::sqlite::MIGRATIONS).await.unwrap().database;
     let writer = database.begin("a test").await.unwrap();
@@ -311,10 +311,10 @@ async fn what_needs_approval_waits_sealed_and_comes_when_staff_say_yes() {
     let id = &listed[0].renewal_id;
     let decided = issuer.decide(id, true, "").await.unwrap();
     assert_eq!((decided.state(), decided.decided_by.as_str()), (proto::RenewalState::Approved, CLERK));
-    // The same again changes nothing; the other is refused.
+    // The same decision again changes nothing; the opposite one is refused.
     assert_eq!(issuer.decide(id, true, "again").await.unwrap(), decided);
     assert_eq!(reason(issuer.decide(id, false, "no").await), "RENEWAL_STATE");
-    // Another process on the same store: it was all on the disk.
+    // Another process on the same store: everything was on the disk.
     let issuer = issuer.restarted().await;
     let answer = issuer.deferred(&asked.transaction_id).await.unwrap();
     assert_eq!(answer.credentials.len(), 2);
@@ -327,7 +327,7 @@ async fn what_needs_approval_waits_sealed_and_comes_when_staff_say_yes() {
         (subject(&old).as_str(), subject(&new).as_str()),
         ("2028-02-29T23:59:59+01:00", "2030-02-28T23:59:59+01:00")
     );
-    // An answer that was lost is had again, until the wallet says that it has it.
+    // A lost response can be requested again, until the wallet acknowledges it.
     assert_eq!(issuer.deferred(&asked.transaction_id).await.unwrap().credentials, answer.credentials);
     let notify = proto::NotifyRequest { notification_id: answer.notification_id, event: 1 };
     issuer.issuance.clone().notify(notify).await.unwrap();
@@ -353,7 +353,7 @@ async fn a_wallet_is_told_why_staff_said_no_and_nothing_is_kept() {
     let refused = issuer.deferred(&asked.transaction_id).await.unwrap_err();
     assert!(refused.message().contains("Come to the office with your passport."), "{refused:?}");
     assert_eq!(reason::<()>(Err(refused)), "CREDENTIAL_REQUEST_DENIED");
-    // Whoever was refused may ask anew.
+    // After a refusal, the wallet may ask again.
     let asked = issuer.renew(&old, &holder_keys(1)).await.unwrap();
     let pending = issuer.renewals().await;
     assert_eq!((pending[0].state(), pending[1].state()), (proto::RenewalState::Pending, proto::RenewalState::Rejected));
@@ -376,7 +376,7 @@ async fn what_waits_ends_when_its_time_is_over_when_it_is_asked_for_anew_and_whe
     assert_eq!(reason(issuer.deferred(&second.transaction_id).await), "SUSPENDED");
     issuer.act(Verb::Reinstate, &old.offer).await;
     assert_eq!(issuer.deferred(&second.transaction_id).await.unwrap().credentials.len(), 1);
-    // A third is beyond what is allowed for the new copy, and fine for the old one: it gives the same.
+    // A third renewal exceeds the limit for the new copy, but not for the old one, for which it gives the same end.
     let third = issuer.renew(&old, &holder_keys(1)).await.unwrap();
     issuer.pass(30 * DAY);
     assert_eq!(reason(issuer.deferred(&third.transaction_id).await), "INVALID_TRANSACTION_ID");
@@ -385,7 +385,7 @@ async fn what_waits_ends_when_its_time_is_over_when_it_is_asked_for_anew_and_whe
     assert_eq!(reason(issuer.decide(&listed[0].renewal_id, true, "").await), "RENEWAL_STATE");
 }
 
-/// Nonces cost nothing, so that nothing else keeps one wallet from filling the list, or from losing what was just approved.
+/// Nonces are free, so only these limits keep one wallet from filling the list, or from losing an approved renewal.
 #[tokio::test]
 async fn what_waits_is_asked_for_anew_after_an_hour_or_a_day_after_it_was_approved() {
     let issuer = start().await;
@@ -408,7 +408,7 @@ async fn what_waits_is_asked_for_anew_after_an_hour_or_a_day_after_it_was_approv
     issuer.pass(1);
     refused(DAY.unsigned_abs() - 1).await;
     assert_eq!(issuer.deferred(&asked.transaction_id).await.unwrap().credentials.len(), 1);
-    // What was collected waits no more; what its wallet lost is asked for a day later.
+    // A collected renewal no longer waits; one that its wallet lost can be requested again after a day.
     issuer.renew(&old, &holder_keys(1)).await.unwrap();
     issuer.decide(&issuer.renewals().await[0].renewal_id, true, "").await.unwrap();
     refused(DAY.unsigned_abs()).await;

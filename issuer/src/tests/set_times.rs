@@ -1,4 +1,4 @@
-//! Acts that are not urgent: published together, at set times; and what follows for copies that lists have marked.
+//! Acts that are not urgent: published together, at publication times; and their effect on marked copies.
 
 use carnet_core::status::freshness;
 use carnet_proto::issuer::v1 as proto;
@@ -23,7 +23,7 @@ async fn published(issuer: &Running, copies: &[&String]) -> Vec<State> {
     states
 }
 
-/// The clock of these tests begins at a set time, 12:00; the next one is at 18:00.
+/// The clock of these tests starts at a publication time, 12:00; the next one is at 18:00.
 #[tokio::test]
 async fn what_is_not_urgent_is_published_at_the_next_set_time_with_all_else() {
     let issuer = start().await;
@@ -38,12 +38,12 @@ async fn what_is_not_urgent_is_published_at_the_next_set_time_with_all_else() {
     assert_eq!((done.published, done.published_at.map(|at| at.seconds)), (false, Some(six)));
     issuer.pass(10_000);
     issuer.change(calmly(SUSPEND, &[&offers[1].0])).await.unwrap();
-    // The store has decided, and says so to the holder and to staff.
+    // The store has the new state, and the holder and staff can read it.
     assert_eq!(issuer.states(&offers[0].0).await, [proto::CredentialStatus::Revoked]);
     let told = issuer.freshness(vec![freshness::handle(copies[0]).to_vec()]).await.unwrap();
     assert_eq!(told[0].state(), proto::CopyState::Revoked);
     assert_eq!(published(&issuer, &copies).await, [Valid, Valid, Valid]);
-    // An urgent act on another one takes nothing along, and a restart neither.
+    // Neither an urgent act on another copy nor a restart publishes it early.
     assert!(issuer.change(change(SUSPEND, &[&offers[2].0])).await.unwrap().published);
     assert_eq!(published(&issuer, &copies).await, [Valid, Valid, Suspended]);
     let issuer = issuer.restarted().await;
@@ -65,7 +65,7 @@ async fn an_urgent_act_ends_the_wait_of_its_own_copies_alone() {
     issuer.change(calmly(SUSPEND, &[&two])).await.unwrap();
     issuer.change(change(REVOKE, &[&one])).await.unwrap();
     assert_eq!(published(&issuer, &copies).await, [State::Revoked, State::Valid]);
-    // What is taken back before it was published is never seen.
+    // A change undone before its publication is never visible.
     issuer.change(calmly(REINSTATE, &[&two])).await.unwrap();
     issuer.pass(21_600);
     assert_eq!(published(&issuer, &copies).await, [State::Revoked, State::Valid]);
@@ -81,14 +81,14 @@ async fn where_staff_do_not_say_taking_back_is_urgent_and_giving_back_is_not() {
     assert_eq!(published(&issuer, &[&copies[0]]).await, [State::Suspended]);
     assert!(issuer.change(unsaid(REVOKE)).await.unwrap().published);
     assert_eq!(published(&issuer, &[&copies[0]]).await, [State::Revoked]);
-    // The same request_id with another urgency is another request.
+    // The same request_id with another urgency is a different request.
     let first = calmly(REVOKE, &[&offer]);
     issuer.change(first.clone()).await.unwrap();
     let other = proto::ChangeStatusRequest { urgency: proto::StatusUrgency::Urgent.into(), ..first };
     assert_eq!(reason(issuer.change(other).await), "REQUEST_ID_REUSED");
 }
 
-/// The marked copy and its twins flipped together in public; what is shown from now on stands elsewhere.
+/// The marked copy and its siblings changed together in public; copies shown from now on have other indices.
 #[tokio::test]
 async fn after_a_reinstatement_new_copies_are_had_at_once_and_beyond_the_limit() {
     let issuer = start().await;
@@ -102,7 +102,7 @@ async fn after_a_reinstatement_new_copies_are_had_at_once_and_beyond_the_limit()
     };
     let valid = proto::CopyState::Valid;
     assert_eq!(told(std::slice::from_ref(&copy)).await, [(valid, false)]);
-    // The limit of a day is 12 here.
+    // The limit here is 12 per day.
     refilled(&issuer, &copy, &keys[0], 10).await.unwrap();
     assert_eq!(refilled(&issuer, &copy, &keys[0], 10).await.unwrap_err(), "REFILL_LIMIT");
     issuer.pass(60);
@@ -113,8 +113,8 @@ async fn after_a_reinstatement_new_copies_are_had_at_once_and_beyond_the_limit()
     issuer.pass(1);
     let fresh = refilled(&issuer, &copy, &keys[0], 10).await.unwrap();
     assert!(told(&fresh).await.iter().all(|said| *said == (valid, false)));
-    // They hold in public while the list still says that the old one is suspended.
+    // They are valid in public while the list still shows the old one as suspended.
     assert_eq!(published(&issuer, &[&copy, &fresh[0]]).await, [State::Suspended, State::Valid]);
-    // Once: then the limit counts again.
+    // Only once: then the limit applies again.
     assert_eq!(refilled(&issuer, &copy, &keys[0], 10).await.unwrap_err(), "REFILL_LIMIT");
 }

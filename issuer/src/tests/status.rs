@@ -1,4 +1,4 @@
-//! Acts of staff: what is published says what was done, and nothing else changes.
+//! Acts of staff: the publication shows exactly their effect.
 
 use carnet_core::{
     secure::sd_jwt::SdJwt,
@@ -27,7 +27,7 @@ pub(super) const SUSPEND: proto::StatusVerb = proto::StatusVerb::Suspend;
 pub(super) const REINSTATE: proto::StatusVerb = proto::StatusVerb::Reinstate;
 pub(super) const BASE: &str = "https://university.example/status";
 
-/// An answer over HTTP.
+/// HTTP response.
 pub(super) struct Answer {
     pub(super) code: u16,
     head: String,
@@ -47,7 +47,7 @@ pub(super) fn change(verb: proto::StatusVerb, ids: &[&str]) -> proto::ChangeStat
         verb: verb.into(),
         reason: "the record was wrong".to_owned(),
         ids: ids.iter().map(|id| (*id).to_owned()).collect(),
-        // At once: set times have tests of their own.
+        // At once: publication times have tests of their own.
         urgency: proto::StatusUrgency::Urgent.into(),
         ..Default::default()
     }
@@ -82,7 +82,7 @@ impl Running {
         copies.iter().map(proto::CopyStatus::status).collect()
     }
 
-    /// An offer that was collected, with its copies.
+    /// Creates an offer and collects its copies.
     pub(super) async fn issue(&self, format: proto::CredentialFormat, copies: usize) -> (String, Vec<String>) {
         let request = proto::CreateOfferRequest { format: format.into(), ..offer_request(&secrets::draw_id()) };
         let offer = self.create(request).await;
@@ -104,7 +104,7 @@ impl Running {
         Answer { code, head, body }
     }
 
-    /// A list in each form, as a verifier fetches it; both ways to fetch it give the same, and so does the token in CBOR.
+    /// Fetches a list in each format as a verifier does; both transports agree, and so does the CBOR token.
     async fn lists(&self, number: i64) -> (StatusList, StatusList, StatusList) {
         let mut texts = Vec::new();
         for form in ["revocation", "suspension", "token"] {
@@ -135,7 +135,7 @@ impl Running {
         (bits(&texts[0]), bits(&texts[1]), both)
     }
 
-    /// What the published lists say of a copy, by what the copy itself names; the three forms agree.
+    /// Returns the published state of a copy, at the index that the copy names; the three formats agree.
     pub(super) async fn published(&self, copy: &str) -> State {
         let (url, index) = place(copy);
         let number = url.rsplit('/').next().unwrap().parse().unwrap();
@@ -150,7 +150,7 @@ impl Running {
     }
 }
 
-/// Where a copy says that its status stands.
+/// Returns the status list URL and index that a copy names.
 pub(super) fn place(copy: &str) -> (String, u64) {
     let payload = if copy.starts_with('{') {
         serde_json::from_str::<Value>(copy).unwrap()
@@ -197,14 +197,14 @@ async fn a_revocation_cannot_be_undone_and_a_suspension_can() {
     for verb in [REINSTATE, SUSPEND] {
         assert_eq!(reason(issuer.change(change(verb, &[&offer])).await), "STATUS_REVOKED");
     }
-    // Of two, one that cannot be is none that are.
+    // If one of two cannot be changed, neither is.
     let both = proto::ChangeStatusRequest { expected_count: Some(2), ..change(REINSTATE, &[&twin, &offer]) };
     assert_eq!(reason(issuer.change(both).await), "STATUS_REVOKED");
     assert_eq!(issuer.states(&twin).await, [proto::CredentialStatus::Suspended; 2]);
     issuer.change(change(REINSTATE, &[&twin])).await.unwrap();
     assert_eq!(issuer.states(&twin).await, [proto::CredentialStatus::Valid; 2]);
     assert_eq!(issuer.states(&offer).await, [proto::CredentialStatus::Revoked; 2]);
-    // Again is no error, and changes nothing.
+    // Repeating it is no error, and changes nothing.
     assert_eq!(issuer.change(change(REVOKE, &[&offer])).await.unwrap().changed, 0);
 }
 
@@ -217,7 +217,7 @@ async fn one_copy_alone_can_be_meant() {
     assert_eq!((done.credentials, done.copies, done.changed), (1, 1, 1));
     let states = [issuer.published(&copies[0]).await, issuer.published(&copies[1]).await];
     assert_eq!(states.iter().filter(|state| **state == State::Revoked).count(), 1);
-    // What is left of it can still be suspended.
+    // The remaining valid copies can still be suspended.
     assert_eq!(issuer.change(change(SUSPEND, &[&offer])).await.unwrap().changed, 1);
     assert_eq!(reason(issuer.change(change(SUSPEND, &["unknown"])).await), "NOT_FOUND");
 }
@@ -310,7 +310,7 @@ async fn an_act_is_taken_back_exactly_and_what_it_missed_is_said() {
     let single = issuer.statuses().read_status(request).await.unwrap().into_inner().copies.swap_remove(0).issued_id;
     issuer.change(change(Suspend, &[&single])).await.unwrap();
 
-    // A filter that takes nothing is no success; what is not collected yet is said.
+    // A filter without a match is an error; it states the number of open offers.
     let nothing = |name: &str| {
         let nobody = proto::StatusFilter { credential_type: name.to_owned(), ..Default::default() };
         proto::ChangeStatusRequest { expected_count: Some(0), ..filter(Suspend, nobody) }
@@ -328,7 +328,7 @@ async fn an_act_is_taken_back_exactly_and_what_it_missed_is_said() {
     let again = issuer.change(proto::ChangeStatusRequest { dry_run: true, ..filter(Suspend, all) }).await.unwrap();
     assert_eq!(again.open_offers, 0);
 
-    // What it changed, and nothing that was so before.
+    // Only what it changed, and nothing that was so before.
     let changes = async |act: u64| -> Result<Vec<proto::StatusChange>, Status> {
         let mut all = Vec::new();
         let mut page_token = String::new();
@@ -399,7 +399,7 @@ async fn what_was_done_is_written_down_and_stays() {
     assert_eq!((acts[1].who.as_str(), acts[1].reason.as_str()), (CLERK, "the record was wrong"));
     assert_eq!((acts[1].credentials, acts[1].copies, acts[1].changed), (1, 2, 2));
     assert_eq!(acts[0].at.unwrap().seconds, issuer.now());
-    // Not even the program's own store can take it back.
+    // Even the program's own store cannot undo it.
     let pool =
         sqlx::SqlitePool::connect(&format!("sqlite://{}/store.sqlite", issuer.data.path().display())).await.unwrap();
     for undo in [
@@ -414,7 +414,7 @@ async fn what_was_done_is_written_down_and_stays() {
     sqlx::query("UPDATE statuses SET state = 'suspended' WHERE state = 'valid'").execute(&pool).await.unwrap();
 }
 
-/// What is told to holders by their copies' handles is what the lists say.
+/// Holders who ask by handle get the same state as in the lists.
 #[tokio::test]
 async fn a_copy_is_known_by_the_handle_of_what_was_signed() {
     let issuer = start().await;
@@ -429,7 +429,7 @@ async fn a_copy_is_known_by_the_handle_of_what_was_signed() {
     assert_eq!(said, [Some(expected[0]), Some(expected[1]), None]);
 }
 
-/// Whoever has a copy that does not hold gets no others for it.
+/// The holder of a revoked or suspended copy gets no others for it.
 #[tokio::test]
 async fn a_copy_that_is_revoked_or_suspended_is_not_refilled() {
     let issuer = start().await;
@@ -450,13 +450,13 @@ async fn a_copy_that_is_revoked_or_suspended_is_not_refilled() {
     assert_eq!(reason(refill().await), "SUSPENDED");
     issuer.change(change(REINSTATE, &[&offer.id])).await.unwrap();
     let new = refill().await.unwrap().credentials.remove(0).credential;
-    // What was refilled is revoked with the rest of its credential.
+    // Refilled copies are revoked with the rest of their credential.
     assert_eq!(issuer.change(change(REVOKE, &[&offer.id])).await.unwrap().changed, 3);
     assert_eq!(issuer.published(&new).await, State::Revoked);
     assert_eq!(reason(refill().await), "REVOKED");
 }
 
-/// Copies that are about to be signed when their credential is revoked: they go out, and are revoked.
+/// Copies about to be signed when their credential is revoked are issued, and are revoked.
 #[tokio::test]
 async fn a_copy_that_is_under_way_does_not_escape() {
     let issuer = start().await;

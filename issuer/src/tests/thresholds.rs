@@ -1,4 +1,4 @@
-//! Commitments in what comes out: a holder proves a threshold with a collected copy, and core's pipeline accepts it.
+//! Commitments in issued copies: a holder proves a threshold with a collected copy, and core's pipeline accepts it.
 
 use std::collections::BTreeMap;
 
@@ -20,7 +20,7 @@ use crate::refill::Own;
 const NONCE: &str = "a nonce of the verifier's";
 const AUDIENCE: &str = "decentralized_identifier:did:web:agency.example";
 
-/// Each SD-JWT format with where its claims stand and how a query names its type.
+/// Returns each SD-JWT format with the path of its claims and the type condition of a query.
 fn formats() -> [(proto::CredentialFormat, &'static str, &'static [&'static str], Value); 2] {
     [
         (
@@ -61,7 +61,7 @@ async fn collected(issuer: &Running, format: proto::CredentialFormat, without: &
     (SdJwt::parse(&answer.credentials[0].credential).unwrap(), key)
 }
 
-/// Proves one threshold of a copy to a verifier that asks for it, and nothing else; returns what the verifier sees.
+/// Proves one threshold of a copy to a verifier, and nothing else; returns the payload that the verifier sees.
 fn prove(
     issuer: &Running,
     copy: &SdJwt,
@@ -113,7 +113,7 @@ async fn a_collected_copy_proves_its_thresholds_and_hides_the_values() {
         let subject = seen["credentialSubject"].as_object().unwrap();
         assert_eq!(subject["eqfLevelAtLeast"].as_array().unwrap().len(), 1);
         assert!(!subject.contains_key("eqfLevel") && !subject.contains_key("dateOfBirth"));
-        // A value that is there proves no more than it is.
+        // A present value proves no threshold above itself.
         let more = Threshold::new(Direction::AtLeast, json!(7)).unwrap();
         let eqf = positions.iter().find(|known| known.claim.path.contains(&Step::Name("eqfLevel".to_owned()))).unwrap();
         assert_eq!(copy.prove(eqf, &more).unwrap_err().code, carnet_core::Code::ThresholdUnmet);
