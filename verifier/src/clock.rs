@@ -1,7 +1,8 @@
-//! The floor of the clock: the latest time that an accepted issuer signed as now and this verifier has verified.
+//! Floor of the clock: the latest signing time of an accepted issuer that this verifier has verified.
 //!
-//! A desk without a network has nobody to ask what time it is. Where its battery fails and its clock goes back, what has ended
-//! would hold again; so the floor is kept in the store, and a clock that stands behind it refuses (spec/freshness.md 2.9).
+//! A desk without a network cannot ask for the time. If its battery fails and its clock falls back, expired credentials
+//! would be valid again; so the floor is kept in the store, and the verifier refuses to verify while its clock is
+//! behind it (spec/freshness.md 2.9).
 
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -9,16 +10,16 @@ use carnet_core::time::{CLOCK_SKEW, Timestamp};
 
 use crate::{error::Error, store::Store, verifier::Verifier};
 
-/// The floor, in memory and in the store.
+/// Floor, in memory and in the store.
 #[derive(Debug, Default)]
 pub(crate) struct ClockFloor {
     highest: AtomicI64,
-    /// What the store has.
+    /// Value in the store.
     stored: AtomicI64,
 }
 
 impl ClockFloor {
-    /// Takes over what the store has.
+    /// Loads the value from the store.
     pub(crate) fn load(&self, stored: Timestamp) {
         self.stored.fetch_max(stored.unix(), Ordering::Relaxed);
         self.raise(stored);
@@ -29,7 +30,7 @@ impl ClockFloor {
         self.highest.fetch_max(at.unix(), Ordering::Relaxed);
     }
 
-    /// Refuses a clock that stands further behind the floor than clocks may differ.
+    /// Refuses a clock that is behind the floor by more than the accepted skew.
     ///
     /// # Errors
     /// [`Error::ClockBehind`]
@@ -38,7 +39,7 @@ impl ClockFloor {
         if now.plus(CLOCK_SKEW) < floor { Err(Error::ClockBehind { now, floor }) } else { Ok(()) }
     }
 
-    /// The floor, if the store has a lower one.
+    /// Returns the floor if the store has a lower one.
     fn unsaved(&self) -> Option<Timestamp> {
         let highest = self.highest.load(Ordering::Relaxed);
         (highest > self.stored.load(Ordering::Relaxed)).then(|| Timestamp::from_unix(highest))
@@ -46,10 +47,10 @@ impl ClockFloor {
 }
 
 impl<S: Store> Verifier<S> {
-    /// Stores the floor of the clock where it rose: a few times a day, since issuers round their times.
+    /// Saves the floor if it rose: a few times a day, since issuers round their times.
     ///
     /// # Errors
-    /// The store's.
+    /// Store errors.
     pub(crate) async fn keep_clock_floor(&self) -> Result<(), Error> {
         let clock = &self.verification.clock;
         if let Some(floor) = clock.unsaved() {

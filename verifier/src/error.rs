@@ -1,4 +1,4 @@
-//! What can go wrong in the domain, and the one mapping of it to the wire.
+//! Errors of the domain, and their only mapping to the wire.
 
 use std::time::Duration;
 
@@ -8,45 +8,45 @@ use tonic::{Code, Status};
 
 use crate::store::{Closed, StoreError};
 
-/// Retry delay where an issuer's key is not known yet: by then a status list signed with the same key has most often
-/// been fetched, and the issuer's document with it.
+/// Retry delay for an unknown issuer key: by then a status list with the same key has usually been fetched, and the
+/// issuer's document with it.
 const ISSUER_KEY_RETRY: Duration = Duration::from_secs(60);
 
-/// Why a call was not carried out.
+/// Error of a call.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
-    /// There is no request of that id, or none any more.
+    /// No request has this id, or it was deleted.
     #[error("there is no such request")]
     RequestUnknown,
     /// The request can no longer be answered.
     #[error("the request is closed")]
     RequestClosed(Closed),
-    /// The `request_id` was used with other parameters.
+    /// The `request_id` belongs to a request with other parameters.
     #[error("the request_id was used for another request")]
     RequestIdReused,
-    /// A field of the call is wrong.
+    /// A field of the call is invalid.
     #[error("{field}: {description}")]
     Invalid {
-        /// The stable reason.
+        /// Stable reason.
         reason: &'static str,
-        /// The field's name on the wire.
+        /// Name of the field on the wire.
         field: &'static str,
-        /// What is wrong with it; never its value.
+        /// Description of the fault, without the value.
         description: String,
     },
-    /// Core refused something that the caller sent.
+    /// Core refused data from the caller.
     #[error(transparent)]
     Refused(#[from] Problem),
-    /// An issuer's document that is held here does not have the key that signed.
+    /// The cached DID document of an issuer lacks the signing key.
     #[error("the issuer's key is not known yet")]
     IssuerKeyUnknown,
-    /// The clock stands before a time that an issuer signed as now.
+    /// The clock is behind a time that an issuer signed.
     #[error("the clock stands at {now}, and it was later than {floor} before")]
     ClockBehind { now: Timestamp, floor: Timestamp },
-    /// This desk has marked as many uses as it may before it is reconciled with the others.
+    /// This desk has marked the maximum number of uses between two reconciliations.
     #[error("reconciliation is due")]
     ReconciliationDue,
-    /// Too many watch at the same time.
+    /// Too many concurrent watchers.
     #[error("too many watchers")]
     TooManyWatchers,
     /// The service is stopping.
@@ -55,7 +55,7 @@ pub(crate) enum Error {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// A fault of ours; the text is for the log and not for the caller.
+    /// Fault of this program; the text is for the log and not for the caller.
     #[error("internal: {0}")]
     Internal(String),
 }

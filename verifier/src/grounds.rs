@@ -1,4 +1,4 @@
-//! Why issuers were accepted or refused: by whom, by which entry and by which rule (spec/trust.md 5.9 and 7.4).
+//! Reasons why issuers were accepted or refused: by whom, by which entry and by which rule (spec/trust.md 5.9 and 7.4).
 
 use carnet_core::{
     Code, Problem,
@@ -7,63 +7,64 @@ use carnet_core::{
 };
 use serde::{Deserialize, Serialize};
 
-/// The rule where there is no trust list.
+/// Rule if there is no trust list.
 pub(crate) const NOT_CONFIGURED: &str = "not_configured";
 
-/// Who decided that an issuer is accepted or refused.
+/// Source of the decision about an issuer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum DecidedBy {
-    /// The verifier's own configuration names it for the type.
+    /// The verifier's own configuration, which names the issuer for the type.
     Configuration,
     /// The trust list.
     TrustList,
-    /// Neither: nobody accepts it, or no list holds.
+    /// Neither: nobody accepts it, or no list is valid.
     Nobody,
 }
 
-/// Why an issuer was accepted or refused: which entry, which rule. Nothing of the holder's is in it but who issued, and of
-/// an issuer that nobody lists not even that.
+/// Reason why an issuer was accepted or refused: the entry and the rule. About the holder it reveals only the issuer of
+/// the credential, and not even that for an unlisted issuer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Ground {
-    /// The credential query; empty for a credential that was handed over.
+    /// Id of the credential query; empty for a credential given directly.
     pub(crate) query_id: String,
     pub(crate) accepted: bool,
     pub(crate) decided_by: DecidedBy,
-    /// Empty where nothing of the credential was looked at, since its issuer is a stranger.
+    /// Empty if nothing of the credential was read, because its issuer is a stranger.
     pub(crate) credential_type: String,
-    /// The issuer's DID; empty for one that neither configuration nor list has.
+    /// DID of the issuer; empty if neither configuration nor list contains it.
     pub(crate) issuer: String,
-    /// The rule by its name in spec/trust.md 5.9; `configured`, `not_configured` without a list; or, where no list holds,
-    /// the code of what is wrong with it.
+    /// Name of the rule in spec/trust.md 5.9; `configured`; `not_configured` without a list; or the code of the list's
+    /// fault, if no list is valid.
     pub(crate) rule: String,
-    /// The rule in words.
+    /// Description of the rule.
     pub(crate) meaning: String,
-    /// The list's number; 0 without one.
+    /// Number of the list; 0 without one.
     pub(crate) sequence: u64,
-    /// The name in the issuer's entry.
+    /// Name in the issuer's entry.
     pub(crate) entry: String,
-    /// The accreditation that decided, in words with its number in the entry; else empty.
+    /// Description of the accreditation, with its number in the entry; may be empty.
     pub(crate) accreditation: String,
 }
 
-/// Why the issuers of one answer were accepted or refused.
+/// Reasons about the issuers of one answer.
 pub(crate) struct Grounds {
-    /// Those that were asked about, in the order of their `issuer_trust` checks.
+    /// Decisions, in the order of their `issuer_trust` checks.
     pub(crate) asked: Vec<Ground>,
-    /// What counts for an issuer whose document was not looked up, since neither configuration nor list has it.
+    /// Decision for issuers that were not resolved because neither configuration nor list contains them.
     pub(crate) stranger: Ground,
 }
 
 impl Grounds {
-    /// One for each credential of a report whose issuer was asked about or was a stranger, in the report's order.
+    /// Returns the decisions for all credentials of a report whose issuer was decided on or was a stranger, in the
+    /// report's order.
     pub(crate) fn of(self, report: &Report) -> Vec<Ground> {
         let Self { asked, stranger } = self;
         let mut asked = asked.into_iter();
         let ground = |check: &Check| match (check.name, &check.outcome) {
             (CheckName::IssuerTrust, _) => asked.next().map(|ground| ground.of_query(&check.about)),
-            // Where the key is looked up depends on the format.
+            // The check that resolves the key depends on the format.
             (CheckName::IssuerKey | CheckName::Proof, Outcome::Failed(problem))
                 if problem.code == Code::IssuerUntrusted =>
             {
@@ -76,13 +77,13 @@ impl Grounds {
 }
 
 impl Ground {
-    /// The list of this number has no entry for it.
+    /// Creates the decision that the list with this number has no entry.
     pub(crate) fn stranger(sequence: u64) -> Self {
         let rule = Rule::NotListed;
         Self { decided_by: DecidedBy::TrustList, sequence, ..Self::nobody("", rule.as_str(), rule.meaning()) }
     }
 
-    /// The configuration names the issuer for the type.
+    /// Creates the decision that the configuration names the issuer for the type.
     pub(crate) fn configured(issuer: &str, credential_type: &str) -> Self {
         let meaning = "The verifier's configuration names it for this type.";
         let decided_by = DecidedBy::Configuration;
@@ -94,7 +95,7 @@ impl Ground {
         }
     }
 
-    /// Nobody accepts it.
+    /// Creates the decision that nobody accepts the issuer.
     pub(crate) fn nobody(credential_type: &str, rule: &str, meaning: &str) -> Self {
         Self {
             query_id: String::new(),
@@ -110,7 +111,7 @@ impl Ground {
         }
     }
 
-    /// What the list says.
+    /// Creates the decision of the list.
     pub(crate) fn listed(why: &Why, credential_type: &str) -> Self {
         let issuer = if why.name.is_some() { why.question.party.clone() } else { String::new() };
         let numbered = |(at, held): &(usize, Accreditation)| format!("{}: {held}", at.saturating_add(1));
@@ -125,12 +126,13 @@ impl Ground {
         }
     }
 
-    /// The same for a credential query.
+    /// Sets the credential query.
     pub(crate) fn of_query(self, query_id: &str) -> Self {
         Self { query_id: query_id.to_owned(), ..self }
     }
 
-    /// As a result for the pipeline, and so for the holder, who does not learn where the list is and what is there.
+    /// Converts the decision to a result for the pipeline, and so for the holder, who does not learn the list's
+    /// location or content.
     ///
     /// # Errors
     /// `issuer_untrusted`

@@ -1,27 +1,27 @@
-//! Names that cannot be guessed.
+//! Unguessable identifiers.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use carnet_core::Rng;
 
-/// The id of a request: 128 random bits in base64url. Who knows it may read the request and answer it.
+/// Id of a request: 128 random bits in base64url. Anybody who knows it may read and answer the request.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct RequestId(String);
 
 impl RequestId {
-    /// Draws a new one.
+    /// Draws an id.
     pub(crate) fn draw(rng: Rng<'_>) -> Self {
         loop {
             let mut bytes = [0; 16];
             rng.fill_bytes(&mut bytes);
             let text = URL_SAFE_NO_PAD.encode(bytes);
-            // An id that begins with a hyphen would be taken for an option where somebody types it.
+            // On a command line, an id with a leading hyphen would be taken for an option.
             if !text.starts_with('-') {
                 return Self(text);
             }
         }
     }
 
-    /// Reads one; `None` for what cannot be an id, which is no more than an id that nobody has.
+    /// Parses an id; `None` if it is malformed, which callers treat like an unknown id.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
         (bytes.len() == 16).then(|| Self(text.to_owned()))
@@ -32,7 +32,7 @@ impl RequestId {
     }
 }
 
-/// A nonce: 256 random bits in base64url.
+/// Draws a nonce: 256 random bits in base64url.
 pub(crate) fn nonce(rng: Rng<'_>) -> String {
     let mut bytes = [0; 32];
     rng.fill_bytes(&mut bytes);

@@ -1,4 +1,4 @@
-//! `clock`: the floor of the clock, and the way back from one that is too high.
+//! `clock`: shows the floor of the clock, and lowers one that is too high.
 
 use carnet_core::time::{CLOCK_SKEW, Timestamp};
 use carnet_service::{config::StartError, store as ground, time};
@@ -23,7 +23,7 @@ pub(super) struct ClockArgs {
 pub(super) async fn run(args: &ClockArgs) -> Result<u8, Failure> {
     let place = &args.place;
     VerifierConfig::load(&place.data, place.config.as_deref())?;
-    // A service that runs has the floor in memory, and would raise it again.
+    // A running service has the floor in memory, and would raise it again.
     let (store, _lock) = if args.lower {
         let (store, lock) = ground::open_to_serve(&place.data, &MIGRATIONS).await?;
         (store, Some(lock))

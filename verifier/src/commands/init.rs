@@ -1,4 +1,4 @@
-//! `init`.
+//! `init`: creates a data directory.
 
 use std::path::PathBuf;
 
@@ -17,19 +17,19 @@ use crate::{
     setup,
 };
 
-/// [`About`], of which all is given or nothing.
+/// [`About`], of which all options are given or none.
 #[derive(Debug, Clone, Args)]
 struct AboutIfGiven {
-    /// Your country, two letters. With it and what follows a request for registration is made too.
+    /// Your country, two letters. With it and the following options, a registration request is created too.
     #[arg(long, requires_all = ["privacy_policy", "support", "authority", "which_uses"])]
     country: Option<String>,
     /// Your privacy policy, an https URL.
     #[arg(long, requires = "country")]
     privacy_policy: Option<String>,
-    /// Where people ask for erasure: an https URL or mailto:ADDRESS.
+    /// Contact for erasure requests: an https URL or mailto:ADDRESS.
     #[arg(long, requires = "country")]
     support: Option<String>,
-    /// The data protection authority that watches over you.
+    /// Your data protection authority.
     #[arg(long, requires = "country")]
     authority: Option<String>,
     /// Its page for complaints, an https URL.
@@ -41,13 +41,13 @@ struct AboutIfGiven {
     /// Your legal identifier, such as VATPT-501617582.
     #[arg(long, requires = "country")]
     legal_identifier: Option<String>,
-    /// A request template that you use; may be repeated. You are registered for these and no others.
+    /// A request template that you use; may be repeated. You are registered for these only.
     #[arg(long = "use", value_name = "TEMPLATE", requires = "country", group = "which_uses")]
     uses: Vec<String>,
-    /// Ask for every template of the catalogue.
+    /// Register for every template of the catalogue.
     #[arg(long, requires = "country", conflicts_with = "uses", group = "which_uses")]
     all_uses: bool,
-    /// Ask for no other bounds than those of the templates, such as today-18y.
+    /// Register for the bounds of the templates only, such as today-18y.
     #[arg(long, requires = "country")]
     limit_bounds: bool,
 }
@@ -71,27 +71,27 @@ impl AboutIfGiven {
 
 #[derive(Debug, Args)]
 pub(crate) struct InitArgs {
-    /// The directory to make.
+    /// The directory to create.
     #[arg(long)]
     data: PathBuf,
-    /// The verifier's DID, such as did:web:jobs.example; without it the verifier is named by its key (did:jwk).
+    /// The verifier's DID, such as did:web:jobs.example; by default a did:jwk from its key.
     #[arg(long)]
     did: Option<String>,
     /// The name that holders are shown.
     #[arg(long, default_value = "Unnamed verifier")]
     name: String,
-    /// The signing key's algorithm.
+    /// The algorithm of the signing key.
     #[arg(long, value_enum, default_value = "eddsa")]
     algorithm: KeyAlgorithm,
     #[command(flatten)]
     place: KeyPlace,
     #[command(flatten)]
     about: AboutIfGiven,
-    /// Make only a store: of another desk, in a directory with the keys, the configuration and the staff of the first one, and
-    /// without its store.sqlite, store.json and the folder desk.
+    /// Create only the store of another desk, in a directory with the keys, the configuration and the staff of the
+    /// first one, but without its store.sqlite, store.json and the folder desk.
     #[arg(long, conflicts_with_all = ["did", "name", "algorithm", "country", "staff"])]
     another_desk: bool,
-    /// The name of the first who is staff.
+    /// The name of the first staff member.
     #[arg(long, value_name = "NAME", default_value = "admin", value_parser = staff::check_name)]
     staff: String,
     /// Print JSON.
@@ -117,7 +117,7 @@ pub(super) async fn run(args: InitArgs) -> Result<u8, Failure> {
     if args.another_desk {
         return another_desk(&args).await;
     }
-    // Before anything is made: a name that is mistyped leaves nothing behind.
+    // Before anything is created: a mistyped name leaves nothing behind.
     let embedded = Catalogue::embedded().map_err(|error| Failure::Input(error.to_string()))?;
     registration::require_templates(&args.about.uses, &embedded)?;
     once::reserve(args.json)?;

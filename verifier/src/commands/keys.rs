@@ -1,4 +1,4 @@
-//! `keys ...`: the verbs that both services have.
+//! `keys ...`: the key commands, which both services share.
 
 use carnet_core::did::Did;
 use carnet_service::{

@@ -1,4 +1,4 @@
-//! The command line: one file a verb.
+//! Command line, one file per command.
 
 mod clock;
 mod init;
@@ -26,7 +26,7 @@ use carnet_service::{
 use clap::{Args, Parser, Subcommand};
 use tonic::{service::interceptor::InterceptedService, transport::Channel};
 
-/// Asks holders for proof, verifies what they show, and keeps the verdict and not the claims.
+/// Requests presentations from holders, verifies them, and keeps the verdict but not the claims.
 #[derive(Debug, Parser)]
 #[command(
     name = "carnet-verifier",
@@ -40,68 +40,69 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Make a data directory with a key, a configuration and a staff token.
+    /// Create a data directory with a key, a configuration and a staff token.
     Init(init::InitArgs),
     /// Serve wallets and staff.
     Serve {
-        /// The data directory that `init` made.
+        /// The data directory that `init` created.
         #[arg(long)]
         data: PathBuf,
-        /// A TOML file whose fields are laid over DIR/config.toml.
+        /// A TOML file whose fields override DIR/config.toml.
         #[arg(long)]
         config: Option<PathBuf>,
-        /// Where to listen; port 0 lets the system pick.
+        /// The address to listen on; with port 0 the system picks a port.
         #[arg(long)]
         listen: Option<SocketAddr>,
     },
-    /// Write a backup of the store: one file, whole, checked. The service may be running.
+    /// Write a verified backup of the store to one file. The service may be running.
     Backup(BackupArgs),
-    /// Put a backup in the place of the store. The service must be stopped.
+    /// Replace the store by a backup. The service must be stopped.
     Restore(RestoreArgs),
-    /// The signing keys, of a verifier with a did:web. What changes them needs the service stopped.
+    /// Manage the signing keys of a verifier with a did:web. Changes need the service stopped.
     Keys {
         #[command(subcommand)]
         verb: carnet_service::keys::verbs::KeysVerb,
     },
-    /// Uses of vouchers, where several desks mark them: tell the other desks, and take theirs.
+    /// Manage uses of vouchers that several desks mark: export them, and import those of others.
     Redemptions {
         #[command(subcommand)]
         verb: redemptions::RedemptionsVerb,
     },
-    /// Registration as somebody who may ask: make the request, install what a registrar signed.
+    /// Register this verifier: create the request, install what a registrar signed.
     Registration {
         #[command(subcommand)]
         verb: registration::RegistrationVerb,
     },
-    /// The clock, and the latest time that an issuer signed, before which nothing is verified. Exit code 1: the clock is behind it.
+    /// Show the clock, and the latest time signed by an issuer, before which nothing is verified. Exit code 1: the
+    /// clock is behind it.
     Clock(clock::ClockArgs),
-    /// Requests to holders.
+    /// Manage requests to holders.
     Request {
         #[command(subcommand)]
         verb: request::RequestVerb,
     },
-    /// What came of a request.
+    /// Show the result of a request.
     Result(result::ResultArgs),
-    /// Who may call as staff, by name.
+    /// Manage the staff members who may call, by name.
     Staff {
         #[command(subcommand)]
         verb: carnet_service::staff::verbs::StaffVerb,
     },
-    /// Which trust list decides: the newest that was ever accepted. Exit code 1: it does not hold now, or there is none.
+    /// Show the trust list in force: the newest one ever accepted. Exit code 1: it is invalid now, or there is none.
     Trust(trust::TrustArgs),
-    /// By which entry of the trust list, and which rule, the issuers of an answer were accepted or refused.
+    /// Show the entry of the trust list and the rule by which the issuers of an answer were accepted or refused.
     Why(why::WhyArgs),
-    /// Verify a credential or a presentation that was handed over directly.
+    /// Verify a credential or a presentation from a file.
     Verify(verify::VerifyArgs),
 }
 
-// No doc comment: clap would print it in the place of what the verb does.
+// No doc comment: clap would print it instead of the command's description.
 #[derive(Debug, Args)]
 pub(crate) struct Place {
-    /// The data directory that `init` made; the service may be running.
+    /// The data directory that `init` created; the service may be running.
     #[arg(long)]
     data: PathBuf,
-    /// A TOML file whose fields are laid over DIR/config.toml.
+    /// A TOML file whose fields override DIR/config.toml.
     #[arg(long)]
     config: Option<PathBuf>,
     /// Print JSON.
@@ -109,7 +110,7 @@ pub(crate) struct Place {
     json: bool,
 }
 
-/// Runs a verb; the exit code.
+/// Runs a command, and returns the exit code.
 pub(crate) async fn run(arguments: Arguments) -> Result<u8, Failure> {
     match arguments.verb {
         Verb::Init(args) => init::run(args).await,
@@ -152,7 +153,7 @@ fn read(path: &std::path::Path) -> Result<Vec<u8>, Failure> {
     })
 }
 
-/// Reads a DCQL query from a file; checked here, so that what is wrong with it is said before anything is sent.
+/// Reads a DCQL query from a file, and validates it before anything is sent.
 fn read_query(path: &std::path::Path) -> Result<prost_types::Struct, Failure> {
     use carnet_core::json::{self, Limits};
     let bytes = read(path)?;

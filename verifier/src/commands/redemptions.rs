@@ -1,5 +1,5 @@
-//! `redemptions key`, `export`, `reconcile`, `write-off` and `totals`: what desks that do not reach each other tell each other, and
-//! what all of it comes to.
+//! `redemptions key`, `export`, `reconcile`, `write-off` and `totals`: exchange of marks between desks without a
+//! connection, and their totals.
 
 use std::{
     io::Read as _,
@@ -26,41 +26,42 @@ mod totals;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum RedemptionsVerb {
-    /// Print this desk's own public key, for the configurations of the others; it is made the first time.
+    /// Print this desk's own public key, for the configurations of the others; the first call creates it.
     Key {
         #[command(flatten)]
         place: Place,
     },
-    /// Write the uses that this desk has marked, for the other desks.
+    /// Write the uses that this desk has marked to a file, for the other desks.
     Export {
         #[command(flatten)]
         place: Place,
-        /// Where to write them.
+        /// The file to write.
         file: PathBuf,
     },
-    /// Take the other desks' marks, and find what was used too often. Exit code 1: something was.
+    /// Import the other desks' marks, and find vouchers that were used too often. Exit code 1: there are some.
     Reconcile {
         #[command(flatten)]
         place: Place,
-        /// The other desks' exports.
+        /// The exports of the other desks.
         #[arg(required = true)]
         files: Vec<PathBuf>,
     },
-    /// Go on without a desk that is lost: its exports are taken no more, and what it could have let through is counted.
+    /// Continue without a lost desk: its exports are refused from now on, and the uses that it may have allowed are
+    /// counted.
     WriteOff {
         #[command(flatten)]
         place: Place,
-        /// The desk's name. Under it no desk comes back: one that is found again gets another name and another key.
+        /// The name of the desk. No desk gets it again: one that is found later needs a new name and a new key.
         desk: String,
     },
-    /// Print how many uses this desk has marked, by template, issuer and month, and which desks were written off.
+    /// Print the number of uses that this desk has marked, by template, issuer and month, and the desks written off.
     Totals {
         #[command(flatten)]
         place: Place,
     },
 }
 
-/// A desk and its configuration.
+/// Desk and its configuration.
 struct Opened {
     config: RedemptionConfig,
     desk: Desk,
@@ -91,7 +92,7 @@ fn open_desk(place: &Place) -> Result<Opened, Failure> {
 }
 
 fn key(place: &Place) -> Result<u8, Failure> {
-    // Before the others' keys are known, so that the first desk can have one too.
+    // Works before the keys of the others are known, so that the first desk can have one too.
     let keys = VerifierConfig::keys_alone(&place.data, place.config.as_deref())?;
     let key = own_key(&place.data, &keys)?.public_key().to_multikey();
     if place.json {
@@ -257,7 +258,7 @@ fn report_text(config: &RedemptionConfig, exports: &[Export], taken: &Reconciled
         let entitlement = URL_SAFE_NO_PAD.encode(entitlement);
         let most = let_through(*uses, config.bounds());
         text.push_str(&format!("USED TOO OFTEN: {entitlement}, {} times of {uses}", marks.len()));
-        // More than the bounds allow is a desk that did not hold to its own, or a bound that is not what is written here.
+        // More marks than the bounds allow: a desk exceeded its own bound, or has another bound than configured here.
         let beyond = u64::try_from(marks.len()).is_ok_and(|marks| marks > most);
         text.push_str(if beyond { "; the desks' bounds do not explain it\n" } else { "\n" });
         for (desk, at) in marks {

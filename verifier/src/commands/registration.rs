@@ -17,23 +17,23 @@ use crate::{
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum RegistrationVerb {
-    /// Make a request for registration, to be signed by a registrar; prints it.
+    /// Create a registration request for a registrar to sign, and print it.
     Request {
-        /// The data directory that `init` made.
+        /// The data directory that `init` created.
         #[arg(long)]
         data: PathBuf,
         #[command(flatten)]
         about: About,
-        /// Where to write it; by default to standard output.
+        /// The file to write; by default standard output.
         #[arg(long)]
         out: Option<PathBuf>,
     },
     /// Install the registration that a registrar signed; it takes effect at the next start.
     Install {
-        /// The data directory that `init` made.
+        /// The data directory that `init` created.
         #[arg(long)]
         data: PathBuf,
-        /// The registration.
+        /// The file with the registration.
         file: PathBuf,
         /// Print JSON.
         #[arg(long)]
@@ -73,7 +73,7 @@ pub(super) fn run(verb: RegistrationVerb) -> Result<u8, Failure> {
     Ok(0)
 }
 
-/// The request of the verifier in a data directory.
+/// Creates the request of the verifier in a data directory.
 pub(super) fn made(data: &Path, about: &About) -> Result<Value, Failure> {
     let config = VerifierConfig::load(data, None)?;
     let broken = |what: String| StartError::new(format!("{what} Nothing was made."), "Correct the configuration.");

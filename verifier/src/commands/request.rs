@@ -15,16 +15,16 @@ use crate::ids::RequestId;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum RequestVerb {
-    /// Create a request; prints the link for the holder.
+    /// Create a request, and print the link for the holder.
     Create(Box<CreateArgs>),
     /// List requests, newest first.
     List {
         #[command(flatten)]
         staff: StaffArgs,
-        /// The most that are listed; at most 500.
+        /// The maximum number of requests to list; at most 500.
         #[arg(long, default_value_t = 50)]
         limit: u32,
-        /// Goes on where another page ended.
+        /// The token of the next page, as the previous page printed it.
         #[arg(long, default_value = "")]
         page_token: String,
     },
@@ -37,31 +37,32 @@ pub(crate) struct CreateArgs {
     /// A request template's id, such as job-right-to-work.
     #[arg(long, required_unless_present = "query", conflicts_with = "query")]
     template: Option<String>,
-    /// A file with a DCQL query of your own; `-` is standard input.
+    /// A file with your own DCQL query; `-` is standard input.
     #[arg(long, requires_all = ["purpose", "legal_basis", "retention"])]
     query: Option<PathBuf>,
-    /// Why you ask, in English.
+    /// The purpose, in English.
     #[arg(long, requires = "query")]
     purpose: Option<String>,
-    /// By what law, in English.
+    /// The legal basis, in English.
     #[arg(long, requires = "query")]
     legal_basis: Option<String>,
-    /// What you keep, and for how long, in English.
+    /// The data that you keep, and for how long, in English.
     #[arg(long, requires = "query")]
     retention: Option<String>,
-    /// The intended use of your registration that the query falls under.
+    /// The intended use of your registration that covers the query.
     #[arg(long, requires = "query")]
     intended_use: Option<String>,
-    /// Ask also for types and claims that the verifier's catalogue does not have.
+    /// Allow types and claims that the verifier's catalogue does not contain.
     #[arg(long, requires = "query")]
     allow_unknown: bool,
-    /// Ask for the issuer's word that each document still holds, so old in seconds at most (43200 to 604800).
+    /// Ask for an issuer's statement that each credential is still valid, at most this many seconds old (43200 to
+    /// 604800).
     #[arg(long, requires = "query", value_name = "SECONDS")]
     freshness_seconds_max: Option<u32>,
-    /// How long it may be answered, in seconds; by default as the verifier is configured.
+    /// The number of seconds for which it can be answered; by default that of the configuration.
     #[arg(long, default_value_t = 0)]
     ttl: u32,
-    /// Your own name for this call: the same one gives the same request.
+    /// Your own id for this call: the same id returns the same request.
     #[arg(long)]
     request_id: Option<String>,
 }

@@ -13,7 +13,7 @@ use super::{Failure, client, show};
 pub(crate) struct ResultArgs {
     /// The request's id.
     id: String,
-    /// Waits for the answer and shows what was disclosed, which is not kept.
+    /// Wait for the answer and show the disclosed claims, which are not stored.
     #[arg(long)]
     watch: bool,
     #[command(flatten)]
@@ -38,7 +38,7 @@ pub(super) async fn run(args: ResultArgs) -> Result<u8, Failure> {
     Ok(code)
 }
 
-/// 0 accepted, 1 refused, expired or erased, 3 not answered yet.
+/// Returns 0 for accepted, 1 for refused, expired or erased, 3 for not answered yet.
 pub(super) fn exit_code(result: &RequestResult) -> u8 {
     match RequestState::try_from(result.state) {
         Ok(RequestState::Accepted) => 0,
@@ -47,7 +47,8 @@ pub(super) fn exit_code(result: &RequestResult) -> u8 {
     }
 }
 
-/// Shows one state of a request. Claims are shown here and kept nowhere, so that a failure to write them is the verb's.
+/// Prints one state of a request. Claims are printed here and stored nowhere, so the command fails if they cannot be
+/// written.
 fn print(change: &WatchResultResponse, json: bool) -> Result<(), StartError> {
     let result = change.result.clone().unwrap_or_default();
     let mut value = show::result(&result);

@@ -1,4 +1,4 @@
-//! Answers of the service, as JSON for programs and as lines for people.
+//! Responses of the service, as JSON for programs and as text for people.
 
 use std::fmt::Write as _;
 
@@ -10,7 +10,7 @@ use carnet_proto::verifier::v1::{
 use carnet_service::wire;
 use serde_json::{Value, json};
 
-/// A protobuf time in text; empty if it is not set.
+/// Formats a protobuf timestamp; empty if it is not set.
 pub(super) fn time(at: Option<&prost_types::Timestamp>) -> String {
     at.and_then(|at| wire::from_timestamp(at).ok()).map(|at| at.to_string()).unwrap_or_default()
 }
@@ -36,7 +36,7 @@ fn outcome(outcome: i32) -> &'static str {
     }
 }
 
-/// A Struct as JSON; null if it holds what JSON of ours does not.
+/// Converts a Struct to JSON; null if it contains values that Carnet does not use.
 pub(super) fn structure(wire: &prost_types::Struct) -> Value {
     wire::from_struct(wire).map_or(Value::Null, Value::Object)
 }
@@ -68,7 +68,7 @@ pub(super) fn verdict(verdict: &Verdict) -> Value {
     })
 }
 
-/// The use of a voucher: which of how many, or one by its serial.
+/// Formats the use of a voucher: its number and the total, or its serial.
 fn redemption(used: &Redemption) -> Value {
     if used.of == 0 {
         return json!({"by": "serial", "use": null, "of": null});
@@ -76,7 +76,7 @@ fn redemption(used: &Redemption) -> Value {
     json!({"by": "number", "use": used.number, "of": used.of})
 }
 
-/// By which entry and rule an issuer was accepted or refused.
+/// Formats the entry and the rule by which an issuer was accepted or refused, as JSON.
 pub(super) fn decision(decision: &IssuerDecision) -> Value {
     json!({
         "query_id": decision.query_id,
@@ -101,7 +101,7 @@ fn authority(authority: i32) -> &'static str {
     }
 }
 
-/// The same for a person.
+/// Formats the entry and the rule by which an issuer was accepted or refused, as text.
 pub(super) fn decision_text(decision: &IssuerDecision) -> String {
     let IssuerDecision { credential_type, issuer, rule, meaning, sequence, entry, accreditation, .. } = decision;
     let verdict = if decision.accepted { "accepted" } else { "refused" };
@@ -150,7 +150,7 @@ fn message(message: &StatusMessage) -> Value {
     json!({"query_id": message.query_id, "number": message.number, "text": message.text})
 }
 
-/// `credentialSubject.validUntil >= 2026-11-22`
+/// Formats a threshold: `credentialSubject.validUntil >= 2026-11-22`.
 fn threshold(proved: &ProvedThreshold) -> String {
     match &proved.bound {
         Some(Bound::AtLeast(bound)) => format!("{} >= {bound}", proved.path),
@@ -170,7 +170,7 @@ fn kept(claim: &KeptClaim) -> Value {
     })
 }
 
-/// A verdict for a person, one check a line.
+/// Formats a verdict as text, one check per line.
 pub(super) fn verdict_text(verdict: &Verdict) -> String {
     let mut text = String::new();
     // Writing to a String does not fail.

@@ -15,7 +15,7 @@ use crate::{
 
 const LOST: &str = "uses of vouchers that were counted after it, so that those vouchers can be used again; verdicts; erasures that were \
     confirmed to holders, so that what they had erased is here again; the newest trust list, until it is fetched.";
-/// A gap in the numbers of marks and exports that is wider than all that were given out after a backup.
+/// Gap in the numbers of marks and exports, wider than the numbers used after any backup.
 const GAP: i64 = 1 << 30;
 
 pub(super) async fn back_up(args: &BackupArgs) -> Result<u8, Failure> {
@@ -54,9 +54,9 @@ pub(super) async fn restore(args: &RestoreArgs) -> Result<u8, Failure> {
     Ok(0)
 }
 
-/// Closes what must not go on as it was in an older store. A request that is open here may have been answered since, and that answer
-/// could be shown again. Numbers of marks and exports that were given out since are not given out twice, and no use is counted before
-/// the desks are reconciled.
+/// Closes requests in an older store, and skips numbers. An open request may have been answered since, and the answer
+/// could be presented again. Numbers of marks and exports must not be reused, and no use is counted before the desks
+/// are reconciled.
 async fn go_on(tx: &mut Transaction<'static, Sqlite>, _now: Timestamp) -> Result<(), sqlx::Error> {
     sqlx::query(
         "UPDATE requests SET state = 'expired', query = '', nonce = '', request_object = '' WHERE state = 'open'",

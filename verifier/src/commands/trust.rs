@@ -1,4 +1,4 @@
-//! `trust`: which trust list decides.
+//! `trust`: shows the trust list in force.
 
 use carnet_core::{
     day,
@@ -17,7 +17,7 @@ use crate::{
     store::{MIGRATIONS, Remembered, Sqlite, StoreError, TrustStore as _},
 };
 
-/// Returns the end of a timestamp from the store, where it was verified.
+/// Returns the end of a stored timestamp, which was verified before it was stored.
 fn end_of(timestamp: &str) -> Option<Timestamp> {
     let document = json::parse_object(timestamp.as_bytes(), Limits::DOCUMENT).ok()?;
     Timestamp::parse(document.get("validUntil")?.as_str()?).ok()
@@ -27,13 +27,13 @@ fn end_of(timestamp: &str) -> Option<Timestamp> {
 pub(crate) struct TrustArgs {
     #[command(flatten)]
     place: Place,
-    /// Accept the list of this digest once, although it is older than the newest that was accepted or does not descend
-    /// from it: the way back after a wrong list. Ask the operators for the digest, and not the list's site.
+    /// Accept the list with this digest once, although it is older than the newest accepted one or does not descend
+    /// from it: the way back after a wrong list. Get the digest from the operators, and not from the list's site.
     #[arg(long, value_name = "DIGEST", allow_hyphen_values = true)]
     accept: Option<String>,
 }
 
-/// Notes the list that is to be accepted once, if there is one, and reads what is kept.
+/// Records the list to accept once, if there is one, and reads the stored list.
 async fn look(lists: Sqlite, issuer: &str, accept: Option<&str>) -> Result<Option<Remembered>, StoreError> {
     if let Some(digest) = accept {
         lists.accept_once(issuer, digest).await?;
@@ -41,7 +41,8 @@ async fn look(lists: Sqlite, issuer: &str, accept: Option<&str>) -> Result<Optio
     lists.remembered(issuer).await
 }
 
-/// 0: the newest list that was accepted holds now, as far as the service has seen, 1: it does not, or there is none.
+/// Returns 0 if the newest accepted list is valid now, as far as the service knows, and 1 if it is not, or if there is
+/// none.
 pub(super) async fn run(TrustArgs { place: args, accept }: TrustArgs) -> Result<u8, Failure> {
     let config = VerifierConfig::load(&args.data, args.config.as_deref())?;
     let Some(trust) = config.trust else {

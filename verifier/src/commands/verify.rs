@@ -15,16 +15,16 @@ use super::{Failure, client, read, read_query, show};
 
 #[derive(Debug, Args)]
 pub(crate) struct VerifyArgs {
-    /// The credential (SD-JWT text or JSON); `-` is standard input. With --presentation: the presentation's text, or a
-    /// vp_token, that is a JSON object from query id to presentations.
+    /// The credential (SD-JWT text or JSON); `-` is standard input. With --presentation: the text of the presentation,
+    /// or a vp_token, a JSON object from query ids to presentations.
     file: PathBuf,
-    /// The file holds a presentation, bound to a nonce and an audience.
+    /// The file contains a presentation, bound to a nonce and an audience.
     #[arg(long, requires_all = ["query", "nonce", "audience"])]
     presentation: bool,
     /// The DCQL query that it answers.
     #[arg(long, requires = "presentation")]
     query: Option<PathBuf>,
-    /// The nonce that you gave out.
+    /// The nonce that you sent.
     #[arg(long, requires = "presentation", allow_hyphen_values = true)]
     nonce: Option<String>,
     /// Your full client id.
@@ -74,7 +74,7 @@ pub(super) async fn run(args: VerifyArgs) -> Result<u8, Failure> {
     Ok(u8::from(!verdict.accepted))
 }
 
-/// Fault of a vp_token of which a member is no array of presentations.
+/// Error for a vp_token with a member that is not an array of presentations.
 fn no_list(id: &str) -> String {
     let id = shown_json(&Value::from(id));
     format!(
@@ -84,14 +84,14 @@ fn no_list(id: &str) -> String {
     )
 }
 
-/// Returns `true` if the bytes are JSON that maps ids to presentations, and so no credential.
+/// Tests if the bytes are JSON that maps ids to presentations, and so no credential.
 fn is_vp_token(bytes: &[u8]) -> bool {
     let presents = |value: &Value| value.is_array() || value.as_str().is_some_and(|text| text.contains('~'));
     json::parse_object(bytes, Limits::DOCUMENT)
         .is_ok_and(|members| !members.is_empty() && !members.contains_key("@context") && members.values().all(presents))
 }
 
-/// A vp_token as it stands; or one presentation, which answers the query's only credential.
+/// Returns a vp_token unmodified, or one with a single presentation for the query's only credential.
 fn vp_token(bytes: Vec<u8>, query: &prost_types::Struct) -> Result<HashMap<String, PresentationList>, Failure> {
     let list = |items: &Vec<Value>| -> Option<PresentationList> {
         let presentations = items
@@ -104,7 +104,7 @@ fn vp_token(bytes: Vec<u8>, query: &prost_types::Struct) -> Result<HashMap<Strin
             .collect::<Option<_>>()?;
         Some(PresentationList { presentations })
     };
-    // A presentation has a context, which is no query's id.
+    // A presentation has a `@context`, which is no valid query id.
     if let Ok(members) = json::parse_object(&bytes, Limits::DOCUMENT)
         && !members.contains_key("@context")
     {

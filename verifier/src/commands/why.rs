@@ -1,4 +1,4 @@
-//! `why`: by which entry and rule the issuers of an answer were accepted or refused.
+//! `why`: shows the entry and the rule by which the issuers of an answer were accepted or refused.
 
 use carnet_proto::verifier::v1::ReadResultRequest;
 use carnet_service::client::StaffArgs;
@@ -15,7 +15,7 @@ pub(crate) struct WhyArgs {
     staff: StaffArgs,
 }
 
-/// 0: every issuer was accepted, 1: one was refused, or no verdict is kept, 3: there is no answer yet.
+/// Returns 0 if every issuer was accepted, 1 if one was refused or no verdict is stored, 3 without an answer yet.
 pub(super) async fn run(args: WhyArgs) -> Result<u8, Failure> {
     let mut client = client(&args.staff).await?;
     let answer = client.read_result(ReadResultRequest { id: args.id }).await?.into_inner();

@@ -1,4 +1,4 @@
-//! Wire values from and to the domain's.
+//! Conversions between wire and domain values.
 
 use std::collections::HashMap;
 
@@ -34,15 +34,15 @@ pub(super) fn check(check: &Check) -> proto::Check {
     }
 }
 
-/// A check for the holder, who learns that a fetch failed and not what this verifier met: its details can name addresses of
-/// the verifier's own network.
+/// Converts a check for the holder, who learns that a fetch failed but no details: these can contain addresses of the
+/// verifier's own network.
 pub(super) fn holders_check(shown: &Check) -> proto::Check {
     let code = FETCHED.iter().find(|code| code.as_str() == shown.code);
     let detail = code.map_or_else(|| shown.detail.clone(), |code| code.meaning().to_owned());
     proto::Check { detail, ..check(shown) }
 }
 
-/// Codes behind which there may be a fetch.
+/// Codes of checks that may involve a fetch.
 const FETCHED: [Code; 14] = [
     Code::AddressForbidden,
     Code::DidUnresolved,
@@ -71,7 +71,7 @@ fn summary(summary: &Summary) -> proto::CredentialSummary {
     }
 }
 
-/// None for one that this version would not have stored.
+/// Converts a threshold; `None` if this version would not have stored it.
 fn threshold(shown: &ShownThreshold) -> Option<proto::ProvedThreshold> {
     let threshold = shown.threshold().ok()?;
     let bound = threshold.bound().as_str().map_or_else(|| threshold.bound().to_string(), str::to_owned);

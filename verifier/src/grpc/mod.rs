@@ -1,4 +1,4 @@
-//! The gRPC services: wire to domain and back, and nothing else.
+//! gRPC services: convert between wire and domain types.
 
 mod convert;
 mod presentation;
@@ -14,11 +14,11 @@ use tonic::service::{Routes, interceptor::InterceptedService};
 
 use crate::{store::Store, verifier::Verifier};
 
-/// The services' names, for health checks.
+/// Full names of the services, for health checks.
 pub(crate) const NAMES: [&str; 2] =
     ["carnet.verifier.v1.PresentationService", "carnet.verifier.v1.VerificationService"];
 
-/// Both services: the holder-facing one for anybody, the staff-facing one behind the token.
+/// Returns both services: the one for holders is public, the one for staff needs the token.
 pub(crate) fn routes<S: Store>(verifier: Arc<Verifier<S>>, staff: StaffOnly, max_message_bytes: usize) -> Routes {
     let presentations = PresentationServiceServer::new(presentation::Presentations(Arc::clone(&verifier)))
         .max_decoding_message_size(max_message_bytes);

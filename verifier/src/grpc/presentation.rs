@@ -1,4 +1,4 @@
-//! `carnet.verifier.v1.PresentationService`: what a wallet talks to.
+//! `carnet.verifier.v1.PresentationService`, for wallets.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! `carnet.verifier.v1.VerificationService`: what staff and their systems talk to.
+//! `carnet.verifier.v1.VerificationService`, for staff and their systems.
 
 use std::{sync::Arc, time::Duration};
 
@@ -68,7 +68,7 @@ impl<S: Store> VerificationService for Verifications<S> {
     ) -> Result<Response<Self::WatchResultStream>, Status> {
         let id = request.into_inner().id;
         let stored = self.0.stored(&id).await?;
-        // Watching begins before the state is read again, so that no change falls between the two.
+        // Watching starts before the state is read again, so that no change is missed.
         let watcher = self.0.hub.watch(&stored.id)?;
         let (sender, receiver) = mpsc::channel(1);
         let verifier = Arc::clone(&self.0);
@@ -127,7 +127,7 @@ impl<S: Store> VerificationService for Verifications<S> {
     }
 }
 
-/// How long what was disclosed may come after its verdict.
+/// Maximum delay of the disclosed claims after their verdict.
 const BEHIND: Duration = Duration::from_millis(500);
 
 fn structure(
@@ -141,7 +141,7 @@ fn structure(
     })
 }
 
-/// Sends the state now and at each change, until it is final or nobody listens.
+/// Sends the current state and every change, until the state is final or the client disconnects.
 async fn watch<S: Store>(
     verifier: &Verifier<S>,
     id: &str,
@@ -152,7 +152,8 @@ async fn watch<S: Store>(
     loop {
         let (stored, at) = (verifier.stored(id).await?, now());
         if stored.state(at) == State::Accepted && disclosed.is_none() {
-            // What was disclosed comes right behind the verdict, which a wrong answer's wake-up can show first.
+            // The disclosed claims follow directly after the verdict, which a notification about a wrong answer may
+            // show first.
             if let Ok(Ok(change)) = tokio::time::timeout(BEHIND, watcher.changed()).await {
                 disclosed = change.0;
             }

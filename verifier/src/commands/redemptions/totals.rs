@@ -1,4 +1,4 @@
-//! `redemptions totals`: what a desk has marked, for an audit. Numbers, and nobody's data.
+//! `redemptions totals`: numbers of marked uses, for an audit, without personal data.
 
 use carnet_service::store as ground;
 use serde_json::{Value, json};
