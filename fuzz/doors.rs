@@ -1,7 +1,7 @@
-//! The doors through which bytes from outside come in, each as a function of bytes that must not panic.
+//! Entry points for bytes from outside, each as a function of bytes that must not panic.
 //!
-//! The fuzz targets and the property tests of core (`core/tests/parsers.rs`) share this file. Where
-//! something parses, what it says of itself must hold.
+//! The fuzz targets and the property tests of core (`core/tests/parsers.rs`) share this file. Parsed input must also
+//! be consistent with itself.
 
 use std::collections::BTreeMap;
 
@@ -26,7 +26,7 @@ use serde_json::{Map, Value, json};
 
 /// 2026-11-22T00:00:00Z.
 pub(crate) const NOW: Timestamp = Timestamp::from_unix(1_795_305_600);
-/// The nonce and the audience that presentations are held to.
+/// The nonce and the audience that presentations must have.
 pub(crate) const NONCE: &str = "n-0S6_WzA2Mj";
 /// See [`NONCE`].
 pub(crate) const AUDIENCE: &str = "decentralized_identifier:did:web:agency.example";
@@ -48,7 +48,7 @@ pub(crate) const ALL: &[(&str, Door)] = &[
     ("status_list_cwt", status_list_cwt),
 ];
 
-/// Strict JSON; what parses has one canonical form, which parses to itself.
+/// Strict JSON; parsed JSON has one canonical form, which parses to itself.
 ///
 /// With one exception: 90071992547409930.5 is written without its fraction in the canonical form, and is
 /// an integer outside the I-JSON range there, which is refused.
@@ -64,7 +64,7 @@ pub(crate) fn json_text(bytes: &[u8]) {
     assert_eq!(json::canonicalize(&again).expect("it has a canonical form"), canonical);
 }
 
-/// A JWS; what parses keeps its text.
+/// A JWS; a parsed one keeps its text.
 pub(crate) fn jws(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     if let Ok(jws) = Jws::parse(text) {
@@ -88,7 +88,8 @@ pub(crate) fn sd_jwt(bytes: &[u8]) {
     }
 }
 
-/// DIDs, DID URLs, where did:web documents and did:webvh logs are, and did:key and did:jwk resolved; what parses keeps its text.
+/// DIDs, DID URLs, the places of did:web documents and did:webvh logs, and did:key and did:jwk resolved; a parsed one
+/// keeps its text.
 pub(crate) fn did_url(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     if let Ok(url) = DidUrl::parse(text) {
@@ -125,7 +126,7 @@ pub(crate) fn did_document(bytes: &[u8]) {
     }
 }
 
-/// A did:webvh log, of the DID that it says it is of, so that what comes after the SCID is reached as well.
+/// A did:webvh log, of the DID that it names, so that the checks after the SCID are reached as well.
 pub(crate) fn did_log(bytes: &[u8]) {
     let own = || {
         let first = bytes.split(|byte| *byte == b'\n').next()?;
@@ -143,7 +144,7 @@ pub(crate) fn did_log(bytes: &[u8]) {
     }
 }
 
-/// A DCQL query; what parses can be written and read again.
+/// A DCQL query; a parsed one can be written and read again.
 pub(crate) fn dcql(bytes: &[u8]) {
     let Ok(value) = json::parse(bytes, Limits::SMALL) else { return };
     if let Ok(query) = Query::parse(&value) {
@@ -168,7 +169,7 @@ pub(crate) fn data_integrity(bytes: &[u8]) {
     let _ = Credential::parse(document);
 }
 
-/// Accepts every issuer and every type: whatever can be refused later stays reachable.
+/// Accepts every issuer and every type, so that all later refusals stay reachable.
 struct Anything;
 
 impl IssuerPolicy for Anything {
@@ -218,7 +219,7 @@ pub(crate) fn credential(bytes: &[u8]) {
 /// URL of the list of [`status_list_cwt`].
 pub(crate) const LIST: &str = "https://issuer.example/status/token/0";
 
-/// A status list token in CBOR, by whoever its `kid` says.
+/// A status list token in CBOR, by the issuer that its `kid` names.
 pub(crate) fn status_list_cwt(bytes: &[u8]) {
     let Ok(token) = cwt::Token::parse(bytes) else { return };
     let Ok(kid) = DidUrl::parse(token.kid()) else { return };

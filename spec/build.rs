@@ -1,4 +1,4 @@
-//! Embeds every folder of `types/` and every file of `requests/`, so that a new type or request is data alone.
+//! Embeds every folder of `types/` and every file of `requests/`, so that a new type or request is only data.
 
 use std::{
     env,

@@ -5,16 +5,16 @@ use std::sync::OnceLock;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use serde_json::{Map, Value, json};
 
-/// Tells if the command line asks for JSON; also one that could not be parsed.
+/// Returns whether the command line asks for JSON, even if it cannot be parsed.
 #[must_use]
 pub fn json_is_asked() -> bool {
     std::env::args_os().skip(1).take_while(|argument| argument != "--").any(|argument| argument == "--json")
 }
 
-/// Members that a command had to say before it failed.
+/// Members that a command wants in the output of its failure.
 static BESIDE: OnceLock<Map<String, Value>> = OnceLock::new();
 
-/// Keeps the members of an object, to stand beside `error` in the object of the failure that follows.
+/// Stores the members of an object, to be written beside `error` in the object of the next failure.
 pub fn beside(object: Value) {
     if let Value::Object(members) = object {
         let _ = BESIDE.set(members);
@@ -29,11 +29,11 @@ pub fn failure(text: impl std::fmt::Display, error: &Value) {
         whole.insert("error".to_owned(), error.clone());
         let _ = crate::announce(Value::Object(whole));
     }
-    // Also with `--json`: whoever runs a script finds the words in its log.
+    // Also with `--json`: the log of a script then has the words.
     crate::note(format_args!("error: {text}"));
 }
 
-/// The object for a command line that the parser refused. It names what is missing.
+/// Returns the object for a command line that the parser refused. It names the missing arguments.
 #[must_use]
 pub fn usage_object(error: &clap::Error) -> Value {
     let text = error.to_string();

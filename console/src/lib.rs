@@ -23,7 +23,7 @@ pub use question::{Answer, Question};
 
 /// Exit code: a problem, or an answer that is no.
 pub const PROBLEM: u8 = 1;
-/// Exit code: the command line is wrong, or what it needs is not there.
+/// Exit code: the command line is wrong, or a file or secret that it needs is missing.
 pub const USAGE: u8 = 2;
 /// Exit code: the same may work later.
 pub const TRY_AGAIN: u8 = 3;
@@ -33,7 +33,7 @@ const OUTPUT_LOST: u8 = PROBLEM;
 /// Reason for which standard output takes nothing.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Unwritable {
-    /// The standard library opens `/dev/null` in the place of a closed descriptor, so that the two cannot be told apart.
+    /// The standard library opens `/dev/null` in place of a closed descriptor, so that the two cannot be told apart.
     #[error("standard output is closed or goes to /dev/null")]
     Nowhere,
     /// The system refused the write.
@@ -61,7 +61,7 @@ pub fn line(text: impl Display) {
 /// Writes a line to standard output and returns a failure; [`exit`] does not report it.
 ///
 /// # Errors
-/// The line could not be written, or nobody reads it.
+/// The line could not be written, or its reader has closed.
 pub fn announce(text: impl Display) -> Result<(), Unwritable> {
     write(format_args!("{text}\n")).map_err(|error| failed(&error))
 }
@@ -71,7 +71,7 @@ pub fn note(text: impl Display) {
     let _ = writeln!(standard_error(), "{text}");
 }
 
-/// Returns the process's exit code: at least 1 if output was lost, which standard error then says.
+/// Returns the process's exit code: at least 1 if output was lost, which standard error then states.
 #[must_use]
 pub fn exit(code: u8) -> ExitCode {
     let Some(lost) = FAILED.get() else { return ExitCode::from(code) };
@@ -87,7 +87,7 @@ pub fn exit(code: u8) -> ExitCode {
 /// Unless it is a terminal, this writes white space: a space before a JSON text, else an empty line.
 ///
 /// # Errors
-/// Standard output is closed, full, a pipe that nobody reads, or `/dev/null`.
+/// Standard output is closed, full, a pipe without a reader, or `/dev/null`.
 pub fn reserve(json: bool) -> Result<(), Unwritable> {
     if stdout_is_terminal() {
         return Ok(());
@@ -101,7 +101,7 @@ pub fn reserve(json: bool) -> Result<(), Unwritable> {
 /// Writes a line that cannot be shown again.
 ///
 /// # Errors
-/// The line could not be written, or nobody reads it.
+/// The line could not be written, or its reader has closed.
 pub fn show_once(text: impl Display) -> Result<(), Unwritable> {
     if goes_nowhere() {
         return Err(Unwritable::Nowhere);

@@ -12,7 +12,7 @@ pub enum Answer {
     Yes,
     /// No.
     No,
-    /// Neither, however often the question was put, or the input ended. It approves nothing, and nobody said no either.
+    /// Neither: every answer was unclear, or the input ended. It is no approval, and no refusal either.
     Unclear,
 }
 

@@ -3,7 +3,7 @@
 //! Each pair, ours and its floor, is measured in the same run and interleaved, so that both see the
 //! same machine; a figure is the median of many rounds. The last lines are `ratio NAME VALUE`.
 
-// A bench is at the edge: it has a clock, and may stop at the first thing that goes wrong.
+// A bench is a program: it has a clock, and may stop at the first error.
 #![allow(
     missing_docs,
     clippy::disallowed_methods,
@@ -38,7 +38,7 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
 const ROUNDS: usize = 400;
-/// Calls in a round, so that a round is long beside what reading the clock costs.
+/// Calls in a round, so that a round is long compared with reading the clock.
 const CALLS: u32 = 5;
 
 const NOW: Timestamp = Timestamp::from_unix(1_800_000_000);
@@ -263,8 +263,8 @@ fn issuing() -> (&'static str, f64) {
     compare("sd-jwt-issue", ours, floor)
 }
 
-/// Proving and checking a threshold, each at its most expensive, over one strict verification: what the
-/// proof adds to a presentation is no more than one more signature would.
+/// Proving and checking a threshold, each at its most expensive, over one strict verification: the proof adds no more
+/// to a presentation than one more signature would.
 fn at_least() -> [(&'static str, f64); 2] {
     let issuer = key(1);
     let issuer_key = issuer.public_key();
@@ -283,7 +283,7 @@ fn at_least() -> [(&'static str, f64); 2] {
     [compare("at-least-prove", prove, floor), compare("at-least-verify", verify, floor)]
 }
 
-/// Numbers that cost nothing: how fast the machine draws randomness is not what is measured.
+/// Random numbers at no cost: the speed of the machine's randomness is not measured.
 struct Counter(u64);
 
 impl RngCore for Counter {

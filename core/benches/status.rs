@@ -4,7 +4,7 @@
 //! Ours makes every form that changes: for a revocation the credential and the token, as JWT and as CWT. The two are measured in turns; a
 //! figure is the median of many rounds. The last line is `ratio status-publish VALUE`.
 
-// A bench is at the edge: it has a clock, and may stop at the first thing that goes wrong.
+// A bench is a program: it has a clock, and may stop at the first error.
 #![allow(
     missing_docs,
     clippy::disallowed_methods,

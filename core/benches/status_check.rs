@@ -1,10 +1,10 @@
 //! Time and memory that a verifier needs to look up one credential's status in a list that is in memory.
 //!
-//! A look-up is what the pipeline does for one entry: the list by its URL, its issuer, its times, the bit. Lists and
-//! entries are drawn at random, so that the processor's caches help no more than they do in life. The last line is
+//! A look-up is the pipeline's work for one entry: the list by its URL, its issuer, its times, the bit. Lists and
+//! entries are drawn at random, so that the processor's caches help no more than in production. The last line is
 //! `status-check VALUE ns`, the median of many rounds, of 16 lists of a million entries.
 
-// A bench is at the edge: it has a clock, and may stop at the first thing that goes wrong.
+// A bench is a program: it has a clock, and may stop at the first error.
 #![allow(
     missing_docs,
     clippy::disallowed_methods,

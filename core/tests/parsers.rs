@@ -84,7 +84,7 @@ fn document() -> Map<String, Value> {
     document.as_object().unwrap().clone()
 }
 
-/// The payload and what is disclosable in it, in both forms.
+/// Returns an SD-JWT with disclosable claims, in one of the two formats.
 fn issued(typ: &str) -> String {
     let kid = method(&Did::jwk(&issuer().public_key()));
     let name = |text: &str| Step::Name(text.to_owned());

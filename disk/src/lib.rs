@@ -45,7 +45,7 @@ pub fn read_given_text(path: &Path) -> io::Result<Zeroizing<String>> {
     text_of_file(&content).map(|text| Zeroizing::new(text.to_owned())).map_err(io::Error::other)
 }
 
-/// Opens a new file for writing; one that is there stays as it is. The umask narrows `mode`.
+/// Opens a new file for writing; an existing one is not changed. The umask narrows `mode`.
 ///
 /// # Errors
 /// Those of the file system; `AlreadyExists`.
@@ -57,7 +57,7 @@ pub fn create_new(path: &Path, mode: u32) -> io::Result<File> {
     options.open(path)
 }
 
-/// Writes a new file with these bytes and this mode, through to the disk; one that is there stays as it is.
+/// Writes a new file with these bytes and this mode, through to the disk; an existing one is not changed.
 ///
 /// # Errors
 /// Those of the file system, and then there is no such file; `AlreadyExists`.
@@ -65,7 +65,7 @@ pub fn write_new(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     let mut file = create_new(path, mode)?;
     let written = file.write_all(bytes).and_then(|()| file.sync_all()).and_then(|()| sync_directory(folder_of(path)));
     if written.is_err() {
-        // Best effort: the error that is returned is the one that matters.
+        // Best effort: the returned error is the one that matters.
         fs::remove_file(path).ok();
     }
     written
@@ -106,7 +106,8 @@ fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// A directory that is being set up. Unless it is kept, what was made in it goes again, so that the next try finds it as it was.
+/// A directory that is being set up. Unless it is kept, its new files are removed, so that the next try finds it
+/// unchanged.
 #[derive(Debug)]
 pub struct NewDirectory {
     path: PathBuf,
@@ -158,7 +159,7 @@ impl Drop for NewDirectory {
     }
 }
 
-/// Brings a directory's names to the disk, so that nobody relies on a file that a power cut takes away.
+/// Writes a directory's names to the disk, so that nobody relies on a file that a power cut removes.
 ///
 /// # Errors
 /// Those of the file system.
@@ -224,7 +225,7 @@ mod tests {
     #[test]
     fn a_file_that_cannot_be_replaced_stays_and_nothing_is_left_beside_it() {
         let folder = tempfile::tempdir().unwrap();
-        // Not a file: what would take its place cannot be renamed to it.
+        // Not a file: the new one cannot be renamed to it.
         let path = folder.path().join("keys.json");
         fs::create_dir(&path).unwrap();
         fs::write(path.join("inside"), "kept").unwrap();

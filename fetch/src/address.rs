@@ -17,7 +17,7 @@ pub(crate) enum Kind {
     Public,
     /// Loopback or private: only for hosts that the configuration names.
     Private,
-    /// Nobody's web server: link-local (with the cloud's metadata service), multicast, reserved.
+    /// Never a web server: link-local (with the cloud's metadata service), multicast, reserved.
     Never,
 }
 
@@ -54,7 +54,7 @@ fn kind_v6(ip: Ipv6Addr) -> Kind {
         kind_v4(Ipv4Addr::new(h1, h2, l1, l2))
     };
     match [a, b, c, d, e, f] {
-        // v4-mapped, and the well-known prefix of NAT64 (RFC 6052): what counts is the v4 address inside.
+        // v4-mapped, and the well-known prefix of NAT64 (RFC 6052): the v4 address inside counts.
         [0, 0, 0, 0, 0, 0xffff] | [0x64, 0xff9b, 0, 0, 0, 0] => embedded(high, low),
         // 6to4 (RFC 3056) has one inside, too.
         [0x2002, ..] => embedded(b, c),
@@ -80,9 +80,9 @@ impl fmt::Display for Forbidden {
 
 impl Error for Forbidden {}
 
-/// Resolves names with the system's resolver and passes on permitted addresses alone.
+/// Resolves names with the system's resolver and returns only permitted addresses.
 ///
-/// It is the one that connects who asks it, so that a name cannot point elsewhere between the check and the connection.
+/// The connector itself calls it, so that a name cannot point elsewhere between the check and the connection.
 #[derive(Debug, Clone)]
 pub(crate) struct Guarded {
     pub(crate) private_hosts: Arc<BTreeSet<String>>,
@@ -98,7 +98,7 @@ impl Resolve for Guarded {
     }
 }
 
-/// One forbidden address refuses the whole name: who mixes them is up to something.
+/// One forbidden address refuses the whole name: a mixture is suspicious.
 fn permitted(found: Vec<SocketAddr>, private: bool) -> Result<Vec<SocketAddr>, Forbidden> {
     let fine = |address: &SocketAddr| match kind(address.ip()) {
         Kind::Public => true,

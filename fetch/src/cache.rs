@@ -16,7 +16,8 @@ use carnet_core::{
 
 use crate::{HttpsFetcher, seen::Seen};
 
-/// The most documents that are kept; beyond it the oldest goes. As many as a trust list may name (spec/trust.md 2.1), and some more.
+/// Limit on stored documents; beyond it the oldest is dropped. A few more than a trust list may name (spec/trust.md
+/// 2.1).
 const CAPACITY: usize = 20_480;
 
 /// Maximum age of a document whose refresh fails: a day. An outage of one night stops nobody, and a key that may have
@@ -25,11 +26,11 @@ pub const MAX_STALE: Duration = Duration::from_secs(86_400);
 
 #[derive(Debug, Clone)]
 struct Entry {
-    /// A log that was verified may say that there is no document any more.
+    /// A verified log may say that there is no longer a document.
     document: Result<Arc<DidDocument>, Problem>,
     /// Time to live that the controller states, if any.
     ttl: Option<Duration>,
-    /// By the calendar and not by a monotonic clock, which stands still while a machine sleeps.
+    /// By the calendar and not by a monotonic clock, which stops while a machine sleeps.
     at: Timestamp,
 }
 
@@ -44,30 +45,31 @@ struct Entry {
 #[derive(Debug, Clone, Default)]
 pub struct DidCache {
     entries: Arc<RwLock<HashMap<Did, Entry>>>,
-    /// Problems of the last fetch, of those that failed.
+    /// Problems of failed last fetches.
     refusals: Arc<RwLock<HashMap<Did, Problem>>>,
     seen: Arc<Mutex<Seen>>,
 }
 
 impl DidCache {
-    /// Puts a document in, as if it had been fetched at that time. Returns whether it differs from the one before it.
+    /// Inserts a document, as if it had been fetched at that time. Returns whether it differs from the one before it.
     pub fn insert(&self, did: &Did, document: Arc<DidDocument>, at: Timestamp) -> bool {
         let mut entries = self.entries.write().unwrap_or_else(PoisonError::into_inner);
         put(&mut entries, did, Entry { document: Ok(document), ttl: None, at })
     }
 
-    /// Keeps in a file, from now on, which entry of each log was seen last, so that an older log is refused after a restart as
-    /// well; what the file says already counts. It is made when the first log is accepted. To be called before any is.
+    /// Stores the last accepted entry of each log in a file from now on, so that an older log is refused after a
+    /// restart too. Entries in the file already count. The file is created when the first log is accepted. Call it
+    /// before any is.
     ///
     /// # Errors
-    /// The file cannot be read, or is not what this wrote.
+    /// The file cannot be read, or has another form.
     pub fn remember_in(&self, file: PathBuf) -> io::Result<()> {
         *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = Seen::read(file)?;
         Ok(())
     }
 
-    /// Takes from the caller, who keeps it, which entry of each log was seen last: by DID, its `versionId`. To be called before
-    /// any is accepted.
+    /// Takes the last accepted entry of each log from a caller that stores them: by DID, its `versionId`. Call it
+    /// before any log is accepted.
     pub fn remember(&self, seen: BTreeMap<String, String>) {
         *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = Seen::of(seen);
     }
@@ -131,8 +133,8 @@ impl DidCache {
         Ok(self.insert(did, document, now()))
     }
 
-    /// Returns the problem of the last fetch of a DID's document; `None` if that went well, or never happened.
-    /// [`is_unreachable`] tells what could not be fetched from what was fetched and is bad.
+    /// Returns the problem of the last fetch of a DID's document; `None` if it succeeded, or never happened.
+    /// [`is_unreachable`] distinguishes a failed fetch from a bad document.
     #[must_use]
     pub fn refusal(&self, did: &Did) -> Option<Problem> {
         self.refusals.read().unwrap_or_else(PoisonError::into_inner).get(did).cloned()
@@ -169,7 +171,7 @@ impl DidCache {
     fn is_fresh(&self, did: &Did, max_age: Duration) -> bool {
         let entries = self.entries.read().unwrap_or_else(PoisonError::into_inner);
         entries.get(did).is_some_and(|entry| {
-            // A controller may want it looked at more often than the caller would.
+            // A controller may want a refresh more often than the caller would.
             apart(now(), entry.at) < entry.ttl.map_or(max_age, |ttl| ttl.min(max_age))
         })
     }
@@ -184,14 +186,14 @@ fn code_of_bad(did: &Did, code: Code) -> Code {
     }
 }
 
-/// Returns `true` for a problem which says that nothing was fetched, `false` for one with what was.
+/// Returns `true` for a problem of a failed fetch, `false` for one of a fetched document.
 #[must_use]
 pub const fn is_unreachable(code: Code) -> bool {
     matches!(code, Code::DidUnresolved | Code::AddressForbidden)
 }
 
-/// Puts an entry in. Returns whether its document differs from the one before it, which stays if it does not: who
-/// compares documents then need not look into them.
+/// Inserts an entry. Returns whether its document differs from the one before it, which stays if it does not, so that
+/// a comparison of documents can compare pointers.
 fn put(entries: &mut HashMap<Did, Entry>, did: &Did, mut entry: Entry) -> bool {
     if entries.len() >= CAPACITY && !entries.contains_key(did) {
         let oldest = entries.iter().min_by_key(|(_, entry)| entry.at).map(|(did, _)| did.clone());
@@ -221,8 +223,7 @@ fn apart(a: Timestamp, b: Timestamp) -> Duration {
     Duration::from_secs(a.unix().abs_diff(b.unix()))
 }
 
-/// The edge where the time enters for those who do not pass it in. A clock that stands before 1970 makes all that is
-/// cached old.
+/// Reads the clock for callers that do not pass the time in. A clock before 1970 makes all cached documents old.
 fn now() -> Timestamp {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     Timestamp::from_unix(i64::try_from(since.as_secs()).unwrap_or(i64::MAX))

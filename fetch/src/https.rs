@@ -39,7 +39,7 @@ pub struct FetchOptions {
 }
 
 impl Default for FetchOptions {
-    /// No more certificates, no private hosts, five seconds, 64 KiB.
+    /// No further certificates, no private hosts, five seconds, 64 KiB.
     fn default() -> Self {
         Self { extra_ca_pem: None, private_hosts: BTreeSet::new(), timeout: Duration::from_secs(5), max_bytes: 65_536 }
     }
@@ -68,7 +68,7 @@ impl HttpsFetcher {
             .tls_backend_preconfigured(tls)
             .https_only(true)
             .http1_only()
-            // A redirect could lead to another host; a DID's document is where the DID says, or nowhere.
+            // A redirect could lead to another host; a DID's document is at the place that the DID names, or nowhere.
             .redirect(Policy::none())
             // A proxy would resolve the name by itself, past the guard.
             .no_proxy()
@@ -80,7 +80,7 @@ impl HttpsFetcher {
         Ok(Self { client, max_bytes: options.max_bytes })
     }
 
-    /// Fetches the document of a did:web DID and holds it to the rules.
+    /// Fetches the document of a did:web DID and checks it against the rules.
     ///
     /// # Errors
     /// did_unsupported, did_malformed; address_forbidden; did_unresolved (no answer in time, TLS,
@@ -110,8 +110,8 @@ impl HttpsFetcher {
         chain.witnessed(witnesses.as_deref(), now, CLOCK_SKEW)
     }
 
-    /// Fetches what is at an https URL, under the same rules as a DID's document, with at most `max_bytes`. `accept` are
-    /// media types. For URLs that a configuration names, never for one that a stranger sent.
+    /// Fetches an https URL, under the same rules as a DID's document, with at most `max_bytes`. `accept` are media
+    /// types. Only for URLs that a configuration names, never for one that a stranger sent.
     ///
     /// # Errors
     /// did_malformed (no plain https URL); address_forbidden; did_unresolved (no answer in time, TLS, a status other than
@@ -121,7 +121,7 @@ impl HttpsFetcher {
         read(answered(response)?, max_bytes).await
     }
 
-    /// [`HttpsFetcher::bytes`], unless what is there is still what had this entity tag: then `None`, whatever it was.
+    /// [`HttpsFetcher::bytes`], unless the resource still has this entity tag: then `None`.
     ///
     /// # Errors
     /// Those of [`HttpsFetcher::bytes`].
@@ -192,7 +192,7 @@ async fn read(mut response: Response, max_bytes: usize) -> Result<Vec<u8>, Probl
     Ok(bytes)
 }
 
-/// By value: it is what `map_err` hands over.
+/// By value, as `map_err` requires.
 #[allow(clippy::needless_pass_by_value)]
 fn unresolved(error: reqwest::Error) -> Problem {
     let mut cause: Option<&(dyn Error + 'static)> = Some(&error);

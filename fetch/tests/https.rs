@@ -39,9 +39,9 @@ enum Answer {
     Endless(usize),
     /// Sends the head and one byte a time, never to the end.
     Slow,
-    /// Sends what is at that path of the site now.
+    /// Sends the site's current file at that path.
     Files(Files),
-    /// Sends this under the entity tag `"v1"`, or 304 to whoever has that.
+    /// Sends this under the entity tag `"v1"`, or 304 to a client that has it.
     Tagged(String),
 }
 
@@ -401,7 +401,7 @@ async fn a_log_is_fetched_and_must_go_on_from_the_one_before() {
     let whole = cache.resolve(&issuer.did).unwrap().with_history();
     whole.key_for(&issuer.did.with_fragment("key-1").unwrap(), Purpose::AssertionMethod).unwrap();
 
-    // Older, or otherwise continued by one who has the update key: what was seen stays.
+    // Older, or continued differently by a holder of the update key: the stored one stays.
     for other in [&first, &fork] {
         issuer.publish(other);
         assert_eq!(look().await.unwrap_err().code, Code::DidLogForked);

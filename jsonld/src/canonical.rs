@@ -1,7 +1,7 @@
 //! RDF Dataset Canonicalization (RDFC-1.0, W3C Recommendation, 21 May 2024) with SHA-256 and a budget of work.
 //!
-//! Our own, because the one that comes with ssi is the older URDNA2015: it has no bound, so that a small poison
-//! graph keeps it busy for ever, and it writes control characters otherwise than RDFC-1.0 does.
+//! Our own, because ssi has the older URDNA2015: it has no bound, so that a small poison graph keeps it busy for
+//! ever, and it writes control characters differently from RDFC-1.0.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},

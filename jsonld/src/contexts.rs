@@ -20,7 +20,7 @@ pub const VCDM_V2: &str = "https://www.w3.org/ns/credentials/v2";
 /// other white space, so its bytes have a digest of their own; a test holds the two together.
 pub const VCDM_V2_SHA256: &str = "8a9f494a89ecc51db093e90e84713e07e84d6d9204364a9b3c7868b21751236f";
 
-/// A map from URL to parsed context, all of which have had their digest checked.
+/// A map from URL to parsed context; the digest of each was checked.
 #[derive(Clone)]
 pub(crate) struct Contexts(HashMap<IriBuf, Value>);
 

@@ -19,13 +19,13 @@
 //! data_integrity::verify(document, &suites, resolver, &expected)?;
 //! ```
 //!
-//! # Who checks what
-//! The purpose, the owner of the key, challenge, domain and expiry are core's to check, the same for every
-//! suite. The suite answers for one thing: that what it returns is what was signed. RDF alone does not give
-//! that, because many JSON texts have the same RDF: a property can hide under its full IRI or behind an empty
-//! list, and the signature still holds while a reader of the JSON sees another credential. Therefore a
-//! document is accepted only in the one plain shape that the crate's `document` module describes, and anything that
-//! JSON-LD would drop without a word is refused.
+//! # Division of checks
+//! Core checks the purpose, the owner of the key, challenge, domain and expiry, in the same way for every suite. The
+//! suite guarantees one thing: it returns exactly the document that was signed. RDF alone does not guarantee that,
+//! because many JSON texts have the same RDF: a property can hide under its full IRI or behind an empty list, and the
+//! signature still holds while a reader of the JSON sees another credential. Therefore a document is accepted only in
+//! the one plain shape that the crate's `document` module describes, and anything that JSON-LD would drop silently is
+//! refused.
 //!
 //! # Contexts
 //! They are bundled and pinned by SHA-256. None is ever fetched: this crate has no network code.

@@ -23,8 +23,8 @@ use crate::{
     document::plain_text,
 };
 
-/// JSON-LD expansion takes more than 100 KiB of stack for each level of nesting, so that a document within the
-/// limit of depth would overflow the 2 MiB of an ordinary thread. This is eight times what the deepest one takes.
+/// JSON-LD expansion takes more than 100 KiB of stack for each level of nesting, so that a document within the limit
+/// of depth would overflow the 2 MiB of an ordinary thread. This is eight times the need of the deepest one.
 const STACK_BYTES: usize = 32 << 20;
 
 /// The RDF dataset of a JSON-LD document.
@@ -51,8 +51,8 @@ fn quads_of_text(text: &str, contexts: &Contexts) -> Result<Vec<Quad>, Problem> 
     let mut expanded: ExpandedDocument = expand(&value, contexts)?;
     expanded.relabel_and_canonicalize(&mut generator);
 
-    // RDF conversion skips what is no absolute IRI or no well-formed language tag. Every statement of the expanded
-    // document must come out again (the cells of lists come in addition).
+    // RDF conversion skips a value that is no absolute IRI or no well-formed language tag. Every statement of the
+    // expanded document must be in the result (the cells of lists are additional).
     let statements = expanded.quads().count();
     let mut quads = Vec::with_capacity(statements);
     let mut list_cells = 0_usize;

@@ -18,9 +18,9 @@ const LONGEST_PROOF_VALUE: usize = 89;
 
 /// The cryptosuite: Ed25519 over the SHA-256 of the canonical proof options and that of the canonical document.
 ///
-/// The returned document of [`Cryptosuite::verify`] is the one that was handed in; see the crate's documentation
-/// on why it then says what was signed. Lists are sets in RDF unless their context says otherwise, so their order
-/// is not signed; neither is the difference between a value and a list of that one value.
+/// The document that [`Cryptosuite::verify`] returns is its input; the crate's documentation explains why it is
+/// exactly the signed one. Lists are sets in RDF unless their context says otherwise, so their order is not signed;
+/// neither is the difference between a value and a list of that one value.
 #[derive(Clone)]
 pub struct EddsaRdfc2022 {
     contexts: Contexts,
@@ -36,13 +36,13 @@ impl EddsaRdfc2022 {
     /// The suite, with the VCDM 2.0 base context and these others: (URL, JSON text, SHA-256 of the text in hex).
     ///
     /// # Errors
-    /// context_tampered: a text does not have its digest, is no context, or stands there twice (the base context
-    /// cannot be replaced); context_unknown: a URL is none.
+    /// context_tampered: a text does not have its digest, is no context, or is there twice (the base context cannot
+    /// be replaced); context_unknown: a URL is malformed.
     pub fn new(contexts: Vec<(String, String, String)>) -> Result<Self, Problem> {
         Ok(Self { contexts: Contexts::new(&contexts)? })
     }
 
-    /// The canonical N-Quads (RDFC-1.0) of a document, which is what gets hashed.
+    /// Returns the canonical N-Quads (RDFC-1.0) of a document: the input of the hash.
     ///
     /// # Errors
     /// context_missing, context_unknown, context_nested, term_undefined, transformation, too_large, too_deep

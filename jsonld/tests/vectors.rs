@@ -74,7 +74,7 @@ fn eddsa_rdfc_2022_employment_authorization() {
     reproduces("employmentAuth.json", "eddsa-rdfc-2022/employ");
 }
 
-/// The bundled base context has other white space than the one that the W3C pins, and is the same JSON.
+/// The bundled base context has other white space than the W3C's pinned one, and is the same JSON.
 #[test]
 #[cfg_attr(not(carnet_vectors), ignore = "CARNET_VECTORS is not set")]
 fn bundled_base_context_is_the_published_one() {

@@ -1,4 +1,4 @@
-//! Forms of a passphrase: the one that files are sealed with, and those in which it was sealed before.
+//! Forms of a passphrase: the form for sealing files, and the older forms.
 //!
 //! One passphrase has several encodings: keyboards and systems compose letters differently, and editors begin files with a
 //! byte-order mark. Files are sealed with the form of the OpaqueString profile (RFC 8265 section 4.2): NFC, and each

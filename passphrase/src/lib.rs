@@ -61,7 +61,7 @@ impl age::Recipient for PassphraseRecipient {
             args: vec![BASE64_STANDARD_NO_PAD.encode(salt), self.work_factor.to_string()],
             body: aead_encrypt(&key, file_key.expose_secret()),
         };
-        // A label that nobody else has keeps other recipients out of the file.
+        // A unique label keeps other recipients out of the file.
         let mut label = [0; SALT_BYTES];
         OsRng.fill_bytes(&mut label);
         Ok((vec![stanza], HashSet::from([BASE64_STANDARD_NO_PAD.encode(label)])))
@@ -83,7 +83,7 @@ impl PassphraseIdentity {
         Self { forms: forms::all(passphrase), greatest_work_factor, opened_by_older_form: AtomicBool::new(false) }
     }
 
-    /// Returns `true` if a file was opened by another form than the one that files are sealed with now.
+    /// Returns `true` if a file was opened by another form than the current one for sealing.
     #[must_use]
     pub fn opened_by_older_form(&self) -> bool {
         self.opened_by_older_form.load(Ordering::Relaxed)

@@ -11,7 +11,7 @@ use serde_json::Value;
 /// bound in range on both is so on every day between them.
 pub(crate) const HORIZON: [Timestamp; 2] = [Timestamp::from_unix(1_735_689_600), Timestamp::from_unix(3_155_673_600)];
 
-/// Puts dates in the place of a query's relative bounds, for the day in UTC that `now` falls on.
+/// Replaces a query's relative bounds by dates, for the day in UTC of `now`.
 ///
 /// # Errors
 /// `query_malformed`: a bound begins with `today` and is not of the form; `threshold_invalid`: its date has no

@@ -1,4 +1,4 @@
-//! The catalogue: every type and every request template, held to each other.
+//! The catalogue: every type and every request template, checked against each other.
 
 use std::path::Path;
 
@@ -122,7 +122,7 @@ impl Catalogue {
         Ok(())
     }
 
-    /// The types that a credential query accepts; none in the place of one that is not known.
+    /// Returns the types that a credential query accepts, with `None` for an unknown one.
     fn types_asked(&self, query: &CredentialQuery) -> Vec<Option<&CredentialType>> {
         let by_name = query.type_values.iter().map(|types| {
             let own: Vec<&str> = types.iter().map(String::as_str).filter(|name| *name != GENERIC).collect();

@@ -1,4 +1,4 @@
-//! Faults of a claim that is to be issued, in a registrar's words: which one, what was given, what is wanted.
+//! Faults of a claim that is to be issued, in a registrar's words: the claim, the given value, the wanted one.
 //!
 //! A value is described by its kind and its form, and never repeated: errors end up in logs and tickets.
 
@@ -51,7 +51,7 @@ pub(crate) struct Described<'a> {
 }
 
 impl Described<'_> {
-    /// The faults that an error of the schema stands for; empty where it is about no claim.
+    /// Returns the faults that an error of the schema stands for; empty if it is about no claim.
     pub(crate) fn faults(&self, error: &ValidationError<'_>) -> Vec<ClaimFault> {
         let pointer = error.instance_path().to_string();
         let steps: Vec<String> = pointer.split('/').skip(1).map(unescaped).collect();
@@ -69,7 +69,7 @@ impl Described<'_> {
             }
             kind => {
                 let mut node = self.node(steps);
-                // The rule of a condition stands in the condition.
+                // The rule of a condition is in the condition.
                 if node.schema.get(kind.keyword()).is_none()
                     && let Some(condition) = self.schema_of(error)
                 {

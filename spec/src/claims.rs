@@ -110,7 +110,7 @@ pub(crate) fn path_text(path: &[Step]) -> String {
 /// The members of an SD-JWT VC payload that are not claims about the subject (SD-JWT VC section 2.2.2.2).
 const REGISTERED: [&str; 9] = ["iss", "sub", "exp", "nbf", "iat", "cnf", "vct", "vct#integrity", "status"];
 
-/// Returns `true` for the path of a member that JWT or SD-JWT VC registers, or of what is below it.
+/// Returns `true` for the path of a member that JWT or SD-JWT VC registers, or of one below it.
 pub(crate) fn is_registered(path: &str) -> bool {
     REGISTERED.contains(&path.split(['.', '[']).next().unwrap_or_default())
 }

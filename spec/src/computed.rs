@@ -26,7 +26,7 @@ pub(crate) struct Computed {
 
 #[derive(Debug, Clone)]
 enum Rule {
-    /// The issuer says it: no other claim implies it.
+    /// The issuer states it: no other claim implies it.
     Stated,
     /// The same in every credential of the type.
     Constant(bool),
@@ -75,7 +75,7 @@ impl Computed {
         }
     }
 
-    /// Refuses a claim that says otherwise than its rule, or that its rule has nothing to go by.
+    /// Refuses a claim that contradicts its rule, or whose rule has nothing to go by.
     pub(crate) fn check(&self, claims: &Map<String, Value>) -> Result<(), Problem> {
         self.contradiction(claims).map_or(Ok(()), |_| {
             let detail = format!("the claim {} does not follow from the other claims", self.claim);
@@ -83,7 +83,7 @@ impl Computed {
         })
     }
 
-    /// Returns what [`Self::check`] refuses, in a registrar's words.
+    /// Returns the refusal of [`Self::check`], in a registrar's words.
     pub(crate) fn fault(&self, claims: &Map<String, Value>) -> Option<ClaimFault> {
         let stated = self.contradiction(claims)?;
         let wanted = match &self.rule {

@@ -1,4 +1,4 @@
-//! A credential type: its names, its schema, its context, and what may be withheld.
+//! A credential type: its names, its schema, its context, and its disclosable claims.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -64,7 +64,7 @@ pub struct CredentialType {
     pub context_bytes: Vec<u8>,
     /// The pinned SHA-256 of those bytes, in lower-case hex.
     pub context_sha256: String,
-    /// Its JSON Schema (2020-12), which a credential obeys whichever of its claims are withheld. It is that of
+    /// Its JSON Schema (2020-12), which a credential obeys with any of its claims withheld. It is that of
     /// `schema.json`, with the arrays of commitments of the ordered claims.
     pub schema: Value,
     /// The paths that are selectively disclosable in `vc+sd-jwt`, from the credential's root.
@@ -86,19 +86,19 @@ pub struct CredentialType {
     pub drawn: Vec<String>,
     /// The serials by which uses are counted, for a type that has them.
     pub serials: Option<Serials>,
-    /// Earlier versions of the type, whose credentials hold until they end and are issued no more.
+    /// Earlier versions of the type. They are no longer issued, and their credentials hold until they end.
     pub former: Vec<FormerVersion>,
     /// The claims without which the issuer may not issue, below credentialSubject.
     pub required_at_issuance: Vec<String>,
     /// The claims that many people share, below credentialSubject.
     pub coarse: Vec<String>,
-    /// The claims that single a person out, or tell what few have to know, below credentialSubject.
+    /// Claims that single a person out, or that few need to know, below credentialSubject.
     pub fine: Vec<String>,
-    /// The claims that say what an issuer's accreditation can be limited to: country and level.
+    /// Claims that an issuer's accreditation can be limited by: country and level.
     pub limiting: LimitingClaims,
     /// The form that copies have, as far as Carnet is stricter than the standards.
     pub copies: CopyProfile,
-    /// Tells if the type comes with Carnet, so that a wallet knows how each byte of a copy is made.
+    /// `true` if the type is built in, so that a wallet can reproduce each byte of a copy.
     pub bundled: bool,
     /// The claims among `always`, from the credential's root.
     always_claims: Vec<ClaimPath>,
@@ -127,7 +127,7 @@ pub struct FormerVersion {
     pub claims: Vec<String>,
 }
 
-/// The payload of a copy, and what of it an SD-JWT hides.
+/// The payload of a copy, and its claims that an SD-JWT hides.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct CopyForm {
@@ -159,19 +159,19 @@ impl CredentialType {
         }
     }
 
-    /// Tells if credentials of the type can be issued in a format: serials have to be hidden.
+    /// Returns whether credentials of the type can be issued in a format: serials have to be hidden.
     #[must_use]
     pub fn is_issued_as(&self, format: &str) -> bool {
         self.serials.is_none() || matches!(format, "vc+sd-jwt" | "dc+sd-jwt")
     }
 
-    /// Tells if a `vct` is the type's own, or that of an earlier version.
+    /// Returns whether a `vct` is the type's own, or that of an earlier version.
     #[must_use]
     pub fn has_vct(&self, vct: &str) -> bool {
         self.vct == vct || self.former.iter().any(|former| former.vct == vct)
     }
 
-    /// Tells if claims are those of an earlier version of the type.
+    /// Returns whether claims are those of an earlier version of the type.
     #[must_use]
     pub fn is_former(&self, claims: &Map<String, Value>) -> bool {
         self.former.iter().flat_map(|former| &former.claims).any(|name| claims.contains_key(name))
@@ -186,7 +186,7 @@ impl CredentialType {
         std::iter::once(own).chain(former)
     }
 
-    /// Returns what is wrong with each claim that is to be issued, in a registrar's words; empty where all claims are allowed
+    /// Returns the fault of each claim that is to be issued, in a registrar's words; empty if all claims are allowed
     /// as they are. [`Self::validate_claims`] decides.
     #[must_use]
     pub fn claim_faults(&self, claims: &Map<String, Value>) -> Vec<ClaimFault> {
@@ -220,7 +220,7 @@ impl CredentialType {
         faults
     }
 
-    /// Tells if a claim of credentialSubject is a day, such as `dateOfBirth`.
+    /// Returns whether a claim of credentialSubject is a day, such as `dateOfBirth`.
     #[must_use]
     pub fn is_day(&self, name: &str) -> bool {
         self.described(&|_| false).is_day(name)
@@ -230,11 +230,11 @@ impl CredentialType {
         Described { name: &self.name, schema: &self.schema, example: &self.example, is_made }
     }
 
-    /// Holds the claims of a credential that is to be issued to the type: all of credentialSubject but its `id`.
+    /// Validates the claims of a credential that is to be issued: all of credentialSubject but its `id`.
     ///
     /// # Errors
-    /// schema_violation: an unknown claim, a value of the wrong form, a required claim missing, a computed claim
-    /// that does not follow from the others, or commitments, which are for the issuer to make.
+    /// schema_violation: an unknown claim, a value of the wrong form, a required claim missing, a computed claim that
+    /// does not follow from the others, or commitments, which only the issuer computes.
     /// schema_indeterminate: the schema could not be applied.
     pub fn validate_claims(&self, claims: &Map<String, Value>) -> Result<(), Problem> {
         if claims.contains_key("id") {
@@ -279,7 +279,7 @@ impl CredentialType {
         Ok(complete)
     }
 
-    /// Holds a credential in the W3C data model to the type, as far as it is disclosed.
+    /// Validates the disclosed part of a credential in the W3C data model.
     ///
     /// # Errors
     /// context_unknown: a context that is not one of this type's. schema_violation; schema_indeterminate.
@@ -299,8 +299,8 @@ impl CredentialType {
         self.apply(&Value::Object(document.clone()))
     }
 
-    /// Holds the payload of an SD-JWT VC to the type, as far as it is disclosed: its members but the registered ones
-    /// are the claims of credentialSubject.
+    /// Validates the disclosed part of the payload of an SD-JWT VC: its members but the registered ones are the
+    /// claims of credentialSubject.
     ///
     /// # Errors
     /// type_unknown: another `vct`. schema_violation; schema_indeterminate.
@@ -311,13 +311,13 @@ impl CredentialType {
         self.apply(&self.as_document(&claims::of_sd_jwt_vc(payload)))
     }
 
-    /// The paths that are selectively disclosable in `dc+sd-jwt`, where the claims stand at the top.
+    /// Returns the paths that are selectively disclosable in `dc+sd-jwt`, where the claims are at the top.
     #[must_use]
     pub fn disclosable_in_sd_jwt_vc(&self) -> Vec<ClaimPath> {
         self.disclosable.iter().map(|path| path.iter().skip(1).cloned().collect()).collect()
     }
 
-    /// The ordered claims by their paths in `dc+sd-jwt`, where the claims stand at the top.
+    /// Returns the ordered claims by their paths in `dc+sd-jwt`, where the claims are at the top.
     #[must_use]
     pub fn ordered_in_sd_jwt_vc(&self) -> Vec<OrderedClaim> {
         let at_top = |claim: &OrderedClaim| OrderedClaim {
@@ -408,7 +408,7 @@ impl CredentialType {
         claims::is_within(path, &self.coarse)
     }
 
-    /// Returns whether this claim, or the one that contains it, singles a person out, or tells what few have to know.
+    /// Returns whether this claim, or the one that contains it, singles a person out, or tells what few need to know.
     pub(crate) fn is_fine(&self, path: &str) -> bool {
         claims::is_within(path, &self.fine)
     }
@@ -432,7 +432,7 @@ impl CredentialType {
     }
 
     /// Applies the schema. Only a run without any error is a success; an error that is not the document's fault
-    /// outweighs those that are.
+    /// outweighs the others.
     fn apply(&self, document: &Value) -> Result<(), Problem> {
         let mut violation = None;
         for error in self.validator.iter_errors(document) {

@@ -14,23 +14,23 @@ pub(crate) const FALLBACK: &str = "en";
 pub struct ClaimDisplay {
     /// Its name.
     pub label: String,
-    /// One line for somebody who does not know it.
+    /// One line for readers who do not know it.
     pub description: String,
 }
 
-/// A type's words in one language; what that language lacks is in English.
+/// A type's words in one language; English replaces missing ones.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Display {
     /// The language tag of the file, such as `de`.
     pub language: String,
     /// The type's name.
     pub name: String,
-    /// One line for somebody who does not know it.
+    /// One line for readers who do not know it.
     pub description: String,
     /// The claims' words, by dotted path below credentialSubject without array brackets: `learningOutcomes.title`.
     pub claims: BTreeMap<String, ClaimDisplay>,
     values: BTreeMap<(String, String), String>,
-    /// From the name of an array of commitments to the claim that it stands beside.
+    /// From the name of an array of commitments to the claim beside it.
     commitments: BTreeMap<String, String>,
 }
 

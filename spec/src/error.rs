@@ -14,7 +14,7 @@ pub enum SpecError {
         /// Error of the system.
         source: std::io::Error,
     },
-    /// A file is not what it has to be.
+    /// A file breaks a rule.
     #[error("{file}: {what}. {hint}.")]
     File {
         /// The file, as a path below the catalogue's folder.

@@ -1,4 +1,5 @@
-//! Claims that an asker keeps beyond the verdict: which, why, and for how long (credential-types.md section 7).
+//! Claims that a verifier keeps beyond the verdict, their purposes and their retention (credential-types.md section
+//! 7).
 
 use std::collections::BTreeMap;
 
@@ -13,7 +14,7 @@ use crate::{claims, display::FALLBACK};
 /// The longest time for which a claim may be kept: ten years.
 const MAX_DAYS: u32 = 3_650;
 
-/// A claim that the asker keeps. By default it keeps none.
+/// A claim that the verifier keeps. By default it keeps none.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Keep {
@@ -38,7 +39,8 @@ pub(crate) struct KeepText {
 }
 
 impl Keep {
-    /// Reads what a template keeps of the claims that its query asks for. An error is a sentence about one of them.
+    /// Reads the claims that a template keeps of those that its query asks for. An error is a sentence about one of
+    /// them.
     pub(crate) fn read_all(texts: Vec<KeepText>, query: &Query) -> Result<Vec<Self>, String> {
         let mut kept: Vec<Self> = Vec::with_capacity(texts.len());
         for KeepText { credential, path, days, why } in texts {

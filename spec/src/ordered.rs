@@ -39,7 +39,7 @@ enum Form {
 }
 
 impl Order {
-    /// Reads the marks of a type and holds them to its schema. An error is a sentence about a mark.
+    /// Reads the marks of a type and checks them against its schema. An error is a sentence about a mark.
     pub(crate) fn read_all(
         marks: &[OrderedText],
         disclosable: &[String],
@@ -55,7 +55,7 @@ impl Order {
             if claim.contains(['.', '[']) {
                 return wrong("is not a plain member of credentialSubject");
             }
-            // Its salt is what the commitments are made from: without a disclosure there is none.
+            // The commitments are made from its salt: without a disclosure there is none.
             if !disclosable.contains(claim) {
                 return wrong("is not disclosable");
             }
@@ -77,7 +77,7 @@ impl Order {
         Ok(orders)
     }
 
-    /// The name of the array of commitments that stands beside the claim.
+    /// Returns the name of the array of commitments beside the claim.
     pub(crate) fn commitments(&self) -> String {
         self.direction.commitments_claim(&self.claim)
     }

@@ -14,7 +14,7 @@ use crate::claims;
 pub struct Redeem {
     /// The id of the credential query that asks for the entitlement.
     pub credential: String,
-    /// The path of the serials, of which an answer shows exactly one; `None`: uses are counted by a number alone.
+    /// The path of the serials, of which an answer shows exactly one; `None` if uses are counted only by a number.
     pub serial: Option<ClaimPath>,
     /// The claims of an entitlement without serials.
     pub counted: Option<Counted>,
@@ -44,8 +44,8 @@ pub(crate) struct RedeemText {
 }
 
 impl Redeem {
-    /// Holds it to the query: each claim set that an accepted answer can have says who may count, and has a serial, or a number
-    /// and how many uses there are. An error is a sentence about it.
+    /// Checks it against the query: each claim set of an accepted answer has the redeemer, and a serial, or a number
+    /// and the number of uses. An error is a sentence about it.
     pub(crate) fn read(text: RedeemText, query: &Query) -> Result<Self, String> {
         let RedeemText { credential, redeemer, serial, id, uses } = text;
         let Some(asked) = query.credential(&credential) else {
@@ -76,7 +76,7 @@ impl Redeem {
         Err("[redeem] needs the redeemer, and a serial or id and uses, in every claim set of the query".to_owned())
     }
 
-    /// Tells if an answer with these claims can be counted.
+    /// Returns whether an answer with these claims can be counted.
     fn is_counted(&self, set: &[&ClaimPath]) -> bool {
         let has = |path: &ClaimPath| set.contains(&path);
         let by_number = self.counted.as_ref().is_some_and(|counted| has(&counted.id) && has(&counted.uses));

@@ -17,11 +17,11 @@ use crate::ClaimFault;
 pub struct Serials {
     /// The array of serials, which the issuer draws unless an offer brings them. A wallet shows one of its elements at a time.
     pub claim: String,
-    /// The claim that says how many there are.
+    /// The claim with the number of serials.
     pub uses: String,
-    /// The claim with the DID of the only asker that a wallet shows a serial to.
+    /// The claim with the DID of the only verifier that a wallet shows a serial to.
     pub redeemer: String,
-    /// The claim that says what a use is for; issuers count by it what they have issued.
+    /// The claim with the service of a use; issuers count their issued uses by it.
     pub service: String,
     /// The digests that the array has in each copy, decoys included.
     pub digests: usize,
@@ -89,7 +89,7 @@ impl Serials {
         Err(Problem::new(Code::SchemaViolation, format!("the claim {claim} has not as many elements as {uses} says")))
     }
 
-    /// A sentence about what is wrong with it, if something is.
+    /// Returns a sentence about its fault, if it has one.
     pub(crate) fn fault(&self, disclosable: &[String], required: &[String]) -> Option<String> {
         let Self { claim, uses, redeemer, service, digests } = self;
         let element = format!("{claim}[]");

@@ -1,4 +1,4 @@
-//! Request templates: what a service asks for, why, by what law, and for how long it keeps it.
+//! Request templates: a service's requests, with their purpose, legal basis and retention.
 
 use std::collections::BTreeMap;
 
@@ -29,7 +29,7 @@ pub struct RequestTemplate {
     pub title: BTreeMap<String, String>,
     /// Purpose of the request.
     pub purpose: BTreeMap<String, String>,
-    /// By what law.
+    /// Legal basis of the request.
     pub legal_basis: BTreeMap<String, String>,
     /// Statement, in words, of the data that is kept and of its retention.
     pub retention: BTreeMap<String, String>,
@@ -43,7 +43,7 @@ pub struct RequestTemplate {
     /// refuses (spec/status.md, For verifiers).
     pub stale_status_seconds: u32,
     /// Maximum age of a freshness statement, in seconds. With `None`, holders are asked for none, and one that a
-    /// holder presents all the same counts for a day (spec/freshness.md 2.6, 2.7).
+    /// holder still presents counts for a day (spec/freshness.md 2.6, 2.7).
     pub freshness_seconds_max: Option<u32>,
     /// The query on the first day that it was tried on, whose shape is that of every day.
     query: Query,
@@ -118,8 +118,8 @@ impl RequestTemplate {
         query_at(&self.dcql, now)
     }
 
-    /// Limits what is registered for the query of this template, as [`RegisteredCredential::of_query`] makes it, to the
-    /// template's own bounds; those that move with the day still do.
+    /// Limits the registered credentials for the query of this template, as [`RegisteredCredential::of_query`] makes
+    /// them, to the template's own bounds; relative bounds stay relative.
     #[must_use]
     pub fn limit(&self, mut registered: Vec<RegisteredCredential>) -> Vec<RegisteredCredential> {
         let list = |value: &Value, name: &str| value.get(name).and_then(Value::as_array).cloned().unwrap_or_default();
@@ -221,7 +221,7 @@ impl RequestTemplate {
         })
     }
 
-    /// Holds the query to the catalogue: known types, known claims, and none of those that may not be a condition.
+    /// Checks the query against the catalogue: known types, known claims, and no claim that may not be a condition.
     pub(crate) fn check<'a>(
         &self,
         path: &str,

@@ -32,7 +32,7 @@ pub enum UnknownKind {
 }
 
 impl fmt::Display for Unknown {
-    /// Quotes what was given, which is text from outside.
+    /// Quotes the given name, which is text from outside.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.kind {
             UnknownKind::Type => write!(f, "the catalogue has no type {}", quoted(&self.given))?,
@@ -57,7 +57,7 @@ impl Catalogue {
             .collect()
     }
 
-    /// Returns what is unknown of a type's name; `None` for one that the catalogue has.
+    /// Returns the unknown part of a type's name; `None` for one that the catalogue has.
     #[must_use]
     pub fn unknown_type(&self, name: &str) -> Option<Unknown> {
         if self.credential_type(name).is_some() {
@@ -81,7 +81,7 @@ impl Catalogue {
         let types: Vec<&CredentialType> =
             by_name.chain(asked.vct_values.iter().filter_map(|vct| self.by_vct(vct))).collect();
         if types.is_empty() {
-            // Nobody can say which claims a type has that is not known.
+            // The claims of an unknown type are unknown.
             return unknown;
         }
         for claim in &asked.claims {
@@ -113,7 +113,7 @@ const SUBJECT: &str = "credentialSubject";
 
 fn unknown_claim(types: &[&CredentialType], format: &str, path: &ClaimPath) -> Unknown {
     let given = claims::path_text(path);
-    // Whoever writes one text for the whole path (`$.credentialSubject.title`) means what comes last.
+    // One text for the whole path (`$.credentialSubject.title`) means its last part.
     let bare = given.trim_start_matches(['$', '.']);
     let bare = bare.strip_prefix(SUBJECT).map_or(bare, |rest| rest.trim_start_matches('.'));
     let paths: Vec<&str> = types.iter().flat_map(|known| known.claim_paths()).collect();

@@ -27,7 +27,7 @@ struct Text {
     shared_copy: u32,
 }
 
-/// Reads `weights.toml`, which has to put what tells less before what tells more.
+/// Reads `weights.toml`, whose weights must rise with what a disclosure tells.
 pub(crate) fn read(path: &str, toml: &str) -> Result<Weights, SpecError> {
     let text: Text = folder::parse_toml(path.to_owned(), toml)?;
     let rising = [text.computed, text.threshold, text.coarse, text.value, text.fine];

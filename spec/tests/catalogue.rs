@@ -239,7 +239,7 @@ fn requests_ask_for_what_their_type_has_and_for_little() {
     assert_eq!(asked("job-right-to-work"), below(&["rightToWork", "legalResidence"]));
     assert_eq!(asked("work-permit-today"), below(&["rightToWork", "validUntil"]));
     assert_eq!(asked("language-course"), below(&["language", "level", "dateOfBirth"]));
-    // Of a voucher from before there were serials the last two, in the place of the first.
+    // Of a voucher from before there were serials the last two, in place of the first.
     assert_eq!(asked("museum-visit"), below(&["serials[]", "service", "redeemer", "entitlementId", "uses"]));
     let sets = catalogue.template("museum-visit").unwrap().query_at(now).unwrap().0.credentials[0].claim_sets.clone();
     assert_eq!(sets, [vec!["serial", "service", "redeemer"], vec!["number", "service", "redeemer", "uses"]]);
@@ -365,7 +365,7 @@ fn computed_claims_follow_from_the_others() {
         assert_eq!(permit.validate_claims(&claims).unwrap_err().code, Code::SchemaViolation, "{claim}");
         assert!(permit.complete(&claims).is_err());
     }
-    // The qualification's own computed claim is the issuer's word alone.
+    // Only the issuer vouches for the qualification's own computed claim.
     let qualification = catalogue.credential_type("QualificationCredential").unwrap();
     let mut claims = qualification.example_claims();
     claims.insert("isRecognisedQualification".to_owned(), json!(false));

@@ -1,5 +1,5 @@
-//! The paths that the types call disclosable are those that SD-JWT hides and shows, in both forms, and those that they
-//! call ordered prove thresholds.
+//! The disclosable paths of the types are those that SD-JWT hides and shows, in both formats, and the ordered ones
+//! prove thresholds.
 
 #![allow(
     clippy::unwrap_used,
@@ -22,7 +22,7 @@ use carnet_spec::{Catalogue, CredentialType};
 use rand_core::OsRng;
 use serde_json::{Map, Value, json};
 
-/// A type's example in one of its forms, and what issuance has to know of it.
+/// A type's example in one of its formats, with its options for issuance.
 struct Form {
     typ: &'static str,
     payload: Map<String, Value>,
@@ -118,7 +118,7 @@ fn every_ordered_claim_proves_its_thresholds_and_what_is_shown_for_them_fits_the
             for positions in &found {
                 let claim = &positions.claim;
                 let value = values_at(&form.payload, &claim.path)[0].1;
-                // A bound that an instant can be held to is a date.
+                // The bound for an instant is a date.
                 let bound = value.as_str().map_or(value.clone(), |text| text.split('T').next().unwrap().into());
                 let threshold = Threshold::new(claim.direction, bound.clone()).unwrap();
                 assert!(known.proves(&own_name(&claim.path), &threshold), "{:?}", claim.path);

@@ -1,4 +1,4 @@
-//! A new type is a folder of data, and what is wrong with such a folder is said when it is loaded.
+//! A new type is a folder of data, and loading it reports its faults.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test may fail by panicking")]
 

@@ -1,6 +1,7 @@
-//! The time that `carnet list` takes on a wallet of 1,000 credentials with ten copies each, beside the same on an empty wallet, which
-//! is the passphrase's key derivation and the start of the program. Whole processes, with the programs as they are built
-//! for the bench; `carnet list` is to stay under 150 ms and 40 MiB besides. Making the wallet takes some minutes.
+//! Time of `carnet list` on a wallet of 1,000 credentials with ten copies each, beside the time on an empty wallet,
+//! which is the passphrase's key derivation and the start of the program. Whole processes, with the programs as they
+//! are built for the bench; `carnet list` must stay under 150 ms and 40 MiB on top. Making the wallet takes some
+//! minutes.
 
 // A benchmark ends where something does not hold.
 #![allow(
@@ -37,7 +38,7 @@ fn median(stage: &Stage, wallet: &str) -> Result<Duration> {
     Ok(times[RUNS / 2])
 }
 
-/// Most memory that the program has at a time, in KiB, by what the system counts while it runs.
+/// Peak memory of the program, in KiB, as the system counts it.
 fn peak(stage: &Stage, wallet: &str) -> Result<u64> {
     let mut child = stage.start_carnet(wallet, &["list"], &["--json", "--no-input"])?;
     let mut output = child.stdout.take().unwrap();

@@ -1,4 +1,4 @@
-//! Operators of a trust list at their desk: four of them, three of whom must sign.
+//! Operators of a trust list: four of them, three of whom must sign.
 
 use serde_json::{Value, json};
 
@@ -37,7 +37,8 @@ impl<'a> Desk<'a> {
         Ok(desk)
     }
 
-    /// The desk of operators a, b and c, two of whom must sign, whose folders are there; nobody pins their keys by it.
+    /// Reopens the desk of operators a, b and c, two of whom must sign, whose folders exist; nobody pins their keys
+    /// by it.
     #[must_use]
     pub const fn reopen(stage: &'a Stage, name: &'static str) -> Self {
         Self { stage, name, operators: Vec::new(), signers: [&["a", "b"], &["b", "c"]] }
@@ -61,7 +62,7 @@ impl<'a> Desk<'a> {
         ["--quorum", "3"].into_iter().chain(operators).collect()
     }
 
-    /// The first list, signed by a quorum: both issuers, and the registrar of askers.
+    /// Makes the first list, signed by a quorum: both issuers, and the registrar of relying parties.
     ///
     /// # Errors
     /// If a program refuses.
@@ -104,7 +105,7 @@ impl<'a> Desk<'a> {
         self.sign_all(later, out, Some(&previous))
     }
 
-    /// Has a draft signed by one after the other; what the first of them has signed is in `OUT.SIGNER`.
+    /// Has a draft signed by one operator after the other; the list with the first signature is in `OUT.SIGNER`.
     fn sign_all(&self, signers: &[&str], out: &str, previous: Option<&str>) -> Result<()> {
         let mut list = self.path(&format!("{out}.draft"));
         for (at, signer) in signers.iter().enumerate() {
@@ -116,7 +117,7 @@ impl<'a> Desk<'a> {
         Ok(())
     }
 
-    /// Looks at what a list changes, and signs what was shown.
+    /// Reviews the changes of a list, and signs the list that was shown.
     fn sign(&self, operator: &str, list: &str, previous: Option<&str>, out: &str) -> Result<()> {
         let data = self.path(operator);
         let mut args = vec!["sign", "--data", &data, list, "--out", out];
@@ -146,7 +147,7 @@ impl<'a> Desk<'a> {
         self.path("site/trust-list.json")
     }
 
-    /// A verifier that goes by a list and has no issuer of its own.
+    /// Opens a verifier that uses a list and has no issuer of its own.
     ///
     /// # Errors
     /// If a program refuses.

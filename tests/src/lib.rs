@@ -1,9 +1,8 @@
-//! The house seen from outside: the real programs as processes on loopback, for the demo and the
-//! end-to-end tests.
+//! The real programs as processes on loopback, for the demo and the end-to-end tests.
 //!
-//! [`programs`] builds, starts and stops them, [`terminal`] has a person type to one, [`site`] plays the web sites where issuers publish
-//! their DID documents, [`desk`] is that of a trust list's operators, and [`visitor`] is a holder without a wallet, who can do what a wallet
-//! would not: forge.
+//! [`programs`] builds, starts and stops them, [`terminal`] types to one as a person does, [`site`] is the web sites
+//! where issuers publish their DID documents, [`desk`] the operators of a trust list, and [`visitor`] a holder
+//! without a wallet, who can do what a wallet would not: forge.
 
 pub mod desk;
 pub mod keys;

@@ -116,7 +116,7 @@ where
 {
     let mut child = spawn(program, args, env)?;
     if let Some(mut stdin) = child.stdin.take() {
-        // A program that does not read its input may be gone by now.
+        // A program that does not read its input may have ended by now.
         stdin.write_all(input.as_bytes()).ok();
     }
     Ok(child.wait_with_output()?.into())
@@ -143,8 +143,8 @@ where
     Ok(child)
 }
 
-/// Takes this process's environment from a command, all but what sets another clock: a program on another day than the one
-/// that asks it would fail for that alone.
+/// Removes this process's environment from a command, except for a fake clock: a program on another day than its
+/// caller would fail for that reason alone.
 pub fn bare(command: &mut Command) -> &mut Command {
     let clock = |name: &OsStr| name == "LD_PRELOAD" || name.to_str().is_some_and(|name| name.starts_with("FAKETIME"));
     command.env_clear().envs(std::env::vars_os().filter(|(name, _)| clock(name)))
@@ -168,7 +168,7 @@ impl Service {
     /// Starts `PROGRAM serve --data DIR --listen 127.0.0.1:0` and waits for its ready line.
     ///
     /// # Errors
-    /// If it ends before it is ready, or says something else first.
+    /// If it ends before it is ready, or prints another line first.
     pub fn start(program: &str, data: &Path) -> Result<Self> {
         Self::start_with(program, data, &[])
     }
@@ -191,10 +191,10 @@ impl Service {
         Self::spawn(limited, data, &[], "127.0.0.1:0")
     }
 
-    /// Starts it again where it was, for those who know it by its address.
+    /// Starts it again on its port, for clients that know its address.
     ///
     /// # Errors
-    /// As [`Self::start`]; somebody else may have the port by now.
+    /// As [`Self::start`]; another process may have the port by now.
     pub fn start_again(&self, program: &str) -> Result<Self> {
         Self::start_at(program, &self.data, &[], self.url.trim_start_matches("http://"))
     }
@@ -251,10 +251,10 @@ impl Service {
         Ok(self.child.wait()?.code().unwrap_or(-1))
     }
 
-    /// Waits until it ends by itself; its exit code.
+    /// Waits until it ends by itself; returns its exit code.
     ///
     /// # Errors
-    /// If it is not known any more.
+    /// If the process no longer exists.
     pub fn wait(&mut self) -> Result<i32> {
         Ok(self.child.wait()?.code().unwrap_or(-1))
     }

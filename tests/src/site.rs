@@ -37,13 +37,13 @@ type Requests = Arc<Mutex<HashMap<String, usize>>>;
 pub struct Gate(Arc<Mutex<HashMap<String, String>>>);
 
 impl Gate {
-    /// Passes everything under `/{name}/status/` on to `service` (`http://HOST:PORT`), and to nobody else any more.
+    /// Passes everything under `/{name}/status/` on to `service` (`http://HOST:PORT`), and no longer to any other.
     pub fn lead(&self, name: &str, service: &str) {
         let address = service.trim_start_matches("http://").to_owned();
         self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(format!("/{name}/status/"), address);
     }
 
-    /// Passes nothing under `/{name}/status/` on any more.
+    /// No longer passes on anything under `/{name}/status/`.
     pub fn close(&self, name: &str) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&format!("/{name}/status/"));
     }
@@ -148,7 +148,7 @@ impl Site {
         Ok(())
     }
 
-    /// Writes the authority's certificate (PEM) to a file, for those who are to trust it.
+    /// Writes the authority's certificate (PEM) to a file, for programs that are to trust it.
     ///
     /// # Errors
     /// If the file cannot be written.
@@ -158,7 +158,7 @@ impl Site {
 }
 
 impl Site {
-    /// Closes the site: nobody answers there any more.
+    /// Closes the site: it no longer answers.
     pub fn close(&self) {
         self.serving.abort();
     }
@@ -179,7 +179,7 @@ async fn serve(
     while let Ok((stream, _)) = listener.accept().await {
         let (tls, gate) = (tls.clone(), gate.clone());
         let (documents, requests) = (Arc::clone(&documents), Arc::clone(&requests));
-        // A visitor who hangs up or speaks nonsense is no concern of the site's.
+        // A client that hangs up or speaks nonsense is ignored.
         tokio::spawn(async move { answer(stream, tls, (&documents, &requests), &gate).await.ok() });
     }
 }

@@ -32,7 +32,7 @@ pub struct Office {
     pub service: Service,
     /// The file with the staff token.
     pub token_file: PathBuf,
-    /// The gate of the web site that stands before it, and its name there.
+    /// Gate of the web site in front of it, and its name there.
     gate: Option<(Gate, String)>,
 }
 
@@ -75,7 +75,7 @@ impl Office {
         Ok(std::fs::read_to_string(&self.token_file)?.trim().to_owned())
     }
 
-    /// Kills the service as a power cut would, and starts it again on what is on the disk.
+    /// Kills the service as a power cut would, and starts it again on its files.
     ///
     /// # Errors
     /// If it does not become ready.
@@ -171,7 +171,7 @@ pub struct Offered {
     pub id: String,
 }
 
-/// Everybody, in one folder that goes when the stage goes.
+/// All parties, in one folder that is removed when the stage is dropped.
 #[derive(Debug)]
 pub struct Stage {
     /// Folder of all files.
@@ -183,19 +183,19 @@ pub struct Stage {
     pub university: Office,
     /// Issues residence permits.
     pub authority: Office,
-    /// Asks for proof, and is registered for what the catalogue's templates ask.
+    /// Asks for proof, and is registered for the requests of the catalogue's templates.
     pub agency: Office,
     /// The DID of the registrar, which the wallet pins.
     pub registrar: String,
 }
 
 impl Stage {
-    /// Builds the programs, makes the folder and starts everybody. The wallet is not made yet.
+    /// Builds the programs, makes the folder and starts all services. The wallet is not made yet.
     ///
-    /// With `keep` the folder stays when the stage goes.
+    /// With `keep` the folder stays when the stage is dropped.
     ///
     /// # Errors
-    /// If anything of it fails.
+    /// If any step fails.
     pub async fn set(keep: bool) -> Result<Self> {
         programs::build()?;
         let temporary = TempDir::with_prefix("carnet-")?;
@@ -233,7 +233,7 @@ impl Stage {
         Ok(Self { folder, _temporary: Some(temporary), site, university, authority, agency, registrar })
     }
 
-    /// Another agency, which nobody has registered.
+    /// Another agency, without a registration.
     ///
     /// # Errors
     /// If it does not become ready.
@@ -345,7 +345,7 @@ impl Stage {
         Ok(visitor::refusal(&visitor::submit(&asked, presentation).await))
     }
 
-    /// Waits until the agency says this of a copy ([`Self::refusal`]).
+    /// Waits until the agency answers a copy with this reason ([`Self::refusal`]).
     ///
     /// # Errors
     /// If it does not within a minute, or cannot be asked.
@@ -363,7 +363,7 @@ impl Stage {
         }
     }
 
-    /// Lets the wallet show what is asked, and approves exactly that.
+    /// Lets the wallet show a request, and approves exactly that.
     ///
     /// # Errors
     /// If the consent has no digest, or the answer is not JSON.
@@ -371,7 +371,7 @@ impl Stage {
         self.approve_with(request_uri, &[])
     }
 
-    /// [`Self::approve`], with what the owner decides besides.
+    /// [`Self::approve`], with further decisions of the owner.
     ///
     /// # Errors
     /// If the consent has no digest, or the answer is not JSON.
@@ -435,7 +435,7 @@ fn open_registrar(folder: &Path) -> Result<String> {
     Ok(said.get("did").and_then(Value::as_str).ok_or("registrar init does not say the DID")?.to_owned())
 }
 
-/// Has the registrar look at an asker's request and sign it, and installs the registration.
+/// Has the registrar review a verifier's request and sign it, and installs the registration.
 fn register(folder: &Path, data: &str, request: &str) -> Result<()> {
     let registrar = folder.join("registrar").display().to_string();
     let signed = Path::new(data).with_extension("signed.json").display().to_string();

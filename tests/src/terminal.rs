@@ -65,7 +65,7 @@ impl Terminal {
         Ok(Self { child, master: File::from(master), screen: String::new(), read: 0 })
     }
 
-    /// Reads on until the program has printed `text`, and gives what it printed up to there.
+    /// Reads until the program has printed `text`, and returns its output up to there.
     ///
     /// # Errors
     /// If it ends before; the error shows the screen.
@@ -75,7 +75,7 @@ impl Terminal {
         Ok(self.screen.get(from..self.read).unwrap_or_default().to_owned())
     }
 
-    /// Reads on until the program has printed one of the texts, and gives the place among them of the one that came first.
+    /// Reads until the program has printed one of the texts, and returns the index of the first one.
     ///
     /// # Errors
     /// If it ends before; the error shows the screen.
@@ -96,7 +96,7 @@ impl Terminal {
     /// Types a line.
     ///
     /// # Errors
-    /// If the terminal is gone.
+    /// If the terminal is closed.
     pub fn type_line(&mut self, line: &str) -> Result<()> {
         Ok(self.master.write_all(format!("{line}\n").as_bytes())?)
     }
@@ -104,7 +104,7 @@ impl Terminal {
     /// Types the end of the input (Ctrl-D).
     ///
     /// # Errors
-    /// If the terminal is gone.
+    /// If the terminal is closed.
     pub fn type_end(&mut self) -> Result<()> {
         Ok(self.master.write_all(&[4])?)
     }
@@ -120,7 +120,7 @@ impl Terminal {
 
     fn read_more(&mut self) -> bool {
         let mut chunk = [0_u8; 4096];
-        // When the last process at the terminal has gone, reading it is an error.
+        // When the last process at the terminal has ended, reading it is an error.
         match self.master.read(&mut chunk) {
             Ok(0) | Err(_) => false,
             Ok(count) => {

@@ -1,5 +1,5 @@
-//! A holder without a wallet: collects credentials over gRPC and presents them as it likes, so that
-//! what a wallet would never send can be sent.
+//! A holder without a wallet: collects credentials over gRPC and presents them at will, so that tests can send what a
+//! wallet would never send.
 
 use std::collections::HashMap;
 
@@ -197,10 +197,10 @@ pub async fn read_request_with(verifier: &mut PresentationServiceClient<Channel>
     })
 }
 
-/// An honest presentation of what is asked.
+/// Returns an honest presentation for the request.
 ///
 /// # Errors
-/// If the copy does not have it.
+/// If the copy lacks a requested claim.
 pub fn present(copy: &Copy, asked: &Asked, now: Timestamp) -> Result<String> {
     let selected = SdJwt::parse(&copy.credential)?.select(&asked.paths)?;
     Ok(selected.bind(&asked.nonce, &asked.audience, now, &copy.key)?)
@@ -222,7 +222,7 @@ pub fn present_use(copy: &Copy, asked: &Asked, number: usize, now: Timestamp) ->
     Ok(token.select(&paths)?.bind(&asked.nonce, &asked.audience, now, &copy.key)?)
 }
 
-/// A key binding by any key, over any text: what [`SdJwt::bind`] would not make.
+/// Returns a key binding by any key, over any text, such as [`SdJwt::bind`] would not make.
 ///
 /// # Errors
 /// If it cannot be signed.

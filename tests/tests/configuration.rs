@@ -211,7 +211,7 @@ impl Sources {
     }
 }
 
-/// Ranges stand in the checks as `("field", value, least..=most)`, or as `("field", value, most)`.
+/// Ranges are in the checks as `("field", value, least..=most)`, or as `("field", value, most)`.
 impl<'ast> Visit<'ast> for Sources {
     fn visit_expr_tuple(&mut self, tuple: &'ast syn::ExprTuple) {
         let parts: Vec<&Expr> = tuple.elems.iter().collect();

@@ -1,5 +1,5 @@
-//! An issuer leaves the signing of its status lists to somebody else, with the real programs: a verifier takes them for as long
-//! as the issuer's DID document says so.
+//! An issuer delegates the signing of its status lists, with the real programs: a verifier accepts the lists for as
+//! long as the issuer's DID document names the signer.
 
 use std::{
     collections::HashMap,
@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 const PERMIT: &str = "ResidencePermitCredential";
-/// As many as the issuer's own lists have, so that what it issued is in them.
+/// As many as the issuer's own lists have, so that its credentials are in them.
 const ENTRIES: u64 = 1_048_576;
 
 /// Served files, by path.
@@ -66,7 +66,7 @@ fn base(stage: &Stage) -> (String, String) {
     (format!("https://{place}/status"), format!("/{path}/status"))
 }
 
-/// A server of what is on the shelf.
+/// Serves the files of the shelf.
 async fn serve(shelf: Shelf) -> Result<String> {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
     let address = format!("http://{}", listener.local_addr()?);
@@ -114,7 +114,7 @@ async fn row_59_lists_by_whom_the_issuers_document_names_for_as_long_as_it_does(
     service.publish(&stage, &shelf, index, State::Valid)?;
     stage.site.gate().lead("authority", &serve(Arc::clone(&shelf)).await?);
     stage.agency = stage.agency.configured("[status]\nrefresh_seconds = 1\n")?;
-    // Nobody has said that they are the authority's.
+    // No document names them as the authority's.
     stage.comes_to(&copy, Some("status_list_issuer")).await?;
     stage = name(stage, Some(&service))?;
     stage.comes_to(&copy, None).await?;
@@ -122,7 +122,7 @@ async fn row_59_lists_by_whom_the_issuers_document_names_for_as_long_as_it_does(
     stage.comes_to(&copy, Some("suspended")).await?;
     service.publish(&stage, &shelf, index, State::Valid)?;
     stage.comes_to(&copy, None).await?;
-    // Somebody else's at the same place are none.
+    // Another signer's at the same place do not count.
     stranger.publish(&stage, &shelf, index, State::Valid)?;
     stage = name(stage, Some(&service))?;
     stage.comes_to(&copy, Some("status_list_issuer")).await?;
@@ -130,7 +130,7 @@ async fn row_59_lists_by_whom_the_issuers_document_names_for_as_long_as_it_does(
     stage.comes_to(&copy, None).await?;
     service.publish(&stage, &shelf, index, State::Revoked)?;
     stage.comes_to(&copy, Some("revoked")).await?;
-    // The document names nobody any more.
+    // The document no longer names a signer.
     stage = name(stage, None)?;
     stage.comes_to(&copy, Some("status_list_issuer")).await
 }

@@ -1,4 +1,4 @@
-//! Bad input at every door: a typed error with a stable reason, nothing half-stored, nobody down.
+//! Bad input at every entry point: a typed error with a stable reason, no partial state, and no crash.
 
 use carnet_proto::{
     issuer::v1::{ListOffersRequest, offer_service_client::OfferServiceClient},
@@ -109,14 +109,14 @@ async fn programs_say_what_is_wrong_and_end_with_the_right_code() -> Result<()> 
     let open = programs::run("carnet-issuer", ["serve", "--data", &other, "--listen", "0.0.0.0:0"], &[])?;
     assert_eq!(open.code, 1);
     assert!(open.stderr.contains("TLS") || open.stderr.contains("certificate"), "{}", open.stderr);
-    // A configuration with a field that nobody knows.
+    // A configuration with an unknown field.
     let config = stage.folder.join("odd.toml");
     std::fs::write(&config, "colour = \"red\"\n")?;
     let odd =
         programs::run("carnet-issuer", ["serve", "--data", &other, "--config", &config.display().to_string()], &[])?;
     assert_eq!(odd.code, 1);
     assert!(odd.stderr.contains("colour"), "{}", odd.stderr);
-    // Nobody there: try again later.
+    // No answer: a retry may succeed.
     let token = stage.university.token_file.display().to_string();
     let silent = ["offer", "list", "--server", "http://127.0.0.1:1", "--token-file", &token];
     assert_eq!(code("carnet-issuer", &silent)?, 3);

@@ -46,7 +46,7 @@ async fn visit(stage: &Stage, desk: &Office, copy: &Copy, number: usize) -> Resu
     Ok((visitor::refusal(&answer), id))
 }
 
-/// Tells if staff see that an answer was a use.
+/// Returns whether staff see that an answer was a use.
 fn marked(desk: &Office, id: &str) -> Result<bool> {
     let result = desk.staff(&["result", id])?.json()?;
     Ok(result.pointer("/verdict/redemption") == Some(&json!({"by": "serial", "use": null, "of": null})))
@@ -89,7 +89,7 @@ async fn two_at_once_get_one_success_and_the_wallet_pays_with_its_copies() -> Re
         let said = stage.approve(&uri)?.1.ok()?.json()?;
         assert_eq!(said.get("accepted"), Some(&json!(true)), "{said}");
         assert!(marked(museum, &id)?);
-        // The wallet knows by itself what is left.
+        // The wallet knows the remaining uses by itself.
         let listed = stage.carnet(&["list"])?.ok()?.json()?;
         let uses = |name: &str| listed.pointer(&format!("/credentials/0/{name}")).and_then(Value::as_u64);
         assert_eq!((uses("uses_left"), uses("uses")), (Some(2 - number), Some(2)));
@@ -152,7 +152,7 @@ async fn desks_without_contact_are_bounded_and_reconciliation_names_double_use()
             fs::copy(entry.path(), folder.join(entry.file_name()))?;
         }
     }
-    // A store is made by nobody but init.
+    // Only init makes a store.
     let refused = east.twin("west", &folder).err().ok_or("it started without a store")?.to_string();
     assert!(refused.contains("store.sqlite is missing"), "{refused}");
     let desk = ["init", "--another-desk", "--data", &folder.display().to_string()].map(str::to_owned);

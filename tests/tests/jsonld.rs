@@ -37,7 +37,7 @@ async fn a_json_ld_credential_is_issued_held_shown_and_accepted() -> Result<()> 
         ])?;
         let created = said.ok()?.json()?;
         let uri = created.get("request_uri").and_then(Value::as_str).unwrap_or_default();
-        // Nobody is registered for whole documents: their owner has to say yes to the document itself.
+        // Nobody is registered for whole documents: their owner has to approve the document itself.
         let refused = stage.carnet(&["present", uri])?;
         assert_eq!(refused.json()?.pointer("/error/reason"), Some(&json!("over_asked")));
         let (consent, answer) = stage.approve_with(uri, &["--approve", "whole"])?;

@@ -1,5 +1,5 @@
-//! A wallet that is killed at any instant of receive, refill, renew or present loses nothing and shows no copy to two askers;
-//! and neither does it when its issuer is killed. `CARNET_KILLS` says how often, and `CARNET_KILL_SEED` when.
+//! A wallet that is killed at any instant of receive, refill, renew or present loses nothing and shows no copy to two
+//! verifiers; nor if its issuer is killed. `CARNET_KILLS` says how often, and `CARNET_KILL_SEED` when.
 
 // The seed is printed, so that a failure can be repeated.
 #![allow(clippy::print_stdout)]
@@ -74,7 +74,7 @@ enum Cut {
     Issuer(Duration),
 }
 
-/// One wallet of its own, and what is done with it.
+/// A wallet, and the verbs that are run on it.
 struct Holder<'a> {
     stage: &'a mut Stage,
     wallet: String,
@@ -152,7 +152,7 @@ impl<'a> Holder<'a> {
         let before = number(&self.listed()?, "/credentials/0/copies_unused");
         let took = self.run_cut(&["refill", &id], cut)?;
         let after = number(&self.listed()?, "/credentials/0/copies_unused");
-        // Before any was shown, one is spent on the issuer; what came is there as a whole.
+        // Before any was shown, one is spent on the issuer; a batch is there as a whole.
         let spent = before.saturating_sub(1);
         let full = spent.saturating_add(BATCH);
         assert!([before, spent, full].contains(&after), "{before} copies, then {after}");
@@ -183,7 +183,7 @@ impl<'a> Holder<'a> {
         Ok(took)
     }
 
-    /// Shows it to an asker: cut off, and then to its end.
+    /// Presents to a verifier: cut off, and then to its end.
     fn present(&mut self, asker: &Office, cut: &Cut) -> Result<Duration> {
         let (request, uri) = self.stage.request_of(asker, &["--template", TEMPLATE])?;
         let consent = self.run(&["present", &uri])?.json()?;
@@ -196,7 +196,7 @@ impl<'a> Holder<'a> {
         if !matches!(cut, Cut::Not) {
             let again = self.run(&args)?;
             if again.code != 0 {
-                // They have it; the wallet says what to do about a verdict that it did not get.
+                // The verifier has it; the wallet gives advice on a verdict that it did not get.
                 let (said, listed) = (again.json()?, self.run(&["log"])?.ok()?.json()?);
                 assert_eq!(text(&said, "/error/reason"), "nonce_replayed", "{said}");
                 let entries = listed.pointer("/entries").and_then(Value::as_array).ok_or("no entries")?;
@@ -209,7 +209,7 @@ impl<'a> Holder<'a> {
         Ok(took)
     }
 
-    /// Every answer that an asker has is in the log, and no key presented to two.
+    /// Checks that every answer of a verifier is in the log, and that no key was presented to two.
     fn check_log(&self, answered: &BTreeMap<String, usize>) -> Result<()> {
         self.run(&["log", "--verify"])?.ok()?;
         let log = self.run(&["log"])?.ok()?.json()?;
@@ -236,14 +236,14 @@ impl<'a> Holder<'a> {
     }
 }
 
-/// The stage, and a second asker.
+/// Sets the stage, and a second verifier.
 async fn set() -> Result<(Stage, Office)> {
     let mut stage = Stage::set(false).await?;
     let policy = "refill_copies_per_day = 100000\nrefill_copies_in_all = 1000000\n";
     let path = stage.authority.service.data.join("config.toml");
     let config = std::fs::read_to_string(&path)?;
     std::fs::write(&path, format!("{policy}{config}"))?;
-    // Of a week, so that what ends soon can be offered on every day.
+    // Of a week, so that credentials that end soon can be offered on every day.
     let weeks = "[cohorts]\nepoch = \"week\"\n[renewal.ResidencePermitCredential]\ndays = 30\nmost = 100\n";
     stage.authority = stage.authority.configured(weeks)?;
     let second = stage.open_agency("second", "Second Office", true)?;
@@ -268,7 +268,7 @@ fn journey(stage: &mut Stage, second: &Office, name: &str, cuts: [Cut; 4]) -> Re
         holder.renew(&renew)?,
         holder.present(second, &present)?,
     ];
-    // Another asker gets a copy of its own, whatever was cut off before.
+    // Another verifier gets a copy of its own, after any cut.
     let (_, uri) = holder.stage.request(TEMPLATE)?;
     let digest = text(&holder.run(&["present", &uri])?.json()?, "/digest").to_owned();
     holder.run(&["present", &uri, "--yes", &digest])?.ok()?;
@@ -290,7 +290,7 @@ fn check_offers(stage: &Stage) -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wallet_that_is_killed_loses_nothing_and_shows_no_copy_twice() -> Result<()> {
     let (mut stage, second) = set().await?;
-    // The twin: nothing is killed. It says how long each verb takes.
+    // The twin: nothing is killed. It measures the time of each verb.
     let whole = journey(&mut stage, &second, "whole", [Cut::Not, Cut::Not, Cut::Not, Cut::Not])?;
     println!("receive, refill, renew, present: {whole:?}");
     let mut instants = Instants::new();

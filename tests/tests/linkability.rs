@@ -26,7 +26,7 @@ fn atoms(value: &Value, found: &mut BTreeSet<String>) {
     }
 }
 
-/// The JSON behind base64url; null for what is none.
+/// Decodes JSON in base64url; null if it is none.
 fn json(text: &str) -> Value {
     URL_SAFE_NO_PAD.decode(text).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
 }
@@ -45,7 +45,7 @@ fn sent(presentation: &str) -> BTreeSet<String> {
     found
 }
 
-/// Every run of letters, digits and what stands in identifiers, in the files of a service's store.
+/// Returns every run of letters, digits and identifier characters in the files of a service's store.
 fn stored(office: &Office) -> Result<BTreeSet<String>> {
     let mut found = BTreeSet::new();
     for entry in std::fs::read_dir(&office.service.data)? {
@@ -93,7 +93,8 @@ async fn two_verifiers_have_nothing_in_common_but_what_was_disclosed() -> Result
     let common: BTreeSet<&String> = here.intersection(&there).filter(|atom| !of_everybody.contains(*atom)).collect();
     assert!(common.is_empty(), "both were sent {common:?}");
 
-    // Of what each has stored, nothing that only a copy could have brought is in the other's store, or was sent to the other.
+    // Data of one store that only a copy could have brought is neither in the other store, nor was it sent to the
+    // other.
     let (kept, kept_too) = (stored(first)?, stored(second)?);
     assert!(
         kept.iter().any(|text| text.contains(&asked.id)) && kept_too.iter().any(|text| text.contains(&asked_too.id))
@@ -105,7 +106,7 @@ async fn two_verifiers_have_nothing_in_common_but_what_was_disclosed() -> Result
         let leaked: Vec<&String> = mine.iter().filter(|atom| theirs.iter().any(|text| text.contains(*atom))).collect();
         assert!(leaked.is_empty(), "{leaked:?}");
     }
-    // Nor does a verifier keep of its own what would know the copy again: key, salts, digests, signatures.
+    // Nor does a verifier keep data that would recognise the copy: key, salts, digests, signatures.
     let mut of_the_request: BTreeSet<String> = BTreeSet::new();
     of_the_request.extend([asked.nonce.clone(), asked.audience.clone()]);
     for atom in own(&here).iter().filter(|atom| !of_the_request.contains(*atom)) {

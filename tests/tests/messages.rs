@@ -15,7 +15,7 @@ fn refreshed(stage: &Stage) -> Result<Value> {
     stage.carnet(&["refresh"])?.ok()?.json()
 }
 
-/// Number of new copies that came, and what the owner reads.
+/// Number of new copies, and the texts for the owner.
 fn told(refreshed: &Value) -> (u64, Vec<String>) {
     let replaced = refreshed.pointer("/refreshed/0/copies_replaced").and_then(Value::as_u64).unwrap_or_default();
     let messages = refreshed.get("messages").and_then(Value::as_array).into_iter().flatten();
@@ -53,7 +53,7 @@ async fn what_an_issuer_has_to_say_reaches_the_holder_alone() -> Result<()> {
     assert_eq!(listed.pointer("/credentials/0/message"), Some(&json!(NEWER)));
     assert_eq!(listed.pointer("/credentials/0/copies_unused"), Some(&json!(10)), "{listed}");
 
-    // The new copies are shown, and nobody reads it in them; after a power cut it is told again, once a refresh.
+    // The new copies are shown, and do not carry the message; after a power cut it is told again, once a refresh.
     stage.authority.service.kill()?;
     stage.authority.switch_on()?;
     assert_eq!(told(&refreshed(&stage)?), (0, vec![NEWER.to_owned()]));

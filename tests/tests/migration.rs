@@ -1,9 +1,10 @@
 //! Files of earlier versions still work: stores, keys, wallets and the copies in them.
 //!
-//! `before/COMMIT.json` has what the programs of that commit left on the disk, as text: files by their path, stores as
-//! the statements that make them. A university whose key was changed once, an authority that has suspended a permit, an
-//! agency that was shown three documents and has marked one of a voucher's two uses, a registrar, three operators of a trust list
-//! that two of them signed, and a wallet with five documents, of which one is still to come.
+//! `before/COMMIT.json` has the files that the programs of that commit left on the disk, as text: files by their
+//! path, stores as the statements that make them. A university whose key was changed once, an authority that has
+//! suspended a permit, an agency that was shown three documents and has marked one of a voucher's two uses, a
+//! registrar, three operators of a trust list that two of them signed, and a wallet with five documents, of which one
+//! is pending.
 
 use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, time::Instant};
 
@@ -50,7 +51,7 @@ fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
     value.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
 }
 
-/// Shows what a template asks until the agency has the lists that it needs; why it refuses in the end.
+/// Presents for a template until the agency has the lists that it needs; returns the reason for the last refusal.
 fn shown(stage: &Stage, template: &str) -> Result<Option<String>> {
     let start = Instant::now();
     loop {
@@ -143,7 +144,7 @@ async fn what_an_earlier_version_left_goes_on_working() -> Result<()> {
     let strike = ["--strike", &stage.university.did, "--earlier", "fall", "--reason", "Diplomas were sold."];
     Desk::reopen(&stage, "operators").strike("list-1", "list-2", &[&strike[..], &["--on", "2030-01-01"]].concat())?;
 
-    // And the second start finds what the first one made of it.
+    // The second start also reads the files that the first one migrated.
     let Stage { university, agency, authority, .. } = stage;
     for office in [university, agency, authority] {
         office.restart()?;

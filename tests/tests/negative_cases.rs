@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// The rows that apply to what is built.
+/// The rows that apply to the implemented parts.
 fn applying() -> impl Iterator<Item = u8> {
     (1..=50)
         .chain([51, 52, 53, 54, 55, 56, 68, 69, 70, 71, 72, 73, 74, 75, 76, 77, 78, 79, 80, 81])
@@ -30,8 +30,8 @@ fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// The numbers in the names of tests: `row_42_43_a_nonce` stands for rows 42 and 43. A function counts if it is a test that
-/// runs: with `#[test]` or `#[tokio::test]` right above it, and no `#[ignore]`.
+/// Row numbers in the names of tests: `row_42_43_a_nonce` stands for rows 42 and 43. A function counts if it is a
+/// test that runs: with `#[test]` or `#[tokio::test]` right above it, and no `#[ignore]`.
 fn tested() -> BTreeSet<u8> {
     let mut files = Vec::new();
     sources(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/..")), &mut files);

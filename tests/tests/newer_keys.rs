@@ -1,5 +1,5 @@
-//! Keys that are newer than the document which a verifier has, with the real programs: an issuer rotates its key and
-//! signs its lists with it, and whoever shows a copy of it notices nothing.
+//! Keys that are newer than a verifier's copy of the document, with the real programs: an issuer rotates its key and
+//! signs its lists with the new one, and holders notice nothing.
 
 use std::time::{Duration, Instant};
 
@@ -26,7 +26,7 @@ use tonic::Status;
 use tonic_types::StatusExt as _;
 
 const PERMIT: &str = "ResidencePermitCredential";
-/// The longest wait for what the agency learns in the background. Here it looks every second.
+/// Longest wait for the agency to learn something in the background. Here it fetches every second.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 async fn collect(stage: &Stage) -> Result<(Offered, Copy)> {
@@ -42,8 +42,8 @@ async fn stage() -> Result<Stage> {
     Ok(stage)
 }
 
-/// Shows a copy until the agency says this of it, and another all the while, of which it must say nothing else than one
-/// of these.
+/// Presents a copy until the agency gives this answer, and another copy meanwhile, for which it must give one of
+/// these answers.
 async fn comes_to(stage: &Stage, copy: &Copy, expected: &str, other: (&Copy, &[Option<&str>])) -> Result<()> {
     let (other, allowed) = other;
     let start = Instant::now();
@@ -65,7 +65,7 @@ async fn comes_to(stage: &Stage, copy: &Copy, expected: &str, other: (&Copy, &[O
     }
 }
 
-/// Changes the authority's key: what it signs from then on, lists included, is by another one.
+/// Changes the authority's key: it signs everything from then on, lists included, with another one.
 fn rotate(stage: &mut Stage, keys: &Keys, compromised: Option<&str>) -> Result<()> {
     stage.authority.service.kill()?;
     keys.run(&["rotate"])?.ok()?;
@@ -90,14 +90,14 @@ async fn row_103_an_issuers_new_key_is_no_gap_and_costs_one_look_at_its_document
     rotate(&mut stage, &keys, None)?;
     let before = stage.site.document_requests("authority");
     stage.authority.cut_power()?;
-    // That the new lists count is seen by what they alone say.
+    // Facts that only the new lists have prove that they count.
     stage.authority.staff(&["status", "revoke", &second.id, "--reason", "lost"])?.ok()?;
     comes_to(&stage, &withdrawn, "revoked", (&kept, &[None])).await?;
     assert_eq!(stage.site.document_requests("authority"), before + 1);
     let (_, new) = collect(&stage).await?;
     assert_eq!(stage.refusal(&new).await?, None);
 
-    // One look in thirty seconds is all that an issuer causes; an agency that has just started has not looked yet.
+    // An issuer causes one fetch in thirty seconds; an agency that has just started has not fetched yet.
     stage.agency.cut_power()?;
     assert_eq!(stage.refusal(&new).await?, None);
     // The key leaks: lists and copies by it no longer count at once, and those of the next one do.
@@ -115,7 +115,7 @@ async fn row_103_an_issuers_new_key_is_no_gap_and_costs_one_look_at_its_document
     Ok(())
 }
 
-/// The same copy under another key's name, signed with whatever key.
+/// The same copy under another key's name, signed with any key.
 fn resigned(copy: &Copy, fragment: &str) -> Result<Copy> {
     let (jwt, disclosures) = copy.credential.split_once('~').ok_or("the copy is no SD-JWT")?;
     let jws = Jws::parse(jwt)?;
@@ -148,7 +148,7 @@ async fn row_103_showing_a_copy_by_an_unknown_key_asks_its_issuer_nothing() -> R
     Ok(())
 }
 
-/// After how many seconds an answer says that it may be tried again.
+/// Returns the retry delay of an answer, in seconds.
 fn retry(answer: &std::result::Result<SubmitPresentationResponse, Status>) -> Option<u64> {
     answer.as_ref().err()?.get_details_retry_info()?.retry_delay.map(|delay| delay.as_secs())
 }
@@ -197,7 +197,7 @@ async fn row_103_a_wallet_looks_once_at_a_registrars_document_and_that_decides()
     let request = json::parse_object(&std::fs::read(data.join("registration-request.json"))?, Limits::DOCUMENT)?;
     let now = visitor::now();
     let request = RegistrationRequest::verify(&request, now, 60, &SelfContained)?;
-    // By which key it is signed, how many keys the document has, whether the last is revoked; what the wallet finds.
+    // Signing key, number of keys in the document, revocation of the last; the wallet's result.
     let cases = [
         (0, 1, false, None),
         (1, 1, false, Some("method_unknown")),
@@ -274,11 +274,11 @@ async fn row_103_a_wallets_trust_list_is_judged_by_its_operators_documents_as_th
     stage.site.publish(operator.name, "no document");
     assert!(reason(&stage.carnet(&["trust", "update"])?.json()?).is_some());
     assert!(held()?);
-    // One that has the new key does, and the list by it is taken.
+    // A verifier with the new key accepts the list by it.
     operator.publish(&stage, 2, false);
     stage.carnet(&["trust", "update"])?.ok()?;
     assert!(held()?);
-    // A key that is revoked ends what it signed, and not only what would come by it.
+    // A revoked key ends all that it signed, and not only later signatures.
     operator.publish(&stage, 2, true);
     too_few("key_invalid")?;
     assert!(!held()?);

@@ -1,6 +1,6 @@
-//! A proof without a network: the issuer gone, its web site gone, and no route out; what is left is the wallet, the verifier,
-//! and the socket between them. The test runs in a network namespace of its own where the system lets it; where it does
-//! not, what would have to be asked has stopped all the same.
+//! A proof without a network: no issuer, no web site, and no route out; only the wallet, the verifier, and the socket
+//! between them. The test runs in a network namespace of its own if the system allows it; otherwise all services that
+//! could be asked are stopped.
 
 use std::process::Command;
 
@@ -50,7 +50,7 @@ fn wallet(stage: &Stage, name: &str) -> Result<()> {
     Ok(())
 }
 
-/// Answers a request from a wallet, approving what it shows: the consent, and what came of it.
+/// Answers a request from a wallet, and approves it; returns the consent and the verdict.
 fn show(stage: &Stage, name: &str, uri: &str) -> Result<(Value, Value)> {
     let flags = ["--json", "--no-input"];
     let consent = stage.carnet_on(name, &["present", uri], &flags, "")?.json()?;
@@ -75,7 +75,8 @@ async fn a_confirmed_copy_is_proved_where_there_is_no_network() -> Result<()> {
     }
     let refreshed = stage.carnet_on("confirmed.age", &["refresh"], &["--json", "--no-input"], "")?.ok()?.json()?;
     assert_eq!(refreshed.pointer("/refreshed/0/copies_confirmed").and_then(Value::as_u64), Some(10), "{refreshed}");
-    // The issuer is gone before this agency could fetch any list of it; its document it has pinned. Then that site is gone.
+    // The issuer ends before this agency could fetch any of its lists; the agency has pinned its document. Then that
+    // site ends.
     stage.authority.service.kill()?;
     let agency = stage.open_agency("border", "Border Office", true)?;
     stage.site.close();
@@ -91,7 +92,7 @@ async fn a_confirmed_copy_is_proved_where_there_is_no_network() -> Result<()> {
     assert_eq!(text(status, "/outcome"), "passed", "{status}");
     let result = agency.staff(&["result", &id])?.ok()?.json()?;
     assert!(result.to_string().contains("accepted"), "{result}");
-    // The twin: without the issuer's word the same permit is refused, and the owner is told what to do.
+    // The twin: without the issuer's statement the same permit is refused, and the owner gets advice.
     let (_, uri) = ask()?;
     let (consent, refused) = show(&stage, "unconfirmed.age", &uri)?;
     assert_eq!(consent.pointer("/credentials/0/confirmed_since"), Some(&Value::Null), "{consent}");

@@ -69,7 +69,7 @@ impl Token {
     }
 }
 
-/// Keeps what staff needs.
+/// Stores the staff token.
 fn keep_token(folder: &Path, made: &Value) -> Result<()> {
     let token = made.get("staff_token").and_then(Value::as_str).ok_or("init shows no staff token")?;
     Ok(std::fs::write(folder.join("staff"), token)?)
@@ -139,7 +139,7 @@ async fn without_its_token_an_issuer_does_not_start_and_says_why() -> Result<()>
     let token = Token::make(folder.path())?;
     let data = folder.path().join("data");
     let did = "did:web:mint.example";
-    // A wrong PIN is said before anything is made.
+    // A wrong PIN is reported before anything is made.
     std::fs::write(folder.path().join("wrong"), "000000\n")?;
     let wrong = format!("file:{}", folder.path().join("wrong").display());
     let refused = token.init(&data, did, "eddsa", &wrong)?;
@@ -151,7 +151,7 @@ async fn without_its_token_an_issuer_does_not_start_and_says_why() -> Result<()>
     let made = token.init(&data, did, "eddsa", &token.pin())?.ok()?.json()?;
     keep_token(folder.path(), &made)?;
     Service::start_with("carnet-issuer", &data, &token.env())?.stop()?;
-    // The token is gone; its folder is another's.
+    // The token is away; its folder has another's.
     let tokens = folder.path().join("tokens");
     let away = folder.path().join("away");
     std::fs::rename(&tokens, &away)?;
@@ -166,7 +166,7 @@ async fn without_its_token_an_issuer_does_not_start_and_says_why() -> Result<()>
     std::fs::rename(&away, &tokens)?;
     let service = Service::start_with("carnet-issuer", &data, &token.env())?;
 
-    // It goes away while the service runs: nothing is signed, nothing else breaks, and it comes back.
+    // It disappears while the service runs: nothing is signed, nothing else breaks, and it recovers.
     std::fs::rename(&tokens, &away)?;
     let refused = collect(&service, folder.path()).await.err().ok_or("it signed")?.to_string();
     assert!(refused.contains("could not be signed"), "{refused}");
@@ -174,7 +174,7 @@ async fn without_its_token_an_issuer_does_not_start_and_says_why() -> Result<()>
     let copies = collect(&service, folder.path()).await.map_err(|error| format!("{error}\n{}", service.log()))?;
     assert_eq!(copies.len(), 10);
 
-    // Another token comes in its place, which refuses the PIN: it is tried once, and not until that token is locked.
+    // Another token in its place refuses the PIN: it is tried once, and not until that token is locked.
     std::fs::rename(&tokens, &away)?;
     Token::with_pin(folder.path(), "13572468")?;
     std::fs::write(folder.path().join("pin"), format!("{PIN}\n"))?;
@@ -198,7 +198,7 @@ async fn without_its_token_an_issuer_does_not_start_and_says_why() -> Result<()>
     programs::run("carnet-issuer", ["keys", "rotate", "--data", &text], &token.env())?.ok()?;
     let listed = programs::run("carnet-issuer", ["keys", "list", "--data", &text, "--json"], &[])?.ok()?.json()?;
     assert_eq!(listed.pointer("/keys/1/secret").and_then(Value::as_str), Some("in a token"));
-    // One that is not wanted after all is destroyed there; where that is not possible, it is said which one it is.
+    // An unwanted one is destroyed there; if that is impossible, the message names it.
     let objects = || walk(&tokens).map(|files| files.iter().filter(|file| file.ends_with(".object")).count());
     let both = objects()?;
     let retire = |key: &str| programs::run("carnet-issuer", ["keys", "retire", key, "--data", &text], &token.env());
@@ -221,7 +221,7 @@ async fn a_key_in_a_token_seals_those_of_the_directory() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let token = Token::make(folder.path())?;
     let (tokens, away) = (folder.path().join("tokens"), folder.path().join("away"));
-    // SoftHSM keeps what it knows of the token in one more.
+    // SoftHSM stores the token's own data in one more.
     let key = |file: &&String| file.ends_with(".object") && !file.ends_with("/token.object");
     let objects = || walk(&tokens).map(|files| files.iter().filter(key).count());
     let did = "did:web:mint.example";

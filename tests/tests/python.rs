@@ -1,4 +1,4 @@
-//! A client in another language, made from the protos alone.
+//! A client in another language, made only from the protos.
 
 use std::process::Command;
 

@@ -35,7 +35,7 @@ async fn a_wallet_is_refilled_by_hand_and_never_runs_dry() -> Result<()> {
     // At two to four left it refills itself, once in these showings: with two left after the last at the latest.
     let (mut fresh, mut refills, mut month) = (10, 0, 0);
     for _ in 0..8 {
-        // The same asker gets the same copy, but for a threshold of another block of days it takes a fresh one.
+        // The same verifier gets the same copy, but for a threshold of another block of days it takes a fresh one.
         month += 1;
         let uri = ask_from(&stage, month)?;
         stage.approve(&uri)?.1.ok()?;
@@ -46,7 +46,7 @@ async fn a_wallet_is_refilled_by_hand_and_never_runs_dry() -> Result<()> {
         fresh = left;
     }
     assert_eq!((refills, fresh), (1, 12));
-    // By hand: nothing is low, and with --all it is refilled all the same. A copy that was shown goes, and no fresh one.
+    // By hand: nothing is low, and with --all it is still refilled. A shown copy is removed, and no fresh one.
     let nothing = stage.carnet(&["refill"])?.ok()?.json()?;
     assert_eq!(nothing.pointer("/refilled"), Some(&Value::Array(Vec::new())), "{nothing}");
     let refilled = stage.carnet(&["refill", "--all"])?.ok()?.json()?;

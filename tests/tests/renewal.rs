@@ -20,7 +20,7 @@ fn day(days: i64) -> Result<String> {
     Ok(at.get(..10).unwrap_or_default().to_owned())
 }
 
-/// Configuration of an issuer whose days are those of a week, so that what it issues can end soon whatever day it is.
+/// Configuration of an issuer with epochs of a week, so that its credentials can end soon on any day.
 const WEEKS: &str = "[cohorts]\nepoch = \"week\"\n";
 
 /// The end of a credential that was to end with day 10 and is renewed by 365 days.
@@ -59,7 +59,7 @@ async fn what_ends_soon_is_renewed_and_can_be_shown() -> Result<()> {
     assert_eq!(text(&listed, "/credentials/0/id"), text(&renewed, "/renewed/0/id"));
     let (_, uri) = stage.request("university-admission")?;
     stage.approve(&uri)?.1.ok()?;
-    // Nothing ends soon now; named, it is asked for, and its issuer says from when on.
+    // Nothing ends soon now; a named one is requested, and its issuer gives the first day.
     let nothing = stage.carnet(&["renew"])?.ok()?.json()?;
     assert_eq!(nothing.pointer("/renewed"), Some(&Value::Array(Vec::new())), "{nothing}");
     let early = stage.carnet(&["renew", text(&listed, "/credentials/0/id")])?;
@@ -85,7 +85,7 @@ async fn a_case_worker_decides_and_the_wallet_is_told() -> Result<()> {
     assert_eq!(text(&pending, "/renewals/0/offer_id"), offered.id, "{pending}");
     let later = stage.carnet(&["receive", "--resume"])?;
     assert_eq!((later.code, text(&later.json()?, "/error/reason")), (3, "not_ready"));
-    // A no comes with its reason, and what the wallet has still holds.
+    // A refusal has its reason, and the wallet's copies still hold.
     let why = "Bring your passport to the office.";
     stage.authority.staff(&["renewals", "reject", &renewal, "--reason", why])?.ok()?;
     let refused = stage.carnet(&["receive", "--resume"])?;

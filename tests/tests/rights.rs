@@ -58,7 +58,7 @@ async fn an_asker_that_nobody_registered_gets_only_what_its_owner_allows_claim_b
     let said = refused.json()?;
     assert_eq!((refused.code, said.pointer("/error/reason")), (1, Some(&json!("over_asked"))), "{said}");
     assert_eq!(said.get("excess").and_then(Value::as_array).map(Vec::len), Some(2), "each claim by its name: {said}");
-    // One of two that are required is not enough, and nothing goes.
+    // One of two required ones is not enough, and nothing is disclosed.
     let one = ["present", &uri, "--approve", "residence:credentialSubject.rightToWork"];
     assert_eq!(stage.carnet(&one)?.code, 1);
     assert_eq!(stranger.staff(&["result", &id])?.json()?.get("state"), Some(&json!("open")));
@@ -101,7 +101,7 @@ async fn a_receipt_convinces_others_until_it_is_forgotten() -> Result<()> {
     assert_eq!(held.get("request_signed"), Some(&json!(true)), "{held}");
     assert_eq!(held.pointer("/receipt/presentation_digest"), Some(&json!(digest)), "{held}");
 
-    // It is forgotten only with a yes, and then it is not in the wallet any more; the head stays.
+    // It is forgotten only with an approval, and then the wallet no longer has it; the head stays.
     let head = |said: Value| said.get("head").cloned().unwrap_or_default();
     let before = head(stage.carnet(&["log", "--verify"])?.ok()?.json()?);
     let asked = stage.carnet(&["log", "forget", "--before", "2100-01-01"])?.json()?;
@@ -133,8 +133,8 @@ async fn a_wallet_that_was_restored_shows_nothing_as_new() -> Result<()> {
         Ok(listed.pointer("/credentials/0/copies_unused").and_then(Value::as_u64))
     };
     assert_eq!(unused()?, Some(0));
-    // A threshold is not proved with a copy that may have been opened for another; a value may go, and the screen says by what
-    // it could be joined.
+    // A threshold is not proved with a copy that may have been opened for another; a value may be disclosed, and the
+    // screen names the linkable copy.
     let refused = stage.carnet(&["present", &stage.request("work-permit-today")?.1])?.json()?;
     assert_eq!(refused.pointer("/error/reason"), Some(&json!("query_unmet")), "{refused}");
     let consent = stage.carnet(&["present", &stage.request("job-right-to-work")?.1])?.json()?;

@@ -105,7 +105,7 @@ async fn keys_rotate_with_overlap_and_a_compromised_one_counts_no_more() -> Resu
     assert_eq!(busy.code, 3, "{busy:?}");
     assert!(busy.stderr.contains("Stop the service"), "{busy:?}");
 
-    // The next key does not sign: not before it is published, and not before verifiers have had the time to read that.
+    // The next key does not sign before it is published, nor before verifiers have had the time to read that.
     stage.authority.service.kill()?;
     keys.run(&["rotate"])?.ok()?;
     assert_eq!(keys.states()?, "key-1 active, key-2 next");
@@ -190,7 +190,7 @@ async fn keys_from_an_older_backup_undo_nothing_and_are_brought_up_to_what_is_pu
     keys.run(&["check"])?.ok()?;
     copy(&keys.data, &newest)?;
 
-    // The keys alone were restored, or all of the directory.
+    // Only the keys were restored, or all of the directory.
     for whole in [false, true] {
         if whole {
             copy(&backup, &keys.data)?;
@@ -203,7 +203,7 @@ async fn keys_from_an_older_backup_undo_nothing_and_are_brought_up_to_what_is_pu
             assert!(refused.code != 0 && refused.stderr.contains("are older than"), "{whole} {verb:?} {refused:?}");
             assert!(refused.stderr.contains("key-1 is revoked there; key-2 is not in keys.json"), "{refused:?}");
         }
-        // Nothing that could be published says otherwise than before.
+        // The document to publish is unchanged.
         assert_eq!(keys.document()?, document);
         if whole {
             // The restored files fit each other; only the published document knows better.
@@ -225,7 +225,7 @@ async fn keys_from_an_older_backup_undo_nothing_and_are_brought_up_to_what_is_pu
         assert!(revoked.is_some_and(|at| at.is_string()));
         copy(&newest, &keys.data)?;
     }
-    // The twin: the newest is none of that.
+    // The twin: the newest backup passes.
     keys.run(&["check"])?.ok()?;
     stage.authority.cut_power()?;
     assert_eq!(kid(&collect(&stage).await?)?, "key-2");
@@ -312,7 +312,7 @@ async fn the_keys_of_an_issuer_under_did_webvh_rotate_in_its_log() -> Result<()>
 #[tokio::test(flavor = "multi_thread")]
 async fn a_verifiers_keys_rotate_and_its_receipts_go_on_being_its_own() -> Result<()> {
     let stage = Stage::set(false).await?;
-    // One that is named by its key has that key for ever.
+    // A DID that is made of its key has that key for ever.
     let agency = Keys { program: "carnet-verifier", ..Keys::of(&stage.folder, &stage.agency.service.data)? };
     let refused = agency.run(&["rotate"])?;
     assert!(refused.code == 1 && refused.stderr.contains("is made of its key"), "{refused:?}");
@@ -414,7 +414,7 @@ async fn a_sealed_key_opens_at_the_start_and_lies_nowhere_in_plain_text() -> Res
         let configure = |source: &Path| {
             std::fs::write(&keys.over, format!("[keys]\n{name} = {:?}\n", format!("file:{}", source.display())))
         };
-        // Not without saying with what.
+        // Not without the source of a key.
         std::fs::write(&keys.over, "")?;
         let refused = keys.run(&["seal"])?;
         assert!(refused.code == 1 && refused.stderr.contains("under [keys]"), "{refused:?}");
@@ -425,7 +425,7 @@ async fn a_sealed_key_opens_at_the_start_and_lies_nowhere_in_plain_text() -> Res
             let bytes = std::fs::read(entry?.path())?;
             assert!(!bytes.windows(plain.len()).any(|window| window == plain.as_bytes()), "the secret is on the disk");
         }
-        // The service needs it, and says nothing of it.
+        // The service needs it, and never prints it.
         let serve = |env: &[(&str, &str)]| programs::Service::start_with("carnet-issuer", &data, env);
         let config = std::fs::read_to_string(data.join("config.toml"))?;
         let with = |source: &Path| format!("{config}\n[keys]\n{name} = {:?}\n", format!("file:{}", source.display()));
@@ -437,7 +437,8 @@ async fn a_sealed_key_opens_at_the_start_and_lies_nowhere_in_plain_text() -> Res
         assert!(!service.log().contains(&plain));
         service.stop()?;
         std::fs::write(data.join("config.toml"), config)?;
-        // Another one takes its place in one step: the configuration says what seals, the command line what opens.
+        // Another one replaces it in one step: the configuration names the sealing one, the command line the opening
+        // one.
         configure(&wrong)?;
         let register = std::fs::read(data.join("keys.json"))?;
         for from in [None, Some(&wrong)] {
@@ -471,7 +472,7 @@ async fn a_data_directory_alone_opens_no_key_unless_that_was_wanted() -> Result<
         std::fs::rename(&kek, folder.path().join("elsewhere"))?;
         let refused = programs::Service::start_with(program, &data, &[]).err().ok_or("it started")?.to_string();
         assert!(refused.contains("key-encryption key could not be had"), "{refused}");
-        // What fails leaves none behind.
+        // A failed start leaves none behind.
         assert_eq!(init(&[])?.code, 1);
         assert!(!Path::new(&kek).exists());
         std::fs::remove_dir_all(&data)?;
@@ -484,8 +485,8 @@ async fn a_data_directory_alone_opens_no_key_unless_that_was_wanted() -> Result<
     Ok(())
 }
 
-/// A power cut at any instant of a change leaves the keys as they were or as they are to be; the verb run again finishes
-/// it. `CARNET_KILLS` says how often.
+/// A power cut at any instant of a change leaves the old keys or the new ones; the verb run again completes it.
+/// `CARNET_KILLS` says how often.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_change_of_keys_that_is_killed_is_done_or_not_done() -> Result<()> {
     programs::build()?;
@@ -532,7 +533,7 @@ async fn a_change_of_keys_that_is_killed_is_done_or_not_done() -> Result<()> {
             let found = keys.states()?;
             assert!(found == before || found == after, "{args:?}: {found}");
             done += usize::from(found == after);
-            // Again: it is done, or it is said that it was done; and the document has it.
+            // Again: it succeeds, or reports that it was done; and the document has it.
             let again = keys.run(args)?;
             assert_eq!(again.code == 0, found == before, "{args:?}: {again:?}");
             assert_eq!(keys.states()?, after);

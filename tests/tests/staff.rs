@@ -1,5 +1,5 @@
-//! Named staff with the real programs: what each does is written down under their name, and whoever is ended is refused while
-//! the service runs.
+//! Named staff with the real programs: acts are recorded under the name, and an ended token is refused while the
+//! service runs.
 
 use std::path::{Path, PathBuf};
 
@@ -56,7 +56,7 @@ async fn what_each_does_is_written_down_under_their_name() -> Result<()> {
     let ana = add(&stage, office, "Ana Lopes")?;
     let act = |verb: &'static str| ["status", verb, &offer, "--reason", "a case worker decided", "--request-id", verb];
     let done = office.staff_as(&ana, &act("suspend"))?.ok()?.json()?;
-    // A repeat is the same act, whoever repeats it.
+    // A repeat is the same act, by any staff member.
     assert_eq!(office.staff(&act("suspend"))?.ok()?.json()?.get("act"), done.get("act"));
     office.staff(&act("reinstate"))?.ok()?;
     let so_far = pairs(&[("admin", "reinstate"), ("Ana Lopes", "suspend")]);

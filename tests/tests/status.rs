@@ -28,7 +28,7 @@ const PERMIT: &str = "ResidencePermitCredential";
 /// Number of power cuts in the test of them, unless `CARNET_KILLS` sets another.
 const KILLS: u32 = 200;
 
-/// A visitor of the web site, who trusts its certificate authority and nobody else.
+/// A client of the web site, which trusts only its certificate authority.
 struct Client(TlsConnector);
 
 /// An answer over HTTPS.
@@ -159,7 +159,7 @@ async fn what_staff_do_is_in_the_lists_that_everybody_fetches() -> Result<()> {
         assert_eq!((lists.state(index)?, lists.state(other)?), (state, "valid"));
         assert!(shown(office, &mine)?.iter().all(|(_, shown)| shown == state));
     }
-    // It stays, whatever staff try; and what was done can be read.
+    // It stays revoked, whatever staff try; and the record can be read.
     let refused = office.staff(&["status", "reinstate", &mine, "--reason", "a slip"])?;
     assert_eq!(refused.code, 1);
     assert!(
@@ -172,7 +172,7 @@ async fn what_staff_do_is_in_the_lists_that_everybody_fetches() -> Result<()> {
     let verbs: Vec<&str> = acts.iter().filter_map(|act| act.get("verb").and_then(Value::as_str)).collect();
     assert_eq!(verbs, ["revoke", "reinstate", "suspend"]);
 
-    // Found by the directory alone, and not sent again where nothing changed.
+    // Found only by the directory, and not sent again if nothing changed.
     let directory = client.text(&format!("{}/lists", base(office))).await?;
     let directory: Value = serde_json::from_str(&directory)?;
     let urls = directory.get("status_lists").and_then(Value::as_array).ok_or("no lists")?;
@@ -234,7 +234,8 @@ async fn whoever_asks_for_cbor_gets_the_same_list_in_cbor() -> Result<()> {
     Ok(())
 }
 
-/// A server that names a hundred lists, and takes a second for each, which is none; how many it was asked for.
+/// Serves the names of a hundred lists, and takes a second for each, which is malformed; returns the number of
+/// requests.
 async fn slow_lists(base: String) -> Result<(String, Arc<AtomicUsize>)> {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
     let address = format!("http://{}", listener.local_addr()?);
@@ -351,7 +352,7 @@ async fn a_bulk_act_is_counted_before_it_is_done() -> Result<()> {
     Ok(())
 }
 
-/// The day that it is in some minutes, so many days before or after: never one that ends while a test runs.
+/// The day in some minutes, plus or minus so many days: never one that ends while a test runs.
 fn day_from_today(days: i64) -> String {
     let at = visitor::now().plus(600).plus(days.saturating_mul(86_400)).start_of_day().to_string();
     at.chars().take("YYYY-MM-DD".len()).collect()
@@ -407,7 +408,7 @@ async fn a_last_day_is_the_same_and_is_included_in_every_time_zone() -> Result<(
         assert_eq!(counted.get("credentials").and_then(Value::as_u64), Some(u64::try_from(round)? + 1));
         assert!(act(&day_from_today(-2))?.stderr.contains("(NOTHING_MATCHES)"));
 
-        // A time of day would be rounded: it is refused, whatever its offset; the beginning of a day in UTC is kept.
+        // A time of day would be rounded: it is refused, at any offset; the beginning of a day in UTC is kept.
         for (end, is_kept) in [("T18:00:00Z", false), ("T00:00:00+14:00", false), ("T00:00:00Z", true)] {
             let end = format!("{tomorrow}{end}");
             let said = staff(&[&offer[..], &["--valid-until", &end]].concat())?;
@@ -458,7 +459,7 @@ async fn a_published_document_or_list_that_is_wrong_is_said_in_the_log_and_to_st
     let log = stage.university.service.log();
     assert!(both(&log), "{log}");
 
-    // The twin, whose document and lists are where they should be, says nothing.
+    // The twin, whose document and lists are in their places, reports nothing.
     stage.authority = stage.authority.configured(&fetching)?.restart_with(&[("CARNET_LOG", "debug")])?;
     loop {
         let log = stage.authority.service.log();
@@ -520,12 +521,12 @@ async fn an_issuer_killed_while_it_revokes_leaves_the_old_state_or_the_new() -> 
         } else {
             lost += 1
         }
-        // The lists that are served after the cut say what the store does, in all forms.
+        // The lists that are served after the cut agree with the store, in all formats.
         let lists = Lists::fetch(&client, &stage.authority).await?;
         for (index, state) in &shown_now {
             assert_eq!(lists.state(*index)?, state, "round {round}");
         }
-        // The same request again does what is left to do, once.
+        // The same request again completes the rest, once.
         let again = [
             "status",
             "revoke",

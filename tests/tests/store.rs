@@ -1,4 +1,5 @@
-//! The store of a service: a missing, an older or another one is refused by every verb, and what was acknowledged is not lost.
+//! The store of a service: a missing, an older or another one is refused by every verb, and acknowledged changes are
+//! not lost.
 
 use std::{fs, path::Path};
 
@@ -90,7 +91,7 @@ async fn row_99_a_service_without_its_store_does_not_start_and_makes_none() -> R
         assert_eq!(stored(&elsewhere)?, Vec::<String>::new());
         copy(&kept, &elsewhere)?;
     }
-    // With their stores both start, and what was suspended is.
+    // With their stores both start, and suspended credentials still are.
     stage.authority.cut_power()?;
     stage.agency.cut_power()?;
     assert_eq!(stage.refusal(&held).await?.as_deref(), Some("suspended"));
@@ -108,7 +109,7 @@ async fn row_104_a_store_from_before_a_suspension_and_a_copy_without_its_log_are
     stage.authority.cut_power()?;
     let suspend = ["status", "suspend", offered.id.as_str(), "--reason", "two permits with one number"];
     stage.authority.staff(&suspend)?.ok()?;
-    // Killed before the log is moved into the file: the act is in the log alone.
+    // Killed before the log is moved into the file: only the log has the act.
     stage.authority.service.kill()?;
     let whole = stage.folder.join("whole");
     copy(&data, &whole)?;
@@ -135,7 +136,7 @@ async fn row_104_a_store_from_before_a_suspension_and_a_copy_without_its_log_are
     Ok(())
 }
 
-/// Configuration with which an issuer's verbs can read what is published.
+/// Configuration with which an issuer's verbs can read the publication.
 fn let_read(stage: &Stage) -> Result<()> {
     let path = stage.authority.service.data.join("config.toml");
     let ca = stage.folder.join("ca.pem").display().to_string();
@@ -179,7 +180,7 @@ async fn a_backup_made_while_running_has_a_suspension_that_is_in_the_log_alone()
     let elsewhere = stage.folder.join("elsewhere");
     copy(&data, &elsewhere)?;
     remove_store(&elsewhere)?;
-    // The plain copy does not have what was in the log.
+    // The plain copy lacks the changes in the log.
     let older = on("carnet-issuer", &["restore", "--from", &from_plain], &elsewhere)?;
     assert!(older.code == 1 && older.stderr.contains("is older than one that was here"), "{older:?}");
     assert_eq!(stored(&elsewhere)?, Vec::<String>::new());
@@ -229,10 +230,10 @@ async fn row_104_an_older_backup_takes_over_what_is_published_and_gives_nothing_
     stage.site.keep_copies("authority", &stage.authority.service.url).await?;
     stage.authority.service.kill()?;
 
-    // The whole directory from before: its store and its mark fit each other, and what is published does not.
+    // The whole directory from before: its store and its mark fit each other, and the publication does not.
     let said = refused("carnet-issuer", &early)?;
     assert!(said.contains("older than what is published"), "{said}");
-    // The backup alone.
+    // Only the backup.
     remove_store(&data)?;
     let older = on("carnet-issuer", &["restore", "--from", &backup], &data)?;
     assert!(older.code == 1 && older.stderr.contains("What would be lost"), "{older:?}");
@@ -247,7 +248,7 @@ async fn row_104_an_older_backup_takes_over_what_is_published_and_gives_nothing_
     stage.agency.cut_power()?;
     assert_eq!(stage.refusal(&known).await?.as_deref(), Some("suspended"));
     assert_eq!(stage.refusal(&lost).await?.as_deref(), Some("revoked"));
-    // The link that was used gives nothing a second time, and what is issued now stands on another list.
+    // A used link gives nothing a second time, and new credentials are on another list.
     assert!(visitor::collect(&open.uri, None, visitor::now()).await.is_err());
     let offered = stage.offer(&stage.authority, PERMIT, &residence_permit(), &[])?;
     let fresh = visitor::collect(&offered.uri, None, visitor::now()).await?;
@@ -262,7 +263,7 @@ async fn row_104_an_older_backup_takes_over_what_is_published_and_gives_nothing_
     Ok(())
 }
 
-/// The list that a copy stands in.
+/// Returns the list of a copy.
 fn list_of(copy: &visitor::Copy) -> Result<String> {
     let jwt = copy.credential.split('~').next().unwrap_or_default();
     let payload = carnet_core::secure::jose::Jws::parse(jwt)?.payload().clone();
@@ -270,7 +271,7 @@ fn list_of(copy: &visitor::Copy) -> Result<String> {
     Ok(list.and_then(|list| list.as_str().map(str::to_owned)).ok_or("the copy has no status")?)
 }
 
-/// The web site is out of reach: the start is warned of it, and not stopped.
+/// The web site is unreachable: the start logs a warning, and continues.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_web_site_that_cannot_be_reached_does_not_stop_a_start() -> Result<()> {
     programs::build()?;
@@ -293,7 +294,7 @@ async fn a_second_service_on_a_directory_is_refused() -> Result<()> {
         let said = on(program, &["serve", "--listen", "127.0.0.1:0"], &office.service.data)?;
         assert!(said.code == 3 && said.stderr.contains("is running on"), "{said:?}");
     }
-    // The first continues, and when it is gone another one can take its place.
+    // The first continues, and when it has ended another one can take its place.
     stage.offer(&stage.authority, PERMIT, &residence_permit(), &[])?;
     stage.authority.service.kill()?;
     stage.authority.switch_on()?;

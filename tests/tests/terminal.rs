@@ -1,4 +1,4 @@
-//! The holder at a terminal: each claim that an asker is not registered for is a question, and so is the whole.
+//! The holder at a terminal: each claim that a verifier is not registered for is a question, and so is the whole.
 
 use carnet_tests::{
     Result,
@@ -67,7 +67,7 @@ async fn a_person_is_asked_claim_by_claim_and_the_answer_is_no_unless_they_say_y
     }
     let whole = agreeing.wait_for(QUESTION)?;
     assert!(whole.contains("Stays hidden") && whole.contains("Nationality"), "what stays is said before: {whole}");
-    // The name is the asker's own word, and so the question has its identifier.
+    // The name is the verifier's own claim, and so the question has its identifier.
     assert!(whole.contains("Show to did:"), "{whole}");
     agreeing.type_line("yes")?;
     let (code, screen) = agreeing.end()?;
@@ -148,7 +148,7 @@ async fn an_answer_that_nobody_understands_is_asked_for_again_and_is_no_refusal(
     };
     let unclear = (json!("request_failed"), json!("not_answered"));
 
-    // A first letter is no answer: the question comes three times, and then nothing goes.
+    // A first letter is no answer: the question is asked three times, and then nothing is disclosed.
     let mut typing = present(&stage, &uri)?;
     for answer in ["y", "", "yes please"] {
         typing.wait_for(QUESTION)?;
@@ -172,7 +172,7 @@ async fn an_answer_that_nobody_understands_is_asked_for_again_and_is_no_refusal(
     assert!(code == 1 && screen.contains("declined"), "{screen}");
     assert_eq!(last_entry()?.0, json!("refused_by_owner"));
 
-    // The words are those of the screen; one that was not understood costs nothing.
+    // The words are those of the screen; an unclear one costs nothing.
     let mut arabic = present_in(&stage, &uri, &["--lang", "ar"])?;
     for answer in ["yes", "ن", "نعم"] {
         arabic.wait_for("(نعم = 1، لا = 2)")?;
@@ -207,7 +207,7 @@ async fn an_unclear_answer_to_one_claim_is_a_no_to_that_claim_alone() -> Result<
         Ok::<_, Box<dyn std::error::Error + Send + Sync>>(result["state"].clone())
     };
 
-    // Without the other claim nothing answers; the question was put, and nobody said no.
+    // Without the other claim nothing answers; the question was asked, and nobody refused.
     let mut typing = present(&stage, &uri)?;
     for answer in ["y", "", "sure", "no"] {
         typing.wait_for(QUESTION)?;
@@ -254,7 +254,7 @@ async fn screens_fit_terminals_of_eighty_and_of_forty_columns() -> Result<()> {
 
     let stranger = stage.open_stranger()?;
     for columns in [80, 40] {
-        // Of a registered asker, of whom much is shown, and of one that is warned of, with its questions.
+        // With a registered verifier, to which much is disclosed, and one with warnings and questions.
         let (_, uri) = stage.request("job-right-to-work")?;
         let mut presenting = carnet_at(&stage, &["present", &uri, "--explain"], columns)?;
         let screen = presenting.wait_for("2)")?;

@@ -1,4 +1,4 @@
-//! Files as people hand them over: with a byte-order mark and CRLF, passphrases in whichever form a keyboard composes.
+//! Files as people save them: with a byte-order mark and CRLF, and passphrases in every form of a keyboard.
 
 use std::{fs, path::PathBuf};
 

@@ -1,4 +1,4 @@
-//! The page `docs/a-trial-on-one-machine.md`, done as it stands by somebody at a terminal.
+//! The page `docs/a-trial-on-one-machine.md`, done literally at a terminal.
 
 use std::net::TcpListener;
 
@@ -14,7 +14,7 @@ fn commands() -> String {
     blocks.collect()
 }
 
-/// Ports that nobody listens at, below those that the system gives to clients and above the fixed ones of `migration.rs`.
+/// Free ports, below those that the system gives to clients and above the fixed ones of `migration.rs`.
 fn free_ports() -> Result<[u16; 3]> {
     let first = u16::try_from(std::process::id() % 5_000)?.saturating_add(25_000);
     let mut free = (first..32_000).filter_map(|port| Some((port, TcpListener::bind(("127.0.0.1", port)).ok()?)));

@@ -1,4 +1,5 @@
-//! Trust lists with the real programs: operators sign, a verifier and a wallet go by what three of four have signed.
+//! Trust lists with the real programs: operators sign, and a verifier and a wallet use the list that three of four
+//! have signed.
 
 use std::path::Path;
 
@@ -20,14 +21,14 @@ fn wallet(stage: &Stage, args: &[&str]) -> Result<Said> {
     stage.carnet_on(WALLET, args, &["--json", "--no-input"], "")
 }
 
-/// Receives an offer; what the wallet notes of its issuer.
+/// Receives an offer; returns the wallet's note on its issuer.
 fn receive(stage: &Stage, offered: &Offered) -> Result<Value> {
     let pin = offered.pin.as_deref().unwrap_or_default();
     let said = wallet(stage, &["receive", &offered.uri, "--pin", pin, "--yes"])?.ok()?.json()?;
     Ok(said.pointer("/received/0").cloned().unwrap_or_default())
 }
 
-/// Shows one document for a template and approves it; the consent, and by what the verifier decided.
+/// Presents one document for a template and approves it; returns the consent, and the verifier's trust decision.
 fn show(stage: &Stage, office: &Office, template: &str, document: &str) -> Result<(Value, Value, i32)> {
     let (id, link) = stage.request_of(office, &["--template", template])?;
     let args = ["present", link.as_str(), "--use", document];
@@ -72,7 +73,7 @@ async fn rows_69_and_70_struck_off_and_an_older_list_brought_back() -> Result<()
     desk.publish("list-1")?.ok()?;
     let library = desk.verifier("library", &desk.published())?;
 
-    // The wallet knows registrar and issuers by the list alone.
+    // The wallet knows registrar and issuers only by the list.
     wallet(&stage, &["init", "--work-factor", "12"])?.ok()?;
     let (list, pins) = (desk.published(), desk.pins());
     let add = ["trust", "add", "--list", &list, "--issuer", LIST];
@@ -89,7 +90,7 @@ async fn rows_69_and_70_struck_off_and_an_older_list_brought_back() -> Result<()
     assert!(consent.to_string().contains(&format!("\"registrar\":{:?}", stage.registrar)), "{consent}");
     assert_eq!((rule(&decision), code), (expected(true, "accredited", 1), 0), "{decision}");
     assert_eq!((text(&decision, "entry"), text(&decision, "decided_by")), ("University".into(), "trust_list".into()));
-    // The agency of the stage names its issuers itself, and says so.
+    // The agency of the stage names its issuers itself, and its decision says so.
     let (_, decision, _) = show(&stage, &stage.agency, "university-admission", &degree)?;
     assert_eq!(rule(&decision), expected(true, "configured", 0));
 
@@ -125,7 +126,7 @@ async fn rows_69_and_70_struck_off_and_an_older_list_brought_back() -> Result<()
     let decides = || programs::run("carnet-verifier", ["trust", "--data", &data, "--json"], &[]);
     assert_eq!(decides()?.ok()?.json()?.pointer("/sequence"), Some(&json!(3)));
 
-    // An older list is not published, and where somebody puts it in place all the same, it is refused.
+    // An older list is not published, and if somebody still puts it in place, it is refused.
     assert!(desk.publish("list-1")?.stderr.contains("(trust_list_rollback)"));
     assert_eq!(wallet(&stage, &["refresh"])?.ok()?.json()?.pointer("/trust_lists/0/sequence"), Some(&json!(3)));
     assert_eq!(wallet(&stage, &["trust", "update"])?.ok()?.json()?.pointer("/updated/0/sequence"), Some(&json!(3)));

@@ -86,7 +86,7 @@ fn render(did: &Did, keys: &[(&str, &SecretKey)]) -> Value {
     DidDocument::render(did, &keys)
 }
 
-/// Publishes a log, lets the agency look at it, and asks what it says of copies.
+/// Publishes a log, lets the agency fetch it, and returns its answers to copies.
 async fn refusals(stage: &mut Stage, log: &str, copies: &[&Copy]) -> Result<Vec<Option<String>>> {
     stage.site.publish_log("archive", log);
     stage.agency.cut_power()?;
@@ -122,14 +122,14 @@ async fn what_a_key_of_an_earlier_version_signed_verifies_until_it_is_revoked() 
 
     let first = archive.text.clone();
     assert_eq!(refusals(&mut stage, &first, &both).await?, codes([None, Some("issuer_key_unknown")]));
-    // The second version has another key, and the first one's no more.
+    // The second version has another key, and no longer the first one.
     let document = render(&archive.did, &[("key-2", &archive.second)]);
     archive.add(1, &document, false)?;
     let second = archive.text.clone();
     assert_eq!(refusals(&mut stage, &second, &both).await?, codes([None, None]));
 
-    // A history in which something was changed, or that was taken back since, is none, also for what the current document
-    // would allow. The agency was restarted in between.
+    // A changed or truncated history is refused, even for signatures that the current document would allow. The
+    // agency was restarted in between.
     let unsigned: String = second
         .lines()
         .map(|line| {
@@ -194,7 +194,7 @@ async fn a_wallet_receives_from_an_issuer_that_proves_its_history_and_from_no_ot
         Ok(said.ok()?.json()?.get("offer_uri").and_then(Value::as_str).ok_or("there is no offer")?.to_owned())
     };
 
-    // As if somebody at the web site had put another key in.
+    // As if an attacker at the web site had replaced a key.
     stage.site.publish_log("archive", &log.replacen("key-1", "key-9", 1));
     let refused = stage.carnet(&["receive", &offer(&service)?, "--yes"])?;
     assert!(refused.code != 0 && refused.stdout.contains("did_log_invalid"), "{refused:?}");
@@ -267,7 +267,7 @@ async fn a_change_of_a_log_that_is_killed_can_be_gone_on_with() -> Result<()> {
         // The log that a site may have published by then.
         let published = std::fs::read(keys.data.join("did.jsonl"))?;
         done += usize::from(published.iter().filter(|byte| **byte == b'\n').count() == 2);
-        // Again: it is done, or it is said that it was done; and the log has it, and continues.
+        // Again: it succeeds, or reports that it was done; and the log has it, and continues.
         let _ = keys.run(&["rotate"])?;
         assert_eq!((keys.states()?, length(&keys)?), ("key-1 active, key-2 next".to_owned(), 2));
         assert!(std::fs::read(keys.data.join("did.jsonl"))?.starts_with(&published));

@@ -79,7 +79,7 @@ async fn ask(
     Ok(Answer { status: head.status.as_u16(), refused: Status::from_header_map(&head.headers), body })
 }
 
-/// A message in gRPC's framing, which says that it has this length.
+/// A message in gRPC's framing, with this length in its head.
 fn framed(length: u32, message: &[u8]) -> Vec<u8> {
     [&[0], &length.to_be_bytes()[..], message].concat()
 }
@@ -94,7 +94,7 @@ async fn http1(office: &Office, method: &str, path: &str) -> Result<u16> {
     Ok(answer.split(' ').nth(1).ok_or("no status line")?.parse()?)
 }
 
-/// Path, headers and body of a call, and what comes of it.
+/// Path, headers and body of a call, and its expected error.
 type Case<'a> = (&'a str, &'a [(&'a str, &'a str)], Option<&'a [u8]>, Code, &'a str);
 
 #[tokio::test(flavor = "multi_thread")]
@@ -145,7 +145,7 @@ async fn a_client_learns_what_was_too_large_and_what_too_deep() -> Result<()> {
     let message = SubmitPresentationRequest { id: "x".into(), vp_token: [("x".to_owned(), list)].into() };
     let large = wallet.submit_presentation(message).await.unwrap_err();
     assert_eq!((large.code(), reason(&large).as_str()), (Code::ResourceExhausted, "MESSAGE_TOO_LARGE"));
-    // 40 levels are too many for the decoder, 33 for what reads the claims.
+    // 40 levels are too many for the decoder, 33 for the reader of claims.
     let mut offers = OfferServiceClient::connect(stage.university.service.url.clone()).await?;
     let mut requests = VerificationServiceClient::connect(stage.agency.service.url.clone()).await?;
     for depth in [33, 40, 200] {
@@ -185,7 +185,7 @@ async fn a_path_that_leads_nowhere_is_not_found() -> Result<()> {
             assert_eq!((answer.status, answer.refused.is_some()), (404, false), "{nowhere}");
         }
     }
-    // A method of gRPC is there, for gRPC alone.
+    // A gRPC method exists, but only for gRPC.
     assert_eq!(http1(&stage.university, "GET", NONCE).await?, 405);
     let answer =
         ask(&stage.university, ("POST", NONCE), &[("content-type", "text/plain")], Some(&framed(0, &[]))).await?;

@@ -1,5 +1,5 @@
-//! Credentials are withdrawn, suspended and reinstated, and a verifier knows, with the real programs: nobody asks the issuer
-//! about one person, and an issuer who is away is not believed for ever.
+//! Credentials are revoked, suspended and reinstated, and a verifier knows, with the real programs: nobody asks the
+//! issuer about one person, and an absent issuer is not trusted for ever.
 
 use carnet_tests::{
     Result,
@@ -21,7 +21,7 @@ fn act(stage: &Stage, verb: &str, offer: &str) -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn row_57_64_67_withdrawn_suspended_reinstated_and_an_issuer_that_is_away() -> Result<()> {
     let mut stage = Stage::set(false).await?;
-    // Short times, so that what happens in hours happens in seconds.
+    // Short times, so that hours pass in seconds.
     stage.authority = stage.authority.configured("[status]\nttl_seconds = 3\nvalidity_seconds = 60\n")?;
     stage.agency = stage.agency.configured("[status]\nrefresh_seconds = 1\n")?;
     let (kept, (lost, thief), (paused, student)) =
@@ -39,7 +39,7 @@ async fn row_57_64_67_withdrawn_suspended_reinstated_and_an_issuer_that_is_away(
     stage.comes_to(&student, None).await?;
     assert!(stage.authority.staff(&["status", "reinstate", &lost, "--reason", "a mistake"])?.ok().is_err());
     stage.comes_to(&thief, Some("revoked")).await?;
-    // The issuer is away: what it said last is believed for its time to live and no longer.
+    // The issuer is away: its last list counts for its time to live and no longer.
     stage.authority.service.kill()?;
     stage.comes_to(&kept, Some("status_list_stale")).await?;
     // A verifier that starts now has never seen a list.

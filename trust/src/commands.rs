@@ -11,7 +11,8 @@ use serde_json::Value;
 
 use crate::refusal::Refusal;
 
-/// Makes, signs, publishes and explains trust lists: who may issue what, and who may register askers.
+/// Makes, signs, publishes and explains trust lists: the parties that may issue, and those that may register relying
+/// parties.
 #[derive(Debug, Parser)]
 #[command(
     name = "carnet-trust",
@@ -29,7 +30,7 @@ enum Verb {
     Init(operate::InitArgs),
     /// Show the operator's name, its DID, and which list it signed last.
     Show(operate::ShowArgs),
-    /// Make a list that nobody has signed yet, from a readable source.
+    /// Make an unsigned list from a readable source.
     Create(draft::CreateArgs),
     /// Make the next list from the one before it: renewed, or with a party struck off.
     Edit(draft::EditArgs),
@@ -37,16 +38,16 @@ enum Verb {
     Source(draft::SourceArgs),
     /// Make a source from a list of trusted entities (ETSI TS 119 602, JSON), for an operator to review.
     Import(draft::ImportArgs),
-    /// Show what a list changes, and sign it.
+    /// Show the changes of a list, and sign it.
     Sign(operate::SignArgs),
-    /// Verify a list as those do who have pinned its operators.
+    /// Verify a list as programs do that have pinned its operators.
     Verify(look::VerifyArgs),
     /// Write a verified list and its history into a folder, for a web server.
     Publish(operate::PublishArgs),
     /// Sign, for seven days at most, that a list is the newest one: by a key that the list names for that. Asks
     /// nothing, so that a timer can run it each day.
     Timestamp(stamp::TimestampArgs),
-    /// Show what one list says otherwise than another.
+    /// Show the differences between two lists.
     Diff(look::DiffArgs),
     /// Say a list in words.
     Explain(look::ExplainArgs),

@@ -34,7 +34,7 @@ pub(crate) fn read_object(path: &Path) -> Result<Map<String, Value>, Refusal> {
     })
 }
 
-/// Reads a list, signed or not, and what it says.
+/// Reads a list, signed or not, and its contents.
 pub(crate) fn read_list(path: &Path) -> Result<(Map<String, Value>, Preview), Refusal> {
     let document = read_object(path)?;
     let preview = TrustList::preview(&document).map_err(|problem| {
@@ -52,13 +52,13 @@ fn unwritable(path: &Path, error: &std::io::Error, hint: &str) -> Refusal {
     Refusal::new("file_unwritable", format!("{} cannot be written: {error}", path.display()), hint)
 }
 
-/// Writes a new file; one that is there stays as it is.
+/// Writes a new file; an existing one is not changed.
 pub(crate) fn write_new(path: &Path, text: &str) -> Result<(), Refusal> {
     disk::write_new(path, text.as_bytes(), SHARED)
         .map_err(|error| unwritable(path, &error, "name a new file: what is there is never overwritten"))
 }
 
-/// Puts a file in the place of another, whole: whoever reads it gets the old or the new one.
+/// Replaces a file as a whole: a reader gets the old or the new one.
 pub(crate) fn replace(path: &Path, text: &str) -> Result<(), Refusal> {
     disk::replace(path, text.as_bytes(), SHARED)
         .map_err(|error| unwritable(path, &error, "check that the folder is yours and has room, and try again"))

@@ -20,13 +20,13 @@ pub(crate) struct Published {
     pub(crate) history: PathBuf,
 }
 
-/// Writes a verified list to `history/NNN.json` and then, in one step, in the place of `trust-list.json`. Cut off between
-/// the two, the old one stays the newest, and the same call again makes it right.
+/// Writes a verified list to `history/NNN.json` and then, in one step, in place of `trust-list.json`. If it is cut
+/// off between the two, the old one stays the newest, and the same call again completes it.
 pub(crate) fn publish(folder: &Path, document: &Map<String, Value>, list: &TrustList) -> Result<Published, Refusal> {
     let number = list.contents().sequence;
     let current = folder.join(CURRENT);
     let history = folder.join(HISTORY).join(format!("{number:03}.json"));
-    // Also where the newest was cut off before it was put in place, or is gone.
+    // Also if the newest was cut off before it was put in place, or is missing.
     for path in newest(&folder.join(HISTORY)).into_iter().chain(current.exists().then(|| current.clone())) {
         let (_, published) = read_list(&path).map_err(|refusal| {
             refusal.hint(
@@ -61,7 +61,7 @@ fn newest(history: &Path) -> Option<PathBuf> {
     files.filter_map(|path| Some((number(&path)?, path))).max().map(|(_, path)| path)
 }
 
-/// Refuses what verifiers that saw the published list would refuse.
+/// Refuses a list that verifiers of the published list would refuse.
 fn admit(published: &Preview, list: &TrustList, current: &Path) -> Result<(), Refusal> {
     let (newest, number) = (published.contents.sequence, list.contents().sequence);
     if published.list != list.list() {

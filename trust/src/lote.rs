@@ -1,4 +1,5 @@
-//! Importing lists of trusted entities (LoTE, ETSI TS 119 602 v1.1.1, JSON binding) as far as Carnet can say the same.
+//! Import of lists of trusted entities (LoTE, ETSI TS 119 602 v1.1.1, JSON binding), as far as Carnet has
+//! counterparts.
 //!
 //! A LoTE names parties by certificates and kinds of service by URIs; a trust list names DIDs and types of
 //! credentials. Only the operator knows the mapping, and states it on the command line. An entry that has no
@@ -40,7 +41,7 @@ pub(crate) struct Mapping {
     /// A service of this ServiceTypeIdentifier issues credentials of that type; may be given more than once.
     #[arg(long = "type", value_name = "URI=TYPE", value_parser = pair)]
     types: Vec<(String, String)>,
-    /// A service of this ServiceTypeIdentifier registers askers.
+    /// A service of this ServiceTypeIdentifier registers relying parties.
     #[arg(long = "registrar", value_name = "URI")]
     registrars: Vec<String>,
     /// Leave services of this ServiceTypeIdentifier out.
@@ -153,7 +154,7 @@ struct Import<'a> {
     countries: Vec<String>,
     issued: Timestamp,
     source: Source,
-    /// Kinds of service of which it is not said what they mean here.
+    /// Kinds of service without a mapping.
     unmapped: BTreeSet<String>,
     /// Parties of which no DID is known, in words.
     unidentified: Vec<String>,
@@ -178,7 +179,7 @@ impl Import<'_> {
         Ok(())
     }
 
-    /// The source, unless something is missing: then all of it is said at once.
+    /// Returns the source, unless facts are missing: then the error names all of them at once.
     fn complete(self) -> Result<Source, Refusal> {
         let (mut what, mut hints) = (Vec::new(), Vec::new());
         let mut reason = "lote_identity";
@@ -222,7 +223,7 @@ impl Import<'_> {
         let registrar = self.mapping.registrars.iter().any(|uri| uri == kind);
         if types.is_empty() != registrar {
             self.unmapped.insert(kind.to_owned());
-            // Whatever it stands for, its party needs a DID.
+            // Whatever its kind, its party needs a DID.
             return self.did(name, given, &information.service_digital_identity).map(drop);
         }
         match information.service_status.as_deref() {
@@ -267,14 +268,14 @@ impl Import<'_> {
         self.source.review.push(format!("{name:?}: {what}"));
     }
 
-    /// The one DID of a service: that of the command line, one among its OtherIds, or that of its one key. If there is none, that is
-    /// noted.
+    /// Returns the one DID of a service: that of the command line, one among its OtherIds, or that of its one key.
+    /// Records a missing one.
     fn did(&mut self, name: &str, given: Option<&str>, identity: &Identity) -> Result<Option<String>, Refusal> {
         let others: Vec<Did> = identity.others.iter().filter_map(|id| Did::parse(id).ok()).collect();
         if let Some(given) = given {
             let did = Did::parse(given)
                 .map_err(|problem| Refusal::of(&problem, &format!("{given:?} is no DID"), "correct --did"))?;
-            // Nobody's services are credited to another by a slip.
+            // No party's services are credited to another by a slip.
             if !others.is_empty() && !others.contains(&did) {
                 let message = format!("The list names another DID for {name:?} than {given:?}");
                 return Err(Refusal::new("lote_identity", message, "leave --did out for it, or correct it"));

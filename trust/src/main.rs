@@ -1,4 +1,4 @@
-//! `carnet-trust`: makes, signs, publishes and explains trust lists. It serves nobody, and needs no network.
+//! `carnet-trust`: makes, signs, publishes and explains trust lists. It is no server, and needs no network.
 
 mod commands;
 mod files;

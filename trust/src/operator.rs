@@ -1,4 +1,5 @@
-//! An operator: one of those whose signatures make a list count. Its directory holds a key, a name, and what it signed last.
+//! An operator: one of the parties whose signatures make a list count. Its directory has a key, a name, and the last
+//! list that it signed.
 
 use std::path::{Path, PathBuf};
 
@@ -63,9 +64,9 @@ impl Operator {
             )
         })?;
         Keyring::create(data, Algorithm::EdDsa, &place.config())?;
-        // So that one that is missing later is not taken for one that was never written.
+        // So that a file that is missing later is not taken for one that was never written.
         write_new(&data.join(SIGNED), "null\n")?;
-        // The name comes last: without it the directory is not taken for an operator's.
+        // The name is written last: without it the directory is not taken for an operator's.
         let quoted = Value::from(name).to_string().replace('\u{7f}', "\\u007F");
         write_new(&data.join(FILE), &format!("# Made by `carnet-trust init`.\nname = {quoted}\n{}", place.toml()))?;
         let made = Self::of_key(data, name.to_owned(), Keyring::open(data, &place.config())?)?;
@@ -73,7 +74,7 @@ impl Operator {
         Ok(made)
     }
 
-    /// Opens what [`Self::init`] made.
+    /// Opens a directory that [`Self::init`] made.
     pub(crate) fn open(data: &Path) -> Result<Self, Refusal> {
         let path = data.join(FILE);
         if !path.is_file() {
@@ -99,7 +100,7 @@ impl Operator {
     /// The newest list that was signed here, if one was.
     pub(crate) fn signed(&self) -> Result<Option<Seen>, Refusal> {
         let path = self.data.join(SIGNED);
-        // One that is missing is no word that nothing was signed.
+        // A missing file does not prove that nothing was signed.
         let signed = if path.exists() { serde_json::from_slice(&read(&path)?).ok() } else { None };
         signed.ok_or_else(|| {
             Refusal::new(
@@ -111,8 +112,8 @@ impl Operator {
         })
     }
 
-    /// Refuses a list that is older than one that was signed here, another of its number, or one that does not descend
-    /// from it, unless the operator says that the list of the digest `left_out` is not to count.
+    /// Refuses a list that is older than one that was signed here, another of its number, or one that does not
+    /// descend from it, unless the operator states that the list of the digest `left_out` does not count.
     pub(crate) fn may_sign(&self, preview: &Preview, left_out: Option<&str>) -> Result<(), Refusal> {
         let Some(signed) = self.signed()? else { return Ok(()) };
         let (number, last) = (preview.contents.sequence, signed.sequence);
@@ -175,7 +176,7 @@ impl Operator {
         left_out: Option<&str>,
         now: Timestamp,
     ) -> Result<Map<String, Value>, Refusal> {
-        // Held until it is on the disk: of two at the same time, the later one sees what the first one signed.
+        // Held until it is on the disk: of two at the same time, the later one sees the signature of the first.
         let _lock = self.lock()?;
         self.may_sign(preview, left_out)?;
         let signed = TrustList::sign(document, &self.kid, &self.key, now)

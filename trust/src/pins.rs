@@ -25,7 +25,7 @@ pub(crate) struct PinArgs {
     /// The number of operators who must have signed.
     #[arg(long, value_name = "N")]
     quorum: usize,
-    /// A list that named other operators than those who are pinned, as the history has it; once for each, the oldest
+    /// A list that named other operators than the pinned ones, as the history has it; once for each, the oldest
     /// first.
     #[arg(long = "handover", value_name = "LIST")]
     handovers: Vec<PathBuf>,

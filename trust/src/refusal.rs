@@ -41,7 +41,7 @@ impl Refusal {
         Self { hint: hint.into(), ..self }
     }
 
-    /// The same, with other news about what was signed or written.
+    /// Replaces the statement on what was signed or written.
     pub(crate) fn safe(self, safe: &'static str) -> Self {
         Self { safe, ..self }
     }
@@ -60,7 +60,7 @@ impl Refusal {
 
 impl From<StartError> for Refusal {
     fn from(error: StartError) -> Self {
-        // The words of the key's own part say what became of it.
+        // The error of the key's own module says if the key is safe.
         Self {
             reason: "operator_directory",
             what: error.message.trim_end_matches('.').to_owned(),

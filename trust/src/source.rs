@@ -13,10 +13,10 @@ use crate::{files::read, refusal::Refusal};
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Source {
-    /// Set by an import: what nobody has vouched for yet. While it is there, no list is made.
+    /// Set by an import: entries that nobody has reviewed yet. No list is made until it is empty.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) review: Vec<String>,
-    /// The DIDs of those who sign timestamps of the list; none: there are no timestamps.
+    /// DIDs of the signers of the list's timestamps; if empty, there are no timestamps.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) timestamp_signers: Vec<String>,
     #[serde(default)]
@@ -47,7 +47,7 @@ impl Source {
         json::typed(value).map_err(|error| invalid(error.to_string()))
     }
 
-    /// The content of a list, the first one or what comes `after` another, unless something in it is not reviewed yet.
+    /// Returns the contents of a list, the first one or the one `after` another, unless an entry is not reviewed yet.
     pub(crate) fn contents(self, after: Option<Contents>) -> Result<Contents, Refusal> {
         if !self.review.is_empty() {
             return Err(Refusal::new(
@@ -114,7 +114,7 @@ pub(crate) struct Strike<'a> {
     pub(crate) type_name: Option<&'a str>,
 }
 
-/// Withdraws a party's accreditations, as an issuer and as a registrar; those that were withdrawn before stay as they are.
+/// Withdraws a party's accreditations, as an issuer and as a registrar; earlier withdrawals stay unchanged.
 pub(crate) fn strike(contents: &mut Contents, strike: &Strike<'_>) -> Result<usize, Refusal> {
     let entries = contents.issuers.iter_mut().chain(&mut contents.registrars);
     let accreditations = entries.filter(|entry| entry.id == strike.id).flat_map(|entry| &mut entry.accreditations);
@@ -130,7 +130,7 @@ pub(crate) fn strike(contents: &mut Contents, strike: &Strike<'_>) -> Result<usi
             continue;
         }
         accreditation.withdrawal = Some(Withdrawal {
-            // What had not begun yet never holds.
+            // An accreditation that has not begun never holds.
             withdrawn_from: strike.from.max(accreditation.from),
             earlier_credentials: strike.earlier_credentials,
             reason: strike.reason.map(str::to_owned),

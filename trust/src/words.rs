@@ -1,4 +1,4 @@
-//! Lists in words. Names in them are strangers' texts: they stand in quotes, with every character that does not show escaped.
+//! Lists in words. Names in them are strangers' texts: they are quoted, with every invisible character escaped.
 
 use carnet_core::{
     day,

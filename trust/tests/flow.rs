@@ -93,7 +93,7 @@ fn an_operator_signs_no_list_that_does_not_descend_from_what_it_signed() {
     };
     edit("list-1", &[], "draft-2");
     desk.sign("a", "draft-2", Some("list-1"), "signed-2a").ok();
-    // List 2 lacks a second operator and is left out; who signed it signs no list beside it by chance.
+    // List 2 lacks a second operator and is left out; its signer signs no list beside it by chance.
     edit("list-1", &["--number", "3", "--days", "20"], "draft-3");
     desk.sign("b", "draft-3", Some("list-1"), "signed-3b").ok();
     let refused = desk.sign("a", "signed-3b", Some("list-1"), "signed-3ab");
@@ -152,7 +152,7 @@ fn a_timestamp_is_made_by_a_key_that_the_list_names() {
     };
     let said = stamp("stamps", "list-1.json", &[]).ok().json();
     assert_eq!((said["sequence"].as_u64(), desk.path("list-1.timestamp.json").exists()), (Some(1), true));
-    // Again each day, in the place of the one before.
+    // Again each day, in place of the earlier one.
     stamp("stamps", "list-1.json", &["--days", "1"]).ok();
     // By nobody else, not for longer, and of no list without a quorum.
     stamp("a", "list-1.json", &[]).refused("trust_list_timestamp");
@@ -189,7 +189,7 @@ fn a_list_by_the_old_operators_names_the_new_ones() {
         desk.sign(signer, &last, Some("list-1"), &next).ok();
         last = next;
     }
-    // Neither the old ones alone, nor those who are named.
+    // Neither the old ones alone, nor the named ones.
     let verify = |list: &str, more: &[&str]| desk.pinned(&[&["verify", &desk.at(list)], more].concat());
     verify("signed-2b", &[]).refused("trust_list_quorum");
     verify("signed-2e", &[]).refused("trust_list_quorum");
@@ -222,7 +222,7 @@ fn an_operators_key_opens_with_what_lies_apart_from_it() {
     std::fs::rename(desk.path("elsewhere"), desk.path("a.kek")).unwrap();
     desk.sign("a", "draft-1", None, "signed-1a").ok();
 
-    // In plain text where that is said, and never by chance; a try that fails leaves nothing.
+    // In plain text only on request, and never by chance; a failed try leaves nothing.
     let open = desk.run(&["init", "--data", &desk.at("d"), "--name", "d", "--plain-text-keys", "--json"]).ok();
     assert!(open.json()["did"].as_str().is_some() && !desk.path("d.kek").exists());
     let signed = desk.sign("d", "draft-1", None, "signed-1d").ok();
@@ -267,7 +267,7 @@ fn what_is_published_only_moves_on() {
     desk.run(&["edit", &previous, "--days", "7", "--out", &out]).ok();
     desk.sign("a", "other-2", Some("list-1"), "other-2a").ok();
     std::fs::copy(desk.path("list-1"), desk.path("site/trust-list.json")).unwrap();
-    // Of what is lost, nobody knows what it was.
+    // A lost record cannot say what was signed.
     let signed = std::fs::read(desk.path("b/signed.json")).unwrap();
     for lost in [None, Some("{}"), Some("")] {
         match lost {

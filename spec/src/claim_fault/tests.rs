@@ -1,4 +1,4 @@
-//! Claims that a registrar gave wrongly: which one, what was given, what is wanted, what was probably meant.
+//! Claims that a registrar gave wrongly: the claim, the given value, the wanted one, and the probable intent.
 
 use serde_json::{Value, json};
 
@@ -121,7 +121,7 @@ fn faults_without(type_name: &str, without: &[&str], changes: &[(&str, Value)]) 
     claims.retain(|name, _| !without.contains(&name.as_str()));
     claims.extend(changes.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
     let faults = known.claim_faults(&claims);
-    // These faults are all of them: what has none is accepted.
+    // These faults are complete: a claim without one is accepted.
     let complete = known.complete(&claims).and_then(|claims| known.validate_claims(&claims));
     assert_eq!(faults.is_empty(), complete.is_ok(), "{faults:?} {complete:?}");
     faults.iter().map(ToString::to_string).collect()
@@ -150,7 +150,7 @@ fn a_claim_that_issuance_needs_or_computes_or_makes_is_named_like_any_other() {
             "creditsAtLeast: it is to be left out: issuance makes the commitments"
         ]
     );
-    // The twins: without what is computed, and with what it computes to.
+    // The twins: without the computed claims, and with their computed values.
     assert_eq!(faults_without(PERMIT, &["rightToWork"], &[]), [""; 0]);
     assert_eq!(faults_without(PERMIT, &["rightToWork"], &[("rightToWork", json!(true))]), [""; 0]);
 }

@@ -1,4 +1,4 @@
-//! From a type's folder to a type: its files are held to each other.
+//! Reads a type from its folder, and checks its files against each other.
 
 use std::sync::Arc;
 
@@ -80,7 +80,7 @@ struct TrustText {
 }
 
 impl CredentialType {
-    /// Reads a type's folder and holds its files to each other.
+    /// Reads a type's folder and checks its files against each other.
     pub(crate) fn read(folder: &Folder) -> Result<Self, SpecError> {
         let mut text: Text = folder.toml("type.toml")?;
         let mut schema = folder.json("schema.json")?;
@@ -184,7 +184,8 @@ impl CredentialType {
     }
 }
 
-/// Every claim is either disclosable or always visible; what is always visible is what security needs.
+/// Checks that every claim is either disclosable or always visible, and that the always visible ones are those that
+/// security needs.
 fn consistent(text: &Text, claims: &[Claim]) -> Result<(), (String, &'static str)> {
     if text.name.is_empty() || !text.name.chars().all(|c| c.is_ascii_alphanumeric()) {
         return Err((

@@ -12,10 +12,11 @@ use serde_json::{Value, json};
 
 use super::{Telling, story::indent};
 
-/// Number of people who get a permit besides the wallet's owner.
+/// Number of people who get a permit, besides the wallet's owner.
 const PEOPLE: i64 = 12;
 
-/// Issues permits that end on different days, counts who has the same days all the same, and compares two copies of one person.
+/// Issues permits that end on different days, counts the holders with the same days, and compares two copies of one
+/// person.
 pub(crate) async fn compared(telling: &mut Telling, stage: &Stage) -> Result<()> {
     telling.say("Twelve more people get a permit, each with another last day. Then two askers compare the copies that they saw:\n");
     let people = collect(stage).await;
@@ -65,14 +66,14 @@ fn day_of(at: Timestamp) -> String {
     at.to_string().chars().take(10).collect()
 }
 
-/// Comparison of what everybody sees of a copy.
+/// Comparison of the visible members of two copies.
 #[derive(Debug)]
 struct Comparison {
     /// Members that are the same in both copies of the first person.
     same: Vec<String>,
     /// Members that differ.
     different: Vec<String>,
-    /// Number of people who have all that is the same.
+    /// Number of people who share all equal members.
     shared_by: usize,
 }
 
@@ -99,8 +100,8 @@ impl Comparison {
     }
 }
 
-/// Names of the members that these paths are of. A member of which others have a part is named by its parts, so that none stands on
-/// both sides.
+/// Returns the names of the members of these paths. A member of which others have a part is named by its parts, so
+/// that no name is on both sides.
 fn members(paths: &[&String], others: &[&String]) -> Vec<String> {
     let member = |path: &str| path.split('/').nth(1).unwrap_or_default().to_owned();
     let elsewhere: BTreeSet<String> = others.iter().map(|path| member(path)).collect();

@@ -16,7 +16,7 @@ use super::{Telling, story::indent};
 
 const ADMISSION: &str = "university-admission";
 const WORK: &str = "work-permit-today";
-/// The longest that an agency may take to know what an issuer says. Here it looks every second.
+/// Longest wait for an agency to learn an issuer's statement. Here it fetches every second.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Verifier's configuration on this stage.
@@ -55,7 +55,7 @@ pub(crate) fn renewed(telling: &mut Telling, stage: &Stage) -> Result<()> {
     telling.step("nothing ends soon", if ends == 0 { Ok(()) } else { Err(nothing.to_string().into()) })
 }
 
-/// The university signs with another key from now on, and what the old one signed is as good as before.
+/// The university signs with another key from now on, and credentials signed by the old one still hold.
 pub(crate) fn rotated(telling: &mut Telling, stage: &mut Stage) -> Result<()> {
     telling.say("The university changes its signing key. What the old one signed goes on verifying:\n");
     let keys = Keys::of(&stage.folder, &stage.university.service.data)?;
@@ -74,7 +74,7 @@ pub(crate) fn rotated(telling: &mut Telling, stage: &mut Stage) -> Result<()> {
     Ok(())
 }
 
-/// A library goes by a trust list that three of four operators have signed; then the university is struck off.
+/// A library uses a trust list that three of four operators have signed; then the university is struck off.
 pub(crate) fn struck_off(telling: &mut Telling, stage: &Stage) -> Result<()> {
     telling.say(
         "A library names no issuers itself. It goes by a trust list that three of its four operators must sign:\n",
@@ -102,7 +102,8 @@ pub(crate) fn struck_off(telling: &mut Telling, stage: &Stage) -> Result<()> {
     telling.step("why", if explained { Ok(()) } else { Err(format!("{why:?}").into()) })
 }
 
-/// The authority is switched off, and nothing can be fetched: its word, collected before, goes along with the permit.
+/// The authority is switched off, and nothing can be fetched: its statement, collected before, is stapled to the
+/// permit.
 pub(crate) fn offline(telling: &mut Telling, stage: &mut Stage) -> Result<()> {
     telling.say("The holder collects the issuers' word that all copies still hold, some time before it is needed:\n");
     let screen = stage.carnet_on("wallet.age", &["refresh"], &["--no-input"], "").and_then(programs::Said::ok);
@@ -116,7 +117,7 @@ pub(crate) fn offline(telling: &mut Telling, stage: &mut Stage) -> Result<()> {
     telling.step("authority is switched on", stage.authority.switch_on())
 }
 
-/// A permit is withdrawn, and the wallet says so to its owner.
+/// A permit is revoked, and the wallet tells its owner.
 pub(crate) fn revoked(telling: &mut Telling, stage: &Stage, permit: &str) -> Result<()> {
     telling.say("The authority withdraws the permit for good:\n");
     let revoked =
@@ -129,7 +130,8 @@ pub(crate) fn revoked(telling: &mut Telling, stage: &Stage, permit: &str) -> Res
     Ok(())
 }
 
-/// Shows the wallet's document until it is refused for `reason`, or accepted where there is none: how it ended.
+/// Presents the wallet's document until it is refused for `reason`, or accepted if there is none; returns the last
+/// answer.
 fn until(stage: &Stage, office: &Office, template: &str, reason: Option<&str>) -> Result<String> {
     let start = Instant::now();
     loop {

@@ -1,8 +1,8 @@
-//! `cargo demo`: a university and an authority issue to a wallet, an agency asks for proof, the
-//! holder approves what it sees, refuses what goes too far, and has the agency's records erased. Then a permit is suspended
-//! and reinstated, a qualification renewed, a key rotated, a university struck off, a permit proved without its issuer
-//! and withdrawn; and five forgeries are refused. All of it really happens, between real processes on loopback, and all of it
-//! is thrown away afterwards.
+//! `cargo demo`: a university and an authority issue to a wallet, an agency asks for proof, the holder approves the
+//! request, refuses an excessive one, and has the agency's records erased. Then a permit is suspended and reinstated,
+//! a qualification renewed, a key rotated, a university struck off, a permit proved without its issuer and revoked;
+//! and five forgeries are refused. All of it really happens, between real processes on loopback, and is deleted
+//! afterwards.
 
 // A demonstration is no product: it is watched.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
@@ -58,7 +58,7 @@ impl Telling {
         }
     }
 
-    /// Notes a step; one that failed ends the story.
+    /// Records a step; a failed one ends the story.
     fn step<T>(&mut self, name: &str, result: carnet_tests::Result<T>) -> carnet_tests::Result<T> {
         self.steps.push((name.to_owned(), result.is_ok()));
         result.map_err(|error| format!("{name}: {error}").into())
@@ -70,7 +70,7 @@ impl Telling {
         self.refusals.push((name.to_owned(), reason.to_owned()));
     }
 
-    /// Notes what was found, for programs.
+    /// Records a result, for programs.
     fn note(&mut self, name: &str, what: Value) {
         self.notes.insert(name.to_owned(), what);
     }

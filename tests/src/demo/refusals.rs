@@ -1,4 +1,4 @@
-//! Five who should not get through.
+//! Five attacks that must be refused.
 
 use carnet_core::{
     keys::{Algorithm, SecretKey},

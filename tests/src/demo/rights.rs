@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 
 use super::{Telling, story::indent};
 
-/// An asker that wants more than it is registered for: the wallet warns of each claim, and nothing goes unless its owner
-/// says yes to that very claim.
+/// A verifier that asks for more than it is registered for: the wallet warns of each claim, and nothing is disclosed
+/// unless its owner approves that very claim.
 pub(crate) fn overstep(telling: &mut Telling, stage: &Stage) -> Result<()> {
     let query = json!({"credentials": [{
         "id": "residence", "format": "vc+sd-jwt", "meta": {"type_values": [["ResidencePermitCredential"]]},
@@ -50,7 +50,7 @@ pub(crate) fn overstep(telling: &mut Telling, stage: &Stage) -> Result<()> {
     Ok(())
 }
 
-/// The log with its receipts, checked; and one asker's records erased on the holder's word.
+/// The log with its receipts, checked; and one verifier's records erased at the holder's request.
 pub(crate) fn receipts(telling: &mut Telling, stage: &Stage) -> Result<()> {
     let screen = |args: &[&str]| {
         stage.carnet_on("wallet.age", args, &["--no-input"], "").and_then(carnet_tests::programs::Said::ok)

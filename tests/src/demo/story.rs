@@ -1,5 +1,5 @@
-//! The story: two credentials, three requests, an asker that oversteps, receipts and erasure, what becomes of the credentials,
-//! five forgeries.
+//! The story: two credentials, three requests, a verifier that oversteps, receipts and erasure, the later life of the
+//! credentials, five forgeries.
 
 use std::collections::BTreeSet;
 
@@ -92,7 +92,7 @@ fn show_wallet(telling: &mut Telling, stage: &Stage) -> Result<()> {
     Ok(())
 }
 
-/// `visible` is what the agency may have seen, and nothing else: claims of the subject, and thresholds.
+/// `visible` is all that the agency may have seen: claims of the subject, and thresholds.
 fn present(telling: &mut Telling, stage: &Stage, template: &str, visible: &[&str]) -> Result<()> {
     let asked = stage.request(template);
     let (id, uri) = telling.step(&format!("request {template}"), asked)?;

@@ -24,7 +24,7 @@ const PROGRAMS: [&str; 4] = ["carnet", "carnet-issuer", "carnet-verifier", "carn
 /// A standard output that takes nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Sink {
-    /// A pipe whose reader has gone.
+    /// A pipe whose reader has closed.
     Gone,
     /// No open descriptor.
     Closed,

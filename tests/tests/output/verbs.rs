@@ -22,7 +22,7 @@ pub(crate) enum Output {
     Prints(i32),
     /// It prints nothing there.
     Quiet,
-    /// It fails before it prints a result: what it needs is not here.
+    /// It fails before it prints a result: a file or service that it needs is missing.
     Refused,
 }
 
@@ -66,13 +66,13 @@ impl<'a> Desktop<'a> {
         Ok(desktop)
     }
 
-    /// The names of staff: what a refused verb must not have added to.
+    /// Names of staff: a refused verb must not have added one.
     pub(crate) fn secrets(&self) -> Result<Vec<String>> {
         let mut all = Vec::new();
         for office in [&self.stage.authority, &self.stage.agency] {
             let staff = office.on_data(&["staff", "list"])?.ok()?.json()?;
             let names = staff.pointer("/staff").and_then(Value::as_array).cloned().unwrap_or_default();
-            // Those that the runs of `staff end` have added themselves are not counted.
+            // Names that the runs of `staff end` have added themselves are not counted.
             let names = names.iter().filter_map(|entry| entry.get("name")?.as_str());
             all.extend(names.filter(|name| !name.starts_with("end")).map(str::to_owned));
         }

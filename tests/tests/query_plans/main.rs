@@ -12,7 +12,7 @@ use std::{collections::BTreeSet, path::PathBuf};
 use sqlx::{Row as _, SqlitePool, migrate::Migrator, sqlite::SqliteConnectOptions};
 use statements::Found;
 
-/// Tables that stay small, whatever is issued and verified, and why.
+/// Tables whose size does not grow with issued and verified credentials, and the reason.
 const SMALL: [(&str, &str); 13] = [
     ("status_lists", "a row for 131,072 copies or more"),
     ("cohorts", "a row for a type, a format and a pair of epochs, until their end"),
@@ -32,7 +32,7 @@ const SMALL: [(&str, &str); 13] = [
 /// Files whose statements run while the service is stopped: `restore` reads all that it closes.
 const STOPPED: [&str; 2] = ["store/sqlite/restored.rs", "commands/store.rs"];
 
-/// Searches by a range, or by a column of few values, that read what the caller has to have, and no more.
+/// Searches by a range, or by a column of few values, that read only the rows that the caller needs.
 const NEEDED: [(&str, &str); 9] = [
     ("SEARCH f USING INDEX issued_by_time (issued_at>? AND issued_at<?)", "what staff's filter by time takes"),
     ("SEARCH offers USING INDEX offers_uncollected (created_at>? AND created_at<?)", "what it will not take yet"),
@@ -104,7 +104,7 @@ impl Tables {
             .collect())
     }
 
-    /// The table that a name in a plan stands for; none: a view or a subquery, whose own steps are in the plan.
+    /// Returns the table for a name in a plan; `None` for a view or a subquery, whose own steps are in the plan.
     fn table(&self, name: &str, sql: &str) -> Option<String> {
         if self.tables.contains(name) {
             return Some(name.to_owned());

@@ -1,7 +1,7 @@
-//! The SQL statements of a crate, found in its source.
+//! SQL statements of a crate, found in its source.
 //!
-//! Every statement stands in the source as a literal or a constant: one that is put together when the program runs is a
-//! fault, and so is an import under which a call could hide. So the list is complete, whoever adds a statement.
+//! Every statement is in the source as a literal or a constant: a statement that is assembled at run time is a fault,
+//! and so is an import under which a call could hide. So the list is complete, also for new statements.
 
 use std::{collections::HashMap, path::Path};
 
@@ -26,7 +26,7 @@ pub(crate) struct Statement {
     pub(crate) sql: String,
 }
 
-/// The statements of a crate, and what hides some.
+/// Statements of a crate, and the code that hides some.
 #[derive(Debug, Default)]
 pub(crate) struct Found {
     pub(crate) statements: Vec<Statement>,

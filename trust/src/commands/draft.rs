@@ -1,4 +1,4 @@
-//! `create`, `edit`, `source`, `import`: lists that nobody has signed yet.
+//! `create`, `edit`, `source`, `import`: unsigned lists.
 
 use std::{
     collections::BTreeSet,
@@ -25,7 +25,7 @@ use crate::{
     words,
 };
 
-/// For how many days a list holds, unless it is said.
+/// Default validity of a list, in days.
 const DAYS: u32 = 30;
 
 /// For when a list holds, and where it is written.
@@ -40,11 +40,11 @@ struct Term {
     /// Its number, if it is not the next one: where a list of that number was signed and never published.
     #[arg(long, value_name = "N")]
     number: Option<u64>,
-    /// The DID of one who signs timestamps of the list (carnet-trust timestamp), beside those that the source names;
+    /// The DID of a signer of timestamps of the list (carnet-trust timestamp), beside those that the source names;
     /// once for each.
     #[arg(long = "timestamp-signer", value_name = "DID")]
     timestamp_signers: Vec<String>,
-    /// The DID of one of the operators who sign from this list on, in the place of those before; once for each. Both
+    /// The DID of an operator who signs from this list on, in place of the earlier ones; once for each. Both quorums
     /// must sign this list.
     #[arg(long = "new-operator", value_name = "DID", requires = "new_quorum")]
     new_operators: Vec<String>,
@@ -90,10 +90,10 @@ pub(crate) struct EditArgs {
     /// From when on its accreditations no longer hold.
     #[arg(long, value_name = "DATE", value_parser = instant, requires = "strike")]
     on: Option<Timestamp>,
-    /// Treatment of what it issued before: only the dates of a party that is honest can be believed.
+    /// Treatment of its earlier credentials: only an honest party's dates can be trusted.
     #[arg(long, requires = "strike")]
     earlier: Option<Earlier>,
-    /// Only what it is accredited for of this type.
+    /// Only its accreditations for this type.
     #[arg(long = "type", value_name = "TYPE", requires = "strike")]
     type_name: Option<String>,
     /// The reason, in English; it is public.
@@ -159,8 +159,8 @@ pub(super) fn create(args: &CreateArgs) -> Result<u8, Refusal> {
     drafted(&list, contents, previous.as_ref(), &args.term)
 }
 
-/// Warns of types that the catalogue does not have, and the list before did not name: most often they are mistyped, and then
-/// nobody is accepted by their entries.
+/// Warns of types that neither the catalogue nor the list before has: most often they are mistyped, and then their
+/// entries accept nobody.
 fn require_known(contents: &Contents, previous: Option<&Preview>, folder: Option<&Path>) -> Result<(), Refusal> {
     let catalogue = folder.map_or_else(Catalogue::embedded, Catalogue::load);
     let catalogue = catalogue
@@ -196,7 +196,7 @@ pub(super) fn edit(args: &EditArgs) -> Result<u8, Refusal> {
     drafted(&previous.list, contents, Some(&previous), &args.term)
 }
 
-/// Writes a draft and says what it changes.
+/// Writes a draft and describes its changes.
 fn drafted(list: &str, mut contents: Contents, previous: Option<&Preview>, term: &Term) -> Result<u8, Refusal> {
     if let Some(number) = term.number {
         if previous.is_none() && number != 1 {

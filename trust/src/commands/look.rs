@@ -1,4 +1,4 @@
-//! `verify`, `diff`, `explain`, `why`: what is in a list, and what it decides.
+//! `verify`, `diff`, `explain`, `why`: the contents of a list, and its decisions.
 
 use std::path::PathBuf;
 
@@ -44,7 +44,7 @@ pub(crate) struct DiffArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct ExplainArgs {
-    /// The list; nobody need have signed it.
+    /// The list; it need not be signed.
     list: PathBuf,
     /// Print JSON.
     #[arg(long)]

@@ -1,4 +1,4 @@
-//! `init`, `show`, `sign`, `publish`: what operators do.
+//! `init`, `show`, `sign`, `publish`: the operators' verbs.
 
 use std::path::{Path, PathBuf};
 
@@ -130,7 +130,7 @@ pub(super) fn sign(args: &SignArgs) -> Result<u8, Refusal> {
     if args.json || args.out.is_none() {
         carnet_console::reserve(args.json).map_err(unshown)?;
     }
-    // Before anybody says yes, and before it is written down that it was signed.
+    // Before the approval, and before the signature is recorded.
     if let Some(path) = args.out.as_deref().filter(|path| path.symlink_metadata().is_ok()) {
         return Err(Refusal::new(
             "file_unwritable",
@@ -200,7 +200,7 @@ fn summary(preview: &Preview, previous: Option<&Preview>) -> String {
     lines.join("\n")
 }
 
-/// The list before it is the one that it names: else what is shown as changed would not be what changes.
+/// Checks that the list before it is the one that it names: otherwise the shown changes would be wrong.
 fn follows(preview: &Preview, previous: Option<&Preview>) -> Result<(), Refusal> {
     match (&preview.contents.previous, previous) {
         (None, None) => Ok(()),
@@ -233,7 +233,8 @@ fn approve(args: &SignArgs, preview: &Preview) -> Result<(), Refusal> {
         Some(_) => return Err(Refusal::new("approval_mismatch", "What was approved is not this list", hint)),
         None => {}
     }
-    // The question is about what stands on standard error; if that, or the answer, is not a person's, it is nobody's yes.
+    // The question is about the text on standard error; if that, or the answer, is not a person's, there is no
+    // approval.
     let question = Question::english("Sign this? (yes = 1, no = 2)");
     match if args.json { None } else { carnet_console::ask(&question) } {
         None => Err(Refusal::new("approval_needed", "Signing this needs a yes, and nobody can be asked", hint)),

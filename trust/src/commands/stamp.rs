@@ -1,4 +1,4 @@
-//! `timestamp`: short-lived word that a list is the newest one.
+//! `timestamp`: short-lived statements that a list is the newest one.
 
 use std::path::PathBuf;
 

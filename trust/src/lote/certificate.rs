@@ -1,5 +1,5 @@
-//! X.509 certificates as far as a list's signature needs them: which one it is, when it is valid, and its key. Who issued it, and for
-//! what, is not looked at: the very certificate is pinned.
+//! X.509 certificates as far as a list's signature needs them: identity, validity, and key. Issuer and purpose are
+//! not checked: the very certificate is pinned.
 
 use carnet_core::{
     Code, Problem,

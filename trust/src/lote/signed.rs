@@ -19,8 +19,8 @@ use serde_json::{Map, Value};
 use super::certificate::{Certificate, Fingerprint, der};
 use crate::{files::read, refusal::Refusal};
 
-/// Permitted header parameters. Any other, `sigD` and `b64` for instance, would change what is signed or what it is
-/// worth.
+/// Permitted header parameters. Any other, `sigD` and `b64` for instance, would change the signed text or its
+/// meaning.
 const HEADER: [&str; 9] = ["alg", "typ", "cty", "kid", "x5c", "x5t#S256", "sigT", "iat", "crit"];
 /// Critical parameters that are understood here.
 const CRITICAL: [&str; 2] = ["sigT", "iat"];
@@ -46,7 +46,7 @@ pub(crate) struct SignerArgs {
 pub(crate) enum Signer {
     /// This certificate.
     Pinned(Fingerprint),
-    /// Nobody: the operator has verified it by other means.
+    /// None: the operator has verified the list by other means.
     Nobody,
 }
 
@@ -76,7 +76,7 @@ impl SignerArgs {
     }
 }
 
-/// A list, and by what it is known to be its publisher's.
+/// A list, and the proof of its publisher.
 #[derive(Debug)]
 pub(super) struct Opened {
     pub(super) payload: Map<String, Value>,
@@ -155,7 +155,7 @@ fn flattened(document: &Map<String, Value>) -> Result<String, Refusal> {
     Ok([part("protected")?, part("payload")?, part("signature")?].join("."))
 }
 
-/// A stranger's text, not longer than what it is shown for needs.
+/// Shortens a stranger's text for display.
 fn short(text: &str) -> String {
     text.chars().take(40).collect()
 }
@@ -212,7 +212,7 @@ fn verify(jws: &Compact, pinned: Fingerprint, now: Timestamp) -> Result<Certific
     Ok(certificate)
 }
 
-/// RFC 7515 section 4.1.11: whatever is critical is there, once, and is understood.
+/// Checks that every critical parameter is there, once, and is understood (RFC 7515 section 4.1.11).
 fn critical(header: &Map<String, Value>) -> Result<(), Refusal> {
     let Some(crit) = header.get("crit") else { return Ok(()) };
     let refused = |what: String| {

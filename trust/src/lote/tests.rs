@@ -145,7 +145,7 @@ fn the_operator_says_what_the_list_does_not() {
     let source = imported(&value, &mapping).unwrap();
     assert_eq!(source.issuers[0].id, UNI);
     assert!(source.review.iter().any(|note| note.contains("from the command line")), "{:?}", source.review);
-    // Not against what the list itself says.
+    // Not against the list's own entry.
     for (listed, accepted) in [(UNI, true), ("did:web:other.example", false)] {
         let mut value = value.clone();
         let service = &mut value["LoTE"]["TrustedEntitiesList"][0]["TrustedEntityServices"][0];
@@ -154,7 +154,7 @@ fn the_operator_says_what_the_list_does_not() {
     }
     assert_eq!(source.issuers[0].accreditations[0].jurisdictions.as_deref(), Some(["ES".to_owned()].as_slice()));
     assert!(source.review.iter().any(|note| note.contains("history")), "{:?}", source.review);
-    // One that was withdrawn is left out, and that is said.
+    // A withdrawn one is left out, with a notice.
     let service = &mut value["LoTE"]["TrustedEntitiesList"][0]["TrustedEntityServices"][0];
     service["ServiceInformation"]["ServiceStatus"] = json!(WITHDRAWN);
     let source = imported(&value, &mapping).unwrap();
@@ -185,7 +185,7 @@ fn all_that_is_missing_is_said_at_once() {
     {
         assert!(refusal.to_string().contains(word), "{refusal}");
     }
-    // A name that two have names neither, and one that nobody has is a slip.
+    // A name that two entities have names neither, and one that none has is a slip.
     let named = |dids: &[(&str, &str)], without: &[&str]| Mapping {
         dids: dids.iter().map(|(name, did)| ((*name).to_owned(), (*did).to_owned())).collect(),
         without: without.iter().map(|name| (*name).to_owned()).collect(),

@@ -87,7 +87,7 @@ impl Desk {
         }
     }
 
-    /// With what everybody pins.
+    /// Runs with the pins of all programs.
     pub(crate) fn pinned(&self, args: &[&str]) -> Said {
         let mut all = args.to_vec();
         all.extend(["--list", LIST, "--quorum", "2"]);
@@ -100,7 +100,7 @@ impl Desk {
         self.run(&["create", "--source", &source, "--list", LIST, "--out", &out, "--json"]).ok().json()
     }
 
-    /// Looks, and signs what was shown.
+    /// Shows a list, and signs it with the digest that was shown.
     pub(crate) fn sign(&self, operator: &str, list: &str, previous: Option<&str>, out: &str) -> Said {
         let (data, list, out) = (self.at(operator), self.at(list), self.at(out));
         let previous = previous.map(|name| self.at(name));
@@ -121,7 +121,7 @@ impl Desk {
         self.sign("b", "signed-1a", None, "list-1").ok();
     }
 
-    /// The first list, and one that strikes the university off.
+    /// Makes the first list, and one that strikes the university off.
     pub(crate) fn two(&self) {
         self.first();
         let (previous, out) = (self.at("list-1"), self.at("draft-2"));

@@ -64,7 +64,7 @@ impl Publisher {
         }
     }
 
-    /// A compact JWS with this header, signed in earnest whatever the header says.
+    /// A compact JWS with this header and a valid signature.
     fn jws(&self, header: &Value) -> String {
         let signed = format!("{}.{}", base64url(header.to_string()), base64url(r#"{"LoTE":{}}"#));
         let signature = base64url(self.sign(signed.as_bytes()));
@@ -75,7 +75,7 @@ impl Publisher {
         open(text.as_bytes(), Signer::Pinned(self.fingerprint()), now())
     }
 
-    /// With another header; the one that it was is accepted.
+    /// Asserts that a changed header is refused; the unchanged one is accepted.
     #[track_caller]
     fn refused(&self, change: impl FnOnce(&mut Value), reason: &str, names: &str) {
         let mut header = self.header();
@@ -159,7 +159,7 @@ fn algorithms_and_critical_members_that_are_not_understood_are_refused() {
         publisher.refused(|header| header["alg"] = alg.into(), "algorithm_forbidden", &format!("{alg:?}"));
     }
     publisher.refused(|header| drop(header.as_object_mut().unwrap().remove("alg")), "algorithm_forbidden", "");
-    // The algorithm is the key's, whatever the header would like.
+    // The key determines the algorithm, whatever the header asks for.
     for alg in ["ES384", "EdDSA"] {
         publisher.refused(|header| header["alg"] = alg.into(), "algorithm_mismatch", "ES256");
     }
