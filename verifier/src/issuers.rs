@@ -1,9 +1,8 @@
-//! The issuers that this verifier accepts: those that its configuration names, for the types it names; those that its trust
-//! list accredits, if it has one; and no others.
+//! Accepted issuers: those in the configuration, for the types it names, and those that the trust list accredits, if
+//! there is one.
 //!
-//! Their documents are fetched when the service starts and again in the background, so that verifying one person's
-//! credential asks nobody anything. The DID of anyone else is never looked up: whoever presents cannot make this
-//! service send a request.
+//! Their DID documents are fetched at the start of the service and then in the background, so that the verification of
+//! a credential makes no request. Other DIDs are never resolved: no holder can make this service send a request.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -29,16 +28,17 @@ use crate::{
     trust::Trust,
 };
 
-/// How often it is looked in the background whether a document is due, and how soon a missing one is tried again.
+/// Interval between checks for documents that are due, and retry delay for missing ones.
 pub(crate) const LOOK_EVERY: Duration = Duration::from_secs(30);
 
-/// How many documents are fetched at the same time: a trust list can have thousands of issuers, and some of them are down.
+/// Number of documents to fetch at the same time: a trust list can have thousands of issuers, of which some are
+/// unreachable.
 const AT_ONCE: usize = 16;
 
-/// From which age on a document is fetched again.
+/// Age from which a document is fetched again.
 pub(crate) const OLD_AFTER: Duration = Duration::from_secs(600);
 
-/// The accepted issuers and their documents.
+/// Accepted issuers and their documents.
 pub(crate) struct Issuers {
     types: BTreeMap<Did, BTreeSet<String>>,
     trust: Option<Trust>,
@@ -58,25 +58,25 @@ impl Issuers {
         Self { types, trust, limiting, cache: DidCache::default(), fetcher }
     }
 
-    /// Keeps in a file which entry of each did:webvh log was seen last ([`DidCache::remember_in`]).
+    /// Stores in a file the last entry seen of each did:webvh log ([`DidCache::remember_in`]).
     ///
     /// # Errors
-    /// The file cannot be read.
+    /// If the file cannot be read.
     pub(crate) fn remember_in(&self, file: PathBuf) -> std::io::Result<()> {
         self.cache.remember_in(file)
     }
 
-    /// Looks at the trust list's source, if there is a trust list and it is due. What is wrong is warned of.
+    /// Reads the source of the trust list if one is configured and due. Failures are logged as warnings.
     pub(crate) async fn refresh_trust<S: TrustStore>(&self, store: &S, max_age: Duration, now: Timestamp) {
         if let Some(trust) = &self.trust {
-            // It warns by itself.
+            // It logs its own warnings.
             let _ = trust.refresh(store, (&self.fetcher, &self.cache), max_age, now).await;
         }
     }
 
-    /// Whose documents, and status lists, are fetched before anybody presents: the issuers that the configuration names, and
-    /// those of the trust list with an accreditation for a type of the catalogue, also one that is over. They may be others
-    /// after each refresh of the trust list.
+    /// Returns the issuers whose documents and status lists are fetched in advance: those in the configuration, and
+    /// those of the trust list with an accreditation, even an expired one, for a type of the catalogue. The set can
+    /// change with each refresh of the trust list.
     pub(crate) fn dids(&self) -> BTreeSet<Did> {
         let list = self.trust.as_ref().and_then(Trust::list);
         let listed = list.iter().flat_map(|list| &list.contents().issuers);
@@ -87,9 +87,9 @@ impl Issuers {
         self.types.keys().cloned().chain(listed).collect()
     }
 
-    /// Fetches every document that is missing or older than `max_age`: the issuers', and then of those who sign status
-    /// lists for them. What cannot be had is warned of and tried again later; an older copy of it stays in use for a
-    /// day. Returns whether any differs from the one before it.
+    /// Fetches every document that is missing or older than `max_age`: those of the issuers, and then those of their
+    /// status list signers. A failure is logged as a warning and retried later; an older copy remains in use for a day.
+    /// Returns true if any document has changed.
     pub(crate) async fn refresh(&self, max_age: Duration) -> bool {
         let issuers = self.dids();
         let changed = self.fetch(&issuers, max_age).await;
@@ -119,54 +119,54 @@ impl Issuers {
         }
     }
 
-    /// Fetches their documents, and their status lists.
+    /// Returns the fetcher for documents and status lists.
     pub(crate) fn fetcher(&self) -> HttpsFetcher {
         self.fetcher.clone()
     }
 
-    /// The documents of those who sign status lists, to be fetched when a list names a key that they do not have.
+    /// Returns the documents of status list signers, which are fetched when a list names a key that they lack.
     pub(crate) fn signers(&self) -> SignerDocuments {
         SignerDocuments { cache: self.cache.clone(), fetcher: self.fetcher.clone() }
     }
 
-    /// By what an issuer's status lists are judged: its document, and that of whom it names to sign them.
+    /// Returns the documents by which an issuer's status lists are verified: its own, and that of the signer it names.
     ///
     /// # Errors
-    /// Those of resolving the issuer's.
+    /// Those of resolving the issuer.
     pub(crate) fn of_lists(&self, did: &Did, now: Timestamp) -> Result<ListDocuments, Problem> {
         let issuer = self.at(now).resolve(did)?;
-        // Not by `at`: whom an issuer names for its lists issues no credentials by that.
+        // Not by `at`: being named as a signer of lists does not make a DID an accepted issuer.
         let named = issuer.status_list_issuer().map(|named| self.cache.resolve_at(named, now)).transpose();
         let (named, missing) = named.map_or_else(|problem| (None, Some(problem)), |named| (named, None));
         Ok(ListDocuments { issuer, named, missing })
     }
 
-    /// Returns whether a key of an accepted issuer was revoked: of what it signed, copies count that a freshness statement
-    /// vouches for, and no others (spec/status.md 5.13).
+    /// Tests if a key of an accepted issuer was revoked: of the copies signed with it, only those with a freshness
+    /// statement are accepted (spec/status.md 5.13).
     pub(crate) fn any_key_revoked(&self, now: Timestamp) -> bool {
         let at = self.at(now);
         self.dids().iter().any(|did| at.resolve(did).is_ok_and(|document| document.has_revoked_key()))
     }
 
-    /// Whether a DID is in the configuration or in the trust list that decides.
+    /// Tests if a DID is in the configuration or in the current trust list.
     fn knows(&self, did: &Did) -> bool {
         let listed = |list: Arc<TrustList>| list.contents().issuer(did.as_str()).is_some();
         self.types.contains_key(did) || self.trust.as_ref().and_then(Trust::list).is_some_and(listed)
     }
 
-    /// Whether the configuration names an issuer for a type.
+    /// Tests if the configuration names an issuer for a type.
     fn names(&self, issuer: &str, credential_type: &str) -> bool {
         let did = Did::parse(issuer).ok();
         did.and_then(|did| self.types.get(&did)).is_some_and(|types| types.contains(credential_type))
     }
 
-    /// What is to be asked about issuers at `now`, all by one trust list.
+    /// Starts the decisions about issuers for one verdict at `now`, all by one trust list.
     pub(crate) fn judging(&self, now: Timestamp) -> Judging<'_> {
         let list = self.trust.as_ref().map(Trust::current);
         Judging { issuers: self, list, now, grounds: Mutex::default() }
     }
 
-    /// What their documents say at `now`, from memory: no verdict waits for a fetch or causes one.
+    /// Returns the cached documents at `now`: no verdict waits for a fetch or causes one.
     pub(crate) fn at(&self, now: Timestamp) -> IssuersAt<'_> {
         IssuersAt { issuers: self, now }
     }
@@ -177,30 +177,30 @@ impl Issuers {
     }
 }
 
-/// The accepted issuers at the time of one verdict.
+/// Accepted issuers at the time of one verdict.
 pub(crate) struct IssuersAt<'a> {
     issuers: &'a Issuers,
     now: Timestamp,
 }
 
-/// The documents by which one issuer's status lists are judged.
+/// Documents by which the status lists of an issuer are verified.
 #[derive(Debug, Clone)]
 pub(crate) struct ListDocuments {
     pub(crate) issuer: Arc<DidDocument>,
-    /// Of whom the issuer's document names, where it does and that one's is there.
+    /// Document of the signer that the issuer's document names, if it names one and it is available.
     pub(crate) named: Option<Arc<DidDocument>>,
-    /// Reason for which that one is not there.
+    /// Reason why that document is missing.
     pub(crate) missing: Option<Problem>,
 }
 
 impl ListDocuments {
-    /// Returns whether they say the same. When they were fetched does not matter, nor why one is missing.
+    /// Tests if both are the same documents, regardless of fetch times and reasons.
     pub(crate) fn are(&self, others: &Self) -> bool {
         self.issuer == others.issuer && self.named == others.named
     }
 }
 
-/// The documents of those who sign status lists. Cheap to clone.
+/// Documents of status list signers. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct SignerDocuments {
     cache: DidCache,
@@ -208,9 +208,9 @@ pub(crate) struct SignerDocuments {
 }
 
 impl SignerDocuments {
-    /// Fetches the document that decides about a list which `signer` claims to have signed: that DID's, if it is the
-    /// issuer or the DID that the issuer's document names; otherwise the issuer's, since that alone can name it.
-    /// Returns whether another document came of it.
+    /// Fetches the document that decides about a list signed by `signer`: that DID's own, if it is the issuer or the
+    /// signer named in the issuer's document; otherwise the issuer's, since it alone can name the signer. Returns true
+    /// if a document has changed.
     ///
     /// # Errors
     /// Those of [`DidCache::update`].
@@ -224,7 +224,7 @@ impl SignerDocuments {
             return Ok(changed);
         };
         let fetched = self.cache.update(&self.fetcher, newly, OLD_AFTER).await;
-        // What the issuer says counts also where the other document follows later.
+        // A change of the issuer's document counts even if the other document is still missing.
         if changed { Ok(true) } else { fetched }
     }
 }
@@ -233,7 +233,7 @@ impl Resolve for ListDocuments {
     fn resolve(&self, did: &Did) -> Result<Arc<DidDocument>, Problem> {
         let known = [Some(&self.issuer), self.named.as_ref()].into_iter().flatten();
         known.into_iter().find(|document| document.did() == did).cloned().ok_or_else(|| match &self.missing {
-            // The list may be in order: nothing says that it is by somebody else.
+            // The list may be valid: nothing says that somebody else signed it.
             Some(problem) if is_unreachable(problem.code) => {
                 Problem::new(Code::StatusListUnavailable, problem.detail.clone())
             }
@@ -245,17 +245,17 @@ impl Resolve for ListDocuments {
 
 const STRANGER: &str = "This verifier does not accept this type from that issuer.";
 
-/// One verdict's questions about issuers, with their answers.
+/// Decisions about issuers for one verdict.
 pub(crate) struct Judging<'a> {
     issuers: &'a Issuers,
-    /// None: there is no trust list. Else the one that decides, or why none does.
+    /// `None` without a trust list; otherwise the current list, or the reason why there is none.
     list: Option<Result<Arc<TrustList>, Problem>>,
     now: Timestamp,
     grounds: Mutex<Vec<Ground>>,
 }
 
 impl Judging<'_> {
-    /// Why each issuer was accepted or refused.
+    /// Returns the decision for each issuer.
     pub(crate) fn into_grounds(self) -> Grounds {
         let stranger = match &self.list {
             None => Ground::nobody("", NOT_CONFIGURED, STRANGER),
@@ -303,7 +303,7 @@ impl Resolve for IssuersAt<'_> {
     }
 }
 
-/// Tells staff of a document that did not come, or that is bad.
+/// Tells staff about a missing or invalid document.
 fn warn_of_document(did: &Did, problem: &Problem) {
     let Problem { code, detail } = problem;
     if is_unreachable(*code) {
@@ -351,7 +351,7 @@ mod tests {
         let document = DidDocument::parse(&known, &DidDocument::render(&known, &keys)).unwrap();
         issuers.put(&known, Arc::new(document), now);
         assert!(issuers.at(now).resolve(&known).is_ok());
-        // Whom it names for its lists is known for those, and for nothing else.
+        // A signer named by an issuer is resolved for its lists only.
         let lists = Did::parse("did:web:lists.example").unwrap();
         let named = DidDocument::parse(&lists, &DidDocument::render(&lists, &keys)).unwrap();
         issuers.put(&lists, Arc::new(named), now);

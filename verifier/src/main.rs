@@ -1,4 +1,4 @@
-//! `carnet-verifier`: asks holders for proof, verifies what they show, and keeps the verdict and not the claims.
+//! `carnet-verifier`: requests presentations from holders, verifies them, and keeps the verdict but not the claims.
 
 mod clock;
 mod commands;
@@ -46,7 +46,7 @@ fn main() -> ExitCode {
             return Failure::from(StartError::new(format!("{message}: {error}."), hint).passing()).report();
         }
     };
-    // Behind a pointer: the runtime would instantiate the whole program once for each way that it may drive it.
+    // Boxed: otherwise the runtime would instantiate the whole program once for each way to drive it.
     let work: Pin<Box<dyn Future<Output = _>>> = Box::pin(commands::run(arguments));
     match runtime.block_on(work) {
         Ok(code) => carnet_console::exit(code),

@@ -1,4 +1,4 @@
-//! Answers: looked at only while the request is open, counted before they are verified, accepted once.
+//! Presentations: accepted only while the request is open, counted before they are verified, and accepted once.
 
 use std::sync::Arc;
 
@@ -17,19 +17,19 @@ use crate::{
     verifier::Verifier,
 };
 
-/// What the holder is told.
+/// Response to the holder.
 #[derive(Debug)]
 pub(crate) struct Answered {
     pub(crate) verdict: Verdict,
-    /// The signed receipt, as JSON text; none if this verifier's key cannot sign one.
+    /// Signed receipt, as JSON text; `None` if this verifier's key cannot sign one.
     pub(crate) receipt: Option<String>,
 }
 
 impl<S: Store> Verifier<S> {
-    /// Verifies the holder's answer and records the verdict.
+    /// Verifies a presentation and records the verdict.
     ///
-    /// An answer that does not hold leaves the request open, so that somebody who saw the link cannot spoil it with
-    /// one call; each is counted, though, and the request closes after [`crate::store::MAX_ATTEMPTS`].
+    /// An invalid presentation leaves the request open, so that somebody who saw the link cannot close it with one
+    /// call. Each attempt is counted, and the request closes after [`crate::store::MAX_ATTEMPTS`].
     pub(crate) async fn submit(
         self: &Arc<Self>,
         id: &str,
@@ -38,7 +38,7 @@ impl<S: Store> Verifier<S> {
     ) -> Result<Answered, Error> {
         let id = RequestId::parse(id).ok_or(Error::RequestUnknown)?;
         let this = Arc::clone(self);
-        // A task of its own: a caller that goes away leaves nothing half done.
+        // In a task of its own: a client that disconnects leaves nothing half done.
         tokio::spawn(async move { this.answer(&id, vp_token, now).await })
             .await
             .map_err(|error| Error::Internal(error.to_string()))?
@@ -56,7 +56,7 @@ impl<S: Store> Verifier<S> {
         let query = Query::parse(&query).map_err(unreadable)?;
         let template = self.verification.catalogue.template(&request.template);
         if template.is_none() && !request.template.is_empty() {
-            // Nobody knows any more whether an answer would be the use of an entitlement.
+            // It is no longer known if the presentation would be a use of a voucher.
             return Err(Error::Internal("the template of a stored request is no longer in the catalogue".to_owned()));
         }
         let binding = Binding {
@@ -66,7 +66,7 @@ impl<S: Store> Verifier<S> {
             stale_by: template.map_or(0, |template| template.stale_status_seconds.into()),
             statement_age: stated_statement_age(&request.request_object).unwrap_or(freshness::DEFAULT_SECONDS),
         };
-        // Of the text as it came, whatever it turns out to be.
+        // Digest of the received text, valid or not.
         let presented = presentation_digest(&vp_token).ok();
         let Judged { verdict, disclosed, taken } = self.verification.presentation(vp_token, binding, now).await?;
         self.keep_clock_floor().await?;
@@ -76,10 +76,11 @@ impl<S: Store> Verifier<S> {
         let counted = redeem.zip(disclosed.as_ref());
         let counted = counted.map(|((template, redeem), disclosed)| CountedAnswer { template, redeem, disclosed });
         let (verdict, counts) = self.conclude(id, verdict, &kept, counted, now).await?;
-        // What was shown may hold and its use be refused all the same.
+        // The presentation can be valid although its use is refused.
         let (disclosed, kept) = if verdict.accepted() { (disclosed, kept) } else { (None, Vec::new()) };
         if !counts && verdict.accepted() {
-            // Another answer came first, or the time ran out: what was disclosed is dropped here.
+            // Another presentation was accepted first, or the request has expired: the disclosed claims are dropped
+            // here.
             let closed = self.store.request(id).await?.and_then(|request| request.closed(now));
             return Err(Error::RequestClosed(closed.unwrap_or(Closed::Answered)));
         }
@@ -89,7 +90,7 @@ impl<S: Store> Verifier<S> {
         Ok(Answered { verdict, receipt })
     }
 
-    /// Verifies an answer that was handed over directly, against what the caller gave out.
+    /// Verifies a presentation given directly, against the caller's query, nonce and audience.
     pub(crate) async fn verify_presentation(
         &self,
         vp_token: VpToken,
@@ -120,7 +121,7 @@ impl<S: Store> Verifier<S> {
         Ok((judged.verdict, judged.disclosed))
     }
 
-    /// Verifies a credential that was handed over directly, without its holder.
+    /// Verifies a credential given directly, without its holder.
     pub(crate) async fn verify_credential(
         &self,
         bytes: Vec<u8>,

@@ -1,4 +1,4 @@
-//! Receipts for holders, and erasure on their word (spec/receipts.md).
+//! Receipts for holders, and erasure at their request (spec/receipts.md).
 
 use std::sync::Arc;
 
@@ -21,12 +21,12 @@ use crate::{
     verifier::{Identity, Verifier},
 };
 
-/// The greatest age of an erasure request, in seconds.
+/// Maximum age of an erasure request, in seconds.
 const MAX_AGE: i64 = 300;
 
 impl<S: Store> Verifier<S> {
-    /// Signs what the holder may prove later: what was shown, what came of it, and when it is gone. None if it cannot
-    /// be signed; the verdict stands all the same. `presentation_digest`: of what came.
+    /// Signs a receipt for the holder: the disclosed claims, the verdict, and the time of erasure. `None` if it cannot
+    /// be signed; the verdict remains. `presentation_digest` is that of the received presentation.
     pub(crate) async fn receipt(
         &self,
         request: &StoredRequest,
@@ -56,7 +56,7 @@ impl<S: Store> Verifier<S> {
         }
     }
 
-    /// Erases what is kept of a presentation, for the holder who has the receipt and a key that presented.
+    /// Erases the stored data of a presentation, for the holder of its receipt and of a key that presented it.
     pub(crate) async fn erase(&self, receipt: &str, proof: &str, now: Timestamp) -> Result<String, Error> {
         let own = self.identity.resolver()?;
         let document = json::parse_object(receipt.as_bytes(), Limits::DOCUMENT)?;
@@ -64,7 +64,7 @@ impl<S: Store> Verifier<S> {
         ErasureRequest::verify(proof, &receipt, now, MAX_AGE, CLOCK_SKEW)?;
         let id = RequestId::parse(&receipt.content().request).ok_or(Error::RequestUnknown)?;
         let content = receipt.content();
-        // The verdict that it was for may be gone, since another came after it, or its time is over.
+        // The verdict of the receipt may be erased already, because of a later one, or by its retention period.
         let erased_at = match self.store.erase(&id, (content.accepted, content.verified_at), now).await? {
             Some(erased_at) => erased_at,
             None if self.store.request(&id).await?.is_some() => now,
@@ -121,7 +121,7 @@ fn shown(summary: &Summary) -> Shown {
     }
 }
 
-/// This verifier's own document, which nobody needs to fetch.
+/// This verifier's own document, which needs no fetch.
 pub(crate) struct Own {
     did: Did,
     document: Arc<DidDocument>,
@@ -134,10 +134,10 @@ impl Resolve for Own {
 }
 
 impl Identity {
-    /// Resolves this verifier's own DID, and no other.
+    /// Returns a resolver for this verifier's own DID only.
     pub(crate) fn resolver(&self) -> Result<Own, Problem> {
         let document = if self.did.method() == DidMethod::Web {
-            // Receipts of a retired key are still this verifier's own; those of a compromised one may be anybody's.
+            // Receipts with a retired key are still valid; those with a compromised one may be forged.
             Arc::new(self.key.own_document(&self.did)?)
         } else {
             SelfContained.resolve(&self.did)?

@@ -1,4 +1,5 @@
-//! Uses of entitlements: which answer is one, who may mark it, and how often (spec/entitlement.md).
+//! Uses of vouchers: the answers that are one, the desks that may mark them, and their maximum number
+//! (spec/entitlement.md).
 
 use carnet_core::{json, time::Timestamp};
 use carnet_spec::Redeem;
@@ -17,41 +18,41 @@ use crate::{
 pub(crate) mod desks;
 pub(crate) mod export;
 
-/// For how long a mark outlives its entitlement, in seconds: so long desks can reconcile.
+/// Time for which a mark is kept after its voucher's end, in seconds; desks can reconcile until then.
 const RECONCILE_WITHIN: i64 = 30 * carnet_core::day::SECONDS;
 
-/// Separates the digests of entitlements from all others.
+/// Domain separator for the digests of vouchers.
 const DOMAIN: &[u8] = b"carnet entitlement 1\0";
-/// Separates the digests of serials from all others.
+/// Domain separator for the digests of serials.
 const SERIAL_DOMAIN: &[u8] = b"carnet entitlement serial 1\0";
 
-/// One use of one entitlement, as it is kept. The serial, or the entitlement's number, is in it as a digest alone.
+/// Stored use of a voucher. It contains the serial, or the voucher's number, as a digest only.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Mark {
     /// SHA-256 over issuer and serial, or issuer and number.
     pub(crate) entitlement: [u8; 32],
-    /// Uses in all: 1 for a serial, 1 to 1,000 for a number.
+    /// Total number of uses: 1 for a serial, 1 to 1,000 for a number.
     pub(crate) uses: u32,
     pub(crate) marked_at: Timestamp,
-    /// When it is forgotten.
+    /// Time of its erasure.
     pub(crate) erase_at: Timestamp,
 }
 
-/// Use that an accepted answer was.
+/// Use of a voucher by an accepted answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged, deny_unknown_fields)]
 pub(crate) enum Use {
-    /// Of an entitlement with a number: which use of how many.
+    /// Use of a voucher with a number: the use and the total.
     Counted { number: u32, of: u32 },
-    /// Of a serial. This verifier does not know how many there are.
+    /// Use of a serial. This verifier does not know the total.
     Serial { serial: bool },
 }
 
 impl Use {
-    /// A use by serial.
+    /// Use by serial.
     pub(crate) const SERIAL: Self = Self::Serial { serial: true };
 
-    /// The use and how many there are in all, where that is known.
+    /// Returns the use and the total, if known.
     pub(crate) const fn counted(self) -> Option<(u32, u32)> {
         match self {
             Self::Counted { number, of } => Some((number, of)),
@@ -60,21 +61,21 @@ impl Use {
     }
 }
 
-/// Why no use is marked.
+/// Reason why no use is marked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Refusal {
-    /// The entitlement names another redeemer.
+    /// The voucher names another redeemer.
     RedeemerOther,
-    /// Every use is marked.
+    /// All uses are marked.
     EntitlementUsed,
-    /// More than one serial was shown, so that it is open which of them is used.
+    /// More than one serial was disclosed, so the one to use is ambiguous.
     SerialsSeveral,
-    /// This desk has to be reconciled with the others first.
+    /// This desk must be reconciled with the others first.
     ReconciliationDue,
 }
 
 impl Refusal {
-    /// The stable code.
+    /// Returns the stable code.
     pub(crate) const fn code(self) -> &'static str {
         match self {
             Self::RedeemerOther => "redeemer_other",
@@ -84,7 +85,7 @@ impl Refusal {
         }
     }
 
-    /// For a person.
+    /// Returns a description for a person.
     pub(crate) const fn detail(self) -> &'static str {
         match self {
             Self::RedeemerOther => "The voucher names another redeemer. No use was counted.",
@@ -97,19 +98,19 @@ impl Refusal {
     }
 }
 
-/// An answer to a template whose accepted answers are uses.
+/// Answer to a template whose accepted answers are uses.
 #[derive(Clone, Copy)]
 pub(crate) struct CountedAnswer<'a> {
-    /// The template's id.
+    /// Id of the template.
     pub(crate) template: &'a str,
     pub(crate) redeem: &'a Redeem,
     pub(crate) disclosed: &'a Disclosed,
 }
 
-/// The use that an accepted answer claims, held to who this verifier is.
+/// Returns the use that an accepted answer claims, after checking that this verifier is the redeemer.
 ///
 /// # Errors
-/// [`Error::Internal`] if what the type's schema promises is not there.
+/// [`Error::Internal`] if a claim that the type's schema requires is missing.
 fn claimed(
     CountedAnswer { template, redeem, disclosed }: CountedAnswer<'_>,
     verdict: &Verdict,
@@ -144,32 +145,32 @@ fn claimed(
     Ok(Ok(Claimed { mark, by_serial, total }))
 }
 
-/// Number of uses that were marked in one month, by what was asked and by issuer.
+/// Number of uses marked in one month, by template and issuer.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Total {
-    /// The template that asked.
+    /// Template of the request.
     pub(crate) template: String,
-    /// The entitlements' issuer.
+    /// Issuer of the vouchers.
     pub(crate) issuer: String,
-    /// The month in UTC, as `2026-11`.
+    /// Month in UTC, as `2026-11`.
     pub(crate) month: String,
     pub(crate) uses: u64,
 }
 
-/// A use that an accepted answer claims.
+/// Use that an accepted answer claims.
 pub(crate) struct Claimed {
     pub(crate) mark: Mark,
-    /// Tells if it is the use of a serial.
+    /// True for the use of a serial.
     pub(crate) by_serial: bool,
-    /// The total that it adds one to.
+    /// Total to increment.
     pub(crate) total: Total,
 }
 
 impl<S: Store> Verifier<S> {
-    /// Refuses a template whose answers could not be counted now, so that nobody shows anything in vain.
+    /// Refuses a template whose answers cannot be counted now, so that no holder discloses anything in vain.
     ///
     /// # Errors
-    /// [`Error::ReconciliationDue`], the store's.
+    /// [`Error::ReconciliationDue`], store errors.
     pub(crate) async fn require_uses_left(&self, template: &str) -> Result<(), Error> {
         let marks = self.verification.catalogue.template(template).is_some_and(|template| template.redeem.is_some());
         match self.settings.offline_uses.filter(|_| marks) {
@@ -178,8 +179,8 @@ impl<S: Store> Verifier<S> {
         }
     }
 
-    /// Records the verdict on an answer, and marks the use of an entitlement if it is one: both or neither. The verdict as it
-    /// was recorded, and whether the answer counts: not if the request was accepted or expired meanwhile.
+    /// Records the verdict on an answer, and marks the use of a voucher if it is one, atomically. Returns the recorded
+    /// verdict, and whether the answer counts: it does not if the request was accepted or has expired in the meantime.
     pub(crate) async fn conclude(
         &self,
         id: &RequestId,
@@ -207,22 +208,22 @@ impl<S: Store> Verifier<S> {
     }
 }
 
-/// Digest that stands for a serial or a number: nobody finds 128 random bits by it.
+/// Computes the digest of a serial or a number: 128 random bits cannot be guessed from it.
 fn digest(domain: &[u8], issuer: &str, id: &str) -> [u8; 32] {
-    // A DID has no zero byte, so that no two pairs give the same bytes.
+    // A DID contains no zero byte, so that two different pairs never give the same bytes.
     Sha256::new().chain_update(domain).chain_update(issuer).chain_update([0]).chain_update(id).finalize().into()
 }
 
-/// How far it is used, as the store has it in one transaction.
+/// Numbers of marks, read from the store in one transaction.
 pub(crate) struct Counted {
-    /// Marks of this entitlement, of all desks that are known here.
+    /// Marks of this voucher by all known desks.
     pub(crate) marks: u32,
-    /// Marks that this desk has made since it was last reconciled.
+    /// Marks by this desk since its last reconciliation.
     pub(crate) unsynced: u32,
 }
 
 impl Counted {
-    /// Whether one more use may be marked, and which it is.
+    /// Returns the next use if one more may be marked.
     pub(crate) fn next(&self, claimed: &Claimed, offline_uses: Option<u32>) -> Result<Use, Refusal> {
         let uses = claimed.mark.uses;
         if self.marks >= uses {
@@ -261,7 +262,7 @@ mod tests {
         assert_eq!(next(3, 0, 3, None), Err(Refusal::EntitlementUsed));
         assert_eq!(next(0, 1, 3, Some(2)), counted(1, 3));
         assert_eq!(next(0, 2, 3, Some(2)), Err(Refusal::ReconciliationDue));
-        // What is used up stays so, whether or not the desk is reconciled.
+        // A used-up voucher remains used up, whether or not the desk is reconciled.
         assert_eq!(next(3, 2, 3, Some(2)), Err(Refusal::EntitlementUsed));
     }
 
@@ -273,7 +274,7 @@ mod tests {
         assert_ne!(one, digest("did:web:b.example", "idididididididididididi"));
         assert_ne!(one, digest("did:web:a.example", "idididididididididididj"));
         assert_ne!(digest("did:web:a", "bc"), digest("did:web:ab", "c"));
-        // A serial never stands for an entitlement's number.
+        // A serial's digest never equals that of a voucher's number.
         assert_ne!(one, super::digest(SERIAL_DOMAIN, "did:web:a.example", "idididididididididididi"));
     }
 

@@ -1,4 +1,4 @@
-//! This verifier's registration as a relying party: the request for one, and the one that a registrar signed
+//! Registration of this verifier as a relying party: the request, and the registration that a registrar signed
 //! (spec/registration.md).
 
 use std::path::{Path, PathBuf};
@@ -22,10 +22,10 @@ use serde_json::{Map, Value};
 
 use crate::verifier::Identity;
 
-/// The registration in a data directory.
+/// File name of the registration in a data directory.
 const FILE: &str = "registration.json";
 
-/// What the operator says of itself.
+/// Details that the operator states about itself.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct About {
     /// Your country, two letters.
@@ -34,10 +34,10 @@ pub(crate) struct About {
     /// Your privacy policy, an https URL.
     #[arg(long)]
     pub(crate) privacy_policy: String,
-    /// Where people ask for erasure: an https URL or mailto:ADDRESS.
+    /// Contact for erasure requests: an https URL or mailto:ADDRESS.
     #[arg(long)]
     pub(crate) support: String,
-    /// The data protection authority that watches over you.
+    /// Your data protection authority.
     #[arg(long)]
     pub(crate) authority: String,
     /// Its page for complaints, an https URL.
@@ -49,14 +49,14 @@ pub(crate) struct About {
     /// Your legal identifier, such as VATPT-501617582.
     #[arg(long)]
     pub(crate) legal_identifier: Option<String>,
-    /// A request template that you use; may be repeated. You are registered for these and no others.
+    /// A request template that you use; may be repeated. You are registered for these only.
     #[arg(long = "use", value_name = "TEMPLATE", required_unless_present = "all_uses")]
     pub(crate) uses: Vec<String>,
-    /// Ask for no other bounds than those of the templates, such as today-18y: wallets warn of any other one, and may
-    /// refuse a registration like this if they are of before.
+    /// Register for the bounds of the templates only, such as today-18y: wallets warn of any other bound. Older wallets
+    /// may refuse such a registration.
     #[arg(long)]
     pub(crate) limit_bounds: bool,
-    /// Ask for every template of the catalogue.
+    /// Register for every template of the catalogue.
     #[arg(long, conflicts_with = "uses")]
     pub(crate) all_uses: bool,
 }
@@ -65,10 +65,10 @@ fn refused(what: String, hint: &str) -> StartError {
     StartError::new(format!("{what}. Nothing was changed."), hint)
 }
 
-/// A request for registration, signed with this verifier's key: exactly what the templates ask for.
+/// Creates a request for registration, signed with this verifier's key: exactly the claims of the templates.
 ///
 /// # Errors
-/// A template is not in the catalogue, a text is refused, or the key is not an Ed25519 one.
+/// A template is not in the catalogue, a text is refused, or the key is not an Ed25519 key.
 pub(crate) fn request(
     identity: &Identity,
     about: &About,
@@ -117,7 +117,7 @@ pub(crate) fn request(
     })
 }
 
-/// The keys that sign receipts, now and after the next change of keys: those of the document that are not over.
+/// Returns the keys that sign receipts, now and after the next key rotation: the unexpired ones of the DID document.
 fn receipt_keys(identity: &Identity) -> Vec<ReceiptKey> {
     let active = DidUrl::parse(&identity.kid).ok().map(|kid| ReceiptKey::new(&kid, &identity.key.public_key()));
     let next = identity.key.keys().iter().filter(|key| key.state() == State::Next && identity.did.is_published());
@@ -127,7 +127,7 @@ fn receipt_keys(identity: &Identity) -> Vec<ReceiptKey> {
     active.into_iter().chain(next).collect()
 }
 
-/// Returns `true` unless a registration names keys for receipts, and not the one that signs them now.
+/// Returns `false` if a registration lists receipt keys without the current one.
 pub(crate) fn names_key(registration: &Map<String, Value>, identity: &Identity) -> bool {
     let keys = registration.get("credentialSubject").and_then(|subject| subject.get("receipt_keys"));
     let Some(keys) = keys.and_then(Value::as_array) else { return true };
@@ -138,7 +138,7 @@ pub(crate) fn names_key(registration: &Map<String, Value>, identity: &Identity) 
     })
 }
 
-/// Refuses names of request templates that the catalogue does not have.
+/// Refuses unknown names of request templates.
 ///
 /// # Errors
 /// One of them is not in the catalogue.
@@ -150,15 +150,15 @@ pub(crate) fn require_templates(uses: &[String], catalogue: &Catalogue) -> Resul
     Err(refused(format!("There is no request template {}", quoted(id)), &format!("{meant}The catalogue has: {all}.")))
 }
 
-/// Installs a registration that a registrar signed: from the next start on it goes with every request.
+/// Installs a registration signed by a registrar: after the next start it is part of every request.
 ///
 /// # Errors
-/// It is not readable, not this verifier's, does not hold now, or cannot be written.
+/// It is unreadable, another verifier's, not valid now, or cannot be written.
 pub(crate) fn install(data: &Path, did: &str, file: &Path) -> Result<Registration, StartError> {
     let bytes = disk::read_given(file)
         .map_err(|error| refused(format!("{} cannot be read: {error}", file.display()), "Check the path.").absent())?;
     let registration = json::parse_object(&bytes, Limits::DOCUMENT).and_then(|document| {
-        // Which registrars count is the wallets' matter; here it is enough that the signature is its issuer's.
+        // Wallets decide which registrars they accept; here the signature must be that of its issuer.
         let expected =
             Expected { asker: did, registrars: &|issuer| is_self_contained(issuer), now: now(), skew: CLOCK_SKEW };
         Registration::verify(&document, &expected, &SelfContained)
@@ -179,10 +179,10 @@ fn is_self_contained(issuer: &str) -> bool {
     Did::parse(issuer).is_ok_and(|did| did.is_self_contained())
 }
 
-/// The registration that is installed, if there is one.
+/// Returns the installed registration, if there is one.
 ///
 /// # Errors
-/// The file is there, and is not JSON.
+/// The file exists, and is not JSON.
 pub(crate) fn installed(data: &Path) -> Result<Option<Map<String, Value>>, StartError> {
     let path: PathBuf = data.join(FILE);
     let bytes = match std::fs::read(&path) {

@@ -1,4 +1,4 @@
-//! Requests: what is asked, why, by what law, for how long it is kept, and the signed object that says so.
+//! Requests: the query, purpose, legal basis and retention, and the signed object that contains them.
 
 use std::collections::BTreeMap;
 
@@ -25,48 +25,48 @@ use crate::{
     verifier::Verifier,
 };
 
-/// The shortest and the longest time for an answer, in seconds.
+/// Minimum and maximum time for an answer, in seconds.
 const TTL: std::ops::RangeInclusive<u32> = 5..=86_400;
 
-/// The longest text that a holder is shown, in characters, and the most languages.
+/// Maximum length of a text for holders, in characters, and maximum number of languages.
 const MAX_TEXT: usize = 1_000;
 const MAX_LANGUAGES: usize = 32;
 
-/// The longest `request_id`.
+/// Maximum length of a `request_id`.
 const MAX_REQUEST_ID: usize = 128;
 
-/// Texts by language tag; English is always there.
+/// Texts by language tag; English is required.
 pub(crate) type Texts = BTreeMap<String, String>;
 
-/// What is asked.
+/// Source of the query.
 pub(crate) enum What {
-    /// By a template of the catalogue.
+    /// Template of the catalogue.
     Template(String),
-    /// By a query of one's own.
+    /// Custom query.
     Query {
         dcql: Map<String, Value>,
         purpose: Texts,
         legal_basis: Texts,
         retention: Texts,
-        /// The intended use of the registration that it falls under; empty: none.
+        /// Intended use of the registration that covers it; empty: none.
         intended_use: String,
-        /// The caller was told what of it the catalogue does not have, and means it.
+        /// True if the caller wants types and claims that the catalogue does not contain.
         allow_unknown: bool,
-        /// How old an issuer's freshness statement may be, in seconds; none: the holder is asked for none.
+        /// Maximum age of a freshness statement, in seconds; `None`: the holder is asked for none.
         freshness_seconds_max: Option<u32>,
     },
 }
 
-/// A call for a request.
+/// Call for a request.
 pub(crate) struct Create {
-    /// The same one gives the same request; empty: each call gives a new one.
+    /// The same id returns the same request; empty: each call creates a new one.
     pub(crate) request_id: String,
     pub(crate) what: What,
-    /// 0: the configured one.
+    /// 0: that of the configuration.
     pub(crate) ttl_seconds: u32,
 }
 
-/// A request that a holder can be pointed to.
+/// Created request, to be sent to a holder.
 pub(crate) struct Created {
     pub(crate) id: RequestId,
     /// `openid4vp://...`
@@ -74,7 +74,7 @@ pub(crate) struct Created {
     pub(crate) expires_at: Timestamp,
 }
 
-/// What is asked, checked.
+/// Validated content of a request.
 struct Content {
     template: String,
     intended_use: String,
@@ -87,7 +87,7 @@ struct Content {
 }
 
 impl<S: Store> Verifier<S> {
-    /// Creates a request, or finds the one that was created by the same call before.
+    /// Creates a request, or returns the one that the same call created before.
     pub(crate) async fn create_request(&self, call: Create, now: Timestamp) -> Result<Created, Error> {
         check_request_id(&call.request_id)?;
         if call.ttl_seconds != 0 && !TTL.contains(&call.ttl_seconds) {
@@ -124,7 +124,7 @@ impl<S: Store> Verifier<S> {
         }
     }
 
-    /// The signed request object, for a wallet; only while the request can be answered.
+    /// Returns the signed request object for a wallet, while the request is open.
     pub(crate) async fn read_request(&self, id: &str, now: Timestamp) -> Result<String, Error> {
         let request = self.stored(id).await?;
         match request.closed(now) {
@@ -133,7 +133,7 @@ impl<S: Store> Verifier<S> {
         }
     }
 
-    /// A request as it is stored.
+    /// Returns the stored request.
     pub(crate) async fn stored(&self, id: &str) -> Result<StoredRequest, Error> {
         let id = RequestId::parse(id).ok_or(Error::RequestUnknown)?;
         self.store.request(&id).await?.ok_or(Error::RequestUnknown)
@@ -168,7 +168,8 @@ impl<S: Store> Verifier<S> {
                     purpose: template.purpose.clone(),
                     legal_basis: template.legal_basis.clone(),
                     retention: template.retention.clone(),
-                    // What is kept longer than the verdict keeps its request, or nobody could have it erased.
+                    // The request is kept as long as the data of its answer; otherwise nobody could have the data
+                    // erased.
                     keep_days: template.retention_days.max(longest),
                     freshness_seconds_max: template.freshness_seconds_max,
                 })
@@ -208,7 +209,7 @@ impl<S: Store> Verifier<S> {
         }
     }
 
-    /// Signs what the wallet will show (OpenID4VP 1.0 section 5).
+    /// Signs the request object that the wallet shows (OpenID4VP 1.0 section 5).
     async fn request_object(
         &self,
         id: &RequestId,
@@ -250,10 +251,10 @@ impl<S: Store> Verifier<S> {
     }
 }
 
-/// Reads a DCQL query of the caller's own, as its text and as what it asks.
+/// Parses a custom DCQL query, and returns its text and its content.
 ///
-/// It is stored and signed as text, and whoever reads that again holds it to these limits: what is beyond them is
-/// refused before there is a request that nobody could answer.
+/// The text is stored and signed, and its readers apply these limits: a query beyond them is refused before a request
+/// is created that nobody could answer.
 pub(crate) fn own_query(dcql: Map<String, Value>, field: &'static str) -> Result<(Value, Query), Error> {
     let malformed = |problem: Problem| Error::invalid("QUERY_MALFORMED", field, problem.detail);
     let text = Value::Object(dcql).to_string();
@@ -263,8 +264,8 @@ pub(crate) fn own_query(dcql: Map<String, Value>, field: &'static str) -> Result
     Ok((value, query))
 }
 
-/// Warns of a query for types and claims that the catalogue does not have: most often they are mistyped, and nobody could
-/// answer.
+/// Refuses a query for types and claims that the catalogue does not contain: most of these are typing errors, and
+/// nobody could answer.
 fn require_known(catalogue: &Catalogue, query: &Query, field: &'static str) -> Result<(), Error> {
     let unknown: Vec<String> =
         catalogue.unknown_in(query).into_iter().map(|(id, unknown)| format!("{id}: {unknown}")).collect();
@@ -278,7 +279,7 @@ fn require_known(catalogue: &Catalogue, query: &Query, field: &'static str) -> R
     Err(Error::invalid("QUERY_UNKNOWN", field, description))
 }
 
-/// Whether this verifier could verify an answer, and would know something by it.
+/// Refuses a query whose answers this verifier could not verify or evaluate.
 fn supported(query: &Query, field: &'static str) -> Result<(), Error> {
     let unsupported = |description| Err(Error::invalid("QUERY_UNSUPPORTED", field, description));
     if let Some(asked) =
@@ -290,16 +291,16 @@ fn supported(query: &Query, field: &'static str) -> Result<(), Error> {
             format!("{}: this verifier verifies {}", asked.id, Verification::formats().join(", ")),
         ));
     }
-    // Nothing that is presented would answer it.
+    // No presentation could answer it.
     if let Some((asked, why)) = query.credentials.iter().find_map(|asked| Some((asked, asked.unanswerable()?))) {
         return unsupported(format!("{}: {why}", asked.id));
     }
-    // Each credential query comes in a presentation of its own.
+    // Each credential query has a presentation of its own.
     if query.credential_sets.is_empty() && query.credentials.len() > MAX_PRESENTATIONS {
         let asked = query.credentials.len();
         return unsupported(format!("{asked} credentials are asked for; an answer has at most {MAX_PRESENTATIONS}"));
     }
-    // Elements that are withheld leave no gap, so that those after them have another index when they are shown.
+    // Withheld elements leave no gap, so that the following ones have another index in the presentation.
     let indexed = |asked: &&CredentialQuery| {
         asked.claims.iter().flat_map(|claim| &claim.path).any(|step| matches!(step, Step::Index(_)))
     };
@@ -309,7 +310,7 @@ fn supported(query: &Query, field: &'static str) -> Result<(), Error> {
             asked.id
         ));
     }
-    // Two people's credentials, or one copy twice, would pass for what was meant where nobody said what is.
+    // Without a holder rule, credentials of two people, or one copy twice, could pass as a valid answer.
     query.require_decided().map_err(|problem| {
         let reason = if problem.code == Code::DistinctMissing { "DISTINCT_MISSING" } else { "HOLDER_MISSING" };
         Error::invalid(reason, field, problem.detail)
@@ -356,7 +357,7 @@ fn check_texts(texts: &Texts, field: &'static str) -> Result<(), Error> {
         if text.trim().is_empty() || text.chars().count() > MAX_TEXT {
             return invalid("has a text that is empty or over 1000 characters");
         }
-        // What a person reads in order to decide must not be able to redraw the screen or turn the line around.
+        // The text on which a person decides must not be able to redraw the screen or reverse the line.
         if carnet_core::text::unseen(text).next().is_some() {
             return invalid("has a text with characters that nobody sees");
         }
@@ -365,7 +366,7 @@ fn check_texts(texts: &Texts, field: &'static str) -> Result<(), Error> {
 }
 
 fn digest(content: &Content, ttl_seconds: u32) -> Result<[u8; 32], Error> {
-    // A template's own query may move with the day; that it is the same template is what makes the call the same.
+    // A template's query may change daily; calls with the same template are the same call.
     let query = if content.template.is_empty() { &content.query } else { &Value::Null };
     let mut parameters = vec![
         json!(content.template),
@@ -376,7 +377,7 @@ fn digest(content: &Content, ttl_seconds: u32) -> Result<[u8; 32], Error> {
         json!(content.retention),
         json!(ttl_seconds),
     ];
-    // Requests of before have no such parameter.
+    // Earlier requests have no such parameter.
     parameters.extend(content.freshness_seconds_max.map(Value::from));
     let parameters = Value::Array(parameters);
     let bytes = canonicalize(&parameters)?;

@@ -1,4 +1,4 @@
-//! Desks of one organisation: their names, keys and bounds (spec/entitlement.md section 4).
+//! Desks of one organization: their names, keys and bounds (spec/entitlement.md section 4).
 
 use std::{collections::BTreeSet, path::Path};
 
@@ -15,32 +15,32 @@ use serde::{Deserialize, Deserializer, de::Error as _};
 /// Folder of a desk's own key, in its data directory.
 const FOLDER: &str = "desk";
 
-/// Several desks of one organisation, which do not reach each other at all times.
+/// Several desks of one organization that are not always connected.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RedemptionConfig {
-    /// This desk's name.
+    /// Name of this desk.
     pub(crate) desk: String,
-    /// The other desks.
+    /// Other desks.
     #[serde(deserialize_with = "others")]
     pub(crate) others: Vec<OtherDesk>,
-    /// Number of uses that it may mark from one reconciliation with all others to the next.
+    /// Maximum number of uses that this desk marks between two reconciliations with all others.
     pub(crate) offline_uses: u32,
 }
 
-/// Another desk of the organisation.
+/// Another desk of the organization.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct OtherDesk {
-    /// Its name.
+    /// Name of the desk.
     pub(crate) desk: String,
-    /// Its public key, as `carnet-verifier redemptions key` prints it there.
+    /// Public key of the desk, as its `carnet-verifier redemptions key` prints it.
     pub(crate) key: String,
-    /// Number of uses that it may mark from one reconciliation to the next, as its own configuration says.
+    /// Maximum number of uses that the desk marks between two reconciliations, as in its own configuration.
     pub(crate) offline_uses: u32,
 }
 
-/// Refuses the names alone that configurations had before desks had keys, and says what is wanted.
+/// Refuses lists of names only, from before desks had keys, and says what is required.
 fn others<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<OtherDesk>, D::Error> {
     let written = Vec::<serde_json::Value>::deserialize(deserializer)?;
     let read = |value: serde_json::Value| match value.as_str() {
@@ -54,7 +54,7 @@ fn others<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<OtherDesk>, 
 }
 
 impl RedemptionConfig {
-    /// Refuses names and keys that are none, two desks with one name or key, and desks without others.
+    /// Refuses malformed names and keys, two desks with the same name or key, and a desk without others.
     pub(crate) fn check(&self) -> Result<(), StartError> {
         let names = || self.others.iter().map(|other| &other.desk).chain([&self.desk]);
         if let Some(wrong) = names().find(|name| !is_desk(name)) {
@@ -81,55 +81,55 @@ impl RedemptionConfig {
         Ok(())
     }
 
-    /// The other desk of this name.
+    /// Returns the other desk with this name.
     pub(crate) fn other(&self, name: &str) -> Option<&OtherDesk> {
         self.others.iter().find(|other| other.desk == name)
     }
 
-    /// The bounds of all desks.
+    /// Returns the bounds of all desks.
     pub(crate) fn bounds(&self) -> impl Iterator<Item = u32> {
         self.others.iter().map(|other| other.offline_uses).chain([self.offline_uses])
     }
 }
 
 impl OtherDesk {
-    /// Its public key; `None` if the text is none.
+    /// Parses its public key; `None` if the text is malformed.
     pub(crate) fn public_key(&self) -> Option<PublicKey> {
         PublicKey::from_multikey(&self.key).ok()
     }
 }
 
-/// Tells if a text can be a desk's name.
+/// Tests if a text is a valid desk name.
 pub(crate) fn is_desk(name: &str) -> bool {
     (1..=64).contains(&name.len())
         && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
 }
 
-/// The most uses that desks with these bounds let through of a voucher with so many uses, from one reconciliation of all of them
-/// to the next: each no more than its bound, and no more than it knows to be left.
+/// Computes the maximum number of uses that desks with these bounds allow of a voucher between two reconciliations of
+/// all of them: each at most its bound, and at most the uses that it knows to be left.
 pub(crate) fn let_through(uses: u32, bounds: impl Iterator<Item = u32>) -> u64 {
     bounds.fold(0, |sum: u64, bound| sum.saturating_add(uses.min(bound).into()))
 }
 
-/// The most uses that a lost desk could have let through and that nobody will see: what was left of its bound after its last export
-/// that was taken, and its bound again for each export of this desk that it may have taken since, to be reconciled by it.
+/// Computes the maximum number of unknown uses that a lost desk may have allowed: the rest of its bound after its last
+/// imported export, and its whole bound for each later export of this desk, by which it may have been reconciled.
 pub(crate) fn unseen_uses(bound: u32, unsynced: u64, exports_since: u64) -> u64 {
     u64::from(bound).saturating_sub(unsynced).saturating_add(exports_since.saturating_mul(bound.into()))
 }
 
-/// This desk, as it signs exports.
+/// This desk, as the signer of exports.
 pub(crate) struct Desk {
-    /// The DID that all desks have in common.
+    /// DID that all desks share.
     pub(crate) organisation: Did,
-    /// The desk's own key, which no other desk has.
+    /// Key of this desk only.
     pub(crate) key: Keyring,
 }
 
 impl Desk {
-    /// Opens the desk with its own key, which is made the first time and sealed as the verifier's keys are.
+    /// Opens the desk with its own key, which is created at the first call and sealed like the verifier's keys.
     ///
     /// # Errors
-    /// The key cannot be made, opened or sealed; another desk has the same one.
+    /// The key cannot be created, opened or sealed; another desk has the same one.
     pub(crate) fn open(
         data: &Path,
         config: &RedemptionConfig,
@@ -146,10 +146,10 @@ impl Desk {
     }
 }
 
-/// Opens the key of the desk in a data directory, and makes it the first time.
+/// Opens the key of the desk in a data directory; the first call creates it.
 ///
 /// # Errors
-/// It cannot be made, opened or sealed.
+/// It cannot be created, opened or sealed.
 pub(crate) fn own_key(data: &Path, keys: &KeysConfig) -> Result<Keyring, StartError> {
     let folder = data.join(FOLDER);
     if !folder.exists() {
@@ -169,7 +169,7 @@ fn make(folder: &Path) -> std::io::Result<()> {
     std::fs::DirBuilder::new().mode(0o700).create(folder)
 }
 
-/// Tells if a data directory has a desk's key: one that was copied would make two desks one.
+/// Tests if a data directory contains a desk's key: a copied key would make two desks one.
 pub(crate) fn has_key(data: &Path) -> bool {
     data.join(FOLDER).exists()
 }
@@ -241,12 +241,12 @@ mod tests {
         assert_eq!(unseen_uses(5, 3, 0), 2);
         // It may have been reconciled twice since.
         assert_eq!(unseen_uses(5, 3, 2), 12);
-        // A bound that was lowered is no reason to count less than none.
+        // A lowered bound never makes the result negative.
         assert_eq!(unseen_uses(5, 9, 0), 0);
     }
 
-    /// Desks that know nothing of each other let a voucher through as often as the formula says, and no more, whoever is asked in
-    /// which order.
+    /// Desks without a connection allow at most as many uses of a voucher as the formula says, in any order of
+    /// requests.
     #[test]
     fn no_more_goes_through_than_the_formula_says() {
         let drawn = |least: u32, most: u32| least + OsRng.next_u32() % (most - least + 1);
@@ -257,7 +257,7 @@ mod tests {
             let mark = Mark { entitlement: [0; 32], uses, marked_at: at, erase_at: at };
             let claimed = Claimed { mark, by_serial: false, total: Total::default() };
             let mut marked = vec![0_u32; bounds.len()];
-            // Some in an order that is drawn, and then each desk until it refuses.
+            // Some requests in random order, and then each desk until it refuses.
             let some: Vec<usize> =
                 (0..drawn(0, 100)).map(|_| usize::try_from(drawn(0, 4)).unwrap() % bounds.len()).collect();
             let rest = (0..bounds.len()).flat_map(|desk| std::iter::repeat_n(desk, 50));

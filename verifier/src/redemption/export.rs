@@ -1,6 +1,6 @@
-//! Marks of one desk for the others, signed with the desk's own key (spec/entitlement.md section 5).
+//! Export of one desk's marks for the others, signed with the desk's own key (spec/entitlement.md section 5).
 //!
-//! The first line is a JWS over the digest of all others; each other line is one mark.
+//! The first line is a JWS over the digest of all other lines; each of these is one mark.
 
 use std::{collections::BTreeMap, fmt::Write as _};
 
@@ -22,33 +22,33 @@ use super::{
 
 const TYP: &str = "carnet-desk-redemptions+jwt";
 
-/// The most bytes of a file.
+/// Maximum size of a file, in bytes.
 pub(crate) const MAX_BYTES: u64 = 67_108_864;
 
-/// One desk's marks that are not erased.
+/// Marks of one desk that are not erased.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Export {
     pub(crate) desk: String,
-    /// Rising with each export of that desk.
+    /// Number of the export, which rises with each export of that desk.
     pub(crate) number: u64,
     pub(crate) made_at: Timestamp,
-    /// The number of its last mark, erased or not.
+    /// Number of its last mark, erased or not.
     pub(crate) last: u64,
-    /// The number of its last mark when it was last reconciled.
+    /// Number of its last mark at its last reconciliation.
     pub(crate) synced: u64,
-    /// The number of the newest export of each other desk that it has taken.
+    /// Number of the newest imported export of each other desk.
     pub(crate) taken: BTreeMap<String, u64>,
-    /// Each with its number at that desk.
+    /// Marks, each with its number at that desk.
     pub(crate) marks: Vec<(u64, Mark)>,
 }
 
 impl Export {
-    /// Number of uses that the desk has marked since it was last reconciled.
+    /// Returns the number of uses marked since the last reconciliation.
     pub(crate) fn unsynced(&self) -> u64 {
         self.last.saturating_sub(self.synced)
     }
 
-    /// The file's text.
+    /// Returns the text of the file.
     pub(crate) fn sign(&self, desk: &Desk) -> Result<String, Problem> {
         let mut lines = String::new();
         for (sequence, mark) in &self.marks {
@@ -70,12 +70,12 @@ impl Export {
         Ok(format!("{}\n{lines}", jose::sign(header, &payload, &desk.key)?))
     }
 
-    /// Reads a file of a desk of this organisation, which is signed with that desk's key and no other.
+    /// Verifies the export of a desk of this organization, which must be signed with that desk's key.
     ///
     /// # Errors
-    /// `token_malformed`, `token_type`, `signature_invalid` and what else a JWS can fail by; `issuer_mismatch`: of another
-    /// organisation; `method_unknown`: of a desk whose key is not known; `malformed_value`: the lines are not those that were
-    /// signed, or no marks.
+    /// `token_malformed`, `token_type`, `signature_invalid` and the other errors of a JWS; `issuer_mismatch`: another
+    /// organization; `method_unknown`: a desk without a known key; `malformed_value`: the lines are not the signed
+    /// ones, or are malformed.
     pub(crate) fn verify(
         text: &str,
         organisation: &Did,
@@ -91,7 +91,8 @@ impl Export {
             return Err(Problem::new(Code::IssuerMismatch, "the export is of another verifier's DID"));
         }
         let desk = member("desk").filter(|desk| is_desk(desk)).ok_or_else(|| malformed("there is no desk"))?;
-        // By the key that the configuration ties to the name: nothing that the file says of its key counts.
+        // The key is the one that the configuration assigns to the name; statements of the file about its key are
+        // ignored.
         let key = key_of(desk).ok_or_else(|| {
             Problem::new(Code::MethodUnknown, format!("desk \"{desk}\" is not one of [redemption] others"))
         })?;

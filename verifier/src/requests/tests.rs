@@ -28,7 +28,7 @@ fn accepted(query: &Value) {
     assert_eq!((&text, parsed), (query, Query::parse(query).unwrap()));
 }
 
-/// A query for one claim, by its path.
+/// Returns a query for one claim, by its path.
 fn asking(path: &Value) -> Value {
     json!({"credentials": [{
         "id": "permit",
@@ -42,7 +42,8 @@ fn asking(path: &Value) -> Value {
 fn a_query_beyond_its_limits_is_refused_when_the_request_is_made() {
     let mut query = asking(&json!(["credentialSubject", "familyName"]));
     accepted(&query);
-    // As JSON text it is over by these bytes, or one level too deep; neither would be read again by the answer.
+    // As JSON text it exceeds the limit by these bytes, or is nested one level too deep; the answer could not parse
+    // either.
     query["padding"] = "x".repeat(Limits::SMALL.max_bytes).into();
     assert_eq!(refused(&query).0, "QUERY_MALFORMED");
     query["padding"] = "x".repeat(Limits::SMALL.max_bytes / 2).into();
@@ -121,7 +122,7 @@ fn a_query_that_no_answer_meets_here_is_refused() {
     let (reason, description) = refused(&constrained);
     assert_eq!(reason, "QUERY_UNSUPPORTED");
     assert!(description.starts_with("permit: ") && description.contains("aki"), "{description}");
-    // As an option too: what is presented for it would never hold.
+    // Also as an option: no presentation for it would be valid.
     let own = asking(&json!(["credentialSubject", "familyName"]))["credentials"][0].clone();
     constrained["credentials"] = json!([constrained["credentials"][0], own]);
     constrained["credentials"][1]["id"] = json!("other");
@@ -148,7 +149,7 @@ fn as_many_credentials_are_asked_for_as_an_answer_has() {
     };
     accepted(&many(MAX_PRESENTATIONS));
     assert_eq!(refused(&many(MAX_PRESENTATIONS + 1)).0, "QUERY_UNSUPPORTED");
-    // Where one of them answers, there may be more.
+    // If one of them is enough, there may be more.
     let mut either = many(64);
     either["credential_sets"] = json!([{"options": (0..64).map(|number| [format!("q{number}")]).collect::<Vec<_>>()}]);
     accepted(&either);
