@@ -1,4 +1,4 @@
-//! `serve`: from a data directory to a running service.
+//! `serve`: starts the service from a data directory.
 
 use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
@@ -26,12 +26,13 @@ use crate::{
     watch::Hub,
 };
 
-/// How long the start waits for the issuers' documents and status lists; what is not there by then follows in the background.
+/// Maximum time for which the start waits for issuers' documents and status lists; the rest is fetched in the
+/// background.
 const PREFETCH: Duration = Duration::from_secs(10);
 
-/// Where it listens unless told otherwise.
+/// Default port of the service.
 const PORT: u16 = 7402;
-/// Which entry of each did:webvh log was seen last.
+/// File with the last entries seen of did:webvh logs.
 const SEEN_LOGS: &str = "seen-logs.json";
 
 /// Serves until the process is told to stop.
@@ -110,10 +111,10 @@ pub(crate) async fn run(data: &Path, config: Option<&Path>, listen: Option<Socke
     served
 }
 
-/// Puts the domain together.
+/// Creates the verifier from its parts.
 ///
 /// # Errors
-/// The DID is not this key's, the catalogue or an issuer in the configuration is refused.
+/// The DID does not belong to this key; the catalogue, or an issuer in the configuration, is refused.
 pub(crate) fn assemble<S: Store>(
     config: &VerifierConfig,
     public_url: String,
@@ -157,7 +158,7 @@ pub(crate) fn assemble<S: Store>(
     })
 }
 
-/// Ends the watches when the process is told to stop, so that they do not hold up the drain.
+/// Ends the watches when the process is told to stop, so that they do not delay the shutdown.
 async fn end_watches_at_stop<S: Store>(verifier: Arc<Verifier<S>>) {
     use tokio::signal::unix::{SignalKind, signal};
     let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {

@@ -1,4 +1,4 @@
-//! `init`: a data directory with a key, a configuration, a store, and a staff token that is shown once.
+//! `init`: creates a data directory with a key, a configuration, a store, and a staff token that is shown once.
 
 use std::path::Path;
 
@@ -17,16 +17,16 @@ use zeroize::Zeroizing;
 
 use crate::{config::VerifierConfig, redemption::desks, store::MIGRATIONS};
 
-/// What `init` made.
+/// Result of `init`.
 pub(crate) struct Made {
     pub(crate) did: Did,
-    /// Where `did.json` has to be published, for a did:web.
+    /// URL at which `did.json` must be published, for a did:web.
     pub(crate) publish_at: Option<String>,
-    /// Shown once, stored hashed.
+    /// Shown once; only its hash is stored.
     pub(crate) staff_token: Zeroizing<String>,
 }
 
-/// Makes a data directory. Nothing that exists is overwritten.
+/// Creates a data directory. Existing files are never overwritten.
 ///
 /// # Errors
 /// The DID is not a did:web, the directory is in use, or a file cannot be written.
@@ -60,16 +60,16 @@ pub(crate) async fn init(
     };
     let staff_token = staff::begin(data, staff_name, time::now(), &mut OsRng)?;
     store::create(data, &MIGRATIONS).await?;
-    // The configuration comes last: without it the directory is not taken for a verifier's.
+    // The configuration is written last: a directory without it is not taken for a verifier's.
     write_new(&data.join("config.toml"), &(config_text(&did, name) + &place.toml()), 0o600)?;
     directory.keep();
     Ok(Made { did, publish_at, staff_token })
 }
 
-/// Makes the store of another desk in a directory that has the keys of the first one, and no store.
+/// Creates the store of another desk in a directory with the keys of the first one, and without a store.
 ///
 /// # Errors
-/// The directory is no verifier's, or there is a store or the mark of one.
+/// The directory is no verifier's, or it contains a store or the mark of one.
 pub(crate) async fn another_desk(data: &Path) -> Result<(), StartError> {
     if desks::has_key(data) {
         return Err(StartError::new(
@@ -123,7 +123,7 @@ fn config_text(did: &Did, name: &str) -> String {
     )
 }
 
-/// A TOML basic string: JSON's escapes are among TOML's.
+/// Formats a TOML basic string: JSON's escapes are a subset of TOML's.
 fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string().replace('\u{7f}', "\\u007F")
 }

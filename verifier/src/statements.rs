@@ -1,11 +1,11 @@
-//! How old the freshness statements may be that a request asks for (spec/freshness.md 2.6, 2.7).
+//! Maximum age of freshness statements in a request (spec/freshness.md 2.6, 2.7).
 
 use carnet_core::{secure::jose::Jws, status::freshness, time::Timestamp};
 use serde_json::Value;
 
 use crate::{error::Error, verifier::Verifier};
 
-/// The age of statements that a request states to its holder, as it was signed here; none: it asks for none.
+/// Returns the maximum age that a signed request object states to its holder; `None`: it asks for no statement.
 pub(crate) fn stated_statement_age(request_object: &str) -> Option<i64> {
     let request = Jws::parse(request_object).ok()?;
     request.payload().get("carnet")?.get(freshness::MAX_AGE_MEMBER)?.as_i64()
@@ -25,9 +25,9 @@ pub(crate) fn check_statement_age(seconds: Option<u32>) -> Result<(), Error> {
 }
 
 impl<S> Verifier<S> {
-    /// States in a request how old statements may be, if it asks for any.
+    /// Adds the maximum age of statements to a request, if it asks for any.
     pub(crate) fn state_statement_age(&self, payload: &mut Value, own: Option<u32>, now: Timestamp) {
-        // Where a key of an issuer leaked, honest holders have nothing else that vouches for their copies.
+        // If an issuer's key has leaked, nothing else shows that honest holders' copies are genuine.
         let leaked = self.verification.issuers.any_key_revoked(now).then_some(freshness::DEFAULT_SECONDS);
         let carnet = payload.get_mut("carnet").and_then(Value::as_object_mut);
         if let (Some(seconds), Some(carnet)) = (own.map(i64::from).or(leaked), carnet) {

@@ -1,4 +1,4 @@
-//! Fetching what one issuer publishes: its directory of status lists, and the lists that are due.
+//! Fetches of one issuer's publications: its directory of status lists, and the lists that are due.
 
 use std::{
     collections::BTreeSet,
@@ -27,18 +27,18 @@ use super::{
 };
 use crate::issuers::SignerDocuments;
 
-/// The most lists of one issuer.
+/// Maximum number of lists of one issuer.
 pub(super) const MAX_LISTS: usize = 384;
-/// The most memory for the lists of one issuer, in bytes.
+/// Maximum memory for the lists of one issuer, in bytes.
 pub(super) const MAX_BYTES: usize = 256 * 1024 * 1024;
-/// The most memory for the lists of all issuers together, in bytes.
+/// Maximum memory for the lists of all issuers, in bytes.
 pub(super) const MAX_BYTES_OF_ALL: usize = 2 * 1024 * 1024 * 1024;
-/// The longest directory of lists, in bytes.
+/// Maximum size of a directory of lists, in bytes.
 const MAX_DIRECTORY: usize = 128 * 1024;
 /// Retry delay after a list or a directory could not be fetched or was refused, in seconds.
 const RETRY: i64 = 15;
 
-/// A clock that goes on from the time that it was given.
+/// Clock that starts at a given time.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Clock {
     at: Timestamp,
@@ -55,12 +55,12 @@ impl Clock {
     }
 }
 
-/// The fetching of what is due of one issuer.
+/// Fetches everything that is due of one issuer.
 pub(super) struct FetchJob {
     pub(super) fetcher: HttpsFetcher,
     pub(super) signers: SignerDocuments,
     pub(super) lookups: Arc<Mutex<KeyLookups>>,
-    /// All lists that are in memory when it begins.
+    /// Lists in memory at the start of the job.
     pub(super) held: Arc<Lists>,
     pub(super) refresh: i64,
     pub(super) clock: Clock,
@@ -71,20 +71,20 @@ pub(super) struct FetchJob {
 pub(super) struct FetchOutcome {
     pub(super) sources: Sources,
     pub(super) fresh: Vec<(String, Arc<Listed>)>,
-    /// The documents by which lists are judged are others by now.
+    /// True if the documents by which lists are verified have changed.
     pub(super) documents_changed: bool,
 }
 
-/// A list that the document may know more of once it is fetched again.
+/// List whose key a newer document may contain.
 struct UnknownKey {
     signer: Did,
     list: ListDigest,
 }
 
-/// Why there is no newer list.
+/// Reason why there is no newer list.
 struct ListRefusal {
     problem: Problem,
-    /// None: nothing was fetched, or a newer document would not help.
+    /// `None`: nothing was fetched, or a newer document would not help.
     unknown_key: Option<UnknownKey>,
 }
 
@@ -121,7 +121,7 @@ impl FetchJob {
                 Err(refusal) => {
                     self.warn_of(outcome.sources.did(), &url, &refusal);
                     unknown_keys.extend(refusal.unknown_key);
-                    // What is in memory stays, until its own end: that a newer one is refused says nothing against it.
+                    // The list in memory remains until its own end: the refusal of a newer one does not affect it.
                     let retry = self.clock.now().plus(RETRY.min(self.refresh));
                     (retry, etag, Some(refusal.problem))
                 }
@@ -129,7 +129,7 @@ impl FetchJob {
             let away = problem.as_ref().is_some_and(|problem| is_unreachable(problem.code));
             outcome.sources.lists.insert(url, ListSource { due, etag, problem });
             if away {
-                // The server is away: the others are not waited for one by one.
+                // The server is unreachable; its other lists are not tried one by one.
                 break;
             }
         }
@@ -177,8 +177,8 @@ impl FetchJob {
         }
     }
 
-    /// Fetches the signer's document because of lists by keys that it does not have, if that is admitted. Returns
-    /// whether it is another one now.
+    /// Fetches the signer's document because of lists with unknown keys, if the limits allow it. Returns true if the
+    /// document has changed.
     async fn look_up(&self, sources: &Sources, unknown_keys: &[UnknownKey]) -> bool {
         let issuer = sources.did();
         let lookups = || self.lookups.lock().unwrap_or_else(PoisonError::into_inner);
@@ -208,24 +208,24 @@ impl FetchJob {
         false
     }
 
-    /// Waits until the time for this issuer is over, and no longer.
+    /// Runs a future until the deadline for this issuer.
     async fn in_time<T, E: From<Problem>>(&self, work: impl Future<Output = Result<T, E>>) -> Result<T, E> {
         let late = || Problem::new(Code::DidUnresolved, "the issuer's server takes too long");
         timeout_at(self.until, work).await.unwrap_or_else(|_| Err(late().into()))
     }
 
-    /// Returns the URLs of all lists (Token Status List section 9), each of the directory's own origin, and for how long freshness
-    /// statements hold.
+    /// Returns the URLs of all lists (Token Status List section 9), which must have the directory's own origin, and the
+    /// lifetime of freshness statements.
     async fn directory(&self, url: &str) -> Result<(BTreeSet<String>, Option<u32>), Problem> {
         let bytes = self.fetcher.bytes(url, "application/json", MAX_DIRECTORY).await?;
         let limits = Limits { max_bytes: MAX_DIRECTORY, ..Limits::DOCUMENT };
         let directory = json::parse(&bytes, limits)?;
-        // What is no such number holds no statement to anything: that alone makes no list bad.
+        // An invalid number is ignored: it does not invalidate the lists.
         let seconds = directory.get("freshness_seconds").and_then(Value::as_u64);
         Ok((own_lists(url, &directory)?, seconds.and_then(|seconds| u32::try_from(seconds).ok())))
     }
 
-    /// Returns one list, fetched and verified, or confirmed to be the one that is in memory; with its entity tag.
+    /// Returns one list, fetched and verified, or confirmed as unchanged; with its entity tag.
     async fn list(
         &self,
         outcome: &FetchOutcome,
@@ -234,7 +234,7 @@ impl FetchJob {
     ) -> Result<(Arc<Listed>, Option<String>), ListRefusal> {
         let did = outcome.sources.did();
         let held = self.held.list(did.as_str(), url);
-        // Its time to live counts from before it was asked for.
+        // The time to live counts from before the request.
         let began = self.clock.now();
         let confirmed = held.map(|held| held.confirmed(began));
         let confirmed = confirmed.filter(|held| held.freshness().check(began, began, CLOCK_SKEW).is_ok());
@@ -254,7 +254,7 @@ impl FetchJob {
         Ok((Arc::new(listed), etag))
     }
 
-    /// Verifies a list off the threads that serve calls.
+    /// Verifies a list on a thread that serves no calls.
     async fn verify(
         &self,
         outcome: &FetchOutcome,
@@ -276,7 +276,7 @@ impl FetchJob {
         verified.await.map_err(|_| Problem::new(Code::StatusListInvalid, "the list could not be read"))?
     }
 
-    /// Refuses a list with which those of its issuer, or of all, would take too much memory.
+    /// Refuses a list that would exceed the memory limit for its issuer or for all issuers.
     fn require_room_beside(&self, outcome: &FetchOutcome, url: &str, listed: &Listed) -> Result<(), Problem> {
         let (did, fresh) = (outcome.sources.did(), &outcome.fresh);
         let replaced = |listed: &Listed, other: &str| {
@@ -300,7 +300,7 @@ impl FetchJob {
     }
 }
 
-/// Returns the lists that a directory names, if all of them are where the directory is.
+/// Returns the lists in a directory, if all of them have the directory's origin.
 pub(super) fn own_lists(directory: &str, said: &Value) -> Result<BTreeSet<String>, Problem> {
     let invalid = |what: &str| Problem::new(Code::StatusListInvalid, format!("the directory of status lists {what}"));
     let origin = Url::parse(directory).map_err(|_| invalid("has no URL"))?.origin();
@@ -335,16 +335,16 @@ pub(super) fn require_room(own: usize, all: usize) -> Result<(), Problem> {
     }
 }
 
-/// Returns when a list is fetched again: before its time to live and its end are over, and not with all others at once.
+/// Returns the time of the next fetch: before the list's time to live and its end, and spread over time.
 fn due(listed: &Listed, refresh: i64) -> Timestamp {
     let (freshness, fetched) = (listed.freshness(), listed.fetched());
     let until = freshness.until.map(|until| until.unix().saturating_sub(fetched.unix()));
     let lasts = [freshness.ttl, until].into_iter().flatten().min().unwrap_or(i64::MAX);
-    // Three quarters of its time, so that there is some left to try again.
+    // Three quarters of the lifetime, so that some time is left for retries.
     fetched.plus(earlier(refresh.min(lasts.saturating_sub(lasts / 4)).max(1)))
 }
 
-/// Returns up to a quarter less, by chance.
+/// Shortens a duration by up to a quarter, at random.
 pub(super) fn earlier(seconds: i64) -> i64 {
     let quarter = u64::try_from(seconds / 4).unwrap_or_default();
     let sooner = OsRng.next_u64().checked_rem(quarter.saturating_add(1)).unwrap_or_default();

@@ -1,63 +1,62 @@
-//! Fetches of a signer's document because of a signed list that names a key which the document does not have.
+//! Fetches of a signer's DID document because of a signed list that names a key missing from it.
 //!
-//! Whoever signs a list could cause as many as it likes, so they are bounded: one for each list, at most one in 30
-//! seconds about one party, and ever fewer while they bring nothing.
+//! A signer could cause any number of fetches, so they are limited: one per list, at most one in 30 seconds per party,
+//! and fewer while they have no result.
 
 use std::collections::{HashMap, VecDeque};
 
 use carnet_core::{Code, time::Timestamp};
 use sha2::{Digest as _, Sha256};
 
-/// Shortest time between two fetches about one party, in seconds.
+/// Minimum time between two fetches for one party, in seconds.
 const SHORTEST_PAUSE: i64 = 30;
-/// Longest such time, in seconds: from then on documents are fetched again without that.
+/// Maximum of that time, in seconds: after it, documents are fetched regularly anyway.
 const LONGEST_PAUSE: i64 = 600;
-/// Lists of one party that are remembered: as many as a verifier keeps (spec/status.md 5.11).
+/// Number of lists remembered per party: as many as a verifier keeps (spec/status.md 5.11).
 const REMEMBERED: usize = 384;
 
-/// SHA-256 of a list as it was fetched.
+/// SHA-256 of a list as fetched.
 pub(crate) type ListDigest = [u8; 32];
 
-/// Returns the digest of a list as it was fetched.
+/// Computes the digest of a list as fetched.
 pub(crate) fn digest(list: &[u8]) -> ListDigest {
     Sha256::digest(list).into()
 }
 
-/// Returns whether a list was refused for what a newer document of its signer may say otherwise. A revoked key is not
-/// among that: revocation is never undone.
+/// Tests if a newer document of the signer may validate a refused list. A revoked key does not qualify: revocation is
+/// never undone.
 pub(crate) fn may_be_cured(code: Code) -> bool {
     matches!(
         code,
         Code::MethodUnknown
             | Code::MethodRelationship
             | Code::StatusListIssuer
-            // The signer's document is not there yet.
+            // The signer's document is not available yet.
             | Code::StatusListUnavailable
-            // The id may stand for another key by now.
+            // The id may refer to another key by now.
             | Code::SignatureInvalid
             | Code::AlgorithmMismatch
     )
 }
 
-/// The bounds, by the DID of the party: the issuer whose lists are looked at, or the name of a trust list.
+/// Limits by party: the DID of the issuer whose lists are fetched, or the name of a trust list.
 #[derive(Default)]
 pub(crate) struct KeyLookups(HashMap<String, Pace>);
 
 struct Pace {
-    /// The next fetch is not before this.
+    /// Earliest time of the next fetch.
     next: Timestamp,
     pause: i64,
-    /// Lists that caused one.
+    /// Lists that have caused one.
     caused: VecDeque<ListDigest>,
 }
 
 impl KeyLookups {
-    /// Admits a fetch because of a list, at most once for each list. One that comes too early is not counted against
-    /// it.
+    /// Admits a fetch because of a list, at most once per list. A list that is too early may be admitted later.
     pub(crate) fn admit(&mut self, party: &str, list: ListDigest, now: Timestamp) -> bool {
         let fresh = || Pace { next: now, pause: SHORTEST_PAUSE, caused: VecDeque::new() };
         let pace = self.0.entry(party.to_owned()).or_insert_with(fresh);
-        // After a clock was set back, `next` may be far away.
+        // After the clock was set back, `next` may be far in the future.
         let early = now < pace.next && pace.next <= now.plus(LONGEST_PAUSE);
         if early || pace.caused.contains(&list) {
             return false;
@@ -71,14 +70,14 @@ impl KeyLookups {
         true
     }
 
-    /// Lets a list cause a fetch once more, since the one that it caused failed. The pause stays.
+    /// Lets a list cause another fetch, because its first one failed. The pause remains.
     pub(crate) fn failed(&mut self, party: &str, list: &ListDigest) {
         if let Some(pace) = self.0.get_mut(party) {
             pace.caused.retain(|caused| caused != list);
         }
     }
 
-    /// Begins with the shortest pause again: the party's document is another one.
+    /// Resets the pause to its minimum, because the party's document has changed.
     pub(crate) fn changed(&mut self, party: &str) {
         if let Some(pace) = self.0.get_mut(party) {
             pace.pause = SHORTEST_PAUSE;
@@ -103,10 +102,10 @@ mod tests {
         let (first, second) = (digest(b"first"), digest(b"second"));
         assert!(lookups.admit("a", first, NOW));
         assert!(!lookups.admit("a", second, NOW.plus(29)));
-        // What came too early is not used up; what caused one is, for ever.
+        // A list that was too early is admitted later; one that caused a fetch is never admitted again.
         assert!(lookups.admit("a", second, NOW.plus(30)));
         assert!(!lookups.admit("a", first, NOW.plus(86_400)));
-        // Another party is another matter.
+        // Each party has its own limits.
         assert!(lookups.admit("b", first, NOW));
         lookups.failed("a", &first);
         assert!(lookups.admit("a", first, NOW.plus(86_400)));
@@ -128,12 +127,12 @@ mod tests {
             pauses.push(at.unix() - before.unix());
         }
         assert_eq!(pauses, [0, 30, 60, 120, 240, 480, 600, 600]);
-        // A document that brought something begins that again, and never makes them denser.
+        // A fetch with a new document resets the pause, and never below its minimum.
         lookups.changed("a");
         assert!(!lookups.admit("a", digest(b"x"), at.plus(599)) && lookups.admit("a", digest(b"x"), at.plus(600)));
         let at = at.plus(600);
         assert!(!lookups.admit("a", digest(b"y"), at.plus(29)) && lookups.admit("a", digest(b"y"), at.plus(30)));
-        // A clock that was set back keeps nobody from being looked at.
+        // A clock that was set back blocks no fetch.
         assert!(lookups.admit("a", digest(b"z"), NOW.plus(-86_400)));
     }
 

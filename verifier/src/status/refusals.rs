@@ -1,4 +1,4 @@
-//! Reasons why status lists are not there, or no newer ones.
+//! Reasons why status lists, or newer versions of them, are missing.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -14,11 +14,11 @@ use super::{Lists, Sources};
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Refusals {
     directory: Option<Problem>,
-    /// By URL.
+    /// Problems by URL.
     lists: BTreeMap<String, Problem>,
-    /// URLs that the directory names; none before it was read.
+    /// URLs in the directory; `None` before it was read.
     named: Option<BTreeSet<String>>,
-    /// For how long each freshness statement holds, as the directory says.
+    /// Lifetime of freshness statements according to the directory, in seconds.
     freshness_seconds: Option<u32>,
 }
 
@@ -44,13 +44,13 @@ impl Refusals {
             let what = "the issuer's directory of status lists does not name the list";
             return Some(Problem::new(Code::StatusListUnavailable, what));
         }
-        // The others of a server that is away are not tried one by one.
+        // The other lists of an unreachable server were not tried.
         let away = self.lists.values().find(|problem| is_unreachable(problem.code))?;
         Some(said("the newest status list", away))
     }
 }
 
-/// Tells what could not be fetched from what was fetched and is bad.
+/// Tells apart a failed fetch from invalid content.
 fn said(what: &str, problem: &Problem) -> Problem {
     let code = match problem.code {
         code if is_unreachable(code) => {
@@ -74,7 +74,7 @@ fn said(what: &str, problem: &Problem) -> Problem {
     Problem::new(code, format!("{what} was fetched and is refused: {problem}"))
 }
 
-/// One state of all lists, with why others are not there. By the DID of their issuer.
+/// Consistent state of all lists, with the reasons for missing ones, by the DID of their issuer.
 #[derive(Clone)]
 pub(crate) struct StatusSnapshot {
     pub(super) lists: Arc<Lists>,

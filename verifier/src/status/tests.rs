@@ -84,7 +84,7 @@ fn lists_by_whom_an_issuer_names_are_its_own_and_end_when_it_names_nobody() {
         let issuer = Arc::new(DidDocument::parse(&did(name), &issuer).unwrap());
         ListDocuments { issuer, named: names.then(|| Arc::new(named)), missing: None }
     };
-    // Two issuers whose lists are the same one.
+    // Two issuers that use the same list.
     let kid = did("lists").with_fragment("1").unwrap();
     let terms = Terms { kid: &kid, url, now: now(), validity: 60, ttl: 30 };
     let text = Publication::new(MIN_ENTRIES).unwrap().sign(Form::Token, &terms, &key).unwrap();
@@ -98,7 +98,7 @@ fn lists_by_whom_an_issuer_names_are_its_own_and_end_when_it_names_nobody() {
     assert_eq!((has("a"), has("b")), (true, true));
     statuses.drop_unless_by(&documents("a", false), now());
     assert_eq!((has("a"), has("b")), (false, true));
-    // The document of whom it names is not to be had any more.
+    // The document of the named signer is no longer available.
     statuses.drop_unless_by(&ListDocuments { named: None, ..documents("b", true) }, now());
     assert_eq!((has("a"), has("b")), (false, false));
 }

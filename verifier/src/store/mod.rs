@@ -1,7 +1,7 @@
-//! What the verifier keeps: requests, verdicts, and of claims those alone that a template says must be kept.
+//! Store of the verifier: requests, verdicts, and only those claims that a template says must be kept.
 //!
-//! [`Store`] is what a database has to offer; each method is one named transaction. SQLite is the first, and
-//! PostgreSQL can be the second: nothing in the trait is of one of them.
+//! [`Store`] is the interface of a database; each method is one named transaction. The trait is independent of SQLite,
+//! which is the first implementation, so that PostgreSQL can be the second.
 
 use std::future::Future;
 
@@ -22,33 +22,33 @@ pub(crate) use redemptions::{DoubleUse, Reconciled, RedemptionStore, TakeError, 
 pub(crate) use sqlite::{MIGRATIONS, Sqlite};
 pub(crate) use trust::{Remembered, TrustStore};
 
-/// How often one request may be answered wrongly before it is closed: enough for a wallet's mistakes,
-/// too few to work a verifier with.
+/// Number of wrong answers after which a request is closed: enough for a wallet's mistakes, and too few to overload a
+/// verifier.
 pub(crate) const MAX_ATTEMPTS: i64 = 10;
 
-/// The store could not do it; nothing was changed.
+/// Error of the store; nothing was changed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum StoreError {
-    /// The database said no.
+    /// Error of the database.
     #[error("the database: {0}")]
     Database(#[from] sqlx::Error),
-    /// A row is not what this version writes.
+    /// A row is malformed.
     #[error("a stored request cannot be read")]
     Unreadable,
 }
 
-/// Where a request stands.
+/// State of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum State {
     /// Waiting for the holder.
     Open,
-    /// Answered, and everything held. Final.
+    /// Answered and accepted. Final.
     Accepted,
-    /// Answered, and something did not hold. It may be answered again until it expires or its attempts are used up.
+    /// Answered and refused. It can be answered again until it expires or its attempts are used up.
     Refused,
-    /// Nobody answered in time. Final.
+    /// Not answered in time. Final.
     Expired,
-    /// The holder had what was kept of it erased. Final.
+    /// Its stored data was erased at the holder's request. Final.
     Erased,
 }
 
@@ -71,29 +71,29 @@ impl State {
     }
 }
 
-/// A request to be stored. It has no `Debug`: its nonce is for the holder alone.
+/// Request to be stored. It has no `Debug`: its nonce is for the holder only.
 pub(crate) struct NewRequest {
     pub(crate) id: RequestId,
-    /// The caller's own name for the call.
+    /// Id that the caller gave to the call.
     pub(crate) request_id: Option<String>,
-    /// SHA-256 over the call's parameters.
+    /// SHA-256 over the parameters of the call.
     pub(crate) parameters_digest: [u8; 32],
     pub(crate) template: String,
-    /// DCQL, as JSON text.
+    /// DCQL query, as JSON text.
     pub(crate) query: String,
     pub(crate) audience: String,
     pub(crate) nonce: String,
-    /// The signed request object (compact JWS).
+    /// Signed request object (compact JWS).
     pub(crate) request_object: String,
     pub(crate) created_at: Timestamp,
     pub(crate) expires_at: Timestamp,
-    /// When it is forgotten, verdict and all.
+    /// Time at which it is deleted, with its verdict.
     pub(crate) keep_until: Timestamp,
 }
 
-/// A request as it is stored.
+/// Stored request.
 pub(crate) struct StoredRequest {
-    /// Rising with each request: what pages are made of.
+    /// Sequence number, used for paging.
     pub(crate) number: i64,
     pub(crate) id: RequestId,
     pub(crate) parameters_digest: Vec<u8>,
@@ -104,17 +104,17 @@ pub(crate) struct StoredRequest {
     pub(crate) request_object: String,
     pub(crate) created_at: Timestamp,
     pub(crate) expires_at: Timestamp,
-    /// When it is forgotten, verdict and all.
+    /// Time at which it is deleted, with its verdict.
     pub(crate) keep_until: Timestamp,
     pub(crate) attempts: i64,
     pub(crate) verdict: Option<Verdict>,
-    /// When the holder had it erased.
+    /// Time of its erasure at the holder's request.
     pub(crate) erased_at: Option<Timestamp>,
     stored_state: State,
 }
 
 impl StoredRequest {
-    /// Where it stands at `now`, whether or not a sweep has passed since it expired.
+    /// Returns the state at `now`, whether or not a sweep has run since it expired.
     pub(crate) fn state(&self, now: Timestamp) -> State {
         match self.stored_state {
             State::Open if now >= self.expires_at => State::Expired,
@@ -122,7 +122,7 @@ impl StoredRequest {
         }
     }
 
-    /// Whether nothing will change any more.
+    /// Tests if the state is final.
     pub(crate) fn is_final(&self, now: Timestamp) -> bool {
         match self.state(now) {
             State::Open => false,
@@ -131,7 +131,7 @@ impl StoredRequest {
         }
     }
 
-    /// Why it cannot be answered at `now`, if so.
+    /// Returns the reason why it cannot be answered at `now`, if there is one.
     pub(crate) fn closed(&self, now: Timestamp) -> Option<Closed> {
         match self.state(now) {
             State::Accepted | State::Erased => Some(Closed::Answered),
@@ -143,30 +143,30 @@ impl StoredRequest {
     }
 }
 
-/// Why a request cannot be answered.
+/// Reason why a request cannot be answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Closed {
-    /// It was answered, and that was accepted.
+    /// It has an accepted answer.
     Answered,
-    /// Its time is over.
+    /// It has expired.
     Expired,
-    /// It was answered wrongly too often.
+    /// It had too many wrong answers.
     Exhausted,
 }
 
-/// Whether an answer may be looked at.
+/// Admission of an answer.
 pub(crate) enum Admission {
-    /// It may, and it is counted.
+    /// Admitted and counted.
     Admitted(Box<StoredRequest>),
-    /// It may not.
+    /// The request is closed.
     Closed(Closed),
-    /// There is no such request.
+    /// The request is unknown.
     Unknown,
 }
 
-/// What a database has to offer. Each method is one transaction, and leaves nothing half done.
+/// Interface of a database. Each method is one atomic transaction.
 pub(crate) trait Store: TrustStore + RedemptionStore + Send + Sync + 'static {
-    /// Stores a request. If one with its `request_id` is there, that one is returned and nothing is stored.
+    /// Stores a request. If one with its `request_id` exists, that one is returned and nothing is stored.
     fn create_request(
         &self,
         new: &NewRequest,
@@ -175,16 +175,16 @@ pub(crate) trait Store: TrustStore + RedemptionStore + Send + Sync + 'static {
     /// Reads a request.
     fn request(&self, id: &RequestId) -> impl Future<Output = Result<Option<StoredRequest>, StoreError>> + Send;
 
-    /// Counts an attempt to answer, before anything is verified, and refuses it if the request is closed.
+    /// Counts an attempt to answer before anything is verified, and refuses it if the request is closed.
     fn begin_answer(
         &self,
         id: &RequestId,
         now: Timestamp,
     ) -> impl Future<Output = Result<Admission, StoreError>> + Send;
 
-    /// Records a verdict. False if the request was accepted or expired meanwhile: then nothing changed, and the
-    /// answer does not count. Of two answers at the same time exactly one gets true for an accepting verdict.
-    /// What the template says must be kept of the claims is stored with it, or neither is.
+    /// Records a verdict, together with the claims that the template says must be kept. Returns false, and changes
+    /// nothing, if the request was accepted or has expired in the meantime: the answer does not count. Of two
+    /// concurrent accepting verdicts exactly one gets true.
     fn conclude(
         &self,
         id: &RequestId,
@@ -192,13 +192,13 @@ pub(crate) trait Store: TrustStore + RedemptionStore + Send + Sync + 'static {
         kept: &[KeptClaim],
     ) -> impl Future<Output = Result<bool, StoreError>> + Send;
 
-    /// The claims that are kept of an answer, and not yet due, in the order of their paths.
+    /// Returns the stored claims of an answer that are not due for erasure, ordered by path.
     fn kept(&self, number: i64, now: Timestamp) -> impl Future<Output = Result<Vec<KeptClaim>, StoreError>> + Send;
 
-    /// Erases verdict, claims and all else of a request but its id, and records when, if the verdict is the one that was
-    /// made at that time and accepted or not: a receipt is good for its own verdict, and a stranger's refused answer must not
-    /// erase an accepted one that came after it. The time of the first erasure; none if there is no such request, or another
-    /// verdict of it.
+    /// Erases all data of a request but its id, and records the time, if the verdict was made at the given time with
+    /// the given result. A receipt is good for its own verdict only: a stranger's refused answer must not erase an
+    /// accepted one that followed. Returns the time of the first erasure; `None` if there is no such request, or it has
+    /// another verdict.
     fn erase(
         &self,
         id: &RequestId,
@@ -206,21 +206,22 @@ pub(crate) trait Store: TrustStore + RedemptionStore + Send + Sync + 'static {
         now: Timestamp,
     ) -> impl Future<Output = Result<Option<Timestamp>, StoreError>> + Send;
 
-    /// Requests with a number below `before`, newest first, at most `size`.
+    /// Returns requests with a number below `before`, newest first, at most `size`.
     fn requests(&self, before: i64, size: i64) -> impl Future<Output = Result<Vec<StoredRequest>, StoreError>> + Send;
 
-    /// The latest time that an issuer signed as now; the beginning of time where none is known.
+    /// Returns the latest time signed by an issuer; the minimum if none is known.
     fn clock_floor(&self) -> impl Future<Output = Result<Timestamp, StoreError>> + Send;
 
-    /// Raises it; by this it never falls.
+    /// Raises the floor of the clock; never lowers it.
     fn raise_clock_floor(&self, at: Timestamp) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// Lowers it, by the word of the operator; false: it is no higher than that.
+    /// Lowers the floor of the clock, by decision of the operator; returns false if it is not higher.
     fn lower_clock_floor(&self, to: Timestamp) -> impl Future<Output = Result<bool, StoreError>> + Send;
 
-    /// Takes what was erased out of the database's log too, as far as that can be had now; the next sweep tries again.
+    /// Removes erased data from the database's log as well. Best effort; the next sweep tries again.
     fn settle(&self) -> impl Future<Output = ()> + Send;
 
-    /// Erases query, nonce and object of what has expired and kept claims that are due, and forgets what is past its keeping. The ids of those that expired.
+    /// Erases query, nonce and object of expired requests and stored claims that are due, and deletes requests past
+    /// their retention period. Returns the ids of expired requests.
     fn sweep(&self, now: Timestamp) -> impl Future<Output = Result<Vec<RequestId>, StoreError>> + Send;
 }

@@ -1,4 +1,4 @@
-//! Marks of uses, this desk's and the others'.
+//! Marks of uses by this desk and the others.
 
 use std::{collections::BTreeSet, future::Future};
 
@@ -12,59 +12,59 @@ use crate::{
     verdicts::{KeptClaim, Verdict},
 };
 
-/// What stands for this desk in the store.
+/// Name of this desk in the store.
 const OWN: &str = "";
 
-/// One entitlement that was used more often than it gives.
+/// Voucher that was used more often than it allows.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct DoubleUse {
     /// SHA-256 over issuer and id.
     pub(crate) entitlement: Vec<u8>,
-    /// How many uses it gives.
+    /// Number of its uses.
     pub(crate) uses: u32,
-    /// Every mark, oldest first: the desk (empty: this one) and when.
+    /// Marks, oldest first: the desk (empty: this one) and the time.
     pub(crate) marks: Vec<(String, Timestamp)>,
 }
 
-/// A desk that was written off.
+/// Desk that was written off.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct WrittenOff {
     pub(crate) desk: String,
     pub(crate) at: Timestamp,
-    /// The number of its last mark that is known.
+    /// Number of its last known mark.
     pub(crate) last: u64,
-    /// The most uses that it could have let through besides.
+    /// Maximum number of further uses that it may have allowed.
     pub(crate) unseen: u64,
 }
 
-/// What came of taking the others' marks.
+/// Result of importing the others' marks.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Reconciled {
-    /// The desks whose export was newer than any that was taken before, and than this desk's last reconciliation.
+    /// Desks whose export was newer than any imported before, and than this desk's last reconciliation.
     pub(crate) fresh: BTreeSet<String>,
-    /// Whether that was all others, so that this desk's bound begins anew.
+    /// True if these were all others, so that the count towards this desk's bound restarts.
     pub(crate) synced: bool,
     pub(crate) double: Vec<DoubleUse>,
 }
 
-/// Why the others' marks are not taken.
+/// Reason why the others' marks are not imported.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum TakeError {
-    /// Two marks of one desk have the same number: two desks have one name, or one was set back to a backup.
+    /// Two marks of one desk have the same number: two desks share a name, or one was restored from a backup.
     #[error("desk \"{desk}\" has two different marks with the number {sequence}")]
     Conflict {
-        /// The desk.
+        /// Name of the desk.
         desk: String,
-        /// The number that both have.
+        /// Number of both marks.
         sequence: u64,
     },
-    /// The desk was written off, and whoever has its key may have made the export.
+    /// The desk was written off, and a finder of its key may have signed the export.
     #[error("desk \"{desk}\" was written off here")]
     WrittenOff {
-        /// The desk.
+        /// Name of the desk.
         desk: String,
     },
-    /// The store's.
+    /// Error of the store.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -75,11 +75,11 @@ impl From<sqlx::Error> for TakeError {
     }
 }
 
-/// What a database has to offer for uses of entitlements. Each method is one transaction.
+/// Interface of a database for uses of vouchers. Each method is one transaction.
 pub(crate) trait RedemptionStore: Send + Sync {
-    /// Records an accepting verdict with the use that it marks, or a refusing one if no use is left to mark: both or
-    /// neither. The verdict that was recorded; none if the request was accepted or expired meanwhile. Of two calls for the
-    /// last use at the same time exactly one is accepted.
+    /// Records an accepting verdict with the use that it marks, or a refusing one if no use is left, atomically.
+    /// Returns the recorded verdict; `None` if the request was accepted or has expired in the meantime. Of two
+    /// concurrent calls for the last use exactly one is accepted.
     fn conclude_use(
         &self,
         id: &RequestId,
@@ -89,14 +89,14 @@ pub(crate) trait RedemptionStore: Send + Sync {
         offline_uses: Option<u32>,
     ) -> impl Future<Output = Result<Option<Verdict>, StoreError>> + Send;
 
-    /// How many uses this desk has marked since it was last reconciled.
+    /// Returns the number of uses that this desk has marked since its last reconciliation.
     fn unsynced(&self) -> impl Future<Output = Result<u32, StoreError>> + Send;
 
-    /// This desk's marks under its name, with the next export's number.
+    /// Returns this desk's marks under its name, with the next export number.
     fn export(&self, desk: &str, now: Timestamp) -> impl Future<Output = Result<Export, StoreError>> + Send;
 
-    /// Writes another desk off: its exports are taken no more, and this desk is reconciled without it. What it could have let
-    /// through is counted with its bound, once.
+    /// Writes another desk off: its exports are refused from now on, and this desk is reconciled without it. The uses
+    /// that it may have allowed are computed from its bound, once.
     fn write_off(
         &self,
         desk: &str,
@@ -104,13 +104,13 @@ pub(crate) trait RedemptionStore: Send + Sync {
         now: Timestamp,
     ) -> impl Future<Output = Result<WrittenOff, StoreError>> + Send;
 
-    /// What this desk has marked, by template, issuer and month.
+    /// Returns the totals of this desk, by template, issuer and month.
     fn totals(&self) -> impl Future<Output = Result<Vec<Total>, StoreError>> + Send;
 
-    /// The other desks that were written off.
+    /// Returns the other desks that were written off.
     fn written_off(&self) -> impl Future<Output = Result<Vec<WrittenOff>, StoreError>> + Send;
 
-    /// Takes other desks' marks, each once however often it comes. An export of this desk's own is only compared.
+    /// Imports other desks' marks; repeated marks count once. An export of this desk itself is compared only.
     fn take(
         &self,
         desk: &str,
@@ -232,7 +232,7 @@ impl RedemptionStore for Sqlite {
         let taken = others.iter().map(|row| Ok((row.try_get("desk")?, unsigned(row, "exported")?)));
         let taken = taken.collect::<Result<_, StoreError>>()?;
         let (number, last, synced) = (unsigned(&row, "exported")?, unsigned(&row, "last")?, unsigned(&row, "synced")?);
-        // Marks are only added, with rising numbers, or erased at their end, so that nobody waits while these are read.
+        // Marks are only appended with rising numbers, or erased at their end, so that this read needs no lock.
         let marks = sqlx::query("SELECT * FROM redemptions WHERE desk = '' AND sequence <= ? ORDER BY sequence")
             .bind(signed(last)?)
             .fetch_all(self.database().readers())
@@ -252,7 +252,7 @@ impl RedemptionStore for Sqlite {
             .execute(&mut *transaction)
             .await?;
         let row = desk_row(&mut transaction, desk).await?;
-        // The first word stands: what came since is no reason to count less.
+        // The first write-off remains: later events are no reason to count fewer uses.
         if row.try_get::<Option<i64>, _>("written_off_at")?.is_none() {
             let (last, synced): (u64, u64) = (unsigned(&row, "last")?, unsigned(&row, "synced")?);
             let unseen =
@@ -321,7 +321,7 @@ impl RedemptionStore for Sqlite {
                 match known.as_ref().map(read).transpose()? {
                     Some((_, known)) if known == *mark => {}
                     None if !own => insert(&mut transaction, name, signed(*sequence)?, mark).await?,
-                    // Dropping the transaction takes back what of it was done.
+                    // Dropping the transaction rolls it back.
                     _ => return Err(TakeError::Conflict { desk: export.desk.clone(), sequence: *sequence }),
                 }
             }
@@ -342,7 +342,7 @@ impl RedemptionStore for Sqlite {
             .execute(&mut *transaction)
             .await?
             .rows_affected();
-            // Exports that were kept back would otherwise each begin the bound anew, and say nothing of what happened since.
+            // Exports held back could otherwise each restart the bound, without information about uses since.
             if newer == 1 && synced_at.is_none_or(|synced_at| export.made_at.unix() >= synced_at) {
                 fresh.insert(export.desk.clone());
             }
@@ -363,7 +363,7 @@ impl RedemptionStore for Sqlite {
     }
 }
 
-/// Reads all that is known of a desk.
+/// Reads everything that is known about a desk.
 async fn desk_row(connection: &mut sqlx::SqliteConnection, desk: &str) -> Result<SqliteRow, StoreError> {
     Ok(sqlx::query("SELECT * FROM redemption_desks WHERE desk = ?").bind(desk).fetch_one(connection).await?)
 }

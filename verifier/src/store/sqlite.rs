@@ -1,4 +1,4 @@
-//! The SQLite store.
+//! Store in SQLite.
 
 use std::sync::LazyLock;
 
@@ -12,7 +12,7 @@ use crate::{
     verdicts::{KeptClaim, Verdict},
 };
 
-/// The migrations, oldest first.
+/// Migrations, oldest first.
 pub(crate) static MIGRATIONS: LazyLock<Migrator> = carnet_service::migrations![
     1: "0001_requests",
     2: "0002_receipts_and_kept_claims",
@@ -44,7 +44,7 @@ impl Sqlite {
     }
 }
 
-/// Most rows of one kind that a sweep erases in one transaction.
+/// Maximum number of rows of one kind that a sweep erases in one transaction.
 const STEP: i64 = 100;
 const EXPIRE: &str = "UPDATE requests SET query = '', nonce = '', request_object = '', \
      state = CASE state WHEN 'open' THEN 'expired' ELSE state END WHERE number IN \
@@ -56,7 +56,7 @@ const ERASE_MARKS: &str = "DELETE FROM redemptions WHERE (desk, sequence) IN \
 const FORGET_REQUESTS: &str = "DELETE FROM requests WHERE number IN \
      (SELECT number FROM requests WHERE keep_until <= ? ORDER BY keep_until LIMIT ?)";
 
-/// Kinds of rows that are erased when their time is over.
+/// Kinds of expiring rows.
 #[derive(Debug, Clone, Copy)]
 enum Due {
     Claims,
@@ -67,7 +67,7 @@ enum Due {
 impl Due {
     const ALL: [Self; 3] = [Self::Claims, Self::Marks, Self::Requests];
 
-    /// The transaction's name.
+    /// Returns the name of the transaction.
     const fn name(self) -> &'static str {
         match self {
             Self::Claims => "erase_kept_claims",
@@ -109,7 +109,7 @@ fn read(row: &SqliteRow) -> Result<StoredRequest, StoreError> {
     })
 }
 
-/// Records a verdict in a transaction, with what must be kept; whether the answer counts.
+/// Records a verdict in a transaction, with the claims to keep; returns true if the answer counts.
 pub(super) async fn conclude_in(
     transaction: &mut Transaction<'static, sqlx::Sqlite>,
     id: &RequestId,
@@ -117,7 +117,7 @@ pub(super) async fn conclude_in(
     kept: &[KeptClaim],
 ) -> Result<bool, StoreError> {
     let text = verdict.to_stored().ok_or(StoreError::Unreadable)?;
-    // The condition on the state is what makes an answer count once.
+    // The condition on the state ensures that only one answer counts.
     let changed = if verdict.accepted() {
         sqlx::query(
             "UPDATE requests SET state = 'accepted', verdict = ?, query = '', nonce = '', request_object = '' \
@@ -131,7 +131,7 @@ pub(super) async fn conclude_in(
     .execute(&mut **transaction)
     .await?
     .rows_affected();
-    // The last wrong answer that it takes closes it: nobody needs to know any more what was asked.
+    // The last wrong answer closes the request, and its content is no longer needed.
     sqlx::query("UPDATE requests SET query = '', nonce = '', request_object = '' WHERE id = ? AND attempts >= ?")
         .bind(id.as_str())
         .bind(MAX_ATTEMPTS)
@@ -312,7 +312,7 @@ impl Store for Sqlite {
     async fn sweep(&self, now: Timestamp) -> Result<Vec<RequestId>, StoreError> {
         let mut expired = Vec::new();
         loop {
-            // Each step queues anew, behind whoever came meanwhile.
+            // Each step queues again, behind writers that came in the meantime.
             let mut transaction = self.database.begin("expire_requests").await?;
             let rows: Vec<String> =
                 sqlx::query_scalar(EXPIRE).bind(now.unix()).bind(STEP).fetch_all(&mut *transaction).await?;

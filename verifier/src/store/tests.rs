@@ -1,4 +1,4 @@
-//! What every store has to keep to. A second backend runs the same tests.
+//! Conformance tests of a store. A second backend runs the same tests.
 
 use carnet_core::verify::Report;
 use rand_core::OsRng;
@@ -53,7 +53,7 @@ async fn the_same_request_id_gives_the_same_request() {
     let known = store.create_request(&second).await.unwrap().unwrap();
     assert!(known.id == first.id);
     assert!(store.request(&second.id).await.unwrap().is_none());
-    // Without a request_id each call stands for itself.
+    // Without a request_id each call creates a request.
     for _ in 0..2 {
         assert!(store.create_request(&request(None)).await.unwrap().is_none());
     }
@@ -79,7 +79,7 @@ fn kept(path: &str, days: i64) -> KeptClaim {
     KeptClaim::from_stored("q".to_owned(), path.to_owned(), "\"Okonkwo\"", erase_at).unwrap()
 }
 
-/// Whether a text stands in any file of the store.
+/// Tests if a text is in any file of the store.
 fn on_disk(dir: &TempDir, text: &str) -> bool {
     let files = std::fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().path());
     files
@@ -99,7 +99,7 @@ async fn what_must_be_kept_is_kept_until_its_end_and_no_longer() {
     };
     assert_eq!(paths(START).await, ["a.b", "a.c"]);
     assert!(on_disk(&dir, "Okonkwo"));
-    // Due claims are gone whether or not a sweep has passed, and a sweep takes them out of the files.
+    // Due claims are not returned whether or not a sweep has run, and a sweep removes them from the files.
     let first_end = START.plus(864_000);
     assert_eq!(paths(first_end.plus(-1)).await, ["a.b", "a.c"]);
     assert_eq!(paths(first_end).await, ["a.c"]);
@@ -127,7 +127,7 @@ async fn erasing_leaves_an_id_and_a_time() {
     let new = request(Some("r-1"));
     store.create_request(&new).await.unwrap();
     store.conclude(&new.id, &verdict(true), &[kept("a.b", 10)]).await.unwrap();
-    // By the receipt of an answer that was refused before, or by an older one's, nothing goes.
+    // The receipt of an earlier refused answer, or of an older one, erases nothing.
     let accepted = (true, verdict(true).verified_at());
     for other in [(false, accepted.1), (true, accepted.1.plus(-1))] {
         assert_eq!(store.erase(&new.id, other, START.plus(5)).await.unwrap(), None);
@@ -136,7 +136,7 @@ async fn erasing_leaves_an_id_and_a_time() {
         assert_eq!(store.kept(stored.number, START).await.unwrap().len(), 1);
     }
     assert_eq!(store.erase(&new.id, accepted, START.plus(5)).await.unwrap(), Some(START.plus(5)));
-    // Again: the first time stays.
+    // A second erasure keeps the first time.
     assert_eq!(store.erase(&new.id, accepted, START.plus(9)).await.unwrap(), Some(START.plus(5)));
     let stored = store.request(&new.id).await.unwrap().unwrap();
     assert_eq!((stored.state(START), stored.erased_at), (State::Erased, Some(START.plus(5))));
@@ -197,7 +197,7 @@ async fn time_closes_it_before_and_after_the_sweep() {
     assert!(store.sweep(end).await.unwrap() == vec![new.id.clone()]);
     assert!(store.sweep(end).await.unwrap().is_empty());
     assert_eq!(admitted(&store, &new.id, end).await, Err(Closed::Expired));
-    // What was verified too late does not count.
+    // A verdict after the request's end does not count.
     assert!(!store.conclude(&new.id, &verdict(true), &[]).await.unwrap());
     store.sweep(START.plus(86_400)).await.unwrap();
     assert!(store.request(&new.id).await.unwrap().is_none());
@@ -250,7 +250,7 @@ async fn a_sweep_lets_others_write_between_its_steps() {
     first.commit().await.unwrap();
     let first = database.begin("first").await.unwrap();
     let sweep = tokio::spawn(async move { store.sweep(Timestamp::from_unix(5)).await.unwrap().len() });
-    // On one thread, it runs until it waits for its turn; each of its steps queues behind what came meanwhile.
+    // On one thread, it runs until it waits for its turn; each of its steps queues behind other writers.
     tokio::task::yield_now().await;
     let mut left = Vec::new();
     let mut next = Some(first);
@@ -271,7 +271,7 @@ async fn a_sweep_lets_others_write_between_its_steps() {
     assert_eq!(sweep.await.unwrap(), 240);
 }
 
-/// More of each kind than one step erases, and a claim that goes with its request.
+/// More rows of each kind than one step erases, and a claim that is erased with its request.
 #[tokio::test]
 async fn a_sweep_erases_all_that_is_due_of_every_kind() {
     let (_dir, store) = store().await;
@@ -301,7 +301,7 @@ async fn a_sweep_erases_all_that_is_due_of_every_kind() {
     }
 }
 
-/// Marks that a store of before has too many of are found, and forgotten with the last of them.
+/// Excess marks in a store of an earlier version are found, and deleted with the last of them.
 #[tokio::test]
 async fn double_uses_of_before_are_found_until_their_marks_end() {
     let (dir, old) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());

@@ -1,4 +1,4 @@
-//! The newest trust list that was accepted.
+//! Newest accepted trust list.
 
 use std::future::Future;
 
@@ -7,37 +7,37 @@ use sqlx::{Row as _, sqlite::SqliteRow};
 
 use super::{Sqlite, StoreError};
 
-/// What is kept of the newest list.
+/// Record of the newest list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Remembered {
-    /// Its number and digest.
+    /// Number and digest of the list.
     pub(crate) seen: Seen,
-    /// The list itself.
+    /// Text of the list.
     pub(crate) document: String,
-    /// Its newest timestamp.
+    /// Newest timestamp of the list.
     pub(crate) timestamp: Option<String>,
-    /// Why it decides no more, if it did not hold when it was verified anew.
+    /// Reason why it is no longer used, if it was invalid when verified again.
     pub(crate) dropped: Option<String>,
-    /// The digest of a list that is to be accepted once, whatever is kept.
+    /// Digest of a list to accept once, whatever is stored.
     pub(crate) accept: Option<String>,
 }
 
-/// What a database has to offer for trust lists.
+/// Interface of a database for trust lists.
 pub(crate) trait TrustStore: Send + Sync {
-    /// The newest list of that name.
+    /// Returns the newest list with this name.
     fn remembered(&self, list: &str) -> impl Future<Output = Result<Option<Remembered>, StoreError>> + Send;
 
-    /// Keeps a list unless another one is kept with its number or a greater one and this one was not to be accepted all
-    /// the same. Which one is kept after that.
+    /// Stores a list unless one with the same or a higher number is stored and this one is not to be accepted once.
+    /// Returns the list that is stored afterwards.
     fn remember(&self, list: &str, new: &Remembered) -> impl Future<Output = Result<Seen, StoreError>> + Send;
 
-    /// Keeps a timestamp of the list that is kept, and what is to be remembered of that list from then on.
+    /// Stores a timestamp of the stored list, and the updated state of that list.
     fn stamp(&self, list: &str, kept: &Seen, timestamp: &str) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// Notes the digest of a list that is to be accepted once, whatever is kept. Returns whether a list is kept at all.
+    /// Records the digest of a list to accept once, whatever is stored. Returns true if any list is stored.
     fn accept_once(&self, list: &str, digest: &str) -> impl Future<Output = Result<bool, StoreError>> + Send;
 
-    /// Notes why the list that is kept decides no more, or that it decides again.
+    /// Records the reason why the stored list is no longer used, or that it is used again.
     fn note_dropped(
         &self,
         list: &str,
@@ -46,7 +46,7 @@ pub(crate) trait TrustStore: Send + Sync {
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 }
 
-/// What a row says of the newest list. Rows of before there was a history have number and digest alone.
+/// Reads the state of the newest list from a row. Rows from before the history contain number and digest only.
 fn seen(row: &SqliteRow) -> Result<Seen, StoreError> {
     if let Some(text) = row.try_get::<Option<String>, _>("seen")? {
         return serde_json::from_str(&text).map_err(|_| StoreError::Unreadable);

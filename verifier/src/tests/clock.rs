@@ -1,4 +1,4 @@
-//! The floor of the clock, and how old a statement may be: what a desk without a network goes by.
+//! Floor of the clock, and maximum age of statements: the safeguards of a desk without a network.
 
 use carnet_core::{secure::sd_jwt::Stapled, status::freshness};
 use carnet_proto::verifier::v1::{CreateRequestRequest, create_request_request::What};
@@ -7,7 +7,7 @@ use carnet_service::time::now;
 use super::world::{Asked, World, custom, did, query, reason};
 use crate::store::Store as _;
 
-/// An answer with the issuer's word on the copy, of an epoch so many before this one.
+/// Builds an answer with the issuer's statement on the copy, from this many epochs ago.
 fn vouched(world: &World, asked: &Asked, epochs_ago: i64) -> String {
     let shown = world.show(&["rightToWork", "legalResidence"]);
     let at = freshness::epoch(now().plus(epochs_ago.saturating_mul(-21_600)));
@@ -22,7 +22,7 @@ async fn a_clock_behind_what_an_issuer_has_signed_verifies_nothing_until_it_is_s
     let world = World::new().await;
     let clock = &world.verifier.verification.clock;
     let asked = world.request().await;
-    // As far as clocks may differ.
+    // Within the accepted skew.
     clock.raise(now().plus(50));
     World::accepted(world.submit(&asked, world.answer(&asked)).await);
     clock.raise(now().plus(3_600));
@@ -32,7 +32,7 @@ async fn a_clock_behind_what_an_issuer_has_signed_verifies_nothing_until_it_is_s
     assert_eq!(reason(behind), "CLOCK_BEHIND");
     let alone = world.verifier.verify_credential(b"x".to_vec(), now()).await;
     assert_eq!(reason(alone.map_err(tonic::Status::from)), "CLOCK_BEHIND");
-    // No attempt was counted, and at the right time it is accepted.
+    // No attempt was counted, and at the right time the answer is accepted.
     let vp_token = [(asked.query.credentials[0].id.clone(), vec![world.answer(&asked)])].into();
     let right = world.verifier.submit(&asked.id, vp_token, now().plus(3_600 - 50)).await;
     assert!(!matches!(right, Err(crate::error::Error::ClockBehind { .. })), "{right:?}");
@@ -53,12 +53,12 @@ async fn the_floor_is_what_an_accepted_issuer_signed_last_and_is_kept() {
     World::accepted(world.submit(&asked, vouched(&world, &asked, 0)).await);
     let second = freshness::epoch(now());
     assert!(floor().await == second && second > first);
-    // It falls by no program, but where the operator lowers it.
+    // No program lowers it; only the operator does.
     world.verifier.store.raise_clock_floor(first).await.unwrap();
     assert_eq!(floor().await, second);
 }
 
-/// An issuer whose clock runs ahead could stop a desk for good.
+/// Otherwise an issuer with a fast clock could stop a desk for good.
 #[tokio::test]
 async fn an_issuer_that_is_ahead_raises_no_floor_and_the_operator_can_lower_one() {
     let world = World::new().await;
@@ -66,7 +66,7 @@ async fn an_issuer_that_is_ahead_raises_no_floor_and_the_operator_can_lower_one(
     let asked = world.request().await;
     World::refused(world.submit(&asked, vouched(&world, &asked, -2)).await, "status_list_stale");
     assert_eq!(store.clock_floor().await.unwrap().unix(), 0);
-    // The desk's own clock was ahead as well.
+    // The desk's own clock was fast as well.
     let (high, right) = (now().plus(400 * 86_400), now());
     store.raise_clock_floor(high).await.unwrap();
     assert!(store.lower_clock_floor(right).await.unwrap());

@@ -1,4 +1,4 @@
-//! The exchange: asked, answered, verified, recorded; and what is refused at this door.
+//! The exchange: request, answer, verdict and record; and the refusals of the service.
 
 use carnet_core::secure::sd_jwt::SdJwt;
 use carnet_proto::verifier::v1::{
@@ -83,7 +83,7 @@ async fn row_45_a_presentation_without_key_binding() {
     let shown = world.show(&["rightToWork", "legalResidence"]);
     World::refused(world.submit(&asked, shown.to_string()).await, "key_binding_missing");
     World::accepted(world.submit(&asked, world.bind(&shown, &asked)).await);
-    // A query that says it needs none changes nothing.
+    // A query that claims to need no key binding changes nothing.
     let mut lax = query("vc+sd-jwt", &["rightToWork"]);
     lax["credentials"][0]["require_cryptographic_holder_binding"] = json!(false);
     let asked = world.request_for(&lax).await;
@@ -97,7 +97,7 @@ async fn row_46_another_persons_credential() {
     let world = World::new().await;
     let asked = world.request().await;
     let shown = world.show(&["rightToWork", "legalResidence"]).to_string();
-    // Another person's key over the holder's credential: bound by hand, since an honest library refuses to.
+    // Another person's key with the holder's credential: bound by hand, since a correct library refuses to.
     let thief = key();
     let honest = SdJwt::parse(&shown).unwrap().bind(&asked.nonce, &asked.audience, now(), &world.holder).unwrap();
     let binding = honest.rsplit_once('~').unwrap().1;
@@ -285,7 +285,7 @@ async fn no_claim_is_found_in_the_database_afterwards() {
     for secret in SECRETS {
         assert!(!found(secret), "{secret}");
     }
-    // Nor in the form in which disclosures travel.
+    // Nor in the encoded form of disclosures.
     for disclosure in shown.to_string().split('~').skip(1).filter(|text| !text.is_empty()) {
         assert!(!found(disclosure));
     }
@@ -311,7 +311,7 @@ async fn a_value_that_was_asked_for_is_in_no_file_once_the_request_is_closed() {
     assert!(on_disk(), "the other request is open");
     world.verifier.sweep(now().plus(601)).await.unwrap();
     assert!(!on_disk());
-    // What is left answers as it should.
+    // The remaining answer is accepted.
     assert_eq!(reason(world.submit(&asked, world.bind(&shown, &asked)).await), "NONCE_REPLAYED");
     assert_eq!(world.result(&asked.id).await.state, i32::from(RequestState::Accepted));
     assert_eq!(world.result(&unanswered.id).await.state, i32::from(RequestState::Expired));
@@ -331,7 +331,7 @@ async fn a_credential_that_is_handed_over_directly() {
     assert_eq!(binding.outcome, i32::from(CheckOutcome::NotApplicable));
     assert!(whole.disclosed.is_some());
     assert!(verify(world.embedded().to_string()).await.verdict.unwrap().accepted);
-    // One character of a claim changed.
+    // One character of a claim is changed.
     let tampered = world.embedded().to_string().replace("unrestricted", "unrestrictes");
     let refused = verify(tampered).await;
     assert_eq!(refused.verdict.unwrap().reason, "signature_invalid");
@@ -373,7 +373,7 @@ async fn requests_of_ones_own_are_held_to_their_rules() {
     let mut optional = good.clone();
     optional["credential_sets"] = json!([{"options": [["permit"]], "required": false}]);
     assert_eq!(reason(create(custom(&optional)).await), "QUERY_UNSUPPORTED");
-    // What is over its limit as text, and not as a message.
+    // Too large as text, although not as a message.
     let mut large = good.clone();
     large["padding"] = "\u{1}".repeat(12_000).into();
     assert_eq!(reason(create(custom(&large)).await), "QUERY_MALFORMED");
@@ -428,6 +428,6 @@ async fn a_query_for_what_the_catalogue_does_not_have_is_made_for_those_who_insi
         insisting.allow_unknown = true;
         assert!(create(What::Query(insisting)).await.is_ok());
     }
-    // The twin: what the catalogue has needs nobody to insist.
+    // The valid case: types and claims of the catalogue need no option.
     assert!(create(custom(&query("vc+sd-jwt", &["rightToWork"]))).await.is_ok());
 }

@@ -1,4 +1,4 @@
-//! Documents and lists that were fetched and are bad, told apart from what could not be fetched: to staff with the reason, to the holder without.
+//! Invalid documents and lists, told apart from failed fetches: staff see the reason, the holder does not.
 
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ use crate::config::IssuerEntry;
 const LIST: &str = "/status/revocation/0";
 const DIRECTORY: &str = "/status/lists";
 
-/// A verifier that accepts the issuer of a site, which publishes nothing yet.
+/// Creates a verifier that accepts the issuer of a site without publications.
 async fn open() -> (Site, World) {
     let site = Site::open().await;
     let world = World::with(|config| {
@@ -43,7 +43,7 @@ fn document(site: &Site, world: &World) -> Value {
     DidDocument::with_status_lists(&site.did, document, &site.url(DIRECTORY))
 }
 
-/// The permit, from the site's issuer, on its list.
+/// Builds the permit by the site's issuer, with a status on its list.
 fn permit(site: &Site, world: &World) -> Value {
     let mut document = world.document();
     let reference = Reference { purpose: Purpose::Revocation, url: site.url(LIST), index: 77, bits: 1 };
@@ -60,10 +60,10 @@ fn permit(site: &Site, world: &World) -> Value {
     secure(&document, &EddsaJcs2022, &options, &world.issuer).unwrap().into()
 }
 
-/// Fetches what is published, for the n-th time, and asserts what staff and the holder read about the permit.
+/// Fetches the publications for the n-th time, and asserts the texts for staff and the holder about the permit.
 async fn refused(site: &Site, world: &World, look: i64, code: Code, words: &[&str]) {
     world.verifier.verification.issuers.refresh(Duration::ZERO).await;
-    // Each look is some while after the one before it, so that all is due.
+    // The fetches are far enough apart for everything to be due.
     let at = now().plus(look.saturating_mul(120));
     pass(world, at).await;
     let bytes = permit(site, world).to_string().into_bytes();
@@ -86,7 +86,7 @@ async fn a_document_that_is_bad_is_told_from_one_that_did_not_come() {
     refused(&site, &world, 1, Code::DidUnresolved, &["could not be fetched", "404"]).await;
     site.put_document(&json!({"id": "did:web:another.example"}));
     refused(&site, &world, 2, Code::DidDocumentInvalid, &["was fetched and is refused", "did_document_invalid"]).await;
-    // The twin: a good one brings it as far as the lists.
+    // The valid case: a valid document leads to the next check, that of the lists.
     site.put_document(&document(&site, &world));
     refused(&site, &world, 3, Code::StatusListUnavailable, &["directory of status lists could not be fetched", "404"])
         .await;
@@ -123,10 +123,10 @@ async fn a_signer_of_lists_whose_document_did_not_come_is_no_stranger() {
     let file = "/lists/did.json";
     site.put(file, json!({"id": "did:web:another.example"}).to_string());
     refused(&site, &world, 2, Code::StatusListInvalid, &["was fetched and is refused", "did_document_invalid"]).await;
-    // Nobody has named this one.
+    // No document names this signer.
     site.put_document(&document(&site, &world));
     refused(&site, &world, 3, Code::StatusListIssuer, &["was fetched and is refused"]).await;
-    // The twin: named, and there.
+    // The valid case: named and available.
     site.put_document(&issuer);
     site.put(file, DidDocument::render(&lists, &[("key-1".to_owned(), signer.public_key())]).to_string());
     world.verifier.verification.issuers.refresh(Duration::ZERO).await;

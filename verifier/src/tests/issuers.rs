@@ -1,4 +1,4 @@
-//! An issuer on the web: its document is fetched in the background, and verifying asks nobody.
+//! An issuer on the web: its document is fetched in the background, and verification makes no request.
 
 use std::sync::{
     Arc,
@@ -17,7 +17,7 @@ use tokio::net::TcpListener;
 use super::world::{TYPE, World, query};
 use crate::{config::IssuerEntry, issuers::OLD_AFTER};
 
-/// A host that is down for whoever wants a document: it takes connections, counts them, and hangs up.
+/// Host that is down: it accepts connections, counts them, and closes them.
 struct Host {
     did: Did,
     connections: Arc<AtomicUsize>,
@@ -59,7 +59,7 @@ impl Host {
         world.verifier.verification.issuers.put(&self.did, Arc::new(document), at);
     }
 
-    /// The permit, from this issuer.
+    /// Builds the permit by this issuer.
     fn credential(&self, world: &World) -> serde_json::Value {
         let mut document = world.document();
         document.insert("issuer".into(), self.did.to_string().into());
@@ -75,7 +75,7 @@ impl Host {
     }
 }
 
-/// The verdict on the credential as it is handed over, at a time: accepted, or the reason and what it says.
+/// Returns the verdict on the credential at a time: accepted, or the reason and its description.
 async fn verdict(world: &World, host: &Host, at: Timestamp) -> Result<(), (String, String)> {
     let bytes = host.credential(world).to_string().into_bytes();
     let (verdict, _) = world.verifier.verify_credential(bytes, at).await.unwrap();
@@ -101,7 +101,7 @@ async fn a_host_that_goes_down_is_believed_for_a_day_and_is_not_asked_when_someb
     assert_eq!(reason, "did_unresolved");
     assert!(detail.contains("for a day"), "{detail}");
     assert_eq!(host.connections(), 0, "verifying asked the issuer's host");
-    // The background does ask, finds the host down, and takes nothing away.
+    // The background fetch fails, and the cached document remains.
     host.fetched(&world, fetched.plus(-3_600));
     world.verifier.verification.issuers.refresh(OLD_AFTER).await;
     assert!(host.connections() > 0);

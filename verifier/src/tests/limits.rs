@@ -1,4 +1,4 @@
-//! Who may call, and how much.
+//! Authorization and limits of calls.
 
 use carnet_proto::verifier::v1::{
     CreateRequestRequest, ListRequestsRequest, ReadRequestRequest, ReadResultRequest, VerifyCredentialRequest,
@@ -38,7 +38,7 @@ async fn a_message_over_its_limit_is_refused() {
     assert!(matches!(over.code(), Code::OutOfRange | Code::ResourceExhausted), "{over:?}");
     let staff = VerifyCredentialRequest { credential: vec![b'x'; MAX_MESSAGE + 1] };
     assert!(world.staff().verify_credential(staff).await.is_err());
-    // It did not count as an answer, and the next one is served.
+    // It did not count as an answer, and the next one is accepted.
     World::accepted(world.submit(&asked, world.answer(&asked)).await);
 }
 
@@ -95,13 +95,13 @@ async fn field_values_out_of_range_are_refused() {
     }
 }
 
-/// A key in a token may take its time, or not answer at all.
+/// A key in a token may be slow, or not respond at all.
 #[tokio::test]
 async fn a_signature_that_takes_its_time_holds_up_no_other_call() {
     let world = World::new().await;
     let asked = world.request().await;
     let (tell, told) = std::sync::mpsc::channel();
-    // The test has one thread for calls: if the signature waited on it, nobody could be served, and so nobody tell.
+    // The test has one thread for calls: if the signature blocked it, no other call could be served.
     let signing = world.verifier.identity.signing(move |_| told.recv_timeout(std::time::Duration::from_secs(30)));
     let calling = async {
         let read = world.wallet().read_request(ReadRequestRequest { id: asked.id.clone() }).await;

@@ -1,4 +1,4 @@
-//! The services in one process, over loopback, with a real store, real keys and real credentials.
+//! Tests of the services in one process, over loopback, with a real store, real keys and real credentials.
 
 mod clock;
 mod exchange;

@@ -1,4 +1,4 @@
-//! Keys that are newer than the copy of the issuer's document: not yet known is not withdrawn.
+//! Keys newer than the cached copy of the issuer's document: unknown is not revoked.
 
 use std::time::Duration;
 
@@ -32,14 +32,15 @@ use crate::{config::IssuerEntry, error::Error};
 const ENTRY: u64 = 77;
 const LIST: &str = "/status/revocation/0";
 
-/// An issuer with a web site. Its credentials are signed with key 0.
+/// Issuer with a web site. Key 0 signs its credentials.
 struct Authority {
     site: Site,
     keys: [SecretKey; 4],
 }
 
 impl Authority {
-    /// An issuer with keys 0 and 1, whose list is signed with key 1, before a verifier that has fetched all of it.
+    /// Creates an issuer with keys 0 and 1, whose list is signed with key 1, and a verifier that has fetched
+    /// everything.
     async fn open(at: Timestamp) -> (Self, World) {
         Self::with_list(at, 3_600, 300).await
     }
@@ -90,7 +91,7 @@ impl Authority {
         self.site.put("/status/lists", json!({"status_lists": [url]}).to_string());
     }
 
-    /// Publishes the same for an hour, to be used for five minutes.
+    /// Publishes the list with an end in one hour and a time to live of five minutes.
     fn relist(&self, key: usize, at: Timestamp, state: State) {
         self.list(key, at, (3_600, 300), state);
     }
@@ -131,14 +132,15 @@ impl Authority {
         SdJwt::parse(&issue(&self.permit(world), &options, &self.keys[key], &mut OsRng).unwrap()).unwrap()
     }
 
-    /// Verdict at a time on a credential with that status, by a key that its issuer has always had.
+    /// Returns the verdict at a time on a credential with that status, signed with a key that its issuer has always
+    /// had.
     async fn verdict(&self, world: &World, at: Timestamp) -> String {
         let (verdict, _) = world.verifier.verify_credential(self.embedded(world, 0), at).await.unwrap();
         verdict.reason().to_owned()
     }
 }
 
-/// Looks once at what is due at a time, and waits until that is done.
+/// Runs one check for what is due at a time, and waits until it is done.
 pub(super) async fn pass(world: &World, at: Timestamp) {
     loop {
         world.verifier.verification.refresh_statuses(at).await;
@@ -151,7 +153,7 @@ pub(super) async fn pass(world: &World, at: Timestamp) {
 #[tokio::test]
 async fn row_103_a_list_by_a_key_that_is_not_known_yet_changes_nothing() {
     let begin = now();
-    // The list that is held counts until the earlier of its time to live and its end, with the skew of the latter.
+    // The cached list counts until the earlier of its time to live and its end, with the skew added to the latter.
     for (validity, ttl, last) in [(3_600, 300, 300), (100, 300, 160)] {
         let (authority, world) = Authority::with_list(begin, validity, ttl).await;
         assert_eq!((authority.verdict(&world, begin).await, authority.site.documents()), (String::new(), 1));
@@ -161,14 +163,14 @@ async fn row_103_a_list_by_a_key_that_is_not_known_yet_changes_nothing() {
             assert_eq!(authority.verdict(&world, begin.plus(at)).await, "", "{at} of {last}");
         }
         assert_eq!(authority.verdict(&world, begin.plus(last + 1)).await, "status_list_stale");
-        // It has caused one look at the document, and none besides, however often it is fetched.
+        // It caused one fetch of the document, and no more, however often the list is fetched.
         assert_eq!(authority.site.documents(), 2);
         let before = authority.site.asked(LIST).whole;
         for at in [90, 120, 150] {
             pass(&world, begin.plus(at)).await;
         }
         assert_eq!((authority.site.asked(LIST).whole - before, authority.site.documents()), (3, 2));
-        // Others cause others, and ever fewer.
+        // Other lists cause other fetches, ever fewer.
         for (at, looks) in [(180, 3), (205, 3), (230, 3), (260, 4), (300, 4)] {
             authority.relist(2, begin.plus(at), State::Revoked);
             pass(&world, begin.plus(at)).await;
@@ -184,7 +186,7 @@ async fn row_103_the_twin_a_key_that_is_published_by_then_is_looked_up() {
     authority.document(&[0, 1, 2], &[]);
     authority.relist(2, begin, State::Revoked);
     pass(&world, begin.plus(61)).await;
-    // No gap, and by the next pass the new list counts.
+    // Without a gap, the new list counts at the next pass.
     assert_eq!((authority.verdict(&world, begin.plus(61)).await, authority.site.documents()), (String::new(), 2));
     pass(&world, begin.plus(62)).await;
     assert_eq!((authority.verdict(&world, begin.plus(62)).await.as_str(), authority.site.documents()), ("revoked", 2));
@@ -199,7 +201,7 @@ async fn a_list_that_is_held_is_dropped_at_once_when_the_document_no_longer_name
         (&[0, 1, 2], &[], ""),
     ];
     for (keys, revoked, expected) in cases {
-        // Because of a list by a key that nobody knows, or when the document is due.
+        // Caused by a list with an unknown key, or when the document is due.
         for by_list in [true, false] {
             let (authority, world) = Authority::open(begin).await;
             authority.document(keys, revoked);
@@ -227,7 +229,7 @@ async fn a_document_that_is_fetched_again_and_is_equal_changes_nothing() {
     assert!(std::sync::Arc::ptr_eq(&before.issuer, &documents().issuer));
     pass(&world, begin.plus(61)).await;
     assert_eq!(authority.site.asked(LIST), Asked { whole: 1, unchanged: 1 });
-    // The twin: another document has the lists verified again.
+    // The valid case: after a change of the document the lists are verified again.
     authority.document(&[0, 1, 3], &[]);
     assert!(issuers.refresh(Duration::ZERO).await);
     assert!(!before.are(&documents()));
@@ -243,7 +245,7 @@ async fn a_directory_that_has_moved_and_cannot_be_read_yet_takes_no_list_away() 
     world.verifier.verification.issuers.refresh(Duration::ZERO).await;
     pass(&world, begin.plus(61)).await;
     assert_eq!(authority.verdict(&world, begin.plus(61)).await, "");
-    // The twin: it can be read, and names none.
+    // The valid case: it is readable, and lists nothing.
     authority.site.put("/elsewhere", json!({"status_lists": []}).to_string());
     pass(&world, begin.plus(90)).await;
     assert_eq!(authority.verdict(&world, begin.plus(90)).await, "status_list_unavailable");
@@ -262,10 +264,10 @@ async fn a_presentation_by_a_key_that_is_not_known_yet_is_to_be_retried_and_fetc
     let refused = world.submit(&asked, answer.clone()).await.unwrap_err();
     assert_eq!((refused.code(), retry_seconds(&refused)), (tonic::Code::Unavailable, Some(60)));
     assert_eq!(reason::<()>(Err(refused)), "ISSUER_KEY_UNKNOWN");
-    // By whatever way it comes.
+    // However the credential arrives.
     let direct = world.verifier.verify_credential(authority.embedded(&world, 2), now()).await;
     assert!(matches!(direct, Err(Error::IssuerKeyUnknown)));
-    // So is the issuer's word on a copy by such a key.
+    // The same for the issuer's statement on a copy with such a key.
     let copy = authority.token(&world, 0);
     let word = |key: usize| {
         let (kid, epoch) = (authority.kid(key).to_string(), freshness::epoch(now()));
@@ -279,7 +281,7 @@ async fn a_presentation_by_a_key_that_is_not_known_yet_is_to_be_retried_and_fetc
     let refused = world.submit(&asked, stapled(&word(2))).await;
     assert_eq!(reason(refused), "ISSUER_KEY_UNKNOWN");
     assert_eq!(authority.site.documents(), 1, "presenting has fetched the document");
-    // Nothing was noted of it, and the request is as open as before.
+    // Nothing was recorded, and the request is still open.
     assert!(world.result(&asked.id).await.verdict.is_none());
     authority.document(&[0, 1, 2], &[]);
     world.verifier.verification.issuers.refresh(Duration::ZERO).await;
@@ -307,7 +309,7 @@ async fn a_key_that_no_document_can_ever_have_is_refused_for_good() {
     let (verdict, _) =
         world.verifier.verify_credential(Value::Object(document).to_string().into_bytes(), now()).await.unwrap();
     assert_eq!(verdict.reason(), "method_unknown");
-    // And of a stranger no document is ever fetched.
+    // The document of a stranger is never fetched.
     let (authority, stranger) = (Authority::open(now()).await.0, World::new().await);
     let (verdict, _) = stranger.verifier.verify_credential(authority.embedded(&stranger, 2), now()).await.unwrap();
     assert_eq!((verdict.reason(), authority.site.documents()), ("issuer_untrusted", 1));

@@ -1,4 +1,4 @@
-//! Receipts, erasure on the holder's word, thresholds, and the registration that goes with a request.
+//! Receipts, erasure at the holder's request, thresholds, and the registration in a request.
 
 use carnet_core::{
     did::{DidUrl, SelfContained},
@@ -33,7 +33,7 @@ async fn receipted(world: &World, asked: &Asked, answer: String) -> Receipt {
     let expected = Expected { verifier: &verifier, request_digest: &digest, presentation_digest, now: now(), skew: 0 };
     let receipt = Receipt::verify(&document, &expected, &SelfContained).unwrap();
     assert_eq!(receipt.content().accepted, said.accepted);
-    // Of what was refused too.
+    // A refused answer has a receipt, too.
     assert_eq!(receipt.content().presentation_digest, Some(sent));
     receipt
 }
@@ -75,7 +75,7 @@ async fn a_refused_answer_has_a_receipt_too() {
     let asked = world.request().await;
     let receipt = receipted(&world, &asked, world.credential().to_string()).await;
     assert_eq!(receipt.content().reason.as_deref(), Some("key_binding_missing"));
-    // Whose it is was not proved, so nobody could ask for its erasure.
+    // The holder was not proven, so nobody could request erasure.
     assert!(receipt.content().shown.is_empty() && receipt.content().holder_keys.is_empty());
 }
 
@@ -124,7 +124,7 @@ async fn row_93_what_an_issuer_left_in_the_clear_is_in_the_receipt_and_in_the_ve
 async fn a_strangers_refused_answer_does_not_erase_the_accepted_one() {
     let world = World::new().await;
     let asked = world.request().await;
-    // The stranger saw the link, and presents a permit by an issuer of its own making.
+    // The stranger saw the link, and presents a permit by their own issuer.
     let stranger = World::new().await;
     let foreign = stranger.bind(&stranger.show(&["rightToWork", "legalResidence"]), &asked);
     let theirs = receipted(&world, &asked, foreign).await;
@@ -155,7 +155,7 @@ async fn a_holder_with_receipt_and_key_has_it_erased() {
     let world = World::new().await;
     let asked = world.request().await;
     let receipt = receipted(&world, &asked, world.answer(&asked)).await;
-    // Somebody who saw the receipt has not the key; nor does a proof for another receipt serve.
+    // Somebody who saw the receipt lacks the key; a proof for another receipt is refused.
     let stranger = key();
     let jwk = carnet_core::keys::Signer::public_key(&stranger).to_jwk();
     let header = json!({"typ": "carnet-erasure+jwt", "jwk": jwk});
@@ -174,7 +174,7 @@ async fn a_holder_with_receipt_and_key_has_it_erased() {
     let result = world.result(&asked.id).await;
     assert_eq!(result.state, i32::from(RequestState::Erased));
     assert!(result.verdict.is_none() && result.template.is_empty() && result.erased_at.is_some());
-    // Asked again, it says the same; the other answer is as it was.
+    // A repeated request returns the same time; the other answer is unchanged.
     assert_eq!(erase(&world, &receipt, &world.holder).await.unwrap().erased_at(), confirmation.erased_at());
     assert_eq!(world.result(&another.id).await.state, i32::from(RequestState::Accepted));
 }
@@ -289,7 +289,7 @@ async fn what_is_registered_for_a_template_is_what_it_asks() {
         registration.relying_party().intended_uses.iter().map(|intended| intended.id.as_str()).collect();
     assert_eq!(uses, ["job-right-to-work", "work-permit-today"]);
     assert!(registration.excess("job-right-to-work", &asked.query).is_empty());
-    // The key that signs its receipts is registered with it.
+    // The key that signs its receipts is registered.
     let receipt = receipted(&world, &asked, world.answer(&asked)).await;
     let method = receipt.document()["proof"]["verificationMethod"].as_str().unwrap();
     let keys = &registration.relying_party().receipt_keys;
@@ -303,7 +303,7 @@ async fn what_is_registered_for_a_template_is_what_it_asks() {
     assert!(crate::registration::installed(dir.path()).unwrap().is_none());
     crate::registration::install(dir.path(), &asker, &file).unwrap();
     assert_eq!(crate::registration::installed(dir.path()).unwrap().unwrap(), document);
-    // Another's is refused, and the one that is there stays.
+    // Another verifier's is refused, and the installed one remains.
     let other = World::new().await;
     std::fs::write(&file, Value::Object(register(&other, &[])).to_string()).unwrap();
     assert!(crate::registration::install(dir.path(), &asker, &file).is_err());

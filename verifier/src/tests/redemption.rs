@@ -1,4 +1,4 @@
-//! Uses of entitlements over the wire: marked once, by the redeemer that is named, whoever comes at the same time.
+//! Uses of vouchers over the wire: marked once, by the named redeemer, even with concurrent answers.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -65,7 +65,7 @@ pub(super) async fn ask(world: &World) -> Asked {
     world.ask(CreateRequestRequest { what: Some(what), ..Default::default() }).await
 }
 
-/// A new copy of a voucher from before there were serials, with claims changed, that shows all of them.
+/// Issues a copy of a voucher from before serials existed, with changed claims, all of them disclosed.
 fn copy(world: &World, uses: u32, change: impl FnOnce(&mut Map<String, Value>)) -> SdJwt {
     let known = world.verifier.verification.catalogue.credential_type(TYPE).unwrap();
     let mut document = known.example.as_object().unwrap().clone();
@@ -94,7 +94,7 @@ fn copy(world: &World, uses: u32, change: impl FnOnce(&mut Map<String, Value>)) 
     copy.select(&CLAIMS.map(|claim| path(&["credentialSubject", claim]))).unwrap()
 }
 
-/// The same copy as an issuer signs it that writes a disclosure in another form than RFC 8785 has.
+/// Signs the same copy as an issuer that writes a disclosure in another form than RFC 8785.
 fn respelled(world: &World, copy: &SdJwt, from: &str, to: &str) -> SdJwt {
     let digest = |disclosure: &str| URL_SAFE_NO_PAD.encode(Sha256::digest(disclosure));
     let text = copy.to_string();
@@ -118,7 +118,7 @@ async fn a_number_of_uses_counts_however_it_is_written() {
         let said = world.submit(&asked, world.bind(&copy, &asked)).await.unwrap();
         assert_eq!(said.reason, reason, "{form}");
     }
-    // A fraction is no number of uses, by the type's own schema.
+    // The type's schema does not allow a fraction as the number of uses.
     let asked = ask(&world).await;
     let copy = respelled(&world, &copy(&world, 2, |_| {}), ",2]", ",2.5]");
     World::refused(world.submit(&asked, world.bind(&copy, &asked)).await, "schema_violation");
@@ -128,7 +128,7 @@ fn answer(world: &World, asked: &Asked, uses: u32) -> String {
     world.bind(&copy(world, uses, |_| {}), asked)
 }
 
-/// Presents one more copy; the verdict's reason and which use of how many.
+/// Presents one more copy, and returns the verdict's reason, and the use and the total.
 pub(super) async fn visit(world: &World, uses: u32) -> (String, Option<(u32, u32)>) {
     let asked = ask(world).await;
     let said = world.submit(&asked, answer(world, &asked, uses)).await.unwrap();
@@ -151,13 +151,13 @@ async fn each_use_counts_whichever_copy_shows_it_and_the_answer_says_which_it_is
         assert_eq!((said.accepted, check.detail.as_str()), (true, format!("use {number} of 3").as_str()));
         let redemption = world.result(&asked.id).await.verdict.unwrap().redemption.unwrap();
         assert_eq!((redemption.number, redemption.of), (number, 3));
-        // The holder has it in writing.
+        // The holder's receipt states it.
         let receipt: Value = serde_json::from_str(&said.receipt).unwrap();
         let redeemed = receipt.pointer("/credentialSubject/redeemed");
         assert_eq!(redeemed, Some(&json!({"query_id": "voucher", "number": number, "of": 3})));
     }
     assert_eq!(visit(&world, 3).await, ("entitlement_used".to_owned(), None));
-    // A copy that says more uses takes no more than it says, and another voucher has its own.
+    // A copy with more uses is used at most as often as it states, and another voucher has its own count.
     assert_eq!(visit(&world, 4).await, (String::new(), Some((4, 4))));
     let asked = ask(&world).await;
     let other =
@@ -186,7 +186,7 @@ async fn an_answer_that_is_sent_again_counts_once() {
     World::accepted(world.submit(&asked, text.clone()).await);
     assert_eq!(reason(world.submit(&asked, text).await), "NONCE_REPLAYED");
     assert_eq!(marks(&world).await, 1);
-    // A credential that does not hold marks nothing either.
+    // An invalid credential marks nothing.
     let asked = ask(&world).await;
     let stale = copy(&world, 2, |_| {}).bind("another-nonce", &asked.audience, now(), &world.holder).unwrap();
     World::refused(world.submit(&asked, stale).await, "challenge_mismatch");
@@ -242,12 +242,12 @@ async fn the_id_is_nowhere_and_a_mark_is_gone_at_its_end() {
     assert_eq!(marks(&world).await, 1);
     world.verifier.store.sweep(end).await.unwrap();
     assert_eq!(marks(&world).await, 0);
-    // Numbers are not given again.
+    // Numbers are not reused.
     assert_eq!(visit(&world, 2).await.1, Some((1, 2)));
     assert_eq!(world.verifier.store.export("east", now()).await.unwrap().marks[0].0, 2);
 }
 
-/// The export of a desk that has marked nothing.
+/// Export of a desk without marks.
 fn empty(desk: &str) -> Export {
     let (desk, made_at) = (desk.to_owned(), now());
     Export { desk, number: 1, made_at, last: 0, synced: 0, taken: BTreeMap::new(), marks: Vec::new() }
@@ -256,7 +256,7 @@ fn empty(desk: &str) -> Export {
 #[tokio::test]
 async fn a_desk_marks_a_bounded_number_between_reconciliations() {
     let world = world_of(Some(desk(2))).await;
-    // Asked before the bound is reached, answered after.
+    // Requested before the bound is reached, answered after.
     let asked = ask(&world).await;
     for number in [1, 2] {
         assert_eq!(visit(&world, 9).await.1, Some((number, 9)));
@@ -266,7 +266,7 @@ async fn a_desk_marks_a_bounded_number_between_reconciliations() {
     assert!(!said.receipt.is_empty(), "what was shown is receipted all the same");
     let verdict = world.result(&asked.id).await.verdict.unwrap();
     assert_eq!((verdict.accepted, verdict.reason.as_str(), marks(&world).await), (false, "reconciliation_due", 2));
-    // From then on nobody is asked, and what marks no use goes on.
+    // From then on no request is created; templates without uses continue to work.
     let create = async |template: &str| {
         let what = Some(What::Template(template.to_owned()));
         world.staff().create_request(CreateRequestRequest { what, ..Default::default() }).await
@@ -279,14 +279,14 @@ async fn a_desk_marks_a_bounded_number_between_reconciliations() {
         let others = ["west".to_owned()];
         world.verifier.store.take("east", &others, exports, now()).await.unwrap()
     };
-    // No export, or one that is no newer, is no contact.
+    // Without an export, or with one that is no newer, there is no contact.
     assert!(!take(&[]).await.synced);
     assert!(take(&[west(1)]).await.synced);
     World::accepted(world.submit(&asked, answer(&world, &asked, 9)).await);
     assert_eq!(visit(&world, 9).await.1, Some((4, 9)));
     assert!(!take(&[west(1)]).await.synced);
     assert_eq!(reason(create("museum-visit").await), "RECONCILIATION_DUE");
-    // Nor is one that was made before the last time and kept back until now.
+    // Nor with one made before the last reconciliation and held back until now.
     assert!(!take(&[west_at(2, hours_ago(1))]).await.synced);
     assert_eq!(reason(create("museum-visit").await), "RECONCILIATION_DUE");
     assert!(take(&[west(3)]).await.synced);
@@ -298,7 +298,7 @@ async fn desks_find_and_name_double_use_and_count_each_others_marks() {
     let (east, west) = (world_of(Some(desk(5))).await, world_of(Some(desk(5))).await);
     assert_eq!(visit(&east, 1).await.1, Some((1, 1)));
     assert_eq!(marks(&west).await, 0);
-    // The same voucher at the other desk, which does not know yet. Its mark is what matters, and not how it came about.
+    // The same voucher at the other desk, which does not know of the uses yet. Only its mark matters here.
     let mut export = east.verifier.store.export("west", now()).await.unwrap();
     assert_eq!(export.marks.len(), 1);
     let others = ["west".to_owned()];
@@ -306,20 +306,20 @@ async fn desks_find_and_name_double_use_and_count_each_others_marks() {
     assert_eq!((double.len(), double[0].uses), (1, 1));
     let desks: Vec<&str> = double[0].marks.iter().map(|(desk, _)| desk.as_str()).collect();
     assert_eq!((desks, &double[0].entitlement[..]), (vec!["", "west"], &export.marks[0].1.entitlement[..]));
-    // Taken again, it counts once.
+    // Imported again, it counts once.
     let again = east.verifier.store.take("east", &others, std::slice::from_ref(&export), now()).await.unwrap();
     assert_eq!((again.double[0].marks.len(), again.fresh.len()), (2, 0));
-    // Another mark under the same number is two desks with one name.
+    // A different mark under the same number means two desks with one name.
     export.marks[0].1.uses = 2;
     assert!(east.verifier.store.take("east", &others, std::slice::from_ref(&export), now()).await.is_err());
-    // A desk that takes a mark first refuses what is used up there.
+    // A desk that imports a mark first refuses the used-up voucher.
     export.marks[0].1.uses = 1;
     let from_east = Export { desk: "east".to_owned(), ..export };
     let taken = west.verifier.store.take("west", &["east".to_owned()], &[from_east], now()).await.unwrap();
     assert!(taken.synced && taken.double.is_empty());
 }
 
-/// A desk with this key, of the verifier's organisation.
+/// Creates a desk with this key, of the verifier's organization.
 fn signing(world: &World, key: SecretKey) -> Desk {
     Desk { organisation: world.verifier.identity.did.clone(), key: Keyring::of(Box::new(key)) }
 }
@@ -352,13 +352,13 @@ async fn an_export_holds_as_its_desk_signed_it_and_no_other() {
         assert!(Export::verify(&wrong, did, keys).is_err(), "{wrong}");
     }
     let code = |text: &str, did: &Did| Export::verify(text, did, keys).unwrap_err().code;
-    // The other desk signs as itself and not as this one, and a desk that nobody named not at all.
+    // The other desk signs as itself, not as this one; an unconfigured desk cannot sign at all.
     let west = signing(&world, west);
     assert_eq!(code(&export.sign(&west).unwrap(), did), Code::SignatureInvalid);
     assert!(Export::verify(&empty("west").sign(&west).unwrap(), did, keys).is_ok());
     assert_eq!(code(&empty("west").sign(&east).unwrap(), did), Code::SignatureInvalid);
     assert_eq!(code(&empty("north").sign(&east).unwrap(), did), Code::MethodUnknown);
-    // Nor does any other key, such as the one that answers holders, which every desk has.
+    // Nor can any other key, such as the one for holders, which every desk has.
     let shared = signing(&world, key());
     assert_eq!(code(&export.sign(&shared).unwrap(), did), Code::SignatureInvalid);
     assert_eq!(code(&text, &Did::parse("did:web:another.example").unwrap()), Code::IssuerMismatch);
@@ -374,24 +374,24 @@ async fn a_desk_that_is_written_off_stalls_nobody_and_what_it_may_have_done_is_c
         assert_eq!(visit(&world, 9).await.1, Some((number, 9)));
     }
     assert_eq!(visit_due(&world).await, "RECONCILIATION_DUE");
-    // West had marked one since it was reconciled, and had taken this desk's first of two exports.
+    // West had marked one use since its reconciliation, and had imported this desk's first of two exports.
     store.export("east", now()).await.unwrap();
     store.export("east", now()).await.unwrap();
     let west = Export { last: 4, synced: 3, taken: [("east".to_owned(), 1)].into(), ..empty("west") };
     assert!(!take(&[west]).await.unwrap().synced);
     let gone = store.write_off("west", 5, now()).await.unwrap();
-    // Four of its bound of five, and five more if it took the second export and was reconciled by it.
+    // Four of its bound of five, and five more if it imported the second export and was reconciled by it.
     assert_eq!((gone.last, gone.unseen), (4, 9));
-    // Once is enough, and a later bound changes nothing.
+    // The first write-off counts, and a later bound changes nothing.
     assert_eq!(store.write_off("west", 500, now().plus(60)).await.unwrap(), gone);
     assert_eq!(store.written_off().await.unwrap(), [gone]);
-    // North alone reconciles; what comes in west's name counts no more.
+    // North is enough to reconcile; exports in west's name are refused.
     assert!(take(&[Export { number: 2, made_at: now().plus(1), ..empty("west") }]).await.is_err());
     assert!(take(&[Export { made_at: now().plus(1), ..empty("north") }]).await.unwrap().synced);
     assert_eq!(visit(&world, 9).await.1, Some((3, 9)));
 }
 
-/// The reason for which nobody is asked.
+/// Returns the reason why no request is created.
 async fn visit_due(world: &World) -> String {
     let what = Some(What::Template("museum-visit".to_owned()));
     reason(world.staff().create_request(CreateRequestRequest { what, ..Default::default() }).await)
@@ -408,7 +408,7 @@ async fn totals_count_every_use_once_by_template_issuer_and_month() {
     let (template, issuer) = ("museum-visit".to_owned(), did(&world.issuer));
     let total = Total { template, issuer, month, uses: 3 };
     assert_eq!(world.verifier.store.totals().await.unwrap(), [total]);
-    // They outlive the marks.
+    // Totals outlive the marks.
     world.verifier.store.sweep(now().plus(86_400 * 90)).await.unwrap();
     assert_eq!((marks(&world).await, world.verifier.store.totals().await.unwrap().len()), (0, 1));
 }

@@ -1,4 +1,4 @@
-//! Uses by serial: each once, whichever copy shows it, with nothing by which two uses of one voucher are known as such.
+//! Uses by serial: each once, in any copy, and two uses of one voucher cannot be linked.
 
 use std::collections::BTreeSet;
 
@@ -18,7 +18,7 @@ use crate::store::{RedemptionStore as _, Store as _};
 
 const SERIALS: [&str; 3] = ["q3Jm0dJ8Qn0Vb1xkT5yUOw", "2sGf7LrWcZe9hPiNaXtMuA", "b7Yt0Kq1Zr5LwVx9cTgJpQ"];
 
-/// A new copy of the voucher, which shows these of its serials.
+/// Issues a copy of the voucher that shows these of its serials.
 fn copy(world: &World, shown: &[&str]) -> SdJwt {
     let known = world.verifier.verification.catalogue.credential_type(TYPE).unwrap();
     let mut document = known.example.as_object().unwrap().clone();
@@ -83,11 +83,11 @@ async fn several_serials_or_none_mark_nothing() {
     assert_eq!((said.accepted, said.reason.as_str()), (false, "serials_several"));
     let (_, said) = visit(&world, &[]).await;
     assert_eq!((said.accepted, said.reason.as_str(), marks(&world).await), (false, "query_unmet", 0));
-    // None of them was used up by it.
+    // It used up none of them.
     assert!(visit(&world, &SERIALS[..1]).await.1.accepted);
 }
 
-/// Of two uses of one voucher the store keeps nothing that they alone have in common, and no serial.
+/// About two uses of one voucher the store keeps nothing that only they share, and no serial.
 #[tokio::test]
 async fn two_uses_of_one_voucher_are_kept_as_those_of_two_vouchers() {
     let world = world().await;

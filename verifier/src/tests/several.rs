@@ -1,4 +1,4 @@
-//! Several credentials in one answer, over the wire: whose they have to be, and that none counts twice.
+//! Several credentials in one answer, over the wire: the holder rule, and no credential twice.
 
 use std::collections::HashMap;
 
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::world::{Asked, World, custom, did, key, path, query, reason};
 
-/// A permit of somebody of this name and document number, bound to a request.
+/// Builds a permit for this name and document number, bound to a request.
 fn permit(world: &World, asked: &Asked, name: &str, number: &str) -> String {
     permit_for(world, &asked.nonce, &asked.audience, name, number)
 }
@@ -28,7 +28,7 @@ fn permit_for(world: &World, nonce: &str, audience: &str, name: &str, number: &s
     copy.select(&names).unwrap().bind(nonce, audience, now(), &holder).unwrap()
 }
 
-/// A query for two permits.
+/// Builds a query for two permits.
 fn two(rule: &Value) -> Value {
     let mut asked = query("vc+sd-jwt", &["familyName", "documentNumber"]);
     let mut second = asked["credentials"][0].clone();

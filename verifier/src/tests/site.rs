@@ -1,4 +1,4 @@
-//! A web site on loopback, under a certificate authority of its own, that counts what it is asked for.
+//! Web site on loopback, under its own certificate authority, that counts requests.
 
 #![allow(clippy::arithmetic_side_effects)]
 
@@ -20,7 +20,7 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::config::VerifierConfig;
 
-/// Counts of answers sent whole, and of answers that it is unchanged.
+/// Numbers of complete and of `not modified` responses.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Asked {
     pub(super) whole: usize,
@@ -88,7 +88,7 @@ impl Site {
         Self { did, origin: format!("https://localhost:{port}"), shelf, folder, task }
     }
 
-    /// Lets a verifier fetch from here.
+    /// Lets a verifier fetch from this site.
     pub(super) fn allow(&self, config: &mut VerifierConfig) {
         config.serve.extra_ca = Some(self.ca());
         config.serve.private_hosts = ["localhost".to_owned()].into_iter().collect();
@@ -98,7 +98,7 @@ impl Site {
         self.folder.path().join("ca.pem")
     }
 
-    /// The URL of a path.
+    /// Returns the URL of a path.
     pub(super) fn url(&self, path: &str) -> String {
         format!("{}{path}", self.origin)
     }
@@ -116,7 +116,7 @@ impl Site {
         self.shelf.lock().unwrap().asked.get(path).copied().unwrap_or_default()
     }
 
-    /// Number of fetches of the document.
+    /// Returns the number of fetches of the document.
     pub(super) fn documents(&self) -> usize {
         self.asked(DOCUMENT).whole
     }

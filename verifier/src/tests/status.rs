@@ -1,4 +1,4 @@
-//! Status lists that are in memory, and how old a template lets them be.
+//! Cached status lists, and their maximum age by template.
 
 use carnet_core::{
     did::{Did, DidUrl, Resolve, SelfContained},
@@ -22,7 +22,7 @@ use super::world::{Asked, World, did, hours_ago, path, query};
 const URL: &str = "https://authority.example/status/revocation/0";
 const ENTRY: u64 = 77;
 
-/// A verifier with a template that tolerates lists that are two hours old.
+/// Creates a verifier with a template that tolerates lists of two hours.
 async fn tolerant() -> (tempfile::TempDir, World) {
     let folder = tempfile::tempdir().unwrap();
     let template = include_str!("../../../spec/requests/job-right-to-work.toml");
@@ -38,7 +38,7 @@ async fn request(world: &World) -> Asked {
     world.ask(CreateRequestRequest { what, ..Default::default() }).await
 }
 
-/// Puts a list in memory that was made and fetched then, and holds for an hour.
+/// Caches a list that was signed and fetched then, and is valid for an hour.
 fn fetched(world: &World, at: Timestamp, state: State) {
     let mut list = Publication::new(MIN_ENTRIES).unwrap();
     list.set(ENTRY, state).unwrap();
@@ -75,7 +75,7 @@ fn status(answer: &SubmitPresentationResponse) -> (CheckOutcome, &str) {
 #[tokio::test]
 async fn row_64_a_template_says_how_old_a_list_may_be_and_the_verdict_that_it_was() {
     let (_folder, world) = tolerant().await;
-    // By the template, and by a query of one's own, which tolerates nothing.
+    // By the template, and by a custom query, which tolerates no age.
     let both = async || {
         let by_template = request(&world).await;
         let by_template = world.submit(&by_template, answer(&world, &by_template)).await.unwrap();
@@ -131,7 +131,7 @@ async fn an_issuers_message_is_for_staff_and_changes_nothing() {
         let presented = world.bind(&world.issue(&document).select(&claims).unwrap(), &asked);
         let answer = world.submit(&asked, presented).await.unwrap();
         assert!(answer.accepted, "{answer:?}");
-        // The holder is told that it was looked at, and not what it says.
+        // The holder learns that the status was checked, but not its content.
         assert!(!format!("{answer:?}").contains("lost"));
         let check = answer.checks.into_iter().find(|check| check.name == "status_message").unwrap();
         let messages = world.result(&asked.id).await.verdict.unwrap().status_messages;

@@ -1,4 +1,4 @@
-//! Issuers by a trust list: what it decides, and which list it is.
+//! Issuers by a trust list: its decisions, and its versions.
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
@@ -28,7 +28,7 @@ mod chain;
 const LIST: &str = "did:web:trust.example";
 const DAY: i64 = 86_400;
 
-/// Three operators, and the file that their lists are in.
+/// Three operators, and the file of their lists.
 struct Desk {
     operators: [SecretKey; 3],
     folder: TempDir,
@@ -58,7 +58,7 @@ impl Desk {
         }
     }
 
-    /// A verifier with this list and no other issuers.
+    /// Creates a verifier with this list and no other issuers.
     async fn world(&self) -> World {
         World::with(|config| {
             config.issuers.clear();
@@ -67,7 +67,7 @@ impl Desk {
         .await
     }
 
-    /// A list from an hour ago, for some days, signed by two.
+    /// Signs a list from an hour ago, valid for this many days, by two operators.
     fn list(&self, contents: &Contents, days: i64) -> Map<String, Value> {
         let from = now().plus(-3_600);
         let draft =
@@ -79,7 +79,7 @@ impl Desk {
         std::fs::write(self.path(), Value::Object(list.clone()).to_string()).unwrap();
     }
 
-    /// What comes after a list.
+    /// Returns the contents of the list that follows this one.
     fn after(&self, list: &Map<String, Value>, accreditations: Vec<Accreditation>) -> Contents {
         let mut contents = TrustList::preview(list).unwrap().successor();
         contents.issuers[0].accreditations = accreditations;
@@ -114,14 +114,14 @@ async fn refresh(world: &World) {
     world.verifier.refresh(Duration::ZERO).await;
 }
 
-/// Presents an honest answer with these claims; how the issuer was decided on.
+/// Presents a valid answer with these claims, and returns the decision about the issuer.
 async fn decision(world: &World, claims: &[&str]) -> IssuerDecision {
     let asked = world.request_for(&query("vc+sd-jwt", claims)).await;
     let answer = world.submit(&asked, world.bind(&world.show(claims), &asked)).await.unwrap();
     let verdict = world.result(&asked.id).await.verdict.unwrap();
     let [decision] = verdict.issuers.as_slice() else { panic!("{verdict:?}") };
     assert_eq!((answer.accepted, decision.query_id.as_str()), (decision.accepted, "permit"), "{:?}", answer.checks);
-    // What the holder is told has no path of this machine in it.
+    // The text for the holder contains no path of this machine.
     assert!(answer.checks.iter().all(|check| !check.detail.contains("/trust-list.json")), "{:?}", answer.checks);
     assert_eq!(answer.reason, if decision.accepted { "" } else { "issuer_untrusted" });
     decision.clone()
@@ -158,7 +158,7 @@ async fn row_68_an_issuer_that_is_not_listed_for_the_type() {
     desk.put(&desk.list(&contents(&world, vec![accreditation()]), 30));
     refresh(&stranger).await;
     let refused = decision(&stranger, &["rightToWork"]).await;
-    // Of somebody who is not listed nothing is kept.
+    // About an unlisted issuer nothing is stored.
     assert_eq!((refused.rule.as_str(), refused.issuer.as_str()), ("not_listed", ""));
 }
 
@@ -198,7 +198,7 @@ async fn row_69_an_issuer_that_is_listed_but_withdrawn() {
     desk.put(&first);
     refresh(&world).await;
     assert_eq!(rule(&world).await, "accredited");
-    // The permit is of yesterday.
+    // The permit was issued yesterday.
     let today = now().start_of_day();
     let second = desk.list(&desk.after(&first, vec![withdrawn(today, EarlierCredentials::Stand)]), 30);
     desk.put(&second);
@@ -230,7 +230,7 @@ async fn row_70_an_older_trust_list() {
     desk.put(&second);
     refresh(&world).await;
     assert_eq!(rule(&world).await, "withdrawn");
-    // The older one comes back: the newer one goes on deciding, also after a restart.
+    // The older list returns: the newer one remains in force, also after a restart.
     desk.put(&first);
     refresh(&world).await;
     assert_eq!(rule(&world).await, "withdrawn");
@@ -239,7 +239,7 @@ async fn row_70_an_older_trust_list() {
     let look = || restarted.refresh(&world.verifier.store, (&fetcher, &documents), Duration::ZERO, now());
     assert_eq!(look().await.unwrap_err().code.as_str(), "trust_list_rollback");
     assert_eq!(restarted.current().unwrap().contents().sequence, 2);
-    // Nor another one of the same number, nor one that does not follow.
+    // The same for another one with the same number, and for one that is no successor.
     desk.put(&desk.list(&desk.after(&first, vec![accreditation()]), 30));
     assert_eq!(look().await.unwrap_err().code.as_str(), "trust_list_conflict");
     desk.put(&second);
@@ -263,7 +263,7 @@ async fn a_list_that_has_expired_decides_nothing_more_and_is_not_forgotten() {
     assert_eq!(at(0).await, (true, "accredited".to_owned()));
     assert_eq!(at(60).await, (true, "accredited".to_owned()));
     assert_eq!(at(61).await, (false, "list_expired".to_owned()));
-    // A restart after its end finds no list that holds; what was seen is still known.
+    // After a restart past its end there is no valid list; the newest number is still known.
     let (fetcher, documents) = (HttpsFetcher::new(FetchOptions::default()).unwrap(), DidCache::default());
     let restarted = Trust::new(&desk.config()).unwrap();
     let store = &world.verifier.store;
@@ -306,7 +306,7 @@ async fn too_few_operators_or_no_file_leave_what_the_configuration_names() {
     desk.put(&list);
     refresh(&world).await;
     assert_eq!(rule(&world).await, "trust_list_quorum");
-    // An issuer of the configuration needs no list, and is said to be one.
+    // An issuer of the configuration needs no list, and the decision says so.
     let world = World::with(|config| config.trust = Some(desk.config())).await;
     refresh(&world).await;
     let accepted = decision(&world, &["rightToWork"]).await;
@@ -329,7 +329,7 @@ async fn the_country_that_is_shown_is_held_against_the_limit_and_not_kept() {
     refresh(&world).await;
     assert_eq!(decision(&world, &["residentIn"]).await.rule, "accredited");
     assert_eq!(decision(&world, &["issuingCountry", "rightToWork"]).await.rule, "accredited");
-    // What is not shown is not within a limit.
+    // An undisclosed claim is not within a limit.
     assert_eq!(rule(&world).await, "jurisdiction_unknown");
     desk.put(&desk.list(&desk.after(&first, vec![limited("XX")]), 30));
     refresh(&world).await;
@@ -366,7 +366,7 @@ struct WebDesk {
     draft: Map<String, Value>,
 }
 
-/// Documents are inserted and never asked for.
+/// Documents are inserted and never fetched.
 const FRESH: Duration = Duration::from_secs(3_600);
 
 impl WebDesk {
@@ -379,7 +379,7 @@ impl WebDesk {
         TrustConfig { operators: self.dids.iter().map(ToString::to_string).collect(), ..self.desk.config() }
     }
 
-    /// The document of an operator, after a change.
+    /// Returns the document of an operator, after a change.
     fn document(&self, operator: usize, change: impl FnOnce(&mut Value)) -> Arc<DidDocument> {
         let (did, key) = (&self.dids[operator], self.desk.operators[operator].public_key());
         let mut document = DidDocument::render(did, &[("key-1".to_owned(), key)]);
@@ -387,7 +387,7 @@ impl WebDesk {
         Arc::new(DidDocument::parse(did, &document).unwrap())
     }
 
-    /// Puts a list into the file that these have signed.
+    /// Writes a list signed by these operators to the file.
     fn put(&self, signers: &[usize]) {
         let sign = |list: Map<String, Value>, signer: &usize| {
             let kid = self.dids[*signer].with_fragment("key-1").unwrap();
@@ -396,7 +396,7 @@ impl WebDesk {
         self.desk.put(&signers.iter().fold(self.draft.clone(), sign));
     }
 
-    /// A verifier that has accepted the list of the first two.
+    /// Creates a verifier that has accepted the list of the first two.
     async fn world(&mut self) -> World {
         self.world_with(|_| ()).await
     }
@@ -421,7 +421,7 @@ impl WebDesk {
         world
     }
 
-    /// An operator publishes its document.
+    /// Publishes the document of an operator.
     fn say(&self, world: &World, operator: usize, change: impl FnOnce(&mut Value)) {
         let document = self.document(operator, change);
         world.verifier.verification.issuers.put(&self.dids[operator], document, now());
@@ -444,7 +444,7 @@ fn revoke(document: &mut Value) {
 async fn a_list_by_a_key_that_was_revoked_since_decides_no_more() {
     let mut desk = WebDesk::open();
     let world = desk.world().await;
-    // Another change of a document changes nothing, nor does what becomes of an operator who has not signed.
+    // Other changes of a document have no effect, nor have changes of an operator that did not sign.
     desk.say(&world, 0, |document| document["service"] = json!([]));
     desk.say(&world, 2, revoke);
     look(&world).await;
@@ -454,11 +454,11 @@ async fn a_list_by_a_key_that_was_revoked_since_decides_no_more() {
     look(&world).await;
     let refused = decision(&world, &["rightToWork"]).await;
     assert_eq!((refused.rule.as_str(), refused.decided_by()), ("trust_list_quorum", IssuerAuthority::Nobody));
-    // Whose proof fails and why is said.
+    // The decision names the operator and the reason.
     let why = refused.meaning;
     assert!(why.contains(desk.dids[0].as_str()) && why.contains("key_invalid") && why.contains("revoked"), "{why}");
     assert!(dropped(&world).await.unwrap().contains("revoked"));
-    // Nor after a restart, nor when the document cannot be had any more, nor by the list that was there before it.
+    // Nor after a restart, nor when the document is no longer available, nor by the previous list.
     let (fetcher, documents) = (HttpsFetcher::new(FetchOptions::default()).unwrap(), DidCache::default());
     for (at, code) in [(now(), "trust_list_quorum"), (now().plus(2 * DAY), "did_unresolved")] {
         for operator in 0..2 {
@@ -471,7 +471,7 @@ async fn a_list_by_a_key_that_was_revoked_since_decides_no_more() {
     }
     assert!(dropped(&world).await.unwrap().contains("revoked"));
 
-    // The same list with the signature of an operator who still has its key counts again, and goes on to.
+    // The same list counts again, permanently, with the signature of an operator that still has its key.
     desk.say(&world, 2, |_| ());
     desk.put(&[1, 2]);
     look(&world).await;
@@ -496,7 +496,7 @@ async fn a_list_is_held_against_the_end_of_its_operators_keys_also_when_no_docum
     let store = &world.verifier.store;
     let at = |days: i64| trust.refresh(store, (&fetcher, &documents), FRESH, now().plus(days * DAY));
     at(0).await.unwrap();
-    // What cannot be had anew for more than a day goes on as it was.
+    // A document that is unavailable for more than a day is used as it was.
     let _ = at(2).await;
     assert!(trust.current().is_ok());
     let _ = at(4).await;
@@ -514,7 +514,7 @@ async fn one_operator_of_three_who_withdraws_a_key_stops_nothing() {
     desk.say(&world, 0, revoke);
     look(&world).await;
     assert_eq!((rule(&world).await, dropped(&world).await), ("accredited".to_owned(), None));
-    // Nor where the list is new to the verifier.
+    // Nor if the list is new to the verifier.
     let first: Map<String, Value> = serde_json::from_slice(&std::fs::read(desk.desk.path()).unwrap()).unwrap();
     let next = TrustList::preview(&first).unwrap().successor();
     let from = now().plus(-3_600);
@@ -522,7 +522,7 @@ async fn one_operator_of_three_who_withdraws_a_key_stops_nothing() {
     desk.put(&[0, 1, 2]);
     look(&world).await;
     assert_eq!(decision(&world, &["rightToWork"]).await.sequence, 2);
-    // A second one does.
+    // The second revocation takes effect.
     desk.say(&world, 1, revoke);
     look(&world).await;
     assert_eq!(rule(&world).await, "trust_list_quorum");

@@ -44,7 +44,7 @@ use crate::{
 pub(super) const TYPE: &str = "ResidencePermitCredential";
 pub(super) const MAX_MESSAGE: usize = 65_536;
 
-/// Values of claims that may be nowhere once they were shown.
+/// Claim values that must be stored nowhere after a presentation.
 pub(super) const SECRETS: [&str; 3] = ["Amina", "Haddad", "YZ1234567"];
 
 #[derive(Clone)]
@@ -64,11 +64,11 @@ pub(super) struct World {
     pub(super) channel: Channel,
     pub(super) issuer: SecretKey,
     pub(super) holder: SecretKey,
-    /// Of whoever is staff.
+    /// Token of staff.
     pub(super) token: String,
 }
 
-/// What a wallet reads in a request.
+/// Contents of a request for its wallet.
 pub(super) struct Asked {
     pub(super) id: String,
     pub(super) nonce: String,
@@ -82,7 +82,7 @@ impl World {
         Self::with(|_| {}).await
     }
 
-    /// With the configuration changed.
+    /// Creates the world with a changed configuration.
     pub(super) async fn with(change: impl FnOnce(&mut VerifierConfig)) -> Self {
         let issuer = key();
         let own = key();
@@ -131,7 +131,7 @@ impl World {
         self.ask(CreateRequestRequest { what: Some(what), ..Default::default() }).await
     }
 
-    /// A request with a query of its own.
+    /// Creates a request with a custom query.
     pub(super) async fn request_for(&self, query: &Value) -> Asked {
         self.ask(CreateRequestRequest { what: Some(custom(query)), ..Default::default() }).await
     }
@@ -157,7 +157,7 @@ impl World {
         })
     }
 
-    /// The permit that the authority issued to the holder.
+    /// Returns the permit that the authority issued to the holder.
     pub(super) fn document(&self) -> Map<String, Value> {
         let mut document = self.permit().example.as_object().unwrap().clone();
         let today = now().start_of_day();
@@ -180,12 +180,12 @@ impl World {
         self.issue_hiding(document, &self.permit().disclosable)
     }
 
-    /// A permit of which only these claims can be withheld.
+    /// Issues a permit of which only these claims can be withheld.
     pub(super) fn issue_hiding(&self, document: &Map<String, Value>, disclosable: &[ClaimPath]) -> SdJwt {
         self.issue_for(document, disclosable, &self.holder)
     }
 
-    /// A permit of somebody else's.
+    /// Issues a permit for another holder.
     pub(super) fn issue_to(&self, document: &Map<String, Value>, holder: &SecretKey) -> SdJwt {
         self.issue_for(document, &self.permit().disclosable, holder)
     }
@@ -203,7 +203,7 @@ impl World {
         SdJwt::parse(&issue(document, &options, &self.issuer, &mut OsRng).unwrap()).unwrap()
     }
 
-    /// The same permit with an embedded proof.
+    /// Returns the same permit with an embedded proof.
     pub(super) fn embedded(&self) -> Value {
         self.embedded_by(&EddsaJcs2022)
     }
@@ -221,7 +221,7 @@ impl World {
         Value::Object(secure(&self.document(), suite, &options, &self.issuer).unwrap())
     }
 
-    /// A presentation of credentials with embedded proofs.
+    /// Builds a presentation of credentials with embedded proofs.
     pub(super) fn present_embedded(&self, nonce: &str, audience: &str) -> String {
         self.present_document(self.embedded(), nonce, audience)
     }
@@ -232,12 +232,12 @@ impl World {
         presentation::present(&[document], &holder, &method, nonce, audience, now(), &self.holder).unwrap()
     }
 
-    /// An honest answer.
+    /// Builds a valid answer.
     pub(super) fn answer(&self, asked: &Asked) -> String {
         self.bind(&self.show(&["rightToWork", "legalResidence"]), asked)
     }
 
-    /// The credential with these claims open.
+    /// Returns the credential with these claims disclosed.
     pub(super) fn show(&self, claims: &[&str]) -> SdJwt {
         let paths: Vec<ClaimPath> = claims.iter().map(|claim| path(&["credentialSubject", claim])).collect();
         self.credential().select(&paths).unwrap()
@@ -257,7 +257,7 @@ impl World {
         self.staff().read_result(message).await.unwrap().into_inner().result.unwrap()
     }
 
-    /// Submits what has one fault and asserts its code; then the same without it, which passes.
+    /// Asserts that an answer with one fault is refused with this code.
     #[track_caller]
     pub(super) fn refused(answer: Result<SubmitPresentationResponse, Status>, code: &str) {
         let answer = answer.unwrap();
@@ -283,12 +283,12 @@ pub(super) fn path(names: &[&str]) -> ClaimPath {
     names.iter().map(|name| Step::Name((*name).to_owned())).collect()
 }
 
-/// One presentation for the query's first credential.
+/// Builds a vp_token with one presentation for the query's first credential.
 pub(super) fn token(query: &Query, text: String) -> HashMap<String, PresentationList> {
     HashMap::from([(query.credentials[0].id.clone(), PresentationList { presentations: vec![text] })])
 }
 
-/// A query for claims of the permit.
+/// Builds a query for claims of the permit.
 pub(super) fn query(format: &str, claims: &[&str]) -> Value {
     let claims: Vec<Value> = claims.iter().map(|claim| json!({"path": ["credentialSubject", claim]})).collect();
     json!({"credentials": [{"id": "permit", "format": format, "meta": {"type_values": [[TYPE]]}, "claims": claims}]})
@@ -307,13 +307,13 @@ pub(super) fn custom(query: &Value) -> What {
     })
 }
 
-/// The reason of a status.
+/// Returns the reason of a status.
 #[track_caller]
 pub(super) fn reason<T>(answer: Result<T, Status>) -> String {
     wire::reason(&answer.err().expect("the call should have failed")).expect("a status of ours has a reason")
 }
 
-/// A time long before now.
+/// Returns a time this many hours ago.
 pub(super) fn hours_ago(hours: i64) -> Timestamp {
     now().plus(hours.saturating_mul(-3_600))
 }

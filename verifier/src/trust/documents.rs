@@ -1,4 +1,4 @@
-//! Documents of the operators of a trust list.
+//! DID documents of the operators of a trust list.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -13,13 +13,14 @@ use carnet_core::{
 use carnet_fetch::is_unreachable;
 use serde_json::Value;
 
-/// The documents of the operators, or why there are none, as they were at one instant.
+/// Documents of the operators at one instant, or the reasons why they are missing.
 #[derive(Clone, PartialEq)]
 pub(super) struct Documents(pub(super) BTreeMap<Did, Result<Arc<DidDocument>, Problem>>);
 
 impl Resolve for Documents {
     fn resolve(&self, did: &Did) -> Result<Arc<DidDocument>, Problem> {
-        // Those whom a list names carry their documents: nobody's is fetched because a list names it.
+        // Signers that only a list names must have a DID that contains its document: nothing is fetched because a list
+        // names it.
         self.0.get(did).cloned().unwrap_or_else(|| match did.method() {
             DidMethod::Key | DidMethod::Jwk => SelfContained.resolve(did),
             _ => Err(Code::DidUnresolved.into()),
@@ -27,8 +28,7 @@ impl Resolve for Documents {
     }
 }
 
-/// Returns the operators that a list names as its signers, with published documents that do not have the key which it
-/// names.
+/// Returns the signers of a list whose published documents lack the named key.
 pub(super) fn unknown_signers(text: &[u8], documents: &Documents) -> BTreeSet<Did> {
     let Ok(document) = json::parse_object(text, Limits::LIST) else { return BTreeSet::new() };
     let proofs = match document.get("proof") {
@@ -40,13 +40,13 @@ pub(super) fn unknown_signers(text: &[u8], documents: &Documents) -> BTreeSet<Di
     let unknown = |method: &DidUrl| {
         let known = documents.0.get(method.did()).and_then(|document| document.as_ref().ok());
         let key = known.map(|document| document.key_for(method, Purpose::AssertionMethod));
-        // One that could not be fetched is tried again anyway, and a key that is revoked stays so.
+        // A document that could not be fetched is retried anyway, and a revoked key remains revoked.
         key.is_some_and(|key| key.is_err_and(|problem| problem.code != Code::KeyInvalid))
     };
     methods.filter(|method| method.did().is_published() && unknown(method)).map(|method| method.did().clone()).collect()
 }
 
-/// Tells staff of an operator's document that did not come, or that is bad.
+/// Tells staff about a missing or invalid document of an operator.
 pub(super) fn warn_of_operator(did: &Did, problem: &Problem) {
     let Problem { code, detail } = problem;
     if is_unreachable(*code) {

@@ -1,4 +1,4 @@
-//! Lists that were missed and that named other operators (spec/trust.md section 11).
+//! Missed lists that changed the operators (spec/trust.md section 11).
 
 use std::sync::Arc;
 
@@ -11,12 +11,12 @@ use carnet_fetch::HttpsFetcher;
 
 use super::{Trust, documents::Documents, source::Source};
 
-/// The most lists that are read to get from the operators that are known to those who sign now.
+/// Maximum number of lists to read between the operators known before and the current signers.
 const MAX_PASSED: usize = 16;
 
 impl Trust {
-    /// Reads the lists that named other operators since the newest that was seen, each by the operators before it.
-    /// Returns what to remember before a list by the newest ones is verified; none if nothing leads there.
+    /// Reads the lists that changed the operators since the newest list seen, and verifies each by the operators before
+    /// it. Returns the state to remember before the newest list is verified; `None` if no chain leads to it.
     pub(super) async fn pass_handovers(
         &self,
         fetcher: &HttpsFetcher,

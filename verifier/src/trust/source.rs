@@ -1,4 +1,4 @@
-//! Where a trust list and its timestamp are.
+//! Sources of a trust list and its timestamp.
 
 use std::path::PathBuf;
 
@@ -12,14 +12,14 @@ use carnet_service::config::{StartError, refused_field};
 
 use super::problem;
 
-/// A place that is looked at again and again.
+/// Source that is read periodically.
 pub(super) enum Source {
     File(PathBuf),
     Url(String),
 }
 
 impl Source {
-    /// Reads where the list is; the second place is that of its timestamp.
+    /// Parses the location of the list; the second source is that of its timestamp.
     ///
     /// # Errors
     /// It is neither a file nor an https URL.
@@ -35,20 +35,20 @@ impl Source {
         }
     }
 
-    /// Reads where a list of the history is.
+    /// Returns the source of a list of the history.
     pub(super) fn of_history(list: &str, number: u64) -> Option<Self> {
         Self::parse(&Contents::beside(list, number)).ok().map(|(list, _)| list)
     }
 
-    /// Tells if it costs nothing to read it often.
+    /// Tests if frequent reads cost nothing.
     pub(super) fn is_file(&self) -> bool {
         matches!(self, Self::File(_))
     }
 
-    /// Reads what is there.
+    /// Reads the source.
     ///
     /// # Errors
-    /// There is nothing, or it cannot be had.
+    /// It is missing or unreachable.
     pub(super) async fn read(&self, fetcher: &HttpsFetcher, most: usize) -> Result<Vec<u8>, Problem> {
         match self {
             Self::File(path) => {

@@ -1,4 +1,4 @@
-//! Timestamps of the list that decides (spec/trust.md section 10).
+//! Timestamps of the current list (spec/trust.md section 10).
 
 use std::{sync::Arc, time::Duration};
 
@@ -13,16 +13,16 @@ use carnet_fetch::HttpsFetcher;
 use super::{Trust, unstored};
 use crate::store::TrustStore;
 
-/// Reads a timestamp of a list.
+/// Parses and verifies a timestamp of a list.
 ///
 /// # Errors
-/// It is no JSON object, or none of this list.
+/// It is no JSON object, or not a timestamp of this list.
 pub(super) fn read_timestamp(text: &[u8], list: &TrustList, now: Timestamp) -> Result<ListTimestamp, Problem> {
     ListTimestamp::verify(&json::parse_object(text, Limits::DOCUMENT)?, list, now)
 }
 
 impl Trust {
-    /// Gets the timestamp that is beside the list's source; the text is that which verifies.
+    /// Fetches the timestamp next to the list's source; returns it with its text.
     async fn timestamp_of(
         &self,
         list: &TrustList,
@@ -35,12 +35,11 @@ impl Trust {
         Ok((text, timestamp))
     }
 
-    /// Stamps a list that was just read, by what is beside it or by the newest timestamp that is kept. Returns the text
-    /// that is to be kept.
+    /// Attaches a timestamp to a list that was just read: the one next to it, or the newest stored one. Returns the
+    /// text to store.
     ///
     /// # Errors
-    /// The list needs a timestamp and there is none that counts. The list before it goes on deciding until the end of
-    /// its own.
+    /// The list needs a timestamp, and there is no valid one. The previous list remains in force until its own end.
     pub(super) async fn stamp_new(
         &self,
         list: &mut TrustList,
@@ -71,10 +70,10 @@ impl Trust {
         Ok(kept)
     }
 
-    /// Looks for a newer timestamp of the list that decides. Whoever never had one goes on without.
+    /// Fetches a newer timestamp of the current list. A verifier that never had one continues without.
     ///
     /// # Errors
-    /// The timestamp could not be kept.
+    /// The timestamp could not be saved.
     pub(super) async fn restamp<S: TrustStore>(
         &self,
         store: &S,
@@ -94,7 +93,7 @@ impl Trust {
         {
             let mut newer = TrustList::clone(&list);
             newer.stamp(&timestamp);
-            // Kept before anything is decided by it.
+            // Saved before any decision relies on it.
             store.stamp(&self.name, &newer.seen(), &text).await.map_err(unstored)?;
             self.write().list = Some(Arc::new(newer));
         }

@@ -1,4 +1,4 @@
-//! From one list to the next: the way back, the least number, timestamps, and other operators.
+//! Succession of lists: the way back, the least number, timestamps, and a change of operators.
 
 use carnet_core::trust::list::ListTimestamp;
 
@@ -20,7 +20,7 @@ async fn the_way_back_is_one_list_by_its_digest_and_once() {
     desk.put(&wrong);
     refresh(&world).await;
     assert_eq!(decision(&world, &["rightToWork"]).await.sequence, 1_001);
-    // Another list than the one that is named is refused as before.
+    // A list other than the named one is refused as before.
     desk.put(&first);
     store.accept_once(LIST, "another").await.unwrap();
     refresh(&world).await;
@@ -30,7 +30,7 @@ async fn the_way_back_is_one_list_by_its_digest_and_once() {
     let back = decision(&world, &["rightToWork"]).await;
     assert_eq!((back.rule.as_str(), back.sequence), ("accredited", 1));
     assert_eq!(store.remembered(LIST).await.unwrap().unwrap().accept, None);
-    // Once: a second time, after a later list, the same one is an older one.
+    // Only once: later the same list is an older one again.
     let second = desk.list(&desk.after(&first, vec![accreditation()]), 30);
     for (list, sequence) in [(&second, 2), (&first, 2), (&wrong, 2)] {
         desk.put(list);
@@ -75,11 +75,11 @@ async fn a_verifier_that_had_a_timestamp_needs_a_fresh_one() {
         let (verdict, _) = world.verifier.verify_credential(bytes.clone(), at).await.unwrap();
         verdict.grounds()[0].rule.clone()
     };
-    // One who never had a timestamp goes by the list's own end.
+    // A verifier that never had a timestamp relies on the list's own end.
     desk.put(&first);
     refresh(&world).await;
     assert_eq!(after(60).await, "accredited");
-    // The first one counts at once: also for a list that comes together with it and has none.
+    // The first timestamp takes effect at once, also for a list published together with it that has none.
     let second = desk.list(&desk.after(&first, vec![accreditation()]), 90);
     stamp(&first, 3);
     desk.put(&second);
@@ -88,13 +88,13 @@ async fn a_verifier_that_had_a_timestamp_needs_a_fresh_one() {
     desk.put(&first);
     refresh(&world).await;
     assert_eq!((after(2).await, after(4).await), ("accredited".to_owned(), "list_stale".to_owned()));
-    // A newer one prolongs it; nothing, or one of another list, does not.
+    // A newer timestamp extends it; a missing one, or one of another list, does not.
     stamp(&first, 6);
     refresh(&world).await;
     stamp(&second, 7);
     refresh(&world).await;
     assert_eq!((after(5).await, after(7).await), ("accredited".to_owned(), "list_stale".to_owned()));
-    // After a restart too.
+    // Also after a restart.
     let (fetcher, documents) = (HttpsFetcher::new(FetchOptions::default()).unwrap(), DidCache::default());
     for (days, fresh) in [(5, true), (7, false)] {
         let restarted = Trust::new(&desk.config()).unwrap();
@@ -102,7 +102,7 @@ async fn a_verifier_that_had_a_timestamp_needs_a_fresh_one() {
         let _ = restarted.refresh(&world.verifier.store, (&fetcher, &documents), Duration::ZERO, at).await;
         assert_eq!(restarted.current().unwrap().check_fresh(at).is_ok(), fresh);
     }
-    // A newer list comes with its own; until then the one before it decides.
+    // A newer list has its own; until it arrives, the previous list remains in force.
     std::fs::remove_file(&place).unwrap();
     desk.put(&second);
     refresh(&world).await;
@@ -110,7 +110,7 @@ async fn a_verifier_that_had_a_timestamp_needs_a_fresh_one() {
     stamp(&second, 7);
     refresh(&world).await;
     assert_eq!(decision(&world, &["rightToWork"]).await.sequence, 2);
-    // A list that names no signers needs none.
+    // A list without timestamp signers needs none.
     let mut third = desk.after(&second, vec![accreditation()]);
     third.timestamp_signers.clear();
     desk.put(&desk.list(&third, 90));
@@ -133,11 +133,11 @@ async fn operators_change_in_band_also_for_a_verifier_that_was_away() {
     let sequence = async || decision(&world, &["rightToWork"]).await.sequence;
     desk.put(&first);
     refresh(&world).await;
-    // The new ones have to sign as well.
+    // The new operators must sign as well.
     desk.put(&alone);
     refresh(&world).await;
     assert_eq!(sequence().await, 1);
-    // One who was away and finds no history goes on with what it has; with it, it takes the new ones' word.
+    // A verifier that was offline and finds no history keeps its list; with the history, it accepts the new operators.
     desk.put(&third);
     refresh(&world).await;
     assert_eq!(sequence().await, 1);
@@ -150,7 +150,7 @@ async fn operators_change_in_band_also_for_a_verifier_that_was_away() {
     std::fs::write(&file, Value::Object(second.clone()).to_string()).unwrap();
     refresh(&world).await;
     assert_eq!(sequence().await, 3);
-    // After a restart too, and the old ones sign nothing more.
+    // Also after a restart; signatures of the old operators no longer count.
     let (fetcher, documents) = (HttpsFetcher::new(FetchOptions::default()).unwrap(), DidCache::default());
     let restarted = Trust::new(&desk.config()).unwrap();
     let look = || restarted.refresh(&world.verifier.store, (&fetcher, &documents), Duration::ZERO, now());
@@ -158,7 +158,7 @@ async fn operators_change_in_band_also_for_a_verifier_that_was_away() {
     assert_eq!(restarted.current().unwrap().contents().sequence, 3);
     desk.put(&desk.list(&desk.after(&third, vec![accreditation()]), 30));
     assert_eq!(look().await.unwrap_err().code.as_str(), "trust_list_quorum");
-    // One that sees the lists one by one needs no history, nor does a new one that pins the new ones.
+    // A verifier that sees every list needs no history, nor does a new one that pins the new operators.
     std::fs::remove_file(&file).unwrap();
     let online = desk.world().await;
     for list in [&first, &second, &third] {
