@@ -272,7 +272,8 @@ fn at_least() -> [(&'static str, f64); 2] {
     let floor = || issuer_key.verify(black_box(&[0; 64]), &signature).unwrap();
 
     let (salt, direction) = ("2GLC42sKQveCfGfryNRN9w", Direction::AtLeast);
-    // The holder steps from the seeds down to the threshold, the verifier from there up to the ends: 60 steps between them.
+    // The holder steps from the seeds down to the threshold, the verifier from there up to the ends: 60 steps between
+    // them.
     let [low, high] = [0, u16::MAX].map(Ordered::from);
     let commitment = at_least::commitments(direction, salt, high)[0].commitment;
     let opening = at_least::prove(direction, salt, high, high).unwrap();

@@ -1,8 +1,8 @@
 //! Cost of flipping one status in a list of a million and publishing it, compared with one compression of the list at
 //! the same level and one signature: the minimum for a publication that starts from scratch.
 //!
-//! Ours makes every form that changes: for a revocation the credential and the token, as JWT and as CWT. The two are measured in turns; a
-//! figure is the median of many rounds. The last line is `ratio status-publish VALUE`.
+//! Ours makes every form that changes: for a revocation the credential and the token, as JWT and as CWT. The two are
+//! measured in turns; a figure is the median of many rounds. The last line is `ratio status-publish VALUE`.
 
 // A bench is a program: it has a clock, and may stop at the first error.
 #![allow(

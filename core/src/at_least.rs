@@ -197,7 +197,8 @@ pub fn share_a_block(one: Ordered, other: Ordered) -> bool {
     one.number() | 0x000f == other.number() | 0x000f
 }
 
-/// Opens the first entry that dominates a number for a threshold that the number dominates; `reached` is chained already.
+/// Opens the first entry that dominates a number for a threshold that the number dominates; `reached` is chained
+/// already.
 fn open(
     direction: Direction,
     salt: &str,

@@ -1,4 +1,5 @@
-//! Days as people write and read them. A day is one of UTC, from 00:00:00Z to the next day's: "until 2026-11-30" includes it.
+//! Days as people write and read them. A day is one of UTC, from 00:00:00Z to the next day's: "until 2026-11-30"
+//! includes it.
 //!
 //! A person may write an instant as well, and that is kept to the second or refused, never rounded.
 
@@ -34,7 +35,8 @@ pub fn parse_last(text: &str) -> Result<Timestamp, Problem> {
     parse(text).map(|(at, is_day)| if is_day { at.plus(SECONDS.saturating_sub(1)) } else { at })
 }
 
-/// Returns the instant of a claim that is a day or a `dateTimeStamp`, `None` for any other text. Of a day it is the first second.
+/// Returns the instant of a claim that is a day or a `dateTimeStamp`, `None` for any other text. Of a day it is the
+/// first second.
 #[must_use]
 pub fn of_claim(text: &str) -> Option<Timestamp> {
     if text.len() == DATE_LENGTH { parse_from(text) } else { Timestamp::parse(text) }.ok()

@@ -67,7 +67,7 @@ impl Epoch {
         self.start(self.start(at).plus(days.saturating_mul(SECONDS)))
     }
 
-    /// Tells if an epoch begins at `at`.
+    /// Returns whether an epoch begins at `at`.
     #[must_use]
     pub fn is_start(self, at: Timestamp) -> bool {
         self.start(at) == at
@@ -84,8 +84,8 @@ impl Epoch {
         }
     }
 
-    /// Returns the days of a copy, `from` and `until` rounded down. `None` where nothing would be left of it: it would end no later
-    /// than it begins, or would be over at `now` though `until` is not.
+    /// Returns the days of a copy, `from` and `until` rounded down. `None` where nothing would be left of it: it would
+    /// end no later than it begins, or would be over at `now` though `until` is not.
     #[must_use]
     pub fn validity(self, from: Timestamp, until: Timestamp, now: Timestamp) -> Option<(Timestamp, Timestamp)> {
         let (start, end) = (self.start(from), self.start(until));
@@ -93,23 +93,24 @@ impl Epoch {
         (start < end && !over).then_some((start, end))
     }
 
-    /// Returns the days of a credential's renewal, from those before: it begins `window` seconds before the old end and ends `longer`
-    /// seconds after it, both rounded down. All whose credentials ended together are together again.
+    /// Returns the days of a credential's renewal, from those before: it begins `window` seconds before the old end and
+    /// ends `longer` seconds after it, both rounded down. All whose credentials ended together are together again.
     #[must_use]
     pub fn renewed(self, until: Timestamp, window: i64, longer: i64) -> (Timestamp, Timestamp) {
         let end = self.start(until);
         (self.start(end.plus(window.saturating_neg())), self.start(end.plus(longer)))
     }
 
-    /// Tells if a visible end gives a hidden date away: they are no further apart than [`Self::of_a_hidden_date`].
+    /// Returns whether a visible end gives a hidden date away: they are no further apart than
+    /// [`Self::of_a_hidden_date`].
     #[must_use]
     pub fn gives_away(self, end: Timestamp, hidden: Timestamp) -> bool {
         let days = self.of_a_hidden_date().longest_days();
         end.unix().abs_diff(hidden.unix()) <= days.saturating_mul(SECONDS).unsigned_abs()
     }
 
-    /// Returns how far a visible end has to be from a date for the date to count as hidden: one epoch, and a month where the epoch is
-    /// a day, since the ends of such credentials are often the very day.
+    /// Returns how far a visible end has to be from a date for the date to count as hidden: one epoch, and a month
+    /// where the epoch is a day, since the ends of such credentials are often the very day.
     #[must_use]
     pub const fn of_a_hidden_date(self) -> Self {
         match self {

@@ -119,7 +119,8 @@ fn write_canonical<T: Serialize + ?Sized>(value: &T, plain: bool) -> Result<Vec<
     written.map_err(|_| Problem::new(Code::NumberRange, "a number has no canonical form"))
 }
 
-/// Tells if the names are ASCII and sorted: the map's order is then that of UTF-16 code units (RFC 8785 section 3.2.3).
+/// Returns whether the names are ASCII and sorted: the map's order is then that of UTF-16 code units (RFC 8785 section
+/// 3.2.3).
 fn has_plain_names(members: &Map<String, Value>) -> bool {
     members.keys().all(|name| name.is_ascii()) && members.keys().is_sorted()
 }

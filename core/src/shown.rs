@@ -1,8 +1,8 @@
 //! Readable claims: everything that a verifier can read in a credential, apart from its metadata.
 //!
-//! A claim counts as shown whether its holder disclosed it or its issuer signed it in the clear. Metadata is the default
-//! profile of spec/credential-types.md 2.6: issuer, type, validity, status and the holder's key, each in its standard
-//! form. Any other member counts, also one inside metadata, such as a name beside the issuer's id.
+//! A claim counts as shown whether its holder disclosed it or its issuer signed it in the clear. Metadata is the
+//! default profile of spec/credential-types.md 2.6: issuer, type, validity, status and the holder's key, each in its
+//! standard form. Any other member counts, also one inside metadata, such as a name beside the issuer's id.
 
 use serde_json::{Map, Value};
 

@@ -9,7 +9,8 @@
 //!   ideograph;
 //! - U+180B to U+180D and U+180F after a Mongolian letter.
 //!
-//! Left out, and so shown as code points: variants of mathematical signs and of punctuation, joiners in emoji sequences, U+180E.
+//! Left out, and so shown as code points: variants of mathematical signs and of punctuation, joiners in emoji
+//! sequences, U+180E.
 
 use icu_properties::{
     CodePointMapData, CodePointSetData,
@@ -62,7 +63,8 @@ pub fn shown(text: &str) -> String {
     replaced(text, |_| None, code_point)
 }
 
-/// Returns the text for a screen, as [`shown`] does, with its lines as they are. For text of our own with others' words in it.
+/// Returns the text for a screen, as [`shown`] does, with its lines as they are. For text of our own with others' words
+/// in it.
 #[must_use]
 pub fn shown_lines(text: &str) -> String {
     replaced(text, |c| (c == '\n').then(|| c.to_string()), code_point)

@@ -37,8 +37,7 @@ impl Timestamp {
     }
 
     /// Parses an XSD 1.1 `dateTimeStamp`: a date, a time and an offset (VCDM 2.0 section 4.9). A fraction of a second
-    /// is
-    /// dropped. A year has four to six digits, of which XSD asks for four.
+    /// is dropped. A year has four to six digits, of which XSD asks for four.
     ///
     /// # Errors
     /// [`Code::DateMalformed`] if it is anything else; in particular if it has no offset, since a

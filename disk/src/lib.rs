@@ -1,5 +1,5 @@
-//! Files that are replaced as a whole: after a power cut there is the old one or the new one; files that people hand over; and
-//! locks between programs.
+//! Files that are replaced as a whole: after a power cut there is the old one or the new one; files that people hand
+//! over; and locks between programs.
 
 use std::{
     fs::{self, File, OpenOptions, TryLockError},
@@ -71,8 +71,8 @@ pub fn write_new(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     written
 }
 
-/// Replaces `path` by a file with these bytes and this mode, through to the disk. The file that is written first has `.new` after
-/// its name, and is removed if it cannot take the place.
+/// Replaces `path` by a file with these bytes and this mode, through to the disk. The file that is written first has
+/// `.new` after its name, and is removed if it cannot take the place.
 ///
 /// # Errors
 /// Those of the file system; `path` is as it was then, or replaced.

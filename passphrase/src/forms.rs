@@ -1,8 +1,8 @@
 //! Forms of a passphrase: the form for sealing files, and the older forms.
 //!
-//! One passphrase has several encodings: keyboards and systems compose letters differently, and editors begin files with a
-//! byte-order mark. Files are sealed with the form of the OpaqueString profile (RFC 8265 section 4.2): NFC, and each
-//! space of any kind as U+0020.
+//! One passphrase has several encodings: keyboards and systems compose letters differently, and editors begin files
+//! with a byte-order mark. Files are sealed with the form of the OpaqueString profile (RFC 8265 section 4.2): NFC, and
+//! each space of any kind as U+0020.
 
 use age_core::secrecy::{ExposeSecret as _, SecretString};
 use carnet_core::{input::text_without_mark, text::unseen};

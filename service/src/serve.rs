@@ -117,10 +117,10 @@ pub struct Services<'a> {
 
 /// Serves until SIGTERM or SIGINT, then drains for at most ten seconds.
 ///
-/// Prints `{"event":"ready","address":"127.0.0.1:1234","url":"http://..."}` on stdout once it accepts.
-/// Health (all of `services.names` are set to serving) and reflection are added here, and so are the limits that the module's
-/// text names. A panic in a handler fails its call with INTERNAL and no other. A path that leads nowhere is answered with 404,
-/// unless a gRPC call asks for it.
+/// Prints `{"event":"ready","address":"127.0.0.1:1234","url":"http://..."}` on stdout once it accepts. Health (all of
+/// `services.names` are set to serving) and reflection are added here, and so are the limits that the module's text
+/// names. A panic in a handler fails its call with INTERNAL and no other. A path that leads nowhere is answered with
+/// 404, unless a gRPC call asks for it.
 ///
 /// # Errors
 /// The certificate cannot be used, or the listener failed.

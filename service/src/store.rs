@@ -53,8 +53,8 @@ fn create_directory(data: &Path) -> Result<(), StartError> {
     })
 }
 
-/// Opens `DIR/store.sqlite` (directory created 0700, file created 0600) and runs the migrations. [`create`] and [`open`] decide
-/// whether it may be made, and whether it is the directory's own.
+/// Opens `DIR/store.sqlite` (directory created 0700, file created 0600) and runs the migrations. [`create`] and
+/// [`open`] decide whether it may be made, and whether it is the directory's own.
 ///
 /// # Errors
 /// The file cannot be opened, is not a database, or has a schema that this version does not know. The stored data is

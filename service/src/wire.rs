@@ -160,7 +160,8 @@ pub struct Page {
     pub before: i64,
 }
 
-/// A page request: size 0 = 50, at most 500; the token is opaque (base64url of the last row's key), empty for the first page.
+/// A page request: size 0 = 50, at most 500; the token is opaque (base64url of the last row's key), empty for the first
+/// page.
 ///
 /// # Errors
 /// INVALID_ARGUMENT with reason PAGE_TOKEN_INVALID: unknown page token.

@@ -82,7 +82,8 @@ pub struct CredentialType {
     pub computed: Vec<String>,
     /// The claims that no request may make a condition, below credentialSubject.
     pub never_mandatory: Vec<String>,
-    /// The claims that the issuer draws, unless an offer brings them: 256 random bits in base64url, or [`Self::serials`].
+    /// The claims that the issuer draws, unless an offer brings them: 256 random bits in base64url, or
+    /// [`Self::serials`].
     pub drawn: Vec<String>,
     /// The serials by which uses are counted, for a type that has them.
     pub serials: Option<Serials>,
@@ -177,7 +178,8 @@ impl CredentialType {
         self.former.iter().flat_map(|former| &former.claims).any(|name| claims.contains_key(name))
     }
 
-    /// Every JSON-LD context of the type's credentials, earlier versions included: URL, bytes, and SHA-256 of the bytes.
+    /// Every JSON-LD context of the type's credentials, earlier versions included: URL, bytes, and SHA-256 of the
+    /// bytes.
     pub fn contexts(&self) -> impl Iterator<Item = (&str, &[u8], &str)> {
         let former = self.former.iter();
         let former =

@@ -89,8 +89,8 @@ pub(crate) fn entries(folder: &Path) -> Result<Vec<PathBuf>, SpecError> {
     Ok(paths)
 }
 
-/// Reads a file of a catalogue, without a leading byte-order mark. In words (Fluent) CRLF becomes a line feed; a context
-/// stays as it is, for its digest.
+/// Reads a file of a catalogue, without a leading byte-order mark. In words (Fluent) CRLF becomes a line feed; a
+/// context stays as it is, for its digest.
 pub(crate) fn read_text(path: &Path) -> Result<String, SpecError> {
     let failed = |source: io::Error| SpecError::Read { path: path.to_owned(), source };
     if fs::metadata(path).map_err(failed)?.len() > MAX_FILE {

@@ -15,7 +15,8 @@ use crate::ClaimFault;
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Serials {
-    /// The array of serials, which the issuer draws unless an offer brings them. A wallet shows one of its elements at a time.
+    /// The array of serials, which the issuer draws unless an offer brings them. A wallet shows one of its elements at
+    /// a time.
     pub claim: String,
     /// The claim with the number of serials.
     pub uses: String,

@@ -46,8 +46,8 @@ impl fmt::Display for Unknown {
 }
 
 impl Catalogue {
-    /// Returns the types and claims of a query that the catalogue does not have, each with the id of its credential query.
-    /// Of alternative types a claim has to be one's.
+    /// Returns the types and claims of a query that the catalogue does not have, each with the id of its credential
+    /// query. Of alternative types a claim has to be one's.
     #[must_use]
     pub fn unknown_in(&self, query: &Query) -> Vec<(String, Unknown)> {
         query

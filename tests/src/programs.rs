@@ -36,8 +36,8 @@ pub fn build() -> Result<()> {
     }
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
-    // Set by the cargo or the test runner that started this: build scripts that read them (ring's) would run again at each
-    // change, and most of the dependencies be built again with them.
+    // Set by the cargo or the test runner that started this: build scripts that read them (ring's) would run again at
+    // each change, and most of the dependencies be built again with them.
     let own = |name: &str| name == "OUT_DIR" || name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_");
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_str().is_some_and(own)) {
         cargo.env_remove(name);

@@ -127,7 +127,8 @@ impl Site {
         documents.insert(format!("/{name}/did.jsonl"), log.to_owned());
     }
 
-    /// Keeps copies of the status lists that a service (`http://HOST:PORT`) publishes under `name`, and serves those from now on.
+    /// Keeps copies of the status lists that a service (`http://HOST:PORT`) publishes under `name`, and serves those
+    /// from now on.
     ///
     /// # Errors
     /// If the service does not answer.

@@ -213,8 +213,8 @@ impl Stage {
         Ok(Self { folder, _temporary: temporary, site, university, authority, agency, registrar })
     }
 
-    /// Starts everybody again on the files that an earlier version left in a folder, at the ports that its documents and
-    /// wallets name: those of the site, the university, the authority and the agency.
+    /// Starts everybody again on the files that an earlier version left in a folder, at the ports that its documents
+    /// and wallets name: those of the site, the university, the authority and the agency.
     ///
     /// # Errors
     /// If one of them does not start, or somebody else has a port.

@@ -1,4 +1,5 @@
-//! Entitlements with the real programs: uses are marked exactly once, at one desk and at several, and through power cuts.
+//! Entitlements with the real programs: uses are marked exactly once, at one desk and at several, and through power
+//! cuts.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

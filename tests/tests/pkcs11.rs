@@ -1,4 +1,5 @@
-//! Signing keys in a PKCS#11 token, with the real issuer and a real SoftHSM2. `CARNET_SOFTHSM` is the path of its module.
+//! Signing keys in a PKCS#11 token, with the real issuer and a real SoftHSM2. `CARNET_SOFTHSM` is the path of its
+//! module.
 
 use std::path::{Path, PathBuf};
 

@@ -1,4 +1,5 @@
-//! Status lists with the real programs: fetched over HTTPS through the web site before the issuer, and through power cuts.
+//! Status lists with the real programs: fetched over HTTPS through the web site before the issuer, and through power
+//! cuts.
 
 use std::{
     sync::{
@@ -504,7 +505,8 @@ async fn an_issuer_killed_while_it_revokes_leaves_the_old_state_or_the_new() -> 
             let args = args.into_iter().chain(["--json", "--server", &url, "--token-file", &token]);
             carnet_tests::programs::run("carnet-issuer", args, &[])
         });
-        // The client takes about so long to start, to act and to be answered: about half of the cuts come before the act is stored.
+        // The client takes about so long to start, to act and to be answered: about half of the cuts come before the
+        // act is stored.
         tokio::time::sleep(Duration::from_micros(u64::from(OsRng.next_u32() % 20_000))).await;
         stage.authority.cut_power()?;
         let said = act.await??;

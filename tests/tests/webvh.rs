@@ -1,4 +1,5 @@
-//! Issuers that prove the history of their keys, before the real verifier and the real wallet; and power cuts while they add to it.
+//! Issuers that prove the history of their keys, before the real verifier and the real wallet; and power cuts while
+//! they add to it.
 
 use std::{
     process::{Command, Stdio},
@@ -41,7 +42,8 @@ impl Archive {
     fn open(stage: &Stage) -> Result<Self> {
         let key = || SecretKey::generate(Algorithm::EdDsa, &mut OsRng);
         let (update, first, second) = (key(), key(), key());
-        // The skew that verifiers allow covers the last minute, so that it does not matter when the authority's day began.
+        // The skew that verifiers allow covers the last minute, so that it does not matter when the authority's day
+        // began.
         let start = now().plus(-40);
         let did = stage.site.did("archive");
         let place = did.strip_prefix("did:web:").ok_or("the site has no did:web")?;

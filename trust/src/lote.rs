@@ -47,8 +47,8 @@ pub(crate) struct Mapping {
     /// Leave services of this ServiceTypeIdentifier out.
     #[arg(long = "ignore", value_name = "URI")]
     ignored: Vec<String>,
-    /// The DID of the entity with this name, where the list has only certificates for it; instead of the name the SHA-256 of one of
-    /// its certificates.
+    /// The DID of the entity with this name, where the list has only certificates for it; instead of the name the
+    /// SHA-256 of one of its certificates.
     #[arg(long = "did", value_name = "NAME=DID", value_parser = pair)]
     dids: Vec<(String, String)>,
     /// Leave the entity with this name out, or with this SHA-256 of one of its certificates.

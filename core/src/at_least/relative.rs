@@ -51,9 +51,9 @@ impl RelativeDay {
         Some(Self(unit(count.saturating_mul(sign))))
     }
 
-    /// Returns the date, `YYYY-MM-DD`, for the day in UTC that `now` falls on. Years keep month and day; 29 February in a
-    /// year without one becomes the day beside it that lets fewer people through: 28 February for at most, 1 March for
-    /// at least.
+    /// Returns the date, `YYYY-MM-DD`, for the day in UTC that `now` falls on. Years keep month and day; 29 February in
+    /// a year without one becomes the day beside it that lets fewer people through: 28 February for at most, 1 March
+    /// for at least.
     ///
     /// # Errors
     /// `threshold_invalid`: it is on no day of a four-digit year.

@@ -167,7 +167,8 @@ impl DidDocument {
         }
     }
 
-    /// Returns the time at which a key was revoked, under any id, if the document says so; also of keys without a usable method.
+    /// Returns the time at which a key was revoked, under any id, if the document says so; also of keys without a
+    /// usable method.
     #[must_use]
     pub fn revoked_key(&self, key: &PublicKey) -> Option<Timestamp> {
         self.marks.of_key(key)

@@ -48,7 +48,8 @@ impl Algorithm {
 /// A public key that may verify signatures. Equality is equality of the key, in any encoding.
 ///
 /// There is no way to make one but through the checks of [`Self::from_jwk`], [`Self::from_multikey`] and
-/// [`Self::from_bytes`]: an Ed25519 key here is canonically encoded and not of small order, a P-256 key is on the curve.
+/// [`Self::from_bytes`]: an Ed25519 key here is canonically encoded and not of small order, a P-256 key is on the
+/// curve.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PublicKey(Inner);
 

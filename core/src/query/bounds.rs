@@ -106,8 +106,8 @@ impl Query {
         Ok(())
     }
 
-    /// The claims that a holding is asked to reach two bounds of, or a bound and values, since it has two types that the
-    /// query names apart: the holding's index and the claim.
+    /// The claims that a holding is asked to reach two bounds of, or a bound and values, since it has two types that
+    /// the query names apart: the holding's index and the claim.
     pub(super) fn contested(&self, holdings: &[Holding<'_>]) -> BTreeSet<(usize, ClaimPath)> {
         let mut contested = BTreeSet::new();
         for (index, holding) in holdings.iter().enumerate() {

@@ -52,8 +52,8 @@ impl ErasureRequest {
         jose::sign(header, &payload, signer)
     }
 
-    /// Verifies a request against the receipt that came with it, which the verifier [recognised](Receipt::recognise) as its
-    /// own. `max_age` and `skew` in seconds.
+    /// Verifies a request against the receipt that came with it, which the verifier [recognised](Receipt::recognise) as
+    /// its own. `max_age` and `skew` in seconds.
     ///
     /// # Errors
     /// `token_type`, `erasure_unproven` (a key that the receipt does not name, or for another receipt),

@@ -61,7 +61,7 @@ impl ExportedReceipt {
 /// Pinned inputs that a third party relies on.
 #[derive(Clone, Copy)]
 pub struct Pinned<'a> {
-    /// Tells if a DID is that of a registrar which the third party has pinned. No other registrar is resolved.
+    /// Returns whether a DID is that of a registrar which the third party has pinned. No other registrar is resolved.
     pub registrars: &'a dyn Fn(&str) -> bool,
     /// Resolver for the registrars.
     pub resolver: &'a dyn Resolve,

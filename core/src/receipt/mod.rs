@@ -1,9 +1,9 @@
 //! Receipts: statements that a verifier signs after a presentation, so that the holder can prove which claims it took
 //! and ask for their erasure (spec/receipts.md).
 //!
-//! The verifier [issues](Receipt::issue) a [`Receipt`], the wallet [verifies](Receipt::verify) it against the request that it
-//! answered. Later the wallet makes an [`ErasureRequest`] with it; the verifier [recognises](Receipt::recognise) its own
-//! receipt, verifies the request, and answers with an [`ErasureConfirmation`].
+//! The verifier [issues](Receipt::issue) a [`Receipt`], the wallet [verifies](Receipt::verify) it against the request
+//! that it answered. Later the wallet makes an [`ErasureRequest`] with it; the verifier
+//! [recognises](Receipt::recognise) its own receipt, verifies the request, and answers with an [`ErasureConfirmation`].
 
 use std::collections::BTreeMap;
 
@@ -219,7 +219,8 @@ impl Receipt {
         }
     }
 
-    /// Verifies a receipt that the verifier is shown again: that it is its own. Which request it is for, it says itself.
+    /// Verifies a receipt that the verifier is shown again: that it is its own. Which request it is for, it says
+    /// itself.
     ///
     /// # Errors
     /// As [`Self::verify`], but for the request.

@@ -209,7 +209,8 @@ impl fmt::Debug for Jws {
     }
 }
 
-/// Signs a payload; `alg` is put into the header. Header and payload are written as RFC 8785 has it. Returns the compact form.
+/// Signs a payload; `alg` is put into the header. Header and payload are written as RFC 8785 has it. Returns the
+/// compact form.
 ///
 /// # Errors
 /// `proof_generation`

@@ -28,7 +28,8 @@ pub const TYP: &str = "carnet-freshness+jwt";
 /// The member of the key-binding JWT that a statement is stapled in.
 pub const MEMBER: &str = "carnet_freshness";
 
-/// The member of a request's `carnet` that says how old a statement may be, in seconds ([`SECONDS`]), and so asks for one.
+/// The member of a request's `carnet` that says how old a statement may be, in seconds ([`SECONDS`]), and so asks for
+/// one.
 pub const MAX_AGE_MEMBER: &str = "freshness_seconds_max";
 
 /// Seconds to which the times of statements are rounded: finer ones would tell one copy's from another's.
@@ -58,8 +59,8 @@ pub fn digest(copy: &SdJwt) -> String {
     URL_SAFE_NO_PAD.encode(Sha256::digest(copy.jws().as_str().as_bytes()))
 }
 
-/// Returns the handle that a holder asks by: tagged SHA-256 over the issuer-signed JWT and all of its disclosures, in the
-/// order of their bytes, each after a tilde (spec/freshness.md 1.3). A key binding at the end is left out.
+/// Returns the handle that a holder asks by: tagged SHA-256 over the issuer-signed JWT and all of its disclosures, in
+/// the order of their bytes, each after a tilde (spec/freshness.md 1.3). A key binding at the end is left out.
 #[must_use]
 pub fn handle(copy: &str) -> [u8; 32] {
     let issued = copy.rsplit_once('~').map_or(copy, |(issued, _)| issued);
@@ -81,8 +82,8 @@ pub fn epoch(now: Timestamp) -> Timestamp {
     Timestamp::from_unix(now.unix().saturating_sub(now.unix().rem_euclid(EPOCH_SECONDS.into())))
 }
 
-/// Returns the `iat` of each statement that an issuer gives on one copy when it is asked at `now`, newest first: of statements
-/// that hold for `seconds`, all that hold until the end of the epoch, four at most (spec/freshness.md 1.6).
+/// Returns the `iat` of each statement that an issuer gives on one copy when it is asked at `now`, newest first: of
+/// statements that hold for `seconds`, all that hold until the end of the epoch, four at most (spec/freshness.md 1.6).
 pub fn issue_times(now: Timestamp, seconds: u32) -> impl Iterator<Item = Timestamp> {
     let newest = epoch(now);
     let count = EPOCHS_GIVEN.min(seconds / EPOCH_SECONDS);
@@ -175,8 +176,7 @@ pub fn verify(
 }
 
 /// A time as Carnet's issuers write it. Another way to write the same, such as a fraction, could tell one copy's
-/// statement from
-/// another's.
+/// statement from another's.
 fn whole_seconds(payload: &Map<String, Value>, name: &str) -> Result<Option<Timestamp>, Problem> {
     if payload.get(name).is_some_and(|time| time.as_i64().is_none()) {
         return Err(Problem::new(Code::MalformedValue, format!("{name} is not a whole number of seconds")));

@@ -32,7 +32,8 @@ pub(super) enum Packing {
 /// The level of compression for lists that are published, 0 to 9.
 pub(super) const LEVEL: u32 = 6;
 
-/// Entries of one, two, four or eight bits. It takes as much memory as its entries have bits, and one byte more or less.
+/// Entries of one, two, four or eight bits. It takes as much memory as its entries have bits, and one byte more or
+/// less.
 #[derive(Clone, PartialEq, Eq)]
 pub struct StatusList {
     bytes: Vec<u8>,
@@ -108,7 +109,8 @@ impl StatusList {
         self.value_of(index, self.bits)
     }
 
-    /// The value of an entry if entries have so many bits: a bitstring list's size is known from the credential that names it.
+    /// The value of an entry if entries have so many bits: a bitstring list's size is known from the credential that
+    /// names it.
     ///
     /// # Errors
     /// `status_index`: there is no such entry; `status_list_invalid`: `bits` is not 1, 2, 4 or 8.

@@ -23,8 +23,8 @@ use crate::{Code, Problem, time::Timestamp};
 /// The fewest entries of a published list, by the default profile.
 pub const MIN_ENTRIES: u64 = ListProfile::DEFAULT.min_entries;
 
-/// Carnet's own demands on lists where a standard has none or a weaker one. Data of an issuer or a type can name another
-/// profile; nothing else says these numbers.
+/// Carnet's own demands on lists where a standard has none or a weaker one. Data of an issuer or a type can name
+/// another profile; nothing else says these numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ListProfile {
     /// The fewest entries, in any form and size: fewer would reveal too well whose entry is read. Bitstring Status

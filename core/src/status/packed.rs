@@ -116,8 +116,8 @@ impl Piece {
     }
 }
 
-/// Adler-32 (RFC 1950 section 8.2) of a piece: the two sums stay below 2^32 for as many bytes as a piece has only if they
-/// are taken down now and then.
+/// Adler-32 (RFC 1950 section 8.2) of a piece: the two sums stay below 2^32 for as many bytes as a piece has only if
+/// they are taken down now and then.
 fn adler(bytes: &[u8]) -> u32 {
     let (mut low, mut high) = (1_u32, 0_u32);
     for run in bytes.chunks(4_096) {

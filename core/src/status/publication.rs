@@ -120,8 +120,9 @@ impl Publication {
         })
     }
 
-    /// The same, with a message for each entry, which is 0: as issuers publish it whose messages are for verifiers. Carnet's own
-    /// issuer does not, since such a list marks the copies of one credential in public (spec/status.md 3.10).
+    /// The same, with a message for each entry, which is 0: as issuers publish it whose messages are for verifiers.
+    /// Carnet's own issuer does not, since such a list marks the copies of one credential in public (spec/status.md
+    /// 3.10).
     ///
     /// # Errors
     /// Those of [`StatusList::new`]: there may be [`MAX_ENTRIES_WITH_MESSAGES`].

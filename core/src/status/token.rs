@@ -183,8 +183,7 @@ impl Token {
 }
 
 /// A time to live, which is any positive number (section 4.3 of the draft). Rounded up: a list without a second of life
-/// could never
-/// be used.
+/// could never be used.
 fn seconds(ttl: &Value) -> Option<i64> {
     json::whole(ttl).or_else(|| ttl.as_f64().and_then(|ttl| json::whole(&ttl.ceil().into())))
 }

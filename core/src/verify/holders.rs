@@ -78,8 +78,8 @@ fn shared(one: &Presented<'_>, other: &Presented<'_>, by_key: bool) -> Option<&'
     (!one.is_disjoint(&other)).then_some("the same place in a status list")
 }
 
-/// Content that the issuer signed of an SD-JWT: header and payload without the signature, which some algorithms let anybody
-/// change.
+/// Content that the issuer signed of an SD-JWT: header and payload without the signature, which some algorithms let
+/// anybody change.
 fn signed_part<'a>(one: &Presented<'a>) -> Option<&'a str> {
     let token = one.text.trim_start();
     if token.starts_with('{') {

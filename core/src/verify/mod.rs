@@ -104,8 +104,8 @@ pub struct Held {
     pub credential: Credential,
     /// The name of its type in the catalogue.
     pub type_name: String,
-    /// Readable claims, by their paths in the secured payload: those that were disclosed, and those that the issuer left
-    /// in the clear.
+    /// Readable claims, by their paths in the secured payload: those that were disclosed, and those that the issuer
+    /// left in the clear.
     pub disclosed: Vec<ClaimPath>,
     /// The thresholds that were proved of claims whose values may be hidden.
     pub proved: Vec<Proved>,

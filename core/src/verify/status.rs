@@ -19,8 +19,8 @@ const NOT_LOOKED_AT: &str = "no list that counts was looked at: the issuer's sta
 
 /// The lists that are in memory.
 pub trait StatusLists: Send + Sync {
-    /// The list of a URL about an issuer's credentials, in constant time and without waiting for anything. That it is about
-    /// another issuer's, or is too old, is for the caller to find.
+    /// The list of a URL about an issuer's credentials, in constant time and without waiting for anything. That it is
+    /// about another issuer's, or is too old, is for the caller to find.
     fn list(&self, issuer: &str, url: &str) -> Option<&Listed>;
 
     /// Reason that there is no list of that URL, or no newer one: [`Code::StatusListUnavailable`] if nothing was
@@ -29,14 +29,15 @@ pub trait StatusLists: Send + Sync {
         None
     }
 
-    /// For how many seconds each freshness statement of an issuer holds, as it says to everybody; `None` where that is not known.
+    /// For how many seconds each freshness statement of an issuer holds, as it says to everybody; `None` where that is
+    /// not known.
     fn freshness_seconds(&self, _issuer: &str) -> Option<u32> {
         None
     }
 }
 
-/// By the DID of whose credentials they are about, then by URL: two issuers may have theirs at the same one, signed by the same
-/// service.
+/// By the DID of whose credentials they are about, then by URL: two issuers may have theirs at the same one, signed by
+/// the same service.
 impl<S: BuildHasher + Send + Sync> StatusLists for HashMap<String, HashMap<String, Arc<Listed>, S>, S> {
     fn list(&self, issuer: &str, url: &str) -> Option<&Listed> {
         self.get(issuer)?.get(url).map(AsRef::as_ref)

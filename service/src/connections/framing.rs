@@ -53,8 +53,8 @@ impl Framing {
         }
     }
 
-    /// Returns `true` if a preface, frame or header block has begun and not ended. HTTP/1 heads are not read here: a head
-    /// has ended when its call begins.
+    /// Returns `true` if a preface, frame or header block has begun and not ended. HTTP/1 heads are not read here: a
+    /// head has ended when its call begins.
     pub(super) fn is_partial(&self) -> bool {
         match self {
             Self::Preface(_) | Self::Http1 => true,

@@ -16,11 +16,12 @@ pub struct KeyPlace {
     /// Seal the key with a passphrase; SOURCE is file:PATH, env:NAME or fd:NUMBER, now and whenever the service starts.
     #[arg(long, value_name = "SOURCE", conflicts_with_all = ["kek", "pkcs11"])]
     passphrase: Option<Source>,
-    /// Seal the key with a key-encryption key: SOURCE of 32 bytes in hex; or pkcs11:LABEL, an AES key in the token of --pkcs11,
-    /// which is made there if there is none.
+    /// Seal the key with a key-encryption key: SOURCE of 32 bytes in hex; or pkcs11:LABEL, an AES key in the token of
+    /// --pkcs11, which is made there if there is none.
     #[arg(long, value_name = "SOURCE")]
     kek: Option<Kek>,
-    /// Make the key in a PKCS#11 token (or, with --kek pkcs11:LABEL, the one that seals it); MODULE is the path of its library.
+    /// Make the key in a PKCS#11 token (or, with --kek pkcs11:LABEL, the one that seals it); MODULE is the path of its
+    /// library.
     #[arg(long, value_name = "MODULE", requires_all = ["token_label", "pin"])]
     pkcs11: Option<PathBuf>,
     /// Leave the key in plain text, in a file that only its owner may read; the service warns of it at each start.

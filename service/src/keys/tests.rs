@@ -310,8 +310,8 @@ fn the_log_of_a_did_webvh_has_every_version_and_catches_up() {
     assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
 }
 
-/// Each entry is signed by the one key that the entry before committed to, and the register has the secret of the key that
-/// the last one commits to and of no other.
+/// Each entry is signed by the one key that the entry before committed to, and the register has the secret of the key
+/// that the last one commits to and of no other.
 fn assert_pre_rotation(did: &Did, log: &str, register: &Register) {
     let mut before: Option<Log> = None;
     let mut text = String::new();

@@ -318,7 +318,8 @@ pub(super) struct TokenKey {
 struct Open {
     /// Number of times that it was opened.
     generation: u64,
-    /// The PIN was refused. It is the same one until the next start, and each try more brings the token nearer to its lock.
+    /// The PIN was refused. It is the same one until the next start, and each try more brings the token nearer to its
+    /// lock.
     refused: bool,
     /// None while the token is away.
     token: Option<Token>,

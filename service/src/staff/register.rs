@@ -62,8 +62,8 @@ pub(super) struct Stamp {
 }
 
 impl Stamp {
-    /// Takes the stamp of `DIR/staff.json`; none if there is no such file, or if it is so new that another one could have the
-    /// same stamp.
+    /// Takes the stamp of `DIR/staff.json`; none if there is no such file, or if it is so new that another one could
+    /// have the same stamp.
     pub(super) fn of(data: &Path) -> Option<Self> {
         /// Far above the steps in which file systems write times.
         const SETTLED: Duration = Duration::from_secs(2);

@@ -202,7 +202,7 @@ async fn empty_log(connection: &mut SqliteConnection) -> Result<bool, sqlx::Erro
     Ok(false)
 }
 
-/// Tells whether another process has the lock. The low byte is the primary result code of SQLite.
+/// Returns whether another process has the lock. The low byte is the primary result code of SQLite.
 fn is_busy(error: &sqlx::Error) -> bool {
     const BUSY: u32 = 5;
     let code = error.as_database_error().and_then(|error| error.code()?.parse::<u32>().ok());

@@ -1,8 +1,8 @@
 //! The identity of a store: its id and its number, which are in the store and, as a mark, beside the keys
 //! (spec/store.md).
 //!
-//! The mark follows the store: it is written after a commit and never before it, so that a power cut leaves a mark that is
-//! equal to the store's number or lower. A store whose number is below the mark is older than one that was here.
+//! The mark follows the store: it is written after a commit and never before it, so that a power cut leaves a mark that
+//! is equal to the store's number or lower. A store whose number is below the mark is older than one that was here.
 
 use std::{collections::HashSet, io::ErrorKind, path::Path};
 

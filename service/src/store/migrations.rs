@@ -7,8 +7,8 @@ use sqlx::{
     migrate::{MigrateError, Migration, MigrationType, Migrator},
 };
 
-/// Embeds `migrations/NAME.sql` of the crate that calls it, in the order given: a `LazyLock<Migrator>`. Of each, the number
-/// and the name of its file without `.sql`.
+/// Embeds `migrations/NAME.sql` of the crate that calls it, in the order given: a `LazyLock<Migrator>`. Of each, the
+/// number and the name of its file without `.sql`.
 ///
 /// Not sqlx's own macro: that one builds SQLite and the runtime a second time, for the compiler's machine.
 #[macro_export]
@@ -32,8 +32,8 @@ pub fn migrator(migrations: impl IntoIterator<Item = (i64, &'static str, &'stati
     Migrator::with_migrations(migrations.into_iter().map(migration).collect())
 }
 
-/// Returns the numbers of migrations that a folder has and the program not, the other way round, or that differ in name or
-/// statements: none, if all of them are embedded as their files are.
+/// Returns the numbers of migrations that a folder has and the program not, the other way round, or that differ in name
+/// or statements: none, if all of them are embedded as their files are.
 ///
 /// # Errors
 /// The folder cannot be read.

@@ -121,8 +121,8 @@ impl OpenStore {
         Ok(identity)
     }
 
-    /// Keeps the mark at most two seconds behind the store, for as long as it is polled: beside the calls that write, so that
-    /// none of them waits for it.
+    /// Keeps the mark at most two seconds behind the store, for as long as it is polled: beside the calls that write,
+    /// so that none of them waits for it.
     pub async fn keep_mark(self) {
         let mut failed = false;
         loop {

@@ -64,7 +64,8 @@ pub struct Behind {
 }
 
 impl StagedStore {
-    /// Copies a backup, or the store that is in the directory, into the folder, with its log where it has one, and checks it.
+    /// Copies a backup, or the store that is in the directory, into the folder, with its log where it has one, and
+    /// checks it.
     ///
     /// # Errors
     /// The store is in use; the backup is missing, empty or damaged, or is of another store.

@@ -122,7 +122,8 @@ pub(crate) struct SourceArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct ImportArgs {
-    /// The list of trusted entities: signed (JAdES, a compact or a flattened JWS), or the JSON object with the member LoTE.
+    /// The list of trusted entities: signed (JAdES, a compact or a flattened JWS), or the JSON object with the member
+    /// LoTE.
     #[arg(long, value_name = "FILE")]
     lote: PathBuf,
     #[command(flatten)]

@@ -71,7 +71,8 @@ fn a_proof_costs_at_most_64_blocks_and_its_check_63() {
         verdict.unwrap();
         (proving, verifying)
     };
-    // The holder's work is four seeds and the way down to the threshold; the verifier's the way up from it, and the root.
+    // The holder's work is four seeds and the way down to the threshold; the verifier's the way up from it, and the
+    // root.
     assert_eq!(cost(Direction::AtLeast, 65_535, 0), (64, 3));
     assert_eq!(cost(Direction::AtLeast, 65_535, 65_535), (4, 63));
     assert_eq!(cost(Direction::AtMost, 0, 65_535), (64, 3));

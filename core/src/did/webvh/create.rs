@@ -52,8 +52,8 @@ fn hashes(keys: &[PublicKey]) -> Value {
     keys.iter().map(|key| entry::hash(key.to_multikey().as_bytes())).collect()
 }
 
-/// Makes a DID and its log. `document` renders the first document for the DID it is given, which is a provisional one: the
-/// DID depends on the document.
+/// Makes a DID and its log. `document` renders the first document for the DID it is given, which is a provisional one:
+/// the DID depends on the document.
 ///
 /// # Errors
 /// Those of [`Chain::verify`] for the new log; `algorithm_mismatch` (an update key other than Ed25519), and those of
@@ -89,7 +89,8 @@ pub fn create(inception: &Inception<'_>, document: &dyn Fn(&Did) -> Value) -> Re
     Ok((did, line))
 }
 
-/// The log with one more entry, signed by `update`: one of the current update keys, or with pre-rotation one of the new.
+/// The log with one more entry, signed by `update`: one of the current update keys, or with pre-rotation one of the
+/// new.
 ///
 /// # Errors
 /// As [`create`]: nothing is handed out that would not verify, its witnesses aside.

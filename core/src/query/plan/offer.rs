@@ -35,8 +35,8 @@ pub(super) struct Offer {
     pub(super) told: BTreeMap<usize, u64>,
 }
 
-/// A threshold or a list of values that a document may or may not meet: the document, the credential query, and the claims
-/// query in it, by their indices.
+/// A threshold or a list of values that a document may or may not meet: the document, the credential query, and the
+/// claims query in it, by their indices.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Condition {
     pub(super) document: usize,

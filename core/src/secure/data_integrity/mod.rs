@@ -36,8 +36,8 @@ pub trait Cryptosuite: Send + Sync {
         options
     }
 
-    /// Makes `proofValue` for the unsecured document and the proof options (no proofValue in it; the suite may
-    /// add `@context` to the options). Returns the finished proof. In a proof chain, the document has the earlier proofs
+    /// Makes `proofValue` for the unsecured document and the proof options (no proofValue in it; the suite may add
+    /// `@context` to the options). Returns the finished proof. In a proof chain, the document has the earlier proofs
     /// that this one points to as its `proof`.
     ///
     /// # Errors
@@ -49,7 +49,8 @@ pub trait Cryptosuite: Send + Sync {
         signer: &dyn Signer,
     ) -> Result<Map<String, Value>, Problem>;
 
-    /// Verifies one proof over the unsecured document (in a chain, as in [`Self::create`]); returns the document that was verified.
+    /// Verifies one proof over the unsecured document (in a chain, as in [`Self::create`]); returns the document that
+    /// was verified.
     ///
     /// # Errors
     /// `proof_malformed`, `proof_context`, `signature_invalid`, `transformation`, `term_undefined`, `context_unknown`,

@@ -39,8 +39,8 @@ pub struct Stapled<'a> {
     pub proofs: &'a [Proof],
     /// The issuer's statement that this copy was valid a short time ago ([`freshness`]).
     pub freshness: Option<&'a str>,
-    /// The thumbprints (RFC 7638) of the keys for which the issuer is to make copies in exchange for this one, in their order;
-    /// empty where it is not exchanged.
+    /// The thumbprints (RFC 7638) of the keys for which the issuer is to make copies in exchange for this one, in their
+    /// order; empty where it is not exchanged.
     pub keys: &'a [String],
 }
 
@@ -77,8 +77,8 @@ impl SdJwt {
         }
     }
 
-    /// The freshness statement that the key binding carries, if it carries one. Nothing of it is verified here, nor is the
-    /// key binding: a statement is by the issuer, and holds or does not by itself ([`freshness::verify`]).
+    /// The freshness statement that the key binding carries, if it carries one. Nothing of it is verified here, nor is
+    /// the key binding: a statement is by the issuer, and holds or does not by itself ([`freshness::verify`]).
     ///
     /// # Errors
     /// `malformed_value`: the member is no string.
@@ -88,8 +88,8 @@ impl SdJwt {
         member.map(|member| member.as_str().ok_or_else(malformed)).transpose()
     }
 
-    /// The thumbprints of the keys that the key binding exchanges this copy for ([`Stapled::keys`]), in their order. They say
-    /// something only beside [`SdJwt::verify_key_binding`].
+    /// The thumbprints of the keys that the key binding exchanges this copy for ([`Stapled::keys`]), in their order.
+    /// They say something only beside [`SdJwt::verify_key_binding`].
     ///
     /// # Errors
     /// `claim_missing`; `malformed_value`: the member is no array of strings.

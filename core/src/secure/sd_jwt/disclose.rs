@@ -28,9 +28,9 @@ pub struct Disclosed {
     pub clear: Vec<ClearClaim>,
 }
 
-/// A claim without parts that is not selectively disclosable itself, and no metadata. An object or an array of which all
-/// is selectively disclosable is one too, since its name is readable; an array of commitments (spec/at-least.md 3.1) is
-/// not.
+/// A claim without parts that is not selectively disclosable itself, and no metadata. An object or an array of which
+/// all is selectively disclosable is one too, since its name is readable; an array of commitments (spec/at-least.md
+/// 3.1) is not.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClearClaim {
     /// Path with indices in the original arrays, as [`Disclosed::paths`] has them.
@@ -101,8 +101,8 @@ impl SdJwt {
         })
     }
 
-    /// Drops the disclosures of an array's elements but for one, or of all of them, and any key binding. The element is named
-    /// by its index in the payload as [`SdJwt::disclosed`] shows it here.
+    /// Drops the disclosures of an array's elements but for one, or of all of them, and any key binding. The element is
+    /// named by its index in the payload as [`SdJwt::disclosed`] shows it here.
     ///
     /// # Errors
     /// Those of [`SdJwt::disclosed`].
@@ -201,7 +201,7 @@ impl<'a> Place<'a> {
         }
     }
 
-    /// Tells if both are the same step through the readable content.
+    /// Returns whether both are the same step through the readable content.
     pub(super) fn leads_where(&self, other: &Place<'_>) -> bool {
         match (self, other) {
             (Place::Name(name), Place::Name(wanted)) => name == wanted,

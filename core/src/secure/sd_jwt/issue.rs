@@ -57,10 +57,10 @@ pub struct PaddedArray {
 
 /// Issues: digests in, signature over the rest. Returns `jwt~d1~...~dn~`.
 ///
-/// Each salt has 128 bits from `rng`; digests are sorted, so that their order says nothing. All else follows from `payload`
-/// and `options`: header, payload and disclosures are written as RFC 8785 has it, and the disclosures in the order of
-/// the payload's names, those within a claim before its own and those of commitments after those of the claims beside them.
-/// Elements of a padded array are disclosed in the order of their digests.
+/// Each salt has 128 bits from `rng`; digests are sorted, so that their order says nothing. All else follows from
+/// `payload` and `options`: header, payload and disclosures are written as RFC 8785 has it, and the disclosures in the
+/// order of the payload's names, those within a claim before its own and those of commitments after those of the claims
+/// beside them. Elements of a padded array are disclosed in the order of their digests.
 ///
 /// # Errors
 /// `disclosure_forbidden` (a path that security needs, see [`never_hidden`]), `disclosure_name` (the
@@ -189,7 +189,7 @@ impl<'p> Seen<'p> {
         names.len()
     }
 
-    /// Tells if the value that a step leads to is disclosable itself.
+    /// Returns whether the value that a step leads to is disclosable itself.
     fn hides(&self, leads: impl Fn(&Step) -> bool) -> bool {
         self.disclosable.iter().any(|path| matches!(path, [step] if leads(step)))
     }
@@ -306,8 +306,8 @@ impl<'p> Sealer<'_, 'p> {
         Ok(sealed)
     }
 
-    /// An array of so many digests, in the order of their text, and so are the disclosures: neither says which element was
-    /// the first, nor how many there are.
+    /// An array of so many digests, in the order of their text, and so are the disclosures: neither says which element
+    /// was the first, nor how many there are.
     fn padded_array(&mut self, items: &'p [Value], seen: &Seen<'_>, digests: usize) -> Result<Vec<Value>, Problem> {
         let refused = |what: &str| Err(Problem::new(Code::MalformedValue, format!("an array that is padded {what}")));
         if items.len() > digests {

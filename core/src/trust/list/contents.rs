@@ -71,8 +71,8 @@ pub struct Accreditation {
     /// The types that an issuer may issue, by their names in the catalogue; none for a registrar.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub types: Vec<String>,
-    /// The countries (ISO 3166-1 alpha-2) under whose law it may issue, or whose relying parties it may register; `None`:
-    /// wherever it may be.
+    /// The countries (ISO 3166-1 alpha-2) under whose law it may issue, or whose relying parties it may register;
+    /// `None`: wherever it may be.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub jurisdictions: Option<Vec<String>>,
     /// The highest level of the European Qualifications Framework that an issuer may confirm, 1 to 8; `None`: no limit.

@@ -28,10 +28,11 @@ pub struct Question {
     /// Time of the act: the `validFrom` of the credential. If unknown, the credential is judged as if it were issued
     /// now.
     pub issued: Option<Timestamp>,
-    /// Under which country's law (ISO 3166-1 alpha-2). Where an accreditation is for some countries only, one must be given.
+    /// Under which country's law (ISO 3166-1 alpha-2). Where an accreditation is for some countries only, one must be
+    /// given.
     pub jurisdiction: Option<String>,
-    /// The level of the European Qualifications Framework that is relied on. Where an accreditation has a limit, one must
-    /// be given.
+    /// The level of the European Qualifications Framework that is relied on. Where an accreditation has a limit, one
+    /// must be given.
     pub level: Option<u8>,
 }
 
@@ -245,7 +246,8 @@ impl Accreditation {
         })
     }
 
-    /// It is no matter of clocks that differ, since others than the verifier wrote both instants: each boundary is exact.
+    /// It is no matter of clocks that differ, since others than the verifier wrote both instants: each boundary is
+    /// exact.
     fn judge(&self, question: &Question, now: Timestamp) -> Rule {
         let issued = question.issued.unwrap_or(now);
         if issued < self.from || now < self.from {

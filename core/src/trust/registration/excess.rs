@@ -170,8 +170,8 @@ impl RegisteredClaim {
         }
     }
 
-    /// Tells if a bound is among those that are registered. One that moves with the day is that of this day or of the day
-    /// before, since a request that was made before midnight is read after it.
+    /// Returns whether a bound is registered. One that moves with the day is that of this day or of the
+    /// day before, since a request that was made before midnight is read after it.
     fn allows(&self, threshold: &Threshold, now: Timestamp) -> bool {
         let bounds = self.bounds(threshold.direction());
         let is =

@@ -1,4 +1,5 @@
-//! Statuses through the pipeline: lists in both forms, stapled statements, keys that leaked, and every boundary in time.
+//! Statuses through the pipeline: lists in both forms, stapled statements, keys that leaked, and every boundary in
+//! time.
 
 use super::{sd_jwt::*, *};
 use crate::{

@@ -248,7 +248,8 @@ fn a_method_without_a_controller_hinders_only_itself() {
     }
 }
 
-/// A log whose first entry is portable or not, and whose second one has the document under another name; under both names.
+/// A log whose first entry is portable or not, and whose second one has the document under another name; under both
+/// names.
 fn moved(portable: bool, first: fn(&Did) -> Value, second: fn(&Did, &Did) -> Value) -> [Result<Log, Problem>; 2] {
     let inception = Inception { place: PLACE, at: START, update: &secret(100), next: &[], ttl: None };
     let (did, log) = create(&inception, &|did| first(did)).unwrap();

@@ -189,7 +189,8 @@ fn met(asked: &CredentialQuery, made: &Made, showing: Showing) -> Option<usize> 
     sets.iter().position(|set| set.iter().all(|claim| is_met(claim, set)))
 }
 
-/// Every showing that answers a credential query and of which nothing can be left out, with the claim set that it meets.
+/// Every showing that answers a credential query and of which nothing can be left out, with the claim set that it
+/// meets.
 fn showings(asked: &CredentialQuery, wallet: &[Made]) -> Vec<(Showing, usize)> {
     let mut all = Vec::new();
     for (holding, made) in wallet.iter().enumerate() {
