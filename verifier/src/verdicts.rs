@@ -1,7 +1,7 @@
-//! Verdicts, which are kept, and what was disclosed, which is not.
+//! Verdicts, which are stored, and disclosed claims, which are not.
 //!
-//! The two are different types on purpose: a [`Verdict`] has no place for a value, and a [`Disclosed`] has no way
-//! to be stored. It does not serialise, does not print, and wipes itself when it is dropped.
+//! The two have different types on purpose: a [`Verdict`] has no field for a value, and a [`Disclosed`] cannot be
+//! stored: it is neither serializable nor printable, and is wiped from memory when dropped.
 
 use std::fmt;
 
@@ -24,7 +24,7 @@ use crate::{
     redemption::{Refusal, Use},
 };
 
-/// What came of verifying: named checks, codes, and the paths that were shown. Never a claim's value.
+/// Result of a verification: named checks, codes, and the disclosed paths. Never a claim's value.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Verdict {
@@ -33,31 +33,31 @@ pub(crate) struct Verdict {
     checks: Vec<Check>,
     verified_at: Timestamp,
     credentials: Vec<Summary>,
-    /// Why each issuer was accepted or refused. Verdicts of before it was kept have none.
+    /// Decisions about the issuers; empty in early verdicts.
     #[serde(default)]
     grounds: Vec<Ground>,
-    /// Which use of an entitlement it marked.
+    /// Use of a voucher that it marked.
     #[serde(default)]
     redeemed: Option<Use>,
-    /// What issuers have to say on the credentials. Verdicts of before they were heard have none.
+    /// Issuers' messages on the credentials; empty in early verdicts.
     #[serde(default)]
     messages: Vec<Message>,
-    /// Holder rule, where there could be several credentials. Older verdicts have none.
+    /// Holder rule, if several credentials were possible; `None` in early verdicts.
     #[serde(default)]
     holder: Option<AppliedRule>,
 }
 
-/// The holder rule by which credentials were held together (spec/protocol.md 4.10).
+/// Holder rule by which credentials were compared (spec/protocol.md 4.10).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct AppliedRule {
     /// `claims`, `key` or `any`.
     pub(crate) rule: String,
-    /// The claims that have to be equal, below the subject.
+    /// Claims that must be equal, by their paths below the subject.
     pub(crate) claims: Vec<String>,
 }
 
-/// An issuer's message on a credential, for staff.
+/// Message of an issuer on a credential, for staff.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Message {
@@ -73,26 +73,26 @@ pub(crate) struct Check {
     pub(crate) name: String,
     pub(crate) about: String,
     pub(crate) outcome: Outcome,
-    /// The stable code of a failure, also of a tolerated one; else empty.
+    /// Stable code of a failure, also of a tolerated one; else empty.
     pub(crate) code: String,
-    /// For a person: what failed, or why it does not apply.
+    /// Explanation for a person: the failure, or why the check does not apply.
     pub(crate) detail: String,
-    /// The problem type's URL of a failure; else empty.
+    /// Problem type URL of a failure; else empty.
     pub(crate) problem_type: String,
 }
 
-/// How a check ended.
+/// Outcome of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Outcome {
     Passed,
     Failed,
-    /// It failed, and the template's policy lets that pass.
+    /// Failed, but tolerated by the template's policy.
     Tolerated,
     NotApplicable,
 }
 
-/// Which credential answered.
+/// Credential in an answer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Summary {
@@ -101,13 +101,13 @@ pub(crate) struct Summary {
     pub(crate) issuer: String,
     pub(crate) format: String,
     pub(crate) disclosed_paths: Vec<String>,
-    /// The thresholds that were proved of claims whose values stayed hidden.
+    /// Thresholds that were proven without disclosing the values.
     #[serde(default)]
     pub(crate) thresholds: Vec<ShownThreshold>,
 }
 
 impl Verdict {
-    /// The verdict on an answer to a request, what it disclosed, and what was taken of it either way.
+    /// Returns the verdict on an answer to a request, its disclosed claims, and the data for the receipt.
     pub(crate) fn on_presentation(
         report: &Report,
         verified: Option<Verified<Answer>>,
@@ -133,7 +133,7 @@ impl Verdict {
         Judged { verdict, disclosed: Some(disclosed), taken }
     }
 
-    /// The verdict on a credential that was handed over directly, and what it disclosed.
+    /// Returns the verdict on a credential given directly, and its disclosed claims.
     pub(crate) fn on_credential(
         report: &Report,
         verified: Option<Verified<Held>>,
@@ -167,7 +167,8 @@ impl Verdict {
     }
 
     fn refusing(report: &Report, now: Timestamp) -> Self {
-        // A report without a failure and without a verified value would be a fault of core's: unknown is never valid.
+        // A report without a failure and without a verified value would be a fault of core: an unknown result is never
+        // valid.
         let reason = report.failure().map_or("unknown_format", |problem| problem.code.as_str()).to_owned();
         Self {
             accepted: false,
@@ -182,13 +183,13 @@ impl Verdict {
         }
     }
 
-    /// The same with why each issuer was accepted or refused.
+    /// Adds the decisions about the issuers.
     pub(crate) fn on_grounds(mut self, report: &Report, grounds: Grounds) -> Self {
         self.grounds = grounds.of(report);
         self
     }
 
-    /// The same with the use of an entitlement that was marked with it.
+    /// Adds the use of a voucher that was marked with it.
     pub(crate) fn using(mut self, used: Use) -> Self {
         let detail = match used.counted() {
             Some((number, of)) => format!("use {number} of {of}"),
@@ -199,7 +200,7 @@ impl Verdict {
         self
     }
 
-    /// The same, refused because no use could be marked.
+    /// Refuses the answer because no use could be marked.
     pub(crate) fn refusing_use(mut self, refusal: Refusal) -> Self {
         self.accepted = false;
         self.reason = refusal.code().to_owned();
@@ -208,57 +209,57 @@ impl Verdict {
         self
     }
 
-    /// Which use of an entitlement it marked.
+    /// Returns the use of a voucher that it marked.
     pub(crate) fn redeemed(&self) -> Option<Use> {
         self.redeemed
     }
 
-    /// The holder rule, where there could be several credentials.
+    /// Returns the holder rule, if several credentials were possible.
     pub(crate) fn holder(&self) -> Option<&AppliedRule> {
         self.holder.as_ref()
     }
 
-    /// What issuers have to say on the credentials.
+    /// Returns the issuers' messages on the credentials.
     pub(crate) fn messages(&self) -> &[Message] {
         &self.messages
     }
 
-    /// Why each issuer was accepted or refused.
+    /// Returns the decisions about the issuers.
     pub(crate) fn grounds(&self) -> &[Ground] {
         &self.grounds
     }
 
-    /// Whether everything held.
+    /// Returns true if every check passed or was tolerated.
     pub(crate) fn accepted(&self) -> bool {
         self.accepted
     }
 
-    /// The first failure's code; empty if there is none.
+    /// Returns the code of the first failure; empty if there is none.
     pub(crate) fn reason(&self) -> &str {
         &self.reason
     }
 
-    /// Every check, in order.
+    /// Returns all checks, in order.
     pub(crate) fn checks(&self) -> &[Check] {
         &self.checks
     }
 
-    /// When it was reached.
+    /// Returns the time of the verification.
     pub(crate) fn verified_at(&self) -> Timestamp {
         self.verified_at
     }
 
-    /// The credentials that answered; none if it was refused.
+    /// Returns the credentials of the answer; empty if it was refused.
     pub(crate) fn credentials(&self) -> &[Summary] {
         &self.credentials
     }
 
-    /// The form in which it is kept.
+    /// Serializes it for the store.
     pub(crate) fn to_stored(&self) -> Option<String> {
         serde_json::to_string(self).ok()
     }
 
-    /// From the form in which it is kept.
+    /// Deserializes it from the store.
     pub(crate) fn from_stored(text: &str) -> Option<Self> {
         serde_json::from_str(text).ok()
     }
@@ -297,14 +298,14 @@ fn messages(report: &Report) -> Vec<Message> {
     report.messages().iter().map(message).collect()
 }
 
-/// The check of whether a use could be marked.
+/// Builds the check for the marking of a use.
 fn redemption(outcome: Outcome, code: &str, detail: String) -> Check {
     let problem_type = if code.is_empty() { "" } else { "about:blank" }.to_owned();
     let name = "redemption".to_owned();
     Check { name, about: String::new(), outcome, code: code.to_owned(), detail, problem_type }
 }
 
-/// A detail can name what came from outside, which must not be able to redraw a terminal or fill a store.
+/// Sanitizes a detail: it may contain untrusted text, which must not be able to redraw a terminal or fill a store.
 fn printable(detail: &str) -> String {
     const MOST: usize = 200;
     carnet_core::text::escaped(&detail.chars().take(MOST).collect::<String>())
@@ -334,30 +335,30 @@ fn summary(seen: &Seen, query: &Query) -> Summary {
 }
 
 impl Judged {
-    /// [`Verdict::on_grounds`]
+    /// See [`Verdict::on_grounds`].
     pub(crate) fn on_grounds(self, report: &Report, grounds: Grounds) -> Self {
         Self { verdict: self.verdict.on_grounds(report, grounds), ..self }
     }
 }
 
-/// What came of an answer.
+/// Result of an answer.
 pub(crate) struct Judged {
     pub(crate) verdict: Verdict,
-    /// None if it was refused.
+    /// `None` if it was refused.
     pub(crate) disclosed: Option<Disclosed>,
     pub(crate) taken: Taken,
 }
 
-/// What this verifier has seen of an answer, accepted or not, for the holder's receipt. It is not stored.
+/// Data of an answer, accepted or not, for the holder's receipt. It is not stored.
 #[derive(Debug, Default)]
 pub(crate) struct Taken {
     pub(crate) shown: Vec<Summary>,
-    /// The thumbprints (RFC 7638) of the keys that presented.
+    /// Thumbprints (RFC 7638) of the holder keys.
     pub(crate) holder_keys: Vec<String>,
 }
 
-/// The credential as it was shown, without what is unique to this copy and says nothing: two answers of one
-/// person could be joined by the subject's id, or by a commitment (EU ARF, OIA_16).
+/// Returns the presented credential without members that are unique to the copy and carry no information: by the
+/// subject's id, or by a commitment, two answers of one person could be linked (EU ARF, OIA_16).
 fn document(held: &Held) -> Map<String, Value> {
     let mut document = held.credential.document().clone();
     document.remove("proof");
@@ -372,14 +373,14 @@ fn document(held: &Held) -> Map<String, Value> {
     document
 }
 
-/// An array of commitments by its name and its form (spec/at-least.md 3.1).
+/// Recognizes an array of commitments by its name and its form (spec/at-least.md 3.1).
 fn is_commitments(name: &str, value: &Value) -> bool {
     let named = Direction::ALL.iter().any(|direction| name.ends_with(&direction.commitments_claim("")));
     let commitment = |item: &Value| item.as_str().is_some_and(|text| text.parse::<Commitment>().is_ok());
     named && value.as_array().is_some_and(|items| items.iter().all(commitment))
 }
 
-/// A claim that a template says must be kept: the one form in which a value can be stored.
+/// Claim that a template says must be kept: the only form in which a value can be stored.
 #[derive(PartialEq, Eq)]
 pub(crate) struct KeptClaim {
     query_id: String,
@@ -405,12 +406,12 @@ impl KeptClaim {
         self.erase_at
     }
 
-    /// The form in which the value is kept.
+    /// Serializes the value for the store.
     pub(crate) fn to_stored(&self) -> String {
         self.value.to_string()
     }
 
-    /// From the form in which it is kept.
+    /// Deserializes a claim from the store.
     pub(crate) fn from_stored(query_id: String, path: String, value: &str, erase_at: Timestamp) -> Option<Self> {
         let value = json::parse(value.as_bytes(), json::Limits::DOCUMENT).ok()?;
         Some(Self { query_id, path, value, erase_at })
@@ -429,7 +430,8 @@ impl fmt::Debug for KeptClaim {
     }
 }
 
-/// The values at a path of a query. Those of an SD-JWT VC begin at the top, and here its claims stand in the subject.
+/// Returns the values at a path of a query. Paths of an SD-JWT VC start at the top level; here its claims are in the
+/// subject.
 fn find<'a>(document: &'a Map<String, Value>, path: &ClaimPath) -> Vec<(ClaimPath, &'a Value)> {
     let found = values_at(document, path);
     if !found.is_empty() {
@@ -440,17 +442,17 @@ fn find<'a>(document: &'a Map<String, Value>, path: &ClaimPath) -> Vec<(ClaimPat
     values_at(document, &below)
 }
 
-/// What a holder showed: for the eyes of those who watch, and gone after them.
+/// Disclosed claims, for clients that watch the request; dropped afterwards.
 #[derive(Default)]
 pub(crate) struct Disclosed(Map<String, Value>);
 
 impl Disclosed {
-    /// For the wire, and for nothing else.
+    /// Converts the claims to their wire form.
     pub(crate) fn to_struct(&self) -> prost_types::Struct {
         carnet_service::wire::to_struct(&self.0)
     }
 
-    /// The value at a path of a credential query's answer, if there is exactly one.
+    /// Returns the value at a path in the answer to a credential query, if there is exactly one.
     pub(crate) fn one(&self, query_id: &str, path: &ClaimPath) -> Option<&Value> {
         match find(self.only(query_id)?, path).as_slice() {
             [(_, value)] => Some(value),
@@ -458,13 +460,13 @@ impl Disclosed {
         }
     }
 
-    /// Every value at a path of a credential query's answer.
+    /// Returns all values at a path in the answer to a credential query.
     pub(crate) fn all(&self, query_id: &str, path: &ClaimPath) -> Vec<&Value> {
         let found = self.only(query_id).map(|document| find(document, path)).unwrap_or_default();
         found.into_iter().map(|(_, value)| value).collect()
     }
 
-    /// When the credential ends that answered a query.
+    /// Returns the end of the credential that answered a query.
     pub(crate) fn valid_until(&self, query_id: &str) -> Option<&str> {
         self.only(query_id)?.get("validUntil")?.as_str()
     }
@@ -476,7 +478,7 @@ impl Disclosed {
         }
     }
 
-    /// What a template says must be kept of it, and nothing else.
+    /// Returns the claims that a template says must be kept.
     pub(crate) fn keep(&self, keep: &[Keep], now: Timestamp) -> Vec<KeptClaim> {
         let mut kept = Vec::new();
         for wanted in keep {

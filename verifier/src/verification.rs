@@ -21,29 +21,29 @@ use crate::{
     verdicts::{Disclosed, Judged, Verdict},
 };
 
-/// By credential query id: SD-JWT+KB text, or a presentation's JSON text.
+/// Presentations by credential query id: text of an SD-JWT+KB, or JSON text.
 pub(crate) type VpToken = BTreeMap<String, Vec<String>>;
 
-/// Everything that a verdict depends on but the input and the time.
+/// Inputs of a verdict other than the presentation and the time.
 pub(crate) struct Verification {
     pub(crate) issuers: Issuers,
     pub(crate) catalogue: Catalogue,
     pub(crate) statuses: Statuses,
-    /// The time before which no clock can be right.
+    /// Floor of the clock: the current time cannot be earlier.
     pub(crate) clock: ClockFloor,
     suites: Vec<Box<dyn Cryptosuite>>,
-    /// The greatest age of a key binding, in seconds.
+    /// Maximum age of a key binding, in seconds.
     max_age: i64,
 }
 
-/// What an answer must be bound to.
+/// Values to which an answer must be bound.
 pub(crate) struct Binding {
     pub(crate) query: Query,
     pub(crate) nonce: String,
     pub(crate) audience: String,
-    /// For how many seconds past its time a status list still counts.
+    /// Number of seconds for which an expired status list is tolerated.
     pub(crate) stale_by: i64,
-    /// How many seconds ago the epoch of a freshness statement may have begun.
+    /// Maximum age of a freshness statement's epoch, in seconds.
     pub(crate) statement_age: i64,
 }
 
@@ -58,7 +58,7 @@ impl Verification {
         Ok(Self { issuers, catalogue, statuses, clock: ClockFloor::default(), suites, max_age })
     }
 
-    /// The credential formats that this verifier can verify.
+    /// Returns the credential formats that this verifier supports.
     pub(crate) fn formats() -> &'static [&'static str] {
         if cfg!(feature = "jsonld") {
             &["vc+sd-jwt", "dc+sd-jwt", "di_vc+jcs", "ldp_vc"]
@@ -67,7 +67,7 @@ impl Verification {
         }
     }
 
-    /// Verifies an answer, off the threads that serve calls.
+    /// Verifies an answer, on a thread that serves no calls.
     ///
     /// # Errors
     /// [`Error::IssuerKeyUnknown`]
@@ -96,7 +96,7 @@ impl Verification {
         .await?
     }
 
-    /// Verifies a credential that was handed over directly, off the threads that serve calls.
+    /// Verifies a credential given directly, on a thread that serves no calls.
     ///
     /// # Errors
     /// [`Error::IssuerKeyUnknown`]
@@ -119,14 +119,14 @@ impl Verification {
         .await?
     }
 
-    /// Raises the floor of the clock to what issuers signed as now in what was accepted.
+    /// Raises the floor of the clock to the signing times in accepted input.
     fn note_time(&self, report: &Report, accepted: bool) {
         if let Some(at) = report.issuer_time().filter(|_| accepted) {
             self.clock.raise(at);
         }
     }
 
-    /// Runs the pipeline, and says why each issuer was accepted or refused.
+    /// Runs the pipeline, and returns the decisions about the issuers with its result.
     fn with_environment<T>(
         &self,
         now: Timestamp,
@@ -135,7 +135,7 @@ impl Verification {
     ) -> (T, Grounds) {
         let suites: Vec<&dyn Cryptosuite> = self.suites.iter().map(AsRef::as_ref).collect();
         let judging = self.issuers.judging(now);
-        // One state of all lists for the whole verdict.
+        // One consistent state of all lists for the whole verdict.
         let lists = self.statuses.snapshot();
         let ran = run(&Environment {
             now,
@@ -150,8 +150,8 @@ impl Verification {
     }
 }
 
-/// Refuses input that may hold once an issuer's document was fetched again. It is not fetched because of the input: an
-/// issuer could watch one person by a key that it publishes to nobody.
+/// Refuses input that may be valid once an issuer's document is fetched again. The input itself must not cause the
+/// fetch: an issuer could track one person by a key that it gave to nobody else.
 fn require_known_keys(report: &Report) -> Result<(), Error> {
     if report.is_retryable() { Err(Error::IssuerKeyUnknown) } else { Ok(()) }
 }
@@ -170,7 +170,7 @@ fn suites(catalogue: &Catalogue) -> Result<Vec<Box<dyn Cryptosuite>>, Problem> {
     Ok(vec![Box::new(EddsaJcs2022), Box::new(rdfc(catalogue)?)])
 }
 
-/// eddsa-rdfc-2022 over the catalogue's contexts, which are bundled and pinned.
+/// eddsa-rdfc-2022 with the catalogue's contexts, which are bundled and pinned.
 #[cfg(feature = "jsonld")]
 pub(crate) fn rdfc(catalogue: &Catalogue) -> Result<carnet_jsonld::EddsaRdfc2022, Problem> {
     let contexts = catalogue

@@ -1,4 +1,4 @@
-//! The verifier: who it is, what it keeps, and what it verifies with.
+//! Verifier: its identity, its settings and its store.
 
 use std::{sync::Arc, time::Duration};
 
@@ -16,25 +16,25 @@ use crate::{
     watch::Hub,
 };
 
-/// How often what has expired is swept.
+/// Interval between sweeps of expired data.
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
 
-/// Who asks.
+/// Identity of the verifier.
 pub(crate) struct Identity {
     pub(crate) did: Did,
-    /// The DID URL of the key.
+    /// DID URL of the key.
     pub(crate) kid: String,
-    /// What holders are shown.
+    /// Name that holders are shown.
     pub(crate) name: String,
-    /// It signs with the active one.
+    /// Keys, of which the active one signs.
     pub(crate) key: Keyring,
 }
 
 impl Identity {
-    /// Runs what signs off the threads that serve calls: a key in a token takes its time, and may not answer at all.
+    /// Runs a signing operation on a thread that serves no calls: a key in a token is slow, and may not respond at all.
     ///
     /// # Errors
-    /// Internal: it was broken off.
+    /// Internal: the operation was aborted.
     pub(crate) async fn signing<T: Send + 'static>(
         self: &Arc<Self>,
         work: impl FnOnce(&Self) -> T + Send + 'static,
@@ -43,8 +43,8 @@ impl Identity {
         blocking(move || work(&identity)).await
     }
 
-    /// Joins a DID and its keys. `None` if the DID is a did:jwk or did:key of another key, or of a method that a
-    /// wallet could not resolve.
+    /// Combines a DID and its keys. `None` if the DID is a did:jwk or did:key of another key, or of a method that
+    /// wallets cannot resolve.
     pub(crate) fn new(did: Did, name: String, key: Keyring) -> Option<Self> {
         let public = key.public_key();
         let fragment = match did.method() {
@@ -57,29 +57,29 @@ impl Identity {
         Some(Self { did, kid, name, key })
     }
 
-    /// The full client id: also the audience of every answer (OpenID4VP 1.0 section 5.9.3).
+    /// Returns the full client id, which is the audience of every answer (OpenID4VP 1.0 section 5.9.3).
     pub(crate) fn client_id(&self) -> String {
         format!("decentralized_identifier:{}", self.did)
     }
 }
 
-/// What the configuration says.
+/// Settings from the configuration.
 pub(crate) struct Settings {
-    /// Under which wallets reach the service; no slash at the end.
+    /// URL under which wallets reach the service, without a trailing slash.
     pub(crate) public_url: String,
-    /// How long a request may be answered, in seconds.
+    /// Number of seconds for which a request can be answered.
     pub(crate) request_ttl: u32,
-    /// How long the verdict on a query of one's own is kept, in days; templates say it themselves.
+    /// Number of days for which the verdict on a custom query is kept; templates set their own.
     pub(crate) verdict_days: u32,
-    /// How many uses of entitlements may be marked between reconciliations; none: without bound, there is one desk.
+    /// Maximum number of uses of vouchers between reconciliations; `None`: unlimited, since there is one desk only.
     pub(crate) offline_uses: Option<u32>,
 }
 
-/// The domain, shared by all calls.
+/// The verifier, shared by all calls.
 pub(crate) struct Verifier<S> {
     pub(crate) identity: Arc<Identity>,
     pub(crate) settings: Settings,
-    /// The registration that goes with every request (spec/registration.md); none if there is none.
+    /// Registration to include in every request (spec/registration.md), if there is one.
     pub(crate) registration: Option<Map<String, Value>>,
     pub(crate) verification: Arc<Verification>,
     pub(crate) store: S,
@@ -87,7 +87,7 @@ pub(crate) struct Verifier<S> {
 }
 
 impl<S: Store> Verifier<S> {
-    /// Sweeps once.
+    /// Runs one sweep.
     pub(crate) async fn sweep(&self, now: carnet_core::time::Timestamp) -> Result<(), Error> {
         for id in self.store.sweep(now).await? {
             self.hub.publish(&id, None);
@@ -96,7 +96,7 @@ impl<S: Store> Verifier<S> {
         Ok(())
     }
 
-    /// Sweeps what has expired, for as long as the service runs.
+    /// Sweeps expired data while the service runs.
     pub(crate) async fn keep_sweeping(self: Arc<Self>) {
         let mut every = tokio::time::interval(SWEEP_EVERY);
         loop {
@@ -107,8 +107,7 @@ impl<S: Store> Verifier<S> {
         }
     }
 
-    /// Looks at the trust list's source, and then fetches the issuers' documents: all that are missing or older than
-    /// `max_age`.
+    /// Reads the trust list's source, and then fetches the issuers' documents that are missing or older than `max_age`.
     pub(crate) async fn refresh(&self, max_age: Duration) {
         let issuers = &self.verification.issuers;
         issuers.refresh_trust(&self.store, max_age, carnet_service::time::now()).await;
@@ -117,7 +116,7 @@ impl<S: Store> Verifier<S> {
         }
     }
 
-    /// Keeps the status lists fresh, for as long as the service runs.
+    /// Keeps the status lists fresh while the service runs.
     pub(crate) async fn keep_statuses(self: Arc<Self>) {
         loop {
             self.verification.statuses.pause().await;
@@ -128,7 +127,7 @@ impl<S: Store> Verifier<S> {
         }
     }
 
-    /// Keeps the trust list and the issuers' documents fresh, for as long as the service runs.
+    /// Keeps the trust list and the issuers' documents fresh while the service runs.
     pub(crate) async fn keep_refreshing(self: Arc<Self>) {
         let mut every = tokio::time::interval(crate::issuers::LOOK_EVERY);
         loop {

@@ -1,6 +1,6 @@
-//! Those who watch a request, and what they are told.
+//! Watchers of a request, and their notifications.
 //!
-//! What was disclosed passes through here, from the answer to whoever watches at that moment, and stays nowhere.
+//! Disclosed claims pass through here, from the answer to the clients that watch at that moment, and are not stored.
 
 use std::{
     collections::HashMap,
@@ -11,20 +11,20 @@ use tokio::sync::{broadcast, watch};
 
 use crate::{error::Error, ids::RequestId, verdicts::Disclosed};
 
-/// The most watchers of one request.
+/// Maximum number of watchers of one request.
 const PER_REQUEST: usize = 16;
 
-/// The most watchers at all.
+/// Maximum number of all watchers.
 const IN_ALL: usize = 1_024;
 
-/// Changes that a slow watcher may lag behind; it then reads the state anew.
+/// Number of changes that a slow watcher may lag behind; after that it reads the state again.
 const BACKLOG: usize = 16;
 
-/// A request changed; with what was disclosed, if it was accepted.
+/// Change of a request, with the disclosed claims if it was accepted.
 #[derive(Debug, Clone)]
 pub(crate) struct Changed(pub(crate) Option<Arc<Disclosed>>);
 
-/// Brings changes to those who watch.
+/// Hub that sends changes to watchers.
 pub(crate) struct Hub {
     requests: Mutex<HashMap<RequestId, broadcast::Sender<Changed>>>,
     stopping: watch::Sender<bool>,
@@ -52,7 +52,7 @@ impl Hub {
         Ok(Watcher { changes: sender.subscribe(), stopping: self.stopping.subscribe() })
     }
 
-    /// Tells those who watch; with nobody there, what was disclosed is dropped here.
+    /// Notifies the watchers; without any, the disclosed claims are dropped here.
     pub(crate) fn publish(&self, id: &RequestId, disclosed: Option<Disclosed>) {
         let sender = self.lock().get(id).cloned();
         if let Some(sender) = sender {
@@ -60,13 +60,13 @@ impl Hub {
         }
     }
 
-    /// Ends every watch, so that the service can drain.
+    /// Ends every watch, so that the service can shut down.
     pub(crate) fn stop(&self) {
         self.stopping.send_replace(true);
     }
 }
 
-/// One who watches.
+/// Watcher of one request.
 pub(crate) struct Watcher {
     changes: broadcast::Receiver<Changed>,
     stopping: watch::Receiver<bool>,
