@@ -3,7 +3,7 @@
 //! Two JSON texts can have the same RDF and yet say different things to a program that reads the JSON. Each rule
 //! here takes away one way to do that after signing:
 //!
-//! - `@context` stands at the top only, and names bundled contexts by URL. The credentials in a presentation are
+//! - `@context` is at the top only, and names bundled contexts by URL. The credentials in a presentation are
 //!   documents of their own here: each brings its context, and has its own graph.
 //! - Properties go by their terms: a key is neither an IRI nor a keyword, so that no property can be moved where
 //!   the data model does not look for it. The exception is a string with its language, `@value` + `@language`.

@@ -1,6 +1,6 @@
 //! JSON-LD for Carnet: the cryptosuites that sign RDF, in one crate, since it is slow to build.
 //!
-//! All of it stands behind the feature `ssi`, which is off by default; without it the crate is empty but for
+//! All of it is behind the feature `ssi`, which is off by default; without it the crate is empty but for
 //! [`AVAILABLE`]. A program that speaks JSON-LD has a feature of its own:
 //!
 //! ```toml

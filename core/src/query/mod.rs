@@ -272,7 +272,7 @@ fn flat(paths: Vec<Vec<ClaimPath>>) -> Vec<ClaimPath> {
     flat
 }
 
-/// Equality of strings, booleans and whole numbers; numbers by value, in whichever form each is written.
+/// Equality of strings, booleans and whole numbers; numbers by value, in any spelling.
 fn same(a: &Value, b: &Value) -> bool {
     match (json::whole(a), json::whole(b)) {
         (Some(a), Some(b)) => a == b,
