@@ -43,13 +43,13 @@ pub(crate) struct Global {
     /// The language of screens [default: from LANG]
     #[arg(long, global = true, value_enum)]
     pub(crate) lang: Option<Language>,
-    /// Trust the certificates in this file (PEM) beside the system's
+    /// Trust the certificates in this file (PEM) in addition to the system's
     #[arg(long, global = true, env = "CARNET_CA", value_name = "FILE")]
     pub(crate) ca: Option<PathBuf>,
     /// Let did:web identifiers on this host point to this machine or a private network
     #[arg(long, global = true, env = "CARNET_PRIVATE_HOSTS", value_name = "HOST", value_delimiter = ',')]
     pub(crate) private_host: Vec<String>,
-    /// Record the wallet's progress in this folder, to recognize an outdated copy of its file [default:
+    /// Record the wallet's progress in this folder, to recognise an outdated copy of its file [default:
     /// ~/.local/state/carnet]
     #[arg(long, global = true, env = "CARNET_STATE", value_name = "DIR")]
     pub(crate) state: Option<PathBuf>,
@@ -67,7 +67,7 @@ pub(crate) enum Command {
     Passphrase(ChangePassphrase),
     /// Receive a credential that somebody offers
     Receive(Receive),
-    /// Get fresh copies from the issuers, so that no two verifiers see the same copy
+    /// Get fresh copies from the issuers, so that no two askers see the same copy
     Refill(Refill),
     /// Have the issuers confirm that your documents hold, and get newer trust lists: for where there is no network
     Refresh(Refresh),
@@ -362,7 +362,7 @@ pub(crate) enum ReceiptCommand {
 /// `carnet receipt export`.
 #[derive(Debug, Args)]
 pub(crate) struct ExportReceipt {
-    /// Verifier: a client id, a DID, an unambiguous name, or the number of a log entry
+    /// The asker: a client id, a DID, an unambiguous name, or the number of a log entry
     pub(crate) who: String,
     /// The file to write
     #[arg(long, value_name = "FILE")]
@@ -399,7 +399,7 @@ pub(crate) struct Restore {
 /// `carnet erase`.
 #[derive(Debug, Args)]
 pub(crate) struct Erase {
-    /// Verifier: a client id, a DID, an unambiguous name, or the number of a log entry
+    /// The asker: a client id, a DID, an unambiguous name, or the number of a log entry
     pub(crate) who: String,
     /// Send without asking: the digest of the request that you looked at before
     // Without a value it approves nothing and prints that a digest is needed. A digest has no hyphen, so the next
@@ -411,7 +411,7 @@ pub(crate) struct Erase {
 /// `carnet report`.
 #[derive(Debug, Args)]
 pub(crate) struct Report {
-    /// Verifier: a client id, a DID, an unambiguous name, or the number of a log entry
+    /// The asker: a client id, a DID, an unambiguous name, or the number of a log entry
     pub(crate) who: String,
     /// Write it to this new file: text, or with --json the JSON object
     #[arg(long, value_name = "FILE")]

@@ -240,7 +240,7 @@ impl Opened {
 }
 
 /// Content of a copy without its copy-specific parts: key, status, signature and salts. It must be equal in all copies
-/// of a credential; otherwise the issuer could recognize one by it.
+/// of a credential; otherwise the issuer could recognise one by it.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Said {
     /// Members without the arrays of commitments.
@@ -335,7 +335,7 @@ fn nameless(members: &Map<String, Value>, format: &str, did: &Did) -> Result<(),
 }
 
 /// Refuses times other than whole days, and a signing time: to the second, they would let the issuer and everybody else
-/// recognize one person's copies (spec/credential-types.md 3.1).
+/// recognise one person's copies (spec/credential-types.md 3.1).
 fn coarse(members: &Map<String, Value>, format: &str) -> Result<(), Problem> {
     let fine =
         |name: &str| Problem::new(Code::MalformedValue, format!("{name} of the copy is not the beginning of a day"));

@@ -36,7 +36,7 @@ const REFUSED: [&str; 11] = [
     "revoked",
 ];
 
-/// Errors for proofs with an unknown or expired nonce. The issuer checks neither in a call that it recognizes as a
+/// Errors for proofs with an unknown or expired nonce. The issuer checks neither in a call that it recognises as a
 /// repetition, so it issued nothing for these proofs.
 const PROOFS_REFUSED: [&str; 2] = ["invalid_nonce", "invalid_proof"];
 /// Error for an expired token.

@@ -200,7 +200,7 @@ impl IssuerConfig {
                 return Err(refused_field(field, what));
             }
         }
-        // All statements start with an epoch, so that none can be recognized by its time.
+        // All statements start with an epoch, so that none can be recognised by its time.
         if !self.freshness_seconds.is_multiple_of(freshness::EPOCH_SECONDS) {
             let (seconds, epoch) = (self.freshness_seconds, freshness::EPOCH_SECONDS);
             let what = format!("freshness_seconds is {seconds}, which is no multiple of {epoch} (six hours)");

@@ -25,7 +25,7 @@ const TAG_BYTES: usize = 16;
 /// 40 bytes in base64url.
 const TEXT_BYTES: usize = 54;
 
-/// Issues nonces, and recognizes them.
+/// Issues nonces, and recognises them.
 pub(crate) struct Nonces {
     /// Length of a block of SHA-256, which HMAC uses unmodified.
     key: Zeroizing<[u8; 64]>,
@@ -55,7 +55,7 @@ impl Nonces {
         Zeroizing::new(URL_SAFE_NO_PAD.encode(bytes))
     }
 
-    /// Recognizes an unexpired nonce from [`Self::give`]. The comparison takes constant time.
+    /// Recognises an unexpired nonce from [`Self::give`]. The comparison takes constant time.
     pub(crate) fn recognize(&self, nonce: &str, now: Timestamp) -> Option<Nonce> {
         if nonce.len() != TEXT_BYTES {
             return None;

@@ -1,7 +1,7 @@
 //! Verdicts, which are stored, and disclosed claims, which are not.
 //!
 //! The two have different types on purpose: a [`Verdict`] has no field for a value, and a [`Disclosed`] cannot be
-//! stored: it is neither serializable nor printable, and is wiped from memory when dropped.
+//! stored: it is neither serialisable nor printable, and is wiped from memory when dropped.
 
 use std::fmt;
 
@@ -254,12 +254,12 @@ impl Verdict {
         &self.credentials
     }
 
-    /// Serializes it for the store.
+    /// Serialises it for the store.
     pub(crate) fn to_stored(&self) -> Option<String> {
         serde_json::to_string(self).ok()
     }
 
-    /// Deserializes it from the store.
+    /// Deserialises it from the store.
     pub(crate) fn from_stored(text: &str) -> Option<Self> {
         serde_json::from_str(text).ok()
     }
@@ -305,7 +305,7 @@ fn redemption(outcome: Outcome, code: &str, detail: String) -> Check {
     Check { name, about: String::new(), outcome, code: code.to_owned(), detail, problem_type }
 }
 
-/// Sanitizes a detail: it may contain untrusted text, which must not be able to redraw a terminal or fill a store.
+/// Sanitises a detail: it may contain untrusted text, which must not be able to redraw a terminal or fill a store.
 fn printable(detail: &str) -> String {
     const MOST: usize = 200;
     carnet_core::text::escaped(&detail.chars().take(MOST).collect::<String>())
@@ -373,7 +373,7 @@ fn document(held: &Held) -> Map<String, Value> {
     document
 }
 
-/// Recognizes an array of commitments by its name and its form (spec/at-least.md 3.1).
+/// Recognises an array of commitments by its name and its form (spec/at-least.md 3.1).
 fn is_commitments(name: &str, value: &Value) -> bool {
     let named = Direction::ALL.iter().any(|direction| name.ends_with(&direction.commitments_claim("")));
     let commitment = |item: &Value| item.as_str().is_some_and(|text| text.parse::<Commitment>().is_ok());
@@ -406,12 +406,12 @@ impl KeptClaim {
         self.erase_at
     }
 
-    /// Serializes the value for the store.
+    /// Serialises the value for the store.
     pub(crate) fn to_stored(&self) -> String {
         self.value.to_string()
     }
 
-    /// Deserializes a claim from the store.
+    /// Deserialises a claim from the store.
     pub(crate) fn from_stored(query_id: String, path: String, value: &str, erase_at: Timestamp) -> Option<Self> {
         let value = json::parse(value.as_bytes(), json::Limits::DOCUMENT).ok()?;
         Some(Self { query_id, path, value, erase_at })

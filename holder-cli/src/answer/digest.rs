@@ -14,7 +14,7 @@ use crate::wallet::Contents;
 /// even if the wallet receives further credentials.
 ///
 /// # Errors
-/// If the answer cannot be serialized as JSON.
+/// If the answer cannot be serialised as JSON.
 pub(crate) fn digest(object: &str, parts: &[Part], contents: &Contents) -> Result<String, Problem> {
     let goes: Vec<Value> = parts
         .iter()

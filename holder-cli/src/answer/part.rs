@@ -183,8 +183,8 @@ pub(crate) fn is_status(name: &str, value: &Value, format: &str) -> bool {
 }
 
 /// Tests if the entry of a status message lists the meanings of its values in the one accepted form. All copies of an
-/// issuer must carry the same texts, which a wallet cannot check on its own. The form therefore allows fifteen short
-/// texts and nothing else that could mark a copy (spec/status.md 2.6).
+/// issuer must carry the same texts, which a wallet cannot check on its own. So the form allows fifteen short texts
+/// and nothing else that could mark a copy (spec/status.md 2.6).
 fn explained(entry: &Value) -> bool {
     entry.get("statusSize").and_then(Value::as_u64) == Some(message::BITS.into())
         && entry.get("statusMessage").is_some_and(|texts| Messages::parse(texts).is_ok())

@@ -106,7 +106,7 @@ async fn channel(origin: &str, ca: Option<&[u8]>) -> Result<Channel, Failure> {
     })
 }
 
-/// Builds a request with the token that authorizes it; without a token, as for a renewal, the message itself authorizes
+/// Builds a request with the token that authorises it; without a token, as for a renewal, the message itself authorises
 /// it.
 fn authorised<T>(message: T, token: &str) -> Result<tonic::Request<T>, Failure> {
     if token.is_empty() {

@@ -159,7 +159,7 @@ async fn when_nobody_says_when_the_time_is_drawn() {
     assert!(times.len() > 20, "it is drawn each time");
 }
 
-/// Otherwise an issuer could recognize a wallet by the lifetime of its statements.
+/// Otherwise an issuer could recognise a wallet by the lifetime of its statements.
 #[tokio::test(flavor = "multi_thread")]
 async fn statements_hold_as_long_as_the_issuer_says_to_everybody() {
     let scene = received([]).await;

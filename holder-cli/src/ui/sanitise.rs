@@ -1,4 +1,4 @@
-//! Sanitization of untrusted text for a terminal.
+//! Sanitisation of untrusted text for a terminal.
 
 use carnet_core::text::shown;
 

@@ -199,7 +199,7 @@ impl Entry {
     /// Returns base64url of SHA-256 over the entry's RFC 8785 text, by which the next entry refers to it.
     pub(crate) fn digest(&self) -> String {
         let value = serde_json::to_value(self).unwrap_or_default();
-        // Core canonicalizes every text that a strict parser accepts; the fallback ensures that no entry lacks a
+        // Core canonicalises every text that a strict parser accepts; the fallback ensures that no entry lacks a
         // digest.
         digest(&canonicalize(&value).unwrap_or_else(|_| value.to_string().into_bytes()))
     }
@@ -391,7 +391,7 @@ fn digest(bytes: &[u8]) -> String {
     URL_SAFE_NO_PAD.encode(Sha256::digest(bytes))
 }
 
-/// Serialization of an instant as text, so that an exported log can be verified unmodified.
+/// Serialisation of an instant as text, so that an exported log can be verified unmodified.
 mod instant {
     use carnet_core::time::Timestamp;
     use serde::{Deserialize, Deserializer, Serializer, de::Error};

@@ -88,7 +88,7 @@ impl From<&Opened> for Proved {
     }
 }
 
-/// Serialization of a claim path as in DCQL.
+/// Serialisation of a claim path as in DCQL.
 mod path {
     use carnet_core::{
         query::{parse_path, path_to_json},
@@ -106,7 +106,7 @@ mod path {
     }
 }
 
-/// Serialization of a direction by its name.
+/// Serialisation of a direction by its name.
 pub(super) mod direction {
     use carnet_core::at_least::Direction;
     use serde::{Deserialize, Deserializer, Serializer, de::Error};

@@ -16,7 +16,7 @@ use crate::{
     },
 };
 
-/// Service of one issuer. Authorization happens before it.
+/// Service of one issuer. Authorisation happens before it.
 pub(crate) struct Renewals<S>(pub(crate) Arc<Issuer<S>>);
 
 #[tonic::async_trait]

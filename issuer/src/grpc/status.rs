@@ -22,7 +22,7 @@ use crate::{
 /// Public service: everybody may call it.
 pub(crate) struct Lists<S>(pub(crate) Arc<Issuer<S>>);
 
-/// Service for staff. Authorization happens before it.
+/// Service for staff. Authorisation happens before it.
 pub(crate) struct Statuses<S>(pub(crate) Arc<Issuer<S>>);
 
 #[tonic::async_trait]

@@ -62,7 +62,7 @@ pub(crate) struct StatusLists {
     /// Publication times of changes that are not urgent.
     set_times: SetTimes,
     shelf: RwLock<Arc<Shelf>>,
-    /// Serializes publications, so that an older version never replaces a newer one.
+    /// Serialises publications, so that an older version never replaces a newer one.
     making: Arc<tokio::sync::Mutex<Making>>,
 }
 

@@ -1,4 +1,4 @@
-//! Offers: authorization, validation, and single use.
+//! Offers: authorisation, validation, and single use.
 
 use carnet_proto::issuer::v1::{self as proto, offer_service_client::OfferServiceClient};
 use carnet_service::wire;

@@ -1,4 +1,4 @@
-//! Desks of one organization: their names, keys and bounds (spec/entitlement.md section 4).
+//! Desks of one organisation: their names, keys and bounds (spec/entitlement.md section 4).
 
 use std::{collections::BTreeSet, path::Path};
 
@@ -15,7 +15,7 @@ use serde::{Deserialize, Deserializer, de::Error as _};
 /// Folder of a desk's own key, in its data directory.
 const FOLDER: &str = "desk";
 
-/// Several desks of one organization that are not always connected.
+/// Several desks of one organisation that are not always connected.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RedemptionConfig {
@@ -28,7 +28,7 @@ pub(crate) struct RedemptionConfig {
     pub(crate) offline_uses: u32,
 }
 
-/// Another desk of the organization.
+/// Another desk of the organisation.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct OtherDesk {

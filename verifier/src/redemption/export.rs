@@ -70,11 +70,11 @@ impl Export {
         Ok(format!("{}\n{lines}", jose::sign(header, &payload, &desk.key)?))
     }
 
-    /// Verifies the export of a desk of this organization, which must be signed with that desk's key.
+    /// Verifies the export of a desk of this organisation, which must be signed with that desk's key.
     ///
     /// # Errors
     /// `token_malformed`, `token_type`, `signature_invalid` and the other errors of a JWS; `issuer_mismatch`: another
-    /// organization; `method_unknown`: a desk without a known key; `malformed_value`: the lines are not the signed
+    /// organisation; `method_unknown`: a desk without a known key; `malformed_value`: the lines are not the signed
     /// ones, or are malformed.
     pub(crate) fn verify(
         text: &str,

@@ -1,4 +1,4 @@
-//! Authorization and limits of calls.
+//! Authorisation and limits of calls.
 
 use carnet_proto::verifier::v1::{
     CreateRequestRequest, ListRequestsRequest, ReadRequestRequest, ReadResultRequest, VerifyCredentialRequest,

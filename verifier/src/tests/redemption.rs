@@ -319,7 +319,7 @@ async fn desks_find_and_name_double_use_and_count_each_others_marks() {
     assert!(taken.synced && taken.double.is_empty());
 }
 
-/// Creates a desk with this key, of the verifier's organization.
+/// Creates a desk with this key, of the verifier's organisation.
 fn signing(world: &World, key: SecretKey) -> Desk {
     Desk { organisation: world.verifier.identity.did.clone(), key: Keyring::of(Box::new(key)) }
 }

@@ -34,7 +34,7 @@ fn head(version: u32, length: u64) -> String {
 
 /// Writes contents whose texts are packed.
 pub(super) fn write(writer: &mut impl Write, contents: &Contents) -> io::Result<()> {
-    // Serialized twice, to count the bytes without holding them in memory.
+    // Serialised twice, to count the bytes without holding them in memory.
     let mut counted = Counter(0);
     serde_json::to_writer(&mut counted, contents)?;
     writer.write_all(head(contents.version, counted.0).as_bytes())?;

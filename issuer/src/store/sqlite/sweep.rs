@@ -81,7 +81,7 @@ impl Ended {
         }
     }
 
-    /// Runs one step, and returns the number of rows it erased data of. With fewer than [`STEP`], there are no more.
+    /// Runs one step, and returns the number of rows it erased data of. Fewer than [`STEP`]: nothing is left.
     async fn erase(self, tx: &mut Tx, now: Timestamp, records: i64) -> Result<u64, Error> {
         // A copy is known for as long as another clock may still consider it valid.
         let known = now.plus(-CLOCK_SKEW);
