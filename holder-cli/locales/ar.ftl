@@ -187,6 +187,7 @@ log-nothing = لم يحدث شيء بعد.
 log-why = لماذا
 log-claims = البيانات
 log-proved = أُثبت
+log-bounds = الحدود التي طُلبت
 log-beyond = طُلب أكثر مما هو مسجّل
 log-due = يجب أن يُمحى في
 log-due-past = كان يجب أن يُمحى منذ

@@ -187,6 +187,7 @@ log-nothing = Es ist noch nichts geschehen.
 log-why = Wozu
 log-claims = Angaben
 log-proved = Bewiesen
+log-bounds = Gefragte Grenzen
 log-beyond = Über die Registrierung hinaus gefragt
 log-due = Zu löschen bis
 log-due-past = Hätte gelöscht sein müssen seit

@@ -187,6 +187,7 @@ log-nothing = Nothing has happened yet.
 log-why = Why
 log-claims = Claims
 log-proved = Proved
+log-bounds = Limits asked for
 log-beyond = Asked beyond what is registered
 log-due = Due to be gone
 log-due-past = Due to be gone already since

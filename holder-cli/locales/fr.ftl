@@ -187,6 +187,7 @@ log-nothing = Il ne s’est encore rien passé.
 log-why = Pourquoi
 log-claims = Données
 log-proved = Prouvé
+log-bounds = Limites demandées
 log-beyond = Demandé au-delà de ce qui est enregistré
 log-due = À effacer au plus tard
 log-due-past = Aurait dû être effacé depuis

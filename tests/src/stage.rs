@@ -209,7 +209,7 @@ impl Stage {
         let trusted =
             [(university.did.as_str(), "QualificationCredential"), (&authority.did, "ResidencePermitCredential")];
         let registrar = open_registrar(&folder)?;
-        let agency = open_verifier(&folder, "agency", "City Welcome Office", &trusted, true)?;
+        let agency = open_verifier(&folder, "agency", "City Welcome Office", &trusted, Some(&[]))?;
         Ok(Self { folder, _temporary: temporary, site, university, authority, agency, registrar })
     }
 
@@ -246,6 +246,18 @@ impl Stage {
     /// # Errors
     /// If it does not become ready.
     pub fn open_agency(&self, short: &str, name: &str, registered: bool) -> Result<Office> {
+        self.open_agency_as(short, name, registered.then_some(&[]))
+    }
+
+    /// Another agency, which is registered as these options of `init` say.
+    ///
+    /// # Errors
+    /// If it does not become ready.
+    pub fn open_agency_registered(&self, short: &str, name: &str, options: &[&str]) -> Result<Office> {
+        self.open_agency_as(short, name, Some(options))
+    }
+
+    fn open_agency_as(&self, short: &str, name: &str, registered: Option<&[&str]>) -> Result<Office> {
         let trusted = [
             (self.university.did.as_str(), "QualificationCredential"),
             (&self.authority.did, "ResidencePermitCredential"),
@@ -462,13 +474,21 @@ const ABOUT: [&str; 11] = [
     "--all-uses",
 ];
 
-/// Sets up and starts a verifier that trusts these issuers, each for one type.
-fn open_verifier(folder: &Path, short: &str, name: &str, trusted: &[(&str, &str)], registered: bool) -> Result<Office> {
+/// Sets up and starts a verifier that trusts these issuers, each for one type. If it is to be registered, `registered` has
+/// further options of `init`.
+fn open_verifier(
+    folder: &Path,
+    short: &str,
+    name: &str,
+    trusted: &[(&str, &str)],
+    registered: Option<&[&str]>,
+) -> Result<Office> {
     let data = folder.join(short);
     let data_text = data.display().to_string();
     let mut init = vec!["init", "--data", &data_text, "--name", name, "--json"];
-    if registered {
+    if let Some(options) = registered {
         init.extend(ABOUT);
+        init.extend(options);
     }
     let said = programs::run("carnet-verifier", init, &[])?.ok()?.json()?;
     if let Some(request) = said.get("registration_request").and_then(Value::as_str) {

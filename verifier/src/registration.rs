@@ -52,10 +52,10 @@ pub(crate) struct About {
     /// A request template that you use; may be repeated. You are registered for these only.
     #[arg(long = "use", value_name = "TEMPLATE", required_unless_present = "all_uses")]
     pub(crate) uses: Vec<String>,
-    /// Register for the bounds of the templates only, such as today-18y: wallets warn of any other bound. Older wallets
-    /// may refuse such a registration.
+    /// Register for any bounds, not only for those of the templates, such as today-18y. Many bounds narrow a hidden value
+    /// down; the registrar is shown that any are allowed. Older wallets may refuse a registration without this.
     #[arg(long)]
-    pub(crate) limit_bounds: bool,
+    pub(crate) any_bounds: bool,
     /// Register for every template of the catalogue.
     #[arg(long, conflicts_with = "uses")]
     pub(crate) all_uses: bool,
@@ -84,10 +84,10 @@ pub(crate) fn request(
             purpose: template.purpose.clone(),
             legal_basis: template.legal_basis.clone(),
             retention_days: template.retention_days,
-            credentials: if about.limit_bounds {
-                template.limit(RegisteredCredential::of_query(&query.0))
-            } else {
+            credentials: if about.any_bounds {
                 RegisteredCredential::of_query(&query.0)
+            } else {
+                template.limit(RegisteredCredential::of_query(&query.0))
             },
         });
     }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use carnet_core::{day, receipt::ShownThreshold, trust::registration::KeyStanding};
+use carnet_core::{day, query::Threshold, receipt::ShownThreshold, trust::registration::KeyStanding};
 use carnet_spec::Catalogue;
 use serde_json::{Value, json};
 
@@ -15,7 +15,7 @@ use crate::{
     wallet::{
         Contents, Entry, EntryKind,
         forgetting::log_key,
-        log::{Broken, Checkpoint, Log},
+        log::{AskedBound, Broken, Checkpoint, Log},
         presentations::{Presentation, presentations},
     },
 };
@@ -182,6 +182,25 @@ impl View<'_> {
         Labels::new(catalogue, &part.type_name, messages).claim(below_subject(path))
     }
 
+    /// Returns the requested bounds that were not proved, in the words of the consent screen.
+    fn bounds(&self, catalogue: &Catalogue, messages: &Messages) -> Vec<String> {
+        let is_proved = |asked: &AskedBound, threshold: &Threshold| {
+            self.entry.parts.iter().filter(|part| asked.types.contains(&part.type_name)).any(|part| {
+                let of_claim = part.thresholds.iter().filter(|shown| below_subject(shown.path()) == asked.claim);
+                of_claim.filter_map(|shown| shown.threshold().ok()).any(|shown| shown == *threshold)
+            })
+        };
+        let said = |asked: &AskedBound| {
+            let threshold = Threshold::new(asked.direction, asked.bound.clone()).ok()?;
+            let type_name = asked.types.first().map_or("", String::as_str);
+            let labels = Labels::new(catalogue, type_name, messages);
+            let line =
+                || format!("{}, {}: {}", labels.document(), labels.claim(&asked.claim), labels.bound(&threshold));
+            (!is_proved(asked, &threshold)).then(line)
+        };
+        self.entry.bounds.iter().filter_map(said).collect()
+    }
+
     /// Returns the detail lines: a label and its value.
     fn details(&self, session: &Session, catalogue: &Catalogue) -> Vec<(String, String)> {
         let messages = &session.ui.messages;
@@ -201,6 +220,10 @@ impl View<'_> {
             if !proved.is_empty() {
                 add("log-proved", format!("{document}: {}", proved.join(", ")));
             }
+        }
+        let bounds = self.bounds(catalogue, messages);
+        if !bounds.is_empty() {
+            add("log-bounds", bounds.join("; "));
         }
         if !self.entry.beyond.is_empty() {
             let beyond: Vec<String> =

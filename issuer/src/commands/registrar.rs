@@ -240,7 +240,7 @@ fn only(claim: &RegisteredClaim) -> String {
             Direction::AtMost => "at most",
         };
         let bounds: Vec<String> = claim.bounds(direction).iter().map(bound).collect();
-        let bounds = if bounds.is_empty() { "something".to_owned() } else { bounds.join(" or ") };
+        let bounds = if bounds.is_empty() { "any value that it chooses".to_owned() } else { bounds.join(" or ") };
         claim.registers(direction).then(|| format!("{words} {bounds}"))
     };
     let sides: Vec<String> = Direction::ALL.into_iter().filter_map(side).collect();

@@ -238,7 +238,7 @@ It could then ask, without a warning:
     by what law (en)  "Section 4a of the Residence Act"
     of "ResidencePermitCredential" ("vc+sd-jwt"):
       "credentialSubject.rightToWork"
-      "credentialSubject.validUntil" (only whether it is at least something)
+      "credentialSubject.validUntil" (only whether it is at least any value that it chooses)
 It signs receipts with:
 - {asker}#{fragment} ({fragment})
 From 2026-11-22 until 2027-11-21,

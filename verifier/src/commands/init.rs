@@ -47,9 +47,10 @@ struct AboutIfGiven {
     /// Register for every template of the catalogue.
     #[arg(long, requires = "country", conflicts_with = "uses", group = "which_uses")]
     all_uses: bool,
-    /// Register for the bounds of the templates only, such as today-18y.
+    /// Register for any bounds, not only for those of the templates, such as today-18y. Many bounds narrow a hidden value
+    /// down; the registrar is shown that any are allowed. Older wallets may refuse a registration without this.
     #[arg(long, requires = "country")]
-    limit_bounds: bool,
+    any_bounds: bool,
 }
 
 impl AboutIfGiven {
@@ -64,7 +65,7 @@ impl AboutIfGiven {
             legal_identifier: self.legal_identifier,
             uses: self.uses,
             all_uses: self.all_uses,
-            limit_bounds: self.limit_bounds,
+            any_bounds: self.any_bounds,
         })
     }
 }

@@ -238,7 +238,7 @@ fn register(world: &World, uses: &[&str]) -> Map<String, Value> {
     register_with(world, uses, false)
 }
 
-fn register_with(world: &World, uses: &[&str], limit_bounds: bool) -> Map<String, Value> {
+fn register_with(world: &World, uses: &[&str], any_bounds: bool) -> Map<String, Value> {
     let about = crate::registration::About {
         country: "PT".to_owned(),
         privacy_policy: "https://jobs.example/privacy".to_owned(),
@@ -249,7 +249,7 @@ fn register_with(world: &World, uses: &[&str], limit_bounds: bool) -> Map<String
         legal_identifier: None,
         uses: uses.iter().map(|id| (*id).to_owned()).collect(),
         all_uses: uses.is_empty(),
-        limit_bounds,
+        any_bounds,
     };
     let catalogue = &world.verifier.verification.catalogue;
     let request = crate::registration::request(&world.verifier.identity, &about, catalogue).unwrap();
@@ -260,20 +260,25 @@ fn register_with(world: &World, uses: &[&str], limit_bounds: bool) -> Map<String
 }
 
 #[tokio::test]
-async fn a_registration_can_be_limited_to_the_bounds_of_its_templates() {
+async fn a_registration_is_limited_to_the_bounds_of_its_templates_unless_any_is_asked_for() {
     let world = World::new().await;
-    let document = register_with(&world, &["job-right-to-work", "work-permit-today"], true);
     let asker = world.verifier.identity.did.to_string();
     let expected =
         carnet_core::trust::registration::Expected { asker: &asker, registrars: &|_| true, now: now(), skew: 0 };
-    let registration = Registration::verify(&document, &expected, &SelfContained).unwrap();
+    let registration = |any_bounds: bool| {
+        let document = register_with(&world, &["job-right-to-work", "work-permit-today"], any_bounds);
+        Registration::verify(&document, &expected, &SelfContained).unwrap()
+    };
     let template = world.verifier.verification.catalogue.template("work-permit-today").unwrap();
-    let on = |days: i64| {
+    let on = |registration: &Registration, days: i64| {
         let query = template.query_at(now().plus(days * 86_400)).unwrap().0;
         registration.excess("work-permit-today", &query).iter().map(|excess| excess.beyond).collect::<Vec<_>>()
     };
-    assert_eq!(on(0), []);
-    assert_eq!(on(30), [carnet_core::trust::registration::Beyond::Bound]);
+    let limited = registration(false);
+    assert_eq!(on(&limited, 0), []);
+    assert_eq!(on(&limited, 30), [carnet_core::trust::registration::Beyond::Bound]);
+    let open = registration(true);
+    assert_eq!((on(&open, 0), on(&open, 30)), (Vec::new(), Vec::new()));
 }
 
 #[tokio::test]

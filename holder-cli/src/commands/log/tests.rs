@@ -1,3 +1,5 @@
+use carnet_core::at_least::Direction;
+
 use super::*;
 use crate::{
     receipt::tests::{Fault, Scene},
@@ -100,6 +102,38 @@ async fn what_is_exported_can_be_checked_and_holds_no_markup_of_others() {
             .contains("<html lang=\"ar\" dir=\"rtl\">")
     );
     assert_eq!(export::escape("<a href=\"x\" title='y'>&"), "&lt;a href=&quot;x&quot; title=&#39;y&#39;&gt;&amp;");
+}
+
+/// Not those that were proved: they stand among what was shown.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_bounds_that_were_asked_for_are_named_in_every_language() {
+    let mut scene = Scene::shown(Fault::None).await;
+    let asked = |bound: u8| AskedBound {
+        types: vec!["QualificationCredential".to_owned()],
+        claim: "eqfLevel".to_owned(),
+        direction: Direction::AtLeast,
+        bound: bound.into(),
+    };
+    let part = json!({"id": "a", "type_name": "QualificationCredential",
+        "thresholds": [{"path": "credentialSubject.eqfLevel", "at_least": 5}]});
+    let entry =
+        |kind, bounds| Entry { bounds, ..Entry::new(scene.session.now(), kind, "decentralized_identifier:did:x:y") };
+    let mut log = Log::default();
+    log.push(entry(EntryKind::RefusedByOwner, vec![asked(8), asked(6)]));
+    let sent = entry(EntryKind::Sending, vec![asked(5)]);
+    log.push(Entry { parts: vec![serde_json::from_value(part).unwrap()], ..sent });
+    assert!(text(&scene.session, &log).contains("(EQF): at least 8; "), "{}", text(&scene.session, &log));
+    for language in Language::ALL {
+        scene.session.ui = Ui::new(false, true, language);
+        let (said, messages) = (text(&scene.session, &log), Messages::new(language));
+        let label = messages.text("log-bounds");
+        assert_ne!(label, "log-bounds");
+        let lines: Vec<&str> = said.lines().filter(|line| line.contains(&label)).collect();
+        assert_eq!(lines.len(), 1, "{said}");
+        for bound in ["8", "6"] {
+            assert!(lines[0].contains(&messages.with("bound-value-at-least", &[("bound", bound)])), "{said}");
+        }
+    }
 }
 
 #[test]

@@ -3,6 +3,8 @@
 // A test ends where a sum overflows.
 #![allow(clippy::arithmetic_side_effects)]
 
+use std::cell::Cell;
+
 use super::*;
 
 const NAMES: [&str; 6] = ["mayWork", "country", "name", "number", "title", "place"];
@@ -102,4 +104,43 @@ fn what_is_too_much_to_find_out_counts_as_betrayed() {
     };
     // Of one document and of many.
     assert_eq!((implied(1), implied(60)), (63, 63 * 60));
+}
+
+/// Plans that are tried for what an answer betrays, and how many conditions it does.
+fn trials(query: &Query, holdings: &[Holding<'_>]) -> (u32, usize) {
+    let (weights, contested, count) = (weights(), query.contested(holdings), Cell::new(0));
+    let solve = |assumed: &BTreeSet<Condition>| {
+        query.solve(holdings, &weights, Offers::new(&Named, &weights, &contested, assumed))
+    };
+    let solved = solve(&BTreeSet::new()).unwrap();
+    let implied = implied::implied(query, holdings, &solved, |assumed| {
+        count.set(count.get() + 1);
+        solve(assumed)
+    });
+    (count.get(), implied.len())
+}
+
+/// An ordinary request is planned once: trials are for alternatives that a visible document does not meet.
+#[test]
+fn only_alternatives_that_are_not_met_are_tried() {
+    let permit =
+        |country: &str, until: u16| payload("Permit", json!({"country": country, "name": "A", "until": until}));
+    let ordered = until();
+    let bound = json!({"id": "u", "path": ["credentialSubject", "until"], "carnet_at_least": 5});
+    let mut in_portugal = claim("c", "country");
+    in_portugal["values"] = json!(["PT"]);
+    let ask = |sets: Value| {
+        let claims = json!([in_portugal, bound, claim("n", "name")]);
+        query(json!([credential("q", "Permit", claims, sets)]), Value::Null)
+    };
+    let permits = [permit("PT", 9), permit("DE", 9), permit("PT", 3)];
+    let wallet: Vec<Holding<'_>> =
+        permits.iter().enumerate().map(|(document, permit)| holding(document, permit, &ordered)).collect();
+    // All claims of one document: there are others in the wallet of which the asker does not know.
+    assert_eq!(trials(&ask(Value::Null), &wallet), (0, 0));
+    // Alternatives that are met.
+    assert_eq!(trials(&ask(json!([["u"], ["n"]])), &wallet[..1]), (0, 0));
+    // One that is not: its twin.
+    let (count, betrayed) = trials(&ask(json!([["u"], ["n"]])), &wallet[2..]);
+    assert!(count > 0 && betrayed == 1, "{count} {betrayed}");
 }
