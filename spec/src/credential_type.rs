@@ -382,15 +382,9 @@ impl CredentialType {
     /// Returns true if the type names a claim, or one around it, as always disclosed. The path is that of the secured
     /// payload in a format.
     pub(crate) fn is_always_disclosed(&self, format: &str, path: &[Step]) -> bool {
-        let is_jwt_vc = format == "dc+sd-jwt";
-        if let Some(Step::Name(first)) = path.first()
-            && first != SUBJECT
-            && (!is_jwt_vc || first == "cnf")
-        {
-            return self.always.contains(first);
-        }
+        let is_claim_of_jwt_vc = format == "dc+sd-jwt" && path.first() != Some(&Step::Name("cnf".to_owned()));
         let subject = Step::Name(SUBJECT.to_owned());
-        let from_root: Vec<&Step> = is_jwt_vc.then_some(&subject).into_iter().chain(path).collect();
+        let from_root: Vec<&Step> = is_claim_of_jwt_vc.then_some(&subject).into_iter().chain(path).collect();
         self.always_claims.iter().any(|known| {
             let matches = |(known, step): (&Step, &&Step)| match (known, step) {
                 (Step::All, Step::Index(_)) => true,

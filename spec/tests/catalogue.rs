@@ -312,6 +312,24 @@ fn wrong_values_are_refused_without_being_repeated() {
 }
 
 #[test]
+fn row_102_instants_are_those_of_xml_schema() {
+    let catalogue = catalogue();
+    let permit = catalogue.credential_type("ResidencePermitCredential").unwrap();
+    let with = |instant: &str| {
+        let mut document = example(permit);
+        document.insert("validUntil".to_owned(), instant.into());
+        subject(&mut document).insert("validUntil".to_owned(), instant.into());
+        permit.check_disclosed(&document)
+    };
+    for instant in ["2026-10-31T24:00:00Z", "10000-01-01T00:00:00Z", "2026-10-31T10:00:00.5-14:00"] {
+        with(instant).unwrap();
+    }
+    for instant in ["2026-10-31T23:59:60Z", "2026-10-31T00:00:00+15:00", "2026-10-31", "2026-10-31 00:00:00Z"] {
+        assert_eq!(with(instant).unwrap_err().code, Code::SchemaViolation, "{instant}");
+    }
+}
+
+#[test]
 fn nothing_stands_at_the_top_that_nobody_would_be_asked_about() {
     for of in catalogue().types() {
         let mut document = example(of);

@@ -476,22 +476,32 @@ fn row_93_a_type_names_what_is_always_disclosed() {
         |catalogue: &Catalogue, format: &str, path: &str| catalogue.is_always_disclosed(NAME, format, &paths(path));
     let before = Catalogue::load(dir.path()).unwrap();
     assert!(!always(&before, "vc+sd-jwt", r#"["credentialSubject", "skills", 0]"#));
-    assert!(
-        always(&before, "vc+sd-jwt", r#"["issuer", "name"]"#)
-            && always(&before, "dc+sd-jwt", r#"["cnf", "jwk", "kid"]"#)
-    );
+    // Metadata is named in its standard form, and holds nothing else.
+    for (format, path) in [
+        ("vc+sd-jwt", r#"["issuer", "name"]"#),
+        ("vc+sd-jwt", r#"["cnf", "name"]"#),
+        ("dc+sd-jwt", r#"["cnf", "name"]"#),
+        ("dc+sd-jwt", r#"["cnf", "jwk", "kid"]"#),
+        ("dc+sd-jwt", r#"["cnf"]"#),
+    ] {
+        assert!(!always(&before, format, path), "{format} {path}");
+    }
     let open = type_toml().replace(r#""skills", "skills[]", "#, "").replace(
         r#""credentialSubject.id"]"#,
-        r#""credentialSubject.id", "credentialSubject.skills", "credentialSubject.skills[]"]"#,
+        r#""credentialSubject.id", "credentialSubject.skills", "credentialSubject.skills[]", "issuer.name", "cnf.jwk.kid"]"#,
     );
     write(dir.path(), "types/language/type.toml", &open);
     let after = Catalogue::load(dir.path()).unwrap();
+    assert!(always(&after, "vc+sd-jwt", r#"["issuer", "name"]"#));
+    assert!(always(&after, "dc+sd-jwt", r#"["cnf", "jwk", "kid"]"#));
     assert!(always(&after, "vc+sd-jwt", r#"["credentialSubject", "skills", 0]"#));
     assert!(always(&after, "dc+sd-jwt", r#"["skills"]"#));
     for (format, path) in [
         ("vc+sd-jwt", r#"["credentialSubject", "language"]"#),
         ("vc+sd-jwt", r#"["skills"]"#),
         ("vc+sd-jwt", r#"["credentialSubject"]"#),
+        ("vc+sd-jwt", r#"["issuer"]"#),
+        ("vc+sd-jwt", r#"["issuer", "url"]"#),
         // Metadata in one format is a claim in the other.
         ("dc+sd-jwt", r#"["issuer"]"#),
         ("dc+sd-jwt", r#"["validUntil"]"#),

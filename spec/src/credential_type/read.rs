@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use carnet_core::{Code, Problem, secure::copy::CopyProfile, trust::list::LimitingClaims};
+use carnet_core::{Code, Problem, secure::copy::CopyProfile, time::Timestamp, trust::list::LimitingClaims};
 use jsonschema::Draft;
 use serde::Deserialize;
 use serde_json::Value;
@@ -99,8 +99,12 @@ impl CredentialType {
         };
         let answers = answers(&text, &claims);
         let disclosable = text.disclosable.iter().map(parse).collect::<Result<Vec<_>, _>>()?;
-        let always_claims = text.always.iter().filter_map(|path| path.strip_prefix("credentialSubject."));
-        let always_claims = always_claims.filter(|path| *path != "id").map(|path| parse(&path.to_owned()));
+        // A name alone is metadata in its standard form, and no claim.
+        let always_claims = text.always.iter().filter(|path| path.contains('.') && *path != "credentialSubject.id");
+        let always_claims = always_claims.map(|path| {
+            claims::parse_path(path, &[])
+                .ok_or_else(|| wrong(format!("\"{path}\" is not a path"), "Write it as a.b or a[].b"))
+        });
         let always_claims = always_claims.collect::<Result<Vec<_>, _>>()?;
         let limiting = LimitingClaims {
             country: text.trust.country.iter().map(parse).collect::<Result<_, _>>()?,
@@ -123,6 +127,8 @@ impl CredentialType {
         let validator = jsonschema::options()
             .with_draft(Draft::Draft202012)
             .should_validate_formats(true)
+            // An instant is a dateTimeStamp of XML Schema (VCDM 2.0 section 4.9), which has more forms than RFC 3339.
+            .with_format("date-time", |text: &str| Timestamp::parse(text).is_ok())
             .should_ignore_unknown_formats(false)
             .offline()
             .build(&schema)

@@ -7,6 +7,7 @@ use crate::{
     did::{DidUrl, Purpose, Resolve},
     json::{self, Limits},
     keys::{PublicKey, Signer},
+    text::quoted,
     time::Timestamp,
 };
 
@@ -20,6 +21,24 @@ mod vectors;
 const PROOF_TYPE: &str = "DataIntegrityProof";
 /// More proofs than any document needs; it bounds the work that one can cause.
 const MAX_PROOFS: usize = 16;
+
+/// Members of a proof (section 2.1, and `@context` of eddsa-jcs-2022 section 3.3). Another one would be signed and heeded by
+/// nobody.
+const MEMBERS: [&str; 13] = [
+    "@context",
+    "id",
+    "type",
+    "proofPurpose",
+    "verificationMethod",
+    "cryptosuite",
+    "created",
+    "expires",
+    "domain",
+    "challenge",
+    "proofValue",
+    "previousProof",
+    "nonce",
+];
 
 fn malformed(what: impl Into<String>) -> Problem {
     Problem::new(Code::ProofMalformed, what)
@@ -278,6 +297,9 @@ fn check_proof<'s>(
 ) -> Result<&'s dyn Cryptosuite, Problem> {
     if required(proof, "type")? != PROOF_TYPE {
         return Err(malformed("the proof's type is not DataIntegrityProof"));
+    }
+    if let Some(unknown) = proof.keys().find(|name| !MEMBERS.contains(&name.as_str())) {
+        return Err(malformed(format!("a proof has no member {}", quoted(unknown))));
     }
     let name = required(proof, "cryptosuite")?;
     let suite = suites.iter().find(|suite| suite.name() == name).ok_or(Code::CryptosuiteUnknown)?;

@@ -229,6 +229,14 @@ fn row_21_no_proof_at_all() {
 }
 
 #[test]
+fn row_94_a_member_that_proofs_do_not_have() {
+    for name in ["name", "exp", "proof", "Created"] {
+        refused(&signed_with(|proof| drop(proof.insert(name.to_owned(), json!("B 12")))), Code::ProofMalformed);
+    }
+    holds(&signed_with(|proof| drop(proof.insert("nonce".to_owned(), json!("B 12")))));
+}
+
+#[test]
 fn row_22_one_bad_proof_in_a_set() {
     let second = ProofOptions { verification_method: "did:web:university.example#key-2", ..options() };
     let set = secure(&secured(&options()), &EddsaJcs2022, &second, &secret(2)).unwrap();
