@@ -190,14 +190,22 @@ impl Described<'_> {
             Kind::MaxItems { limit } => format!("a list of at most {limit}"),
             Kind::MinItems { limit } => format!("a list of at least {limit}"),
             Kind::UniqueItems => "a list in which nothing stands twice".to_owned(),
-            Kind::Enum { options } => {
-                let options = options.as_array().into_iter().flatten().map(|option| match option {
-                    Value::String(text) => text.clone(),
-                    other => other.to_string(),
-                });
-                format!("one of {}", options.collect::<Vec<_>>().join(", "))
-            }
+            Kind::Enum { options } => format!("one of {}", listed(options.as_array().map_or(&[], Vec::as_slice))),
             Kind::Constant { expected_value } => expected_value.to_string(),
+            Kind::MultipleOf { multiple_of } => format!("a multiple of {multiple_of}"),
+            Kind::Contains => "a list that has one of the values that the type needs".to_owned(),
+            Kind::MinProperties { limit } => format!("an object with at least {limit} members"),
+            Kind::MaxProperties { limit } => format!("an object with at most {limit} members"),
+            Kind::Not { schema } => match schema.get("enum").and_then(Value::as_array) {
+                Some(excluded) => format!("any value but {}", listed(excluded)),
+                None => match schema.get("const") {
+                    Some(excluded) => format!("any value but {}", listed(std::slice::from_ref(excluded))),
+                    None => format!("a value that the type does not exclude: {}", described()),
+                },
+            },
+            Kind::OneOfMultipleValid { .. } => {
+                format!("a value of one of the type's forms, and of no other at the same time: {}", described())
+            }
             other => format!("{} (the rule {})", described(), other.keyword()),
         }
     }
@@ -216,6 +224,15 @@ impl Described<'_> {
         }
         value.and_then(Value::as_str).map_or(String::new(), |example| format!(", such as {example}"))
     }
+}
+
+/// Values of a schema, as a registrar writes them.
+fn listed(values: &[Value]) -> String {
+    let texts = values.iter().map(|value| match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    });
+    texts.collect::<Vec<_>>().join(", ")
 }
 
 /// A claim's schema.

@@ -469,6 +469,41 @@ fn what_is_drawn_is_in_every_credential() {
 }
 
 #[test]
+fn claim_errors_have_words_for_every_rule_of_a_schema() {
+    let words = |language: Value, given: &str| {
+        let dir = folder();
+        write(dir.path(), "types/language/schema.json", &schema(language).to_string());
+        let catalogue = Catalogue::load(dir.path()).unwrap();
+        let claims = json!({"language": given, "cefrLevel": "B1"});
+        let faults = catalogue.credential_type(NAME).unwrap().claim_faults(claims.as_object().unwrap());
+        faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+    };
+    let text = |rule: &str, of: Value| {
+        let mut schema = json!({"type": "string", "description": "The language."});
+        schema[rule] = of;
+        schema
+    };
+    for (schema, given, wanted) in [
+        (text("not", json!({"enum": ["xx", "zz"]})), "xx", "wanted is any value but xx, zz"),
+        (text("not", json!({"const": "xx"})), "xx", "wanted is any value but xx"),
+        (
+            text("not", json!({"pattern": "^x"})),
+            "xx",
+            "wanted is a value that the type does not exclude: \"The language\"",
+        ),
+        (
+            text("oneOf", json!([{"pattern": "^[a-z]+$"}, {"pattern": "^x"}])),
+            "xx",
+            "wanted is a value of one of the type's forms, and of no other at the same time: \"The language\"",
+        ),
+    ] {
+        let said = words(schema.clone(), given);
+        assert!(said.contains(wanted), "{said}");
+        assert_eq!(words(schema, "deu"), "");
+    }
+}
+
+#[test]
 fn row_93_a_type_names_what_is_always_disclosed() {
     let dir = folder();
     let paths = |text: &str| carnet_core::query::parse_path(&serde_json::from_str(text).unwrap()).unwrap();
