@@ -64,7 +64,7 @@ pub(crate) struct Offer {
     pub(crate) endpoint: String,
     /// Ids of the offered credential configurations.
     pub(crate) configuration_ids: Vec<String>,
-    /// Pre-authorised code; single use.
+    /// Pre-authorized code; single use.
     pub(crate) code: Secret,
     /// Format of the PIN, if one is needed.
     pub(crate) pin: Option<PinForm>,

@@ -62,7 +62,8 @@ fn refuse_unseen(path: &str, what: &str, text: &str) -> Result<(), Error> {
         reason: "CLAIMS_INVALID",
         field: "claims".to_owned(),
         description: format!(
-            "{what} {} has {} as character {place}, where nobody sees it. Nothing was stored; enter it without that character",
+            "{what} {} has {} as character {place}, which is invisible. Nothing was stored; enter it without that \
+             character",
             text::quoted(path),
             text::code_point(c).trim_matches(['[', ']'])
         ),

@@ -203,7 +203,7 @@ impl IssuerConfig {
         // All statements start with an epoch, so that none can be recognised by its time.
         if !self.freshness_seconds.is_multiple_of(freshness::EPOCH_SECONDS) {
             let (seconds, epoch) = (self.freshness_seconds, freshness::EPOCH_SECONDS);
-            let what = format!("freshness_seconds is {seconds}, which is no multiple of {epoch} (six hours)");
+            let what = format!("freshness_seconds is {seconds}, which is not a multiple of {epoch} (six hours)");
             return Err(refused_field("freshness_seconds", what));
         }
         if self.status.ttl_seconds > self.status.validity_seconds / 2 {

@@ -16,9 +16,9 @@ pub(crate) enum Error {
     /// The claims violate the type's schema.
     #[error("{}", claim_faults(.0))]
     ClaimsInvalid(Vec<ClaimFault>),
-    #[error("This offer's code is not known here. Ask the issuer for a new offer.")]
+    #[error("This offer's code is unknown. Ask the issuer for a new offer.")]
     OfferUnknown,
-    #[error("This offer was used already; an offer works once. If it was not you, tell the issuer.")]
+    #[error("This offer has been used; an offer works only once. If it was not you, tell the issuer.")]
     OfferUsed,
     #[error("This offer is being collected. If that fails, it can be redeemed again in {seconds} seconds.")]
     OfferHeld { seconds: u32 },
@@ -28,62 +28,67 @@ pub(crate) enum Error {
     OfferCancelled,
     #[error("Too many wrong PINs: the offer is locked, and its data is erased. Ask the issuer for a new one.")]
     OfferLocked,
-    #[error("The PIN is wrong; {left} more tries are left. Nothing is lost.")]
+    #[error("The PIN is wrong; {left} more attempts are left. Nothing is lost.")]
     PinWrong { left: i64 },
-    #[error("This offer needs its PIN, which the issuer handed over by another way.")]
+    #[error("This offer needs a PIN, which the issuer has sent separately.")]
     PinMissing,
     #[error("This offer has no PIN; send none.")]
     PinUnexpected,
     #[error("The access token is missing, unknown or past its end. Redeem a new offer.")]
     TokenInvalid,
-    #[error("This offer's credentials were asked for already, with other proofs.")]
+    #[error("This offer's credentials have already been requested with other proofs.")]
     AlreadyCollected,
     #[error("The offer is not for this credential configuration.")]
     NotOffered,
     #[error("proof {index} is refused: {problem}")]
     ProofInvalid { index: usize, problem: Problem },
-    #[error("A key of the proofs has a copy already. Nothing was given out; draw a new key for each copy.")]
+    #[error("A key of the proofs already has a copy. Nothing was issued; draw a new key for each copy.")]
     KeyUsed,
     #[error("{0}")]
     PresentationInvalid(Problem),
-    #[error("The copy is none that can be refilled here. What you have still holds; the issuer can make a new offer.")]
-    CopyUnknown,
     #[error(
-        "Only SD-JWT copies of a type as it is issued now are refilled: others show everything, or are of an earlier version of the type."
+        "This issuer cannot refill this credential. The copies that you have remain valid; ask the issuer for \
+         a new offer."
     )]
+    CopyUnknown,
+    #[error("Only SD-JWT copies of the current version of a type are refilled: other formats disclose everything.")]
     RefillUnsupported,
-    #[error("No more than {per_day} copies of a credential are refilled a day. Those that you have still hold.")]
+    #[error("At most {per_day} copies of a credential are refilled per day. The copies that you have remain valid.")]
     RefillLimit { per_day: u32, seconds: u32 },
     #[error(
-        "All {most} copies that one credential has by refill were given out. Those that you have still hold; ask the issuer for a new offer."
+        "All {most} copies of this credential by refill have been issued. The copies that you have remain valid; ask \
+         the issuer for a new offer."
     )]
     RefillSpent { most: u32 },
-    #[error("Credentials of this type are not renewed here. What you have holds until its end; ask for a new offer.")]
-    RenewalUnavailable,
     #[error(
-        "It is too early: this credential can be renewed from {from} on. What you have holds until then and longer."
+        "This issuer does not renew credentials of this type. Your copies are valid until their end; ask for a \
+         new offer."
     )]
+    RenewalUnavailable,
+    #[error("Too early: this credential can be renewed from {from} on. Your copies remain valid beyond that.")]
     RenewalEarly { from: carnet_core::time::Timestamp },
-    #[error("This credential was renewed {most} times, which is the most. Ask the issuer for a new offer.")]
+    #[error("This credential has been renewed {most} times, which is the maximum. Ask the issuer for a new offer.")]
     RenewalLimit { most: u32 },
     #[error(
-        "A renewal of this credential was asked for already. Nothing was changed; it can be asked for anew in {seconds} seconds."
+        "A renewal of this credential has already been requested. Nothing was changed; request it again in {seconds} \
+         seconds."
     )]
     RenewalAsked { seconds: u32 },
     #[error("The renewal is {state}, so it cannot be {verb}. Nothing was changed.")]
     RenewalDecided { state: &'static str, verb: &'static str },
-    #[error("The issuer said no: {reason}")]
+    #[error("The issuer refused: {reason}")]
     Rejected { reason: String },
     #[error("The nonce was used before, is past its end, or was never given out. Ask for a new one and try again.")]
     NonceInvalid,
-    #[error("No credentials wait under this transaction id.")]
+    #[error("This transaction id is unknown.")]
     TransactionUnknown,
-    #[error("No issuance is known under this notification id.")]
+    #[error("This notification id is unknown.")]
     NotificationUnknown,
     #[error("This request_id was used for {what} with other content. Nothing was changed; use a new request_id.")]
     RequestIdReused { what: &'static str },
     #[error(
-        "Another offer has the same {claim}. Nothing was stored; leave it out, and the issuer draws one, or give one that is new."
+        "Another offer has the same {claim}. Nothing was stored; leave it out to let the issuer draw one, or give an \
+         unused one."
     )]
     ClaimNotUnique { claim: String },
     #[error("There is no {what} with this id.")]
@@ -99,11 +104,13 @@ pub(crate) enum Error {
     #[error("This issuer has no messages: none are configured, in status.messages. Nothing was changed.")]
     NoMessages,
     #[error(
-        "No message has the number {number}. Nothing was changed; the configuration's status.messages has those that there are."
+        "No message has the number {number}. Nothing was changed; status.messages in the configuration lists the \
+         messages."
     )]
     MessageUnknown { number: u8 },
     #[error(
-        "No holder of {id} can be told the message {number}: wallets ask about SD-JWT copies, and it was issued in another format. Nothing was changed."
+        "Message {number} cannot reach the holder of {id}: wallets ask about SD-JWT copies only, and it was issued in \
+         another format. Nothing was changed."
     )]
     MessageNotCarried { id: String, number: u8 },
     #[error(
@@ -114,9 +121,9 @@ pub(crate) enum Error {
     StatusUnknown { id: String },
     #[error("Nothing was issued from the offer {id} yet. Nothing was changed; cancel it instead.")]
     NotIssued { id: String },
-    #[error("It would be {found} credentials, and {expected} were expected. Nothing was changed; look again at which.")]
+    #[error("{found} credentials match, and {expected} were expected. Nothing was changed; check the selection.")]
     CountDiffers { expected: u64, found: u64 },
-    #[error("No credential that was issued matches. Nothing was changed.{}", not_collected(*.open))]
+    #[error("No issued credential matches. Nothing was changed.{}", not_collected(*.open))]
     NothingMatches { open: u64 },
     #[error("This issuer publishes no status lists.")]
     NoStatusLists,
@@ -124,13 +131,13 @@ pub(crate) enum Error {
     ListUnknown,
     #[error("The store is busy. Nothing was changed; try again.")]
     Busy,
-    #[error("The service is stopping. Nothing was given out; try again.")]
+    #[error("The service is stopping. Nothing was issued; try again.")]
     Stopping,
     #[error("The store failed. What was acknowledged is safe; try again, and look at the service's log.")]
     Store(#[source] sqlx::Error),
-    #[error("The credential could not be signed. Nothing was given out; look at the service's log.")]
+    #[error("The credential could not be signed. Nothing was issued; look at the service's log.")]
     Signing(#[source] Problem),
-    #[error("A stored record cannot be read. Nothing was given out; look at the service's log.")]
+    #[error("A stored record cannot be read. Nothing was issued; look at the service's log.")]
     Corrupt(&'static str),
 }
 

@@ -84,7 +84,7 @@ impl<S: Store> Issuer<S> {
     ) -> Result<Vec<Answer>, Error> {
         if !digests.is_empty() {
             if !handles.is_empty() {
-                return Err(Error::invalid("copies", "cannot stand beside handles"));
+                return Err(Error::invalid("copies", "cannot be combined with handles"));
             }
             return Ok(distinct("copies", digests)?.into_iter().map(|_| Answer::unknown()).collect());
         }

@@ -217,7 +217,7 @@ fn validity(
     let until = request.valid_until.unwrap_or_else(default);
     for (field, at) in [("valid_from", from), ("valid_until", until)] {
         if carnet_core::time::Timestamp::parse(&at.to_string()).is_err() {
-            return Err(Error::invalid(field, "outside the years that a date can say"));
+            return Err(Error::invalid(field, "outside the range of dates"));
         }
     }
     if until <= from {
@@ -229,8 +229,8 @@ fn validity(
     if from > today && !epoch.is_start(from) {
         let (before, after) = (day::from(epoch.start(from)), day::from(epoch.next(from)));
         let description = format!(
-            "a credential that begins later has to begin with a {epoch}, so that nobody can be told apart by the day. Nothing was \
-             stored; give {before} or {after}, or issue it on its first day"
+            "a later start must be the start of a {epoch}, so that the day identifies nobody. Nothing was stored; \
+             give {before} or {after}, or issue it on its first day"
         );
         return Err(Error::invalid("valid_from", description));
     }

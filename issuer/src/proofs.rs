@@ -84,7 +84,7 @@ fn verify_one(proof: &str, audience: &str, now: Option<Timestamp>) -> Result<(Pu
 fn check_times(payload: &Map<String, Value>, now: Timestamp) -> Result<(), Problem> {
     let issued = numeric_date(payload, "iat")?.ok_or_else(|| Problem::new(Code::ClaimMissing, "iat is missing"))?;
     if issued > now.plus(CLOCK_SKEW) || issued < now.plus(-MOST_AGE) {
-        return Err(Problem::new(Code::KeyBindingStale, "iat must be of the last five minutes"));
+        return Err(Problem::new(Code::KeyBindingStale, "iat must be within the last five minutes"));
     }
     let end = numeric_date(payload, "exp")?;
     if end.is_some_and(|end| end <= now.plus(-CLOCK_SKEW)) {

@@ -39,7 +39,7 @@ pub(crate) struct Grant {
 /// Parses a PIN in the digits of any script. A malformed PIN does not count as an attempt.
 fn pin_of(text: &str) -> Result<Zeroizing<String>, Error> {
     let malformed =
-        || Error::invalid("tx_code", format!("not a PIN of {PIN_DIGITS} digits; this was not counted as a try"));
+        || Error::invalid("tx_code", format!("not a PIN of {PIN_DIGITS} digits; this was not counted as an attempt"));
     if text.len() > MOST_ID_BYTES {
         return Err(malformed());
     }

@@ -181,7 +181,7 @@ impl<S: Store> Issuer<S> {
     fn subject(&self, held: &Held) -> Result<Map<String, Value>, Problem> {
         let subject = held.credential.document().get("credentialSubject").and_then(Value::as_object);
         let mut claims =
-            subject.cloned().ok_or_else(|| Problem::new(Code::MalformedValue, "the copy has not one subject"))?;
+            subject.cloned().ok_or_else(|| Problem::new(Code::MalformedValue, "the copy needs exactly one subject"))?;
         claims.remove("id");
         Ok(claims)
     }
@@ -216,10 +216,10 @@ impl<S: Send + Sync> IssuerPolicy for Own<'_, S> {
         self.0
             .credential_type(&held.type_name)
             .map(drop)
-            .map_err(|_| Problem::new(Code::TypeUnknown, "this issuer does not issue this type any more"))
+            .map_err(|_| Problem::new(Code::TypeUnknown, "this issuer no longer issues this type"))
     }
 }
 
 fn not_ours() -> Problem {
-    Problem::new(Code::IssuerUntrusted, "the copy is of another issuer; ask that one")
+    Problem::new(Code::IssuerUntrusted, "another issuer issued the copy; ask that one")
 }

@@ -44,13 +44,13 @@ pub(crate) enum Refusal {
     Document(Problem),
     #[error("A registration holds for 1 to {MOST_DAYS} days, and not for {0}")]
     Days(u32),
-    #[error("Signing this needs a yes, and nobody can be asked")]
+    #[error("Signing this needs an approval, and there is no terminal to ask on")]
     ApprovalNeeded { digest: String },
-    #[error("What was approved is not this request")]
+    #[error("The approval is for another request")]
     ApprovalMismatch { digest: String },
     #[error("You said no")]
     Declined,
-    #[error("The question was answered neither with yes nor with no")]
+    #[error("The answer was neither yes nor no")]
     NotAnswered,
     #[error("{path} cannot be written: {error}")]
     Unwritable { path: String, error: std::io::Error },
@@ -78,9 +78,9 @@ impl Refusal {
     pub(crate) fn hint(&self) -> String {
         match self {
             Self::Unreadable { .. } => "check the path".to_owned(),
-            Self::Request(_) => "ask the asker for a new request".to_owned(),
+            Self::Request(_) => "ask the verifier for a new request".to_owned(),
             Self::DocumentMissing { url, .. } => format!("get {url} yourself, and name the file with --did-document"),
-            Self::Document(_) => "get the document again from where the asker publishes it".to_owned(),
+            Self::Document(_) => "get the document again from the verifier's web site".to_owned(),
             Self::Days(_) => format!("give --days from 1 to {MOST_DAYS}"),
             Self::ApprovalNeeded { digest } | Self::ApprovalMismatch { digest } => {
                 format!("read what it would allow, and if you agree: --yes {digest}")
@@ -88,7 +88,7 @@ impl Refusal {
             Self::Declined => "nothing more to do".to_owned(),
             Self::NotAnswered => "run it again; answer with yes or no, or with 1 for yes, 2 for no".to_owned(),
             Self::Unwritable { .. } => "name a new file with --out: what is there is never overwritten".to_owned(),
-            Self::Signing(_) => "a registrar's key is one of Ed25519; restore it from a backup".to_owned(),
+            Self::Signing(_) => "a registrar needs an Ed25519 key; restore it from a backup".to_owned(),
         }
     }
 }

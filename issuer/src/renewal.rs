@@ -82,13 +82,17 @@ impl RenewalPolicy {
         if i64::from(self.days) < epoch.longest_days() {
             let (days, least) = (self.days, epoch.longest_days());
             return Some(format!(
-                "has days = {days}, and ends are rounded down to the {epoch}: with fewer than {least} a renewed credential could end no later"
+                "has days = {days}, and ends are rounded down to the {epoch}: fewer than {least} days might not \
+                 extend a credential"
             ));
         }
         let example = known.example_claims();
         let is_date =
             |name: &String| example.get(name).and_then(Value::as_str).is_some_and(|text| later(text, 1).is_some());
-        self.moves.iter().find(|name| !is_date(name)).map(|name| format!("moves {name}, which is no date of this type"))
+        self.moves
+            .iter()
+            .find(|name| !is_date(name))
+            .map(|name| format!("moves {name}, which is not a date of this type"))
     }
 
     fn terms(&self, epoch: Epoch) -> Terms {

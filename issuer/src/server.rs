@@ -89,7 +89,7 @@ pub(crate) async fn serve(
     issuer.store.settle_messages(issuer.messages()).await.map_err(|error| match error {
         Error::MessageChanged { .. } => StartError::new(
             error.to_string(),
-            "put it back in its place in status.messages, and give what is new a number after those that were used",
+            "restore it in status.messages, and give new messages numbers after the used ones",
         ),
         other => unpublished(other),
     })?;
@@ -223,10 +223,10 @@ async fn keep_published<S: Store>(issuer: Arc<Issuer<S>>) {
     loop {
         ticks.tick().await;
         if let Err(error) = status::raise_daily(&issuer.ground, issuer.now()).await {
-            tracing::warn!(%error, "the number of the publication could not be raised; it is tried again");
+            tracing::warn!(%error, "the number of the publication could not be raised; retrying");
         }
         if let Err(error) = issuer.publish().await {
-            tracing::error!(%error, "the status lists could not be published; those of before stay until they end");
+            tracing::error!(%error, "the status lists could not be published; the previous ones remain until their end");
         }
     }
 }
@@ -237,7 +237,7 @@ async fn retire<S: Store>(issuer: Arc<Issuer<S>>) {
     loop {
         ticks.tick().await;
         if let Err(error) = issuer.retire_lists().await {
-            tracing::warn!(%error, "status lists on which nothing holds any more are still published");
+            tracing::warn!(%error, "status lists whose credentials have all expired are still published");
         }
     }
 }

@@ -86,7 +86,7 @@ fn of_its_own_end(claims: &Map<String, Value>, end: Timestamp) -> Option<String>
     let own = day::parse_until(text).ok()?.plus(day::SECONDS.saturating_sub(1)).start_of_day();
     (own < end).then(|| {
         format!(
-            "The credential holds until {}, which is longer than its claim validUntil says: --valid-until shortens it.",
+            "The credential holds until {}, which is after its claim validUntil: --valid-until shortens it.",
             day::until(end)
         )
     })
@@ -118,8 +118,8 @@ fn of_reference(reference: &str, claims: &Map<String, Value>) -> Option<String> 
     };
     claims.iter().find(|(_, value)| repeats(value)).map(|(name, _)| {
         format!(
-            "The reference has the value of {name} in it, and is kept after the claims are erased. If that is personal data, \
-             cancel this offer and make another one with a number of your own files as its reference."
+            "The reference contains the value of {name}, and is kept after the claims are erased. If that is personal \
+             data, cancel this offer and create another one with a file number as its reference."
         )
     })
 }

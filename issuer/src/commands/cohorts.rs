@@ -76,7 +76,7 @@ fn of_small(of: &proto::TypeCohorts, least: u64) -> Vec<String> {
     }
     let of_all = counted(of.below, "holder");
     let mut lines = vec![format!(
-        "  ! {of_all} in cohorts of fewer than {least}: askers who compare days can tell them from most others."
+        "  ! {of_all} in cohorts of fewer than {least}: verifiers that compare dates can single them out."
     )];
     let small: Vec<&proto::Cohort> = of.cohorts.iter().filter(|cohort| cohort.holders < least).collect();
     lines.extend(small.iter().take(MOST_SHOWN).map(|cohort| {
@@ -89,7 +89,7 @@ fn of_small(of: &proto::TypeCohorts, least: u64) -> Vec<String> {
         lines.push(format!("    and {more} more; --json has them all"));
     }
     if epoch_name(of.epoch) != "quarter" {
-        lines.push("    A longer epoch under [cohorts] makes the next ones larger.".to_owned());
+        lines.push("    A longer epoch under [cohorts] makes future cohorts larger.".to_owned());
     }
     lines
 }

@@ -75,7 +75,7 @@ pub(super) async fn run(args: InitArgs) -> Result<(), Failure> {
         )
     };
     let (staff, data) = (&args.staff, args.data.display());
-    let made = format!("The issuer is set up in {data}, and nobody has seen the staff token of {staff}.");
+    let made = format!("The issuer is set up in {data}, but the staff token of {staff} could not be printed.");
     let hint = format!("Run `carnet-issuer staff end --data {data} {staff}`, and `staff add` with another name.");
     Ok(once::show(args.json, &value, text, made, hint)?)
 }

@@ -218,18 +218,19 @@ async fn create(args: CreateArgs) -> Result<(), Failure> {
         made.warnings.iter().for_each(|warning| text.push_str(&format!("\nWarning: {warning}")));
         if made.offer_uri.is_empty() {
             text.push_str(
-                "\nThis request_id made the offer before; its secrets were shown then and are not known any more.",
+                "\nAn earlier call with this request_id created the offer; its link and PIN were shown then and \
+                 cannot be shown again.",
             );
         } else {
-            text.push_str(&format!("\n\nFor the holder, shown this once:\n{}", made.offer_uri));
+            text.push_str(&format!("\n\nFor the holder, shown only once:\n{}", made.offer_uri));
         }
         if !made.pin.is_empty() {
-            text.push_str(&format!("\n\nPIN, to hand over by another way: {}", made.pin));
+            text.push_str(&format!("\n\nPIN, to send separately: {}", made.pin));
         }
         text
     };
     let id = value.get("offer_id").and_then(Value::as_str).unwrap_or_default();
-    let unseen = format!("The offer {id} was made, and nobody has its link or PIN.");
+    let unseen = format!("The offer {id} was created, but its link and PIN could not be printed.");
     let hint =
         format!("Cancel it with `carnet-issuer offer cancel {id}`, and create it again with another request id.");
     Ok(once::show(args.staff.json, &value, text, unseen, hint)?)

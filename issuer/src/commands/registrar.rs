@@ -144,7 +144,7 @@ fn sign(args: &SignArgs) -> Result<(), Failure> {
         return Ok(());
     }
     let value = object(&registrar, &application, &registration);
-    let made = "The registration was signed, and nobody has it.";
+    let made = "The registration was signed, but could not be written.";
     Ok(once::show(args.json, &value, || text.trim_end().to_owned(), made, "Sign the request again, with --out FILE.")?)
 }
 
@@ -197,7 +197,7 @@ pub(crate) fn summary(registrar: &Registrar, application: &Application) -> Strin
     lines.push("It signs receipts with:".to_owned());
     lines.extend(asker.receipt_keys.iter().map(|key| format!("- {} ({})", key.id, key.multikey)));
     if asker.receipt_keys.is_empty() {
-        lines.push("- no key that it names: nobody could prove later that a receipt is its own".to_owned());
+        lines.push("- no registered key: nobody could prove later that a receipt is its own".to_owned());
     }
     lines.push(format!("From {} until {},", day::from(application.valid_from), day::until(application.valid_until)));
     lines.push(format!("on the word of {}, {}.", quoted(&registrar.name), registrar.did));

@@ -113,7 +113,7 @@ fn line(renewal: &Value) -> String {
     };
     let (by, reason) = (said(" by ", "decided_by"), said(": ", "reason"));
     format!(
-        "{}  {}{by}{reason}  {} of offer {}, asked {}, would hold until {}",
+        "{}  {}{by}{reason}  {} of offer {}, asked {}, would be valid until {}",
         text("renewal_id"),
         text("state"),
         text("credential_type"),

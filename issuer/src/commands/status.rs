@@ -128,7 +128,7 @@ pub(crate) struct MessageArgs {
 fn parse_id(text: &str) -> Result<String, String> {
     // Ids are 22 characters long.
     if text.len() <= 7 && text.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err(format!("it is no id; a number of credentials is given as --yes --count {text}"));
+        return Err(format!("this is not an id; to give a number of credentials, use --yes --count {text}"));
     }
     Ok(text.to_owned())
 }
@@ -226,14 +226,15 @@ async fn change(
         }
         let published = match &done.published_at {
             _ if verb == proto::StatusVerb::Message => {
-                "It is in no list. Holders' wallets show it when they next ask whether their documents hold.".to_owned()
+                "It is in no list. Holders' wallets show it after their next refresh.".to_owned()
             }
             Some(at) => format!(
-                "The lists say it from {} on, together with all else that waits. Holders' wallets are told when they ask.",
+                "The lists will show it from {} on, together with all other pending changes. Holders' wallets learn \
+                 it when they ask.",
                 time(Some(at))
             ),
-            None if done.published => "The lists say it now; verifiers read it when they fetch them again.".to_owned(),
-            None => "It is stored, and in no list yet; it is as soon as lists can be published.".to_owned(),
+            None if done.published => "The lists show it now; verifiers see it when they next fetch them.".to_owned(),
+            None => "It is stored, but not published yet; the service publishes it as soon as it can.".to_owned(),
         };
         format!("Act {}: {} of {what}; {} changed.\n{published}{open}", done.act, verb_name(verb.into()), done.changed)
     });

@@ -96,16 +96,17 @@ fn known(staged: &StagedStore, found: Found<'_>) -> Result<Option<String>, Start
         if staged.has_mark() && !staged.knows(&statement.store) {
             return Err(StartError::new(
                 format!(
-                    "What is published is of the store {}, which is neither this backup's nor this directory's. Nothing was changed.",
+                    "The published lists belong to the store {}, which is neither that of this backup nor that of \
+                     this directory. Nothing was changed.",
                     statement.store
                 ),
-                "Look where the service runs that publishes there, and make a backup of its store.",
+                "Find the service that publishes there, and make a backup of its store.",
             ));
         }
         let publication = staged.identity().map_or(0, |identity| identity.publication);
         if !staged.was(&statement.store) || publication < statement.number {
             return Ok(Some(format!(
-                "publication {} is at the web site, where this store has come to {publication}",
+                "publication {} is on the web site, and this store is at {publication}",
                 statement.number
             )));
         }
@@ -117,7 +118,7 @@ fn known(staged: &StagedStore, found: Found<'_>) -> Result<Option<String>, Start
 fn staged_warnings(staged: &StagedStore, found: Found<'_>) -> String {
     let mut text = String::new();
     if !staged.has_mark() {
-        text.push_str("There was no store.json, which says whether this was the newest store.\n");
+        text.push_str("There was no store.json, so it is unknown whether this was the newest store.\n");
     }
     if let Some(Err(problem)) = found {
         text.push_str(&format!(
@@ -128,7 +129,7 @@ fn staged_warnings(staged: &StagedStore, found: Found<'_>) -> String {
 }
 
 fn taken_over(taken: &TakenOver, states: &[PublishedStates], unread: &[i64], found: Found<'_>) -> String {
-    let mut text = format!("Lost: {LOST}\n{} open offers were closed: make new ones.\n", taken.offers);
+    let mut text = format!("Lost: {LOST}\n{} open offers were closed: create new ones.\n", taken.offers);
     match found {
         Some(Ok(_)) => text.push_str(&format!(
             "{} published lists were read: {} copies are revoked or suspended now that were not in this store, {} of which it does not know.\n",
@@ -137,13 +138,14 @@ fn taken_over(taken: &TakenOver, states: &[PublishedStates], unread: &[i64], fou
             taken.unknown
         )),
         Some(Err(problem)) => text.push_str(&format!(
-            "NOTHING was taken over from what is published, which could not be read ({problem}). Do again what was revoked or suspended \
-             since, from your own records, before the service publishes: see docs/a-lost-store.md.\n"
+            "NOTHING was taken over from the published lists, which could not be read ({problem}). Repeat all later \
+             revocations and suspensions from your own records before the service publishes: see \
+             docs/a-lost-store.md.\n"
         )),
-        None => text.push_str("Nothing is published, so that nothing was taken over.\n"),
+        None => text.push_str("Nothing is published, so nothing was taken over.\n"),
     }
     if !unread.is_empty() {
-        text.push_str(&format!("Lists that could NOT be read, so that nothing of them was taken over: {unread:?}.\n"));
+        text.push_str(&format!("Lists that could NOT be read, and from which nothing was taken over: {unread:?}.\n"));
     }
     text
 }

@@ -36,7 +36,7 @@ pub(super) async fn run(args: &VouchersArgs) -> Result<(), Failure> {
     let totals = totals.map_err(|error| {
         StartError::new(
             format!("The store failed: {error}."),
-            "Nothing was changed. Try again; if it stays, restore a backup.",
+            "Nothing was changed. Try again; if it happens again, restore a backup.",
         )
     })?;
     if args.json {

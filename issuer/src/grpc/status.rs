@@ -75,12 +75,12 @@ impl<S: Store> proto::status_service_server::StatusService for Statuses<S> {
             }
         };
         if request.message > 0 && !matches!(verb, Verb::Message(_)) {
-            return Err(Error::invalid("message", "stands with the verb for messages alone").into());
+            return Err(Error::invalid("message", "is allowed only with the verb for messages").into());
         }
         let whom = match request.filter {
             None => Whom::Ids(request.ids),
             Some(_) if !request.ids.is_empty() => {
-                return Err(Error::invalid("filter", "cannot stand beside ids").into());
+                return Err(Error::invalid("filter", "cannot be combined with ids").into());
             }
             Some(filter) => Whom::Matching {
                 from: instant("filter.from", filter.from.as_ref())?,

@@ -62,7 +62,7 @@ impl<S: Store> Issuer<S> {
         if several && request.expected.is_none() && !request.dry_run {
             return Err(Error::invalid(
                 "expected_count",
-                "more than one credential can be meant, so say how many it must be; a dry run tells",
+                "this may match more than one credential: give the expected number, which a dry run returns",
             ));
         }
         let dry_run = request.dry_run;
@@ -99,7 +99,7 @@ impl<S: Store> Issuer<S> {
         let published = match tokio::spawn(async move { issuer.publish().await }).await {
             Ok(Ok(())) => self.status.shelf().version >= acted.act.unwrap_or_default(),
             Ok(Err(error)) => {
-                tracing::error!(%error, "a status that changed is not published yet; it is tried again soon");
+                tracing::error!(%error, "a changed status could not be published yet; retrying soon");
                 false
             }
             Err(_) => false,
@@ -132,7 +132,7 @@ fn check_whom(whom: &Whom) -> Result<bool, Error> {
         }
         Whom::Matching { credential_type, from, until } => {
             if credential_type.is_none() && from.is_none() && until.is_none() {
-                return Err(Error::invalid("filter", "says nothing, so that it would be every credential"));
+                return Err(Error::invalid("filter", "is empty and would match every credential"));
             }
             Ok(true)
         }

@@ -171,7 +171,7 @@ impl<S: Store> Issuer<S> {
             Ok(identity) => making.statement = Some(PublicationStatement::of(&identity)),
             Err(error) => tracing::error!(
                 %error,
-                "the mark beside the keys could not be written; what was done is published all the same"
+                "the mark next to the keys could not be written; the changes are published nevertheless"
             ),
         }
         let issuer = self.clone();
@@ -197,7 +197,7 @@ impl<S: Store> Issuer<S> {
         }
         if !ended.is_empty() {
             let mut making = self.status.making.clone().lock_owned().await;
-            tracing::info!(?ended, "status lists whose copies all ended are not published any more");
+            tracing::info!(?ended, "status lists whose copies have all expired are no longer published");
             making.lists.retain(|list, _| !ended.contains(list));
             making.retired.append(&mut ended);
             let issuer = self.clone();

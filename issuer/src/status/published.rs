@@ -94,7 +94,7 @@ impl PublicationStatement {
             return Err(Code::IssuerMismatch.into());
         }
         let number = jws.payload().get("number").and_then(Value::as_i64).filter(|number| *number >= 0);
-        let malformed = || Problem::new(Code::MalformedValue, "it does not say which store and which publication");
+        let malformed = || Problem::new(Code::MalformedValue, "it does not name a store and a publication");
         let (store, number) = text("store").zip(number).ok_or_else(malformed)?;
         Ok(Self { store: store.to_owned(), number })
     }
@@ -121,7 +121,8 @@ impl PublicationSite {
             self.fetcher.bytes(&format!("{}/lists", self.base), "application/json", Limits::DOCUMENT.max_bytes).await?;
         let directory: Map<String, Value> = json::parse_object(&bytes, Limits::DOCUMENT)?;
         let statement = directory.get("publication").map(|text| {
-            let text = text.as_str().ok_or_else(|| Problem::new(Code::MalformedValue, "publication is no text"))?;
+            let text =
+                text.as_str().ok_or_else(|| Problem::new(Code::MalformedValue, "publication is not a string"))?;
             PublicationStatement::verify(text, &self.did, &self.own)
         });
         let urls = directory.get("status_lists").and_then(Value::as_array).into_iter().flatten();
@@ -255,8 +256,8 @@ impl PublicationWatch {
             pause = if found.is_ok() { EVERY } else { AGAIN };
             let fault = |why: String| {
                 format!(
-                    "The status lists at {} are not what this service publishes, and verifiers refuse what they cannot look up: {why}. \
-                     Pass every path below it on to this service.",
+                    "The status lists at {} are not those that this service publishes, and verifiers refuse \
+                     credentials that they cannot look up: {why}. Forward every path below it to this service.",
                     self.site.base
                 )
             };
@@ -304,9 +305,9 @@ impl PublicationWatch {
             return Ok(Ok(()));
         }
         let what = if was {
-            format!("publication {} is there, and the store has come to {}", published.number, own.publication)
+            format!("publication {} is there, and the store is at {}", published.number, own.publication)
         } else {
-            format!("what is there is of the store {}, and this one is {}", published.store, own.id)
+            format!("the lists there belong to the store {}, and this one is {}", published.store, own.id)
         };
         Err(StartError::new(
             format!(
@@ -314,8 +315,9 @@ impl PublicationWatch {
                  Nothing was started or changed.",
                 self.site.base
             ),
-            "Put the newest backup back: `restore --from FILE`. If there is none newer, `restore --in-place --accept-loss` takes over what is \
-             published. If another service publishes there, stop one of the two. See docs/a-lost-store.md.",
+            "Restore the newest backup: `restore --from FILE`. If there is none newer, `restore --in-place \
+             --accept-loss` takes over the published states. If another service publishes there, stop one of the two. \
+             See docs/a-lost-store.md.",
         ))
     }
 }

@@ -31,7 +31,7 @@ use tonic::{service::interceptor::InterceptedService, transport::Channel};
 #[command(
     name = "carnet-verifier",
     version,
-    after_help = "Exit codes: 0 done, 1 a problem or a no, 2 used wrongly, 3 try again later."
+    after_help = "Exit codes: 0 done, 1 failed or refused, 2 wrong usage, 3 try again later."
 )]
 pub(crate) struct Arguments {
     #[command(subcommand)]

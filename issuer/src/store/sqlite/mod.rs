@@ -74,7 +74,7 @@ impl SqliteStore {
     /// Removes erased data from the write-ahead log as well. After a failure, the next sweep does it.
     async fn truncate_log(&self) {
         if let Err(error) = self.database.checkpoint().await {
-            tracing::warn!(%error, "what was erased may still be in the write-ahead log; the next sweep tries again");
+            tracing::warn!(%error, "erased data may still be in the write-ahead log; the next sweep tries again");
         }
     }
 }

@@ -90,7 +90,7 @@ pub(super) async fn shown_copy(executor: impl SqliteExecutor<'_>, copy: &Hash) -
 fn require_valid(row: &SqliteRow) -> Result<(), Error> {
     let problem = match State::parse(row.try_get("state")?)? {
         State::Valid => return Ok(()),
-        State::Revoked => Problem::new(Code::Revoked, "the issuer withdrew this credential; ask it why"),
+        State::Revoked => Problem::new(Code::Revoked, "the issuer revoked this credential; ask it why"),
         State::Suspended => Problem::new(Code::Suspended, "the credential is suspended; ask the issuer why"),
     };
     Err(Error::PresentationInvalid(problem))

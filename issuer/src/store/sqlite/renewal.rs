@@ -329,7 +329,7 @@ async fn require_standing(tx: &mut Tx, offer_id: &str) -> Result<(), Error> {
     .await?;
     let problem = match worst.as_deref().map(State::parse).transpose()? {
         None | Some(State::Valid) => return Ok(()),
-        Some(State::Revoked) => Problem::new(Code::Revoked, "the issuer withdrew this credential; ask it why"),
+        Some(State::Revoked) => Problem::new(Code::Revoked, "the issuer revoked this credential; ask it why"),
         Some(State::Suspended) => Problem::new(Code::Suspended, "the credential is suspended; ask the issuer why"),
     };
     Err(Error::PresentationInvalid(problem))
