@@ -41,7 +41,7 @@ pub(crate) enum Error {
     #[error("the issuer's key is not known yet")]
     IssuerKeyUnknown,
     /// The clock is behind a time that an issuer signed.
-    #[error("the clock stands at {now}, and it was later than {floor} before")]
+    #[error("the clock is at {now}, which is before the latest time that an issuer signed, {floor}")]
     ClockBehind { now: Timestamp, floor: Timestamp },
     /// This desk has marked the maximum number of uses between two reconciliations.
     #[error("reconciliation is due")]
@@ -79,13 +79,12 @@ impl From<Error> for Status {
                 "NONCE_REPLAYED",
                 "The request was answered before, and a request is answered once. Nothing was stored. Ask for a new request.",
             ),
-            Error::RequestClosed(Closed::Expired) => precondition(
-                "REQUEST_EXPIRED",
-                "The request's time is over. Nothing was stored. Ask for a new request.",
-            ),
+            Error::RequestClosed(Closed::Expired) => {
+                precondition("REQUEST_EXPIRED", "The request has expired. Nothing was stored. Ask for a new request.")
+            }
             Error::RequestClosed(Closed::Exhausted) => precondition(
                 "REQUEST_ATTEMPTS_EXHAUSTED",
-                "The request was answered wrongly too often. Nothing was stored. Ask for a new request.",
+                "The request had too many wrong answers. Nothing was stored. Ask for a new request.",
             ),
             Error::RequestIdReused => wire::status(
                 Code::AlreadyExists,
@@ -97,7 +96,8 @@ impl From<Error> for Status {
             Error::IssuerKeyUnknown => wire::retry(
                 Code::Unavailable,
                 "ISSUER_KEY_UNKNOWN",
-                "The issuer's document that this verifier has does not contain the key that signed. Nothing was accepted and nothing stored. The document is fetched again in the background; try again in a minute.",
+                "This verifier's copy of the issuer's document lacks the signing key. Nothing was accepted or stored. \
+                 The document is fetched again in the background; try again in a minute.",
                 ISSUER_KEY_RETRY,
             ),
             Error::ClockBehind { now, floor } => {

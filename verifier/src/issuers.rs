@@ -307,9 +307,17 @@ impl Resolve for IssuersAt<'_> {
 fn warn_of_document(did: &Did, problem: &Problem) {
     let Problem { code, detail } = problem;
     if is_unreachable(*code) {
-        tracing::warn!(issuer = %did, %code, detail, "the document of an issuer, or of who signs an issuer's status lists, could not be fetched; it is tried again, and a copy older than a day is not believed");
+        tracing::warn!(
+            issuer = %did, %code, detail,
+            "the document of an issuer, or of a status list signer, could not be fetched; retrying; a copy older than \
+             a day is not used"
+        );
     } else {
-        tracing::warn!(issuer = %did, %code, detail, "the document of an issuer, or of who signs an issuer's status lists, was fetched and is refused; it is tried again, and a copy older than a day is not believed");
+        tracing::warn!(
+            issuer = %did, %code, detail,
+            "the document of an issuer, or of a status list signer, was fetched and is refused; retrying; a copy older \
+             than a day is not used"
+        );
     }
 }
 

@@ -71,7 +71,7 @@ impl<S: Store> Verifier<S> {
             None => now.min(content.erase_at),
         };
         self.store.settle().await;
-        tracing::info!("a presentation was erased on its holder's word");
+        tracing::info!("a presentation was erased at its holder's request");
         self.hub.publish(&id, None);
         let confirm = move |identity: &Identity| {
             let kid = DidUrl::parse(&identity.kid)?;

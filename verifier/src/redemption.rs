@@ -89,7 +89,7 @@ impl Refusal {
     pub(crate) const fn detail(self) -> &'static str {
         match self {
             Self::RedeemerOther => "The voucher names another redeemer. No use was counted.",
-            Self::EntitlementUsed => "What was shown of the voucher was used before. No use was counted.",
+            Self::EntitlementUsed => "The presented voucher or serial is used up. No use was counted.",
             Self::SerialsSeveral => "More than one serial of the voucher was shown. No use was counted; show one.",
             Self::ReconciliationDue => {
                 "This desk has counted as many uses as it may before it is reconciled with the others. No use was counted; try again later."

@@ -112,7 +112,7 @@ pub(crate) fn request(
     signed.map_err(|problem| {
         refused(
             format!("No request for registration can be made: {problem}"),
-            "Correct what you said of yourself; a registration needs an Ed25519 key.",
+            "Correct your details; a registration needs an Ed25519 key.",
         )
     })
 }
@@ -188,7 +188,7 @@ pub(crate) fn installed(data: &Path) -> Result<Option<Map<String, Value>>, Start
     let bytes = match std::fs::read(&path) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            tracing::warn!("this verifier is not registered: wallets will warn their owners of each claim");
+            tracing::warn!("this verifier is not registered: wallets will warn their owners about each claim");
             return Ok(None);
         }
         Err(error) => return Err(refused(format!("{} cannot be read: {error}", path.display()), "Check the file.")),

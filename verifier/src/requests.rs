@@ -306,7 +306,7 @@ fn supported(query: &Query, field: &'static str) -> Result<(), Error> {
     };
     if let Some(asked) = query.credentials.iter().find(indexed) {
         return unsupported(format!(
-            "{}: a path has the index of an array's element, which cannot be told in what is shown; use null (all elements)",
+            "{}: a path has an array index, which a presentation does not preserve; use null (all elements)",
             asked.id
         ));
     }
@@ -317,8 +317,7 @@ fn supported(query: &Query, field: &'static str) -> Result<(), Error> {
     })?;
     if !query.credential_sets.is_empty() && query.credential_sets.iter().all(|set| !set.required) {
         return unsupported(
-            "every credential set is optional, so that an answer would prove nothing; make one of them required"
-                .to_owned(),
+            "every credential set is optional, so an empty answer would do; make one of them required".to_owned(),
         );
     }
     Ok(())
@@ -343,7 +342,7 @@ fn check_request_id(request_id: &str) -> Result<(), Error> {
 fn check_texts(texts: &Texts, field: &'static str) -> Result<(), Error> {
     let invalid = |what: &str| Err(Error::invalid("TEXT_MALFORMED", field, what));
     if texts.get("en").is_none_or(|text| text.trim().is_empty()) {
-        return Err(Error::invalid("TEXT_MISSING", field, "must say it in English (\"en\"): the holder decides by it"));
+        return Err(Error::invalid("TEXT_MISSING", field, "must include English (\"en\"): the holder decides by it"));
     }
     if texts.len() > MAX_LANGUAGES {
         return invalid("has too many languages");
@@ -352,14 +351,14 @@ fn check_texts(texts: &Texts, field: &'static str) -> Result<(), Error> {
         let tag_holds =
             (2..=35).contains(&tag.len()) && tag.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
         if !tag_holds {
-            return invalid("has a language tag that is none (BCP 47)");
+            return invalid("has an invalid language tag (BCP 47)");
         }
         if text.trim().is_empty() || text.chars().count() > MAX_TEXT {
             return invalid("has a text that is empty or over 1000 characters");
         }
         // The text on which a person decides must not be able to redraw the screen or reverse the line.
         if carnet_core::text::unseen(text).next().is_some() {
-            return invalid("has a text with characters that nobody sees");
+            return invalid("has a text with invisible characters");
         }
     }
     Ok(())

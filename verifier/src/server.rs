@@ -53,7 +53,8 @@ pub(crate) async fn run(data: &Path, config: Option<&Path>, listen: Option<Socke
     if verifier.registration.as_ref().is_some_and(|known| !registration::names_key(known, &verifier.identity)) {
         tracing::warn!(
             kid = verifier.identity.kid,
-            "the registration does not name the key that signs receipts: wallets will say so; make a new request for registration"
+            "the registration does not name the key that signs receipts: wallets will say so; create a new \
+             registration request"
         );
     }
     if verifier.identity.did.method() == DidMethod::Web {
@@ -63,7 +64,7 @@ pub(crate) async fn run(data: &Path, config: Option<&Path>, listen: Option<Socke
     verifier.verification.issuers.remember_in(seen.clone()).map_err(|error| {
         StartError::new(
             format!("{} cannot be used: {error}. Nothing was started.", seen.display()),
-            "Restore it from a backup, or delete it: then an older log of an issuer's keys may be taken for the newest once.",
+            "Restore it from a backup, or delete it; after that an older log of an issuer's keys may be accepted once.",
         )
     })?;
     let floor = verifier.store.clock_floor().await.map_err(|error| {
@@ -85,7 +86,7 @@ pub(crate) async fn run(data: &Path, config: Option<&Path>, listen: Option<Socke
     };
     if tokio::time::timeout(PREFETCH, prefetch).await.is_err() {
         tracing::warn!(
-            "not every issuer's document and status lists came in time; they are fetched again in the background"
+            "some issuers' documents or status lists were not fetched in time; fetching continues in the background"
         );
     }
     let background = [
@@ -135,7 +136,8 @@ pub(crate) fn assemble<S: Store>(
     let trust = config.trust.as_ref().map(Trust::new).transpose().map_err(|error| config.files.place(error))?;
     if config.issuers.is_empty() && trust.is_none() {
         tracing::warn!(
-            "no issuer and no trust list is configured, so that every credential is refused; add [[issuers]] or [trust] to config.toml"
+            "no issuer and no trust list is configured, so every credential is refused; add [[issuers]] or [trust] to \
+             config.toml"
         );
     }
     let limiting = catalogue.types().map(|known| (known.name.clone(), known.limiting.clone())).collect();

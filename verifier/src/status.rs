@@ -187,7 +187,11 @@ impl Statuses {
         let did = documents.issuer.did();
         let stands = |listed: &Listed| listed.stands_by(documents, (at, CLOCK_SKEW)).is_ok();
         if of(&self.lists(), did).any(|(_, listed)| !stands(listed)) {
-            tracing::warn!(issuer = %did, "status lists were dropped: the documents of the issuer and of who signs its lists do not have the key of theirs any more, or mark it as revoked");
+            tracing::warn!(
+                issuer = %did,
+                "status lists were dropped: the documents of the issuer and of its list signer no longer contain \
+                 their key, or mark it as revoked"
+            );
             self.replace(did, |_, listed| stands(listed), &[]);
             // The previous documents led to these refusals.
             self.note_refusals(did, None);

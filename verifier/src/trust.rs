@@ -100,7 +100,10 @@ impl Current {
         let sequence = list.contents().sequence;
         for (operator, Problem { code, detail }) in &failed {
             if self.failed_proofs.get(operator).is_none_or(|known| known.code != *code) {
-                tracing::warn!(sequence, operator, %code, detail, "an operator's proof of the trust list does not hold; those of the others are enough");
+                tracing::warn!(
+                    sequence, operator, %code, detail,
+                    "an operator's proof of the trust list is invalid; the others reach the quorum"
+                );
             }
         }
         self.failed_proofs = failed;
@@ -128,7 +131,7 @@ impl Trust {
             tracing::warn!(
                 operators = dids.len(),
                 quorum = config.quorum,
-                "one of the trust list's operators could have two lists of one number signed; three of four is recommended"
+                "with this quorum one operator could get two lists with one number signed; three of four is recommended"
             );
         }
         Ok(Self {
@@ -189,12 +192,18 @@ impl Trust {
         let mut current = self.write();
         if let Some(problem) = trouble.filter(|problem| current.trouble.as_ref() != Some(problem)) {
             let decides = current.list.as_ref().map(|list| list.contents().sequence);
-            tracing::warn!(code = %problem.code, detail = problem.detail, decides, "the trust list was refused; the one before it, if there is one, decides until its end");
+            tracing::warn!(
+                code = %problem.code, detail = problem.detail, decides,
+                "the trust list was refused; the previous one, if there is one, is used until its end"
+            );
         }
         current.trouble = trouble.cloned();
         let ends = current.list.as_ref().map(|list| (list.contents().sequence, list.valid_until()));
         if let Some((sequence, until)) = ends.filter(|(_, until)| is_to_warn(*until, current.warned_at, now)) {
-            tracing::warn!(sequence, %until, "the trust list ends soon, and nobody is accepted by it after that; a newer one is needed");
+            tracing::warn!(
+                sequence, %until,
+                "the trust list expires soon, and accepts nobody after that; a newer one is needed"
+            );
             current.warned_at = Some(now);
         }
         looked
@@ -246,7 +255,7 @@ impl Trust {
         if kept != list.seen() {
             return Err(Problem::new(
                 Code::TrustListRollback,
-                format!("number {} was accepted meanwhile", kept.sequence),
+                format!("number {} was accepted in the meantime", kept.sequence),
             ));
         }
         tracing::info!(sequence = kept.sequence, digest = kept.digest, "the trust list was accepted");
@@ -321,7 +330,7 @@ impl Trust {
                 }
                 if dropped.is_some() {
                     store.note_dropped(&self.name, &seen, None).await.map_err(unstored)?;
-                    tracing::info!(sequence, "the trust list holds again");
+                    tracing::info!(sequence, "the trust list is valid again");
                 }
                 let mut current = self.write();
                 current.note_failed_proofs(&list);
@@ -342,7 +351,10 @@ impl Trust {
                 }
                 let why = problem.to_string();
                 if dropped.as_deref() != Some(why.as_str()) {
-                    tracing::warn!(sequence, code = %problem.code, detail = problem.detail, "the trust list holds no more by the documents of its operators, and nobody is accepted by it");
+                    tracing::warn!(
+                        sequence, code = %problem.code, detail = problem.detail,
+                        "the trust list is no longer valid under its operators' documents, and accepts nobody"
+                    );
                     store.note_dropped(&self.name, &seen, Some(&why)).await.map_err(unstored)?;
                 }
             }
@@ -402,7 +414,7 @@ fn problem(what: &str) -> Problem {
 /// By value, as `map_err` passes it.
 #[allow(clippy::needless_pass_by_value)]
 fn unstored(error: crate::store::StoreError) -> Problem {
-    problem(&format!("what was seen before could not be read or kept ({error})"))
+    problem(&format!("the stored trust list could not be read or updated ({error})"))
 }
 
 #[cfg(test)]

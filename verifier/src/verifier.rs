@@ -102,7 +102,7 @@ impl<S: Store> Verifier<S> {
         loop {
             every.tick().await;
             if let Err(error) = self.sweep(carnet_service::time::now()).await {
-                tracing::warn!(%error, "what has expired could not be swept; it is tried again");
+                tracing::warn!(%error, "expired data could not be erased; retrying");
             }
         }
     }
@@ -122,7 +122,7 @@ impl<S: Store> Verifier<S> {
             self.verification.statuses.pause().await;
             self.verification.refresh_statuses(carnet_service::time::now()).await;
             if let Err(error) = self.keep_clock_floor().await {
-                tracing::warn!(%error, "the floor of the clock could not be stored; it is tried again");
+                tracing::warn!(%error, "the floor of the clock could not be stored; retrying");
             }
         }
     }

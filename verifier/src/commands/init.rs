@@ -170,7 +170,7 @@ pub(super) async fn run(args: InitArgs) -> Result<u8, Failure> {
         lines.join("\n")
     };
     let staff = &args.staff;
-    let unseen = format!("The verifier is set up in {data}, and nobody has seen the staff token of {staff}.");
+    let unseen = format!("The verifier is set up in {data}, but the staff token of {staff} could not be printed.");
     let hint = format!("Run `carnet-verifier staff end --data {data} {staff}`, and `staff add` with another name.");
     once::show(args.json, &value, text, unseen, hint)?;
     Ok(0)

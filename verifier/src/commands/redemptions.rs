@@ -130,7 +130,7 @@ async fn write_off(place: &Place, name: &str) -> Result<u8, Failure> {
 fn broken(what: impl std::fmt::Display) -> StartError {
     StartError::new(
         format!("The store failed: {what}."),
-        "Nothing was changed. Try again; if it stays, restore a backup.",
+        "Nothing was changed. Try again; if it happens again, restore a backup.",
     )
 }
 
@@ -170,13 +170,13 @@ async fn reconcile(place: &Place, files: &[PathBuf]) -> Result<u8, Failure> {
     for file in files {
         let refused = |what: String| {
             Failure::Input(format!(
-                "{}: {what}. Nothing was taken from any file.\nhint: export it again at its desk",
+                "{}: {what}. Nothing was imported from any file.\nhint: export it again at its desk",
                 file.display()
             ))
         };
         let text = read(file).map_err(|error| {
             Failure::Unreadable(format!(
-                "{} cannot be read: {error}. Nothing was taken from any file.\nhint: check the path",
+                "{} cannot be read: {error}. Nothing was imported from any file.\nhint: check the path",
                 file.display()
             ))
         })?;
@@ -199,10 +199,12 @@ async fn reconcile(place: &Place, files: &[PathBuf]) -> Result<u8, Failure> {
     let taken = taken.map_err(|error| {
         let hint = match &error {
             TakeError::WrittenOff { .. } => {
-                "Nothing was taken. Leave that desk's file out; one that was found again gets another name and another key."
+                "Nothing was imported. Leave out that desk's file; a desk that was found again needs a new name and a \
+                 new key."
             }
             _ => {
-                "Nothing was taken. If two desks have one name, or one was set back to a backup, give it another name and another key."
+                "Nothing was imported. If two desks share a name, or one was restored from a backup, give it a new \
+                 name and a new key."
             }
         };
         StartError::new(format!("The desks cannot be reconciled: {error}."), hint)
@@ -250,9 +252,9 @@ fn report_text(config: &RedemptionConfig, exports: &[Export], taken: &Reconciled
         text.push_str(&format!("{}: export {}, {} uses{known}\n", export.desk, export.number, export.marks.len()));
     }
     text.push_str(if taken.synced {
-        "Reconciled with all other desks; the bound begins anew.\n"
+        "Reconciled with all other desks; the count towards the bound restarts.\n"
     } else {
-        "Not every other desk's new export was here, so that the bound does not begin anew.\n"
+        "New exports of some desks are missing, so the count towards the bound does not restart.\n"
     });
     for DoubleUse { entitlement, uses, marks } in &taken.double {
         let entitlement = URL_SAFE_NO_PAD.encode(entitlement);

@@ -102,7 +102,8 @@ async fn create(args: CreateArgs) -> Result<u8, Failure> {
             made.id, made.request_uri, made.id
         )
     };
-    let unseen = format!("Request {} was made, and nobody has its link. It ends at {expires_at}.", made.id);
+    let unseen =
+        format!("Request {} was created, but its link could not be printed. It expires at {expires_at}.", made.id);
     let hint = format!("Repeat the command with --request-id {request_id}: it shows the same link.");
     once::show(args.staff.json, &value, text, unseen, hint)?;
     Ok(0)

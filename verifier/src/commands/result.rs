@@ -68,6 +68,7 @@ fn print(change: &WatchResultResponse, json: bool) -> Result<(), StartError> {
         carnet_console::line(if json { value.to_string() } else { text() });
         return Ok(());
     }
-    let unseen = format!("The answer to request {} came, and what it disclosed was neither shown nor kept.", result.id);
-    once::show(json, &value, text, unseen, "The verdict is kept: carnet-verifier result. For the claims, ask again.")
+    let unseen =
+        format!("Request {} was answered, but the disclosed claims could be neither shown nor stored.", result.id);
+    once::show(json, &value, text, unseen, "The verdict is stored: carnet-verifier result. For the claims, ask again.")
 }

@@ -106,13 +106,13 @@ pub(super) fn decision_text(decision: &IssuerDecision) -> String {
     let IssuerDecision { credential_type, issuer, rule, meaning, sequence, entry, accreditation, .. } = decision;
     let verdict = if decision.accepted { "accepted" } else { "refused" };
     let credential_type = if credential_type.is_empty() { "A credential" } else { credential_type };
-    let issuer = if issuer.is_empty() { "an issuer that nobody lists" } else { issuer };
+    let issuer = if issuer.is_empty() { "an unlisted issuer" } else { issuer };
     let (credential_type, issuer) = (shown(credential_type), shown(issuer));
     let mut text = format!("{credential_type} from {issuer}: {verdict}. {meaning}\n  rule           {rule}\n");
     let by = match (authority(decision.decided_by), sequence) {
         ("trust_list", number) => format!("trust list {number}"),
         ("configuration", _) => "the configuration of this verifier".to_owned(),
-        _ => "nobody: neither the configuration nor a trust list that holds".to_owned(),
+        _ => "nobody: neither the configuration nor a valid trust list".to_owned(),
     };
     // Writing to a String does not fail.
     writeln!(text, "  decided by     {by}").ok();

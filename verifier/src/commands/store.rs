@@ -13,8 +13,9 @@ use crate::{
     store::{MAX_ATTEMPTS, MIGRATIONS},
 };
 
-const LOST: &str = "uses of vouchers that were counted after it, so that those vouchers can be used again; verdicts; erasures that were \
-    confirmed to holders, so that what they had erased is here again; the newest trust list, until it is fetched.";
+const LOST: &str = "uses of vouchers counted after it, so those vouchers can be used again; verdicts; erasures \
+                    confirmed to holders, so the erased data is present again; the newest trust list, until it is \
+                    fetched.";
 /// Gap in the numbers of marks and exports, wider than the numbers used after any backup.
 const GAP: i64 = 1 << 30;
 
@@ -36,13 +37,14 @@ pub(super) async fn restore(args: &RestoreArgs) -> Result<u8, Failure> {
         Some(_) => {
             let restored = staged.put_older(&MIGRATIONS, 0, go_on).await?;
             let more = format!(
-                "Lost: {LOST}\nRequests that were open are closed: make them again. Desks must be reconciled before a use is counted here.\n"
+                "Lost: {LOST}\nOpen requests are closed: create them again. Desks must be reconciled before a use is \
+                 counted here.\n"
             );
             (restored, more)
         }
         None => {
             let more = if unmarked {
-                "There was no store.json, so that nobody knows whether this was the newest store.\n".to_owned()
+                "There was no store.json, so it is unknown whether this was the newest store.\n".to_owned()
             } else {
                 String::new()
             };

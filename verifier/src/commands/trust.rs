@@ -56,7 +56,7 @@ pub(super) async fn run(TrustArgs { place: args, accept }: TrustArgs) -> Result<
     let remembered = remembered.map_err(|error| damaged(format!("The store cannot be read: {error}.")))?;
     let Some(remembered) = remembered else {
         let what = format!("No list of {} was accepted yet; its source is {}.", trust.issuer, trust.list);
-        return Err(StartError::new(what, "The log of the service says why: start it, or look there.").into());
+        return Err(StartError::new(what, "Start the service, or see its log for the reason.").into());
     };
     let preview = json::parse_object(remembered.document.as_bytes(), Limits::LIST)
         .and_then(|document| TrustList::preview(&document))
@@ -77,13 +77,13 @@ pub(super) async fn run(TrustArgs { place: args, accept }: TrustArgs) -> Result<
         }));
     } else {
         let word = if holds { "holds" } else { "does NOT hold now" };
-        let dropped = dropped.map_or_else(String::new, |why| format!("\nIt decides no more: {why}"));
+        let dropped = dropped.map_or_else(String::new, |why| format!("\nIt is no longer used: {why}"));
         let stamped = match (timestamp, stale) {
-            (Some(end), false) => format!("\nIts timestamp counts until {end}"),
+            (Some(end), false) => format!("\nIts timestamp is valid until {end}"),
             (Some(end), true) => {
-                format!("\nIts timestamp ended at {end}, so that a newer list may have been kept back")
+                format!("\nIts timestamp expired at {end}, so a newer list may have been withheld")
             }
-            (None, true) => "\nIt has no timestamp any more, so that a newer list may have been kept back".to_owned(),
+            (None, true) => "\nIt no longer has a timestamp, so a newer list may have been withheld".to_owned(),
             (None, false) => String::new(),
         };
         let accept = accept.map_or_else(String::new, |digest| {

@@ -58,7 +58,7 @@ impl RedemptionConfig {
     pub(crate) fn check(&self) -> Result<(), StartError> {
         let names = || self.others.iter().map(|other| &other.desk).chain([&self.desk]);
         if let Some(wrong) = names().find(|name| !is_desk(name)) {
-            let what = format!("redemption: {wrong:?} is no name of a desk: 1 to 64 small letters, digits and -");
+            let what = format!("redemption: {wrong:?} is not a desk name: 1 to 64 small letters, digits and -");
             return Err(refused_field("redemption", what));
         }
         if self.others.is_empty() || names().collect::<BTreeSet<_>>().len() != names().count() {
@@ -66,16 +66,16 @@ impl RedemptionConfig {
             return Err(refused_field("redemption.others", what));
         }
         if let Some(wrong) = self.others.iter().find(|other| other.public_key().is_none()) {
-            let what = format!("redemption.others: the key of {:?} is none: a multikey, such as z6Mk...", wrong.desk);
+            let what = format!("redemption.others: the key of {:?} is not a multikey, such as z6Mk...", wrong.desk);
             return Err(refused_field("redemption.others", what));
         }
         let keys: BTreeSet<&str> = self.others.iter().map(|other| other.key.as_str()).collect();
         if keys.len() != self.others.len() {
-            let what = "redemption.others: two desks have one key, so that one could sign for the other";
+            let what = "redemption.others: two desks have the same key, so one could sign for the other";
             return Err(refused_field("redemption.others", what));
         }
         if self.offline_uses == 0 {
-            let what = "redemption.offline_uses is 0, so that no use could ever be marked";
+            let what = "redemption.offline_uses is 0, so no use could be marked";
             return Err(refused_field("redemption.offline_uses", what));
         }
         Ok(())

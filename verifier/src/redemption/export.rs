@@ -98,7 +98,7 @@ impl Export {
         })?;
         jws.verify(&key)?;
         if member("sha256") != Some(URL_SAFE_NO_PAD.encode(Sha256::digest(lines)).as_str()) {
-            return Err(malformed("the marks are not those that were signed"));
+            return Err(malformed("the marks are not the signed ones"));
         }
         let number = |name: &str| payload.get(name).and_then(whole).ok_or_else(|| malformed("there is no number"));
         let (export, last, synced) = (number("number")?, number("last")?, number("synced")?);

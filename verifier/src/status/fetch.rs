@@ -108,7 +108,10 @@ impl FetchJob {
             let etag = before.and_then(|list| list.etag.clone());
             if self.until <= Instant::now() {
                 outcome.sources.slow = true;
-                tracing::warn!(issuer = %outcome.sources.did(), "an issuer's status lists take too long; the others of it are fetched the next time");
+                tracing::warn!(
+                    issuer = %outcome.sources.did(),
+                    "an issuer's status lists take too long; the rest is fetched next time"
+                );
                 break;
             }
             let fetched = self.in_time(self.list(&outcome, &url, etag.clone())).await;
@@ -153,9 +156,17 @@ impl FetchJob {
             Err(problem) => {
                 let Problem { code, detail } = &problem;
                 if is_unreachable(*code) {
-                    tracing::warn!(issuer = %sources.did(), %code, detail, "an issuer's directory of status lists could not be fetched; it is tried again, and the lists that are in memory are used until their own end");
+                    tracing::warn!(
+                        issuer = %sources.did(), %code, detail,
+                        "an issuer's directory of status lists could not be fetched; retrying; the cached lists are \
+                         used until their end"
+                    );
                 } else {
-                    tracing::warn!(issuer = %sources.did(), %code, detail, "an issuer's directory of status lists was fetched and is refused; it is tried again, and the lists that are in memory are used until their own end");
+                    tracing::warn!(
+                        issuer = %sources.did(), %code, detail,
+                        "an issuer's directory of status lists was fetched and is refused; retrying; the cached lists \
+                         are used until their end"
+                    );
                 }
                 sources.problem = Some(problem);
                 sources.due = began.plus(RETRY.min(self.refresh));
@@ -167,13 +178,27 @@ impl FetchJob {
         let Problem { code, detail } = &refusal.problem;
         let held = self.held.list(issuer.as_str(), url).is_some();
         if *code == Code::StatusListUnavailable {
-            tracing::warn!(issuer = %issuer, url, %code, detail, held, "a status list was fetched and cannot be verified, because the document of its signer is missing; both are tried again, and a list that is held is used until its own end");
+            tracing::warn!(
+                issuer = %issuer, url, %code, detail, held,
+                "a status list was fetched and cannot be verified, because the document of its signer is missing; \
+                 retrying both; a cached list is used until its end"
+            );
         } else if refusal.unknown_key.is_some() {
-            tracing::warn!(issuer = %issuer, url, %code, detail, held, "a status list is not signed with a key that the signer's document has; the document may be old and is looked at again, and a list that is held is used until its own end");
+            tracing::warn!(
+                issuer = %issuer, url, %code, detail, held,
+                "a status list is signed with a key that the signer's document lacks; fetching the document again; a \
+                 cached list is used until its end"
+            );
         } else if is_unreachable(*code) {
-            tracing::warn!(issuer = %issuer, url, %code, detail, held, "a status list could not be fetched; it is tried again, and one that is held is used until its own end");
+            tracing::warn!(
+                issuer = %issuer, url, %code, detail, held,
+                "a status list could not be fetched; retrying; a cached list is used until its end"
+            );
         } else {
-            tracing::warn!(issuer = %issuer, url, %code, detail, held, "a status list was fetched and is refused; it is tried again, and one that is held is used until its own end");
+            tracing::warn!(
+                issuer = %issuer, url, %code, detail, held,
+                "a status list was fetched and is refused; retrying; a cached list is used until its end"
+            );
         }
     }
 
@@ -188,18 +213,30 @@ impl FetchJob {
             }
             match self.in_time(self.signers.fetch(&sources.documents, signer)).await {
                 Ok(true) => {
-                    tracing::info!(issuer = %issuer, signer = %signer, "the document of who signs status lists has changed; the lists are verified by the new one");
+                    tracing::info!(
+                        issuer = %issuer, signer = %signer,
+                        "the document of a status list signer has changed; the lists are verified by the new one"
+                    );
                     lookups().changed(issuer.as_str());
                     return true;
                 }
                 Ok(false) => {
-                    tracing::warn!(issuer = %issuer, signer = %signer, "the document of who signs status lists has not changed: it does not have the key of the newest list");
+                    tracing::warn!(
+                        issuer = %issuer, signer = %signer,
+                        "the document of a status list signer has not changed: it lacks the key of the newest list"
+                    );
                 }
                 Err(Problem { code, detail }) => {
                     if is_unreachable(code) {
-                        tracing::warn!(issuer = %issuer, signer = %signer, %code, detail, "the document of who signs status lists could not be fetched; it is tried again");
+                        tracing::warn!(
+                            issuer = %issuer, signer = %signer, %code, detail,
+                            "the document of a status list signer could not be fetched; retrying"
+                        );
                     } else {
-                        tracing::warn!(issuer = %issuer, signer = %signer, %code, detail, "the document of who signs status lists was fetched and is refused; it is tried again");
+                        tracing::warn!(
+                            issuer = %issuer, signer = %signer, %code, detail,
+                            "the document of a status list signer was fetched and is refused; retrying"
+                        );
                     }
                     lookups().failed(issuer.as_str(), list);
                 }
@@ -316,7 +353,7 @@ pub(super) fn own_lists(directory: &str, said: &Value) -> Result<BTreeSet<String
             if parsed.scheme() == "https" && parsed.origin() == origin {
                 Ok(url.to_owned())
             } else {
-                Err(invalid("names a list of another origin than its own"))
+                Err(invalid("names a list with an origin other than its own"))
             }
         })
         .collect()

@@ -305,7 +305,7 @@ impl Store for Sqlite {
 
     async fn settle(&self) {
         if let Err(error) = self.database.checkpoint().await {
-            tracing::warn!(%error, "what was erased could not be taken out of the log yet; it is tried again");
+            tracing::warn!(%error, "erased data could not be removed from the write-ahead log yet; retrying");
         }
     }
 

@@ -50,8 +50,14 @@ pub(super) fn unknown_signers(text: &[u8], documents: &Documents) -> BTreeSet<Di
 pub(super) fn warn_of_operator(did: &Did, problem: &Problem) {
     let Problem { code, detail } = problem;
     if is_unreachable(*code) {
-        tracing::warn!(operator = %did, %code, detail, "the document of a trust list's operator could not be fetched; it is tried again");
+        tracing::warn!(
+            operator = %did, %code, detail,
+            "the document of a trust list's operator could not be fetched; retrying"
+        );
     } else {
-        tracing::warn!(operator = %did, %code, detail, "the document of a trust list's operator was fetched and is refused; it is tried again");
+        tracing::warn!(
+            operator = %did, %code, detail,
+            "the document of a trust list's operator was fetched and is refused; retrying"
+        );
     }
 }

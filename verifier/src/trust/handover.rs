@@ -44,7 +44,10 @@ impl Trust {
             match tokio::task::spawn_blocking(work).await.ok()? {
                 Ok(passed) => seen = Some(passed),
                 Err(problem) => {
-                    tracing::warn!(number, code = %problem.code, detail = problem.detail, "a trust list of the history, which named other operators, was refused");
+                    tracing::warn!(
+                        number, code = %problem.code, detail = problem.detail,
+                        "a trust list of the history, which changed the operators, was refused"
+                    );
                     return None;
                 }
             }

@@ -101,7 +101,10 @@ impl Trust {
         current.stamped_at = Some(now);
         if let Some(problem) = trouble.as_ref().filter(|problem| current.stamp_trouble.as_ref() != Some(problem)) {
             let until = list.fresh_until().map(|until| until.to_string());
-            tracing::warn!(code = %problem.code, detail = problem.detail, until, "there is no newer timestamp of the trust list; nobody is accepted by it after the end of the one that is there");
+            tracing::warn!(
+                code = %problem.code, detail = problem.detail, until,
+                "there is no newer timestamp of the trust list; it accepts nobody after the current one expires"
+            );
         }
         current.stamp_trouble = trouble;
         Ok(())

@@ -28,7 +28,7 @@ pub(super) async fn run(place: &Place) -> Result<u8, Failure> {
     let all = totals.iter().fold(0_u64, |sum, total| sum.saturating_add(total.uses));
     carnet_console::line(format_args!("{all} uses in all"));
     for WrittenOff { desk, at, unseen, .. } in &gone {
-        carnet_console::line(format_args!("{desk} was written off at {at}; at most {unseen} uses of it are not seen"));
+        carnet_console::line(format_args!("{desk} was written off at {at}; at most {unseen} of its uses are unknown"));
     }
     Ok(0)
 }
