@@ -78,7 +78,7 @@ async fn what_is_said_is_for_the_holder_and_in_no_list() {
     }
 }
 
-/// Copies by refill are newer than the message, and carry none themselves.
+/// Copies by refill are issued after the message: they get it, and are not replaced because of it.
 #[tokio::test]
 async fn copies_that_came_later_are_told_what_was_said_and_are_not_replaced() {
     let issuer = saying(&[LOST]).await;

@@ -242,7 +242,7 @@ async fn the_id_is_nowhere_and_a_mark_is_gone_at_its_end() {
     assert_eq!(marks(&world).await, 1);
     world.verifier.store.sweep(end).await.unwrap();
     assert_eq!(marks(&world).await, 0);
-    // Numbers are not reused.
+    // Numbers of marks are not reused.
     assert_eq!(visit(&world, 2).await.1, Some((1, 2)));
     assert_eq!(world.verifier.store.export("east", now()).await.unwrap().marks[0].0, 2);
 }

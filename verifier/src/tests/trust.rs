@@ -522,7 +522,7 @@ async fn one_operator_of_three_who_withdraws_a_key_stops_nothing() {
     desk.put(&[0, 1, 2]);
     look(&world).await;
     assert_eq!(decision(&world, &["rightToWork"]).await.sequence, 2);
-    // The second revocation takes effect.
+    // A second revocation breaks the quorum.
     desk.say(&world, 1, revoke);
     look(&world).await;
     assert_eq!(rule(&world).await, "trust_list_quorum");
