@@ -22,7 +22,7 @@ pub(crate) enum Error {
     OfferUsed,
     #[error("This offer is being collected. If that fails, it can be redeemed again in {seconds} seconds.")]
     OfferHeld { seconds: u32 },
-    #[error("This offer is past its end, and its data is erased. Ask the issuer for a new one.")]
+    #[error("This offer has expired, and its data is erased. Ask the issuer for a new one.")]
     OfferExpired,
     #[error("The issuer cancelled this offer, and its data is erased. Ask the issuer for a new one.")]
     OfferCancelled,
@@ -34,7 +34,7 @@ pub(crate) enum Error {
     PinMissing,
     #[error("This offer has no PIN; send none.")]
     PinUnexpected,
-    #[error("The access token is missing, unknown or past its end. Redeem a new offer.")]
+    #[error("The access token is missing, unknown or expired. Redeem a new offer.")]
     TokenInvalid,
     #[error("This offer's credentials have already been requested with other proofs.")]
     AlreadyCollected,
@@ -78,7 +78,7 @@ pub(crate) enum Error {
     RenewalDecided { state: &'static str, verb: &'static str },
     #[error("The issuer refused: {reason}")]
     Rejected { reason: String },
-    #[error("The nonce was used before, is past its end, or was never given out. Ask for a new one and try again.")]
+    #[error("The nonce is used, expired or unknown. Request a new one and try again.")]
     NonceInvalid,
     #[error("This transaction id is unknown.")]
     TransactionUnknown,

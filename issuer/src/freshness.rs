@@ -155,7 +155,7 @@ fn distinct(field: &'static str, copies: &[Vec<u8>]) -> Result<Vec<Hash>, Error>
     let hashes = hashes.ok_or_else(|| Error::invalid(field, "each has 32 bytes"))?;
     // A duplicate would make the client compare its times with themselves, and cost a signature for nothing.
     if hashes.iter().collect::<HashSet<_>>().len() != hashes.len() {
-        return Err(Error::invalid(field, "the same stands there twice"));
+        return Err(Error::invalid(field, "contains a duplicate"));
     }
     Ok(hashes)
 }

@@ -101,7 +101,7 @@ fn challenge_of(request: &RedemptionRequest) -> Result<Option<Zeroizing<[u8; 32]
     match &challenge {
         Some(challenge) if verifier.len() == 32 && secrets::same(challenge.as_slice(), &digest) => {}
         _ => {
-            let rule = "must be 32 bytes whose SHA-256 is the redemption_challenge beside it";
+            let rule = "must be 32 bytes whose SHA-256 is the redemption_challenge";
             return Err(Error::invalid("redemption_verifier", rule));
         }
     }

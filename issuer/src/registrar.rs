@@ -42,7 +42,7 @@ pub(crate) enum Refusal {
     DocumentMissing { did: String, url: String },
     #[error("The DID document is refused: {0}")]
     Document(Problem),
-    #[error("A registration holds for 1 to {MOST_DAYS} days, and not for {0}")]
+    #[error("A registration is valid for 1 to {MOST_DAYS} days, and not for {0}")]
     Days(u32),
     #[error("Signing this needs an approval, and there is no terminal to ask on")]
     ApprovalNeeded { digest: String },

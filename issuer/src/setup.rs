@@ -91,7 +91,7 @@ pub(crate) fn create_directory(data: &Path) -> Result<NewDirectory, StartError> 
             "name a new directory: init never overwrites a key",
         ),
         _ => StartError::new(
-            format!("{} could not be made: {error}", data.display()),
+            format!("{} could not be created: {error}", data.display()),
             "name a directory that you may write to",
         ),
     })
@@ -101,7 +101,7 @@ pub(crate) fn write_new(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Star
     disk::write_new(path, bytes, mode).map_err(|error| {
         StartError::new(
             format!("{} could not be written: {error}", path.display()),
-            "remove the directory if init just made it, and run init again",
+            "remove the directory if init has just created it, and run init again",
         )
     })
 }

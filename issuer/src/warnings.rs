@@ -22,7 +22,8 @@ pub(crate) struct Circumstances<'a> {
 pub(crate) fn of_offer(known: &CredentialType, claims: &Map<String, Value>, offer: &Circumstances<'_>) -> Vec<String> {
     let mut warnings = Vec::new();
     if offer.valid_until <= offer.now {
-        warnings.push(format!("The credential has ended already: its last day is {}.", day::until(offer.valid_until)));
+        warnings
+            .push(format!("The credential has expired already: its last day is {}.", day::until(offer.valid_until)));
     }
     warnings.extend(of_rounded_end(offer));
     warnings.extend(of_its_own_end(claims, offer.valid_until));
@@ -61,9 +62,9 @@ fn of_given_away(known: &CredentialType, claims: &Map<String, Value>, offer: &Ci
     near.dedup();
     let sentence = |name: &str| {
         format!(
-            "Whoever is shown the credential sees that it ends on {}, and so about when its claim {name} is: they are close together. \
-             The wallet will not call {name} hidden. An end that is more than a {} earlier keeps it hidden, and a renewal makes \
-             the credential hold longer.",
+            "Every verifier sees that the credential ends on {}, and can infer its claim {name}, which is close to \
+             that. The wallet will not call {name} hidden. An end that is more than a {} earlier keeps it hidden, and \
+             a renewal extends the credential.",
             day::until(offer.valid_until),
             offer.epoch.of_a_hidden_date()
         )

@@ -77,7 +77,7 @@ impl From<Error> for Status {
             ),
             Error::RequestClosed(Closed::Answered) => precondition(
                 "NONCE_REPLAYED",
-                "The request was answered before, and a request is answered once. Nothing was stored. Ask for a new request.",
+                "The request has been answered; it can be answered only once. Nothing was stored. Ask for a new request.",
             ),
             Error::RequestClosed(Closed::Expired) => {
                 precondition("REQUEST_EXPIRED", "The request has expired. Nothing was stored. Ask for a new request.")
@@ -101,12 +101,14 @@ impl From<Error> for Status {
                 ISSUER_KEY_RETRY,
             ),
             Error::ClockBehind { now, floor } => {
-                tracing::error!(%now, %floor, "the clock of this machine stands before a time that an issuer has signed; set it");
+                tracing::error!(%now, %floor, "this machine's clock is before a time that an issuer signed; set it");
                 wire::retry(
                     Code::Unavailable,
                     "CLOCK_BEHIND",
                     &format!(
-                        "This verifier's clock says {now}, and an issuer signed a later time before, {floor}: whether anything still holds cannot be told. Nothing was looked at and nothing stored. Its operator must set the clock; then try again."
+                        "This verifier's clock says {now}, and an issuer has signed a later time, {floor}: it is \
+                         unknown what is still valid. Nothing was verified or stored. Its operator must set the \
+                         clock; then try again."
                     ),
                     Duration::from_secs(300),
                 )
@@ -114,7 +116,8 @@ impl From<Error> for Status {
             Error::ReconciliationDue => wire::retry(
                 Code::Unavailable,
                 "RECONCILIATION_DUE",
-                "This desk has counted as many uses as it may before it is reconciled with the other desks. Nobody was asked. Exchange exports with the other desks (carnet-verifier redemptions), then try again.",
+                "This desk has counted as many uses as it may before it is reconciled with the other desks. No request was \
+                 created. Exchange exports with the other desks (carnet-verifier redemptions), then try again.",
                 Duration::from_secs(60),
             ),
             Error::TooManyWatchers => wire::retry(

@@ -142,7 +142,7 @@ impl Ground {
         }
         let detail = match (self.sequence, self.rule.as_str()) {
             (0, NOT_CONFIGURED) => self.meaning.clone(),
-            (0, code) => format!("This verifier has no trust list that holds now ({code})."),
+            (0, code) => format!("This verifier has no valid trust list now ({code})."),
             (number, rule) => format!("{} (rule {rule}, trust list {number})", self.meaning),
         };
         Err(Problem::new(Code::IssuerUntrusted, detail))

@@ -103,7 +103,7 @@ impl<S: Store> Verifier<S> {
             return Err(Error::invalid(
                 "CHALLENGE_MISSING",
                 "nonce",
-                "must be the nonce that you gave out: without one a presentation could be a replay",
+                "must be the nonce that you sent: without one a presentation could be a replay",
             ));
         }
         if audience.is_empty() {

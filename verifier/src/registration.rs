@@ -111,7 +111,7 @@ pub(crate) fn request(
         .and_then(|kid| RegistrationRequest::make(&relying_party, &kid, &identity.key, now()));
     signed.map_err(|problem| {
         refused(
-            format!("No request for registration can be made: {problem}"),
+            format!("The registration request cannot be created: {problem}"),
             "Correct your details; a registration needs an Ed25519 key.",
         )
     })

@@ -273,7 +273,7 @@ fn require_known(catalogue: &Catalogue, query: &Query, field: &'static str) -> R
         return Ok(());
     }
     let description = format!(
-        "{}. Nothing was made. Correct it, or say that you mean it, with allow_unknown (--allow-unknown)",
+        "{}. Nothing was created. Correct it, or confirm it with allow_unknown (--allow-unknown)",
         unknown.join(". ")
     );
     Err(Error::invalid("QUERY_UNKNOWN", field, description))

@@ -45,7 +45,7 @@ pub(crate) async fn init(
             "Name a new directory: init never overwrites a key.",
         ),
         _ => StartError::new(
-            format!("{} cannot be made: {error}. Nothing was made.", data.display()),
+            format!("{} cannot be created: {error}. Nothing was created.", data.display()),
             "Name a directory that is yours.",
         ),
     })?;
@@ -73,7 +73,7 @@ pub(crate) async fn init(
 pub(crate) async fn another_desk(data: &Path) -> Result<(), StartError> {
     if desks::has_key(data) {
         return Err(StartError::new(
-            format!("{} has the key of the desk that it was copied from. Nothing was made.", data.display()),
+            format!("{} has the key of the desk that it was copied from. Nothing was created.", data.display()),
             "Delete the folder `desk` in the copy: each desk makes a key of its own.",
         ));
     }
@@ -84,7 +84,7 @@ pub(crate) async fn another_desk(data: &Path) -> Result<(), StartError> {
 fn published(did: &str) -> Result<(Did, String), StartError> {
     Did::parse(did).and_then(|did| web::url(&did).map(|url| (did, url))).map_err(|problem| {
         StartError::new(
-            format!("The DID is refused: {problem}. Nothing was made."),
+            format!("The DID is refused: {problem}. Nothing was created."),
             "Give a did:web whose host you control, such as did:web:jobs.example; or none, and the verifier is named by its key.",
         )
     })
@@ -94,7 +94,7 @@ fn write_new(path: &Path, text: &str, mode: u32) -> Result<(), StartError> {
     disk::write_new(path, text.as_bytes(), mode).map_err(|error| {
         StartError::new(
             format!("{} cannot be written: {error}. What was there before is unchanged.", path.display()),
-            "Remove the directory if init has just made it, and run init again.",
+            "Remove the directory if init has just created it, and run init again.",
         )
     })
 }

@@ -153,7 +153,7 @@ fn whole_days(at: Result<Timestamp, Problem>) -> Result<Timestamp, String> {
     if at == at.start_of_day() {
         return Ok(at);
     }
-    Err(format!("credentials hold for whole days of UTC, and {at} is within one; write a day, as 2026-11-30"))
+    Err(format!("credentials are valid for whole days (UTC), and {at} is within a day; give a day, such as 2026-11-30"))
 }
 
 pub(super) async fn run(verb: OfferVerb) -> Result<(), Failure> {

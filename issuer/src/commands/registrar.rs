@@ -73,7 +73,10 @@ pub(crate) struct SignArgs {
 impl From<Refusal> for Failure {
     fn from(refusal: Refusal) -> Self {
         let reason = refusal.reason();
-        Self::Named { reason, text: format!("{refusal}; nothing was given out ({reason})\nhint: {}", refusal.hint()) }
+        Self::Named {
+            reason,
+            text: format!("{refusal}; no registration was issued ({reason})\nhint: {}", refusal.hint()),
+        }
     }
 }
 

@@ -179,7 +179,7 @@ async fn change(
         until: args.until.map(wire::timestamp),
     });
     if let Some(count) = args.yes_count {
-        let what = format!("--yes-count is no longer taken; nothing was changed\nhint: give --yes --count {count}");
+        let what = format!("--yes-count is no longer an option; nothing was changed\nhint: give --yes --count {count}");
         return Err(Failure::Named { reason: "approval_needed", text: what });
     }
     if (filter.is_some() || ids.len() > 1) && !(args.yes && args.count.is_some()) && !args.dry_run {

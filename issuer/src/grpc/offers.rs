@@ -181,8 +181,8 @@ fn day(field: &'static str, at: Option<&prost_types::Timestamp>) -> Result<Optio
         (Some(at), nanos) if !whole(&at, nanos) => Err(Error::invalid(
             field,
             format!(
-                "{at} is within a day, and credentials hold for whole days of UTC. Nothing was stored; give the beginning of the first \
-                 day as valid_from, and that of the day after the last one as valid_until"
+                "{at} is within a day, and credentials are valid for whole days (UTC). Nothing was stored; give the \
+                 start of the first day as valid_from, and the start of the day after the last one as valid_until"
             ),
         )),
         (at, _) => Ok(at),

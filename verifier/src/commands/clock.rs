@@ -62,8 +62,8 @@ pub(super) async fn run(args: &ClockArgs) -> Result<u8, Failure> {
 fn text(now: Timestamp, before: Timestamp, is_lowered: bool) -> String {
     if is_lowered {
         return format!(
-            "The floor was lowered from {before} to {now}, the clock of this machine. Start the service.\n\
-             If the clock is wrong, credentials that have ended, or were revoked since, may be accepted until it is set."
+            "The floor was lowered from {before} to {now}, the clock of this machine. Start the service.\nIf the \
+             clock is wrong, expired or revoked credentials may be accepted until it is set."
         );
     }
     if before.unix() == 0 {
@@ -71,8 +71,9 @@ fn text(now: Timestamp, before: Timestamp, is_lowered: bool) -> String {
     }
     if now.plus(CLOCK_SKEW) < before {
         return format!(
-            "The clock of this machine says {now}; an issuer signed {before}, which is later. Nothing is verified until that.\n\
-             Set the clock. If it is right, the floor is too high: stop the service, and run this again with --lower."
+            "The clock of this machine says {now}; an issuer signed {before}, which is later. Nothing is verified \
+             before that time.\nSet the clock. If it is right, the floor is too high: stop the service, and run this \
+             again with --lower."
         );
     }
     format!("The clock of this machine says {now}; the latest time that an issuer signed is {before}.")

@@ -99,7 +99,8 @@ fn key(place: &Place) -> Result<u8, Failure> {
         carnet_console::line(json!({ "key": key }));
     } else {
         carnet_console::line(format_args!(
-            "{key}\nWrite it as `key` of this desk in [[redemption.others]] of every other desk, by a way that nobody can change."
+            "{key}\nWrite it as `key` of this desk in [[redemption.others]] of every other desk, over a channel that \
+             nobody can tamper with."
         ));
     }
     Ok(0)

@@ -76,7 +76,7 @@ pub(super) fn run(verb: RegistrationVerb) -> Result<u8, Failure> {
 /// Creates the request of the verifier in a data directory.
 pub(super) fn made(data: &Path, about: &About) -> Result<Value, Failure> {
     let config = VerifierConfig::load(data, None)?;
-    let broken = |what: String| StartError::new(format!("{what} Nothing was made."), "Correct the configuration.");
+    let broken = |what: String| StartError::new(format!("{what} Nothing was created."), "Correct the configuration.");
     let did =
         carnet_core::did::Did::parse(&config.did).map_err(|problem| broken(format!("did is refused: {problem}.")))?;
     let identity = Identity::new(did, config.name.clone(), Keyring::open(data, &config.keys)?)
@@ -92,7 +92,7 @@ pub(super) fn made(data: &Path, about: &About) -> Result<Value, Failure> {
 pub(super) fn write(path: &Path, request: &Value) -> Result<(), Failure> {
     std::fs::write(path, format!("{request:#}\n")).map_err(|error| {
         Failure::Input(format!(
-            "{} cannot be written: {error}. Nothing was made.\nhint: check the path",
+            "{} cannot be written: {error}. Nothing was created.\nhint: check the path",
             path.display()
         ))
     })

@@ -76,7 +76,7 @@ pub(super) async fn run(TrustArgs { place: args, accept }: TrustArgs) -> Result<
             "issuers": preview.contents.issuers.len(), "source": trust.list,
         }));
     } else {
-        let word = if holds { "holds" } else { "does NOT hold now" };
+        let word = if holds { "is valid" } else { "is NOT valid now" };
         let dropped = dropped.map_or_else(String::new, |why| format!("\nIt is no longer used: {why}"));
         let stamped = match (timestamp, stale) {
             (Some(end), false) => format!("\nIts timestamp is valid until {end}"),

@@ -39,8 +39,8 @@ pub(super) async fn run(args: VerifyArgs) -> Result<u8, Failure> {
     let (verdict, disclosed) = match args.query.as_deref().filter(|_| args.presentation) {
         None if is_vp_token(&bytes) => {
             return Err(Failure::Input(
-                "the file holds a vp_token and no credential. Nothing was sent.\n\
-                 hint: verify it with --presentation, --query, --nonce and --audience"
+                "the file contains a vp_token and no credential. Nothing was sent.\nhint: verify it with \
+                 --presentation, --query, --nonce and --audience"
                     .to_owned(),
             ));
         }

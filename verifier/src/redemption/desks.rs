@@ -45,7 +45,8 @@ fn others<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<OtherDesk>, 
     let written = Vec::<serde_json::Value>::deserialize(deserializer)?;
     let read = |value: serde_json::Value| match value.as_str() {
         Some(name) => Err(D::Error::custom(format!(
-            "\"{}\" is a desk's name alone: write {{ desk, key, offline_uses }}, with the key that `carnet-verifier redemptions key` prints there",
+            "\"{}\" is only a desk's name: write {{ desk, key, offline_uses }}, with the key that `carnet-verifier \
+             redemptions key` prints there",
             name.escape_default()
         ))),
         None => OtherDesk::deserialize(value).map_err(D::Error::custom),
@@ -155,7 +156,7 @@ pub(crate) fn own_key(data: &Path, keys: &KeysConfig) -> Result<Keyring, StartEr
     if !folder.exists() {
         make(&folder).map_err(|error| {
             StartError::new(
-                format!("The folder {} for the desk's key cannot be made: {error}.", folder.display()),
+                format!("The folder {} for the desk's key cannot be created: {error}.", folder.display()),
                 "Nothing was changed. Check that this user may write there.",
             )
         })?;

@@ -105,7 +105,7 @@ impl Export {
         let taken = payload.get("taken").and_then(Value::as_object).ok_or_else(|| malformed("taken is missing"))?;
         let taken = taken.iter().map(|(desk, number)| Some((desk.clone(), whole(number)?)));
         let taken = taken.collect::<Option<_>>().ok_or_else(|| malformed("taken has no numbers"))?;
-        let made_at = numeric_date(payload, "iat")?.ok_or_else(|| malformed("it does not say when it was made"))?;
+        let made_at = numeric_date(payload, "iat")?.ok_or_else(|| malformed("iat is missing"))?;
         let marks: Option<Vec<_>> = lines.lines().map(mark).collect();
         let marks = marks.ok_or_else(|| malformed("a line is no mark"))?;
         let rising = marks.iter().zip(marks.iter().skip(1)).all(|((one, _), (next, _))| one < next);

@@ -63,7 +63,7 @@ impl Trust {
                 kept = Some(text);
             }
             Err(problem) => list.check_fresh(now).map_err(|stale| {
-                let detail = format!("{}; what is beside it: {problem}", stale.detail);
+                let detail = format!("{}; the timestamp next to it: {problem}", stale.detail);
                 Problem::new(stale.code, detail)
             })?,
         }

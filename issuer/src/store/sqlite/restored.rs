@@ -14,7 +14,7 @@ use crate::store::status::State;
 const GAP: i64 = 1_000;
 /// Actor's name in the audit log.
 const WHO: &str = "restore";
-const REASON: &str = "taken over from what was published, after an older backup was restored";
+const REASON: &str = "taken over from the published lists, after an older backup was restored";
 
 /// Inserts a list with this number, unless it exists.
 const INSERT_LIST: &str = "INSERT INTO status_lists (list, first_index, entries, seed, drawn, opened_at, inherited) \
