@@ -30,7 +30,7 @@ pub struct Place {
     /// The data directory.
     #[arg(long)]
     pub data: PathBuf,
-    /// A TOML file whose fields are laid over DIR/config.toml.
+    /// A TOML file whose fields override DIR/config.toml.
     #[arg(long)]
     pub config: Option<PathBuf>,
     /// Print JSON.
@@ -68,7 +68,7 @@ pub enum KeysVerb {
         #[arg(long)]
         history: bool,
     },
-    /// Bring did.json in step with the keys, and compare the published document with it.
+    /// Update did.json to the keys, and compare the published document with it.
     Check {
         /// Data directory.
         #[command(flatten)]
@@ -78,7 +78,7 @@ pub enum KeysVerb {
         #[arg(long)]
         adopt: bool,
     },
-    /// Make the next key and write it into did.json. It does not sign yet.
+    /// Create the next key and add it to did.json. It does not sign yet.
     Rotate {
         /// Data directory.
         #[command(flatten)]

@@ -12,7 +12,7 @@ use crate::{config::StartError, once, time};
 /// Data directory of the staff register.
 #[derive(Debug, Clone, Args)]
 pub struct Place {
-    /// The data directory that `init` made; the service may be running, as the same user.
+    /// The data directory that `init` created; the service may be running, as the same user.
     #[arg(long)]
     data: PathBuf,
     /// Print JSON.

@@ -28,7 +28,7 @@ pub struct RestoreArgs {
     /// The data directory, with its keys; its service is stopped.
     #[arg(long)]
     pub data: PathBuf,
-    /// A TOML file whose fields are laid over DIR/config.toml.
+    /// A TOML file whose fields override DIR/config.toml.
     #[arg(long)]
     pub config: Option<PathBuf>,
     /// The backup.

@@ -38,7 +38,7 @@ pub(crate) struct InitArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct ShowArgs {
-    /// The directory that `init` made.
+    /// The directory that `init` created.
     #[arg(long, value_name = "DIR")]
     data: PathBuf,
     /// Print JSON.
@@ -48,7 +48,7 @@ pub(crate) struct ShowArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct SignArgs {
-    /// The directory that `init` made.
+    /// The directory that `init` created.
     #[arg(long, value_name = "DIR")]
     data: PathBuf,
     /// The list, with the signatures that others have made.
@@ -56,7 +56,7 @@ pub(crate) struct SignArgs {
     /// The list before it, as you have it yourself; the first list has none.
     #[arg(long, value_name = "LIST")]
     previous: Option<PathBuf>,
-    /// Approves without a question; DIGEST is that of the list, as it was shown before.
+    /// Approve without a question; DIGEST is that of the list, as shown before.
     #[arg(long, value_name = "DIGEST", allow_hyphen_values = true, alias = "yes-digest")]
     yes: Option<String>,
     /// The digest of the list that was signed here before and is not to count: since it was never published, or is more

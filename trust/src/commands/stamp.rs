@@ -19,7 +19,7 @@ use crate::{
 pub(crate) struct TimestampArgs {
     /// The list, as it is published.
     file: PathBuf,
-    /// The directory that `init` made, of a key that the list names.
+    /// The directory that `init` created, of a key that the list names.
     #[arg(long, value_name = "DIR")]
     data: PathBuf,
     #[command(flatten)]
