@@ -3,6 +3,7 @@
 use carnet_core::{
     Code, Problem,
     did::{Did, DidUrl, Purpose, Resolve},
+    json::whole_unsigned,
     query::Query,
     receipt::{CLIENT_ID_PREFIX, REQUEST_TYP},
     secure::jose::{Jws, KeyRef, numeric_date},
@@ -210,7 +211,7 @@ fn check(payload: &Map<String, Value>, pointer: &Pointer, now: Timestamp) -> Res
 /// others could mark the request.
 fn freshness_seconds_max(carnet: &Map<String, Value>) -> Result<Option<u32>, Problem> {
     let Some(stated) = carnet.get(freshness::MAX_AGE_MEMBER) else { return Ok(None) };
-    let seconds = stated.as_u64().and_then(|seconds| u32::try_from(seconds).ok());
+    let seconds = whole_unsigned(stated).and_then(|seconds| u32::try_from(seconds).ok());
     let what = format!("{} is not a whole number of seconds in its range", freshness::MAX_AGE_MEMBER);
     let malformed = || Problem::new(Code::RequestMalformed, what);
     seconds.filter(|seconds| freshness::SECONDS.contains(seconds)).map(Some).ok_or_else(malformed)

@@ -21,6 +21,8 @@ use crate::{failure::Failure, session::Session};
 
 /// The path of a directory below the lists' base.
 const PATH: &str = "/lists";
+/// Forms of one list, as their URLs name them (spec/status.md 3.1).
+const FORMS: [&str; 4] = ["message", "revocation", "suspension", "token"];
 
 /// Fetched directory.
 #[derive(Debug, Clone)]
@@ -147,18 +149,27 @@ pub(super) fn expected_status(
     }
 }
 
-/// Returns the status list URLs and indices that a copy names.
-pub(super) fn places(members: &Map<String, Value>) -> Vec<(String, u64)> {
+/// Returns the places that a copy has in status lists: the list, whichever its form, and the index (spec/status.md 1.1).
+pub(super) fn places(members: &Map<String, Value>) -> BTreeSet<(String, u64)> {
     let token = members.get("status").and_then(|status| token::Reference::parse(status).ok());
     let entries = members.get("credentialStatus").and_then(Value::as_array);
     let entries =
         entries.into_iter().flatten().filter(|entry| entry.get("type").and_then(Value::as_str) == Some(ENTRY_TYPE));
     let entries = entries.filter_map(|entry| bitstring::Reference::parse(entry).ok());
     token
-        .map(|reference| (reference.uri, reference.index))
+        .map(|reference| (list(reference.uri), reference.index))
         .into_iter()
-        .chain(entries.map(|reference| (reference.url, reference.index)))
+        .chain(entries.map(|reference| (list(reference.url), reference.index)))
         .collect()
+}
+
+/// Returns one name for a list in all of its forms, `B/revocation/7` or `B/token/7`; another URL names itself.
+fn list(url: String) -> String {
+    let mut parts = url.rsplitn(3, '/');
+    match (parts.next(), parts.next(), parts.next()) {
+        (Some(number), Some(form), Some(base)) if FORMS.contains(&form) => format!("{base}/{number}"),
+        _ => url,
+    }
 }
 
 /// Returns the issuer's current signing key, as far as it is public.

@@ -4,6 +4,7 @@
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use carnet_core::{
     Code, Problem,
+    credential::may_name_claim,
     did::Purpose,
     keys::PublicKey,
     secure::{
@@ -17,9 +18,6 @@ use carnet_spec::CredentialType;
 use serde_json::{Map, Value};
 
 use super::{Opened, directory::StatusMember, marked};
-
-/// Members besides the claims at the top level of an SD-JWT VC.
-const REGISTERED: [&str; 6] = ["cnf", "exp", "iss", "nbf", "status", "vct"];
 
 /// Copy, and the values that are known independently of it.
 pub(super) struct Received<'a> {
@@ -86,7 +84,8 @@ impl Received<'_> {
         let members = &self.opened.members;
         let mut claims = if self.format == "dc+sd-jwt" {
             let mut claims = members.clone();
-            claims.retain(|name, _| !REGISTERED.contains(&name.as_str()));
+            // Carnet's copies have no other member of the format: neither `sub` nor `vct#integrity`.
+            claims.retain(|name, _| may_name_claim(name));
             claims
         } else {
             let mut claims = members.get("credentialSubject")?.as_object()?.clone();

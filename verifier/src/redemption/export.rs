@@ -8,6 +8,7 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use carnet_core::{
     Code, Problem,
     did::Did,
+    json::whole_unsigned,
     keys::{PublicKey, Signer as _},
     secure::jose::{self, Jws, numeric_date},
     time::Timestamp,
@@ -100,10 +101,11 @@ impl Export {
         if member("sha256") != Some(URL_SAFE_NO_PAD.encode(Sha256::digest(lines)).as_str()) {
             return Err(malformed("the marks are not the signed ones"));
         }
-        let number = |name: &str| payload.get(name).and_then(whole).ok_or_else(|| malformed("there is no number"));
+        let number =
+            |name: &str| payload.get(name).and_then(whole_unsigned).ok_or_else(|| malformed("there is no number"));
         let (export, last, synced) = (number("number")?, number("last")?, number("synced")?);
         let taken = payload.get("taken").and_then(Value::as_object).ok_or_else(|| malformed("taken is missing"))?;
-        let taken = taken.iter().map(|(desk, number)| Some((desk.clone(), whole(number)?)));
+        let taken = taken.iter().map(|(desk, number)| Some((desk.clone(), whole_unsigned(number)?)));
         let taken = taken.collect::<Option<_>>().ok_or_else(|| malformed("taken has no numbers"))?;
         let made_at = numeric_date(payload, "iat")?.ok_or_else(|| malformed("iat is missing"))?;
         let marks: Option<Vec<_>> = lines.lines().map(mark).collect();
@@ -114,10 +116,6 @@ impl Export {
         }
         Ok(Self { desk: desk.to_owned(), number: export, made_at, last, synced, taken, marks })
     }
-}
-
-fn whole(number: &Value) -> Option<u64> {
-    number.as_u64().filter(|number| *number < 1 << 53)
 }
 
 fn mark(line: &str) -> Option<(u64, Mark)> {

@@ -4,6 +4,7 @@
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use carnet_core::{
+    json::canonicalize_object,
     keys::Signer as _,
     secure::data_integrity::{ProofOptions, secure, to_text},
 };
@@ -148,6 +149,30 @@ fn row_92_each_mark_in_an_sd_jwt_is_refused() {
             assert_eq!(signed(mark), Err(Code::CopyMarked), "{format}: {what}");
         }
     }
+}
+
+#[test]
+fn row_92_members_of_the_format_that_carnets_copies_lack() {
+    let twin = Delivery::new("dc+sd-jwt");
+    let received = |member: fn(&Did) -> (&'static str, Value)| {
+        let mark = |copy: &String| {
+            let mut texts = Texts::of(copy);
+            let mut payload: Map<String, Value> = serde_json::from_str(&texts.payload).unwrap();
+            let own = PublicKey::from_jwk(&payload["cnf"]["jwk"]).unwrap();
+            let (name, value) = member(&Did::jwk(&own));
+            payload.insert(name.to_owned(), value);
+            texts.payload = String::from_utf8(canonicalize_object(&payload).unwrap()).unwrap();
+            texts.sign(&twin.issuer)
+        };
+        let mut delivery = Delivery { copies: twin.copies.iter().map(mark).collect(), ..Delivery::new("dc+sd-jwt") };
+        delivery.keys.clone_from(&twin.keys);
+        delivery.promised_issuer.clone_from(&twin.promised_issuer);
+        delivery.receive().map(|_| ()).map_err(|problem| problem.code)
+    };
+    assert_eq!(received(|_| ("_sd_alg", json!("sha-256"))), Ok(()), "as it was");
+    let integrity = |_: &Did| ("vct#integrity", json!("sha256-WRRQ9PLFvTGwEKhXIZ6RCVRQXyNrAtbxGyZBLhGfKHo="));
+    assert_eq!(received(integrity), Err(Code::CopyMarked));
+    assert_eq!(received(|own| ("sub", json!(own.as_str()))), Err(Code::CopyMarked));
 }
 
 /// Random number generator whose output always starts with the same bytes.
@@ -319,19 +344,19 @@ fn row_92_places_in_status_lists_mark_nobody() {
     let forms = ["revocation", "suspension", "token"];
     let lists: Vec<String> = (1..=3).flat_map(|list| forms.map(|form| format!("{form}/{list}"))).collect();
     let lists: Vec<&str> = lists.iter().map(String::as_str).collect();
+    let received = |format: &'static str, earlier: &[Copy], place: fn(usize) -> (usize, usize)| {
+        let mut delivery = Delivery::new(format);
+        delivery.directory = Some(directory(&lists, None));
+        delivery.earlier = earlier.to_vec();
+        delivery.reissue(|at, payload| {
+            let (list, index) = place(at);
+            status(format, payload, list, index);
+        });
+        delivery.receive()
+    };
     for &format in FORMATS {
-        let received = |earlier: &[Copy], place: fn(usize) -> (usize, usize)| {
-            let mut delivery = Delivery::new(format);
-            delivery.directory = Some(directory(&lists, None));
-            delivery.earlier = earlier.to_vec();
-            delivery.reissue(|at, payload| {
-                let (list, index) = place(at);
-                status(format, payload, list, index);
-            });
-            delivery.receive()
-        };
-        let code = |earlier: &[Copy], place| received(earlier, place).err().map(|problem| problem.code);
-        let held = received(&[], |at| (1, at)).unwrap();
+        let code = |earlier: &[Copy], place| received(format, earlier, place).err().map(|problem| problem.code);
+        let held = received(format, &[], |at| (1, at)).unwrap();
         assert_eq!(code(&[], |at| (1 + at % 2, 7)), Some(Code::CopyMarked), "{format}: one place for two copies");
         assert_eq!(code(&[], |_| (1, 7)), Some(Code::CopyMarked), "{format}: one index in all");
         assert_eq!(code(&[], |at| (1 + at % 2, at)), None, "{format}: two lists");
@@ -339,6 +364,11 @@ fn row_92_places_in_status_lists_mark_nobody() {
         assert_eq!(code(&[], |at| (4711, at)), Some(Code::CopyMarked), "{format}: a list for one person");
         assert_eq!(code(&held.copies, |at| (1, at + 2)), Some(Code::CopyMarked), "{format}: a place of before");
         assert_eq!(code(&held.copies, |at| (1, at + 3)), None, "{format}");
+        for &other in FORMATS.iter().filter(|other| **other != format) {
+            let held = received(other, &[], |at| (1, at)).unwrap();
+            assert_eq!(code(&held.copies, |at| (1, at + 2)), Some(Code::CopyMarked), "{format}: a place of {other}");
+            assert_eq!(code(&held.copies, |at| (2, at)), None, "{format}, {other}");
+        }
         // An issuer with lists gives every copy an index; one without lists gives none.
         let mut delivery = Delivery::new(format);
         delivery.directory = Some(directory(&lists, None));
