@@ -220,7 +220,7 @@ fn links_that_are_no_requests() {
 
 #[test]
 fn an_age_of_statements_that_no_request_may_have() {
-    for (age, wanted) in [(json!(43_200), 43_200), (json!(604_800), 604_800), (json!(86_400), 86_400)] {
+    for (age, wanted) in [(json!(43_200), 43_200), (json!(604_800), 604_800), (json!(86_400.0), 86_400)] {
         let mut asker = Asker::new();
         assert_eq!(asker.request().unwrap().freshness_seconds_max, None);
         asker.payload["carnet"]["freshness_seconds_max"] = age;
