@@ -97,7 +97,7 @@ impl From<Error> for Status {
                 Code::Unavailable,
                 "ISSUER_KEY_UNKNOWN",
                 "This verifier's copy of the issuer's document lacks the signing key. Nothing was accepted or stored. \
-                 The document is fetched again in the background; try again in a minute.",
+                 The document is fetched again in the background, within ten minutes at the latest; try again then.",
                 ISSUER_KEY_RETRY,
             ),
             Error::ClockBehind { now, floor } => {
