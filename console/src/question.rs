@@ -42,12 +42,15 @@ impl<'a> Question<'a> {
     }
 
     /// Puts the question up to three times. `read` returns the next line, or `None` at the end of the input.
+    ///
+    /// Lines that were typed or pasted at the terminal before the question are discarded: nobody who wrote them had read it.
     pub fn put(&self, mut print: impl FnMut(&str), mut read: impl FnMut() -> Option<String>) -> Answer {
         for tried in 0..TRIES {
             if tried > 0 {
                 print(self.again);
                 print("\n");
             }
+            discard_typed_ahead();
             print(self.text);
             print(" ");
             let Some(line) = read() else { return Answer::Unclear };
@@ -68,6 +71,20 @@ impl<'a> Question<'a> {
             word if word == fold(self.yes) => Answer::Yes,
             word if word == fold(self.no) => Answer::No,
             _ => Answer::Unclear,
+        }
+    }
+}
+
+/// Empties the terminal's input queue. Input from a file or a pipe is kept: a script has nothing else to answer with.
+fn discard_typed_ahead() {
+    #[cfg(unix)]
+    {
+        use std::io::{IsTerminal as _, stdin};
+
+        let stdin = stdin();
+        if stdin.is_terminal() {
+            // A terminal that refuses this gives the lines later, as it did before.
+            let _ = rustix::termios::tcflush(&stdin, rustix::termios::QueueSelector::IFlush);
         }
     }
 }

@@ -185,6 +185,39 @@ async fn an_answer_that_nobody_understands_is_asked_for_again_and_is_no_refusal(
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn answers_that_were_typed_before_the_question_approve_nothing() -> Result<()> {
+    let stage = Stage::set(false).await?;
+    stage.make_wallet()?;
+    let offered = stage.offer(&stage.authority, "ResidencePermitCredential", &residence_permit(), &[])?;
+    stage.carnet(&["receive", &offered.uri, "--yes"])?.ok()?;
+    let (id, uri) = stage.request("job-right-to-work")?;
+    let state = || {
+        let result = stage.agency.staff(&["result", &id])?.json()?;
+        Ok::<_, Box<dyn std::error::Error + Send + Sync>>(result["state"].clone())
+    };
+
+    // Text that is pasted as a link can hold what looks like answers.
+    let mut pasting = carnet_at(&stage, &["present"], 0)?;
+    pasting.wait_for("press Enter twice")?;
+    pasting.type_line(&format!("{uri}\n\nyes\nyes\nyes\nyes"))?;
+    pasting.wait_for(QUESTION)?;
+    pasting.type_end()?;
+    let (code, screen) = pasting.end()?;
+    assert!(code == 1 && screen.contains("not_answered"), "{screen}");
+    assert_eq!(state()?, json!("open"));
+
+    let mut reading = carnet_at(&stage, &["present"], 0)?;
+    reading.wait_for("press Enter twice")?;
+    reading.type_line(&format!("{uri}\n"))?;
+    reading.wait_for(QUESTION)?;
+    reading.type_line("yes")?;
+    let (code, screen) = reading.end()?;
+    assert_eq!(code, 0, "{screen}");
+    assert_eq!(state()?, json!("accepted"));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_unclear_answer_to_one_claim_is_a_no_to_that_claim_alone() -> Result<()> {
     let stage = Stage::set(false).await?;
     stage.make_wallet()?;
