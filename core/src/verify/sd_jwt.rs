@@ -210,6 +210,7 @@ fn model(token: &SdJwt, format: &str, payload: &Map<String, Value>, env: &Enviro
     table.check(payload)?;
     let nbf = numeric_date(payload, "nbf")?;
     let exp = numeric_date(payload, "exp")?;
+    let iat = numeric_date(payload, "iat")?;
     let credential =
         if format == VC { Credential::parse(document_of(payload))? } else { sd_jwt_vc(token, payload, nbf, exp)? };
     if let Some(iss) = payload.get("iss")
@@ -225,7 +226,8 @@ fn model(token: &SdJwt, format: &str, payload: &Map<String, Value>, env: &Enviro
     let vct = if format == DC { payload.get("vct").and_then(Value::as_str) } else { None };
     let type_name = env.types.type_name(&types, vct)?;
     let times = super::common::Times {
-        from: credential.valid_from().into_iter().chain(nbf).max(),
+        // Nothing holds before it was issued (spec/protocol.md 1.6).
+        from: credential.valid_from().into_iter().chain(nbf).chain(iat).max(),
         until: exp.map_or(until, |exp| until.min(exp)),
     };
     Ok(Model { credential, type_name, times })

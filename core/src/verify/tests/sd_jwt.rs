@@ -140,6 +140,13 @@ fn row_11_expired() {
 fn row_12_not_yet_valid() {
     document_refused(Code::NotYetValid, |_, d| drop(d.insert("validFrom".into(), "2026-11-22T12:01:01Z".into())));
     document_refused(Code::NotYetValid, |_, d| drop(d.insert("nbf".into(), 1_900_000_000.into())));
+    let iat = |text: &str| Timestamp::parse(text).unwrap().unix();
+    document_refused(Code::NotYetValid, |_, d| drop(d.insert("iat".into(), iat("2026-11-22T12:01:01Z").into())));
+    let world = World::new();
+    let mut document = world.document();
+    document.insert("iat".into(), iat("2026-11-22T12:01:00Z").into());
+    let (report, _) = world.verify_alone(issued(&world, "vc+sd-jwt", &document).as_bytes());
+    assert!(report.failure().is_none(), "{report:?}");
 }
 
 #[test]
