@@ -20,6 +20,8 @@ pub struct Redeem {
     pub counted: Option<Counted>,
     /// The path of the DID that may count.
     pub redeemer: ClaimPath,
+    /// The path of the service that is given, by which totals are kept; `None`: they are kept for all services together.
+    pub service: Option<ClaimPath>,
 }
 
 /// Claims by which the uses of an entitlement without serials are counted.
@@ -38,6 +40,7 @@ pub struct Counted {
 pub(crate) struct RedeemText {
     credential: String,
     redeemer: String,
+    service: Option<String>,
     serial: Option<String>,
     id: Option<String>,
     uses: Option<String>,
@@ -47,7 +50,7 @@ impl Redeem {
     /// Checks it against the query: each claim set of an accepted answer has the redeemer, and a serial, or a number
     /// and the number of uses. An error is a sentence about it.
     pub(crate) fn read(text: RedeemText, query: &Query) -> Result<Self, String> {
-        let RedeemText { credential, redeemer, serial, id, uses } = text;
+        let RedeemText { credential, redeemer, service, serial, id, uses } = text;
         let Some(asked) = query.credential(&credential) else {
             return Err(format!("[redeem] names \"{credential}\", which the query does not ask for"));
         };
@@ -69,18 +72,20 @@ impl Redeem {
             (None, None) => None,
             _ => return Err("[redeem] has one of id and uses, and needs both or neither".to_owned()),
         };
-        let redeem = Self { redeemer: path("redeemer", &redeemer, 0)?, credential, serial, counted };
+        let service = service.map(|text| path("service", &text, 0)).transpose()?;
+        let redeem = Self { redeemer: path("redeemer", &redeemer, 0)?, credential, serial, counted, service };
         if sets(asked).iter().all(|set| redeem.is_counted(set)) {
             return Ok(redeem);
         }
-        Err("[redeem] needs the redeemer, and a serial or id and uses, in every claim set of the query".to_owned())
+        Err("[redeem] needs the redeemer, the service if it names one, and a serial or id and uses, in every claim set of the query".to_owned())
     }
 
     /// Returns whether an answer with these claims can be counted.
     fn is_counted(&self, set: &[&ClaimPath]) -> bool {
         let has = |path: &ClaimPath| set.contains(&path);
         let by_number = self.counted.as_ref().is_some_and(|counted| has(&counted.id) && has(&counted.uses));
-        has(&self.redeemer) && (self.serial.as_ref().is_some_and(has) || by_number)
+        let by_service = self.service.as_ref().is_none_or(has);
+        has(&self.redeemer) && by_service && (self.serial.as_ref().is_some_and(has) || by_number)
     }
 }
 

@@ -446,6 +446,12 @@ fn a_use_is_counted_by_claims_that_are_asked_for_once() {
         let message = refused("requests/integration-course.toml", &asked(&of(credential, id)));
         assert!(message.contains("[redeem]"), "{message}");
     }
+    // The service by which totals are kept is asked for too, if one is named.
+    for (service, holds) in [("cefrLevel", true), ("language", false)] {
+        let text = asked(&format!("{}\nservice = \"{service}\"", of("language", "cefrLevel")));
+        write(dir.path(), "requests/integration-course.toml", &text);
+        assert_eq!(Catalogue::load(dir.path()).is_ok(), holds, "{service}");
+    }
     let text = asked(&of("language", "cefrLevel"));
     let choices = [
         text.replace("\"meta\"", "\"multiple\":true,\"meta\""),

@@ -216,6 +216,7 @@ async fn desks_without_contact_are_bounded_and_reconciliation_names_double_use()
     let totals = run(&east, &["totals"])?.ok()?.json()?;
     assert_eq!(totals.pointer("/totals/0/uses"), Some(&json!(2)), "{totals}");
     assert_eq!(totals.pointer("/totals/0/template"), Some(&json!("museum-visit")), "{totals}");
+    assert!(totals.pointer("/totals/0/service").is_some_and(|service| service != ""), "{totals}");
     // East continues without west. Its export left one use of its bound, and with the export of east that it may have
     // taken since it is two more.
     let gone = run(&east, &["write-off", "west"])?.ok()?.json()?;

@@ -141,17 +141,21 @@ fn claimed(
     let (by_serial, erase_at) = (uses.is_none(), until.plus(RECONCILE_WITHIN));
     let mark = Mark { entitlement, uses: uses.unwrap_or(1), marked_at: now, erase_at };
     let month = now.to_string().chars().take(7).collect();
-    let total = Total { template: template.to_owned(), issuer: shown.issuer.clone(), month, uses: 1 };
+    let service = redeem.service.as_ref().map(|path| text(path).ok_or_else(missing)).transpose()?.unwrap_or_default();
+    let (template, issuer, service) = (template.to_owned(), shown.issuer.clone(), service.to_owned());
+    let total = Total { template, issuer, service, month, uses: 1 };
     Ok(Ok(Claimed { mark, by_serial, total }))
 }
 
-/// Number of uses marked in one month, by template and issuer.
+/// Number of uses marked in one month, by template, issuer and service.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Total {
     /// Template of the request.
     pub(crate) template: String,
     /// Issuer of the vouchers.
     pub(crate) issuer: String,
+    /// Service that was given; empty where the template names none, and for marks made before totals had it.
+    pub(crate) service: String,
     /// Month in UTC, as `2026-11`.
     pub(crate) month: String,
     pub(crate) uses: u64,

@@ -195,13 +195,14 @@ impl RedemptionStore for Sqlite {
             .fetch_one(&mut *transaction)
             .await?;
             insert(&mut transaction, OWN, row.try_get("last")?, mark).await?;
-            let Total { template, issuer, month, .. } = &claimed.total;
+            let Total { template, issuer, service, month, .. } = &claimed.total;
             sqlx::query(
-                "INSERT INTO redemption_totals (template, issuer, month, uses) VALUES (?, ?, ?, 1) \
-                 ON CONFLICT (template, issuer, month) DO UPDATE SET uses = uses + 1",
+                "INSERT INTO redemption_totals (template, issuer, service, month, uses) VALUES (?, ?, ?, ?, 1) \
+                 ON CONFLICT (template, issuer, service, month) DO UPDATE SET uses = uses + 1",
             )
             .bind(template)
             .bind(issuer)
+            .bind(service)
             .bind(month)
             .execute(&mut *transaction)
             .await?;
@@ -270,12 +271,12 @@ impl RedemptionStore for Sqlite {
     }
 
     async fn totals(&self) -> Result<Vec<Total>, StoreError> {
-        let rows = sqlx::query("SELECT * FROM redemption_totals ORDER BY template, issuer, month")
+        let rows = sqlx::query("SELECT * FROM redemption_totals ORDER BY template, issuer, service, month")
             .fetch_all(self.database().readers())
             .await?;
         let total = |row: &SqliteRow| {
             let (template, issuer, month) = (row.try_get("template")?, row.try_get("issuer")?, row.try_get("month")?);
-            Ok(Total { template, issuer, month, uses: unsigned(row, "uses")? })
+            Ok(Total { template, issuer, service: row.try_get("service")?, month, uses: unsigned(row, "uses")? })
         };
         rows.iter().map(total).collect()
     }

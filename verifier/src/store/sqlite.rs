@@ -26,6 +26,7 @@ pub(crate) static MIGRATIONS: LazyLock<Migrator> = carnet_service::migrations![
     13: "0013_desks_and_totals",
     14: "0014_trust_list_chains",
     15: "0015_clock_floor_lowered",
+    16: "0016_totals_by_service",
 ];
 
 /// Requests and verdicts in `store.sqlite`.

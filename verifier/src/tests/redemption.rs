@@ -398,17 +398,33 @@ async fn visit_due(world: &World) -> String {
 }
 
 #[tokio::test]
-async fn totals_count_every_use_once_by_template_issuer_and_month() {
+async fn totals_count_every_use_once_by_template_issuer_service_and_month() {
     let world = world().await;
     for _ in 0..3 {
         visit(&world, 3).await;
     }
     assert_eq!(visit(&world, 3).await.0, "entitlement_used");
+    // Another service, by the same template.
+    let asked = ask(&world).await;
+    let other = copy(&world, 1, |subject| {
+        subject.insert("entitlementId".into(), ID.chars().rev().collect::<String>().into());
+        subject.insert("service".into(), "A swim".into());
+    });
+    assert!(world.submit(&asked, world.bind(&other, &asked)).await.unwrap().accepted);
+    let example = &world.verifier.verification.catalogue.credential_type(TYPE).unwrap().example;
+    let of_visits = example["credentialSubject"]["service"].as_str().unwrap();
     let month: String = now().to_string().chars().take(7).collect();
-    let (template, issuer) = ("museum-visit".to_owned(), did(&world.issuer));
-    let total = Total { template, issuer, month, uses: 3 };
-    assert_eq!(world.verifier.store.totals().await.unwrap(), [total]);
+    let total = |service: &str, uses| Total {
+        template: "museum-visit".to_owned(),
+        issuer: did(&world.issuer),
+        service: service.to_owned(),
+        month: month.clone(),
+        uses,
+    };
+    let mut expected = [total(of_visits, 3), total("A swim", 1)];
+    expected.sort_by(|one, other| one.service.cmp(&other.service));
+    assert_eq!(world.verifier.store.totals().await.unwrap(), expected);
     // Totals outlive the marks.
     world.verifier.store.sweep(now().plus(86_400 * 90)).await.unwrap();
-    assert_eq!((marks(&world).await, world.verifier.store.totals().await.unwrap().len()), (0, 1));
+    assert_eq!((marks(&world).await, world.verifier.store.totals().await.unwrap().len()), (0, 2));
 }

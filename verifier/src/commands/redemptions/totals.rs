@@ -1,5 +1,6 @@
 //! `redemptions totals`: numbers of marked uses, for an audit, without personal data.
 
+use carnet_core::text::shown_lines;
 use carnet_service::store as ground;
 use serde_json::{Value, json};
 
@@ -22,8 +23,9 @@ pub(super) async fn run(place: &Place) -> Result<u8, Failure> {
         carnet_console::line(report(desk, &totals, &gone));
         return Ok(0);
     }
-    for Total { template, issuer, month, uses } in &totals {
-        carnet_console::line(format_args!("{month}  {uses:>8}  {template}  {issuer}"));
+    for Total { template, issuer, service, month, uses } in &totals {
+        // Its issuer's words.
+        carnet_console::line(shown_lines(&format!("{month}  {uses:>8}  {service}  {template}  {issuer}")));
     }
     let all = totals.iter().fold(0_u64, |sum, total| sum.saturating_add(total.uses));
     carnet_console::line(format_args!("{all} uses in all"));
@@ -35,8 +37,8 @@ pub(super) async fn run(place: &Place) -> Result<u8, Failure> {
 
 fn report(desk: Option<&str>, totals: &[Total], gone: &[WrittenOff]) -> Value {
     let totals = totals.iter().map(|total| {
-        let Total { template, issuer, month, uses } = total;
-        json!({"template": template, "issuer": issuer, "month": month, "uses": uses})
+        let Total { template, issuer, service, month, uses } = total;
+        json!({"template": template, "issuer": issuer, "service": service, "month": month, "uses": uses})
     });
     let gone = gone.iter().map(|gone| {
         let WrittenOff { desk, at, last, unseen } = gone;
