@@ -242,6 +242,7 @@ async fn row_103_a_wallets_trust_list_is_judged_by_its_operators_documents_as_th
         types: vec![PERMIT.to_owned()],
         jurisdictions: None,
         max_level: None,
+        epoch: None,
         from: visitor::now().plus(-86_400),
         until: None,
         withdrawal: None,

@@ -247,6 +247,7 @@ impl Import<'_> {
             types,
             jurisdictions: Some(self.countries.clone()),
             max_level: None,
+            epoch: None,
             from,
             until: None,
             withdrawal: None,

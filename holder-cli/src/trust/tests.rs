@@ -28,6 +28,7 @@ fn accreditation(types: &[&str]) -> Accreditation {
         types: types.iter().map(|name| (*name).to_owned()).collect(),
         jurisdictions: None,
         max_level: None,
+        epoch: None,
         from: NOW.plus(-365 * DAY),
         until: None,
         withdrawal: None,

@@ -9,6 +9,7 @@ use super::{
 };
 use crate::{
     Problem,
+    epoch::Epoch,
     time::Timestamp,
     trust::statement::{Kind, instant},
 };
@@ -81,6 +82,10 @@ pub struct Accreditation {
     /// The first instant at which it holds.
     #[serde(with = "instant")]
     pub from: Timestamp,
+    /// Epoch to whose beginning the issuer rounds the days of its copies down; `None`: a month. Copies of the epoch in
+    /// which `from` lies count as issued under the accreditation.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub epoch: Option<Epoch>,
     /// The last instant at which it holds; credentials issued until then stay valid.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "optional_instant")]
     pub until: Option<Timestamp>,
@@ -216,6 +221,7 @@ impl Accreditation {
         }
         let level = self.max_level.is_none_or(|level| issuer && (1..=8).contains(&level));
         kind.require(level, "max_level", "is not 1 to 8, or stands with a registrar")?;
+        kind.require(self.epoch.is_none() || issuer, "epoch", "stands with a registrar")?;
         kind.require(self.until.is_none_or(|until| self.from <= until), "until", "is before from")?;
         let Some(withdrawal) = &self.withdrawal else { return Ok(()) };
         kind.require(self.from <= withdrawal.withdrawn_from, "withdrawn_from", "is before from")?;

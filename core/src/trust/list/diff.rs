@@ -48,8 +48,8 @@ impl Difference<'_> {
             Change::Removed(_) => true,
             Change::Changed { before, after } => !before.accreditations.iter().all(|old| {
                 after.accreditations.iter().any(|new| {
-                    let same = (&old.types, &old.jurisdictions, old.max_level, old.from)
-                        == (&new.types, &new.jurisdictions, new.max_level, new.from);
+                    let same = (&old.types, &old.jurisdictions, old.max_level, old.from, old.epoch)
+                        == (&new.types, &new.jurisdictions, new.max_level, new.from, new.epoch);
                     same && (old.withdrawal.is_none() || (&old.withdrawal, old.until) == (&new.withdrawal, new.until))
                 })
             }),

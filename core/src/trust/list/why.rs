@@ -177,6 +177,9 @@ impl fmt::Display for Accreditation {
         if let Some(level) = self.max_level {
             write!(f, ", up to level {level}")?;
         }
+        if let Some(epoch) = self.epoch {
+            write!(f, ", days of its copies rounded down to the {epoch}")?;
+        }
         let Some(withdrawal) = &self.withdrawal else { return Ok(()) };
         let earlier = match withdrawal.earlier_credentials {
             EarlierCredentials::Stand => "stands",
@@ -246,11 +249,17 @@ impl Accreditation {
         })
     }
 
+    /// Returns the least `validFrom` of what is issued under it. Copies of an issuer have the beginning of the epoch of
+    /// issue, and registrations of a registrar their own instant.
+    fn least_valid_from(&self) -> Timestamp {
+        if self.types.is_empty() { self.from } else { self.epoch.unwrap_or_default().start(self.from) }
+    }
+
     /// It is no matter of clocks that differ, since others than the verifier wrote both instants: each boundary is
     /// exact.
     fn judge(&self, question: &Question, now: Timestamp) -> Rule {
         let issued = question.issued.unwrap_or(now);
-        if issued < self.from || now < self.from {
+        if issued < self.least_valid_from() || now < self.from {
             return Rule::NotYetAccredited;
         }
         let withdrawn_from = self.withdrawal.as_ref().map(|withdrawal| withdrawal.withdrawn_from);

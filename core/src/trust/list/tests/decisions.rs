@@ -1,6 +1,7 @@
 //! Decisions by a list, and their reasons.
 
 use super::*;
+use crate::epoch::Epoch;
 
 const MARCH: &str = "2026-03-01T00:00:00Z";
 
@@ -219,4 +220,36 @@ fn rules_have_names_of_their_own() {
     assert_eq!(names.len(), Rule::ALL.len());
     let accepting: Vec<Rule> = Rule::ALL.iter().copied().filter(|rule| rule.accepts()).collect();
     assert_eq!(accepting, Rule::ALL[Rule::ALL.len() - 3..], "acceptance is last in the order");
+}
+
+/// Copies bear the beginning of the epoch in which they were issued, and an accreditation begins on any day.
+#[test]
+fn what_is_issued_in_the_epoch_in_which_an_accreditation_begins_is_accepted() {
+    use Rule::{Accredited, NotYetAccredited};
+    let (mid_march, quarter) = (at("2026-03-17T00:00:00Z"), at("2026-01-01T00:00:00Z"));
+    let begun = |from: Timestamp, epoch| Accreditation { from, epoch, ..accreditation() };
+    let issued = |day: Timestamp| question(Some(day));
+    for (epoch, first) in [
+        (None, MARCH),
+        (Some(Epoch::Month), MARCH),
+        (Some(Epoch::Week), "2026-03-16T00:00:00Z"),
+        (Some(Epoch::Day), "2026-03-17T00:00:00Z"),
+        (Some(Epoch::Quarter), "2026-01-01T00:00:00Z"),
+    ] {
+        let accreditation = || vec![begun(mid_march, epoch)];
+        assert_eq!(decided(accreditation(), &issued(at(first))), Accredited, "{epoch:?}");
+        assert_eq!(decided(accreditation(), &issued(at(first).plus(-1))), NotYetAccredited, "{epoch:?}");
+    }
+    // One that began the month after refuses what was issued in March, and so does one that is to begin.
+    assert_eq!(decided(vec![begun(at("2026-04-01T00:00:00Z"), None)], &issued(at(MARCH))), NotYetAccredited);
+    assert_eq!(decided(vec![begun(at("2026-04-17T00:00:00Z"), None)], &issued(at(MARCH))), NotYetAccredited);
+    let to_begin = now().plus(3_600);
+    assert_eq!(decided(vec![begun(to_begin, Some(Epoch::Quarter))], &issued(quarter)), NotYetAccredited);
+    // A registrar's registrations bear their own instant.
+    let registrar = Accreditation { types: Vec::new(), ..begun(mid_march, None) };
+    let registrar_did = "did:web:registrar.example";
+    let list = list(&Contents { registrars: vec![entry(registrar_did, vec![registrar])], ..contents() });
+    let registered = |day: Timestamp| Question { issued: Some(day), ..Question::register(registrar_did) };
+    assert_eq!(list.why(&registered(mid_march.plus(-1)), now()).rule, NotYetAccredited);
+    assert_eq!(list.why(&registered(mid_march), now()).rule, Accredited);
 }

@@ -69,6 +69,7 @@ fn accreditation() -> Accreditation {
         jurisdictions: None,
         max_level: None,
         from: at("2020-01-01T00:00:00Z"),
+        epoch: None,
         until: None,
         withdrawal: None,
     }

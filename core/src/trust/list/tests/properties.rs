@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::epoch::Epoch;
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(512))]
@@ -53,9 +54,11 @@ fn seconds() -> impl Strategy<Value = Timestamp> {
 
 fn any_accreditation() -> impl Strategy<Value = Accreditation> {
     let withdrawal = (0..6_i64, any::<bool>());
-    (seconds(), prop::option::of(0..6_i64), prop::option::of(withdrawal)).prop_map(|(from, until, withdrawal)| {
-        Accreditation {
+    let epoch = prop::option::of(prop::sample::select(&Epoch::ALL[..]));
+    (seconds(), epoch, prop::option::of(0..6_i64), prop::option::of(withdrawal)).prop_map(
+        |(from, epoch, until, withdrawal)| Accreditation {
             from,
+            epoch,
             until: until.map(|after| from.plus(after)),
             withdrawal: withdrawal.map(|(after, stand)| Withdrawal {
                 withdrawn_from: from.plus(after),
@@ -63,8 +66,8 @@ fn any_accreditation() -> impl Strategy<Value = Accreditation> {
                 reason: None,
             }),
             ..accreditation()
-        }
-    })
+        },
+    )
 }
 
 /// Spec/trust.md section 5 again, as one condition on each second.
@@ -79,7 +82,8 @@ fn oracle(accreditations: &[Accreditation], issued: Option<Timestamp>, now: Time
         let begun = of.from <= now;
         let end = of.until.map_or(i64::MAX, |until| until.plus(1).unix());
         let end = of.withdrawal.as_ref().map_or(end, |w| end.min(w.withdrawn_from.unix()));
-        begun && (of.from.unix()..end).contains(&at.unix()) && !falls(of)
+        let first = of.epoch.unwrap_or(Epoch::Month).start(of.from);
+        begun && (first.unix()..end).contains(&at.unix()) && !falls(of)
     });
     good && (issued.is_some() || !accreditations.iter().any(falls))
 }
