@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use carnet_core::{cohort::CohortSummary, epoch::Epoch, time::Timestamp};
+use carnet_core::{cohort::CohortSummary, epoch::Epoch, status::publication, time::Timestamp};
 use carnet_proto::issuer::v1::ValidityEpoch;
 use carnet_service::config::{StartError, refused_field};
 use carnet_spec::Catalogue;
@@ -54,13 +54,35 @@ pub(crate) const fn epoch_to_wire(epoch: Epoch) -> ValidityEpoch {
     }
 }
 
-/// Holders whose credentials look alike.
+/// Number of holders, as the store counts them.
 #[derive(Debug, Clone)]
-pub(crate) struct Cohort {
+pub(crate) struct CohortCount {
     pub(crate) credential_type: String,
     pub(crate) format: Format,
     pub(crate) valid_from: Timestamp,
     pub(crate) valid_until: Timestamp,
+    /// The verification method of the key that signed; empty for copies of before it was noted.
+    pub(crate) kid: String,
+    /// The number of the status list.
+    pub(crate) list: i64,
+    pub(crate) holders: u64,
+}
+
+/// What is visible in a copy and shared by many: two askers who compare it cannot tell holders of one cohort apart.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct VisibleMembers {
+    pub(crate) valid_from: Timestamp,
+    pub(crate) valid_until: Timestamp,
+    pub(crate) format: Format,
+    pub(crate) kid: String,
+    /// The URL of the status list, in the form that the format names; `None` where none is published.
+    pub(crate) status_list: Option<String>,
+}
+
+/// Number of holders whose usable copies look alike.
+#[derive(Debug, Clone)]
+pub(crate) struct Cohort {
+    pub(crate) visible: VisibleMembers,
     pub(crate) holders: u64,
 }
 
@@ -77,19 +99,29 @@ pub(crate) struct TypeCohorts {
 }
 
 impl<S: Store> Issuer<S> {
-    /// Returns the cohorts of each type with unexpired credentials. They are computed from the store's counters,
-    /// without any claims.
+    /// Returns the cohorts of each type with usable copies. They are computed from the store's counters, without any
+    /// claims.
     ///
     /// # Errors
     /// Store errors.
     pub(crate) async fn cohorts(&self) -> Result<Vec<TypeCohorts>, Error> {
-        let mut by_type: BTreeMap<String, Vec<Cohort>> = BTreeMap::new();
-        for cohort in self.store.cohorts(self.now()).await? {
-            by_type.entry(cohort.credential_type.clone()).or_default().push(cohort);
+        let mut by_type: BTreeMap<String, BTreeMap<VisibleMembers, u64>> = BTreeMap::new();
+        for count in self.store.cohorts(self.now()).await? {
+            let CohortCount { credential_type, format, valid_from, valid_until, kid, list, holders } = count;
+            let form = match format {
+                Format::VcSdJwt | Format::DcSdJwt => publication::Form::Token,
+                Format::LdpVc | Format::DiVcJcs => publication::Form::Revocation,
+            };
+            let status_list = self.status.url(form, list);
+            let visible = VisibleMembers { valid_from, valid_until, format, kid, status_list };
+            let alike = by_type.entry(credential_type).or_default().entry(visible).or_default();
+            *alike = alike.saturating_add(holders);
         }
         let least = self.settings.cohorts.least;
-        let of_type = |(credential_type, mut cohorts): (String, Vec<Cohort>)| {
-            cohorts.sort_by_key(|cohort| (cohort.holders, cohort.valid_from, cohort.valid_until));
+        let of_type = |(credential_type, counts): (String, BTreeMap<VisibleMembers, u64>)| {
+            let mut cohorts: Vec<Cohort> =
+                counts.into_iter().map(|(visible, holders)| Cohort { visible, holders }).collect();
+            cohorts.sort_by_key(|cohort| cohort.holders);
             let sizes = || cohorts.iter().map(|cohort| cohort.holders);
             let summary = CohortSummary::of(sizes())?;
             let below = sizes().filter(|size| *size < least).sum();

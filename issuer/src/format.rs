@@ -6,7 +6,7 @@ use carnet_proto::issuer::v1 as proto;
 use crate::error::Error;
 
 /// Format of a secured credential.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Format {
     /// VCDM 2.0 as SD-JWT.
     VcSdJwt,

@@ -20,7 +20,7 @@ use crate::{
     issuer::{ANSWER_SECONDS, Issuer, NONCE_SECONDS, TOKEN_SECONDS},
     proofs,
     secrets::{self, Hash, Use},
-    store::{CopyNames, Finished, Intended, Intent, Store, Work, status::Place},
+    store::{CopyNames, Finished, Intended, Intent, SignedCopies, Store, Work, status::Place},
     vouchers::VoucherTotal,
 };
 
@@ -147,7 +147,14 @@ impl<S: Store> Issuer<S> {
         // stored first.
         if let Finished::Answered(first) = self
             .store
-            .finish(work.collection, &copy_names(work.format, &copies), sealed, until, days, (now, voucher))
+            .finish(
+                work.collection,
+                self.signed(&copy_names(work.format, &copies)),
+                sealed,
+                until,
+                days,
+                (now, voucher),
+            )
             .await?
         {
             return open_answer(work.format, handle, &work.request_digest, &first);
@@ -193,6 +200,13 @@ impl<S: Store> Issuer<S> {
         let copy = |(key, place): (&PublicKey, &Place)| self.secure(format, content, key, *place, now);
         let copies: Result<Vec<String>, _> = keys.iter().zip(places).map(copy).collect();
         Ok(Zeroizing::new(copies.map_err(Error::Signing)?))
+    }
+}
+
+impl<S: Store> Issuer<S> {
+    /// Names copies just signed, with the key that signed them.
+    pub(crate) fn signed<'a>(&'a self, names: &'a [Option<CopyNames>]) -> SignedCopies<'a> {
+        SignedCopies { kid: &self.kid, names }
     }
 }
 

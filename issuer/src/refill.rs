@@ -82,7 +82,7 @@ impl<S: Store> Issuer<S> {
             issuer.make_copies(format, &content, &keys, &refill.places, now)
         })
         .await??;
-        self.store.finish_refill(refill.collection, &copy_names(format, &copies), now).await?;
+        self.store.finish_refill(refill.collection, self.signed(&copy_names(format, &copies)), now).await?;
         tracing::info!(offer_id = refill.offer_id, copies = copies.len(), "credentials refilled");
         Ok(Collected::Issued { format, copies, notification_id })
     }

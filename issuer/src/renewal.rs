@@ -201,7 +201,7 @@ impl<S: Store> Issuer<S> {
             issuer.make_copies(format, &content, &keys, &refill.places, now)
         })
         .await??;
-        self.store.finish_refill(collection, &copy_names(format, &copies), now).await?;
+        self.store.finish_refill(collection, self.signed(&copy_names(format, &copies)), now).await?;
         tracing::info!(offer_id, copies = copies.len(), "credentials renewed");
         Ok(Collected::Issued { format, copies, notification_id })
     }
@@ -267,7 +267,10 @@ impl<S: Store> Issuer<S> {
         let sealed = secrets::seal(transaction_id, &request_digest, &text).ok_or(Error::Corrupt("answer"))?;
         // The wallet may have lost its connection, and has nothing else to ask with.
         let until = now.plus(ANSWER_SECONDS);
-        let finished = self.store.finish_waited(&renewal_id, &copy_names(format, &copies), sealed, until, now).await?;
+        let finished = self
+            .store
+            .finish_waited(&renewal_id, self.signed(&copy_names(format, &copies)), sealed, until, now)
+            .await?;
         if let Finished::Answered(first) = finished {
             return open_answer(format, transaction_id, &request_digest, &first).map(Some);
         }

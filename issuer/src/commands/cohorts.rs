@@ -35,6 +35,8 @@ fn type_json(of: &proto::TypeCohorts) -> Value {
             "format": format_name(cohort.format),
             "valid_from": time(cohort.valid_from.as_ref()),
             "valid_until": time(cohort.valid_until.as_ref()),
+            "kid": cohort.kid,
+            "status_list": cohort.status_list,
             "holders": cohort.holders,
         })
     };
@@ -51,9 +53,11 @@ fn type_json(of: &proto::TypeCohorts) -> Value {
 
 fn text(answer: &proto::ReadCohortsResponse) -> String {
     if answer.types.is_empty() {
-        return "Nothing was issued that has not ended.".to_owned();
+        return "Nobody has a copy that can be used.".to_owned();
     }
-    let mut lines = vec!["Holders who share type, format, beginning and end:".to_owned()];
+    let mut lines = vec![
+        "Holders with usable copies who share type, format, beginning, end, signing key and status list:".to_owned(),
+    ];
     for of in &answer.types {
         lines.push(format!(
             "{}  {} in {}, smallest {}, median {} (days are rounded down to the {})",
@@ -76,14 +80,15 @@ fn of_small(of: &proto::TypeCohorts, least: u64) -> Vec<String> {
     }
     let of_all = counted(of.below, "holder");
     let mut lines = vec![format!(
-        "  ! {of_all} in cohorts of fewer than {least}: verifiers that compare dates can single them out."
+        "  ! {of_all} in cohorts of fewer than {least}: verifiers that compare copies can single them out."
     )];
     let small: Vec<&proto::Cohort> = of.cohorts.iter().filter(|cohort| cohort.holders < least).collect();
     lines.extend(small.iter().take(MOST_SHOWN).map(|cohort| {
         let from = time(cohort.valid_from.as_ref());
         let from = Timestamp::parse(&from).map_or(from, day::from);
         let (until, format) = (last_day(&time(cohort.valid_until.as_ref())), format_name(cohort.format));
-        format!("    {} ({format}) from {from} until {until}", counted(cohort.holders, "holder"))
+        let holders = counted(cohort.holders, "holder");
+        format!("    {holders} ({format}) from {from} until {until}{}{}", key_name(cohort), list_name(cohort))
     }));
     if let Some(more) = small.len().checked_sub(MOST_SHOWN).filter(|more| *more > 0) {
         lines.push(format!("    and {more} more; --json has them all"));
@@ -92,6 +97,20 @@ fn of_small(of: &proto::TypeCohorts, least: u64) -> Vec<String> {
         lines.push("    A longer epoch under [cohorts] makes future cohorts larger.".to_owned());
     }
     lines
+}
+
+fn key_name(cohort: &proto::Cohort) -> String {
+    match cohort.kid.split_once('#') {
+        Some((_, fragment)) => format!(", key #{fragment}"),
+        None => String::new(),
+    }
+}
+
+fn list_name(cohort: &proto::Cohort) -> String {
+    match cohort.status_list.rsplit_once('/') {
+        Some((_, number)) => format!(", status list {number}"),
+        None => String::new(),
+    }
 }
 
 fn counted(number: u64, what: &str) -> String {
@@ -104,7 +123,13 @@ mod tests {
 
     #[test]
     fn small_cohorts_are_named_and_large_ones_are_summed_up() {
-        let cohort = |holders| proto::Cohort { format: 1, holders, ..proto::Cohort::default() };
+        let cohort = |holders| proto::Cohort {
+            format: 1,
+            holders,
+            kid: "did:web:a.example#key-2".to_owned(),
+            status_list: "https://a.example/status/token/3".to_owned(),
+            ..proto::Cohort::default()
+        };
         let of = |cohorts: Vec<proto::Cohort>, below| proto::TypeCohorts {
             credential_type: "QualificationCredential".to_owned(),
             epoch: proto::ValidityEpoch::Month.into(),
@@ -118,9 +143,10 @@ mod tests {
         let said = text(&answer(of(vec![cohort(1), cohort(200)], 1)));
         assert!(said.contains("201 holders in 2 cohorts, smallest 1, median 200 (days are rounded down to the month)"));
         assert!(said.contains("! 1 holder in cohorts of fewer than 10") && said.contains("    1 holder (vc+sd-jwt)"));
+        assert!(said.contains(", key #key-2, status list 3"), "{said}");
         assert!(!text(&answer(of(vec![cohort(10)], 0))).contains('!'));
         let many = text(&answer(of((0..13).map(|_| cohort(2)).collect(), 26)));
         assert!(many.contains("and 3 more"), "{many}");
-        assert_eq!(text(&proto::ReadCohortsResponse::default()), "Nothing was issued that has not ended.");
+        assert_eq!(text(&proto::ReadCohortsResponse::default()), "Nobody has a copy that can be used.");
     }
 }

@@ -241,10 +241,12 @@ fn offer(record: &OfferRecord) -> proto::Offer {
 
 fn type_cohorts(of: &TypeCohorts) -> proto::TypeCohorts {
     let cohort = |cohort: &Cohort| proto::Cohort {
-        format: cohort.format.to_wire().into(),
-        valid_from: Some(wire::timestamp(cohort.valid_from)),
-        valid_until: Some(wire::timestamp(cohort.valid_until)),
+        format: cohort.visible.format.to_wire().into(),
+        valid_from: Some(wire::timestamp(cohort.visible.valid_from)),
+        valid_until: Some(wire::timestamp(cohort.visible.valid_until)),
         holders: cohort.holders,
+        kid: cohort.visible.kid.clone(),
+        status_list: cohort.visible.status_list.clone().unwrap_or_default(),
     };
     proto::TypeCohorts {
         credential_type: of.credential_type.clone(),

@@ -22,7 +22,7 @@ use carnet_core::{epoch::Epoch, time::Timestamp};
 use zeroize::Zeroizing;
 
 use crate::{
-    claims::UniqueClaim, cohorts::Cohort, error::Error, format::Format, nonces::Nonce, secrets::Hash,
+    claims::UniqueClaim, cohorts::CohortCount, error::Error, format::Format, nonces::Nonce, secrets::Hash,
     vouchers::VoucherTotal,
 };
 
@@ -245,6 +245,15 @@ pub(crate) struct CopyNames {
     pub(crate) handle_hash: Hash,
 }
 
+/// Copies that were signed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SignedCopies<'a> {
+    /// Verification method of the signing key.
+    pub(crate) kid: &'a str,
+    /// Names of each copy, in order.
+    pub(crate) names: &'a [Option<CopyNames>],
+}
+
 /// Request for new copies of a credential, with a verified presentation and verified proofs.
 #[derive(Debug)]
 pub(crate) struct RefillIntent {
@@ -386,7 +395,7 @@ pub(crate) trait IssuanceStore {
     fn finish(
         &self,
         collection: i64,
-        names: &[Option<CopyNames>],
+        copies: SignedCopies<'_>,
         sealed: Vec<u8>,
         sealed_until: Timestamp,
         days: (Timestamp, Timestamp),
@@ -402,11 +411,11 @@ pub(crate) trait RefillStore {
     fn require_copy(&self, copy: &Hash) -> impl Future<Output = Result<(), Error>> + Send;
     /// Stores the intent to sign, under the offer of the presented copy, and the use of the nonce.
     fn intend_refill(&self, intent: RefillIntent) -> impl Future<Output = Result<Refill, Error>> + Send;
-    /// Marks the copies as issued; their names are in the same order.
+    /// Marks the copies as issued.
     fn finish_refill(
         &self,
         collection: i64,
-        names: &[Option<CopyNames>],
+        copies: SignedCopies<'_>,
         now: Timestamp,
     ) -> impl Future<Output = Result<(), Error>> + Send;
 }
@@ -421,6 +430,6 @@ pub(crate) trait RecordStore {
     ) -> impl Future<Output = Result<Rows<IssuedRecord>, Error>> + Send;
     /// Returns one issued copy.
     fn issued_by_id(&self, issued_id: &str) -> impl Future<Output = Result<IssuedRecord, Error>> + Send;
-    /// Returns the numbers of holders whose unexpired credentials look alike.
-    fn cohorts(&self, now: Timestamp) -> impl Future<Output = Result<Vec<Cohort>, Error>> + Send;
+    /// Returns the numbers of holders whose usable copies look alike.
+    fn cohorts(&self, now: Timestamp) -> impl Future<Output = Result<Vec<CohortCount>, Error>> + Send;
 }

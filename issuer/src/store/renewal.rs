@@ -2,7 +2,7 @@
 
 use carnet_core::{epoch::Epoch, time::Timestamp};
 
-use super::{CopyNames, Finished, OfferRecord, Refill, Slice};
+use super::{Finished, OfferRecord, Refill, SignedCopies, Slice};
 use crate::{error::Error, format::Format, nonces::Nonce, secrets::Hash};
 
 /// Renewal rules of a type.
@@ -145,7 +145,7 @@ pub(crate) trait RenewalStore {
     fn finish_waited(
         &self,
         renewal_id: &str,
-        names: &[Option<CopyNames>],
+        copies: SignedCopies<'_>,
         sealed: Vec<u8>,
         sealed_until: Timestamp,
         now: Timestamp,

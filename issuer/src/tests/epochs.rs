@@ -13,6 +13,7 @@ use rand_core::OsRng;
 use serde_json::{Map, Value, json};
 
 use super::harness::{DID, NOW, Running, exchanged, holder_keys, offer_request, reason, start, start_rounding};
+use super::status::{REINSTATE, REVOKE, SUSPEND, change};
 use crate::cohorts::CohortPolicy;
 
 const DAY: i64 = 86_400;
@@ -239,4 +240,48 @@ async fn cohorts_are_counted_by_type_and_forgotten_at_their_end() {
     let pool = sqlx::SqlitePool::connect(&store).await.unwrap();
     let rows: i64 = sqlx::query_scalar("SELECT count(*) FROM cohorts").fetch_one(&pool).await.unwrap();
     assert_eq!(rows, 2);
+}
+
+/// Sizes of the cohorts of qualifications, from the smallest on, with the list of each.
+async fn sizes(issuer: &Running) -> Vec<(u64, String)> {
+    let answer = issuer.staff().read_cohorts(proto::ReadCohortsRequest {}).await.unwrap().into_inner();
+    let cohorts = answer.types.into_iter().flat_map(|of| of.cohorts);
+    let list = |cohort: &proto::Cohort| cohort.status_list.rsplit('/').next().unwrap_or_default().to_owned();
+    cohorts
+        .inspect(|cohort| assert_eq!(cohort.kid, issuer.issuer.kid))
+        .map(|cohort| (cohort.holders, list(&cohort)))
+        .collect()
+}
+
+#[tokio::test]
+async fn only_holders_with_a_usable_copy_count_and_those_on_another_list_apart() {
+    let issuer = start().await;
+    let format = proto::CredentialFormat::VcSdJwt;
+    let mut offers = Vec::new();
+    for _ in 0..3 {
+        offers.push(issuer.issue(format, 2).await.0);
+    }
+    let of = |holders: u64| vec![(holders, "0".to_owned())];
+    assert_eq!(sizes(&issuer).await, of(3));
+    issuer.change(change(SUSPEND, &[&offers[0]])).await.unwrap();
+    assert_eq!(sizes(&issuer).await, of(2));
+    issuer.change(change(REINSTATE, &[&offers[0]])).await.unwrap();
+    assert_eq!(sizes(&issuer).await, of(3));
+    // One copy of two, and then the other.
+    let request = proto::ReadStatusRequest { id: offers[1].clone() };
+    let copies = issuer.statuses().read_status(request).await.unwrap().into_inner().copies;
+    issuer.change(change(REVOKE, &[&copies[0].issued_id])).await.unwrap();
+    assert_eq!(sizes(&issuer).await, of(3));
+    issuer.change(change(REVOKE, &[&copies[1].issued_id])).await.unwrap();
+    assert_eq!(sizes(&issuer).await, of(2));
+    // The list is full, and whoever comes now is on the next one.
+    let store = format!("sqlite://{}/store.sqlite", issuer.data.path().display());
+    let pool = sqlx::SqlitePool::connect(&store).await.unwrap();
+    sqlx::query("UPDATE status_lists SET drawn = entries").execute(&pool).await.unwrap();
+    let (late, _) = issuer.issue(format, 1).await;
+    assert_eq!(sizes(&issuer).await, [(1, "1".to_owned()), (2, "0".to_owned())]);
+    for offer in [&offers[0], &offers[2], &late] {
+        issuer.change(change(SUSPEND, &[offer])).await.unwrap();
+    }
+    assert!(sizes(&issuer).await.is_empty());
 }

@@ -133,8 +133,11 @@ async fn what_was_signed_too_late_is_refused() {
             issuer.issuer.notify(&first.notification_id, 1).await.unwrap();
         }
         let now = Timestamp::from_unix(issuer.now());
-        let late =
-            issuer.issuer.store.finish(work.collection, &[], vec![1], now.plus(300), (now, now), (now, None)).await;
+        let late = issuer
+            .issuer
+            .store
+            .finish(work.collection, issuer.issuer.signed(&[]), vec![1], now.plus(300), (now, now), (now, None))
+            .await;
         assert_eq!(reason(late.map_err(Into::into)), refusal);
     }
 }

@@ -476,7 +476,7 @@ async fn a_copy_that_is_under_way_does_not_escape() {
     let refill = issuer.issuer.store.intend_refill(intent).await.unwrap();
     assert_eq!(issuer.change(change(REVOKE, &[&offer])).await.unwrap().changed, 2);
     let names = CopyNames { digest: [3; 32], handle_hash: [4; 32] };
-    issuer.issuer.store.finish_refill(refill.collection, &[Some(names)], now).await.unwrap();
+    issuer.issuer.store.finish_refill(refill.collection, issuer.issuer.signed(&[Some(names)]), now).await.unwrap();
     let known = issuer.issuer.store.standings(&[names.handle_hash]).await.unwrap()[0].unwrap();
     assert_eq!((known.state, known.digest), (State::Revoked, names.digest));
     assert_eq!(issuer.states(&offer).await, [proto::CredentialStatus::Revoked; 2]);

@@ -15,12 +15,12 @@ use statements::Found;
 /// Tables whose size does not grow with issued and verified credentials, and the reason.
 const SMALL: [(&str, &str); 13] = [
     ("status_lists", "a row for 131,072 copies or more"),
-    ("cohorts", "a row for a type, a format and a pair of epochs, until their end"),
+    ("cohorts", "a row for a type, a format, a pair of epochs, a key and a list, until their end"),
     ("status_messages", "15 rows at most: the numbers that a message can have"),
     ("used_messages", "15 rows at most: the numbers that a message can have"),
     ("clock_floor", "one row"),
     ("redemption_desks", "the desks of the configuration"),
-    ("redemption_totals", "a row a month for each template and issuer"),
+    ("redemption_totals", "a row a month for each template, issuer and service"),
     ("voucher_totals", "a row a month for each service and redeemer"),
     ("overused_entitlements", "entitlements that were used too often, until their marks end"),
     ("store_identity", "one row"),

@@ -9,7 +9,7 @@ use crate::{
     format::{Format, configuration_id},
     nonces::Nonce,
     secrets::Hash,
-    store::{CopyNames, Finished, Intended, Intent, IssuanceStore, OfferRecord, OfferState, Work},
+    store::{CopyNames, Finished, Intended, Intent, IssuanceStore, OfferRecord, OfferState, SignedCopies, Work},
     vouchers::VoucherTotal,
 };
 
@@ -104,7 +104,7 @@ impl IssuanceStore for SqliteStore {
     async fn finish(
         &self,
         collection: i64,
-        names: &[Option<CopyNames>],
+        copies: SignedCopies<'_>,
         sealed: Vec<u8>,
         sealed_until: Timestamp,
         (valid_from, valid_until): (Timestamp, Timestamp),
@@ -125,16 +125,17 @@ impl IssuanceStore for SqliteStore {
         let offer_id: String = sqlx::query_scalar(
             "UPDATE collections SET state = 'signed', holder_keys = NULL, sealed = ?1, sealed_until = \
              (SELECT CASE WHEN o.challenge_hash IS NULL THEN ?2 ELSE max(?2, o.expires_at) END \
-              FROM offers o WHERE o.offer_id = collections.offer_id), valid_from = ?3, valid_until = ?4 WHERE seq = ?5 RETURNING offer_id",
+              FROM offers o WHERE o.offer_id = collections.offer_id), valid_from = ?3, valid_until = ?4, kid = ?5 WHERE seq = ?6 RETURNING offer_id",
         )
         .bind(sealed)
         .bind(sealed_until.unix())
         .bind(valid_from.unix())
         .bind(valid_until.unix())
+        .bind(copies.kid)
         .bind(collection)
         .fetch_one(&mut *tx)
         .await?;
-        mark_issued(&mut tx, collection, names, now).await?;
+        mark_issued(&mut tx, collection, copies.names, now).await?;
         if let Some(voucher) = &voucher {
             vouchers::add(&mut tx, voucher).await?;
         }

@@ -43,6 +43,7 @@ pub(crate) static MIGRATIONS: LazyLock<Migrator> = carnet_service::migrations![
     15: "0015_cohorts",
     16: "0016_voucher_totals",
     17: "0017_records_end",
+    18: "0018_cohorts_as_seen",
 ];
 
 /// Store in SQLite, in WAL mode.

@@ -5,7 +5,7 @@ use sqlx::{Row as _, sqlite::SqliteRow};
 
 use super::{CHUNK, Page, SqliteStore};
 use crate::{
-    cohorts::Cohort,
+    cohorts::CohortCount,
     error::Error,
     format::Format,
     store::{IssuedRecord, RecordStore, Rows, Slice, filter::IssuedFilter},
@@ -63,17 +63,19 @@ impl RecordStore for SqliteStore {
         if record.forgotten { Err(Error::NotFound { what: "issued credential" }) } else { Ok(record) }
     }
 
-    async fn cohorts(&self, now: Timestamp) -> Result<Vec<Cohort>, Error> {
+    async fn cohorts(&self, now: Timestamp) -> Result<Vec<CohortCount>, Error> {
         let rows = sqlx::query("SELECT * FROM cohorts WHERE valid_until > ? AND holders > 0")
             .bind(now.unix())
             .fetch_all(self.database.readers())
             .await?;
         let cohort = |row: &SqliteRow| {
-            Ok(Cohort {
+            Ok(CohortCount {
                 credential_type: row.try_get("credential_type")?,
                 format: Format::parse(row.try_get("format")?).ok_or(Error::Corrupt("cohorts.format"))?,
                 valid_from: Timestamp::from_unix(row.try_get("valid_from")?),
                 valid_until: Timestamp::from_unix(row.try_get("valid_until")?),
+                kid: row.try_get("kid")?,
+                list: row.try_get("list")?,
                 holders: u64::try_from(row.try_get::<i64, _>("holders")?).unwrap_or_default(),
             })
         };

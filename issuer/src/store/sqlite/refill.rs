@@ -11,7 +11,7 @@ use super::{
 use crate::{
     error::Error,
     secrets::Hash,
-    store::{CopyNames, Refill, RefillIntent, RefillStore, status::State},
+    store::{Refill, RefillIntent, RefillStore, SignedCopies, status::State},
 };
 
 /// Offer and validity of a signed copy, by its digest.
@@ -62,14 +62,18 @@ impl RefillStore for SqliteStore {
         Ok(Refill { collection, offer_id, places, valid_from, valid_until })
     }
 
-    async fn finish_refill(&self, collection: i64, names: &[Option<CopyNames>], now: Timestamp) -> Result<(), Error> {
+    async fn finish_refill(&self, collection: i64, copies: SignedCopies<'_>, now: Timestamp) -> Result<(), Error> {
         let mut tx = self.database.begin("finish_refill").await?;
-        sqlx::query("UPDATE collections SET state = 'signed' WHERE seq = ?").bind(collection).execute(&mut *tx).await?;
+        sqlx::query("UPDATE collections SET state = 'signed', kid = ? WHERE seq = ?")
+            .bind(copies.kid)
+            .bind(collection)
+            .execute(&mut *tx)
+            .await?;
         sqlx::query("UPDATE renewals SET state = 'issued' WHERE collection = ? AND state = 'approved'")
             .bind(collection)
             .execute(&mut *tx)
             .await?;
-        mark_issued(&mut tx, collection, names, now).await?;
+        mark_issued(&mut tx, collection, copies.names, now).await?;
         tx.commit().await?;
         Ok(())
     }

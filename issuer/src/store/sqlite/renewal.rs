@@ -14,7 +14,7 @@ use crate::{
     format::Format,
     secrets::{self, Hash},
     store::{
-        CopyNames, Finished, OfferRecord, OfferState, Refill, Slice,
+        Finished, OfferRecord, OfferState, Refill, SignedCopies, Slice,
         renewal::{Approved, Decision, RenewalIntent, RenewalRecord, RenewalState, RenewalStore, Terms, Waited},
         status::State,
     },
@@ -152,7 +152,7 @@ impl RenewalStore for SqliteStore {
     async fn finish_waited(
         &self,
         renewal_id: &str,
-        names: &[Option<CopyNames>],
+        copies: SignedCopies<'_>,
         sealed: Vec<u8>,
         sealed_until: Timestamp,
         now: Timestamp,
@@ -177,13 +177,14 @@ impl RenewalStore for SqliteStore {
             return Ok(Finished::Answered(sealed));
         }
         let collection: i64 = collection.try_get("seq")?;
-        sqlx::query("UPDATE collections SET state = 'signed', sealed = ?, sealed_until = ? WHERE seq = ?")
+        sqlx::query("UPDATE collections SET state = 'signed', sealed = ?, sealed_until = ?, kid = ? WHERE seq = ?")
             .bind(sealed)
             .bind(sealed_until.unix())
+            .bind(copies.kid)
             .bind(collection)
             .execute(&mut *tx)
             .await?;
-        mark_issued(&mut tx, collection, names, now).await?;
+        mark_issued(&mut tx, collection, copies.names, now).await?;
         tx.commit().await?;
         self.truncate_log().await;
         Ok(Finished::Stored)

@@ -28,8 +28,8 @@ const COPIES: &str = "UPDATE issued SET holder_thumbprint = NULL, copy_digest = 
 const KNOWN: &str = "UPDATE collections SET known_until = NULL WHERE seq IN \
      (SELECT seq FROM collections WHERE known_until < ? ORDER BY known_until, seq LIMIT ?)";
 // The table is small and needs no index. Its rows have a composite key.
-const COHORTS: &str = "DELETE FROM cohorts WHERE (credential_type, format, valid_from, valid_until) IN \
-     (SELECT credential_type, format, valid_from, valid_until FROM cohorts WHERE valid_until < ? LIMIT ?)";
+const COHORTS: &str = "DELETE FROM cohorts WHERE (credential_type, format, valid_from, valid_until, kid, list) IN \
+     (SELECT credential_type, format, valid_from, valid_until, kid, list FROM cohorts WHERE valid_until < ? LIMIT ?)";
 
 const ENDED_RECORDS: &str = "SELECT offer_id FROM offers INDEXED BY offers_to_forget \
      WHERE record_from <= ? ORDER BY record_from LIMIT ?";
