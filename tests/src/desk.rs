@@ -50,9 +50,28 @@ impl<'a> Desk<'a> {
         self.stage.folder.join(format!("{}-{name}", self.name)).display().to_string()
     }
 
-    fn trust(&self, args: &[&str]) -> Result<Said> {
+    /// Runs `carnet-trust`; the answer is JSON.
+    ///
+    /// # Errors
+    /// If the program cannot be started.
+    pub fn trust(&self, args: &[&str]) -> Result<Said> {
         let all: Vec<&str> = args.iter().copied().chain(["--json"]).collect();
         programs::run("carnet-trust", all, &[])
+    }
+
+    /// DIDs of the operators, from a to d.
+    #[must_use]
+    pub fn operators(&self) -> &[String] {
+        &self.operators
+    }
+
+    /// Makes a key that is no operator's, in the folder of this name; its DID.
+    ///
+    /// # Errors
+    /// If the program refuses.
+    pub fn key(&self, name: &str) -> Result<String> {
+        let made = self.trust(&["init", "--data", &self.path(name), "--name", name])?;
+        Ok(text(&made.ok()?.json()?, "did"))
     }
 
     /// Arguments that pin the list.
@@ -99,10 +118,26 @@ impl<'a> Desk<'a> {
     /// # Errors
     /// If a program refuses.
     pub fn strike(&self, previous: &str, out: &str, strike: &[&str]) -> Result<()> {
-        let (previous, draft) = (self.path(previous), self.path(&format!("{out}.draft")));
-        self.trust(&[["edit", &previous, "--out", &draft].as_slice(), strike].concat())?.ok()?;
         let [_, later] = self.signers;
-        self.sign_all(later, out, Some(&previous))
+        self.next(previous, out, later, strike)
+    }
+
+    /// The next list, changed as these options of `edit` say, signed by these operators.
+    ///
+    /// # Errors
+    /// If a program refuses.
+    pub fn next(&self, previous: &str, out: &str, signers: &[&str], changes: &[&str]) -> Result<()> {
+        self.draft(previous, out, changes)?;
+        self.sign_all(signers, out, Some(&self.path(previous)))
+    }
+
+    /// Draft of the next list, in `OUT.draft`.
+    ///
+    /// # Errors
+    /// If the program refuses.
+    pub fn draft(&self, previous: &str, out: &str, changes: &[&str]) -> Result<()> {
+        let (previous, draft) = (self.path(previous), self.path(&format!("{out}.draft")));
+        self.trust(&[["edit", &previous, "--out", &draft].as_slice(), changes].concat())?.ok().map(drop)
     }
 
     /// Has a draft signed by one operator after the other; the list with the first signature is in `OUT.SIGNER`.
@@ -117,8 +152,11 @@ impl<'a> Desk<'a> {
         Ok(())
     }
 
-    /// Reviews the changes of a list, and signs the list that was shown.
-    fn sign(&self, operator: &str, list: &str, previous: Option<&str>, out: &str) -> Result<()> {
+    /// Reviews the changes of a list, and signs the list that was shown. All arguments but the operator are paths.
+    ///
+    /// # Errors
+    /// If the program refuses.
+    pub fn sign(&self, operator: &str, list: &str, previous: Option<&str>, out: &str) -> Result<()> {
         let data = self.path(operator);
         let mut args = vec!["sign", "--data", &data, list, "--out", out];
         args.extend(previous.iter().flat_map(|previous| ["--previous", previous]));
@@ -131,14 +169,42 @@ impl<'a> Desk<'a> {
         self.trust(&args)?.ok().map(drop)
     }
 
+    /// Signs for seven days that what is published is the newest list, with the key in this folder; until when. The lists
+    /// `handovers` named other operators before it.
+    ///
+    /// # Errors
+    /// If the program refuses.
+    pub fn timestamp(&self, name: &str, handovers: &[&str]) -> Result<String> {
+        let (published, data) = (self.published(), self.path(name));
+        let args = ["timestamp", &published, "--data", &data, "--list", LIST];
+        Ok(text(&self.pinned(&args, handovers)?.ok()?.json()?, "valid_until"))
+    }
+
+    /// Runs a verb of `carnet-trust` with what everybody pins, and lists that named other operators.
+    ///
+    /// # Errors
+    /// If the program cannot be started.
+    pub fn pinned(&self, args: &[&str], handovers: &[&str]) -> Result<Said> {
+        let handovers: Vec<String> = handovers.iter().map(|list| self.path(list)).collect();
+        let handovers: Vec<&str> = handovers.iter().flat_map(|list| ["--handover", list.as_str()]).collect();
+        self.trust(&[args.to_vec(), self.pins(), handovers].concat())
+    }
+
     /// Publishes a list beside those before it.
     ///
     /// # Errors
     /// If a program refuses.
     pub fn publish(&self, list: &str) -> Result<Said> {
+        self.publish_after(list, &[])
+    }
+
+    /// [`Self::publish`], after lists that named other operators.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn publish_after(&self, list: &str, handovers: &[&str]) -> Result<Said> {
         let (list, site) = (self.path(list), self.path("site"));
-        let args = ["publish", &list, "--to", &site, "--list", LIST];
-        self.trust(&[args.to_vec(), self.pins()].concat())
+        self.pinned(&["publish", &list, "--to", &site, "--list", LIST], handovers)
     }
 
     /// Path of the newest list.

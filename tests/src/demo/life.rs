@@ -80,15 +80,22 @@ pub(crate) fn struck_off(telling: &mut Telling, stage: &Stage) -> Result<()> {
         "A library names no issuers itself. It goes by a trust list that three of its four operators must sign:\n",
     );
     let desk = telling.step("operators", Desk::open(stage, "operators"))?;
-    telling.step("first list", desk.first("list-1", &[]).and_then(|()| desk.publish("list-1")?.ok()))?;
+    let machine = telling.step("timestamp key", desk.key("stamps"))?;
+    let first = desk.first("list-1", &["--timestamp-signer", &machine]);
+    telling.step("first list", first.and_then(|()| desk.publish("list-1")?.ok()))?;
+    let counts_until = telling.step("timestamp", desk.timestamp("stamps", &[]))?;
     let library = telling.step("library", desk.verifier("library", &desk.published()))?;
     telling.step("listed", until(stage, &library, ADMISSION, None))?;
     telling.say("   accepted a qualification of a university that is listed");
+    telling.say(format!(
+        "   a machine signs each day that this list is the newest; what it signed counts until {counts_until}"
+    ));
     let strike = ["--strike", &stage.university.did, "--earlier", "fall", "--reason", "Diplomas were sold."];
     let today = carnet_tests::visitor::now().to_string();
     let on = ["--on", today.get(..10).unwrap_or_default()];
     let second = desk.strike("list-1", "list-2", &[strike.as_slice(), &on].concat());
     telling.step("second list", second.and_then(|()| desk.publish("list-2")?.ok()))?;
+    telling.step("second timestamp", desk.timestamp("stamps", &[]))?;
     let library = telling.step("library reads it", library.restart())?;
     let reason = telling.step("struck off", until(stage, &library, ADMISSION, Some("issuer_untrusted")))?;
     telling.refused("an issuer that was struck off", &reason);
@@ -99,7 +106,28 @@ pub(crate) fn struck_off(telling: &mut Telling, stage: &Stage) -> Result<()> {
     let why = programs::run("carnet-verifier", [["why", id].as_slice(), &server].concat(), &[])?;
     telling.say(format!("\n$ carnet-verifier why\n{}", indent(&why.stdout)));
     let explained = why.stdout.contains("trust list 2") && why.stdout.contains("Diplomas were sold.");
-    telling.step("why", if explained { Ok(()) } else { Err(format!("{why:?}").into()) })
+    telling.step("why", if explained { Ok(()) } else { Err(format!("{why:?}").into()) })?;
+    operator_left(telling, &desk, library)
+}
+
+/// One operator leaves: a list by the old quorum names another one, who signs the next list.
+fn operator_left(telling: &mut Telling, desk: &Desk<'_>, library: Office) -> Result<()> {
+    let joins = telling.step("a new operator", desk.key("e"))?;
+    let [_, b, c, d] = desk.operators() else { return Err("there are not four operators".into()) };
+    let named = [b, c, d, &joins].into_iter().flat_map(|did| ["--new-operator", did.as_str()]);
+    let named: Vec<&str> = named.chain(["--new-quorum", "3"]).collect();
+    let third = desk.next("list-2", "list-3", &["b", "c", "d"], &named);
+    telling.step("third list", third.and_then(|()| desk.publish("list-3")?.ok()))?;
+    let fourth = desk.next("list-3", "list-4", &["b", "c", "e"], &[]);
+    telling.step("fourth list", fourth.and_then(|()| desk.publish_after("list-4", &["list-3"])?.ok()))?;
+    telling.step("fourth timestamp", desk.timestamp("stamps", &["list-3"]))?;
+    let library = telling.step("library reads both", library.restart())?;
+    let data = library.service.data.display().to_string();
+    let decides = programs::run("carnet-verifier", ["trust", "--data", &data, "--json"], &[])?.json()?;
+    let fourth = decides.get("sequence").and_then(Value::as_u64) == Some(4);
+    telling.step("the fourth list decides", if fourth { Ok(()) } else { Err(decides.to_string().into()) })?;
+    telling.say("\n   operator a leaves: list 3 names e in its place, and list 4, signed by b, c and e, decides\n");
+    Ok(())
 }
 
 /// The authority is switched off, and nothing can be fetched: its statement, collected before, is stapled to the

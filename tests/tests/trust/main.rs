@@ -1,6 +1,9 @@
 //! Trust lists with the real programs: operators sign, and a verifier and a wallet use the list that three of four
 //! have signed.
 
+mod chain;
+mod timestamps;
+
 use std::path::Path;
 
 use carnet_core::time::Timestamp;
@@ -54,11 +57,46 @@ fn expected(accepted: bool, rule: &str, list: u64) -> (bool, String, u64) {
     (accepted, rule.to_owned(), list)
 }
 
+/// Makes the wallet, with a registrar of its own; a qualification in it.
+fn wallet_with_degree(stage: &Stage) -> Result<String> {
+    wallet(stage, &["init", "--work-factor", "12"])?.ok()?;
+    wallet(stage, &["registrar", "add", &stage.registrar])?.ok()?;
+    Ok(text(&receive(stage, &stage.offer(&stage.university, QUALIFICATION, &qualification(), &[])?)?, "id"))
+}
+
+/// What a verifier decides on the qualification.
+fn admission(stage: &Stage, office: &Office, degree: &str) -> Result<(bool, String, u64)> {
+    Ok(rule(&show(stage, office, "university-admission", degree)?.1))
+}
+
+/// The wallet's own trust list, as `trust list` has it.
+fn listed(stage: &Stage) -> Result<Value> {
+    let said = wallet(stage, &["trust", "list"])?.ok()?.json()?;
+    Ok(said.pointer("/trust_lists/0").cloned().unwrap_or_default())
+}
+
+/// Pins a list in the wallet.
+fn pin(stage: &Stage, desk: &Desk<'_>, list: &str) -> Result<Said> {
+    let add = ["trust", "add", "--list", list, "--issuer", LIST];
+    wallet(stage, &[add.to_vec(), desk.pins()].concat())
+}
+
+/// The reason of a refusal.
+fn reason(refused: &Said) -> Result<String> {
+    let said = refused.json()?;
+    Ok(said.pointer("/error/reason").and_then(Value::as_str).unwrap_or_default().to_owned())
+}
+
 /// So many days from today, as the command line takes it.
 fn day(offset: i64) -> Result<String> {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?.as_secs();
     let at = Timestamp::from_unix(i64::try_from(now)?).start_of_day().plus(offset.saturating_mul(86_400));
     Ok(at.to_string().chars().take(10).collect())
+}
+
+/// Today's second second: what is issued today is from before it, also on the first day of a month.
+fn today() -> Result<String> {
+    Ok(format!("{}T00:00:01Z", day(0)?))
 }
 
 fn copy(from: &str, to: &str) -> Result<()> {
@@ -79,7 +117,7 @@ async fn rows_69_and_70_struck_off_and_an_older_list_brought_back() -> Result<()
     let add = ["trust", "add", "--list", &list, "--issuer", LIST];
     let added = wallet(&stage, &[add.to_vec(), pins].concat())?.ok()?.json()?;
     assert_eq!(added.pointer("/added/sequence"), Some(&json!(1)));
-    let (past, today) = (day(-30)?, format!("{}T00:00:01Z", day(0)?));
+    let (past, today) = (day(-30)?, today()?);
     let degree = receive(&stage, &stage.offer(&stage.university, QUALIFICATION, &qualification(), &[])?)?;
     assert_eq!(
         (degree.pointer("/trust/accepted"), degree.pointer("/trust/entry")),
@@ -163,9 +201,7 @@ async fn a_list_that_is_over_or_that_too_few_have_signed_accepts_nobody() -> Res
     let stage = Stage::set(false).await?;
     let desk = Desk::open(&stage, "desk")?;
     desk.first("list-1", &[])?;
-    wallet(&stage, &["init", "--work-factor", "12"])?.ok()?;
-    wallet(&stage, &["registrar", "add", &stage.registrar])?.ok()?;
-    let degree = text(&receive(&stage, &stage.offer(&stage.university, QUALIFICATION, &qualification(), &[])?)?, "id");
+    let degree = wallet_with_degree(&stage)?;
     // Over HTTPS, from the same site as the DID documents.
     let list = std::fs::read_to_string(desk.path("list-1"))?;
     stage.site.publish("trust", &list);
