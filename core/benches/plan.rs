@@ -95,6 +95,7 @@ fn main() {
                 clear: &[],
                 exposure,
                 known: document.is_multiple_of(5),
+                refused: false,
             })
         })
         .collect();

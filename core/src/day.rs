@@ -3,7 +3,10 @@
 //!
 //! A person may write an instant as well, and that is kept to the second or refused, never rounded.
 
-use crate::{Code, Problem, time::Timestamp};
+use crate::{
+    Code, Problem,
+    time::{Timestamp, is_date},
+};
 
 /// Length of a day, in seconds.
 pub const SECONDS: i64 = 86_400;
@@ -49,11 +52,27 @@ fn parse(text: &str) -> Result<(Timestamp, bool), Problem> {
     match at {
         // Seconds are all that a timestamp has.
         Ok(at) if !text.contains('.') => Ok((at, is_day)),
-        _ => Err(Problem::new(
-            Code::DateMalformed,
-            "neither a day, as 2026-11-30, nor an instant in whole seconds, as 2026-11-30T18:00:00Z",
-        )),
+        _ => Err(Problem::new(Code::DateMalformed, fault(text))),
     }
+}
+
+/// Reason why a text is neither a day nor an instant. A day of the right form that the calendar lacks is told from another form.
+fn fault(text: &str) -> String {
+    match missing_day(text) {
+        Some(day) => format!("{day} is a day that does not exist"),
+        None => "neither a day, as 2026-11-30, nor an instant in whole seconds, as 2026-11-30T18:00:00Z".to_owned(),
+    }
+}
+
+/// Returns the day that a text begins with, if it has the form of one and no calendar has it: `2027-02-30`.
+#[must_use]
+pub fn missing_day(text: &str) -> Option<&str> {
+    let (day, rest) = text.split_at_checked(DATE_LENGTH)?;
+    let has_form = day.bytes().enumerate().all(|(at, byte)| match at {
+        4 | 7 => byte == b'-',
+        _ => byte.is_ascii_digit(),
+    });
+    (has_form && (rest.is_empty() || rest.starts_with(['T', 't', ' '])) && !is_date(day)).then_some(day)
 }
 
 /// Returns the last day of a period that ends at this instant, `2026-11-30` for `2026-12-01T00:00:00Z`; the instant
@@ -115,6 +134,20 @@ mod tests {
                 assert_eq!(parse(text).unwrap_err().code, Code::DateMalformed, "{text}");
             }
         }
+    }
+
+    #[test]
+    fn a_day_that_does_not_exist_is_told_from_another_form() {
+        for text in ["2027-02-30", "2027-02-29", "2026-13-01", "2026-11-31T18:00:00Z", "2026-00-10"] {
+            let day = text.get(..10).unwrap();
+            for parse in [parse_from, parse_until, parse_last] {
+                assert_eq!(parse(text).unwrap_err().detail, format!("{day} is a day that does not exist"));
+            }
+        }
+        for text in ["30.02.2027", "2028-02-29T25:00:00Z", "2027-2-30", "2027-02-301", ""] {
+            assert!(parse_from(text).unwrap_err().detail.starts_with("neither a day"), "{text}");
+        }
+        assert_eq!((missing_day("2028-02-29"), missing_day("2028-02-29T00:00:00Z")), (None, None), "the twin");
     }
 
     #[test]

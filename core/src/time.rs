@@ -43,7 +43,10 @@ impl Timestamp {
     /// [`Code::DateMalformed`] if it is anything else; in particular if it has no offset, since a
     /// date without one would have to be read as somebody's local time.
     pub fn parse(text: &str) -> Result<Self, Problem> {
-        let malformed = || Problem::new(Code::DateMalformed, "not a dateTimeStamp with an offset");
+        let malformed = || match crate::day::missing_day(text) {
+            Some(day) => Problem::new(Code::DateMalformed, format!("{day} is a day that does not exist")),
+            None => Problem::new(Code::DateMalformed, "not a dateTimeStamp with an offset"),
+        };
         date_time_stamp(text).map(Self).ok_or_else(malformed)
     }
 
@@ -86,6 +89,11 @@ fn date_time_stamp(text: &str) -> Option<i64> {
         }
     };
     days(date)?.checked_mul(crate::day::SECONDS)?.checked_add(seconds_of_day(time)?)?.checked_sub(offset)
+}
+
+/// Tells if a date `YYYY-MM-DD` stands in the calendar.
+pub(crate) fn is_date(date: &str) -> bool {
+    days(date).is_some()
 }
 
 /// Days from the Unix epoch to a date `YYYY-MM-DD`, whose year may have more digits and a minus sign.

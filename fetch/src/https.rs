@@ -117,8 +117,30 @@ impl HttpsFetcher {
     /// did_malformed (no plain https URL); address_forbidden; did_unresolved (no answer in time, TLS, a status other than
     /// 200, a redirect); too_large
     pub async fn bytes(&self, url: &str, accept: &str, max_bytes: usize) -> Result<Vec<u8>, Problem> {
-        let response = self.client.get(parse_url(url)?).header(ACCEPT, accept).send().await.map_err(unresolved)?;
-        read(answered(response)?, max_bytes).await
+        read(answered(self.get(url, accept).await?)?, max_bytes).await
+    }
+
+    /// [`HttpsFetcher::bytes`] of a URL that a proxy may serve for another server; `None` if the proxy answers that it cannot reach
+    /// that server (502, 503 or 504).
+    ///
+    /// # Errors
+    /// Those of [`HttpsFetcher::bytes`].
+    pub async fn bytes_through_proxy(
+        &self,
+        url: &str,
+        accept: &str,
+        max_bytes: usize,
+    ) -> Result<Option<Vec<u8>>, Problem> {
+        let response = self.get(url, accept).await?;
+        let unreached = [StatusCode::BAD_GATEWAY, StatusCode::SERVICE_UNAVAILABLE, StatusCode::GATEWAY_TIMEOUT];
+        if unreached.contains(&response.status()) {
+            return Ok(None);
+        }
+        read(answered(response)?, max_bytes).await.map(Some)
+    }
+
+    async fn get(&self, url: &str, accept: &str) -> Result<Response, Problem> {
+        self.client.get(parse_url(url)?).header(ACCEPT, accept).send().await.map_err(unresolved)
     }
 
     /// [`HttpsFetcher::bytes`], unless the resource still has this entity tag: then `None`.
@@ -160,30 +182,32 @@ fn answered(response: Response) -> Result<Response, Problem> {
     }
     Err(Problem::new(
         Code::DidUnresolved,
-        format!("the document's server answered {status}; only 200 counts, redirects are not followed"),
+        format!("{} answered {status}; only 200 counts, redirects are not followed", response.url()),
     ))
 }
 
 /// The DID's rules say so already; this is the last door before the network, so that it looks again.
 fn parse_url(text: &str) -> Result<Url, Problem> {
-    let url = Url::parse(text).map_err(|_| Problem::new(Code::DidMalformed, "the DID names no URL"))?;
+    let url = Url::parse(text).map_err(|_| Problem::new(Code::DidMalformed, format!("{text} is not a URL")))?;
     if url.scheme() != "https" || !url.username().is_empty() || url.password().is_some() {
-        return Err(Problem::new(Code::DidMalformed, "the DID names no plain https URL"));
+        return Err(Problem::new(Code::DidMalformed, "the URL is not a plain https URL"));
     }
     match url.host() {
         Some(Host::Domain(_)) => Ok(url),
-        _ => Err(Problem::new(Code::AddressForbidden, "a DID names a host, not an IP address")),
+        _ => Err(Problem::new(Code::AddressForbidden, "the URL has to name a host, not an IP address")),
     }
 }
 
 async fn read(mut response: Response, max_bytes: usize) -> Result<Vec<u8>, Problem> {
-    let too_large = || Problem::new(Code::TooLarge, format!("the document has more than {max_bytes} bytes"));
+    let url = response.url().clone();
+    let too_large = || Problem::new(Code::TooLarge, format!("{url} has more than {max_bytes} bytes"));
     if response.content_length().is_some_and(|length| usize::try_from(length).map_or(true, |length| length > max_bytes))
     {
         return Err(too_large());
     }
     let mut bytes = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(unresolved)? {
+    let cut = |error: reqwest::Error| unresolved(error.with_url(url.clone()));
+    while let Some(chunk) = response.chunk().await.map_err(cut)? {
         if bytes.len().saturating_add(chunk.len()) > max_bytes {
             return Err(too_large());
         }
@@ -195,6 +219,9 @@ async fn read(mut response: Response, max_bytes: usize) -> Result<Vec<u8>, Probl
 /// By value, as `map_err` requires.
 #[allow(clippy::needless_pass_by_value)]
 fn unresolved(error: reqwest::Error) -> Problem {
+    let asked = error.url().map_or_else(|| "the server".to_owned(), ToString::to_string);
+    // What was asked is named once, at the front.
+    let error = error.without_url();
     let mut cause: Option<&(dyn Error + 'static)> = Some(&error);
     let mut last = error.to_string();
     while let Some(inner) = cause {
@@ -205,9 +232,9 @@ fn unresolved(error: reqwest::Error) -> Problem {
         cause = inner.source();
     }
     if error.is_timeout() {
-        return Problem::new(Code::DidUnresolved, "the document's server did not answer in time");
+        return Problem::new(Code::DidUnresolved, format!("{asked} did not answer in time"));
     }
-    Problem::new(Code::DidUnresolved, format!("the document's server could not be reached: {last}"))
+    Problem::new(Code::DidUnresolved, format!("{asked} could not be reached: {last}"))
 }
 
 fn roots(extra: Option<&[u8]>) -> Result<RootCertStore, Problem> {

@@ -177,6 +177,31 @@ async fn redirects_and_other_statuses_are_refused() {
 }
 
 #[tokio::test]
+async fn a_refusal_names_the_url_that_was_asked() {
+    let site = serve(|_| Answer::Send("HTTP/1.1 404 No\r\ncontent-length: 0\r\n\r\n".into())).await;
+    let fetcher = HttpsFetcher::new(options(&site)).unwrap();
+    let url = carnet_core::did::web::url(&site.did).unwrap();
+    let problem = fetcher.bytes(&url, "*/*", 100).await.unwrap_err();
+    assert!(problem.detail.starts_with(&format!("{url} answered 404")), "{problem}");
+    let asked = "https://localhost:1/status/lists";
+    let problem = fetcher.bytes(asked, "*/*", 100).await.unwrap_err();
+    assert!(problem.detail.starts_with(&format!("{asked} could not be reached: ")), "{problem}");
+    assert_eq!(problem.detail.matches(asked).count(), 1, "{problem}");
+}
+
+#[tokio::test]
+async fn a_proxy_that_cannot_reach_its_server_is_told_from_other_answers() {
+    for (head, unreached) in [("502 Bad Gateway", true), ("503 Away", true), ("504 Late", true), ("500 Oops", false)] {
+        let site = serve(move |_| Answer::Send(format!("HTTP/1.1 {head}\r\ncontent-length: 0\r\n\r\n"))).await;
+        let fetcher = HttpsFetcher::new(options(&site)).unwrap();
+        let url = carnet_core::did::web::url(&site.did).unwrap();
+        let found = fetcher.bytes_through_proxy(&url, "*/*", 100).await;
+        assert_eq!(found == Ok(None), unreached, "{head}");
+        assert!(fetcher.bytes(&url, "*/*", 100).await.is_err(), "{head}");
+    }
+}
+
+#[tokio::test]
 async fn a_document_over_its_limit_is_refused_announced_or_not() {
     let site = serve(|did| Answer::Send(ok(&document(did)))).await;
     assert_eq!(refused(&site, FetchOptions { max_bytes: 100, ..options(&site) }).await, Code::TooLarge);

@@ -40,9 +40,9 @@ pub(crate) fn require_visible(claims: &Map<String, Value>) -> Result<(), Error> 
 }
 
 fn visible(path: &str, name: &str, value: &Value) -> Result<(), Error> {
-    refuse_unseen(path, "the name of", name)?;
+    refuse_unseen("claims".to_owned(), &format!("the name of {}", text::quoted(path)), name)?;
     match value {
-        Value::String(text) => refuse_unseen(path, "the value of", text),
+        Value::String(text) => refuse_unseen(format!("claims.{path}"), "it", text),
         Value::Array(items) => {
             let mut numbered = items.iter().enumerate();
             numbered.try_for_each(|(number, item)| visible(&format!("{path}[{number}]"), "", item))
@@ -54,17 +54,15 @@ fn visible(path: &str, name: &str, value: &Value) -> Result<(), Error> {
     }
 }
 
-fn refuse_unseen(path: &str, what: &str, text: &str) -> Result<(), Error> {
+fn refuse_unseen(field: String, what: &str, text: &str) -> Result<(), Error> {
     // A line of an address may end with a line feed only.
     let Some((at, c)) = text::unseen(text).find(|(_, c)| *c != '\n') else { return Ok(()) };
     let place = text.get(..at).map_or(0, |before| before.chars().count()).saturating_add(1);
     Err(Error::Invalid {
         reason: "CLAIMS_INVALID",
-        field: "claims".to_owned(),
+        field,
         description: format!(
-            "{what} {} has {} as character {place}, which is invisible. Nothing was stored; enter it without that \
-             character",
-            text::quoted(path),
+            "{what} has {} as character {place}, which is invisible. Nothing was stored; enter it without that character",
             text::code_point(c).trim_matches(['[', ']'])
         ),
     })
@@ -106,11 +104,11 @@ mod tests {
             json!({"name": "علی\u{200c}رضا", "address": "Rua 1\nLisboa", "list": [{"title": "क्\u{200d}ष"}], "n": 1});
         assert_eq!(refusal(&written), None);
         for (claims, claim, character) in [
-            (json!({"name": "Ana\u{fe0f}"}), "value of \"name\"", "U+FE0F as character 4"),
-            (json!({"name": "Ana\u{200c}"}), "value of \"name\"", "U+200C as character 4"),
-            (json!({"a": {"b": ["x", "\u{e000}"]}}), "value of \"a.b[1]\"", "U+E000 as character 1"),
-            (json!({"na\u{200b}me": 1}), "name of \"na\\u{200b}me\"", "U+200B as character 3"),
-            (json!({"name": "a\u{202e}b"}), "value of \"name\"", "U+202E as character 2"),
+            (json!({"name": "Ana\u{fe0f}"}), "claims.name: it has", "U+FE0F as character 4"),
+            (json!({"name": "Ana\u{200c}"}), "claims.name: it has", "U+200C as character 4"),
+            (json!({"a": {"b": ["x", "\u{e000}"]}}), "claims.a.b[1]: it has", "U+E000 as character 1"),
+            (json!({"na\u{200b}me": 1}), "claims: the name of \"na\\u{200b}me\"", "U+200B as character 3"),
+            (json!({"name": "a\u{202e}b"}), "claims.name: it has", "U+202E as character 2"),
         ] {
             let said = refusal(&claims).unwrap();
             assert!(said.contains(claim) && said.contains(character), "{said}");

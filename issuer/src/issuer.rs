@@ -6,6 +6,8 @@ use carnet_core::{
     did::{Did, DidDocument},
     epoch::Epoch,
     keys::Signer,
+    spelling::nearest,
+    text::quoted,
     time::Timestamp,
 };
 use carnet_service::{keys::PublicationFaults, store::OpenStore};
@@ -31,6 +33,8 @@ pub(crate) const TOKEN_SECONDS: i64 = 300;
 pub(crate) const ANSWER_SECONDS: i64 = carnet_core::day::SECONDS;
 /// Lifetime of a nonce, in seconds.
 pub(crate) const NONCE_SECONDS: i64 = 300;
+/// The most characters of a name that a refusal repeats.
+const MOST_SHOWN: usize = 100;
 
 /// Settings of the operator.
 #[derive(Debug, Clone)]
@@ -110,11 +114,23 @@ impl<S> Issuer<S> {
 
     /// Returns the type, if this issuer issues it.
     pub(crate) fn credential_type(&self, name: &str) -> Result<&CredentialType, Error> {
-        self.catalogue.credential_type(name).filter(|known| self.issues(&known.name)).ok_or_else(|| Error::Invalid {
+        let known = self.catalogue.credential_type(name).filter(|known| self.issues(&known.name));
+        known.ok_or_else(|| self.type_unknown(name))
+    }
+
+    /// Refuses a type by its name, with the one that was probably meant.
+    fn type_unknown(&self, name: &str) -> Error {
+        let issued = || self.catalogue.types().map(|known| known.name.as_str()).filter(|known| self.issues(known));
+        let meant = match nearest(name, issued()) {
+            Some(meant) => format!("the nearest is {meant}"),
+            None => format!("it issues {}", issued().collect::<Vec<_>>().join(", ")),
+        };
+        let name: String = name.chars().take(MOST_SHOWN).collect();
+        Error::Invalid {
             reason: "TYPE_UNKNOWN",
             field: "credential_type".to_owned(),
-            description: "this issuer issues no such type; ReadMetadata lists those that it does".to_owned(),
-        })
+            description: format!("this issuer issues no type {}; {meant}", quoted(&name)),
+        }
     }
 
     /// Returns the epoch to whose start the dates of a type's copies are rounded down.

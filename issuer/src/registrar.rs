@@ -77,7 +77,7 @@ impl Refusal {
     /// Returns advice on the next step.
     pub(crate) fn hint(&self) -> String {
         match self {
-            Self::Unreadable { .. } => "check the path".to_owned(),
+            Self::Unreadable { .. } => "check the path, and that the file is text in UTF-8".to_owned(),
             Self::Request(_) => "ask the verifier for a new request".to_owned(),
             Self::DocumentMissing { url, .. } => format!("get {url} yourself, and name the file with --did-document"),
             Self::Document(_) => "get the document again from the verifier's web site".to_owned(),
@@ -150,7 +150,8 @@ impl Registrar {
             return Err(StartError::new(
                 format!("{} is no registrar's directory: it has no {FILE}. Nothing was changed.", data.display()),
                 "Run `carnet-issuer registrar init --data DIR --name NAME` first.",
-            ));
+            )
+            .absent());
         }
         let Config { name, keys } = config::read(&path)?;
         Self::of_key(name, Keyring::open(data, &keys)?)

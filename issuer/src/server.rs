@@ -69,14 +69,16 @@ pub(crate) async fn serve(
     let staff = StaffOnly::of(data)?;
     let key = Keyring::open(data, &config.keys)?;
     let (ground, _alone) = ground::open_to_serve(data, &MIGRATIONS).await?;
-    let bound = serve::bind(&config.serve, PORT).await?;
+    let bound = serve::bind(&config.serve, PORT)?;
     let faults = PublicationFaults::default();
     let watch = Watch::new(data, fetcher(&config.serve)?, &key, faults.clone());
     let published = PublicationWatch::of(&config, &key, &ground).map_err(|error| config.files.place(error))?;
     let issuer = Arc::new(assemble(data, &config, &bound, key, ground.clone(), faults)?);
+    // Nobody is listened to yet: a web site that passes its requests on to this service would wait for it, and the look for the site.
     if let Some(published) = &published {
         published.look_at_start().await?;
     }
+    let listening = bound.listen()?;
     // Before the first call: every copy refers to a published list.
     let unpublished = |error: Error| {
         StartError::new(
@@ -106,7 +108,7 @@ pub(crate) async fn serve(
         routes: routes(issuer, staff, config.serve.max_message_bytes),
     };
     let served = tokio::select! {
-        served = serve::run(bound, &config.serve, services) => served,
+        served = serve::run(listening, &config.serve, services) => served,
         older = older => Err(older),
         older = newer => Err(older),
     };

@@ -17,7 +17,7 @@ use crate::{config::StartError, disk};
 #[derive(Debug, Clone, clap::Args)]
 pub struct StaffArgs {
     /// The service's URL.
-    #[arg(long, default_value = ISSUER.url)]
+    #[arg(long, default_value = ISSUER.url, value_parser = parse_server)]
     pub server: String,
     /// A file that holds the staff token.
     #[arg(long)]
@@ -158,16 +158,11 @@ async fn channel(args: &StaffArgs) -> Result<Channel, StartError> {
     let odd = |why: &str| {
         StartError::new(
             format!("The server URL {server} {why}. Nothing was sent."),
-            "Give --server with https://HOST:PORT, or http:// with a loopback address.",
+            format!("Give --server with {SERVERS}."),
         )
+        .absent()
     };
-    let url = Url::parse(server).map_err(|_| odd("is not a URL"))?;
-    let tls = match url.scheme() {
-        "https" => true,
-        "http" if is_loopback(&url) => false,
-        "http" => return Err(odd("would send the staff token over the network in clear")),
-        _ => return Err(odd("is neither https nor http")),
-    };
+    let tls = is_secure(server).map_err(odd)?;
     let mut endpoint = Endpoint::from_shared(server.trim_end_matches('/').to_owned())
         .map_err(|_| odd("is not a URL"))?
         .connect_timeout(Duration::from_secs(10));
@@ -200,6 +195,25 @@ async fn channel(args: &StaffArgs) -> Result<Channel, StartError> {
         )
         .passing()
     })
+}
+
+/// Forms of a server's URL.
+const SERVERS: &str = "https://HOST:PORT, or http:// with a loopback address";
+
+/// Tells if a server is reached over TLS; why its URL cannot be used.
+fn is_secure(server: &str) -> Result<bool, &'static str> {
+    let url = Url::parse(server).map_err(|_| "is not a URL")?;
+    match url.scheme() {
+        "https" => Ok(true),
+        "http" if is_loopback(&url) => Ok(false),
+        "http" => Err("would send the staff token over the network in clear"),
+        _ => Err("is neither https nor http"),
+    }
+}
+
+/// Parses `--server`.
+fn parse_server(text: &str) -> Result<String, String> {
+    is_secure(text).map(|_| text.to_owned()).map_err(|why| format!("the URL {why}; give {SERVERS}. Nothing was sent."))
 }
 
 /// Returns whether a URL's host is this machine for certain, whatever a name server says.

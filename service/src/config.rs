@@ -135,7 +135,8 @@ pub fn layered<T: DeserializeOwned>(
                 data.display()
             ),
             format!("Run `{program} init --data DIR` first."),
-        ));
+        )
+        .absent());
     }
     let base = ConfigFile::read(&base)?;
     let mut table: toml::Table = base.parse()?;
@@ -147,7 +148,7 @@ pub fn layered<T: DeserializeOwned>(
     }
     match table.try_into() {
         Ok(config) => Ok((config, files)),
-        Err(error) => Err(files.explain::<T>().unwrap_or_else(|| refused(error.message().trim_end()))),
+        Err(error) => Err(files.explain::<T>().unwrap_or_else(|| refused(files::explained(error.message())))),
     }
 }
 
@@ -203,6 +204,8 @@ mod tests {
         serve: ServeConfig,
         #[serde(default)]
         keys: crate::keys::KeysConfig,
+        #[serde(default)]
+        epoch: Option<carnet_core::epoch::Epoch>,
     }
 
     /// Returns the error for a configuration whose second file is laid over the first.
@@ -213,7 +216,7 @@ mod tests {
         std::fs::write(&path, over).unwrap();
         let message = match layered::<Whole>("carnet-issuer", dir.path(), Some(&path)) {
             Ok((read, files)) => {
-                assert!(read.name.len() < 9 && read.keys.overlap_hours == 24);
+                assert!(read.name.len() < 9 && read.keys.overlap_hours == 24 && read.epoch.is_none());
                 let most = read.serve.concurrency;
                 files
                     .place(refused_field(
@@ -238,9 +241,9 @@ mod tests {
             (
                 "name = \"a\"",
                 "\n\n[serve]\nconcurrency = \"many\"",
-                "over.toml, line 4: serve.concurrency = \"many\": invalid type: string \"many\", expected usize",
+                "over.toml, line 4: serve.concurrency = \"many\": it has to be a whole number, 0 or more",
             ),
-            ("name = 3", "", "config.toml, line 1: name = 3: invalid type: integer `3`, expected a string"),
+            ("name = 3", "", "config.toml, line 1: name = 3: it has to be a text in quotes"),
             (
                 "[serve]\nconcurrency = 7",
                 "[serve]\ntimeout_seconds = 3",
@@ -254,6 +257,22 @@ mod tests {
             ("", "", "The configuration is refused: serve.concurrency is 256, which is too many"),
             ("name = \"a\"\nname = \"b\"", "", "config.toml, line 2: "),
             ("name =", "", "config.toml, line 1: "),
+            (
+                "[serve]\nprivate_hosts = \"localhost\"",
+                "",
+                "line 2: serve.private_hosts = \"localhost\": it has to be a list in brackets",
+            ),
+            (
+                "[keys]\noverlap_hours = -3",
+                "",
+                "line 2: keys.overlap_hours: it has to be a whole number from 0 to 4294967295",
+            ),
+            (
+                "epoch = \"weeks\"",
+                "",
+                "config.toml, line 1: epoch = \"weeks\": it has to be one of day, week, month, quarter; the nearest is week",
+            ),
+            ("[serve.tls]\ncert = \"a.pem\"", "", "The configuration is refused: the field key is missing"),
         ] {
             let said = said(base, over);
             assert!(said.contains(expected), "{said}");

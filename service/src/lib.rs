@@ -4,6 +4,7 @@ mod calls;
 pub mod client;
 pub mod config;
 mod connections;
+pub mod directory;
 pub mod failure;
 pub mod fetcher;
 pub mod keys;

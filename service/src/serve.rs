@@ -9,7 +9,10 @@ use std::{net::SocketAddr, time::Duration};
 
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
 use serde_json::json;
-use tokio::{net::TcpListener, sync::watch};
+use tokio::{
+    net::{TcpListener, TcpSocket},
+    sync::watch,
+};
 use tokio_rustls::TlsAcceptor;
 use tonic::{service::Routes, transport::Server};
 use url::Url;
@@ -29,21 +32,52 @@ const MAX_HEADER_BYTES: u32 = 16_384;
 /// gRPC services that every server has.
 const OWN: [&str; 2] = ["grpc.health.v1.Health", "grpc.reflection.v1.ServerReflection"];
 
-/// A bound listener, so that the address is known before the services are made.
+/// Pending connections that the kernel keeps until they are accepted.
+const BACKLOG: u32 = 1_024;
+
+/// A bound address, so that it is known before the services are made. Connections are refused until [`Bound::listen`]: a
+/// proxy in front learns at once that nobody serves here yet, and does not wait.
 #[derive(Debug)]
 pub struct Bound {
-    /// The listener.
-    pub listener: TcpListener,
+    socket: TcpSocket,
+    address: SocketAddr,
     /// The public URL, no trailing slash.
     pub public_url: String,
 }
 
-/// Binds, by default to a port on loopback; refuses an address off loopback without TLS.
+/// A listener whose service is about to run.
+#[derive(Debug)]
+pub struct Listening {
+    listener: TcpListener,
+    /// The public URL, no trailing slash.
+    pub public_url: String,
+}
+
+impl Bound {
+    /// Begins to take connections. Nothing may be written for a service whose port another one has, so call it before.
+    ///
+    /// # Errors
+    /// Another program has begun to listen on the address since it was bound.
+    pub fn listen(self) -> Result<Listening, StartError> {
+        let Self { socket, address, public_url } = self;
+        let listener = socket.listen(BACKLOG).map_err(|error| in_use(address, &error))?;
+        Ok(Listening { listener, public_url })
+    }
+}
+
+fn in_use(address: SocketAddr, error: &std::io::Error) -> StartError {
+    StartError::new(
+        format!("{address} cannot be listened on: {error}. Nothing was started."),
+        "Stop what uses that port, or choose another with --listen (port 0 picks a free one).",
+    )
+}
+
+/// Binds, by default to a port on loopback, and does not listen yet; refuses an address off loopback without TLS.
 ///
 /// # Errors
 /// The address is off loopback without TLS, or in use; the public URL is missing where it cannot
 /// be made from the address, or is not one.
-pub async fn bind(config: &ServeConfig, default_port: u16) -> Result<Bound, StartError> {
+pub fn bind(config: &ServeConfig, default_port: u16) -> Result<Bound, StartError> {
     let listen = config.listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], default_port)));
     if !listen.ip().is_loopback() && config.tls.is_none() {
         return Err(StartError::new(
@@ -52,13 +86,16 @@ pub async fn bind(config: &ServeConfig, default_port: u16) -> Result<Bound, Star
         ));
     }
     let given = config.public_url.as_deref().map(public_url).transpose()?;
-    let listener = TcpListener::bind(listen).await.map_err(|error| {
-        StartError::new(
-            format!("{listen} cannot be listened on: {error}. Nothing was started."),
-            "Stop what uses that port, or choose another with --listen (port 0 picks a free one).",
-        )
-    })?;
-    let address = local_address(&listener)?;
+    let bound = || {
+        let socket = if listen.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+        // As `TcpListener::bind` does: a service that starts again is not held up by connections of before.
+        #[cfg(not(windows))]
+        socket.set_reuseaddr(true)?;
+        socket.bind(listen)?;
+        let address = socket.local_addr()?;
+        Ok((socket, address))
+    };
+    let (socket, address) = bound().map_err(|error| in_use(listen, &error))?;
     let public_url = match given {
         Some(url) => url,
         None if address.ip().is_unspecified() => {
@@ -71,7 +108,7 @@ pub async fn bind(config: &ServeConfig, default_port: u16) -> Result<Bound, Star
         }
         None => format!("{}://{address}", if config.tls.is_some() { "https" } else { "http" }),
     };
-    Ok(Bound { listener, public_url })
+    Ok(Bound { socket, address, public_url })
 }
 
 fn public_url(text: &str) -> Result<String, StartError> {
@@ -124,9 +161,9 @@ pub struct Services<'a> {
 ///
 /// # Errors
 /// The certificate cannot be used, or the listener failed.
-pub async fn run(bound: Bound, config: &ServeConfig, services: Services<'_>) -> Result<(), StartError> {
+pub async fn run(listening: Listening, config: &ServeConfig, services: Services<'_>) -> Result<(), StartError> {
     let stop = stop_signal()?;
-    serve(bound, config, services, (stop, GRACE), |line| {
+    serve(listening, config, services, (stop, GRACE), |line| {
         // The log has the line too, and a service that cannot print it still serves.
         if let Err(error) = carnet_console::announce(line) {
             tracing::warn!(%error, "the ready line could not be printed");
@@ -136,13 +173,13 @@ pub async fn run(bound: Bound, config: &ServeConfig, services: Services<'_>) -> 
 }
 
 async fn serve(
-    bound: Bound,
+    Listening { listener, public_url }: Listening,
     config: &ServeConfig,
     services: Services<'_>,
     (stop, grace): (impl Future<Output = ()> + Send + 'static, Duration),
     ready: impl FnOnce(String),
 ) -> Result<(), StartError> {
-    let address = local_address(&bound.listener)?;
+    let address = local_address(&listener)?;
     let Services { names, descriptors, routes } = services;
     let grpc = names.iter().copied().chain(OWN).map(str::to_owned);
     let mut server = Server::builder()
@@ -182,12 +219,12 @@ async fn serve(
         tracing::info!("stopping: no new calls, waiting for those under way");
         let _ = stopping.send(true);
     });
-    let incoming = connections::incoming(bound.listener, tls, ConnectionLimits::of(config));
+    let incoming = connections::incoming(listener, tls, ConnectionLimits::of(config));
     let serving = server.add_routes(routes).serve_with_incoming_shutdown(incoming, async move {
         let _ = told.wait_for(|stop| *stop).await;
     });
-    ready(json!({"event": "ready", "address": address.to_string(), "url": bound.public_url}).to_string());
-    tracing::info!(%address, url = bound.public_url, "ready");
+    ready(json!({"event": "ready", "address": address.to_string(), "url": public_url}).to_string());
+    tracing::info!(%address, url = public_url, "ready");
     let grace_over = async move {
         let _ = stopped.wait_for(|stop| *stop).await;
         tokio::time::sleep(grace).await;

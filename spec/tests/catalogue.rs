@@ -423,7 +423,8 @@ fn the_plan_asks_the_catalogue_in_both_forms() {
     let class = |format: &str, payload: &Map<String, Value>, path: Value| {
         let candidate = Candidate { format, payload, proved: &[] };
         let exposure = Exposure::Nobody;
-        let holding = Holding { document: 0, candidate, provable: &[], clear: &[], exposure, known: false };
+        let holding =
+            Holding { document: 0, candidate, provable: &[], clear: &[], exposure, known: false, refused: false };
         catalogue.class(&holding, &carnet_core::query::parse_path(&path).unwrap())
     };
     for (claim, expected) in
@@ -447,7 +448,8 @@ fn the_plan_proves_a_threshold_and_shows_no_date() {
     let (query, _) = catalogue.template("work-permit-today").unwrap().query_at(now).unwrap();
     let candidate = Candidate { format: "vc+sd-jwt", payload: &document, proved: &[] };
     let exposure = Exposure::Nobody;
-    let with = |provable| Holding { document: 0, candidate, provable, clear: &[], exposure, known: false };
+    let with =
+        |provable| Holding { document: 0, candidate, provable, clear: &[], exposure, known: false, refused: false };
     let shown = |holding| query.plan(&[holding], &catalogue, catalogue.weights()).unwrap().parts[0].shows.clone();
     let until =
         |show: &Show| matches!(show, Show::Threshold { path, .. } if path_to_text(path).ends_with("validUntil"));

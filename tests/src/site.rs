@@ -128,7 +128,7 @@ impl Site {
     }
 
     /// Keeps copies of the status lists that a service (`http://HOST:PORT`) publishes under `name`, and serves those
-    /// from now on.
+    /// from now on; if the gate leads to a service again, only while that one does not answer.
     ///
     /// # Errors
     /// If the service does not answer.
@@ -208,11 +208,15 @@ async fn answer(
         let count = requests.entry(path.to_owned()).or_default();
         *count = count.saturating_add(1);
     }
-    if let Some(address) = gate.behind(path) {
-        return pass_on(&mut stream, &text, &address).await;
+    let behind = gate.behind(path);
+    if let Some(address) = &behind
+        && let Ok(service) = TcpStream::connect(address).await
+    {
+        return pass_on(&mut stream, &text, service).await;
     }
     let found = documents.lock().unwrap_or_else(PoisonError::into_inner).get(path).cloned();
-    let (status, body) = found.map_or(("404 Not Found", String::new()), |body| ("200 OK", body));
+    let missing = if behind.is_some() { "502 Bad Gateway" } else { "404 Not Found" };
+    let (status, body) = found.map_or((missing, String::new()), |body| ("200 OK", body));
     let head = format!(
         "HTTP/1.1 {status}\r\ncontent-type: application/did+json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
         body.len()
@@ -235,14 +239,7 @@ async fn get(address: &str, path: &str) -> Result<String> {
 }
 
 /// Passes a request without a body on, and the answer back.
-async fn pass_on<S: tokio::io::AsyncWrite + Unpin>(stream: &mut S, request: &str, address: &str) -> Result<()> {
-    let mut behind = match TcpStream::connect(address).await {
-        Ok(behind) => behind,
-        Err(_) => {
-            stream.write_all(b"HTTP/1.1 502 Bad Gateway\r\ncontent-length: 0\r\nconnection: close\r\n\r\n").await?;
-            return Ok(stream.shutdown().await?);
-        }
-    };
+async fn pass_on<S: tokio::io::AsyncWrite + Unpin>(stream: &mut S, request: &str, mut behind: TcpStream) -> Result<()> {
     let kept = request.lines().take_while(|line| !line.is_empty());
     let kept = kept.filter(|line| !line.to_ascii_lowercase().starts_with("connection:"));
     let head: Vec<&str> = kept.chain(["connection: close", "", ""]).collect();

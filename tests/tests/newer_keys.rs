@@ -91,7 +91,7 @@ async fn row_103_an_issuers_new_key_is_no_gap_and_costs_one_look_at_its_document
     let before = stage.site.document_requests("authority");
     stage.authority.cut_power()?;
     // Facts that only the new lists have prove that they count.
-    stage.authority.staff(&["status", "revoke", &second.id, "--reason", "lost"])?.ok()?;
+    stage.authority.staff(&["status", "revoke", &second.id, "--yes", "--reason", "lost"])?.ok()?;
     comes_to(&stage, &withdrawn, "revoked", (&kept, &[None])).await?;
     assert_eq!(stage.site.document_requests("authority"), before + 1);
     let (_, new) = collect(&stage).await?;

@@ -135,7 +135,7 @@ async fn what_was_taken_back_is_said_not_shown_and_not_renewed() -> Result<()> {
     let soon = day(10)?;
     let offered = stage.offer(&stage.university, QUALIFICATION, &qualification(), &["--valid-until", &soon])?;
     let id = text(&receive(&stage, &offered)?, "/received/0/id").to_owned();
-    let staff = |verb: &str| stage.university.staff(&["status", verb, &offered.id, "--reason", "An inquiry."]);
+    let staff = |verb: &str| stage.university.staff(&["status", verb, &offered.id, "--yes", "--reason", "An inquiry."]);
     for (verb, state) in [("suspend", "suspended"), ("reinstate", ""), ("revoke", "revoked")] {
         staff(verb)?.ok()?;
         // The issuer refuses a wallet that does not know yet, too.

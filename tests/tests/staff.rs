@@ -54,7 +54,9 @@ async fn what_each_does_is_written_down_under_their_name() -> Result<()> {
     let office = &stage.authority;
     let offer = issued(&stage).await?;
     let ana = add(&stage, office, "Ana Lopes")?;
-    let act = |verb: &'static str| ["status", verb, &offer, "--reason", "a case worker decided", "--request-id", verb];
+    let act = |verb: &'static str| {
+        ["status", verb, &offer, "--yes", "--reason", "a case worker decided", "--request-id", verb]
+    };
     let done = office.staff_as(&ana, &act("suspend"))?.ok()?.json()?;
     // A repeat is the same act, by any staff member.
     assert_eq!(office.staff(&act("suspend"))?.ok()?.json()?.get("act"), done.get("act"));

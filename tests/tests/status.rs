@@ -153,8 +153,10 @@ async fn what_staff_do_is_in_the_lists_that_everybody_fetches() -> Result<()> {
     assert_eq!(Lists::fetch(&client, office).await?.state(index)?, "valid");
 
     for (verb, state) in [("suspend", "suspended"), ("reinstate", "valid"), ("revoke", "revoked")] {
-        let done =
-            office.staff(&["status", verb, &mine, "--urgent", "--reason", "a case worker decided"])?.ok()?.json()?;
+        let done = office
+            .staff(&["status", verb, &mine, "--urgent", "--yes", "--reason", "a case worker decided"])?
+            .ok()?
+            .json()?;
         assert_eq!(done.get("published"), Some(&Value::Bool(true)));
         let lists = Lists::fetch(&client, office).await?;
         assert_eq!((lists.state(index)?, lists.state(other)?), (state, "valid"));

@@ -226,7 +226,7 @@ async fn row_104_an_older_backup_takes_over_what_is_published_and_gives_nothing_
 
     stage.authority.staff(&["status", "suspend", &offered.id, "--reason", "two permits with one number"])?.ok()?;
     let lost = visitor::collect(&open.uri, None, visitor::now()).await?;
-    stage.authority.staff(&["status", "revoke", &open.id, "--reason", "issued in error"])?.ok()?;
+    stage.authority.staff(&["status", "revoke", &open.id, "--yes", "--reason", "issued in error"])?.ok()?;
     stage.site.keep_copies("authority", &stage.authority.service.url).await?;
     stage.authority.service.kill()?;
 
@@ -282,6 +282,69 @@ async fn a_web_site_that_cannot_be_reached_does_not_stop_a_start() -> Result<()>
     let service = Service::start("carnet-issuer", &data)?;
     assert!(service.log().contains("what is published could not be looked at"), "{}", service.log());
     service.stop()?;
+    Ok(())
+}
+
+/// The site passes requests on to the address that the service has not begun to serve: it learns so at once.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_start_behind_a_web_site_that_asks_the_service_itself_waits_for_nobody() -> Result<()> {
+    let mut stage = Stage::set(false).await?;
+    let_read(&stage)?;
+    stage.authority.service.kill()?;
+    stage.authority.switch_on()?;
+    let log = stage.authority.service.log();
+    assert!(!log.contains("could not be looked at"), "{log}");
+    assert!(log.contains("asks this service for what is published"), "{log}");
+    // The twin: the same site keeps copies for when the service is down, and the whole directory is put back from before an act.
+    let offered = stage.offer(&stage.authority, PERMIT, &residence_permit(), &[])?;
+    visitor::collect(&offered.uri, None, visitor::now()).await?;
+    let data = stage.authority.service.data.clone();
+    let (snapshot, newest) = (stage.folder.join("snapshot"), stage.folder.join("newest"));
+    stage.authority.service.kill()?;
+    copy(&data, &snapshot)?;
+    stage.authority.switch_on()?;
+    stage.authority.staff(&["status", "suspend", &offered.id, "--reason", "two permits with one number"])?.ok()?;
+    let url = stage.authority.service.url.clone();
+    stage.site.keep_copies("authority", &url).await?;
+    stage.site.gate().lead("authority", &url);
+    stage.authority.service.kill()?;
+    copy(&data, &newest)?;
+    let address = url.trim_start_matches("http://");
+    remove_store(&data)?;
+    copy(&snapshot, &data)?;
+    match Service::start_at("carnet-issuer", &data, &[], address) {
+        Ok(_) => return Err("an older directory was started".into()),
+        Err(error) => assert!(error.to_string().contains("older than what is published"), "{error}"),
+    }
+    remove_store(&data)?;
+    copy(&newest, &data)?;
+    stage.authority.switch_on()?;
+    let log = stage.authority.service.log();
+    assert!(!log.contains("could not be looked at") && !log.contains("asks this service"), "{log}");
+    Ok(())
+}
+
+/// A snapshot behind a site that keeps no copies: nothing shows that it is older, and its operator says so.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_whole_directory_that_its_operator_knows_to_be_older_goes_on_as_an_older_store() -> Result<()> {
+    let mut stage = Stage::set(false).await?;
+    let_read(&stage)?;
+    let open = stage.offer(&stage.authority, PERMIT, &residence_permit(), &[])?;
+    stage.authority.service.kill()?;
+    let data = stage.authority.service.data.clone();
+    let whole = on("carnet-issuer", &["restore", "--in-place", "--json"], &data)?.ok()?.json()?;
+    assert_eq!(whole.get("accepted_loss"), Some(&Value::Bool(false)), "the twin: {whole}");
+    let older = on("carnet-issuer", &["restore", "--in-place", "--accept-loss", "--json"], &data)?.ok()?.json()?;
+    assert_eq!(older.get("accepted_loss"), Some(&Value::Bool(true)), "{older}");
+    assert_eq!(number(&older, "/offers_closed"), Some(1), "{older}");
+    assert_ne!(whole.get("store"), older.get("store"));
+    stage.authority.switch_on()?;
+    assert!(visitor::collect(&open.uri, None, visitor::now()).await.is_err());
+    // A verifier publishes nothing, so that only its operator can know.
+    stage.agency.service.kill()?;
+    let data = stage.agency.service.data.clone();
+    let older = on("carnet-verifier", &["restore", "--in-place", "--accept-loss", "--json"], &data)?.ok()?.json()?;
+    assert_eq!(older.get("accepted_loss"), Some(&Value::Bool(true)), "{older}");
     Ok(())
 }
 

@@ -1,7 +1,7 @@
 //! The holder at a terminal: each claim that a verifier is not registered for is a question, and so is the whole.
 
 use carnet_tests::{
-    Result,
+    Result, programs,
     stage::{Stage, residence_permit},
     terminal::Terminal,
 };
@@ -73,6 +73,47 @@ async fn a_person_is_asked_claim_by_claim_and_the_answer_is_no_unless_they_say_y
     let (code, screen) = agreeing.end()?;
     assert_eq!(code, 0, "{screen}");
     assert_eq!(state()?, json!("accepted"));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_revokes_a_credential_is_asked_and_whoever_cannot_be_asked_says_yes_before() -> Result<()> {
+    let stage = Stage::set(false).await?;
+    stage.make_wallet()?;
+    let offered = stage.offer(&stage.authority, "ResidencePermitCredential", &residence_permit(), &[])?;
+    stage.carnet(&["receive", &offered.uri, "--yes"])?.ok()?;
+    let office = &stage.authority;
+    let status = |verb: &'static str| ["status", verb, offered.id.as_str(), "--reason", "lost"];
+    let state = || {
+        let shown = office.staff(&["status", "show", &offered.id])?.ok()?.json()?;
+        Ok::<_, Box<dyn std::error::Error + Send + Sync>>(shown["copies"][0]["status"].clone())
+    };
+    // No terminal: what no other verb takes back is refused, and what one does is not.
+    let refused = office.staff(&status("revoke"))?;
+    assert_eq!((refused.code, refused.json()?["error"]["reason"].clone()), (1, json!("approval_needed")));
+    office.staff(&status("suspend"))?.ok()?;
+    office.staff(&status("reinstate"))?.ok()?;
+    assert_eq!(state()?, json!("valid"));
+
+    let token = office.token_file.display().to_string();
+    let asked = || {
+        let server = ["--server", office.service.url.as_str(), "--token-file", token.as_str()];
+        Terminal::start_at("carnet-issuer", status("revoke").into_iter().chain(server), 0)
+    };
+    for (answer, code, becomes) in [("no", 1, "valid"), ("yes", 0, "revoked")] {
+        let mut person = asked()?;
+        let question = person.wait_for(QUESTION)?;
+        assert!(question.contains(&offered.id) && question.contains("cannot be undone"), "{question}");
+        person.type_line(answer)?;
+        let (ended, screen) = person.end()?;
+        assert_eq!((ended, state()?), (code, json!(becomes)), "{screen}");
+    }
+    // It is so already: nothing is written down.
+    let again = office.staff(&[&status("revoke")[..], &["--yes"]].concat())?.ok()?.json()?;
+    assert_eq!((&again["act"], again["unchanged_since"].is_string()), (&json!(0), true), "{again}");
+    let server = ["--server", office.service.url.as_str(), "--token-file", token.as_str(), "--yes"];
+    let text = programs::run("carnet-issuer", status("revoke").into_iter().chain(server), &[])?.ok()?.stdout;
+    assert!(text.starts_with("Nothing to change: it is revoked since 20"), "{text}");
     Ok(())
 }
 

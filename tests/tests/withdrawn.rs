@@ -15,7 +15,7 @@ async fn collect(stage: &Stage) -> Result<(String, Copy)> {
 }
 
 fn act(stage: &Stage, verb: &str, offer: &str) -> Result<()> {
-    stage.authority.staff(&["status", verb, offer, "--reason", "a decision of that day"])?.ok().map(drop)
+    stage.authority.staff(&["status", verb, offer, "--yes", "--reason", "a decision of that day"])?.ok().map(drop)
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -78,11 +78,8 @@ impl Operator {
     pub(crate) fn open(data: &Path) -> Result<Self, Refusal> {
         let path = data.join(FILE);
         if !path.is_file() {
-            return Err(Refusal::new(
-                "operator_directory",
-                format!("{} is no operator's directory: it has no {FILE}", data.display()),
-                "run `carnet-trust init --data DIR --name NAME` first",
-            ));
+            let what = format!("{} is no operator's directory: it has no {FILE}", data.display());
+            return Err(StartError::new(what, "run `carnet-trust init --data DIR --name NAME` first").absent().into());
         }
         let Config { name, keys } = config::read(&path)?;
         Self::of_key(data, name, Keyring::open(data, &keys)?)

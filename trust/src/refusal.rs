@@ -28,7 +28,7 @@ impl Refusal {
     /// A file that the command line names and that is not there, or cannot be read.
     pub(crate) fn unreadable(path: &Path, error: &dyn std::fmt::Display) -> Self {
         let what = format!("{} cannot be read: {error}", path.display());
-        Self { exit: USAGE, ..Self::new("file_unreadable", what, "check the path") }
+        Self { exit: USAGE, ..Self::new("file_unreadable", what, "check the path, and that the file is text in UTF-8") }
     }
 
     /// The same, with where it happened.

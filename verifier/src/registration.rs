@@ -27,6 +27,8 @@ const FILE: &str = "registration.json";
 
 /// Details that the operator states about itself.
 #[derive(Debug, Clone, clap::Args)]
+#[command(group = clap::ArgGroup::new("contact").required(true).multiple(true).args(["authority_uri", "authority_email"]))]
+#[command(group = clap::ArgGroup::new("asked").required(true).multiple(true).args(["uses", "all_uses"]))]
 pub(crate) struct About {
     /// Your country, two letters.
     #[arg(long)]
@@ -41,7 +43,7 @@ pub(crate) struct About {
     #[arg(long)]
     pub(crate) authority: String,
     /// Its page for complaints, an https URL.
-    #[arg(long, required_unless_present = "authority_email")]
+    #[arg(long)]
     pub(crate) authority_uri: Option<String>,
     /// Its email address.
     #[arg(long)]
@@ -50,7 +52,7 @@ pub(crate) struct About {
     #[arg(long)]
     pub(crate) legal_identifier: Option<String>,
     /// A request template that you use; may be repeated. You are registered for these only.
-    #[arg(long = "use", value_name = "TEMPLATE", required_unless_present = "all_uses")]
+    #[arg(long = "use", value_name = "TEMPLATE")]
     pub(crate) uses: Vec<String>,
     /// Register for any bounds, not only for those of the templates, such as today-18y. Many bounds narrow a hidden value
     /// down; the registrar is shown that any are allowed. Older wallets may refuse a registration without this.

@@ -47,7 +47,7 @@ pub(crate) async fn run(data: &Path, config: Option<&Path>, listen: Option<Socke
     let staff = StaffOnly::of(data)?;
     let key = Keyring::open(data, &config.keys)?;
     let (store, _alone) = ground::open_to_serve(data, &MIGRATIONS).await?;
-    let bound = serve::bind(&config.serve, PORT).await?;
+    let bound = serve::bind(&config.serve, PORT)?;
     let mut verifier = assemble(&config, bound.public_url.clone(), key, Sqlite::new(store.database.clone()))?;
     verifier.registration = registration::installed(data)?;
     if verifier.registration.as_ref().is_some_and(|known| !registration::names_key(known, &verifier.identity)) {
@@ -89,6 +89,7 @@ pub(crate) async fn run(data: &Path, config: Option<&Path>, listen: Option<Socke
             "some issuers' documents or status lists were not fetched in time; fetching continues in the background"
         );
     }
+    let listening = bound.listen()?;
     let background = [
         tokio::spawn(store.clone().keep_mark()),
         tokio::spawn(Arc::clone(&verifier).keep_sweeping()),
@@ -102,7 +103,7 @@ pub(crate) async fn run(data: &Path, config: Option<&Path>, listen: Option<Socke
         routes: grpc::routes(Arc::clone(&verifier), staff, config.serve.max_message_bytes),
     };
     let served = tokio::select! {
-        served = serve::run(bound, &config.serve, services) => served,
+        served = serve::run(listening, &config.serve, services) => served,
         older = older => Err(older),
     };
     for task in background {

@@ -131,7 +131,10 @@ pub fn days_since_1900(date: &str) -> Result<Ordered, Problem> {
 
 /// The beginning of a date `YYYY-MM-DD` in UTC.
 fn midnight(date: &str) -> Result<Timestamp, Problem> {
-    let malformed = || Problem::new(Code::DateMalformed, "not a date of the form YYYY-MM-DD");
+    let malformed = || match day::missing_day(date) {
+        Some(day) => Problem::new(Code::DateMalformed, format!("{day} is a day that does not exist")),
+        None => Problem::new(Code::DateMalformed, "not a date of the form YYYY-MM-DD"),
+    };
     if date.len() != "YYYY-MM-DD".len() {
         return Err(malformed());
     }

@@ -40,6 +40,7 @@ pub(super) struct Opened {
     /// Claims that the issuer left in the clear.
     clear: Vec<ClearClaim>,
     known: bool,
+    refused: bool,
     /// Digest of the voucher serial that it can show.
     pub(super) serial: Option<String>,
 }
@@ -67,6 +68,7 @@ impl Opened {
                 Exposure::Others(others) => plan::Exposure::Others(others.len()),
             },
             known: self.known,
+            refused: self.refused,
         }
     }
 }
@@ -81,6 +83,7 @@ pub(super) fn open_all(
 ) -> Result<Vec<Opened>, Problem> {
     let mut order: Vec<(usize, &HeldCredential)> = contents.credentials.iter().enumerate().collect();
     order.sort_by_key(|(_, held)| std::cmp::Reverse(held.received_at));
+    let refusals = contents.refusals();
     let mut opened = Vec::new();
     for (index, held) in order {
         let wanted = query.credentials.iter().any(|credential| credential.format == held.format);
@@ -93,7 +96,8 @@ pub(super) fn open_all(
         let known = held.copies.iter().any(|copy| copy.shown_to.iter().any(|seen| seen == bounds.asker));
         for copy in copies(held, query, bounds) {
             let serials = catalogue.credential_type(&held.type_name).and_then(|known| known.serials.as_ref());
-            opened.push(open((index, held, copy, known), serials, query, bounds)?);
+            let refused = refusals.contains_key(held.id.as_str());
+            opened.push(Opened { refused, ..open((index, held, copy, known), serials, query, bounds)? });
         }
     }
     Ok(opened)
@@ -208,6 +212,7 @@ fn open(
         provable,
         clear,
         known,
+        refused: false,
         serial,
     })
 }

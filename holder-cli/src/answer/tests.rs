@@ -19,6 +19,7 @@ use crate::wallet::{HeldCredential, HolderKey, thresholds::Commitments, vouchers
 
 mod clear;
 mod least;
+mod refused;
 mod vouchers;
 mod whose;
 

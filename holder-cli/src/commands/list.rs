@@ -9,7 +9,7 @@ use crate::{
     receipt::{Used, used},
     session::Session,
     ui::{Ui, labels::Labels, sanitise::clean},
-    wallet::{Contents, HeldCredential, standing::State},
+    wallet::{Contents, HeldCredential, refusals::Refusal, standing::State},
 };
 
 pub(crate) fn run(session: &Session) -> Result<(), Failure> {
@@ -24,6 +24,7 @@ fn listing(contents: &Contents, catalogue: &Catalogue, ui: &Ui, now: Timestamp) 
     let mut text = String::new();
     let mut listed: Vec<Value> = Vec::with_capacity(contents.credentials.len());
     let used = used(&contents.log);
+    let refusals = contents.refusals();
     for held in &contents.credentials {
         let label = Labels::new(catalogue, &held.type_name, &ui.messages).document();
         let expired = held.valid_until.is_some_and(|until| now > until);
@@ -35,7 +36,8 @@ fn listing(contents: &Contents, catalogue: &Catalogue, ui: &Ui, now: Timestamp) 
         // The wallet counts the uses of a voucher with serials itself; for others it shows what the redeemer said last.
         let said = |used: &Used| (u64::from(used.left), u64::from(used.of));
         let uses = own_uses(held).or(used.map(said));
-        entry(ui, catalogue, held, used, now, &mut text);
+        let refusal = refusals.get(held.id.as_str()).copied();
+        entry(ui, catalogue, held, (used, refusal), now, &mut text);
         listed.push(json!({
             "id": held.id, "type": held.type_name, "label": label, "format": held.format,
             "issuer": held.issuer, "issuer_name": held.issuer_name,
@@ -44,6 +46,7 @@ fn listing(contents: &Contents, catalogue: &Catalogue, ui: &Ui, now: Timestamp) 
             "copies": held.copies.len(), "copies_unused": fresh,
             "low": low, "refillable": held.is_refillable(), "copies_confirmed": vouched, "ends_soon": soon,
             "confirmed_until": vouched_until.map(|until| until.to_string()),
+            "refused": refusal.map(|refusal| refusal_json(&refusal)),
             "withdrawn": held.withdrawn().map(|standing| standing.state.as_str()),
             "uses_left": uses.map(|(left, _)| left), "uses": uses.map(|(_, of)| of),
             "message": held.message().map(|standing| clean(&standing.message)),
@@ -73,7 +76,7 @@ fn entry(
     ui: &Ui,
     catalogue: &Catalogue,
     held: &HeldCredential,
-    used: Option<&Used>,
+    (used, refusal): (Option<&Used>, Option<Refusal<'_>>),
     now: Timestamp,
     text: &mut String,
 ) {
@@ -108,6 +111,9 @@ fn entry(
     if let Some(standing) = standing(ui, held, held.vouched_for(now).1) {
         line(&standing);
     }
+    if let Some(refusal) = refusal {
+        line(&refused(ui, &refusal));
+    }
     if let Some(said) = message(ui, held) {
         line(&said);
     }
@@ -135,6 +141,18 @@ pub(crate) fn standing(ui: &Ui, held: &HeldCredential, vouched_until: Option<Tim
     }
 }
 
+/// An asker's word that the document does not hold.
+pub(crate) fn refused(ui: &Ui, refusal: &Refusal<'_>) -> String {
+    let id = if refusal.state == State::Revoked { "refused-revoked" } else { "refused-suspended" };
+    let (asker, time) = (clean(refusal.asker), refusal.at.to_string());
+    ui.messages.with(id, &[("asker", &asker), ("time", &time)])
+}
+
+/// The same for a program.
+pub(crate) fn refusal_json(refusal: &Refusal<'_>) -> Value {
+    json!({"reason": refusal.state.as_str(), "at": refusal.at.to_string(), "asker": clean(refusal.asker)})
+}
+
 /// Returns the message of the issuer to the owner, in the issuer's own words.
 pub(crate) fn message(ui: &Ui, held: &HeldCredential) -> Option<String> {
     let standing = held.message()?;
@@ -149,6 +167,7 @@ mod tests {
     use crate::{
         answer::tests::{Issuer, NOW},
         ui::{messages::Language, wrap::width},
+        wallet::{Entry, EntryKind, ShownPart},
     };
 
     /// The list counts copies without opening them; a benchmark measures it (`cargo bench -p carnet-tests`).
@@ -172,6 +191,12 @@ mod tests {
         held.issuer_name = "東京都出入国在留管理局と外国人在留支援センターの合同窓口 Tokyo".to_owned();
         held.endpoint = Some("https://university.example".to_owned());
         contents.credentials = vec![held];
+        let parts = vec![ShownPart::named("aaaa", "QualificationCredential")];
+        let party_name = "Housing Office of the City".to_owned();
+        let number = contents.log.push(Entry { parts, party_name, ..Entry::new(NOW, EntryKind::Sending, "housing") });
+        let sent = contents.log.entry(number).unwrap().clone();
+        let reason = "suspended".to_owned();
+        contents.log.push(Entry { reason, ..Entry::about(&sent, NOW, EntryKind::RefusedByAsker) });
         let catalogue = Catalogue::embedded().unwrap();
         for language in Language::ALL {
             for columns in [40, 80] {
@@ -183,6 +208,7 @@ mod tests {
                 assert!(text.starts_with(label.split(' ').next().unwrap()), "{text}");
                 let flat = text.split_whitespace().collect::<Vec<_>>().join(" ");
                 assert!(!flat.contains("list-") && flat.contains("carnet refill") && flat.contains("aaaa"), "{text}");
+                assert!(flat.contains("Housing Office of the City") && flat.contains("carnet refresh"), "{text}");
             }
         }
         let empty = listing(&Contents::new(12), &catalogue, &Ui::new(false, true, Language::En), NOW).0;

@@ -106,7 +106,7 @@ fn read(path: &Path) -> Result<Vec<u8>, Failure> {
     let read = File::open(path).and_then(|file| file.take(LARGEST).read_to_end(&mut bytes));
     read.map_err(|error| {
         let message = format!("{} cannot be read: {error}", path.display());
-        Failure::usage("file_unreadable", message, "check the path")
+        Failure::usage("file_unreadable", message, "check the path, and that the file is text in UTF-8")
     })?;
     Ok(without_mark(&bytes).to_vec())
 }

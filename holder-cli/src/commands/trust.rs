@@ -174,7 +174,7 @@ fn source(list: &str) -> Result<String, Failure> {
     }
     let path = std::path::absolute(list).map_err(|error| {
         let message = format!("{} is no file: {error}", clean(list));
-        Failure::usage("trust_list_unreadable", message, "check the path")
+        Failure::usage("trust_list_unreadable", message, "check the path, and that the file is text in UTF-8")
     })?;
     Ok(path.display().to_string())
 }
@@ -278,7 +278,7 @@ async fn read(session: &Session, source: &str) -> Result<Vec<u8>, Failure> {
     let read = tokio::fs::read(source).await.and_then(|text| handed_over(&text).map(<[u8]>::to_vec));
     read.map_err(|error| {
         let message = format!("The trust list cannot be read from {}: {error}", clean(source));
-        Failure::usage("trust_list_unreadable", message, "check the path")
+        Failure::usage("trust_list_unreadable", message, "check the path, and that the file is text in UTF-8")
     })
 }
 

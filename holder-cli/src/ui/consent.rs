@@ -8,6 +8,7 @@ use carnet_spec::Catalogue;
 use super::{Ui, labels::Labels, sanitise::clean};
 use crate::{
     answer::{Answer, Asked, Exposure, Part},
+    commands::list::refused,
     introduction::Introduction,
     request::Request,
     wallet::{Contents, Copy, forgetting::UNKNOWN_PARTY, standing::StapledStatement},
@@ -167,6 +168,9 @@ impl Consent<'_> {
         }
         if part.everything {
             let _ = writeln!(screen, "! {}", say("consent-everything"));
+        }
+        if let Some(refusal) = self.contents.refusals().get(held.id.as_str()) {
+            let _ = writeln!(screen, "! {}", refused(ui, refusal));
         }
         if let Some(copy) = held.copies.get(part.copy).filter(|_| !part.everything) {
             let text = match self.statement(copy) {

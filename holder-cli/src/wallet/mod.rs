@@ -7,6 +7,7 @@ pub(crate) mod log;
 pub(crate) mod mark;
 pub(crate) mod packing;
 pub(crate) mod presentations;
+pub(crate) mod refusals;
 pub(crate) mod requests;
 pub(crate) mod standing;
 pub(crate) mod texts;

@@ -43,7 +43,7 @@ enum Verb {
     /// Serve wallets and staff.
     Serve {
         /// The data directory that `init` created.
-        #[arg(long)]
+        #[arg(long, value_parser = carnet_service::directory::MadeDirectory)]
         data: PathBuf,
         /// A TOML file whose fields override DIR/config.toml.
         #[arg(long)]

@@ -275,7 +275,10 @@ fn read_claims(path: &Path) -> Result<Map<String, Value>, Failure> {
         ))
     };
     let text = disk::read_given_or_input(path).map_err(|error| {
-        Failure::Unreadable(format!("the claims in {} cannot be read: {error}\nhint: check the path", path.display()))
+        Failure::Unreadable(format!(
+            "the claims in {} cannot be read: {error}\nhint: check the path, and that the file is text in UTF-8",
+            path.display()
+        ))
     })?;
     match json::parse(&text, Limits::DOCUMENT) {
         Ok(Value::Object(claims)) => Ok(claims),

@@ -36,7 +36,7 @@ pub(crate) enum RegistrarVerb {
     /// Show the registrar's name and DID.
     Show {
         /// The directory that `registrar init` created.
-        #[arg(long)]
+        #[arg(long, value_parser = carnet_service::directory::MadeDirectory)]
         data: PathBuf,
         /// Print JSON.
         #[arg(long)]
@@ -49,7 +49,7 @@ pub(crate) enum RegistrarVerb {
 #[derive(Debug, clap::Args)]
 pub(crate) struct SignArgs {
     /// The directory that `registrar init` created.
-    #[arg(long)]
+    #[arg(long, value_parser = carnet_service::directory::MadeDirectory)]
     data: PathBuf,
     /// The verifier's request, which the verifier has signed.
     file: PathBuf,

@@ -2,6 +2,7 @@
 
 use std::{collections::HashSet, path::PathBuf};
 
+use carnet_console::{Answer, Question};
 use carnet_core::{day, input::text_of_file, time::Timestamp};
 use carnet_proto::issuer::v1::{self as proto, status_service_client::StatusServiceClient};
 use carnet_service::{
@@ -16,7 +17,7 @@ use crate::secrets;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum StatusVerb {
-    /// Revoke credentials for good. This cannot be undone. The lists show it at once.
+    /// Revoke credentials for good. This cannot be undone, so it asks, or needs --yes. The lists show it at once.
     Revoke(TimedArgs),
     /// Suspend credentials for now. The lists show it at once.
     Suspend(TimedArgs),
@@ -78,7 +79,7 @@ pub(crate) struct ChangeArgs {
     /// run prints it.
     #[arg(long, value_name = "COUNT")]
     count: Option<u64>,
-    /// Change more than one credential without asking.
+    /// Approve without a question: needed to revoke, and to change more than one credential.
     #[arg(long)]
     yes: bool,
     /// Refused: replaced by `--yes --count COUNT`.
@@ -187,6 +188,9 @@ async fn change(
                     would be, and then with --yes, and --count and that number";
         return Err(Failure::Named { reason: "approval_needed", text: what.to_owned() });
     }
+    if verb == proto::StatusVerb::Revoke && !args.yes && !args.dry_run {
+        approve_revocation(ids.first().map_or("", String::as_str), args.staff.json)?;
+    }
     let request = proto::ChangeStatusRequest {
         request_id: args.request_id.unwrap_or_else(secrets::draw_id),
         verb: verb.into(),
@@ -204,6 +208,7 @@ async fn change(
         "act": done.act, "verb": verb_name(verb.into()), "credentials": done.credentials, "copies": done.copies,
         "changed": done.changed, "published": done.published, "dry_run": args.dry_run, "open_offers": done.open_offers,
         "published_at": done.published_at.as_ref().map(|at| time(Some(at))),
+        "unchanged_since": done.unchanged_since.as_ref().map(|at| time(Some(at))),
     });
     print(args.staff.json, &value, || {
         let what = format!(
@@ -224,6 +229,9 @@ async fn change(
                 done.changed, done.credentials
             );
         }
+        if done.act == 0 {
+            return unchanged(verb, &done) + &open;
+        }
         let published = match &done.published_at {
             _ if verb == proto::StatusVerb::Message => {
                 "It is in no list. Holders' wallets show it after their next refresh.".to_owned()
@@ -241,6 +249,39 @@ async fn change(
     Ok(())
 }
 
+/// Asks before one credential is revoked, since no other verb takes that back.
+fn approve_revocation(id: &str, json: bool) -> Result<(), Failure> {
+    let refused = |reason, what: &str| {
+        let text =
+            format!("{what}; nothing was changed\nhint: look with `status show {id}`, and add --yes to revoke it");
+        Err(Failure::Named { reason, text })
+    };
+    let question = format!("Revoke {id} for good? It cannot be undone. (yes = 1, no = 2)");
+    match if json { None } else { carnet_console::ask(&Question::english(&question)) } {
+        None => refused("approval_needed", "revoking cannot be undone, so it needs a yes, and nobody can be asked"),
+        Some(Answer::Yes) => Ok(()),
+        Some(Answer::No) => refused("declined", "the answer was no"),
+        Some(Answer::Unclear) => refused("not_answered", "nobody answered with yes or no"),
+    }
+}
+
+/// Text for an act that changed nothing, and so was not written down.
+fn unchanged(verb: proto::StatusVerb, done: &proto::ChangeStatusResponse) -> String {
+    let since = done.unchanged_since.as_ref().map(|at| format!(" since {}", time(Some(at))));
+    let since = since.unwrap_or_default();
+    let what = match (verb, done.credentials) {
+        (proto::StatusVerb::Revoke, 1) => format!("it is revoked{since}"),
+        (proto::StatusVerb::Suspend, 1) => format!("it is suspended{since}"),
+        (proto::StatusVerb::Reinstate, 1) => format!("it is not suspended{since}"),
+        (proto::StatusVerb::Revoke, several) => format!("all {several} credentials are revoked"),
+        (proto::StatusVerb::Suspend, several) => format!("each of the {several} credentials is suspended or revoked"),
+        (proto::StatusVerb::Reinstate, several) => format!("none of the {several} credentials is suspended"),
+        _ => "what is said to the holders is that already".to_owned(),
+    };
+    let listed = done.published_at.as_ref().map(|at| format!(" The lists say so from {} on.", time(Some(at))));
+    format!("Nothing to change: {what}.{}", listed.unwrap_or_default())
+}
+
 fn counted(number: u64, one: &str, several: &str) -> String {
     format!("{number} {}", if number == 1 { one } else { several })
 }
@@ -248,7 +289,10 @@ fn counted(number: u64, one: &str, several: &str) -> String {
 /// Reads ids from a file, one per line; empty lines and text after `#` are skipped.
 fn read_ids(path: &std::path::Path) -> Result<Vec<String>, Failure> {
     let unread = |error: &dyn std::fmt::Display| {
-        Failure::Unreadable(format!("the ids in {} cannot be read: {error}\nhint: check the path", path.display()))
+        Failure::Unreadable(format!(
+            "the ids in {} cannot be read: {error}\nhint: check the path, and that the file is text in UTF-8",
+            path.display()
+        ))
     };
     let content = disk::read_given_or_input(path).map_err(|error| unread(&error))?;
     let lines = text_of_file(&content)
@@ -273,7 +317,7 @@ async fn show(id: String, staff: &StaffArgs) -> Result<(), Failure> {
         let line = |copy: &Value| {
             let list = copy.get("lists").and_then(|lists| lists.get(0)).and_then(Value::as_str).unwrap_or("no list");
             format!(
-                "{}  {}{}  {}  issued {}  entry {} of {list}",
+                "{}  {}{}  {}  issued {}  entry {} of {list}{}",
                 text(copy, "issued_id"),
                 text(copy, "status"),
                 copy.get("message")
@@ -284,6 +328,10 @@ async fn show(id: String, staff: &StaffArgs) -> Result<(), Failure> {
                 text(copy, "credential_type"),
                 text(copy, "issued_at"),
                 copy.get("index").cloned().unwrap_or_default(),
+                copy.get("listed_from")
+                    .and_then(Value::as_str)
+                    .map(|from| format!("  the lists say so from {from}"))
+                    .unwrap_or_default(),
             )
         };
         copies.iter().map(line).collect::<Vec<_>>().join("\n")
@@ -380,7 +428,7 @@ fn copy_json(copy: &proto::CopyStatus) -> Value {
     json!({
         "issued_id": copy.issued_id, "offer_id": copy.offer_id, "credential_type": copy.credential_type,
         "issued_at": time(copy.issued_at.as_ref()), "status": status, "lists": copy.lists, "index": copy.index,
-        "act": copy.act, "message": copy.message,
+        "act": copy.act, "message": copy.message, "listed_from": copy.listed_from.as_ref().map(|at| time(Some(at))),
     })
 }
 

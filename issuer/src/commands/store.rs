@@ -2,7 +2,7 @@
 
 use std::{path::Path, sync::Arc};
 
-use carnet_core::{Problem, did::Did};
+use carnet_core::{Code, Problem, did::Did};
 use carnet_service::{
     config::{StartError, refused_field},
     fetcher::fetcher,
@@ -37,10 +37,11 @@ pub(super) async fn restore(args: &RestoreArgs) -> Result<(), Failure> {
     let staged = StagedStore::stage(&args.data, args.from.as_deref()).await?;
     let site = site(&args.data, &config)?;
     let found = match &site {
-        Some(site) => Some(site.directory().await),
+        Some(site) => Some(site.directory().await.and_then(|found| found.ok_or_else(no_copy))),
         None => None,
     };
-    let known = known(&staged, found.as_ref())?;
+    // With --accept-loss the operator says that something was lost, whatever shows it.
+    let known = known(&staged, found.as_ref())?.or_else(|| args.accept_loss.then(String::new));
     let Some(known) = known else {
         let restored = staged_warnings(&staged, found.as_ref());
         let (value, text) = arguments::said(&staged.put(&MIGRATIONS).await?, false, &restored);
@@ -72,6 +73,14 @@ pub(super) async fn restore(args: &RestoreArgs) -> Result<(), Failure> {
     }
     print(args.json, &value, || text);
     Ok(())
+}
+
+/// Fault of a web site without copies, since the service is stopped now.
+fn no_copy() -> Problem {
+    Problem::new(
+        Code::DidUnresolved,
+        "the web site answers that it cannot reach the service, which is stopped, and it keeps no copies",
+    )
 }
 
 /// Returns the base URL of this issuer's lists; `None` if they are not published.

@@ -17,7 +17,7 @@ use crate::{
 #[derive(Debug, Args)]
 pub(crate) struct VouchersArgs {
     /// The data directory that `init` created; the service may be running.
-    #[arg(long)]
+    #[arg(long, value_parser = carnet_service::directory::MadeDirectory)]
     data: PathBuf,
     /// A TOML file whose fields override DIR/config.toml.
     #[arg(long)]

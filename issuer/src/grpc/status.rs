@@ -112,6 +112,7 @@ impl<S: Store> proto::status_service_server::StatusService for Statuses<S> {
                 status::Published::At(at) => Some(wire::timestamp(at)),
                 status::Published::Now | status::Published::Soon => None,
             },
+            unchanged_since: acted.unchanged_since.map(wire::timestamp),
         }))
     }
 
@@ -177,6 +178,7 @@ impl<S: Store> Statuses<S> {
             index: copy.place.position,
             act: number(copy.act.unwrap_or_default()),
             message: copy.message.into(),
+            listed_from: copy.waits_since.and_then(|since| self.0.listed_from(since)).map(wire::timestamp),
         }
     }
 }

@@ -84,13 +84,12 @@ impl<S: Store> Issuer<S> {
         if dry_run {
             return Ok((acted, Published::Soon));
         }
-        tracing::info!(
-            act = acted.act,
-            verb,
-            credentials = acted.credentials,
-            changed = acted.changed,
-            "status changed"
-        );
+        let waits = if let Some(act) = acted.act {
+            tracing::info!(act, verb, credentials = acted.credentials, changed = acted.changed, "status changed");
+            waits
+        } else {
+            acted.waits_since.and_then(|since| self.listed_from(since))
+        };
         if let (Some(at), false) = (waits, is_message) {
             return Ok((acted, Published::At(at)));
         }

@@ -279,6 +279,11 @@ impl<S> Issuer<S> {
         self.status.set_times.next(self.now()).filter(|_| self.status.base.is_some())
     }
 
+    /// Set time at which lists say what waits since an instant; none: at once.
+    pub(crate) fn listed_from(&self, since: Timestamp) -> Option<Timestamp> {
+        self.status.set_times.next(since).filter(|_| self.status.base.is_some())
+    }
+
     /// Returns name and value of the member that refers to a copy's status; `None` if lists are not published.
     pub(crate) fn status_member(&self, format: Format, place: Place) -> Option<(String, Value)> {
         let url = |form| self.status.url(form, place.list).filter(|_| self.publishes(form));

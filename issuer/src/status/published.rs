@@ -33,6 +33,8 @@ use crate::{
 const TYP: &str = "carnet-publication+jwt";
 /// Name of the lists among the publication faults.
 const LISTS: &str = "the status lists";
+/// Fault of a web site that does not reach the service that it publishes for.
+const UNREACHED: &str = "the web site answers that it cannot reach this service";
 /// Delay of a service's first check of its own publication.
 const FIRST: Duration = Duration::from_secs(2);
 /// Interval between two checks of a running service.
@@ -59,6 +61,17 @@ pub(crate) struct PublicationSite {
     /// The issuer's own DID document, with the accepted keys.
     pub(crate) own: Arc<DidDocument>,
     pub(crate) fetcher: HttpsFetcher,
+}
+
+/// Outcome of a look at what is published.
+#[derive(Debug)]
+enum Look {
+    /// Nothing there is newer than the store.
+    NotNewer,
+    /// The web site asks this service for it, and has no copy.
+    AsksThisService,
+    /// It could not be read.
+    Unread(Problem),
 }
 
 /// Fetched directory.
@@ -112,13 +125,16 @@ fn own_key(jws: &Jws, did: &Did, own: &DidDocument) -> Result<carnet_core::keys:
 }
 
 impl PublicationSite {
-    /// Fetches the directory of the lists.
+    /// Fetches the directory of the lists. `None`: the web site passes the request on to this service, cannot reach it, and
+    /// keeps no copy.
     ///
     /// # Errors
     /// Those of [`HttpsFetcher::bytes`]; the directory is no JSON, or its statement is invalid.
-    pub(crate) async fn directory(&self) -> Result<PublishedDirectory, Problem> {
-        let bytes =
-            self.fetcher.bytes(&format!("{}/lists", self.base), "application/json", Limits::DOCUMENT.max_bytes).await?;
+    pub(crate) async fn directory(&self) -> Result<Option<PublishedDirectory>, Problem> {
+        let (url, most) = (format!("{}/lists", self.base), Limits::DOCUMENT.max_bytes);
+        let Some(bytes) = self.fetcher.bytes_through_proxy(&url, "application/json", most).await? else {
+            return Ok(None);
+        };
         let directory: Map<String, Value> = json::parse_object(&bytes, Limits::DOCUMENT)?;
         let statement = directory.get("publication").map(|text| {
             let text =
@@ -127,7 +143,7 @@ impl PublicationSite {
         });
         let urls = directory.get("status_lists").and_then(Value::as_array).into_iter().flatten();
         let urls = urls.filter_map(Value::as_str).map(str::to_owned).collect();
-        Ok(PublishedDirectory { statement: statement.transpose()?, urls })
+        Ok(Some(PublishedDirectory { statement: statement.transpose()?, urls }))
     }
 
     /// Reads the published states, and returns the numbers of unreadable lists. An expired list counts: it is the last
@@ -221,15 +237,19 @@ impl PublicationWatch {
         }
     }
 
-    /// Checks once, before anything is published. An unreachable web site causes a warning, and does not prevent the
-    /// start.
+    /// Checks once, before anything is published and before this service listens. An unreachable web site causes a
+    /// warning, and does not prevent the start; one that forwards to this very service is no fault.
     ///
     /// # Errors
     /// The publication is of another store, or of a later state of this one.
     pub(crate) async fn look_at_start(&self) -> Result<(), StartError> {
         match self.look().await? {
-            Ok(()) => {}
-            Err(problem) => tracing::warn!(
+            Look::NotNewer => {}
+            Look::AsksThisService => tracing::info!(
+                base = self.site.base,
+                "the web site asks this service for what is published and keeps no copy, so that it cannot tell whether this store is the newest"
+            ),
+            Look::Unread(problem) => tracing::warn!(
                 base = self.site.base,
                 %problem,
                 "what is published could not be looked at, so that nobody knows whether this store is the newest; it is tried again"
@@ -244,8 +264,9 @@ impl PublicationWatch {
         loop {
             tokio::time::sleep(pause).await;
             let found = match self.look().await {
-                Ok(Ok(())) => self.read_back(issuer).await,
-                Ok(Err(problem)) => Err(problem.to_string()),
+                Ok(Look::NotNewer) => self.read_back(issuer).await,
+                Ok(Look::AsksThisService) => Err(UNREACHED.to_owned()),
+                Ok(Look::Unread(problem)) => Err(problem.to_string()),
                 Err(older) => {
                     return StartError::new(
                         older.message.replace("Nothing was started or changed.", "The service has stopped."),
@@ -268,7 +289,7 @@ impl PublicationWatch {
     /// Reads the directory and the newest list as a verifier does.
     async fn read_back<S: Store>(&self, issuer: &Issuer<S>) -> Result<(), String> {
         let before = issuer.status.shelf();
-        let directory = self.site.directory().await.map_err(|problem| problem.to_string())?;
+        let directory = self.site.directory().await.map_err(|problem| problem.to_string())?.ok_or(UNREACHED)?;
         let after = issuer.status.shelf();
         // A list opened or retired in the meantime may be present or not.
         let mut lasting = before.urls().filter(|url| after.at(url).is_some());
@@ -282,12 +303,13 @@ impl PublicationWatch {
         self.site.list(list, url).await.map(drop).map_err(|problem| format!("{url} cannot be used: {problem}"))
     }
 
-    async fn look(&self) -> Result<Result<(), Problem>, StartError> {
+    async fn look(&self) -> Result<Look, StartError> {
         let directory = match self.site.directory().await {
-            Ok(directory) => directory,
-            Err(problem) => return Ok(Err(problem)),
+            Ok(Some(directory)) => directory,
+            Ok(None) => return Ok(Look::AsksThisService),
+            Err(problem) => return Ok(Look::Unread(problem)),
         };
-        let Some(published) = directory.statement else { return Ok(Ok(())) };
+        let Some(published) = directory.statement else { return Ok(Look::NotNewer) };
         // Read after the fetch, so that the store includes everything published in the meantime.
         let unread = |error: sqlx::Error| {
             StartError::new(
@@ -302,7 +324,7 @@ impl PublicationWatch {
             .map_err(unread)?;
         let was = published.store == own.id || former.contains(&published.store);
         if was && published.number <= own.publication {
-            return Ok(Ok(()));
+            return Ok(Look::NotNewer);
         }
         let what = if was {
             format!("publication {} is there, and the store is at {}", published.number, own.publication)

@@ -115,7 +115,8 @@ pub(crate) struct Act {
 /// Result of an act.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Acted {
-    /// Number of the act, which is the version of the lists that include it; `None` for a dry run.
+    /// Number of the act, which is the version of the lists that include it; `None` for a dry run, and where nothing
+    /// changed.
     pub(crate) act: Option<i64>,
     /// Number of matching credentials.
     pub(crate) credentials: u64,
@@ -125,6 +126,10 @@ pub(crate) struct Acted {
     pub(crate) changed: u64,
     /// Number of open offers that match the filter.
     pub(crate) open: u64,
+    /// Where nothing changed, of one credential: when its status changed last.
+    pub(crate) unchanged_since: Option<Timestamp>,
+    /// Where nothing changed, of one credential: since when its status waits for the lists.
+    pub(crate) waits_since: Option<Timestamp>,
 }
 
 /// Copy changed by an act.
@@ -164,6 +169,8 @@ pub(crate) struct CopyStatus {
     pub(crate) message: u8,
     /// Last act that changed its state.
     pub(crate) act: Option<i64>,
+    /// Since when its state waits for the lists, which say another one.
+    pub(crate) waits_since: Option<Timestamp>,
 }
 
 /// Standing of a copy, for its holder.

@@ -9,6 +9,17 @@ use tonic_types::StatusExt as _;
 use super::harness::{CLERK, HolderOffer, MARK, NOW, Running, claims, holder_keys, offer_request, reason, start};
 
 #[tokio::test]
+async fn a_type_that_is_not_issued_is_named_with_the_nearest_one() {
+    let issuer = start().await;
+    let said = |name: &str| issuer.issuer.credential_type(name).unwrap_err().to_string();
+    let near = said("QualificationCredentials");
+    assert!(near.contains("no type \"QualificationCredentials\"; the nearest is QualificationCredential"), "{near}");
+    let far = said(&"x".repeat(5_000));
+    assert!(far.contains("it issues ") && far.contains("ResidencePermitCredential") && far.len() < 1_000, "{far}");
+    assert!(issuer.issuer.credential_type("QualificationCredential").is_ok(), "the twin");
+}
+
+#[tokio::test]
 async fn staff_calls_need_the_token() {
     let issuer = start().await;
     let mut without = OfferServiceClient::new(issuer.channel.clone());

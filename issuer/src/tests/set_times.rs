@@ -8,7 +8,7 @@ use super::{
     refilling::refilled,
     status::{REINSTATE, REVOKE, SUSPEND, change},
 };
-use crate::store::status::State;
+use crate::store::status::{State, StatusStore};
 
 fn calmly(verb: proto::StatusVerb, ids: &[&str]) -> proto::ChangeStatusRequest {
     proto::ChangeStatusRequest { urgency: proto::StatusUrgency::NotUrgent.into(), ..change(verb, ids) }
@@ -55,6 +55,48 @@ async fn what_is_not_urgent_is_published_at_the_next_set_time_with_all_else() {
     assert_eq!(published(&issuer.restarted().await, &copies).await, [Revoked, Suspended, Suspended]);
 }
 
+/// A number that is given to nothing would stand in the record as if somebody had done something.
+#[tokio::test]
+async fn an_act_that_changes_nothing_is_not_written_down_and_says_since_when_it_is_so() {
+    let issuer = start().await;
+    let (offer, _) = issuer.issue(proto::CredentialFormat::VcSdJwt, 2).await;
+    let six = issuer.now() + 21_600;
+    let seconds = |at: Option<prost_types::Timestamp>| at.map(|at| at.seconds);
+    let nothing = issuer.change(change(REINSTATE, &[&offer])).await.unwrap();
+    assert_eq!((nothing.act, nothing.changed, nothing.unchanged_since), (0, 0, None));
+    let suspended_at = issuer.now();
+    let suspended = issuer.change(change(SUSPEND, &[&offer])).await.unwrap();
+    assert_eq!((suspended.act, suspended.unchanged_since), (1, None), "the twin");
+    issuer.pass(60);
+    let again = issuer.change(change(SUSPEND, &[&offer])).await.unwrap();
+    assert_eq!((again.act, seconds(again.unchanged_since), again.published), (0, Some(suspended_at), true));
+    // What waits for the lists is said to, by the act and by the status.
+    let back = issuer.change(calmly(REINSTATE, &[&offer])).await.unwrap();
+    assert_eq!((back.act, seconds(back.published_at)), (2, Some(six)));
+    issuer.pass(60);
+    let again = issuer.change(change(REINSTATE, &[&offer])).await.unwrap();
+    assert_eq!((again.act, seconds(again.unchanged_since)), (0, Some(suspended_at + 60)));
+    assert_eq!((seconds(again.published_at), again.published), (Some(six), false));
+    let read = || async {
+        let request = proto::ReadStatusRequest { id: offer.clone() };
+        let copies = issuer.statuses().read_status(request).await.unwrap().into_inner().copies;
+        copies.into_iter().map(|copy| seconds(copy.listed_from)).collect::<Vec<_>>()
+    };
+    assert_eq!(read().await, [Some(six), Some(six)]);
+    issuer.pass(21_600);
+    issuer.issuer.publish().await.unwrap();
+    assert_eq!(read().await, [None, None]);
+    let again = issuer.change(change(REINSTATE, &[&offer])).await.unwrap();
+    assert_eq!((again.act, again.published_at, again.published), (0, None, true));
+    assert_eq!(
+        StatusStore::acts(&issuer.issuer.store, "", crate::store::Slice { before: i64::MAX, limit: 9 })
+            .await
+            .unwrap()
+            .len(),
+        2
+    );
+}
+
 #[tokio::test]
 async fn an_urgent_act_ends_the_wait_of_its_own_copies_alone() {
     let issuer = start().await;
@@ -82,7 +124,8 @@ async fn where_staff_do_not_say_taking_back_is_urgent_and_giving_back_is_not() {
     assert!(issuer.change(unsaid(REVOKE)).await.unwrap().published);
     assert_eq!(published(&issuer, &[&copies[0]]).await, [State::Revoked]);
     // The same request_id with another urgency is a different request.
-    let first = calmly(REVOKE, &[&offer]);
+    let (another, _) = issuer.issue(proto::CredentialFormat::VcSdJwt, 1).await;
+    let first = calmly(REVOKE, &[&another]);
     issuer.change(first.clone()).await.unwrap();
     let other = proto::ChangeStatusRequest { urgency: proto::StatusUrgency::Urgent.into(), ..first };
     assert_eq!(reason(issuer.change(other).await), "REQUEST_ID_REUSED");

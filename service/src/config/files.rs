@@ -175,10 +175,50 @@ fn value_within(value: &DeValue<'_>, own: Range<usize>, field: &str, span: &Rang
     }
 }
 
-/// Returns serde's words, with the nearest name of a field that is not known.
-fn explained(message: &str) -> String {
+/// Describes a fault of a field in words of the configuration, in the place of serde's.
+pub(super) fn explained(message: &str) -> String {
     let message = message.trim_end();
-    let Some(rest) = message.strip_prefix("unknown field ") else { return message.to_owned() };
+    if let Some(rest) = message.strip_prefix("unknown field ") {
+        return unknown_field(rest);
+    }
+    if let Some(rest) = message.strip_prefix("unknown variant ") {
+        let mut names = rest.split('`').skip(1).step_by(2);
+        let given = names.next().unwrap_or_default();
+        let known: Vec<&str> = names.collect();
+        let meant = nearest(given, known.iter().copied()).map(|meant| format!("; the nearest is {meant}"));
+        return format!("it has to be one of {}{}", known.join(", "), meant.unwrap_or_default());
+    }
+    if let Some(field) = message.strip_prefix("missing field ") {
+        return format!("the field {} is missing", field.trim_matches('`'));
+    }
+    match message.split_once(", expected ") {
+        Some((given, expected)) if given.starts_with("invalid ") => format!("it has to be {}", wanted(expected)),
+        _ => message.to_owned(),
+    }
+}
+
+/// Returns what a configuration has to have where serde expected this.
+fn wanted(expected: &str) -> String {
+    let numbers = [("u8", u64::from(u8::MAX)), ("u16", u64::from(u16::MAX)), ("u32", u64::from(u32::MAX))];
+    if let Some((_, most)) = numbers.iter().find(|(name, _)| *name == expected) {
+        return format!("a whole number from 0 to {most}");
+    }
+    let words = match expected {
+        "u64" | "usize" | "a nonzero u64" => "a whole number, 0 or more",
+        "i64" | "i32" | "isize" => "a whole number",
+        "f64" | "f32" => "a number",
+        "a boolean" => "true or false",
+        "a string" | "string" | "str" => "a text in quotes",
+        "path string" | "a path string" => "a path in quotes",
+        "a sequence" => "a list in brackets",
+        "a map" => "a table",
+        structure if structure.starts_with("struct ") => "a table",
+        other => other,
+    };
+    words.to_owned()
+}
+
+fn unknown_field(rest: &str) -> String {
     let mut names = rest.split('`').skip(1).step_by(2);
     let unknown = names.next().unwrap_or_default();
     let known: Vec<&str> = names.collect();

@@ -28,7 +28,7 @@ use crate::{config::StartError, time};
 #[derive(Debug, Clone, Args)]
 pub struct Place {
     /// The data directory.
-    #[arg(long)]
+    #[arg(long, value_parser = crate::directory::MadeDirectory)]
     pub data: PathBuf,
     /// A TOML file whose fields override DIR/config.toml.
     #[arg(long)]

@@ -29,12 +29,12 @@ impl Running {
 }
 
 pub(crate) async fn start(config: ServeConfig) -> Running {
-    let bound = bind(&config, 0).await.unwrap();
+    let listening = bind(&config, 0).unwrap().listen().unwrap();
     let (stop, stopped) = oneshot::channel();
     let (tell, told) = oneshot::channel();
     let served = tokio::spawn(async move {
         let stop = async move { stopped.await.unwrap_or(()) };
-        serve(bound, &config, nothing(&[NAME]), (stop, Duration::from_millis(300)), |line| tell.send(line).unwrap())
+        serve(listening, &config, nothing(&[NAME]), (stop, Duration::from_millis(300)), |line| tell.send(line).unwrap())
             .await
     });
     let line: serde_json::Value = serde_json::from_str(&told.await.unwrap()).unwrap();
@@ -102,8 +102,8 @@ async fn a_certificate_that_cannot_be_used_stops_the_start() {
     std::fs::write(&path, "no certificate").unwrap();
     for cert in [path.clone(), dir.path().join("missing.pem")] {
         let config = ServeConfig { tls: Some(TlsFiles { cert, key: path.clone() }), ..ServeConfig::default() };
-        let bound = bind(&config, 0).await.unwrap();
-        let error = serve(bound, &config, nothing(&[]), (async {}, GRACE), |_| {}).await.unwrap_err();
+        let listening = bind(&config, 0).unwrap().listen().unwrap();
+        let error = serve(listening, &config, nothing(&[]), (async {}, GRACE), |_| {}).await.unwrap_err();
         assert!(error.message.contains("Nothing was started"), "{error}");
     }
 }
@@ -111,20 +111,42 @@ async fn a_certificate_that_cannot_be_used_stops_the_start() {
 #[tokio::test]
 async fn off_loopback_it_needs_tls() {
     let config = ServeConfig { listen: Some(SocketAddr::from(([0, 0, 0, 0], 0))), ..ServeConfig::default() };
-    assert!(bind(&config, 0).await.unwrap_err().hint.contains("tls.cert"));
+    assert!(bind(&config, 0).unwrap_err().hint.contains("tls.cert"));
     let loopback = ServeConfig::default();
-    let bound = bind(&loopback, 0).await.unwrap();
-    let taken = ServeConfig { listen: Some(bound.listener.local_addr().unwrap()), ..ServeConfig::default() };
-    assert!(bind(&taken, 0).await.unwrap_err().message.contains("cannot be listened on"));
+    let listening = bind(&loopback, 0).unwrap().listen().unwrap();
+    let taken = ServeConfig { listen: Some(listening.listener.local_addr().unwrap()), ..ServeConfig::default() };
+    assert!(bind(&taken, 0).unwrap_err().message.contains("cannot be listened on"));
+}
+
+/// A service that looks at its own web site first would otherwise wait for itself.
+#[tokio::test]
+async fn an_address_that_is_bound_refuses_connections_until_it_is_listened_on() {
+    let bound = bind(&ServeConfig::default(), 0).unwrap();
+    let address = bound.address;
+    let refused = tokio::net::TcpStream::connect(address).await.unwrap_err();
+    assert_eq!(refused.kind(), std::io::ErrorKind::ConnectionRefused);
+    let listening = bound.listen().unwrap();
+    assert_eq!(listening.public_url, format!("http://{address}"));
+    tokio::net::TcpStream::connect(address).await.unwrap();
+}
+
+#[tokio::test]
+async fn of_two_services_that_bound_one_address_only_one_listens() {
+    let bound = bind(&ServeConfig::default(), 0).unwrap();
+    let same = ServeConfig { listen: Some(bound.address), ..ServeConfig::default() };
+    // Some systems refuse it here already.
+    let Ok(second) = bind(&same, 0) else { return };
+    let _first = bound.listen().unwrap();
+    assert!(second.listen().unwrap_err().message.contains("cannot be listened on"));
 }
 
 #[tokio::test]
 async fn the_public_url_is_an_origin_and_secure() {
     let with = |url: &str| ServeConfig { public_url: Some(url.to_owned()), ..ServeConfig::default() };
-    assert_eq!(bind(&with("https://Issuer.example/"), 0).await.unwrap().public_url, "https://issuer.example");
-    assert_eq!(bind(&with("http://localhost:8080"), 0).await.unwrap().public_url, "http://localhost:8080");
+    assert_eq!(bind(&with("https://Issuer.example/"), 0).unwrap().public_url, "https://issuer.example");
+    assert_eq!(bind(&with("http://localhost:8080"), 0).unwrap().public_url, "http://localhost:8080");
     for url in ["http://issuer.example", "https://issuer.example/path", "https://a@b.example", "issuer", "https://x/?q"]
     {
-        assert!(bind(&with(url), 0).await.is_err(), "{url}");
+        assert!(bind(&with(url), 0).is_err(), "{url}");
     }
 }

@@ -13,7 +13,7 @@ use crate::{config::StartError, once, time};
 #[derive(Debug, Clone, Args)]
 pub struct Place {
     /// The data directory that `init` created; the service may be running, as the same user.
-    #[arg(long)]
+    #[arg(long, value_parser = crate::directory::MadeDirectory)]
     data: PathBuf,
     /// Print JSON.
     #[arg(long)]

@@ -12,7 +12,7 @@ use crate::config::StartError;
 #[derive(Debug, Clone, Args)]
 pub struct BackupArgs {
     /// The data directory; the service may be running.
-    #[arg(long)]
+    #[arg(long, value_parser = crate::directory::MadeDirectory)]
     pub data: PathBuf,
     /// The file to write. An existing one is never overwritten.
     #[arg(long)]
@@ -26,7 +26,7 @@ pub struct BackupArgs {
 #[derive(Debug, Clone, Args)]
 pub struct RestoreArgs {
     /// The data directory, with its keys; its service is stopped.
-    #[arg(long)]
+    #[arg(long, value_parser = crate::directory::MadeDirectory)]
     pub data: PathBuf,
     /// A TOML file whose fields override DIR/config.toml.
     #[arg(long)]
@@ -37,8 +37,8 @@ pub struct RestoreArgs {
     /// Take the store that is in the directory: after the whole directory was restored, or where store.json is lost.
     #[arg(long, conflicts_with = "from")]
     pub in_place: bool,
-    /// Continue with a store that is older than one that was here. All changes since are lost; run it without this
-    /// first, to read which.
+    /// Continue with a store that is older than one that was here, whether or not anything shows that it is. All
+    /// changes since are lost; run it without this first, to read which.
     #[arg(long)]
     pub accept_loss: bool,
     /// Print JSON.

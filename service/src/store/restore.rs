@@ -80,6 +80,7 @@ impl StagedStore {
                 format!("{} cannot be copied: {error}. Nothing was changed.", source.display()),
                 "Check the path, that this user may read it, and that the disk of the data directory has room.",
             )
+            .absent()
         })?;
         let staged = folder.0.join(FILE);
         let (identity, former) = match identity::look(&staged).await? {

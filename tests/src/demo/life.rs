@@ -148,8 +148,14 @@ pub(crate) fn offline(telling: &mut Telling, stage: &mut Stage) -> Result<()> {
 /// A permit is revoked, and the wallet tells its owner.
 pub(crate) fn revoked(telling: &mut Telling, stage: &Stage, permit: &str) -> Result<()> {
     telling.say("The authority withdraws the permit for good:\n");
-    let revoked =
-        stage.authority.staff(&["status", "revoke", permit, "--reason", "It was reported stolen, and replaced."]);
+    let revoked = stage.authority.staff(&[
+        "status",
+        "revoke",
+        permit,
+        "--yes",
+        "--reason",
+        "It was reported stolen, and replaced.",
+    ]);
     telling.step("revoke", revoked.and_then(programs::Said::ok))?;
     let reason = telling.step("revocation is known", until(stage, &stage.agency, WORK, Some("revoked")))?;
     telling.refused("a permit that was withdrawn", &reason);

@@ -143,6 +143,59 @@ async fn every_verb_of_the_trust_program_survives_an_output_that_takes_nothing()
     survive("carnet-trust", 12).await
 }
 
+/// A directory or a server that the command line names and that is none is a fault of the command line, in every verb.
+#[test]
+fn every_verb_tells_a_directory_and_a_server_that_are_none_from_a_refusal() -> Result<()> {
+    programs::build()?;
+    let folder = tempfile::tempdir()?;
+    let nowhere = folder.path().join("nowhere").display().to_string();
+    let mut tried = Vec::new();
+    for program in PROGRAMS {
+        for path in leaves(program, &[])? {
+            let verb: Vec<&str> = path.iter().map(String::as_str).collect();
+            let help = programs::run(program, verb.iter().copied().chain(["--help"]), &[])?.ok()?.stdout;
+            let makes_it = path.last().is_some_and(|name| name == "init");
+            let none = [
+                ("--data", nowhere.as_str(), "there is no data directory at"),
+                ("--server", "notaurl", "is not a URL"),
+            ];
+            for (option, value, words) in none {
+                if makes_it || !help.contains(&format!("{option} <")) {
+                    continue;
+                }
+                tried.push(option);
+                let said = programs::run(program, verb.iter().copied().chain([option, value, "--json"]), &[])?;
+                assert!(said.code == 2 && said.stderr.contains(words), "{program} {path:?}: {said:?}");
+                if help.contains("--json") {
+                    let error = said.json()?;
+                    assert_eq!(error.pointer("/error/reason"), Some(&Value::from("usage")), "{program} {path:?}");
+                }
+            }
+        }
+    }
+    // A walk that finds fewer is broken.
+    let count = |wanted: &str| tried.iter().filter(|option| **option == wanted).count();
+    assert!(count("--data") >= 35 && count("--server") >= 15, "{tried:?}");
+    assert!(!std::fs::exists(&nowhere)?, "it was made");
+    Ok(())
+}
+
+/// Where one of two options is needed, both are named.
+#[test]
+fn an_option_that_can_stand_in_for_another_is_named_with_it() -> Result<()> {
+    programs::build()?;
+    for (program, verb, both) in [
+        ("carnet-verifier", "request create", ["--template", "--query"]),
+        ("carnet-trust", "create", ["--list", "--after"]),
+        ("carnet-trust", "why list.json", ["--type", "--registrar"]),
+    ] {
+        let said = programs::run(program, verb.split(' ').chain(["--json"]), &[])?;
+        let missing = said.json()?.pointer("/error/missing").map(Value::to_string).unwrap_or_default();
+        assert!(said.code == 2 && both.iter().all(|option| missing.contains(option)), "{said:?}");
+    }
+    Ok(())
+}
+
 #[test]
 fn help_and_usage_errors_survive_an_output_that_takes_nothing() -> Result<()> {
     programs::build()?;

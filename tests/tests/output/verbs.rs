@@ -141,7 +141,7 @@ impl<'a> Desktop<'a> {
             "status revoke" | "status suspend" => {
                 let offered = offer(&[])?;
                 visitor::collect(&offered.uri, None, visitor::now()).await?;
-                self.staff(office, Prints(0), &format!("{} --reason checked", offered.id))
+                self.staff(office, Prints(0), &format!("{} --yes --reason checked", offered.id))
             }
             "status reinstate" => {
                 let offered = offer(&[])?;

@@ -60,6 +60,7 @@ struct Term {
 }
 
 #[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("named").required(true).multiple(true).args(["list", "after"]))]
 pub(crate) struct CreateArgs {
     /// The entries: TOML or JSON (spec/trust.md section 2).
     #[arg(long, value_name = "FILE")]
@@ -68,7 +69,7 @@ pub(crate) struct CreateArgs {
     #[arg(long, value_name = "LIST")]
     after: Option<PathBuf>,
     /// The DID that names the list; by default that of the list before it.
-    #[arg(long, value_name = "DID", required_unless_present = "after")]
+    #[arg(long, value_name = "DID")]
     list: Option<String>,
     /// A folder with more credential types, as the verifiers have that use the list.
     #[arg(long, value_name = "FOLDER")]

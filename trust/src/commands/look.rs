@@ -52,6 +52,7 @@ pub(crate) struct ExplainArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("what").required(true).args(["type_name", "registrar"]))]
 pub(crate) struct WhyArgs {
     /// The list.
     file: PathBuf,
@@ -61,7 +62,7 @@ pub(crate) struct WhyArgs {
     #[arg(long, value_name = "DID", value_parser = did)]
     issuer: String,
     /// The type of the credential, by its name in the catalogue.
-    #[arg(long = "type", value_name = "TYPE", required_unless_present = "registrar", conflicts_with = "registrar")]
+    #[arg(long = "type", value_name = "TYPE")]
     type_name: Option<String>,
     /// Ask about a registrar of relying parties, and not about an issuer.
     #[arg(long)]

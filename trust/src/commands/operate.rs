@@ -39,7 +39,7 @@ pub(crate) struct InitArgs {
 #[derive(Debug, Args)]
 pub(crate) struct ShowArgs {
     /// The directory that `init` created.
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_parser = carnet_service::directory::MadeDirectory)]
     data: PathBuf,
     /// Print JSON.
     #[arg(long)]
@@ -49,7 +49,7 @@ pub(crate) struct ShowArgs {
 #[derive(Debug, Args)]
 pub(crate) struct SignArgs {
     /// The directory that `init` created.
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_parser = carnet_service::directory::MadeDirectory)]
     data: PathBuf,
     /// The list, with the signatures that others have made.
     list: PathBuf,

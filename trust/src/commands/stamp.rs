@@ -20,7 +20,7 @@ pub(crate) struct TimestampArgs {
     /// The list, as it is published.
     file: PathBuf,
     /// The directory that `init` created, of a key that the list names.
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_parser = carnet_service::directory::MadeDirectory)]
     data: PathBuf,
     #[command(flatten)]
     pins: PinArgs,

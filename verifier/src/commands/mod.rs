@@ -45,7 +45,7 @@ enum Verb {
     /// Serve wallets and staff.
     Serve {
         /// The data directory that `init` created.
-        #[arg(long)]
+        #[arg(long, value_parser = carnet_service::directory::MadeDirectory)]
         data: PathBuf,
         /// A TOML file whose fields override DIR/config.toml.
         #[arg(long)]
@@ -100,7 +100,7 @@ enum Verb {
 #[derive(Debug, Args)]
 pub(crate) struct Place {
     /// The data directory that `init` created; the service may be running.
-    #[arg(long)]
+    #[arg(long, value_parser = carnet_service::directory::MadeDirectory)]
     data: PathBuf,
     /// A TOML file whose fields override DIR/config.toml.
     #[arg(long)]
@@ -147,7 +147,7 @@ async fn client(staff: &StaffArgs) -> Result<Client, Failure> {
 fn read(path: &std::path::Path) -> Result<Vec<u8>, Failure> {
     disk::read_given_or_input(path).map(|content| content.to_vec()).map_err(|error| {
         Failure::Unreadable(format!(
-            "{} cannot be read: {error}. Nothing was sent.\nhint: check the path",
+            "{} cannot be read: {error}. Nothing was sent.\nhint: check the path, and that the file is text in UTF-8",
             path.display()
         ))
     })

@@ -177,7 +177,7 @@ async fn reconcile(place: &Place, files: &[PathBuf]) -> Result<u8, Failure> {
         };
         let text = read(file).map_err(|error| {
             Failure::Unreadable(format!(
-                "{} cannot be read: {error}. Nothing was imported from any file.\nhint: check the path",
+                "{} cannot be read: {error}. Nothing was imported from any file.\nhint: check the path, and that the file is text in UTF-8",
                 file.display()
             ))
         })?;

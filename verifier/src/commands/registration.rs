@@ -20,7 +20,7 @@ pub(crate) enum RegistrationVerb {
     /// Create a registration request for a registrar to sign, and print it.
     Request {
         /// The data directory that `init` created.
-        #[arg(long)]
+        #[arg(long, value_parser = carnet_service::directory::MadeDirectory)]
         data: PathBuf,
         #[command(flatten)]
         about: About,
@@ -31,7 +31,7 @@ pub(crate) enum RegistrationVerb {
     /// Install the registration that a registrar signed; it takes effect at the next start.
     Install {
         /// The data directory that `init` created.
-        #[arg(long)]
+        #[arg(long, value_parser = carnet_service::directory::MadeDirectory)]
         data: PathBuf,
         /// The file with the registration.
         file: PathBuf,

@@ -31,11 +31,12 @@ pub(crate) enum RequestVerb {
 }
 
 #[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("what").required(true).args(["template", "query"]))]
 pub(crate) struct CreateArgs {
     #[command(flatten)]
     staff: StaffArgs,
     /// A request template's id, such as job-right-to-work.
-    #[arg(long, required_unless_present = "query", conflicts_with = "query")]
+    #[arg(long)]
     template: Option<String>,
     /// A file with your own DCQL query; `-` is standard input.
     #[arg(long, requires_all = ["purpose", "legal_basis", "retention"])]

@@ -29,12 +29,14 @@ pub(super) async fn restore(args: &RestoreArgs) -> Result<u8, Failure> {
     let staged = StagedStore::stage(&args.data, args.from.as_deref()).await?;
     let behind = staged.behind();
     let unmarked = !staged.has_mark();
+    // With --accept-loss the operator says that something was lost, whatever shows it.
+    let lost = behind.is_some() || args.accept_loss;
     let (restored, more) = match behind {
         Some(behind) if !args.accept_loss => {
             let known = format!("number {} was written here", behind.newest);
             return Err(arguments::refuse_older(&staged, &known, LOST).into());
         }
-        Some(_) => {
+        _ if lost => {
             let restored = staged.put_older(&MIGRATIONS, 0, go_on).await?;
             let more = format!(
                 "Lost: {LOST}\nOpen requests are closed: create them again. Desks must be reconciled before a use is \
@@ -42,7 +44,7 @@ pub(super) async fn restore(args: &RestoreArgs) -> Result<u8, Failure> {
             );
             (restored, more)
         }
-        None => {
+        _ => {
             let more = if unmarked {
                 "There was no store.json, so it is unknown whether this was the newest store.\n".to_owned()
             } else {
@@ -51,7 +53,7 @@ pub(super) async fn restore(args: &RestoreArgs) -> Result<u8, Failure> {
             (staged.put(&MIGRATIONS).await?, more)
         }
     };
-    let (value, text) = arguments::said(&restored, behind.is_some(), &more);
+    let (value, text) = arguments::said(&restored, lost, &more);
     carnet_console::line(if args.json { value.to_string() } else { text });
     Ok(0)
 }

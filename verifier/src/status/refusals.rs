@@ -103,7 +103,7 @@ mod tests {
 
     #[test]
     fn what_is_bad_is_told_from_what_did_not_come() {
-        let away = Problem::new(Code::DidUnresolved, "the document's server answered 503");
+        let away = Problem::new(Code::DidUnresolved, "https://university.example/did.json answered 503");
         let bad = Problem::new(Code::SignatureInvalid, "the signature does not hold");
         let stale = Problem::new(Code::StatusListStale, "it is past its end");
         let unsigned = Problem::new(Code::StatusListUnavailable, "the document of its signer could not be fetched");
@@ -120,7 +120,7 @@ mod tests {
             (
                 of(Some(&away), None, Some(LIST)),
                 Code::StatusListUnavailable,
-                "could not be fetched: the document's server",
+                "could not be fetched: https://university.example/did.json",
             ),
             (
                 of(Some(&bad), None, Some(LIST)),

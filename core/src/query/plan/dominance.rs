@@ -12,11 +12,11 @@ type Shape<'a> = Vec<(usize, usize, &'a BTreeMap<usize, u64>)>;
 /// as little. An answer with a dominated holding weighs no less than the same answer with the other. That is so for
 /// two copies of one document, and for documents of which there is one copy each; a document with several copies may
 /// be shown for the sake of another copy, and then not with this one.
-/// `cost` is the weight of using a holding.
+/// `cost` is the weight of using a holding, and among equal weights whether it was refused.
 pub(super) fn undominated(
     offered: &[Vec<Offer>],
     holdings: &[Holding<'_>],
-    cost: impl Fn(usize) -> u64,
+    cost: impl Fn(usize) -> (u64, bool),
 ) -> BTreeSet<usize> {
     let mut shapes: BTreeMap<usize, Shape<'_>> = BTreeMap::new();
     for (query, offers) in offered.iter().enumerate() {

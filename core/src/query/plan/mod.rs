@@ -5,9 +5,10 @@
 //! that is disclosed, and a disclosure that answers two queries with one document weighs once.
 //!
 //! The plan is exact: it is found by branch and bound over all combinations of credential sets, documents and claim
-//! sets, after dominated documents were left out. It is deterministic: of answers of equal weight it is the one whose
-//! credential set the verifier prefers, then the one that shows fewer claims, then the verifier's order of claim
-//! sets, then the wallet's order. No answer has two copies of one document: they could be joined.
+//! sets, after dominated documents were left out. It is deterministic: of answers of equal weight it is the one with
+//! the fewest documents that a verifier refused, then the one whose credential set the verifier prefers, then the one
+//! that shows fewer claims, then the verifier's order of claim sets, then the wallet's order. No answer has two copies
+//! of one document: they could be joined.
 //!
 //! A query has one bound for each type, path and direction (spec/at-least.md 5.2). A document of two types for which
 //! a query still has two bounds on one claim does not answer for that claim. [`Plan::implied`] lists the bounds that
@@ -55,6 +56,9 @@ pub struct Holding<'a> {
     pub exposure: Exposure,
     /// `true` if this verifier has seen the document, in any copy: the same for all of its copies.
     pub known: bool,
+    /// True if an asker refused the document as suspended or revoked, and nobody has said otherwise since; the same for all
+    /// of its copies. It weighs as if nobody had seen it, and comes last among answers that weigh the same.
+    pub refused: bool,
 }
 
 /// Earlier recipients of a copy.
@@ -249,15 +253,16 @@ impl Query {
         self.needed(|id| can_be_met.contains(id))?;
         let costs: Vec<(u64, u64)> = holdings.iter().map(|holding| holding_cost(holding, weights)).collect();
         let kept = dominance::undominated(&offered, holdings, |index| {
-            costs.get(index).map_or(u64::MAX, |(document, copy)| document.saturating_add(*copy))
+            let cost = costs.get(index).map_or(u64::MAX, |(document, copy)| document.saturating_add(*copy));
+            (cost, holdings.get(index).is_some_and(|holding| holding.refused))
         });
         let mut search = Search::new(&offered, &kept, holdings, &costs);
         let mut lightest: Vec<(BTreeSet<usize>, Answer)> = Vec::new();
         for wanted in self.combinations(&can_be_met)? {
             let Some(answer) = search.answer(&wanted)? else { continue };
-            let least = lightest.first().map(|(_, least)| least.cost);
-            if least.is_none_or(|least| answer.cost <= least) {
-                lightest.retain(|(_, other)| other.cost <= answer.cost);
+            let least = lightest.first().map(|(_, least)| least.weight());
+            if least.is_none_or(|least| answer.weight() <= least) {
+                lightest.retain(|(_, other)| other.weight() <= answer.weight());
                 lightest.push((wanted, answer));
             }
         }

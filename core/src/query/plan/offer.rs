@@ -76,12 +76,13 @@ pub(super) struct Offers<'a> {
     pub(super) looks: u64,
 }
 
-/// Returns the weights of using a holding at all, without its claims: the document, and the copy of it.
+/// Returns the weights of using a holding at all, without its claims: the document, and the copy of it. A refused
+/// document has no advantage of having been seen.
 pub(super) fn holding_cost(holding: &Holding<'_>, weights: &Weights) -> (u64, u64) {
-    let new = if holding.known { 0 } else { u64::from(weights.new_document) };
+    let new = if holding.known && !holding.refused { 0 } else { u64::from(weights.new_document) };
     let copy = match holding.exposure {
-        Exposure::Nobody => u64::from(weights.fresh_copy),
-        Exposure::SameAsker => 0,
+        Exposure::SameAsker if !holding.refused => 0,
+        Exposure::Nobody | Exposure::SameAsker => u64::from(weights.fresh_copy),
         Exposure::Others(others) => {
             u64::from(weights.shared_copy).saturating_mul(u64::try_from(others).unwrap_or(u64::MAX))
         }

@@ -24,6 +24,7 @@ struct Way {
     offer: usize,
     holding: usize,
     document: usize,
+    refused: bool,
     set: usize,
     items: Vec<usize>,
 }
@@ -32,8 +33,17 @@ struct Way {
 #[derive(Debug, Clone)]
 pub(super) struct Answer {
     pub(super) cost: u64,
+    /// The number of its parts whose document was refused.
+    pub(super) refused: usize,
     /// For each query which of its offers, by their indices.
     pub(super) chosen: Vec<(usize, usize)>,
+}
+
+impl Answer {
+    /// What decides before anybody's order does.
+    pub(super) const fn weight(&self) -> (u64, usize) {
+        (self.cost, self.refused)
+    }
 }
 
 /// Finds the lightest answer of sets of credential queries.
@@ -71,13 +81,14 @@ impl Search {
             let mut own = Vec::new();
             let mut shown = BTreeSet::new();
             for (index, offer) in offers.iter().enumerate().filter(|(_, offer)| kept.contains(&offer.holding)) {
-                let Some(document) = holdings.get(offer.holding).map(|holding| holding.document) else { continue };
+                let Some(holding) = holdings.get(offer.holding) else { continue };
+                let (document, refused) = (holding.document, holding.refused);
                 let (of_document, of_copy) = costs.get(offer.holding).copied().unwrap_or((u64::MAX, 0));
                 shown.insert(document);
                 let frame = [(Item::Document(document), of_document), (Item::Copy(offer.holding), of_copy)];
                 let told = offer.told.iter().map(|(told, cost)| (Item::Told(document, *told), *cost));
                 let items = frame.into_iter().chain(told).map(|(item, cost)| numbered(item, cost)).collect();
-                own.push(Way { offer: index, holding: offer.holding, document, set: offer.set, items });
+                own.push(Way { offer: index, holding: offer.holding, document, refused, set: offer.set, items });
             }
             ways.push(own);
             documents.push(shown);
@@ -98,7 +109,7 @@ impl Search {
     /// # Errors
     /// `too_large` if it would take too long to find.
     pub(super) fn answer(&mut self, wanted: &BTreeSet<usize>) -> Result<Option<Answer>, Problem> {
-        let mut whole = Answer { cost: 0, chosen: Vec::with_capacity(wanted.len()) };
+        let mut whole = Answer { cost: 0, refused: 0, chosen: Vec::with_capacity(wanted.len()) };
         for group in self.groups(wanted) {
             let part = match self.found.get(&group) {
                 Some(found) => found.clone(),
@@ -113,6 +124,7 @@ impl Search {
             };
             let Some(part) = part else { return Ok(None) };
             whole.cost = whole.cost.saturating_add(part.cost);
+            whole.refused = whole.refused.saturating_add(part.refused);
             whole.chosen.extend(part.chosen);
         }
         whole.chosen.sort_unstable();
@@ -239,14 +251,15 @@ impl<'s> Branch<'s> {
             }
             let cost = cost.saturating_add(self.added(way));
             let shared = shared.saturating_add(share);
-            open.push((cost.max(shared.saturating_add(ahead)), way.set, way.holding, cost, shared, way));
+            let bound = cost.max(shared.saturating_add(ahead));
+            open.push(((bound, way.refused, way.set, way.holding), cost, shared, way));
         }
         if self.steps > MAX_STEPS {
             return Err(Problem::new(Code::TooLarge, "the query can be answered in too many ways to compare them all"));
         }
         // The most promising ways first, so that there soon is something to compare the rest with.
-        open.sort_unstable_by_key(|(bound, set, holding, ..)| (*bound, *set, *holding));
-        for (bound, _, _, cost, shared, way) in open {
+        open.sort_unstable_by_key(|(order, ..)| *order);
+        for ((bound, ..), cost, shared, way) in open {
             self.chosen.push(way);
             if self.may_be_better(bound) {
                 self.count(way, |used| used.saturating_add(1));
@@ -279,9 +292,13 @@ impl<'s> Branch<'s> {
         if bound != best.answer.cost {
             return bound < best.answer.cost;
         }
-        // It can at least weigh the same. Then the answer that tells less ranks first: an offer that is left out
-        // since another tells less would not be chosen either (see `implied`). Then the verifier's order, then the
-        // wallet's.
+        // It can at least weigh the same. Then the answer with fewer refused documents ranks first.
+        let refused = self.refused();
+        if refused != best.answer.refused {
+            return refused < best.answer.refused;
+        }
+        // Then the answer that tells less: an offer that is left out since another tells less would not be chosen
+        // either (see `implied`). Then the verifier's order, then the wallet's.
         let told = self.told().saturating_add(self.told_ahead.get(self.chosen.len()).copied().unwrap_or_default());
         if told != best.told {
             return told < best.told;
@@ -298,6 +315,10 @@ impl<'s> Branch<'s> {
         }
     }
 
+    fn refused(&self) -> usize {
+        self.chosen.iter().filter(|way| way.refused).count()
+    }
+
     fn told(&self) -> usize {
         self.chosen.iter().fold(0, |sum, way| sum.saturating_add(way.items.len()))
     }
@@ -306,11 +327,11 @@ impl<'s> Branch<'s> {
     fn keep(&mut self, cost: u64) {
         let sets: Vec<usize> = self.chosen.iter().map(|way| way.set).collect();
         let holdings: Vec<usize> = self.chosen.iter().map(|way| way.holding).collect();
-        let told = self.told();
-        let key = (cost, told, &sets, &holdings);
-        if self.best.as_ref().is_none_or(|best| key < (best.answer.cost, best.told, &best.sets, &best.holdings)) {
+        let (told, refused) = (self.told(), self.refused());
+        let key = ((cost, refused), told, &sets, &holdings);
+        if self.best.as_ref().is_none_or(|best| key < (best.answer.weight(), best.told, &best.sets, &best.holdings)) {
             let chosen = self.group.iter().copied().zip(self.chosen.iter().map(|way| way.offer)).collect();
-            self.best = Some(Best { answer: Answer { cost, chosen }, told, sets, holdings });
+            self.best = Some(Best { answer: Answer { cost, refused, chosen }, told, sets, holdings });
         }
     }
 }

@@ -47,7 +47,7 @@ fn payload(kind: &str, claims: Value) -> Map<String, Value> {
 
 fn holding<'a>(document: usize, payload: &'a Map<String, Value>, provable: &'a [OrderedClaim]) -> Holding<'a> {
     let candidate = Candidate { format: "vc+sd-jwt", payload, proved: &[] };
-    Holding { document, candidate, provable, clear: &[], exposure: Exposure::Nobody, known: false }
+    Holding { document, candidate, provable, clear: &[], exposure: Exposure::Nobody, known: false, refused: false }
 }
 
 fn claim(id: &str, name: &str) -> Value {
@@ -189,6 +189,45 @@ fn what_this_asker_has_seen_goes_before_what_it_has_not() {
     assert_eq!(by(&[fresh, known], &Weights { new_document: 0, ..weights() }), 0);
     assert_eq!(by(&[known, same], &Weights { fresh_copy: 0, ..weights() }), 0);
     assert_eq!(by(&[shared, fresh], &Weights { shared_copy: 0, ..weights() }), 0);
+}
+
+/// Else the document that was refused goes again and again: the asker knows it, so that it weighs less than any other.
+#[test]
+fn a_document_that_was_refused_goes_last_among_those_that_weigh_the_same() {
+    let permit = payload("Permit", json!({"name": "A"}));
+    let query = query(json!([credential("q", "Permit", json!([claim("a", "name")]), Value::Null)]), Value::Null);
+    let taken = |wallet: &[Holding<'_>]| query.plan(wallet, &Named, &weights()).unwrap().parts[0].holding;
+    let fresh = holding(0, &permit, &[]);
+    let seen = Holding { exposure: Exposure::SameAsker, known: true, ..holding(1, &permit, &[]) };
+    let refused = Holding { refused: true, ..seen };
+    assert_eq!(taken(&[seen, fresh]), 0, "the twin");
+    assert_eq!(taken(&[refused, fresh]), 1);
+    assert_eq!(taken(&[fresh, refused]), 0);
+    // Its own other copies do not take its place in the queue.
+    let other_copy = Holding { exposure: Exposure::Nobody, ..refused };
+    assert_eq!(taken(&[refused, other_copy, fresh]), 2);
+    assert_eq!(taken(&[refused, other_copy]), 0, "where nothing else answers it goes");
+    // It is a preference among equals and no reason to show more, nor what others have seen.
+    let told = payload("Permit", json!({"name": "A", "number": "1"}));
+    let more = Holding { candidate: Candidate { format: "ldp_vc", payload: &told, proved: &[] }, ..fresh };
+    let shared = Holding { exposure: Exposure::Others(1), ..fresh };
+    assert_eq!(taken(&[shared, refused]), 1);
+    assert_eq!(taken(&[more, refused]), 1);
+}
+
+#[test]
+fn of_sets_that_weigh_the_same_the_one_without_a_refused_document_is_taken() {
+    let (permit, degree) = (payload("Permit", json!({"name": "A"})), payload("Degree", json!({"name": "A"})));
+    let credentials = json!([
+        credential("first", "Permit", json!([claim("a", "name")]), Value::Null),
+        credential("second", "Degree", json!([claim("a", "name")]), Value::Null),
+    ]);
+    let query = query(credentials, json!([{"options": [["first"], ["second"]]}]));
+    let taken = |refused: bool| {
+        let first = Holding { refused, ..holding(0, &permit, &[]) };
+        query.plan(&[first, holding(1, &degree, &[])], &Named, &weights()).unwrap().parts[0].query_id.clone()
+    };
+    assert_eq!((taken(false).as_str(), taken(true).as_str()), ("first", "second"));
 }
 
 #[test]

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use super::{Consent, name_of};
 use crate::{
     answer::{Exposure, Part, Proving},
+    commands::list::refusal_json,
     ui::{Ui, labels::Labels},
     wallet::Copy,
 };
@@ -62,6 +63,7 @@ impl Consent<'_> {
             "goes": goes, "proves": proves, "stays": stays, "given_away": given_away, "paths": part.paths, "everything": part.everything,
             "unasked": unasked,
             "copy": exposure, "copy_seen_by": seen_by,
+            "refused": self.contents.refusals().get(held.id.as_str()).map(refusal_json),
             "confirmed_since": held.copies.get(part.copy).and_then(|copy| self.statement(copy))
                 .map(|statement| statement.since.to_string()),
             "marked": held.copies.get(part.copy).is_some_and(Copy::is_marked),

@@ -16,7 +16,7 @@ use crate::{
     request::tests::Asker,
     ui::messages::Language,
     wallet::{
-        Entry, EntryKind,
+        Entry, EntryKind, ShownPart,
         standing::{Standing, State, Statement},
     },
 };
@@ -40,6 +40,8 @@ struct Scene {
     confirmed: bool,
     /// True if the verifier wants a freshness statement.
     wants_word: bool,
+    /// True if an asker refused it as suspended.
+    refused: bool,
     /// True if public lists have marked it.
     marked_in_lists: bool,
     /// Holder rule, if two credentials are requested.
@@ -112,6 +114,14 @@ fn seen(scene: &Scene, language: Language) -> (String, Value) {
                 payload["credentialSubject"]["awardingDate"] = json!(awarded);
             })
             .into();
+    }
+    if scene.refused {
+        let parts = vec![ShownPart::named("aaaa", issuer.type_name)];
+        let party_name = "Housing Office".to_owned();
+        let number = contents.log.push(Entry { parts, party_name, ..Entry::new(NOW, EntryKind::Sending, "housing") });
+        let sent = contents.log.entry(number).unwrap().clone();
+        let reason = "suspended".to_owned();
+        contents.log.push(Entry { reason, ..Entry::about(&sent, NOW, EntryKind::RefusedByAsker) });
     }
     contents.credentials[0].copies[0].shown_to =
         scene.seen.iter().map(|&name| name.replace("ASKER", &request.client_id)).collect();
@@ -197,6 +207,7 @@ fn scenes() -> Vec<(&'static str, Scene)> {
             "marked-in-lists",
             Scene { registered: Some(both()), confirmed: true, marked_in_lists: true, ..Scene::default() },
         ),
+        ("refused-before", Scene { registered: Some(both()), refused: true, ..Scene::default() }),
         ("unconfirmed", Scene { registered: Some(both()), wants_word: true, ..Scene::default() }),
         ("one-person", Scene { registered: Some(both()), holder: Some(by_title()), ..Scene::default() }),
         ("one-key", Scene { registered: Some(both()), holder: Some(json!("key")), ..Scene::default() }),

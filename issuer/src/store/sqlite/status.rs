@@ -73,6 +73,9 @@ const STANDING: &str = "SELECT i.copy_digest, coalesce(s.state, 'valid') AS stat
      ORDER BY m.act DESC LIMIT 1) AS message \
      FROM issued i JOIN offers o USING (offer_id) JOIN collections c ON c.seq = i.collection \
      LEFT JOIN statuses s USING (status_index) WHERE i.handle_hash = ? AND i.issued_at IS NOT NULL";
+/// When the status of a copy changed last, and since when the lists wait to say it.
+const LAST_CHANGE: &str = "SELECT a.at, w.since FROM statuses s LEFT JOIN status_acts a ON a.seq = s.act \
+     LEFT JOIN waiting_statuses w ON w.status_index = s.status_index AND w.listed <> s.state WHERE s.status_index = ?";
 const WRITE_STATUS_ACT: &str = "INSERT INTO status_acts \
      (seq, request_id, request, verb, reason, who, at, credentials, copies, changed, urgent) \
      SELECT 1 + max((SELECT coalesce(max(seq), 0) FROM status_acts), \
@@ -130,6 +133,8 @@ impl StatusStore for SqliteStore {
             copies: count(targets.len()),
             changed: count(changes.len()),
             open: open_offers(&mut tx, &act.whom).await?,
+            unchanged_since: None,
+            waits_since: None,
         };
         if matches!(act.whom, Whom::Matching { .. }) && targets.is_empty() {
             return Err(Error::NothingMatches { open: acted.open });
@@ -140,6 +145,12 @@ impl StatusStore for SqliteStore {
         if let Some(expected) = act.expected.filter(|expected| *expected != acted.credentials) {
             return Err(Error::CountDiffers { expected, found: acted.credentials });
         }
+        if changes.is_empty() {
+            if acted.credentials == 1 && !matches!(act.verb, Verb::Message(_)) {
+                (acted.unchanged_since, acted.waits_since) = last_change(&mut tx, &targets).await?;
+            }
+            return Ok(acted);
+        }
         let seq = write(&mut tx, &act, &acted, &changes).await?;
         tx.commit().await?;
         acted.act = Some(seq);
@@ -149,8 +160,9 @@ impl StatusStore for SqliteStore {
     async fn status(&self, id: &str) -> Result<Vec<CopyStatus>, Error> {
         let rows = sqlx::query(
             "SELECT i.issued_id, i.offer_id, i.issued_at, o.credential_type, coalesce(s.state, 'valid') AS state, s.act, \
-             coalesce(m.number, 0) AS number, l.list, i.status_index - l.first_index AS position \
+             coalesce(m.number, 0) AS number, l.list, i.status_index - l.first_index AS position, w.since \
              FROM issued i JOIN offers o USING (offer_id) LEFT JOIN statuses s USING (status_index) \
+             LEFT JOIN waiting_statuses w ON w.status_index = i.status_index AND w.listed <> coalesce(s.state, 'valid') \
              LEFT JOIN messages m USING (status_index) JOIN status_lists l ON i.status_index >= l.first_index AND i.status_index < l.first_index + l.entries \
              WHERE i.issued_at IS NOT NULL AND (i.offer_id = ? OR i.issued_id = ?) ORDER BY i.seq",
         )
@@ -250,7 +262,7 @@ async fn done_before(tx: &mut Tx, act: &Act) -> Result<Option<Acted>, Error> {
         return Err(Error::RequestIdReused { what: "a change of status" });
     }
     let ActRecord { seq, credentials, copies, changed, .. } = act_of(&row)?;
-    Ok(Some(Acted { act: Some(seq), credentials, copies, changed, open: 0 }))
+    Ok(Some(Acted { act: Some(seq), credentials, copies, changed, open: 0, unchanged_since: None, waits_since: None }))
 }
 
 /// Returns the copies that the ids name. An offer's copies include those about to be signed, so that none escapes.
@@ -309,6 +321,19 @@ async fn changes(tx: &mut Tx, verb: Verb, targets: &[Target]) -> Result<Vec<Chan
     }
     let change = |target: &Target| Some(Change::State(target.status_index, target.state, verb.of(target.state)?));
     Ok(targets.iter().filter_map(change).collect())
+}
+
+/// The last of the copies' changes, and since when the first of them waits for the lists.
+async fn last_change(tx: &mut Tx, targets: &[Target]) -> Result<(Option<Timestamp>, Option<Timestamp>), Error> {
+    let (mut changed, mut waits) = (None, None);
+    for target in targets {
+        let row = sqlx::query(LAST_CHANGE).bind(target.status_index).fetch_optional(&mut **tx).await?;
+        let Some(row) = row else { continue };
+        let at = |column: &str| Ok::<_, Error>(row.try_get::<Option<i64>, _>(column)?.map(Timestamp::from_unix));
+        changed = changed.max(at("at")?);
+        waits = [waits, at("since")?].into_iter().flatten().min();
+    }
+    Ok((changed, waits))
 }
 
 /// Returns the targets that can have a message, with their current ones.
@@ -424,6 +449,7 @@ fn copy_of(row: &SqliteRow) -> Result<CopyStatus, Error> {
         place: place_of(row)?,
         message: messages::number(row.try_get("number")?)?,
         act: row.try_get("act")?,
+        waits_since: row.try_get::<Option<i64>, _>("since")?.map(Timestamp::from_unix),
     })
 }
 

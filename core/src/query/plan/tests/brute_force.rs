@@ -87,6 +87,7 @@ struct Made {
     proves: bool,
     exposure: u8,
     known: bool,
+    refused: bool,
     /// `true` for another copy of the document before it; some of its claims may be out of use.
     another_copy: bool,
 }
@@ -94,9 +95,9 @@ struct Made {
 fn any_wallet() -> impl Strategy<Value = Vec<Made>> {
     let part = prop::sample::subsequence((0..PARTS.len()).collect::<Vec<_>>(), 0..=PARTS.len());
     let values = (prop::sample::select(vec!["PT", "FR"]), prop::sample::select(vec!["2026-06-01", "2027-06-01"]));
-    let flags = (any::<bool>(), 0..3_u8, any::<bool>(), any::<bool>());
+    let flags = (any::<bool>(), 0..3_u8, any::<bool>(), any::<bool>(), any::<bool>());
     let made = (prop::sample::select(vec!["Permit", "Degree"]), part, values, flags).prop_map(
-        |(kind, parts, (country, until), (proves, exposure, known, another_copy))| Made {
+        |(kind, parts, (country, until), (proves, exposure, known, refused, another_copy))| Made {
             kind,
             parts,
             country,
@@ -104,6 +105,7 @@ fn any_wallet() -> impl Strategy<Value = Vec<Made>> {
             proves,
             exposure,
             known,
+            refused,
             another_copy,
         },
     );
@@ -129,19 +131,20 @@ fn payload_of(made: &Made, parts: u32) -> Map<String, Value> {
 }
 
 fn held<'a>(wallet: &[Made], payloads: &'a [Map<String, Value>], provable: &'a [OrderedClaim]) -> Vec<Holding<'a>> {
-    let (mut document, mut known) = (0, false);
+    let (mut document, mut known, mut refused) = (0, false, false);
     let each = wallet.iter().zip(payloads);
     each.map(|(made, payload)| {
         if !made.another_copy || document == 0 {
             document += 1;
             known = made.known;
+            refused = made.refused;
         }
         let exposure = match made.exposure {
             0 => Exposure::Nobody,
             1 => Exposure::SameAsker,
             _ => Exposure::Others(1),
         };
-        Holding { exposure, known, ..holding(document, payload, if made.proves { provable } else { &[] }) }
+        Holding { exposure, known, refused, ..holding(document, payload, if made.proves { provable } else { &[] }) }
     })
     .collect()
 }
@@ -212,9 +215,9 @@ fn showings(asked: &CredentialQuery, wallet: &[Made]) -> Vec<(Showing, usize)> {
     all
 }
 
-/// Ranking of answers: the weight, the verifier's order of combinations, the number of disclosed claims, the
-/// verifier's order of claim sets, the wallet's order.
-type Rank = (u64, Vec<usize>, u32, Vec<usize>, Vec<usize>);
+/// Ranking of answers: the weight, the number of refused documents, the verifier's order of combinations, the number of
+/// disclosed claims, the verifier's order of claim sets, the wallet's order.
+type Rank = ((u64, usize), Vec<usize>, u32, Vec<usize>, Vec<usize>);
 
 fn cost(chosen: &[Showing], holdings: &[Holding<'_>]) -> u64 {
     let mut counted = BTreeSet::new();
@@ -226,9 +229,10 @@ fn cost(chosen: &[Showing], holdings: &[Holding<'_>]) -> u64 {
     };
     for showing in chosen {
         let held = &holdings[showing.holding];
-        count((0, held.document, 0), if held.known { 200 } else { 220 });
+        count((0, held.document, 0), if held.known && !held.refused { 200 } else { 220 });
         let copy = match held.exposure {
             Exposure::Nobody => 2,
+            Exposure::SameAsker if held.refused => 2,
             Exposure::SameAsker => 0,
             Exposure::Others(others) => 100_000 * u64::try_from(others).unwrap(),
         };
@@ -291,7 +295,8 @@ fn brute_force(query: &Query, wallet: &[Made], holdings: &[Holding<'_>]) -> Opti
                 let sets = answered.iter().map(|(.., set)| *set).collect();
                 let places = chosen.iter().map(|showing| showing.holding).collect();
                 let told = chosen.iter().map(|one| one.parts.count_ones() + one.bounds.count_ones()).sum();
-                let key = (cost(&chosen, holdings), order(&ids), told, sets, places);
+                let refused = chosen.iter().filter(|one| holdings[one.holding].refused).count();
+                let key = ((cost(&chosen, holdings), refused), order(&ids), told, sets, places);
                 if best.as_ref().is_none_or(|(least, _)| key < *least) {
                     let shown = answered.iter().map(|(index, showing, _)| (*index, *showing)).collect();
                     best = Some((key, shown));
@@ -299,7 +304,7 @@ fn brute_force(query: &Query, wallet: &[Made], holdings: &[Holding<'_>]) -> Opti
             }
         }
     }
-    best.map(|((cost, ..), shown)| (cost, shown))
+    best.map(|(((cost, _), ..), shown)| (cost, shown))
 }
 
 /// A part of a plan, as brute force has it.

@@ -1,0 +1,38 @@
+use super::*;
+use crate::wallet::{
+    Entry, EntryKind, ShownPart,
+    standing::{Standing, State},
+};
+
+const ASKER: &str = "asker";
+
+/// A wallet with two documents of one type, of which the second, older one was shown to the asker and refused.
+fn wallet(reason: &str) -> Contents {
+    let issuer = Issuer::new();
+    let mut contents = Contents::new(12);
+    contents.credentials = vec![issuer.held("aaaa", "vc+sd-jwt", 2), issuer.held("bbbb", "vc+sd-jwt", 2)];
+    contents.credentials[1].copies[0].shown_to = vec![ASKER.to_owned()];
+    let parts = vec![ShownPart::named("bbbb", TYPE)];
+    let number = contents.log.push(Entry { parts, ..Entry::new(NOW, EntryKind::Sending, ASKER) });
+    let sent = contents.log.entry(number).unwrap().clone();
+    contents.log.push(Entry { reason: reason.to_owned(), ..Entry::about(&sent, NOW, EntryKind::RefusedByAsker) });
+    contents
+}
+
+fn shown(contents: &Contents, only: &[usize]) -> usize {
+    parts_of(contents, &query("vc+sd-jwt", subject(&["title"])), ASKER, only).unwrap()[0].credential
+}
+
+#[test]
+fn a_document_that_was_refused_as_suspended_gives_way_to_another_one() {
+    for reason in ["suspended", "revoked"] {
+        assert_eq!(shown(&wallet(reason), &[]), 0, "{reason}");
+        // Where it is the only one, or the one that the owner chose, it goes.
+        assert_eq!(shown(&wallet(reason), &[1]), 1, "{reason}");
+    }
+    // The twins: refused for what the document cannot mend, and confirmed by its issuer since.
+    assert_eq!(shown(&wallet("holder_differs"), &[]), 1);
+    let mut confirmed = wallet("suspended");
+    confirmed.credentials[1].copies[1].standing = Some(Standing::of(State::Valid, NOW.plus(1)));
+    assert_eq!(shown(&confirmed, &[]), 1);
+}

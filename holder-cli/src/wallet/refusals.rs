@@ -1,0 +1,115 @@
+//! Documents that an asker refused as suspended or revoked. The log has each refusal, so that nothing else is stored.
+
+use std::collections::BTreeMap;
+
+use carnet_core::time::Timestamp;
+
+use super::{Contents, Entry, EntryKind, HeldCredential, standing::State};
+
+/// An asker's word that a document, or another one of the same answer, is suspended or revoked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Refusal<'a> {
+    /// [`State::Suspended`] or [`State::Revoked`].
+    pub(crate) state: State,
+    /// When it was said.
+    pub(crate) at: Timestamp,
+    /// The name of who said it; its identifier where it has none.
+    pub(crate) asker: &'a str,
+}
+
+impl Contents {
+    /// Returns the last such refusal of each document, by its id, that nobody has contradicted since: its issuer at a refresh,
+    /// or an asker who accepted it.
+    pub(crate) fn refusals(&self) -> BTreeMap<&str, Refusal<'_>> {
+        let mut refusals = BTreeMap::new();
+        for verdict in self.log.entries() {
+            let refusal = match verdict.kind {
+                EntryKind::Accepted => None,
+                EntryKind::RefusedByAsker => {
+                    let Some(state) = state(&verdict.reason) else { continue };
+                    Some(Refusal { state, at: verdict.at, asker: asker(verdict) })
+                }
+                _ => continue,
+            };
+            let Some(sent) = verdict.of.and_then(|number| self.log.entry(number)) else { continue };
+            for part in &sent.parts {
+                match refusal {
+                    Some(refusal) => drop(refusals.insert(part.id.as_str(), refusal)),
+                    None => drop(refusals.remove(part.id.as_str())),
+                }
+            }
+        }
+        for held in &self.credentials {
+            if refusals.get(held.id.as_str()).is_some_and(|refusal: &Refusal<'_>| held.holds_since(refusal.at)) {
+                refusals.remove(held.id.as_str());
+            }
+        }
+        refusals
+    }
+}
+
+impl HeldCredential {
+    /// Tells if its issuer has said since then that it is valid, and nothing else later.
+    fn holds_since(&self, then: Timestamp) -> bool {
+        let said = self.copies.iter().filter_map(|copy| copy.standing.as_ref());
+        let last = said.max_by_key(|standing| (standing.asked_at, standing.state));
+        last.is_some_and(|last| last.asked_at >= then && last.state == State::Valid)
+    }
+}
+
+fn state(reason: &str) -> Option<State> {
+    [State::Suspended, State::Revoked].into_iter().find(|state| state.as_str() == reason)
+}
+
+fn asker(verdict: &Entry) -> &str {
+    if verdict.party_name.is_empty() { &verdict.party } else { &verdict.party_name }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        answer::tests::{Issuer, NOW},
+        wallet::{ShownPart, standing::Standing},
+    };
+
+    /// Adds what was sent of a document, and the verdict on it.
+    pub(crate) fn verdict(contents: &mut Contents, id: &str, at: Timestamp, kind: EntryKind, reason: &str) {
+        let parts = vec![ShownPart::named(id, "QualificationCredential")];
+        let party_name = "Admissions Office".to_owned();
+        let number = contents.log.push(Entry { parts, party_name, ..Entry::new(at, EntryKind::Sending, "asker") });
+        let sent = contents.log.entry(number).unwrap().clone();
+        contents.log.push(Entry { reason: reason.to_owned(), ..Entry::about(&sent, at, kind) });
+    }
+
+    #[test]
+    fn a_refusal_lasts_until_its_issuer_or_an_asker_says_otherwise() {
+        let mut contents = Contents::new(12);
+        contents.credentials = vec![Issuer::new().held("aaaa", "vc+sd-jwt", 2)];
+        let refused = |contents: &Contents| contents.refusals().get("aaaa").map(|refusal| refusal.state);
+        for (reason, state) in
+            [("suspended", Some(State::Suspended)), ("revoked", Some(State::Revoked)), ("threshold_unmet", None)]
+        {
+            let mut contents = contents.clone();
+            verdict(&mut contents, "aaaa", NOW, EntryKind::RefusedByAsker, reason);
+            assert_eq!(refused(&contents), state, "{reason}");
+        }
+        verdict(&mut contents, "aaaa", NOW, EntryKind::RefusedByAsker, "suspended");
+        verdict(&mut contents, "bbbb", NOW.plus(1), EntryKind::Accepted, "");
+        // An answer that did not arrive says nothing.
+        verdict(&mut contents, "aaaa", NOW.plus(2), EntryKind::Unanswered, "timeout");
+        assert_eq!(contents.refusals()["aaaa"].asker, "Admissions Office");
+        for (state, after, still) in [
+            (State::Valid, -1, true),
+            (State::Unknown, 60, true),
+            (State::Suspended, 60, true),
+            (State::Valid, 60, false),
+        ] {
+            let mut contents = contents.clone();
+            contents.credentials[0].copies[1].standing = Some(Standing::of(state, NOW.plus(after)));
+            assert_eq!(refused(&contents).is_some(), still, "{state:?} {after}");
+        }
+        verdict(&mut contents, "aaaa", NOW.plus(3), EntryKind::Accepted, "");
+        assert_eq!(refused(&contents), None);
+    }
+}
