@@ -56,7 +56,7 @@ fn parse(text: &str) -> Result<(Timestamp, bool), Problem> {
     }
 }
 
-/// Reason why a text is neither a day nor an instant. A day of the right form that the calendar lacks is told from another form.
+/// Reason why a text is neither a day nor an instant. A day that the calendar lacks is told from another form.
 fn fault(text: &str) -> String {
     match missing_day(text) {
         Some(day) => format!("{day} is a day that does not exist"),

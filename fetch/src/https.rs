@@ -120,8 +120,8 @@ impl HttpsFetcher {
         read(answered(self.get(url, accept).await?)?, max_bytes).await
     }
 
-    /// [`HttpsFetcher::bytes`] of a URL that a proxy may serve for another server; `None` if the proxy answers that it cannot reach
-    /// that server (502, 503 or 504).
+    /// [`HttpsFetcher::bytes`] of a URL that a proxy may serve for another server; `None` if the proxy answers that it
+    /// cannot reach that server (502, 503 or 504).
     ///
     /// # Errors
     /// Those of [`HttpsFetcher::bytes`].
@@ -220,7 +220,7 @@ async fn read(mut response: Response, max_bytes: usize) -> Result<Vec<u8>, Probl
 #[allow(clippy::needless_pass_by_value)]
 fn unresolved(error: reqwest::Error) -> Problem {
     let asked = error.url().map_or_else(|| "the server".to_owned(), ToString::to_string);
-    // What was asked is named once, at the front.
+    // The URL is named once, at the front.
     let error = error.without_url();
     let mut cause: Option<&(dyn Error + 'static)> = Some(&error);
     let mut last = error.to_string();

@@ -62,7 +62,8 @@ fn refuse_unseen(field: String, what: &str, text: &str) -> Result<(), Error> {
         reason: "CLAIMS_INVALID",
         field,
         description: format!(
-            "{what} has {} as character {place}, which is invisible. Nothing was stored; enter it without that character",
+            "{what} has {} as character {place}, which is invisible. Nothing was stored; enter it without that \
+             character",
             text::code_point(c).trim_matches(['[', ']'])
         ),
     })

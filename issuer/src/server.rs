@@ -74,7 +74,7 @@ pub(crate) async fn serve(
     let watch = Watch::new(data, fetcher(&config.serve)?, &key, faults.clone());
     let published = PublicationWatch::of(&config, &key, &ground).map_err(|error| config.files.place(error))?;
     let issuer = Arc::new(assemble(data, &config, &bound, key, ground.clone(), faults)?);
-    // Nobody is listened to yet: a web site that passes its requests on to this service would wait for it, and the look for the site.
+    // Before the service listens: a web site that forwards to it would wait for an answer, and the check for the site.
     if let Some(published) = &published {
         published.look_at_start().await?;
     }

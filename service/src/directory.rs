@@ -23,8 +23,8 @@ const FILES: [&str; 8] = [
     "store.sqlite",
 ];
 
-/// Parser of `--data` for verbs that work on a directory which `init` has made. A path without one is a fault of the command
-/// line, and ends with its exit code.
+/// Parser of `--data` for verbs that work on a directory which `init` has made. A path without one is a fault of the
+/// command line, and ends with its exit code.
 #[derive(Debug, Clone, Copy)]
 pub struct MadeDirectory;
 

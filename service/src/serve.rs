@@ -35,8 +35,8 @@ const OWN: [&str; 2] = ["grpc.health.v1.Health", "grpc.reflection.v1.ServerRefle
 /// Pending connections that the kernel keeps until they are accepted.
 const BACKLOG: u32 = 1_024;
 
-/// A bound address, so that it is known before the services are made. Connections are refused until [`Bound::listen`]: a
-/// proxy in front learns at once that nobody serves here yet, and does not wait.
+/// A bound address, so that it is known before the services are made. Connections are refused until [`Bound::listen`]:
+/// a proxy in front learns at once that nobody serves here yet, and does not wait.
 #[derive(Debug)]
 pub struct Bound {
     socket: TcpSocket,
@@ -88,7 +88,7 @@ pub fn bind(config: &ServeConfig, default_port: u16) -> Result<Bound, StartError
     let given = config.public_url.as_deref().map(public_url).transpose()?;
     let bound = || {
         let socket = if listen.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
-        // As `TcpListener::bind` does: a service that starts again is not held up by connections of before.
+        // As `TcpListener::bind` does: earlier connections do not delay a restart.
         #[cfg(not(windows))]
         socket.set_reuseaddr(true)?;
         socket.bind(listen)?;

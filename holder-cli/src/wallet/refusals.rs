@@ -11,15 +11,15 @@ use super::{Contents, Entry, EntryKind, HeldCredential, standing::State};
 pub(crate) struct Refusal<'a> {
     /// [`State::Suspended`] or [`State::Revoked`].
     pub(crate) state: State,
-    /// When it was said.
+    /// Time of the verdict.
     pub(crate) at: Timestamp,
     /// The name of who said it; its identifier where it has none.
     pub(crate) asker: &'a str,
 }
 
 impl Contents {
-    /// Returns the last such refusal of each document, by its id, that nobody has contradicted since: its issuer at a refresh,
-    /// or an asker who accepted it.
+    /// Returns the last such refusal of each document, by its id, that nobody has contradicted since: its issuer at a
+    /// refresh, or an asker who accepted it.
     pub(crate) fn refusals(&self) -> BTreeMap<&str, Refusal<'_>> {
         let mut refusals = BTreeMap::new();
         for verdict in self.log.entries() {

@@ -125,8 +125,8 @@ fn own_key(jws: &Jws, did: &Did, own: &DidDocument) -> Result<carnet_core::keys:
 }
 
 impl PublicationSite {
-    /// Fetches the directory of the lists. `None`: the web site passes the request on to this service, cannot reach it, and
-    /// keeps no copy.
+    /// Fetches the directory of the lists; `None` if the web site forwards to this service, cannot reach it, and keeps no
+    /// copy.
     ///
     /// # Errors
     /// Those of [`HttpsFetcher::bytes`]; the directory is no JSON, or its statement is invalid.

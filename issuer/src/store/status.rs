@@ -126,9 +126,9 @@ pub(crate) struct Acted {
     pub(crate) changed: u64,
     /// Number of open offers that match the filter.
     pub(crate) open: u64,
-    /// Where nothing changed, of one credential: when its status changed last.
+    /// Time of the last change of one credential's status, where the act changed nothing.
     pub(crate) unchanged_since: Option<Timestamp>,
-    /// Where nothing changed, of one credential: since when its status waits for the lists.
+    /// Beginning of that status's wait for the lists.
     pub(crate) waits_since: Option<Timestamp>,
 }
 
@@ -169,7 +169,7 @@ pub(crate) struct CopyStatus {
     pub(crate) message: u8,
     /// Last act that changed its state.
     pub(crate) act: Option<i64>,
-    /// Since when its state waits for the lists, which say another one.
+    /// Beginning of its state's wait for the lists, which show another state.
     pub(crate) waits_since: Option<Timestamp>,
 }
 

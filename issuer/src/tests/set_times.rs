@@ -70,7 +70,7 @@ async fn an_act_that_changes_nothing_is_not_written_down_and_says_since_when_it_
     issuer.pass(60);
     let again = issuer.change(change(SUSPEND, &[&offer])).await.unwrap();
     assert_eq!((again.act, seconds(again.unchanged_since), again.published), (0, Some(suspended_at), true));
-    // What waits for the lists is said to, by the act and by the status.
+    // The act and the status say that the lists wait.
     let back = issuer.change(calmly(REINSTATE, &[&offer])).await.unwrap();
     assert_eq!((back.act, seconds(back.published_at)), (2, Some(six)));
     issuer.pass(60);

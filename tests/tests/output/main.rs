@@ -180,7 +180,7 @@ fn every_verb_tells_a_directory_and_a_server_that_are_none_from_a_refusal() -> R
     Ok(())
 }
 
-/// Where one of two options is needed, both are named.
+/// An error about a choice of options names all of them.
 #[test]
 fn an_option_that_can_stand_in_for_another_is_named_with_it() -> Result<()> {
     programs::build()?;

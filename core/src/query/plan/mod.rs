@@ -56,8 +56,8 @@ pub struct Holding<'a> {
     pub exposure: Exposure,
     /// `true` if this verifier has seen the document, in any copy: the same for all of its copies.
     pub known: bool,
-    /// True if an asker refused the document as suspended or revoked, and nobody has said otherwise since; the same for all
-    /// of its copies. It weighs as if nobody had seen it, and comes last among answers that weigh the same.
+    /// True if a verifier refused the document as suspended or revoked, and nobody has contradicted it since; the same
+    /// for all of its copies. It weighs as if nobody had seen it, and ranks last among answers of equal weight.
     pub refused: bool,
 }
 

@@ -40,7 +40,7 @@ pub(super) struct Answer {
 }
 
 impl Answer {
-    /// What decides before anybody's order does.
+    /// Returns the first two ranks of an answer, which come before all orders.
     pub(super) const fn weight(&self) -> (u64, usize) {
         (self.cost, self.refused)
     }

@@ -73,7 +73,7 @@ const STANDING: &str = "SELECT i.copy_digest, coalesce(s.state, 'valid') AS stat
      ORDER BY m.act DESC LIMIT 1) AS message \
      FROM issued i JOIN offers o USING (offer_id) JOIN collections c ON c.seq = i.collection \
      LEFT JOIN statuses s USING (status_index) WHERE i.handle_hash = ? AND i.issued_at IS NOT NULL";
-/// When the status of a copy changed last, and since when the lists wait to say it.
+/// Time of the last change of a copy's status, and of the beginning of its wait for the lists.
 const LAST_CHANGE: &str = "SELECT a.at, w.since FROM statuses s LEFT JOIN status_acts a ON a.seq = s.act \
      LEFT JOIN waiting_statuses w ON w.status_index = s.status_index AND w.listed <> s.state WHERE s.status_index = ?";
 const WRITE_STATUS_ACT: &str = "INSERT INTO status_acts \
