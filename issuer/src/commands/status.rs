@@ -272,7 +272,7 @@ fn unchanged(verb: proto::StatusVerb, done: &proto::ChangeStatusResponse) -> Str
     let what = match (verb, done.credentials) {
         (proto::StatusVerb::Revoke, 1) => format!("it is revoked{since}"),
         (proto::StatusVerb::Suspend, 1) => format!("it is suspended{since}"),
-        (proto::StatusVerb::Reinstate, 1) => format!("it is not suspended{since}"),
+        (proto::StatusVerb::Reinstate, 1) => format!("it is valid{since}"),
         (proto::StatusVerb::Revoke, several) => format!("all {several} credentials are revoked"),
         (proto::StatusVerb::Suspend, several) => format!("each of the {several} credentials is suspended or revoked"),
         (proto::StatusVerb::Reinstate, several) => format!("none of the {several} credentials is suspended"),
