@@ -31,8 +31,9 @@ pub(super) fn forget(session: &Session, arguments: &Forget) -> Result<(), Failur
         if !session.ui.can_ask() {
             let hint = "read what is lost, and if you agree: add --yes";
             let object = json!({"would_forget": count, "before": before.to_string(), "erasure_lost": lines});
-            return Err(Failure::usage("approval_needed", "Forgetting needs a yes, and nobody can be asked", hint)
-                .beside(object));
+            return Err(
+                Failure::new("approval_needed", "Forgetting needs a yes, and nobody can be asked", hint).beside(object)
+            );
         }
         session.ui.require_yes(&session.ui.messages.text("forget-question"), "nothing was forgotten")?;
     }
