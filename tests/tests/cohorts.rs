@@ -37,7 +37,7 @@ async fn suspended_holders_do_not_count_and_a_new_key_divides_those_who_do() -> 
     };
     assert_eq!(sizes(&stage.authority)?, of(&[("key-1", 2)]));
     let act = |verb: &str, offer: &str| {
-        stage.authority.staff(&["status", verb, offer, "--reason", "An inquiry."])?.ok().map(drop)
+        stage.authority.staff(&["status", verb, offer, "--yes", "--reason", "An inquiry."])?.ok().map(drop)
     };
     act("suspend", &first)?;
     assert_eq!(sizes(&stage.authority)?, of(&[("key-1", 1)]));

@@ -126,7 +126,7 @@ fn operator_left(telling: &mut Telling, desk: &Desk<'_>, library: Office) -> Res
     let decides = programs::run("carnet-verifier", ["trust", "--data", &data, "--json"], &[])?.json()?;
     let fourth = decides.get("sequence").and_then(Value::as_u64) == Some(4);
     telling.step("the fourth list decides", if fourth { Ok(()) } else { Err(decides.to_string().into()) })?;
-    telling.say("\n   operator a leaves: list 3 names e in its place, and list 4, signed by b, c and e, decides\n");
+    telling.say("   operator a leaves: list 3 names e in its place, and list 4, signed by b, c and e, decides\n");
     Ok(())
 }
 
