@@ -166,6 +166,23 @@ pub fn positions(
 ///
 /// # Errors
 /// `threshold_unmet` if it is on the other side: there is no such proof.
+///
+/// # Examples
+/// ```
+/// use carnet_core::at_least::{Direction, Ordered, commitments, prove, verify};
+/// use serde_json::json;
+///
+/// // A date of birth, known to issuer and holder; born on that day or before: at least eighteen.
+/// let salt = "2GLC42sKQveCfGfryNRN9w";
+/// let born = Ordered::of_claim(Direction::AtMost, &json!("2001-05-04"))?;
+/// let threshold = Ordered::of_threshold(&json!("2008-11-18"))?;
+///
+/// let entries = commitments(Direction::AtMost, salt, born);
+/// let opening = prove(Direction::AtMost, salt, born, threshold)?;
+/// let disclosed = entries.iter().find(|entry| entry.entry == opening.entry).unwrap();
+/// verify(Direction::AtMost, threshold, &disclosed.commitment, &opening.witness)?;
+/// # Ok::<(), carnet_core::Problem>(())
+/// ```
 pub fn prove(direction: Direction, salt: &str, value: Ordered, threshold: Ordered) -> Result<Opening, Problem> {
     open(direction, salt, value, threshold, value::chained(direction, threshold))
 }

@@ -26,6 +26,16 @@ pub fn parse_from(text: &str) -> Result<Timestamp, Problem> {
 ///
 /// # Errors
 /// As [`parse_from`].
+///
+/// # Examples
+/// ```
+/// use carnet_core::day;
+///
+/// let end = day::parse_until("2026-11-30")?;
+/// assert_eq!(end.to_string(), "2026-12-01T00:00:00Z");
+/// assert_eq!(day::until(end), "2026-11-30");
+/// # Ok::<(), carnet_core::Problem>(())
+/// ```
 pub fn parse_until(text: &str) -> Result<Timestamp, Problem> {
     parse(text).map(|(at, is_day)| if is_day { at.plus(SECONDS) } else { at })
 }

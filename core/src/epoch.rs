@@ -41,6 +41,16 @@ impl Epoch {
     }
 
     /// Returns the first instant of the epoch that contains `at`.
+    ///
+    /// # Examples
+    /// ```
+    /// use carnet_core::{epoch::Epoch, time::Timestamp};
+    ///
+    /// let at = Timestamp::parse("2026-11-18T09:30:00Z")?;
+    /// assert_eq!(Epoch::Week.start(at).to_string(), "2026-11-16T00:00:00Z");
+    /// assert_eq!(Epoch::Quarter.start(at).to_string(), "2026-10-01T00:00:00Z");
+    /// # Ok::<(), carnet_core::Problem>(())
+    /// ```
     #[must_use]
     pub fn start(self, at: Timestamp) -> Timestamp {
         let day = at.start_of_day();

@@ -49,6 +49,21 @@ impl Limits {
 /// # Errors
 /// `too_large`, `too_deep`, `invalid_json`, `duplicate_key`, `number_range`, `invalid_unicode`.
 /// The detail gives the place in bytes, never the text.
+///
+/// # Examples
+/// ```
+/// use carnet_core::{
+///     Code,
+///     json::{self, Limits},
+/// };
+///
+/// let value = json::parse(br#"{"b": 1.0, "a": [true]}"#, Limits::DOCUMENT)?;
+/// assert_eq!(json::canonicalize(&value)?, br#"{"a":[true],"b":1}"#);
+///
+/// let twice = json::parse(br#"{"a": 1, "a": 2}"#, Limits::DOCUMENT);
+/// assert_eq!(twice.unwrap_err().code, Code::DuplicateKey);
+/// # Ok::<(), carnet_core::Problem>(())
+/// ```
 pub fn parse(bytes: &[u8], limits: Limits) -> Result<Value, Problem> {
     if bytes.len() > limits.max_bytes {
         return Err(Problem::new(

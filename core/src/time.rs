@@ -42,6 +42,16 @@ impl Timestamp {
     /// # Errors
     /// [`Code::DateMalformed`] if it is anything else; in particular if it has no offset, since a
     /// date without one would have to be read as somebody's local time.
+    ///
+    /// # Examples
+    /// ```
+    /// use carnet_core::time::Timestamp;
+    ///
+    /// let offset = Timestamp::parse("2026-11-01T01:00:00+01:00")?;
+    /// assert_eq!(offset.to_string(), "2026-11-01T00:00:00Z");
+    /// assert!(Timestamp::parse("2026-11-01").is_err());
+    /// # Ok::<(), carnet_core::Problem>(())
+    /// ```
     pub fn parse(text: &str) -> Result<Self, Problem> {
         let malformed = || match crate::day::missing_day(text) {
             Some(day) => Problem::new(Code::DateMalformed, format!("{day} is a day that does not exist")),

@@ -29,6 +29,18 @@ impl Catalogue {
     ///
     /// # Errors
     /// [`SpecError`] if the embedded data is inconsistent, which the tests of this crate rule out.
+    ///
+    /// # Examples
+    /// ```
+    /// let catalogue = carnet_spec::Catalogue::embedded()?;
+    /// let known = catalogue.credential_type("QualificationCredential").unwrap();
+    /// assert_eq!(known.vct, "urn:carnet:type:qualification:1");
+    ///
+    /// let claims = serde_json::json!({"title": "Master of Science", "awardingBodi": "University of Example"});
+    /// let faults = known.claim_faults(claims.as_object().unwrap());
+    /// assert!(faults.iter().any(|fault| fault.nearest.as_deref() == Some("awardingBody")));
+    /// # Ok::<(), carnet_spec::SpecError>(())
+    /// ```
     pub fn embedded() -> Result<Catalogue, SpecError> {
         let weights = weights::read("weights.toml", weights::EMBEDDED)?;
         let mut catalogue = Catalogue { types: Vec::new(), templates: Vec::new(), weights };

@@ -102,6 +102,17 @@ const MAX_STALE_STATUS: u32 = 30 * 86_400;
 
 impl RequestTemplate {
     /// Picks a text for a language tag: that tag's, its primary language's, or the English one.
+    ///
+    /// # Examples
+    /// ```
+    /// use std::collections::BTreeMap;
+    ///
+    /// use carnet_spec::RequestTemplate;
+    ///
+    /// let texts = BTreeMap::from([("de".to_owned(), "Sprachkurs".to_owned()), ("en".to_owned(), "Course".to_owned())]);
+    /// assert_eq!(RequestTemplate::text(&texts, "de"), "Sprachkurs");
+    /// assert_eq!(RequestTemplate::text(&texts, "uk"), "Course");
+    /// ```
     #[must_use]
     pub fn text<'a>(texts: &'a BTreeMap<String, String>, language: &str) -> &'a str {
         let primary = language.split(['-', '_']).next().unwrap_or_default();
@@ -114,6 +125,18 @@ impl RequestTemplate {
     /// # Errors
     /// `query_malformed` or `threshold_invalid`, if a bound of that day is out of range (spec/at-least.md 1.3). From
     /// 2025 to 2069 no template that was loaded has such a bound.
+    ///
+    /// # Examples
+    /// ```
+    /// use carnet_core::time::Timestamp;
+    ///
+    /// let catalogue = carnet_spec::Catalogue::embedded().unwrap();
+    /// let template = catalogue.template("work-permit-today").unwrap();
+    /// let (query, dcql) = template.query_at(Timestamp::parse("2026-11-18T09:30:00Z")?)?;
+    /// assert_eq!(query.credentials.len(), 1);
+    /// assert!(dcql.to_string().contains("2026-11-18"));
+    /// # Ok::<(), carnet_core::Problem>(())
+    /// ```
     pub fn query_at(&self, now: Timestamp) -> Result<(Query, Value), Problem> {
         query_at(&self.dcql, now)
     }

@@ -230,6 +230,21 @@ impl Purpose {
 }
 
 /// Resolver of DIDs to their documents. Fetching is the caller's job: an implementation answers from memory.
+///
+/// # Examples
+/// ```
+/// use carnet_core::{
+///     did::{Did, DidUrl, Purpose, Resolve, SelfContained},
+///     keys::{Algorithm, SecretKey, Signer},
+/// };
+///
+/// let secret = SecretKey::from_bytes(Algorithm::EdDsa, &[7; 32])?;
+/// let did = Did::key(&secret.public_key());
+/// let method = DidUrl::parse(&format!("{did}#{}", did.id()))?;
+/// let key = SelfContained.resolve(&did)?.key_for(&method, Purpose::Authentication)?;
+/// key.verify(b"nonce", &secret.sign(b"nonce")?)?;
+/// # Ok::<(), carnet_core::Problem>(())
+/// ```
 pub trait Resolve: Send + Sync {
     /// The document of `did`.
     ///

@@ -107,6 +107,17 @@ impl PublicKey {
     }
 
     /// As a public JWK (only `kty`, `crv`, `x` and, for P-256, `y`).
+    ///
+    /// # Examples
+    /// ```
+    /// use carnet_core::keys::{Algorithm, PublicKey, SecretKey, Signer};
+    ///
+    /// let key = SecretKey::from_bytes(Algorithm::Es256, &[7; 32])?.public_key();
+    /// let jwk = key.to_jwk();
+    /// assert_eq!(jwk["crv"], "P-256");
+    /// assert_eq!(PublicKey::from_jwk(&jwk.into())?.thumbprint(), key.thumbprint());
+    /// # Ok::<(), carnet_core::Problem>(())
+    /// ```
     #[must_use]
     pub fn to_jwk(&self) -> Map<String, Value> {
         jwk::members(self).into_iter().map(|(name, value)| (name.to_owned(), Value::String(value))).collect()

@@ -22,6 +22,22 @@ impl Query {
     /// `query_malformed`, also for two bounds of one claim (spec/at-least.md 5.2). An unknown format or constraint is
     /// no error: nothing answers such a credential query, and another one of its set may
     /// ([`CredentialQuery::unanswerable`]).
+    ///
+    /// # Examples
+    /// ```
+    /// use carnet_core::query::Query;
+    /// use serde_json::json;
+    ///
+    /// let query = Query::parse(&json!({"credentials": [{
+    ///     "id": "permit",
+    ///     "format": "dc+sd-jwt",
+    ///     "meta": {"vct_values": ["urn:carnet:type:residence-permit:1"]},
+    ///     "claims": [{"path": ["rightToWork"], "values": [true]}],
+    /// }]}))?;
+    /// assert!(query.satisfied_by(&["permit"]).is_ok());
+    /// assert!(query.satisfied_by(&[]).is_err());
+    /// # Ok::<(), carnet_core::Problem>(())
+    /// ```
     pub fn parse(value: &Value) -> Result<Self, Problem> {
         let members = value.as_object().ok_or_else(|| malformed("the query is not an object"))?;
         let credentials = list(members, "credentials")?

@@ -92,6 +92,17 @@ pub fn decode(encoded: &str, bits: u8) -> Result<StatusList, Problem> {
 ///
 /// # Errors
 /// `proof_generation`
+///
+/// # Examples
+/// ```
+/// use carnet_core::status::{Order, StatusList, bitstring};
+///
+/// let mut list = StatusList::new(131_072, 1, Order::MostSignificantFirst)?;
+/// list.set(94_567, 1)?;
+/// let published = bitstring::decode(&bitstring::encode(&list)?, 1)?;
+/// assert_eq!((published.value(94_567)?, published.value(94_568)?), (1, 0));
+/// # Ok::<(), carnet_core::Problem>(())
+/// ```
 pub fn encode(list: &StatusList) -> Result<String, Problem> {
     Ok(format!("u{}", URL_SAFE_NO_PAD.encode(list.pack(Packing::Gzip)?)))
 }

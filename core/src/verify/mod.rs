@@ -115,6 +115,48 @@ pub struct Held {
 
 /// Verifies a credential that was handed over directly, without its holder: SD-JWT text, or a document with Data
 /// Integrity proofs. The bytes determine the format.
+///
+/// # Examples
+/// ```
+/// use carnet_core::{
+///     Code, Problem,
+///     did::SelfContained,
+///     secure::{data_integrity::eddsa_jcs::EddsaJcs2022, sd_jwt::Step},
+///     time::Timestamp,
+///     verify::{self, Environment, Held, IssuerPolicy, StatusPolicy, TypeRules},
+/// };
+/// use serde_json::{Map, Value};
+///
+/// struct NoIssuer;
+/// impl IssuerPolicy for NoIssuer {
+///     fn accepts(&self, _held: &Held) -> Result<(), Problem> {
+///         Err(Code::IssuerUntrusted.into())
+///     }
+/// }
+/// struct NoType;
+/// impl TypeRules for NoType {
+///     fn type_name(&self, _types: &[&str], _vct: Option<&str>) -> Result<String, Problem> {
+///         Err(Code::TypeUnknown.into())
+///     }
+///     fn check(&self, _type_name: &str, _disclosed: &Map<String, Value>) -> Result<(), Problem> {
+///         Err(Code::TypeUnknown.into())
+///     }
+/// }
+///
+/// let environment = Environment {
+///     now: Timestamp::parse("2026-11-18T09:30:00Z")?,
+///     skew: 60,
+///     resolver: &SelfContained,
+///     suites: &[&EddsaJcs2022],
+///     issuers: &NoIssuer,
+///     types: &NoType,
+///     status: StatusPolicy::NotChecked("an example"),
+/// };
+/// let (report, verified) = verify::credential(br#"{"issuer": "did:web:university.example"}"#, &environment);
+/// assert!(verified.is_none());
+/// assert!(report.failure().is_some());
+/// # Ok::<(), Problem>(())
+/// ```
 #[must_use]
 pub fn credential(bytes: &[u8], env: &Environment<'_>) -> (Report, Option<Verified<Held>>) {
     let mut report = Report::default();

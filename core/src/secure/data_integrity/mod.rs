@@ -119,6 +119,37 @@ pub struct Expected<'a> {
 ///
 /// # Errors
 /// `proof_generation`, `malformed_value` (its `proof` is neither an object nor an array), and those of the suite.
+///
+/// # Examples
+/// ```
+/// use carnet_core::{
+///     did::{Did, Purpose, SelfContained},
+///     keys::{Algorithm, SecretKey, Signer},
+///     secure::data_integrity::{Expected, ProofOptions, eddsa_jcs::EddsaJcs2022, secure, verify},
+///     time::Timestamp,
+/// };
+/// use serde_json::json;
+///
+/// let secret = SecretKey::from_bytes(Algorithm::EdDsa, &[7; 32])?;
+/// let issuer = Did::key(&secret.public_key());
+/// let method = format!("{issuer}#{}", issuer.id());
+/// let now = Timestamp::parse("2026-11-18T09:30:00Z")?;
+/// let document = json!({"issuer": issuer.as_str(), "name": "Status list 1"});
+/// let options = ProofOptions {
+///     verification_method: &method,
+///     purpose: Purpose::AssertionMethod,
+///     created: Some(now),
+///     expires: None,
+///     challenge: None,
+///     domain: None,
+/// };
+/// let secured = secure(document.as_object().unwrap(), &EddsaJcs2022, &options, &secret)?;
+///
+/// let expected =
+///     Expected { purpose: Purpose::AssertionMethod, controller: issuer.as_str(), binding: None, now, skew: 60 };
+/// assert_eq!(verify(&secured, &[&EddsaJcs2022], &SelfContained, &expected)?, *document.as_object().unwrap());
+/// # Ok::<(), carnet_core::Problem>(())
+/// ```
 pub fn secure(
     document: &Map<String, Value>,
     suite: &dyn Cryptosuite,

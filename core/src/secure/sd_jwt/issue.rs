@@ -68,6 +68,42 @@ pub struct PaddedArray {
 /// a holder's key is to be put there), `too_deep`, `malformed_value` (too many decoys, or more elements than a padded array has
 /// digests, or one that is not hidden),
 /// `proof_generation` (no randomness, no form to write the payload in, or no signature).
+///
+/// # Examples
+/// ```
+/// use carnet_core::{
+///     keys::{Algorithm, SecretKey, Signer},
+///     query::parse_path,
+///     secure::sd_jwt::{IssueOptions, KeyBinding, SdJwt, issue},
+///     time::Timestamp,
+/// };
+/// use serde_json::json;
+///
+/// let [issuer, holder] = [1, 2].map(|seed| SecretKey::from_bytes(Algorithm::EdDsa, &[seed; 32]).unwrap());
+/// let payload = json!({"iss": "did:web:university.example", "title": "Master of Science", "grade": "1.5"});
+/// let [title, grade] = ["title", "grade"].map(|name| parse_path(&json!([name])).unwrap());
+/// let options = IssueOptions {
+///     typ: "dc+sd-jwt",
+///     kid: "did:web:university.example#key-1",
+///     disclosable: &[title.clone(), grade],
+///     ordered: &[],
+///     holder: Some(&holder.public_key()),
+///     decoys_to_multiple_of: 4,
+///     padded: &[],
+/// };
+/// let copy = issue(payload.as_object().unwrap(), &options, &issuer, &mut rand_core::OsRng)?;
+///
+/// // The holder shows the title, to one verifier and for one request.
+/// let now = Timestamp::parse("2026-11-18T09:30:00Z")?;
+/// let shown = SdJwt::parse(&copy)?.select(&[title])?.bind("n-0S6", "agency.example", now, &holder)?;
+///
+/// let presented = SdJwt::parse(&shown)?;
+/// presented.verify_signature(&issuer.public_key())?;
+/// presented.verify_key_binding(&KeyBinding { nonce: "n-0S6", audience: "agency.example", now, max_age: 300, skew: 60 })?;
+/// let payload = presented.disclosed()?.payload;
+/// assert!(payload.contains_key("title") && !payload.contains_key("grade"));
+/// # Ok::<(), carnet_core::Problem>(())
+/// ```
 pub fn issue(
     payload: &Map<String, Value>,
     options: &IssueOptions<'_>,
